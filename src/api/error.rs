@@ -1,0 +1,175 @@
+//! What MiniMax, or the way to it, did.
+
+use std::time::Duration;
+
+use crate::facts::{Class, facts};
+
+/// A call that brought no result.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ApiError {
+    /// There is no key, so nothing was sent.
+    #[error("no API key is set")]
+    NoKey,
+
+    /// No connection was made: MiniMax has seen nothing of the request.
+    #[error("MiniMax could not be reached: {why}")]
+    Unsent {
+        /// The endpoint.
+        path: &'static str,
+        /// The chain of causes.
+        why: String,
+    },
+
+    /// The request may have arrived, and no whole answer came back.
+    #[error("{path}: the connection was lost before MiniMax had answered: {why}")]
+    Lost {
+        /// The endpoint.
+        path: &'static str,
+        /// The chain of causes.
+        why: String,
+    },
+
+    /// MiniMax said no (platform docs > error codes).
+    #[error("{path}: MiniMax refused{}: {message}", code_words(*code, *status))]
+    Refused {
+        /// The endpoint.
+        path: &'static str,
+        /// HTTP status; 200 for most refusals of V1.
+        status: u16,
+        /// `base_resp.status_code`, or the number at the end of an envelope's message.
+        code: Option<i64>,
+        /// In MiniMax's words, without the key.
+        message: String,
+        /// What MiniMax's support asks for.
+        trace_id: Option<String>,
+        /// How long MiniMax asked to wait.
+        retry_after: Option<Duration>,
+    },
+
+    /// A success that cannot be read.
+    #[error("{path}: MiniMax's answer is not what its documentation says: {why}")]
+    Shape {
+        /// The endpoint.
+        path: &'static str,
+        /// Where it differs.
+        why: String,
+        /// What MiniMax's support asks for.
+        trace_id: Option<String>,
+    },
+}
+
+fn code_words(code: Option<i64>, status: u16) -> String {
+    match code {
+        Some(code) => match facts().code(code) {
+            Some(row) => format!(" with code {code}, {}", row.meaning),
+            None => format!(" with code {code}"),
+        },
+        None => format!(" with HTTP {status}"),
+    }
+}
+
+/// Who can do something about an [`ApiError`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    /// The caller's arguments: another prompt or option may pass.
+    Caller,
+    /// The person who runs the server: key, balance, region, network.
+    Operator,
+    /// Nobody for now: the same call may pass later.
+    Weather,
+    /// This program: MiniMax changed, or we are wrong.
+    Crate,
+}
+
+/// Whether MiniMax took a request that was not answered with a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// It did not; nothing was billed.
+    No,
+    /// It may have.
+    Perhaps,
+}
+
+impl ApiError {
+    /// The class by the code table, then by the HTTP status.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::NoKey => Class::Auth,
+            Self::Unsent { .. } | Self::Lost { .. } => Class::Server,
+            Self::Shape { .. } => Class::Crate,
+            Self::Refused { code: Some(code), .. } if facts().code(*code).is_some() => {
+                facts().code(*code).map_or(Class::Crate, |row| row.class)
+            }
+            Self::Refused { status, .. } => match facts().http(*status) {
+                Some(row) => row.class,
+                None if *status >= 500 || *status == 408 => Class::Server,
+                None => Class::Crate,
+            },
+        }
+    }
+
+    /// Who must act.
+    pub fn blame(&self) -> Blame {
+        match self.class() {
+            Class::Auth | Class::Quota => Blame::Operator,
+            Class::Input | Class::Content => Blame::Caller,
+            Class::Rate | Class::Server => Blame::Weather,
+            Class::Crate => Blame::Crate,
+        }
+    }
+
+    /// Whether a paid request that ended so may have been billed.
+    pub fn taken(&self) -> Taken {
+        match self {
+            Self::NoKey | Self::Unsent { .. } => Taken::No,
+            Self::Lost { .. } | Self::Shape { .. } => Taken::Perhaps,
+            Self::Refused { .. } if self.class() == Class::Server => Taken::Perhaps,
+            Self::Refused { .. } => Taken::No,
+        }
+    }
+
+    /// What to do next, for a person or a model.
+    pub fn advice(&self) -> String {
+        let table = match self {
+            Self::NoKey => None,
+            Self::Unsent { .. } => {
+                return "Check the network, HTTPS_PROXY and MINIMAX_API_HOST, then call again.".to_owned();
+            }
+            Self::Lost { .. } | Self::Shape { .. } => None,
+            Self::Refused { code, status, .. } => code
+                .and_then(|code| facts().code(code))
+                .map(|row| row.advice.clone())
+                .or_else(|| facts().http(*status).map(|row| row.advice.clone())),
+        };
+        table.unwrap_or_else(|| match self.blame() {
+            Blame::Caller => "Fix the argument that the message names.".to_owned(),
+            Blame::Operator => "Set MINIMAX_API_KEY in this server's configuration; keys are made at platform.minimax.io (global) or platform.minimax.cn (China).".to_owned(),
+            Blame::Weather => "Call again later.".to_owned(),
+            Blame::Crate => "Check MINIMAX_API_HOST. If it is right, MiniMax has changed its API: report it with the trace id.".to_owned(),
+        })
+    }
+
+    /// MiniMax's own code.
+    pub fn code(&self) -> Option<i64> {
+        match self {
+            Self::Refused { code, .. } => *code,
+            _ => None,
+        }
+    }
+
+    /// What MiniMax's support asks for.
+    pub fn trace_id(&self) -> Option<&str> {
+        match self {
+            Self::Refused { trace_id, .. } | Self::Shape { trace_id, .. } => trace_id.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// How long MiniMax asked to wait.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+}

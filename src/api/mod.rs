@@ -1,0 +1,292 @@
+//! MiniMax over HTTP: one method an endpoint, and the one [`Client::send`] that knows both of its ways of
+//! saying no.
+//!
+//! A method returns what a caller can act on and nothing else; wire types stay inside the method that reads them.
+
+mod error;
+mod file;
+mod image;
+pub mod retry;
+mod speech;
+mod video;
+mod video_v2;
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
+
+pub use error::{ApiError, Blame, Taken};
+pub use file::RemoteFile;
+pub use image::{Images, Style, StyleType, Subject, Submit as ImageSubmit};
+pub use speech::{
+    AudioFormat, AudioSetting, Effects, Emotion, Mix, PronunciationDict, SoundEffect, Speech,
+    Submit as SpeechSubmit, VoiceSetting,
+};
+pub use video::{Progress, Ready, SubjectReference, Submit as VideoSubmit};
+pub use video_v2::{Content, Expansion, Extra, MediaUrl, Role, Submit as VideoV2Submit};
+
+/// An endpoint as the client needs to know it.
+#[derive(Debug)]
+pub struct Endpoint {
+    method: Method,
+    path: &'static str,
+    /// How long an answer may take, first byte to last (client rules, transport).
+    timeout: Duration,
+}
+
+impl Endpoint {
+    const fn get(path: &'static str) -> Self {
+        Self { method: Method::GET, path, timeout: Duration::from_secs(60) }
+    }
+
+    const fn delete(path: &'static str) -> Self {
+        Self { method: Method::DELETE, path, timeout: Duration::from_secs(60) }
+    }
+
+    const fn post(path: &'static str, seconds: u64) -> Self {
+        Self { method: Method::POST, path, timeout: Duration::from_secs(seconds) }
+    }
+}
+
+/// No JSON answer of MiniMax is anywhere near this; a body without end must not fill the memory.
+const MAX_ANSWER: usize = 96 * 1024 * 1024;
+
+/// A handle on MiniMax. Nothing is opened before the first request.
+#[derive(Debug)]
+pub struct Client {
+    host: String,
+    key: Option<SecretString>,
+    http: OnceLock<reqwest::Client>,
+}
+
+impl Client {
+    /// `host` is scheme, host and port, as in `https://api.minimax.io`.
+    pub fn new(host: impl Into<String>, key: Option<SecretString>) -> Self {
+        // reqwest is built without a TLS provider of its own. A second installation is refused, which is fine.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        Self { host: host.into(), key, http: OnceLock::new() }
+    }
+
+    /// Whether there is a key to send.
+    pub fn has_key(&self) -> bool {
+        self.key.is_some()
+    }
+
+    fn http(&self) -> Result<&reqwest::Client, ApiError> {
+        if let Some(client) = self.http.get() {
+            return Ok(client);
+        }
+        let built = reqwest::Client::builder()
+            .user_agent(concat!("minimax-mcp/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(Duration::from_secs(10))
+            .tcp_nodelay(true)
+            // A redirect could carry the key to another host, and a paid POST must not be sent twice.
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .build()
+            .map_err(|error| ApiError::Unsent { path: "", why: format!("no HTTP client: {error}") })?;
+        Ok(self.http.get_or_init(|| built))
+    }
+
+    async fn post<T: DeserializeOwned>(
+        &self,
+        endpoint: &Endpoint,
+        body: &impl Serialize,
+    ) -> Result<T, ApiError> {
+        self.send(endpoint, endpoint.path, |request| request.json(body)).await
+    }
+
+    async fn get<T: DeserializeOwned>(
+        &self,
+        endpoint: &Endpoint,
+        query: &[(&str, &str)],
+    ) -> Result<T, ApiError> {
+        self.send(endpoint, endpoint.path, |request| request.query(query)).await
+    }
+
+    /// The single place where an answer of MiniMax becomes `Ok` or `Err`.
+    ///
+    /// V1 endpoints report most refusals as HTTP 200 with a `base_resp` that is not 0; V2, speech-to-text and
+    /// the compatible chat APIs use HTTP statuses and an error envelope. Any endpoint may do either.
+    async fn send<T: DeserializeOwned>(
+        &self,
+        endpoint: &Endpoint,
+        path: &str,
+        fill: impl FnOnce(RequestBuilder) -> RequestBuilder,
+    ) -> Result<T, ApiError> {
+        let key = self.key.as_ref().ok_or(ApiError::NoKey)?;
+        let request = self
+            .http()?
+            .request(endpoint.method.clone(), format!("{}{path}", self.host))
+            .timeout(endpoint.timeout)
+            .header(header::ACCEPT, "application/json")
+            .bearer_auth(key.expose_secret());
+        let lost = |error: reqwest::Error| self.lost(endpoint.path, error);
+        let response = fill(request).send().await.map_err(lost)?;
+        let (status, trace, retry_after) =
+            (response.status(), header_text(&response, "trace-id"), retry_after(&response));
+        let body = read(response).await.map_err(|why| match why {
+            Unread::Broken(error) => lost(error),
+            Unread::Endless => ApiError::Shape {
+                path: endpoint.path,
+                why: format!("the answer is larger than {MAX_ANSWER} bytes"),
+                trace_id: trace.clone(),
+            },
+        })?;
+        self.decode(endpoint.path, status, trace, retry_after, &body)
+    }
+
+    fn decode<T: DeserializeOwned>(
+        &self,
+        path: &'static str,
+        status: StatusCode,
+        trace: Option<String>,
+        retry_after: Option<Duration>,
+        body: &[u8],
+    ) -> Result<T, ApiError> {
+        let envelope: Envelope = serde_json::from_slice(body).unwrap_or_default();
+        let (refusal, trace_id) = envelope.read(trace);
+        if refusal.is_some() || !status.is_success() {
+            let (code, message) = refusal.unwrap_or_else(|| (None, plain_body(body)));
+            return Err(ApiError::Refused {
+                path,
+                status: status.as_u16(),
+                code,
+                message: self.clean(&message),
+                trace_id,
+                retry_after,
+            });
+        }
+        serde_json::from_slice(body).map_err(|error| {
+            let why = format!("{error}; it begins with: {}", self.clean(&plain_body(body)));
+            ApiError::Shape { path, why, trace_id }
+        })
+    }
+
+    fn lost(&self, path: &'static str, error: reqwest::Error) -> ApiError {
+        let unsent = error.is_connect() || error.is_builder();
+        let why = self.clean(&causes(&error.without_url()));
+        if unsent { ApiError::Unsent { path, why } } else { ApiError::Lost { path, why } }
+    }
+
+    /// A text of MiniMax's, fit to be shown: without the key, without control characters, not endless.
+    fn clean(&self, text: &str) -> String {
+        let text = match &self.key {
+            Some(key) if !key.expose_secret().is_empty() => text.replace(key.expose_secret(), "[key]"),
+            _ => text.to_owned(),
+        };
+        text.chars().filter(|c| !c.is_control()).take(400).collect::<String>().trim().to_owned()
+    }
+}
+
+/// What both kinds of refusal look like, read as far as it goes.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Envelope {
+    #[serde(rename = "type")]
+    kind: Option<serde_json::Value>,
+    error: Option<serde_json::Value>,
+    base_resp: Option<BaseResp>,
+    trace_id: Option<serde_json::Value>,
+    request_id: Option<serde_json::Value>,
+    id: Option<serde_json::Value>,
+}
+
+#[derive(Debug, Deserialize)]
+struct BaseResp {
+    #[serde(default)]
+    status_code: i64,
+    #[serde(default)]
+    status_msg: String,
+}
+
+impl Envelope {
+    /// The refusal as code and message, if it is one, and the id that MiniMax's support asks for.
+    fn read(self, trace: Option<String>) -> (Option<(Option<i64>, String)>, Option<String>) {
+        let ids = [self.trace_id, self.request_id, self.id];
+        let trace = trace.or_else(|| ids.into_iter().flatten().find_map(|id| id.as_str().map(str::to_owned)));
+        let is_error = self.kind.as_ref().is_some_and(|kind| kind == "error");
+        let refusal = match (self.error, self.base_resp) {
+            (Some(error), _) if is_error || error.get("message").is_some() => {
+                let message = error.get("message").and_then(|text| text.as_str()).unwrap_or_default();
+                let (message, code) = trailing_code(message);
+                Some((code, message.to_owned()))
+            }
+            (_, Some(base)) if base.status_code != 0 => Some((Some(base.status_code), base.status_msg)),
+            _ => None,
+        };
+        (refusal, trace)
+    }
+}
+
+/// `… (2013)` → the message without it, and the code.
+fn trailing_code(message: &str) -> (&str, Option<i64>) {
+    let split = message.trim_end().strip_suffix(')').and_then(|rest| rest.rsplit_once('('));
+    match split {
+        Some((text, digits)) if (3..=5).contains(&digits.len()) => match digits.parse() {
+            Ok(code) => (text.trim_end(), Some(code)),
+            Err(_) => (message, None),
+        },
+        _ => (message, None),
+    }
+}
+
+enum Unread {
+    Broken(reqwest::Error),
+    Endless,
+}
+
+async fn read(mut response: Response) -> Result<Vec<u8>, Unread> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(Unread::Broken)? {
+        if body.len().saturating_add(chunk.len()) > MAX_ANSWER {
+            return Err(Unread::Endless);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn header_text(response: &Response, name: &str) -> Option<String> {
+    Some(response.headers().get(name)?.to_str().ok()?.to_owned())
+}
+
+/// `Retry-After` in its form of seconds; MiniMax is not known to use the date form.
+fn retry_after(response: &Response) -> Option<Duration> {
+    header_text(response, "retry-after")?.trim().parse().ok().map(Duration::from_secs)
+}
+
+fn plain_body(body: &[u8]) -> String {
+    let head = body.get(..200).unwrap_or(body);
+    if head.is_empty() { "an empty body".to_owned() } else { String::from_utf8_lossy(head).into_owned() }
+}
+
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
+}
+
+/// Reads an id or a count that MiniMax sends as a number here and as a string there.
+fn lenient<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        Text(String),
+        Number(serde_json::Number),
+        Nothing(()),
+    }
+    Ok(match Either::deserialize(deserializer)? {
+        Either::Text(text) => text,
+        Either::Number(number) => number.to_string(),
+        Either::Nothing(()) => String::new(),
+    })
+}

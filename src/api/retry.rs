@@ -1,0 +1,106 @@
+//! When a request may be sent again: a function, without a clock.
+
+use std::time::Duration;
+
+use super::{ApiError, Blame, Taken};
+use crate::facts::Class;
+
+/// What repeating a request would cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nature {
+    /// Reading: sending it twice changes nothing.
+    Read,
+    /// Each request that MiniMax takes is billed.
+    Paid,
+}
+
+/// The longest wait between two tries, whatever `Retry-After` says.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// How long to wait before try number `tries + 1`, or `None` to give up.
+///
+/// `tries` counts those already made, from 1; `chance` is a random number in 0..1 that spreads many clients
+/// out. A read is repeated while the weather is bad, five tries in all. A paid request is repeated only if
+/// MiniMax provably did not take it: it was refused for its rate, or no connection was made.
+pub fn pause(nature: Nature, error: &ApiError, tries: u32, chance: f64) -> Option<Duration> {
+    let (most, first) = match (nature, error.class()) {
+        (_, Class::Rate) => (8, Duration::from_secs(1)),
+        (Nature::Read, _) if error.blame() == Blame::Weather => (5, Duration::from_millis(500)),
+        (Nature::Paid, _) if matches!(error, ApiError::Unsent { .. }) => (3, Duration::from_millis(500)),
+        _ => return None,
+    };
+    let unsafe_to_repeat = nature == Nature::Paid && error.taken() != Taken::No;
+    if tries >= most || unsafe_to_repeat {
+        return None;
+    }
+    let grown = first.saturating_mul(2_u32.saturating_pow(tries.saturating_sub(1)));
+    let spread = grown.mul_f64(0.75 + chance.clamp(0.0, 1.0) / 2.0);
+    Some(error.retry_after().unwrap_or(spread).min(LONGEST))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::facts;
+
+    fn refused(code: Option<i64>, status: u16) -> ApiError {
+        ApiError::Refused {
+            path: "/v1/x",
+            status,
+            code,
+            message: String::new(),
+            trace_id: None,
+            retry_after: None,
+        }
+    }
+
+    #[test]
+    fn a_paid_request_is_repeated_only_when_minimax_did_not_take_it() {
+        let lost = ApiError::Lost { path: "/v1/x", why: "reset".into() };
+        let unsent = ApiError::Unsent { path: "/v1/x", why: "refused".into() };
+        assert_eq!(pause(Nature::Paid, &lost, 1, 0.5), None);
+        assert!(pause(Nature::Paid, &unsent, 1, 0.5).is_some());
+        for row in facts().codes() {
+            let again = pause(Nature::Paid, &refused(Some(row.code), 200), 1, 0.5).is_some();
+            assert_eq!(again, row.class == Class::Rate, "code {}", row.code);
+        }
+        for status in [500, 502, 503, 504, 408, 400, 401, 402, 302, 200] {
+            assert_eq!(pause(Nature::Paid, &refused(None, status), 1, 0.5), None, "HTTP {status}");
+        }
+    }
+
+    #[test]
+    fn a_read_is_repeated_in_bad_weather_and_only_then() {
+        let again = |error: &ApiError| pause(Nature::Read, error, 1, 0.5).is_some();
+        assert!(again(&ApiError::Lost { path: "/v1/x", why: "reset".into() }));
+        assert!(
+            again(&refused(None, 502))
+                && again(&refused(Some(1000), 200))
+                && again(&refused(Some(1002), 429))
+        );
+        assert!(
+            !again(&refused(Some(2013), 200))
+                && !again(&refused(Some(1004), 200))
+                && !again(&ApiError::NoKey)
+        );
+    }
+
+    #[test]
+    fn waits_grow_end_and_obey_retry_after() {
+        let error = refused(Some(1002), 429);
+        let waits: Vec<_> = (1..=8).map(|tries| pause(Nature::Paid, &error, tries, 0.5)).collect();
+        assert!(
+            waits.windows(2).all(|pair| pair[1].is_none() || pair[0] < pair[1] || pair[1] == Some(LONGEST))
+        );
+        assert_eq!(waits.last(), Some(&None));
+        let asked = ApiError::Refused {
+            path: "/v1/x",
+            status: 429,
+            code: None,
+            message: String::new(),
+            trace_id: None,
+            retry_after: Some(Duration::from_secs(7)),
+        };
+        assert_eq!(pause(Nature::Paid, &asked, 1, 0.9), Some(Duration::from_secs(7)));
+    }
+}

@@ -1,0 +1,175 @@
+//! Video V1: Hailuo, the 01 series and templates (platform docs > Video Generation, Video Agent).
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{ApiError, Client, Endpoint, lenient};
+
+const SUBMIT: Endpoint = Endpoint::post("/v1/video_generation", 60);
+const QUERY: Endpoint = Endpoint::get("/v1/query/video_generation");
+const QUERY_TEMPLATE: Endpoint = Endpoint::get("/v1/query/video_template_generation");
+
+/// The body of `POST /v1/video_generation`, for all four modes.
+#[derive(Debug, Clone, Serialize)]
+pub struct Submit {
+    /// `MiniMax-Hailuo-2.3` and the like.
+    pub model: String,
+    /// At most 2000 characters; camera commands in square brackets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
+    /// A URL or a data URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_frame_image: Option<String>,
+    /// A URL or a data URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_frame_image: Option<String>,
+    /// S2V-01 only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject_reference: Option<Vec<SubjectReference>>,
+    /// Lets MiniMax rewrite the prompt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt_optimizer: Option<bool>,
+    /// Shortens that rewriting.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fast_pretreatment: Option<bool>,
+    /// Seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration: Option<u32>,
+    /// `768P` and the like.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resolution: Option<String>,
+    /// Told about the task's progress; must answer a challenge.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub callback_url: Option<String>,
+    /// Marks the video as machine-made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aigc_watermark: Option<bool>,
+}
+
+/// A face that the video shows.
+#[derive(Debug, Clone, Serialize)]
+pub struct SubjectReference {
+    /// Always `character`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// Exactly one URL or data URL.
+    pub image: Vec<String>,
+}
+
+/// What a look at a task showed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Progress {
+    /// Not done; MiniMax's word for how far it is.
+    Pending(String),
+    /// Done.
+    Ready(Box<Ready>),
+    /// Ended without a result, in MiniMax's words.
+    Failed {
+        /// As in the code table.
+        code: Option<i64>,
+        /// Why.
+        message: String,
+    },
+    /// Cancelled, by us or by another program.
+    Cancelled,
+}
+
+/// A result that waits to be fetched.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Ready {
+    /// V1: the file to ask a link for.
+    pub file_id: Option<String>,
+    /// V2 and templates: the link itself.
+    pub url: Option<String>,
+    /// Context-IR: the enriched prompt.
+    pub text: Option<String>,
+    /// Pixels.
+    pub width: Option<u32>,
+    /// Pixels.
+    pub height: Option<u32>,
+    /// What MiniMax counted.
+    pub usage: Option<Value>,
+    /// The model by MiniMax's record.
+    pub model: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    #[serde(default)]
+    status: String,
+    #[serde(default, deserialize_with = "lenient")]
+    file_id: String,
+    #[serde(default)]
+    video_url: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    video_width: String,
+    #[serde(default, deserialize_with = "lenient")]
+    video_height: String,
+}
+
+impl Client {
+    /// Hands a video in; the answer is its task id.
+    pub async fn submit_video(&self, submit: &Submit) -> Result<String, ApiError> {
+        #[derive(Deserialize)]
+        struct Answer {
+            #[serde(default, deserialize_with = "lenient")]
+            task_id: String,
+        }
+        let Answer { task_id } = self.post(&SUBMIT, submit).await?;
+        super::video::task(SUBMIT.path, task_id)
+    }
+
+    /// Looks at a V1 task.
+    pub async fn query_video(&self, task_id: &str) -> Result<Progress, ApiError> {
+        self.query_v1(&QUERY, task_id).await
+    }
+
+    /// Looks at a template task.
+    pub async fn query_template(&self, task_id: &str) -> Result<Progress, ApiError> {
+        self.query_v1(&QUERY_TEMPLATE, task_id).await
+    }
+
+    async fn query_v1(&self, endpoint: &Endpoint, task_id: &str) -> Result<Progress, ApiError> {
+        let answer = self.get::<Answer>(endpoint, &[("task_id", task_id)]).await;
+        match answer {
+            Ok(answer) => Ok(answer.progress()),
+            // A failed task may carry the reason in `base_resp`, which reads like a refusal of the query.
+            Err(ApiError::Refused { code: code @ Some(1026 | 1027), message, .. }) => {
+                Ok(Progress::Failed { code, message })
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Answer {
+    fn progress(self) -> Progress {
+        let word = self.status.to_lowercase();
+        // `Fail` in the documents, `failed` in callbacks: any spelling will do.
+        if word.starts_with("fail") {
+            let message = "MiniMax reports that the task failed, without a reason".to_owned();
+            return Progress::Failed { code: None, message };
+        }
+        let url = self.video_url.filter(|url| !url.is_empty());
+        let file_id = Some(self.file_id).filter(|id| !id.is_empty());
+        if word != "success" || (url.is_none() && file_id.is_none()) {
+            return Progress::Pending(self.status);
+        }
+        Progress::Ready(Box::new(Ready {
+            file_id,
+            url,
+            width: self.video_width.parse().ok(),
+            height: self.video_height.parse().ok(),
+            ..Ready::default()
+        }))
+    }
+}
+
+/// A submit that brought no task id cannot be watched, and may have been billed.
+pub(super) fn task(path: &'static str, task_id: String) -> Result<String, ApiError> {
+    if task_id.is_empty() {
+        let why = "a success without task_id".to_owned();
+        return Err(ApiError::Shape { path, why, trace_id: None });
+    }
+    Ok(task_id)
+}

@@ -1,0 +1,160 @@
+//! Video V2: the H3 family (platform docs > Video Generation V2).
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::video::{Progress, Ready, task};
+use super::{ApiError, Client, Endpoint, lenient};
+
+const SUBMIT: Endpoint = Endpoint::post("/v2/video_generation", 60);
+const QUERY: Endpoint = Endpoint::get("/v2/query/video_generation");
+
+/// The body of `POST /v2/video_generation`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Submit {
+    /// `MiniMax-H3` and the like.
+    pub model: String,
+    /// One text, and frames or references.
+    pub content: Vec<Content>,
+    /// `480P`, `768P` or `2K`, by model.
+    pub resolution: String,
+    /// Seconds, by model.
+    pub duration: u32,
+    /// `16:9` and the like, or `adaptive`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ratio: Option<String>,
+    /// H3-Max only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extra: Option<Extra>,
+    /// Told about the task's progress; must answer a challenge.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub callback_url: Option<String>,
+    /// Marks the video as machine-made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aigc_watermark: Option<bool>,
+}
+
+/// An item of `content`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the fields are those on the wire")]
+pub enum Content {
+    Text { text: String },
+    ImageUrl { image_url: MediaUrl, role: Role },
+    VideoUrl { video_url: MediaUrl, role: Role },
+    AudioUrl { audio_url: MediaUrl, role: Role },
+}
+
+/// A public URL, `mm_file://ID` or a data URL.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MediaUrl {
+    /// As above.
+    pub url: String,
+}
+
+/// What a medium is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the variants are the values on the wire")]
+pub enum Role {
+    FirstFrame,
+    LastFrame,
+    ReferenceImage,
+    ReferenceVideo,
+    ReferenceAudio,
+}
+
+/// Options of H3-Max.
+#[derive(Debug, Clone, Serialize)]
+pub struct Extra {
+    /// How far MiniMax rewrites the prompt.
+    pub prompt_expansion_mode: Expansion,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the variants are the values on the wire")]
+pub enum Expansion {
+    Disabled,
+    Balanced,
+    Quality,
+}
+
+impl Client {
+    /// Hands a video in; the answer is its task id.
+    pub async fn submit_video_v2(&self, submit: &Submit) -> Result<String, ApiError> {
+        #[derive(Deserialize)]
+        struct Answer {
+            #[serde(default, deserialize_with = "lenient")]
+            task_id: String,
+        }
+        let Answer { task_id } = self.post(&SUBMIT, submit).await?;
+        task(SUBMIT.path, task_id)
+    }
+
+    /// Looks at a V2 task of the last seven days. Its link is fresh with each look.
+    pub async fn query_video_v2(&self, task_id: &str) -> Result<Progress, ApiError> {
+        #[derive(Deserialize)]
+        struct Answer {
+            task: Task,
+        }
+        #[derive(Deserialize)]
+        struct Task {
+            #[serde(default)]
+            status: String,
+            model: Option<String>,
+            content: Option<Made>,
+            error: Option<Reason>,
+            usage: Option<Value>,
+        }
+        #[derive(Deserialize)]
+        struct Made {
+            url: Option<String>,
+            prompt: Option<String>,
+        }
+        #[derive(Deserialize)]
+        struct Reason {
+            #[serde(default, deserialize_with = "lenient")]
+            code: String,
+            #[serde(default)]
+            message: String,
+        }
+        let path = format!("{}/{}", QUERY.path, path_segment(task_id));
+        let Answer { task } = self.send(&QUERY, &path, |request| request).await?;
+        let made = task.content.map(|made| (made.url, made.prompt));
+        Ok(match (task.status.to_lowercase().as_str(), made) {
+            ("succeeded", Some((url, text))) if url.is_some() || text.is_some() => {
+                let (usage, model) = (task.usage, task.model);
+                Progress::Ready(Box::new(Ready { url, text, usage, model, ..Ready::default() }))
+            }
+            ("failed" | "expired", _) => match task.error {
+                Some(reason) => Progress::Failed { code: reason.code.parse().ok(), message: reason.message },
+                None => Progress::Failed { code: None, message: format!("the task {}", task.status) },
+            },
+            ("cancelled", _) => Progress::Cancelled,
+            _ => Progress::Pending(task.status),
+        })
+    }
+
+    /// Cancels a queued V2 task. MiniMax refuses for one that runs.
+    pub async fn cancel_video_v2(&self, task_id: &str) -> Result<(), ApiError> {
+        const DELETE: Endpoint = Endpoint::delete("/v2/video_generation");
+        #[derive(Deserialize)]
+        struct Answer {
+            action: String,
+        }
+        let path = format!("{}/{}", DELETE.path, path_segment(task_id));
+        let Answer { action } = self.send(&DELETE, &path, |request| request).await?;
+        if action == "cancelled" {
+            return Ok(());
+        }
+        let why = format!("asked to cancel, it says `{action}`");
+        Err(ApiError::Shape { path: DELETE.path, why, trace_id: None })
+    }
+}
+
+/// Ids come from callers too; one must not reach another path.
+fn path_segment(id: &str) -> String {
+    url::form_urlencoded::byte_serialize(id.as_bytes()).collect()
+}

@@ -1,0 +1,170 @@
+//! What a person types.
+
+mod demo;
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use directories::{BaseDirs, UserDirs};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Config, Places, SETTINGS};
+use crate::sandbox::{Options, Sandbox};
+use crate::serve::stdio;
+use crate::tools::Server;
+
+/// An MCP server for MiniMax (Hailuo): images, speech, video.
+#[derive(Debug, Parser)]
+#[command(name = "minimax-mcp", version, after_help = settings_help())]
+struct Arguments {
+    /// Talk to a MiniMax inside this program instead of the real one: no key, no cost, no network.
+    #[arg(long, global = true)]
+    sandbox: bool,
+
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve MCP over stdin and stdout. This is what happens without a command.
+    Serve,
+    /// Show it all without a key: an image, a spoken sentence, and a video made from the image.
+    Demo {
+        /// Where the files go.
+        #[arg(long, value_name = "DIR", default_value = "minimax-demo")]
+        out: PathBuf,
+    },
+    /// Run the MiniMax imitation alone, for tests of your own; prints its address.
+    Sandbox {
+        /// The port; 0 takes a free one.
+        #[arg(long, default_value_t = 0)]
+        port: u16,
+        /// Where it keeps its state; a temporary folder by default.
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+}
+
+/// Does what the command line says.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help goes to stdout and mistakes to stderr; neither is while serving.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let config = Config::read(environment, &places());
+    start_log(&config.log);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        // A server mostly waits; hosts start one per window.
+        .worker_threads(2)
+        .max_blocking_threads(16)
+        .enable_all()
+        .build();
+    let outcome = match runtime {
+        Ok(runtime) => {
+            let outcome = runtime.block_on(obey(arguments, config));
+            // A read of stdin that nobody will finish must not hold up the end.
+            runtime.shutdown_background();
+            outcome
+        }
+        Err(error) => Err(error.into()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "minimax-mcp: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+async fn obey(arguments: Arguments, config: Config) -> Outcome {
+    match arguments.command.unwrap_or(Command::Serve) {
+        Command::Serve => serve(config, arguments.sandbox).await,
+        Command::Demo { out } => demo::run(&out).await,
+        Command::Sandbox { port, dir } => {
+            let sandbox = Sandbox::start(Options { port, dir, ..Options::default() }).await?;
+            writeln!(io::stdout(), "{}", sandbox.url())?;
+            writeln!(
+                io::stderr(),
+                "MINIMAX_API_HOST={} and any MINIMAX_API_KEY talk to it; Ctrl-C ends it",
+                sandbox.url()
+            )?;
+            tokio::signal::ctrl_c().await?;
+            sandbox.stop().await;
+            Ok(())
+        }
+    }
+}
+
+async fn serve(config: Config, at_sandbox: bool) -> Outcome {
+    let sandbox = match at_sandbox {
+        true => {
+            let dir = Some(config.data_dir.join("sandbox"));
+            Some(Sandbox::start(Options { dir, ..Options::default() }).await?)
+        }
+        false => None,
+    };
+    let config = match &sandbox {
+        Some(sandbox) => config.at_sandbox(&sandbox.url()),
+        None => config,
+    };
+    for problem in &config.problems {
+        tracing::warn!("{problem}");
+    }
+    if io::stdin().is_terminal() {
+        writeln!(
+            io::stderr(),
+            "minimax-mcp speaks MCP on stdin and stdout: an MCP client starts it. See `minimax-mcp --help`, \
+             or try `minimax-mcp demo`."
+        )?;
+    }
+    stdio::serve(Server::new(config)).await?;
+    if let Some(sandbox) = sandbox {
+        sandbox.stop().await;
+    }
+    Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn places() -> Places {
+    let home = BaseDirs::new();
+    let users = UserDirs::new();
+    let desktop = users.as_ref().and_then(UserDirs::desktop_dir).filter(|dir| dir.is_dir());
+    Places {
+        // A machine without a home has a temporary folder at least.
+        home: home.as_ref().map_or_else(std::env::temp_dir, |dirs| dirs.home_dir().to_owned()),
+        desktop: desktop.map(ToOwned::to_owned),
+        data: home.as_ref().map_or_else(std::env::temp_dir, |dirs| dirs.data_dir().to_owned()),
+    }
+}
+
+/// Everything goes to stderr: stdout is the protocol.
+fn start_log(filter: &str) {
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("warn"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false);
+    // A second start in one process, as in tests, keeps the first log.
+    let _ = log.try_init();
+}
+
+/// The settings as `--help` prints them.
+pub fn settings_help() -> String {
+    let rows = SETTINGS.iter().map(|setting| {
+        let plain = |text: &str| text.replace('`', "");
+        format!("  {}\n      {}. Default: {}\n", setting.name, plain(setting.meaning), plain(setting.default))
+    });
+    format!("Settings, from the environment:\n{}", rows.collect::<String>())
+}

@@ -1,0 +1,337 @@
+//! What MiniMax offers and asks for, as data with a date: models and their legal values, prices, error codes.
+//!
+//! The tables are in `facts.json` beside this file; nothing about a model is decided in code. A model that
+//! is not in the tables is legal: it is sent as it is, and nothing is said about its limits or its price.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use serde::Deserialize;
+
+/// All tables.
+#[derive(Debug, Default, Deserialize)]
+pub struct Facts {
+    /// The day on which the tables were last compared with MiniMax's documentation, `YYYY-MM-DD`.
+    pub as_of: String,
+    /// Short names of models → the ids that MiniMax reads.
+    aliases: BTreeMap<String, String>,
+    codes: Vec<Code>,
+    http: Vec<HttpStatus>,
+    image: Vec<ImageModel>,
+    speech: Vec<SpeechModel>,
+    video: Vec<VideoModel>,
+    video_by_mode: BTreeMap<Mode, String>,
+    unknown_video: Vec<Family>,
+}
+
+/// What kind of failure a code is; who must act follows from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// Key, permission or region.
+    Auth,
+    /// Balance or plan.
+    Quota,
+    /// An argument.
+    Input,
+    /// Refused for what it says or shows.
+    Content,
+    /// Too much at once; MiniMax did not take the request.
+    Rate,
+    /// A fault at MiniMax; whether it took the request is not known.
+    Server,
+    /// This program speaks to MiniMax in a way it does not understand.
+    Crate,
+}
+
+/// A `base_resp.status_code` (platform docs > error codes).
+#[derive(Debug, Deserialize)]
+#[expect(missing_docs, reason = "the columns of a table")]
+pub struct Code {
+    pub code: i64,
+    pub meaning: String,
+    pub class: Class,
+    pub advice: String,
+}
+
+/// What an HTTP status means where the body says nothing.
+#[derive(Debug, Deserialize)]
+#[expect(missing_docs, reason = "the columns of a table")]
+pub struct HttpStatus {
+    pub status: u16,
+    pub class: Class,
+    pub advice: String,
+}
+
+/// An amount in both currencies; an absent one is unknown, never 0.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+pub struct Price {
+    /// US dollars, on the global host.
+    #[serde(rename = "USD")]
+    pub usd: Option<f64>,
+    /// Yuan, on the China host.
+    #[serde(rename = "CNY")]
+    pub cny: Option<f64>,
+}
+
+impl Price {
+    /// The amount in `USD` or `CNY`.
+    pub fn in_currency(&self, currency: &str) -> Option<f64> {
+        if currency == "CNY" { self.cny } else { self.usd }
+    }
+}
+
+/// An image model (Image Generation > model).
+#[derive(Debug, Deserialize)]
+pub struct ImageModel {
+    /// The id on the wire.
+    pub model: String,
+    /// Legal `aspect_ratio`s.
+    pub aspect_ratios: Vec<String>,
+    /// Whether `width` and `height` may be given.
+    pub sizes: bool,
+    /// Whether `style` may be given.
+    pub styles: bool,
+    /// Per image.
+    #[serde(default)]
+    pub each: Price,
+}
+
+/// A speech model (T2A v2 > model).
+#[derive(Debug, Deserialize)]
+pub struct SpeechModel {
+    /// The id on the wire.
+    pub model: String,
+    /// Legal `emotion`s.
+    pub emotions: Vec<String>,
+    /// Values of `language_boost` it lacks.
+    #[serde(default)]
+    pub not_languages: Vec<String>,
+    /// Per million billed characters.
+    #[serde(default)]
+    pub per_million: Price,
+}
+
+/// Which of the two video APIs a model is served by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// `/v1/video_generation`: Hailuo and the 01 series.
+    V1,
+    /// `/v2/video_generation`: the H3 family.
+    V2,
+}
+
+/// Which API new models of a family are served by, as far as their names tell.
+#[derive(Debug, Deserialize)]
+struct Family {
+    prefix: String,
+    protocol: Protocol,
+}
+
+/// What a video is made from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// The prompt alone.
+    Text,
+    /// An image that the video starts with.
+    FirstFrame,
+    /// An image that it ends with, with or without a first one.
+    LastFrame,
+    /// A face that it shows (V1).
+    Subject,
+    /// Images, videos and sounds to go by (V2).
+    Reference,
+}
+
+impl Mode {
+    /// The mode in words for a person.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Text => "text to video",
+            Self::FirstFrame => "a first frame",
+            Self::LastFrame => "a last frame",
+            Self::Subject => "subject_reference",
+            Self::Reference => "reference media",
+        }
+    }
+}
+
+/// A resolution and the lengths it can be had in. The first of a list is the default.
+#[derive(Debug, Deserialize)]
+pub struct Size {
+    /// `768P`, `2K`, …
+    pub resolution: String,
+    /// Seconds.
+    pub durations: Vec<u32>,
+}
+
+/// A video model (Video Generation > models and parameters).
+#[derive(Debug, Deserialize)]
+pub struct VideoModel {
+    /// The id on the wire.
+    pub model: String,
+    /// The API that serves it.
+    pub protocol: Protocol,
+    /// What it can do, and in which sizes.
+    pub modes: BTreeMap<Mode, Vec<Size>>,
+    /// Modes on which MiniMax's own documents disagree.
+    #[serde(default)]
+    pub doubtful: Vec<Mode>,
+    /// Whether `fast_pretreatment` may be given.
+    #[serde(default)]
+    pub fast_pretreatment: bool,
+    /// Whether `extra.prompt_expansion_mode` may be given.
+    #[serde(default)]
+    pub prompt_expansion: bool,
+    /// Whether a reference video needs a `ratio` other than `adaptive`.
+    #[serde(default)]
+    pub explicit_ratio: bool,
+    #[serde(default)]
+    per_clip: Vec<ClipPrice>,
+    #[serde(default)]
+    per_second: Vec<SecondPrice>,
+    #[serde(default)]
+    extra_image: Option<ExtraImage>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ClipPrice {
+    resolution: String,
+    duration: u32,
+    #[serde(flatten)]
+    price: Price,
+}
+
+#[derive(Debug, Deserialize)]
+struct SecondPrice {
+    resolution: String,
+    #[serde(flatten)]
+    price: Price,
+}
+
+#[derive(Debug, Deserialize)]
+struct ExtraImage {
+    over: u32,
+    #[serde(flatten)]
+    price: Price,
+}
+
+impl VideoModel {
+    /// What a clip costs, `images` being the input images; `None` when the table does not say.
+    pub fn price(&self, resolution: &str, seconds: u32, images: u32, currency: &str) -> Option<f64> {
+        let clip = self.per_clip.iter().find(|row| row.resolution == resolution && row.duration == seconds);
+        if let Some(row) = clip {
+            return row.price.in_currency(currency);
+        }
+        let row = self.per_second.iter().find(|row| row.resolution == resolution)?;
+        let base = row.price.in_currency(currency)? * f64::from(seconds);
+        let extra = match &self.extra_image {
+            Some(rule) if images > rule.over => {
+                rule.price.in_currency(currency)? * f64::from(images - rule.over)
+            }
+            _ => 0.0,
+        };
+        Some(base + extra)
+    }
+}
+
+/// The tables that this program was built with.
+pub fn facts() -> &'static Facts {
+    static FACTS: OnceLock<Facts> = OnceLock::new();
+    // The file is compiled in and a test parses it, so the fallback is never seen.
+    FACTS.get_or_init(|| serde_json::from_str(include_str!("facts.json")).unwrap_or_default())
+}
+
+impl Facts {
+    /// The id that MiniMax reads for a name as people write it: a `minimax/` prefix goes, a short name becomes
+    /// the full one, anything else stays as it is.
+    pub fn canonical(&self, name: &str) -> String {
+        let name = name.trim();
+        let bare = name.strip_prefix("minimax/").unwrap_or(name);
+        self.aliases.get(&bare.to_lowercase()).cloned().unwrap_or_else(|| bare.to_owned())
+    }
+
+    /// The row of a `base_resp` code.
+    pub fn code(&self, code: i64) -> Option<&Code> {
+        self.codes.iter().find(|row| row.code == code)
+    }
+
+    /// Every known `base_resp` code.
+    pub fn codes(&self) -> &[Code] {
+        &self.codes
+    }
+
+    /// The row of an HTTP status.
+    pub fn http(&self, status: u16) -> Option<&HttpStatus> {
+        self.http.iter().find(|row| row.status == status)
+    }
+
+    /// An image model by id.
+    pub fn image(&self, model: &str) -> Option<&ImageModel> {
+        self.image.iter().find(|row| row.model == model)
+    }
+
+    /// A speech model by id.
+    pub fn speech(&self, model: &str) -> Option<&SpeechModel> {
+        self.speech.iter().find(|row| row.model == model)
+    }
+
+    /// A video model by id.
+    pub fn video(&self, model: &str) -> Option<&VideoModel> {
+        self.video.iter().find(|row| row.model == model)
+    }
+
+    /// Every known speech model.
+    pub fn speech_models(&self) -> impl Iterator<Item = &str> {
+        self.speech.iter().map(|row| row.model.as_str())
+    }
+
+    /// The video models that can do `mode`.
+    pub fn video_models(&self, mode: Mode) -> impl Iterator<Item = &str> {
+        self.video.iter().filter(move |row| row.modes.contains_key(&mode)).map(|row| row.model.as_str())
+    }
+
+    /// The API for a model that is not in the table.
+    pub fn protocol_of_unknown(&self, model: &str) -> Protocol {
+        let family = self.unknown_video.iter().find(|family| model.starts_with(&family.prefix));
+        family.map_or(Protocol::V1, |family| family.protocol)
+    }
+
+    /// The model of a call that names none.
+    pub fn video_default(&self, mode: Mode) -> &str {
+        self.video_by_mode.get(&mode).map_or("MiniMax-Hailuo-2.3", String::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tables_parse_and_every_default_model_can_do_its_mode() {
+        let facts: Facts = serde_json::from_str(include_str!("facts.json")).unwrap();
+        for (mode, model) in &facts.video_by_mode {
+            assert!(facts.video(model).unwrap().modes.contains_key(mode), "{model}");
+        }
+        assert!(facts.codes().iter().any(|row| row.code == 1002 && row.class == Class::Rate));
+    }
+
+    #[test]
+    fn prices_follow_the_price_page() {
+        let h3 = facts().video("MiniMax-H3").unwrap();
+        assert_eq!(h3.price("2K", 8, 0, "USD"), Some(1.04));
+        assert_eq!(h3.price("768P", 5, 7, "USD"), Some(0.48));
+        let hailuo = facts().video("MiniMax-Hailuo-2.3").unwrap();
+        assert_eq!(hailuo.price("768P", 6, 1, "USD"), Some(0.28));
+        assert_eq!(facts().video("MiniMax-H3-Lite").unwrap().price("768P", 5, 0, "USD"), None);
+    }
+
+    #[test]
+    fn names_as_people_write_them_become_ids() {
+        assert_eq!(facts().canonical("h3"), "MiniMax-H3");
+        assert_eq!(facts().canonical("minimax/MiniMax-M3"), "MiniMax-M3");
+        assert_eq!(facts().canonical("MiniMax-H9-Ultra"), "MiniMax-H9-Ultra");
+    }
+}

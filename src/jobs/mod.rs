@@ -1,0 +1,434 @@
+//! Work that outlives a call: time and money.
+//!
+//! A job is a row before it is a request. [`Jobs::start`] writes the row, sends the request once and hands back a
+//! channel; from then on a task of the server's own follows the job to its end, whoever listens. A process that
+//! finds an open job whose process has died takes it over. What a caller sees of a job is always a value that
+//! has been written.
+
+mod job;
+mod paid;
+mod run;
+mod state;
+mod store;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use tokio::sync::{Notify, OnceCell, Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use job::{Cost, Job, JobFile, Kind, OnDisk, now};
+pub use paid::Paid;
+pub use state::{Failure, Route, STATUSES, Seen, State, Task};
+pub use store::{Filter, StoreError};
+
+use crate::api::{ApiError, Client, Progress};
+use crate::media::Guard;
+use store::{Inserted, Store};
+
+/// What the jobs take of the settings.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where the records are.
+    pub data_dir: PathBuf,
+    /// Where results go that have no folder of their own.
+    pub base_path: PathBuf,
+    /// Which tasks are ours to ask about: the API host.
+    pub account: String,
+    /// How often a task is looked at.
+    pub poll: Duration,
+    /// Whether results may be fetched from this machine over plain http.
+    pub loopback: bool,
+}
+
+/// An order that has passed every check.
+#[derive(Debug)]
+pub struct Order {
+    /// The tool that takes it.
+    pub tool: &'static str,
+    /// Whose it is.
+    pub principal: String,
+    /// What is bought.
+    pub paid: Paid,
+    /// The model's id.
+    pub model: String,
+    /// What it is about, in the caller's words.
+    pub prompt: String,
+    /// Where files go; `None` for links alone.
+    pub folder: Option<PathBuf>,
+    /// The estimate.
+    pub cost: Cost,
+    /// What the caller should know.
+    pub warnings: Vec<String>,
+    /// The caller's key for "the same order".
+    pub idempotency_key: Option<String>,
+}
+
+/// A job as it changes. Each value has been written to the records.
+pub type Watch = watch::Receiver<Arc<Job>>;
+
+/// Why a job could not be cancelled, or how it was.
+#[derive(Debug)]
+pub enum Cancel {
+    /// It is no longer watched; the job says whether MiniMax stopped too.
+    Cancelled(Box<Job>),
+    /// It had ended before.
+    Over(Box<Job>),
+    /// The request is on its way: it may be billed, and its result must not be lost.
+    OnItsWay(Box<Job>),
+}
+
+/// The jobs of this process. A handle: cloning is cheap.
+#[derive(Debug, Clone)]
+pub struct Jobs {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    api: Client,
+    settings: Settings,
+    store: OnceCell<Arc<Store>>,
+    /// Jobs that a task of this process follows. A std mutex: it is never held across an await.
+    live: Mutex<HashMap<String, Live>>,
+    tracker: TaskTracker,
+    stop: CancellationToken,
+    guard: Guard,
+    fetcher: OnceLock<reqwest::Client>,
+    downloads: Semaphore,
+}
+
+#[derive(Debug, Clone)]
+struct Live {
+    job: Watch,
+    /// Wakes whoever follows the job: its record was changed from elsewhere.
+    poke: Arc<Notify>,
+}
+
+impl Jobs {
+    /// Opens nothing: the records are opened when the first job is asked for.
+    pub fn new(api: Client, settings: Settings) -> Self {
+        let guard = Guard { loopback_http: settings.loopback };
+        Self {
+            shared: Arc::new(Shared {
+                api,
+                settings,
+                store: OnceCell::new(),
+                live: Mutex::default(),
+                tracker: TaskTracker::new(),
+                stop: CancellationToken::new(),
+                guard,
+                fetcher: OnceLock::new(),
+                downloads: Semaphore::new(8),
+            }),
+        }
+    }
+
+    /// MiniMax, for calls that need no job.
+    pub fn api(&self) -> &Client {
+        &self.shared.api
+    }
+
+    async fn store(&self) -> Result<&Arc<Store>, StoreError> {
+        self.shared
+            .store
+            .get_or_try_init(|| async {
+                let owner = random_id("server");
+                let store = Arc::new(Store::open(&self.shared.settings.data_dir, owner).await?);
+                self.shared.tracker.spawn(self.clone().tend_orphans(Arc::clone(&store)));
+                Ok(store)
+            })
+            .await
+    }
+
+    /// Takes up what earlier processes left unfinished, if there are records at all.
+    pub async fn resume(&self) -> Result<(), StoreError> {
+        if self.shared.settings.data_dir.join(Store::FILE).exists() {
+            self.store().await?;
+        }
+        Ok(())
+    }
+
+    /// Writes the record, and lets the request leave once. The second value tells that the order was there
+    /// already, by its `idempotency_key`, and nothing was bought.
+    ///
+    /// Record and request belong to the server, not to the call: a caller that goes away in this very moment
+    /// does not tear them apart.
+    pub async fn start(&self, order: Order) -> Result<(Watch, bool), StoreError> {
+        let jobs = self.clone();
+        let started = self.shared.tracker.spawn(async move { jobs.begin(order).await }).await;
+        started.unwrap_or_else(|_| Err(StoreError::stopping(&self.shared.settings.data_dir)))
+    }
+
+    async fn begin(&self, order: Order) -> Result<(Watch, bool), StoreError> {
+        let record = order.paid.record();
+        let at = now();
+        let job = Job {
+            id: random_id(order.paid.kind().word()),
+            principal: order.principal,
+            kind: order.paid.kind(),
+            tool: order.tool.to_owned(),
+            model: order.model,
+            account: self.shared.settings.account.clone(),
+            prompt: order.prompt,
+            digest: data_encoding::HEXLOWER.encode(&Sha256::digest(format!("{} {record}", order.tool))),
+            request: record,
+            idempotency_key: order.idempotency_key,
+            folder: order.folder,
+            // The request leaves as soon as this is on disk, so the record says so from the start.
+            state: State::NEW.after(Seen::Leaving),
+            files: Vec::new(),
+            text: None,
+            usage: None,
+            cost: order.cost,
+            warnings: order.warnings,
+            created_at: at,
+            updated_at: at,
+        };
+        self.enter(job, Some(order.paid)).await
+    }
+
+    /// Takes over a task that another program has submitted, or finds the job that it is.
+    pub async fn adopt(&self, job: Job) -> Result<(Watch, bool), StoreError> {
+        self.enter(job, None).await
+    }
+
+    async fn enter(&self, job: Job, paid: Option<Paid>) -> Result<(Watch, bool), StoreError> {
+        match self.store().await?.insert(&job).await? {
+            Inserted::New => Ok((self.follow(job, paid), false)),
+            Inserted::Existing(mut first) => {
+                if job.idempotency_key.is_some() && first.digest != job.digest {
+                    first.warnings.push(
+                        "this idempotency_key was used before with other arguments; this is the first call's job"
+                            .to_owned(),
+                    );
+                    return Ok((watch::channel(Arc::new(*first)).1, true));
+                }
+                Ok((self.channel(*first), true))
+            }
+        }
+    }
+
+    /// The job as the records have it.
+    pub async fn get(&self, principal: &str, id: &str) -> Result<Option<Job>, StoreError> {
+        self.store().await?.get(principal, id).await
+    }
+
+    /// A blank job for a task that was submitted elsewhere.
+    pub fn foreign(&self, principal: &str, tool: &str, task: Task, folder: Option<PathBuf>) -> Job {
+        let at = now();
+        Job {
+            id: random_id(Kind::Video.word()),
+            principal: principal.to_owned(),
+            kind: Kind::Video,
+            tool: tool.to_owned(),
+            model: String::new(),
+            account: self.shared.settings.account.clone(),
+            prompt: format!("task {}", task.id),
+            request: serde_json::Value::Null,
+            digest: String::new(),
+            idempotency_key: None,
+            folder,
+            state: State::Running { task, word: State::UNSEEN.to_owned(), misses: 0, trouble: None },
+            files: Vec::new(),
+            text: None,
+            usage: None,
+            cost: Cost::default(),
+            warnings: Vec::new(),
+            created_at: at,
+            updated_at: at,
+        }
+    }
+
+    /// The job that holds a task of MiniMax's, if it is one of ours.
+    pub async fn by_task(&self, principal: &str, task: &str) -> Result<Option<Job>, StoreError> {
+        self.store().await?.by_task(principal, &self.shared.settings.account, task).await
+    }
+
+    /// A page of jobs, newest first.
+    pub async fn list(&self, principal: &str, filter: &Filter) -> Result<Vec<Job>, StoreError> {
+        self.store().await?.list(principal, filter).await
+    }
+
+    /// The job as it changes. What can still be had is fetched on the way: files that did not reach the disk, a
+    /// fresh link for one that ended, another look at a task that was given up.
+    pub async fn watch(&self, principal: &str, id: &str) -> Result<Option<Watch>, StoreError> {
+        let Some(job) = self.get(principal, id).await? else { return Ok(None) };
+        let worth_another_try = match &job.state {
+            State::Unknown { task: Some(_), .. } => true,
+            State::Done { task, .. } => job.is_undelivered() || (task.is_some() && has_stale_link(&job)),
+            _ => false,
+        };
+        if !worth_another_try || !self.is_ours(&job) {
+            return Ok(Some(self.channel(job)));
+        }
+        match self.store().await?.claim(id).await? {
+            Some(mut job) => {
+                job.state = job.state.after(Seen::Again);
+                job.updated_at = now();
+                self.store().await?.save(&job).await?;
+                Ok(Some(self.channel(job)))
+            }
+            None => Ok(Some(self.channel(job))),
+        }
+    }
+
+    /// Stops watching a job, and cancels it at MiniMax where that exists: a V2 task that is still queued.
+    pub async fn cancel(&self, principal: &str, id: &str) -> Result<Option<Cancel>, StoreError> {
+        for _ in 0..10 {
+            let Some(mut job) = self.get(principal, id).await? else { return Ok(None) };
+            let stays_open = !job.state.clone().after(Seen::Cancelled { at_minimax: false }).is_over();
+            if stays_open {
+                return Ok(Some(Cancel::OnItsWay(Box::new(job))));
+            }
+            if job.state.is_over() && !matches!(job.state, State::Unknown { .. }) {
+                return Ok(Some(Cancel::Over(Box::new(job))));
+            }
+            let before = job.state.clone();
+            let at_minimax = self.cancel_upstream(&job).await;
+            job.state = job.state.after(Seen::Cancelled { at_minimax });
+            job.updated_at = now();
+            if self.store().await?.replace(&job, &before).await? {
+                if let Some(live) = self.live().get(id) {
+                    live.poke.notify_waiters();
+                    live.poke.notify_one();
+                }
+                return Ok(Some(Cancel::Cancelled(Box::new(job))));
+            }
+        }
+        // Ten changes between reading and writing: it is about to end by itself.
+        Ok(self.get(principal, id).await?.map(|job| Cancel::Over(Box::new(job))))
+    }
+
+    async fn cancel_upstream(&self, job: &Job) -> bool {
+        match job.state.task() {
+            Some(task) if task.route == Route::VideoV2 && self.is_ours(job) => {
+                let answer = self.shared.api.cancel_video_v2(&task.id).await;
+                if let Err(error) = &answer {
+                    tracing::info!(job = job.id, %error, "MiniMax did not cancel");
+                }
+                answer.is_ok()
+            }
+            _ => false,
+        }
+    }
+
+    /// Which endpoint knows a task, found by asking each; `None` when none does.
+    pub async fn find_task(&self, id: &str) -> Result<Option<Route>, ApiError> {
+        let mut last = None;
+        for route in [Route::VideoV1, Route::VideoV2, Route::VideoTemplate] {
+            let task = Task { route, id: id.to_owned() };
+            match paid::look(&self.shared.api, &task).await {
+                // V1 answers for a task it does not know with a status that is no status.
+                Ok(Progress::Pending(word)) if word.is_empty() || word.eq_ignore_ascii_case("unknown") => {}
+                Ok(_) => return Ok(Some(route)),
+                Err(error) if error.blame() == crate::api::Blame::Caller => {}
+                Err(error) => last = Some(error),
+            }
+        }
+        last.map_or(Ok(None), Err)
+    }
+
+    /// A task of another host or account cannot be asked about from here.
+    pub fn is_ours(&self, job: &Job) -> bool {
+        job.account == self.shared.settings.account
+    }
+
+    /// Ends this process's work: what is on its way to MiniMax may still be answered within `patience`; all else
+    /// stops at once and is taken up by the next process.
+    pub async fn shut_down(&self, patience: Duration) {
+        self.shared.stop.cancel();
+        self.shared.tracker.close();
+        if tokio::time::timeout(patience, self.shared.tracker.wait()).await.is_err() {
+            tracing::warn!("a request was still unanswered; its job will say `unknown`");
+        }
+        if let Some(store) = self.shared.store.get() {
+            if let Err(error) = store.release().await {
+                tracing::warn!(%error, "the leases run out by themselves");
+            }
+            store.close().await;
+        }
+    }
+
+    fn live(&self) -> MutexGuard<'_, HashMap<String, Live>> {
+        // A poisoned table is still a table of channels.
+        self.shared.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The job's channel: the one that is there, a new one with somebody to follow it, or one that is over.
+    fn channel(&self, job: Job) -> Watch {
+        if let Some(live) = self.live().get(&job.id) {
+            return live.job.clone();
+        }
+        if job.state.is_over() || !self.is_ours(&job) {
+            return watch::channel(Arc::new(job)).1;
+        }
+        self.follow(job, None)
+    }
+
+    /// Follows a job to its end in a task that belongs to the server. Following twice is following once.
+    fn follow(&self, job: Job, paid: Option<Paid>) -> Watch {
+        let mut live = self.live();
+        if let Some(known) = live.get(&job.id) {
+            return known.job.clone();
+        }
+        let (id, poke) = (job.id.clone(), Arc::new(Notify::new()));
+        let (sender, receiver) = watch::channel(Arc::new(job));
+        live.insert(id, Live { job: receiver.clone(), poke: Arc::clone(&poke) });
+        drop(live);
+        let jobs = self.clone();
+        self.shared.tracker.spawn(async move { run::Run::new(jobs, sender, poke).to_the_end(paid).await });
+        receiver
+    }
+
+    /// Keeps our leases and looks for jobs whose process has died, until the server stops.
+    async fn tend_orphans(self, store: Arc<Store>) {
+        let pause = Duration::from_millis(u64::try_from(store::LEASE / 3).unwrap_or(1000));
+        let account = self.shared.settings.account.clone();
+        loop {
+            match store.renew(&account).await {
+                Ok(orphans) => {
+                    for id in orphans {
+                        self.take_over(&store, &id).await;
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "leases were not renewed"),
+            }
+            let over = self.shared.stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none();
+            if over {
+                return;
+            }
+        }
+    }
+
+    async fn take_over(&self, store: &Store, id: &str) {
+        match store.claim(id).await {
+            Ok(Some(job)) => {
+                tracing::info!(job = id, "taken up from a process that has ended");
+                drop(self.follow(job, None));
+            }
+            Ok(None) => {}
+            Err(error) => tracing::warn!(job = id, %error, "an open job cannot be read"),
+        }
+    }
+}
+
+/// A link that has ended, or will before it can be used.
+fn has_stale_link(job: &Job) -> bool {
+    let soon = now().saturating_add(60_000);
+    job.files.iter().any(|file| file.url_expires_at.is_some_and(|at| at < soon))
+}
+
+/// A name that cannot be guessed: 128 random bits behind a word that says what it is.
+fn random_id(word: &str) -> String {
+    let mut bits = [0_u8; 16];
+    // Without randomness from the system there is no safe name; the time at least keeps names apart.
+    if getrandom::fill(&mut bits).is_err() {
+        bits = u128::try_from(now()).unwrap_or_default().to_be_bytes();
+    }
+    format!("{word}-{}", data_encoding::BASE32_NOPAD.encode(&bits).to_lowercase())
+}

@@ -1,0 +1,471 @@
+//! The loop around the state machine: submit once, look, fetch, until the job is over or another process has it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::sync::{Notify, watch};
+use tokio::time::sleep;
+
+use super::job::{Job, JobFile, now};
+use super::paid::{self, Answer, Made, Paid};
+use super::state::{Failure, Route, Seen, State, Task};
+use super::{Jobs, StoreError};
+use crate::api::retry::{self, Nature};
+use crate::api::{ApiError, Blame, Progress, Taken};
+use crate::media::{self, Expect, FetchProblem, Kind as MediaKind};
+
+/// Another process has the job, its record was changed from elsewhere, or this process is to stop.
+struct Interrupted;
+
+type Step = Result<(), Interrupted>;
+
+/// How often a process that does not hold the lease reads the record for whoever waits.
+const GLANCE: Duration = Duration::from_millis(400);
+
+/// After this long without an end, MiniMax is no longer asked by itself.
+const LONGEST_WATCH: i64 = 6 * 3_600_000;
+
+/// No result of MiniMax is larger.
+const MAX_RESULT: u64 = 4 * 1024 * 1024 * 1024;
+
+/// One job on its way.
+pub(super) struct Run {
+    jobs: Jobs,
+    job: Job,
+    seen_by_all: watch::Sender<Arc<Job>>,
+    poke: Arc<Notify>,
+}
+
+impl Run {
+    pub(super) fn new(jobs: Jobs, seen_by_all: watch::Sender<Arc<Job>>, poke: Arc<Notify>) -> Self {
+        let job = Job::clone(&seen_by_all.borrow());
+        Self { jobs, job, seen_by_all, poke }
+    }
+
+    /// Follows the job until it is over, or until nobody here needs to know any more.
+    pub(super) async fn to_the_end(mut self, mut paid: Option<Paid>) {
+        let mut mine = paid.is_some();
+        loop {
+            if mine || self.claim().await {
+                let _ = self.drive(paid.take()).await;
+                mine = false;
+            }
+            if self.may_leave() {
+                return;
+            }
+            tokio::select! {
+                () = sleep(GLANCE) => {}
+                () = self.poke.notified() => {}
+            }
+            self.glance().await;
+        }
+    }
+
+    /// Takes the job off the table of those that are followed, if it may be: under the table's lock, so that
+    /// nobody subscribes to a channel that is about to close.
+    fn may_leave(&self) -> bool {
+        let mut live = self.jobs.live();
+        // One receiver is the table's own.
+        let unwatched = self.seen_by_all.receiver_count() <= 1;
+        let leave = self.job.state.is_over() || unwatched || self.jobs.shared.stop.is_cancelled();
+        if leave {
+            live.remove(&self.job.id);
+        }
+        leave
+    }
+
+    async fn claim(&mut self) -> bool {
+        let Ok(store) = self.jobs.store().await else { return false };
+        match store.claim(&self.job.id).await {
+            Ok(Some(job)) => {
+                self.show(job);
+                true
+            }
+            Ok(None) => false,
+            Err(error) => {
+                tracing::warn!(job = self.job.id, %error, "the record cannot be leased");
+                false
+            }
+        }
+    }
+
+    async fn glance(&mut self) {
+        let Ok(store) = self.jobs.store().await else { return };
+        if let Ok(Some(job)) = store.get(&self.job.principal, &self.job.id).await {
+            self.show(job);
+        }
+    }
+
+    fn show(&mut self, job: Job) {
+        self.job = job;
+        self.seen_by_all.send_replace(Arc::new(self.job.clone()));
+    }
+
+    async fn drive(&mut self, mut paid: Option<Paid>) -> Step {
+        while !self.job.state.is_over() {
+            match self.job.state.clone() {
+                State::Submitting { .. } => match paid.take() {
+                    Some(paid) => self.submit(&paid).await?,
+                    None => self.see(Seen::Orphaned).await?,
+                },
+                State::Running { task, word, misses, .. } => {
+                    if word != State::UNSEEN || misses > 0 {
+                        let poll = self.jobs.shared.settings.poll;
+                        self.pause(next_look(poll, self.age(), misses, chance())).await?;
+                    }
+                    self.look(&task).await?;
+                }
+                State::Fetching { task } => self.fetch(task.as_ref()).await?,
+                State::Done { .. }
+                | State::Failed { .. }
+                | State::Cancelled { .. }
+                | State::Unknown { .. } => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends the request, and again only if MiniMax provably did not take it.
+    async fn submit(&mut self, paid: &Paid) -> Step {
+        let mut tries = 1;
+        loop {
+            let error = match paid.send(&self.jobs.shared.api).await {
+                Ok(Answer::Task(task)) => return self.see(Seen::Accepted(task)).await,
+                Ok(Answer::Made(made)) => return self.made(made).await,
+                Err(error) => error,
+            };
+            let Some(pause) = retry::pause(Nature::Paid, &error, tries, chance()) else {
+                return match error.taken() {
+                    Taken::No => self.see(Seen::Failed(failure(&error))).await,
+                    Taken::Perhaps => self.see(Seen::Lost(error.to_string())).await,
+                };
+            };
+            tracing::info!(job = self.job.id, %error, ?pause, "not taken; it is sent again");
+            self.see(Seen::Held(error.to_string())).await?;
+            self.pause(pause).await?;
+            self.see(Seen::Leaving).await?;
+            tries += 1;
+        }
+    }
+
+    async fn look(&mut self, task: &Task) -> Step {
+        let looked = paid::look(&self.jobs.shared.api, task).await;
+        let ready = match looked {
+            Ok(Progress::Pending(word)) => return self.see(Seen::Pending(word)).await,
+            Ok(Progress::Failed { code, message }) => {
+                return self.see(Seen::Failed(ended(code, message))).await;
+            }
+            Ok(Progress::Cancelled) => return self.see(Seen::Cancelled { at_minimax: true }).await,
+            Ok(Progress::Ready(ready)) => paid::collect(&self.jobs.shared.api, task.route, *ready).await,
+            Err(error) => Err(error),
+        };
+        match ready {
+            Ok(made) => self.made(made).await,
+            Err(error) => self.saw_nothing(&error).await,
+        }
+    }
+
+    /// A look that failed never ends a job by itself: the task goes on at MiniMax. Only if MiniMax keeps
+    /// saying that there is no such task, or a long time has passed, is it given up.
+    async fn saw_nothing(&mut self, error: &ApiError) -> Step {
+        tracing::info!(job = self.job.id, %error, "a look showed nothing");
+        let misses = match &self.job.state {
+            State::Running { misses, .. } => *misses,
+            _ => 0,
+        };
+        let disowned = matches!(error.blame(), Blame::Caller) && misses >= 4 && self.age() > 30_000;
+        if disowned || self.age() > LONGEST_WATCH {
+            return self
+                .see(Seen::Lost(format!("MiniMax no longer says what became of the task: {error}")))
+                .await;
+        }
+        self.see(Seen::Nothing(error.to_string())).await
+    }
+
+    /// Notes what was made and bought, before anything is fetched.
+    async fn made(&mut self, made: Made) -> Step {
+        let job = &mut self.job;
+        job.files = made.files;
+        job.text = made.text.or(job.text.take());
+        job.usage = made.usage;
+        job.cost.actual = made.units.and_then(|units| job.cost.of(units));
+        if job.model.is_empty() {
+            job.model = made.model.unwrap_or_default();
+        }
+        if made.missing > 0 {
+            let all = job.files.len() + usize::try_from(made.missing).unwrap_or(usize::MAX);
+            job.warnings.push(format!("MiniMax made {} of {all}; it withheld the others", job.files.len()));
+        }
+        for (index, bytes) in made.bytes {
+            self.keep(index, bytes).await;
+        }
+        if self.job.files.is_empty() && self.job.text.is_none() {
+            let message = "MiniMax made nothing that it would hand over".to_owned();
+            return self.see(Seen::Failed(ended(Some(1027), message))).await;
+        }
+        self.see(Seen::Made).await
+    }
+
+    /// Content that came with the answer is on disk before the record says that it was made.
+    async fn keep(&mut self, index: usize, bytes: Vec<u8>) {
+        let folder = self.job.folder.clone().unwrap_or_else(|| self.jobs.shared.settings.base_path.clone());
+        let many = self.job.files.len() > 1;
+        let (prompt, id) = (self.job.prompt.clone(), self.job.id.clone());
+        let Some(file) = self.job.files.get_mut(index) else { return };
+        let extension = extension(&file.name).to_owned();
+        let name = media::file_name(&prompt, short(&id), index + 1, many, &extension);
+        let expect = Expect { kind: None, max_bytes: MAX_RESULT, extension: &extension };
+        let saved = match media::prepare(&folder).await {
+            Ok(()) => media::save(bytes.into(), &folder, &name, &expect)
+                .await
+                .map_err(|problem| problem.to_string()),
+            Err(problem) => Err(problem.to_string()),
+        };
+        match saved {
+            Ok(saved) => file.saved = Some(saved.into()),
+            Err(problem) => file.trouble = Some(problem),
+        }
+    }
+
+    /// Brings the files home, all at once but not too many, and asks for fresh links where one has ended.
+    async fn fetch(&mut self, task: Option<&Task>) -> Step {
+        let (jobs, job) = (self.jobs.clone(), self.job.clone());
+        let many = job.files.len() > 1;
+        let all = job.files.iter().enumerate().map(|(index, file)| {
+            let fetch = Fetch { jobs: &jobs, job: &job, task, index, many };
+            fetch.deliver(file.clone())
+        });
+        let stop = self.jobs.shared.stop.clone();
+        let files = stop.run_until_cancelled(join_all(all)).await.ok_or(Interrupted)?;
+        self.job.files = files;
+        let withheld = self.job.warnings.iter().any(|warning| warning.starts_with("MiniMax made "));
+        self.see(Seen::Fetched { partial: withheld }).await
+    }
+
+    /// Applies what was seen; on disk before anybody hears of it.
+    async fn see(&mut self, seen: Seen) -> Step {
+        let before = self.job.state.clone();
+        self.job.state = before.clone().after(seen);
+        if self.job.state == before {
+            return Ok(());
+        }
+        self.job.updated_at = now();
+        // A look that showed nothing changes nothing that the next process would need.
+        let only_missed = matches!(
+            (&before, &self.job.state),
+            (State::Running { word, .. }, State::Running { word: now, trouble: Some(_), .. }) if word == now
+        );
+        if !only_missed && !self.save().await {
+            return Err(Interrupted);
+        }
+        self.seen_by_all.send_replace(Arc::new(self.job.clone()));
+        Ok(())
+    }
+
+    /// Whether the job is still ours. A record that cannot be written is tried again, and then the job goes on
+    /// without: the result is worth more than the record of it.
+    async fn save(&self) -> bool {
+        for wait in [0, 200, 1000] {
+            sleep(Duration::from_millis(wait)).await;
+            match self.write().await {
+                Ok(ours) => return ours,
+                Err(error) => tracing::error!(job = self.job.id, %error, "the record was not written"),
+            }
+        }
+        true
+    }
+
+    async fn write(&self) -> Result<bool, StoreError> {
+        self.jobs.store().await?.save(&self.job).await
+    }
+
+    /// Waits, unless the server stops or the record was changed from elsewhere.
+    async fn pause(&self, pause: Duration) -> Step {
+        tokio::select! {
+            () = sleep(pause) => Ok(()),
+            () = self.poke.notified() => Err(Interrupted),
+            () = self.jobs.shared.stop.cancelled() => Err(Interrupted),
+        }
+    }
+
+    fn age(&self) -> i64 {
+        now().saturating_sub(self.job.created_at)
+    }
+}
+
+/// One file on its way here.
+struct Fetch<'a> {
+    jobs: &'a Jobs,
+    job: &'a Job,
+    task: Option<&'a Task>,
+    index: usize,
+    many: bool,
+}
+
+impl Fetch<'_> {
+    /// The file as it is afterwards: saved, or with the reason why not.
+    async fn deliver(self, mut file: JobFile) -> JobFile {
+        let soon = now().saturating_add(60_000);
+        if file.url_expires_at.is_some_and(|at| at < soon) {
+            self.renew(&mut file).await;
+        }
+        let (Some(folder), None) = (&self.job.folder, &file.saved) else { return file };
+        let Ok(_turn) = self.jobs.shared.downloads.acquire().await else { return file };
+        for tries in 1..=5_u32 {
+            let problem = match self.download(&file, folder).await {
+                Ok(saved) => {
+                    file.saved = Some(saved.into());
+                    file.trouble = None;
+                    break;
+                }
+                Err(problem) => problem,
+            };
+            tracing::info!(job = self.job.id, %problem, tries, "a file did not arrive");
+            file.trouble = Some(problem.to_string());
+            match problem {
+                FetchProblem::Expired { .. } => {
+                    self.renew(&mut file).await;
+                }
+                FetchProblem::Weather { .. } => {}
+                FetchProblem::Disk { .. } | FetchProblem::Wrong { .. } => break,
+            }
+            sleep(Duration::from_millis(300).saturating_mul(3_u32.saturating_pow(tries - 1))).await;
+        }
+        file
+    }
+
+    async fn download(&self, file: &JobFile, folder: &std::path::Path) -> Result<media::Saved, FetchProblem> {
+        let shared = &self.jobs.shared;
+        let url = file.url.as_deref().unwrap_or_default();
+        let extension = extension(&file.name);
+        let name =
+            media::file_name(&self.job.prompt, short(&self.job.id), self.index + 1, self.many, extension);
+        let kind = match self.job.kind {
+            super::Kind::Image => Some(MediaKind::Image),
+            super::Kind::Video => Some(MediaKind::Video),
+            // Raw PCM looks like nothing at all.
+            super::Kind::Speech => None,
+        };
+        let expect = Expect { kind, max_bytes: MAX_RESULT, extension };
+        media::download(self.jobs.fetcher()?, &shared.guard, url, folder, &name, &expect).await
+    }
+
+    /// Asks for a fresh link, where MiniMax gives one.
+    async fn renew(&self, file: &mut JobFile) {
+        let Some(task) = self.task else { return };
+        let ready = match (&file.file_id, task.route) {
+            (Some(file_id), Route::VideoV1) => {
+                Some(crate::api::Ready { file_id: Some(file_id.clone()), ..Default::default() })
+            }
+            _ => match paid::look(&self.jobs.shared.api, task).await {
+                Ok(Progress::Ready(ready)) => Some(*ready),
+                _ => None,
+            },
+        };
+        let Some(ready) = ready else { return };
+        match paid::collect(&self.jobs.shared.api, task.route, ready).await {
+            Ok(made) => {
+                if let Some(fresh) = made.files.into_iter().next() {
+                    file.url = fresh.url;
+                    file.url_expires_at = fresh.url_expires_at;
+                }
+            }
+            Err(error) => tracing::info!(job = self.job.id, %error, "no fresh link"),
+        }
+    }
+}
+
+impl Jobs {
+    fn fetcher(&self) -> Result<&reqwest::Client, FetchProblem> {
+        if let Some(client) = self.shared.fetcher.get() {
+            return Ok(client);
+        }
+        let built = self.shared.guard.client().map_err(|error| FetchProblem::Wrong(error.to_string()))?;
+        Ok(self.shared.fetcher.get_or_init(|| built))
+    }
+}
+
+/// How long to wait before the next look. Early looks are closer together: short jobs end early. Misses slow
+/// them down, and so does a job that takes very long.
+fn next_look(poll: Duration, age: i64, misses: u32, chance: f64) -> Duration {
+    let base = match age {
+        ..20_000 => poll / 2,
+        20_000..1_800_000 => poll,
+        _ => poll * 3,
+    };
+    let slowed = base.saturating_mul(2_u32.saturating_pow(misses.min(6))).min(Duration::from_secs(60));
+    slowed.mul_f64(0.85 + 0.3 * chance.clamp(0.0, 1.0))
+}
+
+fn chance() -> f64 {
+    f64::from(getrandom::u32().unwrap_or(u32::MAX / 2)) / f64::from(u32::MAX)
+}
+
+/// The part of a job's id that goes into file names.
+fn short(id: &str) -> &str {
+    let random = id.rsplit('-').next().unwrap_or(id);
+    random.get(..8).unwrap_or(random)
+}
+
+fn extension(name: &str) -> &str {
+    name.rsplit_once('.').map_or("bin", |(_, extension)| extension)
+}
+
+fn failure(error: &ApiError) -> Failure {
+    Failure {
+        message: error.to_string(),
+        blame: blame_word(error.blame()).to_owned(),
+        advice: error.advice(),
+        code: error.code(),
+        trace_id: error.trace_id().map(str::to_owned),
+    }
+}
+
+/// A task that MiniMax took and that ended without a result.
+fn ended(code: Option<i64>, message: String) -> Failure {
+    let refused = ApiError::Refused {
+        path: "",
+        status: 200,
+        code,
+        message: String::new(),
+        trace_id: None,
+        retry_after: None,
+    };
+    Failure {
+        message: format!("MiniMax ended the task: {message}"),
+        blame: blame_word(if code.is_some() { refused.blame() } else { Blame::Weather }).to_owned(),
+        advice: if code.is_some() {
+            refused.advice()
+        } else {
+            "Make it again, or change the prompt.".to_owned()
+        },
+        code,
+        trace_id: None,
+    }
+}
+
+fn blame_word(blame: Blame) -> &'static str {
+    match blame {
+        Blame::Caller => "caller",
+        Blame::Operator => "operator",
+        Blame::Weather => "weather",
+        Blame::Crate => "crate",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_come_sooner_for_a_young_job_and_later_after_misses() {
+        let poll = Duration::from_secs(10);
+        let look = |age, misses| next_look(poll, age, misses, 0.5);
+        assert!(look(0, 0) < look(60_000, 0));
+        assert!(look(60_000, 0) < look(4_000_000, 0));
+        assert!(look(60_000, 0) < look(60_000, 2));
+        assert!(look(60_000, 60) < Duration::from_secs(70));
+        assert!(next_look(poll, 60_000, 0, 0.0) < next_look(poll, 60_000, 0, 1.0));
+    }
+}

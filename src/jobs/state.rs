@@ -1,0 +1,348 @@
+//! The life of a job as a value: no clock, no I/O.
+//!
+//! ```text
+//! submitting ─┬─ task ──→ running ──┬─→ fetching ──→ done
+//!             ├─ result ────────────┘      ↑  (links known, files on their way)
+//!             ├─ refused ──→ failed        └── again, on request
+//!             └─ no answer ─→ unknown
+//! ```
+
+use serde::{Deserialize, Serialize};
+
+/// Where a job is. Stored as JSON, so a variant or field that has been released stays readable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "at", rename_all = "snake_case")]
+pub enum State {
+    /// Recorded; the request is leaving, or waits for its turn.
+    Submitting {
+        /// The request may have left this machine.
+        sent: bool,
+        /// Why it waits.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        held: Option<String>,
+    },
+    /// MiniMax works on it.
+    Running {
+        /// What to ask about.
+        task: Task,
+        /// MiniMax's own word for how far it is.
+        word: String,
+        /// Looks in a row that showed nothing.
+        #[serde(default)]
+        misses: u32,
+        /// Why the last look showed nothing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        trouble: Option<String>,
+    },
+    /// MiniMax is done and billed; the files are on their way here.
+    Fetching {
+        /// What made them, to ask for fresh links.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        task: Option<Task>,
+    },
+    /// Over, with a result.
+    Done {
+        /// What made it, to ask for fresh links.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        task: Option<Task>,
+        /// Fewer results than asked for.
+        #[serde(default)]
+        partial: bool,
+    },
+    /// Over, without a result.
+    Failed {
+        /// How.
+        failure: Failure,
+        /// What failed, if MiniMax had taken it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        task: Option<Task>,
+    },
+    /// No longer watched.
+    Cancelled {
+        /// What was given up.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        task: Option<Task>,
+        /// MiniMax stopped too, so nothing is billed.
+        at_minimax: bool,
+    },
+    /// The request left and no answer came back, or MiniMax no longer says what became of it.
+    Unknown {
+        /// What is known.
+        why: String,
+        /// What to ask about, if that is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        task: Option<Task>,
+    },
+}
+
+/// A task at MiniMax.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Task {
+    /// Which endpoint knows it.
+    pub route: Route,
+    /// MiniMax's id.
+    pub id: String,
+}
+
+/// The endpoint that knows a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Route {
+    /// `/v1/query/video_generation`
+    VideoV1,
+    /// `/v2/query/video_generation/{id}`
+    VideoV2,
+    /// `/v1/query/video_template_generation`
+    VideoTemplate,
+}
+
+/// How a job ended without a result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What happened.
+    pub message: String,
+    /// Whose turn it is: `caller`, `operator`, `weather` or `crate`.
+    pub blame: String,
+    /// What to do next.
+    pub advice: String,
+    /// MiniMax's code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<i64>,
+    /// What MiniMax's support asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
+}
+
+/// Something that happened to a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seen {
+    /// The request is about to leave.
+    Leaving,
+    /// MiniMax refused it for now; it will be sent again.
+    Held(String),
+    /// MiniMax took it and gave a task id.
+    Accepted(Task),
+    /// A look: not done.
+    Pending(String),
+    /// A look that showed nothing.
+    Nothing(String),
+    /// The result is there; its links are known.
+    Made,
+    /// The files are here, or as many as can be had.
+    Fetched {
+        /// Fewer results than asked for.
+        partial: bool,
+    },
+    /// Links or files are to be fetched once more.
+    Again,
+    /// It ended without a result.
+    Failed(Failure),
+    /// Nobody waits for it any more.
+    Cancelled {
+        /// MiniMax stopped too.
+        at_minimax: bool,
+    },
+    /// The request may have arrived, and there is no answer; or MiniMax no longer knows.
+    Lost(String),
+    /// The process that was submitting died.
+    Orphaned,
+}
+
+impl State {
+    /// The word of a task that has not been looked at since it was taken up.
+    pub const UNSEEN: &str = "not looked at yet";
+
+    /// Before anything has left.
+    pub const NEW: Self = Self::Submitting { sent: false, held: None };
+
+    /// The whole state machine. What does not fit the state is ignored: a late word never undoes an end.
+    #[must_use]
+    pub fn after(self, seen: Seen) -> Self {
+        let task = self.task().cloned();
+        match (self, seen) {
+            (Self::Submitting { .. }, Seen::Leaving) => Self::Submitting { sent: true, held: None },
+            (Self::Submitting { .. }, Seen::Held(why)) => Self::Submitting { sent: false, held: Some(why) },
+            // An answer is good news even if we had given up on it.
+            (Self::Submitting { .. } | Self::Unknown { .. }, Seen::Accepted(task)) => {
+                Self::Running { task, word: "submitted".to_owned(), misses: 0, trouble: None }
+            }
+            (Self::Submitting { .. } | Self::Unknown { .. } | Self::Running { .. }, Seen::Made) => {
+                Self::Fetching { task }
+            }
+            (
+                Self::Submitting { .. } | Self::Unknown { .. } | Self::Running { .. },
+                Seen::Failed(failure),
+            ) => Self::Failed { failure, task },
+            (Self::Submitting { sent: false, .. }, Seen::Orphaned) => Self::Failed {
+                failure: Failure {
+                    message: "the server stopped before the request left; nothing was bought".to_owned(),
+                    blame: "weather".to_owned(),
+                    advice: "Call again.".to_owned(),
+                    code: None,
+                    trace_id: None,
+                },
+                task: None,
+            },
+            (Self::Submitting { sent: true, .. }, Seen::Orphaned) => Self::Unknown {
+                why: "the server stopped while the request was on its way".to_owned(),
+                task: None,
+            },
+            (Self::Submitting { .. } | Self::Running { .. }, Seen::Lost(why)) => Self::Unknown { why, task },
+            (Self::Unknown { task: Some(task), .. }, Seen::Again) => {
+                Self::Running { task, word: Self::UNSEEN.to_owned(), misses: 0, trouble: None }
+            }
+            (Self::Running { task, .. }, Seen::Pending(word)) => {
+                Self::Running { task, word, misses: 0, trouble: None }
+            }
+            (Self::Running { task, word, misses, .. }, Seen::Nothing(why)) => {
+                Self::Running { task, word, misses: misses.saturating_add(1), trouble: Some(why) }
+            }
+            (Self::Fetching { task }, Seen::Fetched { partial }) => Self::Done { task, partial },
+            (Self::Done { task, .. }, Seen::Again) => Self::Fetching { task },
+            (
+                Self::Submitting { sent: false, .. } | Self::Running { .. } | Self::Unknown { .. },
+                Seen::Cancelled { at_minimax },
+            ) => Self::Cancelled { task, at_minimax },
+            (state, _) => state,
+        }
+    }
+
+    /// The task at MiniMax, if there is one.
+    pub fn task(&self) -> Option<&Task> {
+        match self {
+            Self::Running { task, .. } => Some(task),
+            Self::Fetching { task }
+            | Self::Done { task, .. }
+            | Self::Failed { task, .. }
+            | Self::Cancelled { task, .. }
+            | Self::Unknown { task, .. } => task.as_ref(),
+            Self::Submitting { .. } => None,
+        }
+    }
+
+    /// Nothing more will happen by itself.
+    pub fn is_over(&self) -> bool {
+        !matches!(self, Self::Submitting { .. } | Self::Running { .. } | Self::Fetching { .. })
+    }
+
+    /// The word for it in a job view, and in the store's index.
+    pub fn status(&self) -> &'static str {
+        match self {
+            Self::Submitting { .. } => "submitting",
+            Self::Running { .. } | Self::Fetching { .. } => "running",
+            Self::Done { partial: false, .. } => "succeeded",
+            Self::Done { partial: true, .. } => "partial",
+            Self::Failed { .. } => "failed",
+            Self::Cancelled { .. } => "cancelled",
+            Self::Unknown { .. } => "unknown",
+        }
+    }
+}
+
+/// Every word that [`State::status`] can say.
+pub const STATUSES: &[&str] =
+    &["submitting", "running", "succeeded", "partial", "failed", "cancelled", "unknown"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task() -> Task {
+        Task { route: Route::VideoV1, id: "1".into() }
+    }
+
+    fn failure() -> Failure {
+        Failure {
+            message: "no".into(),
+            blame: "caller".into(),
+            advice: "other".into(),
+            code: Some(1026),
+            trace_id: None,
+        }
+    }
+
+    fn all_seen() -> Vec<Seen> {
+        vec![
+            Seen::Leaving,
+            Seen::Held("rate".into()),
+            Seen::Accepted(task()),
+            Seen::Pending("Queueing".into()),
+            Seen::Nothing("reset".into()),
+            Seen::Made,
+            Seen::Fetched { partial: false },
+            Seen::Again,
+            Seen::Failed(failure()),
+            Seen::Cancelled { at_minimax: false },
+            Seen::Lost("reset".into()),
+            Seen::Orphaned,
+        ]
+    }
+
+    #[test]
+    fn a_job_runs_its_course() {
+        let state = State::NEW
+            .after(Seen::Leaving)
+            .after(Seen::Accepted(task()))
+            .after(Seen::Pending("Queueing".into()))
+            .after(Seen::Nothing("reset".into()))
+            .after(Seen::Pending("Processing".into()));
+        assert_eq!(state.status(), "running");
+        let done = state.after(Seen::Made).after(Seen::Fetched { partial: false });
+        assert_eq!((done.status(), done.task()), ("succeeded", Some(&task())));
+    }
+
+    #[test]
+    fn an_end_with_or_without_a_result_is_not_undone_by_what_comes_late() {
+        let failed = State::Failed { failure: failure(), task: None };
+        let cancelled = State::Cancelled { task: Some(task()), at_minimax: true };
+        for end in [failed, cancelled] {
+            for seen in all_seen() {
+                assert_eq!(end.clone().after(seen.clone()), end, "{seen:?}");
+            }
+        }
+        let done = State::Done { task: None, partial: false };
+        for seen in all_seen().into_iter().filter(|seen| *seen != Seen::Again) {
+            assert_eq!(done.clone().after(seen.clone()), done, "{seen:?}");
+        }
+    }
+
+    #[test]
+    fn a_process_that_dies_while_submitting_leaves_unknown_only_if_the_request_may_have_left() {
+        assert_eq!(State::NEW.after(Seen::Orphaned).status(), "failed");
+        assert_eq!(State::NEW.after(Seen::Leaving).after(Seen::Orphaned).status(), "unknown");
+        let held = State::NEW.after(Seen::Leaving).after(Seen::Held("1002".into()));
+        assert_eq!(held.after(Seen::Orphaned).status(), "failed");
+    }
+
+    #[test]
+    fn an_answer_that_comes_after_all_is_kept() {
+        let unknown = State::NEW.after(Seen::Leaving).after(Seen::Orphaned);
+        assert_eq!(unknown.clone().after(Seen::Accepted(task())).status(), "running");
+        assert_eq!(unknown.after(Seen::Made).status(), "running");
+    }
+
+    #[test]
+    fn nothing_that_is_seen_leads_back_to_submitting() {
+        let running = State::NEW.after(Seen::Leaving).after(Seen::Accepted(task()));
+        for seen in all_seen() {
+            assert_ne!(running.clone().after(seen.clone()).status(), "submitting", "{seen:?}");
+        }
+    }
+
+    #[test]
+    fn a_request_on_its_way_cannot_be_cancelled_because_it_may_be_billed() {
+        let leaving = State::NEW.after(Seen::Leaving);
+        assert_eq!(leaving.clone().after(Seen::Cancelled { at_minimax: false }), leaving);
+    }
+
+    #[test]
+    fn every_state_survives_the_store() {
+        let mut state = State::NEW;
+        for seen in [Seen::Leaving, Seen::Accepted(task()), Seen::Made, Seen::Fetched { partial: true }] {
+            state = state.after(seen);
+            let text = serde_json::to_string(&state).unwrap();
+            assert_eq!(serde_json::from_str::<State>(&text).unwrap(), state);
+            assert!(STATUSES.contains(&state.status()));
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! The rows: SQLite, shared by every server process of one data folder.
+//!
+//! A lease decides which process polls and delivers a job. It runs out a few seconds after its owner has died,
+//! and each write of an owner carries it, so a process that was asleep cannot overwrite what another has done.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
+
+use super::job::{Job, now};
+use super::state::State;
+
+/// How long a lease lasts, in milliseconds. A dead process's jobs are idle for this long at most.
+pub const LEASE: i64 = 6_000;
+
+/// A failure of the records, worded for the person who runs the server.
+#[derive(Debug, thiserror::Error)]
+#[error("the job records in {} cannot be used: {source}", folder.display())]
+pub struct StoreError {
+    folder: PathBuf,
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl StoreError {
+    /// The server stops, so nothing new is begun.
+    pub(super) fn stopping(folder: &Path) -> Self {
+        Self { folder: folder.to_owned(), source: "the server is stopping".into() }
+    }
+}
+
+/// An open database.
+#[derive(Debug)]
+pub struct Store {
+    pool: SqlitePool,
+    folder: PathBuf,
+    /// This process, in leases.
+    owner: String,
+}
+
+/// What `list_jobs` asks for.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// A word of `State::status`.
+    pub status: Option<String>,
+    /// A word of `Kind`.
+    pub kind: Option<String>,
+    /// A part of prompt, tool, model or id.
+    pub query: Option<String>,
+    /// Where the page before ended.
+    pub before: Option<(i64, String)>,
+    /// Rows at most.
+    pub limit: u32,
+}
+
+/// What became of an insertion.
+#[derive(Debug)]
+pub enum Inserted {
+    /// The row is there and leased to us.
+    New,
+    /// The principal has used this `idempotency_key`, or holds this task, already.
+    Existing(Box<Job>),
+}
+
+impl Store {
+    /// The database's name in the data folder.
+    pub const FILE: &str = "jobs.sqlite3";
+
+    /// Opens the database in `folder`, making what is missing.
+    pub async fn open(folder: &Path, owner: String) -> Result<Self, StoreError> {
+        let fail = |source| StoreError { folder: folder.to_owned(), source };
+        tokio::fs::create_dir_all(folder).await.map_err(|error| fail(error.into()))?;
+        let options = SqliteConnectOptions::new()
+            .filename(folder.join(Self::FILE))
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // A record of money must survive a power cut too.
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(Duration::from_secs(20));
+        let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await;
+        let pool = pool.map_err(|error| fail(error.into()))?;
+        let mut migrated = sqlx::migrate!().run(&pool).await;
+        for _ in 0..5 {
+            if migrated.is_ok() {
+                break;
+            }
+            // Another process may have been quicker; then there is nothing left to do.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            migrated = sqlx::migrate!().run(&pool).await;
+        }
+        migrated.map_err(|error| fail(error.into()))?;
+        Ok(Self { pool, folder: folder.to_owned(), owner })
+    }
+
+    /// Ends all connections.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    fn fail(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
+        StoreError { folder: self.folder.clone(), source: source.into() }
+    }
+
+    /// Writes a new job, leased to this process; on disk when it returns.
+    pub async fn insert(&self, job: &Job) -> Result<Inserted, StoreError> {
+        let body = serde_json::to_string(job).map_err(|error| self.fail(error))?;
+        let inserted = sqlx::query(
+            "INSERT INTO jobs (id, principal, account, kind, status, is_open, task_id, idempotency_key, search,
+                               body, lease_owner, lease_until, created_at, updated_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13)
+             ON CONFLICT DO NOTHING",
+        )
+        .bind(&job.id)
+        .bind(&job.principal)
+        .bind(&job.account)
+        .bind(job.kind.word())
+        .bind(job.state.status())
+        .bind(!job.state.is_over())
+        .bind(job.state.task().map(|task| task.id.as_str()))
+        .bind(&job.idempotency_key)
+        .bind(search_text(job))
+        .bind(body)
+        .bind(&self.owner)
+        .bind(now() + LEASE)
+        .bind(job.created_at)
+        .execute(&self.pool)
+        .await
+        .map_err(|error| self.fail(error))?;
+        if inserted.rows_affected() == 1 {
+            return Ok(Inserted::New);
+        }
+        let existing = sqlx::query(
+            "SELECT body FROM jobs WHERE principal = ?1
+             AND (idempotency_key = ?2 OR (account = ?3 AND task_id = ?4)) LIMIT 1",
+        )
+        .bind(&job.principal)
+        .bind(&job.idempotency_key)
+        .bind(&job.account)
+        .bind(job.state.task().map(|task| task.id.as_str()))
+        .fetch_one(&self.pool)
+        .await
+        .map_err(|error| self.fail(error))?;
+        Ok(Inserted::Existing(Box::new(self.parse(&existing)?)))
+    }
+
+    /// Writes a job back. `false` means that another process has it now and nothing was written.
+    ///
+    /// An answer to a submit is written whoever holds the lease: it names what was paid for.
+    pub async fn save(&self, job: &Job) -> Result<bool, StoreError> {
+        let mut connection = self.pool.acquire().await.map_err(|error| self.fail(error))?;
+        self.save_on(&mut connection, job).await
+    }
+
+    async fn save_on(&self, connection: &mut SqliteConnection, job: &Job) -> Result<bool, StoreError> {
+        let body = serde_json::to_string(job).map_err(|error| self.fail(error))?;
+        let saved = sqlx::query(
+            "UPDATE jobs SET status = ?2, is_open = ?3, task_id = ?4, body = ?5, search = ?6, updated_at = ?7,
+                             lease_owner = ?8, lease_until = ?9
+             WHERE id = ?1 AND (lease_owner = ?8 OR status IN ('submitting', 'unknown'))",
+        )
+        .bind(&job.id)
+        .bind(job.state.status())
+        .bind(!job.state.is_over())
+        .bind(job.state.task().map(|task| task.id.as_str()))
+        .bind(body)
+        .bind(search_text(job))
+        .bind(job.updated_at)
+        .bind(&self.owner)
+        .bind(if job.state.is_over() { 0 } else { now() + LEASE })
+        .execute(connection)
+        .await
+        .map_err(|error| self.fail(error))?;
+        Ok(saved.rows_affected() == 1)
+    }
+
+    /// Writes a job back if it is still in the state `before`, whoever has it, and takes it over.
+    pub async fn replace(&self, job: &Job, before: &State) -> Result<bool, StoreError> {
+        let mut transaction =
+            self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(|error| self.fail(error))?;
+        let row = sqlx::query("UPDATE jobs SET lease_owner = ?2 WHERE id = ?1 RETURNING body")
+            .bind(&job.id)
+            .bind(&self.owner)
+            .fetch_one(&mut *transaction)
+            .await
+            .map_err(|error| self.fail(error))?;
+        if self.parse(&row)?.state != *before {
+            return Ok(false);
+        }
+        let saved = self.save_on(&mut transaction, job).await?;
+        transaction.commit().await.map_err(|error| self.fail(error))?;
+        Ok(saved)
+    }
+
+    /// One job of a principal's.
+    pub async fn get(&self, principal: &str, id: &str) -> Result<Option<Job>, StoreError> {
+        let row = sqlx::query("SELECT body FROM jobs WHERE principal = ?1 AND id = ?2")
+            .bind(principal)
+            .bind(id)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(|error| self.fail(error))?;
+        row.map(|row| self.parse(&row)).transpose()
+    }
+
+    /// The job that holds a task of MiniMax's.
+    pub async fn by_task(
+        &self,
+        principal: &str,
+        account: &str,
+        task: &str,
+    ) -> Result<Option<Job>, StoreError> {
+        let row = sqlx::query("SELECT body FROM jobs WHERE principal = ?1 AND account = ?2 AND task_id = ?3")
+            .bind(principal)
+            .bind(account)
+            .bind(task)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(|error| self.fail(error))?;
+        row.map(|row| self.parse(&row)).transpose()
+    }
+
+    /// A page of jobs, newest first.
+    pub async fn list(&self, principal: &str, filter: &Filter) -> Result<Vec<Job>, StoreError> {
+        let mut query = QueryBuilder::<Sqlite>::new("SELECT body FROM jobs WHERE principal = ");
+        query.push_bind(principal);
+        if let Some(status) = &filter.status {
+            query.push(" AND status = ").push_bind(status);
+        }
+        if let Some(kind) = &filter.kind {
+            query.push(" AND kind = ").push_bind(kind);
+        }
+        if let Some(text) = &filter.query {
+            query.push(" AND instr(search, ").push_bind(text.to_lowercase()).push(") > 0");
+        }
+        if let Some((at, id)) = &filter.before {
+            query.push(" AND (created_at, id) < (").push_bind(*at).push(", ").push_bind(id).push(")");
+        }
+        query.push(" ORDER BY created_at DESC, id DESC LIMIT ").push_bind(filter.limit);
+        let rows = query.build().fetch_all(&self.pool).await.map_err(|error| self.fail(error))?;
+        // One record that a later version wrote differently must not hide all others.
+        Ok(rows.iter().filter_map(|row| self.parse(row).ok()).collect())
+    }
+
+    /// Leases one open job to this process, unless another, living one has it. Gives the job as it stands.
+    pub async fn claim(&self, id: &str) -> Result<Option<Job>, StoreError> {
+        let row = sqlx::query(
+            "UPDATE jobs SET lease_owner = ?2, lease_until = ?3 + ?4
+             WHERE id = ?1 AND (lease_owner IS ?2 OR lease_until < ?3 OR lease_until > ?3 + 10 * ?4)
+             RETURNING body",
+        )
+        .bind(id)
+        .bind(&self.owner)
+        .bind(now())
+        .bind(LEASE)
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(|error| self.fail(error))?;
+        row.map(|row| self.parse(&row)).transpose()
+    }
+
+    /// Keeps this process's leases alive, and names the open jobs of the account that nobody tends: their
+    /// process died, or the clock was set back.
+    pub async fn renew(&self, account: &str) -> Result<Vec<String>, StoreError> {
+        let at = now();
+        sqlx::query("UPDATE jobs SET lease_until = ?2 WHERE lease_owner = ?1 AND is_open = 1")
+            .bind(&self.owner)
+            .bind(at + LEASE)
+            .execute(&self.pool)
+            .await
+            .map_err(|error| self.fail(error))?;
+        let rows = sqlx::query(
+            "SELECT id FROM jobs WHERE is_open = 1 AND account = ?1
+             AND (lease_until < ?2 OR lease_until > ?2 + 10 * ?3)",
+        )
+        .bind(account)
+        .bind(at)
+        .bind(LEASE)
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|error| self.fail(error))?;
+        Ok(rows.iter().filter_map(|row| row.try_get(0).ok()).collect())
+    }
+
+    /// Gives this process's leases back, so that another need not wait for them to run out.
+    pub async fn release(&self) -> Result<(), StoreError> {
+        sqlx::query("UPDATE jobs SET lease_until = 0 WHERE lease_owner = ?1")
+            .bind(&self.owner)
+            .execute(&self.pool)
+            .await
+            .map_err(|error| self.fail(error))?;
+        Ok(())
+    }
+
+    fn parse(&self, row: &sqlx::sqlite::SqliteRow) -> Result<Job, StoreError> {
+        let body: &str = row.try_get("body").map_err(|error| self.fail(error))?;
+        serde_json::from_str(body).map_err(|error| self.fail(error))
+    }
+}
+
+/// What `list_jobs` searches, in lower case: SQLite's own `lower` knows ASCII alone.
+fn search_text(job: &Job) -> String {
+    let task = job.state.task().map_or("", |task| task.id.as_str());
+    format!("{} {} {} {} {task}", job.id, job.tool, job.model, job.prompt).to_lowercase()
+}

@@ -1,0 +1,34 @@
+//! An MCP server that gives any MCP client the MiniMax (Hailuo) platform.
+//!
+//! # Bird's eye
+//!
+//! A client calls a tool; [`tools`] turns the call into a request that MiniMax reads, checked to the last
+//! value; [`jobs`] writes a record, sends the request once, watches what becomes of it and brings the files
+//! home; the call answers with the finished job, or with the running one when its patience is over.
+//!
+//! # Layers
+//!
+//! `serve` (bytes) → `tools` (MCP) → `jobs` (time and money) → `api` (HTTP). Beside them `config` (settings),
+//! `facts` (models, prices, error codes: data), `media` (files and links in and out of this machine) and
+//! `sandbox` (a MiniMax to talk to when there is none); `cli` on top. `tests/it/architecture.rs` keeps the
+//! direction of imports.
+//!
+//! # Invariants, as absences
+//!
+//! * Only `tools`, `serve` and `cli` know MCP; only `api` and `media` make HTTP requests.
+//! * `jobs` knows no peer and no progress token: information goes up as return values and `watch` channels.
+//! * `sandbox` imports nothing of ours, so a field that `api` misspells is not misspelt there too.
+//! * No request that costs money leaves before its record is on disk, and none is sent again unless MiniMax
+//!   provably did not take it.
+//! * No module but `cli` reads the environment.
+//! * Nothing but the protocol is written to stdout while serving.
+
+pub mod api;
+pub mod cli;
+pub mod config;
+pub mod facts;
+pub mod jobs;
+pub mod media;
+pub mod sandbox;
+pub mod serve;
+pub mod tools;

@@ -1,0 +1,7 @@
+//! The `minimax-mcp` program: see `minimax-mcp --help`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    minimax_mcp::cli::run(std::env::args_os())
+}

@@ -1,0 +1,282 @@
+//! Which hosts this machine may fetch from. A link comes from a model, and a model can be talked into
+//! anything: it must not make this server read the owner's router, cloud credentials or other services behind
+//! the firewall.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper_util::client::proxy::matcher::Matcher;
+use ipnet::{Ipv4Net, Ipv6Net};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::redirect::Policy;
+use url::{Host, Url};
+
+const CONNECT: Duration = Duration::from_secs(10);
+/// How long a server may stay silent before the transfer counts as broken.
+const IDLE: Duration = Duration::from_mins(1);
+const REDIRECTS: usize = 5;
+
+/// The rules for links.
+///
+/// Only `https` to public addresses, at every hop. What is judged is the address that is really connected to:
+/// names are resolved and filtered by the client's own resolver, so a name that answers differently the
+/// second time gains nothing.
+///
+/// Behind a proxy (`HTTPS_PROXY`, or the system's setting) it is the proxy that resolves names. Then only
+/// what can be seen in the link itself is checked: its scheme, literal addresses and the names that are never
+/// public.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Guard {
+    /// Allows loopback addresses, over plain `http` too, at any port. True only when the API itself is a
+    /// sandbox on this machine; no proxy is used then.
+    pub loopback_http: bool,
+}
+
+/// Why a link is not fetched. A sentence without a subject; names a host or an address, never a query string.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// It cannot be parsed, or has no host.
+    #[error("is not a complete link; write it as https://host/path")]
+    NotALink,
+    /// It is not `https`.
+    #[error("is a {0}: link; only https:// links are fetched")]
+    Scheme(String),
+    /// It carries a user name or password.
+    #[error("carries a user name or password; give a link without them")]
+    Credentials,
+    /// Its host is a name that only means something inside a network.
+    #[error("leads to `{0}`, a name inside a private network; give a link that is public")]
+    LocalName(String),
+    /// Its host is, or resolves to, an address that is not public.
+    #[error("leads to {0}, which is not a public address; give a link that is public")]
+    Address(IpAddr),
+    /// It was redirected from `https` to `http`.
+    #[error("was redirected from https to http, which is not followed")]
+    Downgrade,
+    /// It was redirected too often.
+    #[error("was redirected more than {REDIRECTS} times")]
+    Redirects,
+}
+
+impl Guard {
+    /// Judges a link by itself, without resolving its name.
+    pub fn check(&self, link: &str) -> Result<Url, Refused> {
+        let url = Url::parse(link.trim()).map_err(|_| Refused::NotALink)?;
+        self.check_url(&url)?;
+        Ok(url)
+    }
+
+    /// The client that every link is fetched with: resolves through the guard, follows redirects through the
+    /// guard, sends no cookies, no authorization and no referrer. Gives up connecting after 10 s and reading
+    /// after 60 s of silence.
+    pub fn client(&self) -> Result<reqwest::Client, reqwest::Error> {
+        let guard = *self;
+        let redirects =
+            Policy::custom(move |attempt| match guard.check_hop(attempt.previous(), attempt.url()) {
+                Ok(()) => attempt.follow(),
+                Err(refused) => attempt.error(refused),
+            });
+        let mut client = reqwest::Client::builder()
+            .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT)
+            .read_timeout(IDLE)
+            .redirect(redirects)
+            .referer(false)
+            // A compressed transfer hides the length, and media do not shrink.
+            .no_gzip()
+            .dns_resolver(Arc::new(Names { guard, proxy: proxy_host() }));
+        if self.loopback_http {
+            client = client.no_proxy();
+        }
+        client.build()
+    }
+
+    fn check_url(self, url: &Url) -> Result<(), Refused> {
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(Refused::Credentials);
+        }
+        let loopback = match url.host().ok_or(Refused::NotALink)? {
+            Host::Ipv4(address) => self.check_literal(address.into())?,
+            Host::Ipv6(address) => self.check_literal(address.into())?,
+            Host::Domain(name) => self.check_name(name)?,
+        };
+        match url.scheme() {
+            "https" => Ok(()),
+            "http" if loopback => Ok(()),
+            other => Err(Refused::Scheme(other.to_owned())),
+        }
+    }
+
+    /// True if the address is a loopback one that is allowed.
+    fn check_literal(self, address: IpAddr) -> Result<bool, Refused> {
+        let loopback = self.loopback_http && address.to_canonical().is_loopback();
+        let allowed = loopback || (is_public(address) && !is_fake(address));
+        if allowed { Ok(loopback) } else { Err(Refused::Address(address)) }
+    }
+
+    /// True if the name is a loopback one that is allowed.
+    fn check_name(self, name: &str) -> Result<bool, Refused> {
+        let plain = name.trim_end_matches('.').to_ascii_lowercase();
+        let loopback = is_localhost(&plain);
+        if self.loopback_http && loopback {
+            return Ok(true);
+        }
+        // The proxy's own name is exempt from the resolver's filter, so it must not be reachable as a link.
+        if loopback
+            || is_local(&plain)
+            || (!self.loopback_http && proxy_host().is_some_and(|host| host == plain))
+        {
+            return Err(Refused::LocalName(plain));
+        }
+        Ok(false)
+    }
+
+    fn check_hop(self, previous: &[Url], next: &Url) -> Result<(), Refused> {
+        if previous.len() > REDIRECTS {
+            return Err(Refused::Redirects);
+        }
+        if next.scheme() == "http" && previous.last().is_some_and(|url| url.scheme() == "https") {
+            return Err(Refused::Downgrade);
+        }
+        self.check_url(next)
+    }
+
+    /// Whether a name may lead to this address.
+    fn allows(self, name: &str, address: IpAddr) -> bool {
+        let loopback = address.to_canonical().is_loopback();
+        if is_localhost(name) {
+            return self.loopback_http && loopback;
+        }
+        (self.loopback_http && loopback) || is_public(address)
+    }
+}
+
+/// The resolver of the client: what it does not return cannot be connected to.
+struct Names {
+    guard: Guard,
+    proxy: Option<String>,
+}
+
+impl Resolve for Names {
+    fn resolve(&self, name: Name) -> Resolving {
+        let guard = self.guard;
+        let host = name.as_str().trim_end_matches('.').to_ascii_lowercase();
+        let is_proxy = self.proxy.as_deref() == Some(host.as_str());
+        Box::pin(async move {
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let (allowed, refused): (Vec<SocketAddr>, Vec<SocketAddr>) =
+                found.into_iter().partition(|found| is_proxy || guard.allows(&host, found.ip()));
+            match (allowed.is_empty(), refused.first()) {
+                (true, Some(first)) => Err(Refused::Address(first.ip()).into()),
+                _ => Ok(Box::new(allowed.into_iter()) as Addrs),
+            }
+        })
+    }
+}
+
+/// The host name of the proxy that links are fetched through. It usually stands at a private address.
+fn proxy_host() -> Option<String> {
+    let proxy = Matcher::from_system().intercept(&"https://example.com/".parse().ok()?)?;
+    Some(proxy.uri().host()?.trim_end_matches('.').to_ascii_lowercase())
+}
+
+fn is_localhost(name: &str) -> bool {
+    name == "localhost" || name.ends_with(".localhost")
+}
+
+/// Names that no public resolver answers. They matter behind a proxy, which might.
+fn is_local(name: &str) -> bool {
+    let endings = [".local", ".internal", ".intranet", ".lan", ".home.arpa", ".localdomain"];
+    !name.contains('.') || endings.iter().any(|ending| name.ends_with(ending))
+}
+
+/// 198.18.0.0/15 is for benchmarks and nothing lives there, except that local proxies which catch a machine's
+/// whole traffic (common where MiniMax is at home) answer every *name* with an address of it. A name may lead
+/// there, a literal address may not.
+fn is_fake(address: IpAddr) -> bool {
+    const BENCHMARK: Ipv4Net = v4([198, 18, 0, 0], 15);
+    matches!(address.to_canonical(), IpAddr::V4(address) if BENCHMARK.contains(&address))
+}
+
+/// Whether an address belongs to the public internet, whatever form it is written in.
+pub fn is_public(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => is_public_v4(address),
+        IpAddr::V6(address) if NAT64.contains(&address) => {
+            let [.., a, b, c, d] = address.octets();
+            is_public_v4(Ipv4Addr::new(a, b, c, d))
+        }
+        IpAddr::V6(address) => {
+            GLOBAL_V6.contains(&address) && !REFUSED_V6.iter().any(|net| net.contains(&address))
+        }
+    }
+}
+
+fn is_public_v4(address: Ipv4Addr) -> bool {
+    !REFUSED_V4.iter().any(|net| net.contains(&address))
+}
+
+const fn v4([a, b, c, d]: [u8; 4], prefix: u8) -> Ipv4Net {
+    Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), prefix)
+}
+
+const fn v6(first: u16, second: u16, third: u16, prefix: u8) -> Ipv6Net {
+    Ipv6Net::new_assert(Ipv6Addr::new(first, second, third, 0, 0, 0, 0, 0), prefix)
+}
+
+/// IANA's special-purpose registry, less the benchmark range (see [`is_fake`]), plus the cloud metadata
+/// services that stand at an otherwise public address.
+const REFUSED_V4: &[Ipv4Net] = &[
+    v4([0, 0, 0, 0], 8),        // this network
+    v4([10, 0, 0, 0], 8),       // private
+    v4([100, 64, 0, 0], 10),    // carrier-grade NAT; Alibaba's metadata
+    v4([127, 0, 0, 0], 8),      // loopback
+    v4([168, 63, 129, 16], 32), // Azure's host service
+    v4([169, 254, 0, 0], 16),   // link-local; metadata of most clouds
+    v4([172, 16, 0, 0], 12),    // private
+    v4([192, 0, 0, 0], 24),     // protocol assignments; Oracle's metadata
+    v4([192, 0, 2, 0], 24),     // documentation
+    v4([192, 88, 99, 0], 24),   // 6to4 relays
+    v4([192, 168, 0, 0], 16),   // private
+    v4([198, 51, 100, 0], 24),  // documentation
+    v4([203, 0, 113, 0], 24),   // documentation
+    v4([224, 0, 0, 0], 4),      // multicast
+    v4([240, 0, 0, 0], 4),      // reserved, broadcast
+];
+
+/// Everything outside is loopback, ULA, link-local, multicast, IPv4-compatible or unassigned.
+const GLOBAL_V6: Ipv6Net = v6(0x2000, 0, 0, 3);
+/// How a public IPv4 host looks in a network that speaks IPv6 only.
+const NAT64: Ipv6Net = v6(0x64, 0xff9b, 0, 96);
+const REFUSED_V6: &[Ipv6Net] = &[
+    v6(0x2001, 0, 0, 23),     // protocol assignments, Teredo
+    v6(0x2001, 0xdb8, 0, 32), // documentation
+    v6(0x2002, 0, 0, 16),     // 6to4: embeds any IPv4 address
+    v6(0x3fff, 0, 0, 20),     // documentation
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redirect_never_leaves_https() {
+        let hop = |from: &str, to: &str| {
+            let (from, to) = (Url::parse(from).ok()?, Url::parse(to).ok()?);
+            Some(Guard { loopback_http: true }.check_hop(&[from], &to))
+        };
+        assert_eq!(hop("https://example.com/", "http://127.0.0.1/"), Some(Err(Refused::Downgrade)));
+        assert_eq!(hop("http://127.0.0.1/", "http://127.0.0.1:1/"), Some(Ok(())));
+        assert_eq!(hop("https://example.com/", "https://example.org/"), Some(Ok(())));
+    }
+
+    #[test]
+    fn names_of_this_machine_lead_to_this_machine_only() {
+        let (strict, sandbox) = (Guard::default(), Guard { loopback_http: true });
+        let [inside, outside, private] = [[127, 0, 0, 1], [8, 8, 8, 8], [10, 0, 0, 1]].map(IpAddr::from);
+        assert!(sandbox.allows("localhost", inside) && !sandbox.allows("localhost", outside));
+        assert!(sandbox.allows("example.com", outside) && !sandbox.allows("example.com", private));
+        assert!(!strict.allows("example.com", inside) && !strict.allows("localhost", inside));
+    }
+}

@@ -1,0 +1,200 @@
+//! What a file really is, told from its first bytes. Names and declared MIME types are never believed.
+
+use lofty::file::FileType;
+
+/// How many bytes of a file are enough to tell what it is.
+pub const HEAD: usize = 4096;
+
+/// The broad sort of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A still picture.
+    Image,
+    /// Sound alone.
+    Audio,
+    /// Moving pictures, with or without sound.
+    Video,
+    /// Anything else: text, archives, programs, raw samples.
+    Other,
+}
+
+impl Kind {
+    /// The word for it in a sentence, with its article.
+    pub fn described(self) -> &'static str {
+        match self {
+            Self::Image => "an image",
+            Self::Audio => "audio",
+            Self::Video => "a video",
+            Self::Other => "a file",
+        }
+    }
+}
+
+/// A file type as found in the bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Found {
+    /// The registered MIME type, lower case.
+    pub mime: &'static str,
+    /// Its broad sort.
+    pub kind: Kind,
+    /// The extensions it goes by, the usual one first; none if no particular one belongs to it.
+    pub extensions: &'static [&'static str],
+}
+
+impl Found {
+    /// True for text of any sort, which an error page is and media never are.
+    pub fn is_text(&self) -> bool {
+        self.mime.starts_with("text/") || self.mime == PEM
+    }
+
+    /// False for bytes that no known type begins with.
+    pub fn is_recognised(&self) -> bool {
+        self.mime != UNKNOWN
+    }
+
+    /// The type in a sentence, with its article: `a PNG file`.
+    pub fn described(&self) -> String {
+        match self.mime {
+            "text/html" => "an HTML page".into(),
+            _ if self.is_text() => "a text file".into(),
+            UNKNOWN => "of a type that cannot be recognised".into(),
+            mime => format!("{} {} file", article(label(mime)), label(mime)),
+        }
+    }
+
+    /// `wanted` if it is an extension of this type, the usual one of the type otherwise.
+    pub fn extension<'a>(&self, wanted: &'a str) -> &'a str {
+        match self.extensions.first() {
+            Some(usual) if !self.extensions.iter().any(|known| known.eq_ignore_ascii_case(wanted)) => usual,
+            _ => wanted,
+        }
+    }
+}
+
+const UNKNOWN: &str = "application/octet-stream";
+const PEM: &str = "application/x-pem-file";
+
+/// One row a type: its MIME type, its sort, what people call it, its extensions, the usual one first.
+const TYPES: &[(&str, Kind, &str, &[&str])] = &[
+    ("image/jpeg", Kind::Image, "JPEG", &["jpg", "jpeg"]),
+    ("image/png", Kind::Image, "PNG", &["png"]),
+    ("image/webp", Kind::Image, "WebP", &["webp"]),
+    ("image/gif", Kind::Image, "GIF", &["gif"]),
+    ("image/heic", Kind::Image, "HEIC", &["heic", "heif"]),
+    ("image/heif", Kind::Image, "HEIF", &["heif", "heic"]),
+    ("image/avif", Kind::Image, "AVIF", &["avif"]),
+    ("image/bmp", Kind::Image, "BMP", &["bmp"]),
+    ("image/tiff", Kind::Image, "TIFF", &["tiff", "tif"]),
+    ("video/mp4", Kind::Video, "MP4", &["mp4", "m4v"]),
+    ("video/quicktime", Kind::Video, "MOV", &["mov", "qt"]),
+    ("video/webm", Kind::Video, "WebM", &["webm"]),
+    ("video/x-matroska", Kind::Video, "MKV", &["mkv"]),
+    ("video/x-msvideo", Kind::Video, "AVI", &["avi"]),
+    ("audio/mpeg", Kind::Audio, "MP3", &["mp3"]),
+    ("audio/wav", Kind::Audio, "WAV", &["wav"]),
+    ("audio/flac", Kind::Audio, "FLAC", &["flac"]),
+    ("audio/ogg", Kind::Audio, "OGG", &["ogg", "oga", "opus"]),
+    ("audio/mp4", Kind::Audio, "M4A", &["m4a", "mp4"]),
+    ("audio/aac", Kind::Audio, "AAC", &["aac"]),
+    ("audio/aiff", Kind::Audio, "AIFF", &["aiff", "aif"]),
+    ("audio/amr", Kind::Audio, "AMR", &["amr"]),
+    ("application/pdf", Kind::Other, "PDF", &["pdf"]),
+    ("application/zip", Kind::Other, "ZIP", &["zip"]),
+    ("application/x-tar", Kind::Other, "TAR", &["tar"]),
+    ("application/gzip", Kind::Other, "GZIP", &["gz"]),
+    ("text/plain", Kind::Other, "text", &[]),
+    ("text/html", Kind::Other, "HTML", &["html", "htm"]),
+];
+
+/// The short name of a MIME type as people write it (`image/jpeg` is `JPEG`); an unlisted one is its own
+/// name.
+pub fn label(mime: &str) -> &str {
+    TYPES.iter().find(|row| row.0 == mime).map_or(mime, |row| row.2)
+}
+
+/// Tells a file by its first [`HEAD`] bytes; more are not looked at.
+pub fn sniff(bytes: &[u8]) -> Found {
+    let head = bytes.get(..HEAD).unwrap_or(bytes);
+    let guess = infer::get(head);
+    // Text first: signatures of two or three letters (`BM`, `ID3`) begin ordinary sentences too.
+    if is_text(head) {
+        return named(match guess.map(|guess| guess.mime_type()) {
+            Some(mime @ ("text/html" | PEM)) => mime,
+            Some("text/xml") => "text/xml",
+            _ if contains_key(head) => PEM,
+            _ => "text/plain",
+        });
+    }
+    match guess {
+        Some(guess) => {
+            let found = named(registered(guess.mime_type(), head));
+            Found { kind: kind_of(found.kind, guess.matcher_type()), ..found }
+        }
+        None => named(sniff_frames(head)),
+    }
+}
+
+fn kind_of(known: Kind, class: infer::MatcherType) -> Kind {
+    match (known, class) {
+        (Kind::Other, infer::MatcherType::Image) => Kind::Image,
+        (Kind::Other, infer::MatcherType::Audio) => Kind::Audio,
+        (Kind::Other, infer::MatcherType::Video) => Kind::Video,
+        (known, _) => known,
+    }
+}
+
+fn named(mime: &'static str) -> Found {
+    TYPES.iter().find(|row| row.0 == mime).map_or(Found { mime, kind: Kind::Other, extensions: &[] }, |row| {
+        Found { mime: row.0, kind: row.1, extensions: row.3 }
+    })
+}
+
+/// Brings the historical `x-` names to the ones that are registered and that an endpoint compares with.
+fn registered(mime: &'static str, head: &[u8]) -> &'static str {
+    match mime {
+        "audio/x-wav" => "audio/wav",
+        "audio/x-flac" => "audio/flac",
+        "audio/x-aiff" => "audio/aiff",
+        "audio/m4a" => "audio/mp4",
+        "audio/opus" => "audio/ogg",
+        "video/x-m4v" => "video/mp4",
+        "image/heif" if has_heic_brand(head) => "image/heic",
+        other => other,
+    }
+}
+
+fn has_heic_brand(head: &[u8]) -> bool {
+    matches!(head.get(8..12), Some(b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx"))
+}
+
+/// MPEG audio has no signature, only a frame header with many legal forms.
+fn sniff_frames(head: &[u8]) -> &'static str {
+    match FileType::from_buffer(head) {
+        Some(FileType::Mpeg) => "audio/mpeg",
+        Some(FileType::Aac) => "audio/aac",
+        _ => UNKNOWN,
+    }
+}
+
+/// UTF-8 without control characters. Every media format has some within its first bytes.
+fn is_text(head: &[u8]) -> bool {
+    let text = match std::str::from_utf8(head) {
+        Ok(text) => text,
+        // The head may end in the middle of a character.
+        Err(error) if error.error_len().is_none() => head
+            .get(..error.valid_up_to())
+            .and_then(|valid| std::str::from_utf8(valid).ok())
+            .unwrap_or_default(),
+        Err(_) => return false,
+    };
+    !text.is_empty() && !text.chars().any(|c| c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{c}'))
+}
+
+fn contains_key(head: &[u8]) -> bool {
+    std::str::from_utf8(head).is_ok_and(|text| text.contains("PRIVATE KEY-----"))
+}
+
+fn article(word: &str) -> &'static str {
+    // As they are spelled aloud: an MP3, an AVI, a GIF.
+    if word.starts_with(['A', 'M', 'O', 'a', 'i']) { "an" } else { "a" }
+}

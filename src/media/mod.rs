@@ -1,0 +1,36 @@
+//! Bytes in and out of this machine: what a caller names as input becomes checked bytes, what a generation
+//! made becomes a file, and nothing is read, written or fetched that the owner of the machine did not mean to
+//! share.
+//!
+//! * [`guard`]: which hosts may be fetched from.
+//! * [`roots`]: which folders may be read and written.
+//! * [`input`]: a media input as a model writes it; [`blob`]: its bytes, checked against the limits of an
+//!   endpoint.
+//! * [`mod@folder`], [`name`]: where a result goes and what it is called; [`output`]: how it gets there whole
+//!   or not at all.
+//! * [`kind`], [`probe`]: what a file really is, how large and how long.
+//!
+//! Nothing here knows an endpoint, a job or a tool. Limits come in as plain data and problems go out as
+//! sentences without a subject, so that the caller can put the name of the argument in front.
+
+pub mod blob;
+pub mod folder;
+pub mod guard;
+pub mod input;
+pub mod kind;
+mod land;
+pub mod link;
+pub mod name;
+pub mod output;
+pub mod probe;
+pub mod roots;
+
+pub use blob::{Blob, Limits, check, load};
+pub use folder::{OutputProblem, folder, prepare};
+pub use guard::{Guard, Refused};
+pub use input::{InputProblem, Reference, parse};
+pub use kind::Kind;
+pub use link::{FetchProblem, fetch};
+pub use name::file_name;
+pub use output::{Expect, Saved, download, save, save_stream};
+pub use roots::Roots;

@@ -1,0 +1,173 @@
+//! Field tables: what a body may hold, as data, and the one function that compares.
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value};
+
+use super::answer::{Refusal, SENSITIVE_INPUT};
+
+/// One field of a request body.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Field {
+    name: &'static str,
+    required: bool,
+    kind: Kind,
+}
+
+/// What a field may hold. All ranges include their ends unless they say otherwise.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Kind {
+    Bool,
+    /// A string of so many characters (not bytes).
+    Text {
+        min: usize,
+        max: usize,
+    },
+    /// One of these strings.
+    OneOf(&'static [&'static str]),
+    /// One of these strings, or null.
+    OneOfOrNull(&'static [&'static str]),
+    /// An integer; `2.0` is none.
+    Int {
+        min: i64,
+        max: i64,
+    },
+    /// One of these integers.
+    IntOf(&'static [i64]),
+    Number {
+        min: f64,
+        max: f64,
+    },
+    /// A number above zero.
+    Positive {
+        max: f64,
+    },
+    Object(&'static [Field]),
+    /// A list of so many items.
+    List {
+        min: usize,
+        max: usize,
+        item: &'static Kind,
+    },
+}
+
+/// Any string, with nothing said about its length.
+pub(super) const TEXT: Kind = Kind::Text { min: 0, max: usize::MAX };
+/// A string that says something.
+pub(super) const FILLED: Kind = Kind::Text { min: 1, max: usize::MAX };
+
+pub(super) const fn required(name: &'static str, kind: Kind) -> Field {
+    Field { name, required: true, kind }
+}
+
+pub(super) const fn optional(name: &'static str, kind: Kind) -> Field {
+    Field { name, required: false, kind }
+}
+
+/// Compares a body with its table. The refusal names the field by its path, like `voice_setting.speed`.
+pub(super) fn check(body: &Map<String, Value>, fields: &[Field]) -> Result<(), Refusal> {
+    object(body, fields, "").map_err(Refusal::invalid)
+}
+
+fn object(body: &Map<String, Value>, fields: &[Field], path: &str) -> Result<(), String> {
+    let full = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    if let Some(name) = body.keys().find(|name| fields.iter().all(|field| field.name != name.as_str())) {
+        return Err(format!("unknown field {}", full(name)));
+    }
+    for field in fields {
+        match body.get(field.name) {
+            Some(found) => value(found, field.kind, &full(field.name))?,
+            None if field.required => return Err(format!("{} is required", full(field.name))),
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+fn value(found: &Value, kind: Kind, path: &str) -> Result<(), String> {
+    let fits = match kind {
+        Kind::Bool => found.is_boolean(),
+        Kind::Text { min, max } => {
+            found.as_str().is_some_and(|text| (min..=max).contains(&text.chars().count()))
+        }
+        Kind::OneOf(names) => found.as_str().is_some_and(|text| names.contains(&text)),
+        Kind::OneOfOrNull(names) => {
+            found.is_null() || found.as_str().is_some_and(|text| names.contains(&text))
+        }
+        Kind::Int { min, max } => found.as_i64().is_some_and(|number| (min..=max).contains(&number)),
+        Kind::IntOf(numbers) => found.as_i64().is_some_and(|number| numbers.contains(&number)),
+        Kind::Number { min, max } => found.as_f64().is_some_and(|number| (min..=max).contains(&number)),
+        Kind::Positive { max } => found.as_f64().is_some_and(|number| number > 0.0 && number <= max),
+        Kind::Object(fields) => {
+            return match found.as_object() {
+                Some(body) => object(body, fields, path),
+                None => Err(format!("{path} must be an object")),
+            };
+        }
+        Kind::List { min, max, item } => match found.as_array() {
+            Some(items) if (min..=max).contains(&items.len()) => {
+                return items
+                    .iter()
+                    .enumerate()
+                    .try_for_each(|(index, entry)| value(entry, *item, &format!("{path}[{index}]")));
+            }
+            _ => false,
+        },
+    };
+    if fits { Ok(()) } else { Err(format!("{path} must be {}, not {}", wanted(kind), shown(found))) }
+}
+
+fn wanted(kind: Kind) -> String {
+    match kind {
+        Kind::Bool => "true or false".to_owned(),
+        Kind::Text { min, max: usize::MAX } => format!("a string of at least {min} characters"),
+        Kind::Text { min, max } => format!("a string of {min} to {max} characters"),
+        Kind::OneOf(names) => format!("one of {}", names.join(", ")),
+        Kind::OneOfOrNull(names) => format!("null or one of {}", names.join(", ")),
+        Kind::Int { min, max } => format!("an integer from {min} to {max}"),
+        Kind::IntOf(numbers) => {
+            let mut text = "one of".to_owned();
+            for number in numbers {
+                // Writing to a string cannot fail.
+                let _ = write!(text, " {number}");
+            }
+            text
+        }
+        Kind::Number { min, max } => format!("a number from {min} to {max}"),
+        Kind::Positive { max } => format!("a number above 0 and up to {max}"),
+        Kind::Object(_) => "an object".to_owned(),
+        Kind::List { min, max, .. } => format!("a list of {min} to {max} items"),
+    }
+}
+
+/// A value in an error message: its beginning is enough.
+fn shown(found: &Value) -> String {
+    match found {
+        Value::Array(items) => format!("a list of {} items", items.len()),
+        Value::Object(_) => "an object".to_owned(),
+        Value::String(text) if text.chars().count() > 40 => {
+            format!("a string of {} characters", text.chars().count())
+        }
+        other => other.to_string(),
+    }
+}
+
+/// A string of a checked body; empty when it is not there.
+pub(super) fn text<'a>(body: &'a Map<String, Value>, name: &str) -> &'a str {
+    body.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// A number of a checked body.
+pub(super) fn int(body: &Map<String, Value>, name: &str, otherwise: i64) -> i64 {
+    body.get(name).and_then(Value::as_i64).unwrap_or(otherwise)
+}
+
+/// A switch of a checked body; off when it is not there.
+pub(super) fn flag(body: &Map<String, Value>, name: &str) -> bool {
+    body.get(name).and_then(Value::as_bool).unwrap_or_default()
+}
+
+/// 1026, for texts that ask for it with the word `#sensitive`.
+pub(super) fn decent(text: &str) -> Result<(), Refusal> {
+    if text.contains("#sensitive") { Err(Refusal::of(SENSITIVE_INPUT)) } else { Ok(()) }
+}

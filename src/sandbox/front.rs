@@ -1,0 +1,227 @@
+//! The way in: every request is read, recorded, struck by a fault if one is due, processed, and answered.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use axum::response::IntoResponse;
+use futures_util::{StreamExt, stream};
+use hyper::body::Incoming;
+use hyper::service::Service;
+use hyper_util::service::TowerToHyperService;
+
+use super::answer::{Refusal, too_large};
+use super::call::{Arrival, Form};
+use super::fault::Act;
+use super::platform::{Platform, new_token};
+use super::{control, file, image, link, record, speech, template, video, video_v2};
+
+/// The connection is to end without a (whole) answer.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection was ended on purpose")]
+pub(super) struct Dropped;
+
+/// Every endpoint that is here, for the answer to a request for one that is not.
+const PATHS: &[&str] = &[
+    "POST /v1/image_generation",
+    "POST /v1/t2a_v2",
+    "POST /v1/video_generation",
+    "GET /v1/query/video_generation",
+    "POST /v1/video_template_generation",
+    "GET /v1/query/video_template_generation",
+    "POST /v2/video_generation",
+    "DELETE /v2/video_generation/{task_id}",
+    "GET /v2/query/video_generation",
+    "GET /v2/query/video_generation/{task_id}",
+    "POST /v1/files/upload",
+    "GET /v1/files/list",
+    "GET /v1/files/retrieve",
+    "GET /v1/files/retrieve_content",
+    "POST /v1/files/delete",
+];
+
+/// The largest body: a V2 video may carry 64 MB of data URLs ("Video generation V2").
+const BODY_LIMIT: usize = 64 << 20;
+/// The largest upload: a video to understand may have 512 MB ("File upload"); and a little for the form around it.
+const UPLOAD_LIMIT: usize = (512 << 20) + 4096;
+
+pub(super) fn router(platform: Arc<Platform>) -> Router {
+    Router::new()
+        .merge(image::routes())
+        .merge(speech::routes())
+        .merge(video::routes())
+        .merge(template::routes())
+        .merge(video_v2::routes())
+        .merge(file::routes())
+        .merge(link::routes())
+        .merge(control::routes())
+        .fallback(missing)
+        .method_not_allowed_fallback(missing)
+        .with_state(platform)
+}
+
+async fn missing(method: Method, uri: Uri) -> impl IntoResponse {
+    let wanted = format!("{method} {}", uri.path());
+    let alike = |known: &&&str| {
+        let prefix = known.chars().zip(wanted.chars()).take_while(|(a, b)| a == b).count();
+        let suffix = known.chars().rev().zip(wanted.chars().rev()).take_while(|(a, b)| a == b).count();
+        prefix + suffix
+    };
+    let closest = PATHS.iter().max_by_key(alike).copied().unwrap_or_default();
+    (StatusCode::NOT_FOUND, format!("The sandbox has no {wanted}. The closest it has is {closest}.\n"))
+}
+
+/// Answers one request, or ends its connection.
+pub(super) async fn answer(
+    platform: Arc<Platform>,
+    router: Router,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Dropped> {
+    let trace = new_token();
+    let (mut parts, body) = request.into_parts();
+    let path = parts.uri.path().to_owned();
+    if path.starts_with("/_sandbox/") {
+        return Ok(process(&platform, router, Request::from_parts(parts, Body::new(body))).await);
+    }
+    let limit = if path == "/v1/files/upload" { UPLOAD_LIMIT } else { BODY_LIMIT };
+    let Ok(bytes) = axum::body::to_bytes(Body::new(body), limit).await else {
+        return Ok(too_large(limit, &trace));
+    };
+    let form = Form::read(&parts.headers, &bytes).await;
+    let seen = recorded(&parts.method, &parts.uri, &parts.headers, &bytes, form.as_ref());
+    let ticket = platform.record.arrived(seen.clone());
+    let act = platform.faults.strike(parts.method.as_str(), &path);
+    let slow = if parts.method == Method::POST { platform.pace().delay_ms } else { 0 };
+    if let Some(response) = unprocessed(act.as_ref())? {
+        return Ok(finished(&platform, ticket, &path, &trace, response));
+    }
+    if let Some(Act::Delay { ms }) = act {
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+    }
+    parts.extensions.insert(Arrival { record: seen, trace: trace.clone(), form });
+    let response = process(&platform, router, Request::from_parts(parts, Body::from(bytes))).await;
+    tokio::time::sleep(Duration::from_millis(slow)).await;
+    match act {
+        Some(Act::ResetAfter) => Err(Dropped),
+        Some(Act::Stall) => {
+            platform.stopping.cancelled().await;
+            Err(Dropped)
+        }
+        Some(act) => spoilt(act, finished(&platform, ticket, &path, &trace, response)).await,
+        None => Ok(finished(&platform, ticket, &path, &trace, response)),
+    }
+}
+
+/// Processes a request to its end even if the client hangs up: what was accepted is billed and made.
+async fn process(platform: &Arc<Platform>, router: Router, request: Request<Body>) -> Response<Body> {
+    let work = platform.work.spawn(async move { TowerToHyperService::new(router).call(request).await });
+    match work.await {
+        Ok(Ok(response)) => response,
+        Ok(Err(never)) => match never {},
+        Err(failure) => Refusal::internal(&failure).into_response(),
+    }
+}
+
+fn recorded(
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+    bytes: &Bytes,
+    form: Option<&Form>,
+) -> record::Request {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let key = text(header::AUTHORIZATION.as_str()).trim_start_matches("Bearer ").trim();
+    let authorized = headers.contains_key(header::AUTHORIZATION) || headers.contains_key("x-api-key");
+    let body = form.map_or_else(|| record::body(text("content-type"), bytes), Form::summary);
+    let path = uri.path_and_query().map_or_else(String::new, ToString::to_string);
+    let request =
+        record::Request { method: method.to_string(), path, body, authorized, status: None, code: None };
+    record::without_key(request, key)
+}
+
+/// Words a refusal in the dialect of the path, adds the trace id, and notes the outcome.
+fn finished(
+    platform: &Platform,
+    ticket: usize,
+    path: &str,
+    trace: &str,
+    response: Response<Body>,
+) -> Response<Body> {
+    let refusal = response.extensions().get::<Refusal>().cloned();
+    let mut response = refusal.as_ref().map_or(response, |refusal| refusal.render(path, trace));
+    if path.starts_with("/v1/")
+        && let Ok(value) = HeaderValue::from_str(trace)
+    {
+        response.headers_mut().insert(HeaderName::from_static("trace-id"), value);
+    }
+    platform.record.answered(ticket, response.status().as_u16(), refusal.map(|refusal| refusal.code));
+    response
+}
+
+/// The answer of a fault that keeps the request from being processed; `None` if it is to be processed.
+fn unprocessed(act: Option<&Act>) -> Result<Option<Response<Body>>, Dropped> {
+    Ok(match act {
+        Some(Act::Refuse { code, message, retry_after }) => {
+            let usual = Refusal::of(*code).retry_after(*retry_after);
+            Some(message.clone().map_or(usual.clone(), |message| usual.saying(message)).into_response())
+        }
+        Some(Act::Status { status, body, content_type, headers }) => {
+            let mut response = Response::new(Body::from(body.clone()));
+            *response.status_mut() = StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_GATEWAY);
+            let kind = content_type.as_deref().unwrap_or("text/html; charset=utf-8");
+            let named = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+            for (name, value) in named.chain([("content-type", kind)]) {
+                if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(value)) {
+                    response.headers_mut().insert(name, value);
+                }
+            }
+            Some(response)
+        }
+        Some(Act::Raw { body }) => {
+            let json = serde_json::from_str::<serde::de::IgnoredAny>(body).is_ok();
+            let kind = if json { "application/json" } else { "text/html; charset=utf-8" };
+            Some(([(header::CONTENT_TYPE, kind)], body.clone()).into_response())
+        }
+        Some(Act::ResetBefore) => return Err(Dropped),
+        Some(Act::Delay { .. } | Act::ResetAfter | Act::Truncate { .. } | Act::Drip { .. } | Act::Stall)
+        | None => None,
+    })
+}
+
+/// Lets a good answer arrive badly.
+async fn spoilt(act: Act, response: Response<Body>) -> Result<Response<Body>, Dropped> {
+    let (mut parts, body) = response.into_parts();
+    let body = match act {
+        Act::Truncate { bytes } => {
+            let whole = axum::body::to_bytes(body, usize::MAX).await.map_err(|_| Dropped)?;
+            parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(whole.len()));
+            let kept = whole.slice(..bytes.min(whole.len()));
+            // The pause lets the bytes leave before the connection goes; hyper would drop both together.
+            let cut = async {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                Err(Dropped)
+            };
+            Body::from_stream(stream::once(async { Ok(kept) }).chain(stream::once(cut)))
+        }
+        Act::Drip { bytes_per_second } => dripping(body, bytes_per_second).await?,
+        _ => body,
+    };
+    Ok(Response::from_parts(parts, body))
+}
+
+/// The body in ten pieces a second.
+async fn dripping(body: Body, bytes_per_second: u64) -> Result<Body, Dropped> {
+    const TICK: Duration = Duration::from_millis(100);
+    let whole = axum::body::to_bytes(body, usize::MAX).await.map_err(|_| Dropped)?;
+    let piece = usize::try_from(bytes_per_second / 10).unwrap_or(usize::MAX).max(1);
+    Ok(Body::from_stream(stream::unfold(whole, move |mut rest| async move {
+        if rest.is_empty() {
+            return None;
+        }
+        tokio::time::sleep(TICK).await;
+        let next = rest.split_to(piece.min(rest.len()));
+        Some((Ok::<_, Dropped>(next), rest))
+    })))
+}

@@ -1,0 +1,156 @@
+//! `POST /v1/image_generation` ("Image generation").
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::routing::post;
+use axum::{Json, Router};
+use serde_json::{Map, Value, json};
+
+use super::answer::{Refusal, success};
+use super::call::Call;
+use super::check::{Field, Kind, TEXT, check, decent, flag, int, optional, required, text};
+use super::input;
+use super::link::HOUR;
+use super::media::picture::{Scene, write_jpeg};
+use super::platform::{Platform, aside, new_token};
+use super::store::Entry;
+
+const LIVE: &str = "image-01-live";
+const MODELS: &[&str] = &["image-01", LIVE];
+
+/// "Image generation > Request".
+const FIELDS: &[Field] = &[
+    required("model", Kind::OneOf(MODELS)),
+    required("prompt", Kind::Text { min: 1, max: 1500 }),
+    optional("aspect_ratio", Kind::OneOf(&["1:1", "16:9", "4:3", "3:2", "2:3", "3:4", "9:16", "21:9"])),
+    optional("width", SIDE),
+    optional("height", SIDE),
+    optional("response_format", Kind::OneOf(&["url", "base64"])),
+    optional("seed", Kind::Int { min: i64::MIN, max: i64::MAX }),
+    optional("n", Kind::Int { min: 1, max: 9 }),
+    optional("prompt_optimizer", Kind::Bool),
+    optional("aigc_watermark", Kind::Bool),
+    optional("style", Kind::Object(STYLE)),
+    optional("subject_reference", Kind::List { min: 1, max: 1, item: &Kind::Object(SUBJECT) }),
+];
+const SIDE: Kind = Kind::Int { min: 512, max: 2048 };
+const STYLE: &[Field] = &[
+    required("style_type", Kind::OneOf(&["漫画", "元气", "中世纪", "水彩"])),
+    optional("style_weight", Kind::Positive { max: 1.0 }),
+];
+const SUBJECT: &[Field] = &[required("type", Kind::OneOf(&["character"])), required("image_file", TEXT)];
+
+/// "Image generation > aspect_ratio".
+const SIZES: &[(&str, (u32, u32))] = &[
+    ("1:1", (1024, 1024)),
+    ("16:9", (1280, 720)),
+    ("4:3", (1152, 864)),
+    ("3:2", (1248, 832)),
+    ("2:3", (832, 1248)),
+    ("3:4", (864, 1152)),
+    ("9:16", (720, 1280)),
+    ("21:9", (1344, 576)),
+];
+
+pub(super) fn routes() -> Router<Arc<Platform>> {
+    Router::new().route("/v1/image_generation", post(generate))
+}
+
+async fn generate(State(platform): State<Arc<Platform>>, call: Call) -> Result<Json<Value>, Refusal> {
+    let body = call.json()?;
+    check(&body, FIELDS)?;
+    combine(&body)?;
+    decent(text(&body, "prompt"))?;
+    let asked = int(&body, "n", 1);
+    // A blocked picture is not an error: there is one link less.
+    let failed = i64::from(asked > 1 && text(&body, "prompt").contains("#partial"));
+    let base64 = text(&body, "response_format") == "base64";
+    let maker = Arc::clone(&platform);
+    let bill = call.bill();
+    let names = aside(move || {
+        let names = draw(&maker, &body, asked - failed)?;
+        let entry = Entry::Paid { request: bill, task: None, file: None };
+        maker.store.add(&entry)?;
+        Ok(names)
+    })
+    .await?;
+    let data = if base64 {
+        json!({"image_base64": aside({
+            let platform = Arc::clone(&platform);
+            move || names.iter().map(|name| read_base64(&platform, name)).collect::<Result<Vec<_>, _>>()
+        }).await?})
+    } else {
+        json!({"image_urls": names.iter().map(|name| platform.link(name, 24 * HOUR)).collect::<Vec<_>>()})
+    };
+    Ok(Json(json!({
+        "id": call.trace,
+        "data": data,
+        // Strings in the sample of the documentation, whatever its schema says.
+        "metadata": {"failed_count": failed.to_string(), "success_count": (asked - failed).to_string()},
+        "base_resp": success(),
+    })))
+}
+
+/// What the field table cannot say.
+fn combine(body: &Map<String, Value>) -> Result<(), Refusal> {
+    let live = text(body, "model") == LIVE;
+    let sides = [body.get("width"), body.get("height")].map(|side| side.and_then(Value::as_i64));
+    if sides.iter().flatten().count() == 1 {
+        return Err(Refusal::invalid("width and height must be set together"));
+    }
+    if sides.iter().flatten().any(|side| side % 8 != 0) {
+        return Err(Refusal::invalid("width and height must be multiples of 8"));
+    }
+    if live && sides.iter().any(Option::is_some) {
+        return Err(Refusal::invalid("width and height are only for image-01"));
+    }
+    if live && text(body, "aspect_ratio") == "21:9" {
+        return Err(Refusal::invalid("aspect_ratio 21:9 is only for image-01"));
+    }
+    if !live && body.contains_key("style") {
+        return Err(Refusal::invalid("style is only for image-01-live"));
+    }
+    Ok(())
+}
+
+/// The size of the pictures; `aspect_ratio` wins over `width` and `height`.
+fn size(body: &Map<String, Value>) -> (u32, u32) {
+    let ratio = text(body, "aspect_ratio");
+    let side = |name| u32::try_from(int(body, name, 1024)).unwrap_or(1024);
+    let named = SIZES.iter().find(|(name, _)| *name == ratio).map(|(_, size)| *size);
+    named.unwrap_or_else(|| (side("width"), side("height")))
+}
+
+/// Draws the pictures and returns their names.
+fn draw(platform: &Platform, body: &Map<String, Value>, count: i64) -> Result<Vec<String>, Refusal> {
+    let reference = match body.get("subject_reference").and_then(|list| list.pointer("/0/image_file")) {
+        Some(url) => input::picture(
+            platform,
+            "subject_reference[0].image_file",
+            url.as_str().unwrap_or_default(),
+            &input::SUBJECT,
+        )?,
+        None => None,
+    };
+    let (width, height) = size(body);
+    let id = new_token();
+    let mark = if flag(body, "aigc_watermark") { " (AIGC)" } else { "" };
+    let prompt = format!("{}{mark}", text(body, "prompt"));
+    let draw_one = |number: i64| {
+        let seed = int(body, "seed", 0).wrapping_add(number);
+        let scene = Scene { width, height, prompt: &prompt, seed, reference: reference.as_ref() };
+        let name = format!("image-{id}-{number}.jpg");
+        let path =
+            platform.store.media(&name).ok_or_else(|| Refusal::internal(&"no place for the picture"))?;
+        write_jpeg(&scene.draw(), &path).map_err(|failure| Refusal::internal(&failure))?;
+        Ok(name)
+    };
+    (0..count).map(draw_one).collect()
+}
+
+fn read_base64(platform: &Platform, name: &str) -> Result<String, Refusal> {
+    let path = platform.store.media(name).unwrap_or_default();
+    let bytes = std::fs::read(path)?;
+    Ok(data_encoding::BASE64.encode(&bytes))
+}

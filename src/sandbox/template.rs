@@ -1,0 +1,130 @@
+//! `POST /v1/video_template_generation` and its query ("Video templates").
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde_json::{Map, Value, json};
+
+use super::answer::{Refusal, base_resp, success};
+use super::call::Call;
+use super::check::{FILLED, Field, Kind, TEXT, check, decent, optional, required, text};
+use super::input;
+use super::link::HOUR;
+use super::media::clip::FRAMES_PER_SECOND;
+use super::platform::{Platform, aside, new_id};
+use super::store::Entry;
+use super::task::{Kind as TaskKind, Outcome, Stage};
+use super::video::{Film, failure, new_task, unknown_task};
+
+/// "Video templates > Request".
+const FIELDS: &[Field] = &[
+    required("template_id", FILLED),
+    optional("media_inputs", VALUES),
+    optional("text_inputs", VALUES),
+    optional("callback_url", TEXT),
+];
+const VALUES: Kind = Kind::List { min: 0, max: 10, item: &Kind::Object(&[required("value", FILLED)]) };
+
+/// Id, name, and whether a picture and a text are needed ("Video templates > Templates"). There are more templates
+/// than are listed, so any other number is taken too.
+const TEMPLATES: &[(&str, &str, bool, bool)] = &[
+    ("392753057216684038", "Diving", true, false),
+    ("393881433990066176", "Rings", true, false),
+    ("393769180141805569", "Run for life", true, true),
+    ("394246956137422856", "Labubu", true, false),
+    ("393879757702918151", "Pet courier", true, false),
+    ("393766210733957121", "Tibetan portrait", true, false),
+    ("394125185182695432", "Life of", false, true),
+    ("393857704283172864", "Winter portrait", true, false),
+    ("398574688191234048", "Four seasons", true, false),
+    ("393866076583718914", "Female try-on", true, false),
+    ("393876118804459526", "Male try-on", true, false),
+];
+
+/// The length and the size of the films.
+const SECONDS: u32 = 6;
+const SIZE: (u32, u32) = (1280, 720);
+
+pub(super) fn routes() -> Router<Arc<Platform>> {
+    Router::new()
+        .route("/v1/video_template_generation", post(submit))
+        .route("/v1/query/video_template_generation", get(query))
+}
+
+async fn submit(State(platform): State<Arc<Platform>>, call: Call) -> Result<Json<Value>, Refusal> {
+    let body = call.json()?;
+    check(&body, FIELDS)?;
+    let template = template(&body)?;
+    let words = values(&body, "text_inputs").join(" ");
+    decent(&words)?;
+    let bill = call.bill();
+    let id = aside(move || {
+        let pictures: Result<Vec<_>, _> = values(&body, "media_inputs")
+            .into_iter()
+            .enumerate()
+            .map(|(at, url)| {
+                input::picture(&platform, &format!("media_inputs[{at}].value"), url, &input::TEMPLATE)
+            })
+            .collect();
+        let first = pictures?.into_iter().flatten().next();
+        let id = new_id(18).to_string();
+        let outcome = if words.contains("#failtask") {
+            failure()
+        } else {
+            let prompt = format!("{template} {words}");
+            let frames = SECONDS * FRAMES_PER_SECOND;
+            let film = Film {
+                size: SIZE,
+                prompt: &prompt,
+                first,
+                last: None,
+                reference: None,
+                frames,
+                sound: false,
+            };
+            let (media, _) = film.make(&platform, &format!("template-{id}.mp4"))?;
+            Outcome::Made { media, file_id: None, width: SIZE.0, height: SIZE.1 }
+        };
+        let task = new_task(id.clone(), TaskKind::Template, Map::new(), outcome);
+        let entry = Entry::Paid { request: bill, task: Some(task), file: None };
+        platform.store.add(&entry)?;
+        Ok(id)
+    })
+    .await?;
+    Ok(Json(json!({"task_id": id, "base_resp": success()})))
+}
+
+/// Checks that the template has what it needs, and returns its name.
+fn template(body: &Map<String, Value>) -> Result<&'static str, Refusal> {
+    let id = text(body, "template_id");
+    if !id.bytes().all(|digit| digit.is_ascii_digit()) {
+        return Err(Refusal::invalid("template_id must be a string of digits"));
+    }
+    let known = TEMPLATES.iter().find(|row| row.0 == id);
+    let (_, name, picture, words) = known.copied().unwrap_or(("", "Template", false, false));
+    for (needed, field) in [(picture, "media_inputs"), (words, "text_inputs")] {
+        if needed && values(body, field).is_empty() {
+            return Err(Refusal::invalid(format_args!("{field} is required by template {id} ({name})")));
+        }
+    }
+    Ok(name)
+}
+
+fn values<'a>(body: &'a Map<String, Value>, name: &str) -> Vec<&'a str> {
+    let items = body.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    items.iter().filter_map(|item| item.get("value")?.as_str()).collect()
+}
+
+async fn query(State(platform): State<Arc<Platform>>, call: Call) -> Result<Json<Value>, Refusal> {
+    let id = call.only("task_id")?;
+    let task = platform.task(id, TaskKind::Template).ok_or_else(unknown_task)?;
+    let (status, url, outcome) = match (platform.poll(&task)?, &task.outcome) {
+        (Stage::Waiting(0), _) => ("Preparing", String::new(), success()),
+        (Stage::Waiting(_), _) => ("Processing", String::new(), success()),
+        (_, Outcome::Failed { code, message }) => ("Fail", String::new(), base_resp(*code, message)),
+        (_, Outcome::Made { media, .. }) => ("Success", platform.link(media, 9 * HOUR), success()),
+    };
+    Ok(Json(json!({"task_id": id, "status": status, "video_url": url, "base_resp": outcome})))
+}

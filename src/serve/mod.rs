@@ -1,0 +1,3 @@
+//! Bytes in, bytes out, until told to stop.
+
+pub mod stdio;

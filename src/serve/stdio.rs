@@ -1,0 +1,114 @@
+//! MCP over standard input and output (MCP specification > Transports > stdio).
+
+use std::time::Duration;
+
+use rmcp::model::ClientJsonRpcMessage;
+use rmcp::service::{RxJsonRpcMessage, ServerInitializeError, TxJsonRpcMessage};
+use rmcp::transport::{IntoTransport, Transport, stdio_pipes};
+use rmcp::{RoleServer, ServiceExt};
+use tokio_util::sync::CancellationToken;
+
+use crate::tools::Server;
+
+/// How long unanswered paid requests may hold up the end after the client has gone: what they bring is paid for.
+const LINGER: Duration = Duration::from_secs(20);
+
+/// How long after a signal, which asks for an end at once.
+const LINGER_AFTER_SIGNAL: Duration = Duration::from_millis(800);
+
+/// Clients start servers only to look at them. Work that earlier processes left waits until one stays.
+const SETTLE: Duration = Duration::from_secs(1);
+
+/// Serves one client until it hangs up or a signal comes. Writes nothing but the protocol to stdout.
+pub async fn serve(server: Server) -> Result<(), ServerInitializeError> {
+    let stop = CancellationToken::new();
+    let signalled = stop.clone();
+    let watcher = tokio_util::task::TaskTracker::new();
+    watcher.spawn(async move {
+        signal().await;
+        signalled.cancel();
+    });
+    let jobs = server.jobs().clone();
+    let settled = stop.clone();
+    let resume = {
+        let jobs = jobs.clone();
+        watcher.spawn(async move {
+            let wait = settled.run_until_cancelled(tokio::time::sleep(SETTLE)).await;
+            if wait.is_some()
+                && let Err(error) = jobs.resume().await
+            {
+                tracing::warn!(%error, "earlier jobs were not taken up");
+            }
+        })
+    };
+    let inner = IntoTransport::<RoleServer, _, _>::into_transport(stdio_pipes());
+    let transport = Tolerant { inner, opened: false };
+    let served = server.serve_with_ct(transport, stop.clone()).await;
+    let outcome = match served {
+        Ok(running) => {
+            let _ = running.waiting().await;
+            Ok(())
+        }
+        // A client that leaves without a word, or a signal before the first one: an end, not an error.
+        Err(ServerInitializeError::ConnectionClosed(_) | ServerInitializeError::Cancelled) => Ok(()),
+        Err(error) => Err(error),
+    };
+    resume.abort();
+    let linger = async {
+        stop.cancelled().await;
+        tokio::time::sleep(LINGER_AFTER_SIGNAL).await;
+    };
+    tokio::select! {
+        () = jobs.shut_down(LINGER) => {}
+        () = linger => jobs.shut_down(Duration::ZERO).await,
+    }
+    outcome
+}
+
+/// Completes when the process is asked to end.
+async fn signal() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}
+
+/// A transport that drops what some clients send before their first request: a notification there would end the
+/// session before it began.
+struct Tolerant<T> {
+    inner: T,
+    opened: bool,
+}
+
+impl<T: Transport<RoleServer>> Transport<RoleServer> for Tolerant<T> {
+    type Error = T::Error;
+
+    fn send(
+        &mut self,
+        message: TxJsonRpcMessage<RoleServer>,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
+        self.inner.send(message)
+    }
+
+    async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
+        loop {
+            let message = self.inner.receive().await?;
+            self.opened |= matches!(message, ClientJsonRpcMessage::Request(_));
+            if self.opened {
+                return Some(message);
+            }
+        }
+    }
+
+    fn close(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        self.inner.close()
+    }
+}

@@ -1,0 +1,121 @@
+//! A failed call, worded for the model that has to decide what to do next.
+
+use rmcp::ErrorData;
+use rmcp::handler::server::tool::IntoCallToolResult;
+use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock};
+
+use super::view::{ErrorView, JobView};
+use crate::api::{ApiError, Blame};
+use crate::config::ConfigError;
+use crate::jobs::StoreError;
+
+/// Why a call brought no job.
+#[derive(Debug, thiserror::Error)]
+pub enum ToolError {
+    /// One argument is wrong.
+    #[error("`{field}` {problem}")]
+    Argument {
+        /// The parameter's name as the schema has it.
+        field: String,
+        /// The rule and the legal values.
+        problem: String,
+    },
+
+    /// The arguments do not fit the tool's schema.
+    #[error("{problem}")]
+    Arguments {
+        /// The tool.
+        tool: String,
+        /// What does not fit, and what would.
+        problem: String,
+    },
+
+    /// A setting cannot be used.
+    #[error("this server's settings cannot be used: {}", listed(.0))]
+    Config(Vec<ConfigError>),
+
+    /// There is no key.
+    #[error("no MiniMax API key is set, so nothing was sent")]
+    NoKey,
+
+    /// The job records cannot be read or written.
+    #[error(transparent)]
+    Records(#[from] StoreError),
+
+    /// MiniMax, or the way to it.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+
+    /// An id that is not there.
+    #[error("there is no {what}")]
+    NotFound {
+        /// What was looked for.
+        what: String,
+        /// Where it can be found.
+        advice: String,
+    },
+}
+
+fn listed(problems: &[ConfigError]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+impl ToolError {
+    /// A wrong argument: its name, and the rule with the legal values.
+    pub fn argument(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Argument { field: field.into(), problem: problem.into() }
+    }
+
+    fn blame(&self) -> Blame {
+        match self {
+            Self::Argument { .. } | Self::Arguments { .. } | Self::NotFound { .. } => Blame::Caller,
+            Self::Config(_) | Self::NoKey | Self::Records(_) => Blame::Operator,
+            Self::Api(error) => error.blame(),
+        }
+    }
+
+    fn advice(&self) -> String {
+        match self {
+            Self::Argument { .. } => "Nothing was sent or billed. Fix the argument and call again.".to_owned(),
+            Self::Arguments { tool, .. } => {
+                format!("Nothing was sent or billed. Fix the arguments and call {tool} again.")
+            }
+            Self::Config(_) => "Ask the user to correct the server's configuration and to restart it.".to_owned(),
+            Self::NoKey => "Ask the user to set MINIMAX_API_KEY in this server's configuration (keys: \
+                platform.minimax.io for the global region, platform.minimax.cn with MINIMAX_REGION=cn for China) \
+                and to restart it. `minimax-mcp demo` shows everything without a key."
+                .to_owned(),
+            Self::Records(_) => "Nothing was sent or billed. Ask the user to make the folder writable, or to set \
+                MINIMAX_DATA_DIR to one that is."
+                .to_owned(),
+            Self::Api(error) => error.advice(),
+            Self::NotFound { advice, .. } => advice.clone(),
+        }
+    }
+
+    fn view(&self) -> ErrorView {
+        let (code, trace_id) = match self {
+            Self::Api(error) => (error.code(), error.trace_id().map(str::to_owned)),
+            _ => (None, None),
+        };
+        ErrorView { message: self.to_string(), turn: ErrorView::turn(self.blame()), code, trace_id }
+    }
+
+    /// The `isError` result.
+    pub(super) fn into_response(self) -> Result<CallToolResponse, ErrorData> {
+        let (error, next) = (self.view(), self.advice());
+        let mut text = format!("{}. {next}", error.message.trim_end_matches('.'));
+        if let Some(trace) = &error.trace_id {
+            text = format!("{text} Trace id for MiniMax's support: {trace}");
+        }
+        let mut result = CallToolResult::error(vec![ContentBlock::text(text)]);
+        result.structured_content = serde_json::to_value(JobView::error(error, next)).ok();
+        Ok(result.into())
+    }
+}
+
+impl IntoCallToolResult for ToolError {
+    fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
+        self.into_response()
+    }
+}

@@ -1,0 +1,240 @@
+//! `text_to_image`.
+
+use rmcp::handler::server::wrapper::Parameters;
+use rmcp::service::RequestContext;
+use rmcp::{RoleServer, tool, tool_router};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::inputs::Takes;
+use super::{Draft, JobOptions, JobView, Server, ToolError};
+use crate::api::{ImageSubmit, Style, StyleType, Subject};
+use crate::facts::facts;
+use crate::jobs::{Cost, Paid};
+use crate::media::Limits;
+
+/// Image Generation > prompt.
+const PROMPT_LIMIT: usize = 1500;
+
+/// Image Generation > subject_reference.
+const SUBJECT: Takes =
+    Takes { limits: Limits::new(&["image/jpeg", "image/png"], 10 * 1024 * 1024), uploads: false };
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct ImageInput {
+    /// What to show, up to 1500 characters.
+    prompt: String,
+    /// image-01 (default), image-01-live (styles).
+    model: Option<String>,
+    /// Default 1:1. 21:9: image-01 only.
+    #[schemars(extend("enum" = ["1:1", "16:9", "4:3", "3:2", "2:3", "3:4", "9:16", "21:9"]))]
+    aspect_ratio: Option<String>,
+    /// 512-2048, multiple of 8; with height, not with aspect_ratio.
+    #[schemars(range(min = 512, max = 2048))]
+    width: Option<u32>,
+    /// As width.
+    #[schemars(range(min = 512, max = 2048))]
+    height: Option<u32>,
+    /// How many, 1-9, default 1.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 9))]
+    n: u32,
+    /// Same seed, same image.
+    seed: Option<i64>,
+    /// MiniMax may rewrite the prompt; default true.
+    #[serde(default = "yes")]
+    prompt_optimizer: bool,
+    /// Image of a person to keep: path, URL, data URI or minimax:// URI.
+    subject_reference: Option<String>,
+    /// image-01-live: comic, lively, medieval, watercolour.
+    style: Option<StyleType>,
+    /// Above 0, up to 1, default 0.8.
+    #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 1))]
+    style_weight: Option<f64>,
+    /// Mark as AI-made.
+    #[serde(default)]
+    watermark: bool,
+    #[serde(flatten)]
+    job: JobOptions,
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[tool_router(router = image_tools, vis = "pub(super)")]
+impl Server {
+    /// Make images from text, optionally keeping a person's looks. Costs money.
+    #[tool(
+        title = "Text to image",
+        output_schema = JobView::schema(),
+        annotations(read_only_hint = false, destructive_hint = false, idempotent_hint = false, open_world_hint = true)
+    )]
+    async fn text_to_image(
+        &self,
+        Parameters(input): Parameters<ImageInput>,
+        call: RequestContext<RoleServer>,
+    ) -> Result<JobView, ToolError> {
+        if !input.job.dry_run {
+            self.ready()?;
+        }
+        let (mut submit, warnings) = input.submit(self.config().defaults.image_model.as_deref())?;
+        if let Some(text) = &input.subject_reference {
+            let image_file = self.input("subject_reference", text, &SUBJECT).await?;
+            submit.subject_reference = Some(vec![Subject { kind: "character", image_file }]);
+        }
+        let draft = Draft {
+            model: submit.model.clone(),
+            prompt: submit.prompt.clone(),
+            cost: cost(&submit, self.config().currency()),
+            paid: Paid::Image(submit),
+            warnings,
+        };
+        self.buy("text_to_image", draft, input.job, &call).await
+    }
+}
+
+impl ImageInput {
+    /// The request without its media, and what the caller should know.
+    fn submit(&self, default_model: Option<&str>) -> Result<(ImageSubmit, Vec<String>), ToolError> {
+        let model = facts().canonical(self.model.as_deref().or(default_model).unwrap_or("image-01"));
+        let length = self.prompt.chars().count();
+        if self.prompt.trim().is_empty() || length > PROMPT_LIMIT {
+            let problem = format!("has {length} characters; it needs 1 to {PROMPT_LIMIT}");
+            return Err(ToolError::argument("prompt", problem));
+        }
+        self.check_size(&model)?;
+        let warnings = self.check_model(&model)?;
+        let style = self.style.map(|style_type| Style { style_type, style_weight: self.style_weight });
+        let submit = ImageSubmit {
+            model,
+            prompt: self.prompt.clone(),
+            aspect_ratio: self.aspect_ratio.clone(),
+            width: self.width,
+            height: self.height,
+            response_format: "url",
+            seed: self.seed,
+            n: self.n,
+            prompt_optimizer: Some(self.prompt_optimizer),
+            aigc_watermark: self.watermark.then_some(true),
+            style,
+            subject_reference: None,
+        };
+        Ok((submit, warnings))
+    }
+
+    fn check_size(&self, model: &str) -> Result<(), ToolError> {
+        let both = match (self.width, self.height) {
+            (None, None) => return Ok(()),
+            (Some(width), Some(height)) => [("width", width), ("height", height)],
+            (Some(_), None) => return Err(ToolError::argument("height", "is missing: width needs it")),
+            (None, Some(_)) => return Err(ToolError::argument("width", "is missing: height needs it")),
+        };
+        for (name, pixels) in both {
+            if !(512..=2048).contains(&pixels) || pixels % 8 != 0 {
+                let problem = format!("is {pixels}; it is 512 to 2048 and a multiple of 8");
+                return Err(ToolError::argument(name, problem));
+            }
+        }
+        if self.aspect_ratio.is_some() {
+            return Err(ToolError::argument(
+                "aspect_ratio",
+                "excludes width and height; give one of the two",
+            ));
+        }
+        if facts().image(model).is_some_and(|row| !row.sizes) {
+            let problem = format!("cannot be given for {model}; use aspect_ratio, or the model image-01");
+            return Err(ToolError::argument("width", problem));
+        }
+        Ok(())
+    }
+
+    fn check_model(&self, model: &str) -> Result<Vec<String>, ToolError> {
+        if self.style_weight.is_some() && self.style.is_none() {
+            return Err(ToolError::argument("style_weight", "needs style"));
+        }
+        let Some(row) = facts().image(model) else {
+            return Ok(vec![format!(
+                "the model {model} is not in the tables of this server; it is sent as it is"
+            )]);
+        };
+        if let Some(ratio) = self.aspect_ratio.as_ref().filter(|ratio| !row.aspect_ratios.contains(ratio)) {
+            let legal = row.aspect_ratios.join(", ");
+            return Err(ToolError::argument("aspect_ratio", format!("is {ratio}; {model} takes {legal}")));
+        }
+        if self.style.is_some() && !row.styles {
+            return Err(ToolError::argument(
+                "style",
+                format!("cannot be given for {model}; use image-01-live"),
+            ));
+        }
+        Ok(Vec::new())
+    }
+}
+
+fn cost(submit: &ImageSubmit, currency: &str) -> Cost {
+    let unit = facts().image(&submit.model).and_then(|row| row.each.in_currency(currency));
+    let mut cost = Cost { currency: currency.to_owned(), unit, ..Cost::default() };
+    cost.estimated = cost.of(f64::from(submit.n));
+    cost.basis = unit.map(|unit| format!("{unit} {currency} an image, prices of {}", facts().as_of));
+    cost
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn submit(arguments: Value) -> Result<(ImageSubmit, Vec<String>), String> {
+        let input: ImageInput = serde_json::from_value(arguments).unwrap();
+        input.submit(None).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn bad_combinations_name_the_argument_and_the_way_out() {
+        for (arguments, parts) in [
+            (json!({ "prompt": "" }), ["`prompt`", "1 to 1500"]),
+            (json!({ "prompt": "x".repeat(1501) }), ["1501", "1 to 1500"]),
+            (json!({ "prompt": "x", "width": 512 }), ["`height`", "width needs it"]),
+            (json!({ "prompt": "x", "width": 515, "height": 512 }), ["`width`", "multiple of 8"]),
+            (
+                json!({ "prompt": "x", "width": 512, "height": 512, "aspect_ratio": "1:1" }),
+                ["`aspect_ratio`", "one of the two"],
+            ),
+            (
+                json!({ "prompt": "x", "width": 512, "height": 512, "model": "image-01-live" }),
+                ["`width`", "image-01"],
+            ),
+            (
+                json!({ "prompt": "x", "aspect_ratio": "21:9", "model": "image-01-live" }),
+                ["`aspect_ratio`", "9:16"],
+            ),
+            (json!({ "prompt": "x", "style": "漫画" }), ["`style`", "image-01-live"]),
+            (json!({ "prompt": "x", "style_weight": 0.5 }), ["`style_weight`", "style"]),
+        ] {
+            let problem = submit(arguments.clone()).unwrap_err();
+            assert!(parts.iter().all(|part| problem.contains(part)), "{arguments}: {problem}");
+        }
+    }
+
+    #[test]
+    fn a_model_that_does_not_exist_yet_is_sent_with_a_warning() {
+        let (submit, warnings) =
+            submit(json!({ "prompt": "x", "model": "image-02", "aspect_ratio": "21:9" })).unwrap();
+        assert_eq!(submit.model, "image-02");
+        assert_eq!(warnings.len(), 1);
+        assert_eq!(cost(&submit, "USD").estimated, None);
+    }
+
+    #[test]
+    fn the_price_is_by_the_image() {
+        let (submit, _) = submit(json!({ "prompt": "x", "n": 9 })).unwrap();
+        assert_eq!(cost(&submit, "USD").estimated, Some(0.0315));
+        assert_eq!(cost(&submit, "CNY").estimated, Some(0.225));
+    }
+}

@@ -1,0 +1,210 @@
+//! `get_job`, `list_jobs`, `cancel_job`.
+
+use std::time::Duration;
+
+use rmcp::handler::server::tool::{IntoCallToolResult, schema_for_output};
+use rmcp::handler::server::wrapper::Parameters;
+use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock};
+use rmcp::service::RequestContext;
+use rmcp::{ErrorData, RoleServer, tool, tool_router};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::view::JobView;
+use super::{LOCAL, Server, ToolError, forty_five, wait};
+use crate::jobs::{Cancel, Filter, Job, STATUSES};
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct GetInput {
+    /// As the first call gave it.
+    job_id: String,
+    /// Seconds to wait for the end, 0-240, default 45.
+    #[serde(default = "forty_five")]
+    #[schemars(range(min = 0, max = 240))]
+    wait_seconds: u32,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct ListInput {
+    /// Only jobs in this state.
+    #[schemars(extend("enum" = STATUSES))]
+    status: Option<String>,
+    /// Only jobs of this kind.
+    #[schemars(extend("enum" = ["image", "speech", "video"]))]
+    kind: Option<String>,
+    /// A part of the prompt, model, tool or id.
+    query: Option<String>,
+    /// Jobs a page, 1-50, default 10.
+    #[serde(default = "ten")]
+    #[schemars(range(min = 1, max = 50))]
+    limit: u32,
+    /// next_cursor of the page before.
+    cursor: Option<String>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct CancelInput {
+    /// As the first call gave it.
+    job_id: String,
+}
+
+fn ten() -> u32 {
+    10
+}
+
+/// A page of jobs.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct JobList {
+    /// Newest first.
+    jobs: Vec<JobRow>,
+    /// For the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+    /// What to do now.
+    next: String,
+}
+
+/// A job in short.
+#[derive(Debug, Serialize, JsonSchema)]
+struct JobRow {
+    job_id: String,
+    kind: String,
+    model: String,
+    status: String,
+    /// Its beginning.
+    prompt: String,
+    /// Where its files are.
+    files: Vec<String>,
+    created_at: String,
+}
+
+#[tool_router(router = job_tools, vis = "pub(super)")]
+impl Server {
+    /// A job's state and result. Waits for the end, fetches what was not saved, renews expired links. Free.
+    #[tool(
+        title = "Get job",
+        output_schema = JobView::schema(),
+        annotations(read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = false)
+    )]
+    async fn get_job(
+        &self,
+        Parameters(input): Parameters<GetInput>,
+        call: RequestContext<RoleServer>,
+    ) -> Result<JobView, ToolError> {
+        let id = input.job_id.trim();
+        let Some(watch) = self.jobs().watch(LOCAL, id).await? else { return Err(no_job(id)) };
+        let patience = Duration::from_secs(input.wait_seconds.min(240).into());
+        let job = wait::outcome(watch, &call, patience, wait::is_over).await;
+        let view = JobView::of(&job, false);
+        if !job.state.is_over() && !self.jobs().is_ours(&job) {
+            let sentence = format!(
+                "It was made at {}, and this server asks another host: set MINIMAX_API_HOST.",
+                job.account
+            );
+            return Ok(view.saying(&sentence));
+        }
+        Ok(view)
+    }
+
+    /// This server's jobs, newest first, also those from before a restart. Free.
+    #[tool(
+        title = "List jobs",
+        output_schema = schema_for_output::<JobList>(),
+        annotations(read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = false)
+    )]
+    async fn list_jobs(&self, Parameters(input): Parameters<ListInput>) -> Result<JobList, ToolError> {
+        let before = input.cursor.as_deref().map(read_cursor).transpose()?;
+        let limit = input.limit.clamp(1, 50);
+        // One more than asked for tells whether there is another page.
+        let filter =
+            Filter { status: input.status, kind: input.kind, query: input.query, before, limit: limit + 1 };
+        let mut jobs = self.jobs().list(LOCAL, &filter).await?;
+        let more = jobs.len() > limit as usize;
+        jobs.truncate(limit as usize);
+        let next_cursor = jobs.last().filter(|_| more).map(|job| format!("{}.{}", job.created_at, job.id));
+        let next = match (jobs.is_empty(), more) {
+            (true, _) => "No job fits.",
+            (false, true) => "Call list_jobs with cursor for more, or get_job with a job_id for all of one.",
+            (false, false) => "Call get_job with a job_id for all of one.",
+        };
+        Ok(JobList { jobs: jobs.iter().map(JobRow::of).collect(), next_cursor, next: next.to_owned() })
+    }
+
+    /// Stop watching a job. A queued H3 video is cancelled at MiniMax too; anything else goes on there and is billed.
+    #[tool(
+        title = "Cancel job",
+        output_schema = JobView::schema(),
+        annotations(read_only_hint = false, destructive_hint = true, idempotent_hint = true, open_world_hint = false)
+    )]
+    async fn cancel_job(&self, Parameters(input): Parameters<CancelInput>) -> Result<JobView, ToolError> {
+        let id = input.job_id.trim();
+        let Some(cancelled) = self.jobs().cancel(LOCAL, id).await? else { return Err(no_job(id)) };
+        Ok(match cancelled {
+            Cancel::Cancelled(job) => JobView::of(&job, false),
+            Cancel::Over(job) => {
+                JobView::of(&job, false).saying("It had ended before; nothing was cancelled.")
+            }
+            Cancel::OnItsWay(job) => JobView::of(&job, false).saying(
+                "It cannot be cancelled: the request is on its way and may be billed, so its result is kept.",
+            ),
+        })
+    }
+}
+
+fn no_job(id: &str) -> ToolError {
+    let shown: String = id.chars().take(64).collect();
+    ToolError::NotFound {
+        what: format!("job `{shown}`"),
+        advice:
+            "list_jobs shows the jobs of this server. For an id of MiniMax's own use query_video_generation."
+                .to_owned(),
+    }
+}
+
+fn read_cursor(cursor: &str) -> Result<(i64, String), ToolError> {
+    let parts = cursor.split_once('.').and_then(|(at, id)| Some((at.parse().ok()?, id.to_owned())));
+    parts.ok_or_else(|| {
+        ToolError::argument("cursor", "is not one that list_jobs gave; leave it out for the first page")
+    })
+}
+
+impl JobRow {
+    fn of(job: &Job) -> Self {
+        let place = |file: &crate::jobs::JobFile| match &file.saved {
+            Some(saved) => saved.path.display().to_string(),
+            None => format!("minimax://files/{}/{}", job.id, file.name),
+        };
+        let created = jiff::Timestamp::from_second(job.created_at / 1000);
+        Self {
+            job_id: job.id.clone(),
+            kind: job.kind.word().to_owned(),
+            model: job.model.clone(),
+            status: job.state.status().to_owned(),
+            prompt: job.prompt.chars().take(80).collect(),
+            files: job.files.iter().map(place).collect(),
+            created_at: created.map(|at| at.to_string()).unwrap_or_default(),
+        }
+    }
+}
+
+impl JobList {
+    fn lines(&self) -> String {
+        let rows = self.jobs.iter().map(|job| {
+            let head = format!("{} · {} · {} · {}", job.job_id, job.status, job.model, job.created_at);
+            let files: String = job.files.iter().map(|file| format!("\n  {file}")).collect();
+            format!("{head}\n  {}{files}", job.prompt)
+        });
+        let cursor = self.next_cursor.iter().map(|cursor| format!("next_cursor: {cursor}"));
+        rows.chain(cursor).chain([self.next.clone()]).collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl IntoCallToolResult for JobList {
+    fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
+        let mut result = CallToolResult::success(vec![ContentBlock::text(self.lines())]);
+        let structured = serde_json::to_value(&self);
+        result.structured_content =
+            Some(structured.map_err(|error| ErrorData::internal_error(error.to_string(), None))?);
+        Ok(result.into())
+    }
+}

@@ -1,0 +1,314 @@
+//! `generate_video` and `query_video_generation`.
+//!
+//! The inputs decide the mode, the model decides the API. The two APIs' requests are built in `video_v1` and
+//! `video_v2`; what they share is here.
+
+use rmcp::handler::server::wrapper::Parameters;
+use rmcp::service::RequestContext;
+use rmcp::{RoleServer, tool, tool_router};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::time::Duration;
+
+use super::{Draft, JobOptions, JobView, LOCAL, Server, ToolError, video_v1, video_v2, wait};
+use crate::api::Expansion;
+use crate::facts::{Mode, Protocol, Size, VideoModel, facts};
+use crate::jobs::{Cost, Task};
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct VideoInput {
+    /// What happens; up to 2000 characters (H3: 7000). Hailuo takes camera commands such as [Push in].
+    pub(super) prompt: Option<String>,
+    /// Default by the inputs: MiniMax-Hailuo-2.3, with a last frame -02. Also -2.3-Fast, S2V-01, MiniMax-H3, -Max, -Highspeed, -Lite.
+    pub(super) model: Option<String>,
+    /// Image it starts with: path, URL, data URI or minimax:// URI.
+    pub(super) first_frame_image: Option<String>,
+    /// Image it ends with (Hailuo-02, H3).
+    pub(super) last_frame_image: Option<String>,
+    /// Image of a face (S2V-01).
+    pub(super) subject_reference: Option<String>,
+    /// H3: up to 9 images to go by.
+    #[schemars(length(max = 9))]
+    pub(super) reference_images: Option<Vec<String>>,
+    /// H3: up to 3 videos.
+    #[schemars(length(max = 3))]
+    pub(super) reference_videos: Option<Vec<String>>,
+    /// H3: up to 3 sounds, with an image or video.
+    #[schemars(length(max = 3))]
+    pub(super) reference_audios: Option<Vec<String>>,
+    /// Seconds. Hailuo 6 (default) or 10; H3 4-15, default 5.
+    #[schemars(range(min = 1, max = 60))]
+    pub(super) duration: Option<u32>,
+    /// Default 768P. Hailuo 768P, 1080P, 02 also 512P; H3 768P, 2K; 01 series 720P.
+    #[schemars(extend("enum" = ["480P", "512P", "720P", "768P", "1080P", "2K"]))]
+    pub(super) resolution: Option<String>,
+    /// H3 only; default 16:9, with media adaptive.
+    #[schemars(extend("enum" = ["adaptive", "21:9", "16:9", "4:3", "1:1", "3:4", "9:16"]))]
+    pub(super) ratio: Option<String>,
+    /// Hailuo: MiniMax may rewrite the prompt; default true.
+    pub(super) prompt_optimizer: Option<bool>,
+    /// Hailuo: rewrite faster.
+    pub(super) fast_pretreatment: Option<bool>,
+    /// H3-Max: how far the prompt is rewritten, default balanced.
+    pub(super) prompt_expansion: Option<Expansion>,
+    /// Mark as AI-made.
+    #[serde(default)]
+    pub(super) watermark: bool,
+    /// URL that MiniMax tells about progress.
+    pub(super) callback_url: Option<String>,
+    #[serde(flatten)]
+    job: JobOptions,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct QueryInput {
+    /// MiniMax's id of the task.
+    task_id: String,
+    /// Folder for the file, below the base folder or absolute.
+    output_directory: Option<String>,
+}
+
+#[tool_router(router = video_tools, vis = "pub(super)")]
+impl Server {
+    /// Make a video from text, frames, a face or reference media. Takes minutes. Costs money.
+    #[tool(
+        title = "Generate video",
+        output_schema = JobView::schema(),
+        annotations(read_only_hint = false, destructive_hint = false, idempotent_hint = false, open_world_hint = true)
+    )]
+    async fn generate_video(
+        &self,
+        Parameters(input): Parameters<VideoInput>,
+        call: RequestContext<RoleServer>,
+    ) -> Result<JobView, ToolError> {
+        if !input.job.dry_run {
+            self.ready()?;
+        }
+        let plan = input.plan(self.config().defaults.video_model.as_deref())?;
+        let paid = match plan.protocol {
+            Protocol::V1 => video_v1::request(self, &input, &plan).await?,
+            Protocol::V2 => video_v2::request(self, &input, &plan).await?,
+        };
+        let draft = Draft {
+            paid,
+            prompt: input.prompt.clone().unwrap_or_else(|| plan.mode.words().to_owned()),
+            cost: plan.cost(&input, self.config().currency()),
+            model: plan.model,
+            warnings: plan.warnings,
+        };
+        self.buy("generate_video", draft, input.job, &call).await
+    }
+
+    /// State of a video task by MiniMax's id, also one submitted elsewhere; fetches the video when it is done.
+    #[tool(
+        title = "Query video generation",
+        output_schema = JobView::schema(),
+        annotations(read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = false)
+    )]
+    async fn query_video_generation(
+        &self,
+        Parameters(input): Parameters<QueryInput>,
+        call: RequestContext<RoleServer>,
+    ) -> Result<JobView, ToolError> {
+        self.ready()?;
+        let id = input.task_id.trim();
+        if id.is_empty()
+            || id.len() > 64
+            || !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+        {
+            return Err(ToolError::argument(
+                "task_id",
+                "is not an id of MiniMax's; those are digits, at most 64",
+            ));
+        }
+        let watch = match self.jobs().by_task(LOCAL, id).await? {
+            Some(job) => self.jobs().watch(LOCAL, &job.id).await?,
+            None => Some(self.adopt(id, input.output_directory.as_deref()).await?),
+        };
+        let Some(watch) = watch else { return Err(no_task(id)) };
+        let job = wait::outcome(watch, &call, Duration::from_secs(45), wait::is_known).await;
+        Ok(JobView::of(&job, false))
+    }
+}
+
+impl Server {
+    async fn adopt(&self, id: &str, folder: Option<&str>) -> Result<crate::jobs::Watch, ToolError> {
+        let Some(route) = self.jobs().find_task(id).await? else { return Err(no_task(id)) };
+        let folder = self.folder(folder, true).await?;
+        let task = Task { route, id: id.to_owned() };
+        let job = self.jobs().foreign(LOCAL, "query_video_generation", task, folder);
+        Ok(self.jobs().adopt(job).await?.0)
+    }
+}
+
+fn no_task(id: &str) -> ToolError {
+    ToolError::NotFound {
+        what: format!("video task {id}"),
+        advice:
+            "A task is known in its own region and account only, an H3 task for 7 days. list_jobs shows this \
+            server's jobs."
+                .to_owned(),
+    }
+}
+
+/// What the arguments come to.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) model: String,
+    pub(super) row: Option<&'static VideoModel>,
+    pub(super) mode: Mode,
+    pub(super) protocol: Protocol,
+    pub(super) resolution: Option<String>,
+    pub(super) duration: Option<u32>,
+    pub(super) warnings: Vec<String>,
+}
+
+impl VideoInput {
+    /// Model, mode, size and length, checked against each other.
+    fn plan(&self, default_model: Option<&str>) -> Result<Plan, ToolError> {
+        let mode = self.mode()?;
+        let mut warnings = Vec::new();
+        let model = self.choose_model(mode, default_model, &mut warnings);
+        let row = facts().video(&model);
+        let protocol = row.map_or_else(|| facts().protocol_of_unknown(&model), |row| row.protocol);
+        let Some(row) = row else {
+            warnings
+                .push(format!("the model {model} is not in the tables of this server; it is sent as it is"));
+            let (resolution, duration) = (self.resolution.clone(), self.duration);
+            return Ok(Plan { model, row: None, mode, protocol, resolution, duration, warnings });
+        };
+        let Some(sizes) = row.modes.get(&mode) else {
+            let able: Vec<_> = facts().video_models(mode).collect();
+            let problem = format!("is {model}, which cannot do {}; {} can", mode.words(), able.join(", "));
+            return Err(ToolError::argument("model", problem));
+        };
+        if row.doubtful.contains(&mode) {
+            warnings.push(format!("MiniMax's documents disagree on whether {model} can do {}", mode.words()));
+        }
+        let (resolution, duration) = self.size(&model, sizes, protocol)?;
+        let (resolution, duration) = (Some(resolution), Some(duration));
+        Ok(Plan { model, row: Some(row), mode, protocol, resolution, duration, warnings })
+    }
+
+    fn mode(&self) -> Result<Mode, ToolError> {
+        let references = [&self.reference_images, &self.reference_videos, &self.reference_audios];
+        let has_references = references.into_iter().flatten().any(|list| !list.is_empty());
+        let has_frames = self.first_frame_image.is_some() || self.last_frame_image.is_some();
+        if has_references && has_frames {
+            let problem = "and the other references exclude first_frame_image and last_frame_image";
+            return Err(ToolError::argument("reference_images", problem));
+        }
+        if self.subject_reference.is_some() && (has_frames || has_references) {
+            let problem =
+                "excludes frames and references; for several people use reference_images with MiniMax-H3";
+            return Err(ToolError::argument("subject_reference", problem));
+        }
+        Ok(match () {
+            () if has_references => Mode::Reference,
+            () if self.subject_reference.is_some() => Mode::Subject,
+            () if self.last_frame_image.is_some() => Mode::LastFrame,
+            () if self.first_frame_image.is_some() => Mode::FirstFrame,
+            () => Mode::Text,
+        })
+    }
+
+    fn choose_model(&self, mode: Mode, default: Option<&str>, warnings: &mut Vec<String>) -> String {
+        if let Some(model) = &self.model {
+            return facts().canonical(model);
+        }
+        let by_mode = facts().video_default(mode).to_owned();
+        let Some(default) = default.map(|model| facts().canonical(model)) else { return by_mode };
+        if facts().video(&default).is_none_or(|row| row.modes.contains_key(&mode)) {
+            return default;
+        }
+        warnings.push(format!(
+            "{default}, the default of this server, cannot do {}; {by_mode} is used",
+            mode.words()
+        ));
+        by_mode
+    }
+
+    fn size(&self, model: &str, sizes: &[Size], protocol: Protocol) -> Result<(String, u32), ToolError> {
+        let size = match &self.resolution {
+            Some(wanted) => sizes.iter().find(|size| size.resolution == *wanted),
+            // A length alone picks the first size that has it.
+            None => {
+                sizes.iter().find(|size| self.duration.is_none_or(|wanted| size.durations.contains(&wanted)))
+            }
+        };
+        let legal = || {
+            let rows =
+                sizes.iter().map(|size| format!("{} with {}", size.resolution, listed(&size.durations)));
+            rows.collect::<Vec<_>>().join(", ")
+        };
+        let Some(size) = size else {
+            let (field, value) = match &self.resolution {
+                Some(wanted) => ("resolution", wanted.clone()),
+                None => ("duration", self.duration.unwrap_or_default().to_string()),
+            };
+            return Err(ToolError::argument(field, format!("is {value}; {model} takes {}", legal())));
+        };
+        let usual = if protocol == Protocol::V2 { 5 } else { 6 };
+        let first = size.durations.first().copied().unwrap_or(usual);
+        let duration = self.duration.unwrap_or(if size.durations.contains(&usual) { usual } else { first });
+        if !size.durations.contains(&duration) {
+            return Err(ToolError::argument("duration", format!("is {duration}; {model} takes {}", legal())));
+        }
+        Ok((size.resolution.clone(), duration))
+    }
+
+    /// Refuses arguments that the chosen model has no use for, so that nobody pays for a wish that is ignored.
+    pub(super) fn refuse(&self, model: &str, useless: &[(&str, bool)], why: &str) -> Result<(), ToolError> {
+        match useless.iter().find(|(_, given)| *given) {
+            Some((field, _)) => {
+                Err(ToolError::argument(*field, format!("cannot be given for {model}: {why}")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn images(&self) -> u32 {
+        let frames = [&self.first_frame_image, &self.last_frame_image].into_iter().flatten().count();
+        let references = self.reference_images.as_ref().map_or(0, Vec::len);
+        u32::try_from(frames + references).unwrap_or(u32::MAX)
+    }
+}
+
+fn listed(durations: &[u32]) -> String {
+    match durations {
+        [first, .., last] if durations.len() > 3 => format!("{first}-{last} s"),
+        _ => durations.iter().map(|seconds| format!("{seconds} s")).collect::<Vec<_>>().join(" or "),
+    }
+}
+
+impl Plan {
+    fn cost(&self, input: &VideoInput, currency: &str) -> Cost {
+        let mut cost = Cost { currency: currency.to_owned(), ..Cost::default() };
+        let (Some(row), Some(resolution), Some(duration)) = (self.row, &self.resolution, self.duration)
+        else {
+            return cost;
+        };
+        let price = |seconds, images| row.price(resolution, seconds, images, currency);
+        cost.estimated = price(duration, input.images());
+        let as_of = &facts().as_of;
+        if self.protocol == Protocol::V1 {
+            cost.unit = cost.estimated;
+            cost.basis = cost.unit.map(|unit| {
+                format!("{unit} {currency} a clip of {duration} s at {resolution}, prices of {as_of}")
+            });
+            return cost;
+        }
+        cost.unit = price(1, 0);
+        let extra = price(1, input.images()).zip(cost.unit).map(|(with, without)| with - without);
+        cost.fixed = extra.unwrap_or_default();
+        cost.basis =
+            cost.unit.map(|unit| format!("{unit} {currency} a second at {resolution}, prices of {as_of}"));
+        if input.reference_videos.as_ref().is_some_and(|videos| !videos.is_empty()) {
+            // Seconds of reference videos are billed too, and how many there are is MiniMax's to count.
+            cost.estimated = None;
+            cost.basis =
+                cost.basis.map(|basis| format!("{basis}; seconds of reference videos cost the same"));
+        }
+        cost
+    }
+}

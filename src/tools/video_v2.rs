@@ -1,0 +1,164 @@
+//! `generate_video` for the H3 family (platform docs > Video Generation V2).
+
+use super::inputs::Takes;
+use super::video::{Plan, VideoInput};
+use super::{Server, ToolError};
+use crate::api::{Content, Extra, MediaUrl, Role, VideoV2Submit};
+use crate::facts::Mode;
+use crate::jobs::Paid;
+use crate::media::Limits;
+
+/// Video Generation V2 > content > text.
+const PROMPT_LIMIT: usize = 7000;
+
+/// Video Generation V2 > content > media limits.
+const IMAGE: Takes = Takes {
+    limits: Limits {
+        min_edge: Some(256),
+        max_edge: Some(5760),
+        ratio: Some((0.4, 2.5)),
+        ..Limits::new(
+            &["image/jpeg", "image/png", "image/webp", "image/heic", "image/heif"],
+            30 * 1024 * 1024,
+        )
+    },
+    uploads: true,
+};
+const VIDEO: Takes = Takes {
+    limits: Limits {
+        min_edge: Some(256),
+        max_edge: Some(5760),
+        ratio: Some((0.4, 2.5)),
+        duration_ms: Some((2_000, 15_000)),
+        ..Limits::new(&["video/mp4", "video/quicktime"], 50 * 1024 * 1024)
+    },
+    uploads: true,
+};
+const AUDIO: Takes = Takes {
+    limits: Limits {
+        duration_ms: Some((2_000, 15_000)),
+        ..Limits::new(&["audio/mpeg", "audio/wav"], 15 * 1024 * 1024)
+    },
+    uploads: true,
+};
+
+/// Video Generation V2 > guide: files in one request.
+const MOST_REFERENCES: usize = 12;
+
+/// A request body is at most 64 MB; this leaves room for what is not media.
+const MOST_BYTES: usize = 60 * 1024 * 1024;
+
+/// The request of V2, its media read.
+pub(super) async fn request(server: &Server, input: &VideoInput, plan: &Plan) -> Result<Paid, ToolError> {
+    check(input, plan)?;
+    let mut content = vec![Content::Text { text: input.prompt.clone().unwrap_or_default() }];
+    let frames = [
+        ("first_frame_image", &input.first_frame_image, Role::FirstFrame),
+        ("last_frame_image", &input.last_frame_image, Role::LastFrame),
+    ];
+    for (field, text, role) in frames {
+        if let Some(text) = text {
+            let url = server.input(field, text, &IMAGE).await?;
+            content.push(Content::ImageUrl { image_url: MediaUrl { url }, role });
+        }
+    }
+    for (index, text) in input.reference_images.iter().flatten().enumerate() {
+        let url = server.input(&format!("reference_images[{index}]"), text, &IMAGE).await?;
+        content.push(Content::ImageUrl { image_url: MediaUrl { url }, role: Role::ReferenceImage });
+    }
+    for (index, text) in input.reference_videos.iter().flatten().enumerate() {
+        let url = server.input(&format!("reference_videos[{index}]"), text, &VIDEO).await?;
+        content.push(Content::VideoUrl { video_url: MediaUrl { url }, role: Role::ReferenceVideo });
+    }
+    for (index, text) in input.reference_audios.iter().flatten().enumerate() {
+        let url = server.input(&format!("reference_audios[{index}]"), text, &AUDIO).await?;
+        content.push(Content::AudioUrl { audio_url: MediaUrl { url }, role: Role::ReferenceAudio });
+    }
+    check_bytes(&content)?;
+    Ok(Paid::VideoV2(VideoV2Submit {
+        model: plan.model.clone(),
+        content,
+        // An unknown model has no default that we know; MiniMax says what it takes.
+        resolution: plan.resolution.clone().unwrap_or_else(|| "768P".to_owned()),
+        duration: plan.duration.unwrap_or(5),
+        ratio: Some(ratio(input, plan)?),
+        extra: input.prompt_expansion.map(|prompt_expansion_mode| Extra { prompt_expansion_mode }),
+        callback_url: input.callback_url.clone(),
+        aigc_watermark: input.watermark.then_some(true),
+    }))
+}
+
+fn check(input: &VideoInput, plan: &Plan) -> Result<(), ToolError> {
+    let prompt = input.prompt.as_deref().unwrap_or_default();
+    let length = prompt.chars().count();
+    if prompt.trim().is_empty() || length > PROMPT_LIMIT {
+        let problem = format!("has {length} characters; {} needs 1 to {PROMPT_LIMIT}", plan.model);
+        return Err(ToolError::argument("prompt", problem));
+    }
+    let hailuo_only = [
+        ("prompt_optimizer", input.prompt_optimizer.is_some()),
+        ("fast_pretreatment", input.fast_pretreatment.is_some()),
+    ];
+    input.refuse(&plan.model, &hailuo_only, "only the Hailuo models take it")?;
+    let expansion = input.prompt_expansion.is_some() && plan.row.is_some_and(|row| !row.prompt_expansion);
+    input.refuse(&plan.model, &[("prompt_expansion", expansion)], "only MiniMax-H3-Max takes it")?;
+    let subject = [("subject_reference", input.subject_reference.is_some())];
+    input.refuse(&plan.model, &subject, "give the face in reference_images")?;
+    let count = |list: &Option<Vec<String>>| list.as_ref().map_or(0, Vec::len);
+    let (images, videos, audios) =
+        (count(&input.reference_images), count(&input.reference_videos), count(&input.reference_audios));
+    if audios > 0 && images + videos == 0 {
+        return Err(ToolError::argument(
+            "reference_audios",
+            "need at least one reference image or video beside them",
+        ));
+    }
+    let all = images + videos + audios;
+    if all > MOST_REFERENCES {
+        let problem =
+            format!("and the other references are {all} files; at most {MOST_REFERENCES} are allowed");
+        return Err(ToolError::argument("reference_images", problem));
+    }
+    Ok(())
+}
+
+/// Text needs a shape, frames bring theirs along, references may do either (Video Generation V2 > ratio).
+fn ratio(input: &VideoInput, plan: &Plan) -> Result<String, ToolError> {
+    let adaptive = "adaptive".to_owned();
+    let given = input.ratio.clone();
+    let explicit = plan.mode == Mode::Reference && plan.row.is_some_and(|row| row.explicit_ratio);
+    match (plan.mode, given) {
+        (Mode::FirstFrame | Mode::LastFrame, Some(ratio)) if ratio != adaptive => {
+            let problem =
+                format!("is {ratio}; a video with frames has their shape: leave it out or give adaptive");
+            Err(ToolError::argument("ratio", problem))
+        }
+        (Mode::FirstFrame | Mode::LastFrame, _) => Ok(adaptive),
+        (_, Some(ratio)) if ratio == adaptive && (plan.mode == Mode::Text || explicit) => {
+            let problem =
+                format!("is adaptive; {} needs one of 21:9, 16:9, 4:3, 1:1, 3:4, 9:16 here", plan.model);
+            Err(ToolError::argument("ratio", problem))
+        }
+        (_, Some(ratio)) => Ok(ratio),
+        (Mode::Text, None) => Ok("16:9".to_owned()),
+        (_, None) if explicit => Ok("16:9".to_owned()),
+        (_, None) => Ok(adaptive),
+    }
+}
+
+fn check_bytes(content: &[Content]) -> Result<(), ToolError> {
+    let size = |item: &Content| match item {
+        Content::Text { text } => text.len(),
+        Content::ImageUrl { image_url: medium, .. }
+        | Content::VideoUrl { video_url: medium, .. }
+        | Content::AudioUrl { audio_url: medium, .. } => medium.url.len(),
+    };
+    let all: usize = content.iter().map(size).sum();
+    if all > MOST_BYTES {
+        let problem = format!(
+            "and the other media come to {all} bytes in the request; at most {MOST_BYTES} fit. Give large ones as URLs"
+        );
+        return Err(ToolError::argument("reference_videos", problem));
+    }
+    Ok(())
+}

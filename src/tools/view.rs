@@ -1,0 +1,365 @@
+//! The job view: the one answer of every tool that makes something.
+//!
+//! Each client shows a model another part of a result, so each part is complete by itself: the structured content,
+//! a few lines of text, and a link for each file.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use rmcp::ErrorData;
+use rmcp::handler::server::tool::{IntoCallToolResult, schema_for_output};
+use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, JsonObject, Resource};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::api::Blame;
+use crate::jobs::{Cost, Failure, Job, JobFile, Kind, State};
+
+/// A job as a caller sees it. What is absent is unknown.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub struct JobView {
+    /// Give it to get_job.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<String>,
+    /// Absent for a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = crate::jobs::STATUSES))]
+    status: Option<String>,
+    /// MiniMax's own id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task_id: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    files: Vec<FileView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+    /// What MiniMax counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<JsonObject>")]
+    usage: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost: Option<CostView>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorView>,
+    /// What to do now.
+    next: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    updated_at: Option<String>,
+    #[serde(skip)]
+    says: Says,
+}
+
+// What a view says about the call besides the job: whether it failed.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Says {
+    #[default]
+    Success,
+    Failure,
+}
+
+/// A file that a job made.
+#[derive(Debug, Serialize, JsonSchema)]
+struct FileView {
+    /// Input for other tools.
+    uri: String,
+    /// MiniMax's link.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url_expires_at: Option<String>,
+    /// On the server's machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
+    mime_type: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    width: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    height: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration_ms: Option<u64>,
+}
+
+/// Absent parts are unknown, never 0.
+#[derive(Debug, Serialize, JsonSchema)]
+struct CostView {
+    currency: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    estimated: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actual: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    basis: Option<String>,
+}
+
+/// What went wrong, and whose turn it is.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct ErrorView {
+    pub(super) message: String,
+    /// Who can do something about it.
+    #[schemars(extend("enum" = ["fix an argument", "fix key, balance or settings", "wait", "report a bug"]))]
+    pub(super) turn: String,
+    /// MiniMax's code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) code: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) trace_id: Option<String>,
+}
+
+impl ErrorView {
+    pub(super) fn turn(blame: Blame) -> String {
+        match blame {
+            Blame::Caller => "fix an argument",
+            Blame::Operator => "fix key, balance or settings",
+            Blame::Weather => "wait",
+            Blame::Crate => "report a bug",
+        }
+        .to_owned()
+    }
+
+    fn of(failure: &Failure) -> Self {
+        let blame = match failure.blame.as_str() {
+            "caller" => Blame::Caller,
+            "operator" => Blame::Operator,
+            "weather" => Blame::Weather,
+            _ => Blame::Crate,
+        };
+        Self {
+            message: failure.message.clone(),
+            turn: Self::turn(blame),
+            code: failure.code,
+            trace_id: failure.trace_id.clone(),
+        }
+    }
+}
+
+impl JobView {
+    /// The `outputSchema` of every tool that answers with a job.
+    pub(super) fn schema() -> Arc<JsonObject> {
+        schema_for_output::<Self>()
+    }
+
+    /// A job as it stands. `existed` tells that an `idempotency_key` has found it and nothing was bought.
+    pub(super) fn of(job: &Job, existed: bool) -> Self {
+        let mut warnings = job.warnings.clone();
+        if existed {
+            warnings
+                .push("this call bought nothing: it is the job of the first call with this key".to_owned());
+        }
+        let troubles = job.files.iter().filter_map(|file| Some((file, file.trouble.as_ref()?)));
+        warnings.extend(troubles.map(|(file, trouble)| format!("{} was not saved: {trouble}", file.name)));
+        let error = match &job.state {
+            State::Failed { failure, .. } => Some(ErrorView::of(failure)),
+            State::Unknown { why, .. } => {
+                let turn = ErrorView::turn(Blame::Weather);
+                Some(ErrorView { message: why.clone(), turn, code: None, trace_id: None })
+            }
+            _ => None,
+        };
+        let failed = matches!(job.state, State::Failed { .. } | State::Unknown { .. });
+        Self {
+            job_id: Some(job.id.clone()),
+            kind: Some(job.kind.word().to_owned()),
+            model: Some(job.model.clone()).filter(|model| !model.is_empty()),
+            status: Some(job.state.status().to_owned()),
+            task_id: job.state.task().map(|task| task.id.clone()),
+            files: job.files.iter().map(|file| FileView::of(&job.id, file)).collect(),
+            text: job.text.clone(),
+            usage: job.usage.clone().filter(Value::is_object),
+            cost: CostView::of(&job.cost),
+            warnings,
+            error,
+            next: next(job),
+            created_at: time(job.created_at),
+            updated_at: time(job.updated_at),
+            says: if failed { Says::Failure } else { Says::Success },
+        }
+    }
+
+    /// What a call would cost.
+    pub(super) fn dry_run(kind: Kind, model: String, cost: &Cost, warnings: Vec<String>) -> Self {
+        Self {
+            kind: Some(kind.word().to_owned()),
+            model: Some(model),
+            cost: CostView::of(cost),
+            warnings,
+            next: "Dry run: the arguments are right, nothing was sent or billed. Call again without dry_run to buy it."
+                .to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// A call that brought no job.
+    pub(super) fn error(error: ErrorView, next: String) -> Self {
+        Self { error: Some(error), next, says: Says::Failure, ..Self::default() }
+    }
+
+    /// Puts `sentence` before what to do next.
+    #[must_use]
+    pub(super) fn saying(mut self, sentence: &str) -> Self {
+        self.next = format!("{sentence} {}", self.next).trim_end().to_owned();
+        self
+    }
+
+    fn lines(&self) -> String {
+        let head =
+            [self.kind.as_deref(), self.status.as_deref(), self.model.as_deref(), self.job_id.as_deref()];
+        let mut lines = vec![head.into_iter().flatten().collect::<Vec<_>>().join(" · ")];
+        if let Some(error) = &self.error {
+            let code =
+                error.trace_id.as_ref().map(|trace| format!(" (trace id {trace})")).unwrap_or_default();
+            lines.push(format!("{}{code}. Whose turn: {}.", error.message.trim_end_matches('.'), error.turn));
+        }
+        if let Some(task) = &self.task_id {
+            lines.push(format!("MiniMax task {task}"));
+        }
+        for file in &self.files {
+            lines.extend(file.lines());
+        }
+        if let Some(text) = &self.text {
+            lines.push(text.clone());
+        }
+        lines.extend(self.cost.as_ref().map(CostView::line));
+        lines.extend(self.warnings.iter().map(|warning| format!("Note: {warning}")));
+        lines.push(self.next.clone());
+        lines.retain(|line| !line.is_empty());
+        lines.join("\n")
+    }
+}
+
+impl IntoCallToolResult for JobView {
+    fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
+        let mut content = vec![ContentBlock::text(self.lines())];
+        content.extend(self.files.iter().map(|file| ContentBlock::resource_link(file.link())));
+        let mut result = match self.says {
+            Says::Success => CallToolResult::success(content),
+            Says::Failure => CallToolResult::error(content),
+        };
+        let structured = serde_json::to_value(&self);
+        result.structured_content =
+            Some(structured.map_err(|error| ErrorData::internal_error(error.to_string(), None))?);
+        Ok(result.into())
+    }
+}
+
+impl FileView {
+    fn of(job: &str, file: &JobFile) -> Self {
+        let saved = file.saved.as_ref();
+        Self {
+            uri: format!("minimax://files/{job}/{}", file.name),
+            url: file.url.clone(),
+            url_expires_at: file.url_expires_at.filter(|_| file.url.is_some()).and_then(time),
+            path: saved.map(|saved| saved.path.display().to_string()),
+            mime_type: saved.map_or(&file.mime_type, |saved| &saved.mime_type).clone(),
+            bytes: saved.map(|saved| saved.bytes),
+            sha256: saved.map(|saved| saved.sha256.clone()),
+            width: saved.and_then(|saved| saved.width).or(file.width),
+            height: saved.and_then(|saved| saved.height).or(file.height),
+            duration_ms: saved.and_then(|saved| saved.duration_ms).or(file.duration_ms),
+        }
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let size = self.width.zip(self.height).map(|(width, height)| format!("{width}x{height}"));
+        #[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]
+        let length = self.duration_ms.map(|length| format!("{:.1} s", length as f64 / 1000.0));
+        let bytes = self.bytes.map(|bytes| format!("{bytes} bytes"));
+        let facts: Vec<_> =
+            [Some(self.mime_type.clone()), size, length, bytes].into_iter().flatten().collect();
+        let mut lines = vec![format!("{} ({})", self.path.as_ref().unwrap_or(&self.uri), facts.join(", "))];
+        if self.path.is_some() {
+            lines.push(format!("  {}", self.uri));
+        }
+        if let Some(url) = &self.url {
+            let until = self.url_expires_at.as_ref().map(|at| format!(" (until {at})")).unwrap_or_default();
+            lines.push(format!("  {url}{until}"));
+        }
+        lines
+    }
+
+    fn link(&self) -> Resource {
+        let local = self.path.as_ref().and_then(|path| url::Url::from_file_path(path).ok());
+        let uri = local.map(String::from).or_else(|| self.url.clone()).unwrap_or_else(|| self.uri.clone());
+        let name = self.path.as_deref().and_then(|path| std::path::Path::new(path).file_name()?.to_str());
+        let name = name.or_else(|| self.uri.rsplit('/').next()).unwrap_or_default();
+        let link = Resource::new(uri, name).with_mime_type(self.mime_type.clone());
+        match self.bytes {
+            Some(bytes) => link.with_size(bytes),
+            None => link,
+        }
+    }
+}
+
+impl CostView {
+    fn of(cost: &Cost) -> Option<Self> {
+        (!cost.currency.is_empty()).then(|| Self {
+            currency: cost.currency.clone(),
+            estimated: cost.estimated,
+            actual: cost.actual,
+            basis: cost.basis.clone(),
+        })
+    }
+
+    fn line(&self) -> String {
+        let amount = match (self.actual, self.estimated) {
+            (Some(actual), _) => format!("{actual} {}", self.currency),
+            (None, Some(estimated)) => format!("about {estimated} {}", self.currency),
+            (None, None) => "unknown".to_owned(),
+        };
+        let basis = self.basis.as_ref().map(|basis| format!(" ({basis})")).unwrap_or_default();
+        format!("Cost: {amount}{basis}")
+    }
+}
+
+fn time(milliseconds: i64) -> Option<String> {
+    let at = Timestamp::from_second(milliseconds / 1000).ok()?;
+    Some(at.to_string())
+}
+
+/// What the caller can do now, in one sentence.
+fn next(job: &Job) -> String {
+    let id = &job.id;
+    match &job.state {
+        State::Submitting { .. } | State::Running { .. } | State::Fetching { .. } => {
+            format!(
+                "Not finished yet. Call get_job with job_id {id}: it waits for the end. The job goes on either way."
+            )
+        }
+        State::Done { .. } if job.is_undelivered() => {
+            format!(
+                "MiniMax made it, but not all files were saved. Call get_job with job_id {id} to fetch them again."
+            )
+        }
+        State::Done { .. } => "Done.".to_owned(),
+        State::Failed { failure, .. } => failure.advice.clone(),
+        State::Cancelled { at_minimax: true, .. } => "Cancelled at MiniMax; nothing is made.".to_owned(),
+        State::Cancelled { task: Some(task), .. } => format!(
+            "No longer watched here; MiniMax goes on with it and bills it. query_video_generation with task_id {} \
+             takes it up again.",
+            task.id
+        ),
+        State::Cancelled { .. } => "Cancelled before anything was sent.".to_owned(),
+        State::Unknown { task: Some(task), .. } => {
+            format!(
+                "It may have been billed. Call get_job with job_id {id} to look at task {} again.",
+                task.id
+            )
+        }
+        State::Unknown { .. } => {
+            "The request may have been taken and billed; it is not sent again by itself. Look at \
+            the platform's billing page, then let the user decide whether to buy again."
+                .to_owned()
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! Bytes in and out of the machine: what is refused, what is kept, and what never happens to a file.
+
+mod downloads;
+mod files;
+mod inputs;
+mod links;
+mod places;
+mod world;
