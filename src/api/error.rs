@@ -121,21 +121,19 @@ impl ApiError {
     /// Whether a paid request that ended so may have been billed.
     pub fn taken(&self) -> Taken {
         match self {
-            Self::NoKey | Self::Unsent { .. } => Taken::No,
             Self::Lost { .. } | Self::Shape { .. } => Taken::Perhaps,
             Self::Refused { .. } if self.class() == Class::Server => Taken::Perhaps,
-            Self::Refused { .. } => Taken::No,
+            Self::NoKey | Self::Unsent { .. } | Self::Refused { .. } => Taken::No,
         }
     }
 
     /// What to do next, for a person or a model.
     pub fn advice(&self) -> String {
         let table = match self {
-            Self::NoKey => None,
             Self::Unsent { .. } => {
                 return "Check the network, HTTPS_PROXY and MINIMAX_API_HOST, then call again.".to_owned();
             }
-            Self::Lost { .. } | Self::Shape { .. } => None,
+            Self::NoKey | Self::Lost { .. } | Self::Shape { .. } => None,
             Self::Refused { code, status, .. } => code
                 .and_then(|code| facts().code(code))
                 .map(|row| row.advice.clone())

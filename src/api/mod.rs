@@ -1,4 +1,4 @@
-//! MiniMax over HTTP: one method an endpoint, and the one [`Client::send`] that knows both of its ways of
+//! MiniMax over HTTP: one method an endpoint, and the one `Client::send` that knows both of its ways of
 //! saying no.
 //!
 //! A method returns what a caller can act on and nothing else; wire types stay inside the method that reads them.

@@ -64,7 +64,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         // A server mostly waits; hosts start one per window.
         .worker_threads(2)
-        .max_blocking_threads(16)
+        .max_blocking_threads(64)
         .enable_all()
         .build();
     let outcome = match runtime {
@@ -107,12 +107,11 @@ async fn obey(arguments: Arguments, config: Config) -> Outcome {
 }
 
 async fn serve(config: Config, at_sandbox: bool) -> Outcome {
-    let sandbox = match at_sandbox {
-        true => {
-            let dir = Some(config.data_dir.join("sandbox"));
-            Some(Sandbox::start(Options { dir, ..Options::default() }).await?)
-        }
-        false => None,
+    let sandbox = if at_sandbox {
+        let dir = Some(config.data_dir.join("sandbox"));
+        Some(Sandbox::start(Options { dir, ..Options::default() }).await?)
+    } else {
+        None
     };
     let config = match &sandbox {
         Some(sandbox) => config.at_sandbox(&sandbox.url()),

@@ -233,8 +233,13 @@ impl VideoModel {
             }
             _ => 0.0,
         };
-        Some(base + extra)
+        Some(rounded(base + extra))
     }
+}
+
+/// An amount without the noise of binary fractions: prices have at most seven places.
+pub fn rounded(amount: f64) -> f64 {
+    (amount * 1e7).round() / 1e7
 }
 
 /// The tables that this program was built with.

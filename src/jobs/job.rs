@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::state::State;
+use crate::facts::rounded;
 use crate::media::Saved;
 
 /// What a job makes.
@@ -175,8 +176,7 @@ pub struct Cost {
 impl Cost {
     /// The price of `units`, if a unit's is known.
     pub fn of(&self, units: f64) -> Option<f64> {
-        // Prices have at most seven places; what lies behind is the noise of binary fractions.
-        self.unit.map(|unit| ((unit * units + self.fixed) * 1e7).round() / 1e7)
+        self.unit.map(|unit| rounded(unit * units + self.fixed))
     }
 }
 

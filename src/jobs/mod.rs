@@ -13,7 +13,7 @@ mod store;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -27,7 +27,7 @@ pub use state::{Failure, Route, STATUSES, Seen, State, Task};
 pub use store::{Filter, StoreError};
 
 use crate::api::{ApiError, Client, Progress};
-use crate::media::Guard;
+use crate::media::{Fetcher, Guard};
 use store::{Inserted, Store};
 
 /// What the jobs take of the settings.
@@ -97,8 +97,7 @@ struct Shared {
     live: Mutex<HashMap<String, Live>>,
     tracker: TaskTracker,
     stop: CancellationToken,
-    guard: Guard,
-    fetcher: OnceLock<reqwest::Client>,
+    fetcher: Fetcher,
     downloads: Semaphore,
 }
 
@@ -107,6 +106,22 @@ struct Live {
     job: Watch,
     /// Wakes whoever follows the job: its record was changed from elsewhere.
     poke: Arc<Notify>,
+}
+
+/// A place on the table of those that are followed.
+#[derive(Debug)]
+struct Seat {
+    sender: watch::Sender<Arc<Job>>,
+    poke: Arc<Notify>,
+}
+
+impl Seat {
+    fn take(table: &mut HashMap<String, Live>, job: &Job) -> Self {
+        let (sender, receiver) = watch::channel(Arc::new(job.clone()));
+        let poke = Arc::new(Notify::new());
+        table.insert(job.id.clone(), Live { job: receiver, poke: Arc::clone(&poke) });
+        Self { sender, poke }
+    }
 }
 
 impl Jobs {
@@ -121,8 +136,7 @@ impl Jobs {
                 live: Mutex::default(),
                 tracker: TaskTracker::new(),
                 stop: CancellationToken::new(),
-                guard,
-                fetcher: OnceLock::new(),
+                fetcher: Fetcher::new(guard),
                 downloads: Semaphore::new(8),
             }),
         }
@@ -194,23 +208,30 @@ impl Jobs {
 
     /// Takes over a task that another program has submitted, or finds the job that it is.
     pub async fn adopt(&self, job: Job) -> Result<(Watch, bool), StoreError> {
-        self.enter(job, None).await
+        let jobs = self.clone();
+        let adopted = self.shared.tracker.spawn(async move { jobs.enter(job, None).await }).await;
+        adopted.unwrap_or_else(|_| Err(StoreError::stopping(&self.shared.settings.data_dir)))
     }
 
+    /// The job is on the table of those that are followed before its row is there: whoever finds the row must
+    /// find it followed, or would take it for one whose process has died.
     async fn enter(&self, job: Job, paid: Option<Paid>) -> Result<(Watch, bool), StoreError> {
-        match self.store().await?.insert(&job).await? {
-            Inserted::New => Ok((self.follow(job, paid), false)),
-            Inserted::Existing(mut first) => {
-                if job.idempotency_key.is_some() && first.digest != job.digest {
-                    first.warnings.push(
-                        "this idempotency_key was used before with other arguments; this is the first call's job"
-                            .to_owned(),
-                    );
-                    return Ok((watch::channel(Arc::new(*first)).1, true));
-                }
-                Ok((self.channel(*first), true))
-            }
+        let store = self.store().await?;
+        let seat = Seat::take(&mut self.live(), &job);
+        let first = match store.insert(&job).await {
+            Ok(Inserted::New) => return Ok((self.run(seat, paid), false)),
+            Ok(Inserted::Existing(first)) => Ok(first),
+            Err(error) => Err(error),
+        };
+        self.live().remove(&job.id);
+        let mut first = first?;
+        if job.idempotency_key.is_some() && first.digest != job.digest {
+            let warning =
+                "this idempotency_key was used before with other arguments; this is the first call's job";
+            first.warnings.push(warning.to_owned());
+            return Ok((watch::channel(Arc::new(*first)).1, true));
         }
+        Ok((self.channel(*first), true))
     }
 
     /// The job as the records have it.
@@ -257,9 +278,24 @@ impl Jobs {
     /// The job as it changes. What can still be had is fetched on the way: files that did not reach the disk, a
     /// fresh link for one that ended, another look at a task that was given up.
     pub async fn watch(&self, principal: &str, id: &str) -> Result<Option<Watch>, StoreError> {
+        self.watch_again(principal, id, false).await
+    }
+
+    /// As [`Self::watch`], for a caller who names the task itself: that takes up a cancelled job too.
+    pub async fn take_up(&self, principal: &str, id: &str) -> Result<Option<Watch>, StoreError> {
+        self.watch_again(principal, id, true).await
+    }
+
+    async fn watch_again(
+        &self,
+        principal: &str,
+        id: &str,
+        cancelled: bool,
+    ) -> Result<Option<Watch>, StoreError> {
         let Some(job) = self.get(principal, id).await? else { return Ok(None) };
         let worth_another_try = match &job.state {
             State::Unknown { task: Some(_), .. } => true,
+            State::Cancelled { .. } => cancelled,
             State::Done { task, .. } => job.is_undelivered() || (task.is_some() && has_stale_link(&job)),
             _ => false,
         };
@@ -367,21 +403,25 @@ impl Jobs {
         if job.state.is_over() || !self.is_ours(&job) {
             return watch::channel(Arc::new(job)).1;
         }
-        self.follow(job, None)
+        self.follow(&job)
     }
 
-    /// Follows a job to its end in a task that belongs to the server. Following twice is following once.
-    fn follow(&self, job: Job, paid: Option<Paid>) -> Watch {
+    /// Follows a job to its end. Following twice is following once.
+    fn follow(&self, job: &Job) -> Watch {
         let mut live = self.live();
         if let Some(known) = live.get(&job.id) {
             return known.job.clone();
         }
-        let (id, poke) = (job.id.clone(), Arc::new(Notify::new()));
-        let (sender, receiver) = watch::channel(Arc::new(job));
-        live.insert(id, Live { job: receiver.clone(), poke: Arc::clone(&poke) });
+        let seat = Seat::take(&mut live, job);
         drop(live);
+        self.run(seat, None)
+    }
+
+    /// Follows a seated job in a task that belongs to the server.
+    fn run(&self, seat: Seat, paid: Option<Paid>) -> Watch {
+        let receiver = seat.sender.subscribe();
         let jobs = self.clone();
-        self.shared.tracker.spawn(async move { run::Run::new(jobs, sender, poke).to_the_end(paid).await });
+        self.shared.tracker.spawn(async move { run::Run::new(jobs, seat).until_over(paid).await });
         receiver
     }
 
@@ -409,7 +449,7 @@ impl Jobs {
         match store.claim(id).await {
             Ok(Some(job)) => {
                 tracing::info!(job = id, "taken up from a process that has ended");
-                drop(self.follow(job, None));
+                drop(self.follow(&job));
             }
             Ok(None) => {}
             Err(error) => tracing::warn!(job = id, %error, "an open job cannot be read"),

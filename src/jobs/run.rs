@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use super::job::{Job, JobFile, now};
 use super::paid::{self, Answer, Made, Paid};
 use super::state::{Failure, Route, Seen, State, Task};
-use super::{Jobs, StoreError};
+use super::{Jobs, Seat, StoreError};
 use crate::api::retry::{self, Nature};
 use crate::api::{ApiError, Blame, Progress, Taken};
 use crate::media::{self, Expect, FetchProblem, Kind as MediaKind};
@@ -38,13 +38,13 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) fn new(jobs: Jobs, seen_by_all: watch::Sender<Arc<Job>>, poke: Arc<Notify>) -> Self {
-        let job = Job::clone(&seen_by_all.borrow());
-        Self { jobs, job, seen_by_all, poke }
+    pub(super) fn new(jobs: Jobs, seat: Seat) -> Self {
+        let job = Job::clone(&seat.sender.borrow());
+        Self { jobs, job, seen_by_all: seat.sender, poke: seat.poke }
     }
 
     /// Follows the job until it is over, or until nobody here needs to know any more.
-    pub(super) async fn to_the_end(mut self, mut paid: Option<Paid>) {
+    pub(super) async fn until_over(mut self, mut paid: Option<Paid>) {
         let mut mine = paid.is_some();
         loop {
             if mine || self.claim().await {
@@ -154,7 +154,7 @@ impl Run {
         let ready = match looked {
             Ok(Progress::Pending(word)) => return self.see(Seen::Pending(word)).await,
             Ok(Progress::Failed { code, message }) => {
-                return self.see(Seen::Failed(ended(code, message))).await;
+                return self.see(Seen::Failed(ended(code, &message))).await;
             }
             Ok(Progress::Cancelled) => return self.see(Seen::Cancelled { at_minimax: true }).await,
             Ok(Progress::Ready(ready)) => paid::collect(&self.jobs.shared.api, task.route, *ready).await,
@@ -201,7 +201,7 @@ impl Run {
             self.keep(index, bytes).await;
         }
         if self.job.files.is_empty() && self.job.text.is_none() {
-            let message = "MiniMax made nothing that it would hand over".to_owned();
+            let message = "MiniMax made nothing that it would hand over";
             return self.see(Seen::Failed(ended(Some(1027), message))).await;
         }
         self.see(Seen::Made).await
@@ -336,7 +336,6 @@ impl Fetch<'_> {
     }
 
     async fn download(&self, file: &JobFile, folder: &std::path::Path) -> Result<media::Saved, FetchProblem> {
-        let shared = &self.jobs.shared;
         let url = file.url.as_deref().unwrap_or_default();
         let extension = extension(&file.name);
         let name =
@@ -348,7 +347,7 @@ impl Fetch<'_> {
             super::Kind::Speech => None,
         };
         let expect = Expect { kind, max_bytes: MAX_RESULT, extension };
-        media::download(self.jobs.fetcher()?, &shared.guard, url, folder, &name, &expect).await
+        self.jobs.shared.fetcher.download(url, folder, &name, &expect).await
     }
 
     /// Asks for a fresh link, where MiniMax gives one.
@@ -373,16 +372,6 @@ impl Fetch<'_> {
             }
             Err(error) => tracing::info!(job = self.job.id, %error, "no fresh link"),
         }
-    }
-}
-
-impl Jobs {
-    fn fetcher(&self) -> Result<&reqwest::Client, FetchProblem> {
-        if let Some(client) = self.shared.fetcher.get() {
-            return Ok(client);
-        }
-        let built = self.shared.guard.client().map_err(|error| FetchProblem::Wrong(error.to_string()))?;
-        Ok(self.shared.fetcher.get_or_init(|| built))
     }
 }
 
@@ -423,7 +412,7 @@ fn failure(error: &ApiError) -> Failure {
 }
 
 /// A task that MiniMax took and that ended without a result.
-fn ended(code: Option<i64>, message: String) -> Failure {
+fn ended(code: Option<i64>, message: &str) -> Failure {
     let refused = ApiError::Refused {
         path: "",
         status: 200,

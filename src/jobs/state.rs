@@ -188,9 +188,11 @@ impl State {
                 task: None,
             },
             (Self::Submitting { .. } | Self::Running { .. }, Seen::Lost(why)) => Self::Unknown { why, task },
-            (Self::Unknown { task: Some(task), .. }, Seen::Again) => {
-                Self::Running { task, word: Self::UNSEEN.to_owned(), misses: 0, trouble: None }
-            }
+            (
+                Self::Unknown { task: Some(task), .. }
+                | Self::Cancelled { task: Some(task), at_minimax: false },
+                Seen::Again,
+            ) => Self::Running { task, word: Self::UNSEEN.to_owned(), misses: 0, trouble: None },
             (Self::Running { task, .. }, Seen::Pending(word)) => {
                 Self::Running { task, word, misses: 0, trouble: None }
             }

@@ -134,6 +134,20 @@ pub fn sniff(bytes: &[u8]) -> Found {
     }
 }
 
+/// Samples without a container, by the extension that they are kept under: whatever their first bytes look like
+/// is chance.
+const RAW: &[(&str, &str)] = &[("pcm", "audio/pcm"), ("ulaw", "audio/basic")];
+
+/// The MIME type of samples without a container.
+pub fn raw(extension: &str) -> Option<&'static str> {
+    RAW.iter().find(|(known, _)| known.eq_ignore_ascii_case(extension)).map(|(_, mime)| *mime)
+}
+
+/// What cannot be recognised.
+pub fn unknown() -> Found {
+    named(UNKNOWN)
+}
+
 fn kind_of(known: Kind, class: infer::MatcherType) -> Kind {
     match (known, class) {
         (Kind::Other, infer::MatcherType::Image) => Kind::Image,

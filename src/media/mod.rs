@@ -14,6 +14,7 @@
 //! sentences without a subject, so that the caller can put the name of the argument in front.
 
 pub mod blob;
+mod fetcher;
 pub mod folder;
 pub mod guard;
 pub mod input;
@@ -26,6 +27,7 @@ pub mod probe;
 pub mod roots;
 
 pub use blob::{Blob, Limits, check, load};
+pub use fetcher::Fetcher;
 pub use folder::{OutputProblem, folder, prepare};
 pub use guard::{Guard, Refused};
 pub use input::{InputProblem, Reference, parse};

@@ -153,6 +153,9 @@ fn judge(head: &[u8], expect: &Expect<'_>) -> Result<Found, FetchProblem> {
         Some(Kind::Audio) if !found.is_recognised() => true,
         Some(kind) => kind == found.kind,
     };
+    if !is_page && kind::raw(expect.extension).is_some() {
+        return Ok(kind::unknown());
+    }
     if fits && !is_page {
         return Ok(found);
     }
@@ -179,7 +182,6 @@ fn mime_of(found: Found, extension: &str) -> &'static str {
         "json" => "application/json",
         "srt" => "application/x-subrip",
         "vtt" => "text/vtt",
-        "pcm" => "audio/pcm",
-        _ => found.mime,
+        _ => kind::raw(extension).unwrap_or(found.mime),
     }
 }

@@ -45,8 +45,8 @@ pub(super) const INVISIBLE: i64 = 1042;
 pub(super) const INVALID: i64 = 2013;
 pub(super) const BAD_KEY: i64 = 2049;
 
-/// Code, HTTP status, `error.type` and usual message ("Error codes"; the statuses are those of the envelope). A code
-/// that is not here is a 400.
+/// Code, HTTP status, `error.type` and usual message ("Error codes"; the statuses are those of the envelope).
+/// A code that is not here is a 400.
 const CODES: &[(i64, u16, &str, &str)] = &[
     (UNKNOWN, 500, "server_error", "internal error"),
     (1001, 500, "server_error", "request timeout"),

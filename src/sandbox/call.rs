@@ -99,7 +99,8 @@ impl Call {
         }
     }
 
-    /// The request as the list of paid ones keeps it. Only an accepted request is paid for, and that answers 200.
+    /// The request as the list of paid ones keeps it. Only an accepted request is paid for, and that answers
+    /// 200.
     pub fn bill(&self) -> record::Request {
         record::Request { status: Some(200), ..self.record.clone() }
     }

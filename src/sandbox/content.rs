@@ -36,7 +36,8 @@ pub(super) struct Content {
 impl Content {
     pub fn read(body: &Map<String, Value>) -> Result<Self, Refusal> {
         let items = body.get("content").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        let pictures = items.iter().filter(|item| item["type"] == "image_url").count();
+        let pictures =
+            items.iter().filter(|item| item.get("type").is_some_and(|kind| kind == "image_url")).count();
         let mut content = Self::default();
         for (at, item) in items.iter().filter_map(Value::as_object).enumerate() {
             content.add(at, item, pictures)?;
@@ -59,7 +60,7 @@ impl Content {
             text(item, "text").clone_into(&mut self.prompt);
             return Ok(());
         }
-        let url = item.get(kind).and_then(|part| part["url"].as_str());
+        let url = item.get(kind).and_then(|part| part.get("url")?.as_str());
         let url =
             url.ok_or_else(|| Refusal::invalid(format_args!("content[{at}].{kind}.url is required")))?;
         let list = match (kind, role) {

@@ -29,6 +29,7 @@ pub struct Rule {
 /// What goes wrong. In JSON `{"refuse": {"code": 1002}}`, `"reset_after"`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the fields are named for what they are")]
 pub enum Act {
     /// Refused with a code, worded as the path's endpoints word it. Not processed.
     Refuse {

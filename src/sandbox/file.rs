@@ -40,7 +40,8 @@ const PURPOSES: &[Purpose] = &[
     },
 ];
 
-/// The other purposes that a file can be listed or deleted for; `t2a_async` is another name of `t2a_async_input`.
+/// The other purposes that a file can be listed or deleted for; `t2a_async` is another name of
+/// `t2a_async_input`.
 const OTHER_PURPOSES: &[&str] = &["video_generation", "t2a_async"];
 
 /// "File delete > Request".

@@ -44,7 +44,8 @@ const PATHS: &[&str] = &[
 
 /// The largest body: a V2 video may carry 64 MB of data URLs ("Video generation V2").
 const BODY_LIMIT: usize = 64 << 20;
-/// The largest upload: a video to understand may have 512 MB ("File upload"); and a little for the form around it.
+/// The largest upload: a video to understand may have 512 MB ("File upload"); and a little for the form
+/// around it.
 const UPLOAD_LIMIT: usize = (512 << 20) + 4096;
 
 pub(super) fn router(platform: Arc<Platform>) -> Router {

@@ -70,7 +70,7 @@ async fn generate(State(platform): State<Arc<Platform>>, call: Call) -> Result<J
     let bill = call.bill();
     let names = aside(move || {
         let names = draw(&maker, &body, asked - failed)?;
-        let entry = Entry::Paid { request: bill, task: None, file: None };
+        let entry = Entry::paid(bill, None, None);
         maker.store.add(&entry)?;
         Ok(names)
     })

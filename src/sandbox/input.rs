@@ -1,5 +1,5 @@
-//! Media that comes with a request: a data URL, a link to our own media, or an uploaded file. Links to anywhere else
-//! are taken as they are and never fetched.
+//! Media that comes with a request: a data URL, a link to our own media, or an uploaded file. Links to
+//! anywhere else are taken as they are and never fetched.
 
 use image::DynamicImage;
 

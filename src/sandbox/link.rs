@@ -163,8 +163,7 @@ pub(super) fn mime(name: &str) -> &'static str {
 }
 
 fn xml(status: StatusCode, code: &str, message: &str) -> Response {
-    let body = format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>\n"
-    );
+    let error = format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");
+    let body = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{error}\n");
     (status, [(header::CONTENT_TYPE, "application/xml")], body).into_response()
 }

@@ -18,8 +18,8 @@ use super::store::Store;
 /// How long an answer under way may take once the sandbox was told to stop.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Takes the port that was asked for. If none was, prefers the one that the folder was served on before, so that a
-/// client of the sandbox before this one finds it again.
+/// Takes the port that was asked for. If none was, prefers the one that the folder was served on before, so
+/// that a client of the sandbox before this one finds it again.
 pub(super) async fn bind(port: u16, store: &Store) -> io::Result<TcpListener> {
     if port == 0
         && let Some(before) = store.port()

@@ -1,20 +1,22 @@
 //! A MiniMax to talk to when there is none: the API on a loopback port, for demos and tests.
 //!
-//! It answers what the documentation says MiniMax answers, refuses what MiniMax refuses, and hands out links to real
-//! media files that it draws, hums and films itself. Nothing leaves the machine and nothing is paid for.
+//! It answers what the documentation says MiniMax answers, refuses what MiniMax refuses, and hands out links
+//! to real media files that it draws, hums and films itself. Nothing leaves the machine and nothing is paid
+//! for.
 //!
-//! It uses nothing of the rest of this crate, on purpose: a field that the client misspells is not misspelt here too.
+//! It uses nothing of the rest of this crate, on purpose: a field that the client misspells is not misspelt
+//! here too.
 //!
-//! How a request travels: `front` reads and records it, asks `fault` whether something should go wrong, and passes it
-//! to the routes of one capability (`image`, `speech`, `video`, `template`, `video_v2`, `file`). A capability checks the
-//! body against its field table (`check`), makes the media (`media`), and writes one line into the journal (`store`).
-//! `answer` words every refusal.
+//! How a request travels: `front` reads and records it, asks `fault` whether something should go wrong, and
+//! passes it to the routes of one capability (`image`, `speech`, `video`, `template`, `video_v2`, `file`). A
+//! capability checks the body against its field table (`check`), makes the media (`media`), and writes one
+//! line into the journal (`store`). `answer` words every refusal.
 //!
-//! To add an endpoint: write a field table and a handler in the file of its capability, and name the path in its
-//! `routes()` and in `front::PATHS`. A new capability adds its `routes()` in `front::router`.
+//! To add an endpoint: write a field table and a handler in the file of its capability, and name the path in
+//! its `routes()` and in `front::PATHS`. A new capability adds its `routes()` in `front::router`.
 //!
-//! Words in a prompt or text decide what comes of it: `#sensitive` is refused, `#failtask` makes a task fail, and
-//! `#partial` blocks one of several pictures.
+//! Words in a prompt or text decide what comes of it: `#sensitive` is refused, `#failtask` makes a task fail,
+//! and `#partial` blocks one of several pictures.
 
 mod answer;
 mod call;
@@ -49,12 +51,14 @@ pub use self::record::Request;
 
 use self::platform::Platform;
 
-/// How a sandbox is set up. `Options::default()` suits a test: any free port, state that vanishes, any key, a quick pace.
+/// How a sandbox is set up. `Options::default()` suits a test: any free port, state that vanishes, any key, a
+/// quick pace.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// The loopback port; 0 for the port that `dir` was served on before, or else any free one.
     pub port: u16,
-    /// Where tasks, files and media are kept. `None` keeps them in a temporary folder that [`Sandbox::stop`] removes.
+    /// Where tasks, files and media are kept. `None` keeps them in a temporary folder that [`Sandbox::stop`]
+    /// removes.
     pub dir: Option<PathBuf>,
     /// The one key that is good. `None` takes any key that is not empty.
     pub key: Option<String>,
@@ -128,7 +132,8 @@ impl Sandbox {
         self.platform.set_pace(pace);
     }
 
-    /// Stops listening, ends every connection, and waits for work that was accepted. Temporary state is removed.
+    /// Stops listening, ends every connection, and waits for work that was accepted. Temporary state is
+    /// removed.
     pub async fn stop(self) {
         self.platform.stopping.cancel();
         self.connections.close();

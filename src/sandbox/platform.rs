@@ -65,8 +65,8 @@ impl Platform {
     }
 }
 
-/// Runs work that computes or touches the disk off the async threads. A panic in it (of a codec, say) becomes the
-/// refusal that MiniMax has for its own failures.
+/// Runs work that computes or touches the disk off the async threads. A panic in it (of a codec, say) becomes
+/// the refusal that MiniMax has for its own failures.
 pub(super) async fn aside<T, F>(work: F) -> Result<T, Refusal>
 where
     F: FnOnce() -> Result<T, Refusal> + Send + 'static,
@@ -88,8 +88,8 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// An id with as many digits as asked for (1 to 18), unlike any other. Ids of 17 and more digits do not survive a
-/// detour over a floating point number, like some of MiniMax's own.
+/// An id with as many digits as asked for (1 to 18), unlike any other. Ids of 17 and more digits do not
+/// survive a detour over a floating point number, like some of MiniMax's own.
 pub(super) fn new_id(digits: u32) -> i64 {
     let floor = 10_u64.saturating_pow(digits.saturating_sub(1));
     let random = getrandom::u64().unwrap_or_else(|_| now().subsec_nanos().into());

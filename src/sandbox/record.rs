@@ -12,18 +12,19 @@ use super::platform::lock;
 /// More than this many requests are not remembered; the oldest go first.
 const LIMIT: usize = 10_000;
 
-/// Longer strings in bodies are recorded by their beginning, length and hash: they are pictures in base64, and ten
-/// thousand of them would not fit into memory.
+/// Longer strings in bodies are recorded by their beginning, length and hash: they are pictures in base64,
+/// and ten thousand of them would not fit into memory.
 const LONGEST: usize = 16 * 1024;
 
 /// A request that a sandbox received. The key is not part of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Request {
+    /// `GET`, `POST`, …
     pub method: String,
     /// Path and query.
     pub path: String,
-    /// The JSON body. `null` without one; of a form `{"purpose": …, "file": {"filename": …, "bytes": …}}`; anything
-    /// else as `{"bytes": …}`. Very long strings are abbreviated.
+    /// The JSON body. `null` without one; of a form `{"purpose": "…", "file": {"filename": "…", "bytes": 1}}`;
+    /// anything else as `{"bytes": …}`. Very long strings are abbreviated.
     pub body: Value,
     /// Whether an `Authorization` or `x-api-key` header came with it.
     pub authorized: bool,
@@ -98,7 +99,8 @@ fn abbreviation(text: &str) -> String {
     format!("{start}… ({} bytes, sha256 {hash})", text.len())
 }
 
-/// Takes a key out of what is recorded, wherever it turns up. A few letters are no key and would match too much.
+/// Takes a key out of what is recorded, wherever it turns up. A few letters are no key and would match too
+/// much.
 pub(super) fn without_key(request: Request, key: &str) -> Request {
     const SHORTEST_KEY: usize = 8;
     if key.len() < SHORTEST_KEY {

@@ -145,15 +145,17 @@ async fn speak(State(platform): State<Arc<Platform>>, call: Call) -> Result<Resp
     let sound = aside(move || {
         let sound = utter(&order, setting)?;
         kept.keep(&maker, &order, &sound)?;
-        let entry = Entry::Paid { request: bill, task: None, file: None };
+        let entry = Entry::paid(bill, None, None);
         maker.store.add(&entry)?;
         Ok(sound)
     })
     .await?;
     let extra = extra_info(&body, setting, &sound);
     if flag(&body, "stream") {
-        let whole =
-            !body.get("stream_options").is_some_and(|options| options["exclude_aggregated_audio"] == true);
+        let whole = !body
+            .get("stream_options")
+            .and_then(Value::as_object)
+            .is_some_and(|options| flag(options, "exclude_aggregated_audio"));
         return Ok(streamed(&sound.bytes, whole, &extra, &call.trace));
     }
     let link = |name: &String| platform.link(name, 24 * HOUR);
@@ -282,6 +284,7 @@ fn utter(body: &Map<String, Value>, setting: Setting) -> Result<Sound, Refusal> 
 /// "T2A v2 > extra_info". `usage_characters` is what is billed: Chinese, Japanese and Korean count double.
 fn extra_info(body: &Map<String, Value>, setting: Setting, sound: &Sound) -> Value {
     let spoken = text(body, "text");
+    let format = body.get("audio_setting").and_then(|audio| audio.get("format")?.as_str()).unwrap_or("mp3");
     let letters = || pieces(spoken).into_iter().filter_map(speech).flat_map(str::chars);
     json!({
         "audio_length": sound.milliseconds,
@@ -291,7 +294,7 @@ fn extra_info(body: &Map<String, Value>, setting: Setting, sound: &Sound) -> Val
         "word_count": letters().filter(|letter| letter.is_alphanumeric()).count(),
         "invisible_character_ratio": invisible_ratio(spoken),
         "usage_characters": letters().map(|letter| if wide(letter) { 2 } else { 1 }).sum::<usize>(),
-        "audio_format": body.get("audio_setting").and_then(|audio| audio.get("format")).unwrap_or(&json!("mp3")),
+        "audio_format": format,
         "audio_channel": setting.channels,
     })
 }

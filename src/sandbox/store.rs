@@ -1,7 +1,7 @@
 //! What survives a crash: a journal of what was accepted, and the media.
 //!
-//! The journal is the truth. Every process appends whole lines to it and builds its tables by reading it, its own
-//! lines included, so that two sandboxes on one folder see the same tasks.
+//! The journal is the truth. Every process appends whole lines to it and builds its tables by reading it, its
+//! own lines included, so that two sandboxes on one folder see the same tasks.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{File, OpenOptions};
@@ -30,18 +30,21 @@ pub(super) struct StoredFile {
     pub result: bool,
 }
 
+/// A request that is billed, and what it started.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Accepted {
+    request: Request,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    task: Option<Task>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    file: Option<StoredFile>,
+}
+
 /// One line of the journal.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Entry {
-    /// A request that is billed, and what it started.
-    Paid {
-        request: Request,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        task: Option<Task>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        file: Option<StoredFile>,
-    },
+    Paid(Box<Accepted>),
     Uploaded(StoredFile),
     FileDeleted(i64),
     /// A status query saw this task done. From now on it is, whatever the pace says after a restart.
@@ -71,6 +74,12 @@ struct Tables {
     tasks: HashMap<String, Task>,
     files: BTreeMap<i64, StoredFile>,
     paid: Vec<Request>,
+}
+
+impl Entry {
+    pub fn paid(request: Request, task: Option<Task>, file: Option<StoredFile>) -> Self {
+        Self::Paid(Box::new(Accepted { request, task, file }))
+    }
 }
 
 impl Store {
@@ -190,7 +199,8 @@ impl Journal {
 impl Tables {
     fn apply(&mut self, entry: Entry) {
         match entry {
-            Entry::Paid { request, task, file } => {
+            Entry::Paid(accepted) => {
+                let Accepted { request, task, file } = *accepted;
                 self.paid.push(request);
                 self.tasks.extend(task.map(|task| (task.id.clone(), task)));
                 self.files.extend(file.map(|file| (file.id, file)));

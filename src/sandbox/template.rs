@@ -27,8 +27,8 @@ const FIELDS: &[Field] = &[
 ];
 const VALUES: Kind = Kind::List { min: 0, max: 10, item: &Kind::Object(&[required("value", FILLED)]) };
 
-/// Id, name, and whether a picture and a text are needed ("Video templates > Templates"). There are more templates
-/// than are listed, so any other number is taken too.
+/// Id, name, and whether a picture and a text are needed ("Video templates > Templates"). There are more
+/// templates than are listed, so any other number is taken too.
 const TEMPLATES: &[(&str, &str, bool, bool)] = &[
     ("392753057216684038", "Diving", true, false),
     ("393881433990066176", "Rings", true, false),
@@ -88,7 +88,7 @@ async fn submit(State(platform): State<Arc<Platform>>, call: Call) -> Result<Jso
             Outcome::Made { media, file_id: None, width: SIZE.0, height: SIZE.1 }
         };
         let task = new_task(id.clone(), TaskKind::Template, Map::new(), outcome);
-        let entry = Entry::Paid { request: bill, task: Some(task), file: None };
+        let entry = Entry::paid(bill, Some(task), None);
         platform.store.add(&entry)?;
         Ok(id)
     })

@@ -1,4 +1,5 @@
-//! `POST /v1/video_generation` and its query ("Video generation"): text, first frame, first and last frame, subject.
+//! `POST /v1/video_generation` and its query ("Video generation"): text, first frame, first and last frame,
+//! subject.
 
 use std::sync::Arc;
 
@@ -157,7 +158,7 @@ impl Order {
         };
         let request = Map::from_iter([("model".to_owned(), json!(text(body, "model")))]);
         let task = new_task(id.clone(), TaskKind::Video, request, outcome);
-        let entry = Entry::Paid { request: bill, task: Some(task), file: result };
+        let entry = Entry::paid(bill, Some(task), result);
         platform.store.add(&entry)?;
         Ok(id)
     }
@@ -259,12 +260,19 @@ fn result_file(media: &str, bytes: u64) -> StoredFile {
 async fn query(State(platform): State<Arc<Platform>>, call: Call) -> Result<Json<Value>, Refusal> {
     let id = call.only("task_id")?;
     let task = platform.task(id, TaskKind::Video).ok_or_else(unknown_task)?;
-    let answer = |status: &str, file_id: String, base_resp: Value| json!({"task_id": id, "status": status, "file_id": file_id, "base_resp": base_resp});
+    let answer = |status: &str, outcome: Value| {
+        json!({
+            "task_id": id,
+            "status": status,
+            "file_id": "",
+            "base_resp": outcome,
+        })
+    };
     Ok(Json(match (platform.poll(&task)?, &task.outcome) {
-        (Stage::Waiting(0), _) => answer("Preparing", String::new(), success()),
-        (Stage::Waiting(1), _) => answer("Queueing", String::new(), success()),
-        (Stage::Waiting(_), _) => answer("Processing", String::new(), success()),
-        (_, Outcome::Failed { code, message }) => answer("Fail", String::new(), base_resp(*code, message)),
+        (Stage::Waiting(0), _) => answer("Preparing", success()),
+        (Stage::Waiting(1), _) => answer("Queueing", success()),
+        (Stage::Waiting(_), _) => answer("Processing", success()),
+        (_, Outcome::Failed { code, message }) => answer("Fail", base_resp(*code, message)),
         (_, Outcome::Made { file_id, width, height, .. }) => json!({
             "task_id": id,
             "status": "Success",

@@ -142,7 +142,7 @@ impl Content {
             json!(self.first.len() + self.last.len() + self.images.len()),
         );
         let task = new_task(id.clone(), TaskKind::VideoV2, request, outcome);
-        let entry = Entry::Paid { request: bill, task: Some(task), file: None };
+        let entry = Entry::paid(bill, Some(task), None);
         platform.store.add(&entry)?;
         Ok(id)
     }
@@ -187,8 +187,8 @@ fn size(resolution: &str, ratio: &str, shape: Option<(u32, u32)>) -> (u32, u32) 
     if width >= height { (long(width, height), short) } else { (short, long(height, width)) }
 }
 
-/// How many frames a film of so many seconds really has: lengths lie on a grid of 17 n + 5 frames, so that 5 s
-/// become 5.167 s and only 8 s are 8 s.
+/// How many frames a film of so many seconds really has: lengths lie on a grid of 17 n + 5 frames, so that 5
+/// s become 5.167 s and only 8 s are 8 s.
 fn frames(seconds: i64) -> u32 {
     let wanted = u32::try_from(seconds).unwrap_or(5) * FRAMES_PER_SECOND;
     wanted.saturating_sub(5).div_ceil(17) * 17 + 5
@@ -305,7 +305,8 @@ async fn list(State(platform): State<Arc<Platform>>, call: Call) -> Result<Json<
     Ok(Json(json!({"items": items, "total": found.len()})))
 }
 
-/// "Cancel or delete video generation V2": queued becomes cancelled, finished is deleted, the rest is an error.
+/// "Cancel or delete video generation V2": queued becomes cancelled, finished is deleted, the rest is an
+/// error.
 async fn remove(
     State(platform): State<Arc<Platform>>,
     Path(id): Path<String>,

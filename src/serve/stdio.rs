@@ -43,8 +43,8 @@ pub async fn serve(server: Server) -> Result<(), ServerInitializeError> {
     };
     let inner = IntoTransport::<RoleServer, _, _>::into_transport(stdio_pipes());
     let transport = Tolerant { inner, opened: false };
-    let served = server.serve_with_ct(transport, stop.clone()).await;
-    let outcome = match served {
+    let opened = server.serve_with_ct(transport, stop.clone()).await;
+    let outcome = match opened {
         Ok(running) => {
             let _ = running.waiting().await;
             Ok(())

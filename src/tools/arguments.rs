@@ -81,14 +81,11 @@ fn snake_case(name: &str) -> String {
 
 fn unknown(properties: &JsonObject, name: &str) -> String {
     let shown: String = name.chars().take(64).collect();
-    let closest = closest(properties.keys().map(String::as_str), &shown);
-    match closest {
-        Some(close) => format!("there is no parameter `{shown}`; did you mean `{close}`?"),
-        None => {
-            let all: Vec<_> = properties.keys().map(String::as_str).collect();
-            format!("there is no parameter `{shown}`; there are {}", all.join(", "))
-        }
+    if let Some(close) = closest(properties.keys().map(String::as_str), &shown) {
+        return format!("there is no parameter `{shown}`; did you mean `{close}`?");
     }
+    let all: Vec<_> = properties.keys().map(String::as_str).collect();
+    format!("there is no parameter `{shown}`; there are {}", all.join(", "))
 }
 
 fn closest<'a>(candidates: impl Iterator<Item = &'a str>, word: &str) -> Option<&'a str> {
@@ -348,7 +345,7 @@ mod tests {
         schema.as_object().unwrap().clone()
     }
 
-    fn order(given: Value) -> Result<Value, String> {
+    fn order(given: &Value) -> Result<Value, String> {
         in_order(&schema(), given.as_object().unwrap().clone()).map(Value::Object)
     }
 
@@ -360,10 +357,10 @@ mod tests {
             json!({ "prompt": "x", "image_url": "u", "vol": 2 }),
             json!({ "prompt": "x", "imageUrl": "u", "vol": 2 }),
         ] {
-            assert_eq!(order(theirs).unwrap(), ours);
+            assert_eq!(order(&theirs).unwrap(), ours);
         }
         assert_eq!(
-            order(json!({ "prompt": "x", "image_size": "1024x768" })).unwrap(),
+            order(&json!({ "prompt": "x", "image_size": "1024x768" })).unwrap(),
             json!({ "prompt": "x", "width": 1024, "height": 768 })
         );
     }
@@ -376,13 +373,13 @@ mod tests {
         let meant = json!({
             "prompt": "x", "width": 512, "resolution": "768P", "flag": true, "refs": ["a"], "height": 7
         });
-        assert_eq!(order(given).unwrap(), meant);
+        assert_eq!(order(&given).unwrap(), meant);
         assert_eq!(
-            order(json!({ "prompt": "x", "flag": null, "resolution": "" })).unwrap(),
+            order(&json!({ "prompt": "x", "flag": null, "resolution": "" })).unwrap(),
             json!({ "prompt": "x" })
         );
         assert_eq!(
-            order(json!({ "prompt": "x", "refs": "[\"a\",\"b\"]" })).unwrap()["refs"],
+            order(&json!({ "prompt": "x", "refs": "[\"a\",\"b\"]" })).unwrap()["refs"],
             json!(["a", "b"])
         );
     }
@@ -405,7 +402,7 @@ mod tests {
             (json!({ "prompt": ["x"] }), vec!["`prompt`", "a text"]),
             (json!({ "prompt": "x", "vol": 1, "volume": 2 }), vec!["`volume` and `vol`"]),
         ] {
-            let problem = order(given.clone()).unwrap_err();
+            let problem = order(&given).unwrap_err();
             for part in parts {
                 assert!(problem.contains(part), "{given}: {problem}");
             }

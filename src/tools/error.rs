@@ -102,7 +102,7 @@ impl ToolError {
     }
 
     /// The `isError` result.
-    pub(super) fn into_response(self) -> Result<CallToolResponse, ErrorData> {
+    pub(super) fn into_response(self) -> CallToolResponse {
         let (error, next) = (self.view(), self.advice());
         let mut text = format!("{}. {next}", error.message.trim_end_matches('.'));
         if let Some(trace) = &error.trace_id {
@@ -110,12 +110,12 @@ impl ToolError {
         }
         let mut result = CallToolResult::error(vec![ContentBlock::text(text)]);
         result.structured_content = serde_json::to_value(JobView::error(error, next)).ok();
-        Ok(result.into())
+        result.into()
     }
 }
 
 impl IntoCallToolResult for ToolError {
     fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
-        self.into_response()
+        Ok(self.into_response())
     }
 }

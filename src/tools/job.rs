@@ -191,8 +191,8 @@ impl JobList {
     fn lines(&self) -> String {
         let rows = self.jobs.iter().map(|job| {
             let head = format!("{} · {} · {} · {}", job.job_id, job.status, job.model, job.created_at);
-            let files: String = job.files.iter().map(|file| format!("\n  {file}")).collect();
-            format!("{head}\n  {}{files}", job.prompt)
+            let lines = [head, job.prompt.clone()].into_iter().chain(job.files.iter().cloned());
+            lines.collect::<Vec<_>>().join("\n  ")
         });
         let cursor = self.next_cursor.iter().map(|cursor| format!("next_cursor: {cursor}"));
         rows.chain(cursor).chain([self.next.clone()]).collect::<Vec<_>>().join("\n")

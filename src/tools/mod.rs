@@ -1,7 +1,7 @@
 //! What a model sees: the catalogue, and how a call becomes a job and a job an answer.
 //!
 //! A tool is its input, the conversion that checks it, and two lines of body. What all tools share is here: the
-//! [`Server`], [`Server::catalogue`], and the road of a call: arguments are put in order ([`arguments`]), the tool
+//! [`Server`], [`Server::catalogue`], and the road of a call: arguments are put in order (`arguments`), the tool
 //! converts them into an order, `buy` hands it to the jobs and waits with a heartbeat.
 
 mod arguments;
@@ -152,7 +152,9 @@ impl Server {
     /// Every tool there is, as a client sees it, by name.
     pub fn catalogue() -> Vec<Tool> {
         let mut router = ToolRouter::new();
-        Self::groups().into_iter().for_each(|(_, tools)| router.merge(tools));
+        for (_, tools) in Self::groups() {
+            router.merge(tools);
+        }
         schema::make_portable(&mut router);
         router.list_all()
     }
@@ -271,7 +273,7 @@ impl ServerHandler for Server {
         };
         match arguments::in_order(&tool.input_schema, request.arguments.take().unwrap_or_default()) {
             Ok(arguments) => request.arguments = Some(arguments),
-            Err(problem) => return ToolError::Arguments { tool: name, problem }.into_response(),
+            Err(problem) => return Ok(ToolError::Arguments { tool: name, problem }.into_response()),
         }
         request.name = name.into();
         self.shared.router.call(ToolCallContext::new(self, request, context)).await

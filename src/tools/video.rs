@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::{Draft, JobOptions, JobView, LOCAL, Server, ToolError, video_v1, video_v2, wait};
 use crate::api::Expansion;
-use crate::facts::{Mode, Protocol, Size, VideoModel, facts};
+use crate::facts::{Mode, Protocol, Size, VideoModel, facts, rounded};
 use crate::jobs::{Cost, Task};
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -122,7 +122,7 @@ impl Server {
             ));
         }
         let watch = match self.jobs().by_task(LOCAL, id).await? {
-            Some(job) => self.jobs().watch(LOCAL, &job.id).await?,
+            Some(job) => self.jobs().take_up(LOCAL, &job.id).await?,
             None => Some(self.adopt(id, input.output_directory.as_deref()).await?),
         };
         let Some(watch) = watch else { return Err(no_task(id)) };
@@ -258,7 +258,7 @@ impl VideoInput {
     }
 
     /// Refuses arguments that the chosen model has no use for, so that nobody pays for a wish that is ignored.
-    pub(super) fn refuse(&self, model: &str, useless: &[(&str, bool)], why: &str) -> Result<(), ToolError> {
+    pub(super) fn refuse(model: &str, useless: &[(&str, bool)], why: &str) -> Result<(), ToolError> {
         match useless.iter().find(|(_, given)| *given) {
             Some((field, _)) => {
                 Err(ToolError::argument(*field, format!("cannot be given for {model}: {why}")))
@@ -299,7 +299,7 @@ impl Plan {
             return cost;
         }
         cost.unit = price(1, 0);
-        let extra = price(1, input.images()).zip(cost.unit).map(|(with, without)| with - without);
+        let extra = price(1, input.images()).zip(cost.unit).map(|(with, without)| rounded(with - without));
         cost.fixed = extra.unwrap_or_default();
         cost.basis =
             cost.unit.map(|unit| format!("{unit} {currency} a second at {resolution}, prices of {as_of}"));

@@ -59,11 +59,15 @@ fn check(input: &VideoInput, plan: &Plan) -> Result<(), ToolError> {
         return Err(ToolError::argument("prompt", problem));
     }
     let h3_only = [("ratio", input.ratio.is_some()), ("prompt_expansion", input.prompt_expansion.is_some())];
-    input.refuse(
+    VideoInput::refuse(
         &plan.model,
         &h3_only,
         "the video has the first frame's shape; only the H3 models take it",
     )?;
     let fast = input.fast_pretreatment.is_some() && plan.row.is_some_and(|row| !row.fast_pretreatment);
-    input.refuse(&plan.model, &[("fast_pretreatment", fast)], "only the Hailuo-2.3 and -02 models take it")
+    VideoInput::refuse(
+        &plan.model,
+        &[("fast_pretreatment", fast)],
+        "only the Hailuo-2.3 and -02 models take it",
+    )
 }

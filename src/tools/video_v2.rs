@@ -99,11 +99,11 @@ fn check(input: &VideoInput, plan: &Plan) -> Result<(), ToolError> {
         ("prompt_optimizer", input.prompt_optimizer.is_some()),
         ("fast_pretreatment", input.fast_pretreatment.is_some()),
     ];
-    input.refuse(&plan.model, &hailuo_only, "only the Hailuo models take it")?;
+    VideoInput::refuse(&plan.model, &hailuo_only, "only the Hailuo models take it")?;
     let expansion = input.prompt_expansion.is_some() && plan.row.is_some_and(|row| !row.prompt_expansion);
-    input.refuse(&plan.model, &[("prompt_expansion", expansion)], "only MiniMax-H3-Max takes it")?;
+    VideoInput::refuse(&plan.model, &[("prompt_expansion", expansion)], "only MiniMax-H3-Max takes it")?;
     let subject = [("subject_reference", input.subject_reference.is_some())];
-    input.refuse(&plan.model, &subject, "give the face in reference_images")?;
+    VideoInput::refuse(&plan.model, &subject, "give the face in reference_images")?;
     let count = |list: &Option<Vec<String>>| list.as_ref().map_or(0, Vec::len);
     let (images, videos, audios) =
         (count(&input.reference_images), count(&input.reference_videos), count(&input.reference_audios));

@@ -208,7 +208,7 @@ impl JobView {
     /// Puts `sentence` before what to do next.
     #[must_use]
     pub(super) fn saying(mut self, sentence: &str) -> Self {
-        self.next = format!("{sentence} {}", self.next).trim_end().to_owned();
+        self.next = format!("{sentence} {}", self.next);
         self
     }
 

@@ -19,8 +19,8 @@ use shiguredo_mp4::mux::{Mp4FileMuxer, Mp4FileMuxerOptions, Sample, estimate_max
 /// The frame rate of every film.
 pub const FRAMES_PER_SECOND: u32 = 24;
 
-/// A film is made of scenes of one second. Each begins with a key frame, so the same one can be shown again: that
-/// saves the work of encoding a film in full.
+/// A film is made of scenes of one second. Each begins with a key frame, so the same one can be shown again:
+/// that saves the work of encoding a film in full.
 const SCENE: u32 = FRAMES_PER_SECOND;
 
 /// Sound of V2 films: 32 kHz, stereo ("MiniMax-H3").

@@ -1,4 +1,5 @@
-//! Media that ordinary players open: pictures that show their prompt, sounds that follow their text, films of both.
+//! Media that ordinary players open: pictures that show their prompt, sounds that follow their text, films of
+//! both.
 
 pub mod clip;
 pub mod picture;

@@ -1,6 +1,7 @@
 //! Pictures: a background that depends on prompt and seed, and the prompt on it.
 //!
-//! Everything is drawn in horizontal runs of one colour, copied as slices: that is fast even without optimisation.
+//! Everything is drawn in horizontal runs of one colour, copied as slices: that is fast even without
+//! optimisation.
 
 use std::path::Path;
 
@@ -89,7 +90,8 @@ struct Canvas {
 }
 
 impl Canvas {
-    /// A gradient along the diagonal. One long row is computed, and every line is a part of it, a little further on.
+    /// A gradient along the diagonal. One long row is computed, and every line is a part of it, a little
+    /// further on.
     fn gradient(width: usize, height: usize, dice: &mut impl Iterator<Item = u8>) -> Self {
         let start = usize::from(dice.next().unwrap_or_default());
         let (from, to) = (hue(start, 110), hue(start + 70, 190));
@@ -206,7 +208,8 @@ fn line_height(scale: usize) -> usize {
     (GLYPH + 3) * scale
 }
 
-/// The dots of a letter, rows from the top, the lowest bit at the left. A letter that the font lacks is a box.
+/// The dots of a letter, rows from the top, the lowest bit at the left. A letter that the font lacks is a
+/// box.
 fn glyph(letter: char) -> [u8; GLYPH] {
     const BOX: [u8; GLYPH] = [0x7e, 0x42, 0x42, 0x42, 0x42, 0x42, 0x7e, 0];
     BASIC_FONTS

@@ -26,7 +26,7 @@ const SHORTEST: f64 = 0.3;
 const LOUDNESS: f64 = 0.2;
 
 /// A piece of a text: something to speak, or `<#x#>`, a rest of x seconds ("T2A v2 > text").
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Piece<'a> {
     Speech(&'a str),
     Rest(f64),
@@ -53,7 +53,14 @@ pub fn pieces(text: &str) -> Vec<Piece<'_>> {
 
 /// Whether a character is written with twice the weight, in billing and in time: Chinese, Japanese, Korean.
 pub fn wide(letter: char) -> bool {
-    matches!(letter, '\u{2e80}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}' | '\u{f900}'..='\u{faff}' | '\u{ff00}'..='\u{ff60}' | '\u{20000}'..='\u{3ffff}')
+    const RANGES: [(char, char); 5] = [
+        ('\u{2e80}', '\u{9fff}'),
+        ('\u{ac00}', '\u{d7af}'),
+        ('\u{f900}', '\u{faff}'),
+        ('\u{ff00}', '\u{ff60}'),
+        ('\u{20000}', '\u{3ffff}'),
+    ];
+    RANGES.iter().any(|(first, last)| (*first..=*last).contains(&letter))
 }
 
 /// The melody of a text.

@@ -121,8 +121,8 @@ impl Setting {
         Ok(std::iter::from_fn(|| encoder.next_packet().ok()).flatten().collect())
     }
 
-    /// A WAV file has 44 bytes before its samples. `tag` is 1 for PCM and 7 for µ-law, which the crates that write WAV
-    /// do not know.
+    /// A WAV file has 44 bytes before its samples. `tag` is 1 for PCM and 7 for µ-law, which the crates that
+    /// write WAV do not know.
     fn wav(&self, tag: u16, width: u16, data: Vec<u8>) -> Vec<u8> {
         let length = u32::try_from(data.len()).unwrap_or(u32::MAX - 36);
         let frame = width * self.channels;
@@ -180,9 +180,10 @@ impl Setting {
         writer.write_packet(tags, SERIAL, ogg::PacketWriteEndInfo::EndPage, 0)?;
         let total = samples.len() * FRAME_AT_48 / size + usize::from(PRE_SKIP);
         let frames = total.div_ceil(FRAME_AT_48);
+        let mut pieces = samples.chunks(size);
         for number in 0..frames {
             let end = number + 1 == frames;
-            let mut frame = samples.get(number * size..).unwrap_or_default().to_vec();
+            let mut frame = pieces.next().unwrap_or_default().to_vec();
             frame.resize(size, 0.0);
             let mut packet = vec![0; 1500];
             let length = encoder.encode(&frame, size, &mut packet)?;

@@ -1,0 +1,41 @@
+//! The one client that fetches results, built when the first is fetched.
+
+use std::path::Path;
+use std::sync::OnceLock;
+
+use super::guard::Guard;
+use super::link::FetchProblem;
+use super::output::{Expect, Saved, download};
+
+/// Fetches results. Reading the machine's root certificates takes a while, so nothing is built before the first.
+#[derive(Debug)]
+pub struct Fetcher {
+    guard: Guard,
+    client: OnceLock<reqwest::Client>,
+}
+
+impl Fetcher {
+    /// Fetches what `guard` lets through.
+    pub fn new(guard: Guard) -> Self {
+        Self { guard, client: OnceLock::new() }
+    }
+
+    /// As [`download`].
+    pub async fn download(
+        &self,
+        url: &str,
+        folder: &Path,
+        name: &str,
+        expect: &Expect<'_>,
+    ) -> Result<Saved, FetchProblem> {
+        download(self.client()?, &self.guard, url, folder, name, expect).await
+    }
+
+    fn client(&self) -> Result<&reqwest::Client, FetchProblem> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let built = self.guard.client().map_err(|error| FetchProblem::Wrong(error.to_string()))?;
+        Ok(self.client.get_or_init(|| built))
+    }
+}

@@ -1,0 +1,185 @@
+//! What a client sees of the tools is an interface: it changes only on purpose.
+
+use minimax_mcp::config::Toolset;
+use minimax_mcp::tools::{INSTRUCTIONS, Server};
+use serde_json::Value;
+
+use crate::harness::World;
+
+#[test]
+fn every_tool_looks_as_agreed() {
+    for tool in Server::catalogue() {
+        let name = tool.name.to_string();
+        // The output schema is the same for most tools; it is kept once, below.
+        let mut shown = serde_json::to_value(&tool).unwrap();
+        shown.as_object_mut().unwrap().shift_remove("outputSchema");
+        insta::assert_json_snapshot!(name, shown);
+    }
+}
+
+#[test]
+fn the_answers_look_as_agreed() {
+    let schema = |name: &str| {
+        let tool = Server::catalogue().into_iter().find(|tool| tool.name == name).unwrap();
+        tool.output_schema.unwrap()
+    };
+    insta::assert_json_snapshot!("output_job_view", schema("get_job"));
+    insta::assert_json_snapshot!("output_list_jobs", schema("list_jobs"));
+    for tool in Server::catalogue().into_iter().filter(|tool| tool.name != "list_jobs") {
+        assert_eq!(tool.output_schema.unwrap(), schema("get_job"), "{}", tool.name);
+    }
+}
+
+/// The rules that make a schema readable for every client that is known to be strict.
+fn check_schema(schema: &Value, path: &str, input: bool) {
+    let object = schema.as_object().unwrap_or_else(|| panic!("{path} is a boolean schema"));
+    for word in ["anyOf", "oneOf", "allOf", "$ref", "$defs", "$schema", "nullable", "title", "format"] {
+        assert!(!object.contains_key(word), "{path} has {word}");
+    }
+    assert!(object.get("type").is_none_or(Value::is_string), "{path} has a list of types");
+    assert_ne!(object.get("type").and_then(Value::as_str), Some("null"), "{path}");
+    assert!(!object.get("default").is_some_and(Value::is_null), "{path} has the default null");
+    let number = matches!(object.get("type").and_then(Value::as_str), Some("integer" | "number"));
+    if input && number && !path.ends_with("seed") {
+        let bounded = object.contains_key("enum")
+            || (object.contains_key("maximum")
+                && (object.contains_key("minimum") || object.contains_key("exclusiveMinimum")));
+        assert!(bounded, "{path} has no range");
+    }
+    for (name, property) in object.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        let path = format!("{path}.{name}");
+        if input && !path.contains("[]") {
+            assert!(property.get("description").is_some(), "{path} has no description");
+        }
+        check_schema(property, &path, input);
+    }
+    if let Some(items) = object.get("items") {
+        check_schema(items, &format!("{path}[]"), input);
+    }
+}
+
+#[test]
+fn every_schema_is_flat_and_without_unions() {
+    for tool in Server::catalogue() {
+        check_schema(&Value::Object(tool.input_schema.as_ref().clone()), &tool.name, true);
+        check_schema(&Value::Object(tool.output_schema.unwrap().as_ref().clone()), &tool.name, false);
+    }
+}
+
+#[test]
+fn a_default_stands_in_the_description_too_because_some_clients_strip_it() {
+    for tool in Server::catalogue() {
+        for (name, property) in tool.input_schema["properties"].as_object().unwrap() {
+            let Some(default) = property.get("default") else { continue };
+            // What is off unless it is asked for needs no words.
+            if default == &Value::Bool(false) {
+                continue;
+            }
+            let text = default.as_str().map_or_else(|| default.to_string(), str::to_owned);
+            let description = property["description"].as_str().unwrap();
+            assert!(description.contains(&text), "{}.{name}: {description}", tool.name);
+        }
+    }
+}
+
+#[test]
+fn parameters_come_in_the_order_in_which_a_model_needs_them() {
+    let order = |name: &str| -> Vec<String> {
+        let tool = Server::catalogue().into_iter().find(|tool| tool.name == name).unwrap();
+        tool.input_schema["properties"].as_object().unwrap().keys().cloned().collect()
+    };
+    let job = ["output_directory", "wait_seconds", "async_mode", "dry_run", "idempotency_key"];
+    let image = [
+        "prompt",
+        "model",
+        "aspect_ratio",
+        "width",
+        "height",
+        "n",
+        "seed",
+        "prompt_optimizer",
+        "subject_reference",
+        "style",
+        "style_weight",
+        "watermark",
+    ];
+    assert_eq!(order("text_to_image"), [&image[..], &job[..]].concat());
+    let video = [
+        "prompt",
+        "model",
+        "first_frame_image",
+        "last_frame_image",
+        "subject_reference",
+        "reference_images",
+        "reference_videos",
+        "reference_audios",
+        "duration",
+        "resolution",
+        "ratio",
+        "prompt_optimizer",
+        "fast_pretreatment",
+        "prompt_expansion",
+        "watermark",
+        "callback_url",
+    ];
+    assert_eq!(order("generate_video"), [&video[..], &job[..]].concat());
+    assert_eq!(order("get_job"), ["job_id", "wait_seconds"]);
+    assert_eq!(order("list_jobs"), ["status", "kind", "query", "limit", "cursor"]);
+}
+
+#[test]
+fn names_and_descriptions_fit_every_client() {
+    for tool in Server::catalogue() {
+        assert!(
+            tool.name.len() <= 32 && tool.name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'),
+            "{}",
+            tool.name
+        );
+        let description = tool.description.unwrap();
+        assert!(description.chars().count() <= 2000, "{}", tool.name);
+        assert!(tool.title.is_some(), "{}", tool.name);
+        let hints = tool.annotations.unwrap();
+        for hint in
+            [hints.read_only_hint, hints.destructive_hint, hints.idempotent_hint, hints.open_world_hint]
+        {
+            assert!(hint.is_some(), "{} leaves a hint out", tool.name);
+        }
+        let paid = tool.output_schema.is_some() && tool.input_schema["properties"].get("dry_run").is_some();
+        assert_eq!(description.contains("Costs money."), paid, "{}", tool.name);
+        assert!(
+            !(paid && hints.read_only_hint == Some(true)),
+            "{} costs money and says it is read-only",
+            tool.name
+        );
+    }
+    assert!(INSTRUCTIONS.len() <= 1200, "{} bytes", INSTRUCTIONS.len());
+}
+
+/// What the catalogue may cost when all of it is there, and what these tools may take of it.
+#[test]
+fn the_catalogue_costs_little_context() {
+    let mut all = 0;
+    for tool in Server::catalogue() {
+        let schema = serde_json::to_string(&tool.input_schema).unwrap().len();
+        all += tool.name.len() + tool.description.unwrap().len() + schema;
+    }
+    assert!(all <= 20_000, "{all} bytes");
+}
+
+#[tokio::test]
+async fn groups_and_read_only_decide_what_is_listed() {
+    let names = |settings: &'static [(&str, &str)]| async move {
+        let world = World::with(crate::harness::quick(), settings).await;
+        let tools = world.client.list_all_tools().await.unwrap();
+        tools.into_iter().map(|tool| tool.name.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        names(&[("MINIMAX_TOOLSETS", "image")]).await,
+        ["cancel_job", "get_job", "list_jobs", "text_to_image"]
+    );
+    assert_eq!(
+        names(&[("MINIMAX_READ_ONLY", "true")]).await,
+        ["get_job", "list_jobs", "query_video_generation"]
+    );
+    assert_eq!(Server::group_of("generate_video"), Some(Toolset::Video));
+}

@@ -1,0 +1,189 @@
+//! mcp.json.example against the program: each entry is started as its client would start it.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use minimax_mcp::config::SETTINGS;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const EXAMPLE: &str = include_str!("../../mcp.json.example");
+const PLACEHOLDER: &str = "/absolute/path/to/minimax-mcp";
+
+/// The clients, and where each looks for its servers.
+const CLIENTS: &[(&str, &str)] = &[
+    ("claude-desktop", "mcpServers"),
+    ("cursor", "mcpServers"),
+    ("vscode", "servers"),
+    ("claude-code", "mcpServers"),
+];
+
+/// How long a server may take to answer.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn example() -> Value {
+    serde_json::from_str(EXAMPLE).expect("mcp.json.example is JSON")
+}
+
+/// The server entry of a client.
+fn entry(client: &str, servers: &str) -> Value {
+    let entry = example()[client]["config"][servers]["minimax"].take();
+    assert!(entry.is_object(), "{client} has no {servers}.minimax");
+    entry
+}
+
+/// The environment of an entry, as it is written.
+fn environment<'a>(client: &str, entry: &'a Value) -> Vec<(&'a str, &'a str)> {
+    let text = |(name, value): (&'a String, &'a Value)| {
+        (name.as_str(), value.as_str().unwrap_or_else(|| panic!("{client}: {name} is not a string")))
+    };
+    entry["env"].as_object().unwrap_or_else(|| panic!("{client} has no env")).iter().map(text).collect()
+}
+
+/// What stands between `${` and `}`.
+fn placeholders(text: &str) -> Vec<&str> {
+    let parts = text.split("${").skip(1);
+    parts.map(|part| part.split_once('}').unwrap_or_else(|| panic!("{text} does not end")).0).collect()
+}
+
+/// The text with an empty answer for every `${…}`.
+fn resolved(text: &str) -> String {
+    placeholders(text).iter().fold(text.to_owned(), |text, name| text.replace(&format!("${{{name}}}"), ""))
+}
+
+/// A server that was started from an entry.
+struct Running {
+    child: Child,
+    input: Option<ChildStdin>,
+    lines: Receiver<String>,
+    // Last, so that the folder goes when the server is gone.
+    home: TempDir,
+}
+
+impl Running {
+    fn start(client: &str, entry: &Value) -> Self {
+        assert_eq!(entry["command"], PLACEHOLDER, "{client}");
+        let args = entry["args"].as_array().unwrap_or_else(|| panic!("{client} has no args"));
+        let args = args.iter().map(|arg| resolved(arg.as_str().expect("an argument is a string")));
+        let home = tempfile::tempdir().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_minimax-mcp"));
+        command.args(args).env_clear().envs(of_this_machine());
+        command.envs(["HOME", "USERPROFILE", "APPDATA"].map(|name| (name, home.path())));
+        command.env("MINIMAX_DATA_DIR", home.path().join("data"));
+        command.envs(environment(client, entry).into_iter().map(|(name, value)| (name, resolved(value))));
+        let log = File::create(log(home.path())).unwrap();
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let input = child.stdin.take();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || {
+            // Ends with the server's output, or when nobody listens any more.
+            for line in output.lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        Self { child, input, lines, home }
+    }
+
+    /// Sends a message as one line.
+    fn say(&mut self, message: &Value) {
+        let sent = self.input.as_mut().map(|input| writeln!(input, "{message}").and_then(|()| input.flush()));
+        assert!(matches!(sent, Some(Ok(()))), "{message} was not sent: {sent:?}\n{}", self.log());
+    }
+
+    /// The result of the request `id`.
+    fn result(&self, id: u64) -> Value {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let line = self.lines.recv_timeout(end.saturating_duration_since(Instant::now()));
+            let line = line.unwrap_or_else(|error| panic!("no answer to {id}: {error}\n{}", self.log()));
+            let mut message: Value =
+                serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}\n{}", self.log()));
+            if message["id"] == id {
+                assert!(message["result"].is_object(), "{message}\n{}", self.log());
+                return message["result"].take();
+            }
+        }
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(log(self.home.path())).unwrap_or_default()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn log(home: &Path) -> PathBuf {
+    home.join("stderr.log")
+}
+
+/// What no program of Windows runs without, and nothing elsewhere.
+fn of_this_machine() -> Option<(&'static str, OsString)> {
+    std::env::var_os("SystemRoot").filter(|_| cfg!(windows)).map(|value| ("SystemRoot", value))
+}
+
+#[test]
+fn the_example_shows_each_client_its_file_and_what_goes_into_it() {
+    let example = example();
+    let shown: BTreeSet<_> = example.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(shown, CLIENTS.iter().map(|(client, _)| *client).collect());
+    for (client, servers) in CLIENTS {
+        let places = example[client]["file"].as_object().unwrap();
+        assert!(!places.is_empty() && places.values().all(Value::is_string), "{client}: {places:?}");
+        let names: Vec<_> = example[client]["config"][servers].as_object().unwrap().keys().collect();
+        assert_eq!(names, ["minimax"], "{client}");
+    }
+}
+
+#[test]
+fn every_entry_of_the_example_starts_a_server_that_offers_its_tools() {
+    let client_info = json!({ "name": "example", "version": "1" });
+    let hello = json!({ "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": client_info });
+    for (client, servers) in CLIENTS {
+        let mut server = Running::start(client, &entry(client, servers));
+        server.say(&json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello }));
+        let greeting = server.result(1);
+        assert_eq!(greeting["protocolVersion"], "2025-06-18", "{client}: {greeting}");
+        assert_eq!(greeting["serverInfo"]["name"], "minimax-mcp", "{client}: {greeting}");
+        server.say(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
+        server.say(&json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/list", "params": {} }));
+        let answer = server.result(2);
+        let tools = answer["tools"].as_array().unwrap_or_else(|| panic!("{client}: {answer}"));
+        assert!(tools.iter().any(|tool| tool["name"] == "text_to_image"), "{client}: {answer}");
+    }
+}
+
+#[test]
+fn every_setting_in_the_example_exists() {
+    for (client, servers) in CLIENTS {
+        for (name, _) in environment(client, &entry(client, servers)) {
+            assert!(SETTINGS.iter().any(|setting| setting.name == name), "{client}: {name}");
+        }
+    }
+}
+
+#[test]
+fn the_example_asks_for_exactly_the_inputs_that_it_uses() {
+    let inputs = example()["vscode"]["config"]["inputs"].take();
+    let inputs = inputs.as_array().unwrap();
+    assert!(inputs.iter().all(|input| input["password"] == true), "a key is shown: {inputs:?}");
+    let asked: BTreeSet<_> = inputs.iter().map(|input| input["id"].as_str().unwrap()).collect();
+    let entry = entry("vscode", "servers");
+    let placeholders = environment("vscode", &entry).into_iter().flat_map(|(_, value)| placeholders(value));
+    let used: BTreeSet<_> = placeholders.filter_map(|name| name.strip_prefix("input:")).collect();
+    assert_eq!(asked, used);
+}

@@ -1,0 +1,295 @@
+//! Worlds to test in.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use minimax_mcp::config::{Config, Places};
+use minimax_mcp::sandbox::{Options, Pace, Sandbox};
+use minimax_mcp::tools::Server;
+use rmcp::model::{CallToolRequestParams, CallToolResult, ProgressNotificationParam};
+use rmcp::service::{NotificationContext, RunningService};
+use rmcp::{ClientHandler, RoleClient, ServiceExt};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// What the client heard of progress.
+#[derive(Clone, Debug, Default)]
+pub struct Listener {
+    pub notes: Arc<Mutex<Vec<ProgressNotificationParam>>>,
+}
+
+impl ClientHandler for Listener {
+    async fn on_progress(&self, note: ProgressNotificationParam, _: NotificationContext<RoleClient>) {
+        self.notes.lock().unwrap().push(note);
+    }
+}
+
+/// A sandbox, a server in front of it, and a client, all in this process.
+pub struct World {
+    pub sandbox: Arc<Sandbox>,
+    pub dir: Arc<TempDir>,
+    pub server: Server,
+    pub client: RunningService<RoleClient, Listener>,
+    pub listener: Listener,
+    settings: Vec<(String, String)>,
+}
+
+/// Tasks that are done after two looks, and no waiting.
+pub fn quick() -> Pace {
+    Pace { polls: 2, seconds: 0.0, delay_ms: 0, link_seconds: None }
+}
+
+impl World {
+    pub async fn new() -> Self {
+        Self::with(quick(), &[]).await
+    }
+
+    /// A world whose sandbox works at `pace` and whose server has `settings` besides the needed ones.
+    pub async fn with(pace: Pace, settings: &[(&str, &str)]) -> Self {
+        let sandbox = Sandbox::start(Options { pace, ..Options::default() }).await.unwrap();
+        let settings =
+            settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Self::around(Arc::new(sandbox), Arc::new(tempfile::tempdir().unwrap()), settings).await
+    }
+
+    async fn around(sandbox: Arc<Sandbox>, dir: Arc<TempDir>, settings: Vec<(String, String)>) -> Self {
+        let server = Server::new(config(&sandbox.url(), dir.path(), &settings));
+        let (ours, theirs) = tokio::io::duplex(1 << 20);
+        let listener = Listener::default();
+        let serving = tokio_util::task::TaskTracker::new();
+        let handler = server.clone();
+        serving.spawn(async move {
+            if let Ok(running) = handler.serve(ours).await {
+                let _ = running.waiting().await;
+            }
+        });
+        let client = listener.clone().serve(theirs).await.unwrap();
+        Self { sandbox, dir, server, client, listener, settings }
+    }
+
+    /// The same folders and the same MiniMax behind a new server. The old one is shut down in good order.
+    pub async fn restarted(self) -> Self {
+        let Self { sandbox, dir, server, client, settings, .. } = self;
+        let _ = client.cancel().await;
+        server.jobs().shut_down(Duration::from_secs(5)).await;
+        Self::around(sandbox, dir, settings).await
+    }
+
+    /// A second server on the same folders and MiniMax, beside this one.
+    pub async fn neighbour(&self) -> Self {
+        Self::around(Arc::clone(&self.sandbox), Arc::clone(&self.dir), self.settings.clone()).await
+    }
+
+    pub async fn call(&self, tool: &'static str, arguments: Value) -> CallToolResult {
+        let arguments = arguments.as_object().cloned().unwrap();
+        self.client.call_tool(CallToolRequestParams::new(tool).with_arguments(arguments)).await.unwrap()
+    }
+
+    /// The structured result of a call that must succeed.
+    pub async fn make(&self, tool: &'static str, arguments: Value) -> Value {
+        let result = self.call(tool, arguments).await;
+        assert_ne!(result.is_error, Some(true), "{}", text(&result));
+        result.structured_content.unwrap()
+    }
+
+    /// The text of a call that must fail.
+    pub async fn refusal(&self, tool: &'static str, arguments: Value) -> String {
+        let result = self.call(tool, arguments).await;
+        assert_eq!(result.is_error, Some(true), "{}", text(&result));
+        text(&result)
+    }
+
+    /// How often MiniMax was asked for something that it bills.
+    pub fn bought(&self) -> usize {
+        self.sandbox.paid().len()
+    }
+
+    /// The body of the last request that MiniMax took.
+    pub fn last_body(&self) -> Value {
+        self.sandbox.paid().last().unwrap().body.clone()
+    }
+
+    pub fn messages(&self) -> Vec<String> {
+        self.listener.notes.lock().unwrap().iter().filter_map(|note| note.message.clone()).collect()
+    }
+
+    /// Where results go.
+    pub fn out(&self) -> PathBuf {
+        self.dir.path().join("out")
+    }
+}
+
+pub fn config(url: &str, dir: &Path, settings: &[(String, String)]) -> Config {
+    let places = Places { home: dir.join("home"), desktop: None, data: dir.join("data") };
+    let mut all: Vec<(String, String)> = vec![
+        ("MINIMAX_API_HOST".into(), url.to_owned()),
+        ("MINIMAX_API_KEY".into(), "sk-api-secret".into()),
+        ("MINIMAX_MCP_BASE_PATH".into(), dir.join("out").display().to_string()),
+        ("MINIMAX_POLL_SECONDS".into(), "0.05".into()),
+    ];
+    for (name, value) in settings {
+        all.retain(|(known, _)| known != name);
+        all.push((name.clone(), value.clone()));
+    }
+    Config::read(|name| all.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone()), &places)
+}
+
+/// All text blocks of a result.
+pub fn text(result: &CallToolResult) -> String {
+    result
+        .content
+        .iter()
+        .filter_map(|block| Some(block.as_text()?.text.clone()))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// Waits until `done`, or fails after twenty seconds.
+pub async fn eventually(what: &str, mut done: impl AsyncFnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(20);
+    while !done().await {
+        assert!(Instant::now() < end, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// The real program as a child, spoken to in raw JSON lines.
+pub struct Program {
+    pub child: Child,
+    stdin: Option<ChildStdin>,
+    lines: Receiver<String>,
+    next_id: u64,
+}
+
+impl Program {
+    /// Starts `minimax-mcp` with nothing of the environment but what it is given.
+    pub fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_minimax-mcp"));
+        command.args(arguments).env_clear().envs(environment.iter().copied());
+        // Windows programs do not start without it.
+        if let Some(root) = std::env::var_os("SystemRoot") {
+            command.env("SystemRoot", root);
+        }
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program starts");
+        let (stdin, stdout) = (child.stdin.take(), child.stdout.take().unwrap());
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { child, stdin, lines, next_id: 0 }
+    }
+
+    /// In front of the sandbox at `url`, with everything it keeps below `dir`.
+    pub fn at(url: &str, dir: &Path) -> Self {
+        let (home, out, data) = (dir.join("home"), dir.join("out"), dir.join("data"));
+        let path = |path: &Path| path.display().to_string();
+        Self::start(
+            &[],
+            &[
+                ("HOME", &path(&home)),
+                ("USERPROFILE", &path(&home)),
+                ("MINIMAX_API_HOST", url),
+                ("MINIMAX_API_KEY", "sk-api-secret"),
+                ("MINIMAX_MCP_BASE_PATH", &path(&out)),
+                ("MINIMAX_DATA_DIR", &path(&data)),
+                ("MINIMAX_POLL_SECONDS", "0.1"),
+            ],
+        )
+    }
+
+    pub fn send(&mut self, message: &Value) {
+        self.send_raw(&message.to_string());
+    }
+
+    pub fn send_raw(&mut self, line: &str) {
+        let stdin = self.stdin.as_mut().expect("stdin is open");
+        stdin.write_all(line.as_bytes()).unwrap();
+        stdin.write_all(b"\n").unwrap();
+        stdin.flush().unwrap();
+    }
+
+    /// The next line, which must be JSON; `None` after the patience is over or the program has ended.
+    pub fn next(&self, patience: Duration) -> Option<Value> {
+        match self.lines.recv_timeout(patience) {
+            Ok(line) => {
+                Some(serde_json::from_str(&line).unwrap_or_else(|_| panic!("not the protocol: {line}")))
+            }
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
+        }
+    }
+
+    /// Sends a request and waits for its answer; what else arrives meanwhile is dropped.
+    pub fn request(&mut self, method: &str, parameters: Value) -> Value {
+        let id = self.post(method, parameters);
+        self.answer(id)
+    }
+
+    pub fn post(&mut self, method: &str, parameters: Value) -> u64 {
+        self.next_id += 1;
+        let id = self.next_id;
+        self.send(&json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": parameters }));
+        id
+    }
+
+    pub fn answer(&self, id: u64) -> Value {
+        loop {
+            let message = self.next(Duration::from_secs(60)).expect("an answer");
+            if message["id"] == id {
+                return message;
+            }
+        }
+    }
+
+    /// Legacy opening.
+    pub fn initialize(&mut self, version: &str) -> Value {
+        let client = json!({ "name": "raw", "version": "0" });
+        let parameters = json!({ "protocolVersion": version, "capabilities": {}, "clientInfo": client });
+        let answer = self.request("initialize", parameters);
+        self.send(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
+        answer
+    }
+
+    /// Calls a tool and gives the whole result.
+    pub fn call(&mut self, tool: &str, arguments: Value) -> Value {
+        self.request("tools/call", json!({ "name": tool, "arguments": arguments }))["result"].clone()
+    }
+
+    /// kill -9, and the corpse is collected.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Closes stdin and waits for the end.
+    pub fn hang_up(&mut self) -> std::process::ExitStatus {
+        drop(self.stdin.take());
+        let end = Instant::now() + Duration::from_secs(30);
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < end, "the program does not end");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

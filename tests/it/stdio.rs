@@ -1,0 +1,238 @@
+//! The protocol on stdin and stdout, byte by byte, with the real program.
+
+use std::time::{Duration, Instant};
+
+use minimax_mcp::sandbox::{Options, Sandbox};
+use serde_json::{Value, json};
+
+use crate::harness::{Program, quick};
+
+const MODERN: &str = "2026-07-28";
+
+/// What every request of the modern era carries.
+fn modern_meta() -> Value {
+    json!({
+        "io.modelcontextprotocol/protocolVersion": MODERN,
+        "io.modelcontextprotocol/clientCapabilities": {},
+        "io.modelcontextprotocol/clientInfo": { "name": "raw", "version": "0" },
+    })
+}
+
+struct Stage {
+    sandbox: Sandbox,
+    dir: tempfile::TempDir,
+}
+
+/// A sandbox on a runtime of its own, so that the test itself may block.
+fn on_stage<T>(play: impl FnOnce(&Stage) -> T) -> T {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let sandbox = runtime.block_on(Sandbox::start(Options { pace: quick(), ..Options::default() })).unwrap();
+    let stage = Stage { sandbox, dir: tempfile::tempdir().unwrap() };
+    let outcome = play(&stage);
+    runtime.block_on(stage.sandbox.stop());
+    outcome
+}
+
+impl Stage {
+    fn program(&self) -> Program {
+        Program::at(&self.sandbox.url(), self.dir.path())
+    }
+}
+
+#[test]
+fn every_legacy_revision_is_spoken() {
+    on_stage(|stage| {
+        for version in ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"] {
+            let mut program = stage.program();
+            let answer = program.initialize(version);
+            assert_eq!(answer["result"]["protocolVersion"], version);
+            assert_eq!(answer["result"]["serverInfo"]["name"], "minimax-mcp");
+            assert!(answer["result"]["instructions"].as_str().unwrap().contains("get_job"));
+            let list = program.request("tools/list", json!({}));
+            assert_eq!(list["result"]["tools"].as_array().unwrap().len(), 7, "{version}");
+            assert!(list["result"].get("ttlMs").is_none(), "a field of a later revision");
+            let image = program.call("text_to_image", json!({ "prompt": "A fox" }));
+            assert_eq!(image["structuredContent"]["status"], "succeeded", "{version}: {image}");
+        }
+    });
+}
+
+#[test]
+fn the_modern_revision_is_spoken_without_a_handshake() {
+    on_stage(|stage| {
+        let mut program = stage.program();
+        let discovered = program.request("server/discover", json!({ "_meta": modern_meta() }));
+        let versions = discovered["result"]["supportedVersions"].to_string();
+        assert!(versions.contains(MODERN), "{discovered}");
+        let list = program.request("tools/list", json!({ "_meta": modern_meta() }));
+        assert_eq!(list["result"]["resultType"], "complete");
+        assert_eq!(list["result"]["ttlMs"], 300_000);
+        assert_eq!(list["result"]["cacheScope"], "public");
+        let arguments =
+            json!({ "name": "text_to_image", "arguments": { "prompt": "A fox" }, "_meta": modern_meta() });
+        let image = program.request("tools/call", arguments);
+        assert_eq!(image["result"]["structuredContent"]["status"], "succeeded", "{image}");
+    });
+}
+
+#[test]
+fn a_job_started_in_one_era_is_found_in_the_other() {
+    on_stage(|stage| {
+        let mut legacy = stage.program();
+        legacy.initialize("2024-11-05");
+        let made = legacy.call("text_to_image", json!({ "prompt": "A fox" }));
+        let mut modern = stage.program();
+        let arguments = json!({ "job_id": made["structuredContent"]["job_id"] });
+        let found = modern.request(
+            "tools/call",
+            json!({ "name": "get_job", "arguments": arguments, "_meta": modern_meta() }),
+        );
+        assert_eq!(found["result"]["structuredContent"]["files"], made["structuredContent"]["files"]);
+    });
+}
+
+#[test]
+fn an_unknown_tool_is_a_protocol_error_and_bad_arguments_are_a_result() {
+    on_stage(|stage| {
+        let mut program = stage.program();
+        program.initialize("2025-06-18");
+        let unknown = program.request("tools/call", json!({ "name": "no_such_tool", "arguments": {} }));
+        assert_eq!(unknown["error"]["code"], -32602, "{unknown}");
+        assert!(unknown["error"]["message"].as_str().unwrap().contains("text_to_image"));
+        let bad = program.request(
+            "tools/call",
+            json!({ "name": "text_to_image", "arguments": { "prompt": 5, "n": "x" } }),
+        );
+        assert_eq!(bad["result"]["isError"], true, "{bad}");
+        let method = program.request("no/such/method", json!({}));
+        assert_eq!(method["error"]["code"], -32601, "{method}");
+    });
+}
+
+#[test]
+fn progress_is_sent_to_those_who_ask_and_only_to_them() {
+    on_stage(|stage| {
+        let mut program = stage.program();
+        program.initialize("2025-06-18");
+        let call = |token: Option<&str>| {
+            let meta = token.map_or_else(|| json!({}), |token| json!({ "progressToken": token }));
+            json!({ "name": "text_to_image", "arguments": { "prompt": "A fox" }, "_meta": meta })
+        };
+        for token in [None, Some("t1")] {
+            let id = program.post("tools/call", call(token));
+            let mut notes = Vec::new();
+            loop {
+                let message = program.next(Duration::from_secs(60)).unwrap();
+                if message["id"] == id {
+                    break;
+                }
+                assert_eq!(message["method"], "notifications/progress", "{message}");
+                notes.push(message["params"]["progressToken"].clone());
+            }
+            assert_eq!(notes.is_empty(), token.is_none());
+            assert!(notes.iter().all(|seen| Some(seen.as_str().unwrap()) == token));
+        }
+    });
+}
+
+#[test]
+fn a_client_that_leaves_without_a_word_is_no_error() {
+    on_stage(|stage| {
+        let mut program = stage.program();
+        assert!(program.hang_up().success());
+        assert!(!stage.dir.path().join("data").exists(), "starting has no side effects");
+        assert!(!stage.dir.path().join("out").exists());
+        assert_eq!(stage.sandbox.requests().len(), 0);
+    });
+}
+
+#[test]
+fn a_stray_notification_before_the_first_request_ends_nothing() {
+    on_stage(|stage| {
+        let mut program = stage.program();
+        program.send(
+            &json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 9 } }),
+        );
+        program.send(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
+        assert_eq!(program.initialize("2025-06-18")["result"]["protocolVersion"], "2025-06-18");
+    });
+}
+
+#[test]
+fn hanging_up_ends_the_program_soon_even_while_a_video_is_made() {
+    on_stage(|stage| {
+        let mut pace = quick();
+        pace.seconds = 600.0;
+        stage.sandbox.set_pace(pace);
+        let mut program = stage.program();
+        program.initialize("2025-06-18");
+        let first = program.call("generate_video", json!({ "prompt": "A fox", "wait_seconds": 1 }));
+        assert_eq!(first["structuredContent"]["status"], "running");
+        let start = Instant::now();
+        assert!(program.hang_up().success());
+        assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
+    });
+}
+
+#[test]
+fn a_paid_request_on_its_way_is_answered_before_the_program_ends() {
+    on_stage(|stage| {
+        let mut pace = quick();
+        pace.delay_ms = 1500;
+        stage.sandbox.set_pace(pace);
+        let mut program = stage.program();
+        program.initialize("2025-06-18");
+        program.post("tools/call", json!({ "name": "text_to_image", "arguments": { "prompt": "A fox" } }));
+        let end = Instant::now() + Duration::from_secs(20);
+        while stage.sandbox.requests().is_empty() {
+            assert!(Instant::now() < end, "the request never left");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert!(program.hang_up().success());
+        let mut next = stage.program();
+        next.initialize("2025-06-18");
+        let list = next.call("list_jobs", json!({}));
+        let job = list["structuredContent"]["jobs"][0]["job_id"].clone();
+        let found = next.call("get_job", json!({ "job_id": job }));
+        assert_eq!(found["structuredContent"]["status"], "succeeded", "{found}");
+        assert_eq!(stage.sandbox.paid().len(), 1);
+    });
+}
+
+#[test]
+fn help_prints_every_setting() {
+    let output =
+        std::process::Command::new(env!("CARGO_BIN_EXE_minimax-mcp")).arg("--help").output().unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    for setting in minimax_mcp::config::SETTINGS {
+        assert!(help.contains(setting.name), "{}", setting.name);
+    }
+    insta::assert_snapshot!("help", help);
+}
+
+#[test]
+fn the_demo_shows_all_three_and_its_files_are_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_minimax-mcp"))
+        .args(["demo", "--out"])
+        .arg(dir.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    for part in [
+        "image · succeeded",
+        "speech · succeeded",
+        "video · succeeded",
+        "… video: processing",
+        "link: file://",
+    ] {
+        assert!(said.contains(part), "{part}\n{said}");
+    }
+    let mut endings: Vec<_> = std::fs::read_dir(dir.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().path().extension().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    endings.sort();
+    assert_eq!(endings, ["jpg", "mp3", "mp4"]);
+}
