@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
 pub use error::{ApiError, Blame, Taken};
-pub use file::RemoteFile;
+pub use file::{RemoteFile, Upload};
 pub use image::{Images, Style, StyleType, Subject, Submit as ImageSubmit};
 pub use speech::{
     AudioFormat, AudioSetting, Effects, Emotion, Mix, PronunciationDict, SoundEffect, Speech,
@@ -86,7 +86,12 @@ impl Client {
             .tcp_nodelay(true)
             // A redirect could carry the key to another host, and a paid POST must not be sent twice.
             .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
+            .retry(reqwest::retry::never());
+        // A proxy of the user's cannot reach this machine's own ports.
+        let at_home = ["http://127.", "http://[::1]", "http://localhost"];
+        let local = at_home.iter().any(|home| self.host.starts_with(home));
+        let built = if local { built.no_proxy() } else { built };
+        let built = built
             .build()
             .map_err(|error| ApiError::Unsent { path: "", why: format!("no HTTP client: {error}") })?;
         Ok(self.http.get_or_init(|| built))

@@ -17,7 +17,11 @@ use crate::media::Saved;
 pub enum Kind {
     Image,
     Speech,
+    Transcription,
+    Voice,
     Video,
+    Prompt,
+    Music,
 }
 
 impl Kind {
@@ -26,7 +30,11 @@ impl Kind {
         match self {
             Self::Image => "image",
             Self::Speech => "speech",
+            Self::Transcription => "transcription",
+            Self::Voice => "voice",
             Self::Video => "video",
+            Self::Prompt => "prompt",
+            Self::Music => "music",
         }
     }
 }
@@ -66,6 +74,9 @@ pub struct Job {
     /// A text that it made.
     #[serde(default)]
     pub text: Option<String>,
+    /// A voice that it made.
+    #[serde(default)]
+    pub voice_id: Option<String>,
     /// What MiniMax counted.
     #[serde(default)]
     pub usage: Option<Value>,

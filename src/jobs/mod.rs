@@ -142,6 +142,11 @@ impl Jobs {
         }
     }
 
+    /// Fetches links, for inputs that have to be uploaded.
+    pub fn fetcher(&self) -> &Fetcher {
+        &self.shared.fetcher
+    }
+
     /// MiniMax, for calls that need no job.
     pub fn api(&self) -> &Client {
         &self.shared.api
@@ -197,6 +202,7 @@ impl Jobs {
             state: State::NEW.after(Seen::Leaving),
             files: Vec::new(),
             text: None,
+            voice_id: None,
             usage: None,
             cost: order.cost,
             warnings: order.warnings,
@@ -257,6 +263,7 @@ impl Jobs {
             state: State::Running { task, word: State::UNSEEN.to_owned(), misses: 0, trouble: None },
             files: Vec::new(),
             text: None,
+            voice_id: None,
             usage: None,
             cost: Cost::default(),
             warnings: Vec::new(),

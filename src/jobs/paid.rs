@@ -35,6 +35,8 @@ pub struct Made {
     pub bytes: Vec<(usize, Vec<u8>)>,
     /// A text.
     pub text: Option<String>,
+    /// A voice.
+    pub voice_id: Option<String>,
     /// Fewer results than asked for: how many are missing.
     pub missing: u32,
     /// What is billed, in units of `Cost::unit`.

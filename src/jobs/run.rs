@@ -188,6 +188,7 @@ impl Run {
         let job = &mut self.job;
         job.files = made.files;
         job.text = made.text.or(job.text.take());
+        job.voice_id = made.voice_id.or(job.voice_id.take());
         job.usage = made.usage;
         job.cost.actual = made.units.and_then(|units| job.cost.of(units));
         if job.model.is_empty() {
@@ -200,7 +201,7 @@ impl Run {
         for (index, bytes) in made.bytes {
             self.keep(index, bytes).await;
         }
-        if self.job.files.is_empty() && self.job.text.is_none() {
+        if self.job.files.is_empty() && self.job.text.is_none() && self.job.voice_id.is_none() {
             let message = "MiniMax made nothing that it would hand over";
             return self.see(Seen::Failed(ended(Some(1027), message))).await;
         }
@@ -343,8 +344,8 @@ impl Fetch<'_> {
         let kind = match self.job.kind {
             super::Kind::Image => Some(MediaKind::Image),
             super::Kind::Video => Some(MediaKind::Video),
-            // Raw PCM looks like nothing at all.
-            super::Kind::Speech => None,
+            super::Kind::Speech | super::Kind::Voice | super::Kind::Music => Some(MediaKind::Audio),
+            super::Kind::Transcription | super::Kind::Prompt => None,
         };
         let expect = Expect { kind, max_bytes: MAX_RESULT, extension };
         self.jobs.shared.fetcher.download(url, folder, &name, &expect).await

@@ -165,7 +165,59 @@ pub async fn load(path: &Path, roots: &Roots, limits: &Limits) -> Result<Blob, I
     reading.await.unwrap_or_else(stopped)
 }
 
-fn load_now(path: &Path, roots: &Roots, limits: &Limits) -> Result<Blob, InputProblem> {
+/// A checked input whose content has not been read.
+#[derive(Debug)]
+pub struct Opened {
+    /// Where the content comes from.
+    pub content: Content,
+    /// Its length.
+    pub bytes: u64,
+    /// Its real type.
+    pub mime: &'static str,
+    /// A name with the extension of its real type, for endpoints that judge by it.
+    pub name: String,
+    /// The playing time, where the header tells.
+    pub duration_ms: Option<u64>,
+}
+
+/// The content of an [`Opened`] input.
+#[derive(Debug)]
+pub enum Content {
+    /// In memory already.
+    Memory(Bytes),
+    /// On the disk, to be read piece by piece.
+    Disk(tokio::fs::File),
+}
+
+impl Opened {
+    /// An input that is in memory anyway.
+    pub fn of(blob: Blob) -> Self {
+        let found = kind::sniff(&blob.bytes);
+        let name = format!("input.{}", found.extension("bin"));
+        let (bytes, duration_ms) = (blob.bytes.len() as u64, blob.duration_ms);
+        Self { content: Content::Memory(blob.bytes), bytes, mime: blob.mime, name, duration_ms }
+    }
+}
+
+/// As [`load`], for inputs that are handed on piece by piece: nothing but the head is read.
+pub async fn open_input(path: &Path, roots: &Roots, limits: &Limits) -> Result<Opened, InputProblem> {
+    let (given, path, roots, limits) = (path.to_owned(), path.to_owned(), roots.clone(), *limits);
+    let opening = tokio::task::spawn_blocking(move || {
+        let (mut file, bytes, found, facts) = judge(&path, &roots, &limits)?;
+        let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or("input");
+        let wanted = path.extension().and_then(|extension| extension.to_str()).unwrap_or("bin");
+        let name = format!("{stem}.{}", found.extension(wanted));
+        file.seek(SeekFrom::Start(0))
+            .map_err(|error| InputProblem::Unreadable { path: path.clone(), reason: error.to_string() })?;
+        let content = Content::Disk(tokio::fs::File::from_std(file));
+        Ok(Opened { content, bytes, mime: found.mime, name, duration_ms: facts.duration_ms })
+    });
+    let stopped = |_| Err(InputProblem::Unreadable { path: given, reason: "the opening was stopped".into() });
+    opening.await.unwrap_or_else(stopped)
+}
+
+/// Opens a file once and makes every check on what was opened.
+fn judge(path: &Path, roots: &Roots, limits: &Limits) -> Result<(File, u64, Found, Facts), InputProblem> {
     let unreadable =
         |error: std::io::Error| InputProblem::Unreadable { path: path.to_owned(), reason: error.to_string() };
     let real = roots.admit(path)?;
@@ -179,6 +231,13 @@ fn load_now(path: &Path, roots: &Roots, limits: &Limits) -> Result<Blob, InputPr
     limits.check_type(&found)?;
     let facts = probe::measure(&mut file, found.mime);
     limits.check_facts(found.kind, facts)?;
+    Ok((file, size, found, facts))
+}
+
+fn load_now(path: &Path, roots: &Roots, limits: &Limits) -> Result<Blob, InputProblem> {
+    let unreadable =
+        |error: std::io::Error| InputProblem::Unreadable { path: path.to_owned(), reason: error.to_string() };
+    let (mut file, size, found, facts) = judge(path, roots, limits)?;
 
     // One byte more than the limit, in case it grows while it is read.
     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default().saturating_add(1));

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
+use super::blob::{Blob, Limits};
 use super::guard::Guard;
-use super::link::FetchProblem;
+use super::link::{FetchProblem, fetch};
 use super::output::{Expect, Saved, download};
 
 /// Fetches results. Reading the machine's root certificates takes a while, so nothing is built before the first.
@@ -29,6 +30,11 @@ impl Fetcher {
         expect: &Expect<'_>,
     ) -> Result<Saved, FetchProblem> {
         download(self.client()?, &self.guard, url, folder, name, expect).await
+    }
+
+    /// As [`fetch`]: a link's content as an input.
+    pub async fn fetch(&self, url: &str, limits: &Limits) -> Result<Blob, FetchProblem> {
+        fetch(self.client()?, &self.guard, url, limits).await
     }
 
     fn client(&self) -> Result<&reqwest::Client, FetchProblem> {

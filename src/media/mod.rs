@@ -26,7 +26,7 @@ pub mod output;
 pub mod probe;
 pub mod roots;
 
-pub use blob::{Blob, Limits, check, load};
+pub use blob::{Blob, Content, Limits, Opened, check, load, open_input};
 pub use fetcher::Fetcher;
 pub use folder::{OutputProblem, folder, prepare};
 pub use guard::{Guard, Refused};

@@ -18,7 +18,7 @@ const PROMPT_LIMIT: usize = 1500;
 
 /// Image Generation > subject_reference.
 const SUBJECT: Takes =
-    Takes { limits: Limits::new(&["image/jpeg", "image/png"], 10 * 1024 * 1024), uploads: false };
+    Takes { limits: Limits::new(&["image/jpeg", "image/png"], 10 * 1024 * 1024), uploads: None };
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct ImageInput {
@@ -84,7 +84,7 @@ impl Server {
         }
         let (mut submit, warnings) = input.submit(self.config().defaults.image_model.as_deref())?;
         if let Some(text) = &input.subject_reference {
-            let image_file = self.input("subject_reference", text, &SUBJECT).await?;
+            let image_file = self.input("subject_reference", text, &SUBJECT, input.job.dry_run).await?;
             submit.subject_reference = Some(vec![Subject { kind: "character", image_file }]);
         }
         let draft = Draft {

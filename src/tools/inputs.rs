@@ -3,23 +3,34 @@
 use std::path::PathBuf;
 
 use super::{LOCAL, Server, ToolError};
-use crate::media::{self, Blob, Limits, Reference};
+use crate::api::Upload;
+use crate::media::{self, Blob, Content, Limits, Opened, Reference};
 
 /// What an endpoint takes of an input, besides its limits.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Takes {
     /// Types and sizes (of the endpoint's own page).
     pub(super) limits: Limits,
-    /// Whether `mm_file://ID` may be given.
-    pub(super) uploads: bool,
+    /// Whether `mm_file://ID` may be given, and the purpose to upload for where a file is large.
+    pub(super) uploads: Option<&'static str>,
 }
 
+/// Larger inputs are uploaded where the endpoint takes that: base64 makes a request a third larger.
+const UPLOAD_ABOVE: u64 = 4 * 1024 * 1024;
+
 impl Server {
-    /// A link or a data URL for the argument `field`.
+    /// A link, a data URL or `mm_file://ID` for the argument `field`.
     ///
-    /// A link is handed on as it is: MiniMax fetches it. Everything else is read here, checked against the limits,
-    /// and sent as a data URL with its real type.
-    pub(super) async fn input(&self, field: &str, text: &str, takes: &Takes) -> Result<String, ToolError> {
+    /// A link is handed on as it is: MiniMax fetches it. Everything else is checked here against the limits, and
+    /// sent as a data URL with its real type, or uploaded if it is large and the endpoint takes uploads. A `dry`
+    /// run checks as much and uploads nothing.
+    pub(super) async fn input(
+        &self,
+        field: &str,
+        text: &str,
+        takes: &Takes,
+        dry: bool,
+    ) -> Result<String, ToolError> {
         let wrong = |problem: String| ToolError::argument(field, problem);
         let reference = media::parse(text, Some(&self.config().home));
         match reference.map_err(|problem| wrong(problem.to_string()))? {
@@ -31,7 +42,7 @@ impl Server {
                 checked.map_err(|refused| wrong(refused.to_string()))?;
                 Ok(link)
             }
-            Reference::Uploaded(link) if takes.uploads => Ok(link),
+            Reference::Uploaded(link) if takes.uploads.is_some() => Ok(link),
             Reference::Uploaded(_) => Err(wrong(
                 "is an uploaded file, which this endpoint does not take; give a URL or a path".to_owned(),
             )),
@@ -39,15 +50,22 @@ impl Server {
                 media::check(&blob, &takes.limits).map_err(|problem| wrong(problem.to_string()))?;
                 encode(blob).await
             }
-            Reference::Path(path) => self.read(field, path, takes).await,
+            Reference::Path(path) => self.read(field, path, takes, dry).await,
             Reference::Made { job, name } => match self.made(field, &job, &name).await? {
-                Ok(path) => self.read(field, path, takes).await,
+                Ok(path) => self.read(field, path, takes, dry).await,
                 Err(link) => Ok(link),
             },
         }
     }
 
-    async fn read(&self, field: &str, path: PathBuf, takes: &Takes) -> Result<String, ToolError> {
+    async fn read(&self, field: &str, path: PathBuf, takes: &Takes, dry: bool) -> Result<String, ToolError> {
+        if let Some(purpose) = takes.uploads {
+            let opened = self.opened(field, path.clone(), &takes.limits).await?;
+            if opened.bytes > UPLOAD_ABOVE {
+                let file_id = if dry { "0".to_owned() } else { self.send_up(purpose, opened).await? };
+                return Ok(format!("mm_file://{file_id}"));
+            }
+        }
         let blob = media::load(&path, &self.shared.roots, &takes.limits).await;
         encode(blob.map_err(|problem| ToolError::argument(field, problem.to_string()))?).await
     }
@@ -79,6 +97,72 @@ impl Server {
                 "names the file {name}, which is no longer on disk, and its link has ended"
             ))),
         }
+    }
+}
+
+/// A file that MiniMax has now.
+#[derive(Debug)]
+pub(super) struct Uploaded {
+    /// MiniMax's id: a number, kept as text.
+    pub(super) file_id: String,
+    /// The playing time, where the header tells.
+    pub(super) duration_ms: Option<u64>,
+}
+
+impl Server {
+    /// Uploads the argument `field` for `purpose` and gives its id. Free. What is on disk is read piece by piece;
+    /// a link is fetched by us, because the endpoint takes uploads alone.
+    pub(super) async fn upload(
+        &self,
+        field: &str,
+        text: &str,
+        purpose: &str,
+        limits: &Limits,
+    ) -> Result<Uploaded, ToolError> {
+        let wrong = |problem: String| ToolError::argument(field, problem);
+        let reference = media::parse(text, Some(&self.config().home));
+        let opened = match reference.map_err(|problem| wrong(problem.to_string()))? {
+            Reference::Uploaded(link) => {
+                let file_id = link.trim_start_matches("mm_file://").to_owned();
+                return Ok(Uploaded { file_id, duration_ms: None });
+            }
+            Reference::Url(link) => self.fetched(field, &link, limits).await?,
+            Reference::Data(blob) => {
+                media::check(&blob, limits).map_err(|problem| wrong(problem.to_string()))?;
+                Opened::of(blob)
+            }
+            Reference::Path(path) => self.opened(field, path, limits).await?,
+            Reference::Made { job, name } => match self.made(field, &job, &name).await? {
+                Ok(path) => self.opened(field, path, limits).await?,
+                Err(link) => self.fetched(field, &link, limits).await?,
+            },
+        };
+        let duration_ms = opened.duration_ms;
+        Ok(Uploaded { file_id: self.send_up(purpose, opened).await?, duration_ms })
+    }
+
+    async fn send_up(&self, purpose: &str, opened: Opened) -> Result<String, ToolError> {
+        let Opened { content, bytes, mime, name, .. } = opened;
+        let upload = Upload { purpose: purpose.to_owned(), name, mime, bytes };
+        let api = self.jobs().api();
+        Ok(match content {
+            Content::Memory(bytes) => {
+                let whole = futures_util::stream::iter([Ok::<_, std::io::Error>(bytes)]);
+                api.upload(&upload, whole).await?
+            }
+            Content::Disk(file) => api.upload(&upload, tokio_util::io::ReaderStream::new(file)).await?,
+        })
+    }
+
+    async fn opened(&self, field: &str, path: PathBuf, limits: &Limits) -> Result<Opened, ToolError> {
+        let opened = media::open_input(&path, &self.shared.roots, limits).await;
+        opened.map_err(|problem| ToolError::argument(field, problem.to_string()))
+    }
+
+    async fn fetched(&self, field: &str, link: &str, limits: &Limits) -> Result<Opened, ToolError> {
+        let blob = self.jobs().fetcher().fetch(link, limits).await;
+        blob.map(Opened::of)
+            .map_err(|problem| ToolError::argument(field, format!("cannot be fetched: {problem}")))
     }
 }
 

@@ -267,6 +267,11 @@ impl VideoInput {
         }
     }
 
+    /// Whether nothing is to be sent.
+    pub(super) fn is_dry(&self) -> bool {
+        self.job.dry_run
+    }
+
     fn images(&self) -> u32 {
         let frames = [&self.first_frame_image, &self.last_frame_image].into_iter().flatten().count();
         let references = self.reference_images.as_ref().map_or(0, Vec::len);

@@ -18,7 +18,7 @@ const FRAME: Takes = Takes {
         ratio: Some((0.4, 2.5)),
         ..Limits::new(&["image/jpeg", "image/png", "image/webp"], 20 * 1024 * 1024 - 1)
     },
-    uploads: false,
+    uploads: None,
 };
 
 /// The request of V1, its media read.
@@ -38,13 +38,14 @@ pub(super) async fn request(server: &Server, input: &VideoInput, plan: &Plan) ->
         aigc_watermark: input.watermark.then_some(true),
     };
     if let Some(text) = &input.first_frame_image {
-        submit.first_frame_image = Some(server.input("first_frame_image", text, &FRAME).await?);
+        submit.first_frame_image =
+            Some(server.input("first_frame_image", text, &FRAME, input.is_dry()).await?);
     }
     if let Some(text) = &input.last_frame_image {
-        submit.last_frame_image = Some(server.input("last_frame_image", text, &FRAME).await?);
+        submit.last_frame_image = Some(server.input("last_frame_image", text, &FRAME, input.is_dry()).await?);
     }
     if let Some(text) = &input.subject_reference {
-        let image = vec![server.input("subject_reference", text, &FRAME).await?];
+        let image = vec![server.input("subject_reference", text, &FRAME, input.is_dry()).await?];
         submit.subject_reference = Some(vec![SubjectReference { kind: "character", image }]);
     }
     Ok(Paid::Video(submit))

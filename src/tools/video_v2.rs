@@ -11,6 +11,9 @@ use crate::media::Limits;
 /// Video Generation V2 > content > text.
 const PROMPT_LIMIT: usize = 7000;
 
+/// File Upload > purpose.
+const UPLOADS: &str = "video_generation_input";
+
 /// Video Generation V2 > content > media limits.
 const IMAGE: Takes = Takes {
     limits: Limits {
@@ -22,7 +25,7 @@ const IMAGE: Takes = Takes {
             30 * 1024 * 1024,
         )
     },
-    uploads: true,
+    uploads: Some(UPLOADS),
 };
 const VIDEO: Takes = Takes {
     limits: Limits {
@@ -32,14 +35,14 @@ const VIDEO: Takes = Takes {
         duration_ms: Some((2_000, 15_000)),
         ..Limits::new(&["video/mp4", "video/quicktime"], 50 * 1024 * 1024)
     },
-    uploads: true,
+    uploads: Some(UPLOADS),
 };
 const AUDIO: Takes = Takes {
     limits: Limits {
         duration_ms: Some((2_000, 15_000)),
         ..Limits::new(&["audio/mpeg", "audio/wav"], 15 * 1024 * 1024)
     },
-    uploads: true,
+    uploads: Some(UPLOADS),
 };
 
 /// Video Generation V2 > guide: files in one request.
@@ -58,20 +61,20 @@ pub(super) async fn request(server: &Server, input: &VideoInput, plan: &Plan) ->
     ];
     for (field, text, role) in frames {
         if let Some(text) = text {
-            let url = server.input(field, text, &IMAGE).await?;
+            let url = server.input(field, text, &IMAGE, input.is_dry()).await?;
             content.push(Content::ImageUrl { image_url: MediaUrl { url }, role });
         }
     }
     for (index, text) in input.reference_images.iter().flatten().enumerate() {
-        let url = server.input(&format!("reference_images[{index}]"), text, &IMAGE).await?;
+        let url = server.input(&format!("reference_images[{index}]"), text, &IMAGE, input.is_dry()).await?;
         content.push(Content::ImageUrl { image_url: MediaUrl { url }, role: Role::ReferenceImage });
     }
     for (index, text) in input.reference_videos.iter().flatten().enumerate() {
-        let url = server.input(&format!("reference_videos[{index}]"), text, &VIDEO).await?;
+        let url = server.input(&format!("reference_videos[{index}]"), text, &VIDEO, input.is_dry()).await?;
         content.push(Content::VideoUrl { video_url: MediaUrl { url }, role: Role::ReferenceVideo });
     }
     for (index, text) in input.reference_audios.iter().flatten().enumerate() {
-        let url = server.input(&format!("reference_audios[{index}]"), text, &AUDIO).await?;
+        let url = server.input(&format!("reference_audios[{index}]"), text, &AUDIO, input.is_dry()).await?;
         content.push(Content::AudioUrl { audio_url: MediaUrl { url }, role: Role::ReferenceAudio });
     }
     check_bytes(&content)?;

@@ -36,6 +36,8 @@ pub struct JobView {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     files: Vec<FileView>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    voice_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
     /// What MiniMax counted.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -175,6 +177,7 @@ impl JobView {
             status: Some(job.state.status().to_owned()),
             task_id: job.state.task().map(|task| task.id.clone()),
             files: job.files.iter().map(|file| FileView::of(&job.id, file)).collect(),
+            voice_id: job.voice_id.clone(),
             text: job.text.clone(),
             usage: job.usage.clone().filter(Value::is_object),
             cost: CostView::of(&job.cost),
@@ -226,6 +229,9 @@ impl JobView {
         }
         for file in &self.files {
             lines.extend(file.lines());
+        }
+        if let Some(voice) = &self.voice_id {
+            lines.push(format!("voice_id {voice}"));
         }
         if let Some(text) = &self.text {
             lines.push(text.clone());

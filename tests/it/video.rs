@@ -122,6 +122,29 @@ fn merge(one: &Value, other: Value) -> Value {
 }
 
 #[tokio::test]
+async fn a_large_reference_is_uploaded_and_a_dry_run_uploads_nothing() {
+    let world = World::new().await;
+    // Noise does not compress, so this is larger than what travels inside a request.
+    let mut seed = 1_u32;
+    let noise = image::RgbImage::from_fn(1400, 1400, |_, _| {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let [a, b, c, _] = seed.to_be_bytes();
+        image::Rgb([a, b, c])
+    });
+    std::fs::create_dir_all(world.out()).unwrap();
+    let path = world.out().join("noise.png");
+    noise.save(&path).unwrap();
+    assert!(std::fs::metadata(&path).unwrap().len() > 4 * 1024 * 1024);
+    let order = json!({ "prompt": "A fox", "model": "h3", "reference_images": [path] });
+    world.make("generate_video", merge(&order, json!({ "dry_run": true }))).await;
+    assert_eq!(world.sandbox.requests().len(), 0);
+    let view = world.make("generate_video", order).await;
+    assert_eq!(view["status"], "succeeded");
+    let sent = world.last_body()["content"][1]["image_url"]["url"].as_str().unwrap().to_owned();
+    assert!(sent.starts_with("mm_file://"), "{sent}");
+}
+
+#[tokio::test]
 async fn h3_is_billed_by_the_second_that_minimax_counts() {
     let world = World::new().await;
     let arguments = json!({ "prompt": "A fox", "model": "MiniMax-H3", "duration": 8, "resolution": "2K" });
