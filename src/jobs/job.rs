@@ -77,6 +77,9 @@ pub struct Job {
     /// A voice that it made.
     #[serde(default)]
     pub voice_id: Option<String>,
+    /// Results that MiniMax withheld.
+    #[serde(default)]
+    pub missing: u32,
     /// What MiniMax counted.
     #[serde(default)]
     pub usage: Option<Value>,
@@ -112,6 +115,9 @@ pub struct JobFile {
     /// Unix milliseconds, where it is known.
     #[serde(default)]
     pub url_expires_at: Option<i64>,
+    /// When to ask for another link, where MiniMax gives one. Unix milliseconds.
+    #[serde(default)]
+    pub stale_at: Option<i64>,
     /// V1 video: what to ask for another link with.
     #[serde(default)]
     pub file_id: Option<String>,
@@ -130,6 +136,33 @@ pub struct JobFile {
     /// Why it is not on disk.
     #[serde(default)]
     pub trouble: Option<String>,
+}
+
+impl JobFile {
+    /// A link that came just now. It ends when it says so itself, else after `life` milliseconds; if neither is
+    /// known, it is taken for good for an hour.
+    #[must_use]
+    pub fn linked(mut self, url: String, life: Option<i64>) -> Self {
+        let end = expiry(&url).or(life.map(|life| now().saturating_add(life)));
+        self.url_expires_at = end;
+        self.stale_at = Some(end.unwrap_or_else(|| now().saturating_add(3_600_000)));
+        self.url = Some(url);
+        self
+    }
+
+    /// The link has ended or may have, or will before it can be used.
+    pub fn is_stale(&self) -> bool {
+        let soon = now().saturating_add(60_000);
+        self.stale_at.is_some_and(|at| at < soon)
+    }
+}
+
+/// When a signed link ends, as far as it says so itself, in Unix milliseconds.
+fn expiry(url: &str) -> Option<i64> {
+    let url = url::Url::parse(url).ok()?;
+    let (_, at) = url.query_pairs().find(|(name, _)| name.eq_ignore_ascii_case("expires"))?;
+    let seconds: i64 = at.parse().ok()?;
+    (seconds > 1_000_000_000).then(|| seconds.saturating_mul(1000))
 }
 
 /// A file on disk, as it was when it was written.

@@ -203,6 +203,7 @@ impl Jobs {
             files: Vec::new(),
             text: None,
             voice_id: None,
+            missing: 0,
             usage: None,
             cost: order.cost,
             warnings: order.warnings,
@@ -264,6 +265,7 @@ impl Jobs {
             files: Vec::new(),
             text: None,
             voice_id: None,
+            missing: 0,
             usage: None,
             cost: Cost::default(),
             warnings: Vec::new(),
@@ -438,8 +440,9 @@ impl Jobs {
         let account = self.shared.settings.account.clone();
         loop {
             match store.renew(&account).await {
-                Ok(orphans) => {
-                    for id in orphans {
+                Ok(open) => {
+                    let unfollowed = |id: &String| !self.live().contains_key(id);
+                    for id in open.into_iter().filter(unfollowed) {
                         self.take_over(&store, &id).await;
                     }
                 }
@@ -464,10 +467,9 @@ impl Jobs {
     }
 }
 
-/// A link that has ended, or will before it can be used.
+/// A link that has ended or may have, or will before it can be used.
 fn has_stale_link(job: &Job) -> bool {
-    let soon = now().saturating_add(60_000);
-    job.files.iter().any(|file| file.url_expires_at.is_some_and(|at| at < soon))
+    job.files.iter().any(JobFile::is_stale)
 }
 
 /// A name that cannot be guessed: 128 random bits behind a word that says what it is.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::job::{JobFile, Kind, now};
+use super::job::{JobFile, Kind};
 use super::state::{Route, Task};
 use crate::api::{ApiError, Client, ImageSubmit, Progress, Ready, SpeechSubmit, VideoSubmit, VideoV2Submit};
 
@@ -101,12 +101,10 @@ fn elide(value: &mut Value) {
 
 async fn image(api: &Client, submit: &ImageSubmit) -> Result<Made, ApiError> {
     let images = api.generate_images(submit).await?;
-    let files = images.urls.into_iter().enumerate().map(|(index, url)| JobFile {
-        name: format!("image-{}.jpg", index + 1),
-        mime_type: "image/jpeg".to_owned(),
-        url_expires_at: Some(expiry(&url).unwrap_or(now() + 24 * HOUR)),
-        url: Some(url),
-        ..JobFile::default()
+    let files = images.urls.into_iter().enumerate().map(|(index, url)| {
+        let name = format!("image-{}.jpg", index + 1);
+        JobFile { name, mime_type: "image/jpeg".to_owned(), ..JobFile::default() }
+            .linked(url, Some(24 * HOUR))
     });
     let files: Vec<_> = files.collect();
     let units = u32::try_from(files.len()).ok().map(f64::from);
@@ -124,8 +122,7 @@ async fn speech(api: &Client, submit: &SpeechSubmit) -> Result<Made, ApiError> {
     };
     let mut bytes = Vec::new();
     if speech.audio.starts_with("http") {
-        file.url_expires_at = Some(expiry(&speech.audio).unwrap_or(now() + 24 * HOUR));
-        file.url = Some(speech.audio);
+        file = file.linked(speech.audio, Some(24 * HOUR));
     } else {
         // We ask for a link; should the bytes come instead, they are paid for and must not be lost.
         let decoded = data_encoding::HEXLOWER_PERMISSIVE.decode(speech.audio.as_bytes());
@@ -163,15 +160,16 @@ pub async fn collect(api: &Client, route: Route, ready: Ready) -> Result<Made, A
         // "Time-limited", the documents say, and no more.
         Route::VideoV2 => None,
     };
-    let file = url.map(|url| JobFile {
-        name: "video.mp4".to_owned(),
-        mime_type: "video/mp4".to_owned(),
-        url_expires_at: expiry(&url).or(life.map(|life| now() + life)),
-        url: Some(url),
-        file_id: ready.file_id,
-        width: ready.width,
-        height: ready.height,
-        ..JobFile::default()
+    let file = url.map(|url| {
+        let file = JobFile {
+            name: "video.mp4".to_owned(),
+            mime_type: "video/mp4".to_owned(),
+            file_id: ready.file_id,
+            width: ready.width,
+            height: ready.height,
+            ..JobFile::default()
+        };
+        file.linked(url, life)
     });
     let seconds = ready.usage.as_ref().and_then(|usage| usage.get("total_seconds")?.as_f64());
     // A V1 clip has one price whatever it is; V2 is billed by the second.
@@ -184,12 +182,4 @@ pub async fn collect(api: &Client, route: Route, ready: Ready) -> Result<Made, A
         model: ready.model,
         ..Made::default()
     })
-}
-
-/// When a signed link ends, as far as it says so itself, in Unix milliseconds.
-fn expiry(url: &str) -> Option<i64> {
-    let url = url::Url::parse(url).ok()?;
-    let (_, at) = url.query_pairs().find(|(name, _)| name.eq_ignore_ascii_case("expires"))?;
-    let seconds: i64 = at.parse().ok()?;
-    (seconds > 1_000_000_000).then(|| seconds.saturating_mul(1000))
 }

@@ -24,7 +24,7 @@ type Step = Result<(), Interrupted>;
 const GLANCE: Duration = Duration::from_millis(400);
 
 /// After this long without an end, MiniMax is no longer asked by itself.
-const LONGEST_WATCH: i64 = 6 * 3_600_000;
+const LONGEST_WATCH: i64 = 24 * 3_600_000;
 
 /// No result of MiniMax is larger.
 const MAX_RESULT: u64 = 4 * 1024 * 1024 * 1024;
@@ -152,6 +152,9 @@ impl Run {
     async fn look(&mut self, task: &Task) -> Step {
         let looked = paid::look(&self.jobs.shared.api, task).await;
         let ready = match looked {
+            Ok(Progress::Pending(word)) if self.age() > LONGEST_WATCH => {
+                return self.see(Seen::Lost(format!("MiniMax has said `{word}` for a day"))).await;
+            }
             Ok(Progress::Pending(word)) => return self.see(Seen::Pending(word)).await,
             Ok(Progress::Failed { code, message }) => {
                 return self.see(Seen::Failed(ended(code, &message))).await;
@@ -194,6 +197,7 @@ impl Run {
         if job.model.is_empty() {
             job.model = made.model.unwrap_or_default();
         }
+        job.missing = made.missing;
         if made.missing > 0 {
             let all = job.files.len() + usize::try_from(made.missing).unwrap_or(usize::MAX);
             job.warnings.push(format!("MiniMax made {} of {all}; it withheld the others", job.files.len()));
@@ -240,8 +244,7 @@ impl Run {
         let stop = self.jobs.shared.stop.clone();
         let files = stop.run_until_cancelled(join_all(all)).await.ok_or(Interrupted)?;
         self.job.files = files;
-        let withheld = self.job.warnings.iter().any(|warning| warning.starts_with("MiniMax made "));
-        self.see(Seen::Fetched { partial: withheld }).await
+        self.see(Seen::Fetched { partial: self.job.missing > 0 }).await
     }
 
     /// Applies what was seen; on disk before anybody hears of it.
@@ -307,8 +310,7 @@ struct Fetch<'a> {
 impl Fetch<'_> {
     /// The file as it is afterwards: saved, or with the reason why not.
     async fn deliver(self, mut file: JobFile) -> JobFile {
-        let soon = now().saturating_add(60_000);
-        if file.url_expires_at.is_some_and(|at| at < soon) {
+        if file.is_stale() {
             self.renew(&mut file).await;
         }
         let (Some(folder), None) = (&self.job.folder, &file.saved) else { return file };
@@ -368,7 +370,7 @@ impl Fetch<'_> {
             Ok(made) => {
                 if let Some(fresh) = made.files.into_iter().next() {
                     file.url = fresh.url;
-                    file.url_expires_at = fresh.url_expires_at;
+                    (file.url_expires_at, file.stale_at) = (fresh.url_expires_at, fresh.stale_at);
                 }
             }
             Err(error) => tracing::info!(job = self.job.id, %error, "no fresh link"),

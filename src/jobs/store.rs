@@ -261,8 +261,8 @@ impl Store {
         row.map(|row| self.parse(&row)).transpose()
     }
 
-    /// Keeps this process's leases alive, and names the open jobs of the account that nobody tends: their
-    /// process died, or the clock was set back.
+    /// Keeps this process's leases alive, and names the open jobs of the account that this process has to follow:
+    /// its own, and those whose process died or whose lease a clock that was set back has put far ahead.
     pub async fn renew(&self, account: &str) -> Result<Vec<String>, StoreError> {
         let at = now();
         sqlx::query("UPDATE jobs SET lease_until = ?2 WHERE lease_owner = ?1 AND is_open = 1")
@@ -273,11 +273,12 @@ impl Store {
             .map_err(|error| self.fail(error))?;
         let rows = sqlx::query(
             "SELECT id FROM jobs WHERE is_open = 1 AND account = ?1
-             AND (lease_until < ?2 OR lease_until > ?2 + 10 * ?3)",
+             AND (lease_owner = ?4 OR lease_until < ?2 OR lease_until > ?2 + 10 * ?3)",
         )
         .bind(account)
         .bind(at)
         .bind(LEASE)
+        .bind(&self.owner)
         .fetch_all(&self.pool)
         .await
         .map_err(|error| self.fail(error))?;
