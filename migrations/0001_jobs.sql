@@ -16,7 +16,7 @@ CREATE TABLE jobs (
     updated_at      INTEGER NOT NULL
 ) STRICT;
 
-CREATE UNIQUE INDEX jobs_by_key ON jobs (principal, idempotency_key) WHERE idempotency_key IS NOT NULL;
+CREATE UNIQUE INDEX jobs_by_key ON jobs (principal, account, idempotency_key) WHERE idempotency_key IS NOT NULL;
 CREATE UNIQUE INDEX jobs_by_task ON jobs (principal, account, task_id) WHERE task_id IS NOT NULL;
 CREATE INDEX jobs_by_age ON jobs (principal, created_at DESC, id DESC);
 CREATE INDEX jobs_open ON jobs (account, lease_until) WHERE is_open = 1;

@@ -123,7 +123,19 @@ impl ApiError {
         match self {
             Self::Lost { .. } | Self::Shape { .. } => Taken::Perhaps,
             Self::Refused { .. } if self.class() == Class::Server => Taken::Perhaps,
+            // A code or a status that we do not know says nothing about the bill.
+            Self::Refused { .. } if self.class() == Class::Crate && self.is_unheard_of() => Taken::Perhaps,
             Self::NoKey | Self::Unsent { .. } | Self::Refused { .. } => Taken::No,
+        }
+    }
+
+    fn is_unheard_of(&self) -> bool {
+        match self {
+            Self::Refused { code: Some(code), status, .. } => {
+                facts().code(*code).is_none() && facts().http(*status).is_none()
+            }
+            Self::Refused { code: None, status, .. } => facts().http(*status).is_none(),
+            _ => false,
         }
     }
 
@@ -145,6 +157,14 @@ impl ApiError {
             Blame::Weather => "Call again later.".to_owned(),
             Blame::Crate => "Check MINIMAX_API_HOST. If it is right, MiniMax has changed its API: report it with the trace id.".to_owned(),
         })
+    }
+
+    /// The beginning of an answer that could not be read.
+    pub fn answer(&self) -> Option<&str> {
+        match self {
+            Self::Shape { why, .. } => Some(why),
+            _ => None,
+        }
     }
 
     /// MiniMax's own code.

@@ -72,13 +72,12 @@ impl Client {
         }
         #[derive(Deserialize)]
         struct Wire {
-            #[serde(default)]
-            filename: String,
+            filename: Option<String>,
             download_url: Option<String>,
         }
         let Answer { file } = self.get(&RETRIEVE, &[("file_id", file_id)]).await?;
         Ok(RemoteFile {
-            filename: file.filename,
+            filename: file.filename.unwrap_or_default(),
             download_url: file.download_url.filter(|url| !url.is_empty()),
         })
     }

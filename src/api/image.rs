@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{ApiError, Client, Endpoint, lenient};
+use super::{ApiError, Client, Endpoint, count};
 
 const GENERATE: Endpoint = Endpoint::post("/v1/image_generation", 180);
 
@@ -86,8 +86,6 @@ pub struct Images {
     pub urls: Vec<String>,
     /// Images that MiniMax withheld, by content safety.
     pub failed: u32,
-    /// MiniMax's id of the request.
-    pub id: Option<String>,
     /// `metadata` as it came.
     pub usage: Option<Value>,
 }
@@ -97,26 +95,21 @@ impl Client {
     pub async fn generate_images(&self, submit: &Submit) -> Result<Images, ApiError> {
         #[derive(Deserialize)]
         struct Answer {
-            id: Option<String>,
-            data: Option<Data>,
+            // Read loosely: nothing beside the links may lose what was paid for.
+            data: Option<Value>,
             metadata: Option<Value>,
         }
-        #[derive(Deserialize)]
-        struct Data {
-            #[serde(default)]
-            image_urls: Vec<String>,
+        let Answer { data, metadata } = self.post(&GENERATE, submit).await?;
+        let links = data.as_ref().and_then(|data| data.get("image_urls")?.as_array());
+        let urls: Vec<_> = links.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+        // A string in the documented sample, a number in the schema.
+        let failed = metadata.as_ref().and_then(|counts| count(counts.get("failed_count")?));
+        if urls.is_empty() && failed.is_none_or(|failed| failed == 0) {
+            let why = "a success with neither images nor a count of those withheld".to_owned();
+            return Err(ApiError::Shape { path: GENERATE.path, why, trace_id: None });
         }
-        #[derive(Deserialize)]
-        struct Counts {
-            // A string in the documented sample, a number in the schema.
-            #[serde(default, deserialize_with = "lenient")]
-            failed_count: String,
-        }
-        let Answer { id, data, metadata } = self.post(&GENERATE, submit).await?;
-        let urls = data.map(|data| data.image_urls).unwrap_or_default();
-        let counted = metadata.clone().and_then(|counts| serde_json::from_value::<Counts>(counts).ok());
-        let failed = counted.and_then(|counts| counts.failed_count.parse().ok());
         let missing = submit.n.saturating_sub(u32::try_from(urls.len()).unwrap_or(u32::MAX));
-        Ok(Images { urls, failed: failed.unwrap_or(0).max(missing), id, usage: metadata })
+        let failed = failed.and_then(|failed| u32::try_from(failed).ok()).unwrap_or(0);
+        Ok(Images { urls, failed: failed.max(missing), usage: metadata })
     }
 }

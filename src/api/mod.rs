@@ -22,6 +22,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 pub use error::{ApiError, Blame, Taken};
 pub use file::{RemoteFile, Upload};
 pub use image::{Images, Style, StyleType, Subject, Submit as ImageSubmit};
+use retry::Nature;
 pub use speech::{
     AudioFormat, AudioSetting, Effects, Emotion, Mix, PronunciationDict, SoundEffect, Speech,
     Submit as SpeechSubmit, VoiceSetting,
@@ -36,24 +37,32 @@ pub struct Endpoint {
     path: &'static str,
     /// How long an answer may take, first byte to last (client rules, transport).
     timeout: Duration,
+    /// No answer of MiniMax's here is anywhere near this; a body without end must not fill the memory.
+    longest: usize,
 }
+
+/// The longest answer of an endpoint that hands over links and texts, in bytes.
+const USUAL: usize = 2 * 1024 * 1024;
 
 impl Endpoint {
     const fn get(path: &'static str) -> Self {
-        Self { method: Method::GET, path, timeout: Duration::from_secs(60) }
+        Self { method: Method::GET, path, timeout: Duration::from_secs(60), longest: USUAL }
     }
 
     const fn delete(path: &'static str) -> Self {
-        Self { method: Method::DELETE, path, timeout: Duration::from_secs(60) }
+        Self { method: Method::DELETE, path, timeout: Duration::from_secs(60), longest: USUAL }
     }
 
     const fn post(path: &'static str, seconds: u64) -> Self {
-        Self { method: Method::POST, path, timeout: Duration::from_secs(seconds) }
+        Self { method: Method::POST, path, timeout: Duration::from_secs(seconds), longest: USUAL }
+    }
+
+    /// For an endpoint whose answer may carry the content itself.
+    const fn carrying(mut self, longest: usize) -> Self {
+        self.longest = longest;
+        self
     }
 }
-
-/// No JSON answer of MiniMax is anywhere near this; a body without end must not fill the memory.
-const MAX_ANSWER: usize = 96 * 1024 * 1024;
 
 /// A handle on MiniMax. Nothing is opened before the first request.
 #[derive(Debug)]
@@ -88,8 +97,8 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never());
         // A proxy of the user's cannot reach this machine's own ports.
-        let at_home = ["http://127.", "http://[::1]", "http://localhost"];
-        let local = at_home.iter().any(|home| self.host.starts_with(home));
+        let name = self.host.split_once("://").map_or("", |(_, name)| name);
+        let local = ["127.", "[::1]", "localhost"].iter().any(|home| name.starts_with(home));
         let built = if local { built.no_proxy() } else { built };
         let built = built
             .build()
@@ -110,7 +119,25 @@ impl Client {
         endpoint: &Endpoint,
         query: &[(&str, &str)],
     ) -> Result<T, ApiError> {
-        self.send(endpoint, endpoint.path, |request| request.query(query)).await
+        self.read(endpoint, endpoint.path, query).await
+    }
+
+    /// Reads, and again while the weather is bad: that changes and costs nothing.
+    async fn read<T: DeserializeOwned>(
+        &self,
+        endpoint: &Endpoint,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<T, ApiError> {
+        let mut tries = 1;
+        loop {
+            let answer = self.send(endpoint, path, |request| request.query(query)).await;
+            let pause =
+                answer.as_ref().err().and_then(|error| retry::pause(Nature::Read, error, tries, chance()));
+            let Some(pause) = pause else { return answer };
+            tokio::time::sleep(pause).await;
+            tries += 1;
+        }
     }
 
     /// The single place where an answer of MiniMax becomes `Ok` or `Err`.
@@ -134,11 +161,11 @@ impl Client {
         let response = fill(request).send().await.map_err(lost)?;
         let (status, trace, retry_after) =
             (response.status(), header_text(&response, "trace-id"), retry_after(&response));
-        let body = read(response).await.map_err(|why| match why {
+        let body = read(response, endpoint.longest).await.map_err(|why| match why {
             Unread::Broken(error) => lost(error),
             Unread::Endless => ApiError::Shape {
                 path: endpoint.path,
-                why: format!("the answer is larger than {MAX_ANSWER} bytes"),
+                why: format!("the answer is larger than {} bytes", endpoint.longest),
                 trace_id: trace.clone(),
             },
         })?;
@@ -153,7 +180,7 @@ impl Client {
         retry_after: Option<Duration>,
         body: &[u8],
     ) -> Result<T, ApiError> {
-        let envelope: Envelope = serde_json::from_slice(body).unwrap_or_default();
+        let envelope: Envelope = whole(body).unwrap_or_default();
         let (refusal, trace_id) = envelope.read(trace);
         if refusal.is_some() || !status.is_success() {
             let (code, message) = refusal.unwrap_or_else(|| (None, plain_body(body)));
@@ -166,7 +193,7 @@ impl Client {
                 retry_after,
             });
         }
-        serde_json::from_slice(body).map_err(|error| {
+        whole(body).map_err(|error| {
             let why = format!("{error}; it begins with: {}", self.clean(&plain_body(body)));
             ApiError::Shape { path, why, trace_id }
         })
@@ -184,7 +211,7 @@ impl Client {
             Some(key) if !key.expose_secret().is_empty() => text.replace(key.expose_secret(), "[key]"),
             _ => text.to_owned(),
         };
-        text.chars().filter(|c| !c.is_control()).take(400).collect::<String>().trim().to_owned()
+        text.chars().filter(|c| !c.is_control()).take(2000).collect::<String>().trim().to_owned()
     }
 }
 
@@ -195,18 +222,22 @@ struct Envelope {
     #[serde(rename = "type")]
     kind: Option<serde_json::Value>,
     error: Option<serde_json::Value>,
-    base_resp: Option<BaseResp>,
+    base_resp: Option<serde_json::Value>,
     trace_id: Option<serde_json::Value>,
     request_id: Option<serde_json::Value>,
     id: Option<serde_json::Value>,
 }
 
-#[derive(Debug, Deserialize)]
-struct BaseResp {
-    #[serde(default)]
-    status_code: i64,
-    #[serde(default)]
-    status_msg: String,
+/// Reads a body whatever stands before and behind the JSON: a byte order mark, a stray newline.
+fn whole<T: DeserializeOwned>(body: &[u8]) -> Result<T, serde_json::Error> {
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    let mut values = serde_json::Deserializer::from_slice(body).into_iter();
+    values.next().unwrap_or_else(|| serde_json::from_slice(b""))
+}
+
+/// A number that may come as a string.
+fn count(value: &serde_json::Value) -> Option<i64> {
+    value.as_i64().or_else(|| value.as_str()?.trim().parse().ok())
 }
 
 impl Envelope {
@@ -221,7 +252,11 @@ impl Envelope {
                 let (message, code) = trailing_code(message);
                 Some((code, message.to_owned()))
             }
-            (_, Some(base)) if base.status_code != 0 => Some((Some(base.status_code), base.status_msg)),
+            (_, Some(base)) => {
+                let code = base.get("status_code").and_then(count).filter(|code| *code != 0);
+                let message = base.get("status_msg").and_then(serde_json::Value::as_str).unwrap_or_default();
+                code.map(|code| (Some(code), message.to_owned()))
+            }
             _ => None,
         };
         (refusal, trace)
@@ -245,10 +280,10 @@ enum Unread {
     Endless,
 }
 
-async fn read(mut response: Response) -> Result<Vec<u8>, Unread> {
+async fn read(mut response: Response, longest: usize) -> Result<Vec<u8>, Unread> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(Unread::Broken)? {
-        if body.len().saturating_add(chunk.len()) > MAX_ANSWER {
+        if body.len().saturating_add(chunk.len()) > longest {
             return Err(Unread::Endless);
         }
         body.extend_from_slice(&chunk);
@@ -266,8 +301,13 @@ fn retry_after(response: &Response) -> Option<Duration> {
 }
 
 fn plain_body(body: &[u8]) -> String {
-    let head = body.get(..200).unwrap_or(body);
+    let head = body.get(..2000).unwrap_or(body);
     if head.is_empty() { "an empty body".to_owned() } else { String::from_utf8_lossy(head).into_owned() }
+}
+
+/// A random number in 0..1 that keeps many clients from asking in step.
+pub fn chance() -> f64 {
+    f64::from(getrandom::u32().unwrap_or(u32::MAX / 2)) / f64::from(u32::MAX)
 }
 
 fn causes(error: &dyn std::error::Error) -> String {

@@ -64,7 +64,7 @@ mod tests {
             let again = pause(Nature::Paid, &refused(Some(row.code), 200), 1, 0.5).is_some();
             assert_eq!(again, row.class == Class::Rate, "code {}", row.code);
         }
-        for status in [500, 502, 503, 504, 408, 400, 401, 402, 302, 200] {
+        for status in [500, 502, 503, 504, 529, 408, 400, 401, 402, 302, 200] {
             assert_eq!(pause(Nature::Paid, &refused(None, status), 1, 0.5), None, "HTTP {status}");
         }
     }

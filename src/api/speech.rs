@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{ApiError, Client, Endpoint};
 
-const T2A: Endpoint = Endpoint::post("/v1/t2a_v2", 120);
+const T2A: Endpoint = Endpoint::post("/v1/t2a_v2", 120).carrying(96 * 1024 * 1024);
 
 /// The body of `POST /v1/t2a_v2`, not streamed.
 #[derive(Debug, Clone, Serialize)]
@@ -209,7 +209,6 @@ impl Client {
             // `null` is documented for refusals; one that comes with success is a broken promise.
             data: Option<Data>,
             extra_info: Option<Value>,
-            trace_id: Option<String>,
         }
         #[derive(Deserialize)]
         struct Data {
@@ -221,7 +220,7 @@ impl Client {
             answer.data.and_then(|data| data.audio.filter(|text| !text.is_empty()).or(data.audio_url));
         let Some(audio) = audio else {
             let why = "a success without audio".to_owned();
-            return Err(ApiError::Shape { path: T2A.path, why, trace_id: answer.trace_id });
+            return Err(ApiError::Shape { path: T2A.path, why, trace_id: None });
         };
         let number = |name: &str| answer.extra_info.as_ref()?.get(name)?.as_u64();
         Ok(Speech {

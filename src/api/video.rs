@@ -132,7 +132,7 @@ impl Client {
     async fn query_v1(&self, endpoint: &Endpoint, task_id: &str) -> Result<Progress, ApiError> {
         let answer = self.get::<Answer>(endpoint, &[("task_id", task_id)]).await;
         match answer {
-            Ok(answer) => Ok(answer.progress()),
+            Ok(answer) => Ok(answer.progress(|text| self.clean(text))),
             // A failed task may carry the reason in `base_resp`, which reads like a refusal of the query.
             Err(ApiError::Refused { code: code @ Some(1026 | 1027), message, .. }) => {
                 Ok(Progress::Failed { code, message })
@@ -143,7 +143,7 @@ impl Client {
 }
 
 impl Answer {
-    fn progress(self) -> Progress {
+    fn progress(self, clean: impl Fn(&str) -> String) -> Progress {
         let word = self.status.to_lowercase();
         // `Fail` in the documents, `failed` in callbacks: any spelling will do.
         if word.starts_with("fail") {
@@ -153,7 +153,7 @@ impl Answer {
         let url = self.video_url.filter(|url| !url.is_empty());
         let file_id = Some(self.file_id).filter(|id| !id.is_empty());
         if word != "success" || (url.is_none() && file_id.is_none()) {
-            return Progress::Pending(self.status);
+            return Progress::Pending(clean(&self.status));
         }
         Progress::Ready(Box::new(Ready {
             file_id,

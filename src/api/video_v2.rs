@@ -103,7 +103,7 @@ impl Client {
         struct Task {
             #[serde(default)]
             status: String,
-            model: Option<String>,
+            model: Option<Value>,
             content: Option<Made>,
             error: Option<Reason>,
             usage: Option<Value>,
@@ -117,23 +117,29 @@ impl Client {
         struct Reason {
             #[serde(default, deserialize_with = "lenient")]
             code: String,
-            #[serde(default)]
-            message: String,
+            message: Option<String>,
         }
         let path = format!("{}/{}", QUERY.path, path_segment(task_id));
-        let Answer { task } = self.send(&QUERY, &path, |request| request).await?;
-        let made = task.content.map(|made| (made.url, made.prompt));
+        let Answer { task } = self.read(&QUERY, &path, &[]).await?;
+        let some = |text: Option<String>| text.filter(|text| !text.is_empty());
+        let made = task.content.map(|made| (some(made.url), some(made.prompt)));
         Ok(match (task.status.to_lowercase().as_str(), made) {
             ("succeeded", Some((url, text))) if url.is_some() || text.is_some() => {
-                let (usage, model) = (task.usage, task.model);
+                let model = task.model.and_then(|model| Some(model.as_str()?.to_owned()));
+                let usage = task.usage;
                 Progress::Ready(Box::new(Ready { url, text, usage, model, ..Ready::default() }))
             }
             ("failed" | "expired", _) => match task.error {
-                Some(reason) => Progress::Failed { code: reason.code.parse().ok(), message: reason.message },
-                None => Progress::Failed { code: None, message: format!("the task {}", task.status) },
+                Some(reason) => Progress::Failed {
+                    code: reason.code.parse().ok(),
+                    message: self.clean(&reason.message.unwrap_or_default()),
+                },
+                None => {
+                    Progress::Failed { code: None, message: format!("the task {}", self.clean(&task.status)) }
+                }
             },
             ("cancelled", _) => Progress::Cancelled,
-            _ => Progress::Pending(task.status),
+            _ => Progress::Pending(self.clean(&task.status)),
         })
     }
 

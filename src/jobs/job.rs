@@ -89,6 +89,9 @@ pub struct Job {
     /// What the caller should know.
     #[serde(default)]
     pub warnings: Vec<String>,
+    /// The beginning of an answer that could not be read: what was paid for may be in it.
+    #[serde(default)]
+    pub unread: Option<String>,
     /// Unix milliseconds.
     pub created_at: i64,
     /// Unix milliseconds.
@@ -96,6 +99,18 @@ pub struct Job {
 }
 
 impl Job {
+    /// Forgets files that somebody has removed since they were saved.
+    pub async fn forget_what_is_gone(&mut self) {
+        for file in &mut self.files {
+            if let Some(saved) = &file.saved
+                && !tokio::fs::try_exists(&saved.path).await.unwrap_or(true)
+            {
+                file.saved = None;
+                file.trouble = Some("the file was removed".to_owned());
+            }
+        }
+    }
+
     /// A file that should be on disk and is not.
     pub fn is_undelivered(&self) -> bool {
         self.folder.is_some() && self.files.iter().any(|file| file.saved.is_none())

@@ -16,7 +16,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
 use tokio::sync::{Notify, OnceCell, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -24,7 +23,7 @@ use tokio_util::task::TaskTracker;
 pub use job::{Cost, Job, JobFile, Kind, OnDisk, now};
 pub use paid::Paid;
 pub use state::{Failure, Route, STATUSES, Seen, State, Task};
-pub use store::{Filter, StoreError};
+pub use store::{Filter, Page, StoreError};
 
 use crate::api::{ApiError, Client, Progress};
 use crate::media::{Fetcher, Guard};
@@ -66,9 +65,11 @@ pub struct Order {
     pub warnings: Vec<String>,
     /// The caller's key for "the same order".
     pub idempotency_key: Option<String>,
+    /// What tells this order from another: the arguments as they were given.
+    pub digest: String,
 }
 
-/// A job as it changes. Each value has been written to the records.
+/// A job as it changes. What it has come to is on disk before it is here; looks that showed nothing are not kept.
 pub type Watch = watch::Receiver<Arc<Job>>;
 
 /// Why a job could not be cancelled, or how it was.
@@ -78,8 +79,18 @@ pub enum Cancel {
     Cancelled(Box<Job>),
     /// It had ended before.
     Over(Box<Job>),
-    /// The request is on its way: it may be billed, and its result must not be lost.
+    /// It cannot be stopped any more: the request or the result is on its way, or nobody knows where.
     OnItsWay(Box<Job>),
+    /// MiniMax has finished it; the result is fetched.
+    Finished(Box<Job>),
+}
+
+/// What MiniMax does with a task that is to be cancelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Upstream {
+    GoesOn,
+    Finished,
+    Cancelled,
 }
 
 /// The jobs of this process. A handle: cloning is cheap.
@@ -127,7 +138,7 @@ impl Seat {
 impl Jobs {
     /// Opens nothing: the records are opened when the first job is asked for.
     pub fn new(api: Client, settings: Settings) -> Self {
-        let guard = Guard { loopback_http: settings.loopback };
+        let guard = Guard { loopback_http: settings.loopback, ..Guard::default() };
         Self {
             shared: Arc::new(Shared {
                 api,
@@ -184,7 +195,9 @@ impl Jobs {
     }
 
     async fn begin(&self, order: Order) -> Result<(Watch, bool), StoreError> {
-        let record = order.paid.record();
+        if self.shared.stop.is_cancelled() {
+            return Err(StoreError::stopping(&self.shared.settings.data_dir));
+        }
         let at = now();
         let job = Job {
             id: random_id(order.paid.kind().word()),
@@ -194,8 +207,8 @@ impl Jobs {
             model: order.model,
             account: self.shared.settings.account.clone(),
             prompt: order.prompt,
-            digest: data_encoding::HEXLOWER.encode(&Sha256::digest(format!("{} {record}", order.tool))),
-            request: record,
+            digest: order.digest,
+            request: order.paid.record(),
             idempotency_key: order.idempotency_key,
             folder: order.folder,
             // The request leaves as soon as this is on disk, so the record says so from the start.
@@ -204,6 +217,7 @@ impl Jobs {
             text: None,
             voice_id: None,
             missing: 0,
+            unread: None,
             usage: None,
             cost: order.cost,
             warnings: order.warnings,
@@ -231,14 +245,7 @@ impl Jobs {
             Err(error) => Err(error),
         };
         self.live().remove(&job.id);
-        let mut first = first?;
-        if job.idempotency_key.is_some() && first.digest != job.digest {
-            let warning =
-                "this idempotency_key was used before with other arguments; this is the first call's job";
-            first.warnings.push(warning.to_owned());
-            return Ok((watch::channel(Arc::new(*first)).1, true));
-        }
-        Ok((self.channel(*first), true))
+        Ok((self.channel(*first?), true))
     }
 
     /// The job as the records have it.
@@ -266,6 +273,7 @@ impl Jobs {
             text: None,
             voice_id: None,
             missing: 0,
+            unread: None,
             usage: None,
             cost: Cost::default(),
             warnings: Vec::new(),
@@ -274,13 +282,22 @@ impl Jobs {
         }
     }
 
+    /// The job that was ordered with this key, if there is one. Nothing is bought for it again.
+    pub async fn by_key(&self, principal: &str, key: &str) -> Result<Option<(Watch, String)>, StoreError> {
+        let found = self.store().await?.by_key(principal, &self.shared.settings.account, key).await?;
+        Ok(found.map(|job| {
+            let digest = job.digest.clone();
+            (self.channel(job), digest)
+        }))
+    }
+
     /// The job that holds a task of MiniMax's, if it is one of ours.
     pub async fn by_task(&self, principal: &str, task: &str) -> Result<Option<Job>, StoreError> {
         self.store().await?.by_task(principal, &self.shared.settings.account, task).await
     }
 
     /// A page of jobs, newest first.
-    pub async fn list(&self, principal: &str, filter: &Filter) -> Result<Vec<Job>, StoreError> {
+    pub async fn list(&self, principal: &str, filter: &Filter) -> Result<Page, StoreError> {
         self.store().await?.list(principal, filter).await
     }
 
@@ -301,7 +318,8 @@ impl Jobs {
         id: &str,
         cancelled: bool,
     ) -> Result<Option<Watch>, StoreError> {
-        let Some(job) = self.get(principal, id).await? else { return Ok(None) };
+        let Some(mut job) = self.get(principal, id).await? else { return Ok(None) };
+        job.forget_what_is_gone().await;
         let worth_another_try = match &job.state {
             State::Unknown { task: Some(_), .. } => true,
             State::Cancelled { .. } => cancelled,
@@ -313,6 +331,7 @@ impl Jobs {
         }
         match self.store().await?.claim(id).await? {
             Some(mut job) => {
+                job.forget_what_is_gone().await;
                 job.state = job.state.after(Seen::Again);
                 job.updated_at = now();
                 self.store().await?.save(&job).await?;
@@ -324,41 +343,74 @@ impl Jobs {
 
     /// Stops watching a job, and cancels it at MiniMax where that exists: a V2 task that is still queued.
     pub async fn cancel(&self, principal: &str, id: &str) -> Result<Option<Cancel>, StoreError> {
+        let Some(job) = self.get(principal, id).await? else { return Ok(None) };
+        let at_minimax = match self.cancel_upstream(&job).await {
+            Upstream::Finished => {
+                self.wake(id);
+                return Ok(Some(Cancel::Finished(Box::new(job))));
+            }
+            Upstream::Cancelled => true,
+            Upstream::GoesOn => false,
+        };
         for _ in 0..10 {
             let Some(mut job) = self.get(principal, id).await? else { return Ok(None) };
-            let stays_open = !job.state.clone().after(Seen::Cancelled { at_minimax: false }).is_over();
-            if stays_open {
-                return Ok(Some(Cancel::OnItsWay(Box::new(job))));
-            }
-            if job.state.is_over() && !matches!(job.state, State::Unknown { .. }) {
-                return Ok(Some(Cancel::Over(Box::new(job))));
-            }
             let before = job.state.clone();
-            let at_minimax = self.cancel_upstream(&job).await;
+            if let State::Cancelled { at_minimax: true, .. } = before {
+                return Ok(Some(Cancel::Cancelled(Box::new(job))));
+            }
             job.state = job.state.after(Seen::Cancelled { at_minimax });
+            if job.state == before {
+                let job = Box::new(job);
+                return Ok(Some(if before.is_over() && before.status() != "unknown" {
+                    Cancel::Over(job)
+                } else {
+                    Cancel::OnItsWay(job)
+                }));
+            }
             job.updated_at = now();
             if self.store().await?.replace(&job, &before).await? {
-                if let Some(live) = self.live().get(id) {
-                    live.poke.notify_waiters();
-                    live.poke.notify_one();
-                }
+                self.wake(id);
                 return Ok(Some(Cancel::Cancelled(Box::new(job))));
             }
         }
         // Ten changes between reading and writing: it is about to end by itself.
-        Ok(self.get(principal, id).await?.map(|job| Cancel::Over(Box::new(job))))
+        Ok(self.get(principal, id).await?.map(|job| Cancel::OnItsWay(Box::new(job))))
     }
 
-    async fn cancel_upstream(&self, job: &Job) -> bool {
-        match job.state.task() {
-            Some(task) if task.route == Route::VideoV2 && self.is_ours(job) => {
-                let answer = self.shared.api.cancel_video_v2(&task.id).await;
-                if let Err(error) = &answer {
-                    tracing::info!(job = job.id, %error, "MiniMax did not cancel");
-                }
-                answer.is_ok()
-            }
-            _ => false,
+    /// Tells whoever follows the job that its record was changed, or that a look is worth while now.
+    fn wake(&self, id: &str) {
+        if let Some(live) = self.live().get(id) {
+            live.poke.notify_one();
+        }
+    }
+
+    /// Looks before it deletes: deleting a finished V2 task would throw away what was paid for.
+    async fn cancel_upstream(&self, job: &Job) -> Upstream {
+        let (State::Running { task, .. } | State::Unknown { task: Some(task), .. }) = &job.state else {
+            return Upstream::GoesOn;
+        };
+        if task.route != Route::VideoV2 || !self.is_ours(job) {
+            return Upstream::GoesOn;
+        }
+        match self.look_once(task).await {
+            Some(Upstream::GoesOn) => {}
+            Some(known) => return known,
+            None => return Upstream::GoesOn,
+        }
+        if let Err(error) = self.shared.api.cancel_video_v2(&task.id).await {
+            tracing::info!(job = job.id, %error, "MiniMax did not say that it cancelled");
+            return self.look_once(task).await.unwrap_or(Upstream::GoesOn);
+        }
+        Upstream::Cancelled
+    }
+
+    /// `GoesOn` for a task that is queued and may be cancelled; `None` for one that cannot be.
+    async fn look_once(&self, task: &Task) -> Option<Upstream> {
+        match paid::look(&self.shared.api, task).await {
+            Ok(Progress::Ready(_)) => Some(Upstream::Finished),
+            Ok(Progress::Cancelled) => Some(Upstream::Cancelled),
+            Ok(Progress::Pending(word)) if word.eq_ignore_ascii_case("queued") => Some(Upstream::GoesOn),
+            _ => None,
         }
     }
 
@@ -439,7 +491,8 @@ impl Jobs {
         let pause = Duration::from_millis(u64::try_from(store::LEASE / 3).unwrap_or(1000));
         let account = self.shared.settings.account.clone();
         loop {
-            match store.renew(&account).await {
+            let followed: Vec<_> = self.live().keys().cloned().collect();
+            match store.renew(&account, &followed).await {
                 Ok(open) => {
                     let unfollowed = |id: &String| !self.live().contains_key(id);
                     for id in open.into_iter().filter(unfollowed) {

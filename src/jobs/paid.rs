@@ -154,6 +154,10 @@ pub async fn collect(api: &Client, route: Route, ready: Ready) -> Result<Made, A
         (None, Some(file_id)) => api.retrieve_file(file_id).await?.download_url,
         (None, None) => None,
     };
+    if url.is_none() && ready.text.is_none() {
+        let why = "a finished task without a link".to_owned();
+        return Err(ApiError::Shape { path: "/v1/files/retrieve", why, trace_id: None });
+    }
     let life = match route {
         Route::VideoV1 => Some(HOUR),
         Route::VideoTemplate => Some(9 * HOUR),

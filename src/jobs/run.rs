@@ -12,13 +12,30 @@ use super::paid::{self, Answer, Made, Paid};
 use super::state::{Failure, Route, Seen, State, Task};
 use super::{Jobs, Seat, StoreError};
 use crate::api::retry::{self, Nature};
-use crate::api::{ApiError, Blame, Progress, Taken};
+use crate::api::{ApiError, Blame, Progress, Taken, chance};
 use crate::media::{self, Expect, FetchProblem, Kind as MediaKind};
 
 /// Another process has the job, its record was changed from elsewhere, or this process is to stop.
 struct Interrupted;
 
 type Step = Result<(), Interrupted>;
+
+/// Under which circumstances a record is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Write {
+    /// What it says is about to be done, and must not be done without.
+    First,
+    /// An answer to a submit: written whoever holds the lease.
+    Answer,
+    /// While we hold the lease.
+    Progress,
+}
+
+/// More files than any request makes.
+const MOST_FILES: usize = 32;
+
+/// The longest that one file may take to arrive.
+const LONGEST_DOWNLOAD: Duration = Duration::from_secs(20 * 60);
 
 /// How often a process that does not hold the lease reads the record for whoever waits.
 const GLANCE: Duration = Duration::from_millis(400);
@@ -131,26 +148,32 @@ impl Run {
         let mut tries = 1;
         loop {
             let error = match paid.send(&self.jobs.shared.api).await {
-                Ok(Answer::Task(task)) => return self.see(Seen::Accepted(task)).await,
-                Ok(Answer::Made(made)) => return self.made(made).await,
+                Ok(Answer::Task(task)) => return self.commit(Seen::Accepted(task), Write::Answer).await,
+                Ok(Answer::Made(made)) => return self.made(made, Write::Answer).await,
                 Err(error) => error,
             };
             let Some(pause) = retry::pause(Nature::Paid, &error, tries, chance()) else {
                 return match error.taken() {
                     Taken::No => self.see(Seen::Failed(failure(&error))).await,
-                    Taken::Perhaps => self.see(Seen::Lost(error.to_string())).await,
+                    Taken::Perhaps => {
+                        self.job.unread = error.answer().map(str::to_owned);
+                        self.see(Seen::Lost(error.to_string())).await
+                    }
                 };
             };
             tracing::info!(job = self.job.id, %error, ?pause, "not taken; it is sent again");
             self.see(Seen::Held(error.to_string())).await?;
             self.pause(pause).await?;
-            self.see(Seen::Leaving).await?;
+            // If the record cannot say that it leaves, it does not leave.
+            self.commit(Seen::Leaving, Write::First).await?;
             tries += 1;
         }
     }
 
     async fn look(&mut self, task: &Task) -> Step {
-        let looked = paid::look(&self.jobs.shared.api, task).await;
+        let jobs = self.jobs.clone();
+        let api = &jobs.shared.api;
+        let looked = self.unless_interrupted(paid::look(api, task)).await?;
         let ready = match looked {
             Ok(Progress::Pending(word)) if self.age() > LONGEST_WATCH => {
                 return self.see(Seen::Lost(format!("MiniMax has said `{word}` for a day"))).await;
@@ -160,11 +183,13 @@ impl Run {
                 return self.see(Seen::Failed(ended(code, &message))).await;
             }
             Ok(Progress::Cancelled) => return self.see(Seen::Cancelled { at_minimax: true }).await,
-            Ok(Progress::Ready(ready)) => paid::collect(&self.jobs.shared.api, task.route, *ready).await,
+            Ok(Progress::Ready(ready)) => {
+                self.unless_interrupted(paid::collect(api, task.route, *ready)).await?
+            }
             Err(error) => Err(error),
         };
         match ready {
-            Ok(made) => self.made(made).await,
+            Ok(made) => self.made(made, Write::Progress).await,
             Err(error) => self.saw_nothing(&error).await,
         }
     }
@@ -187,12 +212,14 @@ impl Run {
     }
 
     /// Notes what was made and bought, before anything is fetched.
-    async fn made(&mut self, made: Made) -> Step {
+    async fn made(&mut self, made: Made, write: Write) -> Step {
         let job = &mut self.job;
         job.files = made.files;
+        // More than this is not what anybody ordered.
+        job.files.truncate(MOST_FILES);
         job.text = made.text.or(job.text.take());
         job.voice_id = made.voice_id.or(job.voice_id.take());
-        job.usage = made.usage;
+        job.usage = made.usage.filter(|usage| usage.to_string().len() < 16_384);
         job.cost.actual = made.units.and_then(|units| job.cost.of(units));
         if job.model.is_empty() {
             job.model = made.model.unwrap_or_default();
@@ -206,10 +233,10 @@ impl Run {
             self.keep(index, bytes).await;
         }
         if self.job.files.is_empty() && self.job.text.is_none() && self.job.voice_id.is_none() {
-            let message = "MiniMax made nothing that it would hand over";
-            return self.see(Seen::Failed(ended(Some(1027), message))).await;
+            let message = "it withheld all that was asked for (content safety)";
+            return self.commit(Seen::Failed(withheld(message)), write).await;
         }
-        self.see(Seen::Made).await
+        self.commit(Seen::Made, write).await
     }
 
     /// Content that came with the answer is on disk before the record says that it was made.
@@ -241,6 +268,14 @@ impl Run {
             let fetch = Fetch { jobs: &jobs, job: &job, task, index, many };
             fetch.deliver(file.clone())
         });
+        if let Some(folder) = &job.folder
+            && let Err(problem) = media::prepare_again(folder).await
+        {
+            for file in self.job.files.iter_mut().filter(|file| file.saved.is_none()) {
+                file.trouble = Some(problem.to_string());
+            }
+            return self.see(Seen::Fetched { partial: job.missing > 0 }).await;
+        }
         let stop = self.jobs.shared.stop.clone();
         let files = stop.run_until_cancelled(join_all(all)).await.ok_or(Interrupted)?;
         self.job.files = files;
@@ -249,6 +284,10 @@ impl Run {
 
     /// Applies what was seen; on disk before anybody hears of it.
     async fn see(&mut self, seen: Seen) -> Step {
+        self.commit(seen, Write::Progress).await
+    }
+
+    async fn commit(&mut self, seen: Seen, write: Write) -> Step {
         let before = self.job.state.clone();
         self.job.state = before.clone().after(seen);
         if self.job.state == before {
@@ -260,28 +299,42 @@ impl Run {
             (&before, &self.job.state),
             (State::Running { word, .. }, State::Running { word: now, trouble: Some(_), .. }) if word == now
         );
-        if !only_missed && !self.save().await {
+        if !only_missed && !self.save(write).await {
+            self.job.state = before;
             return Err(Interrupted);
         }
         self.seen_by_all.send_replace(Arc::new(self.job.clone()));
         Ok(())
     }
 
-    /// Whether the job is still ours. A record that cannot be written is tried again, and then the job goes on
-    /// without: the result is worth more than the record of it.
-    async fn save(&self) -> bool {
+    /// Whether the job may go on. A record that cannot be written is tried again, and then the job goes on
+    /// without, because the result is worth more than the record of it; but no request leaves without.
+    async fn save(&self, write: Write) -> bool {
         for wait in [0, 200, 1000] {
             sleep(Duration::from_millis(wait)).await;
-            match self.write().await {
+            match self.written(write).await {
                 Ok(ours) => return ours,
                 Err(error) => tracing::error!(job = self.job.id, %error, "the record was not written"),
             }
         }
-        true
+        write != Write::First
     }
 
-    async fn write(&self) -> Result<bool, StoreError> {
-        self.jobs.store().await?.save(&self.job).await
+    async fn written(&self, write: Write) -> Result<bool, StoreError> {
+        let store = self.jobs.store().await?;
+        match write {
+            Write::Answer => store.save_answer(&self.job).await,
+            Write::First | Write::Progress => store.save(&self.job).await,
+        }
+    }
+
+    /// Gives work up when the server stops or the record was changed from elsewhere. For reads alone.
+    async fn unless_interrupted<T>(&self, work: impl Future<Output = T>) -> Result<T, Interrupted> {
+        tokio::select! {
+            done = work => Ok(done),
+            () = self.poke.notified() => Err(Interrupted),
+            () = self.jobs.shared.stop.cancelled() => Err(Interrupted),
+        }
     }
 
     /// Waits, unless the server stops or the record was changed from elsewhere.
@@ -314,7 +367,7 @@ impl Fetch<'_> {
             self.renew(&mut file).await;
         }
         let (Some(folder), None) = (&self.job.folder, &file.saved) else { return file };
-        let Ok(_turn) = self.jobs.shared.downloads.acquire().await else { return file };
+        let mut refused = 0;
         for tries in 1..=5_u32 {
             let problem = match self.download(&file, folder).await {
                 Ok(saved) => {
@@ -326,14 +379,22 @@ impl Fetch<'_> {
             };
             tracing::info!(job = self.job.id, %problem, tries, "a file did not arrive");
             file.trouble = Some(problem.to_string());
-            match problem {
+            let asked = match problem {
                 FetchProblem::Expired { .. } => {
-                    self.renew(&mut file).await;
+                    refused += 1;
+                    // A link may be refused once in passing; without a fresh one, twice is the end of it.
+                    if !self.renew(&mut file).await && refused > 1 {
+                        break;
+                    }
+                    None
                 }
-                FetchProblem::Weather { .. } => {}
+                FetchProblem::Weather { retry_after, .. } => retry_after,
                 FetchProblem::Disk { .. } | FetchProblem::Wrong { .. } => break,
+            };
+            if tries < 5 {
+                let usual = Duration::from_millis(300).saturating_mul(3_u32.saturating_pow(tries - 1));
+                sleep(asked.unwrap_or(usual).min(Duration::from_secs(60))).await;
             }
-            sleep(Duration::from_millis(300).saturating_mul(3_u32.saturating_pow(tries - 1))).await;
         }
         file
     }
@@ -350,12 +411,17 @@ impl Fetch<'_> {
             super::Kind::Transcription | super::Kind::Prompt => None,
         };
         let expect = Expect { kind, max_bytes: MAX_RESULT, extension };
-        self.jobs.shared.fetcher.download(url, folder, &name, &expect).await
+        let slow = |_| FetchProblem::Weather { reason: "it takes too long".to_owned(), retry_after: None };
+        // Waiting for a turn is not the file's fault, so the clock starts behind it.
+        let _turn = self.jobs.shared.downloads.acquire().await.map_err(slow)?;
+        let download = self.jobs.shared.fetcher.download(url, folder, &name, &expect);
+        let slow = |_| FetchProblem::Weather { reason: "it takes too long".to_owned(), retry_after: None };
+        tokio::time::timeout(LONGEST_DOWNLOAD, download).await.map_err(slow)?
     }
 
-    /// Asks for a fresh link, where MiniMax gives one.
-    async fn renew(&self, file: &mut JobFile) {
-        let Some(task) = self.task else { return };
+    /// Asks for a fresh link, where MiniMax gives one. Tells whether there is one.
+    async fn renew(&self, file: &mut JobFile) -> bool {
+        let Some(task) = self.task else { return false };
         let ready = match (&file.file_id, task.route) {
             (Some(file_id), Route::VideoV1) => {
                 Some(crate::api::Ready { file_id: Some(file_id.clone()), ..Default::default() })
@@ -365,15 +431,24 @@ impl Fetch<'_> {
                 _ => None,
             },
         };
-        let Some(ready) = ready else { return };
-        match paid::collect(&self.jobs.shared.api, task.route, ready).await {
-            Ok(made) => {
-                if let Some(fresh) = made.files.into_iter().next() {
-                    file.url = fresh.url;
-                    (file.url_expires_at, file.stale_at) = (fresh.url_expires_at, fresh.stale_at);
-                }
-            }
-            Err(error) => tracing::info!(job = self.job.id, %error, "no fresh link"),
+        let Some(ready) = ready else { return false };
+        let collected = paid::collect(&self.jobs.shared.api, task.route, ready).await;
+        if let Err(error) = &collected {
+            tracing::info!(job = self.job.id, %error, "no fresh link");
+        }
+        let Some(fresh) = collected.ok().and_then(|made| made.files.into_iter().next()) else { return false };
+        file.url = fresh.url;
+        (file.url_expires_at, file.stale_at) = (fresh.url_expires_at, fresh.stale_at);
+        true
+    }
+}
+
+impl Drop for Run {
+    /// However it ends, nobody must think that the job is still followed.
+    fn drop(&mut self) {
+        let mut live = self.jobs.live();
+        if live.get(&self.job.id).is_some_and(|seat| Arc::ptr_eq(&seat.poke, &self.poke)) {
+            live.remove(&self.job.id);
         }
     }
 }
@@ -388,10 +463,6 @@ fn next_look(poll: Duration, age: i64, misses: u32, chance: f64) -> Duration {
     };
     let slowed = base.saturating_mul(2_u32.saturating_pow(misses.min(6))).min(Duration::from_secs(60));
     slowed.mul_f64(0.85 + 0.3 * chance.clamp(0.0, 1.0))
-}
-
-fn chance() -> f64 {
-    f64::from(getrandom::u32().unwrap_or(u32::MAX / 2)) / f64::from(u32::MAX)
 }
 
 /// The part of a job's id that goes into file names.
@@ -416,23 +487,28 @@ fn failure(error: &ApiError) -> Failure {
 
 /// A task that MiniMax took and that ended without a result.
 fn ended(code: Option<i64>, message: &str) -> Failure {
-    let refused = ApiError::Refused {
-        path: "",
-        status: 200,
-        code,
-        message: String::new(),
-        trace_id: None,
-        retry_after: None,
-    };
-    Failure {
-        message: format!("MiniMax ended the task: {message}"),
-        blame: blame_word(if code.is_some() { refused.blame() } else { Blame::Weather }).to_owned(),
-        advice: if code.is_some() {
-            refused.advice()
-        } else {
-            "Make it again, or change the prompt.".to_owned()
+    let message = message.to_owned();
+    let refused =
+        ApiError::Refused { path: "the task", status: 200, code, message, trace_id: None, retry_after: None };
+    match code {
+        Some(_) => failure(&refused),
+        None => Failure {
+            message: refused.to_string(),
+            blame: blame_word(Blame::Weather).to_owned(),
+            advice: "Make it again, or change the prompt.".to_owned(),
+            code: None,
+            trace_id: None,
         },
-        code,
+    }
+}
+
+/// Nothing was handed over, by MiniMax's own account.
+fn withheld(message: &str) -> Failure {
+    Failure {
+        message: format!("MiniMax answered, but {message}"),
+        blame: blame_word(Blame::Caller).to_owned(),
+        advice: "Rephrase the prompt and make it again.".to_owned(),
+        code: None,
         trace_id: None,
     }
 }

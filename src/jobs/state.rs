@@ -201,8 +201,11 @@ impl State {
             }
             (Self::Fetching { task }, Seen::Fetched { partial }) => Self::Done { task, partial },
             (Self::Done { task, .. }, Seen::Again) => Self::Fetching { task },
+            // What may have been taken and has no name cannot be stopped, and is not called cancelled.
             (
-                Self::Submitting { sent: false, .. } | Self::Running { .. } | Self::Unknown { .. },
+                Self::Submitting { sent: false, .. }
+                | Self::Running { .. }
+                | Self::Unknown { task: Some(_), .. },
                 Seen::Cancelled { at_minimax },
             ) => Self::Cancelled { task, at_minimax },
             (state, _) => state,

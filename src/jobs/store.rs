@@ -26,6 +26,24 @@ pub struct StoreError {
 }
 
 impl StoreError {
+    /// What the person who runs the server can do.
+    pub fn advice(&self) -> &'static str {
+        match self.source.downcast_ref::<sqlx::migrate::MigrateError>() {
+            Some(sqlx::migrate::MigrateError::VersionMissing(_)) => {
+                "A newer minimax-mcp has used this folder: update this one, or set MINIMAX_DATA_DIR to another folder."
+            }
+            _ if self.is_damaged() => {
+                "The file is damaged: move it away and a new one is begun; saved results stay where they are."
+            }
+            _ => "Make the folder writable, or set MINIMAX_DATA_DIR to one that is.",
+        }
+    }
+
+    fn is_damaged(&self) -> bool {
+        let text = self.source.to_string();
+        text.contains("malformed") || text.contains("not a database")
+    }
+
     /// The server stops, so nothing new is begun.
     pub(super) fn stopping(folder: &Path) -> Self {
         Self { folder: folder.to_owned(), source: "the server is stopping".into() }
@@ -56,6 +74,15 @@ pub struct Filter {
     pub limit: u32,
 }
 
+/// What `list_jobs` gets.
+#[derive(Debug)]
+pub struct Page {
+    /// Newest first.
+    pub jobs: Vec<Job>,
+    /// `Filter::before` of the next page; `None` on the last.
+    pub next: Option<(i64, String)>,
+}
+
 /// What became of an insertion.
 #[derive(Debug)]
 pub enum Inserted {
@@ -72,7 +99,7 @@ impl Store {
     /// Opens the database in `folder`, making what is missing.
     pub async fn open(folder: &Path, owner: String) -> Result<Self, StoreError> {
         let fail = |source| StoreError { folder: folder.to_owned(), source };
-        tokio::fs::create_dir_all(folder).await.map_err(|error| fail(error.into()))?;
+        private(folder).await.map_err(|error| fail(error.into()))?;
         let options = SqliteConnectOptions::new()
             .filename(folder.join(Self::FILE))
             .create_if_missing(true)
@@ -133,8 +160,8 @@ impl Store {
             return Ok(Inserted::New);
         }
         let existing = sqlx::query(
-            "SELECT body FROM jobs WHERE principal = ?1
-             AND (idempotency_key = ?2 OR (account = ?3 AND task_id = ?4)) LIMIT 1",
+            "SELECT body FROM jobs WHERE principal = ?1 AND account = ?3
+             AND (idempotency_key = ?2 OR task_id = ?4) LIMIT 1",
         )
         .bind(&job.principal)
         .bind(&job.idempotency_key)
@@ -147,19 +174,31 @@ impl Store {
     }
 
     /// Writes a job back. `false` means that another process has it now and nothing was written.
-    ///
-    /// An answer to a submit is written whoever holds the lease: it names what was paid for.
     pub async fn save(&self, job: &Job) -> Result<bool, StoreError> {
         let mut connection = self.pool.acquire().await.map_err(|error| self.fail(error))?;
-        self.save_on(&mut connection, job).await
+        self.save_on(&mut connection, job, "").await
     }
 
-    async fn save_on(&self, connection: &mut SqliteConnection, job: &Job) -> Result<bool, StoreError> {
+    /// Writes the answer to a submit, whoever holds the lease and whatever was thought of the job meanwhile: it
+    /// names what was paid for.
+    pub async fn save_answer(&self, job: &Job) -> Result<bool, StoreError> {
+        let mut connection = self.pool.acquire().await.map_err(|error| self.fail(error))?;
+        self.save_on(&mut connection, job, "answer").await
+    }
+
+    async fn save_on(
+        &self,
+        connection: &mut SqliteConnection,
+        job: &Job,
+        right: &str,
+    ) -> Result<bool, StoreError> {
         let body = serde_json::to_string(job).map_err(|error| self.fail(error))?;
         let saved = sqlx::query(
             "UPDATE jobs SET status = ?2, is_open = ?3, task_id = ?4, body = ?5, search = ?6, updated_at = ?7,
-                             lease_owner = ?8, lease_until = ?9
-             WHERE id = ?1 AND (lease_owner = ?8 OR status IN ('submitting', 'unknown'))",
+                             lease_owner = ?8, lease_until = ?9,
+                             idempotency_key = CASE WHEN ?10 THEN NULL ELSE idempotency_key END
+             WHERE id = ?1 AND (lease_owner = ?8
+                OR (?11 = 'answer' AND status IN ('submitting', 'unknown', 'cancelled', 'failed')))",
         )
         .bind(&job.id)
         .bind(job.state.status())
@@ -170,6 +209,9 @@ impl Store {
         .bind(job.updated_at)
         .bind(&self.owner)
         .bind(if job.state.is_over() { 0 } else { now() + LEASE })
+        // What failed without being taken was not bought: its key is free for another try.
+        .bind(matches!(job.state, State::Failed { task: None, .. }))
+        .bind(right)
         .execute(connection)
         .await
         .map_err(|error| self.fail(error))?;
@@ -189,7 +231,7 @@ impl Store {
         if self.parse(&row)?.state != *before {
             return Ok(false);
         }
-        let saved = self.save_on(&mut transaction, job).await?;
+        let saved = self.save_on(&mut transaction, job, "").await?;
         transaction.commit().await.map_err(|error| self.fail(error))?;
         Ok(saved)
     }
@@ -202,6 +244,20 @@ impl Store {
             .fetch_optional(&self.pool)
             .await
             .map_err(|error| self.fail(error))?;
+        row.map(|row| self.parse(&row)).transpose()
+    }
+
+    /// The job that was ordered with an `idempotency_key`.
+    pub async fn by_key(&self, principal: &str, account: &str, key: &str) -> Result<Option<Job>, StoreError> {
+        let row = sqlx::query(
+            "SELECT body FROM jobs WHERE principal = ?1 AND account = ?2 AND idempotency_key = ?3",
+        )
+        .bind(principal)
+        .bind(account)
+        .bind(key)
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(|error| self.fail(error))?;
         row.map(|row| self.parse(&row)).transpose()
     }
 
@@ -222,9 +278,10 @@ impl Store {
         row.map(|row| self.parse(&row)).transpose()
     }
 
-    /// A page of jobs, newest first.
-    pub async fn list(&self, principal: &str, filter: &Filter) -> Result<Vec<Job>, StoreError> {
-        let mut query = QueryBuilder::<Sqlite>::new("SELECT body FROM jobs WHERE principal = ");
+    /// A page of jobs, newest first, and where the next one begins.
+    pub async fn list(&self, principal: &str, filter: &Filter) -> Result<Page, StoreError> {
+        let mut query =
+            QueryBuilder::<Sqlite>::new("SELECT body, created_at, id FROM jobs WHERE principal = ");
         query.push_bind(principal);
         if let Some(status) = &filter.status {
             query.push(" AND status = ").push_bind(status);
@@ -238,10 +295,15 @@ impl Store {
         if let Some((at, id)) = &filter.before {
             query.push(" AND (created_at, id) < (").push_bind(*at).push(", ").push_bind(id).push(")");
         }
-        query.push(" ORDER BY created_at DESC, id DESC LIMIT ").push_bind(filter.limit);
-        let rows = query.build().fetch_all(&self.pool).await.map_err(|error| self.fail(error))?;
+        // One more than asked for tells whether there is another page.
+        query.push(" ORDER BY created_at DESC, id DESC LIMIT ").push_bind(filter.limit.saturating_add(1));
+        let mut rows = query.build().fetch_all(&self.pool).await.map_err(|error| self.fail(error))?;
+        let more = rows.len() > filter.limit as usize;
+        rows.truncate(filter.limit as usize);
+        let last = rows.last().filter(|_| more);
+        let next = last.and_then(|row| Some((row.try_get("created_at").ok()?, row.try_get("id").ok()?)));
         // One record that a later version wrote differently must not hide all others.
-        Ok(rows.iter().filter_map(|row| self.parse(row).ok()).collect())
+        Ok(Page { jobs: rows.iter().filter_map(|row| self.parse(row).ok()).collect(), next })
     }
 
     /// Leases one open job to this process, unless another, living one has it. Gives the job as it stands.
@@ -258,19 +320,45 @@ impl Store {
         .fetch_optional(&self.pool)
         .await
         .map_err(|error| self.fail(error))?;
-        row.map(|row| self.parse(&row)).transpose()
+        let Some(row) = row else { return Ok(None) };
+        match self.parse(&row) {
+            Ok(job) => Ok(Some(job)),
+            Err(error) => {
+                // A later version may have written it, and can go on with it.
+                self.give_back(id).await?;
+                Err(error)
+            }
+        }
+    }
+
+    async fn give_back(&self, id: &str) -> Result<(), StoreError> {
+        sqlx::query("UPDATE jobs SET lease_until = 0 WHERE id = ?1 AND lease_owner = ?2")
+            .bind(id)
+            .bind(&self.owner)
+            .execute(&self.pool)
+            .await
+            .map_err(|error| self.fail(error))?;
+        Ok(())
     }
 
     /// Keeps this process's leases alive, and names the open jobs of the account that this process has to follow:
     /// its own, and those whose process died or whose lease a clock that was set back has put far ahead.
-    pub async fn renew(&self, account: &str) -> Result<Vec<String>, StoreError> {
+    ///
+    /// `followed` are the jobs that a task of this process is at: only their leases are worth keeping.
+    pub async fn renew(&self, account: &str, followed: &[String]) -> Result<Vec<String>, StoreError> {
         let at = now();
-        sqlx::query("UPDATE jobs SET lease_until = ?2 WHERE lease_owner = ?1 AND is_open = 1")
+        if !followed.is_empty() {
+            sqlx::query(
+                "UPDATE jobs SET lease_until = ?2 WHERE lease_owner = ?1 AND is_open = 1
+                 AND id IN (SELECT value FROM json_each(?3))",
+            )
             .bind(&self.owner)
             .bind(at + LEASE)
+            .bind(serde_json::json!(followed).to_string())
             .execute(&self.pool)
             .await
             .map_err(|error| self.fail(error))?;
+        }
         let rows = sqlx::query(
             "SELECT id FROM jobs WHERE is_open = 1 AND account = ?1
              AND (lease_owner = ?4 OR lease_until < ?2 OR lease_until > ?2 + 10 * ?3)",
@@ -299,6 +387,15 @@ impl Store {
         let body: &str = row.try_get("body").map_err(|error| self.fail(error))?;
         serde_json::from_str(body).map_err(|error| self.fail(error))
     }
+}
+
+/// Makes the folder, readable for its owner alone: records hold prompts and signed links.
+async fn private(folder: &Path) -> std::io::Result<()> {
+    let mut builder = tokio::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    builder.mode(0o700);
+    builder.create(folder).await
 }
 
 /// What `list_jobs` searches, in lower case: SQLite's own `lower` knows ASCII alone.

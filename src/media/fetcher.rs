@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use super::blob::{Blob, Limits};
-use super::guard::Guard;
+use super::guard::{Guard, Refused};
 use super::link::{FetchProblem, fetch};
 use super::output::{Expect, Saved, download};
 
@@ -18,10 +18,10 @@ pub struct Fetcher {
 impl Fetcher {
     /// Fetches what `guard` lets through.
     pub fn new(guard: Guard) -> Self {
-        Self { guard, client: OnceLock::new() }
+        Self { guard: Guard { public_http: true, ..guard }, client: OnceLock::new() }
     }
 
-    /// As [`download`].
+    /// As [`download`]. A plain `http` link is tried as `https` first, and as it is if there is none to talk to.
     pub async fn download(
         &self,
         url: &str,
@@ -29,12 +29,23 @@ impl Fetcher {
         name: &str,
         expect: &Expect<'_>,
     ) -> Result<Saved, FetchProblem> {
-        download(self.client()?, &self.guard, url, folder, name, expect).await
+        let (client, strict) = (self.client()?, Guard { public_http: false, ..self.guard });
+        if let (Some(rest), Err(Refused::Scheme(_))) = (url.strip_prefix("http://"), strict.check(url)) {
+            let secure = format!("https://{rest}");
+            match download(client, &strict, &secure, folder, name, expect).await {
+                Err(FetchProblem::Weather { reason, .. }) => {
+                    tracing::info!(reason, "not to be had over https; plain http is tried");
+                }
+                done => return done,
+            }
+        }
+        download(client, &self.guard, url, folder, name, expect).await
     }
 
     /// As [`fetch`]: a link's content as an input.
     pub async fn fetch(&self, url: &str, limits: &Limits) -> Result<Blob, FetchProblem> {
-        fetch(self.client()?, &self.guard, url, limits).await
+        let strict = Guard { public_http: false, ..self.guard };
+        fetch(self.client()?, &strict, url, limits).await
     }
 
     fn client(&self) -> Result<&reqwest::Client, FetchProblem> {

@@ -105,6 +105,18 @@ pub async fn prepare(folder: &Path) -> Result<(), OutputProblem> {
     }
 }
 
+/// As [`prepare`], for a folder that [`folder`] has found earlier: in the meantime it may have been removed, or
+/// replaced by a link to elsewhere, which is not followed.
+pub async fn prepare_again(found: &Path) -> Result<(), OutputProblem> {
+    prepare(found).await?;
+    let unwritable = |reason: String| OutputProblem::Unwritable { path: found.to_owned(), reason };
+    match tokio::fs::canonicalize(found).await {
+        Ok(real) if dunce::simplified(&real) == found => Ok(()),
+        Ok(_) => Err(unwritable("it has become a link to another folder".into())),
+        Err(error) => Err(unwritable(error.to_string())),
+    }
+}
+
 fn prepare_now(folder: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(folder)?;
     let mut proof = temporary(folder)?;

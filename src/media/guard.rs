@@ -31,6 +31,9 @@ pub struct Guard {
     /// Allows loopback addresses, over plain `http` too, at any port. True only when the API itself is a
     /// sandbox on this machine; no proxy is used then.
     pub loopback_http: bool,
+    /// Allows plain `http` to public addresses: for results, whose links some services hand out so. Nothing
+    /// secret travels with such a request, and what arrives is checked for what it is.
+    pub public_http: bool,
 }
 
 /// Why a link is not fetched. A sentence without a subject; names a host or an address, never a query string.
@@ -103,7 +106,7 @@ impl Guard {
         };
         match url.scheme() {
             "https" => Ok(()),
-            "http" if loopback => Ok(()),
+            "http" if loopback || self.public_http => Ok(()),
             other => Err(Refused::Scheme(other.to_owned())),
         }
     }
@@ -264,7 +267,7 @@ mod tests {
     fn a_redirect_never_leaves_https() {
         let hop = |from: &str, to: &str| {
             let (from, to) = (Url::parse(from).ok()?, Url::parse(to).ok()?);
-            Some(Guard { loopback_http: true }.check_hop(&[from], &to))
+            Some(Guard { loopback_http: true, public_http: false }.check_hop(&[from], &to))
         };
         assert_eq!(hop("https://example.com/", "http://127.0.0.1/"), Some(Err(Refused::Downgrade)));
         assert_eq!(hop("http://127.0.0.1/", "http://127.0.0.1:1/"), Some(Ok(())));
@@ -272,8 +275,19 @@ mod tests {
     }
 
     #[test]
+    fn plain_http_to_a_public_host_is_for_results_alone() {
+        let results = Guard { loopback_http: false, public_http: true };
+        assert!(results.check("http://example.com/a.jpg").is_ok());
+        assert!(Guard::default().check("http://example.com/a.jpg").is_err());
+        for private in ["http://127.0.0.1/", "http://169.254.169.254/", "http://localhost/", "http://[::1]/"]
+        {
+            assert!(results.check(private).is_err(), "{private}");
+        }
+    }
+
+    #[test]
     fn names_of_this_machine_lead_to_this_machine_only() {
-        let (strict, sandbox) = (Guard::default(), Guard { loopback_http: true });
+        let (strict, sandbox) = (Guard::default(), Guard { loopback_http: true, public_http: false });
         let [inside, outside, private] = [[127, 0, 0, 1], [8, 8, 8, 8], [10, 0, 0, 1]].map(IpAddr::from);
         assert!(sandbox.allows("localhost", inside) && !sandbox.allows("localhost", outside));
         assert!(sandbox.allows("example.com", outside) && !sandbox.allows("example.com", private));

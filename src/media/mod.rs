@@ -28,7 +28,7 @@ pub mod roots;
 
 pub use blob::{Blob, Content, Limits, Opened, check, load, open_input};
 pub use fetcher::Fetcher;
-pub use folder::{OutputProblem, folder, prepare};
+pub use folder::{OutputProblem, folder, prepare, prepare_again};
 pub use guard::{Guard, Refused};
 pub use input::{InputProblem, Reference, parse};
 pub use kind::Kind;

@@ -11,10 +11,10 @@ use tokio_util::sync::CancellationToken;
 use crate::tools::Server;
 
 /// How long unanswered paid requests may hold up the end after the client has gone: what they bring is paid for.
-const LINGER: Duration = Duration::from_secs(20);
+const LINGER: Duration = Duration::from_secs(180);
 
 /// How long after a signal, which asks for an end at once.
-const LINGER_AFTER_SIGNAL: Duration = Duration::from_millis(800);
+const LINGER_AFTER_SIGNAL: Duration = Duration::from_millis(1800);
 
 /// Clients start servers only to look at them. Work that earlier processes left waits until one stays.
 const SETTLE: Duration = Duration::from_secs(1);
@@ -42,8 +42,9 @@ pub async fn serve(server: Server) -> Result<(), ServerInitializeError> {
         })
     };
     let inner = IntoTransport::<RoleServer, _, _>::into_transport(stdio_pipes());
-    let transport = Tolerant { inner, opened: false };
-    let opened = server.serve_with_ct(transport, stop.clone()).await;
+    let transport = Tolerant { inner, opened: false, server: server.clone() };
+    // A token of its own: the service cancels the one that it is given when it ends.
+    let opened = server.serve_with_ct(transport, stop.child_token()).await;
     let outcome = match opened {
         Ok(running) => {
             let _ = running.waiting().await;
@@ -86,6 +87,7 @@ async fn signal() {
 struct Tolerant<T> {
     inner: T,
     opened: bool,
+    server: Server,
 }
 
 impl<T: Transport<RoleServer>> Transport<RoleServer> for Tolerant<T> {
@@ -100,7 +102,10 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for Tolerant<T> {
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
         loop {
-            let message = self.inner.receive().await?;
+            let Some(message) = self.inner.receive().await else {
+                self.server.client_gone();
+                return None;
+            };
             self.opened |= matches!(message, ClientJsonRpcMessage::Request(_));
             if self.opened {
                 return Some(message);

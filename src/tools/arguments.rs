@@ -27,6 +27,16 @@ const ALIASES: &[(&str, &str)] = &[
     ("audio_file", "file"),
 ];
 
+/// Words for values that the wire has in Chinese, and other spellings.
+const VALUES: &[(&str, &str)] = &[
+    ("comic", "漫画"),
+    ("manga", "漫画"),
+    ("lively", "元气"),
+    ("medieval", "中世纪"),
+    ("watercolour", "水彩"),
+    ("watercolor", "水彩"),
+];
+
 /// More mistakes than this are not listed.
 const MOST_PROBLEMS: usize = 6;
 
@@ -134,6 +144,7 @@ fn object(schema: &JsonObject, given: JsonObject, path: &str, problems: &mut Vec
         .collect();
     let mut checked = JsonObject::new();
     for (name, value) in given {
+        let name = canonical(properties, &name).map_or(name, str::to_owned);
         let full = join(path, &name);
         // Clients fill optional parameters with null or nothing; both mean "not given".
         let blank = value.is_null() || value.as_str().is_some_and(|text| text.trim().is_empty());
@@ -190,7 +201,17 @@ fn fit(schema: &JsonObject, value: Value, path: &str, problems: &mut Vec<String>
         problems.push(format!("`{path}` is {shown}; it is {}", kind_words(kind)));
         return None;
     };
-    let checked = one_of(schema, value).and_then(|value| in_range(schema, value));
+    let checked = one_of(schema, value).and_then(|value| in_range(schema, value)).and_then(|value| {
+        let most =
+            schema.get("maxLength").and_then(Value::as_u64).and_then(|most| usize::try_from(most).ok());
+        let length = value.as_str().map_or(0, |text| text.chars().count());
+        match most {
+            Some(most) if length > most => {
+                Err(format!("it has {length} characters; at most {most} are allowed"))
+            }
+            _ => Ok(value),
+        }
+    });
     checked.map_err(|legal| problems.push(format!("`{path}` is {shown}; {legal}"))).ok()
 }
 
@@ -266,7 +287,8 @@ fn one_of(schema: &JsonObject, value: Value) -> Result<Value, String> {
         return Ok(value);
     }
     let text = value.as_str().unwrap_or_default().to_lowercase();
-    let spelt = set.iter().find(|legal| legal.as_str().is_some_and(|legal| legal.to_lowercase() == text));
+    let meant = VALUES.iter().find(|(word, _)| *word == text).map_or(text.as_str(), |(_, value)| value);
+    let spelt = set.iter().find(|legal| legal.as_str().is_some_and(|legal| legal.to_lowercase() == meant));
     if let Some(spelt) = spelt {
         return Ok(spelt.clone());
     }

@@ -85,9 +85,7 @@ impl ToolError {
                 platform.minimax.io for the global region, platform.minimax.cn with MINIMAX_REGION=cn for China) \
                 and to restart it. `minimax-mcp demo` shows everything without a key."
                 .to_owned(),
-            Self::Records(_) => "Nothing was sent or billed. Ask the user to make the folder writable, or to set \
-                MINIMAX_DATA_DIR to one that is."
-                .to_owned(),
+            Self::Records(error) => format!("Nothing was sent or billed. Tell the user: {}", error.advice()),
             Self::Api(error) => error.advice(),
             Self::NotFound { advice, .. } => advice.clone(),
         }

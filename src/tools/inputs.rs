@@ -35,7 +35,7 @@ impl Server {
         let reference = media::parse(text, Some(&self.config().home));
         match reference.map_err(|problem| wrong(problem.to_string()))? {
             Reference::Url(link) => {
-                let guard = media::Guard { loopback_http: self.config().loopback };
+                let guard = media::Guard { loopback_http: self.config().loopback, ..media::Guard::default() };
                 // Plain http is MiniMax's business, an address inside this network never is.
                 let checked =
                     guard.check(&link.replacen("http://", "https://", 1)).or_else(|_| guard.check(&link));

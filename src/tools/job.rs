@@ -73,8 +73,12 @@ struct JobRow {
     status: String,
     /// Its beginning.
     prompt: String,
-    /// Where its files are.
+    /// Where its files are; the first two.
     files: Vec<String>,
+    file_count: usize,
+    /// Where it was bought, if that is not this server's host and key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<String>,
     created_at: String,
 }
 
@@ -94,11 +98,11 @@ impl Server {
         let id = input.job_id.trim();
         let Some(watch) = self.jobs().watch(LOCAL, id).await? else { return Err(no_job(id)) };
         let patience = Duration::from_secs(input.wait_seconds.min(240).into());
-        let job = wait::outcome(watch, &call, patience, wait::is_over).await;
-        let view = JobView::of(&job, false);
+        let job = self.outcome(watch, &call, patience, wait::is_over).await;
+        let view = JobView::of(&job);
         if !job.state.is_over() && !self.jobs().is_ours(&job) {
             let sentence = format!(
-                "It was made at {}, and this server asks another host: set MINIMAX_API_HOST.",
+                "It was bought at {}; this server has another host or key and cannot ask about it.",
                 job.account
             );
             return Ok(view.saying(&sentence));
@@ -115,19 +119,16 @@ impl Server {
     async fn list_jobs(&self, Parameters(input): Parameters<ListInput>) -> Result<JobList, ToolError> {
         let before = input.cursor.as_deref().map(read_cursor).transpose()?;
         let limit = input.limit.clamp(1, 50);
-        // One more than asked for tells whether there is another page.
-        let filter =
-            Filter { status: input.status, kind: input.kind, query: input.query, before, limit: limit + 1 };
-        let mut jobs = self.jobs().list(LOCAL, &filter).await?;
-        let more = jobs.len() > limit as usize;
-        jobs.truncate(limit as usize);
-        let next_cursor = jobs.last().filter(|_| more).map(|job| format!("{}.{}", job.created_at, job.id));
-        let next = match (jobs.is_empty(), more) {
+        let filter = Filter { status: input.status, kind: input.kind, query: input.query, before, limit };
+        let page = self.jobs().list(LOCAL, &filter).await?;
+        let next_cursor = page.next.map(|(at, id)| format!("{at}.{id}"));
+        let next = match (page.jobs.is_empty(), next_cursor.is_some()) {
             (true, _) => "No job fits.",
             (false, true) => "Call list_jobs with cursor for more, or get_job with a job_id for all of one.",
             (false, false) => "Call get_job with a job_id for all of one.",
         };
-        Ok(JobList { jobs: jobs.iter().map(JobRow::of).collect(), next_cursor, next: next.to_owned() })
+        let row = |job: &Job| JobRow::of(job, self.jobs().is_ours(job));
+        Ok(JobList { jobs: page.jobs.iter().map(row).collect(), next_cursor, next: next.to_owned() })
     }
 
     /// Stop watching a job. A queued H3 video is cancelled at MiniMax too; anything else goes on there and is billed.
@@ -140,13 +141,13 @@ impl Server {
         let id = input.job_id.trim();
         let Some(cancelled) = self.jobs().cancel(LOCAL, id).await? else { return Err(no_job(id)) };
         Ok(match cancelled {
-            Cancel::Cancelled(job) => JobView::of(&job, false),
-            Cancel::Over(job) => {
-                JobView::of(&job, false).saying("It had ended before; nothing was cancelled.")
+            Cancel::Cancelled(job) => JobView::of(&job),
+            Cancel::Over(job) => JobView::of(&job).saying("It had ended before; nothing was cancelled."),
+            Cancel::Finished(job) => JobView::of(&job)
+                .saying("It was not cancelled: MiniMax has finished it, and the result is being fetched."),
+            Cancel::OnItsWay(job) => {
+                JobView::of(&job).saying("It cannot be stopped any more, and what it brings is kept.")
             }
-            Cancel::OnItsWay(job) => JobView::of(&job, false).saying(
-                "It cannot be cancelled: the request is on its way and may be billed, so its result is kept.",
-            ),
         })
     }
 }
@@ -169,7 +170,7 @@ fn read_cursor(cursor: &str) -> Result<(i64, String), ToolError> {
 }
 
 impl JobRow {
-    fn of(job: &Job) -> Self {
+    fn of(job: &Job, ours: bool) -> Self {
         let place = |file: &crate::jobs::JobFile| match &file.saved {
             Some(saved) => saved.path.display().to_string(),
             None => format!("minimax://files/{}/{}", job.id, file.name),
@@ -181,7 +182,9 @@ impl JobRow {
             model: job.model.clone(),
             status: job.state.status().to_owned(),
             prompt: job.prompt.chars().take(80).collect(),
-            files: job.files.iter().map(place).collect(),
+            files: job.files.iter().take(2).map(place).collect(),
+            file_count: job.files.len(),
+            account: (!ours).then(|| job.account.clone()),
             created_at: created.map(|at| at.to_string()).unwrap_or_default(),
         }
     }

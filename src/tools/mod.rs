@@ -22,22 +22,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rmcp::handler::server::router::tool::ToolRouter;
-use rmcp::handler::server::tool::ToolCallContext;
+use rmcp::handler::server::tool::{IntoCallToolResult, ToolCallContext};
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, Implementation, ListToolsResult,
+    CacheScope, CallToolRequestParams, CallToolResponse, Implementation, JsonObject, ListToolsResult,
     PaginatedRequestParams, ProtocolVersion, ServerCapabilities, ServerConfig, Tool,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use schemars::JsonSchema;
+use secrecy::ExposeSecret;
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use tokio_util::sync::CancellationToken;
 
 pub use error::ToolError;
 pub use view::JobView;
 
 use crate::api::Client;
-use crate::config::{Config, ResourceMode, Toolset};
-use crate::jobs::{Cost, Jobs, Order, Paid, Settings};
+use crate::config::{Config, ConfigError, ResourceMode, Toolset};
+use crate::jobs::{Cost, Job, Jobs, Order, Paid, Settings, Watch};
 use crate::media::{self, Roots};
 
 /// Who a job belongs to when the server has one user.
@@ -69,6 +72,17 @@ struct Shared {
     config: Config,
     roots: Roots,
     router: ToolRouter<Server>,
+    /// Ends the waiting of every call.
+    gone: CancellationToken,
+}
+
+/// Which tasks are ours to ask about: those of this host that were bought with this key. The key itself is not
+/// in it, only what tells it from another.
+fn account(config: &Config) -> String {
+    let Some(key) = &config.key else { return config.account.clone() };
+    let print = Sha256::digest(key.expose_secret());
+    let print: String = data_encoding::HEXLOWER.encode(&print).chars().take(8).collect();
+    format!("{} (key {print})", config.account)
 }
 
 /// What every tool that costs money takes besides its own parameters.
@@ -87,6 +101,7 @@ struct JobOptions {
     #[serde(default)]
     dry_run: bool,
     /// Same key = same job, bought once.
+    #[schemars(length(max = 128))]
     idempotency_key: Option<String>,
 }
 
@@ -97,6 +112,21 @@ fn forty_five() -> u32 {
 impl JobOptions {
     fn patience(&self) -> Duration {
         Duration::from_secs(if self.async_mode { 0 } else { self.wait_seconds.min(240).into() })
+    }
+}
+
+/// What tells one call from another: tool and arguments, but for those that only say how to wait.
+#[derive(Debug, Clone, Default)]
+struct CallDigest(String);
+
+impl CallDigest {
+    fn of(tool: &str, arguments: &JsonObject) -> Self {
+        let mut told = arguments.clone();
+        for name in ["wait_seconds", "async_mode", "idempotency_key"] {
+            told.shift_remove(name);
+        }
+        let told = serde_json::json!([tool, told]).to_string();
+        Self(data_encoding::HEXLOWER.encode(&Sha256::digest(told)))
     }
 }
 
@@ -118,7 +148,7 @@ impl Server {
             Settings {
                 data_dir: config.data_dir.clone(),
                 base_path: config.base_path.clone(),
-                account: config.account.clone(),
+                account: account(&config),
                 poll: config.poll,
                 loopback: config.loopback,
             },
@@ -136,7 +166,8 @@ impl Server {
         }
         schema::make_portable(&mut router);
         let roots = Roots::new(&config.base_path, Some(&config.home), &config.allowed_dirs);
-        Self { shared: Arc::new(Shared { jobs, config, roots, router }) }
+        let gone = CancellationToken::new();
+        Self { shared: Arc::new(Shared { jobs, config, roots, router, gone }) }
     }
 
     /// The tools by group. A capability adds one line here.
@@ -186,8 +217,13 @@ impl Server {
 
     /// The folder a call's files go to, proven to be writable; `None` when links are wanted alone.
     async fn folder(&self, requested: Option<&str>, touch: bool) -> Result<Option<PathBuf>, ToolError> {
-        let argument =
-            |problem: media::OutputProblem| ToolError::argument("output_directory", problem.to_string());
+        let argument = |problem: media::OutputProblem| match requested {
+            Some(_) => ToolError::argument("output_directory", problem.to_string()),
+            None => ToolError::Config(vec![ConfigError {
+                name: "MINIMAX_MCP_BASE_PATH",
+                problem: format!("cannot be used: {problem}"),
+            }]),
+        };
         if self.config().mode == ResourceMode::Url && requested.is_none() {
             return Ok(None);
         }
@@ -227,12 +263,53 @@ impl Server {
             cost,
             warnings,
             idempotency_key: options.idempotency_key,
+            digest: call.extensions.get::<CallDigest>().cloned().unwrap_or_default().0,
         };
         let (watch, existed) = self.jobs().start(order).await?;
-        let job = wait::outcome(watch, call, patience, wait::is_over).await;
-        Ok(JobView::of(&job, existed))
+        let job = self.outcome(watch, call, patience, wait::is_over).await;
+        let view = JobView::of(&job);
+        Ok(if existed { view.noting(BOUGHT_NOTHING) } else { view })
+    }
+
+    /// Waits for a job as long as the caller wants to, and the client is there.
+    async fn outcome(
+        &self,
+        watch: Watch,
+        call: &RequestContext<RoleServer>,
+        patience: Duration,
+        settled: fn(&Job) -> bool,
+    ) -> Arc<Job> {
+        let waiting = wait::outcome(watch.clone(), call, patience, settled);
+        let heard = self.shared.gone.run_until_cancelled(waiting).await;
+        heard.unwrap_or_else(|| watch.borrow().clone())
+    }
+
+    /// The job that an earlier call has ordered with the same `idempotency_key`. Looked for before anything is
+    /// read or uploaded for the call.
+    async fn ordered_before(
+        &self,
+        arguments: &JsonObject,
+        digest: &CallDigest,
+        call: &RequestContext<RoleServer>,
+    ) -> Result<Option<JobView>, ToolError> {
+        let options: Option<JobOptions> = serde_json::from_value(arguments.clone().into()).ok();
+        let Some(options) = options.filter(|options| !options.dry_run) else { return Ok(None) };
+        let Some(key) = &options.idempotency_key else { return Ok(None) };
+        let Some((watch, first)) = self.jobs().by_key(LOCAL, key).await? else { return Ok(None) };
+        let job = self.outcome(watch, call, options.patience(), wait::is_over).await;
+        let view = JobView::of(&job).noting(BOUGHT_NOTHING);
+        let other =
+            "this idempotency_key came with other arguments before; use another key for another order";
+        Ok(Some(if first == digest.0 { view } else { view.noting(other) }))
+    }
+
+    /// The client has gone: calls that only wait need not wait any longer.
+    pub fn client_gone(&self) {
+        self.shared.gone.cancel();
     }
 }
+
+const BOUGHT_NOTHING: &str = "this call bought nothing: it is the job of the first call with this key";
 
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
@@ -263,7 +340,7 @@ impl ServerHandler for Server {
     async fn call_tool(
         &self,
         mut request: CallToolRequestParams,
-        context: RequestContext<RoleServer>,
+        mut context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let name = real_name(&request.name).to_owned();
         let Some(tool) = self.shared.router.get(&name) else {
@@ -271,13 +348,35 @@ impl ServerHandler for Server {
             let message = format!("unknown tool `{name}`; this server has {}", known.join(", "));
             return Err(ErrorData::invalid_params(message, None));
         };
-        match arguments::in_order(&tool.input_schema, request.arguments.take().unwrap_or_default()) {
-            Ok(arguments) => request.arguments = Some(arguments),
+        let given = request.arguments.take().unwrap_or_default();
+        let arguments = match arguments::in_order(&tool.input_schema, given) {
+            Ok(arguments) => arguments,
             Err(problem) => return Ok(ToolError::Arguments { tool: name, problem }.into_response()),
+        };
+        let digest = CallDigest::of(&name, &arguments);
+        match self.ordered_before(&arguments, &digest, &context).await {
+            Ok(None) => {}
+            Ok(Some(view)) => return view.into_call_tool_result(),
+            Err(error) => return Ok(error.into_response()),
         }
+        context.extensions.insert(digest);
+        request.arguments = Some(arguments);
         request.name = name.into();
-        self.shared.router.call(ToolCallContext::new(self, request, context)).await
+        let answers_with_a_job = has_property(tool.output_schema.as_deref(), "job_id");
+        let mut response = self.shared.router.call(ToolCallContext::new(self, request, context)).await?;
+        if let CallToolResponse::Complete(result) = &mut response
+            && result.is_error == Some(true)
+            && !answers_with_a_job
+        {
+            // An error is shaped like a job view; where the schema says otherwise, its text says it all.
+            result.structured_content = None;
+        }
+        Ok(response)
     }
+}
+
+fn has_property(schema: Option<&JsonObject>, name: &str) -> bool {
+    schema.and_then(|schema| schema.get("properties")?.get(name)).is_some()
 }
 
 /// The name by which we know a tool that another MiniMax server calls differently.

@@ -118,16 +118,20 @@ impl Server {
         {
             return Err(ToolError::argument(
                 "task_id",
-                "is not an id of MiniMax's; those are digits, at most 64",
+                "is not an id of MiniMax's; those are letters and digits, at most 64",
             ));
         }
-        let watch = match self.jobs().by_task(LOCAL, id).await? {
+        let known = self.jobs().by_task(LOCAL, id).await?;
+        let elsewhere = known.is_some() && input.output_directory.is_some();
+        let watch = match known {
             Some(job) => self.jobs().take_up(LOCAL, &job.id).await?,
             None => Some(self.adopt(id, input.output_directory.as_deref()).await?),
         };
         let Some(watch) = watch else { return Err(no_task(id)) };
-        let job = wait::outcome(watch, &call, Duration::from_secs(45), wait::is_known).await;
-        Ok(JobView::of(&job, false))
+        let job = self.outcome(watch, &call, Duration::from_secs(45), wait::is_known).await;
+        let view = JobView::of(&job);
+        let kept = "the task is a job already, and its files stay in that job's folder";
+        Ok(if elsewhere { view.noting(kept) } else { view })
     }
 }
 

@@ -110,7 +110,7 @@ struct CostView {
 pub(super) struct ErrorView {
     pub(super) message: String,
     /// Who can do something about it.
-    #[schemars(extend("enum" = ["fix an argument", "fix key, balance or settings", "wait", "report a bug"]))]
+    #[schemars(extend("enum" = ["fix an argument", "fix key, balance or settings", "wait", "ask the user", "report a bug"]))]
     pub(super) turn: String,
     /// MiniMax's code.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -152,19 +152,22 @@ impl JobView {
         schema_for_output::<Self>()
     }
 
-    /// A job as it stands. `existed` tells that an `idempotency_key` has found it and nothing was bought.
-    pub(super) fn of(job: &Job, existed: bool) -> Self {
+    /// A job as it stands.
+    pub(super) fn of(job: &Job) -> Self {
         let mut warnings = job.warnings.clone();
-        if existed {
-            warnings
-                .push("this call bought nothing: it is the job of the first call with this key".to_owned());
+        match &job.state {
+            State::Submitting { held: Some(why), .. } => warnings.push(format!("not sent yet: {why}")),
+            State::Running { trouble: Some(why), .. } => {
+                warnings.push(format!("the last look at the task failed: {why}"));
+            }
+            _ => {}
         }
         let troubles = job.files.iter().filter_map(|file| Some((file, file.trouble.as_ref()?)));
         warnings.extend(troubles.map(|(file, trouble)| format!("{} was not saved: {trouble}", file.name)));
         let error = match &job.state {
             State::Failed { failure, .. } => Some(ErrorView::of(failure)),
             State::Unknown { why, .. } => {
-                let turn = ErrorView::turn(Blame::Weather);
+                let turn = "ask the user".to_owned();
                 Some(ErrorView { message: why.clone(), turn, code: None, trace_id: None })
             }
             _ => None,
@@ -180,7 +183,7 @@ impl JobView {
             voice_id: job.voice_id.clone(),
             text: job.text.clone(),
             usage: job.usage.clone().filter(Value::is_object),
-            cost: CostView::of(&job.cost),
+            cost: CostView::of(&job.cost).filter(|_| !is_free(job)),
             warnings,
             error,
             next: next(job),
@@ -206,6 +209,13 @@ impl JobView {
     /// A call that brought no job.
     pub(super) fn error(error: ErrorView, next: String) -> Self {
         Self { error: Some(error), next, says: Says::Failure, ..Self::default() }
+    }
+
+    /// Adds what the caller should know.
+    #[must_use]
+    pub(super) fn noting(mut self, warning: &str) -> Self {
+        self.warnings.push(warning.to_owned());
+        self
     }
 
     /// Puts `sentence` before what to do next.
@@ -333,6 +343,15 @@ fn time(milliseconds: i64) -> Option<String> {
     Some(at.to_string())
 }
 
+/// What was provably not taken, or was cancelled before it was made, costs nothing, and shows no price.
+fn is_free(job: &Job) -> bool {
+    match &job.state {
+        State::Failed { task: None, .. } => job.cost.actual.is_none(),
+        State::Cancelled { task, at_minimax } => *at_minimax || task.is_none(),
+        _ => false,
+    }
+}
+
 /// What the caller can do now, in one sentence.
 fn next(job: &Job) -> String {
     let id = &job.id;
@@ -346,6 +365,9 @@ fn next(job: &Job) -> String {
             format!(
                 "MiniMax made it, but not all files were saved. Call get_job with job_id {id} to fetch them again."
             )
+        }
+        State::Done { partial: true, .. } => {
+            "Done, with fewer results than asked for. Rephrase the prompt to get the others.".to_owned()
         }
         State::Done { .. } => "Done.".to_owned(),
         State::Failed { failure, .. } => failure.advice.clone(),

@@ -147,6 +147,12 @@ async fn an_unwritable_folder_is_found_before_anything_is_paid() {
     let world = World::new().await;
     std::fs::write(world.out(), "a file where the folder should be").unwrap();
     let refusal = world.refusal("text_to_image", json!({ "prompt": "A fox" })).await;
+    assert!(refusal.contains("MINIMAX_MCP_BASE_PATH"), "{refusal}");
+    std::fs::remove_file(world.out()).unwrap();
+    std::fs::create_dir_all(world.out()).unwrap();
+    std::fs::write(world.out().join("file"), "").unwrap();
+    let arguments = json!({ "prompt": "A fox", "output_directory": "file" });
+    let refusal = world.refusal("text_to_image", arguments).await;
     assert!(refusal.contains("`output_directory`"), "{refusal}");
     assert_eq!(world.sandbox.requests().len(), 0);
 }
@@ -198,4 +204,98 @@ async fn a_minimax_that_is_not_there_is_said_to_be_out_of_reach_and_nothing_is_o
     let view = &result["structuredContent"];
     assert_eq!((&result["isError"], &view["status"]), (&json!(true), &json!("failed")), "{result}");
     assert!(view["error"]["message"].as_str().unwrap().contains("could not be reached"), "{view}");
+}
+
+/// What MiniMax's answers look like when a field is not what the documents say. None of it may lose the links.
+#[tokio::test]
+async fn a_field_of_another_type_does_not_lose_what_was_paid_for() {
+    let world = World::new().await;
+    let good = world.make("text_to_image", json!({ "prompt": "A fox" })).await;
+    let link = good["files"][0]["url"].clone();
+    for body in [
+        json!({ "id": 12345, "data": { "image_urls": [link] }, "base_resp": { "status_code": 0, "status_msg": null } }),
+        json!({ "data": { "image_urls": [link, null] }, "metadata": { "success_count": 1 }, "base_resp": null }),
+        json!({ "data": { "image_urls": [link] }, "metadata": "none", "base_resp": { "status_code": "0" } }),
+    ] {
+        let body = format!("\u{feff}{body}\n\n");
+        world.sandbox.script(vec![Rule::once("/v1/image_generation", Act::Raw { body: body.clone() })]);
+        let view = world.make("text_to_image", json!({ "prompt": "A dog" })).await;
+        assert_eq!(view["status"], "succeeded", "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_is_read_however_it_is_spelt() {
+    let world = World::new().await;
+    for body in [
+        json!({ "base_resp": { "status_code": 1008, "status_msg": null } }),
+        json!({ "base_resp": { "status_code": "1008", "status_msg": "insufficient balance" } }),
+        json!({ "id": 7, "data": null, "base_resp": { "status_code": 1008 } }),
+    ] {
+        world.sandbox.script(vec![Rule::once("/v1/image_generation", Act::Raw { body: body.to_string() })]);
+        let refusal = world.refusal("text_to_image", json!({ "prompt": "A fox" })).await;
+        assert!(refusal.contains("1008") && refusal.contains("Top up"), "{body}: {refusal}");
+        assert!(!refusal.contains("Cost:"), "what was not bought has no price: {refusal}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_says_nothing_is_unknown_and_never_the_prompts_fault() {
+    let world = World::new().await;
+    for body in
+        ["{}", r#"{"data":null,"base_resp":{"status_code":0}}"#, r#"{"base_resp":{"status_code":9999}}"#]
+    {
+        world.sandbox.script(vec![Rule::once("/v1/image_generation", Act::Raw { body: body.into() })]);
+        let result = world.call("text_to_image", json!({ "prompt": "A fox" })).await;
+        let view = result.structured_content.unwrap();
+        assert_eq!(
+            (&view["status"], &view["error"]["turn"]),
+            (&json!("unknown"), &json!("ask the user")),
+            "{body}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_finished_video_whose_link_is_missing_once_is_looked_at_again() {
+    let world = World::new().await;
+    let body = json!({ "file": { "file_id": 7, "filename": null, "download_url": "" }, "base_resp": { "status_code": 0 } });
+    world.sandbox.script(vec![Rule::once("/v1/files/retrieve", Act::Raw { body: body.to_string() })]);
+    let view = world.make("generate_video", json!({ "prompt": "A fox" })).await;
+    assert_eq!(view["status"], "succeeded");
+    assert!(view["files"][0]["path"].is_string());
+}
+
+#[tokio::test]
+async fn what_may_have_been_billed_is_not_called_cancelled() {
+    let world = World::new().await;
+    world.sandbox.script(vec![Rule::once("/v1/image_generation", Act::ResetAfter)]);
+    let result = world.call("text_to_image", json!({ "prompt": "A fox" })).await;
+    let job = result.structured_content.unwrap()["job_id"].clone();
+    let result = world.call("cancel_job", json!({ "job_id": job })).await;
+    let view = result.structured_content.unwrap();
+    assert_eq!(view["status"], "unknown");
+    assert!(view["next"].as_str().unwrap().contains("cannot be stopped"), "{view}");
+}
+
+#[tokio::test]
+async fn words_of_minimax_reach_nobody_with_the_key_or_with_control_characters() {
+    let world = World::new().await;
+    let task = json!({ "id": "1", "status": "failed",
+        "error": { "code": 1026, "message": "bad \u{1b}[31m key sk-api-secret" } });
+    let body = json!({ "task": task }).to_string();
+    world.sandbox.script(vec![Rule::always("/v2/query/video_generation/", Act::Raw { body })]);
+    let refusal = world.refusal("generate_video", json!({ "prompt": "A fox", "model": "h3" })).await;
+    assert!(refusal.contains("bad [31m key [key]"), "{refusal}");
+}
+
+/// The whole of an answer, in a result of bounded size.
+#[tokio::test]
+async fn an_answer_of_absurd_size_fills_neither_memory_nor_records() {
+    let world = World::new().await;
+    let body = format!("{{\"metadata\":\"{}\"}}", "x".repeat(3_000_000));
+    world.sandbox.script(vec![Rule::once("/v1/image_generation", Act::Raw { body })]);
+    let result = world.call("text_to_image", json!({ "prompt": "A fox" })).await;
+    assert_eq!(result.structured_content.as_ref().unwrap()["status"], "unknown");
+    assert!(serde_json::to_string(&result).unwrap().len() < 10_000);
 }

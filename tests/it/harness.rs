@@ -84,6 +84,13 @@ impl World {
         Self::around(Arc::clone(&self.sandbox), Arc::clone(&self.dir), self.settings.clone()).await
     }
 
+    /// As [`Self::neighbour`], with other settings.
+    pub async fn neighbour_with(&self, settings: &[(&str, &str)]) -> Self {
+        let settings =
+            settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Self::around(Arc::clone(&self.sandbox), Arc::clone(&self.dir), settings).await
+    }
+
     pub async fn call(&self, tool: &'static str, arguments: Value) -> CallToolResult {
         let arguments = arguments.as_object().cloned().unwrap();
         self.client.call_tool(CallToolRequestParams::new(tool).with_arguments(arguments)).await.unwrap()

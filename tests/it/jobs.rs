@@ -264,7 +264,7 @@ async fn a_file_that_could_not_be_saved_is_fetched_by_get_job() {
     let world = World::new().await;
     let act =
         Act::Status { status: 404, body: String::new(), content_type: None, headers: Default::default() };
-    let rule = Rule { path: "/cdn/".into(), method: None, times: Some(5), skip: 0, act };
+    let rule = Rule { path: "/cdn/".into(), method: None, times: Some(2), skip: 0, act };
     world.sandbox.script(vec![rule]);
     let first = world.make("text_to_image", json!({ "prompt": "A fox", "wait_seconds": 120 })).await;
     assert_eq!(first["status"], "succeeded");
@@ -273,4 +273,72 @@ async fn a_file_that_could_not_be_saved_is_fetched_by_get_job() {
     let second = world.make("get_job", json!({ "job_id": first["job_id"] })).await;
     assert!(second["files"][0]["path"].is_string(), "{second}");
     assert_eq!(world.bought(), 1);
+}
+
+#[tokio::test]
+async fn a_finished_h3_video_is_fetched_and_not_deleted_when_it_is_to_be_cancelled() {
+    let world = World::with(quick(), &[("MINIMAX_POLL_SECONDS", "30")]).await;
+    let first =
+        world.make("generate_video", json!({ "prompt": "A fox", "model": "h3", "wait_seconds": 1 })).await;
+    assert_eq!(first["status"], "running");
+    // Two looks make it finished at MiniMax; the server itself looks every half minute.
+    let task = first["task_id"].as_str().unwrap();
+    let url = format!("{}/v2/query/video_generation/{task}", world.sandbox.url());
+    for _ in 0..3 {
+        reqwest::Client::new().get(&url).bearer_auth("x").send().await.unwrap();
+    }
+    let cancelled = world.make("cancel_job", json!({ "job_id": first["job_id"] })).await;
+    assert!(cancelled["next"].as_str().unwrap().contains("has finished it"), "{cancelled}");
+    let end = world.make("get_job", json!({ "job_id": first["job_id"] })).await;
+    assert_eq!(end["status"], "succeeded");
+    assert!(!world.sandbox.requests().iter().any(|request| request.method == "DELETE"));
+}
+
+#[tokio::test]
+async fn a_file_or_folder_that_was_removed_is_made_again() {
+    let world = World::new().await;
+    let made = world.make("generate_video", json!({ "prompt": "A fox", "output_directory": "foxes" })).await;
+    std::fs::remove_dir_all(world.out().join("foxes")).unwrap();
+    let again = world.make("get_job", json!({ "job_id": made["job_id"] })).await;
+    assert_eq!(again["files"][0]["sha256"], made["files"][0]["sha256"]);
+    assert!(std::path::Path::new(again["files"][0]["path"].as_str().unwrap()).is_file());
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_folder_that_has_become_a_link_to_elsewhere_is_not_followed() {
+    let world = World::with(slow(), &[]).await;
+    let order = json!({ "prompt": "A fox", "output_directory": "sub", "wait_seconds": 0 });
+    let first = world.make("generate_video", order).await;
+    let elsewhere = tempfile::tempdir().unwrap();
+    std::fs::remove_dir(world.out().join("sub")).unwrap();
+    std::os::unix::fs::symlink(elsewhere.path(), world.out().join("sub")).unwrap();
+    let end = world.make("get_job", json!({ "job_id": first["job_id"] })).await;
+    assert!(end["warnings"].to_string().contains("link to another folder"), "{end}");
+    assert_eq!(std::fs::read_dir(elsewhere.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_key_whose_order_was_refused_is_free_for_another_try() {
+    let world = World::new().await;
+    let refuse = Act::Refuse { code: 1008, message: None, retry_after: None };
+    world.sandbox.script(vec![Rule::once("/v1/image_generation", refuse)]);
+    let order = json!({ "prompt": "A fox", "idempotency_key": "k" });
+    world.refusal("text_to_image", order.clone()).await;
+    let view = world.make("text_to_image", order).await;
+    assert_eq!((&view["status"], world.bought()), (&json!("succeeded"), 1));
+}
+
+#[tokio::test]
+async fn a_server_with_another_key_leaves_the_jobs_of_the_first_alone() {
+    let world = World::with(slow(), &[]).await;
+    let first = world.make("generate_video", json!({ "prompt": "A fox", "wait_seconds": 0 })).await;
+    eventually("the submit", async || world.bought() == 1).await;
+    world.server.jobs().shut_down(Duration::from_secs(5)).await;
+    let other = world.neighbour_with(&[("MINIMAX_API_KEY", "another-key")]).await;
+    let view = other.make("get_job", json!({ "job_id": first["job_id"], "wait_seconds": 1 })).await;
+    assert_eq!(view["status"], "running");
+    assert!(view["next"].as_str().unwrap().contains("another host or key"), "{view}");
+    let end = world.restarted().await.make("get_job", json!({ "job_id": first["job_id"] })).await;
+    assert_eq!(end["status"], "succeeded");
 }

@@ -179,7 +179,7 @@ fn hanging_up_ends_the_program_soon_even_while_a_video_is_made() {
 fn a_paid_request_on_its_way_is_answered_before_the_program_ends() {
     on_stage(|stage| {
         let mut pace = quick();
-        pace.delay_ms = 1500;
+        pace.delay_ms = 8000;
         stage.sandbox.set_pace(pace);
         let mut program = stage.program();
         program.initialize("2025-06-18");

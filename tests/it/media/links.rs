@@ -63,7 +63,7 @@ fn only_public_https_links_pass_the_guard() {
 
 #[test]
 fn a_sandbox_opens_loopback_and_nothing_else() {
-    let guard = Guard { loopback_http: true };
+    let guard = Guard { loopback_http: true, ..Guard::default() };
     for link in ["http://127.0.0.1:9/x", "http://localhost:9/x", "http://[::1]:9/x", "https://example.com/"] {
         guard.check(link).unwrap();
     }

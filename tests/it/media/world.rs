@@ -74,7 +74,7 @@ impl World {
         let router = Router::new().route("/{*name}", get(answer)).with_state(Arc::clone(&shelf));
         let serving = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
         tasks.spawn(async move { serving.await.unwrap() });
-        let guard = Guard { loopback_http: true };
+        let guard = Guard { loopback_http: true, ..Guard::default() };
         let client = guard.client().unwrap();
         Self { shelf, address, guard, client, folder: tempfile::tempdir().unwrap(), stop, _tasks: tasks }
     }
