@@ -29,7 +29,9 @@ mod sandbox;
 // One tool each, through client, server and sandbox.
 mod image;
 mod speech;
+mod transcription;
 mod video;
+mod voice;
 // Jobs that outlive calls and processes.
 mod jobs;
 // What went wrong, and what the caller is told.
