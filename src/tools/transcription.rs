@@ -24,14 +24,14 @@ const RECORDING: Limits = Limits {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct TranscriptionInput {
-    /// Audio, up to 500 s and 50 MB: path, URL, minimax://.
+    /// Audio to 500 s and 50 MB: path or URL.
     file: String,
-    /// Such as en, zh, yue; left out: any.
+    /// As en, zh, yue; left out: any.
     language: Option<String>,
     /// Default text.
     #[serde(default)]
     format: TranscriptFormat,
-    /// Default sentence; not for text, json.
+    /// Default sentence; not in text, json.
     timestamps: Option<Timestamps>,
     #[serde(flatten)]
     job: JobOptions,

@@ -35,15 +35,15 @@ const ID_RULE: &str = "has 8 to 256 characters, begins with a letter, has letter
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct CloneInput {
-    /// New id: 8-256 letters, digits, - or _; first a letter.
+    /// New id: 8-256 letters, digits, - or _.
     voice_id: String,
-    /// Recording, 10 s-5 min, mp3/m4a/wav up to 20 MB: path, URL, minimax://.
+    /// 10 s-5 min of mp3, m4a or wav, to 20 MB: path or URL.
     file: String,
-    /// Demo to speak, up to 1000 characters.
+    /// Demo to speak, to 1000 characters.
     text: Option<String>,
-    /// Speaks text, default speech-2.8-hd.
+    /// For text, default speech-2.8-hd.
     model: Option<String>,
-    /// Clip under 8 s of the voice, with prompt_text.
+    /// Clip under 8 s, with prompt_text.
     prompt_audio: Option<String>,
     /// What prompt_audio says.
     prompt_text: Option<String>,
@@ -51,10 +51,10 @@ pub(super) struct CloneInput {
     need_noise_reduction: Option<bool>,
     /// Default false.
     need_volume_normalization: Option<bool>,
-    /// How well file must match text_validation, 0-1, default 0.7.
+    /// Of text_validation, 0-1, default 0.7.
     #[schemars(range(min = 0.0, max = 1.0))]
     accuracy: Option<f64>,
-    /// What file says, up to 200 characters; checked.
+    /// What file says, to 200 characters.
     text_validation: Option<String>,
     /// As in text_to_audio.
     language_boost: Option<String>,
@@ -69,9 +69,9 @@ pub(super) struct CloneInput {
 pub(super) struct DesignInput {
     /// What it sounds like.
     prompt: String,
-    /// Said as a trial, to 500 characters.
+    /// Trial to speak, to 500 characters.
     preview_text: String,
-    /// Default: a new one.
+    /// Default: new.
     voice_id: Option<String>,
     #[serde(flatten)]
     job: JobOptions,
@@ -79,7 +79,7 @@ pub(super) struct DesignInput {
 
 #[tool_router(router = voice_tools, vis = "pub(super)")]
 impl Server {
-    /// Clone a voice from a recording, for text_to_audio. Costs money.
+    /// Clone a voice from a recording. Costs money.
     #[tool(
         title = "Clone voice",
         output_schema = JobView::schema(),
