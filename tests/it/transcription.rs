@@ -20,7 +20,8 @@ fn saved(view: &Value) -> String {
 async fn a_recording_becomes_a_text_and_a_file() {
     let world = World::with(quick(), &[("MINIMAX_REGION", "cn")]).await;
     let file = wav(&world.out().join("talk.wav"), 36);
-    let view = world.make("speech_to_text", json!({ "file": file })).await;
+    // As the official JavaScript server calls it.
+    let view = world.make("speech_to_text", json!({ "audioFile": file })).await;
     let bytes = fs::metadata(&file).unwrap().len();
     assert_eq!(
         world.last_body(),
