@@ -32,6 +32,7 @@ mod speech;
 mod transcription;
 mod video;
 mod voice;
+mod voice_list;
 // Jobs that outlive calls and processes.
 mod jobs;
 // What went wrong, and what the caller is told.
