@@ -36,7 +36,7 @@ pub struct Upload {
 }
 
 /// The slowest line that an upload is given time for, in bytes a second.
-const SLOWEST_UPLOAD: u64 = 50_000;
+pub(super) const SLOWEST_UPLOAD: u64 = 50_000;
 
 impl Client {
     /// Uploads a file, piece by piece; the answer is its id. Free.

@@ -8,13 +8,15 @@ mod file;
 mod image;
 pub mod retry;
 mod speech;
+mod transcription;
 mod video;
 mod video_v2;
+mod voice;
 
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
+use reqwest::{Method, RequestBuilder, Response, header};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -27,8 +29,10 @@ pub use speech::{
     AudioFormat, AudioSetting, Effects, Emotion, Mix, PronunciationDict, SoundEffect, Speech,
     Submit as SpeechSubmit, VoiceSetting,
 };
+pub use transcription::{Timestamps, Transcript, TranscriptFormat, TranscriptionSubmit};
 pub use video::{Progress, Ready, SubjectReference, Submit as VideoSubmit};
 pub use video_v2::{Content, Expansion, Extra, MediaUrl, Role, Submit as VideoV2Submit};
+pub use voice::{ClonePrompt, CloneSubmit, Cloned, DesignSubmit, Designed, Voice, VoiceKind};
 
 /// An endpoint as the client needs to know it.
 #[derive(Debug)]
@@ -150,6 +154,31 @@ impl Client {
         path: &str,
         fill: impl FnOnce(RequestBuilder) -> RequestBuilder,
     ) -> Result<T, ApiError> {
+        let Accepted { body, trace_id } = self.exchange(endpoint, path, fill).await?;
+        whole(&body).map_err(|error| {
+            let why = format!("{error}; it begins with: {}", self.clean(&plain_body(&body)));
+            ApiError::Shape { path: endpoint.path, why, trace_id }
+        })
+    }
+
+    /// As [`Self::send`], for answers that are no JSON when they are good.
+    async fn send_for_text(
+        &self,
+        endpoint: &Endpoint,
+        fill: impl FnOnce(RequestBuilder) -> RequestBuilder,
+    ) -> Result<String, ApiError> {
+        let body = self.exchange(endpoint, endpoint.path, fill).await?.body;
+        Ok(String::from_utf8(body)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+    }
+
+    /// Sends a request and brings its answer, unless that is a refusal.
+    async fn exchange(
+        &self,
+        endpoint: &Endpoint,
+        path: &str,
+        fill: impl FnOnce(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Accepted, ApiError> {
         let key = self.key.as_ref().ok_or(ApiError::NoKey)?;
         let request = self
             .http()?
@@ -169,33 +198,19 @@ impl Client {
                 trace_id: trace.clone(),
             },
         })?;
-        self.decode(endpoint.path, status, trace, retry_after, &body)
-    }
-
-    fn decode<T: DeserializeOwned>(
-        &self,
-        path: &'static str,
-        status: StatusCode,
-        trace: Option<String>,
-        retry_after: Option<Duration>,
-        body: &[u8],
-    ) -> Result<T, ApiError> {
-        let envelope: Envelope = whole(body).unwrap_or_default();
+        let envelope: Envelope = whole(&body).unwrap_or_default();
         let (refusal, trace_id) = envelope.read(trace);
-        if refusal.is_some() || !status.is_success() {
-            let (code, message) = refusal.unwrap_or_else(|| (None, plain_body(body)));
-            return Err(ApiError::Refused {
-                path,
-                status: status.as_u16(),
-                code,
-                message: self.clean(&message),
-                trace_id,
-                retry_after,
-            });
+        if refusal.is_none() && status.is_success() {
+            return Ok(Accepted { body, trace_id });
         }
-        whole(body).map_err(|error| {
-            let why = format!("{error}; it begins with: {}", self.clean(&plain_body(body)));
-            ApiError::Shape { path, why, trace_id }
+        let (code, message) = refusal.unwrap_or_else(|| (None, plain_body(&body)));
+        Err(ApiError::Refused {
+            path: endpoint.path,
+            status: status.as_u16(),
+            code,
+            message: self.clean(&message),
+            trace_id,
+            retry_after,
         })
     }
 
@@ -213,6 +228,12 @@ impl Client {
         };
         text.chars().filter(|c| !c.is_control()).take(2000).collect::<String>().trim().to_owned()
     }
+}
+
+/// An answer that is no refusal.
+struct Accepted {
+    body: Vec<u8>,
+    trace_id: Option<String>,
 }
 
 /// What both kinds of refusal look like, read as far as it goes.

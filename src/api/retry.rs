@@ -38,6 +38,25 @@ pub fn pause(nature: Nature, error: &ApiError, tries: u32, chance: f64) -> Optio
     Some(error.retry_after().unwrap_or(spread).min(LONGEST))
 }
 
+/// Asks again and again, as [`pause`] has it. For calls without a job; a job waits where its records see it.
+pub async fn patiently<T, F>(nature: Nature, mut ask: impl FnMut() -> F) -> Result<T, ApiError>
+where
+    F: Future<Output = Result<T, ApiError>>,
+{
+    let mut tries = 1;
+    loop {
+        let error = match ask().await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        let chance = f64::from(getrandom::u32().unwrap_or(u32::MAX / 2)) / f64::from(u32::MAX);
+        let Some(wait) = pause(nature, &error, tries, chance) else { return Err(error) };
+        tracing::info!(%error, ?wait, tries, "asked again");
+        tokio::time::sleep(wait).await;
+        tries += 1;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,12 +1,17 @@
 //! What MiniMax offers and asks for, as data with a date: models and their legal values, prices, error codes.
 //!
-//! The tables are in `facts.json` beside this file; nothing about a model is decided in code. A model that
-//! is not in the tables is legal: it is sent as it is, and nothing is said about its limits or its price.
+//! The tables are in `facts.json` and `voices.json` beside this file; nothing about a model is decided in
+//! code. A model that is not in the tables is legal: it is sent as it is, and nothing is said about its limits
+//! or its price.
+
+mod voices;
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use serde::Deserialize;
+
+pub use voices::{Language, SystemVoice, TranscriptionModel, VoicePrices, Voices, voices};
 
 /// All tables.
 #[derive(Debug, Default, Deserialize)]
@@ -19,6 +24,10 @@ pub struct Facts {
     http: Vec<HttpStatus>,
     image: Vec<ImageModel>,
     speech: Vec<SpeechModel>,
+    /// What voices of one's own cost.
+    pub voice: VoicePrices,
+    /// The model that transcribes.
+    pub transcription: TranscriptionModel,
     video: Vec<VideoModel>,
     video_by_mode: BTreeMap<Mode, String>,
     unknown_video: Vec<Family>,

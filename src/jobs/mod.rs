@@ -10,6 +10,8 @@ mod paid;
 mod run;
 mod state;
 mod store;
+mod transcription;
+mod voice;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -24,6 +26,8 @@ pub use job::{Cost, Job, JobFile, Kind, OnDisk, now};
 pub use paid::Paid;
 pub use state::{Failure, Route, STATUSES, Seen, State, Task};
 pub use store::{Filter, Page, StoreError};
+pub use transcription::Transcription;
+pub use voice::Clone as VoiceClone;
 
 use crate::api::{ApiError, Client, Progress};
 use crate::media::{Fetcher, Guard};

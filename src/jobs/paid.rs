@@ -5,7 +5,11 @@ use serde_json::Value;
 
 use super::job::{JobFile, Kind};
 use super::state::{Route, Task};
-use crate::api::{ApiError, Client, ImageSubmit, Progress, Ready, SpeechSubmit, VideoSubmit, VideoV2Submit};
+use super::transcription::{Transcription, transcribe};
+use super::voice::{self, clone, design};
+use crate::api::{
+    ApiError, Client, DesignSubmit, ImageSubmit, Progress, Ready, SpeechSubmit, VideoSubmit, VideoV2Submit,
+};
 
 /// A request that costs money. Lives in memory only: it is sent once, and never from a record.
 #[derive(Debug, Clone)]
@@ -15,10 +19,14 @@ pub enum Paid {
     Speech(SpeechSubmit),
     Video(VideoSubmit),
     VideoV2(VideoV2Submit),
+    VoiceClone(voice::Clone),
+    VoiceDesign(DesignSubmit),
+    Transcription(Transcription),
 }
 
 /// MiniMax's answer to a request that it took.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one a request, and it is taken apart at once")]
 pub enum Answer {
     /// It works on it.
     Task(Task),
@@ -37,6 +45,8 @@ pub struct Made {
     pub text: Option<String>,
     /// A voice.
     pub voice_id: Option<String>,
+    /// What the caller should know.
+    pub warnings: Vec<String>,
     /// Fewer results than asked for: how many are missing.
     pub missing: u32,
     /// What is billed, in units of `Cost::unit`.
@@ -47,7 +57,7 @@ pub struct Made {
     pub model: Option<String>,
 }
 
-const HOUR: i64 = 3_600_000;
+pub(super) const HOUR: i64 = 3_600_000;
 
 impl Paid {
     /// Sends it. Once.
@@ -58,6 +68,9 @@ impl Paid {
             Self::Speech(submit) => speech(api, submit).await.map(Answer::Made),
             Self::Video(submit) => api.submit_video(submit).await.map(|id| task(Route::VideoV1, id)),
             Self::VideoV2(submit) => api.submit_video_v2(submit).await.map(|id| task(Route::VideoV2, id)),
+            Self::VoiceClone(order) => clone(api, order).await.map(Answer::Made),
+            Self::VoiceDesign(submit) => design(api, submit).await.map(Answer::Made),
+            Self::Transcription(order) => transcribe(api, order).await.map(Answer::Made),
         }
     }
 
@@ -67,6 +80,8 @@ impl Paid {
             Self::Image(_) => Kind::Image,
             Self::Speech(_) => Kind::Speech,
             Self::Video(_) | Self::VideoV2(_) => Kind::Video,
+            Self::VoiceClone(_) | Self::VoiceDesign(_) => Kind::Voice,
+            Self::Transcription(_) => Kind::Transcription,
         }
     }
 
@@ -82,6 +97,9 @@ impl Paid {
             Self::Speech(submit) => value(submit),
             Self::Video(submit) => value(submit),
             Self::VideoV2(submit) => value(submit),
+            Self::VoiceClone(order) => order.record(),
+            Self::VoiceDesign(submit) => value(submit),
+            Self::Transcription(order) => value(&order.submit),
         }
     }
 }

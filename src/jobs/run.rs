@@ -220,6 +220,7 @@ impl Run {
         job.text = made.text.or(job.text.take());
         job.voice_id = made.voice_id.or(job.voice_id.take());
         job.usage = made.usage.filter(|usage| usage.to_string().len() < 16_384);
+        job.warnings.extend(made.warnings);
         job.cost.actual = made.units.and_then(|units| job.cost.of(units));
         if job.model.is_empty() {
             job.model = made.model.unwrap_or_default();

@@ -49,6 +49,7 @@ impl Blob {
     }
 
     fn assembled(bytes: Bytes, found: Found, facts: Facts) -> Self {
+        let found = facts.refine(found);
         let Facts { width, height, duration_ms } = facts;
         Self { bytes, mime: found.mime, kind: found.kind, width, height, duration_ms }
     }
@@ -102,6 +103,12 @@ impl Limits {
         Err(InputProblem::Type { found: found.described(), allowed: listed(self.mimes) })
     }
 
+    /// As [`Self::check_type`], by the head alone: what may turn out to be sound in an MP4 file passes.
+    pub(super) fn check_head(&self, found: &Found) -> Result<(), InputProblem> {
+        let may_be_sound = found.mime == "video/mp4" && self.mimes.contains(&"audio/mp4");
+        if may_be_sound { Ok(()) } else { self.check_type(found) }
+    }
+
     fn check_facts(&self, kind: Kind, facts: Facts) -> Result<(), InputProblem> {
         match (facts.width, facts.height) {
             (Some(width), Some(height)) => self.check_shape(width, height)?,
@@ -147,10 +154,10 @@ impl Limits {
 /// Checks bytes that are in memory already against the limits of an endpoint.
 pub fn check(blob: &Blob, limits: &Limits) -> Result<(), InputProblem> {
     limits.check_size(blob.bytes.len() as u64)?;
-    let found = kind::sniff(&blob.bytes);
-    limits.check_type(&found)?;
     let Blob { width, height, duration_ms, .. } = *blob;
-    limits.check_facts(blob.kind, Facts { width, height, duration_ms })
+    let facts = Facts { width, height, duration_ms };
+    limits.check_type(&facts.refine(kind::sniff(&blob.bytes)))?;
+    limits.check_facts(blob.kind, facts)
 }
 
 /// Reads a file of this machine as an input.
@@ -192,7 +199,8 @@ pub enum Content {
 impl Opened {
     /// An input that is in memory anyway.
     pub fn of(blob: Blob) -> Self {
-        let found = kind::sniff(&blob.bytes);
+        let facts = Facts { width: blob.width, height: blob.height, duration_ms: blob.duration_ms };
+        let found = facts.refine(kind::sniff(&blob.bytes));
         let name = format!("input.{}", found.extension("bin"));
         let (bytes, duration_ms) = (blob.bytes.len() as u64, blob.duration_ms);
         Self { content: Content::Memory(blob.bytes), bytes, mime: blob.mime, name, duration_ms }
@@ -228,8 +236,10 @@ fn judge(path: &Path, roots: &Roots, limits: &Limits) -> Result<(File, u64, Foun
     let mut head = Vec::with_capacity(HEAD);
     file.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(unreadable)?;
     let found = kind::sniff(&head);
-    limits.check_type(&found)?;
+    limits.check_head(&found)?;
     let facts = probe::measure(&mut file, found.mime);
+    let found = facts.refine(found);
+    limits.check_type(&found)?;
     limits.check_facts(found.kind, facts)?;
     Ok((file, size, found, facts))
 }

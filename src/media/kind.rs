@@ -134,6 +134,11 @@ pub fn sniff(bytes: &[u8]) -> Found {
     }
 }
 
+/// The type by the headers too: recorders write sound without a picture into files that begin like a video's.
+pub fn refined(found: Found, has_picture: bool, is_measured: bool) -> Found {
+    if found.mime == "video/mp4" && is_measured && !has_picture { named("audio/mp4") } else { found }
+}
+
 /// Samples without a container, by the extension that they are kept under: whatever their first bytes look like
 /// is chance.
 const RAW: &[(&str, &str)] = &[("pcm", "audio/pcm"), ("ulaw", "audio/basic")];

@@ -70,7 +70,7 @@ pub async fn fetch(
     }
     let mut chunks = Box::pin(response.bytes_stream().map_err(broken));
     let head = read_head(&mut chunks).await?;
-    limits.check_type(&kind::sniff(&head)).map_err(wrong)?;
+    limits.check_head(&kind::sniff(&head)).map_err(wrong)?;
     let mut bytes = BytesMut::from(head);
     while let Some(chunk) = chunks.try_next().await? {
         bytes.extend_from_slice(&chunk);

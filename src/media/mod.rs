@@ -25,6 +25,7 @@ pub mod name;
 pub mod output;
 pub mod probe;
 pub mod roots;
+mod source;
 
 pub use blob::{Blob, Content, Limits, Opened, check, load, open_input};
 pub use fetcher::Fetcher;
@@ -36,3 +37,4 @@ pub use link::{FetchProblem, fetch};
 pub use name::file_name;
 pub use output::{Expect, Saved, download, save, save_stream};
 pub use roots::Roots;
+pub use source::Source;

@@ -12,6 +12,8 @@ use lofty::probe::Probe;
 use shiguredo_mp4::boxes::{MoovBox, MvhdBox, TkhdBox, TrakBox};
 use shiguredo_mp4::{BoxHeader, BoxType, Decode};
 
+use super::kind::{self, Found};
+
 /// How much is read of one file at most, in bytes; moving about costs some too.
 const BUDGET: u64 = 16 * 1024 * 1024;
 const SEEK_COST: u64 = 64;
@@ -27,6 +29,13 @@ pub struct Facts {
     pub height: Option<u32>,
     /// The playing time in milliseconds.
     pub duration_ms: Option<u64>,
+}
+
+impl Facts {
+    /// The type that a file turns out to be of, once its headers are read.
+    pub(super) fn refine(self, found: Found) -> Found {
+        kind::refined(found, self.width.is_some(), self.duration_ms.is_some())
+    }
 }
 
 /// Measures a file of a known type (see [`super::kind::sniff`]) from wherever `file` stands; it is left

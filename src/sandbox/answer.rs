@@ -42,7 +42,14 @@ pub(super) const NO_KEY: i64 = 1004;
 pub(super) const SENSITIVE_INPUT: i64 = 1026;
 pub(super) const SENSITIVE_OUTPUT: i64 = 1027;
 pub(super) const INVISIBLE: i64 = 1042;
+pub(super) const ASR_MISMATCH: i64 = 1043;
+pub(super) const PROMPT_MISMATCH: i64 = 1044;
 pub(super) const INVALID: i64 = 2013;
+pub(super) const VOICE_LENGTH: i64 = 2037;
+pub(super) const NO_CLONING: i64 = 2038;
+pub(super) const VOICE_TAKEN: i64 = 2039;
+pub(super) const PROMPT_TOO_LONG: i64 = 2048;
+pub(super) const BAD_VOICE: i64 = 20132;
 pub(super) const BAD_KEY: i64 = 2049;
 
 /// Code, HTTP status, `error.type` and usual message ("Error codes"; the statuses are those of the envelope).
@@ -68,8 +75,15 @@ const CODES: &[(i64, u16, &str, &str)] = &[
     (1039, 429, "rate_limit_error", "token limit, please retry later"),
     (1041, 429, "rate_limit_error", "connection limit, please retry later"),
     (INVISIBLE, 400, "bad_request_error", "invisible character ratio exceeds 10%"),
+    (ASR_MISMATCH, 400, "bad_request_error", "voice clone asr similarity check failed"),
+    (PROMPT_MISMATCH, 400, "bad_request_error", "voice clone prompt similarity check failed"),
     (INVALID, 400, "bad_request_error", "invalid params"),
+    (VOICE_LENGTH, 400, "bad_request_error", "voice duration too short or too long"),
+    (NO_CLONING, 400, "bad_request_error", "voice clone forbidden"),
+    (VOICE_TAKEN, 400, "bad_request_error", "voice clone voice id duplicate"),
     (2045, 429, "rate_limit_error", "rate growth limit, please retry later"),
+    (PROMPT_TOO_LONG, 400, "bad_request_error", "prompt audio too long"),
+    (BAD_VOICE, 400, "bad_request_error", "invalid samples or voice_id"),
     (BAD_KEY, 401, "authorized_error", "invalid api key"),
     (2056, 402, "insufficient_balance_error", "usage limit exceeded"),
     (2061, 402, "insufficient_balance_error", "your current plan does not support this model"),

@@ -16,7 +16,7 @@ use super::answer::{Refusal, too_large};
 use super::call::{Arrival, Form};
 use super::fault::Act;
 use super::platform::{Platform, new_token};
-use super::{control, file, image, link, record, speech, template, video, video_v2};
+use super::{control, file, image, link, record, speech, template, transcription, video, video_v2, voice};
 
 /// The connection is to end without a (whole) answer.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +40,11 @@ const PATHS: &[&str] = &[
     "GET /v1/files/retrieve",
     "GET /v1/files/retrieve_content",
     "POST /v1/files/delete",
+    "POST /v1/get_voice",
+    "POST /v1/voice_clone",
+    "POST /v1/voice_design",
+    "POST /v1/delete_voice",
+    "POST /v1/speech_to_text",
 ];
 
 /// The largest body: a V2 video may carry 64 MB of data URLs ("Video generation V2").
@@ -56,6 +61,8 @@ pub(super) fn router(platform: Arc<Platform>) -> Router {
         .merge(template::routes())
         .merge(video_v2::routes())
         .merge(file::routes())
+        .merge(voice::routes())
+        .merge(transcription::routes())
         .merge(link::routes())
         .merge(control::routes())
         .fallback(missing)
@@ -86,7 +93,11 @@ pub(super) async fn answer(
     if path.starts_with("/_sandbox/") {
         return Ok(process(&platform, router, Request::from_parts(parts, Body::new(body))).await);
     }
-    let limit = if path == "/v1/files/upload" { UPLOAD_LIMIT } else { BODY_LIMIT };
+    let limit = match path.as_str() {
+        "/v1/files/upload" => UPLOAD_LIMIT,
+        "/v1/speech_to_text" => transcription::LIMIT + 4096,
+        _ => BODY_LIMIT,
+    };
     let Ok(bytes) = axum::body::to_bytes(Body::new(body), limit).await else {
         return Ok(too_large(limit, &trace));
     };

@@ -8,7 +8,7 @@
 //! here too.
 //!
 //! How a request travels: `front` reads and records it, asks `fault` whether something should go wrong, and
-//! passes it to the routes of one capability (`image`, `speech`, `video`, `template`, `video_v2`, `file`). A
+//! passes it to the routes of one capability (`image`, `speech`, `voice`, …). A
 //! capability checks the body against its field table (`check`), makes the media (`media`), and writes one
 //! line into the journal (`store`). `answer` words every refusal.
 //!
@@ -16,7 +16,9 @@
 //! its `routes()` and in `front::PATHS`. A new capability adds its `routes()` in `front::router`.
 //!
 //! Words in a prompt or text decide what comes of it: `#sensitive` is refused, `#failtask` makes a task fail,
-//! and `#partial` blocks one of several pictures.
+//! and `#partial` blocks one of several pictures. In the name of a recording or the text of a voice `#forbidden`
+//! is 2038; `#mismatch` in the text that a recording should have is 1043 or 1044; a recording called `#silence`
+//! says nothing, and one called `#long` very much.
 
 mod answer;
 mod call;
@@ -37,8 +39,10 @@ mod speech;
 mod store;
 mod task;
 mod template;
+mod transcription;
 mod video;
 mod video_v2;
+mod voice;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -20,8 +20,9 @@ use super::media::score::{Manner, Piece, melody, pieces, play, wide};
 use super::media::sound::{Format, Setting, Sound};
 use super::platform::{Platform, aside};
 use super::store::Entry;
+use super::voice;
 
-const MODELS: &[&str] = &[
+pub(super) const MODELS: &[&str] = &[
     "speech-2.8-hd",
     "speech-2.8-turbo",
     "speech-2.6-hd",
@@ -80,7 +81,7 @@ const MODIFY: &[Field] = &[
     ),
 ];
 /// "T2A v2 > language_boost".
-const LANGUAGES: &[&str] = &[
+pub(super) const LANGUAGES: &[&str] = &[
     "Chinese",
     "Chinese,Yue",
     "English",
@@ -147,6 +148,7 @@ async fn speak(State(platform): State<Arc<Platform>>, call: Call) -> Result<Resp
         kept.keep(&maker, &order, &sound)?;
         let entry = Entry::paid(bill, None, None);
         maker.store.add(&entry)?;
+        voice::spoken_with(&maker, &order)?;
         Ok(sound)
     })
     .await?;

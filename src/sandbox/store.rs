@@ -30,6 +30,19 @@ pub(super) struct StoredFile {
     pub result: bool,
 }
 
+/// A voice of the account's own.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct StoredVoice {
+    pub id: String,
+    /// `voice_cloning` or `voice_generation`.
+    pub kind: String,
+    /// Unix seconds.
+    pub created_at: u64,
+    /// Whether anything was spoken with it: only then it is listed, and stays.
+    #[serde(default)]
+    pub used: bool,
+}
+
 /// A request that is billed, and what it started.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Accepted {
@@ -38,6 +51,8 @@ pub(super) struct Accepted {
     task: Option<Task>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     file: Option<StoredFile>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    voice: Option<StoredVoice>,
 }
 
 /// One line of the journal.
@@ -51,6 +66,8 @@ pub(super) enum Entry {
     Done(String),
     Cancelled(String),
     TaskDeleted(String),
+    VoiceUsed(String),
+    VoiceDeleted(String),
 }
 
 #[derive(Debug)]
@@ -73,12 +90,18 @@ struct Journal {
 struct Tables {
     tasks: HashMap<String, Task>,
     files: BTreeMap<i64, StoredFile>,
+    voices: BTreeMap<String, StoredVoice>,
     paid: Vec<Request>,
 }
 
 impl Entry {
     pub fn paid(request: Request, task: Option<Task>, file: Option<StoredFile>) -> Self {
-        Self::Paid(Box::new(Accepted { request, task, file }))
+        Self::Paid(Box::new(Accepted { request, task, file, voice: None }))
+    }
+
+    /// A request that made a voice.
+    pub fn paid_voice(request: Request, voice: StoredVoice) -> Self {
+        Self::Paid(Box::new(Accepted { request, task: None, file: None, voice: Some(voice) }))
     }
 }
 
@@ -129,6 +152,15 @@ impl Store {
     /// All files, by id.
     pub fn files(&self) -> Vec<StoredFile> {
         self.current().tables.files.values().cloned().collect()
+    }
+
+    pub fn voice(&self, id: &str) -> Option<StoredVoice> {
+        self.current().tables.voices.get(id).cloned()
+    }
+
+    /// All voices of the account's own, by id.
+    pub fn voices(&self) -> Vec<StoredVoice> {
+        self.current().tables.voices.values().cloned().collect()
     }
 
     pub fn paid(&self) -> Vec<Request> {
@@ -200,10 +232,11 @@ impl Tables {
     fn apply(&mut self, entry: Entry) {
         match entry {
             Entry::Paid(accepted) => {
-                let Accepted { request, task, file } = *accepted;
+                let Accepted { request, task, file, voice } = *accepted;
                 self.paid.push(request);
                 self.tasks.extend(task.map(|task| (task.id.clone(), task)));
                 self.files.extend(file.map(|file| (file.id, file)));
+                self.voices.extend(voice.map(|voice| (voice.id.clone(), voice)));
             }
             Entry::Uploaded(file) => {
                 self.files.insert(file.id, file);
@@ -223,6 +256,14 @@ impl Tables {
             }
             Entry::TaskDeleted(id) => {
                 self.tasks.remove(&id);
+            }
+            Entry::VoiceUsed(id) => {
+                if let Some(voice) = self.voices.get_mut(&id) {
+                    voice.used = true;
+                }
+            }
+            Entry::VoiceDeleted(id) => {
+                self.voices.remove(&id);
             }
         }
     }

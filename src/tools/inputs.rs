@@ -105,8 +105,17 @@ impl Server {
 pub(super) struct Uploaded {
     /// MiniMax's id: a number, kept as text.
     pub(super) file_id: String,
-    /// The playing time, where the header tells.
-    pub(super) duration_ms: Option<u64>,
+    /// What it is, for the records: its name and size.
+    pub(super) what: String,
+}
+
+/// A checked input for an endpoint that takes bytes alone.
+#[derive(Debug)]
+pub(super) enum Checked {
+    /// MiniMax has it; its id.
+    There(String),
+    /// It is here.
+    Here(Opened),
 }
 
 impl Server {
@@ -119,12 +128,17 @@ impl Server {
         purpose: &str,
         limits: &Limits,
     ) -> Result<Uploaded, ToolError> {
+        let checked = self.check(field, text, limits).await?;
+        self.deliver(purpose, checked).await
+    }
+
+    /// Checks the argument `field` and sends nothing to MiniMax yet. A link is fetched.
+    pub(super) async fn check(&self, field: &str, text: &str, limits: &Limits) -> Result<Checked, ToolError> {
         let wrong = |problem: String| ToolError::argument(field, problem);
         let reference = media::parse(text, Some(&self.config().home));
-        let opened = match reference.map_err(|problem| wrong(problem.to_string()))? {
+        Ok(Checked::Here(match reference.map_err(|problem| wrong(problem.to_string()))? {
             Reference::Uploaded(link) => {
-                let file_id = link.trim_start_matches("mm_file://").to_owned();
-                return Ok(Uploaded { file_id, duration_ms: None });
+                return Ok(Checked::There(link.trim_start_matches("mm_file://").to_owned()));
             }
             Reference::Url(link) => self.fetched(field, &link, limits).await?,
             Reference::Data(blob) => {
@@ -136,9 +150,16 @@ impl Server {
                 Ok(path) => self.opened(field, path, limits).await?,
                 Err(link) => self.fetched(field, &link, limits).await?,
             },
-        };
-        let duration_ms = opened.duration_ms;
-        Ok(Uploaded { file_id: self.send_up(purpose, opened).await?, duration_ms })
+        }))
+    }
+
+    /// Uploads what was checked, unless MiniMax has it. Free.
+    pub(super) async fn deliver(&self, purpose: &str, checked: Checked) -> Result<Uploaded, ToolError> {
+        let what = checked.what();
+        match checked {
+            Checked::There(file_id) => Ok(Uploaded { file_id, what }),
+            Checked::Here(opened) => Ok(Uploaded { file_id: self.send_up(purpose, opened).await?, what }),
+        }
     }
 
     async fn send_up(&self, purpose: &str, opened: Opened) -> Result<String, ToolError> {
@@ -163,6 +184,16 @@ impl Server {
         let blob = self.jobs().fetcher().fetch(link, limits).await;
         blob.map(Opened::of)
             .map_err(|problem| ToolError::argument(field, format!("cannot be fetched: {problem}")))
+    }
+}
+
+impl Checked {
+    /// What it is, for the records.
+    pub(super) fn what(&self) -> String {
+        match self {
+            Self::There(file_id) => format!("mm_file://{file_id}"),
+            Self::Here(opened) => format!("{} ({} bytes)", opened.name, opened.bytes),
+        }
     }
 }
 

@@ -30,7 +30,7 @@ struct ListInput {
     #[schemars(extend("enum" = STATUSES))]
     status: Option<String>,
     /// Only jobs of this kind.
-    #[schemars(extend("enum" = ["image", "speech", "video"]))]
+    #[schemars(extend("enum" = ["image", "speech", "transcription", "voice", "video"]))]
     kind: Option<String>,
     /// A part of the prompt, model, tool or id.
     query: Option<String>,

@@ -11,10 +11,13 @@ mod inputs;
 mod job;
 mod schema;
 mod speech;
+mod transcription;
 mod video;
 mod video_v1;
 mod video_v2;
 mod view;
+mod voice;
+mod voice_list;
 mod wait;
 
 use std::path::PathBuf;
@@ -175,6 +178,7 @@ impl Server {
         vec![
             (Toolset::Image, Self::image_tools()),
             (Toolset::Speech, Self::speech_tools()),
+            (Toolset::Speech, Self::voice_tools() + Self::voice_list_tools() + Self::transcription_tools()),
             (Toolset::Video, Self::video_tools()),
             (Toolset::Jobs, Self::job_tools()),
         ]

@@ -23,7 +23,7 @@ const SAMPLE_RATES: [u32; 6] = [8000, 16000, 22050, 24000, 32000, 44100];
 const BITRATES: [u32; 4] = [32000, 64000, 128_000, 256_000];
 
 /// T2A v2 > language_boost.
-const LANGUAGES: &[&str] = &[
+pub(super) const LANGUAGES: &[&str] = &[
     "auto",
     "Chinese",
     "Chinese,Yue",
@@ -321,7 +321,7 @@ fn cost(submit: &SpeechSubmit, currency: &str) -> Cost {
 }
 
 /// A Chinese character counts twice (price page > T2A).
-fn billed_characters(text: &str) -> u32 {
+pub(super) fn billed_characters(text: &str) -> u32 {
     let han = |letter: char| matches!(letter, '\u{3400}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{323af}');
     let count = text.chars().map(|letter| if han(letter) { 2 } else { 1 }).sum::<usize>();
     u32::try_from(count).unwrap_or(u32::MAX)

@@ -197,7 +197,7 @@ impl JobView {
     pub(super) fn dry_run(kind: Kind, model: String, cost: &Cost, warnings: Vec<String>) -> Self {
         Self {
             kind: Some(kind.word().to_owned()),
-            model: Some(model),
+            model: Some(model).filter(|model| !model.is_empty()),
             cost: CostView::of(cost),
             warnings,
             next: "Dry run: the arguments are right, nothing was sent or billed. Call again without dry_run to buy it."

@@ -25,7 +25,10 @@ fn the_answers_look_as_agreed() {
     };
     insta::assert_json_snapshot!("output_job_view", schema("get_job"));
     insta::assert_json_snapshot!("output_list_jobs", schema("list_jobs"));
-    for tool in Server::catalogue().into_iter().filter(|tool| tool.name != "list_jobs") {
+    insta::assert_json_snapshot!("output_list_voices", schema("list_voices"));
+    insta::assert_json_snapshot!("output_delete_voice", schema("delete_voice"));
+    let own = ["list_jobs", "list_voices", "delete_voice"];
+    for tool in Server::catalogue().into_iter().filter(|tool| !own.contains(&tool.name.as_ref())) {
         assert_eq!(tool.output_schema.unwrap(), schema("get_job"), "{}", tool.name);
     }
 }
@@ -179,7 +182,7 @@ async fn groups_and_read_only_decide_what_is_listed() {
     );
     assert_eq!(
         names(&[("MINIMAX_READ_ONLY", "true")]).await,
-        ["get_job", "list_jobs", "query_video_generation"]
+        ["get_job", "list_jobs", "list_voices", "query_video_generation"]
     );
     assert_eq!(Server::group_of("generate_video"), Some(Toolset::Video));
 }

@@ -29,7 +29,10 @@ mod sandbox;
 // One tool each, through client, server and sandbox.
 mod image;
 mod speech;
+mod transcription;
 mod video;
+mod voice;
+mod voice_list;
 // Jobs that outlive calls and processes.
 mod jobs;
 // What went wrong, and what the caller is told.

@@ -6,8 +6,10 @@ mod file;
 mod front;
 mod image;
 mod speech;
+mod transcription;
 mod video;
 mod video_v2;
+mod voice;
 
 use std::path::Path;
 use std::sync::Once;

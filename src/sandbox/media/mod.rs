@@ -2,6 +2,7 @@
 //! both.
 
 pub mod clip;
+pub mod length;
 pub mod picture;
 pub mod score;
 pub mod sound;
