@@ -6,9 +6,12 @@
 mod error;
 mod file;
 mod image;
+mod music;
 pub mod retry;
 mod speech;
+mod template;
 mod video;
+mod video_extras;
 mod video_v2;
 
 use std::sync::OnceLock;
@@ -22,11 +25,17 @@ use serde::{Deserialize, Deserializer, Serialize};
 pub use error::{ApiError, Blame, Taken};
 pub use file::{RemoteFile, Upload};
 pub use image::{Images, Style, StyleType, Subject, Submit as ImageSubmit};
+pub use music::{
+    AudioSetting as MusicSetting, Lyrics, LyricsMode, LyricsOrder, MusicFormat, Reference as CoverReference,
+    Song, Submit as MusicSubmit,
+};
 pub use speech::{
     AudioFormat, AudioSetting, Effects, Emotion, Mix, PronunciationDict, SoundEffect, Speech,
     Submit as SpeechSubmit, VoiceSetting,
 };
+pub use template::{Submit as TemplateSubmit, TemplateInput};
 pub use video::{Progress, Ready, SubjectReference, Submit as VideoSubmit};
+pub use video_extras::{CloudTask, Enrich, Regenerate, Source};
 pub use video_v2::{Content, Expansion, Extra, MediaUrl, Role, Submit as VideoV2Submit};
 
 /// An endpoint as the client needs to know it.

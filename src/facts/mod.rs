@@ -3,10 +3,16 @@
 //! The tables are in `facts.json` beside this file; nothing about a model is decided in code. A model that
 //! is not in the tables is legal: it is sent as it is, and nothing is said about its limits or its price.
 
+mod music;
+mod video_extras;
+
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use serde::Deserialize;
+
+pub use music::{Closing, MusicModel};
+pub use video_extras::{ContextIr, Regeneration, Template};
 
 /// All tables.
 #[derive(Debug, Default, Deserialize)]
@@ -22,6 +28,12 @@ pub struct Facts {
     video: Vec<VideoModel>,
     video_by_mode: BTreeMap<Mode, String>,
     unknown_video: Vec<Family>,
+    closings: Vec<Closing>,
+    music: Vec<MusicModel>,
+    lyrics_each: Price,
+    templates: Vec<Template>,
+    context_ir: ContextIr,
+    regeneration: Regeneration,
 }
 
 /// What kind of failure a code is; who must act follows from it.

@@ -57,7 +57,7 @@ pub(super) struct VideoInput {
     /// URL that MiniMax tells about progress.
     pub(super) callback_url: Option<String>,
     #[serde(flatten)]
-    job: JobOptions,
+    pub(super) job: JobOptions,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -165,7 +165,7 @@ pub(super) struct Plan {
 
 impl VideoInput {
     /// Model, mode, size and length, checked against each other.
-    fn plan(&self, default_model: Option<&str>) -> Result<Plan, ToolError> {
+    pub(super) fn plan(&self, default_model: Option<&str>) -> Result<Plan, ToolError> {
         let mode = self.mode()?;
         let mut warnings = Vec::new();
         let model = self.choose_model(mode, default_model, &mut warnings);
@@ -267,12 +267,40 @@ impl VideoInput {
         }
     }
 
+    /// An input of a model, a prompt and nothing else.
+    pub(super) fn plain(model: Option<String>, prompt: Option<String>, job: JobOptions) -> Self {
+        Self {
+            prompt,
+            model,
+            first_frame_image: None,
+            last_frame_image: None,
+            subject_reference: None,
+            reference_images: None,
+            reference_videos: None,
+            reference_audios: None,
+            duration: None,
+            resolution: None,
+            ratio: None,
+            prompt_optimizer: None,
+            fast_pretreatment: None,
+            prompt_expansion: None,
+            watermark: false,
+            callback_url: None,
+            job,
+        }
+    }
+
+    /// Whether there are videos to go by, whose length is billed and unknown.
+    pub(super) fn has_videos(&self) -> bool {
+        self.reference_videos.as_ref().is_some_and(|videos| !videos.is_empty())
+    }
+
     /// Whether nothing is to be sent.
     pub(super) fn is_dry(&self) -> bool {
         self.job.dry_run
     }
 
-    fn images(&self) -> u32 {
+    pub(super) fn images(&self) -> u32 {
         let frames = [&self.first_frame_image, &self.last_frame_image].into_iter().flatten().count();
         let references = self.reference_images.as_ref().map_or(0, Vec::len);
         u32::try_from(frames + references).unwrap_or(u32::MAX)
@@ -308,7 +336,7 @@ impl Plan {
         cost.fixed = extra.unwrap_or_default();
         cost.basis =
             cost.unit.map(|unit| format!("{unit} {currency} a second at {resolution}, prices of {as_of}"));
-        if input.reference_videos.as_ref().is_some_and(|videos| !videos.is_empty()) {
+        if input.has_videos() {
             // Seconds of reference videos are billed too, and how many there are is MiniMax's to count.
             cost.estimated = None;
             cost.basis =
