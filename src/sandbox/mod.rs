@@ -8,7 +8,8 @@
 //! here too.
 //!
 //! How a request travels: `front` reads and records it, asks `fault` whether something should go wrong, and
-//! passes it to the routes of one capability (`image`, `speech`, `video`, `template`, `video_v2`, `file`). A
+//! passes it to the routes of one capability (`image`, `speech`, `music`, `video`, `template`, `video_v2`,
+//! `video_extras`, `file`). A
 //! capability checks the body against its field table (`check`), makes the media (`media`), and writes one
 //! line into the journal (`store`). `answer` words every refusal.
 //!
@@ -16,13 +17,15 @@
 //! its `routes()` and in `front::PATHS`. A new capability adds its `routes()` in `front::router`.
 //!
 //! Words in a prompt or text decide what comes of it: `#sensitive` is refused, `#failtask` makes a task fail,
-//! and `#partial` blocks one of several pictures.
+//! `#partial` blocks one of several pictures, and `#closed` is answered as if the account had no music.
 
 mod answer;
+mod base_video;
 mod call;
 mod check;
 mod content;
 mod control;
+mod cover;
 mod fault;
 mod file;
 mod front;
@@ -31,6 +34,7 @@ mod input;
 mod link;
 mod listen;
 mod media;
+mod music;
 mod platform;
 mod record;
 mod speech;
@@ -38,6 +42,7 @@ mod store;
 mod task;
 mod template;
 mod video;
+mod video_extras;
 mod video_v2;
 
 use std::path::PathBuf;

@@ -124,6 +124,8 @@ async fn query(State(platform): State<Arc<Platform>>, call: Call) -> Result<Json
         (Stage::Waiting(0), _) => ("Preparing", String::new(), success()),
         (Stage::Waiting(_), _) => ("Processing", String::new(), success()),
         (_, Outcome::Failed { code, message }) => ("Fail", String::new(), base_resp(*code, message)),
+        // No template writes.
+        (_, Outcome::Written { .. }) => ("Processing", String::new(), success()),
         (_, Outcome::Made { media, .. }) => ("Success", platform.link(media, 9 * HOUR), success()),
     };
     Ok(Json(json!({"task_id": id, "status": status, "video_url": url, "base_resp": outcome})))
