@@ -21,13 +21,13 @@ const LYRICS_LIMIT: usize = 3500;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct LyricsInput {
-    /// Theme, or what to change.
+    /// Theme, or change.
     prompt: String,
     /// To edit.
     lyrics: Option<String>,
     /// Kept.
     title: Option<String>,
-    /// Default edit if lyrics are given.
+    /// Edit needs lyrics.
     mode: Option<LyricsMode>,
 }
 

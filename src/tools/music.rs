@@ -31,19 +31,19 @@ const SONG: Takes = Takes {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct MusicInput {
-    /// Style and mood, up to 2000 characters; cover 10-300.
+    /// Style, up to 2000 characters; cover 10-300.
     prompt: Option<String>,
-    /// Up to 3500 characters, with lines like [Verse]; cover 10-1000.
+    /// With [Verse] lines, up to 3500; cover 10-1000.
     lyrics: Option<String>,
-    /// Default music-3.0, for a cover music-cover.
+    /// Default music-3.0 or music-cover.
     model: Option<String>,
     /// Nobody sings.
     #[serde(default)]
     is_instrumental: bool,
-    /// Write lyrics from prompt.
+    /// Writes lyrics.
     #[serde(default)]
     lyrics_optimizer: bool,
-    /// Song to cover, 6 s-6 min: path, URL or minimax://.
+    /// Song to cover, 6 s-6 min.
     reference_audio: Option<String>,
     /// Default mp3.
     #[serde(default)]
@@ -56,7 +56,7 @@ pub(super) struct MusicInput {
     #[serde(default = "bits")]
     #[schemars(extend("enum" = BITRATES))]
     bitrate: u32,
-    /// Mark as AI-made.
+    /// AI mark.
     #[serde(default)]
     watermark: bool,
     #[serde(flatten)]

@@ -21,7 +21,7 @@ const IMAGE: Takes = Takes {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct TemplateInput {
-    /// MiniMax's id, or a name such as diving.
+    /// Number, or name like diving.
     template_id: String,
     /// Images.
     media: Option<Vec<String>>,

@@ -17,44 +17,41 @@ use crate::jobs::{Cost, Task};
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct VideoInput {
-    /// What happens; up to 2000 characters (H3: 7000). Hailuo takes camera commands such as [Push in].
+    /// Up to 2000 characters, H3 7000. Hailuo: [Push in] moves the camera.
     pub(super) prompt: Option<String>,
-    /// Default by the inputs: MiniMax-Hailuo-2.3, with a last frame -02. Also -2.3-Fast, S2V-01, MiniMax-H3, -Max, -Highspeed, -Lite.
+    /// Default MiniMax-Hailuo-2.3, last frame -02. Also -2.3-Fast, S2V-01, MiniMax-H3, -Max, -Highspeed, -Lite.
     pub(super) model: Option<String>,
-    /// Image it starts with: path, URL, data URI or minimax:// URI.
+    /// Path, URL, data URI or minimax://.
     pub(super) first_frame_image: Option<String>,
-    /// Image it ends with (Hailuo-02, H3).
+    /// Hailuo-02, H3.
     pub(super) last_frame_image: Option<String>,
-    /// Image of a face (S2V-01).
+    /// A face (S2V-01).
     pub(super) subject_reference: Option<String>,
-    /// H3: up to 9 images to go by.
-    #[schemars(length(max = 9))]
+    /// H3, up to 9.
     pub(super) reference_images: Option<Vec<String>>,
-    /// H3: up to 3 videos.
-    #[schemars(length(max = 3))]
+    /// H3, up to 3.
     pub(super) reference_videos: Option<Vec<String>>,
-    /// H3: up to 3 sounds, with an image or video.
-    #[schemars(length(max = 3))]
+    /// H3, up to 3, beside others.
     pub(super) reference_audios: Option<Vec<String>>,
-    /// Seconds. Hailuo 6 (default) or 10; H3 4-15, default 5.
+    /// Hailuo 6 (default), 10 s; H3 4-15, default 5.
     #[schemars(range(min = 1, max = 60))]
     pub(super) duration: Option<u32>,
-    /// Default 768P. Hailuo 768P, 1080P, 02 also 512P; H3 768P, 2K; 01 series 720P.
+    /// Default 768P. Hailuo 1080P, -02 512P, H3 2K, 01 series 720P.
     #[schemars(extend("enum" = ["480P", "512P", "720P", "768P", "1080P", "2K"]))]
     pub(super) resolution: Option<String>,
-    /// H3 only; default 16:9, with media adaptive.
+    /// H3; default 16:9, with media adaptive.
     #[schemars(extend("enum" = ["adaptive", "21:9", "16:9", "4:3", "1:1", "3:4", "9:16"]))]
     pub(super) ratio: Option<String>,
-    /// Hailuo: MiniMax may rewrite the prompt; default true.
+    /// Hailuo; default true.
     pub(super) prompt_optimizer: Option<bool>,
-    /// Hailuo: rewrite faster.
+    /// Hailuo: faster.
     pub(super) fast_pretreatment: Option<bool>,
-    /// H3-Max: how far the prompt is rewritten, default balanced.
+    /// H3-Max; default balanced.
     pub(super) prompt_expansion: Option<Expansion>,
-    /// Mark as AI-made.
+    /// AI mark.
     #[serde(default)]
     pub(super) watermark: bool,
-    /// URL that MiniMax tells about progress.
+    /// Told of progress.
     pub(super) callback_url: Option<String>,
     #[serde(flatten)]
     pub(super) job: JobOptions,
@@ -70,7 +67,7 @@ struct QueryInput {
 
 #[tool_router(router = video_tools, vis = "pub(super)")]
 impl Server {
-    /// Make a video from text, frames, a face or reference media. Takes minutes. Costs money.
+    /// Make a video from text, frames, a face or references; takes minutes. Costs money.
     #[tool(
         title = "Generate video",
         output_schema = JobView::schema(),

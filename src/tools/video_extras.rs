@@ -39,21 +39,21 @@ pub(super) struct EnhanceInput {
     model: Option<String>,
     /// As in generate_video.
     first_frame_image: Option<String>,
-    /// Likewise.
+    /// Same.
     last_frame_image: Option<String>,
-    /// Likewise.
+    /// Same.
     reference_images: Option<Vec<String>>,
-    /// Likewise.
+    /// Same.
     reference_videos: Option<Vec<String>>,
-    /// Likewise.
+    /// Same.
     reference_audios: Option<Vec<String>>,
     /// 4-15 s, default 5.
     #[schemars(range(min = 4, max = 15))]
     duration: Option<u32>,
-    /// Default 16:9, with media adaptive.
+    /// As in generate_video.
     #[schemars(extend("enum" = ["adaptive", "21:9", "16:9", "4:3", "1:1", "3:4", "9:16"]))]
     ratio: Option<String>,
-    /// Likewise.
+    /// Same.
     callback_url: Option<String>,
     #[serde(flatten)]
     job: JobOptions,
@@ -61,23 +61,23 @@ pub(super) struct EnhanceInput {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct RegenerateInput {
-    /// Of generate_video; MiniMax must have admitted the account.
+    /// Of generate_video; needs MiniMax's consent.
     pub(super) job_id: Option<String>,
     /// Or MiniMax's id.
     pub(super) task_id: Option<String>,
-    /// Or the prompt really used, up to 40000 characters,
+    /// Or the prompt used, up to 40000 characters,
     prompt: Option<String>,
-    /// with the 768P video
+    /// its 768P video
     video: Option<String>,
-    /// and its inputs.
+    /// and inputs.
     first_frame_image: Option<String>,
-    /// Likewise.
+    /// Same.
     last_frame_image: Option<String>,
-    /// Likewise.
+    /// Same.
     reference_images: Option<Vec<String>>,
-    /// Likewise.
+    /// Same.
     reference_videos: Option<Vec<String>>,
-    /// Likewise.
+    /// Same.
     reference_audios: Option<Vec<String>>,
     #[serde(flatten)]
     pub(super) job: JobOptions,
@@ -85,7 +85,7 @@ pub(super) struct RegenerateInput {
 
 #[tool_router(router = video_extra_tools, vis = "pub(super)")]
 impl Server {
-    /// Turn a prompt into the rich one that MiniMax-H3 works from. Makes no video. Costs money.
+    /// Write the rich prompt that MiniMax-H3 works from. Costs money.
     #[tool(
         title = "Enhance video prompt",
         output_schema = JobView::schema(),
@@ -118,7 +118,7 @@ impl Server {
         self.buy("enhance_video_prompt", draft, video.job, &call).await
     }
 
-    /// Make a 768P MiniMax-H3 video of the last 7 days again in 2K. Costs money.
+    /// Make a 768P H3 video of the last 7 days again in 2K. Costs money.
     #[tool(
         title = "Regenerate video",
         output_schema = JobView::schema(),

@@ -72,7 +72,7 @@ struct TaskRow {
 
 #[tool_router(router = video_task_tools, vis = "pub(super)")]
 impl Server {
-    /// The account's H3 tasks of the last 7 days at MiniMax.
+    /// H3 tasks at MiniMax, 7 days back.
     #[tool(
         title = "List video tasks",
         output_schema = schema_for_output::<VideoTasks>(),

@@ -127,6 +127,11 @@ pub(super) fn check(input: &VideoInput, plan: &Plan, prompt_limit: usize) -> Res
     let count = |list: &Option<Vec<String>>| list.as_ref().map_or(0, Vec::len);
     let (images, videos, audios) =
         (count(&input.reference_images), count(&input.reference_videos), count(&input.reference_audios));
+    let lists =
+        [("reference_images", images, 9), ("reference_videos", videos, 3), ("reference_audios", audios, 3)];
+    if let Some((field, has, most)) = lists.into_iter().find(|(_, has, most)| has > most) {
+        return Err(ToolError::argument(field, format!("has {has} items; at most {most} are allowed")));
+    }
     if audios > 0 && images + videos == 0 {
         return Err(ToolError::argument(
             "reference_audios",

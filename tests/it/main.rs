@@ -28,8 +28,11 @@ mod media;
 mod sandbox;
 // One tool each, through client, server and sandbox.
 mod image;
+mod music;
 mod speech;
+mod template;
 mod video;
+mod video_extras;
 // Jobs that outlive calls and processes.
 mod jobs;
 // What went wrong, and what the caller is told.

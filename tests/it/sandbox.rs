@@ -5,8 +5,10 @@ mod fault;
 mod file;
 mod front;
 mod image;
+mod music;
 mod speech;
 mod video;
+mod video_extras;
 mod video_v2;
 
 use std::path::Path;
