@@ -144,7 +144,9 @@ impl Limits {
                 None => format!("each side must be at least {}", grouped(least.into())),
             });
         }
-        if let Some(step) = self.multiple_of.filter(|step| width % step != 0 || height % step != 0) {
+        if let Some(step) =
+            self.multiple_of.filter(|step| !(width.is_multiple_of(*step) && height.is_multiple_of(*step)))
+        {
             return broken(format!("each side must be a multiple of {step}"));
         }
         let pixels = u64::from(width) * u64::from(height);

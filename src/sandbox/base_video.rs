@@ -14,17 +14,19 @@ const FRAMES: std::ops::RangeInclusive<u32> = 107..=362;
 /// Lengths lie on a grid.
 const STEP: u32 = 17;
 
-/// Size and frames of a base video; nothing if its bytes are elsewhere.
-pub(super) fn measure(
-    platform: &Platform,
-    field: &str,
-    url: &str,
-) -> Result<Option<((u32, u32), u32)>, Refusal> {
+/// What was found.
+pub(super) struct Base {
+    pub size: (u32, u32),
+    pub frames: u32,
+}
+
+/// Measures a base video; nothing if its bytes are elsewhere.
+pub(super) fn measure(platform: &Platform, field: &str, url: &str) -> Result<Option<Base>, Refusal> {
     let Some(bytes) = input::media(platform, field, url, &input::VIDEO_V2)? else { return Ok(None) };
     judged(&bytes).map(Some).map_err(|problem| Refusal::invalid(format_args!("{field} {problem}")))
 }
 
-fn judged(bytes: &[u8]) -> Result<((u32, u32), u32), String> {
+fn judged(bytes: &[u8]) -> Result<Base, String> {
     let mut file = Mp4FileDemuxer::new();
     while let Some(wanted) = file.required_input() {
         let start = usize::try_from(wanted.position).unwrap_or(usize::MAX);
@@ -59,7 +61,7 @@ fn judged(bytes: &[u8]) -> Result<((u32, u32), u32), String> {
     ];
     match rules.iter().find(|(kept, _)| !kept) {
         Some((_, rule)) => Err(format!("is {width}x{height} px with {frames} frames; {rule}")),
-        None => Ok(((width, height), frames)),
+        None => Ok(Base { size: (width, height), frames }),
     }
 }
 

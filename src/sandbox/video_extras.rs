@@ -9,7 +9,7 @@ use axum::{Json, Router};
 use serde_json::{Map, Value, json};
 
 use super::answer::Refusal;
-use super::base_video;
+use super::base_video::{self, Base};
 use super::call::Call;
 use super::check::{FILLED, Field, Kind, TEXT, check, decent, int, optional, required, text};
 use super::content::{Content, ITEM, ORIGINAL};
@@ -127,7 +127,8 @@ fn from_content(platform: &Platform, content: &Content, bill: record::Request) -
     content.inspect(platform)?;
     let base = content.base.first().map(String::as_str).unwrap_or_default();
     let measured = base_video::measure(platform, "content: base_video", base)?;
-    let (size, frames) = measured.unwrap_or(((1344, 768), frames(5)));
+    // What is elsewhere is taken to be an ordinary one.
+    let Base { size, frames } = measured.unwrap_or(Base { size: (1344, 768), frames: frames(5) });
     let images = content.first.len() + content.last.len() + content.images.len();
     let made = Larger {
         prompt: &content.prompt,

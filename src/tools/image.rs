@@ -24,7 +24,7 @@ const SUBJECT: Takes =
 pub(super) struct ImageInput {
     /// Up to 1500 characters.
     prompt: String,
-    /// Default image-01; image-01-live has styles.
+    /// Default image-01; image-01-live.
     model: Option<String>,
     /// Default 1:1.
     #[schemars(extend("enum" = ["1:1", "16:9", "4:3", "3:2", "2:3", "3:4", "9:16", "21:9"]))]
@@ -46,7 +46,7 @@ pub(super) struct ImageInput {
     prompt_optimizer: bool,
     /// A person: path, URL or minimax://.
     subject_reference: Option<String>,
-    /// Comic, lively, medieval, watercolour.
+    /// Comic, lively, medieval, watercolour (live).
     style: Option<StyleType>,
     /// 0-1, default 0.8.
     #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 1))]
@@ -68,7 +68,7 @@ fn yes() -> bool {
 
 #[tool_router(router = image_tools, vis = "pub(super)")]
 impl Server {
-    /// Make images from text, or with a person's looks. Costs money.
+    /// Make images from text. Costs money.
     #[tool(
         title = "Text to image",
         output_schema = JobView::schema(),

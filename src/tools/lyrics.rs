@@ -46,7 +46,7 @@ pub(super) struct LyricsView {
 
 #[tool_router(router = lyrics_tools, vis = "pub(super)")]
 impl Server {
-    /// Write or edit lyrics. Costs money.
+    /// Write lyrics. Costs money.
     #[tool(
         title = "Generate lyrics",
         output_schema = schema_for_output::<LyricsView>(),

@@ -52,7 +52,7 @@ const LOCAL: &str = "local";
 
 /// What a model reads before anything else; 1,200 bytes at most.
 pub const INSTRUCTIONS: &str = "\
-MiniMax (Hailuo) images, speech and video. A tool marked as costing money bills the user's MiniMax account: call it \
+MiniMax (Hailuo) images, speech, video, music. A tool marked as costing money bills the user's MiniMax account: call it \
 when the user asked for the result, once.
 Each such call starts a job. It answers with the finished job (files as path, link and minimax:// uri) or, when \
 wait_seconds (45) run out, with status `running`: that is no error. Then call get_job with its job_id, which waits \

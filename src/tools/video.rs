@@ -17,11 +17,11 @@ use crate::jobs::{Cost, Task};
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct VideoInput {
-    /// Up to 2000 characters, H3 7000. Hailuo: [Push in] moves the camera.
+    /// Up to 2000 characters, H3 7000. Hailuo: [Push in] and the like.
     pub(super) prompt: Option<String>,
-    /// Default MiniMax-Hailuo-2.3, last frame -02. Also -2.3-Fast, S2V-01, MiniMax-H3, -Max, -Highspeed, -Lite.
+    /// Default MiniMax-Hailuo-2.3, last frame -02; -2.3-Fast, S2V-01, MiniMax-H3, -Max, -Highspeed, -Lite.
     pub(super) model: Option<String>,
-    /// Path, URL, data URI or minimax://.
+    /// Path, URL or minimax://.
     pub(super) first_frame_image: Option<String>,
     /// Hailuo-02, H3.
     pub(super) last_frame_image: Option<String>,
@@ -31,7 +31,7 @@ pub(super) struct VideoInput {
     pub(super) reference_images: Option<Vec<String>>,
     /// H3, up to 3.
     pub(super) reference_videos: Option<Vec<String>>,
-    /// H3, up to 3, beside others.
+    /// H3, up to 3, not alone.
     pub(super) reference_audios: Option<Vec<String>>,
     /// Hailuo 6 (default), 10 s; H3 4-15, default 5.
     #[schemars(range(min = 1, max = 60))]
