@@ -17,7 +17,7 @@ use crate::jobs::{Cost, Task};
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct VideoInput {
-    /// Up to 2000 characters, H3 7000. Hailuo: [Push in] and the like.
+    /// Up to 2000 characters, H3 7000. Hailuo: [Push in] etc.
     pub(super) prompt: Option<String>,
     /// Default MiniMax-Hailuo-2.3, last frame -02; -2.3-Fast, S2V-01, MiniMax-H3, -Max, -Highspeed, -Lite.
     pub(super) model: Option<String>,
