@@ -141,6 +141,17 @@ impl ApiError {
 
     /// What to do next, for a person or a model.
     pub fn advice(&self) -> String {
+        let advice = self.usual_advice();
+        match self {
+            Self::Refused { path, code: Some(code), .. } => match facts().closing(path, *code) {
+                Some(closing) => format!("{advice} {}", closing.note),
+                None => advice,
+            },
+            _ => advice,
+        }
+    }
+
+    fn usual_advice(&self) -> String {
         let table = match self {
             Self::Unsent { .. } => {
                 return "Check the network, HTTPS_PROXY and MINIMAX_API_HOST, then call again.".to_owned();

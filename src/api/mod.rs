@@ -6,10 +6,13 @@
 mod error;
 mod file;
 mod image;
+mod music;
 pub mod retry;
 mod speech;
+mod template;
 mod transcription;
 mod video;
+mod video_extras;
 mod video_v2;
 mod voice;
 
@@ -24,13 +27,19 @@ use serde::{Deserialize, Deserializer, Serialize};
 pub use error::{ApiError, Blame, Taken};
 pub use file::{RemoteFile, Upload};
 pub use image::{Images, Style, StyleType, Subject, Submit as ImageSubmit};
+pub use music::{
+    AudioSetting as MusicSetting, Lyrics, LyricsMode, LyricsOrder, MusicFormat, Reference as CoverReference,
+    Song, Submit as MusicSubmit,
+};
 use retry::Nature;
 pub use speech::{
     AudioFormat, AudioSetting, Effects, Emotion, Mix, PronunciationDict, SoundEffect, Speech,
     Submit as SpeechSubmit, VoiceSetting,
 };
+pub use template::{Submit as TemplateSubmit, TemplateInput};
 pub use transcription::{Timestamps, Transcript, TranscriptFormat, TranscriptionSubmit};
 pub use video::{Progress, Ready, SubjectReference, Submit as VideoSubmit};
+pub use video_extras::{CloudTask, Enrich, Regenerate, Source};
 pub use video_v2::{Content, Expansion, Extra, MediaUrl, Role, Submit as VideoV2Submit};
 pub use voice::{ClonePrompt, CloneSubmit, Cloned, DesignSubmit, Designed, Voice, VoiceKind};
 

@@ -63,6 +63,7 @@ pub enum Role {
     ReferenceImage,
     ReferenceVideo,
     ReferenceAudio,
+    BaseVideo,
 }
 
 /// Options of H3-Max.
@@ -161,6 +162,6 @@ impl Client {
 }
 
 /// Ids come from callers too; one must not reach another path.
-fn path_segment(id: &str) -> String {
+pub(super) fn path_segment(id: &str) -> String {
     url::form_urlencoded::byte_serialize(id.as_bytes()).collect()
 }

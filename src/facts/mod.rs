@@ -6,11 +6,16 @@
 
 mod voices;
 
+mod music;
+mod video_extras;
+
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use serde::Deserialize;
 
+pub use music::{Closing, MusicModel};
+pub use video_extras::{ContextIr, Regeneration, Template};
 pub use voices::{Language, SystemVoice, TranscriptionModel, VoicePrices, Voices, voices};
 
 /// All tables.
@@ -31,6 +36,12 @@ pub struct Facts {
     video: Vec<VideoModel>,
     video_by_mode: BTreeMap<Mode, String>,
     unknown_video: Vec<Family>,
+    closings: Vec<Closing>,
+    music: Vec<MusicModel>,
+    lyrics_each: Price,
+    templates: Vec<Template>,
+    context_ir: ContextIr,
+    regeneration: Regeneration,
 }
 
 /// What kind of failure a code is; who must act follows from it.

@@ -230,12 +230,20 @@ pub struct Cost {
     /// What is added whatever the units are.
     #[serde(default)]
     pub fixed: f64,
+    /// The price of one unit of what MiniMax reads, where that is billed apart: a token.
+    #[serde(default)]
+    pub input: f64,
 }
 
 impl Cost {
     /// The price of `units`, if a unit's is known.
     pub fn of(&self, units: f64) -> Option<f64> {
-        self.unit.map(|unit| rounded(unit * units + self.fixed))
+        self.with_inputs(units, 0.0)
+    }
+
+    /// The price of `units` made from `inputs`, if a unit's is known.
+    pub fn with_inputs(&self, units: f64, inputs: f64) -> Option<f64> {
+        self.unit.map(|unit| rounded(unit * units + self.input * inputs + self.fixed))
     }
 }
 

@@ -8,7 +8,8 @@ use super::state::{Route, Task};
 use super::transcription::{Transcription, transcribe};
 use super::voice::{self, clone, design};
 use crate::api::{
-    ApiError, Client, DesignSubmit, ImageSubmit, Progress, Ready, SpeechSubmit, VideoSubmit, VideoV2Submit,
+    ApiError, Client, CoverReference, DesignSubmit, Enrich, ImageSubmit, MusicSubmit, Progress, Ready,
+    Regenerate, SpeechSubmit, Taken, TemplateSubmit, VideoSubmit, VideoV2Submit,
 };
 
 /// A request that costs money. Lives in memory only: it is sent once, and never from a record.
@@ -22,6 +23,10 @@ pub enum Paid {
     VoiceClone(voice::Clone),
     VoiceDesign(DesignSubmit),
     Transcription(Transcription),
+    Template(TemplateSubmit),
+    Enrich(Enrich),
+    Regenerate(Regenerate),
+    Music(Box<MusicSubmit>),
 }
 
 /// MiniMax's answer to a request that it took.
@@ -51,6 +56,8 @@ pub struct Made {
     pub missing: u32,
     /// What is billed, in units of `Cost::unit`.
     pub units: Option<f64>,
+    /// What is billed besides, in units of `Cost::input`.
+    pub inputs: f64,
     /// As MiniMax reported it.
     pub usage: Option<Value>,
     /// By MiniMax's record, where the caller named none.
@@ -71,6 +78,14 @@ impl Paid {
             Self::VoiceClone(order) => clone(api, order).await.map(Answer::Made),
             Self::VoiceDesign(submit) => design(api, submit).await.map(Answer::Made),
             Self::Transcription(order) => transcribe(api, order).await.map(Answer::Made),
+            Self::Template(submit) => {
+                api.submit_template(submit).await.map(|id| task(Route::VideoTemplate, id))
+            }
+            Self::Enrich(submit) => api.submit_enrich(submit).await.map(|id| task(Route::VideoV2, id)),
+            Self::Regenerate(submit) => {
+                api.submit_regenerate(submit).await.map(|id| task(Route::VideoV2, id))
+            }
+            Self::Music(submit) => music(api, submit).await.map(Answer::Made),
         }
     }
 
@@ -79,7 +94,9 @@ impl Paid {
         match self {
             Self::Image(_) => Kind::Image,
             Self::Speech(_) => Kind::Speech,
-            Self::Video(_) | Self::VideoV2(_) => Kind::Video,
+            Self::Video(_) | Self::VideoV2(_) | Self::Template(_) | Self::Regenerate(_) => Kind::Video,
+            Self::Enrich(_) => Kind::Prompt,
+            Self::Music(_) => Kind::Music,
             Self::VoiceClone(_) | Self::VoiceDesign(_) => Kind::Voice,
             Self::Transcription(_) => Kind::Transcription,
         }
@@ -100,12 +117,19 @@ impl Paid {
             Self::VoiceClone(order) => order.record(),
             Self::VoiceDesign(submit) => value(submit),
             Self::Transcription(order) => value(&order.submit),
+            Self::Template(submit) => value(submit),
+            Self::Enrich(submit) => value(submit),
+            Self::Regenerate(submit) => value(submit),
+            Self::Music(submit) => value(submit),
         }
     }
 }
 
-/// Cuts data URLs out of a body.
+/// Cuts data URLs and bare base64 out of a body.
 fn elide(value: &mut Value) {
+    if let Some(Value::String(text)) = value.get_mut("audio_base64") {
+        *text = format!("… ({} characters)", text.len());
+    }
     match value {
         Value::String(text) if text.starts_with("data:") => {
             let kind = text.split(';').next().unwrap_or_default();
@@ -132,28 +156,63 @@ async fn image(api: &Client, submit: &ImageSubmit) -> Result<Made, ApiError> {
 async fn speech(api: &Client, submit: &SpeechSubmit) -> Result<Made, ApiError> {
     let speech = api.speak(submit).await?;
     let format = submit.audio_setting.format;
-    let mut file = JobFile {
+    let file = JobFile {
         name: format!("speech.{}", format.extension()),
         mime_type: format.mime().to_owned(),
         duration_ms: speech.length_ms,
         ..JobFile::default()
     };
+    #[expect(clippy::cast_precision_loss, reason = "a text has fewer than 2^52 characters")]
+    let units = speech.characters.map(|count| count as f64);
+    let made = sound("/v1/t2a_v2", file, speech.audio)?;
+    Ok(Made { units, usage: speech.usage, ..made })
+}
+
+/// A sound by its link. We ask for one; should the bytes come instead, they are paid for and must not be lost.
+fn sound(path: &'static str, mut file: JobFile, audio: String) -> Result<Made, ApiError> {
     let mut bytes = Vec::new();
-    if speech.audio.starts_with("http") {
-        file = file.linked(speech.audio, Some(24 * HOUR));
+    if audio.starts_with("http") {
+        file = file.linked(audio, Some(24 * HOUR));
     } else {
-        // We ask for a link; should the bytes come instead, they are paid for and must not be lost.
-        let decoded = data_encoding::HEXLOWER_PERMISSIVE.decode(speech.audio.as_bytes());
+        let decoded = data_encoding::HEXLOWER_PERMISSIVE.decode(audio.as_bytes());
         let decoded = decoded.map_err(|error| ApiError::Shape {
-            path: "/v1/t2a_v2",
+            path,
             why: format!("the audio is neither a link nor hex: {error}"),
             trace_id: None,
         })?;
         bytes.push((0, decoded));
     }
-    #[expect(clippy::cast_precision_loss, reason = "a text has fewer than 2^52 characters")]
-    let units = speech.characters.map(|count| count as f64);
-    Ok(Made { files: vec![file], bytes, units, usage: speech.usage, ..Made::default() })
+    Ok(Made { files: vec![file], bytes, ..Made::default() })
+}
+
+/// A cover with lyrics of its own is taken apart first; that is free, and a failure of it leaves nothing bought.
+async fn music(api: &Client, submit: &MusicSubmit) -> Result<Made, ApiError> {
+    let mut submit = submit.clone();
+    if let (Some(audio), Some(_)) = (&submit.reference, &submit.lyrics) {
+        let feature = api.preprocess_cover(&submit.model, audio).await.map_err(nothing_bought)?;
+        submit.reference = Some(CoverReference::CoverFeatureId(feature));
+    }
+    let song = api.make_music(&submit).await?;
+    let (extension, mime) = submit.audio_setting.format.file();
+    let file = JobFile {
+        name: format!("music.{extension}"),
+        mime_type: mime.to_owned(),
+        duration_ms: song.length_ms,
+        ..JobFile::default()
+    };
+    let made = sound("/v1/music_generation", file, song.audio)?;
+    Ok(Made { units: Some(1.0), usage: song.usage, ..made })
+}
+
+/// The paid request has not left, however the free one before it ended.
+fn nothing_bought(error: ApiError) -> ApiError {
+    match (error.taken(), &error) {
+        (
+            Taken::Perhaps,
+            ApiError::Lost { path, .. } | ApiError::Shape { path, .. } | ApiError::Refused { path, .. },
+        ) => ApiError::Unsent { path, why: error.to_string() },
+        _ => error,
+    }
 }
 
 /// Looks at a task.
@@ -193,13 +252,18 @@ pub async fn collect(api: &Client, route: Route, ready: Ready) -> Result<Made, A
         };
         file.linked(url, life)
     });
-    let seconds = ready.usage.as_ref().and_then(|usage| usage.get("total_seconds")?.as_f64());
-    // A V1 clip has one price whatever it is; V2 is billed by the second.
-    let units = if route == Route::VideoV1 { Some(1.0) } else { seconds };
+    let count = |name: &str| ready.usage.as_ref().and_then(|usage| usage.get(name)?.as_f64());
+    // A V1 clip has one price whatever it is; V2 is billed by the second, and a text by its tokens.
+    let (units, inputs) = match route {
+        Route::VideoV1 => (Some(1.0), 0.0),
+        _ if ready.text.is_some() => (count("completion_tokens"), count("prompt_tokens").unwrap_or_default()),
+        _ => (count("total_seconds"), 0.0),
+    };
     Ok(Made {
         files: file.into_iter().collect(),
         text: ready.text,
         units,
+        inputs,
         usage: ready.usage,
         model: ready.model,
         ..Made::default()

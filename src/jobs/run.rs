@@ -221,7 +221,7 @@ impl Run {
         job.voice_id = made.voice_id.or(job.voice_id.take());
         job.usage = made.usage.filter(|usage| usage.to_string().len() < 16_384);
         job.warnings.extend(made.warnings);
-        job.cost.actual = made.units.and_then(|units| job.cost.of(units));
+        job.cost.actual = made.units.and_then(|units| job.cost.with_inputs(units, made.inputs));
         if job.model.is_empty() {
             job.model = made.model.unwrap_or_default();
         }

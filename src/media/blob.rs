@@ -77,6 +77,10 @@ pub struct Limits {
     pub max_edge: Option<u32>,
     /// The least and the greatest width / height.
     pub ratio: Option<(f64, f64)>,
+    /// What width and height are multiples of.
+    pub multiple_of: Option<u32>,
+    /// The least and the greatest number of pixels.
+    pub area: Option<(u64, u64)>,
     /// The least and the greatest playing time, in milliseconds; not checked where the header does not tell
     /// it.
     pub duration_ms: Option<(u64, u64)>,
@@ -85,7 +89,16 @@ pub struct Limits {
 impl Limits {
     /// Limits of type and size alone; add others by struct update.
     pub const fn new(mimes: &'static [&'static str], max_bytes: u64) -> Self {
-        Self { mimes, max_bytes, min_edge: None, max_edge: None, ratio: None, duration_ms: None }
+        Self {
+            mimes,
+            max_bytes,
+            min_edge: None,
+            max_edge: None,
+            ratio: None,
+            multiple_of: None,
+            area: None,
+            duration_ms: None,
+        }
     }
 
     pub(super) fn check_size(&self, bytes: u64) -> Result<(), InputProblem> {
@@ -138,7 +151,16 @@ impl Limits {
                 None => format!("each side must be at least {}", grouped(least.into())),
             });
         }
-        if u64::from(width) * u64::from(height) > PIXELS_MAX {
+        if let Some(step) =
+            self.multiple_of.filter(|step| !(width.is_multiple_of(*step) && height.is_multiple_of(*step)))
+        {
+            return broken(format!("each side must be a multiple of {step}"));
+        }
+        let pixels = u64::from(width) * u64::from(height);
+        if let Some((least, most)) = self.area.filter(|(least, most)| !(*least..=*most).contains(&pixels)) {
+            return broken(format!("it must have {} to {} pixels in all", grouped(least), grouped(most)));
+        }
+        if pixels > PIXELS_MAX {
             return broken(format!("it must not have more than {} pixels in all", grouped(PIXELS_MAX)));
         }
         let shape = f64::from(width) / f64::from(height);

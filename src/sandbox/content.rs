@@ -4,10 +4,12 @@ use serde_json::{Map, Value};
 
 use super::answer::Refusal;
 use super::check::{Field, Kind, TEXT, optional, required, text};
+use super::input;
+use super::platform::Platform;
 
 /// "Video generation V2 > content".
 pub(super) const ITEM: &[Field] = &[
-    required("type", Kind::OneOf(&["text", "image_url", "video_url", "audio_url"])),
+    required("type", TYPE),
     optional("text", Kind::Text { min: 0, max: 7000 }),
     optional("image_url", URL),
     optional("video_url", URL),
@@ -17,6 +19,27 @@ pub(super) const ITEM: &[Field] = &[
         Kind::OneOf(&["first_frame", "last_frame", REFERENCE_IMAGE, "reference_video", "reference_audio"]),
     ),
 ];
+/// "Video regeneration > content": a longer text, and the video itself.
+pub(super) const ORIGINAL: &[Field] = &[
+    required("type", TYPE),
+    optional("text", Kind::Text { min: 0, max: 40_000 }),
+    optional("image_url", URL),
+    optional("video_url", URL),
+    optional("audio_url", URL),
+    optional(
+        "role",
+        Kind::OneOf(&[
+            "first_frame",
+            "last_frame",
+            REFERENCE_IMAGE,
+            "reference_video",
+            "reference_audio",
+            BASE_VIDEO,
+        ]),
+    ),
+];
+const TYPE: Kind = Kind::OneOf(&["text", "image_url", "video_url", "audio_url"]);
+const BASE_VIDEO: &str = "base_video";
 const URL: Kind = Kind::Object(&[required("url", TEXT)]);
 const REFERENCE_IMAGE: &str = "reference_image";
 
@@ -31,6 +54,8 @@ pub(super) struct Content {
     pub images: Vec<String>,
     pub videos: Vec<String>,
     pub audios: Vec<String>,
+    /// The video that is made again; only in a regeneration.
+    pub base: Vec<String>,
 }
 
 impl Content {
@@ -44,6 +69,36 @@ impl Content {
         }
         content.count()?;
         Ok(content)
+    }
+
+    /// The same for a regeneration, which needs the video itself.
+    pub fn read_with_base(body: &Map<String, Value>) -> Result<Self, Refusal> {
+        let content = Self::read(body)?;
+        if content.base.len() == 1 {
+            return Ok(content);
+        }
+        Err(Refusal::invalid("content must include exactly one base_video"))
+    }
+
+    /// Looks at the media that are within reach, and keeps nothing of them.
+    pub fn inspect(&self, platform: &Platform) -> Result<(), Refusal> {
+        let pictures = [
+            ("content: first_frame", &self.first),
+            ("content: last_frame", &self.last),
+            ("content: reference_image", &self.images),
+        ];
+        for (field, urls) in pictures {
+            for url in urls {
+                input::picture(platform, field, url, &input::IMAGE_V2)?;
+            }
+        }
+        for url in &self.videos {
+            input::media(platform, "content: reference_video", url, &input::VIDEO_V2)?;
+        }
+        for url in &self.audios {
+            input::media(platform, "content: reference_audio", url, &input::AUDIO_V2)?;
+        }
+        Ok(())
     }
 
     fn add(&mut self, at: usize, item: &Map<String, Value>, pictures: usize) -> Result<(), Refusal> {
@@ -70,6 +125,7 @@ impl Content {
             ("image_url", REFERENCE_IMAGE) => &mut self.images,
             ("video_url", "reference_video") => &mut self.videos,
             ("audio_url", "reference_audio") => &mut self.audios,
+            ("video_url", BASE_VIDEO) => &mut self.base,
             (_, "") => return Err(Refusal::invalid(format_args!("content[{at}].role is required"))),
             _ => {
                 return Err(Refusal::invalid(format_args!(

@@ -16,7 +16,10 @@ use super::answer::{Refusal, too_large};
 use super::call::{Arrival, Form};
 use super::fault::Act;
 use super::platform::{Platform, new_token};
-use super::{control, file, image, link, record, speech, template, transcription, video, video_v2, voice};
+use super::{
+    control, file, image, link, music, record, speech, template, transcription, video, video_extras,
+    video_v2, voice,
+};
 
 /// The connection is to end without a (whole) answer.
 #[derive(Debug, thiserror::Error)]
@@ -27,11 +30,16 @@ pub(super) struct Dropped;
 const PATHS: &[&str] = &[
     "POST /v1/image_generation",
     "POST /v1/t2a_v2",
+    "POST /v1/music_generation",
+    "POST /v1/music_cover_preprocess",
+    "POST /v1/lyrics_generation",
     "POST /v1/video_generation",
     "GET /v1/query/video_generation",
     "POST /v1/video_template_generation",
     "GET /v1/query/video_template_generation",
     "POST /v2/video_generation",
+    "POST /v2/h3_context_ir",
+    "POST /v2/video_regeneration",
     "DELETE /v2/video_generation/{task_id}",
     "GET /v2/query/video_generation",
     "GET /v2/query/video_generation/{task_id}",
@@ -57,9 +65,11 @@ pub(super) fn router(platform: Arc<Platform>) -> Router {
     Router::new()
         .merge(image::routes())
         .merge(speech::routes())
+        .merge(music::routes())
         .merge(video::routes())
         .merge(template::routes())
         .merge(video_v2::routes())
+        .merge(video_extras::routes())
         .merge(file::routes())
         .merge(voice::routes())
         .merge(transcription::routes())

@@ -16,15 +16,17 @@
 //! its `routes()` and in `front::PATHS`. A new capability adds its `routes()` in `front::router`.
 //!
 //! Words in a prompt or text decide what comes of it: `#sensitive` is refused, `#failtask` makes a task fail,
-//! and `#partial` blocks one of several pictures. In the name of a recording or the text of a voice `#forbidden`
-//! is 2038; `#mismatch` in the text that a recording should have is 1043 or 1044; a recording called `#silence`
-//! says nothing, and one called `#long` very much.
+//! `#partial` blocks one of several pictures, and `#closed` is answered as if the account had no music. In the
+//! name of a recording or the text of a voice `#forbidden` is 2038; `#mismatch` in the text that a recording
+//! should have is 1043 or 1044; a recording called `#silence` says nothing, and one called `#long` very much.
 
 mod answer;
+mod base_video;
 mod call;
 mod check;
 mod content;
 mod control;
+mod cover;
 mod fault;
 mod file;
 mod front;
@@ -33,6 +35,7 @@ mod input;
 mod link;
 mod listen;
 mod media;
+mod music;
 mod platform;
 mod record;
 mod speech;
@@ -41,6 +44,7 @@ mod task;
 mod template;
 mod transcription;
 mod video;
+mod video_extras;
 mod video_v2;
 mod voice;
 

@@ -332,7 +332,7 @@ fn subtitles(spoken: &str, milliseconds: u64) -> Value {
 }
 
 /// "T2A v2 > Streaming": pieces with status 1, then one event with status 2 that repeats everything.
-fn streamed(bytes: &[u8], repeat: bool, extra: &Value, trace: &str) -> Response {
+pub(super) fn streamed(bytes: &[u8], repeat: bool, extra: &Value, trace: &str) -> Response {
     let hex = |bytes: &[u8]| data_encoding::HEXLOWER.encode(bytes);
     let mut events: Vec<String> = bytes
         .chunks(CHUNK)

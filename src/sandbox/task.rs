@@ -47,6 +47,12 @@ pub(super) enum Outcome {
         width: u32,
         height: u32,
     },
+    /// A text, such as a richer prompt.
+    Written {
+        text: String,
+        prompt_tokens: u64,
+        completion_tokens: u64,
+    },
     Failed {
         code: i64,
         message: String,

@@ -122,7 +122,8 @@ async fn query(State(platform): State<Arc<Platform>>, call: Call) -> Result<Json
     let task = platform.task(id, TaskKind::Template).ok_or_else(unknown_task)?;
     let (status, url, outcome) = match (platform.poll(&task)?, &task.outcome) {
         (Stage::Waiting(0), _) => ("Preparing", String::new(), success()),
-        (Stage::Waiting(_), _) => ("Processing", String::new(), success()),
+        // No template writes.
+        (Stage::Waiting(_), _) | (_, Outcome::Written { .. }) => ("Processing", String::new(), success()),
         (_, Outcome::Failed { code, message }) => ("Fail", String::new(), base_resp(*code, message)),
         (_, Outcome::Made { media, .. }) => ("Success", platform.link(media, 9 * HOUR), success()),
     };

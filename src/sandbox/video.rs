@@ -271,7 +271,8 @@ async fn query(State(platform): State<Arc<Platform>>, call: Call) -> Result<Json
     Ok(Json(match (platform.poll(&task)?, &task.outcome) {
         (Stage::Waiting(0), _) => answer("Preparing", success()),
         (Stage::Waiting(1), _) => answer("Queueing", success()),
-        (Stage::Waiting(_), _) => answer("Processing", success()),
+        // No film is written.
+        (Stage::Waiting(_), _) | (_, Outcome::Written { .. }) => answer("Processing", success()),
         (_, Outcome::Failed { code, message }) => answer("Fail", base_resp(*code, message)),
         (_, Outcome::Made { file_id, width, height, .. }) => json!({
             "task_id": id,

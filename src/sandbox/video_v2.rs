@@ -189,13 +189,13 @@ fn size(resolution: &str, ratio: &str, shape: Option<(u32, u32)>) -> (u32, u32) 
 
 /// How many frames a film of so many seconds really has: lengths lie on a grid of 17 n + 5 frames, so that 5
 /// s become 5.167 s and only 8 s are 8 s.
-fn frames(seconds: i64) -> u32 {
+pub(super) fn frames(seconds: i64) -> u32 {
     let wanted = u32::try_from(seconds).unwrap_or(5) * FRAMES_PER_SECOND;
     wanted.saturating_sub(5).div_ceil(17) * 17 + 5
 }
 
 /// A V2 task that is not older than seven days.
-fn find(platform: &Platform, id: &str) -> Result<Task, Refusal> {
+pub(super) fn find(platform: &Platform, id: &str) -> Result<Task, Refusal> {
     let task = platform.task(id, TaskKind::VideoV2).filter(recent);
     task.ok_or_else(|| Refusal::of(INVALID).saying("invalid task_id".to_owned()))
 }
@@ -221,7 +221,7 @@ fn status(task: &Task, stage: Stage) -> &'static str {
         (Stage::Waiting(0), _) => "queued",
         (Stage::Waiting(_), _) => "running",
         (Stage::Done, Outcome::Failed { .. }) => "failed",
-        (Stage::Done, Outcome::Made { .. }) => "succeeded",
+        (Stage::Done, Outcome::Made { .. } | Outcome::Written { .. }) => "succeeded",
     }
 }
 
@@ -251,17 +251,36 @@ fn shown(platform: &Platform, task: &Task, stage: Stage) -> Value {
                 "input_image_count": field("input_image_count"),
             });
         }
+        (Stage::Done, Outcome::Written { text, prompt_tokens, completion_tokens }) => {
+            put("content", json!({"prompt": text}));
+            usage = json!({
+                "total_tokens": prompt_tokens + completion_tokens,
+                "prompt_tokens": prompt_tokens,
+                "completion_tokens": completion_tokens,
+            });
+        }
         (Stage::Waiting(_) | Stage::Cancelled, _) => {}
     }
-    put("resolution", field("resolution"));
+    // A text has no resolution.
+    if task.request.contains_key("resolution") {
+        put("resolution", field("resolution"));
+    }
     put("duration", field("duration"));
     put("usage", usage);
     // A ratio that was left to MiniMax is an empty string.
     let ratio = field("ratio");
     put("ratio", if ratio.is_null() || ratio == "adaptive" { json!("") } else { ratio });
-    put("task_type", json!("generation"));
-    put("modality", json!("video"));
+    let kind = task_type(task);
+    put("task_type", json!(kind));
+    put("modality", json!(if kind == "h3_context_ir" { "text" } else { "video" }));
     Value::Object(view)
+}
+
+fn task_type(task: &Task) -> &str {
+    match text(&task.request, "task_type") {
+        "" => "generation",
+        other => other,
+    }
 }
 
 /// "List video generation V2".
@@ -293,7 +312,7 @@ async fn list(State(platform): State<Arc<Platform>>, call: Call) -> Result<Json<
         let fits = passes("filter.status", status(task, stage))
             && passes("filter.task_ids", &task.id)
             && passes("filter.model", text(&task.request, "model"))
-            && passes("filter.task_type", "generation");
+            && passes("filter.task_type", task_type(task));
         if fits {
             found.push(task.clone());
         }

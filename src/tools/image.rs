@@ -22,36 +22,36 @@ const SUBJECT: Takes =
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct ImageInput {
-    /// What to show, up to 1500 characters.
+    /// Up to 1500 characters.
     prompt: String,
-    /// image-01 (default), image-01-live (styles).
+    /// Default image-01; image-01-live.
     model: Option<String>,
-    /// Default 1:1. 21:9: image-01 only.
+    /// Default 1:1.
     #[schemars(extend("enum" = ["1:1", "16:9", "4:3", "3:2", "2:3", "3:4", "9:16", "21:9"]))]
     aspect_ratio: Option<String>,
-    /// 512-2048, multiple of 8; with height, not with aspect_ratio.
+    /// 512-2048, by 8; instead of aspect_ratio.
     #[schemars(range(min = 512, max = 2048))]
     width: Option<u32>,
     /// As width.
     #[schemars(range(min = 512, max = 2048))]
     height: Option<u32>,
-    /// How many, 1-9, default 1.
+    /// 1-9, default 1.
     #[serde(default = "one")]
     #[schemars(range(min = 1, max = 9))]
     n: u32,
-    /// Same seed, same image.
+    /// Repeats an image.
     seed: Option<i64>,
-    /// MiniMax may rewrite the prompt; default true.
+    /// Default true.
     #[serde(default = "yes")]
     prompt_optimizer: bool,
-    /// Image of a person to keep: path, URL, data URI or minimax:// URI.
+    /// A person: path, URL or minimax://.
     subject_reference: Option<String>,
-    /// image-01-live: comic, lively, medieval, watercolour.
+    /// Comic, lively, medieval, watercolour (live).
     style: Option<StyleType>,
-    /// Above 0, up to 1, default 0.8.
+    /// 0-1, default 0.8.
     #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 1))]
     style_weight: Option<f64>,
-    /// Mark as AI-made.
+    /// AI mark.
     #[serde(default)]
     watermark: bool,
     #[serde(flatten)]
@@ -68,7 +68,7 @@ fn yes() -> bool {
 
 #[tool_router(router = image_tools, vis = "pub(super)")]
 impl Server {
-    /// Make images from text, optionally keeping a person's looks. Costs money.
+    /// Make images from text. Costs money.
     #[tool(
         title = "Text to image",
         output_schema = JobView::schema(),

@@ -58,6 +58,26 @@ impl Server {
         }
     }
 
+    /// A URL that MiniMax is to tell about progress: one that it can reach.
+    pub(super) fn callback(&self, url: Option<&str>) -> Result<Option<String>, ToolError> {
+        let Some(url) = url else { return Ok(None) };
+        let guard = media::Guard { loopback_http: self.config().loopback, ..media::Guard::default() };
+        let checked = guard.check(url);
+        checked.map_err(|refused| ToolError::argument("callback_url", refused.to_string()))?;
+        Ok(Some(url.trim().to_owned()))
+    }
+
+    /// The playing time of an input in seconds, where that can be told without fetching anything.
+    pub(super) async fn length_of(&self, text: &str, limits: &Limits) -> Option<f64> {
+        let path = match media::parse(text, Some(&self.config().home)).ok()? {
+            Reference::Data(blob) => return blob.duration_ms.map(seconds),
+            Reference::Path(path) => path,
+            Reference::Made { job, name } => self.made("", &job, &name).await.ok()?.ok()?,
+            Reference::Url(_) | Reference::Uploaded(_) => return None,
+        };
+        self.opened("", path, limits).await.ok()?.duration_ms.map(seconds)
+    }
+
     async fn read(&self, field: &str, path: PathBuf, takes: &Takes, dry: bool) -> Result<String, ToolError> {
         if let Some(purpose) = takes.uploads {
             let opened = self.opened(field, path.clone(), &takes.limits).await?;
@@ -195,6 +215,11 @@ impl Checked {
             Self::Here(opened) => format!("{} ({} bytes)", opened.name, opened.bytes),
         }
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "far below 2^52 milliseconds")]
+fn seconds(milliseconds: u64) -> f64 {
+    milliseconds as f64 / 1000.0
 }
 
 /// Base64 of some megabytes takes long enough to hold up others.

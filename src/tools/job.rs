@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::view::JobView;
-use super::{LOCAL, Server, ToolError, forty_five, wait};
+use super::{LOCAL, Server, ToolError, forty_five, ten, wait};
 use crate::jobs::{Cancel, Filter, Job, STATUSES};
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -30,7 +30,7 @@ struct ListInput {
     #[schemars(extend("enum" = STATUSES))]
     status: Option<String>,
     /// Only jobs of this kind.
-    #[schemars(extend("enum" = ["image", "speech", "transcription", "voice", "video"]))]
+    #[schemars(extend("enum" = ["image", "speech", "transcription", "voice", "video", "prompt", "music"]))]
     kind: Option<String>,
     /// A part of the prompt, model, tool or id.
     query: Option<String>,
@@ -46,10 +46,6 @@ struct ListInput {
 struct CancelInput {
     /// As the first call gave it.
     job_id: String,
-}
-
-fn ten() -> u32 {
-    10
 }
 
 /// A page of jobs.

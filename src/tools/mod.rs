@@ -5,14 +5,21 @@
 //! converts them into an order, `buy` hands it to the jobs and waits with a heartbeat.
 
 mod arguments;
+mod ask;
 mod error;
 mod image;
 mod inputs;
 mod job;
+mod lyrics;
+mod music;
 mod schema;
+mod source;
 mod speech;
+mod template;
 mod transcription;
 mod video;
+mod video_extras;
+mod video_tasks;
 mod video_v1;
 mod video_v2;
 mod view;
@@ -51,7 +58,7 @@ const LOCAL: &str = "local";
 
 /// What a model reads before anything else; 1,200 bytes at most.
 pub const INSTRUCTIONS: &str = "\
-MiniMax (Hailuo) images, speech and video. A tool marked as costing money bills the user's MiniMax account: call it \
+MiniMax (Hailuo) images, speech, video, music. A tool marked as costing money bills the user's MiniMax account: call it \
 when the user asked for the result, once.
 Each such call starts a job. It answers with the finished job (files as path, link and minimax:// uri) or, when \
 wait_seconds (45) run out, with status `running`: that is no error. Then call get_job with its job_id, which waits \
@@ -91,25 +98,29 @@ fn account(config: &Config) -> String {
 /// What every tool that costs money takes besides its own parameters.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct JobOptions {
-    /// Folder for the files, below the base folder or absolute.
+    /// Folder for files.
     output_directory: Option<String>,
-    /// Seconds to wait for the end, 0-240, default 45.
+    /// 0-240, default 45.
     #[serde(default = "forty_five")]
     #[schemars(range(min = 0, max = 240))]
     wait_seconds: u32,
-    /// true = wait_seconds 0.
+    /// wait_seconds 0.
     #[serde(default)]
     async_mode: bool,
-    /// Check and price only; buys nothing.
+    /// Check and price.
     #[serde(default)]
     dry_run: bool,
-    /// Same key = same job, bought once.
+    /// Buys once.
     #[schemars(length(max = 128))]
     idempotency_key: Option<String>,
 }
 
 fn forty_five() -> u32 {
     45
+}
+
+fn ten() -> u32 {
+    10
 }
 
 impl JobOptions {
@@ -179,7 +190,9 @@ impl Server {
             (Toolset::Image, Self::image_tools()),
             (Toolset::Speech, Self::speech_tools()),
             (Toolset::Speech, Self::voice_tools() + Self::voice_list_tools() + Self::transcription_tools()),
-            (Toolset::Video, Self::video_tools()),
+            (Toolset::Video, Self::video_tools() + Self::template_tools()),
+            (Toolset::Video, Self::video_extra_tools() + Self::video_task_tools()),
+            (Toolset::Music, Self::music_tools() + Self::lyrics_tools()),
             (Toolset::Jobs, Self::job_tools()),
         ]
     }

@@ -47,8 +47,13 @@ fn simplify(schema: &mut Value, definitions: &JsonObject, depth: u8) {
     for word in ["format", "title"] {
         object.shift_remove(word);
     }
-    if object.get("default").is_some_and(Value::is_null) {
+    // A switch that is not given is off: saying so costs each tool more than it tells.
+    if object.get("default").is_some_and(|value| value.is_null() || *value == Value::Bool(false)) {
         object.shift_remove("default");
+    }
+    // An unsigned type has a minimum of 0 of its own; a closed set is narrower.
+    if object.contains_key("enum") {
+        object.shift_remove("minimum");
     }
     if let Some(Value::String(text)) = object.get_mut("description") {
         *text = text.replace('\n', " ");

@@ -17,47 +17,44 @@ use crate::jobs::{Cost, Task};
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct VideoInput {
-    /// What happens; up to 2000 characters (H3: 7000). Hailuo takes camera commands such as [Push in].
+    /// Up to 2000 characters, H3 7000. Hailuo: [Push in] etc.
     pub(super) prompt: Option<String>,
-    /// Default by the inputs: MiniMax-Hailuo-2.3, with a last frame -02. Also -2.3-Fast, S2V-01, MiniMax-H3, -Max, -Highspeed, -Lite.
+    /// Default MiniMax-Hailuo-2.3, last frame -02; -2.3-Fast, S2V-01, MiniMax-H3, -Max, -Highspeed, -Lite.
     pub(super) model: Option<String>,
-    /// Image it starts with: path, URL, data URI or minimax:// URI.
+    /// Path, URL or minimax://.
     pub(super) first_frame_image: Option<String>,
-    /// Image it ends with (Hailuo-02, H3).
+    /// Hailuo-02, H3.
     pub(super) last_frame_image: Option<String>,
-    /// Image of a face (S2V-01).
+    /// A face (S2V-01).
     pub(super) subject_reference: Option<String>,
-    /// H3: up to 9 images to go by.
-    #[schemars(length(max = 9))]
+    /// H3, up to 9.
     pub(super) reference_images: Option<Vec<String>>,
-    /// H3: up to 3 videos.
-    #[schemars(length(max = 3))]
+    /// H3, up to 3.
     pub(super) reference_videos: Option<Vec<String>>,
-    /// H3: up to 3 sounds, with an image or video.
-    #[schemars(length(max = 3))]
+    /// H3, up to 3, not alone.
     pub(super) reference_audios: Option<Vec<String>>,
-    /// Seconds. Hailuo 6 (default) or 10; H3 4-15, default 5.
+    /// Hailuo 6 (default), 10 s; H3 4-15, default 5.
     #[schemars(range(min = 1, max = 60))]
     pub(super) duration: Option<u32>,
-    /// Default 768P. Hailuo 768P, 1080P, 02 also 512P; H3 768P, 2K; 01 series 720P.
+    /// Default 768P. Hailuo 1080P, -02 512P, H3 2K, 01 series 720P.
     #[schemars(extend("enum" = ["480P", "512P", "720P", "768P", "1080P", "2K"]))]
     pub(super) resolution: Option<String>,
-    /// H3 only; default 16:9, with media adaptive.
+    /// H3; default 16:9, with media adaptive.
     #[schemars(extend("enum" = ["adaptive", "21:9", "16:9", "4:3", "1:1", "3:4", "9:16"]))]
     pub(super) ratio: Option<String>,
-    /// Hailuo: MiniMax may rewrite the prompt; default true.
+    /// Hailuo; default true.
     pub(super) prompt_optimizer: Option<bool>,
-    /// Hailuo: rewrite faster.
+    /// Hailuo: faster.
     pub(super) fast_pretreatment: Option<bool>,
-    /// H3-Max: how far the prompt is rewritten, default balanced.
+    /// H3-Max; default balanced.
     pub(super) prompt_expansion: Option<Expansion>,
-    /// Mark as AI-made.
+    /// AI mark.
     #[serde(default)]
     pub(super) watermark: bool,
-    /// URL that MiniMax tells about progress.
+    /// Told of progress.
     pub(super) callback_url: Option<String>,
     #[serde(flatten)]
-    job: JobOptions,
+    pub(super) job: JobOptions,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -70,7 +67,7 @@ struct QueryInput {
 
 #[tool_router(router = video_tools, vis = "pub(super)")]
 impl Server {
-    /// Make a video from text, frames, a face or reference media. Takes minutes. Costs money.
+    /// Make a video from text, frames, a face or references; takes minutes. Costs money.
     #[tool(
         title = "Generate video",
         output_schema = JobView::schema(),
@@ -169,7 +166,7 @@ pub(super) struct Plan {
 
 impl VideoInput {
     /// Model, mode, size and length, checked against each other.
-    fn plan(&self, default_model: Option<&str>) -> Result<Plan, ToolError> {
+    pub(super) fn plan(&self, default_model: Option<&str>) -> Result<Plan, ToolError> {
         let mode = self.mode()?;
         let mut warnings = Vec::new();
         let model = self.choose_model(mode, default_model, &mut warnings);
@@ -271,12 +268,40 @@ impl VideoInput {
         }
     }
 
+    /// An input of a model, a prompt and nothing else.
+    pub(super) fn plain(model: Option<String>, prompt: Option<String>, job: JobOptions) -> Self {
+        Self {
+            prompt,
+            model,
+            first_frame_image: None,
+            last_frame_image: None,
+            subject_reference: None,
+            reference_images: None,
+            reference_videos: None,
+            reference_audios: None,
+            duration: None,
+            resolution: None,
+            ratio: None,
+            prompt_optimizer: None,
+            fast_pretreatment: None,
+            prompt_expansion: None,
+            watermark: false,
+            callback_url: None,
+            job,
+        }
+    }
+
+    /// Whether there are videos to go by, whose length is billed and unknown.
+    pub(super) fn has_videos(&self) -> bool {
+        self.reference_videos.as_ref().is_some_and(|videos| !videos.is_empty())
+    }
+
     /// Whether nothing is to be sent.
     pub(super) fn is_dry(&self) -> bool {
         self.job.dry_run
     }
 
-    fn images(&self) -> u32 {
+    pub(super) fn images(&self) -> u32 {
         let frames = [&self.first_frame_image, &self.last_frame_image].into_iter().flatten().count();
         let references = self.reference_images.as_ref().map_or(0, Vec::len);
         u32::try_from(frames + references).unwrap_or(u32::MAX)
@@ -312,7 +337,7 @@ impl Plan {
         cost.fixed = extra.unwrap_or_default();
         cost.basis =
             cost.unit.map(|unit| format!("{unit} {currency} a second at {resolution}, prices of {as_of}"));
-        if input.reference_videos.as_ref().is_some_and(|videos| !videos.is_empty()) {
+        if input.has_videos() {
             // Seconds of reference videos are billed too, and how many there are is MiniMax's to count.
             cost.estimated = None;
             cost.basis =

@@ -34,7 +34,7 @@ pub(super) async fn request(server: &Server, input: &VideoInput, plan: &Plan) ->
         fast_pretreatment: input.fast_pretreatment,
         duration: plan.duration,
         resolution: plan.resolution.clone(),
-        callback_url: input.callback_url.clone(),
+        callback_url: server.callback(input.callback_url.as_deref())?,
         aigc_watermark: input.watermark.then_some(true),
     };
     if let Some(text) = &input.first_frame_image {

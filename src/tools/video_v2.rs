@@ -12,7 +12,7 @@ use crate::media::Limits;
 const PROMPT_LIMIT: usize = 7000;
 
 /// File Upload > purpose.
-const UPLOADS: &str = "video_generation_input";
+pub(super) const UPLOADS: &str = "video_generation_input";
 
 /// Video Generation V2 > content > media limits.
 const IMAGE: Takes = Takes {
@@ -53,7 +53,34 @@ const MOST_BYTES: usize = 60 * 1024 * 1024;
 
 /// The request of V2, its media read.
 pub(super) async fn request(server: &Server, input: &VideoInput, plan: &Plan) -> Result<Paid, ToolError> {
-    check(input, plan)?;
+    submit(server, input, plan).await.map(Paid::VideoV2)
+}
+
+/// The body of [`request`].
+pub(super) async fn submit(
+    server: &Server,
+    input: &VideoInput,
+    plan: &Plan,
+) -> Result<VideoV2Submit, ToolError> {
+    check(input, plan, PROMPT_LIMIT)?;
+    let (ratio, callback_url) = (ratio(input, plan)?, server.callback(input.callback_url.as_deref())?);
+    let content = content(server, input).await?;
+    check_bytes(&content)?;
+    Ok(VideoV2Submit {
+        model: plan.model.clone(),
+        content,
+        // An unknown model has no default that we know; MiniMax says what it takes.
+        resolution: plan.resolution.clone().unwrap_or_else(|| "768P".to_owned()),
+        duration: plan.duration.unwrap_or(5),
+        ratio: Some(ratio),
+        extra: input.prompt_expansion.map(|prompt_expansion_mode| Extra { prompt_expansion_mode }),
+        callback_url,
+        aigc_watermark: input.watermark.then_some(true),
+    })
+}
+
+/// Prompt and media in the form of V2. Reads the media.
+pub(super) async fn content(server: &Server, input: &VideoInput) -> Result<Vec<Content>, ToolError> {
     let mut content = vec![Content::Text { text: input.prompt.clone().unwrap_or_default() }];
     let frames = [
         ("first_frame_image", &input.first_frame_image, Role::FirstFrame),
@@ -77,25 +104,15 @@ pub(super) async fn request(server: &Server, input: &VideoInput, plan: &Plan) ->
         let url = server.input(&format!("reference_audios[{index}]"), text, &AUDIO, input.is_dry()).await?;
         content.push(Content::AudioUrl { audio_url: MediaUrl { url }, role: Role::ReferenceAudio });
     }
-    check_bytes(&content)?;
-    Ok(Paid::VideoV2(VideoV2Submit {
-        model: plan.model.clone(),
-        content,
-        // An unknown model has no default that we know; MiniMax says what it takes.
-        resolution: plan.resolution.clone().unwrap_or_else(|| "768P".to_owned()),
-        duration: plan.duration.unwrap_or(5),
-        ratio: Some(ratio(input, plan)?),
-        extra: input.prompt_expansion.map(|prompt_expansion_mode| Extra { prompt_expansion_mode }),
-        callback_url: input.callback_url.clone(),
-        aigc_watermark: input.watermark.then_some(true),
-    }))
+    Ok(content)
 }
 
-fn check(input: &VideoInput, plan: &Plan) -> Result<(), ToolError> {
+/// What can be told before any media are read.
+pub(super) fn check(input: &VideoInput, plan: &Plan, prompt_limit: usize) -> Result<(), ToolError> {
     let prompt = input.prompt.as_deref().unwrap_or_default();
     let length = prompt.chars().count();
-    if prompt.trim().is_empty() || length > PROMPT_LIMIT {
-        let problem = format!("has {length} characters; {} needs 1 to {PROMPT_LIMIT}", plan.model);
+    if prompt.trim().is_empty() || length > prompt_limit {
+        let problem = format!("has {length} characters; {} needs 1 to {prompt_limit}", plan.model);
         return Err(ToolError::argument("prompt", problem));
     }
     let hailuo_only = [
@@ -110,6 +127,11 @@ fn check(input: &VideoInput, plan: &Plan) -> Result<(), ToolError> {
     let count = |list: &Option<Vec<String>>| list.as_ref().map_or(0, Vec::len);
     let (images, videos, audios) =
         (count(&input.reference_images), count(&input.reference_videos), count(&input.reference_audios));
+    let lists =
+        [("reference_images", images, 9), ("reference_videos", videos, 3), ("reference_audios", audios, 3)];
+    if let Some((field, has, most)) = lists.into_iter().find(|(_, has, most)| has > most) {
+        return Err(ToolError::argument(field, format!("has {has} items; at most {most} are allowed")));
+    }
     if audios > 0 && images + videos == 0 {
         return Err(ToolError::argument(
             "reference_audios",
@@ -149,7 +171,8 @@ fn ratio(input: &VideoInput, plan: &Plan) -> Result<String, ToolError> {
     }
 }
 
-fn check_bytes(content: &[Content]) -> Result<(), ToolError> {
+/// Whether the media fit into one request.
+pub(super) fn check_bytes(content: &[Content]) -> Result<(), ToolError> {
     let size = |item: &Content| match item {
         Content::Text { text } => text.len(),
         Content::ImageUrl { image_url: medium, .. }

@@ -28,9 +28,12 @@ mod media;
 mod sandbox;
 // One tool each, through client, server and sandbox.
 mod image;
+mod music;
 mod speech;
+mod template;
 mod transcription;
 mod video;
+mod video_extras;
 mod voice;
 mod voice_list;
 // Jobs that outlive calls and processes.

@@ -5,9 +5,11 @@ mod fault;
 mod file;
 mod front;
 mod image;
+mod music;
 mod speech;
 mod transcription;
 mod video;
+mod video_extras;
 mod video_v2;
 mod voice;
 
