@@ -3,13 +3,18 @@
 //!
 //! A method returns what a caller can act on and nothing else; wire types stay inside the method that reads them.
 
+mod account;
+mod embed;
 mod error;
 mod file;
 mod image;
+mod models;
 pub mod retry;
+mod search;
 mod speech;
 mod video;
 mod video_v2;
+mod vision;
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -19,15 +24,19 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
+pub use account::{Balance, Window};
+pub use embed::{Embed, Embedded};
 pub use error::{ApiError, Blame, Taken};
-pub use file::{RemoteFile, Upload};
+pub use file::{Download, RemoteFile, Upload};
 pub use image::{Images, Style, StyleType, Subject, Submit as ImageSubmit};
+pub use search::{Found, Searched};
 pub use speech::{
     AudioFormat, AudioSetting, Effects, Emotion, Mix, PronunciationDict, SoundEffect, Speech,
     Submit as SpeechSubmit, VoiceSetting,
 };
 pub use video::{Progress, Ready, SubjectReference, Submit as VideoSubmit};
 pub use video_v2::{Content, Expansion, Extra, MediaUrl, Role, Submit as VideoV2Submit};
+pub use vision::{Picture, Seen};
 
 /// An endpoint as the client needs to know it.
 #[derive(Debug)]

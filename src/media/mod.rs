@@ -23,6 +23,7 @@ mod land;
 pub mod link;
 pub mod name;
 pub mod output;
+pub mod preview;
 pub mod probe;
 pub mod roots;
 
@@ -35,4 +36,5 @@ pub use kind::Kind;
 pub use link::{FetchProblem, fetch};
 pub use name::file_name;
 pub use output::{Expect, Saved, download, save, save_stream};
+pub use preview::{Preview, preview};
 pub use roots::Roots;

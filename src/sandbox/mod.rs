@@ -18,11 +18,13 @@
 //! Words in a prompt or text decide what comes of it: `#sensitive` is refused, `#failtask` makes a task fail,
 //! and `#partial` blocks one of several pictures.
 
+mod account;
 mod answer;
 mod call;
 mod check;
 mod content;
 mod control;
+mod embed;
 mod fault;
 mod file;
 mod front;
@@ -31,14 +33,17 @@ mod input;
 mod link;
 mod listen;
 mod media;
+mod models;
 mod platform;
 mod record;
+mod search;
 mod speech;
 mod store;
 mod task;
 mod template;
 mod video;
 mod video_v2;
+mod vision;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -4,17 +4,27 @@
 //! [`Server`], [`Server::catalogue`], and the road of a call: arguments are put in order (`arguments`), the tool
 //! converts them into an order, `buy` hands it to the jobs and waits with a heartbeat.
 
+mod account;
+mod answer;
 mod arguments;
+mod embed;
 mod error;
+mod file;
 mod image;
 mod inputs;
 mod job;
+mod look;
+mod models;
 mod schema;
+mod search;
+mod source;
 mod speech;
+mod transfer;
 mod video;
 mod video_v1;
 mod video_v2;
 mod view;
+mod vision;
 mod wait;
 
 use std::path::PathBuf;
@@ -145,7 +155,11 @@ impl Server {
             (Toolset::Image, Self::image_tools()),
             (Toolset::Speech, Self::speech_tools()),
             (Toolset::Video, Self::video_tools()),
-            (Toolset::Jobs, Self::job_tools()),
+            (Toolset::Jobs, Self::job_tools() + Self::look_tools()),
+            (Toolset::Files, Self::shelf_tools() + Self::transfer_tools()),
+            (Toolset::Account, Self::account_tools()),
+            (Toolset::Text, Self::model_tools() + Self::vision_tools() + Self::search_tools()),
+            (Toolset::Legacy, Self::embed_tools()),
         ]
     }
 
