@@ -100,7 +100,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "MINIMAX_FACTS_FILE",
         default: "none",
-        meaning: "A JSON file in the shape of `src/facts/facts.json` whose rows replace or add models, prices and error codes",
+        meaning: "A JSON file of rows that replace or add models, prices, limits and error codes, in the shape of the tables in `src/facts`",
     },
     Setting {
         name: "MINIMAX_LOG",

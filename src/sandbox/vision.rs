@@ -115,10 +115,10 @@ fn seen(platform: &Platform, body: &Map<String, Value>) -> Result<String, Refusa
         let url = part.pointer("/image_url/url").and_then(Value::as_str);
         match (part.get("type").and_then(Value::as_str), url) {
             (Some("image_url"), Some(url)) if url.starts_with("mm_file://") => {
-                words.push("An upload.".to_owned())
+                words.push("An upload.".to_owned());
             }
             (Some("image_url"), Some(url)) => {
-                words.push(described(platform, "image_url.url", url, &CHAT_IMAGE)?)
+                words.push(described(platform, "image_url.url", url, &CHAT_IMAGE)?);
             }
             (Some("text"), None) => decent(part.get("text").and_then(Value::as_str).unwrap_or_default())?,
             _ => return Err(Refusal::invalid("a part must have what its type names")),

@@ -68,7 +68,7 @@ struct BalanceView {
 
 #[tool_router(router = account_tools, vis = "pub(super)")]
 impl Server {
-    /// What the MiniMax key is and what is left on it. Free.
+    /// Kind of key, plan windows, balance.
     #[tool(
         title = "Check account",
         output_schema = schema_for_output::<Account>(),
@@ -124,7 +124,7 @@ impl Account {
         ];
         let windows = match windows {
             Ok(windows) => {
-                if windows.iter().any(|window| in_plan(window)) {
+                if windows.iter().any(in_plan) {
                     notes.extend(WINDOW_NOTES.iter().map(|note| (*note).to_owned()));
                 } else {
                     notes.push("windows: MiniMax reports no plan that covers anything.".to_owned());

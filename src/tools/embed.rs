@@ -35,7 +35,7 @@ struct EmbedInput {
     /// 1-100.
     #[schemars(length(min = 1, max = 100))]
     texts: Vec<String>,
-    /// db (default): searched; query: searched with.
+    /// Default db.
     kind: Option<Kind>,
     /// Default embo-01.
     model: Option<String>,
@@ -63,7 +63,7 @@ struct EmbedView {
 
 #[tool_router(router = embed_tools, vis = "pub(super)")]
 impl Server {
-    /// Legacy embeddings, as a JSON file. Costs money.
+    /// Embeddings. Costs money.
     #[tool(
         title = "Embed text",
         output_schema = schema_for_output::<EmbedView>(),
@@ -74,8 +74,7 @@ impl Server {
         if input.texts.is_empty() || input.texts.iter().any(|text| text.trim().is_empty()) {
             return Err(ToolError::argument("texts", "needs 1 to 100 texts, none of them empty"));
         }
-        let base = self.config().base_path.display().to_string();
-        let folder = self.folder(Some(&base), true).await?;
+        let folder = self.shelf(None).await?;
         let embed = Embed {
             model: input.model.unwrap_or_else(|| "embo-01".to_owned()),
             kind: match input.kind.unwrap_or_default() {
@@ -89,10 +88,7 @@ impl Server {
         let json = serde_json::to_vec(&answer.vectors).unwrap_or_default();
         let short = json.len() <= INLINE;
         let mut warnings = vec!["MiniMax no longer documents embeddings.".to_owned()];
-        let saved = match folder {
-            Some(folder) => keep(json, &folder).await.map_err(|problem| problem.to_string()),
-            None => Err("there is no folder".to_owned()),
-        };
+        let saved = keep(json, &folder).await.map_err(|problem| problem.to_string());
         // They are paid for: what cannot be saved is handed over whatever its length.
         let unsaved = saved.is_err();
         let path = saved.map_err(|problem| warnings.push(format!("not saved: {problem}"))).ok();

@@ -18,7 +18,7 @@ use crate::facts::offer;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct ListInput {
-    /// As in upload_file, or video_generation; default all.
+    /// As in upload_file; default all.
     purpose: Option<String>,
     /// 1-100, default 20.
     #[serde(default = "twenty")]
@@ -34,15 +34,15 @@ fn twenty() -> usize {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct GetInput {
-    /// Its number.
+    /// A number.
     file_id: String,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct DeleteInput {
-    /// Its number.
+    /// A number.
     file_id: String,
-    /// Looked up if left out.
+    /// Default: found.
     purpose: Option<String>,
 }
 
@@ -89,7 +89,7 @@ struct FileList {
 
 /// A file that is gone.
 #[derive(Debug, Serialize, JsonSchema)]
-struct Deleted {
+struct Gone {
     file_id: String,
     purpose: String,
     /// Always true.
@@ -125,7 +125,7 @@ impl Server {
         Ok(FileList { files: files.into_iter().map(FileInfo::of).collect(), total, next_cursor, warnings })
     }
 
-    /// A file at MiniMax, with a fresh link.
+    /// A file with a fresh link.
     #[tool(
         title = "Get file",
         output_schema = schema_for_output::<FileInfo>(),
@@ -143,31 +143,30 @@ impl Server {
         Ok(info)
     }
 
-    /// Delete a file at MiniMax for good.
+    /// Delete a file at MiniMax.
     #[tool(
         title = "Delete file",
-        output_schema = schema_for_output::<Deleted>(),
+        output_schema = schema_for_output::<Gone>(),
         annotations(read_only_hint = false, destructive_hint = true, idempotent_hint = true, open_world_hint = true)
     )]
-    async fn delete_file(&self, Parameters(input): Parameters<DeleteInput>) -> Result<Deleted, ToolError> {
+    async fn delete_file(&self, Parameters(input): Parameters<DeleteInput>) -> Result<Gone, ToolError> {
         self.ready()?;
         let id = file_id(&input.file_id)?;
-        let (purpose, note) = match input.purpose {
-            Some(purpose) => (purpose, None),
-            None => {
-                let found = self.remote(&id.to_string()).await?.purpose;
-                if found.is_empty() {
-                    let problem = "is needed: MiniMax does not say what this file is for";
-                    return Err(ToolError::argument("purpose", problem));
-                }
-                let note = format!("The purpose was looked up: MiniMax has the file as {found}.");
-                (found, Some(note))
+        let (purpose, note) = if let Some(purpose) = input.purpose {
+            (purpose, None)
+        } else {
+            let found = self.remote(&id.to_string()).await?.purpose;
+            if found.is_empty() {
+                let problem = "is needed: MiniMax does not say what this file is for";
+                return Err(ToolError::argument("purpose", problem));
             }
+            let note = format!("The purpose was looked up: MiniMax has the file as {found}.");
+            (found, Some(note))
         };
         check_deletable(&purpose)?;
         // Deleting twice changes nothing, but the second time is refused: so it is sent once.
         self.jobs().api().delete_file(id, &purpose).await?;
-        Ok(Deleted { file_id: id.to_string(), purpose, deleted: true, note })
+        Ok(Gone { file_id: id.to_string(), purpose, deleted: true, note })
     }
 }
 
@@ -291,7 +290,7 @@ impl IntoCallToolResult for FileList {
     }
 }
 
-impl IntoCallToolResult for Deleted {
+impl IntoCallToolResult for Gone {
     fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
         let note = self.note.as_ref().map(|note| format!(" {note}")).unwrap_or_default();
         Ok(both(format!("Deleted file {} ({}).{note}", self.file_id, self.purpose), &self)?.into())

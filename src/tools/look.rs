@@ -26,7 +26,7 @@ const VIDEOS: Limits = Limits::new(
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct ViewInput {
-    /// minimax:// URI or absolute path.
+    /// minimax:// URI or path.
     uri: String,
     /// Pixels, 64-1024, default 1024.
     #[serde(default = "largest")]
@@ -47,7 +47,7 @@ enum View {
 
 #[tool_router(router = look_tools, vis = "pub(super)")]
 impl Server {
-    /// See an image that was made or is on disk. Free.
+    /// See an image.
     #[tool(
         title = "View media",
         annotations(

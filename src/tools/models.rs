@@ -48,7 +48,7 @@ struct ModelRow {
 
 #[tool_router(router = model_tools, vis = "pub(super)")]
 impl Server {
-    /// Models with legal values and prices. Free.
+    /// Models, legal values, prices.
     #[tool(
         title = "List models",
         output_schema = schema_for_output::<ModelList>(),

@@ -22,7 +22,7 @@ const MOST: usize = 10;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct SearchInput {
-    /// 3-6 words do best.
+    /// 3-6 words.
     query: String,
 }
 
@@ -64,7 +64,7 @@ impl Server {
         }
         let api = self.jobs().api();
         let found = patiently(Nature::Paid, || api.search(query)).await?;
-        Ok(SearchView::of(found, flat("web_search", self.config().currency())))
+        Ok(SearchView::of(found, &flat("web_search", self.config().currency())))
     }
 }
 
@@ -79,7 +79,7 @@ pub(super) fn flat(tool: &str, currency: &str) -> Cost {
 }
 
 impl SearchView {
-    fn of(found: Searched, cost: Cost) -> Self {
+    fn of(found: Searched, cost: &Cost) -> Self {
         let page = |found: Found| Page {
             title: found.title,
             link: found.link,
@@ -89,7 +89,7 @@ impl SearchView {
         Self {
             results: found.organic.into_iter().take(MOST).map(page).collect(),
             related: found.related.into_iter().take(MOST).collect(),
-            cost: CostView::of(&cost),
+            cost: CostView::of(cost),
         }
     }
 }

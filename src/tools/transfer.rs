@@ -1,6 +1,6 @@
 //! `upload_file` and `download_file`: files on their way to MiniMax and back.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use futures_util::StreamExt as _;
 use rmcp::ErrorData;
@@ -36,9 +36,9 @@ struct UploadInput {
 struct DownloadInput {
     /// This or url.
     file_id: Option<String>,
-    /// A MiniMax result link.
+    /// Result link.
     url: Option<String>,
-    /// Folder for the file.
+    /// Folder.
     output_directory: Option<String>,
 }
 
@@ -64,7 +64,7 @@ struct Downloaded {
 
 #[tool_router(router = transfer_tools, vis = "pub(super)")]
 impl Server {
-    /// Upload a file to MiniMax. Free.
+    /// Upload a file to MiniMax.
     #[tool(
         title = "Upload file",
         output_schema = schema_for_output::<FileInfo>(),
@@ -91,28 +91,30 @@ impl Server {
         &self,
         Parameters(input): Parameters<DownloadInput>,
     ) -> Result<Downloaded, ToolError> {
-        // Whoever asks for a file gets one, also where results are handed over as links.
-        let base = self.config().base_path.display().to_string();
-        let wanted = input.output_directory.unwrap_or(base);
-        let folder = |server: Self| async move { server.folder(Some(&wanted), true).await };
-        let at_hand = |folder: Option<std::path::PathBuf>| {
-            folder.ok_or_else(|| ToolError::argument("output_directory", "is needed"))
-        };
+        let directory = input.output_directory.as_deref();
         match (input.file_id, input.url) {
             (Some(id), None) => {
                 self.ready()?;
                 let id = file_id(&id)?.to_string();
-                let folder = at_hand(folder(self.clone()).await?)?;
-                self.fetch_remote(id, &folder).await
+                self.fetch_remote(id, &self.shelf(directory).await?).await
             }
             (None, Some(url)) => {
-                let folder = at_hand(folder(self.clone()).await?)?;
+                let folder = self.shelf(directory).await?;
                 let saved = self.fetch_link("url", &url, "", &folder).await?;
                 Ok(Downloaded::of(saved, None, Some(url)))
             }
             (Some(_), Some(_)) => Err(ToolError::argument("url", "excludes file_id; give one of the two")),
             (None, None) => Err(ToolError::argument("file_id", "is missing; give it, or url")),
         }
+    }
+}
+
+impl Server {
+    /// The folder for something that is a file by its nature, also where results are handed over as links.
+    pub(super) async fn shelf(&self, directory: Option<&str>) -> Result<PathBuf, ToolError> {
+        let base = self.config().base_path.display().to_string();
+        let folder = self.folder(Some(directory.unwrap_or(&base)), true).await?;
+        folder.ok_or_else(|| ToolError::argument("output_directory", "is needed"))
     }
 }
 

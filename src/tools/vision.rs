@@ -27,9 +27,9 @@ const CHAT_LIMIT: u64 = 10 * 1024 * 1024;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct VisionInput {
-    /// What to find out.
+    /// Question.
     prompt: String,
-    /// JPEG, PNG or WebP, 20 MB: path, URL, data URI or minimax:// URI.
+    /// JPEG, PNG or WebP to 20 MB: media input.
     image_url: String,
 }
 

@@ -32,7 +32,7 @@ async fn a_plan_is_told_by_its_windows() {
     }
     let shown = text(&result);
     assert!(shown.contains("58 % left") && shown.contains("video: not in the plan"), "{shown}");
-    assert!(!serde_json::to_string(&result).unwrap().contains("secret"));
+    assert!(!serde_json::to_string(&result).unwrap().contains("secret-of-mine"));
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod fault;
 mod file;
 mod front;
 mod image;
+mod plan;
 mod speech;
 mod video;
 mod video_v2;
