@@ -5,6 +5,7 @@ use std::io::Cursor;
 use bytes::Bytes;
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{self, FilterType};
+use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder as _, ImageReader, Rgb, RgbImage};
 
 /// What a decoder may take: an RGB picture of 80 million pixels. What declares more is refused by its header.
@@ -74,7 +75,8 @@ fn decode(bytes: &Bytes) -> Result<DynamicImage, String> {
         let (width, height) = decoder.dimensions();
         return Err(format!("is {width} x {height} pixels, too large to be looked at"));
     }
-    let turned = decoder.orientation().map_err(bad)?;
+    // A note about the camera that cannot be read is no reason to see nothing.
+    let turned = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let mut image = DynamicImage::from_decoder(decoder).map_err(bad)?;
     image.apply_orientation(turned);
     Ok(image)
