@@ -11,7 +11,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use url::{Host, Url};
 
 /// One row of the table that `--help` and README print.
@@ -98,6 +98,11 @@ pub const SETTINGS: &[Setting] = &[
         meaning: "Where job records are kept. Every server of yours should share one",
     },
     Setting {
+        name: "MINIMAX_FACTS_FILE",
+        default: "none",
+        meaning: "A JSON file of rows that replace or add models, prices, limits and error codes, in the shape of the tables in `src/facts`",
+    },
+    Setting {
         name: "MINIMAX_LOG",
         default: "`warn,minimax_mcp=info`",
         meaning: "What is logged to stderr, as a tracing filter",
@@ -173,6 +178,19 @@ impl Toolset {
     const STARTS_JOBS: &'static [Self] = &[Self::Speech, Self::Video, Self::Image, Self::Music];
 }
 
+/// What a key seems to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyKind {
+    /// There is none.
+    Missing,
+    /// `sk-cp-…`: draws on a subscription's windows.
+    Plan,
+    /// `sk-api-…`: draws on the balance.
+    PayAsYouGo,
+    /// Older keys, and the sandbox's.
+    Other,
+}
+
 /// A setting that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{name} {problem}")]
@@ -224,6 +242,8 @@ pub struct Config {
     pub poll: Duration,
     /// Where the job records are.
     pub data_dir: PathBuf,
+    /// Rows to put over the tables of models and prices.
+    pub facts_file: Option<PathBuf>,
     /// The tracing filter.
     pub log: String,
     /// Settings that cannot be used. The server starts all the same; calls explain.
@@ -357,6 +377,16 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         default
     }
 
+    fn file(&mut self, name: &'static str, home: &Path) -> Option<PathBuf> {
+        let value = self.get(name)?;
+        let path = expand(&value, home);
+        if !path.is_absolute() {
+            self.problem(name, format!("is `{value}`; it is an absolute path or starts with `~/`"));
+            return None;
+        }
+        Some(path)
+    }
+
     fn dirs(&mut self, home: &Path) -> Vec<PathBuf> {
         let Some(value) = self.get("MINIMAX_ALLOWED_DIRS") else { return Vec::new() };
         let split = std::env::split_paths(&value).map(|path| expand(&path.to_string_lossy(), home));
@@ -400,6 +430,7 @@ impl Config {
             },
             poll: reader.poll(loopback),
             data_dir: reader.folder("MINIMAX_DATA_DIR", &places.home, places.data.join("minimax-mcp")),
+            facts_file: reader.file("MINIMAX_FACTS_FILE", &places.home),
             log: reader.get("MINIMAX_LOG").unwrap_or_else(|| "warn,minimax_mcp=info".to_owned()),
             problems: reader.problems,
         }
@@ -416,6 +447,21 @@ impl Config {
         let about_the_host = ["MINIMAX_API_HOST", "MINIMAX_API_BASE", "MINIMAX_REGION"];
         self.problems.retain(|problem| !about_the_host.contains(&problem.name));
         self
+    }
+
+    /// Takes up a problem that showed when a setting was put to use.
+    pub fn found(&mut self, name: &'static str, problem: impl Into<String>) {
+        self.problems.push(ConfigError { name, problem: problem.into() });
+    }
+
+    /// What the key's beginning says about its kind: a hint, never a check.
+    pub fn key_kind(&self) -> KeyKind {
+        match self.key.as_ref().map(ExposeSecret::expose_secret) {
+            None => KeyKind::Missing,
+            Some(key) if key.starts_with("sk-cp-") => KeyKind::Plan,
+            Some(key) if key.starts_with("sk-api-") => KeyKind::PayAsYouGo,
+            Some(_) => KeyKind::Other,
+        }
     }
 
     /// What USD and CNY are called in prices of this region.

@@ -1,26 +1,74 @@
 //! Files that MiniMax keeps (platform docs > File Management).
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use reqwest::multipart::{Form, Part};
-use reqwest::{Body, RequestBuilder};
+use reqwest::{Body, RequestBuilder, Response};
+use secrecy::ExposeSecret;
 use serde::Deserialize;
+use serde_json::{Value, json};
 
-use super::{ApiError, Client, Endpoint, lenient};
+use super::{ApiError, Client, Endpoint, header_text, lenient, retry_after};
 
 const UPLOAD: Endpoint = Endpoint::post("/v1/files/upload", 60);
+const LIST: Endpoint = Endpoint::get("/v1/files/list");
 const RETRIEVE: Endpoint = Endpoint::get("/v1/files/retrieve");
+const CONTENT: Endpoint = Endpoint::get("/v1/files/retrieve_content");
+const DELETE: Endpoint = Endpoint::post("/v1/files/delete", 60);
 
 /// A file at MiniMax.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
 pub struct RemoteFile {
+    /// A number, kept as text.
+    #[serde(deserialize_with = "lenient")]
+    pub file_id: String,
+    /// Its length; 0 for results of video tasks, whatever they have.
+    #[serde(deserialize_with = "or_default")]
+    pub bytes: u64,
+    /// Unix seconds.
+    #[serde(deserialize_with = "or_default")]
+    pub created_at: i64,
     /// As MiniMax names it.
+    #[serde(deserialize_with = "or_default")]
     pub filename: String,
+    /// What it was uploaded or made for.
+    #[serde(deserialize_with = "or_default")]
+    pub purpose: String,
     /// A fresh link: an hour for video, nine hours for long speech. Uploaded inputs have none.
+    #[serde(deserialize_with = "filled")]
     pub download_url: Option<String>,
 }
+
+/// A field that nothing depends on: what it has instead of its documented type must not lose the link beside it.
+fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: serde::de::DeserializeOwned + Default,
+{
+    Ok(serde_json::from_value(Value::deserialize(deserializer)?).unwrap_or_default())
+}
+
+fn filled<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(Option::<String>::deserialize(deserializer)?.filter(|url| !url.is_empty()))
+}
+
+/// A file's bytes as they arrive.
+pub struct Download {
+    /// How many there will be, where MiniMax says.
+    pub length: Option<u64>,
+    /// A piece, or why there are no more.
+    pub chunks: Pin<Box<dyn Stream<Item = Result<Bytes, String>> + Send>>,
+}
+
+/// An error in place of a file is not larger.
+const LARGEST_REFUSAL: usize = 64 * 1024;
+
+/// How long the content of a file may take; half a gigabyte on a slow line.
+const CONTENT_PATIENCE: Duration = Duration::from_secs(3600);
 
 /// What an upload is for and what it is.
 #[derive(Debug, Clone)]
@@ -39,21 +87,12 @@ pub struct Upload {
 pub(super) const SLOWEST_UPLOAD: u64 = 50_000;
 
 impl Client {
-    /// Uploads a file, piece by piece; the answer is its id. Free.
-    pub async fn upload<S, E>(&self, upload: &Upload, content: S) -> Result<String, ApiError>
+    /// Uploads a file, piece by piece. Free.
+    pub async fn upload<S, E>(&self, upload: &Upload, content: S) -> Result<RemoteFile, ApiError>
     where
         S: Stream<Item = Result<Bytes, E>> + Send + 'static,
         E: Into<Box<dyn std::error::Error + Send + Sync>> + 'static,
     {
-        #[derive(Deserialize)]
-        struct Answer {
-            file: Wire,
-        }
-        #[derive(Deserialize)]
-        struct Wire {
-            #[serde(deserialize_with = "lenient")]
-            file_id: String,
-        }
         let body = Body::wrap_stream(content);
         let part = Part::stream_with_length(body, upload.bytes).file_name(upload.name.clone());
         let part = part.mime_str(upload.mime).map_err(|error| self.lost(UPLOAD.path, error))?;
@@ -61,24 +100,74 @@ impl Client {
         let patience = UPLOAD.timeout + Duration::from_secs(upload.bytes / SLOWEST_UPLOAD);
         let fill = |request: RequestBuilder| request.multipart(form).timeout(patience);
         let Answer { file } = self.send(&UPLOAD, UPLOAD.path, fill).await?;
-        Ok(file.file_id)
+        if file.file_id.is_empty() {
+            let why = "an upload without a file_id".to_owned();
+            return Err(ApiError::Shape { path: UPLOAD.path, why, trace_id: None });
+        }
+        Ok(file)
     }
 
-    /// Asks for a file's link.
-    pub async fn retrieve_file(&self, file_id: &str) -> Result<RemoteFile, ApiError> {
+    /// The files of one purpose; the API knows no pages.
+    pub async fn list_files(&self, purpose: &str) -> Result<Vec<RemoteFile>, ApiError> {
         #[derive(Deserialize)]
-        struct Answer {
-            file: Wire,
+        struct Files {
+            // `null` is not documented, and means as much as an empty list.
+            files: Option<Vec<RemoteFile>>,
         }
-        #[derive(Deserialize)]
-        struct Wire {
-            filename: Option<String>,
-            download_url: Option<String>,
-        }
-        let Answer { file } = self.get(&RETRIEVE, &[("file_id", file_id)]).await?;
-        Ok(RemoteFile {
-            filename: file.filename.unwrap_or_default(),
-            download_url: file.download_url.filter(|url| !url.is_empty()),
-        })
+        let list: Files = self.get(&LIST, &[("purpose", purpose)]).await?;
+        Ok(list.files.unwrap_or_default())
     }
+
+    /// Asks for a file's metadata and link.
+    pub async fn retrieve_file(&self, file_id: &str) -> Result<RemoteFile, ApiError> {
+        let Answer { file } = self.get(&RETRIEVE, &[("file_id", file_id)]).await?;
+        Ok(file)
+    }
+
+    /// Deletes a file.
+    pub async fn delete_file(&self, file_id: u64, purpose: &str) -> Result<(), ApiError> {
+        // The id is a JSON number here, and only here a string is refused.
+        let _: Value = self.post(&DELETE, &json!({ "file_id": file_id, "purpose": purpose })).await?;
+        Ok(())
+    }
+
+    /// A file's bytes, for files that have no link.
+    pub async fn file_content(&self, file_id: &str) -> Result<Download, ApiError> {
+        let key = self.key.as_ref().ok_or(ApiError::NoKey)?;
+        let request = self
+            .http()?
+            .get(format!("{}{}", self.host, CONTENT.path))
+            .query(&[("file_id", file_id)])
+            .timeout(CONTENT_PATIENCE)
+            .bearer_auth(key.expose_secret());
+        let response = request.send().await.map_err(|error| self.lost(CONTENT.path, error))?;
+        self.download(response).await
+    }
+
+    /// The declared type is JSON for files and refusals alike, so the beginning has to tell.
+    async fn download(&self, mut response: Response) -> Result<Download, ApiError> {
+        let lost = |error: reqwest::Error| self.lost(CONTENT.path, error);
+        let (status, length) = (response.status(), response.content_length());
+        let (trace, wait) = (header_text(&response, "trace-id"), retry_after(&response));
+        let mut head = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(lost)? {
+            head.extend_from_slice(&chunk);
+            let object = head.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
+            if head.len() > LARGEST_REFUSAL || (!object && status.is_success()) {
+                break;
+            }
+        }
+        if !status.is_success() || head.len() <= LARGEST_REFUSAL {
+            // A file that is itself JSON carries no code of MiniMax's, and is no refusal.
+            self.judge(CONTENT.path, status, trace, wait, &head)?;
+        }
+        let rest = response.bytes_stream().map_err(|error| error.without_url().to_string());
+        let chunks = stream::iter([Ok(Bytes::from(head))]).chain(rest);
+        Ok(Download { length, chunks: Box::pin(chunks) })
+    }
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    file: RemoteFile,
 }

@@ -3,35 +3,43 @@
 //!
 //! A method returns what a caller can act on and nothing else; wire types stay inside the method that reads them.
 
+mod account;
+mod embed;
 mod error;
 mod file;
 mod image;
+mod models;
 mod music;
 pub mod retry;
+mod search;
 mod speech;
 mod template;
 mod transcription;
 mod video;
 mod video_extras;
 mod video_v2;
+mod vision;
 mod voice;
 
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use reqwest::{Method, RequestBuilder, Response, header};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
+pub use account::{Balance, Window};
+pub use embed::{Embed, Embedded};
 pub use error::{ApiError, Blame, Taken};
-pub use file::{RemoteFile, Upload};
+pub use file::{Download, RemoteFile, Upload};
 pub use image::{Images, Style, StyleType, Subject, Submit as ImageSubmit};
 pub use music::{
     AudioSetting as MusicSetting, Lyrics, LyricsMode, LyricsOrder, MusicFormat, Reference as CoverReference,
     Song, Submit as MusicSubmit,
 };
 use retry::Nature;
+pub use search::{Found, Searched};
 pub use speech::{
     AudioFormat, AudioSetting, Effects, Emotion, Mix, PronunciationDict, SoundEffect, Speech,
     Submit as SpeechSubmit, VoiceSetting,
@@ -41,6 +49,7 @@ pub use transcription::{Timestamps, Transcript, TranscriptFormat, TranscriptionS
 pub use video::{Progress, Ready, SubjectReference, Submit as VideoSubmit};
 pub use video_extras::{CloudTask, Enrich, Regenerate, Source};
 pub use video_v2::{Content, Expansion, Extra, MediaUrl, Role, Submit as VideoV2Submit};
+pub use vision::{Picture, Seen};
 pub use voice::{ClonePrompt, CloneSubmit, Cloned, DesignSubmit, Designed, Voice, VoiceKind};
 
 /// An endpoint as the client needs to know it.
@@ -207,20 +216,27 @@ impl Client {
                 trace_id: trace.clone(),
             },
         })?;
-        let envelope: Envelope = whole(&body).unwrap_or_default();
+        let trace_id = self.judge(endpoint.path, status, trace, retry_after, &body)?;
+        Ok(Accepted { body, trace_id })
+    }
+
+    /// Tells an answer from a refusal of either kind. Gives the id that MiniMax's support asks for.
+    fn judge(
+        &self,
+        path: &'static str,
+        status: StatusCode,
+        trace: Option<String>,
+        retry_after: Option<Duration>,
+        body: &[u8],
+    ) -> Result<Option<String>, ApiError> {
+        let envelope: Envelope = whole(body).unwrap_or_default();
         let (refusal, trace_id) = envelope.read(trace);
         if refusal.is_none() && status.is_success() {
-            return Ok(Accepted { body, trace_id });
+            return Ok(trace_id);
         }
-        let (code, message) = refusal.unwrap_or_else(|| (None, plain_body(&body)));
-        Err(ApiError::Refused {
-            path: endpoint.path,
-            status: status.as_u16(),
-            code,
-            message: self.clean(&message),
-            trace_id,
-            retry_after,
-        })
+        let (code, message) = refusal.unwrap_or_else(|| (None, plain_body(body)));
+        let (status, message) = (status.as_u16(), self.clean(&message));
+        Err(ApiError::Refused { path, status, code, message, trace_id, retry_after })
     }
 
     fn lost(&self, path: &'static str, error: reqwest::Error) -> ApiError {

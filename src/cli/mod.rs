@@ -12,6 +12,7 @@ use directories::{BaseDirs, UserDirs};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{Config, Places, SETTINGS};
+use crate::facts;
 use crate::sandbox::{Options, Sandbox};
 use crate::serve::stdio;
 use crate::tools::Server;
@@ -59,8 +60,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    let config = Config::read(environment, &places());
+    let mut config = Config::read(environment, &places());
     start_log(&config.log);
+    // Before anything looks at a table.
+    if let Some(Err(problem)) = config.facts_file.as_deref().map(facts::install) {
+        config.found("MINIMAX_FACTS_FILE", problem);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         // A server mostly waits; hosts start one per window.
         .worker_threads(2)

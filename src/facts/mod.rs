@@ -9,12 +9,17 @@ mod voices;
 mod music;
 mod video_extras;
 
+mod offer;
+mod overlay;
+
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use serde::Deserialize;
 
 pub use music::{Closing, MusicModel};
+pub use offer::{Offer, OtherModel, Rule, Upload, Vision, offer};
+pub use overlay::install;
 pub use video_extras::{ContextIr, Regeneration, Template};
 pub use voices::{Language, SystemVoice, TranscriptionModel, VoicePrices, Voices, voices};
 
@@ -257,16 +262,34 @@ impl VideoModel {
     }
 }
 
+impl VideoModel {
+    /// What it costs, in words; `None` when the table does not say.
+    pub fn price_list(&self, currency: &str) -> Option<String> {
+        let clips = self.per_clip.iter().filter_map(|row| {
+            let amount = row.price.in_currency(currency)?;
+            Some(format!("{} {} s {amount}", row.resolution, row.duration))
+        });
+        let seconds = self.per_second.iter().filter_map(|row| {
+            Some(format!("{} {} a second", row.resolution, row.price.in_currency(currency)?))
+        });
+        let extra = self.extra_image.iter().filter_map(|row| {
+            Some(format!("each input image above {} {}", row.over, row.price.in_currency(currency)?))
+        });
+        let words: Vec<_> = clips.chain(seconds).chain(extra).collect();
+        (!words.is_empty()).then(|| format!("{currency}: {}", words.join(", ")))
+    }
+}
+
 /// An amount without the noise of binary fractions: prices have at most seven places.
 pub fn rounded(amount: f64) -> f64 {
     (amount * 1e7).round() / 1e7
 }
 
-/// The tables that this program was built with.
+/// The tables that this program was built with, and the user's rows over them (see [`install`]).
 pub fn facts() -> &'static Facts {
     static FACTS: OnceLock<Facts> = OnceLock::new();
     // The file is compiled in and a test parses it, so the fallback is never seen.
-    FACTS.get_or_init(|| serde_json::from_str(include_str!("facts.json")).unwrap_or_default())
+    FACTS.get_or_init(|| overlay::table("facts.json"))
 }
 
 impl Facts {
@@ -306,6 +329,26 @@ impl Facts {
     /// A video model by id.
     pub fn video(&self, model: &str) -> Option<&VideoModel> {
         self.video.iter().find(|row| row.model == model)
+    }
+
+    /// Every row of the image table.
+    pub fn image_rows(&self) -> &[ImageModel] {
+        &self.image
+    }
+
+    /// Every row of the speech table.
+    pub fn speech_rows(&self) -> &[SpeechModel] {
+        &self.speech
+    }
+
+    /// Every row of the video table.
+    pub fn video_rows(&self) -> &[VideoModel] {
+        &self.video
+    }
+
+    /// The short names of a model.
+    pub fn aliases_of(&self, model: &str) -> Vec<String> {
+        self.aliases.iter().filter(|(_, id)| *id == model).map(|(alias, _)| alias.clone()).collect()
     }
 
     /// Every known speech model.

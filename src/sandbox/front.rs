@@ -16,6 +16,7 @@ use super::answer::{Refusal, too_large};
 use super::call::{Arrival, Form};
 use super::fault::Act;
 use super::platform::{Platform, new_token};
+use super::{account, embed, models, search, vision};
 use super::{
     control, file, image, link, music, record, speech, template, transcription, video, video_extras,
     video_v2, voice,
@@ -53,6 +54,16 @@ const PATHS: &[&str] = &[
     "POST /v1/voice_design",
     "POST /v1/delete_voice",
     "POST /v1/speech_to_text",
+    "GET /v1/models",
+    "GET /v1/models/{id}",
+    "GET /anthropic/v1/models",
+    "GET /anthropic/v1/models/{id}",
+    "POST /v1/chat/completions",
+    "POST /v1/coding_plan/search",
+    "POST /v1/coding_plan/vlm",
+    "GET /v1/token_plan/remains",
+    "GET /account/query_balance",
+    "POST /v1/embeddings",
 ];
 
 /// The largest body: a V2 video may carry 64 MB of data URLs ("Video generation V2").
@@ -73,6 +84,11 @@ pub(super) fn router(platform: Arc<Platform>) -> Router {
         .merge(file::routes())
         .merge(voice::routes())
         .merge(transcription::routes())
+        .merge(account::routes())
+        .merge(embed::routes())
+        .merge(models::routes())
+        .merge(search::routes())
+        .merge(vision::routes())
         .merge(link::routes())
         .merge(control::routes())
         .fallback(missing)

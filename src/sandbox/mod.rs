@@ -20,6 +20,7 @@
 //! name of a recording or the text of a voice `#forbidden` is 2038; `#mismatch` in the text that a recording
 //! should have is 1043 or 1044; a recording called `#silence` says nothing, and one called `#long` very much.
 
+mod account;
 mod answer;
 mod base_video;
 mod call;
@@ -27,6 +28,7 @@ mod check;
 mod content;
 mod control;
 mod cover;
+mod embed;
 mod fault;
 mod file;
 mod front;
@@ -35,9 +37,11 @@ mod input;
 mod link;
 mod listen;
 mod media;
+mod models;
 mod music;
 mod platform;
 mod record;
+mod search;
 mod speech;
 mod store;
 mod task;
@@ -46,6 +50,7 @@ mod transcription;
 mod video;
 mod video_extras;
 mod video_v2;
+mod vision;
 mod voice;
 
 use std::path::PathBuf;

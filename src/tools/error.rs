@@ -46,6 +46,10 @@ pub enum ToolError {
     #[error(transparent)]
     Api(#[from] ApiError),
 
+    /// A file did not arrive.
+    #[error("the file did not arrive: {0}")]
+    Transfer(String),
+
     /// An id that is not there.
     #[error("there is no {what}")]
     NotFound {
@@ -70,6 +74,7 @@ impl ToolError {
         match self {
             Self::Argument { .. } | Self::Arguments { .. } | Self::NotFound { .. } => Blame::Caller,
             Self::Config(_) | Self::NoKey | Self::Records(_) => Blame::Operator,
+            Self::Transfer(_) => Blame::Weather,
             Self::Api(error) => error.blame(),
         }
     }
@@ -86,6 +91,7 @@ impl ToolError {
                 and to restart it. `minimax-mcp demo` shows everything without a key."
                 .to_owned(),
             Self::Records(error) => format!("Nothing was sent or billed. Tell the user: {}", error.advice()),
+            Self::Transfer(_) => "Nothing was billed. Call again.".to_owned(),
             Self::Api(error) => error.advice(),
             Self::NotFound { advice, .. } => advice.clone(),
         }
@@ -97,6 +103,17 @@ impl ToolError {
             _ => (None, None),
         };
         ErrorView { message: self.to_string(), turn: ErrorView::turn(self.blame()), code, trace_id }
+    }
+
+    /// The `isError` result of a tool that has no structured content.
+    pub(super) fn into_plain_response(self) -> CallToolResponse {
+        match self.into_response() {
+            CallToolResponse::Complete(mut result) => {
+                result.structured_content = None;
+                result.into()
+            }
+            other => other,
+        }
     }
 
     /// The `isError` result.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{LOCAL, Server, ToolError};
-use crate::api::Upload;
+use crate::api::{RemoteFile, Upload};
 use crate::media::{self, Blob, Content, Limits, Opened, Reference};
 
 /// What an endpoint takes of an input, besides its limits.
@@ -82,7 +82,7 @@ impl Server {
         if let Some(purpose) = takes.uploads {
             let opened = self.opened(field, path.clone(), &takes.limits).await?;
             if opened.bytes > UPLOAD_ABOVE {
-                let file_id = if dry { "0".to_owned() } else { self.send_up(purpose, opened).await? };
+                let file_id = if dry { "0".to_owned() } else { self.send_up(purpose, opened).await?.file_id };
                 return Ok(format!("mm_file://{file_id}"));
             }
         }
@@ -91,7 +91,12 @@ impl Server {
     }
 
     /// A file of an earlier job: its path, or its link if it was never saved.
-    async fn made(&self, field: &str, id: &str, name: &str) -> Result<Result<PathBuf, String>, ToolError> {
+    pub(super) async fn made(
+        &self,
+        field: &str,
+        id: &str,
+        name: &str,
+    ) -> Result<Result<PathBuf, String>, ToolError> {
         let wrong = |problem: String| ToolError::argument(field, problem);
         let Some(job) = self.jobs().get(LOCAL, id).await? else {
             return Err(wrong(format!(
@@ -178,11 +183,14 @@ impl Server {
         let what = checked.what();
         match checked {
             Checked::There(file_id) => Ok(Uploaded { file_id, what }),
-            Checked::Here(opened) => Ok(Uploaded { file_id: self.send_up(purpose, opened).await?, what }),
+            Checked::Here(opened) => {
+                Ok(Uploaded { file_id: self.send_up(purpose, opened).await?.file_id, what })
+            }
         }
     }
 
-    async fn send_up(&self, purpose: &str, opened: Opened) -> Result<String, ToolError> {
+    /// Uploads what has been checked. Free.
+    pub(super) async fn send_up(&self, purpose: &str, opened: Opened) -> Result<RemoteFile, ToolError> {
         let Opened { content, bytes, mime, name, .. } = opened;
         let upload = Upload { purpose: purpose.to_owned(), name, mime, bytes };
         let api = self.jobs().api();

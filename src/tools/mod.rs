@@ -4,25 +4,35 @@
 //! [`Server`], [`Server::catalogue`], and the road of a call: arguments are put in order (`arguments`), the tool
 //! converts them into an order, `buy` hands it to the jobs and waits with a heartbeat.
 
+mod account;
+mod answer;
 mod arguments;
 mod ask;
+mod embed;
 mod error;
+mod file;
 mod image;
 mod inputs;
 mod job;
+mod look;
 mod lyrics;
+mod models;
 mod music;
+mod origin;
 mod schema;
+mod search;
 mod source;
 mod speech;
 mod template;
 mod transcription;
+mod transfer;
 mod video;
 mod video_extras;
 mod video_tasks;
 mod video_v1;
 mod video_v2;
 mod view;
+mod vision;
 mod voice;
 mod voice_list;
 mod wait;
@@ -193,7 +203,11 @@ impl Server {
             (Toolset::Video, Self::video_tools() + Self::template_tools()),
             (Toolset::Video, Self::video_extra_tools() + Self::video_task_tools()),
             (Toolset::Music, Self::music_tools() + Self::lyrics_tools()),
-            (Toolset::Jobs, Self::job_tools()),
+            (Toolset::Jobs, Self::job_tools() + Self::look_tools()),
+            (Toolset::Files, Self::shelf_tools() + Self::transfer_tools()),
+            (Toolset::Account, Self::account_tools()),
+            (Toolset::Text, Self::model_tools() + Self::vision_tools() + Self::search_tools()),
+            (Toolset::Legacy, Self::embed_tools()),
         ]
     }
 

@@ -338,7 +338,7 @@ impl CostView {
     }
 }
 
-fn time(milliseconds: i64) -> Option<String> {
+pub(super) fn time(milliseconds: i64) -> Option<String> {
     let at = Timestamp::from_second(milliseconds / 1000).ok()?;
     Some(at.to_string())
 }

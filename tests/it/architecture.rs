@@ -13,7 +13,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("jobs", &["api", "facts", "media"]),
     ("tools", &["api", "config", "facts", "jobs", "media"]),
     ("serve", &["tools"]),
-    ("cli", &["config", "sandbox", "serve", "tools"]),
+    ("cli", &["config", "facts", "sandbox", "serve", "tools"]),
 ];
 
 /// Crates that only some modules may name.

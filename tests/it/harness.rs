@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use minimax_mcp::config::{Config, Places};
+use minimax_mcp::config::{Config, Places, Toolset};
 use minimax_mcp::sandbox::{Options, Pace, Sandbox};
 use minimax_mcp::tools::Server;
 use rmcp::model::{CallToolRequestParams, CallToolResult, ProgressNotificationParam};
@@ -153,6 +153,12 @@ pub fn text(result: &CallToolResult) -> String {
         .filter_map(|block| Some(block.as_text()?.text.clone()))
         .collect::<Vec<_>>()
         .join("\n")
+}
+
+/// How many tools are on offer unless the settings say otherwise.
+pub fn offered() -> usize {
+    let all = Server::catalogue();
+    all.iter().filter(|tool| Server::group_of(&tool.name) != Some(Toolset::Legacy)).count()
 }
 
 /// Waits until `done`, or fails after twenty seconds.

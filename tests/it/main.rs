@@ -36,6 +36,20 @@ mod video;
 mod video_extras;
 mod voice;
 mod voice_list;
+// Files at MiniMax, on their way there and back.
+mod file;
+// What the key is and what is left on it.
+mod account;
+// Images before the eyes of a model: ours, and MiniMax's.
+mod look;
+// Search and embeddings.
+mod search;
+// The models and their legal values.
+mod models;
+// Every endpoint of MiniMax, and the tool that reaches it.
+mod coverage;
+// Rows of the user's over the tables.
+mod facts_file;
 // Jobs that outlive calls and processes.
 mod jobs;
 // What went wrong, and what the caller is told.

@@ -6,6 +6,7 @@ mod file;
 mod front;
 mod image;
 mod music;
+mod plan;
 mod speech;
 mod transcription;
 mod video;

@@ -1,0 +1,42 @@
+//! Embeddings, which MiniMax no longer documents.
+
+use serde::{Deserialize, Serialize};
+
+use super::{ApiError, Client, Endpoint};
+
+const EMBEDDINGS: Endpoint = Endpoint::post("/v1/embeddings", 120);
+
+/// The body of `POST /v1/embeddings`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Embed {
+    /// `embo-01`.
+    pub model: String,
+    /// `db` for what is searched, `query` for what is searched with.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// One vector each.
+    pub texts: Vec<String>,
+}
+
+/// One vector a text, in their order.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Embedded {
+    /// All of the same length.
+    pub vectors: Vec<Vec<f64>>,
+    /// What is billed.
+    pub total_tokens: Option<u64>,
+}
+
+impl Client {
+    /// Turns texts into vectors.
+    pub async fn embed(&self, embed: &Embed) -> Result<Embedded, ApiError> {
+        let answer: Embedded = self.post(&EMBEDDINGS, embed).await?;
+        let lengths = answer.vectors.iter().map(Vec::len);
+        let even = lengths.clone().max() == lengths.min();
+        if answer.vectors.len() != embed.texts.len() || !even {
+            let why = format!("{} vectors for {} texts", answer.vectors.len(), embed.texts.len());
+            return Err(ApiError::Shape { path: EMBEDDINGS.path, why, trace_id: None });
+        }
+        Ok(answer)
+    }
+}

@@ -1,0 +1,147 @@
+//! An image made small enough to be shown to a model.
+
+use std::io::Cursor;
+
+use bytes::Bytes;
+use image::codecs::jpeg::JpegEncoder;
+use image::imageops::{self, FilterType};
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder as _, ImageReader, Rgb, RgbImage};
+
+/// What a decoder may take: an RGB picture of 80 million pixels. What declares more is refused by its header.
+const MEMORY: u64 = 256 * 1024 * 1024;
+const LONGEST_SIDE: u32 = 32_768;
+
+/// Tried one after the other until the result is small enough.
+const QUALITIES: [u8; 4] = [85, 75, 60, 45];
+
+/// A JPEG, and what it was made from.
+#[derive(Debug)]
+pub struct Preview {
+    /// At most as large as was asked for.
+    pub jpeg: Vec<u8>,
+    /// Of the JPEG, in pixels.
+    pub size: (u32, u32),
+    /// Of the original, in pixels, as it is to be seen.
+    pub original: (u32, u32),
+}
+
+/// A JPEG of at most `max_side` pixels a side and `max_bytes` bytes. Blocking, for up to a second or two.
+///
+/// JPEG, PNG and WebP are decoded; turned as the camera held it, transparency on white. The error is a sentence
+/// without a subject.
+pub fn preview(bytes: &Bytes, max_side: u32, max_bytes: usize) -> Result<Preview, String> {
+    // Decoders of foreign formats panic on some malicious files; such a file must not take the call along.
+    let drawn = std::panic::catch_unwind(|| draw(bytes, max_side, max_bytes));
+    drawn.unwrap_or_else(|_| Err("is damaged".to_owned()))
+}
+
+fn draw(bytes: &Bytes, max_side: u32, max_bytes: usize) -> Result<Preview, String> {
+    let image = decode(bytes)?;
+    let original = (image.width(), image.height());
+    let mut side = max_side.max(16);
+    let fits = image.width() <= side && image.height() <= side;
+    let mut small = if fits { image } else { image.resize(side, side, FilterType::Triangle) };
+    loop {
+        let flat = flatten(&small);
+        for quality in QUALITIES {
+            let mut jpeg = Vec::new();
+            JpegEncoder::new_with_quality(&mut jpeg, quality)
+                .encode_image(&flat)
+                .map_err(|error| format!("cannot be drawn again: {error}"))?;
+            if jpeg.len() <= max_bytes || side <= 16 {
+                return Ok(Preview { jpeg, size: flat.dimensions(), original });
+            }
+        }
+        side = side.min(small.width().max(small.height())) * 3 / 4;
+        small = small.resize(side, side, FilterType::Triangle);
+    }
+}
+
+fn decode(bytes: &Bytes) -> Result<DynamicImage, String> {
+    let reader = ImageReader::new(Cursor::new(bytes));
+    let mut reader = reader.with_guessed_format().map_err(|error| format!("cannot be read: {error}"))?;
+    let mut limits = image::Limits::default();
+    limits.max_image_width = Some(LONGEST_SIDE);
+    limits.max_image_height = Some(LONGEST_SIDE);
+    limits.max_alloc = Some(MEMORY);
+    reader.limits(limits);
+    let bad = |error: image::ImageError| match error {
+        image::ImageError::Limits(_) => "is too large to be looked at".to_owned(),
+        error => format!("cannot be decoded: {error}"),
+    };
+    let mut decoder = reader.into_decoder().map_err(bad)?;
+    if decoder.total_bytes() > MEMORY {
+        let (width, height) = decoder.dimensions();
+        return Err(format!("is {width} x {height} pixels, too large to be looked at"));
+    }
+    // A note about the camera that cannot be read is no reason to see nothing.
+    let turned = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let mut image = DynamicImage::from_decoder(decoder).map_err(bad)?;
+    image.apply_orientation(turned);
+    Ok(image)
+}
+
+/// JPEG knows no transparency, and what lies under it is often black.
+fn flatten(image: &DynamicImage) -> RgbImage {
+    if !image.color().has_alpha() {
+        return image.to_rgb8();
+    }
+    let (width, height) = (image.width(), image.height());
+    let mut white = DynamicImage::from(RgbImage::from_pixel(width, height, Rgb([255; 3]))).to_rgba8();
+    imageops::overlay(&mut white, &image.to_rgba8(), 0, 0);
+    DynamicImage::from(white).to_rgb8()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn encoded(image: &DynamicImage, format: image::ImageFormat) -> Bytes {
+        let mut bytes = Cursor::new(Vec::new());
+        image.write_to(&mut bytes, format).unwrap();
+        bytes.into_inner().into()
+    }
+
+    #[test]
+    fn a_large_noisy_picture_ends_up_small_in_both_ways() {
+        let mut seed = 7_u32;
+        let noise = RgbImage::from_fn(2400, 1200, |_, _| {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let [a, b, c, _] = seed.to_be_bytes();
+            Rgb([a, b, c])
+        });
+        let bytes = encoded(&noise.into(), image::ImageFormat::Png);
+        let preview = preview(&bytes, 1024, 100_000).unwrap();
+        assert!(preview.jpeg.len() <= 100_000, "{}", preview.jpeg.len());
+        assert!(preview.size.0 <= 1024 && preview.size.0 == preview.size.1 * 2, "{:?}", preview.size);
+        assert_eq!(preview.original, (2400, 1200));
+    }
+
+    #[test]
+    fn transparency_is_shown_on_white() {
+        let clear = image::RgbaImage::from_pixel(8, 8, image::Rgba([0, 0, 0, 0]));
+        let bytes = encoded(&clear.into(), image::ImageFormat::Png);
+        let preview = preview(&bytes, 64, 100_000).unwrap();
+        let seen = image::load_from_memory(&preview.jpeg).unwrap().to_rgb8();
+        assert!(seen.pixels().all(|pixel| pixel.0.iter().all(|part| *part > 250)));
+    }
+
+    #[test]
+    fn a_header_that_declares_too_much_is_refused_before_anything_is_decoded() {
+        // A PNG of 60,000 by 60,000 whose data are missing.
+        let mut bytes = encoded(&DynamicImage::new_rgb8(1, 1), image::ImageFormat::Png).to_vec();
+        bytes.splice(16..24, [60_000_u32.to_be_bytes(), 60_000_u32.to_be_bytes()].concat());
+        let checksum = crc(bytes.get(12..29).unwrap());
+        bytes.splice(29..33, checksum.to_be_bytes());
+        let problem = preview(&bytes.into(), 1024, 500_000).unwrap_err();
+        assert!(problem.contains("too large"), "{problem}");
+    }
+
+    fn crc(bytes: &[u8]) -> u32 {
+        !bytes.iter().fold(u32::MAX, |crc, byte| {
+            (0..8)
+                .fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg()))
+        })
+    }
+}

@@ -1,0 +1,110 @@
+//! Where a media input is, once a name of an earlier job's file has been followed.
+
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+
+use super::{Server, ToolError};
+use crate::media::{self, Blob, Expect, FetchProblem, Guard, InputProblem, Limits, Reference, Roots};
+
+/// A media input that this server reads itself.
+#[derive(Debug)]
+pub(super) enum Source {
+    /// At MiniMax: its id.
+    Uploaded(String),
+    /// Elsewhere; judged by the guard when it is fetched.
+    Link(String),
+    /// In the call.
+    Data(Blob),
+    /// On this machine; judged by the roots when it is read.
+    Path(PathBuf),
+}
+
+/// A file to read from, and the folders that it may lie in.
+#[derive(Debug)]
+pub(super) struct Local {
+    pub(super) path: PathBuf,
+    pub(super) roots: Roots,
+    /// Holds a fetched file; dropping it removes the file.
+    _fetched: Option<TempDir>,
+}
+
+impl Server {
+    /// What the argument `field` refers to.
+    pub(super) async fn source(&self, field: &str, text: &str) -> Result<Source, ToolError> {
+        let wrong = |problem: InputProblem| ToolError::argument(field, problem.to_string());
+        Ok(match media::parse(text, Some(&self.config().home)).map_err(wrong)? {
+            Reference::Url(link) => Source::Link(link),
+            Reference::Uploaded(link) => Source::Uploaded(link.trim_start_matches("mm_file://").to_owned()),
+            Reference::Data(blob) => Source::Data(blob),
+            Reference::Path(path) => Source::Path(path),
+            Reference::Made { job, name } => match self.made(field, &job, &name).await? {
+                Ok(path) => Source::Path(path),
+                Err(link) => Source::Link(link),
+            },
+        })
+    }
+
+    /// The whole content, checked. Only for limits that fit the memory.
+    pub(super) async fn content(
+        &self,
+        field: &str,
+        source: Source,
+        limits: &Limits,
+    ) -> Result<Blob, ToolError> {
+        let wrong = |problem: InputProblem| ToolError::argument(field, problem.to_string());
+        match source {
+            Source::Uploaded(_) => Err(ToolError::argument(field, "is at MiniMax and cannot be read here")),
+            Source::Data(blob) => media::check(&blob, limits).map(|()| blob).map_err(wrong),
+            Source::Path(path) => media::load(&path, &self.shared.roots, limits).await.map_err(wrong),
+            Source::Link(link) => {
+                let fetched = self.jobs().fetcher().fetch(&self.secured(&link), limits).await;
+                fetched.map_err(|problem| unfetched(field, problem))
+            }
+        }
+    }
+
+    /// A file on disk with what `source` refers to: a link is fetched piece by piece, however large it is.
+    pub(super) async fn local(&self, field: &str, link: &str, max_bytes: u64) -> Result<Local, ToolError> {
+        let failed = |error: std::io::Error| ToolError::argument(field, format!("cannot be kept: {error}"));
+        let dir = tokio::task::spawn_blocking(tempfile::tempdir).await;
+        let dir = dir.map_err(|error| failed(std::io::Error::other(error)))?.map_err(failed)?;
+        let name = media::file_name("input", "", 1, false, link_extension(link));
+        let expect = Expect { kind: None, max_bytes, extension: link_extension(link) };
+        let fetched = self.jobs().fetcher().download(&self.secured(link), dir.path(), &name, &expect).await;
+        let saved = fetched.map_err(|problem| unfetched(field, problem))?;
+        // Temporary folders often lie behind a symbolic link.
+        let roots = Roots::new(dir.path(), None, &[]);
+        Ok(Local { path: saved.path, roots, _fetched: Some(dir) })
+    }
+
+    /// A path of this machine as it is.
+    pub(super) fn at(&self, path: PathBuf) -> Local {
+        Local { path, roots: self.shared.roots.clone(), _fetched: None }
+    }
+
+    /// Links of MiniMax's come as plain http at times, and their hosts speak https.
+    pub(super) fn secured(&self, link: &str) -> String {
+        let guard = Guard { loopback_http: self.config().loopback, ..Guard::default() };
+        if guard.check(link).is_ok() { link.to_owned() } else { link.replacen("http://", "https://", 1) }
+    }
+}
+
+/// The ending of a link's path: `mp4` of `https://host/a/clip.mp4?Expires=1`; empty if there is none.
+pub(super) fn link_extension(link: &str) -> &str {
+    let path = link.split(['?', '#']).next().unwrap_or_default();
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
+    if ending.len() <= 5 && ending.bytes().all(|byte| byte.is_ascii_alphanumeric()) { ending } else { "" }
+}
+
+/// Whose turn it is when a link cannot be read.
+pub(super) fn unfetched(field: &str, problem: FetchProblem) -> ToolError {
+    match problem {
+        FetchProblem::Weather { reason, .. } => ToolError::Transfer(reason),
+        FetchProblem::Disk(problem) => ToolError::argument("output_directory", problem),
+        FetchProblem::Expired { .. } | FetchProblem::Wrong(_) => {
+            ToolError::argument(field, format!("cannot be fetched: {problem}"))
+        }
+    }
+}

@@ -1,0 +1,484 @@
+//! Every endpoint of MiniMax and the tool that reaches it, and what its other descriptions get wrong, as a page.
+//! `UPDATE=1 cargo test coverage` writes it anew.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::PathBuf;
+
+use minimax_mcp::tools::Server;
+
+/// Every tool that is agreed on, whether it is here yet or not.
+const TOOLS: &[&str] = &[
+    "chat",
+    "count_tokens",
+    "list_models",
+    "understand_image",
+    "web_search",
+    "embed_text",
+    "text_to_audio",
+    "speak",
+    "speech_to_text",
+    "list_voices",
+    "voice_clone",
+    "voice_design",
+    "delete_voice",
+    "play_audio",
+    "generate_video",
+    "generate_video_from_template",
+    "enhance_video_prompt",
+    "regenerate_video",
+    "query_video_generation",
+    "list_video_tasks",
+    "text_to_image",
+    "music_generation",
+    "generate_lyrics",
+    "upload_file",
+    "list_files",
+    "get_file",
+    "download_file",
+    "delete_file",
+    "get_job",
+    "list_jobs",
+    "view_media",
+    "cancel_job",
+    "check_account",
+];
+
+/// How a call comes to an endpoint.
+enum Reached {
+    /// Tools, and which parameter or circumstance decides. A name may be followed by `(parameter)`.
+    By(&'static [&'static str], &'static str),
+    /// By none, and why.
+    Not(&'static str),
+}
+use Reached::{By, Not};
+
+/// Method, path, what it is for, and the way there.
+const ENDPOINTS: &[(&str, &str, &str, Reached)] = &[
+    (
+        "POST",
+        "/v1/chat/completions",
+        "chat, OpenAI protocol",
+        By(
+            &["chat", "understand_image"],
+            "`api: openai`, the default of chat; understand_image when the key has no plan",
+        ),
+    ),
+    ("POST", "/v1/text/chatcompletion_v2", "chat, native protocol", By(&["chat"], "`api: native`")),
+    ("POST", "/anthropic/v1/messages", "chat, Anthropic protocol", By(&["chat"], "`api: anthropic`")),
+    (
+        "POST",
+        "/anthropic/v1/messages/count_tokens",
+        "tokens of a request",
+        By(&["count_tokens"], "`api: anthropic`"),
+    ),
+    ("POST", "/v1/responses", "chat, Responses protocol", By(&["chat"], "`api: responses`")),
+    ("POST", "/v1/responses/input_tokens", "tokens of a request", By(&["count_tokens"], "`api: responses`")),
+    ("GET", "/v1/models", "text models", By(&["list_models"], "`kind: text` or none")),
+    ("GET", "/v1/models/{id}", "one text model", Not("says nothing of a model that the list does not say")),
+    (
+        "GET",
+        "/anthropic/v1/models",
+        "text models, Anthropic protocol",
+        By(&["list_models"], "on a host that has no `/v1/models`"),
+    ),
+    (
+        "GET",
+        "/anthropic/v1/models/{id}",
+        "one text model, Anthropic protocol",
+        Not("says nothing of a model that the list does not say"),
+    ),
+    (
+        "POST",
+        "/v1/embeddings",
+        "embeddings, no longer documented",
+        By(&["embed_text"], "in the group `legacy`, which is off by default"),
+    ),
+    ("POST", "/v1/t2a_v2", "speech from text", By(&["text_to_audio"], "`text` up to 10,000 characters")),
+    (
+        "WSS",
+        "/ws/v1/t2a_v2",
+        "speech, text in whole messages",
+        Not("the bidirectional WebSocket below does all that it does and takes text as it comes"),
+    ),
+    ("WSS", "/ws/v1/t2a_v2_bidi", "speech, text as it comes", By(&["speak"], "every call")),
+    (
+        "POST",
+        "/v1/t2a_async_v2",
+        "long speech, submit",
+        By(&["text_to_audio"], "`text` above 10,000 characters, or `text_file`"),
+    ),
+    (
+        "GET",
+        "/v1/query/t2a_async_query_v2",
+        "long speech, state",
+        By(&["text_to_audio", "get_job"], "while a long text is spoken"),
+    ),
+    ("POST", "/v1/speech_to_text", "transcripts", By(&["speech_to_text"], "every call")),
+    ("POST", "/v1/voice_clone", "a voice from a recording", By(&["voice_clone"], "every call")),
+    ("POST", "/v1/voice_design", "a voice from a description", By(&["voice_design"], "every call")),
+    ("POST", "/v1/get_voice", "voices", By(&["list_voices"], "every call")),
+    ("POST", "/v1/delete_voice", "delete a voice", By(&["delete_voice"], "every call")),
+    (
+        "POST",
+        "/v1/video_generation",
+        "video V1, submit",
+        By(&["generate_video"], "`model` of the Hailuo or 01 series"),
+    ),
+    (
+        "GET",
+        "/v1/query/video_generation",
+        "video V1, state",
+        By(&["generate_video", "get_job", "query_video_generation"], "`task_id` of V1"),
+    ),
+    (
+        "POST",
+        "/v1/video_template_generation",
+        "video from a template, submit",
+        By(&["generate_video_from_template"], "every call"),
+    ),
+    (
+        "GET",
+        "/v1/query/video_template_generation",
+        "video from a template, state",
+        By(&["generate_video_from_template", "get_job", "query_video_generation"], "`task_id` of a template"),
+    ),
+    ("POST", "/v2/video_generation", "video V2, submit", By(&["generate_video"], "`model` of the H3 family")),
+    (
+        "GET",
+        "/v2/query/video_generation/{task_id}",
+        "video V2, state",
+        By(&["generate_video", "get_job", "query_video_generation"], "`task_id` of V2"),
+    ),
+    ("GET", "/v2/query/video_generation", "video V2, list of tasks", By(&["list_video_tasks"], "every call")),
+    (
+        "DELETE",
+        "/v2/video_generation/{task_id}",
+        "video V2, cancel",
+        By(&["cancel_job"], "`job_id` of a queued V2 video"),
+    ),
+    ("POST", "/v2/h3_context_ir", "richer prompt", By(&["enhance_video_prompt"], "every call")),
+    ("POST", "/v2/video_regeneration", "768P again in 2K", By(&["regenerate_video"], "every call")),
+    ("POST", "/v1/image_generation", "images", By(&["text_to_image"], "every call")),
+    ("POST", "/v1/music_generation", "music", By(&["music_generation"], "every call")),
+    (
+        "POST",
+        "/v1/music_cover_preprocess",
+        "features of a song to cover",
+        By(&["music_generation"], "`reference_audio`"),
+    ),
+    ("POST", "/v1/lyrics_generation", "lyrics", By(&["generate_lyrics"], "every call")),
+    (
+        "POST",
+        "/v1/files/upload",
+        "upload",
+        By(
+            &["upload_file", "voice_clone", "text_to_audio", "generate_video"],
+            "and every tool whose input is too large for the request or has to be a file of MiniMax's",
+        ),
+    ),
+    ("GET", "/v1/files/list", "files of one purpose", By(&["list_files"], "`purpose`; all of them without")),
+    (
+        "GET",
+        "/v1/files/retrieve",
+        "metadata and link",
+        By(
+            &["get_file", "download_file", "delete_file", "generate_video"],
+            "`file_id`; for a finished V1 video by itself",
+        ),
+    ),
+    (
+        "GET",
+        "/v1/files/retrieve_content",
+        "content",
+        By(&["download_file"], "`file_id` of a file that has no link"),
+    ),
+    ("POST", "/v1/files/delete", "delete", By(&["delete_file"], "every call")),
+    ("POST", "/v1/coding_plan/search", "web search of the plans", By(&["web_search"], "every call")),
+    (
+        "POST",
+        "/v1/coding_plan/vlm",
+        "image understanding of the plans",
+        By(&["understand_image"], "every call"),
+    ),
+    ("GET", "/v1/token_plan/remains", "what is left of a plan", By(&["check_account"], "every call")),
+    ("GET", "/account/query_balance", "what is left of a balance", By(&["check_account"], "every call")),
+];
+
+/// What is said elsewhere, what holds, and what this server does. The first table is of paths, the second of
+/// fields and values.
+const PATHS: &[(&str, &str, &str)] = &[
+    ("`POST /v1/tts`", "`POST /v1/t2a_v2`", "`text_to_audio` sends the real one"),
+    (
+        "`POST /v1/text_to_speech/async`",
+        "`POST /v1/t2a_async_v2`",
+        "`text_to_audio` switches to it by the length of the text",
+    ),
+    (
+        "`GET /v1/text_to_speech/async/{task_id}`",
+        "`GET /v1/query/t2a_async_query_v2?task_id=`",
+        "the job asks by query parameter",
+    ),
+    (
+        "`POST /v1/voice_clone/upload`",
+        "`POST /v1/files/upload` with the purpose `voice_clone`",
+        "`voice_clone` uploads first, then clones",
+    ),
+    ("`POST /v1/voice_clone/create`", "`POST /v1/voice_clone`", "`voice_clone` sends the real one"),
+    ("`POST /v1/voice_design/create`", "`POST /v1/voice_design`", "`voice_design` sends the real one"),
+    (
+        "a WebSocket `/v1/tts/stream`: one message in, raw sound out",
+        "`/ws/v1/t2a_v2` and `/ws/v1/t2a_v2_bidi`: events, sound in hex",
+        "`speak` keeps to the events",
+    ),
+    (
+        "`GET /v1/video_generation/{task_id}`",
+        "V1: `GET /v1/query/video_generation?task_id=`; V2: `GET /v2/query/video_generation/{task_id}`",
+        "jobs and `query_video_generation` know which of them a task belongs to",
+    ),
+    (
+        "`GET /v1/files?limit=`",
+        "`GET /v1/files/list?purpose=`: a purpose is needed, and there are no pages",
+        "`list_files` asks for every purpose and does the paging itself",
+    ),
+    ("`GET /v1/files/{file_id}`", "`GET /v1/files/retrieve?file_id=`", "`get_file`"),
+    (
+        "`GET /v1/files/{file_id}/content`",
+        "`GET /v1/files/retrieve_content?file_id=`",
+        "`download_file`, for files without a link",
+    ),
+    (
+        "`DELETE /v1/files/{file_id}`",
+        "`POST /v1/files/delete` with id and purpose",
+        "`delete_file` looks the purpose up",
+    ),
+    ("`/v1/completions` is supported", "only in a proxy that maps it itself", "never called; `chat` instead"),
+    (
+        "the API base is `https://…/anthropic/v1/messages`",
+        "the base is `https://…/anthropic`, the rest is a path",
+        "MINIMAX_API_HOST takes either and keeps the host",
+    ),
+    (
+        "one host for everything, another for OpenAI clients",
+        "the hosts are regions, each with all endpoints; China's is `api.minimax.cn` now",
+        "MINIMAX_REGION, or any host in MINIMAX_API_HOST",
+    ),
+    ("documentation at minimax-ai.chat", "not a site of MiniMax's", "ignored"),
+];
+
+const FIELDS: &[(&str, &str, &str)] = &[
+    (
+        "speech: `voice`, `volume`, `pitch`, `audio_format`, `sample_rate` side by side",
+        "nested in `voice_setting` and `audio_setting`; `voice_id`, `vol`, `format`",
+        "flat parameters, also by those names; nested on the wire",
+    ),
+    ("speech: `pitch` 0.5 to 2", "an integer from -12 to 12", "checked before anything is sent"),
+    ("speech: `volume` from 0.1", "`vol` above 0, up to 10", "checked"),
+    ("speech: `sample_rate` 48000", "8000 to 44100; 48000 only for opus in long speech", "checked"),
+    ("voices `female-gentle`, `male-calm`", "no such voices", "`list_voices` shows those of the account"),
+    (
+        "long speech answers `task_id` as text with a status",
+        "numbers, a token and the billed characters; no status",
+        "ids are kept as texts, whatever comes",
+    ),
+    (
+        "voice design takes `model`, `prompt`, `voice_id`",
+        "`prompt` and `preview_text`; `voice_id` if wanted; no model",
+        "`voice_design` has just those",
+    ),
+    ("voice clone: `file_id` as text", "a number beyond 2^53", "kept as text, sent as a number"),
+    (
+        "video: `image_url`, `first_frame_image_id`, `subject_image_id`",
+        "`first_frame_image`, `last_frame_image`, `subject_reference` with links or data",
+        "`generate_video` takes files, links and earlier results, and `image_url` as another name",
+    ),
+    (
+        "video: `video_length` 5 or 6",
+        "`duration`: 6 or 10 in V1, 4 to 15 in V2",
+        "`video_length` is understood; values are checked by the model's row",
+    ),
+    (
+        "video: `video_ratio`",
+        "none in V1, `ratio` in V2",
+        "`video_ratio` is understood; refused where a model has none",
+    ),
+    (
+        "video: no `resolution`",
+        "512P to 1080P in V1; 480P, 768P, 2K in V2",
+        "a parameter, checked by model and duration",
+    ),
+    (
+        "a finished video has `video_url`, `duration`, `width`, `height`",
+        "V1 has a `file_id` that is a third call away, `video_width` and `video_height`",
+        "the job makes the third call; the file on disk is measured",
+    ),
+    ("a started video has `status` and `created_at`", "a `task_id` alone", "the job has both of its own"),
+    (
+        "templates: `media_inputs` of ids, `text_inputs` as an object",
+        "lists of `{value}` with links, data or text",
+        "`media` and `texts` are plain lists",
+    ),
+    (
+        "images: `image_size`, `image_ratio`, `reference_image_id`, `style` as text",
+        "`width` and `height` or `aspect_ratio`; `subject_reference`; `style` with a type and a weight",
+        "the first two are understood as other names; the rest are flat parameters",
+    ),
+    (
+        "images: no `n`, `seed`, `response_format`, `prompt_optimizer`",
+        "they exist",
+        "parameters of `text_to_image`; links are always asked for",
+    ),
+    (
+        "music: `duration`, `music-2.0`, lyrics with \"Verse 1:\"",
+        "no duration; music-3.0, 2.6 and cover; tags such as `[Verse]`",
+        "no such parameter; the models come from a table",
+    ),
+    (
+        "files: purpose `text-to-speech`; pdf, docx, jsonl",
+        "five purposes with types and sizes of their own",
+        "`upload_file` checks purpose, real type, size and length first",
+    ),
+    (
+        "an upload answers flat with `status: processed`",
+        "nested under `file`, without a status",
+        "read so; `upload_file` answers flat",
+    ),
+    (
+        "`temperature` 0 to 1",
+        "by protocol: up to 1 in native and Responses, up to 2 in the others",
+        "checked by protocol",
+    ),
+    ("`max_tokens`", "`max_completion_tokens` by now", "`max_tokens` is the parameter, the new name is sent"),
+    (
+        "`thinking: enabled` with `budget_tokens`",
+        "`adaptive` or `disabled`; anything else is refused with 2013",
+        "`thinking: on`, `off` or `auto`",
+    ),
+    (
+        "Anthropic tools in OpenAI's form",
+        "`name`, `description`, `input_schema`",
+        "one form for `tools`, converted by protocol",
+    ),
+    ("an Anthropic answer read from `choices`", "a list `content`", "one result shape for all protocols"),
+    (
+        "models M2, M2.1, M2.1-lightning, Text-01, abab6.5",
+        "M3.1-Flash and M3; M2.5 and M2.7 ended on 2026-11-18",
+        "`list_models` asks MiniMax; unknown names are sent as they are",
+    ),
+    (
+        "errors are HTTP statuses",
+        "V1 refuses with HTTP 200 and `base_resp`; others with statuses and an envelope",
+        "both are read on every endpoint",
+    ),
+    ("links live 9 hours", "1, 9 or 24 hours, by kind", "`url_expires_at` says when; `get_job` renews"),
+    ("cloned voices are kept 168 hours", "right, unless they are used", "said by `voice_clone`"),
+    ("300 voices, 40 languages", "about right", "`list_voices`; languages in a table"),
+    (
+        "long speech takes a million characters",
+        "only as an uploaded file; 50,000 in the request",
+        "`text_to_audio` uploads by itself",
+    ),
+    ("speech takes 10,000 characters", "right, less one", "longer text goes another way"),
+    (
+        "states `Processing` and `Success`",
+        "more of them, in V1 with `Fail`, in V2 in lower case",
+        "one set of states for all jobs",
+    ),
+    ("npm `@minimax-ai/mcp-js`", "`minimax-mcp-js`", "its tool and parameter names are understood"),
+    ("embeddings with a group id", "no longer documented", "`embed_text`, off by default, without the id"),
+    ("a Spring AI client in Python", "Spring AI is Java", "ignored"),
+    ("a prefix `minimax/` before model names", "a proxy's, not MiniMax's", "taken off"),
+    ("prices of the M2 days", "others now", "a dated table; MINIMAX_FACTS_FILE overrides it"),
+    (
+        "nothing on transcripts, H3, Responses, quota, WebSockets both ways, lyrics, covers, listing and deleting voices",
+        "they exist",
+        "`speech_to_text`, `generate_video`, `chat`, `check_account`, `speak`, `generate_lyrics`, `music_generation`, `list_voices`, `delete_voice`",
+    ),
+];
+
+fn path() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/api-coverage.md")
+}
+
+fn page() -> String {
+    let mut page = "# Every endpoint, and the tool that reaches it\n\n\
+        Written by a test (`UPDATE=1 cargo test coverage`), so it is as true as the tables in the code.\n\n\
+        | Endpoint | For | Tool | When |\n|---|---|---|---|\n"
+        .to_owned();
+    for (method, path, purpose, reached) in ENDPOINTS {
+        let (tools, when) = match reached {
+            By(tools, when) => {
+                (tools.iter().map(|tool| format!("`{tool}`")).collect::<Vec<_>>().join(", "), *when)
+            }
+            Not(why) => ("none".to_owned(), *why),
+        };
+        writeln!(page, "| {method} `{path}` | {purpose} | {tools} | {when} |").unwrap();
+    }
+    for (title, rows) in [("Paths", PATHS), ("Fields and values", FIELDS)] {
+        write!(
+            page,
+            "\n## {title} that are described otherwise elsewhere\n\n| Said | Real | Here |\n|---|---|---|\n"
+        )
+        .unwrap();
+        for (said, real, here) in rows {
+            writeln!(page, "| {said} | {real} | {here} |").unwrap();
+        }
+    }
+    page
+}
+
+#[test]
+fn the_page_is_what_the_tables_say() {
+    let fresh = page();
+    if std::env::var_os("UPDATE").is_some() {
+        fs::create_dir_all(path().parent().unwrap()).unwrap();
+        fs::write(path(), &fresh).unwrap();
+        return;
+    }
+    let text = fs::read_to_string(path()).unwrap_or_default().replace("\r\n", "\n");
+    assert!(text == fresh, "docs/api-coverage.md is old; `UPDATE=1 cargo test coverage` writes it anew");
+}
+
+#[test]
+fn every_endpoint_is_there_once_and_reached_or_excused() {
+    let mut seen = std::collections::BTreeSet::new();
+    for (method, path, purpose, reached) in ENDPOINTS {
+        assert!(seen.insert((method, path)), "{method} {path} is there twice");
+        assert!(!purpose.is_empty());
+        match reached {
+            By(tools, when) => assert!(!tools.is_empty() && !when.is_empty(), "{path}"),
+            Not(why) => assert!(why.len() > 20, "{path} needs a reason"),
+        }
+    }
+    // 42 rows of the index, two of which are a list and one model of it.
+    assert_eq!(ENDPOINTS.len(), 44);
+    assert_eq!((PATHS.len(), FIELDS.len()), (16, 39));
+}
+
+#[test]
+fn a_tool_of_the_page_is_one_of_the_agreed_and_the_catalogue_has_no_other() {
+    for (_, path, _, reached) in ENDPOINTS {
+        for tool in if let By(tools, _) = reached { *tools } else { &[] } {
+            assert!(TOOLS.contains(tool), "{path}: `{tool}` is no tool");
+        }
+    }
+    for tool in Server::catalogue() {
+        assert!(TOOLS.contains(&&*tool.name), "`{}` is not agreed on", tool.name);
+    }
+}
+
+#[test]
+fn a_parameter_that_decides_is_one_of_its_tool() {
+    let catalogue = Server::catalogue();
+    for (_, path, _, reached) in ENDPOINTS {
+        let By(tools, when) = reached else { continue };
+        let first = when.split('`').nth(1).unwrap_or_default().split(':').next().unwrap_or_default();
+        let plain = when.starts_with('`') && first.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+        let present: Vec<_> = catalogue.iter().filter(|tool| tools.contains(&&*tool.name)).collect();
+        if !plain || present.len() < tools.len() {
+            continue;
+        }
+        let has = present.iter().any(|tool| tool.input_schema["properties"].get(first).is_some());
+        assert!(has, "{path}: none of {tools:?} has `{first}`");
+    }
+}

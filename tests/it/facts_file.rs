@@ -1,0 +1,86 @@
+//! Rows of the user's over the tables: seen by the real program, because tables are read once a process.
+
+use std::path::Path;
+
+use minimax_mcp::sandbox::{Options, Sandbox};
+use serde_json::{Value, json};
+
+use crate::harness::{Program, quick};
+
+/// What the program answers to some calls, with this file as MINIMAX_FACTS_FILE.
+async fn answers(content: Option<&'static str>, calls: Vec<(&'static str, Value)>) -> (Vec<Value>, usize) {
+    let sandbox = Sandbox::start(Options { pace: quick(), ..Options::default() }).await.unwrap();
+    let url = sandbox.url();
+    let dir = tempfile::tempdir().unwrap();
+    let facts = dir.path().join("facts.json");
+    if let Some(content) = content {
+        std::fs::write(&facts, content).unwrap();
+    }
+    let folder = dir.path().to_owned();
+    let results = tokio::task::spawn_blocking(move || {
+        let path = |path: &Path| path.display().to_string();
+        let mut program = Program::start(
+            &[],
+            &[
+                ("HOME", &path(&folder)),
+                ("USERPROFILE", &path(&folder)),
+                ("MINIMAX_API_HOST", &url),
+                ("MINIMAX_API_KEY", "sk-api-secret"),
+                ("MINIMAX_MCP_BASE_PATH", &path(&folder.join("out"))),
+                ("MINIMAX_DATA_DIR", &path(&folder.join("data"))),
+                ("MINIMAX_FACTS_FILE", &path(&facts)),
+            ],
+        );
+        program.initialize("2025-06-18");
+        calls.into_iter().map(|(tool, arguments)| program.call(tool, arguments)).collect()
+    });
+    (results.await.unwrap(), sandbox.requests().len())
+}
+
+#[tokio::test]
+async fn new_models_prices_and_codes_need_no_release() {
+    let content = r#"{
+        "as_of": "2027-01-01",
+        "aliases": {"next": "image-02"},
+        "image": [{"model": "image-02", "aspect_ratios": ["1:1"], "sizes": false, "styles": false, "each": {"USD": 0.5}}],
+        "calls": [{"alias": "web_search", "each": {"USD": 0.02}}]
+    }"#;
+    let calls = vec![
+        ("text_to_image", json!({ "prompt": "x", "model": "next", "n": 2, "dry_run": true })),
+        ("text_to_image", json!({ "prompt": "x", "model": "next", "aspect_ratio": "16:9", "dry_run": true })),
+        ("text_to_image", json!({ "prompt": "x", "dry_run": true })),
+        ("web_search", json!({ "query": "x" })),
+        ("list_models", json!({ "kind": "image" })),
+    ];
+    let (results, _) = answers(Some(content), calls).await;
+    let view = |index: usize| &results[index]["structuredContent"];
+    assert_eq!((&view(0)["model"], &view(0)["cost"]["estimated"]), (&json!("image-02"), &json!(1.0)));
+    assert!(results[1].to_string().contains("image-02 takes 1:1"), "{}", results[1]);
+    assert_eq!(view(2)["cost"]["estimated"], 0.0035, "rows that are not named stay");
+    assert_eq!(view(3)["cost"]["estimated"], 0.02);
+    assert_eq!((&view(4)["as_of"], view(4)["models"].as_array().unwrap().len()), (&json!("2027-01-01"), 3));
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_used_is_said_by_each_call_and_nothing_is_sent() {
+    for (content, parts) in [
+        (None, ["MINIMAX_FACTS_FILE", "cannot be read"]),
+        (Some("{ not json"), ["MINIMAX_FACTS_FILE", "is not JSON"]),
+        (Some(r#"{"imags": []}"#), ["MINIMAX_FACTS_FILE", "imags"]),
+        (Some(r#"{"image": [{"model": "image-02"}]}"#), ["MINIMAX_FACTS_FILE", "aspect_ratios"]),
+    ] {
+        let calls = vec![
+            ("text_to_image", json!({ "prompt": "x" })),
+            ("web_search", json!({ "query": "x" })),
+            ("list_files", json!({})),
+            ("list_models", json!({})),
+        ];
+        let (results, sent) = answers(content, calls).await;
+        for (index, result) in results.iter().enumerate() {
+            let told = result.to_string();
+            assert!(parts.iter().all(|part| told.contains(part)), "{told}");
+            assert_eq!(result["isError"] == json!(true), index < 3, "list_models answers from the tables");
+        }
+        assert_eq!(sent, 0);
+    }
+}
