@@ -16,9 +16,9 @@ use crate::jobs::{Cancel, Filter, Job, STATUSES};
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct GetInput {
-    /// As the first call gave it.
+    /// From the first call.
     job_id: String,
-    /// Seconds to wait for the end, 0-240, default 45.
+    /// 0-240 s, default 45.
     #[serde(default = "forty_five")]
     #[schemars(range(min = 0, max = 240))]
     wait_seconds: u32,
@@ -26,25 +26,25 @@ struct GetInput {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct ListInput {
-    /// Only jobs in this state.
+    /// Only these.
     #[schemars(extend("enum" = STATUSES))]
     status: Option<String>,
-    /// Only jobs of this kind.
+    /// Only these.
     #[schemars(extend("enum" = ["image", "speech", "transcription", "voice", "video", "prompt", "music"]))]
     kind: Option<String>,
-    /// A part of the prompt, model, tool or id.
+    /// In prompt, model, tool or id.
     query: Option<String>,
-    /// Jobs a page, 1-50, default 10.
+    /// 1-50, default 10.
     #[serde(default = "ten")]
     #[schemars(range(min = 1, max = 50))]
     limit: u32,
-    /// next_cursor of the page before.
+    /// next_cursor.
     cursor: Option<String>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct CancelInput {
-    /// As the first call gave it.
+    /// From the first call.
     job_id: String,
 }
 
@@ -80,7 +80,7 @@ struct JobRow {
 
 #[tool_router(router = job_tools, vis = "pub(super)")]
 impl Server {
-    /// A job's state and result. Waits for the end, fetches what was not saved, renews expired links. Free.
+    /// A job's state and result: waits for the end, fetches what was not saved, renews links. Free.
     #[tool(
         title = "Get job",
         output_schema = JobView::schema(),
@@ -106,7 +106,7 @@ impl Server {
         Ok(view)
     }
 
-    /// This server's jobs, newest first, also those from before a restart. Free.
+    /// This server's jobs, newest first. Free.
     #[tool(
         title = "List jobs",
         output_schema = schema_for_output::<JobList>(),
@@ -127,7 +127,7 @@ impl Server {
         Ok(JobList { jobs: page.jobs.iter().map(row).collect(), next_cursor, next: next.to_owned() })
     }
 
-    /// Stop watching a job. A queued H3 video is cancelled at MiniMax too; anything else goes on there and is billed.
+    /// Stop watching a job. A queued H3 video is cancelled at MiniMax; anything else goes on and is billed.
     #[tool(
         title = "Cancel job",
         output_schema = JobView::schema(),

@@ -108,7 +108,7 @@ fn account(config: &Config) -> String {
 /// What every tool that costs money takes besides its own parameters.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct JobOptions {
-    /// Folder for files.
+    /// Folder.
     output_directory: Option<String>,
     /// 0-240, default 45.
     #[serde(default = "forty_five")]
@@ -121,7 +121,6 @@ struct JobOptions {
     #[serde(default)]
     dry_run: bool,
     /// Buys once.
-    #[schemars(length(max = 128))]
     idempotency_key: Option<String>,
 }
 
@@ -280,6 +279,10 @@ impl Server {
     ) -> Result<JobView, ToolError> {
         let Draft { paid, model, prompt, cost, warnings } = draft;
         let folder = self.folder(options.output_directory.as_deref(), !options.dry_run).await?;
+        if options.idempotency_key.as_ref().is_some_and(|key| key.len() > LONGEST_KEY) {
+            let problem = format!("is longer than {LONGEST_KEY} bytes");
+            return Err(ToolError::argument("idempotency_key", problem));
+        }
         if options.dry_run {
             return Ok(JobView::dry_run(paid.kind(), model, &cost, warnings));
         }
@@ -339,6 +342,9 @@ impl Server {
         self.shared.gone.cancel();
     }
 }
+
+/// A key is a name, not a document.
+const LONGEST_KEY: usize = 128;
 
 const BOUGHT_NOTHING: &str = "this call bought nothing: it is the job of the first call with this key";
 

@@ -19,7 +19,7 @@ use crate::jobs::{Cost, Task};
 pub(super) struct VideoInput {
     /// Up to 2000 characters, H3 7000. Hailuo: [Push in] etc.
     pub(super) prompt: Option<String>,
-    /// Default MiniMax-Hailuo-2.3, last frame -02; -2.3-Fast, S2V-01, MiniMax-H3, -Max, -Highspeed, -Lite.
+    /// Default by the inputs: MiniMax-Hailuo-2.3, -02, S2V-01, MiniMax-H3; more in list_models.
     pub(super) model: Option<String>,
     /// Path, URL or minimax://.
     pub(super) first_frame_image: Option<String>,
@@ -59,9 +59,9 @@ pub(super) struct VideoInput {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct QueryInput {
-    /// MiniMax's id of the task.
+    /// MiniMax's id.
     task_id: String,
-    /// Folder for the file, below the base folder or absolute.
+    /// Folder.
     output_directory: Option<String>,
 }
 
@@ -96,7 +96,7 @@ impl Server {
         self.buy("generate_video", draft, input.job, &call).await
     }
 
-    /// State of a video task by MiniMax's id, also one submitted elsewhere; fetches the video when it is done.
+    /// State of a video task, also one submitted elsewhere; fetches it when it is done.
     #[tool(
         title = "Query video generation",
         output_schema = JobView::schema(),
