@@ -8,6 +8,7 @@ mod file;
 mod image;
 pub mod retry;
 mod speech;
+mod speech_long;
 mod video;
 mod video_v2;
 
@@ -23,9 +24,10 @@ pub use error::{ApiError, Blame, Taken};
 pub use file::{RemoteFile, Upload};
 pub use image::{Images, Style, StyleType, Subject, Submit as ImageSubmit};
 pub use speech::{
-    AudioFormat, AudioSetting, Effects, Emotion, Mix, PronunciationDict, SoundEffect, Speech,
+    AudioFormat, AudioSetting, Effects, Emotion, Mix, PronunciationDict, SoundEffect, Speech, StreamOptions,
     Submit as SpeechSubmit, VoiceSetting,
 };
+pub use speech_long::{LongAudio, LongSpeech, Submitted as LongSubmitted};
 pub use video::{Progress, Ready, SubjectReference, Submit as VideoSubmit};
 pub use video_v2::{Content, Expansion, Extra, MediaUrl, Role, Submit as VideoV2Submit};
 
@@ -61,6 +63,8 @@ pub struct Client {
     host: String,
     key: Option<SecretString>,
     http: OnceLock<reqwest::Client>,
+    /// When a long speech was last asked about.
+    speech_asked: tokio::sync::Mutex<Option<tokio::time::Instant>>,
 }
 
 impl Client {
@@ -68,7 +72,7 @@ impl Client {
     pub fn new(host: impl Into<String>, key: Option<SecretString>) -> Self {
         // reqwest is built without a TLS provider of its own. A second installation is refused, which is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Self { host: host.into(), key, http: OnceLock::new() }
+        Self { host: host.into(), key, http: OnceLock::new(), speech_asked: tokio::sync::Mutex::default() }
     }
 
     /// Whether there is a key to send.

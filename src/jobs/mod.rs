@@ -8,8 +8,10 @@
 mod job;
 mod paid;
 mod run;
+mod speech;
 mod state;
 mod store;
+mod unpack;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -21,8 +23,9 @@ use tokio::sync::{Notify, OnceCell, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use job::{Cost, Job, JobFile, Kind, OnDisk, now};
+pub use job::{Cost, Job, JobFile, Kind, OnDisk, Wrapped, now};
 pub use paid::Paid;
+pub use speech::SpeechOrder;
 pub use state::{Failure, Route, STATUSES, Seen, State, Task};
 pub use store::{Filter, StoreError};
 

@@ -4,15 +4,16 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::job::{JobFile, Kind, now};
+use super::speech::{self, SpeechOrder};
 use super::state::{Route, Task};
-use crate::api::{ApiError, Client, ImageSubmit, Progress, Ready, SpeechSubmit, VideoSubmit, VideoV2Submit};
+use crate::api::{ApiError, Client, ImageSubmit, Progress, Ready, VideoSubmit, VideoV2Submit};
 
 /// A request that costs money. Lives in memory only: it is sent once, and never from a record.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "one variant a capability")]
 pub enum Paid {
     Image(ImageSubmit),
-    Speech(SpeechSubmit),
+    Speech(SpeechOrder),
     Video(VideoSubmit),
     VideoV2(VideoV2Submit),
 }
@@ -22,6 +23,15 @@ pub enum Paid {
 pub enum Answer {
     /// It works on it.
     Task(Task),
+    /// It works on it, and says at once what is billed.
+    Counted {
+        /// What to ask about.
+        task: Task,
+        /// In units of `Cost::unit`.
+        units: Option<f64>,
+        /// As MiniMax reported it.
+        usage: Option<Value>,
+    },
     /// It is done.
     Made(Made),
 }
@@ -45,9 +55,11 @@ pub struct Made {
     pub usage: Option<Value>,
     /// By MiniMax's record, where the caller named none.
     pub model: Option<String>,
+    /// What the caller should know.
+    pub warnings: Vec<String>,
 }
 
-const HOUR: i64 = 3_600_000;
+pub(super) const HOUR: i64 = 3_600_000;
 
 impl Paid {
     /// Sends it. Once.
@@ -55,7 +67,7 @@ impl Paid {
         let task = |route, id| Answer::Task(Task { route, id });
         match self {
             Self::Image(submit) => image(api, submit).await.map(Answer::Made),
-            Self::Speech(submit) => speech(api, submit).await.map(Answer::Made),
+            Self::Speech(order) => order.send(api).await,
             Self::Video(submit) => api.submit_video(submit).await.map(|id| task(Route::VideoV1, id)),
             Self::VideoV2(submit) => api.submit_video_v2(submit).await.map(|id| task(Route::VideoV2, id)),
         }
@@ -72,18 +84,20 @@ impl Paid {
 
     /// The body as it is kept: media are named by their size alone.
     pub fn record(&self) -> Value {
-        fn value(submit: &impl Serialize) -> Value {
-            let mut value = serde_json::to_value(submit).unwrap_or_default();
-            elide(&mut value);
-            value
-        }
         match self {
-            Self::Image(submit) => value(submit),
-            Self::Speech(submit) => value(submit),
-            Self::Video(submit) => value(submit),
-            Self::VideoV2(submit) => value(submit),
+            Self::Image(submit) => recorded(submit),
+            Self::Speech(order) => order.record(),
+            Self::Video(submit) => recorded(submit),
+            Self::VideoV2(submit) => recorded(submit),
         }
     }
+}
+
+/// A body without its media.
+pub(super) fn recorded(submit: &impl Serialize) -> Value {
+    let mut value = serde_json::to_value(submit).unwrap_or_default();
+    elide(&mut value);
+    value
 }
 
 /// Cuts data URLs out of a body.
@@ -113,45 +127,21 @@ async fn image(api: &Client, submit: &ImageSubmit) -> Result<Made, ApiError> {
     Ok(Made { missing: images.failed, units, usage: images.usage, files, ..Made::default() })
 }
 
-async fn speech(api: &Client, submit: &SpeechSubmit) -> Result<Made, ApiError> {
-    let speech = api.speak(submit).await?;
-    let format = submit.audio_setting.format;
-    let mut file = JobFile {
-        name: format!("speech.{}", format.extension()),
-        mime_type: format.mime().to_owned(),
-        duration_ms: speech.length_ms,
-        ..JobFile::default()
-    };
-    let mut bytes = Vec::new();
-    if speech.audio.starts_with("http") {
-        file.url_expires_at = Some(expiry(&speech.audio).unwrap_or(now() + 24 * HOUR));
-        file.url = Some(speech.audio);
-    } else {
-        // We ask for a link; should the bytes come instead, they are paid for and must not be lost.
-        let decoded = data_encoding::HEXLOWER_PERMISSIVE.decode(speech.audio.as_bytes());
-        let decoded = decoded.map_err(|error| ApiError::Shape {
-            path: "/v1/t2a_v2",
-            why: format!("the audio is neither a link nor hex: {error}"),
-            trace_id: None,
-        })?;
-        bytes.push((0, decoded));
-    }
-    #[expect(clippy::cast_precision_loss, reason = "a text has fewer than 2^52 characters")]
-    let units = speech.characters.map(|count| count as f64);
-    Ok(Made { files: vec![file], bytes, units, usage: speech.usage, ..Made::default() })
-}
-
 /// Looks at a task.
 pub async fn look(api: &Client, task: &Task) -> Result<Progress, ApiError> {
     match task.route {
         Route::VideoV1 => api.query_video(&task.id).await,
         Route::VideoV2 => api.query_video_v2(&task.id).await,
         Route::VideoTemplate => api.query_template(&task.id).await,
+        Route::SpeechAsync => api.query_long_speech(&task.id).await,
     }
 }
 
 /// Turns a finished task into files: V1 has to be asked for the link.
 pub async fn collect(api: &Client, route: Route, ready: Ready) -> Result<Made, ApiError> {
+    if route == Route::SpeechAsync {
+        return speech::collect(api, ready).await;
+    }
     let url = match (&ready.url, &ready.file_id) {
         (Some(url), _) => Some(url.clone()),
         (None, Some(file_id)) => api.retrieve_file(file_id).await?.download_url,
@@ -161,7 +151,7 @@ pub async fn collect(api: &Client, route: Route, ready: Ready) -> Result<Made, A
         Route::VideoV1 => Some(HOUR),
         Route::VideoTemplate => Some(9 * HOUR),
         // "Time-limited", the documents say, and no more.
-        Route::VideoV2 => None,
+        Route::VideoV2 | Route::SpeechAsync => None,
     };
     let file = url.map(|url| JobFile {
         name: "video.mp4".to_owned(),
@@ -187,7 +177,7 @@ pub async fn collect(api: &Client, route: Route, ready: Ready) -> Result<Made, A
 }
 
 /// When a signed link ends, as far as it says so itself, in Unix milliseconds.
-fn expiry(url: &str) -> Option<i64> {
+pub(super) fn expiry(url: &str) -> Option<i64> {
     let url = url::Url::parse(url).ok()?;
     let (_, at) = url.query_pairs().find(|(name, _)| name.eq_ignore_ascii_case("expires"))?;
     let seconds: i64 = at.parse().ok()?;

@@ -7,9 +7,10 @@ use futures_util::future::join_all;
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 
-use super::job::{Job, JobFile, now};
+use super::job::{Job, JobFile, Wrapped, now};
 use super::paid::{self, Answer, Made, Paid};
 use super::state::{Failure, Route, Seen, State, Task};
+use super::unpack::Arrived;
 use super::{Jobs, Seat, StoreError};
 use crate::api::retry::{self, Nature};
 use crate::api::{ApiError, Blame, Progress, Taken};
@@ -27,7 +28,7 @@ const GLANCE: Duration = Duration::from_millis(400);
 const LONGEST_WATCH: i64 = 6 * 3_600_000;
 
 /// No result of MiniMax is larger.
-const MAX_RESULT: u64 = 4 * 1024 * 1024 * 1024;
+pub(super) const MAX_RESULT: u64 = 4 * 1024 * 1024 * 1024;
 
 /// One job on its way.
 pub(super) struct Run {
@@ -132,6 +133,11 @@ impl Run {
         loop {
             let error = match paid.send(&self.jobs.shared.api).await {
                 Ok(Answer::Task(task)) => return self.see(Seen::Accepted(task)).await,
+                Ok(Answer::Counted { task, units, usage }) => {
+                    self.job.cost.actual = units.and_then(|units| self.job.cost.of(units));
+                    self.job.usage = usage;
+                    return self.see(Seen::Accepted(task)).await;
+                }
                 Ok(Answer::Made(made)) => return self.made(made).await,
                 Err(error) => error,
             };
@@ -189,8 +195,9 @@ impl Run {
         job.files = made.files;
         job.text = made.text.or(job.text.take());
         job.voice_id = made.voice_id.or(job.voice_id.take());
-        job.usage = made.usage;
-        job.cost.actual = made.units.and_then(|units| job.cost.of(units));
+        job.usage = made.usage.or(job.usage.take());
+        job.cost.actual = made.units.and_then(|units| job.cost.of(units)).or(job.cost.actual);
+        job.warnings.extend(made.warnings);
         if job.model.is_empty() {
             job.model = made.model.unwrap_or_default();
         }
@@ -232,14 +239,28 @@ impl Run {
     /// Brings the files home, all at once but not too many, and asks for fresh links where one has ended.
     async fn fetch(&mut self, task: Option<&Task>) -> Step {
         let (jobs, job) = (self.jobs.clone(), self.job.clone());
-        let many = job.files.len() > 1;
         let all = job.files.iter().enumerate().map(|(index, file)| {
+            // A sound and its subtitles go by one name.
+            let alike = |other: &&JobFile| extension(&other.name) == extension(&file.name);
+            let many = job.files.iter().filter(alike).count() > 1;
             let fetch = Fetch { jobs: &jobs, job: &job, task, index, many };
             fetch.deliver(file.clone())
         });
         let stop = self.jobs.shared.stop.clone();
-        let files = stop.run_until_cancelled(join_all(all)).await.ok_or(Interrupted)?;
-        self.job.files = files;
+        let arrived = stop.run_until_cancelled(join_all(all)).await.ok_or(Interrupted)?;
+        self.job.files.clear();
+        for Arrived { files, usage } in arrived {
+            self.job.files.extend(files);
+            match (&mut self.job.usage, usage) {
+                (Some(serde_json::Value::Object(known)), Some(serde_json::Value::Object(more))) => {
+                    for (name, value) in more {
+                        known.entry(name).or_insert(value);
+                    }
+                }
+                (none @ None, more) => *none = more,
+                _ => {}
+            }
+        }
         let withheld = self.job.warnings.iter().any(|warning| warning.starts_with("MiniMax made "));
         self.see(Seen::Fetched { partial: withheld }).await
     }
@@ -296,30 +317,33 @@ impl Run {
 }
 
 /// One file on its way here.
-struct Fetch<'a> {
-    jobs: &'a Jobs,
-    job: &'a Job,
+pub(super) struct Fetch<'a> {
+    pub(super) jobs: &'a Jobs,
+    pub(super) job: &'a Job,
     task: Option<&'a Task>,
     index: usize,
     many: bool,
 }
 
 impl Fetch<'_> {
-    /// The file as it is afterwards: saved, or with the reason why not.
-    async fn deliver(self, mut file: JobFile) -> JobFile {
+    /// The file as it is afterwards: saved, or with the reason why not. An archive becomes what is in it.
+    async fn deliver(self, mut file: JobFile) -> Arrived {
         let soon = now().saturating_add(60_000);
         if file.url_expires_at.is_some_and(|at| at < soon) {
             self.renew(&mut file).await;
         }
-        let (Some(folder), None) = (&self.job.folder, &file.saved) else { return file };
-        let Ok(_turn) = self.jobs.shared.downloads.acquire().await else { return file };
+        let (Some(folder), None) = (&self.job.folder, &file.saved) else { return Arrived::one(file) };
+        let Ok(_turn) = self.jobs.shared.downloads.acquire().await else { return Arrived::one(file) };
         for tries in 1..=5_u32 {
-            let problem = match self.download(&file, folder).await {
-                Ok(saved) => {
-                    file.saved = Some(saved.into());
-                    file.trouble = None;
-                    break;
-                }
+            let brought = match file.wrapped {
+                Wrapped::Plain => self.download(&file, folder).await.map(|saved| {
+                    Arrived::one(JobFile { saved: Some(saved.into()), trouble: None, ..file.clone() })
+                }),
+                Wrapped::Cues => self.subtitles(&file, folder).await,
+                Wrapped::Archive => self.unpack(&file, folder).await,
+            };
+            let problem = match brought {
+                Ok(arrived) => return arrived,
                 Err(problem) => problem,
             };
             tracing::info!(job = self.job.id, %problem, tries, "a file did not arrive");
@@ -333,14 +357,18 @@ impl Fetch<'_> {
             }
             sleep(Duration::from_millis(300).saturating_mul(3_u32.saturating_pow(tries - 1))).await;
         }
-        file
+        Arrived::one(file)
+    }
+
+    /// The name on disk of a file that is called `name` within the job.
+    pub(super) fn file_name(&self, name: &str) -> String {
+        media::file_name(&self.job.prompt, short(&self.job.id), self.index + 1, self.many, extension(name))
     }
 
     async fn download(&self, file: &JobFile, folder: &std::path::Path) -> Result<media::Saved, FetchProblem> {
         let url = file.url.as_deref().unwrap_or_default();
         let extension = extension(&file.name);
-        let name =
-            media::file_name(&self.job.prompt, short(&self.job.id), self.index + 1, self.many, extension);
+        let name = self.file_name(&file.name);
         let kind = match self.job.kind {
             super::Kind::Image => Some(MediaKind::Image),
             super::Kind::Video => Some(MediaKind::Video),
@@ -355,7 +383,7 @@ impl Fetch<'_> {
     async fn renew(&self, file: &mut JobFile) {
         let Some(task) = self.task else { return };
         let ready = match (&file.file_id, task.route) {
-            (Some(file_id), Route::VideoV1) => {
+            (Some(file_id), Route::VideoV1 | Route::SpeechAsync) => {
                 Some(crate::api::Ready { file_id: Some(file_id.clone()), ..Default::default() })
             }
             _ => match paid::look(&self.jobs.shared.api, task).await {
@@ -393,7 +421,7 @@ fn chance() -> f64 {
 }
 
 /// The part of a job's id that goes into file names.
-fn short(id: &str) -> &str {
+pub(super) fn short(id: &str) -> &str {
     let random = id.rsplit('-').next().unwrap_or(id);
     random.get(..8).unwrap_or(random)
 }

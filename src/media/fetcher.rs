@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
+use super::archive::{Temporary, fetch_aside};
 use super::blob::{Blob, Limits};
 use super::guard::Guard;
 use super::link::{FetchProblem, fetch};
@@ -35,6 +36,16 @@ impl Fetcher {
     /// As [`fetch`]: a link's content as an input.
     pub async fn fetch(&self, url: &str, limits: &Limits) -> Result<Blob, FetchProblem> {
         fetch(self.client()?, &self.guard, url, limits).await
+    }
+
+    /// To a temporary file in `folder`, which exists; at most `max_bytes`.
+    pub async fn fetch_aside(
+        &self,
+        url: &str,
+        folder: &Path,
+        max_bytes: u64,
+    ) -> Result<Temporary, FetchProblem> {
+        fetch_aside(self.client()?, &self.guard, url, folder, max_bytes).await
     }
 
     fn client(&self) -> Result<&reqwest::Client, FetchProblem> {

@@ -8,11 +8,13 @@
 //!   endpoint.
 //! * [`mod@folder`], [`name`]: where a result goes and what it is called; [`output`]: how it gets there whole
 //!   or not at all.
+//! * [`archive`], [`subtitle`]: results that come in another form than they are wanted in.
 //! * [`kind`], [`probe`]: what a file really is, how large and how long.
 //!
 //! Nothing here knows an endpoint, a job or a tool. Limits come in as plain data and problems go out as
 //! sentences without a subject, so that the caller can put the name of the argument in front.
 
+pub mod archive;
 pub mod blob;
 mod fetcher;
 pub mod folder;
@@ -25,7 +27,9 @@ pub mod name;
 pub mod output;
 pub mod probe;
 pub mod roots;
+pub mod subtitle;
 
+pub use archive::{Archive, Temporary};
 pub use blob::{Blob, Content, Limits, Opened, check, load, open_input};
 pub use fetcher::Fetcher;
 pub use folder::{OutputProblem, folder, prepare};
@@ -36,3 +40,4 @@ pub use link::{FetchProblem, fetch};
 pub use name::file_name;
 pub use output::{Expect, Saved, download, save, save_stream};
 pub use roots::Roots;
+pub use subtitle::SubtitleFormat;

@@ -34,6 +34,7 @@ mod media;
 mod platform;
 mod record;
 mod speech;
+mod speech_long;
 mod store;
 mod task;
 mod template;

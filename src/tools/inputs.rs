@@ -100,6 +100,15 @@ impl Server {
     }
 }
 
+/// What was given as an input.
+#[derive(Debug)]
+pub(super) enum Given {
+    /// The id of an upload.
+    Uploaded(String),
+    /// The bytes.
+    Bytes(Blob),
+}
+
 /// A file that MiniMax has now.
 #[derive(Debug)]
 pub(super) struct Uploaded {
@@ -141,7 +150,41 @@ impl Server {
         Ok(Uploaded { file_id: self.send_up(purpose, opened).await?, duration_ms })
     }
 
-    async fn send_up(&self, purpose: &str, opened: Opened) -> Result<String, ToolError> {
+    /// The whole content of the argument `field`, for an input that is looked into before it is uploaded; the
+    /// id of one that MiniMax has already.
+    pub(super) async fn content(&self, field: &str, text: &str, limits: &Limits) -> Result<Given, ToolError> {
+        let wrong = |problem: String| ToolError::argument(field, problem);
+        let reference = media::parse(text, Some(&self.config().home));
+        let (path, link) = match reference.map_err(|problem| wrong(problem.to_string()))? {
+            Reference::Uploaded(link) => {
+                return Ok(Given::Uploaded(link.trim_start_matches("mm_file://").to_owned()));
+            }
+            Reference::Data(blob) => {
+                media::check(&blob, limits).map_err(|problem| wrong(problem.to_string()))?;
+                return Ok(Given::Bytes(blob));
+            }
+            Reference::Path(path) => (Some(path), None),
+            Reference::Url(link) => (None, Some(link)),
+            Reference::Made { job, name } => match self.made(field, &job, &name).await? {
+                Ok(path) => (Some(path), None),
+                Err(link) => (None, Some(link)),
+            },
+        };
+        let blob = match (path, link) {
+            (Some(path), _) => media::load(&path, &self.shared.roots, limits)
+                .await
+                .map_err(|problem| wrong(problem.to_string()))?,
+            (None, link) => self
+                .jobs()
+                .fetcher()
+                .fetch(&link.unwrap_or_default(), limits)
+                .await
+                .map_err(|problem| wrong(format!("cannot be fetched: {problem}")))?,
+        };
+        Ok(Given::Bytes(blob))
+    }
+
+    pub(super) async fn send_up(&self, purpose: &str, opened: Opened) -> Result<String, ToolError> {
         let Opened { content, bytes, mime, name, .. } = opened;
         let upload = Upload { purpose: purpose.to_owned(), name, mime, bytes };
         let api = self.jobs().api();

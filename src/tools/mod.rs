@@ -11,6 +11,8 @@ mod inputs;
 mod job;
 mod schema;
 mod speech;
+mod speech_long;
+mod speech_rules;
 mod video;
 mod video_v1;
 mod video_v2;

@@ -160,7 +160,10 @@ impl JobView {
                 .push("this call bought nothing: it is the job of the first call with this key".to_owned());
         }
         let troubles = job.files.iter().filter_map(|file| Some((file, file.trouble.as_ref()?)));
-        warnings.extend(troubles.map(|(file, trouble)| format!("{} was not saved: {trouble}", file.name)));
+        warnings.extend(troubles.map(|(file, trouble)| match file.saved {
+            Some(_) => format!("{}: {trouble}", file.name),
+            None => format!("{} was not saved: {trouble}", file.name),
+        }));
         let error = match &job.state {
             State::Failed { failure, .. } => Some(ErrorView::of(failure)),
             State::Unknown { why, .. } => {

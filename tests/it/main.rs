@@ -29,6 +29,8 @@ mod sandbox;
 // One tool each, through client, server and sandbox.
 mod image;
 mod speech;
+mod speech_long;
+mod subtitles;
 mod video;
 // Jobs that outlive calls and processes.
 mod jobs;

@@ -1,0 +1,133 @@
+//! Speech, by whichever of MiniMax's roads the text needs.
+
+use serde_json::{Value, json};
+
+use super::job::{JobFile, Wrapped, now};
+use super::paid::{Answer, HOUR, Made, expiry, recorded};
+use super::state::{Route, Task};
+use crate::api::{ApiError, AudioFormat, Client, LongSpeech, Ready, SpeechSubmit};
+use crate::media::SubtitleFormat;
+
+/// A text to be spoken.
+#[derive(Debug, Clone)]
+pub enum SpeechOrder {
+    /// In one request.
+    Short {
+        /// The body.
+        submit: SpeechSubmit,
+        /// What its subtitles are to be.
+        subtitles: Option<SubtitleFormat>,
+    },
+    /// As a task.
+    Long {
+        /// The body.
+        submit: LongSpeech,
+        /// What its subtitles are to be.
+        subtitles: Option<SubtitleFormat>,
+        /// What was uploaded, as a hash: the id of an upload is another one each time.
+        content: Option<String>,
+    },
+}
+
+impl SpeechOrder {
+    /// Sends it. Once.
+    pub(super) async fn send(&self, api: &Client) -> Result<Answer, ApiError> {
+        match self {
+            Self::Short { submit, subtitles } => short(api, submit, *subtitles).await.map(Answer::Made),
+            Self::Long { submit, .. } => {
+                let submitted = api.submit_long_speech(submit).await?;
+                let usage = submitted.characters.map(|count| json!({ "usage_characters": count }));
+                let task = Task { route: Route::SpeechAsync, id: submitted.task_id };
+                Ok(Answer::Counted { task, units: submitted.characters.map(number), usage })
+            }
+        }
+    }
+
+    /// The body as it is kept, with what of the order is not in it.
+    pub(super) fn record(&self) -> Value {
+        let (mut record, subtitles) = match self {
+            Self::Short { submit, subtitles } => (recorded(submit), subtitles),
+            Self::Long { submit, subtitles, content } => {
+                let mut record = recorded(submit);
+                if let (Some(content), Some(fields)) = (content, record.as_object_mut()) {
+                    fields.shift_remove("text_file_id");
+                    fields.insert("text_file".into(), json!(content));
+                }
+                (record, subtitles)
+            }
+        };
+        if let (Some(format), Some(fields)) = (subtitles, record.as_object_mut()) {
+            fields.insert("subtitles".into(), json!(format.extension()));
+        }
+        record
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a text has fewer than 2^52 characters")]
+fn number(count: u64) -> f64 {
+    count as f64
+}
+
+async fn short(
+    api: &Client,
+    submit: &SpeechSubmit,
+    subtitles: Option<SubtitleFormat>,
+) -> Result<Made, ApiError> {
+    let speech = api.speak(submit).await?;
+    let mut file = sound_file(submit.audio_setting.format);
+    file.duration_ms = speech.length_ms;
+    let mut bytes = Vec::new();
+    if speech.audio.starts_with("http") {
+        file.url_expires_at = Some(expiry(&speech.audio).unwrap_or(now() + 24 * HOUR));
+        file.url = Some(speech.audio);
+    } else {
+        // We ask for a link; should the bytes come instead, they are paid for and must not be lost.
+        let decoded = data_encoding::HEXLOWER_PERMISSIVE.decode(speech.audio.as_bytes());
+        let decoded = decoded.map_err(|error| ApiError::Shape {
+            path: "/v1/t2a_v2",
+            why: format!("the audio is neither a link nor hex: {error}"),
+            trace_id: None,
+        })?;
+        bytes.push((0, decoded));
+    }
+    let mut files = vec![file];
+    let mut warnings = Vec::new();
+    match (subtitles, speech.subtitles) {
+        (Some(format), Some(url)) => files.push(JobFile {
+            name: format!("subtitles.{}", format.extension()),
+            mime_type: format.mime().to_owned(),
+            url_expires_at: Some(expiry(&url).unwrap_or(now() + 24 * HOUR)),
+            url: Some(url),
+            wrapped: Wrapped::Cues,
+            ..JobFile::default()
+        }),
+        (Some(_), None) => warnings.push("MiniMax sent no subtitles along".to_owned()),
+        (None, _) => {}
+    }
+    let units = speech.characters.map(number);
+    Ok(Made { files, bytes, units, usage: speech.usage, warnings, ..Made::default() })
+}
+
+fn sound_file(format: AudioFormat) -> JobFile {
+    JobFile {
+        name: format!("speech.{}", format.extension()),
+        mime_type: format.mime().to_owned(),
+        ..JobFile::default()
+    }
+}
+
+/// Turns a finished task into the link of its archive.
+pub(super) async fn collect(api: &Client, ready: Ready) -> Result<Made, ApiError> {
+    let file_id = ready.file_id.unwrap_or_default();
+    let url = api.retrieve_file(&file_id).await?.download_url;
+    let file = url.map(|url| JobFile {
+        name: "speech.tar".to_owned(),
+        mime_type: "application/x-tar".to_owned(),
+        url_expires_at: Some(expiry(&url).unwrap_or(now() + 9 * HOUR)),
+        url: Some(url),
+        file_id: Some(file_id),
+        wrapped: Wrapped::Archive,
+        ..JobFile::default()
+    });
+    Ok(Made { files: file.into_iter().collect(), ..Made::default() })
+}
