@@ -9,6 +9,7 @@ mod image;
 pub mod retry;
 mod speech;
 mod speech_long;
+mod speech_stream;
 mod video;
 mod video_v2;
 
@@ -28,6 +29,7 @@ pub use speech::{
     Submit as SpeechSubmit, VoiceSetting,
 };
 pub use speech_long::{LongAudio, LongSpeech, Submitted as LongSubmitted};
+pub use speech_stream::{SoundEnd, SoundPiece, SoundStream};
 pub use video::{Progress, Ready, SubjectReference, Submit as VideoSubmit};
 pub use video_v2::{Content, Expansion, Extra, MediaUrl, Role, Submit as VideoV2Submit};
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{ApiError, Client, Endpoint};
 
-const T2A: Endpoint = Endpoint::post("/v1/t2a_v2", 120);
+pub(super) const T2A: Endpoint = Endpoint::post("/v1/t2a_v2", 120);
 
 /// The body of `POST /v1/t2a_v2`.
 #[derive(Debug, Clone, Serialize)]

@@ -7,6 +7,7 @@
 
 mod job;
 mod paid;
+mod receive;
 mod run;
 mod speech;
 mod state;

@@ -6,7 +6,9 @@ use serde_json::Value;
 use super::job::{JobFile, Kind, now};
 use super::speech::{self, SpeechOrder};
 use super::state::{Route, Task};
-use crate::api::{ApiError, Client, ImageSubmit, Progress, Ready, VideoSubmit, VideoV2Submit};
+use crate::api::{
+    ApiError, AudioFormat, Client, ImageSubmit, Progress, Ready, SoundStream, VideoSubmit, VideoV2Submit,
+};
 
 /// A request that costs money. Lives in memory only: it is sent once, and never from a record.
 #[derive(Debug, Clone)]
@@ -19,7 +21,6 @@ pub enum Paid {
 }
 
 /// MiniMax's answer to a request that it took.
-#[derive(Debug)]
 pub enum Answer {
     /// It works on it.
     Task(Task),
@@ -34,6 +35,8 @@ pub enum Answer {
     },
     /// It is done.
     Made(Made),
+    /// It comes while it is made.
+    Sound(SoundStream, AudioFormat),
 }
 
 /// A result whose files are still to be fetched.

@@ -17,9 +17,9 @@ use crate::api::{ApiError, Blame, Progress, Taken};
 use crate::media::{self, Expect, FetchProblem, Kind as MediaKind};
 
 /// Another process has the job, its record was changed from elsewhere, or this process is to stop.
-struct Interrupted;
+pub(super) struct Interrupted;
 
-type Step = Result<(), Interrupted>;
+pub(super) type Step = Result<(), Interrupted>;
 
 /// How often a process that does not hold the lease reads the record for whoever waits.
 const GLANCE: Duration = Duration::from_millis(400);
@@ -32,8 +32,8 @@ pub(super) const MAX_RESULT: u64 = 4 * 1024 * 1024 * 1024;
 
 /// One job on its way.
 pub(super) struct Run {
-    jobs: Jobs,
-    job: Job,
+    pub(super) jobs: Jobs,
+    pub(super) job: Job,
     seen_by_all: watch::Sender<Arc<Job>>,
     poke: Arc<Notify>,
 }
@@ -139,6 +139,7 @@ impl Run {
                     return self.see(Seen::Accepted(task)).await;
                 }
                 Ok(Answer::Made(made)) => return self.made(made).await,
+                Ok(Answer::Sound(sound, format)) => return self.receive(sound, format).await,
                 Err(error) => error,
             };
             let Some(pause) = retry::pause(Nature::Paid, &error, tries, chance()) else {
@@ -190,7 +191,7 @@ impl Run {
     }
 
     /// Notes what was made and bought, before anything is fetched.
-    async fn made(&mut self, made: Made) -> Step {
+    pub(super) async fn made(&mut self, made: Made) -> Step {
         let job = &mut self.job;
         job.files = made.files;
         job.text = made.text.or(job.text.take());
@@ -217,7 +218,7 @@ impl Run {
 
     /// Content that came with the answer is on disk before the record says that it was made.
     async fn keep(&mut self, index: usize, bytes: Vec<u8>) {
-        let folder = self.job.folder.clone().unwrap_or_else(|| self.jobs.shared.settings.base_path.clone());
+        let folder = self.folder();
         let many = self.job.files.len() > 1;
         let (prompt, id) = (self.job.prompt.clone(), self.job.id.clone());
         let Some(file) = self.job.files.get_mut(index) else { return };
@@ -234,6 +235,11 @@ impl Run {
             Ok(saved) => file.saved = Some(saved.into()),
             Err(problem) => file.trouble = Some(problem),
         }
+    }
+
+    /// Where files go that have no link to be fetched by.
+    pub(super) fn folder(&self) -> std::path::PathBuf {
+        self.job.folder.clone().unwrap_or_else(|| self.jobs.shared.settings.base_path.clone())
     }
 
     /// Brings the files home, all at once but not too many, and asks for fresh links where one has ended.
@@ -266,7 +272,7 @@ impl Run {
     }
 
     /// Applies what was seen; on disk before anybody hears of it.
-    async fn see(&mut self, seen: Seen) -> Step {
+    pub(super) async fn see(&mut self, seen: Seen) -> Step {
         let before = self.job.state.clone();
         self.job.state = before.clone().after(seen);
         if self.job.state == before {
@@ -430,7 +436,7 @@ fn extension(name: &str) -> &str {
     name.rsplit_once('.').map_or("bin", |(_, extension)| extension)
 }
 
-fn failure(error: &ApiError) -> Failure {
+pub(super) fn failure(error: &ApiError) -> Failure {
     Failure {
         message: error.to_string(),
         blame: blame_word(error.blame()).to_owned(),

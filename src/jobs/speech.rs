@@ -33,6 +33,10 @@ impl SpeechOrder {
     /// Sends it. Once.
     pub(super) async fn send(&self, api: &Client) -> Result<Answer, ApiError> {
         match self {
+            Self::Short { submit, .. } if submit.stream => {
+                let sound = api.speak_streamed(submit).await?;
+                Ok(Answer::Sound(sound, submit.audio_setting.format))
+            }
             Self::Short { submit, subtitles } => short(api, submit, *subtitles).await.map(Answer::Made),
             Self::Long { submit, .. } => {
                 let submitted = api.submit_long_speech(submit).await?;
@@ -64,7 +68,7 @@ impl SpeechOrder {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a text has fewer than 2^52 characters")]
-fn number(count: u64) -> f64 {
+pub(super) fn number(count: u64) -> f64 {
     count as f64
 }
 
@@ -108,7 +112,7 @@ async fn short(
     Ok(Made { files, bytes, units, usage: speech.usage, warnings, ..Made::default() })
 }
 
-fn sound_file(format: AudioFormat) -> JobFile {
+pub(super) fn sound_file(format: AudioFormat) -> JobFile {
     JobFile {
         name: format!("speech.{}", format.extension()),
         mime_type: format.mime().to_owned(),

@@ -30,6 +30,7 @@ mod sandbox;
 mod image;
 mod speech;
 mod speech_long;
+mod speech_stream;
 mod subtitles;
 mod video;
 // Jobs that outlive calls and processes.
