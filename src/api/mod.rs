@@ -9,6 +9,7 @@ mod image;
 pub mod retry;
 mod speech;
 mod speech_long;
+mod speech_socket;
 mod speech_stream;
 mod video;
 mod video_v2;
@@ -29,6 +30,7 @@ pub use speech::{
     Submit as SpeechSubmit, VoiceSetting,
 };
 pub use speech_long::{LongAudio, LongSpeech, Submitted as LongSubmitted};
+pub use speech_socket::LiveSpeech;
 pub use speech_stream::{SoundEnd, SoundPiece, SoundStream};
 pub use video::{Progress, Ready, SubjectReference, Submit as VideoSubmit};
 pub use video_v2::{Content, Expansion, Extra, MediaUrl, Role, Submit as VideoV2Submit};
@@ -86,6 +88,12 @@ impl Client {
         if let Some(client) = self.http.get() {
             return Ok(client);
         }
+        let built = self.build(false)?;
+        Ok(self.http.get_or_init(|| built))
+    }
+
+    /// A WebSocket can only begin on HTTP/1.
+    fn build(&self, http1: bool) -> Result<reqwest::Client, ApiError> {
         let built = reqwest::Client::builder()
             .user_agent(concat!("minimax-mcp/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(10))
@@ -97,10 +105,8 @@ impl Client {
         let at_home = ["http://127.", "http://[::1]", "http://localhost"];
         let local = at_home.iter().any(|home| self.host.starts_with(home));
         let built = if local { built.no_proxy() } else { built };
-        let built = built
-            .build()
-            .map_err(|error| ApiError::Unsent { path: "", why: format!("no HTTP client: {error}") })?;
-        Ok(self.http.get_or_init(|| built))
+        let built = if http1 { built.http1_only() } else { built };
+        built.build().map_err(|error| ApiError::Unsent { path: "", why: format!("no HTTP client: {error}") })
     }
 
     async fn post<T: DeserializeOwned>(

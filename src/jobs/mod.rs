@@ -26,6 +26,7 @@ use tokio_util::task::TaskTracker;
 
 pub use job::{Cost, Job, JobFile, Kind, OnDisk, Wrapped, now};
 pub use paid::Paid;
+pub use receive::FIRST_SOUND;
 pub use speech::SpeechOrder;
 pub use state::{Failure, Route, STATUSES, Seen, State, Task};
 pub use store::{Filter, StoreError};

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::job::{JobFile, Kind, now};
 use super::speech::{self, SpeechOrder};
@@ -9,6 +10,7 @@ use super::state::{Route, Task};
 use crate::api::{
     ApiError, AudioFormat, Client, ImageSubmit, Progress, Ready, SoundStream, VideoSubmit, VideoV2Submit,
 };
+use crate::media::Player;
 
 /// A request that costs money. Lives in memory only: it is sent once, and never from a record.
 #[derive(Debug, Clone)]
@@ -36,7 +38,17 @@ pub enum Answer {
     /// It is done.
     Made(Made),
     /// It comes while it is made.
-    Sound(SoundStream, AudioFormat),
+    Sound(Sound),
+}
+
+/// A sound that is still coming.
+pub struct Sound {
+    /// Its pieces.
+    pub stream: SoundStream,
+    /// What it is.
+    pub format: AudioFormat,
+    /// Who plays it, and since when somebody waits for that.
+    pub player: Option<(Player, Instant)>,
 }
 
 /// A result whose files are still to be fetched.

@@ -139,7 +139,7 @@ impl Run {
                     return self.see(Seen::Accepted(task)).await;
                 }
                 Ok(Answer::Made(made)) => return self.made(made).await,
-                Ok(Answer::Sound(sound, format)) => return self.receive(sound, format).await,
+                Ok(Answer::Sound(sound)) => return self.receive(sound).await,
                 Err(error) => error,
             };
             let Some(pause) = retry::pause(Nature::Paid, &error, tries, chance()) else {

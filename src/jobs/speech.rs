@@ -1,12 +1,13 @@
 //! Speech, by whichever of MiniMax's roads the text needs.
 
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::job::{JobFile, Wrapped, now};
-use super::paid::{Answer, HOUR, Made, expiry, recorded};
+use super::paid::{Answer, HOUR, Made, Sound, expiry, recorded};
 use super::state::{Route, Task};
-use crate::api::{ApiError, AudioFormat, Client, LongSpeech, Ready, SpeechSubmit};
-use crate::media::SubtitleFormat;
+use crate::api::{ApiError, AudioFormat, Client, LiveSpeech, LongSpeech, Ready, SpeechSubmit};
+use crate::media::{Player, SubtitleFormat};
 
 /// A text to be spoken.
 #[derive(Debug, Clone)]
@@ -27,6 +28,13 @@ pub enum SpeechOrder {
         /// What was uploaded, as a hash: the id of an upload is another one each time.
         content: Option<String>,
     },
+    /// Aloud, while it is made.
+    Live {
+        /// The first message, and the text.
+        submit: LiveSpeech,
+        /// Who plays it.
+        player: Option<Player>,
+    },
 }
 
 impl SpeechOrder {
@@ -34,8 +42,16 @@ impl SpeechOrder {
     pub(super) async fn send(&self, api: &Client) -> Result<Answer, ApiError> {
         match self {
             Self::Short { submit, .. } if submit.stream => {
-                let sound = api.speak_streamed(submit).await?;
-                Ok(Answer::Sound(sound, submit.audio_setting.format))
+                let stream = api.speak_streamed(submit).await?;
+                let format = submit.audio_setting.format;
+                Ok(Answer::Sound(Sound { stream, format, player: None }))
+            }
+            Self::Live { submit, player } => {
+                let since = Instant::now();
+                let stream = api.speak_live(submit).await?;
+                let format = submit.audio_setting.format;
+                let player = player.clone().map(|player| (player, since));
+                Ok(Answer::Sound(Sound { stream, format, player }))
             }
             Self::Short { submit, subtitles } => short(api, submit, *subtitles).await.map(Answer::Made),
             Self::Long { submit, .. } => {
@@ -50,6 +66,13 @@ impl SpeechOrder {
     /// The body as it is kept, with what of the order is not in it.
     pub(super) fn record(&self) -> Value {
         let (mut record, subtitles) = match self {
+            Self::Live { submit, .. } => {
+                let mut record = recorded(submit);
+                if let Some(fields) = record.as_object_mut() {
+                    fields.insert("text".into(), json!(submit.text));
+                }
+                (record, &None)
+            }
             Self::Short { submit, subtitles } => (recorded(submit), subtitles),
             Self::Long { submit, subtitles, content } => {
                 let mut record = recorded(submit);

@@ -9,6 +9,7 @@
 //! * [`mod@folder`], [`name`]: where a result goes and what it is called; [`output`]: how it gets there whole
 //!   or not at all.
 //! * [`archive`], [`subtitle`]: results that come in another form than they are wanted in.
+//! * [`player`]: sounds to the loudspeaker.
 //! * [`kind`], [`probe`]: what a file really is, how large and how long.
 //!
 //! Nothing here knows an endpoint, a job or a tool. Limits come in as plain data and problems go out as
@@ -25,6 +26,7 @@ mod land;
 pub mod link;
 pub mod name;
 pub mod output;
+pub mod player;
 pub mod probe;
 pub mod roots;
 pub mod subtitle;
@@ -39,5 +41,6 @@ pub use kind::Kind;
 pub use link::{FetchProblem, fetch};
 pub use name::file_name;
 pub use output::{Expect, Saved, download, save, save_stream};
+pub use player::Player;
 pub use roots::Roots;
 pub use subtitle::SubtitleFormat;

@@ -16,7 +16,7 @@ use super::answer::{Refusal, too_large};
 use super::call::{Arrival, Form};
 use super::fault::Act;
 use super::platform::{Platform, new_token};
-use super::{control, file, image, link, record, speech, speech_long, template, video, video_v2};
+use super::{control, file, image, link, record, socket, speech, speech_long, template, video, video_v2};
 
 /// The connection is to end without a (whole) answer.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +27,8 @@ pub(super) struct Dropped;
 const PATHS: &[&str] = &[
     "POST /v1/image_generation",
     "POST /v1/t2a_v2",
+    "GET /ws/v1/t2a_v2",
+    "GET /ws/v1/t2a_v2_bidi",
     "POST /v1/t2a_async_v2",
     "GET /v1/query/t2a_async_query_v2",
     "POST /v1/video_generation",
@@ -55,6 +57,7 @@ pub(super) fn router(platform: Arc<Platform>) -> Router {
         .merge(image::routes())
         .merge(speech::routes())
         .merge(speech_long::routes())
+        .merge(socket::routes())
         .merge(video::routes())
         .merge(template::routes())
         .merge(video_v2::routes())

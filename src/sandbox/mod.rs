@@ -33,6 +33,7 @@ mod listen;
 mod media;
 mod platform;
 mod record;
+mod socket;
 mod speech;
 mod speech_long;
 mod store;

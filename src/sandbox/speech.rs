@@ -61,14 +61,15 @@ const VOICE: &[Field] = &[
 ];
 pub(super) const EMOTIONS: &[&str] =
     &["happy", "sad", "angry", "fearful", "disgusted", "surprised", "calm", "fluent", "whisper"];
-const AUDIO: &[Field] = &[
+pub(super) const AUDIO: &[Field] = &[
     optional("sample_rate", Kind::IntOf(&[8000, 16_000, 22_050, 24_000, 32_000, 44_100])),
     optional("bitrate", Kind::IntOf(&[32_000, 64_000, 128_000, 256_000])),
     optional("format", Kind::OneOf(&["mp3", "pcm", "flac", "wav", "pcmu_raw", "pcmu_wav", "opus"])),
     optional("channel", Kind::IntOf(&[1, 2])),
     optional("force_cbr", Kind::Bool),
 ];
-const TIMBRE: &[Field] = &[required("voice_id", FILLED), required("weight", Kind::Int { min: 1, max: 100 })];
+pub(super) const TIMBRE: &[Field] =
+    &[required("voice_id", FILLED), required("weight", Kind::Int { min: 1, max: 100 })];
 const HUNDRED: Kind = Kind::Int { min: -100, max: 100 };
 pub(super) const MODIFY: &[Field] = &[
     optional("pitch", HUNDRED),
@@ -125,7 +126,7 @@ pub(super) const LANGUAGES: &[&str] = &[
 ];
 
 /// How many bytes of sound one streamed event carries.
-const CHUNK: usize = 8192;
+pub(super) const CHUNK: usize = 8192;
 
 pub(super) fn routes() -> Router<Arc<Platform>> {
     Router::new().route("/v1/t2a_v2", post(speak))

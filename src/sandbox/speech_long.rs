@@ -34,7 +34,7 @@ const FIELDS: &[Field] = &[
     optional("voice_modify", Kind::Object(MODIFY)),
     optional("aigc_watermark", Kind::Bool),
 ];
-const VOICE: &[Field] = &[
+pub(super) const VOICE: &[Field] = &[
     required("voice_id", super::check::FILLED),
     optional("speed", Kind::Number { min: 0.5, max: 2.0 }),
     optional("vol", Kind::Positive { max: 10.0 }),

@@ -184,6 +184,28 @@ impl Server {
         Ok(Given::Bytes(blob))
     }
 
+    /// The argument `field` as something to be read on this machine: a file, a link's content, an earlier result.
+    pub(super) async fn playable(
+        &self,
+        field: &str,
+        text: &str,
+        limits: &Limits,
+    ) -> Result<Opened, ToolError> {
+        let wrong = |problem: String| ToolError::argument(field, problem);
+        let reference = media::parse(text, Some(&self.config().home));
+        match reference.map_err(|problem| wrong(problem.to_string()))? {
+            Reference::Path(path) => self.opened(field, path, limits).await,
+            Reference::Url(link) => self.fetched(field, &link, limits).await,
+            Reference::Made { job, name } => match self.made(field, &job, &name).await? {
+                Ok(path) => self.opened(field, path, limits).await,
+                Err(link) => self.fetched(field, &link, limits).await,
+            },
+            Reference::Data(_) | Reference::Uploaded(_) => {
+                Err(wrong("cannot be played; give an absolute path, a URL or a minimax:// URI".to_owned()))
+            }
+        }
+    }
+
     pub(super) async fn send_up(&self, purpose: &str, opened: Opened) -> Result<String, ToolError> {
         let Opened { content, bytes, mime, name, .. } = opened;
         let upload = Upload { purpose: purpose.to_owned(), name, mime, bytes };

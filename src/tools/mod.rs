@@ -10,6 +10,7 @@ mod image;
 mod inputs;
 mod job;
 mod schema;
+mod speak;
 mod speech;
 mod speech_long;
 mod speech_rules;
@@ -136,6 +137,9 @@ impl Server {
                 |tool: &Tool| tool.annotations.as_ref().and_then(|hints| hints.read_only_hint) == Some(true);
             router.map.retain(|_, route| read_only(&route.attr));
         }
+        if !config.local_playback {
+            router.map.retain(|name, _| !speak::LOCAL_TOOLS.contains(&name.as_ref()));
+        }
         schema::make_portable(&mut router);
         let roots = Roots::new(&config.base_path, Some(&config.home), &config.allowed_dirs);
         Self { shared: Arc::new(Shared { jobs, config, roots, router }) }
@@ -145,7 +149,7 @@ impl Server {
     fn groups() -> Vec<(Toolset, ToolRouter<Self>)> {
         vec![
             (Toolset::Image, Self::image_tools()),
-            (Toolset::Speech, Self::speech_tools()),
+            (Toolset::Speech, Self::speech_tools() + Self::playback_tools()),
             (Toolset::Video, Self::video_tools()),
             (Toolset::Jobs, Self::job_tools()),
         ]

@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::api::Blame;
-use crate::jobs::{Cost, Failure, Job, JobFile, Kind, State};
+use crate::jobs::{Cost, FIRST_SOUND, Failure, Job, JobFile, Kind, State};
 
 /// A job as a caller sees it. What is absent is unknown.
 #[derive(Debug, Default, Serialize, JsonSchema)]
@@ -216,6 +216,11 @@ impl JobView {
     pub(super) fn saying(mut self, sentence: &str) -> Self {
         self.next = format!("{sentence} {}", self.next);
         self
+    }
+
+    /// Milliseconds until a sound that is played here was first heard.
+    pub(super) fn first_sound(&self) -> Option<u64> {
+        self.usage.as_ref()?.get(FIRST_SOUND)?.as_u64()
     }
 
     fn lines(&self) -> String {

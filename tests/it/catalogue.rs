@@ -25,7 +25,11 @@ fn the_answers_look_as_agreed() {
     };
     insta::assert_json_snapshot!("output_job_view", schema("get_job"));
     insta::assert_json_snapshot!("output_list_jobs", schema("list_jobs"));
-    for tool in Server::catalogue().into_iter().filter(|tool| tool.name != "list_jobs") {
+    insta::assert_json_snapshot!("output_play_audio", schema("play_audio"));
+    for tool in Server::catalogue()
+        .into_iter()
+        .filter(|tool| !["list_jobs", "play_audio"].contains(&tool.name.as_ref()))
+    {
         assert_eq!(tool.output_schema.unwrap(), schema("get_job"), "{}", tool.name);
     }
 }
@@ -145,6 +149,7 @@ fn names_and_descriptions_fit_every_client() {
             assert!(hint.is_some(), "{} leaves a hint out", tool.name);
         }
         let paid = tool.output_schema.is_some() && tool.input_schema["properties"].get("dry_run").is_some();
+        let paid = paid || tool.name == "speak";
         assert_eq!(description.contains("Costs money."), paid, "{}", tool.name);
         assert!(
             !(paid && hints.read_only_hint == Some(true)),
@@ -179,7 +184,7 @@ async fn groups_and_read_only_decide_what_is_listed() {
     );
     assert_eq!(
         names(&[("MINIMAX_READ_ONLY", "true")]).await,
-        ["get_job", "list_jobs", "query_video_generation"]
+        ["get_job", "list_jobs", "play_audio", "query_video_generation"]
     );
     assert_eq!(Server::group_of("generate_video"), Some(Toolset::Video));
 }

@@ -28,6 +28,7 @@ mod media;
 mod sandbox;
 // One tool each, through client, server and sandbox.
 mod image;
+mod speak;
 mod speech;
 mod speech_long;
 mod speech_stream;

@@ -5,7 +5,9 @@ mod fault;
 mod file;
 mod front;
 mod image;
+mod socket;
 mod speech;
+mod speech_long;
 mod video;
 mod video_v2;
 
