@@ -52,8 +52,8 @@ type Socket = WebSocketStream<Upgraded>;
 #[derive(Debug, Deserialize)]
 struct Event {
     /// The documented samples of sound have none.
-    #[serde(default)]
-    event: String,
+    #[serde(default, rename = "event")]
+    word: String,
     data: Option<Data>,
     extra_info: Option<Map<String, Value>>,
     #[serde(default)]
@@ -100,7 +100,7 @@ impl Client {
             over: false,
         };
         session.expect("connected_success").await?;
-        let mut start = serde_json::to_value(live).map_err(unsent)?;
+        let mut start = serde_json::to_value(live).map_err(|error| unsent(error.to_string()))?;
         if let Some(fields) = start.as_object_mut() {
             fields.insert("event".into(), json!("task_start"));
         }
@@ -162,7 +162,7 @@ impl Session {
                 ApiError::Lost { why, .. } => unsent(why),
                 other => other,
             })?;
-            if event.event == wanted {
+            if event.word == wanted {
                 return Ok(());
             }
         }
@@ -190,13 +190,11 @@ impl Session {
             let event = if self.finished {
                 self.receive().await
             } else {
-                match timeout(SETTLING, self.receive()).await {
-                    Ok(event) => event,
-                    Err(_) => {
-                        self.finish().await?;
-                        continue;
-                    }
-                }
+                let Ok(event) = timeout(SETTLING, self.receive()).await else {
+                    self.finish().await?;
+                    continue;
+                };
+                event
             };
             let event = match event {
                 Ok(event) => event,
@@ -220,7 +218,7 @@ impl Session {
     }
 
     fn take(&mut self, event: Event) -> Result<Option<SoundPiece>, ApiError> {
-        if event.event == "task_finished" {
+        if event.word == "task_finished" {
             self.over = true;
             let characters = self.usage.get("usage_characters").and_then(Value::as_u64);
             let usage = Some(std::mem::take(&mut self.usage)).filter(|usage| !usage.is_empty());
@@ -248,10 +246,10 @@ impl Session {
     }
 }
 
-fn unsent(why: impl ToString) -> ApiError {
-    ApiError::Unsent { path: PATH, why: why.to_string() }
+fn unsent(why: impl Into<String>) -> ApiError {
+    ApiError::Unsent { path: PATH, why: why.into() }
 }
 
-fn lost(why: impl ToString) -> ApiError {
-    ApiError::Lost { path: PATH, why: why.to_string() }
+fn lost(why: impl Into<String>) -> ApiError {
+    ApiError::Lost { path: PATH, why: why.into() }
 }

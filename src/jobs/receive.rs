@@ -36,7 +36,10 @@ impl Run {
         let mut arrived = 0_u64;
         let written = self.write_down(stream, format, &mut arrived, aloud.as_mut()).await;
         match written {
-            Ok((saved, end)) => {
+            Ok((mut saved, end)) => {
+                // The header of the first sentence knows nothing of the others.
+                let length = end.usage.as_ref().and_then(|usage| usage.get("audio_length")?.as_u64());
+                saved.duration_ms = length.or(saved.duration_ms);
                 let (mut usage, mut warnings) = (end.usage, Vec::new());
                 if let Some(aloud) = aloud {
                     aloud.end(&self.jobs, &saved, &mut usage, &mut warnings).await;

@@ -102,9 +102,9 @@ impl Player {
     /// Starts it on MP3 that is still to come; `None` if it only plays files.
     pub fn start(&self) -> Option<io::Result<(Feed, Playing)>> {
         let arguments = self.known.stdin?;
-        let (feed, fed) = unbounded_channel();
+        let (feed, listening) = unbounded_channel();
         let child = self.command().args(arguments).stdin(Stdio::piped()).spawn();
-        Some(child.map(|child| (feed, Playing { child, feed: Some(fed), _sound: None })))
+        Some(child.map(|child| (feed, Playing { child, feed: Some(listening), _sound: None })))
     }
 
     /// Starts it on a copy of `content`, under a name that says nothing.

@@ -50,11 +50,11 @@ const LONGEST: usize = 10_000;
 
 pub(super) fn routes() -> Router<Arc<Platform>> {
     Router::new()
-        .route("/ws/v1/t2a_v2", get(|state, upgrade, call| open(state, upgrade, call, false)))
-        .route("/ws/v1/t2a_v2_bidi", get(|state, upgrade, call| open(state, upgrade, call, true)))
+        .route("/ws/v1/t2a_v2", get(async |state, upgrade, call| open(state, upgrade, call, false)))
+        .route("/ws/v1/t2a_v2_bidi", get(async |state, upgrade, call| open(state, upgrade, call, true)))
 }
 
-async fn open(
+fn open(
     State(platform): State<Arc<Platform>>,
     upgrade: WebSocketUpgrade,
     call: Result<Call, Refusal>,
@@ -71,7 +71,7 @@ async fn open(
             platform,
             bill,
             bidi,
-            session: new_token(),
+            name: new_token(),
             connect: new_id(15).to_string(),
             start: None,
             buffer: String::new(),
@@ -89,7 +89,7 @@ struct Session {
     platform: Arc<Platform>,
     bill: Option<record::Request>,
     bidi: bool,
-    session: String,
+    name: String,
     connect: String,
     start: Option<Map<String, Value>>,
     /// Text that waits for the end of its sentence.
@@ -268,7 +268,7 @@ impl Session {
 
     async fn send(&mut self, mut event: Value, outcome: Value) -> Result<(), Over> {
         if let Some(fields) = event.as_object_mut() {
-            fields.insert("session_id".into(), json!(self.session));
+            fields.insert("session_id".into(), json!(self.name));
             if self.bidi {
                 fields.insert("connect_id".into(), json!(self.connect));
             }

@@ -55,11 +55,10 @@ struct SpeakInput {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct PlayInput {
-    /// A path or minimax:// URI.
+    /// Path or minimax:// URI.
     input_file_path: String,
     /// It is a URL.
-    #[serde(default)]
-    is_url: bool,
+    is_url: Option<bool>,
 }
 
 /// What is being played.
@@ -130,7 +129,7 @@ impl Server {
     async fn play_audio(&self, Parameters(input): Parameters<PlayInput>) -> Result<PlayView, ToolError> {
         let given = input.input_file_path.trim();
         let linked = matches!(media::parse(given, Some(&self.config().home)), Ok(Reference::Url(_)));
-        if linked != input.is_url {
+        if linked != input.is_url.unwrap_or_default() {
             let problem = if linked { "is a URL; set is_url" } else { "is no URL, as is_url says" };
             return Err(ToolError::argument("input_file_path", problem));
         }

@@ -27,26 +27,26 @@ const BITRATES: &[u32] = &[32000, 64000, 128_000, 256_000];
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct SpeechInput {
-    /// Up to 50,000 characters. <#0.5#> is a pause in seconds.
+    /// Up to 50,000 characters; <#0.5#> pauses.
     text: Option<String>,
-    /// Instead: path of a .txt (UTF-8, below 1,000,000) or .zip.
+    /// Or a .txt (UTF-8, below 1M) or .zip path.
     text_file: Option<String>,
     /// Default female-shaonv.
     voice_id: Option<String>,
-    /// speech-2.8-hd (default) or -turbo, -2.6-, -02-.
+    /// speech-2.8-hd (default), 2.8-turbo, 2.6, 02.
     model: Option<String>,
     /// 0.5-2.
     #[schemars(range(min = 0.5, max = 2.0))]
     speed: Option<f64>,
-    /// Above 0 up to 10.
+    /// 0-10.
     #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 10))]
     vol: Option<f64>,
-    /// Semitones, -12 to 12.
+    /// -12 to 12.
     #[schemars(range(min = -12, max = 12))]
     pitch: Option<i32>,
-    /// Default: by the text. fluent, whisper: 2.6 only.
+    /// fluent, whisper: 2.6 only.
     emotion: Option<Emotion>,
-    /// English, Chinese,Yue, ...; default auto.
+    /// English, ...; default auto.
     #[serde(default = "auto")]
     pub(super) language_boost: String,
     /// Default mp3.
@@ -66,17 +66,17 @@ pub(super) struct SpeechInput {
     /// Up to 4, not with voice_id.
     #[schemars(length(max = 4))]
     voice_mix: Option<Vec<VoiceShare>>,
-    /// Such as omg/oh my god.
+    /// Like omg/oh my god.
     pronunciation: Option<Vec<String>>,
-    /// Read numbers as words.
+    /// Reads numbers.
     pub(super) text_normalization: Option<bool>,
-    /// -100 deep, 100 bright.
+    /// -100 (deep) to 100.
     #[schemars(range(min = -100, max = 100))]
     voice_modify_pitch: Option<i32>,
-    /// -100 strong, 100 soft.
+    /// -100 (strong) to 100.
     #[schemars(range(min = -100, max = 100))]
     voice_modify_intensity: Option<i32>,
-    /// -100 rich, 100 crisp.
+    /// -100 (rich) to 100.
     #[schemars(range(min = -100, max = 100))]
     voice_modify_timbre: Option<i32>,
     /// On the voice.
@@ -85,8 +85,7 @@ pub(super) struct SpeechInput {
     #[serde(default)]
     pub(super) subtitles: Subtitles,
     /// Mark as AI-made.
-    #[serde(default)]
-    pub(super) watermark: bool,
+    watermark: Option<bool>,
     #[serde(flatten)]
     job: JobOptions,
 }
@@ -233,7 +232,7 @@ impl SpeechInput {
     fn may_stream(&self, text: &str) -> bool {
         let format = matches!(self.format, AudioFormat::Mp3 | AudioFormat::Pcm | AudioFormat::Flac);
         let effects = self.effects().is_none() || self.format == AudioFormat::Mp3;
-        let plain = self.subtitles == Subtitles::None && !self.watermark;
+        let plain = self.subtitles == Subtitles::None && self.watermark().is_none();
         text.chars().count() > STREAM_ABOVE && format && effects && plain
     }
 
@@ -260,7 +259,7 @@ impl SpeechInput {
             voice_modify: self.effects(),
             subtitle_enable: self.subtitles.format().map(|_| true),
             output_format: (!stream).then_some("url"),
-            aigc_watermark: self.watermark.then_some(true),
+            aigc_watermark: self.watermark(),
         }
     }
 
@@ -300,6 +299,11 @@ impl SpeechInput {
     pub(super) fn rate(&self, long: bool) -> u32 {
         let default = if long && self.format == AudioFormat::Opus { 24_000 } else { 32_000 };
         self.sample_rate.unwrap_or(default)
+    }
+
+    /// Only said where it is wanted.
+    pub(super) fn watermark(&self) -> Option<bool> {
+        self.watermark.filter(|wanted| *wanted)
     }
 
     pub(super) fn bitrate(&self) -> Option<u32> {

@@ -55,7 +55,7 @@ impl LongText {
             pronunciation_dict: input.pronunciations(),
             language_boost: Some(input.language_boost.clone()),
             voice_modify: input.effects(),
-            aigc_watermark: input.watermark.then_some(true),
+            aigc_watermark: input.watermark(),
         };
         SpeechOrder::Long { submit, subtitles: input.subtitles.format(), content: self.content }
     }

@@ -15,6 +15,7 @@ async fn without_a_player_the_file_is_saved_and_the_caller_is_told_what_was_look
     assert!(view["warnings"].to_string().contains("ffplay, mpv, play, afplay, powershell"), "{view}");
     let path = view["files"][0]["path"].as_str().unwrap();
     assert_eq!(fs::metadata(path).unwrap().len(), view["usage"]["audio_size"].as_u64().unwrap());
+    assert_eq!(view["files"][0]["duration_ms"], view["usage"]["audio_length"]);
     assert_eq!(view["cost"]["actual"], view["cost"]["estimated"]);
     assert!(view["usage"].get("first_sound_ms").is_none());
 }
@@ -186,7 +187,7 @@ mod players {
         let saved = fs::read(view["files"][0]["path"].as_str().unwrap()).unwrap();
         assert_eq!(heard(&at).await, saved);
         let told = fs::read_to_string(at.join("told")).unwrap();
-        assert!(!told.contains("osebud") && told.trim_end().ends_with(".mp3"), "{told}");
+        assert!(!told.contains("osebud") && told.contains(".mp3"), "{told}");
         eventually("the copy's end", async || !Path::new(told.trim()).exists()).await;
     }
 
