@@ -246,6 +246,10 @@ pub struct Config {
     pub facts_file: Option<PathBuf>,
     /// The tracing filter.
     pub log: String,
+    /// Whether the caller sits at this machine, so that sounds may be played on it.
+    pub local_playback: bool,
+    /// Where programs are looked for: the search path.
+    pub program_dirs: Vec<PathBuf>,
     /// Settings that cannot be used. The server starts all the same; calls explain.
     pub problems: Vec<ConfigError>,
 }
@@ -432,6 +436,8 @@ impl Config {
             data_dir: reader.folder("MINIMAX_DATA_DIR", &places.home, places.data.join("minimax-mcp")),
             facts_file: reader.file("MINIMAX_FACTS_FILE", &places.home),
             log: reader.get("MINIMAX_LOG").unwrap_or_else(|| "warn,minimax_mcp=info".to_owned()),
+            local_playback: true,
+            program_dirs: reader.get("PATH").map(|path| absolute_dirs(&path)).unwrap_or_default(),
             problems: reader.problems,
         }
     }
@@ -471,6 +477,11 @@ impl Config {
             Region::Cn => "CNY",
         }
     }
+}
+
+/// A relative folder in the search path would be one of the client's choosing.
+fn absolute_dirs(path: &str) -> Vec<PathBuf> {
+    std::env::split_paths(path).filter(|dir| dir.is_absolute()).collect()
 }
 
 /// `~/x` → the home folder's `x`.

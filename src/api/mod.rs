@@ -13,6 +13,9 @@ mod music;
 pub mod retry;
 mod search;
 mod speech;
+mod speech_long;
+mod speech_socket;
+mod speech_stream;
 mod template;
 mod transcription;
 mod video;
@@ -41,9 +44,12 @@ pub use music::{
 use retry::Nature;
 pub use search::{Found, Searched};
 pub use speech::{
-    AudioFormat, AudioSetting, Effects, Emotion, Mix, PronunciationDict, SoundEffect, Speech,
+    AudioFormat, AudioSetting, Effects, Emotion, Mix, PronunciationDict, SoundEffect, Speech, StreamOptions,
     Submit as SpeechSubmit, VoiceSetting,
 };
+pub use speech_long::{LongAudio, LongSpeech, Submitted as LongSubmitted};
+pub use speech_socket::LiveSpeech;
+pub use speech_stream::{SoundEnd, SoundPiece, SoundStream};
 pub use template::{Submit as TemplateSubmit, TemplateInput};
 pub use transcription::{Timestamps, Transcript, TranscriptFormat, TranscriptionSubmit};
 pub use video::{Progress, Ready, SubjectReference, Submit as VideoSubmit};
@@ -92,6 +98,8 @@ pub struct Client {
     host: String,
     key: Option<SecretString>,
     http: OnceLock<reqwest::Client>,
+    /// When a long speech was last asked about.
+    speech_asked: tokio::sync::Mutex<Option<tokio::time::Instant>>,
 }
 
 impl Client {
@@ -99,7 +107,7 @@ impl Client {
     pub fn new(host: impl Into<String>, key: Option<SecretString>) -> Self {
         // reqwest is built without a TLS provider of its own. A second installation is refused, which is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Self { host: host.into(), key, http: OnceLock::new() }
+        Self { host: host.into(), key, http: OnceLock::new(), speech_asked: tokio::sync::Mutex::default() }
     }
 
     /// Whether there is a key to send.
@@ -111,6 +119,12 @@ impl Client {
         if let Some(client) = self.http.get() {
             return Ok(client);
         }
+        let built = self.build(false)?;
+        Ok(self.http.get_or_init(|| built))
+    }
+
+    /// A WebSocket can only begin on HTTP/1.
+    fn build(&self, http1: bool) -> Result<reqwest::Client, ApiError> {
         let built = reqwest::Client::builder()
             .user_agent(concat!("minimax-mcp/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(10))
@@ -122,10 +136,8 @@ impl Client {
         let name = self.host.split_once("://").map_or("", |(_, name)| name);
         let local = ["127.", "[::1]", "localhost"].iter().any(|home| name.starts_with(home));
         let built = if local { built.no_proxy() } else { built };
-        let built = built
-            .build()
-            .map_err(|error| ApiError::Unsent { path: "", why: format!("no HTTP client: {error}") })?;
-        Ok(self.http.get_or_init(|| built))
+        let built = if http1 { built.http1_only() } else { built };
+        built.build().map_err(|error| ApiError::Unsent { path: "", why: format!("no HTTP client: {error}") })
     }
 
     async fn post<T: DeserializeOwned>(
@@ -173,9 +185,31 @@ impl Client {
         fill: impl FnOnce(RequestBuilder) -> RequestBuilder,
     ) -> Result<T, ApiError> {
         let Accepted { body, trace_id } = self.exchange(endpoint, path, fill).await?;
-        whole(&body).map_err(|error| {
-            let why = format!("{error}; it begins with: {}", self.clean(&plain_body(&body)));
-            ApiError::Shape { path: endpoint.path, why, trace_id }
+        self.parse(endpoint.path, trace_id, &body)
+    }
+
+    /// An answer, or one event of a streamed one, from its bytes.
+    fn decode<T: DeserializeOwned>(
+        &self,
+        path: &'static str,
+        status: StatusCode,
+        trace: Option<String>,
+        retry_after: Option<Duration>,
+        body: &[u8],
+    ) -> Result<T, ApiError> {
+        let trace_id = self.judge(path, status, trace, retry_after, body)?;
+        self.parse(path, trace_id, body)
+    }
+
+    fn parse<T: DeserializeOwned>(
+        &self,
+        path: &'static str,
+        trace_id: Option<String>,
+        body: &[u8],
+    ) -> Result<T, ApiError> {
+        whole(body).map_err(|error| {
+            let why = format!("{error}; it begins with: {}", self.clean(&plain_body(body)));
+            ApiError::Shape { path, why, trace_id }
         })
     }
 

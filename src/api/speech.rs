@@ -6,17 +6,20 @@ use serde_json::Value;
 
 use super::{ApiError, Client, Endpoint};
 
-const T2A: Endpoint = Endpoint::post("/v1/t2a_v2", 120).carrying(96 * 1024 * 1024);
+pub(super) const T2A: Endpoint = Endpoint::post("/v1/t2a_v2", 120).carrying(96 * 1024 * 1024);
 
-/// The body of `POST /v1/t2a_v2`, not streamed.
+/// The body of `POST /v1/t2a_v2`.
 #[derive(Debug, Clone, Serialize)]
 pub struct Submit {
     /// `speech-2.8-hd` and the like.
     pub model: String,
     /// Below 10,000 characters.
     pub text: String,
-    /// Always `false` here.
+    /// The sound comes piece by piece; see [`Client::speak_streamed`].
     pub stream: bool,
+    /// For a stream alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream_options: Option<StreamOptions>,
     /// Who speaks and how.
     pub voice_setting: VoiceSetting,
     /// What the file is like.
@@ -33,15 +36,26 @@ pub struct Submit {
     /// Changes to the voice.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub voice_modify: Option<Effects>,
-    /// Always `url`: a link outlives a crash of ours, bytes in an answer do not.
-    pub output_format: &'static str,
+    /// Asks for a subtitle file by the sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subtitle_enable: Option<bool>,
+    /// `url` where it is not streamed: a link outlives a crash of ours, bytes in an answer do not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_format: Option<&'static str>,
     /// Marks the sound as machine-made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aigc_watermark: Option<bool>,
 }
 
-/// Who speaks and how (T2A v2 > voice_setting).
+/// How a stream is cut up (T2A v2 > stream_options).
 #[derive(Debug, Clone, Serialize)]
+pub struct StreamOptions {
+    /// The last event does not repeat the whole sound.
+    pub exclude_aggregated_audio: bool,
+}
+
+/// Who speaks and how (T2A v2 > voice_setting).
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct VoiceSetting {
     /// A system, cloned or designed voice; empty when voices are mixed.
     pub voice_id: String,
@@ -60,6 +74,9 @@ pub struct VoiceSetting {
     /// Reads numbers as a person would.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text_normalization: Option<bool>,
+    /// The same, under the name that it has for long texts and on WebSockets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub english_normalization: Option<bool>,
 }
 
 /// What the file is like (T2A v2 > audio_setting).
@@ -197,6 +214,8 @@ pub struct Speech {
     pub length_ms: Option<u64>,
     /// Characters that are billed.
     pub characters: Option<u64>,
+    /// A link to subtitles by the sentence, if they were asked for.
+    pub subtitles: Option<String>,
     /// `extra_info` as it came.
     pub usage: Option<Value>,
 }
@@ -214,10 +233,12 @@ impl Client {
         struct Data {
             audio: Option<String>,
             audio_url: Option<String>,
+            subtitle_file: Option<String>,
         }
         let answer: Answer = self.post(&T2A, submit).await?;
-        let audio =
-            answer.data.and_then(|data| data.audio.filter(|text| !text.is_empty()).or(data.audio_url));
+        let (audio, subtitles) = answer.data.map_or((None, None), |data| {
+            (data.audio.filter(|text| !text.is_empty()).or(data.audio_url), data.subtitle_file)
+        });
         let Some(audio) = audio else {
             let why = "a success without audio".to_owned();
             return Err(ApiError::Shape { path: T2A.path, why, trace_id: None });
@@ -227,6 +248,7 @@ impl Client {
             audio,
             length_ms: number("audio_length"),
             characters: number("usage_characters"),
+            subtitles: subtitles.filter(|link| !link.is_empty()),
             usage: answer.extra_info.clone(),
         })
     }

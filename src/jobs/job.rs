@@ -148,9 +148,25 @@ pub struct JobFile {
     /// The file on disk.
     #[serde(default)]
     pub saved: Option<OnDisk>,
-    /// Why it is not on disk.
+    /// Why it is not on disk, or not as it should be.
     #[serde(default)]
     pub trouble: Option<String>,
+    /// What the link leads to, if not to the file itself.
+    #[serde(default)]
+    pub wrapped: Wrapped,
+}
+
+/// What a result comes in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wrapped {
+    /// Nothing: the link leads to the file.
+    #[default]
+    Plain,
+    /// A tar file, of which the wanted entries become files.
+    Archive,
+    /// MiniMax's own subtitles, which become what the file is called.
+    Cues,
 }
 
 impl JobFile {

@@ -7,10 +7,13 @@
 
 mod job;
 mod paid;
+mod receive;
 mod run;
+mod speech;
 mod state;
 mod store;
 mod transcription;
+mod unpack;
 mod voice;
 
 use std::collections::HashMap;
@@ -22,8 +25,10 @@ use tokio::sync::{Notify, OnceCell, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use job::{Cost, Job, JobFile, Kind, OnDisk, now};
+pub use job::{Cost, Job, JobFile, Kind, OnDisk, Wrapped, now};
 pub use paid::Paid;
+pub use receive::FIRST_SOUND;
+pub use speech::SpeechOrder;
 pub use state::{Failure, Route, STATUSES, Seen, State, Task};
 pub use store::{Filter, Page, StoreError};
 pub use transcription::Transcription;

@@ -2,22 +2,25 @@
 
 use serde::Serialize;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::job::{JobFile, Kind};
+use super::speech::{self, SpeechOrder};
 use super::state::{Route, Task};
 use super::transcription::{Transcription, transcribe};
 use super::voice::{self, clone, design};
 use crate::api::{
-    ApiError, Client, CoverReference, DesignSubmit, Enrich, ImageSubmit, MusicSubmit, Progress, Ready,
-    Regenerate, SpeechSubmit, Taken, TemplateSubmit, VideoSubmit, VideoV2Submit,
+    ApiError, AudioFormat, Client, CoverReference, DesignSubmit, Enrich, ImageSubmit, MusicSubmit, Progress,
+    Ready, Regenerate, SoundStream, Taken, TemplateSubmit, VideoSubmit, VideoV2Submit,
 };
+use crate::media::Player;
 
 /// A request that costs money. Lives in memory only: it is sent once, and never from a record.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "one variant a capability")]
 pub enum Paid {
     Image(ImageSubmit),
-    Speech(SpeechSubmit),
+    Speech(SpeechOrder),
     Video(VideoSubmit),
     VideoV2(VideoV2Submit),
     VoiceClone(voice::Clone),
@@ -30,13 +33,32 @@ pub enum Paid {
 }
 
 /// MiniMax's answer to a request that it took.
-#[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "one a request, and it is taken apart at once")]
 pub enum Answer {
     /// It works on it.
     Task(Task),
+    /// It works on it, and says at once what is billed.
+    Counted {
+        /// What to ask about.
+        task: Task,
+        /// In units of `Cost::unit`.
+        units: Option<f64>,
+        /// As MiniMax reported it.
+        usage: Option<Value>,
+    },
     /// It is done.
     Made(Made),
+    /// It comes while it is made.
+    Sound(Sound),
+}
+
+/// A sound that is still coming.
+pub struct Sound {
+    /// Its pieces.
+    pub stream: SoundStream,
+    /// What it is.
+    pub format: AudioFormat,
+    /// Who plays it, and since when somebody waits for that.
+    pub player: Option<(Player, Instant)>,
 }
 
 /// A result whose files are still to be fetched.
@@ -72,7 +94,7 @@ impl Paid {
         let task = |route, id| Answer::Task(Task { route, id });
         match self {
             Self::Image(submit) => image(api, submit).await.map(Answer::Made),
-            Self::Speech(submit) => speech(api, submit).await.map(Answer::Made),
+            Self::Speech(order) => order.send(api).await,
             Self::Video(submit) => api.submit_video(submit).await.map(|id| task(Route::VideoV1, id)),
             Self::VideoV2(submit) => api.submit_video_v2(submit).await.map(|id| task(Route::VideoV2, id)),
             Self::VoiceClone(order) => clone(api, order).await.map(Answer::Made),
@@ -104,25 +126,27 @@ impl Paid {
 
     /// The body as it is kept: media are named by their size alone.
     pub fn record(&self) -> Value {
-        fn value(submit: &impl Serialize) -> Value {
-            let mut value = serde_json::to_value(submit).unwrap_or_default();
-            elide(&mut value);
-            value
-        }
         match self {
-            Self::Image(submit) => value(submit),
-            Self::Speech(submit) => value(submit),
-            Self::Video(submit) => value(submit),
-            Self::VideoV2(submit) => value(submit),
+            Self::Image(submit) => recorded(submit),
+            Self::Speech(order) => order.record(),
+            Self::Video(submit) => recorded(submit),
+            Self::VideoV2(submit) => recorded(submit),
             Self::VoiceClone(order) => order.record(),
-            Self::VoiceDesign(submit) => value(submit),
-            Self::Transcription(order) => value(&order.submit),
-            Self::Template(submit) => value(submit),
-            Self::Enrich(submit) => value(submit),
-            Self::Regenerate(submit) => value(submit),
-            Self::Music(submit) => value(submit),
+            Self::VoiceDesign(submit) => recorded(submit),
+            Self::Transcription(order) => recorded(&order.submit),
+            Self::Template(submit) => recorded(submit),
+            Self::Enrich(submit) => recorded(submit),
+            Self::Regenerate(submit) => recorded(submit),
+            Self::Music(submit) => recorded(submit),
         }
     }
+}
+
+/// A body without its media.
+pub(super) fn recorded(submit: &impl Serialize) -> Value {
+    let mut value = serde_json::to_value(submit).unwrap_or_default();
+    elide(&mut value);
+    value
 }
 
 /// Cuts data URLs and bare base64 out of a body.
@@ -153,23 +177,8 @@ async fn image(api: &Client, submit: &ImageSubmit) -> Result<Made, ApiError> {
     Ok(Made { missing: images.failed, units, usage: images.usage, files, ..Made::default() })
 }
 
-async fn speech(api: &Client, submit: &SpeechSubmit) -> Result<Made, ApiError> {
-    let speech = api.speak(submit).await?;
-    let format = submit.audio_setting.format;
-    let file = JobFile {
-        name: format!("speech.{}", format.extension()),
-        mime_type: format.mime().to_owned(),
-        duration_ms: speech.length_ms,
-        ..JobFile::default()
-    };
-    #[expect(clippy::cast_precision_loss, reason = "a text has fewer than 2^52 characters")]
-    let units = speech.characters.map(|count| count as f64);
-    let made = sound("/v1/t2a_v2", file, speech.audio)?;
-    Ok(Made { units, usage: speech.usage, ..made })
-}
-
 /// A sound by its link. We ask for one; should the bytes come instead, they are paid for and must not be lost.
-fn sound(path: &'static str, mut file: JobFile, audio: String) -> Result<Made, ApiError> {
+pub(super) fn sound(path: &'static str, mut file: JobFile, audio: String) -> Result<Made, ApiError> {
     let mut bytes = Vec::new();
     if audio.starts_with("http") {
         file = file.linked(audio, Some(24 * HOUR));
@@ -221,11 +230,15 @@ pub async fn look(api: &Client, task: &Task) -> Result<Progress, ApiError> {
         Route::VideoV1 => api.query_video(&task.id).await,
         Route::VideoV2 => api.query_video_v2(&task.id).await,
         Route::VideoTemplate => api.query_template(&task.id).await,
+        Route::SpeechAsync => api.query_long_speech(&task.id).await,
     }
 }
 
 /// Turns a finished task into files: V1 has to be asked for the link.
 pub async fn collect(api: &Client, route: Route, ready: Ready) -> Result<Made, ApiError> {
+    if route == Route::SpeechAsync {
+        return speech::collect(api, ready).await;
+    }
     let url = match (&ready.url, &ready.file_id) {
         (Some(url), _) => Some(url.clone()),
         (None, Some(file_id)) => api.retrieve_file(file_id).await?.download_url,
@@ -239,7 +252,7 @@ pub async fn collect(api: &Client, route: Route, ready: Ready) -> Result<Made, A
         Route::VideoV1 => Some(HOUR),
         Route::VideoTemplate => Some(9 * HOUR),
         // "Time-limited", the documents say, and no more.
-        Route::VideoV2 => None,
+        Route::VideoV2 | Route::SpeechAsync => None,
     };
     let file = url.map(|url| {
         let file = JobFile {

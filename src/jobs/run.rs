@@ -7,22 +7,23 @@ use futures_util::future::join_all;
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 
-use super::job::{Job, JobFile, now};
+use super::job::{Job, JobFile, Wrapped, now};
 use super::paid::{self, Answer, Made, Paid};
 use super::state::{Failure, Route, Seen, State, Task};
+use super::unpack::Arrived;
 use super::{Jobs, Seat, StoreError};
 use crate::api::retry::{self, Nature};
 use crate::api::{ApiError, Blame, Progress, Taken, chance};
 use crate::media::{self, Expect, FetchProblem, Kind as MediaKind};
 
 /// Another process has the job, its record was changed from elsewhere, or this process is to stop.
-struct Interrupted;
+pub(super) struct Interrupted;
 
-type Step = Result<(), Interrupted>;
+pub(super) type Step = Result<(), Interrupted>;
 
 /// Under which circumstances a record is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Write {
+pub(super) enum Write {
     /// What it says is about to be done, and must not be done without.
     First,
     /// An answer to a submit: written whoever holds the lease.
@@ -44,12 +45,12 @@ const GLANCE: Duration = Duration::from_millis(400);
 const LONGEST_WATCH: i64 = 24 * 3_600_000;
 
 /// No result of MiniMax is larger.
-const MAX_RESULT: u64 = 4 * 1024 * 1024 * 1024;
+pub(super) const MAX_RESULT: u64 = 4 * 1024 * 1024 * 1024;
 
 /// One job on its way.
 pub(super) struct Run {
-    jobs: Jobs,
-    job: Job,
+    pub(super) jobs: Jobs,
+    pub(super) job: Job,
     seen_by_all: watch::Sender<Arc<Job>>,
     poke: Arc<Notify>,
 }
@@ -149,7 +150,13 @@ impl Run {
         loop {
             let error = match paid.send(&self.jobs.shared.api).await {
                 Ok(Answer::Task(task)) => return self.commit(Seen::Accepted(task), Write::Answer).await,
+                Ok(Answer::Counted { task, units, usage }) => {
+                    self.job.cost.actual = units.and_then(|units| self.job.cost.of(units));
+                    self.job.usage = usage;
+                    return self.commit(Seen::Accepted(task), Write::Answer).await;
+                }
                 Ok(Answer::Made(made)) => return self.made(made, Write::Answer).await,
+                Ok(Answer::Sound(sound)) => return self.receive(sound).await,
                 Err(error) => error,
             };
             let Some(pause) = retry::pause(Nature::Paid, &error, tries, chance()) else {
@@ -212,16 +219,18 @@ impl Run {
     }
 
     /// Notes what was made and bought, before anything is fetched.
-    async fn made(&mut self, made: Made, write: Write) -> Step {
+    pub(super) async fn made(&mut self, made: Made, write: Write) -> Step {
         let job = &mut self.job;
         job.files = made.files;
         // More than this is not what anybody ordered.
         job.files.truncate(MOST_FILES);
         job.text = made.text.or(job.text.take());
         job.voice_id = made.voice_id.or(job.voice_id.take());
-        job.usage = made.usage.filter(|usage| usage.to_string().len() < 16_384);
+        let usage = made.usage.filter(|usage| usage.to_string().len() < 16_384);
+        job.usage = usage.or(job.usage.take());
         job.warnings.extend(made.warnings);
-        job.cost.actual = made.units.and_then(|units| job.cost.with_inputs(units, made.inputs));
+        let actual = made.units.and_then(|units| job.cost.with_inputs(units, made.inputs));
+        job.cost.actual = actual.or(job.cost.actual);
         if job.model.is_empty() {
             job.model = made.model.unwrap_or_default();
         }
@@ -242,7 +251,7 @@ impl Run {
 
     /// Content that came with the answer is on disk before the record says that it was made.
     async fn keep(&mut self, index: usize, bytes: Vec<u8>) {
-        let folder = self.job.folder.clone().unwrap_or_else(|| self.jobs.shared.settings.base_path.clone());
+        let folder = self.folder();
         let many = self.job.files.len() > 1;
         let (prompt, id) = (self.job.prompt.clone(), self.job.id.clone());
         let Some(file) = self.job.files.get_mut(index) else { return };
@@ -261,11 +270,18 @@ impl Run {
         }
     }
 
+    /// Where files go that have no link to be fetched by.
+    pub(super) fn folder(&self) -> std::path::PathBuf {
+        self.job.folder.clone().unwrap_or_else(|| self.jobs.shared.settings.base_path.clone())
+    }
+
     /// Brings the files home, all at once but not too many, and asks for fresh links where one has ended.
     async fn fetch(&mut self, task: Option<&Task>) -> Step {
         let (jobs, job) = (self.jobs.clone(), self.job.clone());
-        let many = job.files.len() > 1;
         let all = job.files.iter().enumerate().map(|(index, file)| {
+            // A sound and its subtitles go by one name.
+            let alike = |other: &&JobFile| extension(&other.name) == extension(&file.name);
+            let many = job.files.iter().filter(alike).count() > 1;
             let fetch = Fetch { jobs: &jobs, job: &job, task, index, many };
             fetch.deliver(file.clone())
         });
@@ -278,13 +294,25 @@ impl Run {
             return self.see(Seen::Fetched { partial: job.missing > 0 }).await;
         }
         let stop = self.jobs.shared.stop.clone();
-        let files = stop.run_until_cancelled(join_all(all)).await.ok_or(Interrupted)?;
-        self.job.files = files;
+        let arrived = stop.run_until_cancelled(join_all(all)).await.ok_or(Interrupted)?;
+        self.job.files.clear();
+        for Arrived { files, usage } in arrived {
+            self.job.files.extend(files);
+            match (&mut self.job.usage, usage) {
+                (Some(serde_json::Value::Object(known)), Some(serde_json::Value::Object(more))) => {
+                    for (name, value) in more {
+                        known.entry(name).or_insert(value);
+                    }
+                }
+                (none @ None, more) => *none = more,
+                _ => {}
+            }
+        }
         self.see(Seen::Fetched { partial: self.job.missing > 0 }).await
     }
 
     /// Applies what was seen; on disk before anybody hears of it.
-    async fn see(&mut self, seen: Seen) -> Step {
+    pub(super) async fn see(&mut self, seen: Seen) -> Step {
         self.commit(seen, Write::Progress).await
     }
 
@@ -353,29 +381,32 @@ impl Run {
 }
 
 /// One file on its way here.
-struct Fetch<'a> {
-    jobs: &'a Jobs,
-    job: &'a Job,
+pub(super) struct Fetch<'a> {
+    pub(super) jobs: &'a Jobs,
+    pub(super) job: &'a Job,
     task: Option<&'a Task>,
     index: usize,
     many: bool,
 }
 
 impl Fetch<'_> {
-    /// The file as it is afterwards: saved, or with the reason why not.
-    async fn deliver(self, mut file: JobFile) -> JobFile {
+    /// The file as it is afterwards: saved, or with the reason why not. An archive becomes what is in it.
+    async fn deliver(self, mut file: JobFile) -> Arrived {
         if file.is_stale() {
             self.renew(&mut file).await;
         }
-        let (Some(folder), None) = (&self.job.folder, &file.saved) else { return file };
+        let (Some(folder), None) = (&self.job.folder, &file.saved) else { return Arrived::one(file) };
         let mut refused = 0;
         for tries in 1..=5_u32 {
-            let problem = match self.download(&file, folder).await {
-                Ok(saved) => {
-                    file.saved = Some(saved.into());
-                    file.trouble = None;
-                    break;
-                }
+            let brought = match file.wrapped {
+                Wrapped::Plain => self.download(&file, folder).await.map(|saved| {
+                    Arrived::one(JobFile { saved: Some(saved.into()), trouble: None, ..file.clone() })
+                }),
+                Wrapped::Cues => self.subtitles(&file, folder).await,
+                Wrapped::Archive => self.unpack(&file, folder).await,
+            };
+            let problem = match brought {
+                Ok(arrived) => return arrived,
                 Err(problem) => problem,
             };
             tracing::info!(job = self.job.id, %problem, tries, "a file did not arrive");
@@ -397,14 +428,18 @@ impl Fetch<'_> {
                 sleep(asked.unwrap_or(usual).min(Duration::from_secs(60))).await;
             }
         }
-        file
+        Arrived::one(file)
+    }
+
+    /// The name on disk of a file that is called `name` within the job.
+    pub(super) fn file_name(&self, name: &str) -> String {
+        media::file_name(&self.job.prompt, short(&self.job.id), self.index + 1, self.many, extension(name))
     }
 
     async fn download(&self, file: &JobFile, folder: &std::path::Path) -> Result<media::Saved, FetchProblem> {
         let url = file.url.as_deref().unwrap_or_default();
         let extension = extension(&file.name);
-        let name =
-            media::file_name(&self.job.prompt, short(&self.job.id), self.index + 1, self.many, extension);
+        let name = self.file_name(&file.name);
         let kind = match self.job.kind {
             super::Kind::Image => Some(MediaKind::Image),
             super::Kind::Video => Some(MediaKind::Video),
@@ -424,7 +459,7 @@ impl Fetch<'_> {
     async fn renew(&self, file: &mut JobFile) -> bool {
         let Some(task) = self.task else { return false };
         let ready = match (&file.file_id, task.route) {
-            (Some(file_id), Route::VideoV1) => {
+            (Some(file_id), Route::VideoV1 | Route::SpeechAsync) => {
                 Some(crate::api::Ready { file_id: Some(file_id.clone()), ..Default::default() })
             }
             _ => match paid::look(&self.jobs.shared.api, task).await {
@@ -467,7 +502,7 @@ fn next_look(poll: Duration, age: i64, misses: u32, chance: f64) -> Duration {
 }
 
 /// The part of a job's id that goes into file names.
-fn short(id: &str) -> &str {
+pub(super) fn short(id: &str) -> &str {
     let random = id.rsplit('-').next().unwrap_or(id);
     random.get(..8).unwrap_or(random)
 }
@@ -476,7 +511,7 @@ fn extension(name: &str) -> &str {
     name.rsplit_once('.').map_or("bin", |(_, extension)| extension)
 }
 
-fn failure(error: &ApiError) -> Failure {
+pub(super) fn failure(error: &ApiError) -> Failure {
     Failure {
         message: error.to_string(),
         blame: blame_word(error.blame()).to_owned(),

@@ -94,6 +94,8 @@ pub enum Route {
     VideoV2,
     /// `/v1/query/video_template_generation`
     VideoTemplate,
+    /// `/v1/query/t2a_async_query_v2`
+    SpeechAsync,
 }
 
 /// How a job ended without a result.

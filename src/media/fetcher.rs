@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
+use super::archive::{Temporary, fetch_aside};
 use super::blob::{Blob, Limits};
 use super::guard::{Guard, Refused};
 use super::link::{FetchProblem, fetch};
@@ -46,6 +47,16 @@ impl Fetcher {
     pub async fn fetch(&self, url: &str, limits: &Limits) -> Result<Blob, FetchProblem> {
         let strict = Guard { public_http: false, ..self.guard };
         fetch(self.client()?, &strict, url, limits).await
+    }
+
+    /// To a temporary file in `folder`, which exists; at most `max_bytes`.
+    pub async fn fetch_aside(
+        &self,
+        url: &str,
+        folder: &Path,
+        max_bytes: u64,
+    ) -> Result<Temporary, FetchProblem> {
+        fetch_aside(self.client()?, &self.guard, url, folder, max_bytes).await
     }
 
     fn client(&self) -> Result<&reqwest::Client, FetchProblem> {

@@ -8,11 +8,14 @@
 //!   endpoint.
 //! * [`mod@folder`], [`name`]: where a result goes and what it is called; [`output`]: how it gets there whole
 //!   or not at all.
+//! * [`archive`], [`subtitle`]: results that come in another form than they are wanted in.
+//! * [`player`]: sounds to the loudspeaker.
 //! * [`kind`], [`probe`]: what a file really is, how large and how long.
 //!
 //! Nothing here knows an endpoint, a job or a tool. Limits come in as plain data and problems go out as
 //! sentences without a subject, so that the caller can put the name of the argument in front.
 
+pub mod archive;
 pub mod blob;
 mod fetcher;
 pub mod folder;
@@ -23,11 +26,14 @@ mod land;
 pub mod link;
 pub mod name;
 pub mod output;
+pub mod player;
 pub mod preview;
 pub mod probe;
 pub mod roots;
 mod source;
+pub mod subtitle;
 
+pub use archive::{Archive, Temporary};
 pub use blob::{Blob, Content, Limits, Opened, check, load, open_input};
 pub use fetcher::Fetcher;
 pub use folder::{OutputProblem, folder, prepare, prepare_again};
@@ -37,6 +43,8 @@ pub use kind::Kind;
 pub use link::{FetchProblem, fetch};
 pub use name::file_name;
 pub use output::{Expect, Saved, download, save, save_stream};
+pub use player::Player;
 pub use preview::{Preview, preview};
 pub use roots::Roots;
 pub use source::Source;
+pub use subtitle::SubtitleFormat;

@@ -88,7 +88,7 @@ where
     receive(chunks, None, folder, name, expect).await
 }
 
-async fn receive<S>(
+pub(super) async fn receive<S>(
     chunks: S,
     length: Option<u64>,
     folder: &Path,

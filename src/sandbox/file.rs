@@ -182,7 +182,9 @@ async fn retrieve(State(platform): State<Arc<Platform>>, call: Call) -> Result<J
     let file = named(&platform, &call)?;
     let mut view = shown(&file);
     if file.result {
-        view.insert("download_url".into(), json!(platform.link(&file.media, HOUR)));
+        // "T2A async > Result": nine hours; "Video generation > Download": one.
+        let hours = if file.purpose == "t2a_async_input" { 9 } else { 1 };
+        view.insert("download_url".into(), json!(platform.link(&file.media, hours * HOUR)));
     }
     Ok(Json(json!({"file": view, "base_resp": success()})))
 }

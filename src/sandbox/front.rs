@@ -16,7 +16,7 @@ use super::answer::{Refusal, too_large};
 use super::call::{Arrival, Form};
 use super::fault::Act;
 use super::platform::{Platform, new_token};
-use super::{account, embed, models, search, vision};
+use super::{account, embed, models, search, socket, speech_long, vision};
 use super::{
     control, file, image, link, music, record, speech, template, transcription, video, video_extras,
     video_v2, voice,
@@ -34,6 +34,10 @@ const PATHS: &[&str] = &[
     "POST /v1/music_generation",
     "POST /v1/music_cover_preprocess",
     "POST /v1/lyrics_generation",
+    "GET /ws/v1/t2a_v2",
+    "GET /ws/v1/t2a_v2_bidi",
+    "POST /v1/t2a_async_v2",
+    "GET /v1/query/t2a_async_query_v2",
     "POST /v1/video_generation",
     "GET /v1/query/video_generation",
     "POST /v1/video_template_generation",
@@ -77,6 +81,8 @@ pub(super) fn router(platform: Arc<Platform>) -> Router {
         .merge(image::routes())
         .merge(speech::routes())
         .merge(music::routes())
+        .merge(speech_long::routes())
+        .merge(socket::routes())
         .merge(video::routes())
         .merge(template::routes())
         .merge(video_v2::routes())

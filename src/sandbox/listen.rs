@@ -59,7 +59,8 @@ async fn serve(stream: TcpStream, platform: Arc<Platform>, router: axum::Router)
     let stopping = platform.stopping.clone();
     let service = service_fn(move |request| front::answer(Arc::clone(&platform), router.clone(), request));
     let mut builder = http1::Builder::new();
-    let connection = builder.timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
+    let connection =
+        builder.timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service).with_upgrades();
     tokio::pin!(connection);
     let result = tokio::select! {
         result = connection.as_mut() => result,

@@ -27,6 +27,8 @@ pub(super) struct Platform {
     pub record: Record,
     pub faults: Faults,
     pub polls: Polls,
+    /// When long speech was asked about within the last second.
+    pub speech_queries: Mutex<Vec<Duration>>,
     /// Requests that are being processed. They end by themselves, even when the client hangs up.
     pub work: TaskTracker,
     pub stopping: CancellationToken,
@@ -44,6 +46,7 @@ impl Platform {
             record: Record::default(),
             faults: Faults::default(),
             polls: Polls::default(),
+            speech_queries: Mutex::default(),
             work: TaskTracker::new(),
             stopping: CancellationToken::new(),
             pace: Mutex::new(pace),

@@ -50,7 +50,7 @@ const FIELDS: &[Field] = &[
     optional("output_format", Kind::OneOf(&["hex", "url"])),
     optional("aigc_watermark", Kind::Bool),
 ];
-const ANY_TEXTS: Kind = Kind::List { min: 0, max: usize::MAX, item: &FILLED };
+pub(super) const ANY_TEXTS: Kind = Kind::List { min: 0, max: usize::MAX, item: &FILLED };
 const VOICE: &[Field] = &[
     optional("voice_id", TEXT),
     optional("speed", Kind::Number { min: 0.5, max: 2.0 }),
@@ -60,18 +60,19 @@ const VOICE: &[Field] = &[
     optional("text_normalization", Kind::Bool),
     optional("latex_read", Kind::Bool),
 ];
-const EMOTIONS: &[&str] =
+pub(super) const EMOTIONS: &[&str] =
     &["happy", "sad", "angry", "fearful", "disgusted", "surprised", "calm", "fluent", "whisper"];
-const AUDIO: &[Field] = &[
+pub(super) const AUDIO: &[Field] = &[
     optional("sample_rate", Kind::IntOf(&[8000, 16_000, 22_050, 24_000, 32_000, 44_100])),
     optional("bitrate", Kind::IntOf(&[32_000, 64_000, 128_000, 256_000])),
     optional("format", Kind::OneOf(&["mp3", "pcm", "flac", "wav", "pcmu_raw", "pcmu_wav", "opus"])),
     optional("channel", Kind::IntOf(&[1, 2])),
     optional("force_cbr", Kind::Bool),
 ];
-const TIMBRE: &[Field] = &[required("voice_id", FILLED), required("weight", Kind::Int { min: 1, max: 100 })];
+pub(super) const TIMBRE: &[Field] =
+    &[required("voice_id", FILLED), required("weight", Kind::Int { min: 1, max: 100 })];
 const HUNDRED: Kind = Kind::Int { min: -100, max: 100 };
-const MODIFY: &[Field] = &[
+pub(super) const MODIFY: &[Field] = &[
     optional("pitch", HUNDRED),
     optional("intensity", HUNDRED),
     optional("timbre", HUNDRED),
@@ -126,7 +127,7 @@ pub(super) const LANGUAGES: &[&str] = &[
 ];
 
 /// How many bytes of sound one streamed event carries.
-const CHUNK: usize = 8192;
+pub(super) const CHUNK: usize = 8192;
 
 pub(super) fn routes() -> Router<Arc<Platform>> {
     Router::new().route("/v1/t2a_v2", post(speak))
@@ -201,7 +202,7 @@ impl Names {
 }
 
 /// What the field table cannot say.
-fn combine(body: &Map<String, Value>) -> Result<(), Refusal> {
+pub(super) fn combine(body: &Map<String, Value>) -> Result<(), Refusal> {
     let empty = Map::new();
     let part = |name: &str| body.get(name).and_then(Value::as_object).unwrap_or(&empty);
     let (voice, audio) = (part("voice_setting"), part("audio_setting"));
@@ -261,7 +262,7 @@ fn pauses(spoken: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn setting(body: &Map<String, Value>) -> Setting {
+pub(super) fn setting(body: &Map<String, Value>) -> Setting {
     let empty = Map::new();
     let audio = body.get("audio_setting").and_then(Value::as_object).unwrap_or(&empty);
     let number = |name, otherwise| u32::try_from(int(audio, name, otherwise)).unwrap_or_default();
@@ -273,7 +274,7 @@ fn setting(body: &Map<String, Value>) -> Setting {
     }
 }
 
-fn utter(body: &Map<String, Value>, setting: Setting) -> Result<Sound, Refusal> {
+pub(super) fn utter(body: &Map<String, Value>, setting: Setting) -> Result<Sound, Refusal> {
     let voice = body.get("voice_setting");
     let number = |name: &str| voice.and_then(|voice| voice.get(name)).and_then(Value::as_f64).unwrap_or(1.0);
     let pitch = voice.and_then(|voice| voice.get("pitch")).and_then(Value::as_i64).unwrap_or_default();
@@ -284,7 +285,7 @@ fn utter(body: &Map<String, Value>, setting: Setting) -> Result<Sound, Refusal> 
 }
 
 /// "T2A v2 > extra_info". `usage_characters` is what is billed: Chinese, Japanese and Korean count double.
-fn extra_info(body: &Map<String, Value>, setting: Setting, sound: &Sound) -> Value {
+pub(super) fn extra_info(body: &Map<String, Value>, setting: Setting, sound: &Sound) -> Value {
     let spoken = text(body, "text");
     let format = body.get("audio_setting").and_then(|audio| audio.get("format")?.as_str()).unwrap_or("mp3");
     let letters = || pieces(spoken).into_iter().filter_map(speech).flat_map(str::chars);
@@ -308,8 +309,8 @@ fn speech(piece: Piece<'_>) -> Option<&str> {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "at most 10,000 characters")]
-fn invisible_ratio(spoken: &str) -> f64 {
+#[expect(clippy::cast_precision_loss, reason = "at most a million characters")]
+pub(super) fn invisible_ratio(spoken: &str) -> f64 {
     let invisible = |letter: &char| {
         letter.is_control() && !letter.is_whitespace()
             || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{feff}')
@@ -319,7 +320,7 @@ fn invisible_ratio(spoken: &str) -> f64 {
 }
 
 /// Subtitles by sentence, the time shared out by length ("T2A v2 > subtitle_file").
-fn subtitles(spoken: &str, milliseconds: u64) -> Value {
+pub(super) fn subtitles(spoken: &str, milliseconds: u64) -> Value {
     let sentences: Vec<&str> = spoken.split_inclusive(['.', '!', '?', '。', '！', '？', '\n']).collect();
     let total = spoken.chars().count().max(1) as u64;
     let mut before = 0;

@@ -33,6 +33,7 @@ pub(super) enum Kind {
     Video,
     Template,
     VideoV2,
+    Speech,
 }
 
 /// How a task ends.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::origin::Source;
 use super::{LOCAL, Server, ToolError};
 use crate::api::{RemoteFile, Upload};
 use crate::media::{self, Blob, Content, Limits, Opened, Reference};
@@ -125,6 +126,15 @@ impl Server {
     }
 }
 
+/// What was given as an input.
+#[derive(Debug)]
+pub(super) enum Given {
+    /// The id of an upload.
+    Uploaded(String),
+    /// The bytes.
+    Bytes(Blob),
+}
+
 /// A file that MiniMax has now.
 #[derive(Debug)]
 pub(super) struct Uploaded {
@@ -185,6 +195,37 @@ impl Server {
             Checked::There(file_id) => Ok(Uploaded { file_id, what }),
             Checked::Here(opened) => {
                 Ok(Uploaded { file_id: self.send_up(purpose, opened).await?.file_id, what })
+            }
+        }
+    }
+
+    /// The whole content of the argument `field`, for an input that is looked into before it is uploaded; the
+    /// id of one that MiniMax has already.
+    pub(super) async fn given(&self, field: &str, text: &str, limits: &Limits) -> Result<Given, ToolError> {
+        Ok(match self.source(field, text).await? {
+            Source::Uploaded(file_id) => Given::Uploaded(file_id),
+            source => Given::Bytes(self.content(field, source, limits).await?),
+        })
+    }
+
+    /// The argument `field` as something to be read on this machine: a file, a link's content, an earlier result.
+    pub(super) async fn playable(
+        &self,
+        field: &str,
+        text: &str,
+        limits: &Limits,
+    ) -> Result<Opened, ToolError> {
+        let wrong = |problem: String| ToolError::argument(field, problem);
+        let reference = media::parse(text, Some(&self.config().home));
+        match reference.map_err(|problem| wrong(problem.to_string()))? {
+            Reference::Path(path) => self.opened(field, path, limits).await,
+            Reference::Url(link) => self.fetched(field, &link, limits).await,
+            Reference::Made { job, name } => match self.made(field, &job, &name).await? {
+                Ok(path) => self.opened(field, path, limits).await,
+                Err(link) => self.fetched(field, &link, limits).await,
+            },
+            Reference::Data(_) | Reference::Uploaded(_) => {
+                Err(wrong("cannot be played; give an absolute path, a URL or a minimax:// URI".to_owned()))
             }
         }
     }

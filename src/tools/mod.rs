@@ -22,7 +22,10 @@ mod origin;
 mod schema;
 mod search;
 mod source;
+mod speak;
 mod speech;
+mod speech_long;
+mod speech_rules;
 mod template;
 mod transcription;
 mod transfer;
@@ -187,6 +190,9 @@ impl Server {
                 |tool: &Tool| tool.annotations.as_ref().and_then(|hints| hints.read_only_hint) == Some(true);
             router.map.retain(|_, route| read_only(&route.attr));
         }
+        if !config.local_playback {
+            router.map.retain(|name, _| !speak::LOCAL_TOOLS.contains(&name.as_ref()));
+        }
         schema::make_portable(&mut router);
         let roots = Roots::new(&config.base_path, Some(&config.home), &config.allowed_dirs);
         let gone = CancellationToken::new();
@@ -197,7 +203,7 @@ impl Server {
     fn groups() -> Vec<(Toolset, ToolRouter<Self>)> {
         vec![
             (Toolset::Image, Self::image_tools()),
-            (Toolset::Speech, Self::speech_tools()),
+            (Toolset::Speech, Self::speech_tools() + Self::playback_tools()),
             (Toolset::Speech, Self::voice_tools() + Self::voice_list_tools() + Self::transcription_tools()),
             (Toolset::Video, Self::video_tools() + Self::template_tools()),
             (Toolset::Video, Self::video_extra_tools() + Self::video_task_tools()),

@@ -6,143 +6,116 @@ use rmcp::{RoleServer, tool, tool_router};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::speech_long::{INLINE_LIMIT, LongText, OPUS_RATES};
+use super::speech_rules::{Manner, auto, billed_characters, cost};
 use super::{Draft, JobOptions, JobView, Server, ToolError};
 use crate::api::{
     AudioFormat, AudioSetting, Effects, Emotion, Mix, PronunciationDict, SoundEffect, SpeechSubmit,
-    VoiceSetting,
+    StreamOptions, VoiceSetting,
 };
-use crate::config::Defaults;
-use crate::facts::facts;
-use crate::jobs::{Cost, Paid};
+use crate::config::ResourceMode;
+use crate::jobs::{Paid, SpeechOrder};
+use crate::media::SubtitleFormat;
 
-/// T2A v2 > text: below 10,000 characters.
-const TEXT_LIMIT: usize = 9_999;
+/// T2A v2 > text: below 10,000 characters in one request, and streamed above 3,000.
+const SHORT_LIMIT: usize = 9_999;
+const STREAM_ABOVE: usize = 3_000;
 
 /// T2A v2 > audio_setting.sample_rate, audio_setting.bitrate.
-const SAMPLE_RATES: [u32; 6] = [8000, 16000, 22050, 24000, 32000, 44100];
-const BITRATES: [u32; 4] = [32000, 64000, 128_000, 256_000];
-
-/// T2A v2 > language_boost.
-pub(super) const LANGUAGES: &[&str] = &[
-    "auto",
-    "Chinese",
-    "Chinese,Yue",
-    "English",
-    "Arabic",
-    "Russian",
-    "Spanish",
-    "French",
-    "Portuguese",
-    "German",
-    "Turkish",
-    "Dutch",
-    "Ukrainian",
-    "Vietnamese",
-    "Indonesian",
-    "Japanese",
-    "Italian",
-    "Korean",
-    "Thai",
-    "Polish",
-    "Romanian",
-    "Greek",
-    "Czech",
-    "Finnish",
-    "Hindi",
-    "Bulgarian",
-    "Danish",
-    "Hebrew",
-    "Malay",
-    "Persian",
-    "Slovak",
-    "Swedish",
-    "Croatian",
-    "Filipino",
-    "Hungarian",
-    "Norwegian",
-    "Slovenian",
-    "Catalan",
-    "Nynorsk",
-    "Tamil",
-    "Afrikaans",
-];
+const SAMPLE_RATES: &[u32] = &[8000, 16000, 22050, 24000, 32000, 44100];
+const BITRATES: &[u32] = &[32000, 64000, 128_000, 256_000];
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct SpeechInput {
-    /// What to say, below 10,000 characters. <#0.5#> is a pause in seconds.
-    text: String,
-    /// Who says it. Default female-shaonv.
+    /// Up to 50,000 characters; <#0.5#> pauses.
+    text: Option<String>,
+    /// Or a .txt (UTF-8, below 1M) or .zip path.
+    text_file: Option<String>,
+    /// Default female-shaonv.
     voice_id: Option<String>,
-    /// speech-2.8-hd (default), -2.8-turbo, -2.6-hd, -2.6-turbo, -02-hd, -02-turbo.
+    /// speech-2.8-hd (default), 2.8-turbo, 2.6, 02.
     model: Option<String>,
-    /// 0.5-2, default 1.
+    /// 0.5-2.
     #[schemars(range(min = 0.5, max = 2.0))]
     speed: Option<f64>,
-    /// Volume, above 0 up to 10, default 1.
+    /// 0-10.
     #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 10))]
     vol: Option<f64>,
-    /// Semitones, -12 to 12, default 0.
+    /// -12 to 12.
     #[schemars(range(min = -12, max = 12))]
     pitch: Option<i32>,
-    /// Left out: found from the text. fluent, whisper: 2.6 models only.
+    /// fluent, whisper: 2.6 only.
     emotion: Option<Emotion>,
-    /// A language such as English or Chinese,Yue; default auto.
+    /// English, ...; default auto.
     #[serde(default = "auto")]
-    language_boost: String,
+    pub(super) language_boost: String,
     /// Default mp3.
     #[serde(default)]
-    format: AudioFormat,
+    pub(super) format: AudioFormat,
     /// Hz, default 32000.
-    #[serde(default = "rate")]
-    #[schemars(extend("enum" = SAMPLE_RATES))]
-    sample_rate: u32,
-    /// mp3 only, default 128000.
+    #[schemars(with = "Option<i32>", extend("enum" = [8000, 12000, 16000, 22050, 24000, 32000, 44100, 48000], "default" = 32000))]
+    sample_rate: Option<u32>,
+    /// mp3, default 128000.
     #[serde(default = "bits")]
-    #[schemars(extend("enum" = BITRATES))]
+    #[schemars(with = "i32", extend("enum" = BITRATES))]
     bitrate: u32,
-    /// 1 mono (default), 2 stereo.
+    /// Default 1.
     #[serde(default = "mono")]
     #[schemars(range(min = 1, max = 2))]
-    channel: u8,
-    /// Up to 4 voices mixed, instead of voice_id.
+    pub(super) channel: u8,
+    /// Up to 4, not with voice_id.
     #[schemars(length(max = 4))]
     voice_mix: Option<Vec<VoiceShare>>,
-    /// original/replacement pairs, e.g. omg/oh my god.
+    /// Like omg/oh my god.
     pronunciation: Option<Vec<String>>,
-    /// Read numbers as a person would.
-    text_normalization: Option<bool>,
-    /// -100 deep to 100 bright.
+    /// Reads numbers.
+    pub(super) text_normalization: Option<bool>,
+    /// -100 (deep) to 100.
     #[schemars(range(min = -100, max = 100))]
     voice_modify_pitch: Option<i32>,
-    /// -100 strong to 100 soft.
+    /// -100 (strong) to 100.
     #[schemars(range(min = -100, max = 100))]
     voice_modify_intensity: Option<i32>,
-    /// -100 rich to 100 crisp.
+    /// -100 (rich) to 100.
     #[schemars(range(min = -100, max = 100))]
     voice_modify_timbre: Option<i32>,
-    /// Effect on the voice.
+    /// On the voice.
     sound_effects: Option<SoundEffect>,
-    /// Mark as AI-made.
+    /// Default none.
     #[serde(default)]
-    watermark: bool,
+    pub(super) subtitles: Subtitles,
+    /// Mark as AI-made.
+    watermark: Option<bool>,
     #[serde(flatten)]
     job: JobOptions,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, serde::Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Subtitles {
+    #[default]
+    None,
+    Json,
+    Srt,
+    Vtt,
+}
+
+impl Subtitles {
+    pub(super) fn format(self) -> Option<SubtitleFormat> {
+        match self {
+            Self::None => None,
+            Self::Json => Some(SubtitleFormat::Json),
+            Self::Srt => Some(SubtitleFormat::Srt),
+            Self::Vtt => Some(SubtitleFormat::Vtt),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 struct VoiceShare {
     voice_id: String,
-    /// 1-100.
-    #[schemars(range(min = 1, max = 100))]
+    #[schemars(range(min = 1, max = 100), with = "i32")]
     weight: u32,
-}
-
-fn auto() -> String {
-    "auto".to_owned()
-}
-
-fn rate() -> u32 {
-    32_000
 }
 
 fn bits() -> u32 {
@@ -151,6 +124,17 @@ fn bits() -> u32 {
 
 fn mono() -> u8 {
     1
+}
+
+/// Where the text comes from, and so which of MiniMax's roads it takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source<'a> {
+    /// One request.
+    Short(&'a str),
+    /// A task.
+    Long(&'a str),
+    /// A task, with an upload before it.
+    File(&'a str),
 }
 
 #[tool_router(router = speech_tools, vis = "pub(super)")]
@@ -166,94 +150,133 @@ impl Server {
         Parameters(input): Parameters<SpeechInput>,
         call: RequestContext<RoleServer>,
     ) -> Result<JobView, ToolError> {
-        if !input.job.dry_run {
+        let dry = input.job.dry_run;
+        if !dry {
             self.ready()?;
         }
-        let (submit, warnings) = input.submit(&self.config().defaults)?;
-        let draft = Draft {
-            model: submit.model.clone(),
-            prompt: submit.text.clone(),
-            cost: cost(&submit, self.config().currency()),
-            paid: Paid::Speech(submit),
-            warnings,
+        let config = self.config();
+        let source = input.source()?;
+        let (model, mut warnings) = input.manner().check(&config.defaults)?;
+        input.check(source)?;
+        let voice = input.manner().voice(&config.defaults, input.is_mixed());
+        let links_alone = config.mode == ResourceMode::Url && input.job.output_directory.is_none();
+        let subtitles = match input.subtitles.format() {
+            Some(_) if links_alone => Some(SubtitleFormat::Json),
+            wanted => wanted,
         };
+        if links_alone && (subtitles != input.subtitles.format() || !matches!(source, Source::Short(_))) {
+            warnings.push(
+                "links lead to what MiniMax has: JSON for srt and vtt, a tar file for a long text; give \
+                 output_directory to have the files"
+                    .to_owned(),
+            );
+        }
+        let (order, billed, prompt) = match source {
+            Source::Short(text) => {
+                let stream = config.mode == ResourceMode::Local && input.may_stream(text);
+                let submit = input.submit(text, &model, voice, stream);
+                let order = SpeechOrder::Short { submit, subtitles };
+                (order, Some(billed_characters(text)), text.to_owned())
+            }
+            Source::Long(_) | Source::File(_) => {
+                let long = match source {
+                    Source::File(given) => self.text_file(given, dry).await?,
+                    Source::Short(text) | Source::Long(text) => LongText::inline(text),
+                };
+                let (billed, prompt) = (long.billed, long.prompt.clone());
+                (long.order(&input, model.clone(), voice), billed, prompt)
+            }
+        };
+        let cost = cost(&model, billed, config.currency());
+        let draft = Draft { model, prompt, cost, paid: Paid::Speech(order), warnings };
         self.buy("text_to_audio", draft, input.job, &call).await
     }
 }
 
 impl SpeechInput {
-    fn submit(&self, defaults: &Defaults) -> Result<(SpeechSubmit, Vec<String>), ToolError> {
-        let default_model = defaults.speech_model.as_deref().unwrap_or("speech-2.8-hd");
-        let model = facts().canonical(self.model.as_deref().unwrap_or(default_model));
-        let length = self.text.chars().count();
-        if self.text.trim().is_empty() || length > TEXT_LIMIT {
-            let problem = format!(
-                "has {length} characters; it needs 1 to {TEXT_LIMIT}. Split a longer text at paragraphs"
-            );
-            return Err(ToolError::argument("text", problem));
+    fn manner(&self) -> Manner<'_> {
+        Manner {
+            voice_id: self.voice_id.as_deref(),
+            model: self.model.as_deref(),
+            speed: self.speed,
+            vol: self.vol,
+            pitch: self.pitch,
+            emotion: self.emotion,
+            language_boost: &self.language_boost,
         }
-        self.check_ranges()?;
-        self.check_mixtures()?;
-        let warnings = self.check_model(&model)?;
-        let default_voice = defaults.voice_id.as_deref().unwrap_or("female-shaonv");
-        let mix = self.voice_mix.clone().unwrap_or_default();
-        let voice_id = match &self.voice_id {
-            Some(voice) => voice.clone(),
-            None if mix.is_empty() => default_voice.to_owned(),
-            None => String::new(),
+    }
+
+    fn source(&self) -> Result<Source<'_>, ToolError> {
+        let text = match (&self.text, &self.text_file) {
+            (None, None) => return Err(ToolError::argument("text", "is missing; give text or text_file")),
+            (Some(_), Some(_)) => {
+                return Err(ToolError::argument("text_file", "excludes text; give one of the two"));
+            }
+            (None, Some(file)) => return Ok(Source::File(file)),
+            (Some(text), None) => text,
         };
-        let submit = SpeechSubmit {
-            model,
-            text: self.text.clone(),
-            stream: false,
-            voice_setting: VoiceSetting {
-                voice_id,
-                speed: self.speed,
-                vol: self.vol,
-                pitch: self.pitch,
-                emotion: self.emotion,
-                text_normalization: self.text_normalization,
-            },
+        match text.chars().count() {
+            1..=SHORT_LIMIT if !text.trim().is_empty() => Ok(Source::Short(text)),
+            1..=INLINE_LIMIT if !text.trim().is_empty() => Ok(Source::Long(text)),
+            length => {
+                let problem = format!(
+                    "has {length} characters; it needs 1 to {INLINE_LIMIT}. Give a longer one as text_file"
+                );
+                Err(ToolError::argument("text", problem))
+            }
+        }
+    }
+
+    /// What is said of T2A v2 > Streaming: these formats, no watermark, effects in mp3 alone. Subtitles are
+    /// documented for the whole answer only.
+    fn may_stream(&self, text: &str) -> bool {
+        let format = matches!(self.format, AudioFormat::Mp3 | AudioFormat::Pcm | AudioFormat::Flac);
+        let effects = self.effects().is_none() || self.format == AudioFormat::Mp3;
+        let plain = self.subtitles == Subtitles::None && self.watermark().is_none();
+        text.chars().count() > STREAM_ABOVE && format && effects && plain
+    }
+
+    fn submit(&self, text: &str, model: &str, voice: VoiceSetting, stream: bool) -> SpeechSubmit {
+        let mix = self.voice_mix.clone().unwrap_or_default();
+        SpeechSubmit {
+            model: model.to_owned(),
+            text: text.to_owned(),
+            stream,
+            stream_options: stream.then_some(StreamOptions { exclude_aggregated_audio: true }),
+            voice_setting: VoiceSetting { text_normalization: self.text_normalization, ..voice },
             audio_setting: AudioSetting {
-                sample_rate: self.sample_rate,
-                bitrate: (self.format == AudioFormat::Mp3).then_some(self.bitrate),
+                sample_rate: self.rate(false),
+                bitrate: self.bitrate(),
                 format: self.format,
                 channel: self.channel,
             },
-            pronunciation_dict: self.pronunciation.clone().map(|tone| PronunciationDict { tone }),
+            pronunciation_dict: self.pronunciations(),
             timbre_weights: mix
                 .into_iter()
                 .map(|VoiceShare { voice_id, weight }| Mix { voice_id, weight })
                 .collect(),
             language_boost: Some(self.language_boost.clone()),
             voice_modify: self.effects(),
-            output_format: "url",
-            aigc_watermark: self.watermark.then_some(true),
-        };
-        Ok((submit, warnings))
+            subtitle_enable: self.subtitles.format().map(|_| true),
+            output_format: (!stream).then_some("url"),
+            aigc_watermark: self.watermark(),
+        }
     }
 
-    fn check_ranges(&self) -> Result<(), ToolError> {
-        let wrong = |field: &str, problem: String| Err(ToolError::argument(field, problem));
-        if let Some(speed) = self.speed.filter(|speed| !(0.5..=2.0).contains(speed)) {
-            return wrong("speed", format!("is {speed}; it is 0.5 to 2"));
-        }
-        if let Some(vol) = self.vol.filter(|vol| *vol <= 0.0 || *vol > 10.0) {
-            return wrong("vol", format!("is {vol}; it is above 0 and at most 10"));
-        }
-        if !LANGUAGES.contains(&self.language_boost.as_str()) {
-            return wrong(
-                "language_boost",
-                format!("is {}; it is one of {}", self.language_boost, LANGUAGES.join(", ")),
-            );
-        }
-        Ok(())
-    }
-
-    fn check_mixtures(&self) -> Result<(), ToolError> {
-        let mixed = self.voice_mix.as_ref().is_some_and(|mix| !mix.is_empty());
-        if mixed && self.voice_id.is_some() {
+    fn check(&self, source: Source<'_>) -> Result<(), ToolError> {
+        let long = !matches!(source, Source::Short(_));
+        if self.is_mixed() && self.voice_id.is_some() {
             return Err(ToolError::argument("voice_mix", "excludes voice_id; give one of the two"));
+        }
+        if self.is_mixed() && long {
+            let problem = format!("is for up to {SHORT_LIMIT} characters as text; use voice_id here");
+            return Err(ToolError::argument("voice_mix", problem));
+        }
+        let legal = if long && self.format == AudioFormat::Opus { OPUS_RATES } else { SAMPLE_RATES };
+        if let Some(rate) = self.sample_rate.filter(|rate| !legal.contains(rate)) {
+            let legal = legal.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let problem = format!("is {rate}; for this text and format it is one of {legal}");
+            return Err(ToolError::argument("sample_rate", problem));
         }
         let pairs = self.pronunciation.iter().flatten();
         if let Some(pair) = pairs.into_iter().find(|pair| !is_pair(pair)) {
@@ -268,29 +291,30 @@ impl SpeechInput {
         Ok(())
     }
 
-    fn check_model(&self, model: &str) -> Result<Vec<String>, ToolError> {
-        let Some(row) = facts().speech(model) else {
-            return Ok(vec![format!(
-                "the model {model} is not in the tables of this server; it is sent as it is"
-            )]);
-        };
-        if let Some(emotion) =
-            self.emotion.filter(|emotion| !row.emotions.iter().any(|legal| legal == emotion.word()))
-        {
-            let problem = format!("is {}; {model} takes {}", emotion.word(), row.emotions.join(", "));
-            return Err(ToolError::argument("emotion", problem));
-        }
-        if row.not_languages.contains(&self.language_boost) {
-            let problem = format!(
-                "is {}, which {model} lacks; use speech-2.8-hd or speech-2.6-hd",
-                self.language_boost
-            );
-            return Err(ToolError::argument("language_boost", problem));
-        }
-        Ok(Vec::new())
+    fn is_mixed(&self) -> bool {
+        self.voice_mix.as_ref().is_some_and(|mix| !mix.is_empty())
     }
 
-    fn effects(&self) -> Option<Effects> {
+    /// The rate that was asked for, or the nearest to 32,000 that there is.
+    pub(super) fn rate(&self, long: bool) -> u32 {
+        let default = if long && self.format == AudioFormat::Opus { 24_000 } else { 32_000 };
+        self.sample_rate.unwrap_or(default)
+    }
+
+    /// Only said where it is wanted.
+    pub(super) fn watermark(&self) -> Option<bool> {
+        self.watermark.filter(|wanted| *wanted)
+    }
+
+    pub(super) fn bitrate(&self) -> Option<u32> {
+        (self.format == AudioFormat::Mp3).then_some(self.bitrate)
+    }
+
+    pub(super) fn pronunciations(&self) -> Option<PronunciationDict> {
+        self.pronunciation.clone().map(|tone| PronunciationDict { tone })
+    }
+
+    pub(super) fn effects(&self) -> Option<Effects> {
         let effects = Effects {
             pitch: self.voice_modify_pitch,
             intensity: self.voice_modify_intensity,
@@ -310,39 +334,35 @@ fn is_pair(pair: &str) -> bool {
         .is_some_and(|(original, replacement)| !original.is_empty() && !replacement.is_empty())
 }
 
-fn cost(submit: &SpeechSubmit, currency: &str) -> Cost {
-    let million = facts().speech(&submit.model).and_then(|row| row.per_million.in_currency(currency));
-    let mut cost =
-        Cost { currency: currency.to_owned(), unit: million.map(|price| price / 1e6), ..Cost::default() };
-    cost.estimated = cost.of(f64::from(billed_characters(&submit.text)));
-    cost.basis =
-        million.map(|price| format!("{price} {currency} a million characters, prices of {}", facts().as_of));
-    cost
-}
-
-/// A Chinese character counts twice (price page > T2A).
-pub(super) fn billed_characters(text: &str) -> u32 {
-    let han = |letter: char| matches!(letter, '\u{3400}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{323af}');
-    let count = text.chars().map(|letter| if han(letter) { 2 } else { 1 }).sum::<usize>();
-    u32::try_from(count).unwrap_or(u32::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::config::Defaults;
 
-    fn submit(arguments: Value) -> Result<(SpeechSubmit, Vec<String>), String> {
+    fn submit(arguments: Value) -> Result<Value, String> {
         let input: SpeechInput = serde_json::from_value(arguments).unwrap();
-        input.submit(&Defaults::default()).map_err(|error| error.to_string())
+        let checked = || {
+            let source = input.source()?;
+            let (model, _) = input.manner().check(&Defaults::default())?;
+            input.check(source)?;
+            let voice = input.manner().voice(&Defaults::default(), input.is_mixed());
+            let text = input.text.as_deref().unwrap_or_default();
+            Ok(input.submit(text, &model, voice, input.may_stream(text)))
+        };
+        checked()
+            .map(|submit| serde_json::to_value(submit).unwrap())
+            .map_err(|error: ToolError| error.to_string())
     }
 
     #[test]
     fn bad_combinations_name_the_argument_and_the_way_out() {
         for (arguments, parts) in [
-            (json!({ "text": " " }), ["`text`", "1 to 9999"]),
-            (json!({ "text": "x".repeat(10_000) }), ["10000", "Split"]),
+            (json!({ "text": " " }), ["`text`", "1 to 50000"]),
+            (json!({ "text": "x".repeat(50_001) }), ["50001", "text_file"]),
+            (json!({}), ["`text`", "text_file"]),
+            (json!({ "text": "x", "text_file": "/x" }), ["`text_file`", "one of the two"]),
             (json!({ "text": "x", "emotion": "whisper" }), ["`emotion`", "speech-2.8-hd takes happy"]),
             (json!({ "text": "x", "language_boost": "Klingon" }), ["`language_boost`", "Afrikaans"]),
             (
@@ -353,7 +373,16 @@ mod tests {
                 json!({ "text": "x", "voice_id": "a", "voice_mix": [{ "voice_id": "b", "weight": 1 }] }),
                 ["`voice_mix`", "voice_id"],
             ),
+            (
+                json!({ "text": "x".repeat(10_000), "voice_mix": [{ "voice_id": "b", "weight": 1 }] }),
+                ["`voice_mix`", "9999"],
+            ),
             (json!({ "text": "x", "pronunciation": ["omg"] }), ["`pronunciation`", "original/replacement"]),
+            (json!({ "text": "x", "sample_rate": 12000, "format": "opus" }), ["`sample_rate`", "44100"]),
+            (
+                json!({ "text": "x".repeat(10_000), "sample_rate": 32000, "format": "opus" }),
+                ["`sample_rate`", "8000, 12000, 16000, 24000, 48000"],
+            ),
             (
                 json!({ "text": "x", "format": "opus", "sound_effects": "robotic" }),
                 ["`format`", "mp3, wav or flac"],
@@ -366,16 +395,39 @@ mod tests {
 
     #[test]
     fn emotion_is_sent_only_when_it_was_given() {
-        let (plain, _) = submit(json!({ "text": "x" })).unwrap();
-        assert!(serde_json::to_value(&plain).unwrap()["voice_setting"].get("emotion").is_none());
-        let (sad, _) = submit(json!({ "text": "x", "emotion": "sad" })).unwrap();
-        assert_eq!(serde_json::to_value(&sad).unwrap()["voice_setting"]["emotion"], "sad");
+        let plain = submit(json!({ "text": "x" })).unwrap();
+        assert!(plain["voice_setting"].get("emotion").is_none());
+        assert_eq!(
+            submit(json!({ "text": "x", "emotion": "sad" })).unwrap()["voice_setting"]["emotion"],
+            "sad"
+        );
     }
 
     #[test]
-    fn chinese_characters_are_billed_twice() {
-        assert_eq!(billed_characters("abc 你好"), 8);
-        let (submit, _) = submit(json!({ "text": "x".repeat(1000) })).unwrap();
-        assert_eq!(cost(&submit, "USD").estimated, Some(0.1));
+    fn only_what_may_be_streamed_is() {
+        let text = "x".repeat(3001);
+        let streams = |fields: Value| {
+            let mut arguments = json!({ "text": text });
+            arguments.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+            submit(arguments).unwrap()["stream"] == true
+        };
+        for fields in [
+            json!({}),
+            json!({ "format": "pcm" }),
+            json!({ "format": "flac" }),
+            json!({ "voice_modify_pitch": 1 }),
+        ] {
+            assert!(streams(fields.clone()), "{fields}");
+        }
+        for fields in [
+            json!({ "text": "x".repeat(3000) }),
+            json!({ "format": "wav" }),
+            json!({ "format": "opus" }),
+            json!({ "format": "flac", "voice_modify_pitch": 1 }),
+            json!({ "watermark": true }),
+            json!({ "subtitles": "srt" }),
+        ] {
+            assert!(!streams(fields.clone()), "{fields}");
+        }
     }
 }

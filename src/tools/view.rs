@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::api::Blame;
-use crate::jobs::{Cost, Failure, Job, JobFile, Kind, State};
+use crate::jobs::{Cost, FIRST_SOUND, Failure, Job, JobFile, Kind, State};
 
 /// A job as a caller sees it. What is absent is unknown.
 #[derive(Debug, Default, Serialize, JsonSchema)]
@@ -163,7 +163,10 @@ impl JobView {
             _ => {}
         }
         let troubles = job.files.iter().filter_map(|file| Some((file, file.trouble.as_ref()?)));
-        warnings.extend(troubles.map(|(file, trouble)| format!("{} was not saved: {trouble}", file.name)));
+        warnings.extend(troubles.map(|(file, trouble)| match file.saved {
+            Some(_) => format!("{}: {trouble}", file.name),
+            None => format!("{} was not saved: {trouble}", file.name),
+        }));
         let error = match &job.state {
             State::Failed { failure, .. } => Some(ErrorView::of(failure)),
             State::Unknown { why, .. } => {
@@ -223,6 +226,11 @@ impl JobView {
     pub(super) fn saying(mut self, sentence: &str) -> Self {
         self.next = format!("{sentence} {}", self.next);
         self
+    }
+
+    /// Milliseconds until a sound that is played here was first heard.
+    pub(super) fn first_sound(&self) -> Option<u64> {
+        self.usage.as_ref()?.get(FIRST_SOUND)?.as_u64()
     }
 
     fn lines(&self) -> String {

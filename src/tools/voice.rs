@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::inputs::Uploaded;
-use super::speech::{LANGUAGES, billed_characters};
+use super::speech_rules::{LANGUAGES, billed_characters};
 use super::{Draft, JobOptions, JobView, Server, ToolError};
 use crate::api::{ClonePrompt, CloneSubmit, DesignSubmit};
 use crate::config::Defaults;

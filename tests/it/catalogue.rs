@@ -154,8 +154,8 @@ fn names_and_descriptions_fit_every_client() {
         }
         let paid = description.contains("Costs money.");
         // Tools that answer at once and cannot be rehearsed.
-        let at_once =
-            ["understand_image", "web_search", "embed_text", "generate_lyrics"].contains(&&*tool.name);
+        let at_once = ["understand_image", "web_search", "embed_text", "generate_lyrics", "speak"]
+            .contains(&&*tool.name);
         let rehearsed = tool.input_schema["properties"].get("dry_run").is_some();
         assert_eq!(paid, rehearsed || at_once, "{}", tool.name);
         assert!(
@@ -200,6 +200,7 @@ async fn groups_and_read_only_decide_what_is_listed() {
             "list_models",
             "list_video_tasks",
             "list_voices",
+            "play_audio",
             "query_video_generation",
             "view_media",
         ]

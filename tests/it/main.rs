@@ -29,7 +29,11 @@ mod sandbox;
 // One tool each, through client, server and sandbox.
 mod image;
 mod music;
+mod speak;
 mod speech;
+mod speech_long;
+mod speech_stream;
+mod subtitles;
 mod template;
 mod transcription;
 mod video;

@@ -1,0 +1,255 @@
+//! Speech while it is made, over a WebSocket (platform docs > T2A WebSocket, bidirectional).
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _, stream};
+use reqwest::{StatusCode, Upgraded, header};
+use secrecy::ExposeSecret as _;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::client::generate_key;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::{Message, Role};
+
+use super::speech_stream::{SoundEnd, SoundPiece, SoundStream, decoded};
+use super::{ApiError, AudioSetting, Client, VoiceSetting, causes, header_text, read};
+
+const PATH: &str = "/ws/v1/t2a_v2_bidi";
+
+/// MiniMax closes after 120 s without a word.
+const IDLE: Duration = Duration::from_secs(120);
+/// Opening and the first exchange.
+const OPENING: Duration = Duration::from_secs(20);
+/// A text is taken or refused within this; one that waits for more only ends with `task_finish`.
+const SETTLING: Duration = Duration::from_millis(300);
+
+/// Too much text is queued; it is to be sent again a moment later.
+const CROWDED: i64 = 2205;
+const CROWDED_TRIES: u32 = 5;
+const CROWDED_PAUSE: Duration = Duration::from_millis(700);
+
+/// What `task_start` says.
+#[derive(Debug, Clone, Serialize)]
+pub struct LiveSpeech {
+    /// `speech-2.8-hd` and the like.
+    pub model: String,
+    /// Who speaks and how.
+    pub voice_setting: VoiceSetting,
+    /// What the sound is like.
+    pub audio_setting: AudioSetting,
+    /// A language's name, or `auto`.
+    pub language_boost: String,
+    /// Below 10,000 characters; not a part of `task_start`.
+    #[serde(skip)]
+    pub text: String,
+}
+
+type Socket = WebSocketStream<Upgraded>;
+
+#[derive(Debug, Deserialize)]
+struct Event {
+    /// The documented samples of sound have none.
+    #[serde(default, rename = "event")]
+    word: String,
+    data: Option<Data>,
+    extra_info: Option<Map<String, Value>>,
+    #[serde(default)]
+    is_final: bool,
+}
+
+#[derive(Debug, Deserialize)]
+struct Data {
+    audio: Option<String>,
+}
+
+struct Session {
+    client: Client,
+    socket: Pin<Box<Socket>>,
+    text: String,
+    /// How often the text was sent, and whether it has been taken and the end announced.
+    tries: u32,
+    finished: bool,
+    usage: Map<String, Value>,
+    over: bool,
+}
+
+impl Client {
+    /// Opens a session and hands the text in; the sound comes as it is made. Before the text has left, nothing
+    /// is billed.
+    pub async fn speak_live(&self, live: &LiveSpeech) -> Result<SoundStream, ApiError> {
+        let opened = timeout(OPENING, self.open_session(live)).await;
+        let mut session = opened.map_err(|_| unsent(format!("no answer for {} s", OPENING.as_secs())))??;
+        session.send_text().await?;
+        Ok(Box::pin(stream::try_unfold(session, |mut session| async move {
+            Ok(session.next().await?.map(|piece| (piece, session)))
+        })))
+    }
+
+    async fn open_session(&self, live: &LiveSpeech) -> Result<Session, ApiError> {
+        let socket = self.open_socket().await?;
+        let mut session = Session {
+            client: Self::new(self.host.clone(), self.key.clone()),
+            socket: Box::pin(socket),
+            text: live.text.clone(),
+            tries: 0,
+            finished: false,
+            usage: Map::new(),
+            over: false,
+        };
+        session.expect("connected_success").await?;
+        let mut start = serde_json::to_value(live).map_err(|error| unsent(error.to_string()))?;
+        if let Some(fields) = start.as_object_mut() {
+            fields.insert("event".into(), json!("task_start"));
+        }
+        session.send(&start).await.map_err(unsent)?;
+        session.expect("task_started").await?;
+        Ok(session)
+    }
+
+    /// The upgrade goes through the HTTP client, so that it knows the same roots and proxies.
+    async fn open_socket(&self) -> Result<Socket, ApiError> {
+        let key = self.key.as_ref().ok_or(ApiError::NoKey)?;
+        let nonce = generate_key();
+        let request = self
+            .build(true)?
+            .get(format!("{}{PATH}", self.host))
+            .bearer_auth(key.expose_secret())
+            .header(header::CONNECTION, "Upgrade")
+            .header(header::UPGRADE, "websocket")
+            .header(header::SEC_WEBSOCKET_VERSION, "13")
+            .header(header::SEC_WEBSOCKET_KEY, &nonce);
+        let response =
+            request.send().await.map_err(|error| unsent(self.clean(&causes(&error.without_url()))))?;
+        let (status, trace) = (response.status(), header_text(&response, "trace-id"));
+        if status != StatusCode::SWITCHING_PROTOCOLS {
+            let body = read(response, super::USUAL).await.map_err(|_| unsent("the answer was cut off"))?;
+            let _: Value = self.decode(PATH, status, trace, None, &body)?;
+            return Err(unsent("it is no WebSocket"));
+        }
+        let accepted = header_text(&response, "sec-websocket-accept").unwrap_or_default();
+        if accepted != derive_accept_key(nonce.as_bytes()) {
+            return Err(unsent("the WebSocket was answered by somebody else"));
+        }
+        let upgraded = response.upgrade().await.map_err(|error| unsent(causes(&error)))?;
+        Ok(WebSocketStream::from_raw_socket(upgraded, Role::Client, None).await)
+    }
+}
+
+impl Session {
+    async fn send(&mut self, event: &Value) -> Result<(), String> {
+        let sent = self.socket.send(Message::text(event.to_string())).await;
+        sent.map_err(|error| self.client.clean(&error.to_string()))
+    }
+
+    async fn send_text(&mut self) -> Result<(), ApiError> {
+        self.tries += 1;
+        let text = json!({ "event": "task_continue", "text": self.text });
+        self.send(&text).await.map_err(lost)
+    }
+
+    async fn finish(&mut self) -> Result<(), ApiError> {
+        self.finished = true;
+        self.send(&json!({ "event": "task_finish" })).await.map_err(lost)
+    }
+
+    /// The next event before the text has left.
+    async fn expect(&mut self, wanted: &str) -> Result<(), ApiError> {
+        loop {
+            let event = self.receive().await.map_err(|error| match error {
+                ApiError::Lost { why, .. } => unsent(why),
+                other => other,
+            })?;
+            if event.word == wanted {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn receive(&mut self) -> Result<Event, ApiError> {
+        loop {
+            let message = timeout(IDLE, self.socket.next()).await;
+            let message = message.map_err(|_| lost(format!("nothing came for {} s", IDLE.as_secs())))?;
+            match message {
+                Some(Ok(Message::Text(text))) => {
+                    return self.client.decode(PATH, StatusCode::OK, None, None, text.as_bytes());
+                }
+                Some(Ok(Message::Close(_))) | None => {
+                    return Err(lost("the WebSocket was closed before the sound was whole"));
+                }
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Err(lost(self.client.clean(&error.to_string()))),
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Result<Option<SoundPiece>, ApiError> {
+        while !self.over {
+            let event = if self.finished {
+                self.receive().await
+            } else {
+                let Ok(event) = timeout(SETTLING, self.receive()).await else {
+                    self.finish().await?;
+                    continue;
+                };
+                event
+            };
+            let event = match event {
+                Ok(event) => event,
+                Err(error)
+                    if error.code() == Some(CROWDED) && !self.finished && self.tries < CROWDED_TRIES =>
+                {
+                    tokio::time::sleep(CROWDED_PAUSE).await;
+                    self.send_text().await?;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            if !self.finished {
+                self.finish().await?;
+            }
+            if let Some(piece) = self.take(event)? {
+                return Ok(Some(piece));
+            }
+        }
+        Ok(None)
+    }
+
+    fn take(&mut self, event: Event) -> Result<Option<SoundPiece>, ApiError> {
+        if event.word == "task_finished" {
+            self.over = true;
+            let characters = self.usage.get("usage_characters").and_then(Value::as_u64);
+            let usage = Some(std::mem::take(&mut self.usage)).filter(|usage| !usage.is_empty());
+            return Ok(Some(SoundPiece::End(SoundEnd { characters, usage: usage.map(Value::Object) })));
+        }
+        if event.is_final {
+            self.add(event.extra_info.unwrap_or_default());
+        }
+        let audio = event.data.and_then(|data| data.audio).filter(|audio| !audio.is_empty());
+        audio.map(|audio| decoded(PATH, &audio).map(SoundPiece::Audio)).transpose()
+    }
+
+    /// MiniMax counts each sentence for itself.
+    fn add(&mut self, extra: Map<String, Value>) {
+        for (name, value) in extra {
+            let counted = ["audio_length", "audio_size", "usage_characters", "word_count"];
+            let sum = match (self.usage.get(&name).and_then(Value::as_u64), value.as_u64()) {
+                (Some(before), Some(now)) if counted.contains(&name.as_str()) => {
+                    json!(before.saturating_add(now))
+                }
+                _ => value,
+            };
+            self.usage.insert(name, sum);
+        }
+    }
+}
+
+fn unsent(why: impl Into<String>) -> ApiError {
+    ApiError::Unsent { path: PATH, why: why.into() }
+}
+
+fn lost(why: impl Into<String>) -> ApiError {
+    ApiError::Lost { path: PATH, why: why.into() }
+}

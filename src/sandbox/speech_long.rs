@@ -1,0 +1,220 @@
+//! `POST /v1/t2a_async_v2` and its query ("T2A async").
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde_json::{Map, Value, json};
+
+use super::answer::{INVISIBLE, Refusal, success};
+use super::call::Call;
+use super::check::{Field, Kind, check, decent, int, optional, required, text};
+use super::media::sound::Format;
+use super::platform::{Platform, aside, lock, new_id, new_token, now};
+use super::speech::{
+    ANY_TEXTS, EMOTIONS, LANGUAGES, MODELS, MODIFY, combine, extra_info, invisible_ratio, setting, subtitles,
+    utter,
+};
+use super::store::{Entry, StoredFile};
+use super::task::{Kind as TaskKind, Outcome, Stage};
+use super::video::{new_task, unknown_task};
+
+/// "T2A async > Request": like T2A v2, with other names here and there.
+const FIELDS: &[Field] = &[
+    required("model", Kind::OneOf(MODELS)),
+    optional("text", Kind::Text { min: 1, max: 50_000 }),
+    optional("text_file_id", Kind::Int { min: 1, max: i64::MAX }),
+    required("voice_setting", Kind::Object(VOICE)),
+    optional("audio_setting", Kind::Object(AUDIO)),
+    optional("pronunciation_dict", Kind::Object(&[optional("tone", ANY_TEXTS)])),
+    optional("language_boost", Kind::OneOfOrNull(LANGUAGES)),
+    optional("voice_modify", Kind::Object(MODIFY)),
+    optional("aigc_watermark", Kind::Bool),
+];
+pub(super) const VOICE: &[Field] = &[
+    required("voice_id", super::check::FILLED),
+    optional("speed", Kind::Number { min: 0.5, max: 2.0 }),
+    optional("vol", Kind::Positive { max: 10.0 }),
+    optional("pitch", Kind::Int { min: -12, max: 12 }),
+    optional("emotion", Kind::OneOf(EMOTIONS)),
+    optional("english_normalization", Kind::Bool),
+    optional("latex_read", Kind::Bool),
+];
+const AUDIO: &[Field] = &[
+    optional(
+        "audio_sample_rate",
+        Kind::IntOf(&[8000, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000]),
+    ),
+    optional("bitrate", Kind::IntOf(&[32_000, 64_000, 128_000, 256_000])),
+    optional("format", Kind::OneOf(&["mp3", "pcm", "flac", "wav", "pcmu_raw", "pcmu_wav", "opus"])),
+    optional("channel", Kind::IntOf(&[1, 2])),
+];
+const OPUS_RATES: &[i64] = &[8000, 12_000, 16_000, 24_000, 48_000];
+const ONLY_OPUS_RATES: &[i64] = &[12_000, 48_000];
+
+/// A melody of hours would take minutes to write: the sound ends after so many characters.
+const LONGEST: usize = 600;
+/// "T2A async > Query": so many a second.
+const QUERIES: usize = 10;
+/// An uploaded text is shorter ("File upload > t2a_async_input").
+const FILE_LIMIT: usize = 1_000_000;
+
+pub(super) fn routes() -> Router<Arc<Platform>> {
+    Router::new().route("/v1/t2a_async_v2", post(submit)).route("/v1/query/t2a_async_query_v2", get(query))
+}
+
+async fn submit(State(platform): State<Arc<Platform>>, call: Call) -> Result<Json<Value>, Refusal> {
+    let mut body = call.json()?;
+    check(&body, FIELDS)?;
+    let spoken = spoken(&platform, &body)?;
+    body.insert("text".into(), json!(spoken));
+    combine(&body)?;
+    rates(&body)?;
+    decent(&spoken)?;
+    if invisible_ratio(&spoken) > 0.1 {
+        return Err(Refusal::of(INVISIBLE));
+    }
+    let bill = call.bill();
+    let answer = aside(move || {
+        let (id, file_id) = (new_id(14), new_id(14));
+        let (outcome, file, characters) = make(&platform, &body, file_id)?;
+        let task = new_task(id.to_string(), TaskKind::Speech, Map::new(), outcome);
+        let entry = Entry::paid(bill, Some(task), file);
+        platform.store.add(&entry)?;
+        Ok(json!({
+            "task_id": id,
+            "task_token": new_token(),
+            "file_id": file_id,
+            "usage_characters": characters,
+            "base_resp": success(),
+        }))
+    })
+    .await?;
+    Ok(Json(answer))
+}
+
+/// The text, from the body or from the upload that it names: exactly one of the two.
+fn spoken(platform: &Platform, body: &Map<String, Value>) -> Result<String, Refusal> {
+    match (body.contains_key("text"), body.contains_key("text_file_id")) {
+        (true, false) => return Ok(text(body, "text").to_owned()),
+        (false, true) => {}
+        _ => return Err(Refusal::invalid("exactly one of text and text_file_id is required")),
+    }
+    let id = int(body, "text_file_id", 0);
+    let file = platform.store.file(id).filter(|file| file.purpose == "t2a_async_input" && !file.result);
+    let file = file
+        .ok_or_else(|| Refusal::invalid(format_args!("text_file_id {id} is no file for t2a_async_input")))?;
+    let bytes = std::fs::read(platform.store.media(&file.media).unwrap_or_default())?;
+    if file.media.ends_with("zip") {
+        return Ok(format!("The archive {} would be read here.", file.filename));
+    }
+    let text =
+        String::from_utf8(bytes).map_err(|_| Refusal::invalid("text_file_id: the file is not UTF-8"))?;
+    match text.chars().count() {
+        1..FILE_LIMIT => Ok(text),
+        count => Err(Refusal::invalid(format_args!("text_file_id: the file has {count} characters"))),
+    }
+}
+
+/// "T2A async > audio_sample_rate": opus has rates of its own.
+fn rates(body: &Map<String, Value>) -> Result<(), Refusal> {
+    let empty = Map::new();
+    let audio = body.get("audio_setting").and_then(Value::as_object).unwrap_or(&empty);
+    let rate = int(audio, "audio_sample_rate", 32_000);
+    let fits = match text(audio, "format") {
+        "opus" => OPUS_RATES.contains(&rate),
+        _ => !ONLY_OPUS_RATES.contains(&rate),
+    };
+    if fits {
+        Ok(())
+    } else {
+        Err(Refusal::invalid("audio_setting.audio_sample_rate does not suit the format"))
+    }
+}
+
+/// What becomes of the text: a sound, its subtitles and what is said about it, in a tar file.
+fn make(
+    platform: &Platform,
+    body: &Map<String, Value>,
+    file_id: i64,
+) -> Result<(Outcome, Option<StoredFile>, Value), Refusal> {
+    let spoken = text(body, "text");
+    let mut setting = setting(body);
+    let empty = Map::new();
+    let audio = body.get("audio_setting").and_then(Value::as_object).unwrap_or(&empty);
+    setting.rate = u32::try_from(int(audio, "audio_sample_rate", 32_000)).unwrap_or(32_000);
+    setting.channels = u16::try_from(int(audio, "channel", 2)).unwrap_or(2);
+    let mut short = body.clone();
+    short.insert("text".into(), json!(spoken.chars().take(LONGEST).collect::<String>()));
+    let sound = utter(&short, setting)?;
+    let extra = extra_info(body, setting, &sound);
+    let characters = extra.get("usage_characters").cloned().unwrap_or_default();
+    let failed = |message: &str| Outcome::Failed { code: 1000, message: message.to_owned() };
+    if spoken.contains("#failtask") {
+        return Ok((failed("Failed"), None, characters));
+    }
+    if spoken.contains("#expiretask") {
+        return Ok((failed("Expired"), None, characters));
+    }
+    let ending = if setting.format == Format::Opus { "opus" } else { setting.format.ending() };
+    let lines = subtitles(spoken, sound.milliseconds).to_string();
+    let entries: [(&str, &[u8]); 3] =
+        [(ending, &sound.bytes), ("titles", lines.as_bytes()), ("extra", &extra.to_string().into_bytes())];
+    let bytes = packed(file_id, &entries)?;
+    let media = format!("speech-{file_id}.tar");
+    platform.store.keep(&media, &bytes)?;
+    let file = StoredFile {
+        id: file_id,
+        bytes: bytes.len() as u64,
+        created_at: now().as_secs(),
+        filename: format!("{file_id}.tar"),
+        purpose: "t2a_async_input".to_owned(),
+        media: media.clone(),
+        result: true,
+    };
+    let outcome = Outcome::Made { media, file_id: Some(file_id), width: 0, height: 0 };
+    Ok((outcome, Some(file), characters))
+}
+
+fn packed(id: i64, entries: &[(&str, &[u8])]) -> io::Result<Vec<u8>> {
+    let mut archive = tar::Builder::new(Vec::new());
+    for (ending, bytes) in entries {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        archive.append_data(&mut header, format!("{id}/{id}.{ending}"), *bytes)?;
+    }
+    archive.into_inner()
+}
+
+async fn query(State(platform): State<Arc<Platform>>, call: Call) -> Result<Json<Value>, Refusal> {
+    let id = call.only("task_id")?;
+    if too_many(&platform) {
+        return Err(Refusal::of(1002));
+    }
+    let task = platform.task(id, TaskKind::Speech).ok_or_else(unknown_task)?;
+    let (status, file_id) = match (platform.poll(&task)?, &task.outcome) {
+        (Stage::Waiting(_), _) => ("Processing", None),
+        (_, Outcome::Failed { message, .. }) => (message.as_str(), None),
+        (_, Outcome::Made { file_id, .. }) => ("Success", *file_id),
+        // Speech is never a text.
+        (_, Outcome::Written { .. }) => ("Failed", None),
+    };
+    let number = id.parse::<i64>().unwrap_or_default();
+    let mut answer = json!({"task_id": number, "status": status, "base_resp": success()});
+    if let (Some(file_id), Some(fields)) = (file_id, answer.as_object_mut()) {
+        fields.insert("file_id".into(), json!(file_id));
+    }
+    Ok(Json(answer))
+}
+
+fn too_many(platform: &Platform) -> bool {
+    let mut asked = lock(&platform.speech_queries);
+    let now = now();
+    asked.retain(|at| now.saturating_sub(*at) < Duration::from_secs(1));
+    asked.push(now);
+    asked.len() > QUERIES
+}
