@@ -3,6 +3,7 @@
 //!
 //! A method returns what a caller can act on and nothing else; wire types stay inside the method that reads them.
 
+mod chat;
 mod error;
 mod file;
 mod image;
@@ -19,6 +20,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
+pub use chat::{Ask, ChatStream, Delta, Function, Medium, Protocol, Reply, Speaker, ToolCall, Turn, Usage};
 pub use error::{ApiError, Blame, Taken};
 pub use file::{RemoteFile, Upload};
 pub use image::{Images, Style, StyleType, Subject, Submit as ImageSubmit};

@@ -3,10 +3,14 @@
 //! The tables are in `facts.json` beside this file; nothing about a model is decided in code. A model that
 //! is not in the tables is legal: it is sent as it is, and nothing is said about its limits or its price.
 
+mod text;
+
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use serde::Deserialize;
+
+pub use text::{TextModel, TextProtocol, Thinking, TokenPrice};
 
 /// All tables.
 #[derive(Debug, Default, Deserialize)]

@@ -5,6 +5,11 @@
 //! converts them into an order, `buy` hands it to the jobs and waits with a heartbeat.
 
 mod arguments;
+mod chat;
+mod chat_answer;
+mod chat_form;
+mod chat_request;
+mod chat_view;
 mod error;
 mod image;
 mod inputs;
@@ -142,6 +147,7 @@ impl Server {
     /// The tools by group. A capability adds one line here.
     fn groups() -> Vec<(Toolset, ToolRouter<Self>)> {
         vec![
+            (Toolset::Text, Self::chat_tools()),
             (Toolset::Image, Self::image_tools()),
             (Toolset::Speech, Self::speech_tools()),
             (Toolset::Video, Self::video_tools()),
@@ -271,7 +277,8 @@ impl ServerHandler for Server {
             let message = format!("unknown tool `{name}`; this server has {}", known.join(", "));
             return Err(ErrorData::invalid_params(message, None));
         };
-        match arguments::in_order(&tool.input_schema, request.arguments.take().unwrap_or_default()) {
+        let given = chat_form::plain(&name, request.arguments.take().unwrap_or_default());
+        match arguments::in_order(&tool.input_schema, given) {
             Ok(arguments) => request.arguments = Some(arguments),
             Err(problem) => return Ok(ToolError::Arguments { tool: name, problem }.into_response()),
         }

@@ -95,7 +95,7 @@ struct FileView {
 
 /// Absent parts are unknown, never 0.
 #[derive(Debug, Serialize, JsonSchema)]
-struct CostView {
+pub(super) struct CostView {
     currency: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     estimated: Option<f64>,
@@ -308,7 +308,7 @@ impl FileView {
 }
 
 impl CostView {
-    fn of(cost: &Cost) -> Option<Self> {
+    pub(super) fn of(cost: &Cost) -> Option<Self> {
         (!cost.currency.is_empty()).then(|| Self {
             currency: cost.currency.clone(),
             estimated: cost.estimated,
@@ -317,7 +317,7 @@ impl CostView {
         })
     }
 
-    fn line(&self) -> String {
+    pub(super) fn line(&self) -> String {
         let amount = match (self.actual, self.estimated) {
             (Some(actual), _) => format!("{actual} {}", self.currency),
             (None, Some(estimated)) => format!("about {estimated} {}", self.currency),
