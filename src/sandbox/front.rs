@@ -16,7 +16,7 @@ use super::answer::{Refusal, too_large};
 use super::call::{Arrival, Form};
 use super::fault::Act;
 use super::platform::{Platform, new_token};
-use super::{control, file, image, link, record, speech, template, video, video_v2};
+use super::{chat, control, file, image, link, record, speech, template, video, video_v2};
 
 /// The connection is to end without a (whole) answer.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +27,12 @@ pub(super) struct Dropped;
 const PATHS: &[&str] = &[
     "POST /v1/image_generation",
     "POST /v1/t2a_v2",
+    "POST /v1/chat/completions",
+    "POST /v1/text/chatcompletion_v2",
+    "POST /v1/responses",
+    "POST /v1/responses/input_tokens",
+    "POST /anthropic/v1/messages",
+    "POST /anthropic/v1/messages/count_tokens",
     "POST /v1/video_generation",
     "GET /v1/query/video_generation",
     "POST /v1/video_template_generation",
@@ -51,6 +57,7 @@ const UPLOAD_LIMIT: usize = (512 << 20) + 4096;
 pub(super) fn router(platform: Arc<Platform>) -> Router {
     Router::new()
         .merge(image::routes())
+        .merge(chat::routes())
         .merge(speech::routes())
         .merge(video::routes())
         .merge(template::routes())

@@ -16,10 +16,11 @@
 //! its `routes()` and in `front::PATHS`. A new capability adds its `routes()` in `front::router`.
 //!
 //! Words in a prompt or text decide what comes of it: `#sensitive` is refused, `#failtask` makes a task fail,
-//! and `#partial` blocks one of several pictures.
+//! and `#partial` blocks one of several pictures. Those that text models understand are listed in `chat`.
 
 mod answer;
 mod call;
+mod chat;
 mod check;
 mod content;
 mod control;
@@ -125,6 +126,11 @@ impl Sandbox {
     /// Replaces the faults to come; an empty list ends them. See [`Rule`].
     pub fn script(&self, rules: Vec<Rule>) {
         self.platform.faults.replace(rules);
+    }
+
+    /// How many answers of text models are being streamed now.
+    pub fn streaming(&self) -> usize {
+        self.platform.streaming.load(std::sync::atomic::Ordering::SeqCst)
     }
 
     /// Changes the pace from now on, for tasks under way too.
