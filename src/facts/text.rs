@@ -220,8 +220,10 @@ mod tests {
     #[test]
     fn prices_follow_the_price_page() {
         let m3 = facts().text("MiniMax-M3").unwrap();
-        assert_eq!(rounded(m3.price(100_000, "USD").unwrap().of([1_000_000, 1_000_000, 1_000_000, 0])), 1.56);
-        assert_eq!(rounded(m3.price(600_000, "CNY").unwrap().of([1_000_000, 0, 0, 0])), 4.2);
+        let price =
+            |input, currency, tokens| m3.price(input, currency).map(|price| rounded(price.of(tokens)));
+        assert_eq!(price(100_000, "USD", [1_000_000, 1_000_000, 1_000_000, 0]), Some(1.56));
+        assert_eq!(price(600_000, "CNY", [1_000_000, 0, 0, 0]), Some(4.2));
         assert!(facts().text("MiniMax-M1").unwrap().price(1, "USD").is_none());
         assert_eq!(facts().searches(3, "CNY"), Some(0.09));
     }

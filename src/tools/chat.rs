@@ -5,51 +5,54 @@ use rmcp::handler::server::wrapper::Parameters;
 use rmcp::model::JsonObject;
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, tool, tool_router};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
+use super::chat_request::read_messages;
 use super::chat_view::{ChatView, Tokens};
 use super::{Server, ToolError};
 use crate::api::Protocol;
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 pub(super) struct ChatInput {
-    /// The question; or use messages.
+    /// The question.
     pub(super) prompt: Option<String>,
-    /// What is new, oldest first. Tool results: role tool.
+    /// Instead of prompt.
     pub(super) messages: Option<Vec<Message>>,
-    /// What the model is told first.
+    /// System prompt.
     pub(super) system: Option<String>,
-    /// MiniMax-M3.1-Flash (default), MiniMax-M3.
+    /// Default MiniMax-M3.1-Flash.
     pub(super) model: Option<String>,
-    /// Protocol, default openai.
+    /// Default openai.
     pub(super) api: Option<Protocol>,
-    /// Default auto. off: M3.
+    /// off: MiniMax-M3.
     pub(super) thinking: Option<Switch>,
-    /// Of thinking; M3.1 default medium.
-    #[schemars(extend("enum" = ["minimal", "low", "medium", "high", "xhigh", "max"]))]
+    /// M3.1: default medium.
+    #[schemars(extend("enum" = ["low", "medium", "high", "xhigh", "max"]))]
     pub(super) effort: Option<String>,
-    /// 0-2; native, responses: up to 1.
-    #[schemars(range(min = 0.0, max = 2.0))]
+    /// 0-2.
+    #[schemars(range(min = 0, max = 2))]
     pub(super) temperature: Option<f64>,
     /// 0-1.
-    #[schemars(range(min = 0.0, max = 1.0))]
+    #[schemars(range(min = 0, max = 1))]
     pub(super) top_p: Option<f64>,
-    /// With thinking, 1-524288.
+    /// 1-524288.
     #[schemars(range(min = 1, max = 524_288))]
     pub(super) max_tokens: Option<u32>,
-    /// Functions it may call.
-    pub(super) tools: Option<Vec<FunctionInput>>,
+    /// name, description, parameters.
+    #[serde(default)]
+    #[schemars(schema_with = "objects")]
+    pub(super) tools: Option<Vec<JsonObject>>,
     /// Default auto.
     #[schemars(extend("enum" = ["auto", "none"]))]
     pub(super) tool_choice: Option<String>,
-    /// MiniMax searches; api anthropic, responses.
+    /// api anthropic, responses.
+    pub(super) web_search: Option<bool>,
+    /// type: json_object; api openai.
     #[serde(default)]
-    pub(super) web_search: bool,
-    /// {"type":"json_object"} or json_schema; openai.
-    #[schemars(with = "Option<JsonObject>")]
+    #[schemars(schema_with = "object")]
     pub(super) response_format: Option<JsonObject>,
-    /// priority costs 1.5 times.
+    /// priority: 1.5 x price.
     #[schemars(extend("enum" = ["standard", "priority"]))]
     pub(super) service_tier: Option<String>,
     /// Continues that one.
@@ -65,46 +68,27 @@ pub(super) enum Switch {
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub(super) struct Message {
     #[schemars(extend("enum" = ["user", "assistant", "system", "tool"]))]
     pub(super) role: String,
-    #[serde(default)]
-    pub(super) content: String,
-    /// Images, videos: path, URL, data:, mm_file://, minimax://.
-    #[serde(default)]
-    pub(super) media: Vec<String>,
+    pub(super) content: Option<String>,
+    /// Images, videos: path or URL.
+    pub(super) media: Option<Vec<String>>,
     pub(super) tool_call_id: Option<String>,
     #[serde(default)]
-    pub(super) tool_calls: Vec<CallInput>,
+    #[schemars(schema_with = "objects")]
+    pub(super) tool_calls: Option<Vec<JsonObject>>,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct CallInput {
-    pub(super) id: String,
-    pub(super) name: String,
-    pub(super) arguments: String,
-}
-
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct FunctionInput {
-    pub(super) name: String,
-    pub(super) description: Option<String>,
-    #[serde(default)]
-    #[schemars(with = "Option<JsonObject>")]
-    pub(super) parameters: JsonObject,
-}
-
-/// As [`ChatInput`], less what has no bearing on the input. `form` takes the rest out.
+/// As [`ChatInput`], less what has no bearing on the input; `chat_form` takes the rest out.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct CountInput {
     /// As in chat.
     prompt: Option<String>,
     /// As in chat.
-    #[schemars(with = "Option<Vec<JsonObject>>")]
-    messages: Option<Vec<Message>>,
+    #[serde(default)]
+    #[schemars(schema_with = "objects")]
+    messages: Option<Vec<JsonObject>>,
     /// As in chat.
     system: Option<String>,
     /// As in chat.
@@ -112,19 +96,27 @@ struct CountInput {
     /// As in chat.
     api: Option<Protocol>,
     /// As in chat.
-    #[schemars(with = "Option<Vec<JsonObject>>")]
-    tools: Option<Vec<FunctionInput>>,
-    /// As in chat.
     #[serde(default)]
-    web_search: bool,
+    #[schemars(schema_with = "objects")]
+    tools: Option<Vec<JsonObject>>,
+    /// As in chat.
+    web_search: Option<bool>,
     /// As in chat.
     conversation_id: Option<String>,
 }
 
+/// What is in them is checked by `chat_request`, to keep the catalogue small.
+fn objects(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "array", "items": { "type": "object" } })
+}
+
+fn object(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "object" })
+}
+
 #[tool_router(router = chat_tools, vis = "pub(super)")]
 impl Server {
-    /// One answer from a MiniMax text model; conversation_id continues it, thinking and tool calls included. Costs
-    /// money.
+    /// One answer of a MiniMax text model. Costs money.
     #[tool(
         title = "Chat",
         output_schema = schema_for_output::<ChatView>(),
@@ -151,7 +143,7 @@ impl Server {
         let CountInput { prompt, messages, system, model, api, tools, web_search, conversation_id } = input;
         let input = ChatInput {
             prompt,
-            messages,
+            messages: messages.map(|messages| read_messages(&messages)).transpose()?,
             system,
             model,
             api,

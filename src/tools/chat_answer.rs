@@ -48,16 +48,18 @@ impl Server {
         talk: Talk,
         call: &RequestContext<RoleServer>,
     ) -> Result<ChatView, ToolError> {
-        let Talk { ask, conversation, warnings } = talk;
+        let Talk { mut ask, mut conversation, warnings } = talk;
         let (mut reply, end) = self.hear(&ask, call).await;
         let said = std::mem::take(&mut reply.messages);
         let (usage, id) = (reply.usage, reply.id.clone());
-        let begun = !reply.text.is_empty() || !reply.reasoning.is_empty() || !reply.tool_calls.is_empty();
+        let begun = has_begun(&reply);
         let mut view = ChatView::of(reply, warnings);
         match end {
             End::Whole => {
                 view.cost = CostView::of(&self.price(&ask, usage));
-                self.keep(conversation, said, &mut view).await;
+                conversation.said.messages = std::mem::take(&mut ask.messages);
+                conversation.said.messages.extend(said);
+                self.keep(&conversation, &mut view).await;
                 self.fit(&mut view, id.as_deref().unwrap_or_default()).await;
                 view.advise();
             }
@@ -72,7 +74,8 @@ impl Server {
             End::Cancelled => {
                 let (message, turn) = ("the call was cancelled", ErrorView::turn(Blame::Weather));
                 view.error = Some(ErrorView { message: message.to_owned(), turn, code: None, trace_id: id });
-                view.next = "MiniMax was told to stop; what it had said by then may be billed.".to_owned();
+                "MiniMax was told to stop; what it had said by then may be billed."
+                    .clone_into(&mut view.next);
                 view.conversation_id = Some(conversation.id).filter(|id| !id.is_empty());
             }
         }
@@ -93,10 +96,8 @@ impl Server {
                 },
             };
             // Words that came show that it was taken.
-            let pause = match reply.text.is_empty() && reply.reasoning.is_empty() && reply.tool_calls.is_empty() {
-                true => retry::pause(Nature::Paid, &error, tries, chance()),
-                false => None,
-            };
+            let untouched = !has_begun(&reply);
+            let pause = retry::pause(Nature::Paid, &error, tries, chance()).filter(|_| untouched);
             let Some(pause) = pause else { return (reply, End::Broken(error)) };
             tracing::info!(%error, ?pause, "not taken; it is sent again");
             notes.doing = format!("waiting to send again ({error})");
@@ -132,16 +133,18 @@ impl Server {
     }
 
     /// Keeps the conversation. The answer is paid for, so a failure of the records does not take it away.
-    async fn keep(&self, mut conversation: Conversation, said: Vec<serde_json::Value>, view: &mut ChatView) {
-        conversation.said.messages.extend(said);
-        match self.jobs().keep(&conversation).await {
+    async fn keep(&self, conversation: &Conversation, view: &mut ChatView) {
+        match self.jobs().keep(conversation).await {
             Ok(Kept::As(id)) => view.conversation_id = Some(id),
             Ok(Kept::Forked(id)) => {
                 view.conversation_id = Some(id);
-                view.warnings.push("this conversation was continued elsewhere meanwhile; this is a new one".to_owned());
+                view.warnings.push(
+                    "this conversation was continued elsewhere meanwhile; this is a new one".to_owned(),
+                );
             }
             Ok(Kept::TooLarge) => view.warnings.push(
-                "the conversation is too large to be kept; give media as URLs to be able to continue one".to_owned(),
+                "the conversation is too large to be kept; give media as URLs to be able to continue one"
+                    .to_owned(),
             ),
             Err(error) => view.warnings.push(format!("the conversation was not kept: {error}")),
         }
@@ -149,7 +152,8 @@ impl Server {
 
     /// Makes a result of readable size: a long text goes to a file, and its beginning stays.
     async fn fit(&self, view: &mut ChatView, id: &str) {
-        if let Some(reasoning) = view.reasoning.as_mut().filter(|reasoning| reasoning.len() > REASONING_SHOWN) {
+        if let Some(reasoning) = view.reasoning.as_mut().filter(|reasoning| reasoning.len() > REASONING_SHOWN)
+        {
             shorten(reasoning, REASONING_SHOWN);
             view.warnings.push("reasoning is shown in part; the conversation has all of it".to_owned());
         }
@@ -217,6 +221,10 @@ async fn listen(mut stream: ChatStream<'_>, notes: &mut Notes<'_>) -> (Reply, En
             Some(Err(error)) => return (stream.reply(), End::Broken(error)),
         }
     }
+}
+
+fn has_begun(reply: &Reply) -> bool {
+    !reply.text.is_empty() || !reply.reasoning.is_empty() || !reply.tool_calls.is_empty()
 }
 
 fn after_a_break(error: &ApiError, begun: bool) -> String {
@@ -295,20 +303,17 @@ impl<'a> Notes<'a> {
             return;
         }
         let seconds = self.start.elapsed().as_secs_f64();
-        let words = match self.fresh.trim().is_empty() {
-            true => format!("{}, {seconds:.0} s", self.doing),
-            false => {
-                let mut words = std::mem::take(&mut self.fresh);
-                if words.len() > NOTE {
-                    shorten(&mut words, NOTE);
-                }
-                words
-            }
-        };
+        let mut words = std::mem::take(&mut self.fresh);
+        if words.trim().is_empty() {
+            words = format!("{}, {seconds:.0} s", self.doing);
+        } else if words.len() > NOTE {
+            shorten(&mut words, NOTE);
+        }
         self.last = Some(Instant::now());
         let Some(token) = self.call.meta.get_progress_token() else { return };
         // Progress has to grow with each note; what it grows by means nothing.
-        let note = ProgressNotificationParam::new(token, (seconds * 1000.0).round() / 1000.0).with_message(words);
+        let note =
+            ProgressNotificationParam::new(token, (seconds * 1000.0).round() / 1000.0).with_message(words);
         // A client that cannot be told is one that has gone; the call is cancelled by its own means.
         let _ = self.call.peer.notify_progress(note).await;
     }

@@ -95,7 +95,9 @@ fn read_parts(parts: &[Value]) -> Option<(String, Vec<Value>)> {
             "text" | "input_text" | "output_text" => text.push(part.get("text")?.as_str()?),
             "image_url" | "input_image" => media.push(json!(format!("image:{}", url("image_url")?))),
             "video_url" | "input_video" => media.push(json!(format!("video:{}", url("video_url")?))),
-            kind @ ("image" | "video") => media.push(json!(format!("{kind}:{}", source(part.get("source")?)?))),
+            kind @ ("image" | "video") => {
+                media.push(json!(format!("{kind}:{}", source(part.get("source")?)?)));
+            }
             _ => return None,
         }
     }

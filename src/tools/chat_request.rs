@@ -1,5 +1,7 @@
 //! A call of `chat` → a request that its protocol and model take, or what would be right.
 
+use rmcp::model::JsonObject;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::chat::{ChatInput, Message, Switch};
@@ -28,7 +30,7 @@ const VIDEO_INLINE: Takes = Takes { limits: Limits::new(VIDEOS, 50 * 1024 * 1024
 /// OpenAI API > whole body.
 const BODY_LIMIT: usize = 64 * 1024 * 1024;
 
-/// A request, the conversation that it continues, and what the caller should know.
+/// A request, the conversation that it continues (whose messages the request has), and what the caller should know.
 #[derive(Debug)]
 pub(super) struct Talk {
     pub(super) ask: Ask,
@@ -41,7 +43,8 @@ impl Server {
     pub(super) async fn talk(&self, input: ChatInput, bought: bool) -> Result<Talk, ToolError> {
         let kept = self.kept(input.conversation_id.as_deref()).await?;
         let protocol = protocol(input.api, kept.as_ref())?;
-        let model = self.model(&input, kept.as_ref());
+        let named = input.model.as_deref().or(kept.as_ref().map(|kept| kept.model.as_str()));
+        let model = facts().canonical(named.unwrap_or(facts().text_default()));
         let rules = Rules::new(protocol, &model);
         let mut warnings = rules.warnings();
         let (thinking, effort) = rules.thinking(input.thinking, input.effort.as_deref(), &mut warnings)?;
@@ -67,7 +70,7 @@ impl Server {
             protocol,
             model,
             system: conversation.said.system.clone(),
-            messages: conversation.said.messages.clone(),
+            messages: std::mem::take(&mut conversation.said.messages),
             thinking,
             effort,
             temperature: input.temperature,
@@ -75,7 +78,7 @@ impl Server {
             max_tokens: input.max_tokens,
             tools: conversation.said.tools.clone(),
             tool_choice: input.tool_choice,
-            web_search: input.web_search,
+            web_search: input.web_search == Some(true),
             response_format: input.response_format.map(Value::Object),
             service_tier: input.service_tier,
         };
@@ -88,13 +91,9 @@ impl Server {
         let found = self.jobs().conversation(LOCAL, id).await?;
         found.map(Some).ok_or_else(|| ToolError::NotFound {
             what: format!("conversation `{}`", id.chars().take(64).collect::<String>()),
-            advice: "Conversations are kept for 30 days. Leave conversation_id out and give all messages.".to_owned(),
+            advice: "Conversations are kept for 30 days. Leave conversation_id out and give all messages."
+                .to_owned(),
         })
-    }
-
-    fn model(&self, input: &ChatInput, kept: Option<&Conversation>) -> String {
-        let named = input.model.as_deref().or(kept.map(|kept| kept.model.as_str()));
-        facts().canonical(named.unwrap_or(facts().text_default()))
     }
 
     async fn turns(&self, input: &ChatInput, rules: &Rules, bought: bool) -> Result<Vec<Turn>, ToolError> {
@@ -111,7 +110,7 @@ impl Server {
         for (index, message) in messages.iter().enumerate() {
             let field = format!("messages[{index}]");
             let mut turn = turn(&field, message)?;
-            for (place, medium) in message.media.iter().enumerate() {
+            for (place, medium) in message.media.iter().flatten().enumerate() {
                 let field = format!("{field}.media[{place}]");
                 turn.media.push(self.medium(&field, medium, rules, bought).await?);
             }
@@ -123,11 +122,18 @@ impl Server {
         }
     }
 
-    async fn medium(&self, field: &str, text: &str, rules: &Rules, bought: bool) -> Result<Medium, ToolError> {
+    async fn medium(
+        &self,
+        field: &str,
+        text: &str,
+        rules: &Rules,
+        bought: bool,
+    ) -> Result<Medium, ToolError> {
         if rules.row.is_some_and(|row| !row.sees) {
             let seeing = facts().text_models().iter().filter(|row| row.sees && row.note.is_none());
             let names: Vec<_> = seeing.map(|row| row.model.as_str()).collect();
-            let problem = format!("cannot be given: {} takes no media; use {}", rules.model, names.join(" or "));
+            let problem =
+                format!("cannot be given: {} takes no media; use {}", rules.model, names.join(" or "));
             return Err(ToolError::argument(field, problem));
         }
         let (kind, text) = match (text.strip_prefix("image:"), text.strip_prefix("video:")) {
@@ -180,26 +186,32 @@ fn turn(field: &str, message: &Message) -> Result<Turn, ToolError> {
     if (role == Speaker::Tool) != message.tool_call_id.is_some() {
         return wrong("tool_call_id", "goes with role tool, and role tool needs it");
     }
-    if role != Speaker::Assistant && !message.tool_calls.is_empty() {
+    let calls = message.tool_calls.iter().flatten().enumerate();
+    let calls = calls.map(|(at, call)| read::<ToolCall>(&format!("{field}.tool_calls[{at}]"), call));
+    let tool_calls = calls.collect::<Result<Vec<_>, _>>()?;
+    if role != Speaker::Assistant && !tool_calls.is_empty() {
         return wrong("tool_calls", "goes with role assistant alone");
     }
-    if role != Speaker::User && !message.media.is_empty() {
+    let shows = message.media.as_ref().is_some_and(|media| !media.is_empty());
+    if role != Speaker::User && shows {
         return wrong("media", "goes with role user alone");
     }
-    let silent = message.content.trim().is_empty() && message.media.is_empty() && message.tool_calls.is_empty();
-    if silent && role != Speaker::Tool {
+    let text = message.content.as_deref().unwrap_or_default();
+    if text.trim().is_empty() && !shows && tool_calls.is_empty() && role != Speaker::Tool {
         return wrong("content", "is empty");
     }
-    let calls = message.tool_calls.iter().map(|call| ToolCall {
-        id: call.id.clone(),
-        name: call.name.clone(),
-        arguments: call.arguments.clone(),
-    });
-    Ok(Turn {
-        tool_call_id: message.tool_call_id.clone(),
-        tool_calls: calls.collect(),
-        ..said(role, &message.content)
-    })
+    Ok(Turn { tool_call_id: message.tool_call_id.clone(), tool_calls, ..said(role, text) })
+}
+
+/// An object whose parts are not in the tool's schema.
+fn read<T: DeserializeOwned>(field: &str, object: &JsonObject) -> Result<T, ToolError> {
+    serde_json::from_value(Value::Object(object.clone()))
+        .map_err(|problem| ToolError::argument(field, format!("cannot be read: {problem}")))
+}
+
+/// The messages of `count_tokens`.
+pub(super) fn read_messages(messages: &[JsonObject]) -> Result<Vec<Message>, ToolError> {
+    messages.iter().enumerate().map(|(at, message)| read(&format!("messages[{at}]"), message)).collect()
 }
 
 /// What the model is told first: `system` and the system messages that the list begins with.
@@ -218,20 +230,20 @@ fn functions(input: &ChatInput) -> Result<Option<Vec<Function>>, ToolError> {
     let Some(tools) = &input.tools else { return Ok(None) };
     let mut functions: Vec<Function> = Vec::new();
     for (index, tool) in tools.iter().enumerate() {
+        let mut function: Function = read(&format!("tools[{index}]"), tool)?;
         let letters = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-');
         let wrong = |problem: &str| Err(ToolError::argument(format!("tools[{index}].name"), problem));
-        if tool.name.is_empty() || tool.name.len() > 64 || !tool.name.chars().all(letters) {
+        if function.name.is_empty() || function.name.len() > 64 || !function.name.chars().all(letters) {
             return wrong("has 1 to 64 letters, digits, _ and -");
         }
-        if functions.iter().any(|known| known.name == tool.name) {
+        if functions.iter().any(|known| known.name == function.name) {
             return wrong("is there twice");
         }
-        let mut parameters = tool.parameters.clone();
-        if parameters.is_empty() {
-            parameters.insert("type".to_owned(), "object".into());
-            parameters.insert("properties".to_owned(), Value::Object(serde_json::Map::new()));
+        if function.parameters.is_empty() {
+            function.parameters.insert("type".to_owned(), "object".into());
+            function.parameters.insert("properties".to_owned(), Value::Object(JsonObject::new()));
         }
-        functions.push(Function { name: tool.name.clone(), description: tool.description.clone(), parameters });
+        functions.push(function);
     }
     Ok(Some(functions))
 }
@@ -256,11 +268,12 @@ fn check_calls(protocol: Protocol, messages: &[Value]) -> Result<(), ToolError> 
 }
 
 fn check_size(ask: &Ask) -> Result<(), ToolError> {
-    let bytes = ask.body().to_string().len();
+    let bytes = ask.size();
     if bytes <= BODY_LIMIT {
         return Ok(());
     }
-    let problem = format!("make a request of {bytes} bytes; at most {BODY_LIMIT} are taken. Give media as URLs");
+    let problem =
+        format!("make a request of {bytes} bytes; at most {BODY_LIMIT} are taken. Give media as URLs");
     Err(ToolError::argument("messages", problem))
 }
 
@@ -280,7 +293,8 @@ impl Rules {
     }
 
     fn warnings(&self) -> Vec<String> {
-        let unknown = || format!("the model {} is not in the tables of this server; it is sent as it is", self.model);
+        let unknown =
+            || format!("the model {} is not in the tables of this server; it is sent as it is", self.model);
         match self.row {
             None => vec![unknown()],
             Some(row) => row.note.iter().map(|note| format!("{} {note}", self.model)).collect(),
@@ -343,7 +357,8 @@ impl Rules {
         let Some(row) = self.row else { return Ok(()) };
         let legal = row.efforts(api);
         if legal.is_empty() {
-            let problem = format!("is not taken by {} with api {api}; MiniMax-M3.1-Flash takes it", self.model);
+            let problem =
+                format!("is not taken by {} with api {api}; MiniMax-M3.1-Flash takes it", self.model);
             return Err(ToolError::argument("effort", problem));
         }
         if legal.iter().any(|known| known == effort) {
@@ -356,10 +371,9 @@ impl Rules {
     /// Everything else that depends on protocol and model.
     fn check(&self, input: &ChatInput, warnings: &mut Vec<String>) -> Result<(), ToolError> {
         let (api, protocol) = (self.protocol.api.as_str(), self.protocol);
-        for (name, given, (least, most)) in [
-            ("temperature", input.temperature, protocol.temperature),
-            ("top_p", input.top_p, protocol.top_p),
-        ] {
+        for (name, given, (least, most)) in
+            [("temperature", input.temperature, protocol.temperature), ("top_p", input.top_p, protocol.top_p)]
+        {
             let Some(given) = given else { continue };
             if given < least || given > most || (protocol.above_zero && given <= least) {
                 let from = if protocol.above_zero { "above " } else { "" };
@@ -372,15 +386,22 @@ impl Rules {
             let problem = format!("is {given}; {} takes 1 to {most}", self.model);
             return Err(ToolError::argument("max_tokens", problem));
         }
-        if input.web_search && !protocol.web_search {
+        if input.web_search == Some(true) && !protocol.web_search {
             let able = facts().text_protocols(|row| row.web_search);
-            return Err(ToolError::argument("web_search", format!("is not there with api {api}; use {able}")));
+            return Err(ToolError::argument(
+                "web_search",
+                format!("is not there with api {api}; use {able}"),
+            ));
         }
         if input.service_tier.is_some() && !protocol.tiers {
             let able = facts().text_protocols(|row| row.tiers);
-            return Err(ToolError::argument("service_tier", format!("is not there with api {api}; use {able}")));
+            return Err(ToolError::argument(
+                "service_tier",
+                format!("is not there with api {api}; use {able}"),
+            ));
         }
-        if input.tool_choice.as_deref() == Some("none") && self.row.is_some_and(|row| row.tool_choice_ignored) {
+        if input.tool_choice.as_deref() == Some("none") && self.row.is_some_and(|row| row.tool_choice_ignored)
+        {
             warnings.push(format!("{} is reported to take no tool_choice but auto", self.model));
         }
         self.check_format(input)

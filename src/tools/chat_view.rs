@@ -97,7 +97,9 @@ impl ChatView {
                 "The model wants functions called. Call chat with {again} and messages: for each call one of role \
                  tool with its tool_call_id and the result as content."
             ),
-            Some("length") => format!("The answer was cut at max_tokens. Call chat with {again} to have it go on."),
+            Some("length") => {
+                format!("The answer was cut at max_tokens. Call chat with {again} to have it go on.")
+            }
             Some("content_filter") => "MiniMax withheld the rest. Rephrase the question.".to_owned(),
             _ => format!("Done. To go on, call chat with {again}."),
         };
@@ -106,8 +108,13 @@ impl ChatView {
     fn lines(&self) -> String {
         let mut lines = Vec::new();
         if let Some(error) = &self.error {
-            let trace = error.trace_id.as_ref().map(|trace| format!(" (trace id {trace})")).unwrap_or_default();
-            lines.push(format!("{}{trace}. Whose turn: {}.", error.message.trim_end_matches('.'), error.turn));
+            let trace =
+                error.trace_id.as_ref().map(|trace| format!(" (trace id {trace})")).unwrap_or_default();
+            lines.push(format!(
+                "{}{trace}. Whose turn: {}.",
+                error.message.trim_end_matches('.'),
+                error.turn
+            ));
             if self.text.is_some() {
                 lines.push("What had come before:".to_owned());
             }
@@ -159,9 +166,12 @@ impl IntoCallToolResult for ChatView {
     fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
         let mut content = vec![ContentBlock::text(self.lines())];
         let file = self.path.as_deref().map(std::path::Path::new);
-        let link = file.and_then(|path| Some((url::Url::from_file_path(path).ok()?, path.file_name()?.to_str()?)));
+        let link =
+            file.and_then(|path| Some((url::Url::from_file_path(path).ok()?, path.file_name()?.to_str()?)));
         content.extend(link.map(|(uri, name)| {
-            ContentBlock::resource_link(Resource::new(String::from(uri), name).with_mime_type("text/markdown"))
+            ContentBlock::resource_link(
+                Resource::new(String::from(uri), name).with_mime_type("text/markdown"),
+            )
         }));
         let mut result = match self.error {
             None => CallToolResult::success(content),
@@ -176,6 +186,7 @@ impl IntoCallToolResult for ChatView {
 
 /// How large a request is.
 #[derive(Debug, Serialize, JsonSchema)]
+#[expect(clippy::struct_field_names, reason = "the name on the wire, as in usage")]
 pub(super) struct Tokens {
     pub(super) input_tokens: u64,
     pub(super) model: String,

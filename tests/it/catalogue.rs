@@ -25,7 +25,10 @@ fn the_answers_look_as_agreed() {
     };
     insta::assert_json_snapshot!("output_job_view", schema("get_job"));
     insta::assert_json_snapshot!("output_list_jobs", schema("list_jobs"));
-    for tool in Server::catalogue().into_iter().filter(|tool| tool.name != "list_jobs") {
+    insta::assert_json_snapshot!("output_chat", schema("chat"));
+    insta::assert_json_snapshot!("output_count_tokens", schema("count_tokens"));
+    let own = ["list_jobs", "chat", "count_tokens"];
+    for tool in Server::catalogue().into_iter().filter(|tool| !own.contains(&tool.name.as_ref())) {
         assert_eq!(tool.output_schema.unwrap(), schema("get_job"), "{}", tool.name);
     }
 }
@@ -123,6 +126,25 @@ fn parameters_come_in_the_order_in_which_a_model_needs_them() {
         "callback_url",
     ];
     assert_eq!(order("generate_video"), [&video[..], &job[..]].concat());
+    let chat = [
+        "prompt",
+        "messages",
+        "system",
+        "model",
+        "api",
+        "thinking",
+        "effort",
+        "temperature",
+        "top_p",
+        "max_tokens",
+        "tools",
+        "tool_choice",
+        "web_search",
+        "response_format",
+        "service_tier",
+        "conversation_id",
+    ];
+    assert_eq!(order("chat"), chat);
     assert_eq!(order("get_job"), ["job_id", "wait_seconds"]);
     assert_eq!(order("list_jobs"), ["status", "kind", "query", "limit", "cursor"]);
 }
@@ -144,7 +166,8 @@ fn names_and_descriptions_fit_every_client() {
         {
             assert!(hint.is_some(), "{} leaves a hint out", tool.name);
         }
-        let paid = tool.output_schema.is_some() && tool.input_schema["properties"].get("dry_run").is_some();
+        let job = tool.output_schema.is_some() && tool.input_schema["properties"].get("dry_run").is_some();
+        let paid = job || tool.name == "chat";
         assert_eq!(description.contains("Costs money."), paid, "{}", tool.name);
         assert!(
             !(paid && hints.read_only_hint == Some(true)),
@@ -179,7 +202,7 @@ async fn groups_and_read_only_decide_what_is_listed() {
     );
     assert_eq!(
         names(&[("MINIMAX_READ_ONLY", "true")]).await,
-        ["get_job", "list_jobs", "query_video_generation"]
+        ["count_tokens", "get_job", "list_jobs", "query_video_generation"]
     );
     assert_eq!(Server::group_of("generate_video"), Some(Toolset::Video));
 }

@@ -28,6 +28,7 @@ fn with(base: Value, more: Value) -> Value {
 
 /// The requests to the text endpoints, counters left out.
 fn asked(world: &World) -> Vec<Request> {
-    let talks = ["/v1/chat/completions", "/anthropic/v1/messages", "/v1/text/chatcompletion_v2", "/v1/responses"];
+    let talks =
+        ["/v1/chat/completions", "/anthropic/v1/messages", "/v1/text/chatcompletion_v2", "/v1/responses"];
     world.sandbox.requests().into_iter().filter(|request| talks.contains(&request.path.as_str())).collect()
 }

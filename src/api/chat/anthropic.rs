@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Ask, Delta, Function, Medium, Reply, Speaker, ToolCall, Turn, Usage, arguments_object, count, data_url, text,
+    Ask, Delta, Function, Medium, Reply, Speaker, ToolCall, Turn, Usage, arguments_object, count, data_url,
+    text,
 };
 
 /// Turns as messages. Results of tools stand in a message of the user's; those that follow each other in one.
@@ -18,14 +19,14 @@ pub(super) fn turns(turns: &[Turn]) -> Vec<Value> {
         let last = messages.last_mut().filter(|_| result && open);
         match last.and_then(|message| message.get_mut("content")?.as_array_mut()) {
             Some(content) => content.extend(blocks),
-            None => messages.push(message(turn, blocks)),
+            None => messages.push(message(turn, &blocks)),
         }
         open = result;
     }
     messages
 }
 
-fn message(turn: &Turn, blocks: Vec<Value>) -> Value {
+fn message(turn: &Turn, blocks: &[Value]) -> Value {
     let role = if turn.role == Speaker::Assistant { "assistant" } else { "user" };
     let plain = turn.media.is_empty()
         && turn.tool_calls.is_empty()
@@ -174,7 +175,9 @@ impl Reader {
         let words = |name: &str| Some(text(message, name).to_owned()).filter(|word| !word.is_empty());
         self.meta.id = words("id").or(self.meta.id.take());
         self.meta.model = words("model").or(self.meta.model.take());
-        for (index, block) in message.get("content").and_then(Value::as_array).into_iter().flatten().enumerate() {
+        for (index, block) in
+            message.get("content").and_then(Value::as_array).into_iter().flatten().enumerate()
+        {
             self.begin(index as u64, block.clone());
         }
         self.take_stop(message);

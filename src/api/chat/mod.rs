@@ -115,6 +115,7 @@ pub enum Medium {
 
 /// A function that the model wants called.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ToolCall {
     /// To be given back with the result.
     pub id: String,
@@ -126,6 +127,7 @@ pub struct ToolCall {
 
 /// A function that the model may have called.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Function {
     /// What it is called.
     pub name: String,
@@ -133,6 +135,7 @@ pub struct Function {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// The JSON Schema of its arguments.
+    #[serde(default)]
     pub parameters: Map<String, Value>,
 }
 
@@ -180,6 +183,25 @@ impl Ask {
             }
         }
         body
+    }
+
+    /// How many bytes that is.
+    pub fn size(&self) -> usize {
+        #[derive(Default)]
+        struct Count(usize);
+        impl std::io::Write for Count {
+            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                self.0 = self.0.saturating_add(bytes.len());
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut count = Count::default();
+        // Counting does not fail.
+        let _ = serde_json::to_writer(&mut count, &self.body());
+        count.0
     }
 
     fn question(&self) -> Value {

@@ -110,7 +110,9 @@ impl Reader {
     pub(super) fn take(&mut self, event: &Value) -> Vec<Delta> {
         self.take_meta(event);
         let Some(choice) = event.pointer("/choices/0") else { return Vec::new() };
-        if let Some(reason) = choice.get("finish_reason").and_then(Value::as_str).filter(|word| !word.is_empty()) {
+        if let Some(reason) =
+            choice.get("finish_reason").and_then(Value::as_str).filter(|word| !word.is_empty())
+        {
             self.meta.finish_reason = Some(reason.to_owned());
         }
         // The native protocol ends with all of it once more; a server that does not stream sends nothing else.
@@ -142,7 +144,9 @@ impl Reader {
         if let Some(name) = delta.get("name").and_then(Value::as_str).filter(|name| !name.is_empty()) {
             self.name = Some(name.to_owned());
         }
-        for (place, detail) in delta.get("reasoning_details").and_then(Value::as_array).into_iter().flatten().enumerate() {
+        for (place, detail) in
+            delta.get("reasoning_details").and_then(Value::as_array).into_iter().flatten().enumerate()
+        {
             deltas.push(Delta::Reasoning(self.take_detail(place, detail)));
         }
         let fresh = self.thoughts.push(text(delta, "reasoning_content"));
@@ -150,10 +154,14 @@ impl Reader {
             deltas.push(Delta::Reasoning(fresh));
         }
         self.take_content(text(delta, "content"), &mut deltas);
-        for (place, call) in delta.get("tool_calls").and_then(Value::as_array).into_iter().flatten().enumerate() {
+        for (place, call) in
+            delta.get("tool_calls").and_then(Value::as_array).into_iter().flatten().enumerate()
+        {
             deltas.extend(self.take_call(place, call));
         }
-        deltas.retain(|delta| !matches!(delta, Delta::Text(words) | Delta::Reasoning(words) if words.is_empty()));
+        deltas.retain(
+            |delta| !matches!(delta, Delta::Text(words) | Delta::Reasoning(words) if words.is_empty()),
+        );
         deltas
     }
 
@@ -161,7 +169,9 @@ impl Reader {
         let index = detail.get("index").and_then(Value::as_u64).unwrap_or(place as u64);
         let (kept, grown) = self.details.entry(index).or_insert_with(|| (json!({}), Grown::default()));
         if let (Some(kept), Some(fields)) = (kept.as_object_mut(), detail.as_object()) {
-            kept.extend(fields.iter().filter(|(_, value)| !value.is_null()).map(|(k, v)| (k.clone(), v.clone())));
+            kept.extend(
+                fields.iter().filter(|(_, value)| !value.is_null()).map(|(k, v)| (k.clone(), v.clone())),
+            );
         }
         grown.push(text(detail, "text"))
     }
@@ -243,7 +253,8 @@ impl Reader {
             self.meta = pieces.meta;
             self.calls = pieces.calls;
             self.name = pieces.name;
-            let thought = !text(whole, "reasoning_content").is_empty() || whole.get("reasoning_details").is_some();
+            let thought =
+                !text(whole, "reasoning_content").is_empty() || whole.get("reasoning_details").is_some();
             if !thought {
                 (self.thoughts, self.details) = (pieces.thoughts, pieces.details);
             }
@@ -273,13 +284,17 @@ impl Reader {
         if !self.thoughts.text.is_empty() {
             message.insert("reasoning_content".to_owned(), json!(self.thoughts.text));
         }
-        let details: Vec<Value> = self.details.values().map(|(kept, grown)| {
-            let mut kept = kept.clone();
-            if let Some(fields) = kept.as_object_mut().filter(|_| !grown.text.is_empty()) {
-                fields.insert("text".to_owned(), json!(grown.text));
-            }
-            kept
-        }).collect();
+        let details: Vec<Value> = self
+            .details
+            .values()
+            .map(|(kept, grown)| {
+                let mut kept = kept.clone();
+                if let Some(fields) = kept.as_object_mut().filter(|_| !grown.text.is_empty()) {
+                    fields.insert("text".to_owned(), json!(grown.text));
+                }
+                kept
+            })
+            .collect();
         if !details.is_empty() {
             message.insert("reasoning_details".to_owned(), Value::Array(details));
         }

@@ -23,7 +23,9 @@ fn items(message: &Value) -> Vec<Value> {
     let role = text(message, "role");
     if role == "tool" {
         let id = text(message, "tool_call_id");
-        return vec![json!({ "type": "function_call_output", "call_id": id, "output": message["content"] })];
+        return vec![
+            json!({ "type": "function_call_output", "call_id": id, "output": message.get("content") }),
+        ];
     }
     let content = match message.get("content") {
         Some(Value::Array(found)) => found.iter().map(part).collect(),
@@ -34,16 +36,16 @@ fn items(message: &Value) -> Vec<Value> {
     let said = content != "" || calls.is_none();
     let words = said.then(|| json!({ "type": "message", "role": role, "content": content }));
     let call = |call: &Value| {
-        let (id, function) = (text(call, "id"), &call["function"]);
-        json!({ "type": "function_call", "call_id": id, "name": function["name"], "arguments": function["arguments"] })
+        let (id, function) = (text(call, "id"), call.get("function").unwrap_or(&Value::Null));
+        json!({ "type": "function_call", "call_id": id, "name": function.get("name"), "arguments": function.get("arguments") })
     };
     words.into_iter().chain(calls.into_iter().flatten().map(call)).collect()
 }
 
 fn part(part: &Value) -> Value {
     match text(part, "type") {
-        "image_url" => json!({ "type": "input_image", "image_url": part["image_url"]["url"] }),
-        "video_url" => json!({ "type": "input_video", "video_url": part["video_url"]["url"] }),
-        _ => json!({ "type": "input_text", "text": part["text"] }),
+        "image_url" => json!({ "type": "input_image", "image_url": part.pointer("/image_url/url") }),
+        "video_url" => json!({ "type": "input_video", "video_url": part.pointer("/video_url/url") }),
+        _ => json!({ "type": "input_text", "text": part.get("text") }),
     }
 }

@@ -208,7 +208,8 @@ impl Reader {
         if let Some(usage) = reply.usage.as_mut().filter(|_| searches > 0) {
             usage.searches = Some(searches);
         }
-        let reason = match (text(&response, "status"), text(&response["incomplete_details"], "reason")) {
+        let why = response.pointer("/incomplete_details/reason").and_then(Value::as_str).unwrap_or_default();
+        let reason = match (text(&response, "status"), why) {
             ("completed", _) if reply.tool_calls.is_empty() => Some("stop"),
             ("completed", _) => Some("tool_calls"),
             (_, "max_output_tokens") => Some("length"),
@@ -225,5 +226,7 @@ impl Reader {
 /// The words of an item's parts.
 fn parts(item: &Value, name: &str) -> String {
     let parts = item.get(name).and_then(Value::as_array).into_iter().flatten();
-    parts.map(|part| if part.get("text").is_some() { text(part, "text") } else { text(part, "refusal") }).collect()
+    parts
+        .map(|part| if part.get("text").is_some() { text(part, "text") } else { text(part, "refusal") })
+        .collect()
 }

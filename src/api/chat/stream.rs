@@ -90,7 +90,9 @@ impl Client {
             .post(format!("{}{path}", self.host))
             .header(header::ACCEPT, "text/event-stream")
             .bearer_auth(key.expose_secret())
-            .json(&ask.body());
+            .header(header::CONTENT_TYPE, "application/json")
+            // Pictures make it large: the body is not held as a value while it is sent.
+            .body(ask.body().to_string());
         let silent = |_| ApiError::Lost { path, why: format!("nothing came for {} s", FIRST.as_secs()) };
         let response = timeout(FIRST, request.send()).await.map_err(silent)?;
         let response = response.map_err(|error| self.lost(path, error))?;
@@ -112,17 +114,25 @@ impl Client {
         // A refusal, or a server between us that does not stream.
         let (status, wait) = (response.status(), retry_after(&response));
         let lost = |why: &str| ApiError::Lost { path, why: why.to_owned() };
-        let body = timeout(IDLE, read(response)).await.map_err(|_| lost("the answer stopped in the middle"))?;
+        let body =
+            timeout(IDLE, read(response)).await.map_err(|_| lost("the answer stopped in the middle"))?;
         let body = body.map_err(|_| lost("the answer broke off"))?;
         let answer: Value = self.decode(path, status, stream.trace.clone(), wait, &body)?;
         stream.reader.take(&answer);
         stream.ended = true;
-        if stream.reader.is_over() { Ok(stream) } else { Err(stream.shape("it is no answer of a text model")) }
+        if stream.reader.is_over() {
+            Ok(stream)
+        } else {
+            Err(stream.shape("it is no answer of a text model"))
+        }
     }
 }
 
 /// The data of each event, of a body that is not endless.
-fn events<'a>(response: reqwest::Response, head: Arc<Mutex<Vec<u8>>>) -> BoxStream<'a, Result<String, Error>> {
+fn events<'a>(
+    response: reqwest::Response,
+    head: Arc<Mutex<Vec<u8>>>,
+) -> BoxStream<'a, Result<String, Error>> {
     let mut total = 0_usize;
     let bytes = response.bytes_stream().map_err(std::io::Error::other).map(move |piece| {
         let piece: Bytes = piece?;
@@ -135,9 +145,7 @@ fn events<'a>(response: reqwest::Response, head: Arc<Mutex<Vec<u8>>>) -> BoxStre
         head.extend_from_slice(piece.get(..room).unwrap_or_default());
         Ok(piece)
     });
-    SseStream::from_bytes_stream(bytes)
-        .try_filter_map(|event| std::future::ready(Ok(event.data)))
-        .boxed()
+    SseStream::from_bytes_stream(bytes).try_filter_map(|event| std::future::ready(Ok(event.data))).boxed()
 }
 
 impl ChatStream<'_> {
@@ -152,7 +160,10 @@ impl ChatStream<'_> {
         let data = match next {
             Ok(Some(Ok(data))) if data.trim() != "[DONE]" => data,
             // All words are here; what is missing is the count.
-            _ if over => return self.end(),
+            _ if over => {
+                self.ended = true;
+                return Ok(None);
+            }
             Ok(Some(Ok(_))) => return Err(self.lost("it ended without a reason")),
             Ok(None) => return Err(self.broken("the stream ended in the middle")),
             Ok(Some(Err(Error::Body(error)))) => return Err(self.lost(&error.to_string())),
@@ -174,11 +185,6 @@ impl ChatStream<'_> {
         Ok(Some(deltas))
     }
 
-    fn end(&mut self) -> Result<Option<Vec<Delta>>, ApiError> {
-        self.ended = true;
-        Ok(None)
-    }
-
     /// What has come so far.
     pub fn reply(self) -> Reply {
         let mut reply = match self.reader {
@@ -196,7 +202,8 @@ impl ChatStream<'_> {
         let (refusal, trace_id) = envelope.read(self.trace.clone());
         if let Some((code, message)) = refusal {
             let error = &event["error"];
-            let status = text(error, "http_code").parse().ok().or_else(|| facts().status_of(text(error, "type")));
+            let status =
+                text(error, "http_code").parse().ok().or_else(|| facts().status_of(text(error, "type")));
             return Some(ApiError::Refused {
                 path: self.protocol.path(),
                 status: status.unwrap_or(200),

@@ -201,7 +201,10 @@ mod tests {
         assert_eq!(splitter.push("<think>ab").reasoning, "ab");
         assert_eq!(splitter.push("c</th").reasoning, "c");
         assert_eq!(splitter.push("en").reasoning, "</then");
-        assert_eq!(splitter.push("</think>answer"), Parts { reasoning: String::new(), text: "answer".into() });
+        assert_eq!(
+            splitter.push("</think>answer"),
+            Parts { reasoning: String::new(), text: "answer".into() }
+        );
     }
 
     #[test]
@@ -216,8 +219,11 @@ mod tests {
             for piece in pieces {
                 grown.push(piece);
             }
-            let expected =
-                if pieces.len() == 4 && pieces[1] == " asks" { pieces.concat() } else { (*pieces.last().unwrap()).to_owned() };
+            let expected = if pieces.len() == 4 && pieces[1] == " asks" {
+                pieces.concat()
+            } else {
+                (*pieces.last().unwrap()).to_owned()
+            };
             assert_eq!(grown.text, expected);
         }
         let mut laugh = Grown::default();

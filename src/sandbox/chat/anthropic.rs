@@ -59,14 +59,49 @@ const SOURCE: &[Field] = &[
 const SEEN: &[Field] = &[required("type", TEXT), required("source", Kind::Object(SOURCE))];
 /// The blocks, by type.
 const BLOCKS: &[(&str, &[Field])] = &[
-    ("text", &[required("type", TEXT), required("text", TEXT), optional("cache_control", Kind::Map), optional("citations", Kind::Any)]),
+    (
+        "text",
+        &[
+            required("type", TEXT),
+            required("text", TEXT),
+            optional("cache_control", Kind::Map),
+            optional("citations", Kind::Any),
+        ],
+    ),
     ("image", SEEN),
     ("video", SEEN),
     ("thinking", &[required("type", TEXT), required("thinking", TEXT), required("signature", FILLED)]),
-    ("tool_use", &[required("type", TEXT), required("id", FILLED), required("name", FILLED), required("input", Kind::Map)]),
-    ("server_tool_use", &[required("type", TEXT), required("id", FILLED), required("name", FILLED), required("input", Kind::Map)]),
-    ("web_search_tool_result", &[required("type", TEXT), required("tool_use_id", FILLED), required("content", Kind::Any)]),
-    ("tool_result", &[required("type", TEXT), required("tool_use_id", FILLED), optional("content", Kind::Any), optional("is_error", Kind::Bool)]),
+    (
+        "tool_use",
+        &[
+            required("type", TEXT),
+            required("id", FILLED),
+            required("name", FILLED),
+            required("input", Kind::Map),
+        ],
+    ),
+    (
+        "server_tool_use",
+        &[
+            required("type", TEXT),
+            required("id", FILLED),
+            required("name", FILLED),
+            required("input", Kind::Map),
+        ],
+    ),
+    (
+        "web_search_tool_result",
+        &[required("type", TEXT), required("tool_use_id", FILLED), required("content", Kind::Any)],
+    ),
+    (
+        "tool_result",
+        &[
+            required("type", TEXT),
+            required("tool_use_id", FILLED),
+            optional("content", Kind::Any),
+            optional("is_error", Kind::Bool),
+        ],
+    ),
 ];
 
 pub(super) async fn message(State(platform): State<Arc<Platform>>, call: Call) -> Result<Response, Refusal> {
@@ -152,7 +187,8 @@ fn read(
     for (place, block) in blocks.iter().enumerate() {
         let (kind, field) = (word(block, "type"), format!("messages.{at}.content.{place}"));
         let table = BLOCKS.iter().find(|(name, _)| *name == kind);
-        let table = table.ok_or_else(|| Refusal::invalid(format_args!("{field}: unsupported content type '{kind}'")))?;
+        let table = table
+            .ok_or_else(|| Refusal::invalid(format_args!("{field}: unsupported content type '{kind}'")))?;
         check_at(block, table.1, &field)?;
         let misplaced = match kind {
             "image" | "video" | "tool_result" => !user,
@@ -174,7 +210,8 @@ fn read(
             "tool_result" => {
                 let id = word(block, "tool_use_id");
                 let place = open.iter().position(|known| known == id);
-                let place = place.ok_or_else(|| Refusal::invalid(format_args!("{field}: unexpected tool_use_id {id}")))?;
+                let place = place
+                    .ok_or_else(|| Refusal::invalid(format_args!("{field}: unexpected tool_use_id {id}")))?;
                 open.remove(place);
                 results.push(word(block, "content").to_owned());
             }
@@ -224,7 +261,8 @@ impl Scene<'_> {
             let id = "srvtoolu_1";
             blocks.push(json!({"type": "server_tool_use", "id": id, "name": "web_search",
                 "input": {"query": "what the user said"}}));
-            let found = json!([{"type": "web_search_result", "url": "https://example.com/fox", "title": "Foxes"}]);
+            let found =
+                json!([{"type": "web_search_result", "url": "https://example.com/fox", "title": "Foxes"}]);
             blocks.push(json!({"type": "web_search_tool_result", "tool_use_id": id, "content": found}));
         }
         blocks.push(json!({"type": "text", "text": said.text}));

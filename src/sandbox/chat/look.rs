@@ -23,9 +23,12 @@ const VIDEO: Rules = Rules {
 
 /// A picture in words: its size, if its bytes are in reach.
 pub(super) fn image(platform: &Platform, field: &str, url: &str) -> Result<String, Refusal> {
-    let Some(bytes) = media(platform, field, url, &IMAGE)? else { return Ok("an image from elsewhere".to_owned()) };
+    let Some(bytes) = media(platform, field, url, &IMAGE)? else {
+        return Ok("an image from elsewhere".to_owned());
+    };
     let size = imagesize::blob_size(&bytes);
-    let size = size.map_err(|problem| Refusal::invalid(format_args!("{field} is not a picture: {problem}")))?;
+    let size =
+        size.map_err(|problem| Refusal::invalid(format_args!("{field} is not a picture: {problem}")))?;
     Ok(format!("an image of {}x{} pixels", size.width, size.height))
 }
 
@@ -34,7 +37,9 @@ pub(super) fn video(platform: &Platform, field: &str, url: &str) -> Result<Strin
     if let Some(id) = url.strip_prefix("mm_file://") {
         let file = id.parse().ok().and_then(|id| platform.store.file(id));
         return match file {
-            Some(file) if file.purpose == "video_understanding" => Ok(format!("a video of {} bytes", file.bytes)),
+            Some(file) if file.purpose == "video_understanding" => {
+                Ok(format!("a video of {} bytes", file.bytes))
+            }
             Some(file) => Err(Refusal::invalid(format_args!(
                 "{field} names a file for {}; it must be for video_understanding",
                 file.purpose

@@ -52,6 +52,7 @@ pub(super) fn routes() -> Router<Arc<Platform>> {
 
 /// What was asked, whatever the protocol.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one thing that was asked or not")]
 struct Question {
     model: String,
     stream: bool,
@@ -123,13 +124,15 @@ impl Said {
             arguments: json!({"about": question.last.replace("#tool", "").trim()}).to_string(),
         });
         let search = question.searches && has("#search");
-        let thoughts = match question.thinks {
-            true => format!("The user says: {}. I look at it twice.", head(&question.last, 60)),
-            false => String::new(),
+        let thoughts = if question.thinks {
+            format!("The user says: {}. I look at it twice.", head(&question.last, 60))
+        } else {
+            String::new()
         };
         let mut text = words(question, call.is_some(), search);
         let mut stop = if call.is_some() { Stop::Tool } else { Stop::End };
-        let most = question.most.and_then(|most| usize::try_from(most).ok()).map(|most| most.saturating_mul(4));
+        let most =
+            question.most.and_then(|most| usize::try_from(most).ok()).map(|most| most.saturating_mul(4));
         if let Some(most) = most.filter(|most| text.len() + thoughts.len() > *most) {
             text = head(&text, most.saturating_sub(thoughts.len())).to_owned();
             stop = Stop::Length;
@@ -143,7 +146,8 @@ impl Said {
             ("#fade", Fate::Faded),
             ("#slow", Fate::Slow),
         ];
-        let fate = fate.into_iter().find(|(word, _)| has(word) && !answered).map_or(Fate::Whole, |(_, fate)| fate);
+        let fate =
+            fate.into_iter().find(|(word, _)| has(word) && !answered).map_or(Fate::Whole, |(_, fate)| fate);
         Self { thoughts, text, call, search, stop, fate }
     }
 

@@ -16,7 +16,8 @@ use super::{FLASH, M3, Question, Said, Stop, bill, list, look, pieces, shown, to
 
 const MESSAGES: Kind = Kind::List { min: 1, max: usize::MAX, item: &Kind::Map };
 const TOOLS: Kind = Kind::List { min: 0, max: 128, item: &Kind::Object(TOOL) };
-const TOOL: &[Field] = &[required("type", Kind::OneOf(&["function"])), required("function", Kind::Object(FUNCTION))];
+const TOOL: &[Field] =
+    &[required("type", Kind::OneOf(&["function"])), required("function", Kind::Object(FUNCTION))];
 const FUNCTION: &[Field] = &[
     required("name", FILLED),
     optional("description", TEXT),
@@ -116,8 +117,10 @@ fn answer(platform: &Arc<Platform>, call: &Call, dialect: Dialect) -> Result<Res
     question.check()?;
     bill(platform, call)?;
     let said = Said::to(&question);
-    let split = dialect == Dialect::Native || (flag(&body, "reasoning_split") && !question.last.contains("#tags"));
-    let usage = body.get("stream_options").and_then(|options| options.get("include_usage")) == Some(&json!(true));
+    let split =
+        dialect == Dialect::Native || (flag(&body, "reasoning_split") && !question.last.contains("#tags"));
+    let usage =
+        body.get("stream_options").and_then(|options| options.get("include_usage")) == Some(&json!(true));
     let scene = Scene { question: &question, said: &said, split, usage, dialect, trace: &call.trace };
     if !question.stream {
         return Ok(Json(scene.whole()).into_response());
@@ -129,11 +132,10 @@ fn question(platform: &Platform, body: &Map<String, Value>, dialect: Dialect) ->
     let model = text(body, "model");
     let thinking = body.get("thinking").map(|thinking| word(thinking, "type"));
     match thinking {
-        None | Some("adaptive") => {}
         Some("disabled") if model.starts_with(FLASH) => {
             return Err(Refusal::invalid(format_args!("{model} requires adaptive thinking")));
         }
-        Some("disabled") => {}
+        None | Some("adaptive" | "disabled") => {}
         Some(other) => {
             let problem = format!("invalid thinking.type: {other:?} (allowed: adaptive, disabled)");
             return Err(Refusal::invalid(problem));
@@ -188,7 +190,9 @@ fn read(
                         seen.push(look::video(platform, &field, url("video_url")?)?);
                     }
                     other => {
-                        return Err(Refusal::invalid(format_args!("{field}: unsupported content type {other:?}")));
+                        return Err(Refusal::invalid(format_args!(
+                            "{field}: unsupported content type {other:?}"
+                        )));
                     }
                 }
             }
@@ -225,7 +229,8 @@ fn calls(messages: &[Value]) -> Result<(), Refusal> {
         if word(message, "role") == "tool" {
             let id = word(message, "tool_call_id");
             let place = open.iter().position(|known| *known == id);
-            let unknown = || Refusal::invalid(format_args!("messages[{at}]: tool result's tool id({id}) not found"));
+            let unknown =
+                || Refusal::invalid(format_args!("messages[{at}]: tool result's tool id({id}) not found"));
             open.remove(place.ok_or_else(unknown)?);
             continue;
         }
@@ -252,7 +257,7 @@ struct Scene<'a> {
 }
 
 impl Scene<'_> {
-    fn frame(&self, object: &str, choices: Value, usage: Value) -> Value {
+    fn frame(&self, object: &str, choices: &Value, usage: &Value) -> Value {
         let filtered = self.said.stop == Stop::Filter;
         json!({
             "id": self.trace, "choices": choices, "created": now().as_secs(), "model": self.question.model,
@@ -296,8 +301,7 @@ impl Scene<'_> {
     }
 
     fn message(&self) -> Value {
-        let mut message =
-            json!({"content": self.content(), "role": "assistant", "name": "MiniMax AI", "audio_content": ""});
+        let mut message = json!({"content": self.content(), "role": "assistant", "name": "MiniMax AI", "audio_content": ""});
         let Some(fields) = message.as_object_mut() else { return message };
         if self.split && !self.said.thoughts.is_empty() {
             fields.insert("reasoning_content".into(), json!(self.said.thoughts));
@@ -315,7 +319,7 @@ impl Scene<'_> {
 
     fn whole(&self) -> Value {
         let choices = json!([{"finish_reason": self.reason(), "index": 0, "message": self.message()}]);
-        let mut whole = self.frame("chat.completion", choices, self.usage());
+        let mut whole = self.frame("chat.completion", &choices, &self.usage());
         if let Some(fields) = whole.as_object_mut() {
             fields.insert("base_resp".into(), base_resp(0, ""));
         }
@@ -332,7 +336,7 @@ impl Scene<'_> {
         if let (Some(choice), Some(finish)) = (choice.as_object_mut(), finish) {
             choice.insert("finish_reason".into(), json!(finish));
         }
-        plain(&self.frame("chat.completion.chunk", json!([choice]), Value::Null))
+        plain(&self.frame("chat.completion.chunk", &json!([choice]), &Value::Null))
     }
 
     fn film(&self) -> Film {
@@ -376,7 +380,7 @@ impl Scene<'_> {
             Dialect::Native => end.push(plain(&self.whole())),
             Dialect::OpenAi => {
                 if self.usage {
-                    end.push(plain(&self.frame("chat.completion.chunk", json!([]), self.usage())));
+                    end.push(plain(&self.frame("chat.completion.chunk", &json!([]), &self.usage())));
                 }
                 end.push("data: [DONE]\n\n".to_owned());
             }

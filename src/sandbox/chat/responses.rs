@@ -27,7 +27,10 @@ const FIELDS: &[Field] = &[
     optional("tool_choice", Kind::OneOf(&["none", "auto"])),
     optional("metadata", Kind::Map),
     optional("prompt_cache_key", TEXT),
-    optional("text", Kind::Object(&[optional("format", Kind::Object(&[required("type", Kind::OneOf(&["text"]))]))])),
+    optional(
+        "text",
+        Kind::Object(&[optional("format", Kind::Object(&[required("type", Kind::OneOf(&["text"]))]))]),
+    ),
     optional("reasoning", Kind::Object(&[required("effort", Kind::OneOf(EFFORTS))])),
     optional("service_tier", Kind::OneOf(&["standard", "priority"])),
 ];
@@ -48,11 +51,51 @@ const LOOK: &[Field] = &[
 const ROLES: &[&str] = &["user", "assistant", "system", "developer", "tool"];
 /// The items, by type; `id` and `status` are those of an answer that comes back.
 const ITEMS: &[(&str, &[Field])] = &[
-    ("message", &[optional("type", TEXT), required("role", Kind::OneOf(ROLES)), required("content", Kind::Any), optional("id", TEXT), optional("status", TEXT)]),
-    ("function_call", &[required("type", TEXT), required("call_id", FILLED), required("name", FILLED), required("arguments", TEXT), optional("id", TEXT), optional("status", TEXT)]),
-    ("function_call_output", &[required("type", TEXT), required("call_id", FILLED), required("output", Kind::Any)]),
-    ("reasoning", &[required("type", TEXT), required("summary", Kind::Any), optional("content", Kind::Any), optional("encrypted_content", TEXT), optional("id", TEXT), optional("status", TEXT)]),
-    ("web_search_call", &[required("type", TEXT), optional("id", TEXT), optional("status", TEXT), optional("action", Kind::Any)]),
+    (
+        "message",
+        &[
+            optional("type", TEXT),
+            required("role", Kind::OneOf(ROLES)),
+            required("content", Kind::Any),
+            optional("id", TEXT),
+            optional("status", TEXT),
+        ],
+    ),
+    (
+        "function_call",
+        &[
+            required("type", TEXT),
+            required("call_id", FILLED),
+            required("name", FILLED),
+            required("arguments", TEXT),
+            optional("id", TEXT),
+            optional("status", TEXT),
+        ],
+    ),
+    (
+        "function_call_output",
+        &[required("type", TEXT), required("call_id", FILLED), required("output", Kind::Any)],
+    ),
+    (
+        "reasoning",
+        &[
+            required("type", TEXT),
+            required("summary", Kind::Any),
+            optional("content", Kind::Any),
+            optional("encrypted_content", TEXT),
+            optional("id", TEXT),
+            optional("status", TEXT),
+        ],
+    ),
+    (
+        "web_search_call",
+        &[
+            required("type", TEXT),
+            optional("id", TEXT),
+            optional("status", TEXT),
+            optional("action", Kind::Any),
+        ],
+    ),
 ];
 
 pub(super) async fn respond(State(platform): State<Arc<Platform>>, call: Call) -> Result<Response, Refusal> {
@@ -108,7 +151,8 @@ fn question(platform: &Platform, body: &Map<String, Value>) -> Result<Question, 
         let kind = Some(word(item, "type")).filter(|kind| !kind.is_empty()).unwrap_or("message");
         let field = format!("input[{at}]");
         let table = ITEMS.iter().find(|(name, _)| *name == kind);
-        let table = table.ok_or_else(|| Refusal::invalid(format_args!("{field}: unsupported item type {kind:?}")))?;
+        let table =
+            table.ok_or_else(|| Refusal::invalid(format_args!("{field}: unsupported item type {kind:?}")))?;
         check_at(item, table.1, &field)?;
         match kind {
             "message" => read(platform, &mut question, item, &field)?,
@@ -124,7 +168,10 @@ fn question(platform: &Platform, body: &Map<String, Value>) -> Result<Question, 
             "function_call_output" => {
                 let id = word(item, "call_id");
                 let place = open.iter().position(|known| *known == id);
-                open.remove(place.ok_or_else(|| Refusal::invalid(format_args!("{field}: no call has the id {id}")))?);
+                open.remove(
+                    place
+                        .ok_or_else(|| Refusal::invalid(format_args!("{field}: no call has the id {id}")))?,
+                );
                 question.results.push(word(item, "output").to_owned());
             }
             _ => {}
@@ -158,7 +205,9 @@ fn read(platform: &Platform, question: &mut Question, item: &Value, field: &str)
                     "input_image" => seen.push(look::image(platform, &field, url("image_url")?)?),
                     "input_video" => seen.push(look::video(platform, &field, url("video_url")?)?),
                     other => {
-                        return Err(Refusal::invalid(format_args!("{field}: unsupported content type {other:?}")));
+                        return Err(Refusal::invalid(format_args!(
+                            "{field}: unsupported content type {other:?}"
+                        )));
                     }
                 }
             }
@@ -196,8 +245,10 @@ impl Scene<'_> {
         let mut items = Vec::new();
         if !said.thoughts.is_empty() {
             let content = json!([{"type": "reasoning_text", "text": said.thoughts}]);
-            items.push(json!({"id": format!("{trace}_rs"), "type": "reasoning", "status": "completed", "summary": [],
-                "content": content, "encrypted_content": seal(&said.thoughts)}));
+            items.push(
+                json!({"id": format!("{trace}_rs"), "type": "reasoning", "status": "completed", "summary": [],
+                "content": content, "encrypted_content": seal(&said.thoughts)}),
+            );
         }
         if said.search {
             items.push(json!({"id": format!("{trace}_ws"), "type": "web_search_call", "status": "completed",
@@ -277,7 +328,8 @@ impl Scene<'_> {
                 fields.shift_remove(name);
             }
         }
-        let added = named(&json!({"type": "response.output_item.added", "output_index": index, "item": begun}));
+        let added =
+            named(&json!({"type": "response.output_item.added", "output_index": index, "item": begun}));
         let done = named(&json!({"type": "response.output_item.done", "output_index": index, "item": item}));
         if kind == "message" {
             film.head.push(added);

@@ -191,7 +191,8 @@ async fn tokens_are_counted_in_every_protocol_and_nothing_is_bought() {
     assert_eq!(world.bought(), 0);
     for (api, _) in endpoints {
         let talk = world.make("chat", json!({ "prompt": "x #tool", "tools": [weather()], "api": api })).await;
-        let result = json!({ "role": "tool", "tool_call_id": talk["tool_calls"][0]["id"], "content": "Rain" });
+        let result =
+            json!({ "role": "tool", "tool_call_id": talk["tool_calls"][0]["id"], "content": "Rain" });
         let call = json!({ "messages": [result], "conversation_id": talk["conversation_id"] });
         let counted = world.make("count_tokens", call).await;
         assert!(counted["input_tokens"].as_u64().unwrap() > 40, "{api}: {counted}");

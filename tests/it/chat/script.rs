@@ -15,15 +15,20 @@ async fn a_plain_answer_is_text_usage_and_cost() {
     let world = World::new().await;
     for api in PROTOCOLS {
         let result = world
-            .call("chat", json!({ "prompt": "Good morning", "api": api, "system": "Be kind.", "model": "m3" }))
+            .call(
+                "chat",
+                json!({ "prompt": "Good morning", "api": api, "system": "Be kind.", "model": "m3" }),
+            )
             .await;
         let view = result.structured_content.clone().unwrap();
         let count = if ["openai", "native"].contains(&api) { 2 } else { 1 };
         assert_eq!(view["text"], format!("**You said:** Good morning (message {count})"), "{api}: {view}");
         assert_eq!(view["finish_reason"], "stop", "{api}");
         assert_eq!(view["model"], "MiniMax-M3", "{api}");
-        let (input, output) =
-            (view["usage"]["input_tokens"].as_f64().unwrap(), view["usage"]["output_tokens"].as_f64().unwrap());
+        let (input, output) = (
+            view["usage"]["input_tokens"].as_f64().unwrap(),
+            view["usage"]["output_tokens"].as_f64().unwrap(),
+        );
         let cost = ((input * 0.3 + output * 1.2) * 10.0).round() / 1e7;
         assert_eq!(view["cost"]["actual"], cost, "{api}: {view}");
         assert_eq!(view["cost"]["currency"], "USD");
@@ -69,11 +74,13 @@ async fn a_tool_is_called_and_its_result_continues_the_chain_of_thought() {
             if restart {
                 world = world.restarted().await;
             }
-            let result = json!({ "role": "tool", "tool_call_id": call["id"], "content": "Sunny, 22 degrees" });
+            let result =
+                json!({ "role": "tool", "tool_call_id": call["id"], "content": "Sunny, 22 degrees" });
             let id = called["conversation_id"].clone();
             let answer = world.make("chat", json!({ "messages": [result], "conversation_id": id })).await;
             assert_eq!(
-                answer["text"], "The function says: Sunny, 22 degrees. My thinking came back.",
+                answer["text"],
+                "The function says: Sunny, 22 degrees. My thinking came back.",
                 "{api}: {}",
                 world.last_body()
             );
@@ -118,14 +125,18 @@ async fn a_picture_is_seen() {
         ]);
         let message = json!({ "role": "user", "content": parts });
         let view = world.make("chat", json!({ "messages": [message], "api": api })).await;
-        assert!(view["text"].as_str().unwrap().contains("512x520 pixels. **You said:** What is it?"), "{api}");
+        assert!(
+            view["text"].as_str().unwrap().contains("512x520 pixels. **You said:** What is it?"),
+            "{api}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_film_is_seen_by_link_by_bytes_and_uploaded_when_it_is_large() {
     let world = World::new().await;
-    let made = world.make("generate_video", json!({ "prompt": "A fox", "model": "MiniMax-Hailuo-2.3" })).await;
+    let made =
+        world.make("generate_video", json!({ "prompt": "A fox", "model": "MiniMax-Hailuo-2.3" })).await;
     let path = made["files"][0]["path"].as_str().unwrap().to_owned();
     let bytes = std::fs::read(&path).unwrap();
     let large = world.out().join("large.mp4");
@@ -143,7 +154,10 @@ async fn a_film_is_seen_by_link_by_bytes_and_uploaded_when_it_is_large() {
     }
     let message = json!({ "role": "user", "content": "x", "media": [path] });
     let refusal = world.refusal("chat", json!({ "messages": [message], "api": "native" })).await;
-    assert!(refusal.contains("messages[0].media[0]") && refusal.contains("openai, anthropic, responses"), "{refusal}");
+    assert!(
+        refusal.contains("messages[0].media[0]") && refusal.contains("openai, anthropic, responses"),
+        "{refusal}"
+    );
 }
 
 #[tokio::test]
@@ -151,7 +165,8 @@ async fn a_refusal_in_the_middle_keeps_what_came_and_the_conversation_as_it_was(
     let world = World::new().await;
     for api in PROTOCOLS {
         let first = world.make("chat", json!({ "prompt": "Hello", "api": api })).await;
-        let arguments = json!({ "prompt": "Go on #refuse-midway", "conversation_id": first["conversation_id"] });
+        let arguments =
+            json!({ "prompt": "Go on #refuse-midway", "conversation_id": first["conversation_id"] });
         let result = world.call("chat", arguments).await;
         let view = result.structured_content.clone().unwrap();
         assert_eq!(result.is_error, Some(true), "{api}: {view}");
@@ -164,7 +179,10 @@ async fn a_refusal_in_the_middle_keeps_what_came_and_the_conversation_as_it_was(
         }
         let again = json!({ "prompt": "Better", "conversation_id": first["conversation_id"] });
         let after = world.make("chat", again).await;
-        assert!(after["text"].as_str().unwrap().starts_with("**You said:** Better (message "), "{api}: {after}");
+        assert!(
+            after["text"].as_str().unwrap().starts_with("**You said:** Better (message "),
+            "{api}: {after}"
+        );
         assert!(!world.last_body().to_string().contains("#refuse-midway"), "{api}");
     }
 }
@@ -192,10 +210,10 @@ async fn a_call_that_is_cancelled_or_whose_client_goes_stops_minimax() {
     let world = World::new().await;
     for api in PROTOCOLS {
         let arguments = json!({ "prompt": "#slow", "api": api }).as_object().cloned().unwrap();
-        let request =
-            CallToolRequest::new(CallToolRequestParams::new("chat").with_arguments(arguments));
+        let request = CallToolRequest::new(CallToolRequestParams::new("chat").with_arguments(arguments));
         let request = ClientRequest::CallToolRequest(request);
-        let handle = world.client.send_cancellable_request(request, PeerRequestOptions::no_options()).await.unwrap();
+        let handle =
+            world.client.send_cancellable_request(request, PeerRequestOptions::no_options()).await.unwrap();
         eventually("it streams", async || world.sandbox.streaming() == 1).await;
         handle.cancel(None).await.unwrap();
         eventually("the stream is given up", async || world.sandbox.streaming() == 0).await;
@@ -273,10 +291,9 @@ async fn refusals_name_whose_turn_it_is_in_every_protocol() {
         let refusal = world.call("chat", json!({ "prompt": "x #sensitive", "api": api })).await;
         let view = refusal.structured_content.unwrap();
         assert_eq!(view["error"]["turn"], "fix an argument", "{api}: {view}");
-        world.sandbox.script(vec![Rule::always(
-            "/",
-            Act::Refuse { code: 1008, message: None, retry_after: None },
-        )]);
+        world
+            .sandbox
+            .script(vec![Rule::always("/", Act::Refuse { code: 1008, message: None, retry_after: None })]);
         let view = world.call("chat", json!({ "prompt": "x", "api": api })).await.structured_content.unwrap();
         assert_eq!(view["error"]["turn"], "fix key, balance or settings", "{api}: {view}");
         world.sandbox.script(Vec::new());
@@ -320,7 +337,8 @@ async fn what_was_read_from_the_cache_is_told_and_costs_less() {
         let more = json!({ "prompt": "And then?", "conversation_id": first["conversation_id"] });
         let view = world.make("chat", more).await;
         let count = |name: &str| view["usage"][name].as_f64().unwrap();
-        let (input, read, output) = (count("input_tokens"), count("cache_read_tokens"), count("output_tokens"));
+        let (input, read, output) =
+            (count("input_tokens"), count("cache_read_tokens"), count("output_tokens"));
         assert!(read > 500.0 && read < input, "{api}: {view}");
         let cost = (((input - read) * 0.3 + read * 0.06 + output * 1.2) * 10.0).round() / 1e7;
         assert_eq!(view["cost"]["actual"], cost, "{api}: {view}");
