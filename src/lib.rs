@@ -18,8 +18,8 @@
 //! * Only `tools`, `serve` and `cli` know MCP; only `api` and `media` make HTTP requests.
 //! * `jobs` knows no peer and no progress token: information goes up as return values and `watch` channels.
 //! * `sandbox` imports nothing of ours, so a field that `api` misspells is not misspelt there too.
-//! * No request that costs money leaves before its record is on disk, and none is sent again unless MiniMax
-//!   provably did not take it.
+//! * No job's request leaves before its record is on disk, and no request that costs money is sent again unless
+//!   MiniMax provably did not take it.
 //! * No module but `cli` reads the environment.
 //! * Nothing but the protocol is written to stdout while serving.
 

@@ -4,6 +4,7 @@
 //! A method returns what a caller can act on and nothing else; wire types stay inside the method that reads them.
 
 mod account;
+mod chat;
 mod embed;
 mod error;
 mod file;
@@ -33,6 +34,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
 pub use account::{Balance, Window};
+pub use chat::{Ask, ChatStream, Delta, Function, Medium, Protocol, Reply, Speaker, ToolCall, Turn, Usage};
 pub use embed::{Embed, Embedded};
 pub use error::{ApiError, Blame, Taken};
 pub use file::{Download, RemoteFile, Upload};

@@ -12,6 +12,8 @@ mod video_extras;
 mod offer;
 mod overlay;
 
+mod text;
+
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
@@ -20,6 +22,7 @@ use serde::Deserialize;
 pub use music::{Closing, MusicModel};
 pub use offer::{Offer, OtherModel, Rule, Upload, Vision, offer};
 pub use overlay::install;
+pub use text::{TextModel, TextProtocol, Thinking, TokenPrice};
 pub use video_extras::{ContextIr, Regeneration, Template};
 pub use voices::{Language, SystemVoice, TranscriptionModel, VoicePrices, Voices, voices};
 

@@ -5,6 +5,7 @@
 //! finds an open job whose process has died takes it over. What a caller sees of a job is always a value that
 //! has been written.
 
+mod conversation;
 mod job;
 mod paid;
 mod receive;
@@ -25,6 +26,7 @@ use tokio::sync::{Notify, OnceCell, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use conversation::{Conversation, Kept, Said};
 pub use job::{Cost, Job, JobFile, Kind, OnDisk, Wrapped, now};
 pub use paid::Paid;
 pub use receive::FIRST_SOUND;

@@ -127,7 +127,11 @@ impl Store {
         self.pool.close().await;
     }
 
-    fn fail(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
+    pub(super) fn pool(&self) -> &SqlitePool {
+        &self.pool
+    }
+
+    pub(super) fn fail(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
         StoreError { folder: self.folder.clone(), source: source.into() }
     }
 

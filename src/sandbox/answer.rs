@@ -12,6 +12,8 @@ pub(super) enum Family {
     BaseResp,
     /// An HTTP status and an envelope, with the code in brackets at the end of the message.
     Envelope,
+    /// An HTTP status and Anthropic's envelope, without a code ("Anthropic API > Errors").
+    Anthropic,
 }
 
 /// The paths that speak in envelopes. Everything else answers 200 with a `base_resp`.
@@ -20,6 +22,9 @@ const ENVELOPED: &[&str] =
 
 impl Family {
     pub fn of(path: &str) -> Self {
+        if path.starts_with("/anthropic/") {
+            return Self::Anthropic;
+        }
         if ENVELOPED.iter().any(|prefix| path.starts_with(prefix)) { Self::Envelope } else { Self::BaseResp }
     }
 }
@@ -130,6 +135,7 @@ impl Refusal {
         let mut response = match self.family.unwrap_or(Family::of(path)) {
             Family::BaseResp => Json(self.base_resp()).into_response(),
             Family::Envelope => self.envelope(trace),
+            Family::Anthropic => self.anthropic(trace),
         };
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
@@ -146,9 +152,19 @@ impl Refusal {
     }
 
     fn envelope(&self, trace: &str) -> Response {
+        let status = StatusCode::from_u16(self.status().0).unwrap_or(StatusCode::BAD_REQUEST);
+        (status, Json(self.enveloped(trace))).into_response()
+    }
+
+    fn status(&self) -> (u16, &'static str) {
         let row = CODES.iter().find(|row| row.0 == self.code);
-        let (status, kind) = row.map_or((400, "bad_request_error"), |row| (row.1, row.2));
-        let body = json!({
+        row.map_or((400, "bad_request_error"), |row| (row.1, row.2))
+    }
+
+    /// The envelope alone, as it also comes in the middle of a stream.
+    pub fn enveloped(&self, trace: &str) -> Value {
+        let (status, kind) = self.status();
+        json!({
             "type": "error",
             "error": {
                 "type": kind,
@@ -156,8 +172,26 @@ impl Refusal {
                 "http_code": status.to_string(),
             },
             "request_id": trace,
-        });
-        (StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST), Json(body)).into_response()
+        })
+    }
+
+    fn anthropic(&self, trace: &str) -> Response {
+        let status = StatusCode::from_u16(self.status().0).unwrap_or(StatusCode::BAD_REQUEST);
+        (status, Json(self.in_anthropic_words(trace))).into_response()
+    }
+
+    /// Anthropic's envelope alone, as it also comes in the middle of a stream.
+    pub fn in_anthropic_words(&self, trace: &str) -> Value {
+        let kind = match self.status().0 {
+            401 => "authentication_error",
+            402 | 403 => "permission_error",
+            404 => "not_found_error",
+            429 => "rate_limit_error",
+            500 => "api_error",
+            529 => "overloaded_error",
+            _ => "invalid_request_error",
+        };
+        json!({"type": "error", "request_id": trace, "error": {"type": kind, "message": self.message}})
     }
 }
 

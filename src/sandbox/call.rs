@@ -36,7 +36,7 @@ impl FromRequest<Arc<Platform>> for Call {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, platform: &Arc<Platform>) -> Result<Self, Refusal> {
-        check_key(request.headers(), platform.key.as_deref())?;
+        check_key(request.headers(), request.uri().path(), platform.key.as_deref())?;
         let (mut parts, body) = request.into_parts();
         let arrival = parts.extensions.remove::<Arrival>();
         let Arrival { record, trace, form } =
@@ -55,10 +55,13 @@ impl FromRequest<Arc<Platform>> for Call {
     }
 }
 
-/// "Authentication": `Authorization: Bearer <key>`. None is 1004, a wrong one 2049.
-fn check_key(headers: &HeaderMap, good: Option<&str>) -> Result<(), Refusal> {
-    let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let key = header.and_then(|value| value.strip_prefix("Bearer ")).map_or("", str::trim);
+/// "Authentication": `Authorization: Bearer <key>`, or `x-api-key` where Anthropic's API is spoken. None is 1004, a
+/// wrong one 2049.
+fn check_key(headers: &HeaderMap, path: &str, good: Option<&str>) -> Result<(), Refusal> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let bearer = text(header::AUTHORIZATION.as_str()).and_then(|value| value.strip_prefix("Bearer "));
+    let other = text("x-api-key").filter(|_| path.starts_with("/anthropic/"));
+    let key = bearer.or(other).map_or("", str::trim);
     match good {
         _ if key.is_empty() => Err(Refusal::of(NO_KEY)),
         Some(good) if good != key => Err(Refusal::of(BAD_KEY)),

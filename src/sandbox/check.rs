@@ -17,6 +17,10 @@ pub(super) struct Field {
 /// What a field may hold. All ranges include their ends unless they say otherwise.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Kind {
+    /// Anything: a capability looks at it itself, or the platform ignores it.
+    Any,
+    /// Any object.
+    Map,
     Bool,
     /// A string of so many characters (not bytes).
     Text {
@@ -69,6 +73,12 @@ pub(super) fn check(body: &Map<String, Value>, fields: &[Field]) -> Result<(), R
     object(body, fields, "").map_err(Refusal::invalid)
 }
 
+/// The same for an object at `path` within a body.
+pub(super) fn check_at(body: &Value, fields: &[Field], path: &str) -> Result<(), Refusal> {
+    let body = body.as_object().ok_or_else(|| Refusal::invalid(format_args!("{path} must be an object")))?;
+    object(body, fields, path).map_err(Refusal::invalid)
+}
+
 fn object(body: &Map<String, Value>, fields: &[Field], path: &str) -> Result<(), String> {
     let full = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
     if let Some(name) = body.keys().find(|name| fields.iter().all(|field| field.name != name.as_str())) {
@@ -86,6 +96,8 @@ fn object(body: &Map<String, Value>, fields: &[Field], path: &str) -> Result<(),
 
 fn value(found: &Value, kind: Kind, path: &str) -> Result<(), String> {
     let fits = match kind {
+        Kind::Any => true,
+        Kind::Map => found.is_object(),
         Kind::Bool => found.is_boolean(),
         Kind::Text { min, max } => {
             found.as_str().is_some_and(|text| (min..=max).contains(&text.chars().count()))
@@ -119,6 +131,7 @@ fn value(found: &Value, kind: Kind, path: &str) -> Result<(), String> {
 
 fn wanted(kind: Kind) -> String {
     match kind {
+        Kind::Any => "anything".to_owned(),
         Kind::Bool => "true or false".to_owned(),
         Kind::Text { min, max: usize::MAX } => format!("a string of at least {min} characters"),
         Kind::Text { min, max } => format!("a string of {min} to {max} characters"),
@@ -135,7 +148,7 @@ fn wanted(kind: Kind) -> String {
         }
         Kind::Number { min, max } => format!("a number from {min} to {max}"),
         Kind::Positive { max } => format!("a number above 0 and up to {max}"),
-        Kind::Object(_) => "an object".to_owned(),
+        Kind::Object(_) | Kind::Map => "an object".to_owned(),
         Kind::List { min, max, .. } => format!("a list of {min} to {max} items"),
     }
 }

@@ -16,7 +16,7 @@ use super::answer::{Refusal, too_large};
 use super::call::{Arrival, Form};
 use super::fault::Act;
 use super::platform::{Platform, new_token};
-use super::{account, embed, models, search, socket, speech_long, vision};
+use super::{account, chat, embed, models, search, socket, speech_long, vision};
 use super::{
     control, file, image, link, music, record, speech, template, transcription, video, video_extras,
     video_v2, voice,
@@ -38,6 +38,12 @@ const PATHS: &[&str] = &[
     "GET /ws/v1/t2a_v2_bidi",
     "POST /v1/t2a_async_v2",
     "GET /v1/query/t2a_async_query_v2",
+    "POST /v1/chat/completions",
+    "POST /v1/text/chatcompletion_v2",
+    "POST /v1/responses",
+    "POST /v1/responses/input_tokens",
+    "POST /anthropic/v1/messages",
+    "POST /anthropic/v1/messages/count_tokens",
     "POST /v1/video_generation",
     "GET /v1/query/video_generation",
     "POST /v1/video_template_generation",
@@ -62,7 +68,6 @@ const PATHS: &[&str] = &[
     "GET /v1/models/{id}",
     "GET /anthropic/v1/models",
     "GET /anthropic/v1/models/{id}",
-    "POST /v1/chat/completions",
     "POST /v1/coding_plan/search",
     "POST /v1/coding_plan/vlm",
     "GET /v1/token_plan/remains",
@@ -79,6 +84,7 @@ const UPLOAD_LIMIT: usize = (512 << 20) + 4096;
 pub(super) fn router(platform: Arc<Platform>) -> Router {
     Router::new()
         .merge(image::routes())
+        .merge(chat::routes())
         .merge(speech::routes())
         .merge(music::routes())
         .merge(speech_long::routes())

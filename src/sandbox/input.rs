@@ -213,6 +213,7 @@ fn canonical(mime: &str) -> &'static str {
         ("image/jpeg", &["image/jpeg", "image/jpg"]),
         ("image/png", &["image/png"]),
         ("image/webp", &["image/webp"]),
+        ("image/gif", &["image/gif"]),
         ("image/heif", &["image/heif", "image/heic"]),
         ("video/mp4", &["video/mp4", "video/x-m4v"]),
         ("video/quicktime", &["video/quicktime", "video/mov"]),

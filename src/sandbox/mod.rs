@@ -19,11 +19,13 @@
 //! `#partial` blocks one of several pictures, and `#closed` is answered as if the account had no music. In the
 //! name of a recording or the text of a voice `#forbidden` is 2038; `#mismatch` in the text that a recording
 //! should have is 1043 or 1044; a recording called `#silence` says nothing, and one called `#long` very much.
+//! Those that text models understand are listed in `chat`.
 
 mod account;
 mod answer;
 mod base_video;
 mod call;
+mod chat;
 mod check;
 mod content;
 mod control;
@@ -140,6 +142,11 @@ impl Sandbox {
     /// Replaces the faults to come; an empty list ends them. See [`Rule`].
     pub fn script(&self, rules: Vec<Rule>) {
         self.platform.faults.replace(rules);
+    }
+
+    /// How many answers of text models are being streamed now.
+    pub fn streaming(&self) -> usize {
+        self.platform.streaming.load(std::sync::atomic::Ordering::SeqCst)
     }
 
     /// Changes the pace from now on, for tasks under way too.

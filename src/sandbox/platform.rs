@@ -1,6 +1,7 @@
 //! What all parts of a sandbox share.
 
 use std::io;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -32,6 +33,8 @@ pub(super) struct Platform {
     /// Requests that are being processed. They end by themselves, even when the client hangs up.
     pub work: TaskTracker,
     pub stopping: CancellationToken,
+    /// Answers of text models that are being streamed now.
+    pub streaming: AtomicUsize,
     pace: Mutex<Pace>,
 }
 
@@ -49,6 +52,7 @@ impl Platform {
             speech_queries: Mutex::default(),
             work: TaskTracker::new(),
             stopping: CancellationToken::new(),
+            streaming: AtomicUsize::new(0),
             pace: Mutex::new(pace),
         })
     }

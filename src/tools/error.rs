@@ -97,7 +97,7 @@ impl ToolError {
         }
     }
 
-    fn view(&self) -> ErrorView {
+    pub(super) fn view(&self) -> ErrorView {
         let (code, trace_id) = match self {
             Self::Api(error) => (error.code(), error.trace_id().map(str::to_owned)),
             _ => (None, None),

@@ -19,6 +19,21 @@ pub(super) struct Takes {
 /// Larger inputs are uploaded where the endpoint takes that: base64 makes a request a third larger.
 const UPLOAD_ABOVE: u64 = 4 * 1024 * 1024;
 
+/// All that a model can look at, before it is known which limits hold.
+const SEEN: Limits = Limits::new(
+    &[
+        "image/jpeg",
+        "image/png",
+        "image/gif",
+        "image/webp",
+        "video/mp4",
+        "video/x-msvideo",
+        "video/quicktime",
+        "video/x-matroska",
+    ],
+    512 * 1024 * 1024,
+);
+
 impl Server {
     /// A link, a data URL or `mm_file://ID` for the argument `field`.
     ///
@@ -77,6 +92,30 @@ impl Server {
             Reference::Url(_) | Reference::Uploaded(_) => return None,
         };
         self.opened("", path, limits).await.ok()?.duration_ms.map(seconds)
+    }
+
+    /// Whether a media input is a picture or a film: by its bytes where they are here, by its name elsewhere.
+    pub(super) async fn looks(&self, field: &str, text: &str) -> Result<media::Kind, ToolError> {
+        let wrong = |problem: String| ToolError::argument(field, problem);
+        let named = |link: &str| {
+            let path = link.split(['?', '#']).next().unwrap_or_default().to_lowercase();
+            let film = [".mp4", ".m4v", ".mov", ".avi", ".mkv"].iter().any(|ending| path.ends_with(ending));
+            if film { media::Kind::Video } else { media::Kind::Image }
+        };
+        let reference = media::parse(text, Some(&self.config().home));
+        let path = match reference.map_err(|problem| wrong(problem.to_string()))? {
+            Reference::Url(link) => return Ok(named(&link)),
+            // Pictures are not uploaded for models that see; films are.
+            Reference::Uploaded(_) => return Ok(media::Kind::Video),
+            Reference::Data(blob) => return Ok(blob.kind),
+            Reference::Path(path) => path,
+            Reference::Made { job, name } => match self.made(field, &job, &name).await? {
+                Ok(path) => path,
+                Err(link) => return Ok(named(&link)),
+            },
+        };
+        let opened = self.opened(field, path, &SEEN).await?;
+        Ok(if opened.mime.starts_with("video/") { media::Kind::Video } else { media::Kind::Image })
     }
 
     async fn read(&self, field: &str, path: PathBuf, takes: &Takes, dry: bool) -> Result<String, ToolError> {

@@ -8,6 +8,11 @@ mod account;
 mod answer;
 mod arguments;
 mod ask;
+mod chat;
+mod chat_answer;
+mod chat_form;
+mod chat_request;
+mod chat_view;
 mod embed;
 mod error;
 mod file;
@@ -211,7 +216,10 @@ impl Server {
             (Toolset::Jobs, Self::job_tools() + Self::look_tools()),
             (Toolset::Files, Self::shelf_tools() + Self::transfer_tools()),
             (Toolset::Account, Self::account_tools()),
-            (Toolset::Text, Self::model_tools() + Self::vision_tools() + Self::search_tools()),
+            (
+                Toolset::Text,
+                Self::chat_tools() + Self::model_tools() + Self::vision_tools() + Self::search_tools(),
+            ),
             (Toolset::Legacy, Self::embed_tools()),
         ]
     }
@@ -391,7 +399,7 @@ impl ServerHandler for Server {
             let message = format!("unknown tool `{name}`; this server has {}", known.join(", "));
             return Err(ErrorData::invalid_params(message, None));
         };
-        let given = request.arguments.take().unwrap_or_default();
+        let given = chat_form::plain(&name, request.arguments.take().unwrap_or_default());
         let arguments = match arguments::in_order(&tool.input_schema, given) {
             Ok(arguments) => arguments,
             Err(problem) => return Ok(ToolError::Arguments { tool: name, problem }.into_response()),

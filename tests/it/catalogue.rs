@@ -131,6 +131,25 @@ fn parameters_come_in_the_order_in_which_a_model_needs_them() {
         "callback_url",
     ];
     assert_eq!(order("generate_video"), [&video[..], &job[..]].concat());
+    let chat = [
+        "prompt",
+        "messages",
+        "system",
+        "model",
+        "api",
+        "thinking",
+        "effort",
+        "temperature",
+        "top_p",
+        "max_tokens",
+        "tools",
+        "tool_choice",
+        "web_search",
+        "response_format",
+        "service_tier",
+        "conversation_id",
+    ];
+    assert_eq!(order("chat"), chat);
     assert_eq!(order("get_job"), ["job_id", "wait_seconds"]);
     assert_eq!(order("list_jobs"), ["status", "kind", "query", "limit", "cursor"]);
 }
@@ -154,7 +173,7 @@ fn names_and_descriptions_fit_every_client() {
         }
         let paid = description.contains("Costs money.");
         // Tools that answer at once and cannot be rehearsed.
-        let at_once = ["understand_image", "web_search", "embed_text", "generate_lyrics", "speak"]
+        let at_once = ["understand_image", "web_search", "embed_text", "generate_lyrics", "speak", "chat"]
             .contains(&&*tool.name);
         let rehearsed = tool.input_schema["properties"].get("dry_run").is_some();
         assert_eq!(paid, rehearsed || at_once, "{}", tool.name);
@@ -193,6 +212,7 @@ async fn groups_and_read_only_decide_what_is_listed() {
         names(&[("MINIMAX_READ_ONLY", "true")]).await,
         [
             "check_account",
+            "count_tokens",
             "get_file",
             "get_job",
             "list_files",

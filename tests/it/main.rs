@@ -27,6 +27,7 @@ mod media;
 // The imitation of MiniMax by itself.
 mod sandbox;
 // One tool each, through client, server and sandbox.
+mod chat;
 mod image;
 mod music;
 mod speak;

@@ -1,0 +1,232 @@
+//! `POST /v1/responses` (Responses API).
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::{Ask, Delta, Function, Medium, Reply, Speaker, ToolCall, Turn, Usage, count, text};
+
+/// Turns as input items.
+pub(super) fn turns(turns: &[Turn]) -> Vec<Value> {
+    turns.iter().flat_map(items).collect()
+}
+
+fn items(turn: &Turn) -> Vec<Value> {
+    let role = match turn.role {
+        Speaker::Tool => {
+            return vec![
+                json!({ "type": "function_call_output", "call_id": turn.tool_call_id, "output": turn.text }),
+            ];
+        }
+        Speaker::System => "system",
+        Speaker::User => "user",
+        Speaker::Assistant => "assistant",
+    };
+    let said = !turn.text.is_empty() || !turn.media.is_empty() || turn.tool_calls.is_empty();
+    let message = said.then(|| json!({ "type": "message", "role": role, "content": content(turn) }));
+    message.into_iter().chain(turn.tool_calls.iter().map(call)).collect()
+}
+
+fn content(turn: &Turn) -> Value {
+    if turn.media.is_empty() {
+        return json!(turn.text);
+    }
+    let media = turn.media.iter().map(|medium| match medium {
+        Medium::Image(url) => json!({ "type": "input_image", "image_url": url }),
+        Medium::Video(url) => json!({ "type": "input_video", "video_url": url }),
+    });
+    let words = (!turn.text.is_empty()).then(|| json!({ "type": "input_text", "text": turn.text }));
+    media.chain(words).collect()
+}
+
+fn call(call: &ToolCall) -> Value {
+    let ToolCall { id, name, arguments } = call;
+    json!({ "type": "function_call", "call_id": id, "name": name, "arguments": arguments })
+}
+
+/// The id of an item's call, or of the call that it answers.
+pub(super) fn calls(item: &Value, calls: &mut Vec<String>, results: &mut Vec<String>) {
+    match text(item, "type") {
+        "function_call" => calls.push(text(item, "call_id").to_owned()),
+        "function_call_output" => results.push(text(item, "call_id").to_owned()),
+        _ => {}
+    }
+}
+
+/// The body (Responses API > Request).
+pub(super) fn body(ask: &Ask) -> Value {
+    let mut body = Map::new();
+    let mut put = |name: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            body.insert(name.to_owned(), value);
+        }
+    };
+    put("model", Some(json!(ask.model)));
+    put("instructions", ask.system.clone().map(Value::from));
+    put("input", Some(Value::Array(ask.messages.clone())));
+    put("max_output_tokens", ask.max_tokens.map(Value::from));
+    put("temperature", ask.temperature.map(Value::from));
+    put("top_p", ask.top_p.map(Value::from));
+    let search = ask.web_search.then(|| json!({ "type": "web_search" }));
+    let tools: Vec<Value> = ask.tools.iter().map(tool).chain(search).collect();
+    put("tools", (!tools.is_empty()).then_some(Value::Array(tools)));
+    put("tool_choice", ask.tool_choice.clone().map(Value::from));
+    put("text", ask.response_format.as_ref().map(|format| json!({ "format": format })));
+    // There is no switch: `none` is off, and any other effort is on.
+    let effort = match (&ask.effort, ask.thinking) {
+        (_, Some(false)) => Some("none"),
+        (Some(effort), _) => Some(effort.as_str()),
+        (None, Some(true)) => Some("medium"),
+        (None, None) => None,
+    };
+    put("reasoning", effort.map(|effort| json!({ "effort": effort })));
+    put("service_tier", ask.service_tier.clone().map(Value::from));
+    Value::Object(body)
+}
+
+fn tool(function: &Function) -> Value {
+    let mut tool = json!({ "type": "function" });
+    if let (Some(fields), Ok(Value::Object(own))) = (tool.as_object_mut(), serde_json::to_value(function)) {
+        fields.extend(own);
+    }
+    tool
+}
+
+/// Puts an answer together from `response.*` events.
+#[derive(Debug, Default)]
+pub(super) struct Reader {
+    /// Output items that are whole, as they came.
+    items: BTreeMap<u64, Value>,
+    /// Words that came before their item was whole.
+    said: String,
+    thought: String,
+    /// The response at its end.
+    response: Option<Value>,
+    meta: Reply,
+}
+
+impl Reader {
+    /// Takes one event. Unknown ones pass: the list of events is not documented.
+    pub(super) fn take(&mut self, event: &Value) -> Vec<Delta> {
+        let index = event.get("output_index").and_then(Value::as_u64).unwrap_or_default();
+        let delta = || text(event, "delta").to_owned();
+        match text(event, "type") {
+            "response.created" | "response.in_progress" => self.take_meta(event.get("response")),
+            "response.completed" | "response.incomplete" | "response.failed" => {
+                self.take_meta(event.get("response"));
+                self.response = event.get("response").cloned();
+            }
+            "response.output_text.delta" | "response.refusal.delta" => {
+                self.said.push_str(&delta());
+                return vec![Delta::Text(delta())];
+            }
+            "response.reasoning_text.delta" | "response.reasoning_summary_text.delta" => {
+                self.thought.push_str(&delta());
+                return vec![Delta::Reasoning(delta())];
+            }
+            "response.output_item.added" => {
+                let item = event.get("item").unwrap_or(&Value::Null);
+                match text(item, "type") {
+                    "function_call" => return vec![Delta::Tool(text(item, "name").to_owned())],
+                    "web_search_call" => return vec![Delta::Tool("web_search".to_owned())],
+                    _ => {}
+                }
+            }
+            "response.output_item.done" => {
+                if let Some(item) = event.get("item") {
+                    self.items.insert(index, item.clone());
+                }
+            }
+            // A server that does not stream sends the response alone.
+            _ if text(event, "object") == "response" => {
+                self.take_meta(Some(event));
+                self.response = Some(event.clone());
+            }
+            _ => {}
+        }
+        Vec::new()
+    }
+
+    fn take_meta(&mut self, response: Option<&Value>) {
+        let Some(response) = response else { return };
+        let words = |name: &str| Some(text(response, name).to_owned()).filter(|word| !word.is_empty());
+        self.meta.id = words("id").or(self.meta.id.take());
+        self.meta.model = words("model").or(self.meta.model.take());
+        if let Some(usage) = response.get("usage").filter(|usage| usage.is_object()) {
+            self.meta.usage = Some(Usage {
+                input: count(usage, "/input_tokens").unwrap_or_default(),
+                output: count(usage, "/output_tokens").unwrap_or_default(),
+                reasoning: count(usage, "/output_tokens_details/reasoning_tokens"),
+                cache_read: count(usage, "/input_tokens_details/cached_tokens"),
+                cache_write: None,
+                searches: None,
+            });
+        }
+    }
+
+    /// The end, if it was a failure: MiniMax's code word and message.
+    pub(super) fn failure(&self) -> Option<(String, String)> {
+        let response = self.response.as_ref().filter(|response| text(response, "status") == "failed")?;
+        let error = response.get("error").unwrap_or(&Value::Null);
+        Some((text(error, "code").to_owned(), text(error, "message").to_owned()))
+    }
+
+    /// Whether the response has ended.
+    pub(super) fn is_over(&self) -> bool {
+        self.response.is_some()
+    }
+
+    /// What has come.
+    pub(super) fn reply(self) -> Reply {
+        let mut reply = self.meta;
+        let response = self.response.unwrap_or_default();
+        let whole = response.get("output").and_then(Value::as_array).filter(|items| !items.is_empty());
+        let items: Vec<Value> = whole.cloned().unwrap_or_else(|| self.items.into_values().collect());
+        let mut searches = 0;
+        for item in &items {
+            match text(item, "type") {
+                "message" => reply.text.push_str(&parts(item, "content")),
+                "reasoning" => {
+                    let thoughts = Some(parts(item, "content")).filter(|words| !words.is_empty());
+                    reply.reasoning.push_str(&thoughts.unwrap_or_else(|| parts(item, "summary")));
+                }
+                "function_call" => reply.tool_calls.push(ToolCall {
+                    id: text(item, "call_id").to_owned(),
+                    name: text(item, "name").to_owned(),
+                    arguments: text(item, "arguments").to_owned(),
+                }),
+                "web_search_call" => searches += 1,
+                _ => {}
+            }
+        }
+        if reply.text.is_empty() {
+            reply.text = self.said;
+        }
+        if reply.reasoning.is_empty() {
+            reply.reasoning = self.thought;
+        }
+        if let Some(usage) = reply.usage.as_mut().filter(|_| searches > 0) {
+            usage.searches = Some(searches);
+        }
+        let why = response.pointer("/incomplete_details/reason").and_then(Value::as_str).unwrap_or_default();
+        let reason = match (text(&response, "status"), why) {
+            ("completed", _) if reply.tool_calls.is_empty() => Some("stop"),
+            ("completed", _) => Some("tool_calls"),
+            (_, "max_output_tokens") => Some("length"),
+            ("", _) => None,
+            (status, "") => Some(status),
+            (_, reason) => Some(reason),
+        };
+        reply.finish_reason = reason.map(str::to_owned);
+        reply.messages = items;
+        reply
+    }
+}
+
+/// The words of an item's parts.
+fn parts(item: &Value, name: &str) -> String {
+    let parts = item.get(name).and_then(Value::as_array).into_iter().flatten();
+    parts
+        .map(|part| if part.get("text").is_some() { text(part, "text") } else { text(part, "refusal") })
+        .collect()
+}

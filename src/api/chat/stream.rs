@@ -1,0 +1,252 @@
+//! An answer as it comes in: events in, deltas out, and what has come so far at any time.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+use futures_util::{StreamExt, TryStreamExt};
+use reqwest::header;
+use secrecy::ExposeSecret;
+use serde_json::Value;
+use sse_stream::{Error, SseStream};
+use tokio::time::timeout;
+
+use super::{Ask, Delta, Protocol, Reply, anthropic, openai, responses, text};
+use crate::api::{ApiError, Client, Envelope, header_text, read, retry_after};
+use crate::facts::facts;
+
+/// A streamed answer with all its reasoning stays far below this.
+const MAX_ANSWER: usize = 96 * 1024 * 1024;
+
+/// How long MiniMax may take to begin.
+const FIRST: Duration = Duration::from_secs(300);
+
+/// How long it may say nothing (client rules, transport).
+const IDLE: Duration = Duration::from_secs(120);
+
+/// How long the usage may take to follow the last word.
+const REST: Duration = Duration::from_secs(10);
+
+/// What an error that is no event is recognised by.
+const HEAD: usize = 2048;
+
+/// An answer on its way. Dropping it ends the request at MiniMax.
+pub struct ChatStream<'a> {
+    client: &'a Client,
+    protocol: Protocol,
+    events: BoxStream<'a, Result<String, Error>>,
+    /// The first bytes, in case they are no events.
+    head: Arc<Mutex<Vec<u8>>>,
+    reader: Reader,
+    trace: Option<String>,
+    /// Nothing more will come.
+    ended: bool,
+}
+
+impl std::fmt::Debug for ChatStream<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ChatStream").field("protocol", &self.protocol).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug)]
+enum Reader {
+    OpenAi(Box<openai::Reader>),
+    Anthropic(anthropic::Reader),
+    Responses(responses::Reader),
+}
+
+impl Reader {
+    fn new(protocol: Protocol) -> Self {
+        match protocol {
+            Protocol::OpenAi | Protocol::Native => Self::OpenAi(Box::default()),
+            Protocol::Anthropic => Self::Anthropic(anthropic::Reader::default()),
+            Protocol::Responses => Self::Responses(responses::Reader::default()),
+        }
+    }
+
+    fn take(&mut self, event: &Value) -> Vec<Delta> {
+        match self {
+            Self::OpenAi(reader) => reader.take(event),
+            Self::Anthropic(reader) => reader.take(event),
+            Self::Responses(reader) => reader.take(event),
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        match self {
+            Self::OpenAi(reader) => reader.is_over(),
+            Self::Anthropic(reader) => reader.is_over(),
+            Self::Responses(reader) => reader.is_over(),
+        }
+    }
+}
+
+impl Client {
+    /// Asks a text model. Once this returns, MiniMax has taken the request and answers piece by piece.
+    pub async fn chat(&self, ask: &Ask) -> Result<ChatStream<'_>, ApiError> {
+        let path = ask.protocol.path();
+        let key = self.key.as_ref().ok_or(ApiError::NoKey)?;
+        let request = self
+            .http()?
+            .post(format!("{}{path}", self.host))
+            .header(header::ACCEPT, "text/event-stream")
+            .bearer_auth(key.expose_secret())
+            .header(header::CONTENT_TYPE, "application/json")
+            // Pictures make it large: the body is not held as a value while it is sent.
+            .body(ask.body().to_string());
+        let silent = |_| ApiError::Lost { path, why: format!("nothing came for {} s", FIRST.as_secs()) };
+        let response = timeout(FIRST, request.send()).await.map_err(silent)?;
+        let response = response.map_err(|error| self.lost(path, error))?;
+        let trace = header_text(&response, "trace-id");
+        let kind = header_text(&response, header::CONTENT_TYPE.as_str()).unwrap_or_default();
+        let mut stream = ChatStream {
+            client: self,
+            protocol: ask.protocol,
+            events: futures_util::stream::empty().boxed(),
+            head: Arc::default(),
+            reader: Reader::new(ask.protocol),
+            trace,
+            ended: false,
+        };
+        if response.status().is_success() && kind.starts_with("text/event-stream") {
+            stream.events = events(response, Arc::clone(&stream.head));
+            return Ok(stream);
+        }
+        // A refusal, or a server between us that does not stream.
+        let (status, wait) = (response.status(), retry_after(&response));
+        let lost = |why: &str| ApiError::Lost { path, why: why.to_owned() };
+        let body = timeout(IDLE, read(response, MAX_ANSWER))
+            .await
+            .map_err(|_| lost("the answer stopped in the middle"))?;
+        let body = body.map_err(|_| lost("the answer broke off"))?;
+        let answer: Value = self.decode(path, status, stream.trace.clone(), wait, &body)?;
+        stream.reader.take(&answer);
+        stream.ended = true;
+        if stream.reader.is_over() {
+            Ok(stream)
+        } else {
+            Err(stream.shape("it is no answer of a text model"))
+        }
+    }
+}
+
+/// The data of each event, of a body that is not endless.
+fn events<'a>(
+    response: reqwest::Response,
+    head: Arc<Mutex<Vec<u8>>>,
+) -> BoxStream<'a, Result<String, Error>> {
+    let mut total = 0_usize;
+    let bytes = response.bytes_stream().map_err(std::io::Error::other).map(move |piece| {
+        let piece: Bytes = piece?;
+        total = total.saturating_add(piece.len());
+        if total > MAX_ANSWER {
+            return Err(std::io::Error::other(format!("it is larger than {MAX_ANSWER} bytes")));
+        }
+        let mut head = head.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = HEAD.saturating_sub(head.len()).min(piece.len());
+        head.extend_from_slice(piece.get(..room).unwrap_or_default());
+        Ok(piece)
+    });
+    SseStream::from_bytes_stream(bytes).try_filter_map(|event| std::future::ready(Ok(event.data))).boxed()
+}
+
+impl ChatStream<'_> {
+    /// What came next; `None` when the answer is whole. Can be cancelled and called again.
+    pub async fn next(&mut self) -> Result<Option<Vec<Delta>>, ApiError> {
+        if self.ended {
+            return Ok(None);
+        }
+        let over = self.reader.is_over();
+        let patience = if over { REST } else { IDLE };
+        let next = timeout(patience, self.events.next()).await;
+        let data = match next {
+            Ok(Some(Ok(data))) if data.trim() != "[DONE]" => data,
+            // All words are here; what is missing is the count.
+            _ if over => {
+                self.ended = true;
+                return Ok(None);
+            }
+            Ok(Some(Ok(_))) => return Err(self.lost("it ended without a reason")),
+            Ok(None) => return Err(self.broken("the stream ended in the middle")),
+            Ok(Some(Err(Error::Body(error)))) => return Err(self.lost(&error.to_string())),
+            Ok(Some(Err(error))) => return Err(self.broken(&error.to_string())),
+            Err(_) => return Err(self.lost(&format!("nothing came for {} s", IDLE.as_secs()))),
+        };
+        let Ok(event) = serde_json::from_str::<Value>(&data) else {
+            return Err(self.shape(&format!("an event is not JSON: {data}")));
+        };
+        if let Some(refused) = self.refusal(&event) {
+            return Err(refused);
+        }
+        let deltas = self.reader.take(&event);
+        if let Reader::Responses(reader) = &self.reader
+            && let Some((code, message)) = reader.failure()
+        {
+            return Err(self.refused(&code, &message));
+        }
+        Ok(Some(deltas))
+    }
+
+    /// What has come so far.
+    pub fn reply(self) -> Reply {
+        let mut reply = match self.reader {
+            Reader::OpenAi(reader) => reader.reply(),
+            Reader::Anthropic(reader) => reader.reply(),
+            Reader::Responses(reader) => reader.reply(),
+        };
+        reply.id = self.trace.or(reply.id);
+        reply
+    }
+
+    /// An error that came as an event, after a status of 200.
+    fn refusal(&self, event: &Value) -> Option<ApiError> {
+        let envelope: Envelope = serde_json::from_value(event.clone()).unwrap_or_default();
+        let (refusal, trace_id) = envelope.read(self.trace.clone());
+        if let Some((code, message)) = refusal {
+            let error = &event["error"];
+            let status =
+                text(error, "http_code").parse().ok().or_else(|| facts().status_of(text(error, "type")));
+            return Some(ApiError::Refused {
+                path: self.protocol.path(),
+                status: status.unwrap_or(200),
+                code,
+                message: self.client.clean(&message),
+                trace_id,
+                retry_after: None,
+            });
+        }
+        let flat = text(event, "type") == "error";
+        flat.then(|| self.refused(text(event, "code"), text(event, "message")))
+    }
+
+    /// A failure in the words of the Responses protocol.
+    fn refused(&self, word: &str, message: &str) -> ApiError {
+        let (message, code) = crate::api::trailing_code(message);
+        ApiError::Refused {
+            path: self.protocol.path(),
+            status: facts().status_of(word).unwrap_or(500),
+            code: code.or_else(|| word.parse().ok()),
+            message: self.client.clean(message),
+            trace_id: self.trace.clone(),
+            retry_after: None,
+        }
+    }
+
+    /// A stream that is none may be a refusal in plain JSON.
+    fn broken(&self, why: &str) -> ApiError {
+        let head = self.head.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let refusal = serde_json::from_slice::<Value>(&head).ok().and_then(|event| self.refusal(&event));
+        refusal.unwrap_or_else(|| self.lost(why))
+    }
+
+    fn lost(&self, why: &str) -> ApiError {
+        ApiError::Lost { path: self.protocol.path(), why: self.client.clean(why) }
+    }
+
+    fn shape(&self, why: &str) -> ApiError {
+        let why = self.client.clean(why);
+        ApiError::Shape { path: self.protocol.path(), why, trace_id: self.trace.clone() }
+    }
+}

@@ -1,0 +1,233 @@
+//! Thinking that comes inside the answer, and text that comes again and again.
+
+const OPEN: &str = "<think>";
+const CLOSE: &str = "</think>";
+
+/// Takes `<think>…</think>` out of a text that comes in pieces, wherever the pieces are cut.
+///
+/// A block counts only before the answer proper: an answer that speaks about the tag is left alone.
+#[derive(Debug, Default)]
+pub struct Splitter {
+    place: Place,
+    /// What may yet turn out to be a tag, or the white space around one.
+    held: String,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    #[default]
+    Before,
+    /// The white space behind a tag belongs to nobody.
+    Opened,
+    Inside,
+    /// After a block: another may follow, or the answer.
+    Between,
+    Answer,
+}
+
+/// What a piece was.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Parts {
+    /// Words of the thinking.
+    pub reasoning: String,
+    /// Words of the answer.
+    pub text: String,
+}
+
+impl Splitter {
+    /// Takes the next piece.
+    pub fn push(&mut self, piece: &str) -> Parts {
+        self.held.push_str(piece);
+        let mut parts = Parts::default();
+        while self.step(&mut parts) {}
+        parts
+    }
+
+    /// The text is over: what was held back is what it looks like.
+    pub fn finish(&mut self) -> Parts {
+        let held = std::mem::take(&mut self.held);
+        match self.place {
+            Place::Inside | Place::Opened => Parts { reasoning: held, text: String::new() },
+            Place::Between if held.trim().is_empty() => Parts::default(),
+            Place::Before | Place::Between | Place::Answer => Parts { reasoning: String::new(), text: held },
+        }
+    }
+
+    /// Whether there was something to do, so that there may be more.
+    fn step(&mut self, parts: &mut Parts) -> bool {
+        match self.place {
+            Place::Before | Place::Between => self.look_for_block(),
+            Place::Opened => {
+                let start = self.held.len() - self.held.trim_start().len();
+                self.held.drain(..start);
+                let begun = !self.held.is_empty();
+                if begun {
+                    self.place = Place::Inside;
+                }
+                begun
+            }
+            Place::Inside => self.think(parts),
+            Place::Answer => {
+                parts.text.push_str(&std::mem::take(&mut self.held));
+                false
+            }
+        }
+    }
+
+    fn look_for_block(&mut self) -> bool {
+        let body = self.held.trim_start();
+        if body.starts_with(OPEN) {
+            let gone = self.held.len() - body.len() + OPEN.len();
+            self.held.drain(..gone);
+            self.place = Place::Opened;
+            return true;
+        }
+        if OPEN.starts_with(body) {
+            return false;
+        }
+        if self.place == Place::Between {
+            self.held = body.to_owned();
+        }
+        self.place = Place::Answer;
+        true
+    }
+
+    fn think(&mut self, parts: &mut Parts) -> bool {
+        if let Some(end) = self.held.find(CLOSE) {
+            let rest = self.held.split_off(end);
+            parts.reasoning.push_str(&std::mem::replace(
+                &mut self.held,
+                rest.strip_prefix(CLOSE).unwrap_or_default().to_owned(),
+            ));
+            self.place = Place::Between;
+            return true;
+        }
+        // The beginning of the closing tag may be at the end of what is there.
+        let most = CLOSE.len().min(self.held.len());
+        let kept = (0..=most).rev().find(|length| {
+            self.held.get(self.held.len() - length..).is_some_and(|tail| CLOSE.starts_with(tail))
+        });
+        let rest = self.held.split_off(self.held.len() - kept.unwrap_or_default());
+        parts.reasoning.push_str(&std::mem::replace(&mut self.held, rest));
+        false
+    }
+}
+
+/// A text that comes in pieces which may each repeat all before (`reasoning_details[].text` does).
+#[derive(Debug, Default)]
+pub struct Grown {
+    /// What has come.
+    pub text: String,
+    /// The last piece, as long as each has begun with the one before.
+    again: Option<String>,
+    /// Whether pieces were seen to repeat.
+    pub repeats: bool,
+}
+
+/// A repetition of fewer bytes may be chance: `ha`, `ha`.
+const SURE: usize = 8;
+
+impl Grown {
+    /// Takes a piece and gives what of it is new.
+    pub fn push(&mut self, piece: &str) -> String {
+        if piece.is_empty() {
+            return String::new();
+        }
+        let known = match &self.again {
+            Some(again) if again.len() >= SURE && piece.starts_with(again.as_str()) => Some(again.len()),
+            _ if self.text.len() >= SURE && piece.starts_with(&self.text) => Some(self.text.len()),
+            _ => None,
+        };
+        if let Some(known) = known {
+            self.repeats = true;
+            self.again = None;
+            piece.clone_into(&mut self.text);
+            return piece.get(known..).unwrap_or_default().to_owned();
+        }
+        self.again = match &self.again {
+            None if self.text.is_empty() => Some(piece.to_owned()),
+            Some(again) if piece.starts_with(again.as_str()) => Some(piece.to_owned()),
+            _ => None,
+        };
+        self.text.push_str(piece);
+        piece.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(pieces: &[&str]) -> (String, String) {
+        let mut splitter = Splitter::default();
+        let mut all = (String::new(), String::new());
+        let parts = pieces.iter().map(|piece| splitter.push(piece)).collect::<Vec<_>>();
+        for part in parts.into_iter().chain([splitter.finish()]) {
+            all.0.push_str(&part.reasoning);
+            all.1.push_str(&part.text);
+        }
+        all
+    }
+
+    #[test]
+    fn thinking_is_found_wherever_the_pieces_are_cut() {
+        for (whole, reasoning, text) in [
+            ("<think>\nÜber 9 < 10…\n</think>\n**9.9** is bigger", "Über 9 < 10…\n", "**9.9** is bigger"),
+            ("\n<think>a</think>\n<think>b</thin></think>c", "ab</thin>", "c"),
+            ("<thin air> is not a tag", "", "<thin air> is not a tag"),
+            ("  An answer about <think>tags</think>.", "", "  An answer about <think>tags</think>."),
+            ("<think>never ended </thi", "never ended </thi", ""),
+            ("<think></think>x", "", "x"),
+            ("<think>a</think>\n", "a", ""),
+            ("<thi", "", "<thi"),
+            ("", "", ""),
+        ] {
+            let expected = (reasoning.to_owned(), text.to_owned());
+            let cuts: Vec<_> = (0..=whole.len()).filter(|at| whole.is_char_boundary(*at)).collect();
+            for &first in &cuts {
+                for &second in cuts.iter().filter(|second| **second >= first) {
+                    let pieces = [&whole[..first], &whole[first..second], &whole[second..]];
+                    assert_eq!(split(&pieces), expected, "{pieces:?}");
+                }
+            }
+            let letters: Vec<String> = whole.chars().map(String::from).collect();
+            assert_eq!(split(&letters.iter().map(String::as_str).collect::<Vec<_>>()), expected);
+        }
+    }
+
+    #[test]
+    fn nothing_is_held_back_that_cannot_become_a_tag() {
+        let mut splitter = Splitter::default();
+        assert_eq!(splitter.push("<think>ab").reasoning, "ab");
+        assert_eq!(splitter.push("c</th").reasoning, "c");
+        assert_eq!(splitter.push("en").reasoning, "</then");
+        assert_eq!(
+            splitter.push("</think>answer"),
+            Parts { reasoning: String::new(), text: "answer".into() }
+        );
+    }
+
+    #[test]
+    fn pieces_that_repeat_all_before_are_told_from_pieces_that_continue() {
+        for pieces in [
+            &["The user", " asks", " for", " a fox."][..],
+            &["The user", "The user asks", "The user asks for", "The user asks for a fox."],
+            &["T", "The", "The user", "The user asks for a", "The user asks for a fox."],
+            &["The user asks", "", "The user asks for a fox.", "The user asks for a fox."],
+        ] {
+            let mut grown = Grown::default();
+            for piece in pieces {
+                grown.push(piece);
+            }
+            let expected = if pieces.len() == 4 && pieces[1] == " asks" {
+                pieces.concat()
+            } else {
+                (*pieces.last().unwrap()).to_owned()
+            };
+            assert_eq!(grown.text, expected);
+        }
+        let mut laugh = Grown::default();
+        assert_eq!([laugh.push("ha"), laugh.push("ha"), laugh.push("haha!")].concat(), laugh.text);
+        assert_eq!(laugh.text, "hahahaha!");
+    }
+}

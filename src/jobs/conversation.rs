@@ -1,0 +1,226 @@
+//! What was said to text models and by them, kept so that a caller need not repeat it.
+//!
+//! A chain of thought is continued only if the model's own message goes back complete, with signatures and
+//! encrypted parts that no caller should have to carry. So the whole of it stands here, in the protocol's own
+//! words, and a conversation stays in the protocol in which it was begun.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use super::job::now;
+use super::store::{Store, StoreError};
+use super::{Jobs, random_id};
+use crate::api::Function;
+
+/// How long a conversation is kept after its last turn, in milliseconds.
+const LIFE: i64 = 30 * 24 * 3_600_000;
+
+/// A longer conversation is not kept: pictures in base64 make it so.
+const LARGEST: usize = 32 * 1024 * 1024;
+
+/// All conversations of a principal's together; the oldest make room.
+const ALL: i64 = 512 * 1024 * 1024;
+
+/// A conversation as it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Conversation {
+    /// Names it; not to be guessed. Empty before it is kept for the first time.
+    pub id: String,
+    /// Whose it is.
+    pub principal: String,
+    /// The protocol, by its word.
+    pub api: String,
+    /// The model that spoke last.
+    pub model: String,
+    /// How often it was continued; tells whether somebody else has continued it meanwhile.
+    pub turns: i64,
+    /// What was said.
+    pub said: Said,
+}
+
+/// What a request repeats of all before.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Said {
+    /// What the model was told beforehand.
+    #[serde(default)]
+    pub system: Option<String>,
+    /// What it may call.
+    #[serde(default)]
+    pub tools: Vec<Function>,
+    /// In the protocol's own words, oldest first.
+    pub messages: Vec<Value>,
+}
+
+/// What became of a conversation that was to be kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kept {
+    /// Under this id.
+    As(String),
+    /// Somebody has continued it meanwhile, so this is another one, under this id.
+    Forked(String),
+    /// It is too large to be kept.
+    TooLarge,
+}
+
+impl Jobs {
+    /// A conversation of a principal's, unless it has expired.
+    pub async fn conversation(&self, principal: &str, id: &str) -> Result<Option<Conversation>, StoreError> {
+        self.store().await?.conversation(principal, id, now() - LIFE).await
+    }
+
+    /// Keeps a conversation after a turn, and forgets those that have expired.
+    pub async fn keep(&self, conversation: &Conversation) -> Result<Kept, StoreError> {
+        let store = self.store().await?;
+        let kept = store.keep(conversation).await?;
+        store.forget(&conversation.principal, now() - LIFE).await?;
+        Ok(kept)
+    }
+}
+
+impl Store {
+    async fn conversation(
+        &self,
+        principal: &str,
+        id: &str,
+        since: i64,
+    ) -> Result<Option<Conversation>, StoreError> {
+        let row = sqlx::query(
+            "SELECT id, principal, api, model, turns, body FROM conversations
+             WHERE principal = ?1 AND id = ?2 AND updated_at >= ?3",
+        )
+        .bind(principal)
+        .bind(id)
+        .bind(since)
+        .fetch_optional(self.pool())
+        .await
+        .map_err(|error| self.fail(error))?;
+        row.map(|row| self.read(&row)).transpose()
+    }
+
+    fn read(&self, row: &SqliteRow) -> Result<Conversation, StoreError> {
+        let column = |name: &str| row.try_get::<String, _>(name).map_err(|error| self.fail(error));
+        Ok(Conversation {
+            id: column("id")?,
+            principal: column("principal")?,
+            api: column("api")?,
+            model: column("model")?,
+            turns: row.try_get("turns").map_err(|error| self.fail(error))?,
+            said: serde_json::from_str(&column("body")?).map_err(|error| self.fail(error))?,
+        })
+    }
+
+    async fn keep(&self, conversation: &Conversation) -> Result<Kept, StoreError> {
+        let body = serde_json::to_string(&conversation.said).map_err(|error| self.fail(error))?;
+        if body.len() > LARGEST {
+            return Ok(Kept::TooLarge);
+        }
+        if !conversation.id.is_empty() {
+            let continued = sqlx::query(
+                "UPDATE conversations SET model = ?4, turns = ?3 + 1, body = ?5, bytes = length(?5), updated_at = ?6
+                 WHERE id = ?1 AND principal = ?2 AND turns = ?3",
+            )
+            .bind(&conversation.id)
+            .bind(&conversation.principal)
+            .bind(conversation.turns)
+            .bind(&conversation.model)
+            .bind(&body)
+            .bind(now())
+            .execute(self.pool())
+            .await
+            .map_err(|error| self.fail(error))?;
+            if continued.rows_affected() == 1 {
+                return Ok(Kept::As(conversation.id.clone()));
+            }
+        }
+        let id = random_id("chat");
+        sqlx::query(
+            "INSERT INTO conversations (id, principal, api, model, turns, body, bytes, created_at, updated_at)
+             VALUES (?1, ?2, ?3, ?4, ?5 + 1, ?6, length(?6), ?7, ?7)",
+        )
+        .bind(&id)
+        .bind(&conversation.principal)
+        .bind(&conversation.api)
+        .bind(&conversation.model)
+        .bind(conversation.turns)
+        .bind(&body)
+        .bind(now())
+        .execute(self.pool())
+        .await
+        .map_err(|error| self.fail(error))?;
+        Ok(if conversation.id.is_empty() { Kept::As(id) } else { Kept::Forked(id) })
+    }
+
+    /// Deletes what has expired, and the oldest of a principal that keeps too much.
+    async fn forget(&self, principal: &str, before: i64) -> Result<(), StoreError> {
+        sqlx::query(
+            "DELETE FROM conversations WHERE updated_at < ?2 OR id IN (
+                 SELECT id FROM (
+                     SELECT id, sum(bytes) OVER (ORDER BY updated_at DESC, id) AS total
+                     FROM conversations WHERE principal = ?1
+                 ) WHERE total > ?3
+             )",
+        )
+        .bind(principal)
+        .bind(before)
+        .bind(ALL)
+        .execute(self.pool())
+        .await
+        .map_err(|error| self.fail(error))?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn conversation(id: &str, turns: i64, words: &str) -> Conversation {
+        let said = Said { messages: vec![json!({ "role": "user", "content": words })], ..Said::default() };
+        Conversation {
+            id: id.into(),
+            principal: "local".into(),
+            api: "openai".into(),
+            model: "MiniMax-M3".into(),
+            turns,
+            said,
+        }
+    }
+
+    async fn store() -> (tempfile::TempDir, Store) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), "me".into()).await.unwrap();
+        (dir, store)
+    }
+
+    #[tokio::test]
+    async fn what_two_continue_at_once_becomes_two_conversations() {
+        let (_dir, store) = store().await;
+        let Kept::As(id) = store.keep(&conversation("", 0, "one")).await.unwrap() else { panic!("not kept") };
+        let first = store.conversation("local", &id, 0).await.unwrap().unwrap();
+        assert_eq!((first.turns, first.said), (1, conversation("", 0, "one").said));
+        assert_eq!(store.keep(&conversation(&id, 1, "two")).await.unwrap(), Kept::As(id.clone()));
+        let Kept::Forked(other) = store.keep(&conversation(&id, 1, "three")).await.unwrap() else {
+            panic!("it overwrote the other turn")
+        };
+        let words = |found: Option<Conversation>| found.unwrap().said.messages[0]["content"].clone();
+        assert_eq!(words(store.conversation("local", &id, 0).await.unwrap()), "two");
+        assert_eq!(words(store.conversation("local", &other, 0).await.unwrap()), "three");
+        assert_eq!(store.conversation("somebody else", &id, 0).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_conversation_expires_and_one_that_is_too_large_is_not_kept() {
+        let (_dir, store) = store().await;
+        let Kept::As(id) = store.keep(&conversation("", 0, "one")).await.unwrap() else { panic!("not kept") };
+        store.forget("local", now() - LIFE).await.unwrap();
+        assert!(store.conversation("local", &id, now() - LIFE).await.unwrap().is_some());
+        assert!(store.conversation("local", &id, now() + 1).await.unwrap().is_none());
+        store.forget("local", now() + 1).await.unwrap();
+        assert!(store.conversation("local", &id, 0).await.unwrap().is_none());
+        assert_eq!(store.keep(&conversation("", 0, &"x".repeat(LARGEST))).await.unwrap(), Kept::TooLarge);
+    }
+}

@@ -1,0 +1,345 @@
+//! `POST /v1/responses` and its `input_tokens` ("Responses API").
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value, json};
+
+use super::super::answer::{Refusal, SENSITIVE_OUTPUT};
+use super::super::call::Call;
+use super::super::check::{FILLED, Field, Kind, TEXT, check, check_at, flag, optional, required, text};
+use super::super::platform::{Platform, now};
+use super::film::{Film, named};
+use super::{FLASH, M3, Question, Said, Stop, bill, list, look, pieces, seal, shown, tokens, word};
+
+/// "Responses API > Request".
+const FIELDS: &[Field] = &[
+    required("model", FILLED),
+    required("input", Kind::Any),
+    optional("instructions", TEXT),
+    optional("max_output_tokens", Kind::Int { min: 1, max: 524_288 }),
+    optional("temperature", Kind::Positive { max: 1.0 }),
+    optional("top_p", Kind::Positive { max: 1.0 }),
+    optional("stream", Kind::Bool),
+    optional("tools", Kind::List { min: 0, max: 128, item: &Kind::Map }),
+    optional("tool_choice", Kind::OneOf(&["none", "auto"])),
+    optional("metadata", Kind::Map),
+    optional("prompt_cache_key", TEXT),
+    optional(
+        "text",
+        Kind::Object(&[optional("format", Kind::Object(&[required("type", Kind::OneOf(&["text"]))]))]),
+    ),
+    optional("reasoning", Kind::Object(&[required("effort", Kind::OneOf(EFFORTS))])),
+    optional("service_tier", Kind::OneOf(&["standard", "priority"])),
+];
+const EFFORTS: &[&str] = &["none", "minimal", "low", "medium", "high", "xhigh", "max"];
+const TOOL: &[Field] = &[
+    required("type", Kind::OneOf(&["function"])),
+    required("name", FILLED),
+    optional("description", TEXT),
+    optional("parameters", Kind::Map),
+    optional("strict", Kind::Any),
+];
+const LOOK: &[Field] = &[
+    required("url", FILLED),
+    optional("detail", Kind::OneOf(&["low", "default", "high"])),
+    optional("fps", Kind::Number { min: 0.2, max: 5.0 }),
+    optional("max_long_side_pixel", Kind::Int { min: 1, max: 100_000 }),
+];
+const ROLES: &[&str] = &["user", "assistant", "system", "developer", "tool"];
+/// The items, by type; `id` and `status` are those of an answer that comes back.
+const ITEMS: &[(&str, &[Field])] = &[
+    (
+        "message",
+        &[
+            optional("type", TEXT),
+            required("role", Kind::OneOf(ROLES)),
+            required("content", Kind::Any),
+            optional("id", TEXT),
+            optional("status", TEXT),
+        ],
+    ),
+    (
+        "function_call",
+        &[
+            required("type", TEXT),
+            required("call_id", FILLED),
+            required("name", FILLED),
+            required("arguments", TEXT),
+            optional("id", TEXT),
+            optional("status", TEXT),
+        ],
+    ),
+    (
+        "function_call_output",
+        &[required("type", TEXT), required("call_id", FILLED), required("output", Kind::Any)],
+    ),
+    (
+        "reasoning",
+        &[
+            required("type", TEXT),
+            required("summary", Kind::Any),
+            optional("content", Kind::Any),
+            optional("encrypted_content", TEXT),
+            optional("id", TEXT),
+            optional("status", TEXT),
+        ],
+    ),
+    (
+        "web_search_call",
+        &[
+            required("type", TEXT),
+            optional("id", TEXT),
+            optional("status", TEXT),
+            optional("action", Kind::Any),
+        ],
+    ),
+];
+
+pub(super) async fn respond(State(platform): State<Arc<Platform>>, call: Call) -> Result<Response, Refusal> {
+    let body = call.json()?;
+    let question = question(&platform, &body)?;
+    question.check()?;
+    bill(&platform, &call)?;
+    let said = Said::to(&question);
+    let scene = Scene { question: &question, said: &said, trace: &call.trace };
+    if !question.stream {
+        return Ok(Json(scene.response(true)).into_response());
+    }
+    Ok(shown(&platform, scene.film(), said.fate))
+}
+
+pub(super) async fn count(State(platform): State<Arc<Platform>>, call: Call) -> Result<Json<Value>, Refusal> {
+    let question = question(&platform, &call.json()?)?;
+    Ok(Json(json!({"object": "response.input_tokens", "input_tokens": question.input})))
+}
+
+fn question(platform: &Platform, body: &Map<String, Value>) -> Result<Question, Refusal> {
+    check(body, FIELDS)?;
+    let model = text(body, "model");
+    let effort = body.get("reasoning").map(|reasoning| word(reasoning, "effort"));
+    if matches!(effort, Some("xhigh" | "max")) && !model.starts_with(FLASH) {
+        return Err(Refusal::invalid(format_args!("reasoning.effort is not supported by {model}")));
+    }
+    let mut question = Question {
+        model: model.to_owned(),
+        stream: flag(body, "stream"),
+        system: text(body, "instructions").to_owned(),
+        thinks: model != M3 || effort.is_some_and(|effort| effort != "none"),
+        most: body.get("max_output_tokens").and_then(Value::as_i64),
+        ..Question::default()
+    };
+    for (at, tool) in list(body, "tools").iter().enumerate() {
+        if word(tool, "type") == "web_search" {
+            question.searches = true;
+        } else {
+            check_at(tool, TOOL, &format!("tools[{at}]"))?;
+            question.tools.push(word(tool, "name").to_owned());
+        }
+    }
+    let alone = [json!({"role": "user", "content": body.get("input")})];
+    let items = match body.get("input") {
+        Some(Value::Array(items)) if !items.is_empty() => items.as_slice(),
+        Some(Value::String(_)) => alone.as_slice(),
+        _ => return Err(Refusal::invalid("input must be a string or a list of items")),
+    };
+    let mut open: Vec<&str> = Vec::new();
+    let mut sealed = false;
+    for (at, item) in items.iter().enumerate() {
+        let kind = Some(word(item, "type")).filter(|kind| !kind.is_empty()).unwrap_or("message");
+        let field = format!("input[{at}]");
+        let table = ITEMS.iter().find(|(name, _)| *name == kind);
+        let table =
+            table.ok_or_else(|| Refusal::invalid(format_args!("{field}: unsupported item type {kind:?}")))?;
+        check_at(item, table.1, &field)?;
+        match kind {
+            "message" => read(platform, &mut question, item, &field)?,
+            "reasoning" => {
+                let thoughts = parts(item, "content");
+                sealed = !thoughts.is_empty() && word(item, "encrypted_content") == seal(&thoughts);
+            }
+            "function_call" => {
+                open.push(word(item, "call_id"));
+                (question.remembered, sealed) = (sealed, false);
+                question.results.clear();
+            }
+            "function_call_output" => {
+                let id = word(item, "call_id");
+                let place = open.iter().position(|known| *known == id);
+                open.remove(
+                    place
+                        .ok_or_else(|| Refusal::invalid(format_args!("{field}: no call has the id {id}")))?,
+                );
+                question.results.push(word(item, "output").to_owned());
+            }
+            _ => {}
+        }
+    }
+    if let Some(id) = open.first() {
+        return Err(Refusal::invalid(format_args!("the call {id} has no output")));
+    }
+    question.messages = items.len();
+    question.input = tokens(&json!([body.get("input"), body.get("instructions"), body.get("tools")]));
+    question.input_last = items.last().map(tokens).unwrap_or_default();
+    Ok(question)
+}
+
+fn read(platform: &Platform, question: &mut Question, item: &Value, field: &str) -> Result<(), Refusal> {
+    let (mut said, mut seen) = (Vec::new(), Vec::new());
+    match &item["content"] {
+        Value::String(words) => said.push(words.as_str()),
+        Value::Array(parts) => {
+            for (place, part) in parts.iter().enumerate() {
+                let field = format!("{field}.content[{place}]");
+                let url = |name: &str| match &part[name] {
+                    Value::String(url) => Ok(url.as_str()),
+                    holder => {
+                        check_at(holder, LOOK, &format!("{field}.{name}"))?;
+                        Ok::<_, Refusal>(word(holder, "url"))
+                    }
+                };
+                match word(part, "type") {
+                    "input_text" | "output_text" => said.push(word(part, "text")),
+                    "input_image" => seen.push(look::image(platform, &field, url("image_url")?)?),
+                    "input_video" => seen.push(look::video(platform, &field, url("video_url")?)?),
+                    other => {
+                        return Err(Refusal::invalid(format_args!(
+                            "{field}: unsupported content type {other:?}"
+                        )));
+                    }
+                }
+            }
+        }
+        _ => return Err(Refusal::invalid(format_args!("{field}.content must be a string or parts"))),
+    }
+    if !seen.is_empty() && !question.sees() {
+        return Err(Refusal::invalid(format_args!("{field}: {} takes no media", question.model)));
+    }
+    match word(item, "role") {
+        "user" => {
+            (question.last, question.seen) = (said.join("\n"), seen);
+            question.results.clear();
+        }
+        "system" | "developer" => question.system = said.join("\n"),
+        _ => {}
+    }
+    Ok(())
+}
+
+fn parts(item: &Value, name: &str) -> String {
+    item[name].as_array().into_iter().flatten().map(|part| word(part, "text")).collect()
+}
+
+/// An answer in this protocol's words.
+struct Scene<'a> {
+    question: &'a Question,
+    said: &'a Said,
+    trace: &'a str,
+}
+
+impl Scene<'_> {
+    fn items(&self) -> Vec<Value> {
+        let (said, trace) = (self.said, self.trace);
+        let mut items = Vec::new();
+        if !said.thoughts.is_empty() {
+            let content = json!([{"type": "reasoning_text", "text": said.thoughts}]);
+            items.push(
+                json!({"id": format!("{trace}_rs"), "type": "reasoning", "status": "completed", "summary": [],
+                "content": content, "encrypted_content": seal(&said.thoughts)}),
+            );
+        }
+        if said.search {
+            items.push(json!({"id": format!("{trace}_ws"), "type": "web_search_call", "status": "completed",
+                "action": {"type": "search", "query": "what the user said"}}));
+        }
+        let content = json!([{"type": "output_text", "text": said.text, "annotations": []}]);
+        items.push(json!({"id": format!("{trace}_msg"), "type": "message", "status": "completed",
+            "role": "assistant", "content": content}));
+        if let Some(call) = &said.call {
+            items.push(json!({"id": format!("{trace}_fc_0"), "type": "function_call", "status": "completed",
+                "call_id": call.id, "name": call.name, "arguments": call.arguments}));
+        }
+        items
+    }
+
+    fn response(&self, done: bool) -> Value {
+        let (status, reason) = match self.said.stop {
+            _ if !done => ("in_progress", None),
+            Stop::End | Stop::Tool => ("completed", None),
+            Stop::Length => ("incomplete", Some("max_output_tokens")),
+            Stop::Filter => ("incomplete", Some("content_filter")),
+        };
+        let (output, thinking) = self.said.output();
+        let usage = json!({
+            "input_tokens": self.question.input,
+            "input_tokens_details": {"cached_tokens": self.question.cached()},
+            "output_tokens": output, "output_tokens_details": {"reasoning_tokens": thinking},
+            "total_tokens": self.question.input + output,
+        });
+        json!({
+            "id": self.trace, "object": "response", "created_at": now().as_secs(), "model": self.question.model,
+            "status": status, "output": if done { self.items() } else { Vec::new() },
+            "output_text": if done { self.said.text.as_str() } else { "" },
+            "usage": if done { usage } else { Value::Null },
+            "incomplete_details": reason.map(|reason| json!({"reason": reason})),
+            "parallel_tool_calls": true, "store": false, "truncation": "disabled",
+        })
+    }
+
+    fn film(&self) -> Film {
+        let mut film = Film::default();
+        film.head.push(named(&json!({"type": "response.created", "response": self.response(false)})));
+        for (index, item) in self.items().into_iter().enumerate() {
+            self.add(&mut film, index, &item);
+        }
+        let last = self.response(true);
+        let kind = format!("response.{}", word(&last, "status"));
+        film.tail.push(named(&json!({"type": kind, "response": last})));
+        let mut failed = self.response(false);
+        if let Some(fields) = failed.as_object_mut() {
+            let refusal = Refusal::of(SENSITIVE_OUTPUT);
+            let message = format!("{} ({})", refusal.message, refusal.code);
+            fields.insert("status".into(), json!("failed"));
+            fields.insert("error".into(), json!({"code": "unprocessable_entity_error", "message": message}));
+        }
+        film.refusal = named(&json!({"type": "response.failed", "response": failed}));
+        film
+    }
+
+    /// The events of one item. The message is the part of a film that something can happen to.
+    fn add(&self, film: &mut Film, index: usize, item: &Value) {
+        let kind = word(item, "type");
+        let (event, words) = match kind {
+            "message" => ("response.output_text.delta", self.said.text.clone()),
+            "reasoning" => ("response.reasoning_text.delta", self.said.thoughts.clone()),
+            "function_call" => ("response.function_call_arguments.delta", word(item, "arguments").to_owned()),
+            _ => ("", String::new()),
+        };
+        let deltas = pieces(&words).into_iter().map(|piece| {
+            named(&json!({"type": event, "item_id": item["id"], "output_index": index, "content_index": 0,
+                "delta": piece}))
+        });
+        let mut begun = item.clone();
+        if let Some(fields) = begun.as_object_mut() {
+            fields.insert("status".into(), json!("in_progress"));
+            for name in ["content", "encrypted_content", "arguments"] {
+                fields.shift_remove(name);
+            }
+        }
+        let added =
+            named(&json!({"type": "response.output_item.added", "output_index": index, "item": begun}));
+        let done = named(&json!({"type": "response.output_item.done", "output_index": index, "item": item}));
+        if kind == "message" {
+            film.head.push(added);
+            film.body = deltas.collect();
+            film.tail.push(done);
+            return;
+        }
+        let place = if film.tail.is_empty() { &mut film.head } else { &mut film.tail };
+        place.push(added);
+        place.extend(deltas);
+        place.push(done);
+    }
+}

@@ -1,0 +1,158 @@
+//! `chat` and `count_tokens`.
+
+use rmcp::handler::server::tool::schema_for_output;
+use rmcp::handler::server::wrapper::Parameters;
+use rmcp::model::JsonObject;
+use rmcp::service::RequestContext;
+use rmcp::{RoleServer, tool, tool_router};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+
+use super::chat_request::read_messages;
+use super::chat_view::{ChatView, Tokens};
+use super::{Server, ToolError};
+use crate::api::Protocol;
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+pub(super) struct ChatInput {
+    /// The question.
+    pub(super) prompt: Option<String>,
+    /// Instead of prompt.
+    pub(super) messages: Option<Vec<Message>>,
+    /// System prompt.
+    pub(super) system: Option<String>,
+    /// Default MiniMax-M3.1-Flash.
+    pub(super) model: Option<String>,
+    /// Default openai.
+    pub(super) api: Option<Protocol>,
+    /// off: MiniMax-M3.
+    pub(super) thinking: Option<Switch>,
+    /// M3.1: default medium.
+    #[schemars(extend("enum" = ["low", "medium", "high", "xhigh", "max"]))]
+    pub(super) effort: Option<String>,
+    /// 0-2.
+    #[schemars(range(min = 0, max = 2))]
+    pub(super) temperature: Option<f64>,
+    /// 0-1.
+    #[schemars(range(min = 0, max = 1))]
+    pub(super) top_p: Option<f64>,
+    /// 1-524288.
+    #[schemars(range(min = 1, max = 524_288))]
+    pub(super) max_tokens: Option<u32>,
+    /// name, description, parameters.
+    #[serde(default)]
+    #[schemars(schema_with = "objects")]
+    pub(super) tools: Option<Vec<JsonObject>>,
+    /// Default auto.
+    #[schemars(extend("enum" = ["auto", "none"]))]
+    pub(super) tool_choice: Option<String>,
+    /// api anthropic, responses.
+    pub(super) web_search: Option<bool>,
+    /// type: json_object; api openai.
+    #[serde(default)]
+    #[schemars(schema_with = "object")]
+    pub(super) response_format: Option<JsonObject>,
+    /// priority: 1.5 x price.
+    #[schemars(extend("enum" = ["standard", "priority"]))]
+    pub(super) service_tier: Option<String>,
+    /// Continues that one.
+    pub(super) conversation_id: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Switch {
+    Auto,
+    On,
+    Off,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct Message {
+    #[schemars(extend("enum" = ["user", "assistant", "system", "tool"]))]
+    pub(super) role: String,
+    pub(super) content: Option<String>,
+    /// Images, videos: path or URL.
+    pub(super) media: Option<Vec<String>>,
+    pub(super) tool_call_id: Option<String>,
+    #[serde(default)]
+    #[schemars(schema_with = "objects")]
+    pub(super) tool_calls: Option<Vec<JsonObject>>,
+}
+
+/// As [`ChatInput`], less what has no bearing on the input; `chat_form` takes the rest out.
+#[derive(Debug, Deserialize, JsonSchema)]
+struct CountInput {
+    /// As in chat.
+    prompt: Option<String>,
+    /// As in chat.
+    #[serde(default)]
+    #[schemars(schema_with = "objects")]
+    messages: Option<Vec<JsonObject>>,
+    /// As in chat.
+    system: Option<String>,
+    /// As in chat.
+    model: Option<String>,
+    /// As in chat.
+    api: Option<Protocol>,
+    /// As in chat.
+    #[serde(default)]
+    #[schemars(schema_with = "objects")]
+    tools: Option<Vec<JsonObject>>,
+    /// As in chat.
+    web_search: Option<bool>,
+    /// As in chat.
+    conversation_id: Option<String>,
+}
+
+/// What is in them is checked by `chat_request`, to keep the catalogue small.
+fn objects(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "array", "items": { "type": "object" } })
+}
+
+fn object(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "object" })
+}
+
+#[tool_router(router = chat_tools, vis = "pub(super)")]
+impl Server {
+    /// One answer of a MiniMax text model. Costs money.
+    #[tool(
+        title = "Chat",
+        output_schema = schema_for_output::<ChatView>(),
+        annotations(read_only_hint = false, destructive_hint = false, idempotent_hint = false, open_world_hint = true)
+    )]
+    async fn chat(
+        &self,
+        Parameters(input): Parameters<ChatInput>,
+        call: RequestContext<RoleServer>,
+    ) -> Result<ChatView, ToolError> {
+        self.ready()?;
+        let talk = self.talk(input, true).await?;
+        self.answer(talk, &call).await
+    }
+
+    /// Input tokens of a chat call, before it is bought. Free.
+    #[tool(
+        title = "Count tokens",
+        output_schema = schema_for_output::<Tokens>(),
+        annotations(read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = false)
+    )]
+    async fn count_tokens(&self, Parameters(input): Parameters<CountInput>) -> Result<Tokens, ToolError> {
+        self.ready()?;
+        let CountInput { prompt, messages, system, model, api, tools, web_search, conversation_id } = input;
+        let input = ChatInput {
+            prompt,
+            messages: messages.map(|messages| read_messages(&messages)).transpose()?,
+            system,
+            model,
+            api,
+            tools,
+            web_search,
+            conversation_id,
+            ..ChatInput::default()
+        };
+        let talk = self.talk(input, false).await?;
+        self.count(talk).await
+    }
+}

@@ -1,0 +1,200 @@
+//! The bodies that leave.
+
+use serde_json::{Value, json};
+
+use super::{asked, weather, with};
+use crate::harness::World;
+
+fn everything() -> Value {
+    json!({
+        "messages": [
+            { "role": "system", "content": "Be brief." },
+            { "role": "user", "content": "Weather?" },
+            { "role": "assistant", "tool_calls": [
+                { "id": "c1", "name": "get_weather", "arguments": "{\"about\":\"foxes\"}" },
+            ] },
+            { "role": "tool", "tool_call_id": "c1", "content": "Sunny" },
+        ],
+        "system": "Be kind.", "model": "m3.1-flash", "effort": "low", "temperature": 0.5, "top_p": 0.9,
+        "max_tokens": 1000, "tools": [weather()], "tool_choice": "auto", "service_tier": "priority",
+    })
+}
+
+#[tokio::test]
+async fn chat_completions_get_what_they_document() {
+    let world = World::new().await;
+    let more = json!({ "api": "openai", "response_format": "json_object" });
+    world.make("chat", with(everything(), more)).await;
+    assert_eq!(
+        world.last_body(),
+        json!({
+            "model": "MiniMax-M3.1-Flash",
+            "messages": [
+                { "role": "system", "content": "Be kind.\n\nBe brief." },
+                { "role": "user", "content": "Weather?" },
+                { "role": "assistant", "content": "", "tool_calls": [{ "id": "c1", "type": "function",
+                    "function": { "name": "get_weather", "arguments": "{\"about\":\"foxes\"}" } }] },
+                { "role": "tool", "content": "Sunny", "tool_call_id": "c1" },
+            ],
+            "max_completion_tokens": 1000, "temperature": 0.5, "top_p": 0.9,
+            "tools": [{ "type": "function", "function": weather() }], "tool_choice": "auto",
+            "response_format": { "type": "json_object" }, "reasoning_effort": "low", "reasoning_split": true,
+            "service_tier": "priority", "stream": true, "stream_options": { "include_usage": true },
+        })
+    );
+}
+
+#[tokio::test]
+async fn the_native_endpoint_gets_what_it_documents() {
+    let world = World::new().await;
+    let mut arguments = with(everything(), json!({ "api": "native" }));
+    for name in ["effort", "service_tier"] {
+        arguments.as_object_mut().unwrap().shift_remove(name);
+    }
+    world.make("chat", arguments).await;
+    assert_eq!(asked(&world).last().unwrap().path, "/v1/text/chatcompletion_v2");
+    let body = world.last_body();
+    let names: Vec<_> = body.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(
+        names,
+        [
+            "model",
+            "messages",
+            "max_completion_tokens",
+            "temperature",
+            "top_p",
+            "tools",
+            "tool_choice",
+            "stream",
+            "stream_options"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn anthropic_messages_get_what_they_document() {
+    let world = World::new().await;
+    world.make("chat", with(everything(), json!({ "api": "anthropic", "web_search": true }))).await;
+    let schema = weather()["parameters"].clone();
+    assert_eq!(
+        world.last_body(),
+        json!({
+            "model": "MiniMax-M3.1-Flash", "system": "Be kind.\n\nBe brief.",
+            "messages": [
+                { "role": "user", "content": "Weather?" },
+                { "role": "assistant", "content": [
+                    { "type": "tool_use", "id": "c1", "name": "get_weather", "input": { "about": "foxes" } },
+                ] },
+                { "role": "user", "content": [
+                    { "type": "tool_result", "tool_use_id": "c1", "content": "Sunny" },
+                ] },
+            ],
+            "max_tokens": 1000, "temperature": 0.5, "top_p": 0.9,
+            "tools": [
+                { "name": "get_weather", "input_schema": schema, "description": "The weather in a place." },
+                { "type": "web_search_20250305", "name": "web_search" },
+            ],
+            "tool_choice": { "type": "auto" }, "output_config": { "effort": "low" }, "service_tier": "priority",
+            "stream": true,
+        })
+    );
+}
+
+#[tokio::test]
+async fn responses_get_what_they_document() {
+    let world = World::new().await;
+    let more = json!({ "api": "responses", "web_search": true, "response_format": { "type": "text" } });
+    world.make("chat", with(everything(), more)).await;
+    let tool = with(json!({ "type": "function" }), weather());
+    assert_eq!(
+        world.last_body(),
+        json!({
+            "model": "MiniMax-M3.1-Flash", "instructions": "Be kind.\n\nBe brief.",
+            "input": [
+                { "type": "message", "role": "user", "content": "Weather?" },
+                { "type": "function_call", "call_id": "c1", "name": "get_weather",
+                  "arguments": "{\"about\":\"foxes\"}" },
+                { "type": "function_call_output", "call_id": "c1", "output": "Sunny" },
+            ],
+            "max_output_tokens": 1000, "temperature": 0.5, "top_p": 0.9, "tools": [tool, { "type": "web_search" }],
+            "tool_choice": "auto", "text": { "format": { "type": "text" } }, "reasoning": { "effort": "low" },
+            "service_tier": "priority", "stream": true,
+        })
+    );
+}
+
+/// The matrix of models and protocols: what `thinking` and `effort` become.
+#[tokio::test]
+async fn thinking_is_switched_as_each_protocol_and_model_has_it() {
+    let world = World::new().await;
+    let adaptive = json!({ "type": "adaptive" });
+    let disabled = json!({ "type": "disabled" });
+    let nothing = Value::Null;
+    for (api, model, arguments, thinking, effort, warned) in [
+        ("openai", "m3.1-flash", json!({}), &nothing, json!("medium"), false),
+        ("openai", "m3.1-flash", json!({ "thinking": "on" }), &nothing, json!("medium"), false),
+        ("openai", "m3.1-flash", json!({ "thinking": "off" }), &nothing, json!("low"), true),
+        ("openai", "m3.1-flash", json!({ "effort": "max" }), &nothing, json!("max"), false),
+        ("openai", "m3", json!({}), &nothing, nothing.clone(), false),
+        ("openai", "m3", json!({ "thinking": "enabled" }), &adaptive, nothing.clone(), false),
+        ("openai", "m3", json!({ "thinking": "off" }), &disabled, nothing.clone(), false),
+        ("openai", "MiniMax-M2", json!({ "thinking": "off" }), &nothing, nothing.clone(), true),
+        ("anthropic", "m3.1-flash", json!({}), &nothing, json!("medium"), false),
+        ("anthropic", "m3.1-flash", json!({ "thinking": "off" }), &nothing, json!("low"), true),
+        ("anthropic", "m3", json!({}), &nothing, nothing.clone(), false),
+        ("anthropic", "m3", json!({ "thinking": "on" }), &adaptive, nothing.clone(), false),
+        ("anthropic", "m3", json!({ "thinking": "off" }), &disabled, nothing.clone(), false),
+        ("responses", "m3.1-flash", json!({ "effort": "xhigh" }), &nothing, json!("xhigh"), false),
+        ("responses", "m3.1-flash", json!({ "thinking": "off" }), &nothing, json!("low"), true),
+        ("responses", "m3", json!({}), &nothing, nothing.clone(), false),
+        ("responses", "m3", json!({ "thinking": "on" }), &nothing, json!("medium"), false),
+        ("responses", "m3", json!({ "thinking": "off" }), &nothing, json!("none"), false),
+        ("responses", "m3", json!({ "effort": "high" }), &nothing, json!("high"), false),
+        ("native", "m3.1-flash", json!({ "thinking": "on" }), &nothing, nothing.clone(), false),
+        ("native", "m3.1-flash", json!({ "thinking": "off" }), &nothing, nothing.clone(), true),
+        ("native", "m3", json!({}), &nothing, nothing.clone(), false),
+    ] {
+        let call = with(json!({ "prompt": "x", "api": api, "model": model }), arguments.clone());
+        let view = world.make("chat", call).await;
+        let body = world.last_body();
+        let sent = match api {
+            "anthropic" => &body["output_config"]["effort"],
+            "responses" => &body["reasoning"]["effort"],
+            _ => &body["reasoning_effort"],
+        };
+        assert_eq!((&body["thinking"], sent), (thinking, &effort), "{api} {model} {arguments}");
+        assert_eq!(view.get("warnings").is_some(), warned, "{api} {model} {arguments}: {view}");
+    }
+}
+
+#[tokio::test]
+async fn tokens_are_counted_in_every_protocol_and_nothing_is_bought() {
+    let world = World::new().await;
+    let endpoints = [
+        ("openai", "/v1/responses/input_tokens"),
+        ("native", "/v1/responses/input_tokens"),
+        ("anthropic", "/anthropic/v1/messages/count_tokens"),
+        ("responses", "/v1/responses/input_tokens"),
+    ];
+    for (api, path) in endpoints {
+        let short = world.make("count_tokens", json!({ "prompt": "Hello", "api": api })).await;
+        // What has no bearing on the count is taken and left out.
+        let call = with(everything(), json!({ "api": api }));
+        let long = world.make("count_tokens", call).await;
+        let count = |view: &Value| view["input_tokens"].as_u64().unwrap();
+        assert!(count(&short) > 0 && count(&long) > count(&short), "{api}: {short} {long}");
+        assert!(long["cost"]["estimated"].as_f64().unwrap() > 0.0, "{api}");
+        let requests = world.sandbox.requests();
+        assert_eq!(requests.last().unwrap().path, path, "{api}");
+        assert!(requests.last().unwrap().body.get("stream").is_none(), "{api}");
+    }
+    assert_eq!(world.bought(), 0);
+    for (api, _) in endpoints {
+        let talk = world.make("chat", json!({ "prompt": "x #tool", "tools": [weather()], "api": api })).await;
+        let result =
+            json!({ "role": "tool", "tool_call_id": talk["tool_calls"][0]["id"], "content": "Rain" });
+        let call = json!({ "messages": [result], "conversation_id": talk["conversation_id"] });
+        let counted = world.make("count_tokens", call).await;
+        assert!(counted["input_tokens"].as_u64().unwrap() > 40, "{api}: {counted}");
+    }
+}
