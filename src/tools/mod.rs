@@ -9,6 +9,7 @@ mod chat;
 mod chat_answer;
 mod chat_form;
 mod chat_request;
+mod chat_rules;
 mod chat_view;
 mod error;
 mod image;
