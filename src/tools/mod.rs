@@ -12,6 +12,7 @@ mod chat;
 mod chat_answer;
 mod chat_form;
 mod chat_request;
+mod chat_rules;
 mod chat_view;
 mod embed;
 mod error;

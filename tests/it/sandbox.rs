@@ -1,6 +1,7 @@
 //! The sandbox against the documentation of MiniMax, over HTTP, with nothing of this crate's client in
 //! between.
 
+mod chat;
 mod fault;
 mod file;
 mod front;

@@ -358,3 +358,74 @@ async fn the_web_is_searched_where_the_protocol_has_it_and_that_is_billed() {
         world.make("chat", more).await;
     }
 }
+
+#[tokio::test]
+async fn an_answer_that_comes_whole_after_all_is_read_too() {
+    let world = World::new().await;
+    let message = json!({ "role": "assistant", "content": "<think>\nHm.\n</think>\nHello" });
+    let usage = json!({ "prompt_tokens": 5, "completion_tokens": 3 });
+    let chat = json!({ "choices": [{ "finish_reason": "stop", "message": message }], "usage": usage });
+    let blocks = json!([{ "type": "thinking", "thinking": "Hm.", "signature": "s" }, { "type": "text", "text": "Hello" }]);
+    let messages = json!({ "type": "message", "content": blocks, "stop_reason": "end_turn",
+        "usage": { "input_tokens": 5, "output_tokens": 3 } });
+    let items = json!([
+        { "type": "reasoning", "summary": [{ "type": "summary_text", "text": "Hm." }], "encrypted_content": "e" },
+        { "type": "message", "role": "assistant", "content": [{ "type": "output_text", "text": "Hello" }] },
+    ]);
+    let response = json!({ "object": "response", "status": "completed", "output": items,
+        "usage": { "input_tokens": 5, "output_tokens": 3 } });
+    for (api, path, body) in [
+        ("openai", "/v1/chat/completions", chat.clone()),
+        ("native", "/v1/text/chatcompletion_v2", chat),
+        ("anthropic", "/anthropic/v1/messages", messages),
+        ("responses", "/v1/responses", response),
+    ] {
+        world.sandbox.script(vec![Rule::once(path, Act::Raw { body: body.to_string() })]);
+        let view = world.make("chat", json!({ "prompt": "Hello", "api": api })).await;
+        assert_eq!((&view["text"], &view["reasoning"]), (&json!("Hello"), &json!("Hm.")), "{api}: {view}");
+        assert_eq!(view["usage"], json!({ "input_tokens": 5, "output_tokens": 3 }), "{api}");
+    }
+}
+
+/// The bytes of a stream as they come, however they are cut.
+#[tokio::test]
+async fn events_are_read_whatever_the_server_makes_of_them() {
+    let world = World::new().await;
+    let stream = |body: &str| Act::Status {
+        status: 200,
+        body: body.to_owned(),
+        content_type: Some("text/event-stream".into()),
+        headers: Default::default(),
+    };
+    let chunk = |fields: &str| format!("data:{{\"choices\":[{{\"index\":0,{fields}}}]}}\r\n\r\n");
+    let hello = chunk("\"delta\":{\"content\":\"Hello\"}");
+    let stop = chunk("\"delta\":{},\"finish_reason\":\"stop\"");
+    for (body, error) in [
+        (format!("\u{feff}: a comment\n\n{hello}{stop}"), None),
+        (format!("{hello}{stop}data: [DONE]\n\ndata: nonsense\n\n"), None),
+        (format!("{hello}data: [DONE]\n\n"), Some("without a reason")),
+        (
+            format!("{hello}data: {{\"base_resp\":{{\"status_code\":1013,\"status_msg\":\"oh\"}}}}\n\n"),
+            Some("1013"),
+        ),
+        (format!("{hello}data: nonsense\n\n"), Some("not JSON")),
+        ("{\"base_resp\":{\"status_code\":1008,\"status_msg\":\"insufficient\"}}\n".to_owned(), Some("1008")),
+    ] {
+        world.sandbox.script(vec![Rule::once("/v1/chat/completions", stream(&body))]);
+        let result = world.call("chat", json!({ "prompt": "Hello" })).await;
+        let view = result.structured_content.clone().unwrap();
+        match error {
+            None => {
+                assert_eq!(
+                    (&view["text"], result.is_error),
+                    (&json!("Hello"), Some(false)),
+                    "{body}: {view}"
+                );
+            }
+            Some(part) => {
+                assert!(view["error"]["message"].as_str().unwrap().contains(part), "{body}: {view}");
+                assert_eq!(result.is_error, Some(true));
+            }
+        }
+    }
+}
