@@ -12,7 +12,12 @@ pub enum Nature {
     Read,
     /// Each request that MiniMax takes is billed.
     Paid,
+    /// Billed too, but a text: one that MiniMax was too busy for may be sent again (text generation > errors).
+    Text,
 }
+
+/// HTTP status of a MiniMax that is overloaded.
+const OVERLOADED: u16 = 529;
 
 /// The longest wait between two tries, whatever `Retry-After` says.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -23,13 +28,18 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// out. A read is repeated while the weather is bad, five tries in all. A paid request is repeated only if
 /// MiniMax provably did not take it: it was refused for its rate, or no connection was made.
 pub fn pause(nature: Nature, error: &ApiError, tries: u32, chance: f64) -> Option<Duration> {
+    let overloaded = matches!(error, ApiError::Refused { status: OVERLOADED, .. });
     let (most, first) = match (nature, error.class()) {
+        (Nature::Text, _) if overloaded => (5, Duration::from_secs(1)),
         (_, Class::Rate) => (8, Duration::from_secs(1)),
         (Nature::Read, _) if error.blame() == Blame::Weather => (5, Duration::from_millis(500)),
-        (Nature::Paid, _) if matches!(error, ApiError::Unsent { .. }) => (3, Duration::from_millis(500)),
+        (Nature::Paid | Nature::Text, _) if matches!(error, ApiError::Unsent { .. }) => {
+            (3, Duration::from_millis(500))
+        }
         _ => return None,
     };
-    let unsafe_to_repeat = nature == Nature::Paid && error.taken() != Taken::No;
+    let refused_as_busy = nature == Nature::Text && overloaded;
+    let unsafe_to_repeat = nature != Nature::Read && error.taken() != Taken::No && !refused_as_busy;
     if tries >= most || unsafe_to_repeat {
         return None;
     }

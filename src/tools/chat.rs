@@ -83,25 +83,27 @@ pub(super) struct Message {
 /// As [`ChatInput`], less what has no bearing on the input; `chat_form` takes the rest out.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct CountInput {
-    /// As in chat.
+    /// As chat.
     prompt: Option<String>,
-    /// As in chat.
+    /// As chat.
     #[serde(default)]
     #[schemars(schema_with = "objects")]
     messages: Option<Vec<JsonObject>>,
-    /// As in chat.
+    /// As chat.
     system: Option<String>,
-    /// As in chat.
+    /// As chat.
     model: Option<String>,
-    /// As in chat.
+    /// As chat.
     api: Option<Protocol>,
-    /// As in chat.
+    /// As chat.
     #[serde(default)]
     #[schemars(schema_with = "objects")]
+    #[schemars(extend("x-quiet" = true))]
     tools: Option<Vec<JsonObject>>,
-    /// As in chat.
+    /// As chat.
+    #[schemars(extend("x-quiet" = true))]
     web_search: Option<bool>,
-    /// As in chat.
+    /// As chat.
     conversation_id: Option<String>,
 }
 

@@ -97,7 +97,7 @@ impl Server {
             };
             // Words that came show that it was taken.
             let untouched = !has_begun(&reply);
-            let pause = retry::pause(Nature::Paid, &error, tries, chance()).filter(|_| untouched);
+            let pause = retry::pause(Nature::Text, &error, tries, chance()).filter(|_| untouched);
             let Some(pause) = pause else { return (reply, End::Broken(error)) };
             tracing::info!(%error, ?pause, "not taken; it is sent again");
             notes.doing = format!("waiting to send again ({error})");

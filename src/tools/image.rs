@@ -29,7 +29,7 @@ pub(super) struct ImageInput {
     /// Default 1:1.
     #[schemars(extend("enum" = ["1:1", "16:9", "4:3", "3:2", "2:3", "3:4", "9:16", "21:9"]))]
     aspect_ratio: Option<String>,
-    /// 512-2048, by 8; instead of aspect_ratio.
+    /// 512-2048, by 8; no aspect_ratio.
     #[schemars(range(min = 512, max = 2048))]
     width: Option<u32>,
     /// As width.
@@ -46,10 +46,11 @@ pub(super) struct ImageInput {
     prompt_optimizer: bool,
     /// A person: path, URL or minimax://.
     subject_reference: Option<String>,
-    /// Comic, lively, medieval, watercolour (live).
+    /// Comic, lively, medieval, watercolour.
     style: Option<StyleType>,
     /// 0-1, default 0.8.
     #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 1))]
+    #[schemars(extend("x-quiet" = true))]
     style_weight: Option<f64>,
     /// AI mark.
     #[serde(default)]

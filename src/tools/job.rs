@@ -32,7 +32,7 @@ struct ListInput {
     /// Only these.
     #[schemars(extend("enum" = ["image", "speech", "transcription", "voice", "video", "prompt", "music"]))]
     kind: Option<String>,
-    /// In prompt, model, tool or id.
+    /// Words of it.
     query: Option<String>,
     /// 1-50, default 10.
     #[serde(default = "ten")]
@@ -80,7 +80,7 @@ struct JobRow {
 
 #[tool_router(router = job_tools, vis = "pub(super)")]
 impl Server {
-    /// A job's state and result: waits for the end, fetches what was not saved, renews links. Free.
+    /// A job's result: waits for it, fetches what is not saved, renews links. Free.
     #[tool(
         title = "Get job",
         output_schema = JobView::schema(),
@@ -127,7 +127,7 @@ impl Server {
         Ok(JobList { jobs: page.jobs.iter().map(row).collect(), next_cursor, next: next.to_owned() })
     }
 
-    /// Stop watching a job. A queued H3 video is cancelled at MiniMax; anything else goes on and is billed.
+    /// Stop watching a job; only queued H3 videos stop at MiniMax too.
     #[tool(
         title = "Cancel job",
         output_schema = JobView::schema(),

@@ -61,6 +61,7 @@ use rmcp::{ErrorData, RoleServer, ServerHandler};
 use schemars::JsonSchema;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
@@ -77,9 +78,9 @@ const LOCAL: &str = "local";
 
 /// What a model reads before anything else; 1,200 bytes at most.
 pub const INSTRUCTIONS: &str = "\
-MiniMax (Hailuo) images, speech, video, music. A tool marked as costing money bills the user's MiniMax account: call it \
-when the user asked for the result, once.
-Each such call starts a job. It answers with the finished job (files as path, link and minimax:// uri) or, when \
+MiniMax (Hailuo): chat, images, speech, voices, video, music, files. A tool marked as costing money bills the user's \
+MiniMax account: call it when the user asked for the result, once.
+Making images, sound or video starts a job. The call answers with the finished job (files as path, link and minimax:// uri) or, when \
 wait_seconds (45) run out, with status `running`: that is no error. Then call get_job with its job_id, which waits \
 again; never call the making tool a second time for the same wish. Jobs go on without a caller and survive restarts; \
 list_jobs finds them, also after a lost answer.
@@ -101,6 +102,8 @@ struct Shared {
     config: Config,
     roots: Roots,
     router: ToolRouter<Server>,
+    /// What calls are checked against.
+    accepted: schema::Accepted,
     /// Ends the waiting of every call.
     gone: CancellationToken,
 }
@@ -125,8 +128,9 @@ struct JobOptions {
     wait_seconds: u32,
     /// wait_seconds 0.
     #[serde(default)]
+    #[schemars(extend("x-quiet" = true))]
     async_mode: bool,
-    /// Check and price.
+    /// Only price it.
     #[serde(default)]
     dry_run: bool,
     /// Buys once.
@@ -199,10 +203,10 @@ impl Server {
         if !config.local_playback {
             router.map.retain(|name, _| !speak::LOCAL_TOOLS.contains(&name.as_ref()));
         }
-        schema::make_portable(&mut router);
+        let accepted = schema::make_portable(&mut router);
         let roots = Roots::new(&config.base_path, Some(&config.home), &config.allowed_dirs);
         let gone = CancellationToken::new();
-        Self { shared: Arc::new(Shared { jobs, config, roots, router, gone }) }
+        Self { shared: Arc::new(Shared { jobs, config, roots, router, accepted, gone }) }
     }
 
     /// The tools by group. A capability adds one line here.
@@ -231,7 +235,7 @@ impl Server {
         for (_, tools) in Self::groups() {
             router.merge(tools);
         }
-        schema::make_portable(&mut router);
+        let _ = schema::make_portable(&mut router);
         router.list_all()
     }
 
@@ -401,7 +405,8 @@ impl ServerHandler for Server {
             return Err(ErrorData::invalid_params(message, None));
         };
         let given = chat_form::plain(&name, request.arguments.take().unwrap_or_default());
-        let arguments = match arguments::in_order(&tool.input_schema, given) {
+        let schema = self.shared.accepted.get(&name).unwrap_or(&tool.input_schema);
+        let arguments = match arguments::in_order(schema, given) {
             Ok(arguments) => arguments,
             Err(problem) => return Ok(ToolError::Arguments { tool: name, problem }.into_response()),
         };
@@ -414,11 +419,11 @@ impl ServerHandler for Server {
         context.extensions.insert(digest);
         request.arguments = Some(arguments);
         request.name = name.into();
-        let answers_with_a_job = has_property(tool.output_schema.as_deref(), "job_id");
+        let schema = tool.output_schema.clone();
         let mut response = self.shared.router.call(ToolCallContext::new(self, request, context)).await?;
         if let CallToolResponse::Complete(result) = &mut response
             && result.is_error == Some(true)
-            && !answers_with_a_job
+            && !has_what_is_required(schema.as_deref(), result.structured_content.as_ref())
         {
             // An error is shaped like a job view; where the schema says otherwise, its text says it all.
             result.structured_content = None;
@@ -427,8 +432,10 @@ impl ServerHandler for Server {
     }
 }
 
-fn has_property(schema: Option<&JsonObject>, name: &str) -> bool {
-    schema.and_then(|schema| schema.get("properties")?.get(name)).is_some()
+fn has_what_is_required(schema: Option<&JsonObject>, content: Option<&Value>) -> bool {
+    let required = schema.and_then(|schema| schema.get("required")?.as_array()).into_iter().flatten();
+    let mut names = required.filter_map(Value::as_str);
+    schema.is_some() && names.all(|name| content.is_some_and(|content| content.get(name).is_some()))
 }
 
 /// The name by which we know a tool that another MiniMax server calls differently.

@@ -31,9 +31,9 @@ const SONG: Takes = Takes {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct MusicInput {
-    /// Style, up to 2000 characters; cover 10-300.
+    /// Style, to 2000 characters.
     prompt: Option<String>,
-    /// With [Verse] lines, up to 3500; cover 10-1000.
+    /// With [Verse] lines, to 3500.
     lyrics: Option<String>,
     /// Default music-3.0 or music-cover.
     model: Option<String>,
@@ -43,7 +43,7 @@ pub(super) struct MusicInput {
     /// Writes lyrics.
     #[serde(default)]
     lyrics_optimizer: bool,
-    /// Song to cover, 6 s-6 min.
+    /// Song to cover.
     reference_audio: Option<String>,
     /// Default mp3.
     #[serde(default)]

@@ -4,18 +4,34 @@
 //! mangle `anyOf` with `null`, some reject `$ref` or number formats. So each schema is made plain once, when the
 //! server is built: flat objects, no references, no unions, an optional parameter being one that is not `required`.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use rmcp::handler::server::router::tool::ToolRouter;
 use rmcp::model::JsonObject;
 use serde_json::{Map, Value, json};
 
-/// Makes every schema of a router plain.
-pub(super) fn make_portable<S: Send + Sync + 'static>(router: &mut ToolRouter<S>) {
+/// Marks a parameter that is accepted and not shown: another spelling of one that is, or one so rare that no
+/// model should pay for reading it in each conversation.
+const QUIET: &str = "x-quiet";
+
+/// Input schemas by tool, with the parameters that are accepted and not shown.
+pub(super) type Accepted = HashMap<String, Arc<JsonObject>>;
+
+/// Makes every schema of a router plain. What calls are checked against is returned.
+pub(super) fn make_portable<S: Send + Sync + 'static>(router: &mut ToolRouter<S>) -> Accepted {
+    let mut accepted = Accepted::new();
     for route in router.map.values_mut() {
-        route.attr.input_schema = Arc::new(plain(&route.attr.input_schema));
+        let whole = plain(&route.attr.input_schema);
+        let mut shown = whole.clone();
+        if let Some(Value::Object(properties)) = shown.get_mut("properties") {
+            properties.retain(|_, property| property.get(QUIET).is_none());
+        }
+        accepted.insert(route.attr.name.to_string(), Arc::new(whole));
+        route.attr.input_schema = Arc::new(shown);
         route.attr.output_schema = route.attr.output_schema.as_deref().map(|schema| Arc::new(plain(schema)));
     }
+    accepted
 }
 
 fn plain(schema: &JsonObject) -> JsonObject {

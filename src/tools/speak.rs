@@ -48,6 +48,7 @@ struct SpeakInput {
     /// A mood.
     emotion: Option<String>,
     /// A language.
+    #[schemars(extend("x-quiet" = true))]
     language_boost: Option<String>,
     /// For the mp3.
     output_directory: Option<String>,
@@ -77,7 +78,7 @@ pub(super) struct PlayView {
 
 #[tool_router(router = playback_tools, vis = "pub(super)")]
 impl Server {
-    /// As text_to_audio, aloud here at once. Costs money.
+    /// As text_to_audio, aloud. Costs money.
     #[tool(
         title = "Speak",
         output_schema = JobView::schema(),

@@ -62,6 +62,7 @@ pub(super) struct SpeechInput {
     /// Default 1.
     #[serde(default = "mono")]
     #[schemars(range(min = 1, max = 2))]
+    #[schemars(extend("x-quiet" = true))]
     pub(super) channel: u8,
     /// Up to 4, not with voice_id.
     #[schemars(length(max = 4))]
@@ -69,6 +70,7 @@ pub(super) struct SpeechInput {
     /// Like omg/oh my god.
     pronunciation: Option<Vec<String>>,
     /// Reads numbers.
+    #[schemars(extend("x-quiet" = true))]
     pub(super) text_normalization: Option<bool>,
     /// -100 (deep) to 100.
     #[schemars(range(min = -100, max = 100))]

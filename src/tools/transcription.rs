@@ -24,14 +24,14 @@ const RECORDING: Limits = Limits {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct TranscriptionInput {
-    /// Audio to 500 s and 50 MB: path or URL.
+    /// Audio to 500 s, 50 MB.
     file: String,
-    /// As en, zh, yue; left out: any.
+    /// en, zh, yue, ...
     language: Option<String>,
     /// Default text.
     #[serde(default)]
     format: TranscriptFormat,
-    /// Default sentence; not in text, json.
+    /// Default sentence.
     timestamps: Option<Timestamps>,
     #[serde(flatten)]
     job: JobOptions,

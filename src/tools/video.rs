@@ -19,7 +19,7 @@ use crate::jobs::{Cost, Task};
 pub(super) struct VideoInput {
     /// Up to 2000 characters, H3 7000. Hailuo: [Push in] etc.
     pub(super) prompt: Option<String>,
-    /// Default by the inputs: MiniMax-Hailuo-2.3, -02, S2V-01, MiniMax-H3; more in list_models.
+    /// Default MiniMax-Hailuo-2.3; MiniMax-H3 etc.: list_models.
     pub(super) model: Option<String>,
     /// Path, URL or minimax://.
     pub(super) first_frame_image: Option<String>,
@@ -36,7 +36,7 @@ pub(super) struct VideoInput {
     /// Hailuo 6 (default), 10 s; H3 4-15, default 5.
     #[schemars(range(min = 1, max = 60))]
     pub(super) duration: Option<u32>,
-    /// Default 768P. Hailuo 1080P, -02 512P, H3 2K, 01 series 720P.
+    /// Default 768P; Hailuo 1080P, H3 2K.
     #[schemars(extend("enum" = ["480P", "512P", "720P", "768P", "1080P", "2K"]))]
     pub(super) resolution: Option<String>,
     /// H3; default 16:9, with media adaptive.
@@ -45,6 +45,7 @@ pub(super) struct VideoInput {
     /// Hailuo; default true.
     pub(super) prompt_optimizer: Option<bool>,
     /// Hailuo: faster.
+    #[schemars(extend("x-quiet" = true))]
     pub(super) fast_pretreatment: Option<bool>,
     /// H3-Max; default balanced.
     pub(super) prompt_expansion: Option<Expansion>,
@@ -52,6 +53,7 @@ pub(super) struct VideoInput {
     #[serde(default)]
     pub(super) watermark: bool,
     /// Told of progress.
+    #[schemars(extend("x-quiet" = true))]
     pub(super) callback_url: Option<String>,
     #[serde(flatten)]
     pub(super) job: JobOptions,
@@ -96,7 +98,7 @@ impl Server {
         self.buy("generate_video", draft, input.job, &call).await
     }
 
-    /// State of a video task, also one submitted elsewhere; fetches it when it is done.
+    /// State of a video task, also of one from elsewhere; fetches it.
     #[tool(
         title = "Query video generation",
         output_schema = JobView::schema(),

@@ -40,12 +40,15 @@ pub(super) struct EnhanceInput {
     /// As in generate_video.
     first_frame_image: Option<String>,
     /// Same.
+    #[schemars(extend("x-quiet" = true))]
     last_frame_image: Option<String>,
     /// Same.
     reference_images: Option<Vec<String>>,
     /// Same.
+    #[schemars(extend("x-quiet" = true))]
     reference_videos: Option<Vec<String>>,
     /// Same.
+    #[schemars(extend("x-quiet" = true))]
     reference_audios: Option<Vec<String>>,
     /// 4-15 s, default 5.
     #[schemars(range(min = 4, max = 15))]
@@ -54,6 +57,7 @@ pub(super) struct EnhanceInput {
     #[schemars(extend("enum" = ["adaptive", "21:9", "16:9", "4:3", "1:1", "3:4", "9:16"]))]
     ratio: Option<String>,
     /// Same.
+    #[schemars(extend("x-quiet" = true))]
     callback_url: Option<String>,
     #[serde(flatten)]
     job: JobOptions,
@@ -72,12 +76,15 @@ pub(super) struct RegenerateInput {
     /// and inputs.
     first_frame_image: Option<String>,
     /// Same.
+    #[schemars(extend("x-quiet" = true))]
     last_frame_image: Option<String>,
     /// Same.
     reference_images: Option<Vec<String>>,
     /// Same.
+    #[schemars(extend("x-quiet" = true))]
     reference_videos: Option<Vec<String>>,
     /// Same.
+    #[schemars(extend("x-quiet" = true))]
     reference_audios: Option<Vec<String>>,
     #[serde(flatten)]
     pub(super) job: JobOptions,

@@ -29,7 +29,7 @@ const CHAT_LIMIT: u64 = 10 * 1024 * 1024;
 struct VisionInput {
     /// Question.
     prompt: String,
-    /// JPEG, PNG or WebP to 20 MB: media input.
+    /// Path or URL.
     image_url: String,
 }
 

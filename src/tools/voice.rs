@@ -35,11 +35,11 @@ const ID_RULE: &str = "has 8 to 256 characters, begins with a letter, has letter
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct CloneInput {
-    /// New id: 8-256 letters, digits, - or _.
+    /// New: 8-256 letters, digits, -, _.
     voice_id: String,
-    /// 10 s-5 min of mp3, m4a or wav, to 20 MB: path or URL.
+    /// 10 s-5 min, mp3, m4a or wav.
     file: String,
-    /// Demo to speak, to 1000 characters.
+    /// Demo, to 1000 characters.
     text: Option<String>,
     /// For text, default speech-2.8-hd.
     model: Option<String>,
@@ -51,15 +51,18 @@ pub(super) struct CloneInput {
     need_noise_reduction: Option<bool>,
     /// Default false.
     need_volume_normalization: Option<bool>,
-    /// Of text_validation, 0-1, default 0.7.
+    /// 0-1, default 0.7.
     #[schemars(range(min = 0.0, max = 1.0))]
+    #[schemars(extend("x-quiet" = true))]
     accuracy: Option<f64>,
-    /// What file says, to 200 characters.
+    /// What file says.
+    #[schemars(extend("x-quiet" = true))]
     text_validation: Option<String>,
     /// As in text_to_audio.
     language_boost: Option<String>,
     /// Ignored.
     #[expect(dead_code, reason = "callers of the official server send it; a link shows by itself")]
+    #[schemars(extend("x-quiet" = true))]
     is_url: Option<bool>,
     #[serde(flatten)]
     job: JobOptions,
@@ -69,7 +72,7 @@ pub(super) struct CloneInput {
 pub(super) struct DesignInput {
     /// What it sounds like.
     prompt: String,
-    /// Trial to speak, to 500 characters.
+    /// To 500 characters.
     preview_text: String,
     /// Default: new.
     voice_id: Option<String>,
