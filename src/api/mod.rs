@@ -43,7 +43,7 @@ pub use music::{
     AudioSetting as MusicSetting, Lyrics, LyricsMode, LyricsOrder, MusicFormat, Reference as CoverReference,
     Song, Submit as MusicSubmit,
 };
-use retry::Nature;
+use retry::{Nature, patiently};
 pub use search::{Found, Searched};
 pub use speech::{
     AudioFormat, AudioSetting, Effects, Emotion, Mix, PronunciationDict, SoundEffect, Speech, StreamOptions,
@@ -165,15 +165,7 @@ impl Client {
         path: &str,
         query: &[(&str, &str)],
     ) -> Result<T, ApiError> {
-        let mut tries = 1;
-        loop {
-            let answer = self.send(endpoint, path, |request| request.query(query)).await;
-            let pause =
-                answer.as_ref().err().and_then(|error| retry::pause(Nature::Read, error, tries, chance()));
-            let Some(pause) = pause else { return answer };
-            tokio::time::sleep(pause).await;
-            tries += 1;
-        }
+        patiently(Nature::Read, || self.send(endpoint, path, |request| request.query(query))).await
     }
 
     /// The single place where an answer of MiniMax becomes `Ok` or `Err`.

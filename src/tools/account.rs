@@ -7,10 +7,9 @@ use rmcp::{tool, tool_router};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::answer::{both, patiently};
+use super::answer::both;
 use super::view::time;
 use super::{Server, ToolError};
-use crate::api::retry::Nature;
 use crate::api::{ApiError, Balance, Window};
 use crate::config::{KeyKind, Region};
 use crate::facts::Class;
@@ -78,10 +77,7 @@ impl Server {
         self.ready()?;
         let api = self.jobs().api();
         // The beginning of a key is a hint and no proof, so both are asked.
-        let (windows, balance) = tokio::join!(
-            patiently(Nature::Read, || api.plan_windows()),
-            patiently(Nature::Read, || api.balance())
-        );
+        let (windows, balance) = tokio::join!(api.plan_windows(), api.balance());
         let kind = self.config().key_kind();
         let (windows, balance) = match (windows, balance) {
             (Err(plan), Err(balance)) => {

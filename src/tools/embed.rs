@@ -9,13 +9,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::answer::{both, patiently};
+use super::answer::both;
 use super::origin::unfetched;
 use super::search::flat;
 use super::view::CostView;
 use super::{Server, ToolError};
 use crate::api::Embed;
-use crate::api::retry::Nature;
+use crate::api::retry::{Nature, patiently};
 use crate::media::{self, Expect};
 
 /// Vectors whose JSON is longer are in the file alone.

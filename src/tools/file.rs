@@ -9,10 +9,9 @@ use rmcp::{tool, tool_router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::answer::{both, patiently};
+use super::answer::both;
 use super::view::time;
 use super::{Server, ToolError};
-use crate::api::retry::Nature;
 use crate::api::{ApiError, RemoteFile};
 use crate::facts::offer;
 
@@ -175,13 +174,11 @@ impl Server {
     async fn files(&self, purpose: Option<&str>) -> Result<(Vec<RemoteFile>, Vec<String>), ToolError> {
         let api = self.jobs().api();
         if let Some(purpose) = purpose {
-            return Ok((patiently(Nature::Read, || api.list_files(purpose)).await?, Vec::new()));
+            return Ok((api.list_files(purpose).await?, Vec::new()));
         }
         // The API has no list of everything: each purpose is a list of its own.
         let purposes = offer().purposes().iter().map(|row| row.purpose.as_str());
-        let asked = purposes.map(|purpose| async move {
-            (purpose, patiently(Nature::Read, || api.list_files(purpose)).await)
-        });
+        let asked = purposes.map(|purpose| async move { (purpose, api.list_files(purpose).await) });
         let (mut files, mut warnings, mut worst) = (Vec::new(), Vec::new(), None);
         for (purpose, answer) in join_all(asked).await {
             match answer {
@@ -202,7 +199,7 @@ impl Server {
     /// Metadata and link of a file.
     pub(super) async fn remote(&self, id: &str) -> Result<RemoteFile, ToolError> {
         let api = self.jobs().api();
-        let file = patiently(Nature::Read, || api.retrieve_file(id)).await?;
+        let file = api.retrieve_file(id).await?;
         Ok(RemoteFile { file_id: id.to_owned(), ..file })
     }
 }

@@ -7,10 +7,9 @@ use rmcp::{ErrorData, tool, tool_router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ask::ask;
 use super::view::CostView;
 use super::{Server, ToolError};
-use crate::api::retry::Nature;
+use crate::api::retry::{Nature, patiently};
 use crate::api::{Lyrics, LyricsMode, LyricsOrder};
 use crate::facts::facts;
 use crate::jobs::Cost;
@@ -59,7 +58,7 @@ impl Server {
         self.ready()?;
         let order = input.order()?;
         let api = self.jobs().api();
-        let written = ask(Nature::Paid, || api.write_lyrics(&order)).await?;
+        let written = patiently(Nature::Paid, || api.write_lyrics(&order)).await?;
         Ok(LyricsView::of(written, self.config().currency()))
     }
 }

@@ -7,7 +7,6 @@
 mod account;
 mod answer;
 mod arguments;
-mod ask;
 mod chat;
 mod chat_answer;
 mod chat_form;

@@ -8,9 +8,8 @@ use rmcp::{tool, tool_router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::answer::{both, patiently};
+use super::answer::both;
 use super::{Server, ToolError};
-use crate::api::retry::Nature;
 use crate::facts::{ImageModel, OtherModel, Price, Protocol, Size, SpeechModel, VideoModel, facts, offer};
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -94,7 +93,7 @@ impl Server {
             return table("no API key is set, so MiniMax was not asked".to_owned());
         }
         let api = self.jobs().api();
-        let ids = match patiently(Nature::Read, || api.text_models()).await {
+        let ids = match api.text_models().await {
             Ok(ids) => ids,
             Err(error) => return table(error.to_string()),
         };

@@ -8,10 +8,10 @@ use rmcp::{tool, tool_router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::answer::{both, patiently};
+use super::answer::both;
 use super::view::CostView;
 use super::{Server, ToolError};
-use crate::api::retry::Nature;
+use crate::api::retry::{Nature, patiently};
 use crate::api::{Found, Searched};
 use crate::facts::offer;
 use crate::jobs::Cost;

@@ -1,9 +1,8 @@
 //! The task that `regenerate_video` makes again: found by our id or by MiniMax's, and fit for it.
 
-use super::ask::ask;
 use super::video_extras::RegenerateInput;
 use super::{LOCAL, Server, ToolError};
-use crate::api::retry::Nature;
+use crate::api::retry::{Nature, patiently};
 use crate::api::{Blame, CloudTask};
 use crate::facts::facts;
 use crate::jobs::{Job, Route, State, now};
@@ -61,9 +60,9 @@ impl Server {
             return Ok(Original { warnings: vec![warning.to_owned()], ..blank });
         }
         let api = self.jobs().api();
-        let looked = ask(Nature::Read, || api.video_task(&blank.task_id)).await;
+        let looked = patiently(Nature::Read, || api.video_task(&blank.task_id)).await;
         let task = match looked {
-            Err(ToolError::Api(error)) if error.blame() == Blame::Caller => {
+            Err(error) if error.blame() == Blame::Caller => {
                 let days = facts().regeneration().days;
                 return Err(wrong(format!(
                     "is {id}, which is no H3 task of this account's last {days} days"

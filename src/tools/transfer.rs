@@ -12,11 +12,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 
-use super::answer::{both, patiently};
+use super::answer::both;
 use super::file::{FileInfo, file_id};
 use super::origin::{Local, Source, link_extension, unfetched};
 use super::{Server, ToolError};
-use crate::api::retry::Nature;
+use crate::api::retry::{Nature, patiently};
 use crate::facts::{Rule, Upload, offer};
 use crate::media::{self, Content, Expect, FetchProblem, InputProblem, Limits, Opened, Saved};
 

@@ -7,10 +7,8 @@ use rmcp::{ErrorData, tool, tool_router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ask::ask;
 use super::{LOCAL, Server, ToolError, ten};
 use crate::api::CloudTask;
-use crate::api::retry::Nature;
 use crate::facts::facts;
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -88,7 +86,7 @@ impl Server {
         let model = input.model.as_deref().map(|model| facts().canonical(model));
         let (status, model) = (input.status.as_deref(), model.as_deref());
         let api = self.jobs().api();
-        let found = ask(Nature::Read, || api.video_tasks(page, limit, status, model)).await?;
+        let found = api.video_tasks(page, limit, status, model).await?;
         let more = u64::from(page) * u64::from(limit) < found.total && !found.items.is_empty();
         let mut tasks = Vec::with_capacity(found.items.len());
         for task in found.items {

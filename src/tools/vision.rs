@@ -9,12 +9,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::answer::{both, patiently};
+use super::answer::both;
 use super::origin::Source;
 use super::search::flat;
 use super::view::CostView;
 use super::{Server, ToolError};
-use crate::api::retry::Nature;
+use crate::api::retry::{Nature, patiently};
 use crate::api::{ApiError, Picture, Seen};
 use crate::facts::{offer, rounded};
 use crate::jobs::Cost;
