@@ -5,7 +5,10 @@
 //! finds an open job whose process has died takes it over. What a caller sees of a job is always a value that
 //! has been written.
 
+mod cancel;
 mod conversation;
+mod deliver;
+mod failure;
 mod job;
 mod paid;
 mod receive;
@@ -13,6 +16,7 @@ mod run;
 mod speech;
 mod state;
 mod store;
+mod submit;
 mod transcription;
 mod unpack;
 mod voice;
@@ -26,6 +30,7 @@ use tokio::sync::{Notify, OnceCell, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use cancel::Cancel;
 pub use conversation::{Conversation, Kept, Said};
 pub use job::{Cost, Job, JobFile, Kind, OnDisk, Wrapped, now};
 pub use paid::Paid;
@@ -82,27 +87,6 @@ pub struct Order {
 
 /// A job as it changes. What it has come to is on disk before it is here; looks that showed nothing are not kept.
 pub type Watch = watch::Receiver<Arc<Job>>;
-
-/// Why a job could not be cancelled, or how it was.
-#[derive(Debug)]
-pub enum Cancel {
-    /// It is no longer watched; the job says whether MiniMax stopped too.
-    Cancelled(Box<Job>),
-    /// It had ended before.
-    Over(Box<Job>),
-    /// It cannot be stopped any more: the request or the result is on its way, or nobody knows where.
-    OnItsWay(Box<Job>),
-    /// MiniMax has finished it; the result is fetched.
-    Finished(Box<Job>),
-}
-
-/// What MiniMax does with a task that is to be cancelled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Upstream {
-    GoesOn,
-    Finished,
-    Cancelled,
-}
 
 /// The jobs of this process. A handle: cloning is cheap.
 #[derive(Debug, Clone)]
@@ -352,76 +336,10 @@ impl Jobs {
         }
     }
 
-    /// Stops watching a job, and cancels it at MiniMax where that exists: a V2 task that is still queued.
-    pub async fn cancel(&self, principal: &str, id: &str) -> Result<Option<Cancel>, StoreError> {
-        let Some(job) = self.get(principal, id).await? else { return Ok(None) };
-        let at_minimax = match self.cancel_upstream(&job).await {
-            Upstream::Finished => {
-                self.wake(id);
-                return Ok(Some(Cancel::Finished(Box::new(job))));
-            }
-            Upstream::Cancelled => true,
-            Upstream::GoesOn => false,
-        };
-        for _ in 0..10 {
-            let Some(mut job) = self.get(principal, id).await? else { return Ok(None) };
-            let before = job.state.clone();
-            if let State::Cancelled { at_minimax: true, .. } = before {
-                return Ok(Some(Cancel::Cancelled(Box::new(job))));
-            }
-            job.state = job.state.after(Seen::Cancelled { at_minimax });
-            if job.state == before {
-                let job = Box::new(job);
-                return Ok(Some(if before.is_over() && before.status() != "unknown" {
-                    Cancel::Over(job)
-                } else {
-                    Cancel::OnItsWay(job)
-                }));
-            }
-            job.updated_at = now();
-            if self.store().await?.replace(&job, &before).await? {
-                self.wake(id);
-                return Ok(Some(Cancel::Cancelled(Box::new(job))));
-            }
-        }
-        // Ten changes between reading and writing: it is about to end by itself.
-        Ok(self.get(principal, id).await?.map(|job| Cancel::OnItsWay(Box::new(job))))
-    }
-
     /// Tells whoever follows the job that its record was changed, or that a look is worth while now.
     fn wake(&self, id: &str) {
         if let Some(live) = self.live().get(id) {
             live.poke.notify_one();
-        }
-    }
-
-    /// Looks before it deletes: deleting a finished V2 task would throw away what was paid for.
-    async fn cancel_upstream(&self, job: &Job) -> Upstream {
-        let (State::Running { task, .. } | State::Unknown { task: Some(task), .. }) = &job.state else {
-            return Upstream::GoesOn;
-        };
-        if task.route != Route::VideoV2 || !self.is_ours(job) {
-            return Upstream::GoesOn;
-        }
-        match self.look_once(task).await {
-            Some(Upstream::GoesOn) => {}
-            Some(known) => return known,
-            None => return Upstream::GoesOn,
-        }
-        if let Err(error) = self.shared.api.cancel_video_v2(&task.id).await {
-            tracing::info!(job = job.id, %error, "MiniMax did not say that it cancelled");
-            return self.look_once(task).await.unwrap_or(Upstream::GoesOn);
-        }
-        Upstream::Cancelled
-    }
-
-    /// `GoesOn` for a task that is queued and may be cancelled; `None` for one that cannot be.
-    async fn look_once(&self, task: &Task) -> Option<Upstream> {
-        match paid::look(&self.shared.api, task).await {
-            Ok(Progress::Ready(_)) => Some(Upstream::Finished),
-            Ok(Progress::Cancelled) => Some(Upstream::Cancelled),
-            Ok(Progress::Pending(word)) if word.eq_ignore_ascii_case("queued") => Some(Upstream::GoesOn),
-            _ => None,
         }
     }
 

@@ -7,9 +7,11 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::Jobs;
+use super::deliver::{MAX_RESULT, short};
+use super::failure::failure;
 use super::job::JobFile;
 use super::paid::{Made, Sound};
-use super::run::{MAX_RESULT, Run, Step, Write, failure, short};
+use super::run::{Run, Step, Write};
 use super::speech::{number, sound_file};
 use super::state::{Failure, Seen};
 use crate::api::{ApiError, AudioFormat, SoundEnd, SoundPiece, SoundStream, Taken};

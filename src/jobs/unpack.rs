@@ -4,8 +4,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use super::deliver::{Fetch, MAX_RESULT, short};
 use super::job::{JobFile, OnDisk, Wrapped};
-use super::run::{Fetch, MAX_RESULT, short};
 use crate::media::archive::{Archive, Entry};
 use crate::media::subtitle::{self, SubtitleFormat};
 use crate::media::{self, Expect, FetchProblem, Kind, Limits};

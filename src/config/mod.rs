@@ -7,107 +7,18 @@
 //! A setting that cannot be used never keeps the server from starting: it is kept in
 //! [`Config::problems`], and each call says what to change.
 
+mod reader;
+mod settings;
+
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
-use url::{Host, Url};
+use url::Url;
 
-/// One row of the table that `--help` and README print.
-#[derive(Debug, Clone, Copy)]
-pub struct Setting {
-    /// The environment variable.
-    pub name: &'static str,
-    /// What holds when it is unset, in words.
-    pub default: &'static str,
-    /// What it does and which values it takes.
-    pub meaning: &'static str,
-}
-
-/// Every setting there is, in the order in which a new user needs them.
-pub const SETTINGS: &[Setting] = &[
-    Setting {
-        name: "MINIMAX_API_KEY",
-        default: "none",
-        meaning: "The key, from platform.minimax.io or platform.minimax.cn. Without one the tools are listed and each call says what to set",
-    },
-    Setting {
-        name: "MINIMAX_REGION",
-        default: "`global`",
-        meaning: "`global` (api.minimax.io) or `cn` (api.minimax.cn). A key works in its own region only",
-    },
-    Setting {
-        name: "MINIMAX_API_HOST",
-        default: "the region's",
-        meaning: "Another API host, as a URL; overrides the region. Plain http only for this machine. `MINIMAX_API_BASE` is read too, and a trailing `/v1` or `/anthropic` is dropped",
-    },
-    Setting {
-        name: "MINIMAX_MCP_BASE_PATH",
-        default: "`minimax` on the Desktop, else in the home folder",
-        meaning: "The folder that results are saved in",
-    },
-    Setting {
-        name: "MINIMAX_API_RESOURCE_MODE",
-        default: "`local`",
-        meaning: "`local`: each result as a file and as a link. `url`: as a link alone. `MINIMAX_RESOURCE_MODE` is read too",
-    },
-    Setting {
-        name: "MINIMAX_ALLOWED_DIRS",
-        default: "none",
-        meaning: "More folders that inputs may be read from and results saved in, separated as in PATH. The base folder and the home folder's media folders are always allowed",
-    },
-    Setting {
-        name: "MINIMAX_TOOLSETS",
-        default: "`all`",
-        meaning: "Which tools are offered: `all`, or some of `text`, `speech`, `video`, `image`, `music`, `files`, `jobs`, `account`, `legacy`, separated by commas",
-    },
-    Setting {
-        name: "MINIMAX_READ_ONLY",
-        default: "`false`",
-        meaning: "`true` offers only the tools that neither cost money nor change anything",
-    },
-    Setting {
-        name: "MINIMAX_IMAGE_MODEL",
-        default: "`image-01`",
-        meaning: "The image model of calls that name none",
-    },
-    Setting {
-        name: "MINIMAX_SPEECH_MODEL",
-        default: "`speech-2.8-hd`",
-        meaning: "The speech model of calls that name none",
-    },
-    Setting {
-        name: "MINIMAX_VIDEO_MODEL",
-        default: "by the inputs, `MiniMax-Hailuo-2.3` for text",
-        meaning: "The video model of calls that name none",
-    },
-    Setting {
-        name: "MINIMAX_VOICE_ID",
-        default: "`female-shaonv`",
-        meaning: "The voice of calls that name none",
-    },
-    Setting {
-        name: "MINIMAX_POLL_SECONDS",
-        default: "`10`, or `0.3` when the API is on this machine",
-        meaning: "How often a running task is looked at, 0.05 to 60",
-    },
-    Setting {
-        name: "MINIMAX_DATA_DIR",
-        default: "the platform's data folder",
-        meaning: "Where job records are kept. Every server of yours should share one",
-    },
-    Setting {
-        name: "MINIMAX_FACTS_FILE",
-        default: "none",
-        meaning: "A JSON file of rows that replace or add models, prices, limits and error codes, in the shape of the tables in `src/facts`",
-    },
-    Setting {
-        name: "MINIMAX_LOG",
-        default: "`warn,minimax_mcp=info`",
-        meaning: "What is logged to stderr, as a tracing filter",
-    },
-];
+use reader::{Reader, is_loopback, origin};
+pub use settings::{SETTINGS, Setting};
 
 /// The folders of this machine that defaults are built from.
 #[derive(Debug, Clone)]
@@ -128,10 +39,6 @@ pub enum Region {
     /// api.minimax.cn, prices in CNY.
     Cn,
 }
-
-/// Hosts by region, as of 2026-11-21 (platform docs > servers of every API page).
-const HOSTS: &[(Region, &str, &str)] =
-    &[(Region::Global, "global", "https://api.minimax.io"), (Region::Cn, "cn", "https://api.minimax.cn")];
 
 /// Hosts of MiniMax that are not a region's first address but belong to one, 2026-11-21.
 const CN_HOSTS: &[&str] = &["api.minimax.cn", "api.minimaxi.com", "api-bj.minimaxi.com", "api.minimax.chat"];
@@ -260,149 +167,6 @@ impl fmt::Debug for Config {
     }
 }
 
-/// What the lookup said, with the mistakes collected on the way.
-struct Reader<L> {
-    lookup: L,
-    problems: Vec<ConfigError>,
-}
-
-impl<L: Fn(&str) -> Option<String>> Reader<L> {
-    /// A set, non-empty value. Clients that could not fill in a `${placeholder}` pass it on as it is; that is unset too.
-    fn get(&self, name: &str) -> Option<String> {
-        let value = (self.lookup)(name)?;
-        let value = value.trim();
-        let placeholder = value.starts_with("${") && value.ends_with('}');
-        (!value.is_empty() && !placeholder).then(|| value.to_owned())
-    }
-
-    fn problem(&mut self, name: &'static str, problem: impl Into<String>) {
-        self.problems.push(ConfigError { name, problem: problem.into() });
-    }
-
-    fn region(&mut self) -> Region {
-        let Some(value) = self.get("MINIMAX_REGION") else { return Region::Global };
-        let found = HOSTS.iter().find(|(_, name, _)| value.eq_ignore_ascii_case(name));
-        found.map_or_else(
-            || {
-                self.problem("MINIMAX_REGION", format!("is `{value}`; it is `global` or `cn`"));
-                Region::Global
-            },
-            |(region, ..)| *region,
-        )
-    }
-
-    fn host(&mut self, region: Region) -> Option<Url> {
-        let names = ["MINIMAX_API_HOST", "MINIMAX_API_BASE"];
-        let given = names.into_iter().find_map(|name| Some((name, self.get(name)?)));
-        let default = HOSTS.iter().find(|(of, ..)| *of == region).map_or("", |(.., host)| *host);
-        match given {
-            None => Url::parse(default).ok(),
-            Some((name, value)) => match host_url(&value) {
-                Ok(url) => Some(url),
-                Err(problem) => {
-                    self.problem(name, problem);
-                    None
-                }
-            },
-        }
-    }
-
-    fn mode(&mut self) -> ResourceMode {
-        let names = ["MINIMAX_API_RESOURCE_MODE", "MINIMAX_RESOURCE_MODE"];
-        match names.into_iter().find_map(|name| Some((name, self.get(name)?.to_lowercase()))) {
-            None => ResourceMode::Local,
-            Some((_, value)) if value == "local" => ResourceMode::Local,
-            Some((_, value)) if value == "url" => ResourceMode::Url,
-            Some((name, value)) => {
-                self.problem(name, format!("is `{value}`; it is `local` or `url`"));
-                ResourceMode::Local
-            }
-        }
-    }
-
-    fn toolsets(&mut self) -> Vec<Toolset> {
-        let everything = || {
-            let all = Toolset::ALL.iter().map(|(_, group)| *group);
-            all.filter(|group| *group != Toolset::Legacy).collect::<Vec<_>>()
-        };
-        let Some(value) = self.get("MINIMAX_TOOLSETS") else { return everything() };
-        let mut groups = Vec::new();
-        for word in value.split(',').map(str::trim).filter(|word| !word.is_empty()) {
-            if word == "all" {
-                groups.extend(everything());
-            } else if let Some((_, group)) = Toolset::ALL.iter().find(|(name, _)| *name == word) {
-                groups.push(*group);
-            } else {
-                let legal: Vec<_> = Toolset::ALL.iter().map(|(name, _)| *name).collect();
-                self.problem(
-                    "MINIMAX_TOOLSETS",
-                    format!("names `{word}`; groups are all, {}", legal.join(", ")),
-                );
-            }
-        }
-        if groups.iter().any(|group| Toolset::STARTS_JOBS.contains(group)) {
-            groups.push(Toolset::Jobs);
-        }
-        if groups.is_empty() { everything() } else { groups }
-    }
-
-    fn flag(&mut self, name: &'static str) -> bool {
-        match self.get(name).map(|value| value.to_lowercase()).as_deref() {
-            None | Some("false" | "0" | "no" | "off") => false,
-            Some("true" | "1" | "yes" | "on") => true,
-            Some(other) => {
-                self.problem(name, format!("is `{other}`; it is `true` or `false`"));
-                // Whoever sets a switch wants the safer side of it.
-                true
-            }
-        }
-    }
-
-    fn poll(&mut self, loopback: bool) -> Duration {
-        let default = if loopback { Duration::from_millis(300) } else { Duration::from_secs(10) };
-        let Some(value) = self.get("MINIMAX_POLL_SECONDS") else { return default };
-        match value.parse::<f64>() {
-            Ok(seconds) if (0.05..=60.0).contains(&seconds) => Duration::from_secs_f64(seconds),
-            _ => {
-                self.problem("MINIMAX_POLL_SECONDS", format!("is `{value}`; it is 0.05 to 60"));
-                default
-            }
-        }
-    }
-
-    fn folder(&mut self, name: &'static str, home: &Path, default: PathBuf) -> PathBuf {
-        let Some(value) = self.get(name) else { return default };
-        let path = expand(&value, home);
-        if path.is_absolute() {
-            return path;
-        }
-        // Clients start servers in folders of their own choosing, so a relative path would land anywhere.
-        self.problem(name, format!("is `{value}`; it is an absolute path or starts with `~/`"));
-        default
-    }
-
-    fn file(&mut self, name: &'static str, home: &Path) -> Option<PathBuf> {
-        let value = self.get(name)?;
-        let path = expand(&value, home);
-        if !path.is_absolute() {
-            self.problem(name, format!("is `{value}`; it is an absolute path or starts with `~/`"));
-            return None;
-        }
-        Some(path)
-    }
-
-    fn dirs(&mut self, home: &Path) -> Vec<PathBuf> {
-        let Some(value) = self.get("MINIMAX_ALLOWED_DIRS") else { return Vec::new() };
-        let split = std::env::split_paths(&value).map(|path| expand(&path.to_string_lossy(), home));
-        let (good, bad): (Vec<_>, Vec<_>) = split.partition(|path| path.is_absolute());
-        if let Some(first) = bad.first() {
-            let problem = format!("names `{}`; each folder is absolute or starts with `~/`", first.display());
-            self.problem("MINIMAX_ALLOWED_DIRS", problem);
-        }
-        good
-    }
-}
-
 impl Config {
     /// Reads every setting through `lookup` (in the program, the environment).
     pub fn read(lookup: impl Fn(&str) -> Option<String>, places: &Places) -> Self {
@@ -484,62 +248,10 @@ fn absolute_dirs(path: &str) -> Vec<PathBuf> {
     std::env::split_paths(path).filter(|dir| dir.is_absolute()).collect()
 }
 
-/// `~/x` → the home folder's `x`.
-fn expand(path: &str, home: &Path) -> PathBuf {
-    match path.strip_prefix("~/").or_else(|| path.strip_prefix("~\\")) {
-        Some(rest) => home.join(rest),
-        None if path == "~" => home.to_owned(),
-        None => PathBuf::from(path),
-    }
-}
-
-fn host_url(value: &str) -> Result<Url, String> {
-    let legal = "give it as https://host, for example https://api.minimax.io";
-    let with_scheme = if value.contains("://") {
-        value.to_owned()
-    } else {
-        format!("https://{}", value.trim_start_matches('/'))
-    };
-    let url = Url::parse(&with_scheme).map_err(|error| format!("is not a URL ({error}); {legal}"))?;
-    if !url.username().is_empty()
-        || url.password().is_some()
-        || url.query().is_some()
-        || url.fragment().is_some()
-    {
-        return Err(format!("carries credentials, a query or a fragment; {legal}"));
-    }
-    let path = url.path().trim_end_matches('/');
-    let api_path =
-        path.is_empty() || path == "/v1" || path == "/anthropic" || path.starts_with("/anthropic/");
-    if !api_path {
-        return Err(format!("has the path `{path}`; only the host is needed: {legal}"));
-    }
-    match url.scheme() {
-        "https" => Ok(url),
-        "http" if is_loopback(&url) => Ok(url),
-        "http" => {
-            Err("is plain http, which would send the key in clear; use https (http only for this machine)"
-                .to_owned())
-        }
-        other => Err(format!("has the scheme `{other}`; {legal}")),
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
-    }
-}
-
-fn origin(url: &Url) -> String {
-    url.origin().ascii_serialization()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn read(pairs: &[(&str, &str)]) -> Config {

@@ -1,0 +1,209 @@
+//! From words to values, with the mistakes collected on the way.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use url::{Host, Url};
+
+use super::{ConfigError, Region, ResourceMode, Toolset};
+
+/// Hosts by region, as of 2026-11-21 (platform docs > servers of every API page).
+const HOSTS: &[(Region, &str, &str)] =
+    &[(Region::Global, "global", "https://api.minimax.io"), (Region::Cn, "cn", "https://api.minimax.cn")];
+
+/// What the lookup said, with the mistakes collected on the way.
+pub(super) struct Reader<L> {
+    pub(super) lookup: L,
+    pub(super) problems: Vec<ConfigError>,
+}
+
+impl<L: Fn(&str) -> Option<String>> Reader<L> {
+    /// A set, non-empty value. Clients that could not fill in a `${placeholder}` pass it on as it is; that is unset too.
+    pub(super) fn get(&self, name: &str) -> Option<String> {
+        let value = (self.lookup)(name)?;
+        let value = value.trim();
+        let placeholder = value.starts_with("${") && value.ends_with('}');
+        (!value.is_empty() && !placeholder).then(|| value.to_owned())
+    }
+
+    pub(super) fn problem(&mut self, name: &'static str, problem: impl Into<String>) {
+        self.problems.push(ConfigError { name, problem: problem.into() });
+    }
+
+    pub(super) fn region(&mut self) -> Region {
+        let Some(value) = self.get("MINIMAX_REGION") else { return Region::Global };
+        let found = HOSTS.iter().find(|(_, name, _)| value.eq_ignore_ascii_case(name));
+        found.map_or_else(
+            || {
+                self.problem("MINIMAX_REGION", format!("is `{value}`; it is `global` or `cn`"));
+                Region::Global
+            },
+            |(region, ..)| *region,
+        )
+    }
+
+    pub(super) fn host(&mut self, region: Region) -> Option<Url> {
+        let names = ["MINIMAX_API_HOST", "MINIMAX_API_BASE"];
+        let given = names.into_iter().find_map(|name| Some((name, self.get(name)?)));
+        let default = HOSTS.iter().find(|(of, ..)| *of == region).map_or("", |(.., host)| *host);
+        match given {
+            None => Url::parse(default).ok(),
+            Some((name, value)) => match host_url(&value) {
+                Ok(url) => Some(url),
+                Err(problem) => {
+                    self.problem(name, problem);
+                    None
+                }
+            },
+        }
+    }
+
+    pub(super) fn mode(&mut self) -> ResourceMode {
+        let names = ["MINIMAX_API_RESOURCE_MODE", "MINIMAX_RESOURCE_MODE"];
+        match names.into_iter().find_map(|name| Some((name, self.get(name)?.to_lowercase()))) {
+            None => ResourceMode::Local,
+            Some((_, value)) if value == "local" => ResourceMode::Local,
+            Some((_, value)) if value == "url" => ResourceMode::Url,
+            Some((name, value)) => {
+                self.problem(name, format!("is `{value}`; it is `local` or `url`"));
+                ResourceMode::Local
+            }
+        }
+    }
+
+    pub(super) fn toolsets(&mut self) -> Vec<Toolset> {
+        let everything = || {
+            let all = Toolset::ALL.iter().map(|(_, group)| *group);
+            all.filter(|group| *group != Toolset::Legacy).collect::<Vec<_>>()
+        };
+        let Some(value) = self.get("MINIMAX_TOOLSETS") else { return everything() };
+        let mut groups = Vec::new();
+        for word in value.split(',').map(str::trim).filter(|word| !word.is_empty()) {
+            if word == "all" {
+                groups.extend(everything());
+            } else if let Some((_, group)) = Toolset::ALL.iter().find(|(name, _)| *name == word) {
+                groups.push(*group);
+            } else {
+                let legal: Vec<_> = Toolset::ALL.iter().map(|(name, _)| *name).collect();
+                self.problem(
+                    "MINIMAX_TOOLSETS",
+                    format!("names `{word}`; groups are all, {}", legal.join(", ")),
+                );
+            }
+        }
+        if groups.iter().any(|group| Toolset::STARTS_JOBS.contains(group)) {
+            groups.push(Toolset::Jobs);
+        }
+        if groups.is_empty() { everything() } else { groups }
+    }
+
+    pub(super) fn flag(&mut self, name: &'static str) -> bool {
+        match self.get(name).map(|value| value.to_lowercase()).as_deref() {
+            None | Some("false" | "0" | "no" | "off") => false,
+            Some("true" | "1" | "yes" | "on") => true,
+            Some(other) => {
+                self.problem(name, format!("is `{other}`; it is `true` or `false`"));
+                // Whoever sets a switch wants the safer side of it.
+                true
+            }
+        }
+    }
+
+    pub(super) fn poll(&mut self, loopback: bool) -> Duration {
+        let default = if loopback { Duration::from_millis(300) } else { Duration::from_secs(10) };
+        let Some(value) = self.get("MINIMAX_POLL_SECONDS") else { return default };
+        match value.parse::<f64>() {
+            Ok(seconds) if (0.05..=60.0).contains(&seconds) => Duration::from_secs_f64(seconds),
+            _ => {
+                self.problem("MINIMAX_POLL_SECONDS", format!("is `{value}`; it is 0.05 to 60"));
+                default
+            }
+        }
+    }
+
+    pub(super) fn folder(&mut self, name: &'static str, home: &Path, default: PathBuf) -> PathBuf {
+        let Some(value) = self.get(name) else { return default };
+        let path = expand(&value, home);
+        if path.is_absolute() {
+            return path;
+        }
+        // Clients start servers in folders of their own choosing, so a relative path would land anywhere.
+        self.problem(name, format!("is `{value}`; it is an absolute path or starts with `~/`"));
+        default
+    }
+
+    pub(super) fn file(&mut self, name: &'static str, home: &Path) -> Option<PathBuf> {
+        let value = self.get(name)?;
+        let path = expand(&value, home);
+        if !path.is_absolute() {
+            self.problem(name, format!("is `{value}`; it is an absolute path or starts with `~/`"));
+            return None;
+        }
+        Some(path)
+    }
+
+    pub(super) fn dirs(&mut self, home: &Path) -> Vec<PathBuf> {
+        let Some(value) = self.get("MINIMAX_ALLOWED_DIRS") else { return Vec::new() };
+        let split = std::env::split_paths(&value).map(|path| expand(&path.to_string_lossy(), home));
+        let (good, bad): (Vec<_>, Vec<_>) = split.partition(|path| path.is_absolute());
+        if let Some(first) = bad.first() {
+            let problem = format!("names `{}`; each folder is absolute or starts with `~/`", first.display());
+            self.problem("MINIMAX_ALLOWED_DIRS", problem);
+        }
+        good
+    }
+}
+
+/// `~/x` → the home folder's `x`.
+fn expand(path: &str, home: &Path) -> PathBuf {
+    match path.strip_prefix("~/").or_else(|| path.strip_prefix("~\\")) {
+        Some(rest) => home.join(rest),
+        None if path == "~" => home.to_owned(),
+        None => PathBuf::from(path),
+    }
+}
+
+fn host_url(value: &str) -> Result<Url, String> {
+    let legal = "give it as https://host, for example https://api.minimax.io";
+    let with_scheme = if value.contains("://") {
+        value.to_owned()
+    } else {
+        format!("https://{}", value.trim_start_matches('/'))
+    };
+    let url = Url::parse(&with_scheme).map_err(|error| format!("is not a URL ({error}); {legal}"))?;
+    if !url.username().is_empty()
+        || url.password().is_some()
+        || url.query().is_some()
+        || url.fragment().is_some()
+    {
+        return Err(format!("carries credentials, a query or a fragment; {legal}"));
+    }
+    let path = url.path().trim_end_matches('/');
+    let api_path =
+        path.is_empty() || path == "/v1" || path == "/anthropic" || path.starts_with("/anthropic/");
+    if !api_path {
+        return Err(format!("has the path `{path}`; only the host is needed: {legal}"));
+    }
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if is_loopback(&url) => Ok(url),
+        "http" => {
+            Err("is plain http, which would send the key in clear; use https (http only for this machine)"
+                .to_owned())
+        }
+        other => Err(format!("has the scheme `{other}`; {legal}")),
+    }
+}
+
+pub(super) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+pub(super) fn origin(url: &Url) -> String {
+    url.origin().ascii_serialization()
+}

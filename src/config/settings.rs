@@ -1,0 +1,96 @@
+//! The table of settings.
+
+/// One row of the table that `--help` and README print.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// The environment variable.
+    pub name: &'static str,
+    /// What holds when it is unset, in words.
+    pub default: &'static str,
+    /// What it does and which values it takes.
+    pub meaning: &'static str,
+}
+
+/// Every setting there is, in the order in which a new user needs them.
+pub const SETTINGS: &[Setting] = &[
+    Setting {
+        name: "MINIMAX_API_KEY",
+        default: "none",
+        meaning: "The key, from platform.minimax.io or platform.minimax.cn. Without one the tools are listed and each call says what to set",
+    },
+    Setting {
+        name: "MINIMAX_REGION",
+        default: "`global`",
+        meaning: "`global` (api.minimax.io) or `cn` (api.minimax.cn). A key works in its own region only",
+    },
+    Setting {
+        name: "MINIMAX_API_HOST",
+        default: "the region's",
+        meaning: "Another API host, as a URL; overrides the region. Plain http only for this machine. `MINIMAX_API_BASE` is read too, and a trailing `/v1` or `/anthropic` is dropped",
+    },
+    Setting {
+        name: "MINIMAX_MCP_BASE_PATH",
+        default: "`minimax` on the Desktop, else in the home folder",
+        meaning: "The folder that results are saved in",
+    },
+    Setting {
+        name: "MINIMAX_API_RESOURCE_MODE",
+        default: "`local`",
+        meaning: "`local`: each result as a file and as a link. `url`: as a link alone. `MINIMAX_RESOURCE_MODE` is read too",
+    },
+    Setting {
+        name: "MINIMAX_ALLOWED_DIRS",
+        default: "none",
+        meaning: "More folders that inputs may be read from and results saved in, separated as in PATH. The base folder and the home folder's media folders are always allowed",
+    },
+    Setting {
+        name: "MINIMAX_TOOLSETS",
+        default: "`all`",
+        meaning: "Which tools are offered: `all`, or some of `text`, `speech`, `video`, `image`, `music`, `files`, `jobs`, `account`, `legacy`, separated by commas",
+    },
+    Setting {
+        name: "MINIMAX_READ_ONLY",
+        default: "`false`",
+        meaning: "`true` offers only the tools that neither cost money nor change anything",
+    },
+    Setting {
+        name: "MINIMAX_IMAGE_MODEL",
+        default: "`image-01`",
+        meaning: "The image model of calls that name none",
+    },
+    Setting {
+        name: "MINIMAX_SPEECH_MODEL",
+        default: "`speech-2.8-hd`",
+        meaning: "The speech model of calls that name none",
+    },
+    Setting {
+        name: "MINIMAX_VIDEO_MODEL",
+        default: "by the inputs, `MiniMax-Hailuo-2.3` for text",
+        meaning: "The video model of calls that name none",
+    },
+    Setting {
+        name: "MINIMAX_VOICE_ID",
+        default: "`female-shaonv`",
+        meaning: "The voice of calls that name none",
+    },
+    Setting {
+        name: "MINIMAX_POLL_SECONDS",
+        default: "`10`, or `0.3` when the API is on this machine",
+        meaning: "How often a running task is looked at, 0.05 to 60",
+    },
+    Setting {
+        name: "MINIMAX_DATA_DIR",
+        default: "the platform's data folder",
+        meaning: "Where job records are kept. Every server of yours should share one",
+    },
+    Setting {
+        name: "MINIMAX_FACTS_FILE",
+        default: "none",
+        meaning: "A JSON file of rows that replace or add models, prices, limits and error codes, in the shape of the tables in `src/facts`",
+    },
+    Setting {
+        name: "MINIMAX_LOG",
+        default: "`warn,minimax_mcp=info`",
+        meaning: "What is logged to stderr, as a tracing filter",
+    },
+];

@@ -1,0 +1,52 @@
+//! What a job that ended without a result says.
+
+use super::state::Failure;
+use crate::api::{ApiError, Blame};
+
+/// What MiniMax, or the way to it, did.
+pub(super) fn failure(error: &ApiError) -> Failure {
+    Failure {
+        message: error.to_string(),
+        blame: blame_word(error.blame()).to_owned(),
+        advice: error.advice(),
+        code: error.code(),
+        trace_id: error.trace_id().map(str::to_owned),
+    }
+}
+
+/// A task that MiniMax took and that ended without a result.
+pub(super) fn ended(code: Option<i64>, message: &str) -> Failure {
+    let message = message.to_owned();
+    let refused =
+        ApiError::Refused { path: "the task", status: 200, code, message, trace_id: None, retry_after: None };
+    match code {
+        Some(_) => failure(&refused),
+        None => Failure {
+            message: refused.to_string(),
+            blame: blame_word(Blame::Weather).to_owned(),
+            advice: "Make it again, or change the prompt.".to_owned(),
+            code: None,
+            trace_id: None,
+        },
+    }
+}
+
+/// Nothing was handed over, by MiniMax's own account.
+pub(super) fn withheld(message: &str) -> Failure {
+    Failure {
+        message: format!("MiniMax answered, but {message}"),
+        blame: blame_word(Blame::Caller).to_owned(),
+        advice: "Rephrase the prompt and make it again.".to_owned(),
+        code: None,
+        trace_id: None,
+    }
+}
+
+fn blame_word(blame: Blame) -> &'static str {
+    match blame {
+        Blame::Caller => "caller",
+        Blame::Operator => "operator",
+        Blame::Weather => "weather",
+        Blame::Crate => "crate",
+    }
+}
