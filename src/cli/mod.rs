@@ -4,6 +4,7 @@ mod demo;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -11,10 +12,11 @@ use clap::{Parser, Subcommand};
 use directories::{BaseDirs, UserDirs};
 use tracing_subscriber::EnvFilter;
 
-use crate::config::{Config, Places, SETTINGS};
+use crate::config::{Config, ConfigError, Places, SETTINGS, read_tokens};
 use crate::facts;
 use crate::sandbox::{Options, Sandbox};
-use crate::serve::stdio;
+use crate::serve::http::access::Access;
+use crate::serve::{http, stdio};
 use crate::tools::Server;
 
 /// An MCP server for MiniMax (Hailuo): images, speech, video.
@@ -31,8 +33,15 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve MCP over stdin and stdout. This is what happens without a command.
-    Serve,
+    /// Serve MCP over stdin and stdout, which is what happens without a command; or over HTTP.
+    Serve {
+        /// Serve Streamable HTTP at http://ADDR/mcp instead.
+        #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = "127.0.0.1:8765")]
+        http: Option<SocketAddr>,
+        /// With --http: the older transport too, at /sse. Deprecated; for clients that know no other.
+        #[arg(long, requires = "http")]
+        sse: bool,
+    },
     /// Show it all without a key: an image, a spoken sentence, and a video made from the image.
     Demo {
         /// Where the files go.
@@ -93,8 +102,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 async fn obey(arguments: Arguments, config: Config) -> Outcome {
-    match arguments.command.unwrap_or(Command::Serve) {
-        Command::Serve => serve(config, arguments.sandbox).await,
+    match arguments.command.unwrap_or(Command::Serve { http: None, sse: false }) {
+        Command::Serve { http, sse } => {
+            let http = http.map(|address| (address, http::Options { sse }));
+            serve(config, arguments.sandbox, http).await
+        }
         Command::Demo { out } => demo::run(&out).await,
         Command::Sandbox { port, dir } => {
             let sandbox = Sandbox::start(Options { port, dir, ..Options::default() }).await?;
@@ -111,7 +123,7 @@ async fn obey(arguments: Arguments, config: Config) -> Outcome {
     }
 }
 
-async fn serve(config: Config, at_sandbox: bool) -> Outcome {
+async fn serve(config: Config, at_sandbox: bool, http: Option<(SocketAddr, http::Options)>) -> Outcome {
     let sandbox = if at_sandbox {
         let dir = Some(config.data_dir.join("sandbox"));
         Some(Sandbox::start(Options { dir, ..Options::default() }).await?)
@@ -125,6 +137,17 @@ async fn serve(config: Config, at_sandbox: bool) -> Outcome {
     for problem in &config.problems {
         tracing::warn!("{problem}");
     }
+    match http {
+        Some((address, options)) => over_http(config, address, options).await?,
+        None => over_stdio(config).await?,
+    }
+    if let Some(sandbox) = sandbox {
+        sandbox.stop().await;
+    }
+    Ok(())
+}
+
+async fn over_stdio(config: Config) -> Outcome {
     if io::stdin().is_terminal() {
         writeln!(
             io::stderr(),
@@ -132,10 +155,29 @@ async fn serve(config: Config, at_sandbox: bool) -> Outcome {
              or try `minimax-mcp demo`."
         )?;
     }
-    stdio::serve(Server::new(config)).await?;
-    if let Some(sandbox) = sandbox {
-        sandbox.stop().await;
+    Ok(stdio::serve(Server::new(config)).await?)
+}
+
+async fn over_http(mut config: Config, address: SocketAddr, options: http::Options) -> Outcome {
+    if let Some(path) = &config.http.token_file {
+        let text = tokio::fs::read_to_string(path).await;
+        let text = text
+            .map_err(|error| format!("MINIMAX_MCP_TOKEN_FILE {} cannot be read: {error}", path.display()))?;
+        config.http.tokens = read_tokens(&text)
+            .map_err(|problem| format!("MINIMAX_MCP_TOKEN_FILE {} {problem}", path.display()))?;
     }
+    let about_access = |problem: &&ConfigError| problem.name.starts_with("MINIMAX_MCP_TOKEN");
+    if let Some(problem) = config.problems.iter().find(about_access) {
+        return Err(problem.clone().into());
+    }
+    let access = Access::new(&config.http);
+    let listener = http::bind(address, &access).await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    config.http.public_url.get_or_insert_with(|| url.clone());
+    // There is nobody at this machine to listen.
+    config.local_playback = false;
+    tracing::info!("MCP at {url}/mcp");
+    http::serve(Server::new(config), listener, access, options).await;
     Ok(())
 }
 

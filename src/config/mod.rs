@@ -7,6 +7,7 @@
 //! A setting that cannot be used never keeps the server from starting: it is kept in
 //! [`Config::problems`], and each call says what to change.
 
+mod http;
 mod reader;
 mod settings;
 
@@ -17,6 +18,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+pub use http::{HttpSettings, TokenRow, read_tokens};
 use reader::{Reader, is_loopback, origin};
 pub use settings::{SETTINGS, Setting};
 
@@ -53,7 +55,8 @@ pub enum ResourceMode {
 }
 
 /// A group of tools that can be offered or left out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "the variants are the values of MINIMAX_TOOLSETS")]
 pub enum Toolset {
     Text,
@@ -155,6 +158,8 @@ pub struct Config {
     pub log: String,
     /// Whether the caller sits at this machine, so that sounds may be played on it.
     pub local_playback: bool,
+    /// Who may call over HTTP.
+    pub http: HttpSettings,
     /// Where programs are looked for: the search path.
     pub program_dirs: Vec<PathBuf>,
     /// Settings that cannot be used. The server starts all the same; calls explain.
@@ -201,6 +206,7 @@ impl Config {
             facts_file: reader.file("MINIMAX_FACTS_FILE", &places.home),
             log: reader.get("MINIMAX_LOG").unwrap_or_else(|| "warn,minimax_mcp=info".to_owned()),
             local_playback: true,
+            http: reader.http(&places.home),
             program_dirs: reader.get("PATH").map(|path| absolute_dirs(&path)).unwrap_or_default(),
             problems: reader.problems,
         }

@@ -93,4 +93,29 @@ pub const SETTINGS: &[Setting] = &[
         default: "`warn,minimax_mcp=info`",
         meaning: "What is logged to stderr, as a tracing filter",
     },
+    Setting {
+        name: "MINIMAX_MCP_TOKEN",
+        default: "none",
+        meaning: "Over HTTP: what callers send as `Authorization: Bearer …`, 16 characters or more. Without it only this machine is listened to",
+    },
+    Setting {
+        name: "MINIMAX_MCP_TOKEN_FILE",
+        default: "none",
+        meaning: "Over HTTP: a JSON array of `{name, token, toolsets}`; jobs and files belong to the name",
+    },
+    Setting {
+        name: "MINIMAX_MCP_HOSTS",
+        default: "none",
+        meaning: "Over HTTP: names besides localhost that the server answers to, separated by commas",
+    },
+    Setting {
+        name: "MINIMAX_MCP_ORIGINS",
+        default: "none",
+        meaning: "Over HTTP: origins besides localhost whose pages may call, separated by commas",
+    },
+    Setting {
+        name: "MINIMAX_MCP_PUBLIC_URL",
+        default: "the address it listens on",
+        meaning: "Over HTTP: what links to results begin with, as a proxy in front shows it",
+    },
 ];

@@ -170,6 +170,11 @@ impl Jobs {
             .await
     }
 
+    /// Whether records can be written.
+    pub async fn check(&self) -> Result<(), StoreError> {
+        self.store().await.map(drop)
+    }
+
     /// Takes up what earlier processes left unfinished, if there are records at all.
     pub async fn resume(&self) -> Result<(), StoreError> {
         if self.shared.settings.data_dir.join(Store::FILE).exists() {
@@ -246,6 +251,11 @@ impl Jobs {
     /// The job as the records have it.
     pub async fn get(&self, principal: &str, id: &str) -> Result<Option<Job>, StoreError> {
         self.store().await?.get(principal, id).await
+    }
+
+    /// A job, whoever it belongs to: for a link whose signature was the permission.
+    pub async fn of_anybody(&self, id: &str) -> Result<Option<Job>, StoreError> {
+        self.store().await?.of_anybody(id).await
     }
 
     /// A blank job for a task that was submitted elsewhere.

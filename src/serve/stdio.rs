@@ -8,16 +8,11 @@ use rmcp::transport::{IntoTransport, Transport, stdio_pipes};
 use rmcp::{RoleServer, ServiceExt};
 use tokio_util::sync::CancellationToken;
 
+use super::{LINGER_AFTER_SIGNAL, resume, signal};
 use crate::tools::Server;
 
 /// How long unanswered paid requests may hold up the end after the client has gone: what they bring is paid for.
 const LINGER: Duration = Duration::from_secs(180);
-
-/// How long after a signal, which asks for an end at once.
-const LINGER_AFTER_SIGNAL: Duration = Duration::from_millis(1800);
-
-/// Clients start servers only to look at them. Work that earlier processes left waits until one stays.
-const SETTLE: Duration = Duration::from_secs(1);
 
 /// Serves one client until it hangs up or a signal comes. Writes nothing but the protocol to stdout.
 pub async fn serve(server: Server) -> Result<(), ServerInitializeError> {
@@ -29,18 +24,7 @@ pub async fn serve(server: Server) -> Result<(), ServerInitializeError> {
         signalled.cancel();
     });
     let jobs = server.jobs().clone();
-    let settled = stop.clone();
-    let resume = {
-        let jobs = jobs.clone();
-        watcher.spawn(async move {
-            let wait = settled.run_until_cancelled(tokio::time::sleep(SETTLE)).await;
-            if wait.is_some()
-                && let Err(error) = jobs.resume().await
-            {
-                tracing::warn!(%error, "earlier jobs were not taken up");
-            }
-        })
-    };
+    let resume = watcher.spawn(resume(jobs.clone(), stop.clone()));
     let inner = IntoTransport::<RoleServer, _, _>::into_transport(stdio_pipes());
     let transport = Tolerant { inner, opened: false, server: server.clone() };
     // A token of its own: the service cancels the one that it is given when it ends.
@@ -64,22 +48,6 @@ pub async fn serve(server: Server) -> Result<(), ServerInitializeError> {
         () = linger => jobs.shut_down(Duration::ZERO).await,
     }
     outcome
-}
-
-/// Completes when the process is asked to end.
-async fn signal() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = tokio::signal::ctrl_c() => {}
-            }
-            return;
-        }
-    }
-    let _ = tokio::signal::ctrl_c().await;
 }
 
 /// A transport that drops what some clients send before their first request: a notification there would end the

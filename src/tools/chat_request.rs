@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::chat::{ChatInput, Message};
 use super::chat_rules::Rules;
 use super::inputs::Takes;
-use super::{LOCAL, Server, ToolError};
+use super::{Server, ToolError};
 use crate::api::{Ask, Function, Medium, Protocol, Speaker, ToolCall, Turn};
 use crate::facts::facts;
 use crate::jobs::{Conversation, Said};
@@ -52,7 +52,7 @@ impl Server {
         rules.check(&input, &mut warnings)?;
         let mut conversation = kept.unwrap_or_else(|| Conversation {
             id: String::new(),
-            principal: LOCAL.to_owned(),
+            principal: self.principal().to_owned(),
             api: protocol.word().to_owned(),
             model: model.clone(),
             turns: 0,
@@ -89,7 +89,7 @@ impl Server {
 
     async fn kept(&self, id: Option<&str>) -> Result<Option<Conversation>, ToolError> {
         let Some(id) = id.map(str::trim) else { return Ok(None) };
-        let found = self.jobs().conversation(LOCAL, id).await?;
+        let found = self.jobs().conversation(self.principal(), id).await?;
         found.map(Some).ok_or_else(|| ToolError::NotFound {
             what: format!("conversation `{}`", id.chars().take(64).collect::<String>()),
             advice: "Conversations are kept for 30 days. Leave conversation_id out and give all messages."

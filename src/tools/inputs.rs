@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::origin::Source;
-use super::{LOCAL, Server, ToolError};
+use super::{Server, ToolError};
 use crate::api::{RemoteFile, Upload};
 use crate::media::{self, Blob, Content, Limits, Opened, Reference};
 
@@ -48,8 +48,7 @@ impl Server {
         dry: bool,
     ) -> Result<String, ToolError> {
         let wrong = |problem: String| ToolError::argument(field, problem);
-        let reference = media::parse(text, Some(&self.config().home));
-        match reference.map_err(|problem| wrong(problem.to_string()))? {
+        match self.reference(field, text)? {
             Reference::Url(link) => {
                 let guard = media::Guard { loopback_http: self.config().loopback, ..media::Guard::default() };
                 // Plain http is MiniMax's business, an address inside this network never is.
@@ -85,7 +84,7 @@ impl Server {
 
     /// The playing time of an input in seconds, where that can be told without fetching anything.
     pub(super) async fn length_of(&self, text: &str, limits: &Limits) -> Option<f64> {
-        let path = match media::parse(text, Some(&self.config().home)).ok()? {
+        let path = match self.reference("", text).ok()? {
             Reference::Data(blob) => return blob.duration_ms.map(seconds),
             Reference::Path(path) => path,
             Reference::Made { job, name } => self.made("", &job, &name).await.ok()?.ok()?,
@@ -96,14 +95,12 @@ impl Server {
 
     /// Whether a media input is a picture or a film: by its bytes where they are here, by its name elsewhere.
     pub(super) async fn looks(&self, field: &str, text: &str) -> Result<media::Kind, ToolError> {
-        let wrong = |problem: String| ToolError::argument(field, problem);
         let named = |link: &str| {
             let path = link.split(['?', '#']).next().unwrap_or_default().to_lowercase();
             let film = [".mp4", ".m4v", ".mov", ".avi", ".mkv"].iter().any(|ending| path.ends_with(ending));
             if film { media::Kind::Video } else { media::Kind::Image }
         };
-        let reference = media::parse(text, Some(&self.config().home));
-        let path = match reference.map_err(|problem| wrong(problem.to_string()))? {
+        let path = match self.reference(field, text)? {
             Reference::Url(link) => return Ok(named(&link)),
             // Pictures are not uploaded for models that see; films are.
             Reference::Uploaded(_) => return Ok(media::Kind::Video),
@@ -138,7 +135,7 @@ impl Server {
         name: &str,
     ) -> Result<Result<PathBuf, String>, ToolError> {
         let wrong = |problem: String| ToolError::argument(field, problem);
-        let Some(job) = self.jobs().get(LOCAL, id).await? else {
+        let Some(job) = self.jobs().get(self.principal(), id).await? else {
             return Err(wrong(format!(
                 "names the job {id}, which is not there; list_jobs shows those that are"
             )));
@@ -209,8 +206,7 @@ impl Server {
     /// Checks the argument `field` and sends nothing to MiniMax yet. A link is fetched.
     pub(super) async fn check(&self, field: &str, text: &str, limits: &Limits) -> Result<Checked, ToolError> {
         let wrong = |problem: String| ToolError::argument(field, problem);
-        let reference = media::parse(text, Some(&self.config().home));
-        Ok(Checked::Here(match reference.map_err(|problem| wrong(problem.to_string()))? {
+        Ok(Checked::Here(match self.reference(field, text)? {
             Reference::Uploaded(link) => {
                 return Ok(Checked::There(link.trim_start_matches("mm_file://").to_owned()));
             }
@@ -255,8 +251,7 @@ impl Server {
         limits: &Limits,
     ) -> Result<Opened, ToolError> {
         let wrong = |problem: String| ToolError::argument(field, problem);
-        let reference = media::parse(text, Some(&self.config().home));
-        match reference.map_err(|problem| wrong(problem.to_string()))? {
+        match self.reference(field, text)? {
             Reference::Path(path) => self.opened(field, path, limits).await,
             Reference::Url(link) => self.fetched(field, &link, limits).await,
             Reference::Made { job, name } => match self.made(field, &job, &name).await? {

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::view::JobView;
-use super::{LOCAL, Server, ToolError, forty_five, ten, wait};
+use super::{Server, ToolError, forty_five, ten, wait};
 use crate::jobs::{Cancel, Filter, Job, STATUSES};
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -92,10 +92,10 @@ impl Server {
         call: RequestContext<RoleServer>,
     ) -> Result<JobView, ToolError> {
         let id = input.job_id.trim();
-        let Some(watch) = self.jobs().watch(LOCAL, id).await? else { return Err(no_job(id)) };
+        let Some(watch) = self.jobs().watch(self.principal(), id).await? else { return Err(no_job(id)) };
         let patience = Duration::from_secs(input.wait_seconds.min(240).into());
         let job = self.outcome(watch, &call, patience, wait::is_over).await;
-        let view = JobView::of(&job);
+        let view = self.view(&job);
         if !job.state.is_over() && !self.jobs().is_ours(&job) {
             let sentence = format!(
                 "It was bought at {}; this server has another host or key and cannot ask about it.",
@@ -116,14 +116,14 @@ impl Server {
         let before = input.cursor.as_deref().map(read_cursor).transpose()?;
         let limit = input.limit.clamp(1, 50);
         let filter = Filter { status: input.status, kind: input.kind, query: input.query, before, limit };
-        let page = self.jobs().list(LOCAL, &filter).await?;
+        let page = self.jobs().list(self.principal(), &filter).await?;
         let next_cursor = page.next.map(|(at, id)| format!("{at}.{id}"));
         let next = match (page.jobs.is_empty(), next_cursor.is_some()) {
             (true, _) => "No job fits.",
             (false, true) => "Call list_jobs with cursor for more, or get_job with a job_id for all of one.",
             (false, false) => "Call get_job with a job_id for all of one.",
         };
-        let row = |job: &Job| JobRow::of(job, self.jobs().is_ours(job));
+        let row = |job: &Job| JobRow::of(job, self.jobs().is_ours(job), self.links().is_some());
         Ok(JobList { jobs: page.jobs.iter().map(row).collect(), next_cursor, next: next.to_owned() })
     }
 
@@ -135,14 +135,15 @@ impl Server {
     )]
     async fn cancel_job(&self, Parameters(input): Parameters<CancelInput>) -> Result<JobView, ToolError> {
         let id = input.job_id.trim();
-        let Some(cancelled) = self.jobs().cancel(LOCAL, id).await? else { return Err(no_job(id)) };
+        let Some(cancelled) = self.jobs().cancel(self.principal(), id).await? else { return Err(no_job(id)) };
         Ok(match cancelled {
-            Cancel::Cancelled(job) => JobView::of(&job),
-            Cancel::Over(job) => JobView::of(&job).saying("It had ended before; nothing was cancelled."),
-            Cancel::Finished(job) => JobView::of(&job)
+            Cancel::Cancelled(job) => self.view(&job),
+            Cancel::Over(job) => self.view(&job).saying("It had ended before; nothing was cancelled."),
+            Cancel::Finished(job) => self
+                .view(&job)
                 .saying("It was not cancelled: MiniMax has finished it, and the result is being fetched."),
             Cancel::OnItsWay(job) => {
-                JobView::of(&job).saying("It cannot be stopped any more, and what it brings is kept.")
+                self.view(&job).saying("It cannot be stopped any more, and what it brings is kept.")
             }
         })
     }
@@ -166,10 +167,10 @@ fn read_cursor(cursor: &str) -> Result<(i64, String), ToolError> {
 }
 
 impl JobRow {
-    fn of(job: &Job, ours: bool) -> Self {
+    fn of(job: &Job, ours: bool, remote: bool) -> Self {
         let place = |file: &crate::jobs::JobFile| match &file.saved {
-            Some(saved) => saved.path.display().to_string(),
-            None => format!("minimax://files/{}/{}", job.id, file.name),
+            Some(saved) if !remote => saved.path.display().to_string(),
+            _ => format!("minimax://files/{}/{}", job.id, file.name),
         };
         let created = jiff::Timestamp::from_second(job.created_at / 1000);
         Self {

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::origin::{Source, link_extension};
-use super::{LOCAL, Server, ToolError};
+use super::{Server, ToolError};
 use crate::media::{self, Blob, Kind, Limits, Preview, Reference};
 
 const LARGEST_SIDE: u32 = 1024;
@@ -61,7 +61,7 @@ impl Server {
         &self,
         Parameters(input): Parameters<ViewInput>,
     ) -> Result<CallToolResponse, ErrorData> {
-        match self.view(&input.uri, input.max_side.clamp(64, LARGEST_SIDE)).await {
+        match self.look(&input.uri, input.max_side.clamp(64, LARGEST_SIDE)).await {
             Ok(view) => view.into_call_tool_result(),
             Err(error) => Ok(error.into_plain_response()),
         }
@@ -69,7 +69,7 @@ impl Server {
 }
 
 impl Server {
-    async fn view(&self, uri: &str, max_side: u32) -> Result<View, ToolError> {
+    async fn look(&self, uri: &str, max_side: u32) -> Result<View, ToolError> {
         let source = match self.source("uri", uri).await? {
             Source::Link(_) if !uri.trim_start().starts_with("minimax://") => {
                 let problem = "is a link; download_file saves it, then give the path";
@@ -114,7 +114,7 @@ impl Server {
         let Ok(Reference::Made { job, .. }) = media::parse(uri, Some(&self.config().home)) else {
             return Ok(None);
         };
-        let Some(job) = self.jobs().get(LOCAL, &job).await? else { return Ok(None) };
+        let Some(job) = self.jobs().get(self.principal(), &job).await? else { return Ok(None) };
         let frame = |item: &&Value| item.get("role").and_then(Value::as_str) == Some("first_frame");
         let v1 = job.request.get("first_frame_image");
         let content = job.request.get("content").and_then(Value::as_array);

@@ -7,6 +7,7 @@
 mod account;
 mod answer;
 mod arguments;
+mod caller;
 mod chat;
 mod chat_answer;
 mod chat_form;
@@ -19,6 +20,7 @@ mod file;
 mod image;
 mod inputs;
 mod job;
+mod links;
 mod look;
 mod lyrics;
 mod models;
@@ -45,6 +47,7 @@ mod voice;
 mod voice_list;
 mod wait;
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,19 +64,19 @@ use schemars::JsonSchema;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
+use sha2::{Digest, Sha256, Sha512};
 use tokio_util::sync::CancellationToken;
 
+pub use caller::Caller;
 pub use error::ToolError;
 pub use view::JobView;
+
+use links::Links;
 
 use crate::api::Client;
 use crate::config::{Config, ConfigError, ResourceMode, Toolset};
 use crate::jobs::{Cost, Job, Jobs, Order, Paid, Settings, Watch};
 use crate::media::{self, Roots};
-
-/// Who a job belongs to when the server has one user.
-const LOCAL: &str = "local";
 
 /// What a model reads before anything else; 1,200 bytes at most.
 pub const INSTRUCTIONS: &str = "\
@@ -93,6 +96,7 @@ An error says whose turn it is: fix an argument, fix key or balance, or wait.";
 #[derive(Clone, Debug)]
 pub struct Server {
     shared: Arc<Shared>,
+    caller: Arc<Caller>,
 }
 
 #[derive(Debug)]
@@ -101,8 +105,12 @@ struct Shared {
     config: Config,
     roots: Roots,
     router: ToolRouter<Server>,
+    /// Which group a tool is in.
+    group_of: HashMap<String, Toolset>,
     /// What calls are checked against.
     accepted: schema::Accepted,
+    /// For callers at other machines; `None` where there are none.
+    links: Option<Links>,
     /// Ends the waiting of every call.
     gone: CancellationToken,
 }
@@ -114,6 +122,16 @@ fn account(config: &Config) -> String {
     let print = Sha256::digest(key.expose_secret());
     let print: String = data_encoding::HEXLOWER.encode(&print).chars().take(8).collect();
     format!("{} (key {print})", config.account)
+}
+
+/// Signs links for as long as this process lives.
+fn link_key() -> [u8; 64] {
+    let mut key = [0; 64];
+    // Without randomness from the system no link is given out that anybody could guess.
+    match getrandom::fill(&mut key) {
+        Ok(()) => key,
+        Err(_) => Sha512::digest(format!("{:p}{:?}", &raw const key, std::time::Instant::now())).into(),
+    }
 }
 
 /// What every tool that costs money takes besides its own parameters.
@@ -189,8 +207,10 @@ impl Server {
             },
         );
         let mut router = ToolRouter::new();
+        let mut group_of = HashMap::new();
         for (group, tools) in Self::groups() {
             if config.toolsets.contains(&group) {
+                group_of.extend(tools.map.keys().map(|name| (name.to_string(), group)));
                 router.merge(tools);
             }
         }
@@ -204,8 +224,10 @@ impl Server {
         }
         let accepted = schema::make_portable(&mut router);
         let roots = Roots::new(&config.base_path, Some(&config.home), &config.allowed_dirs);
+        let links = config.http.public_url.as_deref().map(|base| Links::new(base, link_key()));
         let gone = CancellationToken::new();
-        Self { shared: Arc::new(Shared { jobs, config, roots, router, accepted, gone }) }
+        let shared = Arc::new(Shared { jobs, config, roots, router, group_of, accepted, links, gone });
+        Self { shared, caller: Arc::new(Caller::owner()) }
     }
 
     /// The tools by group. A capability adds one line here.
@@ -265,6 +287,11 @@ impl Server {
 
     /// The folder a call's files go to, proven to be writable; `None` when links are wanted alone.
     async fn folder(&self, requested: Option<&str>, touch: bool) -> Result<Option<PathBuf>, ToolError> {
+        if self.caller.remote && requested.is_some() {
+            let problem =
+                "is a folder of the server's machine, which a caller over HTTP does not choose; leave it out";
+            return Err(ToolError::argument("output_directory", problem));
+        }
         let argument = |problem: media::OutputProblem| match requested {
             Some(_) => ToolError::argument("output_directory", problem.to_string()),
             None => ToolError::Config(vec![ConfigError {
@@ -307,7 +334,7 @@ impl Server {
         let patience = options.patience();
         let order = Order {
             tool,
-            principal: LOCAL.to_owned(),
+            principal: self.principal().to_owned(),
             paid,
             model,
             prompt,
@@ -319,7 +346,7 @@ impl Server {
         };
         let (watch, existed) = self.jobs().start(order).await?;
         let job = self.outcome(watch, call, patience, wait::is_over).await;
-        let view = JobView::of(&job);
+        let view = self.view(&job);
         Ok(if existed { view.noting(BOUGHT_NOTHING) } else { view })
     }
 
@@ -347,9 +374,9 @@ impl Server {
         let options: Option<JobOptions> = serde_json::from_value(arguments.clone().into()).ok();
         let Some(options) = options.filter(|options| !options.dry_run) else { return Ok(None) };
         let Some(key) = &options.idempotency_key else { return Ok(None) };
-        let Some((watch, first)) = self.jobs().by_key(LOCAL, key).await? else { return Ok(None) };
+        let Some((watch, first)) = self.jobs().by_key(self.principal(), key).await? else { return Ok(None) };
         let job = self.outcome(watch, call, options.patience(), wait::is_over).await;
-        let view = JobView::of(&job).noting(BOUGHT_NOTHING);
+        let view = self.view(&job).noting(BOUGHT_NOTHING);
         let other =
             "this idempotency_key came with other arguments before; use another key for another order";
         Ok(Some(if first == digest.0 { view } else { view.noting(other) }))
@@ -379,11 +406,15 @@ impl ServerHandler for Server {
         _page: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let mut list = ListToolsResult::with_all_items(self.shared.router.list_all());
+        let me = self.for_caller(&context);
+        let mut tools = self.shared.router.list_all();
+        tools.retain(|tool| me.offers(&tool.name));
+        let mut list = ListToolsResult::with_all_items(tools);
         // Older clients have never heard of the fields, and get them verbatim if they are set.
         if context.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2026_07_28) {
             list.ttl_ms = Some(300_000);
-            list.cache_scope = Some(CacheScope::Public);
+            let all_alike = me.caller.toolsets.is_none();
+            list.cache_scope = Some(if all_alike { CacheScope::Public } else { CacheScope::Private });
         }
         Ok(list)
     }
@@ -397,9 +428,11 @@ impl ServerHandler for Server {
         mut request: CallToolRequestParams,
         mut context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
+        let me = self.for_caller(&context);
         let name = real_name(&request.name).to_owned();
-        let Some(tool) = self.shared.router.get(&name) else {
-            let known: Vec<_> = self.shared.router.list_all().into_iter().map(|tool| tool.name).collect();
+        let Some(tool) = self.shared.router.get(&name).filter(|tool| me.offers(&tool.name)) else {
+            let all = self.shared.router.list_all().into_iter().map(|tool| tool.name);
+            let known: Vec<_> = all.filter(|name| me.offers(name)).collect();
             let message = format!("unknown tool `{name}`; this server has {}", known.join(", "));
             return Err(ErrorData::invalid_params(message, None));
         };
@@ -410,7 +443,7 @@ impl ServerHandler for Server {
             Err(problem) => return Ok(ToolError::Arguments { tool: name, problem }.into_response()),
         };
         let digest = CallDigest::of(&name, &arguments);
-        match self.ordered_before(&arguments, &digest, &context).await {
+        match me.ordered_before(&arguments, &digest, &context).await {
             Ok(None) => {}
             Ok(Some(view)) => return view.into_call_tool_result(),
             Err(error) => return Ok(error.into_response()),
@@ -419,7 +452,7 @@ impl ServerHandler for Server {
         request.arguments = Some(arguments);
         request.name = name.into();
         let schema = tool.output_schema.clone();
-        let mut response = self.shared.router.call(ToolCallContext::new(self, request, context)).await?;
+        let mut response = self.shared.router.call(ToolCallContext::new(&me, request, context)).await?;
         if let CallToolResponse::Complete(result) = &mut response
             && result.is_error == Some(true)
             && !has_what_is_required(schema.as_deref(), result.structured_content.as_ref())

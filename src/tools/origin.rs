@@ -32,8 +32,7 @@ pub(super) struct Local {
 impl Server {
     /// What the argument `field` refers to.
     pub(super) async fn source(&self, field: &str, text: &str) -> Result<Source, ToolError> {
-        let wrong = |problem: InputProblem| ToolError::argument(field, problem.to_string());
-        Ok(match media::parse(text, Some(&self.config().home)).map_err(wrong)? {
+        Ok(match self.reference(field, text)? {
             Reference::Url(link) => Source::Link(link),
             Reference::Uploaded(link) => Source::Uploaded(link.trim_start_matches("mm_file://").to_owned()),
             Reference::Data(blob) => Source::Data(blob),

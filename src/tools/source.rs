@@ -1,7 +1,7 @@
 //! The task that `regenerate_video` makes again: found by our id or by MiniMax's, and fit for it.
 
 use super::video_extras::RegenerateInput;
-use super::{LOCAL, Server, ToolError};
+use super::{Server, ToolError};
 use crate::api::retry::{Nature, patiently};
 use crate::api::{Blame, CloudTask};
 use crate::facts::facts;
@@ -30,14 +30,14 @@ impl Server {
     pub(super) async fn original(&self, input: &RegenerateInput) -> Result<Original, ToolError> {
         let (field, id, job) = match (&input.job_id, &input.task_id) {
             (Some(id), _) => {
-                let job = self.jobs().get(LOCAL, id.trim()).await?;
+                let job = self.jobs().get(self.principal(), id.trim()).await?;
                 let problem =
                     || format!("is {id}, which is no job of this server; list_jobs shows those that are");
                 ("job_id", id.trim(), Some(job.ok_or_else(|| ToolError::argument("job_id", problem()))?))
             }
             (None, task) => {
                 let id = task.as_deref().unwrap_or_default().trim();
-                ("task_id", id, self.jobs().by_task(LOCAL, id).await?)
+                ("task_id", id, self.jobs().by_task(self.principal(), id).await?)
             }
         };
         let wrong = |problem: String| ToolError::argument(field, problem);

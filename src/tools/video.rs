@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use std::time::Duration;
 
-use super::{Draft, JobOptions, JobView, LOCAL, Server, ToolError, video_v1, video_v2, wait};
+use super::{Draft, JobOptions, JobView, Server, ToolError, video_v1, video_v2, wait};
 use crate::api::Expansion;
 use crate::facts::{Mode, Protocol, Size, VideoModel, facts, rounded};
 use crate::jobs::{Cost, Task};
@@ -120,15 +120,15 @@ impl Server {
                 "is not an id of MiniMax's; those are letters and digits, at most 64",
             ));
         }
-        let known = self.jobs().by_task(LOCAL, id).await?;
+        let known = self.jobs().by_task(self.principal(), id).await?;
         let elsewhere = known.is_some() && input.output_directory.is_some();
         let watch = match known {
-            Some(job) => self.jobs().take_up(LOCAL, &job.id).await?,
+            Some(job) => self.jobs().take_up(self.principal(), &job.id).await?,
             None => Some(self.adopt(id, input.output_directory.as_deref()).await?),
         };
         let Some(watch) = watch else { return Err(no_task(id)) };
         let job = self.outcome(watch, &call, Duration::from_secs(45), wait::is_known).await;
-        let view = JobView::of(&job);
+        let view = self.view(&job);
         let kept = "the task is a job already, and its files stay in that job's folder";
         Ok(if elsewhere { view.noting(kept) } else { view })
     }
@@ -139,7 +139,7 @@ impl Server {
         let Some(route) = self.jobs().find_task(id).await? else { return Err(no_task(id)) };
         let folder = self.folder(folder, true).await?;
         let task = Task { route, id: id.to_owned() };
-        let job = self.jobs().foreign(LOCAL, "query_video_generation", task, folder);
+        let job = self.jobs().foreign(self.principal(), "query_video_generation", task, folder);
         Ok(self.jobs().adopt(job).await?.0)
     }
 }

@@ -7,7 +7,7 @@ use rmcp::{ErrorData, tool, tool_router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{LOCAL, Server, ToolError, ten};
+use super::{Server, ToolError, ten};
 use crate::api::CloudTask;
 use crate::facts::facts;
 
@@ -90,7 +90,7 @@ impl Server {
         let more = u64::from(page) * u64::from(limit) < found.total && !found.items.is_empty();
         let mut tasks = Vec::with_capacity(found.items.len());
         for task in found.items {
-            let job = self.jobs().by_task(LOCAL, &task.id).await?;
+            let job = self.jobs().by_task(self.principal(), &task.id).await?;
             tasks.push(TaskRow::of(task, job.map(|job| job.id)));
         }
         let next = match (tasks.is_empty(), more) {

@@ -13,6 +13,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::Server;
+use super::links::Links;
 use crate::api::Blame;
 use crate::jobs::{Cost, FIRST_SOUND, Failure, Job, JobFile, Kind, State};
 
@@ -80,6 +82,9 @@ struct FileView {
     /// On the server's machine.
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<String>,
+    /// From this server, for a day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    download_url: Option<String>,
     mime_type: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes: Option<u64>,
@@ -214,6 +219,15 @@ impl JobView {
         Self { error: Some(error), next, says: Says::Failure, ..Self::default() }
     }
 
+    /// For a caller at another machine: links to this server in the place of paths.
+    #[must_use]
+    pub(super) fn with_links(mut self, job: &Job, links: &Links) -> Self {
+        for (view, file) in self.files.iter_mut().zip(&job.files) {
+            view.download_url = view.path.take().map(|_| links.to(&job.id, &file.name));
+        }
+        self
+    }
+
     /// Adds what the caller should know.
     #[must_use]
     pub(super) fn noting(mut self, warning: &str) -> Self {
@@ -277,6 +291,17 @@ impl IntoCallToolResult for JobView {
     }
 }
 
+impl Server {
+    /// A job as this caller is to see it.
+    pub(super) fn view(&self, job: &Job) -> JobView {
+        let view = JobView::of(job);
+        match self.links() {
+            Some(links) => view.with_links(job, links),
+            None => view,
+        }
+    }
+}
+
 impl FileView {
     fn of(job: &str, file: &JobFile) -> Self {
         let saved = file.saved.as_ref();
@@ -285,6 +310,7 @@ impl FileView {
             url: file.url.clone(),
             url_expires_at: file.url_expires_at.filter(|_| file.url.is_some()).and_then(time),
             path: saved.map(|saved| saved.path.display().to_string()),
+            download_url: None,
             mime_type: saved.map_or(&file.mime_type, |saved| &saved.mime_type).clone(),
             bytes: saved.map(|saved| saved.bytes),
             sha256: saved.map(|saved| saved.sha256.clone()),
@@ -305,6 +331,7 @@ impl FileView {
         if self.path.is_some() {
             lines.push(format!("  {}", self.uri));
         }
+        lines.extend(self.download_url.as_ref().map(|url| format!("  {url}")));
         if let Some(url) = &self.url {
             let until = self.url_expires_at.as_ref().map(|at| format!(" (until {at})")).unwrap_or_default();
             lines.push(format!("  {url}{until}"));
@@ -314,7 +341,11 @@ impl FileView {
 
     fn link(&self) -> Resource {
         let local = self.path.as_ref().and_then(|path| url::Url::from_file_path(path).ok());
-        let uri = local.map(String::from).or_else(|| self.url.clone()).unwrap_or_else(|| self.uri.clone());
+        let uri = local
+            .map(String::from)
+            .or_else(|| self.download_url.clone())
+            .or_else(|| self.url.clone())
+            .unwrap_or_else(|| self.uri.clone());
         let name = self.path.as_deref().and_then(|path| std::path::Path::new(path).file_name()?.to_str());
         let name = name.or_else(|| self.uri.rsplit('/').next()).unwrap_or_default();
         let link = Resource::new(uri, name).with_mime_type(self.mime_type.clone());

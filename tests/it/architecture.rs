@@ -12,7 +12,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("api", &["facts"]),
     ("jobs", &["api", "facts", "media"]),
     ("tools", &["api", "config", "facts", "jobs", "media"]),
-    ("serve", &["tools"]),
+    ("serve", &["config", "jobs", "tools"]),
     ("cli", &["config", "facts", "sandbox", "serve", "tools"]),
 ];
 
@@ -21,7 +21,7 @@ const KEPT_BACK: &[(&str, &[&str])] = &[
     ("rmcp", &["tools", "serve", "cli"]),
     ("reqwest", &["api", "media"]),
     ("sqlx", &["jobs"]),
-    ("axum", &["sandbox"]),
+    ("axum", &["sandbox", "serve"]),
     ("clap", &["cli"]),
 ];
 
