@@ -3,6 +3,7 @@
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
+use super::resources::is_still;
 use super::{Caller, Server};
 use crate::jobs::{OnDisk, now};
 
@@ -56,7 +57,8 @@ impl Server {
         }
         // Whoever has the link may read the file, as with MiniMax's own.
         let job = self.jobs().of_anybody(job).await.ok()??;
-        job.files.into_iter().find(|file| file.name == name)?.saved
+        let saved = job.files.into_iter().find(|file| file.name == name)?.saved?;
+        is_still(&saved).await.then_some(saved)
     }
 
     /// The links for this caller's results; none for one who can open the files themselves.

@@ -17,6 +17,7 @@ mod chat_view;
 mod embed;
 mod error;
 mod file;
+mod handler;
 mod image;
 mod inputs;
 mod job;
@@ -26,6 +27,8 @@ mod lyrics;
 mod models;
 mod music;
 mod origin;
+mod prompts;
+mod resources;
 mod schema;
 mod search;
 mod source;
@@ -33,6 +36,8 @@ mod speak;
 mod speech;
 mod speech_long;
 mod speech_rules;
+mod subscriptions;
+mod tasks;
 mod template;
 mod transcription;
 mod transfer;
@@ -52,18 +57,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rmcp::RoleServer;
 use rmcp::handler::server::router::tool::ToolRouter;
-use rmcp::handler::server::tool::{IntoCallToolResult, ToolCallContext};
-use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, Implementation, JsonObject, ListToolsResult,
-    PaginatedRequestParams, ProtocolVersion, ServerCapabilities, ServerConfig, Tool,
-};
+use rmcp::model::{JsonObject, Tool};
 use rmcp::service::RequestContext;
-use rmcp::{ErrorData, RoleServer, ServerHandler};
 use schemars::JsonSchema;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
-use serde_json::Value;
 use sha2::{Digest, Sha256, Sha512};
 use tokio_util::sync::CancellationToken;
 
@@ -72,6 +72,7 @@ pub use error::ToolError;
 pub use view::JobView;
 
 use links::Links;
+use subscriptions::Subscriptions;
 
 use crate::api::Client;
 use crate::config::{Config, ConfigError, ResourceMode, Toolset};
@@ -111,6 +112,7 @@ struct Shared {
     accepted: schema::Accepted,
     /// For callers at other machines; `None` where there are none.
     links: Option<Links>,
+    subscriptions: Subscriptions,
     /// Ends the waiting of every call.
     gone: CancellationToken,
 }
@@ -226,7 +228,17 @@ impl Server {
         let roots = Roots::new(&config.base_path, Some(&config.home), &config.allowed_dirs);
         let links = config.http.public_url.as_deref().map(|base| Links::new(base, link_key()));
         let gone = CancellationToken::new();
-        let shared = Arc::new(Shared { jobs, config, roots, router, group_of, accepted, links, gone });
+        let shared = Arc::new(Shared {
+            jobs,
+            config,
+            roots,
+            router,
+            group_of,
+            accepted,
+            links,
+            gone,
+            subscriptions: Subscriptions::default(),
+        });
         Self { shared, caller: Arc::new(Caller::owner()) }
     }
 
@@ -392,85 +404,3 @@ impl Server {
 const LONGEST_KEY: usize = 128;
 
 const BOUGHT_NOTHING: &str = "this call bought nothing: it is the job of the first call with this key";
-
-impl ServerHandler for Server {
-    fn get_info(&self) -> ServerConfig {
-        let me = Implementation::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")).with_title("MiniMax");
-        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
-            .with_server_info(me)
-            .with_instructions(INSTRUCTIONS)
-    }
-
-    async fn list_tools(
-        &self,
-        _page: Option<PaginatedRequestParams>,
-        context: RequestContext<RoleServer>,
-    ) -> Result<ListToolsResult, ErrorData> {
-        let me = self.for_caller(&context);
-        let mut tools = self.shared.router.list_all();
-        tools.retain(|tool| me.offers(&tool.name));
-        let mut list = ListToolsResult::with_all_items(tools);
-        // Older clients have never heard of the fields, and get them verbatim if they are set.
-        if context.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2026_07_28) {
-            list.ttl_ms = Some(300_000);
-            let all_alike = me.caller.toolsets.is_none();
-            list.cache_scope = Some(if all_alike { CacheScope::Public } else { CacheScope::Private });
-        }
-        Ok(list)
-    }
-
-    fn get_tool(&self, name: &str) -> Option<Tool> {
-        self.shared.router.get(real_name(name)).cloned()
-    }
-
-    async fn call_tool(
-        &self,
-        mut request: CallToolRequestParams,
-        mut context: RequestContext<RoleServer>,
-    ) -> Result<CallToolResponse, ErrorData> {
-        let me = self.for_caller(&context);
-        let name = real_name(&request.name).to_owned();
-        let Some(tool) = self.shared.router.get(&name).filter(|tool| me.offers(&tool.name)) else {
-            let all = self.shared.router.list_all().into_iter().map(|tool| tool.name);
-            let known: Vec<_> = all.filter(|name| me.offers(name)).collect();
-            let message = format!("unknown tool `{name}`; this server has {}", known.join(", "));
-            return Err(ErrorData::invalid_params(message, None));
-        };
-        let given = chat_form::plain(&name, request.arguments.take().unwrap_or_default());
-        let schema = self.shared.accepted.get(&name).unwrap_or(&tool.input_schema);
-        let arguments = match arguments::in_order(schema, given) {
-            Ok(arguments) => arguments,
-            Err(problem) => return Ok(ToolError::Arguments { tool: name, problem }.into_response()),
-        };
-        let digest = CallDigest::of(&name, &arguments);
-        match me.ordered_before(&arguments, &digest, &context).await {
-            Ok(None) => {}
-            Ok(Some(view)) => return view.into_call_tool_result(),
-            Err(error) => return Ok(error.into_response()),
-        }
-        context.extensions.insert(digest);
-        request.arguments = Some(arguments);
-        request.name = name.into();
-        let schema = tool.output_schema.clone();
-        let mut response = self.shared.router.call(ToolCallContext::new(&me, request, context)).await?;
-        if let CallToolResponse::Complete(result) = &mut response
-            && result.is_error == Some(true)
-            && !has_what_is_required(schema.as_deref(), result.structured_content.as_ref())
-        {
-            // An error is shaped like a job view; where the schema says otherwise, its text says it all.
-            result.structured_content = None;
-        }
-        Ok(response)
-    }
-}
-
-fn has_what_is_required(schema: Option<&JsonObject>, content: Option<&Value>) -> bool {
-    let required = schema.and_then(|schema| schema.get("required")?.as_array()).into_iter().flatten();
-    let mut names = required.filter_map(Value::as_str);
-    schema.is_some() && names.all(|name| content.is_some_and(|content| content.get(name).is_some()))
-}
-
-/// The name by which we know a tool that another MiniMax server calls differently.
-fn real_name(name: &str) -> &str {
-    if name == "image_to_video" { "generate_video" } else { name }
-}

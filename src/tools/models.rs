@@ -12,8 +12,8 @@ use super::answer::both;
 use super::{Server, ToolError};
 use crate::facts::{ImageModel, OtherModel, Price, Protocol, Size, SpeechModel, VideoModel, facts, offer};
 
-#[derive(Debug, Deserialize, JsonSchema)]
-struct ModelsInput {
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+pub(super) struct ModelsInput {
     /// Default all.
     #[schemars(extend("enum" = ["text", "speech", "video", "image", "music"]))]
     kind: Option<String>,
@@ -21,7 +21,7 @@ struct ModelsInput {
 
 /// Models and what they take.
 #[derive(Debug, Serialize, JsonSchema)]
-struct ModelList {
+pub(super) struct ModelList {
     models: Vec<ModelRow>,
     /// Day of the tables.
     as_of: String,
@@ -53,7 +53,10 @@ impl Server {
         output_schema = schema_for_output::<ModelList>(),
         annotations(read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = true)
     )]
-    async fn list_models(&self, Parameters(input): Parameters<ModelsInput>) -> Result<ModelList, ToolError> {
+    pub(super) async fn list_models(
+        &self,
+        Parameters(input): Parameters<ModelsInput>,
+    ) -> Result<ModelList, ToolError> {
         let kind = input.kind.as_deref();
         let currency = self.config().currency();
         let wanted = |of: &str| kind.is_none_or(|kind| kind == of);

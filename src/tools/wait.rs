@@ -64,7 +64,7 @@ pub(super) fn is_known(job: &Job) -> bool {
     }
 }
 
-fn words(job: &Job) -> String {
+pub(super) fn words(job: &Job) -> String {
     let kind = job.kind.word();
     match &job.state {
         State::Submitting { held: Some(why), .. } => format!("{kind}: waiting to send again ({why})"),

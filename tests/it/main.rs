@@ -36,6 +36,7 @@ mod speech;
 mod speech_long;
 mod speech_stream;
 mod subtitles;
+mod tasks;
 mod template;
 mod transcription;
 mod video;
@@ -49,6 +50,7 @@ mod account;
 // Images before the eyes of a model: ours, and MiniMax's.
 mod look;
 // Search and embeddings.
+mod resources;
 mod search;
 // The models and their legal values.
 mod models;
