@@ -68,6 +68,11 @@ pub const SETTINGS: &[Setting] = &[
         meaning: "`true` offers only the tools that neither cost money nor change anything",
     },
     Setting {
+        name: "MINIMAX_TEXT_MODEL",
+        default: "`MiniMax-M3.1-Flash`",
+        meaning: "The chat model of calls that name none",
+    },
+    Setting {
         name: "MINIMAX_IMAGE_MODEL",
         default: "`image-01`",
         meaning: "The image model of calls that name none",
@@ -205,6 +210,7 @@ pub struct ConfigError {
 #[derive(Debug, Clone, Default)]
 #[expect(missing_docs, reason = "one field a kind")]
 pub struct Defaults {
+    pub text_model: Option<String>,
     pub image_model: Option<String>,
     pub speech_model: Option<String>,
     pub video_model: Option<String>,
@@ -427,6 +433,7 @@ impl Config {
             toolsets: reader.toolsets(),
             read_only: reader.flag("MINIMAX_READ_ONLY"),
             defaults: Defaults {
+                text_model: reader.get("MINIMAX_TEXT_MODEL"),
                 image_model: reader.get("MINIMAX_IMAGE_MODEL"),
                 speech_model: reader.get("MINIMAX_SPEECH_MODEL"),
                 video_model: reader.get("MINIMAX_VIDEO_MODEL"),
