@@ -109,7 +109,8 @@ async def play(server, inputs):
         sent, problem = [], None
         try:
             text, structured, sent = await server.call(tool, arguments)
-            task = structured.get("task_id") or "".join(re.findall(r"Task ID: (\w+)", text)) or task
+            if arguments.get("async_mode"):
+                task = structured.get("task_id") or re.findall(r"Task ID: (\w+)", text)[0]
             if tool == "list_voices":
                 holds("female-shaonv" in text and "English_radiant_girl" in text, text)
             elif begins is not None:

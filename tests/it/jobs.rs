@@ -24,6 +24,21 @@ async fn a_call_that_runs_out_of_patience_is_no_error_and_get_job_goes_on() {
     assert_eq!(world.bought(), 1);
 }
 
+/// The official server's way: submit, keep the id, ask later.
+#[tokio::test]
+async fn async_mode_answers_with_the_id_of_the_task_however_long_the_submit_takes() {
+    let world = World::new().await;
+    let late = |path: &str| Rule::once(path, Act::Delay { ms: 300 });
+    world.sandbox.script(vec![late("/v1/video_generation"), late("/v1/image_generation")]);
+    let video = json!({ "prompt": "A fox", "async_mode": true });
+    let video = world.make("generate_video", video).await;
+    let end = world.make("query_video_generation", json!({ "task_id": video["task_id"] })).await;
+    assert_eq!(end["job_id"], video["job_id"]);
+    // What is not a task has no id to wait for.
+    let image = world.make("text_to_image", json!({ "prompt": "A fox", "async_mode": true })).await;
+    assert_eq!(image["status"], "submitting");
+}
+
 #[tokio::test]
 async fn a_job_that_outlives_its_server_is_not_lost() {
     let world = World::with(slow(), &[]).await;

@@ -332,18 +332,14 @@ impl Events {
         };
         let part = item.pointer("/content/0");
         let about = |kind: String, name: &str, value: Value| {
-            let mut event = json!({"type": kind, "item_id": item["id"], "output_index": index, name: value});
-            if let (Some(fields), true) = (event.as_object_mut(), part.is_some()) {
-                fields.insert("content_index".into(), json!(0));
-            }
-            event
+            let event = json!({"type": kind, "item_id": item["id"], "output_index": index, name: value});
+            if part.is_some() { having(event, "content_index", json!(0)) } else { event }
         };
         let deltas =
             pieces(&words).into_iter().map(|piece| about(format!("{event}.delta"), "delta", json!(piece)));
         let (mut before, mut after) = (vec![begun(index, item)], Vec::new());
         if let Some(part) = part {
-            let mut empty = part.clone();
-            empty["text"] = json!("");
+            let empty = having(part.clone(), "text", json!(""));
             before.push(about("response.content_part.added".to_owned(), "part", empty));
         }
         if !event.is_empty() {
@@ -367,16 +363,23 @@ impl Events {
 
     fn film(self, refusal: Value) -> Film {
         let mut number = 0;
-        let mut numbered = |mut event: Value| {
-            event["sequence_number"] = json!(number);
+        let mut numbered = |event: Value| {
+            let event = named(&having(event, "sequence_number", json!(number)));
             number += 1;
-            named(&event)
+            event
         };
         let head = self.head.into_iter().map(&mut numbered).collect();
         let body = self.body.into_iter().map(&mut numbered).collect();
         let tail = self.tail.into_iter().map(&mut numbered).collect();
         Film { head, body, tail, refusal: numbered(refusal) }
     }
+}
+
+fn having(mut object: Value, name: &str, value: Value) -> Value {
+    if let Some(fields) = object.as_object_mut() {
+        fields.insert(name.to_owned(), value);
+    }
+    object
 }
 
 /// An item as it is announced: what will come in pieces is empty.
