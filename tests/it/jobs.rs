@@ -98,7 +98,7 @@ async fn a_killed_server_with_its_sandbox_inside_leaves_a_job_that_the_next_one_
         };
         let mut program = start();
         program.initialize("2025-11-25");
-        let first = program.call("generate_video", json!({ "prompt": "A fox", "wait_seconds": 1 }));
+        let first = program.call("generate_video", json!({ "prompt": "A fox", "async_mode": true }));
         program.kill();
         let mut program = start();
         program.initialize("2025-11-25");
@@ -294,7 +294,7 @@ async fn a_file_that_could_not_be_saved_is_fetched_by_get_job() {
 async fn a_finished_h3_video_is_fetched_and_not_deleted_when_it_is_to_be_cancelled() {
     let world = World::with(quick(), &[("MINIMAX_POLL_SECONDS", "30")]).await;
     let first =
-        world.make("generate_video", json!({ "prompt": "A fox", "model": "h3", "wait_seconds": 1 })).await;
+        world.make("generate_video", json!({ "prompt": "A fox", "model": "h3", "async_mode": true })).await;
     assert_eq!(first["status"], "running");
     // Two looks make it finished at MiniMax; the server itself looks every half minute.
     let task = first["task_id"].as_str().unwrap();
