@@ -206,10 +206,9 @@ async fn jobs_are_listed_by_page_state_kind_and_words() {
 #[tokio::test]
 async fn cancelling_says_whether_minimax_stopped_too() {
     let world = World::with(Pace { polls: 1000, seconds: 600.0, ..quick() }, &[]).await;
-    let made = |model: &'static str| {
-        world.make("generate_video", json!({ "prompt": "A fox", "model": model, "wait_seconds": 1 }))
-    };
-    let hailuo = made("MiniMax-Hailuo-2.3").await;
+    let hailuo = world.make("generate_video", json!({ "prompt": "A fox", "async_mode": true })).await;
+    // Between two looks.
+    world.make("get_job", json!({ "job_id": hailuo["job_id"], "wait_seconds": 1 })).await;
     let end = world.make("cancel_job", json!({ "job_id": hailuo["job_id"] })).await;
     assert_eq!(end["status"], "cancelled");
     assert!(end["next"].as_str().unwrap().contains("goes on with it and bills it"), "{end}");
