@@ -115,6 +115,7 @@ pub struct ConfigError {
 #[derive(Debug, Clone, Default)]
 #[expect(missing_docs, reason = "one field a kind")]
 pub struct Defaults {
+    pub text_model: Option<String>,
     pub image_model: Option<String>,
     pub speech_model: Option<String>,
     pub video_model: Option<String>,
@@ -196,6 +197,7 @@ impl Config {
             toolsets: reader.toolsets(),
             read_only: reader.flag("MINIMAX_READ_ONLY"),
             defaults: Defaults {
+                text_model: reader.get("MINIMAX_TEXT_MODEL"),
                 image_model: reader.get("MINIMAX_IMAGE_MODEL"),
                 speech_model: reader.get("MINIMAX_SPEECH_MODEL"),
                 video_model: reader.get("MINIMAX_VIDEO_MODEL"),

@@ -54,6 +54,11 @@ pub const SETTINGS: &[Setting] = &[
         meaning: "`true` offers only the tools that neither cost money nor change anything",
     },
     Setting {
+        name: "MINIMAX_TEXT_MODEL",
+        default: "`MiniMax-M3.1-Flash`",
+        meaning: "The chat model of calls that name none",
+    },
+    Setting {
         name: "MINIMAX_IMAGE_MODEL",
         default: "`image-01`",
         meaning: "The image model of calls that name none",

@@ -40,6 +40,8 @@ pub(super) struct Refusal {
     beside: Option<Box<Value>>,
     /// Where an endpoint leaves the dialect of its path.
     family: Option<Family>,
+    /// What was named is not there, which Anthropic's dialect has a status for.
+    absent: bool,
 }
 
 pub(super) const UNKNOWN: i64 = 1000;
@@ -98,12 +100,17 @@ impl Refusal {
     /// A refusal with the usual words of its code.
     pub fn of(code: i64) -> Self {
         let usual = CODES.iter().find(|row| row.0 == code).map_or("request refused", |row| row.3);
-        Self { code, message: usual.to_owned(), retry_after: None, beside: None, family: None }
+        Self { code, message: usual.to_owned(), retry_after: None, beside: None, family: None, absent: false }
     }
 
     /// 2013: something about the request is wrong. `problem` names the field.
     pub fn invalid(problem: impl std::fmt::Display) -> Self {
         Self { message: format!("invalid params, {problem}"), ..Self::of(INVALID) }
+    }
+
+    /// 2013, and 404 in Anthropic's dialect: the model is not there.
+    pub fn no_model(problem: impl std::fmt::Display) -> Self {
+        Self { absent: true, ..Self::invalid(problem) }
     }
 
     /// 1000: something is wrong with the sandbox itself, such as a full disk.
@@ -161,6 +168,10 @@ impl Refusal {
         row.map_or((400, "bad_request_error"), |row| (row.1, row.2))
     }
 
+    fn anthropic_status(&self) -> u16 {
+        if self.absent { 404 } else { self.status().0 }
+    }
+
     /// The envelope alone, as it also comes in the middle of a stream.
     pub fn enveloped(&self, trace: &str) -> Value {
         let (status, kind) = self.status();
@@ -176,13 +187,13 @@ impl Refusal {
     }
 
     fn anthropic(&self, trace: &str) -> Response {
-        let status = StatusCode::from_u16(self.status().0).unwrap_or(StatusCode::BAD_REQUEST);
+        let status = StatusCode::from_u16(self.anthropic_status()).unwrap_or(StatusCode::BAD_REQUEST);
         (status, Json(self.in_anthropic_words(trace))).into_response()
     }
 
     /// Anthropic's envelope alone, as it also comes in the middle of a stream.
     pub fn in_anthropic_words(&self, trace: &str) -> Value {
-        let kind = match self.status().0 {
+        let kind = match self.anthropic_status() {
             401 => "authentication_error",
             402 | 403 => "permission_error",
             404 => "not_found_error",
@@ -212,9 +223,12 @@ impl IntoResponse for Refusal {
 }
 
 /// 413, which has no code of its own ("Errors").
-pub(super) fn too_large(bytes: usize, trace: &str) -> Response {
+pub(super) fn too_large(bytes: usize, path: &str, trace: &str) -> Response {
     let message = format!("request body too large: it exceeds the limit of {bytes} bytes");
-    let error = json!({"type": "invalid_request_error", "message": message, "http_code": "413"});
+    let error = match Family::of(path) {
+        Family::Anthropic => json!({"type": "request_too_large", "message": message}),
+        _ => json!({"type": "invalid_request_error", "message": message, "http_code": "413"}),
+    };
     let body = json!({"type": "error", "error": error, "request_id": trace});
     (StatusCode::PAYLOAD_TOO_LARGE, Json(body)).into_response()
 }

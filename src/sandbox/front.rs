@@ -137,7 +137,7 @@ pub(super) async fn answer(
         _ => BODY_LIMIT,
     };
     let Ok(bytes) = axum::body::to_bytes(Body::new(body), limit).await else {
-        return Ok(too_large(limit, &trace));
+        return Ok(too_large(limit, &path, &trace));
     };
     let form = Form::read(&parts.headers, &bytes).await;
     let seen = recorded(&parts.method, &parts.uri, &parts.headers, &bytes, form.as_ref());

@@ -43,7 +43,7 @@ fn anthropic((id, _, created): &Model) -> Value {
 }
 
 fn named(id: &str) -> Result<&'static Model, Refusal> {
-    let unknown = || Refusal::invalid(format_args!("model {id:?} does not exist"));
+    let unknown = || Refusal::no_model(format_args!("model {id:?} does not exist"));
     MODELS.iter().find(|model| model.0 == id).ok_or_else(unknown)
 }
 

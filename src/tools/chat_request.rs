@@ -45,7 +45,8 @@ impl Server {
         let kept = self.kept(input.conversation_id.as_deref()).await?;
         let protocol = protocol(input.api, kept.as_ref())?;
         let named = input.model.as_deref().or(kept.as_ref().map(|kept| kept.model.as_str()));
-        let model = facts().canonical(named.unwrap_or(facts().text_default()));
+        let default_model = self.config().defaults.text_model.as_deref();
+        let model = facts().canonical(named.or(default_model).unwrap_or(facts().text_default()));
         let rules = Rules::new(protocol, &model);
         let mut warnings = rules.warnings();
         let (thinking, effort) = rules.thinking(input.thinking, input.effort.as_deref(), &mut warnings)?;

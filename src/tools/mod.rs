@@ -136,6 +136,9 @@ fn link_key() -> [u8; 64] {
     }
 }
 
+/// How long an asynchronous call waits for MiniMax to take the order; it is a second or two.
+const SUBMIT: Duration = Duration::from_secs(30);
+
 /// What every tool that costs money takes besides its own parameters.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct JobOptions {
@@ -145,7 +148,7 @@ struct JobOptions {
     #[serde(default = "forty_five")]
     #[schemars(range(min = 0, max = 240))]
     wait_seconds: u32,
-    /// wait_seconds 0.
+    /// wait_seconds 0; a video's task_id is waited for.
     #[serde(default)]
     #[schemars(extend("x-quiet" = true))]
     async_mode: bool,
@@ -165,8 +168,12 @@ fn ten() -> u32 {
 }
 
 impl JobOptions {
-    fn patience(&self) -> Duration {
-        Duration::from_secs(if self.async_mode { 0 } else { self.wait_seconds.min(240).into() })
+    /// How long the call waits, and for what. `async_mode` promises a `task_id`, so it waits for that.
+    fn patience(&self) -> (Duration, fn(&Job) -> bool) {
+        if self.async_mode {
+            return (SUBMIT, wait::is_taken);
+        }
+        (Duration::from_secs(self.wait_seconds.min(240).into()), wait::is_over)
     }
 }
 
@@ -343,7 +350,7 @@ impl Server {
         if options.dry_run {
             return Ok(JobView::dry_run(paid.kind(), model, &cost, warnings));
         }
-        let patience = options.patience();
+        let (patience, settled) = options.patience();
         let order = Order {
             tool,
             principal: self.principal().to_owned(),
@@ -357,7 +364,7 @@ impl Server {
             digest: call.extensions.get::<CallDigest>().cloned().unwrap_or_default().0,
         };
         let (watch, existed) = self.jobs().start(order).await?;
-        let job = self.outcome(watch, call, patience, wait::is_over).await;
+        let job = self.outcome(watch, call, patience, settled).await;
         let view = self.view(&job);
         Ok(if existed { view.noting(BOUGHT_NOTHING) } else { view })
     }
@@ -387,7 +394,8 @@ impl Server {
         let Some(options) = options.filter(|options| !options.dry_run) else { return Ok(None) };
         let Some(key) = &options.idempotency_key else { return Ok(None) };
         let Some((watch, first)) = self.jobs().by_key(self.principal(), key).await? else { return Ok(None) };
-        let job = self.outcome(watch, call, options.patience(), wait::is_over).await;
+        let (patience, settled) = options.patience();
+        let job = self.outcome(watch, call, patience, settled).await;
         let view = self.view(&job).noting(BOUGHT_NOTHING);
         let other =
             "this idempotency_key came with other arguments before; use another key for another order";

@@ -29,7 +29,8 @@ pub(super) fn make_portable<S: Send + Sync + 'static>(router: &mut ToolRouter<S>
         }
         accepted.insert(route.attr.name.to_string(), Arc::new(whole));
         route.attr.input_schema = Arc::new(shown);
-        route.attr.output_schema = route.attr.output_schema.as_deref().map(|schema| Arc::new(plain(schema)));
+        route.attr.output_schema =
+            route.attr.output_schema.as_deref().map(|schema| Arc::new(bare(plain(schema))));
     }
     accepted
 }
@@ -48,6 +49,23 @@ fn plain(schema: &JsonObject) -> JsonObject {
     }
     root.entry("properties").or_insert_with(|| json!({}));
     root
+}
+
+/// What results are held against, and no more: no model reads the schema of an answer, and the same words stand in
+/// many tools.
+fn bare(mut schema: JsonObject) -> JsonObject {
+    schema.retain(|word, _| ["type", "enum", "required", "properties", "items"].contains(&word.as_str()));
+    if let Some(Value::Object(items)) = schema.get_mut("items") {
+        *items = bare(std::mem::take(items));
+    }
+    for property in
+        schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut)
+    {
+        if let Value::Object(property) = property {
+            *property = bare(std::mem::take(property));
+        }
+    }
+    schema
 }
 
 /// Depth is bounded so that a type that contains itself cannot hang the start of the server.

@@ -8,7 +8,7 @@ use rmcp::model::ProgressNotificationParam;
 use rmcp::service::RequestContext;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 
-use crate::jobs::{Job, State, Watch};
+use crate::jobs::{Job, Kind, State, Watch};
 
 /// Clients cut a silent call off after a minute or less, and show each note.
 const HEARTBEAT: Duration = Duration::from_secs(4);
@@ -54,6 +54,12 @@ pub(super) async fn outcome(
 /// Nothing more will happen by itself.
 pub(super) fn is_over(job: &Job) -> bool {
     job.state.is_over()
+}
+
+/// MiniMax has given the task its id, by which it can be asked about. What is not made as a task gets none.
+pub(super) fn is_taken(job: &Job) -> bool {
+    let has_task = matches!(job.kind, Kind::Video | Kind::Prompt);
+    !has_task || !matches!(job.state, State::Submitting { .. })
 }
 
 /// MiniMax has said where the task is, and if it is done, the files are here.

@@ -1,10 +1,11 @@
 //! Worlds to test in.
 
+use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 use minimax_mcp::config::{Config, Places, Toolset};
@@ -93,7 +94,12 @@ impl World {
 
     pub async fn call(&self, tool: &'static str, arguments: Value) -> CallToolResult {
         let arguments = arguments.as_object().cloned().unwrap();
-        self.client.call_tool(CallToolRequestParams::new(tool).with_arguments(arguments)).await.unwrap()
+        let call = CallToolRequestParams::new(tool).with_arguments(arguments);
+        let result = self.client.call_tool(call).await.unwrap();
+        if result.is_error != Some(true) {
+            keeps_its_promise(tool, result.structured_content.as_ref());
+        }
+        result
     }
 
     /// The structured result of a call that must succeed.
@@ -143,6 +149,48 @@ pub fn config(url: &str, dir: &Path, settings: &[(String, String)]) -> Config {
         all.push((name.clone(), value.clone()));
     }
     Config::read(|name| all.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone()), &places)
+}
+
+/// Every result that a test sees is held against the schema of its tool.
+fn keeps_its_promise(tool: &str, content: Option<&Value>) {
+    static PROMISED: LazyLock<HashMap<String, Option<Value>>> = LazyLock::new(|| {
+        let schema = |tool: &rmcp::model::Tool| tool.output_schema.as_deref().cloned().map(Value::Object);
+        Server::catalogue().iter().map(|tool| (tool.name.to_string(), schema(tool))).collect()
+    });
+    // Another server's name for a tool is not in the catalogue.
+    let Some(promised) = PROMISED.get(tool) else { return };
+    assert_eq!(promised.is_some(), content.is_some(), "{tool}");
+    if let (Some(schema), Some(content)) = (promised, content) {
+        keeps(schema, content, tool);
+    }
+}
+
+fn keeps(schema: &Value, value: &Value, path: &str) {
+    let is = match schema["type"].as_str() {
+        Some("object") => value.is_object(),
+        Some("array") => value.is_array(),
+        Some("string") => value.is_string(),
+        Some("boolean") => value.is_boolean(),
+        Some("integer") => value.is_i64() || value.is_u64(),
+        Some("number") => value.is_number(),
+        None => true,
+        Some(other) => panic!("{path} has the type {other}"),
+    };
+    assert!(is, "{path} is {value}, not {}", schema["type"]);
+    if let Some(legal) = schema["enum"].as_array() {
+        assert!(legal.contains(value), "{path} is {value}");
+    }
+    for name in schema["required"].as_array().into_iter().flatten() {
+        assert!(value.get(name.as_str().unwrap()).is_some(), "{path} has no {name}: {value}");
+    }
+    for item in value.as_array().into_iter().flatten() {
+        keeps(&schema["items"], item, &format!("{path}[]"));
+    }
+    let Some(properties) = schema["properties"].as_object() else { return };
+    for (name, field) in value.as_object().into_iter().flatten() {
+        let property = properties.get(name).unwrap_or_else(|| panic!("{path} does not promise {name}"));
+        keeps(property, field, &format!("{path}.{name}"));
+    }
 }
 
 /// All text blocks of a result.

@@ -24,6 +24,21 @@ async fn a_call_that_runs_out_of_patience_is_no_error_and_get_job_goes_on() {
     assert_eq!(world.bought(), 1);
 }
 
+/// The official server's way: submit, keep the id, ask later.
+#[tokio::test]
+async fn async_mode_answers_with_the_id_of_the_task_however_long_the_submit_takes() {
+    let world = World::new().await;
+    let late = |path: &str| Rule::once(path, Act::Delay { ms: 300 });
+    world.sandbox.script(vec![late("/v1/video_generation"), late("/v1/image_generation")]);
+    let video = json!({ "prompt": "A fox", "async_mode": true });
+    let video = world.make("generate_video", video).await;
+    let end = world.make("query_video_generation", json!({ "task_id": video["task_id"] })).await;
+    assert_eq!(end["job_id"], video["job_id"]);
+    // What is not a task has no id to wait for.
+    let image = world.make("text_to_image", json!({ "prompt": "A fox", "async_mode": true })).await;
+    assert_eq!(image["status"], "submitting");
+}
+
 #[tokio::test]
 async fn a_job_that_outlives_its_server_is_not_lost() {
     let world = World::with(slow(), &[]).await;
@@ -83,7 +98,7 @@ async fn a_killed_server_with_its_sandbox_inside_leaves_a_job_that_the_next_one_
         };
         let mut program = start();
         program.initialize("2025-11-25");
-        let first = program.call("generate_video", json!({ "prompt": "A fox", "wait_seconds": 1 }));
+        let first = program.call("generate_video", json!({ "prompt": "A fox", "async_mode": true }));
         program.kill();
         let mut program = start();
         program.initialize("2025-11-25");
@@ -191,10 +206,9 @@ async fn jobs_are_listed_by_page_state_kind_and_words() {
 #[tokio::test]
 async fn cancelling_says_whether_minimax_stopped_too() {
     let world = World::with(Pace { polls: 1000, seconds: 600.0, ..quick() }, &[]).await;
-    let made = |model: &'static str| {
-        world.make("generate_video", json!({ "prompt": "A fox", "model": model, "wait_seconds": 1 }))
-    };
-    let hailuo = made("MiniMax-Hailuo-2.3").await;
+    let hailuo = world.make("generate_video", json!({ "prompt": "A fox", "async_mode": true })).await;
+    // Between two looks.
+    world.make("get_job", json!({ "job_id": hailuo["job_id"], "wait_seconds": 1 })).await;
     let end = world.make("cancel_job", json!({ "job_id": hailuo["job_id"] })).await;
     assert_eq!(end["status"], "cancelled");
     assert!(end["next"].as_str().unwrap().contains("goes on with it and bills it"), "{end}");
@@ -212,11 +226,11 @@ async fn cancelling_says_whether_minimax_stopped_too() {
 
 #[tokio::test]
 async fn a_queued_h3_video_is_cancelled_at_minimax_too() {
-    let world = World::with(Pace { polls: 1000, seconds: 600.0, ..quick() }, &[]).await;
+    // Each look brings it on, so the server looks only now and then.
+    let pace = Pace { polls: 1000, seconds: 600.0, ..quick() };
+    let world = World::with(pace, &[("MINIMAX_POLL_SECONDS", "30")]).await;
     let h3 =
-        world.make("generate_video", json!({ "prompt": "A fox", "model": "h3", "wait_seconds": 0 })).await;
-    let job = json!({ "job_id": h3["job_id"], "wait_seconds": 0 });
-    eventually("the task", async || world.make("get_job", job.clone()).await["status"] == "running").await;
+        world.make("generate_video", json!({ "prompt": "A fox", "model": "h3", "async_mode": true })).await;
     let end = world.make("cancel_job", json!({ "job_id": h3["job_id"] })).await;
     assert_eq!(end["status"], "cancelled");
     let deletes = world.sandbox.requests().into_iter().filter(|request| request.method == "DELETE").count();
@@ -279,7 +293,7 @@ async fn a_file_that_could_not_be_saved_is_fetched_by_get_job() {
 async fn a_finished_h3_video_is_fetched_and_not_deleted_when_it_is_to_be_cancelled() {
     let world = World::with(quick(), &[("MINIMAX_POLL_SECONDS", "30")]).await;
     let first =
-        world.make("generate_video", json!({ "prompt": "A fox", "model": "h3", "wait_seconds": 1 })).await;
+        world.make("generate_video", json!({ "prompt": "A fox", "model": "h3", "async_mode": true })).await;
     assert_eq!(first["status"], "running");
     // Two looks make it finished at MiniMax; the server itself looks every half minute.
     let task = first["task_id"].as_str().unwrap();

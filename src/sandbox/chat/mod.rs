@@ -198,7 +198,7 @@ impl Question {
     /// What the model refuses to be asked.
     fn check(&self) -> Result<(), Refusal> {
         if !MODELS.contains(&self.model.as_str()) {
-            return Err(Refusal::invalid(format_args!("unknown model {:?}", self.model)));
+            return Err(Refusal::no_model(format_args!("unknown model {:?}", self.model)));
         }
         decent(&self.last)
     }

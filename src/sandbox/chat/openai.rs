@@ -68,7 +68,7 @@ const NATIVE: &[Field] = &[
     optional("tool_choice", Kind::OneOf(&["auto", "none"])),
 ];
 
-/// "OpenAI API > messages".
+/// "OpenAI API > messages"; the fields at the end are what OpenAI's own client adds to an answer that it sends back.
 const MESSAGE: &[Field] = &[
     required("role", Kind::OneOf(&["system", "user", "assistant", "tool"])),
     optional("name", TEXT),
@@ -78,6 +78,10 @@ const MESSAGE: &[Field] = &[
     optional("reasoning_content", TEXT),
     optional("reasoning_details", Kind::List { min: 0, max: usize::MAX, item: &Kind::Map }),
     optional("audio_content", Kind::Any),
+    optional("refusal", Kind::Any),
+    optional("annotations", Kind::Any),
+    optional("audio", Kind::Any),
+    optional("function_call", Kind::Any),
 ];
 const CALL: &[Field] = &[
     required("id", FILLED),

@@ -289,14 +289,16 @@ impl Scene<'_> {
     }
 
     fn film(&self) -> Film {
-        let mut film = Film::default();
-        film.head.push(named(&json!({"type": "response.created", "response": self.response(false)})));
+        let mut events = Events::default();
+        for kind in ["response.created", "response.in_progress"] {
+            events.head.push(json!({"type": kind, "response": self.response(false)}));
+        }
         for (index, item) in self.items().into_iter().enumerate() {
-            self.add(&mut film, index, &item);
+            events.add(index, &item);
         }
         let last = self.response(true);
         let kind = format!("response.{}", word(&last, "status"));
-        film.tail.push(named(&json!({"type": kind, "response": last})));
+        events.tail.push(json!({"type": kind, "response": last}));
         let mut failed = self.response(false);
         if let Some(fields) = failed.as_object_mut() {
             let refusal = Refusal::of(SENSITIVE_OUTPUT);
@@ -304,42 +306,93 @@ impl Scene<'_> {
             fields.insert("status".into(), json!("failed"));
             fields.insert("error".into(), json!({"code": "unprocessable_entity_error", "message": message}));
         }
-        film.refusal = named(&json!({"type": "response.failed", "response": failed}));
-        film
+        events.film(json!({"type": "response.failed", "response": failed}))
     }
+}
 
+/// The parts of a film, not yet numbered.
+#[derive(Debug, Default)]
+struct Events {
+    head: Vec<Value>,
+    body: Vec<Value>,
+    tail: Vec<Value>,
+}
+
+impl Events {
     /// The events of one item. The message is the part of a film that something can happen to.
-    fn add(&self, film: &mut Film, index: usize, item: &Value) {
+    fn add(&mut self, index: usize, item: &Value) {
         let kind = word(item, "type");
-        let (event, words) = match kind {
-            "message" => ("response.output_text.delta", self.said.text.clone()),
-            "reasoning" => ("response.reasoning_text.delta", self.said.thoughts.clone()),
-            "function_call" => ("response.function_call_arguments.delta", word(item, "arguments").to_owned()),
-            _ => ("", String::new()),
-        };
-        let deltas = pieces(&words).into_iter().map(|piece| {
-            named(&json!({"type": event, "item_id": item["id"], "output_index": index, "content_index": 0,
-                "delta": piece}))
-        });
-        let mut begun = item.clone();
-        if let Some(fields) = begun.as_object_mut() {
-            fields.insert("status".into(), json!("in_progress"));
-            for name in ["content", "encrypted_content", "arguments"] {
-                fields.shift_remove(name);
+        let (event, field, words) = match kind {
+            "message" => ("response.output_text", "text", parts(item, "content")),
+            "reasoning" => ("response.reasoning_text", "text", parts(item, "content")),
+            "function_call" => {
+                ("response.function_call_arguments", "arguments", word(item, "arguments").to_owned())
             }
+            _ => ("", "", String::new()),
+        };
+        let part = item.pointer("/content/0");
+        let about = |kind: String, name: &str, value: Value| {
+            let event = json!({"type": kind, "item_id": item["id"], "output_index": index, name: value});
+            if part.is_some() { having(event, "content_index", json!(0)) } else { event }
+        };
+        let deltas =
+            pieces(&words).into_iter().map(|piece| about(format!("{event}.delta"), "delta", json!(piece)));
+        let (mut before, mut after) = (vec![begun(index, item)], Vec::new());
+        if let Some(part) = part {
+            let empty = having(part.clone(), "text", json!(""));
+            before.push(about("response.content_part.added".to_owned(), "part", empty));
         }
-        let added =
-            named(&json!({"type": "response.output_item.added", "output_index": index, "item": begun}));
-        let done = named(&json!({"type": "response.output_item.done", "output_index": index, "item": item}));
+        if !event.is_empty() {
+            after.push(about(format!("{event}.done"), field, json!(words)));
+        }
+        if let Some(part) = part {
+            after.push(about("response.content_part.done".to_owned(), "part", part.clone()));
+        }
+        after.push(json!({"type": "response.output_item.done", "output_index": index, "item": item}));
         if kind == "message" {
-            film.head.push(added);
-            film.body = deltas.collect();
-            film.tail.push(done);
+            self.head.extend(before);
+            self.body = deltas.collect();
+            self.tail.extend(after);
             return;
         }
-        let place = if film.tail.is_empty() { &mut film.head } else { &mut film.tail };
-        place.push(added);
+        let place = if self.tail.is_empty() { &mut self.head } else { &mut self.tail };
+        place.extend(before);
         place.extend(deltas);
-        place.push(done);
+        place.extend(after);
     }
+
+    fn film(self, refusal: Value) -> Film {
+        let mut number = 0;
+        let mut numbered = |event: Value| {
+            let event = named(&having(event, "sequence_number", json!(number)));
+            number += 1;
+            event
+        };
+        let head = self.head.into_iter().map(&mut numbered).collect();
+        let body = self.body.into_iter().map(&mut numbered).collect();
+        let tail = self.tail.into_iter().map(&mut numbered).collect();
+        Film { head, body, tail, refusal: numbered(refusal) }
+    }
+}
+
+fn having(mut object: Value, name: &str, value: Value) -> Value {
+    if let Some(fields) = object.as_object_mut() {
+        fields.insert(name.to_owned(), value);
+    }
+    object
+}
+
+/// An item as it is announced: what will come in pieces is empty.
+fn begun(index: usize, item: &Value) -> Value {
+    let mut begun = item.clone();
+    if let Some(fields) = begun.as_object_mut() {
+        fields.insert("status".into(), json!("in_progress"));
+        fields.shift_remove("encrypted_content");
+        for (name, empty) in [("content", json!([])), ("arguments", json!(""))] {
+            if fields.contains_key(name) {
+                fields.insert(name.to_owned(), empty);
+            }
+        }
+    }
+    json!({"type": "response.output_item.added", "output_index": index, "item": begun})
 }

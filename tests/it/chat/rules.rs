@@ -186,6 +186,22 @@ async fn a_model_that_is_not_known_is_sent_as_it_is_and_minimax_decides() {
 }
 
 #[tokio::test]
+async fn a_call_that_names_no_model_takes_the_one_of_the_settings() {
+    let world = World::with(quick(), &[("MINIMAX_TEXT_MODEL", "m3")]).await;
+    for api in PROTOCOLS {
+        let first = world.make("chat", json!({ "prompt": "x", "api": api })).await;
+        assert_eq!(world.last_body()["model"], "MiniMax-M3", "{api}");
+        world.make("chat", json!({ "prompt": "x", "api": api, "model": "MiniMax-M2" })).await;
+        assert_eq!(world.last_body()["model"], "MiniMax-M2", "{api}");
+        // A conversation stays with its model, whatever the settings say by then.
+        let other = world.neighbour_with(&[("MINIMAX_TEXT_MODEL", "MiniMax-M2.1")]).await;
+        let more = json!({ "prompt": "And?", "conversation_id": first["conversation_id"] });
+        other.make("chat", more).await;
+        assert_eq!(world.last_body()["model"], "MiniMax-M3", "{api}");
+    }
+}
+
+#[tokio::test]
 async fn two_that_continue_one_conversation_at_once_lose_nothing() {
     let world = World::new().await;
     let first = world.make("chat", json!({ "prompt": "Hello" })).await;

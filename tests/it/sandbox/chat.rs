@@ -122,3 +122,52 @@ async fn the_anthropic_endpoints_take_their_own_kind_of_key() {
         assert_eq!(request.send().await.unwrap().status(), status, "{path} {key}");
     }
 }
+
+#[tokio::test]
+async fn a_model_that_is_not_there_is_404_in_anthropics_words_alone() {
+    let world = World::new().await;
+    let body = with(&question(), json!({"model": "MiniMax-M9"}));
+    for (path, status) in [("/v1/chat/completions", 400), ("/anthropic/v1/messages", 404)] {
+        assert_eq!(world.post(path, body.clone()).await.0, status, "{path}");
+    }
+    let (status, answer) = world.get("/anthropic/v1/models/MiniMax-M9").await;
+    assert_eq!((status, &answer["error"]["type"]), (404, &json!("not_found_error")), "{answer}");
+}
+
+/// Clients of the Responses API keep an item from its announcement on and put every piece where it belongs.
+#[tokio::test]
+async fn a_streamed_response_announces_each_item_and_part_before_its_pieces() {
+    let world = World::new().await;
+    let body = json!({
+        "model": "MiniMax-M3", "stream": true, "input": "The weather? #tool", "reasoning": {"effort": "high"},
+        "tools": [{"type": "function", "name": "get_weather"}],
+    });
+    let (_, text) = world.post("/v1/responses", body).await;
+    let events: Vec<Value> = text
+        .as_str()
+        .unwrap()
+        .lines()
+        .filter_map(|line| line.strip_prefix("data: "))
+        .filter_map(|data| serde_json::from_str(data).ok())
+        .collect();
+    for (number, event) in events.iter().enumerate() {
+        assert_eq!(event["sequence_number"], number, "{event}");
+    }
+    let mut kinds: Vec<_> =
+        events.iter().map(|event| event["type"].as_str().unwrap().trim_start_matches("response.")).collect();
+    kinds.dedup();
+    let item = |inner: &[&'static str]| [&["output_item.added"], inner, &["output_item.done"]].concat();
+    let part =
+        |inner: &[&'static str]| item(&[&["content_part.added"], inner, &["content_part.done"]].concat());
+    let expected = [
+        vec!["created", "in_progress"],
+        part(&["reasoning_text.delta", "reasoning_text.done"]),
+        part(&["output_text.delta", "output_text.done"]),
+        item(&["function_call_arguments.delta", "function_call_arguments.done"]),
+        vec!["completed"],
+    ];
+    assert_eq!(kinds, expected.concat());
+    for event in events.iter().filter(|event| event["type"] == "response.output_item.added") {
+        assert!(event["item"]["content"] == json!([]) || event["item"]["arguments"] == "", "{event}");
+    }
+}
