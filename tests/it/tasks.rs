@@ -81,7 +81,7 @@ fn what_is_quick_is_answered_at_once_even_where_tasks_are_known() {
 fn who_does_not_ask_for_tasks_gets_none() {
     on_stage(Pace { polls: 30, ..quick() }, |sandbox, dir| {
         let mut program = Program::at(&sandbox.url(), dir);
-        let arguments = json!({ "prompt": "x", "wait_seconds": 0 });
+        let arguments = json!({ "prompt": "x", "async_mode": true });
         let result = call(&mut program, &meta(&json!({})), "generate_video", arguments);
         assert_eq!(result["structuredContent"]["status"], "running", "{result}");
         let id = result["structuredContent"]["job_id"].as_str().unwrap();
@@ -97,7 +97,7 @@ fn who_does_not_ask_for_tasks_gets_none() {
             json!({ "protocolVersion": "2025-11-25", "capabilities": capabilities, "clientInfo": client });
         program.request("initialize", hello);
         program.send(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
-        let result = program.call("generate_video", json!({ "prompt": "x", "wait_seconds": 0 }));
+        let result = program.call("generate_video", json!({ "prompt": "x", "async_mode": true }));
         assert_eq!(result["structuredContent"]["status"], "running", "{result}");
     });
 }
