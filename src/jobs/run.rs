@@ -164,7 +164,7 @@ impl Run {
                     Taken::No => self.see(Seen::Failed(failure(&error))).await,
                     Taken::Perhaps => {
                         self.job.unread = error.answer().map(str::to_owned);
-                        self.see(Seen::Lost(error.to_string())).await
+                        self.see(Seen::Lost(traced(&error))).await
                     }
                 };
             };
@@ -509,6 +509,14 @@ pub(super) fn short(id: &str) -> &str {
 
 fn extension(name: &str) -> &str {
     name.rsplit_once('.').map_or("bin", |(_, extension)| extension)
+}
+
+/// What is known of a request whose answer said nothing, with what MiniMax's support can find it by.
+fn traced(error: &ApiError) -> String {
+    match error.trace_id() {
+        Some(trace) => format!("{error} (trace id {trace})"),
+        None => error.to_string(),
+    }
 }
 
 pub(super) fn failure(error: &ApiError) -> Failure {

@@ -1,6 +1,8 @@
 //! Every endpoint of MiniMax and the tool that reaches it, and what its other descriptions get wrong, as a page.
 //! `UPDATE=1 cargo test coverage` writes it anew.
 
+mod walk;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
