@@ -22,8 +22,9 @@ struct Walk {
 }
 
 impl Walk {
+    /// Results stay links: what a film looks like is of no interest here, and drawing one takes a second.
     async fn new() -> Self {
-        Self::with(quick(), &[]).await
+        Self::with(quick(), &[("MINIMAX_API_RESOURCE_MODE", "url")]).await
     }
 
     async fn with(pace: Pace, settings: &[(&str, &str)]) -> Self {
@@ -35,6 +36,22 @@ impl Walk {
         let view = self.world.make(tool, arguments).await;
         self.steps.push((tool, from..self.world.sandbox.requests().len()));
         view
+    }
+
+    /// Orders what does not end, and follows it until MiniMax was asked about it; then by `get_job`; and lets it go.
+    async fn begun(&mut self, tool: &'static str, mut order: Value) {
+        order["async_mode"] = json!(true);
+        let from = self.world.sandbox.requests().len();
+        let started = self.world.make(tool, order).await;
+        let asked = || {
+            let requests = self.world.sandbox.requests();
+            requests[from..].iter().any(|request| request.path.contains("/query/") && request.status.is_some())
+        };
+        eventually("a look at the task", async || asked()).await;
+        self.steps.push((tool, from..self.world.sandbox.requests().len()));
+        let job = json!({ "job_id": started["job_id"] });
+        self.make("get_job", json!({ "job_id": started["job_id"], "wait_seconds": 1 })).await;
+        self.make("cancel_job", job).await;
     }
 
     fn file(&self, name: &str, bytes: &[u8]) -> String {
@@ -78,9 +95,9 @@ impl Walk {
     }
 }
 
-/// Slow enough that a second call finds the task under way.
-fn slower() -> Pace {
-    Pace { polls: 8, ..quick() }
+/// No task ends.
+fn endless() -> Pace {
+    Pace { polls: 1000, seconds: 600.0, ..quick() }
 }
 
 async fn text() -> Walk {
@@ -125,13 +142,12 @@ async fn speech() -> Walk {
     let mut walk = Walk::new().await;
     walk.make("text_to_audio", json!({ "text": "Hello there.", "voice_id": "narrator", "speed": 1.5 })).await;
     walk.make("speak", json!({ "text": "Hello there." })).await;
+    walk.world.sandbox.set_pace(endless());
     let long = "The quick brown fox jumps over the lazy dog. ".repeat(230);
-    walk.make("text_to_audio", json!({ "text": long })).await;
+    walk.begun("text_to_audio", json!({ "text": long })).await;
+    walk.world.sandbox.set_pace(quick());
     let book = walk.file("book.txt", b"Once upon a time.");
     walk.make("text_to_audio", json!({ "text_file": book })).await;
-    walk.world.sandbox.set_pace(slower());
-    let started = walk.make("text_to_audio", json!({ "text": long, "async_mode": true })).await;
-    walk.make("get_job", json!({ "job_id": started["job_id"] })).await;
     let talk = walk.recording("talk.wav", 12);
     walk.make("speech_to_text", json!({ "file": talk, "format": "srt", "timestamps": "word" })).await;
     let clone = json!({ "voice_id": "MyVoice001", "file": talk, "text": "A gentle breeze." });
@@ -145,18 +161,15 @@ async fn speech() -> Walk {
 
 async fn video_v1() -> Walk {
     let mut walk = Walk::new().await;
-    let order = json!({ "prompt": "A fox", "first_frame_image": PICTURE, "prompt_optimizer": false });
+    let order = json!({
+        "prompt": "A fox", "model": "MiniMax-Hailuo-02", "resolution": "512P", "first_frame_image": PICTURE,
+        "prompt_optimizer": false,
+    });
     walk.make("generate_video", order).await;
+    walk.world.sandbox.set_pace(endless());
+    walk.begun("generate_video", json!({ "prompt": "A fox" })).await;
     let template = json!({ "template_id": "run for life", "media": [PICTURE], "texts": ["lion"] });
-    walk.make("generate_video_from_template", template.clone()).await;
-    walk.world.sandbox.set_pace(slower());
-    let video = json!({ "prompt": "A fox", "async_mode": true });
-    let mut template = template;
-    template["async_mode"] = json!(true);
-    for (tool, order) in [("generate_video", video), ("generate_video_from_template", template)] {
-        let started = walk.make(tool, order).await;
-        walk.make("get_job", json!({ "job_id": started["job_id"] })).await;
-    }
+    walk.begun("generate_video_from_template", template).await;
     let video = json!({ "model": "MiniMax-Hailuo-2.3", "prompt": "A fox" });
     let template = json!({ "template_id": "394125185182695432", "text_inputs": [{ "value": "lion" }] });
     for (path, body) in [("/v1/video_generation", video), ("/v1/video_template_generation", template)] {
@@ -174,31 +187,20 @@ async fn video_v2() -> Walk {
     let mut large = large.into_inner();
     large.resize(5 << 20, 0);
     let large = walk.file("large.png", &large);
-    let order =
-        json!({ "prompt": "A fox", "model": "h3", "duration": 4, "reference_images": [large, PICTURE] });
-    walk.make("generate_video", order).await;
-    let order = json!({ "prompt": "A fox", "model": "h3", "duration": 4, "ratio": "1:1" });
-    let made = walk.make("generate_video", order.clone()).await;
-    walk.make("regenerate_video", json!({ "job_id": made["job_id"] })).await;
-    walk.make("enhance_video_prompt", json!({ "prompt": "A fox", "first_frame_image": PICTURE })).await;
+    let order = json!({ "prompt": "A fox", "model": "h3", "duration": 4, "reference_images": [large, PICTURE] });
+    let made = walk.make("generate_video", order).await;
+    walk.world.sandbox.set_pace(endless());
     walk.make("list_video_tasks", json!({ "status": "succeeded", "model": "h3", "limit": 2 })).await;
-    walk.world.sandbox.set_pace(slower());
-    let mut later = order;
-    later["async_mode"] = json!(true);
-    let started = walk.make("generate_video", later.clone()).await;
-    walk.make("get_job", json!({ "job_id": started["job_id"] })).await;
-    let content = json!([{ "type": "text", "text": "A fox" }]);
+    walk.begun("regenerate_video", json!({ "job_id": made["job_id"] })).await;
+    walk.begun("enhance_video_prompt", json!({ "prompt": "A fox", "first_frame_image": PICTURE })).await;
+    let order = json!({ "prompt": "A fox", "model": "h3", "duration": 4, "ratio": "1:1" });
+    walk.begun("generate_video", order).await;
     let body = json!({
-        "model": "MiniMax-H3", "content": content, "resolution": "768P", "duration": 4, "ratio": "1:1",
+        "model": "MiniMax-H3", "content": [{ "type": "text", "text": "A fox" }], "resolution": "768P",
+        "duration": 4, "ratio": "1:1",
     });
     let task = walk.elsewhere("/v2/video_generation", body).await;
     walk.make("query_video_generation", json!({ "task_id": task })).await;
-    walk.world.sandbox.set_pace(Pace { polls: 1000, seconds: 600.0, ..quick() });
-    let queued = walk.make("generate_video", later).await;
-    let job = json!({ "job_id": queued["job_id"], "wait_seconds": 0 });
-    eventually("the task", async || walk.world.make("get_job", job.clone()).await["task_id"].is_string())
-        .await;
-    walk.make("cancel_job", json!({ "job_id": queued["job_id"] })).await;
     walk
 }
 
