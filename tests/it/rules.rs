@@ -1,5 +1,8 @@
 //! Every rule that can be checked without paying, one row each: bad input sends nothing, and the refusal names the
 //! argument and the legal values.
+//!
+//! What the headers that we read do not tell (a film's codecs and frame rate) is left to MiniMax, which refuses it
+//! before it bills.
 
 mod media;
 mod sound;

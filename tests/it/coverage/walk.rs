@@ -38,19 +38,30 @@ impl Walk {
         view
     }
 
-    /// Orders what does not end, and follows it until MiniMax was asked about it; then by `get_job`; and lets it go.
-    async fn begun(&mut self, tool: &'static str, mut order: Value) {
-        order["async_mode"] = json!(true);
+    /// As [`Self::make`], until MiniMax has answered a question about a task.
+    async fn make_and_ask(&mut self, tool: &'static str, arguments: Value) -> Value {
         let from = self.world.sandbox.requests().len();
-        let started = self.world.make(tool, order).await;
+        let view = self.world.make(tool, arguments).await;
         let asked = || {
             let requests = self.world.sandbox.requests();
-            requests[from..].iter().any(|request| request.path.contains("/query/") && request.status.is_some())
+            requests[from..]
+                .iter()
+                .any(|request| request.path.contains("/query/") && request.status.is_some())
         };
         eventually("a look at the task", async || asked()).await;
         self.steps.push((tool, from..self.world.sandbox.requests().len()));
+        view
+    }
+
+    /// Orders what does not end, follows it in every way that there is, and lets it go.
+    async fn begun(&mut self, tool: &'static str, mut order: Value) {
+        order["async_mode"] = json!(true);
+        let started = self.make_and_ask(tool, order).await;
         let job = json!({ "job_id": started["job_id"] });
-        self.make("get_job", json!({ "job_id": started["job_id"], "wait_seconds": 1 })).await;
+        let view = self.make("get_job", json!({ "job_id": started["job_id"], "wait_seconds": 1 })).await;
+        if tool.starts_with("generate_video") {
+            self.make_and_ask("query_video_generation", json!({ "task_id": view["task_id"] })).await;
+        }
         self.make("cancel_job", job).await;
     }
 
@@ -63,13 +74,6 @@ impl Walk {
 
     fn recording(&self, name: &str, seconds: u32) -> String {
         wav(&self.world.out().join(name), seconds)
-    }
-
-    /// A task of another program: no tool of ours submits it.
-    async fn elsewhere(&self, path: &str, body: Value) -> Value {
-        let request = reqwest::Client::new().post(format!("{}{path}", self.world.sandbox.url()));
-        let answer = request.bearer_auth("sk-api-secret").json(&body).send().await.unwrap();
-        answer.json::<Value>().await.unwrap()["task_id"].clone()
     }
 
     /// What each tool sent and MiniMax took.
@@ -165,17 +169,11 @@ async fn video_v1() -> Walk {
         "prompt": "A fox", "model": "MiniMax-Hailuo-02", "resolution": "512P", "first_frame_image": PICTURE,
         "prompt_optimizer": false,
     });
-    walk.make("generate_video", order).await;
+    walk.make("generate_video", order.clone()).await;
     walk.world.sandbox.set_pace(endless());
-    walk.begun("generate_video", json!({ "prompt": "A fox" })).await;
+    walk.begun("generate_video", order).await;
     let template = json!({ "template_id": "run for life", "media": [PICTURE], "texts": ["lion"] });
     walk.begun("generate_video_from_template", template).await;
-    let video = json!({ "model": "MiniMax-Hailuo-2.3", "prompt": "A fox" });
-    let template = json!({ "template_id": "394125185182695432", "text_inputs": [{ "value": "lion" }] });
-    for (path, body) in [("/v1/video_generation", video), ("/v1/video_template_generation", template)] {
-        let task = walk.elsewhere(path, body).await;
-        walk.make("query_video_generation", json!({ "task_id": task })).await;
-    }
     walk
 }
 
@@ -187,20 +185,18 @@ async fn video_v2() -> Walk {
     let mut large = large.into_inner();
     large.resize(5 << 20, 0);
     let large = walk.file("large.png", &large);
-    let order = json!({ "prompt": "A fox", "model": "h3", "duration": 4, "reference_images": [large, PICTURE] });
+    let order = json!({
+        "prompt": "A fox", "model": "h3", "duration": 4, "ratio": "1:1", "reference_images": [large, PICTURE],
+    });
     let made = walk.make("generate_video", order).await;
     walk.world.sandbox.set_pace(endless());
     walk.make("list_video_tasks", json!({ "status": "succeeded", "model": "h3", "limit": 2 })).await;
     walk.begun("regenerate_video", json!({ "job_id": made["job_id"] })).await;
     walk.begun("enhance_video_prompt", json!({ "prompt": "A fox", "first_frame_image": PICTURE })).await;
-    let order = json!({ "prompt": "A fox", "model": "h3", "duration": 4, "ratio": "1:1" });
-    walk.begun("generate_video", order).await;
-    let body = json!({
-        "model": "MiniMax-H3", "content": [{ "type": "text", "text": "A fox" }], "resolution": "768P",
-        "duration": 4, "ratio": "1:1",
+    let order = json!({
+        "prompt": "A fox", "model": "MiniMax-H3-Lite", "resolution": "480P", "duration": 4, "ratio": "1:1",
     });
-    let task = walk.elsewhere("/v2/video_generation", body).await;
-    walk.make("query_video_generation", json!({ "task_id": task })).await;
+    walk.begun("generate_video", order).await;
     walk
 }
 
