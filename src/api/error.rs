@@ -100,7 +100,7 @@ impl ApiError {
             Self::Refused { code: Some(code), .. } if facts().code(*code).is_some() => {
                 facts().code(*code).map_or(Class::Crate, |row| row.class)
             }
-            Self::Refused { status, .. } => match facts().http(*status) {
+            Self::Refused { status, message, .. } => match facts().http(*status, message) {
                 Some(row) => row.class,
                 None if *status >= 500 || *status == 408 => Class::Server,
                 None => Class::Crate,
@@ -131,10 +131,10 @@ impl ApiError {
 
     fn is_unheard_of(&self) -> bool {
         match self {
-            Self::Refused { code: Some(code), status, .. } => {
-                facts().code(*code).is_none() && facts().http(*status).is_none()
+            Self::Refused { code: Some(code), status, message, .. } => {
+                facts().code(*code).is_none() && facts().http(*status, message).is_none()
             }
-            Self::Refused { code: None, status, .. } => facts().http(*status).is_none(),
+            Self::Refused { code: None, status, message, .. } => facts().http(*status, message).is_none(),
             _ => false,
         }
     }
@@ -157,15 +157,15 @@ impl ApiError {
                 return "Check the network, HTTPS_PROXY and MINIMAX_API_HOST, then call again.".to_owned();
             }
             Self::NoKey | Self::Lost { .. } | Self::Shape { .. } => None,
-            Self::Refused { code, status, .. } => code
+            Self::Refused { code, status, message, .. } => code
                 .and_then(|code| facts().code(code))
                 .map(|row| row.advice.clone())
-                .or_else(|| facts().http(*status).map(|row| row.advice.clone())),
+                .or_else(|| facts().http(*status, message).map(|row| row.advice.clone())),
         };
         table.unwrap_or_else(|| match self.blame() {
             Blame::Caller => "Fix the argument that the message names.".to_owned(),
             Blame::Operator => "Set MINIMAX_API_KEY in this server's configuration; keys are made at platform.minimax.io (global) or platform.minimax.cn (China).".to_owned(),
-            Blame::Weather => "Call again later.".to_owned(),
+            Blame::Weather => "MiniMax, or the way to it, has trouble: call again in a minute.".to_owned(),
             Blame::Crate => "Check MINIMAX_API_HOST. If it is right, MiniMax has changed its API: report it with the trace id.".to_owned(),
         })
     }

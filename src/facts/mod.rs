@@ -87,6 +87,9 @@ pub struct Code {
 #[expect(missing_docs, reason = "the columns of a table")]
 pub struct HttpStatus {
     pub status: u16,
+    /// A word of the message, where the status alone could mean something else too.
+    #[serde(default)]
+    pub says: Option<String>,
     pub class: Class,
     pub advice: String,
 }
@@ -315,8 +318,9 @@ impl Facts {
     }
 
     /// The row of an HTTP status.
-    pub fn http(&self, status: u16) -> Option<&HttpStatus> {
-        self.http.iter().find(|row| row.status == status)
+    pub fn http(&self, status: u16, message: &str) -> Option<&HttpStatus> {
+        let said = |row: &&HttpStatus| row.says.as_ref().is_none_or(|word| message.contains(word.as_str()));
+        self.http.iter().filter(|row| row.status == status).find(said)
     }
 
     /// An image model by id.

@@ -14,6 +14,14 @@ pub(super) fn failure(error: &ApiError) -> Failure {
     }
 }
 
+/// What is known of a request whose answer said nothing, with what MiniMax's support can find it by.
+pub(super) fn traced(error: &ApiError) -> String {
+    match error.trace_id() {
+        Some(trace) => format!("{error} (trace id {trace})"),
+        None => error.to_string(),
+    }
+}
+
 /// A task that MiniMax took and that ended without a result.
 pub(super) fn ended(code: Option<i64>, message: &str) -> Failure {
     let message = message.to_owned();

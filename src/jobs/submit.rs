@@ -1,6 +1,6 @@
 //! The moment that costs money: the request leaves, once.
 
-use super::failure::failure;
+use super::failure::{failure, traced};
 use super::paid::{Answer, Paid};
 use super::run::{Run, Step, Write};
 use super::state::Seen;
@@ -28,7 +28,7 @@ impl Run {
                     Taken::No => self.see(Seen::Failed(failure(&error))).await,
                     Taken::Perhaps => {
                         self.job.unread = error.answer().map(str::to_owned);
-                        self.see(Seen::Lost(error.to_string())).await
+                        self.see(Seen::Lost(traced(&error))).await
                     }
                 };
             };

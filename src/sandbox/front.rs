@@ -28,7 +28,7 @@ use super::{
 pub(super) struct Dropped;
 
 /// Every endpoint that is here, for the answer to a request for one that is not.
-const PATHS: &[&str] = &[
+pub(super) const PATHS: &[&str] = &[
     "POST /v1/image_generation",
     "POST /v1/t2a_v2",
     "POST /v1/music_generation",

@@ -129,6 +129,11 @@ impl Sandbox {
         self.platform.base.clone()
     }
 
+    /// Every endpoint that there is, as `GET /v1/files/list`; what varies in a path stands in braces.
+    pub fn endpoints() -> &'static [&'static str] {
+        front::PATHS
+    }
+
     /// What was received so far, in the order of arrival; the latest 10,000. Keys are never part of it.
     pub fn requests(&self) -> Vec<Request> {
         self.platform.record.all()

@@ -89,6 +89,8 @@ impl Platform {
             Task { cancelled: true, .. } => Stage::Cancelled,
             Task { done: true, .. } => Stage::Done,
             _ if asked >= pace.polls && ripe => Stage::Done,
+            // Queued for the first quarter of the way.
+            _ if asked.saturating_mul(4) < pace.polls => Stage::Waiting(0),
             _ => Stage::Waiting(asked),
         }
     }
@@ -97,8 +99,10 @@ impl Platform {
     pub fn poll(&self, task: &Task) -> Result<Stage, Refusal> {
         let stage = self.stage(task);
         match stage {
-            Stage::Waiting(asked) => {
-                lock(&self.polls.0).insert(task.id.clone(), asked.saturating_add(1));
+            Stage::Waiting(_) => {
+                let mut polls = lock(&self.polls.0);
+                let asked = polls.entry(task.id.clone()).or_default();
+                *asked = asked.saturating_add(1);
             }
             Stage::Done if !task.done => {
                 let entry = Entry::Done(task.id.clone());

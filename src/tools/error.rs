@@ -119,7 +119,12 @@ impl ToolError {
     /// The `isError` result.
     pub(super) fn into_response(self) -> CallToolResponse {
         let (error, next) = (self.view(), self.advice());
-        let mut text = format!("{}. {next}", error.message.trim_end_matches('.'));
+        let turn = match self {
+            Self::Api(_) => format!(" Whose turn: {}.", error.turn),
+            // What is wrong with a call of ours says so itself.
+            _ => String::new(),
+        };
+        let mut text = format!("{}.{turn} {next}", error.message.trim_end_matches('.'));
         if let Some(trace) = &error.trace_id {
             text = format!("{text} Trace id for MiniMax's support: {trace}");
         }

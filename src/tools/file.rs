@@ -152,6 +152,7 @@ impl Server {
         self.ready()?;
         let id = file_id(&input.file_id)?;
         let (purpose, note) = if let Some(purpose) = input.purpose {
+            check_purpose(&purpose)?;
             (purpose, None)
         } else {
             let found = self.remote(&id.to_string()).await?.purpose;
@@ -174,6 +175,7 @@ impl Server {
     async fn files(&self, purpose: Option<&str>) -> Result<(Vec<RemoteFile>, Vec<String>), ToolError> {
         let api = self.jobs().api();
         if let Some(purpose) = purpose {
+            check_purpose(purpose)?;
             return Ok((api.list_files(purpose).await?, Vec::new()));
         }
         // The API has no list of everything: each purpose is a list of its own.
@@ -223,6 +225,15 @@ pub(super) fn file_id(text: &str) -> Result<u64, ToolError> {
         let shown: String = text.chars().take(64).collect();
         ToolError::argument("file_id", format!("is `{shown}`; it is a number such as 297990555456911"))
     })
+}
+
+/// One of those that are documented; a row of the user's own adds another.
+fn check_purpose(purpose: &str) -> Result<(), ToolError> {
+    if offer().purpose(purpose).is_some() {
+        return Ok(());
+    }
+    let legal: Vec<_> = offer().purposes().iter().map(|row| row.purpose.as_str()).collect();
+    Err(ToolError::argument("purpose", format!("is {purpose}; it is one of {}", legal.join(", "))))
 }
 
 fn check_deletable(purpose: &str) -> Result<(), ToolError> {

@@ -48,6 +48,9 @@ const AUDIO: Takes = Takes {
 /// Video Generation V2 > guide: files in one request.
 const MOST_REFERENCES: usize = 12;
 
+/// Video Generation V2 > content > media limits: seconds of all reference videos, and of all sounds.
+const LONGEST: f64 = 15.0;
+
 /// A request body is at most 64 MB; this leaves room for what is not media.
 const MOST_BYTES: usize = 60 * 1024 * 1024;
 
@@ -81,6 +84,7 @@ pub(super) async fn submit(
 
 /// Prompt and media in the form of V2. Reads the media.
 pub(super) async fn content(server: &Server, input: &VideoInput) -> Result<Vec<Content>, ToolError> {
+    check_lengths(server, input).await?;
     let mut content = vec![Content::Text { text: input.prompt.clone().unwrap_or_default() }];
     let frames = [
         ("first_frame_image", &input.first_frame_image, Role::FirstFrame),
@@ -105,6 +109,26 @@ pub(super) async fn content(server: &Server, input: &VideoInput) -> Result<Vec<C
         content.push(Content::AudioUrl { audio_url: MediaUrl { url }, role: Role::ReferenceAudio });
     }
     Ok(content)
+}
+
+/// Several videos, and several sounds, have a length together. What is elsewhere is not known.
+async fn check_lengths(server: &Server, input: &VideoInput) -> Result<(), ToolError> {
+    let lists = [
+        ("reference_videos", &input.reference_videos, &VIDEO.limits),
+        ("reference_audios", &input.reference_audios, &AUDIO.limits),
+    ];
+    for (field, list, limits) in lists {
+        let Some(list) = list.as_ref().filter(|list| list.len() > 1) else { continue };
+        let mut all = 0.0;
+        for text in list {
+            all += server.length_of(text, limits).await.unwrap_or_default();
+        }
+        if all > LONGEST {
+            let problem = format!("are {all:.1} s long together; at most {LONGEST} s are allowed");
+            return Err(ToolError::argument(field, problem));
+        }
+    }
+    Ok(())
 }
 
 /// What can be told before any media are read.

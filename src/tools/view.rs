@@ -391,6 +391,11 @@ fn is_free(job: &Job) -> bool {
     }
 }
 
+/// Whether MiniMax has a list in which the task would be: that of video V2.
+fn is_listed(job: &Job) -> bool {
+    ["content", "source_task_id"].iter().any(|name| job.request.get(name).is_some())
+}
+
 /// What the caller can do now, in one sentence.
 fn next(job: &Job) -> String {
     let id = &job.id;
@@ -422,6 +427,12 @@ fn next(job: &Job) -> String {
                 "It may have been billed. Call get_job with job_id {id} to look at task {} again.",
                 task.id
             )
+        }
+        State::Unknown { .. } if is_listed(job) => {
+            "The request may have been taken and billed; it is not sent again by itself. Call list_video_tasks: if \
+            the task is there, query_video_generation with its task_id fetches it; if not, let the user decide \
+            whether to buy again."
+                .to_owned()
         }
         State::Unknown { .. } => {
             "The request may have been taken and billed; it is not sent again by itself. Look at \

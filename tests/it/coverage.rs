@@ -1,6 +1,8 @@
 //! Every endpoint of MiniMax and the tool that reaches it, and what its other descriptions get wrong, as a page.
 //! `UPDATE=1 cargo test coverage` writes it anew.
 
+mod walk;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
@@ -402,7 +404,9 @@ fn path() -> PathBuf {
 
 fn page() -> String {
     let mut page = "# Every endpoint, and the tool that reaches it\n\n\
-        Written by a test (`UPDATE=1 cargo test coverage`), so it is as true as the tables in the code.\n\n\
+        Written by a test (`UPDATE=1 cargo test coverage`), so it is as true as the tables in the code. Another test \
+        calls every tool of the first table and sees each of its endpoints asked, with a body that the sandbox's \
+        strict check takes; the bodies are kept in `tests/it/coverage/snapshots`.\n\n\
         | Endpoint | For | Tool | When |\n|---|---|---|---|\n"
         .to_owned();
     for (method, path, purpose, reached) in ENDPOINTS {

@@ -62,5 +62,9 @@ mod facts_file;
 mod jobs;
 // What went wrong, and what the caller is told.
 mod faults;
+// Every code and envelope of MiniMax's, and what follows from it.
+mod codes;
+// Every rule that is checked before anything is sent.
+mod rules;
 // The protocol on stdin and stdout, byte by byte.
 mod stdio;

@@ -1,7 +1,7 @@
 //! Bytes in and out of the machine: what is refused, what is kept, and what never happens to a file.
 
 mod downloads;
-mod files;
+pub(crate) mod files;
 mod inputs;
 mod links;
 mod places;

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of tests fails by panicking")]
 
-pub(super) fn png(width: u32, height: u32, length: usize) -> Vec<u8> {
+pub(crate) fn png(width: u32, height: u32, length: usize) -> Vec<u8> {
     let mut file = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".to_vec();
     file.extend(width.to_be_bytes());
     file.extend(height.to_be_bytes());
@@ -12,7 +12,7 @@ pub(super) fn png(width: u32, height: u32, length: usize) -> Vec<u8> {
     file
 }
 
-pub(super) fn jpeg(width: u16, height: u16) -> Vec<u8> {
+pub(crate) fn jpeg(width: u16, height: u16) -> Vec<u8> {
     let mut file = b"\xff\xd8\xff\xe0\0\x10JFIF\0\x01\x01\0\0\x01\0\x01\0\0\xff\xc0\0\x11\x08".to_vec();
     file.extend(height.to_be_bytes());
     file.extend(width.to_be_bytes());
@@ -20,7 +20,7 @@ pub(super) fn jpeg(width: u16, height: u16) -> Vec<u8> {
     file
 }
 
-pub(super) fn wav(seconds: u32) -> Vec<u8> {
+pub(crate) fn wav(seconds: u32) -> Vec<u8> {
     let samples = seconds * 16_000;
     let mut file = b"RIFF".to_vec();
     file.extend((36 + samples).to_le_bytes());
@@ -33,14 +33,14 @@ pub(super) fn wav(seconds: u32) -> Vec<u8> {
     file
 }
 
-pub(super) fn mp3(frames: usize) -> Vec<u8> {
+pub(crate) fn mp3(frames: usize) -> Vec<u8> {
     // MPEG 1 layer III, 128 kbit/s, 44.1 kHz: 417 bytes and 26.12 ms a frame.
     let mut frame = vec![0xff, 0xfb, 0x90, 0x00];
     frame.resize(417, 0);
     frame.repeat(frames)
 }
 
-pub(super) fn flac(seconds: u64) -> Vec<u8> {
+pub(crate) fn flac(seconds: u64) -> Vec<u8> {
     let mut file = b"fLaC\x80\0\0\x22\x10\0\x10\0\0\0\0\0\0\0".to_vec();
     // 20 bits of rate, 3 of channels - 1, 5 of depth - 1, 36 of samples.
     file.extend(((44_100_u64 << 44) | (1 << 41) | (15 << 36) | (44_100 * seconds)).to_be_bytes());
@@ -49,7 +49,7 @@ pub(super) fn flac(seconds: u64) -> Vec<u8> {
     file
 }
 
-pub(super) fn boxed(name: &str, content: &[&[u8]]) -> Vec<u8> {
+pub(crate) fn boxed(name: &str, content: &[&[u8]]) -> Vec<u8> {
     let content = content.concat();
     let mut file = u32::try_from(content.len() + 8).unwrap().to_be_bytes().to_vec();
     file.extend(name.as_bytes());
@@ -57,7 +57,7 @@ pub(super) fn boxed(name: &str, content: &[&[u8]]) -> Vec<u8> {
     file
 }
 
-pub(super) fn mp4(width: u16, height: u16, millis: u32, quarter_turn: bool) -> Vec<u8> {
+pub(crate) fn mp4(width: u16, height: u16, millis: u32, quarter_turn: bool) -> Vec<u8> {
     let one = 0x0001_0000_u32.to_be_bytes();
     let none = [0; 4];
     let end = 0x4000_0000_u32.to_be_bytes();

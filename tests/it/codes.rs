@@ -1,0 +1,393 @@
+//! Every code and every envelope by which MiniMax says no: its class, whose turn it is, what is sent again and
+//! what is not, and what the caller is told to do.
+//!
+//! The figures are a copy of their own, so that a slip in the tables of the product does not pass unseen.
+
+use futures_util::future::join_all;
+use minimax_mcp::facts::{Class, facts};
+use minimax_mcp::sandbox::{Act, Rule};
+use serde_json::{Value, json};
+
+use crate::harness::{World, text};
+
+/// Code, class, whether a read and whether a paid request is sent again ("Error codes").
+const CODES: &[(i64, Class, bool, bool)] = &[
+    (1000, Class::Server, true, false),
+    (1001, Class::Server, true, false),
+    (1002, Class::Rate, true, true),
+    (1004, Class::Auth, false, false),
+    (1008, Class::Quota, false, false),
+    (1013, Class::Server, true, false),
+    (1024, Class::Server, true, false),
+    (1026, Class::Content, false, false),
+    (1027, Class::Content, false, false),
+    (1028, Class::Quota, false, false),
+    (1030, Class::Quota, false, false),
+    (1033, Class::Server, true, false),
+    (1039, Class::Rate, true, true),
+    (1041, Class::Rate, true, true),
+    (1042, Class::Input, false, false),
+    (1043, Class::Input, false, false),
+    (1044, Class::Input, false, false),
+    (2013, Class::Input, false, false),
+    (20132, Class::Input, false, false),
+    (2037, Class::Input, false, false),
+    (2038, Class::Auth, false, false),
+    (2039, Class::Input, false, false),
+    (2042, Class::Auth, false, false),
+    (2045, Class::Rate, true, true),
+    (2048, Class::Input, false, false),
+    (2049, Class::Auth, false, false),
+    (2056, Class::Quota, false, false),
+    (2061, Class::Quota, false, false),
+    // Those of the WebSockets ("T2A WebSocket > Status codes").
+    (2201, Class::Server, true, false),
+    (2202, Class::Crate, false, false),
+    (2203, Class::Input, false, false),
+    (2204, Class::Input, false, false),
+    (2205, Class::Rate, true, true),
+    (2206, Class::Crate, false, false),
+];
+
+/// HTTP status, `error.type`, message, the code at its end, class ("Errors" of video V2 and speech-to-text).
+const ENVELOPES: &[(u16, &str, &str, Option<i64>, Class)] = &[
+    (400, "bad_request_error", "invalid params, prompt is required (2013)", Some(2013), Class::Input),
+    (401, "authorized_error", "login fail: Please carry the API secret key (1004)", Some(1004), Class::Auth),
+    (402, "insufficient_balance_error", "insufficient balance (1008)", Some(1008), Class::Quota),
+    (
+        413,
+        "invalid_request_error",
+        "request body too large: 88200078 bytes exceeds limit of 52428800 bytes",
+        None,
+        Class::Input,
+    ),
+    (
+        422,
+        "unprocessable_entity_error",
+        "video description contains sensitive content (1026)",
+        Some(1026),
+        Class::Content,
+    ),
+    (429, "rate_limit_error", "rate limit, please retry later (1002)", Some(1002), Class::Rate),
+    (500, "server_error", "internal error (1000)", Some(1000), Class::Server),
+    (529, "overloaded_error", "overloaded", None, Class::Server),
+];
+
+/// HTTP status, `error.type`, message, class ("Anthropic API > Errors"). There is no code.
+const ANTHROPIC: &[(u16, &str, &str, Class)] = &[
+    (400, "invalid_request_error", "messages.0.content.1: unsupported content type 'foo'", Class::Input),
+    (401, "authentication_error", "invalid x-api-key", Class::Auth),
+    (403, "permission_error", "your key may not use this", Class::Auth),
+    (404, "not_found_error", "model MiniMax-M9 does not exist", Class::Input),
+    (413, "request_too_large", "the body exceeds 64 MB", Class::Input),
+    (429, "rate_limit_error", "too many requests", Class::Rate),
+    (500, "api_error", "internal error", Class::Server),
+    (529, "overloaded_error", "overloaded", Class::Server),
+];
+
+/// What a proxy or a broken gateway answers, without any envelope: HTTP status and class.
+const BARE: &[(u16, Class)] = &[
+    (400, Class::Input),
+    (401, Class::Auth),
+    (402, Class::Quota),
+    (403, Class::Auth),
+    (404, Class::Crate),
+    (408, Class::Server),
+    (413, Class::Input),
+    (422, Class::Content),
+    (429, Class::Rate),
+    (500, Class::Server),
+    (502, Class::Server),
+    (503, Class::Server),
+    (504, Class::Server),
+    (529, Class::Server),
+];
+
+/// A call, and the endpoint on which it is refused.
+struct Road {
+    tool: &'static str,
+    arguments: Value,
+    path: &'static str,
+}
+
+/// How the three natures of requests come to the endpoints of one dialect.
+struct Roads {
+    read: Road,
+    paid: Option<Road>,
+    text: Road,
+}
+
+fn road(tool: &'static str, path: &'static str, arguments: Value) -> Road {
+    Road { tool, arguments, path }
+}
+
+/// Endpoints that answer 200 and a `base_resp`.
+fn base_resp() -> Roads {
+    let image = json!({ "prompt": "A fox", "width": 512, "height": 512 });
+    Roads {
+        read: road("get_file", "/v1/files/retrieve", json!({ "file_id": "12345678" })),
+        paid: Some(road("text_to_image", "/v1/image_generation", image)),
+        text: road("chat", "/v1/text/chatcompletion_v2", json!({ "prompt": "Hello", "api": "native" })),
+    }
+}
+
+/// Endpoints that answer with an HTTP status and an envelope.
+fn envelope() -> Roads {
+    let enrich = json!({ "prompt": "A fox", "ratio": "1:1" });
+    Roads {
+        read: road("list_video_tasks", "/v2/query/video_generation", json!({})),
+        paid: Some(road("enhance_video_prompt", "/v2/h3_context_ir", enrich)),
+        text: road("chat", "/v1/chat/completions", json!({ "prompt": "Hello" })),
+    }
+}
+
+fn anthropic() -> Roads {
+    let asked = json!({ "prompt": "Hello", "api": "anthropic" });
+    Roads {
+        read: road("count_tokens", "/anthropic/v1/messages/count_tokens", asked.clone()),
+        paid: None,
+        text: road("chat", "/anthropic/v1/messages", asked),
+    }
+}
+
+/// Refused at once when asked again, so that nobody waits.
+fn refuse(code: i64) -> Act {
+    Act::Refuse { code, message: None, retry_after: Some(0) }
+}
+
+fn status(status: u16, body: String) -> Act {
+    let headers = [("retry-after".to_owned(), "0".to_owned())].into();
+    let json = serde_json::from_str::<Value>(&body).is_ok();
+    let content_type = Some(if json { "application/json" } else { "text/html" }.to_owned());
+    Act::Status { status, body, content_type, headers }
+}
+
+/// Calls on a road whose first `times` requests are struck. How many were sent, and what came of it.
+async fn refused(world: &World, road: &Road, act: Act, times: Option<u32>) -> (usize, Value, String) {
+    world.sandbox.script(vec![Rule { times, ..Rule::always(road.path, act) }]);
+    let sent = |world: &World| {
+        let path = |path: &str| path.split('?').next() == Some(road.path);
+        world.sandbox.requests().iter().filter(|request| path(&request.path)).count()
+    };
+    let before = sent(world);
+    let result = world.call(road.tool, road.arguments.clone()).await;
+    world.sandbox.script(Vec::new());
+    let said = text(&result);
+    (sent(world) - before, result.structured_content.unwrap_or_default(), said)
+}
+
+/// What a class means for the three natures: tries of a read that is refused for ever, of a paid request and of a
+/// text that are refused once; what becomes of the paid one; whose turn it is.
+fn meant(class: Class) -> (usize, usize, &'static str, &'static str) {
+    match class {
+        Class::Rate => (8, 2, "succeeded", "wait"),
+        Class::Server => (5, 1, "unknown", "wait"),
+        Class::Auth | Class::Quota => (1, 1, "failed", "fix key, balance or settings"),
+        Class::Input | Class::Content => (1, 1, "failed", "fix an argument"),
+        Class::Crate => (1, 1, "failed", "report a bug"),
+    }
+}
+
+/// A refusal as a caller reads it: what happened, whose turn it is, what to do, and the id for MiniMax's support.
+fn parts(said: &str) -> (&str, &str, &str, Option<&str>) {
+    let (message, rest) = said.split_once(" Whose turn: ").unwrap_or_else(|| panic!("nobody's turn: {said}"));
+    let (turn, rest) = rest.split_once(". ").unwrap();
+    match rest.split_once(" Trace id for MiniMax's support: ") {
+        Some((advice, trace)) => (message, turn, advice, Some(trace)),
+        None => (message, turn, rest, None),
+    }
+}
+
+/// Walks the three roads and gives the row that is kept. `busy` is a MiniMax that says that it is overloaded: a
+/// text may be sent again then, a paid job may not.
+async fn walk(world: &World, roads: &Roads, name: Value, act: &Act, class: Class, busy: bool) -> Value {
+    let (reads, sends, status, turn) = meant(class);
+    let (count, _, said) = refused(world, &roads.read, act.clone(), None).await;
+    assert_eq!(count, reads, "{name}: reads; {said}");
+    let (message, whose, advice, _) = parts(&said);
+    assert_eq!(whose, turn, "{name}: {said}");
+    assert!(advice.len() > 20, "{name}: {said}");
+    let mut row = json!({
+        "name": name, "class": format!("{class:?}"), "message": message, "turn": turn, "advice": advice,
+        "read": count,
+    });
+    if let Some(paid) = &roads.paid {
+        let bought = world.bought();
+        let (count, view, said) = refused(world, paid, act.clone(), Some(1)).await;
+        assert_eq!((count, view["status"].as_str()), (sends, Some(status)), "{name}: paid; {said}");
+        assert_eq!(world.bought() - bought, usize::from(status == "succeeded"), "{name}");
+        row["paid"] = json!({ "sent": count, "status": status });
+        if status != "succeeded" {
+            row["paid"]["turn"] = view["error"]["turn"].clone();
+            row["paid"]["next"] = view["next"].clone();
+        }
+        if status == "failed" {
+            assert_eq!((&view["error"]["turn"], &view["next"]), (&json!(turn), &json!(advice)), "{view}");
+        }
+    }
+    let (count, ..) = refused(world, &roads.text, act.clone(), Some(1)).await;
+    assert_eq!(count, if busy { 2 } else { sends }, "{name}: text");
+    row["text"] = json!(count);
+    row
+}
+
+/// Walks several at once, each with a world of its own, and gives the rows in order.
+async fn in_worlds<T>(rows: &[T], each: impl AsyncFn(&World, &T) -> Value) -> Vec<Value> {
+    let shares = rows.chunks(rows.len().div_ceil(4)).map(async |share| {
+        let world = World::new().await;
+        let mut kept = Vec::new();
+        for row in share {
+            kept.push(each(&world, row).await);
+        }
+        kept
+    });
+    join_all(shares).await.concat()
+}
+
+#[tokio::test]
+async fn every_code_has_its_class_its_advice_and_its_tries() {
+    let known: Vec<_> = facts().codes().iter().map(|row| row.code).collect();
+    for code in &known {
+        assert!(CODES.iter().any(|row| row.0 == *code), "{code} has no row here");
+    }
+    let rows = in_worlds(CODES, async |world, (code, class, read, paid)| {
+        assert_eq!(facts().code(*code).map(|row| row.class), Some(*class), "{code}");
+        let (reads, sends, ..) = meant(*class);
+        assert_eq!((reads > 1, sends > 1), (*read, *paid), "{code}: what is documented");
+        let row = walk(world, &base_resp(), json!(code), &refuse(*code), *class, false).await;
+        let named = format!("with code {code}, ");
+        assert!(row["message"].as_str().unwrap().contains(&named), "{row}");
+        // The same at the end of an envelope's message.
+        let (count, _, said) = refused(world, &envelope().read, refuse(*code), None).await;
+        let (message, turn, advice, trace) = parts(&said);
+        assert!(count == reads && message.contains(&named) && trace.is_some(), "{said}");
+        assert_eq!((&json!(turn), &json!(advice)), (&row["turn"], &row["advice"]), "{said}");
+        // A paid job has both for itself, and says them where nobody knows whether it was taken.
+        if *class != Class::Rate {
+            let (_, view, said) = refused(world, &base_resp().paid.unwrap(), refuse(*code), Some(1)).await;
+            let error = &view["error"];
+            if *class == Class::Server {
+                assert!(said.contains(&named) && said.contains("(trace id "), "{said}");
+            } else {
+                assert_eq!(error["code"], *code, "{view}");
+                assert!(said.contains(error["trace_id"].as_str().unwrap()), "{said}");
+            }
+        }
+        row
+    })
+    .await;
+    insta::assert_json_snapshot!("codes", rows);
+}
+
+#[tokio::test]
+async fn a_code_of_the_socket_ends_the_session_and_only_a_full_queue_is_waited_out() {
+    let rows: Vec<_> = CODES.iter().filter(|row| (2201..=2206).contains(&row.0)).collect();
+    in_worlds(&rows, async |world, (code, class, ..)| {
+        let speak = road("speak", "/ws/v1/t2a_v2_bidi", json!({ "text": "Hello." }));
+        let (count, view, said) = refused(world, &speak, refuse(*code), Some(1)).await;
+        let (_, sends, status, _) = meant(*class);
+        assert_eq!((count, view["status"].as_str()), (sends, Some(status)), "{code}: {said}");
+        assert!(status == "succeeded" || said.contains(&format!("with code {code}, ")), "{said}");
+        Value::Null
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_envelope_is_understood_on_every_road() {
+    let rows = in_worlds(ENVELOPES, async |world, (http, kind, message, code, class)| {
+        let error = json!({ "type": kind, "message": message, "http_code": http.to_string() });
+        let body = json!({ "type": "error", "error": error, "request_id": "req-7" }).to_string();
+        let act = status(*http, body);
+        let busy = *http == 529;
+        let row = walk(world, &envelope(), json!(http), &act, *class, busy).await;
+        let named = code.map_or_else(|| format!("with HTTP {http}"), |code| format!("with code {code}, "));
+        assert!(row["message"].as_str().unwrap().contains(&named), "{row}");
+        let (_, _, said) = refused(world, &envelope().read, act.clone(), None).await;
+        assert_eq!(parts(&said).3, Some("req-7"), "{said}");
+        // Seen on endpoints of the other dialects too.
+        walk(world, &base_resp(), json!(http), &act, *class, busy).await;
+        walk(world, &anthropic(), json!(http), &act, *class, busy).await;
+        row
+    })
+    .await;
+    insta::assert_json_snapshot!("envelopes", rows);
+}
+
+#[tokio::test]
+async fn every_envelope_of_the_anthropic_protocol_is_understood() {
+    let rows = in_worlds(ANTHROPIC, async |world, (http, kind, message, class)| {
+        let error = json!({ "type": kind, "message": message });
+        let body = json!({ "type": "error", "request_id": "req_7", "error": error }).to_string();
+        let row = walk(world, &anthropic(), json!(http), &status(*http, body), *class, *http == 529).await;
+        assert!(row["message"].as_str().unwrap().contains(message), "{row}");
+        row
+    })
+    .await;
+    insta::assert_json_snapshot!("anthropic", rows);
+}
+
+#[tokio::test]
+async fn a_status_without_an_envelope_speaks_for_itself() {
+    let rows = in_worlds(BARE, async |world, (http, class)| {
+        let act = status(*http, "<html><h1>A proxy</h1></html>".to_owned());
+        walk(world, &base_resp(), json!(http), &act, *class, *http == 529).await
+    })
+    .await;
+    insta::assert_json_snapshot!("statuses", rows);
+}
+
+/// The order in which an answer is read, and where the id for MiniMax's support comes from.
+#[tokio::test]
+async fn an_envelope_goes_before_a_base_resp_and_that_before_the_status() {
+    let world = World::new().await;
+    let both = json!({
+        "type": "error", "error": { "type": "x", "message": "no money (1008)" }, "request_id": "req-1",
+        "base_resp": { "status_code": 1002, "status_msg": "rate limit" },
+    });
+    let base = |more: Value| {
+        let mut body = json!({ "base_resp": { "status_code": 1008, "status_msg": "insufficient balance" } });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    let nested = json!({ "error": { "message": "no money (1008)" }, "request_id": "req-2" });
+    for (http, body, trace) in [
+        (200, both.clone(), "req-1"),
+        (500, both, "req-1"),
+        (200, base(json!({ "trace_id": "t-1", "id": "i-1" })), "t-1"),
+        (500, base(json!({ "id": "i-1" })), "i-1"),
+        (429, base(json!({ "trace_id": "t-1" })), "t-1"),
+        (402, nested, "req-2"),
+    ] {
+        // A header goes before all of them; the sandbox sends one on V1.
+        for (road, has_header) in [(base_resp().read, true), (envelope().read, false)] {
+            let act = Act::Status {
+                status: http,
+                body: body.to_string(),
+                content_type: Some("application/json".to_owned()),
+                headers: Default::default(),
+            };
+            let (count, _, said) = refused(&world, &road, act, None).await;
+            assert!(count == 1 && said.contains("with code 1008, "), "{said}");
+            assert_eq!(parts(&said).3 != Some(trace), has_header, "{said}");
+            assert!(parts(&said).3.is_some(), "{said}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_success_that_cannot_be_read_is_reported_and_a_paid_one_is_unknown() {
+    let world = World::new().await;
+    for body in ["", "<html>Welcome</html>", "{\"file\":", "[]", "null"] {
+        let (roads, act) = (base_resp(), status(200, body.to_owned()));
+        let (count, _, said) = refused(&world, &roads.read, act.clone(), None).await;
+        assert_eq!((count, parts(&said).1), (1, "report a bug"), "{body}: {said}");
+        assert!(said.contains("MINIMAX_API_HOST"), "{said}");
+        let (count, view, said) = refused(&world, &roads.paid.unwrap(), act.clone(), Some(1)).await;
+        assert_eq!((count, &view["status"]), (1, &json!("unknown")), "{body}: {said}");
+        assert_eq!(view["error"]["turn"], "ask the user", "{view}");
+        let (count, _, said) = refused(&world, &roads.text, act, Some(1)).await;
+        assert!(count == 1 && !said.is_empty(), "{body}: {said}");
+    }
+    assert_eq!(world.bought(), 0);
+}

@@ -1,0 +1,348 @@
+//! The way to every endpoint, walked: a tool is called, the request arrives, the sandbox's strict check takes it,
+//! and what it said is kept beside this file.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::ops::Range;
+use std::path::Path;
+
+use minimax_mcp::sandbox::{Act, Pace, Request, Rule, Sandbox};
+use serde_json::{Map, Value, json};
+
+use super::{ENDPOINTS, Reached};
+use crate::harness::{World, eventually, quick};
+use crate::voice::wav;
+
+const PICTURE: &str = "https://example.com/a.png";
+
+/// A world, and which of its requests came while which tool was called.
+struct Walk {
+    world: World,
+    steps: Vec<(&'static str, Range<usize>)>,
+}
+
+impl Walk {
+    /// Results stay links: what a film looks like is of no interest here, and drawing one takes a second.
+    async fn new() -> Self {
+        Self::with(quick(), &[("MINIMAX_API_RESOURCE_MODE", "url")]).await
+    }
+
+    async fn with(pace: Pace, settings: &[(&str, &str)]) -> Self {
+        Self { world: World::with(pace, settings).await, steps: Vec::new() }
+    }
+
+    async fn make(&mut self, tool: &'static str, arguments: Value) -> Value {
+        let from = self.world.sandbox.requests().len();
+        let view = self.world.make(tool, arguments).await;
+        self.steps.push((tool, from..self.world.sandbox.requests().len()));
+        view
+    }
+
+    /// As [`Self::make`], until MiniMax has answered a question about a task.
+    async fn make_and_ask(&mut self, tool: &'static str, arguments: Value) -> Value {
+        let from = self.world.sandbox.requests().len();
+        let view = self.world.make(tool, arguments).await;
+        let asked = || {
+            let requests = self.world.sandbox.requests();
+            requests[from..]
+                .iter()
+                .any(|request| request.path.contains("/query/") && request.status.is_some())
+        };
+        eventually("a look at the task", async || asked()).await;
+        self.steps.push((tool, from..self.world.sandbox.requests().len()));
+        view
+    }
+
+    /// Orders what does not end, follows it in every way that there is, and lets it go.
+    async fn begun(&mut self, tool: &'static str, mut order: Value) {
+        order["async_mode"] = json!(true);
+        let started = self.make_and_ask(tool, order).await;
+        let job = json!({ "job_id": started["job_id"] });
+        let view = self.make("get_job", json!({ "job_id": started["job_id"], "wait_seconds": 1 })).await;
+        if tool.starts_with("generate_video") {
+            self.make_and_ask("query_video_generation", json!({ "task_id": view["task_id"] })).await;
+        }
+        self.make("cancel_job", job).await;
+    }
+
+    fn file(&self, name: &str, bytes: &[u8]) -> String {
+        fs::create_dir_all(self.world.out()).unwrap();
+        let path = self.world.out().join(name);
+        fs::write(&path, bytes).unwrap();
+        path.display().to_string()
+    }
+
+    fn recording(&self, name: &str, seconds: u32) -> String {
+        wav(&self.world.out().join(name), seconds)
+    }
+
+    /// What each tool sent and MiniMax took.
+    fn taken(&self) -> Vec<(&'static str, Request)> {
+        let requests = self.world.sandbox.requests();
+        let of = |step: &(&'static str, Range<usize>)| {
+            requests[step.1.clone()].iter().map(|request| (step.0, request.clone())).collect::<Vec<_>>()
+        };
+        let taken = |request: &Request| request.code.is_none() && request.status.is_some_and(|it| it < 300);
+        let all = self.steps.iter().flat_map(of);
+        all.filter(|(_, request)| request.authorized && (taken(request) || self.session(request).is_some()))
+            .map(|(tool, request)| match self.session(&request) {
+                Some(said) => (tool, Request { body: said, ..request }),
+                None => (tool, request),
+            })
+            .collect()
+    }
+
+    /// What was said on a WebSocket, if this opened one that came to its end.
+    fn session(&self, request: &Request) -> Option<Value> {
+        let billed = self.world.sandbox.paid().into_iter().find(|paid| paid.path == request.path);
+        billed.filter(|_| request.path.starts_with("/ws/")).map(|paid| paid.body)
+    }
+}
+
+/// No task ends.
+fn endless() -> Pace {
+    Pace { polls: 1000, seconds: 600.0, ..quick() }
+}
+
+async fn text() -> Walk {
+    let mut walk = Walk::new().await;
+    for api in ["openai", "native", "anthropic", "responses"] {
+        let arguments = json!({
+            "prompt": "Good morning", "system": "Be kind.", "api": api, "max_tokens": 1000, "temperature": 0.5,
+        });
+        walk.make("chat", arguments).await;
+    }
+    for api in ["anthropic", "responses"] {
+        walk.make("count_tokens", json!({ "prompt": "Good morning", "api": api })).await;
+    }
+    walk.make("list_models", json!({ "kind": "text" })).await;
+    walk.make("web_search", json!({ "query": "rust mcp server" })).await;
+    walk.make("check_account", json!({})).await;
+    walk
+}
+
+/// Before a host that has the Anthropic protocol alone, with a key that has a plan, but not for images at first.
+async fn gateway() -> Walk {
+    let settings = [("MINIMAX_TOOLSETS", "all,legacy"), ("MINIMAX_API_KEY", "sk-cp-secret")];
+    let mut walk = Walk::with(quick(), &settings).await;
+    let missing =
+        Act::Status { status: 404, body: String::new(), content_type: None, headers: Default::default() };
+    let no_plan = Act::Refuse { code: 2061, message: None, retry_after: None };
+    walk.world
+        .sandbox
+        .script(vec![Rule::always("/v1/models", missing), Rule::once("/v1/coding_plan/vlm", no_plan)]);
+    walk.make("list_models", json!({ "kind": "text" })).await;
+    walk.make("check_account", json!({})).await;
+    walk.make("embed_text", json!({ "texts": ["one", "two"] })).await;
+    let made = walk.make("text_to_image", json!({ "prompt": "A red fox", "aspect_ratio": "16:9" })).await;
+    for _ in 0..2 {
+        let arguments = json!({ "prompt": "What is it?", "image_url": made["files"][0]["path"] });
+        walk.make("understand_image", arguments).await;
+    }
+    walk
+}
+
+async fn speech() -> Walk {
+    let mut walk = Walk::new().await;
+    walk.make("text_to_audio", json!({ "text": "Hello there.", "voice_id": "narrator", "speed": 1.5 })).await;
+    walk.make("speak", json!({ "text": "Hello there." })).await;
+    walk.world.sandbox.set_pace(endless());
+    let long = "The quick brown fox jumps over the lazy dog. ".repeat(230);
+    walk.begun("text_to_audio", json!({ "text": long })).await;
+    walk.world.sandbox.set_pace(quick());
+    let book = walk.file("book.txt", b"Once upon a time.");
+    walk.make("text_to_audio", json!({ "text_file": book })).await;
+    let talk = walk.recording("talk.wav", 12);
+    walk.make("speech_to_text", json!({ "file": talk, "format": "srt", "timestamps": "word" })).await;
+    let clone = json!({ "voice_id": "MyVoice001", "file": talk, "text": "A gentle breeze." });
+    walk.make("voice_clone", clone).await;
+    let design = json!({ "prompt": "A young voice", "preview_text": "Once upon a time" });
+    let designed = walk.make("voice_design", design).await;
+    walk.make("list_voices", json!({ "voice_type": "system" })).await;
+    walk.make("delete_voice", json!({ "voice_id": designed["voice_id"] })).await;
+    walk
+}
+
+async fn video_v1() -> Walk {
+    let mut walk = Walk::new().await;
+    let order = json!({
+        "prompt": "A fox", "model": "MiniMax-Hailuo-02", "resolution": "512P", "first_frame_image": PICTURE,
+        "prompt_optimizer": false,
+    });
+    walk.make("generate_video", order.clone()).await;
+    walk.world.sandbox.set_pace(endless());
+    walk.begun("generate_video", order).await;
+    let template = json!({ "template_id": "run for life", "media": [PICTURE], "texts": ["lion"] });
+    walk.begun("generate_video_from_template", template).await;
+    walk
+}
+
+async fn video_v2() -> Walk {
+    let mut walk = Walk::new().await;
+    // Larger than what travels inside a request.
+    let mut large = std::io::Cursor::new(Vec::new());
+    ::image::RgbImage::new(512, 512).write_to(&mut large, ::image::ImageFormat::Png).unwrap();
+    let mut large = large.into_inner();
+    large.resize(5 << 20, 0);
+    let large = walk.file("large.png", &large);
+    let order = json!({
+        "prompt": "A fox", "model": "h3", "duration": 4, "ratio": "1:1", "reference_images": [large, PICTURE],
+    });
+    let made = walk.make("generate_video", order).await;
+    walk.world.sandbox.set_pace(endless());
+    walk.make("list_video_tasks", json!({ "status": "succeeded", "model": "h3", "limit": 2 })).await;
+    walk.begun("regenerate_video", json!({ "job_id": made["job_id"] })).await;
+    walk.begun("enhance_video_prompt", json!({ "prompt": "A fox", "first_frame_image": PICTURE })).await;
+    let order = json!({
+        "prompt": "A fox", "model": "MiniMax-H3-Lite", "resolution": "480P", "duration": 4, "ratio": "1:1",
+    });
+    walk.begun("generate_video", order).await;
+    walk
+}
+
+async fn files_and_music() -> Walk {
+    let mut walk = Walk::new().await;
+    let image = json!({ "prompt": "A red fox", "width": 512, "height": 768, "n": 2, "seed": 7 });
+    walk.make("text_to_image", image).await;
+    walk.make("generate_lyrics", json!({ "prompt": "Rain", "title": "Grey" })).await;
+    let song = json!({ "prompt": "Folk", "lyrics": "[Verse]\nRain on the roof\n[Chorus]\nGrey, grey" });
+    walk.make("music_generation", song.clone()).await;
+    let mut cover = song;
+    cover["prompt"] = json!("Jazz with a warm bass");
+    cover["reference_audio"] = json!(walk.recording("song.wav", 12));
+    walk.make("music_generation", cover).await;
+    let words = walk.file("words.txt", b"some words");
+    let uploaded = walk.make("upload_file", json!({ "file": words, "purpose": "t2a_async_input" })).await;
+    let id = json!({ "file_id": uploaded["file_id"] });
+    walk.make("list_files", json!({ "purpose": "t2a_async_input" })).await;
+    walk.make("get_file", id.clone()).await;
+    walk.make("download_file", id.clone()).await;
+    walk.make("delete_file", id).await;
+    walk
+}
+
+/// Whether a request was for this row of the index. `{…}` stands for one segment.
+fn is_for(row: (&str, &str), request: &Request) -> bool {
+    let path = request.path.split('?').next().unwrap();
+    let method = if row.0 == "WSS" { "GET" } else { row.0 };
+    let (wanted, came): (Vec<_>, Vec<_>) = (row.1.split('/').collect(), path.split('/').collect());
+    let same = |(wanted, came): (&&str, &&str)| wanted.starts_with('{') || wanted == came;
+    request.method == method && wanted.len() == came.len() && wanted.iter().zip(&came).all(same)
+}
+
+fn elided_text(key: &str, text: &str) -> Option<String> {
+    let number = text.len() >= 8 && text.bytes().all(|byte| byte.is_ascii_digit()) && key != "template_id";
+    match text.split_once(";base64,") {
+        Some((kind, _)) if kind.starts_with("data:") => return Some(format!("{kind};base64,[media]")),
+        _ => {}
+    }
+    if key == "audio_base64" {
+        Some("[media]".to_owned())
+    } else if number || key == "cover_feature_id" || text.starts_with("ttv-voice-") {
+        Some("[id]".to_owned())
+    } else if text.starts_with("mm_file://") {
+        Some("mm_file://[id]".to_owned())
+    } else if text.chars().count() > 200 {
+        let start: String = text.chars().take(45).collect();
+        Some(format!("{start}… ({} characters)", text.chars().count()))
+    } else {
+        None
+    }
+}
+
+/// Without what is another one each time, and without media.
+fn elided(key: &str, value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(elided_text(key, &text).unwrap_or(text)),
+        Value::Number(number) if number.as_u64().is_some_and(|number| number > 1_000_000_000) => {
+            json!("[id]")
+        }
+        Value::Array(items) => items.into_iter().map(|item| elided(key, item)).collect(),
+        Value::Object(fields) => fields
+            .into_iter()
+            .map(|(name, value)| {
+                let value = elided(&name, value);
+                (name, value)
+            })
+            .collect::<Map<_, _>>()
+            .into(),
+        other => other,
+    }
+}
+
+fn shown(tool: &str, request: &Request) -> Value {
+    let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
+    let segment = |part: &str| elided_text("", part).unwrap_or_else(|| part.to_owned());
+    let path: Vec<_> = path.split('/').map(segment).collect();
+    let query: Vec<_> = url::form_urlencoded::parse(query.as_bytes())
+        .map(|(name, value)| json!([name, segment(&value)]))
+        .collect();
+    json!({
+        "tool": tool, "method": request.method, "path": path.join("/"), "query": query,
+        "body": elided("", request.body.clone()),
+    })
+}
+
+#[tokio::test]
+async fn every_tool_of_a_row_reaches_its_endpoint_with_a_body_that_is_taken() {
+    let walks = tokio::join!(text(), gateway(), speech(), video_v1(), video_v2(), files_and_music());
+    let walks = [walks.0, walks.1, walks.2, walks.3, walks.4, walks.5];
+    let taken: Vec<_> = walks.iter().flat_map(Walk::taken).collect();
+    let mut unproven = Vec::new();
+    for (method, path, _, reached) in ENDPOINTS {
+        let found = |tool: Option<&str>| {
+            taken
+                .iter()
+                .find(|(by, request)| tool.is_none_or(|tool| tool == *by) && is_for((method, path), request))
+        };
+        let Reached::By(tools, _) = reached else {
+            assert!(found(None).is_none(), "{method} {path} is reached after all");
+            continue;
+        };
+        unproven.extend(
+            tools
+                .iter()
+                .filter(|tool| found(Some(tool)).is_none())
+                .map(|tool| format!("{method} {path} by {tool}")),
+        );
+        if let Some((tool, request)) = tools.first().and_then(|tool| found(Some(tool))) {
+            let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
+            let name: String = format!("{method}{path}").chars().map(plain).collect();
+            insta::assert_json_snapshot!(name, shown(tool, request));
+        }
+    }
+    assert!(unproven.is_empty(), "no accepted request: {unproven:#?}");
+    // And nothing went where no row is.
+    for (tool, request) in &taken {
+        let listed = ENDPOINTS.iter().any(|(method, path, ..)| is_for((method, path), request));
+        assert!(listed || request.path.starts_with("/cdn/"), "{tool}: {} {}", request.method, request.path);
+    }
+}
+
+/// Every `.route("…"` of the sources below.
+fn routes(folder: &Path, found: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        if entry.path().is_dir() {
+            routes(&entry.path(), found);
+            continue;
+        }
+        let code: String = fs::read_to_string(entry.path()).unwrap().split_whitespace().collect();
+        let paths = code.split(".route(\"").skip(1).filter_map(|rest| rest.split('"').next());
+        found.extend(paths.map(str::to_owned));
+    }
+}
+
+#[test]
+fn every_endpoint_of_the_sandbox_is_a_row_and_the_other_way_round() {
+    let rows: BTreeSet<_> = ENDPOINTS
+        .iter()
+        .map(|(method, path, ..)| format!("{} {path}", if *method == "WSS" { "GET" } else { method }))
+        .collect();
+    let there: BTreeSet<_> = Sandbox::endpoints().iter().map(|path| (*path).to_owned()).collect();
+    assert_eq!(rows, there);
+    let mut routed = BTreeSet::new();
+    routes(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/sandbox"), &mut routed);
+    routed.retain(|path| !path.starts_with("/_sandbox/") && !path.starts_with("/cdn/"));
+    let named: BTreeSet<_> = there.iter().map(|path| path.split_once(' ').unwrap().1.to_owned()).collect();
+    assert_eq!(routed, named);
+}
