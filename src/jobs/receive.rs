@@ -57,7 +57,9 @@ impl Run {
             Err(Broken::Stream(error, kept)) => {
                 let came = match &kept {
                     Some(_) => format!("; {arrived} bytes of the sound had come and are kept in a file"),
-                    None if arrived > 0 => format!("; {arrived} bytes of the sound had come, too few to keep"),
+                    None if arrived > 0 => {
+                        format!("; {arrived} bytes of the sound had come, too few to keep")
+                    }
                     None => String::new(),
                 };
                 let cut = kept.map(|saved| JobFile { saved: Some((*saved).into()), ..sound_file(format) });
@@ -119,7 +121,8 @@ impl Run {
                 }
             })
         });
-        let cut = format!("{}-incomplete.{extension}", name.trim_end_matches(extension).trim_end_matches('.'));
+        let cut =
+            format!("{}-incomplete.{extension}", name.trim_end_matches(extension).trim_end_matches('.'));
         let saved = media::save_what_comes(chunks, &folder, &name, &cut, &expect).await;
         match (saved, broken) {
             (Ok((saved, None)), None) => Ok((saved, end.unwrap_or_default())),

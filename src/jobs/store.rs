@@ -293,12 +293,12 @@ impl Store {
             "SELECT body FROM jobs WHERE principal = ?1 AND account = ?2 AND task_id = ?3
              ORDER BY created_at DESC, id DESC LIMIT 1",
         )
-            .bind(principal)
-            .bind(account)
-            .bind(task)
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(|error| self.fail(error))?;
+        .bind(principal)
+        .bind(account)
+        .bind(task)
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(|error| self.fail(error))?;
         row.map(|row| self.parse(&row)).transpose()
     }
 

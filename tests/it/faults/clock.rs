@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
+
+use crate::harness::World;
 
 /// How often the clock is moved.
 const BEAT: Duration = Duration::from_millis(2);
@@ -40,16 +42,33 @@ impl Clock {
         self.0.store(speed, Ordering::Relaxed);
     }
 
-    /// The result of `work`; after a moment of real time, all that it still waits for comes at once.
-    pub async fn rush<T>(&self, work: impl Future<Output = T>) -> T {
-        let moment = tokio::task::spawn_blocking(|| std::thread::sleep(Duration::from_millis(150)));
+    /// The result of `work`, whose requests to `path` are left in silence: while it waits for one of those, the limit
+    /// that ends its patience comes at once. `made` tells that MiniMax has nothing more to do.
+    pub async fn rush<T>(
+        &self,
+        world: &World,
+        path: &str,
+        made: impl Fn() -> bool,
+        work: impl Future<Output = T>,
+    ) -> T {
+        const QUIET: Duration = Duration::from_millis(100);
+        let (mut seen, mut since) = (0, Instant::now());
         tokio::pin!(work);
-        tokio::select! {
-            done = &mut work => return done,
-            _ = moment => self.set(4000),
+        loop {
+            let moment = tokio::task::spawn_blocking(|| std::thread::sleep(Duration::from_millis(5)));
+            tokio::select! {
+                done = &mut work => {
+                    self.set(20);
+                    return done;
+                }
+                _ = moment => {}
+            }
+            let requests = world.sandbox.requests();
+            if requests.len() != seen {
+                (seen, since) = (requests.len(), Instant::now());
+            }
+            let waits = requests.last().is_some_and(|request| request.path.starts_with(path));
+            self.set(if waits && made() && since.elapsed() > QUIET { 4000 } else { 20 });
         }
-        let done = work.await;
-        self.set(20);
-        done
     }
 }

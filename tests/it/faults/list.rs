@@ -131,7 +131,11 @@ pub fn of_bodies() -> Vec<Fault> {
             Api,
             raw(json!({ "data": null, "base_resp": { "status_code": 0, "status_msg": "success" } })),
         ),
-        Fault::new("200, the key in the wrong place", Api, raw(json!({ "data": "sk-api-secret", "file": "sk-api-secret" }))),
+        Fault::new(
+            "200, the key in the wrong place",
+            Api,
+            raw(json!({ "data": "sk-api-secret", "file": "sk-api-secret" })),
+        ),
     ]
 }
 
@@ -182,7 +186,9 @@ pub fn of_statuses() -> Vec<Fault> {
         Fault::new("HTTP 308", Any, status(308, "", &away)),
         Fault::new("HTTP 429", Any, wait("")).refused().twice(),
         Fault::new("HTTP 429, wait 7 s", Any, wait("7")).refused().twice(),
-        Fault::new("HTTP 429, wait until a day long ago", Any, wait("Sun, 06 Nov 1994 08:49:37 GMT")).refused().twice(),
+        Fault::new("HTTP 429, wait until a day long ago", Any, wait("Sun, 06 Nov 1994 08:49:37 GMT"))
+            .refused()
+            .twice(),
         Fault::new("HTTP 429, wait 30 years", Any, wait("1000000000")).refused().twice(),
         Fault::new("HTTP 429, wait -5 s", Any, wait("-5")).refused().twice(),
         Fault::new("HTTP 429, wait a while", Any, wait("a while")).refused().twice(),
@@ -204,8 +210,16 @@ pub fn of_links() -> Vec<Fault> {
         Fault::new("200, XML AccessDenied, once", Link, raw(DENIED)).once(),
         Fault::new("200, XML AccessDenied", Link, raw(DENIED)),
         Fault::new("200, JSON", Link, raw(r#"{"error":"expired"}"#)),
-        Fault::new("a wrong Content-Type", Link, Act::Relabel { headers: headers(&[("content-type", "text/html")]) }),
-        Fault::new("said to be gzip", Link, Act::Relabel { headers: headers(&[("content-encoding", "gzip")]) }),
+        Fault::new(
+            "a wrong Content-Type",
+            Link,
+            Act::Relabel { headers: headers(&[("content-type", "text/html")]) },
+        ),
+        Fault::new(
+            "said to be gzip",
+            Link,
+            Act::Relabel { headers: headers(&[("content-encoding", "gzip")]) },
+        ),
         Fault::new("Content-Length too large", Link, Act::Truncate { bytes: 5000 }).once(),
     ]
 }

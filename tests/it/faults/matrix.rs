@@ -89,7 +89,8 @@ impl Phase {
         world.sandbox.script(vec![rule]);
         let before = (world.sandbox.requests().len(), world.bought());
         let play = self.play(world);
-        let result = if fault.silent { clock.rush(play).await } else { play.await };
+        let made = || !self.paid || world.bought() > before.1;
+        let result = if fault.silent { clock.rush(world, self.path, made, play).await } else { play.await };
         let requests = world.sandbox.requests();
         let struck = |path: &str| path.starts_with(self.path);
         let sent = requests.iter().skip(before.0).filter(|request| struck(&request.path)).count();
@@ -102,10 +103,13 @@ impl Phase {
 
     /// The call, and what becomes of its job.
     async fn play(&self, world: &World) -> CallToolResult {
-        let mut result = world.call(self.tool, self.arguments.clone()).await;
+        let fox = world.out().join("fox.png").display().to_string();
+        let arguments = self.arguments.to_string().replace("FOX", &fox.replace('\\', "\\\\"));
+        let mut result = world.call(self.tool, serde_json::from_str(&arguments).unwrap()).await;
         for _ in 0..8 {
             let view = result.structured_content.clone().unwrap_or_default();
-            if !self.job || !["running", "submitting"].contains(&view["status"].as_str().unwrap_or_default()) {
+            if !self.job || !["running", "submitting"].contains(&view["status"].as_str().unwrap_or_default())
+            {
                 break;
             }
             result = world.call("get_job", json!({ "job_id": view["job_id"], "wait_seconds": 240 })).await;
@@ -124,8 +128,10 @@ impl Phase {
             assert_eq!(failed, unwell, "{view}");
         }
         let turn = view["error"]["turn"].as_str().map(|turn| format!(" · {turn}")).unwrap_or_default();
-        let warnings: Vec<_> = view["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        let saved = view["files"].as_array().into_iter().flatten().filter(|file| file["path"].is_string()).count();
+        let warnings: Vec<_> =
+            view["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let saved =
+            view["files"].as_array().into_iter().flatten().filter(|file| file["path"].is_string()).count();
         let saved = if saved > 0 { format!(" · {saved} saved") } else { String::new() };
         let told = match view["error"]["message"].as_str() {
             Some(message) => tidy(message),
@@ -146,11 +152,20 @@ impl Phase {
             assert_eq!(cell.sent, 1, "{name}: it may have been taken, and was sent again");
         }
         if self.paid && self.job && cell.bought == 1 {
-            assert!(!cell.status.starts_with("failed"), "{name}: bought, and said to have failed: {}", cell.told);
+            assert!(
+                !cell.status.starts_with("failed"),
+                "{name}: bought, and said to have failed: {}",
+                cell.told
+            );
         }
         let nobody_knows = matches!(
             fault.act,
-            Act::ResetUnread | Act::ResetBefore | Act::ResetAfter | Act::Stall | Act::Truncate { .. } | Act::Freeze { .. }
+            Act::ResetUnread
+                | Act::ResetBefore
+                | Act::ResetAfter
+                | Act::Stall
+                | Act::Truncate { .. }
+                | Act::Freeze { .. }
         );
         if self.paid && self.job && nobody_knows {
             assert!(cell.status.starts_with("unknown"), "{name}: {}", cell.status);
@@ -173,20 +188,22 @@ fn tidy(text: &str) -> String {
     if let Some(at) = text.find(" Trace id") {
         text.truncate(at);
     }
-    let mut digits = String::new();
+    // Long numbers are ids, and so are 26 letters of base32.
+    let is_id = |word: &str| {
+        let number = word.len() > 12 && word.bytes().all(|byte| byte.is_ascii_digit());
+        number || (word.len() == 26 && word.bytes().any(|byte| byte.is_ascii_digit()))
+    };
     let mut tidied = String::new();
-    for letter in text.chars().chain(['\n']) {
-        if letter.is_ascii_digit() {
-            digits.push(letter);
-            continue;
-        }
-        // Long numbers are ids.
-        tidied.push_str(if digits.len() > 12 { "ID" } else { &digits });
-        digits.clear();
-        tidied.push(letter);
+    for part in text.split_inclusive(|letter: char| !letter.is_ascii_alphanumeric()) {
+        let word = part.trim_end_matches(|letter: char| !letter.is_ascii_alphanumeric());
+        tidied.push_str(&if is_id(word) { part.replace(word, "ID") } else { part.to_owned() });
     }
     let tidied = tidied.trim_end();
-    if tidied.chars().count() > 400 { tidied.chars().take(400).chain(['…']).collect() } else { tidied.to_owned() }
+    if tidied.chars().count() > 400 {
+        tidied.chars().take(400).chain(['…']).collect()
+    } else {
+        tidied.to_owned()
+    }
 }
 
 fn of_the_api() -> Vec<Fault> {
@@ -202,14 +219,17 @@ fn of_downloads() -> Vec<Fault> {
 /// As many as a phase needs that is read like every other.
 fn of_reads() -> Vec<Fault> {
     let kept = ["1000", "1004", "1026", "1033", "2013", "9999", "408", "529"];
-    let of_refusals = of_refusals().into_iter().filter(|fault| kept.iter().any(|part| fault.name.contains(part)));
+    let of_refusals =
+        of_refusals().into_iter().filter(|fault| kept.iter().any(|part| fault.name.contains(part)));
     [of_the_way(), of_bodies(), of_statuses()].into_iter().flatten().chain(of_refusals).collect()
 }
 
 async fn in_a_world(phase: Phase, faults: Vec<Fault>) -> String {
     let world = World::new().await;
     std::fs::create_dir_all(world.out()).unwrap();
-    ::image::RgbImage::from_pixel(64, 64, ::image::Rgb([9, 99, 199])).save(world.out().join("fox.png")).unwrap();
+    ::image::RgbImage::from_pixel(64, 64, ::image::Rgb([9, 99, 199]))
+        .save(world.out().join("fox.png"))
+        .unwrap();
     let clock = Clock::start(20);
     let table = phase.table(&world, &clock, faults).await;
     clock.set(1);
@@ -240,26 +260,29 @@ async fn a_paid_request_that_answers_with_a_task() {
 
 #[tokio::test]
 async fn a_paid_text() {
-    let phase = Phase::on("chat", json!({ "prompt": "Good morning" }), "/v1/chat/completions").without_a_job();
+    let phase =
+        Phase::on("chat", json!({ "prompt": "Good morning" }), "/v1/chat/completions").without_a_job();
     insta::assert_snapshot!("chat", in_a_world(phase, of_the_api()).await);
 }
 
 #[tokio::test]
 async fn a_paid_search() {
-    let phase = Phase::on("web_search", json!({ "query": "foxes" }), "/v1/coding_plan/search").without_a_job();
+    let phase =
+        Phase::on("web_search", json!({ "query": "foxes" }), "/v1/coding_plan/search").without_a_job();
     insta::assert_snapshot!("search", in_a_world(phase, of_the_api()).await);
 }
 
 #[tokio::test]
 async fn a_paid_look_at_a_picture() {
-    let arguments = json!({ "prompt": "What is it?", "image_url": "fox.png" });
+    let arguments = json!({ "prompt": "What is it?", "image_url": "FOX" });
     let phase = Phase::on("understand_image", arguments, "/v1/coding_plan/vlm").without_a_job();
     insta::assert_snapshot!("vision", in_a_world(phase, of_the_api()).await);
 }
 
 #[tokio::test]
 async fn paid_lyrics() {
-    let phase = Phase::on("generate_lyrics", json!({ "prompt": "Rain" }), "/v1/lyrics_generation").without_a_job();
+    let phase =
+        Phase::on("generate_lyrics", json!({ "prompt": "Rain" }), "/v1/lyrics_generation").without_a_job();
     insta::assert_snapshot!("lyrics", in_a_world(phase, of_the_api()).await);
 }
 
@@ -289,7 +312,7 @@ async fn a_download_whose_link_can_be_renewed() {
 
 #[tokio::test]
 async fn an_upload() {
-    let arguments = json!({ "file": "fox.png", "purpose": "video_generation_input" });
+    let arguments = json!({ "file": "FOX", "purpose": "video_generation_input" });
     let phase = Phase::on("upload_file", arguments, "/v1/files/upload").free().without_a_job();
     insta::assert_snapshot!("upload", in_a_world(phase, of_reads()).await);
 }

@@ -21,7 +21,8 @@ fn long_text() -> Value {
 fn kept(result: &CallToolResult) -> usize {
     let view = result.structured_content.clone().unwrap();
     assert_eq!(result.is_error, Some(true), "{view}");
-    let path = view["files"][0]["path"].as_str().unwrap_or_else(|| panic!("nothing is kept: {view}")).to_owned();
+    let path =
+        view["files"][0]["path"].as_str().unwrap_or_else(|| panic!("nothing is kept: {view}")).to_owned();
     assert!(path.ends_with("-incomplete.mp3"), "{path}");
     let message = view["error"]["message"].as_str().unwrap();
     assert!(message.contains("are kept in a file"), "{message}");
@@ -45,9 +46,10 @@ async fn of_a_streamed_sound_that_breaks_off_the_beginning_is_kept() {
         (splice(event(json!({ "data": { "audio": "no hex", "status": 1 } }))), "unknown", false),
     ] {
         world.sandbox.script(vec![Rule::always(T2A, act.clone())]);
-        let before = world.sandbox.requests().len();
+        let (before, bought) = (world.sandbox.requests().len(), world.bought());
         let call = world.call("text_to_audio", long_text());
-        let result = if silent { clock.rush(call).await } else { call.await };
+        let made = || world.bought() > bought;
+        let result = if silent { clock.rush(&world, T2A, made, call).await } else { call.await };
         let bytes = kept(&result);
         assert!((4096..60_000).contains(&bytes), "{act:?}: {bytes}");
         assert_eq!(result.structured_content.unwrap()["status"], status, "{act:?}");
@@ -62,9 +64,7 @@ async fn an_event_without_end_fills_no_memory() {
     for unit in ["x", "data: x\n", ": a comment\n"] {
         let body = unit.repeat(64 * 1024 / unit.len());
         let act = Act::Flood { head: "data: {\"".into(), unit: body, times: Some(3000), tail: String::new() };
-        world.sandbox.script(vec![
-            Rule::once(T2A, act),
-        ]);
+        world.sandbox.script(vec![Rule::once(T2A, act)]);
         let result = world.call("text_to_audio", long_text()).await;
         let view = result.structured_content.unwrap();
         assert_eq!(view["status"], "unknown", "{view}");
@@ -85,16 +85,22 @@ fn resident() -> Option<u64> {
 async fn of_a_live_sound_that_breaks_off_the_beginning_is_kept() {
     let world = World::new().await;
     let clock = Clock::start(20);
-    for (word, status) in [("#cut", "unknown"), ("#silence", "unknown"), ("#garbage", "unknown"), ("#failtask", "failed")] {
+    for (word, status) in
+        [("#cut", "unknown"), ("#silence", "unknown"), ("#garbage", "unknown"), ("#failtask", "failed")]
+    {
         let text = format!("{} {word} And one more sentence.", "The fox sleeps in the sun, ".repeat(6));
         let before = world.bought();
-        let call = world.call("speak", json!({ "text": text }));
-        let result = if word == "#silence" { clock.rush(call).await } else { call.await };
-        let mut result = result;
-        while result.structured_content.as_ref().unwrap()["status"] == "submitting" {
-            let job = result.structured_content.unwrap()["job_id"].clone();
-            result = clock.rush(world.call("get_job", json!({ "job_id": job, "wait_seconds": 240 }))).await;
-        }
+        let call = async {
+            let mut result = world.call("speak", json!({ "text": text })).await;
+            while result.structured_content.as_ref().unwrap()["status"] == "submitting" {
+                let job = result.structured_content.unwrap()["job_id"].clone();
+                result = world.call("get_job", json!({ "job_id": job, "wait_seconds": 240 })).await;
+            }
+            result
+        };
+        let made = || world.bought() > before;
+        let result =
+            if word == "#silence" { clock.rush(&world, "/ws/", made, call).await } else { call.await };
         assert!(kept(&result) > 1000, "{word}");
         assert_eq!(result.structured_content.unwrap()["status"], status, "{word}");
         assert_eq!(world.bought(), before + 1, "{word}");
@@ -105,7 +111,8 @@ async fn of_a_live_sound_that_breaks_off_the_beginning_is_kept() {
 async fn of_a_text_that_breaks_off_the_words_are_told() {
     let world = World::new().await;
     let clock = Clock::start(20);
-    let refused = json!({ "type": "error", "error": { "type": "server_error", "message": "internal (1000)" } });
+    let refused =
+        json!({ "type": "error", "error": { "type": "server_error", "message": "internal (1000)" } });
     let splice = |tail: String| Act::Splice { bytes: 2500, tail };
     for (act, silent) in [
         (Act::CutChunks { bytes: 2500 }, false),
@@ -115,9 +122,10 @@ async fn of_a_text_that_breaks_off_the_words_are_told() {
         (splice("\n\ndata: {\"choices\": garbage\n\n".to_owned()), false),
     ] {
         world.sandbox.script(vec![Rule::always(CHAT, act.clone())]);
-        let before = world.sandbox.requests().len();
+        let (before, bought) = (world.sandbox.requests().len(), world.bought());
         let call = world.call("chat", json!({ "prompt": "Tell me of foxes" }));
-        let result = if silent { clock.rush(call).await } else { call.await };
+        let made = || world.bought() > bought;
+        let result = if silent { clock.rush(&world, CHAT, made, call).await } else { call.await };
         let view = result.structured_content.unwrap();
         assert_eq!(result.is_error, Some(true), "{act:?}: {view}");
         let words = [&view["reasoning"], &view["text"]].map(|words| words.as_str().unwrap_or_default().len());
