@@ -6,7 +6,7 @@ use minimax_mcp::sandbox::{Act, Rule};
 use rmcp::model::CallToolResult;
 use serde_json::{Value, json};
 
-use super::clock::Clock;
+use super::clock::{Clock, until_over};
 use crate::harness::World;
 
 const T2A: &str = "/v1/t2a_v2";
@@ -32,7 +32,7 @@ fn kept(result: &CallToolResult) -> usize {
 #[tokio::test]
 async fn of_a_streamed_sound_that_breaks_off_the_beginning_is_kept() {
     let world = World::new().await;
-    let clock = Clock::start(20);
+    let clock = Clock::start();
     let event = |body: Value| format!("\n\ndata: {body}\n\n");
     let refused = json!({ "data": null, "base_resp": { "status_code": 1027, "status_msg": "sensitive" } });
     let splice = |tail: String| Act::Splice { bytes: 60_000, tail };
@@ -47,9 +47,8 @@ async fn of_a_streamed_sound_that_breaks_off_the_beginning_is_kept() {
     ] {
         world.sandbox.script(vec![Rule::always(T2A, act.clone())]);
         let (before, bought) = (world.sandbox.requests().len(), world.bought());
-        let call = world.call("text_to_audio", long_text());
-        let made = || world.bought() > bought;
-        let result = if silent { clock.rush(&world, T2A, made, call).await } else { call.await };
+        let call = async { until_over(&world, world.call("text_to_audio", long_text()).await).await };
+        let result = clock.hurry(&world, (T2A, silent), || world.bought() > bought, call).await;
         let bytes = kept(&result);
         assert!((4096..60_000).contains(&bytes), "{act:?}: {bytes}");
         assert_eq!(result.structured_content.unwrap()["status"], status, "{act:?}");
@@ -84,23 +83,15 @@ fn resident() -> Option<u64> {
 #[tokio::test]
 async fn of_a_live_sound_that_breaks_off_the_beginning_is_kept() {
     let world = World::new().await;
-    let clock = Clock::start(20);
+    let clock = Clock::start();
     for (word, status) in
         [("#cut", "unknown"), ("#silence", "unknown"), ("#garbage", "unknown"), ("#failtask", "failed")]
     {
         let text = format!("{} {word} And one more sentence.", "The fox sleeps in the sun, ".repeat(6));
         let before = world.bought();
-        let call = async {
-            let mut result = world.call("speak", json!({ "text": text })).await;
-            while result.structured_content.as_ref().unwrap()["status"] == "submitting" {
-                let job = result.structured_content.unwrap()["job_id"].clone();
-                result = world.call("get_job", json!({ "job_id": job, "wait_seconds": 240 })).await;
-            }
-            result
-        };
+        let call = async { until_over(&world, world.call("speak", json!({ "text": text })).await).await };
         let made = || world.bought() > before;
-        let result =
-            if word == "#silence" { clock.rush(&world, "/ws/", made, call).await } else { call.await };
+        let result = clock.hurry(&world, ("/ws/", word == "#silence"), made, call).await;
         assert!(kept(&result) > 1000, "{word}");
         assert_eq!(result.structured_content.unwrap()["status"], status, "{word}");
         assert_eq!(world.bought(), before + 1, "{word}");
@@ -110,7 +101,7 @@ async fn of_a_live_sound_that_breaks_off_the_beginning_is_kept() {
 #[tokio::test]
 async fn of_a_text_that_breaks_off_the_words_are_told() {
     let world = World::new().await;
-    let clock = Clock::start(20);
+    let clock = Clock::start();
     let refused =
         json!({ "type": "error", "error": { "type": "server_error", "message": "internal (1000)" } });
     let splice = |tail: String| Act::Splice { bytes: 2500, tail };
@@ -124,8 +115,7 @@ async fn of_a_text_that_breaks_off_the_words_are_told() {
         world.sandbox.script(vec![Rule::always(CHAT, act.clone())]);
         let (before, bought) = (world.sandbox.requests().len(), world.bought());
         let call = world.call("chat", json!({ "prompt": "Tell me of foxes" }));
-        let made = || world.bought() > bought;
-        let result = if silent { clock.rush(&world, CHAT, made, call).await } else { call.await };
+        let result = clock.hurry(&world, (CHAT, silent), || world.bought() > bought, call).await;
         let view = result.structured_content.unwrap();
         assert_eq!(result.is_error, Some(true), "{act:?}: {view}");
         let words = [&view["reasoning"], &view["text"]].map(|words| words.as_str().unwrap_or_default().len());
