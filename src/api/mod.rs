@@ -26,7 +26,7 @@ mod vision;
 mod voice;
 
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
 use secrecy::{ExposeSecret, SecretString};
@@ -70,6 +70,9 @@ pub struct Endpoint {
     /// No answer of MiniMax's here is anywhere near this; a body without end must not fill the memory.
     longest: usize,
 }
+
+/// No id of MiniMax's is longer, in characters.
+const LONGEST_ID: usize = 256;
 
 /// The longest answer of an endpoint that hands over links and texts, in bytes.
 const USUAL: usize = 2 * 1024 * 1024;
@@ -131,6 +134,9 @@ impl Client {
             .user_agent(concat!("minimax-mcp/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(10))
             .tcp_nodelay(true)
+            // A connection that has been idle for long may be closed in the moment in which a request leaves on it,
+            // and then nobody knows what became of the request.
+            .pool_idle_timeout(Duration::from_secs(20))
             // A redirect could carry the key to another host, and a paid POST must not be sent twice.
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never());
@@ -202,7 +208,9 @@ impl Client {
         body: &[u8],
     ) -> Result<T, ApiError> {
         whole(body).map_err(|error| {
-            let why = format!("{error}; it begins with: {}", self.clean(&plain_body(body)));
+            // The error quotes the answer, whatever its length.
+            let problem: String = self.clean(&error.to_string()).chars().take(300).collect();
+            let why = format!("{problem}; it begins with: {}", self.clean(&plain_body(body)));
             ApiError::Shape { path, why, trace_id }
         })
     }
@@ -259,6 +267,7 @@ impl Client {
     ) -> Result<Option<String>, ApiError> {
         let envelope: Envelope = whole(body).unwrap_or_default();
         let (refusal, trace_id) = envelope.read(trace);
+        let trace_id = trace_id.map(|trace| self.clean(&trace).chars().take(LONGEST_ID).collect());
         if refusal.is_none() && status.is_success() {
             return Ok(trace_id);
         }
@@ -369,13 +378,18 @@ fn header_text(response: &Response, name: &str) -> Option<String> {
     Some(response.headers().get(name)?.to_str().ok()?.to_owned())
 }
 
-/// `Retry-After` in its form of seconds; MiniMax is not known to use the date form.
+/// `Retry-After`, as seconds or as a date. What is neither, and a date that has passed, says nothing.
 fn retry_after(response: &Response) -> Option<Duration> {
-    header_text(response, "retry-after")?.trim().parse().ok().map(Duration::from_secs)
+    let value = header_text(response, "retry-after")?;
+    match value.trim().parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => httpdate::parse_http_date(value.trim()).ok()?.duration_since(SystemTime::now()).ok(),
+    }
 }
 
 fn plain_body(body: &[u8]) -> String {
-    let head = body.get(..2000).unwrap_or(body);
+    // More than is shown, so that a key in it is whole when it is taken out.
+    let head = body.get(..16_384).unwrap_or(body);
     if head.is_empty() { "an empty body".to_owned() } else { String::from_utf8_lossy(head).into_owned() }
 }
 

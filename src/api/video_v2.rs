@@ -156,7 +156,7 @@ impl Client {
         if action == "cancelled" {
             return Ok(());
         }
-        let why = format!("asked to cancel, it says `{action}`");
+        let why = format!("asked to cancel, it says `{}`", self.clean(&action));
         Err(ApiError::Shape { path: DELETE.path, why, trace_id: None })
     }
 }

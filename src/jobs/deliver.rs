@@ -125,6 +125,8 @@ impl Fetch<'_> {
                     None
                 }
                 FetchProblem::Weather { retry_after, .. } => retry_after,
+                // An error page in place of the file may be how a link says that it has ended.
+                FetchProblem::Wrong { .. } if tries == 1 && self.renew(&mut file).await => None,
                 FetchProblem::Disk { .. } | FetchProblem::Wrong { .. } => break,
             };
             if tries < 5 {

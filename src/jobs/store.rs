@@ -141,7 +141,9 @@ impl Store {
         let inserted = sqlx::query(
             "INSERT INTO jobs (id, principal, account, kind, status, is_open, task_id, idempotency_key, search,
                                body, lease_owner, lease_until, created_at, updated_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13)
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13
+             WHERE ?7 IS NULL OR NOT EXISTS
+                (SELECT 1 FROM jobs WHERE principal = ?2 AND account = ?3 AND task_id = ?7)
              ON CONFLICT DO NOTHING",
         )
         .bind(&job.id)
@@ -265,20 +267,38 @@ impl Store {
         row.map(|row| self.parse(&row)).transpose()
     }
 
-    /// The job that holds a task of MiniMax's.
+    /// Another job with the same task, if MiniMax has given the id of one twice.
+    pub async fn twin(&self, job: &Job) -> Result<Option<String>, StoreError> {
+        let row = sqlx::query(
+            "SELECT id FROM jobs WHERE principal = ?1 AND account = ?2 AND task_id = ?3 AND id <> ?4 LIMIT 1",
+        )
+        .bind(&job.principal)
+        .bind(&job.account)
+        .bind(job.state.task().map(|task| task.id.as_str()))
+        .bind(&job.id)
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(|error| self.fail(error))?;
+        row.map(|row| row.try_get("id").map_err(|error| self.fail(error))).transpose()
+    }
+
+    /// The job that holds a task of MiniMax's; the newest, should there be several.
     pub async fn by_task(
         &self,
         principal: &str,
         account: &str,
         task: &str,
     ) -> Result<Option<Job>, StoreError> {
-        let row = sqlx::query("SELECT body FROM jobs WHERE principal = ?1 AND account = ?2 AND task_id = ?3")
-            .bind(principal)
-            .bind(account)
-            .bind(task)
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(|error| self.fail(error))?;
+        let row = sqlx::query(
+            "SELECT body FROM jobs WHERE principal = ?1 AND account = ?2 AND task_id = ?3
+             ORDER BY created_at DESC, id DESC LIMIT 1",
+        )
+        .bind(principal)
+        .bind(account)
+        .bind(task)
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(|error| self.fail(error))?;
         row.map(|row| self.parse(&row)).transpose()
     }
 

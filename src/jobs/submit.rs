@@ -3,7 +3,7 @@
 use super::failure::{failure, traced};
 use super::paid::{Answer, Paid};
 use super::run::{Run, Step, Write};
-use super::state::Seen;
+use super::state::{Seen, Task};
 use crate::api::retry::{self, Nature};
 use crate::api::{Taken, chance};
 
@@ -13,11 +13,11 @@ impl Run {
         let mut tries = 1;
         loop {
             let error = match paid.send(&self.jobs.shared.api).await {
-                Ok(Answer::Task(task)) => return self.commit(Seen::Accepted(task), Write::Answer).await,
+                Ok(Answer::Task(task)) => return self.accepted(task).await,
                 Ok(Answer::Counted { task, units, usage }) => {
                     self.job.cost.actual = units.and_then(|units| self.job.cost.of(units));
                     self.job.usage = usage;
-                    return self.commit(Seen::Accepted(task), Write::Answer).await;
+                    return self.accepted(task).await;
                 }
                 Ok(Answer::Made(made)) => return self.made(made, Write::Answer).await,
                 Ok(Answer::Sound(sound)) => return self.receive(sound).await,
@@ -39,5 +39,19 @@ impl Run {
             self.commit(Seen::Leaving, Write::First).await?;
             tries += 1;
         }
+    }
+
+    /// Writes down which task it is, and only then whether another job has the same.
+    async fn accepted(&mut self, task: Task) -> Step {
+        self.commit(Seen::Accepted(task), Write::Answer).await?;
+        let Ok(store) = self.jobs.store().await else { return Ok(()) };
+        if let Ok(Some(twin)) = store.twin(&self.job).await {
+            let warning = format!(
+                "MiniMax gave job {twin} the same task id: it may be one result for two orders. Compare the files, and \
+                 the platform's billing page"
+            );
+            self.job.warnings.push(warning);
+        }
+        Ok(())
     }
 }

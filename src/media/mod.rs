@@ -42,7 +42,7 @@ pub use input::{InputProblem, Reference, parse};
 pub use kind::Kind;
 pub use link::{FetchProblem, fetch};
 pub use name::file_name;
-pub use output::{Expect, Saved, download, save, save_stream};
+pub use output::{Expect, Saved, download, save, save_stream, save_what_comes};
 pub use player::Player;
 pub use preview::{Preview, preview};
 pub use roots::Roots;

@@ -88,6 +88,40 @@ where
     receive(chunks, None, folder, name, expect).await
 }
 
+/// As [`save_stream`], but what has come before a break is kept too, under the name `cut`. The second value is the
+/// break.
+pub async fn save_what_comes<S>(
+    chunks: S,
+    folder: &Path,
+    name: &str,
+    cut: &str,
+    expect: &Expect<'_>,
+) -> Result<(Saved, Option<FetchProblem>), FetchProblem>
+where
+    S: Stream<Item = Result<Bytes, FetchProblem>>,
+{
+    if !name::is_plain(name) || !name::is_plain(cut) {
+        return Err(FetchProblem::Wrong("the file's name is not a plain name".into()));
+    }
+    let mut chunks = pin!(chunks);
+    let head = link::read_head(&mut chunks).await?;
+    let found = judge(&head, expect)?;
+    let target = target(folder, name, found, expect);
+    let mut landing = Landing::start(&target);
+    let mut whole = stream::iter([Ok(head)]).chain(chunks);
+    match feed(&mut landing, &mut whole, None, expect).await {
+        Ok(()) => Ok((landing.finish(target).await?, None)),
+        Err(problem @ FetchProblem::Weather { .. }) => {
+            let target = self::target(folder, cut, found, expect);
+            Ok((landing.finish(target).await?, Some(problem)))
+        }
+        Err(problem) => {
+            landing.abandon().await;
+            Err(problem)
+        }
+    }
+}
+
 pub(super) async fn receive<S>(
     chunks: S,
     length: Option<u64>,
@@ -153,7 +187,7 @@ fn judge(head: &[u8], expect: &Expect<'_>) -> Result<Found, FetchProblem> {
         Some(Kind::Audio) if !found.is_recognised() => true,
         Some(kind) => kind == found.kind,
     };
-    if !is_page && kind::raw(expect.extension).is_some() {
+    if !found.is_text() && kind::raw(expect.extension).is_some() {
         return Ok(kind::unknown());
     }
     if fits && !is_page {

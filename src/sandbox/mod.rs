@@ -47,6 +47,7 @@ mod search;
 mod socket;
 mod speech;
 mod speech_long;
+mod spoil;
 mod store;
 mod task;
 mod template;

@@ -1,3 +1,4 @@
 //! Bytes in, bytes out, until told to stop.
 
+mod lines;
 pub mod stdio;

@@ -67,7 +67,7 @@ impl Server {
             End::Broken(error) if !begun && error.taken() == Taken::No => return Err(error.into()),
             End::Broken(error) => {
                 view.next = after_a_break(&error, begun);
-                view.error = Some(ToolError::from(error).view());
+                view.error = Some(ToolError::Bought(error).view());
                 view.conversation_id = Some(conversation.id).filter(|id| !id.is_empty());
                 self.fit(&mut view, id.as_deref().unwrap_or_default()).await;
             }

@@ -84,7 +84,7 @@ impl Server {
             texts: input.texts,
         };
         let api = self.jobs().api();
-        let answer = patiently(Nature::Paid, || api.embed(&embed)).await?;
+        let answer = patiently(Nature::Paid, || api.embed(&embed)).await.map_err(ToolError::Bought)?;
         let json = serde_json::to_vec(&answer.vectors).unwrap_or_default();
         let short = json.len() <= INLINE;
         let mut warnings = vec!["MiniMax no longer documents embeddings.".to_owned()];

@@ -5,7 +5,7 @@ use rmcp::handler::server::tool::IntoCallToolResult;
 use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock};
 
 use super::view::{ErrorView, JobView};
-use crate::api::{ApiError, Blame};
+use crate::api::{ApiError, Blame, Taken};
 use crate::config::ConfigError;
 use crate::jobs::StoreError;
 
@@ -46,6 +46,10 @@ pub enum ToolError {
     #[error(transparent)]
     Api(#[from] ApiError),
 
+    /// MiniMax, or the way to it, in a call that costs money and leaves no job.
+    #[error(transparent)]
+    Bought(ApiError),
+
     /// A file did not arrive.
     #[error("the file did not arrive: {0}")]
     Transfer(String),
@@ -70,12 +74,21 @@ impl ToolError {
         Self::Argument { field: field.into(), problem: problem.into() }
     }
 
+    /// Whose turn it is.
+    fn turn(&self) -> String {
+        match self {
+            // Whoever waits and calls again may pay twice.
+            Self::Bought(error) if error.taken() == Taken::Perhaps => "ask the user".to_owned(),
+            _ => ErrorView::turn(self.blame()),
+        }
+    }
+
     fn blame(&self) -> Blame {
         match self {
             Self::Argument { .. } | Self::Arguments { .. } | Self::NotFound { .. } => Blame::Caller,
             Self::Config(_) | Self::NoKey | Self::Records(_) => Blame::Operator,
             Self::Transfer(_) => Blame::Weather,
-            Self::Api(error) => error.blame(),
+            Self::Api(error) | Self::Bought(error) => error.blame(),
         }
     }
 
@@ -92,17 +105,21 @@ impl ToolError {
                 .to_owned(),
             Self::Records(error) => format!("Nothing was sent or billed. Tell the user: {}", error.advice()),
             Self::Transfer(_) => "Nothing was billed. Call again.".to_owned(),
-            Self::Api(error) => error.advice(),
+            Self::Bought(error) if error.taken() == Taken::Perhaps => format!(
+                "The request may have been taken and billed; it is not sent again by itself. {}",
+                error.advice()
+            ),
+            Self::Api(error) | Self::Bought(error) => error.advice(),
             Self::NotFound { advice, .. } => advice.clone(),
         }
     }
 
     pub(super) fn view(&self) -> ErrorView {
         let (code, trace_id) = match self {
-            Self::Api(error) => (error.code(), error.trace_id().map(str::to_owned)),
+            Self::Api(error) | Self::Bought(error) => (error.code(), error.trace_id().map(str::to_owned)),
             _ => (None, None),
         };
-        ErrorView { message: self.to_string(), turn: ErrorView::turn(self.blame()), code, trace_id }
+        ErrorView { message: self.to_string(), turn: self.turn(), code, trace_id }
     }
 
     /// The `isError` result of a tool that has no structured content.

@@ -58,7 +58,8 @@ impl Server {
         self.ready()?;
         let order = input.order()?;
         let api = self.jobs().api();
-        let written = patiently(Nature::Paid, || api.write_lyrics(&order)).await?;
+        let written =
+            patiently(Nature::Paid, || api.write_lyrics(&order)).await.map_err(ToolError::Bought)?;
         Ok(LyricsView::of(written, self.config().currency()))
     }
 }

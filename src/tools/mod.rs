@@ -52,8 +52,9 @@ use std::time::Duration;
 use rmcp::handler::server::router::tool::ToolRouter;
 use rmcp::handler::server::tool::{IntoCallToolResult, ToolCallContext};
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, Implementation, JsonObject, ListToolsResult,
-    PaginatedRequestParams, ProtocolVersion, ServerCapabilities, ServerConfig, Tool,
+    CacheScope, CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, ErrorCode,
+    Implementation, JsonObject, ListToolsResult, PaginatedRequestParams, ProtocolVersion, ServerCapabilities,
+    ServerConfig, Tool,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -171,6 +172,9 @@ impl CallDigest {
         Self(data_encoding::HEXLOWER.encode(&Sha256::digest(told)))
     }
 }
+
+/// The method that stands for a request which was too long to be read.
+pub const UNREAD: &str = "minimax-mcp/unread";
 
 /// An order before the machine's part of it: who, where, whether.
 struct Draft {
@@ -394,6 +398,19 @@ impl ServerHandler for Server {
             list.cache_scope = Some(CacheScope::Public);
         }
         Ok(list)
+    }
+
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        if request.method == UNREAD {
+            let problem = "the request is longer than 16 MiB, so it was not read and nothing was sent or billed; give \
+                           media as paths or URLs, and long texts in parts";
+            return Err(ErrorData::invalid_request(problem, None));
+        }
+        Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, request.method, None))
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {

@@ -63,7 +63,7 @@ impl Server {
             return Err(ToolError::argument("query", "is empty"));
         }
         let api = self.jobs().api();
-        let found = patiently(Nature::Paid, || api.search(query)).await?;
+        let found = patiently(Nature::Paid, || api.search(query)).await.map_err(ToolError::Bought)?;
         Ok(SearchView::of(found, &flat("web_search", self.config().currency())))
     }
 }

@@ -81,7 +81,7 @@ impl Server {
             Err(error) if has_no_plan(&error) && bytes <= CHAT_LIMIT => {
                 self.by_chat(prompt, &picture, error).await
             }
-            Err(error) => Err(error.into()),
+            Err(error) => Err(ToolError::Bought(error)),
         }
     }
 }
@@ -112,8 +112,8 @@ impl Server {
         let (api, model) = (self.jobs().api(), offer().vision.model.as_str());
         let seen = match patiently(Nature::Paid, || api.look_by_chat(model, prompt, picture)).await {
             Ok(seen) => seen,
-            Err(second) if has_no_plan(&second) => return Err(first.into()),
-            Err(second) => return Err(second.into()),
+            Err(second) if has_no_plan(&second) => return Err(ToolError::Bought(first)),
+            Err(second) => return Err(ToolError::Bought(second)),
         };
         let cost = self.tokens_cost(seen.tokens);
         let spent = cost.actual.map_or_else(
