@@ -12,6 +12,8 @@ mod receive;
 mod run;
 mod speech;
 mod state;
+#[cfg(test)]
+mod state_laws;
 mod store;
 mod transcription;
 mod unpack;

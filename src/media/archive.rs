@@ -182,7 +182,9 @@ impl Told {
             let Ok(told) = told else { continue };
             match told.key_bytes() {
                 b"path" => self.name = Some(String::from_utf8_lossy(told.value_bytes()).into_owned()),
-                b"size" => self.size = Some(told.value().ok().and_then(|size| size.parse().ok()).unwrap_or(u64::MAX)),
+                b"size" => {
+                    self.size = Some(told.value().ok().and_then(|size| size.parse().ok()).unwrap_or(u64::MAX))
+                }
                 key if key.starts_with(b"GNU.sparse.") => return refuse("an entry has holes"),
                 _ => {}
             }
@@ -313,8 +315,13 @@ mod tests {
     /// Names that lead elsewhere on some system are never used as paths, only compared.
     #[tokio::test]
     async fn names_of_every_system_lose_their_folders() {
-        let names: [&[u8]; 5] =
-            [b"C:\\windows\\a.mp3", b"\\\\host\\share\\a.mp3", b"a/../../a.mp3", b"/dev/a.mp3", b"./././a.mp3"];
+        let names: [&[u8]; 5] = [
+            b"C:\\windows\\a.mp3",
+            b"\\\\host\\share\\a.mp3",
+            b"a/../../a.mp3",
+            b"/dev/a.mp3",
+            b"./././a.mp3",
+        ];
         let archive = archive(names.iter().map(|name| plain(name, b"ID3")).collect()).await.unwrap();
         assert!(archive.entries().iter().all(|entry| entry.stem == "a" && entry.extension == "mp3"));
         assert_eq!(archive.entries().len(), names.len());

@@ -12,6 +12,7 @@ use super::input::InputProblem;
 use super::kind::{self, Found, HEAD, Kind};
 use super::probe::{self, Facts};
 use super::roots::Roots;
+use super::{handle, secret};
 
 /// No endpoint wants a picture of more pixels, and some would be felled by the attempt to decode one.
 const PIXELS_MAX: u64 = 250_000_000;
@@ -251,7 +252,7 @@ fn judge(path: &Path, roots: &Roots, limits: &Limits) -> Result<(File, u64, Foun
     let unreadable =
         |error: std::io::Error| InputProblem::Unreadable { path: path.to_owned(), reason: error.to_string() };
     let real = roots.admit(path)?;
-    let mut file = open(&real, path)?;
+    let mut file = open(&real, path, roots)?;
     let size = file.metadata().map_err(unreadable)?.len();
     limits.check_size(size)?;
 
@@ -263,6 +264,14 @@ fn judge(path: &Path, roots: &Roots, limits: &Limits) -> Result<(File, u64, Foun
     let found = facts.refine(found);
     limits.check_type(&found)?;
     limits.check_facts(found.kind, facts)?;
+    if found.mime == "text/plain" {
+        file.seek(SeekFrom::Start(0)).map_err(unreadable)?;
+        let mut text = Vec::new();
+        file.by_ref().take(limits.max_bytes).read_to_end(&mut text).map_err(unreadable)?;
+        if let Some(what) = secret::found(&String::from_utf8_lossy(&text)) {
+            return Err(InputProblem::Secret { what });
+        }
+    }
     Ok((file, size, found, facts))
 }
 
@@ -280,8 +289,9 @@ fn load_now(path: &Path, roots: &Roots, limits: &Limits) -> Result<Blob, InputPr
 }
 
 /// Opens an ordinary file and makes sure that it is still the one that was judged: between the look at the
-/// path and the opening, somebody may have put a link in its place.
-fn open(real: &Path, given: &Path) -> Result<File, InputProblem> {
+/// path and the opening, somebody may have put a link in its place, or in the place of a folder around it. So it is
+/// the handle that is asked where it leads.
+fn open(real: &Path, given: &Path, roots: &Roots) -> Result<File, InputProblem> {
     let not_a_file = || InputProblem::NotAFile { path: given.to_owned() };
     let unreadable = |error: std::io::Error| InputProblem::Unreadable {
         path: given.to_owned(),
@@ -293,7 +303,10 @@ fn open(real: &Path, given: &Path) -> Result<File, InputProblem> {
     }
     let file = options().open(real).map_err(unreadable)?;
     let opened = file.metadata().map_err(unreadable)?;
-    let unmoved = dunce::canonicalize(real).is_ok_and(|now: PathBuf| now == real);
+    let unmoved = match handle::path_of(&file) {
+        Some(path) => roots.contains(&path),
+        None => dunce::canonicalize(real).is_ok_and(|now: PathBuf| now == real),
+    };
     if opened.is_file() && unmoved && is_same(&looked, &opened) { Ok(file) } else { Err(not_a_file()) }
 }
 

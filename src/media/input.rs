@@ -81,6 +81,24 @@ pub enum InputProblem {
         /// The folders, separated by commas.
         folders: String,
     },
+    /// In a folder that may be read, and hidden there.
+    #[error(
+        "{} is hidden by `{part}`, and hidden files and folders are not read: they hold keys and settings. Copy the \
+         file elsewhere, or add its own folder to MINIMAX_ALLOWED_DIRS",
+        path.display()
+    )]
+    Hidden {
+        /// The path as given.
+        path: PathBuf,
+        /// The name that begins with a dot, or is `Library` or `AppData`.
+        part: String,
+    },
+    /// A text that nobody meant to send away.
+    #[error("holds what looks like {what}, which is never sent anywhere; give a file with the text alone")]
+    Secret {
+        /// What, with its article; nothing of its content.
+        what: &'static str,
+    },
     /// Nothing there.
     #[error("{} does not exist", path.display())]
     Missing {

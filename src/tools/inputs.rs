@@ -279,7 +279,10 @@ impl Server {
                 let whole = futures_util::stream::iter([Ok::<_, std::io::Error>(bytes)]);
                 api.upload(&upload, whole).await?
             }
-            Content::Disk(file) => api.upload(&upload, tokio_util::io::ReaderStream::new(file)).await?,
+            // As many bytes as were checked, should it grow meanwhile.
+            file @ Content::Disk(_) => {
+                api.upload(&upload, media::Source::of(file, bytes).await.chunks()).await?
+            }
         })
     }
 
