@@ -264,15 +264,28 @@ fn judge(path: &Path, roots: &Roots, limits: &Limits) -> Result<(File, u64, Foun
     let found = facts.refine(found);
     limits.check_type(&found)?;
     limits.check_facts(found.kind, facts)?;
-    if found.mime == "text/plain" {
+    // Of any text, the type says nothing.
+    if limits.mimes.contains(&"text/plain") {
         file.seek(SeekFrom::Start(0)).map_err(unreadable)?;
-        let mut text = Vec::new();
-        file.by_ref().take(limits.max_bytes).read_to_end(&mut text).map_err(unreadable)?;
-        if let Some(what) = secret::found(&String::from_utf8_lossy(&text)) {
-            return Err(InputProblem::Secret { what });
-        }
+        let mut whole = Vec::new();
+        file.by_ref().take(limits.max_bytes).read_to_end(&mut whole).map_err(unreadable)?;
+        check_texts(&whole, &found)?;
     }
     Ok((file, size, found, facts))
+}
+
+fn check_texts(whole: &[u8], found: &Found) -> Result<(), InputProblem> {
+    match found.mime {
+        "text/plain" => match secret::found(&String::from_utf8_lossy(whole)) {
+            Some(what) => Err(InputProblem::Secret { what }),
+            None => Ok(()),
+        },
+        "application/zip" => secret::texts_alone(whole).map_err(|found| InputProblem::Type {
+            found,
+            allowed: "a ZIP file of .txt files or of .json files alone".to_owned(),
+        }),
+        _ => Ok(()),
+    }
 }
 
 fn load_now(path: &Path, roots: &Roots, limits: &Limits) -> Result<Blob, InputProblem> {

@@ -200,7 +200,8 @@ fn parse_uri(text: &str, scheme: &str, rest: &str) -> Result<Reference, InputPro
         },
         "minimax" => parse_made(rest)
             .ok_or(InputProblem::Form { form: "minimax://files/{job}/{name}, as a result shows it" }),
-        "file" => parse_file_url(text).map(Reference::Path),
+        "file" if rest.starts_with("//") => parse_file_url(text).map(Reference::Path),
+        "file" => Err(InputProblem::Form { form: FILE }),
         _ => Err(InputProblem::Scheme { scheme: scheme.to_owned() }),
     }
 }
@@ -220,10 +221,12 @@ fn is_id(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':'))
 }
 
+const FILE: &str = "file:///absolute/path";
+
 fn parse_file_url(text: &str) -> Result<PathBuf, InputProblem> {
     let url = Url::parse(text).ok();
     let path = url.and_then(|url| url.to_file_path().ok()).filter(|path| is_clean(path));
-    path.ok_or(InputProblem::Form { form: "file:///absolute/path" })
+    path.ok_or(InputProblem::Form { form: FILE })
 }
 
 fn parse_path(text: &str, home: Option<&Path>) -> Result<PathBuf, InputProblem> {

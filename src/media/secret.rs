@@ -1,5 +1,5 @@
-//! Texts that are no texts: keys, passwords and settings. Where an endpoint takes any text, the type says nothing,
-//! and a model can be talked into sending the wrong file.
+//! Texts that are no texts: keys, passwords, settings, and archives of other things. Where an endpoint takes any
+//! text, the type says nothing, and a model can be talked into sending the wrong file.
 
 /// Marks of a private key, in any of the usual forms.
 const KEYS: &[&str] = &[
@@ -123,6 +123,28 @@ fn is_login(line: &str) -> bool {
         && !name.contains(char::is_whitespace)
         && !third.is_empty()
         && third.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether a ZIP file holds texts of one sort and nothing else, by the names in it; what it is instead.
+pub(super) fn texts_alone(zip: &[u8]) -> Result<(), String> {
+    let damaged = || "a ZIP file that cannot be read".to_owned();
+    let archive = rawzip::ZipArchive::from_slice(zip).map_err(|_| damaged())?;
+    let (mut entries, mut sort) = (archive.entries(), None);
+    while let Some(entry) = entries.next_entry().map_err(|_| damaged())? {
+        let name = String::from_utf8_lossy(entry.file_path().as_ref()).to_lowercase();
+        // Beside every file, the Finder packs its own notes.
+        if entry.is_dir() || name.starts_with("__macosx/") {
+            continue;
+        }
+        let hidden = name.split(['/', '\\']).any(|part| part.starts_with('.'));
+        let found = ["txt", "json"].into_iter().find(|sort| name.ends_with(&format!(".{sort}")));
+        if hidden || found.is_none() || sort.is_some_and(|sort| Some(sort) != found) {
+            let shown: String = name.chars().filter(|c| !c.is_control()).take(100).collect();
+            return Err(format!("a ZIP file with {shown} in it"));
+        }
+        sort = found;
+    }
+    sort.map(|_| ()).ok_or_else(|| "a ZIP file without texts".to_owned())
 }
 
 #[cfg(test)]
