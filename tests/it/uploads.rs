@@ -1,7 +1,7 @@
 //! What a model can be talked into: naming a file that was never meant to leave. Every way in is tried.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
@@ -24,7 +24,8 @@ fn ways(path: &str) -> Vec<(&'static str, Value)> {
         ("view_media", json!({ "uri": path })),
         ("play_audio", json!({ "input_file_path": path })),
     ];
-    for purpose in ["voice_clone", "prompt_audio", "t2a_async_input", "video_understanding", "video_generation_input"]
+    for purpose in
+        ["voice_clone", "prompt_audio", "t2a_async_input", "video_understanding", "video_generation_input"]
     {
         ways.push(("upload_file", json!({ "file": path, "purpose": purpose })));
     }
@@ -40,7 +41,10 @@ fn put(path: PathBuf, content: impl AsRef<[u8]>) -> String {
 async fn nothing_leaves(world: &World, path: &str) {
     for (tool, arguments) in ways(path) {
         let refusal = world.refusal(tool, arguments.clone()).await;
-        assert!(!refusal.contains("b3BlbnNz") && !refusal.contains("hunter2"), "{tool} {arguments}: {refusal}");
+        assert!(
+            !refusal.contains("b3BlbnNz") && !refusal.contains("hunter2"),
+            "{tool} {arguments}: {refusal}"
+        );
     }
     let sent: Vec<_> = world.sandbox.requests().into_iter().map(|request| request.path).collect();
     assert!(sent.is_empty(), "{path}: {sent:?}");
@@ -73,7 +77,14 @@ async fn no_tool_takes_a_file_from_outside_or_from_a_hidden_folder() {
     }
     let outside = tempfile::tempdir().unwrap();
     nothing_leaves(&world, &put(outside.path().join("story.txt"), "A harmless text.\n")).await;
-    for path in ["/etc/passwd", "/etc/hostname", "/proc/self/environ", "/dev/stdin", "~/.ssh/id_rsa", "file:///etc/passwd"] {
+    for path in [
+        "/etc/passwd",
+        "/etc/hostname",
+        "/proc/self/environ",
+        "/dev/stdin",
+        "~/.ssh/id_rsa",
+        "file:///etc/passwd",
+    ] {
         nothing_leaves(&world, path).await;
     }
     #[cfg(unix)]
@@ -86,7 +97,6 @@ async fn no_tool_takes_a_file_from_outside_or_from_a_hidden_folder() {
         std::os::unix::fs::symlink(outside.path(), &link).unwrap();
         nothing_leaves(&world, link.join("story.txt").to_str().unwrap()).await;
     }
-    assert!(Path::new(&home).exists());
 }
 
 #[tokio::test]
@@ -116,11 +126,14 @@ pub(crate) fn zip(names: &[&str]) -> Vec<u8> {
         let size = u32::try_from(content.len()).unwrap().to_le_bytes();
         let crc: u32 = if content.is_empty() { 0 } else { 0x8cdc_1683 };
         let start = u32::try_from(file.len()).unwrap().to_le_bytes();
-        let about = [&[10, 0, 0, 0, 0, 0, 0, 0, 0, 0][..], &crc.to_le_bytes(), &size, &size, &length, &[0, 0]].concat();
+        let about =
+            [&[10, 0, 0, 0, 0, 0, 0, 0, 0, 0][..], &crc.to_le_bytes(), &size, &size, &length, &[0, 0]]
+                .concat();
         file.extend([&b"PK\x03\x04"[..], &about, name.as_bytes(), content].concat());
         list.extend([&b"PK\x01\x02\x0a\x00"[..], &about, &[0; 10], &start, name.as_bytes()].concat());
     }
     let count = u16::try_from(names.len()).unwrap().to_le_bytes();
-    let (size, start) = (u32::try_from(list.len()).unwrap().to_le_bytes(), u32::try_from(file.len()).unwrap().to_le_bytes());
+    let (size, start) =
+        (u32::try_from(list.len()).unwrap().to_le_bytes(), u32::try_from(file.len()).unwrap().to_le_bytes());
     [&file[..], &list, b"PK\x05\x06\0\0\0\0", &count, &count, &size, &start, &[0, 0]].concat()
 }

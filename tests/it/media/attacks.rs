@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
@@ -12,7 +12,9 @@ use minimax_mcp::media::{
 };
 
 use super::files::{boxed, flac, jpeg, mp4, png, wav};
-use super::world::{House, IMAGES, PICTURE, names};
+#[cfg(unix)]
+use super::world::names;
+use super::world::{House, IMAGES, PICTURE};
 
 const TEXT: Limits = Limits::new(&["text/plain"], 100_000);
 const SOUND: Limits = Limits::new(&["audio/mpeg", "audio/wav", "audio/mp4"], 1_000_000);
@@ -233,6 +235,8 @@ async fn a_file_that_grows_while_it_is_read_does_not_pass_its_limit() {
 #[cfg(unix)]
 #[tokio::test]
 async fn sockets_devices_and_what_the_kernel_makes_up_are_no_files() {
+    use std::path::Path;
+
     let house = House::new();
     let socket = house.allowed.join("socket.png");
     let _listening = std::os::unix::net::UnixListener::bind(&socket).unwrap();
