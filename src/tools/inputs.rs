@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::origin::Source;
+use super::origin::{Source, in_time};
 use super::{LOCAL, Server, ToolError};
 use crate::api::{RemoteFile, Upload};
 use crate::media::{self, Blob, Content, Limits, Opened, Reference};
@@ -292,7 +292,7 @@ impl Server {
     }
 
     async fn fetched(&self, field: &str, link: &str, limits: &Limits) -> Result<Opened, ToolError> {
-        let blob = self.jobs().fetcher().fetch(link, limits).await;
+        let blob = in_time(self.jobs().fetcher().fetch(link, limits)).await;
         blob.map(Opened::of)
             .map_err(|problem| ToolError::argument(field, format!("cannot be fetched: {problem}")))
     }

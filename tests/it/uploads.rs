@@ -67,6 +67,14 @@ async fn no_tool_takes_a_key_a_password_file_or_settings_however_they_are_named(
 }
 
 #[tokio::test]
+async fn no_tool_takes_a_picture_that_declares_more_than_anybody_can_look_at() {
+    let world = World::new().await;
+    let side = 60_000_u32.to_be_bytes();
+    let bomb = [&b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"[..], &side, &side, &[8, 2, 0, 0, 0], &[0; 4096]].concat();
+    nothing_leaves(&world, &put(world.out().join("bomb.png"), bomb)).await;
+}
+
+#[tokio::test]
 async fn no_tool_takes_a_file_from_outside_or_from_a_hidden_folder() {
     let dir = tempfile::tempdir().unwrap();
     let home = dunce::canonicalize(dir.path()).unwrap();

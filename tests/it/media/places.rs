@@ -169,7 +169,7 @@ fn no_hint_makes_a_name_that_a_system_cannot_hold() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(500) })]
 
     #[test]
     fn any_prompt_gives_a_name_that_every_system_can_hold(
