@@ -8,6 +8,8 @@ mod chat;
 mod embed;
 mod error;
 mod file;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod image;
 mod models;
 mod music;

@@ -15,6 +15,8 @@ mod receive;
 mod run;
 mod speech;
 mod state;
+#[cfg(test)]
+mod state_laws;
 mod store;
 mod submit;
 mod transcription;

@@ -164,7 +164,12 @@ fn place(written: Written, target: &Target) -> Result<Saved, FetchProblem> {
 fn claim(file: NamedTempFile, path: &Path) -> Result<(), tempfile::PersistError> {
     let refused = match file.persist_noclobber(path) {
         Ok(_) => return Ok(()),
-        Err(refused) if refused.error.kind() == io::ErrorKind::AlreadyExists => return Err(refused),
+        // Gone from under its own name: the folder is another one now, and nothing is to be put into that.
+        Err(refused)
+            if matches!(refused.error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound) =>
+        {
+            return Err(refused);
+        }
         Err(refused) => refused,
     };
     // Some file systems (FAT, network shares) can't. There the name is first taken with an empty file of our

@@ -20,6 +20,7 @@ pub mod blob;
 mod fetcher;
 pub mod folder;
 pub mod guard;
+mod handle;
 pub mod input;
 pub mod kind;
 mod land;
@@ -30,8 +31,10 @@ pub mod player;
 pub mod preview;
 pub mod probe;
 pub mod roots;
+mod secret;
 mod source;
 pub mod subtitle;
+mod windows;
 
 pub use archive::{Archive, Temporary};
 pub use blob::{Blob, Content, Limits, Opened, check, load, open_input};

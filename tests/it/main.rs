@@ -24,6 +24,8 @@ mod readme;
 mod example_config;
 // Files, links and folders.
 mod media;
+// Files that were never meant to leave.
+mod uploads;
 // The imitation of MiniMax by itself.
 mod sandbox;
 // One tool each, through client, server and sandbox.

@@ -99,14 +99,24 @@ impl Client {
         let silent = |_| ApiError::Lost { path, why: format!("nothing came for {} s", FIRST.as_secs()) };
         let response = timeout(FIRST, request.send()).await.map_err(silent)?;
         let response = response.map_err(|error| self.lost(path, error))?;
+        self.answering(ask.protocol, response).await
+    }
+
+    /// The answer in whichever form it comes.
+    pub(in crate::api) async fn answering(
+        &self,
+        protocol: Protocol,
+        response: reqwest::Response,
+    ) -> Result<ChatStream<'_>, ApiError> {
+        let path = protocol.path();
         let trace = header_text(&response, "trace-id");
         let kind = header_text(&response, header::CONTENT_TYPE.as_str()).unwrap_or_default();
         let mut stream = ChatStream {
             client: self,
-            protocol: ask.protocol,
+            protocol,
             events: futures_util::stream::empty().boxed(),
             head: Arc::default(),
-            reader: Reader::new(ask.protocol),
+            reader: Reader::new(protocol),
             trace,
             ended: false,
         };
