@@ -138,7 +138,11 @@ impl Run {
     async fn look(&mut self, task: &Task) -> Step {
         let jobs = self.jobs.clone();
         let api = &jobs.shared.api;
+        #[cfg(feature = "crash-points")]
+        crate::crash::point("look.before");
         let looked = self.unless_interrupted(paid::look(api, task)).await?;
+        #[cfg(feature = "crash-points")]
+        crate::crash::point("look.after");
         let ready = match looked {
             Ok(Progress::Pending(word)) if self.age() > LONGEST_WATCH => {
                 return self.see(Seen::Lost(format!("MiniMax has said `{word}` for a day"))).await;

@@ -138,6 +138,8 @@ impl Store {
     /// Writes a new job, leased to this process; on disk when it returns.
     pub async fn insert(&self, job: &Job) -> Result<Inserted, StoreError> {
         let body = serde_json::to_string(job).map_err(|error| self.fail(error))?;
+        #[cfg(feature = "crash-points")]
+        crate::crash::point("record.before");
         let inserted = sqlx::query(
             "INSERT INTO jobs (id, principal, account, kind, status, is_open, task_id, idempotency_key, search,
                                body, lease_owner, lease_until, created_at, updated_at)
@@ -161,6 +163,8 @@ impl Store {
         .await
         .map_err(|error| self.fail(error))?;
         if inserted.rows_affected() == 1 {
+            #[cfg(feature = "crash-points")]
+            crate::crash::point("record.after");
             return Ok(Inserted::New);
         }
         let existing = sqlx::query(
@@ -197,6 +201,8 @@ impl Store {
         right: &str,
     ) -> Result<bool, StoreError> {
         let body = serde_json::to_string(job).map_err(|error| self.fail(error))?;
+        #[cfg(feature = "crash-points")]
+        crate::crash::point("save.before");
         let saved = sqlx::query(
             "UPDATE jobs SET status = ?2, is_open = ?3, task_id = ?4, body = ?5, search = ?6, updated_at = ?7,
                              lease_owner = ?8, lease_until = ?9,
@@ -219,6 +225,8 @@ impl Store {
         .execute(connection)
         .await
         .map_err(|error| self.fail(error))?;
+        #[cfg(feature = "crash-points")]
+        crate::crash::point("save.after");
         Ok(saved.rows_affected() == 1)
     }
 

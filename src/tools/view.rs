@@ -392,6 +392,13 @@ fn next(job: &Job) -> String {
                 task.id
             )
         }
+        // Only these tasks can be listed, and a listed one can be taken up.
+        State::Unknown { .. } if matches!(job.kind, Kind::Video | Kind::Prompt) && job.model.contains("H3") => {
+            "The request may have been taken and billed; it is not sent again by itself. list_video_tasks shows \
+            whether MiniMax has it, and query_video_generation with its task_id brings the result. Else look at the \
+            platform's billing page and let the user decide whether to buy again."
+                .to_owned()
+        }
         State::Unknown { .. } => {
             "The request may have been taken and billed; it is not sent again by itself. Look at \
             the platform's billing page, then let the user decide whether to buy again."

@@ -57,6 +57,9 @@ mod coverage;
 mod facts_file;
 // Jobs that outlive calls and processes.
 mod jobs;
+// The program killed at chosen points and at any time, and several programs on one folder.
+mod crash;
+mod crash_matrix;
 // What went wrong, and what the caller is told.
 mod faults;
 // The protocol on stdin and stdout, byte by byte.
