@@ -10,9 +10,11 @@ mod conversation;
 mod deliver;
 mod failure;
 mod job;
+mod open;
 mod paid;
 mod receive;
 mod run;
+mod salvage;
 mod speech;
 mod state;
 mod store;
@@ -219,7 +221,14 @@ impl Jobs {
             created_at: at,
             updated_at: at,
         };
+        let mut job = job;
+        job.warnings.extend(self.notice().await?);
         self.enter(job, Some(order.paid)).await
+    }
+
+    /// What whoever runs the server should know of the records.
+    pub async fn notice(&self) -> Result<Option<String>, StoreError> {
+        Ok(self.store().await?.notice().map(str::to_owned))
     }
 
     /// Takes over a task that another program has submitted, or finds the job that it is.

@@ -137,6 +137,12 @@ impl Run {
 
     async fn look(&mut self, task: &Task) -> Step {
         let jobs = self.jobs.clone();
+        // A process that was held up for longer than its lease would look beside the one that has the job now.
+        if let Ok(store) = jobs.store().await
+            && let Ok(false) = store.holds(&self.job.id).await
+        {
+            return Err(Interrupted);
+        }
         let api = &jobs.shared.api;
         #[cfg(feature = "crash-points")]
         crate::crash::point("look.before");

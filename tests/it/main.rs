@@ -60,6 +60,8 @@ mod jobs;
 // The program killed at chosen points and at any time, and several programs on one folder.
 mod crash;
 mod crash_matrix;
+mod crash_random;
+mod crash_several;
 // What went wrong, and what the caller is told.
 mod faults;
 // The protocol on stdin and stdout, byte by byte.
