@@ -196,7 +196,7 @@ impl Jobs {
             return Err(StoreError::stopping(&self.shared.settings.data_dir));
         }
         let at = now();
-        let job = Job {
+        let mut job = Job {
             id: random_id(order.paid.kind().word()),
             principal: order.principal,
             kind: order.paid.kind(),
@@ -220,8 +220,8 @@ impl Jobs {
             warnings: order.warnings,
             created_at: at,
             updated_at: at,
+            later: serde_json::Map::new(),
         };
-        let mut job = job;
         job.warnings.extend(self.notice().await?);
         self.enter(job, Some(order.paid)).await
     }
@@ -283,6 +283,7 @@ impl Jobs {
             warnings: Vec::new(),
             created_at: at,
             updated_at: at,
+            later: serde_json::Map::new(),
         }
     }
 

@@ -62,6 +62,8 @@ mod crash;
 mod crash_matrix;
 mod crash_random;
 mod crash_several;
+// Records and folders that are damaged, full, read-only, held by others or of another time.
+mod storage;
 // What went wrong, and what the caller is told.
 mod faults;
 // The protocol on stdin and stdout, byte by byte.
