@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::crash::{Death, Order, cell, in_parallel, orders, trace};
+use crate::crash::{Death, cell, in_parallel, trace};
+use crate::crash_orders::{Order, orders};
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::crash::{Cell, Order, delivered, in_parallel, judge, keyed, listed, nothing_half, orders, rows};
+use crate::crash::{Cell, in_parallel};
+use crate::crash_orders::{Order, keyed, orders};
+use crate::crash_promises::{delivered, judge, listed, nothing_half, rows};
 
 /// Numbers that are the same each time.
 struct Dice(u64);

@@ -8,14 +8,15 @@ use std::time::{Duration, Instant};
 use minimax_mcp::sandbox::{Options, Pace, Request, Sandbox};
 use serde_json::{Value, json};
 
-use crate::crash::{Victim, command, delivered, listed, nothing_half, rows};
+use crate::crash::{Victim, command, until};
+use crate::crash_promises::{delivered, listed, nothing_half, rows};
 use crate::harness::quick;
 
 struct Plan {
     jobs: usize,
     /// How often one of the three dies.
     deaths: usize,
-    /// How long it lives each time.
+    /// How long it lives each time after MiniMax has its orders.
     life: Duration,
     pace: Pace,
 }
@@ -52,8 +53,8 @@ fn runs(plan: &Plan) -> String {
     // A third of the orders goes to each; those of the mortal one are left without an answer when it dies.
     let mut numbers = (0..plan.jobs).peekable();
     for _ in 0..plan.deaths {
-        let born = Instant::now();
         let share = plan.jobs / plan.deaths;
+        let sent = sandbox.paid().len() + share;
         for number in numbers.by_ref().take(share) {
             match number % 3 {
                 0 => {
@@ -67,7 +68,8 @@ fn runs(plan: &Plan) -> String {
                 }
             }
         }
-        std::thread::sleep(plan.life.saturating_sub(born.elapsed()));
+        until("the orders", || sandbox.paid().len() + 1 >= sent);
+        std::thread::sleep(plan.life);
         dead.insert(mortal.program.child.id());
         mortal.kill();
         mortal = start();
@@ -152,8 +154,8 @@ fn visible(out: &Path) -> usize {
 
 #[test]
 fn of_three_programs_on_one_folder_one_dies_and_the_others_finish_its_jobs() {
-    let pace = Pace { polls: 2, seconds: 2.0, ..quick() };
-    let said = runs(&Plan { jobs: 12, deaths: 1, life: Duration::from_millis(1500), pace });
+    let pace = Pace { polls: 2, seconds: 4.0, ..quick() };
+    let said = runs(&Plan { jobs: 12, deaths: 1, life: Duration::from_millis(300), pace });
     eprintln!("{said}");
 }
 
@@ -163,6 +165,6 @@ fn of_three_programs_on_one_folder_one_dies_and_the_others_finish_its_jobs() {
 #[ignore = "minutes: two hundred jobs and ten deaths"]
 fn of_three_programs_on_one_folder_one_dies_again_and_again_and_two_hundred_jobs_are_done_once() {
     let pace = Pace { polls: 3, seconds: 12.0, ..quick() };
-    let said = runs(&Plan { jobs: 200, deaths: 10, life: Duration::from_secs(3), pace });
+    let said = runs(&Plan { jobs: 200, deaths: 10, life: Duration::from_secs(1), pace });
     eprintln!("{said}");
 }

@@ -60,6 +60,8 @@ mod jobs;
 // The program killed at chosen points and at any time, and several programs on one folder.
 mod crash;
 mod crash_matrix;
+mod crash_orders;
+mod crash_promises;
 mod crash_random;
 mod crash_several;
 // Records and folders that are damaged, full, read-only, held by others or of another time.

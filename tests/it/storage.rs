@@ -9,7 +9,8 @@ use minimax_mcp::sandbox::Pace;
 use serde_json::{Value, json};
 use sqlx::{Connection as _, SqliteConnection};
 
-use crate::crash::{Cell, Victim, command, delivered, listed, until};
+use crate::crash::{Cell, Victim, command, until};
+use crate::crash_promises::{delivered, listed};
 use crate::harness::{offered, quick};
 
 /// A world of its own: MiniMax, folders, and a runtime for both.
