@@ -142,6 +142,8 @@ impl Client {
             // A redirect could carry the key to another host, and a paid POST must not be sent twice.
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never());
+        #[cfg(feature = "crash-points")]
+        let built = built.user_agent(crate::crash::user_agent());
         // A proxy of the user's cannot reach this machine's own ports.
         let name = self.host.split_once("://").map_or("", |(_, name)| name);
         let local = ["127.", "[::1]", "localhost"].iter().any(|home| name.starts_with(home));

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::state::State;
 use crate::facts::rounded;
@@ -96,6 +96,9 @@ pub struct Job {
     pub created_at: i64,
     /// Unix milliseconds.
     pub updated_at: i64,
+    /// What a later version has noted and this one does not know; it is written back as it came.
+    #[serde(flatten)]
+    pub later: Map<String, Value>,
 }
 
 impl Job {
@@ -154,6 +157,9 @@ pub struct JobFile {
     /// What the link leads to, if not to the file itself.
     #[serde(default)]
     pub wrapped: Wrapped,
+    /// As [`Job::later`].
+    #[serde(flatten)]
+    pub later: Map<String, Value>,
 }
 
 /// What a result comes in.
@@ -210,6 +216,8 @@ pub struct OnDisk {
     pub height: Option<u32>,
     #[serde(default)]
     pub duration_ms: Option<u64>,
+    #[serde(flatten)]
+    pub later: Map<String, Value>,
 }
 
 impl From<Saved> for OnDisk {
@@ -222,6 +230,7 @@ impl From<Saved> for OnDisk {
             width: saved.width,
             height: saved.height,
             duration_ms: saved.duration_ms,
+            later: Map::new(),
         }
     }
 }
@@ -249,6 +258,9 @@ pub struct Cost {
     /// The price of one unit of what MiniMax reads, where that is billed apart: a token.
     #[serde(default)]
     pub input: f64,
+    /// As [`Job::later`].
+    #[serde(flatten)]
+    pub later: Map<String, Value>,
 }
 
 impl Cost {
@@ -266,5 +278,8 @@ impl Cost {
 /// Now, in Unix milliseconds.
 pub fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    let at = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+    #[cfg(feature = "crash-points")]
+    let at = at.saturating_add(crate::crash::clock());
+    at
 }

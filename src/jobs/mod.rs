@@ -10,9 +10,11 @@ mod conversation;
 mod deliver;
 mod failure;
 mod job;
+mod open;
 mod paid;
 mod receive;
 mod run;
+mod salvage;
 mod speech;
 mod state;
 #[cfg(test)]
@@ -196,7 +198,7 @@ impl Jobs {
             return Err(StoreError::stopping(&self.shared.settings.data_dir));
         }
         let at = now();
-        let job = Job {
+        let mut job = Job {
             id: random_id(order.paid.kind().word()),
             principal: order.principal,
             kind: order.paid.kind(),
@@ -220,8 +222,15 @@ impl Jobs {
             warnings: order.warnings,
             created_at: at,
             updated_at: at,
+            later: serde_json::Map::new(),
         };
+        job.warnings.extend(self.notice().await?);
         self.enter(job, Some(order.paid)).await
+    }
+
+    /// What whoever runs the server should know of the records.
+    pub async fn notice(&self) -> Result<Option<String>, StoreError> {
+        Ok(self.store().await?.notice().map(str::to_owned))
     }
 
     /// Takes over a task that another program has submitted, or finds the job that it is.
@@ -276,6 +285,7 @@ impl Jobs {
             warnings: Vec::new(),
             created_at: at,
             updated_at: at,
+            later: serde_json::Map::new(),
         }
     }
 

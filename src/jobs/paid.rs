@@ -200,6 +200,8 @@ async fn music(api: &Client, submit: &MusicSubmit) -> Result<Made, ApiError> {
     if let (Some(audio), Some(_)) = (&submit.reference, &submit.lyrics) {
         let feature = api.preprocess_cover(&submit.model, audio).await.map_err(nothing_bought)?;
         submit.reference = Some(CoverReference::CoverFeatureId(feature));
+        #[cfg(feature = "crash-points")]
+        crate::crash::point("preprocess.after");
     }
     let song = api.make_music(&submit).await?;
     let (extension, mime) = submit.audio_setting.format.file();

@@ -137,8 +137,18 @@ impl Run {
 
     async fn look(&mut self, task: &Task) -> Step {
         let jobs = self.jobs.clone();
+        // A process that was held up for longer than its lease would look beside the one that has the job now.
+        if let Ok(store) = jobs.store().await
+            && let Ok(false) = store.holds(&self.job.id).await
+        {
+            return Err(Interrupted);
+        }
         let api = &jobs.shared.api;
+        #[cfg(feature = "crash-points")]
+        crate::crash::point("look.before");
         let looked = self.unless_interrupted(paid::look(api, task)).await?;
+        #[cfg(feature = "crash-points")]
+        crate::crash::point("look.after");
         let ready = match looked {
             Ok(Progress::Pending(word)) if self.age() > LONGEST_WATCH => {
                 return self.see(Seen::Lost(format!("MiniMax has said `{word}` for a day"))).await;

@@ -4,14 +4,12 @@
 //! and each write of an owner carries it, so a process that was asleep cannot overwrite what another has done.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
+use sqlx::sqlite::SqlitePool;
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 
 use super::job::{Job, now};
+use super::open::Presence;
 use super::state::State;
 
 /// How long a lease lasts, in milliseconds. A dead process's jobs are idle for this long at most.
@@ -26,22 +24,44 @@ pub struct StoreError {
 }
 
 impl StoreError {
+    pub(super) fn new(folder: &Path, source: Box<dyn std::error::Error + Send + Sync>) -> Self {
+        Self { folder: folder.to_owned(), source }
+    }
+
     /// What the person who runs the server can do.
     pub fn advice(&self) -> &'static str {
-        match self.source.downcast_ref::<sqlx::migrate::MigrateError>() {
-            Some(sqlx::migrate::MigrateError::VersionMissing(_)) => {
-                "A newer minimax-mcp has used this folder: update this one, or set MINIMAX_DATA_DIR to another folder."
-            }
-            _ if self.is_damaged() => {
-                "The file is damaged: move it away and a new one is begun; saved results stay where they are."
-            }
-            _ => "Make the folder writable, or set MINIMAX_DATA_DIR to one that is.",
+        use sqlx::migrate::MigrateError::{VersionMismatch, VersionMissing};
+        if let Some(VersionMissing(_) | VersionMismatch(_)) = self.source.downcast_ref() {
+            return "Another version of minimax-mcp, probably a newer one, has used this folder: update this one, or \
+                    set MINIMAX_DATA_DIR to another folder.";
+        }
+        let says = |words: &[&str]| words.iter().any(|word| self.source.to_string().contains(word));
+        if self.is_damaged() {
+            "The file of the job records is damaged. End every minimax-mcp that uses this folder; the next one that \
+             starts repairs it and keeps the damaged file beside it. Saved results stay where they are."
+        } else if says(&["disk is full", "No space left", "disk I/O error"]) {
+            "Make room on the disk of this folder, or set MINIMAX_DATA_DIR to a folder on another one."
+        } else if says(&["is locked", "is busy"]) {
+            "Another program holds the job records. Try again in a minute; if it stays so, end that program."
+        } else {
+            "Make the folder writable, or set MINIMAX_DATA_DIR to one that is."
         }
     }
 
-    fn is_damaged(&self) -> bool {
+    pub(super) fn is_damaged(&self) -> bool {
         let text = self.source.to_string();
         text.contains("malformed") || text.contains("not a database")
+    }
+
+    /// Damaged, and not to be repaired while another process writes to it.
+    pub(super) fn in_use(self) -> Self {
+        let source = format!("{}, and another minimax-mcp uses them", self.source).into();
+        Self { source, ..self }
+    }
+
+    /// Damaged, and the repair failed.
+    pub(super) fn unrepaired(&self, why: &dyn std::fmt::Display) -> Self {
+        Self::new(&self.folder, format!("{}; repairing them failed: {why}", self.source).into())
     }
 
     /// The server stops, so nothing new is begun.
@@ -57,6 +77,8 @@ pub struct Store {
     folder: PathBuf,
     /// This process, in leases.
     owner: String,
+    notice: Option<String>,
+    _presence: Presence,
 }
 
 /// What `list_jobs` asks for.
@@ -96,30 +118,20 @@ impl Store {
     /// The database's name in the data folder.
     pub const FILE: &str = "jobs.sqlite3";
 
-    /// Opens the database in `folder`, making what is missing.
-    pub async fn open(folder: &Path, owner: String) -> Result<Self, StoreError> {
-        let fail = |source| StoreError { folder: folder.to_owned(), source };
-        private(folder).await.map_err(|error| fail(error.into()))?;
-        let options = SqliteConnectOptions::new()
-            .filename(folder.join(Self::FILE))
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            // A record of money must survive a power cut too.
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(Duration::from_secs(20));
-        let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await;
-        let pool = pool.map_err(|error| fail(error.into()))?;
-        let mut migrated = sqlx::migrate!().run(&pool).await;
-        for _ in 0..5 {
-            if migrated.is_ok() {
-                break;
-            }
-            // Another process may have been quicker; then there is nothing left to do.
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            migrated = sqlx::migrate!().run(&pool).await;
-        }
-        migrated.map_err(|error| fail(error.into()))?;
-        Ok(Self { pool, folder: folder.to_owned(), owner })
+    /// An open database and what there is to say about it.
+    pub(super) fn with(
+        pool: SqlitePool,
+        folder: &Path,
+        owner: String,
+        presence: Presence,
+        notice: Option<String>,
+    ) -> Self {
+        Self { pool, folder: folder.to_owned(), owner, notice, _presence: presence }
+    }
+
+    /// What whoever runs the server should know: the records had to be repaired.
+    pub fn notice(&self) -> Option<&str> {
+        self.notice.as_deref()
     }
 
     /// Ends all connections.
@@ -138,6 +150,8 @@ impl Store {
     /// Writes a new job, leased to this process; on disk when it returns.
     pub async fn insert(&self, job: &Job) -> Result<Inserted, StoreError> {
         let body = serde_json::to_string(job).map_err(|error| self.fail(error))?;
+        #[cfg(feature = "crash-points")]
+        crate::crash::point("record.before");
         let inserted = sqlx::query(
             "INSERT INTO jobs (id, principal, account, kind, status, is_open, task_id, idempotency_key, search,
                                body, lease_owner, lease_until, created_at, updated_at)
@@ -163,6 +177,8 @@ impl Store {
         .await
         .map_err(|error| self.fail(error))?;
         if inserted.rows_affected() == 1 {
+            #[cfg(feature = "crash-points")]
+            crate::crash::point("record.after");
             return Ok(Inserted::New);
         }
         let existing = sqlx::query(
@@ -199,6 +215,8 @@ impl Store {
         right: &str,
     ) -> Result<bool, StoreError> {
         let body = serde_json::to_string(job).map_err(|error| self.fail(error))?;
+        #[cfg(feature = "crash-points")]
+        crate::crash::point("save.before");
         let saved = sqlx::query(
             "UPDATE jobs SET status = ?2, is_open = ?3, task_id = ?4, body = ?5, search = ?6, updated_at = ?7,
                              lease_owner = ?8, lease_until = ?9,
@@ -221,6 +239,8 @@ impl Store {
         .execute(connection)
         .await
         .map_err(|error| self.fail(error))?;
+        #[cfg(feature = "crash-points")]
+        crate::crash::point("save.after");
         Ok(saved.rows_affected() == 1)
     }
 
@@ -355,6 +375,17 @@ impl Store {
         }
     }
 
+    /// Whether no other process has claimed the job since this one did.
+    pub async fn holds(&self, id: &str) -> Result<bool, StoreError> {
+        let row = sqlx::query("SELECT 1 FROM jobs WHERE id = ?1 AND lease_owner = ?2")
+            .bind(id)
+            .bind(&self.owner)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(|error| self.fail(error))?;
+        Ok(row.is_some())
+    }
+
     async fn give_back(&self, id: &str) -> Result<(), StoreError> {
         sqlx::query("UPDATE jobs SET lease_until = 0 WHERE id = ?1 AND lease_owner = ?2")
             .bind(id)
@@ -411,15 +442,6 @@ impl Store {
         let body: &str = row.try_get("body").map_err(|error| self.fail(error))?;
         serde_json::from_str(body).map_err(|error| self.fail(error))
     }
-}
-
-/// Makes the folder, readable for its owner alone: records hold prompts and signed links.
-async fn private(folder: &Path) -> std::io::Result<()> {
-    let mut builder = tokio::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    builder.mode(0o700);
-    builder.create(folder).await
 }
 
 /// What `list_jobs` searches, in lower case: SQLite's own `lower` knows ASCII alone.

@@ -12,7 +12,12 @@ impl Run {
     pub(super) async fn submit(&mut self, paid: &Paid) -> Step {
         let mut tries = 1;
         loop {
-            let error = match paid.send(&self.jobs.shared.api).await {
+            #[cfg(feature = "crash-points")]
+            crate::crash::point("post.before");
+            let answer = paid.send(&self.jobs.shared.api).await;
+            #[cfg(feature = "crash-points")]
+            crate::crash::point("post.after");
+            let error = match answer {
                 Ok(Answer::Task(task)) => return self.accepted(task).await,
                 Ok(Answer::Counted { task, units, usage }) => {
                     self.job.cost.actual = units.and_then(|units| self.job.cost.of(units));

@@ -132,6 +132,11 @@ fn write(folder: &Path, mut arriving: mpsc::Receiver<Bytes>) -> io::Result<Writt
     let mut bytes: u64 = 0;
     while let Some(chunk) = arriving.blocking_recv() {
         file.write_all(&chunk)?;
+        #[cfg(feature = "crash-points")]
+        if bytes == 0 {
+            file.flush()?;
+            crate::crash::point("file.begun");
+        }
         hasher.update(&chunk);
         bytes = bytes.saturating_add(chunk.len() as u64);
     }
@@ -143,11 +148,15 @@ fn place(written: Written, target: &Target) -> Result<Saved, FetchProblem> {
     let Written { mut file, bytes, sha256 } = written;
     // Contents before name: after a power cut a name must not stand for an empty file.
     file.as_file().sync_all().map_err(|error| target.disk(&error))?;
+    #[cfg(feature = "crash-points")]
+    crate::crash::point("file.written");
     let facts = probe::measure(file.as_file(), target.sniffed);
     for path in target.candidates() {
         match claim(file, &path) {
             Ok(()) => {
                 sync_folder(&target.folder);
+                #[cfg(feature = "crash-points")]
+                crate::crash::point("file.named");
                 return Ok(target.saved(path, bytes, sha256, facts));
             }
             Err(refused) if refused.error.kind() == io::ErrorKind::AlreadyExists => file = refused.file,

@@ -190,9 +190,18 @@ fn recorded(
     let authorized = headers.contains_key(header::AUTHORIZATION) || headers.contains_key("x-api-key");
     let body = form.map_or_else(|| record::body(text("content-type"), bytes), Form::summary);
     let path = uri.path_and_query().map_or_else(String::new, ToString::to_string);
-    let request =
-        record::Request { method: method.to_string(), path, body, authorized, status: None, code: None };
-    record::without_key(request, key)
+    record::without_key(
+        record::Request {
+            method: method.to_string(),
+            path,
+            body,
+            authorized,
+            agent: text(header::USER_AGENT.as_str()).to_owned(),
+            status: None,
+            code: None,
+        },
+        key,
+    )
 }
 
 /// Words a refusal in the dialect of the path, adds the trace id, and notes the outcome.

@@ -28,6 +28,9 @@ pub struct Request {
     pub body: Value,
     /// Whether an `Authorization` or `x-api-key` header came with it.
     pub authorized: bool,
+    /// What the client calls itself: the `User-Agent` header.
+    #[serde(default)]
+    pub agent: String,
     /// The HTTP status of the answer; `None` when none was given (yet).
     pub status: Option<u16>,
     /// MiniMax's code, when the answer was a refusal. Many of those have status 200.

@@ -274,7 +274,9 @@ impl Server {
         let Opened { content, bytes, mime, name, .. } = opened;
         let upload = Upload { purpose: purpose.to_owned(), name, mime, bytes };
         let api = self.jobs().api();
-        Ok(match content {
+        #[cfg(feature = "crash-points")]
+        crate::crash::point("upload.before");
+        let sent = match content {
             Content::Memory(bytes) => {
                 let whole = futures_util::stream::iter([Ok::<_, std::io::Error>(bytes)]);
                 api.upload(&upload, whole).await?
@@ -283,7 +285,10 @@ impl Server {
             file @ Content::Disk(_) => {
                 api.upload(&upload, media::Source::of(file, bytes).await.chunks()).await?
             }
-        })
+        };
+        #[cfg(feature = "crash-points")]
+        crate::crash::point("upload.after");
+        Ok(sent)
     }
 
     async fn opened(&self, field: &str, path: PathBuf, limits: &Limits) -> Result<Opened, ToolError> {

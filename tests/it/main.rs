@@ -59,6 +59,15 @@ mod coverage;
 mod facts_file;
 // Jobs that outlive calls and processes.
 mod jobs;
+// The program killed at chosen points and at any time, and several programs on one folder.
+mod crash;
+mod crash_matrix;
+mod crash_orders;
+mod crash_promises;
+mod crash_random;
+mod crash_several;
+// Records and folders that are damaged, full, read-only, held by others or of another time.
+mod storage;
 // What went wrong, and what the caller is told.
 mod faults;
 // Every code and envelope of MiniMax's, and what follows from it.
