@@ -71,7 +71,8 @@ impl Server {
         let dir = dir.map_err(|error| failed(std::io::Error::other(error)))?.map_err(failed)?;
         let name = media::file_name("input", "", 1, false, link_extension(link));
         let expect = Expect { kind: None, max_bytes, extension: link_extension(link) };
-        let fetched = self.jobs().fetcher().download(&self.secured(link), dir.path(), &name, &expect).await;
+        let fetched =
+            self.jobs().fetcher().download(&self.secured(link), dir.path(), &name, &expect, None).await;
         let saved = fetched.map_err(|problem| unfetched(field, problem))?;
         // Temporary folders often lie behind a symbolic link.
         let roots = Roots::new(dir.path(), None, &[]);

@@ -57,6 +57,8 @@ mod coverage;
 mod facts_file;
 // Jobs that outlive calls and processes.
 mod jobs;
+// Results on their way here, over bad roads.
+mod delivery;
 // What went wrong, and what the caller is told.
 mod faults;
 // The protocol on stdin and stdout, byte by byte.
