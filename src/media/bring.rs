@@ -16,7 +16,8 @@ use super::kind::HEAD;
 use super::land::{Landing, Target, adopt, disk, stopped};
 use super::link::{self, FetchProblem};
 use super::output::{Expect, Saved, check_size, feed, judge, target};
-use super::part::{OVERLAP, Part, STEP, Version};
+use super::part::{OVERLAP, Part, STEP};
+use super::version::Version;
 use super::{space, whole};
 
 /// Between the end of a connection and the next.

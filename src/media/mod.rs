@@ -35,6 +35,7 @@ pub mod roots;
 mod source;
 mod space;
 pub mod subtitle;
+mod version;
 mod whole;
 
 pub use archive::{Archive, Temporary};

@@ -208,6 +208,23 @@ async fn a_file_that_does_not_fit_on_the_disk_is_not_begun() {
 }
 
 #[tokio::test]
+async fn an_archive_that_breaks_off_is_gone_on_with_too() {
+    let (here, film) = (Here::new(), Film::new(2 * MIB));
+    let host = Host::with(vec![cut(film, 700_000), Reply::with(film)]).await;
+    let fetch = async || {
+        let fetcher = Fetcher::new(Guard { loopback_http: true, ..Guard::default() });
+        fetcher.fetch_aside(&host.link("a"), here.0.path(), 1 << 32, "job/speech.tar").await
+    };
+    assert!(is_weather(&fetch().await.unwrap_err()));
+    let aside = fetch().await.unwrap();
+    assert_eq!(host.seen()[1].start(), Some(700_000 - OVERLAP));
+    assert!(fs::read(aside.path()).unwrap() == film.bytes());
+    assert_eq!(here.names().len(), 1, "hidden, and gone with the archive");
+    drop(aside);
+    assert_eq!(here.names(), BTreeSet::new());
+}
+
+#[tokio::test]
 async fn two_that_fetch_the_same_at_once_do_not_write_into_one_file() {
     let (here, film) = (Here::new(), Film::new(2 * MIB));
     let slow = Reply { pause: Duration::from_millis(50), ..Reply::with(film) };

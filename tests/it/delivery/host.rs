@@ -59,7 +59,7 @@ impl Film {
     }
 
     pub fn bytes(self) -> Vec<u8> {
-        self.pieces().flatten().collect()
+        self.pieces().collect::<Vec<_>>().concat()
     }
 
     pub fn sha256(self) -> String {

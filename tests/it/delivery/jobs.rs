@@ -6,9 +6,9 @@ use std::time::Duration;
 use minimax_mcp::sandbox::{Act, Options, Rule, Sandbox};
 use serde_json::{Value, json};
 
-use super::host::{Asked, Film, Host, Reply};
+use super::host::{Asked, Film, Frame, Host, Reply};
 use super::{MIB, OVERLAP, cut, names};
-use crate::harness::{Program, World, quick};
+use crate::harness::{Program, World, eventually, quick};
 
 /// MiniMax says that the video is at this link, so often.
 fn at(link: &str, times: Option<u32>) -> Rule {
@@ -101,6 +101,22 @@ async fn a_killed_server_leaves_what_the_next_one_goes_on_with() {
     sandbox.stop().await;
 }
 
+#[tokio::test]
+async fn a_server_that_ends_in_good_order_leaves_what_the_next_one_goes_on_with() {
+    let (world, film) = (World::new().await, Film::new(4 * MIB));
+    let slow = Reply { pause: std::time::Duration::from_millis(20), ..Reply::with(film) };
+    let host = Host::with(vec![slow, Reply::with(film)]).await;
+    world.sandbox.script(vec![at(&host.link("a"), None)]);
+    let first = world.make("generate_video", json!({ "prompt": "A fox", "wait_seconds": 0 })).await;
+    let out = world.out();
+    eventually("a mebibyte", async || hidden(&out) > MIB).await;
+    let world = world.restarted().await;
+    let end = world.make("get_job", json!({ "job_id": first["job_id"] })).await;
+    assert_eq!(end["files"][0]["sha256"], film.sha256(), "{end}");
+    assert!(starts(&host)[1].unwrap() > MIB - OVERLAP, "{:?}", starts(&host));
+    assert_eq!((names(&out).len(), world.bought()), (1, 1));
+}
+
 /// How much of a file is in the folder under a hidden name.
 fn hidden(folder: &Path) -> u64 {
     let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
@@ -142,6 +158,58 @@ async fn a_disk_that_is_full_in_mid_write_is_told_and_get_job_tries_again() {
     assert!(left.is_empty(), "a full disk is not filled up: {left:?}");
     assert_eq!(end["files"][0]["sha256"], film.sha256(), "{end}");
     assert_eq!(sandbox.paid().len(), 1);
+    sandbox.stop().await;
+}
+
+/// On file systems of their own, which need rights of their own:
+/// `unshare -rm cargo test --test it on_a_small_disk -- --ignored`
+#[cfg(target_os = "linux")]
+#[tokio::test]
+#[ignore = "mounts file systems; the command is in its comment"]
+async fn on_a_small_disk_nothing_is_bought_begun_or_left_that_does_not_fit() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    std::fs::create_dir(&out).unwrap();
+    let mount = |options: &[&str]| {
+        let mut command = std::process::Command::new("mount");
+        command.args(options).arg("none").arg(&out);
+        assert!(command.status().unwrap().success());
+    };
+    mount(&["-t", "tmpfs", "-o", "size=300m"]);
+    let film = Film::new(310 * MIB);
+    let endless = Reply { frame: Frame::Chunked, ..Reply::with(film) };
+    let host = Host::with(vec![Reply::with(film), endless, Reply::with(film)]).await;
+    let sandbox = Sandbox::start(Options { pace: quick(), ..Options::default() }).await.unwrap();
+    sandbox.script(vec![at(&host.link("a"), None)]);
+    let (url, path) = (sandbox.url(), dir.path().to_owned());
+    let calls = tokio::task::spawn_blocking(move || {
+        let mut program = Program::at(&url, &path);
+        program.initialize("2025-06-18");
+        let order = json!({ "prompt": "A fox" });
+        let refused = program.call("generate_video", order.clone())["structuredContent"].clone();
+        let job = json!({ "job_id": refused["job_id"] });
+        let filled = program.call("get_job", job.clone())["structuredContent"].clone();
+        let left = names(&path.join("out"));
+        // Room for it, and then hardly any for anything.
+        let resize = |size: &str| {
+            let mut command = std::process::Command::new("mount");
+            command.args(["-o", &format!("remount,size={size}")]).arg(path.join("out"));
+            assert!(command.status().unwrap().success());
+        };
+        resize("400m");
+        let whole = program.call("get_job", job)["structuredContent"].clone();
+        resize("320m");
+        let unbought = program.call("generate_video", order)["content"][0]["text"].clone();
+        (refused, filled, left, whole, unbought)
+    });
+    let (refused, filled, left, whole, unbought) = calls.await.unwrap();
+    assert!(refused["warnings"].to_string().contains("are free in"), "{refused}");
+    assert!(filled["warnings"].to_string().contains("no space is left in"), "{filled}");
+    assert!(left.is_empty(), "{left:?}");
+    assert_eq!(whole["files"][0]["sha256"], film.sha256(), "{whole}");
+    let said = unbought.as_str().unwrap();
+    assert!(said.contains("bytes free; at least 268,435,456 must be"), "{said}");
+    assert_eq!(sandbox.paid().len(), 1, "the second was refused before it was bought");
     sandbox.stop().await;
 }
 

@@ -35,7 +35,7 @@ async fn growth(length: u64, script: impl Fn(Film) -> Vec<Reply>) -> u64 {
         program.call("generate_video", json!({ "prompt": "A small fox" }));
         let before = peak(&program);
         host.then(script);
-        let order = json!({ "prompt": "A large fox", "wait_seconds": 600 });
+        let order = json!({ "prompt": "A large fox", "wait_seconds": 240 });
         let made = program.call("generate_video", order)["structuredContent"].clone();
         let after = peak(&program);
         eprintln!("{} MiB: {before} KiB before, {after} KiB after", length / MIB);
@@ -52,6 +52,31 @@ async fn growth(length: u64, script: impl Fn(Film) -> Vec<Reply>) -> u64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_result_of_any_size_grows_the_program_by_less_than_eight_mebibytes() {
     assert!(growth(96 * MIB, |film| vec![Reply::with(film)]).await < 8 * 1024);
+}
+
+/// A sound that comes as hex within the answer takes its own size and that of the answer, and no more: how many
+/// KiB for how many.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sound_within_an_answer_is_in_memory_once() {
+    const SOUND: usize = 20 * 1024 * 1024;
+    let dir = tempfile::tempdir().unwrap();
+    let sandbox = Sandbox::start(Options { pace: quick(), ..Options::default() }).await.unwrap();
+    let (url, path) = (sandbox.url(), dir.path().to_owned());
+    let hex = "fffb9064".repeat(SOUND / 4);
+    let body = format!(r#"{{"data":{{"audio":"{hex}","status":2}},"base_resp":{{"status_code":0}}}}"#);
+    let grown = tokio::task::spawn_blocking(move || {
+        let mut program = Program::at(&url, &path);
+        program.initialize("2025-06-18");
+        program.call("text_to_audio", json!({ "text": "One." }));
+        let before = peak(&program);
+        sandbox.script(vec![Rule::always("/v1/t2a_v2", Act::Raw { body })]);
+        let made = program.call("text_to_audio", json!({ "text": "Two." }))["structuredContent"].clone();
+        assert_eq!(made["files"][0]["bytes"], SOUND, "{made}");
+        peak(&program) - before
+    });
+    let grown = grown.await.unwrap() * 1024;
+    eprintln!("a sound of {SOUND} bytes: {grown} bytes");
+    assert!(grown < 3 * SOUND as u64 + 8 * MIB, "{grown}");
 }
 
 /// `cargo test --release --test it a_gibibyte -- --ignored --nocapture`
