@@ -5,6 +5,7 @@
 
 mod account;
 mod chat;
+mod clip;
 mod embed;
 mod error;
 mod file;
@@ -37,6 +38,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 pub use account::{Balance, Window};
 pub use chat::{Ask, ChatStream, Delta, Function, Medium, Protocol, Reply, Speaker, ToolCall, Turn, Usage};
+pub use clip::Clip;
 pub use embed::{Embed, Embedded};
 pub use error::{ApiError, Blame, Taken};
 pub use file::{Download, RemoteFile, Upload};
@@ -368,7 +370,9 @@ enum Unread {
 }
 
 async fn read(mut response: Response, longest: usize) -> Result<Vec<u8>, Unread> {
-    let mut body = Vec::new();
+    // A body that grows is copied over and over, and takes twice its size.
+    let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
+    let mut body = Vec::with_capacity(announced.unwrap_or_default().min(longest));
     while let Some(chunk) = response.chunk().await.map_err(Unread::Broken)? {
         if body.len().saturating_add(chunk.len()) > longest {
             return Err(Unread::Endless);

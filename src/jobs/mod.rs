@@ -22,6 +22,7 @@ mod state_laws;
 mod store;
 mod submit;
 mod transcription;
+mod turns;
 mod unpack;
 mod voice;
 
@@ -30,7 +31,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, OnceCell, Semaphore, watch};
+use tokio::sync::{Notify, OnceCell, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -108,7 +109,7 @@ struct Shared {
     tracker: TaskTracker,
     stop: CancellationToken,
     fetcher: Fetcher,
-    downloads: Semaphore,
+    downloads: turns::Turns,
 }
 
 #[derive(Debug, Clone)]
@@ -147,7 +148,7 @@ impl Jobs {
                 tracker: TaskTracker::new(),
                 stop: CancellationToken::new(),
                 fetcher: Fetcher::new(guard),
-                downloads: Semaphore::new(8),
+                downloads: turns::Turns::default(),
             }),
         }
     }

@@ -8,14 +8,15 @@ use std::path::Path;
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use tempfile::NamedTempFile;
-use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio_util::io::ReaderStream;
 
-use super::folder::temporary;
+use super::bring::{Arrived, Bring};
 use super::guard::Guard;
-use super::link::{self, FetchProblem};
+use super::link::FetchProblem;
 use super::name;
 use super::output::{Expect, Saved, receive};
+use super::space;
 
 /// More entries than this are no result.
 const ENTRIES_MAX: usize = 1000;
@@ -25,34 +26,23 @@ const HEADER_MAX: u64 = 64 * 1024;
 /// A file that goes away when dropped.
 pub type Temporary = NamedTempFile;
 
-/// Fetches a link to a temporary file in `folder`, which exists.
+/// Fetches a link to a temporary file in `folder`, which exists. What breaks off is gone on with under the same
+/// key.
 pub(super) async fn fetch_aside(
     client: &reqwest::Client,
     guard: &Guard,
     url: &str,
     folder: &Path,
     max_bytes: u64,
+    key: &str,
 ) -> Result<Temporary, FetchProblem> {
-    let disk = |error: io::Error| FetchProblem::Disk(error.to_string());
-    let response = link::open(client, guard, url).await?;
-    let length = response.content_length();
-    if let Some(length) = length.filter(|length| *length > max_bytes) {
-        return Err(FetchProblem::too_large(length, max_bytes));
+    let expect = Expect { kind: None, max_bytes, extension: "tar" };
+    let bring = Bring { client, guard, url, folder, name: None, expect: &expect, key: Some(key) };
+    match bring.run().await? {
+        Arrived::Whole(part, _) => Ok(part.into_file()),
+        // Nothing without a name is looked for.
+        Arrived::Present(saved) => Err(FetchProblem::Disk(format!("{} is in the way", saved.path.display()))),
     }
-    let aside = temporary(folder).map_err(disk)?;
-    let mut file = tokio::fs::File::from_std(aside.as_file().try_clone().map_err(disk)?);
-    let mut chunks = response.bytes_stream().map_err(link::broken);
-    let mut arrived: u64 = 0;
-    while let Some(chunk) = chunks.try_next().await? {
-        arrived = arrived.saturating_add(chunk.len() as u64);
-        if arrived > max_bytes {
-            return Err(FetchProblem::too_large(arrived, max_bytes));
-        }
-        file.write_all(&chunk).await.map_err(disk)?;
-    }
-    file.flush().await.map_err(disk)?;
-    link::check_length(length, arrived)?;
-    Ok(aside)
 }
 
 /// A tar file that has been fetched and looked through.
@@ -99,6 +89,7 @@ impl Archive {
         name: &str,
         expect: &Expect<'_>,
     ) -> Result<Saved, FetchProblem> {
+        space::check(folder, entry.bytes, 0).await?;
         let content = self.content(entry).await?;
         let chunks = ReaderStream::new(content).map_err(|error| FetchProblem::Disk(error.to_string()));
         receive(chunks, Some(entry.bytes), folder, name, expect).await

@@ -341,14 +341,14 @@ pub(super) fn options() -> OpenOptions {
 }
 
 #[cfg(unix)]
-fn is_same(looked: &std::fs::Metadata, opened: &std::fs::Metadata) -> bool {
+pub(super) fn is_same(looked: &std::fs::Metadata, opened: &std::fs::Metadata) -> bool {
     use std::os::unix::fs::MetadataExt as _;
 
     (looked.dev(), looked.ino()) == (opened.dev(), opened.ino())
 }
 
 #[cfg(not(unix))]
-fn is_same(looked: &std::fs::Metadata, opened: &std::fs::Metadata) -> bool {
+pub(super) fn is_same(looked: &std::fs::Metadata, opened: &std::fs::Metadata) -> bool {
     looked.len() == opened.len() && looked.created().ok() == opened.created().ok()
 }
 

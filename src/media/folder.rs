@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use super::blob::grouped;
 use super::roots::{Place, Roots, resolve};
 use super::{handle, name, windows};
 
@@ -44,6 +45,19 @@ pub enum OutputProblem {
         path: PathBuf,
         /// The system's words.
         reason: String,
+    },
+    /// There is next to no room in it.
+    #[error(
+        "{} has {} bytes free; at least {} must be. Make room, or give another folder",
+        path.display(), grouped(*free), grouped(*least)
+    )]
+    Full {
+        /// The folder.
+        path: PathBuf,
+        /// What is free, in bytes.
+        free: u64,
+        /// What is needed, in bytes.
+        least: u64,
     },
 }
 

@@ -7,7 +7,7 @@
 //! * [`input`]: a media input as a model writes it; [`blob`]: its bytes, checked against the limits of an
 //!   endpoint.
 //! * [`mod@folder`], [`name`]: where a result goes and what it is called; [`output`]: how it gets there whole
-//!   or not at all.
+//!   or not at all, and is gone on with where it broke off.
 //! * [`archive`], [`subtitle`]: results that come in another form than they are wanted in.
 //! * [`player`]: sounds to the loudspeaker.
 //! * [`kind`], [`probe`]: what a file really is, how large and how long.
@@ -17,6 +17,7 @@
 
 pub mod archive;
 pub mod blob;
+mod bring;
 mod fetcher;
 pub mod folder;
 pub mod guard;
@@ -27,13 +28,17 @@ mod land;
 pub mod link;
 pub mod name;
 pub mod output;
+mod part;
 pub mod player;
 pub mod preview;
 pub mod probe;
 pub mod roots;
 mod secret;
 mod source;
+mod space;
 pub mod subtitle;
+mod version;
+mod whole;
 mod windows;
 
 pub use archive::{Archive, Temporary};
@@ -50,4 +55,5 @@ pub use player::Player;
 pub use preview::{Preview, preview};
 pub use roots::Roots;
 pub use source::Source;
+pub use space::room;
 pub use subtitle::SubtitleFormat;

@@ -276,13 +276,7 @@ impl Server {
 
     /// The folder a call's files go to, proven to be writable; `None` when links are wanted alone.
     async fn folder(&self, requested: Option<&str>, touch: bool) -> Result<Option<PathBuf>, ToolError> {
-        let argument = |problem: media::OutputProblem| match requested {
-            Some(_) => ToolError::argument("output_directory", problem.to_string()),
-            None => ToolError::Config(vec![ConfigError {
-                name: "MINIMAX_MCP_BASE_PATH",
-                problem: format!("cannot be used: {problem}"),
-            }]),
-        };
+        let argument = |problem: media::OutputProblem| unusable(requested, &problem);
         if self.config().mode == ResourceMode::Url && requested.is_none() {
             return Ok(None);
         }
@@ -307,7 +301,12 @@ impl Server {
         call: &RequestContext<RoleServer>,
     ) -> Result<JobView, ToolError> {
         let Draft { paid, model, prompt, cost, warnings } = draft;
-        let folder = self.folder(options.output_directory.as_deref(), !options.dry_run).await?;
+        let requested = options.output_directory.as_deref();
+        let folder = self.folder(requested, !options.dry_run).await?;
+        if let Some(folder) = folder.as_ref().filter(|_| !options.dry_run) {
+            let room = media::room(folder, least_room(paid.kind())).await;
+            room.map_err(|problem| unusable(requested, &problem))?;
+        }
         if options.idempotency_key.as_ref().is_some_and(|key| key.len() > LONGEST_KEY) {
             let problem = format!("is longer than {LONGEST_KEY} bytes");
             return Err(ToolError::argument("idempotency_key", problem));
@@ -375,6 +374,24 @@ impl Server {
 
 /// A key is a name, not a document.
 const LONGEST_KEY: usize = 128;
+
+/// What must be free in the folder before anything is bought, in bytes: several times what MiniMax makes of the
+/// kind.
+fn least_room(kind: crate::jobs::Kind) -> u64 {
+    let mebibytes = if kind == crate::jobs::Kind::Video { 256 } else { 64 };
+    mebibytes * 1024 * 1024
+}
+
+/// Whose turn it is when a folder cannot take results.
+fn unusable(requested: Option<&str>, problem: &media::OutputProblem) -> ToolError {
+    match requested {
+        Some(_) => ToolError::argument("output_directory", problem.to_string()),
+        None => ToolError::Config(vec![ConfigError {
+            name: "MINIMAX_MCP_BASE_PATH",
+            problem: format!("cannot be used: {problem}"),
+        }]),
+    }
+}
 
 const BOUGHT_NOTHING: &str = "this call bought nothing: it is the job of the first call with this key";
 

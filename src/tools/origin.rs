@@ -75,7 +75,7 @@ impl Server {
         // Temporary folders often lie behind a symbolic link.
         let folder = dunce::canonicalize(dir.path()).map_err(failed)?;
         let secured = self.secured(link);
-        let fetched = in_time(self.jobs().fetcher().download(&secured, &folder, &name, &expect)).await;
+        let fetched = in_time(self.jobs().fetcher().download(&secured, &folder, &name, &expect, None)).await;
         let saved = fetched.map_err(|problem| unfetched(field, problem))?;
         let roots = Roots::new(&folder, None, &[]);
         Ok(Local { path: saved.path, roots, _fetched: Some(dir) })

@@ -68,6 +68,8 @@ mod crash_random;
 mod crash_several;
 // Records and folders that are damaged, full, read-only, held by others or of another time.
 mod storage;
+// Results on their way here, over bad roads.
+mod delivery;
 // What went wrong, and what the caller is told.
 mod faults;
 // Every code and envelope of MiniMax's, and what follows from it.
