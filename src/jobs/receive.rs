@@ -57,6 +57,7 @@ impl Run {
             Err(Broken::Stream(error)) if matches!(error, ApiError::Refused { .. }) => {
                 let mut failure = failure(&error);
                 if arrived > 0 || error.taken() == Taken::Perhaps {
+                    self.job.may_be_billed = true;
                     failure.message = format!(
                         "{}; {arrived} bytes of the sound had come, which are not kept. It may be billed",
                         failure.message
@@ -77,6 +78,7 @@ impl Run {
                     code: None,
                     trace_id: None,
                 };
+                self.job.may_be_billed = true;
                 self.see(Seen::Failed(failure)).await
             }
         }

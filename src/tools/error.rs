@@ -2,7 +2,7 @@
 
 use rmcp::ErrorData;
 use rmcp::handler::server::tool::IntoCallToolResult;
-use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock};
+use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, InputRequiredResult};
 
 use super::view::{ErrorView, JobView};
 use crate::api::{ApiError, Blame};
@@ -42,6 +42,21 @@ pub enum ToolError {
     #[error(transparent)]
     Records(#[from] StoreError),
 
+    /// A limit, or a person, has said no to the price.
+    #[error("{message}")]
+    Money {
+        /// What forbids it, with the price.
+        message: String,
+        /// Whose turn it is.
+        turn: &'static str,
+        /// What to do next.
+        advice: String,
+    },
+
+    /// No failure: the client has to ask a person, and to call again with the answer.
+    #[error("a person has to be asked first")]
+    Ask(Box<InputRequiredResult>),
+
     /// MiniMax, or the way to it.
     #[error(transparent)]
     Api(#[from] ApiError),
@@ -73,7 +88,9 @@ impl ToolError {
     fn blame(&self) -> Blame {
         match self {
             Self::Argument { .. } | Self::Arguments { .. } | Self::NotFound { .. } => Blame::Caller,
-            Self::Config(_) | Self::NoKey | Self::Records(_) => Blame::Operator,
+            Self::Config(_) | Self::NoKey | Self::Records(_) | Self::Money { .. } | Self::Ask(_) => {
+                Blame::Operator
+            }
             Self::Transfer(_) => Blame::Weather,
             Self::Api(error) => error.blame(),
         }
@@ -93,7 +110,8 @@ impl ToolError {
             Self::Records(error) => format!("Nothing was sent or billed. Tell the user: {}", error.advice()),
             Self::Transfer(_) => "Nothing was billed. Call again.".to_owned(),
             Self::Api(error) => error.advice(),
-            Self::NotFound { advice, .. } => advice.clone(),
+            Self::NotFound { advice, .. } | Self::Money { advice, .. } => advice.clone(),
+            Self::Ask(_) => String::new(),
         }
     }
 
@@ -102,7 +120,11 @@ impl ToolError {
             Self::Api(error) => (error.code(), error.trace_id().map(str::to_owned)),
             _ => (None, None),
         };
-        ErrorView { message: self.to_string(), turn: ErrorView::turn(self.blame()), code, trace_id }
+        let turn = match self {
+            Self::Money { turn, .. } => (*turn).to_owned(),
+            _ => ErrorView::turn(self.blame()),
+        };
+        ErrorView { message: self.to_string(), turn, code, trace_id }
     }
 
     /// The `isError` result of a tool that has no structured content.
@@ -118,6 +140,9 @@ impl ToolError {
 
     /// The `isError` result.
     pub(super) fn into_response(self) -> CallToolResponse {
+        if let Self::Ask(question) = self {
+            return (*question).into();
+        }
         let (error, next) = (self.view(), self.advice());
         let mut text = format!("{}. {next}", error.message.trim_end_matches('.'));
         if let Some(trace) = &error.trace_id {

@@ -5,14 +5,18 @@
 //! converts them into an order, `buy` hands it to the jobs and waits with a heartbeat.
 
 mod account;
+mod account_spending;
 mod answer;
 mod arguments;
+mod budget;
 mod chat;
 mod chat_answer;
 mod chat_form;
+mod chat_price;
 mod chat_request;
 mod chat_rules;
 mod chat_view;
+mod consent;
 mod embed;
 mod error;
 mod file;
@@ -64,12 +68,13 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
+use consent::Answers;
 pub use error::ToolError;
 pub use view::JobView;
 
 use crate::api::Client;
 use crate::config::{Config, ConfigError, ResourceMode, Toolset};
-use crate::jobs::{Cost, Job, Jobs, Order, Paid, Settings, Watch};
+use crate::jobs::{Cost, Job, Jobs, Limits, Order, Paid, Settings, Watch};
 use crate::media::{self, Roots};
 
 /// Who a job belongs to when the server has one user.
@@ -117,7 +122,7 @@ fn account(config: &Config) -> String {
 }
 
 /// What every tool that costs money takes besides its own parameters.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 struct JobOptions {
     /// Folder.
     output_directory: Option<String>,
@@ -186,6 +191,11 @@ impl Server {
                 account: account(&config),
                 poll: config.poll,
                 loopback: config.loopback,
+                limits: Limits {
+                    day: config.budgets.day,
+                    call: config.budgets.call,
+                    process: config.budgets.process,
+                },
             },
         );
         let mut router = ToolRouter::new();
@@ -296,6 +306,7 @@ impl Server {
         call: &RequestContext<RoleServer>,
     ) -> Result<JobView, ToolError> {
         let Draft { paid, model, prompt, cost, warnings } = draft;
+        let cost = self.counted(tool, cost);
         let folder = self.folder(options.output_directory.as_deref(), !options.dry_run).await?;
         if options.idempotency_key.as_ref().is_some_and(|key| key.len() > LONGEST_KEY) {
             let problem = format!("is longer than {LONGEST_KEY} bytes");
@@ -304,6 +315,7 @@ impl Server {
         if options.dry_run {
             return Ok(JobView::dry_run(paid.kind(), model, &cost, warnings));
         }
+        let consent = self.admit(tool, &model, &cost, call).await?;
         let patience = options.patience();
         let order = Order {
             tool,
@@ -316,8 +328,10 @@ impl Server {
             warnings,
             idempotency_key: options.idempotency_key,
             digest: call.extensions.get::<CallDigest>().cloned().unwrap_or_default().0,
+            consent,
         };
-        let (watch, existed) = self.jobs().start(order).await?;
+        let started = self.jobs().start(order).await;
+        let (watch, existed) = started.map_err(|error| self.not_bought(tool, error))?;
         let job = self.outcome(watch, call, patience, wait::is_over).await;
         let view = JobView::of(&job);
         Ok(if existed { view.noting(BOUGHT_NOTHING) } else { view })
@@ -416,6 +430,7 @@ impl ServerHandler for Server {
             Err(error) => return Ok(error.into_response()),
         }
         context.extensions.insert(digest);
+        context.extensions.insert(Answers::new(request.input_responses.take(), request.request_state.take()));
         request.arguments = Some(arguments);
         request.name = name.into();
         let schema = tool.output_schema.clone();
