@@ -50,7 +50,9 @@ mod tests {
             assert_eq!(read(text, "USD"), Ok(amount), "{text}");
         }
         assert_eq!(read("30 CNY", "CNY"), Ok(30_000_000));
-        for text in ["", ".", "-5", "5,5", "1.2.3", "0.0000001", "1e3", "5 EUR", "five", "1000000000", "$5", "٣"] {
+        for text in
+            ["", ".", "-5", "5,5", "1.2.3", "0.0000001", "1e3", "5 EUR", "five", "1000000000", "$5", "٣"]
+        {
             assert!(read(text, "USD").unwrap_err().contains("it is an amount"), "{text}");
         }
         assert!(read("30 CNY", "USD").unwrap_err().contains("no rate of exchange"));

@@ -208,9 +208,8 @@ impl Store {
         currency: &str,
     ) -> Result<Spent, StoreError> {
         // What a clock that was set back has put into the future counts too.
-        let sql = format!(
-            "SELECT {SUMS} FROM spending WHERE account = ?1 AND currency = ?2 AND created_at > ?3"
-        );
+        let sql =
+            format!("SELECT {SUMS} FROM spending WHERE account = ?1 AND currency = ?2 AND created_at > ?3");
         let row = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(account)
             .bind(currency)
@@ -341,12 +340,13 @@ impl Store {
         connection: &mut SqliteConnection,
         account: &str,
     ) -> Result<Vec<String>, StoreError> {
-        let rows = sqlx::query("SELECT DISTINCT currency FROM spending WHERE account = ?1 AND created_at > ?2")
-            .bind(account)
-            .bind(now() - DAY)
-            .fetch_all(connection)
-            .await
-            .map_err(|error| self.fail(error))?;
+        let rows =
+            sqlx::query("SELECT DISTINCT currency FROM spending WHERE account = ?1 AND created_at > ?2")
+                .bind(account)
+                .bind(now() - DAY)
+                .fetch_all(connection)
+                .await
+                .map_err(|error| self.fail(error))?;
         Ok(rows.iter().filter_map(|row| row.try_get(0).ok()).collect())
     }
 
@@ -397,8 +397,11 @@ impl Jobs {
     /// What the account has spent, by currency, `currency` first. Makes no records where there are none.
     pub async fn spending(&self, currency: &str) -> Result<Vec<Spending>, StoreError> {
         let settings = &self.shared.settings;
-        let nothing =
-            |currency: &str| Spending { currency: currency.to_owned(), day: Spent::default(), process: Spent::default() };
+        let nothing = |currency: &str| Spending {
+            currency: currency.to_owned(),
+            day: Spent::default(),
+            process: Spent::default(),
+        };
         if !settings.data_dir.join(Store::FILE).exists() {
             return Ok(vec![nothing(currency)]);
         }

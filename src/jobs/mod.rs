@@ -248,11 +248,7 @@ impl Jobs {
 
     /// The job is on the table of those that are followed before its row is there: whoever finds the row must
     /// find it followed, or would take it for one whose process has died.
-    async fn enter(
-        &self,
-        job: Job,
-        bought: Option<(Paid, Purchase)>,
-    ) -> Result<(Watch, bool), NotBought> {
+    async fn enter(&self, job: Job, bought: Option<(Paid, Purchase)>) -> Result<(Watch, bool), NotBought> {
         let store = self.store().await?;
         let seat = Seat::take(&mut self.live(), &job);
         let (paid, purchase) = bought.unzip();

@@ -155,7 +155,17 @@ impl Account {
         };
         let Money { spending, budgets, lines, notes: about_money } = money;
         notes.extend(about_money);
-        Self { host: config.host.clone(), region, key_kind, windows, balance, spending, budgets, lines, notes }
+        Self {
+            host: config.host.clone(),
+            region,
+            key_kind,
+            windows,
+            balance,
+            spending,
+            budgets,
+            lines,
+            notes,
+        }
     }
 }
 

@@ -167,7 +167,10 @@ pub(super) fn money(millionths: i64, currency: &str) -> String {
 
 /// The parts of a sum that are not settled, in words.
 pub(super) fn held_words(spent: &Spent) -> String {
-    let parts = [(spent.reserved, "set aside for what has not ended"), (spent.unknown, "for what may have been billed")];
+    let parts = [
+        (spent.reserved, "set aside for what has not ended"),
+        (spent.unknown, "for what may have been billed"),
+    ];
     let parts: Vec<_> = parts
         .iter()
         .filter(|(amount, _)| *amount > 0)

@@ -55,9 +55,9 @@ impl Server {
         let mut cost = self.chat_price(ask, Some(usage));
         cost.estimated = cost.actual.take();
         let less = if ask.max_tokens.is_none() { "; a smaller max_tokens lowers it" } else { "" };
-        let searched = searches.map(|count| format!(" and {count} searches")).unwrap_or_default();
+        let and_searches = searches.map(|count| format!(" and {count} searches")).unwrap_or_default();
         cost.basis = cost.basis.map(|basis| {
-            format!("at most, for {input} tokens in and {output} out{searched}{less}: {basis}")
+            format!("at most, for {input} tokens in and {output} out{and_searches}{less}: {basis}")
         });
         cost
     }

@@ -10,8 +10,8 @@ use std::time::Duration;
 use rmcp::RoleServer;
 use rmcp::model::{
     ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema, InputRequest,
-    InputRequests, InputRequiredResult, InputResponses, ProtocolVersion, RequestStateCodec, RequestStateError,
-    SealOptions,
+    InputRequests, InputRequiredResult, InputResponses, ProtocolVersion, RequestStateCodec,
+    RequestStateError, SealOptions,
 };
 use rmcp::service::RequestContext;
 use serde::{Deserialize, Serialize};
@@ -45,6 +45,8 @@ pub(super) struct Answers(Arc<Mutex<Told>>);
 struct Told {
     responses: Option<InputResponses>,
     state: Option<String>,
+    /// What the call is answered with instead of a result.
+    question: Option<InputRequiredResult>,
     /// Up to which price a person has said yes in this call, and the name of the yes.
     yes: Option<Yes>,
 }
@@ -57,7 +59,12 @@ struct Yes {
 
 impl Answers {
     pub(super) fn new(responses: Option<InputResponses>, state: Option<String>) -> Self {
-        Self(Arc::new(Mutex::new(Told { responses, state, yes: None })))
+        Self(Arc::new(Mutex::new(Told { responses, state, ..Told::default() })))
+    }
+
+    /// What the client has to ask before the call can go on.
+    pub(super) fn question(&self) -> Option<InputRequiredResult> {
+        self.with(|told| told.question.take())
     }
 
     fn with<T>(&self, what: impl FnOnce(&mut Told) -> T) -> T {
@@ -159,10 +166,12 @@ impl Server {
         }
         let note = Note { price: question.price, name: crate::jobs::random_id("yes") };
         let options = SealOptions::new().associated_data(&bound).ttl(self.config().confirm_within);
-        let sealed = codec.seal_json_with(&note, &options).map_err(|error| not_confirmed(&error.to_string()))?;
+        let sealed =
+            codec.seal_json_with(&note, &options).map_err(|error| not_confirmed(&error.to_string()))?;
         let request = InputRequest::Elicitation(ElicitRequest::new(self.form(question)));
         let requests = InputRequests::from([(ASKED.to_owned(), request)]);
-        Err(ToolError::Ask(Box::new(InputRequiredResult::new(Some(requests), Some(sealed)))))
+        answers.with(|told| told.question = Some(InputRequiredResult::new(Some(requests), Some(sealed))));
+        Err(ToolError::Ask)
     }
 
     /// What a note is good for: this principal, this account, this tool with these arguments.
@@ -178,7 +187,8 @@ impl Server {
         ElicitRequestParams::FormElicitationParams {
             meta: None,
             message: format!("{} Buy it?", self.asks(question)),
-            requested_schema: schema.unwrap_or_else(|_| ElicitationSchema::new(std::collections::BTreeMap::new())),
+            requested_schema: schema
+                .unwrap_or_else(|_| ElicitationSchema::new(std::collections::BTreeMap::new())),
         }
     }
 
@@ -191,7 +201,10 @@ impl Server {
         };
         let basis = question.basis.map(|basis| format!(" ({basis})")).unwrap_or_default();
         let free = money(self.config().budgets.confirm_above.unwrap_or_default(), currency);
-        format!("{}{by} {price}{basis}; above {free} a person is asked (MINIMAX_CONFIRM_ABOVE).", question.tool)
+        format!(
+            "{}{by} {price}{basis}; above {free} a person is asked (MINIMAX_CONFIRM_ABOVE).",
+            question.tool
+        )
     }
 
     fn cannot_ask(&self, question: &Question<'_>) -> ToolError {

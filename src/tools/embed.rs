@@ -152,7 +152,8 @@ impl IntoCallToolResult for EmbedView {
         let vectors = self.vectors.as_ref().and_then(|vectors| serde_json::to_string(vectors).ok());
         let notes = self.warnings.iter().map(|warning| format!("Note: {warning}"));
         let lines = [Some(head), self.path.clone(), tokens, vectors, self.cost.as_ref().map(CostView::line)];
-        let text = lines.into_iter().flatten().chain(notes).chain(self.next.clone()).collect::<Vec<_>>().join("\n");
+        let text =
+            lines.into_iter().flatten().chain(notes).chain(self.next.clone()).collect::<Vec<_>>().join("\n");
         Ok(both(text, &self)?.into())
     }
 }

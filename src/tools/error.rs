@@ -2,7 +2,7 @@
 
 use rmcp::ErrorData;
 use rmcp::handler::server::tool::IntoCallToolResult;
-use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, InputRequiredResult};
+use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock};
 
 use super::view::{ErrorView, JobView};
 use crate::api::{ApiError, Blame};
@@ -53,9 +53,10 @@ pub enum ToolError {
         advice: String,
     },
 
-    /// No failure: the client has to ask a person, and to call again with the answer.
+    /// No failure: the client has to ask a person, and to call again with the answer. The question lies with the
+    /// call, which answers with it.
     #[error("a person has to be asked first")]
-    Ask(Box<InputRequiredResult>),
+    Ask,
 
     /// MiniMax, or the way to it.
     #[error(transparent)]
@@ -88,7 +89,7 @@ impl ToolError {
     fn blame(&self) -> Blame {
         match self {
             Self::Argument { .. } | Self::Arguments { .. } | Self::NotFound { .. } => Blame::Caller,
-            Self::Config(_) | Self::NoKey | Self::Records(_) | Self::Money { .. } | Self::Ask(_) => {
+            Self::Config(_) | Self::NoKey | Self::Records(_) | Self::Money { .. } | Self::Ask => {
                 Blame::Operator
             }
             Self::Transfer(_) => Blame::Weather,
@@ -111,7 +112,7 @@ impl ToolError {
             Self::Transfer(_) => "Nothing was billed. Call again.".to_owned(),
             Self::Api(error) => error.advice(),
             Self::NotFound { advice, .. } | Self::Money { advice, .. } => advice.clone(),
-            Self::Ask(_) => String::new(),
+            Self::Ask => String::new(),
         }
     }
 
@@ -140,9 +141,6 @@ impl ToolError {
 
     /// The `isError` result.
     pub(super) fn into_response(self) -> CallToolResponse {
-        if let Self::Ask(question) = self {
-            return (*question).into();
-        }
         let (error, next) = (self.view(), self.advice());
         let mut text = format!("{}. {next}", error.message.trim_end_matches('.'));
         if let Some(trace) = &error.trace_id {

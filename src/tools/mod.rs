@@ -430,11 +430,15 @@ impl ServerHandler for Server {
             Err(error) => return Ok(error.into_response()),
         }
         context.extensions.insert(digest);
-        context.extensions.insert(Answers::new(request.input_responses.take(), request.request_state.take()));
+        let answers = Answers::new(request.input_responses.take(), request.request_state.take());
+        context.extensions.insert(answers.clone());
         request.arguments = Some(arguments);
         request.name = name.into();
         let schema = tool.output_schema.clone();
         let mut response = self.shared.router.call(ToolCallContext::new(self, request, context)).await?;
+        if let Some(question) = answers.question() {
+            return Ok(question.into());
+        }
         if let CallToolResponse::Complete(result) = &mut response
             && result.is_error == Some(true)
             && !has_what_is_required(schema.as_deref(), result.structured_content.as_ref())

@@ -93,7 +93,14 @@ impl Server {
         let cost = self.counted("understand_image", flat("understand_image", self.config().currency()));
         if input.dry_run {
             let (model, cost, next) = (BY_PLAN.to_owned(), CostView::of(&cost), Some(REHEARSED.to_owned()));
-            return Ok(VisionView { text: String::new(), model, usage: None, cost, warnings: Vec::new(), next });
+            return Ok(VisionView {
+                text: String::new(),
+                model,
+                usage: None,
+                cost,
+                warnings: Vec::new(),
+                next,
+            });
         }
         let held = self.reserve("understand_image", BY_PLAN, &cost, &call).await?;
         let (api, prompt) = (self.jobs().api(), input.prompt.as_str());

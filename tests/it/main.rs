@@ -55,6 +55,9 @@ mod models;
 mod coverage;
 // Rows of the user's over the tables.
 mod facts_file;
+// What is spent, and who may say yes to it.
+mod consent;
+mod money;
 // Jobs that outlive calls and processes.
 mod jobs;
 // What went wrong, and what the caller is told.
