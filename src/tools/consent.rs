@@ -112,14 +112,15 @@ impl Server {
             return Err(self.cannot_ask(question));
         }
         let modern = call.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2026_07_28);
-        let name = if modern {
-            Some(self.read_answer(question, &answers, call).await?)
+        let yes = if modern {
+            let note = self.read_answer(question, &answers, call).await?;
+            Yes { price: note.price, name: Some(note.name) }
         } else {
             self.ask(question, call).await?;
-            None
+            Yes { price: question.price, name: None }
         };
-        answers.with(|told| told.yes = Some(Yes { price: question.price, name: name.clone() }));
-        Ok(name)
+        answers.with(|told| told.yes = Some(yes.clone()));
+        Ok(yes.name)
     }
 
     /// Asks while the call waits.
@@ -149,7 +150,7 @@ impl Server {
         question: &Question<'_>,
         answers: &Answers,
         call: &RequestContext<RoleServer>,
-    ) -> Result<String, ToolError> {
+    ) -> Result<Note, ToolError> {
         let (responses, state) = answers.with(|told| (told.responses.take(), told.state.take()));
         let bound = self.bound(call);
         let codec = RequestStateCodec::try_new(self.jobs().seal_key().await?);
@@ -161,7 +162,7 @@ impl Server {
                 let answer = responses.and_then(|mut all| all.remove(ASKED)).unwrap_or_default();
                 let answer: ElicitResult = serde_json::from_value(answer)
                     .map_err(|_| not_confirmed("the answer that came with the call cannot be read"))?;
-                return read(&answer).map(|()| note.name);
+                return read(&answer).map(|()| note);
             }
         }
         let note = Note { price: question.price, name: crate::jobs::random_id("yes") };
