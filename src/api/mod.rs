@@ -61,7 +61,7 @@ pub use transcription::{Timestamps, Transcript, TranscriptFormat, TranscriptionS
 pub use video::{Progress, Ready, SubjectReference, Submit as VideoSubmit};
 pub use video_extras::{CloudTask, Enrich, Regenerate, Source};
 pub use video_v2::{Content, Expansion, Extra, MediaUrl, Role, Submit as VideoV2Submit};
-pub use vision::{Picture, Seen};
+pub use vision::{LONGEST_LOOK, Picture, Seen};
 pub use voice::{ClonePrompt, CloneSubmit, Cloned, DesignSubmit, Designed, Voice, VoiceKind};
 
 /// An endpoint as the client needs to know it.

@@ -119,7 +119,7 @@ pub enum LyricsMode {
 }
 
 /// Lyrics as MiniMax wrote them.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[expect(missing_docs, reason = "the fields are those on the wire")]
 pub struct Lyrics {
     #[serde(default)]

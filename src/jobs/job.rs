@@ -89,6 +89,9 @@ pub struct Job {
     /// What the caller should know.
     #[serde(default)]
     pub warnings: Vec<String>,
+    /// It ended without a result and may have been billed all the same.
+    #[serde(default)]
+    pub may_be_billed: bool,
     /// The beginning of an answer that could not be read: what was paid for may be in it.
     #[serde(default)]
     pub unread: Option<String>,
@@ -111,6 +114,15 @@ impl Job {
                 file.saved = None;
                 file.trouble = Some("the file was removed".to_owned());
             }
+        }
+    }
+
+    /// What was provably not taken, or was cancelled before it was made, costs nothing.
+    pub fn is_free(&self) -> bool {
+        match &self.state {
+            State::Failed { task: None, .. } => self.cost.actual.is_none() && !self.may_be_billed,
+            State::Cancelled { task, at_minimax } => *at_minimax || task.is_none(),
+            _ => false,
         }
     }
 
@@ -243,6 +255,9 @@ pub struct Cost {
     /// Before it was bought.
     #[serde(default)]
     pub estimated: Option<f64>,
+    /// What it can cost at most, where the estimate is not the most. This is what is set aside for it.
+    #[serde(default)]
+    pub most: Option<f64>,
     /// By what MiniMax counted.
     #[serde(default)]
     pub actual: Option<f64>,

@@ -10,6 +10,7 @@ mod conversation;
 mod deliver;
 mod failure;
 mod job;
+mod ledger;
 mod open;
 mod paid;
 mod receive;
@@ -38,6 +39,9 @@ use tokio_util::task::TaskTracker;
 pub use cancel::Cancel;
 pub use conversation::{Conversation, Kept, Said};
 pub use job::{Cost, Job, JobFile, Kind, OnDisk, Wrapped, now};
+pub use ledger::{
+    Denied, Limit, Limits, NotBought, Purchase, Reservation, Spending, Spent, amount_words, millionths,
+};
 pub use paid::Paid;
 pub use receive::FIRST_SOUND;
 pub use speech::SpeechOrder;
@@ -63,6 +67,8 @@ pub struct Settings {
     pub poll: Duration,
     /// Whether results may be fetched from this machine over plain http.
     pub loopback: bool,
+    /// What may be spent.
+    pub limits: Limits,
 }
 
 /// An order that has passed every check.
@@ -88,6 +94,8 @@ pub struct Order {
     pub idempotency_key: Option<String>,
     /// What tells this order from another: the arguments as they were given.
     pub digest: String,
+    /// The sealed question that a person has said yes to, by its name.
+    pub consent: Option<String>,
 }
 
 /// A job as it changes. What it has come to is on disk before it is here; looks that showed nothing are not kept.
@@ -188,16 +196,24 @@ impl Jobs {
     ///
     /// Record and request belong to the server, not to the call: a caller that goes away in this very moment
     /// does not tear them apart.
-    pub async fn start(&self, order: Order) -> Result<(Watch, bool), StoreError> {
+    pub async fn start(&self, order: Order) -> Result<(Watch, bool), NotBought> {
         let jobs = self.clone();
         let started = self.shared.tracker.spawn(async move { jobs.begin(order).await }).await;
-        started.unwrap_or_else(|_| Err(StoreError::stopping(&self.shared.settings.data_dir)))
+        started.unwrap_or_else(|_| Err(StoreError::stopping(&self.shared.settings.data_dir).into()))
     }
 
-    async fn begin(&self, order: Order) -> Result<(Watch, bool), StoreError> {
+    async fn begin(&self, order: Order) -> Result<(Watch, bool), NotBought> {
         if self.shared.stop.is_cancelled() {
-            return Err(StoreError::stopping(&self.shared.settings.data_dir));
+            return Err(StoreError::stopping(&self.shared.settings.data_dir).into());
         }
+        let purchase = Purchase {
+            tool: order.tool,
+            principal: order.principal.clone(),
+            model: order.model.clone(),
+            currency: order.cost.currency.clone(),
+            estimate: order.cost.ceiling(),
+            consent: order.consent,
+        };
         let at = now();
         let mut job = Job {
             id: random_id(order.paid.kind().word()),
@@ -217,6 +233,7 @@ impl Jobs {
             text: None,
             voice_id: None,
             missing: 0,
+            may_be_billed: false,
             unread: None,
             usage: None,
             cost: order.cost,
@@ -226,7 +243,7 @@ impl Jobs {
             later: serde_json::Map::new(),
         };
         job.warnings.extend(self.notice().await?);
-        self.enter(job, Some(order.paid)).await
+        self.enter(job, Some((order.paid, purchase))).await
     }
 
     /// What whoever runs the server should know of the records.
@@ -235,21 +252,24 @@ impl Jobs {
     }
 
     /// Takes over a task that another program has submitted, or finds the job that it is.
-    pub async fn adopt(&self, job: Job) -> Result<(Watch, bool), StoreError> {
+    pub async fn adopt(&self, job: Job) -> Result<(Watch, bool), NotBought> {
         let jobs = self.clone();
         let adopted = self.shared.tracker.spawn(async move { jobs.enter(job, None).await }).await;
-        adopted.unwrap_or_else(|_| Err(StoreError::stopping(&self.shared.settings.data_dir)))
+        adopted.unwrap_or_else(|_| Err(StoreError::stopping(&self.shared.settings.data_dir).into()))
     }
 
     /// The job is on the table of those that are followed before its row is there: whoever finds the row must
     /// find it followed, or would take it for one whose process has died.
-    async fn enter(&self, job: Job, paid: Option<Paid>) -> Result<(Watch, bool), StoreError> {
+    async fn enter(&self, job: Job, bought: Option<(Paid, Purchase)>) -> Result<(Watch, bool), NotBought> {
         let store = self.store().await?;
         let seat = Seat::take(&mut self.live(), &job);
-        let first = match store.insert(&job).await {
+        let (paid, purchase) = bought.unzip();
+        let limits = &self.shared.settings.limits;
+        let first = match store.insert(&job, purchase.as_ref().map(|purchase| (purchase, limits))).await {
             Ok(Inserted::New) => return Ok((self.run(seat, paid), false)),
             Ok(Inserted::Existing(first)) => Ok(first),
-            Err(error) => Err(error),
+            Ok(Inserted::Denied(denied)) => Err(NotBought::Denied(denied)),
+            Err(error) => Err(error.into()),
         };
         self.live().remove(&job.id);
         Ok((self.channel(*first?), true))
@@ -280,6 +300,7 @@ impl Jobs {
             text: None,
             voice_id: None,
             missing: 0,
+            may_be_billed: false,
             unread: None,
             usage: None,
             cost: Cost::default(),
@@ -468,7 +489,7 @@ fn has_stale_link(job: &Job) -> bool {
 }
 
 /// A name that cannot be guessed: 128 random bits behind a word that says what it is.
-fn random_id(word: &str) -> String {
+pub fn random_id(word: &str) -> String {
     let mut bits = [0_u8; 16];
     // Without randomness from the system there is no safe name; the time at least keeps names apart.
     if getrandom::fill(&mut bits).is_err() {

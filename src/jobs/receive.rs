@@ -69,6 +69,7 @@ impl Run {
                 }
                 let mut failure = failure(&error);
                 if arrived > 0 || error.taken() == Taken::Perhaps {
+                    self.job.may_be_billed = true;
                     failure.message = format!("{}{came}. It may be billed", failure.message);
                 }
                 self.see(Seen::Failed(failure)).await
@@ -82,6 +83,7 @@ impl Run {
                     code: None,
                     trace_id: None,
                 };
+                self.job.may_be_billed = true;
                 self.see(Seen::Failed(failure)).await
             }
         }

@@ -211,6 +211,7 @@ impl Run {
             self.keep(index, bytes).await;
         }
         if self.job.files.is_empty() && self.job.text.is_none() && self.job.voice_id.is_none() {
+            self.job.may_be_billed = true;
             let message = "it withheld all that was asked for (content safety)";
             return self.commit(Seen::Failed(withheld(message)), write).await;
         }

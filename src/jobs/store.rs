@@ -6,9 +6,10 @@
 use std::path::{Path, PathBuf};
 
 use sqlx::sqlite::SqlitePool;
-use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
+use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection, Transaction};
 
 use super::job::{Job, now};
+use super::ledger::{Denied, Limits, Purchase};
 use super::open::Presence;
 use super::state::State;
 
@@ -112,6 +113,8 @@ pub enum Inserted {
     New,
     /// The principal has used this `idempotency_key`, or holds this task, already.
     Existing(Box<Job>),
+    /// It may not be bought, and nothing was written.
+    Denied(Denied),
 }
 
 impl Store {
@@ -143,12 +146,39 @@ impl Store {
         &self.pool
     }
 
+    pub(super) fn owner(&self) -> &str {
+        &self.owner
+    }
+
     pub(super) fn fail(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
         StoreError { folder: self.folder.clone(), source: source.into() }
     }
 
-    /// Writes a new job, leased to this process; on disk when it returns.
-    pub async fn insert(&self, job: &Job) -> Result<Inserted, StoreError> {
+    /// Writes a new job, leased to this process, and with it what is set aside for its purchase, if it is one and
+    /// the limits leave room; on disk when it returns.
+    pub async fn insert(
+        &self,
+        job: &Job,
+        purchase: Option<(&Purchase, &Limits)>,
+    ) -> Result<Inserted, StoreError> {
+        let mut transaction = self.begin().await?;
+        let inserted = self.insert_on(&mut transaction, job).await?;
+        if let (Inserted::New, Some((purchase, limits))) = (&inserted, purchase) {
+            let allowed = self.set_aside(&mut transaction, &job.id, &job.account, purchase, limits).await?;
+            if let Err(denied) = allowed {
+                return Ok(Inserted::Denied(denied));
+            }
+        }
+        transaction.commit().await.map_err(|error| self.fail(error))?;
+        Ok(inserted)
+    }
+
+    /// A transaction that nobody writes beside.
+    pub(super) async fn begin(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
+        self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(|error| self.fail(error))
+    }
+
+    async fn insert_on(&self, connection: &mut SqliteConnection, job: &Job) -> Result<Inserted, StoreError> {
         let body = serde_json::to_string(job).map_err(|error| self.fail(error))?;
         #[cfg(feature = "crash-points")]
         crate::crash::point("record.before");
@@ -173,7 +203,7 @@ impl Store {
         .bind(&self.owner)
         .bind(now() + LEASE)
         .bind(job.created_at)
-        .execute(&self.pool)
+        .execute(&mut *connection)
         .await
         .map_err(|error| self.fail(error))?;
         if inserted.rows_affected() == 1 {
@@ -189,7 +219,7 @@ impl Store {
         .bind(&job.idempotency_key)
         .bind(&job.account)
         .bind(job.state.task().map(|task| task.id.as_str()))
-        .fetch_one(&self.pool)
+        .fetch_one(connection)
         .await
         .map_err(|error| self.fail(error))?;
         Ok(Inserted::Existing(Box::new(self.parse(&existing)?)))
@@ -197,17 +227,23 @@ impl Store {
 
     /// Writes a job back. `false` means that another process has it now and nothing was written.
     pub async fn save(&self, job: &Job) -> Result<bool, StoreError> {
-        let mut connection = self.pool.acquire().await.map_err(|error| self.fail(error))?;
-        self.save_on(&mut connection, job, "").await
+        self.save_whole(job, "").await
     }
 
     /// Writes the answer to a submit, whoever holds the lease and whatever was thought of the job meanwhile: it
     /// names what was paid for.
     pub async fn save_answer(&self, job: &Job) -> Result<bool, StoreError> {
-        let mut connection = self.pool.acquire().await.map_err(|error| self.fail(error))?;
-        self.save_on(&mut connection, job, "answer").await
+        self.save_whole(job, "answer").await
     }
 
+    async fn save_whole(&self, job: &Job, right: &str) -> Result<bool, StoreError> {
+        let mut transaction = self.begin().await?;
+        let saved = self.save_on(&mut transaction, job, right).await?;
+        transaction.commit().await.map_err(|error| self.fail(error))?;
+        Ok(saved)
+    }
+
+    /// The one place where a job's row is changed, and what is set aside for it with it.
     async fn save_on(
         &self,
         connection: &mut SqliteConnection,
@@ -236,9 +272,12 @@ impl Store {
         // What failed without being taken was not bought: its key is free for another try.
         .bind(matches!(job.state, State::Failed { task: None, .. }))
         .bind(right)
-        .execute(connection)
+        .execute(&mut *connection)
         .await
         .map_err(|error| self.fail(error))?;
+        if saved.rows_affected() == 1 {
+            self.account_for(connection, job).await?;
+        }
         #[cfg(feature = "crash-points")]
         crate::crash::point("save.after");
         Ok(saved.rows_affected() == 1)
@@ -246,8 +285,7 @@ impl Store {
 
     /// Writes a job back if it is still in the state `before`, whoever has it, and takes it over.
     pub async fn replace(&self, job: &Job, before: &State) -> Result<bool, StoreError> {
-        let mut transaction =
-            self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(|error| self.fail(error))?;
+        let mut transaction = self.begin().await?;
         let row = sqlx::query("UPDATE jobs SET lease_owner = ?2 WHERE id = ?1 RETURNING body")
             .bind(&job.id)
             .bind(&self.owner)

@@ -14,8 +14,7 @@ use super::{Server, ToolError};
 use crate::api::retry::{self, Nature};
 use crate::api::{ApiError, Ask, Blame, ChatStream, Delta, Reply, Taken, Usage};
 use crate::config::ResourceMode;
-use crate::facts::{facts, rounded};
-use crate::jobs::{Conversation, Cost, Kept};
+use crate::jobs::{Conversation, Kept};
 use crate::media::{self, Expect};
 
 /// Notes go out at most so often.
@@ -49,6 +48,8 @@ impl Server {
         call: &RequestContext<RoleServer>,
     ) -> Result<ChatView, ToolError> {
         let Talk { mut ask, mut conversation, warnings } = talk;
+        let ceiling = self.chat_ceiling(&ask);
+        let held = self.reserve("chat", &ask.model, &ceiling, call).await?;
         let (mut reply, end) = self.hear(&ask, call).await;
         let said = std::mem::take(&mut reply.messages);
         let (usage, id) = (reply.usage, reply.id.clone());
@@ -56,7 +57,9 @@ impl Server {
         let mut view = ChatView::of(reply, warnings);
         match end {
             End::Whole => {
-                view.cost = CostView::of(&self.price(&ask, usage));
+                let cost = self.counted("chat", self.chat_price(&ask, usage));
+                held.settle(cost.actual).await;
+                view.cost = CostView::of(&cost);
                 conversation.said.messages = std::mem::take(&mut ask.messages);
                 conversation.said.messages.extend(said);
                 self.keep(&conversation, &mut view).await;
@@ -64,14 +67,20 @@ impl Server {
                 view.advise();
             }
             // MiniMax did not take it: an ordinary refusal.
-            End::Broken(error) if !begun && error.taken() == Taken::No => return Err(error.into()),
+            End::Broken(error) if !begun && error.taken() == Taken::No => {
+                held.release().await;
+                return Err(error.into());
+            }
+            // Whatever came until then may be billed, and nobody says how much of it.
             End::Broken(error) => {
+                held.doubt().await;
                 view.next = after_a_break(&error, begun);
                 view.error = Some(ToolError::Bought(error).view());
                 view.conversation_id = Some(conversation.id).filter(|id| !id.is_empty());
                 self.fit(&mut view, id.as_deref().unwrap_or_default()).await;
             }
             End::Cancelled => {
+                held.doubt().await;
                 let (message, turn) = ("the call was cancelled", ErrorView::turn(Blame::Weather));
                 view.error = Some(ErrorView { message: message.to_owned(), turn, code: None, trace_id: id });
                 "MiniMax was told to stop; what it had said by then may be billed."
@@ -107,29 +116,6 @@ impl Server {
             notes.doing = format!("asking {}", ask.model);
             tries += 1;
         }
-    }
-
-    fn price(&self, ask: &Ask, usage: Option<Usage>) -> Cost {
-        let currency = self.config().currency();
-        let mut cost = Cost { currency: currency.to_owned(), ..Cost::default() };
-        let Some(usage) = usage else { return cost };
-        let Some(price) = facts().text(&ask.model).and_then(|row| row.price(usage.input, currency)) else {
-            return cost;
-        };
-        let (read, written) = (usage.cache_read.unwrap_or_default(), usage.cache_write.unwrap_or_default());
-        let fresh = usage.input.saturating_sub(read).saturating_sub(written);
-        let dear = ask.service_tier.as_deref() == Some("priority");
-        let factor = if dear { facts().priority_factor() } else { 1.0 };
-        let searches = usage.searches.and_then(|count| facts().searches(count, currency)).unwrap_or_default();
-        cost.actual = Some(rounded(price.of([fresh, usage.output, read, written]) * factor + searches));
-        let tier = if dear { ", times 1.5 for priority" } else { "" };
-        cost.basis = Some(format!(
-            "{} in and {} out {currency} a million tokens{tier}, prices of {}",
-            price.input,
-            price.output,
-            facts().as_of
-        ));
-        cost
     }
 
     /// Keeps the conversation. The answer is paid for, so a failure of the records does not take it away.
@@ -196,7 +182,7 @@ impl Server {
                 }
             }
         };
-        let mut cost = self.price(&ask, Some(Usage { input: input_tokens, ..Usage::default() }));
+        let mut cost = self.chat_price(&ask, Some(Usage { input: input_tokens, ..Usage::default() }));
         cost.estimated = cost.actual.take();
         Ok(Tokens {
             input_tokens,

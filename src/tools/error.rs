@@ -42,6 +42,22 @@ pub enum ToolError {
     #[error(transparent)]
     Records(#[from] StoreError),
 
+    /// A limit, or a person, has said no to the price.
+    #[error("{message}")]
+    Money {
+        /// What forbids it, with the price.
+        message: String,
+        /// Whose turn it is.
+        turn: &'static str,
+        /// What to do next.
+        advice: String,
+    },
+
+    /// No failure: the client has to ask a person, and to call again with the answer. The question lies with the
+    /// call, which answers with it.
+    #[error("a person has to be asked first")]
+    Ask,
+
     /// MiniMax, or the way to it.
     #[error(transparent)]
     Api(#[from] ApiError),
@@ -79,6 +95,7 @@ impl ToolError {
         match self {
             // Whoever waits and calls again may pay twice.
             Self::Bought(error) if error.taken() == Taken::Perhaps => "ask the user".to_owned(),
+            Self::Money { turn, .. } => (*turn).to_owned(),
             _ => ErrorView::turn(self.blame()),
         }
     }
@@ -86,7 +103,9 @@ impl ToolError {
     fn blame(&self) -> Blame {
         match self {
             Self::Argument { .. } | Self::Arguments { .. } | Self::NotFound { .. } => Blame::Caller,
-            Self::Config(_) | Self::NoKey | Self::Records(_) => Blame::Operator,
+            Self::Config(_) | Self::NoKey | Self::Records(_) | Self::Money { .. } | Self::Ask => {
+                Blame::Operator
+            }
             Self::Transfer(_) => Blame::Weather,
             Self::Api(error) | Self::Bought(error) => error.blame(),
         }
@@ -110,7 +129,8 @@ impl ToolError {
                 error.advice()
             ),
             Self::Api(error) | Self::Bought(error) => error.advice(),
-            Self::NotFound { advice, .. } => advice.clone(),
+            Self::NotFound { advice, .. } | Self::Money { advice, .. } => advice.clone(),
+            Self::Ask => String::new(),
         }
     }
 

@@ -5,14 +5,18 @@
 //! converts them into an order, `buy` hands it to the jobs and waits with a heartbeat.
 
 mod account;
+mod account_spending;
 mod answer;
 mod arguments;
+mod budget;
 mod chat;
 mod chat_answer;
 mod chat_form;
+mod chat_price;
 mod chat_request;
 mod chat_rules;
 mod chat_view;
+mod consent;
 mod embed;
 mod error;
 mod file;
@@ -65,12 +69,13 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
+use consent::Answers;
 pub use error::ToolError;
 pub use view::JobView;
 
 use crate::api::Client;
 use crate::config::{Config, ConfigError, ResourceMode, Toolset};
-use crate::jobs::{Cost, Job, Jobs, Order, Paid, Settings, Watch};
+use crate::jobs::{Cost, Job, Jobs, Limits, Order, Paid, Settings, Watch};
 use crate::media::{self, Roots};
 
 /// Who a job belongs to when the server has one user.
@@ -121,7 +126,7 @@ fn account(config: &Config) -> String {
 const SUBMIT: Duration = Duration::from_secs(30);
 
 /// What every tool that costs money takes besides its own parameters.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 struct JobOptions {
     /// Folder.
     output_directory: Option<String>,
@@ -197,6 +202,11 @@ impl Server {
                 account: account(&config),
                 poll: config.poll,
                 loopback: config.loopback,
+                limits: Limits {
+                    day: config.budgets.day,
+                    call: config.budgets.call,
+                    process: config.budgets.process,
+                },
             },
         );
         let mut router = ToolRouter::new();
@@ -301,6 +311,7 @@ impl Server {
         call: &RequestContext<RoleServer>,
     ) -> Result<JobView, ToolError> {
         let Draft { paid, model, prompt, cost, warnings } = draft;
+        let cost = self.counted(tool, cost);
         let requested = options.output_directory.as_deref();
         let folder = self.folder(requested, !options.dry_run).await?;
         if let Some(folder) = folder.as_ref().filter(|_| !options.dry_run) {
@@ -314,6 +325,7 @@ impl Server {
         if options.dry_run {
             return Ok(JobView::dry_run(paid.kind(), model, &cost, warnings));
         }
+        let consent = self.admit(tool, &model, &cost, call).await?;
         let (patience, settled) = options.patience();
         let order = Order {
             tool,
@@ -326,8 +338,10 @@ impl Server {
             warnings,
             idempotency_key: options.idempotency_key,
             digest: call.extensions.get::<CallDigest>().cloned().unwrap_or_default().0,
+            consent,
         };
-        let (watch, existed) = self.jobs().start(order).await?;
+        let started = self.jobs().start(order).await;
+        let (watch, existed) = started.map_err(|error| self.not_bought(tool, error))?;
         let job = self.outcome(watch, call, patience, settled).await;
         let view = JobView::of(&job);
         Ok(if existed { view.noting(BOUGHT_NOTHING) } else { view })
@@ -458,10 +472,15 @@ impl ServerHandler for Server {
             Err(error) => return Ok(error.into_response()),
         }
         context.extensions.insert(digest);
+        let answers = Answers::new(request.input_responses.take(), request.request_state.take());
+        context.extensions.insert(answers.clone());
         request.arguments = Some(arguments);
         request.name = name.into();
         let schema = tool.output_schema.clone();
         let mut response = self.shared.router.call(ToolCallContext::new(self, request, context)).await?;
+        if let Some(question) = answers.question() {
+            return Ok(question.into());
+        }
         if let CallToolResponse::Complete(result) = &mut response
             && result.is_error == Some(true)
             && !has_what_is_required(schema.as_deref(), result.structured_content.as_ref())

@@ -186,7 +186,7 @@ impl JobView {
             voice_id: job.voice_id.clone(),
             text: job.text.clone(),
             usage: job.usage.clone().filter(Value::is_object),
-            cost: CostView::of(&job.cost).filter(|_| !is_free(job)),
+            cost: CostView::of(&job.cost).filter(|_| !job.is_free()),
             warnings,
             error,
             next: next(job),
@@ -349,15 +349,6 @@ impl CostView {
 pub(super) fn time(milliseconds: i64) -> Option<String> {
     let at = Timestamp::from_second(milliseconds / 1000).ok()?;
     Some(at.to_string())
-}
-
-/// What was provably not taken, or was cancelled before it was made, costs nothing, and shows no price.
-fn is_free(job: &Job) -> bool {
-    match &job.state {
-        State::Failed { task: None, .. } => job.cost.actual.is_none(),
-        State::Cancelled { task, at_minimax } => *at_minimax || task.is_none(),
-        _ => false,
-    }
 }
 
 /// Whether MiniMax has a list in which the task would be: that of video V2.

@@ -82,7 +82,8 @@ fn words(job: &Job) -> String {
     }
 }
 
-async fn note(call: &RequestContext<RoleServer>, start: Instant, words: &str) {
+/// A sign of life, for a client that asked for some.
+pub(super) async fn note(call: &RequestContext<RoleServer>, start: Instant, words: &str) {
     let Some(token) = call.meta.get_progress_token() else { return };
     let seconds = start.elapsed().as_secs_f64();
     // Progress has to grow with each note; what it grows by means nothing.

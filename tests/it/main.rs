@@ -57,6 +57,9 @@ mod models;
 mod coverage;
 // Rows of the user's over the tables.
 mod facts_file;
+// What is spent, and who may say yes to it.
+mod consent;
+mod money;
 // Jobs that outlive calls and processes.
 mod jobs;
 // The program killed at chosen points and at any time, and several programs on one folder.
