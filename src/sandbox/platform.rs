@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 use super::Pace;
 use super::answer::Refusal;
 use super::fault::Faults;
+use super::limit::Limits;
 use super::link::Links;
 use super::record::Record;
 use super::store::Store;
@@ -27,6 +28,7 @@ pub(super) struct Platform {
     pub links: Links,
     pub record: Record,
     pub faults: Faults,
+    pub limits: Limits,
     pub polls: Polls,
     /// When long speech was asked about within the last second.
     pub speech_queries: Mutex<Vec<Duration>>,
@@ -48,6 +50,7 @@ impl Platform {
             links,
             record: Record::default(),
             faults: Faults::default(),
+            limits: Limits::default(),
             polls: Polls::default(),
             speech_queries: Mutex::default(),
             work: TaskTracker::new(),
@@ -88,6 +91,11 @@ where
 /// Time since 1970. The clock of the machine is used, not a monotonic one: tasks outlive the process.
 pub(super) fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// The same in milliseconds.
+pub(super) fn now_ms() -> u64 {
+    u64::try_from(now().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Locks even after a panic elsewhere: what these locks guard is never half written.

@@ -4,7 +4,8 @@ use rmcp::ErrorData;
 use rmcp::handler::server::tool::{IntoCallToolResult, schema_for_output};
 use rmcp::handler::server::wrapper::Parameters;
 use rmcp::model::CallToolResponse;
-use rmcp::{tool, tool_router};
+use rmcp::service::RequestContext;
+use rmcp::{RoleServer, tool, tool_router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -13,9 +14,10 @@ use super::answer::both;
 use super::origin::unfetched;
 use super::search::flat;
 use super::view::CostView;
-use super::{Server, ToolError};
+use super::{Server, ToolError, wait};
 use crate::api::Embed;
-use crate::api::retry::{Nature, patiently};
+use crate::api::group;
+use crate::api::retry::Nature;
 use crate::media::{self, Expect};
 
 /// Vectors whose JSON is longer are in the file alone.
@@ -69,7 +71,11 @@ impl Server {
         output_schema = schema_for_output::<EmbedView>(),
         annotations(read_only_hint = false, destructive_hint = false, idempotent_hint = false, open_world_hint = true)
     )]
-    async fn embed_text(&self, Parameters(input): Parameters<EmbedInput>) -> Result<EmbedView, ToolError> {
+    async fn embed_text(
+        &self,
+        Parameters(input): Parameters<EmbedInput>,
+        call: RequestContext<RoleServer>,
+    ) -> Result<EmbedView, ToolError> {
         self.ready()?;
         if input.texts.is_empty() || input.texts.iter().any(|text| text.trim().is_empty()) {
             return Err(ToolError::argument("texts", "needs 1 to 100 texts, none of them empty"));
@@ -84,7 +90,7 @@ impl Server {
             texts: input.texts,
         };
         let api = self.jobs().api();
-        let answer = patiently(Nature::Paid, || api.embed(&embed)).await?;
+        let answer = wait::in_line(&call, api.join(group::OTHER), Nature::Paid, || api.embed(&embed)).await?;
         let json = serde_json::to_vec(&answer.vectors).unwrap_or_default();
         let short = json.len() <= INLINE;
         let mut warnings = vec!["MiniMax no longer documents embeddings.".to_owned()];

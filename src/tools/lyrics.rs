@@ -3,14 +3,15 @@
 use rmcp::handler::server::tool::{IntoCallToolResult, schema_for_output};
 use rmcp::handler::server::wrapper::Parameters;
 use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock};
-use rmcp::{ErrorData, tool, tool_router};
+use rmcp::service::RequestContext;
+use rmcp::{ErrorData, RoleServer, tool, tool_router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::view::CostView;
-use super::{Server, ToolError};
-use crate::api::retry::{Nature, patiently};
-use crate::api::{Lyrics, LyricsMode, LyricsOrder};
+use super::{Server, ToolError, wait};
+use crate::api::retry::Nature;
+use crate::api::{Lyrics, LyricsMode, LyricsOrder, group};
 use crate::facts::facts;
 use crate::jobs::Cost;
 
@@ -54,11 +55,13 @@ impl Server {
     async fn generate_lyrics(
         &self,
         Parameters(input): Parameters<LyricsInput>,
+        call: RequestContext<RoleServer>,
     ) -> Result<LyricsView, ToolError> {
         self.ready()?;
         let order = input.order()?;
         let api = self.jobs().api();
-        let written = patiently(Nature::Paid, || api.write_lyrics(&order)).await?;
+        let written =
+            wait::in_line(&call, api.join(group::OTHER), Nature::Paid, || api.write_lyrics(&order)).await?;
         Ok(LyricsView::of(written, self.config().currency()))
     }
 }

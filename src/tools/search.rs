@@ -4,15 +4,16 @@ use rmcp::ErrorData;
 use rmcp::handler::server::tool::{IntoCallToolResult, schema_for_output};
 use rmcp::handler::server::wrapper::Parameters;
 use rmcp::model::CallToolResponse;
-use rmcp::{tool, tool_router};
+use rmcp::service::RequestContext;
+use rmcp::{RoleServer, tool, tool_router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::answer::both;
 use super::view::CostView;
-use super::{Server, ToolError};
-use crate::api::retry::{Nature, patiently};
-use crate::api::{Found, Searched};
+use super::{Server, ToolError, wait};
+use crate::api::retry::Nature;
+use crate::api::{Found, Searched, group};
 use crate::facts::offer;
 use crate::jobs::Cost;
 
@@ -56,14 +57,18 @@ impl Server {
         output_schema = schema_for_output::<SearchView>(),
         annotations(read_only_hint = false, destructive_hint = false, idempotent_hint = false, open_world_hint = true)
     )]
-    async fn web_search(&self, Parameters(input): Parameters<SearchInput>) -> Result<SearchView, ToolError> {
+    async fn web_search(
+        &self,
+        Parameters(input): Parameters<SearchInput>,
+        call: RequestContext<RoleServer>,
+    ) -> Result<SearchView, ToolError> {
         self.ready()?;
         let query = input.query.trim();
         if query.is_empty() {
             return Err(ToolError::argument("query", "is empty"));
         }
         let api = self.jobs().api();
-        let found = patiently(Nature::Paid, || api.search(query)).await?;
+        let found = wait::in_line(&call, api.join(group::OTHER), Nature::Paid, || api.search(query)).await?;
         Ok(SearchView::of(found, &flat("web_search", self.config().currency())))
     }
 }

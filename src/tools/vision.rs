@@ -4,7 +4,8 @@ use rmcp::ErrorData;
 use rmcp::handler::server::tool::{IntoCallToolResult, schema_for_output};
 use rmcp::handler::server::wrapper::Parameters;
 use rmcp::model::{CallToolResponse, JsonObject};
-use rmcp::{tool, tool_router};
+use rmcp::service::RequestContext;
+use rmcp::{RoleServer, tool, tool_router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -13,9 +14,9 @@ use super::answer::both;
 use super::origin::Source;
 use super::search::flat;
 use super::view::CostView;
-use super::{Server, ToolError};
-use crate::api::retry::{Nature, patiently};
-use crate::api::{ApiError, Picture, Seen};
+use super::{Server, ToolError, wait};
+use crate::api::retry::Nature;
+use crate::api::{ApiError, Picture, Seen, group};
 use crate::facts::{offer, rounded};
 use crate::jobs::Cost;
 use crate::media::Limits;
@@ -60,6 +61,7 @@ impl Server {
     async fn understand_image(
         &self,
         Parameters(input): Parameters<VisionInput>,
+        call: RequestContext<RoleServer>,
     ) -> Result<VisionView, ToolError> {
         self.ready()?;
         if input.prompt.trim().is_empty() {
@@ -76,10 +78,11 @@ impl Server {
             }
         };
         let (api, prompt) = (self.jobs().api(), input.prompt.as_str());
-        match patiently(Nature::Paid, || api.look(prompt, &picture)).await {
+        match wait::in_line(&call, api.join(group::OTHER), Nature::Paid, || api.look(prompt, &picture)).await
+        {
             Ok(seen) => Ok(self.by_plan(seen)),
             Err(error) if has_no_plan(&error) && bytes <= CHAT_LIMIT => {
-                self.by_chat(prompt, &picture, error).await
+                self.by_chat(prompt, &picture, error, &call).await
             }
             Err(error) => Err(error.into()),
         }
@@ -108,9 +111,14 @@ impl Server {
         prompt: &str,
         picture: &Picture,
         first: ApiError,
+        call: &RequestContext<RoleServer>,
     ) -> Result<VisionView, ToolError> {
         let (api, model) = (self.jobs().api(), offer().vision.model.as_str());
-        let seen = match patiently(Nature::Paid, || api.look_by_chat(model, prompt, picture)).await {
+        let seen = match wait::in_line(call, api.join_text(model), Nature::Paid, || {
+            api.look_by_chat(model, prompt, picture)
+        })
+        .await
+        {
             Ok(seen) => seen,
             Err(second) if has_no_plan(&second) => return Err(first.into()),
             Err(second) => return Err(second.into()),

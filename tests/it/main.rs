@@ -57,6 +57,8 @@ mod coverage;
 mod facts_file;
 // Jobs that outlive calls and processes.
 mod jobs;
+// Limits that are kept, and those that refusals teach.
+mod pace;
 // What went wrong, and what the caller is told.
 mod faults;
 // The protocol on stdin and stdout, byte by byte.
