@@ -1,10 +1,12 @@
 //! What all parts of a sandbox share.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use axum::body::Bytes;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -28,6 +30,8 @@ pub(super) struct Platform {
     pub links: Links,
     pub record: Record,
     pub faults: Faults,
+    /// The films that were drawn last, by what they were drawn from.
+    pub films: Mutex<VecDeque<(String, Bytes)>>,
     pub limits: Limits,
     pub polls: Polls,
     /// When long speech was asked about within the last second.
@@ -50,6 +54,7 @@ impl Platform {
             links,
             record: Record::default(),
             faults: Faults::default(),
+            films: Mutex::default(),
             limits: Limits::default(),
             polls: Polls::default(),
             speech_queries: Mutex::default(),

@@ -5,6 +5,7 @@ use std::sync::Mutex as StdMutex;
 use tokio::time::{advance, sleep, timeout};
 use tokio_util::task::TaskTracker;
 
+use super::line::USUAL_IN_FLIGHT;
 use super::*;
 
 fn pace() -> Arc<Pace> {
