@@ -231,18 +231,18 @@ impl Film<'_> {
     fn bytes(&self, platform: &Platform) -> Result<Bytes, Refusal> {
         let words_alone = self.first.is_none() && self.last.is_none() && self.reference.is_none();
         let script = format!("{:?} {} {} {}", self.size, self.frames, self.sound, self.prompt);
-        let known =
-            lock(&platform.films).iter().find(|(known, _)| *known == script).map(|(_, film)| film.clone());
-        if let Some(film) = known.filter(|_| words_alone) {
-            return Ok(film);
+        if !words_alone {
+            return self.draw();
+        }
+        // Held while it draws: others that want the same film need not draw it too.
+        let mut films = lock(&platform.films);
+        if let Some((_, film)) = films.iter().find(|(known, _)| *known == script) {
+            return Ok(film.clone());
         }
         let film = self.draw()?;
-        if words_alone {
-            let mut films = lock(&platform.films);
-            films.push_back((script, film.clone()));
-            if films.len() > FILMS {
-                films.pop_front();
-            }
+        films.push_back((script, film.clone()));
+        if films.len() > FILMS {
+            films.pop_front();
         }
         Ok(film)
     }
