@@ -14,6 +14,7 @@ pub mod fuzzing;
 mod image;
 mod models;
 mod music;
+pub mod pace;
 pub mod retry;
 mod search;
 mod speech;
@@ -28,7 +29,7 @@ mod video_v2;
 mod vision;
 mod voice;
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
@@ -47,7 +48,9 @@ pub use music::{
     AudioSetting as MusicSetting, Lyrics, LyricsMode, LyricsOrder, MusicFormat, Reference as CoverReference,
     Song, Submit as MusicSubmit,
 };
-use retry::{Nature, patiently};
+use pace::Pace;
+pub use pace::{Pacing, group};
+use retry::Nature;
 pub use search::{Found, Searched};
 pub use speech::{
     AudioFormat, AudioSetting, Effects, Emotion, Mix, PronunciationDict, SoundEffect, Speech, StreamOptions,
@@ -73,6 +76,8 @@ pub struct Endpoint {
     timeout: Duration,
     /// No answer of MiniMax's here is anywhere near this; a body without end must not fill the memory.
     longest: usize,
+    /// The line that its requests stand in, where the client itself sees to that.
+    group: &'static str,
 }
 
 /// No id of MiniMax's is longer, in characters.
@@ -83,15 +88,39 @@ const USUAL: usize = 2 * 1024 * 1024;
 
 impl Endpoint {
     const fn get(path: &'static str) -> Self {
-        Self { method: Method::GET, path, timeout: Duration::from_secs(60), longest: USUAL }
+        Self {
+            method: Method::GET,
+            path,
+            timeout: Duration::from_secs(60),
+            longest: USUAL,
+            group: group::READS,
+        }
     }
 
     const fn delete(path: &'static str) -> Self {
-        Self { method: Method::DELETE, path, timeout: Duration::from_secs(60), longest: USUAL }
+        Self {
+            method: Method::DELETE,
+            path,
+            timeout: Duration::from_secs(60),
+            longest: USUAL,
+            group: group::READS,
+        }
     }
 
     const fn post(path: &'static str, seconds: u64) -> Self {
-        Self { method: Method::POST, path, timeout: Duration::from_secs(seconds), longest: USUAL }
+        Self {
+            method: Method::POST,
+            path,
+            timeout: Duration::from_secs(seconds),
+            longest: USUAL,
+            group: group::OTHER,
+        }
+    }
+
+    /// For an endpoint that tells how far a task is.
+    const fn looked_at(mut self, group: &'static str) -> Self {
+        self.group = group;
+        self
     }
 
     /// For an endpoint whose answer may carry the content itself.
@@ -107,16 +136,20 @@ pub struct Client {
     host: String,
     key: Option<SecretString>,
     http: OnceLock<reqwest::Client>,
-    /// When a long speech was last asked about.
-    speech_asked: tokio::sync::Mutex<Option<tokio::time::Instant>>,
+    pace: Arc<Pace>,
 }
 
 impl Client {
     /// `host` is scheme, host and port, as in `https://api.minimax.io`.
     pub fn new(host: impl Into<String>, key: Option<SecretString>) -> Self {
+        Self::paced(host, key, Pacing::default())
+    }
+
+    /// As [`Self::new`], keeping other limits.
+    pub fn paced(host: impl Into<String>, key: Option<SecretString>, pacing: Pacing) -> Self {
         // reqwest is built without a TLS provider of its own. A second installation is refused, which is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Self { host: host.into(), key, http: OnceLock::new(), speech_asked: tokio::sync::Mutex::default() }
+        Self { host: host.into(), key, http: OnceLock::new(), pace: Pace::new(pacing) }
     }
 
     /// Whether there is a key to send.
@@ -177,7 +210,9 @@ impl Client {
         path: &str,
         query: &[(&str, &str)],
     ) -> Result<T, ApiError> {
-        patiently(Nature::Read, || self.send(endpoint, path, |request| request.query(query))).await
+        let patience = if endpoint.group == group::READS { pace::PATIENCE } else { pace::LOOK_PATIENCE };
+        let ask = || self.send(endpoint, path, |request| request.query(query));
+        pace::in_turn(self.join(endpoint.group), Nature::Read, patience, ask).await
     }
 
     /// The single place where an answer of MiniMax becomes `Ok` or `Err`.

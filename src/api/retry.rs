@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{ApiError, Blame, Taken, chance};
+use super::{ApiError, Blame, Taken};
 use crate::facts::Class;
 
 /// What repeating a request would cost.
@@ -46,29 +46,6 @@ pub fn pause(nature: Nature, error: &ApiError, tries: u32, chance: f64) -> Optio
     let grown = first.saturating_mul(2_u32.saturating_pow(tries.saturating_sub(1)));
     let spread = grown.mul_f64(0.75 + chance.clamp(0.0, 1.0) / 2.0);
     Some(error.retry_after().unwrap_or(spread).min(LONGEST))
-}
-
-/// How long a call without a job may wait in all: its client waits too.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Asks again and again, as [`pause`] has it. For calls without a job; a job waits where its records see it.
-pub async fn patiently<T, F>(nature: Nature, mut ask: impl FnMut() -> F) -> Result<T, ApiError>
-where
-    F: Future<Output = Result<T, ApiError>>,
-{
-    let (mut tries, mut waited) = (1, Duration::ZERO);
-    loop {
-        let error = match ask().await {
-            Ok(answer) => return Ok(answer),
-            Err(error) => error,
-        };
-        let wait = pause(nature, &error, tries, chance()).filter(|wait| waited + *wait <= PATIENCE);
-        let Some(wait) = wait else { return Err(error) };
-        tracing::info!(%error, ?wait, tries, "asked again");
-        tokio::time::sleep(wait).await;
-        waited += wait;
-        tries += 1;
-    }
 }
 
 #[cfg(test)]

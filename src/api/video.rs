@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{ApiError, Client, Endpoint, LONGEST_ID, lenient};
+use super::{ApiError, Client, Endpoint, LONGEST_ID, group, lenient};
 
 const SUBMIT: Endpoint = Endpoint::post("/v1/video_generation", 60);
-const QUERY: Endpoint = Endpoint::get("/v1/query/video_generation");
-const QUERY_TEMPLATE: Endpoint = Endpoint::get("/v1/query/video_template_generation");
+const QUERY: Endpoint = Endpoint::get("/v1/query/video_generation").looked_at(group::LOOKS);
+const QUERY_TEMPLATE: Endpoint = Endpoint::get("/v1/query/video_template_generation").looked_at(group::LOOKS);
 
 /// The body of `POST /v1/video_generation`, for all four modes.
 #[derive(Debug, Clone, Serialize)]

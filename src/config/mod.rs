@@ -172,6 +172,8 @@ pub struct Config {
     pub defaults: Defaults,
     /// How often a running task is looked at.
     pub poll: Duration,
+    /// Whether MiniMax's documented limits are kept; `None` leaves it to [`Self::keeps_limits`].
+    pub rate_limits: Option<bool>,
     /// Where the job records are.
     pub data_dir: PathBuf,
     /// What may be spent.
@@ -227,6 +229,7 @@ impl Config {
                 voice_id: reader.get("MINIMAX_VOICE_ID"),
             },
             poll: reader.poll(loopback),
+            rate_limits: reader.choice("MINIMAX_RATE_LIMITS"),
             data_dir: reader.folder("MINIMAX_DATA_DIR", &places.home, places.data.join("minimax-mcp")),
             budgets: reader.budgets(region.currency()),
             confirm_within: Duration::from_secs(600),
@@ -249,6 +252,11 @@ impl Config {
         let about_the_host = ["MINIMAX_API_HOST", "MINIMAX_API_BASE", "MINIMAX_REGION"];
         self.problems.retain(|problem| !about_the_host.contains(&problem.name));
         self
+    }
+
+    /// Whether requests are spaced by MiniMax's documented limits. An imitation on this machine has none.
+    pub fn keeps_limits(&self) -> bool {
+        self.rate_limits.unwrap_or(!self.loopback)
     }
 
     /// Takes up a problem that showed when a setting was put to use.

@@ -109,6 +109,12 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         }
     }
 
+    /// As [`Self::flag`], where unset is neither.
+    pub(super) fn choice(&mut self, name: &'static str) -> Option<bool> {
+        self.get(name)?;
+        Some(self.flag(name))
+    }
+
     pub(super) fn poll(&mut self, loopback: bool) -> Duration {
         let default = if loopback { Duration::from_millis(300) } else { Duration::from_secs(10) };
         let Some(value) = self.get("MINIMAX_POLL_SECONDS") else { return default };

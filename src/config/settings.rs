@@ -104,6 +104,11 @@ pub const SETTINGS: &[Setting] = &[
         meaning: "How often a running task is looked at, 0.05 to 60",
     },
     Setting {
+        name: "MINIMAX_RATE_LIMITS",
+        default: "`true`, or `false` when the API is on this machine",
+        meaning: "`true`: requests wait in line so that MiniMax's documented limits are kept (the table `limits` in `src/facts`; MINIMAX_FACTS_FILE changes it). `false`: they wait only after a refusal",
+    },
+    Setting {
         name: "MINIMAX_DATA_DIR",
         default: "the platform's data folder",
         meaning: "Where job records are kept. Every server of yours should share one",

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::state::State;
+use crate::api::pace::Waiting;
 use crate::facts::rounded;
 use crate::media::Saved;
 
@@ -83,6 +84,9 @@ pub struct Job {
     /// What MiniMax counted.
     #[serde(default)]
     pub usage: Option<Value>,
+    /// Where it stands in line, while it waits to be sent by this process.
+    #[serde(skip)]
+    pub waiting: Option<Waiting>,
     /// What it costs.
     #[serde(default)]
     pub cost: Cost,

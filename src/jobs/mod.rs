@@ -53,6 +53,7 @@ pub use voice::Clone as VoiceClone;
 use crate::api::{ApiError, Client, Progress};
 use crate::media::{Fetcher, Guard};
 use store::{Inserted, Store};
+use submit::Departure;
 
 /// What the jobs take of the settings.
 #[derive(Debug, Clone)]
@@ -215,20 +216,22 @@ impl Jobs {
             consent: order.consent,
         };
         let at = now();
+        let departure = Departure::of(&self.shared.api, order.paid);
+        let (id, kind) = (random_id(departure.paid.kind().word()), departure.paid.kind());
         let mut job = Job {
-            id: random_id(order.paid.kind().word()),
+            id,
             principal: order.principal,
-            kind: order.paid.kind(),
+            kind,
             tool: order.tool.to_owned(),
             model: order.model,
             account: self.shared.settings.account.clone(),
             prompt: order.prompt,
             digest: order.digest,
-            request: order.paid.record(),
+            request: departure.paid.record(),
             idempotency_key: order.idempotency_key,
             folder: order.folder,
-            // The request leaves as soon as this is on disk, so the record says so from the start.
-            state: State::NEW.after(Seen::Leaving),
+            state: departure.state(),
+            waiting: departure.waiting(),
             files: Vec::new(),
             text: None,
             voice_id: None,
@@ -243,7 +246,7 @@ impl Jobs {
             later: serde_json::Map::new(),
         };
         job.warnings.extend(self.notice().await?);
-        self.enter(job, Some((order.paid, purchase))).await
+        self.enter(job, Some((departure, purchase))).await
     }
 
     /// What whoever runs the server should know of the records.
@@ -260,13 +263,17 @@ impl Jobs {
 
     /// The job is on the table of those that are followed before its row is there: whoever finds the row must
     /// find it followed, or would take it for one whose process has died.
-    async fn enter(&self, job: Job, bought: Option<(Paid, Purchase)>) -> Result<(Watch, bool), NotBought> {
+    async fn enter(
+        &self,
+        job: Job,
+        bought: Option<(Departure, Purchase)>,
+    ) -> Result<(Watch, bool), NotBought> {
         let store = self.store().await?;
         let seat = Seat::take(&mut self.live(), &job);
-        let (paid, purchase) = bought.unzip();
+        let (departure, purchase) = bought.unzip();
         let limits = &self.shared.settings.limits;
         let first = match store.insert(&job, purchase.as_ref().map(|purchase| (purchase, limits))).await {
-            Ok(Inserted::New) => return Ok((self.run(seat, paid), false)),
+            Ok(Inserted::New) => return Ok((self.run(seat, departure), false)),
             Ok(Inserted::Existing(first)) => Ok(first),
             Ok(Inserted::Denied(denied)) => Err(NotBought::Denied(denied)),
             Err(error) => Err(error.into()),
@@ -296,6 +303,7 @@ impl Jobs {
             idempotency_key: None,
             folder,
             state: State::Running { task, word: State::UNSEEN.to_owned(), misses: 0, trouble: None },
+            waiting: None,
             files: Vec::new(),
             text: None,
             voice_id: None,
@@ -414,6 +422,11 @@ impl Jobs {
         }
     }
 
+    /// How many jobs this process follows, and how many tasks it runs for that: for tests of what is left behind.
+    pub fn census(&self) -> (usize, usize) {
+        (self.live().len(), self.shared.tracker.len())
+    }
+
     fn live(&self) -> MutexGuard<'_, HashMap<String, Live>> {
         // A poisoned table is still a table of channels.
         self.shared.live.lock().unwrap_or_else(PoisonError::into_inner)
@@ -442,10 +455,10 @@ impl Jobs {
     }
 
     /// Follows a seated job in a task that belongs to the server.
-    fn run(&self, seat: Seat, paid: Option<Paid>) -> Watch {
+    fn run(&self, seat: Seat, departure: Option<Departure>) -> Watch {
         let receiver = seat.sender.subscribe();
         let jobs = self.clone();
-        self.shared.tracker.spawn(async move { run::Run::new(jobs, seat).until_over(paid).await });
+        self.shared.tracker.spawn(async move { run::Run::new(jobs, seat).until_over(departure).await });
         receiver
     }
 

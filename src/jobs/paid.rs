@@ -11,7 +11,7 @@ use super::transcription::{Transcription, transcribe};
 use super::voice::{self, clone, design};
 use crate::api::{
     ApiError, AudioFormat, Client, Clip, CoverReference, DesignSubmit, Enrich, ImageSubmit, MusicSubmit,
-    Progress, Ready, Regenerate, SoundStream, Taken, TemplateSubmit, VideoSubmit, VideoV2Submit,
+    Progress, Ready, Regenerate, SoundStream, Taken, TemplateSubmit, VideoSubmit, VideoV2Submit, group,
 };
 use crate::media::Player;
 
@@ -108,6 +108,22 @@ impl Paid {
                 api.submit_regenerate(submit).await.map(|id| task(Route::VideoV2, id))
             }
             Self::Music(submit) => music(api, submit).await.map(Answer::Made),
+        }
+    }
+
+    /// The line that it stands in.
+    pub fn group(&self) -> &'static str {
+        match self {
+            Self::Image(_) => group::IMAGE,
+            Self::Speech(SpeechOrder::Long { .. }) | Self::Template(_) | Self::Transcription(_) => {
+                group::OTHER
+            }
+            Self::Speech(_) => group::SPEECH,
+            Self::Video(_) => group::VIDEO_V1,
+            Self::VideoV2(_) | Self::Enrich(_) | Self::Regenerate(_) => group::VIDEO_V2,
+            Self::VoiceClone(_) => group::CLONING,
+            Self::VoiceDesign(_) => group::DESIGN,
+            Self::Music(_) => group::MUSIC,
         }
     }
 

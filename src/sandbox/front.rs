@@ -14,7 +14,7 @@ use hyper_util::service::TowerToHyperService;
 use super::answer::{Refusal, too_large};
 use super::call::{Arrival, Form};
 use super::fault::Act;
-use super::platform::{Platform, new_token};
+use super::platform::{Platform, new_token, now_ms};
 use super::spoil::{spoilt, unprocessed};
 use super::{account, chat, embed, models, search, socket, speech_long, vision};
 use super::{
@@ -151,6 +151,11 @@ pub(super) async fn answer(
     if let Some(response) = unprocessed(act.as_ref())? {
         return Ok(finished(&platform, ticket, &path, &trace, response));
     }
+    // Held until the answer is made: so long the request is under way.
+    let _admitted = match platform.limits.admit(parts.method.as_str(), &path) {
+        Ok(admitted) => admitted,
+        Err(refusal) => return Ok(finished(&platform, ticket, &path, &trace, refusal.into_response())),
+    };
     if let Some(Act::Delay { ms }) = act {
         tokio::time::sleep(Duration::from_millis(ms)).await;
     }
@@ -190,18 +195,17 @@ fn recorded(
     let authorized = headers.contains_key(header::AUTHORIZATION) || headers.contains_key("x-api-key");
     let body = form.map_or_else(|| record::body(text("content-type"), bytes), Form::summary);
     let path = uri.path_and_query().map_or_else(String::new, ToString::to_string);
-    record::without_key(
-        record::Request {
-            method: method.to_string(),
-            path,
-            body,
-            authorized,
-            agent: text(header::USER_AGENT.as_str()).to_owned(),
-            status: None,
-            code: None,
-        },
-        key,
-    )
+    let request = record::Request {
+        method: method.to_string(),
+        path,
+        body,
+        authorized,
+        agent: text(header::USER_AGENT.as_str()).to_owned(),
+        status: None,
+        at_ms: now_ms(),
+        code: None,
+    };
+    record::without_key(request, key)
 }
 
 /// Words a refusal in the dialect of the path, adds the trace id, and notes the outcome.

@@ -33,6 +33,9 @@ pub struct Request {
     pub agent: String,
     /// The HTTP status of the answer; `None` when none was given (yet).
     pub status: Option<u16>,
+    /// When it came, in Unix milliseconds.
+    #[serde(default)]
+    pub at_ms: u64,
     /// MiniMax's code, when the answer was a refusal. Many of those have status 200.
     pub code: Option<i64>,
 }

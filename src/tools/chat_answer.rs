@@ -5,15 +5,17 @@ use std::time::Duration;
 use rmcp::RoleServer;
 use rmcp::model::ProgressNotificationParam;
 use rmcp::service::RequestContext;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, timeout};
 
 use super::chat_request::Talk;
 use super::chat_view::{ChatView, Tokens};
 use super::view::{CostView, ErrorView};
 use super::{Server, ToolError};
+use crate::api::pace::{Ticket, Turn, Waiting};
 use crate::api::retry::{self, Nature};
-use crate::api::{ApiError, Ask, Blame, ChatStream, Delta, Reply, Taken, Usage};
+use crate::api::{ApiError, Ask, Blame, ChatStream, Delta, Reply, Taken, Usage, group};
 use crate::config::ResourceMode;
+use crate::facts::Class;
 use crate::jobs::{Conversation, Kept};
 use crate::media::{self, Expect};
 
@@ -22,6 +24,9 @@ const BEAT: Duration = Duration::from_millis(500);
 
 /// Clients cut a silent call off after a minute or less.
 const SILENCE: Duration = Duration::from_secs(4);
+
+/// A call may stand in line so long.
+const IN_LINE: Duration = Duration::from_secs(120);
 
 /// A note carries no more bytes of text.
 const NOTE: usize = 2000;
@@ -93,23 +98,40 @@ impl Server {
 
     /// Sends it, and again only if MiniMax did not take it.
     async fn hear(&self, ask: &Ask, call: &RequestContext<RoleServer>) -> (Reply, End) {
-        let mut notes = Notes::new(call, &ask.model);
+        let api = self.jobs().api();
+        let mut ticket = api.join_text(&ask.model);
+        let mut notes = Notes::new(call, &ask.model, ticket.waiting());
         let mut tries = 1;
         loop {
-            let (reply, error) = match notes.during(self.jobs().api().chat(ask)).await {
-                None => return (Reply::default(), End::Cancelled),
-                Some(Err(error)) => (Reply::default(), error),
-                Some(Ok(stream)) => match listen(stream, &mut notes).await {
-                    (reply, End::Broken(error)) => (reply, error),
-                    (reply, end) => return (reply, end),
-                },
+            let mut turn = match notes.turn(&mut ticket).await {
+                Ok(turn) => turn,
+                Err(error) => return (Reply::default(), End::Broken(error)),
             };
+            turn.leaves();
+            let (reply, end) = match notes.during(api.chat(ask)).await {
+                None => (Reply::default(), End::Cancelled),
+                Some(Err(error)) => (Reply::default(), End::Broken(error)),
+                Some(Ok(stream)) => listen(stream, &mut notes).await,
+            };
+            let error = match end {
+                End::Whole => {
+                    drop(turn.heard(&Ok(())));
+                    return (reply, End::Whole);
+                }
+                End::Cancelled => return (reply, End::Cancelled),
+                End::Broken(error) => error,
+            };
+            let answer = Err::<(), _>(error);
+            drop(turn.heard(&answer));
+            let Err(error) = answer else { return (reply, End::Whole) };
             // Words that came show that it was taken.
             let untouched = !has_begun(&reply);
             let pause = retry::pause(Nature::Text, &error, tries, chance()).filter(|_| untouched);
             let Some(pause) = pause else { return (reply, End::Broken(error)) };
             tracing::info!(%error, ?pause, "not taken; it is sent again");
             notes.doing = format!("waiting to send again ({error})");
+            // For its rate it waits in line, which knows for how long.
+            let pause = if error.class() == Class::Rate { Duration::ZERO } else { pause };
             if notes.during(sleep(pause)).await.is_none() {
                 return (Reply::default(), End::Cancelled);
             }
@@ -169,19 +191,8 @@ impl Server {
     /// How large a request is. Free, so it is tried again in bad weather.
     pub(super) async fn count(&self, talk: Talk) -> Result<Tokens, ToolError> {
         let Talk { ask, warnings, .. } = talk;
-        let mut tries = 1;
-        let input_tokens = loop {
-            match self.jobs().api().count_tokens(&ask).await {
-                Ok(count) => break count,
-                Err(error) => {
-                    let Some(pause) = retry::pause(Nature::Read, &error, tries, chance()) else {
-                        return Err(error.into());
-                    };
-                    sleep(pause).await;
-                    tries += 1;
-                }
-            }
-        };
+        let api = self.jobs().api();
+        let input_tokens = api.patiently(group::READS, Nature::Read, || api.count_tokens(&ask)).await?;
         let mut cost = self.chat_price(&ask, Some(Usage { input: input_tokens, ..Usage::default() }));
         cost.estimated = cost.actual.take();
         Ok(Tokens {
@@ -244,14 +255,16 @@ struct Notes<'a> {
     fresh: String,
     /// What is going on, in words.
     doing: String,
+    /// Where it stands, while it waits to be sent.
+    waiting: Waiting,
 }
 
 impl<'a> Notes<'a> {
-    fn new(call: &'a RequestContext<RoleServer>, model: &str) -> Self {
+    fn new(call: &'a RequestContext<RoleServer>, model: &str, waiting: Waiting) -> Self {
         let mut beat = interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let doing = format!("asking {model}");
-        Self { call, start: Instant::now(), beat, last: None, fresh: String::new(), doing }
+        Self { call, start: Instant::now(), beat, last: None, fresh: String::new(), doing, waiting }
     }
 
     /// Waits for `work` and sends notes meanwhile. `None` when the client no longer wants to know.
@@ -265,6 +278,15 @@ impl<'a> Notes<'a> {
                 _ = self.beat.tick() => self.flush().await,
                 done = &mut work => return Some(done),
             }
+        }
+    }
+
+    /// Stands in line, as long as a call may.
+    async fn turn(&mut self, ticket: &mut Ticket) -> Result<Turn, ApiError> {
+        match self.during(timeout(IN_LINE, ticket.turn())).await {
+            Some(Ok(turn)) => Ok(turn),
+            Some(Err(_)) => Err(ticket.too_long(IN_LINE)),
+            None => Err(self.waiting.given_up()),
         }
     }
 
@@ -291,7 +313,11 @@ impl<'a> Notes<'a> {
         let seconds = self.start.elapsed().as_secs_f64();
         let mut words = std::mem::take(&mut self.fresh);
         if words.trim().is_empty() {
-            words = format!("{}, {seconds:.0} s", self.doing);
+            let doing = match self.waiting.standing() {
+                Some(standing) => format!("waits for its turn, {}", standing.words()),
+                None => self.doing.clone(),
+            };
+            words = format!("{doing}, {seconds:.0} s");
         } else if words.len() > NOTE {
             shorten(&mut words, NOTE);
         }

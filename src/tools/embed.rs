@@ -15,9 +15,10 @@ use super::budget::{REHEARSED, ended};
 use super::origin::unfetched;
 use super::search::flat;
 use super::view::CostView;
-use super::{Server, ToolError};
+use super::{Server, ToolError, wait};
 use crate::api::Embed;
-use crate::api::retry::{Nature, patiently};
+use crate::api::group;
+use crate::api::retry::Nature;
 use crate::media::{self, Expect};
 
 /// Vectors whose JSON is longer are in the file alone.
@@ -114,7 +115,7 @@ impl Server {
         };
         let api = self.jobs().api();
         let held = self.reserve("embed_text", &embed.model, &cost, &call).await?;
-        let answer = patiently(Nature::Paid, || api.embed(&embed)).await;
+        let answer = wait::in_line(&call, api.join(group::OTHER), Nature::Paid, || api.embed(&embed)).await;
         let answer = ended(held, answer, |_| cost.estimated).await.map_err(ToolError::Bought)?;
         let json = serde_json::to_vec(&answer.vectors).unwrap_or_default();
         let short = json.len() <= INLINE;

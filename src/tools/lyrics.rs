@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::budget::{REHEARSED, ended};
 use super::view::CostView;
-use super::{Server, ToolError};
-use crate::api::retry::{Nature, patiently};
-use crate::api::{Lyrics, LyricsMode, LyricsOrder};
+use super::{Server, ToolError, wait};
+use crate::api::retry::Nature;
+use crate::api::{Lyrics, LyricsMode, LyricsOrder, group};
 use crate::facts::facts;
 use crate::jobs::Cost;
 
@@ -73,7 +73,8 @@ impl Server {
         }
         let held = self.reserve("generate_lyrics", "", &cost, &call).await?;
         let api = self.jobs().api();
-        let written = patiently(Nature::Paid, || api.write_lyrics(&order)).await;
+        let written =
+            wait::in_line(&call, api.join(group::OTHER), Nature::Paid, || api.write_lyrics(&order)).await;
         let written = ended(held, written, |_| cost.estimated).await.map_err(ToolError::Bought)?;
         cost.actual = cost.estimated;
         let next = "Show them, or give them to music_generation: lyrics as lyrics, style_tags as prompt.";

@@ -73,8 +73,8 @@ use consent::Answers;
 pub use error::ToolError;
 pub use view::JobView;
 
-use crate::api::Client;
-use crate::config::{Config, ConfigError, ResourceMode, Toolset};
+use crate::api::{Client, Pacing};
+use crate::config::{Config, ConfigError, Region, ResourceMode, Toolset};
 use crate::jobs::{Cost, Job, Jobs, Limits, Order, Paid, Settings, Watch};
 use crate::media::{self, Roots};
 
@@ -193,7 +193,8 @@ struct Draft {
 impl Server {
     /// Nothing is opened or sent before the first call.
     pub fn new(config: Config) -> Self {
-        let api = Client::new(config.host.clone(), config.key.clone());
+        let pacing = Pacing { keep: config.keeps_limits(), china: config.region == Region::Cn };
+        let api = Client::paced(config.host.clone(), config.key.clone(), pacing);
         let jobs = Jobs::new(
             api,
             Settings {

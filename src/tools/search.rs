@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 use super::answer::both;
 use super::budget::{REHEARSED, ended};
 use super::view::CostView;
-use super::{Server, ToolError};
-use crate::api::retry::{Nature, patiently};
-use crate::api::{Found, Searched};
+use super::{Server, ToolError, wait};
+use crate::api::retry::Nature;
+use crate::api::{Found, Searched, group};
 use crate::facts::offer;
 use crate::jobs::Cost;
 
@@ -84,7 +84,7 @@ impl Server {
         }
         let held = self.reserve("web_search", "", &cost, &call).await?;
         let api = self.jobs().api();
-        let found = patiently(Nature::Paid, || api.search(query)).await;
+        let found = wait::in_line(&call, api.join(group::OTHER), Nature::Paid, || api.search(query)).await;
         let found = ended(held, found, |_| cost.estimated).await.map_err(ToolError::Bought)?;
         Ok(SearchView::of(found, &cost))
     }

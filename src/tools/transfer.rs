@@ -16,7 +16,8 @@ use super::answer::both;
 use super::file::{FileInfo, file_id};
 use super::origin::{Local, Source, link_extension, unfetched};
 use super::{Server, ToolError};
-use crate::api::retry::{Nature, patiently};
+use crate::api::group;
+use crate::api::retry::Nature;
 use crate::facts::{Rule, Upload, offer};
 use crate::media::{self, Content, Expect, FetchProblem, InputProblem, Limits, Opened, Saved};
 
@@ -165,7 +166,7 @@ impl Server {
         let (name, extension) = name(&file.filename, &id);
         let expect = Expect { kind: None, max_bytes: LARGEST, extension: &extension };
         let api = self.jobs().api();
-        let content = patiently(Nature::Read, || api.file_content(&id)).await?;
+        let content = api.patiently(group::READS, Nature::Read, || api.file_content(&id)).await?;
         let chunks = content
             .chunks
             .map(|chunk| chunk.map_err(|reason| FetchProblem::Weather { reason, retry_after: None }));

@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::api::Blame;
+use crate::api::pace::Waiting;
 use crate::jobs::{Cost, FIRST_SOUND, Failure, Job, JobFile, Kind, State};
 
 /// A job as a caller sees it. What is absent is unknown.
@@ -156,7 +157,11 @@ impl JobView {
     pub(super) fn of(job: &Job) -> Self {
         let mut warnings = job.warnings.clone();
         match &job.state {
-            State::Submitting { held: Some(why), .. } => warnings.push(format!("not sent yet: {why}")),
+            State::Submitting { held: Some(why), .. } => {
+                let place = job.waiting.as_ref().and_then(Waiting::standing);
+                let place = place.map(|standing| format!(" ({})", standing.words())).unwrap_or_default();
+                warnings.push(format!("not sent yet, nothing is bought: {why}{place}"));
+            }
             State::Running { trouble: Some(why), .. } => {
                 warnings.push(format!("the last look at the task failed: {why}"));
             }

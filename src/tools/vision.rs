@@ -15,9 +15,9 @@ use super::budget::{REHEARSED, ended};
 use super::origin::Source;
 use super::search::flat;
 use super::view::CostView;
-use super::{Server, ToolError};
-use crate::api::retry::{Nature, patiently};
-use crate::api::{ApiError, LONGEST_LOOK, Picture, Seen};
+use super::{Server, ToolError, wait};
+use crate::api::retry::Nature;
+use crate::api::{ApiError, LONGEST_LOOK, Picture, Seen, group};
 use crate::facts::{facts, offer, rounded};
 use crate::jobs::Cost;
 use crate::media::Limits;
@@ -104,7 +104,8 @@ impl Server {
         }
         let held = self.reserve("understand_image", BY_PLAN, &cost, &call).await?;
         let (api, prompt) = (self.jobs().api(), input.prompt.as_str());
-        let seen = patiently(Nature::Paid, || api.look(prompt, &picture)).await;
+        let seen =
+            wait::in_line(&call, api.join(group::OTHER), Nature::Paid, || api.look(prompt, &picture)).await;
         match ended(held, seen, |_| cost.estimated).await {
             Ok(seen) => Ok(by_plan(seen, &cost)),
             Err(error) if has_no_plan(&error) && bytes <= CHAT_LIMIT => {
@@ -150,7 +151,8 @@ impl Server {
         let most = self.tokens_cost(room);
         let ceiling = Cost { most: most.actual, actual: None, ..most };
         let held = self.reserve("understand_image", model, &ceiling, call).await?;
-        let seen = patiently(Nature::Paid, || api.look_by_chat(model, prompt, picture)).await;
+        let ask = || api.look_by_chat(model, prompt, picture);
+        let seen = wait::in_line(call, api.join_text(model), Nature::Paid, ask).await;
         let seen = ended(held, seen, |seen| self.tokens_cost(seen.tokens).actual).await;
         let seen = match seen {
             Ok(seen) => seen,

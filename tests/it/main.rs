@@ -73,6 +73,8 @@ mod crash_several;
 mod storage;
 // Results on their way here, over bad roads.
 mod delivery;
+// Limits that are kept, and those that refusals teach.
+mod pace;
 // What went wrong, and what the caller is told.
 mod faults;
 // Every code and envelope of MiniMax's, and what follows from it.
