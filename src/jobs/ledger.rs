@@ -12,7 +12,6 @@ use sqlx::{Row, SqliteConnection};
 use super::job::{Cost, Job, now};
 use super::state::State;
 use super::store::{Store, StoreError};
-use super::{Jobs, random_id};
 
 /// What "the last 24 hours" are, in milliseconds.
 const DAY: i64 = 24 * 3_600_000;
@@ -201,7 +200,7 @@ fn spent(row: &SqliteRow) -> Result<Spent, sqlx::Error> {
 }
 
 impl Store {
-    async fn spent_in_a_day(
+    pub(super) async fn spent_in_a_day(
         &self,
         connection: &mut SqliteConnection,
         account: &str,
@@ -219,7 +218,7 @@ impl Store {
         row.and_then(|row| spent(&row)).map_err(|error| self.fail(error))
     }
 
-    async fn spent_by_this_process(
+    pub(super) async fn spent_by_this_process(
         &self,
         connection: &mut SqliteConnection,
         currency: &str,
@@ -233,7 +232,7 @@ impl Store {
         row.and_then(|row| spent(&row)).map_err(|error| self.fail(error))
     }
 
-    async fn allowed(
+    pub(super) async fn allowed(
         &self,
         connection: &mut SqliteConnection,
         account: &str,
@@ -297,7 +296,7 @@ impl Store {
         self.mark(connection, &job.id, state, actual).await
     }
 
-    async fn mark(
+    pub(super) async fn mark(
         &self,
         connection: &mut SqliteConnection,
         id: &str,
@@ -320,7 +319,7 @@ impl Store {
         Ok(())
     }
 
-    async fn reserve(
+    pub(super) async fn reserve(
         &self,
         id: &str,
         account: &str,
@@ -335,7 +334,7 @@ impl Store {
         Ok(outcome)
     }
 
-    async fn currencies(
+    pub(super) async fn currencies(
         &self,
         connection: &mut SqliteConnection,
         account: &str,
@@ -351,7 +350,7 @@ impl Store {
     }
 
     /// A random key of the data folder, made when it is first asked for.
-    async fn secret(&self, name: &str) -> Result<Vec<u8>, StoreError> {
+    pub(super) async fn secret(&self, name: &str) -> Result<Vec<u8>, StoreError> {
         let mut fresh = [0_u8; 32];
         getrandom::fill(&mut fresh).map_err(|error| self.fail(error.to_string()))?;
         sqlx::query("INSERT INTO secrets (name, value) VALUES (?1, ?2) ON CONFLICT DO NOTHING")
@@ -366,101 +365,6 @@ impl Store {
             .await
             .map_err(|error| self.fail(error))?;
         row.try_get(0).map_err(|error| self.fail(error))
-    }
-}
-
-impl Jobs {
-    /// Whether a purchase of `estimate` millionths would be allowed now. To be asked before anything is uploaded
-    /// for it; what counts is asked once more when the money is set aside.
-    pub async fn afford(&self, estimate: Option<i64>, currency: &str) -> Result<(), NotBought> {
-        let settings = &self.shared.settings;
-        if settings.limits.is_empty() {
-            return Ok(());
-        }
-        let store = self.store().await?;
-        let mut connection = store.pool().acquire().await.map_err(|error| store.fail(error))?;
-        let account = &settings.account;
-        let allowed = store.allowed(&mut connection, account, currency, estimate, &settings.limits).await?;
-        allowed.map_err(NotBought::Denied)
-    }
-
-    /// Sets money aside for a request that is no job. On disk when it returns, so the request may leave.
-    pub async fn reserve(&self, purchase: Purchase) -> Result<Reservation, NotBought> {
-        let settings = &self.shared.settings;
-        let store = self.store().await?;
-        let id = random_id("call");
-        let reserved = store.reserve(&id, &settings.account, &purchase, &settings.limits).await?;
-        reserved.map_err(NotBought::Denied)?;
-        Ok(Reservation { jobs: self.clone(), id })
-    }
-
-    /// What the account has spent, by currency, `currency` first. Makes no records where there are none.
-    pub async fn spending(&self, currency: &str) -> Result<Vec<Spending>, StoreError> {
-        let settings = &self.shared.settings;
-        let nothing = |currency: &str| Spending {
-            currency: currency.to_owned(),
-            day: Spent::default(),
-            process: Spent::default(),
-        };
-        if !settings.data_dir.join(Store::FILE).exists() {
-            return Ok(vec![nothing(currency)]);
-        }
-        let store = self.store().await?;
-        let mut connection = store.pool().acquire().await.map_err(|error| store.fail(error))?;
-        let mut all = store.currencies(&mut connection, &settings.account).await?;
-        all.retain(|other| other != currency);
-        all.insert(0, currency.to_owned());
-        let mut spending = Vec::new();
-        for currency in all {
-            let day = store.spent_in_a_day(&mut connection, &settings.account, &currency).await?;
-            let process = store.spent_by_this_process(&mut connection, &currency).await?;
-            spending.push(Spending { currency, day, process });
-        }
-        Ok(spending)
-    }
-
-    /// The key that questions to a person are sealed with.
-    pub async fn seal_key(&self) -> Result<Vec<u8>, StoreError> {
-        self.store().await?.secret("consent").await
-    }
-}
-
-/// Money set aside for a request that is no job. One that is dropped stays set aside: the request may have left.
-#[derive(Debug)]
-#[must_use]
-pub struct Reservation {
-    jobs: Jobs,
-    id: String,
-}
-
-impl Reservation {
-    /// MiniMax took the request and counted `actual`; where it did not say, the estimate stands.
-    pub async fn settle(self, actual: Option<f64>) {
-        self.end("settled", actual.and_then(millionths)).await;
-    }
-
-    /// MiniMax provably did not take the request.
-    pub async fn release(self) {
-        self.end("released", None).await;
-    }
-
-    /// Nobody knows whether MiniMax took it.
-    pub async fn doubt(self) {
-        self.end("unknown", None).await;
-    }
-
-    /// A failure to write leaves the money set aside, which is the safe side.
-    async fn end(self, state: &'static str, actual: Option<i64>) {
-        let Self { jobs, id } = self;
-        let tracker = jobs.shared.tracker.clone();
-        let written = tracker.spawn(async move {
-            let store = jobs.store().await?;
-            let mut connection = store.pool().acquire().await.map_err(|error| store.fail(error))?;
-            store.mark(&mut connection, &id, state, actual).await
-        });
-        if let Ok(Err(error)) = written.await {
-            tracing::error!(%error, "the end of a purchase was not written; its estimate stays set aside");
-        }
     }
 }
 

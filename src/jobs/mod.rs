@@ -14,6 +14,7 @@ mod ledger;
 mod open;
 mod paid;
 mod receive;
+mod reserve;
 mod run;
 mod salvage;
 mod speech;
@@ -39,11 +40,10 @@ use tokio_util::task::TaskTracker;
 pub use cancel::Cancel;
 pub use conversation::{Conversation, Kept, Said};
 pub use job::{Cost, Job, JobFile, Kind, OnDisk, Wrapped, now};
-pub use ledger::{
-    Denied, Limit, Limits, NotBought, Purchase, Reservation, Spending, Spent, amount_words, millionths,
-};
+pub use ledger::{Denied, Limit, Limits, NotBought, Purchase, Spending, Spent, amount_words, millionths};
 pub use paid::Paid;
 pub use receive::FIRST_SOUND;
+pub use reserve::Reservation;
 pub use speech::SpeechOrder;
 pub use state::{Failure, Route, STATUSES, Seen, State, Task};
 pub use store::{Filter, Page, StoreError};

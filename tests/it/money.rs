@@ -122,14 +122,14 @@ async fn what_minimax_refused_is_given_back_and_what_nobody_knows_stays() {
 #[tokio::test]
 async fn a_sound_that_was_made_and_not_kept_is_not_taken_for_free() {
     let world = World::new().await;
-    let folder = world.out().join("locked");
-    let held = world.make("text_to_audio", json!({ "text": "Hello", "dry_run": true })).await;
+    let (folder, story) = (world.out().join("locked"), "A long story. ".repeat(300));
+    let held = world.make("text_to_audio", json!({ "text": story, "dry_run": true })).await;
     let price = millionths(&held["cost"]["estimated"]);
     // The folder goes while the sound comes: a file stands in its place.
     let mut pace = quick();
     pace.delay_ms = 1500;
     world.sandbox.set_pace(pace);
-    let arguments = json!({ "text": "Hello", "output_directory": folder, "wait_seconds": 0 });
+    let arguments = json!({ "text": story, "output_directory": folder, "wait_seconds": 0 });
     let job = world.make("text_to_audio", arguments).await["job_id"].clone();
     std::fs::remove_dir_all(&folder).unwrap();
     std::fs::write(&folder, "in the way").unwrap();
@@ -286,7 +286,8 @@ async fn every_tool_that_costs_money_can_be_rehearsed_and_sends_nothing_then() {
         assert!(view["next"].as_str().unwrap().starts_with("Dry run"), "{tool}: {view}");
     }
     assert_eq!((world.sandbox.requests().len(), world.bought()), (0, 0));
-    assert!(!world.dir.path().join("data/minimax-mcp").exists(), "nothing was recorded either");
+    let settings = [("MINIMAX_API_KEY", "sk-api-secret")];
+    assert_eq!(day(&world.neighbour_with(&settings).await).await, [0; 4], "nothing was set aside either");
 }
 
 /// The program with a budget and a file of facts, below `dir`.
