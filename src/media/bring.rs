@@ -41,7 +41,7 @@ pub(super) struct Bring<'a> {
 /// What has come of it.
 pub(super) enum Arrived {
     /// All of it, not yet under its name.
-    Whole(Part, Target),
+    Whole(Box<Part>, Target),
     /// It was here before.
     Present(Saved),
 }
@@ -50,6 +50,17 @@ pub(super) enum Arrived {
 struct Broken {
     problem: FetchProblem,
     part: Option<Part>,
+}
+
+impl Broken {
+    fn keeping(part: Part, problem: FetchProblem) -> Box<Self> {
+        Box::new(Self { problem, part: Some(part) })
+    }
+
+    /// Nobody will go on with it.
+    fn without(problem: FetchProblem) -> Box<Self> {
+        Box::new(Self { problem, part: None })
+    }
 }
 
 type Chunks = BoxStream<'static, Result<Bytes, FetchProblem>>;
@@ -70,7 +81,7 @@ impl Bring<'_> {
             let before = part.bytes();
             let Broken { problem, part: kept } = match self.attempt(part).await {
                 Ok(arrived) => return Ok(arrived),
-                Err(broken) => broken,
+                Err(broken) => *broken,
             };
             part = match (&problem, kept) {
                 (FetchProblem::Weather { reason, retry_after: None }, Some(kept))
@@ -111,7 +122,7 @@ impl Bring<'_> {
         opened.map_err(|error| disk(self.folder, &error))
     }
 
-    async fn attempt(&self, part: Part) -> Result<Arrived, Broken> {
+    async fn attempt(&self, part: Part) -> Result<Arrived, Box<Broken>> {
         match self.way(part).await? {
             Way::On(part, chunks) => self.go_on(part, chunks).await,
             Way::Anew(part, answer) => self.anew(part, answer).await,
@@ -120,14 +131,13 @@ impl Bring<'_> {
 
     /// Asks for what is missing, and for a little of what is here, which must be the same. On any doubt it is
     /// fetched anew: two files must never become one.
-    async fn way(&self, mut part: Part) -> Result<Way, Broken> {
+    async fn way(&self, mut part: Part) -> Result<Way, Box<Broken>> {
         let Some((version, start)) = part.resumable() else { return Ok(Way::Anew(part, None)) };
         let version = version.clone();
-        let broken = |problem, part| Err(Broken { problem, part: Some(part) });
         let asked = link::ask(self.client, self.guard, self.url, range(&version, start)).await;
         let response = match asked {
             Ok(response) => response,
-            Err(problem) => return broken(problem, part),
+            Err(problem) => return Err(Broken::keeping(part, problem)),
         };
         match response.status() {
             StatusCode::PARTIAL_CONTENT
@@ -138,7 +148,7 @@ impl Bring<'_> {
             }
             _ => match link::accept(&response) {
                 Err(FetchProblem::Wrong(_)) | Ok(()) => return Ok(Way::Anew(part, None)),
-                Err(problem) => return broken(problem, part),
+                Err(problem) => return Err(Broken::keeping(part, problem)),
             },
         }
         let read = spawn_blocking(move || {
@@ -148,7 +158,7 @@ impl Bring<'_> {
         let (part, known) = match read.await {
             Ok((part, Ok(known))) => (part, known),
             Ok((part, Err(_))) => return Ok(Way::Anew(part, None)),
-            Err(error) => return Err(Broken { problem: stopped(&error), part: None }),
+            Err(error) => return Err(Broken::without(stopped(&error))),
         };
         let mut chunks = response.bytes_stream().map_err(link::broken).boxed();
         match behind(&mut chunks, &known).await {
@@ -157,11 +167,11 @@ impl Bring<'_> {
                 Ok(Way::On(part, stream::iter([Ok(rest)]).chain(chunks).boxed()))
             }
             Ok(None) => Ok(Way::Anew(part, None)),
-            Err(problem) => broken(problem, part),
+            Err(problem) => Err(Broken::keeping(part, problem)),
         }
     }
 
-    async fn go_on(&self, mut part: Part, chunks: Chunks) -> Result<Arrived, Broken> {
+    async fn go_on(&self, mut part: Part, chunks: Chunks) -> Result<Arrived, Box<Broken>> {
         let length = part.resumable().map(|(version, _)| version.length);
         let read = spawn_blocking(move || {
             let head = part.read(0, HEAD as u64);
@@ -169,20 +179,20 @@ impl Bring<'_> {
         });
         let (part, head) = match read.await {
             Ok((part, Ok(head))) => (part, head),
-            Ok((_, Err(error))) => return Err(Broken { problem: disk(self.folder, &error), part: None }),
-            Err(error) => return Err(Broken { problem: stopped(&error), part: None }),
+            Ok((_, Err(error))) => return Err(Broken::without(disk(self.folder, &error))),
+            Err(error) => return Err(Broken::without(stopped(&error))),
         };
         let target = match self.target(&head) {
             Ok(target) => target,
             Err(problem) => return refused(part, problem),
         };
         if let Err(problem) = space::check(self.folder, length.unwrap_or_default(), part.bytes()).await {
-            return Err(Broken { problem, part: Some(part) });
+            return Err(Broken::keeping(part, problem));
         }
         self.land(part, chunks, length, target).await
     }
 
-    async fn anew(&self, part: Part, answer: Option<Response>) -> Result<Arrived, Broken> {
+    async fn anew(&self, part: Part, answer: Option<Response>) -> Result<Arrived, Box<Broken>> {
         let response = match answer {
             Some(response) => link::accept(&response).map(|()| response),
             None => link::open(self.client, self.guard, self.url).await,
@@ -190,7 +200,7 @@ impl Bring<'_> {
         let response = match response {
             Ok(response) => response,
             // What is here may still be the beginning of what a fresh link leads to.
-            Err(problem) => return Err(Broken { problem, part: Some(part) }),
+            Err(problem) => return Err(Broken::keeping(part, problem)),
         };
         let length = response.content_length();
         let version = Version::of(response.headers(), length);
@@ -198,7 +208,7 @@ impl Bring<'_> {
         let (head, target) = match self.look(&mut chunks, length).await {
             Ok(seen) => seen,
             Err(problem @ FetchProblem::Wrong(_)) => return refused(part, problem),
-            Err(problem) => return Err(Broken { problem, part: Some(part) }),
+            Err(problem) => return Err(Broken::keeping(part, problem)),
         };
         if let (Some(length), Some(_)) = (length, self.name) {
             match adopt(&target, length, &head).await {
@@ -207,7 +217,7 @@ impl Bring<'_> {
                     return Ok(Arrived::Present(saved));
                 }
                 Ok(None) => {}
-                Err(problem) => return Err(Broken { problem, part: Some(part) }),
+                Err(problem) => return Err(Broken::keeping(part, problem)),
             }
         }
         let begun = spawn_blocking(move || {
@@ -216,8 +226,8 @@ impl Bring<'_> {
         });
         let part = match begun.await {
             Ok(Ok(part)) => part,
-            Ok(Err(error)) => return Err(Broken { problem: disk(self.folder, &error), part: None }),
-            Err(error) => return Err(Broken { problem: stopped(&error), part: None }),
+            Ok(Err(error)) => return Err(Broken::without(disk(self.folder, &error))),
+            Err(error) => return Err(Broken::without(stopped(&error))),
         };
         let chunks = stream::iter([Ok(head)]).chain(chunks).boxed();
         self.land(part, chunks, length, target).await
@@ -244,38 +254,38 @@ impl Bring<'_> {
         mut chunks: Chunks,
         length: Option<u64>,
         target: Target,
-    ) -> Result<Arrived, Broken> {
+    ) -> Result<Arrived, Box<Broken>> {
         let mut arrived = part.bytes();
         let mut landing = Landing::start(self.folder, part);
         if let Err(problem) = feed(&mut landing, &mut chunks, &mut arrived, length, self.expect).await {
             let part = landing.abandon().await;
             return match (problem, part) {
                 (problem @ FetchProblem::Wrong(_), Some(part)) => refused(part, problem),
-                (problem, part) => Err(Broken { problem, part }),
+                (problem, part) => Err(Box::new(Broken { problem, part })),
             };
         }
-        let part = landing.finish().await.map_err(|problem| Broken { problem, part: None })?;
+        let part = landing.finish().await.map_err(Broken::without)?;
         if length.is_some() {
-            return Ok(Arrived::Whole(part, target));
+            return Ok(Arrived::Whole(Box::new(part), target));
         }
         // The end of the connection is all that says that this is the end of the file.
         let sort = target.sniffed;
         let looked = spawn_blocking(move || (whole::is_whole(part.file(), sort), part)).await;
         match looked {
-            Ok((true, part)) => Ok(Arrived::Whole(part, target)),
+            Ok((true, part)) => Ok(Arrived::Whole(Box::new(part), target)),
             Ok((false, part)) => {
                 let reason = format!("it ended after {arrived} bytes, before its end");
-                Err(Broken { problem: FetchProblem::weather(reason), part: Some(part) })
+                Err(Broken::keeping(part, FetchProblem::weather(reason)))
             }
-            Err(error) => Err(Broken { problem: stopped(&error), part: None }),
+            Err(error) => Err(Broken::without(stopped(&error))),
         }
     }
 }
 
 /// It is not what it should be, so nobody will go on with it.
-fn refused(part: Part, problem: FetchProblem) -> Result<Arrived, Broken> {
+fn refused(part: Part, problem: FetchProblem) -> Result<Arrived, Box<Broken>> {
     part.discard();
-    Err(Broken { problem, part: None })
+    Err(Broken::without(problem))
 }
 
 fn range(version: &Version, start: u64) -> HeaderMap {

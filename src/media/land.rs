@@ -169,7 +169,7 @@ fn place(mut part: Part, target: &Target) -> Result<Saved, FetchProblem> {
                 crate::crash::point("file.named");
                 return Ok(target.saved(path, bytes, sha256, facts));
             }
-            Err((kept, error)) if error.kind() == io::ErrorKind::AlreadyExists => part = kept,
+            Err((kept, error)) if error.kind() == io::ErrorKind::AlreadyExists => part = *kept,
             Err((_, error)) => return Err(target.disk(&error)),
         }
         if hash_if(&path, bytes, None).is_some_and(|present| present == sha256) {

@@ -78,7 +78,7 @@ pub(super) async fn download_on(
     check_name(name)?;
     let bring = Bring { client, guard, url, folder, name: Some(name), expect, key };
     match bring.run().await? {
-        Arrived::Whole(part, target) => land::settle(part, target).await,
+        Arrived::Whole(part, target) => land::settle(*part, target).await,
         Arrived::Present(saved) => Ok(saved),
     }
 }

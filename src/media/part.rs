@@ -207,7 +207,7 @@ impl Part {
     pub(super) fn named_by<E>(
         self,
         naming: impl FnOnce(NamedTempFile) -> Result<(), (NamedTempFile, E)>,
-    ) -> Result<(), (Self, E)> {
+    ) -> Result<(), (Box<Self>, E)> {
         let Self { file, hasher, bytes, version, mut notes } = self;
         match naming(file) {
             Ok(()) => {
@@ -216,7 +216,7 @@ impl Part {
                 }
                 Ok(())
             }
-            Err((file, error)) => Err((Self { file, hasher, bytes, version, notes }, error)),
+            Err((file, error)) => Err((Box::new(Self { file, hasher, bytes, version, notes }), error)),
         }
     }
 }
@@ -228,7 +228,7 @@ impl Notes {
         Read::by_ref(&mut self.file).take(NOTES_MAX).read_to_string(&mut text).ok()?;
         let mut lines = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
         let version = serde_json::from_str(lines.next()?).ok()?;
-        let (bytes, sha256) = lines.filter_map(|line| line.split_once(' ')).last()?;
+        let (bytes, sha256) = lines.filter_map(|line| line.split_once(' ')).next_back()?;
         Some((version, bytes.parse().ok()?, sha256.to_owned()))
     }
 }
@@ -273,7 +273,7 @@ mod tests {
         drop(part);
         let mut part = Part::named(folder.path(), "k").unwrap();
         assert_eq!((part.bytes(), part.file().metadata().unwrap().len()), (300_000, 300_000));
-        part.push(&[9; 100_000]).unwrap();
+        part.push(&vec![9; 100_000]).unwrap();
         let whole = [bytes, vec![9; 100_000]].concat();
         assert_eq!(part.sha256(), HEXLOWER.encode(&Sha256::digest(&whole)));
         assert_eq!(std::fs::read(part.into_file().path()).unwrap(), whole);
@@ -288,7 +288,7 @@ mod tests {
             |bytes: &mut Vec<u8>| bytes.clear(),
         ] {
             let folder = tempfile::tempdir().unwrap();
-            written(folder.path(), &[7; 300_000], 400_000);
+            written(folder.path(), &vec![7; 300_000], 400_000);
             let is_part = |path: &std::path::PathBuf| !path.to_string_lossy().contains(".notes");
             let mut paths = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
             let path = paths.find(is_part).unwrap();
@@ -305,7 +305,7 @@ mod tests {
     #[test]
     fn notes_that_cannot_be_read_or_are_torn_are_no_notes() {
         let folder = tempfile::tempdir().unwrap();
-        written(folder.path(), &[7; 300_000], 400_000);
+        written(folder.path(), &vec![7; 300_000], 400_000);
         let mut paths = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
         let notes = paths.find(|path| path.to_string_lossy().contains(".notes")).unwrap();
         let text = std::fs::read_to_string(&notes).unwrap();
@@ -316,14 +316,14 @@ mod tests {
         {
             std::fs::write(&notes, bad).unwrap();
             assert_eq!(Part::named(folder.path(), "k").unwrap().bytes(), 0, "{bad}");
-            written(folder.path(), &[7; 300_000], 400_000);
+            written(folder.path(), &vec![7; 300_000], 400_000);
         }
     }
 
     #[test]
     fn a_part_that_somebody_writes_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
-        written(folder.path(), &[7; 300_000], 400_000);
+        written(folder.path(), &vec![7; 300_000], 400_000);
         let first = Part::named(folder.path(), "k").unwrap();
         let second = Part::named(folder.path(), "k").err().unwrap();
         assert_eq!((first.bytes(), second.kind()), (300_000, io::ErrorKind::WouldBlock));
@@ -334,7 +334,7 @@ mod tests {
     #[test]
     fn a_link_in_the_place_of_a_part_is_not_followed() {
         let folder = tempfile::tempdir().unwrap();
-        written(folder.path(), &[7; 300_000], 400_000);
+        written(folder.path(), &vec![7; 300_000], 400_000);
         let other = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(other.path(), "mine").unwrap();
         for entry in std::fs::read_dir(folder.path()).unwrap().map(Result::unwrap) {

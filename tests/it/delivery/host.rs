@@ -248,12 +248,12 @@ async fn answer(stream: &mut TcpStream, reply: &Reply, asked: &Asked) -> io::Res
         None => (0, "HTTP/1.1 200 OK\r\n".to_owned()),
     };
     head += reply.tag;
-    head += &match reply.frame {
+    let frame = match reply.frame {
         Frame::Length => format!("Content-Length: {}\r\n", whole - start),
         Frame::Chunked => "Transfer-Encoding: chunked\r\n".to_owned(),
         Frame::Bare => "Connection: close\r\n".to_owned(),
     };
-    stream.write_all(format!("{head}\r\n").as_bytes()).await?;
+    stream.write_all(format!("{head}{frame}\r\n").as_bytes()).await?;
     let end = reply.cut.map_or(whole, |cut| whole.min(start + cut));
     let mut at = start;
     while at < end {

@@ -54,8 +54,7 @@ async fn a_result_of_any_size_grows_the_program_by_less_than_eight_mebibytes() {
     assert!(growth(96 * MIB, |film| vec![Reply::with(film)]).await < 8 * 1024);
 }
 
-/// A sound that comes as hex within the answer takes its own size and that of the answer, and no more: how many
-/// KiB for how many.
+/// A sound that comes as hex within the answer takes its own size and that of the answer, and no more.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sound_within_an_answer_is_in_memory_once() {
     const SOUND: usize = 20 * 1024 * 1024;
@@ -79,7 +78,7 @@ async fn a_sound_within_an_answer_is_in_memory_once() {
     assert!(grown < 3 * SOUND as u64 + 8 * MIB, "{grown}");
 }
 
-/// `cargo test --release --test it a_gibibyte -- --ignored --nocapture`
+/// `cargo test --test it a_gibibyte -- --ignored --nocapture`
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "writes 2 GiB; the command is in its comment"]
 async fn a_gibibyte_grows_the_program_by_less_than_eight_mebibytes() {
