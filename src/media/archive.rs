@@ -174,7 +174,8 @@ impl Told {
             match told.key_bytes() {
                 b"path" => self.name = Some(String::from_utf8_lossy(told.value_bytes()).into_owned()),
                 b"size" => {
-                    self.size = Some(told.value().ok().and_then(|size| size.parse().ok()).unwrap_or(u64::MAX))
+                    self.size =
+                        Some(told.value().ok().and_then(|size| size.parse().ok()).unwrap_or(u64::MAX));
                 }
                 key if key.starts_with(b"GNU.sparse.") => return refuse("an entry has holes"),
                 _ => {}

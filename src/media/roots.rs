@@ -75,7 +75,7 @@ impl Roots {
     fn hidden(&self, real: &Path, dir: &Path) -> Option<String> {
         let below = real.strip_prefix(dir).ok()?;
         let names = below.components().map(|part| part.as_os_str().to_string_lossy());
-        let dotted = names.into_iter().find(|name| name.starts_with('.')).map(|name| name.into_owned());
+        let dotted = names.into_iter().find(|name| name.starts_with('.')).map(std::borrow::Cow::into_owned);
         dotted.or_else(|| {
             let home = dunce::canonicalize(self.home()?).ok()?;
             let in_home = |path: &Path| {

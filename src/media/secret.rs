@@ -58,9 +58,7 @@ pub(super) fn found(text: &str) -> Option<&'static str> {
     }
     let lines =
         || text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with(['#', ';']));
-    if lines().next().is_none() {
-        return None;
-    }
+    lines().next()?;
     if lines().all(is_setting) {
         return Some("settings");
     }

@@ -222,7 +222,7 @@ async fn a_file_that_grows_while_it_is_read_does_not_pass_its_limit() {
         if file.metadata().unwrap().len() > 2_000_000 {
             file.set_len(900_000).unwrap();
         }
-        file.write_all(&[7; 50_000]).unwrap();
+        file.write_all(&vec![7; 50_000]).unwrap();
     });
     for _ in 0..50 {
         if let Ok(blob) = house.load(&path).await {
