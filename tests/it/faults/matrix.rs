@@ -218,7 +218,7 @@ fn of_reads() -> Vec<Fault> {
 async fn in_a_world(phase: Phase, faults: Vec<Fault>) -> String {
     let world = World::new().await;
     std::fs::create_dir_all(world.out()).unwrap();
-    ::image::RgbImage::from_pixel(64, 64, ::image::Rgb([9, 99, 199]))
+    ::image::RgbImage::from_pixel(300, 300, ::image::Rgb([9, 99, 199]))
         .save(world.out().join("fox.png"))
         .unwrap();
     let clock = Clock::start();
