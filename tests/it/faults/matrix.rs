@@ -171,18 +171,17 @@ fn tidy(text: &str) -> String {
     for cause in ["before MiniMax had answered: ", "could not be reached: ", "was broken off: "] {
         if let Some(at) = text.find(cause) {
             let rest = text.split_off(at + cause.len() - 2);
-            if let Some(more) = rest.find("; it") {
-                text.push_str(rest.get(more..).unwrap());
-            }
+            // A plain result says what to do next in the same breath.
+            text.push_str(rest.find(". ").and_then(|more| rest.get(more..)).unwrap_or_default());
         }
     }
     if let Some(at) = text.find(" Trace id") {
         text.truncate(at);
     }
-    // Long numbers are ids, and so are 26 letters of base32.
+    // Long numbers are ids, and so are long words with digits.
     let is_id = |word: &str| {
-        let number = word.len() > 12 && word.bytes().all(|byte| byte.is_ascii_digit());
-        number || (word.len() == 26 && word.bytes().any(|byte| byte.is_ascii_digit()))
+        let digits = word.bytes().filter(u8::is_ascii_digit).count();
+        digits > 12 || (word.len() >= 20 && digits > 0)
     };
     let mut tidied = String::new();
     for part in text.split_inclusive(|letter: char| !letter.is_ascii_alphanumeric()) {
@@ -218,7 +217,7 @@ fn of_reads() -> Vec<Fault> {
 async fn in_a_world(phase: Phase, faults: Vec<Fault>) -> String {
     let world = World::new().await;
     std::fs::create_dir_all(world.out()).unwrap();
-    ::image::RgbImage::from_pixel(64, 64, ::image::Rgb([9, 99, 199]))
+    ::image::RgbImage::from_pixel(300, 300, ::image::Rgb([9, 99, 199]))
         .save(world.out().join("fox.png"))
         .unwrap();
     let clock = Clock::start();

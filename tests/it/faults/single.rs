@@ -299,3 +299,27 @@ async fn an_answer_of_absurd_size_fills_neither_memory_nor_records() {
     assert_eq!(result.structured_content.as_ref().unwrap()["status"], "unknown");
     assert!(serde_json::to_string(&result).unwrap().len() < 10_000);
 }
+
+/// A firewall that swallows everything, as far as a client can tell: the connection is there, and nobody answers.
+#[tokio::test]
+async fn a_minimax_that_takes_the_connection_and_says_nothing_has_taken_no_request() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let host = format!("https://{}", listener.local_addr().unwrap());
+    let world = World::with(quick(), &[("MINIMAX_API_HOST", &host)]).await;
+    let taken = tokio::spawn(async move {
+        let mut connections = Vec::new();
+        while connections.len() < 3 {
+            connections.push(listener.accept().await.unwrap());
+        }
+        // Kept open: the third is to be waited for like the others.
+        std::future::pending::<()>().await;
+    });
+    let clock = super::clock::Clock::start();
+    clock.set(100);
+    let result = world.call("text_to_image", json!({ "prompt": "A fox", "wait_seconds": 240 })).await;
+    taken.abort();
+    let view = result.structured_content.unwrap();
+    assert_eq!((result.is_error, &view["status"]), (Some(true), &json!("failed")), "{view}");
+    assert!(view["error"]["message"].as_str().unwrap().contains("could not be reached"), "{view}");
+    assert!(view.get("cost").is_none(), "what has not left costs nothing: {view}");
+}

@@ -14,7 +14,7 @@ const CHAT: &str = "/v1/chat/completions";
 
 /// Longer than what is spoken in one piece.
 fn long_text() -> Value {
-    json!({ "text": "The fox sleeps in the sun. ".repeat(150), "wait_seconds": 240 })
+    json!({ "text": "The fox sleeps in the sun. ".repeat(112), "wait_seconds": 240 })
 }
 
 /// The file of a sound that broke off: it says so by its name, and begins like a sound.
@@ -33,17 +33,25 @@ fn kept(result: &CallToolResult) -> usize {
 async fn of_a_streamed_sound_that_breaks_off_the_beginning_is_kept() {
     let world = World::new().await;
     let clock = Clock::start();
-    let event = |body: Value| format!("\n\ndata: {body}\n\n");
+    let sound = format!("fffb9064{}", "00".repeat(5000));
+    let piece =
+        json!({ "data": { "audio": sound, "status": 1 }, "base_resp": { "status_code": 0 } }).to_string();
     let refused = json!({ "data": null, "base_resp": { "status_code": 1027, "status_msg": "sensitive" } });
-    let splice = |tail: String| Act::Splice { bytes: 60_000, tail };
+    let odd = json!({ "data": { "audio": "no hex", "status": 1 } });
+    // Two good events, and then something else.
+    let then = |what: &str| Act::Status {
+        status: 200,
+        body: format!("data: {piece}\n\ndata: {piece}\n\n{what}"),
+        content_type: Some("text/event-stream".to_owned()),
+        headers: Default::default(),
+    };
     for (act, status, silent) in [
         (Act::CutChunks { bytes: 60_000 }, "unknown", false),
-        (Act::Truncate { bytes: 60_000 }, "unknown", false),
         (Act::Freeze { bytes: 60_000 }, "unknown", true),
-        (splice(String::new()), "unknown", false),
-        (splice(event(refused)), "failed", false),
-        (splice("\n\ndata: {\"data\": garbage\n\n".to_owned()), "unknown", false),
-        (splice(event(json!({ "data": { "audio": "no hex", "status": 1 } }))), "unknown", false),
+        (then(""), "unknown", false),
+        (then(&format!("data: {refused}\n\n")), "failed", false),
+        (then("data: {\"data\": garbage\n\n"), "unknown", false),
+        (then(&format!("data: {odd}\n\n")), "unknown", false),
     ] {
         world.sandbox.script(vec![Rule::always(T2A, act.clone())]);
         let (before, bought) = (world.sandbox.requests().len(), world.bought());
