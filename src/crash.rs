@@ -34,9 +34,11 @@ pub(crate) fn point(name: &'static str) {
     if wanted == "trace" || *wanted == here {
         let _ = writeln!(std::io::stderr(), "crash point {here}");
     }
-    // Until the signal comes. What waits for this thread waits too, as it would for a dead one.
-    while *wanted == here {
-        std::thread::park();
+    if *wanted == here {
+        // Until the signal comes. What waits for this thread waits too, as it would for a dead one.
+        loop {
+            std::thread::park();
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
+use sqlx::{ConnectOptions as _, Connection as _};
 
 use super::salvage;
 use super::store::{Store, StoreError};
@@ -66,10 +67,18 @@ pub(super) async fn connect(path: &Path) -> Result<SqlitePool, Trouble> {
     let options = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
+        .busy_timeout(Duration::from_secs(20));
+    // A connection that fails while it opens would be closed behind our back, and what SQLite tidies up then may
+    // be the log of another database by the same name. This one opens without a look into the file.
+    let mut first = options.connect().await?;
+    let readable = sqlx::query("PRAGMA journal_mode = WAL").execute(&mut first).await;
+    let closed = first.close().await;
+    readable?;
+    closed?;
+    let options = options
         .journal_mode(SqliteJournalMode::Wal)
         // A record of money must survive a power cut too.
-        .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(Duration::from_secs(20));
+        .synchronous(SqliteSynchronous::Full);
     let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await?;
     match prepare(&pool).await {
         Ok(()) => Ok(pool),

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -98,7 +98,7 @@ impl Victim {
         std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 let point = line.strip_prefix("crash point ").map(str::to_owned);
-                *kept.lock().unwrap() += &format!("{line}\n");
+                kept.lock().unwrap().extend([line.as_str(), "\n"]);
                 if point.is_some_and(|point| sender.send(point).is_err()) {
                     return;
                 }
@@ -127,10 +127,7 @@ impl Victim {
 
     /// The next crash point that it passed; `None` when it passes none for so long.
     fn point(&self, patience: Duration) -> Option<String> {
-        match self.said.recv_timeout(patience) {
-            Ok(point) => Some(point),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-        }
+        self.said.recv_timeout(patience).ok()
     }
 
     /// What it said on stderr so far.
@@ -198,6 +195,11 @@ pub fn trace(runtime: &tokio::runtime::Runtime, order: &Order) -> Vec<String> {
     let mut points = Vec::new();
     while let Some(point) = program.point(Duration::from_millis(200)) {
         points.push(point);
+    }
+    // Two files come side by side, in whatever order.
+    let rank = |point: &String| ["begun", "written", "named"].iter().position(|step| point.contains(step));
+    for files in points.chunk_by_mut(|one, other| one.starts_with("file.") && other.starts_with("file.")) {
+        files.sort_by_key(|point| (rank(point), point.clone()));
     }
     points
 }
