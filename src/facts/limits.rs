@@ -34,10 +34,7 @@ pub struct Limit {
     /// It holds whatever the settings say.
     #[serde(default)]
     pub always: bool,
-    /// No document of MiniMax's says it; a generous bound of ours.
-    #[serde(default)]
-    pub guess: bool,
-    /// When the documents said so, `YYYY-MM`.
+    /// When MiniMax's documents said so, `YYYY-MM`; empty for a generous bound of ours.
     #[serde(default)]
     pub as_of: String,
 }
@@ -84,7 +81,7 @@ mod tests {
         for row in &facts().limits {
             assert!(row.count.is_some_and(|count| count > 0), "{}", row.group);
             assert!(row.in_flight.is_some_and(|most| most > 0) && row.seconds > 0.0, "{}", row.group);
-            assert!(row.guess != (row.as_of.len() == 7), "{} has a date or is a guess", row.group);
+            assert!([0, 7].contains(&row.as_of.len()), "{}", row.group);
         }
         for row in &facts().text_limits {
             assert!(facts().limit(&row.group).is_some(), "{}", row.group);

@@ -325,7 +325,7 @@ impl Turn {
             line.heard(self.at, answer.as_ref().err());
             line.stir();
         }
-        self.place.take().inspect(|place| place.answered())
+        self.place.take().inspect(Place::answered)
     }
 }
 
