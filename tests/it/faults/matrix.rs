@@ -3,7 +3,8 @@
 //! * `sent`: how often MiniMax was asked at the struck address, `bought`: how often it took something to be paid for;
 //! * what the caller is told: the job's status or `error`, whose turn it is, why, and what to do next.
 //!
-//! The rules that hold for all of them are asserted in [`Phase::check`].
+//! The rules that hold for all of them are asserted in [`Phase::check`]. The slow tables are
+//! `cargo test --test it faults::matrix -- --ignored`: two minutes.
 
 use std::fmt::Write as _;
 
@@ -242,13 +243,17 @@ async fn a_paid_request_that_answers_with_the_result() {
     insta::assert_snapshot!("image", in_a_world(phase, of_the_api()).await);
 }
 
+/// `cargo test --test it faults::matrix -- --ignored`
 #[tokio::test]
+#[ignore = "some twenty seconds"]
 async fn a_paid_request_that_answers_with_a_task() {
     let phase = Phase::on("generate_video", json!({ "prompt": "A fox" }), "/v1/video_generation");
     insta::assert_snapshot!("video", in_a_world(phase, of_the_api()).await);
 }
 
+/// `cargo test --test it faults::matrix -- --ignored`
 #[tokio::test]
+#[ignore = "some twenty seconds"]
 async fn a_paid_text() {
     let phase =
         Phase::on("chat", json!({ "prompt": "Good morning" }), "/v1/chat/completions").without_a_job();
@@ -292,7 +297,9 @@ async fn a_question_for_a_link() {
     insta::assert_snapshot!("retrieve", in_a_world(phase.free().struck(2), of_reads()).await);
 }
 
+/// `cargo test --test it faults::matrix -- --ignored`
 #[tokio::test]
+#[ignore = "some twenty seconds"]
 async fn a_download_whose_link_cannot_be_renewed() {
     let phase = Phase::on("text_to_image", json!({ "prompt": "A fox" }), "/cdn/").free();
     insta::assert_snapshot!("download", in_a_world(phase, of_downloads()).await);
