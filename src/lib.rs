@@ -26,6 +26,8 @@
 pub mod api;
 pub mod cli;
 pub mod config;
+#[cfg(feature = "crash-points")]
+mod crash;
 pub mod facts;
 pub mod jobs;
 pub mod media;

@@ -80,6 +80,6 @@ impl Client {
         if answer.get("available_amount").is_none() {
             return Err(shape("a balance without available_amount".to_owned()));
         }
-        serde_json::from_value(answer).map_err(|error| shape(error.to_string()))
+        serde_json::from_value(answer).map_err(|error| shape(self.clean(&error.to_string())))
     }
 }

@@ -11,6 +11,17 @@ pub enum ApiError {
     #[error("no API key is set")]
     NoKey,
 
+    /// Not sent: its turn is too far away, by the limits that are kept for MiniMax.
+    #[error("nothing was sent, because the line for {group} is long: {why}")]
+    Held {
+        /// What is limited together.
+        group: &'static str,
+        /// Where it stood, and which limit holds it.
+        why: String,
+        /// How long it would have had to wait, in words.
+        wait: String,
+    },
+
     /// No connection was made: MiniMax has seen nothing of the request.
     #[error("MiniMax could not be reached: {why}")]
     Unsent {
@@ -95,6 +106,7 @@ impl ApiError {
     pub fn class(&self) -> Class {
         match self {
             Self::NoKey => Class::Auth,
+            Self::Held { .. } => Class::Rate,
             Self::Unsent { .. } | Self::Lost { .. } => Class::Server,
             Self::Shape { .. } => Class::Crate,
             Self::Refused { code: Some(code), .. } if facts().code(*code).is_some() => {
@@ -125,7 +137,7 @@ impl ApiError {
             Self::Refused { .. } if self.class() == Class::Server => Taken::Perhaps,
             // A code or a status that we do not know says nothing about the bill.
             Self::Refused { .. } if self.class() == Class::Crate && self.is_unheard_of() => Taken::Perhaps,
-            Self::NoKey | Self::Unsent { .. } | Self::Refused { .. } => Taken::No,
+            Self::NoKey | Self::Held { .. } | Self::Unsent { .. } | Self::Refused { .. } => Taken::No,
         }
     }
 
@@ -155,6 +167,11 @@ impl ApiError {
         let table = match self {
             Self::Unsent { .. } => {
                 return "Check the network, HTTPS_PROXY and MINIMAX_API_HOST, then call again.".to_owned();
+            }
+            Self::Held { wait, .. } => {
+                return format!(
+                    "Nothing was bought. Call again in about {wait}, and with fewer calls at once."
+                );
             }
             Self::NoKey | Self::Lost { .. } | Self::Shape { .. } => None,
             Self::Refused { code, status, message, .. } => code

@@ -11,11 +11,11 @@ use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{ApiError, Client, Endpoint, header_text, lenient, retry_after};
+use super::{ApiError, Client, Endpoint, group, header_text, lenient, retry_after};
 
 const UPLOAD: Endpoint = Endpoint::post("/v1/files/upload", 60);
 const LIST: Endpoint = Endpoint::get("/v1/files/list");
-const RETRIEVE: Endpoint = Endpoint::get("/v1/files/retrieve");
+const RETRIEVE: Endpoint = Endpoint::get("/v1/files/retrieve").looked_at(group::LOOKS);
 const CONTENT: Endpoint = Endpoint::get("/v1/files/retrieve_content");
 const DELETE: Endpoint = Endpoint::post("/v1/files/delete", 60);
 

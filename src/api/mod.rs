@@ -5,12 +5,16 @@
 
 mod account;
 mod chat;
+mod clip;
 mod embed;
 mod error;
 mod file;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod image;
 mod models;
 mod music;
+pub mod pace;
 pub mod retry;
 mod search;
 mod speech;
@@ -25,8 +29,8 @@ mod video_v2;
 mod vision;
 mod voice;
 
-use std::sync::OnceLock;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
 
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
 use secrecy::{ExposeSecret, SecretString};
@@ -35,6 +39,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 pub use account::{Balance, Window};
 pub use chat::{Ask, ChatStream, Delta, Function, Medium, Protocol, Reply, Speaker, ToolCall, Turn, Usage};
+pub use clip::Clip;
 pub use embed::{Embed, Embedded};
 pub use error::{ApiError, Blame, Taken};
 pub use file::{Download, RemoteFile, Upload};
@@ -43,7 +48,9 @@ pub use music::{
     AudioSetting as MusicSetting, Lyrics, LyricsMode, LyricsOrder, MusicFormat, Reference as CoverReference,
     Song, Submit as MusicSubmit,
 };
-use retry::{Nature, patiently};
+use pace::Pace;
+pub use pace::{Pacing, group};
+use retry::Nature;
 pub use search::{Found, Searched};
 pub use speech::{
     AudioFormat, AudioSetting, Effects, Emotion, Mix, PronunciationDict, SoundEffect, Speech, StreamOptions,
@@ -57,7 +64,7 @@ pub use transcription::{Timestamps, Transcript, TranscriptFormat, TranscriptionS
 pub use video::{Progress, Ready, SubjectReference, Submit as VideoSubmit};
 pub use video_extras::{CloudTask, Enrich, Regenerate, Source};
 pub use video_v2::{Content, Expansion, Extra, MediaUrl, Role, Submit as VideoV2Submit};
-pub use vision::{Picture, Seen};
+pub use vision::{LONGEST_LOOK, Picture, Seen};
 pub use voice::{ClonePrompt, CloneSubmit, Cloned, DesignSubmit, Designed, Voice, VoiceKind};
 
 /// An endpoint as the client needs to know it.
@@ -69,22 +76,51 @@ pub struct Endpoint {
     timeout: Duration,
     /// No answer of MiniMax's here is anywhere near this; a body without end must not fill the memory.
     longest: usize,
+    /// The line that its requests stand in, where the client itself sees to that.
+    group: &'static str,
 }
+
+/// No id of MiniMax's is longer, in characters.
+const LONGEST_ID: usize = 256;
 
 /// The longest answer of an endpoint that hands over links and texts, in bytes.
 const USUAL: usize = 2 * 1024 * 1024;
 
 impl Endpoint {
     const fn get(path: &'static str) -> Self {
-        Self { method: Method::GET, path, timeout: Duration::from_secs(60), longest: USUAL }
+        Self {
+            method: Method::GET,
+            path,
+            timeout: Duration::from_secs(60),
+            longest: USUAL,
+            group: group::READS,
+        }
     }
 
     const fn delete(path: &'static str) -> Self {
-        Self { method: Method::DELETE, path, timeout: Duration::from_secs(60), longest: USUAL }
+        Self {
+            method: Method::DELETE,
+            path,
+            timeout: Duration::from_secs(60),
+            longest: USUAL,
+            group: group::READS,
+        }
     }
 
     const fn post(path: &'static str, seconds: u64) -> Self {
-        Self { method: Method::POST, path, timeout: Duration::from_secs(seconds), longest: USUAL }
+        Self {
+            method: Method::POST,
+            path,
+            timeout: Duration::from_secs(seconds),
+            longest: USUAL,
+            group: group::OTHER,
+        }
+    }
+
+    /// For an endpoint that tells how far a task is.
+    const fn looked_at(mut self, group: &'static str) -> Self {
+        self.group = group;
+        self
     }
 
     /// For an endpoint whose answer may carry the content itself.
@@ -100,16 +136,20 @@ pub struct Client {
     host: String,
     key: Option<SecretString>,
     http: OnceLock<reqwest::Client>,
-    /// When a long speech was last asked about.
-    speech_asked: tokio::sync::Mutex<Option<tokio::time::Instant>>,
+    pace: Arc<Pace>,
 }
 
 impl Client {
     /// `host` is scheme, host and port, as in `https://api.minimax.io`.
     pub fn new(host: impl Into<String>, key: Option<SecretString>) -> Self {
+        Self::paced(host, key, Pacing::default())
+    }
+
+    /// As [`Self::new`], keeping other limits.
+    pub fn paced(host: impl Into<String>, key: Option<SecretString>, pacing: Pacing) -> Self {
         // reqwest is built without a TLS provider of its own. A second installation is refused, which is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Self { host: host.into(), key, http: OnceLock::new(), speech_asked: tokio::sync::Mutex::default() }
+        Self { host: host.into(), key, http: OnceLock::new(), pace: Pace::new(pacing) }
     }
 
     /// Whether there is a key to send.
@@ -131,9 +171,14 @@ impl Client {
             .user_agent(concat!("minimax-mcp/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(10))
             .tcp_nodelay(true)
+            // A connection that has been idle for long may be closed in the moment in which a request leaves on it,
+            // and then nobody knows what became of the request.
+            .pool_idle_timeout(Duration::from_secs(20))
             // A redirect could carry the key to another host, and a paid POST must not be sent twice.
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never());
+        #[cfg(feature = "crash-points")]
+        let built = built.user_agent(crate::crash::user_agent());
         // A proxy of the user's cannot reach this machine's own ports.
         let name = self.host.split_once("://").map_or("", |(_, name)| name);
         let local = ["127.", "[::1]", "localhost"].iter().any(|home| name.starts_with(home));
@@ -165,7 +210,9 @@ impl Client {
         path: &str,
         query: &[(&str, &str)],
     ) -> Result<T, ApiError> {
-        patiently(Nature::Read, || self.send(endpoint, path, |request| request.query(query))).await
+        let patience = if endpoint.group == group::READS { pace::PATIENCE } else { pace::LOOK_PATIENCE };
+        let ask = || self.send(endpoint, path, |request| request.query(query));
+        pace::in_turn(self.join(endpoint.group), Nature::Read, patience, ask).await
     }
 
     /// The single place where an answer of MiniMax becomes `Ok` or `Err`.
@@ -202,7 +249,9 @@ impl Client {
         body: &[u8],
     ) -> Result<T, ApiError> {
         whole(body).map_err(|error| {
-            let why = format!("{error}; it begins with: {}", self.clean(&plain_body(body)));
+            // The error quotes the answer, whatever its length.
+            let problem: String = self.clean(&error.to_string()).chars().take(300).collect();
+            let why = format!("{problem}; it begins with: {}", self.clean(&plain_body(body)));
             ApiError::Shape { path, why, trace_id }
         })
     }
@@ -259,6 +308,7 @@ impl Client {
     ) -> Result<Option<String>, ApiError> {
         let envelope: Envelope = whole(body).unwrap_or_default();
         let (refusal, trace_id) = envelope.read(trace);
+        let trace_id = trace_id.map(|trace| self.clean(&trace).chars().take(LONGEST_ID).collect());
         if refusal.is_none() && status.is_success() {
             return Ok(trace_id);
         }
@@ -355,7 +405,9 @@ enum Unread {
 }
 
 async fn read(mut response: Response, longest: usize) -> Result<Vec<u8>, Unread> {
-    let mut body = Vec::new();
+    // A body that grows is copied over and over, and takes twice its size.
+    let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
+    let mut body = Vec::with_capacity(announced.unwrap_or_default().min(longest));
     while let Some(chunk) = response.chunk().await.map_err(Unread::Broken)? {
         if body.len().saturating_add(chunk.len()) > longest {
             return Err(Unread::Endless);
@@ -369,13 +421,18 @@ fn header_text(response: &Response, name: &str) -> Option<String> {
     Some(response.headers().get(name)?.to_str().ok()?.to_owned())
 }
 
-/// `Retry-After` in its form of seconds; MiniMax is not known to use the date form.
+/// `Retry-After`, as seconds or as a date. What is neither, and a date that has passed, says nothing.
 fn retry_after(response: &Response) -> Option<Duration> {
-    header_text(response, "retry-after")?.trim().parse().ok().map(Duration::from_secs)
+    let value = header_text(response, "retry-after")?;
+    match value.trim().parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => httpdate::parse_http_date(value.trim()).ok()?.duration_since(SystemTime::now()).ok(),
+    }
 }
 
 fn plain_body(body: &[u8]) -> String {
-    let head = body.get(..2000).unwrap_or(body);
+    // More than is shown, so that a key in it is whole when it is taken out.
+    let head = body.get(..16_384).unwrap_or(body);
     if head.is_empty() { "an empty body".to_owned() } else { String::from_utf8_lossy(head).into_owned() }
 }
 

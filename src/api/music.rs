@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{ApiError, Client, Endpoint};
+use super::{ApiError, Client, Clip, Endpoint};
 
 const MUSIC: Endpoint = Endpoint::post("/v1/music_generation", 600);
 const PREPROCESS: Endpoint = Endpoint::post("/v1/music_cover_preprocess", 300);
@@ -87,8 +87,8 @@ impl MusicFormat {
 /// What one request made.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Song {
-    /// A link, valid for 24 hours; or hex should MiniMax answer with the bytes after all.
-    pub audio: String,
+    /// A link, valid for 24 hours; or the bytes should MiniMax answer with them after all.
+    pub audio: Clip,
     /// Milliseconds.
     pub length_ms: Option<u64>,
     /// `extra_info` as it came.
@@ -119,7 +119,7 @@ pub enum LyricsMode {
 }
 
 /// Lyrics as MiniMax wrote them.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[expect(missing_docs, reason = "the fields are those on the wire")]
 pub struct Lyrics {
     #[serde(default)]
@@ -140,10 +140,10 @@ impl Client {
         }
         #[derive(Deserialize)]
         struct Data {
-            audio: Option<String>,
+            audio: Option<Clip>,
         }
         let answer: Answer = self.post(&MUSIC, submit).await?;
-        let audio = answer.data.and_then(|data| data.audio).filter(|audio| !audio.is_empty());
+        let audio = answer.data.and_then(|data| data.audio).filter(|clip| !clip.is_empty());
         let Some(audio) = audio else {
             let why = "a success without audio".to_owned();
             return Err(ApiError::Shape { path: MUSIC.path, why, trace_id: answer.trace_id });

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{ApiError, Blame, Taken, chance};
+use super::{ApiError, Blame, Taken};
 use crate::facts::Class;
 
 /// What repeating a request would cost.
@@ -48,31 +48,10 @@ pub fn pause(nature: Nature, error: &ApiError, tries: u32, chance: f64) -> Optio
     Some(error.retry_after().unwrap_or(spread).min(LONGEST))
 }
 
-/// How long a call without a job may wait in all: its client waits too.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Asks again and again, as [`pause`] has it. For calls without a job; a job waits where its records see it.
-pub async fn patiently<T, F>(nature: Nature, mut ask: impl FnMut() -> F) -> Result<T, ApiError>
-where
-    F: Future<Output = Result<T, ApiError>>,
-{
-    let (mut tries, mut waited) = (1, Duration::ZERO);
-    loop {
-        let error = match ask().await {
-            Ok(answer) => return Ok(answer),
-            Err(error) => error,
-        };
-        let wait = pause(nature, &error, tries, chance()).filter(|wait| waited + *wait <= PATIENCE);
-        let Some(wait) = wait else { return Err(error) };
-        tracing::info!(%error, ?wait, tries, "asked again");
-        tokio::time::sleep(wait).await;
-        waited += wait;
-        tries += 1;
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::facts::facts;
 
@@ -135,5 +114,68 @@ mod tests {
             retry_after: Some(Duration::from_secs(7)),
         };
         assert_eq!(pause(Nature::Paid, &asked, 1, 0.9), Some(Duration::from_secs(7)));
+    }
+
+    fn any_error() -> impl Strategy<Value = ApiError> {
+        let known: Vec<i64> = facts().codes().iter().map(|row| row.code).collect();
+        let code =
+            prop_oneof![Just(None), prop::sample::select(known).prop_map(Some), any::<i64>().prop_map(Some)];
+        let status = prop_oneof![Just(200), Just(429), Just(OVERLOADED), 100..600_u16, any::<u16>()];
+        let asked = prop::option::of((0..u64::MAX).prop_map(Duration::from_secs));
+        let refused = (code, status, asked).prop_map(|(code, status, retry_after)| ApiError::Refused {
+            path: "/v1/x",
+            status,
+            code,
+            message: String::new(),
+            trace_id: None,
+            retry_after,
+        });
+        prop_oneof![
+            6 => refused,
+            1 => Just(ApiError::NoKey),
+            1 => Just(ApiError::Unsent { path: "/v1/x", why: String::new() }),
+            1 => Just(ApiError::Lost { path: "/v1/x", why: String::new() }),
+            1 => Just(ApiError::Shape { path: "/v1/x", why: String::new(), trace_id: None }),
+        ]
+    }
+
+    fn any_nature() -> impl Strategy<Value = Nature> {
+        prop::sample::select(vec![Nature::Read, Nature::Paid, Nature::Text])
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1500) })]
+
+        /// Said without the words that the function itself uses.
+        #[test]
+        fn a_paid_request_is_never_repeated_after_a_failure_that_leaves_open_whether_it_was_taken(
+            error in any_error(), tries in 1..20_u32, chance in 0.0..1.0_f64
+        ) {
+            let never_arrived = matches!(error, ApiError::Unsent { .. });
+            let turned_away = matches!(error, ApiError::Refused { .. }) && error.class() == Class::Rate;
+            let again = pause(Nature::Paid, &error, tries, chance).is_some();
+            prop_assert!(!again || never_arrived || turned_away, "{error:?}");
+            let busy = matches!(error, ApiError::Refused { status: OVERLOADED, .. });
+            let again = pause(Nature::Text, &error, tries, chance).is_some();
+            prop_assert!(!again || never_arrived || turned_away || busy, "{error:?}");
+        }
+
+        #[test]
+        fn nobody_waits_longer_than_a_minute_or_tries_more_than_eight_times(
+            error in any_error(), nature in any_nature(), tries in 1..u32::MAX, chance in 0.0..1.0_f64
+        ) {
+            let wait = pause(nature, &error, tries, chance);
+            prop_assert!(wait.is_none_or(|wait| wait <= LONGEST && tries < 8), "{wait:?} after {tries}");
+        }
+
+        #[test]
+        fn waits_never_shrink_and_giving_up_is_for_good(
+            error in any_error(), nature in any_nature(), chance in 0.0..1.0_f64
+        ) {
+            let waits: Vec<_> = (1..12).map(|tries| pause(nature, &error, tries, chance)).collect();
+            for pair in waits.windows(2) {
+                prop_assert!(pair[1].is_none() || (pair[0].is_some() && pair[0] <= pair[1]), "{waits:?}");
+            }
+        }
     }
 }

@@ -41,6 +41,10 @@ impl Client {
             query: String,
         }
         let answer: Answer = self.post(&SEARCH, &json!({ "q": query })).await?;
+        if answer.organic.is_none() && answer.related_searches.is_none() {
+            let why = "a success without results, not even an empty list of them".to_owned();
+            return Err(ApiError::Shape { path: SEARCH.path, why, trace_id: None });
+        }
         let related = answer.related_searches.unwrap_or_default().into_iter().map(|related| related.query);
         Ok(Searched {
             organic: answer.organic.unwrap_or_default(),

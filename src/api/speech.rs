@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{ApiError, Client, Endpoint};
+use super::{ApiError, Client, Clip, Endpoint};
 
 pub(super) const T2A: Endpoint = Endpoint::post("/v1/t2a_v2", 120).carrying(96 * 1024 * 1024);
 
@@ -208,8 +208,8 @@ pub struct Effects {
 /// What one request made.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Speech {
-    /// A link, valid for 24 hours; or lower-case hex should MiniMax answer with the bytes after all.
-    pub audio: String,
+    /// A link, valid for 24 hours; or the bytes should MiniMax answer with them after all.
+    pub audio: Clip,
     /// Milliseconds.
     pub length_ms: Option<u64>,
     /// Characters that are billed.
@@ -231,13 +231,13 @@ impl Client {
         }
         #[derive(Deserialize)]
         struct Data {
-            audio: Option<String>,
-            audio_url: Option<String>,
+            audio: Option<Clip>,
+            audio_url: Option<Clip>,
             subtitle_file: Option<String>,
         }
         let answer: Answer = self.post(&T2A, submit).await?;
         let (audio, subtitles) = answer.data.map_or((None, None), |data| {
-            (data.audio.filter(|text| !text.is_empty()).or(data.audio_url), data.subtitle_file)
+            (data.audio.filter(|clip| !clip.is_empty()).or(data.audio_url), data.subtitle_file)
         });
         let Some(audio) = audio else {
             let why = "a success without audio".to_owned();

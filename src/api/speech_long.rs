@@ -1,20 +1,14 @@
 //! Speech from long texts, as a task (platform docs > T2A async).
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
-use tokio::time::{Instant, sleep_until};
 
 use super::{
     ApiError, AudioFormat, Client, Effects, Endpoint, Progress, PronunciationDict, Ready, VoiceSetting,
-    lenient,
+    group, lenient,
 };
 
 const SUBMIT: Endpoint = Endpoint::post("/v1/t2a_async_v2", 60);
-const QUERY: Endpoint = Endpoint::get("/v1/query/t2a_async_query_v2");
-
-/// At most ten queries a second, whatever number of tasks there is (T2A async > Query).
-const QUERY_GAP: Duration = Duration::from_millis(110);
+const QUERY: Endpoint = Endpoint::get("/v1/query/t2a_async_query_v2").looked_at(group::LONG_SPEECH_LOOKS);
 
 /// The body of `POST /v1/t2a_async_v2`: exactly one of `text` and `text_file_id`.
 #[derive(Debug, Clone, Serialize)]
@@ -90,13 +84,6 @@ impl Client {
             status: String,
             #[serde(default, deserialize_with = "lenient")]
             file_id: String,
-        }
-        {
-            let mut asked = self.speech_asked.lock().await;
-            if let Some(last) = *asked {
-                sleep_until(last + QUERY_GAP).await;
-            }
-            *asked = Some(Instant::now());
         }
         let Answer { status, file_id } = self.get(&QUERY, &[("task_id", task_id)]).await?;
         // `Success` in today's documents, `success` in older ones.

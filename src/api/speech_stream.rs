@@ -1,6 +1,8 @@
 //! Speech that comes while it is made (platform docs > T2A v2 > Streaming).
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -63,6 +65,8 @@ struct Reader {
     events: Pin<Box<dyn Stream<Item = Result<Sse, String>> + Send>>,
     trace: Option<String>,
     heard: bool,
+    /// Bytes that have come since the last event.
+    unread: Arc<AtomicUsize>,
     /// What was read ahead.
     ready: Vec<SoundPiece>,
     over: bool,
@@ -88,13 +92,12 @@ impl Client {
             events: Box::pin(stream::empty()),
             trace,
             heard: false,
+            unread: Arc::default(),
             ready: Vec::new(),
             over: false,
         };
         if kind.starts_with("text/event-stream") && response.status().is_success() {
-            let chunks = response.bytes_stream().map_err(reqwest::Error::without_url);
-            let events = SseStream::from_bytes_stream(chunks).map_err(|error| error.to_string());
-            reader.events = Box::pin(events);
+            reader.events = events(response, Arc::clone(&reader.unread));
             let first = reader.next().await?;
             reader.ready.extend(first);
         } else {
@@ -110,6 +113,22 @@ impl Client {
     }
 }
 
+/// The events of a body. One that does not end must not fill the memory.
+fn events(
+    response: reqwest::Response,
+    unread: Arc<AtomicUsize>,
+) -> Pin<Box<dyn Stream<Item = Result<Sse, String>> + Send>> {
+    let chunks = response.bytes_stream().map(move |piece| {
+        let piece = piece.map_err(|error| std::io::Error::other(error.without_url()))?;
+        let before = unread.fetch_add(piece.len(), Ordering::Relaxed);
+        if before.saturating_add(piece.len()) > T2A.longest {
+            return Err(std::io::Error::other("an event does not end"));
+        }
+        Ok(piece)
+    });
+    Box::pin(SseStream::from_bytes_stream(chunks).map_err(|error| error.to_string()))
+}
+
 impl Reader {
     async fn next(&mut self) -> Result<Option<SoundPiece>, ApiError> {
         loop {
@@ -121,6 +140,7 @@ impl Reader {
             }
             let event = timeout(IDLE, self.events.next()).await.map_err(|_| silence())?;
             let event = event.ok_or_else(|| lost("the stream ended before the sound did".to_owned()))?;
+            self.unread.store(0, Ordering::Relaxed);
             let event = event.map_err(|why| lost(self.client.clean(&why)))?;
             // Comments keep a connection alive and have no data.
             let Some(data) = event.data.filter(|data| !data.is_empty()) else { continue };

@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{ApiError, Client, Endpoint, lenient};
+use super::{ApiError, Client, Endpoint, LONGEST_ID, group, lenient};
 
 const SUBMIT: Endpoint = Endpoint::post("/v1/video_generation", 60);
-const QUERY: Endpoint = Endpoint::get("/v1/query/video_generation");
-const QUERY_TEMPLATE: Endpoint = Endpoint::get("/v1/query/video_template_generation");
+const QUERY: Endpoint = Endpoint::get("/v1/query/video_generation").looked_at(group::LOOKS);
+const QUERY_TEMPLATE: Endpoint = Endpoint::get("/v1/query/video_template_generation").looked_at(group::LOOKS);
 
 /// The body of `POST /v1/video_generation`, for all four modes.
 #[derive(Debug, Clone, Serialize)]
@@ -152,7 +152,8 @@ impl Answer {
         }
         let url = self.video_url.filter(|url| !url.is_empty());
         let file_id = Some(self.file_id).filter(|id| !id.is_empty());
-        if word != "success" || (url.is_none() && file_id.is_none()) {
+        let done = word.starts_with("succe");
+        if !done || (url.is_none() && file_id.is_none()) {
             return Progress::Pending(clean(&self.status));
         }
         Progress::Ready(Box::new(Ready {
@@ -165,11 +166,12 @@ impl Answer {
     }
 }
 
-/// A submit that brought no task id cannot be watched, and may have been billed.
+/// A submit that brought no task id that can be asked about cannot be watched, and may have been billed.
 pub(super) fn task(path: &'static str, task_id: String) -> Result<String, ApiError> {
-    if task_id.is_empty() {
-        let why = "a success without task_id".to_owned();
-        return Err(ApiError::Shape { path, why, trace_id: None });
-    }
-    Ok(task_id)
+    let why = match task_id.chars().count() {
+        0 => "a success without task_id".to_owned(),
+        length if length > LONGEST_ID => format!("a task_id of {length} characters"),
+        _ => return Ok(task_id),
+    };
+    Err(ApiError::Shape { path, why, trace_id: None })
 }

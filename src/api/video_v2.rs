@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::video::{Progress, Ready, task};
-use super::{ApiError, Client, Endpoint, lenient};
+use super::{ApiError, Client, Endpoint, group, lenient};
 
 const SUBMIT: Endpoint = Endpoint::post("/v2/video_generation", 60);
-const QUERY: Endpoint = Endpoint::get("/v2/query/video_generation");
+const QUERY: Endpoint = Endpoint::get("/v2/query/video_generation").looked_at(group::LOOKS);
 
 /// The body of `POST /v2/video_generation`.
 #[derive(Debug, Clone, Serialize)]
@@ -156,7 +156,7 @@ impl Client {
         if action == "cancelled" {
             return Ok(());
         }
-        let why = format!("asked to cancel, it says `{action}`");
+        let why = format!("asked to cancel, it says `{}`", self.clean(&action));
         Err(ApiError::Shape { path: DELETE.path, why, trace_id: None })
     }
 }

@@ -9,7 +9,7 @@ const VLM: Endpoint = Endpoint::post("/v1/coding_plan/vlm", 180);
 const CHAT: Endpoint = Endpoint::post("/v1/chat/completions", 600);
 
 /// The longest answer about one image, in tokens.
-const ANSWER: u32 = 4096;
+pub const LONGEST_LOOK: u32 = 4096;
 
 /// The image as an endpoint takes it.
 #[derive(Debug, Clone)]
@@ -73,7 +73,7 @@ impl Client {
             "model": model,
             "messages": [{ "role": "user", "content": content }],
             "thinking": { "type": "disabled" },
-            "max_completion_tokens": ANSWER,
+            "max_completion_tokens": LONGEST_LOOK,
         });
         let answer: Answer = self.post(&CHAT, &body).await?;
         let text = answer.choices.into_iter().next().and_then(|choice| choice.message.content);

@@ -105,7 +105,7 @@ async fn obey(arguments: Arguments, config: Config) -> Outcome {
     match arguments.command.unwrap_or(Command::Serve { http: None, sse: false }) {
         Command::Serve { http, sse } => {
             let http = http.map(|address| (address, http::Options { sse }));
-            serve(config, arguments.sandbox, http).await
+            Box::pin(serve(config, arguments.sandbox, http)).await
         }
         Command::Demo { out } => demo::run(&out).await,
         Command::Sandbox { port, dir } => {

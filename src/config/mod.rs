@@ -7,6 +7,7 @@
 //! A setting that cannot be used never keeps the server from starting: it is kept in
 //! [`Config::problems`], and each call says what to change.
 
+mod amount;
 mod http;
 mod reader;
 mod settings;
@@ -40,6 +41,16 @@ pub enum Region {
     Global,
     /// api.minimax.cn, prices in CNY.
     Cn,
+}
+
+impl Region {
+    /// What its prices are in.
+    pub fn currency(self) -> &'static str {
+        match self {
+            Self::Global => "USD",
+            Self::Cn => "CNY",
+        }
+    }
 }
 
 /// Hosts of MiniMax that are not a region's first address but belong to one, 2026-11-21.
@@ -122,6 +133,19 @@ pub struct Defaults {
     pub voice_id: Option<String>,
 }
 
+/// Limits on what is spent, in millionths of the region's currency. `None` is no limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Budgets {
+    /// In any 24 hours, by every server that shares the records.
+    pub day: Option<i64>,
+    /// By one call.
+    pub call: Option<i64>,
+    /// By this process.
+    pub process: Option<i64>,
+    /// A dearer call is made only if a person has said yes to it.
+    pub confirm_above: Option<i64>,
+}
+
 /// All settings, read once.
 #[derive(Clone)]
 pub struct Config {
@@ -151,8 +175,14 @@ pub struct Config {
     pub defaults: Defaults,
     /// How often a running task is looked at.
     pub poll: Duration,
+    /// Whether MiniMax's documented limits are kept; `None` leaves it to [`Self::keeps_limits`].
+    pub rate_limits: Option<bool>,
     /// Where the job records are.
     pub data_dir: PathBuf,
+    /// What may be spent.
+    pub budgets: Budgets,
+    /// How long a person may take to say yes to a price.
+    pub confirm_within: Duration,
     /// Rows to put over the tables of models and prices.
     pub facts_file: Option<PathBuf>,
     /// The tracing filter.
@@ -204,7 +234,10 @@ impl Config {
                 voice_id: reader.get("MINIMAX_VOICE_ID"),
             },
             poll: reader.poll(loopback),
+            rate_limits: reader.choice("MINIMAX_RATE_LIMITS"),
             data_dir: reader.folder("MINIMAX_DATA_DIR", &places.home, places.data.join("minimax-mcp")),
+            budgets: reader.budgets(region.currency()),
+            confirm_within: Duration::from_secs(600),
             facts_file: reader.file("MINIMAX_FACTS_FILE", &places.home),
             log: reader.get("MINIMAX_LOG").unwrap_or_else(|| "warn,minimax_mcp=info".to_owned()),
             local_playback: true,
@@ -227,6 +260,11 @@ impl Config {
         self
     }
 
+    /// Whether requests are spaced by MiniMax's documented limits. An imitation on this machine has none.
+    pub fn keeps_limits(&self) -> bool {
+        self.rate_limits.unwrap_or(!self.loopback)
+    }
+
     /// Takes up a problem that showed when a setting was put to use.
     pub fn found(&mut self, name: &'static str, problem: impl Into<String>) {
         self.problems.push(ConfigError { name, problem: problem.into() });
@@ -244,10 +282,7 @@ impl Config {
 
     /// What USD and CNY are called in prices of this region.
     pub fn currency(&self) -> &'static str {
-        match self.region {
-            Region::Global => "USD",
-            Region::Cn => "CNY",
-        }
+        self.region.currency()
     }
 }
 
@@ -338,6 +373,21 @@ mod tests {
         assert_eq!(config.base_path, Path::new("/home/ada/minimax"));
         assert_eq!(config.problems.len(), 1);
         assert_eq!(read(&[("MINIMAX_MCP_BASE_PATH", "~/x")]).base_path, Path::new("/home/ada/x"));
+    }
+
+    #[test]
+    fn a_budget_in_another_currency_or_that_cannot_be_read_is_a_problem_and_not_ignored() {
+        let good = read(&[("MINIMAX_BUDGET_DAY", "5"), ("MINIMAX_CONFIRM_ABOVE", "0.5 usd")]);
+        assert_eq!((good.budgets.day, good.budgets.confirm_above), (Some(5_000_000), Some(500_000)));
+        assert!(good.problems.is_empty());
+        let cn = read(&[("MINIMAX_REGION", "cn"), ("MINIMAX_BUDGET_CALL", "30 CNY")]);
+        assert_eq!((cn.budgets.call, cn.problems.len()), (Some(30_000_000), 0));
+        for (name, value) in
+            [("MINIMAX_BUDGET_DAY", "30 CNY"), ("MINIMAX_BUDGET_CALL", "x"), ("MINIMAX_BUDGET_PROCESS", "-1")]
+        {
+            let bad = read(&[(name, value)]);
+            assert_eq!(bad.problems.iter().map(|problem| problem.name).collect::<Vec<_>>(), [name]);
+        }
     }
 
     #[test]

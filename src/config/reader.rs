@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use url::{Host, Url};
 
-use super::{ConfigError, Region, ResourceMode, Toolset};
+use super::{Budgets, ConfigError, Region, ResourceMode, Toolset, amount};
 
 /// Hosts by region, as of 2026-11-21 (platform docs > servers of every API page).
 const HOSTS: &[(Region, &str, &str)] =
@@ -109,6 +109,12 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         }
     }
 
+    /// As [`Self::flag`], where unset is neither.
+    pub(super) fn choice(&mut self, name: &'static str) -> Option<bool> {
+        self.get(name)?;
+        Some(self.flag(name))
+    }
+
     pub(super) fn poll(&mut self, loopback: bool) -> Duration {
         let default = if loopback { Duration::from_millis(300) } else { Duration::from_secs(10) };
         let Some(value) = self.get("MINIMAX_POLL_SECONDS") else { return default };
@@ -119,6 +125,21 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
                 default
             }
         }
+    }
+
+    pub(super) fn budgets(&mut self, currency: &str) -> Budgets {
+        Budgets {
+            day: self.amount("MINIMAX_BUDGET_DAY", currency),
+            call: self.amount("MINIMAX_BUDGET_CALL", currency),
+            process: self.amount("MINIMAX_BUDGET_PROCESS", currency),
+            confirm_above: self.amount("MINIMAX_CONFIRM_ABOVE", currency),
+        }
+    }
+
+    /// A limit that cannot be read is a problem, so nothing is bought until it is put right.
+    fn amount(&mut self, name: &'static str, currency: &str) -> Option<i64> {
+        let value = self.get(name)?;
+        amount::read(&value, currency).map_err(|problem| self.problem(name, problem)).ok()
     }
 
     pub(super) fn folder(&mut self, name: &'static str, home: &Path, default: PathBuf) -> PathBuf {

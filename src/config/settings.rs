@@ -54,6 +54,26 @@ pub const SETTINGS: &[Setting] = &[
         meaning: "`true` offers only the tools that neither cost money nor change anything",
     },
     Setting {
+        name: "MINIMAX_BUDGET_DAY",
+        default: "none",
+        meaning: "What may be spent in any 24 hours by all servers that share the data folder and the key: `5`, `5 USD`, `30 CNY`, in the region's currency. What would exceed it, or has no known price, is refused before anything is sent",
+    },
+    Setting {
+        name: "MINIMAX_BUDGET_CALL",
+        default: "none",
+        meaning: "What one call may cost, by its estimate; an amount as above",
+    },
+    Setting {
+        name: "MINIMAX_BUDGET_PROCESS",
+        default: "none",
+        meaning: "What this server may spend from its start to its end; an amount as above",
+    },
+    Setting {
+        name: "MINIMAX_CONFIRM_ABOVE",
+        default: "none",
+        meaning: "A dearer call, or one without a known price, is made only after the client has asked a person; where it cannot ask, the call is refused. `0` asks about every call that costs anything",
+    },
+    Setting {
         name: "MINIMAX_TEXT_MODEL",
         default: "`MiniMax-M3.1-Flash`",
         meaning: "The chat model of calls that name none",
@@ -82,6 +102,11 @@ pub const SETTINGS: &[Setting] = &[
         name: "MINIMAX_POLL_SECONDS",
         default: "`10`, or `0.3` when the API is on this machine",
         meaning: "How often a running task is looked at, 0.05 to 60",
+    },
+    Setting {
+        name: "MINIMAX_RATE_LIMITS",
+        default: "`true`, or `false` when the API is on this machine",
+        meaning: "`true`: requests wait in line so that MiniMax's documented limits are kept (the table `limits` in `src/facts`; MINIMAX_FACTS_FILE changes it). `false`: they wait only after a refusal",
     },
     Setting {
         name: "MINIMAX_DATA_DIR",

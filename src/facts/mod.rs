@@ -9,6 +9,7 @@ mod voices;
 mod music;
 mod video_extras;
 
+mod limits;
 mod offer;
 mod overlay;
 
@@ -19,6 +20,8 @@ use std::sync::OnceLock;
 
 use serde::Deserialize;
 
+pub use limits::Limit;
+use limits::TextLimit;
 pub use music::{Closing, MusicModel};
 pub use offer::{Offer, OtherModel, Rule, Upload, Vision, offer};
 pub use overlay::install;
@@ -35,6 +38,8 @@ pub struct Facts {
     aliases: BTreeMap<String, String>,
     codes: Vec<Code>,
     http: Vec<HttpStatus>,
+    limits: Vec<Limit>,
+    text_limits: Vec<TextLimit>,
     image: Vec<ImageModel>,
     speech: Vec<SpeechModel>,
     /// What voices of one's own cost.

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::Facts;
 
 /// What names a row. Rows without any of these are replaced as a whole list.
-const KEYS: &[&str] = &["model", "code", "alias", "status", "purpose", "prefix"];
+const KEYS: &[&str] = &["model", "code", "alias", "status", "purpose", "prefix", "group"];
 
 /// Larger files are not tables.
 const LARGEST: u64 = 4 * 1024 * 1024;

@@ -102,14 +102,7 @@ impl Fetch<'_> {
         let (Some(folder), None) = (&self.job.folder, &file.saved) else { return Arrived::one(file) };
         let mut refused = 0;
         for tries in 1..=5_u32 {
-            let brought = match file.wrapped {
-                Wrapped::Plain => self.download(&file, folder).await.map(|saved| {
-                    Arrived::one(JobFile { saved: Some(saved.into()), trouble: None, ..file.clone() })
-                }),
-                Wrapped::Cues => self.subtitles(&file, folder).await,
-                Wrapped::Archive => self.unpack(&file, folder).await,
-            };
-            let problem = match brought {
+            let problem = match self.bring(&file, folder).await {
                 Ok(arrived) => return arrived,
                 Err(problem) => problem,
             };
@@ -125,6 +118,8 @@ impl Fetch<'_> {
                     None
                 }
                 FetchProblem::Weather { retry_after, .. } => retry_after,
+                // An error page in place of the file may be how a link says that it has ended.
+                FetchProblem::Wrong { .. } if tries == 1 && self.renew(&mut file).await => None,
                 FetchProblem::Disk { .. } | FetchProblem::Wrong { .. } => break,
             };
             if tries < 5 {
@@ -133,6 +128,29 @@ impl Fetch<'_> {
             }
         }
         Arrived::one(file)
+    }
+
+    /// One try, when it is its turn.
+    async fn bring(&self, file: &JobFile, folder: &std::path::Path) -> Result<Arrived, FetchProblem> {
+        let slow = || FetchProblem::Weather { reason: "it takes too long".to_owned(), retry_after: None };
+        // Waiting for a turn is not the file's fault, so the clock starts behind it.
+        let url = file.url.as_deref().unwrap_or_default();
+        let _turn = self.jobs.shared.downloads.take(url).await.map_err(|_| slow())?;
+        let brought = async {
+            match file.wrapped {
+                Wrapped::Plain => self.download(file, folder).await.map(|saved| {
+                    Arrived::one(JobFile { saved: Some(saved.into()), trouble: None, ..file.clone() })
+                }),
+                Wrapped::Cues => self.subtitles(file, folder).await,
+                Wrapped::Archive => self.unpack(file, folder).await,
+            }
+        };
+        tokio::time::timeout(LONGEST_DOWNLOAD, brought).await.map_err(|_| slow())?
+    }
+
+    /// What the file is known by, whatever its links are.
+    pub(super) fn key(&self, file: &JobFile) -> String {
+        format!("{}/{}", self.job.id, file.name)
     }
 
     /// The name on disk of a file that is called `name` within the job.
@@ -151,12 +169,8 @@ impl Fetch<'_> {
             Kind::Transcription | Kind::Prompt => None,
         };
         let expect = Expect { kind, max_bytes: MAX_RESULT, extension };
-        let slow = |_| FetchProblem::Weather { reason: "it takes too long".to_owned(), retry_after: None };
-        // Waiting for a turn is not the file's fault, so the clock starts behind it.
-        let _turn = self.jobs.shared.downloads.acquire().await.map_err(slow)?;
-        let download = self.jobs.shared.fetcher.download(url, folder, &name, &expect);
-        let slow = |_| FetchProblem::Weather { reason: "it takes too long".to_owned(), retry_after: None };
-        tokio::time::timeout(LONGEST_DOWNLOAD, download).await.map_err(slow)?
+        let key = self.key(file);
+        self.jobs.shared.fetcher.download(url, folder, &name, &expect, Some(&key)).await
     }
 
     /// Asks for a fresh link, where MiniMax gives one. Tells whether there is one.

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::state::State;
+use crate::api::pace::Waiting;
 use crate::facts::rounded;
 use crate::media::Saved;
 
@@ -83,12 +84,18 @@ pub struct Job {
     /// What MiniMax counted.
     #[serde(default)]
     pub usage: Option<Value>,
+    /// Where it stands in line, while it waits to be sent by this process.
+    #[serde(skip)]
+    pub waiting: Option<Waiting>,
     /// What it costs.
     #[serde(default)]
     pub cost: Cost,
     /// What the caller should know.
     #[serde(default)]
     pub warnings: Vec<String>,
+    /// It ended without a result and may have been billed all the same.
+    #[serde(default)]
+    pub may_be_billed: bool,
     /// The beginning of an answer that could not be read: what was paid for may be in it.
     #[serde(default)]
     pub unread: Option<String>,
@@ -96,6 +103,9 @@ pub struct Job {
     pub created_at: i64,
     /// Unix milliseconds.
     pub updated_at: i64,
+    /// What a later version has noted and this one does not know; it is written back as it came.
+    #[serde(flatten)]
+    pub later: Map<String, Value>,
 }
 
 impl Job {
@@ -108,6 +118,15 @@ impl Job {
                 file.saved = None;
                 file.trouble = Some("the file was removed".to_owned());
             }
+        }
+    }
+
+    /// What was provably not taken, or was cancelled before it was made, costs nothing.
+    pub fn is_free(&self) -> bool {
+        match &self.state {
+            State::Failed { task: None, .. } => self.cost.actual.is_none() && !self.may_be_billed,
+            State::Cancelled { task, at_minimax } => *at_minimax || task.is_none(),
+            _ => false,
         }
     }
 
@@ -154,6 +173,9 @@ pub struct JobFile {
     /// What the link leads to, if not to the file itself.
     #[serde(default)]
     pub wrapped: Wrapped,
+    /// As [`Job::later`].
+    #[serde(flatten)]
+    pub later: Map<String, Value>,
 }
 
 /// What a result comes in.
@@ -210,6 +232,8 @@ pub struct OnDisk {
     pub height: Option<u32>,
     #[serde(default)]
     pub duration_ms: Option<u64>,
+    #[serde(flatten)]
+    pub later: Map<String, Value>,
 }
 
 impl From<Saved> for OnDisk {
@@ -222,6 +246,7 @@ impl From<Saved> for OnDisk {
             width: saved.width,
             height: saved.height,
             duration_ms: saved.duration_ms,
+            later: Map::new(),
         }
     }
 }
@@ -234,6 +259,9 @@ pub struct Cost {
     /// Before it was bought.
     #[serde(default)]
     pub estimated: Option<f64>,
+    /// What it can cost at most, where the estimate is not the most. This is what is set aside for it.
+    #[serde(default)]
+    pub most: Option<f64>,
     /// By what MiniMax counted.
     #[serde(default)]
     pub actual: Option<f64>,
@@ -249,6 +277,9 @@ pub struct Cost {
     /// The price of one unit of what MiniMax reads, where that is billed apart: a token.
     #[serde(default)]
     pub input: f64,
+    /// As [`Job::later`].
+    #[serde(flatten)]
+    pub later: Map<String, Value>,
 }
 
 impl Cost {
@@ -266,5 +297,8 @@ impl Cost {
 /// Now, in Unix milliseconds.
 pub fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    let at = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+    #[cfg(feature = "crash-points")]
+    let at = at.saturating_add(crate::crash::clock());
+    at
 }

@@ -10,14 +10,21 @@ mod conversation;
 mod deliver;
 mod failure;
 mod job;
+mod ledger;
+mod open;
 mod paid;
 mod receive;
+mod reserve;
 mod run;
+mod salvage;
 mod speech;
 mod state;
+#[cfg(test)]
+mod state_laws;
 mod store;
 mod submit;
 mod transcription;
+mod turns;
 mod unpack;
 mod voice;
 
@@ -26,15 +33,17 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, OnceCell, Semaphore, watch};
+use tokio::sync::{Notify, OnceCell, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use cancel::Cancel;
 pub use conversation::{Conversation, Kept, Said};
 pub use job::{Cost, Job, JobFile, Kind, OnDisk, Wrapped, now};
+pub use ledger::{Denied, Limit, Limits, NotBought, Purchase, Spending, Spent, amount_words, millionths};
 pub use paid::Paid;
 pub use receive::FIRST_SOUND;
+pub use reserve::Reservation;
 pub use speech::SpeechOrder;
 pub use state::{Failure, Route, STATUSES, Seen, State, Task};
 pub use store::{Filter, Page, StoreError};
@@ -44,6 +53,7 @@ pub use voice::Clone as VoiceClone;
 use crate::api::{ApiError, Client, Progress};
 use crate::media::{Fetcher, Guard};
 use store::{Inserted, Store};
+use submit::Departure;
 
 /// What the jobs take of the settings.
 #[derive(Debug, Clone)]
@@ -58,6 +68,8 @@ pub struct Settings {
     pub poll: Duration,
     /// Whether results may be fetched from this machine over plain http.
     pub loopback: bool,
+    /// What may be spent.
+    pub limits: Limits,
 }
 
 /// An order that has passed every check.
@@ -83,6 +95,8 @@ pub struct Order {
     pub idempotency_key: Option<String>,
     /// What tells this order from another: the arguments as they were given.
     pub digest: String,
+    /// The sealed question that a person has said yes to, by its name.
+    pub consent: Option<String>,
 }
 
 /// A job as it changes. What it has come to is on disk before it is here; looks that showed nothing are not kept.
@@ -104,7 +118,7 @@ struct Shared {
     tracker: TaskTracker,
     stop: CancellationToken,
     fetcher: Fetcher,
-    downloads: Semaphore,
+    downloads: turns::Turns,
 }
 
 #[derive(Debug, Clone)]
@@ -143,7 +157,7 @@ impl Jobs {
                 tracker: TaskTracker::new(),
                 stop: CancellationToken::new(),
                 fetcher: Fetcher::new(guard),
-                downloads: Semaphore::new(8),
+                downloads: turns::Turns::default(),
             }),
         }
     }
@@ -188,61 +202,86 @@ impl Jobs {
     ///
     /// Record and request belong to the server, not to the call: a caller that goes away in this very moment
     /// does not tear them apart.
-    pub async fn start(&self, order: Order) -> Result<(Watch, bool), StoreError> {
+    pub async fn start(&self, order: Order) -> Result<(Watch, bool), NotBought> {
         let jobs = self.clone();
         let started = self.shared.tracker.spawn(async move { jobs.begin(order).await }).await;
-        started.unwrap_or_else(|_| Err(StoreError::stopping(&self.shared.settings.data_dir)))
+        started.unwrap_or_else(|_| Err(StoreError::stopping(&self.shared.settings.data_dir).into()))
     }
 
-    async fn begin(&self, order: Order) -> Result<(Watch, bool), StoreError> {
+    async fn begin(&self, order: Order) -> Result<(Watch, bool), NotBought> {
         if self.shared.stop.is_cancelled() {
-            return Err(StoreError::stopping(&self.shared.settings.data_dir));
+            return Err(StoreError::stopping(&self.shared.settings.data_dir).into());
         }
+        let purchase = Purchase {
+            tool: order.tool,
+            principal: order.principal.clone(),
+            model: order.model.clone(),
+            currency: order.cost.currency.clone(),
+            estimate: order.cost.ceiling(),
+            consent: order.consent,
+        };
         let at = now();
-        let job = Job {
-            id: random_id(order.paid.kind().word()),
+        let departure = Departure::of(&self.shared.api, order.paid);
+        let (id, kind) = (random_id(departure.paid.kind().word()), departure.paid.kind());
+        let mut job = Job {
+            id,
             principal: order.principal,
-            kind: order.paid.kind(),
+            kind,
             tool: order.tool.to_owned(),
             model: order.model,
             account: self.shared.settings.account.clone(),
             prompt: order.prompt,
             digest: order.digest,
-            request: order.paid.record(),
+            request: departure.paid.record(),
             idempotency_key: order.idempotency_key,
             folder: order.folder,
-            // The request leaves as soon as this is on disk, so the record says so from the start.
-            state: State::NEW.after(Seen::Leaving),
+            state: departure.state(),
+            waiting: departure.waiting(),
             files: Vec::new(),
             text: None,
             voice_id: None,
             missing: 0,
+            may_be_billed: false,
             unread: None,
             usage: None,
             cost: order.cost,
             warnings: order.warnings,
             created_at: at,
             updated_at: at,
+            later: serde_json::Map::new(),
         };
-        self.enter(job, Some(order.paid)).await
+        job.warnings.extend(self.notice().await?);
+        self.enter(job, Some((departure, purchase))).await
+    }
+
+    /// What whoever runs the server should know of the records.
+    pub async fn notice(&self) -> Result<Option<String>, StoreError> {
+        Ok(self.store().await?.notice().map(str::to_owned))
     }
 
     /// Takes over a task that another program has submitted, or finds the job that it is.
-    pub async fn adopt(&self, job: Job) -> Result<(Watch, bool), StoreError> {
+    pub async fn adopt(&self, job: Job) -> Result<(Watch, bool), NotBought> {
         let jobs = self.clone();
         let adopted = self.shared.tracker.spawn(async move { jobs.enter(job, None).await }).await;
-        adopted.unwrap_or_else(|_| Err(StoreError::stopping(&self.shared.settings.data_dir)))
+        adopted.unwrap_or_else(|_| Err(StoreError::stopping(&self.shared.settings.data_dir).into()))
     }
 
     /// The job is on the table of those that are followed before its row is there: whoever finds the row must
     /// find it followed, or would take it for one whose process has died.
-    async fn enter(&self, job: Job, paid: Option<Paid>) -> Result<(Watch, bool), StoreError> {
+    async fn enter(
+        &self,
+        job: Job,
+        bought: Option<(Departure, Purchase)>,
+    ) -> Result<(Watch, bool), NotBought> {
         let store = self.store().await?;
         let seat = Seat::take(&mut self.live(), &job);
-        let first = match store.insert(&job).await {
-            Ok(Inserted::New) => return Ok((self.run(seat, paid), false)),
+        let (departure, purchase) = bought.unzip();
+        let limits = &self.shared.settings.limits;
+        let first = match store.insert(&job, purchase.as_ref().map(|purchase| (purchase, limits))).await {
+            Ok(Inserted::New) => return Ok((self.run(seat, departure), false)),
             Ok(Inserted::Existing(first)) => Ok(first),
-            Err(error) => Err(error),
+            Ok(Inserted::Denied(denied)) => Err(NotBought::Denied(denied)),
+            Err(error) => Err(error.into()),
         };
         self.live().remove(&job.id);
         Ok((self.channel(*first?), true))
@@ -274,16 +313,19 @@ impl Jobs {
             idempotency_key: None,
             folder,
             state: State::Running { task, word: State::UNSEEN.to_owned(), misses: 0, trouble: None },
+            waiting: None,
             files: Vec::new(),
             text: None,
             voice_id: None,
             missing: 0,
+            may_be_billed: false,
             unread: None,
             usage: None,
             cost: Cost::default(),
             warnings: Vec::new(),
             created_at: at,
             updated_at: at,
+            later: serde_json::Map::new(),
         }
     }
 
@@ -390,6 +432,11 @@ impl Jobs {
         }
     }
 
+    /// How many jobs this process follows, and how many tasks it runs for that: for tests of what is left behind.
+    pub fn census(&self) -> (usize, usize) {
+        (self.live().len(), self.shared.tracker.len())
+    }
+
     fn live(&self) -> MutexGuard<'_, HashMap<String, Live>> {
         // A poisoned table is still a table of channels.
         self.shared.live.lock().unwrap_or_else(PoisonError::into_inner)
@@ -418,10 +465,10 @@ impl Jobs {
     }
 
     /// Follows a seated job in a task that belongs to the server.
-    fn run(&self, seat: Seat, paid: Option<Paid>) -> Watch {
+    fn run(&self, seat: Seat, departure: Option<Departure>) -> Watch {
         let receiver = seat.sender.subscribe();
         let jobs = self.clone();
-        self.shared.tracker.spawn(async move { run::Run::new(jobs, seat).until_over(paid).await });
+        self.shared.tracker.spawn(async move { run::Run::new(jobs, seat).until_over(departure).await });
         receiver
     }
 
@@ -465,7 +512,7 @@ fn has_stale_link(job: &Job) -> bool {
 }
 
 /// A name that cannot be guessed: 128 random bits behind a word that says what it is.
-fn random_id(word: &str) -> String {
+pub fn random_id(word: &str) -> String {
     let mut bits = [0_u8; 16];
     // Without randomness from the system there is no safe name; the time at least keeps names apart.
     if getrandom::fill(&mut bits).is_err() {

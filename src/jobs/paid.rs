@@ -10,8 +10,8 @@ use super::state::{Route, Task};
 use super::transcription::{Transcription, transcribe};
 use super::voice::{self, clone, design};
 use crate::api::{
-    ApiError, AudioFormat, Client, CoverReference, DesignSubmit, Enrich, ImageSubmit, MusicSubmit, Progress,
-    Ready, Regenerate, SoundStream, Taken, TemplateSubmit, VideoSubmit, VideoV2Submit,
+    ApiError, AudioFormat, Client, Clip, CoverReference, DesignSubmit, Enrich, ImageSubmit, MusicSubmit,
+    Progress, Ready, Regenerate, SoundStream, Taken, TemplateSubmit, VideoSubmit, VideoV2Submit, group,
 };
 use crate::media::Player;
 
@@ -111,6 +111,22 @@ impl Paid {
         }
     }
 
+    /// The line that it stands in.
+    pub fn group(&self) -> &'static str {
+        match self {
+            Self::Image(_) => group::IMAGE,
+            Self::Speech(SpeechOrder::Long { .. }) | Self::Template(_) | Self::Transcription(_) => {
+                group::OTHER
+            }
+            Self::Speech(_) => group::SPEECH,
+            Self::Video(_) => group::VIDEO_V1,
+            Self::VideoV2(_) | Self::Enrich(_) | Self::Regenerate(_) => group::VIDEO_V2,
+            Self::VoiceClone(_) => group::CLONING,
+            Self::VoiceDesign(_) => group::DESIGN,
+            Self::Music(_) => group::MUSIC,
+        }
+    }
+
     /// What it makes.
     pub fn kind(&self) -> Kind {
         match self {
@@ -178,20 +194,11 @@ async fn image(api: &Client, submit: &ImageSubmit) -> Result<Made, ApiError> {
 }
 
 /// A sound by its link. We ask for one; should the bytes come instead, they are paid for and must not be lost.
-pub(super) fn sound(path: &'static str, mut file: JobFile, audio: String) -> Result<Made, ApiError> {
-    let mut bytes = Vec::new();
-    if audio.starts_with("http") {
-        file = file.linked(audio, Some(24 * HOUR));
-    } else {
-        let decoded = data_encoding::HEXLOWER_PERMISSIVE.decode(audio.as_bytes());
-        let decoded = decoded.map_err(|error| ApiError::Shape {
-            path,
-            why: format!("the audio is neither a link nor hex: {error}"),
-            trace_id: None,
-        })?;
-        bytes.push((0, decoded));
+pub(super) fn sound(file: JobFile, audio: Clip) -> Made {
+    match audio {
+        Clip::Link(url) => Made { files: vec![file.linked(url, Some(24 * HOUR))], ..Made::default() },
+        Clip::Bytes(bytes) => Made { files: vec![file], bytes: vec![(0, bytes)], ..Made::default() },
     }
-    Ok(Made { files: vec![file], bytes, ..Made::default() })
 }
 
 /// A cover with lyrics of its own is taken apart first; that is free, and a failure of it leaves nothing bought.
@@ -200,6 +207,8 @@ async fn music(api: &Client, submit: &MusicSubmit) -> Result<Made, ApiError> {
     if let (Some(audio), Some(_)) = (&submit.reference, &submit.lyrics) {
         let feature = api.preprocess_cover(&submit.model, audio).await.map_err(nothing_bought)?;
         submit.reference = Some(CoverReference::CoverFeatureId(feature));
+        #[cfg(feature = "crash-points")]
+        crate::crash::point("preprocess.after");
     }
     let song = api.make_music(&submit).await?;
     let (extension, mime) = submit.audio_setting.format.file();
@@ -209,8 +218,7 @@ async fn music(api: &Client, submit: &MusicSubmit) -> Result<Made, ApiError> {
         duration_ms: song.length_ms,
         ..JobFile::default()
     };
-    let made = sound("/v1/music_generation", file, song.audio)?;
-    Ok(Made { units: Some(1.0), usage: song.usage, ..made })
+    Ok(Made { units: Some(1.0), usage: song.usage, ..sound(file, song.audio) })
 }
 
 /// The paid request has not left, however the free one before it ended.

@@ -23,14 +23,14 @@ pub const FIRST_SOUND: &str = "first_sound_ms";
 
 /// Why a sound is not on disk.
 enum Broken {
-    /// MiniMax, or the way to it.
-    Stream(ApiError),
+    /// MiniMax, or the way to it; and what had come by then, as a file.
+    Stream(ApiError, Option<Box<Saved>>),
     /// This machine.
     Disk(String),
 }
 
 impl Run {
-    /// Saves a sound as it comes: the whole of it, or nothing. Until then the record says that the request has
+    /// Saves a sound as it comes. Of one that breaks off, what had come is kept under a name that says so. Until then the record says that the request has
     /// left, so a process that dies here leaves `unknown`.
     pub(super) async fn receive(&mut self, sound: Sound) -> Step {
         let Sound { stream, format, player } = sound;
@@ -54,19 +54,25 @@ impl Run {
                 )
                 .await
             }
-            Err(Broken::Stream(error)) if matches!(error, ApiError::Refused { .. }) => {
+            Err(Broken::Stream(error, kept)) => {
+                let came = match &kept {
+                    Some(_) => format!("; {arrived} bytes of the sound had come and are kept in a file"),
+                    None if arrived > 0 => {
+                        format!("; {arrived} bytes of the sound had come, too few to keep")
+                    }
+                    None => String::new(),
+                };
+                let cut = kept.map(|saved| JobFile { saved: Some((*saved).into()), ..sound_file(format) });
+                self.job.files.extend(cut);
+                if !matches!(error, ApiError::Refused { .. }) {
+                    return self.see(Seen::Lost(format!("{error}{came}"))).await;
+                }
                 let mut failure = failure(&error);
                 if arrived > 0 || error.taken() == Taken::Perhaps {
-                    failure.message = format!(
-                        "{}; {arrived} bytes of the sound had come, which are not kept. It may be billed",
-                        failure.message
-                    );
+                    self.job.may_be_billed = true;
+                    failure.message = format!("{}{came}. It may be billed", failure.message);
                 }
                 self.see(Seen::Failed(failure)).await
-            }
-            Err(Broken::Stream(error)) => {
-                let why = format!("{error}; {arrived} bytes of the sound had come, which are not kept");
-                self.see(Seen::Lost(why)).await
             }
             Err(Broken::Disk(problem)) => {
                 let failure = Failure {
@@ -77,6 +83,7 @@ impl Run {
                     code: None,
                     trace_id: None,
                 };
+                self.job.may_be_billed = true;
                 self.see(Seen::Failed(failure)).await
             }
         }
@@ -116,11 +123,14 @@ impl Run {
                 }
             })
         });
-        let saved = media::save_stream(chunks, &folder, &name, &expect).await;
+        let cut =
+            format!("{}-incomplete.{extension}", name.trim_end_matches(extension).trim_end_matches('.'));
+        let saved = media::save_what_comes(chunks, &folder, &name, &cut, &expect).await;
         match (saved, broken) {
-            (Ok(saved), None) => Ok((saved, end.unwrap_or_default())),
-            (_, Some(error)) => Err(Broken::Stream(error)),
-            (Err(problem), None) => Err(Broken::Disk(problem.to_string())),
+            (Ok((saved, None)), None) => Ok((saved, end.unwrap_or_default())),
+            (Ok((saved, _)), Some(error)) => Err(Broken::Stream(error, Some(Box::new(saved)))),
+            (Err(_), Some(error)) => Err(Broken::Stream(error, None)),
+            (Ok((_, Some(problem))) | Err(problem), None) => Err(Broken::Disk(problem.to_string())),
         }
     }
 }

@@ -8,10 +8,12 @@ use tokio::time::sleep;
 
 use super::failure::{ended, withheld};
 use super::job::{Job, now};
-use super::paid::{self, Made, Paid};
-use super::state::{Seen, State, Task};
+use super::paid::{self, Made};
+use super::state::{Route, Seen, State, Task};
+use super::submit::Departure;
 use super::{Jobs, Seat, StoreError};
-use crate::api::{ApiError, Blame, Progress, chance};
+use crate::api::pace::Place;
+use crate::api::{ApiError, Blame, Progress, chance, group};
 
 /// Another process has the job, its record was changed from elsewhere, or this process is to stop.
 pub(super) struct Interrupted;
@@ -42,22 +44,25 @@ const LONGEST_WATCH: i64 = 24 * 3_600_000;
 pub(super) struct Run {
     pub(super) jobs: Jobs,
     pub(super) job: Job,
-    seen_by_all: watch::Sender<Arc<Job>>,
+    pub(super) seen_by_all: watch::Sender<Arc<Job>>,
     poke: Arc<Notify>,
+    /// One of the tasks that MiniMax works on at a time, where it counts them.
+    pub(super) place: Option<Place>,
 }
 
 impl Run {
     pub(super) fn new(jobs: Jobs, seat: Seat) -> Self {
         let job = Job::clone(&seat.sender.borrow());
-        Self { jobs, job, seen_by_all: seat.sender, poke: seat.poke }
+        Self { jobs, job, seen_by_all: seat.sender, poke: seat.poke, place: None }
     }
 
     /// Follows the job until it is over, or until nobody here needs to know any more.
-    pub(super) async fn until_over(mut self, mut paid: Option<Paid>) {
-        let mut mine = paid.is_some();
+    pub(super) async fn until_over(mut self, mut departure: Option<Departure>) {
+        let mut mine = departure.is_some();
         loop {
             if mine || self.claim().await {
-                let _ = self.drive(paid.take()).await;
+                let _ = self.drive(departure.take()).await;
+                self.place = None;
                 mine = false;
             }
             if self.may_leave() {
@@ -111,14 +116,17 @@ impl Run {
         self.seen_by_all.send_replace(Arc::new(self.job.clone()));
     }
 
-    async fn drive(&mut self, mut paid: Option<Paid>) -> Step {
+    async fn drive(&mut self, mut departure: Option<Departure>) -> Step {
         while !self.job.state.is_over() {
             match self.job.state.clone() {
-                State::Submitting { .. } => match paid.take() {
-                    Some(paid) => self.submit(&paid).await?,
+                State::Submitting { .. } => match departure.take() {
+                    Some(departure) => self.submit(departure).await?,
                     None => self.see(Seen::Orphaned).await?,
                 },
                 State::Running { task, word, misses, .. } => {
+                    if task.route == Route::VideoV2 && self.place.is_none() {
+                        self.place = self.jobs.shared.api.pace().occupy(group::VIDEO_V2);
+                    }
                     if word != State::UNSEEN || misses > 0 {
                         let poll = self.jobs.shared.settings.poll;
                         self.pause(next_look(poll, self.age(), misses, chance())).await?;
@@ -137,8 +145,18 @@ impl Run {
 
     async fn look(&mut self, task: &Task) -> Step {
         let jobs = self.jobs.clone();
+        // A process that was held up for longer than its lease would look beside the one that has the job now.
+        if let Ok(store) = jobs.store().await
+            && let Ok(false) = store.holds(&self.job.id).await
+        {
+            return Err(Interrupted);
+        }
         let api = &jobs.shared.api;
+        #[cfg(feature = "crash-points")]
+        crate::crash::point("look.before");
         let looked = self.unless_interrupted(paid::look(api, task)).await?;
+        #[cfg(feature = "crash-points")]
+        crate::crash::point("look.after");
         let ready = match looked {
             Ok(Progress::Pending(word)) if self.age() > LONGEST_WATCH => {
                 return self.see(Seen::Lost(format!("MiniMax has said `{word}` for a day"))).await;
@@ -201,6 +219,7 @@ impl Run {
             self.keep(index, bytes).await;
         }
         if self.job.files.is_empty() && self.job.text.is_none() && self.job.voice_id.is_none() {
+            self.job.may_be_billed = true;
             let message = "it withheld all that was asked for (content safety)";
             return self.commit(Seen::Failed(withheld(message)), write).await;
         }
@@ -218,13 +237,16 @@ impl Run {
         if self.job.state == before {
             return Ok(());
         }
+        if !matches!(self.job.state, State::Running { .. }) {
+            self.place = None;
+        }
         self.job.updated_at = now();
         // A look that showed nothing changes nothing that the next process would need.
         let only_missed = matches!(
             (&before, &self.job.state),
             (State::Running { word, .. }, State::Running { word: now, trouble: Some(_), .. }) if word == now
         );
-        if !only_missed && !self.save(write).await {
+        if !only_missed && !self.save(write, &before).await {
             self.job.state = before;
             return Err(Interrupted);
         }
@@ -234,10 +256,10 @@ impl Run {
 
     /// Whether the job may go on. A record that cannot be written is tried again, and then the job goes on
     /// without, because the result is worth more than the record of it; but no request leaves without.
-    async fn save(&self, write: Write) -> bool {
+    async fn save(&self, write: Write, before: &State) -> bool {
         for wait in [0, 200, 1000] {
             sleep(Duration::from_millis(wait)).await;
-            match self.written(write).await {
+            match self.written(write, before).await {
                 Ok(ours) => return ours,
                 Err(error) => tracing::error!(job = self.job.id, %error, "the record was not written"),
             }
@@ -245,16 +267,21 @@ impl Run {
         write != Write::First
     }
 
-    async fn written(&self, write: Write) -> Result<bool, StoreError> {
+    async fn written(&self, write: Write, before: &State) -> Result<bool, StoreError> {
         let store = self.jobs.store().await?;
         match write {
             Write::Answer => store.save_answer(&self.job).await,
-            Write::First | Write::Progress => store.save(&self.job).await,
+            // Whoever has cancelled it meanwhile was told that nothing leaves.
+            Write::First => store.replace(&self.job, before).await,
+            Write::Progress => store.save(&self.job).await,
         }
     }
 
     /// Gives work up when the server stops or the record was changed from elsewhere. For reads alone.
-    async fn unless_interrupted<T>(&self, work: impl Future<Output = T>) -> Result<T, Interrupted> {
+    pub(super) async fn unless_interrupted<T>(
+        &self,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Interrupted> {
         tokio::select! {
             done = work => Ok(done),
             () = self.poke.notified() => Err(Interrupted),

@@ -103,7 +103,7 @@ async fn short(
     let speech = api.speak(submit).await?;
     let mut file = sound_file(submit.audio_setting.format);
     file.duration_ms = speech.length_ms;
-    let mut made = sound("/v1/t2a_v2", file, speech.audio)?;
+    let mut made = sound(file, speech.audio);
     match (subtitles, speech.subtitles) {
         (Some(format), Some(url)) => {
             let (name, mime_type) = (format!("subtitles.{}", format.extension()), format.mime().to_owned());

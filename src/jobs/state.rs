@@ -120,7 +120,7 @@ pub struct Failure {
 pub enum Seen {
     /// The request is about to leave.
     Leaving,
-    /// MiniMax refused it for now; it will be sent again.
+    /// It waits for its turn, or MiniMax refused it for now: it will be sent.
     Held(String),
     /// MiniMax took it and gave a task id.
     Accepted(Task),
@@ -154,6 +154,9 @@ impl State {
     /// The word of a task that has not been looked at since it was taken up.
     pub const UNSEEN: &str = "not looked at yet";
 
+    /// How the reason of a job begins that waits for its first turn.
+    pub const IN_LINE: &str = "it waits for its turn";
+
     /// Before anything has left.
     pub const NEW: Self = Self::Submitting { sent: false, held: None };
 
@@ -179,7 +182,8 @@ impl State {
                 failure: Failure {
                     message: "the server stopped before the request left; nothing was bought".to_owned(),
                     blame: "weather".to_owned(),
-                    advice: "Call again.".to_owned(),
+                    advice: "Call the tool again with the same arguments; its idempotency_key is free again."
+                        .to_owned(),
                     code: None,
                     trace_id: None,
                 },

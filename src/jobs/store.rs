@@ -4,14 +4,13 @@
 //! and each write of an owner carries it, so a process that was asleep cannot overwrite what another has done.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
-use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
+use sqlx::sqlite::SqlitePool;
+use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection, Transaction};
 
 use super::job::{Job, now};
+use super::ledger::{Denied, Limits, Purchase};
+use super::open::Presence;
 use super::state::State;
 
 /// How long a lease lasts, in milliseconds. A dead process's jobs are idle for this long at most.
@@ -26,22 +25,44 @@ pub struct StoreError {
 }
 
 impl StoreError {
+    pub(super) fn new(folder: &Path, source: Box<dyn std::error::Error + Send + Sync>) -> Self {
+        Self { folder: folder.to_owned(), source }
+    }
+
     /// What the person who runs the server can do.
     pub fn advice(&self) -> &'static str {
-        match self.source.downcast_ref::<sqlx::migrate::MigrateError>() {
-            Some(sqlx::migrate::MigrateError::VersionMissing(_)) => {
-                "A newer minimax-mcp has used this folder: update this one, or set MINIMAX_DATA_DIR to another folder."
-            }
-            _ if self.is_damaged() => {
-                "The file is damaged: move it away and a new one is begun; saved results stay where they are."
-            }
-            _ => "Make the folder writable, or set MINIMAX_DATA_DIR to one that is.",
+        use sqlx::migrate::MigrateError::{VersionMismatch, VersionMissing};
+        if let Some(VersionMissing(_) | VersionMismatch(_)) = self.source.downcast_ref() {
+            return "Another version of minimax-mcp, probably a newer one, has used this folder: update this one, or \
+                    set MINIMAX_DATA_DIR to another folder.";
+        }
+        let says = |words: &[&str]| words.iter().any(|word| self.source.to_string().contains(word));
+        if self.is_damaged() {
+            "The file of the job records is damaged. End every minimax-mcp that uses this folder; the next one that \
+             starts repairs it and keeps the damaged file beside it. Saved results stay where they are."
+        } else if says(&["disk is full", "No space left", "disk I/O error"]) {
+            "Make room on the disk of this folder, or set MINIMAX_DATA_DIR to a folder on another one."
+        } else if says(&["is locked", "is busy"]) {
+            "Another program holds the job records. Try again in a minute; if it stays so, end that program."
+        } else {
+            "Make the folder writable, or set MINIMAX_DATA_DIR to one that is."
         }
     }
 
-    fn is_damaged(&self) -> bool {
+    pub(super) fn is_damaged(&self) -> bool {
         let text = self.source.to_string();
         text.contains("malformed") || text.contains("not a database")
+    }
+
+    /// Damaged, and not to be repaired while another process writes to it.
+    pub(super) fn in_use(self) -> Self {
+        let source = format!("{}, and another minimax-mcp uses them", self.source).into();
+        Self { source, ..self }
+    }
+
+    /// Damaged, and the repair failed.
+    pub(super) fn unrepaired(&self, why: &dyn std::fmt::Display) -> Self {
+        Self::new(&self.folder, format!("{}; repairing them failed: {why}", self.source).into())
     }
 
     /// The server stops, so nothing new is begun.
@@ -57,6 +78,8 @@ pub struct Store {
     folder: PathBuf,
     /// This process, in leases.
     owner: String,
+    notice: Option<String>,
+    _presence: Presence,
 }
 
 /// What `list_jobs` asks for.
@@ -90,36 +113,28 @@ pub enum Inserted {
     New,
     /// The principal has used this `idempotency_key`, or holds this task, already.
     Existing(Box<Job>),
+    /// It may not be bought, and nothing was written.
+    Denied(Denied),
 }
 
 impl Store {
     /// The database's name in the data folder.
     pub const FILE: &str = "jobs.sqlite3";
 
-    /// Opens the database in `folder`, making what is missing.
-    pub async fn open(folder: &Path, owner: String) -> Result<Self, StoreError> {
-        let fail = |source| StoreError { folder: folder.to_owned(), source };
-        private(folder).await.map_err(|error| fail(error.into()))?;
-        let options = SqliteConnectOptions::new()
-            .filename(folder.join(Self::FILE))
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            // A record of money must survive a power cut too.
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(Duration::from_secs(20));
-        let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await;
-        let pool = pool.map_err(|error| fail(error.into()))?;
-        let mut migrated = sqlx::migrate!().run(&pool).await;
-        for _ in 0..5 {
-            if migrated.is_ok() {
-                break;
-            }
-            // Another process may have been quicker; then there is nothing left to do.
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            migrated = sqlx::migrate!().run(&pool).await;
-        }
-        migrated.map_err(|error| fail(error.into()))?;
-        Ok(Self { pool, folder: folder.to_owned(), owner })
+    /// An open database and what there is to say about it.
+    pub(super) fn with(
+        pool: SqlitePool,
+        folder: &Path,
+        owner: String,
+        presence: Presence,
+        notice: Option<String>,
+    ) -> Self {
+        Self { pool, folder: folder.to_owned(), owner, notice, _presence: presence }
+    }
+
+    /// What whoever runs the server should know: the records had to be repaired.
+    pub fn notice(&self) -> Option<&str> {
+        self.notice.as_deref()
     }
 
     /// Ends all connections.
@@ -131,17 +146,48 @@ impl Store {
         &self.pool
     }
 
+    pub(super) fn owner(&self) -> &str {
+        &self.owner
+    }
+
     pub(super) fn fail(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
         StoreError { folder: self.folder.clone(), source: source.into() }
     }
 
-    /// Writes a new job, leased to this process; on disk when it returns.
-    pub async fn insert(&self, job: &Job) -> Result<Inserted, StoreError> {
+    /// Writes a new job, leased to this process, and with it what is set aside for its purchase, if it is one and
+    /// the limits leave room; on disk when it returns.
+    pub async fn insert(
+        &self,
+        job: &Job,
+        purchase: Option<(&Purchase, &Limits)>,
+    ) -> Result<Inserted, StoreError> {
+        let mut transaction = self.begin().await?;
+        let inserted = self.insert_on(&mut transaction, job).await?;
+        if let (Inserted::New, Some((purchase, limits))) = (&inserted, purchase) {
+            let allowed = self.set_aside(&mut transaction, &job.id, &job.account, purchase, limits).await?;
+            if let Err(denied) = allowed {
+                return Ok(Inserted::Denied(denied));
+            }
+        }
+        transaction.commit().await.map_err(|error| self.fail(error))?;
+        Ok(inserted)
+    }
+
+    /// A transaction that nobody writes beside.
+    pub(super) async fn begin(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
+        self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(|error| self.fail(error))
+    }
+
+    async fn insert_on(&self, connection: &mut SqliteConnection, job: &Job) -> Result<Inserted, StoreError> {
         let body = serde_json::to_string(job).map_err(|error| self.fail(error))?;
+        #[cfg(feature = "crash-points")]
+        crate::crash::point("record.before");
         let inserted = sqlx::query(
             "INSERT INTO jobs (id, principal, account, kind, status, is_open, task_id, idempotency_key, search,
                                body, lease_owner, lease_until, created_at, updated_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13)
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13
+             WHERE ?7 IS NULL OR NOT EXISTS
+                (SELECT 1 FROM jobs WHERE principal = ?2 AND account = ?3 AND task_id = ?7)
              ON CONFLICT DO NOTHING",
         )
         .bind(&job.id)
@@ -157,10 +203,12 @@ impl Store {
         .bind(&self.owner)
         .bind(now() + LEASE)
         .bind(job.created_at)
-        .execute(&self.pool)
+        .execute(&mut *connection)
         .await
         .map_err(|error| self.fail(error))?;
         if inserted.rows_affected() == 1 {
+            #[cfg(feature = "crash-points")]
+            crate::crash::point("record.after");
             return Ok(Inserted::New);
         }
         let existing = sqlx::query(
@@ -171,7 +219,7 @@ impl Store {
         .bind(&job.idempotency_key)
         .bind(&job.account)
         .bind(job.state.task().map(|task| task.id.as_str()))
-        .fetch_one(&self.pool)
+        .fetch_one(connection)
         .await
         .map_err(|error| self.fail(error))?;
         Ok(Inserted::Existing(Box::new(self.parse(&existing)?)))
@@ -179,17 +227,23 @@ impl Store {
 
     /// Writes a job back. `false` means that another process has it now and nothing was written.
     pub async fn save(&self, job: &Job) -> Result<bool, StoreError> {
-        let mut connection = self.pool.acquire().await.map_err(|error| self.fail(error))?;
-        self.save_on(&mut connection, job, "").await
+        self.save_whole(job, "").await
     }
 
     /// Writes the answer to a submit, whoever holds the lease and whatever was thought of the job meanwhile: it
     /// names what was paid for.
     pub async fn save_answer(&self, job: &Job) -> Result<bool, StoreError> {
-        let mut connection = self.pool.acquire().await.map_err(|error| self.fail(error))?;
-        self.save_on(&mut connection, job, "answer").await
+        self.save_whole(job, "answer").await
     }
 
+    async fn save_whole(&self, job: &Job, right: &str) -> Result<bool, StoreError> {
+        let mut transaction = self.begin().await?;
+        let saved = self.save_on(&mut transaction, job, right).await?;
+        transaction.commit().await.map_err(|error| self.fail(error))?;
+        Ok(saved)
+    }
+
+    /// The one place where a job's row is changed, and what is set aside for it with it.
     async fn save_on(
         &self,
         connection: &mut SqliteConnection,
@@ -197,6 +251,8 @@ impl Store {
         right: &str,
     ) -> Result<bool, StoreError> {
         let body = serde_json::to_string(job).map_err(|error| self.fail(error))?;
+        #[cfg(feature = "crash-points")]
+        crate::crash::point("save.before");
         let saved = sqlx::query(
             "UPDATE jobs SET status = ?2, is_open = ?3, task_id = ?4, body = ?5, search = ?6, updated_at = ?7,
                              lease_owner = ?8, lease_until = ?9,
@@ -216,16 +272,20 @@ impl Store {
         // What failed without being taken was not bought: its key is free for another try.
         .bind(matches!(job.state, State::Failed { task: None, .. }))
         .bind(right)
-        .execute(connection)
+        .execute(&mut *connection)
         .await
         .map_err(|error| self.fail(error))?;
+        if saved.rows_affected() == 1 {
+            self.account_for(connection, job).await?;
+        }
+        #[cfg(feature = "crash-points")]
+        crate::crash::point("save.after");
         Ok(saved.rows_affected() == 1)
     }
 
     /// Writes a job back if it is still in the state `before`, whoever has it, and takes it over.
     pub async fn replace(&self, job: &Job, before: &State) -> Result<bool, StoreError> {
-        let mut transaction =
-            self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(|error| self.fail(error))?;
+        let mut transaction = self.begin().await?;
         let row = sqlx::query("UPDATE jobs SET lease_owner = ?2 WHERE id = ?1 RETURNING body")
             .bind(&job.id)
             .bind(&self.owner)
@@ -272,20 +332,38 @@ impl Store {
         row.map(|row| self.parse(&row)).transpose()
     }
 
-    /// The job that holds a task of MiniMax's.
+    /// Another job with the same task, if MiniMax has given the id of one twice.
+    pub async fn twin(&self, job: &Job) -> Result<Option<String>, StoreError> {
+        let row = sqlx::query(
+            "SELECT id FROM jobs WHERE principal = ?1 AND account = ?2 AND task_id = ?3 AND id <> ?4 LIMIT 1",
+        )
+        .bind(&job.principal)
+        .bind(&job.account)
+        .bind(job.state.task().map(|task| task.id.as_str()))
+        .bind(&job.id)
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(|error| self.fail(error))?;
+        row.map(|row| row.try_get("id").map_err(|error| self.fail(error))).transpose()
+    }
+
+    /// The job that holds a task of MiniMax's; the newest, should there be several.
     pub async fn by_task(
         &self,
         principal: &str,
         account: &str,
         task: &str,
     ) -> Result<Option<Job>, StoreError> {
-        let row = sqlx::query("SELECT body FROM jobs WHERE principal = ?1 AND account = ?2 AND task_id = ?3")
-            .bind(principal)
-            .bind(account)
-            .bind(task)
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(|error| self.fail(error))?;
+        let row = sqlx::query(
+            "SELECT body FROM jobs WHERE principal = ?1 AND account = ?2 AND task_id = ?3
+             ORDER BY created_at DESC, id DESC LIMIT 1",
+        )
+        .bind(principal)
+        .bind(account)
+        .bind(task)
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(|error| self.fail(error))?;
         row.map(|row| self.parse(&row)).transpose()
     }
 
@@ -340,6 +418,17 @@ impl Store {
                 Err(error)
             }
         }
+    }
+
+    /// Whether no other process has claimed the job since this one did.
+    pub async fn holds(&self, id: &str) -> Result<bool, StoreError> {
+        let row = sqlx::query("SELECT 1 FROM jobs WHERE id = ?1 AND lease_owner = ?2")
+            .bind(id)
+            .bind(&self.owner)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(|error| self.fail(error))?;
+        Ok(row.is_some())
     }
 
     async fn give_back(&self, id: &str) -> Result<(), StoreError> {
@@ -398,15 +487,6 @@ impl Store {
         let body: &str = row.try_get("body").map_err(|error| self.fail(error))?;
         serde_json::from_str(body).map_err(|error| self.fail(error))
     }
-}
-
-/// Makes the folder, readable for its owner alone: records hold prompts and signed links.
-async fn private(folder: &Path) -> std::io::Result<()> {
-    let mut builder = tokio::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    builder.mode(0o700);
-    builder.create(folder).await
 }
 
 /// What `list_jobs` searches, in lower case: SQLite's own `lower` knows ASCII alone.

@@ -1,29 +1,95 @@
 //! The moment that costs money: the request leaves, once.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
 use super::failure::{failure, traced};
 use super::paid::{Answer, Paid};
 use super::run::{Run, Step, Write};
-use super::state::Seen;
+use super::state::{Seen, State, Task};
+use crate::api::pace::{self, Ticket, Turn, Waiting};
 use crate::api::retry::{self, Nature};
-use crate::api::{Taken, chance};
+use crate::api::{ApiError, Client, Taken, chance};
+use crate::facts::Class;
+
+/// So often MiniMax may say that it is too much, whatever the time.
+const REFUSALS: u32 = 8;
+
+/// After so long it is given up; nothing was bought.
+const REFUSED_FOR: Duration = Duration::from_secs(900);
+
+/// A request on its way out: in line, or with its turn.
+pub(super) struct Departure {
+    pub(super) paid: Paid,
+    ticket: Ticket,
+    /// The turn that was free at once.
+    turn: Option<Turn>,
+}
+
+impl Departure {
+    pub(super) fn of(api: &Client, paid: Paid) -> Self {
+        let mut ticket = api.join(paid.group());
+        let turn = ticket.try_turn();
+        Self { paid, ticket, turn }
+    }
+
+    /// What the record says from the start: that the request leaves as soon as it is on disk, or that it waits
+    /// and nothing has left.
+    pub(super) fn state(&self) -> State {
+        match &self.turn {
+            Some(_) => State::NEW.after(Seen::Leaving),
+            None => State::NEW.after(Seen::Held(in_line(&self.ticket))),
+        }
+    }
+
+    pub(super) fn waiting(&self) -> Option<Waiting> {
+        self.turn.is_none().then(|| self.ticket.waiting())
+    }
+}
+
+fn in_line(ticket: &Ticket) -> String {
+    let why = ticket.standing().map_or_else(|| "others are before it".to_owned(), |standing| standing.why);
+    format!("{}: {why}", State::IN_LINE)
+}
 
 impl Run {
-    /// Sends the request, and again only if MiniMax provably did not take it.
-    pub(super) async fn submit(&mut self, paid: &Paid) -> Step {
-        let mut tries = 1;
+    /// Sends the request in its turn, and again only if MiniMax provably did not take it.
+    pub(super) async fn submit(&mut self, departure: Departure) -> Step {
+        let Departure { paid, mut ticket, mut turn } = departure;
+        let (mut tries, mut refused) = (1, None);
         loop {
-            let error = match paid.send(&self.jobs.shared.api).await {
-                Ok(Answer::Task(task)) => return self.commit(Seen::Accepted(task), Write::Answer).await,
-                Ok(Answer::Counted { task, units, usage }) => {
-                    self.job.cost.actual = units.and_then(|units| self.job.cost.of(units));
-                    self.job.usage = usage;
-                    return self.commit(Seen::Accepted(task), Write::Answer).await;
+            let mut turn = match turn.take() {
+                Some(turn) => turn,
+                None => self.turn(&mut ticket).await?,
+            };
+            #[cfg(feature = "crash-points")]
+            crate::crash::point("post.before");
+            turn.leaves();
+            let answer = paid.send(&self.jobs.shared.api).await;
+            #[cfg(feature = "crash-points")]
+            crate::crash::point("post.after");
+            let place = turn.heard(&answer);
+            let error = match answer {
+                Ok(answer) => {
+                    // A sound that still comes is still under way; a task may count as long as it runs.
+                    let (task, sound) = match &answer {
+                        Answer::Task(_) | Answer::Counted { .. } => {
+                            (place.and_then(pace::Place::while_task), None)
+                        }
+                        Answer::Sound(_) => (None, place),
+                        Answer::Made(_) => (None, None),
+                    };
+                    self.place = task;
+                    let taken = self.taken(answer).await;
+                    drop(sound);
+                    return taken;
                 }
-                Ok(Answer::Made(made)) => return self.made(made, Write::Answer).await,
-                Ok(Answer::Sound(sound)) => return self.receive(sound).await,
                 Err(error) => error,
             };
-            let Some(pause) = retry::pause(Nature::Paid, &error, tries, chance()) else {
+            drop(place);
+            let Some(pause) = again(&error, tries, &mut refused) else {
                 return match error.taken() {
                     Taken::No => self.see(Seen::Failed(failure(&error))).await,
                     Taken::Perhaps => {
@@ -33,11 +99,63 @@ impl Run {
                 };
             };
             tracing::info!(job = self.job.id, %error, ?pause, "not taken; it is sent again");
+            self.job.waiting = Some(ticket.waiting());
             self.see(Seen::Held(error.to_string())).await?;
             self.pause(pause).await?;
-            // If the record cannot say that it leaves, it does not leave.
-            self.commit(Seen::Leaving, Write::First).await?;
             tries += 1;
         }
     }
+
+    /// Writes down what MiniMax took.
+    async fn taken(&mut self, answer: Answer) -> Step {
+        match answer {
+            Answer::Task(task) => self.accepted(task).await,
+            Answer::Counted { task, units, usage } => {
+                self.job.cost.actual = units.and_then(|units| self.job.cost.of(units));
+                self.job.usage = usage;
+                self.accepted(task).await
+            }
+            Answer::Made(made) => self.made(made, Write::Answer).await,
+            Answer::Sound(sound) => self.receive(sound).await,
+        }
+    }
+
+    /// Writes down which task it is, and only then whether another job has the same.
+    async fn accepted(&mut self, task: Task) -> Step {
+        self.commit(Seen::Accepted(task), Write::Answer).await?;
+        let Ok(store) = self.jobs.store().await else { return Ok(()) };
+        if let Ok(Some(twin)) = store.twin(&self.job).await {
+            let warning = format!(
+                "MiniMax gave job {twin} the same task id: it may be one result for two orders. Compare the files, and \
+                 the platform's billing page"
+            );
+            self.job.warnings.push(warning);
+        }
+        Ok(())
+    }
+
+    /// Stands in line until the request may leave, and writes down that it does.
+    async fn turn(&mut self, ticket: &mut Ticket) -> Result<Turn, super::run::Interrupted> {
+        let turn = loop {
+            match self.unless_interrupted(ticket.step()).await? {
+                pace::Step::Turn(turn) => break turn,
+                // Whoever is told where it stands is told anew.
+                pace::Step::Moved => drop(self.seen_by_all.send_replace(Arc::new(self.job.clone()))),
+            }
+        };
+        self.job.waiting = None;
+        // If the record cannot say that it leaves, it does not leave.
+        self.commit(Seen::Leaving, Write::First).await?;
+        Ok(turn)
+    }
+}
+
+/// How long to wait before standing in line again; `None` to give up. Refused for its rate the request waits
+/// in the line alone, which knows for how long.
+fn again(error: &ApiError, tries: u32, refused: &mut Option<Instant>) -> Option<Duration> {
+    if error.class() != Class::Rate {
+        return retry::pause(Nature::Paid, error, tries, chance());
+    }
+    let since = *refused.get_or_insert_with(Instant::now);
+    (tries < REFUSALS || since.elapsed() < REFUSED_FOR).then_some(Duration::ZERO)
 }

@@ -47,7 +47,7 @@ impl Fetch<'_> {
     /// of it or an error; what is delivered twice is the same file.
     pub(super) async fn unpack(&self, file: &JobFile, folder: &Path) -> Result<Arrived, FetchProblem> {
         let url = file.url.as_deref().unwrap_or_default();
-        let aside = self.jobs.shared.fetcher.fetch_aside(url, folder, MAX_RESULT).await?;
+        let aside = self.jobs.shared.fetcher.fetch_aside(url, folder, MAX_RESULT, &self.key(file)).await?;
         let archive = Archive::open(aside).await?;
         let order = &self.job.request;
         let format = order.pointer("/audio_setting/format").and_then(Value::as_str).unwrap_or("mp3");

@@ -3,56 +3,46 @@
 
 use std::fs::File;
 use std::io::{self, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use tempfile::NamedTempFile;
-use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio_util::io::ReaderStream;
 
-use super::folder::temporary;
+use super::bring::{Arrived, Bring};
 use super::guard::Guard;
-use super::link::{self, FetchProblem};
+use super::link::FetchProblem;
 use super::name;
 use super::output::{Expect, Saved, receive};
+use super::space;
 
 /// More entries than this are no result.
 const ENTRIES_MAX: usize = 1000;
-/// Headers with long names are read whole by the library.
+/// Longer names, and whatever else one entry says of the next, are not read.
 const HEADER_MAX: u64 = 64 * 1024;
 
 /// A file that goes away when dropped.
 pub type Temporary = NamedTempFile;
 
-/// Fetches a link to a temporary file in `folder`, which exists.
+/// Fetches a link to a temporary file in `folder`, which exists. What breaks off is gone on with under the same
+/// key.
 pub(super) async fn fetch_aside(
     client: &reqwest::Client,
     guard: &Guard,
     url: &str,
     folder: &Path,
     max_bytes: u64,
+    key: &str,
 ) -> Result<Temporary, FetchProblem> {
-    let disk = |error: io::Error| FetchProblem::Disk(error.to_string());
-    let response = link::open(client, guard, url).await?;
-    let length = response.content_length();
-    if let Some(length) = length.filter(|length| *length > max_bytes) {
-        return Err(FetchProblem::too_large(length, max_bytes));
+    let expect = Expect { kind: None, max_bytes, extension: "tar" };
+    let bring = Bring { client, guard, url, folder, name: None, expect: &expect, key: Some(key) };
+    match bring.run().await? {
+        Arrived::Whole(part, _) => Ok(part.into_file()),
+        // Nothing without a name is looked for.
+        Arrived::Present(saved) => Err(FetchProblem::Disk(format!("{} is in the way", saved.path.display()))),
     }
-    let aside = temporary(folder).map_err(disk)?;
-    let mut file = tokio::fs::File::from_std(aside.as_file().try_clone().map_err(disk)?);
-    let mut chunks = response.bytes_stream().map_err(link::broken);
-    let mut arrived: u64 = 0;
-    while let Some(chunk) = chunks.try_next().await? {
-        arrived = arrived.saturating_add(chunk.len() as u64);
-        if arrived > max_bytes {
-            return Err(FetchProblem::too_large(arrived, max_bytes));
-        }
-        file.write_all(&chunk).await.map_err(disk)?;
-    }
-    file.flush().await.map_err(disk)?;
-    link::check_length(length, arrived)?;
-    Ok(aside)
 }
 
 /// A tar file that has been fetched and looked through.
@@ -99,6 +89,7 @@ impl Archive {
         name: &str,
         expect: &Expect<'_>,
     ) -> Result<Saved, FetchProblem> {
+        space::check(folder, entry.bytes, 0).await?;
         let content = self.content(entry).await?;
         let chunks = ReaderStream::new(content).map_err(|error| FetchProblem::Disk(error.to_string()));
         receive(chunks, Some(entry.bytes), folder, name, expect).await
@@ -123,33 +114,79 @@ impl Archive {
     }
 }
 
-fn list(path: &PathBuf) -> io::Result<Vec<Entry>> {
-    let refuse = |why: &str| Err(io::Error::new(io::ErrorKind::InvalidData, why));
+/// One reading of the headers as they lie there, and no other: a reader that puts long names and sizes together by
+/// itself keeps them in memory however long they are, and one that is told a size twice can be led into the middle
+/// of a file.
+fn list(path: &Path) -> io::Result<Vec<Entry>> {
     let length = std::fs::metadata(path)?.len();
-    // First as it lies there, because what follows reads long names whole, however long they say they are.
+    let (mut found, mut told) = (Vec::new(), Told::default());
     for (number, entry) in tar::Archive::new(File::open(path)?).entries_with_seek()?.raw(true).enumerate() {
-        let entry = entry?;
-        let kind = entry.header().entry_type();
-        if number >= ENTRIES_MAX || (!kind.is_file() && entry.size() > HEADER_MAX) {
-            return refuse("it has too many entries, or too long a name");
+        let mut entry = entry?;
+        if number >= ENTRIES_MAX {
+            return refuse("it has too many entries");
         }
-    }
-    let mut found = Vec::new();
-    for entry in tar::Archive::new(File::open(path)?).entries_with_seek()? {
-        let entry = entry?;
-        if !entry.header().entry_type().is_file() {
+        let kind = entry.header().entry_type();
+        if kind.is_gnu_longname() || kind.is_pax_local_extensions() {
+            told.read(&mut entry)?;
+            continue;
+        }
+        let Told { name, size } = std::mem::take(&mut told);
+        if !kind.is_file() {
             continue;
         }
         let (start, bytes) = (entry.raw_file_position(), entry.size());
+        if size.is_some_and(|size| size != bytes) {
+            return refuse("an entry has two sizes");
+        }
         if start.checked_add(bytes).is_none_or(|end| end > length) {
             return refuse("an entry is cut off");
         }
-        let named = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        let named = name.unwrap_or_else(|| String::from_utf8_lossy(&entry.path_bytes()).into_owned());
         let (stem, extension) = name::split(named.rsplit(['/', '\\']).next().unwrap_or_default());
         let extension = extension.to_ascii_lowercase();
         found.push(Entry { stem: stem.to_owned(), extension, bytes, start });
     }
     Ok(found)
+}
+
+/// What one entry says of the next.
+#[derive(Default)]
+struct Told {
+    name: Option<String>,
+    size: Option<u64>,
+}
+
+impl Told {
+    fn read<R: io::Read>(&mut self, entry: &mut tar::Entry<'_, R>) -> io::Result<()> {
+        if entry.size() > HEADER_MAX {
+            return refuse("a name is too long");
+        }
+        let is_name = entry.header().entry_type().is_gnu_longname();
+        let mut bytes = Vec::new();
+        io::Read::read_to_end(entry, &mut bytes)?;
+        if is_name {
+            self.name = Some(String::from_utf8_lossy(&bytes).trim_end_matches('\0').to_owned());
+            return Ok(());
+        }
+        for told in tar::PaxExtensions::new(&bytes) {
+            // Values with line breaks in them, which nobody asks for here.
+            let Ok(told) = told else { continue };
+            match told.key_bytes() {
+                b"path" => self.name = Some(String::from_utf8_lossy(told.value_bytes()).into_owned()),
+                b"size" => {
+                    self.size =
+                        Some(told.value().ok().and_then(|size| size.parse().ok()).unwrap_or(u64::MAX));
+                }
+                key if key.starts_with(b"GNU.sparse.") => return refuse("an entry has holes"),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn refuse<T>(why: &str) -> io::Result<T> {
+    Err(io::Error::new(io::ErrorKind::InvalidData, why))
 }
 
 #[cfg(test)]
@@ -221,5 +258,64 @@ mod tests {
         let mut no_tar = Temporary::new().unwrap();
         no_tar.write_all(&[7; 2000]).unwrap();
         assert!(Archive::open(no_tar).await.is_err());
+    }
+
+    fn told(kind: tar::EntryType, text: &[u8]) -> (tar::Header, Vec<u8>) {
+        let (mut header, bytes) = plain(b"told", text);
+        header.set_entry_type(kind);
+        (header, bytes)
+    }
+
+    #[tokio::test]
+    async fn long_names_are_understood_in_both_ways_of_writing_them() {
+        let long = format!("{}/{}.MP3", "x".repeat(150), "y".repeat(150));
+        // Each line begins with its own length, of three digits here.
+        let pax = format!("{} path={long}\n", long.len() + 10);
+        let entries = vec![
+            told(tar::EntryType::GNULongName, format!("{long}\0").as_bytes()),
+            plain(b"cut", b"ID3"),
+            told(tar::EntryType::XHeader, pax.as_bytes()),
+            plain(b"cut", b"ID3+"),
+            plain(b"own.mp3", b"ID3++"),
+        ];
+        let archive = archive(entries).await.unwrap();
+        let seen: Vec<_> = archive.entries().iter().map(|entry| (&*entry.stem, entry.bytes)).collect();
+        let stem = "y".repeat(150);
+        assert_eq!(seen, [(&*stem, 3), (&*stem, 4), ("own", 5)]);
+    }
+
+    /// A reader that believes the second size goes on inside of the first file, where a name of a gigabyte waits.
+    #[tokio::test]
+    async fn an_entry_of_two_sizes_or_with_holes_is_refused() {
+        let mut inner = plain(b"././@LongLink", b"");
+        inner.0.set_entry_type(tar::EntryType::GNULongName);
+        inner.0.set_size(1 << 30);
+        inner.0.set_cksum();
+        let hidden = inner.0.as_bytes().repeat(4);
+        let twice = vec![told(tar::EntryType::XHeader, b"9 size=0\n"), plain(b"one.mp3", &hidden)];
+        let problem = archive(twice).await.unwrap_err().to_string();
+        assert!(problem.contains("two sizes"), "{problem}");
+        let holes = b"26 GNU.sparse.realsize=99\n";
+        let sparse = vec![told(tar::EntryType::XHeader, holes), plain(b"one.mp3", b"ID3")];
+        let problem = archive(sparse).await.unwrap_err().to_string();
+        assert!(problem.contains("holes"), "{problem}");
+        let mut old = plain(b"one.mp3", b"ID3");
+        old.0.set_entry_type(tar::EntryType::GNUSparse);
+        assert!(archive(vec![old]).await.unwrap().entries().is_empty());
+    }
+
+    /// Names that lead elsewhere on some system are never used as paths, only compared.
+    #[tokio::test]
+    async fn names_of_every_system_lose_their_folders() {
+        let names: [&[u8]; 5] = [
+            b"C:\\windows\\a.mp3",
+            b"\\\\host\\share\\a.mp3",
+            b"a/../../a.mp3",
+            b"/dev/a.mp3",
+            b"./././a.mp3",
+        ];
+        let archive = archive(names.iter().map(|name| plain(name, b"ID3")).collect()).await.unwrap();
+        assert!(archive.entries().iter().all(|entry| entry.stem == "a" && entry.extension == "mp3"));
+        assert_eq!(archive.entries().len(), names.len());
     }
 }

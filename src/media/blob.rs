@@ -12,6 +12,7 @@ use super::input::InputProblem;
 use super::kind::{self, Found, HEAD, Kind};
 use super::probe::{self, Facts};
 use super::roots::Roots;
+use super::{handle, secret};
 
 /// No endpoint wants a picture of more pixels, and some would be felled by the attempt to decode one.
 const PIXELS_MAX: u64 = 250_000_000;
@@ -251,7 +252,7 @@ fn judge(path: &Path, roots: &Roots, limits: &Limits) -> Result<(File, u64, Foun
     let unreadable =
         |error: std::io::Error| InputProblem::Unreadable { path: path.to_owned(), reason: error.to_string() };
     let real = roots.admit(path)?;
-    let mut file = open(&real, path)?;
+    let mut file = open(&real, path, roots)?;
     let size = file.metadata().map_err(unreadable)?.len();
     limits.check_size(size)?;
 
@@ -263,7 +264,28 @@ fn judge(path: &Path, roots: &Roots, limits: &Limits) -> Result<(File, u64, Foun
     let found = facts.refine(found);
     limits.check_type(&found)?;
     limits.check_facts(found.kind, facts)?;
+    // Of any text, the type says nothing.
+    if limits.mimes.contains(&"text/plain") {
+        file.seek(SeekFrom::Start(0)).map_err(unreadable)?;
+        let mut whole = Vec::new();
+        file.by_ref().take(limits.max_bytes).read_to_end(&mut whole).map_err(unreadable)?;
+        check_texts(&whole, &found)?;
+    }
     Ok((file, size, found, facts))
+}
+
+fn check_texts(whole: &[u8], found: &Found) -> Result<(), InputProblem> {
+    match found.mime {
+        "text/plain" => match secret::found(&String::from_utf8_lossy(whole)) {
+            Some(what) => Err(InputProblem::Secret { what }),
+            None => Ok(()),
+        },
+        "application/zip" => secret::texts_alone(whole).map_err(|found| InputProblem::Type {
+            found,
+            allowed: "a ZIP file of .txt files or of .json files alone".to_owned(),
+        }),
+        _ => Ok(()),
+    }
 }
 
 fn load_now(path: &Path, roots: &Roots, limits: &Limits) -> Result<Blob, InputProblem> {
@@ -280,8 +302,9 @@ fn load_now(path: &Path, roots: &Roots, limits: &Limits) -> Result<Blob, InputPr
 }
 
 /// Opens an ordinary file and makes sure that it is still the one that was judged: between the look at the
-/// path and the opening, somebody may have put a link in its place.
-fn open(real: &Path, given: &Path) -> Result<File, InputProblem> {
+/// path and the opening, somebody may have put a link in its place, or in the place of a folder around it. So it is
+/// the handle that is asked where it leads.
+fn open(real: &Path, given: &Path, roots: &Roots) -> Result<File, InputProblem> {
     let not_a_file = || InputProblem::NotAFile { path: given.to_owned() };
     let unreadable = |error: std::io::Error| InputProblem::Unreadable {
         path: given.to_owned(),
@@ -293,7 +316,10 @@ fn open(real: &Path, given: &Path) -> Result<File, InputProblem> {
     }
     let file = options().open(real).map_err(unreadable)?;
     let opened = file.metadata().map_err(unreadable)?;
-    let unmoved = dunce::canonicalize(real).is_ok_and(|now: PathBuf| now == real);
+    let unmoved = match handle::path_of(&file) {
+        Some(path) => roots.contains(&path),
+        None => dunce::canonicalize(real).is_ok_and(|now: PathBuf| now == real),
+    };
     if opened.is_file() && unmoved && is_same(&looked, &opened) { Ok(file) } else { Err(not_a_file()) }
 }
 
@@ -315,14 +341,14 @@ pub(super) fn options() -> OpenOptions {
 }
 
 #[cfg(unix)]
-fn is_same(looked: &std::fs::Metadata, opened: &std::fs::Metadata) -> bool {
+pub(super) fn is_same(looked: &std::fs::Metadata, opened: &std::fs::Metadata) -> bool {
     use std::os::unix::fs::MetadataExt as _;
 
     (looked.dev(), looked.ino()) == (opened.dev(), opened.ino())
 }
 
 #[cfg(not(unix))]
-fn is_same(looked: &std::fs::Metadata, opened: &std::fs::Metadata) -> bool {
+pub(super) fn is_same(looked: &std::fs::Metadata, opened: &std::fs::Metadata) -> bool {
     looked.len() == opened.len() && looked.created().ok() == opened.created().ok()
 }
 

@@ -7,7 +7,7 @@ use super::archive::{Temporary, fetch_aside};
 use super::blob::{Blob, Limits};
 use super::guard::{Guard, Refused};
 use super::link::{FetchProblem, fetch};
-use super::output::{Expect, Saved, download};
+use super::output::{Expect, Saved, download_on};
 
 /// Fetches results. Reading the machine's root certificates takes a while, so nothing is built before the first.
 #[derive(Debug)]
@@ -22,25 +22,28 @@ impl Fetcher {
         Self { guard: Guard { public_http: true, ..guard }, client: OnceLock::new() }
     }
 
-    /// As [`download`]. A plain `http` link is tried as `https` first, and as it is if there is none to talk to.
+    /// As [`super::download`]. A plain `http` link is tried as `https` first, and as it is if there is none to
+    /// talk to. With a `key`, what breaks off stays in the folder for a day, hidden, and the next download with
+    /// the same key goes on with it, if the host still has the same version of the file.
     pub async fn download(
         &self,
         url: &str,
         folder: &Path,
         name: &str,
         expect: &Expect<'_>,
+        key: Option<&str>,
     ) -> Result<Saved, FetchProblem> {
         let (client, strict) = (self.client()?, Guard { public_http: false, ..self.guard });
         if let (Some(rest), Err(Refused::Scheme(_))) = (url.strip_prefix("http://"), strict.check(url)) {
             let secure = format!("https://{rest}");
-            match download(client, &strict, &secure, folder, name, expect).await {
+            match download_on(client, &strict, &secure, folder, name, expect, key).await {
                 Err(FetchProblem::Weather { reason, .. }) => {
                     tracing::info!(reason, "not to be had over https; plain http is tried");
                 }
                 done => return done,
             }
         }
-        download(client, &self.guard, url, folder, name, expect).await
+        download_on(client, &self.guard, url, folder, name, expect, key).await
     }
 
     /// As [`fetch`]: a link's content as an input.
@@ -49,14 +52,15 @@ impl Fetcher {
         fetch(self.client()?, &strict, url, limits).await
     }
 
-    /// To a temporary file in `folder`, which exists; at most `max_bytes`.
+    /// To a temporary file in `folder`, which exists; at most `max_bytes`. `key`: see [`Self::download`].
     pub async fn fetch_aside(
         &self,
         url: &str,
         folder: &Path,
         max_bytes: u64,
+        key: &str,
     ) -> Result<Temporary, FetchProblem> {
-        fetch_aside(self.client()?, &self.guard, url, folder, max_bytes).await
+        fetch_aside(self.client()?, &self.guard, url, folder, max_bytes, key).await
     }
 
     fn client(&self) -> Result<&reqwest::Client, FetchProblem> {

@@ -4,8 +4,9 @@ use std::io::Write as _;
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::name;
-use super::roots::{Roots, resolve};
+use super::blob::grouped;
+use super::roots::{Place, Roots, resolve};
+use super::{handle, name, windows};
 
 /// How a file is called while it is being written. Hidden where a dot hides.
 pub(super) const PREFIX: &str = ".minimax-";
@@ -45,6 +46,19 @@ pub enum OutputProblem {
         /// The system's words.
         reason: String,
     },
+    /// There is next to no room in it.
+    #[error(
+        "{} has {} bytes free; at least {} must be. Make room, or give another folder",
+        path.display(), grouped(*free), grouped(*least)
+    )]
+    Full {
+        /// The folder.
+        path: PathBuf,
+        /// What is free, in bytes.
+        free: u64,
+        /// What is needed, in bytes.
+        least: u64,
+    },
 }
 
 /// Finds the folder that is meant, without making it. Looks at the disk, briefly.
@@ -63,9 +77,26 @@ pub fn folder(base: &Path, requested: Option<&str>, roots: &Roots) -> Result<Pat
     if !path.starts_with(base) && !roots.may_touch(&path) {
         return Err(outside());
     }
+    if cfg!(windows) && windows::is_special(&path.to_string_lossy()) {
+        return Err(OutputProblem::Component { part: requested.to_owned() });
+    }
     let real = resolve(&path).map_err(|_| outside())?;
-    let in_base = resolve(base).is_ok_and(|base| real.starts_with(base));
-    if in_base || roots.contains(&real) { Ok(real) } else { Err(outside()) }
+    match roots.place(&real, resolve(base).ok().as_deref()) {
+        Place::Inside => new_parts_are_plain(&real).map(|()| real),
+        Place::Hidden(part) => Err(OutputProblem::Component { part }),
+        Place::Outside => Err(outside()),
+    }
+}
+
+/// What is there has its name; what is to be made gets one that every system can hold.
+fn new_parts_are_plain(real: &Path) -> Result<(), OutputProblem> {
+    let new = real.ancestors().take_while(|path| path.symlink_metadata().is_err());
+    for name in new.filter_map(Path::file_name).map(std::ffi::OsStr::to_string_lossy) {
+        if !name::is_plain(&name) {
+            return Err(OutputProblem::Component { part: name.into_owned() });
+        }
+    }
+    Ok(())
 }
 
 fn absolute(requested: &str, home: Option<&Path>) -> Option<PathBuf> {
@@ -128,12 +159,17 @@ fn prepare_now(folder: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// A file that nobody sees under a final name, and that goes away when dropped.
+/// A file that nobody sees under a final name, and that goes away when dropped. `folder` is a path without links; a
+/// link that was put in its place meanwhile is not followed.
 pub(super) fn temporary(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(PREFIX).suffix(SUFFIX);
     as_ordinary(&mut builder);
-    builder.tempfile_in(folder)
+    let file = builder.tempfile_in(folder)?;
+    if handle::lies_in(file.as_file(), folder) {
+        return Ok(file);
+    }
+    Err(std::io::Error::other("it has become a link to another folder"))
 }
 
 /// A result is an ordinary file, for its owner's other programs too; the umask has its say.

@@ -2,7 +2,9 @@
 //! anything: it must not make this server read the owner's router, cloud credentials or other services behind
 //! the firewall.
 
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,7 +76,14 @@ impl Guard {
     /// guard, sends no cookies, no authorization and no referrer. Gives up connecting after 10 s and reading
     /// after 60 s of silence.
     pub fn client(&self) -> Result<reqwest::Client, reqwest::Error> {
-        let guard = *self;
+        self.client_that(Arc::new(|name| {
+            Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.collect()) })
+        }))
+    }
+
+    /// A client that looks names up so.
+    fn client_that(self, looks_up: LookUp) -> Result<reqwest::Client, reqwest::Error> {
+        let guard = self;
         let redirects =
             Policy::custom(move |attempt| match guard.check_hop(attempt.previous(), attempt.url()) {
                 Ok(()) => attempt.follow(),
@@ -88,7 +97,7 @@ impl Guard {
             .referer(false)
             // A compressed transfer hides the length, and media do not shrink.
             .no_gzip()
-            .dns_resolver(Arc::new(Names { guard, proxy: proxy_host() }));
+            .dns_resolver(Arc::new(Names { guard, proxy: proxy_host(), looks_up }));
         if self.loopback_http {
             client = client.no_proxy();
         }
@@ -155,10 +164,15 @@ impl Guard {
     }
 }
 
+/// The addresses of a name.
+type LookUp =
+    Arc<dyn Fn(String) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>> + Send + Sync>;
+
 /// The resolver of the client: what it does not return cannot be connected to.
 struct Names {
     guard: Guard,
     proxy: Option<String>,
+    looks_up: LookUp,
 }
 
 impl Resolve for Names {
@@ -166,8 +180,9 @@ impl Resolve for Names {
         let guard = self.guard;
         let host = name.as_str().trim_end_matches('.').to_ascii_lowercase();
         let is_proxy = self.proxy.as_deref() == Some(host.as_str());
+        let looking = (self.looks_up)(name.as_str().to_owned());
         Box::pin(async move {
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let found = looking.await?;
             let (allowed, refused): (Vec<SocketAddr>, Vec<SocketAddr>) =
                 found.into_iter().partition(|found| is_proxy || guard.allows(&host, found.ip()));
             match (allowed.is_empty(), refused.first()) {
@@ -292,5 +307,79 @@ mod tests {
         assert!(sandbox.allows("localhost", inside) && !sandbox.allows("localhost", outside));
         assert!(sandbox.allows("example.com", outside) && !sandbox.allows("example.com", private));
         assert!(!strict.allows("example.com", inside) && !strict.allows("localhost", inside));
+    }
+
+    /// A resolver that gives these answers one after the other, the last one for ever.
+    fn changing(answers: &[&[&str]]) -> LookUp {
+        let parsed = |answer: &&[&str]| {
+            answer.iter().map(|ip| SocketAddr::new(ip.parse().unwrap(), 0)).collect::<Vec<_>>()
+        };
+        let answers = std::sync::Mutex::new(answers.iter().map(parsed).rev().collect::<Vec<_>>());
+        Arc::new(move |_| {
+            let mut answers = answers.lock().unwrap();
+            let answer = if answers.len() > 1 { answers.pop().unwrap() } else { answers[0].clone() };
+            Box::pin(async move { Ok(answer) })
+        })
+    }
+
+    fn refusal<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Refused> {
+        let mut cause = Some(error);
+        while let Some(this) = cause {
+            if let Some(refused) = this.downcast_ref() {
+                return Some(refused);
+            }
+            cause = this.source();
+        }
+        None
+    }
+
+    #[tokio::test]
+    async fn of_the_addresses_of_a_name_only_public_ones_are_connected_to() {
+        let looks_up =
+            changing(&[&["93.184.216.34"], &["10.0.0.1", "93.184.216.34", "::1"], &["169.254.169.254"]]);
+        let names = Names { guard: Guard::default(), proxy: None, looks_up };
+        let look = async || names.resolve("rebind.example".parse().unwrap()).await;
+        let public = [SocketAddr::from(([93, 184, 216, 34], 0))];
+        assert_eq!(look().await.unwrap().collect::<Vec<_>>(), public);
+        assert_eq!(look().await.unwrap().collect::<Vec<_>>(), public);
+        let Err(error) = look().await else { panic!("a metadata service is no public host") };
+        assert_eq!(refusal(&*error), Some(&Refused::Address([169, 254, 169, 254].into())));
+    }
+
+    /// The world stands in for the internet: what is allowed is this machine, what is refused is everything else.
+    #[tokio::test]
+    async fn a_name_that_answers_differently_the_second_time_gains_nothing() {
+        use std::io::{Read as _, Write as _};
+
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let serving = std::thread::spawn(move || {
+            let mut seen = Vec::new();
+            for answer in
+                ["200 OK\r\ncontent-length: 2", "302 Found\r\nlocation: /again\r\ncontent-length: 2"]
+            {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut head = [0; 2048];
+                let read = stream.read(&mut head).unwrap();
+                seen.push(String::from_utf8_lossy(&head[..read]).into_owned());
+                write!(stream, "HTTP/1.1 {answer}\r\nset-cookie: a=b\r\nconnection: close\r\n\r\nok")
+                    .unwrap();
+            }
+            seen
+        });
+        let guard = Guard { loopback_http: true, public_http: true };
+        let client = guard.client_that(changing(&[&["127.0.0.1"], &["127.0.0.1"], &["10.0.0.1"]])).unwrap();
+        let link = format!("http://rebind.example:{port}/once");
+        assert_eq!(client.get(&link).send().await.unwrap().status(), 200);
+        // The same link once more, and a redirect within the host: each time the address is judged anew.
+        let error = client.get(&link).send().await.unwrap_err();
+        assert_eq!(refusal(&error), Some(&Refused::Address([10, 0, 0, 1].into())), "{error:?}");
+        for head in serving.join().unwrap().iter().map(|head| head.to_lowercase()) {
+            assert!(head.starts_with("get /once "), "{head}");
+            for header in ["authorization", "cookie", "referer", "x-api-key"] {
+                assert!(!head.contains(&format!("{header}:")), "{head}");
+            }
+        }
     }
 }

@@ -81,6 +81,24 @@ pub enum InputProblem {
         /// The folders, separated by commas.
         folders: String,
     },
+    /// In a folder that may be read, and hidden there.
+    #[error(
+        "{} is hidden by `{part}`, and hidden files and folders are not read: they hold keys and settings. Copy the \
+         file elsewhere, or add its own folder to MINIMAX_ALLOWED_DIRS",
+        path.display()
+    )]
+    Hidden {
+        /// The path as given.
+        path: PathBuf,
+        /// The name that begins with a dot, or is `Library` or `AppData`.
+        part: String,
+    },
+    /// A text that nobody meant to send away.
+    #[error("holds what looks like {what}, which is never sent anywhere; give a file with the text alone")]
+    Secret {
+        /// What, with its article; nothing of its content.
+        what: &'static str,
+    },
     /// Nothing there.
     #[error("{} does not exist", path.display())]
     Missing {
@@ -182,7 +200,8 @@ fn parse_uri(text: &str, scheme: &str, rest: &str) -> Result<Reference, InputPro
         },
         "minimax" => parse_made(rest)
             .ok_or(InputProblem::Form { form: "minimax://files/{job}/{name}, as a result shows it" }),
-        "file" => parse_file_url(text).map(Reference::Path),
+        "file" if rest.starts_with("//") => parse_file_url(text).map(Reference::Path),
+        "file" => Err(InputProblem::Form { form: FILE }),
         _ => Err(InputProblem::Scheme { scheme: scheme.to_owned() }),
     }
 }
@@ -202,10 +221,12 @@ fn is_id(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':'))
 }
 
+const FILE: &str = "file:///absolute/path";
+
 fn parse_file_url(text: &str) -> Result<PathBuf, InputProblem> {
     let url = Url::parse(text).ok();
     let path = url.and_then(|url| url.to_file_path().ok()).filter(|path| is_clean(path));
-    path.ok_or(InputProblem::Form { form: "file:///absolute/path" })
+    path.ok_or(InputProblem::Form { form: FILE })
 }
 
 fn parse_path(text: &str, home: Option<&Path>) -> Result<PathBuf, InputProblem> {

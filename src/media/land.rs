@@ -2,8 +2,9 @@
 //! name.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Write as _};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
@@ -12,10 +13,10 @@ use tempfile::NamedTempFile;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 
-use super::folder::temporary;
 use super::kind::HEAD;
 use super::link::FetchProblem;
 use super::output::Saved;
+use super::part::Part;
 use super::probe::{self, Facts};
 use super::{blob, name};
 
@@ -52,130 +53,160 @@ impl Target {
     }
 
     fn disk(&self, error: &io::Error) -> FetchProblem {
-        let folder = self.folder.display();
-        FetchProblem::Disk(match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                format!("no space is left in {folder}")
-            }
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                format!("writing to {folder} is not permitted")
-            }
-            io::ErrorKind::NotFound => format!("{folder} does not exist any more"),
-            _ => format!("writing to {folder} failed ({error})"),
-        })
+        disk(&self.folder, error)
     }
 }
 
-/// A file on its way. Dropping it, at any moment, removes what was written.
-pub(super) struct Landing {
-    target: Target,
-    chunks: mpsc::Sender<Bytes>,
-    writing: JoinHandle<io::Result<Written>>,
+/// Why nothing can be written to `folder`.
+pub(super) fn disk(folder: &Path, error: &io::Error) -> FetchProblem {
+    let folder = folder.display();
+    FetchProblem::Disk(match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            format!("no space is left in {folder}")
+        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            format!("writing to {folder} is not permitted")
+        }
+        io::ErrorKind::NotFound => format!("{folder} does not exist any more"),
+        _ => format!("writing to {folder} failed ({error})"),
+    })
 }
 
-/// Everything is written, but not under its name.
-struct Written {
-    file: NamedTempFile,
-    bytes: u64,
-    sha256: String,
+/// A file on its way. Dropping it, at any moment, removes what was written, unless it can be gone on with.
+pub(super) struct Landing {
+    folder: PathBuf,
+    /// `None` at the end of the file.
+    chunks: Option<mpsc::Sender<Bytes>>,
+    /// `None` once it was waited for.
+    writing: Option<JoinHandle<io::Result<Part>>>,
 }
 
 impl Landing {
-    pub(super) fn start(target: &Target) -> Self {
+    /// Writes behind what `part` has.
+    pub(super) fn start(folder: &Path, part: Part) -> Self {
         let (chunks, arriving) = mpsc::channel(CHUNKS);
-        let folder = target.folder.clone();
-        let writing = spawn_blocking(move || write(&folder, arriving));
-        Self { target: target.clone(), chunks, writing }
+        let writing = spawn_blocking(move || write(part, arriving));
+        Self { folder: folder.to_owned(), chunks: Some(chunks), writing: Some(writing) }
     }
 
     /// Waits while the disk is slower than the network.
     pub(super) async fn push(&mut self, chunk: Bytes) -> Result<(), FetchProblem> {
-        if self.chunks.send(chunk).await.is_ok() {
+        if let Some(chunks) = &self.chunks
+            && chunks.send(chunk).await.is_ok()
+        {
             return Ok(());
         }
         // The writer only stops listening when it has failed.
-        match (&mut self.writing).await {
-            Ok(Err(error)) => Err(self.target.disk(&error)),
-            Ok(Ok(_)) => Err(FetchProblem::Disk("the writer stopped early".into())),
-            Err(error) => Err(stopped(&error)),
+        match self.written().await {
+            Ok(_) => Err(early()),
+            Err(problem) => Err(problem),
         }
     }
 
-    /// Waits until what was written is gone again.
-    pub(super) async fn abandon(self) {
-        drop(self.chunks);
-        // Whether the writer had come to its end or failed, its file goes away with its result. A writer that
-        // was waited for already has none.
-        if !self.writing.is_finished() {
-            drop(self.writing.await);
-        }
+    /// What was written, if the writer has not failed.
+    pub(super) async fn abandon(mut self) -> Option<Part> {
+        self.chunks = None;
+        self.written().await.ok()
     }
 
-    /// Gives the file its name. Only a complete one may come here.
-    pub(super) async fn finish(self, target: Target) -> Result<Saved, FetchProblem> {
-        drop(self.chunks);
-        let written = self.writing.await.map_err(|error| stopped(&error))?;
-        let written = written.map_err(|error| target.disk(&error))?;
-        spawn_blocking(move || place(written, &target)).await.map_err(|error| stopped(&error))?
+    /// Waits until all is written.
+    pub(super) async fn finish(mut self) -> Result<Part, FetchProblem> {
+        self.chunks = None;
+        self.written().await
+    }
+
+    async fn written(&mut self) -> Result<Part, FetchProblem> {
+        let writing = self.writing.take().ok_or_else(early)?;
+        let written = writing.await.map_err(|error| stopped(&error))?;
+        written.map_err(|error| disk(&self.folder, &error))
     }
 }
 
-fn stopped(error: &JoinError) -> FetchProblem {
+fn early() -> FetchProblem {
+    FetchProblem::Disk("the writer stopped early".into())
+}
+
+pub(super) fn stopped(error: &JoinError) -> FetchProblem {
     FetchProblem::Disk(format!("the writer was stopped ({error})"))
 }
 
 /// The end of the chunks is no sign of success: they end as well when nobody waits for the file any more.
-/// Then the result is dropped unseen, and the temporary file with it.
-fn write(folder: &Path, mut arriving: mpsc::Receiver<Bytes>) -> io::Result<Written> {
-    let mut file = BufWriter::with_capacity(BUFFER, temporary(folder)?);
-    let mut hasher = Sha256::new();
-    let mut bytes: u64 = 0;
+/// Then the result is dropped unseen.
+fn write(mut part: Part, mut arriving: mpsc::Receiver<Bytes>) -> io::Result<Part> {
     while let Some(chunk) = arriving.blocking_recv() {
-        file.write_all(&chunk)?;
-        hasher.update(&chunk);
-        bytes = bytes.saturating_add(chunk.len() as u64);
+        if let Err(error) = part.push(&chunk) {
+            // On a full disk every byte counts.
+            part.discard();
+            return Err(error);
+        }
+        #[cfg(feature = "crash-points")]
+        if part.bytes() == chunk.len() as u64 {
+            crate::crash::point("file.begun");
+        }
     }
-    let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
-    Ok(Written { file, bytes, sha256: HEXLOWER.encode(&hasher.finalize()) })
+    part.note();
+    Ok(part)
 }
 
-fn place(written: Written, target: &Target) -> Result<Saved, FetchProblem> {
-    let Written { mut file, bytes, sha256 } = written;
+/// Gives the file its name. Only a complete one may come here.
+pub(super) async fn settle(part: Part, target: Target) -> Result<Saved, FetchProblem> {
+    spawn_blocking(move || place(part, &target)).await.map_err(|error| stopped(&error))?
+}
+
+fn place(mut part: Part, target: &Target) -> Result<Saved, FetchProblem> {
+    let (bytes, sha256) = (part.bytes(), part.sha256());
     // Contents before name: after a power cut a name must not stand for an empty file.
-    file.as_file().sync_all().map_err(|error| target.disk(&error))?;
-    let facts = probe::measure(file.as_file(), target.sniffed);
+    part.file().sync_all().map_err(|error| target.disk(&error))?;
+    #[cfg(feature = "crash-points")]
+    crate::crash::point("file.written");
+    let facts = probe::measure(part.file(), target.sniffed);
     for path in target.candidates() {
-        match claim(file, &path) {
+        let naming = |file| claim(file, &path).map_err(|refused| (refused.file, refused.error));
+        match part.named_by(naming) {
             Ok(()) => {
                 sync_folder(&target.folder);
+                #[cfg(feature = "crash-points")]
+                crate::crash::point("file.named");
                 return Ok(target.saved(path, bytes, sha256, facts));
             }
-            Err(refused) if refused.error.kind() == io::ErrorKind::AlreadyExists => file = refused.file,
-            Err(refused) => return Err(target.disk(&refused.error)),
+            Err((kept, error)) if error.kind() == io::ErrorKind::AlreadyExists => part = *kept,
+            Err((_, error)) => return Err(target.disk(&error)),
         }
         if hash_if(&path, bytes, None).is_some_and(|present| present == sha256) {
+            part.discard();
             return Ok(target.saved(path, bytes, sha256, facts));
         }
     }
+    part.discard();
     Err(FetchProblem::Disk(format!("{} has too many files named {}", target.folder.display(), target.stem)))
 }
 
 /// Renames without overwriting, in one step.
 fn claim(file: NamedTempFile, path: &Path) -> Result<(), tempfile::PersistError> {
-    let refused = match file.persist_noclobber(path) {
-        Ok(_) => return Ok(()),
-        Err(refused) if refused.error.kind() == io::ErrorKind::AlreadyExists => return Err(refused),
-        Err(refused) => refused,
-    };
-    // Some file systems (FAT, network shares) can't. There the name is first taken with an empty file of our
-    // own.
-    let file = refused.file;
-    if let Err(error) = File::create_new(path) {
-        return Err(tempfile::PersistError { error, file });
+    match file.persist_noclobber(path) {
+        Ok(_) => Ok(()),
+        // Gone from under its own name: the folder is another one now, and nothing is to be put into that.
+        Err(refused)
+            if matches!(refused.error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound) =>
+        {
+            Err(refused)
+        }
+        Err(refused) => claim_in_two_steps(refused.file, path),
     }
-    file.persist(path).map(drop).inspect_err(|_| {
-        let _ = std::fs::remove_file(path);
-    })
+}
+
+/// For file systems that cannot rename without overwriting (FAT, network shares): looks first. One at a time, so
+/// that two of ours never meet; a name of ours has the letters of a job in it, so that no other program's does.
+/// Nothing is ever under the name but the whole file.
+fn claim_in_two_steps(file: NamedTempFile, path: &Path) -> Result<(), tempfile::PersistError> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    match path.symlink_metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => file.persist(path).map(drop),
+        Err(error) => Err(tempfile::PersistError { error, file }),
+        Ok(_) => Err(tempfile::PersistError { error: io::ErrorKind::AlreadyExists.into(), file }),
+    }
 }
 
 /// Where the platform lets a folder be opened, the new name itself is made to last. No harm if it does not.
@@ -229,4 +260,49 @@ fn hash_if(path: &Path, length: u64, head: Option<&[u8]>) -> Option<String> {
         bytes = bytes.saturating_add(read.len() as u64);
     }
     (bytes == length).then(|| HEXLOWER.encode(&hasher.finalize()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+    use crate::media::folder::temporary;
+
+    fn file(folder: &Path, content: &str) -> NamedTempFile {
+        let mut file = temporary(folder).unwrap();
+        file.write_all(content.as_bytes()).unwrap();
+        file
+    }
+
+    #[test]
+    fn where_a_rename_may_overwrite_nothing_is_overwritten_and_nothing_empty_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("fox.jpg");
+        claim_in_two_steps(file(folder.path(), "first"), &path).unwrap();
+        let refused = claim_in_two_steps(file(folder.path(), "second"), &path).unwrap_err();
+        assert_eq!(refused.error.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read(&path).unwrap(), b"first");
+        let gone = folder.path().join("gone/fox.jpg");
+        let refused = claim_in_two_steps(refused.file, &gone).unwrap_err();
+        assert_eq!(refused.error.kind(), io::ErrorKind::NotFound);
+        drop(refused);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn of_many_at_once_one_gets_the_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("fox.jpg");
+        let claims: Vec<_> = (0..8).map(|n| file(folder.path(), &n.to_string())).collect();
+        let won = std::thread::scope(|scope| {
+            let claims: Vec<_> = claims
+                .into_iter()
+                .map(|file| scope.spawn(|| claim_in_two_steps(file, &path).is_ok()))
+                .collect();
+            claims.into_iter().map(|claim| claim.join().unwrap()).filter(|won| *won).count()
+        });
+        assert_eq!(won, 1);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
 }

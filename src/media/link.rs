@@ -90,10 +90,28 @@ pub(super) async fn open(
     guard: &Guard,
     url: &str,
 ) -> Result<Response, FetchProblem> {
+    let response = ask(client, guard, url, HeaderMap::new()).await?;
+    if response.status() == StatusCode::PARTIAL_CONTENT {
+        return Err(FetchProblem::Wrong("the link answered with a part of the file unasked".into()));
+    }
+    accept(&response).map(|()| response)
+}
+
+/// As [`open`], whatever the answer is.
+pub(super) async fn ask(
+    client: &reqwest::Client,
+    guard: &Guard,
+    url: &str,
+    headers: HeaderMap,
+) -> Result<Response, FetchProblem> {
     let url = guard.check(url)?;
-    let response = client.get(url).send().await.map_err(broken)?;
+    client.get(url).headers(headers).send().await.map_err(broken)
+}
+
+/// Whether an answer is a file, or a part of one.
+pub(super) fn accept(response: &Response) -> Result<(), FetchProblem> {
     let status = response.status();
-    if status != StatusCode::OK {
+    if status != StatusCode::OK && status != StatusCode::PARTIAL_CONTENT {
         return Err(refusal(status, response.headers()));
     }
     if let Some(encoding) =
@@ -103,7 +121,7 @@ pub(super) async fn open(
             "the file came compressed ({encoding:?}), which was not asked for"
         )));
     }
-    Ok(response)
+    Ok(())
 }
 
 fn refusal(status: StatusCode, headers: &HeaderMap) -> FetchProblem {

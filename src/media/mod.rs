@@ -7,7 +7,7 @@
 //! * [`input`]: a media input as a model writes it; [`blob`]: its bytes, checked against the limits of an
 //!   endpoint.
 //! * [`mod@folder`], [`name`]: where a result goes and what it is called; [`output`]: how it gets there whole
-//!   or not at all.
+//!   or not at all, and is gone on with where it broke off.
 //! * [`archive`], [`subtitle`]: results that come in another form than they are wanted in.
 //! * [`player`]: sounds to the loudspeaker.
 //! * [`kind`], [`probe`]: what a file really is, how large and how long.
@@ -17,21 +17,29 @@
 
 pub mod archive;
 pub mod blob;
+mod bring;
 mod fetcher;
 pub mod folder;
 pub mod guard;
+mod handle;
 pub mod input;
 pub mod kind;
 mod land;
 pub mod link;
 pub mod name;
 pub mod output;
+mod part;
 pub mod player;
 pub mod preview;
 pub mod probe;
 pub mod roots;
+mod secret;
 mod source;
+mod space;
 pub mod subtitle;
+mod version;
+mod whole;
+mod windows;
 
 pub use archive::{Archive, Temporary};
 pub use blob::{Blob, Content, Limits, Opened, check, load, open_input};
@@ -42,9 +50,10 @@ pub use input::{InputProblem, Reference, parse};
 pub use kind::Kind;
 pub use link::{FetchProblem, fetch};
 pub use name::file_name;
-pub use output::{Expect, Saved, download, save, save_stream};
+pub use output::{Expect, Saved, download, save, save_stream, save_what_comes};
 pub use player::Player;
 pub use preview::{Preview, preview};
 pub use roots::Roots;
 pub use source::Source;
+pub use space::room;
 pub use subtitle::SubtitleFormat;

@@ -55,10 +55,12 @@ fn slug_of(text: &str, max: usize, keep: impl Fn(char) -> bool) -> String {
     slug
 }
 
-/// Whether this can be one component of a path on every system, without meaning something else there.
+/// Whether this can be one component of a path on every system, without meaning something else there or looking like
+/// something else.
 pub(super) fn is_plain(name: &str) -> bool {
-    let forbidden =
-        |c: char| matches!(c, '/' | '\\' | '<' | '>' | ':' | '"' | '|' | '?' | '*') || c.is_control();
+    let forbidden = |c: char| {
+        matches!(c, '/' | '\\' | '<' | '>' | ':' | '"' | '|' | '?' | '*') || c.is_control() || is_invisible(c)
+    };
     !name.is_empty()
         && name.len() <= COMPONENT_MAX
         && !matches!(name, "." | "..")
@@ -67,8 +69,16 @@ pub(super) fn is_plain(name: &str) -> bool {
         && !is_device(name)
 }
 
+/// What turns the direction of writing, or shows as nothing. The joiners of emoji and of Persian stay.
+fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}' | '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{feff}' | '\u{e0000}'..='\u{e0fff}'
+    ) || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fff9}'..='\u{fffb}')
+}
+
 /// `CON`, `com1.txt` and the like: Windows opens a device under these names, in any folder.
-fn is_device(name: &str) -> bool {
+pub(super) fn is_device(name: &str) -> bool {
     let stem = name.split('.').next().unwrap_or_default().trim_end().to_lowercase();
     if matches!(stem.as_str(), "con" | "prn" | "aux" | "nul" | "conin$" | "conout$" | "clock$") {
         return true;

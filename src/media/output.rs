@@ -5,12 +5,15 @@ use std::pin::pin;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
+use tokio::task::spawn_blocking;
 
+use super::bring::{Arrived, Bring};
 use super::guard::Guard;
 use super::kind::{self, Found, Kind};
-use super::land::{Landing, Target, adopt};
+use super::land::{self, Landing, Target, adopt};
 use super::link::{self, FetchProblem};
 use super::name;
+use super::part::Part;
 
 /// A file that is on the disk to stay.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,9 +61,26 @@ pub async fn download(
     name: &str,
     expect: &Expect<'_>,
 ) -> Result<Saved, FetchProblem> {
-    let response = link::open(client, guard, url).await?;
-    let length = response.content_length();
-    receive(response.bytes_stream().map_err(link::broken), length, folder, name, expect).await
+    download_on(client, guard, url, folder, name, expect, None).await
+}
+
+/// As [`download`]. With a `key`, what breaks off stays in the folder for a day, hidden, and the next download
+/// with the same key goes on with it, if the host still has the same version of the file.
+pub(super) async fn download_on(
+    client: &reqwest::Client,
+    guard: &Guard,
+    url: &str,
+    folder: &Path,
+    name: &str,
+    expect: &Expect<'_>,
+    key: Option<&str>,
+) -> Result<Saved, FetchProblem> {
+    check_name(name)?;
+    let bring = Bring { client, guard, url, folder, name: Some(name), expect, key };
+    match bring.run().await? {
+        Arrived::Whole(part, target) => land::settle(*part, target).await,
+        Arrived::Present(saved) => Ok(saved),
+    }
 }
 
 /// As [`download`], for bytes that are in memory.
@@ -88,6 +108,40 @@ where
     receive(chunks, None, folder, name, expect).await
 }
 
+/// As [`save_stream`], but what has come before a break is kept too, under the name `cut`. The second value is the
+/// break.
+pub async fn save_what_comes<S>(
+    chunks: S,
+    folder: &Path,
+    name: &str,
+    cut: &str,
+    expect: &Expect<'_>,
+) -> Result<(Saved, Option<FetchProblem>), FetchProblem>
+where
+    S: Stream<Item = Result<Bytes, FetchProblem>>,
+{
+    if !name::is_plain(name) || !name::is_plain(cut) {
+        return Err(FetchProblem::Wrong("the file's name is not a plain name".into()));
+    }
+    let mut chunks = pin!(chunks);
+    let head = link::read_head(&mut chunks).await?;
+    let found = judge(&head, expect)?;
+    let target = target(folder, name, found, expect);
+    let mut landing = begin(folder).await?;
+    let mut whole = stream::iter([Ok(head)]).chain(chunks);
+    match feed(&mut landing, &mut whole, &mut 0, None, expect).await {
+        Ok(()) => Ok((land::settle(landing.finish().await?, target).await?, None)),
+        Err(problem @ FetchProblem::Weather { .. }) => {
+            let target = self::target(folder, cut, found, expect);
+            Ok((land::settle(landing.finish().await?, target).await?, Some(problem)))
+        }
+        Err(problem) => {
+            landing.abandon().await;
+            Err(problem)
+        }
+    }
+}
+
 pub(super) async fn receive<S>(
     chunks: S,
     length: Option<u64>,
@@ -98,9 +152,7 @@ pub(super) async fn receive<S>(
 where
     S: Stream<Item = Result<Bytes, FetchProblem>>,
 {
-    if !name::is_plain(name) {
-        return Err(FetchProblem::Wrong("the file's name is not a plain name".into()));
-    }
+    check_name(name)?;
     check_size(length.unwrap_or_default(), expect)?;
     let mut chunks = pin!(chunks);
     let head = link::read_head(&mut chunks).await?;
@@ -111,10 +163,10 @@ where
     {
         return Ok(saved);
     }
-    let mut landing = Landing::start(&target);
+    let mut landing = begin(folder).await?;
     let mut whole = stream::iter([Ok(head)]).chain(chunks);
-    match feed(&mut landing, &mut whole, length, expect).await {
-        Ok(()) => landing.finish(target).await,
+    match feed(&mut landing, &mut whole, &mut 0, length, expect).await {
+        Ok(()) => land::settle(landing.finish().await?, target).await,
         Err(problem) => {
             landing.abandon().await;
             Err(problem)
@@ -122,30 +174,45 @@ where
     }
 }
 
-async fn feed<S>(
+/// A file that nobody goes on with should it break off.
+async fn begin(folder: &Path) -> Result<Landing, FetchProblem> {
+    let home = folder.to_owned();
+    let part = spawn_blocking(move || Part::unnamed(&home)).await.map_err(|error| land::stopped(&error))?;
+    Ok(Landing::start(folder, part.map_err(|error| land::disk(folder, &error))?))
+}
+
+/// Hands the chunks to the writer. `arrived` counts what is there.
+pub(super) async fn feed<S>(
     landing: &mut Landing,
     chunks: &mut S,
+    arrived: &mut u64,
     length: Option<u64>,
     expect: &Expect<'_>,
 ) -> Result<(), FetchProblem>
 where
     S: Stream<Item = Result<Bytes, FetchProblem>> + Unpin,
 {
-    let mut arrived: u64 = 0;
     while let Some(chunk) = chunks.try_next().await? {
-        arrived = arrived.saturating_add(chunk.len() as u64);
-        check_size(arrived, expect)?;
+        *arrived = arrived.saturating_add(chunk.len() as u64);
+        check_size(*arrived, expect)?;
         landing.push(chunk).await?;
     }
-    link::check_length(length, arrived)
+    link::check_length(length, *arrived)
 }
 
-fn check_size(bytes: u64, expect: &Expect<'_>) -> Result<(), FetchProblem> {
+fn check_name(name: &str) -> Result<(), FetchProblem> {
+    if name::is_plain(name) {
+        return Ok(());
+    }
+    Err(FetchProblem::Wrong("the file's name is not a plain name".into()))
+}
+
+pub(super) fn check_size(bytes: u64, expect: &Expect<'_>) -> Result<(), FetchProblem> {
     if bytes > expect.max_bytes { Err(FetchProblem::too_large(bytes, expect.max_bytes)) } else { Ok(()) }
 }
 
 /// An error page is not a video, even if it comes with HTTP 200.
-fn judge(head: &[u8], expect: &Expect<'_>) -> Result<Found, FetchProblem> {
+pub(super) fn judge(head: &[u8], expect: &Expect<'_>) -> Result<Found, FetchProblem> {
     let found = kind::sniff(head);
     let is_page = found.mime == "text/html" && !expect.extension.starts_with("htm");
     let fits = match expect.kind {
@@ -153,7 +220,7 @@ fn judge(head: &[u8], expect: &Expect<'_>) -> Result<Found, FetchProblem> {
         Some(Kind::Audio) if !found.is_recognised() => true,
         Some(kind) => kind == found.kind,
     };
-    if !is_page && kind::raw(expect.extension).is_some() {
+    if !found.is_text() && kind::raw(expect.extension).is_some() {
         return Ok(kind::unknown());
     }
     if fits && !is_page {
@@ -163,7 +230,7 @@ fn judge(head: &[u8], expect: &Expect<'_>) -> Result<Found, FetchProblem> {
     Err(FetchProblem::Wrong(format!("what came is {} instead of {wanted}", found.described())))
 }
 
-fn target(folder: &Path, given: &str, found: Found, expect: &Expect<'_>) -> Target {
+pub(super) fn target(folder: &Path, given: &str, found: Found, expect: &Expect<'_>) -> Target {
     let (stem, extension) = name::split(given);
     let (stem, wanted) = match expect.extension {
         "" => (stem, extension),

@@ -1,6 +1,7 @@
 //! An image made small enough to be shown to a model.
 
 use std::io::Cursor;
+use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use image::codecs::jpeg::JpegEncoder;
@@ -31,6 +32,10 @@ pub struct Preview {
 /// JPEG, PNG and WebP are decoded; turned as the camera held it, transparency on white. The error is a sentence
 /// without a subject.
 pub fn preview(bytes: &Bytes, max_side: u32, max_bytes: usize) -> Result<Preview, String> {
+    // A WebP of 34 bytes unfolds into 53 million pixels, all the memory that one picture may take. So one after the
+    // other.
+    static ONE: Mutex<()> = Mutex::new(());
+    let _turn = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     // Decoders of foreign formats panic on some malicious files; such a file must not take the call along.
     let drawn = std::panic::catch_unwind(|| draw(bytes, max_side, max_bytes));
     drawn.unwrap_or_else(|_| Err("is damaged".to_owned()))

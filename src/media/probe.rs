@@ -19,6 +19,8 @@ const BUDGET: u64 = 16 * 1024 * 1024;
 const SEEK_COST: u64 = 64;
 /// The headers that are read of an MP4 are about a hundred bytes long.
 const BOX_MAX: u64 = 1024;
+/// A movie of more boxes is not walked through to its end.
+const BOXES_MAX: u32 = 100_000;
 
 /// What the headers tell. What they don't tell, or what can't be believed, is `None`.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -119,6 +121,21 @@ fn measure_movie<R: Read + Seek>(file: &mut R) -> Option<Facts> {
         }
     }
     Some(facts)
+}
+
+/// Whether the boxes of a movie, or of a picture in the same container, reach to its end and, if it is needed,
+/// the index is among them.
+pub(super) fn movie_is_whole<R: Read + Seek>(file: &mut R, needs_index: bool) -> bool {
+    let Ok(end) = file.seek(SeekFrom::End(0)) else { return true };
+    let (mut reached, mut has_index, mut count) = (0, false, 0_u32);
+    for found in boxes(file, 0, end) {
+        (reached, has_index) = (found.end, has_index || found.sort == MoovBox::TYPE);
+        count += 1;
+        if count > BOXES_MAX {
+            return true;
+        }
+    }
+    reached == end && end > 0 && (has_index || !needs_index)
 }
 
 fn movie_millis(duration: u64, timescale: NonZeroU32) -> Option<u64> {

@@ -65,6 +65,10 @@ async fn next(file: Arc<File>, at: u64, end: u64) -> io::Result<Option<(Bytes, u
     }
     let size = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
     let reading = tokio::task::spawn_blocking(move || {
+        #[cfg(feature = "crash-points")]
+        if at > 0 {
+            crate::crash::point("body.part");
+        }
         let mut piece = vec![0; size];
         let read = read_at(&file, &mut piece, at)?;
         piece.truncate(read);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::platform::Platform;
-use super::{Pace, Request, Rule};
+use super::{Ceiling, Pace, Request, Rule};
 
 pub(super) fn routes() -> Router<Arc<Platform>> {
     Router::new()
@@ -19,13 +19,24 @@ pub(super) fn routes() -> Router<Arc<Platform>> {
         .route("/_sandbox/paid", get(paid))
         .route("/_sandbox/script", post(script))
         .route("/_sandbox/pace", post(pace))
+        .route("/_sandbox/limits", post(limits))
 }
 
 /// Why a control request was not understood.
 type Problem = (StatusCode, String);
 
-async fn requests(State(platform): State<Arc<Platform>>) -> Json<Vec<Request>> {
-    Json(platform.record.all())
+/// Which requests are wanted.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Wanted {
+    /// Those that came then or later, in Unix milliseconds.
+    since_ms: u64,
+}
+
+async fn requests(State(platform): State<Arc<Platform>>, wanted: Query<Wanted>) -> Json<Vec<Request>> {
+    let mut rows = platform.record.all();
+    rows.retain(|row| row.at_ms >= wanted.since_ms);
+    Json(rows)
 }
 
 async fn paid(State(platform): State<Arc<Platform>>) -> Json<Vec<Request>> {
@@ -37,6 +48,13 @@ async fn script(State(platform): State<Arc<Platform>>, body: Bytes) -> Result<Js
     let count = rules.len();
     platform.faults.replace(rules);
     Ok(Json(json!({"rules": count})))
+}
+
+async fn limits(State(platform): State<Arc<Platform>>, body: Bytes) -> Result<Json<Value>, Problem> {
+    let ceilings: Vec<Ceiling> = read(&body)?;
+    let count = ceilings.len();
+    platform.limits.replace(ceilings);
+    Ok(Json(json!({"limits": count})))
 }
 
 async fn pace(State(platform): State<Arc<Platform>>, body: Bytes) -> Result<Json<Pace>, Problem> {

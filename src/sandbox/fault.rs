@@ -27,6 +27,8 @@ pub struct Rule {
 }
 
 /// What goes wrong. In JSON `{"refuse": {"code": 1002}}`, `"reset_after"`.
+///
+/// "Processed" means: taken, billed and made, whatever arrives of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the fields are named for what they are")]
@@ -52,18 +54,56 @@ pub enum Act {
     },
     /// Processed, this much later.
     Delay { ms: u64 },
+    /// The connection ends when the headers have come and nothing of the body has been read.
+    ResetUnread,
     /// The connection ends before the request is processed.
     ResetBefore,
     /// The request is processed (and billed), but the connection ends without an answer.
     ResetAfter,
     /// Processed; the headers promise the whole body, and the connection ends after so many bytes of it.
     Truncate { bytes: usize },
+    /// The same without a length: the chunks break off.
+    CutChunks { bytes: usize },
+    /// Processed; the headers promise the whole body, and after so many bytes of it nothing more comes.
+    Freeze { bytes: usize },
+    /// Processed; after so many bytes of the answer comes this instead of the rest, and a proper end.
+    Splice {
+        bytes: usize,
+        #[serde(default)]
+        tail: String,
+    },
+    /// Processed; the answer has these headers over its own. A `content-length` may lie.
+    Relabel { headers: BTreeMap<String, String> },
     /// Answered with status 200 and this body. Not processed.
     Raw { body: String },
+    /// Answered with bytes that need not be text. Not processed.
+    Bytes {
+        #[serde(default = "ok")]
+        status: u16,
+        /// The body in base64.
+        base64: String,
+        #[serde(default)]
+        headers: BTreeMap<String, String>,
+    },
+    /// Answered with status 200 and a body too large to be written here. Not processed.
+    Flood {
+        head: String,
+        /// What is repeated.
+        unit: String,
+        /// How often; without end if not given.
+        #[serde(default)]
+        times: Option<u64>,
+        #[serde(default)]
+        tail: String,
+    },
     /// Processed, and answered slowly.
     Drip { bytes_per_second: u64 },
     /// Processed (and billed), and never answered.
     Stall,
+}
+
+fn ok() -> u16 {
+    200
 }
 
 /// The rules in force.

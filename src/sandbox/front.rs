@@ -7,7 +7,6 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use axum::response::IntoResponse;
-use futures_util::{StreamExt, stream};
 use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
@@ -15,7 +14,8 @@ use hyper_util::service::TowerToHyperService;
 use super::answer::{Refusal, too_large};
 use super::call::{Arrival, Form};
 use super::fault::Act;
-use super::platform::{Platform, new_token};
+use super::platform::{Platform, new_token, now_ms};
+use super::spoil::{spoilt, unprocessed};
 use super::{account, chat, embed, models, search, socket, speech_long, vision};
 use super::{
     control, file, image, link, music, record, speech, template, transcription, video, video_extras,
@@ -136,17 +136,26 @@ pub(super) async fn answer(
         "/v1/speech_to_text" => transcription::LIMIT + 4096,
         _ => BODY_LIMIT,
     };
+    let act = platform.faults.strike(parts.method.as_str(), &path);
+    if act == Some(Act::ResetUnread) {
+        platform.record.arrived(recorded(&parts.method, &parts.uri, &parts.headers, &Bytes::new(), None));
+        return Err(Dropped);
+    }
     let Ok(bytes) = axum::body::to_bytes(Body::new(body), limit).await else {
         return Ok(too_large(limit, &path, &trace));
     };
     let form = Form::read(&parts.headers, &bytes).await;
     let seen = recorded(&parts.method, &parts.uri, &parts.headers, &bytes, form.as_ref());
     let ticket = platform.record.arrived(seen.clone());
-    let act = platform.faults.strike(parts.method.as_str(), &path);
     let slow = if parts.method == Method::POST { platform.pace().delay_ms } else { 0 };
     if let Some(response) = unprocessed(act.as_ref())? {
         return Ok(finished(&platform, ticket, &path, &trace, response));
     }
+    // Held until the answer is made: so long the request is under way.
+    let _admitted = match platform.limits.admit(parts.method.as_str(), &path) {
+        Ok(admitted) => admitted,
+        Err(refusal) => return Ok(finished(&platform, ticket, &path, &trace, refusal.into_response())),
+    };
     if let Some(Act::Delay { ms }) = act {
         tokio::time::sleep(Duration::from_millis(ms)).await;
     }
@@ -159,7 +168,7 @@ pub(super) async fn answer(
             platform.stopping.cancelled().await;
             Err(Dropped)
         }
-        Some(act) => spoilt(act, finished(&platform, ticket, &path, &trace, response)).await,
+        Some(act) => spoilt(&platform, act, finished(&platform, ticket, &path, &trace, response)).await,
         None => Ok(finished(&platform, ticket, &path, &trace, response)),
     }
 }
@@ -186,8 +195,16 @@ fn recorded(
     let authorized = headers.contains_key(header::AUTHORIZATION) || headers.contains_key("x-api-key");
     let body = form.map_or_else(|| record::body(text("content-type"), bytes), Form::summary);
     let path = uri.path_and_query().map_or_else(String::new, ToString::to_string);
-    let request =
-        record::Request { method: method.to_string(), path, body, authorized, status: None, code: None };
+    let request = record::Request {
+        method: method.to_string(),
+        path,
+        body,
+        authorized,
+        agent: text(header::USER_AGENT.as_str()).to_owned(),
+        status: None,
+        at_ms: now_ms(),
+        code: None,
+    };
     record::without_key(request, key)
 }
 
@@ -208,70 +225,4 @@ fn finished(
     }
     platform.record.answered(ticket, response.status().as_u16(), refusal.map(|refusal| refusal.code));
     response
-}
-
-/// The answer of a fault that keeps the request from being processed; `None` if it is to be processed.
-fn unprocessed(act: Option<&Act>) -> Result<Option<Response<Body>>, Dropped> {
-    Ok(match act {
-        Some(Act::Refuse { code, message, retry_after }) => {
-            let usual = Refusal::of(*code).retry_after(*retry_after);
-            Some(message.clone().map_or(usual.clone(), |message| usual.saying(message)).into_response())
-        }
-        Some(Act::Status { status, body, content_type, headers }) => {
-            let mut response = Response::new(Body::from(body.clone()));
-            *response.status_mut() = StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_GATEWAY);
-            let kind = content_type.as_deref().unwrap_or("text/html; charset=utf-8");
-            let named = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-            for (name, value) in named.chain([("content-type", kind)]) {
-                if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(value)) {
-                    response.headers_mut().insert(name, value);
-                }
-            }
-            Some(response)
-        }
-        Some(Act::Raw { body }) => {
-            let json = serde_json::from_str::<serde::de::IgnoredAny>(body).is_ok();
-            let kind = if json { "application/json" } else { "text/html; charset=utf-8" };
-            Some(([(header::CONTENT_TYPE, kind)], body.clone()).into_response())
-        }
-        Some(Act::ResetBefore) => return Err(Dropped),
-        Some(Act::Delay { .. } | Act::ResetAfter | Act::Truncate { .. } | Act::Drip { .. } | Act::Stall)
-        | None => None,
-    })
-}
-
-/// Lets a good answer arrive badly.
-async fn spoilt(act: Act, response: Response<Body>) -> Result<Response<Body>, Dropped> {
-    let (mut parts, body) = response.into_parts();
-    let body = match act {
-        Act::Truncate { bytes } => {
-            let whole = axum::body::to_bytes(body, usize::MAX).await.map_err(|_| Dropped)?;
-            parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(whole.len()));
-            let kept = whole.slice(..bytes.min(whole.len()));
-            // The pause lets the bytes leave before the connection goes; hyper would drop both together.
-            let cut = async {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-                Err(Dropped)
-            };
-            Body::from_stream(stream::once(async { Ok(kept) }).chain(stream::once(cut)))
-        }
-        Act::Drip { bytes_per_second } => dripping(body, bytes_per_second).await?,
-        _ => body,
-    };
-    Ok(Response::from_parts(parts, body))
-}
-
-/// The body in ten pieces a second.
-async fn dripping(body: Body, bytes_per_second: u64) -> Result<Body, Dropped> {
-    const TICK: Duration = Duration::from_millis(100);
-    let whole = axum::body::to_bytes(body, usize::MAX).await.map_err(|_| Dropped)?;
-    let piece = usize::try_from(bytes_per_second / 10).unwrap_or(usize::MAX).max(1);
-    Ok(Body::from_stream(stream::unfold(whole, move |mut rest| async move {
-        if rest.is_empty() {
-            return None;
-        }
-        tokio::time::sleep(TICK).await;
-        let next = rest.split_to(piece.min(rest.len()));
-        Some((Ok::<_, Dropped>(next), rest))
-    })))
 }

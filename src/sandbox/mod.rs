@@ -36,6 +36,7 @@ mod file;
 mod front;
 mod image;
 mod input;
+mod limit;
 mod link;
 mod listen;
 mod media;
@@ -47,6 +48,7 @@ mod search;
 mod socket;
 mod speech;
 mod speech_long;
+mod spoil;
 mod store;
 mod task;
 mod template;
@@ -64,6 +66,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::task::TaskTracker;
 
 pub use self::fault::{Act, Rule};
+pub use self::limit::Ceiling;
 pub use self::record::Request;
 
 use self::platform::Platform;
@@ -147,6 +150,12 @@ impl Sandbox {
     /// Replaces the faults to come; an empty list ends them. See [`Rule`].
     pub fn script(&self, rules: Vec<Rule>) {
         self.platform.faults.replace(rules);
+    }
+
+    /// Replaces the rate limits; an empty list ends them. What they refuse has the code 1002 or 1041 in
+    /// [`Self::requests`].
+    pub fn set_limits(&self, ceilings: Vec<Ceiling>) {
+        self.platform.limits.replace(ceilings);
     }
 
     /// How many answers of text models are being streamed now.

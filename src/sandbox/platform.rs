@@ -1,16 +1,19 @@
 //! What all parts of a sandbox share.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use axum::body::Bytes;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Pace;
 use super::answer::Refusal;
 use super::fault::Faults;
+use super::limit::Limits;
 use super::link::Links;
 use super::record::Record;
 use super::store::Store;
@@ -27,6 +30,9 @@ pub(super) struct Platform {
     pub links: Links,
     pub record: Record,
     pub faults: Faults,
+    /// The films that were drawn last, by what they were drawn from.
+    pub films: Mutex<VecDeque<(String, Bytes)>>,
+    pub limits: Limits,
     pub polls: Polls,
     /// When long speech was asked about within the last second.
     pub speech_queries: Mutex<Vec<Duration>>,
@@ -48,6 +54,8 @@ impl Platform {
             links,
             record: Record::default(),
             faults: Faults::default(),
+            films: Mutex::default(),
+            limits: Limits::default(),
             polls: Polls::default(),
             speech_queries: Mutex::default(),
             work: TaskTracker::new(),
@@ -88,6 +96,11 @@ where
 /// Time since 1970. The clock of the machine is used, not a monotonic one: tasks outlive the process.
 pub(super) fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// The same in milliseconds.
+pub(super) fn now_ms() -> u64 {
+    u64::try_from(now().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Locks even after a panic elsewhere: what these locks guard is never half written.

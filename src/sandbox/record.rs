@@ -28,8 +28,14 @@ pub struct Request {
     pub body: Value,
     /// Whether an `Authorization` or `x-api-key` header came with it.
     pub authorized: bool,
+    /// What the client calls itself: the `User-Agent` header.
+    #[serde(default)]
+    pub agent: String,
     /// The HTTP status of the answer; `None` when none was given (yet).
     pub status: Option<u16>,
+    /// When it came, in Unix milliseconds.
+    #[serde(default)]
+    pub at_ms: u64,
     /// MiniMax's code, when the answer was a refusal. Many of those have status 200.
     pub code: Option<i64>,
 }

@@ -1,6 +1,7 @@
 //! The WebSockets `/ws/v1/t2a_v2` and `/ws/v1/t2a_v2_bidi` ("T2A WebSocket").
 //!
-//! The word `#crowded` in a text makes the session refuse it once with 2205, `#failtask` ends it in mid-sound.
+//! The word `#crowded` in a text makes the session refuse it once with 2205, `#failtask` ends it in mid-sound. There
+//! `#cut` ends the session without a word, `#silence` says nothing more, `#garbage` says something that is no event.
 
 use std::sync::Arc;
 
@@ -246,6 +247,16 @@ impl Session {
             self.send(fields, success()).await?;
             if spoken.contains("#failtask") {
                 return self.fail(SENSITIVE_OUTPUT, "the generated content is sensitive").await;
+            }
+            if spoken.contains("#cut") {
+                return Err(Over);
+            }
+            if spoken.contains("#silence") {
+                std::future::pending::<()>().await;
+            }
+            if spoken.contains("#garbage") {
+                let garbage = Message::Text("{\"event\": garbage".into());
+                self.socket.send(garbage).await.map_err(|_| Over)?;
             }
         }
         Ok(())

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -15,7 +16,7 @@ use super::check::{Field, Kind, TEXT, check, decent, int, optional, required, te
 use super::input;
 use super::media::clip::{Clip, FRAMES_PER_SECOND};
 use super::media::picture::Scene;
-use super::platform::{Platform, aside, new_id, now};
+use super::platform::{Platform, aside, lock, new_id, now};
 use super::store::{Entry, StoredFile};
 use super::task::{Kind as TaskKind, Outcome, Stage, Task};
 
@@ -203,6 +204,9 @@ fn size(resolution: &str, picture: Option<&DynamicImage>) -> (u32, u32) {
     if width >= height { (scaled(width, height), short) } else { (short, scaled(height, width)) }
 }
 
+/// So many films are remembered.
+const FILMS: usize = 4;
+
 /// A film to be made. `video`, `template` and `video_v2` share it.
 pub(super) struct Film<'a> {
     pub size: (u32, u32),
@@ -218,14 +222,38 @@ pub(super) struct Film<'a> {
 impl Film<'_> {
     /// Makes the film. Returns its name in the media folder and its size in bytes.
     pub fn make(&self, platform: &Platform, name: &str) -> Result<(String, u64), Refusal> {
+        let bytes = self.bytes(platform)?;
+        platform.store.keep(name, &bytes)?;
+        Ok((name.to_owned(), bytes.len() as u64))
+    }
+
+    /// A film of words alone is always the same, and drawn once as long as no others come between.
+    fn bytes(&self, platform: &Platform) -> Result<Bytes, Refusal> {
+        let words_alone = self.first.is_none() && self.last.is_none() && self.reference.is_none();
+        let script = format!("{:?} {} {} {}", self.size, self.frames, self.sound, self.prompt);
+        if !words_alone {
+            return self.draw();
+        }
+        // Held while it draws: others that want the same film need not draw it too.
+        let mut films = lock(&platform.films);
+        if let Some((_, film)) = films.iter().find(|(known, _)| *known == script) {
+            return Ok(film.clone());
+        }
+        let film = self.draw()?;
+        films.push_back((script, film.clone()));
+        if films.len() > FILMS {
+            films.pop_front();
+        }
+        Ok(film)
+    }
+
+    fn draw(&self) -> Result<Bytes, Refusal> {
         let (width, height) = self.size;
         let scene = Scene { width, height, prompt: self.prompt, seed: 0, reference: self.reference.as_ref() };
         let first = self.first.as_ref().map_or_else(|| scene.draw(), |first| self.filling(first));
         let last = self.last.as_ref().map(|last| self.filling(last));
         let clip = Clip { first, last, frames: self.frames, sound: self.sound };
-        let bytes = clip.encode().map_err(|failure| Refusal::internal(&failure))?;
-        platform.store.keep(name, &bytes)?;
-        Ok((name.to_owned(), bytes.len() as u64))
+        clip.encode().map(Bytes::from).map_err(|failure| Refusal::internal(&failure))
     }
 
     fn filling(&self, picture: &DynamicImage) -> RgbImage {

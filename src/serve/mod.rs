@@ -1,6 +1,7 @@
 //! Bytes in, bytes out, until told to stop.
 
 pub mod http;
+mod lines;
 pub mod stdio;
 
 use std::time::Duration;

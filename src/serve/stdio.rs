@@ -8,8 +8,9 @@ use rmcp::transport::{IntoTransport, Transport, stdio_pipes};
 use rmcp::{RoleServer, ServiceExt};
 use tokio_util::sync::CancellationToken;
 
+use super::lines::Lines;
 use super::{LINGER_AFTER_SIGNAL, resume, signal};
-use crate::tools::Server;
+use crate::tools::{Server, UNREAD};
 
 /// How long unanswered paid requests may hold up the end after the client has gone: what they bring is paid for.
 const LINGER: Duration = Duration::from_secs(180);
@@ -25,7 +26,8 @@ pub async fn serve(server: Server) -> Result<(), ServerInitializeError> {
     });
     let jobs = server.jobs().clone();
     let resume = watcher.spawn(resume(jobs.clone(), stop.clone()));
-    let inner = IntoTransport::<RoleServer, _, _>::into_transport(stdio_pipes());
+    let (input, output) = stdio_pipes();
+    let inner = IntoTransport::<RoleServer, _, _>::into_transport((Lines::new(input, UNREAD), output));
     let transport = Tolerant { inner, opened: false, server: server.clone() };
     // A token of its own: the service cancels the one that it is given when it ends.
     let opened = server.serve_with_ct(transport, stop.child_token()).await;

@@ -7,6 +7,7 @@ use rmcp::{tool, tool_router};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::account_spending::{BudgetView, Money, SpendingView};
 use super::answer::both;
 use super::view::time;
 use super::{Server, ToolError};
@@ -29,6 +30,14 @@ struct Account {
     windows: Vec<WindowView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     balance: Option<BalanceView>,
+    /// What went through this server.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    spending: Vec<SpendingView>,
+    /// What may be spent.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    budgets: Vec<BudgetView>,
+    #[serde(skip)]
+    lines: Vec<String>,
     /// What each figure means.
     notes: Vec<String>,
 }
@@ -86,7 +95,7 @@ impl Server {
             }
             answers => answers,
         };
-        Ok(Account::of(self, kind, windows, balance))
+        Ok(Account::of(self, kind, windows, balance, self.money().await))
     }
 }
 
@@ -96,6 +105,7 @@ impl Account {
         kind: KeyKind,
         windows: Result<Vec<Window>, ApiError>,
         balance: Result<Balance, ApiError>,
+        money: Money,
     ) -> Self {
         let config = server.config();
         let (region, other) = match config.region {
@@ -143,7 +153,19 @@ impl Account {
                 None
             }
         };
-        Self { host: config.host.clone(), region, key_kind, windows, balance, notes }
+        let Money { spending, budgets, lines, notes: about_money } = money;
+        notes.extend(about_money);
+        Self {
+            host: config.host.clone(),
+            region,
+            key_kind,
+            windows,
+            balance,
+            spending,
+            budgets,
+            lines,
+            notes,
+        }
     }
 }
 
@@ -243,6 +265,7 @@ impl IntoCallToolResult for Account {
         let lines = std::iter::once(head)
             .chain(self.windows.iter().map(WindowView::line))
             .chain(self.balance.as_ref().map(BalanceView::line))
+            .chain(self.lines.iter().cloned())
             .chain(self.notes.iter().cloned());
         Ok(both(lines.collect::<Vec<_>>().join("\n"), &self)?.into())
     }

@@ -8,7 +8,7 @@ use rmcp::{RoleServer, tool, tool_router};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
-use super::chat_request::read_messages;
+use super::chat_request::{Purpose, Talk, read_messages};
 use super::chat_view::{ChatView, Tokens};
 use super::{Server, ToolError};
 use crate::api::Protocol;
@@ -57,6 +57,10 @@ pub(super) struct ChatInput {
     pub(super) service_tier: Option<String>,
     /// Continues that one.
     pub(super) conversation_id: Option<String>,
+    /// Only price it.
+    #[serde(default)]
+    #[schemars(extend("x-quiet" = true))]
+    pub(super) dry_run: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -129,8 +133,18 @@ impl Server {
         Parameters(input): Parameters<ChatInput>,
         call: RequestContext<RoleServer>,
     ) -> Result<ChatView, ToolError> {
+        if input.dry_run {
+            let Talk { ask, warnings, .. } = self.talk(&input, Purpose::Rehearse).await?;
+            let cost = self.counted("chat", self.chat_ceiling(&ask));
+            return Ok(ChatView::rehearsed(ask.model, &cost, warnings));
+        }
         self.ready()?;
-        let talk = self.talk(input, true).await?;
+        // What is shown may have to be uploaded; whether the call may be bought is known before.
+        if self.is_limited() && input.messages.iter().flatten().any(|message| message.media.is_some()) {
+            let rehearsed = self.talk(&input, Purpose::Rehearse).await?;
+            self.admit("chat", &rehearsed.ask.model, &self.chat_ceiling(&rehearsed.ask), &call).await?;
+        }
+        let talk = self.talk(&input, Purpose::Buy).await?;
         self.answer(talk, &call).await
     }
 
@@ -154,7 +168,7 @@ impl Server {
             conversation_id,
             ..ChatInput::default()
         };
-        let talk = self.talk(input, false).await?;
+        let talk = self.talk(&input, Purpose::Count).await?;
         self.count(talk).await
     }
 }

@@ -5,17 +5,18 @@ use std::time::Duration;
 use rmcp::RoleServer;
 use rmcp::model::ProgressNotificationParam;
 use rmcp::service::RequestContext;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, timeout};
 
 use super::chat_request::Talk;
 use super::chat_view::{ChatView, Tokens};
 use super::view::{CostView, ErrorView};
 use super::{Server, ToolError};
+use crate::api::pace::{Ticket, Turn, Waiting};
 use crate::api::retry::{self, Nature};
-use crate::api::{ApiError, Ask, Blame, ChatStream, Delta, Reply, Taken, Usage};
+use crate::api::{ApiError, Ask, Blame, ChatStream, Delta, Reply, Taken, Usage, group};
 use crate::config::ResourceMode;
-use crate::facts::{facts, rounded};
-use crate::jobs::{Conversation, Cost, Kept};
+use crate::facts::Class;
+use crate::jobs::{Conversation, Kept};
 use crate::media::{self, Expect};
 
 /// Notes go out at most so often.
@@ -23,6 +24,9 @@ const BEAT: Duration = Duration::from_millis(500);
 
 /// Clients cut a silent call off after a minute or less.
 const SILENCE: Duration = Duration::from_secs(4);
+
+/// A call may stand in line so long.
+const IN_LINE: Duration = Duration::from_secs(120);
 
 /// A note carries no more bytes of text.
 const NOTE: usize = 2000;
@@ -49,6 +53,8 @@ impl Server {
         call: &RequestContext<RoleServer>,
     ) -> Result<ChatView, ToolError> {
         let Talk { mut ask, mut conversation, warnings } = talk;
+        let ceiling = self.chat_ceiling(&ask);
+        let held = self.reserve("chat", &ask.model, &ceiling, call).await?;
         let (mut reply, end) = self.hear(&ask, call).await;
         let said = std::mem::take(&mut reply.messages);
         let (usage, id) = (reply.usage, reply.id.clone());
@@ -56,7 +62,9 @@ impl Server {
         let mut view = ChatView::of(reply, warnings);
         match end {
             End::Whole => {
-                view.cost = CostView::of(&self.price(&ask, usage));
+                let cost = self.counted("chat", self.chat_price(&ask, usage));
+                held.settle(cost.actual).await;
+                view.cost = CostView::of(&cost);
                 conversation.said.messages = std::mem::take(&mut ask.messages);
                 conversation.said.messages.extend(said);
                 self.keep(&conversation, &mut view).await;
@@ -64,14 +72,20 @@ impl Server {
                 view.advise();
             }
             // MiniMax did not take it: an ordinary refusal.
-            End::Broken(error) if !begun && error.taken() == Taken::No => return Err(error.into()),
+            End::Broken(error) if !begun && error.taken() == Taken::No => {
+                held.release().await;
+                return Err(error.into());
+            }
+            // Whatever came until then may be billed, and nobody says how much of it.
             End::Broken(error) => {
+                held.doubt().await;
                 view.next = after_a_break(&error, begun);
-                view.error = Some(ToolError::from(error).view());
+                view.error = Some(ToolError::Bought(error).view());
                 view.conversation_id = Some(conversation.id).filter(|id| !id.is_empty());
                 self.fit(&mut view, id.as_deref().unwrap_or_default()).await;
             }
             End::Cancelled => {
+                held.doubt().await;
                 let (message, turn) = ("the call was cancelled", ErrorView::turn(Blame::Weather));
                 view.error = Some(ErrorView { message: message.to_owned(), turn, code: None, trace_id: id });
                 "MiniMax was told to stop; what it had said by then may be billed."
@@ -84,52 +98,46 @@ impl Server {
 
     /// Sends it, and again only if MiniMax did not take it.
     async fn hear(&self, ask: &Ask, call: &RequestContext<RoleServer>) -> (Reply, End) {
-        let mut notes = Notes::new(call, &ask.model);
+        let api = self.jobs().api();
+        let mut ticket = api.join_text(&ask.model);
+        let mut notes = Notes::new(call, &ask.model, ticket.waiting());
         let mut tries = 1;
         loop {
-            let (reply, error) = match notes.during(self.jobs().api().chat(ask)).await {
-                None => return (Reply::default(), End::Cancelled),
-                Some(Err(error)) => (Reply::default(), error),
-                Some(Ok(stream)) => match listen(stream, &mut notes).await {
-                    (reply, End::Broken(error)) => (reply, error),
-                    (reply, end) => return (reply, end),
-                },
+            let mut turn = match notes.turn(&mut ticket).await {
+                Ok(turn) => turn,
+                Err(error) => return (Reply::default(), End::Broken(error)),
             };
+            turn.leaves();
+            let (reply, end) = match notes.during(api.chat(ask)).await {
+                None => (Reply::default(), End::Cancelled),
+                Some(Err(error)) => (Reply::default(), End::Broken(error)),
+                Some(Ok(stream)) => listen(stream, &mut notes).await,
+            };
+            let error = match end {
+                End::Whole => {
+                    drop(turn.heard(&Ok(())));
+                    return (reply, End::Whole);
+                }
+                End::Cancelled => return (reply, End::Cancelled),
+                End::Broken(error) => error,
+            };
+            let answer = Err::<(), _>(error);
+            drop(turn.heard(&answer));
+            let Err(error) = answer else { return (reply, End::Whole) };
             // Words that came show that it was taken.
             let untouched = !has_begun(&reply);
             let pause = retry::pause(Nature::Text, &error, tries, chance()).filter(|_| untouched);
             let Some(pause) = pause else { return (reply, End::Broken(error)) };
             tracing::info!(%error, ?pause, "not taken; it is sent again");
             notes.doing = format!("waiting to send again ({error})");
+            // For its rate it waits in line, which knows for how long.
+            let pause = if error.class() == Class::Rate { Duration::ZERO } else { pause };
             if notes.during(sleep(pause)).await.is_none() {
                 return (Reply::default(), End::Cancelled);
             }
             notes.doing = format!("asking {}", ask.model);
             tries += 1;
         }
-    }
-
-    fn price(&self, ask: &Ask, usage: Option<Usage>) -> Cost {
-        let currency = self.config().currency();
-        let mut cost = Cost { currency: currency.to_owned(), ..Cost::default() };
-        let Some(usage) = usage else { return cost };
-        let Some(price) = facts().text(&ask.model).and_then(|row| row.price(usage.input, currency)) else {
-            return cost;
-        };
-        let (read, written) = (usage.cache_read.unwrap_or_default(), usage.cache_write.unwrap_or_default());
-        let fresh = usage.input.saturating_sub(read).saturating_sub(written);
-        let dear = ask.service_tier.as_deref() == Some("priority");
-        let factor = if dear { facts().priority_factor() } else { 1.0 };
-        let searches = usage.searches.and_then(|count| facts().searches(count, currency)).unwrap_or_default();
-        cost.actual = Some(rounded(price.of([fresh, usage.output, read, written]) * factor + searches));
-        let tier = if dear { ", times 1.5 for priority" } else { "" };
-        cost.basis = Some(format!(
-            "{} in and {} out {currency} a million tokens{tier}, prices of {}",
-            price.input,
-            price.output,
-            facts().as_of
-        ));
-        cost
     }
 
     /// Keeps the conversation. The answer is paid for, so a failure of the records does not take it away.
@@ -183,20 +191,9 @@ impl Server {
     /// How large a request is. Free, so it is tried again in bad weather.
     pub(super) async fn count(&self, talk: Talk) -> Result<Tokens, ToolError> {
         let Talk { ask, warnings, .. } = talk;
-        let mut tries = 1;
-        let input_tokens = loop {
-            match self.jobs().api().count_tokens(&ask).await {
-                Ok(count) => break count,
-                Err(error) => {
-                    let Some(pause) = retry::pause(Nature::Read, &error, tries, chance()) else {
-                        return Err(error.into());
-                    };
-                    sleep(pause).await;
-                    tries += 1;
-                }
-            }
-        };
-        let mut cost = self.price(&ask, Some(Usage { input: input_tokens, ..Usage::default() }));
+        let api = self.jobs().api();
+        let input_tokens = api.patiently(group::READS, Nature::Read, || api.count_tokens(&ask)).await?;
+        let mut cost = self.chat_price(&ask, Some(Usage { input: input_tokens, ..Usage::default() }));
         cost.estimated = cost.actual.take();
         Ok(Tokens {
             input_tokens,
@@ -258,14 +255,16 @@ struct Notes<'a> {
     fresh: String,
     /// What is going on, in words.
     doing: String,
+    /// Where it stands, while it waits to be sent.
+    waiting: Waiting,
 }
 
 impl<'a> Notes<'a> {
-    fn new(call: &'a RequestContext<RoleServer>, model: &str) -> Self {
+    fn new(call: &'a RequestContext<RoleServer>, model: &str, waiting: Waiting) -> Self {
         let mut beat = interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let doing = format!("asking {model}");
-        Self { call, start: Instant::now(), beat, last: None, fresh: String::new(), doing }
+        Self { call, start: Instant::now(), beat, last: None, fresh: String::new(), doing, waiting }
     }
 
     /// Waits for `work` and sends notes meanwhile. `None` when the client no longer wants to know.
@@ -279,6 +278,15 @@ impl<'a> Notes<'a> {
                 _ = self.beat.tick() => self.flush().await,
                 done = &mut work => return Some(done),
             }
+        }
+    }
+
+    /// Stands in line, as long as a call may.
+    async fn turn(&mut self, ticket: &mut Ticket) -> Result<Turn, ApiError> {
+        match self.during(timeout(IN_LINE, ticket.turn())).await {
+            Some(Ok(turn)) => Ok(turn),
+            Some(Err(_)) => Err(ticket.too_long(IN_LINE)),
+            None => Err(self.waiting.given_up()),
         }
     }
 
@@ -305,7 +313,11 @@ impl<'a> Notes<'a> {
         let seconds = self.start.elapsed().as_secs_f64();
         let mut words = std::mem::take(&mut self.fresh);
         if words.trim().is_empty() {
-            words = format!("{}, {seconds:.0} s", self.doing);
+            let doing = match self.waiting.standing() {
+                Some(standing) => format!("waits for its turn, {}", standing.words()),
+                None => self.doing.clone(),
+            };
+            words = format!("{doing}, {seconds:.0} s");
         } else if words.len() > NOTE {
             shorten(&mut words, NOTE);
         }

@@ -15,6 +15,7 @@ const NOT_COUNTED: &[&str] = &[
     "tool_choice",
     "response_format",
     "service_tier",
+    "dry_run",
 ];
 
 /// Puts the arguments of `chat` and `count_tokens` into their plain form; those of other tools stay as they are.

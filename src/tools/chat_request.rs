@@ -31,6 +31,17 @@ const VIDEO_INLINE: Takes = Takes { limits: Limits::new(VIDEOS, 50 * 1024 * 1024
 /// OpenAI API > whole body.
 const BODY_LIMIT: usize = 64 * 1024 * 1024;
 
+/// What a request is put together for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// It will be sent.
+    Buy,
+    /// It is checked and priced: nothing leaves.
+    Rehearse,
+    /// Its tokens are counted, by MiniMax; nothing is uploaded for that.
+    Count,
+}
+
 /// A request, the conversation that it continues (whose messages the request has), and what the caller should know.
 #[derive(Debug)]
 pub(super) struct Talk {
@@ -40,8 +51,8 @@ pub(super) struct Talk {
 }
 
 impl Server {
-    /// Checks a call to the last value. For one that is `bought`, large videos are uploaded.
-    pub(super) async fn talk(&self, input: ChatInput, bought: bool) -> Result<Talk, ToolError> {
+    /// Checks a call to the last value. For one that is bought, large videos are uploaded.
+    pub(super) async fn talk(&self, input: &ChatInput, purpose: Purpose) -> Result<Talk, ToolError> {
         let kept = self.kept(input.conversation_id.as_deref()).await?;
         let protocol = protocol(input.api, kept.as_ref())?;
         let named = input.model.as_deref().or(kept.as_ref().map(|kept| kept.model.as_str()));
@@ -50,7 +61,7 @@ impl Server {
         let rules = Rules::new(protocol, &model);
         let mut warnings = rules.warnings();
         let (thinking, effort) = rules.thinking(input.thinking, input.effort.as_deref(), &mut warnings)?;
-        rules.check(&input, &mut warnings)?;
+        rules.check(input, &mut warnings)?;
         let mut conversation = kept.unwrap_or_else(|| Conversation {
             id: String::new(),
             principal: self.principal().to_owned(),
@@ -59,10 +70,10 @@ impl Server {
             turns: 0,
             said: Said::default(),
         });
-        let mut turns = self.turns(&input, &rules, bought).await?;
+        let mut turns = self.turns(input, &rules, purpose).await?;
         let said = &mut conversation.said;
-        said.system = system(&input, &mut turns, protocol)?.or(said.system.take());
-        if let Some(tools) = functions(&input)? {
+        said.system = system(input, &mut turns, protocol)?.or(said.system.take());
+        if let Some(tools) = functions(input)? {
             said.tools = tools;
         }
         said.messages.extend(protocol.turns(&turns));
@@ -79,10 +90,10 @@ impl Server {
             top_p: input.top_p,
             max_tokens: input.max_tokens,
             tools: conversation.said.tools.clone(),
-            tool_choice: input.tool_choice,
+            tool_choice: input.tool_choice.clone(),
             web_search: input.web_search == Some(true),
-            response_format: input.response_format.map(Value::Object),
-            service_tier: input.service_tier,
+            response_format: input.response_format.clone().map(Value::Object),
+            service_tier: input.service_tier.clone(),
         };
         check_size(&ask)?;
         Ok(Talk { ask, conversation, warnings })
@@ -98,7 +109,12 @@ impl Server {
         })
     }
 
-    async fn turns(&self, input: &ChatInput, rules: &Rules, bought: bool) -> Result<Vec<Turn>, ToolError> {
+    async fn turns(
+        &self,
+        input: &ChatInput,
+        rules: &Rules,
+        purpose: Purpose,
+    ) -> Result<Vec<Turn>, ToolError> {
         let messages = input.messages.as_deref().unwrap_or_default();
         match (&input.prompt, messages) {
             (Some(_), [_, ..]) => {
@@ -114,7 +130,7 @@ impl Server {
             let mut turn = turn(&field, message)?;
             for (place, medium) in message.media.iter().flatten().enumerate() {
                 let field = format!("{field}.media[{place}]");
-                turn.media.push(self.medium(&field, medium, rules, bought).await?);
+                turn.media.push(self.medium(&field, medium, rules, purpose).await?);
             }
             turns.push(turn);
         }
@@ -129,7 +145,7 @@ impl Server {
         field: &str,
         text: &str,
         rules: &Rules,
-        bought: bool,
+        purpose: Purpose,
     ) -> Result<Medium, ToolError> {
         if rules.row.is_some_and(|row| !row.sees) {
             let seeing = facts().text_models().iter().filter(|row| row.sees && row.note.is_none());
@@ -152,8 +168,8 @@ impl Server {
             return Err(ToolError::argument(field, problem));
         }
         let sent_up = text.trim().starts_with("mm_file://");
-        let takes = if bought || sent_up { VIDEO } else { VIDEO_INLINE };
-        Ok(Medium::Video(self.input(field, text, &takes, false).await?))
+        let takes = if purpose != Purpose::Count || sent_up { VIDEO } else { VIDEO_INLINE };
+        Ok(Medium::Video(self.input(field, text, &takes, purpose == Purpose::Rehearse).await?))
     }
 }
 

@@ -6,8 +6,10 @@ use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, Resource};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::budget::REHEARSED;
 use super::view::{CostView, ErrorView};
 use crate::api::{Reply, ToolCall, Usage};
+use crate::jobs::Cost;
 
 /// An answer of a text model. What is absent is unknown.
 #[derive(Debug, Default, Serialize, JsonSchema)]
@@ -84,6 +86,12 @@ impl ChatView {
             warnings: warnings.into_iter().chain(reply.warnings).collect(),
             ..Self::default()
         }
+    }
+
+    /// What a call would cost at most.
+    pub(super) fn rehearsed(model: String, cost: &Cost, warnings: Vec<String>) -> Self {
+        let (model, next) = (Some(model), REHEARSED.to_owned());
+        Self { model, cost: CostView::of(cost), warnings, next, ..Self::default() }
     }
 
     /// What to do now, after an answer that is whole.

@@ -4,18 +4,21 @@ use rmcp::ErrorData;
 use rmcp::handler::server::tool::{IntoCallToolResult, schema_for_output};
 use rmcp::handler::server::wrapper::Parameters;
 use rmcp::model::CallToolResponse;
-use rmcp::{tool, tool_router};
+use rmcp::service::RequestContext;
+use rmcp::{RoleServer, tool, tool_router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::answer::both;
+use super::budget::{REHEARSED, ended};
 use super::origin::unfetched;
 use super::search::flat;
 use super::view::CostView;
-use super::{Server, ToolError};
+use super::{Server, ToolError, wait};
 use crate::api::Embed;
-use crate::api::retry::{Nature, patiently};
+use crate::api::group;
+use crate::api::retry::Nature;
 use crate::media::{self, Expect};
 
 /// Vectors whose JSON is longer are in the file alone.
@@ -39,6 +42,10 @@ struct EmbedInput {
     kind: Option<Kind>,
     /// Default embo-01.
     model: Option<String>,
+    /// Only price it.
+    #[serde(default)]
+    #[schemars(extend("x-quiet" = true))]
+    dry_run: bool,
 }
 
 /// Vectors of texts.
@@ -59,6 +66,9 @@ struct EmbedView {
     cost: Option<CostView>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
+    /// What to do now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
 }
 
 #[tool_router(router = embed_tools, vis = "pub(super)")]
@@ -69,10 +79,30 @@ impl Server {
         output_schema = schema_for_output::<EmbedView>(),
         annotations(read_only_hint = false, destructive_hint = false, idempotent_hint = false, open_world_hint = true)
     )]
-    async fn embed_text(&self, Parameters(input): Parameters<EmbedInput>) -> Result<EmbedView, ToolError> {
-        self.ready()?;
+    async fn embed_text(
+        &self,
+        Parameters(input): Parameters<EmbedInput>,
+        call: RequestContext<RoleServer>,
+    ) -> Result<EmbedView, ToolError> {
+        if !input.dry_run {
+            self.ready()?;
+        }
         if input.texts.is_empty() || input.texts.iter().any(|text| text.trim().is_empty()) {
             return Err(ToolError::argument("texts", "needs 1 to 100 texts, none of them empty"));
+        }
+        let cost = self.counted("embed_text", flat("embed_text", self.config().currency()));
+        if input.dry_run {
+            return Ok(EmbedView {
+                model: input.model.unwrap_or_else(|| "embo-01".to_owned()),
+                count: 0,
+                dimensions: 0,
+                path: None,
+                vectors: None,
+                total_tokens: None,
+                cost: CostView::of(&cost),
+                warnings: Vec::new(),
+                next: Some(REHEARSED.to_owned()),
+            });
         }
         let folder = self.shelf(None).await?;
         let embed = Embed {
@@ -84,7 +114,9 @@ impl Server {
             texts: input.texts,
         };
         let api = self.jobs().api();
-        let answer = patiently(Nature::Paid, || api.embed(&embed)).await?;
+        let held = self.reserve("embed_text", &embed.model, &cost, &call).await?;
+        let answer = wait::in_line(&call, api.join(group::OTHER), Nature::Paid, || api.embed(&embed)).await;
+        let answer = ended(held, answer, |_| cost.estimated).await.map_err(ToolError::Bought)?;
         let json = serde_json::to_vec(&answer.vectors).unwrap_or_default();
         let short = json.len() <= INLINE;
         let mut warnings = vec!["MiniMax no longer documents embeddings.".to_owned()];
@@ -99,8 +131,9 @@ impl Server {
             path,
             total_tokens: answer.total_tokens,
             vectors: (short || unsaved).then_some(answer.vectors),
-            cost: CostView::of(&flat("embed_text", self.config().currency())),
+            cost: CostView::of(&cost),
             warnings,
+            next: None,
         })
     }
 }
@@ -120,7 +153,8 @@ impl IntoCallToolResult for EmbedView {
         let vectors = self.vectors.as_ref().and_then(|vectors| serde_json::to_string(vectors).ok());
         let notes = self.warnings.iter().map(|warning| format!("Note: {warning}"));
         let lines = [Some(head), self.path.clone(), tokens, vectors, self.cost.as_ref().map(CostView::line)];
-        let text = lines.into_iter().flatten().chain(notes).collect::<Vec<_>>().join("\n");
+        let text =
+            lines.into_iter().flatten().chain(notes).chain(self.next.clone()).collect::<Vec<_>>().join("\n");
         Ok(both(text, &self)?.into())
     }
 }

@@ -5,7 +5,7 @@ use rmcp::handler::server::tool::IntoCallToolResult;
 use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock};
 
 use super::view::{ErrorView, JobView};
-use crate::api::{ApiError, Blame};
+use crate::api::{ApiError, Blame, Taken};
 use crate::config::ConfigError;
 use crate::jobs::StoreError;
 
@@ -42,9 +42,29 @@ pub enum ToolError {
     #[error(transparent)]
     Records(#[from] StoreError),
 
+    /// A limit, or a person, has said no to the price.
+    #[error("{message}")]
+    Money {
+        /// What forbids it, with the price.
+        message: String,
+        /// Whose turn it is.
+        turn: &'static str,
+        /// What to do next.
+        advice: String,
+    },
+
+    /// No failure: the client has to ask a person, and to call again with the answer. The question lies with the
+    /// call, which answers with it.
+    #[error("a person has to be asked first")]
+    Ask,
+
     /// MiniMax, or the way to it.
     #[error(transparent)]
     Api(#[from] ApiError),
+
+    /// MiniMax, or the way to it, in a call that costs money and leaves no job.
+    #[error(transparent)]
+    Bought(ApiError),
 
     /// A file did not arrive.
     #[error("the file did not arrive: {0}")]
@@ -70,12 +90,24 @@ impl ToolError {
         Self::Argument { field: field.into(), problem: problem.into() }
     }
 
+    /// Whose turn it is.
+    fn turn(&self) -> String {
+        match self {
+            // Whoever waits and calls again may pay twice.
+            Self::Bought(error) if error.taken() == Taken::Perhaps => "ask the user".to_owned(),
+            Self::Money { turn, .. } => (*turn).to_owned(),
+            _ => ErrorView::turn(self.blame()),
+        }
+    }
+
     fn blame(&self) -> Blame {
         match self {
             Self::Argument { .. } | Self::Arguments { .. } | Self::NotFound { .. } => Blame::Caller,
-            Self::Config(_) | Self::NoKey | Self::Records(_) => Blame::Operator,
+            Self::Config(_) | Self::NoKey | Self::Records(_) | Self::Money { .. } | Self::Ask => {
+                Blame::Operator
+            }
             Self::Transfer(_) => Blame::Weather,
-            Self::Api(error) => error.blame(),
+            Self::Api(error) | Self::Bought(error) => error.blame(),
         }
     }
 
@@ -92,17 +124,22 @@ impl ToolError {
                 .to_owned(),
             Self::Records(error) => format!("Nothing was sent or billed. Tell the user: {}", error.advice()),
             Self::Transfer(_) => "Nothing was billed. Call again.".to_owned(),
-            Self::Api(error) => error.advice(),
-            Self::NotFound { advice, .. } => advice.clone(),
+            Self::Bought(error) if error.taken() == Taken::Perhaps => format!(
+                "The request may have been taken and billed; it is not sent again by itself. {}",
+                error.advice()
+            ),
+            Self::Api(error) | Self::Bought(error) => error.advice(),
+            Self::NotFound { advice, .. } | Self::Money { advice, .. } => advice.clone(),
+            Self::Ask => String::new(),
         }
     }
 
     pub(super) fn view(&self) -> ErrorView {
         let (code, trace_id) = match self {
-            Self::Api(error) => (error.code(), error.trace_id().map(str::to_owned)),
+            Self::Api(error) | Self::Bought(error) => (error.code(), error.trace_id().map(str::to_owned)),
             _ => (None, None),
         };
-        ErrorView { message: self.to_string(), turn: ErrorView::turn(self.blame()), code, trace_id }
+        ErrorView { message: self.to_string(), turn: self.turn(), code, trace_id }
     }
 
     /// The `isError` result of a tool that has no structured content.

@@ -3,19 +3,20 @@
 use rmcp::handler::server::tool::{IntoCallToolResult, ToolCallContext};
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CancelTaskParams, CompleteRequestParams,
-    CompleteResult, GetPromptRequestParams, GetPromptResponse, GetTaskParams, GetTaskResult, Implementation,
-    JsonObject, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
-    PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse,
-    ServerCapabilities, ServerConfig, SubscribeRequestParams, SubscriptionFilter, Tool,
+    CompleteResult, CustomRequest, CustomResult, ErrorCode, GetPromptRequestParams, GetPromptResponse,
+    GetTaskParams, GetTaskResult, Implementation, JsonObject, ListPromptsResult, ListResourceTemplatesResult,
+    ListResourcesResult, ListToolsResult, PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams,
+    ReadResourceResponse, ServerCapabilities, ServerConfig, SubscribeRequestParams, SubscriptionFilter, Tool,
     UnsubscribeRequestParams, UpdateTaskParams,
 };
 use rmcp::service::{RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::Value;
 
+use super::consent::Answers;
 use super::{
-    CallDigest, INSTRUCTIONS, Server, ToolError, arguments, chat_form, prompts, resources, subscriptions,
-    tasks,
+    CallDigest, INSTRUCTIONS, Server, ToolError, UNREAD, arguments, chat_form, prompts, resources,
+    subscriptions, tasks,
 };
 
 impl ServerHandler for Server {
@@ -49,6 +50,19 @@ impl ServerHandler for Server {
         Ok(list)
     }
 
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        if request.method == UNREAD {
+            let problem = "the request is longer than 16 MiB, so it was not read and nothing was sent or billed; give \
+                           media as paths or URLs, and long texts in parts";
+            return Err(ErrorData::invalid_request(problem, None));
+        }
+        Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, request.method, None))
+    }
+
     fn get_tool(&self, name: &str) -> Option<Tool> {
         self.shared.router.get(real_name(name)).cloned()
     }
@@ -59,6 +73,7 @@ impl ServerHandler for Server {
         mut context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let me = self.for_caller(&context);
+        me.prepare_links().await;
         let name = real_name(&request.name).to_owned();
         let Some(tool) = self.shared.router.get(&name).filter(|tool| me.offers(&tool.name)) else {
             let all = self.shared.router.list_all().into_iter().map(|tool| tool.name);
@@ -79,6 +94,8 @@ impl ServerHandler for Server {
             Err(error) => return Ok(error.into_response()),
         }
         context.extensions.insert(digest);
+        let answers = Answers::new(request.input_responses.take(), request.request_state.take());
+        context.extensions.insert(answers.clone());
         let may_be_task = schema_has(schema, "idempotency_key") && tasks::wanted(&context);
         if may_be_task {
             me.shorten(&name, &mut arguments);
@@ -87,6 +104,9 @@ impl ServerHandler for Server {
         request.name = name.into();
         let schema = tool.output_schema.clone();
         let mut response = self.shared.router.call(ToolCallContext::new(&me, request, context)).await?;
+        if let Some(question) = answers.question() {
+            return Ok(question.into());
+        }
         if let CallToolResponse::Complete(result) = &mut response
             && result.is_error == Some(true)
             && !has_what_is_required(schema.as_deref(), result.structured_content.as_ref())
@@ -103,7 +123,9 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<GetTaskResult, ErrorData> {
         tasks::only_where_they_exist(&context)?;
-        self.for_caller(&context).task_of(&request.task_id).await
+        let me = self.for_caller(&context);
+        me.prepare_links().await;
+        me.task_of(&request.task_id).await
     }
 
     async fn update_task(
@@ -154,7 +176,9 @@ impl ServerHandler for Server {
         request: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        let mut result = self.for_caller(&context).resource(&request.uri).await?;
+        let me = self.for_caller(&context);
+        me.prepare_links().await;
+        let mut result = me.resource(&request.uri).await?;
         if is_modern(&context) {
             (result.ttl_ms, result.cache_scope) = (Some(0), Some(CacheScope::Private));
         }

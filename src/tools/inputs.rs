@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::origin::Source;
+use super::origin::{Source, in_time};
 use super::{Server, ToolError};
 use crate::api::{RemoteFile, Upload};
 use crate::media::{self, Blob, Content, Limits, Opened, Reference};
@@ -269,13 +269,21 @@ impl Server {
         let Opened { content, bytes, mime, name, .. } = opened;
         let upload = Upload { purpose: purpose.to_owned(), name, mime, bytes };
         let api = self.jobs().api();
-        Ok(match content {
+        #[cfg(feature = "crash-points")]
+        crate::crash::point("upload.before");
+        let sent = match content {
             Content::Memory(bytes) => {
                 let whole = futures_util::stream::iter([Ok::<_, std::io::Error>(bytes)]);
                 api.upload(&upload, whole).await?
             }
-            Content::Disk(file) => api.upload(&upload, tokio_util::io::ReaderStream::new(file)).await?,
-        })
+            // As many bytes as were checked, should it grow meanwhile.
+            file @ Content::Disk(_) => {
+                api.upload(&upload, media::Source::of(file, bytes).await.chunks()).await?
+            }
+        };
+        #[cfg(feature = "crash-points")]
+        crate::crash::point("upload.after");
+        Ok(sent)
     }
 
     async fn opened(&self, field: &str, path: PathBuf, limits: &Limits) -> Result<Opened, ToolError> {
@@ -284,7 +292,7 @@ impl Server {
     }
 
     async fn fetched(&self, field: &str, link: &str, limits: &Limits) -> Result<Opened, ToolError> {
-        let blob = self.jobs().fetcher().fetch(link, limits).await;
+        let blob = in_time(self.jobs().fetcher().fetch(link, limits)).await;
         blob.map(Opened::of)
             .map_err(|problem| ToolError::argument(field, format!("cannot be fetched: {problem}")))
     }

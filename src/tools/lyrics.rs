@@ -3,14 +3,16 @@
 use rmcp::handler::server::tool::{IntoCallToolResult, schema_for_output};
 use rmcp::handler::server::wrapper::Parameters;
 use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock};
-use rmcp::{ErrorData, tool, tool_router};
+use rmcp::service::RequestContext;
+use rmcp::{ErrorData, RoleServer, tool, tool_router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::budget::{REHEARSED, ended};
 use super::view::CostView;
-use super::{Server, ToolError};
-use crate::api::retry::{Nature, patiently};
-use crate::api::{Lyrics, LyricsMode, LyricsOrder};
+use super::{Server, ToolError, wait};
+use crate::api::retry::Nature;
+use crate::api::{Lyrics, LyricsMode, LyricsOrder, group};
 use crate::facts::facts;
 use crate::jobs::Cost;
 
@@ -28,6 +30,10 @@ struct LyricsInput {
     title: Option<String>,
     /// Edit needs lyrics.
     mode: Option<LyricsMode>,
+    /// Only price it.
+    #[serde(default)]
+    #[schemars(extend("x-quiet" = true))]
+    dry_run: bool,
 }
 
 /// Lyrics and what goes with them.
@@ -54,12 +60,25 @@ impl Server {
     async fn generate_lyrics(
         &self,
         Parameters(input): Parameters<LyricsInput>,
+        call: RequestContext<RoleServer>,
     ) -> Result<LyricsView, ToolError> {
-        self.ready()?;
+        let dry = input.dry_run;
+        if !dry {
+            self.ready()?;
+        }
         let order = input.order()?;
+        let mut cost = self.counted("generate_lyrics", cost(self.config().currency()));
+        if dry {
+            return Ok(LyricsView::of(Lyrics::default(), &cost, REHEARSED));
+        }
+        let held = self.reserve("generate_lyrics", "", &cost, &call).await?;
         let api = self.jobs().api();
-        let written = patiently(Nature::Paid, || api.write_lyrics(&order)).await?;
-        Ok(LyricsView::of(written, self.config().currency()))
+        let written =
+            wait::in_line(&call, api.join(group::OTHER), Nature::Paid, || api.write_lyrics(&order)).await;
+        let written = ended(held, written, |_| cost.estimated).await.map_err(ToolError::Bought)?;
+        cost.actual = cost.estimated;
+        let next = "Show them, or give them to music_generation: lyrics as lyrics, style_tags as prompt.";
+        Ok(LyricsView::of(written, &cost, next))
     }
 }
 
@@ -92,19 +111,20 @@ impl LyricsInput {
     }
 }
 
+fn cost(currency: &str) -> Cost {
+    let price = facts().lyrics_price().in_currency(currency);
+    let basis = price.map(|price| format!("{price} {currency} a call, prices of {}", facts().as_of));
+    Cost { currency: currency.to_owned(), estimated: price, basis, ..Cost::default() }
+}
+
 impl LyricsView {
-    fn of(written: Lyrics, currency: &str) -> Self {
-        let price = facts().lyrics_price().in_currency(currency);
-        let basis = price.map(|price| format!("{price} {currency} a call, prices of {}", facts().as_of));
-        let cost =
-            Cost { currency: currency.to_owned(), estimated: price, actual: price, basis, ..Cost::default() };
+    fn of(written: Lyrics, cost: &Cost, next: &str) -> Self {
         Self {
             title: written.song_title,
             style_tags: written.style_tags,
             lyrics: written.lyrics,
-            cost: CostView::of(&cost),
-            next: "Show them, or give them to music_generation: lyrics as lyrics, style_tags as prompt."
-                .to_owned(),
+            cost: CostView::of(cost),
+            next: next.to_owned(),
         }
     }
 

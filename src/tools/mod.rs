@@ -5,15 +5,19 @@
 //! converts them into an order, `buy` hands it to the jobs and waits with a heartbeat.
 
 mod account;
+mod account_spending;
 mod answer;
 mod arguments;
+mod budget;
 mod caller;
 mod chat;
 mod chat_answer;
 mod chat_form;
+mod chat_price;
 mod chat_request;
 mod chat_rules;
 mod chat_view;
+mod consent;
 mod embed;
 mod error;
 mod file;
@@ -64,7 +68,7 @@ use rmcp::service::RequestContext;
 use schemars::JsonSchema;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
-use sha2::{Digest, Sha256, Sha512};
+use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 pub use caller::Caller;
@@ -74,9 +78,9 @@ pub use view::JobView;
 use links::Links;
 use subscriptions::Subscriptions;
 
-use crate::api::Client;
-use crate::config::{Config, ConfigError, ResourceMode, Toolset};
-use crate::jobs::{Cost, Job, Jobs, Order, Paid, Settings, Watch};
+use crate::api::{Client, Pacing};
+use crate::config::{Config, ConfigError, Region, ResourceMode, Toolset};
+use crate::jobs::{Cost, Job, Jobs, Limits, Order, Paid, Settings, Watch};
 use crate::media::{self, Roots};
 
 /// What a model reads before anything else; 1,200 bytes at most.
@@ -126,21 +130,11 @@ fn account(config: &Config) -> String {
     format!("{} (key {print})", config.account)
 }
 
-/// Signs links for as long as this process lives.
-fn link_key() -> [u8; 64] {
-    let mut key = [0; 64];
-    // Without randomness from the system no link is given out that anybody could guess.
-    match getrandom::fill(&mut key) {
-        Ok(()) => key,
-        Err(_) => Sha512::digest(format!("{:p}{:?}", &raw const key, std::time::Instant::now())).into(),
-    }
-}
-
 /// How long an asynchronous call waits for MiniMax to take the order; it is a second or two.
 const SUBMIT: Duration = Duration::from_secs(30);
 
 /// What every tool that costs money takes besides its own parameters.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 struct JobOptions {
     /// Folder.
     output_directory: Option<String>,
@@ -192,6 +186,9 @@ impl CallDigest {
     }
 }
 
+/// The method that stands for a request which was too long to be read.
+pub const UNREAD: &str = "minimax-mcp/unread";
+
 /// An order before the machine's part of it: who, where, whether.
 struct Draft {
     paid: Paid,
@@ -204,7 +201,8 @@ struct Draft {
 impl Server {
     /// Nothing is opened or sent before the first call.
     pub fn new(config: Config) -> Self {
-        let api = Client::new(config.host.clone(), config.key.clone());
+        let pacing = Pacing { keep: config.keeps_limits(), china: config.region == Region::Cn };
+        let api = Client::paced(config.host.clone(), config.key.clone(), pacing);
         let jobs = Jobs::new(
             api,
             Settings {
@@ -213,6 +211,11 @@ impl Server {
                 account: account(&config),
                 poll: config.poll,
                 loopback: config.loopback,
+                limits: Limits {
+                    day: config.budgets.day,
+                    call: config.budgets.call,
+                    process: config.budgets.process,
+                },
             },
         );
         let mut router = ToolRouter::new();
@@ -233,7 +236,7 @@ impl Server {
         }
         let accepted = schema::make_portable(&mut router);
         let roots = Roots::new(&config.base_path, Some(&config.home), &config.allowed_dirs);
-        let links = config.http.public_url.as_deref().map(|base| Links::new(base, link_key()));
+        let links = config.http.public_url.as_deref().map(Links::new);
         let gone = CancellationToken::new();
         let shared = Arc::new(Shared {
             jobs,
@@ -311,13 +314,7 @@ impl Server {
                 "is a folder of the server's machine, which a caller over HTTP does not choose; leave it out";
             return Err(ToolError::argument("output_directory", problem));
         }
-        let argument = |problem: media::OutputProblem| match requested {
-            Some(_) => ToolError::argument("output_directory", problem.to_string()),
-            None => ToolError::Config(vec![ConfigError {
-                name: "MINIMAX_MCP_BASE_PATH",
-                problem: format!("cannot be used: {problem}"),
-            }]),
-        };
+        let argument = |problem: media::OutputProblem| unusable(requested, &problem);
         if self.config().mode == ResourceMode::Url && requested.is_none() {
             return Ok(None);
         }
@@ -342,7 +339,13 @@ impl Server {
         call: &RequestContext<RoleServer>,
     ) -> Result<JobView, ToolError> {
         let Draft { paid, model, prompt, cost, warnings } = draft;
-        let folder = self.folder(options.output_directory.as_deref(), !options.dry_run).await?;
+        let cost = self.counted(tool, cost);
+        let requested = options.output_directory.as_deref();
+        let folder = self.folder(requested, !options.dry_run).await?;
+        if let Some(folder) = folder.as_ref().filter(|_| !options.dry_run) {
+            let room = media::room(folder, least_room(paid.kind())).await;
+            room.map_err(|problem| unusable(requested, &problem))?;
+        }
         if options.idempotency_key.as_ref().is_some_and(|key| key.len() > LONGEST_KEY) {
             let problem = format!("is longer than {LONGEST_KEY} bytes");
             return Err(ToolError::argument("idempotency_key", problem));
@@ -350,6 +353,7 @@ impl Server {
         if options.dry_run {
             return Ok(JobView::dry_run(paid.kind(), model, &cost, warnings));
         }
+        let consent = self.admit(tool, &model, &cost, call).await?;
         let (patience, settled) = options.patience();
         let order = Order {
             tool,
@@ -362,8 +366,10 @@ impl Server {
             warnings,
             idempotency_key: options.idempotency_key,
             digest: call.extensions.get::<CallDigest>().cloned().unwrap_or_default().0,
+            consent,
         };
-        let (watch, existed) = self.jobs().start(order).await?;
+        let started = self.jobs().start(order).await;
+        let (watch, existed) = started.map_err(|error| self.not_bought(tool, error))?;
         let job = self.outcome(watch, call, patience, settled).await;
         let view = self.view(&job);
         Ok(if existed { view.noting(BOUGHT_NOTHING) } else { view })
@@ -410,5 +416,23 @@ impl Server {
 
 /// A key is a name, not a document.
 const LONGEST_KEY: usize = 128;
+
+/// What must be free in the folder before anything is bought, in bytes: several times what MiniMax makes of the
+/// kind.
+fn least_room(kind: crate::jobs::Kind) -> u64 {
+    let mebibytes = if kind == crate::jobs::Kind::Video { 256 } else { 64 };
+    mebibytes * 1024 * 1024
+}
+
+/// Whose turn it is when a folder cannot take results.
+fn unusable(requested: Option<&str>, problem: &media::OutputProblem) -> ToolError {
+    match requested {
+        Some(_) => ToolError::argument("output_directory", problem.to_string()),
+        None => ToolError::Config(vec![ConfigError {
+            name: "MINIMAX_MCP_BASE_PATH",
+            problem: format!("cannot be used: {problem}"),
+        }]),
+    }
+}
 
 const BOUGHT_NOTHING: &str = "this call bought nothing: it is the job of the first call with this key";

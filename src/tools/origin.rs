@@ -1,6 +1,7 @@
 //! Where a media input is, once a name of an earlier job's file has been followed.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -57,7 +58,7 @@ impl Server {
             Source::Data(blob) => media::check(&blob, limits).map(|()| blob).map_err(wrong),
             Source::Path(path) => media::load(&path, &self.shared.roots, limits).await.map_err(wrong),
             Source::Link(link) => {
-                let fetched = self.jobs().fetcher().fetch(&self.secured(&link), limits).await;
+                let fetched = in_time(self.jobs().fetcher().fetch(&self.secured(&link), limits)).await;
                 fetched.map_err(|problem| unfetched(field, problem))
             }
         }
@@ -70,10 +71,12 @@ impl Server {
         let dir = dir.map_err(|error| failed(std::io::Error::other(error)))?.map_err(failed)?;
         let name = media::file_name("input", "", 1, false, link_extension(link));
         let expect = Expect { kind: None, max_bytes, extension: link_extension(link) };
-        let fetched = self.jobs().fetcher().download(&self.secured(link), dir.path(), &name, &expect).await;
-        let saved = fetched.map_err(|problem| unfetched(field, problem))?;
         // Temporary folders often lie behind a symbolic link.
-        let roots = Roots::new(dir.path(), None, &[]);
+        let folder = dunce::canonicalize(dir.path()).map_err(failed)?;
+        let secured = self.secured(link);
+        let fetched = in_time(self.jobs().fetcher().download(&secured, &folder, &name, &expect, None)).await;
+        let saved = fetched.map_err(|problem| unfetched(field, problem))?;
+        let roots = Roots::new(&folder, None, &[]);
         Ok(Local { path: saved.path, roots, _fetched: Some(dir) })
     }
 
@@ -97,6 +100,21 @@ pub(super) fn link_extension(link: &str) -> &str {
     if ending.len() <= 5 && ending.bytes().all(|byte| byte.is_ascii_alphanumeric()) { ending } else { "" }
 }
 
+/// How long an input may take on its way here: half a gigabyte on a slow line. A server that sends a byte a minute is
+/// not waited for.
+const PATIENCE: Duration = Duration::from_mins(30);
+
+/// Gives up on a link that does not come to an end.
+pub(super) async fn in_time<T>(
+    fetching: impl Future<Output = Result<T, FetchProblem>>,
+) -> Result<T, FetchProblem> {
+    let late = || FetchProblem::Weather {
+        reason: format!("it did not end within {} minutes", PATIENCE.as_secs() / 60),
+        retry_after: None,
+    };
+    tokio::time::timeout(PATIENCE, fetching).await.unwrap_or_else(|_| Err(late()))
+}
+
 /// Whose turn it is when a link cannot be read.
 pub(super) fn unfetched(field: &str, problem: FetchProblem) -> ToolError {
     match problem {
@@ -105,5 +123,17 @@ pub(super) fn unfetched(field: &str, problem: FetchProblem) -> ToolError {
         FetchProblem::Expired { .. } | FetchProblem::Wrong(_) => {
             ToolError::argument(field, format!("cannot be fetched: {problem}"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_link_that_never_ends_is_given_up() {
+        let problem = in_time(std::future::pending::<Result<(), _>>()).await.unwrap_err();
+        assert!(problem.to_string().contains("within 30 minutes"), "{problem}");
+        assert!(in_time(async { Ok(()) }).await.is_ok());
     }
 }

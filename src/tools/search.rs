@@ -4,15 +4,17 @@ use rmcp::ErrorData;
 use rmcp::handler::server::tool::{IntoCallToolResult, schema_for_output};
 use rmcp::handler::server::wrapper::Parameters;
 use rmcp::model::CallToolResponse;
-use rmcp::{tool, tool_router};
+use rmcp::service::RequestContext;
+use rmcp::{RoleServer, tool, tool_router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::answer::both;
+use super::budget::{REHEARSED, ended};
 use super::view::CostView;
-use super::{Server, ToolError};
-use crate::api::retry::{Nature, patiently};
-use crate::api::{Found, Searched};
+use super::{Server, ToolError, wait};
+use crate::api::retry::Nature;
+use crate::api::{Found, Searched, group};
 use crate::facts::offer;
 use crate::jobs::Cost;
 
@@ -24,6 +26,10 @@ const MOST: usize = 10;
 struct SearchInput {
     /// 3-6 words.
     query: String,
+    /// Only price it.
+    #[serde(default)]
+    #[schemars(extend("x-quiet" = true))]
+    dry_run: bool,
 }
 
 /// Pages that were found.
@@ -36,6 +42,9 @@ struct SearchView {
     related: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cost: Option<CostView>,
+    /// What to do now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
 }
 
 /// One of them.
@@ -56,15 +65,28 @@ impl Server {
         output_schema = schema_for_output::<SearchView>(),
         annotations(read_only_hint = false, destructive_hint = false, idempotent_hint = false, open_world_hint = true)
     )]
-    async fn web_search(&self, Parameters(input): Parameters<SearchInput>) -> Result<SearchView, ToolError> {
-        self.ready()?;
+    async fn web_search(
+        &self,
+        Parameters(input): Parameters<SearchInput>,
+        call: RequestContext<RoleServer>,
+    ) -> Result<SearchView, ToolError> {
+        if !input.dry_run {
+            self.ready()?;
+        }
         let query = input.query.trim();
         if query.is_empty() {
             return Err(ToolError::argument("query", "is empty"));
         }
+        let cost = self.counted("web_search", flat("web_search", self.config().currency()));
+        if input.dry_run {
+            let (cost, next) = (CostView::of(&cost), Some(REHEARSED.to_owned()));
+            return Ok(SearchView { results: Vec::new(), related: Vec::new(), cost, next });
+        }
+        let held = self.reserve("web_search", "", &cost, &call).await?;
         let api = self.jobs().api();
-        let found = patiently(Nature::Paid, || api.search(query)).await?;
-        Ok(SearchView::of(found, &flat("web_search", self.config().currency())))
+        let found = wait::in_line(&call, api.join(group::OTHER), Nature::Paid, || api.search(query)).await;
+        let found = ended(held, found, |_| cost.estimated).await.map_err(ToolError::Bought)?;
+        Ok(SearchView::of(found, &cost))
     }
 }
 
@@ -90,6 +112,7 @@ impl SearchView {
             results: found.organic.into_iter().take(MOST).map(page).collect(),
             related: found.related.into_iter().take(MOST).collect(),
             cost: CostView::of(cost),
+            next: None,
         }
     }
 }
@@ -101,13 +124,14 @@ impl IntoCallToolResult for SearchView {
             format!("{}. {}{date}\n   {}\n   {}", index + 1, page.title, page.link, page.snippet)
         };
         let mut lines: Vec<_> = self.results.iter().enumerate().map(page).collect();
-        if lines.is_empty() {
+        if lines.is_empty() && self.next.is_none() {
             lines.push("Nothing was found.".to_owned());
         }
         if !self.related.is_empty() {
             lines.push(format!("Related: {}", self.related.join(" · ")));
         }
         lines.extend(self.cost.as_ref().map(CostView::line));
+        lines.extend(self.next.clone());
         Ok(both(lines.join("\n"), &self)?.into())
     }
 }

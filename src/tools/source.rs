@@ -2,8 +2,8 @@
 
 use super::video_extras::RegenerateInput;
 use super::{Server, ToolError};
-use crate::api::retry::{Nature, patiently};
-use crate::api::{Blame, CloudTask};
+use crate::api::retry::Nature;
+use crate::api::{Blame, CloudTask, group};
 use crate::facts::facts;
 use crate::jobs::{Job, Route, State, now};
 
@@ -60,7 +60,7 @@ impl Server {
             return Ok(Original { warnings: vec![warning.to_owned()], ..blank });
         }
         let api = self.jobs().api();
-        let looked = patiently(Nature::Read, || api.video_task(&blank.task_id)).await;
+        let looked = api.patiently(group::LOOKS, Nature::Read, || api.video_task(&blank.task_id)).await;
         let task = match looked {
             Err(error) if error.blame() == Blame::Caller => {
                 let days = facts().regeneration().days;

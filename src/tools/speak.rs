@@ -52,6 +52,10 @@ struct SpeakInput {
     language_boost: Option<String>,
     /// For the mp3.
     output_directory: Option<String>,
+    /// Only price it.
+    #[serde(default)]
+    #[schemars(extend("x-quiet" = true))]
+    dry_run: bool,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -89,7 +93,9 @@ impl Server {
         Parameters(input): Parameters<SpeakInput>,
         call: RequestContext<RoleServer>,
     ) -> Result<JobView, ToolError> {
-        self.ready()?;
+        if !input.dry_run {
+            self.ready()?;
+        }
         let (submit, mut warnings) = self.live(&input)?;
         let player = Player::find(&self.config().program_dirs);
         if player.is_none() {
@@ -107,7 +113,7 @@ impl Server {
             output_directory: input.output_directory,
             wait_seconds: forty_five(),
             async_mode: false,
-            dry_run: false,
+            dry_run: input.dry_run,
             idempotency_key: None,
         };
         let view = self.buy("speak", draft, options, &call).await?;

@@ -181,11 +181,16 @@ impl Server {
                 (order, Some(billed_characters(text)), text.to_owned())
             }
             Source::Long(_) | Source::File(_) => {
-                let long = match source {
-                    Source::File(given) => self.text_file(given, dry).await?,
+                let mut long = match source {
+                    Source::File(given) => self.text_file(given).await?,
                     Source::Short(text) | Source::Long(text) => LongText::inline(text),
                 };
                 let (billed, prompt) = (long.billed, long.prompt.clone());
+                if !dry {
+                    let cost = cost(&model, billed, config.currency());
+                    self.admit("text_to_audio", &model, &cost, &call).await?;
+                    self.hand_in(&mut long).await?;
+                }
                 (long.order(&input, model.clone(), voice), billed, prompt)
             }
         };

@@ -27,6 +27,8 @@ pub(super) struct LongText {
     inline: Option<String>,
     file_id: Option<i64>,
     content: Option<String>,
+    /// What is to be uploaded before it can be ordered.
+    waiting: Option<Opened>,
     /// Unknown for archives and for what was uploaded before.
     pub(super) billed: Option<u32>,
     /// What the job is about.
@@ -36,7 +38,7 @@ pub(super) struct LongText {
 impl LongText {
     pub(super) fn inline(text: &str) -> Self {
         let (billed, prompt) = (Some(billed_characters(text)), text.to_owned());
-        Self { inline: Some(prompt.clone()), file_id: None, content: None, billed, prompt }
+        Self { inline: Some(prompt.clone()), file_id: None, content: None, waiting: None, billed, prompt }
     }
 
     /// The order for it.
@@ -62,16 +64,14 @@ impl LongText {
 }
 
 impl Server {
-    /// Reads `text_file`, counts it as far as it can be counted, and uploads it unless the run is `dry`.
-    pub(super) async fn text_file(&self, given: &str, dry: bool) -> Result<LongText, ToolError> {
+    /// Reads `text_file` and counts it as far as it can be counted.
+    pub(super) async fn text_file(&self, given: &str) -> Result<LongText, ToolError> {
         let wrong = |problem: String| ToolError::argument("text_file", problem);
-        let is_id =
-            |id: &str| id.parse().map_err(|_| wrong(format!("is the upload {id}, which is no number")));
         let blob = match self.given("text_file", given, &FILES).await? {
             Given::Uploaded(id) => {
                 let file_id = Some(is_id(&id)?);
                 let (content, prompt) = (Some(given.to_owned()), format!("upload {id}"));
-                return Ok(LongText { inline: None, file_id, content, billed: None, prompt });
+                return Ok(LongText { inline: None, file_id, content, waiting: None, billed: None, prompt });
             }
             Given::Bytes(blob) => blob,
         };
@@ -89,11 +89,20 @@ impl Server {
             let name = given.rsplit(['/', '\\']).next().unwrap_or_default();
             (None, name.chars().take(200).collect(), "zip")
         };
-        let mut file_id = None;
-        if !dry {
-            let opened = Opened { name: format!("text.{ending}"), ..Opened::of(blob) };
-            file_id = Some(is_id(&self.send_up(PURPOSE, opened).await?.file_id)?);
-        }
-        Ok(LongText { inline: None, file_id, content, billed, prompt })
+        let waiting = Some(Opened { name: format!("text.{ending}"), ..Opened::of(blob) });
+        Ok(LongText { inline: None, file_id: None, content, waiting, billed, prompt })
     }
+
+    /// Uploads what was read. Free.
+    pub(super) async fn hand_in(&self, text: &mut LongText) -> Result<(), ToolError> {
+        if let Some(opened) = text.waiting.take() {
+            text.file_id = Some(is_id(&self.send_up(PURPOSE, opened).await?.file_id)?);
+        }
+        Ok(())
+    }
+}
+
+fn is_id(id: &str) -> Result<i64, ToolError> {
+    let wrong = |_| ToolError::argument("text_file", format!("is the upload {id}, which is no number"));
+    id.parse().map_err(wrong)
 }

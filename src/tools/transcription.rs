@@ -94,6 +94,9 @@ fn code(word: &str) -> Result<String, ToolError> {
     })
 }
 
+/// Seconds of the longest recording that is taken.
+const LONGEST: f64 = 500.0;
+
 fn cost(duration_ms: Option<u64>, currency: &str) -> Cost {
     let hour = facts().transcription.per_hour.in_currency(currency);
     let mut cost =
@@ -101,6 +104,7 @@ fn cost(duration_ms: Option<u64>, currency: &str) -> Cost {
     #[expect(clippy::cast_precision_loss, reason = "at most 500 seconds")]
     let seconds = duration_ms.map(|length| length as f64 / 1000.0);
     cost.estimated = seconds.and_then(|seconds| cost.of(seconds));
+    cost.most = cost.of(seconds.unwrap_or(LONGEST));
     cost.basis = hour.map(|price| format!("{price} {currency} an hour, prices of {}", facts().as_of));
     cost
 }

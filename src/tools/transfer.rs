@@ -16,7 +16,8 @@ use super::answer::both;
 use super::file::{FileInfo, file_id};
 use super::origin::{Local, Source, link_extension, unfetched};
 use super::{Server, ToolError};
-use crate::api::retry::{Nature, patiently};
+use crate::api::group;
+use crate::api::retry::Nature;
 use crate::facts::{Rule, Upload, offer};
 use crate::media::{self, Content, Expect, FetchProblem, InputProblem, Limits, Opened, Saved};
 
@@ -100,7 +101,10 @@ impl Server {
             }
             (None, Some(url)) => {
                 let folder = self.shelf(directory).await?;
-                let saved = self.fetch_link("url", &url, "", &folder).await?;
+                let link = self.secured(url.trim());
+                // What is signed changes from link to link to the same file.
+                let key = link.split(['?', '#']).next().unwrap_or_default();
+                let saved = self.fetch_link("url", &link, "", &folder, key).await?;
                 Ok(Downloaded::of(saved, None, Some(url)))
             }
             (Some(_), Some(_)) => Err(ToolError::argument("url", "excludes file_id; give one of the two")),
@@ -156,13 +160,13 @@ impl Server {
     async fn fetch_remote(&self, id: String, folder: &Path) -> Result<Downloaded, ToolError> {
         let file = self.remote(&id).await?;
         if let Some(link) = file.download_url {
-            let saved = self.fetch_link("file_id", &link, &file.filename, folder).await?;
+            let saved = self.fetch_link("file_id", &self.secured(&link), &file.filename, folder, &id).await?;
             return Ok(Downloaded::of(saved, Some(id), Some(link)));
         }
         let (name, extension) = name(&file.filename, &id);
         let expect = Expect { kind: None, max_bytes: LARGEST, extension: &extension };
         let api = self.jobs().api();
-        let content = patiently(Nature::Read, || api.file_content(&id)).await?;
+        let content = api.patiently(group::READS, Nature::Read, || api.file_content(&id)).await?;
         let chunks = content
             .chunks
             .map(|chunk| chunk.map_err(|reason| FetchProblem::Weather { reason, retry_after: None }));
@@ -174,27 +178,28 @@ impl Server {
         Ok(Downloaded::of(saved, Some(id), None))
     }
 
-    /// A link's content in `folder`; tried again where the way is disturbed.
+    /// A link's content in `folder`; tried again where the way is disturbed. A later call with the same `key`
+    /// goes on where this one broke off.
     async fn fetch_link(
         &self,
         field: &str,
         link: &str,
         filename: &str,
         folder: &Path,
+        key: &str,
     ) -> Result<Saved, ToolError> {
-        let link = self.secured(link.trim());
         let path = link.split(['?', '#']).next().unwrap_or_default();
         let filename =
             if filename.is_empty() { path.rsplit('/').next().unwrap_or_default() } else { filename };
         let (name, mut extension) = name(filename, "");
         if extension.is_empty() {
-            link_extension(&link).clone_into(&mut extension);
+            link_extension(link).clone_into(&mut extension);
         }
         let expect = Expect { kind: None, max_bytes: LARGEST, extension: &extension };
         let mut tries = 0_u32;
         loop {
             tries += 1;
-            match self.jobs().fetcher().download(&link, folder, &name, &expect).await {
+            match self.jobs().fetcher().download(link, folder, &name, &expect, Some(key)).await {
                 Ok(saved) => return Ok(saved),
                 Err(FetchProblem::Weather { .. }) if tries < 4 => {
                     tokio::time::sleep(std::time::Duration::from_millis(300 * u64::from(tries))).await;

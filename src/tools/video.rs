@@ -15,7 +15,7 @@ use crate::api::Expansion;
 use crate::facts::{Mode, Protocol, Size, VideoModel, facts, rounded};
 use crate::jobs::{Cost, Task};
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub(super) struct VideoInput {
     /// Up to 2000 characters, H3 7000. Hailuo: [Push in] etc.
     pub(super) prompt: Option<String>,
@@ -84,6 +84,12 @@ impl Server {
             self.ready()?;
         }
         let plan = input.plan(self.config().defaults.video_model.as_deref())?;
+        let cost = plan.cost(&input, self.config().currency());
+        if plan.protocol == Protocol::V2 && self.is_limited() && !input.is_dry() {
+            // What is large is uploaded; whether the call may be bought is known before.
+            video_v2::request(self, &input.rehearsed(), &plan).await?;
+            self.admit("generate_video", &plan.model, &cost, &call).await?;
+        }
         let paid = match plan.protocol {
             Protocol::V1 => video_v1::request(self, &input, &plan).await?,
             Protocol::V2 => video_v2::request(self, &input, &plan).await?,
@@ -91,7 +97,7 @@ impl Server {
         let draft = Draft {
             paid,
             prompt: input.prompt.clone().unwrap_or_else(|| plan.mode.words().to_owned()),
-            cost: plan.cost(&input, self.config().currency()),
+            cost,
             model: plan.model,
             warnings: plan.warnings,
         };
@@ -140,7 +146,8 @@ impl Server {
         let folder = self.folder(folder, true).await?;
         let task = Task { route, id: id.to_owned() };
         let job = self.jobs().foreign(self.principal(), "query_video_generation", task, folder);
-        Ok(self.jobs().adopt(job).await?.0)
+        let adopted = self.jobs().adopt(job).await;
+        Ok(adopted.map_err(|error| self.not_bought("query_video_generation", error))?.0)
     }
 }
 
@@ -298,6 +305,11 @@ impl VideoInput {
         self.reference_videos.as_ref().is_some_and(|videos| !videos.is_empty())
     }
 
+    /// The same, for which nothing is uploaded.
+    pub(super) fn rehearsed(&self) -> Self {
+        Self { job: JobOptions { dry_run: true, ..self.job.clone() }, ..self.clone() }
+    }
+
     /// Whether nothing is to be sent.
     pub(super) fn is_dry(&self) -> bool {
         self.job.dry_run
@@ -340,7 +352,11 @@ impl Plan {
         cost.basis =
             cost.unit.map(|unit| format!("{unit} {currency} a second at {resolution}, prices of {as_of}"));
         if input.has_videos() {
-            // Seconds of reference videos are billed too, and how many there are is MiniMax's to count.
+            // Seconds of reference videos are billed too, and how many there are is MiniMax's to count: at most as
+            // many as it takes.
+            let videos = input.reference_videos.as_ref().map_or(0, Vec::len);
+            let most = u32::try_from(videos).unwrap_or(u32::MAX).saturating_mul(video_v2::LONGEST_REFERENCE);
+            cost.most = price(duration.saturating_add(most), input.images());
             cost.estimated = None;
             cost.basis =
                 cost.basis.map(|basis| format!("{basis}; seconds of reference videos cost the same"));

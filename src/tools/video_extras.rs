@@ -113,11 +113,16 @@ impl Server {
             let problem = format!("is {}, which enriches no prompts; {} does", plan.model, able.join(", "));
             return Err(ToolError::argument("model", problem));
         }
+        let cost = enrich_cost(self.config().currency());
+        if self.is_limited() && !video.is_dry() {
+            video_v2::submit(self, &video.rehearsed(), &plan).await?;
+            self.admit("enhance_video_prompt", &plan.model, &cost, &call).await?;
+        }
         let VideoV2Submit { model, content, duration, ratio, callback_url, .. } =
             video_v2::submit(self, &video, &plan).await?;
         let draft = Draft {
             prompt: video.prompt.clone().unwrap_or_default(),
-            cost: enrich_cost(self.config().currency()),
+            cost,
             paid: Paid::Enrich(Enrich { model: model.clone(), content, duration, ratio, callback_url }),
             model,
             warnings: plan.warnings,
@@ -155,10 +160,14 @@ impl Server {
             return Err(ToolError::argument("video", problem));
         };
         let video = input.into_video(model);
-        let content = self.again(&video, &base).await?;
         let seconds = self.length_of(&base, &BASE.limits).await;
         let plan = video.plan(None)?;
         let cost = regenerate_cost(seconds.filter(|_| !video.has_videos()), video.images(), currency);
+        if self.is_limited() && !video.is_dry() {
+            self.again(&video.rehearsed(), &base).await?;
+            self.admit("regenerate_video", &plan.model, &cost, &call).await?;
+        }
+        let content = self.again(&video, &base).await?;
         let source = Source::Content(content);
         let draft = Draft {
             paid: Paid::Regenerate(Regenerate { model: plan.model.clone(), source, resolution: "2K" }),
@@ -270,6 +279,8 @@ fn regenerate_cost(seconds: Option<f64>, images: u32, currency: &str) -> Cost {
         basis: unit.map(|unit| format!("{unit} {currency} a second, prices of {}", facts().as_of)),
         ..Cost::default()
     };
-    cost.estimated = seconds.and_then(|seconds| cost.of(seconds));
+    // An image that is billed and has no known price makes the whole unknown.
+    let known = extra == 0.0 || row.per_image.in_currency(currency).is_some();
+    cost.estimated = seconds.filter(|_| known).and_then(|seconds| cost.of(seconds));
     cost
 }

@@ -45,6 +45,9 @@ const AUDIO: Takes = Takes {
     uploads: Some(UPLOADS),
 };
 
+/// The longest reference video, in seconds; as in `VIDEO`.
+pub(super) const LONGEST_REFERENCE: u32 = 15;
+
 /// Video Generation V2 > guide: files in one request.
 const MOST_REFERENCES: usize = 12;
 

@@ -16,6 +16,7 @@ use serde_json::Value;
 use super::Server;
 use super::links::Links;
 use crate::api::Blame;
+use crate::api::pace::Waiting;
 use crate::jobs::{Cost, FIRST_SOUND, Failure, Job, JobFile, Kind, State};
 
 /// A job as a caller sees it. What is absent is unknown.
@@ -161,7 +162,11 @@ impl JobView {
     pub(super) fn of(job: &Job) -> Self {
         let mut warnings = job.warnings.clone();
         match &job.state {
-            State::Submitting { held: Some(why), .. } => warnings.push(format!("not sent yet: {why}")),
+            State::Submitting { held: Some(why), .. } => {
+                let place = job.waiting.as_ref().and_then(Waiting::standing);
+                let place = place.map(|standing| format!(" ({})", standing.words())).unwrap_or_default();
+                warnings.push(format!("not sent yet, nothing is bought: {why}{place}"));
+            }
             State::Running { trouble: Some(why), .. } => {
                 warnings.push(format!("the last look at the task failed: {why}"));
             }
@@ -191,7 +196,7 @@ impl JobView {
             voice_id: job.voice_id.clone(),
             text: job.text.clone(),
             usage: job.usage.clone().filter(Value::is_object),
-            cost: CostView::of(&job.cost).filter(|_| !is_free(job)),
+            cost: CostView::of(&job.cost).filter(|_| !job.is_free()),
             warnings,
             error,
             next: next(job),
@@ -223,7 +228,7 @@ impl JobView {
     #[must_use]
     pub(super) fn with_links(mut self, job: &Job, links: &Links) -> Self {
         for (view, file) in self.files.iter_mut().zip(&job.files) {
-            view.download_url = view.path.take().map(|_| links.to(&job.id, &file.name));
+            view.download_url = view.path.take().and_then(|_| links.to(&job.id, &file.name));
         }
         self
     }
@@ -380,15 +385,6 @@ impl CostView {
 pub(super) fn time(milliseconds: i64) -> Option<String> {
     let at = Timestamp::from_second(milliseconds / 1000).ok()?;
     Some(at.to_string())
-}
-
-/// What was provably not taken, or was cancelled before it was made, costs nothing, and shows no price.
-fn is_free(job: &Job) -> bool {
-    match &job.state {
-        State::Failed { task: None, .. } => job.cost.actual.is_none(),
-        State::Cancelled { task, at_minimax } => *at_minimax || task.is_none(),
-        _ => false,
-    }
 }
 
 /// Whether MiniMax has a list in which the task would be: that of video V2.

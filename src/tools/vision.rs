@@ -4,19 +4,21 @@ use rmcp::ErrorData;
 use rmcp::handler::server::tool::{IntoCallToolResult, schema_for_output};
 use rmcp::handler::server::wrapper::Parameters;
 use rmcp::model::{CallToolResponse, JsonObject};
-use rmcp::{tool, tool_router};
+use rmcp::service::RequestContext;
+use rmcp::{RoleServer, tool, tool_router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::answer::both;
+use super::budget::{REHEARSED, ended};
 use super::origin::Source;
 use super::search::flat;
 use super::view::CostView;
-use super::{Server, ToolError};
-use crate::api::retry::{Nature, patiently};
-use crate::api::{ApiError, Picture, Seen};
-use crate::facts::{offer, rounded};
+use super::{Server, ToolError, wait};
+use crate::api::retry::Nature;
+use crate::api::{ApiError, LONGEST_LOOK, Picture, Seen, group};
+use crate::facts::{facts, offer, rounded};
 use crate::jobs::Cost;
 use crate::media::Limits;
 
@@ -31,6 +33,10 @@ struct VisionInput {
     prompt: String,
     /// Path or URL.
     image_url: String,
+    /// Only price it.
+    #[serde(default)]
+    #[schemars(extend("x-quiet" = true))]
+    dry_run: bool,
 }
 
 /// What is in an image.
@@ -47,7 +53,13 @@ struct VisionView {
     cost: Option<CostView>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
+    /// What to do now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
 }
+
+/// The endpoint of the plans, by the name that it goes by as a model.
+const BY_PLAN: &str = "coding_plan/vlm";
 
 #[tool_router(router = vision_tools, vis = "pub(super)")]
 impl Server {
@@ -60,8 +72,11 @@ impl Server {
     async fn understand_image(
         &self,
         Parameters(input): Parameters<VisionInput>,
+        call: RequestContext<RoleServer>,
     ) -> Result<VisionView, ToolError> {
-        self.ready()?;
+        if !input.dry_run {
+            self.ready()?;
+        }
         if input.prompt.trim().is_empty() {
             return Err(ToolError::argument("prompt", "is empty"));
         }
@@ -75,13 +90,28 @@ impl Server {
                 (Picture::Data(data), bytes)
             }
         };
+        let cost = self.counted("understand_image", flat("understand_image", self.config().currency()));
+        if input.dry_run {
+            let (model, cost, next) = (BY_PLAN.to_owned(), CostView::of(&cost), Some(REHEARSED.to_owned()));
+            return Ok(VisionView {
+                text: String::new(),
+                model,
+                usage: None,
+                cost,
+                warnings: Vec::new(),
+                next,
+            });
+        }
+        let held = self.reserve("understand_image", BY_PLAN, &cost, &call).await?;
         let (api, prompt) = (self.jobs().api(), input.prompt.as_str());
-        match patiently(Nature::Paid, || api.look(prompt, &picture)).await {
-            Ok(seen) => Ok(self.by_plan(seen)),
+        let seen =
+            wait::in_line(&call, api.join(group::OTHER), Nature::Paid, || api.look(prompt, &picture)).await;
+        match ended(held, seen, |_| cost.estimated).await {
+            Ok(seen) => Ok(by_plan(seen, &cost)),
             Err(error) if has_no_plan(&error) && bytes <= CHAT_LIMIT => {
-                self.by_chat(prompt, &picture, error).await
+                self.by_chat(prompt, &picture, error, &call).await
             }
-            Err(error) => Err(error.into()),
+            Err(error) => Err(ToolError::Bought(error)),
         }
     }
 }
@@ -95,25 +125,39 @@ fn has_no_plan(error: &ApiError) -> bool {
     }
 }
 
-impl Server {
-    fn by_plan(&self, seen: Seen) -> VisionView {
-        let cost = CostView::of(&flat("understand_image", self.config().currency()));
-        let model = "coding_plan/vlm".to_owned();
-        VisionView { text: seen.text, model, usage: seen.usage, cost, warnings: Vec::new() }
+fn by_plan(seen: Seen, cost: &Cost) -> VisionView {
+    VisionView {
+        text: seen.text,
+        model: BY_PLAN.to_owned(),
+        usage: seen.usage,
+        cost: CostView::of(cost),
+        warnings: Vec::new(),
+        next: None,
     }
+}
 
+impl Server {
     /// Once, and the road is said. When this fails too, the first refusal tells more about the key.
     async fn by_chat(
         &self,
         prompt: &str,
         picture: &Picture,
         first: ApiError,
+        call: &RequestContext<RoleServer>,
     ) -> Result<VisionView, ToolError> {
         let (api, model) = (self.jobs().api(), offer().vision.model.as_str());
-        let seen = match patiently(Nature::Paid, || api.look_by_chat(model, prompt, picture)).await {
+        // What a picture comes to in tokens is written nowhere; it fits into the context.
+        let room = facts().text(model).map(|row| (row.context, u64::from(LONGEST_LOOK)));
+        let most = self.tokens_cost(room);
+        let ceiling = Cost { most: most.actual, actual: None, ..most };
+        let held = self.reserve("understand_image", model, &ceiling, call).await?;
+        let ask = || api.look_by_chat(model, prompt, picture);
+        let seen = wait::in_line(call, api.join_text(model), Nature::Paid, ask).await;
+        let seen = ended(held, seen, |seen| self.tokens_cost(seen.tokens).actual).await;
+        let seen = match seen {
             Ok(seen) => seen,
-            Err(second) if has_no_plan(&second) => return Err(first.into()),
-            Err(second) => return Err(second.into()),
+            Err(second) if has_no_plan(&second) => return Err(ToolError::Bought(first)),
+            Err(second) => return Err(ToolError::Bought(second)),
         };
         let cost = self.tokens_cost(seen.tokens);
         let spent = cost.actual.map_or_else(
@@ -131,6 +175,7 @@ impl Server {
             usage: seen.usage,
             cost: CostView::of(&cost),
             warnings: vec![warning],
+            next: None,
         })
     }
 
@@ -153,7 +198,8 @@ impl IntoCallToolResult for VisionView {
         let usage = self.usage.as_ref().map(|usage| format!("Usage: {usage}"));
         let notes = self.warnings.iter().map(|warning| format!("Note: {warning}"));
         let lines = [self.text.clone(), format!("({})", self.model)].into_iter();
-        let text = lines.chain(usage).chain(cost).chain(notes).collect::<Vec<_>>().join("\n");
+        let next = self.next.clone().into_iter();
+        let text = lines.chain(usage).chain(cost).chain(notes).chain(next).collect::<Vec<_>>().join("\n");
         Ok(both(text, &self)?.into())
     }
 }

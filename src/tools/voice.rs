@@ -100,6 +100,11 @@ impl Server {
         let (mut submit, mut warnings) = input.submit(&self.config().defaults)?;
         // Both recordings are checked before either is uploaded.
         let file = self.check("file", &input.file, &RECORDING).await?;
+        let cost = clone_cost(&submit, self.config().currency());
+        if !dry {
+            let model = submit.model.as_deref().unwrap_or_default();
+            self.admit("voice_clone", model, &cost, &call).await?;
+        }
         let prompt = match &input.prompt_audio {
             Some(prompt) if dry => {
                 self.check("prompt_audio", prompt, &PROMPT).await?;
@@ -124,7 +129,7 @@ impl Server {
                 .flatten()
                 .collect::<Vec<_>>()
                 .join(": "),
-            cost: clone_cost(&submit, currency),
+            cost,
             paid: Paid::VoiceClone(VoiceClone { submit, file: what, prompt: prompt.map(|clip| clip.what) }),
             warnings,
         };

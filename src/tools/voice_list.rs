@@ -11,8 +11,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Server, ToolError};
-use crate::api::retry::{Nature, patiently};
-use crate::api::{Voice, VoiceKind};
+use crate::api::retry::Nature;
+use crate::api::{Voice, VoiceKind, group};
 use crate::facts::{self, voices};
 
 /// How much of a description a row shows.
@@ -133,7 +133,7 @@ impl Server {
         }
         let api = self.jobs().api();
         // Refused for its rate, it may go again; after anything else somebody should look first.
-        patiently(Nature::Paid, || api.delete_voice(kind, id)).await?;
+        api.patiently(group::READS, Nature::Paid, || api.delete_voice(kind, id)).await?;
         Ok(DeletedVoice {
             voice_id: id.to_owned(),
             voice_type: kind.word().to_owned(),
@@ -143,7 +143,7 @@ impl Server {
 
     async fn voices(&self, voice_type: &str) -> Result<Vec<Voice>, ToolError> {
         let api = self.jobs().api();
-        Ok(patiently(Nature::Read, || api.voices(voice_type)).await?)
+        Ok(api.patiently(group::READS, Nature::Read, || api.voices(voice_type)).await?)
     }
 
     async fn kind_of(&self, id: &str) -> Result<VoiceKind, ToolError> {

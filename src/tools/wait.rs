@@ -8,6 +8,9 @@ use rmcp::model::ProgressNotificationParam;
 use rmcp::service::RequestContext;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 
+use crate::api::ApiError;
+use crate::api::pace::{self, Ticket, Waiting};
+use crate::api::retry::Nature;
 use crate::jobs::{Job, Kind, State, Watch};
 
 /// Clients cut a silent call off after a minute or less, and show each note.
@@ -73,7 +76,18 @@ pub(super) fn is_known(job: &Job) -> bool {
 pub(super) fn words(job: &Job) -> String {
     let kind = job.kind.word();
     match &job.state {
-        State::Submitting { held: Some(why), .. } => format!("{kind}: waiting to send again ({why})"),
+        State::Submitting { held: Some(why), .. } => {
+            let standing = job.waiting.as_ref().and_then(Waiting::standing);
+            let first = why.starts_with(State::IN_LINE);
+            match (first, standing) {
+                (true, Some(standing)) => format!("{kind}: waits for its turn, {}", standing.words()),
+                (true, None) => format!("{kind}: waits for its turn"),
+                (false, Some(standing)) => {
+                    format!("{kind}: waiting to send again ({why}), {}", standing.words())
+                }
+                (false, None) => format!("{kind}: waiting to send again ({why})"),
+            }
+        }
         State::Submitting { .. } => format!("{kind}: MiniMax is making it"),
         State::Running { word, trouble: None, .. } => format!("{kind}: {}", word.to_lowercase()),
         State::Running { word, trouble: Some(why), .. } => format!("{kind}: {} ({why})", word.to_lowercase()),
@@ -82,7 +96,44 @@ pub(super) fn words(job: &Job) -> String {
     }
 }
 
-async fn note(call: &RequestContext<RoleServer>, start: Instant, words: &str) {
+/// Sends a request of a call without a job in its turn, and tells the client where it stands meanwhile. A call
+/// that is cancelled in line leaves it; one whose request has left is waited for.
+pub(super) async fn in_line<T, F>(
+    call: &RequestContext<RoleServer>,
+    ticket: Ticket,
+    nature: Nature,
+    ask: impl FnMut() -> F,
+) -> Result<T, ApiError>
+where
+    F: Future<Output = Result<T, ApiError>>,
+{
+    let (start, waiting) = (Instant::now(), ticket.waiting());
+    let mut heartbeat = interval_at(start, HEARTBEAT);
+    heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let work = pace::in_turn(ticket, nature, pace::PATIENCE, ask);
+    tokio::pin!(work);
+    let mut cancelled = false;
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut work => return done,
+            () = call.ct.cancelled(), if !cancelled => {
+                if waiting.standing().is_some() {
+                    return Err(waiting.given_up());
+                }
+                cancelled = true;
+            }
+            _ = heartbeat.tick() => {
+                if let Some(standing) = waiting.standing() {
+                    note(call, start, &format!("waits for its turn, {}", standing.words())).await;
+                }
+            }
+        }
+    }
+}
+
+/// A sign of life, for a client that asked for some.
+pub(super) async fn note(call: &RequestContext<RoleServer>, start: Instant, words: &str) {
     let Some(token) = call.meta.get_progress_token() else { return };
     let seconds = start.elapsed().as_secs_f64();
     // Progress has to grow with each note; what it grows by means nothing.

@@ -230,17 +230,24 @@ impl Program {
     /// Starts `minimax-mcp` with nothing of the environment but what it is given.
     pub fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_minimax-mcp"));
-        command.args(arguments).env_clear().envs(environment.iter().copied());
+        command.args(arguments);
+        Self::run(command, environment)
+    }
+
+    fn run(mut command: Command, environment: &[(&str, impl AsRef<str>)]) -> Self {
+        command.env_clear().envs(environment.iter().map(|(name, value)| (name, value.as_ref())));
         // Windows programs do not start without it.
         if let Some(root) = std::env::var_os("SystemRoot") {
             command.env("SystemRoot", root);
         }
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the program starts");
+        command.stderr(Stdio::null());
+        Self::of(command)
+    }
+
+    /// A command that ends in the program. Its stderr goes where the command says.
+    pub fn of(mut command: Command) -> Self {
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the program starts");
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take().unwrap());
         let (sender, lines) = channel();
         std::thread::spawn(move || {
@@ -255,20 +262,28 @@ impl Program {
 
     /// In front of the sandbox at `url`, with everything it keeps below `dir`.
     pub fn at(url: &str, dir: &Path) -> Self {
-        let (home, out, data) = (dir.join("home"), dir.join("out"), dir.join("data"));
-        let path = |path: &Path| path.display().to_string();
-        Self::start(
-            &[],
-            &[
-                ("HOME", &path(&home)),
-                ("USERPROFILE", &path(&home)),
-                ("MINIMAX_API_HOST", url),
-                ("MINIMAX_API_KEY", "sk-api-secret"),
-                ("MINIMAX_MCP_BASE_PATH", &path(&out)),
-                ("MINIMAX_DATA_DIR", &path(&data)),
-                ("MINIMAX_POLL_SECONDS", "0.1"),
-            ],
-        )
+        Self::run(Command::new(env!("CARGO_BIN_EXE_minimax-mcp")), &Self::usual(url, dir))
+    }
+
+    /// As [`Self::at`], in a shell that has done something before: set limits, that is.
+    #[cfg(unix)]
+    pub fn within(before: &str, url: &str, dir: &Path) -> Self {
+        let mut command = Command::new("/bin/sh");
+        command.arg("-c").arg(format!("{before}; exec \"$0\"")).arg(env!("CARGO_BIN_EXE_minimax-mcp"));
+        Self::run(command, &Self::usual(url, dir))
+    }
+
+    fn usual(url: &str, dir: &Path) -> [(&'static str, String); 7] {
+        let path = |name| dir.join(name).display().to_string();
+        [
+            ("HOME", path("home")),
+            ("USERPROFILE", path("home")),
+            ("MINIMAX_API_HOST", url.to_owned()),
+            ("MINIMAX_API_KEY", "sk-api-secret".to_owned()),
+            ("MINIMAX_MCP_BASE_PATH", path("out")),
+            ("MINIMAX_DATA_DIR", path("data")),
+            ("MINIMAX_POLL_SECONDS", "0.1".to_owned()),
+        ]
     }
 
     pub fn send(&mut self, message: &Value) {

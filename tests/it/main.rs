@@ -25,6 +25,8 @@ mod readme;
 mod example_config;
 // Files, links and folders.
 mod media;
+// Files that were never meant to leave.
+mod uploads;
 // The imitation of MiniMax by itself.
 mod sandbox;
 // One tool each, through client, server and sandbox.
@@ -58,8 +60,24 @@ mod models;
 mod coverage;
 // Rows of the user's over the tables.
 mod facts_file;
+// What is spent, and who may say yes to it.
+mod consent;
+mod money;
 // Jobs that outlive calls and processes.
 mod jobs;
+// The program killed at chosen points and at any time, and several programs on one folder.
+mod crash;
+mod crash_matrix;
+mod crash_orders;
+mod crash_promises;
+mod crash_random;
+mod crash_several;
+// Records and folders that are damaged, full, read-only, held by others or of another time.
+mod storage;
+// Results on their way here, over bad roads.
+mod delivery;
+// Limits that are kept, and those that refusals teach.
+mod pace;
 // What went wrong, and what the caller is told.
 mod faults;
 // Every code and envelope of MiniMax's, and what follows from it.

@@ -137,7 +137,7 @@ async fn the_same_key_and_file_are_one_order_though_each_upload_has_its_own_numb
 #[tokio::test]
 async fn an_archive_of_texts_is_taken_as_it_is_and_has_no_known_price() {
     let world = World::new().await;
-    let path = input(&world, "book.zip", b"PK\x03\x04 not looked into");
+    let path = input(&world, "book.zip", &crate::uploads::zip(&["one.txt", "two.txt"]));
     let view = world.make("text_to_audio", json!({ "text_file": path })).await;
     assert_eq!(view["status"], "succeeded", "{view}");
     assert!(view["cost"].get("estimated").is_none());

@@ -237,3 +237,32 @@ fn the_demo_shows_all_three_and_its_files_are_there() {
     endings.sort();
     assert_eq!(endings, ["jpg", "mp3", "mp4"]);
 }
+
+/// The line that carries a prompt of so many bytes.
+fn with_a_prompt_of(bytes: usize, id: u64) -> String {
+    let arguments = json!({ "prompt": "x".repeat(bytes) });
+    let parameters = json!({ "name": "text_to_image", "arguments": arguments });
+    json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": parameters }).to_string()
+}
+
+#[test]
+fn a_request_of_sixteen_mebibytes_is_read_and_a_larger_one_is_refused_with_its_id() {
+    on_stage(|stage| {
+        let mut program = stage.program();
+        program.initialize("2025-06-18");
+        let frame = with_a_prompt_of(0, 1001).len() + 1;
+        program.send_raw(&with_a_prompt_of((16 << 20) - frame, 1001));
+        let read = program.answer(1001);
+        assert_eq!(read["result"]["isError"], true, "{read}");
+        assert!(read["result"]["content"][0]["text"].as_str().unwrap().contains("`prompt`"), "{read}");
+        for (bytes, id) in [((16 << 20) - frame + 1, 1002), (64 << 20, 1003)] {
+            program.send_raw(&with_a_prompt_of(bytes, id));
+            let refused = program.answer(id);
+            assert_eq!(refused["error"]["code"], -32600, "{refused}");
+            assert!(refused["error"]["message"].as_str().unwrap().contains("16 MiB"), "{refused}");
+        }
+        let image = program.call("text_to_image", json!({ "prompt": "A fox" }));
+        assert_eq!(image["structuredContent"]["status"], "succeeded", "{image}");
+        assert_eq!(stage.sandbox.paid().len(), 1);
+    });
+}

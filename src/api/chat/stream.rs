@@ -99,14 +99,24 @@ impl Client {
         let silent = |_| ApiError::Lost { path, why: format!("nothing came for {} s", FIRST.as_secs()) };
         let response = timeout(FIRST, request.send()).await.map_err(silent)?;
         let response = response.map_err(|error| self.lost(path, error))?;
+        self.answering(ask.protocol, response).await
+    }
+
+    /// The answer in whichever form it comes.
+    pub(in crate::api) async fn answering(
+        &self,
+        protocol: Protocol,
+        response: reqwest::Response,
+    ) -> Result<ChatStream<'_>, ApiError> {
+        let path = protocol.path();
         let trace = header_text(&response, "trace-id");
         let kind = header_text(&response, header::CONTENT_TYPE.as_str()).unwrap_or_default();
         let mut stream = ChatStream {
             client: self,
-            protocol: ask.protocol,
+            protocol,
             events: futures_util::stream::empty().boxed(),
             head: Arc::default(),
-            reader: Reader::new(ask.protocol),
+            reader: Reader::new(protocol),
             trace,
             ended: false,
         };
@@ -149,7 +159,17 @@ fn events<'a>(
         head.extend_from_slice(piece.get(..room).unwrap_or_default());
         Ok(piece)
     });
-    SseStream::from_bytes_stream(bytes).try_filter_map(|event| std::future::ready(Ok(event.data))).boxed()
+    let lines = bytes
+        .map_ok(|piece| futures_util::stream::iter(lines(&piece).into_iter().map(Ok::<_, std::io::Error>)))
+        .try_flatten();
+    SseStream::from_bytes_stream(lines).try_filter_map(|event| std::future::ready(Ok(event.data))).boxed()
+}
+
+/// The reader of events gives nothing of a piece that it stumbles over, so it gets line by line: what came whole before
+/// the stumbling block counts.
+fn lines(piece: &Bytes) -> Vec<Bytes> {
+    let ends = |byte: &u8| matches!(byte, b'\n' | b'\r');
+    piece.split_inclusive(ends).map(|line| piece.slice_ref(line)).collect()
 }
 
 impl ChatStream<'_> {
@@ -248,5 +268,35 @@ impl ChatStream<'_> {
     fn shape(&self, why: &str) -> ApiError {
         let why = self.client.clean(why);
         ApiError::Shape { path: self.protocol.path(), why, trace_id: self.trace.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::http;
+
+    use super::*;
+
+    async fn heard(pieces: Vec<Bytes>) -> Result<String, ApiError> {
+        let client = Client::new("http://127.0.0.1:9", None);
+        let pieces = futures_util::stream::iter(pieces.into_iter().map(Ok::<_, std::io::Error>));
+        let response = http::Response::builder().header("content-type", "text/event-stream");
+        let response = response.body(reqwest::Body::wrap_stream(pieces)).unwrap();
+        let mut stream = client.answering(Protocol::OpenAi, response.into()).await?;
+        while stream.next().await?.is_some() {}
+        Ok(stream.reply().text)
+    }
+
+    #[tokio::test]
+    async fn words_that_came_before_garbage_in_the_same_piece_are_not_lost() {
+        let good = r#"data: {"choices":[{"delta":{"content":"Hello"},"finish_reason":"stop"}]}"#;
+        for garbage in [&b"data: [DONE]\xec\xf5\n\n"[..], b"no colon\n", b"\r\nevent: a\revent: b\r\n"] {
+            let whole = Bytes::from([good.as_bytes(), b"\n\n", garbage].concat());
+            assert_eq!(heard(vec![whole.clone()]).await.unwrap(), "Hello", "{garbage:?}");
+            let bytes = whole.iter().map(|byte| Bytes::copy_from_slice(&[*byte])).collect();
+            assert_eq!(heard(bytes).await.unwrap(), "Hello", "{garbage:?}");
+        }
+        let early = Bytes::from_static(b"data: \xec\n\n");
+        assert!(matches!(heard(vec![early]).await, Err(ApiError::Lost { .. })));
     }
 }

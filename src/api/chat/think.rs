@@ -156,6 +156,8 @@ impl Grown {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn split(pieces: &[&str]) -> (String, String) {
@@ -229,5 +231,37 @@ mod tests {
         let mut laugh = Grown::default();
         assert_eq!([laugh.push("ha"), laugh.push("ha"), laugh.push("haha!")].concat(), laugh.text);
         assert_eq!(laugh.text, "hahahaha!");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(500) })]
+
+        #[test]
+        fn any_text_gives_the_same_parts_wherever_it_is_cut(
+            words in prop::collection::vec(
+                prop::sample::select(vec!["<think>", "</think>", "<", "/", "think", ">", "<th", " ", "\n", "ü", "🦊", "a"]),
+                0..24,
+            ),
+            places in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
+        ) {
+            let whole = words.concat();
+            let ends: Vec<usize> = (0..=whole.len()).filter(|at| whole.is_char_boundary(*at)).collect();
+            let mut cuts: Vec<usize> = places.iter().map(|place| ends[place.index(ends.len())]).collect();
+            cuts.extend([0, whole.len()]);
+            cuts.sort_unstable();
+            let pieces: Vec<&str> = cuts.windows(2).map(|cut| &whole[cut[0]..cut[1]]).collect();
+            let (reasoning, text) = split(&pieces);
+            prop_assert_eq!((&reasoning, &text), (&split(&[&whole]).0, &split(&[&whole]).1));
+            prop_assert!(reasoning.len() + text.len() <= whole.len());
+        }
+
+        #[test]
+        fn what_grows_is_the_sum_of_what_was_given_out(
+            pieces in prop::collection::vec("[a-c ]{0,12}", 0..12)
+        ) {
+            let mut grown = Grown::default();
+            let given: String = pieces.iter().map(|piece| grown.push(piece)).collect();
+            prop_assert!(grown.repeats || given == grown.text);
+        }
     }
 }

@@ -2,13 +2,18 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of tests fails by panicking")]
 
+/// So many bytes long; shorter than 57 bytes it is the beginning of one.
 pub(crate) fn png(width: u32, height: u32, length: usize) -> Vec<u8> {
     let mut file = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".to_vec();
     file.extend(width.to_be_bytes());
     file.extend(height.to_be_bytes());
-    file.extend([8, 2, 0, 0, 0]);
-    let filler = (0..).map(|n: usize| u8::try_from(n % 251).unwrap());
-    file.extend(filler.take(length.saturating_sub(29)));
+    file.extend([8, 2, 0, 0, 0, 0, 0, 0, 0]);
+    let content = length.saturating_sub(57);
+    file.extend(u32::try_from(content).unwrap().to_be_bytes());
+    file.extend(b"IDAT");
+    file.extend((0..).map(|n: usize| u8::try_from(n % 251).unwrap()).take(content));
+    file.extend(b"\0\0\0\0\0\0\0\0IEND\xae\x42\x60\x82");
+    file.truncate(length.max(29));
     file
 }
 

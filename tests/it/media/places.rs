@@ -5,6 +5,7 @@ use std::fs;
 use std::time::{Duration, SystemTime};
 
 use minimax_mcp::media::{file_name, folder, prepare};
+use proptest::prelude::*;
 
 use super::world::{House, names};
 
@@ -164,5 +165,31 @@ fn no_hint_makes_a_name_that_a_system_cannot_hold() {
         let stem = name.split('.').next().unwrap();
         assert!(!["con", "nul", "aux", "prn", "com1"].contains(&stem), "{name:?}");
         fs::write(disk.path().join(&name), "").unwrap();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(500) })]
+
+    #[test]
+    fn any_prompt_gives_a_name_that_every_system_can_hold(
+        prompt in prop_oneof![any::<String>(), "(con|NUL|aux|com[0-9¹]|[. ~/\\\\:-]|\u{202e}|\u{301}|🦊|é){0,6}"],
+        id in prop_oneof![Just(String::new()), any::<String>(), "[a-z0-9]{8}"],
+        index in any::<usize>(),
+        many in any::<bool>(),
+        extension in prop_oneof![Just("png".to_owned()), any::<String>()],
+    ) {
+        let name = file_name(&prompt, &id, index, many, &extension);
+        prop_assert!(!name.is_empty() && name.len() <= 200, "{name:?}");
+        // Windows counts in UTF-16, macOS and Linux in bytes: 255 of either.
+        prop_assert!(name.encode_utf16().count() <= 255);
+        prop_assert!(name.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.')), "{name:?}");
+        prop_assert!(!name.starts_with(['.', '-']) && !name.ends_with(['.', ' ', '-']), "{name:?}");
+        let stem = name.split('.').next().unwrap().to_lowercase();
+        let devices = ["con", "prn", "aux", "nul", "conin", "conout", "clock"];
+        prop_assert!(!devices.contains(&stem.as_str()), "{name:?}");
+        let numbered = stem.strip_prefix("com").or_else(|| stem.strip_prefix("lpt"));
+        let ports = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "¹", "²", "³"];
+        prop_assert!(numbered.is_none_or(|number| !ports.contains(&number)), "{name:?}");
     }
 }

@@ -109,3 +109,36 @@ async fn a_sandbox_in_another_process_is_scripted_over_http() {
     );
     assert_eq!(world.get("/_sandbox/paid").await.1[0]["body"], image());
 }
+
+#[tokio::test]
+async fn an_answer_can_be_spoilt_in_every_way_a_wire_can_spoil_it() {
+    let world = World::new().await;
+    let paid = async |act: Act| {
+        let before = world.sandbox.paid().len();
+        world.fault("/v1/image_generation", act);
+        let answer = match world.try_post("/v1/image_generation", &image()).await {
+            Ok(response) => response.bytes().await.ok(),
+            Err(_) => None,
+        };
+        (answer, world.sandbox.paid().len() - before)
+    };
+    assert_eq!(paid(Act::ResetUnread).await, (None, 0));
+    assert_eq!(world.sandbox.requests().pop().unwrap().body, Value::Null, "nothing of it was read");
+    assert_eq!(paid(Act::CutChunks { bytes: 9 }).await, (None, 1));
+    let (spliced, billed) = paid(Act::Splice { bytes: 5, tail: "!".into() }).await;
+    assert_eq!((spliced.unwrap().as_ref(), billed), (b"{\"id\"!".as_slice(), 1));
+    let short = Act::Relabel { headers: [("content-length".to_owned(), "6".to_owned())].into() };
+    let (cut, billed) = paid(short).await;
+    assert_eq!((cut.unwrap().as_ref(), billed), (b"{\"id\":".as_slice(), 1));
+    let bytes = Act::Bytes { status: 200, base64: "AP8=".into(), headers: Default::default() };
+    let (bytes, billed) = paid(bytes).await;
+    assert_eq!((bytes.unwrap().as_ref(), billed), ([0, 255].as_slice(), 0));
+    let flood = |times| Act::Flood { head: "<".into(), unit: "ab".into(), times, tail: ">".into() };
+    let (flood, billed) = paid(flood(Some(100_000))).await;
+    let flood = flood.unwrap();
+    assert_eq!((flood.len(), flood.first(), flood.last(), billed), (200_002, Some(&b'<'), Some(&b'>'), 0));
+    world.fault("/v1/image_generation", Act::Freeze { bytes: 5 });
+    let mut frozen = world.try_post("/v1/image_generation", &image()).await.unwrap();
+    assert_eq!(frozen.chunk().await.unwrap().unwrap().as_ref(), b"{\"id\"");
+    assert!(tokio::time::timeout(Duration::from_millis(100), frozen.chunk()).await.is_err());
+}

@@ -1,0 +1,361 @@
+//! When the next request of a group may leave: a value, without a clock of its own.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The longest pause or gap, whatever `Retry-After` says.
+pub(super) const LONGEST: Duration = Duration::from_secs(60);
+
+/// The first pause after a refusal, and the smallest gap that one teaches.
+const FIRST: Duration = Duration::from_secs(1);
+
+/// A shorter `Retry-After` is none.
+const SHORTEST: Duration = Duration::from_millis(200);
+
+/// What is smaller than this is no gap.
+const NOTHING: Duration = Duration::from_millis(50);
+
+/// After so long without a refusal, what refusals have taught is forgotten.
+const FORGOTTEN: Duration = Duration::from_secs(600);
+
+/// So many requests within a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Rule {
+    pub count: u32,
+    pub window: Duration,
+    /// How many may leave at once after a rest.
+    pub burst: u32,
+}
+
+impl Rule {
+    /// A little longer than MiniMax's: requests do not all take the same time to get there.
+    fn kept(self) -> Duration {
+        self.window + (self.window / 50).max(Duration::from_millis(250))
+    }
+
+    fn spacing(self) -> Duration {
+        self.kept() / self.count.max(1)
+    }
+}
+
+/// The departures of one group, and what MiniMax said to them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Meter {
+    rule: Option<Rule>,
+    /// The latest departures, as many as fit the window.
+    left: VecDeque<Instant>,
+    /// When the next one would leave if they left evenly.
+    due: Option<Instant>,
+    last: Option<Instant>,
+    /// Nothing leaves before.
+    pause: Option<Instant>,
+    /// The least time between two departures, while there is one to be kept.
+    gap: Option<Duration>,
+    /// When a refusal last taught something. Others of the same moment say the same again.
+    taught: Option<Instant>,
+    /// How often, which makes for caution.
+    lessons: u32,
+    /// How often in a row.
+    streak: u32,
+}
+
+impl Meter {
+    pub fn new(rule: Option<Rule>) -> Self {
+        Self { rule, ..Self::default() }
+    }
+
+    pub fn rule(&self) -> Option<Rule> {
+        self.rule
+    }
+
+    /// When a request that is ready `now` may leave.
+    ///
+    /// No window ever holds more than the rule allows; within it the first few leave at once and the others
+    /// evenly, because MiniMax may count a minute in slices.
+    pub fn ready_at(&self, now: Instant) -> Instant {
+        let mut at = now.max(self.pause.unwrap_or(now));
+        if let (Some(gap), Some(last)) = (self.gap(now), self.last) {
+            at = at.max(last + gap);
+        }
+        if let Some(rule) = self.rule {
+            let ahead = rule.spacing() * rule.burst.saturating_sub(1);
+            if let Some(due) = self.due.and_then(|due| due.checked_sub(ahead)) {
+                at = at.max(due);
+            }
+            let full = self.left.len().checked_sub(rule.count.max(1) as usize);
+            if let Some(first) = full.and_then(|index| self.left.get(index)) {
+                at = at.max(*first + rule.kept());
+            }
+        }
+        at
+    }
+
+    /// A request leaves.
+    pub fn leave(&mut self, now: Instant) {
+        if let Some(rule) = self.rule {
+            while self.left.front().is_some_and(|first| *first + rule.kept() <= now) {
+                self.left.pop_front();
+            }
+            self.left.push_back(now);
+            self.due = Some(self.due.map_or(now, |due| due.max(now)) + rule.spacing());
+        }
+        self.last = Some(self.last.map_or(now, |last| last.max(now)));
+    }
+
+    /// A request that was to leave at `planned` left `now`.
+    pub fn left_later(&mut self, planned: Instant, now: Instant) {
+        if let Some(index) = self.left.iter().rposition(|at| *at == planned) {
+            self.left.remove(index);
+            let place = self.left.partition_point(|at| *at <= now);
+            self.left.insert(place, now);
+        }
+        self.last = Some(self.last.map_or(now, |last| last.max(now)));
+    }
+
+    /// A request that was to leave at `planned` did not.
+    pub fn stayed(&mut self, planned: Instant) {
+        if let Some(index) = self.left.iter().rposition(|at| *at == planned) {
+            self.left.remove(index);
+            if let Some(rule) = self.rule {
+                self.due = self.due.and_then(|due| due.checked_sub(rule.spacing()));
+            }
+        }
+    }
+
+    /// MiniMax took what left at `left`: what refusals have taught loosens a little.
+    pub fn accepted(&mut self, left: Instant) {
+        if self.taught.is_some_and(|taught| left <= taught) {
+            return;
+        }
+        self.streak = 0;
+        if let Some(gap) = self.gap {
+            let less = gap.mul_f64(1.0 - 0.15 / f64::from(self.lessons.clamp(1, 8)));
+            let usual = self.rule.map_or(Duration::ZERO, Rule::spacing).max(NOTHING);
+            self.gap = Some(less).filter(|gap| *gap > usual);
+        }
+    }
+
+    /// MiniMax refused what left at `left` because it was too much: all wait, and then go half as often.
+    pub fn refused(&mut self, left: Instant, asked: Option<Duration>, now: Instant, chance: f64) {
+        if self.learns(left, now) {
+            let usual = self.rule.map_or(Duration::ZERO, Rule::spacing);
+            let before = self.gap.unwrap_or(usual).max(FIRST / 2);
+            self.gap = Some((before * 2).min(LONGEST));
+        }
+        self.wait(asked, now, chance);
+    }
+
+    /// Whether a refusal of what left at `left` is news. If so, it counts.
+    pub fn learns(&mut self, left: Instant, now: Instant) -> bool {
+        let news = self.taught.is_none_or(|taught| left > taught);
+        if news {
+            if self.taught.is_none_or(|taught| now.duration_since(taught) > FORGOTTEN) {
+                (self.gap, self.lessons) = (None, 0);
+            }
+            self.lessons = self.lessons.saturating_add(1);
+            self.streak = self.streak.saturating_add(1);
+            self.taught = Some(now);
+        }
+        news
+    }
+
+    /// Nothing leaves for as long as MiniMax asked for, or for longer with each refusal in a row.
+    pub fn wait(&mut self, asked: Option<Duration>, now: Instant, chance: f64) {
+        let grown = FIRST.saturating_mul(2_u32.saturating_pow(self.streak.saturating_sub(1).min(10)));
+        let spread = grown.mul_f64(0.75 + chance.clamp(0.0, 1.0) / 2.0);
+        let wait = asked.map_or(spread, |asked| asked.max(SHORTEST)).min(LONGEST);
+        self.pause = Some(self.pause.map_or(now + wait, |until| until.max(now + wait)));
+    }
+
+    /// The least time between two departures that refusals have taught.
+    pub fn gap(&self, now: Instant) -> Option<Duration> {
+        self.gap.filter(|_| self.taught.is_some_and(|taught| now.duration_since(taught) <= FORGOTTEN))
+    }
+
+    /// How long all wait because of a refusal.
+    pub fn pause(&self, now: Instant) -> Option<Duration> {
+        self.pause.and_then(|until| until.checked_duration_since(now)).filter(|rest| !rest.is_zero())
+    }
+
+    pub fn lessons(&self) -> u32 {
+        self.lessons
+    }
+
+    /// When the request at `place` in the line (1 is the first) may leave, if all before it do.
+    pub fn foresee(&self, place: usize, now: Instant) -> Instant {
+        let (mut ahead, mut at) = (self.clone(), now);
+        for _ in 0..place.min(FORESEEN) {
+            at = ahead.ready_at(at);
+            ahead.leave(at);
+        }
+        at
+    }
+}
+
+/// Further ahead nobody wants to know.
+const FORESEEN: usize = 5000;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn rule(count: u32, seconds: u64, burst: u32) -> Rule {
+        Rule { count, window: Duration::from_secs(seconds), burst }
+    }
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    /// When each of `count` requests leaves that are all ready at once.
+    fn departures(meter: &mut Meter, start: Instant, count: usize) -> Vec<Instant> {
+        let mut now = start;
+        let mut left = Vec::new();
+        for _ in 0..count {
+            now = meter.ready_at(now);
+            meter.leave(now);
+            left.push(now);
+        }
+        left
+    }
+
+    #[test]
+    fn three_leave_at_once_and_sixteen_within_two_windows() {
+        let start = Instant::now();
+        let mut meter = Meter::new(Some(rule(10, 60, 3)));
+        let left = departures(&mut meter, start, 16);
+        assert_eq!(left[2], start);
+        assert!(left[3] > start && left[15] < start + seconds(100));
+        for pair in left.windows(11) {
+            assert!(pair[10] - pair[0] > seconds(60), "eleven within a minute");
+        }
+    }
+
+    #[test]
+    fn a_rest_allows_a_burst_again_but_no_more_than_one() {
+        let start = Instant::now();
+        let mut meter = Meter::new(Some(rule(10, 60, 3)));
+        departures(&mut meter, start, 10);
+        let later = start + seconds(3600);
+        let left = departures(&mut meter, later, 5);
+        assert_eq!((left[0], left[2]), (later, later));
+        assert!(left[3] > later);
+    }
+
+    #[test]
+    fn a_refusal_stops_all_and_then_halves_the_rate_until_it_goes_well() {
+        let start = Instant::now();
+        let mut meter = Meter::new(Some(rule(10, 60, 3)));
+        meter.leave(start);
+        meter.leave(start);
+        meter.refused(start, None, start + seconds(1), 0.5);
+        let gap = meter.gap(start + seconds(1)).unwrap();
+        // Another refusal of the same moment teaches nothing new.
+        meter.refused(start, None, start + seconds(1), 0.5);
+        assert_eq!(meter.gap(start + seconds(1)), Some(gap));
+        assert!(gap >= seconds(12), "half of ten a minute: {gap:?}");
+        let mut now = start + seconds(1);
+        let mut taken = 0;
+        while meter.gap(now).is_some() {
+            now = meter.ready_at(now);
+            meter.leave(now);
+            meter.accepted(now);
+            taken += 1;
+            assert!(taken < 20, "it recovers");
+        }
+        assert!(taken > 2, "slowly");
+    }
+
+    #[test]
+    fn refusals_in_a_row_make_the_pauses_longer_up_to_a_minute() {
+        let start = Instant::now();
+        let mut meter = Meter::new(None);
+        let (mut now, mut waits) = (start, Vec::new());
+        for _ in 0..9 {
+            meter.leave(now);
+            meter.refused(now, None, now, 0.5);
+            waits.push(meter.pause(now).unwrap());
+            now = meter.ready_at(now);
+        }
+        assert!(waits.windows(2).all(|pair| pair[0] < pair[1] || pair[1] == LONGEST), "{waits:?}");
+        assert_eq!(waits.last(), Some(&LONGEST));
+    }
+
+    #[test]
+    fn retry_after_is_obeyed_by_all_and_capped() {
+        let start = Instant::now();
+        let mut meter = Meter::new(Some(rule(10, 60, 10)));
+        meter.leave(start);
+        meter.refused(start, Some(seconds(20)), start, 0.0);
+        assert_eq!(meter.pause(start), Some(seconds(20)));
+        assert!(meter.ready_at(start) >= start + seconds(20));
+        meter.leave(start + seconds(21));
+        meter.refused(start + seconds(21), Some(seconds(1_000_000_000)), start + seconds(21), 0.0);
+        assert_eq!(meter.pause(start + seconds(21)), Some(LONGEST));
+    }
+
+    #[test]
+    fn what_was_taught_is_forgotten_after_a_while() {
+        let start = Instant::now();
+        let mut meter = Meter::new(None);
+        meter.leave(start);
+        meter.refused(start, None, start, 0.5);
+        assert!(meter.gap(start + seconds(60)).is_some());
+        assert_eq!(meter.gap(start + seconds(700)), None);
+    }
+
+    proptest! {
+        /// Whatever comes when and however it is answered, no window holds more than the limit.
+        #[test]
+        fn no_window_ever_holds_more_than_the_limit(
+            count in 1_u32..30,
+            window in 1_u64..90,
+            burst in 1_u32..30,
+            arrivals in prop::collection::vec((0_u64..20_000, 0_u8..8), 1..200),
+        ) {
+            let rule = rule(count, window, burst.min(count));
+            let mut meter = Meter::new(Some(rule));
+            let mut now = Instant::now();
+            let mut left: Vec<Instant> = Vec::new();
+            for (pause, answer) in arrivals {
+                now = meter.ready_at(now + Duration::from_millis(pause));
+                meter.leave(now);
+                match answer {
+                    0 => meter.refused(now, None, now, 0.5),
+                    1 => meter.refused(now, Some(Duration::from_secs(3)), now, 0.5),
+                    2 => {
+                        meter.stayed(now);
+                        continue;
+                    }
+                    3 => {
+                        let later = now + Duration::from_millis(100);
+                        meter.left_later(now, later);
+                        now = later;
+                        meter.accepted(now);
+                    }
+                    _ => meter.accepted(now),
+                }
+                left.push(now);
+            }
+            let most = count as usize;
+            for pair in left.windows(most + 1) {
+                prop_assert!(pair[most] - pair[0] > rule.window);
+            }
+        }
+
+        /// What is foretold for a place in the line is what happens when nothing else does.
+        #[test]
+        fn the_forecast_is_what_happens(count in 1_u32..20, window in 1_u64..60, place in 1_usize..60) {
+            let start = Instant::now();
+            let mut meter = Meter::new(Some(rule(count, window, 3.min(count))));
+            departures(&mut meter, start, 4);
+            let foreseen = meter.foresee(place, start);
+            let left = departures(&mut meter, start, place);
+            prop_assert_eq!(left.last(), Some(&foreseen));
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Money set aside: whether there is enough, for what it was, and how a request that is no job ends.
+
+use super::ledger::{Limits, NotBought, Purchase, Spending, Spent, millionths};
+use super::store::{Store, StoreError};
+use super::{Jobs, random_id};
+
+impl Jobs {
+    /// Whether a purchase of `estimate` millionths would be allowed now. To be asked before anything is uploaded
+    /// for it; what counts is asked once more when the money is set aside.
+    pub async fn afford(&self, estimate: Option<i64>, currency: &str) -> Result<(), NotBought> {
+        let settings = &self.shared.settings;
+        if settings.limits == Limits::default() {
+            return Ok(());
+        }
+        let store = self.store().await?;
+        let mut connection = store.pool().acquire().await.map_err(|error| store.fail(error))?;
+        let account = &settings.account;
+        let allowed = store.allowed(&mut connection, account, currency, estimate, &settings.limits).await?;
+        allowed.map_err(NotBought::Denied)
+    }
+
+    /// Sets money aside for a request that is no job. On disk when it returns, so the request may leave.
+    pub async fn reserve(&self, purchase: Purchase) -> Result<Reservation, NotBought> {
+        let settings = &self.shared.settings;
+        let store = self.store().await?;
+        let id = random_id("call");
+        let reserved = store.reserve(&id, &settings.account, &purchase, &settings.limits).await?;
+        reserved.map_err(NotBought::Denied)?;
+        Ok(Reservation { jobs: self.clone(), id })
+    }
+
+    /// What the account has spent, by currency, `currency` first. Makes no records where there are none.
+    pub async fn spending(&self, currency: &str) -> Result<Vec<Spending>, StoreError> {
+        let settings = &self.shared.settings;
+        let nothing = |currency: &str| Spending {
+            currency: currency.to_owned(),
+            day: Spent::default(),
+            process: Spent::default(),
+        };
+        if !settings.data_dir.join(Store::FILE).exists() {
+            return Ok(vec![nothing(currency)]);
+        }
+        let store = self.store().await?;
+        let mut connection = store.pool().acquire().await.map_err(|error| store.fail(error))?;
+        let mut all = store.currencies(&mut connection, &settings.account).await?;
+        all.retain(|other| other != currency);
+        all.insert(0, currency.to_owned());
+        let mut spending = Vec::new();
+        for currency in all {
+            let day = store.spent_in_a_day(&mut connection, &settings.account, &currency).await?;
+            let process = store.spent_by_this_process(&mut connection, &currency).await?;
+            spending.push(Spending { currency, day, process });
+        }
+        Ok(spending)
+    }
+
+    /// The key that questions to a person are sealed with.
+    pub async fn seal_key(&self) -> Result<Vec<u8>, StoreError> {
+        self.store().await?.secret("consent").await
+    }
+}
+
+/// Money set aside for a request that is no job. One that is dropped stays set aside: the request may have left.
+#[derive(Debug)]
+#[must_use]
+pub struct Reservation {
+    jobs: Jobs,
+    id: String,
+}
+
+impl Reservation {
+    /// MiniMax took the request and counted `actual`; where it did not say, the estimate stands.
+    pub async fn settle(self, actual: Option<f64>) {
+        self.end("settled", actual.and_then(millionths)).await;
+    }
+
+    /// MiniMax provably did not take the request.
+    pub async fn release(self) {
+        self.end("released", None).await;
+    }
+
+    /// Nobody knows whether MiniMax took it.
+    pub async fn doubt(self) {
+        self.end("unknown", None).await;
+    }
+
+    /// A failure to write leaves the money set aside, which is the safe side.
+    async fn end(self, state: &'static str, actual: Option<i64>) {
+        let Self { jobs, id } = self;
+        let tracker = jobs.shared.tracker.clone();
+        let written = tracker.spawn(async move {
+            let store = jobs.store().await?;
+            let mut connection = store.pool().acquire().await.map_err(|error| store.fail(error))?;
+            store.mark(&mut connection, &id, state, actual).await
+        });
+        if let Ok(Err(error)) = written.await {
+            tracing::error!(%error, "the end of a purchase was not written; its estimate stays set aside");
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! What `check_account` says of the money that went through this server.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::Server;
+use super::budget::{held_words, money, setting};
+use crate::config::KeyKind;
+use crate::jobs::{Limit, Spending, Spent, StoreError};
+
+/// By this server's records, which know nothing of what other programs spend.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct SpendingView {
+    currency: String,
+    /// In 24 hours, by all servers that share the records.
+    last_day: SpentView,
+    /// By this server since its start.
+    process: SpentView,
+}
+
+/// A sum and its parts.
+#[derive(Debug, Serialize, JsonSchema)]
+struct SpentView {
+    total: f64,
+    /// By MiniMax's count, else by the estimate.
+    settled: f64,
+    /// For what has not ended.
+    reserved: f64,
+    /// For what may have been billed.
+    unknown: f64,
+    /// Calls without a known price.
+    unpriced_calls: i64,
+}
+
+/// A limit of the settings.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct BudgetView {
+    setting: &'static str,
+    limit: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    spent: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left: Option<f64>,
+    currency: String,
+}
+
+/// All of it, with its lines and notes.
+#[derive(Debug, Default)]
+pub(super) struct Money {
+    pub(super) spending: Vec<SpendingView>,
+    pub(super) budgets: Vec<BudgetView>,
+    pub(super) lines: Vec<String>,
+    pub(super) notes: Vec<String>,
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shown; no account spends 2^52 millionths")]
+fn amount(millionths: i64) -> f64 {
+    millionths as f64 / 1e6
+}
+
+impl SpentView {
+    fn of(spent: &Spent) -> Self {
+        Self {
+            total: amount(spent.total()),
+            settled: amount(spent.settled),
+            reserved: amount(spent.reserved),
+            unknown: amount(spent.unknown),
+            unpriced_calls: spent.unpriced,
+        }
+    }
+}
+
+impl Server {
+    /// What was spent, and what may be. Records that cannot be read are said and do not hide the rest.
+    pub(super) async fn money(&self) -> Money {
+        let currency = self.config().currency();
+        match self.jobs().spending(currency).await {
+            Ok(spending) => self.told(&spending),
+            Err(error) => without(&error),
+        }
+    }
+
+    fn told(&self, spending: &[Spending]) -> Money {
+        let mut all = Money::default();
+        for Spending { currency, day, process } in spending {
+            all.spending.push(SpendingView {
+                currency: currency.clone(),
+                last_day: SpentView::of(day),
+                process: SpentView::of(process),
+            });
+            all.lines.push(format!(
+                "Spent through this server: {} in the last 24 hours{}, {} since its start",
+                money(day.total(), currency),
+                held_words(day),
+                money(process.total(), currency)
+            ));
+        }
+        let first = spending.first();
+        let (day, process) = first.map(|first| (first.day, first.process)).unwrap_or_default();
+        let (budgets, currency) = (self.config().budgets, self.config().currency());
+        let limits = [
+            (setting(Limit::Day).0, budgets.day, Some(day)),
+            (setting(Limit::Process).0, budgets.process, Some(process)),
+            (setting(Limit::Call).0, budgets.call, None),
+            ("MINIMAX_CONFIRM_ABOVE", budgets.confirm_above, None),
+        ];
+        for (setting, limit, spent) in limits {
+            let Some(limit) = limit else { continue };
+            let left = spent.map(|spent| limit.saturating_sub(spent.total()).max(0));
+            let words = left.map(|left| format!(", {} left", money(left, currency))).unwrap_or_default();
+            all.lines.push(format!("{setting}: {}{words}", money(limit, currency)));
+            all.budgets.push(BudgetView {
+                setting,
+                limit: amount(limit),
+                spent: spent.map(|spent| amount(spent.total())),
+                left: left.map(amount),
+                currency: currency.to_owned(),
+            });
+        }
+        all.notes.push(
+            "spending: by this server's records and price table; what other programs spend is not in it. reserved and \
+             unknown count as spent until they are settled."
+                .to_owned(),
+        );
+        if self.config().key_kind() == KeyKind::Plan {
+            all.notes.push(
+                "spending: the key is a plan's, which pays with its windows; list prices are what is counted here."
+                    .to_owned(),
+            );
+        }
+        if day.unpriced > 0 {
+            all.notes.push(format!(
+                "spending: {} calls of the last 24 hours have no known price and count as nothing.",
+                day.unpriced
+            ));
+        }
+        all
+    }
+}
+
+fn without(error: &StoreError) -> Money {
+    Money { notes: vec![format!("spending: unknown, {error}. {}", error.advice())], ..Money::default() }
+}

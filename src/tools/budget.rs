@@ -1,0 +1,180 @@
+//! Whether a call may be bought: its price against the budgets, in words for whoever has set them.
+
+use rmcp::RoleServer;
+use rmcp::service::RequestContext;
+
+use super::consent::Question;
+use super::{Server, ToolError};
+use crate::api::{ApiError, Taken};
+use crate::config::KeyKind;
+use crate::facts::offer;
+use crate::jobs::{Cost, Denied, Limit, NotBought, Purchase, Reservation, Spent, amount_words};
+
+/// The settings that limit what is spent, each with what it is about.
+const SETTINGS: &[(Limit, &str, &str)] = &[
+    (Limit::Day, "MINIMAX_BUDGET_DAY", "in the last 24 hours"),
+    (Limit::Call, "MINIMAX_BUDGET_CALL", "by one call"),
+    (Limit::Process, "MINIMAX_BUDGET_PROCESS", "by this server since its start"),
+];
+
+/// The name of a limit's setting, and what it is about.
+pub(super) fn setting(limit: Limit) -> (&'static str, &'static str) {
+    let row = SETTINGS.iter().find(|(known, ..)| *known == limit);
+    row.map_or(("MINIMAX_BUDGET_DAY", ""), |(_, name, about)| (*name, *about))
+}
+
+impl Server {
+    /// Whether anything limits what is bought. If nothing does, nobody needs to be asked beforehand.
+    pub(super) fn is_limited(&self) -> bool {
+        let budgets = self.config().budgets;
+        budgets != crate::config::Budgets::default()
+    }
+
+    /// The cost of a call as it is counted: where the tables have no better price, the user's row for a call of the
+    /// tool is what is set aside, and for the key of a plan the list price is.
+    pub(super) fn counted(&self, tool: &str, mut cost: Cost) -> Cost {
+        if cost.ceiling().is_none() {
+            cost.most = offer().each(tool).in_currency(&cost.currency);
+        }
+        let told = cost.basis.as_ref().is_some_and(|basis| basis.ends_with(BY_PLAN));
+        if self.config().key_kind() == KeyKind::Plan && !told {
+            let basis = cost.basis.take().map(|basis| format!("{basis}; ")).unwrap_or_default();
+            cost.basis = Some(format!("{basis}{BY_PLAN}"));
+        }
+        cost
+    }
+
+    /// Whether a call may be bought, asked before anything is uploaded or sent for it: by the budgets, and where the
+    /// price asks for it by a person. Gives the name of the person's yes.
+    pub(super) async fn admit(
+        &self,
+        tool: &str,
+        model: &str,
+        cost: &Cost,
+        call: &RequestContext<RoleServer>,
+    ) -> Result<Option<String>, ToolError> {
+        if !self.is_limited() {
+            return Ok(None);
+        }
+        let cost = self.counted(tool, cost.clone());
+        let price = cost.ceiling();
+        let affordable = self.jobs().afford(price, &cost.currency).await;
+        affordable.map_err(|error| self.not_bought(tool, error))?;
+        let question = Question { tool, model, price, basis: cost.basis.as_deref() };
+        self.consent(&question, call).await
+    }
+
+    /// Sets the price of a call that is no job aside. It is recorded when this returns, and may leave.
+    pub(super) async fn reserve(
+        &self,
+        tool: &'static str,
+        model: &str,
+        cost: &Cost,
+        call: &RequestContext<RoleServer>,
+    ) -> Result<Reservation, ToolError> {
+        let consent = self.admit(tool, model, cost, call).await?;
+        let purchase = Purchase {
+            tool,
+            principal: self.principal().to_owned(),
+            model: model.to_owned(),
+            currency: cost.currency.clone(),
+            estimate: self.counted(tool, cost.clone()).ceiling(),
+            consent,
+        };
+        self.jobs().reserve(purchase).await.map_err(|error| self.not_bought(tool, error))
+    }
+
+    /// What kept a call from being bought, for the model and for the person who has set the limits.
+    pub(super) fn not_bought(&self, tool: &str, error: NotBought) -> ToolError {
+        let currency = self.config().currency();
+        match error {
+            NotBought::Records(error) => error.into(),
+            NotBought::Denied(Denied::Used) => super::consent::spent_already(),
+            NotBought::Denied(Denied::NoPrice(limit)) => {
+                let (name, _) = setting(limit);
+                ToolError::Money {
+                    message: format!(
+                        "{name} is set, and no price is known for this call of {tool}, so it was refused before \
+                         anything was sent"
+                    ),
+                    turn: OPERATOR,
+                    advice: format!(
+                        "Nothing was billed. Ask the user to put a price into the file that MINIMAX_FACTS_FILE names, \
+                         the model's or one for each call of the tool, for example {{\"calls\": [{{\"alias\": \"{tool}\", \
+                         \"each\": {{\"{currency}\": 0.1}}}}]}}, or to unset {name}; then to restart this server."
+                    ),
+                }
+            }
+            NotBought::Denied(Denied::Over { limit, allowed, price, spent }) => {
+                let (name, about) = setting(limit);
+                let left = allowed.saturating_sub(spent.total()).max(0);
+                let so_far = match limit {
+                    Limit::Call => String::new(),
+                    _ => format!(
+                        "{} were spent {about}{}, so {} are left, and ",
+                        money(spent.total(), currency),
+                        held_words(&spent),
+                        money(left, currency)
+                    ),
+                };
+                ToolError::Money {
+                    message: format!(
+                        "{name} is {}: {so_far}this call of {tool} costs {} at most. It was refused before anything was \
+                         sent",
+                        money(allowed, currency),
+                        money(price, currency)
+                    ),
+                    turn: OPERATOR,
+                    advice: format!(
+                        "Nothing was billed. Ask the user to raise or unset {name} and to restart this server, or order \
+                         less{}. check_account shows what was spent.",
+                        if limit == Limit::Day { ", or wait until what was spent is a day old" } else { "" }
+                    ),
+                }
+            }
+        }
+    }
+}
+
+/// What is added to the basis of a price that a plan pays.
+const BY_PLAN: &str = "the key is a plan's, and the list price is what is counted";
+
+/// Said in the place of a result.
+pub(super) const REHEARSED: &str =
+    "Dry run: the arguments are right, nothing was sent or billed. Call again without dry_run to buy it.";
+
+/// Ends a reservation as the request that it was for has ended.
+pub(super) async fn ended<T>(
+    held: Reservation,
+    result: Result<T, ApiError>,
+    actual: impl FnOnce(&T) -> Option<f64>,
+) -> Result<T, ApiError> {
+    match &result {
+        Ok(answer) => held.settle(actual(answer)).await,
+        Err(error) if error.taken() == Taken::No => held.release().await,
+        Err(_) => held.doubt().await,
+    }
+    result
+}
+
+/// Whose turn it is when a setting forbids a call.
+pub(super) const OPERATOR: &str = "fix key, balance or settings";
+
+/// An amount with its currency.
+pub(super) fn money(millionths: i64, currency: &str) -> String {
+    format!("{} {currency}", amount_words(millionths))
+}
+
+/// The parts of a sum that are not settled, in words.
+pub(super) fn held_words(spent: &Spent) -> String {
+    let parts = [
+        (spent.reserved, "set aside for what has not ended"),
+        (spent.unknown, "for what may have been billed"),
+    ];
+    let parts: Vec<_> = parts
+        .iter()
+        .filter(|(amount, _)| *amount > 0)
+        .map(|(amount, what)| format!("{} {what}", amount_words(*amount)))
+        .collect();
+    if parts.is_empty() { String::new() } else { format!(" (of it {})", parts.join(", ")) }
+}

@@ -1,0 +1,339 @@
+//! A person is asked about a price, in both eras of the protocol, and nothing is bought without a yes.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use minimax_mcp::sandbox::Sandbox;
+use minimax_mcp::tools::Server;
+use rmcp::model::{
+    CallToolRequest, CallToolRequestParams, CallToolResponse, CallToolResult, ClientCapabilities,
+    ClientConfig, ClientRequest, ElicitRequestParams, ElicitResult, ElicitationAction, ErrorData,
+    Implementation, InputRequiredResult, ProtocolVersion,
+};
+use rmcp::service::{PeerRequestOptions, RequestContext, RunningService};
+use rmcp::{ClientHandler, ClientLifecycleMode, ClientServiceExt, RoleClient, ServiceExt};
+use serde_json::{Value, json};
+
+use crate::harness::{Program, World, config, eventually, quick, text};
+
+/// What a person does with a question.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Mood {
+    Yes,
+    /// Sends the form with the choice left at no.
+    Unticked,
+    No,
+    Away,
+    /// Thinks for longer than anybody waits.
+    Slow,
+}
+
+/// A client with a person in front of it.
+#[derive(Debug, Clone)]
+struct Person {
+    mood: Mood,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl ClientHandler for Person {
+    fn get_info(&self) -> ClientConfig {
+        let can = ClientCapabilities::builder().enable_elicitation().build();
+        ClientConfig::new(can, Implementation::new("person", "0"))
+    }
+
+    async fn create_elicitation(
+        &self,
+        request: ElicitRequestParams,
+        _: RequestContext<RoleClient>,
+    ) -> Result<ElicitResult, ErrorData> {
+        let ElicitRequestParams::FormElicitationParams { message, requested_schema, .. } = request else {
+            panic!("not a form")
+        };
+        let schema = serde_json::to_value(requested_schema).unwrap();
+        assert_eq!(schema["properties"]["buy"]["type"], "boolean", "{schema}");
+        self.asked.lock().unwrap().push(message);
+        let content =
+            |buy: bool| ElicitResult::new(ElicitationAction::Accept).with_content(json!({ "buy": buy }));
+        Ok(match self.mood {
+            Mood::Yes => content(true),
+            Mood::Unticked => content(false),
+            Mood::No => ElicitResult::new(ElicitationAction::Decline),
+            Mood::Away => ElicitResult::new(ElicitationAction::Cancel),
+            Mood::Slow => {
+                tokio::time::sleep(Duration::from_secs(60)).await;
+                content(true)
+            }
+        })
+    }
+}
+
+struct Talk {
+    client: RunningService<RoleClient, Person>,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Talk {
+    /// A person of this mood at a client of this era, in front of `server`.
+    async fn with(server: &Server, mood: Mood, version: ProtocolVersion) -> Self {
+        let (ours, theirs) = tokio::io::duplex(1 << 20);
+        let handler = server.clone();
+        tokio_util::task::TaskTracker::new().spawn(async move {
+            if let Ok(running) = handler.serve(ours).await {
+                let _ = running.waiting().await;
+            }
+        });
+        let asked = Arc::<Mutex<Vec<String>>>::default();
+        let person = Person { mood, asked: Arc::clone(&asked) };
+        let lifecycle = if version >= ProtocolVersion::V_2026_07_28 {
+            ClientLifecycleMode::Discover { preferred_versions: vec![version] }
+        } else {
+            ClientLifecycleMode::Initialize
+        };
+        Self { client: person.serve_with_lifecycle(theirs, lifecycle).await.unwrap(), asked }
+    }
+
+    async fn image(&self, more: Value) -> CallToolResult {
+        self.client.call_tool(params(more)).await.unwrap()
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+fn params(more: Value) -> CallToolRequestParams {
+    let mut arguments = json!({ "prompt": "A fox" }).as_object().cloned().unwrap();
+    arguments.extend(more.as_object().cloned().unwrap());
+    CallToolRequestParams::new("text_to_image").with_arguments(arguments)
+}
+
+const ERAS: [ProtocolVersion; 2] = [ProtocolVersion::V_2025_11_25, ProtocolVersion::V_2026_07_28];
+
+async fn world() -> World {
+    World::with(quick(), &[("MINIMAX_CONFIRM_ABOVE", "0.005")]).await
+}
+
+#[tokio::test]
+async fn a_yes_buys_once_and_what_is_cheap_is_not_asked_about() {
+    for era in ERAS {
+        let world = world().await;
+        let talk = Talk::with(&world.server, Mood::Yes, era.clone()).await;
+        let result = talk.image(json!({})).await;
+        assert_eq!((result.is_error, talk.asked().len()), (Some(false), 0), "{era:?}");
+        let result = talk.image(json!({ "n": 2 })).await;
+        assert_eq!(result.is_error, Some(false), "{era:?}: {}", text(&result));
+        assert_eq!(result.structured_content.unwrap()["status"], "succeeded");
+        let asked = talk.asked();
+        assert_eq!(asked.len(), 1, "{era:?}: {asked:?}");
+        for part in ["text_to_image with image-01 costs 0.007 USD at most", "0.005 USD", "Buy it?"] {
+            assert!(asked[0].contains(part), "{asked:?}");
+        }
+        assert_eq!(world.bought(), 2, "{era:?}");
+        // A call without a known price is asked about too, whether it is a job or not.
+        let search = CallToolRequestParams::new("web_search")
+            .with_arguments(json!({ "query": "foxes" }).as_object().cloned().unwrap());
+        assert_eq!(talk.client.call_tool(search).await.unwrap().is_error, Some(false));
+        assert!(talk.asked()[1].contains("has no known price"), "{:?}", talk.asked());
+    }
+}
+
+#[tokio::test]
+async fn without_a_yes_nothing_is_sent() {
+    for era in ERAS {
+        for mood in [Mood::No, Mood::Unticked, Mood::Away] {
+            let world = world().await;
+            let talk = Talk::with(&world.server, mood, era.clone()).await;
+            let result = talk.image(json!({ "n": 2 })).await;
+            assert_eq!((result.is_error, talk.asked().len()), (Some(true), 1), "{era:?} {mood:?}");
+            let told = text(&result);
+            assert!(told.contains("not bought") && told.contains("Nothing was sent or billed"), "{told}");
+            assert_eq!(result.structured_content.unwrap()["error"]["turn"], "ask the user");
+            assert_eq!(world.sandbox.requests().len(), 0, "{era:?} {mood:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_cannot_ask_is_told_the_price_and_the_setting() {
+    let world = world().await;
+    let refusal = world.refusal("text_to_image", json!({ "prompt": "A fox", "n": 2 })).await;
+    for part in ["0.007 USD", "cannot ask", "MINIMAX_CONFIRM_ABOVE", "raise or unset"] {
+        assert!(refusal.contains(part), "{refusal}");
+    }
+    world.make("text_to_image", json!({ "prompt": "A fox" })).await;
+    assert_eq!(world.bought(), 1);
+}
+
+#[tokio::test]
+async fn an_order_that_is_known_by_its_key_is_not_asked_about_again() {
+    for era in ERAS {
+        let world = world().await;
+        let order = json!({ "n": 2, "idempotency_key": "a" });
+        let yes = Talk::with(&world.server, Mood::Yes, era.clone()).await;
+        let first = yes.image(order.clone()).await.structured_content.unwrap();
+        let no = Talk::with(&world.server, Mood::No, era).await;
+        let second = no.image(order).await.structured_content.unwrap();
+        assert_eq!((&first["job_id"], no.asked().len()), (&second["job_id"], 0));
+        assert_eq!(world.bought(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_is_cancelled_while_the_person_thinks_buys_nothing() {
+    let world = world().await;
+    let talk = Talk::with(&world.server, Mood::Slow, ProtocolVersion::V_2025_11_25).await;
+    let request = ClientRequest::CallToolRequest(CallToolRequest::new(params(json!({ "n": 2 }))));
+    let handle =
+        talk.client.send_cancellable_request(request, PeerRequestOptions::no_options()).await.unwrap();
+    eventually("the person is asked", async || talk.asked().len() == 1).await;
+    handle.cancel(None).await.unwrap();
+    talk.image(json!({})).await;
+    assert_eq!(world.bought(), 1, "the cheap one alone");
+}
+
+/// The first round of a call in the modern era.
+async fn question(talk: &Talk, call: CallToolRequestParams) -> InputRequiredResult {
+    match talk.client.peer().call_tool_once(call).await.unwrap() {
+        CallToolResponse::InputRequired(question) => question,
+        other => panic!("not asked: {other:?}"),
+    }
+}
+
+/// The second round: the person's yes, and the note as it is given.
+async fn answered(talk: &Talk, call: CallToolRequestParams, state: &str) -> CallToolResult {
+    let yes = json!({ "action": "accept", "content": { "buy": true } });
+    let responses = [("confirm".to_owned(), yes)].into();
+    let call = call.with_input_responses(responses).with_request_state(state);
+    match talk.client.peer().call_tool_once(call).await.unwrap() {
+        CallToolResponse::Complete(result) => result,
+        other => panic!("asked again: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_note_that_was_changed_or_belongs_to_another_call_buys_nothing_and_a_yes_buys_once() {
+    let world = world().await;
+    let talk = Talk::with(&world.server, Mood::Yes, ProtocolVersion::V_2026_07_28).await;
+    let two = || params(json!({ "n": 2 }));
+    let state = question(&talk, two()).await.request_state.unwrap();
+    assert_eq!(world.sandbox.requests().len(), 0);
+    let forged = format!("{}x", &state[..state.len() - 1]);
+    let cheaper = question(&talk, params(json!({ "n": 3 }))).await.request_state.unwrap();
+    for (call, state) in [
+        (two(), forged.as_str()),
+        (two(), "rs1.AAAA.AAAA"),
+        (two(), cheaper.as_str()),
+        (params(json!({ "n": 9 })), state.as_str()),
+    ] {
+        let result = answered(&talk, call, state).await;
+        assert_eq!(result.is_error, Some(true));
+        assert!(text(&result).contains("requestState"), "{}", text(&result));
+    }
+    assert_eq!(world.sandbox.requests().len(), 0);
+    // Another process of the same records can open the note.
+    let other = world.neighbour().await;
+    let elsewhere = Talk::with(&other.server, Mood::Yes, ProtocolVersion::V_2026_07_28).await;
+    let bought = answered(&elsewhere, two(), &state).await;
+    assert_eq!(bought.is_error, Some(false), "{}", text(&bought));
+    let again = answered(&talk, two(), &state).await;
+    assert!(text(&again).contains("has bought something already"), "{}", text(&again));
+    assert_eq!(world.bought(), 1);
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_too_late_buys_nothing() {
+    let world = world().await;
+    let settings = [("MINIMAX_CONFIRM_ABOVE".to_owned(), "0.005".to_owned())];
+    let mut impatient = config(&world.sandbox.url(), world.dir.path(), &settings);
+    impatient.confirm_within = Duration::from_millis(50);
+    let server = Server::new(impatient);
+    let modern = Talk::with(&server, Mood::Yes, ProtocolVersion::V_2026_07_28).await;
+    let call = || params(json!({ "n": 2 }));
+    let state = question(&modern, call()).await.request_state.unwrap();
+    tokio::time::sleep(Duration::from_millis(80)).await;
+    let late = answered(&modern, call(), &state).await;
+    assert!(text(&late).contains("too late"), "{}", text(&late));
+    let legacy = Talk::with(&server, Mood::Slow, ProtocolVersion::V_2025_11_25).await;
+    let late = legacy.image(json!({ "n": 2 })).await;
+    assert!(text(&late).contains("nobody was there to answer"), "{}", text(&late));
+    assert_eq!(world.sandbox.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn a_call_that_is_dearer_than_the_budget_is_refused_without_asking() {
+    let settings = [("MINIMAX_CONFIRM_ABOVE", "0"), ("MINIMAX_BUDGET_CALL", "0.005")];
+    let world = World::with(quick(), &settings).await;
+    for era in ERAS {
+        let talk = Talk::with(&world.server, Mood::Yes, era).await;
+        let result = talk.image(json!({ "n": 2 })).await;
+        assert!(text(&result).contains("MINIMAX_BUDGET_CALL"), "{}", text(&result));
+        assert_eq!(talk.asked().len(), 0);
+    }
+}
+
+/// The same byte by byte, with the real program, in both eras.
+#[test]
+fn the_question_and_the_answer_are_the_protocols_own() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let options = minimax_mcp::sandbox::Options { pace: quick(), ..Default::default() };
+    let sandbox = runtime.block_on(Sandbox::start(options)).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let start = || {
+        let path = |name: &str| dir.path().join(name).display().to_string();
+        Program::start(
+            &[],
+            &[
+                ("HOME", &path("home")),
+                ("USERPROFILE", &path("home")),
+                ("MINIMAX_API_HOST", &sandbox.url()),
+                ("MINIMAX_API_KEY", "sk-api-secret"),
+                ("MINIMAX_MCP_BASE_PATH", &path("out")),
+                ("MINIMAX_DATA_DIR", &path("data")),
+                ("MINIMAX_CONFIRM_ABOVE", "0"),
+            ],
+        )
+    };
+    let call = |more: Value| {
+        let mut params = json!({ "name": "text_to_image", "arguments": { "prompt": "A fox" } });
+        params.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap());
+        params
+    };
+    let mut legacy = start();
+    let client = json!({ "name": "raw", "version": "0" });
+    let hello = json!({ "protocolVersion": "2025-06-18", "capabilities": { "elicitation": {} }, "clientInfo": client });
+    legacy.request("initialize", hello);
+    legacy.send(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
+    let id = legacy.post("tools/call", call(json!({ "_meta": { "progressToken": "p" } })));
+    let mut beats = 0;
+    let question = loop {
+        let message = legacy.next(Duration::from_secs(20)).unwrap();
+        if message["method"] == "elicitation/create" {
+            break message;
+        }
+        assert_eq!(message["method"], "notifications/progress", "{message}");
+        beats += 1;
+    };
+    assert_eq!(question["params"]["requestedSchema"]["required"], json!(["buy"]), "{question}");
+    let answer = json!({ "action": "accept", "content": { "buy": true } });
+    legacy.send(&json!({ "jsonrpc": "2.0", "id": question["id"], "result": answer }));
+    let bought = legacy.answer(id);
+    assert_eq!(bought["result"]["structuredContent"]["status"], "succeeded", "{bought} after {beats}");
+
+    let mut modern = start();
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": { "elicitation": { "form": {} } },
+        "io.modelcontextprotocol/clientInfo": client,
+    });
+    let asked = modern.request("tools/call", call(json!({ "_meta": meta })));
+    let asked = &asked["result"];
+    assert_eq!(asked["resultType"], "input_required", "{asked}");
+    assert_eq!(asked["inputRequests"]["confirm"]["method"], "elicitation/create", "{asked}");
+    let more = json!({
+        "_meta": meta, "inputResponses": { "confirm": answer }, "requestState": asked["requestState"],
+    });
+    let bought = modern.request("tools/call", call(more));
+    assert_eq!(bought["result"]["structuredContent"]["status"], "succeeded", "{bought}");
+    assert_eq!(sandbox.paid().len(), 2);
+    runtime.block_on(sandbox.stop());
+}

@@ -1,0 +1,73 @@
+//! Every tool that buys, killed at every arrow of its job's life.
+
+use std::fmt::Write as _;
+
+use crate::crash::{Death, cell, in_parallel, trace};
+use crate::crash_orders::{Order, orders};
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+/// All deaths of an order: at each point that it passes, and where only MiniMax can say that it was passed.
+fn deaths(runtime: &tokio::runtime::Runtime, order: &Order) -> Vec<Death> {
+    let points = trace(runtime, order).into_iter().map(Death::At);
+    let held = order.path.map(|_| Death::Held);
+    points.chain(held).chain(order.uploads.then_some(Death::UploadHeld)).collect()
+}
+
+/// Kills at each point of each order that `chosen` takes, and writes the outcomes down as a table.
+fn matrix(chosen: impl Fn(&Order) -> bool, at: impl Fn(&Order, &Death) -> bool) -> String {
+    let runtime = runtime();
+    let inputs = tempfile::tempdir().unwrap();
+    let orders: Vec<_> = orders(inputs.path()).into_iter().filter(chosen).collect();
+    let all = in_parallel(4, &orders, |order| deaths(&runtime, order));
+    let cells: Vec<_> = orders
+        .iter()
+        .zip(&all)
+        .flat_map(|(order, deaths)| deaths.iter().map(move |death| (order, death)))
+        .filter(|(order, death)| at(order, death))
+        .collect();
+    let outcomes = in_parallel(8, &cells, |(order, death)| cell(&runtime, order, death).to_string());
+    let mut table = String::new();
+    let (mut of, mut last) = ("", String::new());
+    for ((order, death), outcome) in cells.iter().zip(outcomes) {
+        if of != order.name {
+            of = order.name;
+            last.clear();
+            write!(table, "\n\n{} ({})", order.name, order.tool).unwrap();
+        }
+        if last == outcome {
+            write!(table, ", {}", death.name()).unwrap();
+        } else {
+            write!(table, "\n  {outcome}:\n    {}", death.name()).unwrap();
+            last = outcome;
+        }
+    }
+    eprintln!("{} cells", cells.len());
+    table
+}
+
+/// Three that stand for the others: a result in the answer's link, a sound that is written while it comes, and a
+/// task that is looked at. The rest is below.
+#[test]
+fn a_program_that_dies_at_any_point_buys_once_and_loses_nothing() {
+    let arrows = |order: &Order, death: &Death| match order.name {
+        "image" => true,
+        "streamed" => {
+            ["file.begun#1", "file.named#1", "save.before#1", "save.after#1"].contains(&death.name())
+        }
+        _ => ["look.before#1", "save.before#4", "file.begun#1", "file.named#1"].contains(&death.name()),
+    };
+    let table = matrix(|order| ["image", "streamed", "video"].contains(&order.name), arrows);
+    insta::assert_snapshot!("crash_matrix_short", table);
+}
+
+/// Every tool and every point:
+/// `cargo test --test it crash_matrix -- --ignored --nocapture`
+#[test]
+#[ignore = "minutes: every tool at every point"]
+fn every_tool_that_dies_at_any_point_buys_once_and_loses_nothing() {
+    let table = matrix(|_| true, |_, _| true);
+    insta::assert_snapshot!("crash_matrix", table);
+}

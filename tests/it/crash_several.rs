@@ -1,0 +1,170 @@
+//! Several programs on one folder, one of which dies again and again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use minimax_mcp::sandbox::{Options, Pace, Request, Sandbox};
+use serde_json::{Value, json};
+
+use crate::crash::{Victim, command, until};
+use crate::crash_promises::{delivered, listed, nothing_half, rows};
+use crate::harness::quick;
+
+struct Plan {
+    jobs: usize,
+    /// How often one of the three dies.
+    deaths: usize,
+    /// How long it lives each time after MiniMax has its orders.
+    life: Duration,
+    pace: Pace,
+}
+
+fn order(number: usize) -> Value {
+    let key = format!("order {number}");
+    // A task, which is looked at many times, or a result at once.
+    let mut arguments = json!({ "prompt": format!("Fox number {number}."), "wait_seconds": 0 });
+    arguments["idempotency_key"] = json!(key);
+    arguments
+}
+
+fn tool(number: usize) -> &'static str {
+    if number % 4 == 3 { "text_to_image" } else { "generate_video" }
+}
+
+fn runs(plan: &Plan) -> String {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let options = Options { pace: plan.pace.clone(), ..Options::default() };
+    let sandbox = runtime.block_on(Sandbox::start(options)).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    for folder in ["out", "home"] {
+        fs::create_dir_all(dir.path().join(folder)).unwrap();
+    }
+    let start = || {
+        let settings = [("MINIMAX_POLL_SECONDS", "0.3")];
+        Victim::start(command(&sandbox.url(), dir.path(), &settings)).ready()
+    };
+    let begun = Instant::now();
+    let mut stayers = [start(), start()];
+    let mut mortal = start();
+    let mut dead = BTreeSet::new();
+    let mut unanswered = Vec::new();
+    // A third of the orders goes to each; those of the mortal one are left without an answer when it dies.
+    let mut numbers = (0..plan.jobs).peekable();
+    for _ in 0..plan.deaths {
+        let share = plan.jobs / plan.deaths;
+        let sent = sandbox.paid().len() + share;
+        for number in numbers.by_ref().take(share) {
+            match number % 3 {
+                0 => {
+                    let arguments = json!({ "name": tool(number), "arguments": order(number) });
+                    mortal.program.post("tools/call", arguments);
+                    unanswered.push(number);
+                }
+                stayer => {
+                    let answer = stayers[stayer - 1].call(tool(number), order(number));
+                    assert!(answer["structuredContent"]["job_id"].is_string(), "{answer}");
+                }
+            }
+        }
+        until("the orders", || sandbox.paid().len() + 1 >= sent);
+        std::thread::sleep(plan.life);
+        dead.insert(mortal.program.child.id());
+        mortal.kill();
+        mortal = start();
+    }
+    // Who got no answer asks again, elsewhere, with the same key.
+    let rest: Vec<_> = unanswered.into_iter().chain(numbers).collect();
+    for number in &rest {
+        stayers[0].call(tool(*number), order(*number));
+    }
+    let ids = listed(&mut stayers[1]);
+    assert_eq!(ids.len(), plan.jobs, "one job an order");
+    let (mut unknown, mut files) = (0, BTreeSet::new());
+    for id in &ids {
+        let view = stayers[1].call("get_job", json!({ "job_id": id, "wait_seconds": 120 }));
+        let view = &view["structuredContent"];
+        match view["status"].as_str().unwrap_or_default() {
+            "succeeded" => {
+                assert_eq!(delivered(view, id), 1);
+                assert!(files.insert(view["files"][0]["path"].to_string()), "two jobs with one file: {view}");
+            }
+            "unknown" => unknown += 1,
+            other => panic!("{other}: {view}"),
+        }
+    }
+    let took = begun.elapsed();
+    for stayer in stayers {
+        stayer.kill();
+    }
+    mortal.kill();
+    let paid = once(&sandbox.paid());
+    assert!(paid <= plan.jobs && paid + unknown >= plan.jobs && files.len() + unknown == plan.jobs);
+    let (looks, handed_over) = one_at_a_time(&sandbox.requests(), &dead);
+    assert_eq!(runtime.block_on(rows(&dir.path().join("data"))), plan.jobs);
+    nothing_half(&dir.path().join("out"), "the folder of all");
+    assert_eq!(visible(&dir.path().join("out")), files.len(), "delivered once");
+    format!(
+        "{} jobs, {} deaths, {took:.0?}: {paid} bought, {} delivered, {unknown} unknown, {looks} looks, {handed_over} \
+         tasks taken over from the dead",
+        plan.jobs,
+        dead.len(),
+        files.len()
+    )
+}
+
+/// Every order reached MiniMax at most once. How many did.
+fn once(paid: &[Request]) -> usize {
+    let mut prompts = BTreeSet::new();
+    for request in paid {
+        assert!(prompts.insert(request.body["prompt"].to_string()), "bought twice: {}", request.body);
+    }
+    prompts.len()
+}
+
+/// Nobody looks at a task that another, living process looks at. How many looks there were, and how many tasks
+/// changed hands.
+fn one_at_a_time(requests: &[Request], dead: &BTreeSet<u32>) -> (usize, usize) {
+    let mut looks: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
+    for request in requests.iter().filter(|request| request.path.starts_with("/v1/query/video_generation")) {
+        let process = request.agent.rsplit(' ').next().unwrap().parse().unwrap();
+        looks.entry(&request.path).or_default().push(process);
+    }
+    let mut handed_over = 0;
+    for (task, processes) in &looks {
+        let mut hands = processes.clone();
+        hands.dedup();
+        let distinct: BTreeSet<_> = hands.iter().collect();
+        assert_eq!(distinct.len(), hands.len(), "{task} went back and forth: {hands:?}");
+        handed_over += usize::from(hands.len() > 1);
+        let from_the_living = hands.iter().rev().skip(1).filter(|from| !dead.contains(from)).count();
+        if from_the_living > 0 {
+            // It was held up for longer than its lease; what counts is that it looks no more.
+            eprintln!("{task} was taken from a process that lives: {hands:?}");
+        }
+    }
+    (looks.values().map(Vec::len).sum(), handed_over)
+}
+
+fn visible(out: &Path) -> usize {
+    let names = fs::read_dir(out).unwrap().map(|entry| entry.unwrap().file_name());
+    names.filter(|name| !name.to_string_lossy().starts_with('.')).count()
+}
+
+#[test]
+fn of_three_programs_on_one_folder_one_dies_and_the_others_finish_its_jobs() {
+    let pace = Pace { polls: 2, seconds: 4.0, ..quick() };
+    let said = runs(&Plan { jobs: 12, deaths: 1, life: Duration::from_millis(300), pace });
+    eprintln!("{said}");
+}
+
+/// Two hundred jobs and ten deaths:
+/// `cargo test --test it crash_several -- --ignored --nocapture`
+#[test]
+#[ignore = "minutes: two hundred jobs and ten deaths"]
+fn of_three_programs_on_one_folder_one_dies_again_and_again_and_two_hundred_jobs_are_done_once() {
+    let pace = Pace { polls: 3, seconds: 12.0, ..quick() };
+    let said = runs(&Plan { jobs: 200, deaths: 10, life: Duration::from_secs(1), pace });
+    eprintln!("{said}");
+}

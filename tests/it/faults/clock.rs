@@ -1,0 +1,99 @@
+//! Time that passes faster, so that limits of minutes are reached within a test.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use rmcp::model::CallToolResult;
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use crate::harness::World;
+
+/// How often the clock is moved.
+const BEAT: Duration = Duration::from_millis(2);
+
+/// Moves tokio's clock along with the real one, only faster. Needs a runtime of one thread.
+///
+/// The beat comes from a blocking task, for as long as one runs tokio does not move the clock by itself; and a busy
+/// runtime misses beats, so that work which takes real time is not run down by its own limits.
+pub struct Clock(Arc<AtomicU64>);
+
+impl Clock {
+    pub fn start() -> Self {
+        tokio::time::pause();
+        let speed = Arc::new(AtomicU64::new(SLOW));
+        let (beat, mut beats) = mpsc::channel(1);
+        tokio::task::spawn_blocking(move || {
+            while beat.blocking_send(()).is_ok() {
+                std::thread::sleep(BEAT);
+            }
+        });
+        let now = Arc::clone(&speed);
+        tokio::spawn(async move {
+            while beats.recv().await.is_some() {
+                let times = u32::try_from(now.load(Ordering::Relaxed)).unwrap();
+                tokio::time::advance(BEAT * times).await;
+            }
+        });
+        Self(speed)
+    }
+
+    /// So many times as fast as real time.
+    pub fn set(&self, speed: u64) {
+        self.0.store(speed, Ordering::Relaxed);
+    }
+
+    /// The result of `work`, without the waiting: whenever MiniMax has nothing to do, time passes quickly. Requests to
+    /// `path` are `silent` if MiniMax leaves them without an answer; `made` tells that it has done its work for them.
+    pub async fn hurry<T>(
+        &self,
+        world: &World,
+        (path, silent): (&str, bool),
+        made: impl Fn() -> bool,
+        work: impl Future<Output = T>,
+    ) -> T {
+        const QUIET: Duration = Duration::from_millis(40);
+        // Shorter than every limit, so that what follows one is not hurried through.
+        const MOST: Duration = Duration::from_secs(50);
+        let (mut seen, mut since, mut then) = (0, Instant::now(), tokio::time::Instant::now());
+        tokio::pin!(work);
+        loop {
+            let moment = tokio::task::spawn_blocking(|| std::thread::sleep(Duration::from_millis(5)));
+            tokio::select! {
+                done = &mut work => {
+                    self.set(SLOW);
+                    return done;
+                }
+                _ = moment => {}
+            }
+            let requests = world.sandbox.requests();
+            if requests.len() != seen {
+                (seen, since, then) = (requests.len(), Instant::now(), tokio::time::Instant::now());
+            }
+            let struck = requests.last().is_some_and(|request| request.path.starts_with(path)) && made();
+            let idle = requests.last().is_none_or(|request| request.status.is_some() || struck);
+            self.set(match since.elapsed() > QUIET && idle {
+                false => SLOW,
+                true if silent && struck && then.elapsed() < MOST => 2000,
+                true => 100,
+            });
+        }
+    }
+}
+
+/// What real work is not run down by.
+pub const SLOW: u64 = 4;
+
+/// What a call has come to when its job is over.
+pub async fn until_over(world: &World, mut result: CallToolResult) -> CallToolResult {
+    let end = Instant::now() + Duration::from_secs(60);
+    loop {
+        let view = result.structured_content.clone().unwrap_or_default();
+        if !["running", "submitting"].contains(&view["status"].as_str().unwrap_or_default()) {
+            return result;
+        }
+        assert!(Instant::now() < end, "it does not end: {view}");
+        result = world.call("get_job", json!({ "job_id": view["job_id"], "wait_seconds": 240 })).await;
+    }
+}
