@@ -159,7 +159,7 @@ def play_all(program, places, only, folder):
             problem = told.get("problem") or once(sandbox, before, told["videos"])
             took = f"{time.monotonic() - began:.1f} s"
             what = problem or f"{', '.join(told['did'])} ({took})"
-            rows.append((name, transport, told.get("version", "?"), told.get("protocol", "?"), problem or ""))
+            rows.append((name, transport, told.get("version", "?"), told.get("protocol"), problem or ""))
             print(f"{'FAILED' if problem else 'ok':6}  {name}, {transport}: {what}", flush=True)
     finally:
         server.stop()
@@ -172,7 +172,7 @@ def table(rows):
     print("\n| Client | Version | stdio | HTTP | SSE |\n|---|---|---|---|---|")
     cells = {}
     for name, transport, version, protocol, problem in rows:
-        cells.setdefault((name, version), {})[transport] = "FAILED" if problem else protocol
+        cells.setdefault((name, version), {})[transport] = "FAILED" if problem else protocol or "ok"
     for (name, version), by in cells.items():
         print(f"| {name} | {version} | " + " | ".join(by.get(one, "–") for one in ("stdio", "http", "sse")) + " |")
 

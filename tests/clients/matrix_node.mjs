@@ -84,7 +84,7 @@ async function run() {
   assert(pixels.equals(await read(picture.files[0].uri)), "other bytes as a resource");
   did.push("resources");
   await client.close();
-  return { did, videos: 1, protocol: spoken ?? "?" };
+  return { did, videos: 1, protocol: spoken ?? "" };
 }
 
 const version = JSON.parse(await readFile(`${folder}/node_modules/${packageName}/package.json`)).version;

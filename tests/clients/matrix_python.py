@@ -8,6 +8,7 @@ import hashlib
 import importlib.metadata
 import json
 import logging
+import re
 import sys
 import traceback
 import urllib.request
@@ -38,7 +39,7 @@ def contents(result):
 class OfMcp:
     """Whatever has the methods of a session of the `mcp` package."""
 
-    def __init__(self, session, protocol="?"):
+    def __init__(self, session, protocol=""):
         self.session, self.protocol = session, protocol
 
     async def tools(self):
@@ -103,7 +104,7 @@ def spoken(client):
         if isinstance(found := getattr(client, name, None), str):
             return found
     begun = getattr(client, "initialize_result", None)
-    return str(getattr(begun, "protocol_version", None) or getattr(begun, "protocolVersion", None) or "?")
+    return getattr(begun, "protocol_version", None) or getattr(begun, "protocolVersion", None) or ""
 
 
 @asynccontextmanager
@@ -134,7 +135,7 @@ async def langchain(play):
         tools = {tool.name: tool for tool in await load_mcp_tools(session)}
 
         class Through:
-            protocol = "?"
+            protocol = ""
 
             async def tools(self):
                 return set(tools)
@@ -161,7 +162,7 @@ async def agents(play):
     else:
         server = {"http": MCPServerStreamableHttp, "sse": MCPServerSse}[play["transport"]]({"url": play["url"]})
     async with server:
-        client = OfMcp(server)
+        client = OfMcp(server, getattr(server.session, "protocol_version", None) or "")
         # Its calls end after 5 seconds unless whoever uses it says otherwise, as nobody does.
         client.loses_patience = True
         yield client
@@ -176,7 +177,17 @@ async def pydantic_ai(play):
 
         class Through(OfMcp):
             async def call(self, name, arguments):
-                return await toolset.direct_call_tool(name, arguments)
+                found = await toolset.direct_call_tool(name, arguments)
+                if not isinstance(found, list):
+                    return found
+                # Where there are links, it hands over the text and them instead of the structure.
+                text, *links = found
+                job = re.search(r"[a-z]+-[a-z2-7]{26}", text)[0]
+                view = json.loads(await self.read(f"minimax://jobs/{job}"))
+                for file, link in zip(view["files"], links, strict=True):
+                    known = {file.get("download_url"), file.get("path") and Path(file["path"]).as_uri()}
+                    assert link in known, (link, file)
+                return view
 
             async def read(self, uri):
                 found = await toolset.read_resource(uri)
