@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The official conformance suite and the MCP Inspector against the program.
 
-    python3 tests/clients/conformance.py [--keep FOLDER] [PROGRAM]
+    python3 tests/clients/conformance.py [--keep FOLDER] [--fixtures] [PROGRAM]
 
 Installs both, and Node 22, into a place of their own (`--keep` keeps it for the next time), starts the sandbox and
 `PROGRAM serve --http … --sse` (`cargo build` makes the program if none is named), and runs
@@ -10,6 +10,9 @@ Installs both, and Node 22, into a place of their own (`--keep` keeps it for the
 * its scenarios of tasks, where a proxy calls our tools instead of those made for the suite: `slow_compute` is a video
   that takes as long, `failing_job` one that fails, `greet` a chat, which answers at once;
 * the Inspector on stdio, HTTP and SSE in each era; `--strict` finds fault with schemas that not every client reads.
+
+`--fixtures` is for a program with the feature `conformance-fixtures` (and builds one if none is named), which has the
+tools, prompts and resources that the suite knows; what is expected to fail is in conformance-fixtures.yml then, and little.
 
 It ends with status 1 if anything failed that is not expected to, or passed that is.
 """
@@ -40,13 +43,13 @@ TASKS += ["dispatch-and-envelope", "status-notifications"]
 METHODS = ["tools/list", "resources/list", "resources/templates/list", "prompts/list", "tools/call"]
 
 
-def stand_in(sandbox, message):
+def stand_in(sandbox, message, fixtures):
     """Turns a call of a tool made for the suite into one of ours. Returns the names, its own and ours."""
     params = message.get("params") or {}
     name, arguments = params.get("name"), params.get("arguments") or {}
     if message.get("method") != "tools/call":
         return None
-    if name == "greet":
+    if name == "greet" and not fixtures:
         params.update(name="chat", arguments={"prompt": f"Hello, {arguments.get('name')}!"})
     elif name == "slow_compute":
         sandbox.control("pace", {"polls": 1, "seconds": arguments.get("seconds", 0)})
@@ -62,7 +65,7 @@ def stand_in(sandbox, message):
     return name, params["name"]
 
 
-def proxy(sandbox, server):
+def proxy(sandbox, server, fixtures):
     """A proxy in front of the server that lets our tools stand in. Returns it; it serves until shut down."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -75,7 +78,7 @@ def proxy(sandbox, server):
             body = self.rfile.read(int(self.headers["content-length"]))
             headers = {name: value for name, value in self.headers.items() if name.lower() != "content-length"}
             message = json.loads(body)
-            names = stand_in(sandbox, message) if isinstance(message, dict) else None
+            names = stand_in(sandbox, message, fixtures) if isinstance(message, dict) else None
             if names:
                 headers = {name: names[1] if value == names[0] else value for name, value in headers.items()}
                 body = json.dumps(message).encode()
@@ -125,9 +128,9 @@ class Tools:
         return next(name for name in ("conformance", "inspector", "mcp-inspector") if name in names)
 
 
-def suite(tools, url, results, *arguments):
+def suite(tools, url, results, expected, *arguments):
     """Runs scenarios. Returns whether all is as expected, and what to print."""
-    given = ["--url", url, "--expected-failures", HERE / "conformance.yml", "-o", results, *arguments]
+    given = ["--url", url, "--expected-failures", expected, "-o", results, *arguments]
     done = tools.run("conformance", "server", *given)
     total = re.findall(r"(?:Total|Passed): .*", done.stdout)
     unexpected = done.stdout.partition("Stale baseline")[2] or done.stdout.partition("Unexpected failures")[2]
@@ -157,7 +160,8 @@ def inspect(tools, program, server, folder):
             yield f"Inspector, {transport}, {era}", faults
 
 
-def check_all(program, tools, folder):
+def check_all(program, tools, folder, fixtures):
+    expected = HERE / ("conformance-fixtures.yml" if fixtures else "conformance.yml")
     sandbox, failed = Sandbox(program), 0
     settings = {
         "MINIMAX_API_KEY": "sk-conformance",
@@ -176,15 +180,16 @@ def check_all(program, tools, folder):
 
     try:
         for revision in REVISIONS:
-            fine, line = suite(tools, server.url + "/mcp", folder / revision, "--suite", "all", "--spec-version", revision)
+            which = ["--suite", "all", "--spec-version", revision]
+            fine, line = suite(tools, server.url + "/mcp", folder / revision, expected, *which)
             tell(fine, f"conformance {revision}: {line}")
-        through = proxy(sandbox, server)
+        through = proxy(sandbox, server, fixtures)
         url = f"http://127.0.0.1:{through.server_port}/mcp"
         for scenario in TASKS:
-            fine, line = suite(tools, url, folder / scenario, "--scenario", f"tasks-{scenario}")
+            fine, line = suite(tools, url, folder / scenario, expected, "--scenario", f"tasks-{scenario}")
             tell(fine, f"conformance tasks-{scenario}: {line}")
         through.shutdown()
-        for line, faults in inspect(tools, program, server, folder):
+        for line, faults in [] if fixtures else inspect(tools, program, server, folder):
             tell(not faults, line + ("" if not faults else ": " + "; ".join(faults)))
     finally:
         server.stop()
@@ -197,12 +202,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program", nargs="?", help="the minimax-mcp to check")
     parser.add_argument("--keep", help="keep the suite and the Inspector here")
+    parser.add_argument("--fixtures", action="store_true", help="the program has the feature conformance-fixtures")
     arguments = parser.parse_args()
-    program = str(Path(arguments.program or built()).resolve())
+    feature = ["--features", "conformance-fixtures"] if arguments.fixtures else []
+    program = str(Path(arguments.program or built(*feature)).resolve())
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         tools = Tools(Path(arguments.keep or scratch).resolve())
-        return check_all(program, tools, Path(scratch).resolve())
+        return check_all(program, tools, Path(scratch).resolve(), arguments.fixtures)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@
 pub mod access;
 mod early;
 mod files;
+#[cfg(feature = "conformance-fixtures")]
+mod fixtures;
 mod sse;
 
 use std::io;
@@ -111,7 +113,10 @@ fn app(server: &Server, access: Access, sessions: Option<Sessions>, stop: &Cance
         .disable_allowed_hosts()
         .with_max_request_body_bytes(LARGEST_BODY)
         .with_cancellation_token(stop.child_token());
+    #[cfg(not(feature = "conformance-fixtures"))]
     let each = server.clone();
+    #[cfg(feature = "conformance-fixtures")]
+    let each = fixtures::Fixed(server.clone());
     let mcp = StreamableHttpService::new(
         move || Ok(each.clone()),
         Arc::new(NeverSessionManager::default()),
