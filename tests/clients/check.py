@@ -45,10 +45,10 @@ def inside(program):
     return 1 if failures else 0
 
 
-def built():
-    """The program, built from this repository."""
+def built(*more):
+    """The program, built from this repository, with more words for cargo."""
     root = Path(__file__).resolve().parents[2]
-    command = ["cargo", "build", "--message-format=json-render-diagnostics", "--manifest-path", str(root / "Cargo.toml")]
+    command = ["cargo", "build", "--message-format=json-render-diagnostics", "--manifest-path", str(root / "Cargo.toml"), *more]
     lines = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout.splitlines()
     programs = [json.loads(line).get("executable") for line in lines]
     return next(program for program in reversed(programs) if program)

@@ -407,35 +407,69 @@ async fn the_older_transport_still_works_and_its_sessions_belong_to_somebody() {
     served.end().await;
 }
 
+/// A request of the revision 2026-07-28.
+fn modern(base: &str, method: &str, name: Option<&str>, mut params: Value) -> RequestBuilder {
+    let meta = &mut params["_meta"];
+    meta["io.modelcontextprotocol/protocolVersion"] = json!("2026-07-28");
+    meta["io.modelcontextprotocol/clientCapabilities"] = json!({});
+    meta["io.modelcontextprotocol/clientInfo"] = json!({ "name": "new", "version": "0" });
+    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+    let request = web()
+        .post(format!("{base}/mcp"))
+        .header("Accept", "application/json, text/event-stream")
+        .header("MCP-Protocol-Version", "2026-07-28")
+        .header("Mcp-Method", method)
+        .json(&body);
+    match name {
+        Some(name) => request.header("Mcp-Name", name),
+        None => request,
+    }
+}
+
 #[tokio::test]
 async fn the_modern_protocol_is_answered_at_the_same_address() {
     let served = Served::open().await;
-    let meta = json!({
-        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-        "io.modelcontextprotocol/clientCapabilities": {},
-        "io.modelcontextprotocol/clientInfo": { "name": "new", "version": "0" },
-        "progressToken": 7,
-    });
-    let modern = |method: &str, name: Option<&str>, mut params: Value| {
-        params["_meta"] = meta.clone();
-        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
-        let request = web()
-            .post(format!("{}/mcp", served.base))
-            .header("Accept", "application/json, text/event-stream")
-            .header("MCP-Protocol-Version", "2026-07-28")
-            .header("Mcp-Method", method)
-            .json(&body);
-        match name {
-            Some(name) => request.header("Mcp-Name", name),
-            None => request,
-        }
-    };
-    let found = answer(modern("server/discover", None, json!({})).send().await.unwrap()).await;
+    let found = answer(modern(&served.base, "server/discover", None, json!({})).send().await.unwrap()).await;
     assert!(found["result"]["supportedVersions"].to_string().contains("2026-07-28"), "{found}");
-    let parameters = json!({ "name": "text_to_image", "arguments": { "prompt": "x" } });
-    let response = modern("tools/call", Some("text_to_image"), parameters).send().await.unwrap();
+    let meta = json!({ "progressToken": 7 });
+    let parameters = json!({ "name": "text_to_image", "arguments": { "prompt": "x" }, "_meta": meta });
+    let response =
+        modern(&served.base, "tools/call", Some("text_to_image"), parameters).send().await.unwrap();
     let text = response.text().await.unwrap();
     let (first, last) = (text.find("notifications/progress"), text.find("structuredContent"));
     assert!(first < last && first.is_some(), "a note first, then the result: {text}");
+    served.end().await;
+}
+
+#[tokio::test]
+async fn a_slow_call_without_a_progress_token_begins_to_be_answered_before_it_is_done() {
+    let served = Served::with(false, Pace { delay_ms: 2500, ..quick() }).await;
+    let parameters = json!({ "name": "text_to_image", "arguments": { "prompt": "x" } });
+    let request = modern(&served.base, "tools/call", Some("text_to_image"), parameters);
+    let mut response = request.send().await.unwrap();
+    let list = make(&served.base, None, "list_jobs", json!({})).await;
+    assert_eq!(
+        list["jobs"][0]["status"], "submitting",
+        "the answer begins before the image is there: {list}"
+    );
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    let first = response.chunk().await.unwrap().unwrap();
+    assert!(first.starts_with(b":"), "a comment, which clients pass over: {first:?}");
+    let answer = answer(response).await;
+    assert_eq!(answer["result"]["structuredContent"]["status"], "succeeded", "{answer}");
+    served.end().await;
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_request_is_said_by_its_status() {
+    let served = Served::open().await;
+    let unknown = modern(&served.base, "tools/none", None, json!({})).send().await.unwrap();
+    assert_eq!(unknown.status(), StatusCode::NOT_FOUND);
+    let call = modern(&served.base, "tools/call", Some("another"), json!({ "name": "list_voices" }));
+    let response = call.send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+    let refusal: Value = response.json().await.unwrap();
+    assert_eq!(refusal["error"]["code"], -32020);
     served.end().await;
 }

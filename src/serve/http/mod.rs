@@ -5,7 +5,10 @@
 //! of the protocol are served at one path.
 
 pub mod access;
+mod early;
 mod files;
+#[cfg(feature = "conformance-fixtures")]
+mod fixtures;
 mod sse;
 
 use std::io;
@@ -15,7 +18,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -41,6 +44,9 @@ const CONNECTIONS: usize = 1024;
 
 /// As long as a line on stdio may be: inputs may come as data URIs.
 const LARGEST_BODY: usize = 16 * 1024 * 1024;
+
+/// How often a stream that says nothing else shows that it is there.
+const PING: Duration = Duration::from_secs(15);
 
 /// How long calls may take to answer after the server was asked to end.
 const GRACE: Duration = Duration::from_secs(5);
@@ -107,7 +113,10 @@ fn app(server: &Server, access: Access, sessions: Option<Sessions>, stop: &Cance
         .disable_allowed_hosts()
         .with_max_request_body_bytes(LARGEST_BODY)
         .with_cancellation_token(stop.child_token());
+    #[cfg(not(feature = "conformance-fixtures"))]
     let each = server.clone();
+    #[cfg(feature = "conformance-fixtures")]
+    let each = fixtures::Fixed(server.clone());
     let mcp = StreamableHttpService::new(
         move || Ok(each.clone()),
         Arc::new(NeverSessionManager::default()),
@@ -118,6 +127,7 @@ fn app(server: &Server, access: Access, sessions: Option<Sessions>, stop: &Cance
     });
     let known = Router::new()
         .route_service("/mcp", mcp)
+        .layer(from_fn(early::begin_in_time))
         .merge(sse.unwrap_or_default())
         .layer(from_fn_with_state(Arc::clone(&access), check_caller));
     let open = Router::new()

@@ -7,7 +7,6 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{Extension, Query, Request, State};
@@ -23,7 +22,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, PollSender};
 use tokio_util::task::TaskTracker;
 
-use super::LARGEST_BODY;
+use super::{LARGEST_BODY, PING};
 use crate::tools::{Caller, Server};
 
 /// Streams at once.
@@ -31,8 +30,6 @@ const SESSIONS: usize = 64;
 
 /// Messages on their way, each direction. A client that reads no answers is not sent more.
 const WAITING: usize = 64;
-
-const PING: Duration = Duration::from_secs(15);
 
 /// Every open session.
 #[derive(Debug, Clone)]
