@@ -473,3 +473,20 @@ async fn what_is_wrong_with_a_request_is_said_by_its_status() {
     assert_eq!(refusal["error"]["code"], -32020);
     served.end().await;
 }
+
+#[tokio::test]
+async fn a_call_that_waits_when_the_server_ends_is_answered_with_its_job() {
+    let served = Served::with(false, Pace { seconds: 60.0, polls: 1, ..quick() }).await;
+    let parameters = json!({ "name": "generate_video", "arguments": { "prompt": "x" } });
+    let old = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": parameters.clone() });
+    // The answers begin before there is anything to say: at once in the old era, after a moment in the new one.
+    let old = post(&served.base, None, &old).send().await.unwrap();
+    let new = modern(&served.base, "tools/call", Some("generate_video"), parameters).send().await.unwrap();
+    served.stop.cancel();
+    for response in [old, new] {
+        let view = answer(response).await["result"]["structuredContent"].clone();
+        assert!(["submitting", "running"].contains(&view["status"].as_str().unwrap()), "{view}");
+        assert!(view["job_id"].is_string(), "{view}");
+    }
+    served.end().await;
+}

@@ -72,11 +72,16 @@ fn begun(answer: impl Future<Output = Response> + Send + 'static) -> Response {
     response
 }
 
-/// An answer as events: as it is, or as the data of one.
+/// An answer as events: as it is, or as the data of one. What is no message of the protocol is none; the stream ends
+/// without an answer then, which clients know for a failure.
 fn events_of(response: Response) -> BoxStream<'static, Bytes> {
     let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    let is_stream = kind.is_some_and(|kind| kind.starts_with(EVENTS));
+    let is = |wanted: &str| kind.is_some_and(|kind| kind.starts_with(wanted));
+    let (is_stream, is_message) = (is(EVENTS), is("application/json"));
     let body = response.into_body();
+    if !is_stream && !is_message {
+        return stream::empty().boxed();
+    }
     if is_stream {
         return body
             .into_data_stream()

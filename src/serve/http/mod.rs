@@ -95,24 +95,27 @@ pub async fn serve_until(
     let tracker = TaskTracker::new();
     tracker.spawn(resume(server.jobs().clone(), stop.clone()));
     let sessions = options.sse.then(|| Sessions::new(server.clone(), stop.clone(), tracker.clone()));
-    let app = app(&server, access, sessions, &stop);
+    // Not `stop`: whoever waits for an answer when the server ends is to get one.
+    let late = CancellationToken::new();
+    let app = app(&server, access, sessions, &late);
     accept(listener, app, &stop, &tracker).await;
     // Calls that wait answer with what there is; jobs go on in the next process.
     server.client_gone();
     tracker.close();
     let _ = tokio::time::timeout(GRACE, tracker.wait()).await;
+    late.cancel();
     server.jobs().shut_down(LINGER_AFTER_SIGNAL).await;
 }
 
 /// Every route. Who may call is decided before anything else is looked at.
-fn app(server: &Server, access: Access, sessions: Option<Sessions>, stop: &CancellationToken) -> Router {
+fn app(server: &Server, access: Access, sessions: Option<Sessions>, late: &CancellationToken) -> Router {
     let access = Arc::new(access);
     let config = StreamableHttpServerConfig::default()
         .with_legacy_session_mode(false)
         // Both are checked for all routes alike, before this one is reached.
         .disable_allowed_hosts()
         .with_max_request_body_bytes(LARGEST_BODY)
-        .with_cancellation_token(stop.child_token());
+        .with_cancellation_token(late.child_token());
     #[cfg(not(feature = "conformance-fixtures"))]
     let each = server.clone();
     #[cfg(feature = "conformance-fixtures")]
