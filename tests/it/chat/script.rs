@@ -197,7 +197,7 @@ async fn a_stream_that_breaks_off_is_never_sent_again_and_keeps_what_came() {
             let view = result.structured_content.clone().unwrap();
             assert_eq!(result.is_error, Some(true), "{api} {word}: {view}");
             assert!(view["text"].as_str().unwrap().starts_with("**You said"), "{api} {word}: {view}");
-            assert_eq!(view["error"]["turn"], "wait", "{api} {word}: {view}");
+            assert_eq!(view["error"]["turn"], "ask the user", "{api} {word}: {view}");
             assert!(view["next"].as_str().unwrap().contains("may be billed"), "{api} {word}: {view}");
             assert!(view["cost"].get("actual").is_none(), "{api} {word}: what it costs is not known");
             assert_eq!(asked(&world).len(), before + 1, "{api} {word}");
@@ -244,7 +244,6 @@ async fn the_words_come_as_progress_at_once_and_not_too_often() {
 
 #[tokio::test]
 async fn what_minimax_did_not_take_is_sent_again_and_nothing_else_is() {
-    let world = World::new().await;
     let refuse = |code| Act::Refuse { code, message: None, retry_after: Some(0) };
     let status = |status| Act::Status {
         status,
@@ -274,10 +273,11 @@ async fn what_minimax_did_not_take_is_sent_again_and_nothing_else_is() {
             ("native", "/v1/text/chatcompletion_v2"),
             ("responses", "/v1/responses"),
         ] {
+            // A world of its own, because a refusal for the rate makes this server slower for a while.
+            let world = World::new().await;
             world.sandbox.script(vec![Rule::once(path, act.clone())]);
-            let before = asked(&world).len();
             let result = world.call("chat", json!({ "prompt": "Hello", "api": api })).await;
-            let sent = asked(&world).len() - before;
+            let sent = asked(&world).len();
             let expected = if again { (Some(false), 2) } else { (Some(true), 1) };
             assert_eq!((result.is_error, sent), expected, "{api} {act:?}: {}", text(&result));
         }

@@ -65,6 +65,8 @@ impl Phase {
         writeln!(table, "{} · {} is struck {often}, or as often as it says\n", self.tool, self.path).unwrap();
         for fault in faults {
             let cell = self.cell(world, clock, &fault).await;
+            // What a refusal has taught is forgotten.
+            tokio::time::advance(FORGOTTEN).await;
             self.check(&fault, &cell);
             let note = notes.iter().position(|known| *known == cell.next).unwrap_or_else(|| {
                 notes.push(cell.next.clone());
@@ -165,6 +167,9 @@ impl Phase {
         }
     }
 }
+
+/// After so long without a refusal this server is as quick as ever.
+const FORGOTTEN: std::time::Duration = std::time::Duration::from_secs(700);
 
 /// Without what differs from machine to machine and from run to run.
 fn tidy(text: &str) -> String {
