@@ -187,7 +187,7 @@ fn tidy(text: &str) -> String {
     // Long numbers are ids, and so are long words with digits.
     let is_id = |word: &str| {
         let digits = word.bytes().filter(u8::is_ascii_digit).count();
-        digits > 12 || (word.len() >= 20 && digits > 0)
+        (digits > 5 && digits == word.len()) || digits > 12 || (word.len() >= 20 && digits > 0)
     };
     let mut tidied = String::new();
     for part in text.split_inclusive(|letter: char| !letter.is_ascii_alphanumeric()) {
