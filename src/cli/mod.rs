@@ -139,7 +139,7 @@ async fn serve(config: Config, at_sandbox: bool, http: Option<(SocketAddr, http:
     }
     match http {
         Some((address, options)) => over_http(config, address, options).await?,
-        None => over_stdio(config).await?,
+        None => Box::pin(over_stdio(config)).await?,
     }
     if let Some(sandbox) = sandbox {
         sandbox.stop().await;

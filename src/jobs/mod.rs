@@ -343,6 +343,11 @@ impl Jobs {
         self.store().await?.by_task(principal, &self.shared.settings.account, task).await
     }
 
+    /// Whether a task of MiniMax's was ordered by another principal.
+    pub async fn is_of_another(&self, principal: &str, task: &str) -> Result<bool, StoreError> {
+        self.store().await?.is_of_another(principal, &self.shared.settings.account, task).await
+    }
+
     /// A page of jobs, newest first.
     pub async fn list(&self, principal: &str, filter: &Filter) -> Result<Page, StoreError> {
         self.store().await?.list(principal, filter).await
@@ -379,9 +384,15 @@ impl Jobs {
         match self.store().await?.claim(id).await? {
             Some(mut job) => {
                 job.forget_what_is_gone().await;
+                let before = job.state.clone();
                 job.state = job.state.after(Seen::Again);
                 job.updated_at = now();
-                self.store().await?.save(&job).await?;
+                // Another call of this process may have taken it up in the same moment, and be further.
+                if !self.store().await?.replace(&job, &before).await?
+                    && let Some(newer) = self.get(principal, id).await?
+                {
+                    job = newer;
+                }
                 Ok(Some(self.channel(job)))
             }
             None => Ok(Some(self.channel(job))),

@@ -261,7 +261,10 @@ impl Run {
             sleep(Duration::from_millis(wait)).await;
             match self.written(write, before).await {
                 Ok(ours) => return ours,
-                Err(error) => tracing::error!(job = self.job.id, %error, "the record was not written"),
+                Err(error) => {
+                    let task = self.job.state.task().map(|task| task.id.as_str());
+                    tracing::error!(job = self.job.id, task, %error, "the record was not written");
+                }
             }
         }
         write != Write::First
@@ -273,7 +276,7 @@ impl Run {
             Write::Answer => store.save_answer(&self.job).await,
             // Whoever has cancelled it meanwhile was told that nothing leaves.
             Write::First => store.replace(&self.job, before).await,
-            Write::Progress => store.save(&self.job).await,
+            Write::Progress => store.save_progress(&self.job).await,
         }
     }
 

@@ -225,9 +225,10 @@ impl Store {
         Ok(Inserted::Existing(Box::new(self.parse(&existing)?)))
     }
 
-    /// Writes a job back. `false` means that another process has it now and nothing was written.
-    pub async fn save(&self, job: &Job) -> Result<bool, StoreError> {
-        self.save_whole(job, "").await
+    /// Writes a job back, for whoever follows it. `false` means that another process has it now, or that it was
+    /// cancelled meanwhile, in this process too, and nothing was written.
+    pub async fn save_progress(&self, job: &Job) -> Result<bool, StoreError> {
+        self.save_whole(job, "progress").await
     }
 
     /// Writes the answer to a submit, whoever holds the lease and whatever was thought of the job meanwhile: it
@@ -257,7 +258,7 @@ impl Store {
             "UPDATE jobs SET status = ?2, is_open = ?3, task_id = ?4, body = ?5, search = ?6, updated_at = ?7,
                              lease_owner = ?8, lease_until = ?9,
                              idempotency_key = CASE WHEN ?10 THEN NULL ELSE idempotency_key END
-             WHERE id = ?1 AND (lease_owner = ?8
+             WHERE id = ?1 AND ((lease_owner = ?8 AND (?11 <> 'progress' OR status <> 'cancelled'))
                 OR (?11 = 'answer' AND status IN ('submitting', 'unknown', 'cancelled', 'failed')))",
         )
         .bind(&job.id)
@@ -269,8 +270,8 @@ impl Store {
         .bind(job.updated_at)
         .bind(&self.owner)
         .bind(if job.state.is_over() { 0 } else { now() + LEASE })
-        // What failed without being taken was not bought: its key is free for another try.
-        .bind(matches!(job.state, State::Failed { task: None, .. }))
+        // What failed and was not bought: its key is free for another try.
+        .bind(matches!(job.state, State::Failed { task: None, .. }) && job.is_free())
         .bind(right)
         .execute(&mut *connection)
         .await
@@ -471,6 +472,19 @@ impl Store {
         .await
         .map_err(|error| self.fail(error))?;
         Ok(rows.iter().filter_map(|row| row.try_get(0).ok()).collect())
+    }
+
+    /// Whether a task of MiniMax's belongs to somebody else.
+    pub async fn is_of_another(
+        &self,
+        principal: &str,
+        account: &str,
+        task: &str,
+    ) -> Result<bool, StoreError> {
+        let row =
+            sqlx::query("SELECT 1 FROM jobs WHERE account = ?1 AND task_id = ?2 AND principal <> ?3 LIMIT 1");
+        let found = row.bind(account).bind(task).bind(principal).fetch_optional(&self.pool).await;
+        Ok(found.map_err(|error| self.fail(error))?.is_some())
     }
 
     /// Gives this process's leases back, so that another need not wait for them to run out.

@@ -123,7 +123,12 @@ impl Server {
             (false, true) => "Call list_jobs with cursor for more, or get_job with a job_id for all of one.",
             (false, false) => "Call get_job with a job_id for all of one.",
         };
-        let notice = self.jobs().notice().await?.map(|notice| format!("Tell the user: {notice}. "));
+        let notice = self
+            .jobs()
+            .notice()
+            .await?
+            .filter(|_| self.links().is_none())
+            .map(|notice| format!("Tell the user: {notice}. "));
         let next = format!("{}{next}", notice.unwrap_or_default());
         let row = |job: &Job| JobRow::of(job, self.jobs().is_ours(job), self.links().is_some());
         Ok(JobList { jobs: page.jobs.iter().map(row).collect(), next_cursor, next })

@@ -355,6 +355,7 @@ impl Server {
         }
         let consent = self.admit(tool, &model, &cost, call).await?;
         let (patience, settled) = options.patience();
+        let digest = call.extensions.get::<CallDigest>().cloned().unwrap_or_default().0;
         let order = Order {
             tool,
             principal: self.principal().to_owned(),
@@ -365,14 +366,18 @@ impl Server {
             cost,
             warnings,
             idempotency_key: options.idempotency_key,
-            digest: call.extensions.get::<CallDigest>().cloned().unwrap_or_default().0,
+            digest: digest.clone(),
             consent,
         };
         let started = self.jobs().start(order).await;
         let (watch, existed) = started.map_err(|error| self.not_bought(tool, error))?;
         let job = self.outcome(watch, call, patience, settled).await;
         let view = self.view(&job);
-        Ok(if existed { view.noting(BOUGHT_NOTHING) } else { view })
+        Ok(match existed {
+            false => view,
+            true if job.digest == digest => view.noting(BOUGHT_NOTHING),
+            true => view.noting(BOUGHT_NOTHING).noting(OTHER_ARGUMENTS),
+        })
     }
 
     /// Waits for a job as long as the caller wants to, and the client is there.
@@ -403,9 +408,7 @@ impl Server {
         let (patience, settled) = options.patience();
         let job = self.outcome(watch, call, patience, settled).await;
         let view = self.view(&job).noting(BOUGHT_NOTHING);
-        let other =
-            "this idempotency_key came with other arguments before; use another key for another order";
-        Ok(Some(if first == digest.0 { view } else { view.noting(other) }))
+        Ok(Some(if first == digest.0 { view } else { view.noting(OTHER_ARGUMENTS) }))
     }
 
     /// The client has gone: calls that only wait need not wait any longer.
@@ -434,5 +437,8 @@ fn unusable(requested: Option<&str>, problem: &media::OutputProblem) -> ToolErro
         }]),
     }
 }
+
+const OTHER_ARGUMENTS: &str =
+    "this idempotency_key came with other arguments before; use another key for another order";
 
 const BOUGHT_NOTHING: &str = "this call bought nothing: it is the job of the first call with this key";

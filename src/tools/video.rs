@@ -142,6 +142,10 @@ impl Server {
 
 impl Server {
     async fn adopt(&self, id: &str, folder: Option<&str>) -> Result<crate::jobs::Watch, ToolError> {
+        // Another's task is answered like none at all.
+        if self.jobs().is_of_another(self.principal(), id).await? {
+            return Err(no_task(id));
+        }
         let Some(route) = self.jobs().find_task(id).await? else { return Err(no_task(id)) };
         let folder = self.folder(folder, true).await?;
         let task = Task { route, id: id.to_owned() };

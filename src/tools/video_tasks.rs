@@ -91,6 +91,9 @@ impl Server {
         let mut tasks = Vec::with_capacity(found.items.len());
         for task in found.items {
             let job = self.jobs().by_task(self.principal(), &task.id).await?;
+            if job.is_none() && self.jobs().is_of_another(self.principal(), &task.id).await? {
+                continue;
+            }
             tasks.push(TaskRow::of(task, job.map(|job| job.id)));
         }
         let next = match (tasks.is_empty(), more) {

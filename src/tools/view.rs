@@ -3,6 +3,7 @@
 //! Each client shows a model another part of a result, so each part is complete by itself: the structured content,
 //! a few lines of text, and a link for each file.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -226,7 +227,14 @@ impl JobView {
 
     /// For a caller at another machine: links to this server in the place of paths.
     #[must_use]
-    pub(super) fn with_links(mut self, job: &Job, links: &Links) -> Self {
+    pub(super) fn with_links(mut self, job: &Job, links: &Links, records: &Path) -> Self {
+        // Where things lie on the server's machine is nobody's business elsewhere.
+        let places = job.folder.as_deref().into_iter().chain([records]);
+        for folder in places.filter_map(Path::to_str) {
+            let hide = |text: &mut String| *text = text.replace(folder, "the server's folder");
+            self.warnings.iter_mut().for_each(hide);
+            self.error.iter_mut().for_each(|error| hide(&mut error.message));
+        }
         for (view, file) in self.files.iter_mut().zip(&job.files) {
             view.download_url = view.path.take().and_then(|_| links.to(&job.id, &file.name));
         }
@@ -301,7 +309,7 @@ impl Server {
     pub(super) fn view(&self, job: &Job) -> JobView {
         let view = JobView::of(job);
         match self.links() {
-            Some(links) => view.with_links(job, links),
+            Some(links) => view.with_links(job, links, &self.config().data_dir),
             None => view,
         }
     }
@@ -351,7 +359,7 @@ impl FileView {
             .or_else(|| self.download_url.clone())
             .or_else(|| self.url.clone())
             .unwrap_or_else(|| self.uri.clone());
-        let name = self.path.as_deref().and_then(|path| std::path::Path::new(path).file_name()?.to_str());
+        let name = self.path.as_deref().and_then(|path| Path::new(path).file_name()?.to_str());
         let name = name.or_else(|| self.uri.rsplit('/').next()).unwrap_or_default();
         let link = Resource::new(uri, name).with_mime_type(self.mime_type.clone());
         match self.bytes {

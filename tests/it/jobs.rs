@@ -356,3 +356,19 @@ async fn a_server_with_another_key_leaves_the_jobs_of_the_first_alone() {
     let end = world.restarted().await.make("get_job", json!({ "job_id": first["job_id"] })).await;
     assert_eq!(end["status"], "succeeded");
 }
+
+#[tokio::test]
+async fn what_was_cancelled_stays_so_whatever_is_seen_in_the_same_moment() {
+    let world = World::with(Pace { polls: 200, ..quick() }, &[]).await;
+    let one = async |number: u64| {
+        let order = json!({ "prompt": format!("Waves {number}"), "async_mode": true });
+        let view = world.make("generate_video", order).await;
+        // Anywhere between two looks, which are 0.05 s apart.
+        tokio::time::sleep(Duration::from_millis(7 * number)).await;
+        let id = json!({ "job_id": view["job_id"] });
+        assert_eq!(world.make("cancel_job", id.clone()).await["status"], "cancelled");
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert_eq!(world.make("get_job", id).await["status"], "cancelled", "{number}");
+    };
+    futures_util::future::join_all((0..16).map(one)).await;
+}

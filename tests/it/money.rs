@@ -129,8 +129,9 @@ async fn a_sound_that_was_made_and_not_kept_is_not_taken_for_free() {
     let mut pace = quick();
     pace.delay_ms = 1500;
     world.sandbox.set_pace(pace);
-    let arguments = json!({ "text": story, "output_directory": folder, "wait_seconds": 0 });
-    let job = world.make("text_to_audio", arguments).await["job_id"].clone();
+    let arguments =
+        json!({ "text": story, "output_directory": folder, "wait_seconds": 0, "idempotency_key": "once" });
+    let job = world.make("text_to_audio", arguments.clone()).await["job_id"].clone();
     std::fs::remove_dir_all(&folder).unwrap();
     std::fs::write(&folder, "in the way").unwrap();
     eventually("it ends", async || {
@@ -139,6 +140,9 @@ async fn a_sound_that_was_made_and_not_kept_is_not_taken_for_free() {
     })
     .await;
     assert_eq!(day(&world).await, [price, price, 0, 0]);
+    // The same key again is the same order, even though it failed: it is paid for.
+    let again = world.call("text_to_audio", arguments).await.structured_content.unwrap();
+    assert_eq!((&again["job_id"], world.bought()), (&job, 1), "{again}");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@
 //! refusal for too much teaches the whole line. A refused request keeps its ticket, and with it its place before
 //! all that came later. Dropping a ticket leaves the line; dropping a turn unused takes nothing of the limit.
 //!
-//! Everything is behind one lock that is never held across an await; the arithmetic is in [`meter`].
+//! Everything is behind one lock that is never held across an await; the arithmetic is in `meter`.
 
 mod line;
 mod meter;
