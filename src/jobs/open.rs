@@ -62,8 +62,24 @@ impl Store {
 
 type Trouble = Box<dyn std::error::Error + Send + Sync>;
 
+/// How long servers that start in the same moment make way for each other. `SQLite` does not wait by itself where
+/// one makes the database and the other changes its mode.
+const JOSTLE: Duration = Duration::from_secs(5);
+
 /// A database of the newest form. Fails if a page of it is damaged.
 pub(super) async fn connect(path: &Path) -> Result<SqlitePool, Trouble> {
+    let start = std::time::Instant::now();
+    loop {
+        match connect_once(path).await {
+            Err(trouble) if trouble.to_string().contains("locked") && start.elapsed() < JOSTLE => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            settled => return settled,
+        }
+    }
+}
+
+async fn connect_once(path: &Path) -> Result<SqlitePool, Trouble> {
     let options = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
