@@ -167,8 +167,8 @@ fn hanging_up_ends_the_program_soon_even_while_a_video_is_made() {
         stage.sandbox.set_pace(pace);
         let mut program = stage.program();
         program.initialize("2025-06-18");
-        let first = program.call("generate_video", json!({ "prompt": "A fox", "wait_seconds": 1 }));
-        assert_eq!(first["structuredContent"]["status"], "running");
+        let first = program.call("generate_video", json!({ "prompt": "A fox", "async_mode": true }));
+        assert_eq!(first["structuredContent"]["status"], "running", "{first}");
         let start = Instant::now();
         assert!(program.hang_up().success());
         assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
