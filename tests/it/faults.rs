@@ -1,7 +1,7 @@
 //! What goes wrong at MiniMax or on the way: what is sent again, what is not, and what the caller is told.
 
 // Time that passes faster.
-mod clock;
+pub mod clock;
 // Every fault, as data.
 mod list;
 // Every fault in every phase of a call; the tables in `snapshots/` are what comes of it.
