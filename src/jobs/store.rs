@@ -170,6 +170,10 @@ impl Store {
             }
         }
         transaction.commit().await.map_err(|error| self.fail(error))?;
+        #[cfg(feature = "crash-points")]
+        if matches!(inserted, Inserted::New) {
+            crate::crash::point("record.after");
+        }
         Ok(inserted)
     }
 
@@ -207,8 +211,6 @@ impl Store {
         .await
         .map_err(|error| self.fail(error))?;
         if inserted.rows_affected() == 1 {
-            #[cfg(feature = "crash-points")]
-            crate::crash::point("record.after");
             return Ok(Inserted::New);
         }
         let existing = sqlx::query(
@@ -241,6 +243,8 @@ impl Store {
         let mut transaction = self.begin().await?;
         let saved = self.save_on(&mut transaction, job, right).await?;
         transaction.commit().await.map_err(|error| self.fail(error))?;
+        #[cfg(feature = "crash-points")]
+        crate::crash::point("save.after");
         Ok(saved)
     }
 
@@ -279,8 +283,6 @@ impl Store {
         if saved.rows_affected() == 1 {
             self.account_for(connection, job).await?;
         }
-        #[cfg(feature = "crash-points")]
-        crate::crash::point("save.after");
         Ok(saved.rows_affected() == 1)
     }
 
@@ -298,6 +300,8 @@ impl Store {
         }
         let saved = self.save_on(&mut transaction, job, "").await?;
         transaction.commit().await.map_err(|error| self.fail(error))?;
+        #[cfg(feature = "crash-points")]
+        crate::crash::point("save.after");
         Ok(saved)
     }
 

@@ -9,6 +9,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, timeou
 
 use super::chat_request::Talk;
 use super::chat_view::{ChatView, Tokens};
+use super::error::advice_in_doubt;
 use super::view::{CostView, ErrorView};
 use super::{Server, ToolError};
 use crate::api::pace::{Ticket, Turn, Waiting};
@@ -230,7 +231,7 @@ fn after_a_break(error: &ApiError, begun: bool) -> String {
     } else {
         "The request may have been taken and billed; it is not sent again by itself."
     };
-    format!("{so_far} The conversation is as it was before this call. {}", error.advice())
+    format!("{so_far} The conversation is as it was before this call. {}", advice_in_doubt(error))
 }
 
 /// Cuts a text to `most` bytes, between two characters.

@@ -80,6 +80,15 @@ pub enum ToolError {
     },
 }
 
+/// What to do after an error of a paid request. Where trouble passes by itself, whoever simply calls again may pay
+/// twice.
+pub(super) fn advice_in_doubt(error: &ApiError) -> String {
+    if error.taken() == Taken::Perhaps && error.blame() == Blame::Weather {
+        return "Let the user decide whether to call again; the platform's billing page shows what was billed.".to_owned();
+    }
+    error.advice()
+}
+
 fn listed(problems: &[ConfigError]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
@@ -126,7 +135,7 @@ impl ToolError {
             Self::Transfer(_) => "Nothing was billed. Call again.".to_owned(),
             Self::Bought(error) if error.taken() == Taken::Perhaps => format!(
                 "The request may have been taken and billed; it is not sent again by itself. {}",
-                error.advice()
+                advice_in_doubt(error)
             ),
             Self::Api(error) | Self::Bought(error) => error.advice(),
             Self::NotFound { advice, .. } | Self::Money { advice, .. } => advice.clone(),
@@ -157,7 +166,7 @@ impl ToolError {
     pub(super) fn into_response(self) -> CallToolResponse {
         let (error, next) = (self.view(), self.advice());
         let turn = match self {
-            Self::Api(_) => format!(" Whose turn: {}.", error.turn),
+            Self::Api(_) | Self::Bought(_) => format!(" Whose turn: {}.", error.turn),
             // What is wrong with a call of ours says so itself.
             _ => String::new(),
         };

@@ -168,7 +168,7 @@ fn hanging_up_ends_the_program_soon_even_while_a_video_is_made() {
         let mut program = stage.program();
         program.initialize("2025-06-18");
         let first = program.call("generate_video", json!({ "prompt": "A fox", "async_mode": true }));
-        assert_eq!(first["structuredContent"]["status"], "running");
+        assert_eq!(first["structuredContent"]["status"], "running", "{first}");
         let start = Instant::now();
         assert!(program.hang_up().success());
         assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());

@@ -152,7 +152,7 @@ impl Meter {
         let news = self.taught.is_none_or(|taught| left > taught);
         if news {
             if self.taught.is_none_or(|taught| now.duration_since(taught) > FORGOTTEN) {
-                (self.gap, self.lessons) = (None, 0);
+                (self.gap, self.lessons, self.streak) = (None, 0, 0);
             }
             self.lessons = self.lessons.saturating_add(1);
             self.streak = self.streak.saturating_add(1);
@@ -306,6 +306,11 @@ mod tests {
         meter.refused(start, None, start, 0.5);
         assert!(meter.gap(start + seconds(60)).is_some());
         assert_eq!(meter.gap(start + seconds(700)), None);
+        // Nor does what happened then make the next pause longer.
+        let later = start + seconds(700);
+        meter.leave(later);
+        meter.refused(later, None, later, 0.5);
+        assert_eq!(meter.pause(later), Some(FIRST));
     }
 
     proptest! {

@@ -44,6 +44,11 @@ impl Clock {
         self.0.store(speed, Ordering::Relaxed);
     }
 
+    /// So much later that what refusals have taught is forgotten and no pause is kept any more.
+    pub async fn forget(&self) {
+        tokio::time::advance(Duration::from_secs(700)).await;
+    }
+
     /// The result of `work`, without the waiting: whenever MiniMax has nothing to do, time passes quickly. Requests to
     /// `path` are `silent` if MiniMax leaves them without an answer; `made` tells that it has done its work for them.
     pub async fn hurry<T>(
