@@ -19,6 +19,11 @@ pub const SETTINGS: &[Setting] = &[
         meaning: "The key, from platform.minimax.io or platform.minimax.cn. Without one the tools are listed and each call says what to set",
     },
     Setting {
+        name: "MINIMAX_API_KEY_FILE",
+        default: "none",
+        meaning: "A file with the key alone, for those who keep secrets out of the environment. `MINIMAX_API_KEY` goes first",
+    },
+    Setting {
         name: "MINIMAX_REGION",
         default: "`global`",
         meaning: "`global` (api.minimax.io) or `cn` (api.minimax.cn). A key works in its own region only",

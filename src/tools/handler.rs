@@ -4,7 +4,7 @@ use rmcp::handler::server::tool::{IntoCallToolResult, ToolCallContext};
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CancelTaskParams, CompleteRequestParams,
     CompleteResult, CustomRequest, CustomResult, ErrorCode, GetPromptRequestParams, GetPromptResponse,
-    GetTaskParams, GetTaskResult, Implementation, JsonObject, ListPromptsResult, ListResourceTemplatesResult,
+    GetTaskParams, GetTaskResult, Icon, Implementation, JsonObject, ListPromptsResult, ListResourceTemplatesResult,
     ListResourcesResult, ListToolsResult, PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams,
     ReadResourceResponse, ServerCapabilities, ServerConfig, SubscribeRequestParams, SubscriptionFilter, Tool,
     UnsubscribeRequestParams, UpdateTaskParams,
@@ -21,7 +21,10 @@ use super::{
 
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
-        let me = Implementation::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")).with_title("MiniMax");
+        let me = Implementation::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
+            .with_title("MiniMax")
+            .with_icons(vec![icon()])
+            .with_website_url(WEBSITE);
         let capabilities = ServerCapabilities::builder()
             .enable_tools()
             .enable_resources()
@@ -239,6 +242,16 @@ impl ServerHandler for Server {
         let me = self.for_caller(&context);
         Ok(CompleteResult::new(me.completions(&request.r#ref, &request.argument).await))
     }
+}
+
+/// Where keys come from, and what each thing costs.
+const WEBSITE: &str = "https://platform.minimax.io";
+
+/// A small picture for lists of servers. It stands here alone: in each tool it would be paid for by the token.
+fn icon() -> Icon {
+    let bytes = data_encoding::BASE64.encode(include_bytes!("icon.png"));
+    let icon = Icon::new(format!("data:image/png;base64,{bytes}"));
+    icon.with_mime_type("image/png").with_sizes(vec!["48x48".to_owned()])
 }
 
 /// In milliseconds; what is compiled in does not change.

@@ -1,6 +1,7 @@
 //! What the official conformance suite wants to find in a server besides what the server is for: tools, prompts and
 //! resources whose answers it knows. They go through the same transport, guards and protocol as ours. Only with the
-//! feature `conformance-fixtures`, which no release has.
+//! feature `conformance-fixtures`, which nothing but the tests of this package switches on, and only where a variable
+//! asks for them: no test of ours sees them.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -24,6 +25,15 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::tools::Server;
+
+/// Asks for them; any value will do.
+const WANTED: &str = "MINIMAX_CONFORMANCE_FIXTURES";
+
+/// Whether the server is to have them.
+#[expect(clippy::disallowed_methods, reason = "not a setting of the program: tests alone have it")]
+pub fn wanted() -> bool {
+    std::env::var(WANTED).is_ok()
+}
 
 /// The server with what the suite wants beside it.
 #[derive(Debug, Clone)]

@@ -23,6 +23,7 @@ use axum::routing::{get, post};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use rmcp::ServerHandler;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio::net::{TcpListener, TcpStream};
@@ -116,20 +117,15 @@ fn app(server: &Server, access: Access, sessions: Option<Sessions>, late: &Cance
         .disable_allowed_hosts()
         .with_max_request_body_bytes(LARGEST_BODY)
         .with_cancellation_token(late.child_token());
-    #[cfg(not(feature = "conformance-fixtures"))]
-    let each = server.clone();
     #[cfg(feature = "conformance-fixtures")]
-    let each = fixtures::Fixed(server.clone());
-    let mcp = StreamableHttpService::new(
-        move || Ok(each.clone()),
-        Arc::new(NeverSessionManager::default()),
-        config,
-    );
+    let fixed = fixtures::wanted().then(|| at_mcp(fixtures::Fixed(server.clone()), config.clone()));
+    #[cfg(not(feature = "conformance-fixtures"))]
+    let fixed = None;
+    let mcp = fixed.unwrap_or_else(|| at_mcp(server.clone(), config));
     let sse = sessions.map(|sessions| {
         Router::new().route("/sse", get(sse::open)).route("/messages", post(sse::post)).with_state(sessions)
     });
-    let known = Router::new()
-        .route_service("/mcp", mcp)
+    let known = mcp
         .layer(from_fn(early::begin_in_time))
         .merge(sse.unwrap_or_default())
         .layer(from_fn_with_state(Arc::clone(&access), check_caller));
@@ -143,6 +139,13 @@ fn app(server: &Server, access: Access, sessions: Option<Sessions>, late: &Cance
         .fallback(async || (StatusCode::NOT_FOUND, "MCP is at /mcp.\n"))
         .layer(from_fn_with_state(access, check_place))
         .layer(RequestBodyTimeoutLayer::new(SLOWEST))
+}
+
+/// The protocol at its one path.
+fn at_mcp<H: ServerHandler + Clone>(each: H, config: StreamableHttpServerConfig) -> Router {
+    let sessions = Arc::new(NeverSessionManager::default());
+    let service = StreamableHttpService::new(move || Ok(each.clone()), sessions, config);
+    Router::new().route_service("/mcp", service)
 }
 
 /// Whether a paid call would be recorded: the one thing that no call can do without.
