@@ -11,6 +11,7 @@ mod amount;
 mod http;
 mod reader;
 mod settings;
+mod uploads;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ use url::Url;
 pub use http::{HttpSettings, TokenRow, read_tokens};
 use reader::{Reader, is_loopback, origin};
 pub use settings::{SETTINGS, Setting};
+pub use uploads::UploadSettings;
 
 /// The folders of this machine that defaults are built from.
 #[derive(Debug, Clone)]
