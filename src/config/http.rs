@@ -6,8 +6,8 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use url::Url;
 
-use super::Toolset;
 use super::reader::Reader;
+use super::{Toolset, UploadSettings};
 
 /// Who may call, and under which names the server is known.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +24,8 @@ pub struct HttpSettings {
     pub origins: Vec<String>,
     /// Scheme, host, port and path that links to this server begin with.
     pub public_url: Option<String>,
+    /// What callers may hand in.
+    pub uploads: UploadSettings,
 }
 
 /// A row of the token file.
@@ -94,6 +96,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             hosts,
             origins: self.words("MINIMAX_MCP_ORIGINS"),
             public_url,
+            uploads: self.uploads(),
         }
     }
 

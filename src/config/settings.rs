@@ -153,4 +153,19 @@ pub const SETTINGS: &[Setting] = &[
         default: "the address it listens on",
         meaning: "Over HTTP: what links to results begin with, as a proxy in front shows it",
     },
+    Setting {
+        name: "MINIMAX_MCP_UPLOAD_MAX_MB",
+        default: "`512`",
+        meaning: "Over HTTP: how large a file may be that is handed in at `/uploads`, in MiB, to 4096. `0` closes the route",
+    },
+    Setting {
+        name: "MINIMAX_MCP_UPLOAD_TOTAL_MB",
+        default: "`2048`",
+        meaning: "Over HTTP: how much of that one caller may have lying here at a time, in MiB, in 100 files",
+    },
+    Setting {
+        name: "MINIMAX_MCP_UPLOAD_HOURS",
+        default: "`24`",
+        meaning: "Over HTTP: how long such a file is kept, 1 to 720",
+    },
 ];

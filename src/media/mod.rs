@@ -9,6 +9,7 @@
 //! * [`mod@folder`], [`name`]: where a result goes and what it is called; [`output`]: how it gets there whole
 //!   or not at all, and is gone on with where it broke off.
 //! * [`archive`], [`subtitle`]: results that come in another form than they are wanted in.
+//! * [`inbox`]: files that callers at other machines hand in.
 //! * [`player`]: sounds to the loudspeaker.
 //! * [`kind`], [`probe`]: what a file really is, how large and how long.
 //!
@@ -22,7 +23,9 @@ mod fetcher;
 pub mod folder;
 pub mod guard;
 mod handle;
+pub mod inbox;
 pub mod input;
+mod kept;
 pub mod kind;
 mod land;
 pub mod link;
@@ -46,7 +49,9 @@ pub use blob::{Blob, Content, Limits, Opened, check, load, open_input};
 pub use fetcher::Fetcher;
 pub use folder::{OutputProblem, folder, prepare, prepare_again};
 pub use guard::{Guard, Refused};
+pub use inbox::{HandedIn, Inbox, InboxProblem, handed_in};
 pub use input::{InputProblem, Reference, parse};
+pub use kept::{Intact, KeptFiles};
 pub use kind::Kind;
 pub use link::{FetchProblem, fetch};
 pub use name::file_name;

@@ -3,11 +3,11 @@
 use rmcp::handler::server::tool::{IntoCallToolResult, ToolCallContext};
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CancelTaskParams, CompleteRequestParams,
-    CompleteResult, CustomRequest, CustomResult, ErrorCode, GetPromptRequestParams, GetPromptResponse,
-    GetTaskParams, GetTaskResult, Icon, Implementation, JsonObject, ListPromptsResult, ListResourceTemplatesResult,
-    ListResourcesResult, ListToolsResult, PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams,
-    ReadResourceResponse, ServerCapabilities, ServerConfig, SubscribeRequestParams, SubscriptionFilter, Tool,
-    UnsubscribeRequestParams, UpdateTaskParams,
+    CompleteResult, CustomRequest, CustomResult, DiscoverResult, ErrorCode, GetPromptRequestParams,
+    GetPromptResponse, GetTaskParams, GetTaskResult, Icon, Implementation, JsonObject, ListPromptsResult,
+    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+    ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
+    SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams, UpdateTaskParams,
 };
 use rmcp::service::{RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -15,8 +15,8 @@ use serde_json::Value;
 
 use super::consent::Answers;
 use super::{
-    CallDigest, INSTRUCTIONS, Server, ToolError, UNREAD, arguments, chat_form, prompts, resources,
-    subscriptions, tasks,
+    CallDigest, INSTRUCTIONS, Server, ToolError, UNREAD, arguments, chat_form, resources, subscriptions,
+    tasks,
 };
 
 impl ServerHandler for Server {
@@ -33,7 +33,21 @@ impl ServerHandler for Server {
             .enable_completions()
             .enable_tasks()
             .build();
-        ServerConfig::new(capabilities).with_server_info(me).with_instructions(INSTRUCTIONS)
+        let mut config = ServerConfig::new(capabilities).with_server_info(me).with_instructions(INSTRUCTIONS);
+        if self.stateless
+            && let Some(resources) = &mut config.capabilities.resources
+        {
+            // Of older clients' subscriptions, which need a session.
+            resources.subscribe = None;
+        }
+        config
+    }
+
+    /// The revision that is discovered has subscriptions that last as long as their own request: everywhere.
+    async fn discover(&self, _: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
+        let with_all = Self { stateless: false, ..self.clone() };
+        let versions = self.supported_protocol_versions().into_owned();
+        Ok(DiscoverResult::from_server_info(versions, with_all.get_info()))
     }
 
     async fn list_tools(
@@ -193,8 +207,7 @@ impl ServerHandler for Server {
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
-        self.for_caller(context.request_context()).tell(context).await;
-        Ok(())
+        self.for_caller(context.request_context()).tell(context).await
     }
 
     async fn subscribe(
@@ -202,7 +215,13 @@ impl ServerHandler for Server {
         request: SubscribeRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        self.for_caller(&context).subscribe_to(request.uri, context.peer).await
+        if self.stateless {
+            let text = "a subscription needs a session, which there is none of here; subscriptions/listen needs none, \
+                        and get_job waits for a job";
+            return Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, text, None));
+        }
+        let session = subscriptions::session_of(&context);
+        self.for_caller(&context).subscribe_to(request.uri, session, context.peer).await
     }
 
     async fn unsubscribe(
@@ -210,7 +229,8 @@ impl ServerHandler for Server {
         request: UnsubscribeRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        self.for_caller(&context).unsubscribe_from(&request.uri);
+        let session = subscriptions::session_of(&context);
+        self.for_caller(&context).unsubscribe_from(&request.uri, &session);
         Ok(())
     }
 
@@ -219,9 +239,11 @@ impl ServerHandler for Server {
         _page: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
-        let mut list = ListPromptsResult::with_all_items(prompts::list());
+        let mut list = ListPromptsResult::with_all_items(self.for_caller(&context).prompts());
         if is_modern(&context) {
-            (list.ttl_ms, list.cache_scope) = (Some(DAY), Some(CacheScope::Public));
+            let all_alike = self.for_caller(&context).caller.toolsets.is_none();
+            list.ttl_ms = Some(DAY);
+            list.cache_scope = Some(if all_alike { CacheScope::Public } else { CacheScope::Private });
         }
         Ok(list)
     }
@@ -229,9 +251,9 @@ impl ServerHandler for Server {
     async fn get_prompt(
         &self,
         request: GetPromptRequestParams,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
-        Ok(prompts::get(&request.name, request.arguments.as_ref())?.into())
+        Ok(self.for_caller(&context).prompt(&request.name, request.arguments.as_ref())?.into())
     }
 
     async fn complete(

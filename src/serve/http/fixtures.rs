@@ -191,6 +191,12 @@ impl ServerHandler for Fixed {
         config
     }
 
+    async fn discover(&self, context: Context) -> Result<DiscoverResult, ErrorData> {
+        let mut found = self.0.discover(context).await?;
+        found.capabilities.logging = Some(JsonObject::new());
+        Ok(found)
+    }
+
     async fn list_tools(
         &self,
         page: Option<PaginatedRequestParams>,

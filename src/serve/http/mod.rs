@@ -10,6 +10,7 @@ mod files;
 #[cfg(feature = "conformance-fixtures")]
 mod fixtures;
 mod sse;
+mod uploads;
 
 use std::io;
 use std::net::SocketAddr;
@@ -95,6 +96,7 @@ pub async fn serve_until(
 ) {
     let tracker = TaskTracker::new();
     tracker.spawn(resume(server.jobs().clone(), stop.clone()));
+    tracker.spawn(tidy(server.clone(), stop.clone()));
     let sessions = options.sse.then(|| Sessions::new(server.clone(), stop.clone(), tracker.clone()));
     // Not `stop`: whoever waits for an answer when the server ends is to get one.
     let late = CancellationToken::new();
@@ -108,6 +110,20 @@ pub async fn serve_until(
     server.jobs().shut_down(LINGER_AFTER_SIGNAL).await;
 }
 
+/// How often what was handed in is looked through for what is over.
+const TIDYING: Duration = Duration::from_mins(10);
+
+/// Removes what was handed in and is over, at once and now and then.
+async fn tidy(server: Server, stop: CancellationToken) {
+    let tidying = async {
+        loop {
+            server.sweep_uploads().await;
+            tokio::time::sleep(TIDYING).await;
+        }
+    };
+    stop.run_until_cancelled(tidying).await;
+}
+
 /// Every route. Who may call is decided before anything else is looked at.
 fn app(server: &Server, access: Access, sessions: Option<Sessions>, late: &CancellationToken) -> Router {
     let access = Arc::new(access);
@@ -117,17 +133,19 @@ fn app(server: &Server, access: Access, sessions: Option<Sessions>, late: &Cance
         .disable_allowed_hosts()
         .with_max_request_body_bytes(LARGEST_BODY)
         .with_cancellation_token(late.child_token());
+    let each = server.stateless();
     #[cfg(feature = "conformance-fixtures")]
-    let fixed = fixtures::wanted().then(|| at_mcp(fixtures::Fixed(server.clone()), config.clone()));
+    let fixed = fixtures::wanted().then(|| at_mcp(fixtures::Fixed(each.clone()), config.clone()));
     #[cfg(not(feature = "conformance-fixtures"))]
     let fixed = None;
-    let mcp = fixed.unwrap_or_else(|| at_mcp(server.clone(), config));
+    let mcp = fixed.unwrap_or_else(|| at_mcp(each, config));
     let sse = sessions.map(|sessions| {
         Router::new().route("/sse", get(sse::open)).route("/messages", post(sse::post)).with_state(sessions)
     });
     let known = mcp
         .layer(from_fn(early::begin_in_time))
         .merge(sse.unwrap_or_default())
+        .merge(uploads::routes(server))
         .layer(from_fn_with_state(Arc::clone(&access), check_caller));
     let open = Router::new()
         .route("/files/{job}/{name}", get(files::file))

@@ -23,10 +23,13 @@ use tokio_util::sync::{CancellationToken, PollSender};
 use tokio_util::task::TaskTracker;
 
 use super::{LARGEST_BODY, PING};
-use crate::tools::{Caller, Server};
+use crate::tools::{self, Caller, Server};
 
 /// Streams at once.
 const SESSIONS: usize = 64;
+
+/// Streams of one caller, so that another finds room.
+const SESSIONS_EACH: usize = 32;
 
 /// Messages on their way, each direction. A client that reads no answers is not sent more.
 const WAITING: usize = 64;
@@ -56,6 +59,7 @@ struct Ending {
 impl Drop for Ending {
     fn drop(&mut self) {
         self.sessions.table().remove(&self.id);
+        self.sessions.server.session_ended(&self.id);
         self.end.cancel();
     }
 }
@@ -71,13 +75,18 @@ impl Sessions {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn enter(&self, id: &str, session: Session) -> bool {
+    /// Takes a place; how many are taken if there is none.
+    fn enter(&self, id: &str, session: Session) -> Result<(), usize> {
         let mut table = self.table();
-        let room = table.len() < SESSIONS;
-        if room {
-            table.insert(id.to_owned(), session);
+        let own = table.values().filter(|open| open.principal == session.principal).count();
+        match (table.len(), own) {
+            (SESSIONS.., _) => Err(SESSIONS),
+            (_, SESSIONS_EACH..) => Err(SESSIONS_EACH),
+            _ => {
+                table.insert(id.to_owned(), session);
+                Ok(())
+            }
         }
-        room
     }
 }
 
@@ -90,8 +99,8 @@ pub async fn open(State(sessions): State<Sessions>, Extension(caller): Extension
     let id = data_encoding::HEXLOWER.encode(&bits);
     let (requests, mut incoming) = mpsc::channel(WAITING);
     let (answers, mut outgoing) = mpsc::channel::<TxJsonRpcMessage<RoleServer>>(WAITING);
-    if !sessions.enter(&id, Session { principal: caller.principal, requests }) {
-        let text = format!("{SESSIONS} sessions are open; close one, or use /mcp, which needs none.\n");
+    if let Err(taken) = sessions.enter(&id, Session { principal: caller.principal, requests }) {
+        let text = format!("{taken} sessions are open; close one, or use /mcp, which needs none.\n");
         return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "30")], text).into_response();
     }
     let end = sessions.stop.child_token();
@@ -130,7 +139,8 @@ pub async fn post(
     Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Response {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    parts.extensions.insert(tools::Session(session_id.clone()));
     // Another's session is answered like none at all.
     let requests = {
         let table = sessions.table();
