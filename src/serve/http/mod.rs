@@ -5,11 +5,14 @@
 //! of the protocol are served at one path.
 
 pub mod access;
+mod connection;
 mod early;
 mod files;
 #[cfg(feature = "conformance-fixtures")]
 mod fixtures;
+mod room;
 mod sse;
+mod unanswered;
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,9 +23,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio::net::{TcpListener, TcpStream};
@@ -34,13 +35,9 @@ use tower_http::timeout::RequestBodyTimeoutLayer;
 use super::{LINGER_AFTER_SIGNAL, resume, signal};
 use crate::tools::Server;
 use access::{Access, check_caller, check_place, is_private};
+use connection::{SLOWEST, connection};
+use room::{Bodies, for_body};
 use sse::Sessions;
-
-/// A client that takes longer to send its headers, or the next piece of a body, is none.
-const SLOWEST: Duration = Duration::from_secs(15);
-
-/// Connections at once; more wait in the system's queue.
-const CONNECTIONS: usize = 1024;
 
 /// As long as a line on stdio may be: inputs may come as data URIs.
 const LARGEST_BODY: usize = 16 * 1024 * 1024;
@@ -125,12 +122,15 @@ fn app(server: &Server, access: Access, sessions: Option<Sessions>, late: &Cance
         Arc::new(NeverSessionManager::default()),
         config,
     );
+    let bodies = from_fn_with_state(Bodies::default(), for_body);
     let sse = sessions.map(|sessions| {
-        Router::new().route("/sse", get(sse::open)).route("/messages", post(sse::post)).with_state(sessions)
+        let messages = post(sse::post).layer(bodies.clone());
+        Router::new().route("/sse", get(sse::open)).route("/messages", messages).with_state(sessions)
     });
     let known = Router::new()
         .route_service("/mcp", mcp)
         .layer(from_fn(early::begin_in_time))
+        .layer(bodies)
         .merge(sse.unwrap_or_default())
         .layer(from_fn_with_state(Arc::clone(&access), check_caller));
     let open = Router::new()
@@ -158,7 +158,7 @@ async fn ready(axum::extract::State(server): axum::extract::State<Server>) -> (S
 }
 
 async fn accept(listener: TcpListener, app: Router, stop: &CancellationToken, tracker: &TaskTracker) {
-    let (room, graceful) = (Arc::new(Semaphore::new(CONNECTIONS)), GracefulShutdown::new());
+    let (room, graceful) = (Arc::new(Semaphore::new(room::connections())), GracefulShutdown::new());
     loop {
         let Some(next) = stop.run_until_cancelled(next(&listener, &room)).await else { break };
         let (stream, place) = match next {
@@ -171,11 +171,7 @@ async fn accept(listener: TcpListener, app: Router, stop: &CancellationToken, tr
             }
         };
         let _ = stream.set_nodelay(true);
-        let connection = hyper::server::conn::http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(SLOWEST)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app.clone()));
-        let connection = graceful.watch(connection);
+        let connection = graceful.watch(connection(stream, app.clone()));
         tracker.spawn(async move {
             let _ = connection.await;
             drop(place);
