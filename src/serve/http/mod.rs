@@ -5,11 +5,14 @@
 //! of the protocol are served at one path.
 
 pub mod access;
+mod connection;
 mod early;
 mod files;
 #[cfg(feature = "conformance-fixtures")]
 mod fixtures;
+mod room;
 mod sse;
+mod unanswered;
 mod uploads;
 
 use std::io;
@@ -21,9 +24,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use rmcp::ServerHandler;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
@@ -36,13 +37,9 @@ use tower_http::timeout::RequestBodyTimeoutLayer;
 use super::{LINGER_AFTER_SIGNAL, resume, signal};
 use crate::tools::Server;
 use access::{Access, check_caller, check_place, is_private};
+use connection::{SLOWEST, connection};
+use room::{Bodies, for_body};
 use sse::Sessions;
-
-/// A client that takes longer to send its headers, or the next piece of a body, is none.
-const SLOWEST: Duration = Duration::from_secs(15);
-
-/// Connections at once; more wait in the system's queue.
-const CONNECTIONS: usize = 1024;
 
 /// As long as a line on stdio may be: inputs may come as data URIs.
 const LARGEST_BODY: usize = 16 * 1024 * 1024;
@@ -139,11 +136,14 @@ fn app(server: &Server, access: Access, sessions: Option<Sessions>, late: &Cance
     #[cfg(not(feature = "conformance-fixtures"))]
     let fixed = None;
     let mcp = fixed.unwrap_or_else(|| at_mcp(each, config));
+    let bodies = from_fn_with_state(Bodies::default(), for_body);
     let sse = sessions.map(|sessions| {
-        Router::new().route("/sse", get(sse::open)).route("/messages", post(sse::post)).with_state(sessions)
+        let messages = post(sse::post).layer(bodies.clone());
+        Router::new().route("/sse", get(sse::open)).route("/messages", messages).with_state(sessions)
     });
     let known = mcp
         .layer(from_fn(early::begin_in_time))
+        .layer(bodies)
         .merge(sse.unwrap_or_default())
         .merge(uploads::routes(server))
         .layer(from_fn_with_state(Arc::clone(&access), check_caller));
@@ -179,7 +179,7 @@ async fn ready(axum::extract::State(server): axum::extract::State<Server>) -> (S
 }
 
 async fn accept(listener: TcpListener, app: Router, stop: &CancellationToken, tracker: &TaskTracker) {
-    let (room, graceful) = (Arc::new(Semaphore::new(CONNECTIONS)), GracefulShutdown::new());
+    let (room, graceful) = (Arc::new(Semaphore::new(room::connections())), GracefulShutdown::new());
     loop {
         let Some(next) = stop.run_until_cancelled(next(&listener, &room)).await else { break };
         let (stream, place) = match next {
@@ -192,11 +192,7 @@ async fn accept(listener: TcpListener, app: Router, stop: &CancellationToken, tr
             }
         };
         let _ = stream.set_nodelay(true);
-        let connection = hyper::server::conn::http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(SLOWEST)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app.clone()));
-        let connection = graceful.watch(connection);
+        let connection = graceful.watch(connection(stream, app.clone()));
         tracker.spawn(async move {
             let _ = connection.await;
             drop(place);

@@ -8,7 +8,6 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use axum::body::Bytes;
 use axum::extract::{Extension, Query, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -22,7 +21,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, PollSender};
 use tokio_util::task::TaskTracker;
 
-use super::{LARGEST_BODY, PING};
+use super::unanswered::Unanswered;
+use super::{PING, early};
 use crate::tools::{self, Caller, Server};
 
 /// Streams at once.
@@ -47,6 +47,7 @@ pub struct Sessions {
 struct Session {
     principal: String,
     requests: mpsc::Sender<RxJsonRpcMessage<RoleServer>>,
+    unanswered: Unanswered,
 }
 
 /// Ends a session when its stream is dropped: nobody can hear its answers any more.
@@ -99,7 +100,9 @@ pub async fn open(State(sessions): State<Sessions>, Extension(caller): Extension
     let id = data_encoding::HEXLOWER.encode(&bits);
     let (requests, mut incoming) = mpsc::channel(WAITING);
     let (answers, mut outgoing) = mpsc::channel::<TxJsonRpcMessage<RoleServer>>(WAITING);
-    if let Err(taken) = sessions.enter(&id, Session { principal: caller.principal, requests }) {
+    let unanswered = Unanswered::default();
+    let session = Session { principal: caller.principal, requests, unanswered: unanswered.clone() };
+    if let Err(taken) = sessions.enter(&id, session) {
         let text = format!("{taken} sessions are open; close one, or use /mcp, which needs none.\n");
         return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "30")], text).into_response();
     }
@@ -115,6 +118,7 @@ pub async fn open(State(sessions): State<Sessions>, Extension(caller): Extension
     let first = Event::default().event("endpoint").data(format!("/messages?sessionId={id}"));
     let rest = poll_fn(move |context| outgoing.poll_recv(context)).filter_map(move |message| {
         let _held = &ending;
+        unanswered.left(&message);
         let event =
             serde_json::to_string(&message).ok().map(|data| Event::default().event("message").data(data));
         async move { event }
@@ -142,18 +146,18 @@ pub async fn post(
     let (mut parts, body) = request.into_parts();
     parts.extensions.insert(tools::Session(session_id.clone()));
     // Another's session is answered like none at all.
-    let requests = {
+    let found = {
         let table = sessions.table();
         let session = table.get(&session_id).filter(|session| session.principal == caller.principal);
-        session.map(|session| session.requests.clone())
+        session.map(|session| (session.requests.clone(), session.unanswered.clone()))
     };
-    let Some(requests) = requests else {
+    let Some((requests, unanswered)) = found else {
         return (StatusCode::NOT_FOUND, "There is no such session; open one with GET /sse.\n")
             .into_response();
     };
-    let Ok(body): Result<Bytes, _> = axum::body::to_bytes(body, LARGEST_BODY).await else {
-        return (StatusCode::PAYLOAD_TOO_LARGE, format!("A message has at most {LARGEST_BODY} bytes.\n"))
-            .into_response();
+    let body = match early::whole(body).await {
+        Ok(body) => body,
+        Err(response) => return response,
     };
     let mut message: ClientJsonRpcMessage = match serde_json::from_slice(&body) {
         Ok(message) => message,
@@ -162,6 +166,9 @@ pub async fn post(
                 .into_response();
         }
     };
+    if let Err(refusal) = unanswered.note(&message) {
+        return refusal.into_response();
+    }
     message.insert_extension(parts);
     match requests.send(message).await {
         Ok(()) => (StatusCode::ACCEPTED, "Accepted\n").into_response(),
