@@ -32,6 +32,7 @@ mod models;
 mod music;
 mod origin;
 mod prompts;
+mod rate;
 mod resources;
 mod schema;
 mod search;
@@ -76,6 +77,7 @@ pub use error::ToolError;
 pub use view::JobView;
 
 use links::Links;
+use rate::Rates;
 use subscriptions::Subscriptions;
 
 use crate::api::{Client, Pacing};
@@ -102,6 +104,8 @@ An error says whose turn it is: fix an argument, fix key or balance, or wait.";
 pub struct Server {
     shared: Arc<Shared>,
     caller: Arc<Caller>,
+    /// Whether a request has to say whose it is.
+    strangers: bool,
 }
 
 #[derive(Debug)]
@@ -117,6 +121,7 @@ struct Shared {
     /// For callers at other machines; `None` where there are none.
     links: Option<Links>,
     subscriptions: Subscriptions,
+    rates: Rates,
     /// Ends the waiting of every call.
     gone: CancellationToken,
 }
@@ -215,6 +220,8 @@ impl Server {
                     day: config.budgets.day,
                     call: config.budgets.call,
                     process: config.budgets.process,
+                    // Each caller's comes with what he buys.
+                    principal: None,
                 },
             },
         );
@@ -248,8 +255,9 @@ impl Server {
             links,
             gone,
             subscriptions: Subscriptions::default(),
+            rates: Rates::default(),
         });
-        Self { shared, caller: Arc::new(Caller::owner()) }
+        Self { shared, caller: Arc::new(Caller::owner()), strangers: false }
     }
 
     /// The tools by group. A capability adds one line here.
@@ -359,6 +367,7 @@ impl Server {
         let order = Order {
             tool,
             principal: self.principal().to_owned(),
+            allowance: self.caller.budget_day,
             paid,
             model,
             prompt,

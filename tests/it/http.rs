@@ -68,7 +68,7 @@ async fn serve(
     serving: &TaskTracker,
 ) -> String {
     let row =
-        |name: &str, token: &str, toolsets| TokenRow { name: name.into(), token: token.into(), toolsets };
+        |name: &str, token: &str, toolsets| TokenRow { toolsets, ..TokenRow::new(name, token) };
     let rows = vec![
         row("ada", ADA, None),
         row("bob", BOB, Some(vec![Toolset::Image, Toolset::Video, Toolset::Jobs])),
