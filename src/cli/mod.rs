@@ -12,7 +12,7 @@ use clap::{Parser, Subcommand};
 use directories::{BaseDirs, UserDirs};
 use tracing_subscriber::EnvFilter;
 
-use crate::config::{Config, ConfigError, Places, SETTINGS, read_tokens};
+use crate::config::{Config, ConfigError, Places, SETTINGS};
 use crate::facts;
 use crate::sandbox::{Options, Sandbox};
 use crate::serve::http::access::Access;
@@ -163,13 +163,12 @@ async fn over_stdio(config: Config) -> Outcome {
 
 async fn over_http(mut config: Config, address: SocketAddr, options: http::Options) -> Outcome {
     if let Some(path) = &config.http.token_file {
-        let text = tokio::fs::read_to_string(path).await;
-        let text = text
-            .map_err(|error| format!("MINIMAX_MCP_TOKEN_FILE {} cannot be read: {error}", path.display()))?;
-        config.http.tokens = read_tokens(&text)
-            .map_err(|problem| format!("MINIMAX_MCP_TOKEN_FILE {} {problem}", path.display()))?;
+        http::tokens::warn_of_others(path).await;
+        config.http.tokens = http::tokens::read(path, config.http.currency).await?;
     }
-    let about_access = |problem: &&ConfigError| problem.name.starts_with("MINIMAX_MCP_TOKEN");
+    let about_access = |problem: &&ConfigError| {
+        ["MINIMAX_MCP_TOKEN", "MINIMAX_MCP_OAUTH"].iter().any(|name| problem.name.starts_with(name))
+    };
     if let Some(problem) = config.problems.iter().find(about_access) {
         return Err(problem.clone().into());
     }

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use secrecy::SecretString;
-use serde::Deserialize;
 use url::Url;
 
+use super::oauth::OAuthSettings;
 use super::reader::Reader;
-use super::{Toolset, UploadSettings};
+use super::tokens::{SHORTEST, TokenRow};
+use super::{Region, Toolset, UploadSettings};
 
 /// Who may call, and under which names the server is known.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +19,10 @@ pub struct HttpSettings {
     pub token_file: Option<PathBuf>,
     /// What was read from there.
     pub tokens: Vec<TokenRow>,
+    /// What amounts in the file are in.
+    pub currency: &'static str,
+    /// The identity provider whose tokens are taken.
+    pub oauth: Option<OAuthSettings>,
     /// Names besides this machine's own that the server answers to, with or without a port.
     pub hosts: Vec<String>,
     /// Origins besides this machine's own whose pages may call.
@@ -28,63 +33,13 @@ pub struct HttpSettings {
     pub uploads: UploadSettings,
 }
 
-/// A row of the token file.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TokenRow {
-    /// Whose it is; jobs and files belong to this name.
-    pub name: String,
-    /// The token.
-    pub token: SecretString,
-    /// The groups of tools it may use; all by default.
-    #[serde(default)]
-    pub toolsets: Option<Vec<Toolset>>,
-}
-
-/// Shorter ones can be guessed.
-const SHORTEST: usize = 16;
-
-/// Reads a token file: a JSON array of rows. The sentence of a refusal has no subject.
-pub fn read_tokens(text: &str) -> Result<Vec<TokenRow>, String> {
-    use secrecy::ExposeSecret as _;
-
-    let legal = "it is a JSON array of {\"name\": …, \"token\": …, \"toolsets\": [\"image\", …]}";
-    let rows: Vec<TokenRow> = serde_json::from_str(text)
-        .map_err(|error| format!("cannot be read (line {}, {}); {legal}", error.line(), kind_of(&error)))?;
-    if rows.is_empty() {
-        return Err(format!("has no row; {legal}"));
-    }
-    for (index, row) in rows.iter().enumerate() {
-        let name = &row.name;
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.@".contains(c);
-        if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
-            return Err(format!("has the name `{name}`; a name is 1 to 64 letters, digits and -_.@"));
-        }
-        if row.token.expose_secret().len() < SHORTEST {
-            return Err(format!("has a token for `{name}` of less than {SHORTEST} characters"));
-        }
-        let earlier = rows.iter().take(index);
-        if earlier.clone().any(|other| other.name == *name) {
-            return Err(format!("names `{name}` twice"));
-        }
-        if earlier.clone().any(|other| other.token.expose_secret() == row.token.expose_secret()) {
-            return Err(format!("gives `{name}` a token that another name has"));
-        }
-    }
-    Ok(rows)
-}
-
-// serde's own words would quote what stands there, which may be a token.
-fn kind_of(error: &serde_json::Error) -> &'static str {
-    match error.classify() {
-        serde_json::error::Category::Syntax => "no JSON",
-        serde_json::error::Category::Eof => "ends too early",
-        _ => "a field is missing, unknown or of another type",
-    }
-}
-
 impl<L: Fn(&str) -> Option<String>> Reader<L> {
-    pub(super) fn http(&mut self, home: &std::path::Path) -> HttpSettings {
+    pub(super) fn http(
+        &mut self,
+        home: &std::path::Path,
+        region: Region,
+        offered: &[Toolset],
+    ) -> HttpSettings {
         let public_url = self.public_url();
         let mut hosts = self.words("MINIMAX_MCP_HOSTS");
         let named = public_url.as_deref().and_then(|url| Url::parse(url).ok());
@@ -93,6 +48,8 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             token: self.token(),
             token_file: self.file("MINIMAX_MCP_TOKEN_FILE", home),
             tokens: Vec::new(),
+            currency: region.currency(),
+            oauth: self.oauth(offered),
             hosts,
             origins: self.words("MINIMAX_MCP_ORIGINS"),
             public_url,

@@ -9,8 +9,10 @@
 
 mod amount;
 mod http;
+mod oauth;
 mod reader;
 mod settings;
+mod tokens;
 mod uploads;
 
 use std::fmt;
@@ -20,9 +22,11 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-pub use http::{HttpSettings, TokenRow, read_tokens};
+pub use http::HttpSettings;
+pub use oauth::{OAuthSettings, ScopeRow};
 use reader::{Reader, is_loopback, origin};
 pub use settings::{SETTINGS, Setting};
+pub use tokens::{TokenRow, read_tokens};
 pub use uploads::UploadSettings;
 
 /// The folders of this machine that defaults are built from.
@@ -99,6 +103,14 @@ impl Toolset {
 
     /// Groups with tools that start jobs; they bring `jobs` along.
     const STARTS_JOBS: &'static [Self] = &[Self::Speech, Self::Video, Self::Image, Self::Music];
+
+    /// These groups, and `jobs` if one of them starts some: without it nobody could ask what became of them.
+    fn with_jobs(mut groups: Vec<Self>) -> Vec<Self> {
+        if groups.iter().any(|group| Self::STARTS_JOBS.contains(group)) && !groups.contains(&Self::Jobs) {
+            groups.push(Self::Jobs);
+        }
+        groups
+    }
 }
 
 /// What a key seems to be.
@@ -217,6 +229,7 @@ impl Config {
         let name = url.as_ref().and_then(Url::host_str).unwrap_or_default();
         let region = if CN_HOSTS.contains(&name) { Region::Cn } else { chosen };
         let host = url.as_ref().map(origin).unwrap_or_default();
+        let toolsets = reader.toolsets();
         let results = places.desktop.as_ref().unwrap_or(&places.home).join("minimax");
         Self {
             key: reader.get("MINIMAX_API_KEY").map(SecretString::from),
@@ -229,7 +242,6 @@ impl Config {
             allowed_dirs: reader.dirs(&places.home),
             home: places.home.clone(),
             mode: reader.mode(),
-            toolsets: reader.toolsets(),
             read_only: reader.flag("MINIMAX_READ_ONLY"),
             defaults: Defaults {
                 text_model: reader.get("MINIMAX_TEXT_MODEL"),
@@ -246,7 +258,8 @@ impl Config {
             facts_file: reader.file("MINIMAX_FACTS_FILE", &places.home),
             log: reader.get("MINIMAX_LOG").unwrap_or_else(|| "warn,minimax_mcp=info".to_owned()),
             local_playback: true,
-            http: reader.http(&places.home),
+            http: reader.http(&places.home, region, &toolsets),
+            toolsets,
             program_dirs: reader.get("PATH").map(|path| absolute_dirs(&path)).unwrap_or_default(),
             problems: reader.problems,
         }

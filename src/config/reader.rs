@@ -91,9 +91,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
                 );
             }
         }
-        if groups.iter().any(|group| Toolset::STARTS_JOBS.contains(group)) {
-            groups.push(Toolset::Jobs);
-        }
+        let groups = Toolset::with_jobs(groups);
         if groups.is_empty() { everything() } else { groups }
     }
 

@@ -136,7 +136,27 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "MINIMAX_MCP_TOKEN_FILE",
         default: "none",
-        meaning: "Over HTTP: a JSON array of `{name, token, toolsets}`; jobs and files belong to the name",
+        meaning: "Over HTTP: a JSON array of `{name, token, toolsets, budget_day, rate}`; jobs and files belong to the name. `sha256` may stand for `token`: the SHA-256 of it, in hexadecimal digits. `budget_day` is what the token may spend in any 24 hours, an amount as above, `rate` how many tool calls it may make a minute. The file is read anew when it changes",
+    },
+    Setting {
+        name: "MINIMAX_MCP_OAUTH_ISSUER",
+        default: "none",
+        meaning: "Over HTTP: the identity provider whose access tokens (JWT) are taken, to the letter as it stands in their `iss`; jobs and files belong to the token's subject. Tokens of the two settings above are taken beside them",
+    },
+    Setting {
+        name: "MINIMAX_MCP_OAUTH_AUDIENCE",
+        default: "the public URL of `/mcp`",
+        meaning: "Over HTTP: what has to stand in an access token's `aud`",
+    },
+    Setting {
+        name: "MINIMAX_MCP_OAUTH_JWKS",
+        default: "as the issuer's metadata say",
+        meaning: "Over HTTP: the URL of the issuer's public keys",
+    },
+    Setting {
+        name: "MINIMAX_MCP_OAUTH_SCOPES",
+        default: "`minimax:all` and `minimax:GROUP` for each group on offer",
+        meaning: "Over HTTP: which scope of an access token gives which groups of tools, as in `media=image+video,admin=all`",
     },
     Setting {
         name: "MINIMAX_MCP_HOSTS",

@@ -28,6 +28,9 @@ pub struct Limits {
     pub call: Option<i64>,
     /// Everything that this process spends.
     pub process: Option<i64>,
+    /// Everything that one principal spends on the account in 24 hours, by any process of this data folder. It comes
+    /// with each purchase, because each principal has one of its own.
+    pub principal: Option<i64>,
 }
 
 /// One of the [`Limits`].
@@ -37,6 +40,7 @@ pub enum Limit {
     Day,
     Call,
     Process,
+    Principal,
 }
 
 /// Something that is about to be bought.
@@ -46,6 +50,8 @@ pub struct Purchase {
     pub tool: &'static str,
     /// Whose it is.
     pub principal: String,
+    /// What the principal may spend in 24 hours.
+    pub allowance: Option<i64>,
     /// What makes it; may be empty.
     pub model: String,
     /// `USD` or `CNY`.
@@ -166,10 +172,22 @@ impl Limits {
         *self == Self::default()
     }
 
-    /// Whether a purchase of `estimate` is within the limits, `day` and `process` being spent.
-    fn check(&self, estimate: Option<i64>, day: Spent, process: Spent) -> Result<(), Denied> {
+    /// These, and what a principal may spend.
+    pub(super) fn with(self, principal: Option<i64>) -> Self {
+        Self { principal, ..self }
+    }
+
+    /// Whether a purchase of `estimate` is within the limits, `day`, `process` and `principal` being spent.
+    fn check(
+        &self,
+        estimate: Option<i64>,
+        day: Spent,
+        process: Spent,
+        principal: Spent,
+    ) -> Result<(), Denied> {
         let limits = [
             (Limit::Call, self.call, Spent::default()),
+            (Limit::Principal, self.principal, principal),
             (Limit::Process, self.process, process),
             (Limit::Day, self.day, day),
         ];
@@ -218,6 +236,27 @@ impl Store {
         row.and_then(|row| spent(&row)).map_err(|error| self.fail(error))
     }
 
+    pub(super) async fn spent_by_principal(
+        &self,
+        connection: &mut SqliteConnection,
+        account: &str,
+        principal: &str,
+        currency: &str,
+    ) -> Result<Spent, StoreError> {
+        let sql = format!(
+            "SELECT {SUMS} FROM spending
+             WHERE account = ?1 AND currency = ?2 AND created_at > ?3 AND principal = ?4"
+        );
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(account)
+            .bind(currency)
+            .bind(now() - DAY)
+            .bind(principal)
+            .fetch_one(connection)
+            .await;
+        row.and_then(|row| spent(&row)).map_err(|error| self.fail(error))
+    }
+
     pub(super) async fn spent_by_this_process(
         &self,
         connection: &mut SqliteConnection,
@@ -236,6 +275,7 @@ impl Store {
         &self,
         connection: &mut SqliteConnection,
         account: &str,
+        principal: &str,
         currency: &str,
         estimate: Option<i64>,
         limits: &Limits,
@@ -243,9 +283,13 @@ impl Store {
         if limits.is_empty() {
             return Ok(Ok(()));
         }
+        let own = match limits.principal {
+            Some(_) => self.spent_by_principal(connection, account, principal, currency).await?,
+            None => Spent::default(),
+        };
         let day = self.spent_in_a_day(connection, account, currency).await?;
         let process = self.spent_by_this_process(connection, currency).await?;
-        Ok(limits.check(estimate, day, process))
+        Ok(limits.check(estimate, day, process, own))
     }
 
     /// Sets the price of a purchase aside, if the limits leave room for it. To be called in a transaction that
@@ -258,8 +302,10 @@ impl Store {
         purchase: &Purchase,
         limits: &Limits,
     ) -> Result<Result<(), Denied>, StoreError> {
-        let Purchase { tool, principal, model, currency, estimate, consent } = purchase;
-        let allowed = self.allowed(&mut *connection, account, currency, *estimate, limits).await?;
+        let Purchase { tool, principal, allowance, model, currency, estimate, consent } = purchase;
+        let limits = limits.with(*allowance);
+        let allowed =
+            self.allowed(&mut *connection, account, principal, currency, *estimate, &limits).await?;
         if allowed.is_err() {
             return Ok(allowed);
         }
@@ -385,14 +431,23 @@ mod tests {
 
     #[test]
     fn a_limit_may_be_reached_and_not_passed_and_an_unknown_price_passes_none() {
-        let limits = Limits { day: Some(10), call: None, process: Some(4) };
+        let limits = Limits { day: Some(10), call: None, process: Some(4), principal: Some(100) };
         let spent = |settled| Spent { settled, ..Spent::default() };
-        assert_eq!(limits.check(Some(3), spent(7), spent(1)), Ok(()));
+        let none = Spent::default();
+        assert_eq!(limits.check(Some(3), spent(7), spent(1), none), Ok(()));
         let over = |denied| matches!(denied, Err(Denied::Over { limit, .. }) if limit == Limit::Day);
-        assert!(over(limits.check(Some(3), spent(8), spent(1))));
-        assert_eq!(limits.check(None, spent(0), spent(0)), Err(Denied::NoPrice(Limit::Process)));
-        assert_eq!(Limits::default().check(None, spent(0), spent(0)), Ok(()));
+        assert!(over(limits.check(Some(3), spent(8), spent(1), none)));
+        assert_eq!(limits.check(None, none, none, none), Err(Denied::NoPrice(Limit::Principal)));
+        assert_eq!(Limits::default().check(None, none, none, none), Ok(()));
         let most = Spent { settled: i64::MAX, reserved: i64::MAX, unknown: 1, unpriced: 0 };
-        assert!(over(limits.check(Some(i64::MAX), most, spent(0)).or(limits.check(Some(1), most, spent(0)))));
+        let shared = limits.with(None);
+        assert!(over(shared.check(Some(i64::MAX), most, none, none).or(shared.check(
+            Some(1),
+            most,
+            none,
+            none
+        ))));
+        let own = limits.check(Some(1), none, none, spent(100));
+        assert!(matches!(own, Err(Denied::Over { limit: Limit::Principal, allowed: 100, .. })), "{own:?}");
     }
 }

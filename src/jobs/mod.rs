@@ -79,6 +79,8 @@ pub struct Order {
     pub tool: &'static str,
     /// Whose it is.
     pub principal: String,
+    /// What the principal may spend in 24 hours, in millionths.
+    pub allowance: Option<i64>,
     /// What is bought.
     pub paid: Paid,
     /// The model's id.
@@ -215,6 +217,7 @@ impl Jobs {
         let purchase = Purchase {
             tool: order.tool,
             principal: order.principal.clone(),
+            allowance: order.allowance,
             model: order.model.clone(),
             currency: order.cost.currency.clone(),
             estimate: order.cost.ceiling(),

@@ -1,21 +1,28 @@
 //! Money set aside: whether there is enough, for what it was, and how a request that is no job ends.
 
-use super::ledger::{Limits, NotBought, Purchase, Spending, Spent, millionths};
+use super::ledger::{NotBought, Purchase, Spending, Spent, millionths};
 use super::store::{Store, StoreError};
 use super::{Jobs, random_id};
 
 impl Jobs {
     /// Whether a purchase of `estimate` millionths would be allowed now. To be asked before anything is uploaded
     /// for it; what counts is asked once more when the money is set aside.
-    pub async fn afford(&self, estimate: Option<i64>, currency: &str) -> Result<(), NotBought> {
+    pub async fn afford(
+        &self,
+        principal: &str,
+        allowance: Option<i64>,
+        estimate: Option<i64>,
+        currency: &str,
+    ) -> Result<(), NotBought> {
         let settings = &self.shared.settings;
-        if settings.limits == Limits::default() {
+        let limits = settings.limits.with(allowance);
+        if limits.is_empty() {
             return Ok(());
         }
         let store = self.store().await?;
         let mut connection = store.pool().acquire().await.map_err(|error| store.fail(error))?;
         let account = &settings.account;
-        let allowed = store.allowed(&mut connection, account, currency, estimate, &settings.limits).await?;
+        let allowed = store.allowed(&mut connection, account, principal, currency, estimate, &limits).await?;
         allowed.map_err(NotBought::Denied)
     }
 
@@ -52,6 +59,17 @@ impl Jobs {
             spending.push(Spending { currency, day, process });
         }
         Ok(spending)
+    }
+
+    /// What a principal has spent in 24 hours. Makes no records where there are none.
+    pub async fn spent_by(&self, principal: &str, currency: &str) -> Result<Spent, StoreError> {
+        let settings = &self.shared.settings;
+        if !settings.data_dir.join(Store::FILE).exists() {
+            return Ok(Spent::default());
+        }
+        let store = self.store().await?;
+        let mut connection = store.pool().acquire().await.map_err(|error| store.fail(error))?;
+        store.spent_by_principal(&mut connection, &settings.account, principal, currency).await
     }
 
     /// The key that questions to a person are sealed with.

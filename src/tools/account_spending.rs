@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Server;
-use super::budget::{held_words, money, setting};
+use super::budget::{held_words, money};
 use crate::config::KeyKind;
 use crate::jobs::{Limit, Spending, Spent, StoreError};
 
@@ -35,7 +35,7 @@ struct SpentView {
 /// A limit of the settings.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct BudgetView {
-    setting: &'static str,
+    setting: String,
     limit: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     spent: Option<f64>,
@@ -74,13 +74,18 @@ impl Server {
     /// What was spent, and what may be. Records that cannot be read are said and do not hide the rest.
     pub(super) async fn money(&self) -> Money {
         let currency = self.config().currency();
-        match self.jobs().spending(currency).await {
-            Ok(spending) => self.told(&spending),
-            Err(error) => without(&error),
+        let spending = self.jobs().spending(currency).await;
+        let own = match self.caller.budget_day {
+            Some(_) => self.jobs().spent_by(self.principal(), currency).await,
+            None => Ok(Spent::default()),
+        };
+        match (spending, own) {
+            (Ok(spending), Ok(own)) => self.told(&spending, own),
+            (Err(error), _) | (_, Err(error)) => without(&error),
         }
     }
 
-    fn told(&self, spending: &[Spending]) -> Money {
+    fn told(&self, spending: &[Spending], own: Spent) -> Money {
         let mut all = Money::default();
         for Spending { currency, day, process } in spending {
             all.spending.push(SpendingView {
@@ -99,10 +104,11 @@ impl Server {
         let (day, process) = first.map(|first| (first.day, first.process)).unwrap_or_default();
         let (budgets, currency) = (self.config().budgets, self.config().currency());
         let limits = [
-            (setting(Limit::Day).0, budgets.day, Some(day)),
-            (setting(Limit::Process).0, budgets.process, Some(process)),
-            (setting(Limit::Call).0, budgets.call, None),
-            ("MINIMAX_CONFIRM_ABOVE", budgets.confirm_above, None),
+            (self.limit_name(Limit::Principal), self.caller.budget_day, Some(own)),
+            (self.limit_name(Limit::Day), budgets.day, Some(day)),
+            (self.limit_name(Limit::Process), budgets.process, Some(process)),
+            (self.limit_name(Limit::Call), budgets.call, None),
+            ("MINIMAX_CONFIRM_ABOVE".to_owned(), budgets.confirm_above, None),
         ];
         for (setting, limit, spent) in limits {
             let Some(limit) = limit else { continue };

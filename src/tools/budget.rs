@@ -15,6 +15,7 @@ const SETTINGS: &[(Limit, &str, &str)] = &[
     (Limit::Day, "MINIMAX_BUDGET_DAY", "in the last 24 hours"),
     (Limit::Call, "MINIMAX_BUDGET_CALL", "by one call"),
     (Limit::Process, "MINIMAX_BUDGET_PROCESS", "by this server since its start"),
+    (Limit::Principal, "budget_day", "with it in the last 24 hours"),
 ];
 
 /// The name of a limit's setting, and what it is about.
@@ -27,7 +28,7 @@ impl Server {
     /// Whether anything limits what is bought. If nothing does, nobody needs to be asked beforehand.
     pub(super) fn is_limited(&self) -> bool {
         let budgets = self.config().budgets;
-        budgets != crate::config::Budgets::default()
+        budgets != crate::config::Budgets::default() || self.caller.budget_day.is_some()
     }
 
     /// The cost of a call as it is counted: where the tables have no better price, the user's row for a call of the
@@ -58,7 +59,8 @@ impl Server {
         }
         let cost = self.counted(tool, cost.clone());
         let price = cost.ceiling();
-        let affordable = self.jobs().afford(price, &cost.currency).await;
+        let (principal, allowance) = (self.principal(), self.caller.budget_day);
+        let affordable = self.jobs().afford(principal, allowance, price, &cost.currency).await;
         affordable.map_err(|error| self.not_bought(tool, error))?;
         let question = Question { tool, model, price, basis: cost.basis.as_deref() };
         self.consent(&question, call).await
@@ -76,12 +78,21 @@ impl Server {
         let purchase = Purchase {
             tool,
             principal: self.principal().to_owned(),
+            allowance: self.caller.budget_day,
             model: model.to_owned(),
             currency: cost.currency.clone(),
             estimate: self.counted(tool, cost.clone()).ceiling(),
             consent,
         };
         self.jobs().reserve(purchase).await.map_err(|error| self.not_bought(tool, error))
+    }
+
+    /// What a limit is called: the name of its setting, and for a caller's own whose it is.
+    pub(super) fn limit_name(&self, limit: Limit) -> String {
+        match limit {
+            Limit::Principal => format!("the budget_day of the token `{}`", self.caller.name()),
+            _ => setting(limit).0.to_owned(),
+        }
     }
 
     /// What kept a call from being bought, for the model and for the person who has set the limits.
@@ -91,7 +102,7 @@ impl Server {
             NotBought::Records(error) => error.into(),
             NotBought::Denied(Denied::Used) => super::consent::spent_already(),
             NotBought::Denied(Denied::NoPrice(limit)) => {
-                let (name, _) = setting(limit);
+                let name = self.limit_name(limit);
                 ToolError::Money {
                     message: format!(
                         "{name} is set, and no price is known for this call of {tool}, so it was refused before \
@@ -106,8 +117,16 @@ impl Server {
                 }
             }
             NotBought::Denied(Denied::Over { limit, allowed, price, spent }) => {
-                let (name, about) = setting(limit);
+                let (name, (_, about)) = (self.limit_name(limit), setting(limit));
                 let left = allowed.saturating_sub(spent.total()).max(0);
+                let who = match limit {
+                    Limit::Principal => {
+                        "whoever runs this server to raise or remove it in the file that MINIMAX_MCP_TOKEN_FILE names (no \
+                         restart is needed)"
+                            .to_owned()
+                    }
+                    _ => format!("the user to raise or unset {name} and to restart this server"),
+                };
                 let so_far = match limit {
                     Limit::Call => String::new(),
                     _ => format!(
@@ -126,9 +145,11 @@ impl Server {
                     ),
                     turn: OPERATOR,
                     advice: format!(
-                        "Nothing was billed. Ask the user to raise or unset {name} and to restart this server, or order \
-                         less{}. check_account shows what was spent.",
-                        if limit == Limit::Day { ", or wait until what was spent is a day old" } else { "" }
+                        "Nothing was billed. Ask {who}, or order less{}. check_account shows what was spent.",
+                        match limit {
+                            Limit::Day | Limit::Principal => ", or wait until what was spent is a day old",
+                            Limit::Call | Limit::Process => "",
+                        }
                     ),
                 }
             }

@@ -2,15 +2,15 @@
 
 use std::path::PathBuf;
 
-use rmcp::RoleServer;
 use rmcp::service::RequestContext;
+use rmcp::{ErrorData, RoleServer};
 
 use super::{Server, ToolError};
 use crate::config::Toolset;
 use crate::media::{self, InputProblem, Reference};
 
 /// Whoever a call comes from. A transport that knows its callers puts one into each request's
-/// [`http::Extensions`]; a call without one is the owner's, who started the server.
+/// [`http::Extensions`]; elsewhere a call is the owner's, who started the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     /// Whose the jobs, files and conversations are. Nobody sees another principal's.
@@ -19,6 +19,10 @@ pub struct Caller {
     pub remote: bool,
     /// The groups of tools the caller may use; `None` for all that the server offers.
     pub toolsets: Option<Vec<Toolset>>,
+    /// What the caller may spend in 24 hours, in millionths of the region's currency.
+    pub budget_day: Option<i64>,
+    /// How many tool calls the caller may make a minute.
+    pub rate: Option<u32>,
 }
 
 impl Caller {
@@ -27,7 +31,23 @@ impl Caller {
 
     /// Whoever started the server, at the same machine.
     pub fn owner() -> Self {
-        Self { principal: Self::OWNER.to_owned(), remote: false, toolsets: None }
+        Self {
+            principal: Self::OWNER.to_owned(),
+            remote: false,
+            toolsets: None,
+            budget_day: None,
+            rate: None,
+        }
+    }
+
+    /// Somebody at another machine, with everything that is on offer.
+    pub fn remote(principal: impl Into<String>) -> Self {
+        Self { principal: principal.into(), remote: true, ..Self::owner() }
+    }
+
+    /// The principal without what sort it is of.
+    pub(super) fn name(&self) -> &str {
+        self.principal.strip_prefix("token:").unwrap_or(&self.principal)
     }
 
     fn of(call: &RequestContext<RoleServer>) -> Option<Self> {
@@ -36,11 +56,25 @@ impl Caller {
 }
 
 impl Server {
+    /// The same server where every request has to say whose it is: over a transport that has callers of its own. A
+    /// request that does not is nobody's, and not the owner's.
+    #[must_use]
+    pub fn for_strangers(mut self) -> Self {
+        let nobody = Caller { toolsets: Some(Vec::new()), ..Caller::remote("") };
+        (self.strangers, self.caller) = (true, nobody.into());
+        self
+    }
+
     /// This server as the caller of this request sees it.
-    pub(super) fn for_caller(&self, call: &RequestContext<RoleServer>) -> Self {
+    pub(super) fn for_caller(&self, call: &RequestContext<RoleServer>) -> Result<Self, ErrorData> {
         match Caller::of(call) {
-            Some(caller) => Self { caller: caller.into(), ..self.clone() },
-            None => self.clone(),
+            Some(caller) => Ok(Self { caller: caller.into(), ..self.clone() }),
+            None if self.strangers => {
+                // A mistake of ours, which must not make a stranger the owner.
+                tracing::error!("a request came without a caller, and was refused");
+                Err(ErrorData::invalid_request("it is not known whose request this is", None))
+            }
+            None => Ok(self.clone()),
         }
     }
 

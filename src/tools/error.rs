@@ -53,6 +53,20 @@ pub enum ToolError {
         advice: String,
     },
 
+    /// The caller's own rate is used up.
+    #[error(
+        "the token `{name}` may make {rate} tool calls a minute, and has; its next call is taken in {seconds} s, so nothing was \
+         done or billed"
+    )]
+    TooOften {
+        /// The token's name.
+        name: String,
+        /// Calls a minute.
+        rate: u32,
+        /// Until one is taken again, rounded up.
+        seconds: u64,
+    },
+
     /// No failure: the client has to ask a person, and to call again with the answer. The question lies with the
     /// call, which answers with it.
     #[error("a person has to be asked first")]
@@ -115,7 +129,7 @@ impl ToolError {
             Self::Config(_) | Self::NoKey | Self::Records(_) | Self::Money { .. } | Self::Ask => {
                 Blame::Operator
             }
-            Self::Transfer(_) => Blame::Weather,
+            Self::Transfer(_) | Self::TooOften { .. } => Blame::Weather,
             Self::Api(error) | Self::Bought(error) => error.blame(),
         }
     }
@@ -139,6 +153,10 @@ impl ToolError {
             ),
             Self::Api(error) | Self::Bought(error) => error.advice(),
             Self::NotFound { advice, .. } | Self::Money { advice, .. } => advice.clone(),
+            Self::TooOften { seconds, .. } => format!(
+                "Call again in {seconds} s. Whoever runs this server can raise `rate` in the file that \
+                 MINIMAX_MCP_TOKEN_FILE names."
+            ),
             Self::Ask => String::new(),
         }
     }

@@ -55,7 +55,7 @@ impl ServerHandler for Server {
         _page: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let me = self.for_caller(&context);
+        let me = self.for_caller(&context)?;
         let mut tools = self.shared.router.list_all();
         tools.retain(|tool| me.offers(&tool.name));
         let mut list = ListToolsResult::with_all_items(tools);
@@ -89,7 +89,7 @@ impl ServerHandler for Server {
         mut request: CallToolRequestParams,
         mut context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let me = self.for_caller(&context);
+        let me = self.for_caller(&context)?;
         me.prepare_links().await;
         let name = real_name(&request.name).to_owned();
         let Some(tool) = self.shared.router.get(&name).filter(|tool| me.offers(&tool.name)) else {
@@ -98,6 +98,9 @@ impl ServerHandler for Server {
             let message = format!("unknown tool `{name}`; this server has {}", known.join(", "));
             return Err(ErrorData::invalid_params(message, None));
         };
+        if let Err(error) = me.take_turn() {
+            return Ok(error.into_response());
+        }
         let given = chat_form::plain(&name, request.arguments.take().unwrap_or_default());
         let schema = self.shared.accepted.get(&name).unwrap_or(&tool.input_schema);
         let mut arguments = match arguments::in_order(schema, given) {
@@ -140,7 +143,7 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<GetTaskResult, ErrorData> {
         tasks::only_where_they_exist(&context)?;
-        let me = self.for_caller(&context);
+        let me = self.for_caller(&context)?;
         me.prepare_links().await;
         me.task_of(&request.task_id).await
     }
@@ -152,7 +155,7 @@ impl ServerHandler for Server {
     ) -> Result<(), ErrorData> {
         tasks::only_where_they_exist(&context)?;
         // No task of ours waits for input; one that is there takes note of it, and that is all.
-        self.for_caller(&context).task_of(&request.task_id).await.map(drop)
+        self.for_caller(&context)?.task_of(&request.task_id).await.map(drop)
     }
 
     async fn cancel_task(
@@ -161,7 +164,7 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
         tasks::only_where_they_exist(&context)?;
-        self.for_caller(&context).give_up_task(&request.task_id).await
+        self.for_caller(&context)?.give_up_task(&request.task_id).await
     }
 
     async fn list_resources(
@@ -169,7 +172,7 @@ impl ServerHandler for Server {
         page: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
-        let mut list = self.for_caller(&context).resources(page).await?;
+        let mut list = self.for_caller(&context)?.resources(page).await?;
         if is_modern(&context) {
             (list.ttl_ms, list.cache_scope) = (Some(0), Some(CacheScope::Private));
         }
@@ -193,7 +196,7 @@ impl ServerHandler for Server {
         request: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        let me = self.for_caller(&context);
+        let me = self.for_caller(&context)?;
         me.prepare_links().await;
         let mut result = me.resource(&request.uri).await?;
         if is_modern(&context) {
@@ -207,7 +210,7 @@ impl ServerHandler for Server {
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
-        self.for_caller(context.request_context()).tell(context).await
+        self.for_caller(context.request_context())?.tell(context).await
     }
 
     async fn subscribe(
@@ -221,7 +224,7 @@ impl ServerHandler for Server {
             return Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, text, None));
         }
         let session = subscriptions::session_of(&context);
-        self.for_caller(&context).subscribe_to(request.uri, session, context.peer).await
+        self.for_caller(&context)?.subscribe_to(request.uri, session, context.peer).await
     }
 
     async fn unsubscribe(
@@ -230,7 +233,7 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
         let session = subscriptions::session_of(&context);
-        self.for_caller(&context).unsubscribe_from(&request.uri, &session);
+        self.for_caller(&context)?.unsubscribe_from(&request.uri, &session);
         Ok(())
     }
 
@@ -239,9 +242,10 @@ impl ServerHandler for Server {
         _page: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
-        let mut list = ListPromptsResult::with_all_items(self.for_caller(&context).prompts());
+        let own = self.for_caller(&context)?;
+        let mut list = ListPromptsResult::with_all_items(own.prompts());
         if is_modern(&context) {
-            let all_alike = self.for_caller(&context).caller.toolsets.is_none();
+            let all_alike = own.caller.toolsets.is_none();
             list.ttl_ms = Some(DAY);
             list.cache_scope = Some(if all_alike { CacheScope::Public } else { CacheScope::Private });
         }
@@ -253,7 +257,7 @@ impl ServerHandler for Server {
         request: GetPromptRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
-        Ok(self.for_caller(&context).prompt(&request.name, request.arguments.as_ref())?.into())
+        Ok(self.for_caller(&context)?.prompt(&request.name, request.arguments.as_ref())?.into())
     }
 
     async fn complete(
@@ -261,7 +265,7 @@ impl ServerHandler for Server {
         request: CompleteRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
-        let me = self.for_caller(&context);
+        let me = self.for_caller(&context)?;
         Ok(CompleteResult::new(me.completions(&request.r#ref, &request.argument).await))
     }
 }

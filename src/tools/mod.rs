@@ -32,6 +32,7 @@ mod models;
 mod music;
 mod origin;
 mod prompts;
+mod rate;
 mod resources;
 mod schema;
 mod search;
@@ -80,6 +81,7 @@ pub use uploads::{Handed, Unfit, UploadProblem};
 pub use view::JobView;
 
 use links::Links;
+use rate::Rates;
 use subscriptions::Subscriptions;
 
 use crate::api::{Client, Pacing};
@@ -108,6 +110,8 @@ pub struct Server {
     caller: Arc<Caller>,
     /// Each request stands for itself: what outlives one has nobody to be told.
     stateless: bool,
+    /// Whether a request has to say whose it is.
+    strangers: bool,
 }
 
 #[derive(Debug)]
@@ -125,6 +129,7 @@ struct Shared {
     /// Which results are still as they were written.
     kept: KeptFiles,
     subscriptions: Subscriptions,
+    rates: Rates,
     /// Ends the waiting of every call.
     gone: CancellationToken,
 }
@@ -223,6 +228,8 @@ impl Server {
                     day: config.budgets.day,
                     call: config.budgets.call,
                     process: config.budgets.process,
+                    // Each caller's comes with what he buys.
+                    principal: None,
                 },
             },
         );
@@ -257,8 +264,9 @@ impl Server {
             kept: KeptFiles::default(),
             gone,
             subscriptions: Subscriptions::default(),
+            rates: Rates::default(),
         });
-        Self { shared, caller: Arc::new(Caller::owner()), stateless: false }
+        Self { shared, caller: Arc::new(Caller::owner()), stateless: false, strangers: false }
     }
 
     /// This server for a transport whose requests stand for themselves.
@@ -374,6 +382,7 @@ impl Server {
         let order = Order {
             tool,
             principal: self.principal().to_owned(),
+            allowance: self.caller.budget_day,
             paid,
             model,
             prompt,

@@ -12,7 +12,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("api", &["facts"]),
     ("jobs", &["api", "facts", "media"]),
     ("tools", &["api", "config", "facts", "jobs", "media"]),
-    ("serve", &["config", "jobs", "tools"]),
+    ("serve", &["config", "jobs", "media", "tools"]),
     ("cli", &["config", "facts", "sandbox", "serve", "tools"]),
 ];
 
@@ -23,6 +23,7 @@ const KEPT_BACK: &[(&str, &[&str])] = &[
     ("sqlx", &["jobs"]),
     ("axum", &["sandbox", "serve"]),
     ("clap", &["cli"]),
+    ("jsonwebtoken", &["serve"]),
 ];
 
 fn root() -> PathBuf {

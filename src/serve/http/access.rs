@@ -1,33 +1,35 @@
 //! Who may call: the names the server answers to, the pages that may speak to it, and the tokens it knows.
 
-use std::net::IpAddr;
+use std::fmt::Write as _;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use secrecy::{ExposeSecret, SecretString};
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq as _;
 
-use crate::config::{HttpSettings, TokenRow, Toolset};
+use super::oauth::{Provider, Refusal};
+use super::tokens::Tokens;
+use crate::config::HttpSettings;
 use crate::tools::Caller;
 
-/// A token, as a digest: what is compared has one length, and says nothing about the token.
-#[derive(Debug)]
-struct Token {
-    digest: [u8; 32],
-    caller: Caller,
-}
+/// No token that anybody gives is longer, in bytes.
+const LONGEST: usize = 8 * 1024;
 
 /// The rules for every route.
 #[derive(Debug)]
 pub struct Access {
-    tokens: Vec<Token>,
+    tokens: Tokens,
+    provider: Option<Provider>,
     hosts: Vec<String>,
     origins: Vec<String>,
+    /// What links to this server begin with, if the settings say so.
+    public_url: Option<String>,
+    /// What links begin with.
+    base: String,
 }
 
 /// Names of this machine, which need no setting.
@@ -36,12 +38,11 @@ const HOME: &[&str] = &["localhost", "127.0.0.1", "[::1]"];
 impl Access {
     /// The rules that the settings ask for.
     pub fn new(settings: &HttpSettings) -> Self {
-        let single = settings.token.iter().map(|token| Token::new(token, "shared", None));
-        let named = settings.tokens.iter().map(|TokenRow { name, token, toolsets }| {
-            Token::new(token, &format!("token:{name}"), toolsets.clone())
-        });
         Self {
-            tokens: single.chain(named).collect(),
+            tokens: Tokens::new(settings),
+            provider: settings.oauth.as_ref().map(Provider::new),
+            public_url: settings.public_url.clone(),
+            base: settings.public_url.clone().unwrap_or_default(),
             hosts: settings.hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
             origins: settings
                 .origins
@@ -51,9 +52,26 @@ impl Access {
         }
     }
 
+    /// The same rules for a server that listens there.
+    #[must_use]
+    pub fn at(mut self, address: SocketAddr) -> Self {
+        self.base = self.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+        self
+    }
+
     /// Whether a stranger would be let in.
     pub fn is_open(&self) -> bool {
-        self.tokens.is_empty()
+        self.tokens.are_none() && self.provider.is_none()
+    }
+
+    /// Whether tokens are to be for an address that nobody has named.
+    pub fn is_nameless(&self) -> bool {
+        self.provider.as_ref().is_some_and(Provider::needs_a_name) && self.public_url.is_none()
+    }
+
+    /// What a token of the identity provider has to be for.
+    fn resource(&self) -> String {
+        format!("{}/mcp", self.base)
     }
 
     /// A page in a browser can make its name lead to this machine, and can call it without being asked; neither
@@ -88,31 +106,85 @@ impl Access {
     }
 
     /// Who a request comes from.
-    fn caller(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
+    async fn caller(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
         if self.is_open() {
-            return Ok(Caller { remote: true, ..Caller::owner() });
+            return Ok(Caller::remote(Caller::OWNER));
         }
         let mut given = headers.get_all(header::AUTHORIZATION).iter();
         let (Some(value), None) = (given.next(), given.next()) else { return Err(Problem::NoToken) };
-        let value = value.to_str().map_err(|_| Problem::WrongToken)?;
+        let value = value.to_str().map_err(|_| Problem::WrongToken(UNKNOWN))?;
         let token = value.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
         let (_, token) = token.ok_or(Problem::NoToken)?;
-        let digest: [u8; 32] = Sha256::digest(token.trim()).into();
-        // Every token is looked at, so that the time tells nothing about which one came close.
-        let mut found = None;
-        for known in &self.tokens {
-            if bool::from(known.digest.ct_eq(&digest)) {
-                found = Some(&known.caller);
+        let token = token.trim();
+        if token.len() > LONGEST {
+            return Err(Problem::WrongToken(UNKNOWN));
+        }
+        if let Some(caller) = self.tokens.caller(token).await {
+            return Ok(caller);
+        }
+        match &self.provider {
+            Some(provider) if token.split('.').count() == 3 => {
+                provider.caller(token, &self.resource()).await.map_err(|refusal| match refusal {
+                    Refusal::Bad(why) => Problem::WrongToken(why),
+                    Refusal::NoScope => Problem::NoScope,
+                    Refusal::NoKeys => Problem::NoKeys,
+                })
+            }
+            _ => Err(Problem::WrongToken(UNKNOWN)),
+        }
+    }
+
+    /// What a client is told to send, and where it learns how to get it (RFC 6750, RFC 9728).
+    fn challenge(&self, more: &str) -> String {
+        let mut challenge = "Bearer realm=\"minimax-mcp\"".to_owned();
+        if self.provider.is_some() {
+            let _ = write!(challenge, ", resource_metadata=\"{}{METADATA}/mcp\"", self.base);
+        }
+        challenge + more
+    }
+
+    fn refuse(&self, problem: Problem) -> Response {
+        let plain = |status: StatusCode, text: &'static str| (status, text).into_response();
+        let challenged = |status: StatusCode, more: &str, text: String| {
+            (status, [(header::WWW_AUTHENTICATE, self.challenge(more))], text).into_response()
+        };
+        match problem {
+            Problem::Host => plain(
+                StatusCode::FORBIDDEN,
+                "This server does not answer to that name. Whoever runs it can add the name to MINIMAX_MCP_HOSTS.\n",
+            ),
+            Problem::Origin => plain(
+                StatusCode::FORBIDDEN,
+                "Pages of that origin may not call this server. Whoever runs it can add the origin to MINIMAX_MCP_ORIGINS.\n",
+            ),
+            Problem::NoToken => challenged(
+                StatusCode::UNAUTHORIZED,
+                "",
+                "Send a token of this server in one header: Authorization: Bearer TOKEN (MINIMAX_MCP_TOKEN, \
+                 MINIMAX_MCP_TOKEN_FILE or MINIMAX_MCP_OAUTH_ISSUER on the server).\n"
+                    .to_owned(),
+            ),
+            Problem::WrongToken(why) => challenged(
+                StatusCode::UNAUTHORIZED,
+                &format!(", error=\"invalid_token\", error_description=\"The token {why}\""),
+                format!("The token {why}.\n"),
+            ),
+            Problem::NoScope => {
+                let scopes = self.provider.as_ref().map(Provider::scopes).unwrap_or_default().join(" ");
+                challenged(
+                    StatusCode::FORBIDDEN,
+                    &format!(", error=\"insufficient_scope\", scope=\"{scopes}\""),
+                    format!(
+                        "The token is good, and has none of the scopes that give something here: {scopes}.\n"
+                    ),
+                )
+            }
+            Problem::NoKeys => {
+                let text = "The identity provider's keys cannot be read now, so nobody can tell whether the token is good. \
+                            Try again in a moment; the server's log says what went wrong.\n";
+                (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "10")], text).into_response()
             }
         }
-        found.cloned().ok_or(Problem::WrongToken)
-    }
-}
-
-impl Token {
-    fn new(token: &SecretString, principal: &str, toolsets: Option<Vec<Toolset>>) -> Self {
-        let digest = Sha256::digest(token.expose_secret()).into();
-        Self { digest, caller: Caller { principal: principal.to_owned(), remote: true, toolsets } }
     }
 }
 
@@ -134,31 +206,23 @@ enum Problem {
     Host,
     Origin,
     NoToken,
-    WrongToken,
+    /// And why it is wrong.
+    WrongToken(&'static str),
+    NoScope,
+    NoKeys,
 }
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let forbidden = |text: &'static str| (StatusCode::FORBIDDEN, text).into_response();
-        let unauthorized = |challenge: &'static str, text: &'static str| {
-            (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, challenge)], text).into_response()
-        };
-        match self {
-            Self::Host => forbidden(
-                "This server does not answer to that name. Whoever runs it can add the name to MINIMAX_MCP_HOSTS.\n",
-            ),
-            Self::Origin => forbidden(
-                "Pages of that origin may not call this server. Whoever runs it can add the origin to MINIMAX_MCP_ORIGINS.\n",
-            ),
-            Self::NoToken => unauthorized(
-                "Bearer realm=\"minimax-mcp\"",
-                "Send the server's token: Authorization: Bearer TOKEN (MINIMAX_MCP_TOKEN on the server).\n",
-            ),
-            Self::WrongToken => unauthorized(
-                "Bearer realm=\"minimax-mcp\", error=\"invalid_token\"",
-                "That is not a token of this server.\n",
-            ),
-        }
+const UNKNOWN: &str = "is not one of this server";
+
+/// Where clients look for what a server wants of them (RFC 9728); behind it stands the path of what it is about.
+pub const METADATA: &str = "/.well-known/oauth-protected-resource";
+
+/// `GET /.well-known/oauth-protected-resource` and `…/mcp`: who gives tokens for this server.
+pub async fn metadata(State(access): State<Arc<Access>>) -> Response {
+    match &access.provider {
+        Some(provider) => Json(provider.metadata(&access.resource())).into_response(),
+        None => (StatusCode::NOT_FOUND, "No identity provider is set (MINIMAX_MCP_OAUTH_ISSUER).\n")
+            .into_response(),
     }
 }
 
@@ -166,19 +230,19 @@ impl IntoResponse for Problem {
 pub async fn check_place(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
     match access.check_place(request.uri(), request.headers()) {
         Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
+        Err(problem) => access.refuse(problem),
     }
 }
 
 /// Checks who calls, and hands that on; for every route that is not for everybody.
 pub async fn check_caller(State(access): State<Arc<Access>>, mut request: Request, next: Next) -> Response {
-    match access.caller(request.headers()) {
+    match access.caller(request.headers()).await {
         Ok(caller) => {
             // What was the key to this server is nobody's business behind here.
             request.headers_mut().remove(header::AUTHORIZATION);
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
-        Err(problem) => problem.into_response(),
+        Err(problem) => access.refuse(problem),
     }
 }

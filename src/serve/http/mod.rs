@@ -10,8 +10,10 @@ mod early;
 mod files;
 #[cfg(feature = "conformance-fixtures")]
 mod fixtures;
+mod oauth;
 mod room;
 mod sse;
+pub mod tokens;
 mod unanswered;
 mod uploads;
 
@@ -57,8 +59,16 @@ pub async fn bind(address: SocketAddr, access: &Access) -> io::Result<TcpListene
             io::ErrorKind::PermissionDenied,
             format!(
                 "{address} can be reached from elsewhere, and whoever reaches it can spend your money: set \
-                 MINIMAX_MCP_TOKEN (16 characters or more) or MINIMAX_MCP_TOKEN_FILE, or listen on 127.0.0.1"
+                 MINIMAX_MCP_TOKEN (16 characters or more), MINIMAX_MCP_TOKEN_FILE or MINIMAX_MCP_OAUTH_ISSUER, or \
+                 listen on 127.0.0.1"
             ),
+        ));
+    }
+    if access.is_nameless() && !is_private(address.ip()) {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "tokens of MINIMAX_MCP_OAUTH_ISSUER have to be for this server, and it is not known what it is called from \
+             elsewhere: set MINIMAX_MCP_PUBLIC_URL, or MINIMAX_MCP_OAUTH_AUDIENCE",
         ));
     }
     TcpListener::bind(address).await
@@ -92,6 +102,12 @@ pub async fn serve_until(
     options: Options,
 ) {
     let tracker = TaskTracker::new();
+    // Whoever calls is known by now to the guard in front, or is nobody.
+    let server = server.for_strangers();
+    let access = match listener.local_addr() {
+        Ok(address) => access.at(address),
+        Err(_) => access,
+    };
     tracker.spawn(resume(server.jobs().clone(), stop.clone()));
     tracker.spawn(tidy(server.clone(), stop.clone()));
     let sessions = options.sse.then(|| Sessions::new(server.clone(), stop.clone(), tracker.clone()));
@@ -152,8 +168,13 @@ fn app(server: &Server, access: Access, sessions: Option<Sessions>, late: &Cance
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .with_state(server.clone());
+    let about = Router::new()
+        .route(access::METADATA, get(access::metadata))
+        .route(&format!("{}/mcp", access::METADATA), get(access::metadata))
+        .with_state(Arc::clone(&access));
     known
         .merge(open)
+        .merge(about)
         .fallback(async || (StatusCode::NOT_FOUND, "MCP is at /mcp.\n"))
         .layer(from_fn_with_state(access, check_place))
         .layer(RequestBodyTimeoutLayer::new(SLOWEST))

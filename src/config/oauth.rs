@@ -1,0 +1,173 @@
+//! Settings of a server whose callers are known to an identity provider.
+
+use url::Url;
+
+use super::Toolset;
+use super::reader::{Reader, is_loopback};
+
+/// Whose tokens are taken, and what they allow (OAuth 2.1, the part of the resource server).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OAuthSettings {
+    /// The identity provider, to the letter as it stands in `iss`.
+    pub issuer: String,
+    /// What has to stand in `aud`; `None` for the address of `/mcp`.
+    pub audience: Option<String>,
+    /// Where the provider's keys are; `None` where its metadata say so.
+    pub jwks: Option<String>,
+    /// What a scope allows.
+    pub scopes: Vec<ScopeRow>,
+}
+
+/// A scope, and the groups of tools that it allows; `None` for all that are on offer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScopeRow {
+    /// As it stands in a token.
+    pub scope: String,
+    /// What it allows.
+    pub toolsets: Option<Vec<Toolset>>,
+}
+
+const ISSUER: &str = "MINIMAX_MCP_OAUTH_ISSUER";
+const AUDIENCE: &str = "MINIMAX_MCP_OAUTH_AUDIENCE";
+const JWKS: &str = "MINIMAX_MCP_OAUTH_JWKS";
+const SCOPES: &str = "MINIMAX_MCP_OAUTH_SCOPES";
+
+impl<L: Fn(&str) -> Option<String>> Reader<L> {
+    pub(super) fn oauth(&mut self, offered: &[Toolset]) -> Option<OAuthSettings> {
+        let Some(issuer) = self.get(ISSUER) else {
+            for name in [AUDIENCE, JWKS, SCOPES] {
+                if self.get(name).is_some() {
+                    self.problem(name, format!("is set without {ISSUER}, which names the identity provider"));
+                }
+            }
+            return None;
+        };
+        self.secure(ISSUER, &issuer);
+        let jwks = self.get(JWKS);
+        if let Some(jwks) = &jwks {
+            self.secure(JWKS, jwks);
+        }
+        Some(OAuthSettings { issuer, audience: self.get(AUDIENCE), jwks, scopes: self.scopes(offered) })
+    }
+
+    /// Keys that came in clear could be anybody's.
+    fn secure(&mut self, name: &'static str, value: &str) {
+        let good = Url::parse(value).is_ok_and(|url| {
+            let secure = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
+            let bare = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
+            secure && bare && url.host().is_some() && (name == JWKS || url.query().is_none())
+        });
+        if !good {
+            let problem = "is no https:// URL without credentials (http only for this machine), as in https://login.example.com";
+            self.problem(name, problem);
+        }
+    }
+
+    fn scopes(&mut self, offered: &[Toolset]) -> Vec<ScopeRow> {
+        let Some(value) = self.get(SCOPES) else { return usual(offered) };
+        let mut rows = Vec::new();
+        for part in value.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+            match scope(part) {
+                Some(row) => rows.push(row),
+                None => {
+                    let legal: Vec<_> = Toolset::ALL.iter().map(|(name, _)| *name).collect();
+                    let problem = format!(
+                        "has `{part}`; it is a list such as `media=image+video,admin=all`, and groups are all, {}",
+                        legal.join(", ")
+                    );
+                    self.problem(SCOPES, problem);
+                }
+            }
+        }
+        rows
+    }
+}
+
+/// A scope for everything, and one for each group.
+fn usual(offered: &[Toolset]) -> Vec<ScopeRow> {
+    let all = ScopeRow { scope: "minimax:all".to_owned(), toolsets: None };
+    let each = Toolset::ALL.iter().filter(|(_, group)| offered.contains(group)).map(|(name, group)| {
+        let toolsets = Some(Toolset::with_jobs(vec![*group]));
+        ScopeRow { scope: format!("minimax:{name}"), toolsets }
+    });
+    [all].into_iter().chain(each).collect()
+}
+
+/// `scope=group+group`.
+fn scope(part: &str) -> Option<ScopeRow> {
+    let (scope, groups) = part.rsplit_once('=')?;
+    // What may stand in a scope, and thus between the quotes of a header (RFC 6749 > Appendix A.4).
+    let legal = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+    if scope.is_empty() || !scope.bytes().all(legal) {
+        return None;
+    }
+    let scope = scope.to_owned();
+    if groups == "all" {
+        return Some(ScopeRow { scope, toolsets: None });
+    }
+    let group = |word: &str| Toolset::ALL.iter().find(|(name, _)| *name == word).map(|(_, group)| *group);
+    let groups: Option<Vec<_>> = groups.split('+').map(group).collect();
+    Some(ScopeRow { scope, toolsets: Some(Toolset::with_jobs(groups?)) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Config, Places};
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> Config {
+        let places = Places { home: "/home/ada".into(), desktop: None, data: "/home/ada/data".into() };
+        Config::read(
+            |name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()),
+            &places,
+        )
+    }
+
+    #[test]
+    fn each_group_on_offer_has_a_scope_unless_the_settings_name_others() {
+        let config = read(&[(ISSUER, "https://login.example.com/"), ("MINIMAX_TOOLSETS", "video")]);
+        let oauth = config.http.oauth.unwrap();
+        let row = |scope: &str, toolsets| ScopeRow { scope: scope.to_owned(), toolsets };
+        let video = Some(vec![Toolset::Video, Toolset::Jobs]);
+        assert_eq!(
+            oauth.scopes,
+            [
+                row("minimax:all", None),
+                row("minimax:video", video.clone()),
+                row("minimax:jobs", Some(vec![Toolset::Jobs]))
+            ]
+        );
+        assert_eq!((oauth.issuer.as_str(), config.problems.len()), ("https://login.example.com/", 0));
+        let other =
+            read(&[(ISSUER, "https://a.example"), (SCOPES, "https://a.example/x=video+jobs, admin=all")]);
+        let scopes = other.http.oauth.unwrap().scopes;
+        assert_eq!(scopes, [row("https://a.example/x", video), row("admin", None)]);
+    }
+
+    #[test]
+    fn what_could_let_somebody_in_by_mistake_is_a_problem() {
+        for (name, value) in [
+            (ISSUER, "http://login.example.com"),
+            (ISSUER, "login.example.com"),
+            (ISSUER, "https://me:pw@login.example.com"),
+            (ISSUER, "https://login.example.com/?x=1"),
+            (JWKS, "http://login.example.com/keys"),
+            (SCOPES, "video"),
+            (SCOPES, "a=images"),
+            (SCOPES, "a\"b=image"),
+            (SCOPES, "=image"),
+        ] {
+            let config = read(&[(ISSUER, "https://login.example.com"), (name, value)].map(|pair| {
+                if pair.0 == ISSUER { (ISSUER, if name == ISSUER { value } else { pair.1 }) } else { pair }
+            }));
+            let names: Vec<_> = config.problems.iter().map(|problem| problem.name).collect();
+            assert!(
+                !names.is_empty() && names.iter().all(|found| *found == name),
+                "{name}={value}: {names:?}"
+            );
+        }
+        let lonely = read(&[(AUDIENCE, "x")]);
+        assert_eq!((lonely.problems.len(), lonely.http.oauth), (1, None));
+        assert!(read(&[(ISSUER, "http://127.0.0.1:9")]).problems.is_empty());
+    }
+}

@@ -1,0 +1,185 @@
+//! Callers whom an identity provider knows: this server as a resource server of OAuth 2.1 (MCP specification >
+//! Authorization). It takes tokens, and gives none; what it takes it hands on to nobody.
+
+mod keys;
+mod ring;
+
+use std::sync::Arc;
+
+use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::config::{OAuthSettings, ScopeRow, Toolset};
+use crate::tools::Caller;
+use keys::{Keys, Lookup};
+
+/// Signatures that are taken. What a secret makes is none of them: a public key must never do for one.
+const TAKEN: &[Algorithm] = &[
+    Algorithm::RS256,
+    Algorithm::RS384,
+    Algorithm::RS512,
+    Algorithm::PS256,
+    Algorithm::PS384,
+    Algorithm::PS512,
+    Algorithm::ES256,
+    Algorithm::ES384,
+    Algorithm::EdDSA,
+];
+
+/// What a token says that it is; another kind of signed statement of the same provider is no access token.
+const KINDS: &[&str] = &["jwt", "at+jwt", "application/at+jwt"];
+
+/// By how many seconds two clocks may differ.
+const LEEWAY: u64 = 30;
+
+/// Why a token lets nobody in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The token is to blame. A sentence without a subject.
+    Bad(&'static str),
+    /// It is good, and allows nothing here.
+    NoScope,
+    /// Nobody can tell: the provider's keys are not to be had.
+    NoKeys,
+}
+
+/// An identity provider, as far as its tokens matter.
+#[derive(Debug)]
+pub struct Provider {
+    settings: OAuthSettings,
+    keys: Arc<Keys>,
+}
+
+/// What of a token's claims is read besides those that are only checked.
+#[derive(Debug, Deserialize)]
+struct Claims {
+    /// One, and not a list of which one fits.
+    iss: String,
+    sub: Option<String>,
+    client_id: Option<String>,
+    scope: Option<Words>,
+    /// What some providers call it.
+    scp: Option<Words>,
+    /// What the sender has to prove besides.
+    cnf: Option<Value>,
+}
+
+/// A list, or a text with spaces.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Words {
+    Text(String),
+    List(Vec<String>),
+}
+
+impl Words {
+    fn have(&self, word: &str) -> bool {
+        match self {
+            Self::Text(text) => text.split(' ').any(|known| known == word),
+            Self::List(list) => list.iter().any(|known| known == word),
+        }
+    }
+}
+
+impl Provider {
+    /// Asks for nothing before the first token.
+    pub fn new(settings: &OAuthSettings) -> Self {
+        ring::install();
+        let keys = Keys::new(settings.issuer.clone(), settings.jwks.clone());
+        Self { settings: settings.clone(), keys: Arc::new(keys) }
+    }
+
+    /// Whose token it is, and what it allows. `resource` is what the token has to be for, unless the settings say
+    /// otherwise.
+    pub async fn caller(&self, token: &str, resource: &str) -> Result<Caller, Refusal> {
+        let header = decode_header(token).map_err(|error| Refusal::Bad(reason(error.kind())))?;
+        if !TAKEN.contains(&header.alg) {
+            return Err(Refusal::Bad("is signed in a way that is not taken"));
+        }
+        if header.typ.as_deref().is_some_and(|kind| !KINDS.contains(&kind.to_ascii_lowercase().as_str())) {
+            return Err(Refusal::Bad("is no access token by its `typ`"));
+        }
+        if header.crit.is_some() || header.enc.is_some() || header.zip.is_some() {
+            return Err(Refusal::Bad("has a header that is not understood"));
+        }
+        let key = match Arc::clone(&self.keys).find(header.kid, header.alg).await {
+            Lookup::Found(key) => key,
+            Lookup::Unknown => return Err(Refusal::Bad("is signed with no key of the identity provider")),
+            Lookup::Unavailable => return Err(Refusal::NoKeys),
+        };
+        let mut rules = Validation::new(header.alg);
+        rules.set_required_spec_claims(&["exp", "iss", "aud"]);
+        rules.set_issuer(&[&self.settings.issuer]);
+        rules.set_audience(&[self.settings.audience.as_deref().unwrap_or(resource)]);
+        (rules.validate_nbf, rules.leeway) = (true, LEEWAY);
+        let claims = decode::<Claims>(token, &key, &rules);
+        let claims = claims.map_err(|error| Refusal::Bad(reason(error.kind())))?.claims;
+        if claims.cnf.is_some() {
+            return Err(Refusal::Bad(
+                "is bound to a key or certificate of its owner's, which is not looked at here",
+            ));
+        }
+        let toolsets = self.allowed(&claims).ok_or(Refusal::NoScope)?;
+        Ok(Caller { toolsets, ..Caller::remote(principal(&claims)?) })
+    }
+
+    /// The groups that the scopes give; `Some(None)` for all, `None` if there is no scope of ours.
+    fn allowed(&self, claims: &Claims) -> Option<Option<Vec<Toolset>>> {
+        let words: Vec<_> = [&claims.scope, &claims.scp].into_iter().flatten().collect();
+        let has = |row: &&ScopeRow| words.iter().any(|words| words.have(&row.scope));
+        let rows: Vec<_> = self.settings.scopes.iter().filter(has).collect();
+        if rows.is_empty() {
+            return None;
+        }
+        let groups: Option<Vec<_>> = rows.into_iter().map(|row| row.toolsets.clone()).collect();
+        Some(groups.map(|groups| groups.concat()))
+    }
+
+    /// Whether what a token has to be for is this server's address.
+    pub fn needs_a_name(&self) -> bool {
+        self.settings.audience.is_none()
+    }
+
+    /// Every scope that gives something here, as a header and the metadata name them.
+    pub fn scopes(&self) -> Vec<&str> {
+        self.settings.scopes.iter().map(|row| row.scope.as_str()).collect()
+    }
+
+    /// What a client has to know to get a token (RFC 9728 > Protected Resource Metadata).
+    pub fn metadata(&self, resource: &str) -> Value {
+        json!({
+            "resource": resource,
+            "resource_name": "MiniMax MCP server",
+            "authorization_servers": [self.settings.issuer],
+            "scopes_supported": self.scopes(),
+            "bearer_methods_supported": ["header"],
+        })
+    }
+}
+
+/// A name for the token's subject that does not say who it is, and that no other subject, issuer or client has.
+fn principal(claims: &Claims) -> Result<String, Refusal> {
+    let named = |sort, name: &Option<String>| {
+        let name = name.as_deref().filter(|name| !name.is_empty())?;
+        Some(json!([claims.iss, sort, name]).to_string())
+    };
+    let whole = named("sub", &claims.sub).or_else(|| named("client", &claims.client_id));
+    let whole = whole.ok_or(Refusal::Bad("names neither a `sub` nor a `client_id`"))?;
+    Ok(format!("oauth:{}", data_encoding::HEXLOWER.encode(&Sha256::digest(whole))))
+}
+
+fn reason(kind: &ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::ExpiredSignature => "has expired",
+        ErrorKind::ImmatureSignature => "is not valid yet",
+        ErrorKind::InvalidIssuer => "is of another issuer",
+        ErrorKind::InvalidAudience => "is for another audience",
+        ErrorKind::InvalidSignature => "has a signature that does not fit",
+        ErrorKind::MissingRequiredClaim(_) => "has no `exp`, `iss` or `aud`",
+        ErrorKind::InvalidAlgorithm => "is signed in a way that is not taken",
+        _ => "cannot be read as a signed token (JWT)",
+    }
+}

@@ -1,0 +1,162 @@
+//! The tokens that the server knows, and the file that they are read from, again and again.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
+
+use secrecy::ExposeSecret as _;
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use crate::config::{HttpSettings, TokenRow, read_tokens};
+use crate::tools::Caller;
+
+/// How often the file is looked at, if there are requests at all.
+const LOOKS: Duration = Duration::from_secs(1);
+
+/// Two changes of a file that are closer than that may show the same time.
+const BLUR: Duration = Duration::from_secs(2);
+
+/// Every token: the one of the settings, and those of the file.
+#[derive(Debug)]
+pub(super) struct Tokens {
+    single: Option<TokenRow>,
+    rows: RwLock<Arc<Vec<TokenRow>>>,
+    file: Option<File>,
+}
+
+#[derive(Debug)]
+struct File {
+    path: PathBuf,
+    currency: &'static str,
+    seen: Mutex<Seen>,
+}
+
+/// The file as it was when it was last looked at.
+#[derive(Debug)]
+struct Seen {
+    at: Instant,
+    stamp: Option<Stamp>,
+    /// What was wrong with it, so that it is said once.
+    problem: Option<String>,
+}
+
+/// What changes with a file.
+type Stamp = (SystemTime, u64);
+
+impl Tokens {
+    pub(super) fn new(settings: &HttpSettings) -> Self {
+        let single = settings.token.as_ref();
+        let file = settings.token_file.as_ref().map(|path| File {
+            path: path.clone(),
+            currency: settings.currency,
+            seen: Mutex::new(Seen { at: Instant::now(), stamp: None, problem: None }),
+        });
+        Self {
+            single: single.map(|token| TokenRow::new("shared", token.expose_secret())),
+            rows: RwLock::new(Arc::new(settings.tokens.clone())),
+            file,
+        }
+    }
+
+    /// Whether there are none, and never will be.
+    pub(super) fn are_none(&self) -> bool {
+        self.single.is_none() && self.file.is_none() && self.rows().is_empty()
+    }
+
+    fn rows(&self) -> Arc<Vec<TokenRow>> {
+        // A poisoned list is still a list of tokens.
+        Arc::clone(&self.rows.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whose token it is.
+    pub(super) async fn caller(&self, token: &str) -> Option<Caller> {
+        self.look().await;
+        let digest: [u8; 32] = Sha256::digest(token).into();
+        let (rows, single) = (self.rows(), self.single.iter());
+        let mut found = None;
+        // Every token is looked at, so that the time tells nothing about which one came close.
+        for (row, shared) in rows.iter().map(|row| (row, false)).chain(single.map(|row| (row, true))) {
+            if bool::from(row.digest.ct_eq(&digest)) {
+                found = Some((row, shared));
+            }
+        }
+        let (row, shared) = found?;
+        let principal = if shared { row.name.clone() } else { format!("token:{}", row.name) };
+        let TokenRow { toolsets, budget_day, rate, .. } = row;
+        Some(Caller {
+            toolsets: toolsets.clone(),
+            budget_day: *budget_day,
+            rate: *rate,
+            ..Caller::remote(principal)
+        })
+    }
+
+    /// Takes up a change of the file. Who comes while another looks is judged by what was known before.
+    async fn look(&self) {
+        let Some(file) = &self.file else { return };
+        let Ok(mut seen) = file.seen.try_lock() else { return };
+        if seen.at.elapsed() < LOOKS {
+            return;
+        }
+        seen.at = Instant::now();
+        let stamp = stamp_of(&file.path).await;
+        if stamp.is_some() && stamp == seen.stamp {
+            return;
+        }
+        let read = read(&file.path, file.currency).await;
+        seen.stamp = stamp.filter(|(changed, _)| changed.elapsed().is_ok_and(|age| age > BLUR));
+        match read {
+            Ok(rows) => {
+                seen.problem = None;
+                if *self.rows() != rows {
+                    tracing::info!(tokens = rows.len(), "the token file has changed and was read anew");
+                    *self.rows.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rows);
+                }
+            }
+            Err(problem) if seen.problem.as_ref() != Some(&problem) => {
+                tracing::error!(
+                    problem,
+                    "the token file has changed, and the tokens of before stay in force"
+                );
+                seen.problem = Some(problem);
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+async fn stamp_of(path: &Path) -> Option<Stamp> {
+    let file = tokio::fs::metadata(path).await.ok()?;
+    Some((file.modified().ok()?, file.len()))
+}
+
+/// Reads a token file, amounts in `currency`. The problem is a sentence.
+pub async fn read(path: &Path, currency: &str) -> Result<Vec<TokenRow>, String> {
+    let text = tokio::fs::read_to_string(path).await;
+    let text = text.map_err(|error| {
+        format!("MINIMAX_MCP_TOKEN_FILE {} cannot be read: {}", path.display(), error.kind())
+    })?;
+    read_tokens(&text, currency)
+        .map_err(|problem| format!("MINIMAX_MCP_TOKEN_FILE {} {problem}", path.display()))
+}
+
+/// Says so if others of this machine may read or change a token file.
+#[cfg(unix)]
+pub async fn warn_of_others(path: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let Ok(file) = tokio::fs::metadata(path).await else { return };
+    let mode = file.permissions().mode();
+    if mode & 0o077 != 0 {
+        let path = path.display();
+        tracing::warn!("{path} holds tokens and is open to other users of this machine: chmod 600 {path}");
+    }
+}
+
+/// Who may read a file is not seen from a mode here.
+#[cfg(not(unix))]
+#[expect(clippy::unused_async, reason = "the twin of one that waits")]
+pub async fn warn_of_others(_: &Path) {}
