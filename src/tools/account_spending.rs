@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::Server;
 use super::budget::{held_words, money, setting};
 use crate::config::KeyKind;
-use crate::jobs::{Limit, Spending, Spent, StoreError};
+use crate::jobs::{Limit, Spending, Spent};
 
 /// By this server's records, which know nothing of what other programs spend.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -76,7 +76,7 @@ impl Server {
         let currency = self.config().currency();
         match self.jobs().spending(currency).await {
             Ok(spending) => self.told(&spending),
-            Err(error) => without(&error),
+            Err(error) => without(&self.words_of(&error), error.advice()),
         }
     }
 
@@ -138,6 +138,6 @@ impl Server {
     }
 }
 
-fn without(error: &StoreError) -> Money {
-    Money { notes: vec![format!("spending: unknown, {error}. {}", error.advice())], ..Money::default() }
+fn without(problem: &str, advice: &str) -> Money {
+    Money { notes: vec![format!("spending: unknown, {problem}. {advice}")], ..Money::default() }
 }
