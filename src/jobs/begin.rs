@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::follow::Seat;
 use super::job::{Cost, Job, Kind, now};
 use super::ledger::{NotBought, Purchase};
 use super::paid::Paid;
 use super::state::{Seen, State, Task};
 use super::store::Inserted;
 use super::submit::Departure;
-use super::follow::Seat;
 use super::{Jobs, Order, StoreError, Watch, random_id};
 use crate::api::pace::Expected;
 
@@ -83,11 +83,7 @@ impl Jobs {
 
     /// The job is on the table of those that are followed before its row is there: whoever finds the row must
     /// find it followed, or would take it for one whose process has died.
-    async fn enter(
-        &self,
-        job: Job,
-        bought: Option<(Paid, Purchase)>,
-    ) -> Result<(Watch, bool), NotBought> {
+    async fn enter(&self, job: Job, bought: Option<(Paid, Purchase)>) -> Result<(Watch, bool), NotBought> {
         let store = self.store().await?;
         let seat = Seat::take(&mut self.live(), &job);
         let (paid, purchase) = bought.unzip();

@@ -10,13 +10,13 @@ use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 
 use super::failure::withheld;
+use super::follow::Seat;
 use super::job::{Job, now};
 use super::look::next_look;
 use super::paid::Made;
 use super::state::{Route, Seen, State};
 use super::submit::Departure;
 use super::unwritten::{News, PROMPTLY};
-use super::follow::Seat;
 use super::{Jobs, StoreError};
 use crate::api::pace::Place;
 use crate::api::{chance, group};
@@ -228,7 +228,8 @@ impl Run {
     async fn save(&mut self, write: Write, before: &State) -> bool {
         let (jobs, id) = (self.jobs.clone(), self.job.id.clone());
         let only_looked = matches!((before, &self.job.state), (State::Running { .. }, State::Running { .. }));
-        let news = (write != Write::First && (!only_looked || jobs.has_news(&id))).then(|| News::of(&self.job));
+        let news =
+            (write != Write::First && (!only_looked || jobs.has_news(&id))).then(|| News::of(&self.job));
         let saved = {
             let saving = pin!(self.save_thrice(write, before));
             match select(saving, pin!(sleep(PROMPTLY))).await {

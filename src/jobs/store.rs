@@ -171,7 +171,8 @@ impl Store {
         match &note.what {
             News::Purchase { purchase, state, actual } => {
                 let there = sqlx::query("SELECT 1 FROM spending WHERE id = ?1").bind(purchase);
-                let there = there.fetch_optional(&mut *transaction).await.map_err(|error| self.fail(error))?;
+                let there =
+                    there.fetch_optional(&mut *transaction).await.map_err(|error| self.fail(error))?;
                 if there.is_none() {
                     return Ok(false);
                 }

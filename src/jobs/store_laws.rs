@@ -37,7 +37,19 @@ use Deed::{Again, Cancel, Claim, Die, Go, GoUnwritten, Join, Sleep};
 
 fn deeds() -> impl Strategy<Value = Vec<(usize, Deed, u8)>> {
     let deed = prop::sample::select(vec![
-        Claim, Claim, Go, Go, Go, Go, GoUnwritten, GoUnwritten, Cancel, Again, Join, Die, Sleep,
+        Claim,
+        Claim,
+        Go,
+        Go,
+        Go,
+        Go,
+        GoUnwritten,
+        GoUnwritten,
+        Cancel,
+        Again,
+        Join,
+        Die,
+        Sleep,
     ]);
     prop::collection::vec((0..2_usize, deed, any::<u8>()), 1..20)
 }
@@ -69,7 +81,7 @@ fn failure() -> Failure {
     Failure { message: "no".into(), blame: "caller".into(), advice: "x".into(), code: None, trace_id: None }
 }
 
-fn order(id: &str, state: State) -> Job {
+fn order(id: &str, state: &State) -> Job {
     let cost = Cost { currency: "USD".into(), estimated: Some(1.0), ..Cost::default() };
     let blank = serde_json::json!({
         "id": id, "principal": id, "kind": Kind::Video, "tool": "generate_video", "model": "m", "account": "a",
@@ -105,7 +117,7 @@ impl World {
     async fn begin(store: &Store, sent: bool) -> Self {
         let id = super::random_id("video");
         let state = if sent { State::NEW.after(Seen::Leaving) } else { State::NEW };
-        let job = order(&id, state);
+        let job = order(&id, &state);
         let purchase = Purchase {
             tool: "generate_video",
             principal: id.clone(),
@@ -165,7 +177,7 @@ impl World {
         }
     }
 
-    async fn from_elsewhere(&mut self, store: &Store, seen: Seen) {
+    async fn elsewhere(&mut self, store: &Store, seen: Seen) {
         let mut job = self.row(store).await;
         let before = job.state.clone();
         self.time += 1;
@@ -187,8 +199,8 @@ impl World {
                 }
                 self.go(stores, who, chance, deed == GoUnwritten).await;
             }
-            Cancel => self.from_elsewhere(store, Seen::Cancelled { at_minimax: false }).await,
-            Again => self.from_elsewhere(store, Seen::Again).await,
+            Cancel => self.elsewhere(store, Seen::Cancelled { at_minimax: false }).await,
+            Again => self.elsewhere(store, Seen::Again).await,
             Join => {
                 for note in self.note.iter().flatten() {
                     assert!(store.join(note).await.unwrap(), "the record is there");
@@ -214,12 +226,17 @@ impl World {
             State::Done { .. } | State::Fetching { .. } => {
                 matches!(after, State::Done { .. } | State::Fetching { .. })
             }
-            State::Failed { task: Some(_), .. } | State::Cancelled { at_minimax: true, .. } => after == before,
+            State::Failed { task: Some(_), .. } | State::Cancelled { at_minimax: true, .. } => {
+                after == before
+            }
             State::Failed { .. } => after == before || self.taken == 1,
             _ => true,
         };
         prop_assert!(kept, "{before:?} became {after:?}");
-        prop_assert!(!job.is_free() || self.taken == 0 || job.state.task().is_some(), "billed, and said to be free: {after:?}");
+        prop_assert!(
+            !job.is_free() || self.taken == 0 || job.state.task().is_some(),
+            "billed, and said to be free: {after:?}"
+        );
         let ledger = sqlx::query("SELECT state FROM spending WHERE id = ?1").bind(&self.id);
         let word: String = ledger.fetch_one(store.pool()).await.unwrap().try_get(0).unwrap();
         let right = match after {
@@ -245,12 +262,11 @@ static PLACE: LazyLock<Place> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
     let open = |name: &str| runtime.block_on(Store::open(folder.path(), name.to_owned())).unwrap();
     let stores = [open("one"), open("two")];
-    // What is at stake here is order, not the disk.
     Place { runtime, stores, _folder: folder }
 });
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(60) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(30) })]
 
     #[test]
     fn two_processes_that_die_at_any_moment_submit_once_and_undo_no_end(sent in any::<bool>(), deeds in deeds()) {

@@ -33,7 +33,17 @@ const ENDING: &str = ".jsonl";
 
 /// The fields of a job that change on its way.
 const KEPT: &[&str] = &[
-    "state", "files", "text", "voice_id", "missing", "may_be_billed", "unread", "usage", "cost", "warnings", "model",
+    "state",
+    "files",
+    "text",
+    "voice_id",
+    "missing",
+    "may_be_billed",
+    "unread",
+    "usage",
+    "cost",
+    "warnings",
+    "model",
     "updated_at",
 ];
 

@@ -87,7 +87,8 @@ impl Server {
                     block.text = hide(&block.text);
                 }
             }
-            let message = result.structured_content.as_mut().and_then(|view| view.pointer_mut("/error/message"));
+            let message =
+                result.structured_content.as_mut().and_then(|view| view.pointer_mut("/error/message"));
             if let Some(Value::String(message)) = message {
                 *message = hide(message);
             }
