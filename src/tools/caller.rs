@@ -2,11 +2,14 @@
 
 use std::path::PathBuf;
 
+use rmcp::model::{CallToolResponse, ContentBlock};
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer};
+use serde_json::Value;
 
 use super::{Server, ToolError};
 use crate::config::Toolset;
+use crate::jobs::StoreError;
 use crate::media::{self, InputProblem, Reference};
 
 /// Whoever a call comes from. A transport that knows its callers puts one into each request's
@@ -96,6 +99,40 @@ impl Server {
     /// Whose call this is.
     pub(super) fn principal(&self) -> &str {
         &self.caller.principal
+    }
+
+    /// What a failure of the records is called to this caller.
+    pub(super) fn words_of(&self, error: &StoreError) -> String {
+        if self.caller.remote { error.discreet() } else { error.to_string() }
+    }
+
+    /// As [`Self::words_of`], for what is no tool call.
+    pub(super) fn no_records(&self, error: &StoreError) -> ErrorData {
+        tracing::warn!(%error, "a request without an answer");
+        ErrorData::internal_error(self.words_of(error), None)
+    }
+
+    /// The response as this caller may see it: what fails for the records names no folder of this machine to others.
+    pub(super) fn discreetly(&self, response: CallToolResponse) -> CallToolResponse {
+        let CallToolResponse::Complete(mut result) = response else { return response };
+        if self.caller.remote && result.is_error == Some(true) {
+            let folder = format!("the job records in {}", self.config().data_dir.display());
+            let hide = |text: &str| text.replace(&folder, "the job records");
+            for block in &mut result.content {
+                if let ContentBlock::Text(block) = block
+                    && block.text.contains(&folder)
+                {
+                    tracing::warn!(error = block.text, "a call without a result");
+                    block.text = hide(&block.text);
+                }
+            }
+            let message =
+                result.structured_content.as_mut().and_then(|view| view.pointer_mut("/error/message"));
+            if let Some(Value::String(message)) = message {
+                *message = hide(message);
+            }
+        }
+        result.into()
     }
 
     /// What the argument `field` refers to. Paths are for those who sit at this machine.

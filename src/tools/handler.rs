@@ -111,7 +111,7 @@ impl ServerHandler for Server {
         match me.ordered_before(&arguments, &digest, &context).await {
             Ok(None) => {}
             Ok(Some(view)) => return view.into_call_tool_result(),
-            Err(error) => return Ok(error.into_response()),
+            Err(error) => return Ok(me.discreetly(error.into_response())),
         }
         context.extensions.insert(digest);
         let answers = Answers::new(request.input_responses.take(), request.request_state.take());
@@ -134,6 +134,7 @@ impl ServerHandler for Server {
             // An error is shaped like a job view; where the schema says otherwise, its text says it all.
             result.structured_content = None;
         }
+        let response = me.discreetly(response);
         Ok(if may_be_task { me.as_task(response).await } else { response })
     }
 

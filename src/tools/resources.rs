@@ -67,7 +67,7 @@ impl Server {
             Ok(page) => page,
             // Without records there are no jobs; the tables are there all the same.
             Err(_) if first => return Ok(ListResourcesResult::with_all_items(self.tables())),
-            Err(error) => return Err(ErrorData::internal_error(error.to_string(), None)),
+            Err(error) => return Err(self.no_records(&error)),
         };
         let mut resources = if first { self.tables() } else { Vec::new() };
         for job in &page.jobs {
@@ -103,7 +103,7 @@ impl Server {
 
     async fn job_named(&self, id: &str, uri: &str) -> Result<Job, ErrorData> {
         let job = self.jobs().get(self.principal(), id).await;
-        let job = job.map_err(|error| ErrorData::internal_error(error.to_string(), None))?;
+        let job = job.map_err(|error| self.no_records(&error))?;
         job.ok_or_else(|| nothing_at(uri))
     }
 

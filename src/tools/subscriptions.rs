@@ -199,7 +199,7 @@ impl Server {
     async fn watched(&self, uri: &str) -> Result<Option<Watch>, ErrorData> {
         let Some(id) = job_of(uri) else { return Ok(None) };
         let watch = self.jobs().watch(self.principal(), id).await;
-        watch.map_err(|error| ErrorData::internal_error(error.to_string(), None))
+        watch.map_err(|error| self.no_records(&error))
     }
 }
 
