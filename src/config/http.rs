@@ -6,8 +6,8 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use url::Url;
 
-use super::Toolset;
 use super::reader::Reader;
+use super::{Config, Toolset};
 
 /// Who may call, and under which names the server is known.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +22,8 @@ pub struct HttpSettings {
     pub hosts: Vec<String>,
     /// Origins besides this machine's own whose pages may call.
     pub origins: Vec<String>,
+    /// Whether each caller brings a MiniMax key of its own. Then the server's is not used for any of them.
+    pub caller_keys: bool,
     /// Scheme, host, port and path that links to this server begin with.
     pub public_url: Option<String>,
 }
@@ -81,6 +83,15 @@ fn kind_of(error: &serde_json::Error) -> &'static str {
     }
 }
 
+impl Config {
+    /// The same settings for a server that is reached over HTTP: nobody sits at its machine to listen, and where
+    /// callers bring their own keys the server's is not there to be used by mistake. Tells whether there was one.
+    pub fn reach_over_http(&mut self) -> bool {
+        self.local_playback = false;
+        self.http.caller_keys && self.key.take().is_some()
+    }
+}
+
 impl<L: Fn(&str) -> Option<String>> Reader<L> {
     pub(super) fn http(&mut self, home: &std::path::Path) -> HttpSettings {
         let public_url = self.public_url();
@@ -93,6 +104,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             tokens: Vec::new(),
             hosts,
             origins: self.words("MINIMAX_MCP_ORIGINS"),
+            caller_keys: self.flag("MINIMAX_MCP_CALLER_KEYS"),
             public_url,
         }
     }

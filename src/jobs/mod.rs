@@ -5,6 +5,8 @@
 //! finds an open job whose process has died takes it over. What a caller sees of a job is always a value that
 //! has been written.
 
+mod account;
+mod answers;
 mod cancel;
 mod conversation;
 mod deliver;
@@ -37,6 +39,8 @@ use tokio::sync::{Notify, OnceCell, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use account::CALLERS;
+pub use answers::Answer;
 pub use cancel::Cancel;
 pub use conversation::{Conversation, Kept, Said};
 pub use job::{Cost, Job, JobFile, Kind, OnDisk, Wrapped, now};
@@ -50,6 +54,8 @@ pub use store::{Filter, Page, StoreError};
 pub use transcription::Transcription;
 pub use voice::Clone as VoiceClone;
 
+use account::{Account, Guests};
+
 use crate::api::{ApiError, Client, Progress};
 use crate::media::{Fetcher, Guard};
 use store::{Inserted, Store};
@@ -62,7 +68,7 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// Where results go that have no folder of their own.
     pub base_path: PathBuf,
-    /// Which tasks are ours to ask about: the API host.
+    /// Which tasks are ours to ask about: the API host, and a print of the server's own key.
     pub account: String,
     /// How often a task is looked at.
     pub poll: Duration,
@@ -102,15 +108,19 @@ pub struct Order {
 /// A job as it changes. What it has come to is on disk before it is here; looks that showed nothing are not kept.
 pub type Watch = watch::Receiver<Arc<Job>>;
 
-/// The jobs of this process. A handle: cloning is cheap.
+/// The jobs of this process, as one account of MiniMax's sees them. A handle: cloning is cheap.
 #[derive(Debug, Clone)]
 pub struct Jobs {
     shared: Arc<Shared>,
+    /// What is asked and bought through this handle is asked and bought with this account's key.
+    account: Arc<Account>,
 }
 
 #[derive(Debug)]
 struct Shared {
-    api: Client,
+    /// That of the server's own key.
+    own: Arc<Account>,
+    guests: Guests,
     settings: Settings,
     store: OnceCell<Arc<Store>>,
     /// Jobs that a task of this process follows. A std mutex: it is never held across an await.
@@ -148,9 +158,12 @@ impl Jobs {
     /// Opens nothing: the records are opened when the first job is asked for.
     pub fn new(api: Client, settings: Settings) -> Self {
         let guard = Guard { loopback_http: settings.loopback, ..Guard::default() };
+        let own = Arc::new(Account { client: api, name: settings.account.clone() });
         Self {
+            account: Arc::clone(&own),
             shared: Arc::new(Shared {
-                api,
+                own,
+                guests: Guests::default(),
                 settings,
                 store: OnceCell::new(),
                 live: Mutex::default(),
@@ -167,9 +180,9 @@ impl Jobs {
         &self.shared.fetcher
     }
 
-    /// MiniMax, for calls that need no job.
+    /// MiniMax, asked with this handle's key.
     pub fn api(&self) -> &Client {
-        &self.shared.api
+        &self.account.client
     }
 
     async fn store(&self) -> Result<&Arc<Store>, StoreError> {
@@ -178,7 +191,9 @@ impl Jobs {
             .get_or_try_init(|| async {
                 let owner = random_id("server");
                 let store = Arc::new(Store::open(&self.shared.settings.data_dir, owner).await?);
-                self.shared.tracker.spawn(self.clone().tend_orphans(Arc::clone(&store)));
+                // As the server itself: whoever happens to open the records must not be held for that.
+                let own = Self { account: Arc::clone(&self.shared.own), ..self.clone() };
+                self.shared.tracker.spawn(own.tend_orphans(Arc::clone(&store)));
                 Ok(store)
             })
             .await
@@ -221,7 +236,7 @@ impl Jobs {
             consent: order.consent,
         };
         let at = now();
-        let departure = Departure::of(&self.shared.api, order.paid);
+        let departure = Departure::of(self.api(), order.paid);
         let (id, kind) = (random_id(departure.paid.kind().word()), departure.paid.kind());
         let mut job = Job {
             id,
@@ -229,7 +244,7 @@ impl Jobs {
             kind,
             tool: order.tool.to_owned(),
             model: order.model,
-            account: self.shared.settings.account.clone(),
+            account: self.account.name.clone(),
             prompt: order.prompt,
             digest: order.digest,
             request: departure.paid.record(),
@@ -306,7 +321,7 @@ impl Jobs {
             kind: Kind::Video,
             tool: tool.to_owned(),
             model: String::new(),
-            account: self.shared.settings.account.clone(),
+            account: self.account.name.clone(),
             prompt: format!("task {}", task.id),
             request: serde_json::Value::Null,
             digest: String::new(),
@@ -331,7 +346,7 @@ impl Jobs {
 
     /// The job that was ordered with this key, if there is one. Nothing is bought for it again.
     pub async fn by_key(&self, principal: &str, key: &str) -> Result<Option<(Watch, String)>, StoreError> {
-        let found = self.store().await?.by_key(principal, &self.shared.settings.account, key).await?;
+        let found = self.store().await?.by_key(principal, &self.account.name, key).await?;
         Ok(found.map(|job| {
             let digest = job.digest.clone();
             (self.channel(job), digest)
@@ -340,12 +355,12 @@ impl Jobs {
 
     /// The job that holds a task of MiniMax's, if it is one of ours.
     pub async fn by_task(&self, principal: &str, task: &str) -> Result<Option<Job>, StoreError> {
-        self.store().await?.by_task(principal, &self.shared.settings.account, task).await
+        self.store().await?.by_task(principal, &self.account.name, task).await
     }
 
     /// Whether a task of MiniMax's was ordered by another principal.
     pub async fn is_of_another(&self, principal: &str, task: &str) -> Result<bool, StoreError> {
-        self.store().await?.is_of_another(principal, &self.shared.settings.account, task).await
+        self.store().await?.is_of_another(principal, &self.account.name, task).await
     }
 
     /// A page of jobs, newest first.
@@ -411,7 +426,7 @@ impl Jobs {
         let mut last = None;
         for route in [Route::VideoV1, Route::VideoV2, Route::VideoTemplate] {
             let task = Task { route, id: id.to_owned() };
-            match paid::look(&self.shared.api, &task).await {
+            match paid::look(self.api(), &task).await {
                 // V1 answers for a task it does not know with a status that is no status.
                 Ok(Progress::Pending(word)) if word.is_empty() || word.eq_ignore_ascii_case("unknown") => {}
                 Ok(_) => return Ok(Some(route)),
@@ -424,7 +439,7 @@ impl Jobs {
 
     /// A task of another host or account cannot be asked about from here.
     pub fn is_ours(&self, job: &Job) -> bool {
-        job.account == self.shared.settings.account
+        job.account == self.account.name
     }
 
     /// Ends this process's work: what is on its way to MiniMax may still be answered within `patience`; all else
@@ -486,22 +501,30 @@ impl Jobs {
     /// Keeps our leases and looks for jobs whose process has died, until the server stops.
     async fn tend_orphans(self, store: Arc<Store>) {
         let pause = Duration::from_millis(u64::try_from(store::LEASE / 3).unwrap_or(1000));
-        let account = self.shared.settings.account.clone();
         loop {
-            let followed: Vec<_> = self.live().keys().cloned().collect();
-            match store.renew(&account, &followed).await {
-                Ok(open) => {
-                    let unfollowed = |id: &String| !self.live().contains_key(id);
-                    for id in open.into_iter().filter(unfollowed) {
-                        self.take_over(&store, &id).await;
-                    }
+            let mut followed: Vec<_> = self.live().keys().cloned().collect();
+            for jobs in self.of_each_account() {
+                jobs.tend(&store, &followed).await;
+                // Once is enough, whoever they belong to.
+                followed.clear();
+            }
+            tokio::select! {
+                () = self.shared.stop.cancelled() => return,
+                () = tokio::time::sleep(pause) => {}
+                () = self.shared.guests.came.notified() => {}
+            }
+        }
+    }
+
+    async fn tend(&self, store: &Store, followed: &[String]) {
+        match store.renew(&self.account.name, followed).await {
+            Ok(open) => {
+                let unfollowed = |id: &String| !self.live().contains_key(id);
+                for id in open.into_iter().filter(unfollowed) {
+                    self.take_over(store, &id).await;
                 }
-                Err(error) => tracing::warn!(%error, "leases were not renewed"),
             }
-            let over = self.shared.stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none();
-            if over {
-                return;
-            }
+            Err(error) => tracing::warn!(%error, "leases were not renewed"),
         }
     }
 

@@ -125,7 +125,7 @@ impl Run {
                 },
                 State::Running { task, word, misses, .. } => {
                     if task.route == Route::VideoV2 && self.place.is_none() {
-                        self.place = self.jobs.shared.api.pace().occupy(group::VIDEO_V2);
+                        self.place = self.jobs.api().pace().occupy(group::VIDEO_V2);
                     }
                     if word != State::UNSEEN || misses > 0 {
                         let poll = self.jobs.shared.settings.poll;
@@ -151,7 +151,7 @@ impl Run {
         {
             return Err(Interrupted);
         }
-        let api = &jobs.shared.api;
+        let api = jobs.api();
         #[cfg(feature = "crash-points")]
         crate::crash::point("look.before");
         let looked = self.unless_interrupted(paid::look(api, task)).await?;

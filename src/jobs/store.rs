@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use sqlx::sqlite::SqlitePool;
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection, Transaction};
 
+use super::account::pool;
 use super::job::{Job, now};
 use super::ledger::{Denied, Limits, Purchase};
 use super::open::Presence;
@@ -478,16 +479,19 @@ impl Store {
         Ok(rows.iter().filter_map(|row| row.try_get(0).ok()).collect())
     }
 
-    /// Whether a task of MiniMax's belongs to somebody else.
+    /// Whether a task of MiniMax's belongs to somebody else, with the same key or, where callers bring keys, another.
     pub async fn is_of_another(
         &self,
         principal: &str,
         account: &str,
         task: &str,
     ) -> Result<bool, StoreError> {
-        let row =
-            sqlx::query("SELECT 1 FROM jobs WHERE account = ?1 AND task_id = ?2 AND principal <> ?3 LIMIT 1");
-        let found = row.bind(account).bind(task).bind(principal).fetch_optional(&self.pool).await;
+        let row = sqlx::query(
+            "SELECT 1 FROM jobs WHERE task_id = ?2 AND principal <> ?3
+             AND (account = ?1 OR (account >= ?4 AND account < ?4 || 'g')) LIMIT 1",
+        );
+        let found =
+            row.bind(account).bind(task).bind(principal).bind(pool(account)).fetch_optional(&self.pool).await;
         Ok(found.map_err(|error| self.fail(error))?.is_some())
     }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use rmcp::RoleServer;
 use rmcp::service::RequestContext;
 
-use super::{Server, ToolError};
+use super::{CallerKey, Server, ToolError};
 use crate::config::Toolset;
 use crate::media::{self, Reference};
 
@@ -29,18 +29,21 @@ impl Caller {
     pub fn owner() -> Self {
         Self { principal: Self::OWNER.to_owned(), remote: false, toolsets: None }
     }
-
-    fn of(call: &RequestContext<RoleServer>) -> Option<Self> {
-        call.extensions.get::<http::request::Parts>()?.extensions.get::<Self>().cloned()
-    }
 }
 
 impl Server {
     /// This server as the caller of this request sees it.
     pub(super) fn for_caller(&self, call: &RequestContext<RoleServer>) -> Self {
-        match Caller::of(call) {
-            Some(caller) => Self { caller: caller.into(), ..self.clone() },
-            None => self.clone(),
+        let Some(parts) = call.extensions.get::<http::request::Parts>() else { return self.clone() };
+        let mut me = self.clone();
+        if let Some(caller) = parts.extensions.get::<Caller>() {
+            me.caller = caller.clone().into();
+        }
+        match parts.extensions.get::<CallerKey>() {
+            Some(key) => me.paid_by(key),
+            // Whatever a transport forgets, it must not be the server's key that pays for it.
+            None if self.config().http.caller_keys => me.paid_by(&CallerKey::Missing),
+            None => me,
         }
     }
 

@@ -10,6 +10,7 @@ mod answer;
 mod arguments;
 mod budget;
 mod caller;
+mod caller_key;
 mod chat;
 mod chat_answer;
 mod chat_form;
@@ -45,6 +46,7 @@ mod tasks;
 mod template;
 mod transcription;
 mod transfer;
+mod unheard;
 mod video;
 mod video_extras;
 mod video_tasks;
@@ -72,14 +74,18 @@ use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 pub use caller::Caller;
+pub use caller_key::{CallerKey, Unpaid};
 pub use error::ToolError;
+pub use unheard::Connection;
 pub use view::JobView;
 
+use caller_key::Purse;
 use links::Links;
 use subscriptions::Subscriptions;
+use unheard::Unheard;
 
 use crate::api::{Client, Pacing};
-use crate::config::{Config, ConfigError, Region, ResourceMode, Toolset};
+use crate::config::{Config, ConfigError, KeyKind, Region, ResourceMode, Toolset};
 use crate::jobs::{Cost, Job, Jobs, Limits, Order, Paid, Settings, Watch};
 use crate::media::{self, Roots};
 
@@ -102,12 +108,17 @@ An error says whose turn it is: fix an argument, fix key or balance, or wait.";
 pub struct Server {
     shared: Arc<Shared>,
     caller: Arc<Caller>,
+    /// As the account sees them that pays for this caller.
+    jobs: Jobs,
+    purse: Purse,
+    /// What the key that pays seems to be.
+    key_kind: KeyKind,
 }
 
 #[derive(Debug)]
 struct Shared {
-    jobs: Jobs,
     config: Config,
+    pacing: Pacing,
     roots: Roots,
     router: ToolRouter<Server>,
     /// Which group a tool is in.
@@ -117,6 +128,7 @@ struct Shared {
     /// For callers at other machines; `None` where there are none.
     links: Option<Links>,
     subscriptions: Subscriptions,
+    unheard: Unheard,
     /// Ends the waiting of every call.
     gone: CancellationToken,
 }
@@ -238,9 +250,10 @@ impl Server {
         let roots = Roots::new(&config.base_path, Some(&config.home), &config.allowed_dirs);
         let links = config.http.public_url.as_deref().map(Links::new);
         let gone = CancellationToken::new();
+        let key_kind = config.key_kind();
         let shared = Arc::new(Shared {
-            jobs,
             config,
+            pacing,
             roots,
             router,
             group_of,
@@ -248,8 +261,9 @@ impl Server {
             links,
             gone,
             subscriptions: Subscriptions::default(),
+            unheard: Unheard::default(),
         });
-        Self { shared, caller: Arc::new(Caller::owner()) }
+        Self { shared, caller: Arc::new(Caller::owner()), jobs, purse: Purse::Server, key_kind }
     }
 
     /// The tools by group. A capability adds one line here.
@@ -289,7 +303,7 @@ impl Server {
 
     /// The jobs behind the tools.
     pub fn jobs(&self) -> &Jobs {
-        &self.shared.jobs
+        &self.jobs
     }
 
     fn config(&self) -> &Config {
@@ -301,10 +315,7 @@ impl Server {
         if !self.config().problems.is_empty() {
             return Err(ToolError::Config(self.config().problems.clone()));
         }
-        if !self.jobs().api().has_key() {
-            return Err(ToolError::NoKey);
-        }
-        Ok(())
+        self.can_pay()
     }
 
     /// The folder a call's files go to, proven to be writable; `None` when links are wanted alone.

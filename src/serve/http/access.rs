@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use crate::config::{HttpSettings, TokenRow, Toolset};
-use crate::tools::Caller;
+use crate::tools::{Caller, CallerKey};
 
 /// A token, as a digest: what is compared has one length, and says nothing about the token.
 #[derive(Debug)]
@@ -27,6 +27,7 @@ pub struct Access {
     tokens: Vec<Token>,
     hosts: Vec<String>,
     origins: Vec<String>,
+    caller_keys: bool,
 }
 
 /// Names of this machine, which need no setting.
@@ -47,6 +48,7 @@ impl Access {
                 .iter()
                 .map(|origin| origin.trim_end_matches('/').to_ascii_lowercase())
                 .collect(),
+            caller_keys: settings.caller_keys,
         }
     }
 
@@ -172,9 +174,13 @@ pub async fn check_place(State(access): State<Arc<Access>>, request: Request, ne
 /// Checks who calls, and hands that on; for every route that is not for everybody.
 pub async fn check_caller(State(access): State<Arc<Access>>, mut request: Request, next: Next) -> Response {
     match access.caller(request.headers()) {
-        Ok(caller) => {
+        Ok(mut caller) => {
             // What was the key to this server is nobody's business behind here.
             request.headers_mut().remove(header::AUTHORIZATION);
+            if let Some(key) = CallerKey::take(request.headers_mut(), access.caller_keys) {
+                caller.principal = key.principal(&caller.principal);
+                request.extensions_mut().insert(key);
+            }
             request.extensions_mut().insert(caller);
             next.run(request).await
         }

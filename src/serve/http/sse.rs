@@ -2,9 +2,10 @@
 //! off unless asked for.
 //!
 //! `GET /sse` opens a stream whose first event names the address that requests are posted to; answers come over the
-//! stream. A session belongs to whoever opened it and ends with its stream.
+//! stream. A session belongs to whoever opened it and ends with its stream. When the server ends, a session stays for
+//! the answers that are still to come, as long as the server's grace lasts.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,15 +16,15 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, StreamExt as _, poll_fn};
 use rmcp::RoleServer;
-use rmcp::model::ClientJsonRpcMessage;
+use rmcp::model::{ClientJsonRpcMessage, ClientNotification, RequestId};
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage, serve_server_with_ct};
 use serde::Deserialize;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::{CancellationToken, PollSender};
 use tokio_util::task::TaskTracker;
 
 use super::{LARGEST_BODY, PING};
-use crate::tools::{Caller, Server};
+use crate::tools::{Caller, Connection, Server};
 
 /// Streams at once.
 const SESSIONS: usize = 64;
@@ -36,7 +37,10 @@ const WAITING: usize = 64;
 pub struct Sessions {
     server: Server,
     open: Arc<Mutex<HashMap<String, Session>>>,
+    /// The server is to end: a session without an open request ends too.
     stop: CancellationToken,
+    /// The server's grace is over.
+    late: CancellationToken,
     tracker: TaskTracker,
 }
 
@@ -44,6 +48,48 @@ pub struct Sessions {
 struct Session {
     principal: String,
     requests: mpsc::Sender<RxJsonRpcMessage<RoleServer>>,
+    unanswered: Unanswered,
+    end: CancellationToken,
+}
+
+/// The requests of a session that have no answer yet.
+#[derive(Debug, Clone, Default)]
+struct Unanswered(Arc<watch::Sender<HashSet<RequestId>>>);
+
+impl Unanswered {
+    fn asked(&self, message: &ClientJsonRpcMessage) {
+        match message {
+            ClientJsonRpcMessage::Request(request) => {
+                self.0.send_if_modified(|open| open.insert(request.id.clone()));
+            }
+            // What is cancelled gets no answer.
+            ClientJsonRpcMessage::Notification(note) => {
+                if let ClientNotification::CancelledNotification(cancelled) = &note.notification
+                    && let Some(id) = &cancelled.params.request_id
+                {
+                    self.settle(id);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn answered(&self, message: &TxJsonRpcMessage<RoleServer>) {
+        match message {
+            TxJsonRpcMessage::<RoleServer>::Response(response) => self.settle(&response.id),
+            TxJsonRpcMessage::<RoleServer>::Error(error) => error.id.iter().for_each(|id| self.settle(id)),
+            _ => {}
+        }
+    }
+
+    fn settle(&self, id: &RequestId) {
+        self.0.send_if_modified(|open| open.remove(id));
+    }
+
+    /// Completes when all have their answers.
+    async fn none(&self) {
+        let _ = self.0.subscribe().wait_for(HashSet::is_empty).await;
+    }
 }
 
 /// Ends a session when its stream is dropped: nobody can hear its answers any more.
@@ -62,8 +108,13 @@ impl Drop for Ending {
 
 impl Sessions {
     /// None yet.
-    pub fn new(server: Server, stop: CancellationToken, tracker: TaskTracker) -> Self {
-        Self { server, open: Arc::default(), stop, tracker }
+    pub fn new(
+        server: Server,
+        stop: CancellationToken,
+        late: CancellationToken,
+        tracker: TaskTracker,
+    ) -> Self {
+        Self { server, open: Arc::default(), stop, late, tracker }
     }
 
     fn table(&self) -> MutexGuard<'_, HashMap<String, Session>> {
@@ -79,6 +130,16 @@ impl Sessions {
         }
         room
     }
+
+    /// Ends a session with the server, but not before it has its answers.
+    async fn end_in_time(self, unanswered: Unanswered, end: CancellationToken) {
+        let told = async {
+            self.stop.cancelled().await;
+            unanswered.none().await;
+        };
+        end.run_until_cancelled(told).await;
+        end.cancel();
+    }
 }
 
 /// `GET /sse`
@@ -90,11 +151,15 @@ pub async fn open(State(sessions): State<Sessions>, Extension(caller): Extension
     let id = data_encoding::HEXLOWER.encode(&bits);
     let (requests, mut incoming) = mpsc::channel(WAITING);
     let (answers, mut outgoing) = mpsc::channel::<TxJsonRpcMessage<RoleServer>>(WAITING);
-    if !sessions.enter(&id, Session { principal: caller.principal, requests }) {
+    // Not the server's stop: whoever waits for an answer when the server ends is to get one.
+    let (unanswered, end) = (Unanswered::default(), sessions.late.child_token());
+    let session =
+        Session { principal: caller.principal, requests, unanswered: unanswered.clone(), end: end.clone() };
+    if !sessions.enter(&id, session) {
         let text = format!("{SESSIONS} sessions are open; close one, or use /mcp, which needs none.\n");
         return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "30")], text).into_response();
     }
-    let end = sessions.stop.child_token();
+    sessions.tracker.spawn(sessions.clone().end_in_time(unanswered.clone(), end.clone()));
     let ending = Ending { sessions: sessions.clone(), id: id.clone(), end: end.clone() };
     let (server, ended) = (sessions.server.clone(), end.clone());
     sessions.tracker.spawn(async move {
@@ -106,6 +171,7 @@ pub async fn open(State(sessions): State<Sessions>, Extension(caller): Extension
     let first = Event::default().event("endpoint").data(format!("/messages?sessionId={id}"));
     let rest = poll_fn(move |context| outgoing.poll_recv(context)).filter_map(move |message| {
         let _held = &ending;
+        unanswered.answered(&message);
         let event =
             serde_json::to_string(&message).ok().map(|data| Event::default().event("message").data(data));
         async move { event }
@@ -132,12 +198,12 @@ pub async fn post(
 ) -> Response {
     let (parts, body) = request.into_parts();
     // Another's session is answered like none at all.
-    let requests = {
+    let session = {
         let table = sessions.table();
         let session = table.get(&session_id).filter(|session| session.principal == caller.principal);
-        session.map(|session| session.requests.clone())
+        session.map(|session| (session.requests.clone(), session.unanswered.clone(), session.end.clone()))
     };
-    let Some(requests) = requests else {
+    let Some((requests, unanswered, end)) = session else {
         return (StatusCode::NOT_FOUND, "There is no such session; open one with GET /sse.\n")
             .into_response();
     };
@@ -153,6 +219,8 @@ pub async fn post(
         }
     };
     message.insert_extension(parts);
+    message.insert_extension(Connection(end));
+    unanswered.asked(&message);
     match requests.send(message).await {
         Ok(()) => (StatusCode::ACCEPTED, "Accepted\n").into_response(),
         Err(_) => (StatusCode::NOT_FOUND, "The session has ended.\n").into_response(),
