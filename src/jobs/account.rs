@@ -84,6 +84,7 @@ impl Jobs {
     }
 
     /// The same jobs for a caller with whom nothing is to be bought: `client` has no key.
+    #[must_use]
     pub fn for_nobody(&self, name: &str, client: Client) -> Self {
         let account = Arc::new(Account { client, name: name.to_owned() });
         Self { shared: Arc::clone(&self.shared), account }

@@ -6,7 +6,7 @@
 //! off, which saves what has not been said yet, and a request that stands in line leaves it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rmcp::handler::server::tool::ToolCallContext;
 use rmcp::model::{CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock};
@@ -28,12 +28,15 @@ const PAID_AT_ONCE: &[&str] = &["chat", "understand_image", "web_search", "gener
 #[derive(Debug, Clone)]
 pub struct Connection(pub CancellationToken);
 
-/// Calls that go on without their callers, and end some time.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Unheard(Arc<Mutex<HashMap<(String, Answer), watch::Receiver<()>>>>);
+/// By account and call; each channel closes when its call has ended.
+type Going = HashMap<(String, Answer), watch::Receiver<()>>;
+
+/// Calls that go on without their callers.
+#[derive(Debug, Default)]
+pub(super) struct Unheard(Mutex<Going>);
 
 impl Unheard {
-    fn table(&self) -> MutexGuard<'_, HashMap<(String, Answer), watch::Receiver<()>>> {
+    fn table(&self) -> MutexGuard<'_, Going> {
         // A poisoned table is still a table of channels.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

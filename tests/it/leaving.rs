@@ -258,7 +258,7 @@ impl Stream {
                     .lines()
                     .find_map(|line| line.strip_prefix("data:"))
                     .map(|data| data.trim().to_owned());
-                self.text = rest.to_owned();
+                self.text = String::from(rest);
                 match data {
                     Some(data) => return Some(data),
                     None => continue,
