@@ -176,8 +176,12 @@ async fn over_http(mut config: Config, address: SocketAddr, options: http::Optio
     let listener = http::bind(address, &access).await?;
     let url = format!("http://{}", listener.local_addr()?);
     config.http.public_url.get_or_insert_with(|| url.clone());
-    // There is nobody at this machine to listen.
-    config.local_playback = false;
+    if config.reach_over_http() {
+        tracing::warn!(
+            "MINIMAX_API_KEY is not used: with MINIMAX_MCP_CALLER_KEYS each request brings its own key, in the header \
+             X-MiniMax-Api-Key"
+        );
+    }
     tracing::info!("MCP at {url}/mcp");
     http::serve(Server::new(config), listener, access, options).await;
     Ok(())

@@ -8,7 +8,7 @@ use url::Url;
 use super::oauth::OAuthSettings;
 use super::reader::Reader;
 use super::tokens::{SHORTEST, TokenRow};
-use super::{Region, Toolset, UploadSettings};
+use super::{Config, Region, Toolset, UploadSettings};
 
 /// Who may call, and under which names the server is known.
 #[derive(Debug, Clone, Default)]
@@ -27,10 +27,21 @@ pub struct HttpSettings {
     pub hosts: Vec<String>,
     /// Origins besides this machine's own whose pages may call.
     pub origins: Vec<String>,
+    /// Whether each caller brings a MiniMax key of its own. Then the server's is not used for any of them.
+    pub caller_keys: bool,
     /// Scheme, host, port and path that links to this server begin with.
     pub public_url: Option<String>,
     /// What callers may hand in.
     pub uploads: UploadSettings,
+}
+
+impl Config {
+    /// The same settings for a server that is reached over HTTP: nobody sits at its machine to listen, and where
+    /// callers bring their own keys the server's is not there to be used by mistake. Tells whether there was one.
+    pub fn reach_over_http(&mut self) -> bool {
+        self.local_playback = false;
+        self.http.caller_keys && self.key.take().is_some()
+    }
 }
 
 impl<L: Fn(&str) -> Option<String>> Reader<L> {
@@ -52,6 +63,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             oauth: self.oauth(offered),
             hosts,
             origins: self.words("MINIMAX_MCP_ORIGINS"),
+            caller_keys: self.flag("MINIMAX_MCP_CALLER_KEYS"),
             public_url,
             uploads: self.uploads(),
         }

@@ -126,6 +126,18 @@ pub enum KeyKind {
     Other,
 }
 
+impl KeyKind {
+    /// By the key's beginning.
+    pub fn of(key: Option<&SecretString>) -> Self {
+        match key.map(ExposeSecret::expose_secret) {
+            None => Self::Missing,
+            Some(key) if key.starts_with("sk-cp-") => Self::Plan,
+            Some(key) if key.starts_with("sk-api-") => Self::PayAsYouGo,
+            Some(_) => Self::Other,
+        }
+    }
+}
+
 /// A setting that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{name} {problem}")]
@@ -303,12 +315,7 @@ impl Config {
 
     /// What the key's beginning says about its kind: a hint, never a check.
     pub fn key_kind(&self) -> KeyKind {
-        match self.key.as_ref().map(ExposeSecret::expose_secret) {
-            None => KeyKind::Missing,
-            Some(key) if key.starts_with("sk-cp-") => KeyKind::Plan,
-            Some(key) if key.starts_with("sk-api-") => KeyKind::PayAsYouGo,
-            Some(_) => KeyKind::Other,
-        }
+        KeyKind::of(self.key.as_ref())
     }
 
     /// What USD and CNY are called in prices of this region.

@@ -159,6 +159,11 @@ pub const SETTINGS: &[Setting] = &[
         meaning: "Over HTTP: which scope of an access token gives which groups of tools, as in `media=image+video,admin=all`",
     },
     Setting {
+        name: "MINIMAX_MCP_CALLER_KEYS",
+        default: "`false`",
+        meaning: "Over HTTP: `true` has each request bring its own MiniMax key, in the header `X-MiniMax-Api-Key`. Jobs and files belong to the key, and MINIMAX_API_KEY is not used for anybody; budgets hold for all keys together",
+    },
+    Setting {
         name: "MINIMAX_MCP_HOSTS",
         default: "none",
         meaning: "Over HTTP: names besides localhost that the server answers to, separated by commas",

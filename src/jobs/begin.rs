@@ -40,7 +40,7 @@ impl Jobs {
         };
         let at = now();
         // Whoever waits for the records waits outside of the line, and holds nobody up there.
-        let expected = self.shared.api.pace().expect(order.paid.group());
+        let expected = self.api().pace().expect(order.paid.group());
         let kind = order.paid.kind();
         let mut job = Job {
             id: random_id(kind.word()),
@@ -48,7 +48,7 @@ impl Jobs {
             kind,
             tool: order.tool.to_owned(),
             model: order.model,
-            account: self.shared.settings.account.clone(),
+            account: self.account.name.clone(),
             prompt: order.prompt,
             digest: order.digest,
             request: order.paid.record(),
@@ -91,7 +91,7 @@ impl Jobs {
         let limits = &self.shared.settings.limits;
         let first = match store.insert(&job, purchase.as_ref().map(|purchase| (purchase, limits))).await {
             Ok(Inserted::New) => {
-                let departure = paid.map(|paid| Departure::of(&self.shared.api, paid));
+                let departure = paid.map(|paid| Departure::of(self.api(), paid));
                 let waiting = departure.as_ref().and_then(Departure::waiting);
                 seat.sender.send_modify(|job| Arc::make_mut(job).waiting = waiting);
                 return Ok((self.run(seat, departure), false));
@@ -113,7 +113,7 @@ impl Jobs {
             kind: Kind::Video,
             tool: tool.to_owned(),
             model: String::new(),
-            account: self.shared.settings.account.clone(),
+            account: self.account.name.clone(),
             prompt: format!("task {}", task.id),
             request: serde_json::Value::Null,
             digest: String::new(),

@@ -76,7 +76,7 @@ impl Jobs {
             Some(known) => return known,
             None => return Upstream::GoesOn,
         }
-        if let Err(error) = self.shared.api.cancel_video_v2(&task.id).await {
+        if let Err(error) = self.api().cancel_video_v2(&task.id).await {
             tracing::info!(job = job.id, %error, "MiniMax did not say that it cancelled");
             return self.look_once(task).await.unwrap_or(Upstream::GoesOn);
         }
@@ -85,7 +85,7 @@ impl Jobs {
 
     /// `GoesOn` for a task that is queued and may be cancelled; `None` for one that cannot be.
     async fn look_once(&self, task: &Task) -> Option<Upstream> {
-        match paid::look(&self.shared.api, task).await {
+        match paid::look(self.api(), task).await {
             Ok(Progress::Ready(_)) => Some(Upstream::Finished),
             Ok(Progress::Cancelled) => Some(Upstream::Cancelled),
             Ok(Progress::Pending(word)) if word.eq_ignore_ascii_case("queued") => Some(Upstream::GoesOn),

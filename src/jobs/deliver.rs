@@ -180,13 +180,13 @@ impl Fetch<'_> {
             (Some(file_id), Route::VideoV1 | Route::SpeechAsync) => {
                 Some(crate::api::Ready { file_id: Some(file_id.clone()), ..Default::default() })
             }
-            _ => match paid::look(&self.jobs.shared.api, task).await {
+            _ => match paid::look(self.jobs.api(), task).await {
                 Ok(Progress::Ready(ready)) => Some(*ready),
                 _ => None,
             },
         };
         let Some(ready) = ready else { return false };
-        let collected = paid::collect(&self.jobs.shared.api, task.route, ready).await;
+        let collected = paid::collect(self.jobs.api(), task.route, ready).await;
         if let Err(error) = &collected {
             tracing::info!(job = self.job.id, %error, "no fresh link");
         }

@@ -125,32 +125,39 @@ impl Jobs {
     /// Keeps our leases and looks for jobs whose process has died, until the server stops.
     pub(super) async fn tend_orphans(self, store: Arc<Store>) {
         let pause = Duration::from_millis(u64::try_from(LEASE / 3).unwrap_or(1000));
-        let account = self.shared.settings.account.clone();
         let mut unreadable = HashSet::new();
         let mut left = HashSet::new();
         loop {
             self.gather(&store, &self.shared.settings.data_dir, &mut left).await;
-            let followed: Vec<_> = self.live().keys().cloned().collect();
-            match store.renew(&account, &followed).await {
-                Ok(open) => {
-                    for id in open {
-                        if self.live().contains_key(&id) || self.has_news(&id) || unreadable.contains(&id) {
-                            continue;
-                        }
-                        if let Err(error) = self.take_over(&store, &id).await {
-                            tracing::warn!(job = id, %error, "an open job cannot be taken over");
-                            // It stays so as long as this process lives.
-                            if error.is_unreadable() {
-                                unreadable.insert(id);
-                            }
-                        }
-                    }
-                }
-                Err(error) => tracing::warn!(%error, "leases were not renewed"),
+            let mut followed: Vec<_> = self.live().keys().cloned().collect();
+            for jobs in self.of_each_account() {
+                jobs.tend(&store, &followed, &mut unreadable).await;
+                // Once is enough, whoever they belong to.
+                followed.clear();
             }
-            let over = self.shared.stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none();
-            if over {
-                return;
+            tokio::select! {
+                () = self.shared.stop.cancelled() => return,
+                () = tokio::time::sleep(pause) => {}
+                () = self.shared.guests.came.notified() => {}
+            }
+        }
+    }
+
+    async fn tend(&self, store: &Store, followed: &[String], unreadable: &mut HashSet<String>) {
+        let open = match store.renew(&self.account.name, followed).await {
+            Ok(open) => open,
+            Err(error) => return tracing::warn!(%error, "leases were not renewed"),
+        };
+        for id in open {
+            if self.live().contains_key(&id) || self.has_news(&id) || unreadable.contains(&id) {
+                continue;
+            }
+            if let Err(error) = self.take_over(store, &id).await {
+                tracing::warn!(job = id, %error, "an open job cannot be taken over");
+                // It stays so as long as this process lives.
+                if error.is_unreadable() {
+                    unreadable.insert(id);
+                }
             }
         }
     }

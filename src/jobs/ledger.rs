@@ -9,6 +9,7 @@
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
+use super::account::pool;
 use super::job::{Cost, Job, now};
 use super::state::State;
 use super::store::Store;
@@ -225,9 +226,35 @@ impl Store {
         account: &str,
         currency: &str,
     ) -> Result<Spent, StoreError> {
+        self.spent_since_a_day(connection, "account = ?1", account, currency).await
+    }
+
+    /// What counts for the limits of an account: what it has spent, or all that share its limits.
+    async fn spent_together(
+        &self,
+        connection: &mut SqliteConnection,
+        account: &str,
+        currency: &str,
+    ) -> Result<Spent, StoreError> {
+        match pool(account) {
+            // A print is written in hexadecimal digits, all of which come before `g`.
+            Some(pool) => {
+                let within = "account >= ?1 AND account < ?1 || 'g'";
+                self.spent_since_a_day(connection, within, pool, currency).await
+            }
+            None => self.spent_in_a_day(connection, account, currency).await,
+        }
+    }
+
+    async fn spent_since_a_day(
+        &self,
+        connection: &mut SqliteConnection,
+        whose: &str,
+        account: &str,
+        currency: &str,
+    ) -> Result<Spent, StoreError> {
         // What a clock that was set back has put into the future counts too.
-        let sql =
-            format!("SELECT {SUMS} FROM spending WHERE account = ?1 AND currency = ?2 AND created_at > ?3");
+        let sql = format!("SELECT {SUMS} FROM spending WHERE {whose} AND currency = ?2 AND created_at > ?3");
         let row = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(account)
             .bind(currency)
@@ -258,15 +285,20 @@ impl Store {
         row.and_then(|row| spent(&row)).map_err(|error| self.fail(error))
     }
 
+    /// `account` asks for the part of one.
     pub(super) async fn spent_by_this_process(
         &self,
         connection: &mut SqliteConnection,
         currency: &str,
+        account: Option<&str>,
     ) -> Result<Spent, StoreError> {
-        let sql = format!("SELECT {SUMS} FROM spending WHERE process = ?1 AND currency = ?2");
+        let sql = format!(
+            "SELECT {SUMS} FROM spending WHERE process = ?1 AND currency = ?2 AND (?3 IS NULL OR account = ?3)"
+        );
         let row = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(self.owner())
             .bind(currency)
+            .bind(account)
             .fetch_one(connection)
             .await;
         row.and_then(|row| spent(&row)).map_err(|error| self.fail(error))
@@ -288,8 +320,8 @@ impl Store {
             Some(_) => self.spent_by_principal(connection, account, principal, currency).await?,
             None => Spent::default(),
         };
-        let day = self.spent_in_a_day(connection, account, currency).await?;
-        let process = self.spent_by_this_process(connection, currency).await?;
+        let day = self.spent_together(connection, account, currency).await?;
+        let process = self.spent_by_this_process(connection, currency, None).await?;
         Ok(limits.check(estimate, day, process, own))
     }
 

@@ -20,7 +20,7 @@ impl Run {
         {
             return Err(Interrupted);
         }
-        let api = &jobs.shared.api;
+        let api = jobs.api();
         #[cfg(feature = "crash-points")]
         crate::crash::point("look.before");
         let looked = self.unless_interrupted(paid::look(api, task)).await?;

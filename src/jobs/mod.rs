@@ -5,6 +5,8 @@
 //! finds an open job whose process has died takes it over. What a caller sees of a job is always a value that
 //! has been written.
 
+mod account;
+mod answers;
 mod begin;
 mod cancel;
 mod conversation;
@@ -46,6 +48,8 @@ use tokio::sync::{OnceCell, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use account::CALLERS;
+pub use answers::Answer;
 pub use cancel::Cancel;
 pub use conversation::{Conversation, Kept, Said};
 pub use find::{Filter, Page};
@@ -60,6 +64,8 @@ pub use store_error::StoreError;
 pub use transcription::Transcription;
 pub use voice::Clone as VoiceClone;
 
+use account::{Account, Guests};
+
 use crate::api::{ApiError, Client, Progress};
 use crate::media::{Fetcher, Guard};
 use follow::Live;
@@ -73,7 +79,7 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// Where results go that have no folder of their own.
     pub base_path: PathBuf,
-    /// Which tasks are ours to ask about: the API host.
+    /// Which tasks are ours to ask about: the API host, and a print of the server's own key.
     pub account: String,
     /// How often a task is looked at.
     pub poll: Duration,
@@ -115,15 +121,19 @@ pub struct Order {
 /// A job as it changes. What it has come to is on disk before it is here; looks that showed nothing are not kept.
 pub type Watch = watch::Receiver<Arc<Job>>;
 
-/// The jobs of this process. A handle: cloning is cheap.
+/// The jobs of this process, as one account of MiniMax's sees them. A handle: cloning is cheap.
 #[derive(Debug, Clone)]
 pub struct Jobs {
     shared: Arc<Shared>,
+    /// What is asked and bought through this handle is asked and bought with this account's key.
+    account: Arc<Account>,
 }
 
 #[derive(Debug)]
 struct Shared {
-    api: Client,
+    /// That of the server's own key.
+    own: Arc<Account>,
+    guests: Guests,
     settings: Settings,
     store: OnceCell<Arc<Store>>,
     /// Jobs that a task of this process follows. A std mutex: it is never held across an await.
@@ -139,9 +149,12 @@ impl Jobs {
     /// Opens nothing: the records are opened when the first job is asked for.
     pub fn new(api: Client, settings: Settings) -> Self {
         let guard = Guard { loopback_http: settings.loopback, ..Guard::default() };
+        let own = Arc::new(Account { client: api, name: settings.account.clone() });
         Self {
+            account: Arc::clone(&own),
             shared: Arc::new(Shared {
-                api,
+                own,
+                guests: Guests::default(),
                 settings,
                 store: OnceCell::new(),
                 live: Mutex::default(),
@@ -159,9 +172,9 @@ impl Jobs {
         &self.shared.fetcher
     }
 
-    /// MiniMax, for calls that need no job.
+    /// MiniMax, asked with this handle's key.
     pub fn api(&self) -> &Client {
-        &self.shared.api
+        &self.account.client
     }
 
     async fn store(&self) -> Result<&Arc<Store>, StoreError> {
@@ -172,7 +185,9 @@ impl Jobs {
                 let store = Arc::new(Store::open(&self.shared.settings.data_dir, owner).await?);
                 // Before anybody is told what the records say.
                 Box::pin(self.gather_everywhere(&store)).await;
-                self.shared.tracker.spawn(self.clone().tend_orphans(Arc::clone(&store)));
+                // As the server itself: whoever happens to open the records must not be held for that.
+                let own = Self { account: Arc::clone(&self.shared.own), ..self.clone() };
+                self.shared.tracker.spawn(own.tend_orphans(Arc::clone(&store)));
                 Ok(store)
             })
             .await
@@ -208,7 +223,7 @@ impl Jobs {
 
     /// The job that was ordered with this key, if there is one. Nothing is bought for it again.
     pub async fn by_key(&self, principal: &str, key: &str) -> Result<Option<(Watch, String)>, StoreError> {
-        let found = self.store().await?.by_key(principal, &self.shared.settings.account, key).await?;
+        let found = self.store().await?.by_key(principal, &self.account.name, key).await?;
         Ok(found.map(|job| {
             let job = self.with_news(job);
             let digest = job.digest.clone();
@@ -218,13 +233,13 @@ impl Jobs {
 
     /// The job that holds a task of MiniMax's, if it is one of ours.
     pub async fn by_task(&self, principal: &str, task: &str) -> Result<Option<Job>, StoreError> {
-        let found = self.store().await?.by_task(principal, &self.shared.settings.account, task).await?;
+        let found = self.store().await?.by_task(principal, &self.account.name, task).await?;
         Ok(found.map(|job| self.with_news(job)))
     }
 
     /// Whether a task of MiniMax's was ordered by another principal.
     pub async fn is_of_another(&self, principal: &str, task: &str) -> Result<bool, StoreError> {
-        self.store().await?.is_of_another(principal, &self.shared.settings.account, task).await
+        self.store().await?.is_of_another(principal, &self.account.name, task).await
     }
 
     /// A page of jobs, newest first.
@@ -238,7 +253,7 @@ impl Jobs {
         let mut last = None;
         for route in [Route::VideoV1, Route::VideoV2, Route::VideoTemplate] {
             let task = Task { route, id: id.to_owned() };
-            match paid::look(&self.shared.api, &task).await {
+            match paid::look(self.api(), &task).await {
                 // V1 answers for a task it does not know with a status that is no status.
                 Ok(Progress::Pending(word)) if word.is_empty() || word.eq_ignore_ascii_case("unknown") => {}
                 Ok(_) => return Ok(Some(route)),
@@ -251,7 +266,7 @@ impl Jobs {
 
     /// A task of another host or account cannot be asked about from here.
     pub fn is_ours(&self, job: &Job) -> bool {
-        job.account == self.shared.settings.account
+        job.account == self.account.name
     }
 
     /// Ends this process's work: what is on its way to MiniMax may still be answered within `patience`; all else

@@ -1,5 +1,6 @@
 //! Money set aside: whether there is enough, for what it was, and how a request that is no job ends.
 
+use super::account::pool;
 use super::ledger::{NotBought, Purchase, Spending, Spent, millionths};
 use super::store::Store;
 use super::store_error::StoreError;
@@ -23,7 +24,7 @@ impl Jobs {
         }
         let store = self.store().await?;
         let mut connection = store.pool().acquire().await.map_err(|error| store.fail(error))?;
-        let account = &settings.account;
+        let account = &self.account.name;
         let allowed = store.allowed(&mut connection, account, principal, currency, estimate, &limits).await?;
         allowed.map_err(NotBought::Denied)
     }
@@ -33,7 +34,7 @@ impl Jobs {
         let settings = &self.shared.settings;
         let store = self.store().await?;
         let id = random_id("call");
-        let reserved = store.reserve(&id, &settings.account, &purchase, &settings.limits).await?;
+        let reserved = store.reserve(&id, &self.account.name, &purchase, &settings.limits).await?;
         reserved.map_err(NotBought::Denied)?;
         Ok(Reservation { jobs: self.clone(), id })
     }
@@ -51,13 +52,15 @@ impl Jobs {
         }
         let store = self.store().await?;
         let mut connection = store.pool().acquire().await.map_err(|error| store.fail(error))?;
-        let mut all = store.currencies(&mut connection, &settings.account).await?;
+        let mut all = store.currencies(&mut connection, &self.account.name).await?;
         all.retain(|other| other != currency);
         all.insert(0, currency.to_owned());
         let mut spending = Vec::new();
         for currency in all {
-            let day = store.spent_in_a_day(&mut connection, &settings.account, &currency).await?;
-            let process = store.spent_by_this_process(&mut connection, &currency).await?;
+            let day = store.spent_in_a_day(&mut connection, &self.account.name, &currency).await?;
+            // What other callers spend with their keys is none of this one's business.
+            let part = pool(&self.account.name).map(|_| self.account.name.as_str());
+            let process = store.spent_by_this_process(&mut connection, &currency, part).await?;
             spending.push(Spending { currency, day, process });
         }
         Ok(spending)
@@ -71,7 +74,7 @@ impl Jobs {
         }
         let store = self.store().await?;
         let mut connection = store.pool().acquire().await.map_err(|error| store.fail(error))?;
-        store.spent_by_principal(&mut connection, &settings.account, principal, currency).await
+        store.spent_by_principal(&mut connection, &self.account.name, principal, currency).await
     }
 
     /// The key that questions to a person are sealed with.

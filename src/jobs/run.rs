@@ -128,7 +128,7 @@ impl Run {
                 },
                 State::Running { task, word, misses, .. } => {
                     if task.route == Route::VideoV2 && self.place.is_none() {
-                        self.place = self.jobs.shared.api.pace().occupy(group::VIDEO_V2);
+                        self.place = self.jobs.api().pace().occupy(group::VIDEO_V2);
                     }
                     if word != State::UNSEEN || misses > 0 {
                         let poll = self.jobs.shared.settings.poll;

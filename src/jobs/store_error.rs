@@ -4,13 +4,21 @@ use std::path::{Path, PathBuf};
 
 /// A failure of the records, worded for the person who runs the server.
 #[derive(Debug, thiserror::Error)]
-#[error("the job records in {} cannot be used: {source}", folder.display())]
+#[error("{} cannot be used: {source}", Self::place(folder))]
 pub struct StoreError {
     folder: PathBuf,
     source: Box<dyn std::error::Error + Send + Sync>,
 }
 
 impl StoreError {
+    /// What the records are called to whoever sits at another machine: without the folder, which the log has.
+    pub const PLACE: &str = "the job records";
+
+    /// What they are called to whoever sits at this one.
+    pub fn place(folder: &Path) -> String {
+        format!("{} in {}", Self::PLACE, folder.display())
+    }
+
     pub(super) fn new(folder: &Path, source: Box<dyn std::error::Error + Send + Sync>) -> Self {
         Self { folder: folder.to_owned(), source }
     }
@@ -35,9 +43,9 @@ impl StoreError {
         }
     }
 
-    /// As it is told to whoever sits at another machine: without the folder, which the log has.
+    /// As it is told to whoever sits at another machine.
     pub fn discreet(&self) -> String {
-        format!("the job records cannot be used: {}", self.source)
+        format!("{} cannot be used: {}", Self::PLACE, self.source)
     }
 
     /// A record that another version has written, and this one cannot read.

@@ -65,7 +65,7 @@ impl Run {
             #[cfg(feature = "crash-points")]
             crate::crash::point("post.before");
             turn.leaves();
-            let answer = paid.send(&self.jobs.shared.api).await;
+            let answer = paid.send(self.jobs.api()).await;
             #[cfg(feature = "crash-points")]
             crate::crash::point("post.after");
             let place = turn.heard(&answer);

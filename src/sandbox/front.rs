@@ -200,6 +200,7 @@ fn recorded(
         path,
         body,
         authorized,
+        key_print: record::key_print(if key.is_empty() { text("x-api-key") } else { key }),
         agent: text(header::USER_AGENT.as_str()).to_owned(),
         status: None,
         at_ms: now_ms(),

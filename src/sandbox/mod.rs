@@ -67,7 +67,7 @@ use tokio_util::task::TaskTracker;
 
 pub use self::fault::{Act, Rule};
 pub use self::limit::Ceiling;
-pub use self::record::Request;
+pub use self::record::{Request, key_print};
 
 use self::platform::Platform;
 

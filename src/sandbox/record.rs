@@ -28,6 +28,9 @@ pub struct Request {
     pub body: Value,
     /// Whether an `Authorization` or `x-api-key` header came with it.
     pub authorized: bool,
+    /// What tells the key that came with it from others: the beginning of its SHA-256, in hexadecimal. Empty without one.
+    #[serde(default)]
+    pub key_print: String,
     /// What the client calls itself: the `User-Agent` header.
     #[serde(default)]
     pub agent: String,
@@ -103,6 +106,14 @@ fn abbreviation(text: &str) -> String {
     let start: String = text.chars().take(40).collect();
     let hash = data_encoding::HEXLOWER.encode(&Sha256::digest(text.as_bytes()));
     format!("{start}… ({} bytes, sha256 {hash})", text.len())
+}
+
+/// What tells a key from others, for [`Request::key_print`].
+pub fn key_print(key: &str) -> String {
+    if key.is_empty() {
+        return String::new();
+    }
+    data_encoding::HEXLOWER.encode(&Sha256::digest(key)).chars().take(16).collect()
 }
 
 /// Takes a key out of what is recorded, wherever it turns up. A few letters are no key and would match too

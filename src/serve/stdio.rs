@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::lines::Lines;
 use super::{LINGER_AFTER_SIGNAL, resume, signal};
-use crate::tools::{Server, UNREAD};
+use crate::tools::{Connection, Server, UNREAD};
 
 /// How long unanswered paid requests may hold up the end after the client has gone: what they bring is paid for.
 const LINGER: Duration = Duration::from_secs(180);
@@ -28,7 +28,7 @@ pub async fn serve(server: Server) -> Result<(), ServerInitializeError> {
     let resume = watcher.spawn(resume(jobs.clone(), stop.clone()));
     let (input, output) = stdio_pipes();
     let inner = IntoTransport::<RoleServer, _, _>::into_transport((Lines::new(input, UNREAD), output));
-    let transport = Tolerant { inner, opened: false, server: server.clone() };
+    let transport = Tolerant { inner, opened: false, server: server.clone(), stop: stop.clone() };
     // A token of its own: the service cancels the one that it is given when it ends.
     let opened = server.serve_with_ct(transport, stop.child_token()).await;
     let outcome = match opened {
@@ -58,6 +58,7 @@ struct Tolerant<T> {
     inner: T,
     opened: bool,
     server: Server,
+    stop: CancellationToken,
 }
 
 impl<T: Transport<RoleServer>> Transport<RoleServer> for Tolerant<T> {
@@ -72,12 +73,13 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for Tolerant<T> {
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
         loop {
-            let Some(message) = self.inner.receive().await else {
+            let Some(mut message) = self.inner.receive().await else {
                 self.server.client_gone();
                 return None;
             };
             self.opened |= matches!(message, ClientJsonRpcMessage::Request(_));
             if self.opened {
+                message.insert_extension(Connection(self.stop.clone()));
                 return Some(message);
             }
         }

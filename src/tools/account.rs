@@ -87,7 +87,7 @@ impl Server {
         let api = self.jobs().api();
         // The beginning of a key is a hint and no proof, so both are asked.
         let (windows, balance) = tokio::join!(api.plan_windows(), api.balance());
-        let kind = self.config().key_kind();
+        let kind = self.key_kind;
         let (windows, balance) = match (windows, balance) {
             (Err(plan), Err(balance)) => {
                 let told = if kind == KeyKind::PayAsYouGo { balance } else { plan };

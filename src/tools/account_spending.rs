@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::Server;
 use super::budget::{held_words, money};
+use super::caller_key::Purse;
 use crate::config::KeyKind;
 use crate::jobs::{Limit, Spending, Spent};
 
@@ -112,6 +113,8 @@ impl Server {
         ];
         for (setting, limit, spent) in limits {
             let Some(limit) = limit else { continue };
+            // What other callers have spent of it is none of this one's business.
+            let spent = spent.filter(|_| self.purse != Purse::Caller);
             let left = spent.map(|spent| limit.saturating_sub(spent.total()).max(0));
             let words = left.map(|left| format!(", {} left", money(left, currency))).unwrap_or_default();
             all.lines.push(format!("{setting}: {}{words}", money(limit, currency)));
@@ -128,9 +131,16 @@ impl Server {
              unknown count as spent until they are settled."
                 .to_owned(),
         );
-        if self.config().key_kind() == KeyKind::Plan {
+        if self.key_kind == KeyKind::Plan {
             all.notes.push(
                 "spending: the key is a plan's, which pays with its windows; list prices are what is counted here."
+                    .to_owned(),
+            );
+        }
+        if self.purse == Purse::Caller && !all.budgets.is_empty() {
+            all.notes.push(
+                "budgets: those for a day and for a process hold for all callers of this server together; spending is \
+                 what this key has spent."
                     .to_owned(),
             );
         }

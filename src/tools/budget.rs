@@ -38,7 +38,7 @@ impl Server {
             cost.most = offer().each(tool).in_currency(&cost.currency);
         }
         let told = cost.basis.as_ref().is_some_and(|basis| basis.ends_with(BY_PLAN));
-        if self.config().key_kind() == KeyKind::Plan && !told {
+        if self.key_kind == KeyKind::Plan && !told {
             let basis = cost.basis.take().map(|basis| format!("{basis}; ")).unwrap_or_default();
             cost.basis = Some(format!("{basis}{BY_PLAN}"));
         }

@@ -2,12 +2,10 @@
 
 use std::path::PathBuf;
 
-use rmcp::model::{CallToolResponse, ContentBlock};
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer};
-use serde_json::Value;
 
-use super::{Server, ToolError};
+use super::{CallerKey, Server, ToolError};
 use crate::config::Toolset;
 use crate::jobs::StoreError;
 use crate::media::{self, InputProblem, Reference};
@@ -52,10 +50,6 @@ impl Caller {
     pub(super) fn name(&self) -> &str {
         self.principal.strip_prefix("token:").unwrap_or(&self.principal)
     }
-
-    fn of(call: &RequestContext<RoleServer>) -> Option<Self> {
-        call.extensions.get::<http::request::Parts>()?.extensions.get::<Self>().cloned()
-    }
 }
 
 impl Server {
@@ -70,15 +64,23 @@ impl Server {
 
     /// This server as the caller of this request sees it.
     pub(super) fn for_caller(&self, call: &RequestContext<RoleServer>) -> Result<Self, ErrorData> {
-        match Caller::of(call) {
-            Some(caller) => Ok(Self { caller: caller.into(), ..self.clone() }),
-            None if self.strangers => {
+        let parts = call.extensions.get::<http::request::Parts>();
+        let Some((parts, caller)) = parts.and_then(|parts| Some((parts, parts.extensions.get::<Caller>()?)))
+        else {
+            if self.strangers {
                 // A mistake of ours, which must not make a stranger the owner.
                 tracing::error!("a request came without a caller, and was refused");
-                Err(ErrorData::invalid_request("it is not known whose request this is", None))
+                return Err(ErrorData::invalid_request("it is not known whose request this is", None));
             }
-            None => Ok(self.clone()),
-        }
+            return Ok(self.clone());
+        };
+        let me = Self { caller: caller.clone().into(), ..self.clone() };
+        Ok(match parts.extensions.get::<CallerKey>() {
+            Some(key) => me.paid_by(key),
+            // Whatever a transport forgets, it must not be the server's key that pays for it.
+            None if self.config().http.caller_keys => me.paid_by(&CallerKey::Missing),
+            None => me,
+        })
     }
 
     /// Whether this caller is to know of a tool.
@@ -110,29 +112,6 @@ impl Server {
     pub(super) fn no_records(&self, error: &StoreError) -> ErrorData {
         tracing::warn!(%error, "a request without an answer");
         ErrorData::internal_error(self.words_of(error), None)
-    }
-
-    /// The response as this caller may see it: what fails for the records names no folder of this machine to others.
-    pub(super) fn discreetly(&self, response: CallToolResponse) -> CallToolResponse {
-        let CallToolResponse::Complete(mut result) = response else { return response };
-        if self.caller.remote && result.is_error == Some(true) {
-            let folder = format!("the job records in {}", self.config().data_dir.display());
-            let hide = |text: &str| text.replace(&folder, "the job records");
-            for block in &mut result.content {
-                if let ContentBlock::Text(block) = block
-                    && block.text.contains(&folder)
-                {
-                    tracing::warn!(error = block.text, "a call without a result");
-                    block.text = hide(&block.text);
-                }
-            }
-            let message =
-                result.structured_content.as_mut().and_then(|view| view.pointer_mut("/error/message"));
-            if let Some(Value::String(message)) = message {
-                *message = hide(message);
-            }
-        }
-        result.into()
     }
 
     /// What the argument `field` refers to. Paths are for those who sit at this machine.

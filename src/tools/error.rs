@@ -4,6 +4,7 @@ use rmcp::ErrorData;
 use rmcp::handler::server::tool::IntoCallToolResult;
 use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock};
 
+use super::caller_key::Unpaid;
 use super::view::{ErrorView, JobView};
 use crate::api::{ApiError, Blame, Taken};
 use crate::config::ConfigError;
@@ -37,6 +38,10 @@ pub enum ToolError {
     /// There is no key.
     #[error("no MiniMax API key is set, so nothing was sent")]
     NoKey,
+
+    /// The key that came with the request, or did not, pays for nothing.
+    #[error(transparent)]
+    Unpaid(#[from] Unpaid),
 
     /// The job records cannot be read or written.
     #[error(transparent)]
@@ -129,7 +134,8 @@ impl ToolError {
             Self::Config(_) | Self::NoKey | Self::Records(_) | Self::Money { .. } | Self::Ask => {
                 Blame::Operator
             }
-            Self::Transfer(_) | Self::TooOften { .. } => Blame::Weather,
+            Self::Unpaid(Unpaid::Missing | Unpaid::Unwanted) => Blame::Operator,
+            Self::Transfer(_) | Self::TooOften { .. } | Self::Unpaid(Unpaid::Full) => Blame::Weather,
             Self::Api(error) | Self::Bought(error) => error.blame(),
         }
     }
@@ -145,6 +151,7 @@ impl ToolError {
                 platform.minimax.io for the global region, platform.minimax.cn with MINIMAX_REGION=cn for China) \
                 and to restart it. `minimax-mcp demo` shows everything without a key."
                 .to_owned(),
+            Self::Unpaid(why) => why.advice().to_owned(),
             Self::Records(error) => format!("Nothing was sent or billed. Tell the user: {}", error.advice()),
             Self::Transfer(_) => "Nothing was billed. Call again.".to_owned(),
             Self::Bought(error) if error.taken() == Taken::Perhaps => format!(

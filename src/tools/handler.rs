@@ -1,6 +1,6 @@
 //! The server as the protocol sees it: each method in a few lines.
 
-use rmcp::handler::server::tool::{IntoCallToolResult, ToolCallContext};
+use rmcp::handler::server::tool::IntoCallToolResult;
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CancelTaskParams, CompleteRequestParams,
     CompleteResult, CustomRequest, CustomResult, DiscoverResult, ErrorCode, GetPromptRequestParams,
@@ -111,9 +111,9 @@ impl ServerHandler for Server {
         match me.ordered_before(&arguments, &digest, &context).await {
             Ok(None) => {}
             Ok(Some(view)) => return view.into_call_tool_result(),
-            Err(error) => return Ok(me.discreetly(error.into_response())),
+            Err(error) => return Ok(me.reworded(error.into_response())),
         }
-        context.extensions.insert(digest);
+        context.extensions.insert(digest.clone());
         let answers = Answers::new(request.input_responses.take(), request.request_state.take());
         context.extensions.insert(answers.clone());
         let may_be_task = schema_has(schema, "idempotency_key") && tasks::wanted(&context);
@@ -123,7 +123,7 @@ impl ServerHandler for Server {
         request.arguments = Some(arguments);
         request.name = name.into();
         let schema = tool.output_schema.clone();
-        let mut response = self.shared.router.call(ToolCallContext::new(&me, request, context)).await?;
+        let mut response = me.reworded(me.run(request, context, digest).await?);
         if let Some(question) = answers.question() {
             return Ok(question.into());
         }
@@ -134,7 +134,6 @@ impl ServerHandler for Server {
             // An error is shaped like a job view; where the schema says otherwise, its text says it all.
             result.structured_content = None;
         }
-        let response = me.discreetly(response);
         Ok(if may_be_task { me.as_task(response).await } else { response })
     }
 

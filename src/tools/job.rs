@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::view::JobView;
 use super::{Server, ToolError, forty_five, ten, wait};
-use crate::jobs::{Cancel, Filter, Job, STATUSES};
+use crate::jobs::{CALLERS, Cancel, Filter, Job, STATUSES};
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct GetInput {
@@ -96,6 +96,9 @@ impl Server {
         let patience = Duration::from_secs(input.wait_seconds.min(240).into());
         let job = self.outcome(watch, &call, patience, wait::is_over).await;
         let view = self.view(&job);
+        if !job.state.is_over() && !self.jobs().is_ours(&job) && job.account.contains(CALLERS) {
+            return Ok(view.saying("It goes on when a call brings the key that bought it."));
+        }
         if !job.state.is_over() && !self.jobs().is_ours(&job) {
             let sentence = format!(
                 "It was bought at {}; this server has another host or key and cannot ask about it.",

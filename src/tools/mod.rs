@@ -10,6 +10,7 @@ mod answer;
 mod arguments;
 mod budget;
 mod caller;
+mod caller_key;
 mod chat;
 mod chat_answer;
 mod chat_form;
@@ -46,6 +47,7 @@ mod tasks;
 mod template;
 mod transcription;
 mod transfer;
+mod unheard;
 mod uploads;
 mod video;
 mod video_extras;
@@ -74,18 +76,22 @@ use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 pub use caller::Caller;
+pub use caller_key::{CallerKey, Unpaid};
 pub use error::ToolError;
 pub use links::{LinkProblem, Linked};
 pub use subscriptions::Session;
+pub use unheard::Connection;
 pub use uploads::{Handed, Unfit, UploadProblem};
 pub use view::JobView;
 
+use caller_key::Purse;
 use links::Links;
 use rate::Rates;
 use subscriptions::Subscriptions;
+use unheard::Unheard;
 
 use crate::api::{Client, Pacing};
-use crate::config::{Config, ConfigError, Region, ResourceMode, Toolset};
+use crate::config::{Config, ConfigError, KeyKind, Region, ResourceMode, Toolset};
 use crate::jobs::{Cost, Job, Jobs, Limits, Order, Paid, Settings, Watch};
 use crate::media::{self, KeptFiles, Roots};
 
@@ -112,12 +118,17 @@ pub struct Server {
     stateless: bool,
     /// Whether a request has to say whose it is.
     strangers: bool,
+    /// As the account sees them that pays for this caller.
+    jobs: Jobs,
+    purse: Purse,
+    /// What the key that pays seems to be.
+    key_kind: KeyKind,
 }
 
 #[derive(Debug)]
 struct Shared {
-    jobs: Jobs,
     config: Config,
+    pacing: Pacing,
     roots: Roots,
     router: ToolRouter<Server>,
     /// Which group a tool is in.
@@ -130,6 +141,7 @@ struct Shared {
     kept: KeptFiles,
     subscriptions: Subscriptions,
     rates: Rates,
+    unheard: Unheard,
     /// Ends the waiting of every call.
     gone: CancellationToken,
 }
@@ -253,9 +265,10 @@ impl Server {
         let roots = Roots::new(&config.base_path, Some(&config.home), &config.allowed_dirs);
         let links = config.http.public_url.as_deref().map(Links::new);
         let gone = CancellationToken::new();
+        let key_kind = config.key_kind();
         let shared = Arc::new(Shared {
-            jobs,
             config,
+            pacing,
             roots,
             router,
             group_of,
@@ -265,8 +278,17 @@ impl Server {
             gone,
             subscriptions: Subscriptions::default(),
             rates: Rates::default(),
+            unheard: Unheard::default(),
         });
-        Self { shared, caller: Arc::new(Caller::owner()), stateless: false, strangers: false }
+        Self {
+            shared,
+            caller: Arc::new(Caller::owner()),
+            stateless: false,
+            strangers: false,
+            jobs,
+            purse: Purse::Server,
+            key_kind,
+        }
     }
 
     /// This server for a transport whose requests stand for themselves.
@@ -312,7 +334,7 @@ impl Server {
 
     /// The jobs behind the tools.
     pub fn jobs(&self) -> &Jobs {
-        &self.shared.jobs
+        &self.jobs
     }
 
     fn config(&self) -> &Config {
@@ -324,10 +346,7 @@ impl Server {
         if !self.config().problems.is_empty() {
             return Err(ToolError::Config(self.config().problems.clone()));
         }
-        if !self.jobs().api().has_key() {
-            return Err(ToolError::NoKey);
-        }
-        Ok(())
+        self.can_pay()
     }
 
     /// The folder a call's files go to, proven to be writable; `None` when links are wanted alone.

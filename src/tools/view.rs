@@ -307,7 +307,9 @@ impl IntoCallToolResult for JobView {
 impl Server {
     /// A job as this caller is to see it.
     pub(super) fn view(&self, job: &Job) -> JobView {
-        let view = JobView::of(job);
+        let mut view = JobView::of(job);
+        self.worded_for_caller(&mut view.next);
+        view.error.iter_mut().for_each(|error| self.worded_for_caller(&mut error.message));
         match self.links() {
             Some(links) => view.with_links(job, links, &self.config().data_dir),
             None => view,

@@ -99,6 +99,7 @@ impl Server {
         let (mut rows, mut note) = match self.ready() {
             Ok(()) => (self.voices(wanted).await?.into_iter().map(VoiceRow::of).collect(), None),
             Err(ToolError::NoKey) => (Vec::new(), Some("No MINIMAX_API_KEY is set")),
+            Err(ToolError::Unpaid(_)) => (Vec::new(), Some("No X-MiniMax-Api-Key came with the request")),
             Err(error) => return Err(error),
         };
         if system && !rows.iter().any(|row| row.voice_type == VoiceKind::System.word()) {

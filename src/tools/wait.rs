@@ -14,7 +14,7 @@ use crate::api::retry::Nature;
 use crate::jobs::{Job, Kind, State, Watch};
 
 /// Clients cut a silent call off after a minute or less, and show each note.
-const HEARTBEAT: Duration = Duration::from_secs(4);
+pub(super) const HEARTBEAT: Duration = Duration::from_secs(4);
 
 /// Waits until the job is `settled`, the patience is over, or the client no longer wants to know. A first note
 /// goes out at once, then one every few seconds and at each change.

@@ -29,6 +29,9 @@ mod media;
 mod uploads;
 // The imitation of MiniMax by itself.
 mod sandbox;
+// Callers over HTTP who bring keys of their own, and those who leave.
+mod callers;
+mod leaving;
 // One tool each, through client, server and sandbox.
 mod chat;
 mod image;

@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use super::oauth::{Provider, Refusal};
 use super::tokens::Tokens;
 use crate::config::HttpSettings;
-use crate::tools::Caller;
+use crate::tools::{Caller, CallerKey};
 
 /// No token that anybody gives is longer, in bytes.
 const LONGEST: usize = 8 * 1024;
@@ -30,6 +30,7 @@ pub struct Access {
     public_url: Option<String>,
     /// What links begin with.
     base: String,
+    caller_keys: bool,
 }
 
 /// Names of this machine, which need no setting.
@@ -49,6 +50,7 @@ impl Access {
                 .iter()
                 .map(|origin| origin.trim_end_matches('/').to_ascii_lowercase())
                 .collect(),
+            caller_keys: settings.caller_keys,
         }
     }
 
@@ -237,9 +239,13 @@ pub async fn check_place(State(access): State<Arc<Access>>, request: Request, ne
 /// Checks who calls, and hands that on; for every route that is not for everybody.
 pub async fn check_caller(State(access): State<Arc<Access>>, mut request: Request, next: Next) -> Response {
     match access.caller(request.headers()).await {
-        Ok(caller) => {
+        Ok(mut caller) => {
             // What was the key to this server is nobody's business behind here.
             request.headers_mut().remove(header::AUTHORIZATION);
+            if let Some(key) = CallerKey::take(request.headers_mut(), access.caller_keys) {
+                caller.principal = key.principal(&caller.principal);
+                request.extensions_mut().insert(key);
+            }
             request.extensions_mut().insert(caller);
             next.run(request).await
         }

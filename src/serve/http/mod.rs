@@ -110,9 +110,10 @@ pub async fn serve_until(
     };
     tracker.spawn(resume(server.jobs().clone(), stop.clone()));
     tracker.spawn(tidy(server.clone(), stop.clone()));
-    let sessions = options.sse.then(|| Sessions::new(server.clone(), stop.clone(), tracker.clone()));
     // Not `stop`: whoever waits for an answer when the server ends is to get one.
     let late = CancellationToken::new();
+    let sessions =
+        options.sse.then(|| Sessions::new(server.clone(), stop.clone(), late.clone(), tracker.clone()));
     let app = app(&server, access, sessions, &late);
     accept(listener, app, &stop, &tracker).await;
     // Calls that wait answer with what there is; jobs go on in the next process.

@@ -2,7 +2,8 @@
 //! off unless asked for.
 //!
 //! `GET /sse` opens a stream whose first event names the address that requests are posted to; answers come over the
-//! stream. A session belongs to whoever opened it and ends with its stream.
+//! stream. A session belongs to whoever opened it and ends with its stream. When the server ends, a session stays for
+//! the answers that are still to come, as long as the server's grace lasts.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -23,7 +24,7 @@ use tokio_util::task::TaskTracker;
 
 use super::unanswered::Unanswered;
 use super::{PING, early};
-use crate::tools::{self, Caller, Server};
+use crate::tools::{self, Caller, Connection, Server};
 
 /// Streams at once.
 const SESSIONS: usize = 64;
@@ -39,7 +40,10 @@ const WAITING: usize = 64;
 pub struct Sessions {
     server: Server,
     open: Arc<Mutex<HashMap<String, Session>>>,
+    /// The server is to end: a session without an open request ends too.
     stop: CancellationToken,
+    /// The server's grace is over.
+    late: CancellationToken,
     tracker: TaskTracker,
 }
 
@@ -48,6 +52,7 @@ struct Session {
     principal: String,
     requests: mpsc::Sender<RxJsonRpcMessage<RoleServer>>,
     unanswered: Unanswered,
+    end: CancellationToken,
 }
 
 /// Ends a session when its stream is dropped: nobody can hear its answers any more.
@@ -67,8 +72,13 @@ impl Drop for Ending {
 
 impl Sessions {
     /// None yet.
-    pub fn new(server: Server, stop: CancellationToken, tracker: TaskTracker) -> Self {
-        Self { server, open: Arc::default(), stop, tracker }
+    pub fn new(
+        server: Server,
+        stop: CancellationToken,
+        late: CancellationToken,
+        tracker: TaskTracker,
+    ) -> Self {
+        Self { server, open: Arc::default(), stop, late, tracker }
     }
 
     fn table(&self) -> MutexGuard<'_, HashMap<String, Session>> {
@@ -89,6 +99,16 @@ impl Sessions {
             }
         }
     }
+
+    /// Ends a session with the server, but not before it has its answers.
+    async fn end_in_time(self, unanswered: Unanswered, end: CancellationToken) {
+        let told = async {
+            self.stop.cancelled().await;
+            unanswered.none().await;
+        };
+        end.run_until_cancelled(told).await;
+        end.cancel();
+    }
 }
 
 /// `GET /sse`
@@ -100,13 +120,15 @@ pub async fn open(State(sessions): State<Sessions>, Extension(caller): Extension
     let id = data_encoding::HEXLOWER.encode(&bits);
     let (requests, mut incoming) = mpsc::channel(WAITING);
     let (answers, mut outgoing) = mpsc::channel::<TxJsonRpcMessage<RoleServer>>(WAITING);
-    let unanswered = Unanswered::default();
-    let session = Session { principal: caller.principal, requests, unanswered: unanswered.clone() };
+    // Not the server's stop: whoever waits for an answer when the server ends is to get one.
+    let (unanswered, end) = (Unanswered::default(), sessions.late.child_token());
+    let session =
+        Session { principal: caller.principal, requests, unanswered: unanswered.clone(), end: end.clone() };
     if let Err(taken) = sessions.enter(&id, session) {
         let text = format!("{taken} sessions are open; close one, or use /mcp, which needs none.\n");
         return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "30")], text).into_response();
     }
-    let end = sessions.stop.child_token();
+    sessions.tracker.spawn(sessions.clone().end_in_time(unanswered.clone(), end.clone()));
     let ending = Ending { sessions: sessions.clone(), id: id.clone(), end: end.clone() };
     let (server, ended) = (sessions.server.clone(), end.clone());
     sessions.tracker.spawn(async move {
@@ -146,12 +168,12 @@ pub async fn post(
     let (mut parts, body) = request.into_parts();
     parts.extensions.insert(tools::Session(session_id.clone()));
     // Another's session is answered like none at all.
-    let found = {
+    let session = {
         let table = sessions.table();
         let session = table.get(&session_id).filter(|session| session.principal == caller.principal);
-        session.map(|session| (session.requests.clone(), session.unanswered.clone()))
+        session.map(|session| (session.requests.clone(), session.unanswered.clone(), session.end.clone()))
     };
-    let Some((requests, unanswered)) = found else {
+    let Some((requests, unanswered, end)) = session else {
         return (StatusCode::NOT_FOUND, "There is no such session; open one with GET /sse.\n")
             .into_response();
     };
@@ -170,6 +192,7 @@ pub async fn post(
         return refusal.into_response();
     }
     message.insert_extension(parts);
+    message.insert_extension(Connection(end));
     match requests.send(message).await {
         Ok(()) => (StatusCode::ACCEPTED, "Accepted\n").into_response(),
         Err(_) => (StatusCode::NOT_FOUND, "The session has ended.\n").into_response(),

@@ -4,26 +4,22 @@
 //! reads fills the memory.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use axum::http::StatusCode;
 use rmcp::RoleServer;
 use rmcp::model::{ClientJsonRpcMessage, ClientNotification, JsonRpcMessage, RequestId};
 use rmcp::service::TxJsonRpcMessage;
+use tokio::sync::watch;
 
 /// Requests of one session at once.
 const MOST: usize = 64;
 
 /// Ids of requests whose answers have not left yet.
 #[derive(Debug, Clone, Default)]
-pub struct Unanswered(Arc<Mutex<HashSet<RequestId>>>);
+pub struct Unanswered(Arc<watch::Sender<HashSet<RequestId>>>);
 
 impl Unanswered {
-    fn ids(&self) -> MutexGuard<'_, HashSet<RequestId>> {
-        // A poisoned set is still a set of ids.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Whether there is room for this message, which is noted if it has to be answered.
     pub fn note(&self, message: &ClientJsonRpcMessage) -> Result<(), (StatusCode, String)> {
         match message {
@@ -33,7 +29,7 @@ impl Unanswered {
                 if let ClientNotification::CancelledNotification(note) = &note.notification
                     && let Some(id) = &note.params.request_id
                 {
-                    self.ids().remove(id);
+                    self.settle(id);
                 }
                 Ok(())
             }
@@ -42,17 +38,29 @@ impl Unanswered {
     }
 
     fn enter(&self, id: &RequestId) -> Result<(), (StatusCode, String)> {
-        let mut ids = self.ids();
-        if ids.contains(id) {
+        let (mut full, mut taken) = (false, false);
+        self.0.send_if_modified(|ids| {
+            (full, taken) = (ids.len() >= MOST, ids.contains(id));
+            !full && ids.insert(id.clone())
+        });
+        if taken {
             let text = format!("The request {id} is not answered yet; another one needs another id.\n");
             return Err((StatusCode::CONFLICT, text));
         }
-        if ids.len() >= MOST {
+        if full {
             let text = format!("{MOST} requests are not answered yet; read the stream first.\n");
             return Err((StatusCode::TOO_MANY_REQUESTS, text));
         }
-        ids.insert(id.clone());
         Ok(())
+    }
+
+    fn settle(&self, id: &RequestId) {
+        self.0.send_if_modified(|ids| ids.remove(id));
+    }
+
+    /// Completes when all have their answers.
+    pub async fn none(&self) {
+        let _ = self.0.subscribe().wait_for(HashSet::is_empty).await;
     }
 
     /// An answer has left.
@@ -63,7 +71,7 @@ impl Unanswered {
             _ => None,
         };
         if let Some(id) = id {
-            self.ids().remove(id);
+            self.settle(id);
         }
     }
 }

@@ -1,0 +1,148 @@
+//! Answers that were paid for and that nobody heard.
+//!
+//! A call that makes no job answers its caller and is forgotten. If the caller has left meanwhile, the answer is
+//! written down, and whoever asks the same again gets it instead of buying it a second time.
+
+use std::future::Future;
+
+use serde_json::Value;
+use sqlx::Row as _;
+
+use super::Jobs;
+use super::job::now;
+use super::store::Store;
+use super::store_error::StoreError;
+
+/// How long an answer waits, in milliseconds. Whoever asks the same a day later may well mean to ask anew.
+const LIFE: i64 = 24 * 3_600_000;
+
+/// A longer answer is not kept.
+const LARGEST: usize = 4 * 1024 * 1024;
+
+/// Answers of one principal's that wait; the oldest make room.
+const MOST: i64 = 200;
+
+/// An answer, and the call that it belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Answer {
+    /// Whose it is.
+    pub principal: String,
+    /// What tells the call from others: its tool and arguments.
+    pub digest: String,
+}
+
+impl Jobs {
+    /// Runs to its end what must not end with a call: the server's end waits for it as for a job.
+    pub fn outlive(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.shared.tracker.spawn(work);
+    }
+
+    /// Writes down an answer that nobody heard.
+    pub async fn keep_answer(&self, of: &Answer, answer: &Value) -> Result<(), StoreError> {
+        self.store().await?.keep_answer(of, &self.account.name, answer).await
+    }
+
+    /// The answer that waits for this call, if there is one. It is handed over once.
+    pub async fn kept_answer(&self, of: &Answer) -> Result<Option<Value>, StoreError> {
+        self.store().await?.kept_answer(of, &self.account.name).await
+    }
+}
+
+impl Store {
+    async fn keep_answer(&self, of: &Answer, account: &str, answer: &Value) -> Result<(), StoreError> {
+        let body = answer.to_string();
+        if body.len() > LARGEST {
+            return Err(self.fail(format!("an answer of {} bytes is too long to be kept", body.len())));
+        }
+        let mut transaction = self.begin().await?;
+        sqlx::query(
+            "INSERT INTO answers (principal, account, digest, body, created_at) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT DO UPDATE SET body = excluded.body, created_at = excluded.created_at",
+        )
+        .bind(&of.principal)
+        .bind(account)
+        .bind(&of.digest)
+        .bind(body)
+        .bind(now())
+        .execute(&mut *transaction)
+        .await
+        .map_err(|error| self.fail(error))?;
+        sqlx::query(
+            "DELETE FROM answers WHERE created_at < ?1 OR (principal = ?2 AND rowid NOT IN
+                (SELECT rowid FROM answers WHERE principal = ?2 ORDER BY created_at DESC, rowid DESC LIMIT ?3))",
+        )
+        .bind(now() - LIFE)
+        .bind(&of.principal)
+        .bind(MOST)
+        .execute(&mut *transaction)
+        .await
+        .map_err(|error| self.fail(error))?;
+        transaction.commit().await.map_err(|error| self.fail(error))
+    }
+
+    async fn kept_answer(&self, of: &Answer, account: &str) -> Result<Option<Value>, StoreError> {
+        // Most calls have none, and need not wait for a turn to write.
+        let waits = "SELECT 1 FROM answers WHERE principal = ?1 AND account = ?2 AND digest = ?3";
+        let row = sqlx::query(waits).bind(&of.principal).bind(account).bind(&of.digest);
+        if row.fetch_optional(self.pool()).await.map_err(|error| self.fail(error))?.is_none() {
+            return Ok(None);
+        }
+        let row = sqlx::query(
+            "DELETE FROM answers WHERE principal = ?1 AND account = ?2 AND digest = ?3 RETURNING body, created_at",
+        )
+        .bind(&of.principal)
+        .bind(account)
+        .bind(&of.digest)
+        .fetch_optional(self.pool())
+        .await
+        .map_err(|error| self.fail(error))?;
+        let Some(row) = row else { return Ok(None) };
+        let since: i64 = row.try_get("created_at").map_err(|error| self.fail(error))?;
+        if since < now() - LIFE {
+            return Ok(None);
+        }
+        let body: &str = row.try_get("body").map_err(|error| self.fail(error))?;
+        serde_json::from_str(body).map(Some).map_err(|error| self.fail(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn of(principal: &str, digest: &str) -> Answer {
+        Answer { principal: principal.to_owned(), digest: digest.to_owned() }
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_handed_over_once_and_to_its_owner_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), "test".to_owned()).await.unwrap();
+        store.keep_answer(&of("ada", "x"), "one", &json!("yes")).await.unwrap();
+        assert_eq!(store.kept_answer(&of("bob", "x"), "one").await.unwrap(), None);
+        assert_eq!(store.kept_answer(&of("ada", "y"), "one").await.unwrap(), None);
+        assert_eq!(store.kept_answer(&of("ada", "x"), "two").await.unwrap(), None);
+        assert_eq!(store.kept_answer(&of("ada", "x"), "one").await.unwrap(), Some(json!("yes")));
+        assert_eq!(store.kept_answer(&of("ada", "x"), "one").await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn answers_that_nobody_asks_for_again_do_not_fill_the_records() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), "test".to_owned()).await.unwrap();
+        let old = sqlx::query("INSERT INTO answers VALUES ('bob', 'one', 'old', '1', 0)");
+        old.execute(store.pool()).await.unwrap();
+        let filled =
+            "INSERT INTO answers SELECT 'ada', 'one', 'x' || value, '1', ?1 + value FROM json_each(?2)";
+        let numbers = json!((1..=300).collect::<Vec<_>>()).to_string();
+        sqlx::query(filled).bind(now() - 1000).bind(numbers).execute(store.pool()).await.unwrap();
+        store.keep_answer(&of("ada", "last"), "one", &json!(1)).await.unwrap();
+        let count: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM answers").fetch_one(store.pool()).await.unwrap();
+        assert_eq!(count, MOST);
+        assert!(store.kept_answer(&of("ada", "last"), "one").await.unwrap().is_some());
+        assert!(store.kept_answer(&of("ada", "x1"), "one").await.unwrap().is_none());
+    }
+}
