@@ -124,7 +124,11 @@ mod tests {
         let sha256 = HEXLOWER.encode(&Sha256::digest(content));
         let intact = Intact { path, bytes: content.len() as u64, sha256: &sha256 };
         let source = kept.open(intact).await?;
-        source.part(1, 3).try_fold(Vec::new(), async |all, piece| Ok([all, piece.to_vec()].concat())).await.ok()
+        source
+            .part(1, 3)
+            .try_fold(Vec::new(), async |all, piece| Ok([all, piece.to_vec()].concat()))
+            .await
+            .ok()
     }
 
     #[tokio::test]

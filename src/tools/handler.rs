@@ -3,11 +3,11 @@
 use rmcp::handler::server::tool::{IntoCallToolResult, ToolCallContext};
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CancelTaskParams, CompleteRequestParams,
-    CompleteResult, CustomRequest, CustomResult, DiscoverResult, ErrorCode, GetPromptRequestParams, GetPromptResponse,
-    GetTaskParams, GetTaskResult, Implementation, JsonObject, ListPromptsResult, ListResourceTemplatesResult,
-    ListResourcesResult, ListToolsResult, PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams,
-    ReadResourceResponse, ServerCapabilities, ServerConfig, SubscribeRequestParams, SubscriptionFilter, Tool,
-    UnsubscribeRequestParams, UpdateTaskParams,
+    CompleteResult, CustomRequest, CustomResult, DiscoverResult, ErrorCode, GetPromptRequestParams,
+    GetPromptResponse, GetTaskParams, GetTaskResult, Implementation, JsonObject, ListPromptsResult,
+    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+    ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
+    SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams, UpdateTaskParams,
 };
 use rmcp::service::{RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -15,7 +15,8 @@ use serde_json::Value;
 
 use super::consent::Answers;
 use super::{
-    CallDigest, INSTRUCTIONS, Server, ToolError, UNREAD, arguments, chat_form, resources, subscriptions, tasks,
+    CallDigest, INSTRUCTIONS, Server, ToolError, UNREAD, arguments, chat_form, resources, subscriptions,
+    tasks,
 };
 
 impl ServerHandler for Server {
@@ -29,8 +30,7 @@ impl ServerHandler for Server {
             .enable_completions()
             .enable_tasks()
             .build();
-        let mut config =
-            ServerConfig::new(capabilities).with_server_info(me).with_instructions(INSTRUCTIONS);
+        let mut config = ServerConfig::new(capabilities).with_server_info(me).with_instructions(INSTRUCTIONS);
         if self.stateless
             && let Some(resources) = &mut config.capabilities.resources
         {

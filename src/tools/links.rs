@@ -140,7 +140,9 @@ mod tests {
         assert_eq!(links.check("a", "b", i64::MAX, "x"), Err(LinkProblem::Records), "no key yet");
         links.key.set([7; 64]).unwrap();
         let at = now() / 1000;
-        for (expires, said) in [(at + 60, Ok(())), (at, Err(LinkProblem::Ended)), (0, Err(LinkProblem::Ended))] {
+        for (expires, said) in
+            [(at + 60, Ok(())), (at, Err(LinkProblem::Ended)), (0, Err(LinkProblem::Ended))]
+        {
             let link = links.until("job", "image-1", expires).unwrap();
             assert!(link.starts_with("https://media.example.com/files/job/image%2D1?"), "{link}");
             let signature = link.rsplit_once('=').unwrap().1;

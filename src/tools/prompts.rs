@@ -128,7 +128,11 @@ impl Server {
     }
 
     /// `prompts/get`.
-    pub(super) fn prompt(&self, name: &str, given: Option<&JsonObject>) -> Result<GetPromptResult, ErrorData> {
+    pub(super) fn prompt(
+        &self,
+        name: &str,
+        given: Option<&JsonObject>,
+    ) -> Result<GetPromptResult, ErrorData> {
         let Some(recipe) = self.recipes().find(|recipe| recipe.name == name) else {
             let names: Vec<_> = self.recipes().map(|recipe| recipe.name).collect();
             let text = format!("there is no prompt `{name}`; there are {}", names.join(", "));
@@ -149,9 +153,13 @@ impl Server {
             (_, "model") if is_for("generate_video") => {
                 facts().video_rows().iter().map(|row| row.model.clone()).collect()
             }
-            (_, "language") if is_for("text_to_audio") => voices().language_names().map(str::to_owned).collect(),
+            (_, "language") if is_for("text_to_audio") => {
+                voices().language_names().map(str::to_owned).collect()
+            }
             (_, "format") if is_for("text_to_audio") => ["mp3", "wav", "flac"].map(str::to_owned).to_vec(),
-            (_, "template") if is_for("generate_video_from_template") => facts().template_names().map(str::to_owned).collect(),
+            (_, "template") if is_for("generate_video_from_template") => {
+                facts().template_names().map(str::to_owned).collect()
+            }
             (Reference::Resource(_), "job_id") => self.recent_jobs().await,
             _ => Vec::new(),
         };

@@ -27,7 +27,10 @@ pub struct Session(pub String);
 /// The session of a request; the empty one where there is only one.
 pub(super) fn session_of(call: &RequestContext<RoleServer>) -> String {
     let parts = call.extensions.get::<http::request::Parts>();
-    parts.and_then(|parts| parts.extensions.get::<Session>()).map(|session| session.0.clone()).unwrap_or_default()
+    parts
+        .and_then(|parts| parts.extensions.get::<Session>())
+        .map(|session| session.0.clone())
+        .unwrap_or_default()
 }
 
 /// All subscriptions there are: those of older clients, which outlive the request that made them, and those of newer
@@ -67,7 +70,9 @@ impl Subscriptions {
         let of_all = table.iter().filter(stay).count().saturating_add(new.len());
         let stay = table.iter().filter(stay).filter(|open| open.principal == principal);
         if stay.count().saturating_add(new.len()) > EACH {
-            return Err(too_many(&format!("you may have {EACH} subscriptions at a time; unsubscribe from one")));
+            return Err(too_many(&format!(
+                "you may have {EACH} subscriptions at a time; unsubscribe from one"
+            )));
         }
         if of_all > MOST {
             return Err(too_many("this server has no room for more subscriptions; ask with get_job instead"));

@@ -57,7 +57,8 @@ impl From<HandedIn> for Handed {
         let HandedIn { id, name, bytes, mime, expires } = file;
         let expires_at = i64::try_from(expires).ok().and_then(|at| time(at.saturating_mul(1000)));
         let encoded = percent_encoding::utf8_percent_encode(&name, percent_encoding::NON_ALPHANUMERIC);
-        let uri = format!("minimax://uploads/{id}/{}", encoded.to_string().replace("%2D", "-").replace("%2E", "."));
+        let uri =
+            format!("minimax://uploads/{id}/{}", encoded.to_string().replace("%2D", "-").replace("%2E", "."));
         Self { uri, name, bytes, content_type: mime, expires_at }
     }
 }

@@ -44,12 +44,17 @@ pub async fn file(
 
 fn refused(problem: LinkProblem) -> Response {
     let (status, text) = match problem {
-        LinkProblem::Foreign => (StatusCode::NOT_FOUND, "This is no link of this server's. get_job gives links.\n"),
-        LinkProblem::Ended => (StatusCode::GONE, "This link has ended. get_job gives a fresh one.\n"),
-        LinkProblem::Gone => {
-            (StatusCode::GONE, "The file was removed or changed since it was made. get_job has MiniMax's link.\n")
+        LinkProblem::Foreign => {
+            (StatusCode::NOT_FOUND, "This is no link of this server's. get_job gives links.\n")
         }
-        LinkProblem::Records => (StatusCode::SERVICE_UNAVAILABLE, "The records cannot be read now; try again.\n"),
+        LinkProblem::Ended => (StatusCode::GONE, "This link has ended. get_job gives a fresh one.\n"),
+        LinkProblem::Gone => (
+            StatusCode::GONE,
+            "The file was removed or changed since it was made. get_job has MiniMax's link.\n",
+        ),
+        LinkProblem::Records => {
+            (StatusCode::SERVICE_UNAVAILABLE, "The records cannot be read now; try again.\n")
+        }
     };
     (status, [(header::CACHE_CONTROL, "no-store")], text).into_response()
 }
