@@ -221,10 +221,8 @@ impl Incoming {
         let expires = seconds_now().saturating_add(rules.life.as_secs());
         let id = new_id(expires)?;
         let (stem, wanted) = name::split(last_part(hint));
-        let extension = match found.is_text() {
-            true => TEXTS.iter().find(|known| known.eq_ignore_ascii_case(wanted)).unwrap_or(&"txt"),
-            false => found.extension(wanted),
-        };
+        let text = || TEXTS.iter().find(|known| known.eq_ignore_ascii_case(wanted)).unwrap_or(&"txt");
+        let extension = if found.is_text() { text() } else { found.extension(wanted) };
         let name = name::file_name(stem, "", 1, false, extension);
         let place = folder.join(&id);
         private(&place)?;

@@ -135,6 +135,7 @@ async fn a_name_or_an_origin_that_is_not_ours_is_turned_away_on_every_route() {
         "/sse",
         "/messages?sessionId=1",
         "/files/a/b?expires=1&signature=x",
+        "/uploads",
         "/healthz",
         "/readyz",
         "/",

@@ -6,6 +6,7 @@ use minimax_mcp::sandbox::Pace;
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 
+use crate::faults::clock::Clock;
 use crate::harness::quick;
 use crate::http::{ADA, BOB, Served, answer, make, ping, post, web};
 
@@ -221,6 +222,24 @@ fn with_tasks(mut params: Value) -> Value {
 async fn task(base: &str, method: &str, id: &str) -> Value {
     let request = modern(base, method, Some(id), with_tasks(json!({ "taskId": id })));
     answer(request.send().await.unwrap()).await
+}
+
+#[tokio::test]
+async fn a_picture_is_waited_for_a_moment_and_then_becomes_a_task() {
+    let clock = Clock::start();
+    let served = Served::with(false, Pace { delay_ms: 30_000, ..quick() }).await;
+    clock.set(20);
+    let order = json!({ "name": "text_to_image", "arguments": { "prompt": "x", "wait_seconds": 60 } });
+    let request = modern(&served.base, "tools/call", Some("text_to_image"), with_tasks(order));
+    let result = answer(request.send().await.unwrap()).await["result"].clone();
+    assert_eq!((&result["resultType"], &result["status"]), (&json!("task"), &json!("working")), "{result}");
+    let id = result["taskId"].as_str().unwrap();
+    crate::harness::eventually("the picture", async || {
+        task(&served.base, "tasks/get", id).await["result"]["status"] == "completed"
+    })
+    .await;
+    assert_eq!(served.sandbox.paid().len(), 1);
+    served.end().await;
 }
 
 #[tokio::test]

@@ -50,7 +50,7 @@ fn recording(served: &Served) -> Vec<u8> {
 /// Every file of the uploads folder.
 fn kept(dir: &Path) -> Vec<PathBuf> {
     let mut all = Vec::new();
-    let mut folders = vec![dir.join("data").join("uploads")];
+    let mut folders = vec![dir.join("data").join("minimax-mcp").join("uploads")];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).into_iter().flatten().map(Result::unwrap) {
             let is_folder = entry.file_type().unwrap().is_dir();

@@ -117,11 +117,11 @@ async fn of_form(
     let broken =
         |error: axum::extract::multipart::MultipartError| Problem::Body(error.status(), error.body_text());
     while let Some(field) = form.next_field().await.map_err(broken)? {
-        let Some(called) = field.file_name().map(str::to_owned) else { continue };
+        let Some(file_name) = field.file_name().map(str::to_owned) else { continue };
         let pieces = futures_util::stream::try_unfold(field, async |mut field: Field<'_>| {
             Ok(field.chunk().await?.map(|piece| (piece, field)))
         });
-        return kept(server, caller, announced, &name.unwrap_or(called), pieces.map_err(broken)).await;
+        return kept(server, caller, announced, &name.unwrap_or(file_name), pieces.map_err(broken)).await;
     }
     Err(Problem::NoFile)
 }
