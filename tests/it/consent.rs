@@ -253,7 +253,7 @@ async fn a_call_that_uploads_first_is_asked_about_once_and_for_the_whole_price()
         // A voice, the speaking of a text with it, and two uploads.
         let clone = json!({ "voice_id": "MyVoice001", "file": recording(&world, "me.wav", 12),
             "prompt_audio": recording(&world, "clip.wav", 5), "prompt_text": "This is me.",
-            "text": "A gentle breeze.", "model": "speech-2.8-hd" });
+            "text": "A gentle breeze. ".repeat(20), "model": "speech-2.8-hd" });
         let before = ask("voice_clone", with_dry_run(&clone)).await.structured_content.unwrap();
         let result = ask("voice_clone", clone).await;
         assert_eq!(result.is_error, Some(false), "{era:?}: {}", text(&result));
