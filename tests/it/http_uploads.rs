@@ -136,7 +136,7 @@ async fn what_one_caller_has_handed_in_is_not_there_for_another_and_ends() {
     assert!(ask(ADA, uri).await.contains("is not here"));
     assert_eq!(kept(served.dir.path()), Vec::<PathBuf>::new());
 
-    // Three of another day: one is found by its caller, all are swept by whoever comes.
+    // One whose time is over: nobody is given it, and whoever comes next sweeps it away.
     let uri = taken(hand_in(&served.base, ADA, "?name=a.wav").body(recording(&served))).await["uri"].clone();
     let file = kept(served.dir.path()).pop().unwrap();
     let folder = file.parent().unwrap();
