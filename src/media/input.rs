@@ -151,6 +151,21 @@ pub enum InputProblem {
     Damaged,
 }
 
+impl InputProblem {
+    /// Whether the sentence has a path of this machine in it.
+    pub fn names_a_path(&self) -> bool {
+        matches!(
+            self,
+            Self::Foreign { .. }
+                | Self::Outside { .. }
+                | Self::Hidden { .. }
+                | Self::Missing { .. }
+                | Self::NotAFile { .. }
+                | Self::Unreadable { .. }
+        )
+    }
+}
+
 const FORMS: &str = "give an absolute path, an https:// link, a data: URI, mm_file://ID, or the minimax:// URI \
                      of an earlier result";
 

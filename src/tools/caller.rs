@@ -133,6 +133,13 @@ impl Server {
         if self.caller.remote { Err(self.no_paths(field)) } else { Ok(path) }
     }
 
+    /// Why a file of this machine cannot be used. Where it lies is nobody's business elsewhere.
+    pub(super) fn unread(&self, field: &str, problem: &InputProblem) -> ToolError {
+        let hidden = self.caller.remote && problem.names_a_path();
+        let words = || "cannot be read on the server any more; give it anew".to_owned();
+        ToolError::argument(field, if hidden { words() } else { problem.to_string() })
+    }
+
     /// What those do who sit elsewhere and have a file.
     fn no_paths(&self, field: &str) -> ToolError {
         let upload = match self.upload_url() {

@@ -124,7 +124,7 @@ impl Server {
             }
         }
         let blob = media::load(&path, &self.roots(), &takes.limits).await;
-        encode(blob.map_err(|problem| ToolError::argument(field, problem.to_string()))?).await
+        encode(blob.map_err(|problem| self.unread(field, &problem))?).await
     }
 
     /// A file of an earlier job: its path, or its link if it was never saved.
@@ -288,7 +288,7 @@ impl Server {
 
     async fn opened(&self, field: &str, path: PathBuf, limits: &Limits) -> Result<Opened, ToolError> {
         let opened = media::open_input(&path, &self.roots(), limits).await;
-        opened.map_err(|problem| ToolError::argument(field, problem.to_string()))
+        opened.map_err(|problem| self.unread(field, &problem))
     }
 
     async fn fetched(&self, field: &str, link: &str, limits: &Limits) -> Result<Opened, ToolError> {

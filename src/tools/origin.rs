@@ -56,7 +56,10 @@ impl Server {
         match source {
             Source::Uploaded(_) => Err(ToolError::argument(field, "is at MiniMax and cannot be read here")),
             Source::Data(blob) => media::check(&blob, limits).map(|()| blob).map_err(wrong),
-            Source::Path(path) => media::load(&path, &self.roots(), limits).await.map_err(wrong),
+            Source::Path(path) => {
+                let read = media::load(&path, &self.roots(), limits).await;
+                read.map_err(|problem| self.unread(field, &problem))
+            }
             Source::Link(link) => {
                 let fetched = in_time(self.jobs().fetcher().fetch(&self.secured(&link), limits)).await;
                 fetched.map_err(|problem| unfetched(field, problem))

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use minimax_mcp::sandbox::Sandbox;
+use minimax_mcp::sandbox::{Act, Rule, Sandbox};
 use minimax_mcp::tools::Server;
 use rmcp::model::{
     CallToolRequest, CallToolRequestParams, CallToolResponse, CallToolResult, ClientCapabilities,
@@ -15,6 +15,7 @@ use rmcp::{ClientHandler, ClientLifecycleMode, ClientServiceExt, RoleClient, Ser
 use serde_json::{Value, json};
 
 use crate::harness::{Program, World, config, eventually, quick, text};
+use crate::voice::recording;
 
 /// What a person does with a question.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -238,6 +239,64 @@ async fn a_note_that_was_changed_or_belongs_to_another_call_buys_nothing_and_a_y
     let again = answered(&talk, two(), &state).await;
     assert!(text(&again).contains("has bought something already"), "{}", text(&again));
     assert_eq!(world.bought(), 1);
+}
+
+#[tokio::test]
+async fn a_call_that_uploads_first_is_asked_about_once_and_for_the_whole_price() {
+    for era in ERAS {
+        let world = world().await;
+        let talk = Talk::with(&world.server, Mood::Yes, era.clone()).await;
+        let ask = async |tool: &'static str, arguments: Value| {
+            let arguments = arguments.as_object().cloned().unwrap();
+            talk.client.call_tool(CallToolRequestParams::new(tool).with_arguments(arguments)).await.unwrap()
+        };
+        // A voice, the speaking of a text with it, and two uploads.
+        let clone = json!({ "voice_id": "MyVoice001", "file": recording(&world, "me.wav", 12),
+            "prompt_audio": recording(&world, "clip.wav", 5), "prompt_text": "This is me.",
+            "text": "A gentle breeze. ".repeat(20), "model": "speech-2.8-hd" });
+        let before = ask("voice_clone", with_dry_run(&clone)).await.structured_content.unwrap();
+        let result = ask("voice_clone", clone).await;
+        assert_eq!(result.is_error, Some(false), "{era:?}: {}", text(&result));
+        let asked = talk.asked();
+        assert_eq!(asked.len(), 1, "{era:?}: {asked:?}");
+        let price = before["cost"]["estimated"].as_f64().unwrap();
+        assert!(asked[0].contains(&format!("costs {price} USD at most")), "{price}: {asked:?}");
+        let uploads = world.sandbox.requests().iter().filter(|one| one.path == "/v1/files/upload").count();
+        assert_eq!((uploads, world.bought()), (2, 1), "{era:?}");
+    }
+}
+
+fn with_dry_run(arguments: &Value) -> Value {
+    let mut all = arguments.clone();
+    all["dry_run"] = json!(true);
+    all
+}
+
+#[tokio::test]
+async fn where_the_first_road_is_closed_the_dearer_second_is_asked_about_too_and_bought_once() {
+    for era in ERAS {
+        let world = world().await;
+        let closed = || {
+            let no_plan = Act::Refuse { code: 2061, message: None, retry_after: None };
+            Rule::once("/v1/coding_plan/vlm", no_plan)
+        };
+        world.sandbox.script(vec![closed(), closed(), closed()]);
+        let view = world.make("text_to_image", json!({ "prompt": "x" })).await;
+        let talk = Talk::with(&world.server, Mood::Yes, era.clone()).await;
+        let look = json!({ "prompt": "What is it?", "image_url": view["files"][0]["path"] });
+        let look =
+            CallToolRequestParams::new("understand_image").with_arguments(look.as_object().cloned().unwrap());
+        let result = talk.client.call_tool(look).await.unwrap();
+        assert_eq!(result.is_error, Some(false), "{era:?}: {}", text(&result));
+        let asked = talk.asked();
+        assert_eq!(asked.len(), 2, "{era:?}: {asked:?}");
+        assert!(
+            asked[0].contains("costs 0.01 USD") && asked[1].contains("with MiniMax-M3 costs"),
+            "{asked:?}"
+        );
+        let looks = world.sandbox.paid().iter().filter(|one| one.path.contains("chat")).count();
+        assert_eq!(looks, 1, "{era:?}");
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use axum::body::{Body, Bytes, HttpBody as _};
+use axum::body::{Body, Bytes};
 use axum::extract::multipart::{Field, Multipart};
 use axum::extract::{DefaultBodyLimit, Extension, FromRequest as _, Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -90,7 +90,7 @@ async fn raw(
     name: Option<String>,
     request: Request,
 ) -> Result<Handed, Problem> {
-    let announced = request.body().size_hint().exact();
+    let announced = length(request.headers());
     let name = name.or_else(|| named_by(request.headers())).unwrap_or_default();
     let broken = |error: axum::Error| {
         Problem::Body(StatusCode::REQUEST_TIMEOUT, format!("the file did not come to its end: {error}"))
@@ -106,24 +106,22 @@ async fn of_form(
     request: Request,
 ) -> Result<Handed, Problem> {
     // Of the whole form: the file is a little shorter.
-    let announced = request.body().size_hint().exact().zip(server.largest_upload());
-    let announced =
-        announced.map(
-            |(whole, largest)| {
-                if whole > largest.saturating_add(AROUND) { whole } else { whole.min(largest) }
-            },
-        );
+    let announced = length(request.headers()).zip(server.largest_upload());
+    let announced = announced.map(|(whole, largest)| {
+        let fits = whole.saturating_sub(AROUND) <= largest;
+        if fits { whole.min(largest) } else { whole }
+    });
     let mut form = Multipart::from_request(request, &())
         .await
         .map_err(|refused| Problem::Body(StatusCode::BAD_REQUEST, refused.body_text()))?;
     let broken =
         |error: axum::extract::multipart::MultipartError| Problem::Body(error.status(), error.body_text());
     while let Some(field) = form.next_field().await.map_err(broken)? {
-        let Some(called) = field.file_name().map(str::to_owned) else { continue };
+        let Some(file_name) = field.file_name().map(str::to_owned) else { continue };
         let pieces = futures_util::stream::try_unfold(field, async |mut field: Field<'_>| {
             Ok(field.chunk().await?.map(|piece| (piece, field)))
         });
-        return kept(server, caller, announced, &name.unwrap_or(called), pieces.map_err(broken)).await;
+        return kept(server, caller, announced, &name.unwrap_or(file_name), pieces.map_err(broken)).await;
     }
     Err(Problem::NoFile)
 }
@@ -153,6 +151,11 @@ async fn forget(
         return StatusCode::NO_CONTENT.into_response();
     }
     (StatusCode::NOT_FOUND, "There is no such upload.\n").into_response()
+}
+
+/// How long the body says it is.
+fn length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// The name in `Content-Disposition: attachment; filename="…"; filename*=UTF-8''…` (RFC 6266).
