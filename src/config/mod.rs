@@ -258,7 +258,8 @@ impl Config {
         self.key = Some(SecretString::from("sandbox-key"));
         self.loopback = true;
         self.poll = self.poll.min(Duration::from_millis(300));
-        let about_the_host = ["MINIMAX_API_HOST", "MINIMAX_API_BASE", "MINIMAX_REGION", "MINIMAX_API_KEY_FILE"];
+        let about_the_host =
+            ["MINIMAX_API_HOST", "MINIMAX_API_BASE", "MINIMAX_REGION", "MINIMAX_API_KEY_FILE"];
         self.problems.retain(|problem| !about_the_host.contains(&problem.name));
         self
     }
@@ -413,10 +414,9 @@ mod tests {
         assert_eq!(config.key_kind(), KeyKind::PayAsYouGo);
         config.take_key(Ok("sk-cp-another".to_owned()));
         assert_eq!(config.key_kind(), KeyKind::PayAsYouGo);
-        for (file, word) in [
-            (Ok("\n".to_owned()), "is empty"),
-            (Err(std::io::ErrorKind::NotFound.into()), "cannot be read"),
-        ] {
+        for (file, word) in
+            [(Ok("\n".to_owned()), "is empty"), (Err(std::io::ErrorKind::NotFound.into()), "cannot be read")]
+        {
             let mut config = read(&[]);
             config.take_key(file);
             assert!(config.key.is_none());

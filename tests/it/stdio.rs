@@ -10,7 +10,7 @@ use crate::harness::{Program, quick};
 const MODERN: &str = "2026-07-28";
 
 /// What every request of the modern era carries.
-fn modern_meta() -> Value {
+pub fn modern_meta() -> Value {
     json!({
         "io.modelcontextprotocol/protocolVersion": MODERN,
         "io.modelcontextprotocol/clientCapabilities": {},
@@ -18,13 +18,13 @@ fn modern_meta() -> Value {
     })
 }
 
-struct Stage {
-    sandbox: Sandbox,
-    dir: tempfile::TempDir,
+pub struct Stage {
+    pub sandbox: Sandbox,
+    pub dir: tempfile::TempDir,
 }
 
 /// A sandbox on a runtime of its own, so that the test itself may block.
-fn on_stage<T>(play: impl FnOnce(&Stage) -> T) -> T {
+pub fn on_stage<T>(play: impl FnOnce(&Stage) -> T) -> T {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let sandbox = runtime.block_on(Sandbox::start(Options { pace: quick(), ..Options::default() })).unwrap();
     let stage = Stage { sandbox, dir: tempfile::tempdir().unwrap() };
@@ -34,7 +34,7 @@ fn on_stage<T>(play: impl FnOnce(&Stage) -> T) -> T {
 }
 
 impl Stage {
-    fn program(&self) -> Program {
+    pub fn program(&self) -> Program {
         Program::at(&self.sandbox.url(), self.dir.path())
     }
 }
