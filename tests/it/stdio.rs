@@ -111,6 +111,32 @@ fn an_unknown_tool_is_a_protocol_error_and_bad_arguments_are_a_result() {
 }
 
 #[test]
+fn parameters_of_another_form_are_called_that_and_the_form_is_named() {
+    on_stage(|stage| {
+        let mut program = stage.program();
+        program.initialize("2025-06-18");
+        for (method, parameters, word) in [
+            (
+                "tools/call",
+                json!({ "name": "text_to_image", "arguments": "{\"prompt\":\"A fox\"}" }),
+                "an object",
+            ),
+            ("tools/call", json!({ "name": "text_to_image", "arguments": ["A fox"] }), "an object"),
+            ("tools/call", json!({ "arguments": {} }), "`name`"),
+            ("prompts/get", json!({}), "`name`"),
+            ("resources/read", json!({ "uri": 5 }), "`uri`"),
+            ("completion/complete", json!({ "ref": { "type": "x" } }), "`ref`"),
+        ] {
+            let answer = program.request(method, parameters);
+            assert_eq!(answer["error"]["code"], -32602, "{method}: {answer}");
+            let message = answer["error"]["message"].as_str().unwrap();
+            assert!(message.contains(method) && message.contains(word), "{answer}");
+        }
+        assert_eq!(stage.sandbox.requests().len(), 0);
+    });
+}
+
+#[test]
 fn progress_is_sent_to_those_who_ask_and_only_to_them() {
     on_stage(|stage| {
         let mut program = stage.program();
