@@ -122,7 +122,9 @@ const RUBBISH: &[&str] = &[
 ];
 
 fn send_rubbish(program: &mut Program) {
-    RUBBISH.iter().for_each(|line| program.send_raw(line));
+    for line in RUBBISH {
+        program.send_raw(line);
+    }
     // Deeper than a parser may follow, and longer than a line of text usually is.
     program.send_raw(&"[".repeat(1 << 20));
 }
