@@ -251,13 +251,12 @@ impl ServerHandler for Server {
     }
 }
 
-/// What the methods that need parameters need, in the words of an error.
+/// What the methods that need parameters need, in the words of an error. Only those of every revision that has them: the
+/// newest one has no `resources/subscribe`, and must say so.
 const FORMS: &[(&str, &str)] = &[
     ("tools/call", "`name`, a text, and `arguments`, an object (not a text that holds one)"),
     ("prompts/get", "`name`, a text, and `arguments`, an object of texts"),
     ("resources/read", "`uri`, a text"),
-    ("resources/subscribe", "`uri`, a text"),
-    ("resources/unsubscribe", "`uri`, a text"),
     ("completion/complete", "`ref` (a prompt or a resource template) and `argument` (`name` and `value`)"),
     ("tasks/get", "`taskId`, a text"),
     ("tasks/update", "`taskId`, a text, and `inputResponses`, an object"),
