@@ -296,9 +296,11 @@ impl Config {
         if self.key.is_some() {
             return;
         }
-        match file.as_deref().map(str::trim) {
-            Ok("") => self.found("MINIMAX_API_KEY_FILE", "is empty; it is a file with the key alone"),
-            Ok(key) => self.key = Some(SecretString::from(key)),
+        match file {
+            Ok(text) if text.trim().is_empty() => {
+                self.found("MINIMAX_API_KEY_FILE", "is empty; it is a file with the key alone");
+            }
+            Ok(text) => self.key = Some(SecretString::from(text.trim())),
             Err(error) => self.found("MINIMAX_API_KEY_FILE", format!("cannot be read: {error}")),
         }
     }

@@ -77,6 +77,13 @@ impl ServerHandler for Server {
                            media as paths or URLs, and long texts in parts";
             return Err(ErrorData::invalid_request(problem, None));
         }
+        // What is not of a method's form is taken for another method; "not found" would send its caller astray.
+        if let Some((method, form)) = FORMS.iter().find(|(method, _)| *method == request.method) {
+            return Err(ErrorData::invalid_params(
+                format!("`params` of {method} is an object with {form}"),
+                None,
+            ));
+        }
         Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, request.method, None))
     }
 
@@ -269,6 +276,18 @@ impl ServerHandler for Server {
         Ok(CompleteResult::new(me.completions(&request.r#ref, &request.argument).await))
     }
 }
+
+/// What the methods that need parameters need, in the words of an error. Only those of every revision that has them: the
+/// newest one has no `resources/subscribe`, and must say so.
+const FORMS: &[(&str, &str)] = &[
+    ("tools/call", "`name`, a text, and `arguments`, an object (not a text that holds one)"),
+    ("prompts/get", "`name`, a text, and `arguments`, an object of texts"),
+    ("resources/read", "`uri`, a text"),
+    ("completion/complete", "`ref` (a prompt or a resource template) and `argument` (`name` and `value`)"),
+    ("tasks/get", "`taskId`, a text"),
+    ("tasks/update", "`taskId`, a text, and `inputResponses`, an object"),
+    ("tasks/cancel", "`taskId`, a text"),
+];
 
 /// Where keys come from, and what each thing costs.
 const WEBSITE: &str = "https://platform.minimax.io";

@@ -185,8 +185,9 @@ async def pydantic_ai(play):
                 job = re.search(r"[a-z]+-[a-z2-7]{26}", text)[0]
                 view = json.loads(await self.read(f"minimax://jobs/{job}"))
                 for file, link in zip(view["files"], links, strict=True):
+                    # A link is signed anew each time; what it leads to is the same.
                     known = {file.get("download_url"), file.get("path") and Path(file["path"]).as_uri()}
-                    assert link in known, (link, file)
+                    assert link.partition("?")[0] in {one.partition("?")[0] for one in known if one}, (link, file)
                 return view
 
             async def read(self, uri):

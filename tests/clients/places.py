@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import venv
@@ -66,9 +67,8 @@ class Places:
         def make():
             home.mkdir(parents=True, exist_ok=True)
             (home / "package.json").write_text("{}")
-            npm = python.parent / ("npm.cmd" if os.name == "nt" else "npm")
             more = os.pathsep.join([str(python.parent), os.environ.get("PATH", "")])
-            command = [npm, "install", "--no-audit", "--no-fund", "--silent", *packages]
+            command = [shutil.which("npm", path=more), "install", "--no-audit", "--no-fund", "--silent", *packages]
             quietly(command, cwd=home, env={**os.environ, "PATH": more})
 
         install(home, packages, make)

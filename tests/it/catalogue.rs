@@ -2,6 +2,7 @@
 
 use minimax_mcp::config::Toolset;
 use minimax_mcp::tools::{INSTRUCTIONS, Server};
+use rmcp::ServerHandler as _;
 use serde_json::Value;
 
 use crate::harness::World;
@@ -234,4 +235,42 @@ async fn groups_and_read_only_decide_what_is_listed() {
         ]
     );
     assert_eq!(Server::group_of("generate_video"), Some(Toolset::Video));
+}
+
+#[tokio::test]
+async fn the_server_and_everything_it_offers_has_a_title_and_the_server_alone_a_picture() {
+    let world = World::new().await;
+    let me = world.client.peer_info().unwrap().server_info.clone().unwrap();
+    assert_eq!(me.title.as_deref(), Some("MiniMax"));
+    assert!(me.website_url.unwrap().starts_with("https://"));
+    let icons = me.icons.unwrap();
+    let picture = icons[0].src.strip_prefix("data:image/png;base64,").unwrap();
+    // It travels with every beginning.
+    assert!(picture.len() < 1000, "{}", picture.len());
+    let bytes = data_encoding::BASE64.decode(picture.as_bytes()).unwrap();
+    let size = imagesize::blob_size(&bytes).unwrap();
+    assert_eq!(icons[0].sizes, Some(vec![format!("{}x{}", size.width, size.height)]));
+    let titled = |title: Option<String>| title.is_some_and(|title| !title.is_empty());
+    for tool in Server::catalogue() {
+        assert!(titled(tool.title), "{}", tool.name);
+        assert!(tool.icons.is_none(), "{}", tool.name);
+    }
+    for prompt in world.client.list_all_prompts().await.unwrap() {
+        assert!(titled(prompt.title), "{}", prompt.name);
+    }
+    for template in world.client.list_all_resource_templates().await.unwrap() {
+        assert!(titled(template.title), "{}", template.name);
+    }
+}
+
+/// The transport looks up a tool's schema by its name, to check the headers of a call.
+#[tokio::test]
+async fn every_tool_is_found_by_its_name_as_it_is_listed() {
+    let world = World::new().await;
+    for tool in world.client.list_all_tools().await.unwrap() {
+        assert_eq!(world.server.get_tool(&tool.name).as_ref(), Some(&tool));
+    }
+    let elsewhere = world.server.get_tool("image_to_video").unwrap();
+    assert_eq!(elsewhere.name, "generate_video", "the name that another server gives it");
+    assert!(world.server.get_tool("no_such_tool").is_none());
 }

@@ -291,9 +291,13 @@ impl Program {
     }
 
     pub fn send_raw(&mut self, line: &str) {
+        self.send_bytes(line.as_bytes());
+        self.send_bytes(b"\n");
+    }
+
+    pub fn send_bytes(&mut self, bytes: &[u8]) {
         let stdin = self.stdin.as_mut().expect("stdin is open");
-        stdin.write_all(line.as_bytes()).unwrap();
-        stdin.write_all(b"\n").unwrap();
+        stdin.write_all(bytes).unwrap();
         stdin.flush().unwrap();
     }
 
@@ -352,6 +356,11 @@ impl Program {
     /// Closes stdin and waits for the end.
     pub fn hang_up(&mut self) -> std::process::ExitStatus {
         drop(self.stdin.take());
+        self.ended()
+    }
+
+    /// Waits for the end.
+    pub fn ended(&mut self) -> std::process::ExitStatus {
         let end = Instant::now() + Duration::from_secs(30);
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {

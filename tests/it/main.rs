@@ -26,6 +26,8 @@ mod catalogue;
 mod readme;
 // The example of a client's configuration.
 mod example_config;
+// The pages about running it, and the files they speak of.
+mod deployment;
 // Files, links and folders.
 mod media;
 // Files that were never meant to leave.
@@ -96,3 +98,4 @@ mod codes;
 mod rules;
 // The protocol on stdin and stdout, byte by byte.
 mod stdio;
+mod stdio_start;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use minimax_mcp::config::{SETTINGS, Toolset};
 use minimax_mcp::tools::Server;
+use serde_json::Value;
 
 fn path() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("README.md")
@@ -62,4 +63,41 @@ fn its_two_commands_come_first() {
     let test = text.find("cargo test").unwrap();
     let tables = text.find("<!-- tools -->").unwrap();
     assert!(demo < test && test < tables);
+}
+
+/// The rows of the table between the two comments of this name, cell by cell.
+fn rows(text: &str, name: &str) -> Vec<Vec<String>> {
+    let (_, rest) = text.split_once(&format!("<!-- {name} -->")).unwrap();
+    let (table, _) = rest.split_once(&format!("<!-- /{name} -->")).unwrap();
+    let cells = |line: &str| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect();
+    table.trim().lines().skip(2).map(cells).collect()
+}
+
+/// The table itself is written by `tests/clients/matrix.py --write-readme`, out of what came of it.
+#[test]
+fn its_clients_are_those_that_are_played_in_their_versions_and_none_has_failed() {
+    let clients: Value = serde_json::from_str(include_str!("../clients/clients.json")).unwrap();
+    let played: Vec<_> = clients.as_array().unwrap().iter().map(promised).collect();
+    let shown: Vec<_> = rows(&fs::read_to_string(path()).unwrap(), "clients")
+        .into_iter()
+        .map(|row| {
+            let told = |cell: &String| cell == "yes" || (cell.starts_with("20") && cell.len() == 10);
+            let heard: Vec<_> = row[2..].iter().map(told).collect();
+            assert!(row[2..].iter().zip(&heard).all(|(cell, heard)| *heard || cell == "–"), "{row:?}");
+            (row[0].clone(), row[1].clone(), heard)
+        })
+        .collect();
+    assert_eq!(shown, played, "`python3 tests/clients/matrix.py --write-readme` writes the table anew");
+}
+
+/// Client, version and whether it is played over stdio, HTTP and SSE, as the table has it.
+fn promised(row: &Value) -> (String, String, Vec<bool>) {
+    let text = |name: &str| row[name].as_str().unwrap().to_owned();
+    let patience = row["patience"].as_u64().map(|seconds| format!(", with its time-out of {seconds} s"));
+    let separator = if row["node"] == true { '@' } else { '=' };
+    let version = row["install"][0].as_str().unwrap().rsplit(separator).next().unwrap();
+    let package = text("package").rsplit('/').next().unwrap().to_owned();
+    let transports: Vec<_> = row["transports"].as_array().unwrap().iter().map(Value::as_str).collect();
+    let over = ["stdio", "http", "sse"].map(|transport| transports.contains(&Some(transport)));
+    (text("client") + &patience.unwrap_or_default(), format!("{package} {version}"), over.to_vec())
 }

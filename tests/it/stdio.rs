@@ -10,7 +10,7 @@ use crate::harness::{Program, quick};
 const MODERN: &str = "2026-07-28";
 
 /// What every request of the modern era carries.
-fn modern_meta() -> Value {
+pub fn modern_meta() -> Value {
     json!({
         "io.modelcontextprotocol/protocolVersion": MODERN,
         "io.modelcontextprotocol/clientCapabilities": {},
@@ -18,13 +18,13 @@ fn modern_meta() -> Value {
     })
 }
 
-struct Stage {
-    sandbox: Sandbox,
-    dir: tempfile::TempDir,
+pub struct Stage {
+    pub sandbox: Sandbox,
+    pub dir: tempfile::TempDir,
 }
 
 /// A sandbox on a runtime of its own, so that the test itself may block.
-fn on_stage<T>(play: impl FnOnce(&Stage) -> T) -> T {
+pub fn on_stage<T>(play: impl FnOnce(&Stage) -> T) -> T {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let sandbox = runtime.block_on(Sandbox::start(Options { pace: quick(), ..Options::default() })).unwrap();
     let stage = Stage { sandbox, dir: tempfile::tempdir().unwrap() };
@@ -34,7 +34,7 @@ fn on_stage<T>(play: impl FnOnce(&Stage) -> T) -> T {
 }
 
 impl Stage {
-    fn program(&self) -> Program {
+    pub fn program(&self) -> Program {
         Program::at(&self.sandbox.url(), self.dir.path())
     }
 }
@@ -107,6 +107,32 @@ fn an_unknown_tool_is_a_protocol_error_and_bad_arguments_are_a_result() {
         assert_eq!(bad["result"]["isError"], true, "{bad}");
         let method = program.request("no/such/method", json!({}));
         assert_eq!(method["error"]["code"], -32601, "{method}");
+    });
+}
+
+#[test]
+fn parameters_of_another_form_are_called_that_and_the_form_is_named() {
+    on_stage(|stage| {
+        let mut program = stage.program();
+        program.initialize("2025-06-18");
+        for (method, parameters, word) in [
+            (
+                "tools/call",
+                json!({ "name": "text_to_image", "arguments": "{\"prompt\":\"A fox\"}" }),
+                "an object",
+            ),
+            ("tools/call", json!({ "name": "text_to_image", "arguments": ["A fox"] }), "an object"),
+            ("tools/call", json!({ "arguments": {} }), "`name`"),
+            ("prompts/get", json!({}), "`name`"),
+            ("resources/read", json!({ "uri": 5 }), "`uri`"),
+            ("completion/complete", json!({ "ref": { "type": "x" } }), "`ref`"),
+        ] {
+            let answer = program.request(method, parameters);
+            assert_eq!(answer["error"]["code"], -32602, "{method}: {answer}");
+            let message = answer["error"]["message"].as_str().unwrap();
+            assert!(message.contains(method) && message.contains(word), "{answer}");
+        }
+        assert_eq!(stage.sandbox.requests().len(), 0);
     });
 }
 

@@ -1,0 +1,290 @@
+//! The pages about running the server, the files they speak of, and the entries for clients that reach it by its
+//! address: what they name exists, and the server answers to it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use minimax_mcp::config::{HttpSettings, SETTINGS};
+use minimax_mcp::sandbox::{Options as SandboxOptions, Sandbox};
+use minimax_mcp::serve::http::access::Access;
+use minimax_mcp::serve::http::{self, Options};
+use minimax_mcp::tools::Server;
+use reqwest::{Client, StatusCode, header};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::harness::{config, quick};
+
+const TOKEN: &str = "0123456789abcdef-token";
+/// The addresses that pages and entries give a server.
+const ADDRESSES: &[&str] = &["http://127.0.0.1:8765", "https://media.example.com"];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    fs::read_to_string(root().join(path)).unwrap().replace("\r\n", "\n")
+}
+
+/// The pages and every file of the two folders, with their names.
+fn texts() -> Vec<(String, String)> {
+    let pages = ["local", "systemd", "container"].map(|page| format!("docs/{page}.md"));
+    let folders = ["examples/deploy", "examples/http"];
+    let files = folders.iter().flat_map(|folder| {
+        let entries = fs::read_dir(root().join(folder)).unwrap().map(Result::unwrap);
+        entries.map(move |entry| format!("{folder}/{}", entry.file_name().display()))
+    });
+    pages.into_iter().chain(files).map(|name| (name.clone(), read(&name))).collect()
+}
+
+/// A server with a token and the older transport, as far as the pages know it.
+async fn served<T>(play: impl AsyncFnOnce(&str, &Client) -> T) -> T {
+    let sandbox = Sandbox::start(SandboxOptions { pace: quick(), ..Default::default() }).await.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let settings = HttpSettings { token: Some(SecretString::from(TOKEN)), ..HttpSettings::default() };
+    let mut config = config(&sandbox.url(), dir.path(), &[]);
+    config.http.public_url = Some(base.clone());
+    let (stop, serving) = (CancellationToken::new(), TaskTracker::new());
+    serving.spawn(http::serve_until(
+        stop.clone(),
+        Server::new(config),
+        listener,
+        Access::new(&settings),
+        Options { sse: true },
+    ));
+    let outcome = play(&base, &Client::builder().no_proxy().build().unwrap()).await;
+    stop.cancel();
+    serving.close();
+    serving.wait().await;
+    sandbox.stop().await;
+    outcome
+}
+
+/// Runs of capital letters, digits and underscores that begin like our settings.
+fn settings_in(text: &str) -> BTreeSet<&str> {
+    let words = text.split(|c: char| !(c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'));
+    words.filter(|word| word.starts_with("MINIMAX_")).collect()
+}
+
+/// What follows one of the addresses, and what stands as `/word` between backticks.
+fn routes_in(text: &str) -> BTreeSet<String> {
+    let word = |rest: &str| -> String {
+        rest.chars().take_while(|c| c.is_ascii_alphanumeric() || "/_-.".contains(*c)).collect()
+    };
+    let after = ADDRESSES.iter().flat_map(|address| text.split(*address).skip(1)).map(word);
+    let quoted = text.split('`').skip(1).step_by(2).filter(|code| code.starts_with('/')).map(word);
+    after.chain(quoted).filter(|route| !route.is_empty()).collect()
+}
+
+#[test]
+fn every_setting_that_a_page_or_an_example_names_exists() {
+    for (name, text) in texts() {
+        for setting in settings_in(&text) {
+            assert!(SETTINGS.iter().any(|known| known.name == setting), "{name}: {setting}");
+        }
+    }
+    let all: String = texts().into_iter().map(|(_, text)| text).collect();
+    for needed in ["MINIMAX_API_KEY_FILE", "MINIMAX_MCP_TOKEN_FILE", "MINIMAX_MCP_PUBLIC_URL"] {
+        assert!(all.contains(needed), "{needed}");
+    }
+}
+
+#[tokio::test]
+async fn every_route_that_a_page_names_exists_and_every_one_is_named() {
+    // Folders of the machine, in the same dress.
+    const FOLDERS: &[&str] = &["/etc", "/var", "/usr", "/data"];
+    let pages: String =
+        ["local", "systemd", "container"].map(|page| read(format!("docs/{page}.md"))).concat();
+    let named: BTreeSet<_> = routes_in(&pages)
+        .into_iter()
+        .filter(|route| !FOLDERS.iter().any(|dir| route.starts_with(dir)))
+        .collect();
+    served(async |base, web| {
+        for route in &named {
+            let path = route.replace('…', "").replace("/files/", "/files/job/name?expires=1&signature=none");
+            let response = web.get(format!("{base}{path}")).bearer_auth(TOKEN).send().await.unwrap();
+            // The older transport goes on for as long as one listens.
+            let status = response.status();
+            let missing =
+                status == StatusCode::NOT_FOUND && response.text().await.unwrap().contains("MCP is at");
+            assert!(!missing, "{route}");
+        }
+    })
+    .await;
+    for route in routes_of_the_code() {
+        assert!(named.iter().any(|known| known.starts_with(&route)), "no page names {route}: {named:?}");
+    }
+}
+
+/// The first part of each route that the server has.
+fn routes_of_the_code() -> BTreeSet<String> {
+    let folder = root().join("src/serve/http");
+    let files = fs::read_dir(folder).unwrap().map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap());
+    let routes: String = files.collect();
+    let parts = routes.split("route(\"/").skip(1).chain(routes.split("route_service(\"/").skip(1));
+    parts.map(|rest| format!("/{}", rest.split(['/', '"']).next().unwrap())).collect()
+}
+
+#[test]
+fn every_file_that_a_page_names_is_there() {
+    for (name, text) in texts().into_iter().filter(|(name, _)| name.starts_with("docs/")) {
+        let links = text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap());
+        for link in links.filter(|link| !link.contains("://")) {
+            assert!(root().join("docs").join(link).exists(), "{name}: {link}");
+        }
+        let words = text.split([' ', '`', '\n', '"', '(', ')']).filter(|word| word.starts_with("examples/"));
+        // The secrets are the reader's own.
+        for word in words.filter(|word| !word.contains("/secrets")) {
+            assert!(root().join(word.trim_end_matches([',', '.', ';'])).exists(), "{name}: {word}");
+        }
+    }
+}
+
+/// Whatever follows the program's name in a line of code, a unit or a Dockerfile.
+fn command_lines() -> Vec<Vec<String>> {
+    let mut found = vec![];
+    for (name, text) in texts() {
+        for line in text.lines() {
+            let line = line.trim().trim_start_matches("ExecStart=").trim_start_matches("/usr/local/bin/");
+            if let Some(rest) = line.strip_prefix("minimax-mcp ") {
+                found.push(rest.split_whitespace().map(str::to_owned).collect());
+            }
+            if let Some(list) = line.strip_prefix("CMD ").filter(|_| name.ends_with("Dockerfile")) {
+                found.push(serde_json::from_str(list).unwrap());
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn every_command_line_of_a_page_or_an_example_is_understood() {
+    let lines = command_lines();
+    assert!(lines.len() >= 3, "{lines:?}");
+    for line in lines {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_minimax-mcp"));
+        let output = program.args(&line).arg("--help").output().unwrap();
+        assert!(output.status.success(), "{line:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+/// What an entry of a client says: the address, and the header that it would send if its placeholder were the token.
+struct Entry {
+    url: String,
+    header: String,
+}
+
+fn of_json(text: &str, servers: &str) -> Entry {
+    let entry = serde_json::from_str::<Value>(text).unwrap()[servers]["minimax"].take();
+    let text = |value: &Value| value.as_str().unwrap_or_else(|| panic!("{entry}")).to_owned();
+    Entry { url: text(&entry["url"]), header: text(&entry["headers"]["Authorization"]) }
+}
+
+/// The value behind `name` in a line of TOML or YAML.
+fn value(text: &str, name: &str) -> String {
+    let line =
+        text.lines().find_map(|line| line.trim().strip_prefix(name)?.trim_start().strip_prefix([':', '=']));
+    line.unwrap_or_else(|| panic!("no {name} in {text}")).trim().trim_matches('"').to_owned()
+}
+
+/// The entries, and what each client calls the transport.
+fn entries() -> Vec<(&'static str, Entry)> {
+    let text = |file: &str| read(format!("examples/http/{file}"));
+    let of_yaml = |file: &str, url: &str, kind: &str| {
+        let text = text(file);
+        assert_eq!(value(&text, "type"), kind, "{file}");
+        Entry { url: value(&text, url), header: value(&text, "Authorization") }
+    };
+    let codex = text("codex.toml");
+    let token = format!("Bearer ${{{}}}", value(&codex, "bearer_token_env_var"));
+    vec![
+        ("claude-code.json", of_json(&text("claude-code.json"), "mcpServers")),
+        ("cursor.json", of_json(&text("cursor.json"), "mcpServers")),
+        ("vscode.json", of_json(&text("vscode.json"), "servers")),
+        ("codex.toml", Entry { url: value(&codex, "url"), header: token }),
+        ("librechat.yaml", of_yaml("librechat.yaml", "url", "streamable-http")),
+        ("goose.yaml", of_yaml("goose.yaml", "uri", "streamable_http")),
+    ]
+}
+
+/// The header with the token in the place of its placeholder, which names it.
+fn filled(header: &str) -> String {
+    let (before, rest) = header.split_once("${").unwrap_or_else(|| panic!("{header} has no placeholder"));
+    let (name, after) = rest.split_once('}').unwrap();
+    let named = ["MINIMAX_MCP_TOKEN", "env:MINIMAX_MCP_TOKEN", "input:minimax-mcp-token"];
+    assert!(named.contains(&name), "{header}");
+    format!("{before}{TOKEN}{after}")
+}
+
+#[tokio::test]
+async fn every_entry_for_a_client_over_http_reaches_the_tools_with_its_token_and_without_it_nothing() {
+    let entries = entries();
+    let files = fs::read_dir(root().join("examples/http")).unwrap().count();
+    assert_eq!(entries.len(), files, "an entry that nobody looks at");
+    served(async |base, web| {
+        for (name, entry) in entries {
+            let url = ADDRESSES
+                .iter()
+                .find_map(|address| entry.url.strip_prefix(address))
+                .map(|rest| format!("{base}{rest}"));
+            let url = url.unwrap_or_else(|| panic!("{name}: {}", entry.url));
+            let list = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {} });
+            let ask =
+                || web.post(&url).header(header::ACCEPT, "application/json, text/event-stream").json(&list);
+            let refused = ask().send().await.unwrap();
+            assert_eq!(refused.status(), StatusCode::UNAUTHORIZED, "{name}");
+            let heard = ask().header(header::AUTHORIZATION, filled(&entry.header)).send().await.unwrap();
+            assert_eq!(heard.status(), StatusCode::OK, "{name}");
+            assert!(heard.text().await.unwrap().contains("text_to_image"), "{name}");
+        }
+    })
+    .await;
+}
+
+/// The inputs of VS Code are those that its entry uses, and none is shown while it is typed.
+#[test]
+fn the_entry_of_vs_code_asks_for_the_token_that_it_sends() {
+    let entry: Value = serde_json::from_str(&read("examples/http/vscode.json")).unwrap();
+    let inputs = entry["inputs"].as_array().unwrap();
+    assert_eq!(inputs.len(), 1);
+    assert_eq!(inputs[0]["password"], true);
+    let sent = entry["servers"]["minimax"]["headers"]["Authorization"].as_str().unwrap();
+    assert!(sent.contains(&format!("${{input:{}}}", inputs[0]["id"].as_str().unwrap())));
+}
+
+/// Proxies wait for longer than the server is silent, and hand on what comes.
+#[test]
+fn the_proxies_hand_events_on_and_outlast_the_servers_silence() {
+    let (caddy, nginx) = (read("examples/deploy/Caddyfile"), read("examples/deploy/nginx.conf"));
+    for (text, words) in [
+        (&caddy, &["flush_interval -1", "read_timeout 60s"][..]),
+        (&nginx, &["proxy_buffering off;", "proxy_read_timeout 60s;", "proxy_set_header Host $host;"][..]),
+    ] {
+        for word in words {
+            assert!(text.contains(word), "{word}");
+        }
+    }
+    let code = fs::read_to_string(root().join("src/serve/http/mod.rs")).unwrap();
+    assert!(code.contains("const PING: Duration = Duration::from_secs(15);"), "the pages say 15 seconds");
+}
+
+/// The container runs as nobody in particular, and what it starts would not start without a token.
+#[test]
+fn the_container_is_not_root_and_starts_only_with_a_token() {
+    let dockerfile = read("examples/deploy/Dockerfile");
+    let user = dockerfile.lines().find_map(|line| line.strip_prefix("USER ")).unwrap();
+    assert!(user.split(':').all(|id| id.parse::<u32>().is_ok_and(|id| id > 0)), "{user}");
+    let rust = env!("CARGO_PKG_RUST_VERSION");
+    assert!(dockerfile.contains(&format!("FROM rust:{rust}")), "the image is not of Rust {rust}");
+    let open = Access::new(&HttpSettings::default());
+    let address = "0.0.0.0:0".parse().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    assert!(runtime.block_on(http::bind(address, &open)).is_err());
+}
