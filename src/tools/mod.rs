@@ -35,6 +35,7 @@ mod prompts;
 mod resources;
 mod schema;
 mod search;
+mod shelf;
 mod source;
 mod speak;
 mod speech;

@@ -116,7 +116,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_body_that_stops_coming_is_not_waited_for() {
         let (mut client, serving) = connect(app());
-        client.write_all(b"POST /body HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nfour").await.unwrap();
+        client
+            .write_all(b"POST /body HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nfour")
+            .await
+            .unwrap();
         let took = ended(&serving).await;
         assert!(took >= SLOWEST && took <= 3 * SLOWEST, "{took:?}");
         let mut answer = String::new();
