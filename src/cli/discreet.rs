@@ -65,17 +65,14 @@ mod tests {
         for (line, shown) in [
             ("nothing", "nothing"),
             ("a=b c=", "a=b c="),
-            (
-                "link: \"http://h/f?expires=17&signature=Ab-_9\" end",
-                "link: \"http://h/f?expires=17&signature=*** end",
-            ),
+            ("\"h/f?expires=17&signature=Ab-_9\" end", "\"h/f?expires=17&signature=***\" end"),
             ("x?Signature=a%2Bb%3D&Expires=1", "x?Signature=***&Expires=1"),
             ("X-Amz-Signature=0f, next", "X-Amz-Signature=***, next"),
             ("/messages?sessionId=0123 and access_token=ada", "/messages?sessionId=*** and access_token=***"),
             ("signature=", "signature="),
             ("é=ü&signature=é", "é=ü&signature=é"),
         ] {
-            assert_eq!(masked(line), shown.replace("*** end", "***\" end"), "{line}");
+            assert_eq!(masked(line), shown, "{line}");
         }
         let mut log = Discreet(Vec::new());
         log.write_all(b"\xff signature=abc\n").unwrap();
