@@ -45,7 +45,7 @@ fn a_body_that_turns_out_too_large_is_refused_on_the_way() {
             "POST /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {ADA}\r\n{TYPES}\
              Transfer-Encoding: chunked\r\n\r\n"
         ));
-        let piece = [b"100000\r\n".as_slice(), &[b' '; 1 << 20], b"\r\n"].concat();
+        let piece = [b"100000\r\n".as_slice(), &vec![b' '; 1 << 20], b"\r\n"].concat();
         let mut taken = 0;
         while taken < 64 && socket.say(&piece) {
             taken += 1;

@@ -21,7 +21,7 @@ const ROUTES: &[(&str, &str)] = &[
 ];
 
 fn status(program: &Process, method: &str, target: &str, lines: &[&str]) -> u16 {
-    let lines: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
+    let lines: String = lines.iter().flat_map(|line| [line, "\r\n"]).collect();
     let bytes =
         format!("{method} {target} HTTP/1.1\r\n{lines}Content-Length: 0\r\nConnection: close\r\n\r\n");
     program.ask(&bytes).unwrap_or_else(|| panic!("no answer to {bytes}")).status

@@ -148,7 +148,7 @@ impl Process {
         // What follows the name of a signature is the signature, unless something stands in its place.
         for line in log.lines() {
             for (at, name) in line.match_indices("ignature=") {
-                let value = line[at + name.len()..].chars().take_while(|c| c.is_ascii_alphanumeric());
+                let value = line[at + name.len()..].chars().take_while(char::is_ascii_alphanumeric);
                 assert!(value.count() < 8, "a signature is in the log: {line}");
             }
         }
@@ -242,8 +242,8 @@ impl Answer {
     pub fn message(&self) -> Value {
         let text = self.text();
         let events = text.lines().filter_map(|line| line.strip_prefix("data:"));
-        let messages = events.filter_map(|data| serde_json::from_str::<Value>(data.trim()).ok());
-        let answer = messages.filter(|message| message.get("id").is_some()).last();
+        let mut messages = events.filter_map(|data| serde_json::from_str::<Value>(data.trim()).ok());
+        let answer = messages.rfind(|message| message.get("id").is_some());
         answer.or_else(|| serde_json::from_str(&text).ok()).unwrap_or_else(|| panic!("no message: {text}"))
     }
 }

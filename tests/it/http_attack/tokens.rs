@@ -85,7 +85,7 @@ fn a_token_that_no_header_can_hold_is_refused_and_does_no_harm() {
         }
         // A line that goes on in the next one.
         assert_eq!(ask(b"\r\n ada-0123456789abcdef").unwrap().status, 400);
-        assert_eq!(ask(&[b'x'; 30_000]).unwrap().status, 401);
+        assert_eq!(ask(&vec![b'x'; 30_000]).unwrap().status, 401);
         if let Some(answer) = ask(&vec![b'x'; 1 << 20]) {
             assert_eq!(answer.status, 431);
         }

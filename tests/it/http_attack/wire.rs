@@ -176,7 +176,7 @@ fn this_is_no_proxy_no_echo_and_no_tunnel() {
 #[test]
 fn too_many_headers_too_long_ones_and_too_long_addresses_are_refused() {
     on_stage(|stage| {
-        let many: String = (0..200).map(|index| format!("X-{index}: y\r\n")).collect();
+        let many = "X-Y: z\r\n".repeat(200);
         let long = "x".repeat(1 << 20);
         for ask in [
             get("/healthz", &many),
