@@ -1,6 +1,7 @@
 //! What a person types.
 
 mod demo;
+mod discreet;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
@@ -207,7 +208,8 @@ fn places() -> Places {
 /// Everything goes to stderr: stdout is the protocol.
 fn start_log(filter: &str) {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("warn"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false);
+    let log =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(discreet::stderr).with_ansi(false);
     // A second start in one process, as in tests, keeps the first log.
     let _ = log.try_init();
 }

@@ -24,6 +24,7 @@ mod receive;
 mod reserve;
 mod run;
 mod salvage;
+mod shelf;
 mod speech;
 mod state;
 #[cfg(test)]

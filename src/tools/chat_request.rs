@@ -1,5 +1,7 @@
 //! A call of `chat` → a request that its protocol and model take, or what would be right.
 
+use std::collections::HashSet;
+
 use rmcp::model::JsonObject;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -269,12 +271,14 @@ fn functions(input: &ChatInput) -> Result<Option<Vec<Function>>, ToolError> {
 /// Each call is answered, and each result answers a call.
 fn check_calls(protocol: Protocol, messages: &[Value]) -> Result<(), ToolError> {
     let (calls, results) = protocol.calls(messages);
-    if let Some(stray) = results.iter().find(|id| !calls.contains(id)) {
+    let (asked, given): (HashSet<_>, HashSet<_>) =
+        (calls.iter().cloned().collect(), results.iter().collect());
+    if let Some(stray) = results.iter().find(|id| !asked.contains(*id)) {
         let known = if calls.is_empty() { "there are none".to_owned() } else { calls.join(", ") };
         let problem = format!("{stray} is not the id of a call in this conversation ({known})");
         return Err(ToolError::argument("tool_call_id", problem));
     }
-    let open: Vec<_> = calls.into_iter().filter(|id| !results.contains(id)).collect();
+    let open: Vec<_> = calls.into_iter().filter(|id| !given.contains(id)).collect();
     if open.is_empty() {
         return Ok(());
     }

@@ -112,6 +112,8 @@ impl Server {
         let (mut files, warnings) = self.files(input.purpose.as_deref()).await?;
         files.sort_by_key(|file| std::cmp::Reverse(place(file)));
         files.dedup_by(|one, other| one.file_id == other.file_id);
+        let hidden = self.hidden_files().await?;
+        files.retain(|file| !hidden.contains(&file.file_id));
         let total = files.len();
         files.retain(|file| after.is_none_or(|after| place(file) < after));
         let limit = input.limit.clamp(1, 100);
@@ -151,6 +153,7 @@ impl Server {
     async fn delete_file(&self, Parameters(input): Parameters<DeleteInput>) -> Result<Gone, ToolError> {
         self.ready()?;
         let id = file_id(&input.file_id)?;
+        self.own_file("file_id", &id.to_string()).await?;
         let (purpose, note) = if let Some(purpose) = input.purpose {
             check_purpose(&purpose)?;
             (purpose, None)
@@ -200,6 +203,7 @@ impl Server {
 
     /// Metadata and link of a file.
     pub(super) async fn remote(&self, id: &str) -> Result<RemoteFile, ToolError> {
+        self.own_file("file_id", id).await?;
         let api = self.jobs().api();
         let file = api.retrieve_file(id).await?;
         Ok(RemoteFile { file_id: id.to_owned(), ..file })

@@ -102,7 +102,8 @@ impl ServerHandler for Server {
         let Some(tool) = self.shared.router.get(&name).filter(|tool| me.offers(&tool.name)) else {
             let all = self.shared.router.list_all().into_iter().map(|tool| tool.name);
             let known: Vec<_> = all.filter(|name| me.offers(name)).collect();
-            let message = format!("unknown tool `{name}`; this server has {}", known.join(", "));
+            let shown: String = name.chars().take(64).collect();
+            let message = format!("unknown tool `{shown}`; this server has {}", known.join(", "));
             return Err(ErrorData::invalid_params(message, None));
         };
         if let Err(error) = me.take_turn() {

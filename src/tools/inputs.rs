@@ -57,7 +57,10 @@ impl Server {
                 checked.map_err(|refused| wrong(refused.to_string()))?;
                 Ok(link)
             }
-            Reference::Uploaded(link) if takes.uploads.is_some() => Ok(link),
+            Reference::Uploaded(link) if takes.uploads.is_some() => {
+                self.own_file(field, &link).await?;
+                Ok(link)
+            }
             Reference::Uploaded(_) => Err(wrong(
                 "is an uploaded file, which this endpoint does not take; give a URL or a path".to_owned(),
             )),
@@ -208,6 +211,7 @@ impl Server {
         let wrong = |problem: String| ToolError::argument(field, problem);
         Ok(Checked::Here(match self.reference(field, text)? {
             Reference::Uploaded(link) => {
+                self.own_file(field, &link).await?;
                 return Ok(Checked::There(link.trim_start_matches("mm_file://").to_owned()));
             }
             Reference::Url(link) => self.fetched(field, &link, limits).await?,
@@ -283,6 +287,7 @@ impl Server {
         };
         #[cfg(feature = "crash-points")]
         crate::crash::point("upload.after");
+        self.note_upload(&sent.file_id).await;
         Ok(sent)
     }
 

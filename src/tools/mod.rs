@@ -37,6 +37,7 @@ mod rate;
 mod resources;
 mod schema;
 mod search;
+mod shelf;
 mod source;
 mod speak;
 mod speech;

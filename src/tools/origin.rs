@@ -35,7 +35,10 @@ impl Server {
     pub(super) async fn source(&self, field: &str, text: &str) -> Result<Source, ToolError> {
         Ok(match self.reference(field, text)? {
             Reference::Url(link) => Source::Link(link),
-            Reference::Uploaded(link) => Source::Uploaded(link.trim_start_matches("mm_file://").to_owned()),
+            Reference::Uploaded(link) => {
+                self.own_file(field, &link).await?;
+                Source::Uploaded(link.trim_start_matches("mm_file://").to_owned())
+            }
             Reference::Data(blob) => Source::Data(blob),
             Reference::Path(path) => Source::Path(path),
             Reference::Made { job, name } => match self.made(field, &job, &name).await? {

@@ -1,5 +1,6 @@
 //! The task that `regenerate_video` makes again: found by our id or by MiniMax's, and fit for it.
 
+use super::video::no_task;
 use super::video_extras::RegenerateInput;
 use super::{Server, ToolError};
 use crate::api::retry::Nature;
@@ -37,7 +38,12 @@ impl Server {
             }
             (None, task) => {
                 let id = task.as_deref().unwrap_or_default().trim();
-                ("task_id", id, self.jobs().by_task(self.principal(), id).await?)
+                let job = self.jobs().by_task(self.principal(), id).await?;
+                // Another's task is answered like none at all.
+                if job.is_none() && self.jobs().is_of_another(self.principal(), id).await? {
+                    return Err(no_task(id));
+                }
+                ("task_id", id, job)
             }
         };
         let wrong = |problem: String| ToolError::argument(field, problem);

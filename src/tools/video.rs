@@ -155,7 +155,7 @@ impl Server {
     }
 }
 
-fn no_task(id: &str) -> ToolError {
+pub(super) fn no_task(id: &str) -> ToolError {
     ToolError::NotFound {
         what: format!("video task {id}"),
         advice:

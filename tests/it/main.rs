@@ -14,6 +14,7 @@
 // A sandbox, a server in front of it and a client, in one process; and the real program as a child.
 mod harness;
 mod http;
+mod http_attack;
 mod http_files;
 mod http_protocol;
 mod http_uploads;

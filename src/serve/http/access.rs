@@ -83,8 +83,8 @@ impl Access {
         let mut hosts = headers.get_all(header::HOST).iter().map(|host| host.to_str().unwrap_or_default());
         let names = [hosts.next(), uri.authority().map(Authority::as_str)];
         let mut names = names.into_iter().flatten().peekable();
-        let named = names.peek().is_some() && hosts.next().is_none();
-        if !named || !names.all(|name| self.is_ours(&name.to_ascii_lowercase())) {
+        let is_single = names.peek().is_some() && hosts.next().is_none();
+        if !is_single || !names.all(|name| self.is_ours(&name.to_ascii_lowercase())) {
             return Err(Problem::Host);
         }
         let mut origins = headers.get_all(header::ORIGIN).iter();

@@ -20,11 +20,11 @@ const UNREAD: Duration = Duration::from_secs(60);
 /// Where and headers together. It is read before anybody has shown a token.
 const LARGEST_HEAD: usize = 64 * 1024;
 
+/// A stream whose writer does not wait for ever.
+type Impatient<S> = TokioIo<Pin<Box<TimeoutWriter<S>>>>;
+
 /// Serves what comes over a stream of bytes.
-pub fn connection<S>(
-    stream: S,
-    app: Router,
-) -> Connection<TokioIo<Pin<Box<TimeoutWriter<S>>>>, TowerToHyperService<Router>>
+pub fn connection<S>(stream: S, app: Router) -> Connection<Impatient<S>, TowerToHyperService<Router>>
 where
     S: AsyncRead + AsyncWrite + Send + 'static,
 {

@@ -1,0 +1,206 @@
+//! Many connections, slow ones, and such as take nothing of what they asked for.
+
+use std::time::Duration;
+
+use super::stage::{ADA, PATIENCE, Process, Socket, TYPES, get, on_stage, post, request, until};
+use minimax_mcp::sandbox::{Options, Pace, Sandbox};
+use serde_json::json;
+
+use crate::harness::quick;
+
+/// So many as this process may open beside all that other tests do.
+fn many() -> usize {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, getrlimit};
+        let few = getrlimit(Resource::Nofile).current.is_some_and(|files| files < 8192);
+        if few { 100 } else { 1000 }
+    }
+    #[cfg(not(unix))]
+    1000
+}
+
+#[test]
+fn a_call_is_answered_beside_a_thousand_connections_that_say_nothing() {
+    on_stage(|stage| {
+        let idle: Vec<_> = (0..many()).map(|_| stage.program.connect()).collect();
+        stage.program.is_well();
+        let picture = stage.program.make(ADA, "text_to_image", json!({ "prompt": "A quiet street" }));
+        assert_eq!(picture["status"], "succeeded");
+        drop(idle);
+    });
+}
+
+#[test]
+fn a_call_is_answered_beside_hundreds_that_never_finish_their_sentence() {
+    on_stage(|stage| {
+        let program = &stage.program;
+        let half_a_head = "POST /mcp HTTP/1.1\r\nHost: localhost\r\nX-A: b";
+        let half_a_body = format!(
+            "POST /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {ADA}\r\n{TYPES}Content-Length: 100\r\n\r\n{{"
+        );
+        let half_a_chunk = format!(
+            "POST /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {ADA}\r\n{TYPES}\
+             Transfer-Encoding: chunked\r\n\r\n10\r\n{{"
+        );
+        let starts = [half_a_head, &half_a_body, &half_a_chunk];
+        let slow: Vec<_> = (0..many() / 2)
+            .map(|index| {
+                let mut socket = program.connect();
+                let which = if index < 60 { index % 3 } else { 0 };
+                socket.say(starts[which]);
+                socket
+            })
+            .collect();
+        program.is_well();
+        drop(slow);
+    });
+}
+
+#[test]
+fn bodies_that_do_not_end_take_no_more_memory_than_there_is_for_them() {
+    on_stage(|stage| {
+        let endless = format!(
+            "POST /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {ADA}\r\n{TYPES}\
+             Transfer-Encoding: chunked\r\n\r\n"
+        );
+        let mut open = Vec::new();
+        let refused = loop {
+            let mut socket = stage.program.connect();
+            socket.say(format!("{}1\r\n{{\r\n", endless.replace("Host", "Expect: 100-continue\r\nHost")));
+            let head = socket.head().unwrap();
+            if head.status != 100 {
+                break head;
+            }
+            open.push(socket);
+            assert!(open.len() < 100, "there is no end to it");
+        };
+        assert_eq!((refused.status, refused.header("retry-after")), (503, Some("5")));
+        stage.program.is_well();
+        drop(open);
+        let ping = request("ping", json!({}));
+        let whole = format!("{endless}{:x}\r\n{ping}\r\n0\r\n\r\n", ping.len());
+        until("there is room again", || stage.program.ask(&whole).is_some_and(|answer| answer.status == 200));
+    });
+}
+
+#[test]
+fn callers_that_vanish_at_any_point_leave_nothing_open() {
+    on_stage(|stage| {
+        let call = request(
+            "tools/call",
+            json!({ "name": "text_to_image", "arguments": { "prompt": "x", "dry_run": true } }),
+        );
+        let whole = post("/mcp", ADA, &call);
+        let sse = get("/sse", &format!("Authorization: Bearer {ADA}\r\n"));
+        for text in [&whole, &sse] {
+            for end in (1..=text.len()).step_by(text.len() / 40) {
+                stage.program.connect().say(&text[..end]);
+            }
+            for _ in 0..20 {
+                stage.program.connect().say(text);
+            }
+        }
+    });
+}
+
+/// The shell's limit holds for the program, which cannot raise it again.
+#[cfg(unix)]
+#[test]
+fn connections_take_no_file_that_a_call_needs() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let sandbox = runtime.block_on(Sandbox::start(Options { pace: quick(), ..Options::default() })).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let plain = crate::crash::command(&sandbox.url(), dir.path(), &[]);
+    let mut command = std::process::Command::new("/bin/sh");
+    command.args(["-c", "ulimit -n 200; exec \"$0\" \"$@\""]).arg(plain.get_program()).env_clear();
+    command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let program = Process::run(command, dir.path(), &[]);
+    let mut early = program.connect();
+    early.say(get("/healthz", ""));
+    assert_eq!(early.answer().unwrap().status, 200);
+    let crowd: Vec<_> = (0..100).map(|_| program.connect()).collect();
+    let call = json!({ "name": "text_to_image", "arguments": { "prompt": "A full house", "n": 4 } });
+    early.say(post("/mcp", ADA, &request("tools/call", call)));
+    let view = early.answer().unwrap().message()["result"]["structuredContent"].clone();
+    assert_eq!(view["status"], "succeeded", "{view}");
+    assert!(program.files().is_none_or(|files| files < 150), "{:?}", program.files());
+    drop(crowd);
+    program.is_well();
+    assert!(!program.log().contains("os error 24"), "it never ran out of files: {}", program.log());
+    runtime.block_on(sandbox.stop());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_it_in_good_order_whatever_is_connected() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let pace = Pace { seconds: 600.0, polls: 1, ..quick() };
+    let sandbox = runtime.block_on(Sandbox::start(Options { pace, ..Options::default() })).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let mut program = Process::start(&sandbox.url(), dir.path(), &[]);
+    let film = json!({ "name": "generate_video", "arguments": { "prompt": "A long night" } });
+    let mut waiting = program.connect();
+    waiting.say(post("/mcp", ADA, &request("tools/call", film)));
+    assert_eq!(waiting.head().unwrap().status, 200);
+    let mut streams: Vec<Socket> = Vec::new();
+    for start in [
+        get("/sse", &format!("Authorization: Bearer {ADA}\r\n")),
+        String::new(),
+        "GET /healthz HTTP/1.1\r\nHo".to_owned(),
+        format!(
+            "POST /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {ADA}\r\n{TYPES}Content-Length: 9\r\n\r\n{{"
+        ),
+    ] {
+        let mut socket = program.connect();
+        socket.say(start);
+        streams.push(socket);
+    }
+    until("the job is on its way", || sandbox.paid().len() == 1);
+    let id = program.child.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    let answer = waiting.event_with("structuredContent");
+    assert!(answer.contains("job_id"), "{answer}");
+    until("it ends", || program.child.try_wait().unwrap().is_some());
+    assert!(program.child.try_wait().unwrap().unwrap().success());
+    program.log_is_discreet();
+    let next = Process::start(&sandbox.url(), dir.path(), &[]);
+    let jobs = next.make(ADA, "list_jobs", json!({}))["jobs"].clone();
+    assert_eq!(jobs.as_array().map(Vec::len), Some(1), "{jobs}");
+    assert_eq!(sandbox.paid().len(), 1);
+    drop(next);
+    runtime.block_on(sandbox.stop());
+}
+
+impl Socket {
+    /// The data of the next event that contains `word`.
+    fn event_with(&mut self, word: &str) -> String {
+        let end = std::time::Instant::now() + PATIENCE;
+        while let Some(data) = self.event() {
+            if data.contains(word) {
+                return data;
+            }
+            assert!(std::time::Instant::now() < end, "no event with {word}");
+        }
+        panic!("the stream ended without {word}");
+    }
+}
+
+/// Longer than ordinary tests may take, since the real program has to lose its patience:
+/// `cargo test --test it http_attack::crowd -- --ignored`.
+#[ignore = "takes half a minute: cargo test --test it http_attack::crowd -- --ignored"]
+#[test]
+fn the_program_closes_what_says_nothing_and_what_never_finishes() {
+    on_stage(|stage| {
+        let mut idle = stage.program.connect();
+        let mut head = stage.program.connect();
+        head.say("GET /healthz HTTP/1.1\r\nHost: loc");
+        let mut body = stage.program.connect();
+        body.say(format!(
+            "POST /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {ADA}\r\n{TYPES}Content-Length: 9\r\n\r\n{{"
+        ));
+        std::thread::sleep(Duration::from_secs(20));
+        assert!(idle.is_closed() && head.is_closed());
+        assert!(body.answer().is_some_and(|answer| answer.status >= 400));
+    });
+}

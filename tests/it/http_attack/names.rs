@@ -1,0 +1,169 @@
+//! Where a request comes from, and which name it calls the server by.
+
+use super::stage::{Process, on_stage};
+
+/// Everything behind the port, and what may be there one day.
+const ROUTES: &[(&str, &str)] = &[
+    ("POST", "/mcp"),
+    ("GET", "/mcp"),
+    ("GET", "/sse"),
+    ("POST", "/messages?sessionId=1"),
+    ("GET", "/files/a/b?expires=1&signature=x"),
+    ("GET", "/files/../healthz"),
+    ("POST", "/uploads"),
+    ("GET", "/metrics"),
+    ("GET", "/.well-known/oauth-protected-resource"),
+    ("GET", "/healthz"),
+    ("GET", "/readyz"),
+    ("GET", "/"),
+    ("OPTIONS", "/mcp"),
+    ("OPTIONS", "*"),
+];
+
+fn status(program: &Process, method: &str, target: &str, lines: &[&str]) -> u16 {
+    let lines: String = lines.iter().flat_map(|line| [line, "\r\n"]).collect();
+    let bytes =
+        format!("{method} {target} HTTP/1.1\r\n{lines}Content-Length: 0\r\nConnection: close\r\n\r\n");
+    program.ask(&bytes).unwrap_or_else(|| panic!("no answer to {bytes}")).status
+}
+
+#[test]
+fn no_route_answers_to_a_name_that_is_not_ours_however_it_is_written() {
+    on_stage(|stage| {
+        let program = &stage.program;
+        let port = program.address.port();
+        let with_port = format!("Host: 127.0.0.1.nip.io:{port}");
+        let no_host: &[&[&str]] = &[
+            &[],
+            &["Host:"],
+            &["Host: evil.example"],
+            &["Host: 127.0.0.1.nip.io"],
+            &[&with_port],
+            &["Host: localhost.evil.example"],
+            &["Host: localhost", "Host: localhost"],
+            &["Host: localhost", "Host: evil.example"],
+            &["Host: evil.example", "Host: localhost"],
+            &["Host: localhost, evil.example"],
+            &["Host: localhost evil.example"],
+            &["Host: localhost:80:80"],
+            &["Host: localhost:80@evil.example"],
+            &["Host: localhost:http"],
+            &["Host: localhost@evil.example"],
+            &["Host: evil.example@localhost"],
+            &["Host: http://localhost"],
+            &["Host: localhost/"],
+            &["Host: localhost#"],
+            &["Host: localhost."],
+            &["Host: 127.0.0.1."],
+            &["Host: 127.1"],
+            &["Host: 2130706433"],
+            &["Host: 0x7f000001"],
+            &["Host: 0177.0.0.1"],
+            &["Host: 0.0.0.0"],
+            &["Host: ::1"],
+            &["Host: [::1"],
+            &["Host: [::]"],
+            &["Host: [::1%25lo]"],
+            &["Host: [::ffff:127.0.0.1]"],
+            &["Host: [0:0:0:0:0:0:0:1]"],
+            &["Host: l\u{43e}calhost"],
+            &["Host: xn--lcalhost-hof"],
+            &["X-Forwarded-Host: localhost", "Forwarded: host=localhost"],
+        ];
+        for (method, path) in ROUTES {
+            for lines in no_host {
+                let status = status(program, method, path, lines);
+                assert!([400, 403].contains(&status), "{method} {path} with {lines:?}: {status}");
+            }
+        }
+        assert_eq!(stage.sandbox.requests().len(), 0);
+    });
+}
+
+#[test]
+fn a_whole_address_in_the_request_line_has_to_be_ours_as_well_as_the_host() {
+    on_stage(|stage| {
+        let program = &stage.program;
+        for (target, host, right) in [
+            ("http://evil.example/healthz", "localhost", false),
+            ("http://localhost/healthz", "evil.example", false),
+            ("http://evil.example@localhost/healthz", "localhost", false),
+            ("http://localhost@evil.example/healthz", "localhost", false),
+            ("http://localhost:80@evil.example/healthz", "localhost", false),
+            ("https://127.0.0.1.nip.io/healthz", "127.0.0.1", false),
+            ("file:///healthz", "localhost", false),
+            ("//evil.example/healthz", "localhost", false),
+            ("http://127.0.0.1:1/healthz", "localhost", true),
+            ("http://LOCALHOST/healthz", "[::1]:1", true),
+        ] {
+            let status = status(program, "GET", target, &[&format!("Host: {host}")]);
+            assert_eq!(status == 200, right, "{target} at {host}: {status}");
+        }
+    });
+}
+
+#[test]
+fn this_machine_s_names_are_ours_with_any_port_and_in_any_case() {
+    on_stage(|stage| {
+        for host in ["localhost", "LocalHost:1", "127.0.0.1:65535", "[::1]", "[::1]:8765", "localhost:"] {
+            assert_eq!(status(&stage.program, "GET", "/healthz", &[&format!("Host: {host}")]), 200, "{host}");
+        }
+    });
+}
+
+#[test]
+fn no_page_but_this_machine_s_may_call_any_route() {
+    on_stage(|stage| {
+        let program = &stage.program;
+        let bad: &[&[&str]] = &[
+            &["Origin: https://evil.example"],
+            &["Origin: null"],
+            &["Origin:"],
+            &["Origin: *"],
+            &["Origin: file://"],
+            &["Origin: file:///home/ada/page.html"],
+            &["Origin: chrome-extension://abcdefgh"],
+            &["Origin: ftp://localhost"],
+            &["Origin: localhost"],
+            &["Origin: //localhost"],
+            &["Origin: http://localhost/page"],
+            &["Origin: http://localhost:5173/"],
+            &["Origin: http://localhost."],
+            &["Origin: http://localhost.evil.example"],
+            &["Origin: http://127.0.0.1.nip.io:80"],
+            &["Origin: http://user@localhost"],
+            &["Origin: http://localhost@evil.example"],
+            &["Origin: http://localhost https://evil.example"],
+            &["Origin: http://localhost, https://evil.example"],
+            &["Origin: http://localhost", "Origin: http://localhost"],
+            &["Origin: http://localhost", "Origin: https://evil.example"],
+            &["Origin: http://l\u{43e}calhost"],
+        ];
+        for (method, path) in ROUTES {
+            for lines in bad {
+                let lines: Vec<_> = lines.iter().copied().chain(["Host: localhost"]).collect();
+                assert_eq!(status(program, method, path, &lines), 403, "{method} {path} with {lines:?}");
+            }
+        }
+        for origin in ["http://localhost", "https://127.0.0.1:3000", "HTTP://[::1]:1"] {
+            let lines = ["Host: localhost", &format!("Origin: {origin}")];
+            assert_eq!(status(program, "GET", "/healthz", &lines), 200, "{origin}");
+        }
+        assert_eq!(stage.sandbox.requests().len(), 0);
+    });
+}
+
+#[test]
+fn no_answer_lets_a_page_read_it() {
+    on_stage(|stage| {
+        for (method, path) in ROUTES {
+            let ask = format!(
+                "{method} {path} HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost:5173\r\nContent-Length: 0\r\n\
+                 Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: authorization\r\n\
+                 Access-Control-Request-Private-Network: true\r\nConnection: close\r\n\r\n"
+            );
+            let answer = stage.program.ask(ask).unwrap();
+            assert!(!answer.head.contains("access-control-allow"), "{method} {path}: {}", answer.head);
+        }
+    });
+}
