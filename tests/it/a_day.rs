@@ -185,7 +185,7 @@ async fn a_day(url: &str) {
             clock.set(SLOW);
         }
         guest.leave().await;
-        let figures = Figures::of(&server, &dir.path().join("data")).await;
+        let figures = Figures::of(&server, &dir.path().join("data/minimax-mcp")).await;
         eprintln!("hour {:2} ({:3} s): {figures:?}", hour + 1, real.elapsed().as_secs());
         hours.push(figures);
     }
