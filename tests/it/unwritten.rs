@@ -49,7 +49,7 @@ fn lines(folder: &Path) -> Vec<Value> {
     let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let ours = names.filter(|path| {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        name.contains("unwritten-") && name.ends_with(".jsonl")
+        name.contains("unwritten-") && path.extension().is_some_and(|it| it == "jsonl")
     });
     let texts = ours.filter_map(|path| fs::read_to_string(path).ok());
     texts
