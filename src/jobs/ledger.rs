@@ -431,24 +431,6 @@ impl Store {
                 .map_err(|error| self.fail(error))?;
         Ok(rows.iter().filter_map(|row| row.try_get(0).ok()).collect())
     }
-
-    /// A random key of the data folder, made when it is first asked for.
-    pub(super) async fn secret(&self, name: &str) -> Result<Vec<u8>, StoreError> {
-        let mut fresh = [0_u8; 32];
-        getrandom::fill(&mut fresh).map_err(|error| self.fail(error.to_string()))?;
-        sqlx::query("INSERT INTO secrets (name, value) VALUES (?1, ?2) ON CONFLICT DO NOTHING")
-            .bind(name)
-            .bind(fresh.to_vec())
-            .execute(self.pool())
-            .await
-            .map_err(|error| self.fail(error))?;
-        let row = sqlx::query("SELECT value FROM secrets WHERE name = ?1")
-            .bind(name)
-            .fetch_one(self.pool())
-            .await
-            .map_err(|error| self.fail(error))?;
-        row.try_get(0).map_err(|error| self.fail(error))
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Money set aside: whether there is enough, for what it was, and how a request that is no job ends.
 
+use sqlx::Row as _;
+
 use super::account::pool;
 use super::ledger::{NotBought, Purchase, Spending, Spent, millionths};
 use super::store::Store;
@@ -80,6 +82,26 @@ impl Jobs {
     /// The key that questions to a person are sealed with.
     pub async fn seal_key(&self) -> Result<Vec<u8>, StoreError> {
         self.store().await?.secret("consent").await
+    }
+}
+
+impl Store {
+    /// A random key of the data folder, made when it is first asked for.
+    async fn secret(&self, name: &str) -> Result<Vec<u8>, StoreError> {
+        let mut fresh = [0_u8; 32];
+        getrandom::fill(&mut fresh).map_err(|error| self.fail(error.to_string()))?;
+        sqlx::query("INSERT INTO secrets (name, value) VALUES (?1, ?2) ON CONFLICT DO NOTHING")
+            .bind(name)
+            .bind(fresh.to_vec())
+            .execute(self.pool())
+            .await
+            .map_err(|error| self.fail(error))?;
+        let row = sqlx::query("SELECT value FROM secrets WHERE name = ?1")
+            .bind(name)
+            .fetch_one(self.pool())
+            .await
+            .map_err(|error| self.fail(error))?;
+        row.try_get(0).map_err(|error| self.fail(error))
     }
 }
 

@@ -207,7 +207,12 @@ impl World {
                     assert!(store.join(note).await.unwrap(), "the record is there");
                 }
             }
-            Die => self.processes[who] = Process::default(),
+            Die => {
+                let Process { job, has_request } = std::mem::take(&mut self.processes[who]);
+                let is_out = job.is_some_and(|job| matches!(job.state, State::Submitting { sent: true, .. }));
+                // Whether the request had arrived by then, nobody knows.
+                self.taken += u32::from(is_out && has_request && chance.is_multiple_of(2));
+            }
             Sleep => {
                 let run_out = sqlx::query("UPDATE jobs SET lease_until = 0 WHERE id = ?1").bind(&self.id);
                 run_out.execute(store.pool()).await.unwrap();
@@ -248,6 +253,19 @@ impl World {
         };
         prop_assert_eq!(word, right, "{:?}", after);
         Ok(())
+    }
+}
+
+#[test]
+fn that_a_request_waits_is_not_believed_once_it_has_left() {
+    let held = State::NEW.after(Seen::Held("rate".into()));
+    let mut known = order("video-1", &held);
+    known.updated_at = 5;
+    let note = Note { when: 5, what: News::of(&known) };
+    for (written, is_believed) in [(4, true), (5, false), (6, false)] {
+        let mut job = order("video-1", &State::NEW.after(Seen::Leaving));
+        job.updated_at = written;
+        assert_eq!((note.amend(&mut job), job.state == held), (is_believed, is_believed), "{written}");
     }
 }
 

@@ -30,6 +30,8 @@ const NAME: &str = "unwritten-";
 /// In the output folder, where people look.
 const HIDDEN: &str = ".minimax-unwritten-";
 const ENDING: &str = ".jsonl";
+/// Of a file that is still written, or whose process has died over it.
+const FRESH: &str = "new";
 
 /// The fields of a job that change on its way.
 const KEPT: &[&str] = &[
@@ -268,9 +270,8 @@ impl Jobs {
 
     /// As [`Self::gather_everywhere`], in one folder. `left` are files with lines that are about no record here.
     pub(super) async fn gather(&self, store: &Store, folder: &Path, left: &mut HashSet<PathBuf>) {
-        let own = format!("{}{ENDING}", store.owner());
         for path in files(folder.to_owned()).await {
-            if left.contains(&path) || path.to_string_lossy().ends_with(&own) {
+            if left.contains(&path) || path.to_string_lossy().contains(store.owner()) {
                 continue;
             }
             let Ok(text) = tokio::fs::read_to_string(&path).await else { continue };
@@ -307,7 +308,9 @@ async fn files(folder: PathBuf) -> Vec<PathBuf> {
     let reading = tokio::task::spawn_blocking(move || {
         let ours = |path: &PathBuf| {
             let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-            (name.starts_with(NAME) || name.starts_with(HIDDEN)) && name.ends_with(ENDING)
+            let is_whole = name.ends_with(ENDING);
+            (name.starts_with(NAME) || name.starts_with(HIDDEN))
+                && (is_whole || path.extension().is_some_and(|it| it == FRESH))
         };
         let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
         entries.map(|entry| entry.path()).filter(ours).collect()
@@ -321,7 +324,7 @@ async fn put(path: PathBuf, text: String) -> std::io::Result<()> {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder)?;
         }
-        let fresh = path.with_extension("new");
+        let fresh = path.with_extension(FRESH);
         let mut options = std::fs::File::options();
         options.create(true).truncate(true).write(true);
         #[cfg(unix)]

@@ -22,7 +22,7 @@ const URL: &str = "A_DAY_URL";
 
 const HOURS: u32 = 24;
 /// In an hour.
-const ROUNDS: u32 = 6;
+const ROUNDS: u32 = 2;
 const ROUND: Duration = Duration::from_secs(3600 / ROUNDS as u64);
 
 /// What could pile up.
@@ -109,7 +109,7 @@ impl Guest {
         self.serving.wait().await;
     }
 
-    /// What is done every ten minutes.
+    /// What is done every half hour.
     async fn round(&self, number: u32) {
         let wait = 240;
         let image =
@@ -185,7 +185,7 @@ async fn a_day(url: &str) {
             clock.set(SLOW);
         }
         guest.leave().await;
-        let figures = Figures::of(&server, &dir.path().join("data")).await;
+        let figures = Figures::of(&server, &dir.path().join("data/minimax-mcp")).await;
         eprintln!("hour {:2} ({:3} s): {figures:?}", hour + 1, real.elapsed().as_secs());
         hours.push(figures);
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::crash::{Death, cell, in_parallel, trace};
-use crate::crash_orders::{Order, orders};
+use crate::crash_orders::{Order, inputs, orders};
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
@@ -19,7 +19,7 @@ fn deaths(runtime: &tokio::runtime::Runtime, order: &Order) -> Vec<Death> {
 /// Kills at each point of each order that `chosen` takes, and writes the outcomes down as a table.
 fn matrix(chosen: impl Fn(&Order) -> bool, at: impl Fn(&Order, &Death) -> bool) -> String {
     let runtime = runtime();
-    let inputs = tempfile::tempdir().unwrap();
+    let inputs = inputs();
     let orders: Vec<_> = orders(inputs.path()).into_iter().filter(chosen).collect();
     let all = in_parallel(4, &orders, |order| deaths(&runtime, order));
     let cells: Vec<_> = orders

@@ -29,6 +29,11 @@ impl Order {
 const PICTURE: &str = "https://example.com/a.png";
 const SONG: &str = "https://example.com/song.mp3";
 
+/// A folder for inputs: not a hidden one, from which nothing is read.
+pub fn inputs() -> tempfile::TempDir {
+    tempfile::Builder::new().prefix("inputs-").tempdir().unwrap()
+}
+
 /// One order of each kind. Inputs are files in `inputs`.
 pub fn orders(inputs: &Path) -> Vec<Order> {
     let talk = wav(&inputs.join("talk.wav"), 40);

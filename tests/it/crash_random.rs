@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::crash::{Cell, in_parallel};
-use crate::crash_orders::{Order, keyed, orders};
+use crate::crash_orders::{Order, inputs, keyed, orders};
 use crate::crash_promises::{delivered, judge, listed, nothing_half, rows};
 
 /// Numbers that are the same each time.
@@ -110,7 +110,7 @@ fn life(runtime: &tokio::runtime::Runtime, orders: &[Order], seed: u64) -> Tally
 #[ignore = "minutes: three hundred deaths"]
 fn a_program_that_dies_at_any_time_buys_once_and_loses_nothing() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let inputs = tempfile::tempdir().unwrap();
+    let inputs = inputs();
     // Films in 2K take the sandbox as long as everything else together.
     let orders: Vec<_> = orders(inputs.path()).into_iter().filter(|order| order.name != "again").collect();
     let seeds: Vec<u64> = (1..=300).collect();

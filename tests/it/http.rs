@@ -345,7 +345,6 @@ async fn a_failure_of_the_records_names_no_folder_to_a_caller_from_elsewhere() {
         ("text_to_image", json!({ "prompt": "A fox" })),
         ("list_jobs", json!({})),
         ("get_job", json!({ "job_id": "video-1" })),
-        ("check_account", json!({})),
     ] {
         let answer = call(&served.base, Some(ADA), tool, arguments).await.to_string();
         assert!(answer.contains("the job records cannot be used"), "{tool}: {answer}");

@@ -47,7 +47,10 @@ fn word(stage: &Stage, sql: &'static str) -> String {
 /// The lines of the files in a folder.
 fn lines(folder: &Path) -> Vec<Value> {
     let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let ours = names.filter(|path| path.to_string_lossy().contains("unwritten-"));
+    let ours = names.filter(|path| {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        name.contains("unwritten-") && path.extension().is_some_and(|it| it == "jsonl")
+    });
     let texts = ours.filter_map(|path| fs::read_to_string(path).ok());
     texts
         .flat_map(|text| text.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<_>>())
@@ -99,23 +102,28 @@ fn a_video_whose_task_met_locked_records_is_delivered_by_the_next_start() {
     let stage = stage();
     let mut program = started(&stage);
     let url = format!("sqlite://{}", stage.database().display());
-    let (free, is_free) = std::sync::mpsc::channel::<()>();
+    let (lock, may_lock) = std::sync::mpsc::channel::<()>();
     let (locked, is_locked) = std::sync::mpsc::channel();
     let holder = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let mut connection = SqliteConnection::connect(&url).await.unwrap();
+            may_lock.recv().unwrap();
             sqlx::query("BEGIN IMMEDIATE").execute(&mut connection).await.unwrap();
             locked.send(()).unwrap();
-            let _ = is_free.recv();
+            // Until the other end is gone.
+            let _ = may_lock.recv();
             sqlx::query("COMMIT").execute(&mut connection).await.unwrap();
         });
     });
-    order(&stage, &mut program, || is_locked.recv().unwrap());
+    order(&stage, &mut program, || {
+        lock.send(()).unwrap();
+        is_locked.recv().unwrap();
+    });
     // Long before SQLite gives up waiting.
     until("the line", || a_line_with_a_task(&stage.cell.data()));
     program.kill();
-    free.send(()).unwrap();
+    drop(lock);
     holder.join().unwrap();
     next_delivers(&stage);
 }
