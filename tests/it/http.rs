@@ -67,8 +67,7 @@ async fn serve(
     stop: &CancellationToken,
     serving: &TaskTracker,
 ) -> String {
-    let row =
-        |name: &str, token: &str, toolsets| TokenRow { toolsets, ..TokenRow::new(name, token) };
+    let row = |name: &str, token: &str, toolsets| TokenRow { toolsets, ..TokenRow::new(name, token) };
     let rows = vec![
         row("ada", ADA, None),
         row("bob", BOB, Some(vec![Toolset::Image, Toolset::Video, Toolset::Jobs])),

@@ -14,6 +14,8 @@
 // A sandbox, a server in front of it and a client, in one process; and the real program as a child.
 mod harness;
 mod http;
+// Who is let in over HTTP, by a token or an identity provider, and what they may use up.
+mod http_access;
 
 // The import rule, and that no file of this folder is forgotten.
 mod architecture;
