@@ -112,6 +112,18 @@ fn by_secret(secret: &[u8], claims: &Value) -> String {
     format!("{message}.{}", BASE64.encode(&mac.finalize().into_bytes()))
 }
 
+/// Why a token is refused: each for its own reason.
+const READ: &str = "cannot be read";
+const WAY: &str = "in a way that is not taken";
+const SIGNATURE: &str = "a signature that does not fit";
+const KEY: &str = "no key of the identity provider";
+const ISSUER: &str = "of another issuer";
+const AUDIENCE: &str = "for another audience";
+const EXPIRED: &str = "has expired";
+const MISSING: &str = "has no `exp`";
+const NOBODY: &str = "neither a `sub`";
+const OURS: &str = "not one of this server";
+
 #[tokio::test]
 async fn no_forged_stolen_or_spoilt_token_lets_anybody_in() {
     let (provider, served) = served().await;
@@ -137,61 +149,63 @@ async fn no_forged_stolen_or_spoilt_token_lets_anybody_in() {
     let raised = unsigned(&json!({ "alg": "ES256", "kid": "ec" }), &with_claim(&good, "sub", json!("bob")));
     let jwk = provider.ec.jwk("ec");
     let cases = [
-        ("alg none", format!("{}.", unsigned(&json!({ "alg": "none", "kid": "ec" }), &good))),
-        ("alg None", format!("{}.{signature}", unsigned(&json!({ "alg": "None", "kid": "ec" }), &good))),
-        ("no signature", format!("{start}.")),
-        ("no alg", format!("{}.{signature}", unsigned(&json!({ "kid": "ec" }), &good))),
-        ("public key as secret", by_secret(&provider.ec.public(), &good)),
-        ("JWK as secret", by_secret(jwk.to_string().as_bytes(), &good)),
-        ("x as secret", by_secret(jwk["x"].as_str().unwrap().as_bytes(), &good)),
-        ("empty secret", by_secret(b"", &good)),
-        ("another's signature", stranger.token(&json!({ "alg": "ES256", "kid": "ec" }), &good)),
-        ("own key brought along", {
+        (READ, "alg none", format!("{}.", unsigned(&json!({ "alg": "none", "kid": "ec" }), &good))),
+        (
+            READ,
+            "alg None",
+            format!("{}.{signature}", unsigned(&json!({ "alg": "None", "kid": "ec" }), &good)),
+        ),
+        (SIGNATURE, "no signature", format!("{start}.")),
+        (READ, "no alg", format!("{}.{signature}", unsigned(&json!({ "kid": "ec" }), &good))),
+        (WAY, "public key as secret", by_secret(&provider.ec.public(), &good)),
+        (WAY, "JWK as secret", by_secret(jwk.to_string().as_bytes(), &good)),
+        (WAY, "x as secret", by_secret(jwk["x"].as_str().unwrap().as_bytes(), &good)),
+        (WAY, "empty secret", by_secret(b"", &good)),
+        (SIGNATURE, "another's signature", stranger.token(&json!({ "alg": "ES256", "kid": "ec" }), &good)),
+        (KEY, "own key brought along", {
             let header = json!({ "alg": "ES256", "kid": "mine", "jwk": stranger.jwk("mine") });
             stranger.token(&header, &good)
         }),
-        ("own keys linked to", {
+        (KEY, "own keys linked to", {
             let header = json!({ "alg": "ES256", "kid": "mine", "jku": "https://evil.example/keys" });
             stranger.token(&header, &good)
         }),
-        ("another subject under the same signature", format!("{raised}.{signature}")),
-        ("unknown kid", header(json!({ "kid": "unknown" }))),
-        ("key of another type", header(json!({ "kid": "ed" }))),
-        ("alg of another type", provider.ec.token(&json!({ "alg": "EdDSA", "kid": "ec" }), &good)),
-        ("alg of another curve", provider.ec.token(&json!({ "alg": "ES384", "kid": "ec" }), &good)),
-        ("ID of something else", header(json!({ "typ": "logout+jwt" }))),
-        ("critical header", header(json!({ "crit": ["exp"] }))),
-        ("wrong issuer", with("iss", json!("https://evil.example"))),
-        ("issuer and another", with("iss", json!([provider.url, "https://evil.example"]))),
-        ("issuer with a slash", with("iss", json!(format!("{}/", provider.url)))),
-        ("wrong audience", with("aud", json!("https://other.example/mcp"))),
-        ("audience of all", with("aud", json!(["*", "https://other.example/mcp"]))),
-        ("audience of a longer path", with("aud", json!(format!("{}/x", served.resource())))),
-        ("expired", with("exp", json!(now() - 60))),
-        ("expired long ago", with("exp", json!(0))),
-        ("an exp that is a word", with("exp", json!("4102444800"))),
-        ("not valid yet", with("nbf", json!(now() + 60))),
-        ("an nbf that is a word", with("nbf", json!("0"))),
-        ("bound to a key", with("cnf", json!({ "jkt": "x" }))),
-        ("nobody's", with("sub", json!(""))),
-        ("no exp", without("exp")),
-        ("no iss", without("iss")),
-        ("no aud", without("aud")),
-        ("no sub", without("sub")),
-        ("two parts", start.to_owned()),
-        ("five parts", format!("{whole}.a.b")),
-        ("no parts", "..".to_owned()),
-        ("no JSON", "YQ.YQ.YQ".to_owned()),
-        ("no letters of base64", "!.!.!".to_owned()),
-        ("very long", with("x", json!("x".repeat(9_000)))),
+        (SIGNATURE, "another subject under the same signature", format!("{raised}.{signature}")),
+        (KEY, "unknown kid", header(json!({ "kid": "unknown" }))),
+        (KEY, "key of another type", header(json!({ "kid": "ed" }))),
+        (KEY, "alg of another type", provider.ec.token(&json!({ "alg": "EdDSA", "kid": "ec" }), &good)),
+        (KEY, "alg of another curve", provider.ec.token(&json!({ "alg": "ES384", "kid": "ec" }), &good)),
+        ("`typ`", "ID of something else", header(json!({ "typ": "logout+jwt" }))),
+        ("a header that", "critical header", header(json!({ "crit": ["exp"] }))),
+        (ISSUER, "wrong issuer", with("iss", json!("https://evil.example"))),
+        (READ, "issuer and another", with("iss", json!([provider.url, "https://evil.example"]))),
+        (ISSUER, "issuer with a slash", with("iss", json!(format!("{}/", provider.url)))),
+        (AUDIENCE, "wrong audience", with("aud", json!("https://other.example/mcp"))),
+        (AUDIENCE, "audience of all", with("aud", json!(["*", "https://other.example/mcp"]))),
+        (AUDIENCE, "audience of a longer path", with("aud", json!(format!("{}/x", served.resource())))),
+        (EXPIRED, "expired", with("exp", json!(now() - 60))),
+        (EXPIRED, "expired long ago", with("exp", json!(0))),
+        (MISSING, "an exp that is a word", with("exp", json!("4102444800"))),
+        ("not valid yet", "not valid yet", with("nbf", json!(now() + 60))),
+        ("no time", "an nbf that is a word", with("nbf", json!("0"))),
+        ("bound to", "bound to a key", with("cnf", json!({ "jkt": "x" }))),
+        (NOBODY, "nobody's", with("sub", json!(""))),
+        (MISSING, "no exp", without("exp")),
+        (READ, "no iss", without("iss")),
+        (MISSING, "no aud", without("aud")),
+        (NOBODY, "no sub", without("sub")),
+        (OURS, "two parts", start.to_owned()),
+        (OURS, "five parts", format!("{whole}.a.b")),
+        (READ, "no parts", "..".to_owned()),
+        (READ, "no JSON", "YQ.YQ.YQ".to_owned()),
+        (READ, "no letters of base64", "!.!.!".to_owned()),
+        (OURS, "very long", with("x", json!("x".repeat(9_000)))),
     ];
-    for (what, token) in &cases {
+    for (why, what, token) in &cases {
         let (status, challenge) = ping(&served.base, token).await;
         assert_eq!(status, StatusCode::UNAUTHORIZED, "{what}");
-        assert!(
-            challenge.contains("error=\"invalid_token\"") && challenge.contains("resource_metadata"),
-            "{what}"
-        );
+        let parts = ["error=\"invalid_token\"", "resource_metadata", why];
+        assert!(parts.iter().all(|part| challenge.contains(part)), "{what}: {challenge}");
     }
     let huge = format!("{}.{}.x", "x".repeat(300_000), "y".repeat(300_000));
     let refused = bare(&served.base, "ping", json!({})).bearer_auth(huge).send().await;

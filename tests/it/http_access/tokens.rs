@@ -50,7 +50,7 @@ async fn calls_at_once_with_one_token_buy_what_its_budget_is_for_and_not_one_mor
 
     make(&other, BOB, "text_to_image", json!({ "prompt": "x" })).await;
     let account = make(&served.base, BOB, "check_account", json!({})).await;
-    assert_eq!(account["budgets"], json!([]), "what another may spend is nobody's business");
+    assert_eq!(account.get("budgets"), None, "what another may spend is nobody's business");
     served.end().await;
 }
 
