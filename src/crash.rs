@@ -10,12 +10,15 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 /// `trace` names every point as it is passed; `NAME#2` stops the program for good when it comes to the point for
 /// the second time, so that a test can kill it there.
 const POINT: &str = "MINIMAX_CRASH_POINT";
-/// Milliseconds that the clock is ahead.
+/// Milliseconds that the clock is ahead, or `tokio`: as far as tokio's clock, which a test can move.
 const CLOCK: &str = "MINIMAX_CRASH_CLOCK";
 
 static WANTED: LazyLock<Option<String>> = LazyLock::new(|| setting(POINT));
-static SHIFT: LazyLock<i64> =
-    LazyLock::new(|| setting(CLOCK).and_then(|shift| shift.parse().ok()).unwrap_or_default());
+/// `None` follows tokio's clock.
+static SHIFT: LazyLock<Option<i64>> = LazyLock::new(|| match setting(CLOCK).as_deref() {
+    Some("tokio") => None,
+    shift => Some(shift.and_then(|shift| shift.parse().ok()).unwrap_or_default()),
+});
 static PASSED: LazyLock<Mutex<HashMap<&'static str, u32>>> = LazyLock::new(Mutex::default);
 
 #[expect(clippy::disallowed_methods, reason = "not a setting of the program: tests alone have it")]
@@ -44,7 +47,10 @@ pub(crate) fn point(name: &'static str) {
 
 /// How far the clock is ahead, in milliseconds.
 pub(crate) fn clock() -> i64 {
-    *SHIFT
+    SHIFT.unwrap_or_else(|| {
+        let ahead = tokio::time::Instant::now().into_std().duration_since(std::time::Instant::now());
+        i64::try_from(ahead.as_millis()).unwrap_or(i64::MAX)
+    })
 }
 
 /// Tells the processes of a test apart at MiniMax.

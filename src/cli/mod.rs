@@ -71,6 +71,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let mut config = Config::read(environment, &places());
     start_log(&config.log);
+    if let Some(path) = config.key_file.clone() {
+        config.take_key(std::fs::read_to_string(path));
+    }
     // Before anything looks at a table.
     if let Some(Err(problem)) = config.facts_file.as_deref().map(facts::install) {
         config.found("MINIMAX_FACTS_FILE", problem);

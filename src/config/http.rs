@@ -8,7 +8,7 @@ use url::Url;
 use super::oauth::OAuthSettings;
 use super::reader::Reader;
 use super::tokens::{SHORTEST, TokenRow};
-use super::{Region, Toolset};
+use super::{Region, Toolset, UploadSettings};
 
 /// Who may call, and under which names the server is known.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +29,8 @@ pub struct HttpSettings {
     pub origins: Vec<String>,
     /// Scheme, host, port and path that links to this server begin with.
     pub public_url: Option<String>,
+    /// What callers may hand in.
+    pub uploads: UploadSettings,
 }
 
 impl<L: Fn(&str) -> Option<String>> Reader<L> {
@@ -51,6 +53,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             hosts,
             origins: self.words("MINIMAX_MCP_ORIGINS"),
             public_url,
+            uploads: self.uploads(),
         }
     }
 

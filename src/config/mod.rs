@@ -13,6 +13,7 @@ mod oauth;
 mod reader;
 mod settings;
 mod tokens;
+mod uploads;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ pub use oauth::{OAuthSettings, ScopeRow};
 use reader::{Reader, is_loopback, origin};
 pub use settings::{SETTINGS, Setting};
 pub use tokens::{TokenRow, read_tokens};
+pub use uploads::UploadSettings;
 
 /// The folders of this machine that defaults are built from.
 #[derive(Debug, Clone)]
@@ -155,6 +157,8 @@ pub struct Budgets {
 pub struct Config {
     /// The API key; `None` when unset.
     pub key: Option<SecretString>,
+    /// Where the key is, if it is not in the environment itself.
+    pub key_file: Option<PathBuf>,
     /// Scheme, host and port of the API, without a trailing slash.
     pub host: String,
     /// Which account a task belongs to: the host, or `sandbox` whatever its port.
@@ -221,6 +225,7 @@ impl Config {
         let results = places.desktop.as_ref().unwrap_or(&places.home).join("minimax");
         Self {
             key: reader.get("MINIMAX_API_KEY").map(SecretString::from),
+            key_file: reader.file("MINIMAX_API_KEY_FILE", &places.home),
             account: host.clone(),
             host,
             region,
@@ -260,9 +265,22 @@ impl Config {
         self.key = Some(SecretString::from("sandbox-key"));
         self.loopback = true;
         self.poll = self.poll.min(Duration::from_millis(300));
-        let about_the_host = ["MINIMAX_API_HOST", "MINIMAX_API_BASE", "MINIMAX_REGION"];
+        let about_the_host =
+            ["MINIMAX_API_HOST", "MINIMAX_API_BASE", "MINIMAX_REGION", "MINIMAX_API_KEY_FILE"];
         self.problems.retain(|problem| !about_the_host.contains(&problem.name));
         self
+    }
+
+    /// Takes the key out of what the key file says. A key in the environment goes first.
+    pub fn take_key(&mut self, file: Result<String, std::io::Error>) {
+        if self.key.is_some() {
+            return;
+        }
+        match file.as_deref().map(str::trim) {
+            Ok("") => self.found("MINIMAX_API_KEY_FILE", "is empty; it is a file with the key alone"),
+            Ok(key) => self.key = Some(SecretString::from(key)),
+            Err(error) => self.found("MINIMAX_API_KEY_FILE", format!("cannot be read: {error}")),
+        }
     }
 
     /// Whether requests are spaced by MiniMax's documented limits. An imitation on this machine has none.
@@ -392,6 +410,24 @@ mod tests {
         {
             let bad = read(&[(name, value)]);
             assert_eq!(bad.problems.iter().map(|problem| problem.name).collect::<Vec<_>>(), [name]);
+        }
+    }
+
+    #[test]
+    fn a_key_file_gives_the_key_unless_the_environment_has_one() {
+        let mut config = read(&[("MINIMAX_API_KEY_FILE", "/run/secrets/key")]);
+        assert_eq!(config.key_file.as_deref(), Some(Path::new("/run/secrets/key")));
+        config.take_key(Ok(" sk-api-of-the-file\n".to_owned()));
+        assert_eq!(config.key_kind(), KeyKind::PayAsYouGo);
+        config.take_key(Ok("sk-cp-another".to_owned()));
+        assert_eq!(config.key_kind(), KeyKind::PayAsYouGo);
+        for (file, word) in
+            [(Ok("\n".to_owned()), "is empty"), (Err(std::io::ErrorKind::NotFound.into()), "cannot be read")]
+        {
+            let mut config = read(&[]);
+            config.take_key(file);
+            assert!(config.key.is_none());
+            assert!(config.problems.iter().any(|problem| problem.problem.contains(word)), "{word}");
         }
     }
 

@@ -19,6 +19,11 @@ pub const SETTINGS: &[Setting] = &[
         meaning: "The key, from platform.minimax.io or platform.minimax.cn. Without one the tools are listed and each call says what to set",
     },
     Setting {
+        name: "MINIMAX_API_KEY_FILE",
+        default: "none",
+        meaning: "A file with the key alone, for those who keep secrets out of the environment. `MINIMAX_API_KEY` goes first",
+    },
+    Setting {
         name: "MINIMAX_REGION",
         default: "`global`",
         meaning: "`global` (api.minimax.io) or `cn` (api.minimax.cn). A key works in its own region only",
@@ -167,5 +172,20 @@ pub const SETTINGS: &[Setting] = &[
         name: "MINIMAX_MCP_PUBLIC_URL",
         default: "the address it listens on",
         meaning: "Over HTTP: what links to results begin with, as a proxy in front shows it",
+    },
+    Setting {
+        name: "MINIMAX_MCP_UPLOAD_MAX_MB",
+        default: "`512`",
+        meaning: "Over HTTP: how large a file may be that is handed in at `/uploads`, in MiB, to 4096. `0` closes the route",
+    },
+    Setting {
+        name: "MINIMAX_MCP_UPLOAD_TOTAL_MB",
+        default: "`2048`",
+        meaning: "Over HTTP: how much of that one caller may have lying here at a time, in MiB, in 100 files",
+    },
+    Setting {
+        name: "MINIMAX_MCP_UPLOAD_HOURS",
+        default: "`24`",
+        meaning: "Over HTTP: how long such a file is kept, 1 to 720",
     },
 ];

@@ -10,7 +10,8 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use super::job::now;
-use super::store::{Store, StoreError};
+use super::store::Store;
+use super::store_error::StoreError;
 use super::{Jobs, random_id};
 use crate::api::Function;
 

@@ -11,7 +11,8 @@ use sqlx::{Row, SqliteConnection};
 
 use super::job::{Cost, Job, now};
 use super::state::State;
-use super::store::{Store, StoreError};
+use super::store::Store;
+use super::store_error::StoreError;
 
 /// What "the last 24 hours" are, in milliseconds.
 const DAY: i64 = 24 * 3_600_000;
@@ -339,6 +340,10 @@ impl Store {
         job: &Job,
     ) -> Result<(), StoreError> {
         let (state, actual) = standing(job);
+        #[cfg(feature = "crash-points")]
+        if state != "reserved" {
+            crate::crash::point("settle.before");
+        }
         self.mark(connection, &job.id, state, actual).await
     }
 

@@ -5,12 +5,17 @@
 //! finds an open job whose process has died takes it over. What a caller sees of a job is always a value that
 //! has been written.
 
+mod begin;
 mod cancel;
 mod conversation;
 mod deliver;
 mod failure;
+mod find;
+mod follow;
 mod job;
+mod lease;
 mod ledger;
+mod look;
 mod open;
 mod paid;
 mod receive;
@@ -22,10 +27,14 @@ mod state;
 #[cfg(test)]
 mod state_laws;
 mod store;
+mod store_error;
+#[cfg(test)]
+mod store_laws;
 mod submit;
 mod transcription;
 mod turns;
 mod unpack;
+mod unwritten;
 mod voice;
 
 use std::collections::HashMap;
@@ -33,12 +42,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, OnceCell, watch};
+use tokio::sync::{OnceCell, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use cancel::Cancel;
 pub use conversation::{Conversation, Kept, Said};
+pub use find::{Filter, Page};
 pub use job::{Cost, Job, JobFile, Kind, OnDisk, Wrapped, now};
 pub use ledger::{Denied, Limit, Limits, NotBought, Purchase, Spending, Spent, amount_words, millionths};
 pub use paid::Paid;
@@ -46,14 +56,15 @@ pub use receive::FIRST_SOUND;
 pub use reserve::Reservation;
 pub use speech::SpeechOrder;
 pub use state::{Failure, Route, STATUSES, Seen, State, Task};
-pub use store::{Filter, Page, StoreError};
+pub use store_error::StoreError;
 pub use transcription::Transcription;
 pub use voice::Clone as VoiceClone;
 
 use crate::api::{ApiError, Client, Progress};
 use crate::media::{Fetcher, Guard};
-use store::{Inserted, Store};
-use submit::Departure;
+use follow::Live;
+use store::Store;
+use unwritten::Unwritten;
 
 /// What the jobs take of the settings.
 #[derive(Debug, Clone)]
@@ -121,29 +132,7 @@ struct Shared {
     stop: CancellationToken,
     fetcher: Fetcher,
     downloads: turns::Turns,
-}
-
-#[derive(Debug, Clone)]
-struct Live {
-    job: Watch,
-    /// Wakes whoever follows the job: its record was changed from elsewhere.
-    poke: Arc<Notify>,
-}
-
-/// A place on the table of those that are followed.
-#[derive(Debug)]
-struct Seat {
-    sender: watch::Sender<Arc<Job>>,
-    poke: Arc<Notify>,
-}
-
-impl Seat {
-    fn take(table: &mut HashMap<String, Live>, job: &Job) -> Self {
-        let (sender, receiver) = watch::channel(Arc::new(job.clone()));
-        let poke = Arc::new(Notify::new());
-        table.insert(job.id.clone(), Live { job: receiver, poke: Arc::clone(&poke) });
-        Self { sender, poke }
-    }
+    unwritten: Unwritten,
 }
 
 impl Jobs {
@@ -160,6 +149,7 @@ impl Jobs {
                 stop: CancellationToken::new(),
                 fetcher: Fetcher::new(guard),
                 downloads: turns::Turns::default(),
+                unwritten: Unwritten::default(),
             }),
         }
     }
@@ -180,6 +170,8 @@ impl Jobs {
             .get_or_try_init(|| async {
                 let owner = random_id("server");
                 let store = Arc::new(Store::open(&self.shared.settings.data_dir, owner).await?);
+                // Before anybody is told what the records say.
+                Box::pin(self.gather_everywhere(&store)).await;
                 self.shared.tracker.spawn(self.clone().tend_orphans(Arc::clone(&store)));
                 Ok(store)
             })
@@ -199,143 +191,26 @@ impl Jobs {
         Ok(())
     }
 
-    /// Writes the record, and lets the request leave once. The second value tells that the order was there
-    /// already, by its `idempotency_key`, and nothing was bought.
-    ///
-    /// Record and request belong to the server, not to the call: a caller that goes away in this very moment
-    /// does not tear them apart.
-    pub async fn start(&self, order: Order) -> Result<(Watch, bool), NotBought> {
-        let jobs = self.clone();
-        let started = self.shared.tracker.spawn(async move { jobs.begin(order).await }).await;
-        started.unwrap_or_else(|_| Err(StoreError::stopping(&self.shared.settings.data_dir).into()))
-    }
-
-    async fn begin(&self, order: Order) -> Result<(Watch, bool), NotBought> {
-        if self.shared.stop.is_cancelled() {
-            return Err(StoreError::stopping(&self.shared.settings.data_dir).into());
-        }
-        let purchase = Purchase {
-            tool: order.tool,
-            principal: order.principal.clone(),
-            allowance: order.allowance,
-            model: order.model.clone(),
-            currency: order.cost.currency.clone(),
-            estimate: order.cost.ceiling(),
-            consent: order.consent,
-        };
-        let at = now();
-        let departure = Departure::of(&self.shared.api, order.paid);
-        let (id, kind) = (random_id(departure.paid.kind().word()), departure.paid.kind());
-        let mut job = Job {
-            id,
-            principal: order.principal,
-            kind,
-            tool: order.tool.to_owned(),
-            model: order.model,
-            account: self.shared.settings.account.clone(),
-            prompt: order.prompt,
-            digest: order.digest,
-            request: departure.paid.record(),
-            idempotency_key: order.idempotency_key,
-            folder: order.folder,
-            state: departure.state(),
-            waiting: departure.waiting(),
-            files: Vec::new(),
-            text: None,
-            voice_id: None,
-            missing: 0,
-            may_be_billed: false,
-            unread: None,
-            usage: None,
-            cost: order.cost,
-            warnings: order.warnings,
-            created_at: at,
-            updated_at: at,
-            later: serde_json::Map::new(),
-        };
-        job.warnings.extend(self.notice().await?);
-        self.enter(job, Some((departure, purchase))).await
-    }
-
     /// What whoever runs the server should know of the records.
     pub async fn notice(&self) -> Result<Option<String>, StoreError> {
         Ok(self.store().await?.notice().map(str::to_owned))
     }
 
-    /// Takes over a task that another program has submitted, or finds the job that it is.
-    pub async fn adopt(&self, job: Job) -> Result<(Watch, bool), NotBought> {
-        let jobs = self.clone();
-        let adopted = self.shared.tracker.spawn(async move { jobs.enter(job, None).await }).await;
-        adopted.unwrap_or_else(|_| Err(StoreError::stopping(&self.shared.settings.data_dir).into()))
-    }
-
-    /// The job is on the table of those that are followed before its row is there: whoever finds the row must
-    /// find it followed, or would take it for one whose process has died.
-    async fn enter(
-        &self,
-        job: Job,
-        bought: Option<(Departure, Purchase)>,
-    ) -> Result<(Watch, bool), NotBought> {
-        let store = self.store().await?;
-        let seat = Seat::take(&mut self.live(), &job);
-        let (departure, purchase) = bought.unzip();
-        let limits = &self.shared.settings.limits;
-        let first = match store.insert(&job, purchase.as_ref().map(|purchase| (purchase, limits))).await {
-            Ok(Inserted::New) => return Ok((self.run(seat, departure), false)),
-            Ok(Inserted::Existing(first)) => Ok(first),
-            Ok(Inserted::Denied(denied)) => Err(NotBought::Denied(denied)),
-            Err(error) => Err(error.into()),
-        };
-        self.live().remove(&job.id);
-        Ok((self.channel(*first?), true))
-    }
-
     /// The job as the records have it.
     pub async fn get(&self, principal: &str, id: &str) -> Result<Option<Job>, StoreError> {
-        self.store().await?.get(principal, id).await
+        Ok(self.store().await?.get(principal, id).await?.map(|job| self.with_news(job)))
     }
 
     /// A job, whoever it belongs to: for a link whose signature was the permission.
     pub async fn of_anybody(&self, id: &str) -> Result<Option<Job>, StoreError> {
-        self.store().await?.of_anybody(id).await
-    }
-
-    /// A blank job for a task that was submitted elsewhere.
-    pub fn foreign(&self, principal: &str, tool: &str, task: Task, folder: Option<PathBuf>) -> Job {
-        let at = now();
-        Job {
-            id: random_id(Kind::Video.word()),
-            principal: principal.to_owned(),
-            kind: Kind::Video,
-            tool: tool.to_owned(),
-            model: String::new(),
-            account: self.shared.settings.account.clone(),
-            prompt: format!("task {}", task.id),
-            request: serde_json::Value::Null,
-            digest: String::new(),
-            idempotency_key: None,
-            folder,
-            state: State::Running { task, word: State::UNSEEN.to_owned(), misses: 0, trouble: None },
-            waiting: None,
-            files: Vec::new(),
-            text: None,
-            voice_id: None,
-            missing: 0,
-            may_be_billed: false,
-            unread: None,
-            usage: None,
-            cost: Cost::default(),
-            warnings: Vec::new(),
-            created_at: at,
-            updated_at: at,
-            later: serde_json::Map::new(),
-        }
+        Ok(self.store().await?.of_anybody(id).await?.map(|job| self.with_news(job)))
     }
 
     /// The job that was ordered with this key, if there is one. Nothing is bought for it again.
     pub async fn by_key(&self, principal: &str, key: &str) -> Result<Option<(Watch, String)>, StoreError> {
         let found = self.store().await?.by_key(principal, &self.shared.settings.account, key).await?;
         Ok(found.map(|job| {
+            let job = self.with_news(job);
             let digest = job.digest.clone();
             (self.channel(job), digest)
         }))
@@ -343,7 +218,8 @@ impl Jobs {
 
     /// The job that holds a task of MiniMax's, if it is one of ours.
     pub async fn by_task(&self, principal: &str, task: &str) -> Result<Option<Job>, StoreError> {
-        self.store().await?.by_task(principal, &self.shared.settings.account, task).await
+        let found = self.store().await?.by_task(principal, &self.shared.settings.account, task).await?;
+        Ok(found.map(|job| self.with_news(job)))
     }
 
     /// Whether a task of MiniMax's was ordered by another principal.
@@ -353,60 +229,8 @@ impl Jobs {
 
     /// A page of jobs, newest first.
     pub async fn list(&self, principal: &str, filter: &Filter) -> Result<Page, StoreError> {
-        self.store().await?.list(principal, filter).await
-    }
-
-    /// The job as it changes. What can still be had is fetched on the way: files that did not reach the disk, a
-    /// fresh link for one that ended, another look at a task that was given up.
-    pub async fn watch(&self, principal: &str, id: &str) -> Result<Option<Watch>, StoreError> {
-        self.watch_again(principal, id, false).await
-    }
-
-    /// As [`Self::watch`], for a caller who names the task itself: that takes up a cancelled job too.
-    pub async fn take_up(&self, principal: &str, id: &str) -> Result<Option<Watch>, StoreError> {
-        self.watch_again(principal, id, true).await
-    }
-
-    async fn watch_again(
-        &self,
-        principal: &str,
-        id: &str,
-        cancelled: bool,
-    ) -> Result<Option<Watch>, StoreError> {
-        let Some(mut job) = self.get(principal, id).await? else { return Ok(None) };
-        job.forget_what_is_gone().await;
-        let worth_another_try = match &job.state {
-            State::Unknown { task: Some(_), .. } => true,
-            State::Cancelled { .. } => cancelled,
-            State::Done { task, .. } => job.is_undelivered() || (task.is_some() && has_stale_link(&job)),
-            _ => false,
-        };
-        if !worth_another_try || !self.is_ours(&job) {
-            return Ok(Some(self.channel(job)));
-        }
-        match self.store().await?.claim(id).await? {
-            Some(mut job) => {
-                job.forget_what_is_gone().await;
-                let before = job.state.clone();
-                job.state = job.state.after(Seen::Again);
-                job.updated_at = now();
-                // Another call of this process may have taken it up in the same moment, and be further.
-                if !self.store().await?.replace(&job, &before).await?
-                    && let Some(newer) = self.get(principal, id).await?
-                {
-                    job = newer;
-                }
-                Ok(Some(self.channel(job)))
-            }
-            None => Ok(Some(self.channel(job))),
-        }
-    }
-
-    /// Tells whoever follows the job that its record was changed, or that a look is worth while now.
-    fn wake(&self, id: &str) {
-        if let Some(live) = self.live().get(id) {
-            live.poke.notify_one();
-        }
+        let Page { jobs, next } = self.store().await?.list(principal, filter).await?;
+        Ok(Page { jobs: jobs.into_iter().map(|job| self.with_news(job)).collect(), next })
     }
 
     /// Which endpoint knows a task, found by asking each; `None` when none does.
@@ -455,74 +279,6 @@ impl Jobs {
         // A poisoned table is still a table of channels.
         self.shared.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    /// The job's channel: the one that is there, a new one with somebody to follow it, or one that is over.
-    fn channel(&self, job: Job) -> Watch {
-        if let Some(live) = self.live().get(&job.id) {
-            return live.job.clone();
-        }
-        if job.state.is_over() || !self.is_ours(&job) {
-            return watch::channel(Arc::new(job)).1;
-        }
-        self.follow(&job)
-    }
-
-    /// Follows a job to its end. Following twice is following once.
-    fn follow(&self, job: &Job) -> Watch {
-        let mut live = self.live();
-        if let Some(known) = live.get(&job.id) {
-            return known.job.clone();
-        }
-        let seat = Seat::take(&mut live, job);
-        drop(live);
-        self.run(seat, None)
-    }
-
-    /// Follows a seated job in a task that belongs to the server.
-    fn run(&self, seat: Seat, departure: Option<Departure>) -> Watch {
-        let receiver = seat.sender.subscribe();
-        let jobs = self.clone();
-        self.shared.tracker.spawn(async move { run::Run::new(jobs, seat).until_over(departure).await });
-        receiver
-    }
-
-    /// Keeps our leases and looks for jobs whose process has died, until the server stops.
-    async fn tend_orphans(self, store: Arc<Store>) {
-        let pause = Duration::from_millis(u64::try_from(store::LEASE / 3).unwrap_or(1000));
-        let account = self.shared.settings.account.clone();
-        loop {
-            let followed: Vec<_> = self.live().keys().cloned().collect();
-            match store.renew(&account, &followed).await {
-                Ok(open) => {
-                    let unfollowed = |id: &String| !self.live().contains_key(id);
-                    for id in open.into_iter().filter(unfollowed) {
-                        self.take_over(&store, &id).await;
-                    }
-                }
-                Err(error) => tracing::warn!(%error, "leases were not renewed"),
-            }
-            let over = self.shared.stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none();
-            if over {
-                return;
-            }
-        }
-    }
-
-    async fn take_over(&self, store: &Store, id: &str) {
-        match store.claim(id).await {
-            Ok(Some(job)) => {
-                tracing::info!(job = id, "taken up from a process that has ended");
-                drop(self.follow(&job));
-            }
-            Ok(None) => {}
-            Err(error) => tracing::warn!(job = id, %error, "an open job cannot be read"),
-        }
-    }
-}
-
-/// A link that has ended or may have, or will before it can be used.
-fn has_stale_link(job: &Job) -> bool {
-    job.files.iter().any(JobFile::is_stale)
 }
 
 /// A name that cannot be guessed: 128 random bits behind a word that says what it is.

@@ -15,7 +15,8 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions as _, Connection as _};
 
 use super::salvage;
-use super::store::{Store, StoreError};
+use super::store::Store;
+use super::store_error::StoreError;
 
 /// Whoever has the records open holds this file; only who holds it alone may replace them.
 const LOCK: &str = "jobs.lock";

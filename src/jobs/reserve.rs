@@ -1,7 +1,9 @@
 //! Money set aside: whether there is enough, for what it was, and how a request that is no job ends.
 
 use super::ledger::{NotBought, Purchase, Spending, Spent, millionths};
-use super::store::{Store, StoreError};
+use super::store::Store;
+use super::store_error::StoreError;
+use super::unwritten::{News, PROMPTLY};
 use super::{Jobs, random_id};
 
 impl Jobs {
@@ -102,17 +104,28 @@ impl Reservation {
         self.end("unknown", None).await;
     }
 
-    /// A failure to write leaves the money set aside, which is the safe side.
+    /// Until it can be written the money stays set aside, which is the safe side.
     async fn end(self, state: &'static str, actual: Option<i64>) {
         let Self { jobs, id } = self;
         let tracker = jobs.shared.tracker.clone();
+        // A caller that goes away in this very moment does not keep the end from being written.
         let written = tracker.spawn(async move {
-            let store = jobs.store().await?;
-            let mut connection = store.pool().acquire().await.map_err(|error| store.fail(error))?;
-            store.mark(&mut connection, &id, state, actual).await
+            let writing = async {
+                let store = jobs.store().await?;
+                let mut connection = store.pool().acquire().await.map_err(|error| store.fail(error))?;
+                #[cfg(feature = "crash-points")]
+                crate::crash::point("settle.before");
+                store.mark(&mut connection, &id, state, actual).await
+            };
+            let trouble = match tokio::time::timeout(PROMPTLY, writing).await {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => "it takes too long".to_owned(),
+            };
+            tracing::error!(id, state, trouble, "the end of a purchase was not written; it will be");
+            jobs.owe(News::Purchase { purchase: id, state: state.to_owned(), actual }).await;
         });
-        if let Ok(Err(error)) = written.await {
-            tracing::error!(%error, "the end of a purchase was not written; its estimate stays set aside");
-        }
+        // A panic has its own words in the log.
+        let _ = written.await;
     }
 }

@@ -1,19 +1,25 @@
 //! The loop around the state machine: submit once, look, fetch, until the job is over or another process has it.
 
+use std::collections::HashSet;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 
-use super::failure::{ended, withheld};
+use super::failure::withheld;
+use super::follow::Seat;
 use super::job::{Job, now};
-use super::paid::{self, Made};
-use super::state::{Route, Seen, State, Task};
+use super::look::next_look;
+use super::paid::Made;
+use super::state::{Route, Seen, State};
 use super::submit::Departure;
-use super::{Jobs, Seat, StoreError};
+use super::unwritten::{News, PROMPTLY};
+use super::{Jobs, StoreError};
 use crate::api::pace::Place;
-use crate::api::{ApiError, Blame, Progress, chance, group};
+use crate::api::{chance, group};
 
 /// Another process has the job, its record was changed from elsewhere, or this process is to stop.
 pub(super) struct Interrupted;
@@ -36,9 +42,6 @@ const MOST_FILES: usize = 32;
 
 /// How often a process that does not hold the lease reads the record for whoever waits.
 const GLANCE: Duration = Duration::from_millis(400);
-
-/// After this long without an end, MiniMax is no longer asked by itself.
-const LONGEST_WATCH: i64 = 24 * 3_600_000;
 
 /// One job on its way.
 pub(super) struct Run {
@@ -93,7 +96,7 @@ impl Run {
         let Ok(store) = self.jobs.store().await else { return false };
         match store.claim(&self.job.id).await {
             Ok(Some(job)) => {
-                self.show(job);
+                self.show(self.jobs.with_news(job));
                 true
             }
             Ok(None) => false,
@@ -107,7 +110,7 @@ impl Run {
     async fn glance(&mut self) {
         let Ok(store) = self.jobs.store().await else { return };
         if let Ok(Some(job)) = store.get(&self.job.principal, &self.job.id).await {
-            self.show(job);
+            self.show(self.jobs.with_news(job));
         }
     }
 
@@ -121,7 +124,7 @@ impl Run {
             match self.job.state.clone() {
                 State::Submitting { .. } => match departure.take() {
                     Some(departure) => self.submit(departure).await?,
-                    None => self.see(Seen::Orphaned).await?,
+                    None => self.orphaned().await?,
                 },
                 State::Running { task, word, misses, .. } => {
                     if task.route == Route::VideoV2 && self.place.is_none() {
@@ -143,55 +146,20 @@ impl Run {
         Ok(())
     }
 
-    async fn look(&mut self, task: &Task) -> Step {
-        let jobs = self.jobs.clone();
-        // A process that was held up for longer than its lease would look beside the one that has the job now.
-        if let Ok(store) = jobs.store().await
-            && let Ok(false) = store.holds(&self.job.id).await
-        {
-            return Err(Interrupted);
-        }
-        let api = &jobs.shared.api;
-        #[cfg(feature = "crash-points")]
-        crate::crash::point("look.before");
-        let looked = self.unless_interrupted(paid::look(api, task)).await?;
-        #[cfg(feature = "crash-points")]
-        crate::crash::point("look.after");
-        let ready = match looked {
-            Ok(Progress::Pending(word)) if self.age() > LONGEST_WATCH => {
-                return self.see(Seen::Lost(format!("MiniMax has said `{word}` for a day"))).await;
+    /// The process that was submitting has died, as far as anybody has heard.
+    async fn orphaned(&mut self) -> Step {
+        // What it could not write may lie in a file.
+        let (jobs, data) = (self.jobs.clone(), self.jobs.shared.settings.data_dir.clone());
+        if let Ok(store) = jobs.store().await {
+            jobs.gather(store, &data, &mut HashSet::new()).await;
+            if let Ok(Some(job)) = store.get(&self.job.principal, &self.job.id).await
+                && job.state != self.job.state
+            {
+                self.show(job);
+                return Ok(());
             }
-            Ok(Progress::Pending(word)) => return self.see(Seen::Pending(word)).await,
-            Ok(Progress::Failed { code, message }) => {
-                return self.see(Seen::Failed(ended(code, &message))).await;
-            }
-            Ok(Progress::Cancelled) => return self.see(Seen::Cancelled { at_minimax: true }).await,
-            Ok(Progress::Ready(ready)) => {
-                self.unless_interrupted(paid::collect(api, task.route, *ready)).await?
-            }
-            Err(error) => Err(error),
-        };
-        match ready {
-            Ok(made) => self.made(made, Write::Progress).await,
-            Err(error) => self.saw_nothing(&error).await,
         }
-    }
-
-    /// A look that failed never ends a job by itself: the task goes on at MiniMax. Only if MiniMax keeps
-    /// saying that there is no such task, or a long time has passed, is it given up.
-    async fn saw_nothing(&mut self, error: &ApiError) -> Step {
-        tracing::info!(job = self.job.id, %error, "a look showed nothing");
-        let misses = match &self.job.state {
-            State::Running { misses, .. } => *misses,
-            _ => 0,
-        };
-        let disowned = matches!(error.blame(), Blame::Caller) && misses >= 4 && self.age() > 30_000;
-        if disowned || self.age() > LONGEST_WATCH {
-            return self
-                .see(Seen::Lost(format!("MiniMax no longer says what became of the task: {error}")))
-                .await;
-        }
-        self.see(Seen::Nothing(error.to_string())).await
+        self.see(Seen::Orphaned).await
     }
 
     /// Notes what was made and bought, before anything is fetched.
@@ -240,7 +208,8 @@ impl Run {
         if !matches!(self.job.state, State::Running { .. }) {
             self.place = None;
         }
-        self.job.updated_at = now();
+        // Of two records of a request that waits or leaves, it must be clear which is the later.
+        self.job.updated_at = now().max(self.job.updated_at.saturating_add(1));
         // A look that showed nothing changes nothing that the next process would need.
         let only_missed = matches!(
             (&before, &self.job.state),
@@ -256,26 +225,61 @@ impl Run {
 
     /// Whether the job may go on. A record that cannot be written is tried again, and then the job goes on
     /// without, because the result is worth more than the record of it; but no request leaves without.
-    async fn save(&self, write: Write, before: &State) -> bool {
+    async fn save(&mut self, write: Write, before: &State) -> bool {
+        let (jobs, id) = (self.jobs.clone(), self.job.id.clone());
+        let only_looked = matches!((before, &self.job.state), (State::Running { .. }, State::Running { .. }));
+        let news =
+            (write != Write::First && (!only_looked || jobs.has_news(&id))).then(|| News::of(&self.job));
+        let saved = {
+            let saving = pin!(self.save_thrice(write, before));
+            match select(saving, pin!(sleep(PROMPTLY))).await {
+                Either::Left((saved, _)) => saved,
+                // Whoever holds the records may do so for long, and this process may die meanwhile.
+                Either::Right(((), saving)) => {
+                    if let Some(news) = news.clone() {
+                        jobs.owe(news).await;
+                    }
+                    saving.await
+                }
+            }
+        };
+        match (saved, news) {
+            (Some(ours), _) => {
+                jobs.no_longer_owed(&id).await;
+                ours
+            }
+            (None, Some(news)) => {
+                jobs.owe(news).await;
+                true
+            }
+            (None, None) => write != Write::First,
+        }
+    }
+
+    /// `None` if it cannot be written.
+    async fn save_thrice(&mut self, write: Write, before: &State) -> Option<bool> {
         for wait in [0, 200, 1000] {
             sleep(Duration::from_millis(wait)).await;
             match self.written(write, before).await {
-                Ok(ours) => return ours,
+                Ok(ours) => return Some(ours),
                 Err(error) => {
                     let task = self.job.state.task().map(|task| task.id.as_str());
                     tracing::error!(job = self.job.id, task, %error, "the record was not written");
                 }
             }
         }
-        write != Write::First
+        None
     }
 
-    async fn written(&self, write: Write, before: &State) -> Result<bool, StoreError> {
+    async fn written(&mut self, write: Write, before: &State) -> Result<bool, StoreError> {
         let store = self.jobs.store().await?;
         match write {
-            Write::Answer => store.save_answer(&self.job).await,
+            Write::Answer => store.save_answer(&mut self.job).await,
             // Whoever has cancelled it meanwhile was told that nothing leaves.
-            Write::First => store.replace(&self.job, before).await,
+            Write::First => {
+                self.jobs.write_note_of(store, &self.job.id).await?;
+                store.replace(&self.job, before).await
+            }
             Write::Progress => store.save_progress(&self.job).await,
         }
     }
@@ -301,7 +305,7 @@ impl Run {
         }
     }
 
-    fn age(&self) -> i64 {
+    pub(super) fn age(&self) -> i64 {
         now().saturating_sub(self.job.created_at)
     }
 }
@@ -313,33 +317,5 @@ impl Drop for Run {
         if live.get(&self.job.id).is_some_and(|seat| Arc::ptr_eq(&seat.poke, &self.poke)) {
             live.remove(&self.job.id);
         }
-    }
-}
-
-/// How long to wait before the next look. Early looks are closer together: short jobs end early. Misses slow
-/// them down, and so does a job that takes very long.
-fn next_look(poll: Duration, age: i64, misses: u32, chance: f64) -> Duration {
-    let base = match age {
-        ..20_000 => poll / 2,
-        20_000..1_800_000 => poll,
-        _ => poll * 3,
-    };
-    let slowed = base.saturating_mul(2_u32.saturating_pow(misses.min(6))).min(Duration::from_secs(60));
-    slowed.mul_f64(0.85 + 0.3 * chance.clamp(0.0, 1.0))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn looks_come_sooner_for_a_young_job_and_later_after_misses() {
-        let poll = Duration::from_secs(10);
-        let look = |age, misses| next_look(poll, age, misses, 0.5);
-        assert!(look(0, 0) < look(60_000, 0));
-        assert!(look(60_000, 0) < look(4_000_000, 0));
-        assert!(look(60_000, 0) < look(60_000, 2));
-        assert!(look(60_000, 60) < Duration::from_secs(70));
-        assert!(next_look(poll, 60_000, 0, 0.0) < next_look(poll, 60_000, 0, 1.0));
     }
 }

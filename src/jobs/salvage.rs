@@ -49,10 +49,11 @@ pub(super) async fn repair(folder: &Path) -> Result<String, Trouble> {
     }
     tokio::fs::rename(&fresh, &damaged).await?;
     remove(&work).await;
+    tracing::warn!(kept = %kept.display(), saved, "the job records were damaged and have been repaired");
     Ok(format!(
         "the job records were damaged and have been repaired: {saved} rows could be saved. The damaged file is kept \
-         as {}; what is missing may be found on MiniMax's billing page and with list_video_tasks",
-        kept.display()
+         in the data folder as {}; what is missing may be found on MiniMax's billing page and with list_video_tasks",
+        kept.file_name().unwrap_or_default().display()
     ))
 }
 

@@ -218,6 +218,26 @@ impl State {
         }
     }
 
+    /// Whether a record in this state takes what a process had come to know and could not write: `known` is the
+    /// later one, or names what was paid for.
+    pub fn gives_way_to(&self, known: &Self) -> bool {
+        let has_result = matches!(known, Self::Running { .. } | Self::Fetching { .. } | Self::Done { .. });
+        let is_made = matches!(known, Self::Fetching { .. } | Self::Done { .. });
+        match self {
+            Self::Submitting { .. } => known != self,
+            Self::Unknown { task: None, .. } => {
+                !matches!(known, Self::Submitting { .. } | Self::Unknown { task: None, .. })
+            }
+            Self::Cancelled { task: None, .. } | Self::Failed { task: None, .. } => has_result,
+            Self::Running { .. } => known.task() == self.task() && !matches!(known, Self::Running { .. }),
+            Self::Unknown { .. } | Self::Cancelled { at_minimax: false, .. } => {
+                known.task() == self.task() && is_made
+            }
+            Self::Fetching { .. } => known.task() == self.task() && matches!(known, Self::Done { .. }),
+            Self::Done { .. } | Self::Failed { .. } | Self::Cancelled { .. } => false,
+        }
+    }
+
     /// The task at MiniMax, if there is one.
     pub fn task(&self) -> Option<&Task> {
         match self {

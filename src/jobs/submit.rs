@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::failure::{failure, traced};
 use super::paid::{Answer, Paid};
 use super::run::{Run, Step, Write};
-use super::state::{Seen, State, Task};
+use super::state::{Seen, State};
 use crate::api::pace::{self, Ticket, Turn, Waiting};
 use crate::api::retry::{self, Nature};
 use crate::api::{ApiError, Client, Taken, chance};
@@ -22,7 +22,7 @@ const REFUSED_FOR: Duration = Duration::from_secs(900);
 
 /// A request on its way out: in line, or with its turn.
 pub(super) struct Departure {
-    pub(super) paid: Paid,
+    paid: Paid,
     ticket: Ticket,
     /// The turn that was free at once.
     turn: Option<Turn>,
@@ -33,15 +33,6 @@ impl Departure {
         let mut ticket = api.join(paid.group());
         let turn = ticket.try_turn();
         Self { paid, ticket, turn }
-    }
-
-    /// What the record says from the start: that the request leaves as soon as it is on disk, or that it waits
-    /// and nothing has left.
-    pub(super) fn state(&self) -> State {
-        match &self.turn {
-            Some(_) => State::NEW.after(Seen::Leaving),
-            None => State::NEW.after(Seen::Held(in_line(&self.ticket))),
-        }
     }
 
     pub(super) fn waiting(&self) -> Option<Waiting> {
@@ -59,9 +50,16 @@ impl Run {
     pub(super) async fn submit(&mut self, departure: Departure) -> Step {
         let Departure { paid, mut ticket, mut turn } = departure;
         let (mut tries, mut refused) = (1, None);
+        if turn.is_none() && matches!(self.job.state, State::Submitting { sent: true, .. }) {
+            // Another was quicker, and what has not left must not be taken for what has.
+            self.see(Seen::Held(in_line(&ticket))).await?;
+        }
         loop {
             let mut turn = match turn.take() {
-                Some(turn) => turn,
+                Some(turn) => {
+                    self.commit(Seen::Leaving, Write::First).await?;
+                    turn
+                }
                 None => self.turn(&mut ticket).await?,
             };
             #[cfg(feature = "crash-points")]
@@ -109,29 +107,15 @@ impl Run {
     /// Writes down what MiniMax took.
     async fn taken(&mut self, answer: Answer) -> Step {
         match answer {
-            Answer::Task(task) => self.accepted(task).await,
+            Answer::Task(task) => self.commit(Seen::Accepted(task), Write::Answer).await,
             Answer::Counted { task, units, usage } => {
                 self.job.cost.actual = units.and_then(|units| self.job.cost.of(units));
                 self.job.usage = usage;
-                self.accepted(task).await
+                self.commit(Seen::Accepted(task), Write::Answer).await
             }
             Answer::Made(made) => self.made(made, Write::Answer).await,
             Answer::Sound(sound) => self.receive(sound).await,
         }
-    }
-
-    /// Writes down which task it is, and only then whether another job has the same.
-    async fn accepted(&mut self, task: Task) -> Step {
-        self.commit(Seen::Accepted(task), Write::Answer).await?;
-        let Ok(store) = self.jobs.store().await else { return Ok(()) };
-        if let Ok(Some(twin)) = store.twin(&self.job).await {
-            let warning = format!(
-                "MiniMax gave job {twin} the same task id: it may be one result for two orders. Compare the files, and \
-                 the platform's billing page"
-            );
-            self.job.warnings.push(warning);
-        }
-        Ok(())
     }
 
     /// Stands in line until the request may leave, and writes down that it does.

@@ -9,6 +9,7 @@
 //! * [`mod@folder`], [`name`]: where a result goes and what it is called; [`output`]: how it gets there whole
 //!   or not at all, and is gone on with where it broke off.
 //! * [`archive`], [`subtitle`]: results that come in another form than they are wanted in.
+//! * [`inbox`]: files that callers at other machines hand in.
 //! * [`player`]: sounds to the loudspeaker.
 //! * [`kind`], [`probe`]: what a file really is, how large and how long.
 //!
@@ -23,7 +24,9 @@ mod fetcher;
 pub mod folder;
 pub mod guard;
 mod handle;
+pub mod inbox;
 pub mod input;
+mod kept;
 pub mod kind;
 mod land;
 pub mod link;
@@ -48,7 +51,9 @@ pub use document::document;
 pub use fetcher::Fetcher;
 pub use folder::{OutputProblem, folder, prepare, prepare_again};
 pub use guard::{Guard, Refused};
+pub use inbox::{HandedIn, Inbox, InboxProblem, handed_in};
 pub use input::{InputProblem, Reference, parse};
+pub use kept::{Intact, KeptFiles};
 pub use kind::Kind;
 pub use link::{FetchProblem, fetch};
 pub use name::file_name;

@@ -41,6 +41,13 @@ impl Roots {
         Self { dirs, home: home.map(Path::to_owned) }
     }
 
+    /// These folders and one more.
+    #[must_use]
+    pub fn with(mut self, dir: &Path) -> Self {
+        self.dirs.push(dir.to_owned());
+        self
+    }
+
     /// The folders as they were given, whether they exist or not.
     pub fn dirs(&self) -> &[PathBuf] {
         &self.dirs

@@ -11,7 +11,7 @@ use futures_util::stream::{self, Stream, StreamExt as _};
 use super::blob::Content;
 
 /// How much of a file is in memory at a time.
-const PIECE: usize = 256 * 1024;
+pub(super) const PIECE: usize = 256 * 1024;
 
 /// Content that can be read again: the file stays open, so it is the one that was checked, whatever its path
 /// names meanwhile.
@@ -44,14 +44,29 @@ impl Source {
         })
     }
 
+    /// A file that was opened and is `bytes` long.
+    pub(super) fn opened(file: File, bytes: u64) -> Self {
+        Self(Held::Disk { file: Arc::new(file), bytes })
+    }
+
     /// The content from its start, piece by piece. Each stream has a place of its own in the file: one that was
     /// left half read does not disturb the next.
     pub fn chunks(&self) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
+        self.part(0, u64::MAX)
+    }
+
+    /// As [`Self::chunks`], from byte `start` to the byte before `end`, or to the end of the content.
+    pub fn part(&self, start: u64, end: u64) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
         match self.0.clone() {
-            Held::Memory(bytes) => stream::iter([Ok(bytes)]).boxed(),
-            Held::Disk { file, bytes } => stream::try_unfold(0, move |at| {
+            Held::Memory(bytes) => {
+                let most = bytes.len();
+                let at = |place: u64| usize::try_from(place).unwrap_or(most).min(most);
+                let part = bytes.slice(at(start).min(at(end))..at(end));
+                stream::iter([Ok(part)]).boxed()
+            }
+            Held::Disk { file, bytes } => stream::try_unfold(start, move |at| {
                 let file = Arc::clone(&file);
-                async move { next(file, at, bytes).await }
+                async move { next(file, at, bytes.min(end)).await }
             })
             .boxed(),
         }
@@ -83,12 +98,12 @@ async fn next(file: Arc<File>, at: u64, end: u64) -> io::Result<Option<(Bytes, u
 }
 
 #[cfg(unix)]
-fn read_at(file: &File, piece: &mut [u8], at: u64) -> io::Result<usize> {
+pub(super) fn read_at(file: &File, piece: &mut [u8], at: u64) -> io::Result<usize> {
     std::os::unix::fs::FileExt::read_at(file, piece, at)
 }
 
 #[cfg(windows)]
-fn read_at(file: &File, piece: &mut [u8], at: u64) -> io::Result<usize> {
+pub(super) fn read_at(file: &File, piece: &mut [u8], at: u64) -> io::Result<usize> {
     std::os::windows::fs::FileExt::seek_read(file, piece, at)
 }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::Server;
 use super::budget::{held_words, money};
 use crate::config::KeyKind;
-use crate::jobs::{Limit, Spending, Spent, StoreError};
+use crate::jobs::{Limit, Spending, Spent};
 
 /// By this server's records, which know nothing of what other programs spend.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -81,7 +81,7 @@ impl Server {
         };
         match (spending, own) {
             (Ok(spending), Ok(own)) => self.told(&spending, own),
-            (Err(error), _) | (_, Err(error)) => without(&error),
+            (Err(error), _) | (_, Err(error)) => without(&self.words_of(&error), error.advice()),
         }
     }
 
@@ -144,6 +144,6 @@ impl Server {
     }
 }
 
-fn without(error: &StoreError) -> Money {
-    Money { notes: vec![format!("spending: unknown, {error}. {}", error.advice())], ..Money::default() }
+fn without(problem: &str, advice: &str) -> Money {
+    Money { notes: vec![format!("spending: unknown, {problem}. {advice}")], ..Money::default() }
 }

@@ -3,11 +3,11 @@
 use rmcp::handler::server::tool::{IntoCallToolResult, ToolCallContext};
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CancelTaskParams, CompleteRequestParams,
-    CompleteResult, CustomRequest, CustomResult, ErrorCode, GetPromptRequestParams, GetPromptResponse,
-    GetTaskParams, GetTaskResult, Implementation, JsonObject, ListPromptsResult, ListResourceTemplatesResult,
-    ListResourcesResult, ListToolsResult, PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams,
-    ReadResourceResponse, ServerCapabilities, ServerConfig, SubscribeRequestParams, SubscriptionFilter, Tool,
-    UnsubscribeRequestParams, UpdateTaskParams,
+    CompleteResult, CustomRequest, CustomResult, DiscoverResult, ErrorCode, GetPromptRequestParams,
+    GetPromptResponse, GetTaskParams, GetTaskResult, Icon, Implementation, JsonObject, ListPromptsResult,
+    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+    ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
+    SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams, UpdateTaskParams,
 };
 use rmcp::service::{RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -15,13 +15,16 @@ use serde_json::Value;
 
 use super::consent::Answers;
 use super::{
-    CallDigest, INSTRUCTIONS, Server, ToolError, UNREAD, arguments, chat_form, prompts, resources,
-    subscriptions, tasks,
+    CallDigest, INSTRUCTIONS, Server, ToolError, UNREAD, arguments, chat_form, resources, subscriptions,
+    tasks,
 };
 
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
-        let me = Implementation::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")).with_title("MiniMax");
+        let me = Implementation::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
+            .with_title("MiniMax")
+            .with_icons(vec![icon()])
+            .with_website_url(WEBSITE);
         let capabilities = ServerCapabilities::builder()
             .enable_tools()
             .enable_resources()
@@ -30,7 +33,21 @@ impl ServerHandler for Server {
             .enable_completions()
             .enable_tasks()
             .build();
-        ServerConfig::new(capabilities).with_server_info(me).with_instructions(INSTRUCTIONS)
+        let mut config = ServerConfig::new(capabilities).with_server_info(me).with_instructions(INSTRUCTIONS);
+        if self.stateless
+            && let Some(resources) = &mut config.capabilities.resources
+        {
+            // Of older clients' subscriptions, which need a session.
+            resources.subscribe = None;
+        }
+        config
+    }
+
+    /// The revision that is discovered has subscriptions that last as long as their own request: everywhere.
+    async fn discover(&self, _: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
+        let with_all = Self { stateless: false, ..self.clone() };
+        let versions = self.supported_protocol_versions().into_owned();
+        Ok(DiscoverResult::from_server_info(versions, with_all.get_info()))
     }
 
     async fn list_tools(
@@ -94,7 +111,7 @@ impl ServerHandler for Server {
         match me.ordered_before(&arguments, &digest, &context).await {
             Ok(None) => {}
             Ok(Some(view)) => return view.into_call_tool_result(),
-            Err(error) => return Ok(error.into_response()),
+            Err(error) => return Ok(me.discreetly(error.into_response())),
         }
         context.extensions.insert(digest);
         let answers = Answers::new(request.input_responses.take(), request.request_state.take());
@@ -117,6 +134,7 @@ impl ServerHandler for Server {
             // An error is shaped like a job view; where the schema says otherwise, its text says it all.
             result.structured_content = None;
         }
+        let response = me.discreetly(response);
         Ok(if may_be_task { me.as_task(response).await } else { response })
     }
 
@@ -193,8 +211,7 @@ impl ServerHandler for Server {
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
-        self.for_caller(context.request_context())?.tell(context).await;
-        Ok(())
+        self.for_caller(context.request_context())?.tell(context).await
     }
 
     async fn subscribe(
@@ -202,7 +219,13 @@ impl ServerHandler for Server {
         request: SubscribeRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        self.for_caller(&context)?.subscribe_to(request.uri, context.peer).await
+        if self.stateless {
+            let text = "a subscription needs a session, which there is none of here; subscriptions/listen needs none, \
+                        and get_job waits for a job";
+            return Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, text, None));
+        }
+        let session = subscriptions::session_of(&context);
+        self.for_caller(&context)?.subscribe_to(request.uri, session, context.peer).await
     }
 
     async fn unsubscribe(
@@ -210,7 +233,8 @@ impl ServerHandler for Server {
         request: UnsubscribeRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        self.for_caller(&context)?.unsubscribe_from(&request.uri);
+        let session = subscriptions::session_of(&context);
+        self.for_caller(&context)?.unsubscribe_from(&request.uri, &session);
         Ok(())
     }
 
@@ -219,9 +243,12 @@ impl ServerHandler for Server {
         _page: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
-        let mut list = ListPromptsResult::with_all_items(prompts::list());
+        let own = self.for_caller(&context)?;
+        let mut list = ListPromptsResult::with_all_items(own.prompts());
         if is_modern(&context) {
-            (list.ttl_ms, list.cache_scope) = (Some(DAY), Some(CacheScope::Public));
+            let all_alike = own.caller.toolsets.is_none();
+            list.ttl_ms = Some(DAY);
+            list.cache_scope = Some(if all_alike { CacheScope::Public } else { CacheScope::Private });
         }
         Ok(list)
     }
@@ -229,9 +256,9 @@ impl ServerHandler for Server {
     async fn get_prompt(
         &self,
         request: GetPromptRequestParams,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
-        Ok(prompts::get(&request.name, request.arguments.as_ref())?.into())
+        Ok(self.for_caller(&context)?.prompt(&request.name, request.arguments.as_ref())?.into())
     }
 
     async fn complete(
@@ -242,6 +269,16 @@ impl ServerHandler for Server {
         let me = self.for_caller(&context)?;
         Ok(CompleteResult::new(me.completions(&request.r#ref, &request.argument).await))
     }
+}
+
+/// Where keys come from, and what each thing costs.
+const WEBSITE: &str = "https://platform.minimax.io";
+
+/// A small picture for lists of servers. It stands here alone: in each tool it would be paid for by the token.
+fn icon() -> Icon {
+    let bytes = data_encoding::BASE64.encode(include_bytes!("icon.png"));
+    let icon = Icon::new(format!("data:image/png;base64,{bytes}"));
+    icon.with_mime_type("image/png").with_sizes(vec!["48x48".to_owned()])
 }
 
 /// In milliseconds; what is compiled in does not change.

@@ -123,7 +123,7 @@ impl Server {
                 return Ok(format!("mm_file://{file_id}"));
             }
         }
-        let blob = media::load(&path, &self.shared.roots, &takes.limits).await;
+        let blob = media::load(&path, &self.roots(), &takes.limits).await;
         encode(blob.map_err(|problem| ToolError::argument(field, problem.to_string()))?).await
     }
 
@@ -287,7 +287,7 @@ impl Server {
     }
 
     async fn opened(&self, field: &str, path: PathBuf, limits: &Limits) -> Result<Opened, ToolError> {
-        let opened = media::open_input(&path, &self.shared.roots, limits).await;
+        let opened = media::open_input(&path, &self.roots(), limits).await;
         opened.map_err(|problem| ToolError::argument(field, problem.to_string()))
     }
 

@@ -83,7 +83,7 @@ impl Server {
         };
         let video = match &source {
             Source::Data(blob) => blob.kind == Kind::Video,
-            Source::Path(path) => media::open_input(path, &self.shared.roots, &VIDEOS).await.is_ok(),
+            Source::Path(path) => media::open_input(path, &self.roots(), &VIDEOS).await.is_ok(),
             Source::Link(link) => matches!(link_extension(link), "mp4" | "mov" | "webm"),
             Source::Uploaded(_) => false,
         };

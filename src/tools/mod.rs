@@ -46,6 +46,7 @@ mod tasks;
 mod template;
 mod transcription;
 mod transfer;
+mod uploads;
 mod video;
 mod video_extras;
 mod video_tasks;
@@ -74,6 +75,9 @@ use tokio_util::sync::CancellationToken;
 
 pub use caller::Caller;
 pub use error::ToolError;
+pub use links::{LinkProblem, Linked};
+pub use subscriptions::Session;
+pub use uploads::{Handed, Unfit, UploadProblem};
 pub use view::JobView;
 
 use links::Links;
@@ -83,7 +87,7 @@ use subscriptions::Subscriptions;
 use crate::api::{Client, Pacing};
 use crate::config::{Config, ConfigError, Region, ResourceMode, Toolset};
 use crate::jobs::{Cost, Job, Jobs, Limits, Order, Paid, Settings, Watch};
-use crate::media::{self, Roots};
+use crate::media::{self, KeptFiles, Roots};
 
 /// What a model reads before anything else; 1,200 bytes at most.
 pub const INSTRUCTIONS: &str = "\
@@ -104,6 +108,8 @@ An error says whose turn it is: fix an argument, fix key or balance, or wait.";
 pub struct Server {
     shared: Arc<Shared>,
     caller: Arc<Caller>,
+    /// Each request stands for itself: what outlives one has nobody to be told.
+    stateless: bool,
     /// Whether a request has to say whose it is.
     strangers: bool,
 }
@@ -120,6 +126,8 @@ struct Shared {
     accepted: schema::Accepted,
     /// For callers at other machines; `None` where there are none.
     links: Option<Links>,
+    /// Which results are still as they were written.
+    kept: KeptFiles,
     subscriptions: Subscriptions,
     rates: Rates,
     /// Ends the waiting of every call.
@@ -253,11 +261,18 @@ impl Server {
             group_of,
             accepted,
             links,
+            kept: KeptFiles::default(),
             gone,
             subscriptions: Subscriptions::default(),
             rates: Rates::default(),
         });
-        Self { shared, caller: Arc::new(Caller::owner()), strangers: false }
+        Self { shared, caller: Arc::new(Caller::owner()), stateless: false, strangers: false }
+    }
+
+    /// This server for a transport whose requests stand for themselves.
+    #[must_use]
+    pub fn stateless(&self) -> Self {
+        Self { stateless: true, ..self.clone() }
     }
 
     /// The tools by group. A capability adds one line here.

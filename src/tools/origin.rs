@@ -56,7 +56,7 @@ impl Server {
         match source {
             Source::Uploaded(_) => Err(ToolError::argument(field, "is at MiniMax and cannot be read here")),
             Source::Data(blob) => media::check(&blob, limits).map(|()| blob).map_err(wrong),
-            Source::Path(path) => media::load(&path, &self.shared.roots, limits).await.map_err(wrong),
+            Source::Path(path) => media::load(&path, &self.roots(), limits).await.map_err(wrong),
             Source::Link(link) => {
                 let fetched = in_time(self.jobs().fetcher().fetch(&self.secured(&link), limits)).await;
                 fetched.map_err(|problem| unfetched(field, problem))
@@ -82,7 +82,7 @@ impl Server {
 
     /// A path of this machine as it is.
     pub(super) fn at(&self, path: PathBuf) -> Local {
-        Local { path, roots: self.shared.roots.clone(), _fetched: None }
+        Local { path, roots: self.roots(), _fetched: None }
     }
 
     /// Links of MiniMax's come as plain http at times, and their hosts speak https.

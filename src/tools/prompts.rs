@@ -16,6 +16,8 @@ struct Recipe {
     name: &'static str,
     title: &'static str,
     description: &'static str,
+    /// The tools that it cannot do without.
+    tools: &'static [&'static str],
     /// Name, what it is, and whether it must be given.
     arguments: &'static [(&'static str, &'static str, bool)],
     /// `{name}` stands for an argument, or what is to be asked when it was left out.
@@ -27,6 +29,7 @@ const RECIPES: &[Recipe] = &[
         name: "narrate",
         title: "Narrate a text",
         description: "Have a text read aloud in a fitting voice.",
+        tools: &["text_to_audio"],
         arguments: &[("voice_id", "A voice of list_voices", false), ("format", "mp3, wav or flac", false)],
         text: "Narrate a text of mine as an audio file. If I have not given the text yet, ask me for it or for a file.\n\
                Voice: {voice_id}. If that is no voice_id, find two or three that fit with list_voices and let me choose.\n\
@@ -38,6 +41,7 @@ const RECIPES: &[Recipe] = &[
         name: "storyboard",
         title: "Storyboard to video",
         description: "From an idea over pictures to a short film.",
+        tools: &["text_to_image", "generate_video"],
         arguments: &[
             ("shots", "How many shots, 1 to 6", false),
             ("model", "A video model of list_models", false),
@@ -54,6 +58,7 @@ const RECIPES: &[Recipe] = &[
         name: "podcast",
         title: "Podcast from notes",
         description: "Two voices talk about notes of yours.",
+        tools: &["text_to_audio"],
         arguments: &[("minutes", "About how long", false), ("language", "English, Chinese, …", false)],
         text: "Turn notes of mine into a podcast of two speakers; ask me for the notes if I have not given them.\n\
                Length: {minutes} minutes; five if none are named. Language: {language}; that of the notes if none is named.\n\
@@ -67,6 +72,7 @@ const RECIPES: &[Recipe] = &[
         name: "clone_voice",
         title: "Clone my voice safely",
         description: "A voice of your own from a recording, with consent.",
+        tools: &["voice_clone"],
         arguments: &[("voice_id", "The new voice's id", false)],
         text: "Clone a voice from a recording.\n\
                1. Ask whose voice it is. Go on only if it is mine, or if I say that the speaker has agreed to it.\n\
@@ -81,6 +87,7 @@ const RECIPES: &[Recipe] = &[
         name: "jingle",
         title: "Jingle",
         description: "A short piece of music for a product or a show.",
+        tools: &["music_generation"],
         arguments: &[("mood", "One word: cheerful, calm, …", false)],
         text: "Make a jingle; ask me what it is for if I have not said so. Mood: {mood}; ask if none is named.\n\
                Write two lines of lyrics, or agree with me on an instrumental. Tell me the price (music_generation with \
@@ -89,52 +96,70 @@ const RECIPES: &[Recipe] = &[
     },
 ];
 
-/// `prompts/list`.
-pub(super) fn list() -> Vec<Prompt> {
-    let one = |recipe: &Recipe| {
+impl Recipe {
+    fn prompt(&self) -> Prompt {
         let argument = |(name, description, required): &(&str, &str, bool)| {
             PromptArgument::new(*name).with_description(*description).with_required(*required)
         };
-        Prompt::new(
-            recipe.name,
-            Some(recipe.description),
-            Some(recipe.arguments.iter().map(argument).collect()),
-        )
-        .with_title(recipe.title)
-    };
-    RECIPES.iter().map(one).collect()
-}
-
-/// `prompts/get`.
-pub(super) fn get(name: &str, given: Option<&JsonObject>) -> Result<GetPromptResult, ErrorData> {
-    let Some(recipe) = RECIPES.iter().find(|recipe| recipe.name == name) else {
-        let names: Vec<_> = RECIPES.iter().map(|recipe| recipe.name).collect();
-        let text = format!("there is no prompt `{name}`; there are {}", names.join(", "));
-        return Err(ErrorData::invalid_params(text, None));
-    };
-    let mut text = recipe.text.to_owned();
-    for (argument, ..) in recipe.arguments {
-        let value = given.and_then(|given| given.get(*argument)?.as_str()).map(str::trim);
-        let value = value.filter(|value| !value.is_empty()).unwrap_or("not named");
-        text = text.replace(&format!("{{{argument}}}"), value);
+        let arguments = self.arguments.iter().map(argument).collect();
+        Prompt::new(self.name, Some(self.description), Some(arguments)).with_title(self.title)
     }
-    let message = PromptMessage::new_text(Role::User, text);
-    Ok(GetPromptResult::new(vec![message]).with_description(recipe.description))
+
+    fn filled(&self, given: Option<&JsonObject>) -> String {
+        let mut text = self.text.to_owned();
+        for (argument, ..) in self.arguments {
+            let value = given.and_then(|given| given.get(*argument)?.as_str()).map(str::trim);
+            let value = value.filter(|value| !value.is_empty()).unwrap_or("not named");
+            text = text.replace(&format!("{{{argument}}}"), value);
+        }
+        text
+    }
 }
 
 impl Server {
+    /// Those whose tools this caller has: a recipe that names others leads nowhere.
+    fn recipes(&self) -> impl Iterator<Item = &'static Recipe> {
+        RECIPES.iter().filter(|recipe| recipe.tools.iter().all(|tool| self.has(tool)))
+    }
+
+    /// `prompts/list`.
+    pub(super) fn prompts(&self) -> Vec<Prompt> {
+        self.recipes().map(Recipe::prompt).collect()
+    }
+
+    /// `prompts/get`.
+    pub(super) fn prompt(
+        &self,
+        name: &str,
+        given: Option<&JsonObject>,
+    ) -> Result<GetPromptResult, ErrorData> {
+        let Some(recipe) = self.recipes().find(|recipe| recipe.name == name) else {
+            let names: Vec<_> = self.recipes().map(|recipe| recipe.name).collect();
+            let text = format!("there is no prompt `{name}`; there are {}", names.join(", "));
+            return Err(ErrorData::invalid_params(text, None));
+        };
+        let message = PromptMessage::new_text(Role::User, recipe.filled(given));
+        Ok(GetPromptResult::new(vec![message]).with_description(recipe.description))
+    }
+
     /// `completion/complete`: values that begin with what was typed, then those that contain it.
     pub(super) async fn completions(&self, about: &Reference, argument: &ArgumentInfo) -> CompletionInfo {
+        // Values of what the caller cannot call help nobody.
+        let is_for = |tool: &str| matches!(about, Reference::Prompt(_)) && self.has(tool);
         let values: Vec<String> = match (about, argument.name.as_str()) {
-            (Reference::Prompt(_), "voice_id") => {
+            (_, "voice_id") if is_for("list_voices") => {
                 voices().system.iter().map(|voice| voice.id.clone()).collect()
             }
-            (Reference::Prompt(_), "model") => {
+            (_, "model") if is_for("generate_video") => {
                 facts().video_rows().iter().map(|row| row.model.clone()).collect()
             }
-            (Reference::Prompt(_), "language") => voices().language_names().map(str::to_owned).collect(),
-            (Reference::Prompt(_), "format") => ["mp3", "wav", "flac"].map(str::to_owned).to_vec(),
-            (Reference::Prompt(_), "template") => facts().template_names().map(str::to_owned).collect(),
+            (_, "language") if is_for("text_to_audio") => {
+                voices().language_names().map(str::to_owned).collect()
+            }
+            (_, "format") if is_for("text_to_audio") => ["mp3", "wav", "flac"].map(str::to_owned).to_vec(),
+            (_, "template") if is_for("generate_video_from_template") => {
+                facts().template_names().map(str::to_owned).collect()
+            }
             (Reference::Resource(_), "job_id") => self.recent_jobs().await,
             _ => Vec::new(),
         };

@@ -1,6 +1,10 @@
 //! Resources: jobs, their files, voices and models, by their `minimax://` URIs.
+//!
+//! A caller's groups of tools decide what the caller can start and look up, and so which tables there are. They do not
+//! hide the caller's own jobs: what was paid for stays with whoever ordered it, also after a token lost a group.
 
-use data_encoding::{BASE64, HEXLOWER};
+use data_encoding::BASE64;
+use futures_util::TryStreamExt as _;
 use rmcp::ErrorData;
 use rmcp::handler::server::wrapper::Parameters;
 use rmcp::model::{
@@ -8,8 +12,6 @@ use rmcp::model::{
     ResourceTemplate,
 };
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
-use tokio::io::AsyncReadExt as _;
 
 use super::Server;
 use super::models::ModelsInput;
@@ -64,10 +66,10 @@ impl Server {
         let page = match self.jobs().list(self.principal(), &filter).await {
             Ok(page) => page,
             // Without records there are no jobs; the tables are there all the same.
-            Err(_) if first => return Ok(ListResourcesResult::with_all_items(tables())),
-            Err(error) => return Err(ErrorData::internal_error(error.to_string(), None)),
+            Err(_) if first => return Ok(ListResourcesResult::with_all_items(self.tables())),
+            Err(error) => return Err(self.no_records(&error)),
         };
-        let mut resources = if first { tables() } else { Vec::new() };
+        let mut resources = if first { self.tables() } else { Vec::new() };
         for job in &page.jobs {
             resources.push(resource_of(job));
             resources.extend(job.files.iter().map(|file| file_resource(job, file)));
@@ -80,8 +82,8 @@ impl Server {
     /// `resources/read`.
     pub(super) async fn resource(&self, uri: &str) -> Result<ReadResourceResult, ErrorData> {
         let contents = match parse(uri) {
-            Some(Name::Voices) => table(uri, &voice_table()),
-            Some(Name::Models) => {
+            Some(Name::Voices) if self.has("list_voices") => table(uri, &voice_table()),
+            Some(Name::Models) if self.has("list_models") => {
                 let list = self.list_models(Parameters(ModelsInput::default())).await;
                 let list = list.map_err(|error| ErrorData::internal_error(error.to_string(), None))?;
                 table(uri, &serde_json::to_value(list).unwrap_or_default())
@@ -94,14 +96,14 @@ impl Server {
                 let job = self.job_named(id, uri).await?;
                 self.file_contents(uri, &job, name).await?
             }
-            None => return Err(nothing_at(uri)),
+            _ => return Err(nothing_at(uri)),
         };
         Ok(ReadResourceResult::new(vec![contents]))
     }
 
     async fn job_named(&self, id: &str, uri: &str) -> Result<Job, ErrorData> {
         let job = self.jobs().get(self.principal(), id).await;
-        let job = job.map_err(|error| ErrorData::internal_error(error.to_string(), None))?;
+        let job = job.map_err(|error| self.no_records(&error))?;
         job.ok_or_else(|| nothing_at(uri))
     }
 
@@ -109,7 +111,7 @@ impl Server {
         let Some(file) = job.files.iter().find(|file| file.name == name) else { return Err(nothing_at(uri)) };
         let small = file.saved.as_ref().filter(|saved| saved.bytes <= LARGEST);
         if let Some(saved) = small
-            && let Some(bytes) = unchanged(saved).await
+            && let Some(bytes) = self.unchanged(saved).await
         {
             let contents = match std::str::from_utf8(&bytes) {
                 Ok(text) if !saved.mime_type.contains("image") => ResourceContents::text(text, uri),
@@ -126,23 +128,24 @@ impl Server {
         );
         Ok(table(uri, &json!({ "file": row, "note": why })))
     }
-}
 
-/// The file as it was written; `None` if something else stands there now.
-async fn unchanged(saved: &OnDisk) -> Option<Vec<u8>> {
-    if !is_still(saved).await {
-        return None;
+    /// The whole file as it was written; `None` if something else stands there now.
+    async fn unchanged(&self, saved: &OnDisk) -> Option<Vec<u8>> {
+        let pieces = self.intact(saved).await?.chunks();
+        let whole = pieces.try_fold(Vec::new(), async |mut all, piece| {
+            all.extend_from_slice(&piece);
+            Ok(all)
+        });
+        whole.await.ok()
     }
-    let mut bytes = Vec::new();
-    let file = tokio::fs::File::open(&saved.path).await.ok()?;
-    file.take(LARGEST + 1).read_to_end(&mut bytes).await.ok()?;
-    (HEXLOWER.encode(&Sha256::digest(&bytes)) == saved.sha256).then_some(bytes)
-}
 
-/// Whether an ordinary file of the right length stands there, and no link to another.
-pub(super) async fn is_still(saved: &OnDisk) -> bool {
-    let found = tokio::fs::symlink_metadata(&saved.path).await;
-    found.is_ok_and(|found| found.is_file() && found.len() == saved.bytes)
+    /// The tables, each for those who may call the tool that shows the same. A token that is for pictures alone has
+    /// no use for voices.
+    fn tables(&self) -> Vec<Resource> {
+        let shown = [(VOICES, "list_voices"), (MODELS, "list_models")];
+        let shown = |uri: &str| shown.iter().any(|(known, tool)| *known == uri && self.has(tool));
+        tables().into_iter().filter(|table| shown(&table.uri)).collect()
+    }
 }
 
 /// `resources/templates/list`.

@@ -60,7 +60,7 @@ impl Server {
 
     /// `tasks/get`: the job as a task. Whatever can still be had of it is fetched.
     pub(super) async fn task_of(&self, id: &str) -> Result<GetTaskResult, ErrorData> {
-        let watch = self.jobs().watch(self.principal(), id).await.map_err(records)?;
+        let watch = self.jobs().watch(self.principal(), id).await.map_err(|error| self.no_records(&error))?;
         let Some(watch) = watch else { return Err(no_task(id)) };
         let job = watch.borrow().clone();
         let payload = match &job.state {
@@ -74,7 +74,7 @@ impl Server {
 
     /// `tasks/cancel`. A job that cannot be stopped goes on; the next look at the task says so.
     pub(super) async fn give_up_task(&self, id: &str) -> Result<(), ErrorData> {
-        match self.jobs().cancel(self.principal(), id).await.map_err(records)? {
+        match self.jobs().cancel(self.principal(), id).await.map_err(|error| self.no_records(&error))? {
             Some(_) => Ok(()),
             None => Err(no_task(id)),
         }
@@ -104,8 +104,4 @@ fn task_like(job: &Job, status: TaskStatus) -> Task {
 /// Another's task is answered like none at all.
 pub(super) fn no_task(id: &str) -> ErrorData {
     ErrorData::invalid_params(format!("there is no task {id}; list_jobs shows the jobs of this server"), None)
-}
-
-fn records(error: impl std::fmt::Display) -> ErrorData {
-    ErrorData::internal_error(error.to_string(), None)
 }

@@ -1,31 +1,31 @@
 #!/usr/bin/env python3
 """Real clients against the sandbox, and this server in the place of the official one.
 
-    python3 tests/clients/check.py [--venv FOLDER] [PROGRAM]
+    python3 tests/clients/check.py [--keep FOLDER] [PROGRAM]
 
-Installs the packages below into a new virtual environment (`--venv` keeps it for the next time), starts
-`PROGRAM sandbox` (`cargo build` makes the program if none is named), and prints a line for each check. It ends with
-status 1 if one failed. Needs Python 3.10 or newer and a package index; no key, and nothing is paid for.
+Installs the packages below into a place of their own (`--keep` keeps it for the next time), starts `PROGRAM sandbox`
+(cargo makes the program if none is named), and prints a line for each check. It ends with status 1 if one failed, with
+3 if a package cannot be installed. Needs Python 3.10 or newer and a package index; no key, and nothing is paid for.
 
 What it shows: the sandbox takes what real clients send and answers what they can read; and a configuration of the
 official server works with ours, tool by tool and parameter by parameter, with the same requests to MiniMax.
 """
 
+import sys
+
+sys.dont_write_bytecode = True
+
 import argparse
 import asyncio
-import json
-import os
 import subprocess
-import sys
 import tempfile
-import venv
 from pathlib import Path
 
+from places import NotHad, Places, built, ended_without, plain
 from support import Sandbox, failures
 
 # The official server 0.0.19 needs mcp 2: it imports `MCPServer`, which mcp 1 does not have.
 PACKAGES = ["openai==3.54.0", "anthropic==2.12.0", "minimax-mcp==0.0.19", "mcp==2.3.0"]
-
 
 
 def inside(program):
@@ -45,32 +45,22 @@ def inside(program):
     return 1 if failures else 0
 
 
-def built(*more):
-    """The program, built from this repository, with more words for cargo."""
-    root = Path(__file__).resolve().parents[2]
-    command = ["cargo", "build", "--message-format=json-render-diagnostics", "--manifest-path", str(root / "Cargo.toml"), *more]
-    lines = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout.splitlines()
-    programs = [json.loads(line).get("executable") for line in lines]
-    return next(program for program in reversed(programs) if program)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program", nargs="?", help="the minimax-mcp to check")
-    parser.add_argument("--venv", help="keep the virtual environment here")
+    parser.add_argument("--keep", help="keep the packages here")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.inside:
         return inside(arguments.program)
-    program = str(Path(arguments.program or built()).resolve())
+    plain()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
-        home = Path(arguments.venv or scratch).resolve()
-        python = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-        if not python.exists():
-            venv.create(home, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
-        environment = {**os.environ, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
-        return subprocess.run([python, "-B", "-X", "utf8", __file__, "--inside", program], env=environment).returncode
+        try:
+            python = Places(Path(arguments.keep or scratch).resolve()).python(PACKAGES)
+        except NotHad as problem:
+            return ended_without(problem)
+        program = str(Path(arguments.program or built()).resolve())
+        return subprocess.run([python, "-B", "-X", "utf8", __file__, "--inside", program]).returncode
 
 
 if __name__ == "__main__":

@@ -1,46 +1,52 @@
 #!/usr/bin/env python3
 """The official conformance suite and the MCP Inspector against the program.
 
-    python3 tests/clients/conformance.py [--keep FOLDER] [--fixtures] [PROGRAM]
+    python3 tests/clients/conformance.py [--keep FOLDER] [--quick] [PROGRAM]
 
-Installs both, and Node 22, into a place of their own (`--keep` keeps it for the next time), starts the sandbox and
-`PROGRAM serve --http … --sse` (`cargo build` makes the program if none is named), and runs
+Installs both, and a Node for them, into a place of their own (`--keep` keeps it for the next time), starts the sandbox and
+`PROGRAM serve --http … --sse`, as it is and with the tools, prompts and resources that the suite knows by name (in programs
+that were built for tests; cargo makes one if none is named), and runs
 
-* every scenario of the suite for each protocol revision, with what is expected to fail in conformance.yml;
+* every scenario of the suite for each protocol revision, with what is expected to fail in the folder `expected`: a file
+  for each revision, and an entry that passes fails the run;
 * its scenarios of tasks, where a proxy calls our tools instead of those made for the suite: `slow_compute` is a video
   that takes as long, `failing_job` one that fails, `greet` a chat, which answers at once;
 * the Inspector on stdio, HTTP and SSE in each era; `--strict` finds fault with schemas that not every client reads.
+  `--quick`, for `.ci/run`, lists the tools and calls one; without it the other lists are asked for, too.
 
-`--fixtures` is for a program with the feature `conformance-fixtures` (and builds one if none is named), which has the
-tools, prompts and resources that the suite knows; what is expected to fail is in conformance-fixtures.yml then, and little.
-
-It ends with status 1 if anything failed that is not expected to, or passed that is.
+It ends with status 1 if anything failed that is not expected to, or passed that is; with 3 if nothing can be installed.
 """
+
+import sys
+
+sys.dont_write_bytecode = True
 
 import argparse
 import json
 import os
 import re
-import shutil
 import subprocess
-import sys
 import tempfile
 import threading
+import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from check import built
 from matrix import Http
+from places import NotHad, Places, built, ended_without, plain
 from support import Sandbox
 
 HERE = Path(__file__).resolve().parent
-PACKAGES = ["node@22", "@modelcontextprotocol/conformance@0.2.0-alpha.12", "@modelcontextprotocol/inspector@2.12.0"]
+PACKAGES = ["@modelcontextprotocol/conformance@0.2.0-alpha.12", "@modelcontextprotocol/inspector@2.12.0"]
 REVISIONS = ["2025-06-18", "2025-11-25", "2026-07-28"]
 TASKS = ["lifecycle", "capability-negotiation", "wire-fields", "request-state-removal", "request-headers"]
 TASKS += ["dispatch-and-envelope", "status-notifications"]
-METHODS = ["tools/list", "resources/list", "resources/templates/list", "prompts/list", "tools/call"]
+METHODS = ["tools/list", "tools/call", "resources/list", "resources/templates/list", "prompts/list"]
+QUICK = 2
+ERAS = ["legacy", "auto", "modern"]
 
 
 def stand_in(sandbox, message, fixtures):
@@ -105,27 +111,26 @@ class Tools:
     """The suite and the Inspector, in a folder of their own."""
 
     def __init__(self, folder):
-        self.home = folder / "official"
-        if not (self.home / "installed").exists():
-            self.home.mkdir(parents=True, exist_ok=True)
-            (self.home / "package.json").write_text("{}")
-            command = [shutil.which("npm"), "install", "--no-audit", "--no-fund", "--silent", *PACKAGES]
-            subprocess.run(command, cwd=self.home, check=True)
-            (self.home / "installed").touch()
-        found = [self.home / "node_modules" / "node" / "bin" / name for name in ("node", "node.exe")]
-        self.node = next((node for node in found if node.exists()), "node")
+        self.node, self.home = Places(folder).node(PACKAGES)
 
     def run(self, name, *arguments):
         manifest = self.home / "node_modules" / "@modelcontextprotocol" / name
-        script = manifest / json.loads((manifest / "package.json").read_text())["bin"][self.entry(manifest)]
+        scripts = json.loads((manifest / "package.json").read_text())["bin"]
+        script = next(scripts[entry] for entry in ("conformance", "inspector", "mcp-inspector") if entry in scripts)
         environment = {**os.environ, "MCP_INSPECTOR_SECRET_STORE": "memory"}
-        command = [str(self.node), str(script), *map(str, arguments)]
+        command = [str(self.node), str(manifest / script), *map(str, arguments)]
         return subprocess.run(command, cwd=self.home, env=environment, capture_output=True, text=True, timeout=600)
 
-    @staticmethod
-    def entry(manifest):
-        names = json.loads((manifest / "package.json").read_text())["bin"]
-        return next(name for name in ("conformance", "inspector", "mcp-inspector") if name in names)
+
+class Tally:
+    """What came of it all."""
+
+    def __init__(self):
+        self.passed, self.failed, self.began = 0, 0, time.monotonic()
+
+    def tell(self, fine, line):
+        self.passed, self.failed = self.passed + fine, self.failed + (not fine)
+        print(f"{'ok' if fine else 'FAILED':6}  {time.monotonic() - self.began:5.1f} s  {line}", flush=True)
 
 
 def suite(tools, url, results, expected, *arguments):
@@ -137,32 +142,66 @@ def suite(tools, url, results, expected, *arguments):
     return done.returncode == 0, f"{total[-1] if total else 'no scenario'} {unexpected.strip()[:800] or done.stderr[-400:]}"
 
 
-def inspect(tools, program, server, folder):
-    """What the Inspector has to say, by transport and era: empty if nothing."""
+def conform(program, settings, tools, sandbox, folder, fixtures, tally):
+    """The whole suite against one kind of server."""
+    kind = "fixtures" if fixtures else "plain"
+    server = Http(program, settings, **({"MINIMAX_CONFORMANCE_FIXTURES": "1"} if fixtures else {}))
+    try:
+        for revision in REVISIONS:
+            expected = HERE / "expected" / f"{kind}-{revision}.yml"
+            which = ["--suite", "all", "--spec-version", revision]
+            fine, line = suite(tools, server.url + "/mcp", folder / revision, expected, *which)
+            tally.tell(fine, f"conformance, {kind}, {revision}: {line}")
+        through = proxy(sandbox, server, fixtures)
+        url = f"http://127.0.0.1:{through.server_port}/mcp"
+        for scenario in TASKS:
+            expected = HERE / "expected" / f"{kind}-tasks.yml"
+            fine, line = suite(tools, url, folder / scenario, expected, "--scenario", f"tasks-{scenario}")
+            tally.tell(fine, f"conformance, {kind}, tasks-{scenario}: {line}")
+        through.shutdown()
+    finally:
+        server.stop()
+
+
+def inspect(tools, place, era, methods):
+    """What the Inspector has to say about one transport in one era: empty if nothing."""
+    faults = []
+    for method in methods:
+        more = {"tools/list": ["--strict"], "tools/call": ["--tool-name", "list_voices", "--tool-args-json", "{}"]}
+        how = ["--method", method, "--format", "json", "--protocol-era", era, *more.get(method, [])]
+        done = tools.run("inspector", "--cli", *place, *how)
+        if done.returncode:
+            faults.append(f"{method} ends with {done.returncode}: {(done.stderr or done.stdout)[-300:]}")
+        elif method == "tools/list" and "warning" in done.stderr.lower():
+            faults.append(f"{method}: {done.stderr[-300:]}")
+    return faults
+
+
+def inspect_all(program, settings, tools, folder, quick, tally):
+    server = Http(program, settings)
     data = {"MINIMAX_DATA_DIR": folder / "inspected", "MINIMAX_MCP_BASE_PATH": folder / "inspected-results"}
-    stdio = [program, *(word for name, value in data.items() for word in ("-e", f"{name}={value}"))]
     places = {
-        "stdio": stdio,
-        "http": [server.url + "/mcp", "--transport", "http"],
-        "sse": [server.url + "/sse", "--transport", "sse"],
+        "stdio": [program, *(word for name, value in data.items() for word in ("-e", f"{name}={value}"))],
+        "HTTP": [server.url + "/mcp", "--transport", "http"],
+        "SSE": [server.url + "/sse", "--transport", "sse"],
     }
-    for transport, place in places.items():
-        for era in ("legacy", "auto", "modern"):
-            faults = []
-            for method in METHODS:
-                more = {"tools/list": ["--strict"], "tools/call": ["--tool-name", "list_voices", "--tool-args-json", "{}"]}
-                how = ["--method", method, "--format", "json", "--protocol-era", era, *more.get(method, [])]
-                done = tools.run("inspector", "--cli", *place, *how)
-                if done.returncode:
-                    faults.append(f"{method} ends with {done.returncode}: {(done.stderr or done.stdout)[-300:]}")
-                elif method == "tools/list" and "warning" in done.stderr.lower():
-                    faults.append(f"{method}: {done.stderr[-300:]}")
-            yield f"Inspector, {transport}, {era}", faults
+    methods = METHODS[:QUICK] if quick else METHODS
+    try:
+        with ThreadPoolExecutor(2) as two:
+            running = [
+                (f"{transport}, {era}", two.submit(inspect, tools, place, era, methods))
+                for transport, place in places.items()
+                for era in ERAS
+            ]
+            for name, faults in running:
+                found = faults.result()
+                tally.tell(not found, f"Inspector, {name}" + "".join(f"; {fault}" for fault in found))
+    finally:
+        server.stop()
 
 
-def check_all(program, tools, folder, fixtures):
-    expected = HERE / ("conformance-fixtures.yml" if fixtures else "conformance.yml")
-    sandbox, failed = Sandbox(program), 0
+def check_all(program, tools, folder, quick):
+    sandbox, tally = Sandbox(program), Tally()
     settings = {
         "MINIMAX_API_KEY": "sk-conformance",
         "MINIMAX_API_HOST": sandbox.url,
@@ -170,46 +209,32 @@ def check_all(program, tools, folder, fixtures):
         "MINIMAX_DATA_DIR": str(folder / "records"),
         "MINIMAX_LOG": "off",
     }
+    # The Inspector hands on what it finds.
     os.environ.update(settings)
-    server = Http(program, settings)
-
-    def tell(fine, line):
-        nonlocal failed
-        failed += not fine
-        print(f"{'ok' if fine else 'FAILED':6}  {line}", flush=True)
-
     try:
-        for revision in REVISIONS:
-            which = ["--suite", "all", "--spec-version", revision]
-            fine, line = suite(tools, server.url + "/mcp", folder / revision, expected, *which)
-            tell(fine, f"conformance {revision}: {line}")
-        through = proxy(sandbox, server, fixtures)
-        url = f"http://127.0.0.1:{through.server_port}/mcp"
-        for scenario in TASKS:
-            fine, line = suite(tools, url, folder / scenario, expected, "--scenario", f"tasks-{scenario}")
-            tell(fine, f"conformance tasks-{scenario}: {line}")
-        through.shutdown()
-        for line, faults in [] if fixtures else inspect(tools, program, server, folder):
-            tell(not faults, line + ("" if not faults else ": " + "; ".join(faults)))
+        for fixtures in (False, True):
+            conform(program, settings, tools, sandbox, folder, fixtures, tally)
+        inspect_all(program, settings, tools, folder, quick, tally)
     finally:
-        server.stop()
         sandbox.stop()
-    print(f"{failed} failed")
-    return 1 if failed else 0
+    print(f"{tally.passed} passed, {tally.failed} failed")
+    return 1 if tally.failed else 0
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("program", nargs="?", help="the minimax-mcp to check")
+    parser.add_argument("program", nargs="?", help="the minimax-mcp to check, as `cargo test` builds it")
     parser.add_argument("--keep", help="keep the suite and the Inspector here")
-    parser.add_argument("--fixtures", action="store_true", help="the program has the feature conformance-fixtures")
+    parser.add_argument("--quick", action="store_true", help="fewer questions of the Inspector's")
     arguments = parser.parse_args()
-    feature = ["--features", "conformance-fixtures"] if arguments.fixtures else []
-    program = str(Path(arguments.program or built(*feature)).resolve())
-    os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"
+    plain()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
-        tools = Tools(Path(arguments.keep or scratch).resolve())
-        return check_all(program, tools, Path(scratch).resolve(), arguments.fixtures)
+        try:
+            tools = Tools(Path(arguments.keep or scratch).resolve())
+        except NotHad as problem:
+            return ended_without(problem)
+        program = str(Path(arguments.program or built()).resolve())
+        return check_all(program, tools, Path(scratch).resolve(), arguments.quick)
 
 
 if __name__ == "__main__":

@@ -1,94 +1,56 @@
 #!/usr/bin/env python3
 """Every client library, over every transport it has, through the same play.
 
-    python3 tests/clients/matrix.py [--keep FOLDER] [--only WORD]... [PROGRAM]
+    python3 tests/clients/matrix.py [--keep FOLDER] [--quick] [--only WORD]... [--write-readme] [PROGRAM]
 
-Installs each library into a place of its own (`--keep` keeps them for the next time), starts the sandbox and
-`PROGRAM serve --http … --sse` (`cargo build` makes the program if none is named), and prints a line for each client and
-transport, then the same as a table. It ends with status 1 if one failed. `--only ts --only http` takes the lines with all
-these words. Needs Python 3.10, Node 20 with npm, and package indexes; no key, and nothing is paid for.
+Installs each library of clients.json into a place of its own (`--keep` keeps them for the next time), starts the sandbox
+and `PROGRAM serve --http … --sse` (cargo makes the program if none is named), and prints a line for each client and
+transport, then the same as a table. It ends with status 1 if one failed, with 3 if a library cannot be installed.
+`--quick` takes the lines that `.ci/run` plays, `--only ts --only http` those with all these words; `--write-readme` puts
+the table into README.md. Needs Python 3.10 and package indexes; no Node, no key, and nothing is paid for.
 
 The play: list the tools; a picture, and its bytes; speech, and its bytes; a video whose job outlives the call and is
 collected with get_job, and its bytes; the job and the picture once more as resources; and MiniMax was asked to make each
-of them once. A client with a time-out of its own loses a call in the middle and finds the job again.
+of them once. A client with a time-out of its own loses that call in the middle and finds the job again.
 """
+
+import sys
+
+sys.dont_write_bytecode = True
 
 import argparse
 import json
 import os
-import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.request
-import venv
 from pathlib import Path
 
-from check import built
+from places import NotHad, Places, built, ended_without, plain
 from support import Sandbox
 
 HERE = Path(__file__).resolve().parent
+README = HERE.parents[1] / "README.md"
+CLIENTS = json.loads((HERE / "clients.json").read_text(encoding="utf-8"))
+TRANSPORTS = {"stdio": "stdio", "http": "HTTP", "sse": "SSE"}
 
-# The name of a line, the package whose version is told, what is installed for it, and its transports.
-PYTHON = {
-    "Python mcp 2": ("mcp", ["mcp==2.3.0"], ["stdio", "http", "sse"]),
-    "Python mcp 2, legacy": ("mcp", ["mcp==2.3.0"], ["stdio", "http"]),
-    "Python mcp 1": ("mcp", ["mcp==1.30.0"], ["stdio", "http", "sse"]),
-    "FastMCP": ("fastmcp", ["fastmcp==4.1.2"], ["stdio", "http", "sse"]),
-    "LangChain adapters": ("langchain-mcp-adapters", ["langchain-mcp-adapters==0.3.2"], ["stdio", "http", "sse"]),
-    "OpenAI Agents SDK": ("openai-agents", ["openai-agents==0.24.0"], ["stdio", "http", "sse"]),
-    "Pydantic AI": ("pydantic-ai-slim", ["pydantic-ai-slim[mcp]==2.68.0"], ["stdio", "http", "sse"]),
-}
-NODE = {
-    "TS SDK 1": ("@modelcontextprotocol/sdk", ["stdio", "http", "sse"]),
-    "TS SDK 2": ("@modelcontextprotocol/client", ["stdio", "http", "sse"]),
-    "TS SDK 2, legacy": ("@modelcontextprotocol/client", ["stdio", "http"]),
-}
-NODE_PACKAGES = ["@modelcontextprotocol/sdk@1.32.2", "@modelcontextprotocol/client@2.4.0"]
-
-# Videos take this long, the call that orders one waits less; the client with a time-out has one of 5 seconds.
-VIDEO_SECONDS = {"OpenAI Agents SDK": 7}
+# The call that orders a video waits less than the video takes: a second, or all the patience that the client has.
+SECONDS, MORE_THAN_PATIENCE = 3, 2
 PAID = ["/v1/image_generation", "/v1/t2a_v2", "/v1/video_generation"]
 LONGEST = 120
-
-
-class Places:
-    """Where the libraries are, each apart from the others: they do not agree on the versions of what they share."""
-
-    def __init__(self, folder):
-        self.folder = folder
-
-    def python(self, packages):
-        home = self.folder / "".join(c if c.isalnum() else "-" for c in packages[0])
-        python = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-        if not (home / "installed").exists():
-            venv.create(home, with_pip=True)
-            subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True)
-            (home / "installed").touch()
-        return python
-
-    def node(self):
-        home = self.folder / "node"
-        if not (home / "installed").exists():
-            home.mkdir(parents=True, exist_ok=True)
-            (home / "package.json").write_text("{}")
-            npm = shutil.which("npm")
-            subprocess.run([npm, "install", "--no-audit", "--no-fund", "--silent", *NODE_PACKAGES], cwd=home, check=True)
-            (home / "installed").touch()
-        return home
 
 
 class Http:
     """The server, over HTTP and SSE."""
 
-    def __init__(self, program, settings):
+    def __init__(self, program, settings, **more):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             address = f"127.0.0.1:{free.getsockname()[1]}"
         command = [program, "serve", "--http", address, "--sse"]
-        self.process = subprocess.Popen(command, env={**os.environ, **settings})
+        self.process = subprocess.Popen(command, env={**os.environ, **settings, **more})
         self.url = f"http://{address}"
         for _ in range(100):
             try:
@@ -118,16 +80,19 @@ def run(command, play, environment):
         return {"problem": done.stderr[-600:] or done.stdout[-600:] or "it said nothing"}
 
 
-def lines(places, only):
-    """Name, transport and command of each line."""
-    for name, (package, packages, transports) in PYTHON.items():
-        for transport in transports:
-            if all(word.lower() in f"{name} {transport}".lower() for word in only):
-                yield name, transport, [places.python(packages), "-B", HERE / "matrix_python.py", name, package]
-    for name, (package, transports) in NODE.items():
-        for transport in transports:
-            if all(word.lower() in f"{name} {transport}".lower() for word in only):
-                yield name, transport, [shutil.which("node"), HERE / "matrix_node.mjs", name, package, places.node()]
+def lines(places, quick, only):
+    """What is played: a row of clients.json, a transport, and the command."""
+    for row in CLIENTS:
+        for transport in row.get("quick", []) if quick else row["transports"]:
+            words = f"{row['client']} {row['package']} {transport}".lower()
+            if not all(word.lower() in words for word in only):
+                continue
+            if row.get("node"):
+                node, folder = places.node(row["install"])
+                command = [node, HERE / "matrix_node.mjs", row["client"], row["package"], folder]
+            else:
+                command = [places.python(row["install"]), "-B", HERE / "matrix_python.py", row["client"], row["package"]]
+            yield row, transport, command
 
 
 def once(sandbox, before, videos):
@@ -137,7 +102,7 @@ def once(sandbox, before, videos):
     return None if got == [1, 1, videos] else f"MiniMax got {got} orders of {PAID}, not {[1, 1, videos]}"
 
 
-def play_all(program, places, only, folder):
+def play_all(program, played, folder):
     sandbox, rows = Sandbox(program), []
     settings = {
         "MINIMAX_API_KEY": "sk-matrix",
@@ -147,11 +112,12 @@ def play_all(program, places, only, folder):
         "MINIMAX_LOG": "warn",
     }
     server = Http(program, settings)
-    environment = {**os.environ, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", "PYTHONUTF8": "1"}
+    environment = {**os.environ, "PYTHONUTF8": "1"}
     addresses = {"http": server.url + "/mcp", "sse": server.url + "/sse"}
     try:
-        for name, transport, command in lines(places, only):
-            seconds = VIDEO_SECONDS.get(name, 3)
+        for row, transport, command in played:
+            name, patience = row["client"], row.get("patience")
+            seconds = patience + MORE_THAN_PATIENCE if patience else SECONDS
             sandbox.control("pace", {"polls": 1, "seconds": seconds})
             before, began = len(sandbox.sent()), time.monotonic()
             how = {"program": program, "settings": settings} if transport == "stdio" else {"url": addresses[transport]}
@@ -159,7 +125,7 @@ def play_all(program, places, only, folder):
             problem = told.get("problem") or once(sandbox, before, told["videos"])
             took = f"{time.monotonic() - began:.1f} s"
             what = problem or f"{', '.join(told['did'])} ({took})"
-            rows.append((name, transport, told.get("version", "?"), told.get("protocol"), problem or ""))
+            rows.append((row, transport, told.get("version", "?"), told.get("protocol"), problem))
             print(f"{'FAILED' if problem else 'ok':6}  {name}, {transport}: {what}", flush=True)
     finally:
         server.stop()
@@ -168,29 +134,48 @@ def play_all(program, places, only, folder):
 
 
 def table(rows):
-    """For the README."""
-    print("\n| Client | Version | stdio | HTTP | SSE |\n|---|---|---|---|---|")
+    """For the README: the revision of the protocol that each spoke, where it says so."""
+    text = "| Client | Version | stdio | HTTP | SSE |\n|---|---|---|---|---|\n"
     cells = {}
-    for name, transport, version, protocol, problem in rows:
-        cells.setdefault((name, version), {})[transport] = "FAILED" if problem else protocol or "ok"
-    for (name, version), by in cells.items():
-        print(f"| {name} | {version} | " + " | ".join(by.get(one, "–") for one in ("stdio", "http", "sse")) + " |")
+    for row, transport, version, protocol, problem in rows:
+        client = row["client"] + (f", with its time-out of {row['patience']} s" if "patience" in row else "")
+        cells.setdefault((client, version), {})[transport] = "FAILED" if problem else protocol or "yes"
+    for (client, version), by in cells.items():
+        text += f"| {client} | {version} | " + " | ".join(by.get(one, "–") for one in TRANSPORTS) + " |\n"
+    return text
+
+
+def write_readme(text):
+    begin, end = "<!-- clients -->\n", "<!-- /clients -->"
+    readme = README.read_text(encoding="utf-8")
+    before, rest = readme.split(begin)
+    README.write_text(before + begin + text + end + rest.split(end)[1], encoding="utf-8", newline="\n")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program", nargs="?", help="the minimax-mcp to check")
     parser.add_argument("--keep", help="keep the libraries here")
+    parser.add_argument("--quick", action="store_true", help="the lines that .ci/run plays")
     parser.add_argument("--only", action="append", default=[], metavar="WORD", help="lines with all these words")
+    parser.add_argument("--write-readme", action="store_true", help="put the table into README.md")
     arguments = parser.parse_args()
-    program = str(Path(arguments.program or built()).resolve())
-    os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"
+    if arguments.write_readme and (arguments.quick or arguments.only):
+        parser.error("--write-readme needs every line")
+    plain()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
-        places = Places(Path(arguments.keep or scratch).resolve())
-        rows = play_all(program, places, arguments.only, Path(scratch).resolve())
-    table(rows)
+        try:
+            places = Places(Path(arguments.keep or scratch).resolve())
+            played = list(lines(places, arguments.quick, arguments.only))
+        except NotHad as problem:
+            return ended_without(problem)
+        program = str(Path(arguments.program or built()).resolve())
+        rows = play_all(program, played, Path(scratch).resolve())
     failed = sum(1 for row in rows if row[-1])
-    print(f"\n{failed} of {len(rows)} failed")
+    print("\n" + table(rows))
+    if arguments.write_readme and not failed:
+        write_readme(table(rows))
+    print(f"{len(rows) - failed} passed, {failed} failed")
     return 1 if failed or not rows else 0
 
 

@@ -23,7 +23,7 @@ function library() {
 
 async function connected() {
   const { Client, StdioClientTransport, SSEClientTransport, StreamableHTTPClientTransport } = library();
-  const mode = name.endsWith("legacy") ? "legacy" : "auto";
+  const mode = name.endsWith("older protocol") ? "legacy" : "auto";
   const options = packageName.endsWith("/client") ? { versionNegotiation: { mode } } : {};
   const client = new Client({ name: "matrix", version: "1" }, options);
   const transport =

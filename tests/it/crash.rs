@@ -126,7 +126,7 @@ impl Victim {
     }
 
     /// The next crash point that it passed; `None` when it passes none for so long.
-    fn point(&self, patience: Duration) -> Option<String> {
+    pub fn point(&self, patience: Duration) -> Option<String> {
         self.said.recv_timeout(patience).ok()
     }
 

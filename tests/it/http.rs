@@ -498,3 +498,33 @@ async fn a_call_that_waits_when_the_server_ends_is_answered_with_its_job() {
     }
     served.end().await;
 }
+
+/// A folder of this machine is nobody's business but of those who sit at it.
+#[tokio::test]
+async fn a_failure_of_the_records_names_no_folder_to_a_caller_from_elsewhere() {
+    let served = Served::guarded().await;
+    let data = served.dir.path().join("data");
+    // No folder can be made where a file is.
+    std::fs::write(&data, "").unwrap();
+    for (tool, arguments) in [
+        ("text_to_image", json!({ "prompt": "A fox" })),
+        ("list_jobs", json!({})),
+        ("get_job", json!({ "job_id": "video-1" })),
+        ("check_account", json!({})),
+    ] {
+        let answer = call(&served.base, Some(ADA), tool, arguments).await.to_string();
+        assert!(answer.contains("the job records cannot be used"), "{tool}: {answer}");
+        assert!(!answer.contains(served.dir.path().to_str().unwrap()), "{tool}: {answer}");
+    }
+    for (method, parameters) in [
+        ("resources/read", json!({ "uri": "minimax://jobs/video-1" })),
+        ("resources/subscribe", json!({ "uri": "minimax://jobs/video-1" })),
+    ] {
+        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": parameters });
+        let answer = answer(post(&served.base, Some(ADA), &body).send().await.unwrap()).await.to_string();
+        assert!(answer.contains("the job records cannot be used"), "{method}: {answer}");
+        assert!(!answer.contains(served.dir.path().to_str().unwrap()), "{method}: {answer}");
+    }
+    std::fs::remove_file(&data).unwrap();
+    served.end().await;
+}

@@ -76,6 +76,10 @@ mod crash_random;
 mod crash_several;
 // Records and folders that are damaged, full, read-only, held by others or of another time.
 mod storage;
+// What could not be written at once.
+mod unwritten;
+// A day of the whole server, in minutes.
+mod a_day;
 // Results on their way here, over bad roads.
 mod delivery;
 // Limits that are kept, and those that refusals teach.

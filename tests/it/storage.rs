@@ -14,27 +14,27 @@ use crate::crash_promises::{delivered, listed};
 use crate::harness::{offered, quick};
 
 /// A world of its own: MiniMax, folders, and a runtime for both.
-struct Stage {
-    cell: Cell,
-    runtime: tokio::runtime::Runtime,
+pub struct Stage {
+    pub cell: Cell,
+    pub runtime: tokio::runtime::Runtime,
 }
 
 impl Stage {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         Self { cell: Cell::new(&runtime), runtime }
     }
 
-    fn program(&self) -> Victim {
+    pub fn program(&self) -> Victim {
         self.cell.program(&[]).ready()
     }
 
-    fn database(&self) -> PathBuf {
+    pub fn database(&self) -> PathBuf {
         self.cell.data().join("jobs.sqlite3")
     }
 
-    fn bought(&self) -> usize {
+    pub fn bought(&self) -> usize {
         self.cell.sandbox.paid().len()
     }
 
@@ -51,7 +51,7 @@ impl Stage {
         ids
     }
 
-    fn sql(&self, sql: &'static str) {
+    pub fn sql(&self, sql: &'static str) {
         self.runtime.block_on(async {
             let url = format!("sqlite://{}", self.database().display());
             let mut connection = SqliteConnection::connect(&url).await.unwrap();
@@ -60,7 +60,7 @@ impl Stage {
         });
     }
 
-    fn beside(&self, part: &str) -> Vec<String> {
+    pub fn beside(&self, part: &str) -> Vec<String> {
         let names = fs::read_dir(self.cell.data()).unwrap();
         let names = names.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
         names.filter(|name| name.contains(part)).collect()
@@ -356,7 +356,7 @@ fn a_clock_that_was_set_back_or_forward_keeps_nobody_from_a_job() {
 }
 
 #[cfg(unix)]
-mod unix {
+pub mod unix {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
     use std::os::unix::process::CommandExt as _;
     use std::process::Command;
@@ -364,7 +364,7 @@ mod unix {
     use super::*;
 
     /// Root may write everywhere, so then the program runs as nobody.
-    fn program_of_somebody(stage: &Stage) -> Victim {
+    pub fn program_of_somebody(stage: &Stage) -> Victim {
         const NOBODY: u32 = 65534;
         let dir = stage.cell.dir.path();
         let mut command = command(&stage.cell.sandbox.url(), dir, &[]);

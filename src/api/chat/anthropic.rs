@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{
-    Ask, Delta, Function, Medium, Reply, Speaker, ToolCall, Turn, Usage, arguments_object, count, data_url,
-    text,
+    Ask, Body, Delta, Function, Medium, Reply, Speaker, ToolCall, Turn, Usage, arguments_object, count,
+    data_url, text,
 };
 
 /// Turns as messages. Results of tools stand in a message of the user's; those that follow each other in one.
@@ -80,27 +80,21 @@ pub(super) fn calls(message: &Value, calls: &mut Vec<String>, results: &mut Vec<
 
 /// The body (Anthropic API > Request).
 pub(super) fn body(ask: &Ask) -> Value {
-    let mut body = Map::new();
-    let mut put = |name: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            body.insert(name.to_owned(), value);
-        }
-    };
-    put("model", Some(json!(ask.model)));
-    put("system", ask.system.clone().map(Value::from));
-    put("messages", Some(Value::Array(ask.messages.clone())));
-    put("max_tokens", ask.max_tokens.map(Value::from));
-    put("temperature", ask.temperature.map(Value::from));
-    put("top_p", ask.top_p.map(Value::from));
+    let mut body = Body::of(ask);
+    body.put("system", ask.system.clone());
+    body.put("messages", Some(ask.messages.clone()));
+    body.put("max_tokens", ask.max_tokens);
+    body.put("temperature", ask.temperature);
+    body.put("top_p", ask.top_p);
     let search = ask.web_search.then(|| json!({ "type": "web_search_20250305", "name": "web_search" }));
     let tools: Vec<Value> = ask.tools.iter().map(tool).chain(search).collect();
-    put("tools", (!tools.is_empty()).then_some(Value::Array(tools)));
-    put("tool_choice", ask.tool_choice.as_ref().map(|choice| json!({ "type": choice })));
+    body.put("tools", (!tools.is_empty()).then_some(tools));
+    body.put("tool_choice", ask.tool_choice.as_ref().map(|choice| json!({ "type": choice })));
     let word = |on: bool| json!({ "type": if on { "adaptive" } else { "disabled" } });
-    put("thinking", ask.thinking.map(word));
-    put("output_config", ask.effort.as_ref().map(|effort| json!({ "effort": effort })));
-    put("service_tier", ask.service_tier.clone().map(Value::from));
-    Value::Object(body)
+    body.put("thinking", ask.thinking.map(word));
+    body.put("output_config", ask.effort.as_ref().map(|effort| json!({ "effort": effort })));
+    body.put("service_tier", ask.service_tier.clone());
+    body.0.into()
 }
 
 fn tool(function: &Function) -> Value {

@@ -289,6 +289,24 @@ impl Client {
     }
 }
 
+/// A request in the making.
+struct Body(Map<String, Value>);
+
+impl Body {
+    fn of(ask: &Ask) -> Self {
+        let mut body = Self(Map::new());
+        body.put("model", Some(ask.model.as_str()));
+        body
+    }
+
+    /// Sets a field, unless there is nothing to say.
+    fn put(&mut self, name: &str, value: Option<impl Into<Value>>) {
+        if let Some(value) = value {
+            self.0.insert(name.to_owned(), value.into());
+        }
+    }
+}
+
 /// A string field; empty when it is not there.
 fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value.get(name).and_then(Value::as_str).unwrap_or_default()

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::think::{Grown, Splitter};
-use super::{Ask, Delta, Function, Medium, Protocol, Reply, Speaker, ToolCall, Turn, Usage, count, text};
+use super::{
+    Ask, Body, Delta, Function, Medium, Protocol, Reply, Speaker, ToolCall, Turn, Usage, count, text,
+};
 
 /// Turns as messages (OpenAI API > messages).
 pub(super) fn turns(turns: &[Turn]) -> Vec<Value> {
@@ -59,28 +61,23 @@ pub(super) fn calls(message: &Value, calls: &mut Vec<String>, results: &mut Vec<
 pub(super) fn body(ask: &Ask) -> Value {
     let system = ask.system.iter().map(|system| json!({ "role": "system", "content": system }));
     let messages: Vec<Value> = system.chain(ask.messages.iter().cloned()).collect();
-    let mut body = Map::new();
-    let mut put = |name: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            body.insert(name.to_owned(), value);
-        }
-    };
-    put("model", Some(json!(ask.model)));
-    put("messages", Some(Value::Array(messages)));
-    put("max_completion_tokens", ask.max_tokens.map(Value::from));
-    put("temperature", ask.temperature.map(Value::from));
-    put("top_p", ask.top_p.map(Value::from));
-    put("tools", (!ask.tools.is_empty()).then(|| ask.tools.iter().map(tool).collect()));
-    put("tool_choice", ask.tool_choice.clone().map(Value::from));
-    put("response_format", ask.response_format.clone());
+    let mut body = Body::of(ask);
+    body.put("messages", Some(messages));
+    body.put("max_completion_tokens", ask.max_tokens);
+    body.put("temperature", ask.temperature);
+    body.put("top_p", ask.top_p);
+    let tools: Vec<Value> = ask.tools.iter().map(tool).collect();
+    body.put("tools", (!tools.is_empty()).then_some(tools));
+    body.put("tool_choice", ask.tool_choice.clone());
+    body.put("response_format", ask.response_format.clone());
     if ask.protocol == Protocol::OpenAi {
         let word = |on: bool| json!({ "type": if on { "adaptive" } else { "disabled" } });
-        put("thinking", ask.thinking.map(word));
-        put("reasoning_effort", ask.effort.clone().map(Value::from));
-        put("reasoning_split", Some(json!(true)));
-        put("service_tier", ask.service_tier.clone().map(Value::from));
+        body.put("thinking", ask.thinking.map(word));
+        body.put("reasoning_effort", ask.effort.clone());
+        body.put("reasoning_split", Some(true));
+        body.put("service_tier", ask.service_tier.clone());
     }
-    Value::Object(body)
+    body.0.into()
 }
 
 fn tool(function: &Function) -> Value {

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::{Ask, Delta, Function, Medium, Reply, Speaker, ToolCall, Turn, Usage, count, text};
+use super::{Ask, Body, Delta, Function, Medium, Reply, Speaker, ToolCall, Turn, Usage, count, text};
 
 /// Turns as input items.
 pub(super) fn turns(turns: &[Turn]) -> Vec<Value> {
@@ -55,23 +55,17 @@ pub(super) fn calls(item: &Value, calls: &mut Vec<String>, results: &mut Vec<Str
 
 /// The body (Responses API > Request).
 pub(super) fn body(ask: &Ask) -> Value {
-    let mut body = Map::new();
-    let mut put = |name: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            body.insert(name.to_owned(), value);
-        }
-    };
-    put("model", Some(json!(ask.model)));
-    put("instructions", ask.system.clone().map(Value::from));
-    put("input", Some(Value::Array(ask.messages.clone())));
-    put("max_output_tokens", ask.max_tokens.map(Value::from));
-    put("temperature", ask.temperature.map(Value::from));
-    put("top_p", ask.top_p.map(Value::from));
+    let mut body = Body::of(ask);
+    body.put("instructions", ask.system.clone());
+    body.put("input", Some(ask.messages.clone()));
+    body.put("max_output_tokens", ask.max_tokens);
+    body.put("temperature", ask.temperature);
+    body.put("top_p", ask.top_p);
     let search = ask.web_search.then(|| json!({ "type": "web_search" }));
     let tools: Vec<Value> = ask.tools.iter().map(tool).chain(search).collect();
-    put("tools", (!tools.is_empty()).then_some(Value::Array(tools)));
-    put("tool_choice", ask.tool_choice.clone().map(Value::from));
-    put("text", ask.response_format.as_ref().map(|format| json!({ "format": format })));
+    body.put("tools", (!tools.is_empty()).then_some(tools));
+    body.put("tool_choice", ask.tool_choice.clone());
+    body.put("text", ask.response_format.as_ref().map(|format| json!({ "format": format })));
     // There is no switch: `none` is off, and any other effort is on.
     let effort = match (&ask.effort, ask.thinking) {
         (_, Some(false)) => Some("none"),
@@ -79,9 +73,9 @@ pub(super) fn body(ask: &Ask) -> Value {
         (None, Some(true)) => Some("medium"),
         (None, None) => None,
     };
-    put("reasoning", effort.map(|effort| json!({ "effort": effort })));
-    put("service_tier", ask.service_tier.clone().map(Value::from));
-    Value::Object(body)
+    body.put("reasoning", effort.map(|effort| json!({ "effort": effort })));
+    body.put("service_tier", ask.service_tier.clone());
+    body.0.into()
 }
 
 fn tool(function: &Function) -> Value {

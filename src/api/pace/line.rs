@@ -25,6 +25,8 @@ pub(super) struct Line {
     pub meter: Meter,
     pub waiting: BTreeMap<u64, Arc<Spot>>,
     pub in_flight: usize,
+    /// Those that will join when they have written something down.
+    pub expected: usize,
     /// By the table.
     most: usize,
     /// Fewer, because MiniMax said so.
@@ -57,6 +59,7 @@ impl Line {
             meter: Meter::new(rule(row, pacing.china).filter(|_| keep)),
             waiting: BTreeMap::new(),
             in_flight: 0,
+            expected: 0,
             most: most.unwrap_or(USUAL_IN_FLIGHT).max(1),
             learned: None,
             calm: 0,
@@ -120,7 +123,7 @@ impl Line {
     }
 
     /// What the first of the line waits for.
-    fn why(&self, now: Instant) -> String {
+    pub fn why(&self, now: Instant) -> String {
         let rule = self.meter.rule();
         if let Some(rest) = self.meter.pause(now) {
             return format!("MiniMax has refused others; a pause of {} s is kept", seconds(rest));

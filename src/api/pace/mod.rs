@@ -6,6 +6,7 @@
 //!
 //! Everything is behind one lock that is never held across an await; the arithmetic is in `meter`.
 
+mod expected;
 mod line;
 mod meter;
 mod send;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
+pub use expected::Expected;
 pub use send::{LOOK_PATIENCE, PATIENCE, in_turn};
 
 use super::ApiError;

@@ -296,3 +296,23 @@ fn places_are_counted_as_people_count() {
         assert!(words(place).starts_with(said), "{place}: {}", words(place));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn whoever_still_writes_a_record_holds_nobody_up() {
+    let pace = Pace::new(Pacing::default());
+    let first = pace.expect(group::IMAGE);
+    assert_eq!(first.why_not(), None);
+    // Others join, take all that is to be had, and leave nothing to the one that was first.
+    let turns: Vec<_> = (0..20).map_while(|_| pace.join(group::IMAGE).try_turn()).collect();
+    assert!(!turns.is_empty());
+    let late = pace.expect(group::IMAGE);
+    assert!(late.why_not().is_some());
+    assert!(pace.join(group::IMAGE).try_turn().is_none());
+    drop((first, late, turns));
+    assert_eq!(pace.census(), (0, 0));
+    // As many are told that they may leave at once as may.
+    let expected: Vec<_> = (0..20).map(|_| pace.expect(group::IMAGE)).collect();
+    let soon = expected.iter().filter(|expected| expected.why_not().is_none()).count();
+    let turns: Vec<_> = (0..20).map_while(|_| pace.join(group::IMAGE).try_turn()).collect();
+    assert_eq!(soon, turns.len());
+}

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Request, State};
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -76,12 +77,12 @@ impl Access {
     /// A page in a browser can make its name lead to this machine, and can call it without being asked; neither
     /// helps against a name that we do not answer to and an origin that we do not know.
     fn check_place(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
-        let host = match (headers.get(header::HOST), uri.authority()) {
-            (Some(host), _) => host.to_str().unwrap_or_default().to_ascii_lowercase(),
-            (None, Some(authority)) => authority.as_str().to_ascii_lowercase(),
-            (None, None) => return Err(Problem::Host),
-        };
-        if !self.is_ours(&host) {
+        // Whichever of several names another machine on the way goes by, it has to be ours.
+        let mut hosts = headers.get_all(header::HOST).iter().map(|host| host.to_str().unwrap_or_default());
+        let names = [hosts.next(), uri.authority().map(Authority::as_str)];
+        let mut names = names.into_iter().flatten().peekable();
+        let named = names.peek().is_some() && hosts.next().is_none();
+        if !named || !names.all(|name| self.is_ours(&name.to_ascii_lowercase())) {
             return Err(Problem::Host);
         }
         let mut origins = headers.get_all(header::ORIGIN).iter();

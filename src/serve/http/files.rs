@@ -1,12 +1,13 @@
 //! `/files/{job}/{name}`: results for those who sit elsewhere. The link itself is the permission.
 
-use axum::extract::{Path, Query, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use http_range_header::parse_range_header;
 use serde::Deserialize;
-use tower_http::services::ServeFile;
 
-use crate::tools::Server;
+use crate::tools::{LinkProblem, Linked, Server};
 
 /// What stands behind the question mark.
 #[derive(Debug, Deserialize)]
@@ -15,40 +16,141 @@ pub struct Signed {
     signature: String,
 }
 
+/// What is to be sent of a file.
+#[derive(Debug, PartialEq, Eq)]
+enum Wanted {
+    /// All of it.
+    Whole,
+    /// From the first byte to the one before the second.
+    Part(u64, u64),
+    /// Nothing: the client has it.
+    Nothing,
+    /// A part that is not there.
+    Missing,
+}
+
 /// The file, or the part of it that was asked for.
 pub async fn file(
     State(server): State<Server>,
     Path((job, name)): Path<(String, String)>,
     Query(Signed { expires, signature }): Query<Signed>,
-    request: Request,
+    headers: HeaderMap,
 ) -> Response {
-    let Some(file) = server.linked_file(&job, &name, expires, &signature).await else {
-        let text = "This link has ended, or its file is gone. get_job gives a fresh link.\n";
-        return (StatusCode::NOT_FOUND, text).into_response();
+    match server.linked_file(&job, &name, expires, &signature).await {
+        Ok(linked) => sent(&linked, &name, &headers),
+        Err(problem) => refused(problem),
+    }
+}
+
+fn refused(problem: LinkProblem) -> Response {
+    let (status, text) = match problem {
+        LinkProblem::Foreign => {
+            (StatusCode::NOT_FOUND, "This is no link of this server's. get_job gives links.\n")
+        }
+        LinkProblem::Ended => (StatusCode::GONE, "This link has ended. get_job gives a fresh one.\n"),
+        LinkProblem::Gone => (
+            StatusCode::GONE,
+            "The file was removed or changed since it was made. get_job has MiniMax's link.\n",
+        ),
+        LinkProblem::Records => {
+            (StatusCode::SERVICE_UNAVAILABLE, "The records cannot be read now; try again.\n")
+        }
     };
-    let response = ServeFile::new(&file.path).try_call(request).await;
-    let Ok(mut response) = response.map(IntoResponse::into_response) else {
-        return (StatusCode::NOT_FOUND, "The file is gone.\n").into_response();
+    (status, [(header::CACHE_CONTROL, "no-store")], text).into_response()
+}
+
+fn sent(linked: &Linked, name: &str, asked: &HeaderMap) -> Response {
+    let Linked { record, content } = linked;
+    let etag = format!("\"{}\"", record.sha256);
+    let (status, start, end) = match wanted(asked, &etag, record.bytes) {
+        Wanted::Whole => (StatusCode::OK, 0, record.bytes),
+        Wanted::Part(start, end) => (StatusCode::PARTIAL_CONTENT, start, end),
+        Wanted::Nothing => return (StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response(),
+        Wanted::Missing => {
+            let range = format!("bytes */{}", record.bytes);
+            return (StatusCode::RANGE_NOT_SATISFIABLE, [(header::CONTENT_RANGE, range)]).into_response();
+        }
     };
-    let found = response.status().is_success();
+    let mut response = Body::from_stream(content.part(start, end)).into_response();
+    *response.status_mut() = status;
     let headers = response.headers_mut();
+    let mut set = |name: HeaderName, value: &str| {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name, value);
+        }
+    };
+    set(header::CONTENT_LENGTH, &end.saturating_sub(start).to_string());
+    set(header::ACCEPT_RANGES, "bytes");
+    set(header::ETAG, &etag);
+    if status == StatusCode::PARTIAL_CONTENT {
+        set(header::CONTENT_RANGE, &format!("bytes {start}-{}/{}", end.saturating_sub(1), record.bytes));
+    }
     // By the bytes, as it was found out when the file was written, and not by its name.
-    if let Some(mime) = HeaderValue::from_str(&file.mime_type).ok().filter(|_| found) {
-        headers.insert(header::CONTENT_TYPE, mime);
-    }
-    let name = file.path.file_name().and_then(|name| name.to_str()).unwrap_or(&name);
-    if let Ok(disposition) = HeaderValue::from_str(&disposition(name)) {
-        headers.insert(header::CONTENT_DISPOSITION, disposition);
-    }
+    set(header::CONTENT_TYPE, &record.mime_type);
+    let name = record.path.file_name().and_then(|name| name.to_str()).unwrap_or(name);
+    set(header::CONTENT_DISPOSITION, &disposition(name));
     // A result is never a page, whatever it says it is.
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, max-age=3600"));
+    set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set(header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox");
+    set(header::CACHE_CONTROL, "private, max-age=3600");
     response
+}
+
+/// What the headers ask for (RFC 9110, sections 13 and 14). A `Range` that cannot be read, or that has several
+/// parts, may be answered with the whole.
+fn wanted(asked: &HeaderMap, etag: &str, bytes: u64) -> Wanted {
+    let text = |name: HeaderName| asked.get(name).and_then(|value| value.to_str().ok());
+    let tags = text(header::IF_NONE_MATCH).unwrap_or_default().split(',').map(str::trim);
+    if tags.map(|tag| tag.strip_prefix("W/").unwrap_or(tag)).any(|tag| tag == etag || tag == "*") {
+        return Wanted::Nothing;
+    }
+    // What is gone on with must be the same file.
+    let same = text(header::IF_RANGE).is_none_or(|tag| tag == etag);
+    let ranges = text(header::RANGE).filter(|_| same).and_then(|range| parse_range_header(range).ok());
+    let Some(ranges) = ranges else { return Wanted::Whole };
+    match ranges.validate(bytes).as_deref() {
+        Ok([one]) => Wanted::Part(*one.start(), one.end().saturating_add(1)),
+        Ok(_) => Wanted::Whole,
+        Err(_) => Wanted::Missing,
+    }
 }
 
 fn disposition(name: &str) -> String {
     let plain: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).collect();
     let whole = percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC);
     format!("inline; filename=\"{plain}\"; filename*=UTF-8''{whole}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_answered_with_a_part_of_the_same_file_or_with_the_whole() {
+        let ask = |headers: &[(HeaderName, &'static str)]| {
+            let headers =
+                headers.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect();
+            wanted(&headers, "\"a\"", 100)
+        };
+        for (range, is) in [
+            ("bytes=0-9", Wanted::Part(0, 10)),
+            ("bytes=90-", Wanted::Part(90, 100)),
+            ("bytes=-5", Wanted::Part(95, 100)),
+            ("bytes=50-5000", Wanted::Part(50, 100)),
+            ("bytes=100-", Wanted::Missing),
+            ("bytes=0-9,20-29", Wanted::Whole),
+            ("bytes=9-x", Wanted::Whole),
+            ("lines=0-9", Wanted::Whole),
+            ("", Wanted::Whole),
+        ] {
+            assert_eq!(ask(&[(header::RANGE, range)]), is, "{range}");
+        }
+        let part = (header::RANGE, "bytes=0-9");
+        assert_eq!(ask(&[part.clone(), (header::IF_RANGE, "\"a\"")]), Wanted::Part(0, 10));
+        for other in ["\"b\"", "W/\"a\"", "Sat, 01 Aug 2026 00:00:00 GMT"] {
+            assert_eq!(ask(&[part.clone(), (header::IF_RANGE, other)]), Wanted::Whole, "{other}");
+        }
+        assert_eq!(ask(&[(header::IF_NONE_MATCH, "\"b\", W/\"a\"")]), Wanted::Nothing);
+        assert_eq!(ask(&[(header::IF_NONE_MATCH, "\"b\"")]), Wanted::Whole);
+    }
 }

@@ -1,6 +1,7 @@
 //! What the official conformance suite wants to find in a server besides what the server is for: tools, prompts and
 //! resources whose answers it knows. They go through the same transport, guards and protocol as ours. Only with the
-//! feature `conformance-fixtures`, which no release has.
+//! feature `conformance-fixtures`, which nothing but the tests of this package switches on, and only where a variable
+//! asks for them: no test of ours sees them.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -9,12 +10,12 @@ use std::time::Duration;
 use rmcp::handler::server::ServerHandler;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, CancelTaskParams, ClientCapabilities,
-    CompleteRequestParams, CompleteResult, ContentBlock, GetPromptRequestParams, GetPromptResponse,
-    GetPromptResult, GetTaskParams, GetTaskResult, InputRequest, InputRequests, InputRequiredResult,
-    InputResponses, JsonObject, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
-    ListToolsResult, PaginatedRequestParams, ProgressNotificationParam, Prompt, ReadResourceRequestParams,
-    ReadResourceResponse, ReadResourceResult, RequestStateCodec, Resource, ResourceContents,
-    ResourceTemplate, ServerConfig, SubscribeRequestParams, SubscriptionFilter, Tool,
+    CompleteRequestParams, CompleteResult, ContentBlock, DiscoverResult, GetPromptRequestParams,
+    GetPromptResponse, GetPromptResult, GetTaskParams, GetTaskResult, InputRequest, InputRequests,
+    InputRequiredResult, InputResponses, JsonObject, ListPromptsResult, ListResourceTemplatesResult,
+    ListResourcesResult, ListToolsResult, PaginatedRequestParams, ProgressNotificationParam, Prompt,
+    ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, RequestStateCodec, Resource,
+    ResourceContents, ResourceTemplate, ServerConfig, SubscribeRequestParams, SubscriptionFilter, Tool,
     UnsubscribeRequestParams, UpdateTaskParams,
 };
 use rmcp::service::{RequestContext, SubscriptionContext};
@@ -24,6 +25,15 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::tools::Server;
+
+/// Asks for them; any value will do.
+const WANTED: &str = "MINIMAX_CONFORMANCE_FIXTURES";
+
+/// Whether the server is to have them.
+#[expect(clippy::disallowed_methods, reason = "not a setting of the program: tests alone have it")]
+pub fn wanted() -> bool {
+    std::env::var(WANTED).is_ok()
+}
 
 /// The server with what the suite wants beside it.
 #[derive(Debug, Clone)]
@@ -179,6 +189,12 @@ impl ServerHandler for Fixed {
         let mut config = self.0.get_info();
         config.capabilities.logging = Some(JsonObject::new());
         config
+    }
+
+    async fn discover(&self, context: Context) -> Result<DiscoverResult, ErrorData> {
+        let mut found = self.0.discover(context).await?;
+        found.capabilities.logging = Some(JsonObject::new());
+        Ok(found)
     }
 
     async fn list_tools(

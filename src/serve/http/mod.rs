@@ -5,13 +5,17 @@
 //! of the protocol are served at one path.
 
 pub mod access;
+mod connection;
 mod early;
 mod files;
 #[cfg(feature = "conformance-fixtures")]
 mod fixtures;
 mod oauth;
+mod room;
 mod sse;
 pub mod tokens;
+mod unanswered;
+mod uploads;
 
 use std::io;
 use std::net::SocketAddr;
@@ -22,9 +26,8 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
+use rmcp::ServerHandler;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio::net::{TcpListener, TcpStream};
@@ -36,13 +39,9 @@ use tower_http::timeout::RequestBodyTimeoutLayer;
 use super::{LINGER_AFTER_SIGNAL, resume, signal};
 use crate::tools::Server;
 use access::{Access, check_caller, check_place, is_private};
+use connection::{SLOWEST, connection};
+use room::{Bodies, for_body};
 use sse::Sessions;
-
-/// A client that takes longer to send its headers, or the next piece of a body, is none.
-const SLOWEST: Duration = Duration::from_secs(15);
-
-/// Connections at once; more wait in the system's queue.
-const CONNECTIONS: usize = 1024;
 
 /// As long as a line on stdio may be: inputs may come as data URIs.
 const LARGEST_BODY: usize = 16 * 1024 * 1024;
@@ -110,6 +109,7 @@ pub async fn serve_until(
         Err(_) => access,
     };
     tracker.spawn(resume(server.jobs().clone(), stop.clone()));
+    tracker.spawn(tidy(server.clone(), stop.clone()));
     let sessions = options.sse.then(|| Sessions::new(server.clone(), stop.clone(), tracker.clone()));
     // Not `stop`: whoever waits for an answer when the server ends is to get one.
     let late = CancellationToken::new();
@@ -123,6 +123,20 @@ pub async fn serve_until(
     server.jobs().shut_down(LINGER_AFTER_SIGNAL).await;
 }
 
+/// How often what was handed in is looked through for what is over.
+const TIDYING: Duration = Duration::from_mins(10);
+
+/// Removes what was handed in and is over, at once and now and then.
+async fn tidy(server: Server, stop: CancellationToken) {
+    let tidying = async {
+        loop {
+            server.sweep_uploads().await;
+            tokio::time::sleep(TIDYING).await;
+        }
+    };
+    stop.run_until_cancelled(tidying).await;
+}
+
 /// Every route. Who may call is decided before anything else is looked at.
 fn app(server: &Server, access: Access, sessions: Option<Sessions>, late: &CancellationToken) -> Router {
     let access = Arc::new(access);
@@ -132,22 +146,22 @@ fn app(server: &Server, access: Access, sessions: Option<Sessions>, late: &Cance
         .disable_allowed_hosts()
         .with_max_request_body_bytes(LARGEST_BODY)
         .with_cancellation_token(late.child_token());
-    #[cfg(not(feature = "conformance-fixtures"))]
-    let each = server.clone();
+    let each = server.stateless();
     #[cfg(feature = "conformance-fixtures")]
-    let each = fixtures::Fixed(server.clone());
-    let mcp = StreamableHttpService::new(
-        move || Ok(each.clone()),
-        Arc::new(NeverSessionManager::default()),
-        config,
-    );
+    let fixed = fixtures::wanted().then(|| at_mcp(fixtures::Fixed(each.clone()), config.clone()));
+    #[cfg(not(feature = "conformance-fixtures"))]
+    let fixed = None;
+    let mcp = fixed.unwrap_or_else(|| at_mcp(each, config));
+    let bodies = from_fn_with_state(Bodies::default(), for_body);
     let sse = sessions.map(|sessions| {
-        Router::new().route("/sse", get(sse::open)).route("/messages", post(sse::post)).with_state(sessions)
+        let messages = post(sse::post).layer(bodies.clone());
+        Router::new().route("/sse", get(sse::open)).route("/messages", messages).with_state(sessions)
     });
-    let known = Router::new()
-        .route_service("/mcp", mcp)
+    let known = mcp
         .layer(from_fn(early::begin_in_time))
+        .layer(bodies)
         .merge(sse.unwrap_or_default())
+        .merge(uploads::routes(server))
         .layer(from_fn_with_state(Arc::clone(&access), check_caller));
     let open = Router::new()
         .route("/files/{job}/{name}", get(files::file))
@@ -166,6 +180,13 @@ fn app(server: &Server, access: Access, sessions: Option<Sessions>, late: &Cance
         .layer(RequestBodyTimeoutLayer::new(SLOWEST))
 }
 
+/// The protocol at its one path.
+fn at_mcp<H: ServerHandler + Clone>(each: H, config: StreamableHttpServerConfig) -> Router {
+    let sessions = Arc::new(NeverSessionManager::default());
+    let service = StreamableHttpService::new(move || Ok(each.clone()), sessions, config);
+    Router::new().route_service("/mcp", service)
+}
+
 /// Whether a paid call would be recorded: the one thing that no call can do without.
 async fn ready(axum::extract::State(server): axum::extract::State<Server>) -> (StatusCode, &'static str) {
     match server.jobs().check().await {
@@ -179,7 +200,7 @@ async fn ready(axum::extract::State(server): axum::extract::State<Server>) -> (S
 }
 
 async fn accept(listener: TcpListener, app: Router, stop: &CancellationToken, tracker: &TaskTracker) {
-    let (room, graceful) = (Arc::new(Semaphore::new(CONNECTIONS)), GracefulShutdown::new());
+    let (room, graceful) = (Arc::new(Semaphore::new(room::connections())), GracefulShutdown::new());
     loop {
         let Some(next) = stop.run_until_cancelled(next(&listener, &room)).await else { break };
         let (stream, place) = match next {
@@ -192,11 +213,7 @@ async fn accept(listener: TcpListener, app: Router, stop: &CancellationToken, tr
             }
         };
         let _ = stream.set_nodelay(true);
-        let connection = hyper::server::conn::http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(SLOWEST)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app.clone()));
-        let connection = graceful.watch(connection);
+        let connection = graceful.watch(connection(stream, app.clone()));
         tracker.spawn(async move {
             let _ = connection.await;
             drop(place);

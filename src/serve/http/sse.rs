@@ -8,7 +8,6 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use axum::body::Bytes;
 use axum::extract::{Extension, Query, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -22,11 +21,15 @@ use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, PollSender};
 use tokio_util::task::TaskTracker;
 
-use super::{LARGEST_BODY, PING};
-use crate::tools::{Caller, Server};
+use super::unanswered::Unanswered;
+use super::{PING, early};
+use crate::tools::{self, Caller, Server};
 
 /// Streams at once.
 const SESSIONS: usize = 64;
+
+/// Streams of one caller, so that another finds room.
+const SESSIONS_EACH: usize = 32;
 
 /// Messages on their way, each direction. A client that reads no answers is not sent more.
 const WAITING: usize = 64;
@@ -44,6 +47,7 @@ pub struct Sessions {
 struct Session {
     principal: String,
     requests: mpsc::Sender<RxJsonRpcMessage<RoleServer>>,
+    unanswered: Unanswered,
 }
 
 /// Ends a session when its stream is dropped: nobody can hear its answers any more.
@@ -56,6 +60,7 @@ struct Ending {
 impl Drop for Ending {
     fn drop(&mut self) {
         self.sessions.table().remove(&self.id);
+        self.sessions.server.session_ended(&self.id);
         self.end.cancel();
     }
 }
@@ -71,13 +76,18 @@ impl Sessions {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn enter(&self, id: &str, session: Session) -> bool {
+    /// Takes a place; how many are taken if there is none.
+    fn enter(&self, id: &str, session: Session) -> Result<(), usize> {
         let mut table = self.table();
-        let room = table.len() < SESSIONS;
-        if room {
-            table.insert(id.to_owned(), session);
+        let own = table.values().filter(|open| open.principal == session.principal).count();
+        match (table.len(), own) {
+            (SESSIONS.., _) => Err(SESSIONS),
+            (_, SESSIONS_EACH..) => Err(SESSIONS_EACH),
+            _ => {
+                table.insert(id.to_owned(), session);
+                Ok(())
+            }
         }
-        room
     }
 }
 
@@ -90,8 +100,10 @@ pub async fn open(State(sessions): State<Sessions>, Extension(caller): Extension
     let id = data_encoding::HEXLOWER.encode(&bits);
     let (requests, mut incoming) = mpsc::channel(WAITING);
     let (answers, mut outgoing) = mpsc::channel::<TxJsonRpcMessage<RoleServer>>(WAITING);
-    if !sessions.enter(&id, Session { principal: caller.principal, requests }) {
-        let text = format!("{SESSIONS} sessions are open; close one, or use /mcp, which needs none.\n");
+    let unanswered = Unanswered::default();
+    let session = Session { principal: caller.principal, requests, unanswered: unanswered.clone() };
+    if let Err(taken) = sessions.enter(&id, session) {
+        let text = format!("{taken} sessions are open; close one, or use /mcp, which needs none.\n");
         return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "30")], text).into_response();
     }
     let end = sessions.stop.child_token();
@@ -106,6 +118,7 @@ pub async fn open(State(sessions): State<Sessions>, Extension(caller): Extension
     let first = Event::default().event("endpoint").data(format!("/messages?sessionId={id}"));
     let rest = poll_fn(move |context| outgoing.poll_recv(context)).filter_map(move |message| {
         let _held = &ending;
+        unanswered.left(&message);
         let event =
             serde_json::to_string(&message).ok().map(|data| Event::default().event("message").data(data));
         async move { event }
@@ -130,20 +143,21 @@ pub async fn post(
     Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Response {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    parts.extensions.insert(tools::Session(session_id.clone()));
     // Another's session is answered like none at all.
-    let requests = {
+    let found = {
         let table = sessions.table();
         let session = table.get(&session_id).filter(|session| session.principal == caller.principal);
-        session.map(|session| session.requests.clone())
+        session.map(|session| (session.requests.clone(), session.unanswered.clone()))
     };
-    let Some(requests) = requests else {
+    let Some((requests, unanswered)) = found else {
         return (StatusCode::NOT_FOUND, "There is no such session; open one with GET /sse.\n")
             .into_response();
     };
-    let Ok(body): Result<Bytes, _> = axum::body::to_bytes(body, LARGEST_BODY).await else {
-        return (StatusCode::PAYLOAD_TOO_LARGE, format!("A message has at most {LARGEST_BODY} bytes.\n"))
-            .into_response();
+    let body = match early::whole(body).await {
+        Ok(body) => body,
+        Err(response) => return response,
     };
     let mut message: ClientJsonRpcMessage = match serde_json::from_slice(&body) {
         Ok(message) => message,
@@ -152,6 +166,9 @@ pub async fn post(
                 .into_response();
         }
     };
+    if let Err(refusal) = unanswered.note(&message) {
+        return refusal.into_response();
+    }
     message.insert_extension(parts);
     match requests.send(message).await {
         Ok(()) => (StatusCode::ACCEPTED, "Accepted\n").into_response(),

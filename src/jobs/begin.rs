@@ -1,0 +1,147 @@
+//! How a job begins: as a row, before it is a request.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::follow::Seat;
+use super::job::{Cost, Job, Kind, now};
+use super::ledger::{NotBought, Purchase};
+use super::paid::Paid;
+use super::state::{Seen, State, Task};
+use super::store::Inserted;
+use super::submit::Departure;
+use super::{Jobs, Order, StoreError, Watch, random_id};
+use crate::api::pace::Expected;
+
+impl Jobs {
+    /// Writes the record, and lets the request leave once. The second value tells that the order was there
+    /// already, by its `idempotency_key`, and nothing was bought.
+    ///
+    /// Record and request belong to the server, not to the call: a caller that goes away in this very moment
+    /// does not tear them apart.
+    pub async fn start(&self, order: Order) -> Result<(Watch, bool), NotBought> {
+        let jobs = self.clone();
+        let started = self.shared.tracker.spawn(async move { jobs.begin(order).await }).await;
+        started.unwrap_or_else(|_| Err(StoreError::stopping(&self.shared.settings.data_dir).into()))
+    }
+
+    async fn begin(&self, order: Order) -> Result<(Watch, bool), NotBought> {
+        if self.shared.stop.is_cancelled() {
+            return Err(StoreError::stopping(&self.shared.settings.data_dir).into());
+        }
+        let purchase = Purchase {
+            tool: order.tool,
+            principal: order.principal.clone(),
+            allowance: order.allowance,
+            model: order.model.clone(),
+            currency: order.cost.currency.clone(),
+            estimate: order.cost.ceiling(),
+            consent: order.consent,
+        };
+        let at = now();
+        // Whoever waits for the records waits outside of the line, and holds nobody up there.
+        let expected = self.shared.api.pace().expect(order.paid.group());
+        let kind = order.paid.kind();
+        let mut job = Job {
+            id: random_id(kind.word()),
+            principal: order.principal,
+            kind,
+            tool: order.tool.to_owned(),
+            model: order.model,
+            account: self.shared.settings.account.clone(),
+            prompt: order.prompt,
+            digest: order.digest,
+            request: order.paid.record(),
+            idempotency_key: order.idempotency_key,
+            folder: order.folder,
+            state: at_first(&expected),
+            waiting: None,
+            files: Vec::new(),
+            text: None,
+            voice_id: None,
+            missing: 0,
+            may_be_billed: false,
+            unread: None,
+            usage: None,
+            cost: order.cost,
+            warnings: order.warnings,
+            created_at: at,
+            updated_at: at,
+            later: serde_json::Map::new(),
+        };
+        job.warnings.extend(self.notice().await?);
+        let entered = self.enter(job, Some((order.paid, purchase))).await;
+        drop(expected);
+        entered
+    }
+
+    /// Takes over a task that another program has submitted, or finds the job that it is.
+    pub async fn adopt(&self, job: Job) -> Result<(Watch, bool), NotBought> {
+        let jobs = self.clone();
+        let adopted = self.shared.tracker.spawn(async move { jobs.enter(job, None).await }).await;
+        adopted.unwrap_or_else(|_| Err(StoreError::stopping(&self.shared.settings.data_dir).into()))
+    }
+
+    /// The job is on the table of those that are followed before its row is there: whoever finds the row must
+    /// find it followed, or would take it for one whose process has died.
+    async fn enter(&self, job: Job, bought: Option<(Paid, Purchase)>) -> Result<(Watch, bool), NotBought> {
+        let store = self.store().await?;
+        let seat = Seat::take(&mut self.live(), &job);
+        let (paid, purchase) = bought.unzip();
+        let limits = &self.shared.settings.limits;
+        let first = match store.insert(&job, purchase.as_ref().map(|purchase| (purchase, limits))).await {
+            Ok(Inserted::New) => {
+                let departure = paid.map(|paid| Departure::of(&self.shared.api, paid));
+                let waiting = departure.as_ref().and_then(Departure::waiting);
+                seat.sender.send_modify(|job| Arc::make_mut(job).waiting = waiting);
+                return Ok((self.run(seat, departure), false));
+            }
+            Ok(Inserted::Existing(first)) => Ok(first),
+            Ok(Inserted::Denied(denied)) => Err(NotBought::Denied(denied)),
+            Err(error) => Err(error.into()),
+        };
+        self.live().remove(&job.id);
+        Ok((self.channel(*first?), true))
+    }
+
+    /// A blank job for a task that was submitted elsewhere.
+    pub fn foreign(&self, principal: &str, tool: &str, task: Task, folder: Option<PathBuf>) -> Job {
+        let at = now();
+        Job {
+            id: random_id(Kind::Video.word()),
+            principal: principal.to_owned(),
+            kind: Kind::Video,
+            tool: tool.to_owned(),
+            model: String::new(),
+            account: self.shared.settings.account.clone(),
+            prompt: format!("task {}", task.id),
+            request: serde_json::Value::Null,
+            digest: String::new(),
+            idempotency_key: None,
+            folder,
+            state: State::Running { task, word: State::UNSEEN.to_owned(), misses: 0, trouble: None },
+            waiting: None,
+            files: Vec::new(),
+            text: None,
+            voice_id: None,
+            missing: 0,
+            may_be_billed: false,
+            unread: None,
+            usage: None,
+            cost: Cost::default(),
+            warnings: Vec::new(),
+            created_at: at,
+            updated_at: at,
+            later: serde_json::Map::new(),
+        }
+    }
+}
+
+/// What the record says from the start: that the request leaves as soon as it is on disk, or that it waits and
+/// nothing has left.
+fn at_first(expected: &Expected) -> State {
+    State::NEW.after(match expected.why_not() {
+        None => Seen::Leaving,
+        Some(why) => Seen::Held(format!("{}: {why}", State::IN_LINE)),
+    })
+}

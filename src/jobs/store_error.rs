@@ -1,0 +1,68 @@
+//! Records that cannot be used, and what can be done about it.
+
+use std::path::{Path, PathBuf};
+
+/// A failure of the records, worded for the person who runs the server.
+#[derive(Debug, thiserror::Error)]
+#[error("the job records in {} cannot be used: {source}", folder.display())]
+pub struct StoreError {
+    folder: PathBuf,
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl StoreError {
+    pub(super) fn new(folder: &Path, source: Box<dyn std::error::Error + Send + Sync>) -> Self {
+        Self { folder: folder.to_owned(), source }
+    }
+
+    /// What the person who runs the server can do.
+    pub fn advice(&self) -> &'static str {
+        use sqlx::migrate::MigrateError::{VersionMismatch, VersionMissing};
+        if let Some(VersionMissing(_) | VersionMismatch(_)) = self.source.downcast_ref() {
+            return "Another version of minimax-mcp, probably a newer one, has used this folder: update this one, or \
+                    set MINIMAX_DATA_DIR to another folder.";
+        }
+        let says = |words: &[&str]| words.iter().any(|word| self.source.to_string().contains(word));
+        if self.is_damaged() {
+            "The file of the job records is damaged. End every minimax-mcp that uses this folder; the next one that \
+             starts repairs it and keeps the damaged file beside it. Saved results stay where they are."
+        } else if says(&["disk is full", "No space left", "disk I/O error"]) {
+            "Make room on the disk of this folder, or set MINIMAX_DATA_DIR to a folder on another one."
+        } else if says(&["is locked", "is busy"]) {
+            "Another program holds the job records. Try again in a minute; if it stays so, end that program."
+        } else {
+            "Make the folder writable, or set MINIMAX_DATA_DIR to one that is."
+        }
+    }
+
+    /// As it is told to whoever sits at another machine: without the folder, which the log has.
+    pub fn discreet(&self) -> String {
+        format!("the job records cannot be used: {}", self.source)
+    }
+
+    /// A record that another version has written, and this one cannot read.
+    pub(super) fn is_unreadable(&self) -> bool {
+        self.source.downcast_ref::<serde_json::Error>().is_some()
+    }
+
+    pub(super) fn is_damaged(&self) -> bool {
+        let text = self.source.to_string();
+        text.contains("malformed") || text.contains("not a database")
+    }
+
+    /// Damaged, and not to be repaired while another process writes to it.
+    pub(super) fn in_use(self) -> Self {
+        let source = format!("{}, and another minimax-mcp uses them", self.source).into();
+        Self { source, ..self }
+    }
+
+    /// Damaged, and the repair failed.
+    pub(super) fn unrepaired(&self, why: &dyn std::fmt::Display) -> Self {
+        Self::new(&self.folder, format!("{}; repairing them failed: {why}", self.source).into())
+    }
+
+    /// The server stops, so nothing new is begun.
+    pub(super) fn stopping(folder: &Path) -> Self {
+        Self { folder: folder.to_owned(), source: "the server is stopping".into() }
+    }
+}

@@ -1,0 +1,228 @@
+//! `/uploads`: files of those who sit elsewhere, for tools to be given by name.
+//!
+//! The body goes to the disk piece by piece, and to an end as soon as it is too long, of a wrong type, or too slow.
+
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, HttpBody as _};
+use axum::extract::multipart::{Field, Multipart};
+use axum::extract::{DefaultBodyLimit, Extension, FromRequest as _, Path, Query, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, post};
+use axum::{Json, Router};
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
+use percent_encoding::percent_decode_str;
+use serde::Deserialize;
+
+use crate::tools::{Caller, Handed, Server, Unfit, UploadProblem};
+
+/// The largest file on a slow line. Whoever sends nothing for a moment is cut off much earlier.
+const LONGEST: Duration = Duration::from_mins(60);
+
+/// What a form may have around its file, in bytes.
+const AROUND: u64 = 64 * 1024;
+
+/// The routes, if anything may be handed in.
+pub fn routes(server: &Server) -> Router {
+    let Some(largest) = server.largest_upload() else { return Router::new() };
+    let most = usize::try_from(largest.saturating_add(AROUND)).unwrap_or(usize::MAX);
+    Router::new()
+        .route("/uploads", post(receive))
+        .route("/uploads/{id}/{name}", delete(forget))
+        .layer(DefaultBodyLimit::max(most))
+        .with_state(server.clone())
+}
+
+/// What may stand behind the question mark.
+#[derive(Debug, Deserialize)]
+pub struct Named {
+    name: Option<String>,
+}
+
+/// Why a file was not taken.
+enum Problem {
+    Kept(UploadProblem),
+    /// The body broke off, or is no form.
+    Body(StatusCode, String),
+    NoFile,
+}
+
+impl From<UploadProblem> for Problem {
+    fn from(problem: UploadProblem) -> Self {
+        Self::Kept(problem)
+    }
+}
+
+/// `POST /uploads`: the file as the body, or as a field of a form.
+async fn receive(
+    State(server): State<Server>,
+    Extension(caller): Extension<Caller>,
+    Query(Named { name }): Query<Named>,
+    request: Request,
+) -> Response {
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let is_form = kind.is_some_and(|kind| kind.to_ascii_lowercase().starts_with("multipart/form-data"));
+    let taking = async {
+        if is_form {
+            of_form(&server, &caller, name, request).await
+        } else {
+            raw(&server, &caller, name, request).await
+        }
+    };
+    let taken = tokio::time::timeout(LONGEST, taking).await;
+    let late = || {
+        let minutes = LONGEST.as_secs() / 60;
+        Err(Problem::Body(
+            StatusCode::REQUEST_TIMEOUT,
+            format!("the file took longer than {minutes} minutes"),
+        ))
+    };
+    match taken.unwrap_or_else(|_| late()) {
+        Ok(handed) => (StatusCode::CREATED, Json(handed)).into_response(),
+        Err(problem) => refused(problem),
+    }
+}
+
+async fn raw(
+    server: &Server,
+    caller: &Caller,
+    name: Option<String>,
+    request: Request,
+) -> Result<Handed, Problem> {
+    let announced = request.body().size_hint().exact();
+    let name = name.or_else(|| named_by(request.headers())).unwrap_or_default();
+    let broken = |error: axum::Error| {
+        Problem::Body(StatusCode::REQUEST_TIMEOUT, format!("the file did not come to its end: {error}"))
+    };
+    let pieces = Body::into_data_stream(request.into_body()).map_err(broken);
+    kept(server, caller, announced, &name, pieces).await
+}
+
+async fn of_form(
+    server: &Server,
+    caller: &Caller,
+    name: Option<String>,
+    request: Request,
+) -> Result<Handed, Problem> {
+    // Of the whole form: the file is a little shorter.
+    let announced = request.body().size_hint().exact().zip(server.largest_upload());
+    let announced =
+        announced.map(
+            |(whole, largest)| {
+                if whole > largest.saturating_add(AROUND) { whole } else { whole.min(largest) }
+            },
+        );
+    let mut form = Multipart::from_request(request, &())
+        .await
+        .map_err(|refused| Problem::Body(StatusCode::BAD_REQUEST, refused.body_text()))?;
+    let broken =
+        |error: axum::extract::multipart::MultipartError| Problem::Body(error.status(), error.body_text());
+    while let Some(field) = form.next_field().await.map_err(broken)? {
+        let Some(called) = field.file_name().map(str::to_owned) else { continue };
+        let pieces = futures_util::stream::try_unfold(field, async |mut field: Field<'_>| {
+            Ok(field.chunk().await?.map(|piece| (piece, field)))
+        });
+        return kept(server, caller, announced, &name.unwrap_or(called), pieces.map_err(broken)).await;
+    }
+    Err(Problem::NoFile)
+}
+
+async fn kept(
+    server: &Server,
+    caller: &Caller,
+    announced: Option<u64>,
+    name: &str,
+    pieces: impl Stream<Item = Result<Bytes, Problem>>,
+) -> Result<Handed, Problem> {
+    let mut incoming = server.receive(caller, announced).await?;
+    let mut pieces = std::pin::pin!(pieces);
+    while let Some(piece) = pieces.next().await {
+        incoming.write(&piece?).await?;
+    }
+    Ok(incoming.finish(name).await?.into())
+}
+
+/// `DELETE /uploads/{id}/{name}`. Another's is answered like none at all.
+async fn forget(
+    State(server): State<Server>,
+    Extension(caller): Extension<Caller>,
+    Path((id, name)): Path<(String, String)>,
+) -> Response {
+    if server.forget_upload(&caller, &id, &name).await {
+        return StatusCode::NO_CONTENT.into_response();
+    }
+    (StatusCode::NOT_FOUND, "There is no such upload.\n").into_response()
+}
+
+/// The name in `Content-Disposition: attachment; filename="…"; filename*=UTF-8''…` (RFC 6266).
+fn named_by(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::CONTENT_DISPOSITION)?.to_str().ok()?;
+    let field = |wanted: &str| {
+        let found = value.split(';').find_map(|part| part.trim().strip_prefix(wanted)?.strip_prefix('='))?;
+        Some(found.trim().trim_matches('"'))
+    };
+    let encoded = field("filename*").and_then(|encoded| encoded.rsplit('\'').next());
+    let encoded = encoded.map(|encoded| percent_decode_str(encoded).decode_utf8_lossy().into_owned());
+    encoded.or_else(|| field("filename").map(str::to_owned))
+}
+
+fn refused(problem: Problem) -> Response {
+    let (status, text) = match problem {
+        Problem::Body(status, text) => (status, format!("Nothing was kept: {text}.")),
+        Problem::NoFile => {
+            let text = "The form has no field with a file; curl -F file=@FILE makes one.".to_owned();
+            (StatusCode::BAD_REQUEST, text)
+        }
+        Problem::Kept(problem) => {
+            let status = match &problem {
+                UploadProblem::Unfit(Unfit::TooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
+                UploadProblem::Unfit(Unfit::Type { .. }) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                UploadProblem::Unfit(_) => StatusCode::BAD_REQUEST,
+                UploadProblem::Quota { .. } => StatusCode::TOO_MANY_REQUESTS,
+                UploadProblem::NoRoom => StatusCode::INSUFFICIENT_STORAGE,
+                UploadProblem::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            };
+            if status.is_server_error() {
+                tracing::error!(%problem, source = ?std::error::Error::source(&problem), "an upload was not kept");
+            }
+            (status, format!("Nothing was kept: {problem}.{}", advice(&problem)))
+        }
+    };
+    (status, format!("{text}\n")).into_response()
+}
+
+/// What to do next, where the problem does not say it.
+fn advice(problem: &UploadProblem) -> &'static str {
+    match problem {
+        UploadProblem::Unfit(Unfit::TooLarge { .. }) => {
+            " Whoever runs this server can raise MINIMAX_MCP_UPLOAD_MAX_MB; a link to the file needs no upload."
+        }
+        UploadProblem::Quota { .. } => {
+            " DELETE /uploads/ID/NAME removes one, and each goes by itself after a while; whoever runs this server can \
+             raise MINIMAX_MCP_UPLOAD_TOTAL_MB."
+        }
+        UploadProblem::NoRoom | UploadProblem::Failed(_) => {
+            " Whoever runs this server finds more in its log."
+        }
+        UploadProblem::Unfit(_) => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_read_from_a_content_disposition() {
+        let name = |value: &'static str| {
+            let headers = [(header::CONTENT_DISPOSITION, value.parse().unwrap())].into_iter().collect();
+            named_by(&headers)
+        };
+        assert_eq!(name("attachment; filename=\"a b.jpg\"").as_deref(), Some("a b.jpg"));
+        assert_eq!(name("inline;filename=a.jpg").as_deref(), Some("a.jpg"));
+        let both = "attachment; filename=\"f.jpg\"; filename*=UTF-8''f%C3%BC%27chs.jpg";
+        assert_eq!(name(both).as_deref(), Some("fü'chs.jpg"));
+        assert_eq!(name("attachment"), None);
+    }
+}

@@ -1,0 +1,256 @@
+//! Records that cannot be written when there is something to write: nothing that was paid for is in memory alone.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use minimax_mcp::sandbox::{Act, Pace, Rule};
+use serde_json::{Value, json};
+use sqlx::{Connection as _, SqliteConnection};
+
+use crate::crash::{Victim, until};
+use crate::crash_promises::{delivered, listed, nothing_half};
+use crate::harness::quick;
+use crate::storage::Stage;
+
+/// As if the disk were full for whatever changes a job or a purchase; new ones fit in.
+const FULL: &str = "
+    CREATE TRIGGER full_for_jobs BEFORE UPDATE ON jobs WHEN NEW.body <> OLD.body
+    BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END;
+    CREATE TRIGGER full_for_purchases BEFORE UPDATE ON spending
+    BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END";
+const ROOM: &str = "DROP TRIGGER full_for_jobs; DROP TRIGGER full_for_purchases";
+
+const SUBMIT: &str = "/v1/video_generation";
+
+/// A stage with records, on which a video takes three seconds.
+fn stage() -> Stage {
+    let stage = Stage::new();
+    stage.cell.sandbox.set_pace(Pace { polls: 1, seconds: 3.0, ..quick() });
+    stage
+}
+
+fn started(stage: &Stage) -> Victim {
+    let mut program = stage.program();
+    assert_eq!(listed(&mut program), Vec::<String>::new());
+    program
+}
+
+fn word(stage: &Stage, sql: &'static str) -> String {
+    stage.runtime.block_on(async {
+        let url = format!("sqlite://{}", stage.database().display());
+        let mut connection = SqliteConnection::connect(&url).await.unwrap();
+        sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap()
+    })
+}
+
+/// The lines of the files in a folder.
+fn lines(folder: &Path) -> Vec<Value> {
+    let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let ours = names.filter(|path| path.to_string_lossy().contains("unwritten-"));
+    let texts = ours.filter_map(|path| fs::read_to_string(path).ok());
+    texts
+        .flat_map(|text| text.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<_>>())
+        .collect()
+}
+
+fn a_line_with_a_task(folder: &Path) -> bool {
+    lines(folder)
+        .iter()
+        .any(|line| line["task_id"].is_string() && line["job"].is_string() && line["when"].is_i64())
+}
+
+/// Orders a video whose task is named as soon as `meanwhile` is done.
+fn order(stage: &Stage, program: &mut Victim, meanwhile: impl FnOnce()) {
+    stage.cell.sandbox.script(vec![Rule::once(SUBMIT, Act::Delay { ms: 700 })]);
+    let arguments = json!({ "prompt": "A fox", "wait_seconds": 0 });
+    let first = program.call("generate_video", arguments);
+    assert_eq!(first["structuredContent"]["status"], "submitting", "{first}");
+    let asked = || stage.cell.sandbox.requests().iter().any(|request| request.path == SUBMIT);
+    until("the request", asked);
+    meanwhile();
+}
+
+/// The next program has the video, and nothing is left of the file.
+fn next_delivers(stage: &Stage) {
+    let mut next = stage.cell.program_later().ready();
+    let jobs = listed(&mut next);
+    let view = next.call("get_job", json!({ "job_id": jobs[0], "wait_seconds": 60 }));
+    assert_eq!(delivered(&view["structuredContent"], "the next start"), 1, "{view}");
+    assert_eq!(stage.bought(), 1);
+    assert_eq!((lines(&stage.cell.data()), lines(&stage.cell.out())), (vec![], vec![]));
+    nothing_half(&stage.cell.out(), "the next start");
+}
+
+#[test]
+fn a_video_whose_task_met_a_full_disk_is_delivered_by_the_next_start() {
+    let stage = stage();
+    let mut program = started(&stage);
+    order(&stage, &mut program, || stage.sql(FULL));
+    until("the line", || a_line_with_a_task(&stage.cell.data()));
+    program.kill();
+    assert_eq!(word(&stage, "SELECT status FROM jobs"), "submitting", "it was not written");
+    stage.sql(ROOM);
+    next_delivers(&stage);
+}
+
+#[test]
+fn a_video_whose_task_met_locked_records_is_delivered_by_the_next_start() {
+    let stage = stage();
+    let mut program = started(&stage);
+    let url = format!("sqlite://{}", stage.database().display());
+    let (free, is_free) = std::sync::mpsc::channel::<()>();
+    let (locked, is_locked) = std::sync::mpsc::channel();
+    let holder = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut connection = SqliteConnection::connect(&url).await.unwrap();
+            sqlx::query("BEGIN IMMEDIATE").execute(&mut connection).await.unwrap();
+            locked.send(()).unwrap();
+            let _ = is_free.recv();
+            sqlx::query("COMMIT").execute(&mut connection).await.unwrap();
+        });
+    });
+    order(&stage, &mut program, || is_locked.recv().unwrap());
+    // Long before SQLite gives up waiting.
+    until("the line", || a_line_with_a_task(&stage.cell.data()));
+    program.kill();
+    free.send(()).unwrap();
+    holder.join().unwrap();
+    next_delivers(&stage);
+}
+
+#[test]
+fn what_could_not_be_written_is_written_as_soon_as_it_can_be() {
+    let stage = stage();
+    let mut program = started(&stage);
+    order(&stage, &mut program, || stage.sql(FULL));
+    until("the line", || a_line_with_a_task(&stage.cell.data()));
+    // Whoever asks is told what is known, and not what is written.
+    let list = program.call("list_jobs", json!({}));
+    let id = list["structuredContent"]["jobs"][0]["job_id"].clone();
+    let view = program.call("get_job", json!({ "job_id": id, "wait_seconds": 60 }));
+    assert_eq!(delivered(&view["structuredContent"], "by the same program"), 1, "{view}");
+    assert_eq!(word(&stage, "SELECT status FROM jobs"), "submitting");
+    let view = program.call("get_job", json!({ "job_id": id }));
+    assert_eq!(delivered(&view["structuredContent"], "by the same program"), 1, "{view}");
+    stage.sql(ROOM);
+    until("the record", || word(&stage, "SELECT status FROM jobs") == "succeeded");
+    until("the file is gone", || lines(&stage.cell.data()).is_empty());
+    assert_eq!((stage.bought(), word(&stage, "SELECT state FROM spending")), (1, "settled".to_owned()));
+}
+
+#[test]
+fn a_request_that_was_refused_is_not_unknown_because_its_refusal_could_not_be_written() {
+    let stage = stage();
+    let mut program = started(&stage);
+    let refusal = Act::Refuse { code: 1026, message: None, retry_after: None };
+    stage.cell.sandbox.script(vec![Rule::once(SUBMIT, refusal)]);
+    // The record fits in, and nothing after it.
+    stage.sql(FULL);
+    let view = program.call("generate_video", json!({ "prompt": "A fox", "wait_seconds": 60 }));
+    assert_eq!(view["structuredContent"]["status"], "failed", "{view}");
+    assert_eq!(lines(&stage.cell.data()).len(), 1);
+    program.kill();
+    assert_eq!(
+        word(&stage, "SELECT status || ' ' || (SELECT state FROM spending) FROM jobs"),
+        "submitting reserved"
+    );
+    stage.sql(ROOM);
+    let mut next = stage.cell.program_later().ready();
+    let jobs = listed(&mut next);
+    let view = next.call("get_job", json!({ "job_id": jobs[0] }));
+    let view = &view["structuredContent"];
+    assert_eq!((&view["status"], &view["error"]["code"]), (&json!("failed"), &json!(1026)), "{view}");
+    assert_eq!(word(&stage, "SELECT state FROM spending"), "released");
+    assert_eq!((lines(&stage.cell.data()), stage.bought()), (vec![], 0));
+}
+
+#[test]
+fn a_price_that_could_not_be_written_is_written_by_the_next_start() {
+    let stage = stage();
+    let mut program = started(&stage);
+    stage.sql(FULL);
+    let answer = program.call("chat", json!({ "prompt": "Hello", "model": "m3" }));
+    assert_ne!(answer["isError"], true, "{answer}");
+    until("the line", || lines(&stage.cell.data()).iter().any(|line| line["state"] == "settled"));
+    program.kill();
+    assert_eq!(word(&stage, "SELECT state FROM spending"), "reserved");
+    stage.sql(ROOM);
+    listed(&mut stage.program());
+    assert_eq!(word(&stage, "SELECT state || ' ' || (actual IS NOT NULL) FROM spending"), "settled 1");
+    assert_eq!(lines(&stage.cell.data()), Vec::<Value>::new());
+}
+
+/// What is no job dies before its price is written: its estimate counts, since MiniMax has answered.
+#[test]
+fn a_call_that_dies_before_its_price_is_written_keeps_its_estimate_set_aside() {
+    let stage = stage();
+    listed(&mut stage.program());
+    let mut victim = stage.cell.program(&[("MINIMAX_CRASH_POINT", "settle.before#1")]).ready();
+    let arguments = json!({ "name": "chat", "arguments": { "prompt": "Hello", "model": "m3" } });
+    victim.program.post("tools/call", arguments);
+    assert_eq!(victim.point(Duration::from_secs(60)).as_deref(), Some("settle.before#1"), "{}", victim.log());
+    victim.kill();
+    let mut next = stage.cell.program_later().ready();
+    let account = next.call("check_account", json!({}));
+    let day = &account["structuredContent"]["spending"][0]["last_day"];
+    assert!(day["reserved"].as_f64().unwrap() > 0.0 && day["total"] == day["reserved"], "{account}");
+}
+
+#[test]
+fn lines_that_are_about_no_record_are_left_for_whoever_they_are_about() {
+    let stage = stage();
+    drop(started(&stage));
+    let line = json!({ "when": 1, "job": "video-elsewhere", "task_id": "1", "record": {} }).to_string();
+    for (folder, name) in
+        [(stage.cell.data(), "unwritten-x.jsonl"), (stage.cell.out(), ".minimax-unwritten-x.jsonl")]
+    {
+        fs::write(folder.join(name), format!("{line}\nno line of ours\n")).unwrap();
+        listed(&mut stage.program());
+        assert_eq!(
+            fs::read_to_string(folder.join(name)).unwrap(),
+            format!("{line}\nno line of ours\n"),
+            "{name}"
+        );
+    }
+}
+
+/// A newer version wrote it; this one can only leave it alone, and need not say so every two seconds.
+#[test]
+fn an_open_job_that_cannot_be_read_is_complained_about_once() {
+    let stage = stage();
+    let mut program = started(&stage);
+    program.call("generate_video", json!({ "prompt": "A fox", "wait_seconds": 0 }));
+    program.kill();
+    stage.sql("UPDATE jobs SET body = '{}'");
+    let mut next = stage.cell.program(&[("MINIMAX_CRASH_CLOCK", "7000")]).ready();
+    listed(&mut next);
+    let complaints = || next.log().matches("cannot be taken over").count();
+    until("the complaint", || complaints() == 1);
+    // The table of open jobs is looked through every two seconds.
+    std::thread::sleep(Duration::from_millis(4500));
+    assert_eq!(complaints(), 1, "{}", next.log());
+}
+
+#[cfg(unix)]
+#[test]
+fn what_the_data_folder_does_not_take_lies_in_the_output_folder() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let stage = stage();
+    drop(started(&stage));
+    let allow = |mode| fs::set_permissions(stage.cell.data(), fs::Permissions::from_mode(mode)).unwrap();
+    let mut program = crate::storage::unix::program_of_somebody(&stage);
+    listed(&mut program);
+    order(&stage, &mut program, || {
+        stage.sql(FULL);
+        allow(0o500);
+    });
+    until("the line", || a_line_with_a_task(&stage.cell.out()));
+    assert_eq!(lines(&stage.cell.data()), Vec::<Value>::new());
+    program.kill();
+    allow(0o700);
+    stage.sql(ROOM);
+    next_delivers(&stage);
+}
