@@ -103,14 +103,6 @@ impl Toolset {
 
     /// Groups with tools that start jobs; they bring `jobs` along.
     const STARTS_JOBS: &'static [Self] = &[Self::Speech, Self::Video, Self::Image, Self::Music];
-
-    /// These groups, and `jobs` if one of them starts some: without it nobody could ask what became of them.
-    fn with_jobs(mut groups: Vec<Self>) -> Vec<Self> {
-        if groups.iter().any(|group| Self::STARTS_JOBS.contains(group)) && !groups.contains(&Self::Jobs) {
-            groups.push(Self::Jobs);
-        }
-        groups
-    }
 }
 
 /// What a key seems to be.

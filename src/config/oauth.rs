@@ -67,17 +67,16 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         let Some(value) = self.get(SCOPES) else { return usual(offered) };
         let mut rows = Vec::new();
         for part in value.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-            match scope(part) {
-                Some(row) => rows.push(row),
-                None => {
-                    let legal: Vec<_> = Toolset::ALL.iter().map(|(name, _)| *name).collect();
-                    let problem = format!(
-                        "has `{part}`; it is a list such as `media=image+video,admin=all`, and groups are all, {}",
-                        legal.join(", ")
-                    );
-                    self.problem(SCOPES, problem);
-                }
-            }
+            let Some(row) = scope(part) else {
+                let legal: Vec<_> = Toolset::ALL.iter().map(|(name, _)| *name).collect();
+                let problem = format!(
+                    "has `{part}`; it is a list such as `media=image+video,admin=all`, and groups are all, {}",
+                    legal.join(", ")
+                );
+                self.problem(SCOPES, problem);
+                continue;
+            };
+            rows.push(row);
         }
         rows
     }

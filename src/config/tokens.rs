@@ -28,6 +28,16 @@ pub struct TokenRow {
     pub rate: Option<u32>,
 }
 
+impl Toolset {
+    /// These groups, and `jobs` if one of them starts some: without it nobody could ask what became of them.
+    pub(super) fn with_jobs(mut groups: Vec<Self>) -> Vec<Self> {
+        if groups.iter().any(|group| Self::STARTS_JOBS.contains(group)) && !groups.contains(&Self::Jobs) {
+            groups.push(Self::Jobs);
+        }
+        groups
+    }
+}
+
 impl TokenRow {
     /// A token that may use everything that is on offer.
     pub fn new(name: impl Into<String>, token: &str) -> Self {

@@ -18,6 +18,8 @@ mod http_attack;
 mod http_files;
 mod http_protocol;
 mod http_uploads;
+// Who is let in over HTTP, by a token or an identity provider, and what they may use up.
+mod http_access;
 
 // The import rule, and that no file of this folder is forgotten.
 mod architecture;

@@ -46,7 +46,7 @@ struct Key {
     /// What it signs with, if it says so.
     algorithm: Option<KeyAlgorithm>,
     sort: Sort,
-    key: DecodingKey,
+    public: DecodingKey,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,7 +118,7 @@ impl Keys {
             Some(id) => fitting.find(|key| key.id.as_deref() == Some(id)),
             None => fitting.next().filter(|_| fitting.next().is_none()),
         };
-        found.map(|key| key.key.clone())
+        found.map(|key| key.public.clone())
     }
 
     async fn refresh(&self, id: Option<&str>, algorithm: Algorithm) {
@@ -228,8 +228,8 @@ impl Key {
             _ => return None,
         };
         let signs = key.common.public_key_use.as_ref().is_none_or(|used| *used == PublicKeyUse::Signature);
-        let decoding = DecodingKey::from_jwk(key).ok().filter(|_| signs)?;
-        Some(Self { id: key.common.key_id.clone(), algorithm: key.common.key_algorithm, sort, key: decoding })
+        let public = DecodingKey::from_jwk(key).ok().filter(|_| signs)?;
+        Some(Self { id: key.common.key_id.clone(), algorithm: key.common.key_algorithm, sort, public })
     }
 
     /// Whether a signature of this sort can be this key's.

@@ -122,20 +122,20 @@ impl Provider {
                 "is bound to a key or certificate of its owner's, which is not looked at here",
             ));
         }
-        let toolsets = self.allowed(&claims).ok_or(Refusal::NoScope)?;
+        let toolsets = self.allowed(&claims)?;
         Ok(Caller { toolsets, ..Caller::remote(principal(&claims)?) })
     }
 
-    /// The groups that the scopes give; `Some(None)` for all, `None` if there is no scope of ours.
-    fn allowed(&self, claims: &Claims) -> Option<Option<Vec<Toolset>>> {
+    /// The groups that the scopes give, `None` for all; an error if there is no scope of ours.
+    fn allowed(&self, claims: &Claims) -> Result<Option<Vec<Toolset>>, Refusal> {
         let words: Vec<_> = [&claims.scope, &claims.scp].into_iter().flatten().collect();
         let has = |row: &&ScopeRow| words.iter().any(|words| words.have(&row.scope));
         let rows: Vec<_> = self.settings.scopes.iter().filter(has).collect();
         if rows.is_empty() {
-            return None;
+            return Err(Refusal::NoScope);
         }
         let groups: Option<Vec<_>> = rows.into_iter().map(|row| row.toolsets.clone()).collect();
-        Some(groups.map(|groups| groups.concat()))
+        Ok(groups.map(|groups| groups.concat()))
     }
 
     /// Whether what a token has to be for is this server's address.
@@ -179,6 +179,7 @@ fn reason(kind: &ErrorKind) -> &'static str {
         ErrorKind::InvalidAudience => "is for another audience",
         ErrorKind::InvalidSignature => "has a signature that does not fit",
         ErrorKind::MissingRequiredClaim(_) => "has no `exp`, `iss` or `aud`",
+        ErrorKind::InvalidClaimFormat(_) => "has an `exp` or `nbf` that is no time",
         ErrorKind::InvalidAlgorithm => "is signed in a way that is not taken",
         _ => "cannot be read as a signed token (JWT)",
     }
