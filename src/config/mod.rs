@@ -11,6 +11,7 @@ mod amount;
 mod http;
 mod reader;
 mod settings;
+mod telemetry;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -22,6 +23,11 @@ use url::Url;
 pub use http::{HttpSettings, TokenRow, read_tokens};
 use reader::{Reader, is_loopback, origin};
 pub use settings::{SETTINGS, Setting};
+pub use telemetry::{OtlpSettings, TelemetrySettings};
+
+/// What is logged unless the settings say otherwise. What rmcp warns of is said by our own lines, or is a client's
+/// business.
+pub const DEFAULT_LOG: &str = "warn,minimax_mcp=info,rmcp=error";
 
 /// The folders of this machine that defaults are built from.
 #[derive(Debug, Clone)]
@@ -187,6 +193,8 @@ pub struct Config {
     pub facts_file: Option<PathBuf>,
     /// The tracing filter.
     pub log: String,
+    /// Where traces go.
+    pub telemetry: TelemetrySettings,
     /// Whether the caller sits at this machine, so that sounds may be played on it.
     pub local_playback: bool,
     /// Who may call over HTTP.
@@ -239,7 +247,8 @@ impl Config {
             budgets: reader.budgets(region.currency()),
             confirm_within: Duration::from_secs(600),
             facts_file: reader.file("MINIMAX_FACTS_FILE", &places.home),
-            log: reader.get("MINIMAX_LOG").unwrap_or_else(|| "warn,minimax_mcp=info".to_owned()),
+            log: reader.get("MINIMAX_LOG").unwrap_or_else(|| DEFAULT_LOG.to_owned()),
+            telemetry: reader.telemetry(),
             local_playback: true,
             http: reader.http(&places.home),
             program_dirs: reader.get("PATH").map(|path| absolute_dirs(&path)).unwrap_or_default(),

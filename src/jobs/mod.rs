@@ -52,6 +52,7 @@ pub use voice::Clone as VoiceClone;
 
 use crate::api::{ApiError, Client, Progress};
 use crate::media::{Fetcher, Guard};
+use crate::telemetry;
 use store::{Inserted, Store};
 use submit::Departure;
 
@@ -204,7 +205,8 @@ impl Jobs {
     /// does not tear them apart.
     pub async fn start(&self, order: Order) -> Result<(Watch, bool), NotBought> {
         let jobs = self.clone();
-        let started = self.shared.tracker.spawn(async move { jobs.begin(order).await }).await;
+        let beginning = telemetry::ordered(async move { jobs.begin(order).await });
+        let started = self.shared.tracker.spawn(beginning).await;
         started.unwrap_or_else(|_| Err(StoreError::stopping(&self.shared.settings.data_dir).into()))
     }
 
@@ -259,10 +261,19 @@ impl Jobs {
         Ok(self.store().await?.notice().map(str::to_owned))
     }
 
+    /// How many jobs of this account there are, by kind and status.
+    pub async fn counts(&self) -> Result<Vec<(String, String, i64)>, StoreError> {
+        if !self.shared.settings.data_dir.join(Store::FILE).exists() {
+            return Ok(Vec::new());
+        }
+        self.store().await?.counts(&self.shared.settings.account).await
+    }
+
     /// Takes over a task that another program has submitted, or finds the job that it is.
     pub async fn adopt(&self, job: Job) -> Result<(Watch, bool), NotBought> {
         let jobs = self.clone();
-        let adopted = self.shared.tracker.spawn(async move { jobs.enter(job, None).await }).await;
+        let entering = telemetry::ordered(async move { jobs.enter(job, None).await });
+        let adopted = self.shared.tracker.spawn(entering).await;
         adopted.unwrap_or_else(|_| Err(StoreError::stopping(&self.shared.settings.data_dir).into()))
     }
 
@@ -478,8 +489,9 @@ impl Jobs {
     /// Follows a seated job in a task that belongs to the server.
     fn run(&self, seat: Seat, departure: Option<Departure>) -> Watch {
         let receiver = seat.sender.subscribe();
-        let jobs = self.clone();
-        self.shared.tracker.spawn(async move { run::Run::new(jobs, seat).until_over(departure).await });
+        let (jobs, job) = (self.clone(), receiver.borrow().clone());
+        let running = async move { run::Run::new(jobs, seat).until_over(departure).await };
+        self.shared.tracker.spawn(telemetry::job(&job.id, job.kind.word(), running));
         receiver
     }
 

@@ -316,6 +316,15 @@ impl Store {
         row.map(|row| self.parse(&row)).transpose()
     }
 
+    /// How many jobs an account has, by kind and status.
+    pub async fn counts(&self, account: &str) -> Result<Vec<(String, String, i64)>, StoreError> {
+        sqlx::query_as("SELECT kind, status, COUNT(*) FROM jobs WHERE account = ?1 GROUP BY kind, status")
+            .bind(account)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|error| self.fail(error))
+    }
+
     /// One job, whoever it belongs to.
     pub async fn of_anybody(&self, id: &str) -> Result<Option<Job>, StoreError> {
         let row =

@@ -8,6 +8,7 @@ use super::view::{ErrorView, JobView};
 use crate::api::{ApiError, Blame, Taken};
 use crate::config::ConfigError;
 use crate::jobs::StoreError;
+use crate::telemetry;
 
 /// Why a call brought no job.
 #[derive(Debug, thiserror::Error)]
@@ -143,6 +144,21 @@ impl ToolError {
         }
     }
 
+    /// The kind of trouble in one word, of which there are few.
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Argument { .. } | Self::Arguments { .. } => "argument",
+            Self::Config(_) => "settings",
+            Self::NoKey => "no_key",
+            Self::Records(_) => "records",
+            Self::Money { .. } => "money",
+            Self::Ask => telemetry::ASKED,
+            Self::Api(error) | Self::Bought(error) => error.word(),
+            Self::Transfer(_) => "transfer",
+            Self::NotFound { .. } => "not_found",
+        }
+    }
+
     pub(super) fn view(&self) -> ErrorView {
         let (code, trace_id) = match self {
             Self::Api(error) | Self::Bought(error) => (error.code(), error.trace_id().map(str::to_owned)),
@@ -164,6 +180,7 @@ impl ToolError {
 
     /// The `isError` result.
     pub(super) fn into_response(self) -> CallToolResponse {
+        telemetry::failed(self.word());
         let (error, next) = (self.view(), self.advice());
         let turn = match self {
             Self::Api(_) | Self::Bought(_) => format!(" Whose turn: {}.", error.turn),

@@ -69,52 +69,11 @@ impl ServerHandler for Server {
 
     async fn call_tool(
         &self,
-        mut request: CallToolRequestParams,
-        mut context: RequestContext<RoleServer>,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let me = self.for_caller(&context);
-        me.prepare_links().await;
-        let name = real_name(&request.name).to_owned();
-        let Some(tool) = self.shared.router.get(&name).filter(|tool| me.offers(&tool.name)) else {
-            let all = self.shared.router.list_all().into_iter().map(|tool| tool.name);
-            let known: Vec<_> = all.filter(|name| me.offers(name)).collect();
-            let message = format!("unknown tool `{name}`; this server has {}", known.join(", "));
-            return Err(ErrorData::invalid_params(message, None));
-        };
-        let given = chat_form::plain(&name, request.arguments.take().unwrap_or_default());
-        let schema = self.shared.accepted.get(&name).unwrap_or(&tool.input_schema);
-        let mut arguments = match arguments::in_order(schema, given) {
-            Ok(arguments) => arguments,
-            Err(problem) => return Ok(ToolError::Arguments { tool: name, problem }.into_response()),
-        };
-        let digest = CallDigest::of(&name, &arguments);
-        match me.ordered_before(&arguments, &digest, &context).await {
-            Ok(None) => {}
-            Ok(Some(view)) => return view.into_call_tool_result(),
-            Err(error) => return Ok(error.into_response()),
-        }
-        context.extensions.insert(digest);
-        let answers = Answers::new(request.input_responses.take(), request.request_state.take());
-        context.extensions.insert(answers.clone());
-        let may_be_task = schema_has(schema, "idempotency_key") && tasks::wanted(&context);
-        if may_be_task {
-            me.shorten(&name, &mut arguments);
-        }
-        request.arguments = Some(arguments);
-        request.name = name.into();
-        let schema = tool.output_schema.clone();
-        let mut response = self.shared.router.call(ToolCallContext::new(&me, request, context)).await?;
-        if let Some(question) = answers.question() {
-            return Ok(question.into());
-        }
-        if let CallToolResponse::Complete(result) = &mut response
-            && result.is_error == Some(true)
-            && !has_what_is_required(schema.as_deref(), result.structured_content.as_ref())
-        {
-            // An error is shaped like a job view; where the schema says otherwise, its text says it all.
-            result.structured_content = None;
-        }
-        Ok(if may_be_task { me.as_task(response).await } else { response })
+        let call = self.begin(real_name(&request.name), &context);
+        self.observed(call, self.carry_out(request, context)).await
     }
 
     async fn get_task(
@@ -238,6 +197,59 @@ impl ServerHandler for Server {
     ) -> Result<CompleteResult, ErrorData> {
         let me = self.for_caller(&context);
         Ok(CompleteResult::new(me.completions(&request.r#ref, &request.argument).await))
+    }
+}
+
+impl Server {
+    /// The call itself: from the name and the arguments as they came to an answer.
+    async fn carry_out(
+        &self,
+        mut request: CallToolRequestParams,
+        mut context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let me = self.for_caller(&context);
+        me.prepare_links().await;
+        let name = real_name(&request.name).to_owned();
+        let Some(tool) = self.shared.router.get(&name).filter(|tool| me.offers(&tool.name)) else {
+            let all = self.shared.router.list_all().into_iter().map(|tool| tool.name);
+            let known: Vec<_> = all.filter(|name| me.offers(name)).collect();
+            let message = format!("unknown tool `{name}`; this server has {}", known.join(", "));
+            return Err(ErrorData::invalid_params(message, None));
+        };
+        let given = chat_form::plain(&name, request.arguments.take().unwrap_or_default());
+        let schema = self.shared.accepted.get(&name).unwrap_or(&tool.input_schema);
+        let mut arguments = match arguments::in_order(schema, given) {
+            Ok(arguments) => arguments,
+            Err(problem) => return Ok(ToolError::Arguments { tool: name, problem }.into_response()),
+        };
+        let digest = CallDigest::of(&name, &arguments);
+        match me.ordered_before(&arguments, &digest, &context).await {
+            Ok(None) => {}
+            Ok(Some(view)) => return view.into_call_tool_result(),
+            Err(error) => return Ok(error.into_response()),
+        }
+        context.extensions.insert(digest);
+        let answers = Answers::new(request.input_responses.take(), request.request_state.take());
+        context.extensions.insert(answers.clone());
+        let may_be_task = schema_has(schema, "idempotency_key") && tasks::wanted(&context);
+        if may_be_task {
+            me.shorten(&name, &mut arguments);
+        }
+        request.arguments = Some(arguments);
+        request.name = name.into();
+        let schema = tool.output_schema.clone();
+        let mut response = self.shared.router.call(ToolCallContext::new(&me, request, context)).await?;
+        if let Some(question) = answers.question() {
+            return Ok(question.into());
+        }
+        if let CallToolResponse::Complete(result) = &mut response
+            && result.is_error == Some(true)
+            && !has_what_is_required(schema.as_deref(), result.structured_content.as_ref())
+        {
+            // An error is shaped like a job view; where the schema says otherwise, its text says it all.
+            result.structured_content = None;
+        }
+        Ok(if may_be_task { me.as_task(response).await } else { response })
     }
 }
 

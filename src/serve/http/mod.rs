@@ -9,6 +9,7 @@ mod early;
 mod files;
 #[cfg(feature = "conformance-fixtures")]
 mod fixtures;
+mod request;
 mod sse;
 
 use std::io;
@@ -17,8 +18,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -132,6 +134,7 @@ fn app(server: &Server, access: Access, sessions: Option<Sessions>, late: &Cance
         .route_service("/mcp", mcp)
         .layer(from_fn(early::begin_in_time))
         .merge(sse.unwrap_or_default())
+        .merge(Router::new().route("/metrics", get(metrics)).with_state(server.clone()))
         .layer(from_fn_with_state(Arc::clone(&access), check_caller));
     let open = Router::new()
         .route("/files/{job}/{name}", get(files::file))
@@ -143,6 +146,13 @@ fn app(server: &Server, access: Access, sessions: Option<Sessions>, late: &Cance
         .fallback(async || (StatusCode::NOT_FOUND, "MCP is at /mcp.\n"))
         .layer(from_fn_with_state(access, check_place))
         .layer(RequestBodyTimeoutLayer::new(SLOWEST))
+        .layer(from_fn(request::identify))
+}
+
+/// Figures of all callers together, for those who have a token where tokens are asked for.
+async fn metrics(axum::extract::State(server): axum::extract::State<Server>) -> impl IntoResponse {
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-store")], server.metrics().await)
 }
 
 /// Whether a paid call would be recorded: the one thing that no call can do without.
