@@ -14,6 +14,7 @@ use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::Value;
 
 use super::consent::Answers;
+use super::observed::is_new;
 use super::{
     CallDigest, INSTRUCTIONS, Server, ToolError, UNREAD, arguments, chat_form, prompts, resources,
     subscriptions, tasks,
@@ -69,11 +70,55 @@ impl ServerHandler for Server {
 
     async fn call_tool(
         &self,
-        request: CallToolRequestParams,
-        context: RequestContext<RoleServer>,
+        mut request: CallToolRequestParams,
+        mut context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let call = self.begin(real_name(&request.name), &context);
-        self.observed(call, self.carry_out(request, context)).await
+        if is_new(&mut context) {
+            return self.observed(request, context).await;
+        }
+        let me = self.for_caller(&context);
+        me.prepare_links().await;
+        let name = real_name(&request.name).to_owned();
+        let Some(tool) = self.shared.router.get(&name).filter(|tool| me.offers(&tool.name)) else {
+            let all = self.shared.router.list_all().into_iter().map(|tool| tool.name);
+            let known: Vec<_> = all.filter(|name| me.offers(name)).collect();
+            let message = format!("unknown tool `{name}`; this server has {}", known.join(", "));
+            return Err(ErrorData::invalid_params(message, None));
+        };
+        let given = chat_form::plain(&name, request.arguments.take().unwrap_or_default());
+        let schema = self.shared.accepted.get(&name).unwrap_or(&tool.input_schema);
+        let mut arguments = match arguments::in_order(schema, given) {
+            Ok(arguments) => arguments,
+            Err(problem) => return Ok(ToolError::Arguments { tool: name, problem }.into_response()),
+        };
+        let digest = CallDigest::of(&name, &arguments);
+        match me.ordered_before(&arguments, &digest, &context).await {
+            Ok(None) => {}
+            Ok(Some(view)) => return view.into_call_tool_result(),
+            Err(error) => return Ok(error.into_response()),
+        }
+        context.extensions.insert(digest);
+        let answers = Answers::new(request.input_responses.take(), request.request_state.take());
+        context.extensions.insert(answers.clone());
+        let may_be_task = schema_has(schema, "idempotency_key") && tasks::wanted(&context);
+        if may_be_task {
+            me.shorten(&name, &mut arguments);
+        }
+        request.arguments = Some(arguments);
+        request.name = name.into();
+        let schema = tool.output_schema.clone();
+        let mut response = self.shared.router.call(ToolCallContext::new(&me, request, context)).await?;
+        if let Some(question) = answers.question() {
+            return Ok(question.into());
+        }
+        if let CallToolResponse::Complete(result) = &mut response
+            && result.is_error == Some(true)
+            && !has_what_is_required(schema.as_deref(), result.structured_content.as_ref())
+        {
+            // An error is shaped like a job view; where the schema says otherwise, its text says it all.
+            result.structured_content = None;
+        }
+        Ok(if may_be_task { me.as_task(response).await } else { response })
     }
 
     async fn get_task(
@@ -200,59 +245,6 @@ impl ServerHandler for Server {
     }
 }
 
-impl Server {
-    /// The call itself: from the name and the arguments as they came to an answer.
-    async fn carry_out(
-        &self,
-        mut request: CallToolRequestParams,
-        mut context: RequestContext<RoleServer>,
-    ) -> Result<CallToolResponse, ErrorData> {
-        let me = self.for_caller(&context);
-        me.prepare_links().await;
-        let name = real_name(&request.name).to_owned();
-        let Some(tool) = self.shared.router.get(&name).filter(|tool| me.offers(&tool.name)) else {
-            let all = self.shared.router.list_all().into_iter().map(|tool| tool.name);
-            let known: Vec<_> = all.filter(|name| me.offers(name)).collect();
-            let message = format!("unknown tool `{name}`; this server has {}", known.join(", "));
-            return Err(ErrorData::invalid_params(message, None));
-        };
-        let given = chat_form::plain(&name, request.arguments.take().unwrap_or_default());
-        let schema = self.shared.accepted.get(&name).unwrap_or(&tool.input_schema);
-        let mut arguments = match arguments::in_order(schema, given) {
-            Ok(arguments) => arguments,
-            Err(problem) => return Ok(ToolError::Arguments { tool: name, problem }.into_response()),
-        };
-        let digest = CallDigest::of(&name, &arguments);
-        match me.ordered_before(&arguments, &digest, &context).await {
-            Ok(None) => {}
-            Ok(Some(view)) => return view.into_call_tool_result(),
-            Err(error) => return Ok(error.into_response()),
-        }
-        context.extensions.insert(digest);
-        let answers = Answers::new(request.input_responses.take(), request.request_state.take());
-        context.extensions.insert(answers.clone());
-        let may_be_task = schema_has(schema, "idempotency_key") && tasks::wanted(&context);
-        if may_be_task {
-            me.shorten(&name, &mut arguments);
-        }
-        request.arguments = Some(arguments);
-        request.name = name.into();
-        let schema = tool.output_schema.clone();
-        let mut response = self.shared.router.call(ToolCallContext::new(&me, request, context)).await?;
-        if let Some(question) = answers.question() {
-            return Ok(question.into());
-        }
-        if let CallToolResponse::Complete(result) = &mut response
-            && result.is_error == Some(true)
-            && !has_what_is_required(schema.as_deref(), result.structured_content.as_ref())
-        {
-            // An error is shaped like a job view; where the schema says otherwise, its text says it all.
-            result.structured_content = None;
-        }
-        Ok(if may_be_task { me.as_task(response).await } else { response })
-    }
-}
-
 /// In milliseconds; what is compiled in does not change.
 const DAY: u64 = 24 * 3_600_000;
 
@@ -273,6 +265,6 @@ fn has_what_is_required(schema: Option<&JsonObject>, content: Option<&Value>) ->
 }
 
 /// The name by which we know a tool that another MiniMax server calls differently.
-fn real_name(name: &str) -> &str {
+pub(super) fn real_name(name: &str) -> &str {
     if name == "image_to_video" { "generate_video" } else { name }
 }

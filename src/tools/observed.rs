@@ -1,14 +1,16 @@
 //! Calls as those who run the server see them: counted, named in the log, and a part of their caller's trace.
 
 use std::borrow::Cow;
+use std::pin::Pin;
 use std::time::Duration;
 
-use rmcp::model::CallToolResponse;
+use rmcp::model::{CallToolRequestParams, CallToolResponse};
 use rmcp::service::RequestContext;
-use rmcp::{ErrorData, RoleServer};
+use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::Value;
 
 use super::Server;
+use super::handler::real_name;
 use crate::jobs::{Spending, StoreError};
 use crate::telemetry::{ASKED, Amount, Call, Line, Parent, Records, RequestId, Scrape};
 
@@ -18,9 +20,27 @@ const NO_TOOL: &str = "other";
 /// Whoever asks for figures asks again soon.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Says that a call has been taken note of.
+#[derive(Debug, Clone, Copy)]
+struct Noted;
+
+/// Whether nobody has taken note of a call yet. From now on somebody has.
+pub(super) fn is_new(context: &mut RequestContext<RoleServer>) -> bool {
+    context.extensions.insert(Noted).is_none()
+}
+
+/// The same call once more, now that it is noted. By any handler's promise: a future cannot look into itself.
+fn again<'a, H: ServerHandler>(
+    handler: &'a H,
+    request: CallToolRequestParams,
+    context: RequestContext<RoleServer>,
+) -> Pin<Box<dyn Future<Output = Result<CallToolResponse, ErrorData>> + Send + 'a>> {
+    Box::pin(handler.call_tool(request, context))
+}
+
 impl Server {
     /// Takes note of a call that begins. What a caller calls a tool is said only if there is one.
-    pub(super) fn begin(&self, name: &str, context: &RequestContext<RoleServer>) -> Call {
+    fn begin(&self, name: &str, context: &RequestContext<RoleServer>) -> Call {
         let known = self.shared.router.has_route(name);
         let parts = context.extensions.get::<http::request::Parts>();
         let request = parts.and_then(|parts| parts.extensions.get::<RequestId>()).cloned();
@@ -29,14 +49,15 @@ impl Server {
         Call::begin(if known { name } else { NO_TOOL }, request, me.principal(), &parent(context, parts))
     }
 
-    /// Does the call's work and takes note of how it ends.
+    /// Does a call's work and takes note of how it ends.
     pub(super) async fn observed(
         &self,
-        call: Call,
-        work: impl Future<Output = Result<CallToolResponse, ErrorData>>,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
+        let call = self.begin(real_name(&request.name), &context);
         let observed = self.jobs().api().metrics().call(Cow::Owned(call.tool().to_owned()));
-        let answer = call.run(work).await;
+        let answer = call.run(again(self, request, context)).await;
         let outcome = outcome(&answer, call.failure());
         let milliseconds = observed.end(outcome);
         call.ended(outcome, milliseconds);
