@@ -169,7 +169,7 @@ impl Metrics {
         let (build, uptime, start) = (Counts::<1>::default(), gauge_of(0.0), gauge_of(self.began_at));
         build.get_or_create(&[("version", env!("CARGO_PKG_VERSION").into())]).set(1);
         uptime.set(self.began.elapsed().as_secs_f64());
-        registry.register("build", "The version that runs", build);
+        registry.register("build_info", "The version that runs", build);
         registry.register_with_unit("uptime", "Since the server began", Unit::Seconds, uptime);
         let help = "When the server began, in Unix time";
         registry.register_with_unit("start_time", help, Unit::Seconds, start);

@@ -29,7 +29,7 @@ const ADA: &str = "ada-0123456789abcdef";
 struct Served {
     base: String,
     sandbox: Sandbox,
-    _dir: TempDir,
+    dir: TempDir,
     stop: CancellationToken,
     serving: TaskTracker,
 }
@@ -51,7 +51,7 @@ impl Served {
         config.http.public_url = Some(base.clone());
         let server = Server::new(config);
         serving.spawn(http::serve_until(stop.clone(), server, listener, access, Options { sse: false }));
-        Self { base, sandbox, _dir: dir, stop, serving }
+        Self { base, sandbox, dir, stop, serving }
     }
 
     async fn end(self) {
