@@ -190,7 +190,7 @@ def table(options, rows):
     machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
     print(f"\n| {options.jobs} videos in flight, {version}, {machine} | |\n|---|---|")
     for what, value in rows:
-        print(f"| {what[0].upper()}{what[1:]} | {value} |")
+        print(f"| {what} | {value} |")
     print(flush=True)
 
 
