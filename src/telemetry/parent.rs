@@ -19,6 +19,7 @@ const LONGEST: usize = 4096;
 impl Parent {
     /// Reads `traceparent` and `tracestate`. What is not in their form is as good as absent.
     pub fn read(traceparent: Option<&str>, tracestate: Option<&str>) -> Self {
+        let traceparent = traceparent.filter(|text| is_in_form(text));
         let fields = [("traceparent", traceparent), ("tracestate", tracestate)];
         let fields =
             fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())));
@@ -41,6 +42,17 @@ impl Parent {
     pub fn trace(&self) -> Option<String> {
         self.context.as_ref().map(|context| context.span().span_context().trace_id().to_string())
     }
+}
+
+/// The library takes ids that are too short, and fills them up.
+fn is_in_form(traceparent: &str) -> bool {
+    let hexadecimal = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    let mut parts = traceparent.split('-');
+    let mut fits =
+        |length| parts.next().is_some_and(|part| part.len() == length && part.bytes().all(hexadecimal));
+    let known = [2, 32, 16, 2].into_iter().all(&mut fits);
+    // Only versions to come have more.
+    known && (parts.next().is_none() || !traceparent.starts_with("00"))
 }
 
 #[cfg(test)]
