@@ -9,13 +9,13 @@
 //! # Layers
 //!
 //! `serve` (bytes) → `tools` (MCP) → `jobs` (time and money) → `api` (HTTP). Beside them `config` (settings),
-//! `facts` (models, prices, error codes: data), `media` (files and links in and out of this machine) and
-//! `sandbox` (a MiniMax to talk to when there is none); `cli` on top. `tests/it/architecture.rs` keeps the
-//! direction of imports.
+//! `facts` (models, prices, error codes: data), `media` (files and links in and out of this machine), `telemetry`
+//! (figures, log lines, traces) and `sandbox` (a MiniMax to talk to when there is none); `cli` on top.
+//! `tests/it/architecture.rs` keeps the direction of imports.
 //!
 //! # Invariants, as absences
 //!
-//! * Only `tools`, `serve` and `cli` know MCP; only `api` and `media` make HTTP requests.
+//! * Only `tools`, `serve` and `cli` know MCP; only `api` and `media` make HTTP requests, and `telemetry` to a collector.
 //! * `jobs` knows no peer and no progress token: information goes up as return values and `watch` channels.
 //! * `sandbox` imports nothing of ours, so a field that `api` misspells is not misspelt there too.
 //! * No job's request leaves before its record is on disk, and no request that costs money is sent again unless
@@ -33,4 +33,5 @@ pub mod jobs;
 pub mod media;
 pub mod sandbox;
 pub mod serve;
+pub mod telemetry;
 pub mod tools;

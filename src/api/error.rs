@@ -120,6 +120,26 @@ impl ApiError {
         }
     }
 
+    /// The kind of trouble in one word, of which there are few.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::NoKey => "no_key",
+            Self::Held { .. } => "held",
+            Self::Unsent { .. } => "unsent",
+            Self::Lost { .. } => "lost",
+            Self::Shape { .. } => "unreadable",
+            Self::Refused { .. } => match self.class() {
+                Class::Auth => "auth",
+                Class::Quota => "quota",
+                Class::Input => "input",
+                Class::Content => "content",
+                Class::Rate => "rate",
+                Class::Server => "server",
+                Class::Crate => "unheard_of",
+            },
+        }
+    }
+
     /// Who must act.
     pub fn blame(&self) -> Blame {
         match self.class() {

@@ -133,6 +133,10 @@ impl Client {
 
     /// A file's bytes, for files that have no link.
     pub async fn file_content(&self, file_id: &str) -> Result<Download, ApiError> {
+        self.observed(CONTENT.path, self.open_content(file_id)).await
+    }
+
+    async fn open_content(&self, file_id: &str) -> Result<Download, ApiError> {
         let key = self.key.as_ref().ok_or(ApiError::NoKey)?;
         let request = self
             .http()?

@@ -14,6 +14,7 @@ pub mod fuzzing;
 mod image;
 mod models;
 mod music;
+mod observed;
 pub mod pace;
 pub mod retry;
 mod search;
@@ -66,6 +67,8 @@ pub use video_extras::{CloudTask, Enrich, Regenerate, Source};
 pub use video_v2::{Content, Expansion, Extra, MediaUrl, Role, Submit as VideoV2Submit};
 pub use vision::{LONGEST_LOOK, Picture, Seen};
 pub use voice::{ClonePrompt, CloneSubmit, Cloned, DesignSubmit, Designed, Voice, VoiceKind};
+
+use crate::telemetry::Metrics;
 
 /// An endpoint as the client needs to know it.
 #[derive(Debug)]
@@ -137,6 +140,7 @@ pub struct Client {
     key: Option<SecretString>,
     http: OnceLock<reqwest::Client>,
     pace: Arc<Pace>,
+    metrics: Arc<Metrics>,
 }
 
 impl Client {
@@ -149,7 +153,19 @@ impl Client {
     pub fn paced(host: impl Into<String>, key: Option<SecretString>, pacing: Pacing) -> Self {
         // reqwest is built without a TLS provider of its own. A second installation is refused, which is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Self { host: host.into(), key, http: OnceLock::new(), pace: Pace::new(pacing) }
+        Self {
+            host: host.into(),
+            key,
+            http: OnceLock::new(),
+            pace: Pace::new(pacing),
+            metrics: Arc::default(),
+        }
+    }
+
+    /// The same host, asked with another key: in a line of its own, and counted with the others.
+    #[must_use]
+    pub fn beside(&self, key: Option<SecretString>, pacing: Pacing) -> Self {
+        Self { metrics: Arc::clone(&self.metrics), ..Self::paced(self.host.clone(), key, pacing) }
     }
 
     /// Whether there is a key to send.
@@ -225,7 +241,8 @@ impl Client {
         path: &str,
         fill: impl FnOnce(RequestBuilder) -> RequestBuilder,
     ) -> Result<T, ApiError> {
-        let Accepted { body, trace_id } = self.exchange(endpoint, path, fill).await?;
+        let Accepted { body, trace_id } =
+            self.observed(endpoint.path, self.exchange(endpoint, path, fill)).await?;
         self.parse(endpoint.path, trace_id, &body)
     }
 
@@ -262,7 +279,8 @@ impl Client {
         endpoint: &Endpoint,
         fill: impl FnOnce(RequestBuilder) -> RequestBuilder,
     ) -> Result<String, ApiError> {
-        let body = self.exchange(endpoint, endpoint.path, fill).await?.body;
+        let accepted = self.observed(endpoint.path, self.exchange(endpoint, endpoint.path, fill)).await?;
+        let body = accepted.body;
         Ok(String::from_utf8(body)
             .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
     }

@@ -80,9 +80,14 @@ impl Client {
     /// Opens a session and hands the text in; the sound comes as it is made. Before the text has left, nothing
     /// is billed.
     pub async fn speak_live(&self, live: &LiveSpeech) -> Result<SoundStream, ApiError> {
-        let opened = timeout(OPENING, self.open_session(live)).await;
-        let mut session = opened.map_err(|_| unsent(format!("no answer for {} s", OPENING.as_secs())))??;
-        session.send_text().await?;
+        let opening = async {
+            let opened = timeout(OPENING, self.open_session(live)).await;
+            let mut session =
+                opened.map_err(|_| unsent(format!("no answer for {} s", OPENING.as_secs())))??;
+            session.send_text().await?;
+            Ok(session)
+        };
+        let session = self.observed(PATH, opening).await?;
         Ok(Box::pin(stream::try_unfold(session, |mut session| async move {
             Ok(session.next().await?.map(|piece| (piece, session)))
         })))

@@ -76,6 +76,10 @@ impl Client {
     /// Speaks a text with `stream` set. Returns when MiniMax has sent a first piece: what it refuses, it refuses
     /// before that, and such a request can be sent again.
     pub async fn speak_streamed(&self, submit: &Submit) -> Result<SoundStream, ApiError> {
+        self.observed(T2A.path, self.open_sound(submit)).await
+    }
+
+    async fn open_sound(&self, submit: &Submit) -> Result<SoundStream, ApiError> {
         let key = self.key.as_ref().ok_or(ApiError::NoKey)?;
         let request = self
             .http()?

@@ -1,7 +1,6 @@
 //! What a person types.
 
 mod demo;
-mod discreet;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
@@ -11,13 +10,13 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use directories::{BaseDirs, UserDirs};
-use tracing_subscriber::EnvFilter;
 
 use crate::config::{Config, ConfigError, Places, SETTINGS};
 use crate::facts;
 use crate::sandbox::{Options, Sandbox};
 use crate::serve::http::access::Access;
 use crate::serve::{http, stdio};
+use crate::telemetry;
 use crate::tools::Server;
 
 /// An MCP server for MiniMax (Hailuo): images, speech, video.
@@ -71,7 +70,6 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let mut config = Config::read(environment, &places());
-    start_log(&config.log);
     if let Some(path) = config.key_file.clone() {
         config.take_key(std::fs::read_to_string(path));
     }
@@ -87,7 +85,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         .build();
     let outcome = match runtime {
         Ok(runtime) => {
+            let telemetry = telemetry::start(&config.log, &config.telemetry, runtime.handle());
             let outcome = runtime.block_on(obey(arguments, config));
+            telemetry.stop();
             // A read of stdin that nobody will finish must not hold up the end.
             runtime.shutdown_background();
             outcome
@@ -203,15 +203,6 @@ fn places() -> Places {
         desktop: desktop.map(ToOwned::to_owned),
         data: home.as_ref().map_or_else(std::env::temp_dir, |dirs| dirs.data_dir().to_owned()),
     }
-}
-
-/// Everything goes to stderr: stdout is the protocol.
-fn start_log(filter: &str) {
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("warn"));
-    let log =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(discreet::stderr).with_ansi(false);
-    // A second start in one process, as in tests, keeps the first log.
-    let _ = log.try_init();
 }
 
 /// The settings as `--help` prints them.

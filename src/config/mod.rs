@@ -12,6 +12,7 @@ mod http;
 mod oauth;
 mod reader;
 mod settings;
+mod telemetry;
 mod tokens;
 mod uploads;
 
@@ -26,8 +27,13 @@ pub use http::HttpSettings;
 pub use oauth::{OAuthSettings, ScopeRow};
 use reader::{Reader, is_loopback, origin};
 pub use settings::{SETTINGS, Setting};
+pub use telemetry::{OtlpSettings, TelemetrySettings};
 pub use tokens::{TokenRow, read_tokens};
 pub use uploads::UploadSettings;
+
+/// What is logged unless the settings say otherwise. What rmcp warns of is said by our own lines, or is a client's
+/// business.
+pub const DEFAULT_LOG: &str = "warn,minimax_mcp=info,rmcp=error";
 
 /// The folders of this machine that defaults are built from.
 #[derive(Debug, Clone)]
@@ -207,6 +213,8 @@ pub struct Config {
     pub facts_file: Option<PathBuf>,
     /// The tracing filter.
     pub log: String,
+    /// Where traces go.
+    pub telemetry: TelemetrySettings,
     /// Whether the caller sits at this machine, so that sounds may be played on it.
     pub local_playback: bool,
     /// Who may call over HTTP.
@@ -260,7 +268,8 @@ impl Config {
             budgets: reader.budgets(region.currency()),
             confirm_within: Duration::from_secs(600),
             facts_file: reader.file("MINIMAX_FACTS_FILE", &places.home),
-            log: reader.get("MINIMAX_LOG").unwrap_or_else(|| "warn,minimax_mcp=info".to_owned()),
+            log: reader.get("MINIMAX_LOG").unwrap_or_else(|| DEFAULT_LOG.to_owned()),
+            telemetry: reader.telemetry(),
             local_playback: true,
             http: reader.http(&places.home, region, &toolsets),
             toolsets,

@@ -125,8 +125,43 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "MINIMAX_LOG",
-        default: "`warn,minimax_mcp=info`",
+        default: "`warn,minimax_mcp=info,rmcp=error`",
         meaning: "What is logged to stderr, as a tracing filter",
+    },
+    Setting {
+        name: "OTEL_EXPORTER_OTLP_ENDPOINT",
+        default: "none",
+        meaning: "A collector, such as `http://localhost:4318`, that gets a span of each call, of each job and of each request to MiniMax, by OTLP over HTTP. Without it nothing is sent. OpenTelemetry's other variables for sampling and batches hold too",
+    },
+    Setting {
+        name: "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        default: "the one above with `/v1/traces`",
+        meaning: "The whole address that spans are posted to",
+    },
+    Setting {
+        name: "OTEL_EXPORTER_OTLP_HEADERS",
+        default: "none",
+        meaning: "What is sent along with spans: `authorization=Bearer%20…`, pairs with commas between them",
+    },
+    Setting {
+        name: "OTEL_EXPORTER_OTLP_PROTOCOL",
+        default: "`http/protobuf`",
+        meaning: "`http/protobuf` or `http/json`",
+    },
+    Setting {
+        name: "OTEL_EXPORTER_OTLP_TIMEOUT",
+        default: "`10000`",
+        meaning: "How many milliseconds the collector may take",
+    },
+    Setting {
+        name: "OTEL_SERVICE_NAME",
+        default: "`minimax-mcp`",
+        meaning: "What this server is called in traces",
+    },
+    Setting {
+        name: "OTEL_RESOURCE_ATTRIBUTES",
+        default: "none",
+        meaning: "What else is said of this server in traces: `deployment.environment=test`, pairs with commas between them",
     },
     Setting {
         name: "MINIMAX_MCP_TOKEN",

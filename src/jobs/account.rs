@@ -4,6 +4,7 @@
 //! runs. On disk there is only the account's name, which tells it from others. After a restart the jobs of such a key
 //! sleep until a caller brings it again.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -93,6 +94,18 @@ impl Jobs {
     /// The name of the account that this handle buys with.
     pub fn account(&self) -> &str {
         &self.account.name
+    }
+
+    /// The lines of all accounts: by group, how many requests wait and how many are under way.
+    pub fn standings(&self) -> Vec<(&'static str, usize, usize)> {
+        let mut sums: BTreeMap<_, (usize, usize)> = BTreeMap::new();
+        for jobs in self.of_each_account() {
+            for (group, waiting, in_flight) in jobs.api().pace().standings() {
+                let sum = sums.entry(group).or_default();
+                *sum = (sum.0 + waiting, sum.1 + in_flight);
+            }
+        }
+        sums.into_iter().map(|(group, (waiting, in_flight))| (group, waiting, in_flight)).collect()
     }
 
     /// How many keys of callers are held: for tests of what is left behind.

@@ -12,6 +12,7 @@ use super::store::Inserted;
 use super::submit::Departure;
 use super::{Jobs, Order, StoreError, Watch, random_id};
 use crate::api::pace::Expected;
+use crate::telemetry;
 
 impl Jobs {
     /// Writes the record, and lets the request leave once. The second value tells that the order was there
@@ -21,7 +22,8 @@ impl Jobs {
     /// does not tear them apart.
     pub async fn start(&self, order: Order) -> Result<(Watch, bool), NotBought> {
         let jobs = self.clone();
-        let started = self.shared.tracker.spawn(async move { jobs.begin(order).await }).await;
+        let beginning = telemetry::ordered(async move { jobs.begin(order).await });
+        let started = self.shared.tracker.spawn(beginning).await;
         started.unwrap_or_else(|_| Err(StoreError::stopping(&self.shared.settings.data_dir).into()))
     }
 
@@ -78,7 +80,8 @@ impl Jobs {
     /// Takes over a task that another program has submitted, or finds the job that it is.
     pub async fn adopt(&self, job: Job) -> Result<(Watch, bool), NotBought> {
         let jobs = self.clone();
-        let adopted = self.shared.tracker.spawn(async move { jobs.enter(job, None).await }).await;
+        let entering = telemetry::ordered(async move { jobs.enter(job, None).await });
+        let adopted = self.shared.tracker.spawn(entering).await;
         adopted.unwrap_or_else(|_| Err(StoreError::stopping(&self.shared.settings.data_dir).into()))
     }
 

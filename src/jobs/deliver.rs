@@ -103,7 +103,11 @@ impl Fetch<'_> {
         let mut refused = 0;
         for tries in 1..=5_u32 {
             let problem = match self.bring(&file, folder).await {
-                Ok(arrived) => return arrived,
+                Ok(arrived) => {
+                    let sizes = arrived.files.iter().filter_map(|file| Some(file.saved.as_ref()?.bytes));
+                    self.jobs.api().metrics().downloaded(sizes.fold(0, u64::saturating_add));
+                    return arrived;
+                }
                 Err(problem) => problem,
             };
             tracing::info!(job = self.job.id, %problem, tries, "a file did not arrive");

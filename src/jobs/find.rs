@@ -119,6 +119,14 @@ impl Store {
         Ok(found.map_err(|error| self.fail(error))?.is_some())
     }
 
+    /// How many jobs there are, by kind and status.
+    pub async fn counts(&self) -> Result<Vec<(String, String, i64)>, StoreError> {
+        sqlx::query_as("SELECT kind, status, COUNT(*) FROM jobs GROUP BY kind, status")
+            .fetch_all(self.pool())
+            .await
+            .map_err(|error| self.fail(error))
+    }
+
     /// A page of jobs, newest first, and where the next one begins.
     pub async fn list(&self, principal: &str, filter: &Filter) -> Result<Page, StoreError> {
         let mut query =

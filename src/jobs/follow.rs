@@ -13,6 +13,7 @@ use super::state::{Seen, State};
 use super::store::Store;
 use super::submit::Departure;
 use super::{Jobs, StoreError, Watch};
+use crate::telemetry;
 
 /// A job that is followed.
 #[derive(Debug, Clone)]
@@ -117,8 +118,9 @@ impl Jobs {
     /// Follows a seated job in a task that belongs to the server.
     pub(super) fn run(&self, seat: Seat, departure: Option<Departure>) -> Watch {
         let receiver = seat.sender.subscribe();
-        let jobs = self.clone();
-        self.shared.tracker.spawn(async move { Run::new(jobs, seat).until_over(departure).await });
+        let (jobs, job) = (self.clone(), receiver.borrow().clone());
+        let running = async move { Run::new(jobs, seat).until_over(departure).await };
+        self.shared.tracker.spawn(telemetry::job(&job.id, job.kind.word(), running));
         receiver
     }
 

@@ -212,6 +212,14 @@ impl Jobs {
         Ok(self.store().await?.notice().map(str::to_owned))
     }
 
+    /// How many jobs there are in the records, by kind and status.
+    pub async fn counts(&self) -> Result<Vec<(String, String, i64)>, StoreError> {
+        if !self.shared.settings.data_dir.join(Store::FILE).exists() {
+            return Ok(Vec::new());
+        }
+        self.store().await?.counts().await
+    }
+
     /// The job as the records have it.
     pub async fn get(&self, principal: &str, id: &str) -> Result<Option<Job>, StoreError> {
         Ok(self.store().await?.get(principal, id).await?.map(|job| self.with_news(job)))

@@ -20,6 +20,7 @@ use super::unwritten::{News, PROMPTLY};
 use super::{Jobs, StoreError};
 use crate::api::pace::Place;
 use crate::api::{chance, group};
+use crate::telemetry;
 
 /// Another process has the job, its record was changed from elsewhere, or this process is to stop.
 pub(super) struct Interrupted;
@@ -218,6 +219,9 @@ impl Run {
         if !only_missed && !self.save(write, &before).await {
             self.job.state = before;
             return Err(Interrupted);
+        }
+        if self.job.state.is_over() {
+            telemetry::job_ended(self.job.state.status());
         }
         self.seen_by_all.send_replace(Arc::new(self.job.clone()));
         Ok(())

@@ -55,7 +55,7 @@ pub(super) struct Money {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "shown; no account spends 2^52 millionths")]
-fn amount(millionths: i64) -> f64 {
+pub(super) fn amount(millionths: i64) -> f64 {
     millionths as f64 / 1e6
 }
 

@@ -46,9 +46,10 @@ impl Caller {
         Self { principal: principal.into(), remote: true, ..Self::owner() }
     }
 
-    /// The principal without what sort it is of.
+    /// The name of the token, without the key that came with it.
     pub(super) fn name(&self) -> &str {
-        self.principal.strip_prefix("token:").unwrap_or(&self.principal)
+        let name = self.principal.strip_prefix("token:").unwrap_or(&self.principal);
+        name.split_once("+key:").map_or(name, |(name, _)| name)
     }
 }
 

@@ -11,7 +11,6 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{Caller, Server, ToolError};
-use crate::api::Client;
 use crate::config::KeyKind;
 use crate::jobs::{CALLERS, StoreError};
 
@@ -144,11 +143,11 @@ impl Server {
     fn with_key(&self, key: &SecretString, print: &str) -> Option<crate::jobs::Jobs> {
         let (config, pacing) = (self.config(), self.shared.pacing);
         let name = format!("{}{CALLERS}{print})", config.account);
-        self.jobs.for_key(&name, || Client::paced(config.host.clone(), Some(key.clone()), pacing))
+        self.jobs.for_key(&name, || self.jobs.api().beside(Some(key.clone()), pacing))
     }
 
     fn without_key(&self) -> crate::jobs::Jobs {
-        let client = Client::paced(self.config().host.clone(), None, self.shared.pacing);
+        let client = self.jobs.api().beside(None, self.shared.pacing);
         self.jobs.for_nobody(&self.config().account, client)
     }
 

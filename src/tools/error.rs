@@ -9,6 +9,7 @@ use super::view::{ErrorView, JobView};
 use crate::api::{ApiError, Blame, Taken};
 use crate::config::ConfigError;
 use crate::jobs::StoreError;
+use crate::telemetry;
 
 /// Why a call brought no job.
 #[derive(Debug, thiserror::Error)]
@@ -168,6 +169,22 @@ impl ToolError {
         }
     }
 
+    /// The kind of trouble in one word, of which there are few.
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Argument { .. } | Self::Arguments { .. } => "argument",
+            Self::Config(_) => "settings",
+            Self::NoKey | Self::Unpaid(_) => "no_key",
+            Self::Records(_) => "records",
+            Self::Money { .. } => "money",
+            Self::TooOften { .. } => "rate",
+            Self::Ask => telemetry::ASKED,
+            Self::Api(error) | Self::Bought(error) => error.word(),
+            Self::Transfer(_) => "transfer",
+            Self::NotFound { .. } => "not_found",
+        }
+    }
+
     pub(super) fn view(&self) -> ErrorView {
         let (code, trace_id) = match self {
             Self::Api(error) | Self::Bought(error) => (error.code(), error.trace_id().map(str::to_owned)),
@@ -189,6 +206,7 @@ impl ToolError {
 
     /// The `isError` result.
     pub(super) fn into_response(self) -> CallToolResponse {
+        telemetry::failed(self.word());
         let (error, next) = (self.view(), self.advice());
         let turn = match self {
             Self::Api(_) | Self::Bought(_) => format!(" Whose turn: {}.", error.turn),

@@ -93,56 +93,10 @@ impl ServerHandler for Server {
 
     async fn call_tool(
         &self,
-        mut request: CallToolRequestParams,
-        mut context: RequestContext<RoleServer>,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let me = self.for_caller(&context)?;
-        me.prepare_links().await;
-        let name = real_name(&request.name).to_owned();
-        let Some(tool) = self.shared.router.get(&name).filter(|tool| me.offers(&tool.name)) else {
-            let all = self.shared.router.list_all().into_iter().map(|tool| tool.name);
-            let known: Vec<_> = all.filter(|name| me.offers(name)).collect();
-            let shown: String = name.chars().take(64).collect();
-            let message = format!("unknown tool `{shown}`; this server has {}", known.join(", "));
-            return Err(ErrorData::invalid_params(message, None));
-        };
-        if let Err(error) = me.take_turn() {
-            return Ok(error.into_response());
-        }
-        let given = chat_form::plain(&name, request.arguments.take().unwrap_or_default());
-        let schema = self.shared.accepted.get(&name).unwrap_or(&tool.input_schema);
-        let mut arguments = match arguments::in_order(schema, given) {
-            Ok(arguments) => arguments,
-            Err(problem) => return Ok(ToolError::Arguments { tool: name, problem }.into_response()),
-        };
-        let digest = CallDigest::of(&name, &arguments);
-        match me.ordered_before(&arguments, &digest, &context).await {
-            Ok(None) => {}
-            Ok(Some(view)) => return view.into_call_tool_result(),
-            Err(error) => return Ok(me.reworded(error.into_response())),
-        }
-        context.extensions.insert(digest.clone());
-        let answers = Answers::new(request.input_responses.take(), request.request_state.take());
-        context.extensions.insert(answers.clone());
-        let may_be_task = schema_has(schema, "idempotency_key") && tasks::wanted(&context);
-        if may_be_task {
-            me.shorten(&name, &mut arguments);
-        }
-        request.arguments = Some(arguments);
-        request.name = name.into();
-        let schema = tool.output_schema.clone();
-        let mut response = me.reworded(me.run(request, context, digest).await?);
-        if let Some(question) = answers.question() {
-            return Ok(question.into());
-        }
-        if let CallToolResponse::Complete(result) = &mut response
-            && result.is_error == Some(true)
-            && !has_what_is_required(schema.as_deref(), result.structured_content.as_ref())
-        {
-            // An error is shaped like a job view; where the schema says otherwise, its text says it all.
-            result.structured_content = None;
-        }
-        Ok(if may_be_task { me.as_task(response).await } else { response })
+        self.for_caller(&context)?.observed(request, context).await
     }
 
     async fn get_task(
@@ -278,6 +232,62 @@ impl ServerHandler for Server {
     }
 }
 
+impl Server {
+    /// What a call comes to, for the caller that this server is seen by.
+    pub(super) async fn attend(
+        &self,
+        mut request: CallToolRequestParams,
+        mut context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        self.prepare_links().await;
+        let name = real_name(&request.name).to_owned();
+        let Some(tool) = self.shared.router.get(&name).filter(|tool| self.offers(&tool.name)) else {
+            let all = self.shared.router.list_all().into_iter().map(|tool| tool.name);
+            let known: Vec<_> = all.filter(|name| self.offers(name)).collect();
+            let shown: String = name.chars().take(64).collect();
+            let message = format!("unknown tool `{shown}`; this server has {}", known.join(", "));
+            return Err(ErrorData::invalid_params(message, None));
+        };
+        if let Err(error) = self.take_turn() {
+            return Ok(error.into_response());
+        }
+        let given = chat_form::plain(&name, request.arguments.take().unwrap_or_default());
+        let schema = self.shared.accepted.get(&name).unwrap_or(&tool.input_schema);
+        let mut arguments = match arguments::in_order(schema, given) {
+            Ok(arguments) => arguments,
+            Err(problem) => return Ok(ToolError::Arguments { tool: name, problem }.into_response()),
+        };
+        let digest = CallDigest::of(&name, &arguments);
+        match self.ordered_before(&arguments, &digest, &context).await {
+            Ok(None) => {}
+            Ok(Some(view)) => return view.into_call_tool_result(),
+            Err(error) => return Ok(self.reworded(error.into_response())),
+        }
+        context.extensions.insert(digest.clone());
+        let answers = Answers::new(request.input_responses.take(), request.request_state.take());
+        context.extensions.insert(answers.clone());
+        let may_be_task = schema_has(schema, "idempotency_key") && tasks::wanted(&context);
+        if may_be_task {
+            self.shorten(&name, &mut arguments);
+        }
+        request.arguments = Some(arguments);
+        request.name = name.into();
+        let schema = tool.output_schema.clone();
+        let mut response = self.reworded(self.run(request, context, digest).await?);
+        if let Some(question) = answers.question() {
+            return Ok(question.into());
+        }
+        if let CallToolResponse::Complete(result) = &mut response
+            && result.is_error == Some(true)
+            && !has_what_is_required(schema.as_deref(), result.structured_content.as_ref())
+        {
+            // An error is shaped like a job view; where the schema says otherwise, its text says it all.
+            result.structured_content = None;
+        }
+        Ok(if may_be_task { self.as_task(response).await } else { response })
+    }
+}
+
 /// What the methods that need parameters need, in the words of an error. Only those of every revision that has them: the
 /// newest one has no `resources/subscribe`, and must say so.
 const FORMS: &[(&str, &str)] = &[
@@ -320,6 +330,6 @@ fn has_what_is_required(schema: Option<&JsonObject>, content: Option<&Value>) ->
 }
 
 /// The name by which we know a tool that another MiniMax server calls differently.
-fn real_name(name: &str) -> &str {
+pub(super) fn real_name(name: &str) -> &str {
     if name == "image_to_video" { "generate_video" } else { name }
 }

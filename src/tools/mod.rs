@@ -31,6 +31,7 @@ mod look;
 mod lyrics;
 mod models;
 mod music;
+mod observed;
 mod origin;
 mod prompts;
 mod rate;

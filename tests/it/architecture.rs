@@ -9,21 +9,25 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("facts", &[]),
     ("media", &[]),
     ("sandbox", &[]),
-    ("api", &["facts"]),
-    ("jobs", &["api", "facts", "media"]),
-    ("tools", &["api", "config", "facts", "jobs", "media"]),
-    ("serve", &["config", "jobs", "media", "tools"]),
-    ("cli", &["config", "facts", "sandbox", "serve", "tools"]),
+    ("telemetry", &["config"]),
+    ("api", &["facts", "telemetry"]),
+    ("jobs", &["api", "facts", "media", "telemetry"]),
+    ("tools", &["api", "config", "facts", "jobs", "media", "telemetry"]),
+    ("serve", &["config", "jobs", "media", "telemetry", "tools"]),
+    ("cli", &["config", "facts", "sandbox", "serve", "telemetry", "tools"]),
 ];
 
 /// Crates that only some modules may name.
 const KEPT_BACK: &[(&str, &[&str])] = &[
     ("rmcp", &["tools", "serve", "cli"]),
-    ("reqwest", &["api", "media"]),
+    ("reqwest", &["api", "media", "telemetry"]),
     ("sqlx", &["jobs"]),
     ("axum", &["sandbox", "serve"]),
     ("clap", &["cli"]),
     ("jsonwebtoken", &["serve"]),
+    ("opentelemetry", &["telemetry"]),
+    ("prometheus_client", &["telemetry"]),
+    ("tracing_subscriber", &["telemetry"]),
 ];
 
 fn root() -> PathBuf {

@@ -99,6 +99,8 @@ mod faults;
 mod codes;
 // Every rule that is checked before anything is sent.
 mod rules;
+// Figures, log lines and traces, for those who run the server.
+mod observe;
 // The protocol on stdin and stdout, byte by byte.
 mod stdio;
 mod stdio_start;

@@ -86,6 +86,10 @@ impl Reader {
 impl Client {
     /// Asks a text model. Once this returns, MiniMax has taken the request and answers piece by piece.
     pub async fn chat(&self, ask: &Ask) -> Result<ChatStream<'_>, ApiError> {
+        self.observed(ask.protocol.path(), self.open_chat(ask)).await
+    }
+
+    async fn open_chat(&self, ask: &Ask) -> Result<ChatStream<'_>, ApiError> {
         let path = ask.protocol.path();
         let key = self.key.as_ref().ok_or(ApiError::NoKey)?;
         let request = self

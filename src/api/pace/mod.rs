@@ -174,6 +174,12 @@ impl Pace {
         })
     }
 
+    /// Every line that was asked for: its group, how many wait, how many are under way.
+    pub fn standings(&self) -> Vec<(&'static str, usize, usize)> {
+        let lines = self.lines();
+        lines.by_group.iter().map(|(group, line)| (*group, line.waiting.len(), line.in_flight)).collect()
+    }
+
     /// How many wait or are under way, in all lines: for tests of what is left behind.
     pub fn census(&self) -> (usize, usize) {
         let lines = self.lines();

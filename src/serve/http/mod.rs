@@ -11,6 +11,7 @@ mod files;
 #[cfg(feature = "conformance-fixtures")]
 mod fixtures;
 mod oauth;
+mod request;
 mod room;
 mod sse;
 pub mod tokens;
@@ -23,8 +24,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use hyper_util::server::graceful::GracefulShutdown;
 use rmcp::ServerHandler;
@@ -163,6 +165,7 @@ fn app(server: &Server, access: Access, sessions: Option<Sessions>, late: &Cance
         .layer(bodies)
         .merge(sse.unwrap_or_default())
         .merge(uploads::routes(server))
+        .merge(Router::new().route("/metrics", get(metrics)).with_state(server.clone()))
         .layer(from_fn_with_state(Arc::clone(&access), check_caller));
     let open = Router::new()
         .route("/files/{job}/{name}", get(files::file))
@@ -179,6 +182,13 @@ fn app(server: &Server, access: Access, sessions: Option<Sessions>, late: &Cance
         .fallback(async || (StatusCode::NOT_FOUND, "MCP is at /mcp.\n"))
         .layer(from_fn_with_state(access, check_place))
         .layer(RequestBodyTimeoutLayer::new(SLOWEST))
+        .layer(from_fn(request::identify))
+}
+
+/// Figures of all callers together, for those who have a token where tokens are asked for.
+async fn metrics(axum::extract::State(server): axum::extract::State<Server>) -> impl IntoResponse {
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-store")], server.metrics().await)
 }
 
 /// The protocol at its one path.

@@ -1,0 +1,225 @@
+//! What the log lines and the spans of a call have in common, and of the job that it starts.
+
+use std::sync::{Arc, OnceLock};
+
+use opentelemetry::Context;
+use opentelemetry::trace::{Status, TraceContextExt as _};
+use sha2::{Digest, Sha256};
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span, error_span};
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+
+use super::Parent;
+
+/// What a request is known by in the log, and to whoever sent it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestId(String);
+
+/// The outcome of a call whose price a person has to agree to first.
+pub const ASKED: &str = "asked";
+
+/// Those of other systems are shorter.
+const LONGEST: usize = 128;
+
+impl RequestId {
+    /// The caller's own, if it can stand in a log line and in a header.
+    pub fn given(text: &str) -> Option<Self> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/+=@".contains(&byte);
+        let sane = !text.is_empty() && text.len() <= LONGEST && text.bytes().all(plain);
+        sane.then(|| Self(text.to_owned()))
+    }
+
+    /// One that nobody else has.
+    pub fn fresh() -> Self {
+        let mut bits = [0_u8; 12];
+        // Without randomness from the system it is at least one that says so.
+        let _ = getrandom::fill(&mut bits);
+        Self(data_encoding::HEXLOWER.encode(&bits))
+    }
+
+    /// As it is shown.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// One call of a tool.
+#[derive(Debug, Clone)]
+pub struct Call {
+    names: Arc<Names>,
+    span: Span,
+}
+
+#[derive(Debug)]
+struct Names {
+    tool: String,
+    request: RequestId,
+    caller: String,
+    trace: Option<String>,
+    /// The span as the parent of others.
+    context: Context,
+    failure: OnceLock<&'static str>,
+}
+
+tokio::task_local! {
+    static CALL: Call;
+}
+
+/// What tells one principal from another and does not name it.
+fn digest(principal: &str) -> String {
+    let digest = Sha256::digest(principal);
+    data_encoding::HEXLOWER.encode(digest.get(..4).unwrap_or_default())
+}
+
+/// The id of the trace that a span is in: its own, or, where no spans are sent, its caller's.
+fn trace_of(span: &Span, parent: &Parent) -> Option<String> {
+    let context = span.context();
+    let own = context.span().span_context().clone();
+    if own.is_valid() { Some(own.trace_id().to_string()) } else { parent.trace() }
+}
+
+impl Call {
+    /// A call that begins now. Its span has the level of errors, so that a filter that lets any line of it through
+    /// lets its names through too.
+    pub fn begin(tool: &str, request: RequestId, principal: &str, parent: &Parent) -> Self {
+        let caller = digest(principal);
+        let span = error_span!(
+            "call",
+            otel.kind = "server",
+            otel.name = format!("tools/call {tool}"),
+            tool,
+            request = request.as_str(),
+            caller,
+            job = Empty,
+            trace = Empty,
+        );
+        if let Some(context) = parent.context() {
+            let _ = span.set_parent(context);
+        }
+        span.set_attribute("mcp.method.name", "tools/call");
+        span.set_attribute("gen_ai.tool.name", tool.to_owned());
+        let trace = trace_of(&span, parent);
+        if let Some(trace) = &trace {
+            span.record("trace", trace.as_str());
+        }
+        let context = span.context();
+        let names =
+            Names { tool: tool.to_owned(), request, caller, trace, context, failure: OnceLock::new() };
+        Self { names: Arc::new(names), span }
+    }
+
+    /// Does the call's work. What is logged on the way carries the call's names.
+    pub async fn run<T>(&self, work: impl Future<Output = T>) -> T {
+        CALL.scope(self.clone(), work.instrument(self.span.clone())).await
+    }
+
+    /// Why it failed, as far as that was said with [`failed`].
+    pub fn failure(&self) -> Option<&'static str> {
+        self.names.failure.get().copied()
+    }
+
+    /// The tool, or the word for one that there is not.
+    pub fn tool(&self) -> &str {
+        &self.names.tool
+    }
+
+    /// It has ended: `ok`, [`ASKED`] or the kind of its failure.
+    pub fn ended(&self, outcome: &'static str, milliseconds: u64) {
+        self.span.set_attribute("outcome", outcome);
+        if !matches!(outcome, "ok" | ASKED) {
+            self.span.set_status(Status::error(outcome));
+        }
+        self.span.in_scope(|| tracing::info!(outcome, milliseconds, "answered"));
+    }
+}
+
+/// Says of the present call, if there is one, why it fails.
+pub fn failed(kind: &'static str) {
+    let _ = CALL.try_with(|call| call.names.failure.set(kind));
+}
+
+/// Says of the present call, if there is one, which job it has ordered; and goes on with `work`, which may be done by
+/// another task.
+pub fn ordered<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    let call = CALL.try_with(Clone::clone).ok();
+    async move {
+        match call {
+            Some(call) => call.run(work).await,
+            None => work.await,
+        }
+    }
+}
+
+/// Follows a job. It may outlive the call that it belongs to, so its span is no part of the call's, but comes after it
+/// in the same trace.
+pub fn job<F: Future>(id: &str, kind: &'static str, work: F) -> impl Future<Output = F::Output> + use<F> {
+    let call = CALL.try_with(Clone::clone).ok();
+    let span = error_span!(
+        parent: None,
+        "job",
+        otel.name = format!("job {kind}"),
+        job = id,
+        kind,
+        tool = Empty,
+        request = Empty,
+        caller = Empty,
+        trace = Empty,
+    );
+    if let Some(Call { names, span: calling }) = &call {
+        let _ = span.set_parent(names.context.clone());
+        calling.record("job", id);
+        span.record("tool", names.tool.as_str());
+        span.record("request", names.request.as_str());
+        span.record("caller", names.caller.as_str());
+        if let Some(trace) = &names.trace {
+            span.record("trace", trace.as_str());
+        }
+    }
+    work.instrument(span)
+}
+
+/// Says of the present job how it ended.
+pub fn job_ended(status: &'static str) {
+    let span = Span::current();
+    span.set_attribute("status", status);
+    if matches!(status, "failed" | "unknown") {
+        span.set_status(Status::error(status));
+    }
+    tracing::info!(status, "the job is over");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_id_that_could_forge_a_log_line_is_not_taken() {
+        for good in ["1", "a-b_c.d", "Root=1-67891233-abcdef012345678912345678", &"x".repeat(LONGEST)] {
+            assert_eq!(RequestId::given(good).map(|id| id.0).as_deref(), Some(good));
+        }
+        for bad in ["", " ", "a b", "a\nINFO b", "\u{1b}[31m", "é", "\"", "{}", &"x".repeat(LONGEST + 1)] {
+            assert_eq!(RequestId::given(bad), None, "{bad:?}");
+        }
+        assert_ne!(RequestId::fresh(), RequestId::fresh());
+    }
+
+    #[test]
+    fn a_principal_is_told_from_others_and_not_named() {
+        assert_ne!(digest("token:ada"), digest("token:bob"));
+        assert!(!digest("token:ada").contains("ada"));
+    }
+
+    #[tokio::test]
+    async fn the_first_reason_of_a_failure_is_kept_by_its_own_call() {
+        let call = |tool| Call::begin(tool, RequestId::fresh(), "local", &Parent::default());
+        let (one, other) = (call("a"), call("b"));
+        one.run(async {
+            failed("argument");
+            failed("money");
+        })
+        .await;
+        other.run(async {}).await;
+        failed("nobody's");
+        assert_eq!((one.failure(), other.failure()), (Some("argument"), None));
+    }
+}

@@ -1,0 +1,119 @@
+//! Where log lines and spans go.
+
+use std::fmt;
+use std::time::Duration;
+
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tokio::runtime::Handle;
+use tracing::field::{Field, Visit};
+use tracing::{Level, Metadata};
+use tracing_subscriber::field::{RecordFields, VisitOutput as _};
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::fmt::FormatFields;
+use tracing_subscriber::fmt::format::{DefaultVisitor, Writer};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
+
+use super::{discreet, otlp};
+use crate::config::{DEFAULT_LOG, TelemetrySettings};
+
+/// How long the end of the program waits for spans that have not been sent.
+const FLUSH: Duration = Duration::from_millis(500);
+
+/// What is to be ended in good order.
+#[derive(Debug)]
+#[must_use]
+pub struct Telemetry {
+    spans: Option<SdkTracerProvider>,
+}
+
+/// Lets log lines go to stderr, since stdout is the protocol, and spans to where the settings say, by tasks of
+/// `runtime`. A second start in one process, as in tests, keeps the first.
+pub fn start(filter: &str, settings: &TelemetrySettings, runtime: &Handle) -> Telemetry {
+    let given = EnvFilter::try_new(filter);
+    let unreadable = given.is_err();
+    let log = tracing_subscriber::fmt::layer()
+        .fmt_fields(Fields)
+        .with_writer(discreet::stderr)
+        .with_ansi(false)
+        .with_filter(given.unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG)));
+    let (spans, problem) = match settings.otlp.as_ref().map(|otlp| otlp::provider(otlp, runtime)).transpose()
+    {
+        Ok(spans) => (spans, None),
+        Err(problem) => (None, Some(problem)),
+    };
+    let traces = spans.as_ref().map(|spans| {
+        tracing_opentelemetry::layer()
+            .with_tracer(spans.tracer(env!("CARGO_PKG_NAME")))
+            // Where in this program a span begins is nobody's business.
+            .with_location(false)
+            .with_threads(false)
+            .with_target(false)
+            .with_tracked_inactivity(false)
+            .with_filter(filter_fn(is_our_span))
+    });
+    let _ = tracing_subscriber::registry().with(log).with(traces).try_init();
+    if unreadable {
+        tracing::warn!("MINIMAX_LOG is no filter, such as `{DEFAULT_LOG}`, which is taken instead");
+    }
+    for problem in &settings.problems {
+        tracing::warn!("{problem}; no spans are sent");
+    }
+    if let Some(problem) = problem {
+        tracing::warn!("no spans are sent: {problem}");
+    }
+    Telemetry { spans }
+}
+
+/// Spans alone: a log line may quote an error, and what an error quotes nobody knows.
+fn is_our_span(metadata: &Metadata<'_>) -> bool {
+    metadata.is_span() && metadata.target().starts_with("minimax_mcp") && *metadata.level() <= Level::INFO
+}
+
+impl Telemetry {
+    /// Sends what has not been sent, if that is quickly done.
+    pub fn stop(self) {
+        if let Some(spans) = self.spans {
+            let _ = spans.shutdown_with_timeout(FLUSH);
+        }
+    }
+}
+
+/// As usual, without the fields that only say how a span is to be sent.
+struct Fields;
+
+struct Shown<'a>(DefaultVisitor<'a>);
+
+impl<'writer> FormatFields<'writer> for Fields {
+    fn format_fields<R: RecordFields>(&self, writer: Writer<'writer>, fields: R) -> fmt::Result {
+        let mut shown = Shown(DefaultVisitor::new(writer, true));
+        fields.record(&mut shown);
+        shown.0.finish()
+    }
+}
+
+fn is_shown(field: &Field) -> bool {
+    !field.name().starts_with("otel.")
+}
+
+impl Visit for Shown<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if is_shown(field) {
+            self.0.record_debug(field, value);
+        }
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if is_shown(field) {
+            self.0.record_str(field, value);
+        }
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
+        if is_shown(field) {
+            self.0.record_error(field, value);
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! Figures, as Prometheus reads them (OpenMetrics 1.0 text).
+//!
+//! Each server has its own. What can become a label is a word of this program's: a tool's name, an endpoint, a kind of
+//! error; what a caller sends never is.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+use std::sync::atomic::AtomicU64;
+
+type Labels<const N: usize> = [(&'static str, Cow<'static, str>); N];
+type Histograms = Family<Labels<1>, Histogram, fn() -> Histogram>;
+type Amounts<const N: usize> = Family<Labels<N>, Gauge<f64, AtomicU64>>;
+type Counts<const N: usize> = Family<Labels<N>, Gauge>;
+
+/// A call may wait for its job as long as its caller likes, four minutes at most.
+const CALL_SECONDS: &[f64] = &[0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 240.0];
+
+/// MiniMax answers a look at once, and speech or an image after a while.
+const REQUEST_SECONDS: &[f64] = &[0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 180.0];
+
+/// What the name of every figure begins with.
+const PREFIX: &str = "minimax_mcp";
+
+/// The figures of one server.
+pub struct Metrics {
+    registry: Registry,
+    calls: Family<Labels<2>, Counter>,
+    call_seconds: Histograms,
+    calling: Gauge,
+    requests: Family<Labels<2>, Counter>,
+    request_seconds: Histograms,
+    downloaded: Counter,
+    began: Instant,
+    began_at: f64,
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let seconds = |buckets: fn() -> Histogram| Histograms::new_with_constructor(buckets);
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        let mut all = Self {
+            registry: Registry::with_prefix(PREFIX),
+            calls: Family::default(),
+            call_seconds: seconds(|| Histogram::new(CALL_SECONDS.iter().copied())),
+            calling: Gauge::default(),
+            requests: Family::default(),
+            request_seconds: seconds(|| Histogram::new(REQUEST_SECONDS.iter().copied())),
+            downloaded: Counter::default(),
+            began: Instant::now(),
+            began_at: since.as_secs_f64(),
+        };
+        all.register();
+        all
+    }
+}
+
+/// A line of requests that keep a limit together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Line {
+    /// What is limited.
+    pub group: &'static str,
+    /// Requests that wait for their turn.
+    pub waiting: usize,
+    /// Requests under way, or tasks, where those are limited.
+    pub in_flight: usize,
+}
+
+/// A sum of the ledger's.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Amount {
+    /// `USD` or `CNY`.
+    pub currency: String,
+    /// `day` or `process`.
+    pub window: &'static str,
+    /// `settled`, `reserved` or `unknown`.
+    pub state: &'static str,
+    /// In the currency.
+    pub value: f64,
+}
+
+/// What the records say.
+#[derive(Debug, Clone, Default)]
+pub struct Records {
+    /// Kind, status and how many jobs there are of it.
+    pub jobs: Vec<(String, String, i64)>,
+    /// What was spent.
+    pub amounts: Vec<Amount>,
+    /// Currency, window and how many purchases had no known price.
+    pub unpriced: Vec<(String, &'static str, i64)>,
+}
+
+/// What is looked up when somebody asks for the figures.
+#[derive(Debug, Clone, Default)]
+pub struct Scrape {
+    /// Everything that is limited and was asked for.
+    pub lines: Vec<Line>,
+    /// Jobs that this process follows.
+    pub followed: usize,
+    /// `None` while the records cannot be read.
+    pub records: Option<Records>,
+}
+
+fn gauge(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+impl Metrics {
+    fn register(&mut self) {
+        let Self { registry, calls, call_seconds, calling, requests, request_seconds, downloaded, .. } = self;
+        registry.register("tool_calls", "Calls that have ended, by how", calls.clone());
+        let help = "How long calls took, with the time that they waited for their job";
+        registry.register_with_unit("tool_call_duration", help, Unit::Seconds, call_seconds.clone());
+        registry.register("tool_calls_in_progress", "Calls that have not ended", calling.clone());
+        registry.register("upstream_requests", "Requests to MiniMax, by how they ended", requests.clone());
+        let help = "How long MiniMax took to answer, or to begin an answer that comes in pieces";
+        registry.register_with_unit(
+            "upstream_request_duration",
+            help,
+            Unit::Seconds,
+            request_seconds.clone(),
+        );
+        let help = "The size of the results that were fetched and saved";
+        registry.register_with_unit("downloaded", help, Unit::Bytes, downloaded.clone());
+    }
+
+    /// A call of a tool that begins. Dropped before [`Observed::end`] it counts as abandoned.
+    pub fn call(&self, tool: Cow<'static, str>) -> Observed<'_> {
+        self.calling.inc();
+        Observed { metrics: self, what: What::Call(tool), began: Instant::now(), ended: false }
+    }
+
+    /// A request that leaves. Dropped before [`Observed::end`] it counts as abandoned.
+    pub fn request(&self, endpoint: &'static str) -> Observed<'_> {
+        Observed { metrics: self, what: What::Request(endpoint), began: Instant::now(), ended: false }
+    }
+
+    /// So many bytes of results have been fetched and saved.
+    pub fn downloaded(&self, bytes: u64) {
+        self.downloaded.inc_by(bytes);
+    }
+
+    /// All figures as text.
+    pub fn text(&self, now: &Scrape) -> String {
+        let mut text = String::new();
+        let looked_up = self.looked_up(now);
+        // Writing to a string does not fail.
+        let _ = encode_registry(&mut text, &self.registry);
+        let _ = encode_registry(&mut text, &looked_up);
+        let _ = encode_eof(&mut text);
+        text
+    }
+
+    fn looked_up(&self, now: &Scrape) -> Registry {
+        let mut registry = Registry::with_prefix(PREFIX);
+        let (build, uptime, start) = (Counts::<1>::default(), gauge_of(0.0), gauge_of(self.began_at));
+        build.get_or_create(&[("version", env!("CARGO_PKG_VERSION").into())]).set(1);
+        uptime.set(self.began.elapsed().as_secs_f64());
+        registry.register("build_info", "The version that runs", build);
+        registry.register_with_unit("uptime", "Since the server began", Unit::Seconds, uptime);
+        let help = "When the server began, in Unix time";
+        registry.register_with_unit("start_time", help, Unit::Seconds, start);
+        let (waiting, in_flight) = (Counts::<1>::default(), Counts::<1>::default());
+        for line in &now.lines {
+            let labels = [("group", line.group.into())];
+            waiting.get_or_create(&labels).set(gauge(line.waiting));
+            in_flight.get_or_create(&labels).set(gauge(line.in_flight));
+        }
+        registry.register(
+            "upstream_waiting",
+            "Requests that wait for their turn by MiniMax's limits",
+            waiting,
+        );
+        registry.register("upstream_in_flight", "Requests or tasks that count against a limit", in_flight);
+        let followed: Gauge = Gauge::default();
+        followed.set(gauge(now.followed));
+        registry.register("jobs_followed", "Jobs that this process follows", followed);
+        let readable: Gauge = Gauge::default();
+        readable.set(i64::from(now.records.is_some()));
+        registry.register("records_readable", "1 if the job records could be read just now", readable);
+        if let Some(records) = &now.records {
+            records.register(&mut registry);
+        }
+        registry
+    }
+}
+
+impl Records {
+    fn register(&self, registry: &mut Registry) {
+        let (jobs, spent, unpriced) =
+            (Counts::<2>::default(), Amounts::<3>::default(), Counts::<2>::default());
+        for (kind, status, count) in &self.jobs {
+            let labels = [("kind", kind.clone().into()), ("status", status.clone().into())];
+            jobs.get_or_create(&labels).set(*count);
+        }
+        for Amount { currency, window, state, value } in &self.amounts {
+            let labels = [
+                ("currency", currency.clone().into()),
+                ("window", (*window).into()),
+                ("state", (*state).into()),
+            ];
+            spent.get_or_create(&labels).set(*value);
+        }
+        for (currency, window, count) in &self.unpriced {
+            let labels = [("currency", currency.clone().into()), ("window", (*window).into())];
+            unpriced.get_or_create(&labels).set(*count);
+        }
+        registry.register("jobs", "Jobs in the records of this account", jobs);
+        let help = "By the ledger, in the currency: settled by MiniMax's count or else by the estimate, reserved by \
+                    the estimate for what has not ended, unknown for what may have been billed; in the last 24 hours \
+                    by all servers of the records, and by this process";
+        registry.register("spending", help, spent);
+        registry.register("spending_unpriced_purchases", "Purchases without a known price", unpriced);
+    }
+}
+
+fn gauge_of(value: f64) -> Gauge<f64, AtomicU64> {
+    let gauge = Gauge::default();
+    gauge.set(value);
+    gauge
+}
+
+#[derive(Debug)]
+enum What {
+    Call(Cow<'static, str>),
+    Request(&'static str),
+}
+
+/// Something that has begun and is to be counted when it ends.
+#[derive(Debug)]
+#[must_use]
+pub struct Observed<'a> {
+    metrics: &'a Metrics,
+    what: What,
+    began: Instant,
+    ended: bool,
+}
+
+impl Observed<'_> {
+    /// It has ended so. Tells how many milliseconds it took.
+    pub fn end(mut self, outcome: &'static str) -> u64 {
+        self.count(outcome);
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn count(&mut self, outcome: &'static str) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        let (name, subject, counts, seconds) = match &self.what {
+            What::Call(tool) => {
+                self.metrics.calling.dec();
+                ("tool", tool.clone(), &self.metrics.calls, &self.metrics.call_seconds)
+            }
+            What::Request(endpoint) => {
+                let subject = Cow::Borrowed(*endpoint);
+                ("endpoint", subject, &self.metrics.requests, &self.metrics.request_seconds)
+            }
+        };
+        seconds.get_or_create(&[(name, subject.clone())]).observe(self.began.elapsed().as_secs_f64());
+        counts.get_or_create(&[(name, subject), ("outcome", outcome.into())]).inc();
+    }
+}
+
+impl Drop for Observed<'_> {
+    fn drop(&mut self) {
+        self.count("abandoned");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_dropped_before_its_end_counts_as_abandoned_and_what_ended_counts_once() {
+        let metrics = Metrics::default();
+        drop(metrics.call("a".into()));
+        let _ = metrics.call("a".into()).end("ok");
+        let open = metrics.call("b".into());
+        let text = metrics.text(&Scrape::default());
+        for line in [
+            "minimax_mcp_tool_calls_total{tool=\"a\",outcome=\"abandoned\"} 1\n",
+            "minimax_mcp_tool_calls_total{tool=\"a\",outcome=\"ok\"} 1\n",
+            "minimax_mcp_tool_call_duration_seconds_count{tool=\"a\"} 2\n",
+            "minimax_mcp_tool_calls_in_progress 1\n",
+            "minimax_mcp_records_readable 0\n",
+        ] {
+            assert!(text.contains(line), "{line}{text}");
+        }
+        assert!(text.ends_with("# EOF\n"));
+        drop(open);
+    }
+
+    #[test]
+    fn what_stands_in_a_label_cannot_break_out_of_it() {
+        let records = Records { jobs: vec![("a\"}\n# EOF".into(), "\\".into(), 1)], ..Records::default() };
+        let text = Metrics::default().text(&Scrape { records: Some(records), ..Scrape::default() });
+        assert!(text.contains("minimax_mcp_jobs{kind=\"a\\\"}\\n# EOF\",status=\"\\\\\"} 1\n"), "{text}");
+    }
+}

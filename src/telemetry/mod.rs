@@ -1,0 +1,16 @@
+//! What the people who run the server see of it: figures, log lines that belong together, and traces.
+//!
+//! Nothing here holds up a call or lets one fail. What leaves says which tool was called, by whose digest and how it
+//! ended; never what it was given, and no key.
+
+mod call;
+mod discreet;
+mod log;
+mod metrics;
+mod otlp;
+mod parent;
+
+pub use call::{ASKED, Call, RequestId, failed, job, job_ended, ordered};
+pub use log::{Telemetry, start};
+pub use metrics::{Amount, Line, Metrics, Observed, Records, Scrape};
+pub use parent::Parent;
