@@ -13,7 +13,7 @@ impl Jobs {
         let row = sqlx::query(
             "INSERT OR REPLACE INTO remote_files (account, file_id, principal, created_at) VALUES (?1, ?2, ?3, ?4)",
         );
-        let row = row.bind(&self.shared.settings.account).bind(file_id).bind(principal).bind(now());
+        let row = row.bind(&self.account.name).bind(file_id).bind(principal).bind(now());
         row.execute(store.pool()).await.map_err(|error| store.fail(error))?;
         Ok(())
     }
@@ -29,7 +29,7 @@ impl Jobs {
              WHERE jobs.account = ?1 AND jobs.principal <> ?2
              AND json_extract(file.value, '$.file_id') IS NOT NULL",
         );
-        let rows = rows.bind(&self.shared.settings.account).bind(principal).fetch_all(store.pool()).await;
+        let rows = rows.bind(&self.account.name).bind(principal).fetch_all(store.pool()).await;
         let rows = rows.map_err(|error| store.fail(error))?;
         rows.iter().map(|row| row.try_get(0).map_err(|error| store.fail(error))).collect()
     }

@@ -37,7 +37,8 @@ impl Server {
     ) -> Result<CallToolResponse, ErrorData> {
         let call = self.begin(real_name(&request.name), &context);
         let observed = self.jobs().api().metrics().call(Cow::Owned(call.tool().to_owned()));
-        let answer = call.run(self.attend(request, context)).await;
+        // It is as large as the largest tool.
+        let answer = call.run(Box::pin(self.attend(request, context))).await;
         let outcome = outcome(&answer, call.failure());
         let milliseconds = observed.end(outcome);
         call.ended(outcome, milliseconds);
