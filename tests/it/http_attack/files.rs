@@ -120,7 +120,7 @@ fn a_link_ends_after_a_day_and_get_job_gives_a_fresh_one() {
         let old = link(&files[0]);
         let tomorrow = [("MINIMAX_CRASH_CLOCK", "90000000")];
         let later = Process::start(&stage.sandbox.url(), stage.dir.path(), &tomorrow);
-        assert_eq!(later.ask(get(&old, "")).unwrap().status, 404);
+        assert_eq!(later.ask(get(&old, "")).unwrap().status, 410);
         let fresh = link(&later.make(ADA, "get_job", json!({ "job_id": job }))["files"][0]);
         assert_eq!(later.ask(get(&fresh, "")).unwrap().status, 200);
         later.log_is_discreet();
