@@ -40,36 +40,21 @@ impl Jobs {
             estimate: order.cost.ceiling(),
             consent: order.consent,
         };
-        let at = now();
         // Whoever waits for the records waits outside of the line, and holds nobody up there.
         let expected = self.api().pace().expect(order.paid.group());
-        let kind = order.paid.kind();
         let mut job = Job {
-            id: random_id(kind.word()),
             principal: order.principal,
-            kind,
             tool: order.tool.to_owned(),
             model: order.model,
-            account: self.account.name.clone(),
             prompt: order.prompt,
             digest: order.digest,
             request: order.paid.record(),
             idempotency_key: order.idempotency_key,
             folder: order.folder,
             state: at_first(&expected),
-            waiting: None,
-            files: Vec::new(),
-            text: None,
-            voice_id: None,
-            missing: 0,
-            may_be_billed: false,
-            unread: None,
-            usage: None,
             cost: order.cost,
             warnings: order.warnings,
-            created_at: at,
-            updated_at: at,
-            later: serde_json::Map::new(),
+            ..self.blank(order.paid.kind())
         };
         job.warnings.extend(self.notice().await?);
         let entered = self.enter(job, Some((order.paid, purchase))).await;
@@ -109,20 +94,32 @@ impl Jobs {
 
     /// A blank job for a task that was submitted elsewhere.
     pub fn foreign(&self, principal: &str, tool: &str, task: Task, folder: Option<PathBuf>) -> Job {
+        Job {
+            principal: principal.to_owned(),
+            tool: tool.to_owned(),
+            prompt: format!("task {}", task.id),
+            folder,
+            state: State::Running { task, word: State::UNSEEN.to_owned(), misses: 0, trouble: None },
+            ..self.blank(Kind::Video)
+        }
+    }
+
+    /// A job of this account about which nothing is known yet.
+    fn blank(&self, kind: Kind) -> Job {
         let at = now();
         Job {
-            id: random_id(Kind::Video.word()),
-            principal: principal.to_owned(),
-            kind: Kind::Video,
-            tool: tool.to_owned(),
+            id: random_id(kind.word()),
+            principal: String::new(),
+            kind,
+            tool: String::new(),
             model: String::new(),
             account: self.account.name.clone(),
-            prompt: format!("task {}", task.id),
+            prompt: String::new(),
             request: serde_json::Value::Null,
             digest: String::new(),
             idempotency_key: None,
-            folder,
-            state: State::Running { task, word: State::UNSEEN.to_owned(), misses: 0, trouble: None },
+            folder: None,
+            state: State::NEW,
             waiting: None,
             files: Vec::new(),
             text: None,

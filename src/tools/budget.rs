@@ -4,8 +4,9 @@ use rmcp::RoleServer;
 use rmcp::service::RequestContext;
 
 use super::consent::Question;
-use super::{Server, ToolError};
-use crate::api::{ApiError, Taken};
+use super::{Server, ToolError, wait};
+use crate::api::retry::Nature;
+use crate::api::{ApiError, Taken, group};
 use crate::config::KeyKind;
 use crate::facts::offer;
 use crate::jobs::{Cost, Denied, Limit, NotBought, Purchase, Reservation, Spent, amount_words};
@@ -85,6 +86,24 @@ impl Server {
             consent,
         };
         self.jobs().reserve(purchase).await.map_err(|error| self.not_bought(tool, error))
+    }
+
+    /// Buys what is no job and costs what it costs: sets the price aside, sends the request once, in its turn, and
+    /// notes what became of the money.
+    pub(super) async fn buy_once<T, F>(
+        &self,
+        tool: &'static str,
+        model: &str,
+        cost: &Cost,
+        call: &RequestContext<RoleServer>,
+        ask: impl FnMut() -> F,
+    ) -> Result<T, ToolError>
+    where
+        F: Future<Output = Result<T, ApiError>>,
+    {
+        let held = self.reserve(tool, model, cost, call).await?;
+        let answer = wait::in_line(call, self.jobs().api().join(group::OTHER), Nature::Paid, ask).await;
+        ended(held, answer, |_| cost.estimated).await.map_err(ToolError::Bought)
     }
 
     /// What a limit is called: the name of its setting, and for a caller's own whose it is.

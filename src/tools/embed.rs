@@ -11,14 +11,12 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::answer::both;
-use super::budget::{REHEARSED, ended};
+use super::budget::REHEARSED;
 use super::origin::unfetched;
 use super::search::flat;
 use super::view::CostView;
-use super::{Server, ToolError, wait};
+use super::{Server, ToolError};
 use crate::api::Embed;
-use crate::api::group;
-use crate::api::retry::Nature;
 use crate::media::{self, Expect};
 
 /// Vectors whose JSON is longer are in the file alone.
@@ -114,9 +112,7 @@ impl Server {
             texts: input.texts,
         };
         let api = self.jobs().api();
-        let held = self.reserve("embed_text", &embed.model, &cost, &call).await?;
-        let answer = wait::in_line(&call, api.join(group::OTHER), Nature::Paid, || api.embed(&embed)).await;
-        let answer = ended(held, answer, |_| cost.estimated).await.map_err(ToolError::Bought)?;
+        let answer = self.buy_once("embed_text", &embed.model, &cost, &call, || api.embed(&embed)).await?;
         let json = serde_json::to_vec(&answer.vectors).unwrap_or_default();
         let short = json.len() <= INLINE;
         let mut warnings = vec!["MiniMax no longer documents embeddings.".to_owned()];

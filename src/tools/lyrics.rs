@@ -8,11 +8,10 @@ use rmcp::{ErrorData, RoleServer, tool, tool_router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::budget::{REHEARSED, ended};
+use super::budget::REHEARSED;
 use super::view::CostView;
-use super::{Server, ToolError, wait};
-use crate::api::retry::Nature;
-use crate::api::{Lyrics, LyricsMode, LyricsOrder, group};
+use super::{Server, ToolError};
+use crate::api::{Lyrics, LyricsMode, LyricsOrder};
 use crate::facts::facts;
 use crate::jobs::Cost;
 
@@ -71,11 +70,8 @@ impl Server {
         if dry {
             return Ok(LyricsView::of(Lyrics::default(), &cost, REHEARSED));
         }
-        let held = self.reserve("generate_lyrics", "", &cost, &call).await?;
         let api = self.jobs().api();
-        let written =
-            wait::in_line(&call, api.join(group::OTHER), Nature::Paid, || api.write_lyrics(&order)).await;
-        let written = ended(held, written, |_| cost.estimated).await.map_err(ToolError::Bought)?;
+        let written = self.buy_once("generate_lyrics", "", &cost, &call, || api.write_lyrics(&order)).await?;
         cost.actual = cost.estimated;
         let next = "Show them, or give them to music_generation: lyrics as lyrics, style_tags as prompt.";
         Ok(LyricsView::of(written, &cost, next))

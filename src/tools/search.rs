@@ -10,11 +10,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::answer::both;
-use super::budget::{REHEARSED, ended};
+use super::budget::REHEARSED;
 use super::view::CostView;
-use super::{Server, ToolError, wait};
-use crate::api::retry::Nature;
-use crate::api::{Found, Searched, group};
+use super::{Server, ToolError};
+use crate::api::{Found, Searched};
 use crate::facts::offer;
 use crate::jobs::Cost;
 
@@ -82,10 +81,8 @@ impl Server {
             let (cost, next) = (CostView::of(&cost), Some(REHEARSED.to_owned()));
             return Ok(SearchView { results: Vec::new(), related: Vec::new(), cost, next });
         }
-        let held = self.reserve("web_search", "", &cost, &call).await?;
         let api = self.jobs().api();
-        let found = wait::in_line(&call, api.join(group::OTHER), Nature::Paid, || api.search(query)).await;
-        let found = ended(held, found, |_| cost.estimated).await.map_err(ToolError::Bought)?;
+        let found = self.buy_once("web_search", "", &cost, &call, || api.search(query)).await?;
         Ok(SearchView::of(found, &cost))
     }
 }

@@ -17,7 +17,7 @@ use super::search::flat;
 use super::view::CostView;
 use super::{Server, ToolError, wait};
 use crate::api::retry::Nature;
-use crate::api::{ApiError, LONGEST_LOOK, Picture, Seen, group};
+use crate::api::{ApiError, LONGEST_LOOK, Picture, Seen};
 use crate::facts::{facts, offer, rounded};
 use crate::jobs::Cost;
 use crate::media::Limits;
@@ -102,16 +102,14 @@ impl Server {
                 next,
             });
         }
-        let held = self.reserve("understand_image", BY_PLAN, &cost, &call).await?;
         let (api, prompt) = (self.jobs().api(), input.prompt.as_str());
-        let seen =
-            wait::in_line(&call, api.join(group::OTHER), Nature::Paid, || api.look(prompt, &picture)).await;
-        match ended(held, seen, |_| cost.estimated).await {
+        let ask = || api.look(prompt, &picture);
+        match self.buy_once("understand_image", BY_PLAN, &cost, &call, ask).await {
             Ok(seen) => Ok(by_plan(seen, &cost)),
-            Err(error) if has_no_plan(&error) && bytes <= CHAT_LIMIT => {
+            Err(ToolError::Bought(error)) if has_no_plan(&error) && bytes <= CHAT_LIMIT => {
                 self.by_chat(prompt, &picture, error, &call).await
             }
-            Err(error) => Err(ToolError::Bought(error)),
+            Err(error) => Err(error),
         }
     }
 }
