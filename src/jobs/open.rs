@@ -96,7 +96,15 @@ async fn connect_once(path: &Path) -> Result<SqlitePool, Trouble> {
         .journal_mode(SqliteJournalMode::Wal)
         // A record of money must survive a power cut too.
         .synchronous(SqliteSynchronous::Full);
-    let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await?;
+    let pool = SqlitePoolOptions::new().max_connections(4).after_release(|connection, _| {
+        Box::pin(async move {
+            // SQLite ends a transaction by itself when the disk is full, and sqlx goes on counting it: nothing could
+            // be begun on the connection any more. A ping waits until what is under way has ended.
+            connection.ping().await?;
+            Ok(!connection.is_in_transaction())
+        })
+    });
+    let pool = pool.connect_with(options).await?;
     match prepare(&pool).await {
         Ok(()) => Ok(pool),
         Err(trouble) => {
