@@ -19,7 +19,7 @@ use crate::serve::{http, stdio};
 use crate::telemetry;
 use crate::tools::Server;
 
-/// An MCP server for MiniMax (Hailuo): images, speech, video.
+/// An MCP server for MiniMax (Hailuo): chat, speech, voices, images, video, music and files.
 #[derive(Debug, Parser)]
 #[command(name = "minimax-mcp", version, after_help = settings_help())]
 struct Arguments {
@@ -36,7 +36,7 @@ enum Command {
     /// Serve MCP over stdin and stdout, which is what happens without a command; or over HTTP.
     Serve {
         /// Serve Streamable HTTP at http://ADDR/mcp instead.
-        #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = "127.0.0.1:8765")]
+        #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = "127.0.0.1:8765", value_parser = address)]
         http: Option<SocketAddr>,
         /// With --http: the older transport too, at /sse. Deprecated; for clients that know no other.
         #[arg(long, requires = "http")]
@@ -101,6 +101,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Where to listen, as `--http` says it.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let numbers = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    let legal =
+        "it is an IP address and a port, such as 127.0.0.1:8765, or 0.0.0.0:8765 to listen to other machines";
+    numbers.as_deref().unwrap_or(text).parse().map_err(|_| legal.to_owned())
 }
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
@@ -174,7 +182,13 @@ async fn over_http(mut config: Config, address: SocketAddr, options: http::Optio
         return Err(problem.clone().into());
     }
     let access = Access::new(&config.http);
-    let listener = http::bind(address, &access).await?;
+    let listener = http::bind(address, &access).await.map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => io::Error::new(
+            error.kind(),
+            format!("{address} is taken by another program; choose another with --http"),
+        ),
+        _ => error,
+    })?;
     let url = format!("http://{}", listener.local_addr()?);
     config.http.public_url.get_or_insert_with(|| url.clone());
     if config.reach_over_http() {

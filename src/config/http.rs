@@ -52,7 +52,10 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         offered: &[Toolset],
     ) -> HttpSettings {
         let public_url = self.public_url();
-        let mut hosts = self.words("MINIMAX_MCP_HOSTS");
+        let legal = "it is names, with or without a port, such as media.example.com";
+        let mut hosts = self.fitting("MINIMAX_MCP_HOSTS", legal, |host| !host.contains(['/', '@', ' ']));
+        let legal = "an origin is a scheme and a name, such as https://app.example.com";
+        let origins = self.fitting("MINIMAX_MCP_ORIGINS", legal, |origin| origin.contains("://"));
         let named = public_url.as_deref().and_then(|url| Url::parse(url).ok());
         hosts.extend(named.and_then(|url| url.host_str().map(str::to_owned)));
         HttpSettings {
@@ -62,7 +65,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             currency: region.currency(),
             oauth: self.oauth(offered),
             hosts,
-            origins: self.words("MINIMAX_MCP_ORIGINS"),
+            origins,
             caller_keys: self.flag("MINIMAX_MCP_CALLER_KEYS"),
             public_url,
             uploads: self.uploads(),
@@ -74,10 +77,24 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         if token.len() < SHORTEST {
             self.problem(
                 "MINIMAX_MCP_TOKEN",
-                format!("is shorter than {SHORTEST} characters, and can be guessed"),
+                format!("is shorter than {SHORTEST} characters, and can be guessed; `openssl rand -hex 24` makes a good one"),
+            );
+        } else if !token.chars().all(|letter| letter.is_ascii_graphic()) {
+            self.problem(
+                "MINIMAX_MCP_TOKEN",
+                "has a space or a letter that no header can hold; it is plain letters, digits and signs",
             );
         }
         Some(SecretString::from(token))
+    }
+
+    /// Words that have to fit, or are a problem.
+    fn fitting(&mut self, name: &'static str, legal: &str, fits: fn(&str) -> bool) -> Vec<String> {
+        let words = self.words(name);
+        for word in words.iter().filter(|word| !fits(word)) {
+            self.problem(name, format!("has `{word}`; {legal}"));
+        }
+        words
     }
 
     fn words(&self, name: &str) -> Vec<String> {

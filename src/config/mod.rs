@@ -244,7 +244,7 @@ impl Config {
         let toolsets = reader.toolsets();
         let results = places.desktop.as_ref().unwrap_or(&places.home).join("minimax");
         Self {
-            key: reader.get("MINIMAX_API_KEY").map(SecretString::from),
+            key: reader.key(),
             key_file: reader.file("MINIMAX_API_KEY_FILE", &places.home),
             account: host.clone(),
             host,
@@ -286,8 +286,13 @@ impl Config {
         self.key = Some(SecretString::from("sandbox-key"));
         self.loopback = true;
         self.poll = self.poll.min(Duration::from_millis(300));
-        let about_the_host =
-            ["MINIMAX_API_HOST", "MINIMAX_API_BASE", "MINIMAX_REGION", "MINIMAX_API_KEY_FILE"];
+        let about_the_host = [
+            "MINIMAX_API_HOST",
+            "MINIMAX_API_BASE",
+            "MINIMAX_REGION",
+            "MINIMAX_API_KEY",
+            "MINIMAX_API_KEY_FILE",
+        ];
         self.problems.retain(|problem| !about_the_host.contains(&problem.name));
         self
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use url::{Host, Url};
 
 use super::{Budgets, ConfigError, Region, ResourceMode, Toolset, amount};
+use secrecy::SecretString;
 
 /// Hosts by region, as of 2026-11-21 (platform docs > servers of every API page).
 const HOSTS: &[(Region, &str, &str)] =
@@ -28,6 +29,16 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
 
     pub(super) fn problem(&mut self, name: &'static str, problem: impl Into<String>) {
         self.problems.push(ConfigError { name, problem: problem.into() });
+    }
+
+    pub(super) fn key(&mut self) -> Option<SecretString> {
+        let key = self.get("MINIMAX_API_KEY")?;
+        if !key.chars().all(|letter| letter.is_ascii_graphic()) {
+            let problem = "has a space, or a letter that no key has: paste the key alone, as platform.minimax.io or \
+                           platform.minimax.cn shows it";
+            self.problem("MINIMAX_API_KEY", problem);
+        }
+        Some(SecretString::from(key))
     }
 
     pub(super) fn region(&mut self) -> Region {

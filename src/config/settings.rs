@@ -51,7 +51,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "MINIMAX_TOOLSETS",
         default: "`all`",
-        meaning: "Which tools are offered: `all`, or some of `text`, `speech`, `video`, `image`, `music`, `files`, `jobs`, `account`, `legacy`, separated by commas",
+        meaning: "Which tools are offered: `all` (all but `legacy`; `all,legacy` adds it), or some of `text`, `speech`, `video`, `image`, `music`, `files`, `jobs`, `account`, `legacy`, separated by commas",
     },
     Setting {
         name: "MINIMAX_READ_ONLY",

@@ -67,8 +67,10 @@ struct Written {
 pub fn read_tokens(text: &str, currency: &str) -> Result<Vec<TokenRow>, String> {
     let legal = "it is a JSON array of {\"name\": …, \"token\": … or \"sha256\": …, \"toolsets\": [\"image\", …], \
                  \"budget_day\": \"5\", \"rate\": 30}; the last three may be left out";
-    let written: Vec<Written> = serde_json::from_str(text)
-        .map_err(|error| format!("cannot be read (line {}, {}); {legal}", error.line(), kind_of(&error)))?;
+    let written: Vec<Written> = serde_json::from_str(text).map_err(|error| match misfit(text) {
+        Some(misfit) => misfit,
+        None => format!("cannot be read (line {}, {}); {legal}", error.line(), kind_of(&error)),
+    })?;
     if written.is_empty() {
         return Err(format!("has no row; {legal}"));
     }
@@ -130,6 +132,33 @@ impl Written {
     }
 }
 
+/// The first field that is none, or is of another form. What stands in it is said only where no token can.
+fn misfit(text: &str) -> Option<String> {
+    const FIELDS: [&str; 6] = ["name", "token", "sha256", "toolsets", "budget_day", "rate"];
+    let rows: Vec<serde_json::Map<String, Value>> = serde_json::from_str(text).ok()?;
+    rows.iter().find_map(|row| {
+        let name = row.get("name").and_then(Value::as_str).filter(|name| name.len() <= 64).unwrap_or("?");
+        if let Some(field) = row.keys().find(|field| !FIELDS.contains(&field.as_str())) {
+            let short: String = field.chars().take(12).collect();
+            return Some(format!("has the field `{short}` for `{name}`; fields are {}", FIELDS.join(", ")));
+        }
+        let groups: Vec<_> = Toolset::ALL.iter().map(|(name, _)| *name).collect();
+        let is_group = |value: &Value| value.as_str().is_some_and(|word| groups.contains(&word));
+        match row.get("toolsets") {
+            None | Some(Value::Null) => {}
+            Some(Value::Array(words)) if words.iter().all(is_group) => {}
+            Some(_) => {
+                let legal = groups.join(", ");
+                return Some(format!(
+                    "has `toolsets` for `{name}` that are no list of groups; groups are {legal}"
+                ));
+            }
+        }
+        let rate = row.get("rate").is_none_or(|rate| rate.is_null() || rate.is_u64());
+        (!rate).then(|| format!("has a `rate` for `{name}` that is no whole number, as in 30"))
+    })
+}
+
 // serde's own words would quote what stands there, which may be a token.
 fn kind_of(error: &serde_json::Error) -> &'static str {
     match error.classify() {
@@ -142,6 +171,23 @@ fn kind_of(error: &serde_json::Error) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_row_is_said_by_its_name_and_its_field() {
+        let wrong = |field: &str| {
+            read_tokens(&format!(r#"[{{"name": "ada", "token": "0123456789abcdef", {field}}}]"#), "USD")
+                .unwrap_err()
+        };
+        for (field, words) in [
+            (r#""toolsets": ["foo"]"#, "groups are text, speech"),
+            (r#""toolset": ["image"]"#, "has the field `toolset` for `ada`; fields are name, token"),
+            (r#""rate": "ten""#, "`rate` for `ada`"),
+        ] {
+            let problem = wrong(field);
+            assert!(problem.contains(words) && problem.contains("ada"), "{field}: {problem}");
+            assert!(!problem.contains("0123456789"), "{problem}");
+        }
+    }
 
     #[test]
     fn a_token_is_kept_as_its_digest_however_it_is_given() {

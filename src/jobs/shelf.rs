@@ -18,6 +18,18 @@ impl Jobs {
         Ok(())
     }
 
+    /// The ids of voices that other principals have made.
+    pub async fn voices_of_others(&self, principal: &str) -> Result<HashSet<String>, StoreError> {
+        let store = self.store().await?;
+        let rows = sqlx::query(
+            "SELECT DISTINCT json_extract(body, '$.voice_id') FROM jobs WHERE account = ?1 AND principal <> ?2
+             AND kind = 'voice' AND json_extract(body, '$.voice_id') IS NOT NULL",
+        );
+        let rows = rows.bind(&self.account.name).bind(principal).fetch_all(store.pool()).await;
+        let rows = rows.map_err(|error| store.fail(error))?;
+        rows.iter().map(|row| row.try_get(0).map_err(|error| store.fail(error))).collect()
+    }
+
     /// The ids of files that other principals have sent to MiniMax or had made there.
     pub async fn files_of_others(&self, principal: &str) -> Result<HashSet<String>, StoreError> {
         let store = self.store().await?;

@@ -14,11 +14,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::Jobs;
 use super::job::{Job, now};
 use super::state::State;
 use super::store::Store;
 use super::store_error::StoreError;
+use super::{Jobs, random_id};
 
 /// A record that is not written so soon gets its line in the file meanwhile.
 pub(super) const PROMPTLY: Duration = Duration::from_secs(1);
@@ -274,6 +274,8 @@ impl Jobs {
             if left.contains(&path) || path.to_string_lossy().contains(store.owner()) {
                 continue;
             }
+            let known = path;
+            let path = taken(&known).await;
             let Ok(text) = tokio::fs::read_to_string(&path).await else { continue };
             match join_all(store, &text).await {
                 Ok(0) => {
@@ -281,6 +283,7 @@ impl Jobs {
                     remove(&path).await;
                 }
                 Ok(lines) => {
+                    let path = put_back(path, known).await;
                     tracing::warn!(file = %path.display(), lines, "lines that are about no record of this data folder");
                     left.insert(path);
                 }
@@ -288,6 +291,27 @@ impl Jobs {
             }
         }
     }
+}
+
+/// The file under a name that its process does not know: what that one writes meanwhile is another file, and is not
+/// removed with this one. In a folder that cannot be changed it stays what it was.
+async fn taken(path: &Path) -> PathBuf {
+    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    let beginning = if name.starts_with(HIDDEN) { HIDDEN } else { NAME };
+    let own = path.with_file_name(format!("{beginning}{}{ENDING}", random_id("taken")));
+    match tokio::fs::rename(path, &own).await {
+        Ok(()) => own,
+        Err(_) => path.to_owned(),
+    }
+}
+
+/// Gives a file the name again that it had, unless there is another of that name by now.
+async fn put_back(path: PathBuf, known: PathBuf) -> PathBuf {
+    if path == known || tokio::fs::hard_link(&path, &known).await.is_err() {
+        return path;
+    }
+    remove(&path).await;
+    known
 }
 
 /// How many lines are about nothing that the records have.

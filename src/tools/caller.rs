@@ -46,6 +46,15 @@ impl Caller {
         Self { principal: principal.into(), remote: true, ..Self::owner() }
     }
 
+    /// Whom limits are for: a token, however many keys are brought with it. Where there are no tokens, everybody.
+    pub fn limited_as(&self) -> &str {
+        match self.principal.split_once("+key:") {
+            Some((token, _)) => token,
+            None if self.principal.starts_with("key:") => Self::OWNER,
+            None => &self.principal,
+        }
+    }
+
     /// The name of the token, without the key that came with it.
     pub(super) fn name(&self) -> &str {
         let name = self.principal.strip_prefix("token:").unwrap_or(&self.principal);
@@ -145,7 +154,7 @@ impl Server {
     fn no_paths(&self, field: &str) -> ToolError {
         let upload = match self.upload_url() {
             Some(url) => format!(
-                ". To hand a file in: POST {url} with the file as the body (the same Authorization as here), for example \
+                ". To hand a file in: POST {url} with the file as the body (with the same Authorization and X-MiniMax-Api-Key as here), for example \
                  curl --data-binary @FILE {url}?name=FILE; the answer has a minimax://uploads/ URI to give here"
             ),
             None => String::new(),

@@ -155,7 +155,9 @@ impl Server {
                 "the conversation is too large to be kept; give media as URLs to be able to continue one"
                     .to_owned(),
             ),
-            Err(error) => view.warnings.push(format!("the conversation was not kept: {error}")),
+            Err(error) => {
+                view.warnings.push(format!("the conversation was not kept: {}", self.words_of(&error)));
+            }
         }
     }
 
@@ -167,7 +169,8 @@ impl Server {
             view.warnings.push("reasoning is shown in part; the conversation has all of it".to_owned());
         }
         let Some(text) = view.text.clone().filter(|text| text.len() > SHOWN) else { return };
-        if self.config().mode == ResourceMode::Url {
+        // A file here is nothing to whoever sits elsewhere.
+        if self.config().mode == ResourceMode::Url || self.caller.remote {
             return;
         }
         match self.save_text(&text, id).await {

@@ -100,6 +100,9 @@ pub enum ToolError {
     },
 }
 
+/// How the advice begins wherever a call has come to nothing and cost nothing.
+pub(super) const NOTHING_SENT: &str = "Nothing was sent or billed.";
+
 /// What to do after an error of a paid request. Where trouble passes by itself, whoever simply calls again may pay
 /// twice.
 pub(super) fn advice_in_doubt(error: &ApiError) -> String {

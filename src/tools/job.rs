@@ -97,14 +97,14 @@ impl Server {
         let job = self.outcome(watch, &call, patience, wait::is_over).await;
         let view = self.view(&job);
         if !job.state.is_over() && !self.jobs().is_ours(&job) && job.account.contains(CALLERS) {
-            return Ok(view.saying("It goes on when a call brings the key that bought it."));
+            return Ok(view.instead("It goes on when a call brings the key that bought it.".to_owned()));
         }
         if !job.state.is_over() && !self.jobs().is_ours(&job) {
-            let sentence = format!(
-                "It was bought at {}; this server has another host or key and cannot ask about it.",
+            return Ok(view.instead(format!(
+                "It was bought at {}; this server has another host or key and cannot ask about it, so waiting here is of \
+                 no use. Start the server with the host and key that bought it.",
                 job.account
-            );
-            return Ok(view.saying(&sentence));
+            )));
         }
         Ok(view)
     }

@@ -339,6 +339,11 @@ impl Server {
         &self.jobs
     }
 
+    /// The first setting that has every call refused, if there is one.
+    pub fn problem(&self) -> Option<&ConfigError> {
+        self.config().problems.first()
+    }
+
     fn config(&self) -> &Config {
         &self.shared.config
     }

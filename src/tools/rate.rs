@@ -42,10 +42,12 @@ impl Server {
     /// Counts a call of this caller's, or says when it may be made.
     pub(super) fn take_turn(&self) -> Result<(), ToolError> {
         let Some(rate) = self.caller.rate else { return Ok(()) };
-        self.shared.rates.take(self.principal(), rate, Instant::now()).map_err(|wait| ToolError::TooOften {
-            name: self.caller.name().to_owned(),
-            rate,
-            seconds: wait.as_secs().saturating_add(1),
+        self.shared.rates.take(self.caller.limited_as(), rate, Instant::now()).map_err(|wait| {
+            ToolError::TooOften {
+                name: self.caller.name().to_owned(),
+                rate,
+                seconds: wait.as_secs().saturating_add(1),
+            }
         })
     }
 }

@@ -16,6 +16,14 @@ impl Server {
         Ok(self.jobs().files_of_others(self.principal()).await?)
     }
 
+    /// Voices of others, by the same rule.
+    pub(super) async fn hidden_voices(&self) -> Result<HashSet<String>, ToolError> {
+        if !self.caller.remote {
+            return Ok(HashSet::new());
+        }
+        Ok(self.jobs().voices_of_others(self.principal()).await?)
+    }
+
     /// Another's file is answered like none at all.
     pub(super) async fn own_file(&self, field: &str, id: &str) -> Result<(), ToolError> {
         let bare = id.trim().trim_start_matches("mm_file://");

@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use super::error::NOTHING_SENT;
 use super::{CallDigest, Server, wait};
 use crate::jobs::Answer;
 
@@ -60,6 +61,10 @@ impl Server {
         if let Some(answer) = self.heard_now(&name, &of, &call).await {
             return Ok(answer);
         }
+        // Whoever has left while the same call was waited for is not to buy it again.
+        if call.ct.is_cancelled() {
+            return Err(nobody_listens());
+        }
         let (left, connection) = (call.ct.clone(), call.extensions.get::<Connection>().cloned());
         // What the tool listens to: the end of the wish, and not that of the connection.
         let unwanted = CancellationToken::new();
@@ -84,7 +89,8 @@ impl Server {
         }
         let (ended, end) = watch::channel(());
         let place = (self.jobs().account().to_owned(), of);
-        self.shared.unheard.table().insert(place.clone(), end);
+        // Of two such calls the later one has the answer last.
+        self.shared.unheard.table().entry(place.clone()).or_insert(end);
         let me = self.clone();
         self.jobs().outlive(async move {
             let answer = work.await;
@@ -92,7 +98,7 @@ impl Server {
             me.shared.unheard.table().remove(&place);
             drop(ended);
         });
-        Err(ErrorData::internal_error("the caller has left; the same call again gets the answer", None))
+        Err(nobody_listens())
     }
 
     /// Whether a caller who wants no answer is still there.
@@ -177,6 +183,10 @@ impl Server {
     }
 }
 
+fn nobody_listens() -> ErrorData {
+    ErrorData::internal_error("the caller has left; the same call again gets the answer", None)
+}
+
 /// A refusal that cost nothing is not worth keeping: the next call may fare better. What may have been billed is, so
 /// that a person decides whether to buy it again.
 fn is_worth_something(result: &CallToolResult) -> bool {
@@ -184,7 +194,9 @@ fn is_worth_something(result: &CallToolResult) -> bool {
         let content = result.structured_content.as_ref();
         content.and_then(|content| content.pointer(pointer)?.as_str()).unwrap_or_default()
     };
-    result.is_error != Some(true) || part("/error/turn") == "ask the user" || !part("/text").is_empty()
+    // A question that nobody has answered asks for the user too, and has bought nothing.
+    let in_doubt = part("/error/turn") == "ask the user" && !part("/next").starts_with(NOTHING_SENT);
+    result.is_error != Some(true) || in_doubt || !part("/text").is_empty()
 }
 
 const KEPT: &str = "this is the answer to the same call of before, whose caller left before it came; nothing was bought \

@@ -89,9 +89,11 @@ impl Server {
         let found = api.video_tasks(page, limit, status, model).await?;
         let more = u64::from(page) * u64::from(limit) < found.total && !found.items.is_empty();
         let mut tasks = Vec::with_capacity(found.items.len());
+        let mut total = found.total;
         for task in found.items {
             let job = self.jobs().by_task(self.principal(), &task.id).await?;
             if job.is_none() && self.jobs().is_of_another(self.principal(), &task.id).await? {
+                total = total.saturating_sub(1);
                 continue;
             }
             tasks.push(TaskRow::of(task, job.map(|job| job.id)));
@@ -104,7 +106,7 @@ impl Server {
             (false, false) => "Call query_video_generation with a task_id to fetch one.",
         };
         let next_cursor = more.then(|| page.saturating_add(1).to_string());
-        Ok(VideoTasks { tasks, total: found.total, next_cursor, next: next.to_owned() })
+        Ok(VideoTasks { tasks, total, next_cursor, next: next.to_owned() })
     }
 }
 

@@ -255,6 +255,11 @@ impl JobView {
         self
     }
 
+    /// With this as the only thing to do.
+    pub(super) fn instead(self, next: String) -> Self {
+        Self { next, ..self }
+    }
+
     /// Milliseconds until a sound that is played here was first heard.
     pub(super) fn first_sound(&self) -> Option<u64> {
         self.usage.as_ref()?.get(FIRST_SOUND)?.as_u64()

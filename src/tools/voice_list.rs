@@ -122,9 +122,11 @@ impl Server {
     ) -> Result<DeletedVoice, ToolError> {
         self.ready()?;
         let id = input.voice_id.trim();
-        let kind = match input.voice_type.as_deref() {
+        let hidden = self.hidden_voices().await?.contains(id);
+        let kind = match input.voice_type.as_deref().filter(|_| !hidden) {
             Some("voice_cloning") => VoiceKind::VoiceCloning,
             Some(_) => VoiceKind::VoiceGeneration,
+            None if hidden => return Err(no_voice(id)),
             None => self.kind_of(id).await?,
         };
         if kind == VoiceKind::System {
@@ -144,7 +146,10 @@ impl Server {
 
     async fn voices(&self, voice_type: &str) -> Result<Vec<Voice>, ToolError> {
         let api = self.jobs().api();
-        Ok(api.patiently(group::READS, Nature::Read, || api.voices(voice_type)).await?)
+        let mut found = api.patiently(group::READS, Nature::Read, || api.voices(voice_type)).await?;
+        let hidden = self.hidden_voices().await?;
+        found.retain(|voice| !hidden.contains(&voice.id));
+        Ok(found)
     }
 
     async fn kind_of(&self, id: &str) -> Result<VoiceKind, ToolError> {
@@ -155,13 +160,17 @@ impl Server {
             let designed = id.starts_with("ttv-voice-").then_some(VoiceKind::VoiceGeneration);
             designed.or_else(|| voices().get(id).map(|_| VoiceKind::System))
         });
-        kind.ok_or_else(|| ToolError::NotFound {
-            what: format!("voice `{}` in MiniMax's list", id.chars().take(64).collect::<String>()),
-            advice:
-                "Ids are case-sensitive; list_voices shows them. A voice that was never used is not listed: \
-                     give voice_type to delete one."
-                    .to_owned(),
-        })
+        kind.ok_or_else(|| no_voice(id))
+    }
+}
+
+fn no_voice(id: &str) -> ToolError {
+    ToolError::NotFound {
+        what: format!("voice `{}` in MiniMax's list", id.chars().take(64).collect::<String>()),
+        advice:
+            "Ids are case-sensitive; list_voices shows them. A voice that was never used is not listed: give \
+                 voice_type to delete one."
+                .to_owned(),
     }
 }
 

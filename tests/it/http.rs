@@ -297,6 +297,48 @@ async fn an_open_port_without_a_token_is_refused() {
 }
 
 #[tokio::test]
+async fn another_s_voice_is_neither_listed_nor_deleted() {
+    let served = Served::tuned(true, quick(), |config| {
+        config.http.tokens.iter_mut().for_each(|row| row.toolsets = None);
+    })
+    .await;
+    let base = &served.base;
+    let design = json!({ "prompt": "A calm narrator", "preview_text": "Good evening." });
+    let voice = make(base, Some(ADA), "voice_design", design).await["voice_id"].clone();
+    assert!(voice.is_string(), "{voice}");
+    // MiniMax lists a voice when it has been used.
+    make(base, Some(ADA), "text_to_audio", json!({ "text": "Hello", "voice_id": voice })).await;
+    let own = json!({ "voice_type": "voice_generation" });
+    let has = |list: Value| list["voices"].to_string().contains(voice.as_str().unwrap());
+    assert!(has(make(base, Some(ADA), "list_voices", own.clone()).await));
+    assert!(!has(make(base, Some(BOB), "list_voices", own).await));
+    for arguments in
+        [json!({ "voice_id": voice }), json!({ "voice_id": voice, "voice_type": "voice_generation" })]
+    {
+        let refused = call(base, Some(BOB), "delete_voice", arguments).await;
+        assert_eq!(refused["result"]["isError"], true, "{refused}");
+    }
+    let deleted = make(base, Some(ADA), "delete_voice", json!({ "voice_id": voice })).await;
+    assert_eq!(deleted["voice_id"], voice, "{deleted}");
+    served.end().await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_known_elsewhere_is_not_opened_without_a_token() {
+    let hosts = |name: &str| HttpSettings { hosts: vec![name.to_owned()], ..HttpSettings::default() };
+    let bind = async |settings: &HttpSettings| {
+        http::bind("127.0.0.1:0".parse().unwrap(), &Access::new(settings))
+            .await
+            .map_err(|error| error.to_string())
+    };
+    let refusal = bind(&hosts("media.example.com")).await.unwrap_err();
+    assert!(refusal.contains("media.example.com") && refusal.contains("MINIMAX_MCP_TOKEN"), "{refusal}");
+    assert!(bind(&hosts("localhost:9000")).await.is_ok());
+    let tokens = vec![TokenRow::new("ada", ADA)];
+    assert!(bind(&HttpSettings { tokens, ..hosts("media.example.com") }).await.is_ok());
+}
+
+#[tokio::test]
 async fn a_token_with_groups_is_shown_their_tables_and_recipes_and_keeps_its_own_jobs() {
     let served = Served::guarded().await;
     let ask = async |base: &str, method: &str, params: Value| {

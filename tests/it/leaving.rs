@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::TryFutureExt as _;
 use minimax_mcp::sandbox::{Options as SandboxOptions, Pace, Sandbox};
 use minimax_mcp::serve::http::access::Access;
 use minimax_mcp::serve::http::{self, Options};
@@ -147,6 +148,21 @@ async fn a_chat_whose_caller_has_left_is_heard_out_and_the_same_call_gets_its_an
         assert!(!text(&anew).contains(OLD), "it is handed over once: {anew}");
         assert_eq!(served.bought(), before + 3);
     }
+    served.end().await;
+}
+
+#[tokio::test]
+async fn a_client_that_gives_up_and_tries_again_and_again_buys_once() {
+    let served = Served::new().await;
+    let order = json!({ "prompt": "Hello" });
+    served.leave(true, "chat", &order).await;
+    // It waits for the same answer, and gives up before that comes.
+    let again = served.request(true, "chat", &order).send();
+    assert!(tokio::time::timeout(Duration::from_millis(300), again.and_then(Response::text)).await.is_err());
+    let result = served.call(true, "chat", &order).await;
+    assert!(text(&result).contains(OLD), "{result}");
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(served.bought(), 1);
     served.end().await;
 }
 

@@ -61,6 +61,20 @@ impl Access {
         self
     }
 
+    /// A name of another machine that the settings have this server answer to.
+    pub fn name_elsewhere(&self) -> Option<&str> {
+        self.hosts.iter().map(String::as_str).find(|host| !HOME.contains(&without_port(host)))
+    }
+
+    /// What a stranger who is let in could do.
+    pub fn danger(&self) -> &'static str {
+        if self.caller_keys {
+            "whoever reaches it can use its disk and connections; a key of MiniMax's is no permission to"
+        } else {
+            "whoever reaches it can spend your money"
+        }
+    }
+
     /// Whether a stranger would be let in.
     pub fn is_open(&self) -> bool {
         self.tokens.are_none() && self.provider.is_none()

@@ -56,15 +56,22 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// Takes the port. Refuses an address that others can reach if nobody has to show a token.
 pub async fn bind(address: SocketAddr, access: &Access) -> io::Result<TcpListener> {
-    if access.is_open() && !is_private(address.ip()) {
-        return Err(io::Error::new(
-            io::ErrorKind::PermissionDenied,
-            format!(
-                "{address} can be reached from elsewhere, and whoever reaches it can spend your money: set \
-                 MINIMAX_MCP_TOKEN (16 characters or more), MINIMAX_MCP_TOKEN_FILE or MINIMAX_MCP_OAUTH_ISSUER, or \
-                 listen on 127.0.0.1"
-            ),
-        ));
+    if access.is_open() {
+        let way_out = "set MINIMAX_MCP_TOKEN (16 characters or more), MINIMAX_MCP_TOKEN_FILE or MINIMAX_MCP_OAUTH_ISSUER";
+        let danger = access.danger();
+        let denied = |text: String| Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
+        if !is_private(address.ip()) {
+            return denied(format!(
+                "{address} can be reached from elsewhere, and {danger}: {way_out}, or listen on 127.0.0.1"
+            ));
+        }
+        if let Some(name) = access.name_elsewhere() {
+            return denied(format!(
+                "MINIMAX_MCP_PUBLIC_URL or MINIMAX_MCP_HOSTS has {name}, so this server is reached from elsewhere, and \
+                 {danger}: {way_out}"
+            ));
+        }
+        tracing::warn!("no token is set, and of the programs and users of this machine {danger}");
     }
     if access.is_nameless() && !is_private(address.ip()) {
         return Err(io::Error::new(
@@ -200,6 +207,10 @@ fn at_mcp<H: ServerHandler + Clone>(each: H, config: StreamableHttpServerConfig)
 
 /// Whether a paid call would be recorded: the one thing that no call can do without.
 async fn ready(axum::extract::State(server): axum::extract::State<Server>) -> (StatusCode, &'static str) {
+    if let Some(problem) = server.problem() {
+        tracing::error!(%problem, "not ready: every call is refused until this setting is right");
+        return (StatusCode::SERVICE_UNAVAILABLE, "not ready: see the server's log\n");
+    }
     match server.jobs().check().await {
         Ok(()) => (StatusCode::OK, "ready\n"),
         Err(error) => {

@@ -50,6 +50,8 @@ pub struct Sessions {
 #[derive(Debug)]
 struct Session {
     principal: String,
+    /// Whose sessions are counted together.
+    limited_as: String,
     requests: mpsc::Sender<RxJsonRpcMessage<RoleServer>>,
     unanswered: Unanswered,
     end: CancellationToken,
@@ -89,7 +91,7 @@ impl Sessions {
     /// Takes a place; how many are taken if there is none.
     fn enter(&self, id: &str, session: Session) -> Result<(), usize> {
         let mut table = self.table();
-        let own = table.values().filter(|open| open.principal == session.principal).count();
+        let own = table.values().filter(|open| open.limited_as == session.limited_as).count();
         match (table.len(), own) {
             (SESSIONS.., _) => Err(SESSIONS),
             (_, SESSIONS_EACH..) => Err(SESSIONS_EACH),
@@ -122,8 +124,13 @@ pub async fn open(State(sessions): State<Sessions>, Extension(caller): Extension
     let (answers, mut outgoing) = mpsc::channel::<TxJsonRpcMessage<RoleServer>>(WAITING);
     // Not the server's stop: whoever waits for an answer when the server ends is to get one.
     let (unanswered, end) = (Unanswered::default(), sessions.late.child_token());
-    let session =
-        Session { principal: caller.principal, requests, unanswered: unanswered.clone(), end: end.clone() };
+    let session = Session {
+        limited_as: caller.limited_as().to_owned(),
+        principal: caller.principal,
+        requests,
+        unanswered: unanswered.clone(),
+        end: end.clone(),
+    };
     if let Err(taken) = sessions.enter(&id, session) {
         let text = format!("{taken} sessions are open; close one, or use /mcp, which needs none.\n");
         return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "30")], text).into_response();

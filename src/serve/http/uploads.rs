@@ -15,7 +15,7 @@ use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 
-use crate::tools::{Caller, Handed, Server, Unfit, UploadProblem};
+use crate::tools::{Caller, CallerKey, Handed, Server, Unfit, UploadProblem};
 
 /// The largest file on a slow line. Whoever sends nothing for a moment is cut off much earlier.
 const LONGEST: Duration = Duration::from_mins(60);
@@ -63,6 +63,12 @@ async fn receive(
 ) -> Response {
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let is_form = kind.is_some_and(|kind| kind.to_ascii_lowercase().starts_with("multipart/form-data"));
+    // It would belong to nobody who can use it.
+    if let Some(CallerKey::Missing) = request.extensions().get() {
+        let text =
+            "Send the key that your calls are paid with too: X-MiniMax-Api-Key: KEY. Files belong to it.\n";
+        return (StatusCode::UNAUTHORIZED, text).into_response();
+    }
     let taking = async {
         if is_form {
             of_form(&server, &caller, name, request).await
