@@ -284,7 +284,9 @@ impl Jobs {
         self.shared.stop.cancel();
         self.shared.tracker.close();
         if tokio::time::timeout(patience, self.shared.tracker.wait()).await.is_err() {
-            tracing::warn!("a request was still unanswered; its job will say `unknown`");
+            tracing::warn!(
+                "a request was still unanswered: its job, if it is one, will say `unknown`, and it may be billed"
+            );
         }
         if let Some(store) = self.shared.store.get() {
             if let Err(error) = store.release().await {

@@ -245,7 +245,13 @@ impl Server {
             let all = self.shared.router.list_all().into_iter().map(|tool| tool.name);
             let known: Vec<_> = all.filter(|name| self.offers(name)).collect();
             let shown: String = name.chars().take(64).collect();
-            let message = format!("unknown tool `{shown}`; this server has {}", known.join(", "));
+            let why = match Self::group_of(&name) {
+                Some(_) => {
+                    " here (MINIMAX_TOOLSETS, MINIMAX_READ_ONLY, the token's groups or HTTP leave it out)"
+                }
+                None => "",
+            };
+            let message = format!("unknown tool `{shown}`{why}; this server has {}", known.join(", "));
             return Err(ErrorData::invalid_params(message, None));
         };
         if let Err(error) = self.take_turn() {
