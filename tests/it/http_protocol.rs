@@ -243,17 +243,15 @@ async fn a_picture_is_waited_for_a_moment_and_then_becomes_a_task() {
 async fn a_task_of_one_server_is_answered_for_and_given_up_at_another() {
     let served = Served::with(false, Pace { polls: 6, ..quick() }).await;
     let other = served.neighbour(false).await;
-    let order = |prompt: &str| {
-        let film = json!({ "prompt": prompt, "model": "MiniMax-H3" });
-        with_tasks(json!({ "name": "generate_video", "arguments": film }))
-    };
-    let start = async |prompt: &str| {
-        let request = modern(&served.base, "tools/call", Some("generate_video"), order(prompt));
+    let start = async |base: &str| {
+        let film = json!({ "prompt": "waves", "model": "MiniMax-H3" });
+        let order = with_tasks(json!({ "name": "generate_video", "arguments": film }));
+        let request = modern(base, "tools/call", Some("generate_video"), order);
         let task = answer(request.send().await.unwrap()).await["result"].clone();
         assert_eq!((&task["resultType"], &task["status"]), (&json!("task"), &json!("working")), "{task}");
         task["taskId"].as_str().unwrap().to_owned()
     };
-    let id = start("waves").await;
+    let id = start(&served.base).await;
     let mut done = Value::Null;
     crate::harness::eventually("the task is done", async || {
         done = task(&other, "tasks/get", &id).await["result"].clone();
@@ -273,7 +271,17 @@ async fn a_task_of_one_server_is_answered_for_and_given_up_at_another() {
         (StatusCode::OK, &"video/mp4".parse().unwrap())
     );
 
-    let id = start("storm").await;
+    served.end().await;
+
+    let served = Served::with(false, Pace { polls: 1000, ..quick() }).await;
+    let other = served.neighbour(false).await;
+    let id = start(&served.base).await;
+    // A request that is on its way is not called back.
+    let now = json!({ "job_id": id, "wait_seconds": 0 });
+    crate::harness::eventually("MiniMax has it", async || {
+        make(&other, None, "get_job", now.clone()).await["status"] == "running"
+    })
+    .await;
     assert_eq!(task(&other, "tasks/cancel", &id).await["result"]["resultType"], "complete");
     assert_eq!(task(&served.base, "tasks/get", &id).await["result"]["status"], "cancelled");
     served.end().await;
