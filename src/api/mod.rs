@@ -68,7 +68,7 @@ pub use video_v2::{Content, Expansion, Extra, MediaUrl, Role, Submit as VideoV2S
 pub use vision::{LONGEST_LOOK, Picture, Seen};
 pub use voice::{ClonePrompt, CloneSubmit, Cloned, DesignSubmit, Designed, Voice, VoiceKind};
 
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, causes};
 
 /// An endpoint as the client needs to know it.
 #[derive(Debug)]
@@ -457,16 +457,6 @@ fn plain_body(body: &[u8]) -> String {
 /// A random number in 0..1 that keeps many clients from asking in step.
 pub fn chance() -> f64 {
     f64::from(getrandom::u32().unwrap_or(u32::MAX / 2)) / f64::from(u32::MAX)
-}
-
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    text
 }
 
 /// Reads an id or a count that MiniMax sends as a number here and as a string there.

@@ -104,13 +104,13 @@ impl Client {
             usage: Map::new(),
             over: false,
         };
-        session.expect("connected_success").await?;
+        session.await_event("connected_success").await?;
         let mut start = serde_json::to_value(live).map_err(|error| unsent(error.to_string()))?;
         if let Some(fields) = start.as_object_mut() {
             fields.insert("event".into(), json!("task_start"));
         }
         session.send(&start).await.map_err(unsent)?;
-        session.expect("task_started").await?;
+        session.await_event("task_started").await?;
         Ok(session)
     }
 
@@ -161,7 +161,7 @@ impl Session {
     }
 
     /// The next event before the text has left.
-    async fn expect(&mut self, wanted: &str) -> Result<(), ApiError> {
+    async fn await_event(&mut self, wanted: &str) -> Result<(), ApiError> {
         loop {
             let event = self.receive().await.map_err(|error| match error {
                 ApiError::Lost { why, .. } => unsent(why),

@@ -13,4 +13,5 @@ mod parent;
 pub use call::{ASKED, Call, RequestId, failed, job, job_ended, ordered};
 pub use log::{Telemetry, start};
 pub use metrics::{Amount, Line, Metrics, Observed, Records, Scrape};
+pub use otlp::causes;
 pub use parent::Parent;

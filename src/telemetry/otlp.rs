@@ -145,7 +145,8 @@ async fn send(request: reqwest::RequestBuilder) -> Result<Response<Bytes>, reqwe
     Ok(response)
 }
 
-fn causes(error: &dyn std::error::Error) -> String {
+/// An error with what lies behind it.
+pub fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
