@@ -7,7 +7,7 @@ use super::archive::{Temporary, fetch_aside};
 use super::blob::{Blob, Limits};
 use super::guard::{Guard, Refused};
 use super::link::{FetchProblem, fetch};
-use super::output::{Expect, Saved, download_on};
+use super::output::{Expect, Saved, download};
 
 /// Fetches results. Reading the machine's root certificates takes a while, so nothing is built before the first.
 #[derive(Debug)]
@@ -36,14 +36,14 @@ impl Fetcher {
         let (client, strict) = (self.client()?, Guard { public_http: false, ..self.guard });
         if let (Some(rest), Err(Refused::Scheme(_))) = (url.strip_prefix("http://"), strict.check(url)) {
             let secure = format!("https://{rest}");
-            match download_on(client, &strict, &secure, folder, name, expect, key).await {
+            match download(client, &strict, &secure, folder, name, expect, key).await {
                 Err(FetchProblem::Weather { reason, .. }) => {
                     tracing::info!(reason, "not to be had over https; plain http is tried");
                 }
                 done => return done,
             }
         }
-        download_on(client, &self.guard, url, folder, name, expect, key).await
+        download(client, &self.guard, url, folder, name, expect, key).await
     }
 
     /// As [`fetch`]: a link's content as an input.

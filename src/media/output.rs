@@ -52,21 +52,9 @@ pub struct Expect<'a> {
 /// Nothing is ever overwritten. If the name is taken by the same content, as after a crash between the
 /// renaming and its record, that file is the result and nothing is fetched or written twice; if it is taken
 /// by something else, the new file gets a number behind an underscore. What fails or is dropped half way
-/// leaves nothing behind.
-pub async fn download(
-    client: &reqwest::Client,
-    guard: &Guard,
-    url: &str,
-    folder: &Path,
-    name: &str,
-    expect: &Expect<'_>,
-) -> Result<Saved, FetchProblem> {
-    download_on(client, guard, url, folder, name, expect, None).await
-}
-
-/// As [`download`]. With a `key`, what breaks off stays in the folder for a day, hidden, and the next download
+/// leaves nothing behind. With a `key`, what breaks off stays in the folder for a day, hidden, and the next download
 /// with the same key goes on with it, if the host still has the same version of the file.
-pub(super) async fn download_on(
+pub async fn download(
     client: &reqwest::Client,
     guard: &Guard,
     url: &str,

@@ -94,7 +94,7 @@ impl World {
         name: &str,
         expect: Expect<'_>,
     ) -> Result<Saved, FetchProblem> {
-        download(&self.client, &self.guard, url, self.folder.path(), name, &expect).await
+        download(&self.client, &self.guard, url, self.folder.path(), name, &expect, None).await
     }
 
     /// The names in the folder, hidden ones included.
