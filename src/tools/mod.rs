@@ -92,7 +92,7 @@ use rate::Rates;
 use subscriptions::Subscriptions;
 use unheard::Unheard;
 
-use crate::api::{Client, Pacing};
+use crate::api::{Client, RateLimits};
 use crate::config::{Config, ConfigError, KeyKind, Region, ResourceMode, Toolset};
 use crate::jobs::{Cost, Job, Jobs, Limits, Order, Paid, Settings, Watch};
 use crate::media::{self, KeptFiles, Roots};
@@ -130,7 +130,7 @@ pub struct Server {
 #[derive(Debug)]
 struct Shared {
     config: Config,
-    pacing: Pacing,
+    pacing: RateLimits,
     roots: Roots,
     router: ToolRouter<Server>,
     /// Which group a tool is in.
@@ -228,8 +228,8 @@ struct Draft {
 impl Server {
     /// Nothing is opened or sent before the first call.
     pub fn new(config: Config) -> Self {
-        let pacing = Pacing { keep: config.keeps_limits(), china: config.region == Region::Cn };
-        let api = Client::paced(config.host.clone(), config.key.clone(), pacing);
+        let pacing = RateLimits { keep: config.keeps_limits(), china: config.region == Region::Cn };
+        let api = Client::with_limits(config.host.clone(), config.key.clone(), pacing);
         let jobs = Jobs::new(
             api,
             Settings {
