@@ -15,11 +15,12 @@ use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt as _;
 use tokio::task::spawn_blocking;
 
-use super::blob::{Limits, grouped};
-use super::folder::{PREFIX, SUFFIX};
-use super::input::InputProblem;
-use super::kind::{self, HEAD};
-use super::{name, probe};
+use crate::media::download::file_name;
+use crate::media::download::folder::{PREFIX, SUFFIX};
+use crate::media::input::content::{Limits, grouped};
+use crate::media::input::reference::InputProblem;
+use crate::media::probe::metadata;
+use crate::media::probe::sniff::{self, HEAD};
 
 /// What is left free on the disk, in bytes: records have to be written too.
 const MARGIN: u64 = 64 * 1024 * 1024;
@@ -122,7 +123,7 @@ impl Inbox {
 
     /// Where a file is that was handed in, if its time is not over. A look at the disk.
     pub fn find(&self, id: &str, name: &str) -> Option<PathBuf> {
-        let here = expiry(id)? > seconds_now() && name::is_plain(name);
+        let here = expiry(id)? > seconds_now() && file_name::is_plain(name);
         let path = self.folder.join(id).join(name);
         let found = here.then(|| path.symlink_metadata().ok()).flatten()?;
         found.is_file().then_some(path)
@@ -198,7 +199,7 @@ impl Incoming {
     }
 
     fn judge(&self) -> Result<(), InboxProblem> {
-        self.rules.limits.check_head(&kind::sniff(&self.head)).map_err(InboxProblem::Unfit)
+        self.rules.limits.check_head(&sniff::sniff(&self.head)).map_err(InboxProblem::Unfit)
     }
 
     /// Keeps what has come, under a name like `hint`.
@@ -215,15 +216,15 @@ impl Incoming {
         let Self { part, file, rules, bytes, head, folder, .. } = self;
         drop(file);
         part.as_file().sync_data()?;
-        let found = kind::sniff(&head);
-        let found = probe::measure(part.as_file(), found.mime).refine(found);
+        let found = sniff::sniff(&head);
+        let found = metadata::measure(part.as_file(), found.mime).refine(found);
         rules.limits.check_type(&found).map_err(InboxProblem::Unfit)?;
         let expires = seconds_now().saturating_add(rules.life.as_secs());
         let id = new_id(expires)?;
-        let (stem, wanted) = name::split(last_part(hint));
+        let (stem, wanted) = file_name::split(last_part(hint));
         let text = || TEXTS.iter().find(|known| known.eq_ignore_ascii_case(wanted)).unwrap_or(&"txt");
         let extension = if found.is_text() { text() } else { found.extension(wanted) };
-        let name = name::file_name(stem, "", 1, false, extension);
+        let name = file_name::file_name(stem, "", 1, false, extension);
         let place = folder.join(&id);
         private(&place)?;
         part.persist_noclobber(place.join(&name)).map_err(|failed| failed.error)?;

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::blob::grouped;
-use super::folder::OutputProblem;
-use super::link::FetchProblem;
+use crate::media::download::folder::OutputProblem;
+use crate::media::download::link::FetchProblem;
+use crate::media::input::content::grouped;
 
 /// What a file leaves free, in bytes; a small one leaves as much as it takes.
 const MARGIN: u64 = 16 * 1024 * 1024;
@@ -18,7 +18,7 @@ pub async fn room(folder: &Path, least: u64) -> Result<(), OutputProblem> {
 }
 
 /// Whether a file of `length` bytes fits into `folder`, of which `here` are there already.
-pub(super) async fn check(folder: &Path, length: u64, here: u64) -> Result<(), FetchProblem> {
+pub(crate) async fn check(folder: &Path, length: u64, here: u64) -> Result<(), FetchProblem> {
     let missing = length.saturating_sub(here);
     if missing == 0 {
         return Ok(());

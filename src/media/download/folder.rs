@@ -4,13 +4,15 @@ use std::io::Write as _;
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::blob::grouped;
-use super::roots::{Place, Roots, resolve};
-use super::{handle, name, windows};
+use crate::media::download::file_name;
+use crate::media::input::content::grouped;
+use crate::media::input::handle;
+use crate::media::input::roots::{Place, Roots, resolve};
+use crate::media::input::windows_path;
 
 /// How a file is called while it is being written. Hidden where a dot hides.
-pub(super) const PREFIX: &str = ".minimax-";
-pub(super) const SUFFIX: &str = ".part";
+pub(crate) const PREFIX: &str = ".minimax-";
+pub(crate) const SUFFIX: &str = ".part";
 /// No download takes this long, so what is older belongs to a process that is gone.
 const LEFTOVER: Duration = Duration::from_hours(24);
 
@@ -77,7 +79,7 @@ pub fn folder(base: &Path, requested: Option<&str>, roots: &Roots) -> Result<Pat
     if !path.starts_with(base) && !roots.may_touch(&path) {
         return Err(outside());
     }
-    if cfg!(windows) && windows::is_special(&path.to_string_lossy()) {
+    if cfg!(windows) && windows_path::is_special(&path.to_string_lossy()) {
         return Err(OutputProblem::Component { part: requested.to_owned() });
     }
     let real = resolve(&path).map_err(|_| outside())?;
@@ -92,7 +94,7 @@ pub fn folder(base: &Path, requested: Option<&str>, roots: &Roots) -> Result<Pat
 fn new_parts_are_plain(real: &Path) -> Result<(), OutputProblem> {
     let new = real.ancestors().take_while(|path| path.symlink_metadata().is_err());
     for name in new.filter_map(Path::file_name).map(std::ffi::OsStr::to_string_lossy) {
-        if !name::is_plain(&name) {
+        if !file_name::is_plain(&name) {
             return Err(OutputProblem::Component { part: name.into_owned() });
         }
     }
@@ -112,7 +114,7 @@ fn relative(requested: &str) -> Result<PathBuf, OutputProblem> {
     let mut path = PathBuf::new();
     let rooted = requested.starts_with(['/', '\\']);
     for part in requested.split(['/', '\\']).filter(|part| !matches!(*part, "" | ".")) {
-        if rooted || !name::is_plain(part) || part.starts_with('~') {
+        if rooted || !file_name::is_plain(part) || part.starts_with('~') {
             return Err(OutputProblem::Component { part: if rooted { requested } else { part }.to_owned() });
         }
         path.push(part);
@@ -161,7 +163,7 @@ fn prepare_now(folder: &Path) -> std::io::Result<()> {
 
 /// A file that nobody sees under a final name, and that goes away when dropped. `folder` is a path without links; a
 /// link that was put in its place meanwhile is not followed.
-pub(super) fn temporary(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+pub(crate) fn temporary(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(PREFIX).suffix(SUFFIX);
     as_ordinary(&mut builder);

@@ -11,12 +11,12 @@ use tempfile::NamedTempFile;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio_util::io::ReaderStream;
 
-use super::bring::{Arrived, Bring};
-use super::guard::Guard;
-use super::link::FetchProblem;
-use super::name;
-use super::output::{Expect, Saved, receive};
-use super::space;
+use crate::media::download::disk_space;
+use crate::media::download::file_name;
+use crate::media::download::guard::Guard;
+use crate::media::download::link::FetchProblem;
+use crate::media::download::resume::{Arrived, Bring};
+use crate::media::download::target::{Expect, Saved, receive};
 
 /// More entries than this are no result.
 const ENTRIES_MAX: usize = 1000;
@@ -28,7 +28,7 @@ pub type Temporary = NamedTempFile;
 
 /// Fetches a link to a temporary file in `folder`, which exists. What breaks off is gone on with under the same
 /// key.
-pub(super) async fn fetch_aside(
+pub(crate) async fn fetch_aside(
     client: &reqwest::Client,
     guard: &Guard,
     url: &str,
@@ -81,7 +81,7 @@ impl Archive {
         &self.entries
     }
 
-    /// Delivers an entry like any other result: see [`super::download`].
+    /// Delivers an entry like any other result: see [`crate::media::download`].
     pub async fn save(
         &self,
         entry: &Entry,
@@ -89,7 +89,7 @@ impl Archive {
         name: &str,
         expect: &Expect<'_>,
     ) -> Result<Saved, FetchProblem> {
-        space::check(folder, entry.bytes, 0).await?;
+        disk_space::check(folder, entry.bytes, 0).await?;
         let content = self.content(entry).await?;
         let chunks = ReaderStream::new(content).map_err(|error| FetchProblem::Disk(error.to_string()));
         receive(chunks, Some(entry.bytes), folder, name, expect).await
@@ -142,7 +142,7 @@ fn list(path: &Path) -> io::Result<Vec<Entry>> {
             return refuse("an entry is cut off");
         }
         let named = name.unwrap_or_else(|| String::from_utf8_lossy(&entry.path_bytes()).into_owned());
-        let (stem, extension) = name::split(named.rsplit(['/', '\\']).next().unwrap_or_default());
+        let (stem, extension) = file_name::split(named.rsplit(['/', '\\']).next().unwrap_or_default());
         let extension = extension.to_ascii_lowercase();
         found.push(Entry { stem: stem.to_owned(), extension, bytes, start });
     }

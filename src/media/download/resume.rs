@@ -11,35 +11,36 @@ use reqwest::{Response, StatusCode};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
-use super::guard::Guard;
-use super::kind::HEAD;
-use super::land::{Landing, Target, adopt, disk, stopped};
-use super::link::{self, FetchProblem};
-use super::output::{Expect, Saved, check_size, feed, judge, target};
-use super::part::{OVERLAP, Part, STEP};
-use super::version::Version;
-use super::{space, whole};
+use crate::media::download::disk_space;
+use crate::media::download::guard::Guard;
+use crate::media::download::link::{self, FetchProblem};
+use crate::media::download::partial_file::{OVERLAP, Part, STEP};
+use crate::media::download::target::{Expect, Saved, check_size, feed, judge, target};
+use crate::media::download::validator::Version;
+use crate::media::download::writer::{Landing, Target, adopt, disk, stopped};
+use crate::media::probe::completeness;
+use crate::media::probe::sniff::HEAD;
 
 /// Between the end of a connection and the next.
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// A link, and what is to become of it.
 #[derive(Clone, Copy)]
-pub(super) struct Bring<'a> {
-    pub(super) client: &'a reqwest::Client,
-    pub(super) guard: &'a Guard,
-    pub(super) url: &'a str,
-    pub(super) folder: &'a Path,
+pub(crate) struct Bring<'a> {
+    pub(crate) client: &'a reqwest::Client,
+    pub(crate) guard: &'a Guard,
+    pub(crate) url: &'a str,
+    pub(crate) folder: &'a Path,
     /// The file's name; `None` for one that is not to stay.
-    pub(super) name: Option<&'a str>,
-    pub(super) expect: &'a Expect<'a>,
+    pub(crate) name: Option<&'a str>,
+    pub(crate) expect: &'a Expect<'a>,
     /// What it goes by, whatever its links are: what breaks off is gone on with under the same key, in another
     /// process too. `None`: only within this call.
-    pub(super) key: Option<&'a str>,
+    pub(crate) key: Option<&'a str>,
 }
 
 /// What has come of it.
-pub(super) enum Arrived {
+pub(crate) enum Arrived {
     /// All of it, not yet under its name.
     Whole(Box<Part>, Target),
     /// It was here before.
@@ -75,7 +76,7 @@ enum Way {
 
 impl Bring<'_> {
     /// Fetches until it is whole. What breaks off is gone on with, as long as each connection brings something.
-    pub(super) async fn run(&self) -> Result<Arrived, FetchProblem> {
+    pub(crate) async fn run(&self) -> Result<Arrived, FetchProblem> {
         let mut part = self.open().await?;
         loop {
             let before = part.bytes();
@@ -186,7 +187,7 @@ impl Bring<'_> {
             Ok(target) => target,
             Err(problem) => return refused(part, problem),
         };
-        if let Err(problem) = space::check(self.folder, length.unwrap_or_default(), part.bytes()).await {
+        if let Err(problem) = disk_space::check(self.folder, length.unwrap_or_default(), part.bytes()).await {
             return Err(Broken::keeping(part, problem));
         }
         self.land(part, chunks, length, target).await
@@ -236,7 +237,7 @@ impl Bring<'_> {
     /// What it is and whether there is room for it, before anything is written.
     async fn look(&self, chunks: &mut Chunks, length: Option<u64>) -> Result<(Bytes, Target), FetchProblem> {
         check_size(length.unwrap_or_default(), self.expect)?;
-        space::check(self.folder, length.unwrap_or_default(), 0).await?;
+        disk_space::check(self.folder, length.unwrap_or_default(), 0).await?;
         let head = link::read_head(chunks).await?;
         let target = self.target(&head)?;
         Ok((head, target))
@@ -270,7 +271,7 @@ impl Bring<'_> {
         }
         // The end of the connection is all that says that this is the end of the file.
         let sort = target.sniffed;
-        let looked = spawn_blocking(move || (whole::is_whole(part.file(), sort), part)).await;
+        let looked = spawn_blocking(move || (completeness::is_whole(part.file(), sort), part)).await;
         match looked {
             Ok((true, part)) => Ok(Arrived::Whole(Box::new(part), target)),
             Ok((false, part)) => {

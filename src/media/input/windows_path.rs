@@ -1,11 +1,11 @@
 //! What a text means as a path on Windows. Text alone, so that it is the same on every system and can be tried on
 //! each.
 
-use super::name;
+use crate::media::download::file_name;
 
 /// Where a Windows path begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Start {
+pub(crate) enum Start {
     /// `C:\`, also behind `\\?\`.
     Drive,
     /// `\\host\share`, also behind `\\?\UNC\`: host and share in lower case. A look at it sends the user's
@@ -18,7 +18,7 @@ pub(super) enum Start {
 }
 
 /// Reads the beginning of a path; both slashes separate.
-pub(super) fn start(text: &str) -> Start {
+pub(crate) fn start(text: &str) -> Start {
     let text = text.replace('/', "\\");
     if let Some(rest) = text.strip_prefix(r"\\?\") {
         return match rest.get(..4).filter(|unc| unc.eq_ignore_ascii_case(r"UNC\")) {
@@ -48,14 +48,14 @@ fn is_drive(text: &str) -> bool {
 
 /// Whether a path names something beside ordinary files: a device in any folder (`C:\x\NUL.png`), or a stream beside
 /// a file's content (`cat.png:other`).
-pub(super) fn is_special(text: &str) -> bool {
+pub(crate) fn is_special(text: &str) -> bool {
     let text = text.replace('/', "\\");
     let behind = match start(&text) {
         Start::Device => return true,
         Start::Drive => text.split_once(':').map_or("", |(_, rest)| rest),
         Start::Share(..) | Start::Relative => text.trim_start_matches(r"\\?\"),
     };
-    behind.split('\\').any(|part| part.contains(':') || name::is_device(part))
+    behind.split('\\').any(|part| part.contains(':') || file_name::is_device(part))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The blocking half of [`super::output`]: writing, hashing, and the one moment in which a file gets its
+//! The blocking half of [`crate::media::download::target`]: writing, hashing, and the one moment in which a file gets its
 //! name.
 
 use std::fs::File;
@@ -13,12 +13,13 @@ use tempfile::NamedTempFile;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 
-use super::kind::HEAD;
-use super::link::FetchProblem;
-use super::output::Saved;
-use super::part::Part;
-use super::probe::{self, Facts};
-use super::{blob, name};
+use crate::media::download::file_name;
+use crate::media::download::link::FetchProblem;
+use crate::media::download::partial_file::Part;
+use crate::media::download::target::Saved;
+use crate::media::input::content;
+use crate::media::probe::metadata::{self, Facts};
+use crate::media::probe::sniff::HEAD;
 
 /// Chunks between the network and the disk. Few, since one can be some hundred kilobytes.
 const CHUNKS: usize = 4;
@@ -28,14 +29,14 @@ const NAMES: u32 = 99;
 
 /// Where a file is to go, and what it is.
 #[derive(Debug, Clone)]
-pub(super) struct Target {
-    pub(super) folder: PathBuf,
-    pub(super) stem: String,
-    pub(super) extension: String,
+pub(crate) struct Target {
+    pub(crate) folder: PathBuf,
+    pub(crate) stem: String,
+    pub(crate) extension: String,
     /// The type its bytes show, which says how to measure it.
-    pub(super) sniffed: &'static str,
+    pub(crate) sniffed: &'static str,
     /// The type to report.
-    pub(super) mime: &'static str,
+    pub(crate) mime: &'static str,
 }
 
 impl Target {
@@ -44,7 +45,7 @@ impl Target {
     fn candidates(&self) -> impl Iterator<Item = PathBuf> {
         let numbered = (2..=NAMES).map(|number| format!("{}_{number}", self.stem));
         let stems = std::iter::once(self.stem.clone()).chain(numbered);
-        stems.map(|stem| self.folder.join(name::joined(&stem, &self.extension)))
+        stems.map(|stem| self.folder.join(file_name::joined(&stem, &self.extension)))
     }
 
     fn saved(&self, path: PathBuf, bytes: u64, sha256: String, facts: Facts) -> Saved {
@@ -58,7 +59,7 @@ impl Target {
 }
 
 /// Why nothing can be written to `folder`.
-pub(super) fn disk(folder: &Path, error: &io::Error) -> FetchProblem {
+pub(crate) fn disk(folder: &Path, error: &io::Error) -> FetchProblem {
     let folder = folder.display();
     FetchProblem::Disk(match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
@@ -73,7 +74,7 @@ pub(super) fn disk(folder: &Path, error: &io::Error) -> FetchProblem {
 }
 
 /// A file on its way. Dropping it, at any moment, removes what was written, unless it can be gone on with.
-pub(super) struct Landing {
+pub(crate) struct Landing {
     folder: PathBuf,
     /// `None` at the end of the file.
     chunks: Option<mpsc::Sender<Bytes>>,
@@ -83,14 +84,14 @@ pub(super) struct Landing {
 
 impl Landing {
     /// Writes behind what `part` has.
-    pub(super) fn start(folder: &Path, part: Part) -> Self {
+    pub(crate) fn start(folder: &Path, part: Part) -> Self {
         let (chunks, arriving) = mpsc::channel(CHUNKS);
         let writing = spawn_blocking(move || write(part, arriving));
         Self { folder: folder.to_owned(), chunks: Some(chunks), writing: Some(writing) }
     }
 
     /// Waits while the disk is slower than the network.
-    pub(super) async fn push(&mut self, chunk: Bytes) -> Result<(), FetchProblem> {
+    pub(crate) async fn push(&mut self, chunk: Bytes) -> Result<(), FetchProblem> {
         if let Some(chunks) = &self.chunks
             && chunks.send(chunk).await.is_ok()
         {
@@ -104,13 +105,13 @@ impl Landing {
     }
 
     /// What was written, if the writer has not failed.
-    pub(super) async fn abandon(mut self) -> Option<Part> {
+    pub(crate) async fn abandon(mut self) -> Option<Part> {
         self.chunks = None;
         self.written().await.ok()
     }
 
     /// Waits until all is written.
-    pub(super) async fn finish(mut self) -> Result<Part, FetchProblem> {
+    pub(crate) async fn finish(mut self) -> Result<Part, FetchProblem> {
         self.chunks = None;
         self.written().await
     }
@@ -126,7 +127,7 @@ fn early() -> FetchProblem {
     FetchProblem::Disk("the writer stopped early".into())
 }
 
-pub(super) fn stopped(error: &JoinError) -> FetchProblem {
+pub(crate) fn stopped(error: &JoinError) -> FetchProblem {
     FetchProblem::Disk(format!("the writer was stopped ({error})"))
 }
 
@@ -149,7 +150,7 @@ fn write(mut part: Part, mut arriving: mpsc::Receiver<Bytes>) -> io::Result<Part
 }
 
 /// Gives the file its name. Only a complete one may come here.
-pub(super) async fn settle(part: Part, target: Target) -> Result<Saved, FetchProblem> {
+pub(crate) async fn settle(part: Part, target: Target) -> Result<Saved, FetchProblem> {
     spawn_blocking(move || place(part, &target)).await.map_err(|error| stopped(&error))?
 }
 
@@ -159,7 +160,7 @@ fn place(mut part: Part, target: &Target) -> Result<Saved, FetchProblem> {
     part.file().sync_all().map_err(|error| target.disk(&error))?;
     #[cfg(feature = "crash-points")]
     crate::crash::point("file.written");
-    let facts = probe::measure(part.file(), target.sniffed);
+    let facts = metadata::measure(part.file(), target.sniffed);
     for path in target.candidates() {
         let naming = |file| claim(file, &path).map_err(|refused| (refused.file, refused.error));
         match part.named_by(naming) {
@@ -217,14 +218,14 @@ fn sync_folder(folder: &Path) {
 }
 
 /// Finds the file that an earlier attempt left complete: right name, right length, same beginning.
-pub(super) async fn adopt(target: &Target, length: u64, head: &Bytes) -> Result<Option<Saved>, FetchProblem> {
+pub(crate) async fn adopt(target: &Target, length: u64, head: &Bytes) -> Result<Option<Saved>, FetchProblem> {
     let (target, head) = (target.clone(), head.clone());
     let looking = spawn_blocking(move || {
         let present = |path: &PathBuf| path.symlink_metadata().is_ok();
         target.candidates().take_while(present).find_map(|path| {
             let sha256 = hash_if(&path, length, Some(&head))?;
             let facts =
-                File::open(&path).map(|file| probe::measure(file, target.sniffed)).unwrap_or_default();
+                File::open(&path).map(|file| metadata::measure(file, target.sniffed)).unwrap_or_default();
             tracing::info!(path = %path.display(), "the file is here already; it is not written again");
             Some(target.saved(path, length, sha256, facts))
         })
@@ -239,7 +240,7 @@ fn hash_if(path: &Path, length: u64, head: Option<&[u8]>) -> Option<String> {
     if !is_file(path.symlink_metadata()) {
         return None;
     }
-    let mut file = blob::options().open(path).ok()?;
+    let mut file = content::options().open(path).ok()?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; BUFFER.max(HEAD)];
     let mut unseen = head.unwrap_or_default();
@@ -267,7 +268,7 @@ mod tests {
     use std::io::Write as _;
 
     use super::*;
-    use crate::media::folder::temporary;
+    use crate::media::download::folder::temporary;
 
     fn file(folder: &Path, content: &str) -> NamedTempFile {
         let mut file = temporary(folder).unwrap();

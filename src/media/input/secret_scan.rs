@@ -49,7 +49,7 @@ const NAMES: &[&str] = &[
 const LEAST: usize = 16;
 
 /// What a text seems to hold that must not be sent anywhere; in words that say nothing of its content.
-pub(super) fn found(text: &str) -> Option<&'static str> {
+pub(crate) fn found(text: &str) -> Option<&'static str> {
     if KEYS.iter().any(|mark| text.contains(mark)) {
         return Some("a private key");
     }
@@ -124,7 +124,7 @@ fn is_login(line: &str) -> bool {
 }
 
 /// Whether a ZIP file holds texts of one sort and nothing else, by the names in it; what it is instead.
-pub(super) fn texts_alone(zip: &[u8]) -> Result<(), String> {
+pub(crate) fn texts_alone(zip: &[u8]) -> Result<(), String> {
     let damaged = || "a ZIP file that cannot be read".to_owned();
     let archive = rawzip::ZipArchive::from_slice(zip).map_err(|_| damaged())?;
     let (mut entries, mut sort) = (archive.entries(), None);

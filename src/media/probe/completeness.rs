@@ -3,14 +3,14 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 
-use super::probe::movie_is_whole;
+use crate::media::probe::metadata::movie_is_whole;
 
 /// A file of more pieces than this is not walked through to its end.
 const PIECES: usize = 100_000;
 /// Where the end of a file is looked for, in bytes.
 const TAIL: u64 = 64 * 1024;
 
-/// False if a file of this type (see [`super::kind::sniff`]) shows that its end is missing. True where the
+/// False if a file of this type (see [`crate::media::probe::sniff::sniff`]) shows that its end is missing. True where the
 /// format does not show it: an MP3 may end anywhere. Blocking; the file is left anywhere.
 pub fn is_whole<R: Read + Seek>(mut file: R, mime: &str) -> bool {
     let file = &mut file;

@@ -8,7 +8,7 @@ use futures_util::TryStreamExt as _;
 use reqwest::redirect::Policy;
 use url::{Host, Url};
 
-use super::link::broken;
+use crate::media::download::link::broken;
 
 /// First byte to last, the connection included.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -7,7 +7,7 @@ use data_url::DataUrl;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-use super::blob::{Blob, grouped};
+use crate::media::input::content::{Blob, grouped};
 
 /// The longest data URI that is decoded at all. Larger ones would not fit a request body of 64 MB.
 pub const DATA_URI_MAX: usize = 64 * 1024 * 1024;
@@ -15,7 +15,7 @@ pub const DATA_URI_MAX: usize = 64 * 1024 * 1024;
 /// What a media input refers to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reference {
-    /// An `http` or `https` link, as given. Not judged yet: see [`super::Guard::check`].
+    /// An `http` or `https` link, as given. Not judged yet: see [`crate::media::Guard::check`].
     Url(String),
     /// A file uploaded to MiniMax before: the whole `mm_file://ID`, as given.
     Uploaded(String),
@@ -27,9 +27,9 @@ pub enum Reference {
         name: String,
     },
     /// The bytes of a data URI, with their real type. Not checked against any limit yet: see
-    /// [`super::check`].
+    /// [`crate::media::check`].
     Data(Blob),
-    /// An absolute path of this machine. Not looked at yet: see [`super::load`].
+    /// An absolute path of this machine. Not looked at yet: see [`crate::media::load`].
     Path(PathBuf),
 }
 

@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use data_encoding::BASE64;
 
-use super::input::InputProblem;
-use super::kind::{self, Found, HEAD, Kind};
-use super::probe::{self, Facts};
-use super::roots::Roots;
-use super::{handle, secret};
+use crate::media::input::handle;
+use crate::media::input::reference::InputProblem;
+use crate::media::input::roots::Roots;
+use crate::media::input::secret_scan;
+use crate::media::probe::metadata::{self, Facts};
+use crate::media::probe::sniff::{self, Found, HEAD, Kind};
 
 /// No endpoint wants a picture of more pixels, and some would be felled by the attempt to decode one.
 const PIXELS_MAX: u64 = 250_000_000;
@@ -44,8 +45,8 @@ impl fmt::Debug for Blob {
 impl Blob {
     /// Recognises and measures bytes that are in memory already.
     pub fn new(bytes: Bytes) -> Self {
-        let found = kind::sniff(&bytes);
-        let facts = probe::measure(Cursor::new(bytes.clone()), found.mime);
+        let found = sniff::sniff(&bytes);
+        let facts = metadata::measure(Cursor::new(bytes.clone()), found.mime);
         Self::assembled(bytes, found, facts)
     }
 
@@ -67,7 +68,7 @@ impl Blob {
 /// What an endpoint demands of an input. Plain data; what is `None` is not checked.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limits {
-    /// The MIME types that are taken, as [`kind::sniff`] names them (`image/jpeg`, `audio/wav`,
+    /// The MIME types that are taken, as [`sniff::sniff`] names them (`image/jpeg`, `audio/wav`,
     /// `text/plain`).
     pub mimes: &'static [&'static str],
     /// The largest size, in bytes.
@@ -102,7 +103,7 @@ impl Limits {
         }
     }
 
-    pub(super) fn check_size(&self, bytes: u64) -> Result<(), InputProblem> {
+    pub(crate) fn check_size(&self, bytes: u64) -> Result<(), InputProblem> {
         match bytes {
             0 => Err(InputProblem::NoContent),
             bytes if bytes > self.max_bytes => Err(InputProblem::TooLarge { bytes, limit: self.max_bytes }),
@@ -110,7 +111,7 @@ impl Limits {
         }
     }
 
-    pub(super) fn check_type(&self, found: &Found) -> Result<(), InputProblem> {
+    pub(crate) fn check_type(&self, found: &Found) -> Result<(), InputProblem> {
         if self.mimes.contains(&found.mime) {
             return Ok(());
         }
@@ -118,7 +119,7 @@ impl Limits {
     }
 
     /// As [`Self::check_type`], by the head alone: what may turn out to be sound in an MP4 file passes.
-    pub(super) fn check_head(&self, found: &Found) -> Result<(), InputProblem> {
+    pub(crate) fn check_head(&self, found: &Found) -> Result<(), InputProblem> {
         let may_be_sound = found.mime == "video/mp4" && self.mimes.contains(&"audio/mp4");
         if may_be_sound { Ok(()) } else { self.check_type(found) }
     }
@@ -179,7 +180,7 @@ pub fn check(blob: &Blob, limits: &Limits) -> Result<(), InputProblem> {
     limits.check_size(blob.bytes.len() as u64)?;
     let Blob { width, height, duration_ms, .. } = *blob;
     let facts = Facts { width, height, duration_ms };
-    limits.check_type(&facts.refine(kind::sniff(&blob.bytes)))?;
+    limits.check_type(&facts.refine(sniff::sniff(&blob.bytes)))?;
     limits.check_facts(blob.kind, facts)
 }
 
@@ -223,7 +224,7 @@ impl Opened {
     /// An input that is in memory anyway.
     pub fn of(blob: Blob) -> Self {
         let facts = Facts { width: blob.width, height: blob.height, duration_ms: blob.duration_ms };
-        let found = facts.refine(kind::sniff(&blob.bytes));
+        let found = facts.refine(sniff::sniff(&blob.bytes));
         let name = format!("input.{}", found.extension("bin"));
         let (bytes, duration_ms) = (blob.bytes.len() as u64, blob.duration_ms);
         Self { content: Content::Memory(blob.bytes), bytes, mime: blob.mime, name, duration_ms }
@@ -258,9 +259,9 @@ fn judge(path: &Path, roots: &Roots, limits: &Limits) -> Result<(File, u64, Foun
 
     let mut head = Vec::with_capacity(HEAD);
     file.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(unreadable)?;
-    let found = kind::sniff(&head);
+    let found = sniff::sniff(&head);
     limits.check_head(&found)?;
-    let facts = probe::measure(&mut file, found.mime);
+    let facts = metadata::measure(&mut file, found.mime);
     let found = facts.refine(found);
     limits.check_type(&found)?;
     limits.check_facts(found.kind, facts)?;
@@ -276,11 +277,11 @@ fn judge(path: &Path, roots: &Roots, limits: &Limits) -> Result<(File, u64, Foun
 
 fn check_texts(whole: &[u8], found: &Found) -> Result<(), InputProblem> {
     match found.mime {
-        "text/plain" => match secret::found(&String::from_utf8_lossy(whole)) {
+        "text/plain" => match secret_scan::found(&String::from_utf8_lossy(whole)) {
             Some(what) => Err(InputProblem::Secret { what }),
             None => Ok(()),
         },
-        "application/zip" => secret::texts_alone(whole).map_err(|found| InputProblem::Type {
+        "application/zip" => secret_scan::texts_alone(whole).map_err(|found| InputProblem::Type {
             found,
             allowed: "a ZIP file of .txt files or of .json files alone".to_owned(),
         }),
@@ -325,7 +326,7 @@ fn open(real: &Path, given: &Path, roots: &Roots) -> Result<File, InputProblem> 
 
 /// A pipe put in the file's place must not hold the opening up, and a link must not be followed.
 #[cfg(unix)]
-pub(super) fn options() -> OpenOptions {
+pub(crate) fn options() -> OpenOptions {
     use std::os::unix::fs::OpenOptionsExt as _;
 
     let mut options = OpenOptions::new();
@@ -334,27 +335,27 @@ pub(super) fn options() -> OpenOptions {
 }
 
 #[cfg(not(unix))]
-pub(super) fn options() -> OpenOptions {
+pub(crate) fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true);
     options
 }
 
 #[cfg(unix)]
-pub(super) fn is_same(looked: &std::fs::Metadata, opened: &std::fs::Metadata) -> bool {
+pub(crate) fn is_same(looked: &std::fs::Metadata, opened: &std::fs::Metadata) -> bool {
     use std::os::unix::fs::MetadataExt as _;
 
     (looked.dev(), looked.ino()) == (opened.dev(), opened.ino())
 }
 
 #[cfg(not(unix))]
-pub(super) fn is_same(looked: &std::fs::Metadata, opened: &std::fs::Metadata) -> bool {
+pub(crate) fn is_same(looked: &std::fs::Metadata, opened: &std::fs::Metadata) -> bool {
     looked.len() == opened.len() && looked.created().ok() == opened.created().ok()
 }
 
 /// `JPEG, PNG or WebP`.
 fn listed(mimes: &[&str]) -> String {
-    let labels: Vec<&str> = mimes.iter().map(|mime| kind::label(mime)).collect();
+    let labels: Vec<&str> = mimes.iter().map(|mime| sniff::label(mime)).collect();
     match labels.split_last() {
         Some((last, [])) => (*last).to_owned(),
         Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
@@ -370,7 +371,7 @@ fn seconds(millis: u64) -> String {
 }
 
 /// 25000000 as `25,000,000`.
-pub(super) fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (place, digit) in digits.chars().enumerate() {

@@ -11,8 +11,8 @@ use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 use tokio::task::spawn_blocking;
 
-use super::blob::{is_same, options};
-use super::source::{PIECE, Source, read_at};
+use crate::media::input::content::{is_same, options};
+use crate::media::input::source::{PIECE, Source, read_at};
 
 /// Digests are kept for so many files; after that they are taken anew.
 const MOST: usize = 4096;

@@ -12,7 +12,7 @@ use lofty::probe::Probe;
 use shiguredo_mp4::boxes::{MoovBox, MvhdBox, TkhdBox, TrakBox};
 use shiguredo_mp4::{BoxHeader, BoxType, Decode};
 
-use super::kind::{self, Found};
+use crate::media::probe::sniff::{self, Found};
 
 /// How much is read of one file at most, in bytes; moving about costs some too.
 const BUDGET: u64 = 16 * 1024 * 1024;
@@ -35,12 +35,12 @@ pub struct Facts {
 
 impl Facts {
     /// The type that a file turns out to be of, once its headers are read.
-    pub(super) fn refine(self, found: Found) -> Found {
-        kind::refined(found, self.width.is_some(), self.duration_ms.is_some())
+    pub(crate) fn refine(self, found: Found) -> Found {
+        sniff::refined(found, self.width.is_some(), self.duration_ms.is_some())
     }
 }
 
-/// Measures a file of a known type (see [`super::kind::sniff`]) from wherever `file` stands; it is left
+/// Measures a file of a known type (see [`crate::media::probe::sniff::sniff`]) from wherever `file` stands; it is left
 /// anywhere. Blocking.
 pub fn measure<R: Read + Seek>(file: R, mime: &str) -> Facts {
     // Readers of foreign formats panic on some malicious files (an Ogg Opus of no channels is one). Such a
@@ -125,7 +125,7 @@ fn measure_movie<R: Read + Seek>(file: &mut R) -> Option<Facts> {
 
 /// Whether the boxes of a movie, or of a picture in the same container, reach to its end and, if it is needed,
 /// the index is among them.
-pub(super) fn movie_is_whole<R: Read + Seek>(file: &mut R, needs_index: bool) -> bool {
+pub(crate) fn movie_is_whole<R: Read + Seek>(file: &mut R, needs_index: bool) -> bool {
     let Ok(end) = file.seek(SeekFrom::End(0)) else { return true };
     let (mut reached, mut has_index, mut count) = (0, false, 0_u32);
     for found in boxes(file, 0, end) {

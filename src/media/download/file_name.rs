@@ -57,7 +57,7 @@ fn slug_of(text: &str, max: usize, keep: impl Fn(char) -> bool) -> String {
 
 /// Whether this can be one component of a path on every system, without meaning something else there or looking like
 /// something else.
-pub(super) fn is_plain(name: &str) -> bool {
+pub(crate) fn is_plain(name: &str) -> bool {
     let forbidden = |c: char| {
         matches!(c, '/' | '\\' | '<' | '>' | ':' | '"' | '|' | '?' | '*') || c.is_control() || is_invisible(c)
     };
@@ -78,7 +78,7 @@ fn is_invisible(c: char) -> bool {
 }
 
 /// `CON`, `com1.txt` and the like: Windows opens a device under these names, in any folder.
-pub(super) fn is_device(name: &str) -> bool {
+pub(crate) fn is_device(name: &str) -> bool {
     let stem = name.split('.').next().unwrap_or_default().trim_end().to_lowercase();
     if matches!(stem.as_str(), "con" | "prn" | "aux" | "nul" | "conin$" | "conout$" | "clock$") {
         return true;
@@ -91,7 +91,7 @@ pub(super) fn is_device(name: &str) -> bool {
 }
 
 /// `fox.jpg` as `fox` and `jpg`; the extension is empty if there is none.
-pub(super) fn split(name: &str) -> (&str, &str) {
+pub(crate) fn split(name: &str) -> (&str, &str) {
     match name.rsplit_once('.') {
         Some((stem, extension)) if !stem.is_empty() => (stem, extension),
         _ => (name, ""),
@@ -99,6 +99,6 @@ pub(super) fn split(name: &str) -> (&str, &str) {
 }
 
 /// The reverse of [`split`].
-pub(super) fn joined(stem: &str, extension: &str) -> String {
+pub(crate) fn joined(stem: &str, extension: &str) -> String {
     if extension.is_empty() { stem.to_owned() } else { format!("{stem}.{extension}") }
 }

@@ -3,8 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::input::InputProblem;
-use super::windows::{self, Start};
+use crate::media::input::reference::InputProblem;
+use crate::media::input::windows_path::{self, Start};
 
 /// Where programs keep what is nobody else's business, below the home directory; elsewhere such folders have a dot
 /// in front.
@@ -65,7 +65,7 @@ impl Roots {
     }
 
     /// Where a path without symbolic links lies, `base` being one of the folders even if it is not there yet.
-    pub(super) fn place(&self, real: &Path, base: Option<&Path>) -> Place {
+    pub(crate) fn place(&self, real: &Path, base: Option<&Path>) -> Place {
         let real_dirs = self.dirs.iter().filter_map(|dir| dunce::canonicalize(dir).ok());
         let around = real_dirs.chain(base.map(Path::to_owned)).filter(|dir| real.starts_with(dir));
         let mut place = Place::Outside;
@@ -97,7 +97,7 @@ impl Roots {
     /// The real path of an existing file inside the folders. Blocking.
     ///
     /// A path outside is answered in the same way whether something is there or not.
-    pub(super) fn admit(&self, path: &Path) -> Result<PathBuf, InputProblem> {
+    pub(crate) fn admit(&self, path: &Path) -> Result<PathBuf, InputProblem> {
         if !path.is_absolute() {
             return Err(InputProblem::Foreign { path: path.to_owned() });
         }
@@ -105,7 +105,7 @@ impl Roots {
         if !self.may_touch(path) {
             return Err(outside());
         }
-        if cfg!(windows) && windows::is_special(&path.to_string_lossy()) {
+        if cfg!(windows) && windows_path::is_special(&path.to_string_lossy()) {
             return Err(InputProblem::NotAFile { path: path.to_owned() });
         }
         let real = resolve(path).map_err(|_| outside())?;
@@ -130,17 +130,17 @@ impl Roots {
     }
 
     /// On Windows the mere look at `\\host\share` sends the user's credentials to that host.
-    pub(super) fn may_touch(&self, path: &Path) -> bool {
+    pub(crate) fn may_touch(&self, path: &Path) -> bool {
         !cfg!(windows) || self.may_touch_there(&path.to_string_lossy())
     }
 
     /// As a Windows path, on every system.
     fn may_touch_there(&self, path: &str) -> bool {
-        match windows::start(path) {
+        match windows_path::start(path) {
             Start::Drive => true,
             Start::Device | Start::Relative => false,
             share @ Start::Share(..) => {
-                self.dirs.iter().any(|dir| windows::start(&dir.to_string_lossy()) == share)
+                self.dirs.iter().any(|dir| windows_path::start(&dir.to_string_lossy()) == share)
             }
         }
     }
@@ -148,7 +148,7 @@ impl Roots {
 
 /// Where a path lies, seen from the allowed folders.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Place {
+pub(crate) enum Place {
     /// In one of them.
     Inside,
     /// In one of them, below a folder of this name that hides it.
@@ -160,7 +160,7 @@ pub(super) enum Place {
 /// The path with every symbolic link resolved in the part of it that exists. Blocking.
 ///
 /// Fails for a link that leads nowhere and for `..` behind a part that does not exist.
-pub(super) fn resolve(path: &Path) -> io::Result<PathBuf> {
+pub(crate) fn resolve(path: &Path) -> io::Result<PathBuf> {
     let mut missing = Vec::new();
     let mut existing = path;
     loop {

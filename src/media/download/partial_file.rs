@@ -14,21 +14,21 @@ use data_encoding::{BASE32_NOPAD, HEXLOWER};
 use sha2::{Digest as _, Sha256};
 use tempfile::{NamedTempFile, TempPath};
 
-use super::blob;
-use super::folder::{PREFIX, SUFFIX, temporary};
-use super::version::Version;
+use crate::media::download::folder::{PREFIX, SUFFIX, temporary};
+use crate::media::download::validator::Version;
+use crate::media::input::content;
 
 /// How much is written between two notes, in bytes: so much may come twice after a crash.
-pub(super) const STEP: u64 = 1024 * 1024;
+pub(crate) const STEP: u64 = 1024 * 1024;
 /// How much of what is here comes again, in bytes, so that two files are never joined to one: some hosts go on
 /// with another version than the one that was asked for.
-pub(super) const OVERLAP: u64 = 64 * 1024;
+pub(crate) const OVERLAP: u64 = 64 * 1024;
 /// Longer notes are none of ours.
 const NOTES_MAX: u64 = 4 * 1024 * 1024;
 const BUFFER: usize = 128 * 1024;
 
 /// What is written of a file so far. Dropping it removes the file, unless it can be gone on with.
-pub(super) struct Part {
+pub(crate) struct Part {
     file: NamedTempFile,
     hasher: Sha256,
     bytes: u64,
@@ -44,13 +44,13 @@ struct Notes {
 
 impl Part {
     /// A part that nobody finds again.
-    pub(super) fn unnamed(folder: &Path) -> io::Result<Self> {
+    pub(crate) fn unnamed(folder: &Path) -> io::Result<Self> {
         let file = temporary(folder)?;
         Ok(Self { file, hasher: Sha256::new(), bytes: 0, version: None, notes: None })
     }
 
     /// The part that goes by `key` in `folder`, with what is there of it. `WouldBlock` if somebody else writes it.
-    pub(super) fn named(folder: &Path, key: &str) -> io::Result<Self> {
+    pub(crate) fn named(folder: &Path, key: &str) -> io::Result<Self> {
         let digest = Sha256::digest(key);
         let name = BASE32_NOPAD.encode(digest.get(..16).unwrap_or_default()).to_lowercase();
         let (path, beside) = (
@@ -60,7 +60,7 @@ impl Part {
         let file = open(&path)?;
         file.try_lock()?;
         // Between opening and locking it may have become a result.
-        if !blob::is_same(&file.metadata()?, &path.symlink_metadata()?) {
+        if !content::is_same(&file.metadata()?, &path.symlink_metadata()?) {
             return Err(io::ErrorKind::ResourceBusy.into());
         }
         let mut notes = Notes { file: open(&beside)?, path: TempPath::try_from_path(beside)?, noted: 0 };
@@ -105,7 +105,7 @@ impl Part {
     }
 
     /// Starts anew. Without a version, nobody can go on with it later.
-    pub(super) fn begin(&mut self, version: Option<Version>) -> io::Result<()> {
+    pub(crate) fn begin(&mut self, version: Option<Version>) -> io::Result<()> {
         let file = self.file.as_file_mut();
         file.set_len(0)?;
         file.seek(SeekFrom::Start(0))?;
@@ -115,24 +115,24 @@ impl Part {
     }
 
     /// How much is here.
-    pub(super) fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 
     /// What the hash of all that is here is.
-    pub(super) fn sha256(&self) -> String {
+    pub(crate) fn sha256(&self) -> String {
         HEXLOWER.encode(&self.hasher.clone().finalize())
     }
 
     /// The version to go on with, and from where; `None` if it is not worth it, or cannot be done.
-    pub(super) fn resumable(&self) -> Option<(&Version, u64)> {
+    pub(crate) fn resumable(&self) -> Option<(&Version, u64)> {
         let version = self.version.as_ref().filter(|version| self.bytes <= version.length)?;
         let start = self.bytes.checked_sub(OVERLAP).filter(|start| *start > 0)?;
         Some((version, start))
     }
 
     /// What is here from `start` on, at most `length` bytes.
-    pub(super) fn read(&mut self, start: u64, length: u64) -> io::Result<Vec<u8>> {
+    pub(crate) fn read(&mut self, start: u64, length: u64) -> io::Result<Vec<u8>> {
         let (file, mut bytes) = (self.file.as_file_mut(), Vec::new());
         file.seek(SeekFrom::Start(start))?;
         Read::by_ref(file).take(length).read_to_end(&mut bytes)?;
@@ -140,7 +140,7 @@ impl Part {
         Ok(bytes)
     }
 
-    pub(super) fn push(&mut self, chunk: &[u8]) -> io::Result<()> {
+    pub(crate) fn push(&mut self, chunk: &[u8]) -> io::Result<()> {
         self.file.as_file_mut().write_all(chunk)?;
         self.hasher.update(chunk);
         self.bytes = self.bytes.saturating_add(chunk.len() as u64);
@@ -152,7 +152,7 @@ impl Part {
     }
 
     /// Notes how much is here. A note that cannot be written is one that is not there.
-    pub(super) fn note(&mut self) {
+    pub(crate) fn note(&mut self) {
         let sha256 = self.sha256();
         if let (Some(notes), Some(_)) = (&mut self.notes, &self.version) {
             notes.noted = self.bytes;
@@ -185,13 +185,13 @@ impl Part {
     }
 
     /// Nobody will go on with it.
-    pub(super) fn discard(mut self) {
+    pub(crate) fn discard(mut self) {
         self.version = None;
         self.stay();
     }
 
     /// The file as it is, from now on removed when it is dropped.
-    pub(super) fn into_file(mut self) -> NamedTempFile {
+    pub(crate) fn into_file(mut self) -> NamedTempFile {
         self.version = None;
         self.stay();
         // Where locks keep others from reading, it could not be opened by its name.
@@ -199,12 +199,12 @@ impl Part {
         self.file
     }
 
-    pub(super) fn file(&self) -> &File {
+    pub(crate) fn file(&self) -> &File {
         self.file.as_file()
     }
 
     /// Lets `naming` give the file its name; if that fails, it is as it was.
-    pub(super) fn named_by<E>(
+    pub(crate) fn named_by<E>(
         self,
         naming: impl FnOnce(NamedTempFile) -> Result<(), (NamedTempFile, E)>,
     ) -> Result<(), (Box<Self>, E)> {
@@ -235,7 +235,7 @@ impl Notes {
 
 /// Opens or makes an ordinary file; follows no link.
 fn open(path: &Path) -> io::Result<File> {
-    let file = blob::options().write(true).create(true).open(path)?;
+    let file = content::options().write(true).create(true).open(path)?;
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::ErrorKind::AlreadyExists.into()) }
 }
 

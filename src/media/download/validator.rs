@@ -5,16 +5,16 @@ use serde::{Deserialize, Serialize};
 
 /// By what a host tells one version of a file from another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Version {
+pub(crate) struct Version {
     /// In bytes.
-    pub(super) length: u64,
+    pub(crate) length: u64,
     etag: Option<String>,
     modified: Option<String>,
 }
 
 impl Version {
     /// `None` if the host says too little to tell versions apart, or sends no parts of files.
-    pub(super) fn of(headers: &HeaderMap, length: Option<u64>) -> Option<Self> {
+    pub(crate) fn of(headers: &HeaderMap, length: Option<u64>) -> Option<Self> {
         if text(headers, &ACCEPT_RANGES).is_some_and(|unit| unit.eq_ignore_ascii_case("none")) {
             return None;
         }
@@ -26,12 +26,12 @@ impl Version {
     }
 
     /// What `If-Range` is to say.
-    pub(super) fn condition(&self) -> Option<&str> {
+    pub(crate) fn condition(&self) -> Option<&str> {
         self.etag.as_deref().or(self.modified.as_deref())
     }
 
     /// Whether an answer with status 206 is what was asked for: the same version, from `start` to the end.
-    pub(super) fn goes_on(&self, headers: &HeaderMap, start: u64) -> bool {
+    pub(crate) fn goes_on(&self, headers: &HeaderMap, start: u64) -> bool {
         let last = self.length.saturating_sub(1);
         let wanted = format!("bytes {start}-{last}/{}", self.length);
         let same = |known: &Option<String>, name| {

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt as _};
 
-use super::blob::Content;
+use crate::media::input::content::Content;
 
 /// How much of a file is in memory at a time.
-pub(super) const PIECE: usize = 256 * 1024;
+pub(crate) const PIECE: usize = 256 * 1024;
 
 /// Content that can be read again: the file stays open, so it is the one that was checked, whatever its path
 /// names meanwhile.
@@ -45,7 +45,7 @@ impl Source {
     }
 
     /// A file that was opened and is `bytes` long.
-    pub(super) fn opened(file: File, bytes: u64) -> Self {
+    pub(crate) fn opened(file: File, bytes: u64) -> Self {
         Self(Held::Disk { file: Arc::new(file), bytes })
     }
 
@@ -98,12 +98,12 @@ async fn next(file: Arc<File>, at: u64, end: u64) -> io::Result<Option<(Bytes, u
 }
 
 #[cfg(unix)]
-pub(super) fn read_at(file: &File, piece: &mut [u8], at: u64) -> io::Result<usize> {
+pub(crate) fn read_at(file: &File, piece: &mut [u8], at: u64) -> io::Result<usize> {
     std::os::unix::fs::FileExt::read_at(file, piece, at)
 }
 
 #[cfg(windows)]
-pub(super) fn read_at(file: &File, piece: &mut [u8], at: u64) -> io::Result<usize> {
+pub(crate) fn read_at(file: &File, piece: &mut [u8], at: u64) -> io::Result<usize> {
     std::os::windows::fs::FileExt::seek_read(file, piece, at)
 }
 

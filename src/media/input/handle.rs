@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// The real path of what was opened, whatever its name was then. `None` where the system does not tell.
-pub(super) fn path_of(file: &File) -> Option<PathBuf> {
+pub(crate) fn path_of(file: &File) -> Option<PathBuf> {
     let path = ask(file).ok()?;
     // Network shares have two ways of being written on Windows.
     Some(dunce::canonicalize(&path).unwrap_or_else(|_| dunce::simplified(&path).to_owned()))
@@ -23,7 +23,7 @@ fn ask(_: &File) -> io::Result<PathBuf> {
 
 /// Whether an open file lies in `folder` itself, a path without links: none was put in the place of a part of it
 /// before the file was opened.
-pub(super) fn lies_in(file: &File, folder: &Path) -> bool {
+pub(crate) fn lies_in(file: &File, folder: &Path) -> bool {
     match path_of(file) {
         Some(path) => path.parent() == Some(folder),
         None => dunce::canonicalize(folder).is_ok_and(|now| now == folder),

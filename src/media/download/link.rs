@@ -8,9 +8,9 @@ use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use reqwest::header::{CONTENT_ENCODING, HeaderMap, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 
-use super::blob::{Blob, Limits, check, grouped};
-use super::guard::{Guard, Refused};
-use super::kind::{self, HEAD};
+use crate::media::download::guard::{Guard, Refused};
+use crate::media::input::content::{Blob, Limits, check, grouped};
+use crate::media::probe::sniff::{self, HEAD};
 
 /// Why bytes did not arrive, sorted by what helps. A sentence; never with a link's query string, which is a
 /// secret.
@@ -39,11 +39,11 @@ pub enum FetchProblem {
 }
 
 impl FetchProblem {
-    pub(super) fn weather(reason: impl Into<String>) -> Self {
+    pub(crate) fn weather(reason: impl Into<String>) -> Self {
         Self::Transient { reason: reason.into(), retry_after: None }
     }
 
-    pub(super) fn too_large(bytes: u64, limit: u64) -> Self {
+    pub(crate) fn too_large(bytes: u64, limit: u64) -> Self {
         Self::Wrong(format!("the file has {} bytes; the limit is {}", grouped(bytes), grouped(limit)))
     }
 }
@@ -70,7 +70,7 @@ pub async fn fetch(
     }
     let mut chunks = Box::pin(response.bytes_stream().map_err(broken));
     let head = read_head(&mut chunks).await?;
-    limits.check_head(&kind::sniff(&head)).map_err(wrong)?;
+    limits.check_head(&sniff::sniff(&head)).map_err(wrong)?;
     let mut bytes = BytesMut::from(head);
     while let Some(chunk) = chunks.try_next().await? {
         bytes.extend_from_slice(&chunk);
@@ -85,7 +85,7 @@ pub async fn fetch(
 }
 
 /// Asks for a link that the guard allows; an answer that is not a file is a problem.
-pub(super) async fn open(
+pub(crate) async fn open(
     client: &reqwest::Client,
     guard: &Guard,
     url: &str,
@@ -98,7 +98,7 @@ pub(super) async fn open(
 }
 
 /// As [`open`], whatever the answer is.
-pub(super) async fn ask(
+pub(crate) async fn ask(
     client: &reqwest::Client,
     guard: &Guard,
     url: &str,
@@ -109,7 +109,7 @@ pub(super) async fn ask(
 }
 
 /// Whether an answer is a file, or a part of one.
-pub(super) fn accept(response: &Response) -> Result<(), FetchProblem> {
+pub(crate) fn accept(response: &Response) -> Result<(), FetchProblem> {
     let status = response.status();
     if status != StatusCode::OK && status != StatusCode::PARTIAL_CONTENT {
         return Err(refusal(status, response.headers()));
@@ -145,7 +145,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// What a failed request means. The guard's refusals come wrapped in the client's errors.
-pub(super) fn broken(error: reqwest::Error) -> FetchProblem {
+pub(crate) fn broken(error: reqwest::Error) -> FetchProblem {
     let error = error.without_url();
     let mut reason = error.to_string();
     let mut source = error.source();
@@ -161,7 +161,7 @@ pub(super) fn broken(error: reqwest::Error) -> FetchProblem {
 }
 
 /// As much of the beginning as is needed to tell what it is; more if it came along, less if there is no more.
-pub(super) async fn read_head<S>(chunks: &mut S) -> Result<Bytes, FetchProblem>
+pub(crate) async fn read_head<S>(chunks: &mut S) -> Result<Bytes, FetchProblem>
 where
     S: Stream<Item = Result<Bytes, FetchProblem>> + Unpin,
 {
@@ -176,7 +176,7 @@ where
 }
 
 /// A connection that ends early must not pass for a short file.
-pub(super) fn check_length(announced: Option<u64>, arrived: u64) -> Result<(), FetchProblem> {
+pub(crate) fn check_length(announced: Option<u64>, arrived: u64) -> Result<(), FetchProblem> {
     match announced {
         Some(announced) if announced != arrived => {
             let (arrived, announced) = (grouped(arrived), grouped(announced));

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
-use super::archive::{Temporary, fetch_aside};
-use super::blob::{Blob, Limits};
-use super::guard::{Guard, Refused};
-use super::link::{FetchProblem, fetch};
-use super::output::{Expect, Saved, download};
+use crate::media::download::archive::{Temporary, fetch_aside};
+use crate::media::download::guard::{Guard, Refused};
+use crate::media::download::link::{FetchProblem, fetch};
+use crate::media::download::target::{Expect, Saved, download};
+use crate::media::input::content::{Blob, Limits};
 
 /// Fetches results. Reading the machine's root certificates takes a while, so nothing is built before the first.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ impl Fetcher {
         Self { guard: Guard { public_http: true, ..guard }, client: OnceLock::new() }
     }
 
-    /// As [`super::download`]. A plain `http` link is tried as `https` first, and as it is if there is none to
+    /// As [`crate::media::download`]. A plain `http` link is tried as `https` first, and as it is if there is none to
     /// talk to. With a `key`, what breaks off stays in the folder for a day, hidden, and the next download with
     /// the same key goes on with it, if the host still has the same version of the file.
     pub async fn download(

@@ -7,13 +7,13 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use tokio::task::spawn_blocking;
 
-use super::bring::{Arrived, Bring};
-use super::guard::Guard;
-use super::kind::{self, Found, Kind};
-use super::land::{self, Landing, Target, adopt};
-use super::link::{self, FetchProblem};
-use super::name;
-use super::part::Part;
+use crate::media::download::file_name;
+use crate::media::download::guard::Guard;
+use crate::media::download::link::{self, FetchProblem};
+use crate::media::download::partial_file::Part;
+use crate::media::download::resume::{Arrived, Bring};
+use crate::media::download::writer::{self, Landing, Target, adopt};
+use crate::media::probe::sniff::{self, Found, Kind};
 
 /// A file that is on the disk to stay.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub struct Expect<'a> {
     pub extension: &'a str,
 }
 
-/// Fetches a result to a file in `folder`, which exists (see [`super::prepare`]).
+/// Fetches a result to a file in `folder`, which exists (see [`crate::media::prepare`]).
 ///
 /// Nothing is ever overwritten. If the name is taken by the same content, as after a crash between the
 /// renaming and its record, that file is the result and nothing is fetched or written twice; if it is taken
@@ -66,7 +66,7 @@ pub async fn download(
     check_name(name)?;
     let bring = Bring { client, guard, url, folder, name: Some(name), expect, key };
     match bring.run().await? {
-        Arrived::Whole(part, target) => land::settle(*part, target).await,
+        Arrived::Whole(part, target) => writer::settle(*part, target).await,
         Arrived::Present(saved) => Ok(saved),
     }
 }
@@ -108,7 +108,7 @@ pub async fn save_what_comes<S>(
 where
     S: Stream<Item = Result<Bytes, FetchProblem>>,
 {
-    if !name::is_plain(name) || !name::is_plain(cut) {
+    if !file_name::is_plain(name) || !file_name::is_plain(cut) {
         return Err(FetchProblem::Wrong("the file's name is not a plain name".into()));
     }
     let mut chunks = pin!(chunks);
@@ -118,10 +118,10 @@ where
     let mut landing = begin(folder).await?;
     let mut whole = stream::iter([Ok(head)]).chain(chunks);
     match feed(&mut landing, &mut whole, &mut 0, None, expect).await {
-        Ok(()) => Ok((land::settle(landing.finish().await?, target).await?, None)),
+        Ok(()) => Ok((writer::settle(landing.finish().await?, target).await?, None)),
         Err(problem @ FetchProblem::Transient { .. }) => {
             let target = self::target(folder, cut, found, expect);
-            Ok((land::settle(landing.finish().await?, target).await?, Some(problem)))
+            Ok((writer::settle(landing.finish().await?, target).await?, Some(problem)))
         }
         Err(problem) => {
             landing.abandon().await;
@@ -130,7 +130,7 @@ where
     }
 }
 
-pub(super) async fn receive<S>(
+pub(crate) async fn receive<S>(
     chunks: S,
     length: Option<u64>,
     folder: &Path,
@@ -154,7 +154,7 @@ where
     let mut landing = begin(folder).await?;
     let mut whole = stream::iter([Ok(head)]).chain(chunks);
     match feed(&mut landing, &mut whole, &mut 0, length, expect).await {
-        Ok(()) => land::settle(landing.finish().await?, target).await,
+        Ok(()) => writer::settle(landing.finish().await?, target).await,
         Err(problem) => {
             landing.abandon().await;
             Err(problem)
@@ -165,12 +165,12 @@ where
 /// A file that nobody goes on with should it break off.
 async fn begin(folder: &Path) -> Result<Landing, FetchProblem> {
     let home = folder.to_owned();
-    let part = spawn_blocking(move || Part::unnamed(&home)).await.map_err(|error| land::stopped(&error))?;
-    Ok(Landing::start(folder, part.map_err(|error| land::disk(folder, &error))?))
+    let part = spawn_blocking(move || Part::unnamed(&home)).await.map_err(|error| writer::stopped(&error))?;
+    Ok(Landing::start(folder, part.map_err(|error| writer::disk(folder, &error))?))
 }
 
 /// Hands the chunks to the writer. `arrived` counts what is there.
-pub(super) async fn feed<S>(
+pub(crate) async fn feed<S>(
     landing: &mut Landing,
     chunks: &mut S,
     arrived: &mut u64,
@@ -189,27 +189,27 @@ where
 }
 
 fn check_name(name: &str) -> Result<(), FetchProblem> {
-    if name::is_plain(name) {
+    if file_name::is_plain(name) {
         return Ok(());
     }
     Err(FetchProblem::Wrong("the file's name is not a plain name".into()))
 }
 
-pub(super) fn check_size(bytes: u64, expect: &Expect<'_>) -> Result<(), FetchProblem> {
+pub(crate) fn check_size(bytes: u64, expect: &Expect<'_>) -> Result<(), FetchProblem> {
     if bytes > expect.max_bytes { Err(FetchProblem::too_large(bytes, expect.max_bytes)) } else { Ok(()) }
 }
 
 /// An error page is not a video, even if it comes with HTTP 200.
-pub(super) fn judge(head: &[u8], expect: &Expect<'_>) -> Result<Found, FetchProblem> {
-    let found = kind::sniff(head);
+pub(crate) fn judge(head: &[u8], expect: &Expect<'_>) -> Result<Found, FetchProblem> {
+    let found = sniff::sniff(head);
     let is_page = found.mime == "text/html" && !expect.extension.starts_with("htm");
     let fits = match expect.kind {
         None | Some(Kind::Other) => true,
         Some(Kind::Audio) if !found.is_recognised() => true,
         Some(kind) => kind == found.kind,
     };
-    if !found.is_text() && kind::raw(expect.extension).is_some() {
-        return Ok(kind::unknown());
+    if !found.is_text() && sniff::raw(expect.extension).is_some() {
+        return Ok(sniff::unknown());
     }
     if fits && !is_page {
         return Ok(found);
@@ -218,8 +218,8 @@ pub(super) fn judge(head: &[u8], expect: &Expect<'_>) -> Result<Found, FetchProb
     Err(FetchProblem::Wrong(format!("what came is {} instead of {wanted}", found.described())))
 }
 
-pub(super) fn target(folder: &Path, given: &str, found: Found, expect: &Expect<'_>) -> Target {
-    let (stem, extension) = name::split(given);
+pub(crate) fn target(folder: &Path, given: &str, found: Found, expect: &Expect<'_>) -> Target {
+    let (stem, extension) = file_name::split(given);
     let (stem, wanted) = match expect.extension {
         "" => (stem, extension),
         wanted if extension.eq_ignore_ascii_case(wanted) => (stem, wanted),
@@ -237,6 +237,6 @@ fn mime_of(found: Found, extension: &str) -> &'static str {
         "json" => "application/json",
         "srt" => "application/x-subrip",
         "vtt" => "text/vtt",
-        _ => kind::raw(extension).unwrap_or(found.mime),
+        _ => sniff::raw(extension).unwrap_or(found.mime),
     }
 }
