@@ -127,7 +127,7 @@ impl File {
             syn::UseTree::Name(name) if name.ident == "self" => self.note(path, path.last().cloned(), public),
             syn::UseTree::Name(name) => self.note(&with(&name.ident), Some(name.ident.to_string()), public),
             syn::UseTree::Rename(name) => {
-                self.note(&with(&name.ident), Some(name.rename.to_string()), public)
+                self.note(&with(&name.ident), Some(name.rename.to_string()), public);
             }
             syn::UseTree::Glob(_) => self.note(path, None, public),
         }
