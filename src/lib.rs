@@ -10,7 +10,7 @@
 //!
 //! `serve` (bytes) → `tools` (MCP) → `jobs` (time and money) → `api` (HTTP). Beside them `config` (settings),
 //! `facts` (models, prices, error codes: data), `media` (files and links in and out of this machine), `telemetry`
-//! (figures, log lines, traces) and `sandbox` (a MiniMax to talk to when there is none); `cli` on top.
+//! (figures, log lines, traces), `clock` (the time) and `sandbox` (a MiniMax to talk to when there is none); `cli` on top.
 //! `tests/it/architecture.rs` keeps the direction of imports.
 //!
 //! # Invariants, as absences
@@ -25,6 +25,7 @@
 
 pub mod api;
 pub mod cli;
+mod clock;
 pub mod config;
 #[cfg(feature = "crash-points")]
 mod crash;

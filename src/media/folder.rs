@@ -2,11 +2,12 @@
 
 use std::io::Write as _;
 use std::path::{Component, Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::blob::grouped;
 use super::roots::{Place, Roots, resolve};
 use super::{handle, name, windows};
+use crate::clock::age;
 
 /// How a file is called while it is being written. Hidden where a dot hides.
 pub(super) const PREFIX: &str = ".minimax-";
@@ -186,11 +187,10 @@ fn as_ordinary(_: &mut tempfile::Builder<'_, '_>) {}
 /// Tidying is a courtesy: what cannot be removed stays.
 fn sweep(folder: &Path) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
-    let now = SystemTime::now();
     for entry in entries.flatten().filter(|entry| is_ours(&entry.file_name().to_string_lossy())) {
-        let age =
+        let changed =
             entry.metadata().ok().filter(std::fs::Metadata::is_file).and_then(|data| data.modified().ok());
-        if age.and_then(|changed| now.duration_since(changed).ok()).is_some_and(|age| age > LEFTOVER) {
+        if changed.is_some_and(|changed| age(changed) > LEFTOVER) {
             let _ = std::fs::remove_file(entry.path());
         }
     }

@@ -1,6 +1,6 @@
 //! Who is let in over HTTP by an identity provider, and who is not.
 
-mod provider;
+pub mod provider;
 mod tokens;
 mod world;
 

@@ -4,11 +4,12 @@
 //! that says most, has no secret in it: see `stage`.
 
 mod bodies;
+mod clock;
 mod crowd;
 mod files;
 mod names;
 mod others;
 mod sessions;
-mod stage;
+pub mod stage;
 mod tokens;
 mod wire;
