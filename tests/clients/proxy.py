@@ -450,8 +450,8 @@ def play_all(program, found, folder, quick):
                     except Exception as problem:
                         failures.append(what)
                         print(f"FAILED  {name}: {what}: {type(problem).__name__}: {problem}", flush=True)
-                warded = count - (len(failures) - before)
-                print(f"{'ok' if warded == count else 'FAILED':6}  {name}: {warded} of {count} attacks failed", flush=True)
+                harmless = count - (len(failures) - before)
+                print(f"{'ok' if harmless == count else 'FAILED':6}  {name}: {harmless} of {count} attacks came to nothing", flush=True)
             finally:
                 front.stop()
         for name, replaced in [("as shipped", {}), ("answers buffered", {"proxy_buffering off;": ""})]:

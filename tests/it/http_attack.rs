@@ -9,6 +9,7 @@ mod crowd;
 mod files;
 mod names;
 mod others;
+mod paths;
 mod sessions;
 pub mod stage;
 mod tokens;
