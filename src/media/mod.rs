@@ -20,6 +20,7 @@ pub mod archive;
 pub mod blob;
 mod bring;
 mod document;
+mod encoding;
 mod fetcher;
 pub mod folder;
 pub mod guard;
@@ -46,7 +47,7 @@ mod whole;
 mod windows;
 
 pub use archive::{Archive, Temporary};
-pub use blob::{Blob, Content, Limits, Opened, check, load, open_input};
+pub use blob::{Blob, Content, Limits, Opened, check, check_now, load, open_input};
 pub use document::document;
 pub use fetcher::Fetcher;
 pub use folder::{OutputProblem, folder, prepare, prepare_again};

@@ -34,6 +34,7 @@ mod deployment;
 // Files, links and folders.
 mod media;
 // Files that were never meant to leave.
+mod secrets;
 mod uploads;
 // The imitation of MiniMax by itself.
 mod sandbox;
