@@ -325,8 +325,8 @@ fn is_seed(run: &[String]) -> bool {
 /// Where base64 stands that decodes to the beginning of a private key.
 fn key_body(text: &[u8]) -> Option<usize> {
     // A sequence, which every key is, begins with this letter.
-    let starts = text.iter().enumerate().filter(|(_, byte)| **byte == b'M').map(|(at, _)| at);
-    starts.into_iter().find(|at| {
+    let mut starts = text.iter().enumerate().filter(|(_, byte)| **byte == b'M').map(|(at, _)| at);
+    starts.find(|at| {
         let follows = text.get(at + 1).is_some_and(|byte| (b'A'..=b'J').contains(byte));
         follows && is_private_key(&base64_head(text.get(*at..).unwrap_or_default()))
     })
@@ -361,8 +361,10 @@ fn is_private_key(der: &[u8]) -> bool {
     };
     match der.get(header..).unwrap_or_default() {
         [2, 1, 0, 2, length, ..] => *length >= 0x40,
-        [2, 1, 0 | 1, 0x30, _, 6, ..] | [2, 1, 1, 4, 16..=128, ..] | [2, 1, 3, 0x30, 0x80..=0x84, ..] => true,
-        [0x30, _, 6, _, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 5 | 12, ..] => true,
+        [2, 1, 0 | 1, 0x30, _, 6, ..]
+        | [2, 1, 1, 4, 16..=128, ..]
+        | [2, 1, 3, 0x30, 0x80..=0x84, ..]
+        | [0x30, _, 6, _, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 5 | 12, ..] => true,
         _ => false,
     }
 }
