@@ -11,7 +11,6 @@ mod shape;
 mod value;
 
 use std::io::{self, Read, Seek, SeekFrom};
-use std::str::Utf8Chunk;
 
 pub(super) use archive::archive_of_texts;
 
@@ -93,7 +92,7 @@ fn hidden(chunk: &[u8]) -> Option<Finding> {
 /// A text behind the end of a media file, up to the end. Some formats fill up with zeros.
 fn trailing(tail: &[u8]) -> Option<Finding> {
     let is_binary = |c: char| c.is_control() && !matches!(c, '\0' | '\t' | '\n' | '\r');
-    let last = tail.utf8_chunks().last().map(Utf8Chunk::valid).unwrap_or_default();
+    let last = tail.utf8_chunks().last().map(|chunk| chunk.valid()).unwrap_or_default();
     let text = last.rsplit(is_binary).next().unwrap_or_default().replace('\0', "");
     if text.len() < TAIL_MIN {
         return None;
