@@ -280,16 +280,28 @@ fn judge(path: &Path, roots: &Roots, limits: &Limits) -> Result<(File, u64, Foun
     let found = facts.refine(found);
     limits.check_type(&found)?;
     limits.check_facts(found.kind, facts)?;
-    let finding = if is_searched_whole(&found) {
+    check_secrets(&mut file, &found, limits, path)?;
+    Ok((file, size, found, facts))
+}
+
+/// Refuses a file with a secret in it, and an archive of other things than texts; the file is left anywhere.
+pub(super) fn check_secrets(
+    file: &mut File,
+    found: &Found,
+    limits: &Limits,
+    path: &Path,
+) -> Result<(), InputProblem> {
+    let unreadable =
+        |error: std::io::Error| InputProblem::Unreadable { path: path.to_owned(), reason: error.to_string() };
+    let finding = if is_searched_whole(found) {
         file.seek(SeekFrom::Start(0)).map_err(unreadable)?;
         let mut whole = Vec::new();
         file.by_ref().take(limits.max_bytes).read_to_end(&mut whole).map_err(unreadable)?;
-        check_texts(&whole, &found)?
+        check_texts(&whole, found)?
     } else {
-        secret::media(&mut file).map_err(unreadable)?
+        secret::media(file).map_err(unreadable)?
     };
-    refuse_secret(finding)?;
-    Ok((file, size, found, facts))
+    refuse_secret(finding)
 }
 
 /// What is searched in one piece: of texts and archives, the type says nothing.

@@ -15,7 +15,7 @@ use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt as _;
 use tokio::task::spawn_blocking;
 
-use super::blob::{Limits, grouped};
+use super::blob::{Limits, check_secrets, grouped};
 use super::folder::{PREFIX, SUFFIX};
 use super::input::InputProblem;
 use super::kind::{self, HEAD};
@@ -218,6 +218,8 @@ impl Incoming {
         let found = kind::sniff(&head);
         let found = probe::measure(part.as_file(), found.mime).refine(found);
         rules.limits.check_type(&found).map_err(InboxProblem::Unfit)?;
+        let mut content = part.as_file().try_clone()?;
+        check_secrets(&mut content, &found, &rules.limits, Path::new(hint)).map_err(InboxProblem::Unfit)?;
         let expires = seconds_now().saturating_add(rules.life.as_secs());
         let id = new_id(expires)?;
         let (stem, wanted) = name::split(last_part(hint));

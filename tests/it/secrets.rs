@@ -10,7 +10,7 @@ use std::io::Write as _;
 use data_encoding::BASE64;
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
-use minimax_mcp::media::{Blob, InputProblem, Limits, check_now};
+use minimax_mcp::media::{Blob, InputProblem, Kind, Limits, check_now};
 use serde_json::json;
 
 use crate::harness::World;
@@ -159,7 +159,7 @@ fn weak_beginnings_make_no_sound() {
         b"\xff\xfb\x90\0 and no second frame\x01",
     ] {
         let blob = Blob::new([bytes, &[7; 3000]].concat().into());
-        assert_eq!(blob.mime, "application/octet-stream", "{bytes:?}");
+        assert!(blob.kind == Kind::Other && !MEDIA.mimes.contains(&blob.mime), "{bytes:?}: {blob:?}");
     }
     // A picture in the tag is longer than what is looked at first; the frames come behind.
     let size = 100_000_u32;
@@ -209,7 +209,7 @@ async fn no_secret_reaches_minimax_by_any_tool_and_the_refusal_names_its_rule() 
     }
     let key = lost::lost().into_iter().find(|(name, _)| *name == "pem").unwrap().1;
     let picture = out.join("cat.png");
-    fs::write(&picture, [png(300, 300, 400), key.into_bytes()].concat()).unwrap();
+    fs::write(&picture, [png(400, 400, 400), key.into_bytes()].concat()).unwrap();
     for (tool, arguments) in [
         ("understand_image", json!({ "prompt": "x", "image_url": picture })),
         ("text_to_image", json!({ "prompt": "x", "subject_reference": picture })),

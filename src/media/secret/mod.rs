@@ -40,7 +40,7 @@ pub(super) struct Finding {
 impl Finding {
     fn at(rule: &'static str, what: &'static str, text: &[u8], offset: usize) -> Self {
         let before = text.get(..offset).unwrap_or_default();
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = before.split(|byte| *byte == b'\n').count();
         Self { rule, what, place: format!(", line {line}") }
     }
 }

@@ -153,12 +153,13 @@ pub(super) fn scan(text: &[u8]) -> Option<Finding> {
         let count = content().filter(|line| test(line)).count();
         count >= LOGINS || count * 2 >= all
     };
-    let of_lines: &[(&str, &str, fn(&str) -> bool)] = &[
-        ("accounts", "accounts of a computer", is_account),
-        ("login-list", "a list of logins", is_login),
-        ("htpasswd", "a list of logins", is_htpasswd),
-    ];
-    of_lines.iter().find(|(_, _, test)| some(*test)).and_then(|(rule, what, _)| whole(rule, what))
+    if some(is_account) {
+        return whole("accounts", "accounts of a computer");
+    }
+    if some(is_login) || some(is_htpasswd) {
+        return whole("login-list", "a list of logins");
+    }
+    None
 }
 
 /// A line of an `.env` file: an upper-case name, `=` and no space around it.

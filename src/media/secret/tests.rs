@@ -19,7 +19,7 @@ fn keys_passwords_and_settings_are_told_from_texts() {
         (&late, "private-key"),
         ("[default]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\n", "aws-access-key"),
         ("aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "aws-secret-key"),
-        ("    client-key-data: LS0tLS1CRUdJTiBSU0EgUFJJVkFURQ==", "base64-pem"),
+        ("    client-key-data: LS0tLS1CRUdJTiBSU0EgUFJJVkFURQ==", "named-secret"),
         (r#"  "refresh_token": "1//0gabcdefghijklmn","#, "named-secret"),
         (r#"{"user":"ann","auth":{"access_token":"0123456789abcdef"}}"#, "named-secret"),
         ("machine api.example.com login ann password hunter2", "netrc"),

@@ -183,7 +183,7 @@ fn is_password(value: &str, quoted: bool) -> bool {
     let sign = |c: char| {
         matches!(c, '!' | '@' | '#' | '$' | '%' | '^' | '&' | '*' | '+' | '?' | '~' | '|' | '\\' | '=')
     };
-    let letter = has(|c| c.is_alphabetic());
+    let letter = has(char::is_alphabetic);
     has(|c| c.is_ascii_digit()) || letter && value.contains(sign)
 }
 
