@@ -10,9 +10,11 @@
 //! subject, so that the caller can put the name of the argument in front.
 
 pub mod download;
+mod encoding;
 pub mod input;
 pub mod player;
 pub mod probe;
+mod secret_scan;
 pub mod subtitle;
 
 pub use download::archive::{Archive, Temporary};
@@ -25,7 +27,7 @@ pub use download::guard::{Guard, Refused};
 pub use download::integrity::{Intact, KeptFiles};
 pub use download::link::{FetchProblem, fetch};
 pub use download::target::{Expect, Saved, download, save, save_stream, save_what_comes};
-pub use input::content::{Blob, Content, Limits, Opened, check, load, open_input};
+pub use input::content::{Blob, Content, Limits, Opened, check, check_now, load, open_input};
 pub use input::reference::{InputProblem, Reference, parse};
 pub use input::roots::Roots;
 pub use input::source::Source;

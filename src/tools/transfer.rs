@@ -134,7 +134,7 @@ impl Server {
             }
             Source::Data(blob) => {
                 for rule in &row.rules {
-                    match media::check(&blob, &limits(rule)) {
+                    match media::check(&blob, &limits(rule)).await {
                         Ok(()) => return Ok((checked_text(Opened::of(blob), rule).await?, None)),
                         Err(problem) => misfit.note(problem, row)?,
                     }

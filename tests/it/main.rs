@@ -34,6 +34,7 @@ mod deployment;
 // Files, links and folders.
 mod media;
 // Files that were never meant to leave.
+mod secrets;
 mod uploads;
 // Callers over HTTP who bring keys of their own, and those who leave.
 mod callers;

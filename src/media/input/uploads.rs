@@ -18,7 +18,7 @@ use tokio::task::spawn_blocking;
 use crate::clock::{age, earliest, latest};
 use crate::media::download::file_name;
 use crate::media::download::folder::{PREFIX, SUFFIX};
-use crate::media::input::content::{Limits, grouped};
+use crate::media::input::content::{Limits, check_secrets, grouped};
 use crate::media::input::reference::InputProblem;
 use crate::media::probe::metadata;
 use crate::media::probe::sniff::{self, HEAD};
@@ -220,6 +220,8 @@ impl Incoming {
         let found = sniff::sniff(&head);
         let found = metadata::measure(part.as_file(), found.mime).refine(found);
         rules.limits.check_type(&found).map_err(InboxProblem::Unfit)?;
+        let mut content = part.as_file().try_clone()?;
+        check_secrets(&mut content, &found, &rules.limits, Path::new(hint)).map_err(InboxProblem::Unfit)?;
         let expires = seconds(latest()).saturating_add(rules.life.as_secs());
         let id = new_id(expires)?;
         let (stem, wanted) = file_name::split(last_part(hint));
