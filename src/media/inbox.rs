@@ -4,7 +4,6 @@
 //! when a file's time is over, so nothing has to be recorded: every server on the same folder knows every file, and
 //! what a crash has left is swept by whoever comes next.
 
-use std::fs::{DirBuilder, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -19,7 +18,7 @@ use super::blob::{Limits, grouped};
 use super::folder::{PREFIX, SUFFIX};
 use super::input::InputProblem;
 use super::kind::{self, HEAD};
-use super::{name, probe};
+use super::{name, private, probe};
 
 /// What is left free on the disk, in bytes: records have to be written too.
 const MARGIN: u64 = 64 * 1024 * 1024;
@@ -225,7 +224,7 @@ impl Incoming {
         let extension = if found.is_text() { text() } else { found.extension(wanted) };
         let name = name::file_name(stem, "", 1, false, extension);
         let place = folder.join(&id);
-        private(&place)?;
+        private::subfolder(&place)?;
         part.persist_noclobber(place.join(&name)).map_err(|failed| failed.error)?;
         Ok(HandedIn { id, name, bytes, mime: found.mime, expires })
     }
@@ -235,10 +234,10 @@ fn begin(folder: &Path, announced: Option<u64>, rules: Rules) -> Result<Incoming
     if let Some(announced) = announced {
         rules.limits.check_size(announced).map_err(InboxProblem::Unfit)?;
     }
-    private(folder)?;
+    private::folder(folder)?;
     // Other calls and other servers count here too; the lock ends with its handle. A file system without locks counts
     // less strictly.
-    let lock = File::options().create(true).truncate(false).write(true).open(folder.join(LOCK))?;
+    let lock = private::create(&folder.join(LOCK))?;
     let _ = lock.lock();
     tidy(folder);
     let (files, bytes) = held(folder);
@@ -316,13 +315,4 @@ fn seconds_now() -> u64 {
 /// Names come with paths from some programs.
 fn last_part(hint: &str) -> &str {
     hint.rsplit(['/', '\\']).next().unwrap_or_default()
-}
-
-/// A folder for this user alone.
-fn private(folder: &Path) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
 }

@@ -9,7 +9,7 @@
 //! * [`mod@folder`], [`name`]: where a result goes and what it is called; [`output`]: how it gets there whole
 //!   or not at all, and is gone on with where it broke off.
 //! * [`archive`], [`subtitle`]: results that come in another form than they are wanted in.
-//! * [`inbox`]: files that callers at other machines hand in.
+//! * [`inbox`]: files that callers at other machines hand in; [`private`]: files that other users cannot read.
 //! * [`player`]: sounds to the loudspeaker.
 //! * [`kind`], [`probe`]: what a file really is, how large and how long.
 //!
@@ -35,6 +35,7 @@ pub mod output;
 mod part;
 pub mod player;
 pub mod preview;
+pub mod private;
 pub mod probe;
 pub mod roots;
 mod secret;
@@ -49,7 +50,7 @@ pub use archive::{Archive, Temporary};
 pub use blob::{Blob, Content, Limits, Opened, check, load, open_input};
 pub use document::document;
 pub use fetcher::Fetcher;
-pub use folder::{OutputProblem, folder, prepare, prepare_again};
+pub use folder::{OutputProblem, folder, is_still_allowed, prepare, prepare_again};
 pub use guard::{Guard, Refused};
 pub use inbox::{HandedIn, Inbox, InboxProblem, handed_in};
 pub use input::{InputProblem, Reference, parse};
@@ -58,6 +59,7 @@ pub use kind::Kind;
 pub use link::{FetchProblem, fetch};
 pub use name::file_name;
 pub use output::{Expect, Saved, download, save, save_stream, save_what_comes};
+pub use part::Resume;
 pub use player::Player;
 pub use preview::{Preview, preview};
 pub use roots::Roots;

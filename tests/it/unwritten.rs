@@ -1,7 +1,7 @@
 //! Records that cannot be written when there is something to write: nothing that was paid for is in memory alone.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use minimax_mcp::sandbox::{Act, Pace, Rule};
@@ -44,17 +44,19 @@ fn word(stage: &Stage, sql: &'static str) -> String {
     })
 }
 
-/// The lines of the files in a folder.
-fn lines(folder: &Path) -> Vec<Value> {
-    let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let ours = names.filter(|path| {
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        name.contains("unwritten-") && path.extension().is_some_and(|it| it == "jsonl")
-    });
-    let texts = ours.filter_map(|path| fs::read_to_string(path).ok());
-    texts
-        .flat_map(|text| text.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<_>>())
-        .collect()
+/// The files of the spool below the data folder or the output folder.
+pub fn spooled(folder: &Path) -> Vec<PathBuf> {
+    let folders = ["spool", ".minimax-spool"].map(|name| folder.join(name));
+    let entries = folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths.filter(|path| path.extension().is_some_and(|it| it == "spool")).collect()
+}
+
+/// The entries in them, without their MACs.
+pub fn lines(folder: &Path) -> Vec<Value> {
+    let texts = spooled(folder).into_iter().filter_map(|path| fs::read_to_string(path).ok());
+    let entry = |line: &str| serde_json::from_str(line.split_once(' ').unwrap().1).unwrap();
+    texts.flat_map(|text| text.lines().map(entry).collect::<Vec<_>>()).collect()
 }
 
 fn a_line_with_a_task(folder: &Path) -> bool {
