@@ -13,6 +13,7 @@ use directories::{BaseDirs, UserDirs};
 
 use crate::config::{Config, ConfigError, Places, SETTINGS};
 use crate::facts;
+use crate::media::private;
 use crate::sandbox::{Options, Sandbox};
 use crate::serve::http::access::Access;
 use crate::serve::{http, stdio};
@@ -137,6 +138,10 @@ async fn obey(arguments: Arguments, config: Config) -> Outcome {
 
 async fn serve(config: Config, at_sandbox: bool, http: Option<(SocketAddr, http::Options)>) -> Outcome {
     let sandbox = if at_sandbox {
+        // The records come later, and their folder is for its owner alone from the start.
+        if let Err(error) = private::folder(&config.data_dir) {
+            tracing::warn!(folder = %config.data_dir.display(), %error, "the data folder is not private");
+        }
         let dir = Some(config.data_dir.join("sandbox"));
         Some(Sandbox::start(Options { dir, ..Options::default() }).await?)
     } else {

@@ -8,13 +8,14 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::task::spawn_blocking;
+use tokio::time::Instant;
 
 use super::salvage;
 use super::store::Store;
@@ -28,7 +29,7 @@ const LOCK: &str = "jobs.lock";
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Everything in the data folder whose name begins so is the records' own.
-const OWN: &[&str] = &["jobs.", "salvage.", "spool", "uploads", "unwritten-"];
+const OWN: &[&str] = &["jobs.", "salvage.", "spool", "uploads"];
 
 /// How long a statement waits for another process that writes.
 const BUSY: Duration = Duration::from_secs(20);
@@ -178,30 +179,30 @@ async fn prepare(pool: &SqlitePool) -> Result<(), Trouble> {
 /// Waits a little while another process repairs.
 async fn enter(folder: &Path) -> io::Result<Presence> {
     let path = folder.join(LOCK);
-    let entering = spawn_blocking(move || {
-        // A folder that cannot be written has its say when the database is opened.
-        let Ok(file) = private::create(&path) else { return Ok(None) };
-        let start = Instant::now();
-        let mut is_told = false;
-        loop {
-            match file.try_lock_shared() {
-                Ok(()) => return Ok(Some(Arc::new(file))),
-                Err(TryLockError::Error(_)) => return Ok(None),
-                Err(TryLockError::WouldBlock) if start.elapsed() >= LOCK_PATIENCE => {
-                    return Err(io::Error::new(io::ErrorKind::WouldBlock, StoreError::LOCKED_OUT));
+    let opening = spawn_blocking({
+        let path = path.clone();
+        move || private::create(&path)
+    });
+    // A folder that cannot be written has its say when the database is opened.
+    let Ok(file) = opening.await.map_err(io::Error::other)? else { return Ok(Presence { _held: None }) };
+    let start = Instant::now();
+    let mut is_told = false;
+    loop {
+        match file.try_lock_shared() {
+            Ok(()) => return Ok(Presence { _held: Some(Arc::new(file)) }),
+            Err(TryLockError::Error(_)) => return Ok(Presence { _held: None }),
+            Err(TryLockError::WouldBlock) if start.elapsed() >= LOCK_PATIENCE => {
+                return Err(io::Error::new(io::ErrorKind::WouldBlock, StoreError::LOCKED_OUT));
+            }
+            Err(TryLockError::WouldBlock) => {
+                if !std::mem::replace(&mut is_told, true) {
+                    let (lock, seconds) = (path.display(), LOCK_PATIENCE.as_secs());
+                    tracing::warn!(%lock, seconds, "waiting for another program to unlock the job records");
                 }
-                Err(TryLockError::WouldBlock) => {
-                    if !std::mem::replace(&mut is_told, true) {
-                        let seconds = LOCK_PATIENCE.as_secs();
-                        let lock = path.display();
-                        tracing::warn!(%lock, seconds, "waiting for another program to unlock the job records");
-                    }
-                    std::thread::sleep(Duration::from_millis(100));
-                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
-    });
-    Ok(Presence { _held: entering.await.map_err(io::Error::other)?? })
+    }
 }
 
 /// `None` if another process has the records open.

@@ -188,3 +188,51 @@ impl Reservation {
         let _ = written.await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jobs::ledger::Limits;
+
+    #[tokio::test]
+    async fn a_purchase_ends_once_and_that_of_a_job_with_the_job_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), "me".to_owned()).await.unwrap();
+        let purchase = Purchase {
+            tool: "chat",
+            principal: "local".to_owned(),
+            allowance: None,
+            model: "m".to_owned(),
+            currency: "USD".to_owned(),
+            estimate: Some(5),
+            consent: None,
+        };
+        for id in ["call-1", "call-2", "image-1"] {
+            store.reserve(id, "a", &purchase, &Limits::default()).await.unwrap().unwrap();
+        }
+        let job = "INSERT INTO jobs VALUES ('image-1', 'local', 'a', 'image', 'succeeded', 0, NULL, NULL, '', '{}', NULL, 0, 1, 1)";
+        sqlx::query(job).execute(store.writers()).await.unwrap();
+        for (id, state, actual, counts, becomes) in [
+            ("call-1", "reserved", None, false, "reserved"),
+            ("call-1", "anything", None, false, "reserved"),
+            ("call-1", "settled", Some(-9), false, "reserved"),
+            ("call-1", "unknown", None, true, "unknown"),
+            ("call-1", "settled", Some(3), true, "settled 3"),
+            ("call-1", "released", None, true, "settled 3"),
+            ("call-1", "settled", Some(0), true, "settled 3"),
+            ("call-2", "released", None, true, "released"),
+            ("call-2", "settled", Some(4), true, "released"),
+            ("image-1", "released", None, false, "reserved"),
+            ("call-9", "released", None, false, ""),
+        ] {
+            let mut transaction = store.begin().await.unwrap();
+            let counted = store.end_purchase(&mut transaction, id, state, actual).await.unwrap();
+            transaction.commit().await.unwrap();
+            let now = sqlx::query_scalar::<_, String>(
+                "SELECT state || coalesce(' ' || actual, '') FROM spending WHERE id = ?1",
+            );
+            let now = now.bind(id).fetch_optional(store.readers()).await.unwrap().unwrap_or_default();
+            assert_eq!((counted, now.as_str()), (counts, becomes), "{id} {state}");
+        }
+    }
+}

@@ -31,7 +31,7 @@ const LONGEST: u64 = 64 * 1024 * 1024;
 /// How earlier versions called their files, in the data folder and in the output folder.
 const LEGACY: &str = "unwritten-";
 const LEGACY_HIDDEN: &str = ".minimax-unwritten-";
-const LEGACY_ENDING: &str = ".jsonl";
+const LEGACY_ENDING: &str = "jsonl";
 
 /// The fields of a job that change on its way: all that an entry may say.
 const KEPT: &[&str] = &[
@@ -195,8 +195,9 @@ pub(super) fn files(folder: &Path) -> Vec<PathBuf> {
 /// The files of versions before the spool. Blocking.
 pub(super) fn legacy_files(folder: &Path) -> Vec<PathBuf> {
     let ours = |name: &str| {
-        let whole = name.ends_with(LEGACY_ENDING) || name.ends_with(".new");
-        whole && (name.starts_with(LEGACY) || name.starts_with(LEGACY_HIDDEN))
+        let ending = Path::new(name).extension();
+        let is_whole = ending.is_some_and(|ending| ending == LEGACY_ENDING || ending == FRESH);
+        is_whole && (name.starts_with(LEGACY) || name.starts_with(LEGACY_HIDDEN))
     };
     named(folder, ours)
 }

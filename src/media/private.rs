@@ -32,6 +32,8 @@ pub fn folder(path: &Path) -> io::Result<Found> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(path)?;
+    #[cfg(unix)]
+    let _ = std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o700));
     mended(path)
 }
 
@@ -45,19 +47,22 @@ pub fn subfolder(path: &Path) -> io::Result<Found> {
 
 /// Opens a file for writing, and makes it if need be; follows no link.
 pub fn create(path: &Path) -> io::Result<File> {
-    let mut options = writing();
-    options.create(true).truncate(false);
-    let file = options.open(path)?;
-    narrow_open(&file)?;
-    Ok(file)
+    match create_new(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let file = writing().open(path)?;
+            narrow_open(&file)?;
+            Ok(file)
+        }
+        made => made,
+    }
 }
 
 /// Makes a file that is not there yet.
 pub fn create_new(path: &Path) -> io::Result<File> {
-    let mut options = writing();
-    options.create_new(true);
-    let file = options.open(path)?;
-    narrow_open(&file)?;
+    let file = writing().create_new(true).open(path)?;
+    // The umask may have taken rights from its owner. Some file systems have none to give.
+    #[cfg(unix)]
+    let _ = file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600));
     Ok(file)
 }
 
@@ -174,7 +179,8 @@ fn writing() -> OpenOptions {
     options
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use std::fs::Permissions;
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};

@@ -12,3 +12,5 @@ mod sessions;
 mod stage;
 mod tokens;
 mod wire;
+
+pub use stage::{ADA, Process};

@@ -84,9 +84,12 @@ mod crash_promises;
 mod crash_random;
 mod crash_several;
 // Records and folders that are damaged, full, read-only, held by others or of another time.
+mod data_folder;
 mod storage;
 // What could not be written at once.
 mod unwritten;
+// Files that somebody has put where the program could take them for its own.
+mod forged;
 // A day of the whole server, in minutes.
 mod a_day;
 // Results on their way here, over bad roads.

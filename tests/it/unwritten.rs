@@ -14,17 +14,17 @@ use crate::harness::quick;
 use crate::storage::Stage;
 
 /// As if the disk were full for whatever changes a job or a purchase; new ones fit in.
-const FULL: &str = "
+pub const FULL: &str = "
     CREATE TRIGGER full_for_jobs BEFORE UPDATE ON jobs WHEN NEW.body <> OLD.body
     BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END;
     CREATE TRIGGER full_for_purchases BEFORE UPDATE ON spending
     BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END";
-const ROOM: &str = "DROP TRIGGER full_for_jobs; DROP TRIGGER full_for_purchases";
+pub const ROOM: &str = "DROP TRIGGER full_for_jobs; DROP TRIGGER full_for_purchases";
 
-const SUBMIT: &str = "/v1/video_generation";
+pub const SUBMIT: &str = "/v1/video_generation";
 
 /// A stage with records, on which a video takes three seconds.
-fn stage() -> Stage {
+pub fn stage() -> Stage {
     let stage = Stage::new();
     stage.cell.sandbox.set_pace(Pace { polls: 1, seconds: 3.0, ..quick() });
     stage
@@ -36,7 +36,7 @@ fn started(stage: &Stage) -> Victim {
     program
 }
 
-fn word(stage: &Stage, sql: &'static str) -> String {
+pub fn word(stage: &Stage, sql: &'static str) -> String {
     stage.runtime.block_on(async {
         let url = format!("sqlite://{}", stage.database().display());
         let mut connection = SqliteConnection::connect(&url).await.unwrap();
@@ -59,14 +59,14 @@ pub fn lines(folder: &Path) -> Vec<Value> {
     texts.flat_map(|text| text.lines().map(entry).collect::<Vec<_>>()).collect()
 }
 
-fn a_line_with_a_task(folder: &Path) -> bool {
+pub fn a_line_with_a_task(folder: &Path) -> bool {
     lines(folder)
         .iter()
         .any(|line| line["task_id"].is_string() && line["job"].is_string() && line["when"].is_i64())
 }
 
 /// Orders a video whose task is named as soon as `meanwhile` is done.
-fn order(stage: &Stage, program: &mut Victim, meanwhile: impl FnOnce()) {
+pub fn order(stage: &Stage, program: &mut Victim, meanwhile: impl FnOnce()) {
     stage.cell.sandbox.script(vec![Rule::once(SUBMIT, Act::Delay { ms: 700 })]);
     let arguments = json!({ "prompt": "A fox", "wait_seconds": 0 });
     let first = program.call("generate_video", arguments);
@@ -77,7 +77,7 @@ fn order(stage: &Stage, program: &mut Victim, meanwhile: impl FnOnce()) {
 }
 
 /// The next program has the video, and nothing is left of the file.
-fn next_delivers(stage: &Stage) {
+pub fn next_delivers(stage: &Stage) {
     let mut next = stage.cell.program_later().ready();
     let jobs = listed(&mut next);
     let view = next.call("get_job", json!({ "job_id": jobs[0], "wait_seconds": 60 }));
@@ -213,16 +213,16 @@ fn lines_that_are_about_no_record_are_left_for_whoever_they_are_about() {
     let stage = stage();
     drop(started(&stage));
     let line = json!({ "when": 1, "job": "video-elsewhere", "task_id": "1", "record": {} }).to_string();
-    for (folder, name) in
-        [(stage.cell.data(), "unwritten-x.jsonl"), (stage.cell.out(), ".minimax-unwritten-x.jsonl")]
-    {
-        fs::write(folder.join(name), format!("{line}\nno line of ours\n")).unwrap();
+    for path in [
+        stage.cell.data().join("unwritten-x.jsonl"),
+        stage.cell.data().join("spool/x.spool"),
+        stage.cell.out().join(".minimax-unwritten-x.jsonl"),
+        stage.cell.out().join(".minimax-spool/x.spool"),
+    ] {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, format!("{line}\nno line of ours\n")).unwrap();
         listed(&mut stage.program());
-        assert_eq!(
-            fs::read_to_string(folder.join(name)).unwrap(),
-            format!("{line}\nno line of ours\n"),
-            "{name}"
-        );
+        assert_eq!(fs::read_to_string(&path).unwrap(), format!("{line}\nno line of ours\n"), "{path:?}");
     }
 }
 
