@@ -17,7 +17,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("jobs", &["api", "facts", "media", "telemetry"]),
     ("tools", &["api", "config", "facts", "jobs", "media", "telemetry"]),
     ("serve", &["config", "jobs", "media", "telemetry", "tools"]),
-    ("cli", &["config", "facts", "serve", "telemetry", "tools"]),
+    ("cli", &["config", "facts", "media", "serve", "telemetry", "tools"]),
 ];
 
 /// Crates that only some modules may name.

@@ -285,7 +285,7 @@ fn judge(path: &Path, roots: &Roots, limits: &Limits) -> Result<(File, u64, Foun
 }
 
 /// Refuses a file with a secret in it, and an archive of other things than texts; the file is left anywhere.
-pub(super) fn check_secrets(
+pub(crate) fn check_secrets(
     file: &mut File,
     found: &Found,
     limits: &Limits,
