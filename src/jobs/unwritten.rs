@@ -37,6 +37,7 @@ const FRESH: &str = "new";
 const KEPT: &[&str] = &[
     "state",
     "files",
+    "file_ids",
     "text",
     "voice_id",
     "missing",

@@ -52,7 +52,7 @@ pub use fetcher::Fetcher;
 pub use folder::{OutputProblem, folder, prepare, prepare_again};
 pub use guard::{Guard, Refused};
 pub use inbox::{HandedIn, Inbox, InboxProblem, handed_in};
-pub use input::{InputProblem, Reference, parse};
+pub use input::{InputProblem, Reference, file_id, file_uri, parse};
 pub use kept::{Intact, KeptFiles};
 pub use kind::Kind;
 pub use link::{FetchProblem, fetch};
