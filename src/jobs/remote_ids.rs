@@ -243,7 +243,7 @@ mod tests {
         Store::open(dir.path(), "test".to_owned()).await.unwrap()
     }
 
-    fn job(principal: &str, created_at: i64, state: State) -> Job {
+    fn job(principal: &str, created_at: i64, state: &State) -> Job {
         let body = json!({
             "id": format!("{principal}-{created_at}"), "principal": principal, "kind": "voice", "tool": "voice_clone",
             "model": "", "account": "host", "prompt": "", "request": { "voice_id": "Voice001" }, "digest": "",
@@ -279,14 +279,14 @@ mod tests {
     async fn a_voice_is_reserved_while_its_request_is_under_way_and_owned_when_it_may_be_there() {
         let dir = tempfile::tempdir().unwrap();
         let store = store(&dir).await;
-        let mut ada = job("ada", 1, leaving());
+        let mut ada = job("ada", 1, &leaving());
         record(&store, &ada).await;
         assert_eq!(
             (voice(&store, "ada").await, voice(&store, "bob").await),
             (Owner::Unknown, Owner::Another)
         );
         // MiniMax refuses Bob's, which says nothing about Ada's.
-        let mut bob = job("bob", 2, leaving());
+        let mut bob = job("bob", 2, &leaving());
         record(&store, &bob).await;
         bob.state = State::Submitting { sent: false, held: Some("no".to_owned()) };
         record(&store, &bob).await;
@@ -312,7 +312,7 @@ mod tests {
     async fn a_refused_request_leaves_no_owner() {
         let dir = tempfile::tempdir().unwrap();
         let store = store(&dir).await;
-        let mut ada = job("ada", 1, leaving());
+        let mut ada = job("ada", 1, &leaving());
         record(&store, &ada).await;
         ada.state = State::Submitting { sent: false, held: Some("no".to_owned()) };
         record(&store, &ada).await;
@@ -327,7 +327,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = store(&dir).await;
         let task = Task { route: Route::VideoV1, id: "0042".to_owned() };
-        let mut ada = job("ada", 1, State::Done { task: Some(task), partial: false });
+        let mut ada = job("ada", 1, &State::Done { task: Some(task), partial: false });
         ada.voice_id = Some("AdasVoice".to_owned());
         ada.file_ids = vec!["7".to_owned()];
         record(&store, &ada).await;
@@ -354,8 +354,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = store(&dir).await;
         let task = || Some(Task { route: Route::VideoV1, id: "42".to_owned() });
-        record(&store, &job("ada", 1, State::Fetching { task: task() })).await;
-        let mut taken_over = job("local", 2, State::Fetching { task: task() });
+        record(&store, &job("ada", 1, &State::Fetching { task: task() })).await;
+        let mut taken_over = job("local", 2, &State::Fetching { task: task() });
         taken_over.request = Value::Null;
         record(&store, &taken_over).await;
         assert_eq!(owner(&store, "ada", RemoteKind::Task, "42").await, Owner::Principal);
