@@ -31,7 +31,7 @@ pub use download::link::{FetchProblem, fetch};
 pub use download::partial_file::Resume;
 pub use download::target::{Expect, Saved, download, save, save_stream, save_what_comes};
 pub use input::content::{Blob, Content, Limits, Opened, check, check_now, load, open_input};
-pub use input::reference::{InputProblem, Reference, parse};
+pub use input::reference::{InputProblem, Reference, file_id, file_uri, parse};
 pub use input::roots::Roots;
 pub use input::source::Source;
 pub use input::uploads::{HandedIn, Inbox, InboxProblem, handed_in};

@@ -18,6 +18,8 @@ pub struct Caller {
     pub principal: String,
     /// Sits at another machine, or may: paths of this one mean nothing there, and results are links.
     pub remote: bool,
+    /// The server knows no other caller, so what nobody here owns at MiniMax is this one's.
+    pub is_only_one: bool,
     /// The groups of tools the caller may use; `None` for all that the server offers.
     pub toolsets: Option<Vec<Toolset>>,
     /// What the caller may spend in 24 hours, in millionths of the region's currency.
@@ -35,6 +37,7 @@ impl Caller {
         Self {
             principal: Self::OWNER.to_owned(),
             remote: false,
+            is_only_one: false,
             toolsets: None,
             budget_day: None,
             rate: None,

@@ -13,7 +13,7 @@ use super::{Server, ToolError};
 use crate::api::{Ask, Function, Medium, Protocol, Speaker, ToolCall, Turn};
 use crate::facts::facts;
 use crate::jobs::{Conversation, Said};
-use crate::media::{Kind, Limits};
+use crate::media::{Kind, Limits, Reference};
 
 /// OpenAI API > image formats and sizes.
 const IMAGE: Takes = Takes {
@@ -169,7 +169,7 @@ impl Server {
             let problem = format!("is a video; give it to MiniMax-M3.1-Flash or MiniMax-M3 with api {able}");
             return Err(ToolError::argument(field, problem));
         }
-        let sent_up = text.trim().starts_with("mm_file://");
+        let sent_up = matches!(self.reference(field, text)?, Reference::Uploaded(_));
         let takes = if purpose != Purpose::Count || sent_up { VIDEO } else { VIDEO_INLINE };
         Ok(Medium::Video(self.input(field, text, &takes, purpose == Purpose::Rehearse).await?))
     }

@@ -14,6 +14,8 @@ use super::view::time;
 use super::{Server, ToolError};
 use crate::api::{ApiError, RemoteFile};
 use crate::facts::offer;
+use crate::jobs::RemoteKind;
+use crate::media;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct ListInput {
@@ -112,8 +114,7 @@ impl Server {
         let (mut files, warnings) = self.files(input.purpose.as_deref()).await?;
         files.sort_by_key(|file| std::cmp::Reverse(place(file)));
         files.dedup_by(|one, other| one.file_id == other.file_id);
-        let hidden = self.hidden_files().await?;
-        files.retain(|file| !hidden.contains(&file.file_id));
+        let mut files = self.visible(RemoteKind::File, files, |file| &file.file_id).await?;
         let total = files.len();
         files.retain(|file| after.is_none_or(|after| place(file) < after));
         let limit = input.limit.clamp(1, 100);
@@ -134,8 +135,8 @@ impl Server {
     )]
     async fn get_file(&self, Parameters(input): Parameters<GetInput>) -> Result<FileInfo, ToolError> {
         self.ready()?;
-        let id = file_id(&input.file_id)?.to_string();
-        let mut info = FileInfo::of(self.remote(&id).await?);
+        let id = file_id(&input.file_id)?;
+        let mut info = FileInfo::of(self.remote(id).await?);
         info.next = if info.url.is_some() {
             "The link lives for an hour or a few; download_file saves the file.".to_owned()
         } else {
@@ -153,12 +154,12 @@ impl Server {
     async fn delete_file(&self, Parameters(input): Parameters<DeleteInput>) -> Result<Gone, ToolError> {
         self.ready()?;
         let id = file_id(&input.file_id)?;
-        self.own_file("file_id", &id.to_string()).await?;
+        self.own_file("file_id", id).await?;
         let (purpose, note) = if let Some(purpose) = input.purpose {
             check_purpose(&purpose)?;
             (purpose, None)
         } else {
-            let found = self.remote(&id.to_string()).await?.purpose;
+            let found = self.remote(id).await?.purpose;
             if found.is_empty() {
                 let problem = "is needed: MiniMax does not say what this file is for";
                 return Err(ToolError::argument("purpose", problem));
@@ -202,11 +203,11 @@ impl Server {
     }
 
     /// Metadata and link of a file.
-    pub(super) async fn remote(&self, id: &str) -> Result<RemoteFile, ToolError> {
+    pub(super) async fn remote(&self, id: u64) -> Result<RemoteFile, ToolError> {
         self.own_file("file_id", id).await?;
-        let api = self.jobs().api();
-        let file = api.retrieve_file(id).await?;
-        Ok(RemoteFile { file_id: id.to_owned(), ..file })
+        let (api, file_id) = (self.jobs().api(), id.to_string());
+        let file = api.retrieve_file(&file_id).await?;
+        Ok(RemoteFile { file_id, ..file })
     }
 }
 
@@ -224,8 +225,7 @@ fn read_cursor(cursor: &str) -> Result<(i64, u64), ToolError> {
 
 /// MiniMax's ids are numbers, also where they are written as texts.
 pub(super) fn file_id(text: &str) -> Result<u64, ToolError> {
-    let bare = text.trim().trim_start_matches("mm_file://");
-    bare.parse().map_err(|_| {
+    media::file_id(text).ok_or_else(|| {
         let shown: String = text.chars().take(64).collect();
         ToolError::argument("file_id", format!("is `{shown}`; it is a number such as 297990555456911"))
     })

@@ -57,9 +57,9 @@ impl Server {
                 checked.map_err(|refused| wrong(refused.to_string()))?;
                 Ok(link)
             }
-            Reference::Uploaded(link) if takes.uploads.is_some() => {
-                self.own_file(field, &link).await?;
-                Ok(link)
+            Reference::Uploaded(id) if takes.uploads.is_some() => {
+                self.own_file(field, id).await?;
+                Ok(media::file_uri(id))
             }
             Reference::Uploaded(_) => Err(wrong(
                 "is an uploaded file, which this endpoint does not take; give a URL or a path".to_owned(),
@@ -169,7 +169,7 @@ impl Server {
 #[derive(Debug)]
 pub(super) enum Given {
     /// The id of an upload.
-    Uploaded(String),
+    Uploaded(u64),
     /// The bytes.
     Bytes(Blob),
 }
@@ -187,7 +187,7 @@ pub(super) struct Uploaded {
 #[derive(Debug)]
 pub(super) enum Checked {
     /// MiniMax has it; its id.
-    There(String),
+    There(u64),
     /// It is here.
     Here(Opened),
 }
@@ -210,9 +210,9 @@ impl Server {
     pub(super) async fn check(&self, field: &str, text: &str, limits: &Limits) -> Result<Checked, ToolError> {
         let wrong = |problem: String| ToolError::argument(field, problem);
         Ok(Checked::Here(match self.reference(field, text)? {
-            Reference::Uploaded(link) => {
-                self.own_file(field, &link).await?;
-                return Ok(Checked::There(link.trim_start_matches("mm_file://").to_owned()));
+            Reference::Uploaded(id) => {
+                self.own_file(field, id).await?;
+                return Ok(Checked::There(id));
             }
             Reference::Url(link) => self.fetched(field, &link, limits).await?,
             Reference::Data(blob) => {
@@ -231,7 +231,7 @@ impl Server {
     pub(super) async fn deliver(&self, purpose: &str, checked: Checked) -> Result<Uploaded, ToolError> {
         let what = checked.what();
         match checked {
-            Checked::There(file_id) => Ok(Uploaded { file_id, what }),
+            Checked::There(id) => Ok(Uploaded { file_id: id.to_string(), what }),
             Checked::Here(opened) => {
                 Ok(Uploaded { file_id: self.send_up(purpose, opened).await?.file_id, what })
             }
@@ -287,7 +287,7 @@ impl Server {
         };
         #[cfg(feature = "crash-points")]
         crate::crash::point("upload.after");
-        self.note_upload(&sent.file_id).await;
+        self.record_upload(&sent.file_id).await;
         Ok(sent)
     }
 
@@ -307,7 +307,7 @@ impl Checked {
     /// What it is, for the records.
     pub(super) fn what(&self) -> String {
         match self {
-            Self::There(file_id) => format!("mm_file://{file_id}"),
+            Self::There(id) => media::file_uri(*id),
             Self::Here(opened) => format!("{} ({} bytes)", opened.name, opened.bytes),
         }
     }

@@ -12,7 +12,7 @@ use crate::media::{self, Blob, Expect, FetchProblem, Guard, InputProblem, Limits
 #[derive(Debug)]
 pub(super) enum Source {
     /// At MiniMax: its id.
-    Uploaded(String),
+    Uploaded(u64),
     /// Elsewhere; judged by the guard when it is fetched.
     Link(String),
     /// In the call.
@@ -35,9 +35,9 @@ impl Server {
     pub(super) async fn source(&self, field: &str, text: &str) -> Result<Source, ToolError> {
         Ok(match self.reference(field, text)? {
             Reference::Url(link) => Source::Link(link),
-            Reference::Uploaded(link) => {
-                self.own_file(field, &link).await?;
-                Source::Uploaded(link.trim_start_matches("mm_file://").to_owned())
+            Reference::Uploaded(id) => {
+                self.own_file(field, id).await?;
+                Source::Uploaded(id)
             }
             Reference::Data(blob) => Source::Data(blob),
             Reference::Path(path) => Source::Path(path),

@@ -1,12 +1,13 @@
 //! The task that `regenerate_video` makes again: found by our id or by MiniMax's, and fit for it.
 
+use super::ownership::task_id;
 use super::video::no_task;
 use super::video_extras::RegenerateInput;
 use super::{Server, ToolError};
 use crate::api::retry::Nature;
 use crate::api::{Blame, CloudTask, group};
 use crate::facts::facts;
-use crate::jobs::{Job, Route, State, now};
+use crate::jobs::{Job, RemoteKind, Route, State, now};
 
 /// A finished task that can be made again.
 #[derive(Debug)]
@@ -37,10 +38,10 @@ impl Server {
                 ("job_id", id.trim(), Some(job.ok_or_else(|| ToolError::argument("job_id", problem()))?))
             }
             (None, task) => {
-                let id = task.as_deref().unwrap_or_default().trim();
+                let id = task_id(task.as_deref().unwrap_or_default())?;
                 let job = self.jobs().by_task(self.principal(), id).await?;
                 // Another's task is answered like none at all.
-                if job.is_none() && self.jobs().is_of_another(self.principal(), id).await? {
+                if job.is_none() && !self.may_use(RemoteKind::Task, id).await? {
                     return Err(no_task(id));
                 }
                 ("task_id", id, job)

@@ -97,6 +97,9 @@ impl Server {
             self.ready()?;
         }
         let (submit, mut warnings) = self.live(&input)?;
+        if let Some(voice) = input.voice_id.as_deref().filter(|_| !input.dry_run) {
+            self.own_voice("voice_id", voice).await?;
+        }
         let player = Player::find(&self.config().program_dirs);
         if player.is_none() {
             warnings.push(format!("{}; the file is saved all the same", no_player()));

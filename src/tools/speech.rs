@@ -160,6 +160,11 @@ impl Server {
         let source = input.source()?;
         let (model, mut warnings) = input.manner().check(&config.defaults)?;
         input.check(source)?;
+        if !dry {
+            for (field, voice) in input.voices() {
+                self.own_voice(&field, voice).await?;
+            }
+        }
         let voice = input.manner().voice(&config.defaults, input.is_mixed());
         let links_alone = config.mode == ResourceMode::Url && input.job.output_directory.is_none();
         let subtitles = match input.subtitles.format() {
@@ -260,7 +265,7 @@ impl SpeechInput {
             pronunciation_dict: self.pronunciations(),
             timbre_weights: mix
                 .into_iter()
-                .map(|VoiceShare { voice_id, weight }| Mix { voice_id, weight })
+                .map(|VoiceShare { voice_id, weight }| Mix { voice_id: voice_id.trim().to_owned(), weight })
                 .collect(),
             language_boost: Some(self.language_boost.clone()),
             voice_modify: self.effects(),
@@ -296,6 +301,13 @@ impl SpeechInput {
             return Err(ToolError::argument("format", problem));
         }
         Ok(())
+    }
+
+    /// Every voice that the call names, with the argument that names it.
+    fn voices(&self) -> impl Iterator<Item = (String, &str)> {
+        let single = self.voice_id.iter().map(|id| ("voice_id".to_owned(), id.as_str()));
+        let mixed = self.voice_mix.iter().flatten().enumerate();
+        single.chain(mixed.map(|(at, share)| (format!("voice_mix[{at}].voice_id"), share.voice_id.as_str())))
     }
 
     fn is_mixed(&self) -> bool {

@@ -8,7 +8,7 @@ use super::speech_rules::billed_characters;
 use super::{Server, ToolError};
 use crate::api::{LongAudio, LongSpeech, VoiceSetting};
 use crate::jobs::SpeechOrder;
-use crate::media::{Limits, Opened};
+use crate::media::{self, Limits, Opened};
 
 /// T2A async > text: what goes into the request itself.
 pub(super) const INLINE_LIMIT: usize = 50_000;
@@ -69,8 +69,8 @@ impl Server {
         let wrong = |problem: String| ToolError::argument("text_file", problem);
         let blob = match self.given("text_file", given, &FILES).await? {
             Given::Uploaded(id) => {
-                let file_id = Some(is_id(&id)?);
-                let (content, prompt) = (Some(given.to_owned()), format!("upload {id}"));
+                let file_id = Some(is_id(&id.to_string())?);
+                let (content, prompt) = (Some(media::file_uri(id)), format!("upload {id}"));
                 return Ok(LongText { inline: None, file_id, content, waiting: None, billed: None, prompt });
             }
             Given::Bytes(blob) => blob,

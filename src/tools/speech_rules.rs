@@ -76,7 +76,8 @@ impl Manner<'_> {
     /// The voice of a call that may name none; empty when voices are `mixed`.
     pub(super) fn voice(&self, defaults: &Defaults, mixed: bool) -> VoiceSetting {
         let voice_id = match self.voice_id {
-            Some(voice) => voice,
+            // As it was checked.
+            Some(voice) => voice.trim(),
             None if mixed => "",
             None => defaults.voice_id.as_deref().unwrap_or("female-shaonv"),
         };

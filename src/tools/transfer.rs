@@ -96,7 +96,7 @@ impl Server {
         match (input.file_id, input.url) {
             (Some(id), None) => {
                 self.ready()?;
-                let id = file_id(&id)?.to_string();
+                let id = file_id(&id)?;
                 self.fetch_remote(id, &self.shelf(directory).await?).await
             }
             (None, Some(url)) => {
@@ -158,8 +158,9 @@ impl Server {
     }
 
     /// A file by its id: by its link if it has one, else its content from the API.
-    async fn fetch_remote(&self, id: String, folder: &Path) -> Result<Downloaded, ToolError> {
-        let file = self.remote(&id).await?;
+    async fn fetch_remote(&self, id: u64, folder: &Path) -> Result<Downloaded, ToolError> {
+        let file = self.remote(id).await?;
+        let id = id.to_string();
         if let Some(link) = file.download_url {
             let saved = self.fetch_link("file_id", &self.secured(&link), &file.filename, folder, &id).await?;
             return Ok(Downloaded::of(saved, Some(id), Some(link)));

@@ -10,10 +10,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use std::time::Duration;
 
+use super::ownership::task_id;
 use super::{Draft, JobOptions, JobView, Server, ToolError, video_v1, video_v2, wait};
 use crate::api::Expansion;
 use crate::facts::{Mode, Protocol, Size, VideoModel, facts, rounded};
-use crate::jobs::{Cost, Task};
+use crate::jobs::{Cost, RemoteKind, Task};
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub(super) struct VideoInput {
@@ -116,16 +117,7 @@ impl Server {
         call: RequestContext<RoleServer>,
     ) -> Result<JobView, ToolError> {
         self.ready()?;
-        let id = input.task_id.trim();
-        if id.is_empty()
-            || id.len() > 64
-            || !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
-        {
-            return Err(ToolError::argument(
-                "task_id",
-                "is not an id of MiniMax's; those are letters and digits, at most 64",
-            ));
-        }
+        let id = task_id(&input.task_id)?;
         let known = self.jobs().by_task(self.principal(), id).await?;
         let elsewhere = known.is_some() && input.output_directory.is_some();
         let watch = match known {
@@ -143,7 +135,7 @@ impl Server {
 impl Server {
     async fn adopt(&self, id: &str, folder: Option<&str>) -> Result<crate::jobs::Watch, ToolError> {
         // Another's task is answered like none at all.
-        if self.jobs().is_of_another(self.principal(), id).await? {
+        if !self.may_use(RemoteKind::Task, id).await? {
             return Err(no_task(id));
         }
         let Some(route) = self.jobs().find_task(id).await? else { return Err(no_task(id)) };

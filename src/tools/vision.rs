@@ -81,7 +81,7 @@ impl Server {
             return Err(ToolError::argument("prompt", "is empty"));
         }
         let (picture, bytes) = match self.source("image_url", &input.image_url).await? {
-            Source::Uploaded(id) => (Picture::Uploaded(id), 0),
+            Source::Uploaded(id) => (Picture::Uploaded(id.to_string()), 0),
             source => {
                 let blob = self.content("image_url", source, &IMAGES).await?;
                 let bytes = blob.bytes.len() as u64;

@@ -14,6 +14,7 @@ use super::{Server, ToolError};
 use crate::api::retry::Nature;
 use crate::api::{Voice, VoiceKind, group};
 use crate::facts::{self, voices};
+use crate::jobs::RemoteKind;
 
 /// How much of a description a row shows.
 const DESCRIPTION: usize = 80;
@@ -122,11 +123,14 @@ impl Server {
     ) -> Result<DeletedVoice, ToolError> {
         self.ready()?;
         let id = input.voice_id.trim();
-        let hidden = self.hidden_voices().await?.contains(id);
-        let kind = match input.voice_type.as_deref().filter(|_| !hidden) {
+        let is_system = voices().get(id).is_some();
+        if !is_system && !self.may_use(RemoteKind::Voice, id).await? {
+            return Err(no_voice(id));
+        }
+        let kind = match input.voice_type.as_deref() {
+            _ if is_system => VoiceKind::System,
             Some("voice_cloning") => VoiceKind::VoiceCloning,
             Some(_) => VoiceKind::VoiceGeneration,
-            None if hidden => return Err(no_voice(id)),
             None => self.kind_of(id).await?,
         };
         if kind == VoiceKind::System {
@@ -146,10 +150,11 @@ impl Server {
 
     async fn voices(&self, voice_type: &str) -> Result<Vec<Voice>, ToolError> {
         let api = self.jobs().api();
-        let mut found = api.queued(group::READS, Nature::Read, || api.voices(voice_type)).await?;
-        let hidden = self.hidden_voices().await?;
-        found.retain(|voice| !hidden.contains(&voice.id));
-        Ok(found)
+        let found = api.queued(group::READS, Nature::Read, || api.voices(voice_type)).await?;
+        let (system, own): (Vec<_>, Vec<_>) =
+            found.into_iter().partition(|voice| voice.kind == VoiceKind::System);
+        let own = self.visible(RemoteKind::Voice, own, |voice| &voice.id).await?;
+        Ok(own.into_iter().chain(system).collect())
     }
 
     async fn kind_of(&self, id: &str) -> Result<VoiceKind, ToolError> {
