@@ -22,6 +22,7 @@ mod open;
 mod paid;
 mod receive;
 mod reserve;
+mod retention;
 mod run;
 mod salvage;
 mod shelf;
@@ -88,6 +89,8 @@ pub struct Settings {
     pub loopback: bool,
     /// What may be spent.
     pub limits: Limits,
+    /// How long ended jobs are kept in the records; `None` keeps them for good.
+    pub keep: Option<Duration>,
 }
 
 /// An order that has passed every check.
@@ -189,6 +192,10 @@ impl Jobs {
                 // As the server itself: whoever happens to open the records must not be held for that.
                 let own = Self { account: Arc::clone(&self.shared.own), ..self.clone() };
                 self.shared.tracker.spawn(own.tend_orphans(Arc::clone(&store)));
+                // Nobody waits for it, also not the end of the server.
+                let (stop, keep) = (self.shared.stop.clone(), self.shared.settings.keep);
+                let sweeping = retention::sweep_often(Arc::clone(&store), keep);
+                tokio::spawn(async move { stop.run_until_cancelled(sweeping).await });
                 Ok(store)
             })
             .await

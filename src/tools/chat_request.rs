@@ -103,6 +103,8 @@ impl Server {
 
     async fn kept(&self, id: Option<&str>) -> Result<Option<Conversation>, ToolError> {
         let Some(id) = id.map(str::trim) else { return Ok(None) };
+        // It may have 32 MiB, which are taken apart here.
+        let _reading = self.input_permit().await?;
         let found = self.jobs().conversation(self.principal(), id).await?;
         found.map(Some).ok_or_else(|| ToolError::NotFound {
             what: format!("conversation `{}`", id.chars().take(64).collect::<String>()),
