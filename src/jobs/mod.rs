@@ -191,11 +191,12 @@ impl Jobs {
                 Box::pin(self.gather_everywhere(&store)).await;
                 // As the server itself: whoever happens to open the records must not be held for that.
                 let own = Self { account: Arc::clone(&self.shared.own), ..self.clone() };
-                self.shared.tracker.spawn(own.tend_orphans(Arc::clone(&store)));
-                // Nobody waits for it, also not the end of the server.
+                let tending = own.tend_orphans(Arc::clone(&store));
                 let (stop, keep) = (self.shared.stop.clone(), self.shared.settings.keep);
                 let sweeping = retention::sweep_often(Arc::clone(&store), keep);
-                tokio::spawn(async move { stop.run_until_cancelled(sweeping).await });
+                self.shared.tracker.spawn(async move {
+                    tokio::join!(tending, stop.run_until_cancelled(sweeping));
+                });
                 Ok(store)
             })
             .await

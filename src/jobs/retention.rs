@@ -61,8 +61,10 @@ impl Store {
     async fn in_batches(&self, sql: &'static str, cutoffs: &[i64]) -> Result<u64, StoreError> {
         let mut all = 0_u64;
         loop {
-            let removing =
-                cutoffs.iter().fold(sqlx::query(sql).bind(BATCH), |query, cutoff| query.bind(cutoff));
+            let mut removing = sqlx::query(sql).bind(BATCH);
+            for cutoff in cutoffs {
+                removing = removing.bind(cutoff);
+            }
             let removed = removing.execute(self.pool()).await;
             let removed = removed.map_err(|error| self.fail(error))?.rows_affected();
             all = all.saturating_add(removed);

@@ -31,8 +31,8 @@ pub struct Preview {
     pub original: (u32, u32),
 }
 
-/// A JPEG of at most `max_side` pixels a side and `max_bytes` bytes. Blocking, for up to a second or two, and up to
-/// [`MEMORY`] large: whoever calls this sees to it that few run at a time.
+/// A JPEG of at most `max_side` pixels a side and `max_bytes` bytes. Blocking, for up to a second or two, and
+/// with up to 256 MiB of memory: the caller sees to it that few run at a time.
 ///
 /// JPEG, PNG and WebP are decoded; turned as the camera held it, transparency on white. The error is a sentence
 /// without a subject.

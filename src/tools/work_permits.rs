@@ -71,7 +71,7 @@ struct Full;
 pub(super) struct Place {
     queue: Arc<Queue>,
     all: Arc<Semaphore>,
-    _place: OwnedSemaphorePermit,
+    _taken: OwnedSemaphorePermit,
 }
 
 /// The permit to work. It goes with the work: into the closure of a blocking thread, which ends later than a call that
@@ -92,7 +92,7 @@ impl Permits {
     fn enter(&self, caller: &str) -> Result<Place, Full> {
         let queue = self.queue(caller);
         let place = Arc::clone(&queue.places).try_acquire_owned().map_err(|_| Full)?;
-        Ok(Place { queue, all: Arc::clone(&self.all), _place: place })
+        Ok(Place { queue, all: Arc::clone(&self.all), _taken: place })
     }
 
     fn queue(&self, caller: &str) -> Arc<Queue> {

@@ -130,7 +130,7 @@ async fn records_of_any_size_are_listed_by_what_a_list_shows_of_them() {
 }
 
 /// One answer of a text model, with this usage, after what is set aside for it is all that there is.
-async fn settled_within(chat: Value, usage: Value) {
+async fn settled_within(chat: &Value, usage: &Value) {
     let priced = World::new().await;
     let dry = json!({ "prompt": "Foxes", "api": "anthropic", "dry_run": true });
     let mut rehearsed = chat.clone();
@@ -163,8 +163,8 @@ async fn what_a_search_reads_never_passes_what_was_set_aside() {
     for model in ["MiniMax-M3", "MiniMax-M3.1-Flash"] {
         for input in [400_000, 990_000] {
             settled_within(
-                json!({ "model": model, "web_search": true, "max_tokens": 10_000 }),
-                json!({ "input_tokens": input, "output_tokens": 10_000,
+                &json!({ "model": model, "web_search": true, "max_tokens": 10_000 }),
+                &json!({ "input_tokens": input, "output_tokens": 10_000,
                     "server_tool_use": { "web_search_requests": 10 } }),
             )
             .await;
@@ -175,8 +175,8 @@ async fn what_a_search_reads_never_passes_what_was_set_aside() {
 #[tokio::test]
 async fn what_is_written_to_the_cache_never_passes_what_was_set_aside() {
     settled_within(
-        json!({ "model": "MiniMax-M2.1", "system": "s".repeat(100_000), "max_tokens": 10 }),
-        json!({ "input_tokens": 0, "cache_creation_input_tokens": 100_000, "output_tokens": 10 }),
+        &json!({ "model": "MiniMax-M2.1", "system": "s".repeat(100_000), "max_tokens": 10 }),
+        &json!({ "input_tokens": 0, "cache_creation_input_tokens": 100_000, "output_tokens": 10 }),
     )
     .await;
 }
