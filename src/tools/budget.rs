@@ -10,6 +10,7 @@ use crate::api::{Accepted, ApiError, group};
 use crate::config::KeyKind;
 use crate::facts::offer;
 use crate::jobs::{Cost, Denied, Limit, NotBought, Purchase, Reservation, Spent, amount_words};
+use crate::telemetry;
 
 /// The settings that limit what is spent, each with what it is about.
 const SETTINGS: &[(Limit, &str, &str)] = &[
@@ -109,7 +110,9 @@ impl Server {
     /// What a limit is called: the name of its setting, and for a caller's own whose it is.
     pub(super) fn limit_name(&self, limit: Limit) -> String {
         match limit {
-            Limit::Principal => format!("the budget_day of the token `{}`", self.caller.name()),
+            Limit::Principal => {
+                format!("the budget_day of the token `{}`", telemetry::display(self.caller.name(), 64))
+            }
             _ => setting(limit).0.to_owned(),
         }
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer};
 
+use super::lengths::is_data_uri;
 use super::{CallerKey, Server, ToolError};
 use crate::config::Toolset;
 use crate::jobs::StoreError;
@@ -128,11 +129,18 @@ impl Server {
     }
 
     /// What the argument `field` refers to. Paths are for those who sit at this machine.
-    pub(super) fn reference(&self, field: &str, text: &str) -> Result<Reference, ToolError> {
+    pub(super) async fn reference(&self, field: &str, text: &str) -> Result<Reference, ToolError> {
         if let Some(path) = self.handed_in(field, text)? {
             return Ok(Reference::Path(path));
         }
-        match media::parse(text, Some(&self.config().home)) {
+        let home = self.config().home.clone();
+        let parsed = if is_data_uri(text) {
+            let text = text.to_owned();
+            self.on_input(field, move || media::parse(&text, Some(&home))).await?
+        } else {
+            media::parse(text, Some(&home))
+        };
+        match parsed {
             Ok(Reference::Path(path)) => self.own_path(field, path).map(Reference::Path),
             Err(InputProblem::Relative | InputProblem::NoHome) if self.caller.remote => {
                 Err(self.no_paths(field))

@@ -19,6 +19,7 @@ use crate::config::ResourceMode;
 use crate::facts::Class;
 use crate::jobs::{Conversation, Kept};
 use crate::media::{self, Expect};
+use crate::telemetry;
 
 /// Notes go out at most so often.
 const BEAT: Duration = Duration::from_millis(500);
@@ -267,7 +268,7 @@ impl<'a> Notes<'a> {
     fn new(call: &'a RequestContext<RoleServer>, model: &str, waiting: QueueView) -> Self {
         let mut beat = interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let doing = format!("asking {model}");
+        let doing = format!("asking {}", telemetry::display(model, 64));
         Self { call, start: Instant::now(), beat, last: None, fresh: String::new(), doing, waiting }
     }
 
@@ -328,8 +329,8 @@ impl<'a> Notes<'a> {
         self.last = Some(Instant::now());
         let Some(token) = self.call.meta.get_progress_token() else { return };
         // Progress has to grow with each note; what it grows by means nothing.
-        let note =
-            ProgressNotificationParam::new(token, (seconds * 1000.0).round() / 1000.0).with_message(words);
+        let note = ProgressNotificationParam::new(token, (seconds * 1000.0).round() / 1000.0)
+            .with_message(telemetry::display(&words, NOTE));
         // A client that cannot be told is one that has gone; the call is cancelled by its own means.
         let _ = self.call.peer.notify_progress(note).await;
     }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::Server;
 use crate::api::{Ask, Usage};
-use crate::facts::{TextModel, facts, rounded};
+use crate::facts::{TextModel, TokenPrice, facts, rounded};
 use crate::jobs::Cost;
 
 /// How often MiniMax may search the web for one answer is its own affair; so many searches are counted beforehand.
@@ -22,12 +22,17 @@ struct Bound {
 
 impl Bound {
     /// A token is a byte at least, so a text has no more tokens than bytes. What a picture or a film comes to is
-    /// written nowhere: one that is shown may fill all of the context that the answer leaves.
+    /// written nowhere, nor how much a search of the web reads: one that is shown, and what is found, may fill all of the
+    /// context that the answer leaves.
     fn of(ask: &Ask, row: &TextModel) -> Self {
         let output = u64::from(ask.max_tokens.unwrap_or(row.max_output)).min(row.context);
         let room = row.context.saturating_sub(output);
         let bytes = u64::try_from(ask.size()).unwrap_or(u64::MAX);
-        let input = if shows(&ask.messages) { room } else { bytes.saturating_add(FRAME).min(row.context) };
+        let input = if ask.web_search || shows(&ask.messages) {
+            room
+        } else {
+            bytes.saturating_add(FRAME).min(row.context)
+        };
         Self { input, output }
     }
 }
@@ -51,11 +56,18 @@ impl Server {
         let Some(row) = facts().text(&ask.model) else { return self.chat_price(ask, None) };
         let Bound { input, output } = Bound::of(ask, row);
         let searches = ask.web_search.then_some(SEARCHES);
-        let usage = Usage { input, output, searches, ..Usage::default() };
+        let mut usage = Usage { input, output, searches, ..Usage::default() };
+        // Writing to the cache may cost more than reading afresh.
+        let dear = |price: TokenPrice| price.cache_write.is_some_and(|write| write > price.input);
+        if row.price(input, self.config().currency()).is_some_and(dear) {
+            usage.cache_write = Some(input);
+        }
         let mut cost = self.chat_price(ask, Some(usage));
         cost.estimated = cost.actual.take();
         let less = if ask.max_tokens.is_none() { "; a smaller max_tokens lowers it" } else { "" };
-        let and_searches = searches.map(|count| format!(" and {count} searches")).unwrap_or_default();
+        let and_searches = searches
+            .map(|count| format!(" and {count} searches, which may read as much as the context has room for"))
+            .unwrap_or_default();
         cost.basis = cost.basis.map(|basis| {
             format!("at most, for {input} tokens in and {output} out{and_searches}{less}: {basis}")
         });

@@ -103,6 +103,8 @@ impl Server {
 
     async fn kept(&self, id: Option<&str>) -> Result<Option<Conversation>, ToolError> {
         let Some(id) = id.map(str::trim) else { return Ok(None) };
+        // It may have 32 MiB, which are taken apart here.
+        let _reading = self.input_permit().await?;
         let found = self.jobs().conversation(self.principal(), id).await?;
         found.map(Some).ok_or_else(|| ToolError::NotFound {
             what: format!("conversation `{}`", id.chars().take(64).collect::<String>()),
@@ -169,7 +171,7 @@ impl Server {
             let problem = format!("is a video; give it to MiniMax-M3.1-Flash or MiniMax-M3 with api {able}");
             return Err(ToolError::argument(field, problem));
         }
-        let sent_up = matches!(self.reference(field, text)?, Reference::Uploaded(_));
+        let sent_up = matches!(self.reference(field, text).await?, Reference::Uploaded(_));
         let takes = if purpose != Purpose::Count || sent_up { VIDEO } else { VIDEO_INLINE };
         Ok(Medium::Video(self.input(field, text, &takes, purpose == Purpose::Rehearse).await?))
     }

@@ -20,6 +20,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::budget::{OPERATOR, money};
 use super::{CallDigest, Server, ToolError, wait};
+use crate::telemetry;
 
 /// The name of our question among those of a call, and of the field that answers it.
 const ASKED: &str = "confirm";
@@ -195,16 +196,19 @@ impl Server {
 
     fn asks(&self, question: &Question<'_>) -> String {
         let currency = self.config().currency();
-        let by = if question.model.is_empty() { String::new() } else { format!(" with {}", question.model) };
+        let model = question.model;
+        let by = if model.is_empty() { String::new() } else { format!(" with {}", telemetry::quoted(model)) };
+        // The price first: it must not stand behind words that somebody else has chosen.
         let price = match question.price {
             Some(price) => format!("costs {} at most", money(price, currency)),
             None => "has no known price".to_owned(),
         };
-        let basis = question.basis.map(|basis| format!(" ({basis})")).unwrap_or_default();
+        let basis = question.basis.map(|basis| format!(" ({})", telemetry::display(basis, 300)));
         let free = money(self.config().budgets.confirm_above.unwrap_or_default(), currency);
         format!(
-            "{}{by} {price}{basis}; above {free} a person is asked (MINIMAX_CONFIRM_ABOVE).",
-            question.tool
+            "This {price}: {}{by}{}; above {free} a person is asked (MINIMAX_CONFIRM_ABOVE).",
+            question.tool,
+            basis.unwrap_or_default()
         )
     }
 

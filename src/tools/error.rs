@@ -73,6 +73,16 @@ pub enum ToolError {
         seconds: u64,
     },
 
+    /// The caller has as much work on media under way as it may.
+    #[error(
+        "{places} calls of this caller are reading media or wait to, which is as many as there may be, so nothing was done or \
+         billed"
+    )]
+    Busy {
+        /// How many there may be.
+        places: usize,
+    },
+
     /// No failure: the client has to ask a person, and to call again with the answer. The question lies with the
     /// call, which answers with it.
     #[error("a person has to be asked first")]
@@ -139,7 +149,9 @@ impl ToolError {
                 Blame::Operator
             }
             Self::Unpaid(Unpaid::Missing | Unpaid::Unwanted) => Blame::Operator,
-            Self::Transfer(_) | Self::TooOften { .. } | Self::Unpaid(Unpaid::Full) => Blame::Transient,
+            Self::Transfer(_) | Self::TooOften { .. } | Self::Busy { .. } | Self::Unpaid(Unpaid::Full) => {
+                Blame::Transient
+            }
             Self::Api(error) | Self::Bought(error) => error.blame(),
         }
     }
@@ -168,6 +180,7 @@ impl ToolError {
                 "Call again in {seconds} s. Whoever runs this server can raise `rate` in the file that \
                  MINIMAX_MCP_TOKEN_FILE names."
             ),
+            Self::Busy { .. } => "Try again in a few seconds, with fewer calls at once.".to_owned(),
             Self::Ask => String::new(),
         }
     }
@@ -181,6 +194,7 @@ impl ToolError {
             Self::Records(_) => "records",
             Self::Money { .. } => "money",
             Self::TooOften { .. } => "rate",
+            Self::Busy { .. } => "busy",
             Self::Ask => telemetry::ASKED,
             Self::Api(error) | Self::Bought(error) => error.word(),
             Self::Transfer(_) => "transfer",

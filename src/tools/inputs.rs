@@ -1,6 +1,6 @@
 //! Media inputs: whatever a model may write → what an endpoint takes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::origin::{Source, in_time};
 use super::{Server, ToolError};
@@ -48,7 +48,7 @@ impl Server {
         dry: bool,
     ) -> Result<String, ToolError> {
         let wrong = |problem: String| ToolError::argument(field, problem);
-        match self.reference(field, text)? {
+        match self.reference(field, text).await? {
             Reference::Url(link) => {
                 let guard = media::Guard { loopback_http: self.config().loopback, ..media::Guard::default() };
                 // Plain http is MiniMax's business, an address inside this network never is.
@@ -66,7 +66,7 @@ impl Server {
             )),
             Reference::Data(blob) => {
                 media::check(&blob, &takes.limits).await.map_err(|problem| wrong(problem.to_string()))?;
-                encode(blob).await
+                self.encoded(field, blob).await
             }
             Reference::Path(path) => self.read(field, path, takes, dry).await,
             Reference::Made { job, name } => match self.made(field, &job, &name).await? {
@@ -87,7 +87,7 @@ impl Server {
 
     /// The playing time of an input in seconds, where that can be told without fetching anything.
     pub(super) async fn length_of(&self, text: &str, limits: &Limits) -> Option<f64> {
-        let path = match self.reference("", text).ok()? {
+        let path = match self.reference("", text).await.ok()? {
             Reference::Data(blob) => return blob.duration_ms.map(seconds),
             Reference::Path(path) => path,
             Reference::Made { job, name } => self.made("", &job, &name).await.ok()?.ok()?,
@@ -103,7 +103,7 @@ impl Server {
             let film = [".mp4", ".m4v", ".mov", ".avi", ".mkv"].iter().any(|ending| path.ends_with(ending));
             if film { media::Kind::Video } else { media::Kind::Image }
         };
-        let path = match self.reference(field, text)? {
+        let path = match self.reference(field, text).await? {
             Reference::Url(link) => return Ok(named(&link)),
             // Pictures are not uploaded for models that see; films are.
             Reference::Uploaded(_) => return Ok(media::Kind::Video),
@@ -126,8 +126,8 @@ impl Server {
                 return Ok(format!("mm_file://{file_id}"));
             }
         }
-        let blob = media::load(&path, &self.roots(), &takes.limits).await;
-        encode(blob.map_err(|problem| self.unread(field, &problem))?).await
+        let blob = self.loaded(field, &path, &takes.limits).await?;
+        self.encoded(field, blob).await
     }
 
     /// A file of an earlier job: its path, or its link if it was never saved.
@@ -209,7 +209,7 @@ impl Server {
     /// Checks the argument `field` and sends nothing to MiniMax yet. A link is fetched.
     pub(super) async fn check(&self, field: &str, text: &str, limits: &Limits) -> Result<Checked, ToolError> {
         let wrong = |problem: String| ToolError::argument(field, problem);
-        Ok(Checked::Here(match self.reference(field, text)? {
+        Ok(Checked::Here(match self.reference(field, text).await? {
             Reference::Uploaded(id) => {
                 self.own_file(field, id).await?;
                 return Ok(Checked::There(id));
@@ -255,7 +255,7 @@ impl Server {
         limits: &Limits,
     ) -> Result<Opened, ToolError> {
         let wrong = |problem: String| ToolError::argument(field, problem);
-        match self.reference(field, text)? {
+        match self.reference(field, text).await? {
             Reference::Path(path) => self.opened(field, path, limits).await,
             Reference::Url(link) => self.fetched(field, &link, limits).await,
             Reference::Made { job, name } => match self.made(field, &job, &name).await? {
@@ -291,12 +291,31 @@ impl Server {
         Ok(sent)
     }
 
-    async fn opened(&self, field: &str, path: PathBuf, limits: &Limits) -> Result<Opened, ToolError> {
+    pub(super) async fn opened(
+        &self,
+        field: &str,
+        path: PathBuf,
+        limits: &Limits,
+    ) -> Result<Opened, ToolError> {
+        let _reading = self.input_permit().await?;
         let opened = media::open_input(&path, &self.roots(), limits).await;
         opened.map_err(|problem| self.unread(field, &problem))
     }
 
+    /// The whole of a file of this machine.
+    pub(super) async fn loaded(&self, field: &str, path: &Path, limits: &Limits) -> Result<Blob, ToolError> {
+        let _reading = self.input_permit().await?;
+        let blob = media::load(path, &self.roots(), limits).await;
+        blob.map_err(|problem| self.unread(field, &problem))
+    }
+
+    /// As a data URL. Base64 of some megabytes takes long enough to hold up others.
+    pub(super) async fn encoded(&self, field: &str, blob: Blob) -> Result<String, ToolError> {
+        self.on_input(field, move || blob.data_uri()).await
+    }
+
     async fn fetched(&self, field: &str, link: &str, limits: &Limits) -> Result<Opened, ToolError> {
+        let _fetching = self.link_permit().await?;
         let blob = in_time(self.jobs().fetcher().fetch(link, limits)).await;
         blob.map(Opened::of)
             .map_err(|problem| ToolError::argument(field, format!("cannot be fetched: {problem}")))
@@ -316,10 +335,4 @@ impl Checked {
 #[expect(clippy::cast_precision_loss, reason = "far below 2^52 milliseconds")]
 fn seconds(milliseconds: u64) -> f64 {
     milliseconds as f64 / 1000.0
-}
-
-/// Base64 of some megabytes takes long enough to hold up others.
-async fn encode(blob: Blob) -> Result<String, ToolError> {
-    let encoded = tokio::task::spawn_blocking(move || blob.data_uri()).await;
-    encoded.map_err(|_| ToolError::argument("input", "could not be encoded"))
 }

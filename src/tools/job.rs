@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::view::JobView;
 use super::{Server, ToolError, forty_five, ten, wait};
 use crate::jobs::{CALLERS, Cancel, Filter, Job, STATUSES};
+use crate::telemetry;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct GetInput {
@@ -47,6 +48,9 @@ struct CancelInput {
     /// From the first call.
     job_id: String,
 }
+
+/// Bytes of a page's rows: a whole result stays below 64 KiB, with room for what stands around them.
+const MOST_BYTES: usize = 56 * 1024;
 
 /// A page of jobs.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -120,8 +124,22 @@ impl Server {
         let limit = input.limit.clamp(1, 50);
         let filter = Filter { status: input.status, kind: input.kind, query: input.query, before, limit };
         let page = self.jobs().list(self.principal(), &filter).await?;
-        let next_cursor = page.next.map(|(at, id)| format!("{at}.{id}"));
-        let next = match (page.jobs.is_empty(), next_cursor.is_some()) {
+        let row = |job: &Job| JobRow::of(job, self.jobs().is_ours(job), self.links().is_some());
+        let (mut jobs, mut bytes, mut last) = (Vec::new(), 0_usize, page.next);
+        for job in &page.jobs {
+            let row = row(job);
+            bytes = bytes.saturating_add(row.bytes());
+            if bytes > MOST_BYTES && !jobs.is_empty() {
+                break;
+            }
+            jobs.push((row, (job.created_at, job.id.clone())));
+        }
+        if jobs.len() < page.jobs.len() {
+            last = jobs.last().map(|(_, place)| place.clone());
+        }
+        let jobs: Vec<_> = jobs.into_iter().map(|(row, _)| row).collect();
+        let next_cursor = last.map(|(at, id)| format!("{at}.{id}"));
+        let next = match (jobs.is_empty(), next_cursor.is_some()) {
             (true, _) => "No job fits.",
             (false, true) => "Call list_jobs with cursor for more, or get_job with a job_id for all of one.",
             (false, false) => "Call get_job with a job_id for all of one.",
@@ -133,8 +151,7 @@ impl Server {
             .filter(|_| self.links().is_none())
             .map(|notice| format!("Tell the user: {notice}. "));
         let next = format!("{}{next}", notice.unwrap_or_default());
-        let row = |job: &Job| JobRow::of(job, self.jobs().is_ours(job), self.links().is_some());
-        Ok(JobList { jobs: page.jobs.iter().map(row).collect(), next_cursor, next })
+        Ok(JobList { jobs, next_cursor, next })
     }
 
     /// Stop watching a job; only queued H3 videos stop at MiniMax too.
@@ -177,6 +194,19 @@ fn read_cursor(cursor: &str) -> Result<(i64, String), ToolError> {
 }
 
 impl JobRow {
+    /// In the result: once as structure and once as lines.
+    fn bytes(&self) -> usize {
+        let structured = serde_json::to_string(self).map_or(0, |row| row.len());
+        let line = serde_json::to_string(&self.line()).map_or(0, |line| line.len());
+        structured.saturating_add(line)
+    }
+
+    fn line(&self) -> String {
+        let head = format!("{} · {} · {} · {}", self.job_id, self.status, self.model, self.created_at);
+        let lines = [head, self.prompt.clone()].into_iter().chain(self.files.iter().cloned());
+        lines.collect::<Vec<_>>().join("\n  ")
+    }
+
     fn of(job: &Job, ours: bool, remote: bool) -> Self {
         let place = |file: &crate::jobs::JobFile| match &file.saved {
             Some(saved) if !remote => saved.path.display().to_string(),
@@ -186,9 +216,9 @@ impl JobRow {
         Self {
             job_id: job.id.clone(),
             kind: job.kind.word().to_owned(),
-            model: job.model.clone(),
+            model: telemetry::display(&job.model, 256),
             status: job.state.status().to_owned(),
-            prompt: job.prompt.chars().take(80).collect(),
+            prompt: telemetry::display(&job.prompt, 80),
             files: job.files.iter().take(2).map(place).collect(),
             file_count: job.files.len(),
             account: (!ours).then(|| job.account.clone()),
@@ -199,11 +229,7 @@ impl JobRow {
 
 impl JobList {
     fn lines(&self) -> String {
-        let rows = self.jobs.iter().map(|job| {
-            let head = format!("{} · {} · {} · {}", job.job_id, job.status, job.model, job.created_at);
-            let lines = [head, job.prompt.clone()].into_iter().chain(job.files.iter().cloned());
-            lines.collect::<Vec<_>>().join("\n  ")
-        });
+        let rows = self.jobs.iter().map(JobRow::line);
         let cursor = self.next_cursor.iter().map(|cursor| format!("next_cursor: {cursor}"));
         rows.chain(cursor).chain([self.next.clone()]).collect::<Vec<_>>().join("\n")
     }

@@ -10,7 +10,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::origin::{Source, link_extension};
+use super::lengths::is_data_uri;
+use super::origin::{Source, in_time, link_extension};
+use super::work_permits::{self, Place};
 use super::{Server, ToolError};
 use crate::media::{self, Blob, Kind, Limits, Preview, Reference};
 
@@ -70,6 +72,7 @@ impl Server {
 
 impl Server {
     async fn look(&self, uri: &str, max_side: u32) -> Result<View, ToolError> {
+        let place = self.picture_place()?;
         let source = match self.source("uri", uri).await? {
             Source::Link(_) if !uri.trim_start().starts_with("minimax://") => {
                 let problem = "is a link; download_file saves it, then give the path";
@@ -83,24 +86,26 @@ impl Server {
         };
         let video = match &source {
             Source::Data(blob) => blob.kind == Kind::Video,
-            Source::Path(path) => media::open_input(path, &self.roots(), &VIDEOS).await.is_ok(),
+            Source::Path(path) => self.opened("uri", path.clone(), &VIDEOS).await.is_ok(),
             Source::Link(link) => matches!(link_extension(link), "mp4" | "mov" | "webm"),
             Source::Uploaded(_) => false,
         };
         if video {
-            return self.frame_of_video(uri, max_side).await;
+            return self.frame_of_video(uri, max_side, place).await;
         }
         let blob = self.content("uri", source, &IMAGES).await?;
-        shown(blob, max_side, String::new()).await
+        shown(place, blob, max_side, String::new()).await
     }
 
     /// Films are not decoded here. A job that was given its first frame as a link knows that much.
-    async fn frame_of_video(&self, uri: &str, max_side: u32) -> Result<View, ToolError> {
+    async fn frame_of_video(&self, uri: &str, max_side: u32, place: Place) -> Result<View, ToolError> {
         if let Some(link) = self.first_frame(uri).await? {
-            let fetched = self.jobs().fetcher().fetch(&self.secured(&link), &IMAGES).await;
+            let fetching = self.link_permit().await?;
+            let fetched = in_time(self.jobs().fetcher().fetch(&self.secured(&link), &IMAGES)).await;
+            drop(fetching);
             if let Ok(blob) = fetched {
                 let words = "This is the first frame as it was given to MiniMax, not a frame of the video. ";
-                return shown(blob, max_side, words.to_owned()).await;
+                return shown(place, blob, max_side, words.to_owned()).await;
             }
         }
         Ok(View::Words(
@@ -111,7 +116,9 @@ impl Server {
     }
 
     async fn first_frame(&self, uri: &str) -> Result<Option<String>, ToolError> {
-        let Ok(Reference::Made { job, .. }) = media::parse(uri, Some(&self.config().home)) else {
+        // The bytes of a data: URI would be decoded for nothing.
+        let named = Some(uri).filter(|uri| !is_data_uri(uri));
+        let Some(Ok(Reference::Made { job, .. })) = named.map(|uri| media::parse(uri, None)) else {
             return Ok(None);
         };
         let Some(job) = self.jobs().get(self.principal(), &job).await? else { return Ok(None) };
@@ -124,9 +131,10 @@ impl Server {
     }
 }
 
-async fn shown(blob: Blob, max_side: u32, words: String) -> Result<View, ToolError> {
-    let drawing = tokio::task::spawn_blocking(move || media::preview(&blob.bytes, max_side, LARGEST_JPEG));
-    let drawn = drawing.await.unwrap_or_else(|_| Err("could not be looked at".to_owned()));
+async fn shown(place: Place, blob: Blob, max_side: u32, words: String) -> Result<View, ToolError> {
+    let draw = move || media::preview(&blob.bytes, max_side, LARGEST_JPEG);
+    let drawn = work_permits::run(place.permit().await, draw).await;
+    let drawn = drawn.unwrap_or_else(|| Err("could not be looked at".to_owned()));
     drawn.map(|preview| View::Image(preview, words)).map_err(|problem| ToolError::argument("uri", problem))
 }
 

@@ -26,6 +26,8 @@ mod handler;
 mod image;
 mod inputs;
 mod job;
+mod json_text;
+mod lengths;
 mod links;
 mod look;
 mod lyrics;
@@ -61,6 +63,7 @@ mod vision;
 mod voice;
 mod voice_list;
 mod wait;
+mod work_permits;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -91,6 +94,7 @@ use links::Links;
 use rate::Rates;
 use subscriptions::Subscriptions;
 use unheard::Unheard;
+use work_permits::WorkPermits;
 
 use crate::api::{Client, RateLimits};
 use crate::config::{Config, ConfigError, KeyKind, Region, ResourceMode, Toolset};
@@ -143,6 +147,7 @@ struct Shared {
     kept: KeptFiles,
     subscriptions: Subscriptions,
     rates: Rates,
+    work: WorkPermits,
     unheard: Unheard,
     /// Ends the waiting of every call.
     gone: CancellationToken,
@@ -247,6 +252,7 @@ impl Server {
                     // Each caller's comes with what he buys.
                     principal: None,
                 },
+                keep: config.keep,
             },
         );
         let mut router = ToolRouter::new();
@@ -281,6 +287,7 @@ impl Server {
             gone,
             subscriptions: Subscriptions::default(),
             rates: Rates::default(),
+            work: WorkPermits::default(),
             unheard: Unheard::default(),
         });
         Self {
@@ -400,10 +407,6 @@ impl Server {
             let room = media::room(folder, least_room(paid.kind())).await;
             room.map_err(|problem| unusable(requested, &problem))?;
         }
-        if options.idempotency_key.as_ref().is_some_and(|key| key.len() > LONGEST_KEY) {
-            let problem = format!("is longer than {LONGEST_KEY} bytes");
-            return Err(ToolError::argument("idempotency_key", problem));
-        }
         if options.dry_run {
             return Ok(JobView::dry_run(paid.kind(), model, &cost, warnings));
         }
@@ -471,9 +474,6 @@ impl Server {
         self.shared.gone.cancel();
     }
 }
-
-/// A key is a name, not a document.
-const LONGEST_KEY: usize = 128;
 
 /// What must be free in the folder before anything is bought, in bytes: several times what MiniMax makes of the
 /// kind.

@@ -33,7 +33,7 @@ pub(super) struct Local {
 impl Server {
     /// What the argument `field` refers to.
     pub(super) async fn source(&self, field: &str, text: &str) -> Result<Source, ToolError> {
-        Ok(match self.reference(field, text)? {
+        Ok(match self.reference(field, text).await? {
             Reference::Url(link) => Source::Link(link),
             Reference::Uploaded(id) => {
                 self.own_file(field, id).await?;
@@ -59,11 +59,9 @@ impl Server {
         match source {
             Source::Uploaded(_) => Err(ToolError::argument(field, "is at MiniMax and cannot be read here")),
             Source::Data(blob) => media::check(&blob, limits).await.map(|()| blob).map_err(wrong),
-            Source::Path(path) => {
-                let read = media::load(&path, &self.roots(), limits).await;
-                read.map_err(|problem| self.unread(field, &problem))
-            }
+            Source::Path(path) => self.loaded(field, &path, limits).await,
             Source::Link(link) => {
+                let _fetching = self.link_permit().await?;
                 let fetched = in_time(self.jobs().fetcher().fetch(&self.secured(&link), limits)).await;
                 fetched.map_err(|problem| unfetched(field, problem))
             }
@@ -73,6 +71,7 @@ impl Server {
     /// A file on disk with what `source` refers to: a link is fetched piece by piece, however large it is.
     pub(super) async fn local(&self, field: &str, link: &str, max_bytes: u64) -> Result<Local, ToolError> {
         let failed = |error: std::io::Error| ToolError::argument(field, format!("cannot be kept: {error}"));
+        let _fetching = self.link_permit().await?;
         let dir = tokio::task::spawn_blocking(tempfile::tempdir).await;
         let dir = dir.map_err(|error| failed(std::io::Error::other(error)))?.map_err(failed)?;
         let name = media::file_name("input", "", 1, false, link_extension(link));

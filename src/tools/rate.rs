@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Server, ToolError};
+use crate::telemetry;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -44,7 +45,7 @@ impl Server {
         let Some(rate) = self.caller.rate else { return Ok(()) };
         self.shared.rates.take(self.caller.limited_as(), rate, Instant::now()).map_err(|wait| {
             ToolError::TooOften {
-                name: self.caller.name().to_owned(),
+                name: telemetry::display(self.caller.name(), 64),
                 rate,
                 seconds: wait.as_secs().saturating_add(1),
             }

@@ -17,6 +17,7 @@ use super::Server;
 use super::models::ModelsInput;
 use crate::facts::voices;
 use crate::jobs::{Filter, Job, JobFile, OnDisk};
+use crate::telemetry;
 
 /// Jobs on a page; each has a few files besides.
 const PAGE: u32 = 25;
@@ -175,7 +176,7 @@ fn tables() -> Vec<Resource> {
 }
 
 fn resource_of(job: &Job) -> Resource {
-    let title: String = job.prompt.chars().take(60).collect();
+    let title = telemetry::display(&job.prompt, 60);
     Resource::new(format!("minimax://jobs/{}", job.id), job.id.clone())
         .with_title(format!("{}: {title}", job.kind.word()))
         .with_mime_type("application/json")

@@ -11,6 +11,8 @@ use rmcp::handler::server::router::tool::ToolRouter;
 use rmcp::model::JsonObject;
 use serde_json::{Map, Value, json};
 
+use super::lengths;
+
 /// Marks a parameter that is accepted and not shown: another spelling of one that is, or one so rare that no
 /// model should pay for reading it in each conversation.
 const QUIET: &str = "x-quiet";
@@ -22,7 +24,8 @@ pub(super) type Accepted = HashMap<String, Arc<JsonObject>>;
 pub(super) fn make_portable<S: Send + Sync + 'static>(router: &mut ToolRouter<S>) -> Accepted {
     let mut accepted = Accepted::new();
     for route in router.map.values_mut() {
-        let whole = plain(&route.attr.input_schema);
+        let mut whole = plain(&route.attr.input_schema);
+        lengths::bound(&route.attr.name, &mut whole);
         let mut shown = whole.clone();
         if let Some(Value::Object(properties)) = shown.get_mut("properties") {
             properties.retain(|_, property| property.get(QUIET).is_none());

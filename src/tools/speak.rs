@@ -8,7 +8,7 @@ use rmcp::{ErrorData, RoleServer, tool, tool_router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::speech_rules::{Manner, auto, billed_characters, cost};
+use super::speech_rules::{Characters, Manner, auto, cost};
 use super::{Draft, JobOptions, JobView, Server, ToolError, forty_five};
 use crate::api::{AudioFormat, AudioSetting, Emotion, LiveSpeech};
 use crate::jobs::{Paid, SpeechOrder};
@@ -108,7 +108,7 @@ impl Server {
         let draft = Draft {
             model: submit.model.clone(),
             prompt: submit.text.clone(),
-            cost: cost(&submit.model, Some(billed_characters(&submit.text)), self.config().currency()),
+            cost: cost(&submit.model, Some(Characters::of(&submit.text)), self.config().currency()),
             paid: Paid::Speech(SpeechOrder::Live { submit, player }),
             warnings,
         };

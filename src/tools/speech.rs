@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::speech_long::{INLINE_LIMIT, LongText, OPUS_RATES};
-use super::speech_rules::{Manner, auto, billed_characters, cost};
+use super::speech_rules::{Characters, Manner, auto, cost};
 use super::{Draft, JobOptions, JobView, Server, ToolError};
 use crate::api::{
     AudioFormat, AudioSetting, Effects, Emotion, Mix, PronunciationDict, SoundEffect, SpeechSubmit,
@@ -183,7 +183,7 @@ impl Server {
                 let stream = config.mode == ResourceMode::Local && input.may_stream(text);
                 let submit = input.submit(text, &model, voice, stream);
                 let order = SpeechOrder::Short { submit, subtitles };
-                (order, Some(billed_characters(text)), text.to_owned())
+                (order, Some(Characters::of(text)), text.to_owned())
             }
             Source::Long(_) | Source::File(_) => {
                 let mut long = match source {

@@ -4,11 +4,11 @@ use sha2::{Digest, Sha256};
 
 use super::inputs::Given;
 use super::speech::SpeechInput;
-use super::speech_rules::billed_characters;
+use super::speech_rules::Characters;
 use super::{Server, ToolError};
 use crate::api::{LongAudio, LongSpeech, VoiceSetting};
 use crate::jobs::SpeechOrder;
-use crate::media::{self, Limits, Opened};
+use crate::media::{self, Blob, Limits, Opened};
 
 /// T2A async > text: what goes into the request itself.
 pub(super) const INLINE_LIMIT: usize = 50_000;
@@ -30,14 +30,14 @@ pub(super) struct LongText {
     /// What is to be uploaded before it can be ordered.
     waiting: Option<Opened>,
     /// Unknown for archives and for what was uploaded before.
-    pub(super) billed: Option<u32>,
+    pub(super) billed: Option<Characters>,
     /// What the job is about.
     pub(super) prompt: String,
 }
 
 impl LongText {
     pub(super) fn inline(text: &str) -> Self {
-        let (billed, prompt) = (Some(billed_characters(text)), text.to_owned());
+        let (billed, prompt) = (Some(Characters::of(text)), text.to_owned());
         Self { inline: Some(prompt.clone()), file_id: None, content: None, waiting: None, billed, prompt }
     }
 
@@ -66,7 +66,6 @@ impl LongText {
 impl Server {
     /// Reads `text_file` and counts it as far as it can be counted.
     pub(super) async fn text_file(&self, given: &str) -> Result<LongText, ToolError> {
-        let wrong = |problem: String| ToolError::argument("text_file", problem);
         let blob = match self.given("text_file", given, &FILES).await? {
             Given::Uploaded(id) => {
                 let file_id = Some(is_id(&id.to_string())?);
@@ -75,6 +74,23 @@ impl Server {
             }
             Given::Bytes(blob) => blob,
         };
+        let name = given.rsplit(['/', '\\']).next().unwrap_or_default().chars().take(200).collect();
+        self.on_input("text_file", move || LongText::of_file(blob, name)).await?
+    }
+
+    /// Uploads what was read. Free.
+    pub(super) async fn hand_in(&self, text: &mut LongText) -> Result<(), ToolError> {
+        if let Some(opened) = text.waiting.take() {
+            text.file_id = Some(is_id(&self.send_up(PURPOSE, opened).await?.file_id)?);
+        }
+        Ok(())
+    }
+}
+
+impl LongText {
+    /// Blocking: a million characters are hashed and counted.
+    fn of_file(blob: Blob, name: String) -> Result<Self, ToolError> {
+        let wrong = |problem: String| ToolError::argument("text_file", problem);
         let content = Some(data_encoding::HEXLOWER.encode(&Sha256::digest(&blob.bytes)));
         let (billed, prompt, ending) = if blob.mime == "text/plain" {
             let text = std::str::from_utf8(&blob.bytes).map_err(|error| {
@@ -84,21 +100,12 @@ impl Server {
             if text.trim().is_empty() || length > FILE_LIMIT {
                 return Err(wrong(format!("has {length} characters; it needs 1 to {FILE_LIMIT}")));
             }
-            (Some(billed_characters(text)), text.chars().take(200).collect(), "txt")
+            (Some(Characters::of(text)), text.chars().take(200).collect(), "txt")
         } else {
-            let name = given.rsplit(['/', '\\']).next().unwrap_or_default();
-            (None, name.chars().take(200).collect(), "zip")
+            (None, name, "zip")
         };
         let waiting = Some(Opened { name: format!("text.{ending}"), ..Opened::of(blob) });
-        Ok(LongText { inline: None, file_id: None, content, waiting, billed, prompt })
-    }
-
-    /// Uploads what was read. Free.
-    pub(super) async fn hand_in(&self, text: &mut LongText) -> Result<(), ToolError> {
-        if let Some(opened) = text.waiting.take() {
-            text.file_id = Some(is_id(&self.send_up(PURPOSE, opened).await?.file_id)?);
-        }
-        Ok(())
+        Ok(Self { inline: None, file_id: None, content, waiting, billed, prompt })
     }
 }
 

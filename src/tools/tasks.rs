@@ -16,6 +16,7 @@ use super::view::time;
 use super::{Server, wait};
 use crate::config::Toolset;
 use crate::jobs::{Job, Kind, State};
+use crate::telemetry;
 
 /// How long a call may be answered in the usual way before it becomes a task: what is quick should not cost the
 /// model its turn.
@@ -103,5 +104,6 @@ fn task_like(job: &Job, status: TaskStatus) -> Task {
 
 /// Another's task is answered like none at all.
 pub(super) fn no_task(id: &str) -> ErrorData {
+    let id = telemetry::display(id, 64);
     ErrorData::invalid_params(format!("there is no task {id}; list_jobs shows the jobs of this server"), None)
 }

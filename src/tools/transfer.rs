@@ -134,6 +134,7 @@ impl Server {
                 return Err(ToolError::argument("file", problem));
             }
             Source::Data(blob) => {
+                let _reading = self.input_permit().await?;
                 for rule in &row.rules {
                     match media::check(&blob, &limits(rule)).await {
                         Ok(()) => return Ok((checked_text(Opened::of(blob), rule).await?, None)),
@@ -148,6 +149,7 @@ impl Server {
                 self.local("file", &link, most).await?
             }
         };
+        let _reading = self.input_permit().await?;
         for rule in &row.rules {
             match media::open_input(&local.path, &local.roots, &limits(rule)).await {
                 Ok(opened) => return Ok((checked_text(opened, rule).await?, Some(local))),
@@ -169,6 +171,7 @@ impl Server {
         let expect = Expect { kind: None, max_bytes: LARGEST, extension: &extension };
         let api = self.jobs().api();
         let content = api.queued(group::READS, Nature::Read, || api.file_content(&id)).await?;
+        let _fetching = self.link_permit().await?;
         let chunks = content
             .chunks
             .map(|chunk| chunk.map_err(|reason| FetchProblem::Transient { reason, retry_after: None }));
@@ -198,6 +201,7 @@ impl Server {
             link_extension(link).clone_into(&mut extension);
         }
         let expect = Expect { kind: None, max_bytes: LARGEST, extension: &extension };
+        let _fetching = self.link_permit().await?;
         let fetcher = self.jobs().resuming_fetcher().await;
         let mut tries = 0_u32;
         loop {

@@ -20,6 +20,9 @@ use crate::media::Limits;
 /// Video Regeneration > content > text: an enriched prompt is longer than one by hand.
 const ENRICHED_LIMIT: usize = 40_000;
 
+/// Seconds of the longest video that can be made again, by its frames.
+const LONGEST_BASE: f64 = 15.1;
+
 /// Video Regeneration > base_video: 107 to 362 frames, 24 a second, and a little for the sound behind them.
 const BASE: Takes = Takes {
     limits: Limits {
@@ -162,7 +165,9 @@ impl Server {
         let video = input.into_video(model);
         let seconds = self.length_of(&base, &BASE.limits).await;
         let plan = video.plan(None)?;
-        let cost = regenerate_cost(seconds.filter(|_| !video.has_videos()), video.images(), currency);
+        let mut cost = regenerate_cost(seconds.filter(|_| !video.has_videos()), video.images(), currency);
+        // What a file says of its own length is not what MiniMax counts.
+        cost.most = cost.estimated.and_then(|estimated| Some(estimated.max(cost.of(LONGEST_BASE)?)));
         if self.is_limited() && !video.is_dry() {
             self.again(&video.rehearsed(), &base).await?;
             self.admit("regenerate_video", &plan.model, &cost, &call).await?;

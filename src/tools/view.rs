@@ -3,6 +3,8 @@
 //! Each client shows a model another part of a result, so each part is complete by itself: the structured content,
 //! a few lines of text, and a link for each file.
 
+mod bounds;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -283,9 +285,7 @@ impl JobView {
         if let Some(voice) = &self.voice_id {
             lines.push(format!("voice_id {voice}"));
         }
-        if let Some(text) = &self.text {
-            lines.push(text.clone());
-        }
+        lines.extend(self.text_in_lines());
         lines.extend(self.cost.as_ref().map(CostView::line));
         lines.extend(self.warnings.iter().map(|warning| format!("Note: {warning}")));
         lines.push(self.next.clone());
@@ -315,10 +315,11 @@ impl Server {
         let mut view = JobView::of(job);
         self.worded_for_caller(&mut view.next);
         view.error.iter_mut().for_each(|error| self.worded_for_caller(&mut error.message));
-        match self.links() {
+        let view = match self.links() {
             Some(links) => view.with_links(job, links, &self.config().data_dir),
             None => view,
-        }
+        };
+        view.bounded()
     }
 }
 

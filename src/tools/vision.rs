@@ -85,9 +85,7 @@ impl Server {
             source => {
                 let blob = self.content("image_url", source, &IMAGES).await?;
                 let bytes = blob.bytes.len() as u64;
-                let encoded = tokio::task::spawn_blocking(move || blob.data_uri()).await;
-                let data = encoded.map_err(|_| ToolError::argument("image_url", "could not be encoded"))?;
-                (Picture::Data(data), bytes)
+                (Picture::Data(self.encoded("image_url", blob).await?), bytes)
             }
         };
         let cost = self.counted("understand_image", flat("understand_image", self.config().currency()));

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::inputs::Uploaded;
-use super::speech_rules::{LANGUAGES, billed_characters};
+use super::speech_rules::{Characters, LANGUAGES};
 use super::{Draft, JobOptions, JobView, Server, ToolError};
 use crate::api::{ClonePrompt, CloneSubmit, DesignSubmit};
 use crate::config::Defaults;
@@ -36,6 +36,7 @@ const ID_RULE: &str = "has 8 to 256 characters, begins with a letter, has letter
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct CloneInput {
     /// New: 8-256 letters, digits, -, _.
+    #[schemars(length(min = 8, max = 256))]
     voice_id: String,
     /// 10 s-5 min, mp3, m4a or wav.
     file: String,
@@ -296,7 +297,7 @@ fn clone_cost(submit: &CloneSubmit, currency: &str) -> Cost {
     // Nothing to speak costs nothing, whatever a character costs.
     let unit = if text.is_some() { million.map(|price| price / 1e6) } else { Some(0.0) };
     let mut cost = Cost { currency: currency.to_owned(), unit, ..Cost::default() };
-    cost.estimated = cost.of(f64::from(text.map_or(0, billed_characters)));
+    Characters::of(text.unwrap_or_default()).price(&mut cost);
     cost.basis = match (text, million) {
         (None, _) => Some("billed when the voice is first used".to_owned()),
         (Some(_), Some(price)) => Some(format!(
@@ -312,7 +313,7 @@ fn design_cost(submit: &DesignSubmit, currency: &str) -> Cost {
     let million = facts().voice.preview_per_million.in_currency(currency);
     let mut cost =
         Cost { currency: currency.to_owned(), unit: million.map(|price| price / 1e6), ..Cost::default() };
-    cost.estimated = cost.of(f64::from(billed_characters(&submit.preview_text)));
+    Characters::of(&submit.preview_text).price(&mut cost);
     cost.basis = million.map(|price| {
         format!(
             "the trial: {price} {currency} a million characters, prices of {}; the voice when it is first used",

@@ -12,9 +12,13 @@ use crate::api::ApiError;
 use crate::api::rate_limit::{self, QueueView, Ticket};
 use crate::api::retry::Nature;
 use crate::jobs::{Job, Kind, State, Watch};
+use crate::telemetry;
 
 /// Clients cut a silent call off after a minute or less, and show each note.
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(4);
+
+/// Characters of a note.
+const LONGEST_NOTE: usize = 400;
 
 /// Waits until the job is `settled`, the patience is over, or the client no longer wants to know. A first note
 /// goes out at once, then one every few seconds and at each change.
@@ -73,7 +77,12 @@ pub(super) fn is_known(job: &Job) -> bool {
     }
 }
 
+/// How a job stands, for a person to read. MiniMax's own words may be in it.
 pub(super) fn words(job: &Job) -> String {
+    telemetry::display(&standing(job), LONGEST_NOTE)
+}
+
+fn standing(job: &Job) -> String {
     let kind = job.kind.word();
     match &job.state {
         State::Submitting { held: Some(why), .. } => {
@@ -138,7 +147,7 @@ pub(super) async fn note(call: &RequestContext<RoleServer>, start: Instant, word
     let seconds = start.elapsed().as_secs_f64();
     // Progress has to grow with each note; what it grows by means nothing.
     let note = ProgressNotificationParam::new(token, (seconds * 1000.0).round() / 1000.0)
-        .with_message(format!("{words}, {seconds:.0} s"));
+        .with_message(format!("{}, {seconds:.0} s", telemetry::display(words, LONGEST_NOTE)));
     // A client that cannot be told is one that has gone; the wait ends by its own means.
     let _ = call.peer.notify_progress(note).await;
 }
