@@ -9,8 +9,9 @@
 //! # Layers
 //!
 //! `serve` (bytes) → `tools` (MCP) → `jobs` (time and money) → `api` (HTTP). Beside them `config` (settings),
-//! `facts` (models, prices, error codes: data), `media` (files and links in and out of this machine), `telemetry`
-//! (figures, log lines, traces) and `sandbox` (a MiniMax to talk to when there is none); `cli` on top.
+//! `facts` (models, prices, error codes: data), `media` (files and links in and out of this machine), `permits`
+//! (what each caller may use of what all share), `telemetry` (figures, log lines, traces) and `sandbox` (a MiniMax to
+//! talk to when there is none); `cli` on top.
 //! `tests/it/architecture.rs` keeps the direction of imports.
 //!
 //! # Invariants, as absences
@@ -31,6 +32,7 @@ mod crash;
 pub mod facts;
 pub mod jobs;
 pub mod media;
+pub mod permits;
 pub mod sandbox;
 pub mod serve;
 pub mod telemetry;

@@ -8,12 +8,13 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("config", &[]),
     ("facts", &[]),
     ("media", &[]),
+    ("permits", &[]),
     ("sandbox", &[]),
     ("telemetry", &["config"]),
     ("api", &["facts", "telemetry"]),
     ("jobs", &["api", "facts", "media", "telemetry"]),
-    ("tools", &["api", "config", "facts", "jobs", "media", "telemetry"]),
-    ("serve", &["config", "jobs", "media", "telemetry", "tools"]),
+    ("tools", &["api", "config", "facts", "jobs", "media", "permits", "telemetry"]),
+    ("serve", &["config", "jobs", "media", "permits", "telemetry", "tools"]),
     ("cli", &["config", "facts", "sandbox", "serve", "telemetry", "tools"]),
 ];
 
