@@ -6,9 +6,12 @@
 mod bodies;
 mod crowd;
 mod files;
+mod forms;
+mod memory;
 mod names;
 mod others;
 mod sessions;
+mod shares;
 mod stage;
 mod tokens;
 mod wire;
