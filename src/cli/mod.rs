@@ -167,7 +167,8 @@ async fn over_stdio(config: Config) -> Outcome {
              or try `minimax-mcp demo`."
         )?;
     }
-    Ok(stdio::serve(Server::new(config)).await?)
+    // It is as large as all that it waits for.
+    Ok(Box::pin(stdio::serve(Server::new(config))).await?)
 }
 
 async fn over_http(mut config: Config, address: SocketAddr, options: http::Options) -> Outcome {

@@ -186,7 +186,7 @@ mod tests {
             format!("{{{}", r#""":{"":[]},"#.repeat(MOST_VALUES)),
             format!("[{}", "\"\\u0000\",".repeat(MOST_VALUES)),
         ] {
-            assert_eq!(count(text.as_bytes()), Err(Unfit::Values), "{:.20}", text);
+            assert_eq!(count(text.as_bytes()), Err(Unfit::Values), "{text:.20}");
         }
         let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
         assert_eq!(count(nested(DEEPEST).as_bytes()), Ok(DEEPEST));

@@ -257,7 +257,7 @@ mod tests {
                 let seen = read(&[format!("{line}\n"), "{}\n".to_owned()]).await;
                 let expected: Vec<_> =
                     id.map(|id| stands_in(id, method)).into_iter().chain(["{}".into()]).collect();
-                assert_eq!(seen, expected, "{:.60}", line);
+                assert_eq!(seen, expected, "{line:.60}");
             }
         }
     }

@@ -23,6 +23,9 @@ const MOST: usize = 4096;
 /// How long unanswered paid requests may hold up the end after the client has gone: what they bring is paid for.
 const LINGER: Duration = Duration::from_secs(180);
 
+/// Refusals that wait to be written. With so many, nothing more is read.
+const MOST_REFUSALS: usize = 64;
+
 /// Serves one client until it hangs up or a signal comes. Writes nothing but the protocol to stdout.
 pub async fn serve(server: Server) -> Result<(), ServerInitializeError> {
     let stop = CancellationToken::new();
@@ -156,12 +159,21 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for Guarded<T> {
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
         loop {
-            // This may be dropped half-way, and is gone on with the next time.
-            while let Some(refusal) = self.refusals.front_mut() {
-                refusal.await;
-                self.refusals.pop_front();
-            }
-            let Some(mut message) = self.inner.receive().await else {
+            // Either may be dropped half-way, and goes on the next time. Refusals are written while more is read: an id
+            // is refused because it is open now, however slowly the client reads.
+            let (waiting, mut first) = (self.refusals.len(), self.refusals.front_mut());
+            let received = tokio::select! {
+                biased;
+                received = self.inner.receive(), if waiting < MOST_REFUSALS => received,
+                () = async { if let Some(refusal) = &mut first { refusal.await } }, if waiting > 0 => {
+                    self.refusals.pop_front();
+                    continue;
+                }
+            };
+            let Some(mut message) = received else {
+                while let Some(refusal) = self.refusals.pop_front() {
+                    refusal.await;
+                }
                 self.server.client_gone();
                 return None;
             };

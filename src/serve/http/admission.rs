@@ -70,15 +70,15 @@ impl Default for Admission {
 }
 
 impl Admission {
-    fn take_requests(&self, caller: &str, count: u32) -> Result<(), Response> {
-        self.requests.take(caller, REQUESTS, count, Instant::now()).map_err(|wait| {
-            let seconds = wait.as_secs().saturating_add(1).to_string();
-            let text = format!(
-                "Too many requests: a caller may make {REQUESTS} a minute, and large ones count several times. Try \
-                 again in {seconds} s.\n"
-            );
-            (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, seconds)], text).into_response()
-        })
+    /// Counts requests of a caller. The refusal, if there were too many.
+    fn too_many(&self, caller: &str, count: u32) -> Option<Response> {
+        let wait = self.requests.take(caller, REQUESTS, count, Instant::now()).err()?;
+        let seconds = wait.as_secs().saturating_add(1).to_string();
+        let text = format!(
+            "Too many requests: a caller may make {REQUESTS} a minute, and large ones count several times. Try again in \
+             {seconds} s.\n"
+        );
+        Some((StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, seconds)], text).into_response())
     }
 }
 
@@ -86,7 +86,7 @@ impl Admission {
 /// answer has left.
 pub async fn count(State(admission): State<Admission>, mut request: Request, next: Next) -> Response {
     let caller = limited_as(&request);
-    if let Err(refusal) = admission.take_requests(&caller, 1) {
+    if let Some(refusal) = admission.too_many(&caller, 1) {
         return refusal;
     }
     let claim = match request.extensions().get::<Place>().map(|place| place.claim(&caller)).transpose() {
@@ -131,7 +131,7 @@ pub async fn admit(State(admission): State<Admission>, request: Request, next: N
         Err(unfit) => return (StatusCode::PAYLOAD_TOO_LARGE, sentence(unfit)).into_response(),
     };
     let more = (values / VALUES_A_REQUEST).saturating_add(body.len() / BYTES_A_REQUEST);
-    if let Err(refusal) = admission.take_requests(&caller, u32::try_from(more).unwrap_or(u32::MAX)) {
+    if let Some(refusal) = admission.too_many(&caller, u32::try_from(more).unwrap_or(u32::MAX)) {
         return refusal;
     }
     // Half of it is gone when the message is parsed.

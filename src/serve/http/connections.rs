@@ -108,14 +108,13 @@ impl Connections {
 
     /// A place for a new connection. If there is none, the connection that has been of no use longest is closed.
     pub async fn place(&self) -> Option<Place> {
-        let place = match Arc::clone(&self.places).try_acquire_owned() {
-            Ok(place) => place,
-            Err(_) => {
-                if let Some((_, oldest)) = self.unclaimed().open.pop_first() {
-                    oldest.cancel();
-                }
-                Arc::clone(&self.places).acquire_owned().await.ok()?
+        let place = if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+            place
+        } else {
+            if let Some((_, oldest)) = self.unclaimed().open.pop_first() {
+                oldest.cancel();
             }
+            Arc::clone(&self.places).acquire_owned().await.ok()?
         };
         let (of, close) = (self.clone(), CancellationToken::new());
         let place = Place(Arc::new(Held { of, close, number: Mutex::default(), _place: place }));
