@@ -296,7 +296,7 @@ fn a_request_of_sixteen_mebibytes_is_read_and_a_larger_one_is_refused_with_its_i
 #[test]
 fn a_request_whose_id_is_open_buys_nothing_and_the_first_one_s_answer_is_its_own() {
     on_stage(|stage| {
-        stage.sandbox.set_pace(minimax_mcp::sandbox::Pace { delay_ms: 500, ..quick() });
+        stage.sandbox.set_pace(minimax_mcp::sandbox::Pace { delay_ms: 5_000, ..quick() });
         let mut program = stage.program();
         program.initialize("2025-06-18");
         let order = |id: &Value, prompt: &str| {
@@ -374,7 +374,7 @@ fn a_request_of_too_many_values_is_refused_with_its_id_before_it_is_parsed() {
         let mut program = stage.program();
         program.initialize("2025-06-18");
         let zeros = format!("[{}0]", "0,".repeat(6_000_000));
-        let keys: String = (0..700_000).map(|n| format!("\"{n}\":0,")).collect();
+        let keys = (0..700_000).fold(String::new(), |keys, n| keys + &format!("\"{n}\":0,"));
         let deep = format!("{}{}", "[".repeat(1_000), "]".repeat(1_000));
         for (inside, words) in [
             (zeros, "200000 JSON values"),

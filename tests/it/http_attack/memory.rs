@@ -9,7 +9,7 @@ const MOST: usize = 200_000;
 /// Lists and objects of so many values, of each kind.
 fn kinds(values: usize) -> Vec<String> {
     let list = |item: &str, each: usize| format!("[{}0]", format!("{item},").repeat(values / each));
-    let keys: String = (0..values / 2).map(|n| format!("\"{n}\":0,")).collect();
+    let keys = (0..values / 2).fold(String::new(), |keys, n| keys + &format!("\"{n}\":0,"));
     vec![
         list("0", 1),
         list("-1.5e3", 1),
