@@ -9,9 +9,9 @@
 //! # Layers
 //!
 //! `serve` (bytes) → `tools` (MCP) → `jobs` (time and money) → `api` (HTTP). Beside them `config` (settings),
-//! `facts` (models, prices, error codes: data), `media` (files and links in and out of this machine), `telemetry`
-//! (figures, log lines, traces), `clock` (the time); `cli` on top. The imitation of MiniMax, for tests, demos and
-//! `--sandbox`, is a crate of its own: `crates/minimax-sandbox`.
+//! `facts` (models, prices, error codes: data), `media` (files and links in and out of this machine), `permits` (what each
+//! caller may use of what all share), `telemetry` (figures, log lines, traces), `clock` (the time); `cli` on top. The
+//! imitation of MiniMax, for tests, demos and `--sandbox`, is a crate of its own: `crates/minimax-sandbox`.
 //! `tests/it/architecture.rs` keeps the direction of imports.
 //!
 //! # Invariants, as absences
@@ -33,6 +33,7 @@ mod crash;
 pub mod facts;
 pub mod jobs;
 pub mod media;
+pub mod permits;
 pub mod serve;
 pub mod telemetry;
 pub mod tools;

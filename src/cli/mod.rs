@@ -162,6 +162,7 @@ async fn over_stdio(config: Config) -> Outcome {
              or try `minimax-mcp demo`."
         )?;
     }
+    // It is as large as all that it waits for.
     Ok(Box::pin(stdio::serve(Server::new(config))).await?)
 }
 

@@ -15,8 +15,7 @@ use serde_json::Value;
 
 use super::consent::Answers;
 use super::{
-    CallDigest, INSTRUCTIONS, Server, ToolError, UNREAD, arguments, chat_form, resources, subscriptions,
-    tasks,
+    CallDigest, INSTRUCTIONS, Server, ToolError, arguments, chat_form, resources, subscriptions, tasks,
 };
 
 impl ServerHandler for Server {
@@ -72,11 +71,6 @@ impl ServerHandler for Server {
         request: CustomRequest,
         _: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
-        if request.method == UNREAD {
-            let problem = "the request is longer than 16 MiB, so it was not read and nothing was sent or billed; give \
-                           media as paths or URLs, and long texts in parts";
-            return Err(ErrorData::invalid_request(problem, None));
-        }
         // What is not of a method's form is taken for another method; "not found" would send its caller astray.
         if let Some((method, form)) = FORMS.iter().find(|(method, _)| *method == request.method) {
             return Err(ErrorData::invalid_params(
@@ -160,7 +154,7 @@ impl ServerHandler for Server {
     ) -> Result<ReadResourceResponse, ErrorData> {
         let me = self.for_caller(&context)?;
         me.prepare_links().await;
-        let mut result = me.resource(&request.uri).await?;
+        let mut result = me.resource(&request.uri, &context).await?;
         if is_modern(&context) {
             (result.ttl_ms, result.cache_scope) = (Some(0), Some(CacheScope::Private));
         }

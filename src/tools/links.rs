@@ -31,6 +31,8 @@ pub struct Linked {
     pub record: OnDisk,
     /// Its content, held open.
     pub content: Source,
+    /// Whose it is, as far as limits go.
+    pub limited_as: String,
 }
 
 /// Why there is nothing behind a link.
@@ -108,10 +110,12 @@ impl Server {
         links.check(job, name, expires, signature)?;
         // Whoever has the link may read the file, as with MiniMax's own.
         let job = self.jobs().of_anybody(job).await.map_err(|_| LinkProblem::Records)?;
-        let file = job.and_then(|job| job.files.into_iter().find(|file| file.name == name));
+        let job = job.ok_or(LinkProblem::Gone)?;
+        let file = job.files.into_iter().find(|file| file.name == name);
         let record = file.and_then(|file| file.saved).ok_or(LinkProblem::Gone)?;
         let content = self.intact(&record).await.ok_or(LinkProblem::Gone)?;
-        Ok(Linked { record, content })
+        let limited_as = Caller::remote(job.principal).limited_as().to_owned();
+        Ok(Linked { record, content, limited_as })
     }
 
     /// The content of a recorded file; `None` if something else stands there now.

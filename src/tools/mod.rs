@@ -84,6 +84,7 @@ pub use caller::Caller;
 pub use caller_key::{CallerKey, Unpaid};
 pub use error::ToolError;
 pub use links::{LinkProblem, Linked};
+pub use rate::Rates;
 pub use subscriptions::Session;
 pub use unheard::Connection;
 pub use uploads::{Handed, Unfit, UploadProblem};
@@ -91,7 +92,6 @@ pub use view::JobView;
 
 use caller_key::Purse;
 use links::Links;
-use rate::Rates;
 use subscriptions::Subscriptions;
 use unheard::Unheard;
 use work_permits::WorkPermits;
@@ -217,9 +217,6 @@ impl CallDigest {
         Self(data_encoding::HEXLOWER.encode(&Sha256::digest(told)))
     }
 }
-
-/// The method that stands for a request which was too long to be read.
-pub const UNREAD: &str = "minimax-mcp/unread";
 
 /// An order before the machine's part of it: who, where, whether.
 struct Draft {

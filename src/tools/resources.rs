@@ -3,20 +3,24 @@
 //! A caller's groups of tools decide what the caller can start and look up, and so which tables there are. They do not
 //! hide the caller's own jobs: what was paid for stays with whoever ordered it, also after a token lost a group.
 
+use std::time::Duration;
+
 use data_encoding::BASE64;
 use futures_util::TryStreamExt as _;
-use rmcp::ErrorData;
 use rmcp::handler::server::wrapper::Parameters;
 use rmcp::model::{
-    ListResourcesResult, PaginatedRequestParams, ReadResourceResult, Resource, ResourceContents,
+    ErrorCode, ListResourcesResult, PaginatedRequestParams, ReadResourceResult, Resource, ResourceContents,
     ResourceTemplate,
 };
+use rmcp::service::RequestContext;
+use rmcp::{ErrorData, RoleServer};
 use serde_json::{Value, json};
 
 use super::Server;
 use super::models::ModelsInput;
 use crate::facts::voices;
 use crate::jobs::{Filter, Job, JobFile, OnDisk};
+use crate::permits::{Exhausted, Reservation};
 use crate::telemetry;
 
 /// Jobs on a page; each has a few files besides.
@@ -24,6 +28,9 @@ const PAGE: u32 = 25;
 
 /// Larger files are answered with where to get them: clients cut off messages of many megabytes.
 const LARGEST: u64 = 4 * 1024 * 1024;
+
+/// How long an answer waits for memory that its caller's other answers hold.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 const VOICES: &str = "minimax://voices";
 const MODELS: &str = "minimax://models";
@@ -81,7 +88,11 @@ impl Server {
     }
 
     /// `resources/read`.
-    pub(super) async fn resource(&self, uri: &str) -> Result<ReadResourceResult, ErrorData> {
+    pub(super) async fn resource(
+        &self,
+        uri: &str,
+        call: &RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResult, ErrorData> {
         let contents = match parse(uri) {
             Some(Name::Voices) if self.has("list_voices") => table(uri, &voice_table()),
             Some(Name::Models) if self.has("list_models") => {
@@ -95,7 +106,7 @@ impl Server {
             }
             Some(Name::File(id, name)) => {
                 let job = self.job_named(id, uri).await?;
-                self.file_contents(uri, &job, name).await?
+                self.file_contents(uri, &job, name, call).await?
             }
             _ => return Err(nothing_at(uri)),
         };
@@ -108,17 +119,20 @@ impl Server {
         job.ok_or_else(|| nothing_at(uri))
     }
 
-    async fn file_contents(&self, uri: &str, job: &Job, name: &str) -> Result<ResourceContents, ErrorData> {
+    async fn file_contents(
+        &self,
+        uri: &str,
+        job: &Job,
+        name: &str,
+        call: &RequestContext<RoleServer>,
+    ) -> Result<ResourceContents, ErrorData> {
         let Some(file) = job.files.iter().find(|file| file.name == name) else { return Err(nothing_at(uri)) };
         let small = file.saved.as_ref().filter(|saved| saved.bytes <= LARGEST);
-        if let Some(saved) = small
-            && let Some(bytes) = self.unchanged(saved).await
-        {
-            let contents = match std::str::from_utf8(&bytes) {
-                Ok(text) if !saved.mime_type.contains("image") => ResourceContents::text(text, uri),
-                _ => ResourceContents::blob(BASE64.encode(&bytes), uri),
-            };
-            return Ok(contents.with_mime_type(saved.mime_type.clone()));
+        if let Some(saved) = small {
+            make_room(call, saved.bytes).await?;
+            if let Some(contents) = self.unchanged(saved, uri).await {
+                return Ok(contents.with_mime_type(saved.mime_type.clone()));
+            }
         }
         let view = serde_json::to_value(self.view(job)).unwrap_or_default();
         let files = view.get("files").and_then(Value::as_array);
@@ -130,14 +144,30 @@ impl Server {
         Ok(table(uri, &json!({ "file": row, "note": why })))
     }
 
-    /// The whole file as it was written; `None` if something else stands there now.
-    async fn unchanged(&self, saved: &OnDisk) -> Option<Vec<u8>> {
-        let pieces = self.intact(saved).await?.chunks();
-        let whole = pieces.try_fold(Vec::new(), async |mut all, piece| {
-            all.extend_from_slice(&piece);
-            Ok(all)
-        });
-        whole.await.ok()
+    /// The whole file as it was written; `None` if something else stands there now. Pictures, sounds and films are
+    /// encoded piece by piece: there is one copy of them, and not two.
+    async fn unchanged(&self, saved: &OnDisk, uri: &str) -> Option<ResourceContents> {
+        let pieces = std::pin::pin!(self.intact(saved).await?.chunks());
+        let is_media = ["image/", "audio/", "video/"].iter().any(|kind| saved.mime_type.starts_with(kind));
+        if !is_media {
+            let whole = pieces.try_fold(Vec::new(), async |mut all, piece| {
+                all.extend_from_slice(&piece);
+                Ok(all)
+            });
+            return Some(match String::from_utf8(whole.await.ok()?) {
+                Ok(text) => ResourceContents::text(text, uri),
+                Err(binary) => ResourceContents::blob(BASE64.encode(binary.as_bytes()), uri),
+            });
+        }
+        let (encoding, mut pieces) = (BASE64, pieces);
+        let length = usize::try_from(saved.bytes).map_or(0, |bytes| encoding.encode_len(bytes));
+        let mut blob = String::with_capacity(length);
+        let mut encoder = encoding.new_encoder(&mut blob);
+        while let Some(piece) = pieces.try_next().await.ok()? {
+            encoder.append(&piece);
+        }
+        encoder.finalize();
+        Some(ResourceContents::blob(blob, uri))
     }
 
     /// The tables, each for those who may call the tool that shows the same. A token that is for pictures alone has
@@ -148,6 +178,25 @@ impl Server {
         tables().into_iter().filter(|table| shown(&table.uri)).collect()
     }
 }
+
+/// Counts the answer that a file of so many bytes becomes, before it is read. Over stdio nothing is counted: the client
+/// is the owner's.
+async fn make_room(call: &RequestContext<RoleServer>, bytes: u64) -> Result<(), ErrorData> {
+    let parts = call.extensions.get::<http::request::Parts>();
+    let Some(memory) = parts.and_then(|parts| parts.extensions.get::<Reservation>()) else { return Ok(()) };
+    // Base64 makes it a third more; it is there once as a value and once as it is sent.
+    let answer = usize::try_from(bytes).unwrap_or(usize::MAX).saturating_mul(3);
+    // Who has cancelled waits for no memory.
+    let grown = call.ct.run_until_cancelled(memory.grow(answer, PATIENCE)).await;
+    grown.unwrap_or(Err(Exhausted::Share)).map_err(|_| {
+        let text = "there is no memory for this answer now: answers that you have not read yet take what one caller may \
+                    have, or others' take all; read them, or try again in a moment";
+        ErrorData::new(BUSY, text, None)
+    })
+}
+
+/// Of the codes that JSON-RPC leaves to servers.
+const BUSY: ErrorCode = ErrorCode(-32000);
 
 /// `resources/templates/list`.
 pub(super) fn templates() -> Vec<ResourceTemplate> {

@@ -131,7 +131,12 @@ impl Server {
         let uris = context.accepted().resource_subscriptions.clone().unwrap_or_default();
         let session = random_id("listen");
         let open = |uri: &String| self.open(uri.clone(), session.clone());
-        self.shared.subscriptions.enter(uris.iter().map(open).collect())?;
+        let mut all: Vec<_> = uris.iter().map(open).collect();
+        if all.is_empty() {
+            // A stream that will never say anything takes as much as another.
+            all.push(self.open(String::new(), session.clone()));
+        }
+        self.shared.subscriptions.enter(all)?;
         let _leaving = Leaving(&self.shared.subscriptions, session);
         let each = uris.into_iter().map(|uri| {
             let sink = context.sink().clone();

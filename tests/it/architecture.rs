@@ -12,11 +12,12 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("config", &[]),
     ("facts", &[]),
     ("media", &[]),
+    ("permits", &[]),
     ("telemetry", &["config"]),
     ("api", &["facts", "telemetry"]),
     ("jobs", &["api", "facts", "media", "telemetry"]),
-    ("tools", &["api", "config", "facts", "jobs", "media", "telemetry"]),
-    ("serve", &["config", "jobs", "media", "telemetry", "tools"]),
+    ("tools", &["api", "config", "facts", "jobs", "media", "permits", "telemetry"]),
+    ("serve", &["config", "jobs", "media", "permits", "telemetry", "tools"]),
     ("cli", &["config", "facts", "media", "serve", "telemetry", "tools"]),
 ];
 
