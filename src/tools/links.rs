@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256, Sha512};
 use super::{Caller, Server};
 use crate::clock::latest;
 use crate::jobs::OnDisk;
-use crate::media::{Intact, Source};
+use crate::media::{Recorded, Source};
 
 /// How long a link is good. A fresh one is a `get_job` away.
 const LIFE: i64 = 24 * 3_600_000;
@@ -121,7 +121,7 @@ impl Server {
     /// The content of a recorded file; `None` if something else stands there now.
     pub(super) async fn intact(&self, saved: &OnDisk) -> Option<Source> {
         let OnDisk { path, bytes, sha256, .. } = saved;
-        self.shared.kept.open(Intact { path, bytes: *bytes, sha256 }).await
+        self.shared.kept.open(Recorded { path, bytes: *bytes, sha256 }).await
     }
 
     /// Reads the key of the links, once. Without records there is nothing to link to.

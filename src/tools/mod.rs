@@ -99,7 +99,7 @@ use work_permits::WorkPermits;
 use crate::api::{Client, RateLimits};
 use crate::config::{Config, ConfigError, KeyKind, Region, ResourceMode, Toolset};
 use crate::jobs::{Cost, Job, Jobs, Limits, Order, Paid, Settings, Watch};
-use crate::media::{self, KeptFiles, Roots};
+use crate::media::{self, Roots, VerifiedFiles};
 
 /// What a model reads before anything else; 1,200 bytes at most.
 pub const INSTRUCTIONS: &str = "\
@@ -144,7 +144,7 @@ struct Shared {
     /// For callers at other machines; `None` where there are none.
     links: Option<Links>,
     /// Which results are still as they were written.
-    kept: KeptFiles,
+    kept: VerifiedFiles,
     subscriptions: Subscriptions,
     rates: Rates,
     work: WorkPermits,
@@ -280,7 +280,7 @@ impl Server {
             group_of,
             accepted,
             links,
-            kept: KeptFiles::default(),
+            kept: VerifiedFiles::default(),
             gone,
             subscriptions: Subscriptions::default(),
             rates: Rates::default(),
