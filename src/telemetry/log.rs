@@ -73,7 +73,7 @@ fn is_our_span(metadata: &Metadata<'_>) -> bool {
 }
 
 impl Telemetry {
-    /// Sends the remaining spans, if that takes at most [`FLUSH`].
+    /// Sends the remaining spans. Gives up after half a second.
     pub fn stop(self) {
         if let Some(spans) = self.spans {
             let _ = spans.shutdown_with_timeout(FLUSH);
