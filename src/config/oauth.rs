@@ -50,7 +50,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         Some(OAuthSettings { issuer, audience: self.get(AUDIENCE), jwks, scopes: self.scopes(offered) })
     }
 
-    /// Requires https, because anybody could replace keys that are fetched in the clear.
+    /// Requires https, because keys that are fetched over plain http could be replaced on the way.
     fn secure(&mut self, name: &'static str, value: &str) {
         let good = Url::parse(value).is_ok_and(|url| {
             let secure = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));

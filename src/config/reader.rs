@@ -117,7 +117,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             Some("true" | "1" | "yes" | "on") => true,
             Some(other) => {
                 self.problem(name, format!("is `{other}`; it is `true` or `false`"));
-                // An illegal value counts as true: who sets a switch wants the restriction that it brings.
+                // An illegal value counts as true, because a user who sets a switch wants the restriction that it brings.
                 true
             }
         }

@@ -29,7 +29,7 @@ pub struct TextProtocol {
     pub temperature: (f64, f64),
     /// The least and the greatest value.
     pub top_p: (f64, f64),
-    /// If true, the least value of both is itself illegal.
+    /// If true, the least values of `temperature` and `top_p` are themselves illegal.
     #[serde(default)]
     pub above_zero: bool,
     /// If true, thinking can be switched on and off.
@@ -94,7 +94,7 @@ pub struct TextModel {
     /// The effort of a call that names none. The model's own default is the most expensive one.
     #[serde(default)]
     pub effort: Option<String>,
-    /// If true, users report that a `tool_choice` other than auto has no effect.
+    /// If true, a `tool_choice` other than auto reportedly has no effect.
     #[serde(default)]
     pub tool_choice_ignored: bool,
     /// If true, the native protocol accepts `response_format` with this model.

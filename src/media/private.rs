@@ -37,7 +37,7 @@ pub fn folder(path: &Path) -> io::Result<Found> {
     mended(path)
 }
 
-/// Like [`folder`], but fails if the path is a link.
+/// Like [`folder`], but fails if the path is a link or a file.
 pub fn subfolder(path: &Path) -> io::Result<Found> {
     match path.symlink_metadata() {
         Ok(data) if !data.is_dir() => Err(io::Error::other("another thing than a folder has its name")),

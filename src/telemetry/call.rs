@@ -149,8 +149,8 @@ pub fn ordered<F: Future>(work: F) -> impl Future<Output = F::Output> {
     }
 }
 
-/// Runs the work of a job in its own span. A job may outlive its call, so its span is not a child of the call's span
-/// in the log. In the trace it follows from the call.
+/// Runs the work of a job in its own span. A job may outlive its call, so in the log its span is not part of the
+/// call's span. In the trace, the call's span is its parent.
 pub fn job<F: Future>(id: &str, kind: &'static str, work: F) -> impl Future<Output = F::Output> + use<F> {
     let call = CALL.try_with(Clone::clone).ok();
     let span = error_span!(

@@ -43,7 +43,7 @@ pub fn display(text: &str, most: usize) -> String {
     shown
 }
 
-/// A name that another party chose, in quotes, so that nobody reads it as part of the sentence. Shortened and plain.
+/// A name that another party chose, in quotes, so that it is not read as part of the sentence. Shortened and plain.
 pub fn quoted(name: &str) -> String {
     format!("\"{}\"", display(name, NAME).replace('"', "'"))
 }

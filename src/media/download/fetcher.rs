@@ -87,8 +87,8 @@ impl Fetcher {
     fn resume(&self, name: &str) -> Resume {
         let secret = *self.secret.get_or_init(|| {
             let mut fresh = [0; 32];
-            // Without system randomness, no other process may guess or share the secret. The time at least differs
-            // between processes.
+            // Without system randomness the secret comes from the time. It then differs between processes, so no
+            // process resumes the download of another.
             if getrandom::fill(&mut fresh).is_err() {
                 fresh = Sha256::digest(format!("{:?}", std::time::SystemTime::now())).into();
             }

@@ -13,7 +13,7 @@ pub(crate) struct Validator {
 }
 
 impl Validator {
-    /// `None` if the host does not identify versions or does not support ranges.
+    /// `None` if the host sends no length or no validator, or does not support ranges.
     pub(crate) fn of(headers: &HeaderMap, length: Option<u64>) -> Option<Self> {
         if text(headers, &ACCEPT_RANGES).is_some_and(|unit| unit.eq_ignore_ascii_case("none")) {
             return None;

@@ -19,8 +19,8 @@ const USUAL: [&str; 7] = ["Desktop", "Documents", "Downloads", "Pictures", "Musi
 /// does not exist does not count.
 ///
 /// Hidden files and folders below an allowed folder (`.ssh`, `.config`, `.env`, and `Library` and `AppData` in the
-/// home directory) are not allowed either, unless the allowed folder is itself inside the hidden one. An owner who
-/// allows the home directory does not mean to allow the keys in it.
+/// home directory) are not allowed either, unless the allowed folder is the hidden one or lies inside it. An owner
+/// who allows the home directory does not mean to allow the keys in it.
 ///
 /// The server's own files (see [`Roots::without`]) are never allowed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -155,8 +155,8 @@ impl Roots {
         InputProblem::Outside { path: path.to_owned(), folders }
     }
 
-    /// False for a Windows share outside the allowed folders. Merely looking at `\\host\share` sends the user's
-    /// credentials to that host.
+    /// False for a Windows path that must not even be looked up: a device, or a share outside the allowed folders.
+    /// The lookup of `\\host\share` sends the user's credentials to that host.
     pub(crate) fn may_touch(&self, path: &Path) -> bool {
         !cfg!(windows) || self.may_touch_there(&path.to_string_lossy())
     }

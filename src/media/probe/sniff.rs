@@ -143,9 +143,9 @@ pub fn sniff(bytes: &[u8]) -> Found {
     }
 }
 
-/// Corrects the type by the headers. Recorders write audio into containers that start like a video. An MPEG or AAC
-/// frame starts with only eleven fixed bits, and a tag with three letters. The file counts as audio only if it can be
-/// measured, which needs two consecutive frames.
+/// Corrects the type by the headers. Recorders write audio into containers that start like a video. Only eleven bits
+/// mark an MPEG or AAC frame, and three letters a tag, so other data can look like one. The file counts as audio only
+/// if it can be measured, which needs two consecutive frames.
 pub fn refined(found: Found, has_picture: bool, is_measured: bool) -> Found {
     match found.mime {
         "video/mp4" if is_measured && !has_picture => named("audio/mp4"),
