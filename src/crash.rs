@@ -52,7 +52,7 @@ pub(crate) fn point(name: &'static str) {
         let _ = writeln!(std::io::stderr(), "crash point {here}");
     }
     if *wanted == here {
-        // Waits for the signal. The lock on this thread is not released, as if the process were dead.
+        // Waits for the signal. Whatever waits for this thread blocks, as if the process were dead.
         loop {
             std::thread::park();
         }

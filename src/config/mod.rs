@@ -105,7 +105,7 @@ impl Toolset {
         ("legacy", Self::Legacy),
     ];
 
-    /// Toolsets with tools that start jobs. Each of them includes `jobs`.
+    /// Toolsets with tools that start jobs. Each of them also switches on `jobs`.
     const STARTS_JOBS: &'static [Self] = &[Self::Speech, Self::Video, Self::Image, Self::Music];
 }
 

@@ -31,7 +31,7 @@ pub struct Limit {
     /// If true, the requests of the group buy nothing, such as polls and lists.
     #[serde(default)]
     pub free: bool,
-    /// If true, the settings cannot change this limit.
+    /// If true, the limit is kept even if the settings turn rate limits off.
     #[serde(default)]
     pub always: bool,
     /// The month of MiniMax's documentation, `YYYY-MM`. Empty if the limit is our own generous bound.

@@ -22,7 +22,7 @@ use crate::config::{DEFAULT_LOG, TelemetrySettings};
 /// How long the exit of the program waits for unsent spans.
 const FLUSH: Duration = Duration::from_millis(500);
 
-/// Must be stopped at the end of the program, to send the last spans.
+/// The running telemetry. Stop it at the end of the program, so that the last spans are sent.
 #[derive(Debug)]
 #[must_use]
 pub struct Telemetry {

@@ -167,7 +167,7 @@ impl Told {
             return Ok(());
         }
         for told in tar::PaxExtensions::new(&bytes) {
-            // A value with a line break fails to parse. None of the fields that are used here has one.
+            // A value with a line break fails to parse and is skipped. No ordinary name or size has one.
             let Ok(told) = told else { continue };
             match told.key_bytes() {
                 b"path" => self.name = Some(String::from_utf8_lossy(told.value_bytes()).into_owned()),

@@ -118,14 +118,14 @@ impl Guard {
         }
     }
 
-    /// True if the address is an allowed loopback address. Refuses other addresses that are not public.
+    /// True for an allowed loopback address, false for a public one. Refuses all others.
     fn check_literal(self, address: IpAddr) -> Result<bool, Refused> {
         let loopback = self.loopback_http && address.to_canonical().is_loopback();
         let allowed = loopback || (is_public(address) && !is_fake(address));
         if allowed { Ok(loopback) } else { Err(Refused::Address(address)) }
     }
 
-    /// True if the name is an allowed loopback name. Refuses other names that are not public.
+    /// True for an allowed loopback name, false for a name that may be public. Refuses all others.
     fn check_name(self, name: &str) -> Result<bool, Refused> {
         let plain = name.trim_end_matches('.').to_ascii_lowercase();
         let loopback = is_localhost(&plain);
