@@ -1,8 +1,8 @@
 //! Server, client and MiniMax in one process, without a key: `cargo run --example demo`.
 
 use minimax_mcp::config::{Config, Places};
+use minimax_mcp::mcp::Server;
 use minimax_mcp::sandbox::{Options, Sandbox};
-use minimax_mcp::tools::Server;
 use rmcp::ServiceExt;
 use rmcp::model::CallToolRequestParams;
 use tokio_util::task::TaskTracker;

@@ -2,20 +2,20 @@
 //!
 //! # Bird's eye
 //!
-//! A client calls a tool; [`tools`] turns the call into a request that MiniMax reads, checked to the last
-//! value; [`jobs`] writes a record, sends the request once, watches what becomes of it and brings the files
+//! A client calls a tool; [`mcp`] brings the call to it, [`tools`] turns it into a request that MiniMax reads, checked
+//! to the last value; [`jobs`] writes a record, sends the request once, watches what becomes of it and brings the files
 //! home; the call answers with the finished job, or with the running one when its patience is over.
 //!
 //! # Layers
 //!
-//! `serve` (bytes) → `tools` (MCP) → `jobs` (time and money) → `api` (HTTP). Beside them `config` (settings),
-//! `facts` (models, prices, error codes: data), `media` (files and links in and out of this machine), `telemetry`
-//! (figures, log lines, traces) and `sandbox` (a MiniMax to talk to when there is none); `cli` on top.
+//! `serve` (bytes) → `tools` (what a model sees) → `mcp` (the protocol) → `jobs` (time and money) → `api` (HTTP). Beside
+//! them `config` (settings), `facts` (models, prices, error codes: data), `media` (files and links in and out of this
+//! machine), `telemetry` (figures, log lines, traces) and `sandbox` (a MiniMax to talk to when there is none); `cli` on top.
 //! `tests/it/architecture.rs` keeps the direction of imports.
 //!
 //! # Invariants, as absences
 //!
-//! * Only `tools`, `serve` and `cli` know MCP; only `api` and `media` make HTTP requests, and `telemetry` to a collector.
+//! * Only `mcp`, `tools`, `serve` and `cli` know MCP; only `api` and `media` make HTTP requests, and `telemetry` to a collector.
 //! * `jobs` knows no peer and no progress token: information goes up as return values and `watch` channels.
 //! * `sandbox` imports nothing of ours, so a field that `api` misspells is not misspelt there too.
 //! * No job's request leaves before its record is on disk, and no request that costs money is sent again unless
@@ -30,6 +30,7 @@ pub mod config;
 mod crash;
 pub mod facts;
 pub mod jobs;
+pub mod mcp;
 pub mod media;
 pub mod sandbox;
 pub mod serve;

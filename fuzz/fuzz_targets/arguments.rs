@@ -7,7 +7,7 @@ use std::sync::{LazyLock, Mutex, Once};
 
 use libfuzzer_sys::fuzz_target;
 use minimax_mcp::config::{Config, Places};
-use minimax_mcp::tools::Server;
+use minimax_mcp::mcp::Server;
 use rmcp::ServiceExt as _;
 use serde_json::{Map, Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream, ReadHalf, WriteHalf};

@@ -13,11 +13,11 @@ use directories::{BaseDirs, UserDirs};
 
 use crate::config::{Config, ConfigError, Places, SETTINGS};
 use crate::facts;
+use crate::mcp::Server;
 use crate::sandbox::{Options, Sandbox};
 use crate::serve::http::access::Access;
 use crate::serve::{http, stdio};
 use crate::telemetry;
-use crate::tools::Server;
 
 /// An MCP server for MiniMax (Hailuo): chat, speech, voices, images, video, music and files.
 #[derive(Debug, Parser)]

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::lines::Lines;
 use super::{LINGER_AFTER_SIGNAL, resume, signal};
-use crate::tools::{Connection, Server, UNREAD};
+use crate::mcp::{Connection, Server, UNREAD};
 
 /// How long unanswered paid requests may hold up the end after the client has gone: what they bring is paid for.
 const LINGER: Duration = Duration::from_secs(180);

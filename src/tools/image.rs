@@ -6,11 +6,11 @@ use rmcp::{RoleServer, tool, tool_router};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::inputs::Takes;
-use super::{Draft, JobOptions, JobView, Server, ToolError};
 use crate::api::{ImageSubmit, Style, StyleType, Subject};
 use crate::facts::facts;
 use crate::jobs::{Cost, Paid};
+use crate::mcp::inputs::Takes;
+use crate::mcp::{Draft, JobOptions, JobView, Server, ToolError};
 use crate::media::Limits;
 
 /// Image Generation > prompt.
@@ -21,7 +21,7 @@ const SUBJECT: Takes =
     Takes { limits: Limits::new(&["image/jpeg", "image/png"], 10 * 1024 * 1024), uploads: None };
 
 #[derive(Debug, Deserialize, JsonSchema)]
-pub(super) struct ImageInput {
+pub(crate) struct ImageInput {
     /// Up to 1500 characters.
     prompt: String,
     /// Default image-01; image-01-live.
@@ -67,7 +67,7 @@ fn yes() -> bool {
     true
 }
 
-#[tool_router(router = image_tools, vis = "pub(super)")]
+#[tool_router(router = image_tools, vis = "pub(crate)")]
 impl Server {
     /// Make images from text. Costs money.
     #[tool(

@@ -5,8 +5,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use minimax_mcp::mcp::Server;
 use minimax_mcp::sandbox::{Options, Sandbox};
-use minimax_mcp::tools::Server;
 use rmcp::ServiceExt as _;
 use rmcp::model::CallToolRequestParams;
 use serde_json::{Value, json};

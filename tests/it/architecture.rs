@@ -12,14 +12,15 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("telemetry", &["config"]),
     ("api", &["facts", "telemetry"]),
     ("jobs", &["api", "facts", "media", "telemetry"]),
-    ("tools", &["api", "config", "facts", "jobs", "media", "telemetry"]),
-    ("serve", &["config", "jobs", "media", "telemetry", "tools"]),
-    ("cli", &["config", "facts", "sandbox", "serve", "telemetry", "tools"]),
+    ("mcp", &["api", "config", "facts", "jobs", "media", "telemetry"]),
+    ("tools", &["api", "config", "facts", "jobs", "mcp", "media", "telemetry"]),
+    ("serve", &["config", "jobs", "mcp", "media", "telemetry", "tools"]),
+    ("cli", &["config", "facts", "mcp", "sandbox", "serve", "telemetry", "tools"]),
 ];
 
 /// Crates that only some modules may name.
 const KEPT_BACK: &[(&str, &[&str])] = &[
-    ("rmcp", &["tools", "serve", "cli"]),
+    ("rmcp", &["mcp", "tools", "serve", "cli"]),
     ("reqwest", &["api", "media", "telemetry"]),
     ("sqlx", &["jobs"]),
     ("axum", &["sandbox", "serve"]),

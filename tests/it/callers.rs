@@ -6,10 +6,10 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use minimax_mcp::config::TokenRow;
+use minimax_mcp::mcp::Server;
 use minimax_mcp::sandbox::{Act, Options as SandboxOptions, Pace, Request, Rule, Sandbox, key_print};
 use minimax_mcp::serve::http::access::Access;
 use minimax_mcp::serve::http::{self, Options};
-use minimax_mcp::tools::Server;
 use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;

@@ -1,7 +1,7 @@
 //! What a client sees of the tools is an interface: it changes only on purpose.
 
 use minimax_mcp::config::Toolset;
-use minimax_mcp::tools::{INSTRUCTIONS, Server};
+use minimax_mcp::mcp::{INSTRUCTIONS, Server};
 use rmcp::ServerHandler as _;
 use serde_json::Value;
 

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 
-use minimax_mcp::tools::Server;
+use minimax_mcp::mcp::Server;
 
 /// Every tool that is agreed on, whether it is here yet or not.
 const TOOLS: &[&str] = &[

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use minimax_mcp::config::{HttpSettings, SETTINGS};
+use minimax_mcp::mcp::Server;
 use minimax_mcp::sandbox::{Options as SandboxOptions, Sandbox};
 use minimax_mcp::serve::http::access::Access;
 use minimax_mcp::serve::http::{self, Options};
-use minimax_mcp::tools::Server;
 use reqwest::{Client, StatusCode, header};
 use secrecy::SecretString;
 use serde_json::{Value, json};

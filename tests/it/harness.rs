@@ -9,8 +9,8 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 use minimax_mcp::config::{Config, Places, Toolset};
+use minimax_mcp::mcp::Server;
 use minimax_mcp::sandbox::{Options, Pace, Sandbox};
-use minimax_mcp::tools::Server;
 use rmcp::model::{CallToolRequestParams, CallToolResult, ProgressNotificationParam};
 use rmcp::service::{NotificationContext, RunningService};
 use rmcp::{ClientHandler, RoleClient, ServiceExt};

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use futures_util::TryFutureExt as _;
+use minimax_mcp::mcp::Server;
 use minimax_mcp::sandbox::{Options as SandboxOptions, Pace, Sandbox};
 use minimax_mcp::serve::http::access::Access;
 use minimax_mcp::serve::http::{self, Options};
-use minimax_mcp::tools::Server;
 use reqwest::{Client, RequestBuilder, Response};
 use rmcp::model::{CallToolRequest, CallToolRequestParams, ClientRequest};
 use rmcp::service::PeerRequestOptions;

@@ -11,10 +11,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use minimax_mcp::config::{HttpSettings, TokenRow};
+use minimax_mcp::mcp::Server;
 use minimax_mcp::sandbox::{Act, Options as SandboxOptions, Rule, Sandbox};
 use minimax_mcp::serve::http::access::Access;
 use minimax_mcp::serve::http::{self, Options};
-use minimax_mcp::tools::Server;
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 use tempfile::TempDir;

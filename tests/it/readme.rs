@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use minimax_mcp::config::{SETTINGS, Toolset};
-use minimax_mcp::tools::Server;
+use minimax_mcp::mcp::Server;
 use serde_json::Value;
 
 fn path() -> PathBuf {

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use http_range_header::parse_range_header;
 use serde::Deserialize;
 
-use crate::tools::{LinkProblem, Linked, Server};
+use crate::mcp::{LinkProblem, Linked, Server};
 
 /// What stands behind the question mark.
 #[derive(Debug, Deserialize)]

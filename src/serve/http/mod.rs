@@ -39,7 +39,7 @@ use tokio_util::task::TaskTracker;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
 use super::{LINGER_AFTER_SIGNAL, resume, signal};
-use crate::tools::Server;
+use crate::mcp::Server;
 use access::{Access, check_caller, check_place, is_private};
 use connection::{SLOWEST, connection};
 use room::{Bodies, for_body};

@@ -24,7 +24,7 @@ use tokio_util::task::TaskTracker;
 
 use super::unanswered::Unanswered;
 use super::{PING, early};
-use crate::tools::{self, Caller, Connection, Server};
+use crate::mcp::{self, Caller, Connection, Server};
 
 /// Streams at once.
 const SESSIONS: usize = 64;
@@ -173,7 +173,7 @@ pub async fn post(
     request: Request,
 ) -> Response {
     let (mut parts, body) = request.into_parts();
-    parts.extensions.insert(tools::Session(session_id.clone()));
+    parts.extensions.insert(mcp::Session(session_id.clone()));
     // Another's session is answered like none at all.
     let session = {
         let table = sessions.table();

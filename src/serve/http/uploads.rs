@@ -15,7 +15,7 @@ use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 
-use crate::tools::{Caller, CallerKey, Handed, Server, Unfit, UploadProblem};
+use crate::mcp::{Caller, CallerKey, Handed, Server, Unfit, UploadProblem};
 
 /// The largest file on a slow line. Whoever sends nothing for a moment is cut off much earlier.
 const LONGEST: Duration = Duration::from_mins(60);

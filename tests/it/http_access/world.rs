@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use minimax_mcp::config::HttpSettings;
+use minimax_mcp::mcp::Server;
 use minimax_mcp::sandbox::{Options as SandboxOptions, Sandbox};
 use minimax_mcp::serve::http::access::Access;
 use minimax_mcp::serve::http::{self, Options};
-use minimax_mcp::tools::Server;
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use minimax_mcp::tools::Server;
+use minimax_mcp::mcp::Server;
 use serde_json::{Map, Value, json};
 
 use super::stage::{ADA, BOB, Process, Stage, get, on_stage, post, request};

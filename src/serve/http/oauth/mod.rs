@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::config::{OAuthSettings, ScopeRow, Toolset};
-use crate::tools::Caller;
+use crate::mcp::Caller;
 use keys::{Keys, Lookup};
 
 /// Signatures that are taken. What a secret makes is none of them: a public key must never do for one.

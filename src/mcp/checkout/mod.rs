@@ -1,0 +1,4 @@
+//! What stands between a checked order and the money.
+
+pub(crate) mod budget;
+pub(crate) mod consent;

@@ -1,0 +1,155 @@
+//! Links to results, for callers that sit elsewhere: signed, with an end, good for one file.
+
+use std::sync::OnceLock;
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::{Digest as _, Sha256, Sha512};
+
+use crate::jobs::{OnDisk, now};
+use crate::mcp::{Caller, Server};
+use crate::media::{Intact, Source};
+
+/// How long a link is good. A fresh one is a `get_job` away.
+const LIFE: i64 = 24 * 3_600_000;
+
+/// Where this server can be reached, and what its links are signed with.
+#[derive(Debug)]
+pub(crate) struct Links {
+    base: String,
+    /// Of the data folder, so that every server on it knows the links of the others; read with the first use.
+    key: OnceLock<[u8; 64]>,
+}
+
+/// The file behind a link.
+#[derive(Debug)]
+pub struct Linked {
+    /// What the record says of it.
+    pub record: OnDisk,
+    /// Its content, held open.
+    pub content: Source,
+}
+
+/// Why there is nothing behind a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkProblem {
+    /// It was not given out here, or was changed.
+    Foreign,
+    /// Its time is over.
+    Ended,
+    /// The file was removed, or something else stands in its place.
+    Gone,
+    /// The records cannot be read.
+    Records,
+}
+
+impl Links {
+    /// `base` is scheme, host and port, and a path if a proxy adds one; without a slash at the end.
+    pub(crate) fn new(base: &str) -> Self {
+        Self { base: base.trim_end_matches('/').to_owned(), key: OnceLock::new() }
+    }
+
+    /// What every address of this server begins with.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// A link to a job's file; `None` before the key is known.
+    pub(crate) fn to(&self, job: &str, name: &str) -> Option<String> {
+        self.until(job, name, now().saturating_add(LIFE) / 1000)
+    }
+
+    fn until(&self, job: &str, name: &str, expires: i64) -> Option<String> {
+        let name = percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC);
+        let signature = data_encoding::BASE64URL_NOPAD
+            .encode(&self.mac(job, &name.to_string(), expires)?.finalize().into_bytes());
+        Some(format!("{}/files/{job}/{name}?expires={expires}&signature={signature}", self.base))
+    }
+
+    fn check(&self, job: &str, name: &str, expires: i64, signature: &str) -> Result<(), LinkProblem> {
+        let name =
+            percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC).to_string();
+        let given = data_encoding::BASE64URL_NOPAD.decode(signature.as_bytes()).unwrap_or_default();
+        // The comparison takes as long for a wrong signature as for a right one.
+        match self.mac(job, &name, expires).map(|mac| mac.verify_slice(&given).is_ok()) {
+            None => Err(LinkProblem::Records),
+            Some(false) => Err(LinkProblem::Foreign),
+            Some(true) if expires <= now() / 1000 => Err(LinkProblem::Ended),
+            Some(true) => Ok(()),
+        }
+    }
+
+    fn mac(&self, job: &str, name: &str, expires: i64) -> Option<Hmac<Sha256>> {
+        let mut mac = Hmac::<Sha256>::new(&(*self.key.get()?).into());
+        mac.update(format!("{job}/{name}?{expires}").as_bytes());
+        Some(mac)
+    }
+}
+
+impl Server {
+    /// The file behind a link that a server on this data folder gave out: the one that was recorded, as it was
+    /// written, and nothing else.
+    pub async fn linked_file(
+        &self,
+        job: &str,
+        name: &str,
+        expires: i64,
+        signature: &str,
+    ) -> Result<Linked, LinkProblem> {
+        let links = self.shared.links.as_ref().ok_or(LinkProblem::Foreign)?;
+        self.prepare_links().await;
+        links.check(job, name, expires, signature)?;
+        // Whoever has the link may read the file, as with MiniMax's own.
+        let job = self.jobs().of_anybody(job).await.map_err(|_| LinkProblem::Records)?;
+        let file = job.and_then(|job| job.files.into_iter().find(|file| file.name == name));
+        let record = file.and_then(|file| file.saved).ok_or(LinkProblem::Gone)?;
+        let content = self.intact(&record).await.ok_or(LinkProblem::Gone)?;
+        Ok(Linked { record, content })
+    }
+
+    /// The content of a recorded file; `None` if something else stands there now.
+    pub(crate) async fn intact(&self, saved: &OnDisk) -> Option<Source> {
+        let OnDisk { path, bytes, sha256, .. } = saved;
+        self.shared.kept.open(Intact { path, bytes: *bytes, sha256 }).await
+    }
+
+    /// Reads the key of the links, once. Without records there is nothing to link to.
+    pub(crate) async fn prepare_links(&self) {
+        let Some(links) = &self.shared.links else { return };
+        if links.key.get().is_none()
+            && let Ok(secret) = self.jobs().seal_key().await
+        {
+            let key = Sha512::digest([b"links to results".as_slice(), &secret].concat());
+            let _ = links.key.set(key.into());
+        }
+    }
+
+    /// The links for this caller's results; none for one who can open the files themselves.
+    pub(crate) fn links(&self) -> Option<&Links> {
+        let Caller { remote, .. } = &*self.caller;
+        self.shared.links.as_ref().filter(|_| *remote)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_is_good_until_its_time_is_over() {
+        let links = Links::new("https://media.example.com/");
+        assert_eq!(links.check("a", "b", i64::MAX, "x"), Err(LinkProblem::Records), "no key yet");
+        links.key.set([7; 64]).unwrap();
+        let at = now() / 1000;
+        for (expires, said) in
+            [(at + 60, Ok(())), (at, Err(LinkProblem::Ended)), (0, Err(LinkProblem::Ended))]
+        {
+            let link = links.until("job", "image-1", expires).unwrap();
+            assert!(link.starts_with("https://media.example.com/files/job/image%2D1?"), "{link}");
+            let signature = link.rsplit_once('=').unwrap().1;
+            assert_eq!(links.check("job", "image-1", expires, signature), said);
+            let later = links.check("job", "image-1", expires + 1, signature);
+            assert_eq!(later, Err(LinkProblem::Foreign));
+            assert_eq!(links.check("job", "image-2", expires, signature), Err(LinkProblem::Foreign));
+        }
+    }
+}

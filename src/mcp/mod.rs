@@ -1,0 +1,38 @@
+//! MCP: how a call gets to a tool, and a job to a client. The tools themselves are in `tools`.
+//!
+//! A call goes from the [`Server`] through one pipeline to the tool's own function, which takes its media by the
+//! `inputs`, buys by the `checkout`, and answers with a job view or a view of its own.
+
+pub(crate) mod abandoned_calls;
+pub(crate) mod arguments;
+pub(crate) mod caller;
+pub(crate) mod caller_key;
+pub(crate) mod checkout;
+pub(crate) mod download_links;
+pub(crate) mod error;
+pub(crate) mod handler;
+pub(crate) mod inputs;
+pub(crate) mod job_view;
+pub(crate) mod progress;
+pub(crate) mod prompts;
+pub(crate) mod rate_limit;
+pub(crate) mod resources;
+pub(crate) mod result;
+pub(crate) mod schema;
+pub(crate) mod server;
+pub(crate) mod subscriptions;
+pub(crate) mod tasks;
+pub(crate) mod telemetry;
+pub(crate) mod uploads;
+
+pub use abandoned_calls::Connection;
+pub use caller::Caller;
+pub use caller_key::{CallerKey, Unpaid};
+pub use download_links::{LinkProblem, Linked};
+pub use error::ToolError;
+pub use job_view::JobView;
+pub use server::{INSTRUCTIONS, Server, UNREAD};
+pub use subscriptions::Session;
+pub use uploads::{Handed, Unfit, UploadProblem};
+
+pub(crate) use server::{CallDigest, Draft, JobOptions, forty_five, ten};

@@ -1,0 +1,156 @@
+//! What all ways of speaking ask for: a voice, its manner, and what it costs.
+
+use crate::api::{Emotion, VoiceSetting};
+use crate::config::Defaults;
+use crate::facts::facts;
+use crate::jobs::Cost;
+use crate::mcp::ToolError;
+
+/// T2A v2 > language_boost.
+pub(crate) const LANGUAGES: &[&str] = &[
+    "auto",
+    "Chinese",
+    "Chinese,Yue",
+    "English",
+    "Arabic",
+    "Russian",
+    "Spanish",
+    "French",
+    "Portuguese",
+    "German",
+    "Turkish",
+    "Dutch",
+    "Ukrainian",
+    "Vietnamese",
+    "Indonesian",
+    "Japanese",
+    "Italian",
+    "Korean",
+    "Thai",
+    "Polish",
+    "Romanian",
+    "Greek",
+    "Czech",
+    "Finnish",
+    "Hindi",
+    "Bulgarian",
+    "Danish",
+    "Hebrew",
+    "Malay",
+    "Persian",
+    "Slovak",
+    "Swedish",
+    "Croatian",
+    "Filipino",
+    "Hungarian",
+    "Norwegian",
+    "Slovenian",
+    "Catalan",
+    "Nynorsk",
+    "Tamil",
+    "Afrikaans",
+];
+
+/// Who speaks and how, as a caller gives it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Manner<'a> {
+    pub(crate) voice_id: Option<&'a str>,
+    pub(crate) model: Option<&'a str>,
+    pub(crate) speed: Option<f64>,
+    pub(crate) vol: Option<f64>,
+    pub(crate) pitch: Option<i32>,
+    pub(crate) emotion: Option<Emotion>,
+    pub(crate) language_boost: &'a str,
+}
+
+impl Manner<'_> {
+    /// The model's id, and what the caller should know about it.
+    pub(crate) fn check(&self, defaults: &Defaults) -> Result<(String, Vec<String>), ToolError> {
+        let default_model = defaults.speech_model.as_deref().unwrap_or("speech-2.8-hd");
+        let model = facts().canonical(self.model.unwrap_or(default_model));
+        self.check_ranges()?;
+        let warnings = self.check_model(&model)?;
+        Ok((model, warnings))
+    }
+
+    /// The voice of a call that may name none; empty when voices are `mixed`.
+    pub(crate) fn voice(&self, defaults: &Defaults, mixed: bool) -> VoiceSetting {
+        let voice_id = match self.voice_id {
+            Some(voice) => voice,
+            None if mixed => "",
+            None => defaults.voice_id.as_deref().unwrap_or("female-shaonv"),
+        };
+        let (speed, vol, pitch, emotion) = (self.speed, self.vol, self.pitch, self.emotion);
+        VoiceSetting { voice_id: voice_id.to_owned(), speed, vol, pitch, emotion, ..VoiceSetting::default() }
+    }
+
+    fn check_ranges(&self) -> Result<(), ToolError> {
+        let wrong = |field: &str, problem: String| Err(ToolError::argument(field, problem));
+        if let Some(speed) = self.speed.filter(|speed| !(0.5..=2.0).contains(speed)) {
+            return wrong("speed", format!("is {speed}; it is 0.5 to 2"));
+        }
+        if let Some(vol) = self.vol.filter(|vol| *vol <= 0.0 || *vol > 10.0) {
+            return wrong("vol", format!("is {vol}; it is above 0 and at most 10"));
+        }
+        if !LANGUAGES.contains(&self.language_boost) {
+            let legal = LANGUAGES.join(", ");
+            return wrong("language_boost", format!("is {}; it is one of {legal}", self.language_boost));
+        }
+        Ok(())
+    }
+
+    fn check_model(&self, model: &str) -> Result<Vec<String>, ToolError> {
+        let Some(row) = facts().speech(model) else {
+            return Ok(vec![format!(
+                "the model {model} is not in the tables of this server; it is sent as it is"
+            )]);
+        };
+        let legal = |emotion: &Emotion| row.emotions.iter().any(|legal| legal == emotion.word());
+        if let Some(emotion) = self.emotion.filter(|emotion| !legal(emotion)) {
+            let problem = format!("is {}; {model} takes {}", emotion.word(), row.emotions.join(", "));
+            return Err(ToolError::argument("emotion", problem));
+        }
+        if row.not_languages.iter().any(|language| language == self.language_boost) {
+            let problem = format!(
+                "is {}, which {model} lacks; use speech-2.8-hd or speech-2.6-hd",
+                self.language_boost
+            );
+            return Err(ToolError::argument("language_boost", problem));
+        }
+        Ok(Vec::new())
+    }
+}
+
+pub(crate) fn auto() -> String {
+    "auto".to_owned()
+}
+
+/// What `characters` (see [`billed_characters`]) cost, where their number is known.
+pub(crate) fn cost(model: &str, characters: Option<u32>, currency: &str) -> Cost {
+    let million = facts().speech(model).and_then(|row| row.per_million.in_currency(currency));
+    let mut cost =
+        Cost { currency: currency.to_owned(), unit: million.map(|price| price / 1e6), ..Cost::default() };
+    cost.estimated = characters.and_then(|count| cost.of(f64::from(count)));
+    cost.basis =
+        million.map(|price| format!("{price} {currency} a million characters, prices of {}", facts().as_of));
+    cost
+}
+
+/// A Chinese character counts twice (price page > T2A).
+pub(crate) fn billed_characters(text: &str) -> u32 {
+    let han = |letter: char| matches!(letter, '\u{3400}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{323af}');
+    let count = text.chars().map(|letter| if han(letter) { 2 } else { 1 }).sum::<usize>();
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chinese_characters_are_billed_twice() {
+        assert_eq!(billed_characters("abc 你好"), 8);
+        assert_eq!(cost("speech-2.8-hd", Some(1000), "USD").estimated, Some(0.1));
+        assert_eq!(cost("speech-2.8-hd", None, "USD").estimated, None);
+    }
+}

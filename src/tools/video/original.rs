@@ -1,0 +1,147 @@
+//! The task that `regenerate_video` makes again: found by our id or by MiniMax's, and fit for it.
+
+use crate::api::retry::Nature;
+use crate::api::{Blame, CloudTask, group};
+use crate::facts::facts;
+use crate::jobs::{Job, Route, State, now};
+use crate::mcp::{Server, ToolError};
+use crate::tools::video::enhance::RegenerateInput;
+use crate::tools::video::no_task;
+
+/// A finished task that can be made again.
+#[derive(Debug)]
+pub(crate) struct Original {
+    /// MiniMax's id.
+    pub(crate) task_id: String,
+    /// What it was about.
+    pub(crate) prompt: String,
+    /// Its length.
+    pub(crate) seconds: Option<f64>,
+    /// Images that it was made from.
+    pub(crate) images: u32,
+    /// What the caller should know.
+    pub(crate) warnings: Vec<String>,
+}
+
+const DAY: i64 = 24 * 3_600_000;
+
+impl Server {
+    /// The task that the input names. A record of ours says enough; about any other task MiniMax is asked, which
+    /// is free. A dry run asks nobody.
+    pub(crate) async fn original(&self, input: &RegenerateInput) -> Result<Original, ToolError> {
+        let (field, id, job) = match (&input.job_id, &input.task_id) {
+            (Some(id), _) => {
+                let job = self.jobs().get(self.principal(), id.trim()).await?;
+                let problem =
+                    || format!("is {id}, which is no job of this server; list_jobs shows those that are");
+                ("job_id", id.trim(), Some(job.ok_or_else(|| ToolError::argument("job_id", problem()))?))
+            }
+            (None, task) => {
+                let id = task.as_deref().unwrap_or_default().trim();
+                let job = self.jobs().by_task(self.principal(), id).await?;
+                // Another's task is answered like none at all.
+                if job.is_none() && self.jobs().is_of_another(self.principal(), id).await? {
+                    return Err(no_task(id));
+                }
+                ("task_id", id, job)
+            }
+        };
+        let wrong = |problem: String| ToolError::argument(field, problem);
+        let task_id = match &job {
+            Some(job) => self.finished(job).map_err(wrong)?,
+            None => id.to_owned(),
+        };
+        if let Some(job) = job.as_ref().filter(|job| job.request.is_object()) {
+            return of_record(job, task_id).map_err(wrong);
+        }
+        let blank = Original {
+            task_id,
+            prompt: format!("task {id} in 2K"),
+            seconds: None,
+            images: 0,
+            warnings: Vec::new(),
+        };
+        if input.job.dry_run {
+            let warning = "MiniMax was not asked about the task: a dry run sends nothing";
+            return Ok(Original { warnings: vec![warning.to_owned()], ..blank });
+        }
+        let api = self.jobs().api();
+        let looked = api.patiently(group::LOOKS, Nature::Read, || api.video_task(&blank.task_id)).await;
+        let task = match looked {
+            Err(error) if error.blame() == Blame::Caller => {
+                let days = facts().regeneration().days;
+                return Err(wrong(format!(
+                    "is {id}, which is no H3 task of this account's last {days} days"
+                )));
+            }
+            looked => looked?,
+        };
+        of_task(&task, blank).map_err(wrong)
+    }
+
+    /// The id of the task behind a job that has ended well.
+    fn finished(&self, job: &Job) -> Result<String, String> {
+        if !self.jobs().is_ours(job) {
+            return Err(format!("names a job of {}, and this server asks another host", job.account));
+        }
+        match &job.state {
+            State::Done { task: Some(task), .. } if task.route == Route::VideoV2 => Ok(task.id.clone()),
+            State::Done { .. } => Err(not_fit(&format!("a {} of {}", job.kind.word(), job.model))),
+            state if state.is_over() => {
+                Err(format!("names a job that is {}; only a finished one can be made again", state.status()))
+            }
+            state => Err(format!("names a job that is {}; wait for it with get_job", state.status())),
+        }
+    }
+}
+
+fn not_fit(found: &str) -> String {
+    let row = facts().regeneration();
+    format!("is {found}; it must be a finished {} generation in {}", row.models.join(" or "), row.from)
+}
+
+fn fits(task_type: &str, model: &str, resolution: &str, created: i64) -> Result<(), String> {
+    let row = facts().regeneration();
+    let able = row.models.iter().any(|known| known == model);
+    if task_type != "generation" || !able || resolution != row.from {
+        let found = format!("a {task_type} of {model} in {resolution}");
+        return Err(not_fit(found.trim_end_matches(" in ")));
+    }
+    let age = now().saturating_sub(created) / DAY;
+    if age >= i64::from(row.days) {
+        return Err(format!("is {age} days old; MiniMax keeps a task for {} days", row.days));
+    }
+    Ok(())
+}
+
+fn of_record(job: &Job, task_id: String) -> Result<Original, String> {
+    let field = |name: &str| job.request.get(name);
+    let text = |name: &str| field(name).and_then(|value| value.as_str()).unwrap_or_default();
+    let task_type = if job.tool == "generate_video" { "generation" } else { job.tool.as_str() };
+    fits(task_type, &job.model, text("resolution"), job.created_at)?;
+    let content = field("content").and_then(|items| items.as_array()).map(Vec::as_slice).unwrap_or_default();
+    let of_type = |kind: &str| {
+        content.iter().filter(|item| item.get("type").is_some_and(|found| found == kind)).count()
+    };
+    // Seconds of reference videos are billed too, and how many there are is MiniMax's to count.
+    let seconds = field("duration").and_then(serde_json::Value::as_f64).filter(|_| of_type("video_url") == 0);
+    let images = u32::try_from(of_type("image_url")).unwrap_or(u32::MAX);
+    Ok(Original { task_id, prompt: job.prompt.clone(), seconds, images, warnings: Vec::new() })
+}
+
+fn of_task(task: &CloudTask, blank: Original) -> Result<Original, String> {
+    if task.status != "succeeded" {
+        return Err(format!("is a task that is {}; only a finished one can be made again", task.status));
+    }
+    let resolution = task.resolution.as_deref().unwrap_or_default();
+    let task_type = if task.task_type.is_empty() { "generation" } else { task.task_type.as_str() };
+    fits(task_type, &task.model, resolution, task.created_at.saturating_mul(1000))?;
+    let count = |name: &str| task.usage.as_ref().and_then(|usage| usage.get(name)?.as_f64());
+    let images =
+        task.usage.as_ref().and_then(|usage| usage.get("input_image_count")?.as_u64()).unwrap_or_default();
+    Ok(Original {
+        seconds: count("total_seconds").or(task.duration.map(f64::from)),
+        images: u32::try_from(images).unwrap_or(u32::MAX),
+        ..blank
+    })
+}

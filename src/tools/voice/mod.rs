@@ -1,0 +1,4 @@
+//! Voices: made, listed, deleted.
+
+pub(crate) mod create;
+pub(crate) mod list;
