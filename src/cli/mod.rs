@@ -13,11 +13,11 @@ use directories::{BaseDirs, UserDirs};
 
 use crate::config::{Config, ConfigError, Places, SETTINGS};
 use crate::facts;
-use crate::mcp::Server;
 use crate::sandbox::{Options, Sandbox};
 use crate::serve::http::access::Access;
 use crate::serve::{http, stdio};
 use crate::telemetry;
+use crate::tools;
 
 /// An MCP server for MiniMax (Hailuo): chat, speech, voices, images, video, music and files.
 #[derive(Debug, Parser)]
@@ -167,7 +167,7 @@ async fn over_stdio(config: Config) -> Outcome {
              or try `minimax-mcp demo`."
         )?;
     }
-    Ok(stdio::serve(Server::new(config)).await?)
+    Ok(stdio::serve(tools::server(config)).await?)
 }
 
 async fn over_http(mut config: Config, address: SocketAddr, options: http::Options) -> Outcome {
@@ -198,7 +198,7 @@ async fn over_http(mut config: Config, address: SocketAddr, options: http::Optio
         );
     }
     tracing::info!("MCP at {url}/mcp");
-    http::serve(Server::new(config), listener, access, options).await;
+    http::serve(tools::server(config), listener, access, options).await;
     Ok(())
 }
 

@@ -18,11 +18,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::jobs::Answer;
+use crate::mcp::catalogue::{Billing, ToolSpec};
 use crate::mcp::error::NOTHING_SENT;
 use crate::mcp::{CallDigest, Server, progress};
-
-/// Tools that are paid for at once and make no job.
-const PAID_AT_ONCE: &[&str] = &["chat", "understand_image", "web_search", "generate_lyrics", "embed_text"];
 
 /// The connection that a request came by: cancelled when it ends. A transport on which a client can cancel a call and
 /// stay puts one into each request's extensions; where there is none, whoever calls over HTTP can only leave.
@@ -47,14 +45,15 @@ impl Server {
     /// Calls a tool. One that is paid for at once is not lost with its caller.
     pub(crate) async fn run(
         &self,
+        spec: &ToolSpec,
         request: CallToolRequestParams,
         mut call: RequestContext<RoleServer>,
         digest: CallDigest,
     ) -> Result<CallToolResponse, ErrorData> {
         let dry =
             request.arguments.as_ref().and_then(|given| given.get("dry_run")) == Some(&Value::Bool(true));
-        if dry || !PAID_AT_ONCE.contains(&request.name.as_ref()) {
-            return self.shared.router.call(ToolCallContext::new(self, request, call)).await;
+        if dry || spec.billing != Billing::Immediate {
+            return self.shared.catalogue.router.call(ToolCallContext::new(self, request, call)).await;
         }
         let of = Answer { principal: self.principal().to_owned(), digest: digest.0 };
         let name = request.name.to_string();
@@ -70,8 +69,9 @@ impl Server {
         let unwanted = CancellationToken::new();
         call.ct = unwanted.clone();
         let me = self.clone();
-        let mut work =
-            Box::pin(async move { me.shared.router.call(ToolCallContext::new(&me, request, call)).await });
+        let mut work = Box::pin(async move {
+            me.shared.catalogue.router.call(ToolCallContext::new(&me, request, call)).await
+        });
         tokio::select! {
             biased;
             answer = &mut work => {
@@ -150,7 +150,7 @@ impl Server {
     /// In the words of the result, and where its schema has room for that.
     fn say_that_it_is_old(&self, tool: &str, result: &mut CallToolResult) {
         result.content.push(ContentBlock::text(format!("Note: {KEPT}")));
-        let schema = self.shared.router.get(tool).and_then(|tool| tool.output_schema.clone());
+        let schema = self.shared.catalogue.router.get(tool).and_then(|tool| tool.output_schema.clone());
         let has =
             |name: &str| schema.as_ref().and_then(|schema| schema.get("properties")?.get(name)).is_some();
         let Some(Value::Object(content)) = &mut result.structured_content else { return };

@@ -95,17 +95,14 @@ impl Server {
 
     /// Whether this caller is to know of a tool.
     pub(crate) fn offers(&self, name: &str) -> bool {
-        let allowed = match &self.caller.toolsets {
-            Some(groups) => self.shared.group_of.get(name).is_some_and(|group| groups.contains(group)),
-            None => true,
-        };
-        // It saves a file where a caller from elsewhere has nothing of it; get_file has the link.
-        allowed && !(self.caller.remote && name == "download_file")
+        let Some(spec) = self.shared.catalogue.find(name) else { return false };
+        let allowed = self.caller.toolsets.as_ref().is_none_or(|groups| groups.contains(&spec.toolset));
+        allowed && (spec.remote || !self.caller.remote)
     }
 
     /// Whether this server has a tool, and this caller may call it.
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.shared.router.has_route(name) && self.offers(name)
+        self.shared.catalogue.router.has_route(name) && self.offers(name)
     }
 
     /// Whose call this is.

@@ -55,7 +55,7 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         let me = self.for_caller(&context)?;
-        let mut tools = self.shared.router.list_all();
+        let mut tools = self.shared.catalogue.router.list_all();
         tools.retain(|tool| me.offers(&tool.name));
         let mut list = ListToolsResult::with_all_items(tools);
         if is_modern(&context) {
@@ -87,7 +87,7 @@ impl ServerHandler for Server {
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        self.shared.router.get(real_name(name)).cloned()
+        self.shared.catalogue.router.get(self.shared.catalogue.find(name)?.name).cloned()
     }
 
     async fn call_tool(
@@ -239,12 +239,16 @@ impl Server {
         mut context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         self.prepare_links().await;
-        let name = real_name(&request.name).to_owned();
-        let Some(tool) = self.shared.router.get(&name).filter(|tool| self.offers(&tool.name)) else {
-            let all = self.shared.router.list_all().into_iter().map(|tool| tool.name);
+        let catalogue = &self.shared.catalogue;
+        let spec = catalogue.find(&request.name);
+        let offered = spec.filter(|spec| self.has(spec.name));
+        let tool = offered.and_then(|spec| Some((spec, catalogue.router.get(spec.name)?)));
+        let Some((spec, tool)) = tool else {
+            let all = catalogue.router.list_all().into_iter().map(|tool| tool.name);
             let known: Vec<_> = all.filter(|name| self.offers(name)).collect();
+            let name = spec.map_or(request.name.as_ref(), |spec| spec.name);
             let shown: String = name.chars().take(64).collect();
-            let why = match Self::group_of(&name) {
+            let why = match spec {
                 Some(_) => {
                     " here (MINIMAX_TOOLSETS, MINIMAX_READ_ONLY, the token's groups or HTTP leave it out)"
                 }
@@ -256,8 +260,13 @@ impl Server {
         if let Err(error) = self.take_turn() {
             return Ok(error.into_response());
         }
-        let given = Self::normalized(&name, request.arguments.take().unwrap_or_default());
-        let schema = self.shared.accepted.get(&name).unwrap_or(&tool.input_schema);
+        let name = spec.name.to_owned();
+        let given = request.arguments.take().unwrap_or_default();
+        let given = match spec.normalize {
+            Some(normalize) => normalize(given),
+            None => given,
+        };
+        let schema = catalogue.accepted(&name).unwrap_or(&tool.input_schema);
         let mut arguments = match arguments::in_order(schema, given) {
             Ok(arguments) => arguments,
             Err(problem) => return Ok(ToolError::Arguments { tool: name, problem }.into_response()),
@@ -273,12 +282,12 @@ impl Server {
         context.extensions.insert(answers.clone());
         let may_be_task = schema_has(schema, "idempotency_key") && tasks::wanted(&context);
         if may_be_task {
-            self.shorten(&name, &mut arguments);
+            tasks::shorten(spec, &mut arguments);
         }
         request.arguments = Some(arguments);
         request.name = name.into();
         let schema = tool.output_schema.clone();
-        let mut response = self.reworded(self.run(request, context, digest).await?);
+        let mut response = self.reworded(self.run(spec, request, context, digest).await?);
         if let Some(question) = answers.question() {
             return Ok(question.into());
         }
@@ -332,9 +341,4 @@ fn has_what_is_required(schema: Option<&JsonObject>, content: Option<&Value>) ->
     let required = schema.and_then(|schema| schema.get("required")?.as_array()).into_iter().flatten();
     let mut names = required.filter_map(Value::as_str);
     schema.is_some() && names.all(|name| content.is_some_and(|content| content.get(name).is_some()))
-}
-
-/// The name by which we know a tool that another MiniMax server calls differently.
-pub(crate) fn real_name(name: &str) -> &str {
-    if name == "image_to_video" { "generate_video" } else { name }
 }

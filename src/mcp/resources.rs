@@ -12,9 +12,9 @@ use rmcp::model::{
 };
 use serde_json::{Value, json};
 
-use crate::facts::voices;
 use crate::jobs::{Filter, Job, JobFile, OnDisk};
 use crate::mcp::Server;
+use crate::mcp::catalogue::Table;
 
 /// Jobs on a page; each has a few files besides.
 const PAGE: u32 = 25;
@@ -22,21 +22,14 @@ const PAGE: u32 = 25;
 /// Larger files are answered with where to get them: clients cut off messages of many megabytes.
 const LARGEST: u64 = 4 * 1024 * 1024;
 
-const VOICES: &str = "minimax://voices";
-const MODELS: &str = "minimax://models";
-
 /// What a URI names.
 enum Name<'a> {
-    Voices,
-    Models,
     Job(&'a str),
     File(&'a str, &'a str),
 }
 
 fn parse(uri: &str) -> Option<Name<'_>> {
     match uri.strip_prefix("minimax://")?.split('/').collect::<Vec<_>>().as_slice() {
-        ["voices"] => Some(Name::Voices),
-        ["models"] => Some(Name::Models),
         ["jobs", id] => Some(Name::Job(id)),
         ["files", id, name] => Some(Name::File(id, name)),
         _ => None,
@@ -64,10 +57,10 @@ impl Server {
         let page = match self.jobs().list(self.principal(), &filter).await {
             Ok(page) => page,
             // Without records there are no jobs; the tables are there all the same.
-            Err(_) if first => return Ok(ListResourcesResult::with_all_items(self.tables())),
+            Err(_) if first => return Ok(ListResourcesResult::with_all_items(self.table_resources())),
             Err(error) => return Err(self.no_records(&error)),
         };
-        let mut resources = if first { self.tables() } else { Vec::new() };
+        let mut resources = if first { self.table_resources() } else { Vec::new() };
         for job in &page.jobs {
             resources.push(resource_of(job));
             resources.extend(job.files.iter().map(|file| file_resource(job, file)));
@@ -79,12 +72,12 @@ impl Server {
 
     /// `resources/read`.
     pub(crate) async fn resource(&self, uri: &str) -> Result<ReadResourceResult, ErrorData> {
+        if let Some(found) = self.tables().find(|table| table.uri == uri) {
+            let rows = (found.read)(self).await;
+            let rows = rows.map_err(|error| ErrorData::internal_error(error.to_string(), None))?;
+            return Ok(ReadResourceResult::new(vec![table(uri, &rows)]));
+        }
         let contents = match parse(uri) {
-            Some(Name::Voices) if self.has("list_voices") => table(uri, &voice_table()),
-            Some(Name::Models) if self.has("list_models") => {
-                let list = self.model_table().await;
-                table(uri, &list.map_err(|error| ErrorData::internal_error(error.to_string(), None))?)
-            }
             Some(Name::Job(id)) => {
                 let job = self.job_named(id, uri).await?;
                 table(uri, &serde_json::to_value(self.view(&job)).unwrap_or_default())
@@ -138,10 +131,18 @@ impl Server {
 
     /// The tables, each for those who may call the tool that shows the same. A token that is for pictures alone has
     /// no use for voices.
-    fn tables(&self) -> Vec<Resource> {
-        let shown = [(VOICES, "list_voices"), (MODELS, "list_models")];
-        let shown = |uri: &str| shown.iter().any(|(known, tool)| *known == uri && self.has(tool));
-        tables().into_iter().filter(|table| shown(&table.uri)).collect()
+    fn tables(&self) -> impl Iterator<Item = &Table<Self>> {
+        self.shared.catalogue.tables.iter().filter(|table| self.has(table.tool))
+    }
+
+    fn table_resources(&self) -> Vec<Resource> {
+        let resource = |table: &Table<Self>| {
+            Resource::new(table.uri, table.name)
+                .with_title(table.title)
+                .with_description(table.description)
+                .with_mime_type("application/json")
+        };
+        self.tables().map(resource).collect()
     }
 }
 
@@ -155,19 +156,6 @@ pub(crate) fn templates() -> Vec<ResourceTemplate> {
         ResourceTemplate::new("minimax://files/{job_id}/{name}", "file")
             .with_title("Result")
             .with_description("A file that a job made; above 4 MiB its links."),
-    ]
-}
-
-fn tables() -> Vec<Resource> {
-    vec![
-        Resource::new(VOICES, "voices")
-            .with_title("System voices")
-            .with_description("Ids, names, languages. Own voices are in list_voices.")
-            .with_mime_type("application/json"),
-        Resource::new(MODELS, "models")
-            .with_title("Models")
-            .with_description("Models with legal values and prices.")
-            .with_mime_type("application/json"),
     ]
 }
 
@@ -188,14 +176,6 @@ fn file_resource(job: &Job, file: &JobFile) -> Resource {
         Some(saved) => resource.with_size(saved.bytes),
         None => resource,
     }
-}
-
-fn voice_table() -> Value {
-    let row = |voice: &crate::facts::SystemVoice| {
-        let language = voices().language_of(&voice.id).map(crate::facts::Language::name);
-        json!({ "voice_id": voice.id, "name": voice.name, "language": language, "description": voice.description })
-    };
-    json!({ "as_of": voices().as_of, "voices": voices().system.iter().map(row).collect::<Vec<_>>() })
 }
 
 fn table(uri: &str, value: &Value) -> ResourceContents {

@@ -1,13 +1,11 @@
 //! The server: what it is made of, and how a call becomes a job and a job an answer.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rmcp::RoleServer;
-use rmcp::handler::server::router::tool::ToolRouter;
-use rmcp::model::{JsonObject, Tool};
+use rmcp::model::JsonObject;
 use rmcp::service::RequestContext;
 use schemars::JsonSchema;
 use secrecy::ExposeSecret;
@@ -16,14 +14,15 @@ use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{Client, Pacing};
-use crate::config::{Config, ConfigError, KeyKind, Region, ResourceMode, Toolset};
+use crate::config::{Config, ConfigError, KeyKind, Region, ResourceMode};
 use crate::jobs::{Cost, Job, Jobs, Limits, Order, Paid, Settings, Watch};
 use crate::mcp::abandoned_calls::Unheard;
 use crate::mcp::caller_key::Purse;
+use crate::mcp::catalogue::Catalogue;
 use crate::mcp::download_links::Links;
 use crate::mcp::rate_limit::Rates;
 use crate::mcp::subscriptions::Subscriptions;
-use crate::mcp::{Caller, JobView, ToolError, progress, schema};
+use crate::mcp::{Caller, JobView, ToolError, progress};
 use crate::media::{self, KeptFiles, Roots};
 
 /// What a model reads before anything else; 1,200 bytes at most.
@@ -61,11 +60,8 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) pacing: Pacing,
     pub(crate) roots: Roots,
-    pub(crate) router: ToolRouter<Server>,
-    /// Which group a tool is in.
-    pub(crate) group_of: HashMap<String, Toolset>,
-    /// What calls are checked against.
-    pub(crate) accepted: schema::Accepted,
+    /// What this server offers.
+    pub(crate) catalogue: Catalogue<Server>,
     /// For callers at other machines; `None` where there are none.
     pub(crate) links: Option<Links>,
     /// Which results are still as they were written.
@@ -156,7 +152,7 @@ pub(crate) struct Draft {
 
 impl Server {
     /// Nothing is opened or sent before the first call.
-    pub fn new(config: Config) -> Self {
+    pub fn new(config: Config, catalogue: Catalogue<Self>) -> Self {
         let pacing = Pacing { keep: config.keeps_limits(), china: config.region == Region::Cn };
         let api = Client::paced(config.host.clone(), config.key.clone(), pacing);
         let jobs = Jobs::new(
@@ -176,23 +172,7 @@ impl Server {
                 },
             },
         );
-        let mut router = ToolRouter::new();
-        let mut group_of = HashMap::new();
-        for (group, tools) in Self::groups() {
-            if config.toolsets.contains(&group) {
-                group_of.extend(tools.map.keys().map(|name| (name.to_string(), group)));
-                router.merge(tools);
-            }
-        }
-        if config.read_only {
-            let read_only =
-                |tool: &Tool| tool.annotations.as_ref().and_then(|hints| hints.read_only_hint) == Some(true);
-            router.map.retain(|_, route| read_only(&route.attr));
-        }
-        if !config.local_playback {
-            router.map.retain(|name, _| !Self::LOCAL_TOOLS.contains(&name.as_ref()));
-        }
-        let accepted = schema::make_portable(&mut router);
+        let catalogue = catalogue.narrowed(&config);
         let roots = Roots::new(&config.base_path, Some(&config.home), &config.allowed_dirs);
         let links = config.http.public_url.as_deref().map(Links::new);
         let gone = CancellationToken::new();
@@ -201,9 +181,7 @@ impl Server {
             config,
             pacing,
             roots,
-            router,
-            group_of,
-            accepted,
+            catalogue,
             links,
             kept: KeptFiles::default(),
             gone,

@@ -12,8 +12,8 @@ use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer};
 use serde_json::Value;
 
-use crate::config::Toolset;
 use crate::jobs::{Job, Kind, State};
+use crate::mcp::catalogue::ToolSpec;
 use crate::mcp::job_view::time;
 use crate::mcp::{Server, progress};
 
@@ -33,17 +33,17 @@ pub(crate) fn only_where_they_exist(call: &RequestContext<RoleServer>) -> Result
     if wanted(call) { Ok(()) } else { Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, text, None)) }
 }
 
-impl Server {
-    /// Shortens the wait of a call that can become a task. Videos and songs always take minutes.
-    pub(crate) fn shorten(&self, tool: &str, arguments: &mut JsonObject) {
-        if matches!(self.shared.group_of.get(tool), Some(Toolset::Video | Toolset::Music)) {
-            arguments.insert("async_mode".to_owned(), true.into());
-            return;
-        }
-        let asked = arguments.get("wait_seconds").and_then(Value::as_u64).unwrap_or(INLINE_SECONDS);
-        arguments.insert("wait_seconds".to_owned(), asked.min(INLINE_SECONDS).into());
+/// Shortens the wait of a call that can become a task.
+pub(crate) fn shorten(spec: &ToolSpec, arguments: &mut JsonObject) {
+    if spec.slow {
+        arguments.insert("async_mode".to_owned(), true.into());
+        return;
     }
+    let asked = arguments.get("wait_seconds").and_then(Value::as_u64).unwrap_or(INLINE_SECONDS);
+    arguments.insert("wait_seconds".to_owned(), asked.min(INLINE_SECONDS).into());
+}
 
+impl Server {
     /// The task in the place of an answer that says "running".
     pub(crate) async fn as_task(&self, response: CallToolResponse) -> CallToolResponse {
         let CallToolResponse::Complete(result) = &response else { return response };

@@ -10,7 +10,6 @@ use serde_json::Value;
 
 use crate::jobs::{Spending, StoreError};
 use crate::mcp::Server;
-use crate::mcp::handler::real_name;
 use crate::telemetry::{ASKED, Amount, Call, Line, Parent, Records, RequestId, Scrape};
 
 /// How the figures call every tool that there is none of.
@@ -22,11 +21,17 @@ const PATIENCE: Duration = Duration::from_secs(5);
 impl Server {
     /// Takes note of a call that begins. What a caller calls a tool is said only if there is one.
     fn begin(&self, name: &str, context: &RequestContext<RoleServer>) -> Call {
-        let known = self.shared.router.has_route(name);
+        let spec =
+            self.shared.catalogue.find(name).filter(|spec| self.shared.catalogue.router.has_route(spec.name));
         let parts = context.extensions.get::<http::request::Parts>();
         let request = parts.and_then(|parts| parts.extensions.get::<RequestId>()).cloned();
         let request = request.unwrap_or_else(RequestId::fresh);
-        Call::begin(if known { name } else { NO_TOOL }, request, self.principal(), &parent(context, parts))
+        Call::begin(
+            spec.map_or(NO_TOOL, |spec| spec.name),
+            request,
+            self.principal(),
+            &parent(context, parts),
+        )
     }
 
     /// Does a call's work and takes note of how it ends.
@@ -35,7 +40,7 @@ impl Server {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let call = self.begin(real_name(&request.name), &context);
+        let call = self.begin(&request.name, &context);
         let observed = self.jobs().api().metrics().call(Cow::Owned(call.tool().to_owned()));
         // It is as large as the largest tool.
         let answer = call.run(Box::pin(self.attend(request, context))).await;

@@ -7,11 +7,15 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::api::{ImageSubmit, Style, StyleType, Subject};
+use crate::config::Toolset;
 use crate::facts::facts;
 use crate::jobs::{Cost, Paid};
+use crate::mcp::ToolSpec;
 use crate::mcp::inputs::Takes;
 use crate::mcp::{Draft, JobOptions, JobView, Server, ToolError};
 use crate::media::Limits;
+
+pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec::job("text_to_image", Toolset::Image)];
 
 /// Image Generation > prompt.
 const PROMPT_LIMIT: usize = 1500;

@@ -10,9 +10,17 @@ use rmcp::{ErrorData, RoleServer, tool, tool_router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::config::Toolset;
 use crate::jobs::{CALLERS, Cancel, Filter, Job, STATUSES};
+use crate::mcp::ToolSpec;
 use crate::mcp::job_view::JobView;
 use crate::mcp::{Server, ToolError, forty_five, progress, ten};
+
+pub(crate) const TOOLS: &[ToolSpec] = &[
+    ToolSpec::free("get_job", Toolset::Jobs),
+    ToolSpec::free("list_jobs", Toolset::Jobs),
+    ToolSpec::free("cancel_job", Toolset::Jobs),
+];
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct GetInput {

@@ -8,51 +8,47 @@ pub(crate) mod files;
 pub(crate) mod image;
 pub(crate) mod jobs;
 pub(crate) mod music;
+pub(crate) mod prompts;
 pub(crate) mod speech;
 pub(crate) mod text;
 pub(crate) mod video;
 pub(crate) mod view_media;
 pub(crate) mod voice;
 
-use rmcp::handler::server::router::tool::ToolRouter;
-use rmcp::model::Tool;
+use crate::config::Config;
+use crate::mcp::{Catalogue, Server};
 
-use crate::config::Toolset;
-use crate::mcp::{Server, schema};
+/// Everything there is to offer. A file with tools adds one line here.
+pub fn catalogue() -> Catalogue<Server> {
+    let toolsets = vec![
+        (Server::account_tools(), account::TOOLS),
+        (Server::chat_tools(), chat::TOOLS),
+        (Server::shelf_tools(), files::manage::TOOLS),
+        (Server::transfer_tools(), files::transfer::TOOLS),
+        (Server::image_tools(), image::TOOLS),
+        (Server::job_tools(), jobs::TOOLS),
+        (Server::music_tools(), music::TOOLS),
+        (Server::lyrics_tools(), music::lyrics::TOOLS),
+        (Server::speech_tools(), speech::TOOLS),
+        (Server::playback_tools(), speech::playback::TOOLS),
+        (Server::transcription_tools(), speech::transcription::TOOLS),
+        (Server::embed_tools(), text::embed_text::TOOLS),
+        (Server::model_tools(), text::list_models::TOOLS),
+        (Server::vision_tools(), text::understand_image::TOOLS),
+        (Server::search_tools(), text::web_search::TOOLS),
+        (Server::video_tools(), video::TOOLS),
+        (Server::video_extra_tools(), video::enhance::TOOLS),
+        (Server::video_task_tools(), video::list_tasks::TOOLS),
+        (Server::template_tools(), video::template::TOOLS),
+        (Server::look_tools(), view_media::TOOLS),
+        (Server::voice_tools(), voice::create::TOOLS),
+        (Server::voice_list_tools(), voice::list::TOOLS),
+    ];
+    let tables = vec![voice::list::TABLE, text::list_models::TABLE];
+    Catalogue::new(toolsets, prompts::PROMPTS, prompts::COMPLETIONS, tables)
+}
 
-impl Server {
-    /// The tools by group. A capability adds one line here.
-    pub(crate) fn groups() -> Vec<(Toolset, ToolRouter<Self>)> {
-        vec![
-            (Toolset::Image, Self::image_tools()),
-            (Toolset::Speech, Self::speech_tools() + Self::playback_tools()),
-            (Toolset::Speech, Self::voice_tools() + Self::voice_list_tools() + Self::transcription_tools()),
-            (Toolset::Video, Self::video_tools() + Self::template_tools()),
-            (Toolset::Video, Self::video_extra_tools() + Self::video_task_tools()),
-            (Toolset::Music, Self::music_tools() + Self::lyrics_tools()),
-            (Toolset::Jobs, Self::job_tools() + Self::look_tools()),
-            (Toolset::Files, Self::shelf_tools() + Self::transfer_tools()),
-            (Toolset::Account, Self::account_tools()),
-            (
-                Toolset::Text,
-                Self::chat_tools() + Self::model_tools() + Self::vision_tools() + Self::search_tools(),
-            ),
-            (Toolset::Legacy, Self::embed_tools()),
-        ]
-    }
-
-    /// Every tool there is, as a client sees it, by name.
-    pub fn catalogue() -> Vec<Tool> {
-        let mut router = ToolRouter::new();
-        for (_, tools) in Self::groups() {
-            router.merge(tools);
-        }
-        let _ = schema::make_portable(&mut router);
-        router.list_all()
-    }
-
-    /// Which group a tool is in.
-    pub fn group_of(name: &str) -> Option<Toolset> {
-        Self::groups().into_iter().find(|(_, tools)| tools.has_route(name)).map(|(group, _)| group)
-    }
+/// A server with every tool that its settings want.
+pub fn server(config: Config) -> Server {
+    Server::new(config, catalogue())
 }

@@ -10,9 +10,13 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::config::Toolset;
+use crate::mcp::ToolSpec;
 use crate::mcp::inputs::source::{Source, link_extension};
 use crate::mcp::{Server, ToolError};
 use crate::media::{self, Blob, Kind, Limits, Preview, Reference};
+
+pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec::free("view_media", Toolset::Jobs)];
 
 const LARGEST_SIDE: u32 = 1024;
 /// Base64 makes it a third more, and clients cut off results of a megabyte.

@@ -104,6 +104,20 @@ fn a_crate_that_belongs_to_a_layer_is_named_there_alone() {
     }
 }
 
+/// What is special about a tool is data beside the tool, so the machinery names none.
+#[test]
+fn the_machinery_knows_no_tool_by_its_name() {
+    let catalogue = minimax_mcp::tools::catalogue();
+    for (path, lines) in code_of("mcp") {
+        for name in
+            catalogue.specs().flat_map(|spec| [spec.name].into_iter().chain(spec.aliases.iter().copied()))
+        {
+            let named = lines.iter().find(|line| line.contains(&format!("\"{name}\"")));
+            assert_eq!(named, None, "{} names the tool `{name}`", path.display());
+        }
+    }
+}
+
 #[test]
 fn no_test_file_is_forgotten() {
     let tests = root().join("tests/it");

@@ -10,12 +10,15 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::api::{ApiError, Balance, Window};
-use crate::config::{KeyKind, Region};
+use crate::config::{KeyKind, Region, Toolset};
 use crate::facts::Class;
+use crate::mcp::ToolSpec;
 use crate::mcp::job_view::time;
 use crate::mcp::result::both;
 use crate::mcp::{Server, ToolError};
 use crate::tools::account::spending::{BudgetView, Money, SpendingView};
+
+pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec::free("check_account", Toolset::Account)];
 
 /// What can be spent. What is absent is unknown.
 #[derive(Debug, Serialize, JsonSchema)]

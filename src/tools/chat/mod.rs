@@ -16,9 +16,16 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
 use crate::api::Protocol;
+use crate::config::Toolset;
+use crate::mcp::ToolSpec;
 use crate::mcp::{Server, ToolError};
 use crate::tools::chat::request::{Purpose, Talk, read_messages};
 use crate::tools::chat::view::{ChatView, Tokens};
+
+pub(crate) const TOOLS: &[ToolSpec] = &[
+    ToolSpec { normalize: Some(normalize::chat), ..ToolSpec::immediate("chat", Toolset::Text) },
+    ToolSpec { normalize: Some(normalize::count_tokens), ..ToolSpec::free("count_tokens", Toolset::Text) },
+];
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 pub(crate) struct ChatInput {

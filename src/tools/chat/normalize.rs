@@ -5,8 +5,6 @@
 use rmcp::model::JsonObject;
 use serde_json::{Value, json};
 
-use crate::mcp::Server;
-
 /// What has no bearing on the number of input tokens.
 const NOT_COUNTED: &[&str] = &[
     "thinking",
@@ -20,17 +18,15 @@ const NOT_COUNTED: &[&str] = &[
     "dry_run",
 ];
 
-impl Server {
-    pub(crate) fn normalized(tool: &str, given: JsonObject) -> JsonObject {
-        plain(tool, given)
-    }
+/// The arguments of `count_tokens` in their plain form: those of `chat`, less what is not counted.
+pub(crate) fn count_tokens(given: JsonObject) -> JsonObject {
+    let mut given = chat(given);
+    given.retain(|name, _| !NOT_COUNTED.contains(&name.as_str()));
+    given
 }
 
-/// Puts the arguments of `chat` and `count_tokens` into their plain form; those of other tools stay as they are.
-pub(crate) fn plain(tool: &str, mut given: JsonObject) -> JsonObject {
-    if !["chat", "count_tokens"].contains(&tool) {
-        return given;
-    }
+/// The arguments of `chat` in their plain form.
+pub(crate) fn chat(mut given: JsonObject) -> JsonObject {
     for name in ["messages", "tools"] {
         if let Some(Value::String(text)) = given.get(name)
             && let Ok(list @ Value::Array(_)) = serde_json::from_str(text)
@@ -54,9 +50,6 @@ pub(crate) fn plain(tool: &str, mut given: JsonObject) -> JsonObject {
         value.as_str().filter(|text| !text.trim_start().starts_with('{')).map(|kind| json!({ "type": kind }))
     });
     word(&mut given, "response_format", |value| serde_json::from_str(value.as_str()?).ok());
-    if tool == "count_tokens" {
-        given.retain(|name, _| !NOT_COUNTED.contains(&name.as_str()));
-    }
     given
 }
 
@@ -140,8 +133,8 @@ fn function(tool: &mut JsonObject) {
 mod tests {
     use super::*;
 
-    fn read(tool: &str, given: &Value) -> Value {
-        Value::Object(plain(tool, given.as_object().unwrap().clone()))
+    fn read(plain: fn(JsonObject) -> JsonObject, given: &Value) -> Value {
+        Value::Object(plain(given.as_object().unwrap().clone()))
     }
 
     #[test]
@@ -176,15 +169,14 @@ mod tests {
             "tool_choice": "none",
             "response_format": { "type": "json_object" },
         });
-        assert_eq!(read("chat", &theirs), ours);
-        assert_eq!(read("chat", &json!({ "thinking": "disabled" })), json!({ "thinking": "off" }));
-        assert_eq!(read("count_tokens", &json!({ "prompt": "x", "top_p": 1 })), json!({ "prompt": "x" }));
-        assert_eq!(read("text_to_image", &theirs), theirs);
+        assert_eq!(read(chat, &theirs), ours);
+        assert_eq!(read(chat, &json!({ "thinking": "disabled" })), json!({ "thinking": "off" }));
+        assert_eq!(read(count_tokens, &json!({ "prompt": "x", "top_p": 1 })), json!({ "prompt": "x" }));
     }
 
     #[test]
     fn a_part_that_is_not_known_is_left_for_the_check() {
         let odd = json!({ "messages": [{ "role": "user", "content": [{ "type": "input_audio" }] }] });
-        assert_eq!(read("chat", &odd), odd);
+        assert_eq!(read(chat, &odd), odd);
     }
 }

@@ -10,10 +10,18 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api::{ApiError, RemoteFile};
+use crate::config::Toolset;
 use crate::facts::offer;
+use crate::mcp::ToolSpec;
 use crate::mcp::job_view::time;
 use crate::mcp::result::both;
 use crate::mcp::{Server, ToolError};
+
+pub(crate) const TOOLS: &[ToolSpec] = &[
+    ToolSpec::free("list_files", Toolset::Files),
+    ToolSpec::free("get_file", Toolset::Files),
+    ToolSpec::free("delete_file", Toolset::Files),
+];
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct ListInput {

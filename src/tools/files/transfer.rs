@@ -14,12 +14,20 @@ use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 
 use crate::api::group;
 use crate::api::retry::Nature;
+use crate::config::Toolset;
 use crate::facts::{Rule, Upload, offer};
+use crate::mcp::ToolSpec;
 use crate::mcp::inputs::source::{Local, Source, link_extension, unfetched};
 use crate::mcp::result::both;
 use crate::mcp::{Server, ToolError};
 use crate::media::{self, Content, Expect, FetchProblem, InputProblem, Limits, Opened, Saved};
 use crate::tools::files::manage::{FileInfo, file_id};
+
+pub(crate) const TOOLS: &[ToolSpec] = &[
+    ToolSpec::free("upload_file", Toolset::Files),
+    // It saves a file on the server's machine, which is of no use to remote callers; get_file has a link.
+    ToolSpec { remote: false, ..ToolSpec::free("download_file", Toolset::Files) },
+];
 
 /// No result of MiniMax's is anywhere near it.
 const LARGEST: u64 = 4 * 1024 * 1024 * 1024;

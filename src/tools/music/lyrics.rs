@@ -9,11 +9,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api::{Lyrics, LyricsMode, LyricsOrder};
+use crate::config::Toolset;
 use crate::facts::facts;
 use crate::jobs::Cost;
+use crate::mcp::ToolSpec;
 use crate::mcp::checkout::budget::REHEARSED;
 use crate::mcp::job_view::CostView;
 use crate::mcp::{Server, ToolError};
+
+pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec::immediate("generate_lyrics", Toolset::Music)];
 
 /// Lyrics Generation > prompt, lyrics.
 const PROMPT_LIMIT: usize = 2000;

@@ -9,11 +9,16 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::api::{CoverReference, MusicFormat, MusicSetting, MusicSubmit};
+use crate::config::Toolset;
 use crate::facts::{MusicModel, facts};
 use crate::jobs::{Cost, Paid};
+use crate::mcp::ToolSpec;
 use crate::mcp::inputs::Takes;
 use crate::mcp::{Draft, JobOptions, JobView, Server, ToolError};
 use crate::media::Limits;
+
+pub(crate) const TOOLS: &[ToolSpec] =
+    &[ToolSpec { slow: true, ..ToolSpec::job("music_generation", Toolset::Music) }];
 
 /// Music Generation > audio_setting.
 const SAMPLE_RATES: [u32; 4] = [16000, 24000, 32000, 44100];

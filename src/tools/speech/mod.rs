@@ -15,12 +15,15 @@ use crate::api::{
     AudioFormat, AudioSetting, Effects, Emotion, Mix, PronunciationDict, SoundEffect, SpeechSubmit,
     StreamOptions, VoiceSetting,
 };
-use crate::config::ResourceMode;
+use crate::config::{ResourceMode, Toolset};
 use crate::jobs::{Paid, SpeechOrder};
+use crate::mcp::ToolSpec;
 use crate::mcp::{Draft, JobOptions, JobView, Server, ToolError};
 use crate::media::SubtitleFormat;
 use crate::tools::speech::long::{INLINE_LIMIT, LongText, OPUS_RATES};
 use crate::tools::speech::rules::{Manner, auto, billed_characters, cost};
+
+pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec::job("text_to_audio", Toolset::Speech)];
 
 /// T2A v2 > text: below 10,000 characters in one request, and streamed above 3,000.
 const SHORT_LIMIT: usize = 9_999;

@@ -9,15 +9,17 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api::{AudioFormat, AudioSetting, Emotion, LiveSpeech};
+use crate::config::Toolset;
 use crate::jobs::{Paid, SpeechOrder};
+use crate::mcp::ToolSpec;
 use crate::mcp::{Draft, JobOptions, JobView, Server, ToolError, forty_five};
 use crate::media::{self, Limits, Player, Reference};
 use crate::tools::speech::rules::{Manner, auto, billed_characters, cost};
 
-impl Server {
-    /// The tools that make a noise here.
-    pub(crate) const LOCAL_TOOLS: &[&str] = &["speak", "play_audio"];
-}
+pub(crate) const TOOLS: &[ToolSpec] = &[
+    ToolSpec { local_only: true, ..ToolSpec::job("speak", Toolset::Speech) },
+    ToolSpec { local_only: true, ..ToolSpec::free("play_audio", Toolset::Speech) },
+];
 
 /// T2A WebSocket > task_continue.
 const TEXT_LIMIT: usize = 9_999;

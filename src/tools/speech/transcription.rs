@@ -7,11 +7,15 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::api::{Timestamps, TranscriptFormat, TranscriptionSubmit};
+use crate::config::Toolset;
 use crate::facts::{facts, voices};
 use crate::jobs::{Cost, Paid, Transcription};
+use crate::mcp::ToolSpec;
 use crate::mcp::inputs::Checked;
 use crate::mcp::{Draft, JobOptions, JobView, Server, ToolError};
 use crate::media::{Limits, Opened, Source};
+
+pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec::job("speech_to_text", Toolset::Speech)];
 
 /// Speech to Text > file: 50 MB, 500 seconds, no raw samples.
 const RECORDING: Limits = Limits {

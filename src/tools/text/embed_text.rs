@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::api::Embed;
+use crate::config::Toolset;
+use crate::mcp::ToolSpec;
 use crate::mcp::checkout::budget::REHEARSED;
 use crate::mcp::inputs::source::unfetched;
 use crate::mcp::job_view::CostView;
@@ -18,6 +20,8 @@ use crate::mcp::result::both;
 use crate::mcp::{Server, ToolError};
 use crate::media::{self, Expect};
 use crate::tools::text::web_search::flat;
+
+pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec::immediate("embed_text", Toolset::Legacy)];
 
 /// Vectors whose JSON is longer are in the file alone.
 const INLINE: usize = 24 * 1024;

@@ -7,10 +7,31 @@ use rmcp::model::CallToolResponse;
 use rmcp::{tool, tool_router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use crate::config::Toolset;
 use crate::facts::{ImageModel, OtherModel, Price, Protocol, Size, SpeechModel, VideoModel, facts, offer};
+use crate::mcp::ToolSpec;
+use crate::mcp::catalogue::Table;
 use crate::mcp::result::both;
 use crate::mcp::{Server, ToolError};
+
+pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec::free("list_models", Toolset::Text)];
+
+/// All models as a resource.
+pub(crate) const TABLE: Table<Server> = Table {
+    uri: "minimax://models",
+    name: "models",
+    title: "Models",
+    description: "Models with legal values and prices.",
+    tool: "list_models",
+    read: |server| Box::pin(model_table(server)),
+};
+
+async fn model_table(server: &Server) -> Result<Value, ToolError> {
+    let list = server.list_models(Parameters(ModelsInput::default())).await?;
+    Ok(serde_json::to_value(list).unwrap_or_default())
+}
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 pub(crate) struct ModelsInput {
@@ -82,12 +103,6 @@ impl Server {
 }
 
 impl Server {
-    /// All models, as the resource has them.
-    pub(crate) async fn model_table(&self) -> Result<serde_json::Value, ToolError> {
-        let list = self.list_models(Parameters(ModelsInput::default())).await?;
-        Ok(serde_json::to_value(list).unwrap_or_default())
-    }
-
     /// What the key can use, in MiniMax's order; the table alone where MiniMax cannot be asked.
     async fn text_models(&self, currency: &str) -> (Vec<ModelRow>, Vec<String>) {
         let known: Vec<&OtherModel> = offer().models().iter().filter(|row| row.kind == "text").collect();

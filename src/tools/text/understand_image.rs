@@ -12,8 +12,10 @@ use serde_json::Value;
 
 use crate::api::retry::Nature;
 use crate::api::{ApiError, LONGEST_LOOK, Picture, Seen};
+use crate::config::Toolset;
 use crate::facts::{facts, offer, rounded};
 use crate::jobs::Cost;
+use crate::mcp::ToolSpec;
 use crate::mcp::checkout::budget::{REHEARSED, ended};
 use crate::mcp::inputs::source::Source;
 use crate::mcp::job_view::CostView;
@@ -21,6 +23,8 @@ use crate::mcp::result::both;
 use crate::mcp::{Server, ToolError, progress};
 use crate::media::Limits;
 use crate::tools::text::web_search::flat;
+
+pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec::immediate("understand_image", Toolset::Text)];
 
 /// The lower of two documented limits.
 const IMAGES: Limits = Limits::new(&["image/jpeg", "image/png", "image/webp"], 20 * 1024 * 1024);

@@ -10,12 +10,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api::{Found, Searched};
+use crate::config::Toolset;
 use crate::facts::offer;
 use crate::jobs::Cost;
+use crate::mcp::ToolSpec;
 use crate::mcp::checkout::budget::REHEARSED;
 use crate::mcp::job_view::CostView;
 use crate::mcp::result::both;
 use crate::mcp::{Server, ToolError};
+
+pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec::immediate("web_search", Toolset::Text)];
 
 /// A result stays readable whatever a page says of itself.
 const LONGEST_SNIPPET: usize = 600;

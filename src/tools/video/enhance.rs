@@ -9,14 +9,21 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::api::{Content, Enrich, MediaUrl, Regenerate, Role, Source, VideoV2Submit};
+use crate::config::Toolset;
 use crate::facts::facts;
 use crate::jobs::{Cost, Paid};
+use crate::mcp::ToolSpec;
 use crate::mcp::inputs::Takes;
 use crate::mcp::{Draft, JobOptions, JobView, Server, ToolError};
 use crate::media::Limits;
 use crate::tools::video::VideoInput;
 use crate::tools::video::original::Original;
 use crate::tools::video::v2;
+
+pub(crate) const TOOLS: &[ToolSpec] = &[
+    ToolSpec { slow: true, ..ToolSpec::job("enhance_video_prompt", Toolset::Video) },
+    ToolSpec { slow: true, ..ToolSpec::job("regenerate_video", Toolset::Video) },
+];
 
 /// Video Regeneration > content > text: an enriched prompt is longer than one by hand.
 const ENRICHED_LIMIT: usize = 40_000;

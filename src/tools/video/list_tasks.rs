@@ -8,8 +8,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api::CloudTask;
+use crate::config::Toolset;
 use crate::facts::facts;
+use crate::mcp::ToolSpec;
 use crate::mcp::{Server, ToolError, ten};
+
+pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec::free("list_video_tasks", Toolset::Video)];
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct TasksInput {

@@ -18,9 +18,16 @@ use serde::Deserialize;
 use std::time::Duration;
 
 use crate::api::Expansion;
+use crate::config::Toolset;
 use crate::facts::{Mode, Protocol, Size, VideoModel, facts, rounded};
 use crate::jobs::{Cost, Task};
+use crate::mcp::ToolSpec;
 use crate::mcp::{Draft, JobOptions, JobView, Server, ToolError, progress};
+
+pub(crate) const TOOLS: &[ToolSpec] = &[
+    ToolSpec { slow: true, aliases: &["image_to_video"], ..ToolSpec::job("generate_video", Toolset::Video) },
+    ToolSpec::free("query_video_generation", Toolset::Video),
+];
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub(crate) struct VideoInput {

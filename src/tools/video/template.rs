@@ -7,11 +7,16 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::api::{TemplateInput as Value, TemplateSubmit};
+use crate::config::Toolset;
 use crate::facts::{Template, facts};
 use crate::jobs::{Cost, Paid};
+use crate::mcp::ToolSpec;
 use crate::mcp::inputs::Takes;
 use crate::mcp::{Draft, JobOptions, JobView, Server, ToolError};
 use crate::media::Limits;
+
+pub(crate) const TOOLS: &[ToolSpec] =
+    &[ToolSpec { slow: true, ..ToolSpec::job("generate_video_from_template", Toolset::Video) }];
 
 /// Video Agent > media_inputs: below 20 MB.
 const IMAGE: Takes = Takes {

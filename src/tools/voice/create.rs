@@ -7,13 +7,17 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::api::{ClonePrompt, CloneSubmit, DesignSubmit};
-use crate::config::Defaults;
+use crate::config::{Defaults, Toolset};
 use crate::facts::{Price, facts};
 use crate::jobs::{Cost, Paid, VoiceClone};
+use crate::mcp::ToolSpec;
 use crate::mcp::inputs::Uploaded;
 use crate::mcp::{Draft, JobOptions, JobView, Server, ToolError};
 use crate::media::Limits;
 use crate::tools::speech::rules::{LANGUAGES, billed_characters};
+
+pub(crate) const TOOLS: &[ToolSpec] =
+    &[ToolSpec::job("voice_clone", Toolset::Speech), ToolSpec::job("voice_design", Toolset::Speech)];
 
 const RECORDINGS: &[&str] = &["audio/mpeg", "audio/mp4", "audio/wav"];
 const RECORDING_BYTES: u64 = 20 * 1024 * 1024;

@@ -9,11 +9,36 @@ use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock};
 use rmcp::{tool, tool_router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::api::retry::Nature;
 use crate::api::{Voice, VoiceKind, group};
+use crate::config::Toolset;
 use crate::facts::{self, voices};
+use crate::mcp::ToolSpec;
+use crate::mcp::catalogue::Table;
 use crate::mcp::{Server, ToolError};
+
+pub(crate) const TOOLS: &[ToolSpec] =
+    &[ToolSpec::free("list_voices", Toolset::Speech), ToolSpec::free("delete_voice", Toolset::Speech)];
+
+/// The system voices as a resource.
+pub(crate) const TABLE: Table<Server> = Table {
+    uri: "minimax://voices",
+    name: "voices",
+    title: "System voices",
+    description: "Ids, names, languages. Own voices are in list_voices.",
+    tool: "list_voices",
+    read: |_| Box::pin(async { Ok(voice_table()) }),
+};
+
+fn voice_table() -> Value {
+    let row = |voice: &facts::SystemVoice| {
+        let language = voices().language_of(&voice.id).map(facts::Language::name);
+        json!({ "voice_id": voice.id, "name": voice.name, "language": language, "description": voice.description })
+    };
+    json!({ "as_of": voices().as_of, "voices": voices().system.iter().map(row).collect::<Vec<_>>() })
+}
 
 /// How much of a description a row shows.
 const DESCRIPTION: usize = 80;
