@@ -1,14 +1,14 @@
-//! Arguments as models write them → arguments as the schema has them.
+//! Turns arguments as models write them into arguments as the schema has them.
 //!
-//! Names are forgiven where another MiniMax server has them so: camelCase, and the aliases below. Values are
-//! forgiven where nothing can be misunderstood: `"6"` for 6, `"768p"` for `768P`, one string for a list of one.
-//! Everything else is refused here with the parameter's name, the rule and the legal values, for every tool alike,
-//! because a refusal must not depend on what a client has checked.
+//! Names that other MiniMax servers use are accepted: camelCase, and the aliases below. Values with one possible meaning
+//! are converted: `"6"` to 6, `"768p"` to `768P`, one string to a list of one. Everything else is refused with the
+//! parameter's name, the rule and the legal values. Each tool is checked in the same way, because a refusal must not
+//! depend on what a client has checked.
 
 use rmcp::model::JsonObject;
 use serde_json::{Number, Value};
 
-/// Other names of parameters. A name that the tool itself has is never taken for another.
+/// Other names of parameters. A parameter's own name wins over an alias.
 const ALIASES: &[(&str, &str)] = &[
     ("voice", "voice_id"),
     ("volume", "vol"),
@@ -27,7 +27,7 @@ const ALIASES: &[(&str, &str)] = &[
     ("audio_file", "file"),
 ];
 
-/// Words for values that the wire has in Chinese, and other spellings.
+/// Other spellings of values, and English words for values that are Chinese in the API.
 const VALUES: &[(&str, &str)] = &[
     ("comic", "漫画"),
     ("manga", "漫画"),
@@ -37,10 +37,10 @@ const VALUES: &[(&str, &str)] = &[
     ("watercolor", "水彩"),
 ];
 
-/// More mistakes than this are not listed.
+/// The most mistakes that an error lists.
 const MOST_PROBLEMS: usize = 6;
 
-/// Gives the arguments the schema's names and types, or says all that is wrong with them.
+/// Gives the arguments the schema's names and types, or lists everything that is wrong with them.
 pub(crate) fn in_order(schema: &JsonObject, given: JsonObject) -> Result<JsonObject, String> {
     let mut problems = Vec::new();
     let empty = JsonObject::new();
@@ -142,7 +142,7 @@ fn object(schema: &JsonObject, given: JsonObject, path: &str, problems: &mut Vec
         .flatten()
         .filter_map(Value::as_str)
         .collect();
-    // Of what is inside of others only its own problems can be about it: looking at all takes for ever in long lists.
+    // A nested object searches only its own problems. Searching all of them would be quadratic in long lists.
     let own = if path.is_empty() { 0 } else { problems.len() };
     let mut checked = JsonObject::new();
     for (name, value) in given {
@@ -178,7 +178,7 @@ fn join(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
-/// One value, converted and checked; `None` after a problem.
+/// Converts and checks one value; `None` after a problem.
 fn fit(schema: &JsonObject, value: Value, path: &str, problems: &mut Vec<String>) -> Option<Value> {
     let kind = schema.get("type").and_then(Value::as_str).unwrap_or_default();
     let shown = show(&value);
@@ -282,7 +282,7 @@ fn array(schema: &JsonObject, value: Value, path: &str, problems: &mut Vec<Strin
     (problems.len() == before).then_some(Value::Array(checked))
 }
 
-/// The value as the closed set spells it, or the set.
+/// The value as the enum spells it, or an error that lists the enum.
 fn one_of(schema: &JsonObject, value: Value) -> Result<Value, String> {
     let Some(set) = schema.get("enum").and_then(Value::as_array) else { return Ok(value) };
     if set.contains(&value) {

@@ -1,95 +1,53 @@
-//! Keys of MiniMax's that callers bring, each its own.
+//! MiniMax keys that callers bring, each its own.
 //!
-//! Where MINIMAX_MCP_CALLER_KEYS is on, what a caller over HTTP buys is bought with the key of the same request, or not
-//! at all; the server's own key has no part in it. The key is taken out of the request before anything can write the
-//! request down, and lives in memory alone.
+//! With MINIMAX_MCP_CALLER_KEYS, a request over HTTP buys with the key that it brings or not at all; the server's own
+//! key is never used for it. The key is taken out of the request before anything can log the request, and is kept in
+//! memory only.
 
 use http::{HeaderMap, HeaderName};
-use rmcp::model::{CallToolResponse, ContentBlock};
-use secrecy::SecretString;
-use serde_json::Value;
+use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest, Sha256};
 
-use crate::config::KeyKind;
-use crate::jobs::{CALLERS, StoreError};
-use crate::mcp::{Caller, Server, ToolError};
+use crate::config::Config;
+use crate::mcp::caller::Caller;
+use crate::mcp::error::Unpaid;
 
-/// Nothing that MiniMax calls a key is anywhere near as long, in bytes.
+/// The longest key that is accepted, in bytes; real keys are far shorter.
 const LONGEST: usize = 1024;
 
 /// What a request says about the key that pays for it. A transport whose callers bring keys puts one into each
-/// request's [`http::Extensions`]; a call without one is paid for by the server's own.
+/// request's [`http::Extensions`]; the server's own key pays for a call without one.
 #[derive(Debug, Clone)]
 pub enum CallerKey {
     /// The caller's own.
     Given {
         /// The key.
         key: SecretString,
-        /// What tells it from others, and does not give it away.
-        print: String,
+        /// A hash that tells it from other keys without revealing it.
+        fingerprint: String,
     },
-    /// The caller should have brought one, and has brought none that can be one.
+    /// The caller had to bring one, and brought none that is valid.
     Missing,
-    /// The caller has brought one to a server that buys with its own.
+    /// The caller brought one to a server that buys with its own.
     Unwanted,
 }
 
 /// Who pays for what a call buys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Purse {
+pub(crate) enum Payer {
     /// The server's own key.
     Server,
     /// A key that came with the request.
     Caller,
-    /// Nobody, so nothing is bought.
+    /// No key pays, so nothing is bought.
     Nobody(Unpaid),
 }
 
-/// Why nobody pays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Unpaid {
-    /// The caller should have brought a key.
-    #[error(
-        "each request to this server brings its own MiniMax key, once, in the header X-MiniMax-Api-Key, and this one \
-         brought none, so nothing was sent"
-    )]
-    Missing,
-    /// The caller should not have brought one.
-    #[error(
-        "a key came with the request, in the header X-MiniMax-Api-Key, and this server does not use the keys of its \
-         callers, so nothing was sent"
-    )]
-    Unwanted,
-    /// As many others are at work as may be.
-    #[error(
-        "this server has work to do for as many keys as it can hold, and has no room for this one, so nothing was sent"
-    )]
-    Full,
-}
-
-impl Unpaid {
-    pub(crate) fn advice(self) -> &'static str {
-        match self {
-            Self::Missing => {
-                "Ask the user to add the header X-MiniMax-Api-Key, with their key as its value, to this server's entry \
-                 in the client's configuration (keys: platform.minimax.io for the global region, platform.minimax.cn \
-                 for China; it must be of the region that this server is set to)."
-            }
-            Self::Unwanted => {
-                "Ask the user to take the header X-MiniMax-Api-Key out of the client's configuration, if the server's \
-                 own key may pay; or whoever runs the server to set MINIMAX_MCP_CALLER_KEYS to true, if callers are \
-                 to pay with their own."
-            }
-            Self::Full => "Call again in a few minutes.",
-        }
-    }
-}
-
 impl CallerKey {
-    /// Where the key is in a request.
+    /// The header that holds the key.
     pub const HEADER: HeaderName = HeaderName::from_static("x-minimax-api-key");
 
-    /// Takes the key out of a request: from here on no header holds it. `None` where the server's own pays.
+    /// Takes the key out of a request's headers. `None` where the server's own key pays.
     pub fn take(headers: &mut HeaderMap, wanted: bool) -> Option<Self> {
         let mut given = headers.get_all(Self::HEADER).iter();
         let (first, second) = (given.next().cloned(), given.next().is_some());
@@ -104,99 +62,35 @@ impl CallerKey {
     }
 
     fn of(key: &str) -> Self {
-        let print = Sha256::new_with_prefix(b"minimax-mcp, key of a caller: ").chain_update(key).finalize();
-        let print = data_encoding::HEXLOWER.encode(&print).chars().take(32).collect();
-        Self::Given { key: key.into(), print }
+        let fingerprint =
+            Sha256::new_with_prefix(b"minimax-mcp, key of a caller: ").chain_update(key).finalize();
+        let fingerprint = data_encoding::HEXLOWER.encode(&fingerprint).chars().take(32).collect();
+        Self::Given { key: key.into(), fingerprint }
     }
 
-    /// Whose the jobs, files and conversations of such a request are: the key's, and where the server knows its
-    /// callers by name, those of the caller with this key. Who brings no key has none of theirs.
+    /// The principal of such a request: one for each key, and for each named caller with that key.
     pub fn principal(&self, caller: &str) -> String {
-        let print = match self {
-            Self::Given { print, .. } => print,
+        let fingerprint = match self {
+            Self::Given { fingerprint, .. } => fingerprint,
             Self::Missing => "none",
             Self::Unwanted => return caller.to_owned(),
         };
-        if caller == Caller::OWNER { format!("key:{print}") } else { format!("{caller}+key:{print}") }
+        if caller == Caller::OWNER {
+            format!("key:{fingerprint}")
+        } else {
+            format!("{caller}+key:{fingerprint}")
+        }
     }
 }
 
-impl Server {
-    /// Has what this handle buys paid for by whoever the request says.
-    pub(crate) fn paid_by(mut self, key: &CallerKey) -> Self {
-        let (purse, jobs) = match key {
-            CallerKey::Given { key, print } => match self.with_key(key, print) {
-                Some(jobs) => (Purse::Caller, jobs),
-                None => (Purse::Nobody(Unpaid::Full), self.without_key()),
-            },
-            CallerKey::Missing => (Purse::Nobody(Unpaid::Missing), self.without_key()),
-            CallerKey::Unwanted => (Purse::Nobody(Unpaid::Unwanted), self.without_key()),
-        };
-        self.key_kind = match (purse, key) {
-            (Purse::Caller, CallerKey::Given { key, .. }) => KeyKind::of(Some(key)),
-            _ => KeyKind::Missing,
-        };
-        (self.purse, self.jobs) = (purse, jobs);
-        self
-    }
-
-    fn with_key(&self, key: &SecretString, print: &str) -> Option<crate::jobs::Jobs> {
-        let (config, pacing) = (self.config(), self.shared.pacing);
-        let name = format!("{}{CALLERS}{print})", config.account);
-        self.jobs.for_key(&name, || self.jobs.api().beside(Some(key.clone()), pacing))
-    }
-
-    fn without_key(&self) -> crate::jobs::Jobs {
-        let client = self.jobs.api().beside(None, self.shared.pacing);
-        self.jobs.for_nobody(&self.config().account, client)
-    }
-
-    /// Whether there is a key, and it may pay.
-    pub(crate) fn can_pay(&self) -> Result<(), ToolError> {
-        match self.purse {
-            Purse::Nobody(why) => Err(ToolError::Unpaid(why)),
-            _ if !self.jobs.api().has_key() => Err(ToolError::NoKey),
-            _ => Ok(()),
-        }
-    }
-
-    /// What an error says, to this caller: the key that they have brought stands in the place of the setting, and what
-    /// fails for the records names no folder of this machine to others.
-    pub(crate) fn worded_for_caller(&self, text: &mut String) {
-        if self.purse == Purse::Caller && text.contains(SETTING) {
-            *text = text.replace(SETTING, "the key in the header X-MiniMax-Api-Key");
-        }
-        let folder = StoreError::place(&self.config().data_dir);
-        if self.caller.remote && text.contains(&folder) {
-            tracing::warn!(error = text, "a call without a result");
-            *text = text.replace(&folder, StoreError::PLACE);
-        }
-    }
-
-    /// As [`Self::worded_for_caller`], for all of a result that is an error.
-    pub(crate) fn reworded(&self, mut response: CallToolResponse) -> CallToolResponse {
-        if let CallToolResponse::Complete(result) = &mut response
-            && result.is_error == Some(true)
-        {
-            for block in &mut result.content {
-                if let ContentBlock::Text(text) = block {
-                    self.worded_for_caller(&mut text.text);
-                }
-            }
-            if let Some(content) = &mut result.structured_content {
-                for name in ["/next", "/error/message"] {
-                    if let Some(Value::String(text)) = content.pointer_mut(name) {
-                        self.worded_for_caller(text);
-                    }
-                }
-            }
-        }
-        response
-    }
+/// Names the tasks that this server may ask about: those of this host that were bought with this key. It holds a
+/// fingerprint of the key and not the key.
+pub(crate) fn account_of(config: &Config) -> String {
+    let Some(key) = &config.key else { return config.account.clone() };
+    let fingerprint = Sha256::digest(key.expose_secret());
+    let fingerprint: String = data_encoding::HEXLOWER.encode(&fingerprint).chars().take(8).collect();
+    format!("{} (key {fingerprint})", config.account)
 }
-
-/// How errors name the key of the server itself.
-const SETTING: &str = "MINIMAX_API_KEY";
 
 #[cfg(test)]
 mod tests {

@@ -112,6 +112,8 @@ pub(crate) struct Table<S> {
 /// Everything that a server of type `S` can offer.
 #[derive(Debug)]
 pub struct Catalogue<S> {
+    /// What a model reads before anything else.
+    pub(crate) instructions: &'static str,
     pub(crate) router: ToolRouter<S>,
     /// Of every tool there is, also of those that this server leaves out.
     specs: Vec<&'static ToolSpec>,
@@ -125,6 +127,7 @@ pub struct Catalogue<S> {
 impl<S: Send + Sync + 'static> Catalogue<S> {
     /// Collects toolsets, each a router with the specs of its tools.
     pub(crate) fn new(
+        instructions: &'static str,
         toolsets: Vec<(ToolRouter<S>, &'static [ToolSpec])>,
         prompts: &'static [PromptTemplate],
         completions: &'static [Completion],
@@ -136,7 +139,7 @@ impl<S: Send + Sync + 'static> Catalogue<S> {
             specs.extend(facts);
         }
         let accepted = schema::make_portable(&mut router);
-        Self { router, specs, accepted, prompts, completions, tables }
+        Self { instructions, router, specs, accepted, prompts, completions, tables }
     }
 
     /// Leaves out what the settings do not want.
@@ -152,6 +155,11 @@ impl<S: Send + Sync + 'static> Catalogue<S> {
                 && (config.local_playback || !spec.local_only)
         });
         self
+    }
+
+    /// The specs of the tools that are left in.
+    pub(crate) fn offered(&self) -> impl Iterator<Item = &'static ToolSpec> {
+        self.specs().filter(|spec| self.router.has_route(spec.name))
     }
 
     /// The tools as a client sees them, by name.

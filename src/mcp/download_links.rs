@@ -1,22 +1,21 @@
-//! Links to results, for callers that sit elsewhere: signed, with an end, good for one file.
+//! Signed download links to results, for remote callers: each is good for one file and expires.
 
 use std::sync::OnceLock;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256, Sha512};
 
-use crate::jobs::{OnDisk, now};
-use crate::mcp::{Caller, Server};
-use crate::media::{Intact, Source};
+use crate::jobs::{Jobs, OnDisk, now};
+use crate::media::{Intact, KeptFiles, Source};
 
-/// How long a link is good. A fresh one is a `get_job` away.
+/// How long a link is good, in milliseconds. `get_job` gives a fresh one.
 const LIFE: i64 = 24 * 3_600_000;
 
 /// Where this server can be reached, and what its links are signed with.
 #[derive(Debug)]
-pub(crate) struct Links {
+pub(crate) struct DownloadLinks {
     base: String,
-    /// Of the data folder, so that every server on it knows the links of the others; read with the first use.
+    /// Derived from the data folder's secret, so all servers on one folder accept each other's links. Read on first use.
     key: OnceLock<[u8; 64]>,
 }
 
@@ -25,32 +24,27 @@ pub(crate) struct Links {
 pub struct Linked {
     /// What the record says of it.
     pub record: OnDisk,
-    /// Its content, held open.
+    /// The content, as an open file.
     pub content: Source,
 }
 
 /// Why there is nothing behind a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkProblem {
-    /// It was not given out here, or was changed.
+    /// It was not made here, or was changed.
     Foreign,
-    /// Its time is over.
+    /// It has expired.
     Ended,
-    /// The file was removed, or something else stands in its place.
+    /// The file was removed or replaced.
     Gone,
     /// The records cannot be read.
     Records,
 }
 
-impl Links {
+impl DownloadLinks {
     /// `base` is scheme, host and port, and a path if a proxy adds one; without a slash at the end.
     pub(crate) fn new(base: &str) -> Self {
         Self { base: base.trim_end_matches('/').to_owned(), key: OnceLock::new() }
-    }
-
-    /// What every address of this server begins with.
-    pub(crate) fn base(&self) -> &str {
-        &self.base
     }
 
     /// A link to a job's file; `None` before the key is known.
@@ -69,13 +63,42 @@ impl Links {
         let name =
             percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC).to_string();
         let given = data_encoding::BASE64URL_NOPAD.decode(signature.as_bytes()).unwrap_or_default();
-        // The comparison takes as long for a wrong signature as for a right one.
+        // Compared in constant time.
         match self.mac(job, &name, expires).map(|mac| mac.verify_slice(&given).is_ok()) {
             None => Err(LinkProblem::Records),
             Some(false) => Err(LinkProblem::Foreign),
             Some(true) if expires <= now() / 1000 => Err(LinkProblem::Ended),
             Some(true) => Ok(()),
         }
+    }
+
+    /// Reads the signing key, once. Without records there is nothing to link to.
+    pub(crate) async fn prepare(&self, jobs: &Jobs) {
+        if self.key.get().is_none()
+            && let Ok(secret) = jobs.seal_key().await
+        {
+            let key = Sha512::digest([b"links to results".as_slice(), &secret].concat());
+            let _ = self.key.set(key.into());
+        }
+    }
+
+    /// The file behind a link that a server on this data folder made: as it was recorded, or not at all.
+    pub(crate) async fn open(
+        &self,
+        jobs: &Jobs,
+        kept: &KeptFiles,
+        (job, name): (&str, &str),
+        expires: i64,
+        signature: &str,
+    ) -> Result<Linked, LinkProblem> {
+        self.prepare(jobs).await;
+        self.check(job, name, expires, signature)?;
+        // As with MiniMax's links, the link itself grants access.
+        let job = jobs.of_anybody(job).await.map_err(|_| LinkProblem::Records)?;
+        let file = job.and_then(|job| job.files.into_iter().find(|file| file.name == name));
+        let record = file.and_then(|file| file.saved).ok_or(LinkProblem::Gone)?;
+        let content = intact(kept, &record).await.ok_or(LinkProblem::Gone)?;
+        Ok(Linked { record, content })
     }
 
     fn mac(&self, job: &str, name: &str, expires: i64) -> Option<Hmac<Sha256>> {
@@ -85,49 +108,10 @@ impl Links {
     }
 }
 
-impl Server {
-    /// The file behind a link that a server on this data folder gave out: the one that was recorded, as it was
-    /// written, and nothing else.
-    pub async fn linked_file(
-        &self,
-        job: &str,
-        name: &str,
-        expires: i64,
-        signature: &str,
-    ) -> Result<Linked, LinkProblem> {
-        let links = self.shared.links.as_ref().ok_or(LinkProblem::Foreign)?;
-        self.prepare_links().await;
-        links.check(job, name, expires, signature)?;
-        // Whoever has the link may read the file, as with MiniMax's own.
-        let job = self.jobs().of_anybody(job).await.map_err(|_| LinkProblem::Records)?;
-        let file = job.and_then(|job| job.files.into_iter().find(|file| file.name == name));
-        let record = file.and_then(|file| file.saved).ok_or(LinkProblem::Gone)?;
-        let content = self.intact(&record).await.ok_or(LinkProblem::Gone)?;
-        Ok(Linked { record, content })
-    }
-
-    /// The content of a recorded file; `None` if something else stands there now.
-    pub(crate) async fn intact(&self, saved: &OnDisk) -> Option<Source> {
-        let OnDisk { path, bytes, sha256, .. } = saved;
-        self.shared.kept.open(Intact { path, bytes: *bytes, sha256 }).await
-    }
-
-    /// Reads the key of the links, once. Without records there is nothing to link to.
-    pub(crate) async fn prepare_links(&self) {
-        let Some(links) = &self.shared.links else { return };
-        if links.key.get().is_none()
-            && let Ok(secret) = self.jobs().seal_key().await
-        {
-            let key = Sha512::digest([b"links to results".as_slice(), &secret].concat());
-            let _ = links.key.set(key.into());
-        }
-    }
-
-    /// The links for this caller's results; none for one who can open the files themselves.
-    pub(crate) fn links(&self) -> Option<&Links> {
-        let Caller { remote, .. } = &*self.caller;
-        self.shared.links.as_ref().filter(|_| *remote)
-    }
+/// The content of a recorded file; `None` if something else is in its place now.
+pub(crate) async fn intact(kept: &KeptFiles, saved: &OnDisk) -> Option<Source> {
+    let OnDisk { path, bytes, sha256, .. } = saved;
+    kept.open(Intact { path, bytes: *bytes, sha256 }).await
 }
 
 #[cfg(test)]
@@ -136,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_link_is_good_until_its_time_is_over() {
-        let links = Links::new("https://media.example.com/");
+        let links = DownloadLinks::new("https://media.example.com/");
         assert_eq!(links.check("a", "b", i64::MAX, "x"), Err(LinkProblem::Records), "no key yet");
         links.key.set([7; 64]).unwrap();
         let at = now() / 1000;

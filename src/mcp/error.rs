@@ -7,17 +7,56 @@ use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock};
 use crate::api::{ApiError, Blame, Taken};
 use crate::config::ConfigError;
 use crate::jobs::StoreError;
-use crate::mcp::caller_key::Unpaid;
 use crate::mcp::job_view::{ErrorView, JobView};
 use crate::telemetry;
 
-/// Why a call brought no job.
+/// Why no key pays for a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unpaid {
+    /// The caller should have brought a key.
+    #[error(
+        "each request to this server brings its own MiniMax key, once, in the header X-MiniMax-Api-Key, and this one \
+         brought none, so nothing was sent"
+    )]
+    Missing,
+    /// The caller should not have brought one.
+    #[error(
+        "a key came with the request, in the header X-MiniMax-Api-Key, and this server does not use the keys of its \
+         callers, so nothing was sent"
+    )]
+    Unwanted,
+    /// The server has work for as many keys as it can hold.
+    #[error(
+        "this server has work to do for as many keys as it can hold, and has no room for this one, so nothing was sent"
+    )]
+    Full,
+}
+
+impl Unpaid {
+    pub(crate) fn advice(self) -> &'static str {
+        match self {
+            Self::Missing => {
+                "Ask the user to add the header X-MiniMax-Api-Key, with their key as its value, to this server's entry \
+                 in the client's configuration (keys: platform.minimax.io for the global region, platform.minimax.cn \
+                 for China; it must be of the region that this server is set to)."
+            }
+            Self::Unwanted => {
+                "Ask the user to take the header X-MiniMax-Api-Key out of the client's configuration, if the server's \
+                 own key may pay; or whoever runs the server to set MINIMAX_MCP_CALLER_KEYS to true, if callers are \
+                 to pay with their own."
+            }
+            Self::Full => "Call again in a few minutes.",
+        }
+    }
+}
+
+/// Why a call failed before it had a result.
 #[derive(Debug, thiserror::Error)]
 pub enum ToolError {
     /// One argument is wrong.
     #[error("`{field}` {problem}")]
     Argument {
-        /// The parameter's name as the schema has it.
+        /// The parameter's name in the schema.
         field: String,
         /// The rule and the legal values.
         problem: String,
@@ -28,7 +67,7 @@ pub enum ToolError {
     Arguments {
         /// The tool.
         tool: String,
-        /// What does not fit, and what would.
+        /// What is wrong, and the legal values.
         problem: String,
     },
 
@@ -40,7 +79,7 @@ pub enum ToolError {
     #[error("no MiniMax API key is set, so nothing was sent")]
     NoKey,
 
-    /// The key that came with the request, or did not, pays for nothing.
+    /// The key of the request is missing, unwanted, or one too many.
     #[error(transparent)]
     Unpaid(#[from] Unpaid),
 
@@ -48,7 +87,7 @@ pub enum ToolError {
     #[error(transparent)]
     Records(#[from] StoreError),
 
-    /// A limit, or a person, has said no to the price.
+    /// A limit or a person refused the price.
     #[error("{message}")]
     Money {
         /// What forbids it, with the price.
@@ -69,28 +108,28 @@ pub enum ToolError {
         name: String,
         /// Calls a minute.
         rate: u32,
-        /// Until one is taken again, rounded up.
+        /// Until the next call is accepted, rounded up.
         seconds: u64,
     },
 
-    /// No failure: the client has to ask a person, and to call again with the answer. The question lies with the
-    /// call, which answers with it.
+    /// No failure: the client has to ask a person, and call again with the answer. The pipeline returns the question that
+    /// is attached to the call.
     #[error("a person has to be asked first")]
     Ask,
 
-    /// MiniMax, or the way to it.
+    /// MiniMax refused the request, or could not be reached.
     #[error(transparent)]
     Api(#[from] ApiError),
 
-    /// MiniMax, or the way to it, in a call that costs money and leaves no job.
+    /// As [`Self::Api`], for a call that is billed at once.
     #[error(transparent)]
     Bought(ApiError),
 
-    /// A file did not arrive.
+    /// A file could not be transferred.
     #[error("the file did not arrive: {0}")]
     Transfer(String),
 
-    /// An id that is not there.
+    /// An id names nothing.
     #[error("there is no {what}")]
     NotFound {
         /// What was looked for.
@@ -100,11 +139,10 @@ pub enum ToolError {
     },
 }
 
-/// How the advice begins wherever a call has come to nothing and cost nothing.
+/// The beginning of the advice after a call that failed and cost nothing.
 pub(crate) const NOTHING_SENT: &str = "Nothing was sent or billed.";
 
-/// What to do after an error of a paid request. Where trouble passes by itself, whoever simply calls again may pay
-/// twice.
+/// What to do after a failed paid request. Retrying one that MiniMax may have accepted could pay twice.
 pub(crate) fn advice_in_doubt(error: &ApiError) -> String {
     if error.taken() == Taken::Perhaps && error.blame() == Blame::Weather {
         return "Let the user decide whether to call again; the platform's billing page shows what was billed.".to_owned();
@@ -125,7 +163,7 @@ impl ToolError {
     /// Whose turn it is.
     fn turn(&self) -> String {
         match self {
-            // Whoever waits and calls again may pay twice.
+            // Waiting and retrying could pay twice.
             Self::Bought(error) if error.taken() == Taken::Perhaps => "ask the user".to_owned(),
             Self::Money { turn, .. } => (*turn).to_owned(),
             _ => ErrorView::turn(self.blame()),
@@ -172,7 +210,7 @@ impl ToolError {
         }
     }
 
-    /// The kind of trouble in one word, of which there are few.
+    /// The kind of error in one word, for metrics.
     fn word(&self) -> &'static str {
         match self {
             Self::Argument { .. } | Self::Arguments { .. } => "argument",
@@ -213,7 +251,7 @@ impl ToolError {
         let (error, next) = (self.view(), self.advice());
         let turn = match self {
             Self::Api(_) | Self::Bought(_) => format!(" Whose turn: {}.", error.turn),
-            // What is wrong with a call of ours says so itself.
+            // The other messages say it themselves.
             _ => String::new(),
         };
         let mut text = format!("{}.{turn} {next}", error.message.trim_end_matches('.'));

@@ -1,7 +1,7 @@
-//! The job view: the one answer of every tool that makes something.
+//! The job view: the result of every tool that makes something.
 //!
-//! Each client shows a model another part of a result, so each part is complete by itself: the structured content,
-//! a few lines of text, and a link for each file.
+//! Clients differ in which part of a result they show a model, so each part is complete by itself: the structured
+//! content, a few lines of text, and a link for each file.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rmcp::ErrorData;
 use rmcp::handler::server::tool::{IntoCallToolResult, schema_for_output};
-use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, JsonObject, Resource};
+use rmcp::model::{CallToolResponse, ContentBlock, JsonObject, Resource};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -17,8 +17,12 @@ use serde_json::Value;
 use crate::api::Blame;
 use crate::api::pace::Waiting;
 use crate::jobs::{Cost, FIRST_SOUND, Failure, Job, JobFile, Kind, State};
-use crate::mcp::Server;
-use crate::mcp::download_links::Links;
+use crate::mcp::download_links::DownloadLinks;
+use crate::mcp::result::both;
+
+/// What a dry run says instead of a result.
+pub(crate) const DRY_RUN: &str =
+    "Dry run: the arguments are right, nothing was sent or billed. Call again without dry_run to buy it.";
 
 /// A job as a caller sees it. What is absent is unknown.
 #[derive(Debug, Default, Serialize, JsonSchema)]
@@ -63,7 +67,7 @@ pub struct JobView {
     says: Says,
 }
 
-// What a view says about the call besides the job: whether it failed.
+// Whether the call failed; not a part of the structured content.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Says {
     #[default]
@@ -214,8 +218,7 @@ impl JobView {
             model: Some(model).filter(|model| !model.is_empty()),
             cost: CostView::of(cost),
             warnings,
-            next: "Dry run: the arguments are right, nothing was sent or billed. Call again without dry_run to buy it."
-                .to_owned(),
+            next: DRY_RUN.to_owned(),
             ..Self::default()
         }
     }
@@ -225,10 +228,10 @@ impl JobView {
         Self { error: Some(error), next, says: Says::Failure, ..Self::default() }
     }
 
-    /// For a caller at another machine: links to this server in the place of paths.
+    /// For a remote caller: download links in place of paths.
     #[must_use]
-    pub(crate) fn with_links(mut self, job: &Job, links: &Links, records: &Path) -> Self {
-        // Where things lie on the server's machine is nobody's business elsewhere.
+    pub(crate) fn with_links(mut self, job: &Job, links: &DownloadLinks, records: &Path) -> Self {
+        // Remote callers see no paths of this machine.
         let places = job.folder.as_deref().into_iter().chain([records]);
         for folder in places.filter_map(Path::to_str) {
             let hide = |text: &mut String| *text = text.replace(folder, "the server's folder");
@@ -241,7 +244,13 @@ impl JobView {
         self
     }
 
-    /// Adds what the caller should know.
+    /// Rewrites what is said to a caller.
+    pub(crate) fn reword(&mut self, reword: impl Fn(&mut String)) {
+        reword(&mut self.next);
+        self.error.iter_mut().for_each(|error| reword(&mut error.message));
+    }
+
+    /// Adds a warning.
     #[must_use]
     pub(crate) fn noting(mut self, warning: &str) -> Self {
         self.warnings.push(warning.to_owned());
@@ -255,7 +264,7 @@ impl JobView {
         self
     }
 
-    /// With this as the only thing to do.
+    /// With `next` in place of the usual advice.
     pub(crate) fn instead(self, next: String) -> Self {
         Self { next, ..self }
     }
@@ -296,29 +305,12 @@ impl JobView {
 
 impl IntoCallToolResult for JobView {
     fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
-        let mut content = vec![ContentBlock::text(self.lines())];
-        content.extend(self.files.iter().map(|file| ContentBlock::resource_link(file.link())));
-        let mut result = match self.says {
-            Says::Success => CallToolResult::success(content),
-            Says::Failure => CallToolResult::error(content),
-        };
-        let structured = serde_json::to_value(&self);
-        result.structured_content =
-            Some(structured.map_err(|error| ErrorData::internal_error(error.to_string(), None))?);
-        Ok(result.into())
-    }
-}
-
-impl Server {
-    /// A job as this caller is to see it.
-    pub(crate) fn view(&self, job: &Job) -> JobView {
-        let mut view = JobView::of(job);
-        self.worded_for_caller(&mut view.next);
-        view.error.iter_mut().for_each(|error| self.worded_for_caller(&mut error.message));
-        match self.links() {
-            Some(links) => view.with_links(job, links, &self.config().data_dir),
-            None => view,
+        let mut result = both(self.lines(), &self)?;
+        result.content.extend(self.files.iter().map(|file| ContentBlock::resource_link(file.link())));
+        if self.says == Says::Failure {
+            result.is_error = Some(true);
         }
+        Ok(result.into())
     }
 }
 
@@ -402,7 +394,7 @@ pub(crate) fn time(milliseconds: i64) -> Option<String> {
     Some(at.to_string())
 }
 
-/// Whether MiniMax has a list in which the task would be: that of video V2.
+/// Whether the task would be in MiniMax's list of tasks, which has those of video V2 only.
 fn is_listed(job: &Job) -> bool {
     ["content", "source_task_id"].iter().any(|name| job.request.get(name).is_some())
 }

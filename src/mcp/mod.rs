@@ -5,6 +5,7 @@
 
 pub(crate) mod abandoned_calls;
 pub(crate) mod arguments;
+pub(crate) mod call_digest;
 pub(crate) mod caller;
 pub(crate) mod caller_key;
 pub(crate) mod catalogue;
@@ -14,9 +15,13 @@ pub(crate) mod error;
 pub(crate) mod handler;
 pub(crate) mod inputs;
 pub(crate) mod job_view;
+pub(crate) mod pipeline;
+pub(crate) mod policy;
+pub(crate) mod presenter;
 pub(crate) mod progress;
 pub(crate) mod prompts;
 pub(crate) mod rate_limit;
+pub(crate) mod resource_uri;
 pub(crate) mod resources;
 pub(crate) mod result;
 pub(crate) mod schema;
@@ -28,13 +33,14 @@ pub(crate) mod uploads;
 
 pub use abandoned_calls::Connection;
 pub use caller::Caller;
-pub use caller_key::{CallerKey, Unpaid};
+pub use caller_key::CallerKey;
 pub use catalogue::{Billing, Catalogue, ToolSpec};
 pub use download_links::{LinkProblem, Linked};
-pub use error::ToolError;
+pub use error::{ToolError, Unpaid};
+pub use handler::UNREAD;
 pub use job_view::JobView;
-pub use server::{INSTRUCTIONS, Server, UNREAD};
+pub use server::Server;
 pub use subscriptions::Session;
-pub use uploads::{Handed, Unfit, UploadProblem};
+pub use uploads::{Handed, Unfit, UploadProblem, Uploads};
 
-pub(crate) use server::{CallDigest, Draft, JobOptions, forty_five, ten};
+pub(crate) use checkout::{Draft, JobOptions, forty_five};

@@ -1,4 +1,4 @@
-//! Waiting for a job with a heartbeat. The call waits; the job does not need it.
+//! Waiting, with progress notifications for the client. Jobs go on whether or not a call waits for them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,27 +6,33 @@ use std::time::Duration;
 use rmcp::RoleServer;
 use rmcp::model::ProgressNotificationParam;
 use rmcp::service::RequestContext;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 
 use crate::api::ApiError;
 use crate::api::pace::{self, Ticket, Waiting};
 use crate::api::retry::Nature;
 use crate::jobs::{Job, Kind, State, Watch};
 
-/// Clients cut a silent call off after a minute or less, and show each note.
+/// How often a waiting call tells its client so. Clients cut off a silent call after a minute or less.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(4);
 
-/// Waits until the job is `settled`, the patience is over, or the client no longer wants to know. A first note
-/// goes out at once, then one every few seconds and at each change.
-pub(crate) async fn outcome(
+/// Ticks at once, and then with each [`HEARTBEAT`].
+pub(crate) fn heartbeat() -> Interval {
+    let mut heartbeat = interval(HEARTBEAT);
+    heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    heartbeat
+}
+
+/// Waits until the job is `settled`, `patience` is over, or the call is cancelled. The first notification goes out at
+/// once, then one with each heartbeat and each change.
+pub(crate) async fn wait_for(
     mut watch: Watch,
     call: &RequestContext<RoleServer>,
     patience: Duration,
     settled: fn(&Job) -> bool,
 ) -> Arc<Job> {
     let start = Instant::now();
-    let mut heartbeat = interval_at(start, HEARTBEAT);
-    heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut heartbeat = heartbeat();
     let mut last = String::new();
     loop {
         let job = watch.borrow_and_update().clone();
@@ -40,7 +46,7 @@ pub(crate) async fn outcome(
             () = call.ct.cancelled() => return job,
             () = sleep_until(start + patience) => return job,
             changed = watch.changed() => {
-                // The channel closes behind the last value: that one is the answer.
+                // The channel closes after the last value, which is the result.
                 if changed.is_err() {
                     return watch.borrow().clone();
                 }
@@ -59,13 +65,13 @@ pub(crate) fn is_over(job: &Job) -> bool {
     job.state.is_over()
 }
 
-/// MiniMax has given the task its id, by which it can be asked about. What is not made as a task gets none.
+/// MiniMax has given the task its id. Kinds of jobs that are no tasks at MiniMax get none.
 pub(crate) fn is_taken(job: &Job) -> bool {
     let has_task = matches!(job.kind, Kind::Video | Kind::Prompt);
     !has_task || !matches!(job.state, State::Submitting { .. })
 }
 
-/// MiniMax has said where the task is, and if it is done, the files are here.
+/// MiniMax has reported the task's state, and the files of a finished one are here.
 pub(crate) fn is_known(job: &Job) -> bool {
     match &job.state {
         State::Running { word, trouble, .. } => word != State::UNSEEN || trouble.is_some(),
@@ -73,6 +79,7 @@ pub(crate) fn is_known(job: &Job) -> bool {
     }
 }
 
+/// What the job is doing, for a progress notification.
 pub(crate) fn words(job: &Job) -> String {
     let kind = job.kind.word();
     match &job.state {
@@ -96,9 +103,9 @@ pub(crate) fn words(job: &Job) -> String {
     }
 }
 
-/// Sends a request of a call without a job in its turn, and tells the client where it stands meanwhile. A call
-/// that is cancelled in line leaves it; one whose request has left is waited for.
-pub(crate) async fn in_line<T, F>(
+/// Sends a request that belongs to no job when its turn in the queue comes, and tells the client its place meanwhile.
+/// A cancelled call leaves the queue; once the request has been sent, its answer is waited for.
+pub(crate) async fn send_in_turn<T, F>(
     call: &RequestContext<RoleServer>,
     ticket: Ticket,
     nature: Nature,
@@ -108,8 +115,7 @@ where
     F: Future<Output = Result<T, ApiError>>,
 {
     let (start, waiting) = (Instant::now(), ticket.waiting());
-    let mut heartbeat = interval_at(start, HEARTBEAT);
-    heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut heartbeat = heartbeat();
     let work = pace::in_turn(ticket, nature, pace::PATIENCE, ask);
     tokio::pin!(work);
     let mut cancelled = false;
@@ -132,13 +138,17 @@ where
     }
 }
 
-/// A sign of life, for a client that asked for some.
+/// Tells a client that asked for progress what a call waits for, and for how long it has.
 pub(crate) async fn note(call: &RequestContext<RoleServer>, start: Instant, words: &str) {
+    send(call, start, format!("{words}, {:.0} s", start.elapsed().as_secs_f64())).await;
+}
+
+/// Sends a progress notification to a client that asked for progress.
+pub(crate) async fn send(call: &RequestContext<RoleServer>, start: Instant, message: String) {
     let Some(token) = call.meta.get_progress_token() else { return };
-    let seconds = start.elapsed().as_secs_f64();
-    // Progress has to grow with each note; what it grows by means nothing.
-    let note = ProgressNotificationParam::new(token, (seconds * 1000.0).round() / 1000.0)
-        .with_message(format!("{words}, {seconds:.0} s"));
-    // A client that cannot be told is one that has gone; the wait ends by its own means.
-    let _ = call.peer.notify_progress(note).await;
+    // The protocol wants progress to grow with each notification; the milliseconds do.
+    let progress = (start.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
+    let notification = ProgressNotificationParam::new(token, progress).with_message(message);
+    // A client that cannot be reached has gone, and the wait ends for that reason.
+    let _ = call.peer.notify_progress(notification).await;
 }

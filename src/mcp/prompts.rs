@@ -1,5 +1,4 @@
-//! Prompts: what people start from, and completions for what they have to fill in. Arguments are single words, because
-//! some clients split what is typed at every space.
+//! Prompts and completions. Arguments of prompts are single words, because some clients split input at every space.
 
 use rmcp::ErrorData;
 use rmcp::model::{
@@ -8,8 +7,8 @@ use rmcp::model::{
 };
 
 use crate::jobs::Filter;
-use crate::mcp::Server;
 use crate::mcp::catalogue::PromptTemplate;
+use crate::mcp::server::Server;
 
 impl PromptTemplate {
     fn prompt(&self) -> Prompt {
@@ -31,54 +30,57 @@ impl PromptTemplate {
     }
 }
 
-impl Server {
-    /// Those whose tools this caller has: a recipe that names others leads nowhere.
-    fn recipes(&self) -> impl Iterator<Item = &'static PromptTemplate> {
-        self.shared.catalogue.prompts.iter().filter(|recipe| recipe.tools.iter().all(|tool| self.has(tool)))
-    }
+/// The prompts whose tools this caller has.
+fn offered(server: &Server) -> impl Iterator<Item = &'static PromptTemplate> {
+    server
+        .catalogue()
+        .prompts
+        .iter()
+        .filter(|template| template.tools.iter().all(|tool| server.policy.offers(tool)))
+}
 
-    /// `prompts/list`.
-    pub(crate) fn prompts(&self) -> Vec<Prompt> {
-        self.recipes().map(PromptTemplate::prompt).collect()
-    }
+/// `prompts/list`.
+pub(crate) fn list(server: &Server) -> Vec<Prompt> {
+    offered(server).map(PromptTemplate::prompt).collect()
+}
 
-    /// `prompts/get`.
-    pub(crate) fn prompt(
-        &self,
-        name: &str,
-        given: Option<&JsonObject>,
-    ) -> Result<GetPromptResult, ErrorData> {
-        let Some(recipe) = self.recipes().find(|recipe| recipe.name == name) else {
-            let names: Vec<_> = self.recipes().map(|recipe| recipe.name).collect();
-            let text = format!("there is no prompt `{name}`; there are {}", names.join(", "));
-            return Err(ErrorData::invalid_params(text, None));
-        };
-        let message = PromptMessage::new_text(Role::User, recipe.filled(given));
-        Ok(GetPromptResult::new(vec![message]).with_description(recipe.description))
-    }
+/// `prompts/get`.
+pub(crate) fn get(
+    server: &Server,
+    name: &str,
+    given: Option<&JsonObject>,
+) -> Result<GetPromptResult, ErrorData> {
+    let Some(template) = offered(server).find(|template| template.name == name) else {
+        let names: Vec<_> = offered(server).map(|template| template.name).collect();
+        let text = format!("there is no prompt `{name}`; there are {}", names.join(", "));
+        return Err(ErrorData::invalid_params(text, None));
+    };
+    let message = PromptMessage::new_text(Role::User, template.filled(given));
+    Ok(GetPromptResult::new(vec![message]).with_description(template.description))
+}
 
-    /// `completion/complete`: values that begin with what was typed, then those that contain it.
-    pub(crate) async fn completions(&self, about: &Reference, argument: &ArgumentInfo) -> CompletionInfo {
-        let completions = self.shared.catalogue.completions.iter();
-        let mut known = completions.filter(|known| known.argument == argument.name && self.has(known.tool));
-        let values: Vec<String> = match about {
-            Reference::Prompt(_) => known.next().map(|known| (known.values)()).unwrap_or_default(),
-            Reference::Resource(_) if argument.name == "job_id" => self.recent_jobs().await,
-            _ => Vec::new(),
-        };
-        let typed = argument.value.to_lowercase();
-        let (first, rest): (Vec<_>, Vec<_>) =
-            values.into_iter().partition(|value| value.to_lowercase().starts_with(&typed));
-        let inside = rest.into_iter().filter(|value| value.to_lowercase().contains(&typed));
-        let fitting: Vec<_> = first.into_iter().chain(inside).collect();
-        let (total, more) = (fitting.len(), fitting.len() > CompletionInfo::MAX_VALUES);
-        let shown = fitting.into_iter().take(CompletionInfo::MAX_VALUES).collect();
-        CompletionInfo::with_pagination(shown, u32::try_from(total).ok(), more).unwrap_or_default()
-    }
+/// `completion/complete`: values that begin with the input, then those that contain it.
+pub(crate) async fn complete(server: &Server, about: &Reference, argument: &ArgumentInfo) -> CompletionInfo {
+    let completions = server.catalogue().completions.iter();
+    let mut known =
+        completions.filter(|known| known.argument == argument.name && server.policy.offers(known.tool));
+    let values: Vec<String> = match about {
+        Reference::Prompt(_) => known.next().map(|known| (known.values)()).unwrap_or_default(),
+        Reference::Resource(_) if argument.name == "job_id" => recent_jobs(server).await,
+        _ => Vec::new(),
+    };
+    let typed = argument.value.to_lowercase();
+    let (first, rest): (Vec<_>, Vec<_>) =
+        values.into_iter().partition(|value| value.to_lowercase().starts_with(&typed));
+    let inside = rest.into_iter().filter(|value| value.to_lowercase().contains(&typed));
+    let fitting: Vec<_> = first.into_iter().chain(inside).collect();
+    let (total, more) = (fitting.len(), fitting.len() > CompletionInfo::MAX_VALUES);
+    let shown = fitting.into_iter().take(CompletionInfo::MAX_VALUES).collect();
+    CompletionInfo::with_pagination(shown, u32::try_from(total).ok(), more).unwrap_or_default()
+}
 
-    async fn recent_jobs(&self) -> Vec<String> {
-        let filter = Filter { limit: 50, ..Filter::default() };
-        let page = self.jobs().list(self.principal(), &filter).await;
-        page.map(|page| page.jobs.into_iter().map(|job| job.id).collect()).unwrap_or_default()
-    }
+async fn recent_jobs(server: &Server) -> Vec<String> {
+    let filter = Filter { limit: 50, ..Filter::default() };
+    let page = server.jobs().list(server.principal(), &filter).await;
+    page.map(|page| page.jobs.into_iter().map(|job| job.id).collect()).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! How often a caller may call: so many times a minute, evenly or at once.
+//! Rate limits of callers: so many calls a minute, evenly spread or in one burst.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -6,22 +6,20 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::mcp::{Server, ToolError};
-
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// More callers than that are looked through for those who have been quiet.
+/// With more callers in the table, those who have been quiet are dropped from it.
 const MANY: usize = 1000;
 
-/// When each caller has used up what is granted, by principal: a full minute ahead of now is nothing left. In this
-/// process alone, and forgotten with it: a rate is against a runaway loop, a budget is what keeps the money.
+/// Per-principal GCRA state: the time until which a caller's grant is used up. A full minute ahead of now means that
+/// nothing is left. In memory only: a rate stops a runaway loop, and budgets protect the money.
 #[derive(Debug, Default)]
-pub(crate) struct Rates(Mutex<HashMap<String, Instant>>);
+pub(crate) struct RateLimiter(Mutex<HashMap<String, Instant>>);
 
-impl Rates {
-    /// Takes one call of `rate` a minute. The error is how long to wait for the next one.
-    fn take(&self, principal: &str, rate: u32, now: Instant) -> Result<(), Duration> {
-        // A poisoned table is still a table of times.
+impl RateLimiter {
+    /// Takes one call of `rate` a minute. The error is the time until the next one is granted.
+    pub(crate) fn take(&self, principal: &str, rate: u32, now: Instant) -> Result<(), Duration> {
+        // A panic elsewhere leaves the times valid.
         let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if table.len() >= MANY {
             table.retain(|_, used| *used > now);
@@ -29,26 +27,12 @@ impl Rates {
         let used = table.get(principal).copied().unwrap_or(now).max(now);
         let after = used + MINUTE / rate.max(1);
         let over = after.saturating_duration_since(now + MINUTE);
-        // A part of a minute that does not divide evenly must not cost the last call of it.
+        // Rounding, where the rate does not divide a minute evenly, must not cost the last call.
         if over > Duration::from_micros(1) {
             return Err(over);
         }
         table.insert(principal.to_owned(), after);
         Ok(())
-    }
-}
-
-impl Server {
-    /// Counts a call of this caller's, or says when it may be made.
-    pub(crate) fn take_turn(&self) -> Result<(), ToolError> {
-        let Some(rate) = self.caller.rate else { return Ok(()) };
-        self.shared.rates.take(self.caller.limited_as(), rate, Instant::now()).map_err(|wait| {
-            ToolError::TooOften {
-                name: self.caller.name().to_owned(),
-                rate,
-                seconds: wait.as_secs().saturating_add(1),
-            }
-        })
     }
 }
 
@@ -58,7 +42,7 @@ mod tests {
 
     #[test]
     fn a_minute_s_calls_may_come_at_once_and_then_evenly() {
-        let (rates, start) = (Rates::default(), Instant::now());
+        let (rates, start) = (RateLimiter::default(), Instant::now());
         for rate in [1, 3, 7, 100_000] {
             let name = rate.to_string();
             for call in 0..rate {
@@ -78,7 +62,7 @@ mod tests {
 
     #[test]
     fn callers_who_have_been_quiet_are_forgotten() {
-        let (rates, start) = (Rates::default(), Instant::now());
+        let (rates, start) = (RateLimiter::default(), Instant::now());
         for count in 0..MANY {
             rates.take(&count.to_string(), 60, start).unwrap();
         }

@@ -1,8 +1,8 @@
 //! Schemas that every client can read.
 //!
-//! Clients differ in what they understand of JSON Schema: some refuse a whole list for one boolean subschema, some
-//! mangle `anyOf` with `null`, some reject `$ref` or number formats. So each schema is made plain once, when the
-//! server is built: flat objects, no references, no unions, an optional parameter being one that is not `required`.
+//! Clients differ in what they support of JSON Schema: some refuse a whole list for one boolean subschema, some mangle
+//! `anyOf` with `null`, some reject `$ref` or number formats. So each schema is simplified once, when the catalogue is
+//! built: flat objects, no references, no unions, and optional parameters that are just not `required`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,14 +11,14 @@ use rmcp::handler::server::router::tool::ToolRouter;
 use rmcp::model::JsonObject;
 use serde_json::{Map, Value, json};
 
-/// Marks a parameter that is accepted and not shown: another spelling of one that is, or one so rare that no
-/// model should pay for reading it in each conversation.
+/// Marks a parameter that is accepted and not shown: another spelling of a shown one, or one so rare that it is not worth
+/// its tokens in each conversation.
 const QUIET: &str = "x-quiet";
 
 /// Input schemas by tool, with the parameters that are accepted and not shown.
 pub(crate) type Accepted = HashMap<String, Arc<JsonObject>>;
 
-/// Makes every schema of a router plain. What calls are checked against is returned.
+/// Simplifies every schema of a router, and returns the schemas that calls are checked against.
 pub(crate) fn make_portable<S: Send + Sync + 'static>(router: &mut ToolRouter<S>) -> Accepted {
     let mut accepted = Accepted::new();
     for route in router.map.values_mut() {
@@ -43,7 +43,7 @@ fn plain(schema: &JsonObject) -> JsonObject {
         Value::Object(object) => object,
         _ => Map::new(),
     };
-    // The description of the type is a note about the type; the tool has its own.
+    // The description of the type is for readers of the code; the tool has its own.
     for word in ["$schema", "$defs", "title", "description"] {
         root.shift_remove(word);
     }
@@ -51,8 +51,7 @@ fn plain(schema: &JsonObject) -> JsonObject {
     root
 }
 
-/// What results are held against, and no more: no model reads the schema of an answer, and the same words stand in
-/// many tools.
+/// Keeps only what results are validated against: models do not read output schemas, and descriptions cost tokens.
 fn bare(mut schema: JsonObject) -> JsonObject {
     schema.retain(|word, _| ["type", "enum", "required", "properties", "items"].contains(&word.as_str()));
     if let Some(Value::Object(items)) = schema.get_mut("items") {
@@ -68,7 +67,7 @@ fn bare(mut schema: JsonObject) -> JsonObject {
     schema
 }
 
-/// Depth is bounded so that a type that contains itself cannot hang the start of the server.
+/// The depth is limited so that a recursive type cannot hang the start of the server.
 fn simplify(schema: &mut Value, definitions: &JsonObject, depth: u8) {
     if schema.is_boolean() {
         *schema = json!({ "description": "Any JSON value." });
@@ -81,11 +80,11 @@ fn simplify(schema: &mut Value, definitions: &JsonObject, depth: u8) {
     for word in ["format", "title"] {
         object.shift_remove(word);
     }
-    // A switch that is not given is off: saying so costs each tool more than it tells.
+    // An omitted switch is off. Saying so would cost each tool tokens.
     if object.get("default").is_some_and(|value| value.is_null() || *value == Value::Bool(false)) {
         object.shift_remove("default");
     }
-    // An unsigned type has a minimum of 0 of its own; a closed set is narrower.
+    // schemars gives unsigned types a minimum of 0; an enum is narrower.
     if object.contains_key("enum") {
         object.shift_remove("minimum");
     }
@@ -105,7 +104,7 @@ fn simplify(schema: &mut Value, definitions: &JsonObject, depth: u8) {
     }
 }
 
-/// Puts a referenced definition in the place of the reference; what stands beside the reference wins.
+/// Replaces a reference by its definition. Words beside the reference win.
 fn inline(object: &mut JsonObject, definitions: &JsonObject) {
     let branches = object.shift_remove("anyOf").or_else(|| object.shift_remove("oneOf"));
     let not_null = |branch: &Value| branch.get("type").is_none_or(|kind| kind != "null");

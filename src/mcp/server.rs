@@ -1,209 +1,224 @@
-//! The server: what it is made of, and how a call becomes a job and a job an answer.
+//! The server: what all calls share, and the services that work for one caller.
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use rmcp::RoleServer;
-use rmcp::model::JsonObject;
 use rmcp::service::RequestContext;
-use schemars::JsonSchema;
-use secrecy::ExposeSecret;
-use serde::Deserialize;
-use sha2::{Digest, Sha256};
+use rmcp::{ErrorData, RoleServer};
+use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{Client, Pacing};
-use crate::config::{Config, ConfigError, KeyKind, Region, ResourceMode};
-use crate::jobs::{Cost, Job, Jobs, Limits, Order, Paid, Settings, Watch};
-use crate::mcp::abandoned_calls::Unheard;
-use crate::mcp::caller_key::Purse;
-use crate::mcp::catalogue::Catalogue;
-use crate::mcp::download_links::Links;
-use crate::mcp::rate_limit::Rates;
-use crate::mcp::subscriptions::Subscriptions;
-use crate::mcp::{Caller, JobView, ToolError, progress};
-use crate::media::{self, KeptFiles, Roots};
+use crate::config::{Config, ConfigError, KeyKind, Region};
+use crate::jobs::{CALLERS, Jobs, Limits, OnDisk, Settings};
+use crate::mcp::abandoned_calls::AbandonedCalls;
+use crate::mcp::caller::Caller;
+use crate::mcp::caller_key::{CallerKey, Payer, account_of};
+use crate::mcp::catalogue::{Catalogue, ToolSpec};
+use crate::mcp::checkout::Checkout;
+use crate::mcp::download_links::{self, DownloadLinks, LinkProblem, Linked};
+use crate::mcp::error::Unpaid;
+use crate::mcp::inputs::Inputs;
+use crate::mcp::policy::CallPolicy;
+use crate::mcp::presenter::Presenter;
+use crate::mcp::rate_limit::RateLimiter;
+use crate::mcp::subscriptions::{Subscriber, Subscriptions};
+use crate::mcp::telemetry;
+use crate::mcp::uploads::Uploads;
+use crate::media::{KeptFiles, Roots, Source};
 
-/// What a model reads before anything else; 1,200 bytes at most.
-pub const INSTRUCTIONS: &str = "\
-MiniMax (Hailuo): chat, images, speech, voices, video, music, files. A tool marked as costing money bills the user's \
-MiniMax account: call it when the user asked for the result, once.
-Making images, sound or video starts a job. The call answers with the finished job (files as path, link and minimax:// uri) or, when \
-wait_seconds (45) run out, with status `running`: that is no error. Then call get_job with its job_id, which waits \
-again; never call the making tool a second time for the same wish. Jobs go on without a caller and survive restarts; \
-list_jobs finds them, also after a lost answer.
-dry_run: true checks and prices a call and sends nothing. idempotency_key makes a repeated call safe.
-An image or video can be given to another tool by its minimax:// uri: text_to_image, then generate_video with \
-first_frame_image.
-Status `unknown` means that the request left and no answer came: it may be billed; ask the user before buying again.
-An error says whose turn it is: fix an argument, fix key or balance, or wait.";
-
-/// The MCP server. A handle: cloning is cheap.
-#[derive(Clone, Debug)]
+/// The MCP server, as one caller sees it. A handle: cloning is cheap.
+#[derive(Debug, Clone)]
 pub struct Server {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) caller: Arc<Caller>,
-    /// Each request stands for itself: what outlives one has nobody to be told.
-    pub(crate) stateless: bool,
-    /// Whether a request has to say whose it is.
-    pub(crate) strangers: bool,
-    /// As the account sees them that pays for this caller.
-    pub(crate) jobs: Jobs,
-    pub(crate) purse: Purse,
-    /// What the key that pays seems to be.
-    pub(crate) key_kind: KeyKind,
+    shared: Arc<Shared>,
+    caller: Arc<Caller>,
+    payer: Payer,
+    key_kind: KeyKind,
+    /// With the key that pays for this caller.
+    jobs: Jobs,
+    /// Whether requests have no session, so that nothing can be sent after a response.
+    stateless: bool,
+    /// Whether a request without a caller is refused.
+    require_caller: bool,
+    pub(crate) policy: CallPolicy,
+    pub(crate) inputs: Arc<Inputs>,
+    pub(crate) checkout: Arc<Checkout>,
+    pub(crate) presenter: Arc<Presenter>,
 }
 
+/// What all callers share.
 #[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) config: Config,
-    pub(crate) pacing: Pacing,
-    pub(crate) roots: Roots,
+struct Shared {
+    config: Arc<Config>,
+    pacing: Pacing,
+    roots: Arc<Roots>,
     /// What this server offers.
-    pub(crate) catalogue: Catalogue<Server>,
-    /// For callers at other machines; `None` where there are none.
-    pub(crate) links: Option<Links>,
+    catalogue: Catalogue<Server>,
+    available: Arc<[&'static ToolSpec]>,
+    rates: Arc<RateLimiter>,
+    /// `None` without an address that remote callers can reach.
+    links: Option<Arc<DownloadLinks>>,
+    uploads: Uploads,
     /// Which results are still as they were written.
-    pub(crate) kept: KeptFiles,
-    pub(crate) subscriptions: Subscriptions,
-    pub(crate) rates: Rates,
-    pub(crate) unheard: Unheard,
+    kept: KeptFiles,
+    subscriptions: Arc<Subscriptions>,
+    abandoned_calls: AbandonedCalls,
     /// Ends the waiting of every call.
-    pub(crate) gone: CancellationToken,
-}
-
-/// Which tasks are ours to ask about: those of this host that were bought with this key. The key itself is not
-/// in it, only what tells it from another.
-pub(crate) fn account(config: &Config) -> String {
-    let Some(key) = &config.key else { return config.account.clone() };
-    let print = Sha256::digest(key.expose_secret());
-    let print: String = data_encoding::HEXLOWER.encode(&print).chars().take(8).collect();
-    format!("{} (key {print})", config.account)
-}
-
-/// How long an asynchronous call waits for MiniMax to take the order; it is a second or two.
-const SUBMIT: Duration = Duration::from_secs(30);
-
-/// What every tool that costs money takes besides its own parameters.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-pub(crate) struct JobOptions {
-    /// Folder.
-    pub(crate) output_directory: Option<String>,
-    /// 0-240, default 45.
-    #[serde(default = "forty_five")]
-    #[schemars(range(min = 0, max = 240))]
-    pub(crate) wait_seconds: u32,
-    /// wait_seconds 0; a video's task_id is waited for.
-    #[serde(default)]
-    #[schemars(extend("x-quiet" = true))]
-    pub(crate) async_mode: bool,
-    /// Only price it.
-    #[serde(default)]
-    pub(crate) dry_run: bool,
-    /// Buys once.
-    pub(crate) idempotency_key: Option<String>,
-}
-
-pub(crate) fn forty_five() -> u32 {
-    45
-}
-
-pub(crate) fn ten() -> u32 {
-    10
-}
-
-impl JobOptions {
-    /// How long the call waits, and for what. `async_mode` promises a `task_id`, so it waits for that.
-    pub(crate) fn patience(&self) -> (Duration, fn(&Job) -> bool) {
-        if self.async_mode {
-            return (SUBMIT, progress::is_taken);
-        }
-        (Duration::from_secs(self.wait_seconds.min(240).into()), progress::is_over)
-    }
-}
-
-/// What tells one call from another: tool and arguments, but for those that only say how to wait.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct CallDigest(pub(crate) String);
-
-impl CallDigest {
-    pub(crate) fn of(tool: &str, arguments: &JsonObject) -> Self {
-        let mut told = arguments.clone();
-        for name in ["wait_seconds", "async_mode", "idempotency_key"] {
-            told.shift_remove(name);
-        }
-        let told = serde_json::json!([tool, told]).to_string();
-        Self(data_encoding::HEXLOWER.encode(&Sha256::digest(told)))
-    }
-}
-
-/// The method that stands for a request which was too long to be read.
-pub const UNREAD: &str = "minimax-mcp/unread";
-
-/// An order before the machine's part of it: who, where, whether.
-pub(crate) struct Draft {
-    pub(crate) paid: Paid,
-    pub(crate) model: String,
-    pub(crate) prompt: String,
-    pub(crate) cost: Cost,
-    pub(crate) warnings: Vec<String>,
+    client_gone: CancellationToken,
 }
 
 impl Server {
-    /// Nothing is opened or sent before the first call.
+    /// A server that offers what its settings want of a catalogue. Nothing is opened or sent before the first call.
     pub fn new(config: Config, catalogue: Catalogue<Self>) -> Self {
         let pacing = Pacing { keep: config.keeps_limits(), china: config.region == Region::Cn };
         let api = Client::paced(config.host.clone(), config.key.clone(), pacing);
-        let jobs = Jobs::new(
-            api,
-            Settings {
-                data_dir: config.data_dir.clone(),
-                base_path: config.base_path.clone(),
-                account: account(&config),
-                poll: config.poll,
-                loopback: config.loopback,
-                limits: Limits {
-                    day: config.budgets.day,
-                    call: config.budgets.call,
-                    process: config.budgets.process,
-                    // Each caller's comes with what he buys.
-                    principal: None,
-                },
+        let settings = Settings {
+            data_dir: config.data_dir.clone(),
+            base_path: config.base_path.clone(),
+            account: account_of(&config),
+            poll: config.poll,
+            loopback: config.loopback,
+            limits: Limits {
+                day: config.budgets.day,
+                call: config.budgets.call,
+                process: config.budgets.process,
+                // Each purchase brings its caller's own.
+                principal: None,
             },
-        );
+        };
+        let jobs = Jobs::new(api, settings);
         let catalogue = catalogue.narrowed(&config);
-        let roots = Roots::new(&config.base_path, Some(&config.home), &config.allowed_dirs);
-        let links = config.http.public_url.as_deref().map(Links::new);
-        let gone = CancellationToken::new();
         let key_kind = config.key_kind();
         let shared = Arc::new(Shared {
-            config,
             pacing,
-            roots,
+            roots: Arc::new(Roots::new(&config.base_path, Some(&config.home), &config.allowed_dirs)),
+            available: catalogue.offered().collect(),
             catalogue,
-            links,
+            rates: Arc::default(),
+            links: config.http.public_url.as_deref().map(|url| Arc::new(DownloadLinks::new(url))),
+            uploads: Uploads::new(&config),
             kept: KeptFiles::default(),
-            gone,
-            subscriptions: Subscriptions::default(),
-            rates: Rates::default(),
-            unheard: Unheard::default(),
+            subscriptions: Arc::default(),
+            abandoned_calls: AbandonedCalls::default(),
+            client_gone: CancellationToken::new(),
+            config: Arc::new(config),
         });
+        Self::assemble(shared, Caller::owner().into(), (Payer::Server, key_kind), jobs)
+    }
+
+    /// The services for one caller and the key that pays.
+    fn assemble(
+        shared: Arc<Shared>,
+        caller: Arc<Caller>,
+        (payer, key_kind): (Payer, KeyKind),
+        jobs: Jobs,
+    ) -> Self {
+        let (config, roots) = (Arc::clone(&shared.config), Arc::clone(&shared.roots));
+        let policy =
+            CallPolicy::new(Arc::clone(&caller), Arc::clone(&shared.available), Arc::clone(&shared.rates));
+        let presenter = Arc::new(Presenter::new(
+            Arc::clone(&config),
+            Arc::clone(&caller),
+            payer,
+            shared.links.clone(),
+            shared.client_gone.clone(),
+        ));
+        let inputs = Inputs::new(
+            Arc::clone(&config),
+            Arc::clone(&caller),
+            jobs.clone(),
+            Arc::clone(&roots),
+            shared.uploads.clone(),
+        );
+        let checkout = Checkout::new(
+            config,
+            Arc::clone(&caller),
+            (payer, key_kind),
+            jobs.clone(),
+            roots,
+            Arc::clone(&presenter),
+        );
+        let (stateless, require_caller) = (false, false);
         Self {
             shared,
-            caller: Arc::new(Caller::owner()),
-            stateless: false,
-            strangers: false,
-            jobs,
-            purse: Purse::Server,
+            caller,
+            payer,
             key_kind,
+            jobs,
+            stateless,
+            require_caller,
+            policy,
+            inputs: Arc::new(inputs),
+            checkout: Arc::new(checkout),
+            presenter,
         }
     }
 
-    /// This server for a transport whose requests stand for themselves.
+    /// The same server with another caller or another payer.
+    fn with(&self, caller: Arc<Caller>, paying: (Payer, KeyKind), jobs: Jobs) -> Self {
+        let (stateless, require_caller) = (self.stateless, self.require_caller);
+        let me = Self::assemble(Arc::clone(&self.shared), caller, paying, jobs);
+        Self { stateless, require_caller, ..me }
+    }
+
+    /// This server for a transport whose requests have no session.
     #[must_use]
     pub fn stateless(&self) -> Self {
         Self { stateless: true, ..self.clone() }
+    }
+
+    /// This server for a transport that authenticates its callers: a request that says no caller is refused, and is not
+    /// the owner's.
+    #[must_use]
+    pub fn for_strangers(self) -> Self {
+        let nobody = Caller { toolsets: Some(Vec::new()), ..Caller::remote("") };
+        let me = self.with(nobody.into(), (self.payer, self.key_kind), self.jobs.clone());
+        Self { require_caller: true, ..me }
+    }
+
+    /// This server as the caller of a request sees it.
+    pub(crate) fn for_caller(&self, call: &RequestContext<RoleServer>) -> Result<Self, ErrorData> {
+        let parts = call.extensions.get::<http::request::Parts>();
+        let Some((parts, caller)) = parts.and_then(|parts| Some((parts, parts.extensions.get::<Caller>()?)))
+        else {
+            if self.require_caller {
+                // A mistake of the transport must not turn a stranger into the owner.
+                tracing::error!("a request came without a caller, and was refused");
+                return Err(ErrorData::invalid_request("it is not known whose request this is", None));
+            }
+            return Ok(self.clone());
+        };
+        let caller = Arc::new(caller.clone());
+        let key = match parts.extensions.get::<CallerKey>() {
+            Some(key) => key,
+            // Even if a transport forgets the key, the server's own must not pay.
+            None if self.config().http.caller_keys => &CallerKey::Missing,
+            None => return Ok(self.with(caller, (self.payer, self.key_kind), self.jobs.clone())),
+        };
+        let (paying, jobs) = self.paid_by(key);
+        Ok(self.with(caller, paying, jobs))
+    }
+
+    /// Who pays for a request with this key, and the jobs with that key.
+    fn paid_by(&self, key: &CallerKey) -> ((Payer, KeyKind), Jobs) {
+        let unpaid = |why| ((Payer::Nobody(why), KeyKind::Missing), self.without_key());
+        match key {
+            CallerKey::Given { key, fingerprint } => match self.with_key(key, fingerprint) {
+                Some(jobs) => ((Payer::Caller, KeyKind::of(Some(key))), jobs),
+                None => unpaid(Unpaid::Full),
+            },
+            CallerKey::Missing => unpaid(Unpaid::Missing),
+            CallerKey::Unwanted => unpaid(Unpaid::Unwanted),
+        }
+    }
+
+    fn with_key(&self, key: &SecretString, fingerprint: &str) -> Option<Jobs> {
+        let name = format!("{}{CALLERS}{fingerprint})", self.config().account);
+        self.jobs.for_key(&name, || self.api().beside(Some(key.clone()), self.shared.pacing))
+    }
+
+    fn without_key(&self) -> Jobs {
+        let client = self.api().beside(None, self.shared.pacing);
+        self.jobs.for_nobody(&self.config().account, client)
     }
 
     /// The jobs behind the tools.
@@ -211,160 +226,106 @@ impl Server {
         &self.jobs
     }
 
-    /// The first setting that has every call refused, if there is one.
-    pub fn problem(&self) -> Option<&ConfigError> {
-        self.config().problems.first()
+    /// MiniMax's API, with the key that pays for this caller.
+    pub(crate) fn api(&self) -> &Client {
+        self.jobs.api()
     }
 
     pub(crate) fn config(&self) -> &Config {
         &self.shared.config
     }
 
-    /// Everything that must be right before a request may cost money or reach MiniMax.
-    pub(crate) fn ready(&self) -> Result<(), ToolError> {
-        if !self.config().problems.is_empty() {
-            return Err(ToolError::Config(self.config().problems.clone()));
-        }
-        self.can_pay()
+    pub(crate) fn catalogue(&self) -> &Catalogue<Self> {
+        &self.shared.catalogue
     }
 
-    /// The folder a call's files go to, proven to be writable; `None` when links are wanted alone.
-    pub(crate) async fn folder(
-        &self,
-        requested: Option<&str>,
-        touch: bool,
-    ) -> Result<Option<PathBuf>, ToolError> {
-        if self.caller.remote && requested.is_some() {
-            let problem =
-                "is a folder of the server's machine, which a caller over HTTP does not choose; leave it out";
-            return Err(ToolError::argument("output_directory", problem));
-        }
-        let argument = |problem: media::OutputProblem| unusable(requested, &problem);
-        if self.config().mode == ResourceMode::Url && requested.is_none() {
-            return Ok(None);
-        }
-        let (base, roots) = (self.config().base_path.clone(), self.shared.roots.clone());
-        let wanted = requested.map(str::to_owned);
-        let found =
-            tokio::task::spawn_blocking(move || media::folder(&base, wanted.as_deref(), &roots)).await;
-        let folder = found.map_err(|_| ToolError::argument("output_directory", "could not be looked at"))?;
-        let folder = folder.map_err(argument)?;
-        if touch {
-            media::prepare(&folder).await.map_err(argument)?;
-        }
-        Ok(Some(folder))
+    pub(crate) fn caller(&self) -> &Caller {
+        &self.caller
     }
 
-    /// Takes a checked order to the jobs, once, and waits for what becomes of it.
-    pub(crate) async fn buy(
-        &self,
-        tool: &'static str,
-        draft: Draft,
-        options: JobOptions,
-        call: &RequestContext<RoleServer>,
-    ) -> Result<JobView, ToolError> {
-        let Draft { paid, model, prompt, cost, warnings } = draft;
-        let cost = self.counted(tool, cost);
-        let requested = options.output_directory.as_deref();
-        let folder = self.folder(requested, !options.dry_run).await?;
-        if let Some(folder) = folder.as_ref().filter(|_| !options.dry_run) {
-            let room = media::room(folder, least_room(paid.kind())).await;
-            room.map_err(|problem| unusable(requested, &problem))?;
-        }
-        if options.idempotency_key.as_ref().is_some_and(|key| key.len() > LONGEST_KEY) {
-            let problem = format!("is longer than {LONGEST_KEY} bytes");
-            return Err(ToolError::argument("idempotency_key", problem));
-        }
-        if options.dry_run {
-            return Ok(JobView::dry_run(paid.kind(), model, &cost, warnings));
-        }
-        let consent = self.admit(tool, &model, &cost, call).await?;
-        let (patience, settled) = options.patience();
-        let digest = call.extensions.get::<CallDigest>().cloned().unwrap_or_default().0;
-        let order = Order {
-            tool,
-            principal: self.principal().to_owned(),
-            allowance: self.caller.budget_day,
-            paid,
-            model,
-            prompt,
-            folder,
-            cost,
-            warnings,
-            idempotency_key: options.idempotency_key,
-            digest: digest.clone(),
-            consent,
-        };
-        let started = self.jobs().start(order).await;
-        let (watch, existed) = started.map_err(|error| self.not_bought(tool, error))?;
-        let job = self.outcome(watch, call, patience, settled).await;
-        let view = self.view(&job);
-        Ok(match existed {
-            false => view,
-            true if job.digest == digest => view.noting(BOUGHT_NOTHING),
-            true => view.noting(BOUGHT_NOTHING).noting(OTHER_ARGUMENTS),
-        })
+    /// Whose jobs, files and conversations this caller sees.
+    pub(crate) fn principal(&self) -> &str {
+        &self.caller.principal
     }
 
-    /// Waits for a job as long as the caller wants to, and the client is there.
-    pub(crate) async fn outcome(
-        &self,
-        watch: Watch,
-        call: &RequestContext<RoleServer>,
-        patience: Duration,
-        settled: fn(&Job) -> bool,
-    ) -> Arc<Job> {
-        let waiting = progress::outcome(watch.clone(), call, patience, settled);
-        let heard = self.shared.gone.run_until_cancelled(waiting).await;
-        heard.unwrap_or_else(|| watch.borrow().clone())
+    pub(crate) fn payer(&self) -> Payer {
+        self.payer
     }
 
-    /// The job that an earlier call has ordered with the same `idempotency_key`. Looked for before anything is
-    /// read or uploaded for the call.
-    pub(crate) async fn ordered_before(
-        &self,
-        arguments: &JsonObject,
-        digest: &CallDigest,
-        call: &RequestContext<RoleServer>,
-    ) -> Result<Option<JobView>, ToolError> {
-        let options: Option<JobOptions> = serde_json::from_value(arguments.clone().into()).ok();
-        let Some(options) = options.filter(|options| !options.dry_run) else { return Ok(None) };
-        let Some(key) = &options.idempotency_key else { return Ok(None) };
-        let Some((watch, first)) = self.jobs().by_key(self.principal(), key).await? else { return Ok(None) };
-        let (patience, settled) = options.patience();
-        let job = self.outcome(watch, call, patience, settled).await;
-        let view = self.view(&job).noting(BOUGHT_NOTHING);
-        Ok(Some(if first == digest.0 { view } else { view.noting(OTHER_ARGUMENTS) }))
+    /// What kind of key pays, by its prefix.
+    pub(crate) fn key_kind(&self) -> KeyKind {
+        self.key_kind
+    }
+
+    pub(crate) fn is_stateless(&self) -> bool {
+        self.stateless
+    }
+
+    pub(super) fn abandoned_calls(&self) -> &AbandonedCalls {
+        &self.shared.abandoned_calls
+    }
+
+    pub(crate) fn client_gone_token(&self) -> &CancellationToken {
+        &self.shared.client_gone
+    }
+
+    /// The first setting that has every call refused, if there is one.
+    pub fn problem(&self) -> Option<&ConfigError> {
+        self.config().problems.first()
     }
 
     /// The client has gone: calls that only wait need not wait any longer.
     pub fn client_gone(&self) {
-        self.shared.gone.cancel();
+        self.shared.client_gone.cancel();
+    }
+
+    /// The figures for a scrape, in the text format of Prometheus.
+    pub async fn metrics(&self) -> String {
+        telemetry::figures(&self.jobs, self.config().currency()).await
+    }
+
+    /// The files that remote callers hand in.
+    pub fn uploads(&self) -> &Uploads {
+        &self.shared.uploads
+    }
+
+    /// The file behind a download link.
+    pub async fn linked_file(
+        &self,
+        job: &str,
+        name: &str,
+        expires: i64,
+        signature: &str,
+    ) -> Result<Linked, LinkProblem> {
+        let links = self.shared.links.as_ref().ok_or(LinkProblem::Foreign)?;
+        links.open(&self.jobs, &self.shared.kept, (job, name), expires, signature).await
+    }
+
+    /// Makes download links possible, if this server gives any.
+    pub(crate) async fn prepare_links(&self) {
+        if let Some(links) = &self.shared.links {
+            links.prepare(&self.jobs).await;
+        }
+    }
+
+    /// The content of a recorded file; `None` if something else is in its place now.
+    pub(crate) async fn intact(&self, saved: &OnDisk) -> Option<Source> {
+        download_links::intact(&self.shared.kept, saved).await
+    }
+
+    /// This caller's subscriptions.
+    pub(crate) fn subscriber(&self) -> Subscriber {
+        Subscriber {
+            subscriptions: Arc::clone(&self.shared.subscriptions),
+            jobs: self.jobs.clone(),
+            principal: self.principal().to_owned(),
+            presenter: Arc::clone(&self.presenter),
+            client_gone: self.shared.client_gone.clone(),
+        }
+    }
+
+    /// Ends the subscriptions of a session.
+    pub fn session_ended(&self, session: &str) {
+        self.shared.subscriptions.end_session(session);
     }
 }
-
-/// A key is a name, not a document.
-const LONGEST_KEY: usize = 128;
-
-/// What must be free in the folder before anything is bought, in bytes: several times what MiniMax makes of the
-/// kind.
-pub(crate) fn least_room(kind: crate::jobs::Kind) -> u64 {
-    let mebibytes = if kind == crate::jobs::Kind::Video { 256 } else { 64 };
-    mebibytes * 1024 * 1024
-}
-
-/// Whose turn it is when a folder cannot take results.
-pub(crate) fn unusable(requested: Option<&str>, problem: &media::OutputProblem) -> ToolError {
-    match requested {
-        Some(_) => ToolError::argument("output_directory", problem.to_string()),
-        None => ToolError::Config(vec![ConfigError {
-            name: "MINIMAX_MCP_BASE_PATH",
-            problem: format!("cannot be used: {problem}"),
-        }]),
-    }
-}
-
-const OTHER_ARGUMENTS: &str =
-    "this idempotency_key came with other arguments before; use another key for another order";
-
-const BOUGHT_NOTHING: &str = "this call bought nothing: it is the job of the first call with this key";

@@ -1,6 +1,6 @@
-//! Word of a job's changes, for clients that subscribe to `minimax://jobs/{id}` instead of asking again.
+//! Notifications of a job's changes, for clients that subscribe to `minimax://jobs/{id}`.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::join_all;
 use rmcp::model::{ResourceUpdatedNotificationParam, SubscriptionFilter};
@@ -9,22 +9,22 @@ use rmcp::{ErrorData, RoleServer};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::jobs::{Watch, random_id};
-use crate::mcp::Server;
-use crate::mcp::resources::{job_of, nothing_at};
+use crate::jobs::{Jobs, Watch, random_id};
+use crate::mcp::presenter::Presenter;
+use crate::mcp::resource_uri::{job_of, nothing_at};
 
-/// A client that wants more of them at once has lost count; and one caller's must leave room for another's.
+/// The most subscriptions of one caller, so that they leave room for others.
 const EACH: usize = 200;
 
-/// Of all callers.
+/// The most subscriptions of all callers.
 const MOST: usize = 1000;
 
-/// The session that a request belongs to, where a transport has several. It puts one into each request's
+/// The session that a request belongs to. A transport with several sessions puts one into each request's
 /// [`http::Extensions`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session(pub String);
 
-/// The session of a request; the empty one where there is only one.
+/// The session of a request; empty on a transport with a single one.
 pub(crate) fn session_of(call: &RequestContext<RoleServer>) -> String {
     let parts = call.extensions.get::<http::request::Parts>();
     parts
@@ -33,8 +33,8 @@ pub(crate) fn session_of(call: &RequestContext<RoleServer>) -> String {
         .unwrap_or_default()
 }
 
-/// All subscriptions there are: those of older clients, which outlive the request that made them, and those of newer
-/// ones, which are a request.
+/// All open subscriptions. Those of older clients outlive the request that made them; those of newer clients are a
+/// request themselves.
 #[derive(Debug, Default)]
 pub(crate) struct Subscriptions {
     open: Mutex<Vec<Open>>,
@@ -57,11 +57,11 @@ impl Open {
 
 impl Subscriptions {
     fn table(&self) -> MutexGuard<'_, Vec<Open>> {
-        // A poisoned table is still a table of tokens.
+        // A panic elsewhere leaves the tokens valid.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a place for each, or for none. The same one again takes the place of the first.
+    /// Adds all of them or none. A repeated subscription replaces the first one.
     fn enter(&self, new: Vec<Open>) -> Result<(), ErrorData> {
         let Some(principal) = new.first().map(|open| open.principal.clone()) else { return Ok(()) };
         let mut table = self.table();
@@ -88,6 +88,11 @@ impl Subscriptions {
         Ok(())
     }
 
+    /// Ends the subscriptions of a session.
+    pub(crate) fn end_session(&self, session: &str) {
+        self.leave(|open| open.session == session);
+    }
+
     fn leave(&self, gone: impl Fn(&Open) -> bool) {
         self.table().retain(|open| {
             let gone = gone(open);
@@ -103,7 +108,7 @@ fn too_many(text: &str) -> ErrorData {
     ErrorData::invalid_params(text.to_owned(), None)
 }
 
-/// Gives the places of a request back.
+/// Removes the subscriptions of a request when it ends.
 struct Leaving<'a>(&'a Subscriptions, String);
 
 impl Drop for Leaving<'_> {
@@ -112,7 +117,7 @@ impl Drop for Leaving<'_> {
     }
 }
 
-/// Which of the wanted subscriptions there can be: those to jobs, each once.
+/// The part of the requested subscriptions that is possible: those to jobs, each once.
 pub(crate) fn accepted(requested: &SubscriptionFilter) -> SubscriptionFilter {
     let mut jobs: Vec<String> = Vec::new();
     for uri in requested.resource_subscriptions.iter().flatten().filter(|uri| job_of(uri).is_some()) {
@@ -125,14 +130,25 @@ pub(crate) fn accepted(requested: &SubscriptionFilter) -> SubscriptionFilter {
     filter
 }
 
-impl Server {
-    /// `subscriptions/listen`, until the client has heard enough.
-    pub(crate) async fn tell(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+/// The subscriptions of one caller.
+#[derive(Debug, Clone)]
+pub(crate) struct Subscriber {
+    pub(crate) subscriptions: Arc<Subscriptions>,
+    pub(crate) jobs: Jobs,
+    pub(crate) principal: String,
+    pub(crate) presenter: Arc<Presenter>,
+    /// Ends every subscription.
+    pub(crate) client_gone: CancellationToken,
+}
+
+impl Subscriber {
+    /// `subscriptions/listen`, until the client cancels it.
+    pub(crate) async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
         let uris = context.accepted().resource_subscriptions.clone().unwrap_or_default();
         let session = random_id("listen");
         let open = |uri: &String| self.open(uri.clone(), session.clone());
-        self.shared.subscriptions.enter(uris.iter().map(open).collect())?;
-        let _leaving = Leaving(&self.shared.subscriptions, session);
+        self.subscriptions.enter(uris.iter().map(open).collect())?;
+        let _leaving = Leaving(&self.subscriptions, session);
         let each = uris.into_iter().map(|uri| {
             let sink = context.sink().clone();
             async move {
@@ -147,13 +163,13 @@ impl Server {
         tokio::select! {
             () = async { join_all(each).await; std::future::pending::<()>().await } => {}
             () = context.cancelled() => {}
-            () = self.shared.gone.cancelled() => {}
+            () = self.client_gone.cancelled() => {}
         }
         Ok(())
     }
 
     /// `resources/subscribe` of older clients.
-    pub(crate) async fn subscribe_to(
+    pub(crate) async fn subscribe(
         &self,
         uri: String,
         session: String,
@@ -162,8 +178,8 @@ impl Server {
         let Some(mut watch) = self.watched(&uri).await? else { return Err(nothing_at(&uri)) };
         let open = self.open(uri.clone(), session);
         let end = open.end.clone();
-        self.shared.subscriptions.enter(vec![open])?;
-        self.shared.subscriptions.tracker.spawn(async move {
+        self.subscriptions.enter(vec![open])?;
+        self.subscriptions.tracker.spawn(async move {
             let telling = async {
                 while changed(&mut watch).await {
                     let note = ResourceUpdatedNotificationParam::new(uri.clone());
@@ -178,32 +194,26 @@ impl Server {
         Ok(())
     }
 
-    /// `resources/unsubscribe`. Of what was never subscribed to, too.
-    pub(crate) fn unsubscribe_from(&self, uri: &str, session: &str) {
-        let principal = self.principal();
-        self.shared
-            .subscriptions
+    /// `resources/unsubscribe`. Succeeds also for what was never subscribed to.
+    pub(crate) fn unsubscribe(&self, uri: &str, session: &str) {
+        let principal = self.principal.as_str();
+        self.subscriptions
             .leave(|open| open.uri == uri && open.principal == principal && open.session == session);
     }
 
-    /// Nobody hears any more what was subscribed to in a session.
-    pub fn session_ended(&self, session: &str) {
-        self.shared.subscriptions.leave(|open| open.session == session);
-    }
-
     fn open(&self, uri: String, session: String) -> Open {
-        let end = self.shared.gone.child_token();
-        Open { principal: self.principal().to_owned(), session, uri, end }
+        let end = self.client_gone.child_token();
+        Open { principal: self.principal.clone(), session, uri, end }
     }
 
     async fn watched(&self, uri: &str) -> Result<Option<Watch>, ErrorData> {
         let Some(id) = job_of(uri) else { return Ok(None) };
-        let watch = self.jobs().watch(self.principal(), id).await;
-        watch.map_err(|error| self.no_records(&error))
+        let watch = self.jobs.watch(&self.principal, id).await;
+        watch.map_err(|error| self.presenter.protocol_error(&error))
     }
 }
 
-/// Whether there was another change. What is over changes no more.
+/// Waits for a change; false once the job is over.
 async fn changed(watch: &mut Watch) -> bool {
     !watch.borrow_and_update().state.is_over() && watch.changed().await.is_ok()
 }

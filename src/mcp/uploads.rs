@@ -1,19 +1,19 @@
-//! Files that callers at other machines hand in, to be named by their `minimax://uploads/` URI wherever a tool takes
-//! media.
+//! Files that remote callers hand in, and then name by their `minimax://uploads/` URI wherever a tool takes media.
 
 use std::path::PathBuf;
 
 use serde::Serialize;
 
+use crate::config::{Config, UploadSettings};
+use crate::mcp::caller::Caller;
 use crate::mcp::job_view::time;
-use crate::mcp::{Caller, Server, ToolError};
 use crate::media::inbox::{self, Incoming, Rules};
-use crate::media::{self, HandedIn, Inbox, Limits, Roots};
+use crate::media::{HandedIn, Inbox, Limits};
 
 pub use crate::media::InboxProblem as UploadProblem;
 pub use crate::media::InputProblem as Unfit;
 
-/// All that some tool takes.
+/// Every type that some tool takes.
 const TAKEN: &[&str] = &[
     "image/jpeg",
     "image/png",
@@ -37,18 +37,18 @@ const TAKEN: &[&str] = &[
     "application/zip",
 ];
 
-/// A file that was handed in, as its caller hears of it.
+/// A file that was handed in, as its caller is told.
 #[derive(Debug, Serialize)]
 pub struct Handed {
-    /// What tools take.
+    /// Goes into a tool's argument.
     pub uri: String,
-    /// What it is called here.
+    /// The name that it was stored under.
     pub name: String,
     /// Its length.
     pub bytes: u64,
-    /// What it is, by its content.
+    /// Its type, by its content.
     pub content_type: &'static str,
-    /// When it will be gone.
+    /// When it will be removed.
     pub expires_at: Option<String>,
 }
 
@@ -63,59 +63,62 @@ impl From<HandedIn> for Handed {
     }
 }
 
-impl Server {
-    /// The largest file that may be handed in, in bytes; `None` where none may.
-    pub fn largest_upload(&self) -> Option<u64> {
-        Some(self.config().http.uploads.largest).filter(|largest| *largest > 0)
+/// The files that callers hand in over HTTP.
+#[derive(Debug, Clone)]
+pub struct Uploads {
+    settings: UploadSettings,
+    folder: PathBuf,
+    /// Where this server can be reached.
+    base: Option<String>,
+}
+
+impl Uploads {
+    pub(crate) fn new(config: &Config) -> Self {
+        let base = config.http.public_url.as_deref().map(|url| url.trim_end_matches('/').to_owned());
+        Self { settings: config.http.uploads, folder: config.data_dir.join("uploads"), base }
     }
 
-    /// Makes a place for a file of this caller's, `announced` bytes long if that is known.
+    /// The largest file that may be handed in, in bytes; `None` where none may.
+    pub fn largest(&self) -> Option<u64> {
+        Some(self.settings.largest).filter(|largest| *largest > 0)
+    }
+
+    /// Makes room for a file of this caller, `announced` bytes long if the length is known.
     pub async fn receive(&self, caller: &Caller, announced: Option<u64>) -> Result<Incoming, UploadProblem> {
-        let settings = self.config().http.uploads;
-        let limits = Limits::new(TAKEN, settings.largest);
-        let rules = Rules { limits, total: settings.total, count: settings.count, life: settings.life };
+        let UploadSettings { largest, total, count, life } = self.settings;
+        let rules = Rules { limits: Limits::new(TAKEN, largest), total, count, life };
         self.inbox(&caller.principal).receive(announced, rules).await
     }
 
-    /// Removes a file of this caller's; false if there is none.
-    pub async fn forget_upload(&self, caller: &Caller, id: &str, name: &str) -> bool {
+    /// Removes a file of this caller; false if there is none.
+    pub async fn remove(&self, caller: &Caller, id: &str, name: &str) -> bool {
         self.inbox(&caller.principal).remove(id, name).await
     }
 
-    /// Removes what has been here for long enough, whoever handed it in.
-    pub async fn sweep_uploads(&self) {
-        inbox::sweep(&self.upload_root()).await;
+    /// Removes the expired files of all callers.
+    pub async fn sweep(&self) {
+        inbox::sweep(&self.folder).await;
     }
 
-    /// Where files are handed in; `None` where they are not.
-    pub(crate) fn upload_url(&self) -> Option<String> {
-        self.largest_upload()?;
-        Some(format!("{}/uploads", self.links()?.base()))
+    /// Where remote callers hand files in; `None` where they cannot.
+    pub(crate) fn url(&self) -> Option<String> {
+        self.largest()?;
+        Some(format!("{}/uploads", self.base.as_ref()?))
     }
 
-    /// The folders that this caller's inputs may lie in.
-    pub(crate) fn roots(&self) -> Roots {
-        self.shared.roots.clone().with(self.inbox(self.principal()).folder())
+    /// The folder of a principal's files.
+    pub(crate) fn folder_of(&self, principal: &str) -> PathBuf {
+        self.inbox(principal).folder().to_path_buf()
     }
 
-    /// Where a file is that this caller has handed in; `None` for what names none.
-    pub(crate) fn handed_in(&self, field: &str, text: &str) -> Result<Option<PathBuf>, ToolError> {
-        let Some((id, name)) = media::handed_in(text) else { return Ok(None) };
+    /// A file that a principal has handed in, by its percent-encoded name.
+    pub(crate) fn find(&self, principal: &str, id: &str, name: &str) -> Option<PathBuf> {
         let name = percent_encoding::percent_decode_str(name).decode_utf8_lossy();
-        let found = self.inbox(self.principal()).find(id, &name);
-        let problem = || {
-            let again = self.upload_url().map(|url| format!("; POST it to {url} again")).unwrap_or_default();
-            format!("names a file that is not here: uploads are kept for a while only{again}")
-        };
-        found.map(Some).ok_or_else(|| ToolError::argument(field, problem()))
+        self.inbox(principal).find(id, &name)
     }
 
     fn inbox(&self, principal: &str) -> Inbox {
-        Inbox::of(&self.upload_root(), principal)
-    }
-
-    fn upload_root(&self) -> PathBuf {
-        self.config().data_dir.join("uploads")
+        Inbox::of(&self.folder, principal)
     }
 }
 

@@ -85,11 +85,12 @@ impl Server {
         call: RequestContext<RoleServer>,
     ) -> Result<JobView, ToolError> {
         if !input.job.dry_run {
-            self.ready()?;
+            self.checkout.ready()?;
         }
         let (mut submit, warnings) = input.submit(self.config().defaults.image_model.as_deref())?;
         if let Some(text) = &input.subject_reference {
-            let image_file = self.input("subject_reference", text, &SUBJECT, input.job.dry_run).await?;
+            let image_file =
+                self.inputs.resolve("subject_reference", text, &SUBJECT, input.job.dry_run).await?;
             submit.subject_reference = Some(vec![Subject { kind: "character", image_file }]);
         }
         let draft = Draft {
@@ -99,12 +100,12 @@ impl Server {
             paid: Paid::Image(submit),
             warnings,
         };
-        self.buy("text_to_image", draft, input.job, &call).await
+        self.checkout.buy("text_to_image", draft, input.job, &call).await
     }
 }
 
 impl ImageInput {
-    /// The request without its media, and what the caller should know.
+    /// The request without its media, and warnings.
     fn submit(&self, default_model: Option<&str>) -> Result<(ImageSubmit, Vec<String>), ToolError> {
         let model = facts().canonical(self.model.as_deref().or(default_model).unwrap_or("image-01"));
         let length = self.prompt.chars().count();

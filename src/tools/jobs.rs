@@ -14,7 +14,7 @@ use crate::config::Toolset;
 use crate::jobs::{CALLERS, Cancel, Filter, Job, STATUSES};
 use crate::mcp::ToolSpec;
 use crate::mcp::job_view::JobView;
-use crate::mcp::{Server, ToolError, forty_five, progress, ten};
+use crate::mcp::{Server, ToolError, forty_five, progress};
 
 pub(crate) const TOOLS: &[ToolSpec] = &[
     ToolSpec::free("get_job", Toolset::Jobs),
@@ -54,6 +54,10 @@ struct ListInput {
 struct CancelInput {
     /// From the first call.
     job_id: String,
+}
+
+fn ten() -> u32 {
+    10
 }
 
 /// A page of jobs.
@@ -102,8 +106,8 @@ impl Server {
         let id = input.job_id.trim();
         let Some(watch) = self.jobs().watch(self.principal(), id).await? else { return Err(no_job(id)) };
         let patience = Duration::from_secs(input.wait_seconds.min(240).into());
-        let job = self.outcome(watch, &call, patience, progress::is_over).await;
-        let view = self.view(&job);
+        let job = self.presenter.wait_for(watch, &call, patience, progress::is_over).await;
+        let view = self.presenter.job(&job);
         if !job.state.is_over() && !self.jobs().is_ours(&job) && job.account.contains(CALLERS) {
             return Ok(view.instead("It goes on when a call brings the key that bought it.".to_owned()));
         }
@@ -138,10 +142,10 @@ impl Server {
             .jobs()
             .notice()
             .await?
-            .filter(|_| self.links().is_none())
+            .filter(|_| self.presenter.links().is_none())
             .map(|notice| format!("Tell the user: {notice}. "));
         let next = format!("{}{next}", notice.unwrap_or_default());
-        let row = |job: &Job| JobRow::of(job, self.jobs().is_ours(job), self.links().is_some());
+        let row = |job: &Job| JobRow::of(job, self.jobs().is_ours(job), self.presenter.links().is_some());
         Ok(JobList { jobs: page.jobs.iter().map(row).collect(), next_cursor, next })
     }
 
@@ -155,13 +159,16 @@ impl Server {
         let id = input.job_id.trim();
         let Some(cancelled) = self.jobs().cancel(self.principal(), id).await? else { return Err(no_job(id)) };
         Ok(match cancelled {
-            Cancel::Cancelled(job) => self.view(&job),
-            Cancel::Over(job) => self.view(&job).saying("It had ended before; nothing was cancelled."),
+            Cancel::Cancelled(job) => self.presenter.job(&job),
+            Cancel::Over(job) => {
+                self.presenter.job(&job).saying("It had ended before; nothing was cancelled.")
+            }
             Cancel::Finished(job) => self
-                .view(&job)
+                .presenter
+                .job(&job)
                 .saying("It was not cancelled: MiniMax has finished it, and the result is being fetched."),
             Cancel::OnItsWay(job) => {
-                self.view(&job).saying("It cannot be stopped any more, and what it brings is kept.")
+                self.presenter.job(&job).saying("It cannot be stopped any more, and what it brings is kept.")
             }
         })
     }

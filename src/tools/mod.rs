@@ -1,6 +1,7 @@
 //! What a model sees: the catalogue.
 //!
-//! A tool is its input, the conversion that checks it, and a body of a few lines. A folder holds a family of tools.
+//! A tool is its arguments, the checks that turn them into a request, and a [`ToolSpec`](crate::mcp::ToolSpec) with the
+//! facts that the machinery needs. Each folder holds a family of tools.
 
 pub(crate) mod account;
 pub(crate) mod chat;
@@ -18,7 +19,21 @@ pub(crate) mod voice;
 use crate::config::Config;
 use crate::mcp::{Catalogue, Server};
 
-/// Everything there is to offer. A file with tools adds one line here.
+/// What a model reads before anything else. At most 1,200 bytes.
+pub const INSTRUCTIONS: &str = "\
+MiniMax (Hailuo): chat, images, speech, voices, video, music, files. A tool marked as costing money bills the user's \
+MiniMax account: call it when the user asked for the result, once.
+Making images, sound or video starts a job. The call answers with the finished job (files as path, link and minimax:// uri) or, when \
+wait_seconds (45) run out, with status `running`: that is no error. Then call get_job with its job_id, which waits \
+again; never call the making tool a second time for the same wish. Jobs go on without a caller and survive restarts; \
+list_jobs finds them, also after a lost answer.
+dry_run: true checks and prices a call and sends nothing. idempotency_key makes a repeated call safe.
+An image or video can be given to another tool by its minimax:// uri: text_to_image, then generate_video with \
+first_frame_image.
+Status `unknown` means that the request left and no answer came: it may be billed; ask the user before buying again.
+An error says whose turn it is: fix an argument, fix key or balance, or wait.";
+
+/// Everything that a server can offer. A file with tools adds one line here.
 pub fn catalogue() -> Catalogue<Server> {
     let toolsets = vec![
         (Server::account_tools(), account::TOOLS),
@@ -45,7 +60,7 @@ pub fn catalogue() -> Catalogue<Server> {
         (Server::voice_list_tools(), voice::list::TOOLS),
     ];
     let tables = vec![voice::list::TABLE, text::list_models::TABLE];
-    Catalogue::new(toolsets, prompts::PROMPTS, prompts::COMPLETIONS, tables)
+    Catalogue::new(INSTRUCTIONS, toolsets, prompts::PROMPTS, prompts::COMPLETIONS, tables)
 }
 
 /// A server with every tool that its settings want.

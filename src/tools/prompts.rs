@@ -1,4 +1,4 @@
-//! Prompts: what people start from, and completions for what they have to fill in.
+//! Prompts that people start from, and completions for their arguments.
 
 use crate::facts::{facts, voices};
 use crate::mcp::catalogue::{Completion, PromptTemplate};

@@ -1,4 +1,4 @@
-//! `view_media`: the one place where image bytes go to a model.
+//! `view_media`: the only tool that sends image content to a model.
 
 use data_encoding::BASE64;
 use rmcp::ErrorData;
@@ -19,9 +19,9 @@ use crate::media::{self, Blob, Kind, Limits, Preview, Reference};
 pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec::free("view_media", Toolset::Jobs)];
 
 const LARGEST_SIDE: u32 = 1024;
-/// Base64 makes it a third more, and clients cut off results of a megabyte.
+/// Base64 adds a third, and clients cut off results of a megabyte.
 const LARGEST_JPEG: usize = 500_000;
-/// What is looked at may be larger than what any endpoint takes.
+/// Larger than what any endpoint takes, because the image is only shown.
 const IMAGES: Limits = Limits::new(&["image/jpeg", "image/png", "image/webp"], 64 * 1024 * 1024);
 const VIDEOS: Limits = Limits::new(
     &["video/mp4", "video/quicktime", "video/webm", "video/x-matroska", "video/x-msvideo"],
@@ -42,7 +42,7 @@ fn largest() -> u32 {
     LARGEST_SIDE
 }
 
-/// An image, or a sentence why there is none.
+/// An image, or a sentence that says why there is none.
 #[derive(Debug)]
 enum View {
     Image(Preview, String),
@@ -65,67 +65,65 @@ impl Server {
         &self,
         Parameters(input): Parameters<ViewInput>,
     ) -> Result<CallToolResponse, ErrorData> {
-        match self.look(&input.uri, input.max_side.clamp(64, LARGEST_SIDE)).await {
+        match look(self, &input.uri, input.max_side.clamp(64, LARGEST_SIDE)).await {
             Ok(view) => view.into_call_tool_result(),
             Err(error) => Ok(error.into_plain_response()),
         }
     }
 }
 
-impl Server {
-    async fn look(&self, uri: &str, max_side: u32) -> Result<View, ToolError> {
-        let source = match self.source("uri", uri).await? {
-            Source::Link(_) if !uri.trim_start().starts_with("minimax://") => {
-                let problem = "is a link; download_file saves it, then give the path";
-                return Err(ToolError::argument("uri", problem));
-            }
-            Source::Uploaded(_) => {
-                let problem = "is at MiniMax; download_file saves it, then give the path";
-                return Err(ToolError::argument("uri", problem));
-            }
-            source => source,
-        };
-        let video = match &source {
-            Source::Data(blob) => blob.kind == Kind::Video,
-            Source::Path(path) => media::open_input(path, &self.roots(), &VIDEOS).await.is_ok(),
-            Source::Link(link) => matches!(link_extension(link), "mp4" | "mov" | "webm"),
-            Source::Uploaded(_) => false,
-        };
-        if video {
-            return self.frame_of_video(uri, max_side).await;
+async fn look(server: &Server, uri: &str, max_side: u32) -> Result<View, ToolError> {
+    let source = match server.inputs.sources.find("uri", uri).await? {
+        Source::Link(_) if !uri.trim_start().starts_with("minimax://") => {
+            let problem = "is a link; download_file saves it, then give the path";
+            return Err(ToolError::argument("uri", problem));
         }
-        let blob = self.content("uri", source, &IMAGES).await?;
-        shown(blob, max_side, String::new()).await
-    }
-
-    /// Films are not decoded here. A job that was given its first frame as a link knows that much.
-    async fn frame_of_video(&self, uri: &str, max_side: u32) -> Result<View, ToolError> {
-        if let Some(link) = self.first_frame(uri).await? {
-            let fetched = self.jobs().fetcher().fetch(&self.secured(&link), &IMAGES).await;
-            if let Ok(blob) = fetched {
-                let words = "This is the first frame as it was given to MiniMax, not a frame of the video. ";
-                return shown(blob, max_side, words.to_owned()).await;
-            }
+        Source::Uploaded(_) => {
+            let problem = "is at MiniMax; download_file saves it, then give the path";
+            return Err(ToolError::argument("uri", problem));
         }
-        Ok(View::Words(
-            "This is a video, and this server has no decoder for videos, so no frame of it can be shown here. Its \
-             size and length are in the job view (get_job); let the user watch it by its path or link."
-                .to_owned(),
-        ))
+        source => source,
+    };
+    let video = match &source {
+        Source::Data(blob) => blob.kind == Kind::Video,
+        Source::Path(path) => media::open_input(path, &server.inputs.sources.roots(), &VIDEOS).await.is_ok(),
+        Source::Link(link) => matches!(link_extension(link), "mp4" | "mov" | "webm"),
+        Source::Uploaded(_) => false,
+    };
+    if video {
+        return frame_of_video(server, uri, max_side).await;
     }
+    let blob = server.inputs.sources.content("uri", source, &IMAGES).await?;
+    shown(blob, max_side, String::new()).await
+}
 
-    async fn first_frame(&self, uri: &str) -> Result<Option<String>, ToolError> {
-        let Ok(Reference::Made { job, .. }) = media::parse(uri, Some(&self.config().home)) else {
-            return Ok(None);
-        };
-        let Some(job) = self.jobs().get(self.principal(), &job).await? else { return Ok(None) };
-        let frame = |item: &&Value| item.get("role").and_then(Value::as_str) == Some("first_frame");
-        let v1 = job.request.get("first_frame_image");
-        let content = job.request.get("content").and_then(Value::as_array);
-        let v2 = content.and_then(|items| items.iter().find(frame)?.pointer("/image_url/url"));
-        let link = v1.or(v2).and_then(Value::as_str).filter(|link| link.starts_with("http"));
-        Ok(link.map(str::to_owned))
+/// Videos are not decoded here. For a job whose first frame was given as a link, that frame is shown.
+async fn frame_of_video(server: &Server, uri: &str, max_side: u32) -> Result<View, ToolError> {
+    if let Some(link) = first_frame(server, uri).await? {
+        let fetched = server.jobs().fetcher().fetch(&server.inputs.sources.secured(&link), &IMAGES).await;
+        if let Ok(blob) = fetched {
+            let words = "This is the first frame as it was given to MiniMax, not a frame of the video. ";
+            return shown(blob, max_side, words.to_owned()).await;
+        }
     }
+    Ok(View::Words(
+        "This is a video, and this server has no decoder for videos, so no frame of it can be shown here. Its \
+         size and length are in the job view (get_job); let the user watch it by its path or link."
+            .to_owned(),
+    ))
+}
+
+async fn first_frame(server: &Server, uri: &str) -> Result<Option<String>, ToolError> {
+    let Ok(Reference::Made { job, .. }) = media::parse(uri, Some(&server.config().home)) else {
+        return Ok(None);
+    };
+    let Some(job) = server.jobs().get(server.principal(), &job).await? else { return Ok(None) };
+    let frame = |item: &&Value| item.get("role").and_then(Value::as_str) == Some("first_frame");
+    let v1 = job.request.get("first_frame_image");
+    let content = job.request.get("content").and_then(Value::as_array);
+    let v2 = content.and_then(|items| items.iter().find(frame)?.pointer("/image_url/url"));
+    let link = v1.or(v2).and_then(Value::as_str).filter(|link| link.starts_with("http"));
+    Ok(link.map(str::to_owned))
 }
 
 async fn shown(blob: Blob, max_side: u32, words: String) -> Result<View, ToolError> {

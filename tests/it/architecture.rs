@@ -1,5 +1,7 @@
 //! The rules of the repository that a text can show. A fence, not a wall: good enough for people of good will.
 
+mod files;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,8 +1,8 @@
 //! What a client sees of the tools is an interface: it changes only on purpose.
 
 use minimax_mcp::config::Toolset;
-use minimax_mcp::mcp::{Billing, INSTRUCTIONS};
-use minimax_mcp::tools;
+use minimax_mcp::mcp::Billing;
+use minimax_mcp::tools::{self, INSTRUCTIONS};
 use rmcp::ServerHandler as _;
 use serde_json::Value;
 

@@ -1,17 +1,22 @@
-//! Whether a call may be bought: its price against the budgets, in words for whoever has set them.
+//! Budgets: whether a call may be bought at its price, and what to tell the person who set the limit.
+
+use std::sync::Arc;
 
 use rmcp::RoleServer;
 use rmcp::service::RequestContext;
 
 use crate::api::retry::Nature;
 use crate::api::{ApiError, Taken, group};
-use crate::config::KeyKind;
+use crate::config::{Budgets, Config, KeyKind};
 use crate::facts::offer;
-use crate::jobs::{Cost, Denied, Limit, NotBought, Purchase, Reservation, Spent, amount_words};
-use crate::mcp::checkout::consent::Question;
-use crate::mcp::{Server, ToolError, progress};
+use crate::jobs::{Cost, Denied, Jobs, Limit, NotBought, Purchase, Reservation};
+use crate::mcp::caller::Caller;
+use crate::mcp::checkout::consent::{Consent, Question, spent_already};
+use crate::mcp::checkout::money::{OPERATOR, held_words, money};
+use crate::mcp::error::ToolError;
+use crate::mcp::progress;
 
-/// The settings that limit what is spent, each with what it is about.
+/// The settings that limit spending, each with the spending that it counts.
 const SETTINGS: &[(Limit, &str, &str)] = &[
     (Limit::Day, "MINIMAX_BUDGET_DAY", "in the last 24 hours"),
     (Limit::Call, "MINIMAX_BUDGET_CALL", "by one call"),
@@ -19,21 +24,36 @@ const SETTINGS: &[(Limit, &str, &str)] = &[
     (Limit::Principal, "budget_day", "with it in the last 24 hours"),
 ];
 
-/// The name of a limit's setting, and what it is about.
+/// The name of a limit's setting, and the spending that it counts.
 pub(crate) fn setting(limit: Limit) -> (&'static str, &'static str) {
     let row = SETTINGS.iter().find(|(known, ..)| *known == limit);
     row.map_or(("MINIMAX_BUDGET_DAY", ""), |(_, name, about)| (*name, *about))
 }
 
-impl Server {
-    /// Whether anything limits what is bought. If nothing does, nobody needs to be asked beforehand.
-    pub(crate) fn is_limited(&self) -> bool {
-        let budgets = self.config().budgets;
-        budgets != crate::config::Budgets::default() || self.caller.budget_day.is_some()
+/// The budgets of one caller.
+#[derive(Debug, Clone)]
+pub(crate) struct Budget {
+    config: Arc<Config>,
+    caller: Arc<Caller>,
+    key_kind: KeyKind,
+    jobs: Jobs,
+    consent: Consent,
+}
+
+impl Budget {
+    pub(crate) fn new(config: Arc<Config>, caller: Arc<Caller>, key_kind: KeyKind, jobs: Jobs) -> Self {
+        let consent = Consent::new(Arc::clone(&config), Arc::clone(&caller), jobs.clone());
+        Self { config, caller, key_kind, jobs, consent }
     }
 
-    /// The cost of a call as it is counted: where the tables have no better price, the user's row for a call of the
-    /// tool is what is set aside, and for the key of a plan the list price is.
+    /// Whether any limit or question about prices applies to this caller.
+    pub(crate) fn is_limited(&self) -> bool {
+        let budgets = self.config.budgets;
+        budgets != Budgets::default() || self.caller.budget_day.is_some()
+    }
+
+    /// The cost that is counted against budgets: the table's price, or else the user's own price for a call of the tool.
+    /// For a plan's key it is the list price.
     pub(crate) fn counted(&self, tool: &str, mut cost: Cost) -> Cost {
         if cost.ceiling().is_none() {
             cost.most = offer().each(tool).in_currency(&cost.currency);
@@ -46,8 +66,8 @@ impl Server {
         cost
     }
 
-    /// Whether a call may be bought, asked before anything is uploaded or sent for it: by the budgets, and where the
-    /// price asks for it by a person. Gives the name of the person's yes.
+    /// Checks a call against the budgets, and asks a person if its price needs consent. This comes before anything is
+    /// uploaded or sent. Returns the name of the consent.
     pub(crate) async fn admit(
         &self,
         tool: &str,
@@ -60,14 +80,14 @@ impl Server {
         }
         let cost = self.counted(tool, cost.clone());
         let price = cost.ceiling();
-        let (principal, allowance) = (self.principal(), self.caller.budget_day);
-        let affordable = self.jobs().afford(principal, allowance, price, &cost.currency).await;
-        affordable.map_err(|error| self.not_bought(tool, error))?;
+        let (principal, allowance) = (&self.caller.principal, self.caller.budget_day);
+        let affordable = self.jobs.afford(principal, allowance, price, &cost.currency).await;
+        affordable.map_err(|error| self.refused(tool, error))?;
         let question = Question { tool, model, price, basis: cost.basis.as_deref() };
-        self.consent(&question, call).await
+        self.consent.obtain(&question, call).await
     }
 
-    /// Sets the price of a call that is no job aside. It is recorded when this returns, and may leave.
+    /// Reserves the price of a call that starts no job. The reservation is on disk when this returns.
     pub(crate) async fn reserve(
         &self,
         tool: &'static str,
@@ -78,18 +98,17 @@ impl Server {
         let consent = self.admit(tool, model, cost, call).await?;
         let purchase = Purchase {
             tool,
-            principal: self.principal().to_owned(),
+            principal: self.caller.principal.clone(),
             allowance: self.caller.budget_day,
             model: model.to_owned(),
             currency: cost.currency.clone(),
             estimate: self.counted(tool, cost.clone()).ceiling(),
             consent,
         };
-        self.jobs().reserve(purchase).await.map_err(|error| self.not_bought(tool, error))
+        self.jobs.reserve(purchase).await.map_err(|error| self.refused(tool, error))
     }
 
-    /// Buys what is no job and costs what it costs: sets the price aside, sends the request once, in its turn, and
-    /// notes what became of the money.
+    /// Buys a call that starts no job and has a fixed price: reserves it, sends the request once, and settles.
     pub(crate) async fn buy_once<T, F>(
         &self,
         tool: &'static str,
@@ -102,11 +121,12 @@ impl Server {
         F: Future<Output = Result<T, ApiError>>,
     {
         let held = self.reserve(tool, model, cost, call).await?;
-        let answer = progress::in_line(call, self.jobs().api().join(group::OTHER), Nature::Paid, ask).await;
+        let answer =
+            progress::send_in_turn(call, self.jobs.api().join(group::OTHER), Nature::Paid, ask).await;
         ended(held, answer, |_| cost.estimated).await.map_err(ToolError::Bought)
     }
 
-    /// What a limit is called: the name of its setting, and for a caller's own whose it is.
+    /// The name of a limit in messages: its setting, or the caller's token for the caller's own limit.
     pub(crate) fn limit_name(&self, limit: Limit) -> String {
         match limit {
             Limit::Principal => format!("the budget_day of the token `{}`", self.caller.name()),
@@ -114,12 +134,12 @@ impl Server {
         }
     }
 
-    /// What kept a call from being bought, for the model and for the person who has set the limits.
-    pub(crate) fn not_bought(&self, tool: &str, error: NotBought) -> ToolError {
-        let currency = self.config().currency();
+    /// Turns a refused purchase into words for the model and for the person who set the limits.
+    pub(crate) fn refused(&self, tool: &str, error: NotBought) -> ToolError {
+        let currency = self.config.currency();
         match error {
             NotBought::Records(error) => error.into(),
-            NotBought::Denied(Denied::Used) => crate::mcp::checkout::consent::spent_already(),
+            NotBought::Denied(Denied::Used) => spent_already(),
             NotBought::Denied(Denied::NoPrice(limit)) => {
                 let name = self.limit_name(limit);
                 ToolError::Money {
@@ -176,14 +196,10 @@ impl Server {
     }
 }
 
-/// What is added to the basis of a price that a plan pays.
+/// Added to the basis of a price that a plan pays.
 const BY_PLAN: &str = "the key is a plan's, and the list price is what is counted";
 
-/// Said in the place of a result.
-pub(crate) const REHEARSED: &str =
-    "Dry run: the arguments are right, nothing was sent or billed. Call again without dry_run to buy it.";
-
-/// Ends a reservation as the request that it was for has ended.
+/// Ends a reservation in the way in which its request ended.
 pub(crate) async fn ended<T>(
     held: Reservation,
     result: Result<T, ApiError>,
@@ -195,32 +211,4 @@ pub(crate) async fn ended<T>(
         Err(_) => held.doubt().await,
     }
     result
-}
-
-/// Whose turn it is when a setting forbids a call.
-pub(crate) const OPERATOR: &str = "fix key, balance or settings";
-
-/// An amount as a number.
-#[expect(clippy::cast_precision_loss, reason = "shown; no account spends 2^52 millionths")]
-pub(crate) fn amount(millionths: i64) -> f64 {
-    millionths as f64 / 1e6
-}
-
-/// An amount with its currency.
-pub(crate) fn money(millionths: i64, currency: &str) -> String {
-    format!("{} {currency}", amount_words(millionths))
-}
-
-/// The parts of a sum that are not settled, in words.
-pub(crate) fn held_words(spent: &Spent) -> String {
-    let parts = [
-        (spent.reserved, "set aside for what has not ended"),
-        (spent.unknown, "for what may have been billed"),
-    ];
-    let parts: Vec<_> = parts
-        .iter()
-        .filter(|(amount, _)| *amount > 0)
-        .map(|(amount, what)| format!("{} {what}", amount_words(*amount)))
-        .collect();
-    if parts.is_empty() { String::new() } else { format!(" (of it {})", parts.join(", ")) }
 }

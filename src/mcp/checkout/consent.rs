@@ -1,11 +1,10 @@
-//! Asking a person about a price, in whichever way the client's revision of the protocol has for it.
+//! Asking a person for consent to a price, in the way that the client's protocol revision has for it.
 //!
-//! Until 2025-11-25 the server asks while the call waits. From 2026-07-28 on it answers that it needs input, and the
-//! client calls again with the person's answer and a sealed note of what was asked. Nothing that such a note says is
-//! believed unless the seal is ours, and belongs to this very call.
+//! Up to 2025-11-25 the server asks while the call waits. From 2026-07-28 on it answers that it needs input, and the
+//! client calls again with the person's answer and the sealed question. The seal proves that this server asked the
+//! question, and about this very call; without it nothing in the question is trusted.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use rmcp::RoleServer;
 use rmcp::model::{
@@ -16,50 +15,54 @@ use rmcp::model::{
 use rmcp::service::RequestContext;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::Instant;
 
-use crate::mcp::checkout::budget::{OPERATOR, money};
-use crate::mcp::{CallDigest, Server, ToolError, progress};
+use crate::config::Config;
+use crate::jobs::Jobs;
+use crate::mcp::call_digest::CallDigest;
+use crate::mcp::caller::Caller;
+use crate::mcp::caller_key::account_of;
+use crate::mcp::checkout::money::{OPERATOR, money};
+use crate::mcp::error::ToolError;
+use crate::mcp::progress;
 
-/// The name of our question among those of a call, and of the field that answers it.
+/// The name of the question among those of a call, and of the field that answers it.
 const ASKED: &str = "confirm";
 const FIELD: &str = "buy";
-
-/// Clients cut a silent call off after a minute or less.
-const HEARTBEAT: Duration = Duration::from_secs(4);
 
 /// What a person is asked about.
 pub(crate) struct Question<'a> {
     pub(crate) tool: &'a str,
     pub(crate) model: &'a str,
-    /// Millionths, at most; `None` where nobody knows.
+    /// The highest price in millionths; `None` if it is unknown.
     pub(crate) price: Option<i64>,
     pub(crate) basis: Option<&'a str>,
 }
 
-/// What a call brought along of a person's answer, and what was answered while it ran.
+/// The answers that a call brought, and the consent that was given during it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Answers(Arc<Mutex<Told>>);
+pub(crate) struct Answers(Arc<Mutex<Dialogue>>);
 
 #[derive(Debug, Default)]
-struct Told {
+struct Dialogue {
     responses: Option<InputResponses>,
     state: Option<String>,
-    /// What the call is answered with instead of a result.
+    /// What the call returns instead of a result.
     question: Option<InputRequiredResult>,
-    /// Up to which price a person has said yes in this call, and the name of the yes.
-    yes: Option<Yes>,
+    /// The consent that a person gave in this call.
+    consent: Option<Given>,
 }
 
 #[derive(Debug, Clone)]
-struct Yes {
+struct Given {
+    /// The highest price that it covers.
     price: Option<i64>,
     name: Option<String>,
 }
 
 impl Answers {
     pub(crate) fn new(responses: Option<InputResponses>, state: Option<String>) -> Self {
-        Self(Arc::new(Mutex::new(Told { responses, state, ..Told::default() })))
+        Self(Arc::new(Mutex::new(Dialogue { responses, state, ..Dialogue::default() })))
     }
 
     /// What the client has to ask before the call can go on.
@@ -67,21 +70,21 @@ impl Answers {
         self.with(|told| told.question.take())
     }
 
-    fn with<T>(&self, what: impl FnOnce(&mut Told) -> T) -> T {
+    fn with<T>(&self, what: impl FnOnce(&mut Dialogue) -> T) -> T {
         what(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// What is sealed into the note that a client brings back.
+/// The sealed question that a client brings back.
 #[derive(Debug, Serialize, Deserialize)]
-struct Note {
+struct SealedQuestion {
     /// The price that was asked about.
     price: Option<i64>,
-    /// Names the question, so that a yes to it buys once.
+    /// Identifies the question, so that one consent buys once.
     name: String,
 }
 
-/// Whether a yes to `agreed` is one to `price`. Who agreed to an unknown price agreed to any.
+/// Whether consent to `agreed` covers `price`. Consent to an unknown price covers any.
 fn covers(agreed: Option<i64>, price: Option<i64>) -> bool {
     match (agreed, price) {
         (None, _) => true,
@@ -90,21 +93,33 @@ fn covers(agreed: Option<i64>, price: Option<i64>) -> bool {
     }
 }
 
-impl Server {
-    /// Asks a person if the price is above what needs no asking. Gives the name of the yes, if it has one.
-    pub(crate) async fn consent(
+/// Asks for one caller.
+#[derive(Debug, Clone)]
+pub(crate) struct Consent {
+    config: Arc<Config>,
+    caller: Arc<Caller>,
+    jobs: Jobs,
+}
+
+impl Consent {
+    pub(crate) fn new(config: Arc<Config>, caller: Arc<Caller>, jobs: Jobs) -> Self {
+        Self { config, caller, jobs }
+    }
+
+    /// Asks a person if the price is above the limit for that. Returns the name of the consent, if it has one.
+    pub(crate) async fn obtain(
         &self,
         question: &Question<'_>,
         call: &RequestContext<RoleServer>,
     ) -> Result<Option<String>, ToolError> {
-        let Some(free) = self.config().budgets.confirm_above else { return Ok(None) };
+        let Some(free) = self.config.budgets.confirm_above else { return Ok(None) };
         if question.price.is_some_and(|price| price <= free) {
             return Ok(None);
         }
         let answers = call.extensions.get::<Answers>().cloned().unwrap_or_default();
-        let said = answers.with(|told| told.yes.clone());
-        if let Some(yes) = said.filter(|yes| covers(yes.price, question.price)) {
-            return Ok(yes.name);
+        let given = answers.with(|told| told.consent.clone());
+        if let Some(given) = given.filter(|given| covers(given.price, question.price)) {
+            return Ok(given.name);
         }
         let able = call.client_capabilities().and_then(|can| can.elicitation);
         // A client that names no kind of question takes forms.
@@ -112,25 +127,24 @@ impl Server {
             return Err(self.cannot_ask(question));
         }
         let modern = call.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2026_07_28);
-        let yes = if modern {
-            let note = self.read_answer(question, &answers, call).await?;
-            Yes { price: note.price, name: Some(note.name) }
+        let given = if modern {
+            let sealed_question = self.read_answer(question, &answers, call).await?;
+            Given { price: sealed_question.price, name: Some(sealed_question.name) }
         } else {
             self.ask(question, call).await?;
-            Yes { price: question.price, name: None }
+            Given { price: question.price, name: None }
         };
-        answers.with(|told| told.yes = Some(yes.clone()));
-        Ok(yes.name)
+        answers.with(|told| told.consent = Some(given.clone()));
+        Ok(given.name)
     }
 
     /// Asks while the call waits.
     async fn ask(&self, question: &Question<'_>, call: &RequestContext<RoleServer>) -> Result<(), ToolError> {
-        let within = self.config().confirm_within;
+        let within = self.config.confirm_within;
         let asking = call.peer.create_elicitation_with_timeout(self.form(question), Some(within));
         tokio::pin!(asking);
         let start = Instant::now();
-        let mut heartbeat = interval(HEARTBEAT);
-        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut heartbeat = progress::heartbeat();
         let answer = loop {
             tokio::select! {
                 answer = &mut asking => break answer,
@@ -144,41 +158,46 @@ impl Server {
         }
     }
 
-    /// Reads the answer that the call brought along, or has the client fetch one.
+    /// Reads the answer that the call brought, or has the client ask for one.
     async fn read_answer(
         &self,
         question: &Question<'_>,
         answers: &Answers,
         call: &RequestContext<RoleServer>,
-    ) -> Result<Note, ToolError> {
+    ) -> Result<SealedQuestion, ToolError> {
         let (responses, state) = answers.with(|told| (told.responses.take(), told.state.take()));
         let bound = self.bound(call);
-        let codec = RequestStateCodec::try_new(self.jobs().seal_key().await?);
+        let codec = RequestStateCodec::try_new(self.jobs.seal_key().await?);
         let codec = codec.map_err(|error| not_confirmed(&error.to_string()))?;
         if let Some(state) = state {
-            let note: Note = codec.open_json_with(&state, &bound).map_err(|error| unsealed(&error))?;
-            // What has become dearer since is asked about anew.
-            if covers(note.price, question.price) {
+            let sealed_question: SealedQuestion =
+                codec.open_json_with(&state, &bound).map_err(|error| unsealed(&error))?;
+            // If the price has risen since, the person is asked again.
+            if covers(sealed_question.price, question.price) {
                 let answer = responses.and_then(|mut all| all.remove(ASKED)).unwrap_or_default();
                 let answer: ElicitResult = serde_json::from_value(answer)
                     .map_err(|_| not_confirmed("the answer that came with the call cannot be read"))?;
-                return read(&answer).map(|()| note);
+                return read(&answer).map(|()| sealed_question);
             }
         }
-        let note = Note { price: question.price, name: crate::jobs::random_id("yes") };
-        let options = SealOptions::new().associated_data(&bound).ttl(self.config().confirm_within);
-        let sealed =
-            codec.seal_json_with(&note, &options).map_err(|error| not_confirmed(&error.to_string()))?;
+        let sealed_question = SealedQuestion { price: question.price, name: crate::jobs::random_id("yes") };
+        let options = SealOptions::new().associated_data(&bound).ttl(self.config.confirm_within);
+        let sealed = codec
+            .seal_json_with(&sealed_question, &options)
+            .map_err(|error| not_confirmed(&error.to_string()))?;
         let request = InputRequest::Elicitation(ElicitRequest::new(self.form(question)));
         let requests = InputRequests::from([(ASKED.to_owned(), request)]);
         answers.with(|told| told.question = Some(InputRequiredResult::new(Some(requests), Some(sealed))));
         Err(ToolError::Ask)
     }
 
-    /// What a note is good for: this principal, this account, this tool with these arguments.
+    /// What a seal is bound to: principal, account, tool and arguments.
     fn bound(&self, call: &RequestContext<RoleServer>) -> Vec<u8> {
-        let digest = call.extensions.get::<CallDigest>().cloned().unwrap_or_default();
-        [self.principal(), &crate::mcp::server::account(self.config()), &digest.0].join("\n").into_bytes()
+        let CallDigest(digest) = CallDigest::attached_to(call);
+        [&self.caller.principal, &account_of(&self.config), &digest]
+            .map(String::as_str)
+            .join("\n")
+            .into_bytes()
     }
 
     fn form(&self, question: &Question<'_>) -> ElicitRequestParams {
@@ -194,14 +213,14 @@ impl Server {
     }
 
     fn asks(&self, question: &Question<'_>) -> String {
-        let currency = self.config().currency();
+        let currency = self.config.currency();
         let by = if question.model.is_empty() { String::new() } else { format!(" with {}", question.model) };
         let price = match question.price {
             Some(price) => format!("costs {} at most", money(price, currency)),
             None => "has no known price".to_owned(),
         };
         let basis = question.basis.map(|basis| format!(" ({basis})")).unwrap_or_default();
-        let free = money(self.config().budgets.confirm_above.unwrap_or_default(), currency);
+        let free = money(self.config.budgets.confirm_above.unwrap_or_default(), currency);
         format!(
             "{}{by} {price}{basis}; above {free} a person is asked (MINIMAX_CONFIRM_ABOVE).",
             question.tool
@@ -240,7 +259,7 @@ fn unsealed(error: &RequestStateError) -> ToolError {
     })
 }
 
-/// A yes that has bought something buys nothing else.
+/// One consent buys once.
 pub(crate) fn spent_already() -> ToolError {
     not_confirmed("the person's yes has bought something already")
 }

@@ -1,28 +1,34 @@
-//! Media inputs: whatever a model may write → what an endpoint takes.
+//! Media inputs: turns whatever a model gives into what an endpoint takes.
 
 pub(crate) mod ownership;
 pub(crate) mod source;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::api::{RemoteFile, Upload};
-use crate::mcp::inputs::source::{Source, in_time};
-use crate::mcp::{Server, ToolError};
-use crate::media::{self, Blob, Content, Limits, Opened, Reference};
+use crate::config::Config;
+use crate::jobs::Jobs;
+use crate::mcp::caller::Caller;
+use crate::mcp::error::ToolError;
+use crate::mcp::uploads::Uploads;
+use crate::media::{self, Blob, Content, Limits, Opened, Reference, Roots};
+use ownership::Ownership;
+use source::{Source, Sources, in_time};
 
-/// What an endpoint takes of an input, besides its limits.
+/// What an endpoint takes as an input.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Takes {
-    /// Types and sizes (of the endpoint's own page).
+    /// Types and sizes, from the endpoint's documentation.
     pub(crate) limits: Limits,
     /// Whether `mm_file://ID` may be given, and the purpose to upload for where a file is large.
     pub(crate) uploads: Option<&'static str>,
 }
 
-/// Larger inputs are uploaded where the endpoint takes that: base64 makes a request a third larger.
+/// Larger inputs are uploaded if the endpoint takes uploads, because base64 makes a request a third larger.
 const UPLOAD_ABOVE: u64 = 4 * 1024 * 1024;
 
-/// All that a model can look at, before it is known which limits hold.
+/// Everything that some model can look at.
 const SEEN: Limits = Limits::new(
     &[
         "image/jpeg",
@@ -37,13 +43,34 @@ const SEEN: Limits = Limits::new(
     512 * 1024 * 1024,
 );
 
-impl Server {
+/// The media inputs of one caller.
+#[derive(Debug, Clone)]
+pub(crate) struct Inputs {
+    config: Arc<Config>,
+    jobs: Jobs,
+    pub(crate) sources: Sources,
+    pub(crate) ownership: Ownership,
+}
+
+impl Inputs {
+    pub(crate) fn new(
+        config: Arc<Config>,
+        caller: Arc<Caller>,
+        jobs: Jobs,
+        roots: Arc<Roots>,
+        uploads: Uploads,
+    ) -> Self {
+        let sources = Sources::new(Arc::clone(&config), caller, jobs.clone(), roots, uploads);
+        let ownership = sources.ownership.clone();
+        Self { config, jobs, sources, ownership }
+    }
+
     /// A link, a data URL or `mm_file://ID` for the argument `field`.
     ///
-    /// A link is handed on as it is: MiniMax fetches it. Everything else is checked here against the limits, and
-    /// sent as a data URL with its real type, or uploaded if it is large and the endpoint takes uploads. A `dry`
-    /// run checks as much and uploads nothing.
-    pub(crate) async fn input(
+    /// A link is passed on, and MiniMax fetches it. Everything else is checked against the limits here, and sent as a
+    /// data URL with its real type, or uploaded if it is large and the endpoint takes uploads. A `dry` run makes the
+    /// same checks and uploads nothing.
+    pub(crate) async fn resolve(
         &self,
         field: &str,
         text: &str,
@@ -51,17 +78,17 @@ impl Server {
         dry: bool,
     ) -> Result<String, ToolError> {
         let wrong = |problem: String| ToolError::argument(field, problem);
-        match self.reference(field, text)? {
+        match self.sources.reference(field, text)? {
             Reference::Url(link) => {
-                let guard = media::Guard { loopback_http: self.config().loopback, ..media::Guard::default() };
-                // Plain http is MiniMax's business, an address inside this network never is.
+                let guard = media::Guard { loopback_http: self.config.loopback, ..media::Guard::default() };
+                // MiniMax may refuse plain http. An address inside this network must never leave it.
                 let checked =
                     guard.check(&link.replacen("http://", "https://", 1)).or_else(|_| guard.check(&link));
                 checked.map_err(|refused| wrong(refused.to_string()))?;
                 Ok(link)
             }
             Reference::Uploaded(link) if takes.uploads.is_some() => {
-                self.own_file(field, &link).await?;
+                self.ownership.check_file(field, &link).await?;
                 Ok(link)
             }
             Reference::Uploaded(_) => Err(wrong(
@@ -72,47 +99,47 @@ impl Server {
                 encode(blob).await
             }
             Reference::Path(path) => self.read(field, path, takes, dry).await,
-            Reference::Made { job, name } => match self.made(field, &job, &name).await? {
+            Reference::Made { job, name } => match self.sources.made(field, &job, &name).await? {
                 Ok(path) => self.read(field, path, takes, dry).await,
                 Err(link) => Ok(link),
             },
         }
     }
 
-    /// A URL that MiniMax is to tell about progress: one that it can reach.
+    /// A URL that MiniMax calls with progress; it must be reachable from outside.
     pub(crate) fn callback(&self, url: Option<&str>) -> Result<Option<String>, ToolError> {
         let Some(url) = url else { return Ok(None) };
-        let guard = media::Guard { loopback_http: self.config().loopback, ..media::Guard::default() };
+        let guard = media::Guard { loopback_http: self.config.loopback, ..media::Guard::default() };
         let checked = guard.check(url);
         checked.map_err(|refused| ToolError::argument("callback_url", refused.to_string()))?;
         Ok(Some(url.trim().to_owned()))
     }
 
-    /// The playing time of an input in seconds, where that can be told without fetching anything.
+    /// The playing time of an input in seconds, if it is known without fetching anything.
     pub(crate) async fn length_of(&self, text: &str, limits: &Limits) -> Option<f64> {
-        let path = match self.reference("", text).ok()? {
+        let path = match self.sources.reference("", text).ok()? {
             Reference::Data(blob) => return blob.duration_ms.map(seconds),
             Reference::Path(path) => path,
-            Reference::Made { job, name } => self.made("", &job, &name).await.ok()?.ok()?,
+            Reference::Made { job, name } => self.sources.made("", &job, &name).await.ok()?.ok()?,
             Reference::Url(_) | Reference::Uploaded(_) => return None,
         };
         self.opened("", path, limits).await.ok()?.duration_ms.map(seconds)
     }
 
-    /// Whether a media input is a picture or a film: by its bytes where they are here, by its name elsewhere.
-    pub(crate) async fn looks(&self, field: &str, text: &str) -> Result<media::Kind, ToolError> {
+    /// Whether a media input is an image or a video: by its content if it is here, or else by its name.
+    pub(crate) async fn kind_of(&self, field: &str, text: &str) -> Result<media::Kind, ToolError> {
         let named = |link: &str| {
             let path = link.split(['?', '#']).next().unwrap_or_default().to_lowercase();
             let film = [".mp4", ".m4v", ".mov", ".avi", ".mkv"].iter().any(|ending| path.ends_with(ending));
             if film { media::Kind::Video } else { media::Kind::Image }
         };
-        let path = match self.reference(field, text)? {
+        let path = match self.sources.reference(field, text)? {
             Reference::Url(link) => return Ok(named(&link)),
-            // Pictures are not uploaded for models that see; films are.
+            // Only videos are uploaded for vision models.
             Reference::Uploaded(_) => return Ok(media::Kind::Video),
             Reference::Data(blob) => return Ok(blob.kind),
             Reference::Path(path) => path,
-            Reference::Made { job, name } => match self.made(field, &job, &name).await? {
+            Reference::Made { job, name } => match self.sources.made(field, &job, &name).await? {
                 Ok(path) => path,
                 Err(link) => return Ok(named(&link)),
             },
@@ -125,50 +152,17 @@ impl Server {
         if let Some(purpose) = takes.uploads {
             let opened = self.opened(field, path.clone(), &takes.limits).await?;
             if opened.bytes > UPLOAD_ABOVE {
-                let file_id = if dry { "0".to_owned() } else { self.send_up(purpose, opened).await?.file_id };
+                let file_id =
+                    if dry { "0".to_owned() } else { self.upload_opened(purpose, opened).await?.file_id };
                 return Ok(format!("mm_file://{file_id}"));
             }
         }
-        let blob = media::load(&path, &self.roots(), &takes.limits).await;
-        encode(blob.map_err(|problem| self.unread(field, &problem))?).await
-    }
-
-    /// A file of an earlier job: its path, or its link if it was never saved.
-    pub(crate) async fn made(
-        &self,
-        field: &str,
-        id: &str,
-        name: &str,
-    ) -> Result<Result<PathBuf, String>, ToolError> {
-        let wrong = |problem: String| ToolError::argument(field, problem);
-        let Some(job) = self.jobs().get(self.principal(), id).await? else {
-            return Err(wrong(format!(
-                "names the job {id}, which is not there; list_jobs shows those that are"
-            )));
-        };
-        let Some(file) = job.files.iter().find(|file| file.name == name) else {
-            let names: Vec<_> = job.files.iter().map(|file| file.name.as_str()).collect();
-            let has = if names.is_empty() { "no files yet".to_owned() } else { names.join(", ") };
-            return Err(wrong(format!(
-                "names the file {name}; the job {id} is {} and has {has}",
-                job.state.status()
-            )));
-        };
-        match (&file.saved, &file.url) {
-            (Some(saved), _) if tokio::fs::try_exists(&saved.path).await.unwrap_or(false) => {
-                Ok(Ok(saved.path.clone()))
-            }
-            (_, Some(url)) if file.url_expires_at.is_none_or(|at| at > crate::jobs::now()) => {
-                Ok(Err(url.clone()))
-            }
-            _ => Err(wrong(format!(
-                "names the file {name}, which is no longer on disk, and its link has ended"
-            ))),
-        }
+        let blob = media::load(&path, &self.sources.roots(), &takes.limits).await;
+        encode(blob.map_err(|problem| self.sources.unread(field, &problem))?).await
     }
 }
 
-/// What was given as an input.
+/// An input that is read here.
 #[derive(Debug)]
 pub(crate) enum Given {
     /// The id of an upload.
@@ -177,27 +171,27 @@ pub(crate) enum Given {
     Bytes(Blob),
 }
 
-/// A file that MiniMax has now.
+/// A file that MiniMax has.
 #[derive(Debug)]
 pub(crate) struct Uploaded {
-    /// MiniMax's id: a number, kept as text.
+    /// MiniMax's id, a number as text.
     pub(crate) file_id: String,
-    /// What it is, for the records: its name and size.
+    /// Its name and size, for the records.
     pub(crate) what: String,
 }
 
-/// A checked input for an endpoint that takes bytes alone.
+/// A checked input for an endpoint that takes only content.
 #[derive(Debug)]
 pub(crate) enum Checked {
-    /// MiniMax has it; its id.
+    /// A file at MiniMax, by its id.
     There(String),
-    /// It is here.
+    /// Content that is here.
     Here(Opened),
 }
 
-impl Server {
-    /// Uploads the argument `field` for `purpose` and gives its id. Free. What is on disk is read piece by piece;
-    /// a link is fetched by us, because the endpoint takes uploads alone.
+impl Inputs {
+    /// Uploads the argument `field` for `purpose`. Free. Files are streamed from disk; links are fetched here, because
+    /// the endpoint takes only uploads.
     pub(crate) async fn upload(
         &self,
         field: &str,
@@ -206,15 +200,15 @@ impl Server {
         limits: &Limits,
     ) -> Result<Uploaded, ToolError> {
         let checked = self.check(field, text, limits).await?;
-        self.deliver(purpose, checked).await
+        self.upload_checked(purpose, checked).await
     }
 
-    /// Checks the argument `field` and sends nothing to MiniMax yet. A link is fetched.
+    /// Checks the argument `field` and sends nothing to MiniMax. A link is fetched.
     pub(crate) async fn check(&self, field: &str, text: &str, limits: &Limits) -> Result<Checked, ToolError> {
         let wrong = |problem: String| ToolError::argument(field, problem);
-        Ok(Checked::Here(match self.reference(field, text)? {
+        Ok(Checked::Here(match self.sources.reference(field, text)? {
             Reference::Uploaded(link) => {
-                self.own_file(field, &link).await?;
+                self.ownership.check_file(field, &link).await?;
                 return Ok(Checked::There(link.trim_start_matches("mm_file://").to_owned()));
             }
             Reference::Url(link) => self.fetched(field, &link, limits).await?,
@@ -223,34 +217,37 @@ impl Server {
                 Opened::of(blob)
             }
             Reference::Path(path) => self.opened(field, path, limits).await?,
-            Reference::Made { job, name } => match self.made(field, &job, &name).await? {
+            Reference::Made { job, name } => match self.sources.made(field, &job, &name).await? {
                 Ok(path) => self.opened(field, path, limits).await?,
                 Err(link) => self.fetched(field, &link, limits).await?,
             },
         }))
     }
 
-    /// Uploads what was checked, unless MiniMax has it. Free.
-    pub(crate) async fn deliver(&self, purpose: &str, checked: Checked) -> Result<Uploaded, ToolError> {
+    /// Uploads a checked input, unless MiniMax has it already. Free.
+    pub(crate) async fn upload_checked(
+        &self,
+        purpose: &str,
+        checked: Checked,
+    ) -> Result<Uploaded, ToolError> {
         let what = checked.what();
         match checked {
             Checked::There(file_id) => Ok(Uploaded { file_id, what }),
             Checked::Here(opened) => {
-                Ok(Uploaded { file_id: self.send_up(purpose, opened).await?.file_id, what })
+                Ok(Uploaded { file_id: self.upload_opened(purpose, opened).await?.file_id, what })
             }
         }
     }
 
-    /// The whole content of the argument `field`, for an input that is looked into before it is uploaded; the
-    /// id of one that MiniMax has already.
-    pub(crate) async fn given(&self, field: &str, text: &str, limits: &Limits) -> Result<Given, ToolError> {
-        Ok(match self.source(field, text).await? {
+    /// Reads the argument `field` whole, or gives the id of a file that MiniMax has already.
+    pub(crate) async fn load(&self, field: &str, text: &str, limits: &Limits) -> Result<Given, ToolError> {
+        Ok(match self.sources.find(field, text).await? {
             Source::Uploaded(file_id) => Given::Uploaded(file_id),
-            source => Given::Bytes(self.content(field, source, limits).await?),
+            source => Given::Bytes(self.sources.content(field, source, limits).await?),
         })
     }
 
-    /// The argument `field` as something to be read on this machine: a file, a link's content, an earlier result.
+    /// Opens the argument `field` for playing it here.
     pub(crate) async fn playable(
         &self,
         field: &str,
@@ -258,10 +255,10 @@ impl Server {
         limits: &Limits,
     ) -> Result<Opened, ToolError> {
         let wrong = |problem: String| ToolError::argument(field, problem);
-        match self.reference(field, text)? {
+        match self.sources.reference(field, text)? {
             Reference::Path(path) => self.opened(field, path, limits).await,
             Reference::Url(link) => self.fetched(field, &link, limits).await,
-            Reference::Made { job, name } => match self.made(field, &job, &name).await? {
+            Reference::Made { job, name } => match self.sources.made(field, &job, &name).await? {
                 Ok(path) => self.opened(field, path, limits).await,
                 Err(link) => self.fetched(field, &link, limits).await,
             },
@@ -271,11 +268,11 @@ impl Server {
         }
     }
 
-    /// Uploads what has been checked. Free.
-    pub(crate) async fn send_up(&self, purpose: &str, opened: Opened) -> Result<RemoteFile, ToolError> {
+    /// Uploads an opened file. Free.
+    pub(crate) async fn upload_opened(&self, purpose: &str, opened: Opened) -> Result<RemoteFile, ToolError> {
         let Opened { content, bytes, mime, name, .. } = opened;
         let upload = Upload { purpose: purpose.to_owned(), name, mime, bytes };
-        let api = self.jobs().api();
+        let api = self.jobs.api();
         #[cfg(feature = "crash-points")]
         crate::crash::point("upload.before");
         let sent = match content {
@@ -283,31 +280,31 @@ impl Server {
                 let whole = futures_util::stream::iter([Ok::<_, std::io::Error>(bytes)]);
                 api.upload(&upload, whole).await?
             }
-            // As many bytes as were checked, should it grow meanwhile.
+            // Only as many bytes as were checked, in case the file grows.
             file @ Content::Disk(_) => {
                 api.upload(&upload, media::Source::of(file, bytes).await.chunks()).await?
             }
         };
         #[cfg(feature = "crash-points")]
         crate::crash::point("upload.after");
-        self.note_upload(&sent.file_id).await;
+        self.ownership.record_upload(&sent.file_id).await;
         Ok(sent)
     }
 
     async fn opened(&self, field: &str, path: PathBuf, limits: &Limits) -> Result<Opened, ToolError> {
-        let opened = media::open_input(&path, &self.roots(), limits).await;
-        opened.map_err(|problem| self.unread(field, &problem))
+        let opened = media::open_input(&path, &self.sources.roots(), limits).await;
+        opened.map_err(|problem| self.sources.unread(field, &problem))
     }
 
     async fn fetched(&self, field: &str, link: &str, limits: &Limits) -> Result<Opened, ToolError> {
-        let blob = in_time(self.jobs().fetcher().fetch(link, limits)).await;
+        let blob = in_time(self.jobs.fetcher().fetch(link, limits)).await;
         blob.map(Opened::of)
             .map_err(|problem| ToolError::argument(field, format!("cannot be fetched: {problem}")))
     }
 }
 
 impl Checked {
-    /// What it is, for the records.
+    /// Its name and size, for the records.
     pub(crate) fn what(&self) -> String {
         match self {
             Self::There(file_id) => format!("mm_file://{file_id}"),
@@ -321,7 +318,7 @@ fn seconds(milliseconds: u64) -> f64 {
     milliseconds as f64 / 1000.0
 }
 
-/// Base64 of some megabytes takes long enough to hold up others.
+/// Encodes on a blocking thread: base64 of some megabytes would hold up other tasks.
 async fn encode(blob: Blob) -> Result<String, ToolError> {
     let encoded = tokio::task::spawn_blocking(move || blob.data_uri()).await;
     encoded.map_err(|_| ToolError::argument("input", "could not be encoded"))

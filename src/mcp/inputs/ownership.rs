@@ -1,31 +1,46 @@
-//! Which of the files at MiniMax a caller may know of.
+//! Which of the account's files and voices at MiniMax a caller may know of.
 //!
-//! An account's files are one heap, and its ids are numbers. What another principal of this server has sent up or had
-//! made is not there for this one; what nobody here knows (uploads of the account's owner elsewhere) is common.
+//! All principals of this server share one account at MiniMax, whose file ids are numbers and can be guessed. What
+//! another principal uploaded or had made is hidden; what no principal made here, such as uploads from elsewhere, is
+//! visible to all.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
-use crate::mcp::{Server, ToolError};
+use crate::jobs::Jobs;
+use crate::mcp::caller::Caller;
+use crate::mcp::error::ToolError;
 
-impl Server {
-    /// Ids that this caller is not to see. Whoever started the server has the key, and with it everything.
+/// What one caller may know of.
+#[derive(Debug, Clone)]
+pub(crate) struct Ownership {
+    caller: Arc<Caller>,
+    jobs: Jobs,
+}
+
+impl Ownership {
+    pub(crate) fn new(caller: Arc<Caller>, jobs: Jobs) -> Self {
+        Self { caller, jobs }
+    }
+
+    /// Ids of files that are hidden from this caller. The owner has the key, and with it everything.
     pub(crate) async fn hidden_files(&self) -> Result<HashSet<String>, ToolError> {
         if !self.caller.remote {
             return Ok(HashSet::new());
         }
-        Ok(self.jobs().files_of_others(self.principal()).await?)
+        Ok(self.jobs.files_of_others(&self.caller.principal).await?)
     }
 
-    /// Voices of others, by the same rule.
+    /// As [`Self::hidden_files`], for voices.
     pub(crate) async fn hidden_voices(&self) -> Result<HashSet<String>, ToolError> {
         if !self.caller.remote {
             return Ok(HashSet::new());
         }
-        Ok(self.jobs().voices_of_others(self.principal()).await?)
+        Ok(self.jobs.voices_of_others(&self.caller.principal).await?)
     }
 
-    /// Another's file is answered like none at all.
-    pub(crate) async fn own_file(&self, field: &str, id: &str) -> Result<(), ToolError> {
+    /// Refuses a hidden file in the words for a file that does not exist.
+    pub(crate) async fn check_file(&self, field: &str, id: &str) -> Result<(), ToolError> {
         let bare = id.trim().trim_start_matches("mm_file://");
         let number = bare.parse::<u64>().map_or_else(|_| bare.to_owned(), |number| number.to_string());
         if self.hidden_files().await?.contains(&number) {
@@ -35,9 +50,9 @@ impl Server {
         Ok(())
     }
 
-    /// Notes whose an upload is. It is made already, so a failure is no reason to lose it.
-    pub(crate) async fn note_upload(&self, file_id: &str) {
-        if let Err(error) = self.jobs().sent_up(self.principal(), file_id).await {
+    /// Records the owner of an upload. The upload is complete, so a failure here must not lose it.
+    pub(crate) async fn record_upload(&self, file_id: &str) {
+        if let Err(error) = self.jobs.sent_up(&self.caller.principal, file_id).await {
             tracing::warn!(%error, file_id, "whose this upload is could not be written down");
         }
     }

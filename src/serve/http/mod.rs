@@ -140,7 +140,7 @@ const TIDYING: Duration = Duration::from_mins(10);
 async fn tidy(server: Server, stop: CancellationToken) {
     let tidying = async {
         loop {
-            server.sweep_uploads().await;
+            server.uploads().sweep().await;
             tokio::time::sleep(TIDYING).await;
         }
     };

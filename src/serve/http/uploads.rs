@@ -25,7 +25,7 @@ const AROUND: u64 = 64 * 1024;
 
 /// The routes, if anything may be handed in.
 pub fn routes(server: &Server) -> Router {
-    let Some(largest) = server.largest_upload() else { return Router::new() };
+    let Some(largest) = server.uploads().largest() else { return Router::new() };
     let most = usize::try_from(largest.saturating_add(AROUND)).unwrap_or(usize::MAX);
     Router::new()
         .route("/uploads", post(receive))
@@ -112,7 +112,7 @@ async fn of_form(
     request: Request,
 ) -> Result<Handed, Problem> {
     // Of the whole form: the file is a little shorter.
-    let announced = length(request.headers()).zip(server.largest_upload());
+    let announced = length(request.headers()).zip(server.uploads().largest());
     let announced = announced.map(|(whole, largest)| {
         let fits = whole.saturating_sub(AROUND) <= largest;
         if fits { whole.min(largest) } else { whole }
@@ -139,7 +139,7 @@ async fn kept(
     name: &str,
     pieces: impl Stream<Item = Result<Bytes, Problem>>,
 ) -> Result<Handed, Problem> {
-    let mut incoming = server.receive(caller, announced).await?;
+    let mut incoming = server.uploads().receive(caller, announced).await?;
     let mut pieces = std::pin::pin!(pieces);
     while let Some(piece) = pieces.next().await {
         incoming.write(&piece?).await?;
@@ -153,7 +153,7 @@ async fn forget(
     Extension(caller): Extension<Caller>,
     Path((id, name)): Path<(String, String)>,
 ) -> Response {
-    if server.forget_upload(&caller, &id, &name).await {
+    if server.uploads().remove(&caller, &id, &name).await {
         return StatusCode::NO_CONTENT.into_response();
     }
     (StatusCode::NOT_FOUND, "There is no such upload.\n").into_response()

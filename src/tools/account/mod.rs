@@ -88,11 +88,11 @@ impl Server {
         annotations(read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = true)
     )]
     async fn check_account(&self) -> Result<Account, ToolError> {
-        self.ready()?;
-        let api = self.jobs().api();
-        // The beginning of a key is a hint and no proof, so both are asked.
+        self.checkout.ready()?;
+        let api = self.api();
+        // The prefix of a key is only a hint, so both are asked.
         let (windows, balance) = tokio::join!(api.plan_windows(), api.balance());
-        let kind = self.key_kind;
+        let kind = self.key_kind();
         let (windows, balance) = match (windows, balance) {
             (Err(plan), Err(balance)) => {
                 let told = if kind == KeyKind::PayAsYouGo { balance } else { plan };
@@ -100,7 +100,7 @@ impl Server {
             }
             answers => answers,
         };
-        Ok(Account::of(self, kind, windows, balance, self.money().await))
+        Ok(Account::of(self, kind, windows, balance, spending::spent(self).await))
     }
 }
 
@@ -197,7 +197,7 @@ fn why(error: &ApiError) -> String {
     }
 }
 
-/// Both totals 0 and both statuses 3 is how MiniMax says "not in the plan".
+/// MiniMax says "not in the plan" by two totals of 0 and two statuses of 3.
 fn in_plan(window: &Window) -> bool {
     let nothing = window.current_interval_total_count == 0 && window.current_weekly_total_count == 0;
     let unlimited = [window.current_interval_status, window.current_weekly_status] == [Some(3); 2];

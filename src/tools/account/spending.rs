@@ -1,4 +1,4 @@
-//! What `check_account` says of the money that went through this server.
+//! What `check_account` says about the money that was spent through this server.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -6,8 +6,8 @@ use serde::Serialize;
 use crate::config::KeyKind;
 use crate::jobs::{Limit, Spending, Spent};
 use crate::mcp::Server;
-use crate::mcp::caller_key::Purse;
-use crate::mcp::checkout::budget::{amount, held_words, money};
+use crate::mcp::caller_key::Payer;
+use crate::mcp::checkout::money::{amount, held_words, money};
 
 /// By this server's records, which know nothing of what other programs spend.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -45,7 +45,7 @@ pub(crate) struct BudgetView {
     currency: String,
 }
 
-/// All of it, with its lines and notes.
+/// Spending and budgets, with their text lines and notes.
 #[derive(Debug, Default)]
 pub(crate) struct Money {
     pub(crate) spending: Vec<SpendingView>,
@@ -66,87 +66,85 @@ impl SpentView {
     }
 }
 
-impl Server {
-    /// What was spent, and what may be. Records that cannot be read are said and do not hide the rest.
-    pub(crate) async fn money(&self) -> Money {
-        let currency = self.config().currency();
-        let spending = self.jobs().spending(currency).await;
-        let own = match self.caller.budget_day {
-            Some(_) => self.jobs().spent_by(self.principal(), currency).await,
-            None => Ok(Spent::default()),
-        };
-        match (spending, own) {
-            (Ok(spending), Ok(own)) => self.told(&spending, own),
-            (Err(error), _) | (_, Err(error)) => without(&self.words_of(&error), error.advice()),
-        }
+/// What was spent and what may be. Unreadable records become a note and do not fail the tool.
+pub(super) async fn spent(server: &Server) -> Money {
+    let currency = server.config().currency();
+    let spending = server.jobs().spending(currency).await;
+    let own = match server.caller().budget_day {
+        Some(_) => server.jobs().spent_by(server.principal(), currency).await,
+        None => Ok(Spent::default()),
+    };
+    match (spending, own) {
+        (Ok(spending), Ok(own)) => told(server, &spending, own),
+        (Err(error), _) | (_, Err(error)) => without(&server.presenter.records_error(&error), error.advice()),
     }
+}
 
-    fn told(&self, spending: &[Spending], own: Spent) -> Money {
-        let mut all = Money::default();
-        for Spending { currency, day, process } in spending {
-            all.spending.push(SpendingView {
-                currency: currency.clone(),
-                last_day: SpentView::of(day),
-                process: SpentView::of(process),
-            });
-            all.lines.push(format!(
-                "Spent through this server: {} in the last 24 hours{}, {} since its start",
-                money(day.total(), currency),
-                held_words(day),
-                money(process.total(), currency)
-            ));
-        }
-        let first = spending.first();
-        let (day, process) = first.map(|first| (first.day, first.process)).unwrap_or_default();
-        let (budgets, currency) = (self.config().budgets, self.config().currency());
-        let limits = [
-            (self.limit_name(Limit::Principal), self.caller.budget_day, Some(own)),
-            (self.limit_name(Limit::Day), budgets.day, Some(day)),
-            (self.limit_name(Limit::Process), budgets.process, Some(process)),
-            (self.limit_name(Limit::Call), budgets.call, None),
-            ("MINIMAX_CONFIRM_ABOVE".to_owned(), budgets.confirm_above, None),
-        ];
-        for (setting, limit, spent) in limits {
-            let Some(limit) = limit else { continue };
-            // What other callers have spent of it is none of this one's business.
-            let spent = spent.filter(|_| self.purse != Purse::Caller);
-            let left = spent.map(|spent| limit.saturating_sub(spent.total()).max(0));
-            let words = left.map(|left| format!(", {} left", money(left, currency))).unwrap_or_default();
-            all.lines.push(format!("{setting}: {}{words}", money(limit, currency)));
-            all.budgets.push(BudgetView {
-                setting,
-                limit: amount(limit),
-                spent: spent.map(|spent| amount(spent.total())),
-                left: left.map(amount),
-                currency: currency.to_owned(),
-            });
-        }
+fn told(server: &Server, spending: &[Spending], own: Spent) -> Money {
+    let mut all = Money::default();
+    for Spending { currency, day, process } in spending {
+        all.spending.push(SpendingView {
+            currency: currency.clone(),
+            last_day: SpentView::of(day),
+            process: SpentView::of(process),
+        });
+        all.lines.push(format!(
+            "Spent through this server: {} in the last 24 hours{}, {} since its start",
+            money(day.total(), currency),
+            held_words(day),
+            money(process.total(), currency)
+        ));
+    }
+    let first = spending.first();
+    let (day, process) = first.map(|first| (first.day, first.process)).unwrap_or_default();
+    let (budgets, currency) = (server.config().budgets, server.config().currency());
+    let limits = [
+        (server.checkout.budget.limit_name(Limit::Principal), server.caller().budget_day, Some(own)),
+        (server.checkout.budget.limit_name(Limit::Day), budgets.day, Some(day)),
+        (server.checkout.budget.limit_name(Limit::Process), budgets.process, Some(process)),
+        (server.checkout.budget.limit_name(Limit::Call), budgets.call, None),
+        ("MINIMAX_CONFIRM_ABOVE".to_owned(), budgets.confirm_above, None),
+    ];
+    for (setting, limit, spent) in limits {
+        let Some(limit) = limit else { continue };
+        // A caller with a key of its own must not see what other callers spent.
+        let spent = spent.filter(|_| server.payer() != Payer::Caller);
+        let left = spent.map(|spent| limit.saturating_sub(spent.total()).max(0));
+        let words = left.map(|left| format!(", {} left", money(left, currency))).unwrap_or_default();
+        all.lines.push(format!("{setting}: {}{words}", money(limit, currency)));
+        all.budgets.push(BudgetView {
+            setting,
+            limit: amount(limit),
+            spent: spent.map(|spent| amount(spent.total())),
+            left: left.map(amount),
+            currency: currency.to_owned(),
+        });
+    }
+    all.notes.push(
+        "spending: by this server's records and price table; what other programs spend is not in it. reserved and \
+         unknown count as spent until they are settled."
+            .to_owned(),
+    );
+    if server.key_kind() == KeyKind::Plan {
         all.notes.push(
-            "spending: by this server's records and price table; what other programs spend is not in it. reserved and \
-             unknown count as spent until they are settled."
+            "spending: the key is a plan's, which pays with its windows; list prices are what is counted here."
                 .to_owned(),
         );
-        if self.key_kind == KeyKind::Plan {
-            all.notes.push(
-                "spending: the key is a plan's, which pays with its windows; list prices are what is counted here."
-                    .to_owned(),
-            );
-        }
-        if self.purse == Purse::Caller && !all.budgets.is_empty() {
-            all.notes.push(
-                "budgets: those for a day and for a process hold for all callers of this server together; spending is \
-                 what this key has spent."
-                    .to_owned(),
-            );
-        }
-        if day.unpriced > 0 {
-            all.notes.push(format!(
-                "spending: {} calls of the last 24 hours have no known price and count as nothing.",
-                day.unpriced
-            ));
-        }
-        all
     }
+    if server.payer() == Payer::Caller && !all.budgets.is_empty() {
+        all.notes.push(
+            "budgets: those for a day and for a process hold for all callers of this server together; spending is \
+             what this key has spent."
+                .to_owned(),
+        );
+    }
+    if day.unpriced > 0 {
+        all.notes.push(format!(
+            "spending: {} calls of the last 24 hours have no known price and count as nothing.",
+            day.unpriced
+        ));
+    }
+    all
 }
 
 fn without(problem: &str, advice: &str) -> Money {

@@ -1,11 +1,11 @@
-//! Arguments of `chat` as other APIs write them → as ours has them, before they are checked.
+//! Turns arguments of `chat` in the style of other APIs into ours, before they are validated.
 //!
-//! What cannot be read stays as it is, and is refused by the check that follows.
+//! What cannot be read stays as it is, and validation refuses it.
 
 use rmcp::model::JsonObject;
 use serde_json::{Value, json};
 
-/// What has no bearing on the number of input tokens.
+/// Arguments without an effect on the number of input tokens.
 const NOT_COUNTED: &[&str] = &[
     "thinking",
     "effort",
@@ -18,14 +18,14 @@ const NOT_COUNTED: &[&str] = &[
     "dry_run",
 ];
 
-/// The arguments of `count_tokens` in their plain form: those of `chat`, less what is not counted.
+/// Normalizes the arguments of `count_tokens`: as those of `chat`, less what is not counted.
 pub(crate) fn count_tokens(given: JsonObject) -> JsonObject {
     let mut given = chat(given);
     given.retain(|name, _| !NOT_COUNTED.contains(&name.as_str()));
     given
 }
 
-/// The arguments of `chat` in their plain form.
+/// Normalizes the arguments of `chat`.
 pub(crate) fn chat(mut given: JsonObject) -> JsonObject {
     for name in ["messages", "tools"] {
         if let Some(Value::String(text)) = given.get(name)
@@ -64,7 +64,7 @@ fn word(given: &mut JsonObject, name: &str, read: impl Fn(&Value) -> Option<Valu
     }
 }
 
-/// `content` as a list of parts → `content` and `media`; calls within `function` → flat.
+/// Turns a list of content parts into `content` and `media`, and flattens calls inside `function`.
 fn message(message: &mut JsonObject) {
     if let Some(Value::Array(parts)) = message.get("content")
         && let Some((text, media)) = read_parts(parts)
@@ -113,7 +113,7 @@ fn source(source: &Value) -> Option<String> {
     Some(format!("data:{};base64,{}", source.get("media_type")?.as_str()?, source.get("data")?.as_str()?))
 }
 
-/// A function within `function`, or with `input_schema` → flat.
+/// Flattens a function inside `function`, and renames `input_schema`.
 fn function(tool: &mut JsonObject) {
     if tool.get("function").is_some_and(Value::is_object)
         && let Some(Value::Object(function)) = tool.shift_remove("function")

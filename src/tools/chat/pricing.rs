@@ -1,4 +1,4 @@
-//! What an answer of a text model costs: at most, before it is bought, and by its tokens afterwards.
+//! The price of a chat answer: an upper bound before it is bought, and the price of its tokens afterwards.
 
 use serde_json::Value;
 
@@ -7,13 +7,13 @@ use crate::facts::{TextModel, facts, rounded};
 use crate::jobs::Cost;
 use crate::mcp::Server;
 
-/// How often MiniMax may search the web for one answer is its own affair; so many searches are counted beforehand.
+/// The number of web searches in the upper bound. MiniMax decides how many it makes.
 const SEARCHES: u64 = 10;
 
-/// What a protocol writes around a conversation of its own accord, in tokens.
+/// The tokens that a protocol adds to a conversation, at most.
 const FRAME: u64 = 1024;
 
-/// Prices are by the token, and a request is billed to the last one.
+/// The most tokens that a request can be billed for.
 #[derive(Debug, Clone, Copy)]
 struct Bound {
     input: u64,
@@ -21,8 +21,8 @@ struct Bound {
 }
 
 impl Bound {
-    /// A token is a byte at least, so a text has no more tokens than bytes. What a picture or a film comes to is
-    /// written nowhere: one that is shown may fill all of the context that the answer leaves.
+    /// A token is at least one byte, so a text has at most as many tokens as bytes. The tokens of images and videos are
+    /// not documented, so they count as all of the context that the answer leaves.
     fn of(ask: &Ask, row: &TextModel) -> Self {
         let output = u64::from(ask.max_tokens.unwrap_or(row.max_output)).min(row.context);
         let room = row.context.saturating_sub(output);
@@ -32,7 +32,7 @@ impl Bound {
     }
 }
 
-/// Whether a conversation has pictures or films in it, in any protocol's words.
+/// Whether a conversation contains images or videos, in the form of any protocol.
 fn shows(messages: &[Value]) -> bool {
     messages.iter().any(|value| match value {
         Value::Object(fields) => {
@@ -45,44 +45,42 @@ fn shows(messages: &[Value]) -> bool {
     })
 }
 
-impl Server {
-    /// What an answer costs at most.
-    pub(crate) fn chat_ceiling(&self, ask: &Ask) -> Cost {
-        let Some(row) = facts().text(&ask.model) else { return self.chat_price(ask, None) };
-        let Bound { input, output } = Bound::of(ask, row);
-        let searches = ask.web_search.then_some(SEARCHES);
-        let usage = Usage { input, output, searches, ..Usage::default() };
-        let mut cost = self.chat_price(ask, Some(usage));
-        cost.estimated = cost.actual.take();
-        let less = if ask.max_tokens.is_none() { "; a smaller max_tokens lowers it" } else { "" };
-        let and_searches = searches.map(|count| format!(" and {count} searches")).unwrap_or_default();
-        cost.basis = cost.basis.map(|basis| {
-            format!("at most, for {input} tokens in and {output} out{and_searches}{less}: {basis}")
-        });
-        cost
-    }
+/// The upper bound of an answer's price.
+pub(super) fn ceiling(server: &Server, ask: &Ask) -> Cost {
+    let Some(row) = facts().text(&ask.model) else { return price(server, ask, None) };
+    let Bound { input, output } = Bound::of(ask, row);
+    let searches = ask.web_search.then_some(SEARCHES);
+    let usage = Usage { input, output, searches, ..Usage::default() };
+    let mut cost = price(server, ask, Some(usage));
+    cost.estimated = cost.actual.take();
+    let less = if ask.max_tokens.is_none() { "; a smaller max_tokens lowers it" } else { "" };
+    let and_searches = searches.map(|count| format!(" and {count} searches")).unwrap_or_default();
+    cost.basis = cost
+        .basis
+        .map(|basis| format!("at most, for {input} tokens in and {output} out{and_searches}{less}: {basis}"));
+    cost
+}
 
-    /// What an answer cost by its tokens.
-    pub(crate) fn chat_price(&self, ask: &Ask, usage: Option<Usage>) -> Cost {
-        let currency = self.config().currency();
-        let mut cost = Cost { currency: currency.to_owned(), ..Cost::default() };
-        let Some(usage) = usage else { return cost };
-        let Some(price) = facts().text(&ask.model).and_then(|row| row.price(usage.input, currency)) else {
-            return cost;
-        };
-        let (read, written) = (usage.cache_read.unwrap_or_default(), usage.cache_write.unwrap_or_default());
-        let fresh = usage.input.saturating_sub(read).saturating_sub(written);
-        let dear = ask.service_tier.as_deref() == Some("priority");
-        let factor = if dear { facts().priority_factor() } else { 1.0 };
-        let searches = usage.searches.and_then(|count| facts().searches(count, currency)).unwrap_or_default();
-        cost.actual = Some(rounded(price.of([fresh, usage.output, read, written]) * factor + searches));
-        let tier = if dear { ", times 1.5 for priority" } else { "" };
-        cost.basis = Some(format!(
-            "{} in and {} out {currency} a million tokens{tier}, prices of {}",
-            price.input,
-            price.output,
-            facts().as_of
-        ));
-        cost
-    }
+/// The price of an answer by its tokens.
+pub(super) fn price(server: &Server, ask: &Ask, usage: Option<Usage>) -> Cost {
+    let currency = server.config().currency();
+    let mut cost = Cost { currency: currency.to_owned(), ..Cost::default() };
+    let Some(usage) = usage else { return cost };
+    let Some(price) = facts().text(&ask.model).and_then(|row| row.price(usage.input, currency)) else {
+        return cost;
+    };
+    let (read, written) = (usage.cache_read.unwrap_or_default(), usage.cache_write.unwrap_or_default());
+    let fresh = usage.input.saturating_sub(read).saturating_sub(written);
+    let dear = ask.service_tier.as_deref() == Some("priority");
+    let factor = if dear { facts().priority_factor() } else { 1.0 };
+    let searches = usage.searches.and_then(|count| facts().searches(count, currency)).unwrap_or_default();
+    cost.actual = Some(rounded(price.of([fresh, usage.output, read, written]) * factor + searches));
+    let tier = if dear { ", times 1.5 for priority" } else { "" };
+    cost.basis = Some(format!(
+        "{} in and {} out {currency} a million tokens{tier}, prices of {}",
+        price.input,
+        price.output,
+        facts().as_of
+    ));
+    cost
 }

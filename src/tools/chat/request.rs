@@ -1,4 +1,4 @@
-//! A call of `chat` → a request that its protocol and model take, or what would be right.
+//! Turns a call of `chat` into a request that its protocol and model accept.
 
 use std::collections::HashSet;
 
@@ -12,8 +12,8 @@ use crate::jobs::{Conversation, Said};
 use crate::mcp::inputs::Takes;
 use crate::mcp::{Server, ToolError};
 use crate::media::{Kind, Limits};
+use crate::tools::chat::input::{ChatInput, Message};
 use crate::tools::chat::rules::Rules;
-use crate::tools::chat::{ChatInput, Message};
 
 /// OpenAI API > image formats and sizes.
 const IMAGE: Takes = Takes {
@@ -23,28 +23,28 @@ const IMAGE: Takes = Takes {
 
 const VIDEOS: &[&str] = &["video/mp4", "video/x-msvideo", "video/quicktime", "video/x-matroska"];
 
-/// OpenAI API > video formats and sizes; what is large is uploaded.
+/// OpenAI API > video formats and sizes. Large videos are uploaded.
 const VIDEO: Takes =
     Takes { limits: Limits::new(VIDEOS, 512 * 1024 * 1024), uploads: Some("video_understanding") };
 
-/// The same where nothing is to be uploaded for a count.
+/// As [`VIDEO`], for a count, which uploads nothing.
 const VIDEO_INLINE: Takes = Takes { limits: Limits::new(VIDEOS, 50 * 1024 * 1024), uploads: None };
 
-/// OpenAI API > whole body.
+/// OpenAI API > size of the body.
 const BODY_LIMIT: usize = 64 * 1024 * 1024;
 
-/// What a request is put together for.
+/// What a request is built for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// It will be sent.
     Buy,
-    /// It is checked and priced: nothing leaves.
+    /// It is checked and priced, and nothing is sent.
     Rehearse,
-    /// Its tokens are counted, by MiniMax; nothing is uploaded for that.
+    /// MiniMax counts its tokens, and nothing is uploaded.
     Count,
 }
 
-/// A request, the conversation that it continues (whose messages the request has), and what the caller should know.
+/// A request, the conversation that it continues (whose messages are moved into the request), and warnings.
 #[derive(Debug)]
 pub(crate) struct Talk {
     pub(crate) ask: Ask,
@@ -52,127 +52,124 @@ pub(crate) struct Talk {
     pub(crate) warnings: Vec<String>,
 }
 
-impl Server {
-    /// Checks a call to the last value. For one that is bought, large videos are uploaded.
-    pub(crate) async fn talk(&self, input: &ChatInput, purpose: Purpose) -> Result<Talk, ToolError> {
-        let kept = self.kept(input.conversation_id.as_deref()).await?;
-        let protocol = protocol(input.api, kept.as_ref())?;
-        let named = input.model.as_deref().or(kept.as_ref().map(|kept| kept.model.as_str()));
-        let default_model = self.config().defaults.text_model.as_deref();
-        let model = facts().canonical(named.or(default_model).unwrap_or(facts().text_default()));
-        let rules = Rules::new(protocol, &model);
-        let mut warnings = rules.warnings();
-        let (thinking, effort) = rules.thinking(input.thinking, input.effort.as_deref(), &mut warnings)?;
-        rules.check(input, &mut warnings)?;
-        let mut conversation = kept.unwrap_or_else(|| Conversation {
-            id: String::new(),
-            principal: self.principal().to_owned(),
-            api: protocol.word().to_owned(),
-            model: model.clone(),
-            turns: 0,
-            said: Said::default(),
-        });
-        let mut turns = self.turns(input, &rules, purpose).await?;
-        let said = &mut conversation.said;
-        said.system = system(input, &mut turns, protocol)?.or(said.system.take());
-        if let Some(tools) = functions(input)? {
-            said.tools = tools;
-        }
-        said.messages.extend(protocol.turns(&turns));
-        check_calls(protocol, &said.messages)?;
-        conversation.model.clone_from(&model);
-        let ask = Ask {
-            protocol,
-            model,
-            system: conversation.said.system.clone(),
-            messages: std::mem::take(&mut conversation.said.messages),
-            thinking,
-            effort,
-            temperature: input.temperature,
-            top_p: input.top_p,
-            max_tokens: input.max_tokens,
-            tools: conversation.said.tools.clone(),
-            tool_choice: input.tool_choice.clone(),
-            web_search: input.web_search == Some(true),
-            response_format: input.response_format.clone().map(Value::Object),
-            service_tier: input.service_tier.clone(),
-        };
-        check_size(&ask)?;
-        Ok(Talk { ask, conversation, warnings })
+/// Checks a call completely. Large videos are uploaded if it will be bought.
+pub(super) async fn talk(server: &Server, input: &ChatInput, purpose: Purpose) -> Result<Talk, ToolError> {
+    let kept = kept(server, input.conversation_id.as_deref()).await?;
+    let protocol = protocol(input.api, kept.as_ref())?;
+    let named = input.model.as_deref().or(kept.as_ref().map(|kept| kept.model.as_str()));
+    let default_model = server.config().defaults.text_model.as_deref();
+    let model = facts().canonical(named.or(default_model).unwrap_or(facts().text_default()));
+    let rules = Rules::new(protocol, &model);
+    let mut warnings = rules.warnings();
+    let (thinking, effort) = rules.thinking(input.thinking, input.effort.as_deref(), &mut warnings)?;
+    rules.check(input, &mut warnings)?;
+    let mut conversation = kept.unwrap_or_else(|| Conversation {
+        id: String::new(),
+        principal: server.principal().to_owned(),
+        api: protocol.word().to_owned(),
+        model: model.clone(),
+        turns: 0,
+        said: Said::default(),
+    });
+    let mut turns = turns(server, input, &rules, purpose).await?;
+    let said = &mut conversation.said;
+    said.system = system(input, &mut turns, protocol)?.or(said.system.take());
+    if let Some(tools) = functions(input)? {
+        said.tools = tools;
     }
+    said.messages.extend(protocol.turns(&turns));
+    check_calls(protocol, &said.messages)?;
+    conversation.model.clone_from(&model);
+    let ask = Ask {
+        protocol,
+        model,
+        system: conversation.said.system.clone(),
+        messages: std::mem::take(&mut conversation.said.messages),
+        thinking,
+        effort,
+        temperature: input.temperature,
+        top_p: input.top_p,
+        max_tokens: input.max_tokens,
+        tools: conversation.said.tools.clone(),
+        tool_choice: input.tool_choice.clone(),
+        web_search: input.web_search == Some(true),
+        response_format: input.response_format.clone().map(Value::Object),
+        service_tier: input.service_tier.clone(),
+    };
+    check_size(&ask)?;
+    Ok(Talk { ask, conversation, warnings })
+}
 
-    async fn kept(&self, id: Option<&str>) -> Result<Option<Conversation>, ToolError> {
-        let Some(id) = id.map(str::trim) else { return Ok(None) };
-        let found = self.jobs().conversation(self.principal(), id).await?;
-        found.map(Some).ok_or_else(|| ToolError::NotFound {
-            what: format!("conversation `{}`", id.chars().take(64).collect::<String>()),
-            advice: "Conversations are kept for 30 days. Leave conversation_id out and give all messages."
-                .to_owned(),
-        })
-    }
+async fn kept(server: &Server, id: Option<&str>) -> Result<Option<Conversation>, ToolError> {
+    let Some(id) = id.map(str::trim) else { return Ok(None) };
+    let found = server.jobs().conversation(server.principal(), id).await?;
+    found.map(Some).ok_or_else(|| ToolError::NotFound {
+        what: format!("conversation `{}`", id.chars().take(64).collect::<String>()),
+        advice: "Conversations are kept for 30 days. Leave conversation_id out and give all messages."
+            .to_owned(),
+    })
+}
 
-    async fn turns(
-        &self,
-        input: &ChatInput,
-        rules: &Rules,
-        purpose: Purpose,
-    ) -> Result<Vec<Turn>, ToolError> {
-        let messages = input.messages.as_deref().unwrap_or_default();
-        match (&input.prompt, messages) {
-            (Some(_), [_, ..]) => {
-                return Err(ToolError::argument("messages", "excludes prompt; give one of the two"));
-            }
-            (Some(prompt), []) => return Ok(vec![said(Speaker::User, prompt)]),
-            (None, []) => return Err(ToolError::argument("prompt", "is missing: give prompt or messages")),
-            (None, _) => {}
+async fn turns(
+    server: &Server,
+    input: &ChatInput,
+    rules: &Rules,
+    purpose: Purpose,
+) -> Result<Vec<Turn>, ToolError> {
+    let messages = input.messages.as_deref().unwrap_or_default();
+    match (&input.prompt, messages) {
+        (Some(_), [_, ..]) => {
+            return Err(ToolError::argument("messages", "excludes prompt; give one of the two"));
         }
-        let mut turns = Vec::new();
-        for (index, message) in messages.iter().enumerate() {
-            let field = format!("messages[{index}]");
-            let mut turn = turn(&field, message)?;
-            for (place, medium) in message.media.iter().flatten().enumerate() {
-                let field = format!("{field}.media[{place}]");
-                turn.media.push(self.medium(&field, medium, rules, purpose).await?);
-            }
-            turns.push(turn);
-        }
-        match turns.last().map(|turn| turn.role) {
-            Some(Speaker::User | Speaker::Tool) => Ok(turns),
-            _ => Err(ToolError::argument("messages", "must end with a message of role user or tool")),
-        }
+        (Some(prompt), []) => return Ok(vec![said(Speaker::User, prompt)]),
+        (None, []) => return Err(ToolError::argument("prompt", "is missing: give prompt or messages")),
+        (None, _) => {}
     }
+    let mut turns = Vec::new();
+    for (index, message) in messages.iter().enumerate() {
+        let field = format!("messages[{index}]");
+        let mut turn = turn(&field, message)?;
+        for (place, text) in message.media.iter().flatten().enumerate() {
+            let field = format!("{field}.media[{place}]");
+            turn.media.push(medium(server, &field, text, rules, purpose).await?);
+        }
+        turns.push(turn);
+    }
+    match turns.last().map(|turn| turn.role) {
+        Some(Speaker::User | Speaker::Tool) => Ok(turns),
+        _ => Err(ToolError::argument("messages", "must end with a message of role user or tool")),
+    }
+}
 
-    async fn medium(
-        &self,
-        field: &str,
-        text: &str,
-        rules: &Rules,
-        purpose: Purpose,
-    ) -> Result<Medium, ToolError> {
-        if rules.row.is_some_and(|row| !row.sees) {
-            let seeing = facts().text_models().iter().filter(|row| row.sees && row.note.is_none());
-            let names: Vec<_> = seeing.map(|row| row.model.as_str()).collect();
-            let problem =
-                format!("cannot be given: {} takes no media; use {}", rules.model, names.join(" or "));
-            return Err(ToolError::argument(field, problem));
-        }
-        let (kind, text) = match (text.strip_prefix("image:"), text.strip_prefix("video:")) {
-            (Some(rest), _) => (Kind::Image, rest),
-            (_, Some(rest)) => (Kind::Video, rest),
-            _ => (self.looks(field, text).await?, text),
-        };
-        if kind != Kind::Video {
-            return Ok(Medium::Image(self.input(field, text, &IMAGE, false).await?));
-        }
-        if !rules.protocol.video || rules.row.is_some_and(|row| row.video_blind) {
-            let able = facts().text_protocols(|row| row.video);
-            let problem = format!("is a video; give it to MiniMax-M3.1-Flash or MiniMax-M3 with api {able}");
-            return Err(ToolError::argument(field, problem));
-        }
-        let sent_up = text.trim().starts_with("mm_file://");
-        let takes = if purpose != Purpose::Count || sent_up { VIDEO } else { VIDEO_INLINE };
-        Ok(Medium::Video(self.input(field, text, &takes, purpose == Purpose::Rehearse).await?))
+async fn medium(
+    server: &Server,
+    field: &str,
+    text: &str,
+    rules: &Rules,
+    purpose: Purpose,
+) -> Result<Medium, ToolError> {
+    if rules.row.is_some_and(|row| !row.sees) {
+        let seeing = facts().text_models().iter().filter(|row| row.sees && row.note.is_none());
+        let names: Vec<_> = seeing.map(|row| row.model.as_str()).collect();
+        let problem = format!("cannot be given: {} takes no media; use {}", rules.model, names.join(" or "));
+        return Err(ToolError::argument(field, problem));
     }
+    let (kind, text) = match (text.strip_prefix("image:"), text.strip_prefix("video:")) {
+        (Some(rest), _) => (Kind::Image, rest),
+        (_, Some(rest)) => (Kind::Video, rest),
+        _ => (server.inputs.kind_of(field, text).await?, text),
+    };
+    if kind != Kind::Video {
+        return Ok(Medium::Image(server.inputs.resolve(field, text, &IMAGE, false).await?));
+    }
+    if !rules.protocol.video || rules.row.is_some_and(|row| row.video_blind) {
+        let able = facts().text_protocols(|row| row.video);
+        let problem = format!("is a video; give it to MiniMax-M3.1-Flash or MiniMax-M3 with api {able}");
+        return Err(ToolError::argument(field, problem));
+    }
+    let sent_up = text.trim().starts_with("mm_file://");
+    let takes = if purpose != Purpose::Count || sent_up { VIDEO } else { VIDEO_INLINE };
+    Ok(Medium::Video(server.inputs.resolve(field, text, &takes, purpose == Purpose::Rehearse).await?))
 }
 
 fn protocol(wanted: Option<Protocol>, kept: Option<&Conversation>) -> Result<Protocol, ToolError> {
@@ -223,7 +220,7 @@ fn turn(field: &str, message: &Message) -> Result<Turn, ToolError> {
     Ok(Turn { tool_call_id: message.tool_call_id.clone(), tool_calls, ..said(role, text) })
 }
 
-/// An object whose parts are not in the tool's schema.
+/// Reads an object whose fields are not in the tool's schema.
 fn read<T: DeserializeOwned>(field: &str, object: &JsonObject) -> Result<T, ToolError> {
     serde_json::from_value(Value::Object(object.clone()))
         .map_err(|problem| ToolError::argument(field, format!("cannot be read: {problem}")))
@@ -234,7 +231,7 @@ pub(crate) fn read_messages(messages: &[JsonObject]) -> Result<Vec<Message>, Too
     messages.iter().enumerate().map(|(at, message)| read(&format!("messages[{at}]"), message)).collect()
 }
 
-/// What the model is told first: `system` and the system messages that the list begins with.
+/// The system prompt: `system`, and the leading system messages.
 fn system(input: &ChatInput, turns: &mut Vec<Turn>, protocol: Protocol) -> Result<Option<String>, ToolError> {
     let leading = turns.iter().take_while(|turn| turn.role == Speaker::System).count();
     let first: Vec<String> = turns.drain(..leading).map(|turn| turn.text).collect();
@@ -268,7 +265,7 @@ fn functions(input: &ChatInput) -> Result<Option<Vec<Function>>, ToolError> {
     Ok(Some(functions))
 }
 
-/// Each call is answered, and each result answers a call.
+/// Checks that each tool call has a result, and each result a call.
 fn check_calls(protocol: Protocol, messages: &[Value]) -> Result<(), ToolError> {
     let (calls, results) = protocol.calls(messages);
     let (asked, given): (HashSet<_>, HashSet<_>) =

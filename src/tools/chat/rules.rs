@@ -1,13 +1,13 @@
-//! What the protocols and the models of `chat` take: the tables of the facts, applied to a call.
+//! What protocols and models accept from `chat`, by the tables of `facts`.
 
 use serde_json::Value;
 
 use crate::api::Protocol;
 use crate::facts::{TextModel, TextProtocol, Thinking, facts};
 use crate::mcp::ToolError;
-use crate::tools::chat::{ChatInput, Switch};
+use crate::tools::chat::input::{ChatInput, Switch};
 
-/// What the protocol and the model take.
+/// What one protocol and one model accept.
 pub(crate) struct Rules {
     pub(crate) protocol: &'static TextProtocol,
     pub(crate) model: String,
@@ -17,7 +17,7 @@ pub(crate) struct Rules {
 impl Rules {
     pub(crate) fn new(protocol: Protocol, model: &str) -> Self {
         static UNKNOWN: std::sync::LazyLock<TextProtocol> = std::sync::LazyLock::new(TextProtocol::default);
-        // Each protocol has its row; a test says so.
+        // A test proves that each protocol has a row.
         let row = facts().text_protocol(protocol.word()).unwrap_or(&UNKNOWN);
         Self { protocol: row, model: model.to_owned(), row: facts().text(model) }
     }
@@ -31,7 +31,7 @@ impl Rules {
         }
     }
 
-    /// The thinking matrix: what is sent, or why it cannot be.
+    /// What is sent for thinking and effort, or why it cannot be sent.
     pub(crate) fn thinking(
         &self,
         switch: Option<Switch>,

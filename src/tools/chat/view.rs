@@ -1,4 +1,4 @@
-//! What `chat` and `count_tokens` answer.
+//! The results of `chat` and `count_tokens`.
 
 use rmcp::ErrorData;
 use rmcp::handler::server::tool::IntoCallToolResult;
@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::api::{Reply, ToolCall, Usage};
 use crate::jobs::Cost;
-use crate::mcp::checkout::budget::REHEARSED;
+use crate::mcp::job_view::DRY_RUN;
 use crate::mcp::job_view::{CostView, ErrorView};
 
 /// An answer of a text model. What is absent is unknown.
@@ -73,7 +73,7 @@ struct UsageView {
 }
 
 impl ChatView {
-    /// What came of it, without cost and conversation.
+    /// The result of a reply, without price and conversation.
     pub(crate) fn of(reply: Reply, warnings: Vec<String>) -> Self {
         let filled = |text: String| Some(text).filter(|text| !text.is_empty());
         Self {
@@ -90,11 +90,11 @@ impl ChatView {
 
     /// What a call would cost at most.
     pub(crate) fn rehearsed(model: String, cost: &Cost, warnings: Vec<String>) -> Self {
-        let (model, next) = (Some(model), REHEARSED.to_owned());
+        let (model, next) = (Some(model), DRY_RUN.to_owned());
         Self { model, cost: CostView::of(cost), warnings, next, ..Self::default() }
     }
 
-    /// What to do now, after an answer that is whole.
+    /// Sets the advice after a complete answer.
     pub(crate) fn advise(&mut self) {
         let again = match &self.conversation_id {
             Some(id) => format!("conversation_id {id}"),

@@ -115,12 +115,12 @@ impl Server {
         annotations(read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = true)
     )]
     async fn list_files(&self, Parameters(input): Parameters<ListInput>) -> Result<FileList, ToolError> {
-        self.ready()?;
+        self.checkout.ready()?;
         let after = input.cursor.as_deref().map(read_cursor).transpose()?;
-        let (mut files, warnings) = self.files(input.purpose.as_deref()).await?;
+        let (mut files, warnings) = files(self, input.purpose.as_deref()).await?;
         files.sort_by_key(|file| std::cmp::Reverse(place(file)));
         files.dedup_by(|one, other| one.file_id == other.file_id);
-        let hidden = self.hidden_files().await?;
+        let hidden = self.inputs.ownership.hidden_files().await?;
         files.retain(|file| !hidden.contains(&file.file_id));
         let total = files.len();
         files.retain(|file| after.is_none_or(|after| place(file) < after));
@@ -141,9 +141,9 @@ impl Server {
         annotations(read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = true)
     )]
     async fn get_file(&self, Parameters(input): Parameters<GetInput>) -> Result<FileInfo, ToolError> {
-        self.ready()?;
+        self.checkout.ready()?;
         let id = file_id(&input.file_id)?.to_string();
-        let mut info = FileInfo::of(self.remote(&id).await?);
+        let mut info = FileInfo::of(remote(self, &id).await?);
         info.next = if info.url.is_some() {
             "The link lives for an hour or a few; download_file saves the file.".to_owned()
         } else {
@@ -159,14 +159,14 @@ impl Server {
         annotations(read_only_hint = false, destructive_hint = true, idempotent_hint = true, open_world_hint = true)
     )]
     async fn delete_file(&self, Parameters(input): Parameters<DeleteInput>) -> Result<Gone, ToolError> {
-        self.ready()?;
+        self.checkout.ready()?;
         let id = file_id(&input.file_id)?;
-        self.own_file("file_id", &id.to_string()).await?;
+        self.inputs.ownership.check_file("file_id", &id.to_string()).await?;
         let (purpose, note) = if let Some(purpose) = input.purpose {
             check_purpose(&purpose)?;
             (purpose, None)
         } else {
-            let found = self.remote(&id.to_string()).await?.purpose;
+            let found = remote(self, &id.to_string()).await?.purpose;
             if found.is_empty() {
                 let problem = "is needed: MiniMax does not say what this file is for";
                 return Err(ToolError::argument("purpose", problem));
@@ -175,50 +175,48 @@ impl Server {
             (found, Some(note))
         };
         check_deletable(&purpose)?;
-        // Deleting twice changes nothing, but the second time is refused: so it is sent once.
-        self.jobs().api().delete_file(id, &purpose).await?;
+        // Deleting is idempotent at MiniMax, but the second request gets an error, so it is never retried.
+        self.api().delete_file(id, &purpose).await?;
         Ok(Gone { file_id: id.to_string(), purpose, deleted: true, note })
     }
 }
 
-impl Server {
-    /// Files of one purpose or of all, and what could not be asked for.
-    async fn files(&self, purpose: Option<&str>) -> Result<(Vec<RemoteFile>, Vec<String>), ToolError> {
-        let api = self.jobs().api();
-        if let Some(purpose) = purpose {
-            check_purpose(purpose)?;
-            return Ok((api.list_files(purpose).await?, Vec::new()));
-        }
-        // The API has no list of everything: each purpose is a list of its own.
-        let purposes = offer().purposes().iter().map(|row| row.purpose.as_str());
-        let asked = purposes.map(|purpose| async move { (purpose, api.list_files(purpose).await) });
-        let (mut files, mut warnings, mut worst) = (Vec::new(), Vec::new(), None);
-        for (purpose, answer) in join_all(asked).await {
-            match answer {
-                Ok(mut some) => files.append(&mut some),
-                Err(error @ ApiError::Refused { code: Some(2013), .. }) => {
-                    warnings.push(format!("MiniMax does not list files for {purpose}"));
-                    worst.get_or_insert(error);
-                }
-                Err(error) => return Err(error.into()),
+/// The files of one purpose or of all, and warnings about purposes that could not be listed.
+async fn files(server: &Server, purpose: Option<&str>) -> Result<(Vec<RemoteFile>, Vec<String>), ToolError> {
+    let api = server.api();
+    if let Some(purpose) = purpose {
+        check_purpose(purpose)?;
+        return Ok((api.list_files(purpose).await?, Vec::new()));
+    }
+    // The API lists each purpose separately.
+    let purposes = offer().purposes().iter().map(|row| row.purpose.as_str());
+    let asked = purposes.map(|purpose| async move { (purpose, api.list_files(purpose).await) });
+    let (mut files, mut warnings, mut worst) = (Vec::new(), Vec::new(), None);
+    for (purpose, answer) in join_all(asked).await {
+        match answer {
+            Ok(mut some) => files.append(&mut some),
+            Err(error @ ApiError::Refused { code: Some(2013), .. }) => {
+                warnings.push(format!("MiniMax does not list files for {purpose}"));
+                worst.get_or_insert(error);
             }
-        }
-        match worst {
-            Some(error) if warnings.len() == offer().purposes().len() => Err(error.into()),
-            _ => Ok((files, warnings)),
+            Err(error) => return Err(error.into()),
         }
     }
-
-    /// Metadata and link of a file.
-    pub(crate) async fn remote(&self, id: &str) -> Result<RemoteFile, ToolError> {
-        self.own_file("file_id", id).await?;
-        let api = self.jobs().api();
-        let file = api.retrieve_file(id).await?;
-        Ok(RemoteFile { file_id: id.to_owned(), ..file })
+    match worst {
+        Some(error) if warnings.len() == offer().purposes().len() => Err(error.into()),
+        _ => Ok((files, warnings)),
     }
 }
 
-/// Newest first; of two of the same second, the one with the greater number.
+/// Metadata and link of a file.
+pub(super) async fn remote(server: &Server, id: &str) -> Result<RemoteFile, ToolError> {
+    server.inputs.ownership.check_file("file_id", id).await?;
+    let api = server.api();
+    let file = api.retrieve_file(id).await?;
+    Ok(RemoteFile { file_id: id.to_owned(), ..file })
+}
+
+/// The sort key, newest first: the second, then the number.
 fn place(file: &RemoteFile) -> (i64, u64) {
     (file.created_at, file.file_id.parse().unwrap_or_default())
 }
@@ -230,7 +228,7 @@ fn read_cursor(cursor: &str) -> Result<(i64, u64), ToolError> {
     })
 }
 
-/// MiniMax's ids are numbers, also where they are written as texts.
+/// Parses an id of MiniMax, which is a number even where it is written as text.
 pub(crate) fn file_id(text: &str) -> Result<u64, ToolError> {
     let bare = text.trim().trim_start_matches("mm_file://");
     bare.parse().map_err(|_| {
@@ -239,7 +237,7 @@ pub(crate) fn file_id(text: &str) -> Result<u64, ToolError> {
     })
 }
 
-/// One of those that are documented; a row of the user's own adds another.
+/// Checks a purpose against the table, to which the user's facts file can add.
 fn check_purpose(purpose: &str) -> Result<(), ToolError> {
     if offer().purpose(purpose).is_some() {
         return Ok(());

@@ -1,6 +1,6 @@
-//! `upload_file` and `download_file`: files on their way to MiniMax and back.
+//! `upload_file` and `download_file`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use futures_util::StreamExt as _;
 use rmcp::ErrorData;
@@ -21,7 +21,7 @@ use crate::mcp::inputs::source::{Local, Source, link_extension, unfetched};
 use crate::mcp::result::both;
 use crate::mcp::{Server, ToolError};
 use crate::media::{self, Content, Expect, FetchProblem, InputProblem, Limits, Opened, Saved};
-use crate::tools::files::manage::{FileInfo, file_id};
+use crate::tools::files::manage::{FileInfo, file_id, remote};
 
 pub(crate) const TOOLS: &[ToolSpec] = &[
     ToolSpec::free("upload_file", Toolset::Files),
@@ -29,7 +29,7 @@ pub(crate) const TOOLS: &[ToolSpec] = &[
     ToolSpec { remote: false, ..ToolSpec::free("download_file", Toolset::Files) },
 ];
 
-/// No result of MiniMax's is anywhere near it.
+/// The largest download, in bytes; real results are far smaller.
 const LARGEST: u64 = 4 * 1024 * 1024 * 1024;
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -80,11 +80,11 @@ impl Server {
         annotations(read_only_hint = false, destructive_hint = false, idempotent_hint = false, open_world_hint = true)
     )]
     async fn upload_file(&self, Parameters(input): Parameters<UploadInput>) -> Result<FileInfo, ToolError> {
-        self.ready()?;
+        self.checkout.ready()?;
         let row = purpose(&input.purpose)?;
-        let (opened, _fetched) = self.suited(&input.file, row).await?;
+        let (opened, _fetched) = suited(self, &input.file, row).await?;
         let mime = opened.mime;
-        let mut info = FileInfo::of(self.send_up(&input.purpose, opened).await?);
+        let mut info = FileInfo::of(self.inputs.upload_opened(&input.purpose, opened).await?);
         info.mime_type = Some(mime.to_owned());
         info.next = format!("Give {} (or its file_id) to {}.", info.uri, row.used_by);
         Ok(info)
@@ -103,16 +103,16 @@ impl Server {
         let directory = input.output_directory.as_deref();
         match (input.file_id, input.url) {
             (Some(id), None) => {
-                self.ready()?;
+                self.checkout.ready()?;
                 let id = file_id(&id)?.to_string();
-                self.fetch_remote(id, &self.shelf(directory).await?).await
+                fetch_remote(self, id, &self.checkout.output.for_file(directory).await?).await
             }
             (None, Some(url)) => {
-                let folder = self.shelf(directory).await?;
-                let link = self.secured(url.trim());
-                // What is signed changes from link to link to the same file.
+                let folder = self.checkout.output.for_file(directory).await?;
+                let link = self.inputs.sources.secured(url.trim());
+                // The query holds a signature that differs in each link to the same file.
                 let key = link.split(['?', '#']).next().unwrap_or_default();
-                let saved = self.fetch_link("url", &link, "", &folder, key).await?;
+                let saved = fetch_link(self, "url", &link, "", &folder, key).await?;
                 Ok(Downloaded::of(saved, None, Some(url)))
             }
             (Some(_), Some(_)) => Err(ToolError::argument("url", "excludes file_id; give one of the two")),
@@ -121,106 +121,94 @@ impl Server {
     }
 }
 
-impl Server {
-    /// The folder for something that is a file by its nature, also where results are handed over as links.
-    pub(crate) async fn shelf(&self, directory: Option<&str>) -> Result<PathBuf, ToolError> {
-        let base = self.config().base_path.display().to_string();
-        let folder = self.folder(Some(directory.unwrap_or(&base)), true).await?;
-        folder.ok_or_else(|| ToolError::argument("output_directory", "is needed"))
+/// Opens the input and checks it by the rules of the purpose. The second part keeps a fetched file alive.
+async fn suited(server: &Server, file: &str, row: &Upload) -> Result<(Opened, Option<Local>), ToolError> {
+    let mut misfit = Misfit::default();
+    let local = match server.inputs.sources.find("file", file).await? {
+        Source::Uploaded(id) => {
+            let problem = format!("is at MiniMax already, as file_id {id}");
+            return Err(ToolError::argument("file", problem));
+        }
+        Source::Data(blob) => {
+            for rule in &row.rules {
+                match media::check(&blob, &limits(rule)) {
+                    Ok(()) => return Ok((checked_text(Opened::of(blob), rule).await?, None)),
+                    Err(problem) => misfit.note(problem, row)?,
+                }
+            }
+            return Err(misfit.error(row));
+        }
+        Source::Path(path) => server.inputs.sources.at(path),
+        Source::Link(link) => {
+            let most = row.rules.iter().map(|rule| rule.max_bytes).max().unwrap_or_default();
+            server.inputs.sources.local("file", &link, most).await?
+        }
+    };
+    for rule in &row.rules {
+        match media::open_input(&local.path, &local.roots, &limits(rule)).await {
+            Ok(opened) => return Ok((checked_text(opened, rule).await?, Some(local))),
+            Err(problem) => misfit.note(problem, row)?,
+        }
     }
+    Err(misfit.error(row))
 }
 
-impl Server {
-    /// The input, opened and checked by the rules of the purpose. What was fetched for it lives as long as the
-    /// second part.
-    async fn suited(&self, file: &str, row: &Upload) -> Result<(Opened, Option<Local>), ToolError> {
-        let mut misfit = Misfit::default();
-        let local = match self.source("file", file).await? {
-            Source::Uploaded(id) => {
-                let problem = format!("is at MiniMax already, as file_id {id}");
-                return Err(ToolError::argument("file", problem));
-            }
-            Source::Data(blob) => {
-                for rule in &row.rules {
-                    match media::check(&blob, &limits(rule)) {
-                        Ok(()) => return Ok((checked_text(Opened::of(blob), rule).await?, None)),
-                        Err(problem) => misfit.note(problem, row)?,
-                    }
-                }
-                return Err(misfit.error(row));
-            }
-            Source::Path(path) => self.at(path),
-            Source::Link(link) => {
-                let most = row.rules.iter().map(|rule| rule.max_bytes).max().unwrap_or_default();
-                self.local("file", &link, most).await?
-            }
-        };
-        for rule in &row.rules {
-            match media::open_input(&local.path, &local.roots, &limits(rule)).await {
-                Ok(opened) => return Ok((checked_text(opened, rule).await?, Some(local))),
-                Err(problem) => misfit.note(problem, row)?,
-            }
-        }
-        Err(misfit.error(row))
+/// Downloads a file by its id: through its link, or without one through the API.
+async fn fetch_remote(server: &Server, id: String, folder: &Path) -> Result<Downloaded, ToolError> {
+    let file = remote(server, &id).await?;
+    if let Some(link) = file.download_url {
+        let saved =
+            fetch_link(server, "file_id", &server.inputs.sources.secured(&link), &file.filename, folder, &id)
+                .await?;
+        return Ok(Downloaded::of(saved, Some(id), Some(link)));
     }
-
-    /// A file by its id: by its link if it has one, else its content from the API.
-    async fn fetch_remote(&self, id: String, folder: &Path) -> Result<Downloaded, ToolError> {
-        let file = self.remote(&id).await?;
-        if let Some(link) = file.download_url {
-            let saved = self.fetch_link("file_id", &self.secured(&link), &file.filename, folder, &id).await?;
-            return Ok(Downloaded::of(saved, Some(id), Some(link)));
-        }
-        let (name, extension) = name(&file.filename, &id);
-        let expect = Expect { kind: None, max_bytes: LARGEST, extension: &extension };
-        let api = self.jobs().api();
-        let content = api.patiently(group::READS, Nature::Read, || api.file_content(&id)).await?;
-        let chunks = content
-            .chunks
-            .map(|chunk| chunk.map_err(|reason| FetchProblem::Weather { reason, retry_after: None }));
-        let saved = media::save_stream(chunks, folder, &name, &expect).await;
-        let saved = saved.map_err(|problem| unfetched("file_id", problem))?;
-        if content.length.is_some_and(|length| length != saved.bytes) {
-            return Err(ToolError::Transfer(format!("{} bytes came, not all", saved.bytes)));
-        }
-        Ok(Downloaded::of(saved, Some(id), None))
+    let (name, extension) = name(&file.filename, &id);
+    let expect = Expect { kind: None, max_bytes: LARGEST, extension: &extension };
+    let api = server.api();
+    let content = api.patiently(group::READS, Nature::Read, || api.file_content(&id)).await?;
+    let chunks = content
+        .chunks
+        .map(|chunk| chunk.map_err(|reason| FetchProblem::Weather { reason, retry_after: None }));
+    let saved = media::save_stream(chunks, folder, &name, &expect).await;
+    let saved = saved.map_err(|problem| unfetched("file_id", problem))?;
+    if content.length.is_some_and(|length| length != saved.bytes) {
+        return Err(ToolError::Transfer(format!("{} bytes came, not all", saved.bytes)));
     }
+    Ok(Downloaded::of(saved, Some(id), None))
+}
 
-    /// A link's content in `folder`; tried again where the way is disturbed. A later call with the same `key`
-    /// goes on where this one broke off.
-    async fn fetch_link(
-        &self,
-        field: &str,
-        link: &str,
-        filename: &str,
-        folder: &Path,
-        key: &str,
-    ) -> Result<Saved, ToolError> {
-        let path = link.split(['?', '#']).next().unwrap_or_default();
-        let filename =
-            if filename.is_empty() { path.rsplit('/').next().unwrap_or_default() } else { filename };
-        let (name, mut extension) = name(filename, "");
-        if extension.is_empty() {
-            link_extension(link).clone_into(&mut extension);
-        }
-        let expect = Expect { kind: None, max_bytes: LARGEST, extension: &extension };
-        let mut tries = 0_u32;
-        loop {
-            tries += 1;
-            match self.jobs().fetcher().download(link, folder, &name, &expect, Some(key)).await {
-                Ok(saved) => return Ok(saved),
-                Err(FetchProblem::Weather { .. }) if tries < 4 => {
-                    tokio::time::sleep(std::time::Duration::from_millis(300 * u64::from(tries))).await;
-                }
-                Err(FetchProblem::Expired { status }) => {
-                    let problem = format!(
-                        "is a link that has ended (HTTP {status}); get_job renews the links of a job, get_file \
-                         those of a file_id"
-                    );
-                    return Err(ToolError::argument(field, problem));
-                }
-                Err(problem) => return Err(unfetched(field, problem)),
+/// Downloads a link to `folder`, with retries. A later call with the same `key` resumes an interrupted download.
+async fn fetch_link(
+    server: &Server,
+    field: &str,
+    link: &str,
+    filename: &str,
+    folder: &Path,
+    key: &str,
+) -> Result<Saved, ToolError> {
+    let path = link.split(['?', '#']).next().unwrap_or_default();
+    let filename = if filename.is_empty() { path.rsplit('/').next().unwrap_or_default() } else { filename };
+    let (name, mut extension) = name(filename, "");
+    if extension.is_empty() {
+        link_extension(link).clone_into(&mut extension);
+    }
+    let expect = Expect { kind: None, max_bytes: LARGEST, extension: &extension };
+    let mut tries = 0_u32;
+    loop {
+        tries += 1;
+        match server.jobs().fetcher().download(link, folder, &name, &expect, Some(key)).await {
+            Ok(saved) => return Ok(saved),
+            Err(FetchProblem::Weather { .. }) if tries < 4 => {
+                tokio::time::sleep(std::time::Duration::from_millis(300 * u64::from(tries))).await;
             }
+            Err(FetchProblem::Expired { status }) => {
+                let problem = format!(
+                    "is a link that has ended (HTTP {status}); get_job renews the links of a job, get_file \
+                     those of a file_id"
+                );
+                return Err(ToolError::argument(field, problem));
+            }
+            Err(problem) => return Err(unfetched(field, problem)),
         }
     }
 }
@@ -235,7 +223,7 @@ fn purpose(word: &str) -> Result<&'static Upload, ToolError> {
     })
 }
 
-/// Why none of the rules of a purpose has fitted so far.
+/// Why no rule of a purpose has matched so far.
 #[derive(Debug, Default)]
 struct Misfit {
     is: String,
@@ -243,7 +231,7 @@ struct Misfit {
 }
 
 impl Misfit {
-    /// Remembers a rule that is for another sort of file; what breaks a rule of its own sort is the answer.
+    /// Notes a rule for another type of file. A file that breaks a rule for its own type is an error.
     fn note(&mut self, problem: InputProblem, row: &Upload) -> Result<(), ToolError> {
         match problem {
             InputProblem::Type { found, allowed } => {
@@ -251,7 +239,7 @@ impl Misfit {
                 self.wanted.push(allowed);
                 Ok(())
             }
-            // The size is judged first, and the next rule may allow more.
+            // The size is checked before the type, and the next rule may allow more.
             InputProblem::TooLarge { bytes, limit } if row.rules.len() > 1 => {
                 self.is = format!("{bytes} bytes long");
                 self.wanted.push(format!("at most {limit} bytes"));
@@ -277,10 +265,10 @@ fn limits(rule: &Rule) -> Limits {
     }
 }
 
-/// Counts the characters of a text, piece by piece, and gives it the ending that MiniMax knows it by.
+/// Counts the characters of a text while streaming it, and gives it the extension that MiniMax expects.
 async fn checked_text(mut opened: Opened, rule: &Rule) -> Result<Opened, ToolError> {
     let Some(most) = rule.characters.filter(|_| opened.mime == "text/plain") else { return Ok(opened) };
-    // A byte that continues a character has the bits 10 in front.
+    // A continuation byte of UTF-8 begins with the bits 10.
     let starts = |bytes: &[u8]| bytes.iter().filter(|byte| **byte & 0xc0 != 0x80).count() as u64;
     let broken = |error: std::io::Error| ToolError::argument("file", format!("cannot be read: {error}"));
     let characters = match &mut opened.content {
@@ -310,7 +298,7 @@ async fn checked_text(mut opened: Opened, rule: &Rule) -> Result<Opened, ToolErr
     Ok(opened)
 }
 
-/// A name for the file on disk, and the ending it should have.
+/// A file name, and its extension.
 fn name(filename: &str, id: &str) -> (String, String) {
     let (stem, extension) = filename.rsplit_once('.').unwrap_or((filename, ""));
     let extension = if extension.len() > 5 { "" } else { extension };

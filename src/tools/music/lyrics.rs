@@ -13,8 +13,8 @@ use crate::config::Toolset;
 use crate::facts::facts;
 use crate::jobs::Cost;
 use crate::mcp::ToolSpec;
-use crate::mcp::checkout::budget::REHEARSED;
 use crate::mcp::job_view::CostView;
+use crate::mcp::job_view::DRY_RUN;
 use crate::mcp::{Server, ToolError};
 
 pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec::immediate("generate_lyrics", Toolset::Music)];
@@ -67,15 +67,19 @@ impl Server {
     ) -> Result<LyricsView, ToolError> {
         let dry = input.dry_run;
         if !dry {
-            self.ready()?;
+            self.checkout.ready()?;
         }
         let order = input.order()?;
-        let mut cost = self.counted("generate_lyrics", cost(self.config().currency()));
+        let mut cost = self.checkout.budget.counted("generate_lyrics", cost(self.config().currency()));
         if dry {
-            return Ok(LyricsView::of(Lyrics::default(), &cost, REHEARSED));
+            return Ok(LyricsView::of(Lyrics::default(), &cost, DRY_RUN));
         }
-        let api = self.jobs().api();
-        let written = self.buy_once("generate_lyrics", "", &cost, &call, || api.write_lyrics(&order)).await?;
+        let api = self.api();
+        let written = self
+            .checkout
+            .budget
+            .buy_once("generate_lyrics", "", &cost, &call, || api.write_lyrics(&order))
+            .await?;
         cost.actual = cost.estimated;
         let next = "Show them, or give them to music_generation: lyrics as lyrics, style_tags as prompt.";
         Ok(LyricsView::of(written, &cost, next))

@@ -92,11 +92,11 @@ impl Server {
         call: RequestContext<RoleServer>,
     ) -> Result<JobView, ToolError> {
         if !input.job.dry_run {
-            self.ready()?;
+            self.checkout.ready()?;
         }
         let (mut submit, warnings) = input.submit()?;
         if let Some(text) = &input.reference_audio {
-            let audio = self.input("reference_audio", text, &SONG, input.job.dry_run).await?;
+            let audio = self.inputs.resolve("reference_audio", text, &SONG, input.job.dry_run).await?;
             submit.reference = Some(reference(audio));
         }
         let draft = Draft {
@@ -106,12 +106,12 @@ impl Server {
             paid: Paid::Music(Box::new(submit)),
             warnings,
         };
-        self.buy("music_generation", draft, input.job, &call).await
+        self.checkout.buy("music_generation", draft, input.job, &call).await
     }
 }
 
 impl MusicInput {
-    /// The request without its media, and what the caller should know.
+    /// The request without its media, and warnings.
     fn submit(&self) -> Result<(MusicSubmit, Vec<String>), ToolError> {
         let usual = facts().music_models(self.reference_audio.is_some()).next().unwrap_or("music-3.0");
         let model = facts().canonical(self.model.as_deref().unwrap_or(usual));
@@ -170,7 +170,7 @@ impl MusicInput {
         )])
     }
 
-    /// What goes together.
+    /// Checks which arguments may be combined.
     fn check_wishes(&self, row: &MusicModel) -> Result<(), ToolError> {
         let wishes = [("is_instrumental", self.is_instrumental), ("lyrics_optimizer", self.lyrics_optimizer)];
         if let Some((field, _)) = wishes.iter().find(|(_, given)| *given && !row.optional_lyrics) {
@@ -216,7 +216,7 @@ fn length(
     Err(ToolError::argument(field, format!("has {count} characters; {model} takes {least} to {most} here")))
 }
 
-/// The endpoint has a field for each form.
+/// The endpoint has one field for links and one for content.
 fn reference(audio: String) -> CoverReference {
     match audio.split_once(";base64,") {
         Some((head, base64)) if head.starts_with("data:") => CoverReference::AudioBase64(base64.to_owned()),

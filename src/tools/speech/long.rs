@@ -1,4 +1,4 @@
-//! Long texts for `text_to_audio`: where they come from, and how many characters are billed.
+//! Long texts for `text_to_audio`, which MiniMax speaks as a task.
 
 use sha2::{Digest, Sha256};
 
@@ -7,31 +7,25 @@ use crate::jobs::SpeechOrder;
 use crate::mcp::inputs::Given;
 use crate::mcp::{Server, ToolError};
 use crate::media::{Limits, Opened};
-use crate::tools::speech::SpeechInput;
+use crate::tools::speech::input::SpeechInput;
 use crate::tools::speech::rules::billed_characters;
-
-/// T2A async > text: what goes into the request itself.
-pub(crate) const INLINE_LIMIT: usize = 50_000;
 
 /// File upload > t2a_async_input: below 1,000,000 characters.
 const FILE_LIMIT: usize = 999_999;
 const PURPOSE: &str = "t2a_async_input";
 const FILES: Limits = Limits::new(&["text/plain", "application/zip"], 20 * 1024 * 1024);
 
-/// T2A async > audio_setting.audio_sample_rate: opus has rates of its own.
-pub(crate) const OPUS_RATES: &[u32] = &[8000, 12000, 16000, 24000, 48000];
-
-/// A long text, ready to be handed in.
+/// A long text, read and counted.
 #[derive(Debug)]
 pub(crate) struct LongText {
     inline: Option<String>,
     file_id: Option<i64>,
     content: Option<String>,
-    /// What is to be uploaded before it can be ordered.
+    /// A file that has to be uploaded before the order.
     waiting: Option<Opened>,
-    /// Unknown for archives and for what was uploaded before.
+    /// Unknown for archives and for earlier uploads.
     pub(crate) billed: Option<u32>,
-    /// What the job is about.
+    /// The job's description.
     pub(crate) prompt: String,
 }
 
@@ -63,43 +57,41 @@ impl LongText {
     }
 }
 
-impl Server {
-    /// Reads `text_file` and counts it as far as it can be counted.
-    pub(crate) async fn text_file(&self, given: &str) -> Result<LongText, ToolError> {
-        let wrong = |problem: String| ToolError::argument("text_file", problem);
-        let blob = match self.given("text_file", given, &FILES).await? {
-            Given::Uploaded(id) => {
-                let file_id = Some(is_id(&id)?);
-                let (content, prompt) = (Some(given.to_owned()), format!("upload {id}"));
-                return Ok(LongText { inline: None, file_id, content, waiting: None, billed: None, prompt });
-            }
-            Given::Bytes(blob) => blob,
-        };
-        let content = Some(data_encoding::HEXLOWER.encode(&Sha256::digest(&blob.bytes)));
-        let (billed, prompt, ending) = if blob.mime == "text/plain" {
-            let text = std::str::from_utf8(&blob.bytes).map_err(|error| {
-                wrong(format!("is not UTF-8 text: byte {} is none; save it as UTF-8", error.valid_up_to()))
-            })?;
-            let length = text.chars().count();
-            if text.trim().is_empty() || length > FILE_LIMIT {
-                return Err(wrong(format!("has {length} characters; it needs 1 to {FILE_LIMIT}")));
-            }
-            (Some(billed_characters(text)), text.chars().take(200).collect(), "txt")
-        } else {
-            let name = given.rsplit(['/', '\\']).next().unwrap_or_default();
-            (None, name.chars().take(200).collect(), "zip")
-        };
-        let waiting = Some(Opened { name: format!("text.{ending}"), ..Opened::of(blob) });
-        Ok(LongText { inline: None, file_id: None, content, waiting, billed, prompt })
-    }
-
-    /// Uploads what was read. Free.
-    pub(crate) async fn hand_in(&self, text: &mut LongText) -> Result<(), ToolError> {
-        if let Some(opened) = text.waiting.take() {
-            text.file_id = Some(is_id(&self.send_up(PURPOSE, opened).await?.file_id)?);
+/// Reads `text_file`, and counts its characters if that is possible.
+pub(super) async fn text_file(server: &Server, given: &str) -> Result<LongText, ToolError> {
+    let wrong = |problem: String| ToolError::argument("text_file", problem);
+    let blob = match server.inputs.load("text_file", given, &FILES).await? {
+        Given::Uploaded(id) => {
+            let file_id = Some(is_id(&id)?);
+            let (content, prompt) = (Some(given.to_owned()), format!("upload {id}"));
+            return Ok(LongText { inline: None, file_id, content, waiting: None, billed: None, prompt });
         }
-        Ok(())
+        Given::Bytes(blob) => blob,
+    };
+    let content = Some(data_encoding::HEXLOWER.encode(&Sha256::digest(&blob.bytes)));
+    let (billed, prompt, ending) = if blob.mime == "text/plain" {
+        let text = std::str::from_utf8(&blob.bytes).map_err(|error| {
+            wrong(format!("is not UTF-8 text: byte {} is none; save it as UTF-8", error.valid_up_to()))
+        })?;
+        let length = text.chars().count();
+        if text.trim().is_empty() || length > FILE_LIMIT {
+            return Err(wrong(format!("has {length} characters; it needs 1 to {FILE_LIMIT}")));
+        }
+        (Some(billed_characters(text)), text.chars().take(200).collect(), "txt")
+    } else {
+        let name = given.rsplit(['/', '\\']).next().unwrap_or_default();
+        (None, name.chars().take(200).collect(), "zip")
+    };
+    let waiting = Some(Opened { name: format!("text.{ending}"), ..Opened::of(blob) });
+    Ok(LongText { inline: None, file_id: None, content, waiting, billed, prompt })
+}
+
+/// Uploads the file, if there is one. Free.
+pub(super) async fn hand_in(server: &Server, text: &mut LongText) -> Result<(), ToolError> {
+    if let Some(opened) = text.waiting.take() {
+        text.file_id = Some(is_id(&server.inputs.upload_opened(PURPOSE, opened).await?.file_id)?);
     }
+    Ok(())
 }
 
 fn is_id(id: &str) -> Result<i64, ToolError> {

@@ -1,4 +1,4 @@
-//! Sound on the machine of the server: `speak` and `play_audio`. Offered only to a caller who sits at it.
+//! `speak` and `play_audio`: sound on the server's machine. Offered only if the caller is at that machine.
 
 use rmcp::handler::server::tool::{IntoCallToolResult, schema_for_output};
 use rmcp::handler::server::wrapper::Parameters;
@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api::{AudioFormat, AudioSetting, Emotion, LiveSpeech};
-use crate::config::Toolset;
+use crate::config::{Defaults, Toolset};
 use crate::jobs::{Paid, SpeechOrder};
 use crate::mcp::ToolSpec;
 use crate::mcp::{Draft, JobOptions, JobView, Server, ToolError, forty_five};
@@ -24,12 +24,12 @@ pub(crate) const TOOLS: &[ToolSpec] = &[
 /// T2A WebSocket > task_continue.
 const TEXT_LIMIT: usize = 9_999;
 
-/// What is played. The largest is more than an hour of WAV.
+/// What can be played. The limit is more than an hour of WAV.
 const PLAYABLE: Limits = Limits::new(
     &["audio/mpeg", "audio/wav", "audio/flac", "audio/ogg", "audio/mp4", "audio/aac", "audio/aiff"],
     512 * 1024 * 1024,
 );
-/// A link is held in memory on its way.
+/// A linked sound is held in memory.
 const LINKED: Limits = Limits { max_bytes: 64 * 1024 * 1024, ..PLAYABLE };
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -98,9 +98,9 @@ impl Server {
         call: RequestContext<RoleServer>,
     ) -> Result<JobView, ToolError> {
         if !input.dry_run {
-            self.ready()?;
+            self.checkout.ready()?;
         }
-        let (submit, mut warnings) = self.live(&input)?;
+        let (submit, mut warnings) = live(&input, &self.config().defaults)?;
         let player = Player::find(&self.config().program_dirs);
         if player.is_none() {
             warnings.push(format!("{}; the file is saved all the same", no_player()));
@@ -120,7 +120,7 @@ impl Server {
             dry_run: input.dry_run,
             idempotency_key: None,
         };
-        let view = self.buy("speak", draft, options, &call).await?;
+        let view = self.checkout.buy("speak", draft, options, &call).await?;
         Ok(match (view.first_sound(), name) {
             (Some(after), Some(name)) => {
                 #[expect(clippy::cast_precision_loss, reason = "shown with two decimals")]
@@ -151,7 +151,7 @@ impl Server {
             });
         };
         let limits = if linked { &LINKED } else { &PLAYABLE };
-        let sound = self.playable("input_file_path", given, limits).await?;
+        let sound = self.inputs.playable("input_file_path", given, limits).await?;
         let (mime_type, duration_ms) = (sound.mime.to_owned(), sound.duration_ms);
         let extension = sound.name.rsplit('.').next().unwrap_or_default().to_owned();
         let started = player.start_on(sound.content, &extension).await;
@@ -167,40 +167,40 @@ impl Server {
             next: "It plays; there is nothing to wait for.".to_owned(),
         })
     }
+}
 
-    fn live(&self, input: &SpeakInput) -> Result<(LiveSpeech, Vec<String>), ToolError> {
-        let length = input.text.chars().count();
-        if input.text.trim().is_empty() || length > TEXT_LIMIT {
-            let problem = format!(
-                "has {length} characters; it needs 1 to {TEXT_LIMIT}. text_to_audio takes longer texts"
-            );
-            return Err(ToolError::argument("text", problem));
-        }
-        let language = input.language_boost.clone().unwrap_or_else(auto);
-        let manner = Manner {
-            voice_id: input.voice_id.as_deref(),
-            model: input.model.as_deref(),
-            speed: input.speed,
-            vol: input.vol,
-            pitch: input.pitch,
-            emotion: input.emotion.as_deref().map(emotion).transpose()?,
-            language_boost: &language,
-        };
-        let (model, warnings) = manner.check(&self.config().defaults)?;
-        let submit = LiveSpeech {
-            voice_setting: manner.voice(&self.config().defaults, false),
-            audio_setting: AudioSetting {
-                sample_rate: 32_000,
-                bitrate: Some(128_000),
-                format: AudioFormat::Mp3,
-                channel: 1,
-            },
-            model,
-            language_boost: language.clone(),
-            text: input.text.clone(),
-        };
-        Ok((submit, warnings))
+/// The request, and warnings.
+fn live(input: &SpeakInput, defaults: &Defaults) -> Result<(LiveSpeech, Vec<String>), ToolError> {
+    let length = input.text.chars().count();
+    if input.text.trim().is_empty() || length > TEXT_LIMIT {
+        let problem =
+            format!("has {length} characters; it needs 1 to {TEXT_LIMIT}. text_to_audio takes longer texts");
+        return Err(ToolError::argument("text", problem));
     }
+    let language = input.language_boost.clone().unwrap_or_else(auto);
+    let manner = Manner {
+        voice_id: input.voice_id.as_deref(),
+        model: input.model.as_deref(),
+        speed: input.speed,
+        vol: input.vol,
+        pitch: input.pitch,
+        emotion: input.emotion.as_deref().map(emotion).transpose()?,
+        language_boost: &language,
+    };
+    let (model, warnings) = manner.check(defaults)?;
+    let submit = LiveSpeech {
+        voice_setting: manner.voice(defaults, false),
+        audio_setting: AudioSetting {
+            sample_rate: 32_000,
+            bitrate: Some(128_000),
+            format: AudioFormat::Mp3,
+            channel: 1,
+        },
+        model,
+        language_boost: language.clone(),
+        text: input.text.clone(),
+    };
+    Ok((submit, warnings))
 }
 
 fn emotion(word: &str) -> Result<Emotion, ToolError> {

@@ -1,4 +1,4 @@
-//! What all ways of speaking ask for: a voice, its manner, and what it costs.
+//! What all speech tools share: voice, manner and price.
 
 use crate::api::{Emotion, VoiceSetting};
 use crate::config::Defaults;
@@ -51,7 +51,7 @@ pub(crate) const LANGUAGES: &[&str] = &[
     "Afrikaans",
 ];
 
-/// Who speaks and how, as a caller gives it.
+/// Voice and manner, as the caller gives them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Manner<'a> {
     pub(crate) voice_id: Option<&'a str>,
@@ -64,7 +64,7 @@ pub(crate) struct Manner<'a> {
 }
 
 impl Manner<'_> {
-    /// The model's id, and what the caller should know about it.
+    /// The model's id, and warnings.
     pub(crate) fn check(&self, defaults: &Defaults) -> Result<(String, Vec<String>), ToolError> {
         let default_model = defaults.speech_model.as_deref().unwrap_or("speech-2.8-hd");
         let model = facts().canonical(self.model.unwrap_or(default_model));
@@ -73,7 +73,7 @@ impl Manner<'_> {
         Ok((model, warnings))
     }
 
-    /// The voice of a call that may name none; empty when voices are `mixed`.
+    /// The voice, or the default one; empty if voices are `mixed`.
     pub(crate) fn voice(&self, defaults: &Defaults, mixed: bool) -> VoiceSetting {
         let voice_id = match self.voice_id {
             Some(voice) => voice,
@@ -125,7 +125,7 @@ pub(crate) fn auto() -> String {
     "auto".to_owned()
 }
 
-/// What `characters` (see [`billed_characters`]) cost, where their number is known.
+/// The price of `characters` (see [`billed_characters`]), if their number is known.
 pub(crate) fn cost(model: &str, characters: Option<u32>, currency: &str) -> Cost {
     let million = facts().speech(model).and_then(|row| row.per_million.in_currency(currency));
     let mut cost =

@@ -55,10 +55,10 @@ impl Server {
         call: RequestContext<RoleServer>,
     ) -> Result<JobView, ToolError> {
         if !input.job.dry_run {
-            self.ready()?;
+            self.checkout.ready()?;
         }
         let language = input.language.as_deref().map(code).transpose()?;
-        let checked = self.check("file", &input.file, &RECORDING).await?;
+        let checked = self.inputs.check("file", &input.file, &RECORDING).await?;
         let Checked::Here(Opened { content, bytes, mime, name, duration_ms }) = checked else {
             let problem = "is an uploaded file, which this endpoint does not take; give a path or a URL";
             return Err(ToolError::argument("file", problem));
@@ -84,11 +84,13 @@ impl Server {
             _ => Vec::new(),
         };
         let paid = Paid::Transcription(Transcription { submit, recording });
-        self.buy("speech_to_text", Draft { paid, model, prompt, cost, warnings }, input.job, &call).await
+        self.checkout
+            .buy("speech_to_text", Draft { paid, model, prompt, cost, warnings }, input.job, &call)
+            .await
     }
 }
 
-/// The code that MiniMax reads for a language as people write it.
+/// MiniMax's code for a language, which callers may give by name or code.
 fn code(word: &str) -> Result<String, ToolError> {
     let legal = &facts().transcription.languages;
     let known = voices().language(word).map_or(word.trim(), |language| &language.code);
@@ -98,7 +100,7 @@ fn code(word: &str) -> Result<String, ToolError> {
     })
 }
 
-/// Seconds of the longest recording that is taken.
+/// The longest recording, in seconds.
 const LONGEST: f64 = 500.0;
 
 fn cost(duration_ms: Option<u64>, currency: &str) -> Cost {

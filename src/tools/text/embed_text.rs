@@ -1,4 +1,4 @@
-//! `embed_text`, in the group `legacy`.
+//! `embed_text`, in the toolset `legacy`.
 
 use rmcp::ErrorData;
 use rmcp::handler::server::tool::{IntoCallToolResult, schema_for_output};
@@ -13,17 +13,17 @@ use sha2::{Digest as _, Sha256};
 use crate::api::Embed;
 use crate::config::Toolset;
 use crate::mcp::ToolSpec;
-use crate::mcp::checkout::budget::REHEARSED;
 use crate::mcp::inputs::source::unfetched;
 use crate::mcp::job_view::CostView;
+use crate::mcp::job_view::DRY_RUN;
 use crate::mcp::result::both;
 use crate::mcp::{Server, ToolError};
 use crate::media::{self, Expect};
-use crate::tools::text::web_search::flat;
+use crate::tools::text::pricing::flat;
 
 pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec::immediate("embed_text", Toolset::Legacy)];
 
-/// Vectors whose JSON is longer are in the file alone.
+/// Vectors with longer JSON are only in the file.
 const INLINE: usize = 24 * 1024;
 const LARGEST: u64 = 64 * 1024 * 1024;
 
@@ -87,12 +87,12 @@ impl Server {
         call: RequestContext<RoleServer>,
     ) -> Result<EmbedView, ToolError> {
         if !input.dry_run {
-            self.ready()?;
+            self.checkout.ready()?;
         }
         if input.texts.is_empty() || input.texts.iter().any(|text| text.trim().is_empty()) {
             return Err(ToolError::argument("texts", "needs 1 to 100 texts, none of them empty"));
         }
-        let cost = self.counted("embed_text", flat("embed_text", self.config().currency()));
+        let cost = self.checkout.budget.counted("embed_text", flat("embed_text", self.config().currency()));
         if input.dry_run {
             return Ok(EmbedView {
                 model: input.model.unwrap_or_else(|| "embo-01".to_owned()),
@@ -103,10 +103,10 @@ impl Server {
                 total_tokens: None,
                 cost: CostView::of(&cost),
                 warnings: Vec::new(),
-                next: Some(REHEARSED.to_owned()),
+                next: Some(DRY_RUN.to_owned()),
             });
         }
-        let folder = self.shelf(None).await?;
+        let folder = self.checkout.output.for_file(None).await?;
         let embed = Embed {
             model: input.model.unwrap_or_else(|| "embo-01".to_owned()),
             kind: match input.kind.unwrap_or_default() {
@@ -115,13 +115,17 @@ impl Server {
             },
             texts: input.texts,
         };
-        let api = self.jobs().api();
-        let answer = self.buy_once("embed_text", &embed.model, &cost, &call, || api.embed(&embed)).await?;
+        let api = self.api();
+        let answer = self
+            .checkout
+            .budget
+            .buy_once("embed_text", &embed.model, &cost, &call, || api.embed(&embed))
+            .await?;
         let json = serde_json::to_vec(&answer.vectors).unwrap_or_default();
         let short = json.len() <= INLINE;
         let mut warnings = vec!["MiniMax no longer documents embeddings.".to_owned()];
         let saved = keep(json, &folder).await.map_err(|problem| problem.to_string());
-        // They are paid for: what cannot be saved is handed over whatever its length.
+        // The vectors are paid for: if they cannot be saved, the result has them whatever their size.
         let unsaved = saved.is_err();
         let path = saved.map_err(|problem| warnings.push(format!("not saved: {problem}"))).ok();
         Ok(EmbedView {

@@ -81,11 +81,11 @@ impl Server {
         let kind = input.kind.as_deref();
         let currency = self.config().currency();
         let wanted = |of: &str| kind.is_none_or(|kind| kind == of);
-        // The tables are useful even when the settings are not; what is wrong with those is said all the same.
+        // The tables are useful even with wrong settings, which are reported as warnings.
         let mut warnings: Vec<String> = self.config().problems.iter().map(ToString::to_string).collect();
         let mut models = Vec::new();
         if wanted("text") {
-            let (rows, notes) = self.text_models(currency).await;
+            let (rows, notes) = text_models(self, currency).await;
             models.extend(rows);
             warnings.extend(notes);
         }
@@ -102,43 +102,39 @@ impl Server {
     }
 }
 
-impl Server {
-    /// What the key can use, in MiniMax's order; the table alone where MiniMax cannot be asked.
-    async fn text_models(&self, currency: &str) -> (Vec<ModelRow>, Vec<String>) {
-        let known: Vec<&OtherModel> = offer().models().iter().filter(|row| row.kind == "text").collect();
-        let table = |why: String| {
-            let note = format!("text models are those of this server's table of {}: {why}", facts().as_of);
-            (known.iter().map(|row| other(row, currency)).collect(), vec![note])
-        };
-        if !self.config().problems.is_empty() {
-            return table("the settings keep MiniMax from being asked".to_owned());
-        }
-        if !self.jobs().api().has_key() {
-            return table("no API key is set, so MiniMax was not asked".to_owned());
-        }
-        let api = self.jobs().api();
-        let ids = match api.text_models().await {
-            Ok(ids) => ids,
-            Err(error) => return table(error.to_string()),
-        };
-        let row = |id: &String| match known.iter().find(|row| row.model.eq_ignore_ascii_case(id)) {
-            Some(row) => ModelRow { model: id.clone(), ..other(row, currency) },
-            None => ModelRow {
-                model: id.clone(),
-                kind: "text".to_owned(),
-                aliases: facts().aliases_of(id),
-                legal: vec![
-                    "newer than this server's table: usable, sent as it is, price unknown".to_owned(),
-                ],
-                price: None,
-            },
-        };
-        let rows = ids.iter().map(row).collect();
-        let missing = known.iter().filter(|row| !ids.iter().any(|id| id.eq_ignore_ascii_case(&row.model)));
-        let missing: Vec<_> = missing.map(|row| row.model.as_str()).collect();
-        let note = format!("known here, but not listed by MiniMax for this key: {}", missing.join(", "));
-        (rows, if missing.is_empty() { Vec::new() } else { vec![note] })
+/// The text models that the key can use, in MiniMax's order, or the table if MiniMax cannot be asked.
+async fn text_models(server: &Server, currency: &str) -> (Vec<ModelRow>, Vec<String>) {
+    let known: Vec<&OtherModel> = offer().models().iter().filter(|row| row.kind == "text").collect();
+    let table = |why: String| {
+        let note = format!("text models are those of this server's table of {}: {why}", facts().as_of);
+        (known.iter().map(|row| other(row, currency)).collect(), vec![note])
+    };
+    if !server.config().problems.is_empty() {
+        return table("the settings keep MiniMax from being asked".to_owned());
     }
+    if !server.api().has_key() {
+        return table("no API key is set, so MiniMax was not asked".to_owned());
+    }
+    let api = server.api();
+    let ids = match api.text_models().await {
+        Ok(ids) => ids,
+        Err(error) => return table(error.to_string()),
+    };
+    let row = |id: &String| match known.iter().find(|row| row.model.eq_ignore_ascii_case(id)) {
+        Some(row) => ModelRow { model: id.clone(), ..other(row, currency) },
+        None => ModelRow {
+            model: id.clone(),
+            kind: "text".to_owned(),
+            aliases: facts().aliases_of(id),
+            legal: vec!["newer than this server's table: usable, sent as it is, price unknown".to_owned()],
+            price: None,
+        },
+    };
+    let rows = ids.iter().map(row).collect();
+    let missing = known.iter().filter(|row| !ids.iter().any(|id| id.eq_ignore_ascii_case(&row.model)));
+    let missing: Vec<_> = missing.map(|row| row.model.as_str()).collect();
+    let note = format!("known here, but not listed by MiniMax for this key: {}", missing.join(", "));
+    (rows, if missing.is_empty() { Vec::new() } else { vec![note] })
 }
 
 fn row(model: &str, kind: &str, legal: Vec<String>, price: Option<String>) -> ModelRow {
@@ -196,7 +192,7 @@ fn video(model: &VideoModel, currency: &str) -> ModelRow {
     row(&model.model, "video", legal, model.price_list(currency))
 }
 
-/// `4, 5, 6, 10` → `4-6 or 10`.
+/// Shortens `4, 5, 6, 10` to `4-6 or 10`.
 fn spans(numbers: &[u32]) -> String {
     let mut spans: Vec<(u32, u32)> = Vec::new();
     for number in numbers {

@@ -16,13 +16,14 @@ use crate::config::Toolset;
 use crate::facts::{facts, offer, rounded};
 use crate::jobs::Cost;
 use crate::mcp::ToolSpec;
-use crate::mcp::checkout::budget::{REHEARSED, ended};
+use crate::mcp::checkout::budget::ended;
 use crate::mcp::inputs::source::Source;
 use crate::mcp::job_view::CostView;
+use crate::mcp::job_view::DRY_RUN;
 use crate::mcp::result::both;
 use crate::mcp::{Server, ToolError, progress};
 use crate::media::Limits;
-use crate::tools::text::web_search::flat;
+use crate::tools::text::pricing::flat;
 
 pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec::immediate("understand_image", Toolset::Text)];
 
@@ -62,7 +63,7 @@ struct VisionView {
     next: Option<String>,
 }
 
-/// The endpoint of the plans, by the name that it goes by as a model.
+/// The name of the plans' endpoint in the place of a model.
 const BY_PLAN: &str = "coding_plan/vlm";
 
 #[tool_router(router = vision_tools, vis = "pub(crate)")]
@@ -79,24 +80,27 @@ impl Server {
         call: RequestContext<RoleServer>,
     ) -> Result<VisionView, ToolError> {
         if !input.dry_run {
-            self.ready()?;
+            self.checkout.ready()?;
         }
         if input.prompt.trim().is_empty() {
             return Err(ToolError::argument("prompt", "is empty"));
         }
-        let (picture, bytes) = match self.source("image_url", &input.image_url).await? {
+        let (picture, bytes) = match self.inputs.sources.find("image_url", &input.image_url).await? {
             Source::Uploaded(id) => (Picture::Uploaded(id), 0),
             source => {
-                let blob = self.content("image_url", source, &IMAGES).await?;
+                let blob = self.inputs.sources.content("image_url", source, &IMAGES).await?;
                 let bytes = blob.bytes.len() as u64;
                 let encoded = tokio::task::spawn_blocking(move || blob.data_uri()).await;
                 let data = encoded.map_err(|_| ToolError::argument("image_url", "could not be encoded"))?;
                 (Picture::Data(data), bytes)
             }
         };
-        let cost = self.counted("understand_image", flat("understand_image", self.config().currency()));
+        let cost = self
+            .checkout
+            .budget
+            .counted("understand_image", flat("understand_image", self.config().currency()));
         if input.dry_run {
-            let (model, cost, next) = (BY_PLAN.to_owned(), CostView::of(&cost), Some(REHEARSED.to_owned()));
+            let (model, cost, next) = (BY_PLAN.to_owned(), CostView::of(&cost), Some(DRY_RUN.to_owned()));
             return Ok(VisionView {
                 text: String::new(),
                 model,
@@ -106,19 +110,19 @@ impl Server {
                 next,
             });
         }
-        let (api, prompt) = (self.jobs().api(), input.prompt.as_str());
+        let (api, prompt) = (self.api(), input.prompt.as_str());
         let ask = || api.look(prompt, &picture);
-        match self.buy_once("understand_image", BY_PLAN, &cost, &call, ask).await {
+        match self.checkout.budget.buy_once("understand_image", BY_PLAN, &cost, &call, ask).await {
             Ok(seen) => Ok(by_plan(seen, &cost)),
             Err(ToolError::Bought(error)) if has_no_plan(&error) && bytes <= CHAT_LIMIT => {
-                self.by_chat(prompt, &picture, error, &call).await
+                by_chat(self, prompt, &picture, error, &call).await
             }
             Err(error) => Err(error),
         }
     }
 }
 
-/// Refusals that say "not with this key": nothing was taken, and a chat model may still be open to it.
+/// Whether a refusal means that the key has no plan. Nothing was billed then, and a chat model may still accept the key.
 fn has_no_plan(error: &ApiError) -> bool {
     match error {
         ApiError::Refused { code: Some(code), .. } => offer().no_plan.contains(code),
@@ -138,60 +142,57 @@ fn by_plan(seen: Seen, cost: &Cost) -> VisionView {
     }
 }
 
-impl Server {
-    /// Once, and the road is said. When this fails too, the first refusal tells more about the key.
-    async fn by_chat(
-        &self,
-        prompt: &str,
-        picture: &Picture,
-        first: ApiError,
-        call: &RequestContext<RoleServer>,
-    ) -> Result<VisionView, ToolError> {
-        let (api, model) = (self.jobs().api(), offer().vision.model.as_str());
-        // What a picture comes to in tokens is written nowhere; it fits into the context.
-        let room = facts().text(model).map(|row| (row.context, u64::from(LONGEST_LOOK)));
-        let most = self.tokens_cost(room);
-        let ceiling = Cost { most: most.actual, actual: None, ..most };
-        let held = self.reserve("understand_image", model, &ceiling, call).await?;
-        let ask = || api.look_by_chat(model, prompt, picture);
-        let seen = progress::in_line(call, api.join_text(model), Nature::Paid, ask).await;
-        let seen = ended(held, seen, |seen| self.tokens_cost(seen.tokens).actual).await;
-        let seen = match seen {
-            Ok(seen) => seen,
-            Err(second) if has_no_plan(&second) => return Err(ToolError::Bought(first)),
-            Err(second) => return Err(ToolError::Bought(second)),
-        };
-        let cost = self.tokens_cost(seen.tokens);
-        let spent = cost.actual.map_or_else(
-            || "its tokens are billed".to_owned(),
-            |actual| format!("it cost {actual} {}", cost.currency),
-        );
-        let why = first.code().map_or_else(|| "it is refused".to_owned(), |code| format!("code {code}"));
-        let warning = format!(
-            "The image endpoint of the plans is closed to this key ({why}), so the chat model {model} looked at the \
-             image; {spent}."
-        );
-        Ok(VisionView {
-            text: seen.text,
-            model: model.to_owned(),
-            usage: seen.usage,
-            cost: CostView::of(&cost),
-            warnings: vec![warning],
-            next: None,
-        })
-    }
+/// Asks a chat model, once, and says so in a warning. If it refuses too, the first refusal is the more useful error.
+async fn by_chat(
+    server: &Server,
+    prompt: &str,
+    picture: &Picture,
+    first: ApiError,
+    call: &RequestContext<RoleServer>,
+) -> Result<VisionView, ToolError> {
+    let (api, model) = (server.api(), offer().vision.model.as_str());
+    // The tokens of an image are not documented; they are at most the context.
+    let room = facts().text(model).map(|row| (row.context, u64::from(LONGEST_LOOK)));
+    let most = tokens_cost(server, room);
+    let ceiling = Cost { most: most.actual, actual: None, ..most };
+    let held = server.checkout.budget.reserve("understand_image", model, &ceiling, call).await?;
+    let ask = || api.look_by_chat(model, prompt, picture);
+    let seen = progress::send_in_turn(call, api.join_text(model), Nature::Paid, ask).await;
+    let seen = ended(held, seen, |seen| tokens_cost(server, seen.tokens).actual).await;
+    let seen = match seen {
+        Ok(seen) => seen,
+        Err(second) if has_no_plan(&second) => return Err(ToolError::Bought(first)),
+        Err(second) => return Err(ToolError::Bought(second)),
+    };
+    let cost = tokens_cost(server, seen.tokens);
+    let spent = cost.actual.map_or_else(
+        || "its tokens are billed".to_owned(),
+        |actual| format!("it cost {actual} {}", cost.currency),
+    );
+    let why = first.code().map_or_else(|| "it is refused".to_owned(), |code| format!("code {code}"));
+    let warning = format!(
+        "The image endpoint of the plans is closed to this key ({why}), so the chat model {model} looked at the \
+         image; {spent}."
+    );
+    Ok(VisionView {
+        text: seen.text,
+        model: model.to_owned(),
+        usage: seen.usage,
+        cost: CostView::of(&cost),
+        warnings: vec![warning],
+        next: None,
+    })
+}
 
-    fn tokens_cost(&self, tokens: Option<(u64, u64)>) -> Cost {
-        let (vision, currency) = (&offer().vision, self.config().currency());
-        let prices = vision.input.in_currency(currency).zip(vision.output.in_currency(currency));
-        #[expect(clippy::cast_precision_loss, reason = "tokens of one answer")]
-        let actual = prices.zip(tokens).map(|((input, output), (read, written))| {
-            rounded((input * read as f64 + output * written as f64) / 1e6)
-        });
-        let basis =
-            prices.map(|(input, output)| format!("{input} / {output} {currency} per 1M tokens in / out"));
-        Cost { currency: currency.to_owned(), actual, basis, ..Cost::default() }
-    }
+fn tokens_cost(server: &Server, tokens: Option<(u64, u64)>) -> Cost {
+    let (vision, currency) = (&offer().vision, server.config().currency());
+    let prices = vision.input.in_currency(currency).zip(vision.output.in_currency(currency));
+    #[expect(clippy::cast_precision_loss, reason = "tokens of one answer")]
+    let actual = prices.zip(tokens).map(|((input, output), (read, written))| {
+        rounded((input * read as f64 + output * written as f64) / 1e6)
+    });
+    let basis = prices.map(|(input, output)| format!("{input} / {output} {currency} per 1M tokens in / out"));
+    Cost { currency: currency.to_owned(), actual, basis, ..Cost::default() }
 }
 
 impl IntoCallToolResult for VisionView {

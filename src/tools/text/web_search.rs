@@ -11,17 +11,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::{Found, Searched};
 use crate::config::Toolset;
-use crate::facts::offer;
 use crate::jobs::Cost;
 use crate::mcp::ToolSpec;
-use crate::mcp::checkout::budget::REHEARSED;
 use crate::mcp::job_view::CostView;
+use crate::mcp::job_view::DRY_RUN;
 use crate::mcp::result::both;
 use crate::mcp::{Server, ToolError};
+use crate::tools::text::pricing::flat;
 
 pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec::immediate("web_search", Toolset::Text)];
 
-/// A result stays readable whatever a page says of itself.
+/// The longest snippet in a result, in characters.
 const LONGEST_SNIPPET: usize = 600;
 const MOST: usize = 10;
 
@@ -74,31 +74,22 @@ impl Server {
         call: RequestContext<RoleServer>,
     ) -> Result<SearchView, ToolError> {
         if !input.dry_run {
-            self.ready()?;
+            self.checkout.ready()?;
         }
         let query = input.query.trim();
         if query.is_empty() {
             return Err(ToolError::argument("query", "is empty"));
         }
-        let cost = self.counted("web_search", flat("web_search", self.config().currency()));
+        let cost = self.checkout.budget.counted("web_search", flat("web_search", self.config().currency()));
         if input.dry_run {
-            let (cost, next) = (CostView::of(&cost), Some(REHEARSED.to_owned()));
+            let (cost, next) = (CostView::of(&cost), Some(DRY_RUN.to_owned()));
             return Ok(SearchView { results: Vec::new(), related: Vec::new(), cost, next });
         }
-        let api = self.jobs().api();
-        let found = self.buy_once("web_search", "", &cost, &call, || api.search(query)).await?;
+        let api = self.api();
+        let found =
+            self.checkout.budget.buy_once("web_search", "", &cost, &call, || api.search(query)).await?;
         Ok(SearchView::of(found, &cost))
     }
-}
-
-/// The price of one call of a tool, where it is known.
-pub(crate) fn flat(tool: &str, currency: &str) -> Cost {
-    let price = offer().each(tool).in_currency(currency);
-    let basis = match price {
-        Some(price) => format!("{price} {currency} a call, or drawn from the plan"),
-        None => "drawn from the plan; no price is published".to_owned(),
-    };
-    Cost { currency: currency.to_owned(), estimated: price, basis: Some(basis), ..Cost::default() }
 }
 
 impl SearchView {

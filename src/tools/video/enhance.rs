@@ -1,6 +1,6 @@
-//! `enhance_video_prompt` and `regenerate_video`: what the H3 family does besides making a video.
+//! `enhance_video_prompt` and `regenerate_video`, of the H3 family.
 //!
-//! Both take the inputs of `generate_video`, so both turn theirs into those and have them checked there.
+//! Both take inputs of `generate_video`, so they convert theirs and use its checks.
 
 use rmcp::handler::server::wrapper::Parameters;
 use rmcp::service::RequestContext;
@@ -16,19 +16,19 @@ use crate::mcp::ToolSpec;
 use crate::mcp::inputs::Takes;
 use crate::mcp::{Draft, JobOptions, JobView, Server, ToolError};
 use crate::media::Limits;
-use crate::tools::video::VideoInput;
+use crate::tools::video::input::VideoInput;
 use crate::tools::video::original::Original;
-use crate::tools::video::v2;
+use crate::tools::video::{original, v2};
 
 pub(crate) const TOOLS: &[ToolSpec] = &[
     ToolSpec { slow: true, ..ToolSpec::job("enhance_video_prompt", Toolset::Video) },
     ToolSpec { slow: true, ..ToolSpec::job("regenerate_video", Toolset::Video) },
 ];
 
-/// Video Regeneration > content > text: an enriched prompt is longer than one by hand.
+/// Video Regeneration > content > text: enriched prompts are long.
 const ENRICHED_LIMIT: usize = 40_000;
 
-/// Video Regeneration > base_video: 107 to 362 frames, 24 a second, and a little for the sound behind them.
+/// Video Regeneration > base_video: 107 to 362 frames at 24 a second, with a margin for the sound track.
 const BASE: Takes = Takes {
     limits: Limits {
         multiple_of: Some(32),
@@ -112,7 +112,7 @@ impl Server {
         call: RequestContext<RoleServer>,
     ) -> Result<JobView, ToolError> {
         if !input.job.dry_run {
-            self.ready()?;
+            self.checkout.ready()?;
         }
         let video = input.into_video();
         let plan = video.plan(None)?;
@@ -122,9 +122,9 @@ impl Server {
             return Err(ToolError::argument("model", problem));
         }
         let cost = enrich_cost(self.config().currency());
-        if self.is_limited() && !video.is_dry() {
+        if self.checkout.budget.is_limited() && !video.is_dry() {
             v2::submit(self, &video.rehearsed(), &plan).await?;
-            self.admit("enhance_video_prompt", &plan.model, &cost, &call).await?;
+            self.checkout.budget.admit("enhance_video_prompt", &plan.model, &cost, &call).await?;
         }
         let VideoV2Submit { model, content, duration, ratio, callback_url, .. } =
             v2::submit(self, &video, &plan).await?;
@@ -135,7 +135,7 @@ impl Server {
             model,
             warnings: plan.warnings,
         };
-        self.buy("enhance_video_prompt", draft, video.job, &call).await
+        self.checkout.buy("enhance_video_prompt", draft, video.job, &call).await
     }
 
     /// Make a 768P H3 video of the last 7 days again in 2K. Costs money.
@@ -150,32 +150,34 @@ impl Server {
         call: RequestContext<RoleServer>,
     ) -> Result<JobView, ToolError> {
         if !input.job.dry_run {
-            self.ready()?;
+            self.checkout.ready()?;
         }
         let model = facts().regeneration().models.first().cloned().unwrap_or_default();
         let currency = self.config().currency();
         if input.by_task()? {
-            let original = self.original(&input).await?;
+            let original =
+                original::find(self, input.job_id.as_deref(), input.task_id.as_deref(), input.job.dry_run)
+                    .await?;
             let Original { task_id, prompt, seconds, images, warnings } = original;
             let source = Source::SourceTaskId(task_id);
             let paid = Paid::Regenerate(Regenerate { model: model.clone(), source, resolution: "2K" });
             let draft =
                 Draft { paid, model, prompt, cost: regenerate_cost(seconds, images, currency), warnings };
-            return self.buy("regenerate_video", draft, input.job, &call).await;
+            return self.checkout.buy("regenerate_video", draft, input.job, &call).await;
         }
         let Some(base) = input.video.clone() else {
             let problem = "is missing: give the 768P video beside its prompt, or job_id or task_id alone";
             return Err(ToolError::argument("video", problem));
         };
         let video = input.into_video(model);
-        let seconds = self.length_of(&base, &BASE.limits).await;
+        let seconds = self.inputs.length_of(&base, &BASE.limits).await;
         let plan = video.plan(None)?;
         let cost = regenerate_cost(seconds.filter(|_| !video.has_videos()), video.images(), currency);
-        if self.is_limited() && !video.is_dry() {
-            self.again(&video.rehearsed(), &base).await?;
-            self.admit("regenerate_video", &plan.model, &cost, &call).await?;
+        if self.checkout.budget.is_limited() && !video.is_dry() {
+            again(self, &video.rehearsed(), &base).await?;
+            self.checkout.budget.admit("regenerate_video", &plan.model, &cost, &call).await?;
         }
-        let content = self.again(&video, &base).await?;
+        let content = again(self, &video, &base).await?;
         let source = Source::Content(content);
         let draft = Draft {
             paid: Paid::Regenerate(Regenerate { model: plan.model.clone(), source, resolution: "2K" }),
@@ -184,21 +186,19 @@ impl Server {
             cost,
             warnings: plan.warnings,
         };
-        self.buy("regenerate_video", draft, video.job, &call).await
+        self.checkout.buy("regenerate_video", draft, video.job, &call).await
     }
 }
 
-impl Server {
-    /// The original inputs with the video behind them.
-    async fn again(&self, video: &VideoInput, base: &str) -> Result<Vec<Content>, ToolError> {
-        let plan = video.plan(None)?;
-        v2::check(video, &plan, ENRICHED_LIMIT)?;
-        let mut content = v2::content(self, video).await?;
-        let url = self.input("video", base, &BASE, video.is_dry()).await?;
-        content.push(Content::VideoUrl { video_url: MediaUrl { url }, role: Role::BaseVideo });
-        v2::check_bytes(&content)?;
-        Ok(content)
-    }
+/// The original inputs, followed by the video.
+async fn again(server: &Server, video: &VideoInput, base: &str) -> Result<Vec<Content>, ToolError> {
+    let plan = video.plan(None)?;
+    v2::check(video, &plan, ENRICHED_LIMIT)?;
+    let mut content = v2::content(server, video).await?;
+    let url = server.inputs.resolve("video", base, &BASE, video.is_dry()).await?;
+    content.push(Content::VideoUrl { video_url: MediaUrl { url }, role: Role::BaseVideo });
+    v2::check_bytes(&content)?;
+    Ok(content)
 }
 
 impl EnhanceInput {
@@ -219,7 +219,7 @@ impl EnhanceInput {
 }
 
 impl RegenerateInput {
-    /// Whether a task is named, and nothing besides; or else there must be inputs.
+    /// True for a task and nothing else, false for inputs; anything else is an error.
     fn by_task(&self) -> Result<bool, ToolError> {
         let listed = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| !list.is_empty());
         let inputs = [
@@ -259,7 +259,7 @@ impl RegenerateInput {
     }
 }
 
-/// Nobody knows before how long the prompt will be.
+/// The length of the prompt is unknown beforehand, so there are only unit prices.
 fn enrich_cost(currency: &str) -> Cost {
     let row = facts().context_ir();
     let prices = row.per_million_in.in_currency(currency).zip(row.per_million_out.in_currency(currency));
@@ -287,7 +287,7 @@ fn regenerate_cost(seconds: Option<f64>, images: u32, currency: &str) -> Cost {
         basis: unit.map(|unit| format!("{unit} {currency} a second, prices of {}", facts().as_of)),
         ..Cost::default()
     };
-    // An image that is billed and has no known price makes the whole unknown.
+    // A billed image without a known price makes the total unknown.
     let known = extra == 0.0 || row.per_image.in_currency(currency).is_some();
     cost.estimated = seconds.filter(|_| known).and_then(|seconds| cost.of(seconds));
     cost

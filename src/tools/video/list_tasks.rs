@@ -11,7 +11,7 @@ use crate::api::CloudTask;
 use crate::config::Toolset;
 use crate::facts::facts;
 use crate::mcp::ToolSpec;
-use crate::mcp::{Server, ToolError, ten};
+use crate::mcp::{Server, ToolError};
 
 pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec::free("list_video_tasks", Toolset::Video)];
 
@@ -28,6 +28,10 @@ struct TasksInput {
     limit: u32,
     /// next_cursor.
     cursor: Option<String>,
+}
+
+fn ten() -> u32 {
+    10
 }
 
 /// A page of the account's tasks.
@@ -84,12 +88,12 @@ impl Server {
         &self,
         Parameters(input): Parameters<TasksInput>,
     ) -> Result<VideoTasks, ToolError> {
-        self.ready()?;
+        self.checkout.ready()?;
         let page = read_cursor(input.cursor.as_deref())?;
         let limit = input.limit.clamp(1, 50);
         let model = input.model.as_deref().map(|model| facts().canonical(model));
         let (status, model) = (input.status.as_deref(), model.as_deref());
-        let api = self.jobs().api();
+        let api = self.api();
         let found = api.video_tasks(page, limit, status, model).await?;
         let more = u64::from(page) * u64::from(limit) < found.total && !found.items.is_empty();
         let mut tasks = Vec::with_capacity(found.items.len());
@@ -114,7 +118,7 @@ impl Server {
     }
 }
 
-/// The page, counted from 1.
+/// The number of the page, from 1.
 fn read_cursor(cursor: Option<&str>) -> Result<u32, ToolError> {
     let Some(cursor) = cursor else { return Ok(1) };
     let page = cursor.trim().parse().ok().filter(|page| (1..=1_000_000).contains(page));

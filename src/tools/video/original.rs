@@ -1,97 +1,107 @@
-//! The task that `regenerate_video` makes again: found by our id or by MiniMax's, and fit for it.
+//! The task that `regenerate_video` makes again: found by its job or its task id, and checked.
 
 use crate::api::retry::Nature;
 use crate::api::{Blame, CloudTask, group};
 use crate::facts::facts;
 use crate::jobs::{Job, Route, State, now};
 use crate::mcp::{Server, ToolError};
-use crate::tools::video::enhance::RegenerateInput;
-use crate::tools::video::no_task;
 
 /// A finished task that can be made again.
 #[derive(Debug)]
 pub(crate) struct Original {
     /// MiniMax's id.
     pub(crate) task_id: String,
-    /// What it was about.
+    /// Its prompt.
     pub(crate) prompt: String,
     /// Its length.
     pub(crate) seconds: Option<f64>,
-    /// Images that it was made from.
+    /// The number of input images.
     pub(crate) images: u32,
-    /// What the caller should know.
+    /// Warnings for the caller.
     pub(crate) warnings: Vec<String>,
+}
+
+/// The error for a task that does not exist, or is another principal's.
+pub(super) fn no_task(id: &str) -> ToolError {
+    ToolError::NotFound {
+        what: format!("video task {id}"),
+        advice:
+            "A task is known in its own region and account only, an H3 task for 7 days. list_jobs shows this \
+            server's jobs."
+                .to_owned(),
+    }
 }
 
 const DAY: i64 = 24 * 3_600_000;
 
-impl Server {
-    /// The task that the input names. A record of ours says enough; about any other task MiniMax is asked, which
-    /// is free. A dry run asks nobody.
-    pub(crate) async fn original(&self, input: &RegenerateInput) -> Result<Original, ToolError> {
-        let (field, id, job) = match (&input.job_id, &input.task_id) {
-            (Some(id), _) => {
-                let job = self.jobs().get(self.principal(), id.trim()).await?;
-                let problem =
-                    || format!("is {id}, which is no job of this server; list_jobs shows those that are");
-                ("job_id", id.trim(), Some(job.ok_or_else(|| ToolError::argument("job_id", problem()))?))
-            }
-            (None, task) => {
-                let id = task.as_deref().unwrap_or_default().trim();
-                let job = self.jobs().by_task(self.principal(), id).await?;
-                // Another's task is answered like none at all.
-                if job.is_none() && self.jobs().is_of_another(self.principal(), id).await? {
-                    return Err(no_task(id));
-                }
-                ("task_id", id, job)
-            }
-        };
-        let wrong = |problem: String| ToolError::argument(field, problem);
-        let task_id = match &job {
-            Some(job) => self.finished(job).map_err(wrong)?,
-            None => id.to_owned(),
-        };
-        if let Some(job) = job.as_ref().filter(|job| job.request.is_object()) {
-            return of_record(job, task_id).map_err(wrong);
+/// Finds the task that the arguments name. The record of a job of this server is enough; MiniMax is asked about any other
+/// task, which is free. A dry run sends nothing.
+pub(super) async fn find(
+    server: &Server,
+    job_id: Option<&str>,
+    task_id: Option<&str>,
+    dry: bool,
+) -> Result<Original, ToolError> {
+    let (field, id, job) = match (job_id, task_id) {
+        (Some(id), _) => {
+            let job = server.jobs().get(server.principal(), id.trim()).await?;
+            let problem =
+                || format!("is {id}, which is no job of this server; list_jobs shows those that are");
+            ("job_id", id.trim(), Some(job.ok_or_else(|| ToolError::argument("job_id", problem()))?))
         }
-        let blank = Original {
-            task_id,
-            prompt: format!("task {id} in 2K"),
-            seconds: None,
-            images: 0,
-            warnings: Vec::new(),
-        };
-        if input.job.dry_run {
-            let warning = "MiniMax was not asked about the task: a dry run sends nothing";
-            return Ok(Original { warnings: vec![warning.to_owned()], ..blank });
-        }
-        let api = self.jobs().api();
-        let looked = api.patiently(group::LOOKS, Nature::Read, || api.video_task(&blank.task_id)).await;
-        let task = match looked {
-            Err(error) if error.blame() == Blame::Caller => {
-                let days = facts().regeneration().days;
-                return Err(wrong(format!(
-                    "is {id}, which is no H3 task of this account's last {days} days"
-                )));
+        (None, task) => {
+            let id = task.unwrap_or_default().trim();
+            let job = server.jobs().by_task(server.principal(), id).await?;
+            // A task of another principal looks like one that does not exist.
+            if job.is_none() && server.jobs().is_of_another(server.principal(), id).await? {
+                return Err(no_task(id));
             }
-            looked => looked?,
-        };
-        of_task(&task, blank).map_err(wrong)
+            ("task_id", id, job)
+        }
+    };
+    let wrong = |problem: String| ToolError::argument(field, problem);
+    let task_id = match &job {
+        Some(job) => finished(server, job).map_err(wrong)?,
+        None => id.to_owned(),
+    };
+    if let Some(job) = job.as_ref().filter(|job| job.request.is_object()) {
+        return of_record(job, task_id).map_err(wrong);
     }
+    let blank = Original {
+        task_id,
+        prompt: format!("task {id} in 2K"),
+        seconds: None,
+        images: 0,
+        warnings: Vec::new(),
+    };
+    if dry {
+        let warning = "MiniMax was not asked about the task: a dry run sends nothing";
+        return Ok(Original { warnings: vec![warning.to_owned()], ..blank });
+    }
+    let api = server.api();
+    let looked = api.patiently(group::LOOKS, Nature::Read, || api.video_task(&blank.task_id)).await;
+    let task = match looked {
+        Err(error) if error.blame() == Blame::Caller => {
+            let days = facts().regeneration().days;
+            return Err(wrong(format!("is {id}, which is no H3 task of this account's last {days} days")));
+        }
+        looked => looked?,
+    };
+    of_task(&task, blank).map_err(wrong)
+}
 
-    /// The id of the task behind a job that has ended well.
-    fn finished(&self, job: &Job) -> Result<String, String> {
-        if !self.jobs().is_ours(job) {
-            return Err(format!("names a job of {}, and this server asks another host", job.account));
+/// The id of the task of a job that succeeded.
+fn finished(server: &Server, job: &Job) -> Result<String, String> {
+    if !server.jobs().is_ours(job) {
+        return Err(format!("names a job of {}, and this server asks another host", job.account));
+    }
+    match &job.state {
+        State::Done { task: Some(task), .. } if task.route == Route::VideoV2 => Ok(task.id.clone()),
+        State::Done { .. } => Err(not_fit(&format!("a {} of {}", job.kind.word(), job.model))),
+        state if state.is_over() => {
+            Err(format!("names a job that is {}; only a finished one can be made again", state.status()))
         }
-        match &job.state {
-            State::Done { task: Some(task), .. } if task.route == Route::VideoV2 => Ok(task.id.clone()),
-            State::Done { .. } => Err(not_fit(&format!("a {} of {}", job.kind.word(), job.model))),
-            state if state.is_over() => {
-                Err(format!("names a job that is {}; only a finished one can be made again", state.status()))
-            }
-            state => Err(format!("names a job that is {}; wait for it with get_job", state.status())),
-        }
+        state => Err(format!("names a job that is {}; wait for it with get_job", state.status())),
     }
 }
 
@@ -123,7 +133,7 @@ fn of_record(job: &Job, task_id: String) -> Result<Original, String> {
     let of_type = |kind: &str| {
         content.iter().filter(|item| item.get("type").is_some_and(|found| found == kind)).count()
     };
-    // Seconds of reference videos are billed too, and how many there are is MiniMax's to count.
+    // Seconds of reference videos are billed too, and only MiniMax counts them.
     let seconds = field("duration").and_then(serde_json::Value::as_f64).filter(|_| of_type("video_url") == 0);
     let images = u32::try_from(of_type("image_url")).unwrap_or(u32::MAX);
     Ok(Original { task_id, prompt: job.prompt.clone(), seconds, images, warnings: Vec::new() })

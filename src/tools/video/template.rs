@@ -50,19 +50,20 @@ impl Server {
         call: RequestContext<RoleServer>,
     ) -> Result<JobView, ToolError> {
         if !input.job.dry_run {
-            self.ready()?;
+            self.checkout.ready()?;
         }
         let (template_id, name, warnings) = input.check()?;
         let mut media_inputs = Vec::new();
         for (index, text) in input.media.iter().flatten().enumerate() {
-            let value = self.input(&format!("media[{index}]"), text, &IMAGE, input.job.dry_run).await?;
+            let value =
+                self.inputs.resolve(&format!("media[{index}]"), text, &IMAGE, input.job.dry_run).await?;
             media_inputs.push(Value { value });
         }
         let texts = input.texts.clone().unwrap_or_default();
         let draft = Draft {
             model: String::new(),
             prompt: format!("{name} {}", texts.join(" ")).trim().to_owned(),
-            // The price page is silent on templates.
+            // The price page does not mention templates.
             cost: Cost { currency: self.config().currency().to_owned(), ..Cost::default() },
             paid: Paid::Template(TemplateSubmit {
                 template_id,
@@ -71,12 +72,12 @@ impl Server {
             }),
             warnings,
         };
-        self.buy("generate_video_from_template", draft, input.job, &call).await
+        self.checkout.buy("generate_video_from_template", draft, input.job, &call).await
     }
 }
 
 impl TemplateInput {
-    /// The id that MiniMax reads, the template's name, and what the caller should know.
+    /// The template's id and name, and warnings.
     fn check(&self) -> Result<(String, String, Vec<String>), ToolError> {
         let wanted = self.template_id.trim();
         if let Some(row) = facts().template(wanted) {

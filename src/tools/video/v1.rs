@@ -6,7 +6,7 @@ use crate::jobs::Paid;
 use crate::mcp::inputs::Takes;
 use crate::mcp::{Server, ToolError};
 use crate::media::Limits;
-use crate::tools::video::{Plan, VideoInput};
+use crate::tools::video::input::{Plan, VideoInput};
 
 /// Video Generation > prompt.
 const PROMPT_LIMIT: usize = 2000;
@@ -21,7 +21,7 @@ const FRAME: Takes = Takes {
     uploads: None,
 };
 
-/// The request of V1, its media read.
+/// Builds the request of V1, and reads its media.
 pub(crate) async fn request(server: &Server, input: &VideoInput, plan: &Plan) -> Result<Paid, ToolError> {
     check(input, plan)?;
     let mut submit = VideoSubmit {
@@ -34,18 +34,19 @@ pub(crate) async fn request(server: &Server, input: &VideoInput, plan: &Plan) ->
         fast_pretreatment: input.fast_pretreatment,
         duration: plan.duration,
         resolution: plan.resolution.clone(),
-        callback_url: server.callback(input.callback_url.as_deref())?,
+        callback_url: server.inputs.callback(input.callback_url.as_deref())?,
         aigc_watermark: input.watermark.then_some(true),
     };
     if let Some(text) = &input.first_frame_image {
         submit.first_frame_image =
-            Some(server.input("first_frame_image", text, &FRAME, input.is_dry()).await?);
+            Some(server.inputs.resolve("first_frame_image", text, &FRAME, input.is_dry()).await?);
     }
     if let Some(text) = &input.last_frame_image {
-        submit.last_frame_image = Some(server.input("last_frame_image", text, &FRAME, input.is_dry()).await?);
+        submit.last_frame_image =
+            Some(server.inputs.resolve("last_frame_image", text, &FRAME, input.is_dry()).await?);
     }
     if let Some(text) = &input.subject_reference {
-        let image = vec![server.input("subject_reference", text, &FRAME, input.is_dry()).await?];
+        let image = vec![server.inputs.resolve("subject_reference", text, &FRAME, input.is_dry()).await?];
         submit.subject_reference = Some(vec![SubjectReference { kind: "character", image }]);
     }
     Ok(Paid::Video(submit))

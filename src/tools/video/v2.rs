@@ -6,7 +6,7 @@ use crate::jobs::Paid;
 use crate::mcp::inputs::Takes;
 use crate::mcp::{Server, ToolError};
 use crate::media::Limits;
-use crate::tools::video::{Plan, VideoInput};
+use crate::tools::video::input::{Plan, VideoInput};
 
 /// Video Generation V2 > content > text.
 const PROMPT_LIMIT: usize = 7000;
@@ -45,19 +45,16 @@ const AUDIO: Takes = Takes {
     uploads: Some(UPLOADS),
 };
 
-/// The longest reference video, in seconds; as in `VIDEO`.
-pub(crate) const LONGEST_REFERENCE: u32 = 15;
-
 /// Video Generation V2 > guide: files in one request.
 const MOST_REFERENCES: usize = 12;
 
 /// Video Generation V2 > content > media limits: seconds of all reference videos, and of all sounds.
 const LONGEST: f64 = 15.0;
 
-/// A request body is at most 64 MB; this leaves room for what is not media.
+/// A request body is at most 64 MB; the rest is for what is not media.
 const MOST_BYTES: usize = 60 * 1024 * 1024;
 
-/// The request of V2, its media read.
+/// Builds the request of V2, and reads its media.
 pub(crate) async fn request(server: &Server, input: &VideoInput, plan: &Plan) -> Result<Paid, ToolError> {
     submit(server, input, plan).await.map(Paid::VideoV2)
 }
@@ -69,13 +66,13 @@ pub(crate) async fn submit(
     plan: &Plan,
 ) -> Result<VideoV2Submit, ToolError> {
     check(input, plan, PROMPT_LIMIT)?;
-    let (ratio, callback_url) = (ratio(input, plan)?, server.callback(input.callback_url.as_deref())?);
+    let (ratio, callback_url) = (ratio(input, plan)?, server.inputs.callback(input.callback_url.as_deref())?);
     let content = content(server, input).await?;
     check_bytes(&content)?;
     Ok(VideoV2Submit {
         model: plan.model.clone(),
         content,
-        // An unknown model has no default that we know; MiniMax says what it takes.
+        // The defaults of an unknown model are unknown; MiniMax refuses what it does not accept.
         resolution: plan.resolution.clone().unwrap_or_else(|| "768P".to_owned()),
         duration: plan.duration.unwrap_or(5),
         ratio: Some(ratio),
@@ -95,26 +92,35 @@ pub(crate) async fn content(server: &Server, input: &VideoInput) -> Result<Vec<C
     ];
     for (field, text, role) in frames {
         if let Some(text) = text {
-            let url = server.input(field, text, &IMAGE, input.is_dry()).await?;
+            let url = server.inputs.resolve(field, text, &IMAGE, input.is_dry()).await?;
             content.push(Content::ImageUrl { image_url: MediaUrl { url }, role });
         }
     }
     for (index, text) in input.reference_images.iter().flatten().enumerate() {
-        let url = server.input(&format!("reference_images[{index}]"), text, &IMAGE, input.is_dry()).await?;
+        let url = server
+            .inputs
+            .resolve(&format!("reference_images[{index}]"), text, &IMAGE, input.is_dry())
+            .await?;
         content.push(Content::ImageUrl { image_url: MediaUrl { url }, role: Role::ReferenceImage });
     }
     for (index, text) in input.reference_videos.iter().flatten().enumerate() {
-        let url = server.input(&format!("reference_videos[{index}]"), text, &VIDEO, input.is_dry()).await?;
+        let url = server
+            .inputs
+            .resolve(&format!("reference_videos[{index}]"), text, &VIDEO, input.is_dry())
+            .await?;
         content.push(Content::VideoUrl { video_url: MediaUrl { url }, role: Role::ReferenceVideo });
     }
     for (index, text) in input.reference_audios.iter().flatten().enumerate() {
-        let url = server.input(&format!("reference_audios[{index}]"), text, &AUDIO, input.is_dry()).await?;
+        let url = server
+            .inputs
+            .resolve(&format!("reference_audios[{index}]"), text, &AUDIO, input.is_dry())
+            .await?;
         content.push(Content::AudioUrl { audio_url: MediaUrl { url }, role: Role::ReferenceAudio });
     }
     Ok(content)
 }
 
-/// Several videos, and several sounds, have a length together. What is elsewhere is not known.
+/// Checks the total length of several videos or sounds, as far as it is known here.
 async fn check_lengths(server: &Server, input: &VideoInput) -> Result<(), ToolError> {
     let lists = [
         ("reference_videos", &input.reference_videos, &VIDEO.limits),
@@ -124,7 +130,7 @@ async fn check_lengths(server: &Server, input: &VideoInput) -> Result<(), ToolEr
         let Some(list) = list.as_ref().filter(|list| list.len() > 1) else { continue };
         let mut all = 0.0;
         for text in list {
-            all += server.length_of(text, limits).await.unwrap_or_default();
+            all += server.inputs.length_of(text, limits).await.unwrap_or_default();
         }
         if all > LONGEST {
             let problem = format!("are {all:.1} s long together; at most {LONGEST} s are allowed");
@@ -134,7 +140,7 @@ async fn check_lengths(server: &Server, input: &VideoInput) -> Result<(), ToolEr
     Ok(())
 }
 
-/// What can be told before any media are read.
+/// The checks that need no media.
 pub(crate) fn check(input: &VideoInput, plan: &Plan, prompt_limit: usize) -> Result<(), ToolError> {
     let prompt = input.prompt.as_deref().unwrap_or_default();
     let length = prompt.chars().count();
@@ -174,7 +180,7 @@ pub(crate) fn check(input: &VideoInput, plan: &Plan, prompt_limit: usize) -> Res
     Ok(())
 }
 
-/// Text needs a shape, frames bring theirs along, references may do either (Video Generation V2 > ratio).
+/// Text needs a ratio, frames have one, and references may do either (Video Generation V2 > ratio).
 fn ratio(input: &VideoInput, plan: &Plan) -> Result<String, ToolError> {
     let adaptive = "adaptive".to_owned();
     let given = input.ratio.clone();
@@ -198,7 +204,7 @@ fn ratio(input: &VideoInput, plan: &Plan) -> Result<String, ToolError> {
     }
 }
 
-/// Whether the media fit into one request.
+/// Checks that the media fit into one request.
 pub(crate) fn check_bytes(content: &[Content]) -> Result<(), ToolError> {
     let size = |item: &Content| match item {
         Content::Text { text } => text.len(),

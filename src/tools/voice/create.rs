@@ -99,27 +99,27 @@ impl Server {
     ) -> Result<JobView, ToolError> {
         let dry = input.job.dry_run;
         if !dry {
-            self.ready()?;
+            self.checkout.ready()?;
         }
         let (mut submit, mut warnings) = input.submit(&self.config().defaults)?;
         // Both recordings are checked before either is uploaded.
-        let file = self.check("file", &input.file, &RECORDING).await?;
+        let file = self.inputs.check("file", &input.file, &RECORDING).await?;
         let cost = clone_cost(&submit, self.config().currency());
         if !dry {
             let model = submit.model.as_deref().unwrap_or_default();
-            self.admit("voice_clone", model, &cost, &call).await?;
+            self.checkout.budget.admit("voice_clone", model, &cost, &call).await?;
         }
         let prompt = match &input.prompt_audio {
             Some(prompt) if dry => {
-                self.check("prompt_audio", prompt, &PROMPT).await?;
+                self.inputs.check("prompt_audio", prompt, &PROMPT).await?;
                 None
             }
-            Some(prompt) => Some(self.upload("prompt_audio", prompt, "prompt_audio", &PROMPT).await?),
+            Some(prompt) => Some(self.inputs.upload("prompt_audio", prompt, "prompt_audio", &PROMPT).await?),
             None => None,
         };
         let what = file.what();
         if !dry {
-            submit.file_id = number("file", &self.deliver("voice_clone", file).await?)?;
+            submit.file_id = number("file", &self.inputs.upload_checked("voice_clone", file).await?)?;
         }
         if let (Some(clip), Some(uploaded)) = (&mut submit.clone_prompt, &prompt) {
             clip.prompt_audio = number("prompt_audio", uploaded)?;
@@ -137,7 +137,7 @@ impl Server {
             paid: Paid::VoiceClone(VoiceClone { submit, file: what, prompt: prompt.map(|clip| clip.what) }),
             warnings,
         };
-        self.buy("voice_clone", draft, input.job, &call).await
+        self.checkout.buy("voice_clone", draft, input.job, &call).await
     }
 
     /// Make a voice from a description. Costs money.
@@ -152,7 +152,7 @@ impl Server {
         call: RequestContext<RoleServer>,
     ) -> Result<JobView, ToolError> {
         if !input.job.dry_run {
-            self.ready()?;
+            self.checkout.ready()?;
         }
         let submit = input.submit()?;
         let currency = self.config().currency();
@@ -163,12 +163,12 @@ impl Server {
             paid: Paid::VoiceDesign(submit),
             warnings: vec![kept_while_used(&facts().voice.design_first_use, currency)],
         };
-        self.buy("voice_design", draft, input.job, &call).await
+        self.checkout.buy("voice_design", draft, input.job, &call).await
     }
 }
 
 impl CloneInput {
-    /// The request without its recordings, and what the caller should know.
+    /// The request without its recordings, and warnings.
     fn submit(&self, defaults: &Defaults) -> Result<(CloneSubmit, Vec<String>), ToolError> {
         let wrong = |field: &str, problem: String| Err(ToolError::argument(field, problem));
         if !is_voice_id(&self.voice_id) {
@@ -274,13 +274,13 @@ fn shown(id: &str) -> String {
     if head.len() < id.len() { format!("`{head}…`") } else { format!("`{head}`") }
 }
 
-/// The id of an upload as the endpoint wants it: a number.
+/// The id of an upload as a number, which the endpoint wants.
 fn number(field: &str, uploaded: &Uploaded) -> Result<i64, ToolError> {
     let problem = || format!("is mm_file://{}; MiniMax's file ids are numbers", shown(&uploaded.file_id));
     uploaded.file_id.parse().map_err(|_| ToolError::argument(field, problem()))
 }
 
-/// Voices of one's own are billed when they are first used, and go if they are not.
+/// The warning that a new voice is billed at its first use, and deleted without one.
 fn kept_while_used(price: &Price, currency: &str) -> String {
     let price = match price.in_currency(currency) {
         Some(price) => format!("{price} {currency} (prices of {})", facts().as_of),
@@ -292,12 +292,12 @@ fn kept_while_used(price: &Price, currency: &str) -> String {
     )
 }
 
-/// The demo's price; the voice's own comes with its first use.
+/// The price of the demo. The voice is billed at its first use.
 fn clone_cost(submit: &CloneSubmit, currency: &str) -> Cost {
     let row = submit.model.as_deref().and_then(|model| facts().speech(model));
     let million = row.and_then(|row| row.per_million.in_currency(currency));
     let text = submit.text.as_deref();
-    // Nothing to speak costs nothing, whatever a character costs.
+    // Without a demo nothing is billed now.
     let unit = if text.is_some() { million.map(|price| price / 1e6) } else { Some(0.0) };
     let mut cost = Cost { currency: currency.to_owned(), unit, ..Cost::default() };
     cost.estimated = cost.of(f64::from(text.map_or(0, billed_characters)));

@@ -40,7 +40,7 @@ fn voice_table() -> Value {
     json!({ "as_of": voices().as_of, "voices": voices().system.iter().map(row).collect::<Vec<_>>() })
 }
 
-/// How much of a description a row shows.
+/// The longest description in a row, in characters.
 const DESCRIPTION: usize = 80;
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -121,8 +121,8 @@ impl Server {
         let start = input.cursor.as_deref().map_or(Ok(0), read_cursor)?;
         let wanted = input.voice_type.as_deref().unwrap_or("all");
         let system = matches!(wanted, "all" | "system");
-        let (mut rows, mut note) = match self.ready() {
-            Ok(()) => (self.voices(wanted).await?.into_iter().map(VoiceRow::of).collect(), None),
+        let (mut rows, mut note) = match self.checkout.ready() {
+            Ok(()) => (listed(self, wanted).await?.into_iter().map(VoiceRow::of).collect(), None),
             Err(ToolError::NoKey) => (Vec::new(), Some("No MINIMAX_API_KEY is set")),
             Err(ToolError::Unpaid(_)) => (Vec::new(), Some("No X-MiniMax-Api-Key came with the request")),
             Err(error) => return Err(error),
@@ -145,22 +145,22 @@ impl Server {
         &self,
         Parameters(input): Parameters<DeleteInput>,
     ) -> Result<DeletedVoice, ToolError> {
-        self.ready()?;
+        self.checkout.ready()?;
         let id = input.voice_id.trim();
-        let hidden = self.hidden_voices().await?.contains(id);
+        let hidden = self.inputs.ownership.hidden_voices().await?.contains(id);
         let kind = match input.voice_type.as_deref().filter(|_| !hidden) {
             Some("voice_cloning") => VoiceKind::VoiceCloning,
             Some(_) => VoiceKind::VoiceGeneration,
             None if hidden => return Err(no_voice(id)),
-            None => self.kind_of(id).await?,
+            None => kind_of(self, id).await?,
         };
         if kind == VoiceKind::System {
             let problem = "is a system voice, which cannot be deleted; list_voices with voice_type voice_cloning \
                            or voice_generation shows those that can";
             return Err(ToolError::argument("voice_id", problem));
         }
-        let api = self.jobs().api();
-        // Refused for its rate, it may go again; after anything else somebody should look first.
+        let api = self.api();
+        // Sent again only after a rate limit. After anything else a person should look first.
         api.patiently(group::READS, Nature::Paid, || api.delete_voice(kind, id)).await?;
         Ok(DeletedVoice {
             voice_id: id.to_owned(),
@@ -168,25 +168,27 @@ impl Server {
             next: "Deleted at MiniMax; it cannot be used any more.".to_owned(),
         })
     }
+}
 
-    async fn voices(&self, voice_type: &str) -> Result<Vec<Voice>, ToolError> {
-        let api = self.jobs().api();
-        let mut found = api.patiently(group::READS, Nature::Read, || api.voices(voice_type)).await?;
-        let hidden = self.hidden_voices().await?;
-        found.retain(|voice| !hidden.contains(&voice.id));
-        Ok(found)
-    }
+/// The voices at MiniMax that this caller may know of.
+async fn listed(server: &Server, voice_type: &str) -> Result<Vec<Voice>, ToolError> {
+    let api = server.api();
+    let mut found = api.patiently(group::READS, Nature::Read, || api.voices(voice_type)).await?;
+    let hidden = server.inputs.ownership.hidden_voices().await?;
+    found.retain(|voice| !hidden.contains(&voice.id));
+    Ok(found)
+}
 
-    async fn kind_of(&self, id: &str) -> Result<VoiceKind, ToolError> {
-        let listed =
-            self.voices("all").await?.into_iter().find(|voice| voice.id == id).map(|voice| voice.kind);
-        let kind = listed.or_else(|| {
-            // Voices that were never used are not listed, but those that MiniMax named show what they are.
-            let designed = id.starts_with("ttv-voice-").then_some(VoiceKind::VoiceGeneration);
-            designed.or_else(|| voices().get(id).map(|_| VoiceKind::System))
-        });
-        kind.ok_or_else(|| no_voice(id))
-    }
+/// What kind of voice an id names.
+async fn kind_of(server: &Server, id: &str) -> Result<VoiceKind, ToolError> {
+    let listed =
+        listed(server, "all").await?.into_iter().find(|voice| voice.id == id).map(|voice| voice.kind);
+    let kind = listed.or_else(|| {
+        // Unused voices are not listed, but the prefix of a generated id tells its kind.
+        let designed = id.starts_with("ttv-voice-").then_some(VoiceKind::VoiceGeneration);
+        designed.or_else(|| voices().get(id).map(|_| VoiceKind::System))
+    });
+    kind.ok_or_else(|| no_voice(id))
 }
 
 fn no_voice(id: &str) -> ToolError {
@@ -211,7 +213,7 @@ fn from_table(id: &str) -> Voice {
 }
 
 impl VoiceRow {
-    /// What MiniMax says, completed from the table.
+    /// MiniMax's row, completed from the table.
     fn of(voice: Voice) -> Self {
         let known = voices().get(&voice.id).filter(|_| voice.kind == VoiceKind::System);
         let language = match voice.kind {
@@ -237,7 +239,7 @@ impl VoiceRow {
         }
     }
 
-    /// How well the words fit; `None` if one of them is nowhere.
+    /// How well the words match; `None` if one of them is missing.
     fn score(&self, words: &[String]) -> Option<u32> {
         let texts = [
             (4, self.name.as_deref().unwrap_or_default()),
@@ -252,7 +254,7 @@ impl VoiceRow {
         })
     }
 
-    /// In a language of the table, or in one that the id names.
+    /// Whether the voice speaks a language: by the table, or by the prefix of its id.
     fn speaks(&self, word: &str) -> bool {
         match voices().language(word) {
             Some(language) => self.language.as_deref() == Some(language.name()),
@@ -271,8 +273,8 @@ impl VoiceRow {
     }
 }
 
-/// 2 for the same word, 1 for the beginning of one. Short words must be the same: `man` is no `Mandarin`. Scripts
-/// that have no spaces between words fit anywhere.
+/// 2 for the same word, 1 for a prefix. Short words must be equal, so that `man` does not match `Mandarin`. Scripts without
+/// spaces between words match anywhere.
 fn fit(text: &str, word: &str) -> u32 {
     if !word.is_ascii() {
         return u32::from(text.to_lowercase().contains(word));
@@ -288,7 +290,7 @@ fn fit(text: &str, word: &str) -> u32 {
         .unwrap_or(0)
 }
 
-/// The words of a text or an id, in lower case: `CuteGirl` has two.
+/// The words of a text or an id in lower case; `CuteGirl` has two.
 fn tokens(text: &str) -> impl Iterator<Item = String> {
     let mut spaced = String::with_capacity(text.len() + 8);
     let mut low = false;
@@ -302,7 +304,7 @@ fn tokens(text: &str) -> impl Iterator<Item = String> {
     spaced.to_lowercase().split_whitespace().map(str::to_owned).collect::<Vec<_>>().into_iter()
 }
 
-/// Those that fit, the best first, otherwise in MiniMax's order.
+/// The matching rows, best first, otherwise in MiniMax's order.
 fn search(rows: Vec<VoiceRow>, language: Option<&str>, query: Option<&str>) -> Vec<VoiceRow> {
     let words: Vec<String> = query.unwrap_or_default().split_whitespace().flat_map(tokens).collect();
     let rows = rows.into_iter().filter(|row| language.is_none_or(|word| row.speaks(word)));

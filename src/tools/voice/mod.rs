@@ -1,4 +1,4 @@
-//! Voices: made, listed, deleted.
+//! Making, listing and deleting voices.
 
 pub(crate) mod create;
 pub(crate) mod list;
