@@ -15,7 +15,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{Client, Pacing};
+use crate::api::{Client, RateLimits};
 use crate::config::{Config, ConfigError, KeyKind, Region, ResourceMode, Toolset};
 use crate::jobs::{Cost, Job, Jobs, Limits, Order, Paid, Settings, Watch};
 use crate::mcp::abandoned_calls::Unheard;
@@ -59,7 +59,7 @@ pub struct Server {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) config: Config,
-    pub(crate) pacing: Pacing,
+    pub(crate) pacing: RateLimits,
     pub(crate) roots: Roots,
     pub(crate) router: ToolRouter<Server>,
     /// Which group a tool is in.
@@ -157,8 +157,8 @@ pub(crate) struct Draft {
 impl Server {
     /// Nothing is opened or sent before the first call.
     pub fn new(config: Config) -> Self {
-        let pacing = Pacing { keep: config.keeps_limits(), china: config.region == Region::Cn };
-        let api = Client::paced(config.host.clone(), config.key.clone(), pacing);
+        let pacing = RateLimits { keep: config.keeps_limits(), china: config.region == Region::Cn };
+        let api = Client::with_limits(config.host.clone(), config.key.clone(), pacing);
         let jobs = Jobs::new(
             api,
             Settings {

@@ -84,7 +84,7 @@ impl Bring<'_> {
                 Err(broken) => *broken,
             };
             part = match (&problem, kept) {
-                (FetchProblem::Weather { reason, retry_after: None }, Some(kept))
+                (FetchProblem::Transient { reason, retry_after: None }, Some(kept))
                     if kept.resumable().is_some() && kept.bytes() >= before.saturating_add(STEP) =>
                 {
                     tracing::info!(reason, bytes = kept.bytes(), "broken off; it is gone on with");

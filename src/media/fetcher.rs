@@ -37,7 +37,7 @@ impl Fetcher {
         if let (Some(rest), Err(Refused::Scheme(_))) = (url.strip_prefix("http://"), strict.check(url)) {
             let secure = format!("https://{rest}");
             match download(client, &strict, &secure, folder, name, expect, key).await {
-                Err(FetchProblem::Weather { reason, .. }) => {
+                Err(FetchProblem::Transient { reason, .. }) => {
                     tracing::info!(reason, "not to be had over https; plain http is tried");
                 }
                 done => return done,

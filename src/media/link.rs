@@ -24,7 +24,7 @@ pub enum FetchProblem {
     },
     /// The way there is disturbed; the same link may work later.
     #[error("the transfer was broken off: {reason}")]
-    Weather {
+    Transient {
         /// What happened.
         reason: String,
         /// How long the other side asks to be left alone.
@@ -40,7 +40,7 @@ pub enum FetchProblem {
 
 impl FetchProblem {
     pub(super) fn weather(reason: impl Into<String>) -> Self {
-        Self::Weather { reason: reason.into(), retry_after: None }
+        Self::Transient { reason: reason.into(), retry_after: None }
     }
 
     pub(super) fn too_large(bytes: u64, limit: u64) -> Self {
@@ -127,7 +127,7 @@ pub(super) fn accept(response: &Response) -> Result<(), FetchProblem> {
 fn refusal(status: StatusCode, headers: &HeaderMap) -> FetchProblem {
     match status.as_u16() {
         status @ (401 | 403 | 404 | 410) => FetchProblem::Expired { status },
-        408 | 425 | 429 | 500..=599 => FetchProblem::Weather {
+        408 | 425 | 429 | 500..=599 => FetchProblem::Transient {
             reason: format!("HTTP {}", status.as_u16()),
             retry_after: retry_after(headers),
         },

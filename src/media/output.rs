@@ -119,7 +119,7 @@ where
     let mut whole = stream::iter([Ok(head)]).chain(chunks);
     match feed(&mut landing, &mut whole, &mut 0, None, expect).await {
         Ok(()) => Ok((land::settle(landing.finish().await?, target).await?, None)),
-        Err(problem @ FetchProblem::Weather { .. }) => {
+        Err(problem @ FetchProblem::Transient { .. }) => {
             let target = self::target(folder, cut, found, expect);
             Ok((land::settle(landing.finish().await?, target).await?, Some(problem)))
         }

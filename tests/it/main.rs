@@ -92,7 +92,7 @@ mod a_day;
 // Results on their way here, over bad roads.
 mod delivery;
 // Limits that are kept, and those that refusals teach.
-mod pace;
+mod rate_limit;
 // What went wrong, and what the caller is told.
 mod faults;
 // Every code and envelope of MiniMax's, and what follows from it.

@@ -4,7 +4,7 @@ use rmcp::RoleServer;
 use rmcp::service::RequestContext;
 
 use crate::api::retry::Nature;
-use crate::api::{ApiError, Taken, group};
+use crate::api::{Accepted, ApiError, group};
 use crate::config::KeyKind;
 use crate::facts::offer;
 use crate::jobs::{Cost, Denied, Limit, NotBought, Purchase, Reservation, Spent, amount_words};
@@ -191,7 +191,7 @@ pub(crate) async fn ended<T>(
 ) -> Result<T, ApiError> {
     match &result {
         Ok(answer) => held.settle(actual(answer)).await,
-        Err(error) if error.taken() == Taken::No => held.release().await,
+        Err(error) if error.accepted() == Accepted::No => held.release().await,
         Err(_) => held.doubt().await,
     }
     result

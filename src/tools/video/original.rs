@@ -66,7 +66,7 @@ impl Server {
             return Ok(Original { warnings: vec![warning.to_owned()], ..blank });
         }
         let api = self.jobs().api();
-        let looked = api.patiently(group::LOOKS, Nature::Read, || api.video_task(&blank.task_id)).await;
+        let looked = api.queued(group::LOOKS, Nature::Read, || api.video_task(&blank.task_id)).await;
         let task = match looked {
             Err(error) if error.blame() == Blame::Caller => {
                 let days = facts().regeneration().days;

@@ -136,7 +136,7 @@ impl Server {
         }
         let api = self.jobs().api();
         // Refused for its rate, it may go again; after anything else somebody should look first.
-        api.patiently(group::READS, Nature::Paid, || api.delete_voice(kind, id)).await?;
+        api.queued(group::READS, Nature::Paid, || api.delete_voice(kind, id)).await?;
         Ok(DeletedVoice {
             voice_id: id.to_owned(),
             voice_type: kind.word().to_owned(),
@@ -146,7 +146,7 @@ impl Server {
 
     async fn voices(&self, voice_type: &str) -> Result<Vec<Voice>, ToolError> {
         let api = self.jobs().api();
-        let mut found = api.patiently(group::READS, Nature::Read, || api.voices(voice_type)).await?;
+        let mut found = api.queued(group::READS, Nature::Read, || api.voices(voice_type)).await?;
         let hidden = self.hidden_voices().await?;
         found.retain(|voice| !hidden.contains(&voice.id));
         Ok(found)

@@ -167,7 +167,7 @@ async fn a_job_that_waits_is_cancelled_without_being_bought() {
     assert_eq!(end["status"], "succeeded", "{end}");
     let again = world.make("get_job", json!({ "job_id": first["job_id"] })).await;
     assert_eq!((&again["status"], world.bought()), (&json!("cancelled"), 4));
-    assert_eq!(world.server.jobs().api().pace().census(), (0, 0), "nothing is left in the lines");
+    assert_eq!(world.server.jobs().api().rate_limiter().counts(), (0, 0), "nothing is left in the lines");
 }
 
 #[tokio::test]
@@ -292,5 +292,5 @@ async fn jobs_that_are_over_leave_nothing_in_memory() {
     let jobs = world.server.jobs();
     // The one task that is left looks after jobs of processes that have died.
     eventually("nothing is followed any more", async || jobs.census() == (0, 1)).await;
-    assert_eq!(jobs.api().pace().census(), (0, 0));
+    assert_eq!(jobs.api().rate_limiter().counts(), (0, 0));
 }

@@ -1,4 +1,4 @@
-//! One line: who waits, what is under way, and what MiniMax has said.
+//! The queue of one group: who waits, what is in flight, and what refusals have changed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,61 +6,61 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::meter::{Meter, Rule};
-use super::{Pacing, Spot};
+use super::adaptive::{AdaptiveLimiter, Rule};
+use super::{RateLimits, Waiter};
 use crate::api::{ApiError, chance};
 use crate::facts::{Class, Limit};
 
-/// Where the table says nothing, so many requests of a group may be under way at once.
-pub(super) const USUAL_IN_FLIGHT: usize = 10;
+/// The most requests of a group in flight at once where the table has no figure.
+pub(super) const DEFAULT_IN_FLIGHT: usize = 10;
 
-/// So many at the head of a line are told of each step that it makes.
-const TOLD: usize = 20;
+/// How many waiters at the head are woken when the queue moves; they report their new position.
+const WOKEN: usize = 20;
 
 /// MiniMax's code for too many connections.
 const CONNECTIONS: i64 = 1041;
 
 /// The requests of one group.
-pub(super) struct Line {
-    pub meter: Meter,
-    pub waiting: BTreeMap<u64, Arc<Spot>>,
+pub(super) struct Queue {
+    pub limiter: AdaptiveLimiter,
+    pub waiting: BTreeMap<u64, Arc<Waiter>>,
     pub in_flight: usize,
-    /// Those that will join when they have written something down.
+    /// Promised requests whose row is still being written.
     pub expected: usize,
-    /// By the table.
+    /// The table's limit.
     most: usize,
-    /// Fewer, because MiniMax said so.
+    /// A lower limit, after MiniMax refused for too many connections.
     learned: Option<usize>,
-    /// Taken since that last changed.
+    /// Requests accepted since `learned` last changed.
     calm: usize,
     /// [`Limit::tasks`].
     pub tasks: bool,
     pub free: bool,
 }
 
-/// Where somebody stands.
+/// A position in a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
+pub struct QueuePosition {
     /// From 1.
     pub place: usize,
-    /// Until its turn, as far as that can be foreseen.
+    /// The expected wait, where it can be forecast.
     pub wait: Option<Duration>,
-    /// What it waits for, in words.
+    /// What the queue waits for, in words.
     pub why: String,
 }
 
-impl Line {
-    pub fn of(row: Option<&Limit>, pacing: Pacing) -> Self {
+impl Queue {
+    pub fn of(row: Option<&Limit>, limits: RateLimits) -> Self {
         let unknown = Limit::default();
         let row = row.unwrap_or(&unknown);
-        let keep = pacing.keep || row.always;
+        let keep = limits.keep || row.always;
         let most = row.in_flight.filter(|_| keep || !row.tasks).and_then(|most| usize::try_from(most).ok());
         Self {
-            meter: Meter::new(rule(row, pacing.china).filter(|_| keep)),
+            limiter: AdaptiveLimiter::new(rule(row, limits.china).filter(|_| keep)),
             waiting: BTreeMap::new(),
             in_flight: 0,
             expected: 0,
-            most: most.unwrap_or(USUAL_IN_FLIGHT).max(1),
+            most: most.unwrap_or(DEFAULT_IN_FLIGHT).max(1),
             learned: None,
             calm: 0,
             tasks: row.tasks && keep,
@@ -72,60 +72,60 @@ impl Line {
         self.learned.unwrap_or(self.most)
     }
 
-    pub fn stir(&self) {
-        self.stir_some(TOLD);
+    pub fn wake(&self) {
+        self.wake_first(WOKEN);
     }
 
-    pub fn stir_some(&self, count: usize) {
-        for spot in self.waiting.values().take(count) {
-            spot.stir.notify_one();
+    pub fn wake_first(&self, count: usize) {
+        for waiter in self.waiting.values().take(count) {
+            waiter.wake.notify_one();
         }
     }
 
-    /// One more request was taken: after enough of them one more may be under way.
-    fn taken(&mut self) {
+    /// Counts an accepted request. After enough of them the learned limit rises by one.
+    fn on_accepted(&mut self) {
         let Some(learned) = self.learned else { return };
         self.calm += 1;
-        let caution = usize::try_from(self.meter.lessons().clamp(1, 8)).unwrap_or(8);
+        let caution = usize::try_from(self.limiter.throttle_count().clamp(1, 8)).unwrap_or(8);
         if self.calm >= learned.saturating_mul(caution) {
             self.calm = 0;
             self.learned = Some(learned + 1).filter(|more| *more < self.most);
         }
     }
 
-    pub fn heard(&mut self, left: Instant, error: Option<&ApiError>) {
+    pub fn on_response(&mut self, left: Instant, error: Option<&ApiError>) {
         let now = Instant::now();
         match error {
             None => {
-                self.meter.accepted(left);
-                self.taken();
+                self.limiter.accepted(left);
+                self.on_accepted();
             }
             Some(error) if error.class() == Class::Rate => {
                 if error.code() == Some(CONNECTIONS) {
-                    if self.meter.learns(left, now) {
+                    if self.limiter.back_off(left, now) {
                         self.learned = Some((self.in_flight / 2).clamp(1, self.most));
                         self.calm = 0;
                     }
-                    self.meter.wait(error.retry_after(), now, chance());
+                    self.limiter.wait(error.retry_after(), now, chance());
                 } else {
-                    self.meter.refused(left, error.retry_after(), now, chance());
+                    self.limiter.refused(left, error.retry_after(), now, chance());
                 }
             }
             Some(error) => {
                 if let Some(asked) = error.retry_after() {
-                    self.meter.wait(Some(asked), now, chance());
+                    self.limiter.wait(Some(asked), now, chance());
                 } else if matches!(error, ApiError::Refused { status: ..500, .. }) {
-                    self.meter.accepted(left);
-                    self.taken();
+                    self.limiter.accepted(left);
+                    self.on_accepted();
                 }
             }
         }
     }
 
-    /// What the first of the line waits for.
+    /// What the first in the queue waits for.
     pub fn why(&self, now: Instant) -> String {
-        let rule = self.meter.rule();
-        if let Some(rest) = self.meter.pause(now) {
+        let rule = self.limiter.rule();
+        if let Some(rest) = self.limiter.pause(now) {
             return format!("MiniMax has refused others; a pause of {} s is kept", seconds(rest));
         }
         if self.in_flight >= self.most() {
@@ -133,34 +133,34 @@ impl Line {
             let what = if self.tasks { "tasks" } else { "requests" };
             return format!("{who} allows {} {what} at a time", self.most());
         }
-        match (self.meter.gap(now), rule) {
+        match (self.limiter.gap(now), rule) {
             (Some(gap), _) => format!("after a refusal one leaves every {} s", seconds(gap)),
             (None, Some(rule)) => format!("MiniMax allows {}", words(rule)),
             (None, None) => "other requests are under way".to_owned(),
         }
     }
 
-    pub fn standing(&self, number: u64, now: Instant) -> Option<Standing> {
+    pub fn position(&self, number: u64, now: Instant) -> Option<QueuePosition> {
         self.waiting.get(&number)?;
         let place = self.waiting.range(..number).count() + 1;
-        Some(Standing { place, wait: self.foreseen(place, now), why: self.why(now) })
+        Some(QueuePosition { place, wait: self.forecast(place, now), why: self.why(now) })
     }
 
-    pub fn foreseen(&self, place: usize, now: Instant) -> Option<Duration> {
-        // Where requests come and go quickly, the rate is what counts; how long a task takes nobody knows.
-        let quick = !self.tasks && self.meter.rule().is_some();
+    pub fn forecast(&self, place: usize, now: Instant) -> Option<Duration> {
+        // The rate gives a forecast for short requests. The duration of a task is unknown.
+        let quick = !self.tasks && self.limiter.rule().is_some();
         let room = self.most().saturating_sub(self.in_flight) >= place;
-        (quick || room).then(|| self.meter.foresee(place, now).duration_since(now))
+        (quick || room).then(|| self.limiter.forecast(place, now).duration_since(now))
     }
 }
 
-/// What a row of the table comes to. A window that is no length of time is a minute.
+/// The rule of a table row. An unusable window counts as a minute.
 fn rule(row: &Limit, china: bool) -> Option<Rule> {
     let count = row.cn.filter(|_| china).or(row.count)?.max(1);
     let usual = Duration::from_secs(60);
     let window = Duration::try_from_secs_f64(row.seconds).unwrap_or(usual).min(Duration::from_secs(86_400));
     let window = if window.is_zero() { usual } else { window };
-    // One person's handful at once; a twentieth where many are allowed.
+    // Three at once, or a twentieth of a large limit.
     let burst = row.burst.unwrap_or((count / 20).max(3)).clamp(1, count);
     Some(Rule { count, window, burst })
 }
@@ -178,7 +178,7 @@ pub(super) fn seconds(time: Duration) -> u128 {
     time.as_millis().div_ceil(1000).max(1)
 }
 
-impl Standing {
+impl QueuePosition {
     /// As in "3rd in line, about 12 s, MiniMax allows 10 a minute".
     pub fn words(&self) -> String {
         let ending = match (self.place % 10, self.place % 100) {
