@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::mcp::job_view::time;
 use crate::mcp::{Caller, Server, ToolError};
-use crate::media::inbox::{self, Incoming, Rules};
+use crate::media::input::uploads::{self, Incoming, Rules};
 use crate::media::{self, HandedIn, Inbox, Limits, Roots};
 
 pub use crate::media::InboxProblem as UploadProblem;
@@ -84,7 +84,7 @@ impl Server {
 
     /// Removes what has been here for long enough, whoever handed it in.
     pub async fn sweep_uploads(&self) {
-        inbox::sweep(&self.upload_root()).await;
+        uploads::sweep(&self.upload_root()).await;
     }
 
     /// Where files are handed in; `None` where they are not.

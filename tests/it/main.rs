@@ -35,8 +35,6 @@ mod deployment;
 mod media;
 // Files that were never meant to leave.
 mod uploads;
-// The imitation of MiniMax by itself.
-mod sandbox;
 // Callers over HTTP who bring keys of their own, and those who leave.
 mod callers;
 mod leaving;

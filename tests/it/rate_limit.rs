@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use minimax_mcp::sandbox::{Act, Ceiling, Options, Rule, Sandbox};
+use minimax_mcp::sandbox::{Act, Options, RateLimit, Rule, Sandbox};
 use rmcp::model::CallToolRequestParams;
 use serde_json::{Value, json};
 
@@ -17,14 +17,14 @@ fn small(prompt: &str, wait_seconds: u32) -> Value {
 }
 
 /// So many images in so many seconds are taken.
-fn images(count: usize, seconds: f64) -> Ceiling {
+fn images(count: usize, seconds: f64) -> RateLimit {
     let path = IMAGES.to_owned();
-    Ceiling { path, method: None, count: Some(count), seconds, in_flight: None, retry_after: None }
+    RateLimit { path, method: None, count: Some(count), seconds, in_flight: None, retry_after: None }
 }
 
-async fn sandbox(ceilings: Vec<Ceiling>) -> Sandbox {
+async fn sandbox(limits: Vec<RateLimit>) -> Sandbox {
     let sandbox = Sandbox::start(Options { pace: quick(), ..Options::default() }).await.unwrap();
-    sandbox.set_limits(ceilings);
+    sandbox.set_limits(limits);
     sandbox
 }
 
@@ -118,7 +118,7 @@ async fn a_limit_that_the_table_has_wrong_is_learned_with_few_refusals() {
 
 #[tokio::test]
 async fn too_many_at_once_means_fewer_at_once() {
-    let at_once = Ceiling { in_flight: Some(2), count: None, ..images(0, 60.0) };
+    let at_once = RateLimit { in_flight: Some(2), count: None, ..images(0, 60.0) };
     let sandbox = sandbox(vec![at_once]).await;
     sandbox.set_pace(minimax_mcp::sandbox::Pace { delay_ms: 100, ..quick() });
     let limits = json!([{ "group": "image", "in_flight": 8 }]);
