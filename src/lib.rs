@@ -10,14 +10,15 @@
 //!
 //! `serve` (bytes) → `tools` (what a model sees) → `mcp` (the protocol) → `jobs` (time and money) → `api` (HTTP). Beside
 //! them `config` (settings), `facts` (models, prices, error codes: data), `media` (files and links in and out of this
-//! machine), `telemetry` (figures, log lines, traces) and `sandbox` (a MiniMax to talk to when there is none); `cli` on top.
+//! machine), `telemetry` (figures, log lines, traces); `cli` on top. The imitation of MiniMax, for tests, demos and
+//! `--sandbox`, is a crate of its own: `crates/minimax-sandbox`.
 //! `tests/it/architecture.rs` keeps the direction of imports.
 //!
 //! # Invariants, as absences
 //!
 //! * Only `mcp`, `tools`, `serve` and `cli` know MCP; only `api` and `media` make HTTP requests, and `telemetry` to a collector.
 //! * `jobs` knows no peer and no progress token: information goes up as return values and `watch` channels.
-//! * `sandbox` imports nothing of ours, so a field that `api` misspells is not misspelt there too.
+//! * `minimax-sandbox` does not depend on this crate, so a field that `api` misspells is not misspelt there too.
 //! * No job's request leaves before its record is on disk, and no request that costs money is sent again unless
 //!   MiniMax provably did not take it.
 //! * No module but `cli` reads the environment.
@@ -32,7 +33,10 @@ pub mod facts;
 pub mod jobs;
 pub mod mcp;
 pub mod media;
-pub mod sandbox;
 pub mod serve;
 pub mod telemetry;
 pub mod tools;
+
+/// The imitation of MiniMax, for demos and tests.
+#[cfg(feature = "sandbox")]
+pub use minimax_sandbox as sandbox;

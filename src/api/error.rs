@@ -87,18 +87,18 @@ pub enum Blame {
     /// The person who runs the server: key, balance, region, network.
     Operator,
     /// Nobody for now: the same call may pass later.
-    Weather,
+    Transient,
     /// This program: MiniMax changed, or we are wrong.
     Crate,
 }
 
 /// Whether MiniMax took a request that was not answered with a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Taken {
+pub enum Accepted {
     /// It did not; nothing was billed.
     No,
     /// It may have.
-    Perhaps,
+    Unknown,
 }
 
 impl ApiError {
@@ -145,19 +145,19 @@ impl ApiError {
         match self.class() {
             Class::Auth | Class::Quota => Blame::Operator,
             Class::Input | Class::Content => Blame::Caller,
-            Class::Rate | Class::Server => Blame::Weather,
+            Class::Rate | Class::Server => Blame::Transient,
             Class::Crate => Blame::Crate,
         }
     }
 
     /// Whether a paid request that ended so may have been billed.
-    pub fn taken(&self) -> Taken {
+    pub fn accepted(&self) -> Accepted {
         match self {
-            Self::Lost { .. } | Self::Shape { .. } => Taken::Perhaps,
-            Self::Refused { .. } if self.class() == Class::Server => Taken::Perhaps,
+            Self::Lost { .. } | Self::Shape { .. } => Accepted::Unknown,
+            Self::Refused { .. } if self.class() == Class::Server => Accepted::Unknown,
             // A code or a status that we do not know says nothing about the bill.
-            Self::Refused { .. } if self.class() == Class::Crate && self.is_unheard_of() => Taken::Perhaps,
-            Self::NoKey | Self::Held { .. } | Self::Unsent { .. } | Self::Refused { .. } => Taken::No,
+            Self::Refused { .. } if self.class() == Class::Crate && self.is_unheard_of() => Accepted::Unknown,
+            Self::NoKey | Self::Held { .. } | Self::Unsent { .. } | Self::Refused { .. } => Accepted::No,
         }
     }
 
@@ -202,7 +202,7 @@ impl ApiError {
         table.unwrap_or_else(|| match self.blame() {
             Blame::Caller => "Fix the argument that the message names.".to_owned(),
             Blame::Operator => "Set MINIMAX_API_KEY in this server's configuration; keys are made at platform.minimax.io (global) or platform.minimax.cn (China).".to_owned(),
-            Blame::Weather => "MiniMax, or the way to it, has trouble: call again in a minute.".to_owned(),
+            Blame::Transient => "MiniMax, or the way to it, has trouble: call again in a minute.".to_owned(),
             Blame::Crate => "Check MINIMAX_API_HOST. If it is right, MiniMax has changed its API: report it with the trace id.".to_owned(),
         })
     }

@@ -5,7 +5,7 @@ use hyper::http;
 use serde_json::Value;
 
 use super::retry::{Nature, pause};
-use super::{ApiError, CloudTask, Delta, Protocol, RemoteFile, Reply, Taken};
+use super::{Accepted, ApiError, CloudTask, Delta, Protocol, RemoteFile, Reply};
 use super::{Client, StatusCode};
 
 /// What a client of a key makes of an answer to a plain request.
@@ -21,7 +21,7 @@ fn read<T: serde::de::DeserializeOwned>(client: &Client, status: StatusCode, bod
     let _ = (error.to_string(), error.advice(), error.blame());
     for tries in 1..10 {
         let again = pause(Nature::Paid, &error, tries, 0.5);
-        assert!(again.is_none() || error.taken() == Taken::No, "{error}");
+        assert!(again.is_none() || error.accepted() == Accepted::No, "{error}");
     }
 }
 

@@ -15,7 +15,7 @@ mod image;
 mod models;
 mod music;
 mod observed;
-pub mod pace;
+pub mod rate_limit;
 pub mod retry;
 mod search;
 mod speech;
@@ -42,15 +42,15 @@ pub use account::{Balance, Window};
 pub use chat::{Ask, ChatStream, Delta, Function, Medium, Protocol, Reply, Speaker, ToolCall, Turn, Usage};
 pub use clip::Clip;
 pub use embed::{Embed, Embedded};
-pub use error::{ApiError, Blame, Taken};
+pub use error::{Accepted, ApiError, Blame};
 pub use file::{Download, RemoteFile, Upload};
 pub use image::{Images, Style, StyleType, Subject, Submit as ImageSubmit};
 pub use music::{
     AudioSetting as MusicSetting, Lyrics, LyricsMode, LyricsOrder, MusicFormat, Reference as CoverReference,
     Song, Submit as MusicSubmit,
 };
-use pace::Pace;
-pub use pace::{Pacing, group};
+use rate_limit::RateLimiter;
+pub use rate_limit::{RateLimits, group};
 use retry::Nature;
 pub use search::{Found, Searched};
 pub use speech::{
@@ -139,33 +139,33 @@ pub struct Client {
     host: String,
     key: Option<SecretString>,
     http: OnceLock<reqwest::Client>,
-    pace: Arc<Pace>,
+    rate_limiter: Arc<RateLimiter>,
     metrics: Arc<Metrics>,
 }
 
 impl Client {
     /// `host` is scheme, host and port, as in `https://api.minimax.io`.
     pub fn new(host: impl Into<String>, key: Option<SecretString>) -> Self {
-        Self::paced(host, key, Pacing::default())
+        Self::with_limits(host, key, RateLimits::default())
     }
 
     /// As [`Self::new`], keeping other limits.
-    pub fn paced(host: impl Into<String>, key: Option<SecretString>, pacing: Pacing) -> Self {
+    pub fn with_limits(host: impl Into<String>, key: Option<SecretString>, limits: RateLimits) -> Self {
         // reqwest is built without a TLS provider of its own. A second installation is refused, which is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
         Self {
             host: host.into(),
             key,
             http: OnceLock::new(),
-            pace: Pace::new(pacing),
+            rate_limiter: RateLimiter::new(limits),
             metrics: Arc::default(),
         }
     }
 
     /// The same host, asked with another key: in a line of its own, and counted with the others.
     #[must_use]
-    pub fn beside(&self, key: Option<SecretString>, pacing: Pacing) -> Self {
-        Self { metrics: Arc::clone(&self.metrics), ..Self::paced(self.host.clone(), key, pacing) }
+    pub fn beside(&self, key: Option<SecretString>, limits: RateLimits) -> Self {
+        Self { metrics: Arc::clone(&self.metrics), ..Self::with_limits(self.host.clone(), key, limits) }
     }
 
     /// Whether there is a key to send.
@@ -226,9 +226,10 @@ impl Client {
         path: &str,
         query: &[(&str, &str)],
     ) -> Result<T, ApiError> {
-        let patience = if endpoint.group == group::READS { pace::PATIENCE } else { pace::LOOK_PATIENCE };
+        let patience =
+            if endpoint.group == group::READS { rate_limit::MAX_WAIT } else { rate_limit::MAX_POLL_WAIT };
         let ask = || self.send(endpoint, path, |request| request.query(query));
-        pace::in_turn(self.join(endpoint.group), Nature::Read, patience, ask).await
+        rate_limit::send_queued(self.join(endpoint.group), Nature::Read, patience, ask).await
     }
 
     /// The single place where an answer of MiniMax becomes `Ok` or `Err`.
@@ -241,7 +242,7 @@ impl Client {
         path: &str,
         fill: impl FnOnce(RequestBuilder) -> RequestBuilder,
     ) -> Result<T, ApiError> {
-        let Accepted { body, trace_id } =
+        let Success { body, trace_id } =
             self.observed(endpoint.path, self.exchange(endpoint, path, fill)).await?;
         self.parse(endpoint.path, trace_id, &body)
     }
@@ -291,7 +292,7 @@ impl Client {
         endpoint: &Endpoint,
         path: &str,
         fill: impl FnOnce(RequestBuilder) -> RequestBuilder,
-    ) -> Result<Accepted, ApiError> {
+    ) -> Result<Success, ApiError> {
         let key = self.key.as_ref().ok_or(ApiError::NoKey)?;
         let request = self
             .http()?
@@ -312,7 +313,7 @@ impl Client {
             },
         })?;
         let trace_id = self.judge(endpoint.path, status, trace, retry_after, &body)?;
-        Ok(Accepted { body, trace_id })
+        Ok(Success { body, trace_id })
     }
 
     /// Tells an answer from a refusal of either kind. Gives the id that MiniMax's support asks for.
@@ -351,8 +352,8 @@ impl Client {
     }
 }
 
-/// An answer that is no refusal.
-struct Accepted {
+/// A response that is not a refusal.
+struct Success {
     body: Vec<u8>,
     trace_id: Option<String>,
 }

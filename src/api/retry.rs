@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{ApiError, Blame, Taken};
+use super::{Accepted, ApiError, Blame};
 use crate::facts::Class;
 
 /// What repeating a request would cost.
@@ -32,14 +32,14 @@ pub fn pause(nature: Nature, error: &ApiError, tries: u32, chance: f64) -> Optio
     let (most, first) = match (nature, error.class()) {
         (Nature::Text, _) if overloaded => (5, Duration::from_secs(1)),
         (_, Class::Rate) => (8, Duration::from_secs(1)),
-        (Nature::Read, _) if error.blame() == Blame::Weather => (5, Duration::from_millis(500)),
+        (Nature::Read, _) if error.blame() == Blame::Transient => (5, Duration::from_millis(500)),
         (Nature::Paid | Nature::Text, _) if matches!(error, ApiError::Unsent { .. }) => {
             (3, Duration::from_millis(500))
         }
         _ => return None,
     };
     let refused_as_busy = nature == Nature::Text && overloaded;
-    let unsafe_to_repeat = nature != Nature::Read && error.taken() != Taken::No && !refused_as_busy;
+    let unsafe_to_repeat = nature != Nature::Read && error.accepted() != Accepted::No && !refused_as_busy;
     if tries >= most || unsafe_to_repeat {
         return None;
     }

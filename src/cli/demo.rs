@@ -13,8 +13,8 @@ use rmcp::{ClientHandler, RoleClient, ServiceExt};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use super::Outcome;
-use crate::sandbox::{Options, Sandbox};
+use super::outcome::Outcome;
+use minimax_sandbox::{Options, Sandbox};
 
 /// A client that shows progress as it comes.
 #[derive(Debug)]

@@ -1,6 +1,10 @@
 //! What a person types.
 
+#[cfg(feature = "sandbox")]
 mod demo;
+mod outcome;
+#[cfg_attr(not(feature = "sandbox"), path = "no_sandbox.rs")]
+mod sandbox;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
@@ -11,9 +15,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use directories::{BaseDirs, UserDirs};
 
+use self::outcome::Outcome;
 use crate::config::{Config, ConfigError, Places, SETTINGS};
 use crate::facts;
-use crate::sandbox::{Options, Sandbox};
 use crate::serve::http::access::Access;
 use crate::serve::{http, stdio};
 use crate::telemetry;
@@ -111,37 +115,20 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     numbers.as_deref().unwrap_or(text).parse().map_err(|_| legal.to_owned())
 }
 
-type Outcome = Result<(), Box<dyn std::error::Error>>;
-
 async fn obey(arguments: Arguments, config: Config) -> Outcome {
     match arguments.command.unwrap_or(Command::Serve { http: None, sse: false }) {
         Command::Serve { http, sse } => {
             let http = http.map(|address| (address, http::Options { sse }));
             Box::pin(serve(config, arguments.sandbox, http)).await
         }
-        Command::Demo { out } => demo::run(&out).await,
-        Command::Sandbox { port, dir } => {
-            let sandbox = Sandbox::start(Options { port, dir, ..Options::default() }).await?;
-            writeln!(io::stdout(), "{}", sandbox.url())?;
-            writeln!(
-                io::stderr(),
-                "MINIMAX_API_HOST={} and any MINIMAX_API_KEY talk to it; Ctrl-C ends it",
-                sandbox.url()
-            )?;
-            tokio::signal::ctrl_c().await?;
-            sandbox.stop().await;
-            Ok(())
-        }
+        Command::Demo { out } => sandbox::run_demo(&out).await,
+        Command::Sandbox { port, dir } => sandbox::run_alone(port, dir).await,
     }
 }
 
 async fn serve(config: Config, at_sandbox: bool, http: Option<(SocketAddr, http::Options)>) -> Outcome {
-    let sandbox = if at_sandbox {
-        let dir = Some(config.data_dir.join("sandbox"));
-        Some(Sandbox::start(Options { dir, ..Options::default() }).await?)
-    } else {
-        None
-    };
+    let sandbox =
+        if at_sandbox { Some(sandbox::start(config.data_dir.join("sandbox")).await?) } else { None };
     let config = match &sandbox {
         Some(sandbox) => config.at_sandbox(&sandbox.url()),
         None => config,

@@ -121,7 +121,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "MINIMAX_FACTS_FILE",
         default: "none",
-        meaning: "A JSON file of rows that replace or add models, prices, limits and error codes, in the shape of the tables in `src/facts`",
+        meaning: "A JSON file of rows that replace or add models, prices, limits, voices and error codes, in the shape of the tables in `src/facts`, all in one object",
     },
     Setting {
         name: "MINIMAX_LOG",

@@ -1,19 +1,17 @@
 //! What MiniMax offers and asks for, as data with a date: models and their legal values, prices, error codes.
 //!
-//! The tables are in `facts.json` and `voices.json` beside this file; nothing about a model is decided in
-//! code. A model that is not in the tables is legal: it is sent as it is, and nothing is said about its limits
-//! or its price.
-
-mod voices;
-
-mod music;
-mod video_extras;
+//! The tables are `facts.json`, `offer.json`, `text.json` and `voices.json` beside this file. No code decides anything
+//! about a single model. A model that is not in the tables is legal: it is sent as it is, and its limits and price are
+//! unknown.
 
 mod limits;
+mod music;
 mod offer;
 mod overlay;
-
 mod text;
+mod user_file;
+mod video_extras;
+mod voices;
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -24,8 +22,9 @@ pub use limits::Limit;
 use limits::TextLimit;
 pub use music::{Closing, MusicModel};
 pub use offer::{Offer, OtherModel, Rule, Upload, Vision, offer};
-pub use overlay::install;
+use text::Text;
 pub use text::{TextModel, TextProtocol, Thinking, TokenPrice};
+pub use user_file::install;
 pub use video_extras::{ContextIr, Regeneration, Template};
 pub use voices::{Language, SystemVoice, TranscriptionModel, VoicePrices, Voices, voices};
 

@@ -1,68 +1,25 @@
-//! A file of the user's that replaces or adds rows of the tables: a new model or price without a new release.
+//! The compiled-in tables, and the merge of a user's rows over them.
 
-use std::path::Path;
 use std::sync::OnceLock;
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::Facts;
+/// The fields that identify a row, in order of precedence. A list whose rows have none of them is replaced as a whole.
+const KEYS: &[&str] = &["model", "code", "alias", "status", "purpose", "prefix", "group", "api", "id"];
 
-/// What names a row. Rows without any of these are replaced as a whole list.
-const KEYS: &[&str] = &["model", "code", "alias", "status", "purpose", "prefix", "group"];
-
-/// Larger files are not tables.
-const LARGEST: u64 = 4 * 1024 * 1024;
-
-static OVERLAY: OnceLock<Value> = OnceLock::new();
-
-/// Merges the tables in `path` over those that this program was built with.
-///
-/// The file has the shape of `facts.json`: a value replaces the one of the same name, and in a list of rows each
-/// row replaces the one of the same model (code, alias, …) or is added. To be called once, before the first use
-/// of any table; later calls are refused. The error is a sentence without a subject.
-pub fn install(path: &Path) -> Result<(), String> {
-    let shown = path.display();
-    let size =
-        std::fs::metadata(path).map_err(|error| format!("names {shown}, which cannot be read: {error}"))?;
-    if !size.is_file() || size.len() > LARGEST {
-        return Err(format!("names {shown}, which is not a file of at most 4 MB"));
-    }
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| format!("names {shown}, which cannot be read: {error}"))?;
-    let over = checked(&text).map_err(|problem| format!("names {shown}, which {problem}"))?;
-    OVERLAY
-        .set(over)
-        .map_err(|_| "was read before; the tables cannot change while the server runs".to_owned())
-}
-
-/// The overlay in `text`, if every table is still readable with it.
-fn checked(text: &str) -> Result<Value, String> {
-    let over: Value = serde_json::from_str(text).map_err(|error| format!("is not JSON: {error}"))?;
-    let Value::Object(tables) = &over else { return Err("is not a JSON object of tables".to_owned()) };
-    let mut whole = Value::Object(Map::new());
-    for (_, text) in TABLES {
-        merge(&mut whole, serde_json::from_str(text).unwrap_or_default());
-    }
-    let known: Vec<String> = whole.as_object().map(|all| all.keys().cloned().collect()).unwrap_or_default();
-    if let Some(name) = tables.keys().find(|name| !known.contains(name)) {
-        return Err(format!("has the table `{name}`; there are {}", known.join(", ")));
-    }
-    merge(&mut whole, over.clone());
-    serde_path_to_error::deserialize::<_, Facts>(&whole).map_err(|error| bad(&error))?;
-    serde_path_to_error::deserialize::<_, super::offer::Offer>(&whole).map_err(|error| bad(&error))?;
-    Ok(over)
-}
-
-fn bad(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
-    format!("does not fit at `{}`: {}", error.path(), error.inner())
-}
+/// The user's rows, once they are installed.
+pub(super) static OVERLAY: OnceLock<Value> = OnceLock::new();
 
 /// The tables that are compiled in. A name that is in none of them cannot be overridden.
-const TABLES: &[(&str, &str)] =
-    &[("facts.json", include_str!("facts.json")), ("offer.json", include_str!("offer.json"))];
+const TABLES: &[(&str, &str)] = &[
+    ("facts.json", include_str!("facts.json")),
+    ("offer.json", include_str!("offer.json")),
+    ("text.json", include_str!("text.json")),
+    ("voices.json", include_str!("voices.json")),
+];
 
-/// A table that is compiled in, with the user's rows over it.
+/// One table with the user's rows over it.
 pub(super) fn table<T: DeserializeOwned + Default>(file: &str) -> T {
     let text = TABLES.iter().find(|(name, _)| *name == file).map_or("{}", |(_, text)| text);
     let mut value: Value = serde_json::from_str(text).unwrap_or_default();
@@ -72,7 +29,17 @@ pub(super) fn table<T: DeserializeOwned + Default>(file: &str) -> T {
     serde_json::from_value(value).unwrap_or_default()
 }
 
-fn merge(base: &mut Value, over: Value) {
+/// Every compiled-in table in one object.
+pub(super) fn all_tables() -> Value {
+    let mut all = Value::Object(Map::new());
+    for (_, text) in TABLES {
+        merge(&mut all, serde_json::from_str(text).unwrap_or_default());
+    }
+    all
+}
+
+/// Merges objects by name and lists of rows by key; everything else is replaced.
+pub(super) fn merge(base: &mut Value, over: Value) {
     match (base, over) {
         (Value::Object(base), Value::Object(over)) => {
             for (name, value) in over {
@@ -96,8 +63,12 @@ fn merge(base: &mut Value, over: Value) {
     }
 }
 
+/// What identifies a row: its first field of [`KEYS`], or for a row written as an array its first element, the id.
 fn key(row: &Value) -> Option<(&'static str, &Value)> {
-    KEYS.iter().find_map(|name| Some((*name, row.get(name)?)))
+    match row {
+        Value::Array(columns) => columns.first().filter(|id| id.is_string()).map(|id| ("id", id)),
+        row => KEYS.iter().find_map(|name| Some((*name, row.get(name)?))),
+    }
 }
 
 fn is_rows(list: &[Value]) -> bool {
@@ -135,23 +106,5 @@ mod tests {
                 "plain": [3],
             })
         );
-    }
-
-    #[test]
-    fn a_file_that_does_not_fit_is_refused_with_the_place() {
-        for (text, part) in [
-            ("{", "is not JSON"),
-            ("[]", "is not a JSON object"),
-            (r#"{"imags": []}"#, "the table `imags`"),
-            (r#"{"image": [{"model": "image-02", "sizes": "yes"}]}"#, "image["),
-            (r#"{"codes": [{"code": 1, "meaning": "x", "class": "odd", "advice": "y"}]}"#, "codes["),
-        ] {
-            let problem = checked(text).unwrap_err();
-            assert!(problem.contains(part), "{text}: {problem}");
-        }
-        checked(
-            r#"{"image": [{"model": "image-02", "aspect_ratios": ["1:1"], "sizes": true, "styles": false}]}"#,
-        )
-        .unwrap();
     }
 }

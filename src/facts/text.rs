@@ -5,11 +5,11 @@ use std::sync::OnceLock;
 
 use serde::Deserialize;
 
-use super::{Facts, Price, rounded};
+use super::{Facts, Price, overlay, rounded};
 
 /// The tables of `text.json`.
 #[derive(Debug, Default, Deserialize)]
-struct Text {
+pub(super) struct Text {
     default: String,
     priority_factor: f64,
     search: Price,
@@ -76,6 +76,15 @@ pub struct TextModel {
     pub video_blind: bool,
     /// Whether it thinks.
     pub thinking: Thinking,
+    /// In words, whether a call that does not say so thinks.
+    #[serde(default)]
+    thinking_default: Option<String>,
+    /// An older model that MiniMax still serves.
+    #[serde(default)]
+    pub legacy: bool,
+    /// MiniMax is not expected to list it: a retired model, or an old name.
+    #[serde(default)]
+    pub unlisted: bool,
     /// Legal efforts, in every protocol that has them.
     #[serde(default)]
     efforts: Vec<String>,
@@ -127,6 +136,50 @@ impl TextModel {
         &self.efforts
     }
 
+    /// The limits and options of the model, in words.
+    pub fn limits(&self) -> Vec<String> {
+        let mut limits = Vec::new();
+        if self.legacy {
+            limits.push("legacy".to_owned());
+        }
+        let (context, output) = (grouped(self.context), grouped(self.max_output.into()));
+        limits.push(format!("context {context} tokens, output up to {output}"));
+        limits.push(match (self.sees, self.video_blind) {
+            (true, false) => "input: text, images, videos".to_owned(),
+            (true, true) => "input: text, images".to_owned(),
+            (false, _) => "input: text".to_owned(),
+        });
+        let mut thinking = match self.thinking {
+            Thinking::Always => "thinking: always on".to_owned(),
+            Thinking::Switch => "thinking: on or off".to_owned(),
+            Thinking::Never => "thinking: none".to_owned(),
+        };
+        if let Some(default) = &self.thinking_default {
+            thinking = format!("{thinking}; default {default}");
+        }
+        if !self.efforts.is_empty() {
+            let default =
+                self.effort.as_ref().map(|effort| format!(" (default {effort})")).unwrap_or_default();
+            thinking = format!("{thinking}; effort {}{default}", self.efforts.join(", "));
+        }
+        limits.push(thinking);
+        if self.tool_choice_ignored {
+            limits.push("tool_choice: auto only".to_owned());
+        }
+        if let Some(most) = self.per_million.first().and_then(|tier| tier.up_to) {
+            limits
+                .push(format!("dearer above {} input tokens and with service_tier priority", grouped(most)));
+        }
+        limits.extend(self.note.clone());
+        limits
+    }
+
+    /// The price per million tokens of input and output, for the smallest inputs; `None` where it is unknown.
+    pub fn price_list(&self, currency: &str) -> Option<String> {
+        let price = self.price(0, currency)?;
+        Some(format!("{} / {} {currency} per 1M tokens in / out", price.input, price.output))
+    }
+
     /// The price for an input of so many tokens.
     pub fn price(&self, input: u64, currency: &str) -> Option<TokenPrice> {
         let tier = self.per_million.iter().find(|tier| tier.up_to.is_none_or(|most| input <= most))?;
@@ -147,10 +200,17 @@ impl TokenPrice {
     }
 }
 
+/// `1000000` → `1,000,000`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
+    groups.join(",")
+}
+
 fn tables() -> &'static Text {
     static TEXT: OnceLock<Text> = OnceLock::new();
     // The file is compiled in and a test parses it, so the fallback is never seen.
-    TEXT.get_or_init(|| serde_json::from_str(include_str!("text.json")).unwrap_or_default())
+    TEXT.get_or_init(|| overlay::table("text.json"))
 }
 
 impl Facts {

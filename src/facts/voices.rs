@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use serde::Deserialize;
 
-use super::Price;
+use super::{Price, overlay};
 
 /// The table of voices (FAQ > System Voice ID List).
 #[derive(Debug, Default, Deserialize)]
@@ -73,11 +73,11 @@ impl Language {
     }
 }
 
-/// The table that this program was built with.
+/// The voices, with the user's rows over the compiled-in ones.
 pub fn voices() -> &'static Voices {
     static VOICES: OnceLock<Voices> = OnceLock::new();
     // The file is compiled in and a test parses it, so the fallback is never seen.
-    VOICES.get_or_init(|| serde_json::from_str(include_str!("voices.json")).unwrap_or_default())
+    VOICES.get_or_init(|| overlay::table("voices.json"))
 }
 
 impl Voices {

@@ -100,7 +100,7 @@ impl Jobs {
     pub fn standings(&self) -> Vec<(&'static str, usize, usize)> {
         let mut sums: BTreeMap<_, (usize, usize)> = BTreeMap::new();
         for jobs in self.of_each_account() {
-            for (group, waiting, in_flight) in jobs.api().pace().standings() {
+            for (group, waiting, in_flight) in jobs.api().rate_limiter().queue_lengths() {
                 let sum = sums.entry(group).or_default();
                 *sum = (sum.0 + waiting, sum.1 + in_flight);
             }

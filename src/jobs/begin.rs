@@ -11,7 +11,7 @@ use super::state::{Seen, State, Task};
 use super::store::Inserted;
 use super::submit::Departure;
 use super::{Jobs, Order, StoreError, Watch, random_id};
-use crate::api::pace::Expected;
+use crate::api::rate_limit::PromisedSlot;
 use crate::telemetry;
 
 impl Jobs {
@@ -41,7 +41,7 @@ impl Jobs {
             consent: order.consent,
         };
         // Whoever waits for the records waits outside of the line, and holds nobody up there.
-        let expected = self.api().pace().expect(order.paid.group());
+        let expected = self.api().rate_limiter().expect(order.paid.group());
         let mut job = Job {
             principal: order.principal,
             tool: order.tool.to_owned(),
@@ -139,7 +139,7 @@ impl Jobs {
 
 /// What the record says from the start: that the request leaves as soon as it is on disk, or that it waits and
 /// nothing has left.
-fn at_first(expected: &Expected) -> State {
+fn at_first(expected: &PromisedSlot) -> State {
     State::NEW.after(match expected.why_not() {
         None => Seen::Leaving,
         Some(why) => Seen::Held(format!("{}: {why}", State::IN_LINE)),

@@ -121,7 +121,7 @@ impl Fetch<'_> {
                     }
                     None
                 }
-                FetchProblem::Weather { retry_after, .. } => retry_after,
+                FetchProblem::Transient { retry_after, .. } => retry_after,
                 // An error page in place of the file may be how a link says that it has ended.
                 FetchProblem::Wrong { .. } if tries == 1 && self.renew(&mut file).await => None,
                 FetchProblem::Disk { .. } | FetchProblem::Wrong { .. } => break,
@@ -136,7 +136,7 @@ impl Fetch<'_> {
 
     /// One try, when it is its turn.
     async fn bring(&self, file: &JobFile, folder: &std::path::Path) -> Result<Arrived, FetchProblem> {
-        let slow = || FetchProblem::Weather { reason: "it takes too long".to_owned(), retry_after: None };
+        let slow = || FetchProblem::Transient { reason: "it takes too long".to_owned(), retry_after: None };
         // Waiting for a turn is not the file's fault, so the clock starts behind it.
         let url = file.url.as_deref().unwrap_or_default();
         let _turn = self.jobs.shared.downloads.take(url).await.map_err(|_| slow())?;

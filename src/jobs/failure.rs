@@ -31,7 +31,7 @@ pub(super) fn ended(code: Option<i64>, message: &str) -> Failure {
         Some(_) => failure(&refused),
         None => Failure {
             message: refused.to_string(),
-            blame: blame_word(Blame::Weather).to_owned(),
+            blame: blame_word(Blame::Transient).to_owned(),
             advice: "Make it again, or change the prompt.".to_owned(),
             code: None,
             trace_id: None,
@@ -54,7 +54,7 @@ fn blame_word(blame: Blame) -> &'static str {
     match blame {
         Blame::Caller => "caller",
         Blame::Operator => "operator",
-        Blame::Weather => "weather",
+        Blame::Transient => "weather",
         Blame::Crate => "crate",
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::state::State;
-use crate::api::pace::Waiting;
+use crate::api::rate_limit::QueueView;
 use crate::facts::rounded;
 use crate::media::Saved;
 
@@ -86,7 +86,7 @@ pub struct Job {
     pub usage: Option<Value>,
     /// Where it stands in line, while it waits to be sent by this process.
     #[serde(skip)]
-    pub waiting: Option<Waiting>,
+    pub waiting: Option<QueueView>,
     /// What it costs.
     #[serde(default)]
     pub cost: Cost,

@@ -10,8 +10,8 @@ use super::state::{Route, Task};
 use super::transcription::{Transcription, transcribe};
 use super::voice::{self, clone, design};
 use crate::api::{
-    ApiError, AudioFormat, Client, Clip, CoverReference, DesignSubmit, Enrich, ImageSubmit, MusicSubmit,
-    Progress, Ready, Regenerate, SoundStream, Taken, TemplateSubmit, VideoSubmit, VideoV2Submit, group,
+    Accepted, ApiError, AudioFormat, Client, Clip, CoverReference, DesignSubmit, Enrich, ImageSubmit,
+    MusicSubmit, Progress, Ready, Regenerate, SoundStream, TemplateSubmit, VideoSubmit, VideoV2Submit, group,
 };
 use crate::media::Player;
 
@@ -223,9 +223,9 @@ async fn music(api: &Client, submit: &MusicSubmit) -> Result<Made, ApiError> {
 
 /// The paid request has not left, however the free one before it ended.
 fn nothing_bought(error: ApiError) -> ApiError {
-    match (error.taken(), &error) {
+    match (error.accepted(), &error) {
         (
-            Taken::Perhaps,
+            Accepted::Unknown,
             ApiError::Lost { path, .. } | ApiError::Shape { path, .. } | ApiError::Refused { path, .. },
         ) => ApiError::Unsent { path, why: error.to_string() },
         _ => error,

@@ -14,7 +14,7 @@ use super::paid::{Made, Sound};
 use super::run::{Run, Step, Write};
 use super::speech::{number, sound_file};
 use super::state::{Failure, Seen};
-use crate::api::{ApiError, AudioFormat, SoundEnd, SoundPiece, SoundStream, Taken};
+use crate::api::{Accepted, ApiError, AudioFormat, SoundEnd, SoundPiece, SoundStream};
 use crate::media::player::{Feed, Player, Playing};
 use crate::media::{self, Content, Expect, FetchProblem, Kind, OutputProblem, Saved};
 
@@ -68,7 +68,7 @@ impl Run {
                     return self.see(Seen::Lost(format!("{error}{came}"))).await;
                 }
                 let mut failure = failure(&error);
-                if arrived > 0 || error.taken() == Taken::Perhaps {
+                if arrived > 0 || error.accepted() == Accepted::Unknown {
                     self.job.may_be_billed = true;
                     failure.message = format!("{}{came}. It may be billed", failure.message);
                 }
@@ -119,7 +119,7 @@ impl Run {
                 Err(error) => {
                     let reason = error.to_string();
                     broken = Some(error);
-                    Some(Err(FetchProblem::Weather { reason, retry_after: None }))
+                    Some(Err(FetchProblem::Transient { reason, retry_after: None }))
                 }
             })
         });

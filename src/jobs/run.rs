@@ -18,7 +18,7 @@ use super::state::{Route, Seen, State};
 use super::submit::Departure;
 use super::unwritten::{News, PROMPTLY};
 use super::{Jobs, StoreError};
-use crate::api::pace::Place;
+use crate::api::rate_limit::Slot;
 use crate::api::{chance, group};
 use crate::telemetry;
 
@@ -51,7 +51,7 @@ pub(super) struct Run {
     pub(super) seen_by_all: watch::Sender<Arc<Job>>,
     poke: Arc<Notify>,
     /// One of the tasks that MiniMax works on at a time, where it counts them.
-    pub(super) place: Option<Place>,
+    pub(super) place: Option<Slot>,
 }
 
 impl Run {
@@ -129,7 +129,7 @@ impl Run {
                 },
                 State::Running { task, word, misses, .. } => {
                     if task.route == Route::VideoV2 && self.place.is_none() {
-                        self.place = self.jobs.api().pace().occupy(group::VIDEO_V2);
+                        self.place = self.jobs.api().rate_limiter().occupy(group::VIDEO_V2);
                     }
                     if word != State::UNSEEN || misses > 0 {
                         let poll = self.jobs.shared.settings.poll;

@@ -9,9 +9,9 @@ use super::failure::{failure, traced};
 use super::paid::{Answer, Paid};
 use super::run::{Run, Step, Write};
 use super::state::{Seen, State};
-use crate::api::pace::{self, Ticket, Turn, Waiting};
+use crate::api::rate_limit::{self, Permit, QueueView, Ticket};
 use crate::api::retry::{self, Nature};
-use crate::api::{ApiError, Client, Taken, chance};
+use crate::api::{Accepted, ApiError, Client, chance};
 use crate::facts::Class;
 
 /// So often MiniMax may say that it is too much, whatever the time.
@@ -25,23 +25,23 @@ pub(super) struct Departure {
     paid: Paid,
     ticket: Ticket,
     /// The turn that was free at once.
-    turn: Option<Turn>,
+    turn: Option<Permit>,
 }
 
 impl Departure {
     pub(super) fn of(api: &Client, paid: Paid) -> Self {
         let mut ticket = api.join(paid.group());
-        let turn = ticket.try_turn();
+        let turn = ticket.try_acquire();
         Self { paid, ticket, turn }
     }
 
-    pub(super) fn waiting(&self) -> Option<Waiting> {
-        self.turn.is_none().then(|| self.ticket.waiting())
+    pub(super) fn waiting(&self) -> Option<QueueView> {
+        self.turn.is_none().then(|| self.ticket.view())
     }
 }
 
 fn in_line(ticket: &Ticket) -> String {
-    let why = ticket.standing().map_or_else(|| "others are before it".to_owned(), |standing| standing.why);
+    let why = ticket.position().map_or_else(|| "others are before it".to_owned(), |standing| standing.why);
     format!("{}: {why}", State::IN_LINE)
 }
 
@@ -64,17 +64,17 @@ impl Run {
             };
             #[cfg(feature = "crash-points")]
             crate::crash::point("post.before");
-            turn.leaves();
+            turn.start();
             let answer = paid.send(self.jobs.api()).await;
             #[cfg(feature = "crash-points")]
             crate::crash::point("post.after");
-            let place = turn.heard(&answer);
+            let place = turn.on_response(&answer);
             let error = match answer {
                 Ok(answer) => {
                     // A sound that still comes is still under way; a task may count as long as it runs.
                     let (task, sound) = match &answer {
                         Answer::Task(_) | Answer::Counted { .. } => {
-                            (place.and_then(pace::Place::while_task), None)
+                            (place.and_then(rate_limit::Slot::while_task), None)
                         }
                         Answer::Sound(_) => (None, place),
                         Answer::Made(_) => (None, None),
@@ -88,16 +88,16 @@ impl Run {
             };
             drop(place);
             let Some(pause) = again(&error, tries, &mut refused) else {
-                return match error.taken() {
-                    Taken::No => self.see(Seen::Failed(failure(&error))).await,
-                    Taken::Perhaps => {
+                return match error.accepted() {
+                    Accepted::No => self.see(Seen::Failed(failure(&error))).await,
+                    Accepted::Unknown => {
                         self.job.unread = error.answer().map(str::to_owned);
                         self.see(Seen::Lost(traced(&error))).await
                     }
                 };
             };
             tracing::info!(job = self.job.id, %error, ?pause, "not taken; it is sent again");
-            self.job.waiting = Some(ticket.waiting());
+            self.job.waiting = Some(ticket.view());
             self.see(Seen::Held(error.to_string())).await?;
             self.pause(pause).await?;
             tries += 1;
@@ -119,12 +119,12 @@ impl Run {
     }
 
     /// Stands in line until the request may leave, and writes down that it does.
-    async fn turn(&mut self, ticket: &mut Ticket) -> Result<Turn, super::run::Interrupted> {
+    async fn turn(&mut self, ticket: &mut Ticket) -> Result<Permit, super::run::Interrupted> {
         let turn = loop {
             match self.unless_interrupted(ticket.step()).await? {
-                pace::Step::Turn(turn) => break turn,
+                rate_limit::Step::Permit(turn) => break turn,
                 // Whoever is told where it stands is told anew.
-                pace::Step::Moved => drop(self.seen_by_all.send_replace(Arc::new(self.job.clone()))),
+                rate_limit::Step::Moved => drop(self.seen_by_all.send_replace(Arc::new(self.job.clone()))),
             }
         };
         self.job.waiting = None;

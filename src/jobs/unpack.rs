@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::deliver::{Fetch, MAX_RESULT, short};
 use super::job::{JobFile, OnDisk, Wrapped};
-use crate::media::archive::{Archive, Entry};
+use crate::media::download::archive::{Archive, Entry};
 use crate::media::subtitle::{self, SubtitleFormat};
 use crate::media::{self, Expect, FetchProblem, Kind, Limits};
 

@@ -4,7 +4,7 @@ use rmcp::ErrorData;
 use rmcp::handler::server::tool::IntoCallToolResult;
 use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock};
 
-use crate::api::{ApiError, Blame, Taken};
+use crate::api::{Accepted, ApiError, Blame};
 use crate::config::ConfigError;
 use crate::jobs::StoreError;
 use crate::mcp::job_view::{ErrorView, JobView};
@@ -144,7 +144,7 @@ pub(crate) const NOTHING_SENT: &str = "Nothing was sent or billed.";
 
 /// What to do after a failed paid request. Retrying one that MiniMax may have accepted could pay twice.
 pub(crate) fn advice_in_doubt(error: &ApiError) -> String {
-    if error.taken() == Taken::Perhaps && error.blame() == Blame::Weather {
+    if error.accepted() == Accepted::Unknown && error.blame() == Blame::Transient {
         return "Let the user decide whether to call again; the platform's billing page shows what was billed.".to_owned();
     }
     error.advice()
@@ -164,7 +164,7 @@ impl ToolError {
     fn turn(&self) -> String {
         match self {
             // Waiting and retrying could pay twice.
-            Self::Bought(error) if error.taken() == Taken::Perhaps => "ask the user".to_owned(),
+            Self::Bought(error) if error.accepted() == Accepted::Unknown => "ask the user".to_owned(),
             Self::Money { turn, .. } => (*turn).to_owned(),
             _ => ErrorView::turn(self.blame()),
         }
@@ -177,7 +177,7 @@ impl ToolError {
                 Blame::Operator
             }
             Self::Unpaid(Unpaid::Missing | Unpaid::Unwanted) => Blame::Operator,
-            Self::Transfer(_) | Self::TooOften { .. } | Self::Unpaid(Unpaid::Full) => Blame::Weather,
+            Self::Transfer(_) | Self::TooOften { .. } | Self::Unpaid(Unpaid::Full) => Blame::Transient,
             Self::Api(error) | Self::Bought(error) => error.blame(),
         }
     }
@@ -196,7 +196,7 @@ impl ToolError {
             Self::Unpaid(why) => why.advice().to_owned(),
             Self::Records(error) => format!("Nothing was sent or billed. Tell the user: {}", error.advice()),
             Self::Transfer(_) => "Nothing was billed. Call again.".to_owned(),
-            Self::Bought(error) if error.taken() == Taken::Perhaps => format!(
+            Self::Bought(error) if error.accepted() == Accepted::Unknown => format!(
                 "The request may have been taken and billed; it is not sent again by itself. {}",
                 advice_in_doubt(error)
             ),

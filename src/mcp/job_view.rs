@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::api::Blame;
-use crate::api::pace::Waiting;
+use crate::api::rate_limit::QueueView;
 use crate::jobs::{Cost, FIRST_SOUND, Failure, Job, JobFile, Kind, State};
 use crate::mcp::download_links::DownloadLinks;
 use crate::mcp::result::both;
@@ -135,7 +135,7 @@ impl ErrorView {
         match blame {
             Blame::Caller => "fix an argument",
             Blame::Operator => "fix key, balance or settings",
-            Blame::Weather => "wait",
+            Blame::Transient => "wait",
             Blame::Crate => "report a bug",
         }
         .to_owned()
@@ -145,7 +145,7 @@ impl ErrorView {
         let blame = match failure.blame.as_str() {
             "caller" => Blame::Caller,
             "operator" => Blame::Operator,
-            "weather" => Blame::Weather,
+            "weather" => Blame::Transient,
             _ => Blame::Crate,
         };
         Self {
@@ -168,7 +168,7 @@ impl JobView {
         let mut warnings = job.warnings.clone();
         match &job.state {
             State::Submitting { held: Some(why), .. } => {
-                let place = job.waiting.as_ref().and_then(Waiting::standing);
+                let place = job.waiting.as_ref().and_then(QueueView::position);
                 let place = place.map(|standing| format!(" ({})", standing.words())).unwrap_or_default();
                 warnings.push(format!("not sent yet, nothing is bought: {why}{place}"));
             }

@@ -9,7 +9,7 @@ use rmcp::service::RequestContext;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 
 use crate::api::ApiError;
-use crate::api::pace::{self, Ticket, Waiting};
+use crate::api::rate_limit::{self, QueueView, Ticket};
 use crate::api::retry::Nature;
 use crate::jobs::{Job, Kind, State, Watch};
 
@@ -84,7 +84,7 @@ pub(crate) fn words(job: &Job) -> String {
     let kind = job.kind.word();
     match &job.state {
         State::Submitting { held: Some(why), .. } => {
-            let standing = job.waiting.as_ref().and_then(Waiting::standing);
+            let standing = job.waiting.as_ref().and_then(QueueView::position);
             let first = why.starts_with(State::IN_LINE);
             match (first, standing) {
                 (true, Some(standing)) => format!("{kind}: waits for its turn, {}", standing.words()),
@@ -114,9 +114,9 @@ pub(crate) async fn send_in_turn<T, F>(
 where
     F: Future<Output = Result<T, ApiError>>,
 {
-    let (start, waiting) = (Instant::now(), ticket.waiting());
+    let (start, waiting) = (Instant::now(), ticket.view());
     let mut heartbeat = heartbeat();
-    let work = pace::in_turn(ticket, nature, pace::PATIENCE, ask);
+    let work = rate_limit::send_queued(ticket, nature, rate_limit::MAX_WAIT, ask);
     tokio::pin!(work);
     let mut cancelled = false;
     loop {
@@ -124,13 +124,13 @@ where
             biased;
             done = &mut work => return done,
             () = call.ct.cancelled(), if !cancelled => {
-                if waiting.standing().is_some() {
+                if waiting.position().is_some() {
                     return Err(waiting.given_up());
                 }
                 cancelled = true;
             }
             _ = heartbeat.tick() => {
-                if let Some(standing) = waiting.standing() {
+                if let Some(standing) = waiting.position() {
                     note(call, start, &format!("waits for its turn, {}", standing.words())).await;
                 }
             }

@@ -7,7 +7,7 @@ use rmcp::{ErrorData, RoleServer};
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{Client, Pacing};
+use crate::api::{Client, RateLimits};
 use crate::config::{Config, ConfigError, KeyKind, Region};
 use crate::jobs::{CALLERS, Jobs, Limits, OnDisk, Settings};
 use crate::mcp::abandoned_calls::AbandonedCalls;
@@ -49,7 +49,7 @@ pub struct Server {
 #[derive(Debug)]
 struct Shared {
     config: Arc<Config>,
-    pacing: Pacing,
+    pacing: RateLimits,
     roots: Arc<Roots>,
     /// What this server offers.
     catalogue: Catalogue<Server>,
@@ -69,8 +69,8 @@ struct Shared {
 impl Server {
     /// A server that offers what its settings want of a catalogue. Nothing is opened or sent before the first call.
     pub fn new(config: Config, catalogue: Catalogue<Self>) -> Self {
-        let pacing = Pacing { keep: config.keeps_limits(), china: config.region == Region::Cn };
-        let api = Client::paced(config.host.clone(), config.key.clone(), pacing);
+        let pacing = RateLimits { keep: config.keeps_limits(), china: config.region == Region::Cn };
+        let api = Client::with_limits(config.host.clone(), config.key.clone(), pacing);
         let settings = Settings {
             data_dir: config.data_dir.clone(),
             base_path: config.base_path.clone(),

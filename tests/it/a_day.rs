@@ -62,7 +62,7 @@ impl Figures {
             counts.push(sqlx::query_scalar::<_, i64>(sql).fetch_one(&mut connection).await.unwrap());
         }
         connection.close().await.unwrap();
-        let (waiting, in_flight) = server.jobs().api().pace().census();
+        let (waiting, in_flight) = server.jobs().api().rate_limiter().counts();
         Self {
             memory: line.trim().trim_end_matches(" kB").parse().unwrap(),
             open_files: std::fs::read_dir("/proc/self/fd").unwrap().count(),

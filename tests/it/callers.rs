@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use minimax_mcp::config::TokenRow;
 use minimax_mcp::mcp::Server;
-use minimax_mcp::sandbox::{Act, Options as SandboxOptions, Pace, Request, Rule, Sandbox, key_print};
+use minimax_mcp::sandbox::{Act, Options as SandboxOptions, Pace, Request, Rule, Sandbox, key_fingerprint};
 use minimax_mcp::serve::http::access::Access;
 use minimax_mcp::serve::http::{self, Options};
 use minimax_mcp::tools;
@@ -72,7 +72,7 @@ impl Place {
     }
 
     fn asked_with(&self, key: &str) -> usize {
-        self.asked().iter().filter(|request| request.key_print == key_print(key)).count()
+        self.asked().iter().filter(|request| request.key_fingerprint == key_fingerprint(key)).count()
     }
 }
 
@@ -152,7 +152,7 @@ async fn each_callers_requests_carry_that_callers_key_and_none_the_servers_own()
         let asked = place.asked().split_off(before);
         assert!(asked.len() >= 9, "{asked:?}");
         for request in asked {
-            assert_eq!(request.key_print, key_print(key), "{}", request.path);
+            assert_eq!(request.key_fingerprint, key_fingerprint(key), "{}", request.path);
         }
     }
     assert_eq!(place.asked_with(OWN), 0);
@@ -316,7 +316,7 @@ async fn a_key_that_is_refused_for_its_rate_does_not_hold_another_up() {
     assert_eq!(quick["status"], "succeeded", "{quick}");
     let sent = place.sandbox.paid();
     assert_eq!(sent.len(), 1, "Ada's still waits");
-    assert_eq!(sent[0].key_print, key_print(BOB));
+    assert_eq!(sent[0].key_fingerprint, key_fingerprint(BOB));
     served.make(ADA, "cancel_job", json!({ "job_id": held["job_id"] })).await;
     served.end().await;
 }
@@ -420,8 +420,8 @@ async fn a_callers_key_is_in_no_file_and_no_result_and_no_line_of_the_log() {
     sandbox.script(vec![Rule::once("/v1/", Act::Raw { body: raw.to_string() })]);
     said.push(served("text_to_image", json!({ "prompt": "Another" })).await.to_string());
     assert!(said.iter().all(|said| !said.contains(ADA)), "{said:?}");
-    assert!(sandbox.requests().iter().any(|request| request.key_print == key_print(ADA)));
-    assert!(sandbox.requests().iter().all(|request| request.key_print != key_print(OWN)));
+    assert!(sandbox.requests().iter().any(|request| request.key_fingerprint == key_fingerprint(ADA)));
+    assert!(sandbox.requests().iter().all(|request| request.key_fingerprint != key_fingerprint(OWN)));
 
     let found = files_with(dir.path(), &[ADA, OWN]);
     assert!(found.is_empty(), "{found:?}");

@@ -55,7 +55,7 @@ fn cut(film: Film, bytes: u64) -> Reply {
 }
 
 fn is_weather(problem: &FetchProblem) -> bool {
-    matches!(problem, FetchProblem::Weather { .. })
+    matches!(problem, FetchProblem::Transient { .. })
 }
 
 #[tokio::test]

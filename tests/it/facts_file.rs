@@ -43,7 +43,12 @@ async fn new_models_prices_and_codes_need_no_release() {
         "as_of": "2027-01-01",
         "aliases": {"next": "image-02"},
         "image": [{"model": "image-02", "aspect_ratios": ["1:1"], "sizes": false, "styles": false, "each": {"USD": 0.5}}],
-        "calls": [{"alias": "web_search", "each": {"USD": 0.02}}]
+        "calls": [{"alias": "web_search", "each": {"USD": 0.02}}],
+        "models": [{"model": "MiniMax-M4-Preview", "context": 1000000, "max_output": 1000, "thinking": "never",
+                    "per_million": [{"USD": {"input": 100.0, "output": 0.0}}]},
+                   {"model": "MiniMax-M2.1", "context": 204800, "max_output": 1000, "thinking": "always",
+                    "per_million": [{"USD": {"input": 100.0, "output": 0.0}}]}],
+        "system": [["English_expressive_narrator", "Renamed narrator", "en", ""]]
     }"#;
     let calls = vec![
         ("text_to_image", json!({ "prompt": "x", "model": "next", "n": 2, "dry_run": true })),
@@ -51,6 +56,9 @@ async fn new_models_prices_and_codes_need_no_release() {
         ("text_to_image", json!({ "prompt": "x", "dry_run": true })),
         ("web_search", json!({ "query": "x" })),
         ("list_models", json!({ "kind": "image" })),
+        ("list_models", json!({ "kind": "text" })),
+        ("chat", json!({ "prompt": "x", "model": "MiniMax-M2.1" })),
+        ("list_voices", json!({ "query": "Renamed narrator" })),
     ];
     let (results, _) = answers(Some(content), calls).await;
     let view = |index: usize| &results[index]["structuredContent"];
@@ -59,6 +67,16 @@ async fn new_models_prices_and_codes_need_no_release() {
     assert_eq!(view(2)["cost"]["estimated"], 0.0035, "rows that are not named stay");
     assert_eq!(view(3)["cost"]["estimated"], 0.02);
     assert_eq!((&view(4)["as_of"], view(4)["models"].as_array().unwrap().len()), (&json!("2027-01-01"), 3));
+    let m4 = view(5)["models"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|row| row["model"] == "MiniMax-M4-Preview")
+        .unwrap();
+    assert!(m4["price"].to_string().contains("100"), "{m4}");
+    let input_tokens = view(6)["usage"]["input_tokens"].as_f64().unwrap_or_else(|| panic!("{}", results[6]));
+    assert_eq!(view(6)["cost"]["actual"].as_f64(), Some(input_tokens / 10_000.0), "{}", results[6]);
+    assert_eq!(view(7)["voices"][0]["name"], "Renamed narrator", "{}", results[7]);
 }
 
 #[tokio::test]

@@ -35,8 +35,6 @@ mod deployment;
 mod media;
 // Files that were never meant to leave.
 mod uploads;
-// The imitation of MiniMax by itself.
-mod sandbox;
 // Callers over HTTP who bring keys of their own, and those who leave.
 mod callers;
 mod leaving;
@@ -92,7 +90,7 @@ mod a_day;
 // Results on their way here, over bad roads.
 mod delivery;
 // Limits that are kept, and those that refusals teach.
-mod pace;
+mod rate_limit;
 // What went wrong, and what the caller is told.
 mod faults;
 // Every code and envelope of MiniMax's, and what follows from it.

@@ -6,7 +6,7 @@ use rmcp::RoleServer;
 use rmcp::service::RequestContext;
 
 use crate::api::retry::Nature;
-use crate::api::{ApiError, Taken, group};
+use crate::api::{Accepted, ApiError, group};
 use crate::config::{Budgets, Config, KeyKind};
 use crate::facts::offer;
 use crate::jobs::{Cost, Denied, Jobs, Limit, NotBought, Purchase, Reservation};
@@ -207,7 +207,7 @@ pub(crate) async fn ended<T>(
 ) -> Result<T, ApiError> {
     match &result {
         Ok(answer) => held.settle(actual(answer)).await,
-        Err(error) if error.taken() == Taken::No => held.release().await,
+        Err(error) if error.accepted() == Accepted::No => held.release().await,
         Err(_) => held.doubt().await,
     }
     result

@@ -235,7 +235,7 @@ const PATIENCE: Duration = Duration::from_mins(30);
 pub(crate) async fn in_time<T>(
     fetching: impl Future<Output = Result<T, FetchProblem>>,
 ) -> Result<T, FetchProblem> {
-    let late = || FetchProblem::Weather {
+    let late = || FetchProblem::Transient {
         reason: format!("it did not end within {} minutes", PATIENCE.as_secs() / 60),
         retry_after: None,
     };
@@ -245,7 +245,7 @@ pub(crate) async fn in_time<T>(
 /// Turns a failed download into the error of the argument `field`.
 pub(crate) fn unfetched(field: &str, problem: FetchProblem) -> ToolError {
     match problem {
-        FetchProblem::Weather { reason, .. } => ToolError::Transfer(reason),
+        FetchProblem::Transient { reason, .. } => ToolError::Transfer(reason),
         FetchProblem::Disk(problem) => ToolError::argument("output_directory", problem),
         FetchProblem::Expired { .. } | FetchProblem::Wrong(_) => {
             ToolError::argument(field, format!("cannot be fetched: {problem}"))

@@ -158,10 +158,9 @@ fn app(server: &Server, access: Access, sessions: Option<Sessions>, late: &Cance
         .with_cancellation_token(late.child_token());
     let each = server.stateless();
     #[cfg(feature = "conformance-fixtures")]
-    let fixed = fixtures::wanted().then(|| at_mcp(fixtures::Fixed(each.clone()), config.clone()));
+    let mcp = if fixtures::wanted() { at_mcp(fixtures::Fixed(each), config) } else { at_mcp(each, config) };
     #[cfg(not(feature = "conformance-fixtures"))]
-    let fixed = None;
-    let mcp = fixed.unwrap_or_else(|| at_mcp(each, config));
+    let mcp = at_mcp(each, config);
     let bodies = from_fn_with_state(Bodies::default(), for_body);
     let sse = sessions.map(|sessions| {
         let messages = post(sse::post).layer(bodies.clone());

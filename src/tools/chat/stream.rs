@@ -6,9 +6,9 @@ use rmcp::RoleServer;
 use rmcp::service::RequestContext;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, timeout};
 
-use crate::api::pace::{Ticket, Turn, Waiting};
+use crate::api::rate_limit::{Permit, QueueView, Ticket};
 use crate::api::retry::{self, Nature};
-use crate::api::{ApiError, Ask, Blame, ChatStream, Delta, Reply, Taken, Usage, group};
+use crate::api::{Accepted, ApiError, Ask, Blame, ChatStream, Delta, Reply, Usage, group};
 use crate::config::ResourceMode;
 use crate::facts::Class;
 use crate::jobs::{Conversation, Kept};
@@ -70,7 +70,7 @@ pub(super) async fn answer(
             view.advise();
         }
         // MiniMax did not accept the request: an ordinary refusal.
-        End::Broken(error) if !begun && error.taken() == Taken::No => {
+        End::Broken(error) if !begun && error.accepted() == Accepted::No => {
             held.release().await;
             return Err(error.into());
         }
@@ -84,7 +84,7 @@ pub(super) async fn answer(
         }
         End::Cancelled => {
             held.doubt().await;
-            let (message, turn) = ("the call was cancelled", ErrorView::turn(Blame::Weather));
+            let (message, turn) = ("the call was cancelled", ErrorView::turn(Blame::Transient));
             view.error = Some(ErrorView { message: message.to_owned(), turn, code: None, trace_id: id });
             "MiniMax was told to stop; what it had said by then may be billed.".clone_into(&mut view.next);
             view.conversation_id = Some(conversation.id).filter(|id| !id.is_empty());
@@ -97,14 +97,14 @@ pub(super) async fn answer(
 async fn hear(server: &Server, ask: &Ask, call: &RequestContext<RoleServer>) -> (Reply, End) {
     let api = server.api();
     let mut ticket = api.join_text(&ask.model);
-    let mut notes = Notes::new(call, &ask.model, ticket.waiting());
+    let mut notes = Notes::new(call, &ask.model, ticket.view());
     let mut tries = 1;
     loop {
         let mut turn = match notes.turn(&mut ticket).await {
             Ok(turn) => turn,
             Err(error) => return (Reply::default(), End::Broken(error)),
         };
-        turn.leaves();
+        turn.start();
         let (reply, end) = match notes.during(api.chat(ask)).await {
             None => (Reply::default(), End::Cancelled),
             Some(Err(error)) => (Reply::default(), End::Broken(error)),
@@ -112,14 +112,14 @@ async fn hear(server: &Server, ask: &Ask, call: &RequestContext<RoleServer>) -> 
         };
         let error = match end {
             End::Whole => {
-                drop(turn.heard(&Ok(())));
+                drop(turn.on_response(&Ok(())));
                 return (reply, End::Whole);
             }
             End::Cancelled => return (reply, End::Cancelled),
             End::Broken(error) => error,
         };
         let answer = Err::<(), _>(error);
-        drop(turn.heard(&answer));
+        drop(turn.on_response(&answer));
         let Err(error) = answer else { return (reply, End::Whole) };
         // Generated text proves that the request was accepted.
         let untouched = !has_begun(&reply);
@@ -197,7 +197,7 @@ async fn save_text(server: &Server, text: &str, id: &str) -> Result<String, Stri
 pub(super) async fn count(server: &Server, talk: Talk) -> Result<Tokens, ToolError> {
     let Talk { ask, warnings, .. } = talk;
     let api = server.api();
-    let input_tokens = api.patiently(group::READS, Nature::Read, || api.count_tokens(&ask)).await?;
+    let input_tokens = api.queued(group::READS, Nature::Read, || api.count_tokens(&ask)).await?;
     let mut cost = pricing::price(server, &ask, Some(Usage { input: input_tokens, ..Usage::default() }));
     cost.estimated = cost.actual.take();
     Ok(Tokens {
@@ -260,11 +260,11 @@ struct Notes<'a> {
     /// What is going on now.
     doing: String,
     /// The place in the queue, before the request is sent.
-    waiting: Waiting,
+    waiting: QueueView,
 }
 
 impl<'a> Notes<'a> {
-    fn new(call: &'a RequestContext<RoleServer>, model: &str, waiting: Waiting) -> Self {
+    fn new(call: &'a RequestContext<RoleServer>, model: &str, waiting: QueueView) -> Self {
         let mut beat = interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let doing = format!("asking {model}");
@@ -286,8 +286,8 @@ impl<'a> Notes<'a> {
     }
 
     /// Waits in the queue, at most [`IN_LINE`].
-    async fn turn(&mut self, ticket: &mut Ticket) -> Result<Turn, ApiError> {
-        match self.during(timeout(IN_LINE, ticket.turn())).await {
+    async fn turn(&mut self, ticket: &mut Ticket) -> Result<Permit, ApiError> {
+        match self.during(timeout(IN_LINE, ticket.acquire())).await {
             Some(Ok(turn)) => Ok(turn),
             Some(Err(_)) => Err(ticket.too_long(IN_LINE)),
             None => Err(self.waiting.given_up()),
@@ -317,7 +317,7 @@ impl<'a> Notes<'a> {
         let seconds = self.start.elapsed().as_secs_f64();
         let mut words = std::mem::take(&mut self.fresh);
         if words.trim().is_empty() {
-            let doing = match self.waiting.standing() {
+            let doing = match self.waiting.position() {
                 Some(standing) => format!("waits for its turn, {}", standing.words()),
                 None => self.doing.clone(),
             };

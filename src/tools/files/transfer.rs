@@ -165,10 +165,10 @@ async fn fetch_remote(server: &Server, id: String, folder: &Path) -> Result<Down
     let (name, extension) = name(&file.filename, &id);
     let expect = Expect { kind: None, max_bytes: LARGEST, extension: &extension };
     let api = server.api();
-    let content = api.patiently(group::READS, Nature::Read, || api.file_content(&id)).await?;
+    let content = api.queued(group::READS, Nature::Read, || api.file_content(&id)).await?;
     let chunks = content
         .chunks
-        .map(|chunk| chunk.map_err(|reason| FetchProblem::Weather { reason, retry_after: None }));
+        .map(|chunk| chunk.map_err(|reason| FetchProblem::Transient { reason, retry_after: None }));
     let saved = media::save_stream(chunks, folder, &name, &expect).await;
     let saved = saved.map_err(|problem| unfetched("file_id", problem))?;
     if content.length.is_some_and(|length| length != saved.bytes) {
@@ -198,7 +198,7 @@ async fn fetch_link(
         tries += 1;
         match server.jobs().fetcher().download(link, folder, &name, &expect, Some(key)).await {
             Ok(saved) => return Ok(saved),
-            Err(FetchProblem::Weather { .. }) if tries < 4 => {
+            Err(FetchProblem::Transient { .. }) if tries < 4 => {
                 tokio::time::sleep(std::time::Duration::from_millis(300 * u64::from(tries))).await;
             }
             Err(FetchProblem::Expired { status }) => {

@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::config::Toolset;
-use crate::facts::{ImageModel, OtherModel, Price, Protocol, Size, SpeechModel, VideoModel, facts, offer};
+use crate::facts::{
+    ImageModel, OtherModel, Price, Protocol, Size, SpeechModel, TextModel, VideoModel, facts, offer,
+};
 use crate::mcp::ToolSpec;
 use crate::mcp::catalogue::Table;
 use crate::mcp::result::both;
@@ -89,7 +91,7 @@ impl Server {
             models.extend(rows);
             warnings.extend(notes);
         }
-        let others = offer().models().iter().filter(|row| row.kind != "text" && wanted(&row.kind));
+        let others = offer().models().iter().filter(|row| wanted(&row.kind));
         models.extend(
             facts().speech_rows().iter().filter(|_| wanted("speech")).map(|row| speech(row, currency)),
         );
@@ -104,10 +106,11 @@ impl Server {
 
 /// The text models that the key can use, in MiniMax's order, or the table if MiniMax cannot be asked.
 async fn text_models(server: &Server, currency: &str) -> (Vec<ModelRow>, Vec<String>) {
-    let known: Vec<&OtherModel> = offer().models().iter().filter(|row| row.kind == "text").collect();
+    let known = facts().text_models();
+    let listed = || known.iter().filter(|row| !row.unlisted);
     let table = |why: String| {
         let note = format!("text models are those of this server's table of {}: {why}", facts().as_of);
-        (known.iter().map(|row| other(row, currency)).collect(), vec![note])
+        (listed().map(|row| text(row, currency)).collect(), vec![note])
     };
     if !server.config().problems.is_empty() {
         return table("the settings keep MiniMax from being asked".to_owned());
@@ -121,7 +124,7 @@ async fn text_models(server: &Server, currency: &str) -> (Vec<ModelRow>, Vec<Str
         Err(error) => return table(error.to_string()),
     };
     let row = |id: &String| match known.iter().find(|row| row.model.eq_ignore_ascii_case(id)) {
-        Some(row) => ModelRow { model: id.clone(), ..other(row, currency) },
+        Some(row) => ModelRow { model: id.clone(), ..text(row, currency) },
         None => ModelRow {
             model: id.clone(),
             kind: "text".to_owned(),
@@ -131,7 +134,7 @@ async fn text_models(server: &Server, currency: &str) -> (Vec<ModelRow>, Vec<Str
         },
     };
     let rows = ids.iter().map(row).collect();
-    let missing = known.iter().filter(|row| !ids.iter().any(|id| id.eq_ignore_ascii_case(&row.model)));
+    let missing = listed().filter(|row| !ids.iter().any(|id| id.eq_ignore_ascii_case(&row.model)));
     let missing: Vec<_> = missing.map(|row| row.model.as_str()).collect();
     let note = format!("known here, but not listed by MiniMax for this key: {}", missing.join(", "));
     (rows, if missing.is_empty() { Vec::new() } else { vec![note] })
@@ -152,6 +155,10 @@ fn other(model: &OtherModel, currency: &str) -> ModelRow {
         _ => amount(model.price, currency, &model.unit),
     };
     row(&model.model, &model.kind, model.legal.clone(), price)
+}
+
+fn text(model: &TextModel, currency: &str) -> ModelRow {
+    row(&model.model, "text", model.limits(), model.price_list(currency))
 }
 
 fn speech(model: &SpeechModel, currency: &str) -> ModelRow {

@@ -161,7 +161,7 @@ impl Server {
         }
         let api = self.api();
         // Sent again only after a rate limit. After anything else a person should look first.
-        api.patiently(group::READS, Nature::Paid, || api.delete_voice(kind, id)).await?;
+        api.queued(group::READS, Nature::Paid, || api.delete_voice(kind, id)).await?;
         Ok(DeletedVoice {
             voice_id: id.to_owned(),
             voice_type: kind.word().to_owned(),
@@ -173,7 +173,7 @@ impl Server {
 /// The voices at MiniMax that this caller may know of.
 async fn listed(server: &Server, voice_type: &str) -> Result<Vec<Voice>, ToolError> {
     let api = server.api();
-    let mut found = api.patiently(group::READS, Nature::Read, || api.voices(voice_type)).await?;
+    let mut found = api.queued(group::READS, Nature::Read, || api.voices(voice_type)).await?;
     let hidden = server.inputs.ownership.hidden_voices().await?;
     found.retain(|voice| !hidden.contains(&voice.id));
     Ok(found)

@@ -55,7 +55,7 @@ async fn a_connection_that_ends_early_leaves_nothing_and_may_be_tried_again() {
     let world = World::new().await;
     let url = world.offer("short", Answer::Short(png(512, 512, 200_000)));
     let problem = world.download(&url, "short.png", PICTURE).await.unwrap_err();
-    assert!(matches!(problem, FetchProblem::Weather { .. }), "{problem}");
+    assert!(matches!(problem, FetchProblem::Transient { .. }), "{problem}");
     assert_eq!(world.names(), BTreeSet::new());
 }
 
@@ -105,14 +105,14 @@ async fn a_busy_server_says_how_long_to_wait() {
     let world = World::new().await;
     let url = world.offer("busy", Answer::Status(StatusCode::TOO_MANY_REQUESTS, &[("retry-after", "7")]));
     match world.download(&url, "x.png", PICTURE).await {
-        Err(FetchProblem::Weather { retry_after, .. }) => {
+        Err(FetchProblem::Transient { retry_after, .. }) => {
             assert_eq!(retry_after, Some(Duration::from_secs(7)));
         }
         other => panic!("{other:?}"),
     }
     let url = world.offer("down", Answer::Status(StatusCode::BAD_GATEWAY, &[]));
     let problem = world.download(&url, "x.png", PICTURE).await.unwrap_err();
-    assert!(matches!(problem, FetchProblem::Weather { retry_after: None, .. }), "{problem}");
+    assert!(matches!(problem, FetchProblem::Transient { retry_after: None, .. }), "{problem}");
 }
 
 #[tokio::test]
@@ -121,7 +121,7 @@ async fn a_server_that_is_not_there_is_weather_and_no_problem_shows_the_signatur
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let url = format!("http://{gone}/x.png?signature=s3cret");
     let problem = world.download(&url, "x.png", PICTURE).await.unwrap_err();
-    assert!(matches!(problem, FetchProblem::Weather { .. }), "{problem}");
+    assert!(matches!(problem, FetchProblem::Transient { .. }), "{problem}");
     let odd = world.offer("odd", Answer::Status(StatusCode::NO_CONTENT, &[]));
     let hop =
         world.offer("hop", Answer::Status(StatusCode::FOUND, &[("location", "http://10.0.0.1/?k=s3cret")]));

@@ -5,9 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use data_encoding::BASE64;
-use minimax_mcp::media::{
-    Blob, InputProblem, Kind, Limits, Reference, Roots, check, kind, load, parse, probe,
-};
+use minimax_mcp::media::probe::{metadata, sniff};
+use minimax_mcp::media::{Blob, InputProblem, Kind, Limits, Reference, Roots, check, load, parse};
 
 use super::files::{flac, jpeg, mp3, mp4, png, wav};
 use super::world::{House, IMAGES};
@@ -231,8 +230,8 @@ fn damaged_and_hostile_files_are_measured_without_harm() {
             bytes[place] = [0, 1, 0x7f, 0x80, 0xff, u8::try_from(random(256)).unwrap()][random(6)];
         }
         bytes.truncate(1 + random(bytes.len()));
-        let found = kind::sniff(&bytes);
-        let facts = probe::measure(std::io::Cursor::new(&bytes), found.mime);
+        let found = sniff::sniff(&bytes);
+        let facts = metadata::measure(std::io::Cursor::new(&bytes), found.mime);
         assert!(facts.width != Some(0) && facts.duration_ms != Some(0), "{facts:?}");
     }
 }

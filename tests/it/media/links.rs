@@ -1,6 +1,6 @@
 //! Where links may lead.
 
-use minimax_mcp::media::{Guard, Refused, guard};
+use minimax_mcp::media::{Guard, Refused, download::guard};
 
 use super::world::World;
 

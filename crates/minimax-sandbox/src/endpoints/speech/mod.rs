@@ -1,0 +1,7 @@
+//! Speech synthesis.
+
+pub(crate) mod fields;
+pub(crate) mod synthesis;
+pub(crate) mod t2a;
+pub(crate) mod t2a_async;
+pub(crate) mod t2a_websocket;

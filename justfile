@@ -1,0 +1,83 @@
+# Every command of the repository by name: `just` lists them. Each line also runs by itself, without just.
+
+# Lists the commands.
+default:
+    @just --list --unsorted
+
+# The whole suite: no network, no key.
+test *filter:
+    cargo test {{filter}}
+
+# What lands has passed this.
+ci:
+    .ci/run
+
+# Formatter, lints and doc comments.
+lint:
+    cargo fmt --check
+    cargo clippy --all-targets --locked -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --quiet
+
+# Spelling. `pip install typos` or `cargo install typos-cli` brings it.
+spell:
+    typos
+
+# Writes the generated tables of the pages anew (README, docs).
+tables:
+    UPDATE=1 cargo test readme
+    UPDATE=1 cargo test coverage
+
+# Shows each changed snapshot and asks. `cargo install cargo-insta` brings it.
+snapshots:
+    cargo insta test --review
+
+# The demo: three results in a folder, without a key.
+demo:
+    cargo run --release -- demo
+
+# The imitation of MiniMax alone, for a client or a test of your own.
+sandbox port="9000":
+    cargo run --release -- sandbox --port {{port}}
+
+# The packages' build: slower to compile, smaller and faster.
+dist:
+    cargo build --profile dist --locked
+
+# The tests that take minutes: crashes, faults, storage, memory, a day on a fast clock.
+long:
+    cargo test --test it -- --ignored --nocapture crash_matrix crash_random crash_several
+    cargo test --test it -- --ignored --nocapture faults::matrix storage a_day crowd
+
+# Every tool killed at every crash point.
+crash-matrix:
+    cargo test --test it crash_matrix -- --ignored --nocapture
+
+# Three hundred deaths at random moments.
+crash-random:
+    cargo test --test it crash_random -- --ignored --nocapture
+
+# Three servers, two hundred jobs, ten deaths.
+crash-several:
+    cargo test --test it crash_several -- --ignored --nocapture
+
+# A gibibyte by a job, with the memory that it takes.
+memory:
+    cargo test --test it a_gibibyte -- --ignored --nocapture
+
+# A thousand jobs in flight.
+load:
+    python3 bench/load.py
+
+# Real clients from the package registries: libraries, the conformance suite, the official packages. Needs Python 3.10.
+clients:
+    python3 tests/clients/matrix.py
+    python3 tests/clients/conformance.py
+    python3 tests/clients/check.py
+
+# One fuzz target for some seconds: answer, stream, arguments, archive, media. Needs nightly and `cargo install cargo-fuzz`.
+fuzz target seconds="240":
+    cargo +nightly fuzz run {{target}} -- -max_total_time={{seconds}} {{ if target == "arguments" { "-max_len=2000" } else if target == "archive" { "-max_len=16384" } else { "" } }}
+
+# Licences, sources and known vulnerabilities. `cargo install cargo-deny` brings it.
+deny:
+    cargo deny --locked check

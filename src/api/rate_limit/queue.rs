@@ -1,0 +1,196 @@
+//! The queue of one group: who waits, what is in flight, and what refusals have changed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::adaptive::{AdaptiveLimiter, Rule};
+use super::{RateLimits, Waiter};
+use crate::api::{ApiError, chance};
+use crate::facts::{Class, Limit};
+
+/// The most requests of a group in flight at once where the table has no figure.
+pub(super) const DEFAULT_IN_FLIGHT: usize = 10;
+
+/// How many waiters at the head are woken when the queue moves; they report their new position.
+const WOKEN: usize = 20;
+
+/// MiniMax's code for too many connections.
+const CONNECTIONS: i64 = 1041;
+
+/// The requests of one group.
+pub(super) struct Queue {
+    pub limiter: AdaptiveLimiter,
+    pub waiting: BTreeMap<u64, Arc<Waiter>>,
+    pub in_flight: usize,
+    /// Promised requests whose row is still being written.
+    pub expected: usize,
+    /// The table's limit.
+    most: usize,
+    /// A lower limit, after MiniMax refused for too many connections.
+    learned: Option<usize>,
+    /// Requests accepted since `learned` last changed.
+    calm: usize,
+    /// [`Limit::tasks`].
+    pub tasks: bool,
+    pub free: bool,
+}
+
+/// A position in a queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueuePosition {
+    /// From 1.
+    pub place: usize,
+    /// The expected wait, where it can be forecast.
+    pub wait: Option<Duration>,
+    /// What the queue waits for, in words.
+    pub why: String,
+}
+
+impl Queue {
+    pub fn of(row: Option<&Limit>, limits: RateLimits) -> Self {
+        let unknown = Limit::default();
+        let row = row.unwrap_or(&unknown);
+        let keep = limits.keep || row.always;
+        let most = row.in_flight.filter(|_| keep || !row.tasks).and_then(|most| usize::try_from(most).ok());
+        Self {
+            limiter: AdaptiveLimiter::new(rule(row, limits.china).filter(|_| keep)),
+            waiting: BTreeMap::new(),
+            in_flight: 0,
+            expected: 0,
+            most: most.unwrap_or(DEFAULT_IN_FLIGHT).max(1),
+            learned: None,
+            calm: 0,
+            tasks: row.tasks && keep,
+            free: row.free,
+        }
+    }
+
+    pub fn most(&self) -> usize {
+        self.learned.unwrap_or(self.most)
+    }
+
+    pub fn wake(&self) {
+        self.wake_first(WOKEN);
+    }
+
+    pub fn wake_first(&self, count: usize) {
+        for waiter in self.waiting.values().take(count) {
+            waiter.wake.notify_one();
+        }
+    }
+
+    /// Counts an accepted request. After enough of them the learned limit rises by one.
+    fn on_accepted(&mut self) {
+        let Some(learned) = self.learned else { return };
+        self.calm += 1;
+        let caution = usize::try_from(self.limiter.throttle_count().clamp(1, 8)).unwrap_or(8);
+        if self.calm >= learned.saturating_mul(caution) {
+            self.calm = 0;
+            self.learned = Some(learned + 1).filter(|more| *more < self.most);
+        }
+    }
+
+    pub fn on_response(&mut self, left: Instant, error: Option<&ApiError>) {
+        let now = Instant::now();
+        match error {
+            None => {
+                self.limiter.accepted(left);
+                self.on_accepted();
+            }
+            Some(error) if error.class() == Class::Rate => {
+                if error.code() == Some(CONNECTIONS) {
+                    if self.limiter.back_off(left, now) {
+                        self.learned = Some((self.in_flight / 2).clamp(1, self.most));
+                        self.calm = 0;
+                    }
+                    self.limiter.wait(error.retry_after(), now, chance());
+                } else {
+                    self.limiter.refused(left, error.retry_after(), now, chance());
+                }
+            }
+            Some(error) => {
+                if let Some(asked) = error.retry_after() {
+                    self.limiter.wait(Some(asked), now, chance());
+                } else if matches!(error, ApiError::Refused { status: ..500, .. }) {
+                    self.limiter.accepted(left);
+                    self.on_accepted();
+                }
+            }
+        }
+    }
+
+    /// What the first in the queue waits for.
+    pub fn why(&self, now: Instant) -> String {
+        let rule = self.limiter.rule();
+        if let Some(rest) = self.limiter.pause(now) {
+            return format!("MiniMax has refused others; a pause of {} s is kept", seconds(rest));
+        }
+        if self.in_flight >= self.most() {
+            let who = if self.tasks || self.learned.is_some() { "MiniMax" } else { "this server" };
+            let what = if self.tasks { "tasks" } else { "requests" };
+            return format!("{who} allows {} {what} at a time", self.most());
+        }
+        match (self.limiter.gap(now), rule) {
+            (Some(gap), _) => format!("after a refusal one leaves every {} s", seconds(gap)),
+            (None, Some(rule)) => format!("MiniMax allows {}", words(rule)),
+            (None, None) => "other requests are under way".to_owned(),
+        }
+    }
+
+    pub fn position(&self, number: u64, now: Instant) -> Option<QueuePosition> {
+        self.waiting.get(&number)?;
+        let place = self.waiting.range(..number).count() + 1;
+        Some(QueuePosition { place, wait: self.forecast(place, now), why: self.why(now) })
+    }
+
+    pub fn forecast(&self, place: usize, now: Instant) -> Option<Duration> {
+        // The rate gives a forecast for short requests. The duration of a task is unknown.
+        let quick = !self.tasks && self.limiter.rule().is_some();
+        let room = self.most().saturating_sub(self.in_flight) >= place;
+        (quick || room).then(|| self.limiter.forecast(place, now).duration_since(now))
+    }
+}
+
+/// The rule of a table row. An unusable window counts as a minute.
+fn rule(row: &Limit, china: bool) -> Option<Rule> {
+    let count = row.cn.filter(|_| china).or(row.count)?.max(1);
+    let usual = Duration::from_secs(60);
+    let window = Duration::try_from_secs_f64(row.seconds).unwrap_or(usual).min(Duration::from_secs(86_400));
+    let window = if window.is_zero() { usual } else { window };
+    // Three at once, or a twentieth of a large limit.
+    let burst = row.burst.unwrap_or((count / 20).max(3)).clamp(1, count);
+    Some(Rule { count, window, burst })
+}
+
+fn words(rule: Rule) -> String {
+    match rule.window.as_millis() {
+        60_000 => format!("{} a minute", rule.count),
+        1000 => format!("{} a second", rule.count),
+        _ => format!("{} in {} s", rule.count, rule.window.as_secs_f64()),
+    }
+}
+
+/// Whole seconds, at least one.
+pub(super) fn seconds(time: Duration) -> u128 {
+    time.as_millis().div_ceil(1000).max(1)
+}
+
+impl QueuePosition {
+    /// As in "3rd in line, about 12 s, MiniMax allows 10 a minute".
+    pub fn words(&self) -> String {
+        let ending = match (self.place % 10, self.place % 100) {
+            (_, 11..=13) => "th",
+            (1, _) => "st",
+            (2, _) => "nd",
+            (3, _) => "rd",
+            _ => "th",
+        };
+        let place = format!("{}{ending}", self.place);
+        let wait = self.wait.filter(|wait| wait.as_millis() > 500);
+        let wait = wait.map(|wait| format!(" for about {} s", seconds(wait))).unwrap_or_default();
+        format!("{place} in line{wait}, {}", self.why)
+    }
+}

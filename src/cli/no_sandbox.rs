@@ -1,0 +1,36 @@
+//! Stands in for the sandbox in builds without the feature `sandbox`.
+
+use std::path::{Path, PathBuf};
+
+use super::outcome::Outcome;
+
+const MISSING: &str = "built without the sandbox; `cargo install --path . --features sandbox` adds `demo`, `sandbox` and `--sandbox`";
+
+/// Never exists; see [`start`].
+pub(super) enum Sandbox {}
+
+impl Sandbox {
+    pub fn url(&self) -> String {
+        match *self {}
+    }
+
+    #[expect(clippy::unused_async, reason = "the sandbox has the same functions")]
+    pub async fn stop(self) {
+        match self {}
+    }
+}
+
+#[expect(clippy::unused_async, reason = "the sandbox has the same functions")]
+pub(super) async fn start(_: PathBuf) -> Result<Sandbox, Box<dyn std::error::Error>> {
+    Err(MISSING.into())
+}
+
+#[expect(clippy::unused_async, reason = "the sandbox has the same functions")]
+pub(super) async fn run_alone(_: u16, _: Option<PathBuf>) -> Outcome {
+    Err(MISSING.into())
+}
+
+#[expect(clippy::unused_async, reason = "the sandbox has the same functions")]
+pub(super) async fn run_demo(_: &Path) -> Outcome {
+    Err(MISSING.into())
+}

@@ -1,0 +1,78 @@
+//! `MINIMAX_FACTS_FILE`: rows of the user's that replace or add models, prices, limits, voices and codes without a new
+//! release.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::overlay::{OVERLAY, all_tables, merge};
+use super::{Facts, Offer, Text, Voices};
+
+/// The largest file that is read, in bytes.
+const MAX_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Merges the tables in `path` over those that this program was built with.
+///
+/// The file has the shape of the tables in this folder, all in one object: a value replaces the value of the same name,
+/// and in a list of rows each row replaces the row of the same model (code, alias, id, …) or is added. Call it once,
+/// before any table is used; later calls are refused. The error is a sentence without its subject, the setting.
+pub fn install(path: &Path) -> Result<(), String> {
+    let shown = path.display();
+    let size =
+        std::fs::metadata(path).map_err(|error| format!("names {shown}, which cannot be read: {error}"))?;
+    if !size.is_file() || size.len() > MAX_BYTES {
+        return Err(format!("names {shown}, which is not a file of at most 4 MB"));
+    }
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("names {shown}, which cannot be read: {error}"))?;
+    let over = checked(&text).map_err(|problem| format!("names {shown}, which {problem}"))?;
+    OVERLAY
+        .set(over)
+        .map_err(|_| "was read before; the tables cannot change while the server runs".to_owned())
+}
+
+/// Parses the user's rows and checks that every table can still be read with them.
+fn checked(text: &str) -> Result<Value, String> {
+    let over: Value = serde_json::from_str(text).map_err(|error| format!("is not JSON: {error}"))?;
+    let Value::Object(tables) = &over else { return Err("is not a JSON object of tables".to_owned()) };
+    let mut whole = all_tables();
+    let known: Vec<String> = whole.as_object().map(|all| all.keys().cloned().collect()).unwrap_or_default();
+    if let Some(name) = tables.keys().find(|name| !known.contains(name)) {
+        return Err(format!("has the table `{name}`; there are {}", known.join(", ")));
+    }
+    merge(&mut whole, over.clone());
+    serde_path_to_error::deserialize::<_, Facts>(&whole).map_err(|error| bad(&error))?;
+    serde_path_to_error::deserialize::<_, Offer>(&whole).map_err(|error| bad(&error))?;
+    serde_path_to_error::deserialize::<_, Text>(&whole).map_err(|error| bad(&error))?;
+    serde_path_to_error::deserialize::<_, Voices>(&whole).map_err(|error| bad(&error))?;
+    Ok(over)
+}
+
+fn bad(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
+    format!("does not fit at `{}`: {}", error.path(), error.inner())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_does_not_fit_is_refused_with_the_place() {
+        for (text, part) in [
+            ("{", "is not JSON"),
+            ("[]", "is not a JSON object"),
+            (r#"{"imags": []}"#, "the table `imags`"),
+            (r#"{"image": [{"model": "image-02", "sizes": "yes"}]}"#, "image["),
+            (r#"{"models": [{"model": "MiniMax-M9", "context": "large"}]}"#, "models["),
+            (r#"{"system": [["id-only"]]}"#, "system["),
+            (r#"{"codes": [{"code": 1, "meaning": "x", "class": "odd", "advice": "y"}]}"#, "codes["),
+        ] {
+            let problem = checked(text).unwrap_err();
+            assert!(problem.contains(part), "{text}: {problem}");
+        }
+        checked(
+            r#"{"image": [{"model": "image-02", "aspect_ratios": ["1:1"], "sizes": true, "styles": false}]}"#,
+        )
+        .unwrap();
+    }
+}

@@ -1,0 +1,321 @@
+//! Archives of results. What is wanted of one is copied out under names of ours; paths, links and whatever else
+//! stands in it mean nothing here.
+
+use std::fs::File;
+use std::io::{self, SeekFrom};
+use std::path::Path;
+
+use bytes::Bytes;
+use futures_util::TryStreamExt as _;
+use tempfile::NamedTempFile;
+use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
+use tokio_util::io::ReaderStream;
+
+use crate::media::download::disk_space;
+use crate::media::download::file_name;
+use crate::media::download::guard::Guard;
+use crate::media::download::link::FetchProblem;
+use crate::media::download::resume::{Arrived, Bring};
+use crate::media::download::target::{Expect, Saved, receive};
+
+/// More entries than this are no result.
+const ENTRIES_MAX: usize = 1000;
+/// Longer names, and whatever else one entry says of the next, are not read.
+const HEADER_MAX: u64 = 64 * 1024;
+
+/// A file that goes away when dropped.
+pub type Temporary = NamedTempFile;
+
+/// Fetches a link to a temporary file in `folder`, which exists. What breaks off is gone on with under the same
+/// key.
+pub(crate) async fn fetch_aside(
+    client: &reqwest::Client,
+    guard: &Guard,
+    url: &str,
+    folder: &Path,
+    max_bytes: u64,
+    key: &str,
+) -> Result<Temporary, FetchProblem> {
+    let expect = Expect { kind: None, max_bytes, extension: "tar" };
+    let bring = Bring { client, guard, url, folder, name: None, expect: &expect, key: Some(key) };
+    match bring.run().await? {
+        Arrived::Whole(part, _) => Ok(part.into_file()),
+        // Nothing without a name is looked for.
+        Arrived::Present(saved) => Err(FetchProblem::Disk(format!("{} is in the way", saved.path.display()))),
+    }
+}
+
+/// A tar file that has been fetched and looked through.
+#[derive(Debug)]
+pub struct Archive {
+    file: Temporary,
+    entries: Vec<Entry>,
+}
+
+/// An ordinary file in an archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name without folders and ending; for comparing alone.
+    pub stem: String,
+    /// In lower case, without the dot.
+    pub extension: String,
+    /// Its length.
+    pub bytes: u64,
+    start: u64,
+}
+
+impl Archive {
+    /// Lists the ordinary files. Links, devices and folders are passed over; a file that says of itself what it
+    /// cannot hold is refused.
+    pub async fn open(file: Temporary) -> Result<Self, FetchProblem> {
+        let path = file.path().to_owned();
+        let listed = tokio::task::spawn_blocking(move || list(&path)).await;
+        let listed = listed.map_err(|_| FetchProblem::Disk("the reading was stopped".into()))?;
+        let entries =
+            listed.map_err(|error| FetchProblem::Wrong(format!("the archive cannot be read: {error}")))?;
+        Ok(Self { file, entries })
+    }
+
+    /// What is in it, in its order.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// Delivers an entry like any other result: see [`crate::media::download`].
+    pub async fn save(
+        &self,
+        entry: &Entry,
+        folder: &Path,
+        name: &str,
+        expect: &Expect<'_>,
+    ) -> Result<Saved, FetchProblem> {
+        disk_space::check(folder, entry.bytes, 0).await?;
+        let content = self.content(entry).await?;
+        let chunks = ReaderStream::new(content).map_err(|error| FetchProblem::Disk(error.to_string()));
+        receive(chunks, Some(entry.bytes), folder, name, expect).await
+    }
+
+    /// A small entry as a whole; `None` if it is larger than `max` bytes.
+    pub async fn read(&self, entry: &Entry, max: u64) -> Result<Option<Bytes>, FetchProblem> {
+        if entry.bytes > max {
+            return Ok(None);
+        }
+        let mut bytes = Vec::new();
+        let mut content = self.content(entry).await?;
+        content.read_to_end(&mut bytes).await.map_err(|error| FetchProblem::Disk(error.to_string()))?;
+        Ok(Some(bytes.into()))
+    }
+
+    async fn content(&self, entry: &Entry) -> Result<tokio::io::Take<tokio::fs::File>, FetchProblem> {
+        let disk = |error: io::Error| FetchProblem::Disk(error.to_string());
+        let mut file = tokio::fs::File::open(self.file.path()).await.map_err(disk)?;
+        file.seek(SeekFrom::Start(entry.start)).await.map_err(disk)?;
+        Ok(file.take(entry.bytes))
+    }
+}
+
+/// One reading of the headers as they lie there, and no other: a reader that puts long names and sizes together by
+/// itself keeps them in memory however long they are, and one that is told a size twice can be led into the middle
+/// of a file.
+fn list(path: &Path) -> io::Result<Vec<Entry>> {
+    let length = std::fs::metadata(path)?.len();
+    let (mut found, mut told) = (Vec::new(), Told::default());
+    for (number, entry) in tar::Archive::new(File::open(path)?).entries_with_seek()?.raw(true).enumerate() {
+        let mut entry = entry?;
+        if number >= ENTRIES_MAX {
+            return refuse("it has too many entries");
+        }
+        let kind = entry.header().entry_type();
+        if kind.is_gnu_longname() || kind.is_pax_local_extensions() {
+            told.read(&mut entry)?;
+            continue;
+        }
+        let Told { name, size } = std::mem::take(&mut told);
+        if !kind.is_file() {
+            continue;
+        }
+        let (start, bytes) = (entry.raw_file_position(), entry.size());
+        if size.is_some_and(|size| size != bytes) {
+            return refuse("an entry has two sizes");
+        }
+        if start.checked_add(bytes).is_none_or(|end| end > length) {
+            return refuse("an entry is cut off");
+        }
+        let named = name.unwrap_or_else(|| String::from_utf8_lossy(&entry.path_bytes()).into_owned());
+        let (stem, extension) = file_name::split(named.rsplit(['/', '\\']).next().unwrap_or_default());
+        let extension = extension.to_ascii_lowercase();
+        found.push(Entry { stem: stem.to_owned(), extension, bytes, start });
+    }
+    Ok(found)
+}
+
+/// What one entry says of the next.
+#[derive(Default)]
+struct Told {
+    name: Option<String>,
+    size: Option<u64>,
+}
+
+impl Told {
+    fn read<R: io::Read>(&mut self, entry: &mut tar::Entry<'_, R>) -> io::Result<()> {
+        if entry.size() > HEADER_MAX {
+            return refuse("a name is too long");
+        }
+        let is_name = entry.header().entry_type().is_gnu_longname();
+        let mut bytes = Vec::new();
+        io::Read::read_to_end(entry, &mut bytes)?;
+        if is_name {
+            self.name = Some(String::from_utf8_lossy(&bytes).trim_end_matches('\0').to_owned());
+            return Ok(());
+        }
+        for told in tar::PaxExtensions::new(&bytes) {
+            // Values with line breaks in them, which nobody asks for here.
+            let Ok(told) = told else { continue };
+            match told.key_bytes() {
+                b"path" => self.name = Some(String::from_utf8_lossy(told.value_bytes()).into_owned()),
+                b"size" => {
+                    self.size =
+                        Some(told.value().ok().and_then(|size| size.parse().ok()).unwrap_or(u64::MAX));
+                }
+                key if key.starts_with(b"GNU.sparse.") => return refuse("an entry has holes"),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn refuse<T>(why: &str) -> io::Result<T> {
+    Err(io::Error::new(io::ErrorKind::InvalidData, why))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+    use crate::media::Kind;
+
+    fn plain(name: &[u8], bytes: &[u8]) -> (tar::Header, Vec<u8>) {
+        let mut header = tar::Header::new_ustar();
+        // Past the library, which writes no bad names.
+        header.as_old_mut().name[..name.len()].copy_from_slice(name);
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        (header, bytes.to_vec())
+    }
+
+    async fn archive(entries: Vec<(tar::Header, Vec<u8>)>) -> Result<Archive, FetchProblem> {
+        let mut builder = tar::Builder::new(Vec::new());
+        for (mut header, bytes) in entries {
+            header.set_cksum();
+            builder.append(&header, bytes.as_slice()).unwrap();
+        }
+        let mut file = Temporary::new().unwrap();
+        file.write_all(&builder.into_inner().unwrap()).unwrap();
+        Archive::open(file).await
+    }
+
+    #[tokio::test]
+    async fn only_ordinary_files_are_seen_and_their_paths_lead_nowhere() {
+        let link = |kind: tar::EntryType| {
+            let (mut header, _) = plain(b"link.mp3", b"");
+            header.set_entry_type(kind);
+            header.set_link_name("/etc/passwd").unwrap();
+            (header, Vec::new())
+        };
+        let entries = vec![
+            plain(b"../../etc/cron.d/evil.mp3", b"\xff\xfb\x90d"),
+            link(tar::EntryType::Symlink),
+            link(tar::EntryType::Link),
+            plain(b"/abs/sub\\one.MP3", b"\xff\xfb\x90dy"),
+        ];
+        let archive = archive(entries).await.unwrap();
+        let seen: Vec<_> =
+            archive.entries().iter().map(|entry| (&*entry.stem, &*entry.extension, entry.bytes)).collect();
+        assert_eq!(seen, [("evil", "mp3", 4), ("one", "mp3", 5)]);
+        let folder = tempfile::tempdir().unwrap();
+        let expect = Expect { kind: Some(Kind::Audio), max_bytes: 100, extension: "mp3" };
+        let entry = archive.entries()[1].clone();
+        let saved = archive.save(&entry, folder.path(), "ours.mp3", &expect).await.unwrap();
+        assert_eq!((saved.path, saved.bytes), (folder.path().join("ours.mp3"), 5));
+        assert_eq!(std::fs::read(folder.path().join("ours.mp3")).unwrap(), b"\xff\xfb\x90dy");
+        assert!(archive.save(&entry, folder.path(), "../ours.mp3", &expect).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn what_promises_more_than_it_holds_is_refused() {
+        let (mut header, _) = plain(b"one.mp3", b"");
+        header.set_size(1 << 40);
+        assert!(archive(vec![(header, vec![0; 10])]).await.is_err());
+        let (mut long, _) = plain(b"././@LongLink", b"");
+        long.set_entry_type(tar::EntryType::GNULongName);
+        long.set_size(HEADER_MAX + 1);
+        let name = vec![b'x'; usize::try_from(HEADER_MAX + 1).unwrap()];
+        assert!(archive(vec![(long, name), plain(b"one.mp3", b"ID3")]).await.is_err());
+        let many = (0..=ENTRIES_MAX).map(|_| plain(b"one.mp3", b"x")).collect();
+        assert!(archive(many).await.is_err());
+        let mut no_tar = Temporary::new().unwrap();
+        no_tar.write_all(&[7; 2000]).unwrap();
+        assert!(Archive::open(no_tar).await.is_err());
+    }
+
+    fn told(kind: tar::EntryType, text: &[u8]) -> (tar::Header, Vec<u8>) {
+        let (mut header, bytes) = plain(b"told", text);
+        header.set_entry_type(kind);
+        (header, bytes)
+    }
+
+    #[tokio::test]
+    async fn long_names_are_understood_in_both_ways_of_writing_them() {
+        let long = format!("{}/{}.MP3", "x".repeat(150), "y".repeat(150));
+        // Each line begins with its own length, of three digits here.
+        let pax = format!("{} path={long}\n", long.len() + 10);
+        let entries = vec![
+            told(tar::EntryType::GNULongName, format!("{long}\0").as_bytes()),
+            plain(b"cut", b"ID3"),
+            told(tar::EntryType::XHeader, pax.as_bytes()),
+            plain(b"cut", b"ID3+"),
+            plain(b"own.mp3", b"ID3++"),
+        ];
+        let archive = archive(entries).await.unwrap();
+        let seen: Vec<_> = archive.entries().iter().map(|entry| (&*entry.stem, entry.bytes)).collect();
+        let stem = "y".repeat(150);
+        assert_eq!(seen, [(&*stem, 3), (&*stem, 4), ("own", 5)]);
+    }
+
+    /// A reader that believes the second size goes on inside of the first file, where a name of a gigabyte waits.
+    #[tokio::test]
+    async fn an_entry_of_two_sizes_or_with_holes_is_refused() {
+        let mut inner = plain(b"././@LongLink", b"");
+        inner.0.set_entry_type(tar::EntryType::GNULongName);
+        inner.0.set_size(1 << 30);
+        inner.0.set_cksum();
+        let hidden = inner.0.as_bytes().repeat(4);
+        let twice = vec![told(tar::EntryType::XHeader, b"9 size=0\n"), plain(b"one.mp3", &hidden)];
+        let problem = archive(twice).await.unwrap_err().to_string();
+        assert!(problem.contains("two sizes"), "{problem}");
+        let holes = b"26 GNU.sparse.realsize=99\n";
+        let sparse = vec![told(tar::EntryType::XHeader, holes), plain(b"one.mp3", b"ID3")];
+        let problem = archive(sparse).await.unwrap_err().to_string();
+        assert!(problem.contains("holes"), "{problem}");
+        let mut old = plain(b"one.mp3", b"ID3");
+        old.0.set_entry_type(tar::EntryType::GNUSparse);
+        assert!(archive(vec![old]).await.unwrap().entries().is_empty());
+    }
+
+    /// Names that lead elsewhere on some system are never used as paths, only compared.
+    #[tokio::test]
+    async fn names_of_every_system_lose_their_folders() {
+        let names: [&[u8]; 5] = [
+            b"C:\\windows\\a.mp3",
+            b"\\\\host\\share\\a.mp3",
+            b"a/../../a.mp3",
+            b"/dev/a.mp3",
+            b"./././a.mp3",
+        ];
+        let archive = archive(names.iter().map(|name| plain(name, b"ID3")).collect()).await.unwrap();
+        assert!(archive.entries().iter().all(|entry| entry.stem == "a" && entry.extension == "mp3"));
+        assert_eq!(archive.entries().len(), names.len());
+    }
+}

@@ -1,0 +1,67 @@
+//! A small document that whoever runs the server has named, or that such a document names: what an identity provider
+//! says of itself. No caller has a word in which one, so a host inside the own network is as good as any.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::TryStreamExt as _;
+use reqwest::redirect::Policy;
+use url::{Host, Url};
+
+use crate::media::download::link::broken;
+
+/// First byte to last, the connection included.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Reads a document of at most `longest` bytes: over `https`, or plain `http` from this machine; from that address and
+/// no other, with nothing of ours but the question. The sentence of a refusal has no subject.
+pub async fn document(url: &str, longest: usize) -> Result<Bytes, String> {
+    let url = Url::parse(url).map_err(|_| "is no URL".to_owned())?;
+    let here = is_here(&url);
+    let bare = url.username().is_empty() && url.password().is_none();
+    if !(url.scheme() == "https" || (url.scheme() == "http" && here)) || !bare {
+        return Err("is no https:// URL without credentials (http only for this machine)".to_owned());
+    }
+    let gone = |error: reqwest::Error| format!("cannot be had: {}", broken(error));
+    let response = client(here).and_then(|client| client.get(url).build().map(|request| (client, request)));
+    let (client, request) = response.map_err(gone)?;
+    let response = client.execute(request).await.map_err(gone)?;
+    let status = response.status();
+    if status.is_redirection() {
+        return Err(format!("is a redirect (HTTP {}), which is not followed", status.as_u16()));
+    }
+    if status != reqwest::StatusCode::OK {
+        return Err(format!("is answered with HTTP {}", status.as_u16()));
+    }
+    let mut chunks = response.bytes_stream();
+    let mut body = BytesMut::new();
+    while let Some(chunk) = chunks.try_next().await.map_err(gone)? {
+        if body.len().saturating_add(chunk.len()) > longest {
+            return Err(format!("is longer than {longest} bytes"));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+fn client(here: bool) -> reqwest::Result<reqwest::Client> {
+    // reqwest is built without a TLS provider of its own. A second installation is refused, which is fine.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder()
+        .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
+        .timeout(PATIENCE)
+        .redirect(Policy::none())
+        .referer(false);
+    // A proxy cannot reach this machine's own ports.
+    let client = if here { client.no_proxy() } else { client };
+    client.build()
+}
+
+fn is_here(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}

@@ -1,0 +1,104 @@
+//! Names of files and folders that every system can hold.
+
+/// The length of the readable part, in bytes.
+const SLUG_MAX: usize = 48;
+const ID_MAX: usize = 100;
+const EXTENSION_MAX: usize = 10;
+/// A folder's name, in bytes. Most file systems end at 255.
+const COMPONENT_MAX: usize = 200;
+
+/// The name of a result: what it shows, whose result it is, which of several: `a-red-fox-4f7k2q9m-2.jpg`.
+///
+/// Letters and digits of any script are kept in lower case; the rest becomes a dash. The same arguments give
+/// the same name, so that a delivery which was broken off finds what it had written. At most 200 bytes, never
+/// a name that Windows keeps for devices, never hidden. `index` counts from 1 and is left out unless there
+/// are `many`.
+pub fn file_name(hint: &str, id: &str, index: usize, many: bool, extension: &str) -> String {
+    let slug = slug(hint, SLUG_MAX);
+    let id = slug_of(id, ID_MAX, |c| c.is_ascii_alphanumeric() || c == '_');
+    let number = if many { index.to_string() } else { String::new() };
+    let parts: Vec<&str> =
+        [slug.as_str(), &id, &number].into_iter().filter(|part| !part.is_empty()).collect();
+    let stem = match parts.join("-") {
+        nothing if nothing.is_empty() => "file".to_owned(),
+        device if is_device(&device) => format!("file-{device}"),
+        stem => stem,
+    };
+    let letters = extension.chars().filter(char::is_ascii_alphanumeric);
+    let extension: String = letters.map(|c| c.to_ascii_lowercase()).take(EXTENSION_MAX).collect();
+    if extension.is_empty() { stem } else { format!("{stem}.{extension}") }
+}
+
+fn slug(text: &str, max: usize) -> String {
+    slug_of(&text.to_lowercase(), max, char::is_alphanumeric)
+}
+
+/// Words joined by single dashes, cut between characters.
+fn slug_of(text: &str, max: usize, keep: impl Fn(char) -> bool) -> String {
+    let mut slug = String::new();
+    let mut gap = false;
+    for c in text.chars() {
+        if !keep(c) {
+            gap = !slug.is_empty();
+            continue;
+        }
+        let dash = usize::from(gap);
+        if slug.len() + dash + c.len_utf8() > max {
+            break;
+        }
+        if gap {
+            slug.push('-');
+            gap = false;
+        }
+        slug.push(c);
+    }
+    slug
+}
+
+/// Whether this can be one component of a path on every system, without meaning something else there or looking like
+/// something else.
+pub(crate) fn is_plain(name: &str) -> bool {
+    let forbidden = |c: char| {
+        matches!(c, '/' | '\\' | '<' | '>' | ':' | '"' | '|' | '?' | '*') || c.is_control() || is_invisible(c)
+    };
+    !name.is_empty()
+        && name.len() <= COMPONENT_MAX
+        && !matches!(name, "." | "..")
+        && !name.contains(forbidden)
+        && !name.ends_with(['.', ' '])
+        && !is_device(name)
+}
+
+/// What turns the direction of writing, or shows as nothing. The joiners of emoji and of Persian stay.
+fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}' | '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{feff}' | '\u{e0000}'..='\u{e0fff}'
+    ) || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fff9}'..='\u{fffb}')
+}
+
+/// `CON`, `com1.txt` and the like: Windows opens a device under these names, in any folder.
+pub(crate) fn is_device(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or_default().trim_end().to_lowercase();
+    if matches!(stem.as_str(), "con" | "prn" | "aux" | "nul" | "conin$" | "conout$" | "clock$") {
+        return true;
+    }
+    let number = stem.strip_prefix("com").or_else(|| stem.strip_prefix("lpt"));
+    number.is_some_and(|number| {
+        let mut digits = number.chars();
+        matches!((digits.next(), digits.next()), (Some('0'..='9' | '¹' | '²' | '³'), None))
+    })
+}
+
+/// `fox.jpg` as `fox` and `jpg`; the extension is empty if there is none.
+pub(crate) fn split(name: &str) -> (&str, &str) {
+    match name.rsplit_once('.') {
+        Some((stem, extension)) if !stem.is_empty() => (stem, extension),
+        _ => (name, ""),
+    }
+}
+
+/// The reverse of [`split`].
+pub(crate) fn joined(stem: &str, extension: &str) -> String {
+    if extension.is_empty() { stem.to_owned() } else { format!("{stem}.{extension}") }
+}

@@ -1,0 +1,203 @@
+//! Where results go.
+
+use std::io::Write as _;
+use std::path::{Component, Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use crate::media::download::file_name;
+use crate::media::input::content::grouped;
+use crate::media::input::handle;
+use crate::media::input::roots::{Place, Roots, resolve};
+use crate::media::input::windows_path;
+
+/// How a file is called while it is being written. Hidden where a dot hides.
+pub(crate) const PREFIX: &str = ".minimax-";
+pub(crate) const SUFFIX: &str = ".part";
+/// No download takes this long, so what is older belongs to a process that is gone.
+const LEFTOVER: Duration = Duration::from_hours(24);
+
+/// Why a folder cannot take results. A sentence without its subject.
+#[derive(Debug, thiserror::Error)]
+pub enum OutputProblem {
+    /// A part of a relative path that some system cannot hold or takes for something else.
+    #[error(
+        "contains `{part}`, which is not allowed in a folder's name; use plain names below the base folder, \
+         without `..`"
+    )]
+    Component {
+        /// The part.
+        part: String,
+    },
+    /// Not in a folder that may be written.
+    #[error(
+        "{} is outside the folders this server may write: {folders}. Give a relative path, or add the \
+         folder to MINIMAX_ALLOWED_DIRS",
+        path.display()
+    )]
+    Outside {
+        /// The path as given.
+        path: PathBuf,
+        /// The folders, separated by commas.
+        folders: String,
+    },
+    /// It cannot be made or written.
+    #[error("{} cannot be written: {reason}", path.display())]
+    Unwritable {
+        /// The folder.
+        path: PathBuf,
+        /// The system's words.
+        reason: String,
+    },
+    /// There is next to no room in it.
+    #[error(
+        "{} has {} bytes free; at least {} must be. Make room, or give another folder",
+        path.display(), grouped(*free), grouped(*least)
+    )]
+    Full {
+        /// The folder.
+        path: PathBuf,
+        /// What is free, in bytes.
+        free: u64,
+        /// What is needed, in bytes.
+        least: u64,
+    },
+}
+
+/// Finds the folder that is meant, without making it. Looks at the disk, briefly.
+///
+/// Nothing, or `.`: the base folder. A relative path: below the base folder. An absolute one, or one that
+/// begins with `~/`: only inside `roots` or the base folder. Symbolic links are resolved first, and a link
+/// that leads out is not followed. The answer has no links left.
+pub fn folder(base: &Path, requested: Option<&str>, roots: &Roots) -> Result<PathBuf, OutputProblem> {
+    let requested = requested.unwrap_or_default().trim();
+    let path = match absolute(requested, roots.home()) {
+        Some(path) => path,
+        None => base.join(relative(requested)?),
+    };
+    let folders = || roots.dirs().iter().map(|dir| dir.display().to_string()).collect::<Vec<_>>().join(", ");
+    let outside = || OutputProblem::Outside { path: path.clone(), folders: folders() };
+    if !path.starts_with(base) && !roots.may_touch(&path) {
+        return Err(outside());
+    }
+    if cfg!(windows) && windows_path::is_special(&path.to_string_lossy()) {
+        return Err(OutputProblem::Component { part: requested.to_owned() });
+    }
+    let real = resolve(&path).map_err(|_| outside())?;
+    match roots.place(&real, resolve(base).ok().as_deref()) {
+        Place::Inside => new_parts_are_plain(&real).map(|()| real),
+        Place::Hidden(part) => Err(OutputProblem::Component { part }),
+        Place::Outside => Err(outside()),
+    }
+}
+
+/// What is there has its name; what is to be made gets one that every system can hold.
+fn new_parts_are_plain(real: &Path) -> Result<(), OutputProblem> {
+    let new = real.ancestors().take_while(|path| path.symlink_metadata().is_err());
+    for name in new.filter_map(Path::file_name).map(std::ffi::OsStr::to_string_lossy) {
+        if !file_name::is_plain(&name) {
+            return Err(OutputProblem::Component { part: name.into_owned() });
+        }
+    }
+    Ok(())
+}
+
+fn absolute(requested: &str, home: Option<&Path>) -> Option<PathBuf> {
+    if let (Some(rest), Some(home)) = (requested.strip_prefix("~/"), home) {
+        return Some(home.join(rest.trim_start_matches('/')));
+    }
+    let path = Path::new(requested);
+    path.is_absolute().then(|| path.to_owned())
+}
+
+/// Both slashes separate on every system, because models write both.
+fn relative(requested: &str) -> Result<PathBuf, OutputProblem> {
+    let mut path = PathBuf::new();
+    let rooted = requested.starts_with(['/', '\\']);
+    for part in requested.split(['/', '\\']).filter(|part| !matches!(*part, "" | ".")) {
+        if rooted || !file_name::is_plain(part) || part.starts_with('~') {
+            return Err(OutputProblem::Component { part: if rooted { requested } else { part }.to_owned() });
+        }
+        path.push(part);
+    }
+    // What the system itself makes of it has the last word.
+    let plain = path.components().all(|component| matches!(component, Component::Normal(_)));
+    if plain { Ok(path) } else { Err(OutputProblem::Component { part: requested.to_owned() }) }
+}
+
+/// Makes the folder and proves, by writing a file and removing it, that results can be written to it. To be
+/// called before anything is paid for. Also removes what a killed process left half written there more than a
+/// day ago.
+pub async fn prepare(folder: &Path) -> Result<(), OutputProblem> {
+    let unwritable = |reason: String| OutputProblem::Unwritable { path: folder.to_owned(), reason };
+    let path = folder.to_owned();
+    let prepared = tokio::task::spawn_blocking(move || prepare_now(&path)).await;
+    match prepared {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(unwritable(error.to_string())),
+        Err(stopped) => Err(unwritable(stopped.to_string())),
+    }
+}
+
+/// As [`prepare`], for a folder that [`folder`] has found earlier: in the meantime it may have been removed, or
+/// replaced by a link to elsewhere, which is not followed.
+pub async fn prepare_again(found: &Path) -> Result<(), OutputProblem> {
+    prepare(found).await?;
+    let unwritable = |reason: String| OutputProblem::Unwritable { path: found.to_owned(), reason };
+    match tokio::fs::canonicalize(found).await {
+        Ok(real) if dunce::simplified(&real) == found => Ok(()),
+        Ok(_) => Err(unwritable("it has become a link to another folder".into())),
+        Err(error) => Err(unwritable(error.to_string())),
+    }
+}
+
+fn prepare_now(folder: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let mut proof = temporary(folder)?;
+    // A full disk still takes a name, but no content.
+    proof.write_all(&[0; 4096])?;
+    proof.as_file().sync_data()?;
+    proof.close()?;
+    sweep(folder);
+    Ok(())
+}
+
+/// A file that nobody sees under a final name, and that goes away when dropped. `folder` is a path without links; a
+/// link that was put in its place meanwhile is not followed.
+pub(crate) fn temporary(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(PREFIX).suffix(SUFFIX);
+    as_ordinary(&mut builder);
+    let file = builder.tempfile_in(folder)?;
+    if handle::lies_in(file.as_file(), folder) {
+        return Ok(file);
+    }
+    Err(std::io::Error::other("it has become a link to another folder"))
+}
+
+/// A result is an ordinary file, for its owner's other programs too; the umask has its say.
+#[cfg(unix)]
+fn as_ordinary(builder: &mut tempfile::Builder<'_, '_>) {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    builder.permissions(std::fs::Permissions::from_mode(0o666));
+}
+
+#[cfg(not(unix))]
+fn as_ordinary(_: &mut tempfile::Builder<'_, '_>) {}
+
+/// Tidying is a courtesy: what cannot be removed stays.
+fn sweep(folder: &Path) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    let now = SystemTime::now();
+    for entry in entries.flatten().filter(|entry| is_ours(&entry.file_name().to_string_lossy())) {
+        let age =
+            entry.metadata().ok().filter(std::fs::Metadata::is_file).and_then(|data| data.modified().ok());
+        if age.and_then(|changed| now.duration_since(changed).ok()).is_some_and(|age| age > LEFTOVER) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn is_ours(name: &str) -> bool {
+    name.starts_with(PREFIX) && name.ends_with(SUFFIX)
+}

@@ -1,0 +1,161 @@
+//! Files that a record names: whether what stands there is still what was written.
+
+use std::collections::HashMap;
+use std::fs::{File, Metadata};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use data_encoding::HEXLOWER;
+use sha2::{Digest as _, Sha256};
+use tokio::task::spawn_blocking;
+
+use crate::media::input::content::{is_same, options};
+use crate::media::input::source::{PIECE, Source, read_at};
+
+/// Digests are kept for so many files; after that they are taken anew.
+const MOST: usize = 4096;
+
+/// What tells a file from another at the same place, and from itself after it was written to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Print {
+    bytes: u64,
+    modified: Option<SystemTime>,
+    /// The file itself, where the system numbers files; else when it was made.
+    place: Place,
+}
+
+#[cfg(unix)]
+type Place = (u64, u64);
+#[cfg(not(unix))]
+type Place = Option<SystemTime>;
+
+/// Opens recorded files. Each is read through once to see that it is the one; as long as it does not change, that is
+/// remembered. A handle: cloning is cheap.
+#[derive(Debug, Clone, Default)]
+pub struct KeptFiles(Arc<Mutex<HashMap<PathBuf, (Print, String)>>>);
+
+/// What a record says of a file.
+#[derive(Debug, Clone, Copy)]
+pub struct Intact<'a> {
+    /// Where it was written.
+    pub path: &'a Path,
+    /// Its length.
+    pub bytes: u64,
+    /// SHA-256 of its content, in lower-case hexadecimal.
+    pub sha256: &'a str,
+}
+
+impl KeptFiles {
+    /// The content, held open: what is put in the file's place meanwhile is not read. `None` if an ordinary file with
+    /// this very content does not stand there; links are not followed.
+    pub async fn open(&self, file: Intact<'_>) -> Option<Source> {
+        let (kept, path) = (self.clone(), file.path.to_owned());
+        let (bytes, sha256) = (file.bytes, file.sha256.to_owned());
+        spawn_blocking(move || kept.open_now(path, bytes, &sha256)).await.ok()?
+    }
+
+    fn open_now(&self, path: PathBuf, bytes: u64, sha256: &str) -> Option<Source> {
+        let looked = path.symlink_metadata().ok().filter(Metadata::is_file)?;
+        let file = options().open(&path).ok()?;
+        let opened = file.metadata().ok()?;
+        if !opened.is_file() || !is_same(&looked, &opened) || opened.len() != bytes {
+            return None;
+        }
+        let digest = self.digest(path, &file, &opened).ok()?;
+        (digest == sha256).then(|| Source::opened(file, bytes))
+    }
+
+    fn digest(&self, path: PathBuf, file: &File, opened: &Metadata) -> io::Result<String> {
+        let print = Print { bytes: opened.len(), modified: opened.modified().ok(), place: place(opened) };
+        let known = self.with(|known| known.get(&path).filter(|(of, _)| *of == print).cloned());
+        if let Some((_, digest)) = known.filter(|_| print.modified.is_some()) {
+            return Ok(digest);
+        }
+        let digest = read_through(file, print.bytes)?;
+        self.with(|known| {
+            if known.len() >= MOST {
+                known.clear();
+            }
+            known.insert(path, (print, digest.clone()));
+        });
+        Ok(digest)
+    }
+
+    fn with<T>(&self, what: impl FnOnce(&mut HashMap<PathBuf, (Print, String)>) -> T) -> T {
+        // A poisoned table is still a table of digests.
+        what(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn read_through(file: &File, bytes: u64) -> io::Result<String> {
+    let (mut digest, mut piece, mut at) = (Sha256::new(), vec![0; PIECE], 0_u64);
+    while at < bytes {
+        let read = read_at(file, &mut piece, at)?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        digest.update(piece.get(..read).unwrap_or_default());
+        at = at.saturating_add(read as u64);
+    }
+    Ok(HEXLOWER.encode(&digest.finalize()))
+}
+
+#[cfg(unix)]
+fn place(opened: &Metadata) -> Place {
+    use std::os::unix::fs::MetadataExt as _;
+
+    (opened.dev(), opened.ino())
+}
+
+#[cfg(not(unix))]
+fn place(opened: &Metadata) -> Place {
+    opened.created().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::TryStreamExt as _;
+
+    use super::*;
+
+    async fn read(kept: &KeptFiles, path: &Path, content: &[u8]) -> Option<Vec<u8>> {
+        let sha256 = HEXLOWER.encode(&Sha256::digest(content));
+        let intact = Intact { path, bytes: content.len() as u64, sha256: &sha256 };
+        let source = kept.open(intact).await?;
+        source
+            .part(1, 3)
+            .try_fold(Vec::new(), async |all, piece| Ok([all, piece.to_vec()].concat()))
+            .await
+            .ok()
+    }
+
+    #[tokio::test]
+    async fn a_recorded_file_is_read_as_long_as_it_is_the_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        let kept = KeptFiles::default();
+        assert_eq!(read(&kept, &path, b"12345").await, None, "nothing there");
+        std::fs::write(&path, b"12345").unwrap();
+        for _ in 0..2 {
+            assert_eq!(read(&kept, &path, b"12345").await.as_deref(), Some(b"23".as_slice()));
+        }
+        assert_eq!(read(&kept, &path, b"12346").await, None, "another content of the same length");
+        // Another file in its place, as long as the first.
+        std::fs::write(dir.path().join("b"), b"54321").unwrap();
+        std::fs::rename(dir.path().join("b"), &path).unwrap();
+        assert_eq!(read(&kept, &path, b"12345").await, None, "put in its place");
+        assert_eq!(read(&kept, &path, b"54321").await.as_deref(), Some(b"43".as_slice()));
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_link_in_the_place_of_a_recorded_file_is_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, other) = (dir.path().join("a"), dir.path().join("b"));
+        std::fs::write(&other, b"12345").unwrap();
+        std::os::unix::fs::symlink(&other, &path).unwrap();
+        assert_eq!(read(&KeptFiles::default(), &path, b"12345").await, None);
+    }
+}

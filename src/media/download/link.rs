@@ -1,0 +1,187 @@
+//! Following a link, and what can go wrong on the way.
+
+use std::error::Error;
+use std::time::{Duration, SystemTime};
+
+use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
+use reqwest::header::{CONTENT_ENCODING, HeaderMap, RETRY_AFTER};
+use reqwest::{Response, StatusCode};
+
+use crate::media::download::guard::{Guard, Refused};
+use crate::media::input::content::{Blob, Limits, check, grouped};
+use crate::media::probe::sniff::{self, HEAD};
+
+/// Why bytes did not arrive, sorted by what helps. A sentence; never with a link's query string, which is a
+/// secret.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchProblem {
+    /// The link is over; a fresh one from the service may work.
+    #[error("the link has expired or was withdrawn (HTTP {status})")]
+    Expired {
+        /// 401, 403, 404 or 410.
+        status: u16,
+    },
+    /// The way there is disturbed; the same link may work later.
+    #[error("the transfer was broken off: {reason}")]
+    Transient {
+        /// What happened.
+        reason: String,
+        /// How long the other side asks to be left alone.
+        retry_after: Option<Duration>,
+    },
+    /// This machine cannot keep it: no space, no permission. Trying again helps after somebody has made room.
+    #[error("the file cannot be kept: {0}")]
+    Disk(String),
+    /// It is not what was expected, or may not be fetched. Trying again does not help.
+    #[error("{0}")]
+    Wrong(String),
+}
+
+impl FetchProblem {
+    pub(crate) fn weather(reason: impl Into<String>) -> Self {
+        Self::Transient { reason: reason.into(), retry_after: None }
+    }
+
+    pub(crate) fn too_large(bytes: u64, limit: u64) -> Self {
+        Self::Wrong(format!("the file has {} bytes; the limit is {}", grouped(bytes), grouped(limit)))
+    }
+}
+
+impl From<Refused> for FetchProblem {
+    fn from(refused: Refused) -> Self {
+        Self::Wrong(format!("the link {refused}"))
+    }
+}
+
+/// Fetches a link into memory as an input, for an endpoint that takes bytes only. At most `limits.max_bytes`;
+/// the type is judged before the rest is read.
+pub async fn fetch(
+    client: &reqwest::Client,
+    guard: &Guard,
+    url: &str,
+    limits: &Limits,
+) -> Result<Blob, FetchProblem> {
+    let wrong = |problem| FetchProblem::Wrong(format!("the linked file {problem}"));
+    let response = open(client, guard, url).await?;
+    let length = response.content_length();
+    if let Some(length) = length {
+        limits.check_size(length).map_err(wrong)?;
+    }
+    let mut chunks = Box::pin(response.bytes_stream().map_err(broken));
+    let head = read_head(&mut chunks).await?;
+    limits.check_head(&sniff::sniff(&head)).map_err(wrong)?;
+    let mut bytes = BytesMut::from(head);
+    while let Some(chunk) = chunks.try_next().await? {
+        bytes.extend_from_slice(&chunk);
+        limits.check_size(bytes.len() as u64).map_err(wrong)?;
+    }
+    check_length(length, bytes.len() as u64)?;
+    // Measuring touches nothing but memory, yet a lot of it if the header is hostile.
+    let blob = tokio::task::spawn_blocking(move || Blob::new(bytes.freeze())).await;
+    let blob = blob.map_err(|_| FetchProblem::weather("the reading was stopped"))?;
+    check(&blob, limits).map_err(wrong)?;
+    Ok(blob)
+}
+
+/// Asks for a link that the guard allows; an answer that is not a file is a problem.
+pub(crate) async fn open(
+    client: &reqwest::Client,
+    guard: &Guard,
+    url: &str,
+) -> Result<Response, FetchProblem> {
+    let response = ask(client, guard, url, HeaderMap::new()).await?;
+    if response.status() == StatusCode::PARTIAL_CONTENT {
+        return Err(FetchProblem::Wrong("the link answered with a part of the file unasked".into()));
+    }
+    accept(&response).map(|()| response)
+}
+
+/// As [`open`], whatever the answer is.
+pub(crate) async fn ask(
+    client: &reqwest::Client,
+    guard: &Guard,
+    url: &str,
+    headers: HeaderMap,
+) -> Result<Response, FetchProblem> {
+    let url = guard.check(url)?;
+    client.get(url).headers(headers).send().await.map_err(broken)
+}
+
+/// Whether an answer is a file, or a part of one.
+pub(crate) fn accept(response: &Response) -> Result<(), FetchProblem> {
+    let status = response.status();
+    if status != StatusCode::OK && status != StatusCode::PARTIAL_CONTENT {
+        return Err(refusal(status, response.headers()));
+    }
+    if let Some(encoding) =
+        response.headers().get(CONTENT_ENCODING).filter(|encoding| *encoding != "identity")
+    {
+        return Err(FetchProblem::Wrong(format!(
+            "the file came compressed ({encoding:?}), which was not asked for"
+        )));
+    }
+    Ok(())
+}
+
+fn refusal(status: StatusCode, headers: &HeaderMap) -> FetchProblem {
+    match status.as_u16() {
+        status @ (401 | 403 | 404 | 410) => FetchProblem::Expired { status },
+        408 | 425 | 429 | 500..=599 => FetchProblem::Transient {
+            reason: format!("HTTP {}", status.as_u16()),
+            retry_after: retry_after(headers),
+        },
+        status => FetchProblem::Wrong(format!("the link answered HTTP {status} instead of a file")),
+    }
+}
+
+/// Seconds or a date.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    match value.parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => httpdate::parse_http_date(value).ok()?.duration_since(SystemTime::now()).ok(),
+    }
+}
+
+/// What a failed request means. The guard's refusals come wrapped in the client's errors.
+pub(crate) fn broken(error: reqwest::Error) -> FetchProblem {
+    let error = error.without_url();
+    let mut reason = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        if let Some(refused) = cause.downcast_ref::<Refused>() {
+            return refused.clone().into();
+        }
+        // The innermost cause is the telling one: "connection refused", "unexpected end of file".
+        reason = cause.to_string();
+        source = cause.source();
+    }
+    if error.is_builder() { FetchProblem::Wrong(reason) } else { FetchProblem::weather(reason) }
+}
+
+/// As much of the beginning as is needed to tell what it is; more if it came along, less if there is no more.
+pub(crate) async fn read_head<S>(chunks: &mut S) -> Result<Bytes, FetchProblem>
+where
+    S: Stream<Item = Result<Bytes, FetchProblem>> + Unpin,
+{
+    let mut head = Bytes::new();
+    while head.len() < HEAD
+        && let Some(chunk) = chunks.next().await
+    {
+        // The first chunk is usually enough and need not be copied.
+        head = if head.is_empty() { chunk? } else { [head, chunk?].concat().into() };
+    }
+    if head.is_empty() { Err(FetchProblem::weather("the answer was empty")) } else { Ok(head) }
+}
+
+/// A connection that ends early must not pass for a short file.
+pub(crate) fn check_length(announced: Option<u64>, arrived: u64) -> Result<(), FetchProblem> {
+    match announced {
+        Some(announced) if announced != arrived => {
+            let (arrived, announced) = (grouped(arrived), grouped(announced));
+            Err(FetchProblem::weather(format!("{arrived} of {announced} bytes arrived")))
+        }
+        _ => Ok(()),
+    }
+}

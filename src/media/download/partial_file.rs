@@ -1,0 +1,347 @@
+//! A file on its way to its name: what is written of it so far, and what it takes to go on with it later, if
+//! need be in another process.
+//!
+//! Two hidden files in the folder that the result goes to: the bytes, and notes about them. The notes say which
+//! version of which length the bytes are of, and every so often how many there are and what they hash to. Bytes
+//! that do not hash to what was noted, as after a power cut, are not gone on with. Whoever writes holds a lock,
+//! which ends with its process.
+
+use std::fs::File;
+use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
+use std::path::Path;
+
+use data_encoding::{BASE32_NOPAD, HEXLOWER};
+use sha2::{Digest as _, Sha256};
+use tempfile::{NamedTempFile, TempPath};
+
+use crate::media::download::folder::{PREFIX, SUFFIX, temporary};
+use crate::media::download::validator::Version;
+use crate::media::input::content;
+
+/// How much is written between two notes, in bytes: so much may come twice after a crash.
+pub(crate) const STEP: u64 = 1024 * 1024;
+/// How much of what is here comes again, in bytes, so that two files are never joined to one: some hosts go on
+/// with another version than the one that was asked for.
+pub(crate) const OVERLAP: u64 = 64 * 1024;
+/// Longer notes are none of ours.
+const NOTES_MAX: u64 = 4 * 1024 * 1024;
+const BUFFER: usize = 128 * 1024;
+
+/// What is written of a file so far. Dropping it removes the file, unless it can be gone on with.
+pub(crate) struct Part {
+    file: NamedTempFile,
+    hasher: Sha256,
+    bytes: u64,
+    version: Option<Version>,
+    notes: Option<Notes>,
+}
+
+struct Notes {
+    file: File,
+    path: TempPath,
+    noted: u64,
+}
+
+impl Part {
+    /// A part that nobody finds again.
+    pub(crate) fn unnamed(folder: &Path) -> io::Result<Self> {
+        let file = temporary(folder)?;
+        Ok(Self { file, hasher: Sha256::new(), bytes: 0, version: None, notes: None })
+    }
+
+    /// The part that goes by `key` in `folder`, with what is there of it. `WouldBlock` if somebody else writes it.
+    pub(crate) fn named(folder: &Path, key: &str) -> io::Result<Self> {
+        let digest = Sha256::digest(key);
+        let name = BASE32_NOPAD.encode(digest.get(..16).unwrap_or_default()).to_lowercase();
+        let (path, beside) = (
+            folder.join(format!("{PREFIX}{name}{SUFFIX}")),
+            folder.join(format!("{PREFIX}{name}.notes{SUFFIX}")),
+        );
+        let file = open(&path)?;
+        file.try_lock()?;
+        // Between opening and locking it may have become a result.
+        if !content::is_same(&file.metadata()?, &path.symlink_metadata()?) {
+            return Err(io::ErrorKind::ResourceBusy.into());
+        }
+        let mut notes = Notes { file: open(&beside)?, path: TempPath::try_from_path(beside)?, noted: 0 };
+        let known = notes.read();
+        let file = NamedTempFile::from_parts(file, TempPath::try_from_path(path)?);
+        let mut part = Self { file, hasher: Sha256::new(), bytes: 0, version: None, notes: Some(notes) };
+        match known {
+            Some((version, bytes, sha256)) if part.restore(&version, bytes, &sha256)? => {
+                part.version = Some(version);
+                part.stay();
+                part.write_notes()?;
+            }
+            _ => part.begin(None)?,
+        }
+        Ok(part)
+    }
+
+    /// Whether the first `bytes` are what the notes say. What is behind them is cut off.
+    fn restore(&mut self, version: &Version, bytes: u64, sha256: &str) -> io::Result<bool> {
+        let file = self.file.as_file_mut();
+        if bytes > version.length || file.metadata()?.len() < bytes {
+            return Ok(false);
+        }
+        let (mut buffer, mut left) = (vec![0; BUFFER], bytes);
+        while left > 0 {
+            let most = usize::try_from(left).unwrap_or(BUFFER).min(BUFFER);
+            let read = file.read(buffer.get_mut(..most).unwrap_or_default())?;
+            if read == 0 {
+                return Ok(false);
+            }
+            self.hasher.update(buffer.get(..read).unwrap_or_default());
+            left = left.saturating_sub(read as u64);
+        }
+        if self.sha256() != sha256 {
+            return Ok(false);
+        }
+        let file = self.file.as_file_mut();
+        file.set_len(bytes)?;
+        file.seek(SeekFrom::Start(bytes))?;
+        self.bytes = bytes;
+        Ok(true)
+    }
+
+    /// Starts anew. Without a version, nobody can go on with it later.
+    pub(crate) fn begin(&mut self, version: Option<Version>) -> io::Result<()> {
+        let file = self.file.as_file_mut();
+        file.set_len(0)?;
+        file.seek(SeekFrom::Start(0))?;
+        (self.hasher, self.bytes, self.version) = (Sha256::new(), 0, version);
+        self.stay();
+        self.write_notes()
+    }
+
+    /// How much is here.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// What the hash of all that is here is.
+    pub(crate) fn sha256(&self) -> String {
+        HEXLOWER.encode(&self.hasher.clone().finalize())
+    }
+
+    /// The version to go on with, and from where; `None` if it is not worth it, or cannot be done.
+    pub(crate) fn resumable(&self) -> Option<(&Version, u64)> {
+        let version = self.version.as_ref().filter(|version| self.bytes <= version.length)?;
+        let start = self.bytes.checked_sub(OVERLAP).filter(|start| *start > 0)?;
+        Some((version, start))
+    }
+
+    /// What is here from `start` on, at most `length` bytes.
+    pub(crate) fn read(&mut self, start: u64, length: u64) -> io::Result<Vec<u8>> {
+        let (file, mut bytes) = (self.file.as_file_mut(), Vec::new());
+        file.seek(SeekFrom::Start(start))?;
+        Read::by_ref(file).take(length).read_to_end(&mut bytes)?;
+        file.seek(SeekFrom::Start(self.bytes))?;
+        Ok(bytes)
+    }
+
+    pub(crate) fn push(&mut self, chunk: &[u8]) -> io::Result<()> {
+        self.file.as_file_mut().write_all(chunk)?;
+        self.hasher.update(chunk);
+        self.bytes = self.bytes.saturating_add(chunk.len() as u64);
+        let noted = self.notes.as_ref().map_or(self.bytes, |notes| notes.noted);
+        if self.bytes.saturating_sub(noted) >= STEP {
+            self.note();
+        }
+        Ok(())
+    }
+
+    /// Notes how much is here. A note that cannot be written is one that is not there.
+    pub(crate) fn note(&mut self) {
+        let sha256 = self.sha256();
+        if let (Some(notes), Some(_)) = (&mut self.notes, &self.version) {
+            notes.noted = self.bytes;
+            let _ = writeln!(notes.file, "{} {sha256}", self.bytes);
+        }
+    }
+
+    fn write_notes(&mut self) -> io::Result<()> {
+        let (bytes, sha256) = (self.bytes, self.sha256());
+        let Some(notes) = &mut self.notes else { return Ok(()) };
+        notes.file.set_len(0)?;
+        notes.file.seek(SeekFrom::Start(0))?;
+        notes.noted = bytes;
+        match &self.version {
+            Some(version) => {
+                let version = serde_json::to_string(version)?;
+                write!(notes.file, "{version}\n{bytes} {sha256}\n")
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Whether it outlives this value.
+    fn stay(&mut self) {
+        let stays = self.notes.is_some() && self.version.is_some();
+        self.file.disable_cleanup(stays);
+        if let Some(notes) = &mut self.notes {
+            notes.path.disable_cleanup(stays);
+        }
+    }
+
+    /// Nobody will go on with it.
+    pub(crate) fn discard(mut self) {
+        self.version = None;
+        self.stay();
+    }
+
+    /// The file as it is, from now on removed when it is dropped.
+    pub(crate) fn into_file(mut self) -> NamedTempFile {
+        self.version = None;
+        self.stay();
+        // Where locks keep others from reading, it could not be opened by its name.
+        let _ = self.file.as_file().unlock();
+        self.file
+    }
+
+    pub(crate) fn file(&self) -> &File {
+        self.file.as_file()
+    }
+
+    /// Lets `naming` give the file its name; if that fails, it is as it was.
+    pub(crate) fn named_by<E>(
+        self,
+        naming: impl FnOnce(NamedTempFile) -> Result<(), (NamedTempFile, E)>,
+    ) -> Result<(), (Box<Self>, E)> {
+        let Self { file, hasher, bytes, version, mut notes } = self;
+        match naming(file) {
+            Ok(()) => {
+                if let Some(notes) = &mut notes {
+                    notes.path.disable_cleanup(false);
+                }
+                Ok(())
+            }
+            Err((file, error)) => Err((Box::new(Self { file, hasher, bytes, version, notes }), error)),
+        }
+    }
+}
+
+impl Notes {
+    /// The version, and the last note: how many bytes, and their hash. A line that is not whole does not count.
+    fn read(&mut self) -> Option<(Version, u64, String)> {
+        let mut text = String::new();
+        Read::by_ref(&mut self.file).take(NOTES_MAX).read_to_string(&mut text).ok()?;
+        let mut lines = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
+        let version = serde_json::from_str(lines.next()?).ok()?;
+        let (bytes, sha256) = lines.filter_map(|line| line.split_once(' ')).next_back()?;
+        Some((version, bytes.parse().ok()?, sha256.to_owned()))
+    }
+}
+
+/// Opens or makes an ordinary file; follows no link.
+fn open(path: &Path) -> io::Result<File> {
+    let file = content::options().write(true).create(true).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::ErrorKind::AlreadyExists.into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::{ETAG, HeaderValue};
+
+    use super::*;
+
+    fn version(length: u64) -> Option<Version> {
+        let headers = [(ETAG, HeaderValue::from_static("\"a\""))].into_iter().collect();
+        Version::of(&headers, Some(length))
+    }
+
+    fn written(folder: &Path, bytes: &[u8], length: u64) {
+        let mut part = Part::named(folder, "k").unwrap();
+        part.begin(version(length)).unwrap();
+        part.push(bytes).unwrap();
+        part.note();
+    }
+
+    fn count(folder: &Path) -> usize {
+        std::fs::read_dir(folder).unwrap().count()
+    }
+
+    #[test]
+    fn a_part_is_gone_on_with_where_it_was_noted_last() {
+        let folder = tempfile::tempdir().unwrap();
+        let bytes = vec![7; 300_000];
+        written(folder.path(), &bytes, 400_000);
+        let mut part = Part::named(folder.path(), "k").unwrap();
+        assert_eq!((part.bytes(), part.resumable().unwrap().1), (300_000, 300_000 - OVERLAP));
+        // These are not noted, as when the process is killed.
+        part.push(&[8; 1000]).unwrap();
+        drop(part);
+        let mut part = Part::named(folder.path(), "k").unwrap();
+        assert_eq!((part.bytes(), part.file().metadata().unwrap().len()), (300_000, 300_000));
+        part.push(&vec![9; 100_000]).unwrap();
+        let whole = [bytes, vec![9; 100_000]].concat();
+        assert_eq!(part.sha256(), HEXLOWER.encode(&Sha256::digest(&whole)));
+        assert_eq!(std::fs::read(part.into_file().path()).unwrap(), whole);
+        assert_eq!(count(folder.path()), 0);
+    }
+
+    #[test]
+    fn bytes_that_are_not_what_was_noted_are_not_gone_on_with() {
+        for spoil in [
+            |bytes: &mut Vec<u8>| bytes[1000] ^= 1,
+            |bytes: &mut Vec<u8>| bytes.truncate(200_000),
+            |bytes: &mut Vec<u8>| bytes.clear(),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            written(folder.path(), &vec![7; 300_000], 400_000);
+            let is_part = |path: &std::path::PathBuf| !path.to_string_lossy().contains(".notes");
+            let mut paths = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
+            let path = paths.find(is_part).unwrap();
+            let mut bytes = std::fs::read(&path).unwrap();
+            spoil(&mut bytes);
+            std::fs::write(&path, bytes).unwrap();
+            let part = Part::named(folder.path(), "k").unwrap();
+            assert_eq!((part.bytes(), part.resumable()), (0, None));
+            drop(part);
+            assert_eq!(count(folder.path()), 0);
+        }
+    }
+
+    #[test]
+    fn notes_that_cannot_be_read_or_are_torn_are_no_notes() {
+        let folder = tempfile::tempdir().unwrap();
+        written(folder.path(), &vec![7; 300_000], 400_000);
+        let mut paths = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
+        let notes = paths.find(|path| path.to_string_lossy().contains(".notes")).unwrap();
+        let text = std::fs::read_to_string(&notes).unwrap();
+        std::fs::write(&notes, format!("{text}350000 abc")).unwrap();
+        assert_eq!(Part::named(folder.path(), "k").unwrap().bytes(), 300_000);
+        for bad in
+            ["", "{}\n", "garbage\n1 2\n", &format!("{text}999999999 abc\n"), &text.replace("300000", "-1")]
+        {
+            std::fs::write(&notes, bad).unwrap();
+            assert_eq!(Part::named(folder.path(), "k").unwrap().bytes(), 0, "{bad}");
+            written(folder.path(), &vec![7; 300_000], 400_000);
+        }
+    }
+
+    #[test]
+    fn a_part_that_somebody_writes_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        written(folder.path(), &vec![7; 300_000], 400_000);
+        let first = Part::named(folder.path(), "k").unwrap();
+        let second = Part::named(folder.path(), "k").err().unwrap();
+        assert_eq!((first.bytes(), second.kind()), (300_000, io::ErrorKind::WouldBlock));
+        assert_eq!(count(folder.path()), 2, "the part and its notes");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_in_the_place_of_a_part_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        written(folder.path(), &vec![7; 300_000], 400_000);
+        let other = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(other.path(), "mine").unwrap();
+        for entry in std::fs::read_dir(folder.path()).unwrap().map(Result::unwrap) {
+            std::fs::remove_file(entry.path()).unwrap();
+            std::os::unix::fs::symlink(other.path(), entry.path()).unwrap();
+        }
+        assert!(Part::named(folder.path(), "k").is_err());
+        assert_eq!(std::fs::read(other.path()).unwrap(), b"mine");
+    }
+}

@@ -1,0 +1,320 @@
+//! Bringing a link's content to this disk, however often the way breaks off.
+
+use std::path::Path;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use reqwest::header::{HeaderMap, HeaderValue, IF_RANGE, RANGE};
+use reqwest::{Response, StatusCode};
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
+
+use crate::media::download::disk_space;
+use crate::media::download::guard::Guard;
+use crate::media::download::link::{self, FetchProblem};
+use crate::media::download::partial_file::{OVERLAP, Part, STEP};
+use crate::media::download::target::{Expect, Saved, check_size, feed, judge, target};
+use crate::media::download::validator::Version;
+use crate::media::download::writer::{Landing, Target, adopt, disk, stopped};
+use crate::media::probe::completeness;
+use crate::media::probe::sniff::HEAD;
+
+/// Between the end of a connection and the next.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// A link, and what is to become of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Bring<'a> {
+    pub(crate) client: &'a reqwest::Client,
+    pub(crate) guard: &'a Guard,
+    pub(crate) url: &'a str,
+    pub(crate) folder: &'a Path,
+    /// The file's name; `None` for one that is not to stay.
+    pub(crate) name: Option<&'a str>,
+    pub(crate) expect: &'a Expect<'a>,
+    /// What it goes by, whatever its links are: what breaks off is gone on with under the same key, in another
+    /// process too. `None`: only within this call.
+    pub(crate) key: Option<&'a str>,
+}
+
+/// What has come of it.
+pub(crate) enum Arrived {
+    /// All of it, not yet under its name.
+    Whole(Box<Part>, Target),
+    /// It was here before.
+    Present(Saved),
+}
+
+/// Why it is not here, and how far it came.
+struct Broken {
+    problem: FetchProblem,
+    part: Option<Part>,
+}
+
+impl Broken {
+    fn keeping(part: Part, problem: FetchProblem) -> Box<Self> {
+        Box::new(Self { problem, part: Some(part) })
+    }
+
+    /// Nobody will go on with it.
+    fn without(problem: FetchProblem) -> Box<Self> {
+        Box::new(Self { problem, part: None })
+    }
+}
+
+type Chunks = BoxStream<'static, Result<Bytes, FetchProblem>>;
+
+/// How to come by the rest.
+enum Way {
+    /// These chunks belong behind the part.
+    On(Part, Chunks),
+    /// Only from the beginning; perhaps there is an answer already.
+    Anew(Part, Option<Response>),
+}
+
+impl Bring<'_> {
+    /// Fetches until it is whole. What breaks off is gone on with, as long as each connection brings something.
+    pub(crate) async fn run(&self) -> Result<Arrived, FetchProblem> {
+        let mut part = self.open().await?;
+        loop {
+            let before = part.bytes();
+            let Broken { problem, part: kept } = match self.attempt(part).await {
+                Ok(arrived) => return Ok(arrived),
+                Err(broken) => *broken,
+            };
+            part = match (&problem, kept) {
+                (FetchProblem::Transient { reason, retry_after: None }, Some(kept))
+                    if kept.resumable().is_some() && kept.bytes() >= before.saturating_add(STEP) =>
+                {
+                    tracing::info!(reason, bytes = kept.bytes(), "broken off; it is gone on with");
+                    kept
+                }
+                _ => return Err(problem),
+            };
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// What is here of it already. Who was told to stop writing has the part a moment longer.
+    async fn open(&self) -> Result<Part, FetchProblem> {
+        for _ in 0..10 {
+            let Some(key) = self.key.map(str::to_owned) else { break };
+            let folder = self.folder.to_owned();
+            let opened = spawn_blocking(move || Part::named(&folder, &key)).await;
+            match opened.map_err(|error| stopped(&error))? {
+                Ok(part) => return Ok(part),
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    sleep(Duration::from_millis(100)).await;
+                }
+                Err(error) => {
+                    tracing::info!(%error, "a download that breaks off cannot be gone on with later");
+                    break;
+                }
+            }
+        }
+        self.unnamed().await
+    }
+
+    async fn unnamed(&self) -> Result<Part, FetchProblem> {
+        let folder = self.folder.to_owned();
+        let opened = spawn_blocking(move || Part::unnamed(&folder)).await.map_err(|error| stopped(&error))?;
+        opened.map_err(|error| disk(self.folder, &error))
+    }
+
+    async fn attempt(&self, part: Part) -> Result<Arrived, Box<Broken>> {
+        match self.way(part).await? {
+            Way::On(part, chunks) => self.go_on(part, chunks).await,
+            Way::Anew(part, answer) => self.anew(part, answer).await,
+        }
+    }
+
+    /// Asks for what is missing, and for a little of what is here, which must be the same. On any doubt it is
+    /// fetched anew: two files must never become one.
+    async fn way(&self, mut part: Part) -> Result<Way, Box<Broken>> {
+        let Some((version, start)) = part.resumable() else { return Ok(Way::Anew(part, None)) };
+        let version = version.clone();
+        let asked = link::ask(self.client, self.guard, self.url, range(&version, start)).await;
+        let response = match asked {
+            Ok(response) => response,
+            Err(problem) => return Err(Broken::keeping(part, problem)),
+        };
+        match response.status() {
+            StatusCode::PARTIAL_CONTENT
+                if version.goes_on(response.headers(), start) && link::accept(&response).is_ok() => {}
+            StatusCode::OK => return Ok(Way::Anew(part, Some(response))),
+            StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => {
+                return Ok(Way::Anew(part, None));
+            }
+            _ => match link::accept(&response) {
+                Err(FetchProblem::Wrong(_)) | Ok(()) => return Ok(Way::Anew(part, None)),
+                Err(problem) => return Err(Broken::keeping(part, problem)),
+            },
+        }
+        let read = spawn_blocking(move || {
+            let known = part.read(start, OVERLAP);
+            (part, known)
+        });
+        let (part, known) = match read.await {
+            Ok((part, Ok(known))) => (part, known),
+            Ok((part, Err(_))) => return Ok(Way::Anew(part, None)),
+            Err(error) => return Err(Broken::without(stopped(&error))),
+        };
+        let mut chunks = response.bytes_stream().map_err(link::broken).boxed();
+        match behind(&mut chunks, &known).await {
+            Ok(Some(rest)) => {
+                tracing::info!(bytes = part.bytes(), of = version.length, "a download is gone on with");
+                Ok(Way::On(part, stream::iter([Ok(rest)]).chain(chunks).boxed()))
+            }
+            Ok(None) => Ok(Way::Anew(part, None)),
+            Err(problem) => Err(Broken::keeping(part, problem)),
+        }
+    }
+
+    async fn go_on(&self, mut part: Part, chunks: Chunks) -> Result<Arrived, Box<Broken>> {
+        let length = part.resumable().map(|(version, _)| version.length);
+        let read = spawn_blocking(move || {
+            let head = part.read(0, HEAD as u64);
+            (part, head)
+        });
+        let (part, head) = match read.await {
+            Ok((part, Ok(head))) => (part, head),
+            Ok((_, Err(error))) => return Err(Broken::without(disk(self.folder, &error))),
+            Err(error) => return Err(Broken::without(stopped(&error))),
+        };
+        let target = match self.target(&head) {
+            Ok(target) => target,
+            Err(problem) => return refused(part, problem),
+        };
+        if let Err(problem) = disk_space::check(self.folder, length.unwrap_or_default(), part.bytes()).await {
+            return Err(Broken::keeping(part, problem));
+        }
+        self.land(part, chunks, length, target).await
+    }
+
+    async fn anew(&self, part: Part, answer: Option<Response>) -> Result<Arrived, Box<Broken>> {
+        let response = match answer {
+            Some(response) => link::accept(&response).map(|()| response),
+            None => link::open(self.client, self.guard, self.url).await,
+        };
+        let response = match response {
+            Ok(response) => response,
+            // What is here may still be the beginning of what a fresh link leads to.
+            Err(problem) => return Err(Broken::keeping(part, problem)),
+        };
+        let length = response.content_length();
+        let version = Version::of(response.headers(), length);
+        let mut chunks = response.bytes_stream().map_err(link::broken).boxed();
+        let (head, target) = match self.look(&mut chunks, length).await {
+            Ok(seen) => seen,
+            Err(problem @ FetchProblem::Wrong(_)) => return refused(part, problem),
+            Err(problem) => return Err(Broken::keeping(part, problem)),
+        };
+        if let (Some(length), Some(_)) = (length, self.name) {
+            match adopt(&target, length, &head).await {
+                Ok(Some(saved)) => {
+                    part.discard();
+                    return Ok(Arrived::Present(saved));
+                }
+                Ok(None) => {}
+                Err(problem) => return Err(Broken::keeping(part, problem)),
+            }
+        }
+        let begun = spawn_blocking(move || {
+            let mut part = part;
+            part.begin(version).map(|()| part)
+        });
+        let part = match begun.await {
+            Ok(Ok(part)) => part,
+            Ok(Err(error)) => return Err(Broken::without(disk(self.folder, &error))),
+            Err(error) => return Err(Broken::without(stopped(&error))),
+        };
+        let chunks = stream::iter([Ok(head)]).chain(chunks).boxed();
+        self.land(part, chunks, length, target).await
+    }
+
+    /// What it is and whether there is room for it, before anything is written.
+    async fn look(&self, chunks: &mut Chunks, length: Option<u64>) -> Result<(Bytes, Target), FetchProblem> {
+        check_size(length.unwrap_or_default(), self.expect)?;
+        disk_space::check(self.folder, length.unwrap_or_default(), 0).await?;
+        let head = link::read_head(chunks).await?;
+        let target = self.target(&head)?;
+        Ok((head, target))
+    }
+
+    fn target(&self, head: &[u8]) -> Result<Target, FetchProblem> {
+        let found = judge(head, self.expect)?;
+        Ok(target(self.folder, self.name.unwrap_or("aside"), found, self.expect))
+    }
+
+    /// Writes the chunks behind the part, and looks whether it is whole.
+    async fn land(
+        &self,
+        part: Part,
+        mut chunks: Chunks,
+        length: Option<u64>,
+        target: Target,
+    ) -> Result<Arrived, Box<Broken>> {
+        let mut arrived = part.bytes();
+        let mut landing = Landing::start(self.folder, part);
+        if let Err(problem) = feed(&mut landing, &mut chunks, &mut arrived, length, self.expect).await {
+            let part = landing.abandon().await;
+            return match (problem, part) {
+                (problem @ FetchProblem::Wrong(_), Some(part)) => refused(part, problem),
+                (problem, part) => Err(Box::new(Broken { problem, part })),
+            };
+        }
+        let part = landing.finish().await.map_err(Broken::without)?;
+        if length.is_some() {
+            return Ok(Arrived::Whole(Box::new(part), target));
+        }
+        // The end of the connection is all that says that this is the end of the file.
+        let sort = target.sniffed;
+        let looked = spawn_blocking(move || (completeness::is_whole(part.file(), sort), part)).await;
+        match looked {
+            Ok((true, part)) => Ok(Arrived::Whole(Box::new(part), target)),
+            Ok((false, part)) => {
+                let reason = format!("it ended after {arrived} bytes, before its end");
+                Err(Broken::keeping(part, FetchProblem::weather(reason)))
+            }
+            Err(error) => Err(Broken::without(stopped(&error))),
+        }
+    }
+}
+
+/// It is not what it should be, so nobody will go on with it.
+fn refused(part: Part, problem: FetchProblem) -> Result<Arrived, Box<Broken>> {
+    part.discard();
+    Err(Broken::without(problem))
+}
+
+fn range(version: &Version, start: u64) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let condition = version.condition().and_then(|condition| HeaderValue::from_str(condition).ok());
+    let range = HeaderValue::from_str(&format!("bytes={start}-")).ok();
+    for (name, value) in [(IF_RANGE, condition), (RANGE, range)] {
+        if let Some(value) = value {
+            headers.insert(name, value);
+        }
+    }
+    headers
+}
+
+/// Takes what is known off the front; `None` if something else is there.
+async fn behind(chunks: &mut Chunks, known: &[u8]) -> Result<Option<Bytes>, FetchProblem> {
+    let mut known = known;
+    while let Some(mut chunk) = chunks.try_next().await? {
+        let same = known.len().min(chunk.len());
+        let (expected, rest) = known.split_at(same);
+        let seen = chunk.split_to(same);
+        if seen != expected {
+            return Ok(None);
+        }
+        known = rest;
+        if known.is_empty() {
+            return Ok(Some(chunk));
+        }
+    }
+    Err(FetchProblem::weather("the answer was cut off"))
+}

@@ -1,0 +1,309 @@
+//! The blocking half of [`crate::media::download::target`]: writing, hashing, and the one moment in which a file gets its
+//! name.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
+use data_encoding::HEXLOWER;
+use sha2::{Digest as _, Sha256};
+use tempfile::NamedTempFile;
+use tokio::sync::mpsc;
+use tokio::task::{JoinError, JoinHandle, spawn_blocking};
+
+use crate::media::download::file_name;
+use crate::media::download::link::FetchProblem;
+use crate::media::download::partial_file::Part;
+use crate::media::download::target::Saved;
+use crate::media::input::content;
+use crate::media::probe::metadata::{self, Facts};
+use crate::media::probe::sniff::HEAD;
+
+/// Chunks between the network and the disk. Few, since one can be some hundred kilobytes.
+const CHUNKS: usize = 4;
+const BUFFER: usize = 128 * 1024;
+/// How many other files of the same name there may be.
+const NAMES: u32 = 99;
+
+/// Where a file is to go, and what it is.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    pub(crate) folder: PathBuf,
+    pub(crate) stem: String,
+    pub(crate) extension: String,
+    /// The type its bytes show, which says how to measure it.
+    pub(crate) sniffed: &'static str,
+    /// The type to report.
+    pub(crate) mime: &'static str,
+}
+
+impl Target {
+    /// The wanted name, then the same with a number. An underscore, which no name of ours has, so that it is
+    /// not taken for the number of one of several results.
+    fn candidates(&self) -> impl Iterator<Item = PathBuf> {
+        let numbered = (2..=NAMES).map(|number| format!("{}_{number}", self.stem));
+        let stems = std::iter::once(self.stem.clone()).chain(numbered);
+        stems.map(|stem| self.folder.join(file_name::joined(&stem, &self.extension)))
+    }
+
+    fn saved(&self, path: PathBuf, bytes: u64, sha256: String, facts: Facts) -> Saved {
+        let Facts { width, height, duration_ms } = facts;
+        Saved { path, bytes, sha256, mime: self.mime.to_owned(), width, height, duration_ms }
+    }
+
+    fn disk(&self, error: &io::Error) -> FetchProblem {
+        disk(&self.folder, error)
+    }
+}
+
+/// Why nothing can be written to `folder`.
+pub(crate) fn disk(folder: &Path, error: &io::Error) -> FetchProblem {
+    let folder = folder.display();
+    FetchProblem::Disk(match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            format!("no space is left in {folder}")
+        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            format!("writing to {folder} is not permitted")
+        }
+        io::ErrorKind::NotFound => format!("{folder} does not exist any more"),
+        _ => format!("writing to {folder} failed ({error})"),
+    })
+}
+
+/// A file on its way. Dropping it, at any moment, removes what was written, unless it can be gone on with.
+pub(crate) struct Landing {
+    folder: PathBuf,
+    /// `None` at the end of the file.
+    chunks: Option<mpsc::Sender<Bytes>>,
+    /// `None` once it was waited for.
+    writing: Option<JoinHandle<io::Result<Part>>>,
+}
+
+impl Landing {
+    /// Writes behind what `part` has.
+    pub(crate) fn start(folder: &Path, part: Part) -> Self {
+        let (chunks, arriving) = mpsc::channel(CHUNKS);
+        let writing = spawn_blocking(move || write(part, arriving));
+        Self { folder: folder.to_owned(), chunks: Some(chunks), writing: Some(writing) }
+    }
+
+    /// Waits while the disk is slower than the network.
+    pub(crate) async fn push(&mut self, chunk: Bytes) -> Result<(), FetchProblem> {
+        if let Some(chunks) = &self.chunks
+            && chunks.send(chunk).await.is_ok()
+        {
+            return Ok(());
+        }
+        // The writer only stops listening when it has failed.
+        match self.written().await {
+            Ok(_) => Err(early()),
+            Err(problem) => Err(problem),
+        }
+    }
+
+    /// What was written, if the writer has not failed.
+    pub(crate) async fn abandon(mut self) -> Option<Part> {
+        self.chunks = None;
+        self.written().await.ok()
+    }
+
+    /// Waits until all is written.
+    pub(crate) async fn finish(mut self) -> Result<Part, FetchProblem> {
+        self.chunks = None;
+        self.written().await
+    }
+
+    async fn written(&mut self) -> Result<Part, FetchProblem> {
+        let writing = self.writing.take().ok_or_else(early)?;
+        let written = writing.await.map_err(|error| stopped(&error))?;
+        written.map_err(|error| disk(&self.folder, &error))
+    }
+}
+
+fn early() -> FetchProblem {
+    FetchProblem::Disk("the writer stopped early".into())
+}
+
+pub(crate) fn stopped(error: &JoinError) -> FetchProblem {
+    FetchProblem::Disk(format!("the writer was stopped ({error})"))
+}
+
+/// The end of the chunks is no sign of success: they end as well when nobody waits for the file any more.
+/// Then the result is dropped unseen.
+fn write(mut part: Part, mut arriving: mpsc::Receiver<Bytes>) -> io::Result<Part> {
+    while let Some(chunk) = arriving.blocking_recv() {
+        if let Err(error) = part.push(&chunk) {
+            // On a full disk every byte counts.
+            part.discard();
+            return Err(error);
+        }
+        #[cfg(feature = "crash-points")]
+        if part.bytes() == chunk.len() as u64 {
+            crate::crash::point("file.begun");
+        }
+    }
+    part.note();
+    Ok(part)
+}
+
+/// Gives the file its name. Only a complete one may come here.
+pub(crate) async fn settle(part: Part, target: Target) -> Result<Saved, FetchProblem> {
+    spawn_blocking(move || place(part, &target)).await.map_err(|error| stopped(&error))?
+}
+
+fn place(mut part: Part, target: &Target) -> Result<Saved, FetchProblem> {
+    let (bytes, sha256) = (part.bytes(), part.sha256());
+    // Contents before name: after a power cut a name must not stand for an empty file.
+    part.file().sync_all().map_err(|error| target.disk(&error))?;
+    #[cfg(feature = "crash-points")]
+    crate::crash::point("file.written");
+    let facts = metadata::measure(part.file(), target.sniffed);
+    for path in target.candidates() {
+        let naming = |file| claim(file, &path).map_err(|refused| (refused.file, refused.error));
+        match part.named_by(naming) {
+            Ok(()) => {
+                sync_folder(&target.folder);
+                #[cfg(feature = "crash-points")]
+                crate::crash::point("file.named");
+                return Ok(target.saved(path, bytes, sha256, facts));
+            }
+            Err((kept, error)) if error.kind() == io::ErrorKind::AlreadyExists => part = *kept,
+            Err((_, error)) => return Err(target.disk(&error)),
+        }
+        if hash_if(&path, bytes, None).is_some_and(|present| present == sha256) {
+            part.discard();
+            return Ok(target.saved(path, bytes, sha256, facts));
+        }
+    }
+    part.discard();
+    Err(FetchProblem::Disk(format!("{} has too many files named {}", target.folder.display(), target.stem)))
+}
+
+/// Renames without overwriting, in one step.
+fn claim(file: NamedTempFile, path: &Path) -> Result<(), tempfile::PersistError> {
+    match file.persist_noclobber(path) {
+        Ok(_) => Ok(()),
+        // Gone from under its own name: the folder is another one now, and nothing is to be put into that.
+        Err(refused)
+            if matches!(refused.error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound) =>
+        {
+            Err(refused)
+        }
+        Err(refused) => claim_in_two_steps(refused.file, path),
+    }
+}
+
+/// For file systems that cannot rename without overwriting (FAT, network shares): looks first. One at a time, so
+/// that two of ours never meet; a name of ours has the letters of a job in it, so that no other program's does.
+/// Nothing is ever under the name but the whole file.
+fn claim_in_two_steps(file: NamedTempFile, path: &Path) -> Result<(), tempfile::PersistError> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    match path.symlink_metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => file.persist(path).map(drop),
+        Err(error) => Err(tempfile::PersistError { error, file }),
+        Ok(_) => Err(tempfile::PersistError { error: io::ErrorKind::AlreadyExists.into(), file }),
+    }
+}
+
+/// Where the platform lets a folder be opened, the new name itself is made to last. No harm if it does not.
+fn sync_folder(folder: &Path) {
+    if cfg!(unix) {
+        let _ = File::open(folder).and_then(|folder| folder.sync_all());
+    }
+}
+
+/// Finds the file that an earlier attempt left complete: right name, right length, same beginning.
+pub(crate) async fn adopt(target: &Target, length: u64, head: &Bytes) -> Result<Option<Saved>, FetchProblem> {
+    let (target, head) = (target.clone(), head.clone());
+    let looking = spawn_blocking(move || {
+        let present = |path: &PathBuf| path.symlink_metadata().is_ok();
+        target.candidates().take_while(present).find_map(|path| {
+            let sha256 = hash_if(&path, length, Some(&head))?;
+            let facts =
+                File::open(&path).map(|file| metadata::measure(file, target.sniffed)).unwrap_or_default();
+            tracing::info!(path = %path.display(), "the file is here already; it is not written again");
+            Some(target.saved(path, length, sha256, facts))
+        })
+    });
+    looking.await.map_err(|error| stopped(&error))
+}
+
+/// The hash of an ordinary file of this length and beginning; `None` for any other.
+fn hash_if(path: &Path, length: u64, head: Option<&[u8]>) -> Option<String> {
+    let is_file =
+        |data: io::Result<std::fs::Metadata>| data.is_ok_and(|data| data.is_file() && data.len() == length);
+    if !is_file(path.symlink_metadata()) {
+        return None;
+    }
+    let mut file = content::options().open(path).ok()?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; BUFFER.max(HEAD)];
+    let mut unseen = head.unwrap_or_default();
+    let mut bytes: u64 = 0;
+    loop {
+        let read = match file.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(read) => buffer.get(..read)?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(_) => return None,
+        };
+        let (compared, rest) = unseen.split_at(unseen.len().min(read.len()));
+        if !read.starts_with(compared) {
+            return None;
+        }
+        unseen = rest;
+        hasher.update(read);
+        bytes = bytes.saturating_add(read.len() as u64);
+    }
+    (bytes == length).then(|| HEXLOWER.encode(&hasher.finalize()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+    use crate::media::download::folder::temporary;
+
+    fn file(folder: &Path, content: &str) -> NamedTempFile {
+        let mut file = temporary(folder).unwrap();
+        file.write_all(content.as_bytes()).unwrap();
+        file
+    }
+
+    #[test]
+    fn where_a_rename_may_overwrite_nothing_is_overwritten_and_nothing_empty_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("fox.jpg");
+        claim_in_two_steps(file(folder.path(), "first"), &path).unwrap();
+        let refused = claim_in_two_steps(file(folder.path(), "second"), &path).unwrap_err();
+        assert_eq!(refused.error.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read(&path).unwrap(), b"first");
+        let gone = folder.path().join("gone/fox.jpg");
+        let refused = claim_in_two_steps(refused.file, &gone).unwrap_err();
+        assert_eq!(refused.error.kind(), io::ErrorKind::NotFound);
+        drop(refused);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn of_many_at_once_one_gets_the_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("fox.jpg");
+        let claims: Vec<_> = (0..8).map(|n| file(folder.path(), &n.to_string())).collect();
+        let won = std::thread::scope(|scope| {
+            let claims: Vec<_> = claims
+                .into_iter()
+                .map(|file| scope.spawn(|| claim_in_two_steps(file, &path).is_ok()))
+                .collect();
+            claims.into_iter().map(|claim| claim.join().unwrap()).filter(|won| *won).count()
+        });
+        assert_eq!(won, 1);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}

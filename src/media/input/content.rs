@@ -1,0 +1,384 @@
+//! The bytes of an input, and what an endpoint demands of them.
+
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io::{Cursor, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use data_encoding::BASE64;
+
+use crate::media::input::handle;
+use crate::media::input::reference::InputProblem;
+use crate::media::input::roots::Roots;
+use crate::media::input::secret_scan;
+use crate::media::probe::metadata::{self, Facts};
+use crate::media::probe::sniff::{self, Found, HEAD, Kind};
+
+/// No endpoint wants a picture of more pixels, and some would be felled by the attempt to decode one.
+const PIXELS_MAX: u64 = 250_000_000;
+
+/// An input's bytes with what was found in them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Blob {
+    /// The whole file.
+    pub bytes: Bytes,
+    /// The real MIME type, lower case; `application/octet-stream` if it is not recognised.
+    pub mime: &'static str,
+    /// Its broad sort.
+    pub kind: Kind,
+    /// In pixels, where the header tells.
+    pub width: Option<u32>,
+    /// In pixels, where the header tells.
+    pub height: Option<u32>,
+    /// The playing time in milliseconds, where the header tells.
+    pub duration_ms: Option<u64>,
+}
+
+/// Never the bytes: they are somebody's picture or voice.
+impl fmt::Debug for Blob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Blob({}, {} bytes)", self.mime, self.bytes.len())
+    }
+}
+
+impl Blob {
+    /// Recognises and measures bytes that are in memory already.
+    pub fn new(bytes: Bytes) -> Self {
+        let found = sniff::sniff(&bytes);
+        let facts = metadata::measure(Cursor::new(bytes.clone()), found.mime);
+        Self::assembled(bytes, found, facts)
+    }
+
+    fn assembled(bytes: Bytes, found: Found, facts: Facts) -> Self {
+        let found = facts.refine(found);
+        let Facts { width, height, duration_ms } = facts;
+        Self { bytes, mime: found.mime, kind: found.kind, width, height, duration_ms }
+    }
+
+    /// The form in which endpoints take bytes inside JSON: `data:image/png;base64,…` with the real type in
+    /// lower case. A third longer than the bytes.
+    pub fn data_uri(&self) -> String {
+        let mut uri = format!("data:{};base64,", self.mime);
+        BASE64.encode_append(&self.bytes, &mut uri);
+        uri
+    }
+}
+
+/// What an endpoint demands of an input. Plain data; what is `None` is not checked.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limits {
+    /// The MIME types that are taken, as [`sniff::sniff`] names them (`image/jpeg`, `audio/wav`,
+    /// `text/plain`).
+    pub mimes: &'static [&'static str],
+    /// The largest size, in bytes.
+    pub max_bytes: u64,
+    /// The least width and height, in pixels.
+    pub min_edge: Option<u32>,
+    /// The greatest width and height, in pixels.
+    pub max_edge: Option<u32>,
+    /// The least and the greatest width / height.
+    pub ratio: Option<(f64, f64)>,
+    /// What width and height are multiples of.
+    pub multiple_of: Option<u32>,
+    /// The least and the greatest number of pixels.
+    pub area: Option<(u64, u64)>,
+    /// The least and the greatest playing time, in milliseconds; not checked where the header does not tell
+    /// it.
+    pub duration_ms: Option<(u64, u64)>,
+}
+
+impl Limits {
+    /// Limits of type and size alone; add others by struct update.
+    pub const fn new(mimes: &'static [&'static str], max_bytes: u64) -> Self {
+        Self {
+            mimes,
+            max_bytes,
+            min_edge: None,
+            max_edge: None,
+            ratio: None,
+            multiple_of: None,
+            area: None,
+            duration_ms: None,
+        }
+    }
+
+    pub(crate) fn check_size(&self, bytes: u64) -> Result<(), InputProblem> {
+        match bytes {
+            0 => Err(InputProblem::NoContent),
+            bytes if bytes > self.max_bytes => Err(InputProblem::TooLarge { bytes, limit: self.max_bytes }),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn check_type(&self, found: &Found) -> Result<(), InputProblem> {
+        if self.mimes.contains(&found.mime) {
+            return Ok(());
+        }
+        Err(InputProblem::Type { found: found.described(), allowed: listed(self.mimes) })
+    }
+
+    /// As [`Self::check_type`], by the head alone: what may turn out to be sound in an MP4 file passes.
+    pub(crate) fn check_head(&self, found: &Found) -> Result<(), InputProblem> {
+        let may_be_sound = found.mime == "video/mp4" && self.mimes.contains(&"audio/mp4");
+        if may_be_sound { Ok(()) } else { self.check_type(found) }
+    }
+
+    fn check_facts(&self, kind: Kind, facts: Facts) -> Result<(), InputProblem> {
+        match (facts.width, facts.height) {
+            (Some(width), Some(height)) => self.check_shape(width, height)?,
+            _ if kind == Kind::Image => return Err(InputProblem::Damaged),
+            _ => {}
+        }
+        match (facts.duration_ms, self.duration_ms) {
+            (Some(found), Some((least, most))) if found < least || found > most => {
+                Err(InputProblem::Measure {
+                    measured: format!("is {} s long", seconds(found)),
+                    rule: format!("it must be {} to {} s", seconds(least), seconds(most)),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_shape(&self, width: u32, height: u32) -> Result<(), InputProblem> {
+        let measured = || format!("is {} x {} pixels", grouped(width.into()), grouped(height.into()));
+        let broken = |rule| Err(InputProblem::Measure { measured: measured(), rule });
+        let (least, most) = (self.min_edge.unwrap_or(1), self.max_edge.unwrap_or(u32::MAX));
+        if width.min(height) < least || width.max(height) > most {
+            return broken(match self.max_edge {
+                Some(most) => {
+                    format!("each side must be {} to {}", grouped(least.into()), grouped(most.into()))
+                }
+                None => format!("each side must be at least {}", grouped(least.into())),
+            });
+        }
+        if let Some(step) =
+            self.multiple_of.filter(|step| !(width.is_multiple_of(*step) && height.is_multiple_of(*step)))
+        {
+            return broken(format!("each side must be a multiple of {step}"));
+        }
+        let pixels = u64::from(width) * u64::from(height);
+        if let Some((least, most)) = self.area.filter(|(least, most)| !(*least..=*most).contains(&pixels)) {
+            return broken(format!("it must have {} to {} pixels in all", grouped(least), grouped(most)));
+        }
+        if pixels > PIXELS_MAX {
+            return broken(format!("it must not have more than {} pixels in all", grouped(PIXELS_MAX)));
+        }
+        let shape = f64::from(width) / f64::from(height);
+        match self.ratio {
+            Some((least, most)) if shape < least || shape > most => {
+                broken(format!("width / height is {shape:.2} and must be {least} to {most}"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Checks bytes that are in memory already against the limits of an endpoint.
+pub fn check(blob: &Blob, limits: &Limits) -> Result<(), InputProblem> {
+    limits.check_size(blob.bytes.len() as u64)?;
+    let Blob { width, height, duration_ms, .. } = *blob;
+    let facts = Facts { width, height, duration_ms };
+    limits.check_type(&facts.refine(sniff::sniff(&blob.bytes)))?;
+    limits.check_facts(blob.kind, facts)
+}
+
+/// Reads a file of this machine as an input.
+///
+/// The file has to lie in one of `roots` after symbolic links are resolved, and to be an ordinary one. It is
+/// opened once and everything is checked on what was opened, the cheap checks before the rest is read: size,
+/// type (by its bytes, not its name), width, height and length.
+pub async fn load(path: &Path, roots: &Roots, limits: &Limits) -> Result<Blob, InputProblem> {
+    let (given, path, roots, limits) = (path.to_owned(), path.to_owned(), roots.clone(), *limits);
+    let reading = tokio::task::spawn_blocking(move || load_now(&path, &roots, &limits));
+    let stopped = |_| Err(InputProblem::Unreadable { path: given, reason: "the reading was stopped".into() });
+    reading.await.unwrap_or_else(stopped)
+}
+
+/// A checked input whose content has not been read.
+#[derive(Debug)]
+pub struct Opened {
+    /// Where the content comes from.
+    pub content: Content,
+    /// Its length.
+    pub bytes: u64,
+    /// Its real type.
+    pub mime: &'static str,
+    /// A name with the extension of its real type, for endpoints that judge by it.
+    pub name: String,
+    /// The playing time, where the header tells.
+    pub duration_ms: Option<u64>,
+}
+
+/// The content of an [`Opened`] input.
+#[derive(Debug)]
+pub enum Content {
+    /// In memory already.
+    Memory(Bytes),
+    /// On the disk, to be read piece by piece.
+    Disk(tokio::fs::File),
+}
+
+impl Opened {
+    /// An input that is in memory anyway.
+    pub fn of(blob: Blob) -> Self {
+        let facts = Facts { width: blob.width, height: blob.height, duration_ms: blob.duration_ms };
+        let found = facts.refine(sniff::sniff(&blob.bytes));
+        let name = format!("input.{}", found.extension("bin"));
+        let (bytes, duration_ms) = (blob.bytes.len() as u64, blob.duration_ms);
+        Self { content: Content::Memory(blob.bytes), bytes, mime: blob.mime, name, duration_ms }
+    }
+}
+
+/// As [`load`], for inputs that are handed on piece by piece: nothing but the head is read.
+pub async fn open_input(path: &Path, roots: &Roots, limits: &Limits) -> Result<Opened, InputProblem> {
+    let (given, path, roots, limits) = (path.to_owned(), path.to_owned(), roots.clone(), *limits);
+    let opening = tokio::task::spawn_blocking(move || {
+        let (mut file, bytes, found, facts) = judge(&path, &roots, &limits)?;
+        let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or("input");
+        let wanted = path.extension().and_then(|extension| extension.to_str()).unwrap_or("bin");
+        let name = format!("{stem}.{}", found.extension(wanted));
+        file.seek(SeekFrom::Start(0))
+            .map_err(|error| InputProblem::Unreadable { path: path.clone(), reason: error.to_string() })?;
+        let content = Content::Disk(tokio::fs::File::from_std(file));
+        Ok(Opened { content, bytes, mime: found.mime, name, duration_ms: facts.duration_ms })
+    });
+    let stopped = |_| Err(InputProblem::Unreadable { path: given, reason: "the opening was stopped".into() });
+    opening.await.unwrap_or_else(stopped)
+}
+
+/// Opens a file once and makes every check on what was opened.
+fn judge(path: &Path, roots: &Roots, limits: &Limits) -> Result<(File, u64, Found, Facts), InputProblem> {
+    let unreadable =
+        |error: std::io::Error| InputProblem::Unreadable { path: path.to_owned(), reason: error.to_string() };
+    let real = roots.admit(path)?;
+    let mut file = open(&real, path, roots)?;
+    let size = file.metadata().map_err(unreadable)?.len();
+    limits.check_size(size)?;
+
+    let mut head = Vec::with_capacity(HEAD);
+    file.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(unreadable)?;
+    let found = sniff::sniff(&head);
+    limits.check_head(&found)?;
+    let facts = metadata::measure(&mut file, found.mime);
+    let found = facts.refine(found);
+    limits.check_type(&found)?;
+    limits.check_facts(found.kind, facts)?;
+    // Of any text, the type says nothing.
+    if limits.mimes.contains(&"text/plain") {
+        file.seek(SeekFrom::Start(0)).map_err(unreadable)?;
+        let mut whole = Vec::new();
+        file.by_ref().take(limits.max_bytes).read_to_end(&mut whole).map_err(unreadable)?;
+        check_texts(&whole, &found)?;
+    }
+    Ok((file, size, found, facts))
+}
+
+fn check_texts(whole: &[u8], found: &Found) -> Result<(), InputProblem> {
+    match found.mime {
+        "text/plain" => match secret_scan::found(&String::from_utf8_lossy(whole)) {
+            Some(what) => Err(InputProblem::Secret { what }),
+            None => Ok(()),
+        },
+        "application/zip" => secret_scan::texts_alone(whole).map_err(|found| InputProblem::Type {
+            found,
+            allowed: "a ZIP file of .txt files or of .json files alone".to_owned(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn load_now(path: &Path, roots: &Roots, limits: &Limits) -> Result<Blob, InputProblem> {
+    let unreadable =
+        |error: std::io::Error| InputProblem::Unreadable { path: path.to_owned(), reason: error.to_string() };
+    let (mut file, size, found, facts) = judge(path, roots, limits)?;
+
+    // One byte more than the limit, in case it grows while it is read.
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default().saturating_add(1));
+    file.seek(SeekFrom::Start(0)).map_err(unreadable)?;
+    file.take(limits.max_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
+    limits.check_size(bytes.len() as u64)?;
+    Ok(Blob::assembled(bytes.into(), found, facts))
+}
+
+/// Opens an ordinary file and makes sure that it is still the one that was judged: between the look at the
+/// path and the opening, somebody may have put a link in its place, or in the place of a folder around it. So it is
+/// the handle that is asked where it leads.
+fn open(real: &Path, given: &Path, roots: &Roots) -> Result<File, InputProblem> {
+    let not_a_file = || InputProblem::NotAFile { path: given.to_owned() };
+    let unreadable = |error: std::io::Error| InputProblem::Unreadable {
+        path: given.to_owned(),
+        reason: error.to_string(),
+    };
+    let looked = std::fs::symlink_metadata(real).map_err(unreadable)?;
+    if !looked.is_file() {
+        return Err(not_a_file());
+    }
+    let file = options().open(real).map_err(unreadable)?;
+    let opened = file.metadata().map_err(unreadable)?;
+    let unmoved = match handle::path_of(&file) {
+        Some(path) => roots.contains(&path),
+        None => dunce::canonicalize(real).is_ok_and(|now: PathBuf| now == real),
+    };
+    if opened.is_file() && unmoved && is_same(&looked, &opened) { Ok(file) } else { Err(not_a_file()) }
+}
+
+/// A pipe put in the file's place must not hold the opening up, and a link must not be followed.
+#[cfg(unix)]
+pub(crate) fn options() -> OpenOptions {
+    use std::os::unix::fs::OpenOptionsExt as _;
+
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW | libc::O_NOCTTY);
+    options
+}
+
+#[cfg(not(unix))]
+pub(crate) fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    options
+}
+
+#[cfg(unix)]
+pub(crate) fn is_same(looked: &std::fs::Metadata, opened: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+
+    (looked.dev(), looked.ino()) == (opened.dev(), opened.ino())
+}
+
+#[cfg(not(unix))]
+pub(crate) fn is_same(looked: &std::fs::Metadata, opened: &std::fs::Metadata) -> bool {
+    looked.len() == opened.len() && looked.created().ok() == opened.created().ok()
+}
+
+/// `JPEG, PNG or WebP`.
+fn listed(mimes: &[&str]) -> String {
+    let labels: Vec<&str> = mimes.iter().map(|mime| sniff::label(mime)).collect();
+    match labels.split_last() {
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
+        None => "of another kind".to_owned(),
+    }
+}
+
+fn seconds(millis: u64) -> String {
+    match (millis / 1000, millis % 1000 / 100) {
+        (whole, 0) => whole.to_string(),
+        (whole, tenths) => format!("{whole}.{tenths}"),
+    }
+}
+
+/// 25000000 as `25,000,000`.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}

@@ -1,0 +1,288 @@
+//! A media input as a model writes it: a link, a path, a data URI, or a name for something that MiniMax or an
+//! earlier job already holds.
+
+use std::path::{Path, PathBuf};
+
+use data_url::DataUrl;
+use percent_encoding::percent_decode_str;
+use url::Url;
+
+use crate::media::input::content::{Blob, grouped};
+
+/// The longest data URI that is decoded at all. Larger ones would not fit a request body of 64 MB.
+pub const DATA_URI_MAX: usize = 64 * 1024 * 1024;
+
+/// What a media input refers to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reference {
+    /// An `http` or `https` link, as given. Not judged yet: see [`crate::media::Guard::check`].
+    Url(String),
+    /// A file uploaded to MiniMax before: the whole `mm_file://ID`, as given.
+    Uploaded(String),
+    /// A file that an earlier job made: `minimax://files/{job}/{name}`.
+    Made {
+        /// The job's id.
+        job: String,
+        /// The file's name, decoded.
+        name: String,
+    },
+    /// The bytes of a data URI, with their real type. Not checked against any limit yet: see
+    /// [`crate::media::check`].
+    Data(Blob),
+    /// An absolute path of this machine. Not looked at yet: see [`crate::media::load`].
+    Path(PathBuf),
+}
+
+/// Why an input cannot be used. Each is a sentence without its subject, for the caller to put the argument's
+/// name before; none repeats what is in a file.
+#[derive(Debug, thiserror::Error)]
+pub enum InputProblem {
+    /// Nothing was given.
+    #[error("is empty; {FORMS}")]
+    Empty,
+    /// A path that depends on where the server was started.
+    #[error("is a relative path, and this server does not run in your folder; give the absolute path")]
+    Relative,
+    /// Base64 without a data URI around it.
+    #[error(
+        "looks like bare base64; write it as a data URI (data:image/png;base64,...) or give an absolute path"
+    )]
+    BareBase64,
+    /// A scheme that is not known here.
+    #[error("starts with `{scheme}:`, which cannot be read here; {FORMS}")]
+    Scheme {
+        /// The scheme as given.
+        scheme: String,
+    },
+    /// A known form, wrongly written.
+    #[error("is not complete; write it as {form}")]
+    Form {
+        /// The form with placeholders.
+        form: &'static str,
+    },
+    /// `~/` on a machine where nobody is at home.
+    #[error("starts with ~/, and the home directory is not known; give the absolute path")]
+    NoHome,
+    /// An absolute path of another kind of system.
+    #[error("{} is not an absolute path on the system that this server runs on", path.display())]
+    Foreign {
+        /// The path as given.
+        path: PathBuf,
+    },
+    /// Not in a folder that may be read.
+    #[error(
+        "{} is outside the folders this server may read: {folders}. Copy the file there or add its folder to \
+         MINIMAX_ALLOWED_DIRS",
+        path.display()
+    )]
+    Outside {
+        /// The path as given.
+        path: PathBuf,
+        /// The folders, separated by commas.
+        folders: String,
+    },
+    /// In a folder that may be read, and hidden there.
+    #[error(
+        "{} is hidden by `{part}`, and hidden files and folders are not read: they hold keys and settings. Copy the \
+         file elsewhere, or add its own folder to MINIMAX_ALLOWED_DIRS",
+        path.display()
+    )]
+    Hidden {
+        /// The path as given.
+        path: PathBuf,
+        /// The name that begins with a dot, or is `Library` or `AppData`.
+        part: String,
+    },
+    /// A text that nobody meant to send away.
+    #[error("holds what looks like {what}, which is never sent anywhere; give a file with the text alone")]
+    Secret {
+        /// What, with its article; nothing of its content.
+        what: &'static str,
+    },
+    /// Nothing there.
+    #[error("{} does not exist", path.display())]
+    Missing {
+        /// The path as given.
+        path: PathBuf,
+    },
+    /// A folder, pipe, socket or device.
+    #[error("{} is not an ordinary file", path.display())]
+    NotAFile {
+        /// The path as given.
+        path: PathBuf,
+    },
+    /// The system refused to read it.
+    #[error("{} cannot be read: {reason}", path.display())]
+    Unreadable {
+        /// The path as given.
+        path: PathBuf,
+        /// The system's words.
+        reason: String,
+    },
+    /// No bytes in it.
+    #[error("has no content (0 bytes)")]
+    NoContent,
+    /// More bytes than the endpoint takes.
+    #[error("is {} bytes; the limit is {}", grouped(*bytes), grouped(*limit))]
+    TooLarge {
+        /// What it has.
+        bytes: u64,
+        /// What it may have.
+        limit: u64,
+    },
+    /// Another type than the endpoint takes.
+    #[error("is {found}; it must be {allowed}")]
+    Type {
+        /// What it really is, with an article.
+        found: String,
+        /// What it may be.
+        allowed: String,
+    },
+    /// A side, the shape or the length is out of range.
+    #[error("{measured}; {rule}")]
+    Measure {
+        /// What it is.
+        measured: String,
+        /// What it has to be.
+        rule: String,
+    },
+    /// The header does not say what has to be checked.
+    #[error("is damaged: its header does not tell its width and height")]
+    Damaged,
+}
+
+impl InputProblem {
+    /// Whether the sentence has a path of this machine in it.
+    pub fn names_a_path(&self) -> bool {
+        matches!(
+            self,
+            Self::Foreign { .. }
+                | Self::Outside { .. }
+                | Self::Hidden { .. }
+                | Self::Missing { .. }
+                | Self::NotAFile { .. }
+                | Self::Unreadable { .. }
+        )
+    }
+}
+
+const FORMS: &str = "give an absolute path, an https:// link, a data: URI, mm_file://ID, or the minimax:// URI \
+                     of an earlier result";
+
+/// Reads a media input. `home` is what `~/` stands for.
+///
+/// Looks at the text alone; only a data URI is decoded, if it is not longer than [`DATA_URI_MAX`].
+pub fn parse(text: &str, home: Option<&Path>) -> Result<Reference, InputProblem> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(InputProblem::Empty);
+    }
+    if is_drive(text) {
+        return Ok(Reference::Path(PathBuf::from(text)));
+    }
+    match scheme(text) {
+        Some((scheme, rest)) => parse_uri(text, scheme, rest),
+        None => parse_path(text, home).map(Reference::Path),
+    }
+}
+
+/// `C:\` and `C:/`, which would otherwise read as a scheme of one letter.
+fn is_drive(text: &str) -> bool {
+    matches!(text.as_bytes(), [letter, b':', b'\\' | b'/', ..] if letter.is_ascii_alphabetic())
+}
+
+/// The scheme and what follows the colon. `mm_file` is no scheme by the standard, hence not the `url` crate.
+fn scheme(text: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = text.split_once(':')?;
+    let named = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+' | '.'));
+    let known = ["data", "file", "blob", "http", "https", "mm_file", "minimax"]
+        .iter()
+        .any(|known| scheme.eq_ignore_ascii_case(known));
+    (named && (known || rest.starts_with("//"))).then_some((scheme, rest))
+}
+
+fn parse_uri(text: &str, scheme: &str, rest: &str) -> Result<Reference, InputProblem> {
+    match scheme.to_ascii_lowercase().as_str() {
+        "http" | "https" => match Url::parse(text) {
+            Ok(url) if url.has_host() && rest.starts_with("//") => Ok(Reference::Url(text.to_owned())),
+            _ => Err(InputProblem::Form { form: "https://host/path" }),
+        },
+        "data" => parse_data(text).map(Reference::Data),
+        "mm_file" => match rest.strip_prefix("//") {
+            Some(id) if is_id(id) => Ok(Reference::Uploaded(text.to_owned())),
+            _ => Err(InputProblem::Form { form: "mm_file://ID with the id that the upload returned" }),
+        },
+        "minimax" => parse_made(rest)
+            .ok_or(InputProblem::Form { form: "minimax://files/{job}/{name}, as a result shows it" }),
+        "file" if rest.starts_with("//") => parse_file_url(text).map(Reference::Path),
+        "file" => Err(InputProblem::Form { form: FILE }),
+        _ => Err(InputProblem::Scheme { scheme: scheme.to_owned() }),
+    }
+}
+
+fn parse_made(rest: &str) -> Option<Reference> {
+    let (job, name) = rest.strip_prefix("//files/")?.split_once('/')?;
+    let name = percent_decode_str(name).decode_utf8().ok()?;
+    let plain = !name.is_empty()
+        && !matches!(name.as_ref(), "." | "..")
+        && !name.contains(|c: char| matches!(c, '/' | '\\') || c.is_control());
+    (is_id(job) && plain).then(|| Reference::Made { job: job.to_owned(), name: name.into_owned() })
+}
+
+fn is_id(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.len() <= 200
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':'))
+}
+
+const FILE: &str = "file:///absolute/path";
+
+fn parse_file_url(text: &str) -> Result<PathBuf, InputProblem> {
+    let url = Url::parse(text).ok();
+    let path = url.and_then(|url| url.to_file_path().ok()).filter(|path| is_clean(path));
+    path.ok_or(InputProblem::Form { form: FILE })
+}
+
+fn parse_path(text: &str, home: Option<&Path>) -> Result<PathBuf, InputProblem> {
+    if is_base64(text) {
+        return Err(InputProblem::BareBase64);
+    }
+    if let Some(rest) = text.strip_prefix("~/").or_else(|| text.strip_prefix("~\\")) {
+        let home = home.ok_or(InputProblem::NoHome)?;
+        return Ok(home.join(rest.trim_start_matches(['/', '\\'])));
+    }
+    let path = PathBuf::from(text);
+    if path.is_absolute() && is_clean(&path) { Ok(path) } else { Err(InputProblem::Relative) }
+}
+
+fn is_clean(path: &Path) -> bool {
+    !path.to_string_lossy().contains(char::is_control)
+}
+
+/// Only letters of base64, and too many of them for a path. A JPEG in base64 begins with `/9j/`, as if
+/// absolute.
+fn is_base64(text: &str) -> bool {
+    let letters =
+        || text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=' | '\r' | '\n'));
+    text.len() >= 64 && (!text.starts_with('/') || text.starts_with("/9j/")) && letters()
+}
+
+fn parse_data(text: &str) -> Result<Blob, InputProblem> {
+    const FORM: InputProblem =
+        InputProblem::Form { form: "data:image/png;base64,... with the whole file in base64" };
+    if text.len() > DATA_URI_MAX {
+        return Err(InputProblem::TooLarge { bytes: text.len() as u64, limit: DATA_URI_MAX as u64 });
+    }
+    let uri = DataUrl::process(text).map_err(|_| FORM)?;
+    let (bytes, _) = uri.decode_to_vec().map_err(|_| FORM)?;
+    if bytes.is_empty() {
+        return Err(InputProblem::NoContent);
+    }
+    let blob = Blob::new(bytes.into());
+    let declared = uri.mime_type();
+    if !blob.mime.eq_ignore_ascii_case(&format!("{}/{}", declared.type_, declared.subtype)) {
+        tracing::debug!(real = blob.mime, "a data URI declares another type than its bytes have");
+    }
+    Ok(blob)
+}

@@ -1,0 +1,236 @@
+//! Which folders of this machine may be read from and written to.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::media::input::reference::InputProblem;
+use crate::media::input::windows_path::{self, Start};
+
+/// Where programs keep what is nobody else's business, below the home directory; elsewhere such folders have a dot
+/// in front.
+const PRIVATE: [&str; 2] = ["Library", "AppData"];
+
+/// Where people keep media, under the names that the three systems use.
+const USUAL: [&str; 7] = ["Desktop", "Documents", "Downloads", "Pictures", "Music", "Movies", "Videos"];
+
+/// The folders that belong to the conversation: what lies outside is neither read nor written.
+///
+/// Folders are compared after symbolic links are resolved, each time anew: a folder that appears later
+/// counts, one that does not exist does not.
+///
+/// What is hidden below one of them (`.ssh`, `.config`, `.env`; `Library` and `AppData` in the home directory) does
+/// not belong to the conversation either, unless it is one of the folders itself or lies around one: who allows the
+/// home directory does not mean the keys in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Roots {
+    dirs: Vec<PathBuf>,
+    home: Option<PathBuf>,
+}
+
+impl Roots {
+    /// The base folder of results, the usual media folders of the home directory, and `extra` ones from the
+    /// settings. Relative folders are left out: a server is often started in `/`.
+    pub fn new(base: &Path, home: Option<&Path>, extra: &[PathBuf]) -> Self {
+        let usual = home.into_iter().flat_map(|home| USUAL.map(|name| home.join(name)));
+        let mut dirs: Vec<PathBuf> = Vec::new();
+        for dir in std::iter::once(base.to_owned()).chain(usual).chain(extra.iter().cloned()) {
+            if dir.is_absolute() && !dirs.contains(&dir) {
+                dirs.push(dir);
+            }
+        }
+        Self { dirs, home: home.map(Path::to_owned) }
+    }
+
+    /// These folders and one more.
+    #[must_use]
+    pub fn with(mut self, dir: &Path) -> Self {
+        self.dirs.push(dir.to_owned());
+        self
+    }
+
+    /// The folders as they were given, whether they exist or not.
+    pub fn dirs(&self) -> &[PathBuf] {
+        &self.dirs
+    }
+
+    /// The home directory, which `~/` stands for.
+    pub fn home(&self) -> Option<&Path> {
+        self.home.as_deref()
+    }
+
+    /// Whether a path without symbolic links (see [`Path::canonicalize`]) lies in one of the folders and in no
+    /// hidden part of it.
+    pub fn contains(&self, real: &Path) -> bool {
+        self.place(real, None) == Place::Inside
+    }
+
+    /// Where a path without symbolic links lies, `base` being one of the folders even if it is not there yet.
+    pub(crate) fn place(&self, real: &Path, base: Option<&Path>) -> Place {
+        let real_dirs = self.dirs.iter().filter_map(|dir| dunce::canonicalize(dir).ok());
+        let around = real_dirs.chain(base.map(Path::to_owned)).filter(|dir| real.starts_with(dir));
+        let mut place = Place::Outside;
+        for dir in around {
+            match self.hidden(real, &dir) {
+                Some(part) => place = Place::Hidden(part),
+                None => return Place::Inside,
+            }
+        }
+        place
+    }
+
+    /// The part below `dir` that hides `real`.
+    fn hidden(&self, real: &Path, dir: &Path) -> Option<String> {
+        let below = real.strip_prefix(dir).ok()?;
+        let names = below.components().map(|part| part.as_os_str().to_string_lossy());
+        let dotted = names.into_iter().find(|name| name.starts_with('.')).map(std::borrow::Cow::into_owned);
+        dotted.or_else(|| {
+            let home = dunce::canonicalize(self.home()?).ok()?;
+            let in_home = |path: &Path| {
+                let first = path.strip_prefix(&home).ok()?.components().next()?;
+                let first = first.as_os_str().to_string_lossy().into_owned();
+                PRIVATE.iter().any(|name| first.eq_ignore_ascii_case(name)).then_some(first)
+            };
+            in_home(real).filter(|_| in_home(dir).is_none())
+        })
+    }
+
+    /// The real path of an existing file inside the folders. Blocking.
+    ///
+    /// A path outside is answered in the same way whether something is there or not.
+    pub(crate) fn admit(&self, path: &Path) -> Result<PathBuf, InputProblem> {
+        if !path.is_absolute() {
+            return Err(InputProblem::Foreign { path: path.to_owned() });
+        }
+        let outside = || self.outside(path);
+        if !self.may_touch(path) {
+            return Err(outside());
+        }
+        if cfg!(windows) && windows_path::is_special(&path.to_string_lossy()) {
+            return Err(InputProblem::NotAFile { path: path.to_owned() });
+        }
+        let real = resolve(path).map_err(|_| outside())?;
+        match self.place(&real, None) {
+            Place::Inside => {}
+            Place::Hidden(part) => return Err(InputProblem::Hidden { path: path.to_owned(), part }),
+            Place::Outside => return Err(outside()),
+        }
+        match std::fs::symlink_metadata(&real) {
+            Ok(_) => Ok(real),
+            Err(_) => Err(InputProblem::Missing { path: path.to_owned() }),
+        }
+    }
+
+    fn outside(&self, path: &Path) -> InputProblem {
+        let existing = self.dirs.iter().filter(|dir| dir.is_dir());
+        let folders = match existing.map(|dir| dir.display().to_string()).collect::<Vec<_>>() {
+            none if none.is_empty() => "none of the allowed ones exists".to_owned(),
+            some => some.join(", "),
+        };
+        InputProblem::Outside { path: path.to_owned(), folders }
+    }
+
+    /// On Windows the mere look at `\\host\share` sends the user's credentials to that host.
+    pub(crate) fn may_touch(&self, path: &Path) -> bool {
+        !cfg!(windows) || self.may_touch_there(&path.to_string_lossy())
+    }
+
+    /// As a Windows path, on every system.
+    fn may_touch_there(&self, path: &str) -> bool {
+        match windows_path::start(path) {
+            Start::Drive => true,
+            Start::Device | Start::Relative => false,
+            share @ Start::Share(..) => {
+                self.dirs.iter().any(|dir| windows_path::start(&dir.to_string_lossy()) == share)
+            }
+        }
+    }
+}
+
+/// Where a path lies, seen from the allowed folders.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In one of them.
+    Inside,
+    /// In one of them, below a folder of this name that hides it.
+    Hidden(String),
+    /// In none.
+    Outside,
+}
+
+/// The path with every symbolic link resolved in the part of it that exists. Blocking.
+///
+/// Fails for a link that leads nowhere and for `..` behind a part that does not exist.
+pub(crate) fn resolve(path: &Path) -> io::Result<PathBuf> {
+    let mut missing = Vec::new();
+    let mut existing = path;
+    loop {
+        match dunce::canonicalize(existing) {
+            Ok(real) => return Ok(missing.iter().rev().fold(real, |path, name| path.join(name))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && existing.symlink_metadata().is_err() => {
+                let (Some(parent), Some(name)) = (existing.parent(), existing.file_name()) else {
+                    return Err(error);
+                };
+                missing.push(name);
+                existing = parent;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_foreign_host_is_touched_by_a_windows_path() {
+        let dirs = vec![PathBuf::from(r"C:\Users\ann\Pictures"), PathBuf::from(r"\\nas\Media\in")];
+        let roots = Roots { dirs, home: None };
+        for path in
+            [r"C:\x.png", r"D:\x.png", r"\\NAS\media\x.png", r"\\?\UNC\nas\media\x.png", "//nas/media/x.png"]
+        {
+            assert!(roots.may_touch_there(path), "{path}");
+        }
+        for path in [
+            r"\\evil\media\x.png",
+            "//evil/media/x.png",
+            r"\\nas\other\x.png",
+            r"\\?\UNC\evil\media\x.png",
+            r"\\nas@80\media\x.png",
+            r"\\.\pipe\x",
+            r"\\?\GLOBALROOT\Device\Mup\evil\media\x.png",
+        ] {
+            assert!(!roots.may_touch_there(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_hidden_is_not_inside_unless_it_was_allowed_by_itself() {
+        let all = tempfile::tempdir().unwrap();
+        let home = dunce::canonicalize(all.path()).unwrap();
+        for folder in [".ssh", ".config/media", "Library/Mail", "Library/Cloud", "appdata", "Pictures/.cache"]
+        {
+            std::fs::create_dir_all(home.join(folder)).unwrap();
+        }
+        let extra = [home.clone(), home.join(".config/media"), home.join("Library/Cloud")];
+        let roots = Roots::new(&home.join("out"), Some(&home), &extra);
+        for inside in
+            ["cat.png", "Pictures/a.png", ".config/media/a.png", "Library/Cloud/a.png", "x/Library/a.png"]
+        {
+            assert!(roots.contains(&home.join(inside)), "{inside}");
+        }
+        for (hidden, part) in [
+            (".ssh/id", ".ssh"),
+            (".env", ".env"),
+            (".config/gh/hosts.yml", ".config"),
+            (".config/media/.x/a.png", ".x"),
+            ("Pictures/.cache/a.png", ".cache"),
+            ("Library/Mail/a.png", "Library"),
+            ("appdata/a.png", "appdata"),
+        ] {
+            let place = roots.place(&home.join(hidden), None);
+            assert_eq!(place, Place::Hidden(part.to_owned()), "{hidden}");
+        }
+        assert_eq!(roots.place(home.parent().unwrap(), None), Place::Outside);
+    }
+}

@@ -1,0 +1,145 @@
+//! The content of a checked input, to be sent from its start as often as that is needed.
+
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::stream::{self, Stream, StreamExt as _};
+
+use crate::media::input::content::Content;
+
+/// How much of a file is in memory at a time.
+pub(crate) const PIECE: usize = 256 * 1024;
+
+/// Content that can be read again: the file stays open, so it is the one that was checked, whatever its path
+/// names meanwhile.
+#[derive(Clone)]
+pub struct Source(Held);
+
+#[derive(Clone)]
+enum Held {
+    Memory(Bytes),
+    Disk { file: Arc<File>, bytes: u64 },
+}
+
+/// Never the bytes: they are somebody's voice.
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = match &self.0 {
+            Held::Memory(bytes) => bytes.len() as u64,
+            Held::Disk { bytes, .. } => *bytes,
+        };
+        write!(f, "Source({bytes} bytes)")
+    }
+}
+
+impl Source {
+    /// Takes the content of an input that is `bytes` long.
+    pub async fn of(content: Content, bytes: u64) -> Self {
+        Self(match content {
+            Content::Memory(bytes) => Held::Memory(bytes),
+            Content::Disk(file) => Held::Disk { file: Arc::new(file.into_std().await), bytes },
+        })
+    }
+
+    /// A file that was opened and is `bytes` long.
+    pub(crate) fn opened(file: File, bytes: u64) -> Self {
+        Self(Held::Disk { file: Arc::new(file), bytes })
+    }
+
+    /// The content from its start, piece by piece. Each stream has a place of its own in the file: one that was
+    /// left half read does not disturb the next.
+    pub fn chunks(&self) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
+        self.part(0, u64::MAX)
+    }
+
+    /// As [`Self::chunks`], from byte `start` to the byte before `end`, or to the end of the content.
+    pub fn part(&self, start: u64, end: u64) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
+        match self.0.clone() {
+            Held::Memory(bytes) => {
+                let most = bytes.len();
+                let at = |place: u64| usize::try_from(place).unwrap_or(most).min(most);
+                let part = bytes.slice(at(start).min(at(end))..at(end));
+                stream::iter([Ok(part)]).boxed()
+            }
+            Held::Disk { file, bytes } => stream::try_unfold(start, move |at| {
+                let file = Arc::clone(&file);
+                async move { next(file, at, bytes.min(end)).await }
+            })
+            .boxed(),
+        }
+    }
+}
+
+async fn next(file: Arc<File>, at: u64, end: u64) -> io::Result<Option<(Bytes, u64)>> {
+    let left = end.saturating_sub(at);
+    if left == 0 {
+        return Ok(None);
+    }
+    let size = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
+    let reading = tokio::task::spawn_blocking(move || {
+        #[cfg(feature = "crash-points")]
+        if at > 0 {
+            crate::crash::point("body.part");
+        }
+        let mut piece = vec![0; size];
+        let read = read_at(&file, &mut piece, at)?;
+        piece.truncate(read);
+        Ok::<_, io::Error>(piece)
+    });
+    let piece = reading.await.map_err(io::Error::other)??;
+    if piece.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file became shorter meanwhile"));
+    }
+    let next = at.saturating_add(piece.len() as u64);
+    Ok(Some((piece.into(), next)))
+}
+
+#[cfg(unix)]
+pub(crate) fn read_at(file: &File, piece: &mut [u8], at: u64) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(file, piece, at)
+}
+
+#[cfg(windows)]
+pub(crate) fn read_at(file: &File, piece: &mut [u8], at: u64) -> io::Result<usize> {
+    std::os::windows::fs::FileExt::seek_read(file, piece, at)
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::TryStreamExt as _;
+
+    use super::*;
+
+    async fn whole(source: &Source) -> io::Result<Vec<u8>> {
+        source.chunks().try_fold(Vec::new(), async |all, piece| Ok([all, piece.to_vec()].concat())).await
+    }
+
+    #[tokio::test]
+    async fn a_file_is_read_from_its_start_each_time_also_beside_a_reading_that_was_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let content: Vec<u8> = (0..=250_u8).cycle().take(3 * PIECE + 17).collect();
+        std::fs::write(&path, &content).unwrap();
+        let file = tokio::fs::File::open(&path).await.unwrap();
+        let source = Source::of(Content::Disk(file), content.len() as u64).await;
+        std::fs::remove_file(&path).unwrap();
+        let mut left = source.chunks();
+        assert_eq!(left.next().await.unwrap().unwrap().len(), PIECE);
+        assert!(whole(&source).await.unwrap() == content);
+        assert!(left.next().await.unwrap().unwrap() == content[PIECE..2 * PIECE]);
+        assert!(whole(&source).await.unwrap() == content);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_became_shorter_is_an_error_and_not_a_short_recording() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        std::fs::write(&path, b"12345").unwrap();
+        let file = tokio::fs::File::open(&path).await.unwrap();
+        let source = Source::of(Content::Disk(file), 6).await;
+        assert_eq!(whole(&source).await.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+    }
+}
