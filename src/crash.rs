@@ -5,20 +5,33 @@
 
 use std::collections::HashMap;
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::sync::{LazyLock, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// `trace` names every point as it is passed; `NAME#2` stops the program for good when it comes to the point for
 /// the second time, so that a test can kill it there.
 const POINT: &str = "MINIMAX_CRASH_POINT";
-/// Milliseconds that the clock is ahead, or `tokio`: as far as tokio's clock, which a test can move.
+/// Milliseconds that the system's clock is ahead; `@FILE` for a file that says so and may change; or `tokio`: as far as
+/// tokio's clock, which a test can move. With the last of them real time passes faster, with the others it was set.
 const CLOCK: &str = "MINIMAX_CRASH_CLOCK";
 
 static WANTED: LazyLock<Option<String>> = LazyLock::new(|| setting(POINT));
-/// `None` follows tokio's clock.
-static SHIFT: LazyLock<Option<i64>> = LazyLock::new(|| match setting(CLOCK).as_deref() {
-    Some("tokio") => None,
-    shift => Some(shift.and_then(|shift| shift.parse().ok()).unwrap_or_default()),
+static SHIFT: LazyLock<Shift> = LazyLock::new(|| match setting(CLOCK) {
+    Some(shift) if shift == "tokio" => Shift::Tokio,
+    Some(shift) => match shift.strip_prefix('@') {
+        Some(file) => Shift::File(file.into()),
+        None => Shift::By(shift.parse().unwrap_or_default()),
+    },
+    None => Shift::By(0),
 });
+/// By how much the system's clock is ahead.
+enum Shift {
+    By(i64),
+    File(PathBuf),
+    Tokio,
+}
+
 static PASSED: LazyLock<Mutex<HashMap<&'static str, u32>>> = LazyLock::new(Mutex::default);
 
 #[expect(clippy::disallowed_methods, reason = "not a setting of the program: tests alone have it")]
@@ -45,12 +58,24 @@ pub(crate) fn point(name: &'static str) {
     }
 }
 
-/// How far the clock is ahead, in milliseconds.
+/// How far the system's clock is ahead, in milliseconds.
 pub(crate) fn clock() -> i64 {
-    SHIFT.unwrap_or_else(|| {
-        let ahead = tokio::time::Instant::now().into_std().duration_since(std::time::Instant::now());
-        i64::try_from(ahead.as_millis()).unwrap_or(i64::MAX)
-    })
+    match &*SHIFT {
+        Shift::By(shift) => *shift,
+        Shift::File(file) => {
+            let said = std::fs::read_to_string(file).unwrap_or_default();
+            said.trim().parse().unwrap_or_default()
+        }
+        Shift::Tokio => i64::try_from(passed().as_millis()).unwrap_or(i64::MAX),
+    }
+}
+
+/// How much more time has passed than really has.
+pub(crate) fn passed() -> Duration {
+    match &*SHIFT {
+        Shift::Tokio => tokio::time::Instant::now().into_std().duration_since(Instant::now()),
+        Shift::By(_) | Shift::File(_) => Duration::ZERO,
+    }
 }
 
 /// Tells the processes of a test apart at MiniMax.

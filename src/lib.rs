@@ -10,7 +10,7 @@
 //!
 //! `serve` (bytes) → `tools` (what a model sees) → `mcp` (the protocol) → `jobs` (time and money) → `api` (HTTP). Beside
 //! them `config` (settings), `facts` (models, prices, error codes: data), `media` (files and links in and out of this
-//! machine), `telemetry` (figures, log lines, traces); `cli` on top. The imitation of MiniMax, for tests, demos and
+//! machine), `telemetry` (figures, log lines, traces), `clock` (the time); `cli` on top. The imitation of MiniMax, for tests, demos and
 //! `--sandbox`, is a crate of its own: `crates/minimax-sandbox`.
 //! `tests/it/architecture.rs` keeps the direction of imports.
 //!
@@ -26,6 +26,7 @@
 
 pub mod api;
 pub mod cli;
+mod clock;
 pub mod config;
 #[cfg(feature = "crash-points")]
 mod crash;

@@ -154,7 +154,8 @@ async fn over_stdio(config: Config) -> Outcome {
              or try `minimax-mcp demo`."
         )?;
     }
-    Ok(stdio::serve(tools::server(config)).await?)
+    // The future holds the handlers of all methods.
+    Ok(Box::pin(stdio::serve(tools::server(config))).await?)
 }
 
 async fn over_http(mut config: Config, address: SocketAddr, options: http::Options) -> Outcome {

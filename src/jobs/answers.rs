@@ -12,6 +12,7 @@ use super::Jobs;
 use super::job::now;
 use super::store::Store;
 use super::store_error::StoreError;
+use crate::clock::earliest;
 
 /// How long an answer waits, in milliseconds. Whoever asks the same a day later may well mean to ask anew.
 const LIFE: i64 = 24 * 3_600_000;
@@ -71,7 +72,7 @@ impl Store {
             "DELETE FROM answers WHERE created_at < ?1 OR (principal = ?2 AND rowid NOT IN
                 (SELECT rowid FROM answers WHERE principal = ?2 ORDER BY created_at DESC, rowid DESC LIMIT ?3))",
         )
-        .bind(now() - LIFE)
+        .bind(earliest() - LIFE)
         .bind(&of.principal)
         .bind(MOST)
         .execute(&mut *transaction)
@@ -98,7 +99,7 @@ impl Store {
         .map_err(|error| self.fail(error))?;
         let Some(row) = row else { return Ok(None) };
         let since: i64 = row.try_get("created_at").map_err(|error| self.fail(error))?;
-        if since < now() - LIFE {
+        if since < earliest() - LIFE {
             return Ok(None);
         }
         let body: &str = row.try_get("body").map_err(|error| self.fail(error))?;

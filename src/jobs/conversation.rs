@@ -14,6 +14,7 @@ use super::store::Store;
 use super::store_error::StoreError;
 use super::{Jobs, random_id};
 use crate::api::Function;
+use crate::clock::earliest;
 
 /// How long a conversation is kept after its last turn, in milliseconds.
 const LIFE: i64 = 30 * 24 * 3_600_000;
@@ -68,14 +69,14 @@ pub enum Kept {
 impl Jobs {
     /// A conversation of a principal's, unless it has expired.
     pub async fn conversation(&self, principal: &str, id: &str) -> Result<Option<Conversation>, StoreError> {
-        self.store().await?.conversation(principal, id, now() - LIFE).await
+        self.store().await?.conversation(principal, id, earliest() - LIFE).await
     }
 
     /// Keeps a conversation after a turn, and forgets those that have expired.
     pub async fn keep(&self, conversation: &Conversation) -> Result<Kept, StoreError> {
         let store = self.store().await?;
         let kept = store.keep(conversation).await?;
-        store.forget(&conversation.principal, now() - LIFE).await?;
+        store.forget(&conversation.principal, earliest() - LIFE).await?;
         Ok(kept)
     }
 }

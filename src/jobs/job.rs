@@ -1,13 +1,13 @@
 //! A job's record: what was ordered, where it is, what came of it.
 
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::state::State;
 use crate::api::rate_limit::QueueView;
+pub use crate::clock::now;
 use crate::facts::rounded;
 use crate::media::Saved;
 
@@ -292,13 +292,4 @@ impl Cost {
     pub fn with_inputs(&self, units: f64, inputs: f64) -> Option<f64> {
         self.unit.map(|unit| rounded(unit * units + self.input * inputs + self.fixed))
     }
-}
-
-/// Now, in Unix milliseconds.
-pub fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    let at = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
-    #[cfg(feature = "crash-points")]
-    let at = at.saturating_add(crate::crash::clock());
-    at
 }

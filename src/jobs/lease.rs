@@ -5,8 +5,10 @@ use sqlx::Row as _;
 use super::job::{Job, now};
 use super::store::Store;
 use super::store_error::StoreError;
+use crate::clock;
 
-/// How long a lease lasts, in milliseconds. A dead process's jobs are idle for this long at most.
+/// How long a lease lasts, in milliseconds. A dead process's jobs are idle for this long at most, or twice as long after
+/// the clock was set: then the leases of the living look as if they had run out, until they are renewed.
 pub const LEASE: i64 = 6_000;
 
 impl Store {
@@ -14,13 +16,15 @@ impl Store {
     pub async fn claim(&self, id: &str) -> Result<Option<Job>, StoreError> {
         let row = sqlx::query(
             "UPDATE jobs SET lease_owner = ?2, lease_until = ?3 + ?4
-             WHERE id = ?1 AND (lease_owner IS ?2 OR lease_until < ?3 OR lease_until > ?3 + 10 * ?4)
+             WHERE id = ?1 AND (lease_owner IS ?2 OR lease_until = 0
+                OR (NOT ?5 AND (lease_until < ?3 OR lease_until > ?3 + 10 * ?4)))
              RETURNING body",
         )
         .bind(id)
         .bind(self.owner())
         .bind(now())
         .bind(LEASE)
+        .bind(clock::was_set_within(LEASE))
         .fetch_optional(self.pool())
         .await
         .map_err(|error| self.fail(error))?;
@@ -76,12 +80,14 @@ impl Store {
         }
         let rows = sqlx::query(
             "SELECT id FROM jobs WHERE is_open = 1 AND account = ?1
-             AND (lease_owner = ?4 OR lease_until < ?2 OR lease_until > ?2 + 10 * ?3)",
+             AND (lease_owner = ?4 OR lease_until = 0
+                OR (NOT ?5 AND (lease_until < ?2 OR lease_until > ?2 + 10 * ?3)))",
         )
         .bind(account)
         .bind(at)
         .bind(LEASE)
         .bind(self.owner())
+        .bind(clock::was_set_within(LEASE))
         .fetch_all(self.pool())
         .await
         .map_err(|error| self.fail(error))?;

@@ -14,6 +14,7 @@ use super::job::{Cost, Job, now};
 use super::state::State;
 use super::store::Store;
 use super::store_error::StoreError;
+use crate::clock::{earliest, latest};
 
 /// What "the last 24 hours" are, in milliseconds.
 const DAY: i64 = 24 * 3_600_000;
@@ -258,7 +259,7 @@ impl Store {
         let row = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(account)
             .bind(currency)
-            .bind(now() - DAY)
+            .bind(earliest() - DAY)
             .fetch_one(connection)
             .await;
         row.and_then(|row| spent(&row)).map_err(|error| self.fail(error))
@@ -278,7 +279,7 @@ impl Store {
         let row = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(account)
             .bind(currency)
-            .bind(now() - DAY)
+            .bind(earliest() - DAY)
             .bind(principal)
             .fetch_one(connection)
             .await;
@@ -357,7 +358,8 @@ impl Store {
         .bind(currency)
         .bind(estimate)
         .bind(consent)
-        .bind(now())
+        // With a clock that was set back it would be gone from the day as soon as the clock is right again.
+        .bind(latest())
         .execute(connection)
         .await
         .map_err(|error| self.fail(error))?;
@@ -425,7 +427,7 @@ impl Store {
         let rows =
             sqlx::query("SELECT DISTINCT currency FROM spending WHERE account = ?1 AND created_at > ?2")
                 .bind(account)
-                .bind(now() - DAY)
+                .bind(earliest() - DAY)
                 .fetch_all(connection)
                 .await
                 .map_err(|error| self.fail(error))?;

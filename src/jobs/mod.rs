@@ -149,6 +149,7 @@ struct Shared {
 impl Jobs {
     /// Opens nothing: the records are opened when the first job is asked for.
     pub fn new(api: Client, settings: Settings) -> Self {
+        crate::clock::begin();
         let guard = Guard { loopback_http: settings.loopback, ..Guard::default() };
         let own = Arc::new(Account { client: api, name: settings.account.clone() });
         Self {

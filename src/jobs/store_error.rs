@@ -30,6 +30,9 @@ impl StoreError {
             return "Another version of minimax-mcp, probably a newer one, has used this folder: update this one, or \
                     set MINIMAX_DATA_DIR to another folder.";
         }
+        if self.is_unreadable() {
+            return "A newer minimax-mcp has written this record: update this one, or ask that one.";
+        }
         let says = |words: &[&str]| words.iter().any(|word| self.source.to_string().contains(word));
         if self.is_damaged() {
             "The file of the job records is damaged. End every minimax-mcp that uses this folder; the next one that \

@@ -5,11 +5,15 @@ use std::sync::OnceLock;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256, Sha512};
 
-use crate::jobs::{Jobs, OnDisk, now};
+use crate::clock::latest;
+use crate::jobs::{Jobs, OnDisk};
 use crate::media::{Intact, KeptFiles, Source};
 
 /// How long a link is good, in milliseconds. `get_job` gives a fresh one.
 const LIFE: i64 = 24 * 3_600_000;
+
+/// By how much the clocks of two servers on a folder may differ.
+const LEEWAY: i64 = 60_000;
 
 /// Where this server can be reached, and what its links are signed with.
 #[derive(Debug)]
@@ -49,7 +53,7 @@ impl DownloadLinks {
 
     /// A link to a job's file; `None` before the key is known.
     pub(crate) fn to(&self, job: &str, name: &str) -> Option<String> {
-        self.until(job, name, now().saturating_add(LIFE) / 1000)
+        self.until(job, name, latest().saturating_add(LIFE) / 1000)
     }
 
     fn until(&self, job: &str, name: &str, expires: i64) -> Option<String> {
@@ -63,11 +67,15 @@ impl DownloadLinks {
         let name =
             percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC).to_string();
         let given = data_encoding::BASE64URL_NOPAD.decode(signature.as_bytes()).unwrap_or_default();
+        let at = latest();
         // Compared in constant time.
         match self.mac(job, &name, expires).map(|mac| mac.verify_slice(&given).is_ok()) {
             None => Err(LinkProblem::Records),
             Some(false) => Err(LinkProblem::Foreign),
-            Some(true) if expires <= now() / 1000 => Err(LinkProblem::Ended),
+            // A link that ends later than a fresh one was made while the clock was wrong.
+            Some(true) if !(at / 1000 + 1..=(at + LIFE + LEEWAY) / 1000).contains(&expires) => {
+                Err(LinkProblem::Ended)
+            }
             Some(true) => Ok(()),
         }
     }
@@ -123,10 +131,18 @@ mod tests {
         let links = DownloadLinks::new("https://media.example.com/");
         assert_eq!(links.check("a", "b", i64::MAX, "x"), Err(LinkProblem::Records), "no key yet");
         links.key.set([7; 64]).unwrap();
-        let at = now() / 1000;
-        for (expires, said) in
-            [(at + 60, Ok(())), (at, Err(LinkProblem::Ended)), (0, Err(LinkProblem::Ended))]
-        {
+        let (at, life) = (latest() / 1000, LIFE / 1000);
+        for (expires, said) in [
+            (at + 60, Ok(())),
+            (at + life, Ok(())),
+            (at, Err(LinkProblem::Ended)),
+            (0, Err(LinkProblem::Ended)),
+            (-at, Err(LinkProblem::Ended)),
+            // Given out by a clock that was ahead.
+            (at + life + 120, Err(LinkProblem::Ended)),
+            (at + 3650 * life, Err(LinkProblem::Ended)),
+            (i64::MAX - 1, Err(LinkProblem::Ended)),
+        ] {
             let link = links.until("job", "image-1", expires).unwrap();
             assert!(link.starts_with("https://media.example.com/files/job/image%2D1?"), "{link}");
             let signature = link.rsplit_once('=').unwrap().1;

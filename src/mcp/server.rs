@@ -39,7 +39,7 @@ pub struct Server {
     stateless: bool,
     /// Whether a request without a caller is refused.
     require_caller: bool,
-    pub(crate) policy: CallPolicy,
+    pub(crate) policy: Arc<CallPolicy>,
     pub(crate) inputs: Arc<Inputs>,
     pub(crate) checkout: Arc<Checkout>,
     pub(crate) presenter: Arc<Presenter>,
@@ -146,7 +146,7 @@ impl Server {
             jobs,
             stateless,
             require_caller,
-            policy,
+            policy: Arc::new(policy),
             inputs: Arc::new(inputs),
             checkout: Arc::new(checkout),
             presenter,

@@ -129,3 +129,12 @@ fn a_program_that_dies_at_any_time_buys_once_and_loses_nothing() {
     );
     assert!(sum(|tally| tally.unknown) > 0 && sum(|tally| tally.none) > 0, "death came at all ages");
 }
+
+/// A few of the three hundred.
+#[test]
+fn a_program_that_dies_at_a_few_times_buys_once_and_loses_nothing() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let inputs = inputs();
+    let orders: Vec<_> = orders(inputs.path()).into_iter().filter(|order| order.name != "again").collect();
+    in_parallel(3, &[1, 2, 3, 4, 5, 6], |seed| life(&runtime, &orders, *seed));
+}

@@ -1,6 +1,6 @@
 //! Who is let in over HTTP by an identity provider, and who is not.
 
-mod provider;
+pub mod provider;
 mod tokens;
 mod world;
 
@@ -169,6 +169,29 @@ async fn no_forged_stolen_or_spoilt_token_lets_anybody_in() {
         (KEY, "own keys linked to", {
             let header = json!({ "alg": "ES256", "kid": "mine", "jku": "https://evil.example/keys" });
             stranger.token(&header, &good)
+        }),
+        (KEY, "own certificate linked to", {
+            let header = json!({ "alg": "ES256", "kid": "mine", "x5u": "https://evil.example/cert" });
+            stranger.token(&header, &good)
+        }),
+        (SIGNATURE, "own certificate brought along", {
+            let header = json!({ "alg": "ES256", "kid": "ec", "x5c": ["MIIB"], "x5t": "x" });
+            stranger.token(&header, &good)
+        }),
+        (KEY, "a kid that is a path", header(json!({ "kid": "../../keys/ec" }))),
+        (KEY, "a kid that is a query", header(json!({ "kid": "ec' OR '1'='1" }))),
+        (READ, "a kid that is none", header(json!({ "kid": ["ec"] }))),
+        ("a header that", "a payload that is not encoded", header(json!({ "b64": false, "crit": ["b64"] }))),
+        (READ, "two subjects", {
+            let twice = good.to_string().replacen('{', "{\"sub\":\"bob\",", 1);
+            provider.ec.token_of(r#"{"alg":"ES256","kid":"ec"}"#, &twice)
+        }),
+        (READ, "two scopes", {
+            let twice = good.to_string().replacen('{', "{\"scope\":\"minimax:all\",", 1);
+            provider.ec.token_of(r#"{"alg":"ES256","kid":"ec"}"#, &twice)
+        }),
+        (READ, "two algorithms", {
+            provider.ec.token_of(r#"{"alg":"none","alg":"ES256","kid":"ec"}"#, &good.to_string())
         }),
         (SIGNATURE, "another subject under the same signature", format!("{raised}.{signature}")),
         (KEY, "unknown kid", header(json!({ "kid": "unknown" }))),

@@ -4,11 +4,13 @@
 //! that says most, has no secret in it: see `stage`.
 
 mod bodies;
+mod clock;
 mod crowd;
 mod files;
 mod names;
 mod others;
+mod paths;
 mod sessions;
-mod stage;
+pub mod stage;
 mod tokens;
 mod wire;

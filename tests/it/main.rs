@@ -82,7 +82,11 @@ mod crash_promises;
 mod crash_random;
 mod crash_several;
 // Records and folders that are damaged, full, read-only, held by others or of another time.
+mod clock;
+mod endurance;
 mod storage;
+// Records that another version of the program has written, or writes at the same time.
+mod versions;
 // What could not be written at once.
 mod unwritten;
 // A day of the whole server, in minutes.

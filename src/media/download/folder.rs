@@ -2,8 +2,9 @@
 
 use std::io::Write as _;
 use std::path::{Component, Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use crate::clock::age;
 use crate::media::download::file_name;
 use crate::media::input::content::grouped;
 use crate::media::input::handle;
@@ -188,11 +189,10 @@ fn as_ordinary(_: &mut tempfile::Builder<'_, '_>) {}
 /// Tidying is a courtesy: what cannot be removed stays.
 fn sweep(folder: &Path) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
-    let now = SystemTime::now();
     for entry in entries.flatten().filter(|entry| is_ours(&entry.file_name().to_string_lossy())) {
-        let age =
+        let changed =
             entry.metadata().ok().filter(std::fs::Metadata::is_file).and_then(|data| data.modified().ok());
-        if age.and_then(|changed| now.duration_since(changed).ok()).is_some_and(|age| age > LEFTOVER) {
+        if changed.is_some_and(|changed| age(changed) > LEFTOVER) {
             let _ = std::fs::remove_file(entry.path());
         }
     }

@@ -346,6 +346,87 @@ mod tests {
         assert_eq!(refusal(&*error), Some(&Refused::Address([169, 254, 169, 254].into())));
     }
 
+    /// Whatever kind of record a name has, and however often it changes: this list of addresses is all that is left of
+    /// it where the client connects.
+    #[tokio::test]
+    async fn a_name_leads_to_no_private_address_of_any_kind_alone_or_among_public_ones() {
+        let private = [
+            "127.0.0.1",
+            "127.1.2.3",
+            "0.0.0.0",
+            "10.1.2.3",
+            "100.100.100.200",
+            "168.63.129.16",
+            "169.254.169.254",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.168.1.1",
+            "192.0.0.192",
+            "224.0.0.251",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "::7f00:1",
+            "::ffff:127.0.0.1",
+            "::ffff:10.0.0.1",
+            "64:ff9b::a00:1",
+            "64:ff9b:1::a00:1",
+            "fc00::1",
+            "fd00:ec2::254",
+            "fe80::1",
+            "fec0::1",
+            "ff02::1",
+            "2001:0:0:1::1",
+            "2001:db8::1",
+            "2002:7f00:1::1",
+        ];
+        let public = ["93.184.216.34", "2606:2800:220:1::1"];
+        for address in private {
+            for answer in
+                [vec![address], vec![public[0], address], vec![address, public[1]], vec![address; 9]]
+            {
+                let names = Names {
+                    guard: Guard::default(),
+                    proxy: None,
+                    looks_up: changing(&[&answer[..], &answer[..]]),
+                };
+                for name in ["rebind.example", "REBIND.example.", "localhost.", "a.localhost"] {
+                    let found = names.resolve(name.parse().unwrap()).await;
+                    let found: Vec<_> =
+                        found.into_iter().flatten().map(|found| found.ip().to_string()).collect();
+                    let mut left: Vec<_> = answer.iter().copied().filter(|it| public.contains(it)).collect();
+                    // These never lead anywhere else than here.
+                    left.retain(|_| !name.contains("localhost"));
+                    assert_eq!(found, left, "{name} with {answer:?}");
+                }
+            }
+        }
+        // A sandbox on this machine opens this machine, and no more.
+        let names = Names {
+            guard: Guard { loopback_http: true, public_http: true },
+            proxy: None,
+            looks_up: changing(&[&private[..]]),
+        };
+        let found = names.resolve("rebind.example".parse().unwrap()).await.unwrap();
+        assert!(found.into_iter().all(|found| found.ip().to_canonical().is_loopback()));
+    }
+
+    /// The name of the proxy may lead anywhere, so no link may have it; every other name is judged beside it.
+    #[tokio::test]
+    async fn a_proxy_s_name_alone_may_lead_into_the_network() {
+        let proxy = Some("proxy.corp.example".to_owned());
+        let names =
+            Names { guard: Guard::default(), proxy, looks_up: changing(&[&["10.0.0.1"], &["10.0.0.1"]]) };
+        for (name, leads) in [
+            ("proxy.corp.example", true),
+            ("PROXY.corp.example.", true),
+            ("xproxy.corp.example", false),
+            ("proxy.corp.example.evil.example", false),
+        ] {
+            assert_eq!(names.resolve(name.parse().unwrap()).await.is_ok(), leads, "{name}");
+        }
+    }
+
     /// The world stands in for the internet: what is allowed is this machine, what is refused is everything else.
     #[tokio::test]
     async fn a_name_that_answers_differently_the_second_time_gains_nothing() {

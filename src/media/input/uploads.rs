@@ -7,7 +7,7 @@
 use std::fs::{DirBuilder, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
@@ -15,6 +15,7 @@ use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt as _;
 use tokio::task::spawn_blocking;
 
+use crate::clock::{age, earliest, latest};
 use crate::media::download::file_name;
 use crate::media::download::folder::{PREFIX, SUFFIX};
 use crate::media::input::content::{Limits, grouped};
@@ -123,7 +124,7 @@ impl Inbox {
 
     /// Where a file is that was handed in, if its time is not over. A look at the disk.
     pub fn find(&self, id: &str, name: &str) -> Option<PathBuf> {
-        let here = expiry(id)? > seconds_now() && file_name::is_plain(name);
+        let here = expiry(id)? > seconds(latest()) && file_name::is_plain(name);
         let path = self.folder.join(id).join(name);
         let found = here.then(|| path.symlink_metadata().ok()).flatten()?;
         found.is_file().then_some(path)
@@ -219,7 +220,7 @@ impl Incoming {
         let found = sniff::sniff(&head);
         let found = metadata::measure(part.as_file(), found.mime).refine(found);
         rules.limits.check_type(&found).map_err(InboxProblem::Unfit)?;
-        let expires = seconds_now().saturating_add(rules.life.as_secs());
+        let expires = seconds(latest()).saturating_add(rules.life.as_secs());
         let id = new_id(expires)?;
         let (stem, wanted) = file_name::split(last_part(hint));
         let text = || TEXTS.iter().find(|known| known.eq_ignore_ascii_case(wanted)).unwrap_or(&"txt");
@@ -285,7 +286,7 @@ fn set_aside(name: &str) -> Option<u64> {
 fn tidy(folder: &Path) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        if expiry(&name).is_some_and(|expires| expires <= seconds_now()) {
+        if expiry(&name).is_some_and(|expires| expires <= seconds(earliest())) {
             let _ = std::fs::remove_dir_all(entry.path());
         } else if set_aside(&name).is_some() && is_leftover(&entry.path()) {
             let _ = std::fs::remove_file(entry.path());
@@ -295,7 +296,7 @@ fn tidy(folder: &Path) {
 
 fn is_leftover(path: &Path) -> bool {
     let changed = path.symlink_metadata().and_then(|data| data.modified()).ok();
-    changed.and_then(|at| SystemTime::now().duration_since(at).ok()).is_some_and(|age| age > LEFTOVER)
+    changed.is_some_and(|changed| age(changed) > LEFTOVER)
 }
 
 /// When the time of an id is over; `None` for what is no id.
@@ -310,8 +311,8 @@ fn new_id(expires: u64) -> io::Result<String> {
     Ok(format!("{expires:0TIME$x}{}", HEXLOWER.encode(&bits)))
 }
 
-fn seconds_now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+fn seconds(millis: i64) -> u64 {
+    u64::try_from(millis / 1000).unwrap_or_default()
 }
 
 /// Names come with paths from some programs.

@@ -11,8 +11,11 @@ const ROUTES: &[(&str, &str)] = &[
     ("GET", "/files/a/b?expires=1&signature=x"),
     ("GET", "/files/../healthz"),
     ("POST", "/uploads"),
+    ("DELETE", "/uploads/1/a.png"),
     ("GET", "/metrics"),
     ("GET", "/.well-known/oauth-protected-resource"),
+    ("GET", "/.well-known/oauth-protected-resource/mcp"),
+    ("GET", "/.well-known/oauth-authorization-server"),
     ("GET", "/healthz"),
     ("GET", "/readyz"),
     ("GET", "/"),
@@ -76,6 +79,54 @@ fn no_route_answers_to_a_name_that_is_not_ours_however_it_is_written() {
                 assert!([400, 403].contains(&status), "{method} {path} with {lines:?}: {status}");
             }
         }
+        assert_eq!(stage.sandbox.requests().len(), 0);
+    });
+}
+
+/// DNS rebinding: the page's own name leads here by now, so the browser takes this server for the page's own. It sends
+/// that name, and no Origin with a GET. Without a token nothing else stands between the page and the tools.
+#[test]
+fn no_name_that_leads_here_opens_a_server_without_a_token() {
+    on_stage(|stage| {
+        let dir = tempfile::tempdir().unwrap();
+        let program = Process::start(&stage.sandbox.url(), dir.path(), &[("MINIMAX_MCP_TOKEN_FILE", "")]);
+        let port = program.address.port();
+        for name in [
+            "rebind.example",
+            "localtest.me",
+            "a.localtest.me",
+            "lvh.me",
+            "127.0.0.1.nip.io",
+            "127-0-0-1.nip.io",
+            "7f000001.nip.io",
+            "127.0.0.1.sslip.io",
+            "--1.sslip.io",
+            "localhost.localdomain",
+            "localhost4",
+            "ip6-localhost",
+            "evil.localhost",
+            "localhost.",
+            "host.docker.internal",
+            "127.0.0.2",
+            "127.1",
+            "127.255.255.254",
+            "[::ffff:7f00:1]",
+            "[fe80::1]",
+            "0",
+            "0.0.0.0",
+        ] {
+            for host in [format!("Host: {name}"), format!("Host: {name}:{port}")] {
+                for origin in [None, Some(format!("Origin: http://{name}:{port}"))] {
+                    for (method, path) in ROUTES {
+                        let lines: Vec<_> =
+                            [Some(host.as_str()), origin.as_deref()].into_iter().flatten().collect();
+                        let status = status(&program, method, path, &lines);
+                        assert!([400, 403].contains(&status), "{method} {path} with {lines:?}: {status}");
+                    }
+                }
+            }
+        }
+        assert_eq!(status(&program, "GET", "/healthz", &["Host: localhost"]), 200);
         assert_eq!(stage.sandbox.requests().len(), 0);
     });
 }

@@ -5,6 +5,7 @@ mod keys;
 mod ring;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
@@ -12,6 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use crate::clock::latest;
 use crate::config::{OAuthSettings, ScopeRow, Toolset};
 use crate::mcp::Caller;
 use keys::{Keys, Lookup};
@@ -58,6 +60,9 @@ pub struct Provider {
 struct Claims {
     /// One, and not a list of which one fits.
     iss: String,
+    /// A number: all else is refused before this is read.
+    #[serde(default)]
+    exp: Value,
     sub: Option<String>,
     client_id: Option<String>,
     scope: Option<Words>,
@@ -117,6 +122,10 @@ impl Provider {
         (rules.validate_nbf, rules.leeway) = (true, LEEWAY);
         let claims = decode::<Claims>(token, &key, &rules);
         let claims = claims.map_err(|error| Refusal::Bad(reason(error.kind())))?.claims;
+        // What has ended once does not begin again when the clock is set back.
+        if has_ended(&claims.exp, latest()) {
+            return Err(Refusal::Bad(reason(&ErrorKind::ExpiredSignature)));
+        }
         if claims.cnf.is_some() {
             return Err(Refusal::Bad(
                 "is bound to a key or certificate of its owner's, which is not looked at here",
@@ -171,6 +180,13 @@ fn principal(claims: &Claims) -> Result<String, Refusal> {
     Ok(format!("oauth:{}", data_encoding::HEXLOWER.encode(&Sha256::digest(whole))))
 }
 
+/// Whether the time of a token was over at so many milliseconds.
+fn has_ended(exp: &Value, at: i64) -> bool {
+    let seconds = u64::try_from(at / 1000).unwrap_or_default();
+    let end = exp.as_u64().or_else(|| Some(Duration::try_from_secs_f64(exp.as_f64()?).ok()?.as_secs()));
+    end.is_some_and(|end| end.saturating_add(LEEWAY) < seconds)
+}
+
 fn reason(kind: &ErrorKind) -> &'static str {
     match kind {
         ErrorKind::ExpiredSignature => "has expired",
@@ -182,5 +198,26 @@ fn reason(kind: &ErrorKind) -> &'static str {
         ErrorKind::InvalidClaimFormat(_) => "has an `exp` or `nbf` that is no time",
         ErrorKind::InvalidAlgorithm => "is signed in a way that is not taken",
         _ => "cannot be read as a signed token (JWT)",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_has_ended_by_the_later_clock_however_its_end_is_written() {
+        let at = 1_800_000_000_000;
+        for (exp, ended) in [
+            (json!(1_800_000_100), false),
+            (json!(1_799_999_971), false),
+            (json!(1_799_999_900), true),
+            (json!(1_799_999_900.5), true),
+            (json!(1.8e9 + 100.0), false),
+            (json!(1e30), false),
+            (json!(0), true),
+        ] {
+            assert_eq!(has_ended(&exp, at), ended, "{exp}");
+        }
     }
 }
