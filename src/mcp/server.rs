@@ -157,6 +157,7 @@ pub(crate) struct Draft {
 impl Server {
     /// Nothing is opened or sent before the first call.
     pub fn new(config: Config) -> Self {
+        let roots = uploads::roots_of(&config);
         let pacing = RateLimits { keep: config.keeps_limits(), china: config.region == Region::Cn };
         let api = Client::with_limits(config.host.clone(), config.key.clone(), pacing);
         let jobs = Jobs::new(
@@ -164,6 +165,7 @@ impl Server {
             Settings {
                 data_dir: config.data_dir.clone(),
                 base_path: config.base_path.clone(),
+                roots: roots.clone(),
                 account: account(&config),
                 poll: config.poll,
                 loopback: config.loopback,
@@ -193,7 +195,6 @@ impl Server {
             router.map.retain(|name, _| !Self::LOCAL_TOOLS.contains(&name.as_ref()));
         }
         let accepted = schema::make_portable(&mut router);
-        let roots = Roots::new(&config.base_path, Some(&config.home), &config.allowed_dirs);
         let links = config.http.public_url.as_deref().map(Links::new);
         let gone = CancellationToken::new();
         let key_kind = config.key_kind();
@@ -244,10 +245,14 @@ impl Server {
 
     /// Everything that must be right before a request may cost money or reach MiniMax.
     pub(crate) fn ready(&self) -> Result<(), ToolError> {
-        if !self.config().problems.is_empty() {
-            return Err(ToolError::Config(self.config().problems.clone()));
-        }
+        self.configured()?;
         self.can_pay()
+    }
+
+    /// Before anything is written: a setting may name a file that is not there, and no tool may put one there.
+    pub(crate) fn configured(&self) -> Result<(), ToolError> {
+        let problems = &self.config().problems;
+        if problems.is_empty() { Ok(()) } else { Err(ToolError::Config(problems.clone())) }
     }
 
     /// The folder a call's files go to, proven to be writable; `None` when links are wanted alone.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use crate::config::Config;
 use crate::mcp::job_view::time;
 use crate::mcp::{Caller, Server, ToolError};
 use crate::media::input::uploads::{self, Incoming, Rules};
@@ -117,6 +118,14 @@ impl Server {
     fn upload_root(&self) -> PathBuf {
         self.config().data_dir.join("uploads")
     }
+}
+
+/// The folders that callers may name, without the files that this server itself believes.
+pub(super) fn roots_of(config: &Config) -> Roots {
+    let roots =
+        Roots::new(&config.base_path, Some(&config.home), &config.allowed_dirs).without(&config.data_dir);
+    let files = [&config.key_file, &config.facts_file, &config.http.token_file];
+    files.into_iter().flatten().fold(roots, |roots, file| roots.without(file))
 }
 
 #[cfg(test)]

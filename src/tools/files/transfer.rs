@@ -100,6 +100,7 @@ impl Server {
                 self.fetch_remote(id, &self.shelf(directory).await?).await
             }
             (None, Some(url)) => {
+                self.configured()?;
                 let folder = self.shelf(directory).await?;
                 let link = self.secured(url.trim());
                 // What is signed changes from link to link to the same file.
@@ -134,7 +135,7 @@ impl Server {
             }
             Source::Data(blob) => {
                 for rule in &row.rules {
-                    match media::check(&blob, &limits(rule)) {
+                    match media::check(&blob, &limits(rule)).await {
                         Ok(()) => return Ok((checked_text(Opened::of(blob), rule).await?, None)),
                         Err(problem) => misfit.note(problem, row)?,
                     }
@@ -196,10 +197,11 @@ impl Server {
             link_extension(link).clone_into(&mut extension);
         }
         let expect = Expect { kind: None, max_bytes: LARGEST, extension: &extension };
+        let fetcher = self.jobs().resuming_fetcher().await;
         let mut tries = 0_u32;
         loop {
             tries += 1;
-            match self.jobs().fetcher().download(link, folder, &name, &expect, Some(key)).await {
+            match fetcher.download(link, folder, &name, &expect, Some(key)).await {
                 Ok(saved) => return Ok(saved),
                 Err(FetchProblem::Transient { .. }) if tries < 4 => {
                     tokio::time::sleep(std::time::Duration::from_millis(300 * u64::from(tries))).await;
