@@ -18,6 +18,7 @@ use directories::{BaseDirs, UserDirs};
 use self::outcome::Outcome;
 use crate::config::{Config, ConfigError, Places, SETTINGS};
 use crate::facts;
+use crate::media::private;
 use crate::serve::http::access::Access;
 use crate::serve::{http, stdio};
 use crate::telemetry;
@@ -127,8 +128,15 @@ async fn obey(arguments: Arguments, config: Config) -> Outcome {
 }
 
 async fn serve(config: Config, at_sandbox: bool, http: Option<(SocketAddr, http::Options)>) -> Outcome {
-    let sandbox =
-        if at_sandbox { Some(sandbox::start(config.data_dir.join("sandbox")).await?) } else { None };
+    let sandbox = if at_sandbox {
+        // The records come later, and their folder is for its owner alone from the start.
+        if let Err(error) = private::folder(&config.data_dir) {
+            tracing::warn!(folder = %config.data_dir.display(), %error, "the data folder is not private");
+        }
+        Some(sandbox::start(config.data_dir.join("sandbox")).await?)
+    } else {
+        None
+    };
     let config = match &sandbox {
         Some(sandbox) => config.at_sandbox(&sandbox.url()),
         None => config,

@@ -85,7 +85,7 @@ impl Store {
         // Most calls have none, and need not wait for a turn to write.
         let waits = "SELECT 1 FROM answers WHERE principal = ?1 AND account = ?2 AND digest = ?3";
         let row = sqlx::query(waits).bind(&of.principal).bind(account).bind(&of.digest);
-        if row.fetch_optional(self.pool()).await.map_err(|error| self.fail(error))?.is_none() {
+        if row.fetch_optional(self.readers()).await.map_err(|error| self.fail(error))?.is_none() {
             return Ok(None);
         }
         let row = sqlx::query(
@@ -94,7 +94,7 @@ impl Store {
         .bind(&of.principal)
         .bind(account)
         .bind(&of.digest)
-        .fetch_optional(self.pool())
+        .fetch_optional(self.writers())
         .await
         .map_err(|error| self.fail(error))?;
         let Some(row) = row else { return Ok(None) };
@@ -134,14 +134,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path(), "test".to_owned()).await.unwrap();
         let old = sqlx::query("INSERT INTO answers VALUES ('bob', 'one', 'old', '1', 0)");
-        old.execute(store.pool()).await.unwrap();
+        old.execute(store.writers()).await.unwrap();
         let filled =
             "INSERT INTO answers SELECT 'ada', 'one', 'x' || value, '1', ?1 + value FROM json_each(?2)";
         let numbers = json!((1..=300).collect::<Vec<_>>()).to_string();
-        sqlx::query(filled).bind(now() - 1000).bind(numbers).execute(store.pool()).await.unwrap();
+        sqlx::query(filled).bind(now() - 1000).bind(numbers).execute(store.writers()).await.unwrap();
         store.keep_answer(&of("ada", "last"), "one", &json!(1)).await.unwrap();
         let count: i64 =
-            sqlx::query_scalar("SELECT count(*) FROM answers").fetch_one(store.pool()).await.unwrap();
+            sqlx::query_scalar("SELECT count(*) FROM answers").fetch_one(store.readers()).await.unwrap();
         assert_eq!(count, MOST);
         assert!(store.kept_answer(&of("ada", "last"), "one").await.unwrap().is_some());
         assert!(store.kept_answer(&of("ada", "x1"), "one").await.unwrap().is_none());

@@ -95,7 +95,7 @@ impl Store {
         .bind(principal)
         .bind(id)
         .bind(since)
-        .fetch_optional(self.pool())
+        .fetch_optional(self.readers())
         .await
         .map_err(|error| self.fail(error))?;
         row.map(|row| self.read(&row)).transpose()
@@ -129,7 +129,7 @@ impl Store {
             .bind(&conversation.model)
             .bind(&body)
             .bind(now())
-            .execute(self.pool())
+            .execute(self.writers())
             .await
             .map_err(|error| self.fail(error))?;
             if continued.rows_affected() == 1 {
@@ -148,7 +148,7 @@ impl Store {
         .bind(conversation.turns)
         .bind(&body)
         .bind(now())
-        .execute(self.pool())
+        .execute(self.writers())
         .await
         .map_err(|error| self.fail(error))?;
         Ok(if conversation.id.is_empty() { Kept::As(id) } else { Kept::Forked(id) })
@@ -167,7 +167,7 @@ impl Store {
         .bind(principal)
         .bind(before)
         .bind(ALL)
-        .execute(self.pool())
+        .execute(self.writers())
         .await
         .map_err(|error| self.fail(error))?;
         Ok(())

@@ -1,8 +1,10 @@
 //! Bringing what was made home: links are followed, contents are kept, ended links are renewed.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use super::job::{Job, JobFile, Wrapped};
@@ -23,7 +25,7 @@ pub(super) const MAX_RESULT: u64 = 4 * 1024 * 1024 * 1024;
 impl Run {
     /// Content that came with the answer is on disk before the record says that it was made.
     pub(super) async fn keep(&mut self, index: usize, bytes: Vec<u8>) {
-        let folder = self.folder();
+        let folder = self.folder().await;
         let many = self.job.files.len() > 1;
         let (prompt, id) = (self.job.prompt.clone(), self.job.id.clone());
         let Some(file) = self.job.files.get_mut(index) else { return };
@@ -43,12 +45,36 @@ impl Run {
     }
 
     /// Where files go that have no link to be fetched by.
-    pub(super) fn folder(&self) -> std::path::PathBuf {
+    pub(super) async fn folder(&mut self) -> PathBuf {
+        self.check_folder().await;
         self.job.folder.clone().unwrap_or_else(|| self.jobs.shared.settings.base_path.clone())
+    }
+
+    /// A folder that was allowed when the job was ordered need not be so when its files arrive, in a process with other
+    /// settings. They are paid for, so they go to the base folder then.
+    async fn check_folder(&mut self) {
+        let Some(folder) = self.job.folder.clone() else { return };
+        let settings = &self.jobs.shared.settings;
+        let (base, roots, found) = (settings.base_path.clone(), settings.roots.clone(), folder.clone());
+        let looking = spawn_blocking(move || {
+            if media::is_still_allowed(&base, &found, &roots) {
+                return None;
+            }
+            Some(media::folder(&base, None, &roots).unwrap_or(base))
+        });
+        let Ok(Some(base)) = looking.await else { return };
+        self.job.warnings.push(format!(
+            "{} is not a folder that this server may write: files are saved in {}. Add it to MINIMAX_ALLOWED_DIRS for \
+             the next job",
+            folder.display(),
+            base.display()
+        ));
+        self.job.folder = Some(base);
     }
 
     /// Brings the files home, all at once but not too many, and asks for fresh links where one has ended.
     pub(super) async fn fetch(&mut self, task: Option<&Task>) -> Step {
+        self.check_folder().await;
         let (jobs, job) = (self.jobs.clone(), self.job.clone());
         let all = job.files.iter().enumerate().map(|(index, file)| {
             // A sound and its subtitles go by one name.

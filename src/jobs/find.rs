@@ -37,7 +37,7 @@ impl Store {
         let row = sqlx::query("SELECT body FROM jobs WHERE principal = ?1 AND id = ?2")
             .bind(principal)
             .bind(id)
-            .fetch_optional(self.pool())
+            .fetch_optional(self.readers())
             .await
             .map_err(|error| self.fail(error))?;
         row.map(|row| self.parse(&row)).transpose()
@@ -46,7 +46,7 @@ impl Store {
     /// One job, whoever it belongs to.
     pub async fn of_anybody(&self, id: &str) -> Result<Option<Job>, StoreError> {
         let row =
-            sqlx::query("SELECT body FROM jobs WHERE id = ?1").bind(id).fetch_optional(self.pool()).await;
+            sqlx::query("SELECT body FROM jobs WHERE id = ?1").bind(id).fetch_optional(self.readers()).await;
         row.map_err(|error| self.fail(error))?.map(|row| self.parse(&row)).transpose()
     }
 
@@ -58,7 +58,7 @@ impl Store {
         .bind(principal)
         .bind(account)
         .bind(key)
-        .fetch_optional(self.pool())
+        .fetch_optional(self.readers())
         .await
         .map_err(|error| self.fail(error))?;
         row.map(|row| self.parse(&row)).transpose()
@@ -97,7 +97,7 @@ impl Store {
         .bind(principal)
         .bind(account)
         .bind(task)
-        .fetch_optional(self.pool())
+        .fetch_optional(self.readers())
         .await
         .map_err(|error| self.fail(error))?;
         row.map(|row| self.parse(&row)).transpose()
@@ -115,14 +115,14 @@ impl Store {
              AND (account = ?1 OR (account >= ?4 AND account < ?4 || 'g')) LIMIT 1",
         );
         let row = row.bind(account).bind(task).bind(principal).bind(pool(account));
-        let found = row.fetch_optional(self.pool()).await;
+        let found = row.fetch_optional(self.readers()).await;
         Ok(found.map_err(|error| self.fail(error))?.is_some())
     }
 
     /// How many jobs there are, by kind and status.
     pub async fn counts(&self) -> Result<Vec<(String, String, i64)>, StoreError> {
         sqlx::query_as("SELECT kind, status, COUNT(*) FROM jobs GROUP BY kind, status")
-            .fetch_all(self.pool())
+            .fetch_all(self.readers())
             .await
             .map_err(|error| self.fail(error))
     }
@@ -146,7 +146,7 @@ impl Store {
         }
         // One more than asked for tells whether there is another page.
         query.push(" ORDER BY created_at DESC, id DESC LIMIT ").push_bind(filter.limit.saturating_add(1));
-        let mut rows = query.build().fetch_all(self.pool()).await.map_err(|error| self.fail(error))?;
+        let mut rows = query.build().fetch_all(self.readers()).await.map_err(|error| self.fail(error))?;
         let more = rows.len() > filter.limit as usize;
         rows.truncate(filter.limit as usize);
         let last = rows.last().filter(|_| more);

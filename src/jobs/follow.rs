@@ -128,9 +128,8 @@ impl Jobs {
     pub(super) async fn tend_orphans(self, store: Arc<Store>) {
         let pause = Duration::from_millis(u64::try_from(LEASE / 3).unwrap_or(1000));
         let mut unreadable = HashSet::new();
-        let mut left = HashSet::new();
         loop {
-            self.gather(&store, &self.shared.settings.data_dir, &mut left).await;
+            self.gather(&store).await;
             let mut followed: Vec<_> = self.live().keys().cloned().collect();
             for jobs in self.of_each_account() {
                 jobs.tend(&store, &followed, &mut unreadable).await;

@@ -25,7 +25,7 @@ impl Store {
         .bind(now())
         .bind(LEASE)
         .bind(clock::was_set_within(LEASE))
-        .fetch_optional(self.pool())
+        .fetch_optional(self.writers())
         .await
         .map_err(|error| self.fail(error))?;
         let Some(row) = row else { return Ok(None) };
@@ -44,7 +44,7 @@ impl Store {
         let row = sqlx::query("SELECT 1 FROM jobs WHERE id = ?1 AND lease_owner = ?2")
             .bind(id)
             .bind(self.owner())
-            .fetch_optional(self.pool())
+            .fetch_optional(self.readers())
             .await
             .map_err(|error| self.fail(error))?;
         Ok(row.is_some())
@@ -54,7 +54,7 @@ impl Store {
         sqlx::query("UPDATE jobs SET lease_until = 0 WHERE id = ?1 AND lease_owner = ?2")
             .bind(id)
             .bind(self.owner())
-            .execute(self.pool())
+            .execute(self.writers())
             .await
             .map_err(|error| self.fail(error))?;
         Ok(())
@@ -74,7 +74,7 @@ impl Store {
             .bind(self.owner())
             .bind(at + LEASE)
             .bind(serde_json::json!(followed).to_string())
-            .execute(self.pool())
+            .execute(self.writers())
             .await
             .map_err(|error| self.fail(error))?;
         }
@@ -88,7 +88,7 @@ impl Store {
         .bind(LEASE)
         .bind(self.owner())
         .bind(clock::was_set_within(LEASE))
-        .fetch_all(self.pool())
+        .fetch_all(self.readers())
         .await
         .map_err(|error| self.fail(error))?;
         Ok(rows.iter().filter_map(|row| row.try_get(0).ok()).collect())
@@ -98,7 +98,7 @@ impl Store {
     pub async fn release(&self) -> Result<(), StoreError> {
         sqlx::query("UPDATE jobs SET lease_until = 0 WHERE lease_owner = ?1")
             .bind(self.owner())
-            .execute(self.pool())
+            .execute(self.writers())
             .await
             .map_err(|error| self.fail(error))?;
         Ok(())

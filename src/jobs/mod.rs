@@ -26,6 +26,7 @@ mod run;
 mod salvage;
 mod shelf;
 mod speech;
+mod spool;
 mod state;
 #[cfg(test)]
 mod state_laws;
@@ -45,7 +46,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use sha2::{Digest as _, Sha256};
 use tokio::sync::{OnceCell, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -68,7 +71,7 @@ pub use voice::Clone as VoiceClone;
 use account::{Account, Guests};
 
 use crate::api::{ApiError, Client, Progress};
-use crate::media::{Fetcher, Guard};
+use crate::media::{Fetcher, Guard, Roots};
 use follow::Live;
 use store::Store;
 use unwritten::Unwritten;
@@ -80,6 +83,8 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// Where results go that have no folder of their own.
     pub base_path: PathBuf,
+    /// The folders that results may go to.
+    pub roots: Roots,
     /// Which tasks are ours to ask about: the API host, and a print of the server's own key.
     pub account: String,
     /// How often a task is looked at.
@@ -144,7 +149,12 @@ struct Shared {
     fetcher: Fetcher,
     downloads: turns::Turns,
     unwritten: Unwritten,
+    /// When it was last seen whether records can be written, and what was seen.
+    readiness: tokio::sync::Mutex<Option<(Instant, Result<(), &'static str>)>>,
 }
+
+/// For so long nobody looks again whether records can be written.
+const READY_FOR: Duration = Duration::from_secs(1);
 
 impl Jobs {
     /// Opens nothing: the records are opened when the first job is asked for.
@@ -165,12 +175,22 @@ impl Jobs {
                 fetcher: Fetcher::new(guard),
                 downloads: turns::Turns::default(),
                 unwritten: Unwritten::default(),
+                readiness: tokio::sync::Mutex::default(),
             }),
         }
     }
 
     /// Fetches links, for inputs that have to be uploaded.
     pub fn fetcher(&self) -> &Fetcher {
+        &self.shared.fetcher
+    }
+
+    /// As [`Self::fetcher`], for downloads that are resumed where an earlier process has left them. That takes a key of
+    /// the records; without records, nothing is resumed.
+    pub async fn resuming_fetcher(&self) -> &Fetcher {
+        if let Err(error) = self.store().await {
+            tracing::info!(%error, "an interrupted download will not be resumed by the next process");
+        }
         &self.shared.fetcher
     }
 
@@ -185,6 +205,7 @@ impl Jobs {
             .get_or_try_init(|| async {
                 let owner = random_id("server");
                 let store = Arc::new(Store::open(&self.shared.settings.data_dir, owner).await?);
+                self.shared.fetcher.resume_with(Sha256::digest(store.secret("downloads").await?).into());
                 // Before anybody is told what the records say.
                 Box::pin(self.gather_everywhere(&store)).await;
                 // As the server itself: whoever happens to open the records must not be held for that.
@@ -195,9 +216,21 @@ impl Jobs {
             .await
     }
 
-    /// Whether records can be written.
-    pub async fn check(&self) -> Result<(), StoreError> {
-        self.store().await.map(drop)
+    /// Whether records can be written; if not, what is wrong. Looked at once a second at most, whoever asks.
+    pub async fn check(&self) -> Result<(), &'static str> {
+        let mut readiness = self.shared.readiness.lock().await;
+        if let Some((at, known)) = *readiness
+            && at.elapsed() < READY_FOR
+        {
+            return known;
+        }
+        let probing = async { self.store().await?.probe().await };
+        let found = probing.await.map_err(|error: StoreError| {
+            tracing::error!(%error, "not ready");
+            error.brief()
+        });
+        *readiness = Some((Instant::now(), found));
+        found
     }
 
     /// Takes up what earlier processes left unfinished, if there are records at all.

@@ -1,5 +1,7 @@
 //! Sounds that are written to disk while they are made.
 
+use std::path::Path;
+
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::future::ready;
@@ -36,7 +38,8 @@ impl Run {
         let Sound { stream, format, player } = sound;
         let mut aloud = player.map(|(player, since)| Aloud::begin(&self.jobs, player, since));
         let mut arrived = 0_u64;
-        let written = self.write_down(stream, format, &mut arrived, aloud.as_mut()).await;
+        let folder = self.folder().await;
+        let written = self.write_down(&folder, stream, format, &mut arrived, aloud.as_mut()).await;
         match written {
             Ok((mut saved, end)) => {
                 // The header of the first sentence knows nothing of the others.
@@ -91,14 +94,14 @@ impl Run {
 
     async fn write_down(
         &self,
+        folder: &Path,
         sound: SoundStream,
         format: AudioFormat,
         arrived: &mut u64,
         mut aloud: Option<&mut Aloud>,
     ) -> Result<(Saved, SoundEnd), Broken> {
-        let folder = self.folder();
         let unwritable = |problem: OutputProblem| Broken::Disk(problem.to_string());
-        media::prepare(&folder).await.map_err(unwritable)?;
+        media::prepare(folder).await.map_err(unwritable)?;
         let extension = format.extension();
         let name = media::file_name(&self.job.prompt, short(&self.job.id), 1, false, extension);
         let expect = Expect { kind: Some(Kind::Audio), max_bytes: MAX_RESULT, extension };
@@ -125,7 +128,7 @@ impl Run {
         });
         let cut =
             format!("{}-incomplete.{extension}", name.trim_end_matches(extension).trim_end_matches('.'));
-        let saved = media::save_what_comes(chunks, &folder, &name, &cut, &expect).await;
+        let saved = media::save_what_comes(chunks, folder, &name, &cut, &expect).await;
         match (saved, broken) {
             (Ok((saved, None)), None) => Ok((saved, end.unwrap_or_default())),
             (Ok((saved, _)), Some(error)) => Err(Broken::Stream(error, Some(Box::new(saved)))),

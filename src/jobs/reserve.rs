@@ -1,12 +1,13 @@
 //! Money set aside: whether there is enough, for what it was, and how a request that is no job ends.
 
-use sqlx::Row as _;
+use sqlx::{Row as _, SqliteConnection};
 
 use super::account::pool;
 use super::ledger::{NotBought, Purchase, Spending, Spent, millionths};
+use super::spool::Update;
 use super::store::Store;
 use super::store_error::StoreError;
-use super::unwritten::{News, PROMPTLY};
+use super::unwritten::PROMPTLY;
 use super::{Jobs, random_id};
 
 impl Jobs {
@@ -25,7 +26,7 @@ impl Jobs {
             return Ok(());
         }
         let store = self.store().await?;
-        let mut connection = store.pool().acquire().await.map_err(|error| store.fail(error))?;
+        let mut connection = store.readers().acquire().await.map_err(|error| store.fail(error))?;
         let account = &self.account.name;
         let allowed = store.allowed(&mut connection, account, principal, currency, estimate, &limits).await?;
         allowed.map_err(NotBought::Denied)
@@ -53,7 +54,7 @@ impl Jobs {
             return Ok(vec![nothing(currency)]);
         }
         let store = self.store().await?;
-        let mut connection = store.pool().acquire().await.map_err(|error| store.fail(error))?;
+        let mut connection = store.readers().acquire().await.map_err(|error| store.fail(error))?;
         let mut all = store.currencies(&mut connection, &self.account.name).await?;
         all.retain(|other| other != currency);
         all.insert(0, currency.to_owned());
@@ -75,7 +76,7 @@ impl Jobs {
             return Ok(Spent::default());
         }
         let store = self.store().await?;
-        let mut connection = store.pool().acquire().await.map_err(|error| store.fail(error))?;
+        let mut connection = store.readers().acquire().await.map_err(|error| store.fail(error))?;
         store.spent_by_principal(&mut connection, &self.account.name, principal, currency).await
     }
 
@@ -85,23 +86,55 @@ impl Jobs {
     }
 }
 
+/// How a purchase ends.
+const ENDS: &[&str] = &["settled", "released", "unknown"];
+
 impl Store {
+    /// Notes how a purchase without a job has ended. `false` where there is no such purchase, or where it cannot have
+    /// ended so; what has ended already stays as it is. The purchase of a job follows the job's record alone.
+    pub(super) async fn end_purchase(
+        &self,
+        connection: &mut SqliteConnection,
+        id: &str,
+        state: &str,
+        actual: Option<i64>,
+    ) -> Result<bool, StoreError> {
+        let known = sqlx::query_scalar::<_, String>(
+            "SELECT state FROM spending WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM jobs WHERE id = ?1)",
+        );
+        let known = known.bind(id).fetch_optional(&mut *connection).await;
+        let Some(known) = known.map_err(|error| self.fail(error))? else { return Ok(false) };
+        if !ENDS.contains(&state) || actual.is_some_and(|actual| actual < 0) {
+            return Ok(false);
+        }
+        // Of what nobody could tell, somebody may know more by now.
+        if matches!(known.as_str(), "reserved" | "unknown") {
+            self.mark(connection, id, state, actual).await?;
+        }
+        Ok(true)
+    }
+
     /// A random key of the data folder, made when it is first asked for.
-    async fn secret(&self, name: &str) -> Result<Vec<u8>, StoreError> {
+    pub(super) async fn secret(&self, name: &str) -> Result<Vec<u8>, StoreError> {
+        if let Some(known) = self.known_secret(name).await? {
+            return Ok(known);
+        }
         let mut fresh = [0_u8; 32];
         getrandom::fill(&mut fresh).map_err(|error| self.fail(error.to_string()))?;
         sqlx::query("INSERT INTO secrets (name, value) VALUES (?1, ?2) ON CONFLICT DO NOTHING")
             .bind(name)
             .bind(fresh.to_vec())
-            .execute(self.pool())
+            .execute(self.writers())
             .await
             .map_err(|error| self.fail(error))?;
-        let row = sqlx::query("SELECT value FROM secrets WHERE name = ?1")
-            .bind(name)
-            .fetch_one(self.pool())
-            .await
-            .map_err(|error| self.fail(error))?;
-        row.try_get(0).map_err(|error| self.fail(error))
+        // Another process may have been quicker.
+        self.known_secret(name).await?.ok_or_else(|| self.fail(sqlx::Error::RowNotFound))
+    }
+
+    async fn known_secret(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let row = sqlx::query("SELECT value FROM secrets WHERE name = ?1").bind(name);
+        let row = row.fetch_optional(self.readers()).await.map_err(|error| self.fail(error))?;
+        row.map(|row| row.try_get(0).map_err(|error| self.fail(error))).transpose()
     }
 }
 
@@ -137,10 +170,11 @@ impl Reservation {
         let written = tracker.spawn(async move {
             let writing = async {
                 let store = jobs.store().await?;
-                let mut connection = store.pool().acquire().await.map_err(|error| store.fail(error))?;
+                let mut transaction = store.begin().await?;
                 #[cfg(feature = "crash-points")]
                 crate::crash::point("settle.before");
-                store.mark(&mut connection, &id, state, actual).await
+                store.end_purchase(&mut transaction, &id, state, actual).await?;
+                transaction.commit().await.map_err(|error| store.fail(error))
             };
             let trouble = match tokio::time::timeout(PROMPTLY, writing).await {
                 Ok(Ok(())) => return,
@@ -148,9 +182,57 @@ impl Reservation {
                 Err(_) => "it takes too long".to_owned(),
             };
             tracing::error!(id, state, trouble, "the end of a purchase was not written; it will be");
-            jobs.owe(News::Purchase { purchase: id, state: state.to_owned(), actual }).await;
+            jobs.owe(Update::Purchase { purchase: id, state: state.to_owned(), actual }).await;
         });
         // A panic has its own words in the log.
         let _ = written.await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jobs::ledger::Limits;
+
+    #[tokio::test]
+    async fn a_purchase_ends_once_and_that_of_a_job_with_the_job_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), "me".to_owned()).await.unwrap();
+        let purchase = Purchase {
+            tool: "chat",
+            principal: "local".to_owned(),
+            allowance: None,
+            model: "m".to_owned(),
+            currency: "USD".to_owned(),
+            estimate: Some(5),
+            consent: None,
+        };
+        for id in ["call-1", "call-2", "image-1"] {
+            store.reserve(id, "a", &purchase, &Limits::default()).await.unwrap().unwrap();
+        }
+        let job = "INSERT INTO jobs VALUES ('image-1', 'local', 'a', 'image', 'succeeded', 0, NULL, NULL, '', '{}', NULL, 0, 1, 1)";
+        sqlx::query(job).execute(store.writers()).await.unwrap();
+        for (id, state, actual, counts, becomes) in [
+            ("call-1", "reserved", None, false, "reserved"),
+            ("call-1", "anything", None, false, "reserved"),
+            ("call-1", "settled", Some(-9), false, "reserved"),
+            ("call-1", "unknown", None, true, "unknown"),
+            ("call-1", "settled", Some(3), true, "settled 3"),
+            ("call-1", "released", None, true, "settled 3"),
+            ("call-1", "settled", Some(0), true, "settled 3"),
+            ("call-2", "released", None, true, "released"),
+            ("call-2", "settled", Some(4), true, "released"),
+            ("image-1", "released", None, false, "reserved"),
+            ("call-9", "released", None, false, ""),
+        ] {
+            let mut transaction = store.begin().await.unwrap();
+            let counted = store.end_purchase(&mut transaction, id, state, actual).await.unwrap();
+            transaction.commit().await.unwrap();
+            let now = sqlx::query_scalar::<_, String>(
+                "SELECT state || coalesce(' ' || actual, '') FROM spending WHERE id = ?1",
+            );
+            let now = now.bind(id).fetch_optional(store.readers()).await.unwrap().unwrap_or_default();
+            assert_eq!((counted, now.as_str()), (counts, becomes), "{id} {state}");
+        }
     }
 }

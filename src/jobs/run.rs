@@ -1,6 +1,5 @@
 //! The loop around the state machine: submit once, look, fetch, until the job is over or another process has it.
 
-use std::collections::HashSet;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,9 +13,10 @@ use super::follow::Seat;
 use super::job::{Job, now};
 use super::look::next_look;
 use super::paid::Made;
+use super::spool::Update;
 use super::state::{Route, Seen, State};
 use super::submit::Departure;
-use super::unwritten::{News, PROMPTLY};
+use super::unwritten::PROMPTLY;
 use super::{Jobs, StoreError};
 use crate::api::rate_limit::Slot;
 use crate::api::{chance, group};
@@ -40,7 +40,7 @@ pub(super) enum Write {
 }
 
 /// More files than any request makes.
-const MOST_FILES: usize = 32;
+pub(super) const MOST_FILES: usize = 32;
 
 /// How often a process that does not hold the lease reads the record for whoever waits.
 const GLANCE: Duration = Duration::from_millis(400);
@@ -151,9 +151,9 @@ impl Run {
     /// The process that was submitting has died, as far as anybody has heard.
     async fn orphaned(&mut self) -> Step {
         // What it could not write may lie in a file.
-        let (jobs, data) = (self.jobs.clone(), self.jobs.shared.settings.data_dir.clone());
+        let jobs = self.jobs.clone();
         if let Ok(store) = jobs.store().await {
-            jobs.gather(store, &data, &mut HashSet::new()).await;
+            jobs.gather(store).await;
             if let Ok(Some(job)) = store.get(&self.job.principal, &self.job.id).await
                 && job.state != self.job.state
             {
@@ -234,7 +234,7 @@ impl Run {
         let (jobs, id) = (self.jobs.clone(), self.job.id.clone());
         let only_looked = matches!((before, &self.job.state), (State::Running { .. }, State::Running { .. }));
         let news =
-            (write != Write::First && (!only_looked || jobs.has_news(&id))).then(|| News::of(&self.job));
+            (write != Write::First && (!only_looked || jobs.has_news(&id))).then(|| Update::of(&self.job));
         let saved = {
             let saving = pin!(self.save_thrice(write, before));
             match select(saving, pin!(sleep(PROMPTLY))).await {

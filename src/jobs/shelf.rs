@@ -14,7 +14,7 @@ impl Jobs {
             "INSERT OR REPLACE INTO remote_files (account, file_id, principal, created_at) VALUES (?1, ?2, ?3, ?4)",
         );
         let row = row.bind(&self.account.name).bind(file_id).bind(principal).bind(now());
-        row.execute(store.pool()).await.map_err(|error| store.fail(error))?;
+        row.execute(store.writers()).await.map_err(|error| store.fail(error))?;
         Ok(())
     }
 
@@ -25,7 +25,7 @@ impl Jobs {
             "SELECT DISTINCT json_extract(body, '$.voice_id') FROM jobs WHERE account = ?1 AND principal <> ?2
              AND kind = 'voice' AND json_extract(body, '$.voice_id') IS NOT NULL",
         );
-        let rows = rows.bind(&self.account.name).bind(principal).fetch_all(store.pool()).await;
+        let rows = rows.bind(&self.account.name).bind(principal).fetch_all(store.readers()).await;
         let rows = rows.map_err(|error| store.fail(error))?;
         rows.iter().map(|row| row.try_get(0).map_err(|error| store.fail(error))).collect()
     }
@@ -41,7 +41,7 @@ impl Jobs {
              WHERE jobs.account = ?1 AND jobs.principal <> ?2
              AND json_extract(file.value, '$.file_id') IS NOT NULL",
         );
-        let rows = rows.bind(&self.account.name).bind(principal).fetch_all(store.pool()).await;
+        let rows = rows.bind(&self.account.name).bind(principal).fetch_all(store.readers()).await;
         let rows = rows.map_err(|error| store.fail(error))?;
         rows.iter().map(|row| row.try_get(0).map_err(|error| store.fail(error))).collect()
     }

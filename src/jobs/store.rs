@@ -11,21 +11,25 @@ use sqlx::{Row as _, Sqlite, SqliteConnection, Transaction};
 use super::job::{Job, now};
 use super::lease::LEASE;
 use super::ledger::{Denied, Limits, Purchase};
-use super::open::Presence;
+use super::open::{Pools, Presence};
+use super::spool::{Entry, SpoolKey, Update};
 use super::state::State;
 use super::store_error::StoreError;
-use super::unwritten::{News, Note};
 
 /// An open database.
 #[derive(Debug)]
 pub struct Store {
-    pool: SqlitePool,
+    pools: Pools,
     folder: PathBuf,
     /// This process, in leases.
     owner: String,
     notice: Option<String>,
+    spool_key: SpoolKey,
     _presence: Presence,
 }
+
+/// How much a probe writes, in bytes; in the database it is twice as long, and longer than the probe's cache.
+const PROBE: i64 = 32 * 1024;
 
 /// What became of an insertion.
 #[derive(Debug)]
@@ -43,14 +47,23 @@ impl Store {
     pub const FILE: &str = "jobs.sqlite3";
 
     /// An open database and what there is to say about it.
-    pub(super) fn with(
-        pool: SqlitePool,
+    pub(super) async fn with(
+        pools: Pools,
         folder: &Path,
         owner: String,
         presence: Presence,
         notice: Option<String>,
-    ) -> Self {
-        Self { pool, folder: folder.to_owned(), owner, notice, _presence: presence }
+    ) -> Result<Self, StoreError> {
+        let folder = folder.to_owned();
+        let spool_key = SpoolKey::new(Vec::new());
+        let mut store = Self { pools, folder, owner, notice, spool_key, _presence: presence };
+        store.spool_key = SpoolKey::new(store.secret("spool").await?);
+        Ok(store)
+    }
+
+    /// What proves that a spooled line belongs to these records.
+    pub(super) fn spool_key(&self) -> &SpoolKey {
+        &self.spool_key
     }
 
     /// What whoever runs the server should know: the records had to be repaired.
@@ -60,11 +73,28 @@ impl Store {
 
     /// Ends all connections.
     pub async fn close(&self) {
-        self.pool.close().await;
+        self.pools.close().await;
     }
 
-    pub(super) fn pool(&self) -> &SqlitePool {
-        &self.pool
+    /// For statements that change something.
+    pub(super) fn writers(&self) -> &SqlitePool {
+        &self.pools.writers
+    }
+
+    /// For statements that change nothing. None of them waits for a writer.
+    pub(super) fn readers(&self) -> &SqlitePool {
+        &self.pools.readers
+    }
+
+    /// Whether something can be written: writes a row to the disk and takes it back.
+    pub(super) async fn probe(&self) -> Result<(), StoreError> {
+        let begun = self.pools.probe.begin_with("BEGIN IMMEDIATE").await;
+        let mut transaction = begun.map_err(|error| self.fail(error))?;
+        let row = "INSERT INTO answers (principal, account, digest, body, created_at)
+                   VALUES ('', '', 'probe', hex(zeroblob(?1)), 0)";
+        let written = sqlx::query(row).bind(PROBE).execute(&mut *transaction).await;
+        written.map_err(|error| self.fail(error))?;
+        transaction.rollback().await.map_err(|error| self.fail(error))
     }
 
     pub(super) fn owner(&self) -> &str {
@@ -72,7 +102,17 @@ impl Store {
     }
 
     pub(super) fn fail(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
-        StoreError::new(&self.folder, source.into())
+        let source = source.into();
+        match source.downcast_ref() {
+            // The connections are taken by writes that wait themselves, or by reads that take long.
+            Some(sqlx::Error::PoolTimedOut) if self.pools.writers.num_idle() == 0 => {
+                StoreError::new(&self.folder, "the database is locked, and other writes wait for it".into())
+            }
+            Some(sqlx::Error::PoolTimedOut) => {
+                StoreError::new(&self.folder, "the database is busy with other calls".into())
+            }
+            _ => StoreError::new(&self.folder, source),
+        }
     }
 
     /// Writes a new job, leased to this process, and with it what is set aside for its purchase, if it is one and
@@ -100,7 +140,7 @@ impl Store {
 
     /// A transaction that nobody writes beside.
     pub(super) async fn begin(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
-        self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(|error| self.fail(error))
+        self.pools.writers.begin_with("BEGIN IMMEDIATE").await.map_err(|error| self.fail(error))
     }
 
     async fn insert_on(&self, connection: &mut SqliteConnection, job: &Job) -> Result<Inserted, StoreError> {
@@ -166,24 +206,20 @@ impl Store {
 
     /// Writes what a process has come to know and could not write, if the record is not further. `false` where there
     /// is no such record. The lease stays with whoever has it.
-    pub(super) async fn join(&self, note: &Note) -> Result<bool, StoreError> {
+    pub(super) async fn join(&self, entry: &Entry) -> Result<bool, StoreError> {
         let mut transaction = self.begin().await?;
-        match &note.what {
-            News::Purchase { purchase, state, actual } => {
-                let there = sqlx::query("SELECT 1 FROM spending WHERE id = ?1").bind(purchase);
-                let there =
-                    there.fetch_optional(&mut *transaction).await.map_err(|error| self.fail(error))?;
-                if there.is_none() {
+        match &entry.what {
+            Update::Purchase { purchase, state, actual } => {
+                if !self.end_purchase(&mut transaction, purchase, state, *actual).await? {
                     return Ok(false);
                 }
-                self.mark(&mut transaction, purchase, state, *actual).await?;
             }
-            News::Job { job, .. } => {
+            Update::Job { job, .. } => {
                 let row = sqlx::query("SELECT body FROM jobs WHERE id = ?1").bind(job);
                 let row = row.fetch_optional(&mut *transaction).await.map_err(|error| self.fail(error))?;
                 let Some(row) = row else { return Ok(false) };
                 let mut job = self.parse(&row)?;
-                if note.amend(&mut job) {
+                if entry.amend(&mut job) {
                     self.note_twin(&mut transaction, &mut job).await?;
                     self.save_on(&mut transaction, &job, "note").await?;
                 }

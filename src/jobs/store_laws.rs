@@ -8,9 +8,9 @@ use sqlx::Row as _;
 
 use super::job::{Cost, Job, Kind};
 use super::ledger::{Limits, Purchase};
+use super::spool::{Entry, Update};
 use super::state::{Failure, Route, Seen, State, Task};
 use super::store::{Inserted, Store};
-use super::unwritten::{News, Note};
 
 /// One step of one process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +67,7 @@ struct World {
     id: String,
     processes: [Process; 2],
     /// In the file, which outlives its process.
-    note: [Option<Note>; 2],
+    note: [Option<Entry>; 2],
     /// What MiniMax was sent and has not provably refused.
     taken: u32,
     time: i64,
@@ -153,7 +153,7 @@ impl World {
         job.state = before.clone().after(seen);
         job.updated_at = self.time;
         if locked && !leaves {
-            self.note[who] = Some(Note { when: self.time, what: News::of(job) });
+            self.note[who] = Some(Entry { when: self.time, what: Update::of(job) });
             return;
         }
         if locked {
@@ -215,7 +215,7 @@ impl World {
             }
             Sleep => {
                 let run_out = sqlx::query("UPDATE jobs SET lease_until = 0 WHERE id = ?1").bind(&self.id);
-                run_out.execute(store.pool()).await.unwrap();
+                run_out.execute(store.writers()).await.unwrap();
             }
             Claim => {}
         }
@@ -244,7 +244,7 @@ impl World {
             "billed, and said to be free: {after:?}"
         );
         let ledger = sqlx::query("SELECT state FROM spending WHERE id = ?1").bind(&self.id);
-        let word: String = ledger.fetch_one(store.pool()).await.unwrap().try_get(0).unwrap();
+        let word: String = ledger.fetch_one(store.readers()).await.unwrap().try_get(0).unwrap();
         let right = match after {
             _ if job.is_free() => "released",
             State::Submitting { .. } | State::Running { .. } => "reserved",
@@ -261,7 +261,7 @@ fn that_a_request_waits_is_not_believed_once_it_has_left() {
     let held = State::NEW.after(Seen::Held("rate".into()));
     let mut known = order("video-1", &held);
     known.updated_at = 5;
-    let note = Note { when: 5, what: News::of(&known) };
+    let note = Entry { when: 5, what: Update::of(&known) };
     for (written, is_believed) in [(4, true), (5, false), (6, false)] {
         let mut job = order("video-1", &State::NEW.after(Seen::Leaving));
         job.updated_at = written;
@@ -298,7 +298,7 @@ proptest! {
                 world.judge(&stores[0], &before).await?;
             }
             // Whatever died: what is in the files finds its way into the records.
-            let named = world.note.iter().flatten().any(|note| matches!(&note.what, News::Job { task_id: Some(_), .. }));
+            let named = world.note.iter().flatten().any(|note| matches!(&note.what, Update::Job { task_id: Some(_), .. }));
             let before = world.row(&stores[0]).await.state;
             world.does(stores, 1, Join, 0).await;
             world.judge(&stores[0], &before).await?;

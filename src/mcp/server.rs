@@ -70,10 +70,12 @@ impl Server {
     /// A server that offers what its settings want of a catalogue. Nothing is opened or sent before the first call.
     pub fn new(config: Config, catalogue: Catalogue<Self>) -> Self {
         let pacing = RateLimits { keep: config.keeps_limits(), china: config.region == Region::Cn };
+        let roots = roots_of(&config);
         let api = Client::with_limits(config.host.clone(), config.key.clone(), pacing);
         let settings = Settings {
             data_dir: config.data_dir.clone(),
             base_path: config.base_path.clone(),
+            roots: roots.clone(),
             account: account_of(&config),
             poll: config.poll,
             loopback: config.loopback,
@@ -90,7 +92,7 @@ impl Server {
         let key_kind = config.key_kind();
         let shared = Arc::new(Shared {
             pacing,
-            roots: Arc::new(Roots::new(&config.base_path, Some(&config.home), &config.allowed_dirs)),
+            roots: Arc::new(roots),
             available: catalogue.offered().collect(),
             catalogue,
             rates: Arc::default(),
@@ -328,4 +330,12 @@ impl Server {
     pub fn session_ended(&self, session: &str) {
         self.shared.subscriptions.end_session(session);
     }
+}
+
+/// The folders that callers may name, without the files that this server itself trusts.
+fn roots_of(config: &Config) -> Roots {
+    let roots =
+        Roots::new(&config.base_path, Some(&config.home), &config.allowed_dirs).without(&config.data_dir);
+    let files = [&config.key_file, &config.facts_file, &config.http.token_file];
+    files.into_iter().flatten().fold(roots, |roots, file| roots.without(file))
 }

@@ -5,14 +5,18 @@
 //! * [`mod@download`]: which hosts may be fetched from, resumable downloads, where results go and what they are called.
 //! * [`probe`]: the real type, size and duration of a file, and whether it is complete.
 //! * [`subtitle`]: subtitles in other formats. [`player`]: sound on the loudspeaker.
+//! [`private`]: files that other users of the machine cannot read.
 //!
 //! Nothing here knows an endpoint, a job or a tool. Limits come in as plain data. Problems go out as sentences without a
 //! subject, so that the caller can put the name of the argument in front.
 
 pub mod download;
+mod encoding;
 pub mod input;
 pub mod player;
+pub mod private;
 pub mod probe;
+mod secret_scan;
 pub mod subtitle;
 
 pub use download::archive::{Archive, Temporary};
@@ -20,12 +24,13 @@ pub use download::disk_space::room;
 pub use download::document::document;
 pub use download::fetcher::Fetcher;
 pub use download::file_name::file_name;
-pub use download::folder::{OutputProblem, folder, prepare, prepare_again};
+pub use download::folder::{OutputProblem, folder, is_still_allowed, prepare, prepare_again};
 pub use download::guard::{Guard, Refused};
 pub use download::integrity::{Intact, KeptFiles};
 pub use download::link::{FetchProblem, fetch};
+pub use download::partial_file::Resume;
 pub use download::target::{Expect, Saved, download, save, save_stream, save_what_comes};
-pub use input::content::{Blob, Content, Limits, Opened, check, load, open_input};
+pub use input::content::{Blob, Content, Limits, Opened, check, check_now, load, open_input};
 pub use input::reference::{InputProblem, Reference, parse};
 pub use input::roots::Roots;
 pub use input::source::Source;

@@ -20,7 +20,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("mcp", &["api", "config", "facts", "jobs", "media", "telemetry"]),
     ("tools", &["api", "config", "facts", "jobs", "mcp", "media", "telemetry"]),
     ("serve", &["config", "jobs", "mcp", "media", "telemetry", "tools"]),
-    ("cli", &["config", "facts", "mcp", "serve", "telemetry", "tools"]),
+    ("cli", &["config", "facts", "mcp", "media", "serve", "telemetry", "tools"]),
 ];
 
 /// Crates that only some modules may name.

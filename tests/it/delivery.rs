@@ -20,6 +20,13 @@ const MIB: u64 = 1024 * 1024;
 const OVERLAP: u64 = 64 * 1024;
 const VIDEO: Expect<'_> = Expect { kind: Some(Kind::Video), max_bytes: 1 << 32, extension: "mp4" };
 
+/// As a process on one data folder fetches.
+fn fetcher() -> Fetcher {
+    let fetcher = Fetcher::new(Guard { loopback_http: true, ..Guard::default() });
+    fetcher.resume_with([7; 32]);
+    fetcher
+}
+
 /// Where downloads go, and what fetches them: a new one each time, as in a new process.
 struct Here(TempDir);
 
@@ -30,7 +37,7 @@ impl Here {
     }
 
     async fn fetch(&self, url: &str) -> Result<Saved, FetchProblem> {
-        let fetcher = Fetcher::new(Guard { loopback_http: true, ..Guard::default() });
+        let fetcher = fetcher();
         fetcher.download(url, self.0.path(), "film.mp4", &VIDEO, Some("job/film.mp4")).await
     }
 
@@ -199,7 +206,7 @@ async fn an_error_page_in_the_place_of_the_rest_spoils_nothing() {
 async fn a_file_that_does_not_fit_on_the_disk_is_not_begun() {
     let here = Here::new();
     let host = Host::with(vec![cut(Film::new(1 << 60), 1000)]).await;
-    let fetcher = Fetcher::new(Guard { loopback_http: true, ..Guard::default() });
+    let fetcher = fetcher();
     let expect = Expect { max_bytes: u64::MAX, ..VIDEO };
     let problem = fetcher.download(&host.link("a"), here.0.path(), "film.mp4", &expect, Some("k")).await;
     let problem = problem.unwrap_err();
@@ -212,7 +219,7 @@ async fn an_archive_that_breaks_off_is_gone_on_with_too() {
     let (here, film) = (Here::new(), Film::new(2 * MIB));
     let host = Host::with(vec![cut(film, 700_000), Reply::with(film)]).await;
     let fetch = async || {
-        let fetcher = Fetcher::new(Guard { loopback_http: true, ..Guard::default() });
+        let fetcher = fetcher();
         fetcher.fetch_aside(&host.link("a"), here.0.path(), 1 << 32, "job/speech.tar").await
     };
     assert!(is_weather(&fetch().await.unwrap_err()));

@@ -14,3 +14,5 @@ mod sessions;
 pub mod stage;
 mod tokens;
 mod wire;
+
+pub use stage::{ADA, Process};

@@ -166,7 +166,7 @@ async fn what_is_too_large_too_much_or_of_no_use_is_refused_and_leaves_nothing()
         (Body::from(vec![b' '; 300_001]), 413, "MINIMAX_MCP_UPLOAD_MAX_MB"),
         (Body::from(&b"%PDF-1.7 x\x00\x01"[..]), 415, "PDF"),
         (Body::from(&b"MZ\x90\x00\x03\x00\x00\x00"[..]), 415, "must be JPEG"),
-        (Body::from(&b"-----BEGIN RSA PRIVATE KEY-----\nx"[..]), 415, "must be JPEG"),
+        (Body::from(&b"-----BEGIN RSA PRIVATE KEY-----\nx"[..]), 415, "a private key (rule `private-key`"),
         (Body::from("<html><body>x</body></html>"), 415, "HTML"),
     ] {
         let (found, text) = refused(hand_in(base, ADA, "").body(body)).await;

@@ -34,6 +34,7 @@ mod deployment;
 // Files, links and folders.
 mod media;
 // Files that were never meant to leave.
+mod secrets;
 mod uploads;
 // Callers over HTTP who bring keys of their own, and those who leave.
 mod callers;
@@ -83,12 +84,15 @@ mod crash_random;
 mod crash_several;
 // Records and folders that are damaged, full, read-only, held by others or of another time.
 mod clock;
+mod data_folder;
 mod endurance;
 mod storage;
 // Records that another version of the program has written, or writes at the same time.
 mod versions;
 // What could not be written at once.
 mod unwritten;
+// Files that somebody has put where the program could take them for its own.
+mod forged;
 // A day of the whole server, in minutes.
 mod a_day;
 // Results on their way here, over bad roads.

@@ -1,7 +1,7 @@
 //! Records that cannot be written when there is something to write: nothing that was paid for is in memory alone.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use minimax_mcp::sandbox::{Act, Pace, Rule};
@@ -14,17 +14,17 @@ use crate::harness::quick;
 use crate::storage::Stage;
 
 /// As if the disk were full for whatever changes a job or a purchase; new ones fit in.
-const FULL: &str = "
+pub const FULL: &str = "
     CREATE TRIGGER full_for_jobs BEFORE UPDATE ON jobs WHEN NEW.body <> OLD.body
     BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END;
     CREATE TRIGGER full_for_purchases BEFORE UPDATE ON spending
     BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END";
-const ROOM: &str = "DROP TRIGGER full_for_jobs; DROP TRIGGER full_for_purchases";
+pub const ROOM: &str = "DROP TRIGGER full_for_jobs; DROP TRIGGER full_for_purchases";
 
-const SUBMIT: &str = "/v1/video_generation";
+pub const SUBMIT: &str = "/v1/video_generation";
 
 /// A stage with records, on which a video takes three seconds.
-fn stage() -> Stage {
+pub fn stage() -> Stage {
     let stage = Stage::new();
     stage.cell.sandbox.set_pace(Pace { polls: 1, seconds: 3.0, ..quick() });
     stage
@@ -36,7 +36,7 @@ fn started(stage: &Stage) -> Victim {
     program
 }
 
-fn word(stage: &Stage, sql: &'static str) -> String {
+pub fn word(stage: &Stage, sql: &'static str) -> String {
     stage.runtime.block_on(async {
         let url = format!("sqlite://{}", stage.database().display());
         let mut connection = SqliteConnection::connect(&url).await.unwrap();
@@ -44,27 +44,29 @@ fn word(stage: &Stage, sql: &'static str) -> String {
     })
 }
 
-/// The lines of the files in a folder.
-fn lines(folder: &Path) -> Vec<Value> {
-    let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let ours = names.filter(|path| {
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        name.contains("unwritten-") && path.extension().is_some_and(|it| it == "jsonl")
-    });
-    let texts = ours.filter_map(|path| fs::read_to_string(path).ok());
-    texts
-        .flat_map(|text| text.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<_>>())
-        .collect()
+/// The files of the spool below the data folder or the output folder.
+pub fn spooled(folder: &Path) -> Vec<PathBuf> {
+    let folders = ["spool", ".minimax-spool"].map(|name| folder.join(name));
+    let entries = folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths.filter(|path| path.extension().is_some_and(|it| it == "spool")).collect()
 }
 
-fn a_line_with_a_task(folder: &Path) -> bool {
+/// The entries in them, without their MACs.
+pub fn lines(folder: &Path) -> Vec<Value> {
+    let texts = spooled(folder).into_iter().filter_map(|path| fs::read_to_string(path).ok());
+    let entry = |line: &str| serde_json::from_str(line.split_once(' ').unwrap().1).unwrap();
+    texts.flat_map(|text| text.lines().map(entry).collect::<Vec<_>>()).collect()
+}
+
+pub fn a_line_with_a_task(folder: &Path) -> bool {
     lines(folder)
         .iter()
         .any(|line| line["task_id"].is_string() && line["job"].is_string() && line["when"].is_i64())
 }
 
 /// Orders a video whose task is named as soon as `meanwhile` is done.
-fn order(stage: &Stage, program: &mut Victim, meanwhile: impl FnOnce()) {
+pub fn order(stage: &Stage, program: &mut Victim, meanwhile: impl FnOnce()) {
     stage.cell.sandbox.script(vec![Rule::once(SUBMIT, Act::Delay { ms: 700 })]);
     let arguments = json!({ "prompt": "A fox", "wait_seconds": 0 });
     let first = program.call("generate_video", arguments);
@@ -75,7 +77,7 @@ fn order(stage: &Stage, program: &mut Victim, meanwhile: impl FnOnce()) {
 }
 
 /// The next program has the video, and nothing is left of the file.
-fn next_delivers(stage: &Stage) {
+pub fn next_delivers(stage: &Stage) {
     let mut next = stage.cell.program_later().ready();
     let jobs = listed(&mut next);
     let view = next.call("get_job", json!({ "job_id": jobs[0], "wait_seconds": 60 }));
@@ -211,16 +213,16 @@ fn lines_that_are_about_no_record_are_left_for_whoever_they_are_about() {
     let stage = stage();
     drop(started(&stage));
     let line = json!({ "when": 1, "job": "video-elsewhere", "task_id": "1", "record": {} }).to_string();
-    for (folder, name) in
-        [(stage.cell.data(), "unwritten-x.jsonl"), (stage.cell.out(), ".minimax-unwritten-x.jsonl")]
-    {
-        fs::write(folder.join(name), format!("{line}\nno line of ours\n")).unwrap();
+    for path in [
+        stage.cell.data().join("unwritten-x.jsonl"),
+        stage.cell.data().join("spool/x.spool"),
+        stage.cell.out().join(".minimax-unwritten-x.jsonl"),
+        stage.cell.out().join(".minimax-spool/x.spool"),
+    ] {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, format!("{line}\nno line of ours\n")).unwrap();
         listed(&mut stage.program());
-        assert_eq!(
-            fs::read_to_string(folder.join(name)).unwrap(),
-            format!("{line}\nno line of ours\n"),
-            "{name}"
-        );
+        assert_eq!(fs::read_to_string(&path).unwrap(), format!("{line}\nno line of ours\n"), "{path:?}");
     }
 }
 

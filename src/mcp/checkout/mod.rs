@@ -101,14 +101,18 @@ impl Checkout {
 
     /// Refuses a call that must not reach MiniMax: wrong settings, or no key that may pay.
     pub(crate) fn ready(&self) -> Result<(), ToolError> {
-        if !self.config.problems.is_empty() {
-            return Err(ToolError::Config(self.config.problems.clone()));
-        }
+        self.configured()?;
         match self.payer {
             Payer::Nobody(why) => Err(ToolError::Unpaid(why)),
             _ if !self.jobs.api().has_key() => Err(ToolError::NoKey),
             _ => Ok(()),
         }
+    }
+
+    /// Refuses a call while a setting is wrong. A tool must not write a file that such a setting names.
+    pub(crate) fn configured(&self) -> Result<(), ToolError> {
+        let problems = &self.config.problems;
+        if problems.is_empty() { Ok(()) } else { Err(ToolError::Config(problems.clone())) }
     }
 
     /// Starts the job of a checked order, once, and waits for it.

@@ -95,7 +95,7 @@ impl Inputs {
                 "is an uploaded file, which this endpoint does not take; give a URL or a path".to_owned(),
             )),
             Reference::Data(blob) => {
-                media::check(&blob, &takes.limits).map_err(|problem| wrong(problem.to_string()))?;
+                media::check(&blob, &takes.limits).await.map_err(|problem| wrong(problem.to_string()))?;
                 encode(blob).await
             }
             Reference::Path(path) => self.read(field, path, takes, dry).await,
@@ -213,7 +213,7 @@ impl Inputs {
             }
             Reference::Url(link) => self.fetched(field, &link, limits).await?,
             Reference::Data(blob) => {
-                media::check(&blob, limits).map_err(|problem| wrong(problem.to_string()))?;
+                media::check(&blob, limits).await.map_err(|problem| wrong(problem.to_string()))?;
                 Opened::of(blob)
             }
             Reference::Path(path) => self.opened(field, path, limits).await?,

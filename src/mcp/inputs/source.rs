@@ -145,7 +145,7 @@ impl Sources {
         let wrong = |problem: InputProblem| ToolError::argument(field, problem.to_string());
         match source {
             Source::Uploaded(_) => Err(ToolError::argument(field, "is at MiniMax and cannot be read here")),
-            Source::Data(blob) => media::check(&blob, limits).map(|()| blob).map_err(wrong),
+            Source::Data(blob) => media::check(&blob, limits).await.map(|()| blob).map_err(wrong),
             Source::Path(path) => {
                 let read = media::load(&path, &self.roots(), limits).await;
                 read.map_err(|problem| self.unread(field, &problem))

@@ -15,7 +15,8 @@ use crate::media::download::disk_space;
 use crate::media::download::file_name;
 use crate::media::download::guard::Guard;
 use crate::media::download::link::FetchProblem;
-use crate::media::download::resume::{Arrived, Bring};
+use crate::media::download::partial_file::Resume;
+use crate::media::download::resume::Bring;
 use crate::media::download::target::{Expect, Saved, receive};
 
 /// More entries than this are no result.
@@ -26,23 +27,19 @@ const HEADER_MAX: u64 = 64 * 1024;
 /// A file that goes away when dropped.
 pub type Temporary = NamedTempFile;
 
-/// Fetches a link to a temporary file in `folder`, which exists. What breaks off is gone on with under the same
-/// key.
+/// Fetches a link to a temporary file in `folder`, which exists. What breaks off can be resumed.
 pub(crate) async fn fetch_aside(
     client: &reqwest::Client,
     guard: &Guard,
     url: &str,
     folder: &Path,
     max_bytes: u64,
-    key: &str,
+    resume: &Resume,
 ) -> Result<Temporary, FetchProblem> {
     let expect = Expect { kind: None, max_bytes, extension: "tar" };
-    let bring = Bring { client, guard, url, folder, name: None, expect: &expect, key: Some(key) };
-    match bring.run().await? {
-        Arrived::Whole(part, _) => Ok(part.into_file()),
-        // Nothing without a name is looked for.
-        Arrived::Present(saved) => Err(FetchProblem::Disk(format!("{} is in the way", saved.path.display()))),
-    }
+    let bring = Bring { client, guard, url, folder, name: None, expect: &expect, resume: Some(resume) };
+    let (part, _) = bring.run().await?;
+    Ok(part.into_file())
 }
 
 /// A tar file that has been fetched and looked through.
@@ -68,8 +65,8 @@ impl Archive {
     /// Lists the ordinary files. Links, devices and folders are passed over; a file that says of itself what it
     /// cannot hold is refused.
     pub async fn open(file: Temporary) -> Result<Self, FetchProblem> {
-        let path = file.path().to_owned();
-        let listed = tokio::task::spawn_blocking(move || list(&path)).await;
+        let opened = file.reopen().map_err(|error| FetchProblem::Disk(error.to_string()))?;
+        let listed = tokio::task::spawn_blocking(move || list(&opened)).await;
         let listed = listed.map_err(|_| FetchProblem::Disk("the reading was stopped".into()))?;
         let entries =
             listed.map_err(|error| FetchProblem::Wrong(format!("the archive cannot be read: {error}")))?;
@@ -108,7 +105,8 @@ impl Archive {
 
     async fn content(&self, entry: &Entry) -> Result<tokio::io::Take<tokio::fs::File>, FetchProblem> {
         let disk = |error: io::Error| FetchProblem::Disk(error.to_string());
-        let mut file = tokio::fs::File::open(self.file.path()).await.map_err(disk)?;
+        // Not whatever stands under its name by now.
+        let mut file = tokio::fs::File::from_std(self.file.reopen().map_err(disk)?);
         file.seek(SeekFrom::Start(entry.start)).await.map_err(disk)?;
         Ok(file.take(entry.bytes))
     }
@@ -117,10 +115,10 @@ impl Archive {
 /// One reading of the headers as they lie there, and no other: a reader that puts long names and sizes together by
 /// itself keeps them in memory however long they are, and one that is told a size twice can be led into the middle
 /// of a file.
-fn list(path: &Path) -> io::Result<Vec<Entry>> {
-    let length = std::fs::metadata(path)?.len();
+fn list(file: &File) -> io::Result<Vec<Entry>> {
+    let length = file.metadata()?.len();
     let (mut found, mut told) = (Vec::new(), Told::default());
-    for (number, entry) in tar::Archive::new(File::open(path)?).entries_with_seek()?.raw(true).enumerate() {
+    for (number, entry) in tar::Archive::new(file).entries_with_seek()?.raw(true).enumerate() {
         let mut entry = entry?;
         if number >= ENTRIES_MAX {
             return refuse("it has too many entries");

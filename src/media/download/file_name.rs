@@ -7,6 +7,12 @@ const EXTENSION_MAX: usize = 10;
 /// A folder's name, in bytes. Most file systems end at 255.
 const COMPONENT_MAX: usize = 200;
 
+/// How names of the program's own files begin, in whatever folder: records, what is left of damaged ones, notes of
+/// earlier versions; and hidden files, whoever they belong to.
+const OWN_STARTS: &[&str] = &[".", "jobs.sqlite", "jobs.lock", "salvage.", "unwritten-"];
+/// How they end.
+const OWN_ENDS: &[&str] = &["part", "spool", "sqlite3", "lock"];
+
 /// The name of a result: what it shows, whose result it is, which of several: `a-red-fox-4f7k2q9m-2.jpg`.
 ///
 /// Letters and digits of any script are kept in lower case; the rest becomes a dash. The same arguments give
@@ -90,6 +96,18 @@ pub(crate) fn is_device(name: &str) -> bool {
     })
 }
 
+/// A stem and an extension that are not those of the program's own files: of hidden ones, parts, records and spools.
+/// What a result is called comes from callers, links and MiniMax, and none of them may write what the program reads.
+pub(crate) fn apart(stem: &str, extension: &str) -> (String, String) {
+    let name = joined(stem, extension).to_lowercase();
+    let owned = OWN_STARTS.iter().any(|start| name.starts_with(start));
+    let stem = if owned { format!("file-{}", stem.trim_start_matches('.')) } else { stem.to_owned() };
+    if OWN_ENDS.iter().any(|end| extension.eq_ignore_ascii_case(end)) {
+        return (format!("{stem}-{extension}"), "bin".to_owned());
+    }
+    (stem, extension.to_owned())
+}
+
 /// `fox.jpg` as `fox` and `jpg`; the extension is empty if there is none.
 pub(crate) fn split(name: &str) -> (&str, &str) {
     match name.rsplit_once('.') {
@@ -101,4 +119,31 @@ pub(crate) fn split(name: &str) -> (&str, &str) {
 /// The reverse of [`split`].
 pub(crate) fn joined(stem: &str, extension: &str) -> String {
     if extension.is_empty() { stem.to_owned() } else { format!("{stem}.{extension}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_result_is_called_like_a_file_of_the_program() {
+        for (stem, extension, becomes) in [
+            ("unwritten-x", "jsonl", "file-unwritten-x.jsonl"),
+            ("UNWRITTEN-X", "JSONL", "file-UNWRITTEN-X.JSONL"),
+            (".minimax-unwritten-x", "jsonl", "file-minimax-unwritten-x.jsonl"),
+            (".minimax-abc", "part", "file-minimax-abc-part.bin"),
+            ("jobs", "sqlite3", "file-jobs-sqlite3.bin"),
+            ("jobs", "sqlite3-wal", "file-jobs.sqlite3-wal"),
+            ("jobs", "lock", "file-jobs-lock.bin"),
+            ("salvage", "new", "file-salvage.new"),
+            ("server-x", "Spool", "server-x-Spool.bin"),
+            (".htaccess", "", "file-htaccess"),
+            ("fox", "jpg", "fox.jpg"),
+            ("jobs", "json", "jobs.json"),
+            ("fox.part", "jpg", "fox.part.jpg"),
+        ] {
+            let (stem, extension) = apart(stem, extension);
+            assert_eq!(joined(&stem, &extension), becomes);
+        }
+    }
 }

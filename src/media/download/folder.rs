@@ -41,6 +41,16 @@ pub enum OutputProblem {
         /// The folders, separated by commas.
         folders: String,
     },
+    /// This server keeps its own files there.
+    #[error(
+        "{} belongs to this server's own records, which no tool writes to. Give another folder, or set \
+         MINIMAX_MCP_BASE_PATH or MINIMAX_DATA_DIR to another one",
+        path.display()
+    )]
+    Own {
+        /// The path as given.
+        path: PathBuf,
+    },
     /// It cannot be made or written.
     #[error("{} cannot be written: {reason}", path.display())]
     Unwritable {
@@ -87,8 +97,16 @@ pub fn folder(base: &Path, requested: Option<&str>, roots: &Roots) -> Result<Pat
     match roots.place(&real, resolve(base).ok().as_deref()) {
         Place::Inside => new_parts_are_plain(&real).map(|()| real),
         Place::Hidden(part) => Err(OutputProblem::Component { part }),
+        Place::Own => Err(OutputProblem::Own { path }),
         Place::Outside => Err(outside()),
     }
+}
+
+/// Whether results may still go to a folder that [`folder`] has found earlier and that was written down since. Looks
+/// at the disk, briefly.
+pub fn is_still_allowed(base: &Path, found: &Path, roots: &Roots) -> bool {
+    let plain = |part| matches!(part, Component::Prefix(_) | Component::RootDir | Component::Normal(_));
+    found.components().all(plain) && roots.place(found, resolve(base).ok().as_deref()) == Place::Inside
 }
 
 /// What is there has its name; what is to be made gets one that every system can hold.

@@ -22,12 +22,13 @@ const MOST: usize = 4096;
 struct Print {
     bytes: u64,
     modified: Option<SystemTime>,
-    /// The file itself, where the system numbers files; else when it was made.
+    /// The file itself, where the system numbers files, and when it last changed, which nobody can set back; else
+    /// when it was made.
     place: Place,
 }
 
 #[cfg(unix)]
-type Place = (u64, u64);
+type Place = (u64, u64, i64, i64);
 #[cfg(not(unix))]
 type Place = Option<SystemTime>;
 
@@ -106,7 +107,7 @@ fn read_through(file: &File, bytes: u64) -> io::Result<String> {
 fn place(opened: &Metadata) -> Place {
     use std::os::unix::fs::MetadataExt as _;
 
-    (opened.dev(), opened.ino())
+    (opened.dev(), opened.ino(), opened.ctime(), opened.ctime_nsec())
 }
 
 #[cfg(not(unix))]
@@ -147,6 +148,21 @@ mod tests {
         std::fs::rename(dir.path().join("b"), &path).unwrap();
         assert_eq!(read(&kept, &path, b"12345").await, None, "put in its place");
         assert_eq!(read(&kept, &path, b"54321").await.as_deref(), Some(b"43".as_slice()));
+    }
+
+    /// Whoever may write to a file may also say when it was written.
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_file_that_was_written_to_is_not_the_one_even_if_its_time_was_set_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        let kept = KeptFiles::default();
+        std::fs::write(&path, b"12345").unwrap();
+        let modified = path.metadata().unwrap().modified().unwrap();
+        assert!(read(&kept, &path, b"12345").await.is_some());
+        std::fs::write(&path, b"54321").unwrap();
+        File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+        assert_eq!(read(&kept, &path, b"12345").await, None);
     }
 
     #[cfg(unix)]

@@ -80,7 +80,7 @@ pub async fn fetch(
     // Measuring touches nothing but memory, yet a lot of it if the header is hostile.
     let blob = tokio::task::spawn_blocking(move || Blob::new(bytes.freeze())).await;
     let blob = blob.map_err(|_| FetchProblem::weather("the reading was stopped"))?;
-    check(&blob, limits).map_err(wrong)?;
+    check(&blob, limits).await.map_err(wrong)?;
     Ok(blob)
 }
 

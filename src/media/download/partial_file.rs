@@ -3,20 +3,23 @@
 //!
 //! Two hidden files in the folder that the result goes to: the bytes, and notes about them. The notes say which
 //! version of which length the bytes are of, and every so often how many there are and what they hash to. Bytes
-//! that do not hash to what was noted, as after a power cut, are not gone on with. Whoever writes holds a lock,
-//! which ends with its process.
+//! that do not hash to what was noted, as after a power cut, are not gone on with. Nor are bytes that somebody else has
+//! put there: each note has a MAC under a secret that no tool can read. Whoever writes holds a lock, which ends with
+//! its process.
 
 use std::fs::File;
 use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
 use data_encoding::{BASE32_NOPAD, HEXLOWER};
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 use tempfile::{NamedTempFile, TempPath};
 
 use crate::media::download::folder::{PREFIX, SUFFIX, temporary};
 use crate::media::download::validator::Version;
 use crate::media::input::content;
+use crate::media::private;
 
 /// How much is written between two notes, in bytes: so much may come twice after a crash.
 pub(crate) const STEP: u64 = 1024 * 1024;
@@ -26,6 +29,41 @@ pub(crate) const OVERLAP: u64 = 64 * 1024;
 /// Longer notes are none of ours.
 const NOTES_MAX: u64 = 4 * 1024 * 1024;
 const BUFFER: usize = 128 * 1024;
+
+/// What an interrupted download is known by, whatever its links are.
+#[derive(Clone)]
+pub struct Resume {
+    /// Names the download: the same in every process.
+    pub name: String,
+    /// Known to this program's processes alone.
+    pub secret: [u8; 32],
+}
+
+impl Resume {
+    /// Over what a note says, and what it says it of.
+    fn mac(&self, version: &str, note: &str) -> Option<Hmac<Sha256>> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.secret).ok()?;
+        for text in ["minimax-mcp part", &self.name, version, note] {
+            mac.update(&(text.len() as u64).to_be_bytes());
+            mac.update(text.as_bytes());
+        }
+        Some(mac)
+    }
+
+    /// A line of the notes.
+    fn signed(&self, version: &str, note: &str) -> String {
+        let mac = self.mac(version, note).map(|mac| HEXLOWER.encode(&mac.finalize().into_bytes()));
+        format!("{note} {}", mac.unwrap_or_default())
+    }
+
+    /// What a line says, if one of our processes has written it.
+    fn verified<'a>(&self, version: &str, line: &'a str) -> Option<&'a str> {
+        let (note, mac) = line.rsplit_once(' ')?;
+        let mac = HEXLOWER.decode(mac.as_bytes()).ok()?;
+        self.mac(version, note)?.verify_slice(&mac).ok()?;
+        Some(note)
+    }
+}
 
 /// What is written of a file so far. Dropping it removes the file, unless it can be gone on with.
 pub(crate) struct Part {
@@ -40,6 +78,7 @@ struct Notes {
     file: File,
     path: TempPath,
     noted: u64,
+    resume: Resume,
 }
 
 impl Part {
@@ -49,9 +88,9 @@ impl Part {
         Ok(Self { file, hasher: Sha256::new(), bytes: 0, version: None, notes: None })
     }
 
-    /// The part that goes by `key` in `folder`, with what is there of it. `WouldBlock` if somebody else writes it.
-    pub(crate) fn named(folder: &Path, key: &str) -> io::Result<Self> {
-        let digest = Sha256::digest(key);
+    /// The part of a download in `folder`, with what is there of it. `WouldBlock` if somebody else writes it.
+    pub(crate) fn named(folder: &Path, resume: &Resume) -> io::Result<Self> {
+        let digest = Sha256::digest(&resume.name);
         let name = BASE32_NOPAD.encode(digest.get(..16).unwrap_or_default()).to_lowercase();
         let (path, beside) = (
             folder.join(format!("{PREFIX}{name}{SUFFIX}")),
@@ -63,7 +102,8 @@ impl Part {
         if !content::is_same(&file.metadata()?, &path.symlink_metadata()?) {
             return Err(io::ErrorKind::ResourceBusy.into());
         }
-        let mut notes = Notes { file: open(&beside)?, path: TempPath::try_from_path(beside)?, noted: 0 };
+        let path_of_notes = TempPath::try_from_path(beside.clone())?;
+        let mut notes = Notes { file: open(&beside)?, path: path_of_notes, noted: 0, resume: resume.clone() };
         let known = notes.read();
         let file = NamedTempFile::from_parts(file, TempPath::try_from_path(path)?);
         let mut part = Self { file, hasher: Sha256::new(), bytes: 0, version: None, notes: Some(notes) };
@@ -154,9 +194,11 @@ impl Part {
     /// Notes how much is here. A note that cannot be written is one that is not there.
     pub(crate) fn note(&mut self) {
         let sha256 = self.sha256();
-        if let (Some(notes), Some(_)) = (&mut self.notes, &self.version) {
+        if let (Some(notes), Some(version)) = (&mut self.notes, &self.version) {
             notes.noted = self.bytes;
-            let _ = writeln!(notes.file, "{} {sha256}", self.bytes);
+            let Ok(version) = serde_json::to_string(version) else { return };
+            let line = notes.resume.signed(&version, &format!("{} {sha256}", self.bytes));
+            let _ = writeln!(notes.file, "{line}");
         }
     }
 
@@ -169,7 +211,8 @@ impl Part {
         match &self.version {
             Some(version) => {
                 let version = serde_json::to_string(version)?;
-                write!(notes.file, "{version}\n{bytes} {sha256}\n")
+                let line = notes.resume.signed(&version, &format!("{bytes} {sha256}"));
+                write!(notes.file, "{version}\n{line}\n")
             }
             None => Ok(()),
         }
@@ -222,21 +265,28 @@ impl Part {
 }
 
 impl Notes {
-    /// The version, and the last note: how many bytes, and their hash. A line that is not whole does not count.
+    /// The version, and the last note: how many bytes, and their hash. A line that is not whole, or not ours, does not
+    /// count.
     fn read(&mut self) -> Option<(Version, u64, String)> {
         let mut text = String::new();
         Read::by_ref(&mut self.file).take(NOTES_MAX).read_to_string(&mut text).ok()?;
         let mut lines = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
-        let version = serde_json::from_str(lines.next()?).ok()?;
-        let (bytes, sha256) = lines.filter_map(|line| line.split_once(' ')).next_back()?;
-        Some((version, bytes.parse().ok()?, sha256.to_owned()))
+        let version = lines.next()?;
+        let note = lines.rev().find_map(|line| self.resume.verified(version, line))?;
+        let (bytes, sha256) = note.split_once(' ')?;
+        Some((serde_json::from_str(version).ok()?, bytes.parse().ok()?, sha256.to_owned()))
     }
 }
 
-/// Opens or makes an ordinary file; follows no link.
+/// Opens or makes an ordinary file of this user's; follows no link. What another user has put there would stay theirs,
+/// and a second name may be that of any file.
 fn open(path: &Path) -> io::Result<File> {
     let file = content::options().write(true).create(true).open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::ErrorKind::AlreadyExists.into()) }
+    if private::is_ours_alone(&file.metadata()?) {
+        Ok(file)
+    } else {
+        Err(io::ErrorKind::AlreadyExists.into())
+    }
 }
 
 #[cfg(test)]
@@ -250,8 +300,12 @@ mod tests {
         Version::of(&headers, Some(length))
     }
 
+    fn by(secret: u8) -> Resume {
+        Resume { name: "k".to_owned(), secret: [secret; 32] }
+    }
+
     fn written(folder: &Path, bytes: &[u8], length: u64) {
-        let mut part = Part::named(folder, "k").unwrap();
+        let mut part = Part::named(folder, &by(7)).unwrap();
         part.begin(version(length)).unwrap();
         part.push(bytes).unwrap();
         part.note();
@@ -266,12 +320,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let bytes = vec![7; 300_000];
         written(folder.path(), &bytes, 400_000);
-        let mut part = Part::named(folder.path(), "k").unwrap();
+        let mut part = Part::named(folder.path(), &by(7)).unwrap();
         assert_eq!((part.bytes(), part.resumable().unwrap().1), (300_000, 300_000 - OVERLAP));
         // These are not noted, as when the process is killed.
         part.push(&[8; 1000]).unwrap();
         drop(part);
-        let mut part = Part::named(folder.path(), "k").unwrap();
+        let mut part = Part::named(folder.path(), &by(7)).unwrap();
         assert_eq!((part.bytes(), part.file().metadata().unwrap().len()), (300_000, 300_000));
         part.push(&vec![9; 100_000]).unwrap();
         let whole = [bytes, vec![9; 100_000]].concat();
@@ -295,7 +349,7 @@ mod tests {
             let mut bytes = std::fs::read(&path).unwrap();
             spoil(&mut bytes);
             std::fs::write(&path, bytes).unwrap();
-            let part = Part::named(folder.path(), "k").unwrap();
+            let part = Part::named(folder.path(), &by(7)).unwrap();
             assert_eq!((part.bytes(), part.resumable()), (0, None));
             drop(part);
             assert_eq!(count(folder.path()), 0);
@@ -310,22 +364,61 @@ mod tests {
         let notes = paths.find(|path| path.to_string_lossy().contains(".notes")).unwrap();
         let text = std::fs::read_to_string(&notes).unwrap();
         std::fs::write(&notes, format!("{text}350000 abc")).unwrap();
-        assert_eq!(Part::named(folder.path(), "k").unwrap().bytes(), 300_000);
-        for bad in
-            ["", "{}\n", "garbage\n1 2\n", &format!("{text}999999999 abc\n"), &text.replace("300000", "-1")]
-        {
+        assert_eq!(Part::named(folder.path(), &by(7)).unwrap().bytes(), 300_000);
+        std::fs::write(&notes, format!("{text}999999999 abc\n")).unwrap();
+        assert_eq!(Part::named(folder.path(), &by(7)).unwrap().bytes(), 300_000);
+        for bad in ["", "{}\n", "garbage\n1 2\n", &text.replace("300000", "-1")] {
             std::fs::write(&notes, bad).unwrap();
-            assert_eq!(Part::named(folder.path(), "k").unwrap().bytes(), 0, "{bad}");
+            assert_eq!(Part::named(folder.path(), &by(7)).unwrap().bytes(), 0, "{bad}");
             written(folder.path(), &vec![7; 300_000], 400_000);
         }
+    }
+
+    /// Whoever can write to the folder could else put the beginning of their own before a paid result.
+    #[test]
+    fn bytes_and_notes_that_somebody_else_has_put_there_are_not_gone_on_with() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut part = Part::named(folder.path(), &by(8)).unwrap();
+        part.begin(version(400_000)).unwrap();
+        part.push(&vec![6; 300_000]).unwrap();
+        part.note();
+        drop(part);
+        assert_eq!(count(folder.path()), 2);
+        let part = Part::named(folder.path(), &by(7)).unwrap();
+        assert_eq!((part.bytes(), part.resumable()), (0, None));
+        drop(part);
+        // Notes of ours about one download do not speak for another, nor for another version.
+        written(folder.path(), &vec![7; 300_000], 400_000);
+        let mut paths = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
+        let notes = paths.find(|path| path.to_string_lossy().contains(".notes")).unwrap();
+        let text = std::fs::read_to_string(&notes).unwrap();
+        std::fs::write(&notes, text.replace("400000", "900000")).unwrap();
+        assert_eq!(Part::named(folder.path(), &by(7)).unwrap().bytes(), 0);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_part_with_a_second_name_is_not_written_to() {
+        let folder = tempfile::tempdir().unwrap();
+        written(folder.path(), &vec![7; 300_000], 400_000);
+        let entries: Vec<_> =
+            std::fs::read_dir(folder.path()).unwrap().map(|it| it.unwrap().path()).collect();
+        let other = tempfile::NamedTempFile::new_in(folder.path()).unwrap();
+        std::fs::write(other.path(), "mine").unwrap();
+        for path in entries {
+            std::fs::remove_file(&path).unwrap();
+            std::fs::hard_link(other.path(), path).unwrap();
+        }
+        assert!(Part::named(folder.path(), &by(7)).is_err());
+        assert_eq!(std::fs::read(other.path()).unwrap(), b"mine");
     }
 
     #[test]
     fn a_part_that_somebody_writes_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         written(folder.path(), &vec![7; 300_000], 400_000);
-        let first = Part::named(folder.path(), "k").unwrap();
-        let second = Part::named(folder.path(), "k").err().unwrap();
+        let first = Part::named(folder.path(), &by(7)).unwrap();
+        let second = Part::named(folder.path(), &by(7)).err().unwrap();
         assert_eq!((first.bytes(), second.kind()), (300_000, io::ErrorKind::WouldBlock));
         assert_eq!(count(folder.path()), 2, "the part and its notes");
     }
@@ -341,7 +434,7 @@ mod tests {
             std::fs::remove_file(entry.path()).unwrap();
             std::os::unix::fs::symlink(other.path(), entry.path()).unwrap();
         }
-        assert!(Part::named(folder.path(), "k").is_err());
+        assert!(Part::named(folder.path(), &by(7)).is_err());
         assert_eq!(std::fs::read(other.path()).unwrap(), b"mine");
     }
 }

@@ -14,10 +14,10 @@ use tokio::time::sleep;
 use crate::media::download::disk_space;
 use crate::media::download::guard::Guard;
 use crate::media::download::link::{self, FetchProblem};
-use crate::media::download::partial_file::{OVERLAP, Part, STEP};
-use crate::media::download::target::{Expect, Saved, check_size, feed, judge, target};
+use crate::media::download::partial_file::{OVERLAP, Part, Resume, STEP};
+use crate::media::download::target::{Expect, check_size, feed, judge, target};
 use crate::media::download::validator::Version;
-use crate::media::download::writer::{Landing, Target, adopt, disk, stopped};
+use crate::media::download::writer::{Landing, Target, disk, stopped};
 use crate::media::probe::completeness;
 use crate::media::probe::sniff::HEAD;
 
@@ -34,18 +34,12 @@ pub(crate) struct Bring<'a> {
     /// The file's name; `None` for one that is not to stay.
     pub(crate) name: Option<&'a str>,
     pub(crate) expect: &'a Expect<'a>,
-    /// What it goes by, whatever its links are: what breaks off is gone on with under the same key, in another
-    /// process too. `None`: only within this call.
-    pub(crate) key: Option<&'a str>,
+    /// What an interrupted download is known by, in another process too. `None`: it is resumed within this call only.
+    pub(crate) resume: Option<&'a Resume>,
 }
 
-/// What has come of it.
-pub(crate) enum Arrived {
-    /// All of it, not yet under its name.
-    Whole(Box<Part>, Target),
-    /// It was here before.
-    Present(Saved),
-}
+/// All of it, not yet under its name.
+type Arrived = (Part, Target);
 
 /// Why it is not here, and how far it came.
 struct Broken {
@@ -100,9 +94,9 @@ impl Bring<'_> {
     /// What is here of it already. Who was told to stop writing has the part a moment longer.
     async fn open(&self) -> Result<Part, FetchProblem> {
         for _ in 0..10 {
-            let Some(key) = self.key.map(str::to_owned) else { break };
+            let Some(resume) = self.resume.cloned() else { break };
             let folder = self.folder.to_owned();
-            let opened = spawn_blocking(move || Part::named(&folder, &key)).await;
+            let opened = spawn_blocking(move || Part::named(&folder, &resume)).await;
             match opened.map_err(|error| stopped(&error))? {
                 Ok(part) => return Ok(part),
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
@@ -211,16 +205,6 @@ impl Bring<'_> {
             Err(problem @ FetchProblem::Wrong(_)) => return refused(part, problem),
             Err(problem) => return Err(Broken::keeping(part, problem)),
         };
-        if let (Some(length), Some(_)) = (length, self.name) {
-            match adopt(&target, length, &head).await {
-                Ok(Some(saved)) => {
-                    part.discard();
-                    return Ok(Arrived::Present(saved));
-                }
-                Ok(None) => {}
-                Err(problem) => return Err(Broken::keeping(part, problem)),
-            }
-        }
         let begun = spawn_blocking(move || {
             let mut part = part;
             part.begin(version).map(|()| part)
@@ -267,13 +251,13 @@ impl Bring<'_> {
         }
         let part = landing.finish().await.map_err(Broken::without)?;
         if length.is_some() {
-            return Ok(Arrived::Whole(Box::new(part), target));
+            return Ok((part, target));
         }
         // The end of the connection is all that says that this is the end of the file.
         let sort = target.sniffed;
         let looked = spawn_blocking(move || (completeness::is_whole(part.file(), sort), part)).await;
         match looked {
-            Ok((true, part)) => Ok(Arrived::Whole(Box::new(part), target)),
+            Ok((true, part)) => Ok((part, target)),
             Ok((false, part)) => {
                 let reason = format!("it ended after {arrived} bytes, before its end");
                 Err(Broken::keeping(part, FetchProblem::weather(reason)))

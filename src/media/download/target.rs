@@ -10,9 +10,9 @@ use tokio::task::spawn_blocking;
 use crate::media::download::file_name;
 use crate::media::download::guard::Guard;
 use crate::media::download::link::{self, FetchProblem};
-use crate::media::download::partial_file::Part;
-use crate::media::download::resume::{Arrived, Bring};
-use crate::media::download::writer::{self, Landing, Target, adopt};
+use crate::media::download::partial_file::{Part, Resume};
+use crate::media::download::resume::Bring;
+use crate::media::download::writer::{self, Landing, Target};
 use crate::media::probe::sniff::{self, Found, Kind};
 
 /// A file that is on the disk to stay.
@@ -50,10 +50,11 @@ pub struct Expect<'a> {
 /// Fetches a result to a file in `folder`, which exists (see [`crate::media::prepare`]).
 ///
 /// Nothing is ever overwritten. If the name is taken by the same content, as after a crash between the
-/// renaming and its record, that file is the result and nothing is fetched or written twice; if it is taken
-/// by something else, the new file gets a number behind an underscore. What fails or is dropped half way
-/// leaves nothing behind. With a `key`, what breaks off stays in the folder for a day, hidden, and the next download
-/// with the same key goes on with it, if the host still has the same version of the file.
+/// renaming and its record, that file is the result and nothing is there twice; it is fetched again all the same,
+/// since what stands under a name may be anybody's. If the name is taken by something else, the new file gets a number
+/// behind an underscore. What fails or is dropped half way leaves nothing behind. With `resume`, what breaks off stays
+/// in the folder for a day, hidden, and the next download with the same name and secret goes on with it, if the host
+/// still has the same version of the file.
 pub async fn download(
     client: &reqwest::Client,
     guard: &Guard,
@@ -61,14 +62,12 @@ pub async fn download(
     folder: &Path,
     name: &str,
     expect: &Expect<'_>,
-    key: Option<&str>,
+    resume: Option<&Resume>,
 ) -> Result<Saved, FetchProblem> {
     check_name(name)?;
-    let bring = Bring { client, guard, url, folder, name: Some(name), expect, key };
-    match bring.run().await? {
-        Arrived::Whole(part, target) => writer::settle(*part, target).await,
-        Arrived::Present(saved) => Ok(saved),
-    }
+    let bring = Bring { client, guard, url, folder, name: Some(name), expect, resume };
+    let (part, target) = bring.run().await?;
+    writer::settle(part, target).await
 }
 
 /// As [`download`], for bytes that are in memory.
@@ -146,11 +145,6 @@ where
     let head = link::read_head(&mut chunks).await?;
     let found = judge(&head, expect)?;
     let target = target(folder, name, found, expect);
-    if let Some(length) = length
-        && let Some(saved) = adopt(&target, length, &head).await?
-    {
-        return Ok(saved);
-    }
     let mut landing = begin(folder).await?;
     let mut whole = stream::iter([Ok(head)]).chain(chunks);
     match feed(&mut landing, &mut whole, &mut 0, length, expect).await {
@@ -225,9 +219,9 @@ pub(crate) fn target(folder: &Path, given: &str, found: Found, expect: &Expect<'
         wanted if extension.eq_ignore_ascii_case(wanted) => (stem, wanted),
         wanted => (given, wanted),
     };
-    let extension = found.extension(wanted).to_owned();
-    let mime = mime_of(found, &extension);
-    Target { folder: folder.to_owned(), stem: stem.to_owned(), extension, sniffed: found.mime, mime }
+    let mime = mime_of(found, found.extension(wanted));
+    let (stem, extension) = file_name::apart(stem, found.extension(wanted));
+    Target { folder: folder.to_owned(), stem, extension, sniffed: found.mime, mime }
 }
 
 /// Text and raw samples look alike whatever they are for; there the extension says more.

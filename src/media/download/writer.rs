@@ -19,7 +19,6 @@ use crate::media::download::partial_file::Part;
 use crate::media::download::target::Saved;
 use crate::media::input::content;
 use crate::media::probe::metadata::{self, Facts};
-use crate::media::probe::sniff::HEAD;
 
 /// Chunks between the network and the disk. Few, since one can be some hundred kilobytes.
 const CHUNKS: usize = 4;
@@ -173,7 +172,7 @@ fn place(mut part: Part, target: &Target) -> Result<Saved, FetchProblem> {
             Err((kept, error)) if error.kind() == io::ErrorKind::AlreadyExists => part = *kept,
             Err((_, error)) => return Err(target.disk(&error)),
         }
-        if hash_if(&path, bytes, None).is_some_and(|present| present == sha256) {
+        if hash_if(&path, bytes).is_some_and(|present| present == sha256) {
             part.discard();
             return Ok(target.saved(path, bytes, sha256, facts));
         }
@@ -217,24 +216,8 @@ fn sync_folder(folder: &Path) {
     }
 }
 
-/// Finds the file that an earlier attempt left complete: right name, right length, same beginning.
-pub(crate) async fn adopt(target: &Target, length: u64, head: &Bytes) -> Result<Option<Saved>, FetchProblem> {
-    let (target, head) = (target.clone(), head.clone());
-    let looking = spawn_blocking(move || {
-        let present = |path: &PathBuf| path.symlink_metadata().is_ok();
-        target.candidates().take_while(present).find_map(|path| {
-            let sha256 = hash_if(&path, length, Some(&head))?;
-            let facts =
-                File::open(&path).map(|file| metadata::measure(file, target.sniffed)).unwrap_or_default();
-            tracing::info!(path = %path.display(), "the file is here already; it is not written again");
-            Some(target.saved(path, length, sha256, facts))
-        })
-    });
-    looking.await.map_err(|error| stopped(&error))
-}
-
-/// The hash of an ordinary file of this length and beginning; `None` for any other.
-fn hash_if(path: &Path, length: u64, head: Option<&[u8]>) -> Option<String> {
+/// The hash of an ordinary file of this length; `None` for any other.
+fn hash_if(path: &Path, length: u64) -> Option<String> {
     let is_file =
         |data: io::Result<std::fs::Metadata>| data.is_ok_and(|data| data.is_file() && data.len() == length);
     if !is_file(path.symlink_metadata()) {
@@ -242,8 +225,7 @@ fn hash_if(path: &Path, length: u64, head: Option<&[u8]>) -> Option<String> {
     }
     let mut file = content::options().open(path).ok()?;
     let mut hasher = Sha256::new();
-    let mut buffer = vec![0; BUFFER.max(HEAD)];
-    let mut unseen = head.unwrap_or_default();
+    let mut buffer = vec![0; BUFFER];
     let mut bytes: u64 = 0;
     loop {
         let read = match file.read(&mut buffer) {
@@ -252,11 +234,6 @@ fn hash_if(path: &Path, length: u64, head: Option<&[u8]>) -> Option<String> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(_) => return None,
         };
-        let (compared, rest) = unseen.split_at(unseen.len().min(read.len()));
-        if !read.starts_with(compared) {
-            return None;
-        }
-        unseen = rest;
         hasher.update(read);
         bytes = bytes.saturating_add(read.len() as u64);
     }

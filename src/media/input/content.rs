@@ -11,9 +11,9 @@ use data_encoding::BASE64;
 use crate::media::input::handle;
 use crate::media::input::reference::InputProblem;
 use crate::media::input::roots::Roots;
-use crate::media::input::secret_scan;
 use crate::media::probe::metadata::{self, Facts};
 use crate::media::probe::sniff::{self, Found, HEAD, Kind};
+use crate::media::secret_scan::{self, Finding};
 
 /// No endpoint wants a picture of more pixels, and some would be felled by the attempt to decode one.
 const PIXELS_MAX: u64 = 250_000_000;
@@ -175,13 +175,28 @@ impl Limits {
     }
 }
 
-/// Checks bytes that are in memory already against the limits of an endpoint.
-pub fn check(blob: &Blob, limits: &Limits) -> Result<(), InputProblem> {
+/// Checks bytes that are in memory already against the limits of an endpoint, and for secrets.
+pub async fn check(blob: &Blob, limits: &Limits) -> Result<(), InputProblem> {
+    let (blob, limits) = (blob.clone(), *limits);
+    let checking = tokio::task::spawn_blocking(move || check_now(&blob, &limits)).await;
+    checking.unwrap_or(Err(InputProblem::Damaged))
+}
+
+/// As [`check`]; some megabytes take long enough to hold up others.
+pub fn check_now(blob: &Blob, limits: &Limits) -> Result<(), InputProblem> {
     limits.check_size(blob.bytes.len() as u64)?;
     let Blob { width, height, duration_ms, .. } = *blob;
     let facts = Facts { width, height, duration_ms };
-    limits.check_type(&facts.refine(sniff::sniff(&blob.bytes)))?;
-    limits.check_facts(blob.kind, facts)
+    let found = facts.refine(sniff::sniff(&blob.bytes));
+    limits.check_type(&found)?;
+    limits.check_facts(blob.kind, facts)?;
+    let finding = match check_texts(&blob.bytes, &found)? {
+        Some(finding) => Some(finding),
+        None if is_searched_whole(&found) => None,
+        // Memory can be read.
+        None => secret_scan::media(&mut Cursor::new(&blob.bytes)).unwrap_or_default(),
+    };
+    refuse_secret(finding)
 }
 
 /// Reads a file of this machine as an input.
@@ -265,27 +280,50 @@ fn judge(path: &Path, roots: &Roots, limits: &Limits) -> Result<(File, u64, Foun
     let found = facts.refine(found);
     limits.check_type(&found)?;
     limits.check_facts(found.kind, facts)?;
-    // Of any text, the type says nothing.
-    if limits.mimes.contains(&"text/plain") {
-        file.seek(SeekFrom::Start(0)).map_err(unreadable)?;
-        let mut whole = Vec::new();
-        file.by_ref().take(limits.max_bytes).read_to_end(&mut whole).map_err(unreadable)?;
-        check_texts(&whole, &found)?;
-    }
+    check_secrets(&mut file, &found, limits, path)?;
     Ok((file, size, found, facts))
 }
 
-fn check_texts(whole: &[u8], found: &Found) -> Result<(), InputProblem> {
+/// Refuses a file with a secret in it, and an archive of other things than texts; the file is left anywhere.
+pub(crate) fn check_secrets(
+    file: &mut File,
+    found: &Found,
+    limits: &Limits,
+    path: &Path,
+) -> Result<(), InputProblem> {
+    let unreadable =
+        |error: std::io::Error| InputProblem::Unreadable { path: path.to_owned(), reason: error.to_string() };
+    let finding = if is_searched_whole(found) {
+        file.seek(SeekFrom::Start(0)).map_err(unreadable)?;
+        let mut whole = Vec::new();
+        file.by_ref().take(limits.max_bytes).read_to_end(&mut whole).map_err(unreadable)?;
+        check_texts(&whole, found)?
+    } else {
+        secret_scan::media(file).map_err(unreadable)?
+    };
+    refuse_secret(finding)
+}
+
+/// What is searched in one piece: of texts and archives, the type says nothing.
+fn is_searched_whole(found: &Found) -> bool {
+    found.is_text() || found.mime == "application/zip"
+}
+
+fn refuse_secret(finding: Option<Finding>) -> Result<(), InputProblem> {
+    match finding {
+        Some(Finding { rule, what, place }) => Err(InputProblem::Secret { what, rule, place }),
+        None => Ok(()),
+    }
+}
+
+fn check_texts(whole: &[u8], found: &Found) -> Result<Option<Finding>, InputProblem> {
     match found.mime {
-        "text/plain" => match secret_scan::found(&String::from_utf8_lossy(whole)) {
-            Some(what) => Err(InputProblem::Secret { what }),
-            None => Ok(()),
-        },
-        "application/zip" => secret_scan::texts_alone(whole).map_err(|found| InputProblem::Type {
+        "application/zip" => secret_scan::archive_of_texts(whole).map_err(|found| InputProblem::Type {
             found,
             allowed: "a ZIP file of .txt files or of .json files alone".to_owned(),
         }),
-        _ => Ok(()),
+        _ if found.is_text() => Ok(secret_scan::text(whole)),
+        _ => Ok(None),
     }
 }
 

@@ -4,7 +4,6 @@ pub mod content;
 pub(crate) mod handle;
 pub mod reference;
 pub mod roots;
-pub(crate) mod secret_scan;
 pub mod source;
 pub mod uploads;
 pub(crate) mod windows_path;

@@ -93,11 +93,18 @@ pub enum InputProblem {
         /// The name that begins with a dot, or is `Library` or `AppData`.
         part: String,
     },
-    /// A text that nobody meant to send away.
-    #[error("holds what looks like {what}, which is never sent anywhere; give a file with the text alone")]
+    /// A text or a media file with a secret in it.
+    #[error(
+        "holds what looks like {what} (rule `{rule}`{place}), and nothing of it was sent. Give a file without it; if it is \
+         no secret, change that line"
+    )]
     Secret {
         /// What, with its article; nothing of its content.
         what: &'static str,
+        /// The rule that matched.
+        rule: &'static str,
+        /// Where, with a comma in front; may be empty.
+        place: String,
     },
     /// Nothing there.
     #[error("{} does not exist", path.display())]

@@ -21,10 +21,14 @@ const USUAL: [&str; 7] = ["Desktop", "Documents", "Downloads", "Pictures", "Musi
 /// What is hidden below one of them (`.ssh`, `.config`, `.env`; `Library` and `AppData` in the home directory) does
 /// not belong to the conversation either, unless it is one of the folders itself or lies around one: who allows the
 /// home directory does not mean the keys in it.
+///
+/// The server's own files (see [`Roots::without`]) never belong to it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Roots {
     dirs: Vec<PathBuf>,
     home: Option<PathBuf>,
+    /// Files and folders that the server itself reads back.
+    own: Vec<PathBuf>,
 }
 
 impl Roots {
@@ -38,7 +42,7 @@ impl Roots {
                 dirs.push(dir);
             }
         }
-        Self { dirs, home: home.map(Path::to_owned) }
+        Self { dirs, home: home.map(Path::to_owned), own: Vec::new() }
     }
 
     /// These folders and one more.
@@ -46,6 +50,20 @@ impl Roots {
     pub fn with(mut self, dir: &Path) -> Self {
         self.dirs.push(dir.to_owned());
         self
+    }
+
+    /// These folders without a file or folder of the server's own: nothing in it is read or written for a caller,
+    /// unless one of the folders lies inside of it.
+    #[must_use]
+    pub fn without(mut self, own: &Path) -> Self {
+        self.own.push(own.to_owned());
+        self
+    }
+
+    /// Whether callers could write to a path if it were not the server's own. Blocking.
+    pub fn surround(&self, path: &Path) -> bool {
+        let all = Self { own: Vec::new(), ..self.clone() };
+        resolve(path).is_ok_and(|real| all.contains(&real))
     }
 
     /// The folders as they were given, whether they exist or not.
@@ -67,15 +85,23 @@ impl Roots {
     /// Where a path without symbolic links lies, `base` being one of the folders even if it is not there yet.
     pub(crate) fn place(&self, real: &Path, base: Option<&Path>) -> Place {
         let real_dirs = self.dirs.iter().filter_map(|dir| dunce::canonicalize(dir).ok());
+        let own: Vec<_> = self.own.iter().filter_map(|own| resolve(own).ok()).collect();
+        let is_own = |dir: &Path| {
+            own.iter().any(|own| real.starts_with(own) && (dir == own.as_path() || !dir.starts_with(own)))
+        };
         let around = real_dirs.chain(base.map(Path::to_owned)).filter(|dir| real.starts_with(dir));
-        let mut place = Place::Outside;
+        let (mut place, mut owned) = (Place::Outside, false);
         for dir in around {
+            if is_own(&dir) {
+                owned = true;
+                continue;
+            }
             match self.hidden(real, &dir) {
                 Some(part) => place = Place::Hidden(part),
                 None => return Place::Inside,
             }
         }
-        place
+        if owned { Place::Own } else { place }
     }
 
     /// The part below `dir` that hides `real`.
@@ -112,7 +138,7 @@ impl Roots {
         match self.place(&real, None) {
             Place::Inside => {}
             Place::Hidden(part) => return Err(InputProblem::Hidden { path: path.to_owned(), part }),
-            Place::Outside => return Err(outside()),
+            Place::Outside | Place::Own => return Err(outside()),
         }
         match std::fs::symlink_metadata(&real) {
             Ok(_) => Ok(real),
@@ -153,6 +179,8 @@ pub(crate) enum Place {
     Inside,
     /// In one of them, below a folder of this name that hides it.
     Hidden(String),
+    /// In one of them, among the server's own files.
+    Own,
     /// In none.
     Outside,
 }
@@ -185,7 +213,7 @@ mod tests {
     #[test]
     fn no_foreign_host_is_touched_by_a_windows_path() {
         let dirs = vec![PathBuf::from(r"C:\Users\ann\Pictures"), PathBuf::from(r"\\nas\Media\in")];
-        let roots = Roots { dirs, home: None };
+        let roots = Roots { dirs, ..Roots::default() };
         for path in
             [r"C:\x.png", r"D:\x.png", r"\\NAS\media\x.png", r"\\?\UNC\nas\media\x.png", "//nas/media/x.png"]
         {
@@ -201,6 +229,37 @@ mod tests {
             r"\\?\GLOBALROOT\Device\Mup\evil\media\x.png",
         ] {
             assert!(!roots.may_touch_there(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn the_servers_own_files_are_in_no_folder_but_in_those_inside_of_them() {
+        let all = tempfile::tempdir().unwrap();
+        let home = dunce::canonicalize(all.path()).unwrap();
+        let (data, uploads) = (home.join("data"), home.join("data/uploads/ada"));
+        let tokens = home.join("tokens.json");
+        std::fs::create_dir_all(&uploads).unwrap();
+        for allowed in [&home, &data, &home.join(".")] {
+            let roots = Roots::new(allowed, None, &[]).without(&data).without(&tokens).with(&uploads);
+            for own in ["data", "data/jobs.sqlite3", "data/uploads/bob/a.png", "data/spool/a"] {
+                assert_eq!(roots.place(&home.join(own), None), Place::Own, "{own}");
+                assert!(!roots.contains(&home.join(own)) && roots.surround(&home.join(own)), "{own}");
+            }
+            assert_ne!(roots.place(&tokens, None), Place::Inside);
+            assert!(roots.contains(&uploads.join("a.png")));
+        }
+        assert!(Roots::new(&home, None, &[]).without(&data).contains(&home.join("data.png")));
+        let below = data.join("results");
+        std::fs::create_dir(&below).unwrap();
+        let roots = Roots::new(&below, None, &[]).without(&data);
+        assert!(roots.contains(&below.join("a.png")) && !roots.surround(&data));
+        // A folder that will be made, and a link to it.
+        let later = home.join("later");
+        assert!(!Roots::new(&home, None, &[]).without(&later).contains(&later.join("a")));
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink(&data, home.join("link")).unwrap();
+            assert!(!Roots::new(&home, None, &[]).without(&home.join("link")).contains(&data.join("a")));
         }
     }
 

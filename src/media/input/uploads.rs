@@ -4,7 +4,6 @@
 //! when a file's time is over, so nothing has to be recorded: every server on the same folder knows every file, and
 //! what a crash has left is swept by whoever comes next.
 
-use std::fs::{DirBuilder, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,8 +17,9 @@ use tokio::task::spawn_blocking;
 use crate::clock::{age, earliest, latest};
 use crate::media::download::file_name;
 use crate::media::download::folder::{PREFIX, SUFFIX};
-use crate::media::input::content::{Limits, grouped};
+use crate::media::input::content::{Limits, check_secrets, grouped};
 use crate::media::input::reference::InputProblem;
+use crate::media::private;
 use crate::media::probe::metadata;
 use crate::media::probe::sniff::{self, HEAD};
 
@@ -220,6 +220,8 @@ impl Incoming {
         let found = sniff::sniff(&head);
         let found = metadata::measure(part.as_file(), found.mime).refine(found);
         rules.limits.check_type(&found).map_err(InboxProblem::Unfit)?;
+        let mut content = part.as_file().try_clone()?;
+        check_secrets(&mut content, &found, &rules.limits, Path::new(hint)).map_err(InboxProblem::Unfit)?;
         let expires = seconds(latest()).saturating_add(rules.life.as_secs());
         let id = new_id(expires)?;
         let (stem, wanted) = file_name::split(last_part(hint));
@@ -227,7 +229,7 @@ impl Incoming {
         let extension = if found.is_text() { text() } else { found.extension(wanted) };
         let name = file_name::file_name(stem, "", 1, false, extension);
         let place = folder.join(&id);
-        private(&place)?;
+        private::subfolder(&place)?;
         part.persist_noclobber(place.join(&name)).map_err(|failed| failed.error)?;
         Ok(HandedIn { id, name, bytes, mime: found.mime, expires })
     }
@@ -237,10 +239,10 @@ fn begin(folder: &Path, announced: Option<u64>, rules: Rules) -> Result<Incoming
     if let Some(announced) = announced {
         rules.limits.check_size(announced).map_err(InboxProblem::Unfit)?;
     }
-    private(folder)?;
+    private::folder(folder)?;
     // Other calls and other servers count here too; the lock ends with its handle. A file system without locks counts
     // less strictly.
-    let lock = File::options().create(true).truncate(false).write(true).open(folder.join(LOCK))?;
+    let lock = private::create(&folder.join(LOCK))?;
     let _ = lock.lock();
     tidy(folder);
     let (files, bytes) = held(folder);
@@ -318,13 +320,4 @@ fn seconds(millis: i64) -> u64 {
 /// Names come with paths from some programs.
 fn last_part(hint: &str) -> &str {
     hint.rsplit(['/', '\\']).next().unwrap_or_default()
-}
-
-/// A folder for this user alone.
-fn private(folder: &Path) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
 }

@@ -2,6 +2,8 @@
 
 use lofty::file::FileType;
 
+use crate::media::encoding::{self, Encoding};
+
 /// How many bytes of a file are enough to tell what it is.
 pub const HEAD: usize = 4096;
 
@@ -44,7 +46,7 @@ pub struct Found {
 impl Found {
     /// True for text of any sort, which an error page is and media never are.
     pub fn is_text(&self) -> bool {
-        self.mime.starts_with("text/") || self.mime == PEM
+        self.mime.starts_with("text/")
     }
 
     /// False for bytes that no known type begins with.
@@ -56,6 +58,8 @@ impl Found {
     pub fn described(&self) -> String {
         match self.mime {
             "text/html" => "an HTML page".into(),
+            UTF_16 => "a text file in UTF-16; save it as UTF-8".into(),
+            UTF_32 => "a text file in UTF-32; save it as UTF-8".into(),
             _ if self.is_text() => "a text file".into(),
             UNKNOWN => "of a type that cannot be recognised".into(),
             mime => format!("{} {} file", article(label(mime)), label(mime)),
@@ -72,7 +76,9 @@ impl Found {
 }
 
 const UNKNOWN: &str = "application/octet-stream";
-const PEM: &str = "application/x-pem-file";
+/// Texts that no endpoint takes: MiniMax reads UTF-8.
+const UTF_16: &str = "text/plain;charset=utf-16";
+const UTF_32: &str = "text/plain;charset=utf-32";
 
 /// One row a type: its MIME type, its sort, what people call it, its extensions, the usual one first.
 const TYPES: &[(&str, Kind, &str, &[&str])] = &[
@@ -117,13 +123,17 @@ pub fn sniff(bytes: &[u8]) -> Found {
     let head = bytes.get(..HEAD).unwrap_or(bytes);
     let guess = infer::get(head);
     // Text first: signatures of two or three letters (`BM`, `ID3`) begin ordinary sentences too.
-    if is_text(head) {
-        return named(match guess.map(|guess| guess.mime_type()) {
-            Some(mime @ ("text/html" | PEM)) => mime,
-            Some("text/xml") => "text/xml",
-            _ if contains_key(head) => PEM,
-            _ => "text/plain",
-        });
+    // The mark of UTF-16 even begins a legal header of MPEG audio.
+    match encoding::of_text(head) {
+        Some(Encoding::Utf8) => {
+            return named(match guess.map(|guess| guess.mime_type()) {
+                Some(mime @ ("text/html" | "text/xml")) => mime,
+                _ => "text/plain",
+            });
+        }
+        Some(Encoding::Utf16Le | Encoding::Utf16Be) => return named(UTF_16),
+        Some(Encoding::Utf32Le | Encoding::Utf32Be) => return named(UTF_32),
+        None => {}
     }
     match guess {
         Some(guess) => {
@@ -134,9 +144,15 @@ pub fn sniff(bytes: &[u8]) -> Found {
     }
 }
 
-/// The type by the headers too: recorders write sound without a picture into files that begin like a video's.
+/// The type by the headers too. Recorders write sound without a picture into files that begin like a video's. And
+/// eleven bits begin a frame of MPEG audio or AAC, or three letters a tag: it is sound if two frames follow each other,
+/// which is when it can be measured.
 pub fn refined(found: Found, has_picture: bool, is_measured: bool) -> Found {
-    if found.mime == "video/mp4" && is_measured && !has_picture { named("audio/mp4") } else { found }
+    match found.mime {
+        "video/mp4" if is_measured && !has_picture => named("audio/mp4"),
+        "audio/mpeg" | "audio/aac" if !is_measured => unknown(),
+        _ => found,
+    }
 }
 
 /// Samples without a container, by the extension that they are kept under: whatever their first bytes look like
@@ -193,24 +209,6 @@ fn sniff_frames(head: &[u8]) -> &'static str {
         Some(FileType::Aac) => "audio/aac",
         _ => UNKNOWN,
     }
-}
-
-/// UTF-8 without control characters. Every media format has some within its first bytes.
-fn is_text(head: &[u8]) -> bool {
-    let text = match std::str::from_utf8(head) {
-        Ok(text) => text,
-        // The head may end in the middle of a character.
-        Err(error) if error.error_len().is_none() => head
-            .get(..error.valid_up_to())
-            .and_then(|valid| std::str::from_utf8(valid).ok())
-            .unwrap_or_default(),
-        Err(_) => return false,
-    };
-    !text.is_empty() && !text.chars().any(|c| c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{c}'))
-}
-
-fn contains_key(head: &[u8]) -> bool {
-    std::str::from_utf8(head).is_ok_and(|text| text.contains("PRIVATE KEY-----"))
 }
 
 fn article(word: &str) -> &'static str {

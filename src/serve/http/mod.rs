@@ -204,19 +204,18 @@ fn at_mcp<H: ServerHandler + Clone>(each: H, config: StreamableHttpServerConfig)
     Router::new().route_service("/mcp", service)
 }
 
-/// Whether a paid call would be recorded: the one thing that no call can do without.
-async fn ready(axum::extract::State(server): axum::extract::State<Server>) -> (StatusCode, &'static str) {
+/// Whether a paid call would be recorded: the one thing that no call can do without. Anybody may ask, so the answer
+/// names nothing of this machine; the log does.
+async fn ready(axum::extract::State(server): axum::extract::State<Server>) -> (StatusCode, String) {
+    let unready =
+        |why| (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}; see the server's log\n"));
     if let Some(problem) = server.problem() {
         tracing::error!(%problem, "not ready: every call is refused until this setting is right");
-        return (StatusCode::SERVICE_UNAVAILABLE, "not ready: see the server's log\n");
+        return unready("a setting is wrong");
     }
     match server.jobs().check().await {
-        Ok(()) => (StatusCode::OK, "ready\n"),
-        Err(error) => {
-            // Where the records lie is nobody's business who has no token.
-            tracing::error!(%error, "not ready");
-            (StatusCode::SERVICE_UNAVAILABLE, "not ready: see the server's log\n")
-        }
+        Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
+        Err(why) => unready(why),
     }
 }
 

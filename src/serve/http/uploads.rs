@@ -186,7 +186,9 @@ fn refused(problem: Problem) -> Response {
         Problem::Kept(problem) => {
             let status = match &problem {
                 UploadProblem::Unfit(Unfit::TooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
-                UploadProblem::Unfit(Unfit::Type { .. }) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                UploadProblem::Unfit(Unfit::Type { .. } | Unfit::Secret { .. }) => {
+                    StatusCode::UNSUPPORTED_MEDIA_TYPE
+                }
                 UploadProblem::Unfit(_) => StatusCode::BAD_REQUEST,
                 UploadProblem::Quota { .. } => StatusCode::TOO_MANY_REQUESTS,
                 UploadProblem::NoRoom => StatusCode::INSUFFICIENT_STORAGE,

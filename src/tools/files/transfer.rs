@@ -108,6 +108,7 @@ impl Server {
                 fetch_remote(self, id, &self.checkout.output.for_file(directory).await?).await
             }
             (None, Some(url)) => {
+                self.checkout.configured()?;
                 let folder = self.checkout.output.for_file(directory).await?;
                 let link = self.inputs.sources.secured(url.trim());
                 // The query holds a signature that differs in each link to the same file.
@@ -131,7 +132,7 @@ async fn suited(server: &Server, file: &str, row: &Upload) -> Result<(Opened, Op
         }
         Source::Data(blob) => {
             for rule in &row.rules {
-                match media::check(&blob, &limits(rule)) {
+                match media::check(&blob, &limits(rule)).await {
                     Ok(()) => return Ok((checked_text(Opened::of(blob), rule).await?, None)),
                     Err(problem) => misfit.note(problem, row)?,
                 }
@@ -193,10 +194,11 @@ async fn fetch_link(
         link_extension(link).clone_into(&mut extension);
     }
     let expect = Expect { kind: None, max_bytes: LARGEST, extension: &extension };
+    let fetcher = server.jobs().resuming_fetcher().await;
     let mut tries = 0_u32;
     loop {
         tries += 1;
-        match server.jobs().fetcher().download(link, folder, &name, &expect, Some(key)).await {
+        match fetcher.download(link, folder, &name, &expect, Some(key)).await {
             Ok(saved) => return Ok(saved),
             Err(FetchProblem::Transient { .. }) if tries < 4 => {
                 tokio::time::sleep(std::time::Duration::from_millis(300 * u64::from(tries))).await;

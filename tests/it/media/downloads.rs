@@ -196,15 +196,20 @@ async fn a_file_that_is_there_already_is_adopted_and_not_written_twice() {
 #[tokio::test]
 async fn a_name_that_something_else_has_is_left_alone() {
     let world = World::new().await;
-    let (ours, mut theirs) = (png(640, 480, 70_000), png(640, 480, 70_000));
-    theirs[100] ^= 1;
-    fs::write(world.folder.path().join("x.png"), &theirs).unwrap();
+    let ours = png(640, 480, 70_000);
     fs::create_dir(world.folder.path().join("x_2.png")).unwrap();
     let url = world.offer("ours", Answer::File(ours.clone()));
-    let saved = world.download(&url, "x.png", PICTURE).await.unwrap();
-    assert_eq!(saved.path, world.folder.path().join("x_3.png"));
-    assert_eq!(fs::read(saved.path).unwrap(), ours);
-    assert_eq!(fs::read(world.folder.path().join("x.png")).unwrap(), theirs);
+    // As long as ours, and the same but for one byte near the beginning, or at the very end.
+    for at in [100, 69_999] {
+        let mut theirs = ours.clone();
+        theirs[at] ^= 1;
+        fs::write(world.folder.path().join("x.png"), &theirs).unwrap();
+        let saved = world.download(&url, "x.png", PICTURE).await.unwrap();
+        assert_eq!(saved.path, world.folder.path().join("x_3.png"));
+        assert_eq!(fs::read(&saved.path).unwrap(), ours);
+        assert_eq!(fs::read(world.folder.path().join("x.png")).unwrap(), theirs);
+        fs::remove_file(saved.path).unwrap();
+    }
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use data_encoding::BASE64;
 use minimax_mcp::media::probe::{metadata, sniff};
-use minimax_mcp::media::{Blob, InputProblem, Kind, Limits, Reference, Roots, check, load, parse};
+use minimax_mcp::media::{Blob, InputProblem, Kind, Limits, Reference, Roots, check_now, load, parse};
 
 use super::files::{flac, jpeg, mp3, mp4, png, wav};
 use super::world::{House, IMAGES};
@@ -72,8 +72,8 @@ fn a_data_uri_is_what_its_bytes_are() {
         ("image/png", Kind::Image, Some(300), Some(400))
     );
     assert_eq!(blob.data_uri(), format!("data:image/png;base64,{}", BASE64.encode(&bytes)));
-    check(&blob, &IMAGES).unwrap();
-    let problem = check(&blob, &Limits { max_bytes: 4999, ..IMAGES }).unwrap_err().to_string();
+    check_now(&blob, &IMAGES).unwrap();
+    let problem = check_now(&blob, &Limits { max_bytes: 4999, ..IMAGES }).unwrap_err().to_string();
     assert_eq!(problem, "is 5,000 bytes; the limit is 4,999");
     let Reference::Data(text) = parse("data:text/plain,a%20cat", None).unwrap() else { panic!("not data") };
     assert_eq!((&text.bytes[..], text.mime), (&b"a cat"[..], "text/plain"));

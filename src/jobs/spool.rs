@@ -1,0 +1,321 @@
+//! The spool: updates that the records did not take, in files until they do.
+//!
+//! Each process has one file, in a folder of its own below the data folder; or, if that cannot be written, in a hidden
+//! folder of the output folder. Tools and other programs write to the output folder, so a line counts only with a MAC
+//! under a key of the records, and it changes nothing but the fields that a job changes on its way.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use data_encoding::HEXLOWER;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sha2::Sha256;
+
+use super::job::Job;
+use super::run::MOST_FILES;
+use super::state::State;
+use crate::media::private;
+
+/// Below the data folder.
+const FOLDER: &str = "spool";
+/// Below the output folder, where no tool can name it.
+const FALLBACK: &str = ".minimax-spool";
+const ENDING: &str = "spool";
+/// Of a file that is still written, or whose process has died over it.
+const FRESH: &str = "new";
+/// A longer file is none of ours, in bytes.
+const LONGEST: u64 = 64 * 1024 * 1024;
+
+/// How earlier versions called their files, in the data folder and in the output folder.
+const LEGACY: &str = "unwritten-";
+const LEGACY_HIDDEN: &str = ".minimax-unwritten-";
+const LEGACY_ENDING: &str = "jsonl";
+
+/// The fields of a job that change on its way: all that an entry may say.
+const KEPT: &[&str] = &[
+    "state",
+    "files",
+    "text",
+    "voice_id",
+    "missing",
+    "may_be_billed",
+    "unread",
+    "usage",
+    "cost",
+    "warnings",
+    "model",
+    "updated_at",
+];
+
+/// One line of a file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Entry {
+    /// When it became known, in Unix milliseconds.
+    pub when: i64,
+    /// What.
+    #[serde(flatten)]
+    pub what: Update,
+}
+
+/// What a process has come to know.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Update {
+    /// Of a job.
+    Job {
+        /// The job's id.
+        job: String,
+        /// MiniMax's id of it, for a person who reads the file.
+        task_id: Option<String>,
+        /// What its record should say.
+        record: Map<String, Value>,
+    },
+    /// How a purchase without a job has ended.
+    Purchase {
+        /// Its id in the ledger.
+        purchase: String,
+        /// The word for it.
+        state: String,
+        /// Millionths.
+        actual: Option<i64>,
+    },
+}
+
+impl Update {
+    pub(super) fn of(job: &Job) -> Self {
+        let mut record = match serde_json::to_value(job) {
+            Ok(Value::Object(record)) => record,
+            _ => Map::new(),
+        };
+        record.retain(|name, value| KEPT.contains(&name.as_str()) && !value.is_null());
+        let task_id = job.state.task().map(|task| task.id.clone());
+        Self::Job { job: job.id.clone(), task_id, record }
+    }
+
+    pub(super) fn id(&self) -> &str {
+        match self {
+            Self::Job { job, .. } => job,
+            Self::Purchase { purchase, .. } => purchase,
+        }
+    }
+}
+
+impl Entry {
+    /// Lets the job say what is known, unless it says so already or is further. Tells whether it has changed.
+    ///
+    /// Whose the job is, what it makes and where its files go is the record's business: no entry says it.
+    pub(super) fn amend(&self, job: &mut Job) -> bool {
+        let Update::Job { job: id, record, .. } = &self.what else { return false };
+        let Ok(Value::Object(mut all)) = serde_json::to_value(&*job) else { return false };
+        let kept = record.iter().filter(|(name, _)| KEPT.contains(&name.as_str()));
+        all.extend(kept.map(|(name, value)| (name.clone(), value.clone())));
+        let Ok(mut known) = serde_json::from_value::<Job>(Value::Object(all)) else { return false };
+        // That a request waits is true until it leaves; all else that is known stays true.
+        let in_time = !matches!(known.state, State::Submitting { .. }) || known.updated_at > job.updated_at;
+        let fits = *id == job.id
+            && in_time
+            && known.files.len() <= MOST_FILES
+            && job.state.gives_way_to(&known.state);
+        if fits {
+            known.waiting = job.waiting.take();
+            *job = known;
+        }
+        fits
+    }
+}
+
+/// What proves that a line was written by a server of this data folder.
+pub(super) struct SpoolKey(Vec<u8>);
+
+/// Not the key.
+impl std::fmt::Debug for SpoolKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SpoolKey")
+    }
+}
+
+impl SpoolKey {
+    pub(super) fn new(secret: Vec<u8>) -> Self {
+        Self(secret)
+    }
+
+    fn mac(&self, entry: &str) -> Option<Hmac<Sha256>> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).ok()?;
+        mac.update(b"minimax-mcp spool\n");
+        mac.update(entry.as_bytes());
+        Some(mac)
+    }
+
+    /// The line of an entry: its MAC in hexadecimal digits, a blank, and the entry as JSON.
+    pub(super) fn line(&self, entry: &Entry) -> Option<String> {
+        let json = serde_json::to_string(entry).ok()?;
+        let mac = HEXLOWER.encode(&self.mac(&json)?.finalize().into_bytes());
+        Some(format!("{mac} {json}"))
+    }
+
+    /// The entry of a line; `None` if no server of this data folder wrote it.
+    pub(super) fn entry(&self, line: &str) -> Option<Entry> {
+        let (mac, json) = line.split_once(' ')?;
+        self.mac(json)?.verify_slice(&HEXLOWER.decode(mac.as_bytes()).ok()?).ok()?;
+        serde_json::from_str(json).ok()
+    }
+}
+
+/// An entry as versions before the spool wrote it: no MAC says by whom.
+pub(super) fn legacy_entry(line: &str) -> Option<Entry> {
+    serde_json::from_str(line).ok()
+}
+
+/// Where the files are: usually, and if the data folder cannot be written.
+pub(super) fn folders(data: &Path, output: &Path) -> [PathBuf; 2] {
+    [data.join(FOLDER), output.join(FALLBACK)]
+}
+
+/// The file of a process.
+pub(super) fn file_of(folder: &Path, owner: &str) -> PathBuf {
+    folder.join(format!("{owner}.{ENDING}"))
+}
+
+/// The files of all processes in a folder that is this user's own. Blocking.
+pub(super) fn files(folder: &Path) -> Vec<PathBuf> {
+    if folder.symlink_metadata().is_err() {
+        return Vec::new();
+    }
+    if let Err(error) = private::subfolder(folder) {
+        tracing::warn!(folder = %folder.display(), %error, "spooled updates are not read from here");
+        return Vec::new();
+    }
+    named(folder, |name| {
+        Path::new(name).extension().is_some_and(|ending| ending == ENDING || ending == FRESH)
+    })
+}
+
+/// The files of versions before the spool. Blocking.
+pub(super) fn legacy_files(folder: &Path) -> Vec<PathBuf> {
+    let ours = |name: &str| {
+        let ending = Path::new(name).extension();
+        let is_whole = ending.is_some_and(|ending| ending == LEGACY_ENDING || ending == FRESH);
+        is_whole && (name.starts_with(LEGACY) || name.starts_with(LEGACY_HIDDEN))
+    };
+    named(folder, ours)
+}
+
+/// Whether a file is one that an earlier version has hidden in the output folder.
+pub(super) fn is_legacy_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(LEGACY_HIDDEN))
+}
+
+fn named(folder: &Path, ours: impl Fn(&str) -> bool) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    let ours = entries.filter(|entry| ours(&entry.file_name().to_string_lossy()));
+    ours.map(|entry| entry.path()).collect()
+}
+
+/// What a file says. Without MACs it has to be this user's alone: `strict`. Blocking.
+pub(super) fn read(path: &Path, strict: bool) -> std::io::Result<String> {
+    private::read(path, LONGEST, strict)
+}
+
+/// Writes a file whole, for this user alone: links to results may be in it. Blocking.
+pub(super) fn write(path: &Path, text: &str) -> std::io::Result<()> {
+    if let Some(folder) = path.parent() {
+        private::subfolder(folder)?;
+    }
+    let fresh = path.with_extension(FRESH);
+    let _ = std::fs::remove_file(&fresh);
+    let written = private::create_new(&fresh).and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    });
+    written.and_then(|()| std::fs::rename(&fresh, path)).inspect_err(|_| {
+        let _ = std::fs::remove_file(&fresh);
+    })
+}
+
+/// The file under a name that its process does not know: what that one writes meanwhile is another file, and is not
+/// removed with this one. In a folder that cannot be changed it stays what it was. Blocking.
+pub(super) fn take(path: &Path, name: &str) -> PathBuf {
+    let own = file_of(path.parent().unwrap_or(path), name);
+    match std::fs::rename(path, &own) {
+        Ok(()) => own,
+        Err(_) => path.to_owned(),
+    }
+}
+
+/// Gives a file the name again that it had, unless there is another of that name by now. Blocking.
+pub(super) fn put_back(path: PathBuf, known: PathBuf) -> PathBuf {
+    if path == known || std::fs::hard_link(&path, &known).is_err() {
+        return path;
+    }
+    remove(&path);
+    known
+}
+
+/// Removes a file, and its folder if it is the one in the output folder and empty by now. Blocking.
+pub(super) fn remove(path: &Path) {
+    if let Err(error) = std::fs::remove_file(path)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!(file = %path.display(), %error, "a file that is no longer needed stays");
+    }
+    if let Some(folder) = path.parent().filter(|folder| folder.ends_with(FALLBACK)) {
+        let _ = std::fs::remove_dir(folder);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn entry() -> Entry {
+        serde_json::from_value(json!({ "when": 7, "purchase": "call-1", "state": "settled", "actual": 3 }))
+            .unwrap()
+    }
+
+    #[test]
+    fn a_line_counts_only_as_it_was_written_and_with_the_key_of_its_records() {
+        let (key, other) = (SpoolKey::new(vec![1; 32]), SpoolKey::new(vec![2; 32]));
+        let line = key.line(&entry()).unwrap();
+        assert_eq!(key.entry(&line), Some(entry()));
+        assert_eq!(other.entry(&line), None);
+        let (mac, json) = line.split_once(' ').unwrap();
+        for forged in [
+            json.to_owned(),
+            format!("{mac} {}", json.replace("settled", "released")),
+            format!("{mac}  {json}"),
+            format!("{} {json}", &mac[..62]),
+            format!(" {json}"),
+            format!("{} {json}", "0".repeat(64)),
+            String::new(),
+        ] {
+            assert_eq!(key.entry(&forged), None, "{forged}");
+        }
+    }
+
+    #[test]
+    fn an_entry_says_nothing_of_whose_a_job_is_or_where_its_files_go() {
+        let blank = json!({
+            "id": "image-1", "principal": "ada", "kind": "image", "tool": "text_to_image", "model": "m", "account": "a",
+            "prompt": "p", "request": null, "digest": "d", "folder": "/out", "idempotency_key": "k",
+            "state": State::NEW, "cost": { "currency": "USD" }, "created_at": 1, "updated_at": 1,
+        });
+        let mut job: Job = serde_json::from_value(blank.clone()).unwrap();
+        let record = json!({
+            "id": "image-2", "principal": "bob", "kind": "transcription", "tool": "x", "account": "b", "prompt": "q",
+            "request": 1, "digest": "e", "folder": "/elsewhere", "idempotency_key": "l", "created_at": 2, "more": 1,
+            "state": { "at": "fetching" }, "updated_at": 5,
+        });
+        let Value::Object(record) = record else { panic!() };
+        let what = Update::Job { job: "image-1".to_owned(), task_id: None, record };
+        assert!(Entry { when: 1, what }.amend(&mut job));
+        let mut expected = blank;
+        expected["state"] = json!({ "at": "fetching" });
+        expected["updated_at"] = json!(5);
+        let expected: Job = serde_json::from_value(expected).unwrap();
+        assert_eq!(serde_json::to_value(&job).unwrap(), serde_json::to_value(&expected).unwrap());
+    }
+}

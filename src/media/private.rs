@@ -1,0 +1,254 @@
+//! Files and folders for this user alone, whatever the umask says.
+//!
+//! Unix alone knows modes. On Windows a new file takes the rights of its folder, and the folders below a user's
+//! profile are that user's own.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _};
+use std::path::Path;
+
+use crate::media::input::content;
+
+/// What other users could do with a file or folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Found {
+    /// Nothing, as it should be.
+    Private,
+    /// Something; their rights have been taken away.
+    Mended,
+    /// Something, and they still can: the file system keeps no rights, or cannot be written.
+    Open,
+}
+
+/// Makes the folder, or takes the rights of others from one that is there.
+///
+/// Fails, with a sentence that names no path, for a folder of another user and for one that all users share.
+pub fn folder(path: &Path) -> io::Result<Found> {
+    if path.metadata().is_ok_and(|data| data.is_dir()) {
+        return mended(path);
+    }
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)?;
+    #[cfg(unix)]
+    let _ = std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o700));
+    mended(path)
+}
+
+/// As [`folder`], for one whose place no link may take.
+pub fn subfolder(path: &Path) -> io::Result<Found> {
+    match path.symlink_metadata() {
+        Ok(data) if !data.is_dir() => Err(io::Error::other("another thing than a folder has its name")),
+        _ => folder(path),
+    }
+}
+
+/// Opens a file for writing, and makes it if need be; follows no link.
+pub fn create(path: &Path) -> io::Result<File> {
+    match create_new(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let file = writing().open(path)?;
+            narrow_open(&file)?;
+            Ok(file)
+        }
+        made => made,
+    }
+}
+
+/// Makes a file that is not there yet.
+pub fn create_new(path: &Path) -> io::Result<File> {
+    let file = writing().create_new(true).open(path)?;
+    // The umask may have taken rights from its owner. Some file systems have none to give.
+    #[cfg(unix)]
+    let _ = file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600));
+    Ok(file)
+}
+
+/// The text of an ordinary file of this user's with one name, at most `most` bytes long; follows no link. `strict`
+/// refuses what others may read or write as well.
+pub fn read(path: &Path, most: u64, strict: bool) -> io::Result<String> {
+    let file = content::options().open(path)?;
+    let data = file.metadata()?;
+    if !is_ours_alone(&data) || data.len() > most {
+        return Err(io::Error::other("it is no ordinary file of this user with one name, or too long"));
+    }
+    if strict && is_open_to_others(&data) {
+        return Err(io::Error::other("other users may read or write it"));
+    }
+    let mut text = String::new();
+    file.take(most).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// Takes the rights of others from a file or folder, unless it is a link.
+pub fn narrow(path: &Path) -> io::Result<Found> {
+    let data = path.symlink_metadata()?;
+    if data.is_dir() {
+        return mended(path);
+    }
+    if !data.is_file() || !is_open_to_others(&data) {
+        return Ok(Found::Private);
+    }
+    // The handle, since a link may take the place of the path meanwhile.
+    narrow_open(&content::options().open(path)?)
+}
+
+#[cfg(unix)]
+fn mended(path: &Path) -> io::Result<Found> {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+
+    const STICKY: u32 = 0o1000;
+    let data = path.metadata()?;
+    if !is_ours(data.uid()) {
+        return Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            format!("the folder belongs to another user (uid {})", data.uid()),
+        ));
+    }
+    if data.mode() & STICKY != 0 {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the folder is shared by all users"));
+    }
+    if !is_open_to_others(&data) {
+        return Ok(Found::Private);
+    }
+    let mended = std::fs::set_permissions(path, std::fs::Permissions::from_mode(data.mode() & 0o700));
+    Ok(if mended.is_ok() && !is_open_to_others(&path.metadata()?) { Found::Mended } else { Found::Open })
+}
+
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "the twin of what can fail on Unix")]
+fn mended(_: &Path) -> io::Result<Found> {
+    Ok(Found::Private)
+}
+
+#[cfg(unix)]
+fn narrow_open(file: &File) -> io::Result<Found> {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+
+    let data = file.metadata()?;
+    if !is_open_to_others(&data) {
+        return Ok(Found::Private);
+    }
+    let mended = file.set_permissions(std::fs::Permissions::from_mode(data.mode() & 0o700));
+    Ok(if mended.is_ok() && !is_open_to_others(&file.metadata()?) { Found::Mended } else { Found::Open })
+}
+
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "the twin of what can fail on Unix")]
+fn narrow_open(_: &File) -> io::Result<Found> {
+    Ok(Found::Private)
+}
+
+/// Whether an open file is an ordinary one of this user's that goes by one name.
+#[cfg(unix)]
+pub(super) fn is_ours_alone(data: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+
+    data.is_file() && is_ours(data.uid()) && data.nlink() == 1
+}
+
+#[cfg(not(unix))]
+pub(super) fn is_ours_alone(data: &std::fs::Metadata) -> bool {
+    data.is_file()
+}
+
+#[cfg(unix)]
+fn is_open_to_others(data: &std::fs::Metadata) -> bool {
+    std::os::unix::fs::MetadataExt::mode(data) & 0o077 != 0
+}
+
+#[cfg(not(unix))]
+fn is_open_to_others(_: &std::fs::Metadata) -> bool {
+    false
+}
+
+/// Root may serve with a folder that it has given to another user.
+#[cfg(unix)]
+fn is_ours(owner: u32) -> bool {
+    let us = rustix::process::geteuid();
+    us.is_root() || us.as_raw() == owner
+}
+
+fn writing() -> OpenOptions {
+    let mut options = content::options();
+    options.write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+#[cfg(unix)]
+#[cfg(test)]
+mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        path.symlink_metadata().unwrap().mode() & 0o7777
+    }
+
+    fn set(path: &Path, mode: u32) {
+        std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn a_folder_is_made_for_its_owner_alone_and_a_wide_one_is_mended() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b");
+        assert_eq!(folder(&path).unwrap(), Found::Private);
+        assert_eq!((mode(&path), mode(&dir.path().join("a"))), (0o700, 0o700));
+        for wide in [0o755, 0o770, 0o2777, 0o701] {
+            set(&path, wide);
+            assert_eq!(folder(&path).unwrap(), Found::Mended, "{wide:o}");
+            assert_eq!(mode(&path) & 0o777, 0o700, "{wide:o}");
+        }
+        set(&path, 0o500);
+        assert_eq!(folder(&path).unwrap(), Found::Private, "one that others cannot enter is left as it is");
+        assert_eq!(mode(&path), 0o500);
+    }
+
+    #[test]
+    fn a_folder_that_all_users_share_is_refused_and_stays_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        set(dir.path(), 0o1777);
+        assert!(folder(dir.path()).unwrap_err().to_string().contains("shared by all users"));
+        assert_eq!(mode(dir.path()), 0o1777);
+    }
+
+    #[test]
+    fn links_are_followed_neither_for_files_nor_for_folders_of_ours() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, folder, link) =
+            (dir.path().join("file"), dir.path().join("folder"), dir.path().join("link"));
+        std::fs::write(&file, "mine").unwrap();
+        std::fs::create_dir(&folder).unwrap();
+        symlink(&file, &link).unwrap();
+        assert!(create(&link).is_err() && create_new(&link).is_err() && read(&link, 9, false).is_err());
+        set(&file, 0o644);
+        assert_eq!(narrow(&link).unwrap(), Found::Private);
+        assert_eq!(mode(&file), 0o644);
+        std::fs::remove_file(&link).unwrap();
+        symlink(&folder, &link).unwrap();
+        assert!(subfolder(&link).is_err() && subfolder(&file).is_err());
+        assert!(subfolder(&folder).is_ok());
+    }
+
+    #[test]
+    fn a_file_is_read_only_if_it_is_ordinary_short_enough_and_has_one_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        std::fs::write(&path, "text").unwrap();
+        set(&path, 0o644);
+        assert_eq!(read(&path, 4, false).unwrap(), "text");
+        assert!(read(&path, 3, false).is_err() && read(&path, 4, true).is_err());
+        assert_eq!(narrow(&path).unwrap(), Found::Mended);
+        assert_eq!((read(&path, 4, true).unwrap().as_str(), mode(&path)), ("text", 0o600));
+        std::fs::hard_link(&path, dir.path().join("second")).unwrap();
+        assert!(read(&path, 4, true).is_err());
+        assert!(read(dir.path(), 4, false).is_err());
+    }
+}

@@ -1,0 +1,108 @@
+//! Secrets that must not be sent: keys, passwords, tokens, settings. A model can be talked into sending the wrong
+//! file, and where an endpoint takes any text, the type of a file says nothing.
+//!
+//! The table of forms is `rules.json`. What takes more than a pattern is in [`shape`]: tables of logins, seed phrases,
+//! keys without their first line. This finds what people have lying about; it does not stop somebody who hides a secret
+//! on purpose.
+
+mod archive;
+mod rules;
+mod shape;
+mod value;
+
+use std::io::{self, Read, Seek, SeekFrom};
+
+pub(super) use archive::archive_of_texts;
+
+use super::encoding::{self, Encoding};
+
+/// How much of a media file is read at once.
+const CHUNK: usize = 1024 * 1024;
+/// Longer media files are scanned at both ends, as far as this.
+const ENDS: u64 = 32 * 1024 * 1024;
+/// How much is looked at again with the next chunk, so that nothing is missed in between, and how much of the end is
+/// searched for a text.
+const TAIL: usize = 128 * 1024;
+/// Shorter texts behind the end are padding.
+const TAIL_MIN: usize = 16;
+
+/// What was found; nothing of its content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Finding {
+    /// The rule that matched.
+    pub(super) rule: &'static str,
+    /// What it looks like, with its article where it has one.
+    pub(super) what: &'static str,
+    /// Where: `, line 3`, `, in notes.txt, line 3`; may be empty.
+    pub(super) place: String,
+}
+
+impl Finding {
+    fn at(rule: &'static str, what: &'static str, text: &[u8], offset: usize) -> Self {
+        let before = text.get(..offset).unwrap_or_default();
+        let line = before.split(|byte| *byte == b'\n').count();
+        Self { rule, what, place: format!(", line {line}") }
+    }
+}
+
+/// Scans a text in any encoding of Unicode.
+pub(super) fn text(bytes: &[u8]) -> Option<Finding> {
+    let encoding = encoding::of_text(bytes.get(..crate::media::probe::sniff::HEAD).unwrap_or(bytes));
+    let text = encoding::decode(bytes, encoding.unwrap_or(Encoding::Utf8));
+    rules::scan(&text, false).or_else(|| shape::scan(&text))
+}
+
+/// Scans a media file: for forms that cannot be there by chance, and for a text behind the end. Blocking; the file is
+/// left anywhere.
+pub(super) fn media<R: Read + Seek>(file: &mut R) -> io::Result<Option<Finding>> {
+    let length = file.seek(SeekFrom::End(0))?;
+    let spans = match length.checked_sub(ENDS) {
+        Some(end) if end > ENDS => vec![(0, ENDS), (end, length)],
+        _ => vec![(0, length)],
+    };
+    let mut tail = Vec::new();
+    for (start, end) in spans {
+        file.seek(SeekFrom::Start(start))?;
+        let mut rest = file.by_ref().take(end.saturating_sub(start));
+        let mut chunk = Vec::with_capacity(CHUNK + TAIL);
+        loop {
+            let kept = chunk.len();
+            rest.by_ref().take(CHUNK as u64).read_to_end(&mut chunk)?;
+            if chunk.len() == kept {
+                break;
+            }
+            if let Some(found) = hidden(&chunk) {
+                return Ok(Some(Finding { place: String::new(), ..found }));
+            }
+            chunk.drain(..chunk.len().saturating_sub(TAIL));
+        }
+        tail = chunk;
+    }
+    Ok(trailing(&tail).map(|found| Finding { place: ", behind its end".to_owned(), ..found }))
+}
+
+/// A form among other bytes, in UTF-8 or in UTF-16.
+fn hidden(chunk: &[u8]) -> Option<Finding> {
+    rules::scan(chunk, true).or_else(|| {
+        let narrow = without_zeros(chunk);
+        rules::scan(&narrow, true)
+    })
+}
+
+/// A text behind the end of a media file, up to the end. Some formats fill up with zeros.
+fn trailing(tail: &[u8]) -> Option<Finding> {
+    let is_binary = |c: char| c.is_control() && !matches!(c, '\0' | '\t' | '\n' | '\r');
+    let last = tail.utf8_chunks().last().map(|chunk| chunk.valid()).unwrap_or_default();
+    let text = last.rsplit(is_binary).next().unwrap_or_default().replace('\0', "");
+    if text.len() < TAIL_MIN {
+        return None;
+    }
+    rules::scan(text.as_bytes(), false).or_else(|| shape::scan(text.as_bytes()))
+}
+
+fn without_zeros(bytes: &[u8]) -> Vec<u8> {
+    bytes.iter().copied().filter(|byte| *byte != 0).collect()
+}
+
+#[cfg(test)]
+mod tests;
