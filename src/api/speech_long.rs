@@ -58,6 +58,8 @@ pub struct LongAudio {
 pub struct Submitted {
     /// What to ask about.
     pub task_id: String,
+    /// The file that it will be in, where MiniMax names it at once.
+    pub file_id: Option<String>,
     /// Characters that are billed.
     pub characters: Option<u64>,
 }
@@ -69,11 +71,14 @@ impl Client {
         struct Answer {
             #[serde(default, deserialize_with = "lenient")]
             task_id: String,
+            #[serde(default, deserialize_with = "lenient")]
+            file_id: String,
             usage_characters: Option<u64>,
         }
-        let Answer { task_id, usage_characters } = self.post(&SUBMIT, submit).await?;
+        let Answer { task_id, file_id, usage_characters } = self.post(&SUBMIT, submit).await?;
         let task_id = super::video::task(SUBMIT.path, task_id)?;
-        Ok(Submitted { task_id, characters: usage_characters })
+        let file_id = Some(file_id).filter(|id| !id.is_empty());
+        Ok(Submitted { task_id, file_id, characters: usage_characters })
     }
 
     /// Looks at a long text's task.

@@ -29,6 +29,8 @@ pub struct HttpSettings {
     pub origins: Vec<String>,
     /// Whether each caller brings a MiniMax key of its own. Then the server's is not used for any of them.
     pub caller_keys: bool,
+    /// Whether every caller may use what the account has at MiniMax and the records name no owner of.
+    pub shared_account: bool,
     /// Scheme, host, port and path that links to this server begin with.
     pub public_url: Option<String>,
     /// What callers may hand in.
@@ -67,9 +69,16 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             hosts,
             origins,
             caller_keys: self.flag("MINIMAX_MCP_CALLER_KEYS"),
+            shared_account: self.shared_account(),
             public_url,
             uploads: self.uploads(),
         }
+    }
+
+    /// A word that is neither yes nor no is a problem, and opens nothing.
+    fn shared_account(&mut self) -> bool {
+        let problems = self.problems.len();
+        self.flag("MINIMAX_MCP_SHARED_ACCOUNT") && self.problems.len() == problems
     }
 
     fn token(&mut self) -> Option<SecretString> {

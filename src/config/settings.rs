@@ -199,6 +199,11 @@ pub const SETTINGS: &[Setting] = &[
         meaning: "Over HTTP: `true` has each request bring its own MiniMax key, in the header `X-MiniMax-Api-Key`. Jobs and files belong to the key, and MINIMAX_API_KEY is not used for anybody; budgets hold for all keys together",
     },
     Setting {
+        name: "MINIMAX_MCP_SHARED_ACCOUNT",
+        default: "`false`",
+        meaning: "Over HTTP with several callers: `true` lets all of them see, use and delete the files, tasks and voices at MiniMax that have no known owner, such as those that were made elsewhere. With `false` these belong to the user who runs the server over stdio, and each caller has their own alone",
+    },
+    Setting {
         name: "MINIMAX_MCP_HOSTS",
         default: "none",
         meaning: "Over HTTP: names besides localhost that the server answers to, separated by commas",

@@ -122,6 +122,7 @@ impl Jobs {
             state: State::NEW,
             waiting: None,
             files: Vec::new(),
+            file_ids: Vec::new(),
             text: None,
             voice_id: None,
             missing: 0,

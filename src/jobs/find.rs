@@ -2,7 +2,6 @@
 
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
 
-use super::account::pool;
 use super::job::Job;
 use super::store::Store;
 use super::store_error::StoreError;
@@ -101,22 +100,6 @@ impl Store {
         .await
         .map_err(|error| self.fail(error))?;
         row.map(|row| self.parse(&row)).transpose()
-    }
-
-    /// Whether a task of MiniMax's belongs to somebody else, with the same key or, where callers bring keys, another.
-    pub async fn is_of_another(
-        &self,
-        principal: &str,
-        account: &str,
-        task: &str,
-    ) -> Result<bool, StoreError> {
-        let row = sqlx::query(
-            "SELECT 1 FROM jobs WHERE task_id = ?2 AND principal <> ?3
-             AND (account = ?1 OR (account >= ?4 AND account < ?4 || 'g')) LIMIT 1",
-        );
-        let row = row.bind(account).bind(task).bind(principal).bind(pool(account));
-        let found = row.fetch_optional(self.readers()).await;
-        Ok(found.map_err(|error| self.fail(error))?.is_some())
     }
 
     /// How many jobs there are, by kind and status.

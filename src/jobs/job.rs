@@ -72,6 +72,9 @@ pub struct Job {
     /// What it made so far.
     #[serde(default)]
     pub files: Vec<JobFile>,
+    /// Every file at MiniMax that was named for it. Stays when what was in a file has taken the file's place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub file_ids: Vec<String>,
     /// A text that it made.
     #[serde(default)]
     pub text: Option<String>,
@@ -119,6 +122,16 @@ impl Job {
                 file.trouble = Some("the file was removed".to_owned());
             }
         }
+    }
+
+    /// Remembers a file that MiniMax has named. Tells whether it is new.
+    pub fn add_file_id(&mut self, id: Option<String>) -> bool {
+        let is_new = |id: &String| !id.is_empty() && id.len() <= 64 && !self.file_ids.contains(id);
+        // A task has one file; this many are a mistake of MiniMax.
+        let new = id.filter(is_new).filter(|_| self.file_ids.len() < 32);
+        let is_new = new.is_some();
+        self.file_ids.extend(new);
+        is_new
     }
 
     /// What was provably not taken, or was cancelled before it was made, costs nothing.

@@ -36,6 +36,7 @@ impl Run {
             }
             Ok(Progress::Cancelled) => return self.see(Seen::Cancelled { at_minimax: true }).await,
             Ok(Progress::Ready(ready)) => {
+                self.record_file(ready.file_id.clone()).await?;
                 self.unless_interrupted(paid::collect(api, task.route, *ready)).await?
             }
             Err(error) => Err(error),
@@ -44,6 +45,15 @@ impl Run {
             Ok(made) => self.made(made, Write::Progress).await,
             Err(error) => self.saw_nothing(&error).await,
         }
+    }
+
+    /// The owner of a file is on record before the file can be had.
+    async fn record_file(&mut self, id: Option<String>) -> Step {
+        if !self.job.add_file_id(id) {
+            return Ok(());
+        }
+        let state = self.job.state.clone();
+        if self.save(Write::Progress, &state).await { Ok(()) } else { Err(Interrupted) }
     }
 
     /// A look that failed never ends a job by itself: the task goes on at MiniMax. Only if MiniMax keeps

@@ -21,10 +21,10 @@ mod look;
 mod open;
 mod paid;
 mod receive;
+mod remote_ids;
 mod reserve;
 mod run;
 mod salvage;
-mod shelf;
 mod speech;
 mod spool;
 mod state;
@@ -61,6 +61,7 @@ pub use job::{Cost, Job, JobFile, Kind, OnDisk, Wrapped, now};
 pub use ledger::{Denied, Limit, Limits, NotBought, Purchase, Spending, Spent, amount_words, millionths};
 pub use paid::Paid;
 pub use receive::FIRST_SOUND;
+pub use remote_ids::{Owner, RemoteKind};
 pub use reserve::Reservation;
 pub use speech::SpeechOrder;
 pub use state::{Failure, Route, STATUSES, Seen, State, Task};
@@ -278,11 +279,6 @@ impl Jobs {
     pub async fn by_task(&self, principal: &str, task: &str) -> Result<Option<Job>, StoreError> {
         let found = self.store().await?.by_task(principal, &self.account.name, task).await?;
         Ok(found.map(|job| self.with_news(job)))
-    }
-
-    /// Whether a task of MiniMax's was ordered by another principal.
-    pub async fn is_of_another(&self, principal: &str, task: &str) -> Result<bool, StoreError> {
-        self.store().await?.is_of_another(principal, &self.account.name, task).await
     }
 
     /// A page of jobs, newest first.

@@ -40,6 +40,8 @@ pub enum Answer {
     Counted {
         /// What to ask about.
         task: Task,
+        /// The file that it will be in, where MiniMax names it at once.
+        file_id: Option<String>,
         /// In units of `Cost::unit`.
         units: Option<f64>,
         /// As MiniMax reported it.

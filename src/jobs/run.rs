@@ -230,7 +230,7 @@ impl Run {
 
     /// Whether the job may go on. A record that cannot be written is tried again, and then the job goes on
     /// without, because the result is worth more than the record of it; but no request leaves without.
-    async fn save(&mut self, write: Write, before: &State) -> bool {
+    pub(super) async fn save(&mut self, write: Write, before: &State) -> bool {
         let (jobs, id) = (self.jobs.clone(), self.job.id.clone());
         let only_looked = matches!((before, &self.job.state), (State::Running { .. }, State::Running { .. }));
         let news =

@@ -58,7 +58,8 @@ impl SpeechOrder {
                 let submitted = api.submit_long_speech(submit).await?;
                 let usage = submitted.characters.map(|count| json!({ "usage_characters": count }));
                 let task = Task { route: Route::SpeechAsync, id: submitted.task_id };
-                Ok(Answer::Counted { task, units: submitted.characters.map(number), usage })
+                let (file_id, units) = (submitted.file_id, submitted.characters.map(number));
+                Ok(Answer::Counted { task, file_id, units, usage })
             }
         }
     }

@@ -37,6 +37,7 @@ const LEGACY_ENDING: &str = "jsonl";
 const KEPT: &[&str] = &[
     "state",
     "files",
+    "file_ids",
     "text",
     "voice_id",
     "missing",

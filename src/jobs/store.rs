@@ -172,6 +172,7 @@ impl Store {
         .await
         .map_err(|error| self.fail(error))?;
         if inserted.rows_affected() == 1 {
+            self.record_ids(connection, job).await?;
             return Ok(Inserted::New);
         }
         let existing = sqlx::query(
@@ -289,7 +290,8 @@ impl Store {
         .await
         .map_err(|error| self.fail(error))?;
         if saved.rows_affected() == 1 {
-            self.account_for(connection, job).await?;
+            self.account_for(&mut *connection, job).await?;
+            self.record_ids(connection, job).await?;
         }
         Ok(saved.rows_affected() == 1)
     }

@@ -108,7 +108,8 @@ impl Run {
     async fn taken(&mut self, answer: Answer) -> Step {
         match answer {
             Answer::Task(task) => self.commit(Seen::Accepted(task), Write::Answer).await,
-            Answer::Counted { task, units, usage } => {
+            Answer::Counted { task, file_id, units, usage } => {
+                self.job.add_file_id(file_id);
                 self.job.cost.actual = units.and_then(|units| self.job.cost.of(units));
                 self.job.usage = usage;
                 self.commit(Seen::Accepted(task), Write::Answer).await

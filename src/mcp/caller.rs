@@ -10,6 +10,8 @@ pub struct Caller {
     pub principal: String,
     /// May be at another machine: paths of this one mean nothing there, and results are links.
     pub remote: bool,
+    /// The server knows no other caller, so what no principal owns at MiniMax belongs to this one.
+    pub is_only_one: bool,
     /// The toolsets that the caller may use; `None` for all that the server offers.
     pub toolsets: Option<Vec<Toolset>>,
     /// What the caller may spend in 24 hours, in millionths of the region's currency.
@@ -27,6 +29,7 @@ impl Caller {
         Self {
             principal: Self::OWNER.to_owned(),
             remote: false,
+            is_only_one: false,
             toolsets: None,
             budget_day: None,
             rate: None,

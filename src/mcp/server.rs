@@ -127,6 +127,7 @@ impl Server {
         let inputs = Inputs::new(
             Arc::clone(&config),
             Arc::clone(&caller),
+            payer,
             jobs.clone(),
             Arc::clone(&roots),
             shared.uploads.clone(),

@@ -5,7 +5,7 @@
 //! * [`mod@download`]: which hosts may be fetched from, resumable downloads, where results go and what they are called.
 //! * [`probe`]: the real type, size and duration of a file, and whether it is complete.
 //! * [`subtitle`]: subtitles in other formats. [`player`]: sound on the loudspeaker.
-//! [`private`]: files that other users of the machine cannot read.
+//! * [`private`]: files that other users of the machine cannot read.
 //!
 //! Nothing here knows an endpoint, a job or a tool. Limits come in as plain data. Problems go out as sentences without a
 //! subject, so that the caller can put the name of the argument in front.
@@ -31,7 +31,7 @@ pub use download::link::{FetchProblem, fetch};
 pub use download::partial_file::Resume;
 pub use download::target::{Expect, Saved, download, save, save_stream, save_what_comes};
 pub use input::content::{Blob, Content, Limits, Opened, check, check_now, load, open_input};
-pub use input::reference::{InputProblem, Reference, parse};
+pub use input::reference::{InputProblem, Reference, file_id, file_uri, parse};
 pub use input::roots::Roots;
 pub use input::source::Source;
 pub use input::uploads::{HandedIn, Inbox, InboxProblem, handed_in};

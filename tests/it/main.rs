@@ -39,6 +39,8 @@ mod uploads;
 // Callers over HTTP who bring keys of their own, and those who leave.
 mod callers;
 mod leaving;
+// Several callers of one account, and what MiniMax keeps for each.
+mod ownership;
 // One tool each, through client, server and sandbox.
 mod chat;
 mod image;

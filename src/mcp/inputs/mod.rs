@@ -10,6 +10,7 @@ use crate::api::{RemoteFile, Upload};
 use crate::config::Config;
 use crate::jobs::Jobs;
 use crate::mcp::caller::Caller;
+use crate::mcp::caller_key::Payer;
 use crate::mcp::error::ToolError;
 use crate::mcp::uploads::Uploads;
 use crate::media::{self, Blob, Content, Limits, Opened, Reference, Roots};
@@ -56,11 +57,12 @@ impl Inputs {
     pub(crate) fn new(
         config: Arc<Config>,
         caller: Arc<Caller>,
+        payer: Payer,
         jobs: Jobs,
         roots: Arc<Roots>,
         uploads: Uploads,
     ) -> Self {
-        let sources = Sources::new(Arc::clone(&config), caller, jobs.clone(), roots, uploads);
+        let sources = Sources::new(Arc::clone(&config), caller, payer, jobs.clone(), roots, uploads);
         let ownership = sources.ownership.clone();
         Self { config, jobs, sources, ownership }
     }
@@ -87,9 +89,9 @@ impl Inputs {
                 checked.map_err(|refused| wrong(refused.to_string()))?;
                 Ok(link)
             }
-            Reference::Uploaded(link) if takes.uploads.is_some() => {
-                self.ownership.check_file(field, &link).await?;
-                Ok(link)
+            Reference::Uploaded(id) if takes.uploads.is_some() => {
+                self.ownership.check_file(field, id).await?;
+                Ok(media::file_uri(id))
             }
             Reference::Uploaded(_) => Err(wrong(
                 "is an uploaded file, which this endpoint does not take; give a URL or a path".to_owned(),
@@ -166,7 +168,7 @@ impl Inputs {
 #[derive(Debug)]
 pub(crate) enum Given {
     /// The id of an upload.
-    Uploaded(String),
+    Uploaded(u64),
     /// The bytes.
     Bytes(Blob),
 }
@@ -184,7 +186,7 @@ pub(crate) struct Uploaded {
 #[derive(Debug)]
 pub(crate) enum Checked {
     /// A file at MiniMax, by its id.
-    There(String),
+    There(u64),
     /// Content that is here.
     Here(Opened),
 }
@@ -207,9 +209,9 @@ impl Inputs {
     pub(crate) async fn check(&self, field: &str, text: &str, limits: &Limits) -> Result<Checked, ToolError> {
         let wrong = |problem: String| ToolError::argument(field, problem);
         Ok(Checked::Here(match self.sources.reference(field, text)? {
-            Reference::Uploaded(link) => {
-                self.ownership.check_file(field, &link).await?;
-                return Ok(Checked::There(link.trim_start_matches("mm_file://").to_owned()));
+            Reference::Uploaded(id) => {
+                self.ownership.check_file(field, id).await?;
+                return Ok(Checked::There(id));
             }
             Reference::Url(link) => self.fetched(field, &link, limits).await?,
             Reference::Data(blob) => {
@@ -232,7 +234,7 @@ impl Inputs {
     ) -> Result<Uploaded, ToolError> {
         let what = checked.what();
         match checked {
-            Checked::There(file_id) => Ok(Uploaded { file_id, what }),
+            Checked::There(id) => Ok(Uploaded { file_id: id.to_string(), what }),
             Checked::Here(opened) => {
                 Ok(Uploaded { file_id: self.upload_opened(purpose, opened).await?.file_id, what })
             }
@@ -307,7 +309,7 @@ impl Checked {
     /// Its name and size, for the records.
     pub(crate) fn what(&self) -> String {
         match self {
-            Self::There(file_id) => format!("mm_file://{file_id}"),
+            Self::There(id) => media::file_uri(*id),
             Self::Here(opened) => format!("{} ({} bytes)", opened.name, opened.bytes),
         }
     }

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use crate::config::Config;
 use crate::jobs::Jobs;
 use crate::mcp::caller::Caller;
+use crate::mcp::caller_key::Payer;
 use crate::mcp::error::ToolError;
 use crate::mcp::inputs::ownership::Ownership;
 use crate::mcp::uploads::Uploads;
@@ -18,7 +19,7 @@ use crate::media::{self, Blob, Expect, FetchProblem, Guard, InputProblem, Limits
 #[derive(Debug)]
 pub(crate) enum Source {
     /// A file at MiniMax, by its id.
-    Uploaded(String),
+    Uploaded(u64),
     /// A link, which the guard checks when it is fetched.
     Link(String),
     /// Content of the call itself.
@@ -51,11 +52,12 @@ impl Sources {
     pub(crate) fn new(
         config: Arc<Config>,
         caller: Arc<Caller>,
+        payer: Payer,
         jobs: Jobs,
         roots: Arc<Roots>,
         uploads: Uploads,
     ) -> Self {
-        let ownership = Ownership::new(Arc::clone(&caller), jobs.clone());
+        let ownership = Ownership::new(Arc::clone(&config), Arc::clone(&caller), payer, jobs.clone());
         Self { config, caller, jobs, roots, uploads, ownership }
     }
 
@@ -122,9 +124,9 @@ impl Sources {
     pub(crate) async fn find(&self, field: &str, text: &str) -> Result<Source, ToolError> {
         Ok(match self.reference(field, text)? {
             Reference::Url(link) => Source::Link(link),
-            Reference::Uploaded(link) => {
-                self.ownership.check_file(field, &link).await?;
-                Source::Uploaded(link.trim_start_matches("mm_file://").to_owned())
+            Reference::Uploaded(id) => {
+                self.ownership.check_file(field, id).await?;
+                Source::Uploaded(id)
             }
             Reference::Data(blob) => Source::Data(blob),
             Reference::Path(path) => Source::Path(path),

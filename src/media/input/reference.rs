@@ -17,8 +17,8 @@ pub const DATA_URI_MAX: usize = 64 * 1024 * 1024;
 pub enum Reference {
     /// An `http` or `https` link, as given. Not judged yet: see [`crate::media::Guard::check`].
     Url(String),
-    /// A file uploaded to MiniMax before: the whole `mm_file://ID`, as given.
-    Uploaded(String),
+    /// A file uploaded to MiniMax before, by its number. [`file_uri`] is the form that MiniMax takes.
+    Uploaded(u64),
     /// A file that an earlier job made: `minimax://files/{job}/{name}`.
     Made {
         /// The job's id.
@@ -216,16 +216,35 @@ fn parse_uri(text: &str, scheme: &str, rest: &str) -> Result<Reference, InputPro
             _ => Err(InputProblem::Form { form: "https://host/path" }),
         },
         "data" => parse_data(text).map(Reference::Data),
-        "mm_file" => match rest.strip_prefix("//") {
-            Some(id) if is_id(id) => Ok(Reference::Uploaded(text.to_owned())),
-            _ => Err(InputProblem::Form { form: "mm_file://ID with the id that the upload returned" }),
-        },
+        "mm_file" => file_id(text)
+            .map(Reference::Uploaded)
+            .ok_or(InputProblem::Form { form: "mm_file://ID with the number that the upload returned" }),
         "minimax" => parse_made(rest)
             .ok_or(InputProblem::Form { form: "minimax://files/{job}/{name}, as a result shows it" }),
         "file" if rest.starts_with("//") => parse_file_url(text).map(Reference::Path),
         "file" => Err(InputProblem::Form { form: FILE }),
         _ => Err(InputProblem::Scheme { scheme: scheme.to_owned() }),
     }
+}
+
+/// The number of a file at MiniMax, given as `297990555456911` or as `mm_file://297990555456911`.
+///
+/// Nothing but ASCII digits may stand behind the scheme: whatever else MiniMax might overlook there (a sign, a query, a
+/// `.0`), a check of the number would not have seen. Leading zeros are dropped.
+pub fn file_id(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let digits = match text.split_once(':') {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("mm_file") => rest.strip_prefix("//")?,
+        _ => text,
+    };
+    // `parse` would take a sign.
+    let is_number = (1..=64).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number { digits.parse().ok() } else { None }
+}
+
+/// The one form in which a file at MiniMax is sent there.
+pub fn file_uri(id: u64) -> String {
+    format!("mm_file://{id}")
 }
 
 fn parse_made(rest: &str) -> Option<Reference> {
@@ -292,4 +311,52 @@ fn parse_data(text: &str) -> Result<Blob, InputProblem> {
         tracing::debug!(real = blob.mime, "a data URI declares another type than its bytes have");
     }
     Ok(blob)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Addresses of files, and what is nearly one.
+    fn near_address() -> impl Strategy<Value = String> {
+        let scheme = prop::sample::select(vec![
+            "mm_file:", "MM_FILE:", "mm_FILE:", "", "mm_file", "file:", "mm-file:",
+        ]);
+        let slashes = prop::sample::select(vec!["//", "", "/", "///", "//./", "//x@"]);
+        let number = prop_oneof![
+            "[0-9]{1,21}",
+            "0{1,70}[0-9]{0,20}",
+            "[-+ 0-9.eExX_%/?#\\u{0660}-\\u{0669}]{0,12}",
+            any::<u64>().prop_map(|id| id.to_string())
+        ];
+        let edge = prop::sample::select(vec!["", " ", "\t", "\u{a0}", "\u{200b}", "\0", "/", ".0"]);
+        (edge.clone(), scheme, slashes, number, edge).prop_map(|(before, scheme, slashes, number, after)| {
+            format!("{before}{scheme}{slashes}{number}{after}")
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
+
+        /// Whatever a caller writes, only the number that is checked can be sent, and in one form.
+        #[test]
+        fn a_file_s_address_is_read_as_one_number_or_not_at_all(text in near_address()) {
+            if let Ok(Reference::Uploaded(id)) = parse(&text, None) {
+                let plain = text.trim().get("mm_file://".len()..).unwrap_or_default();
+                prop_assert!(plain.bytes().all(|byte| byte.is_ascii_digit()), "{text:?}");
+                let shown = id.to_string();
+                let digits = plain.trim_start_matches('0');
+                prop_assert_eq!(if digits.is_empty() { "0" } else { digits }, shown.as_str());
+                prop_assert_eq!(parse(&file_uri(id), None).ok(), Some(Reference::Uploaded(id)));
+            }
+        }
+
+        #[test]
+        fn every_number_has_an_address(id: u64) {
+            prop_assert_eq!(file_id(&file_uri(id)), Some(id));
+            prop_assert_eq!(file_id(&id.to_string()), Some(id));
+        }
+    }
 }

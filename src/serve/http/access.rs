@@ -136,7 +136,7 @@ impl Access {
             return Err(Problem::WrongToken(UNKNOWN));
         }
         if let Some(caller) = self.tokens.caller(token).await {
-            return Ok(caller);
+            return Ok(Caller { is_only_one: caller.is_only_one && self.provider.is_none(), ..caller });
         }
         match &self.provider {
             Some(provider) if token.split('.').count() == 3 => {

@@ -87,6 +87,7 @@ impl Tokens {
         let principal = if shared { row.name.clone() } else { format!("token:{}", row.name) };
         let TokenRow { toolsets, budget_day, rate, .. } = row;
         Some(Caller {
+            is_only_one: rows.len() + usize::from(self.single.is_some()) == 1,
             toolsets: toolsets.clone(),
             budget_day: *budget_day,
             rate: *rate,

@@ -11,7 +11,7 @@ use crate::facts::facts;
 use crate::jobs::{Conversation, Said};
 use crate::mcp::inputs::Takes;
 use crate::mcp::{Server, ToolError};
-use crate::media::{Kind, Limits};
+use crate::media::{Kind, Limits, Reference};
 use crate::tools::chat::input::{ChatInput, Message};
 use crate::tools::chat::rules::Rules;
 
@@ -167,7 +167,7 @@ async fn medium(
         let problem = format!("is a video; give it to MiniMax-M3.1-Flash or MiniMax-M3 with api {able}");
         return Err(ToolError::argument(field, problem));
     }
-    let sent_up = text.trim().starts_with("mm_file://");
+    let sent_up = matches!(server.inputs.sources.reference(field, text)?, Reference::Uploaded(_));
     let takes = if purpose != Purpose::Count || sent_up { VIDEO } else { VIDEO_INLINE };
     Ok(Medium::Video(server.inputs.resolve(field, text, &takes, purpose == Purpose::Rehearse).await?))
 }

@@ -12,10 +12,12 @@ use serde::{Deserialize, Serialize};
 use crate::api::{ApiError, RemoteFile};
 use crate::config::Toolset;
 use crate::facts::offer;
+use crate::jobs::RemoteKind;
 use crate::mcp::ToolSpec;
 use crate::mcp::job_view::time;
 use crate::mcp::result::both;
 use crate::mcp::{Server, ToolError};
+use crate::media;
 
 pub(crate) const TOOLS: &[ToolSpec] = &[
     ToolSpec::free("list_files", Toolset::Files),
@@ -120,8 +122,8 @@ impl Server {
         let (mut files, warnings) = files(self, input.purpose.as_deref()).await?;
         files.sort_by_key(|file| std::cmp::Reverse(place(file)));
         files.dedup_by(|one, other| one.file_id == other.file_id);
-        let hidden = self.inputs.ownership.hidden_files().await?;
-        files.retain(|file| !hidden.contains(&file.file_id));
+        let visible = self.inputs.ownership.visible(RemoteKind::File, files, |file| &file.file_id);
+        let mut files = visible.await?;
         let total = files.len();
         files.retain(|file| after.is_none_or(|after| place(file) < after));
         let limit = input.limit.clamp(1, 100);
@@ -142,8 +144,8 @@ impl Server {
     )]
     async fn get_file(&self, Parameters(input): Parameters<GetInput>) -> Result<FileInfo, ToolError> {
         self.checkout.ready()?;
-        let id = file_id(&input.file_id)?.to_string();
-        let mut info = FileInfo::of(remote(self, &id).await?);
+        let id = file_id(&input.file_id)?;
+        let mut info = FileInfo::of(remote(self, id).await?);
         info.next = if info.url.is_some() {
             "The link lives for an hour or a few; download_file saves the file.".to_owned()
         } else {
@@ -161,12 +163,12 @@ impl Server {
     async fn delete_file(&self, Parameters(input): Parameters<DeleteInput>) -> Result<Gone, ToolError> {
         self.checkout.ready()?;
         let id = file_id(&input.file_id)?;
-        self.inputs.ownership.check_file("file_id", &id.to_string()).await?;
+        self.inputs.ownership.check_file("file_id", id).await?;
         let (purpose, note) = if let Some(purpose) = input.purpose {
             check_purpose(&purpose)?;
             (purpose, None)
         } else {
-            let found = remote(self, &id.to_string()).await?.purpose;
+            let found = remote(self, id).await?.purpose;
             if found.is_empty() {
                 let problem = "is needed: MiniMax does not say what this file is for";
                 return Err(ToolError::argument("purpose", problem));
@@ -209,11 +211,11 @@ async fn files(server: &Server, purpose: Option<&str>) -> Result<(Vec<RemoteFile
 }
 
 /// Metadata and link of a file.
-pub(super) async fn remote(server: &Server, id: &str) -> Result<RemoteFile, ToolError> {
+pub(super) async fn remote(server: &Server, id: u64) -> Result<RemoteFile, ToolError> {
     server.inputs.ownership.check_file("file_id", id).await?;
-    let api = server.api();
-    let file = api.retrieve_file(id).await?;
-    Ok(RemoteFile { file_id: id.to_owned(), ..file })
+    let (api, file_id) = (server.api(), id.to_string());
+    let file = api.retrieve_file(&file_id).await?;
+    Ok(RemoteFile { file_id, ..file })
 }
 
 /// The sort key, newest first: the second, then the number.
@@ -230,8 +232,7 @@ fn read_cursor(cursor: &str) -> Result<(i64, u64), ToolError> {
 
 /// Parses an id of MiniMax, which is a number even where it is written as text.
 pub(crate) fn file_id(text: &str) -> Result<u64, ToolError> {
-    let bare = text.trim().trim_start_matches("mm_file://");
-    bare.parse().map_err(|_| {
+    media::file_id(text).ok_or_else(|| {
         let shown: String = text.chars().take(64).collect();
         ToolError::argument("file_id", format!("is `{shown}`; it is a number such as 297990555456911"))
     })

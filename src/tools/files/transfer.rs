@@ -104,7 +104,7 @@ impl Server {
         match (input.file_id, input.url) {
             (Some(id), None) => {
                 self.checkout.ready()?;
-                let id = file_id(&id)?.to_string();
+                let id = file_id(&id)?;
                 fetch_remote(self, id, &self.checkout.output.for_file(directory).await?).await
             }
             (None, Some(url)) => {
@@ -155,8 +155,9 @@ async fn suited(server: &Server, file: &str, row: &Upload) -> Result<(Opened, Op
 }
 
 /// Downloads a file by its id: through its link, or without one through the API.
-async fn fetch_remote(server: &Server, id: String, folder: &Path) -> Result<Downloaded, ToolError> {
-    let file = remote(server, &id).await?;
+async fn fetch_remote(server: &Server, id: u64, folder: &Path) -> Result<Downloaded, ToolError> {
+    let file = remote(server, id).await?;
+    let id = id.to_string();
     if let Some(link) = file.download_url {
         let saved =
             fetch_link(server, "file_id", &server.inputs.sources.secured(&link), &file.filename, folder, &id)

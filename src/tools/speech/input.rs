@@ -199,7 +199,7 @@ impl SpeechInput {
             pronunciation_dict: self.pronunciations(),
             timbre_weights: mix
                 .into_iter()
-                .map(|VoiceShare { voice_id, weight }| Mix { voice_id, weight })
+                .map(|VoiceShare { voice_id, weight }| Mix { voice_id: voice_id.trim().to_owned(), weight })
                 .collect(),
             language_boost: Some(self.language_boost.clone()),
             voice_modify: self.effects(),
@@ -235,6 +235,13 @@ impl SpeechInput {
             return Err(ToolError::argument("format", problem));
         }
         Ok(())
+    }
+
+    /// Every voice that the call names, with the argument that names it.
+    pub(super) fn voices(&self) -> impl Iterator<Item = (String, &str)> {
+        let single = self.voice_id.iter().map(|id| ("voice_id".to_owned(), id.as_str()));
+        let mixed = self.voice_mix.iter().flatten().enumerate();
+        single.chain(mixed.map(|(at, share)| (format!("voice_mix[{at}].voice_id"), share.voice_id.as_str())))
     }
 
     pub(super) fn is_mixed(&self) -> bool {

@@ -6,7 +6,7 @@ use crate::api::{LongAudio, LongSpeech, VoiceSetting};
 use crate::jobs::SpeechOrder;
 use crate::mcp::inputs::Given;
 use crate::mcp::{Server, ToolError};
-use crate::media::{Limits, Opened};
+use crate::media::{self, Limits, Opened};
 use crate::tools::speech::input::SpeechInput;
 use crate::tools::speech::rules::billed_characters;
 
@@ -62,8 +62,8 @@ pub(super) async fn text_file(server: &Server, given: &str) -> Result<LongText, 
     let wrong = |problem: String| ToolError::argument("text_file", problem);
     let blob = match server.inputs.load("text_file", given, &FILES).await? {
         Given::Uploaded(id) => {
-            let file_id = Some(is_id(&id)?);
-            let (content, prompt) = (Some(given.to_owned()), format!("upload {id}"));
+            let file_id = Some(is_id(&id.to_string())?);
+            let (content, prompt) = (Some(media::file_uri(id)), format!("upload {id}"));
             return Ok(LongText { inline: None, file_id, content, waiting: None, billed: None, prompt });
         }
         Given::Bytes(blob) => blob,

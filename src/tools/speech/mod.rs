@@ -42,6 +42,11 @@ impl Server {
         let source = input.source()?;
         let (model, mut warnings) = input.manner().check(&config.defaults)?;
         input.check(source)?;
+        if !dry {
+            for (field, voice) in input.voices() {
+                self.inputs.ownership.check_voice(&field, voice).await?;
+            }
+        }
         let voice = input.manner().voice(&config.defaults, input.is_mixed());
         let links_alone = config.mode == ResourceMode::Url && input.job.output_directory.is_none();
         let subtitles = match input.subtitles.format() {

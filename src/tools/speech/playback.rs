@@ -101,6 +101,9 @@ impl Server {
             self.checkout.ready()?;
         }
         let (submit, mut warnings) = live(&input, &self.config().defaults)?;
+        if let Some(voice) = input.voice_id.as_deref().filter(|_| !input.dry_run) {
+            self.inputs.ownership.check_voice("voice_id", voice).await?;
+        }
         let player = Player::find(&self.config().program_dirs);
         if player.is_none() {
             warnings.push(format!("{}; the file is saved all the same", no_player()));

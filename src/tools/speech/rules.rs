@@ -76,7 +76,8 @@ impl Manner<'_> {
     /// The voice, or the default one; empty if voices are `mixed`.
     pub(crate) fn voice(&self, defaults: &Defaults, mixed: bool) -> VoiceSetting {
         let voice_id = match self.voice_id {
-            Some(voice) => voice,
+            // As it was checked.
+            Some(voice) => voice.trim(),
             None if mixed => "",
             None => defaults.voice_id.as_deref().unwrap_or("female-shaonv"),
         };

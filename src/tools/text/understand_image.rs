@@ -86,7 +86,7 @@ impl Server {
             return Err(ToolError::argument("prompt", "is empty"));
         }
         let (picture, bytes) = match self.inputs.sources.find("image_url", &input.image_url).await? {
-            Source::Uploaded(id) => (Picture::Uploaded(id), 0),
+            Source::Uploaded(id) => (Picture::Uploaded(id.to_string()), 0),
             source => {
                 let blob = self.inputs.sources.content("image_url", source, &IMAGES).await?;
                 let bytes = blob.bytes.len() as u64;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::api::CloudTask;
 use crate::config::Toolset;
 use crate::facts::facts;
+use crate::jobs::RemoteKind;
 use crate::mcp::ToolSpec;
 use crate::mcp::{Server, ToolError};
 
@@ -96,16 +97,21 @@ impl Server {
         let api = self.api();
         let found = api.video_tasks(page, limit, status, model).await?;
         let more = u64::from(page) * u64::from(limit) < found.total && !found.items.is_empty();
-        let mut tasks = Vec::with_capacity(found.items.len());
-        let mut total = found.total;
-        for task in found.items {
+        let listed = found.items.len();
+        let ownership = &self.inputs.ownership;
+        let items = ownership.visible(RemoteKind::Task, found.items, |task| &task.id).await?;
+        let hidden = u64::try_from(listed.saturating_sub(items.len())).unwrap_or_default();
+        let mut tasks = Vec::with_capacity(items.len());
+        for task in items {
             let job = self.jobs().by_task(self.principal(), &task.id).await?;
-            if job.is_none() && self.jobs().is_of_another(self.principal(), &task.id).await? {
-                total = total.saturating_sub(1);
-                continue;
-            }
             tasks.push(TaskRow::of(task, job.map(|job| job.id)));
         }
+        // A caller must not learn how many tasks others have.
+        let total = if ownership.has_whole_account().await? {
+            found.total.saturating_sub(hidden)
+        } else {
+            u64::try_from(tasks.len()).unwrap_or_default()
+        };
         let next = match (tasks.is_empty(), more) {
             (true, _) => "No task fits.",
             (false, true) => {

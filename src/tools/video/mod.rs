@@ -17,11 +17,11 @@ use std::time::Duration;
 
 use crate::config::Toolset;
 use crate::facts::Protocol;
-use crate::jobs::Task;
+use crate::jobs::{RemoteKind, Task};
 use crate::mcp::ToolSpec;
 use crate::mcp::{Draft, JobView, Server, ToolError, progress};
 use crate::tools::video::input::VideoInput;
-use crate::tools::video::original::no_task;
+use crate::tools::video::original::{no_task, read_task_id};
 
 pub(crate) const TOOLS: &[ToolSpec] = &[
     ToolSpec { slow: true, aliases: &["image_to_video"], ..ToolSpec::job("generate_video", Toolset::Video) },
@@ -85,16 +85,7 @@ impl Server {
         call: RequestContext<RoleServer>,
     ) -> Result<JobView, ToolError> {
         self.checkout.ready()?;
-        let id = input.task_id.trim();
-        if id.is_empty()
-            || id.len() > 64
-            || !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
-        {
-            return Err(ToolError::argument(
-                "task_id",
-                "is not an id of MiniMax's; those are letters and digits, at most 64",
-            ));
-        }
+        let id = read_task_id(&input.task_id)?;
         let known = self.jobs().by_task(self.principal(), id).await?;
         let elsewhere = known.is_some() && input.output_directory.is_some();
         let watch = match known {
@@ -111,7 +102,7 @@ impl Server {
 
 async fn adopt(server: &Server, id: &str, folder: Option<&str>) -> Result<crate::jobs::Watch, ToolError> {
     // A task of another principal looks like one that does not exist.
-    if server.jobs().is_of_another(server.principal(), id).await? {
+    if !server.inputs.ownership.may_use(RemoteKind::Task, id).await? {
         return Err(no_task(id));
     }
     let Some(route) = server.jobs().find_task(id).await? else { return Err(no_task(id)) };

@@ -3,7 +3,7 @@
 use crate::api::retry::Nature;
 use crate::api::{Blame, CloudTask, group};
 use crate::facts::facts;
-use crate::jobs::{Job, Route, State, now};
+use crate::jobs::{Job, RemoteKind, Route, State, now};
 use crate::mcp::{Server, ToolError};
 
 /// A finished task that can be made again.
@@ -32,6 +32,25 @@ pub(super) fn no_task(id: &str) -> ToolError {
     }
 }
 
+/// The longest id of a task, in bytes; MiniMax's are shorter.
+const LONGEST_TASK: usize = 64;
+
+/// Reads an id of MiniMax's task.
+pub(super) fn read_task_id(text: &str) -> Result<&str, ToolError> {
+    let id = text.trim();
+    let is_legal = (1..=LONGEST_TASK).contains(&id.len())
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    if !is_legal {
+        let problem = "is not a task id of MiniMax; those are letters and digits, at most 64";
+        return Err(ToolError::argument("task_id", problem));
+    }
+    // MiniMax may read a number, to which leading zeros make no difference.
+    match id.trim_start_matches('0') {
+        digits if !digits.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit()) => Ok(digits),
+        _ => Ok(id),
+    }
+}
+
 const DAY: i64 = 24 * 3_600_000;
 
 /// Finds the task that the arguments name. The record of a job of this server is enough; MiniMax is asked about any other
@@ -50,10 +69,10 @@ pub(super) async fn find(
             ("job_id", id.trim(), Some(job.ok_or_else(|| ToolError::argument("job_id", problem()))?))
         }
         (None, task) => {
-            let id = task.unwrap_or_default().trim();
+            let id = read_task_id(task.unwrap_or_default())?;
             let job = server.jobs().by_task(server.principal(), id).await?;
             // A task of another principal looks like one that does not exist.
-            if job.is_none() && server.jobs().is_of_another(server.principal(), id).await? {
+            if job.is_none() && !server.inputs.ownership.may_use(RemoteKind::Task, id).await? {
                 return Err(no_task(id));
             }
             ("task_id", id, job)

@@ -15,6 +15,7 @@ use crate::api::retry::Nature;
 use crate::api::{Voice, VoiceKind, group};
 use crate::config::Toolset;
 use crate::facts::{self, voices};
+use crate::jobs::RemoteKind;
 use crate::mcp::ToolSpec;
 use crate::mcp::catalogue::Table;
 use crate::mcp::{Server, ToolError};
@@ -147,11 +148,14 @@ impl Server {
     ) -> Result<DeletedVoice, ToolError> {
         self.checkout.ready()?;
         let id = input.voice_id.trim();
-        let hidden = self.inputs.ownership.hidden_voices().await?.contains(id);
-        let kind = match input.voice_type.as_deref().filter(|_| !hidden) {
+        let is_system = voices().get(id).is_some();
+        if !is_system && !self.inputs.ownership.may_use(RemoteKind::Voice, id).await? {
+            return Err(no_voice(id));
+        }
+        let kind = match input.voice_type.as_deref() {
+            _ if is_system => VoiceKind::System,
             Some("voice_cloning") => VoiceKind::VoiceCloning,
             Some(_) => VoiceKind::VoiceGeneration,
-            None if hidden => return Err(no_voice(id)),
             None => kind_of(self, id).await?,
         };
         if kind == VoiceKind::System {
@@ -173,10 +177,11 @@ impl Server {
 /// The voices at MiniMax that this caller may know of.
 async fn listed(server: &Server, voice_type: &str) -> Result<Vec<Voice>, ToolError> {
     let api = server.api();
-    let mut found = api.queued(group::READS, Nature::Read, || api.voices(voice_type)).await?;
-    let hidden = server.inputs.ownership.hidden_voices().await?;
-    found.retain(|voice| !hidden.contains(&voice.id));
-    Ok(found)
+    let found = api.queued(group::READS, Nature::Read, || api.voices(voice_type)).await?;
+    let (system, own): (Vec<_>, Vec<_>) =
+        found.into_iter().partition(|voice| voice.kind == VoiceKind::System);
+    let own = server.inputs.ownership.visible(RemoteKind::Voice, own, |voice| &voice.id).await?;
+    Ok(own.into_iter().chain(system).collect())
 }
 
 /// What kind of voice an id names.

@@ -9,7 +9,7 @@ fn everything() -> Value {
     json!({
         "messages": [
             { "role": "system", "content": "Be brief." },
-            { "role": "user", "content": "Weather?" },
+            { "role": "user", "content": "Transient?" },
             { "role": "assistant", "tool_calls": [
                 { "id": "c1", "name": "get_weather", "arguments": "{\"about\":\"foxes\"}" },
             ] },
@@ -31,7 +31,7 @@ async fn chat_completions_get_what_they_document() {
             "model": "MiniMax-M3.1-Flash",
             "messages": [
                 { "role": "system", "content": "Be kind.\n\nBe brief." },
-                { "role": "user", "content": "Weather?" },
+                { "role": "user", "content": "Transient?" },
                 { "role": "assistant", "content": "", "tool_calls": [{ "id": "c1", "type": "function",
                     "function": { "name": "get_weather", "arguments": "{\"about\":\"foxes\"}" } }] },
                 { "role": "tool", "content": "Sunny", "tool_call_id": "c1" },
@@ -81,7 +81,7 @@ async fn anthropic_messages_get_what_they_document() {
         json!({
             "model": "MiniMax-M3.1-Flash", "system": "Be kind.\n\nBe brief.",
             "messages": [
-                { "role": "user", "content": "Weather?" },
+                { "role": "user", "content": "Transient?" },
                 { "role": "assistant", "content": [
                     { "type": "tool_use", "id": "c1", "name": "get_weather", "input": { "about": "foxes" } },
                 ] },
@@ -111,7 +111,7 @@ async fn responses_get_what_they_document() {
         json!({
             "model": "MiniMax-M3.1-Flash", "instructions": "Be kind.\n\nBe brief.",
             "input": [
-                { "type": "message", "role": "user", "content": "Weather?" },
+                { "type": "message", "role": "user", "content": "Transient?" },
                 { "type": "function_call", "call_id": "c1", "name": "get_weather",
                   "arguments": "{\"about\":\"foxes\"}" },
                 { "type": "function_call_output", "call_id": "c1", "output": "Sunny" },

@@ -19,6 +19,7 @@ struct Hers {
     film_uri: String,
     file: String,
     conversation: String,
+    voice: String,
 }
 
 fn hers(program: &Process) -> Hers {
@@ -34,6 +35,8 @@ fn hers(program: &Process) -> Hers {
     let wav = format!("data:audio/wav;base64,{}", data_encoding::BASE64.encode(&wav));
     let file = program.make(ADA, "upload_file", json!({ "file": wav, "purpose": "voice_clone" }));
     let chat = program.make(ADA, "chat", json!({ "prompt": SECRET }));
+    let design = json!({ "prompt": "Calm", "preview_text": "Good evening." });
+    let voice = program.make(ADA, "voice_design", design);
     Hers {
         job: text(&picture["job_id"]),
         uri: text(&picture["files"][0]["uri"]),
@@ -42,6 +45,7 @@ fn hers(program: &Process) -> Hers {
         film_uri: text(&film["files"][0]["uri"]),
         file: text(&file["file_id"]),
         conversation: text(&chat["conversation_id"]),
+        voice: text(&voice["voice_id"]),
     }
 }
 
@@ -68,6 +72,8 @@ fn names_of(argument: &str, hers: &Hers) -> Option<Vec<Value>> {
         "task_id" => vec![json!(hers.film)],
         "file_id" => vec![json!(hers.file)],
         "conversation_id" => vec![json!(hers.conversation)],
+        "voice_id" => vec![json!(hers.voice)],
+        "voice_mix" => vec![json!([{ "voice_id": hers.voice, "weight": 1 }])],
         "uri" | "first_frame_image" | "last_frame_image" | "subject_reference" | "video" | "file"
         | "text_file" | "prompt_audio" | "reference_audio" | "image_url" => uris(),
         "reference_images" | "reference_videos" | "reference_audios" | "media" => lists(),
@@ -76,7 +82,7 @@ fn names_of(argument: &str, hers: &Hers) -> Option<Vec<Value>> {
 }
 
 /// Ids that open nothing of anybody's: of the account, of MiniMax's, and of a call.
-const NOBODYS: &[&str] = &["voice_id", "template_id", "cursor", "idempotency_key"];
+const NOBODYS: &[&str] = &["template_id", "cursor", "idempotency_key"];
 
 fn paid(stage: &Stage) -> usize {
     stage.sandbox.paid().len()
@@ -106,6 +112,9 @@ fn no_tool_takes_an_id_of_another_s_in_any_argument() {
                     }
                     if schema["properties"].get("prompt").is_some() {
                         arguments.insert("prompt".to_owned(), json!("A plain sentence."));
+                    }
+                    if name.starts_with("voice") && schema["properties"].get("text").is_some() {
+                        arguments.insert("text".to_owned(), json!("A plain sentence."));
                     }
                     arguments.insert(name.clone(), id.clone());
                     let answer = program.call(BOB, &tool.name, Value::Object(arguments));

@@ -17,7 +17,9 @@ fn every_form_of_a_media_input_is_understood() {
     let parsed = |text: &str| parse(text, Some(&home)).unwrap();
     let url = "https://example.com/a.png?X=1";
     assert_eq!(parsed(&format!(" {url} ")), Reference::Url(url.into()));
-    assert_eq!(parsed("mm_file://123456"), Reference::Uploaded("mm_file://123456".into()));
+    for text in ["mm_file://123456", "MM_FILE://123456", " Mm_File://00123456 "] {
+        assert_eq!(parsed(text), Reference::Uploaded(123_456), "{text}");
+    }
     let made = Reference::Made { job: "j-4f7k".into(), name: "füchse 2.jpg".into() };
     assert_eq!(parsed("minimax://files/j-4f7k/f%C3%BCchse%202.jpg"), made);
     assert_eq!(parsed("~/cat.png"), Reference::Path(home.join("cat.png")));
@@ -45,6 +47,15 @@ fn a_form_that_cannot_be_read_says_what_to_write() {
         ("mm_file://", "mm_file://ID"),
         ("mm_file:12", "mm_file://ID"),
         ("mm_file://a/b", "mm_file://ID"),
+        ("mm_file://12.0", "mm_file://ID"),
+        ("mm_file://+12", "mm_file://ID"),
+        ("mm_file://12/", "mm_file://ID"),
+        ("mm_file:///12", "mm_file://ID"),
+        ("mm_file:// 12", "mm_file://ID"),
+        ("mm_file://12?x=1", "mm_file://ID"),
+        ("mm_file://%31%32", "mm_file://ID"),
+        ("mm_file://\u{ff11}\u{ff12}", "mm_file://ID"),
+        ("mm_file://18446744073709551616", "mm_file://ID"),
         ("minimax://files/j", "minimax://files/{job}/{name}"),
         ("minimax://files/j/..%2fx", "minimax://files/"),
         ("minimax://files/../x", "minimax://files/"),
