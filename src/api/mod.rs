@@ -68,7 +68,7 @@ pub use video_v2::{Content, Expansion, Extra, MediaUrl, Role, Submit as VideoV2S
 pub use vision::{LONGEST_LOOK, Picture, Seen};
 pub use voice::{ClonePrompt, CloneSubmit, Cloned, DesignSubmit, Designed, Voice, VoiceKind};
 
-use crate::telemetry::{Metrics, causes};
+use crate::telemetry::{self, Metrics, causes};
 
 /// An endpoint as the client needs to know it.
 #[derive(Debug)]
@@ -342,13 +342,13 @@ impl Client {
         if unsent { ApiError::Unsent { path, why } } else { ApiError::Lost { path, why } }
     }
 
-    /// A text of MiniMax's, fit to be shown: without the key, without control characters, not endless.
+    /// A text of MiniMax's, fit to be shown: without the key, on one line, in plain characters, not endless.
     fn clean(&self, text: &str) -> String {
         let text = match &self.key {
             Some(key) if !key.expose_secret().is_empty() => text.replace(key.expose_secret(), "[key]"),
             _ => text.to_owned(),
         };
-        text.chars().filter(|c| !c.is_control()).take(2000).collect::<String>().trim().to_owned()
+        telemetry::display(&text, 2000)
     }
 }
 

@@ -205,6 +205,8 @@ pub struct Config {
     pub rate_limits: Option<bool>,
     /// Where the job records are.
     pub data_dir: PathBuf,
+    /// How long ended jobs are kept in the records; `None` keeps them for good.
+    pub keep: Option<Duration>,
     /// What may be spent.
     pub budgets: Budgets,
     /// How long a person may take to say yes to a price.
@@ -265,6 +267,7 @@ impl Config {
             poll: reader.poll(loopback),
             rate_limits: reader.choice("MINIMAX_RATE_LIMITS"),
             data_dir: reader.folder("MINIMAX_DATA_DIR", &places.home, places.data.join("minimax-mcp")),
+            keep: reader.keep(),
             budgets: reader.budgets(region.currency()),
             confirm_within: Duration::from_secs(600),
             facts_file: reader.file("MINIMAX_FACTS_FILE", &places.home),
@@ -433,6 +436,21 @@ mod tests {
         {
             let bad = read(&[(name, value)]);
             assert_eq!(bad.problems.iter().map(|problem| problem.name).collect::<Vec<_>>(), [name]);
+        }
+    }
+
+    #[test]
+    fn records_are_kept_for_a_quarter_unless_the_setting_says_otherwise() {
+        let days = |config: &Config| config.keep.map(|keep| keep.as_secs() / 86_400);
+        assert_eq!(days(&read(&[])), Some(90));
+        for (value, kept) in [("1", Some(1)), ("36500", Some(36_500)), ("0", None)] {
+            let config = read(&[("MINIMAX_KEEP_DAYS", value)]);
+            assert_eq!((days(&config), config.problems.len()), (kept, 0), "{value}");
+        }
+        // What cannot be read removes nothing.
+        for value in ["-1", "36501", "1.5", "a month"] {
+            let config = read(&[("MINIMAX_KEEP_DAYS", value)]);
+            assert_eq!((days(&config), config.problems.len()), (None, 1), "{value}");
         }
     }
 

@@ -12,6 +12,10 @@ use secrecy::SecretString;
 const HOSTS: &[(Region, &str, &str)] =
     &[(Region::Global, "global", "https://api.minimax.io"), (Region::Cn, "cn", "https://api.minimax.cn")];
 
+/// A quarter: long enough to hold a month's bill of MiniMax against the records. An image takes 3 KB of them, a long
+/// text its own length.
+const KEEP_DAYS: u64 = 90;
+
 /// What the lookup said, with the mistakes collected on the way.
 pub(super) struct Reader<L> {
     pub(super) lookup: L,
@@ -134,6 +138,21 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
                 default
             }
         }
+    }
+
+    pub(super) fn keep(&mut self) -> Option<Duration> {
+        let days = match self.get("MINIMAX_KEEP_DAYS").map(|value| (value.parse::<u64>(), value)) {
+            None => KEEP_DAYS,
+            Some((Ok(days @ 0..=36_500), _)) => days,
+            Some((_, value)) => {
+                let problem =
+                    format!("is `{value}`; it is a whole number of days, 0 to 36500, and 0 keeps all");
+                self.problem("MINIMAX_KEEP_DAYS", problem);
+                // What is removed by mistake is gone.
+                0
+            }
+        };
+        (days > 0).then(|| Duration::from_hours(days.saturating_mul(24)))
     }
 
     pub(super) fn budgets(&mut self, currency: &str) -> Budgets {

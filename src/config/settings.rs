@@ -119,6 +119,11 @@ pub const SETTINGS: &[Setting] = &[
         meaning: "Where job records are kept. Every server of yours should share one",
     },
     Setting {
+        name: "MINIMAX_KEEP_DAYS",
+        default: "`90`",
+        meaning: "How many days ended jobs, and what they cost, are kept in the records, to 36500; `0` keeps them for good. Jobs that run, whose outcome is unknown or whose files have not arrived stay, and files on disk are not touched",
+    },
+    Setting {
         name: "MINIMAX_FACTS_FILE",
         default: "none",
         meaning: "A JSON file of rows that replace or add models, prices, limits, voices and error codes, in the shape of the tables in `src/facts`, all in one object",

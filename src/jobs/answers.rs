@@ -15,7 +15,7 @@ use super::store_error::StoreError;
 use crate::clock::earliest;
 
 /// How long an answer waits, in milliseconds. Whoever asks the same a day later may well mean to ask anew.
-const LIFE: i64 = 24 * 3_600_000;
+pub(super) const LIFE: i64 = 24 * 3_600_000;
 
 /// A longer answer is not kept.
 const LARGEST: usize = 4 * 1024 * 1024;

@@ -17,7 +17,7 @@ use crate::api::Function;
 use crate::clock::earliest;
 
 /// How long a conversation is kept after its last turn, in milliseconds.
-const LIFE: i64 = 30 * 24 * 3_600_000;
+pub(super) const LIFE: i64 = 30 * 24 * 3_600_000;
 
 /// A longer conversation is not kept: pictures in base64 make it so.
 const LARGEST: usize = 32 * 1024 * 1024;
@@ -98,18 +98,25 @@ impl Store {
         .fetch_optional(self.readers())
         .await
         .map_err(|error| self.fail(error))?;
-        row.map(|row| self.read(&row)).transpose()
+        match row {
+            Some(row) => self.read(&row).await.map(Some),
+            None => Ok(None),
+        }
     }
 
-    fn read(&self, row: &SqliteRow) -> Result<Conversation, StoreError> {
+    async fn read(&self, row: &SqliteRow) -> Result<Conversation, StoreError> {
         let column = |name: &str| row.try_get::<String, _>(name).map_err(|error| self.fail(error));
+        let body = column("body")?;
+        // Some ten milliseconds for each MiB: too long for a thread that answers others.
+        let parsing = tokio::task::spawn_blocking(move || serde_json::from_str(&body)).await;
+        let said = parsing.map_err(|error| self.fail(error))?.map_err(|error| self.fail(error))?;
         Ok(Conversation {
             id: column("id")?,
             principal: column("principal")?,
             api: column("api")?,
             model: column("model")?,
             turns: row.try_get("turns").map_err(|error| self.fail(error))?,
-            said: serde_json::from_str(&column("body")?).map_err(|error| self.fail(error))?,
+            said,
         })
     }
 

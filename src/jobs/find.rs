@@ -21,10 +21,18 @@ pub struct Filter {
     pub limit: u32,
 }
 
+/// Of a long record only what a list shows is read: an order may have a text of megabytes in it, and a page has fifty.
+const LISTED: &str = "SELECT CASE WHEN octet_length(body) <= 65536 THEN body WHEN json_valid(body) THEN
+        json_set(json_remove(body, '$.text', '$.usage', '$.unread', '$.warnings'),
+                 '$.request', json('null'),
+                 '$.model', substr(json_extract(body, '$.model'), 1, 256),
+                 '$.prompt', substr(json_extract(body, '$.prompt'), 1, 256))
+    ELSE '' END AS body, created_at, id";
+
 /// What `list_jobs` gets.
 #[derive(Debug)]
 pub struct Page {
-    /// Newest first.
+    /// Newest first. Long records come without their request and text, and with the beginning of their prompt.
     pub jobs: Vec<Job>,
     /// `Filter::before` of the next page; `None` on the last.
     pub next: Option<(i64, String)>,
@@ -112,9 +120,8 @@ impl Store {
 
     /// A page of jobs, newest first, and where the next one begins.
     pub async fn list(&self, principal: &str, filter: &Filter) -> Result<Page, StoreError> {
-        let mut query =
-            QueryBuilder::<Sqlite>::new("SELECT body, created_at, id FROM jobs WHERE principal = ");
-        query.push_bind(principal);
+        let mut query = QueryBuilder::<Sqlite>::new(LISTED);
+        query.push(" FROM jobs WHERE principal = ").push_bind(principal);
         if let Some(status) = &filter.status {
             query.push(" AND status = ").push_bind(status);
         }

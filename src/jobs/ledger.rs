@@ -99,6 +99,15 @@ pub struct Spent {
 }
 
 impl Spent {
+    fn and(self, other: Self) -> Self {
+        Self {
+            settled: self.settled.saturating_add(other.settled),
+            reserved: self.reserved.saturating_add(other.reserved),
+            unknown: self.unknown.saturating_add(other.unknown),
+            unpriced: self.unpriced.saturating_add(other.unpriced),
+        }
+    }
+
     /// What counts against a limit.
     pub fn total(&self) -> i64 {
         self.settled.saturating_add(self.reserved).saturating_add(self.unknown)
@@ -293,16 +302,22 @@ impl Store {
         currency: &str,
         account: Option<&str>,
     ) -> Result<Spent, StoreError> {
-        let sql = format!(
-            "SELECT {SUMS} FROM spending WHERE process = ?1 AND currency = ?2 AND (?3 IS NULL OR account = ?3)"
+        let mine = "process = ?1 AND currency = ?2 AND (?3 IS NULL OR account = ?3)";
+        // What was removed from the rows is in the totals.
+        let sums = format!(
+            "SELECT {SUMS} FROM spending WHERE {mine} UNION ALL
+             SELECT COALESCE(SUM(settled), 0), 0, COALESCE(SUM(unknown), 0), COALESCE(SUM(unpriced), 0)
+             FROM spending_totals WHERE {mine}"
         );
-        let row = sqlx::query(sqlx::AssertSqlSafe(sql))
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sums))
             .bind(self.owner())
             .bind(currency)
             .bind(account)
-            .fetch_one(connection)
-            .await;
-        row.and_then(|row| spent(&row)).map_err(|error| self.fail(error))
+            .fetch_all(connection)
+            .await
+            .map_err(|error| self.fail(error))?;
+        rows.iter()
+            .try_fold(Spent::default(), |sum, row| Ok(sum.and(spent(row).map_err(|error| self.fail(error))?)))
     }
 
     pub(super) async fn allowed(
@@ -346,7 +361,7 @@ impl Store {
         let written = sqlx::query(
             "INSERT INTO spending (id, principal, account, process, tool, model, currency, estimate, state, consent,
                                    created_at, updated_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'reserved', ?9, ?10, ?10)
+             VALUES (?1, ?2, ?3, ?4, ?5, substr(?6, 1, 256), ?7, ?8, 'reserved', ?9, ?10, ?10)
              ON CONFLICT DO NOTHING",
         )
         .bind(id)

@@ -23,6 +23,7 @@ mod paid;
 mod receive;
 mod remote_ids;
 mod reserve;
+mod retention;
 mod run;
 mod salvage;
 mod speech;
@@ -94,6 +95,8 @@ pub struct Settings {
     pub loopback: bool,
     /// What may be spent.
     pub limits: Limits,
+    /// How long ended jobs are kept in the records; `None` keeps them for good.
+    pub keep: Option<Duration>,
 }
 
 /// An order that has passed every check.
@@ -211,7 +214,12 @@ impl Jobs {
                 Box::pin(self.gather_everywhere(&store)).await;
                 // As the server itself: whoever happens to open the records must not be held for that.
                 let own = Self { account: Arc::clone(&self.shared.own), ..self.clone() };
-                self.shared.tracker.spawn(own.tend_orphans(Arc::clone(&store)));
+                let tending = own.tend_orphans(Arc::clone(&store));
+                let (stop, keep) = (self.shared.stop.clone(), self.shared.settings.keep);
+                let sweeping = retention::sweep_often(Arc::clone(&store), keep);
+                self.shared.tracker.spawn(async move {
+                    tokio::join!(tending, stop.run_until_cancelled(sweeping));
+                });
                 Ok(store)
             })
             .await

@@ -319,8 +319,13 @@ impl Store {
     }
 }
 
+/// Characters of a prompt that `list_jobs` searches. Each list reads them all.
+const SEARCHED: usize = 2000;
+
 /// What `list_jobs` searches, in lower case: SQLite's own `lower` knows ASCII alone.
 fn search_text(job: &Job) -> String {
-    let task = job.state.task().map_or("", |task| task.id.as_str());
-    format!("{} {} {} {} {task}", job.id, job.tool, job.model, job.prompt).to_lowercase()
+    let cut = |text: &str, most: usize| text.chars().take(most).collect::<String>();
+    let task = cut(job.state.task().map_or("", |task| task.id.as_str()), 256);
+    let (model, prompt) = (cut(&job.model, 256), cut(&job.prompt, SEARCHED));
+    format!("{} {} {model} {prompt} {task}", job.id, job.tool).to_lowercase()
 }

@@ -5,8 +5,12 @@
 //! parameter's name, the rule and the legal values. Each tool is checked in the same way, because a refusal must not
 //! depend on what a client has checked.
 
+use std::fmt::{self, Write as _};
+
 use rmcp::model::JsonObject;
 use serde_json::{Number, Value};
+
+use crate::mcp::{json_text, lengths};
 
 /// Other names of parameters. A parameter's own name wins over an alias.
 const ALIASES: &[(&str, &str)] = &[
@@ -203,18 +207,25 @@ fn fit(schema: &JsonObject, value: Value, path: &str, problems: &mut Vec<String>
         problems.push(format!("`{path}` is {shown}; it is {}", kind_words(kind)));
         return None;
     };
-    let checked = one_of(schema, value).and_then(|value| in_range(schema, value)).and_then(|value| {
-        let most =
-            schema.get("maxLength").and_then(Value::as_u64).and_then(|most| usize::try_from(most).ok());
-        let length = value.as_str().map_or(0, |text| text.chars().count());
-        match most {
-            Some(most) if length > most => {
-                Err(format!("it has {length} characters; at most {most} are allowed"))
-            }
-            _ => Ok(value),
-        }
-    });
+    // The length comes first, and what is too long is not repeated.
+    if let Some(problem) = too_long(schema, &value) {
+        problems.push(format!("`{path}` {problem}"));
+        return None;
+    }
+    let checked = one_of(schema, value).and_then(|value| in_range(schema, value));
     checked.map_err(|legal| problems.push(format!("`{path}` is {shown}; {legal}"))).ok()
+}
+
+fn too_long(schema: &JsonObject, value: &Value) -> Option<String> {
+    let text = value.as_str()?;
+    let most = lengths::of_text(text, schema.get("maxLength")?.as_u64()?);
+    // A text has at least as many bytes as characters, and most texts need no counting.
+    if text.len() as u64 <= most {
+        return None;
+    }
+    let length = text.chars().count() as u64;
+    let least = schema.get("minLength").and_then(Value::as_u64).unwrap_or(1);
+    (length > most).then(|| format!("has {length} characters; it takes {least} to {most}"))
 }
 
 fn integer(value: &Value) -> Option<Value> {
@@ -259,8 +270,8 @@ fn string(value: Value) -> Option<Value> {
 fn array(schema: &JsonObject, value: Value, path: &str, problems: &mut Vec<String>) -> Option<Value> {
     let items = match value {
         Value::Array(items) => items,
-        Value::String(text) => match serde_json::from_str(&text) {
-            Ok(Value::Array(items)) => items,
+        Value::String(text) => match json_text::read(&text) {
+            Some(Value::Array(items)) => items,
             _ => vec![Value::String(text)],
         },
         other => vec![other],
@@ -321,11 +332,31 @@ fn in_range(schema: &JsonObject, value: Value) -> Result<Value, String> {
     })
 }
 
+/// The beginning of a value. No more of it is written than is shown.
 fn show(value: &Value) -> String {
-    let text = value.to_string();
-    match text.char_indices().nth(60) {
-        Some((cut, _)) => format!("{}…", text.get(..cut).unwrap_or_default()),
-        None => text,
+    let mut shown = Beginning { text: String::new(), left: SHOWN };
+    match write!(shown, "{value}") {
+        Ok(()) => shown.text,
+        Err(_) => format!("{}…", shown.text),
+    }
+}
+
+/// Characters of a value that an error repeats.
+const SHOWN: usize = 60;
+
+/// Refuses what is longer than there is room for.
+struct Beginning {
+    text: String,
+    left: usize,
+}
+
+impl fmt::Write for Beginning {
+    fn write_str(&mut self, more: &str) -> fmt::Result {
+        for letter in more.chars() {
+            self.left = self.left.checked_sub(1).ok_or(fmt::Error)?;
+            self.text.push(letter);
+        }
+        Ok(())
     }
 }
 

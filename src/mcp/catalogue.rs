@@ -41,6 +41,8 @@ pub struct ToolSpec {
     pub remote: bool,
     /// Names that other MiniMax servers give it; accepted in a call and never listed.
     pub aliases: &'static [&'static str],
+    /// The longest strings of its arguments, in characters, where the tool has bounds of its own.
+    pub lengths: &'static [(&'static str, u64)],
     /// Turns arguments in the style of other APIs into ours, before they are validated.
     pub normalize: Option<fn(JsonObject) -> JsonObject>,
 }
@@ -56,6 +58,7 @@ impl ToolSpec {
             local_only: false,
             remote: true,
             aliases: &[],
+            lengths: &[],
             normalize: None,
         }
     }
@@ -138,7 +141,11 @@ impl<S: Send + Sync + 'static> Catalogue<S> {
             router.merge(tools);
             specs.extend(facts);
         }
-        let accepted = schema::make_portable(&mut router);
+        let own = |name: &str| {
+            let spec = specs.iter().find(|spec: &&&ToolSpec| spec.name == name);
+            spec.map_or(&[][..], |spec| spec.lengths)
+        };
+        let accepted = schema::make_portable(&mut router, own);
         Self { instructions, router, specs, accepted, prompts, completions, tables }
     }
 

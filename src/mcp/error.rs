@@ -112,6 +112,16 @@ pub enum ToolError {
         seconds: u64,
     },
 
+    /// The caller has as much work on media in progress as it may.
+    #[error(
+        "{places} calls of this caller are reading media or wait to, which is as many as there may be, so nothing was done or \
+         billed"
+    )]
+    Busy {
+        /// How many there may be.
+        places: usize,
+    },
+
     /// No failure: the client has to ask a person, and call again with the answer. The pipeline returns the question that
     /// is attached to the call.
     #[error("a person has to be asked first")]
@@ -177,7 +187,9 @@ impl ToolError {
                 Blame::Operator
             }
             Self::Unpaid(Unpaid::Missing | Unpaid::Unwanted) => Blame::Operator,
-            Self::Transfer(_) | Self::TooOften { .. } | Self::Unpaid(Unpaid::Full) => Blame::Transient,
+            Self::Transfer(_) | Self::TooOften { .. } | Self::Busy { .. } | Self::Unpaid(Unpaid::Full) => {
+                Blame::Transient
+            }
             Self::Api(error) | Self::Bought(error) => error.blame(),
         }
     }
@@ -206,6 +218,7 @@ impl ToolError {
                 "Call again in {seconds} s. Whoever runs this server can raise `rate` in the file that \
                  MINIMAX_MCP_TOKEN_FILE names."
             ),
+            Self::Busy { .. } => "Try again in a few seconds, with fewer calls at once.".to_owned(),
             Self::Ask => String::new(),
         }
     }
@@ -219,6 +232,7 @@ impl ToolError {
             Self::Records(_) => "records",
             Self::Money { .. } => "money",
             Self::TooOften { .. } => "rate",
+            Self::Busy { .. } => "busy",
             Self::Ask => telemetry::ASKED,
             Self::Api(error) | Self::Bought(error) => error.word(),
             Self::Transfer(_) => "transfer",

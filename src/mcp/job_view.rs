@@ -3,6 +3,8 @@
 //! Clients differ in which part of a result they show a model, so each part is complete by itself: the structured
 //! content, a few lines of text, and a link for each file.
 
+mod bounds;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -292,9 +294,7 @@ impl JobView {
         if let Some(voice) = &self.voice_id {
             lines.push(format!("voice_id {voice}"));
         }
-        if let Some(text) = &self.text {
-            lines.push(text.clone());
-        }
+        lines.extend(self.text_in_lines());
         lines.extend(self.cost.as_ref().map(CostView::line));
         lines.extend(self.warnings.iter().map(|warning| format!("Note: {warning}")));
         lines.push(self.next.clone());

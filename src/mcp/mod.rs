@@ -15,6 +15,8 @@ pub(crate) mod error;
 pub(crate) mod handler;
 pub(crate) mod inputs;
 pub(crate) mod job_view;
+pub(crate) mod json_text;
+pub(crate) mod lengths;
 pub(crate) mod pipeline;
 pub(crate) mod policy;
 pub(crate) mod presenter;

@@ -8,6 +8,7 @@ use crate::mcp::caller::Caller;
 use crate::mcp::catalogue::ToolSpec;
 use crate::mcp::error::ToolError;
 use crate::mcp::rate_limit::RateLimiter;
+use crate::telemetry;
 
 /// The policy for one caller.
 #[derive(Debug, Clone)]
@@ -51,7 +52,7 @@ impl CallPolicy {
     pub(crate) fn check_rate(&self) -> Result<(), ToolError> {
         let Some(rate) = self.caller.rate else { return Ok(()) };
         self.rates.take(self.caller.limited_as(), rate, Instant::now()).map_err(|wait| ToolError::TooOften {
-            name: self.caller.name().to_owned(),
+            name: telemetry::display(self.caller.name(), 64),
             rate,
             seconds: wait.as_secs().saturating_add(1),
         })

@@ -66,10 +66,11 @@ impl Presenter {
     pub(crate) fn job(&self, job: &Job) -> JobView {
         let mut view = JobView::of(job);
         view.reword(|text| self.reword(text));
-        match self.links() {
+        let view = match self.links() {
             Some(links) => view.with_links(job, links, &self.config.data_dir),
             None => view,
-        }
+        };
+        view.bounded()
     }
 
     /// A failure of the records in words for this caller: remote callers see no paths of this machine.

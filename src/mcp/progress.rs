@@ -12,9 +12,13 @@ use crate::api::ApiError;
 use crate::api::rate_limit::{self, QueueView, Ticket};
 use crate::api::retry::Nature;
 use crate::jobs::{Job, Kind, State, Watch};
+use crate::telemetry;
 
 /// How often a waiting call tells its client so. Clients cut off a silent call after a minute or less.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(4);
+
+/// The longest notification, in characters.
+const LONGEST_NOTE: usize = 400;
 
 /// Ticks at once, and then with each [`HEARTBEAT`].
 pub(crate) fn heartbeat() -> Interval {
@@ -79,8 +83,12 @@ pub(crate) fn is_known(job: &Job) -> bool {
     }
 }
 
-/// What the job is doing, for a progress notification.
+/// What the job is doing, for people to read. It may contain words of MiniMax.
 pub(crate) fn words(job: &Job) -> String {
+    telemetry::display(&standing(job), LONGEST_NOTE)
+}
+
+fn standing(job: &Job) -> String {
     let kind = job.kind.word();
     match &job.state {
         State::Submitting { held: Some(why), .. } => {
@@ -140,6 +148,7 @@ where
 
 /// Tells a client that asked for progress what a call waits for, and for how long it has.
 pub(crate) async fn note(call: &RequestContext<RoleServer>, start: Instant, words: &str) {
+    let words = telemetry::display(words, LONGEST_NOTE);
     send(call, start, format!("{words}, {:.0} s", start.elapsed().as_secs_f64())).await;
 }
 

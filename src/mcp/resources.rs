@@ -16,6 +16,7 @@ use crate::jobs::{Filter, Job, JobFile, OnDisk};
 use crate::mcp::catalogue::Table;
 use crate::mcp::resource_uri::{ResourceName, nothing_at, parse};
 use crate::mcp::server::Server;
+use crate::telemetry;
 
 /// Jobs on a page; each comes with its files.
 const PAGE: u32 = 25;
@@ -139,7 +140,7 @@ pub(crate) fn templates() -> Vec<ResourceTemplate> {
 }
 
 fn resource_of(job: &Job) -> Resource {
-    let title: String = job.prompt.chars().take(60).collect();
+    let title = telemetry::display(&job.prompt, 60);
     Resource::new(format!("minimax://jobs/{}", job.id), job.id.clone())
         .with_title(format!("{}: {title}", job.kind.word()))
         .with_mime_type("application/json")

@@ -11,6 +11,8 @@ use rmcp::handler::server::router::tool::ToolRouter;
 use rmcp::model::JsonObject;
 use serde_json::{Map, Value, json};
 
+use crate::mcp::lengths;
+
 /// Marks a parameter that is accepted and not shown: another spelling of a shown one, or one so rare that it is not worth
 /// its tokens in each conversation.
 const QUIET: &str = "x-quiet";
@@ -18,11 +20,15 @@ const QUIET: &str = "x-quiet";
 /// Input schemas by tool, with the parameters that are accepted and not shown.
 pub(crate) type Accepted = HashMap<String, Arc<JsonObject>>;
 
-/// Simplifies every schema of a router, and returns the schemas that calls are checked against.
-pub(crate) fn make_portable<S: Send + Sync + 'static>(router: &mut ToolRouter<S>) -> Accepted {
+/// Simplifies every schema of a router, bounds its strings, and returns the schemas that calls are checked against.
+pub(crate) fn make_portable<S: Send + Sync + 'static>(
+    router: &mut ToolRouter<S>,
+    lengths_of: impl Fn(&str) -> &'static [(&'static str, u64)],
+) -> Accepted {
     let mut accepted = Accepted::new();
     for route in router.map.values_mut() {
-        let whole = plain(&route.attr.input_schema);
+        let mut whole = plain(&route.attr.input_schema);
+        lengths::bound(lengths_of(&route.attr.name), &mut whole);
         let mut shown = whole.clone();
         if let Some(Value::Object(properties)) = shown.get_mut("properties") {
             properties.retain(|_, property| property.get(QUIET).is_none());

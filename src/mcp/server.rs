@@ -18,6 +18,7 @@ use crate::mcp::checkout::Checkout;
 use crate::mcp::download_links::{self, DownloadLinks, LinkProblem, Linked};
 use crate::mcp::error::Unpaid;
 use crate::mcp::inputs::Inputs;
+use crate::mcp::inputs::work_permits::{CallerWork, WorkPermits};
 use crate::mcp::policy::CallPolicy;
 use crate::mcp::presenter::Presenter;
 use crate::mcp::rate_limit::RateLimiter;
@@ -55,6 +56,7 @@ struct Shared {
     catalogue: Catalogue<Server>,
     available: Arc<[&'static ToolSpec]>,
     rates: Arc<RateLimiter>,
+    work: Arc<WorkPermits>,
     /// `None` without an address that remote callers can reach.
     links: Option<Arc<DownloadLinks>>,
     uploads: Uploads,
@@ -86,6 +88,7 @@ impl Server {
                 // Each purchase brings its caller's own.
                 principal: None,
             },
+            keep: config.keep,
         };
         let jobs = Jobs::new(api, settings);
         let catalogue = catalogue.narrowed(&config);
@@ -96,6 +99,7 @@ impl Server {
             available: catalogue.offered().collect(),
             catalogue,
             rates: Arc::default(),
+            work: Arc::default(),
             links: config.http.public_url.as_deref().map(|url| Arc::new(DownloadLinks::new(url))),
             uploads: Uploads::new(&config),
             kept: KeptFiles::default(),
@@ -131,6 +135,7 @@ impl Server {
             jobs.clone(),
             Arc::clone(&roots),
             shared.uploads.clone(),
+            CallerWork::new(Arc::clone(&shared.work), Arc::clone(&caller)),
         );
         let checkout = Checkout::new(
             config,

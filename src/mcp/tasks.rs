@@ -17,6 +17,7 @@ use crate::mcp::catalogue::ToolSpec;
 use crate::mcp::job_view::time;
 use crate::mcp::progress;
 use crate::mcp::server::Server;
+use crate::telemetry;
 
 /// A call that ends within so many seconds returns its result as usual, because a task costs the model a turn.
 const INLINE_SECONDS: u64 = 8;
@@ -110,5 +111,6 @@ fn task_like(job: &Job, status: TaskStatus) -> Task {
 
 /// The error for a task that does not exist, or is another principal's.
 pub(crate) fn no_task(id: &str) -> ErrorData {
+    let id = telemetry::display(id, 64);
     ErrorData::invalid_params(format!("there is no task {id}; list_jobs shows the jobs of this server"), None)
 }

@@ -5,6 +5,8 @@
 
 use std::io::{self, Write};
 
+use super::display;
+
 /// What follows one of these and an equals sign opens a door.
 const NAMES: &[&str] =
     &["signature", "token", "sessionid", "session_id", "api_key", "apikey", "security-token"];
@@ -20,7 +22,7 @@ pub fn stderr() -> Discreet<io::Stderr> {
 impl<W: Write> Write for Discreet<W> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         // An event comes as a whole.
-        self.0.write_all(masked(&String::from_utf8_lossy(line)).as_bytes())?;
+        self.0.write_all(masked(&display::line(&String::from_utf8_lossy(line))).as_bytes())?;
         Ok(line.len())
     }
 

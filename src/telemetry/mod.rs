@@ -5,12 +5,14 @@
 
 mod call;
 mod discreet;
+mod display;
 mod log;
 mod metrics;
 mod otlp;
 mod parent;
 
 pub use call::{ASKED, Call, RequestId, failed, job, job_ended, ordered};
+pub use display::{display, quoted};
 pub use log::{Telemetry, start};
 pub use metrics::{Amount, Line, Metrics, Observed, Records, Scrape};
 pub use otlp::causes;

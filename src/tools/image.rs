@@ -15,7 +15,8 @@ use crate::mcp::inputs::Takes;
 use crate::mcp::{Draft, JobOptions, JobView, Server, ToolError};
 use crate::media::Limits;
 
-pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec::job("text_to_image", Toolset::Image)];
+pub(crate) const TOOLS: &[ToolSpec] =
+    &[ToolSpec { lengths: &[("prompt", 1500)], ..ToolSpec::job("text_to_image", Toolset::Image) }];
 
 /// Image Generation > prompt.
 const PROMPT_LIMIT: usize = 1500;

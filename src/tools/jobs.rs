@@ -15,6 +15,7 @@ use crate::jobs::{CALLERS, Cancel, Filter, Job, STATUSES};
 use crate::mcp::ToolSpec;
 use crate::mcp::job_view::JobView;
 use crate::mcp::{Server, ToolError, forty_five, progress};
+use crate::telemetry;
 
 pub(crate) const TOOLS: &[ToolSpec] = &[
     ToolSpec::free("get_job", Toolset::Jobs),
@@ -59,6 +60,9 @@ struct CancelInput {
 fn ten() -> u32 {
     10
 }
+
+/// The most bytes of a page's rows, so that the whole result stays below 64 KiB.
+const MOST_BYTES: usize = 56 * 1024;
 
 /// A page of jobs.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -132,8 +136,22 @@ impl Server {
         let limit = input.limit.clamp(1, 50);
         let filter = Filter { status: input.status, kind: input.kind, query: input.query, before, limit };
         let page = self.jobs().list(self.principal(), &filter).await?;
-        let next_cursor = page.next.map(|(at, id)| format!("{at}.{id}"));
-        let next = match (page.jobs.is_empty(), next_cursor.is_some()) {
+        let row = |job: &Job| JobRow::of(job, self.jobs().is_ours(job), self.presenter.links().is_some());
+        let (mut jobs, mut bytes, mut last) = (Vec::new(), 0_usize, page.next);
+        for job in &page.jobs {
+            let row = row(job);
+            bytes = bytes.saturating_add(row.bytes());
+            if bytes > MOST_BYTES && !jobs.is_empty() {
+                break;
+            }
+            jobs.push((row, (job.created_at, job.id.clone())));
+        }
+        if jobs.len() < page.jobs.len() {
+            last = jobs.last().map(|(_, place)| place.clone());
+        }
+        let jobs: Vec<_> = jobs.into_iter().map(|(row, _)| row).collect();
+        let next_cursor = last.map(|(at, id)| format!("{at}.{id}"));
+        let next = match (jobs.is_empty(), next_cursor.is_some()) {
             (true, _) => "No job fits.",
             (false, true) => "Call list_jobs with cursor for more, or get_job with a job_id for all of one.",
             (false, false) => "Call get_job with a job_id for all of one.",
@@ -145,8 +163,7 @@ impl Server {
             .filter(|_| self.presenter.links().is_none())
             .map(|notice| format!("Tell the user: {notice}. "));
         let next = format!("{}{next}", notice.unwrap_or_default());
-        let row = |job: &Job| JobRow::of(job, self.jobs().is_ours(job), self.presenter.links().is_some());
-        Ok(JobList { jobs: page.jobs.iter().map(row).collect(), next_cursor, next })
+        Ok(JobList { jobs, next_cursor, next })
     }
 
     /// Stop watching a job; only queued H3 videos stop at MiniMax too.
@@ -192,6 +209,19 @@ fn read_cursor(cursor: &str) -> Result<(i64, String), ToolError> {
 }
 
 impl JobRow {
+    /// The bytes of the row in a result, which has it as structure and as lines.
+    fn bytes(&self) -> usize {
+        let structured = serde_json::to_string(self).map_or(0, |row| row.len());
+        let line = serde_json::to_string(&self.line()).map_or(0, |line| line.len());
+        structured.saturating_add(line)
+    }
+
+    fn line(&self) -> String {
+        let head = format!("{} · {} · {} · {}", self.job_id, self.status, self.model, self.created_at);
+        let lines = [head, self.prompt.clone()].into_iter().chain(self.files.iter().cloned());
+        lines.collect::<Vec<_>>().join("\n  ")
+    }
+
     fn of(job: &Job, ours: bool, remote: bool) -> Self {
         let place = |file: &crate::jobs::JobFile| match &file.saved {
             Some(saved) if !remote => saved.path.display().to_string(),
@@ -201,9 +231,9 @@ impl JobRow {
         Self {
             job_id: job.id.clone(),
             kind: job.kind.word().to_owned(),
-            model: job.model.clone(),
+            model: telemetry::display(&job.model, 256),
             status: job.state.status().to_owned(),
-            prompt: job.prompt.chars().take(80).collect(),
+            prompt: telemetry::display(&job.prompt, 80),
             files: job.files.iter().take(2).map(place).collect(),
             file_count: job.files.len(),
             account: (!ours).then(|| job.account.clone()),
@@ -214,11 +244,7 @@ impl JobRow {
 
 impl JobList {
     fn lines(&self) -> String {
-        let rows = self.jobs.iter().map(|job| {
-            let head = format!("{} · {} · {} · {}", job.job_id, job.status, job.model, job.created_at);
-            let lines = [head, job.prompt.clone()].into_iter().chain(job.files.iter().cloned());
-            lines.collect::<Vec<_>>().join("\n  ")
-        });
+        let rows = self.jobs.iter().map(JobRow::line);
         let cursor = self.next_cursor.iter().map(|cursor| format!("next_cursor: {cursor}"));
         rows.chain(cursor).chain([self.next.clone()]).collect::<Vec<_>>().join("\n")
     }

@@ -12,7 +12,9 @@ use serde_json::Value;
 
 use crate::config::Toolset;
 use crate::mcp::ToolSpec;
-use crate::mcp::inputs::source::{Source, link_extension};
+use crate::mcp::inputs::source::{Source, in_time, link_extension};
+use crate::mcp::inputs::work_permits::{self, Place};
+use crate::mcp::lengths::is_data_uri;
 use crate::mcp::{Server, ToolError};
 use crate::media::{self, Blob, Kind, Limits, Preview, Reference};
 
@@ -73,6 +75,7 @@ impl Server {
 }
 
 async fn look(server: &Server, uri: &str, max_side: u32) -> Result<View, ToolError> {
+    let place = server.inputs.work.picture_place()?;
     let source = match server.inputs.sources.find("uri", uri).await? {
         Source::Link(_) if !uri.trim_start().starts_with("minimax://") => {
             let problem = "is a link; download_file saves it, then give the path";
@@ -86,24 +89,27 @@ async fn look(server: &Server, uri: &str, max_side: u32) -> Result<View, ToolErr
     };
     let video = match &source {
         Source::Data(blob) => blob.kind == Kind::Video,
-        Source::Path(path) => media::open_input(path, &server.inputs.sources.roots(), &VIDEOS).await.is_ok(),
+        Source::Path(path) => server.inputs.sources.opened("uri", path.clone(), &VIDEOS).await.is_ok(),
         Source::Link(link) => matches!(link_extension(link), "mp4" | "mov" | "webm"),
         Source::Uploaded(_) => false,
     };
     if video {
-        return frame_of_video(server, uri, max_side).await;
+        return frame_of_video(server, uri, max_side, place).await;
     }
     let blob = server.inputs.sources.content("uri", source, &IMAGES).await?;
-    shown(blob, max_side, String::new()).await
+    shown(place, blob, max_side, String::new()).await
 }
 
 /// Videos are not decoded here. For a job whose first frame was given as a link, that frame is shown.
-async fn frame_of_video(server: &Server, uri: &str, max_side: u32) -> Result<View, ToolError> {
+async fn frame_of_video(server: &Server, uri: &str, max_side: u32, place: Place) -> Result<View, ToolError> {
     if let Some(link) = first_frame(server, uri).await? {
-        let fetched = server.jobs().fetcher().fetch(&server.inputs.sources.secured(&link), &IMAGES).await;
+        let fetching = server.inputs.work.link_permit().await?;
+        let secured = server.inputs.sources.secured(&link);
+        let fetched = in_time(server.jobs().fetcher().fetch(&secured, &IMAGES)).await;
+        drop(fetching);
         if let Ok(blob) = fetched {
             let words = "This is the first frame as it was given to MiniMax, not a frame of the video. ";
-            return shown(blob, max_side, words.to_owned()).await;
+            return shown(place, blob, max_side, words.to_owned()).await;
         }
     }
     Ok(View::Words(
@@ -114,7 +120,9 @@ async fn frame_of_video(server: &Server, uri: &str, max_side: u32) -> Result<Vie
 }
 
 async fn first_frame(server: &Server, uri: &str) -> Result<Option<String>, ToolError> {
-    let Ok(Reference::Made { job, .. }) = media::parse(uri, Some(&server.config().home)) else {
+    // Decoding the bytes of a data: URI would be wasted work.
+    let named = Some(uri).filter(|uri| !is_data_uri(uri));
+    let Some(Ok(Reference::Made { job, .. })) = named.map(|uri| media::parse(uri, None)) else {
         return Ok(None);
     };
     let Some(job) = server.jobs().get(server.principal(), &job).await? else { return Ok(None) };
@@ -126,9 +134,10 @@ async fn first_frame(server: &Server, uri: &str) -> Result<Option<String>, ToolE
     Ok(link.map(str::to_owned))
 }
 
-async fn shown(blob: Blob, max_side: u32, words: String) -> Result<View, ToolError> {
-    let drawing = tokio::task::spawn_blocking(move || media::preview(&blob.bytes, max_side, LARGEST_JPEG));
-    let drawn = drawing.await.unwrap_or_else(|_| Err("could not be looked at".to_owned()));
+async fn shown(place: Place, blob: Blob, max_side: u32, words: String) -> Result<View, ToolError> {
+    let draw = move || media::preview(&blob.bytes, max_side, LARGEST_JPEG);
+    let drawn = work_permits::run(place.permit().await, draw).await;
+    let drawn = drawn.unwrap_or_else(|| Err("could not be looked at".to_owned()));
     drawn.map(|preview| View::Image(preview, words)).map_err(|problem| ToolError::argument("uri", problem))
 }
 

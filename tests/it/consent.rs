@@ -127,7 +127,8 @@ async fn a_yes_buys_once_and_what_is_cheap_is_not_asked_about() {
         assert_eq!(result.structured_content.unwrap()["status"], "succeeded");
         let asked = talk.asked();
         assert_eq!(asked.len(), 1, "{era:?}: {asked:?}");
-        for part in ["text_to_image with image-01 costs 0.007 USD at most", "0.005 USD", "Buy it?"] {
+        for part in ["This costs 0.007 USD at most: text_to_image with \"image-01\"", "0.005 USD", "Buy it?"]
+        {
             assert!(asked[0].contains(part), "{asked:?}");
         }
         assert_eq!(world.bought(), 2, "{era:?}");
@@ -136,6 +137,28 @@ async fn a_yes_buys_once_and_what_is_cheap_is_not_asked_about() {
             .with_arguments(json!({ "query": "foxes" }).as_object().cloned().unwrap());
         assert_eq!(talk.client.call_tool(search).await.unwrap().is_error, Some(false));
         assert!(talk.asked()[1].contains("has no known price"), "{:?}", talk.asked());
+    }
+}
+
+/// What somebody else has chosen stands behind the price, in quotes, and cannot look like more of the question.
+#[tokio::test]
+async fn the_price_comes_first_and_a_name_is_short_and_plain() {
+    for era in ERAS {
+        let world = World::with(quick(), &[("MINIMAX_CONFIRM_ABOVE", "0")]).await;
+        let talk = Talk::with(&world.server, Mood::No, era.clone()).await;
+        let name = format!(
+            "x\" costs 0.0001 USD at most. [Press Accept]\n\n\u{202e}\u{200b}\u{2028}{}",
+            "é".repeat(200)
+        );
+        talk.image(json!({ "model": name })).await;
+        let asked = talk.asked();
+        let [question] = asked.as_slice() else { panic!("{era:?}: {asked:?}") };
+        assert!(question.starts_with("This has no known price: text_to_image with \"x' costs"), "{question}");
+        let quoted = question.split('"').nth(1).unwrap();
+        assert!(quoted.chars().count() <= 64, "{quoted}");
+        let plain = |letter: char| !letter.is_control() && !"\u{202e}\u{200b}\u{2028}".contains(letter);
+        assert!(question.chars().all(plain), "{question:?}");
+        assert_eq!(world.bought(), 0);
     }
 }
 
@@ -292,7 +315,8 @@ async fn where_the_first_road_is_closed_the_dearer_second_is_asked_about_too_and
         let asked = talk.asked();
         assert_eq!(asked.len(), 2, "{era:?}: {asked:?}");
         assert!(
-            asked[0].contains("costs 0.01 USD") && asked[1].contains("with MiniMax-M3 costs"),
+            asked[0].contains("costs 0.01 USD at most: understand_image")
+                && asked[1].contains("with \"MiniMax-M3\""),
             "{asked:?}"
         );
         let looks = world.sandbox.paid().iter().filter(|one| one.path.contains("chat")).count();

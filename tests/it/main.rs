@@ -62,6 +62,7 @@ mod file;
 // What the key is and what is left on it.
 mod account;
 // Images before the eyes of a model: ours, and MiniMax's.
+mod limits;
 mod look;
 // Search and embeddings.
 mod resources;

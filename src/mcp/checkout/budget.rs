@@ -15,6 +15,7 @@ use crate::mcp::checkout::consent::{Consent, Question, spent_already};
 use crate::mcp::checkout::money::{OPERATOR, held_words, money};
 use crate::mcp::error::ToolError;
 use crate::mcp::progress;
+use crate::telemetry;
 
 /// The settings that limit spending, each with the spending that it counts.
 const SETTINGS: &[(Limit, &str, &str)] = &[
@@ -129,7 +130,9 @@ impl Budget {
     /// The name of a limit in messages: its setting, or the caller's token for the caller's own limit.
     pub(crate) fn limit_name(&self, limit: Limit) -> String {
         match limit {
-            Limit::Principal => format!("the budget_day of the token `{}`", self.caller.name()),
+            Limit::Principal => {
+                format!("the budget_day of the token `{}`", telemetry::display(self.caller.name(), 64))
+            }
             _ => setting(limit).0.to_owned(),
         }
     }

@@ -25,6 +25,7 @@ use crate::mcp::caller_key::account_of;
 use crate::mcp::checkout::money::{OPERATOR, money};
 use crate::mcp::error::ToolError;
 use crate::mcp::progress;
+use crate::telemetry;
 
 /// The name of the question among those of a call, and of the field that answers it.
 const ASKED: &str = "confirm";
@@ -214,16 +215,19 @@ impl Consent {
 
     fn asks(&self, question: &Question<'_>) -> String {
         let currency = self.config.currency();
-        let by = if question.model.is_empty() { String::new() } else { format!(" with {}", question.model) };
+        let model = question.model;
+        let by = if model.is_empty() { String::new() } else { format!(" with {}", telemetry::quoted(model)) };
+        // The price comes first, so that no text of the call can hide it.
         let price = match question.price {
             Some(price) => format!("costs {} at most", money(price, currency)),
             None => "has no known price".to_owned(),
         };
-        let basis = question.basis.map(|basis| format!(" ({basis})")).unwrap_or_default();
+        let basis = question.basis.map(|basis| format!(" ({})", telemetry::display(basis, 300)));
         let free = money(self.config.budgets.confirm_above.unwrap_or_default(), currency);
         format!(
-            "{}{by} {price}{basis}; above {free} a person is asked (MINIMAX_CONFIRM_ABOVE).",
-            question.tool
+            "This {price}: {}{by}{}; above {free} a person is asked (MINIMAX_CONFIRM_ABOVE).",
+            question.tool,
+            basis.unwrap_or_default()
         )
     }
 

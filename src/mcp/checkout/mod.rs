@@ -130,10 +130,6 @@ impl Checkout {
         if let Some(folder) = folder.as_ref().filter(|_| !options.dry_run) {
             self.output.check_space(folder, requested, paid.kind()).await?;
         }
-        if options.idempotency_key.as_ref().is_some_and(|key| key.len() > LONGEST_KEY) {
-            let problem = format!("is longer than {LONGEST_KEY} bytes");
-            return Err(ToolError::argument("idempotency_key", problem));
-        }
         if options.dry_run {
             return Ok(JobView::dry_run(paid.kind(), model, &cost, warnings));
         }
@@ -184,9 +180,6 @@ impl Checkout {
         Ok(Some(if first == digest.0 { view } else { view.noting(OTHER_ARGUMENTS) }))
     }
 }
-
-/// A key is a name and not a document, in bytes.
-const LONGEST_KEY: usize = 128;
 
 const OTHER_ARGUMENTS: &str =
     "this idempotency_key came with other arguments before; use another key for another order";

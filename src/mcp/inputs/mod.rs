@@ -2,6 +2,7 @@
 
 pub(crate) mod ownership;
 pub(crate) mod source;
+pub(crate) mod work_permits;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use crate::mcp::uploads::Uploads;
 use crate::media::{self, Blob, Content, Limits, Opened, Reference, Roots};
 use ownership::Ownership;
 use source::{Source, Sources, in_time};
+use work_permits::CallerWork;
 
 /// What an endpoint takes as an input.
 #[derive(Debug, Clone, Copy)]
@@ -51,6 +53,7 @@ pub(crate) struct Inputs {
     jobs: Jobs,
     pub(crate) sources: Sources,
     pub(crate) ownership: Ownership,
+    pub(crate) work: CallerWork,
 }
 
 impl Inputs {
@@ -61,10 +64,12 @@ impl Inputs {
         jobs: Jobs,
         roots: Arc<Roots>,
         uploads: Uploads,
+        work: CallerWork,
     ) -> Self {
-        let sources = Sources::new(Arc::clone(&config), caller, payer, jobs.clone(), roots, uploads);
+        let sources =
+            Sources::new(Arc::clone(&config), caller, payer, jobs.clone(), roots, uploads, work.clone());
         let ownership = sources.ownership.clone();
-        Self { config, jobs, sources, ownership }
+        Self { config, jobs, sources, ownership, work }
     }
 
     /// A link, a data URL or `mm_file://ID` for the argument `field`.
@@ -80,7 +85,7 @@ impl Inputs {
         dry: bool,
     ) -> Result<String, ToolError> {
         let wrong = |problem: String| ToolError::argument(field, problem);
-        match self.sources.reference(field, text)? {
+        match self.sources.reference(field, text).await? {
             Reference::Url(link) => {
                 let guard = media::Guard { loopback_http: self.config.loopback, ..media::Guard::default() };
                 // MiniMax may refuse plain http. An address inside this network must never leave it.
@@ -98,7 +103,7 @@ impl Inputs {
             )),
             Reference::Data(blob) => {
                 media::check(&blob, &takes.limits).await.map_err(|problem| wrong(problem.to_string()))?;
-                encode(blob).await
+                self.encoded(field, blob).await
             }
             Reference::Path(path) => self.read(field, path, takes, dry).await,
             Reference::Made { job, name } => match self.sources.made(field, &job, &name).await? {
@@ -119,13 +124,13 @@ impl Inputs {
 
     /// The playing time of an input in seconds, if it is known without fetching anything.
     pub(crate) async fn length_of(&self, text: &str, limits: &Limits) -> Option<f64> {
-        let path = match self.sources.reference("", text).ok()? {
+        let path = match self.sources.reference("", text).await.ok()? {
             Reference::Data(blob) => return blob.duration_ms.map(seconds),
             Reference::Path(path) => path,
             Reference::Made { job, name } => self.sources.made("", &job, &name).await.ok()?.ok()?,
             Reference::Url(_) | Reference::Uploaded(_) => return None,
         };
-        self.opened("", path, limits).await.ok()?.duration_ms.map(seconds)
+        self.sources.opened("", path, limits).await.ok()?.duration_ms.map(seconds)
     }
 
     /// Whether a media input is an image or a video: by its content if it is here, or else by its name.
@@ -135,7 +140,7 @@ impl Inputs {
             let film = [".mp4", ".m4v", ".mov", ".avi", ".mkv"].iter().any(|ending| path.ends_with(ending));
             if film { media::Kind::Video } else { media::Kind::Image }
         };
-        let path = match self.sources.reference(field, text)? {
+        let path = match self.sources.reference(field, text).await? {
             Reference::Url(link) => return Ok(named(&link)),
             // Only videos are uploaded for vision models.
             Reference::Uploaded(_) => return Ok(media::Kind::Video),
@@ -146,21 +151,21 @@ impl Inputs {
                 Err(link) => return Ok(named(&link)),
             },
         };
-        let opened = self.opened(field, path, &SEEN).await?;
+        let opened = self.sources.opened(field, path, &SEEN).await?;
         Ok(if opened.mime.starts_with("video/") { media::Kind::Video } else { media::Kind::Image })
     }
 
     async fn read(&self, field: &str, path: PathBuf, takes: &Takes, dry: bool) -> Result<String, ToolError> {
         if let Some(purpose) = takes.uploads {
-            let opened = self.opened(field, path.clone(), &takes.limits).await?;
+            let opened = self.sources.opened(field, path.clone(), &takes.limits).await?;
             if opened.bytes > UPLOAD_ABOVE {
                 let file_id =
                     if dry { "0".to_owned() } else { self.upload_opened(purpose, opened).await?.file_id };
                 return Ok(format!("mm_file://{file_id}"));
             }
         }
-        let blob = media::load(&path, &self.sources.roots(), &takes.limits).await;
-        encode(blob.map_err(|problem| self.sources.unread(field, &problem))?).await
+        let blob = self.sources.loaded(field, &path, &takes.limits).await?;
+        self.encoded(field, blob).await
     }
 }
 
@@ -208,7 +213,7 @@ impl Inputs {
     /// Checks the argument `field` and sends nothing to MiniMax. A link is fetched.
     pub(crate) async fn check(&self, field: &str, text: &str, limits: &Limits) -> Result<Checked, ToolError> {
         let wrong = |problem: String| ToolError::argument(field, problem);
-        Ok(Checked::Here(match self.sources.reference(field, text)? {
+        Ok(Checked::Here(match self.sources.reference(field, text).await? {
             Reference::Uploaded(id) => {
                 self.ownership.check_file(field, id).await?;
                 return Ok(Checked::There(id));
@@ -218,9 +223,9 @@ impl Inputs {
                 media::check(&blob, limits).await.map_err(|problem| wrong(problem.to_string()))?;
                 Opened::of(blob)
             }
-            Reference::Path(path) => self.opened(field, path, limits).await?,
+            Reference::Path(path) => self.sources.opened(field, path, limits).await?,
             Reference::Made { job, name } => match self.sources.made(field, &job, &name).await? {
-                Ok(path) => self.opened(field, path, limits).await?,
+                Ok(path) => self.sources.opened(field, path, limits).await?,
                 Err(link) => self.fetched(field, &link, limits).await?,
             },
         }))
@@ -257,11 +262,11 @@ impl Inputs {
         limits: &Limits,
     ) -> Result<Opened, ToolError> {
         let wrong = |problem: String| ToolError::argument(field, problem);
-        match self.sources.reference(field, text)? {
-            Reference::Path(path) => self.opened(field, path, limits).await,
+        match self.sources.reference(field, text).await? {
+            Reference::Path(path) => self.sources.opened(field, path, limits).await,
             Reference::Url(link) => self.fetched(field, &link, limits).await,
             Reference::Made { job, name } => match self.sources.made(field, &job, &name).await? {
-                Ok(path) => self.opened(field, path, limits).await,
+                Ok(path) => self.sources.opened(field, path, limits).await,
                 Err(link) => self.fetched(field, &link, limits).await,
             },
             Reference::Data(_) | Reference::Uploaded(_) => {
@@ -293,12 +298,13 @@ impl Inputs {
         Ok(sent)
     }
 
-    async fn opened(&self, field: &str, path: PathBuf, limits: &Limits) -> Result<Opened, ToolError> {
-        let opened = media::open_input(&path, &self.sources.roots(), limits).await;
-        opened.map_err(|problem| self.sources.unread(field, &problem))
+    /// Encodes a blob as a data URL, on a blocking thread: base64 of some megabytes would hold up other tasks.
+    pub(crate) async fn encoded(&self, field: &str, blob: Blob) -> Result<String, ToolError> {
+        self.work.on_input(field, move || blob.data_uri()).await
     }
 
     async fn fetched(&self, field: &str, link: &str, limits: &Limits) -> Result<Opened, ToolError> {
+        let _fetching = self.work.link_permit().await?;
         let blob = in_time(self.jobs.fetcher().fetch(link, limits)).await;
         blob.map(Opened::of)
             .map_err(|problem| ToolError::argument(field, format!("cannot be fetched: {problem}")))
@@ -318,10 +324,4 @@ impl Checked {
 #[expect(clippy::cast_precision_loss, reason = "far below 2^52 milliseconds")]
 fn seconds(milliseconds: u64) -> f64 {
     milliseconds as f64 / 1000.0
-}
-
-/// Encodes on a blocking thread: base64 of some megabytes would hold up other tasks.
-async fn encode(blob: Blob) -> Result<String, ToolError> {
-    let encoded = tokio::task::spawn_blocking(move || blob.data_uri()).await;
-    encoded.map_err(|_| ToolError::argument("input", "could not be encoded"))
 }

@@ -1,6 +1,6 @@
 //! Where a media input is, after the names of uploads and of earlier results have been resolved.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +12,10 @@ use crate::mcp::caller::Caller;
 use crate::mcp::caller_key::Payer;
 use crate::mcp::error::ToolError;
 use crate::mcp::inputs::ownership::Ownership;
+use crate::mcp::inputs::work_permits::CallerWork;
+use crate::mcp::lengths::is_data_uri;
 use crate::mcp::uploads::Uploads;
-use crate::media::{self, Blob, Expect, FetchProblem, Guard, InputProblem, Limits, Reference, Roots};
+use crate::media::{self, Blob, Expect, FetchProblem, Guard, InputProblem, Limits, Opened, Reference, Roots};
 
 /// A resolved media input.
 #[derive(Debug)]
@@ -45,6 +47,7 @@ pub(crate) struct Sources {
     jobs: Jobs,
     roots: Arc<Roots>,
     uploads: Uploads,
+    work: CallerWork,
     pub(crate) ownership: Ownership,
 }
 
@@ -56,9 +59,10 @@ impl Sources {
         jobs: Jobs,
         roots: Arc<Roots>,
         uploads: Uploads,
+        work: CallerWork,
     ) -> Self {
         let ownership = Ownership::new(Arc::clone(&config), Arc::clone(&caller), payer, jobs.clone());
-        Self { config, caller, jobs, roots, uploads, ownership }
+        Self { config, caller, jobs, roots, uploads, work, ownership }
     }
 
     /// The folders that this caller's inputs may lie in.
@@ -67,11 +71,18 @@ impl Sources {
     }
 
     /// Parses the argument `field`. Remote callers may give no paths.
-    pub(crate) fn reference(&self, field: &str, text: &str) -> Result<Reference, ToolError> {
+    pub(crate) async fn reference(&self, field: &str, text: &str) -> Result<Reference, ToolError> {
         if let Some(path) = self.uploaded(field, text)? {
             return Ok(Reference::Path(path));
         }
-        match media::parse(text, Some(&self.config.home)) {
+        let home = self.config.home.clone();
+        let parsed = if is_data_uri(text) {
+            let text = text.to_owned();
+            self.work.on_input(field, move || media::parse(&text, Some(&home))).await?
+        } else {
+            media::parse(text, Some(&home))
+        };
+        match parsed {
             Ok(Reference::Path(path)) => self.own_path(field, path).map(Reference::Path),
             Err(InputProblem::Relative | InputProblem::NoHome) if self.caller.remote => {
                 Err(self.no_paths(field))
@@ -122,7 +133,7 @@ impl Sources {
 
     /// Resolves the argument `field`.
     pub(crate) async fn find(&self, field: &str, text: &str) -> Result<Source, ToolError> {
-        Ok(match self.reference(field, text)? {
+        Ok(match self.reference(field, text).await? {
             Reference::Url(link) => Source::Link(link),
             Reference::Uploaded(id) => {
                 self.ownership.check_file(field, id).await?;
@@ -148,11 +159,9 @@ impl Sources {
         match source {
             Source::Uploaded(_) => Err(ToolError::argument(field, "is at MiniMax and cannot be read here")),
             Source::Data(blob) => media::check(&blob, limits).await.map(|()| blob).map_err(wrong),
-            Source::Path(path) => {
-                let read = media::load(&path, &self.roots(), limits).await;
-                read.map_err(|problem| self.unread(field, &problem))
-            }
+            Source::Path(path) => self.loaded(field, &path, limits).await,
             Source::Link(link) => {
+                let _fetching = self.work.link_permit().await?;
                 let fetched = in_time(self.jobs.fetcher().fetch(&self.secured(&link), limits)).await;
                 fetched.map_err(|problem| unfetched(field, problem))
             }
@@ -162,6 +171,7 @@ impl Sources {
     /// Downloads a link to a temporary file, so it may be larger than memory.
     pub(crate) async fn local(&self, field: &str, link: &str, max_bytes: u64) -> Result<Local, ToolError> {
         let failed = |error: std::io::Error| ToolError::argument(field, format!("cannot be kept: {error}"));
+        let _fetching = self.work.link_permit().await?;
         let dir = tokio::task::spawn_blocking(tempfile::tempdir).await;
         let dir = dir.map_err(|error| failed(std::io::Error::other(error)))?.map_err(failed)?;
         let name = media::file_name("input", "", 1, false, link_extension(link));
@@ -173,6 +183,25 @@ impl Sources {
         let saved = fetched.map_err(|problem| unfetched(field, problem))?;
         let roots = Roots::new(&folder, None, &[]);
         Ok(Local { path: saved.path, roots, _fetched: Some(dir) })
+    }
+
+    /// Opens a file of this machine and checks it.
+    pub(crate) async fn opened(
+        &self,
+        field: &str,
+        path: PathBuf,
+        limits: &Limits,
+    ) -> Result<Opened, ToolError> {
+        let _reading = self.work.input_permit().await?;
+        let opened = media::open_input(&path, &self.roots(), limits).await;
+        opened.map_err(|problem| self.unread(field, &problem))
+    }
+
+    /// Reads a file of this machine whole.
+    pub(crate) async fn loaded(&self, field: &str, path: &Path, limits: &Limits) -> Result<Blob, ToolError> {
+        let _reading = self.work.input_permit().await?;
+        let blob = media::load(path, &self.roots(), limits).await;
+        blob.map_err(|problem| self.unread(field, &problem))
     }
 
     /// A file of this machine, in place.

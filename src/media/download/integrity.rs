@@ -9,6 +9,7 @@ use std::time::SystemTime;
 
 use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 use crate::media::input::content::{is_same, options};
@@ -16,6 +17,10 @@ use crate::media::input::source::{PIECE, Source, read_at};
 
 /// Digests are kept for so many files; after that they are taken anew.
 const MOST: usize = 4096;
+
+/// Files that are read through at a time. One may have gibibytes, and the threads are needed elsewhere too: the others
+/// wait without one.
+const READINGS: usize = 4;
 
 /// What tells a file from another at the same place, and from itself after it was written to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,8 +39,38 @@ type Place = Option<SystemTime>;
 
 /// Opens recorded files. Each is read through once to see that it is the one; as long as it does not change, that is
 /// remembered. A handle: cloning is cheap.
-#[derive(Debug, Clone, Default)]
-pub struct KeptFiles(Arc<Mutex<HashMap<PathBuf, (Print, String)>>>);
+#[derive(Debug, Clone)]
+pub struct KeptFiles(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    /// Held to look up and to note, never while a file is read.
+    known: Mutex<HashMap<PathBuf, (Print, String)>>,
+    readings: Semaphore,
+}
+
+impl Default for KeptFiles {
+    fn default() -> Self {
+        Self(Arc::new(Shared { known: Mutex::default(), readings: Semaphore::new(READINGS) }))
+    }
+}
+
+/// What stands where a record says.
+enum Looked {
+    /// The file, held open.
+    Intact(Source),
+    /// An ordinary file of the right length, which has to be read through before more can be said.
+    Unread,
+}
+
+impl Looked {
+    fn into_source(self) -> Option<Source> {
+        match self {
+            Self::Intact(source) => Some(source),
+            Self::Unread => None,
+        }
+    }
+}
 
 /// What a record says of a file.
 #[derive(Debug, Clone, Copy)]
@@ -52,27 +87,49 @@ impl KeptFiles {
     /// The content, held open: what is put in the file's place meanwhile is not read. `None` if an ordinary file with
     /// this very content does not stand there; links are not followed.
     pub async fn open(&self, file: Intact<'_>) -> Option<Source> {
-        let (kept, path) = (self.clone(), file.path.to_owned());
-        let (bytes, sha256) = (file.bytes, file.sha256.to_owned());
-        spawn_blocking(move || kept.open_now(path, bytes, &sha256)).await.ok()?
+        let looked = self.look(file, false).await?;
+        if let Looked::Unread = looked {
+            let _reading = self.0.readings.acquire().await.ok()?;
+            return self.look(file, true).await?.into_source();
+        }
+        looked.into_source()
     }
 
-    fn open_now(&self, path: PathBuf, bytes: u64, sha256: &str) -> Option<Source> {
+    async fn look(&self, file: Intact<'_>, read: bool) -> Option<Looked> {
+        let (kept, path) = (self.clone(), file.path.to_owned());
+        let (bytes, sha256) = (file.bytes, file.sha256.to_owned());
+        spawn_blocking(move || kept.open_now(path, bytes, &sha256, read)).await.ok()?
+    }
+
+    /// `read` allows to read the file through, where its digest is not known.
+    fn open_now(&self, path: PathBuf, bytes: u64, sha256: &str, read: bool) -> Option<Looked> {
         let looked = path.symlink_metadata().ok().filter(Metadata::is_file)?;
         let file = options().open(&path).ok()?;
         let opened = file.metadata().ok()?;
         if !opened.is_file() || !is_same(&looked, &opened) || opened.len() != bytes {
             return None;
         }
-        let digest = self.digest(path, &file, &opened).ok()?;
-        (digest == sha256).then(|| Source::opened(file, bytes))
+        match self.digest(path, &file, &opened, read).ok()? {
+            Some(digest) if digest == sha256 => Some(Looked::Intact(Source::opened(file, bytes))),
+            Some(_) => None,
+            None => Some(Looked::Unread),
+        }
     }
 
-    fn digest(&self, path: PathBuf, file: &File, opened: &Metadata) -> io::Result<String> {
+    fn digest(
+        &self,
+        path: PathBuf,
+        file: &File,
+        opened: &Metadata,
+        read: bool,
+    ) -> io::Result<Option<String>> {
         let print = Print { bytes: opened.len(), modified: opened.modified().ok(), place: place(opened) };
         let known = self.with(|known| known.get(&path).filter(|(of, _)| *of == print).cloned());
         if let Some((_, digest)) = known.filter(|_| print.modified.is_some()) {
-            return Ok(digest);
+            return Ok(Some(digest));
+        }
+        if !read {
+            return Ok(None);
         }
         let digest = read_through(file, print.bytes)?;
         self.with(|known| {
@@ -81,12 +138,12 @@ impl KeptFiles {
             }
             known.insert(path, (print, digest.clone()));
         });
-        Ok(digest)
+        Ok(Some(digest))
     }
 
     fn with<T>(&self, what: impl FnOnce(&mut HashMap<PathBuf, (Print, String)>) -> T) -> T {
         // A poisoned table is still a table of digests.
-        what(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        what(&mut self.0.known.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

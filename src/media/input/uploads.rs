@@ -12,6 +12,7 @@ use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt as _;
+use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 use crate::clock::{age, earliest, latest};
@@ -109,6 +110,9 @@ pub struct Inbox {
     folder: PathBuf,
 }
 
+/// Files that are begun at a time; there is a lock to wait for.
+static BEGINNINGS: Semaphore = Semaphore::const_new(8);
+
 impl Inbox {
     /// Opens nothing. `owner` is any text that tells one caller from another.
     pub fn of(root: &Path, owner: &str) -> Self {
@@ -142,6 +146,8 @@ impl Inbox {
     /// Makes a place for a file of `announced` bytes, or of whatever is still allowed.
     pub async fn receive(&self, announced: Option<u64>, rules: Rules) -> Result<Incoming, InboxProblem> {
         let folder = self.folder.clone();
+        // Each waits for the lock on a caller's folder, and the threads that wait are needed elsewhere.
+        let _turn = BEGINNINGS.acquire().await.map_err(io::Error::other)?;
         let beginning = spawn_blocking(move || begin(&folder, announced, rules));
         beginning.await.map_err(io::Error::other)?
     }

@@ -1,7 +1,6 @@
 //! An image made small enough to be shown to a model.
 
 use std::io::Cursor;
-use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use image::codecs::jpeg::JpegEncoder;
@@ -12,6 +11,11 @@ use image::{DynamicImage, ImageDecoder as _, ImageReader, Rgb, RgbImage};
 /// What a decoder may take: an RGB picture of 80 million pixels. What declares more is refused by its header.
 const MEMORY: u64 = 256 * 1024 * 1024;
 const LONGEST_SIDE: u32 = 32_768;
+
+/// A picture of more pixels must have a byte for each [`PIXELS_A_BYTE`] of them. No photograph comes near that; a
+/// file of two thousand bytes that unfolds into 53 million pixels does, and costs a second of a core.
+const FREE_PIXELS: u64 = 16_000_000;
+const PIXELS_A_BYTE: u64 = 1000;
 
 /// Tried one after the other until the result is small enough.
 const QUALITIES: [u8; 4] = [85, 75, 60, 45];
@@ -27,15 +31,12 @@ pub struct Preview {
     pub original: (u32, u32),
 }
 
-/// A JPEG of at most `max_side` pixels a side and `max_bytes` bytes. Blocking, for up to a second or two.
+/// A JPEG of at most `max_side` pixels a side and `max_bytes` bytes. Blocking, for up to a second or two, and
+/// with up to 256 MiB of memory: the caller sees to it that few run at a time.
 ///
 /// JPEG, PNG and WebP are decoded; turned as the camera held it, transparency on white. The error is a sentence
 /// without a subject.
 pub fn preview(bytes: &Bytes, max_side: u32, max_bytes: usize) -> Result<Preview, String> {
-    // A WebP of 34 bytes unfolds into 53 million pixels, all the memory that one picture may take. So one after the
-    // other.
-    static ONE: Mutex<()> = Mutex::new(());
-    let _turn = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     // Decoders of foreign formats panic on some malicious files; such a file must not take the call along.
     let drawn = std::panic::catch_unwind(|| draw(bytes, max_side, max_bytes));
     drawn.unwrap_or_else(|_| Err("is damaged".to_owned()))
@@ -46,7 +47,7 @@ fn draw(bytes: &Bytes, max_side: u32, max_bytes: usize) -> Result<Preview, Strin
     let original = (image.width(), image.height());
     let mut side = max_side.max(16);
     let fits = image.width() <= side && image.height() <= side;
-    let mut small = if fits { image } else { image.resize(side, side, FilterType::Triangle) };
+    let mut small = if fits { image } else { smaller(image, side) };
     loop {
         let flat = flatten(&small);
         for quality in QUALITIES {
@@ -61,6 +62,15 @@ fn draw(bytes: &Bytes, max_side: u32, max_bytes: usize) -> Result<Preview, Strin
         side = side.min(small.width().max(small.height())) * 3 / 4;
         small = small.resize(side, side, FilterType::Triangle);
     }
+}
+
+/// Careful filtering of fifty million pixels takes longer than decoding them, so what is much too large is made about
+/// twice the size by averages first.
+fn smaller(image: DynamicImage, side: u32) -> DynamicImage {
+    let twice = side.saturating_mul(2);
+    let large = image.width().max(image.height()) > twice.saturating_mul(2);
+    let image = if large { image.thumbnail(twice, twice) } else { image };
+    image.resize(side, side, FilterType::Triangle)
 }
 
 fn decode(bytes: &Bytes) -> Result<DynamicImage, String> {
@@ -79,6 +89,16 @@ fn decode(bytes: &Bytes) -> Result<DynamicImage, String> {
     if decoder.total_bytes() > MEMORY {
         let (width, height) = decoder.dimensions();
         return Err(format!("is {width} x {height} pixels, too large to be looked at"));
+    }
+    let (width, height) = decoder.dimensions();
+    let pixels = u64::from(width) * u64::from(height);
+    if pixels > FREE_PIXELS && pixels / PIXELS_A_BYTE > bytes.len() as u64 {
+        return Err(format!(
+            "is {width} x {height} pixels in {} bytes, too much to unfold for what is in it; make it smaller, {} pixels \
+             at most",
+            bytes.len(),
+            FREE_PIXELS
+        ));
     }
     // A note about the camera that cannot be read is no reason to see nothing.
     let turned = decoder.orientation().unwrap_or(Orientation::NoTransforms);
@@ -141,6 +161,21 @@ mod tests {
         bytes.splice(29..33, checksum.to_be_bytes());
         let problem = preview(&bytes.into(), 1024, 500_000).unwrap_err();
         assert!(problem.contains("too large"), "{problem}");
+    }
+
+    #[test]
+    fn a_few_bytes_that_unfold_into_millions_of_pixels_are_refused_by_their_header() {
+        for side in [4001, 7290] {
+            let flat = encoded(&DynamicImage::new_rgb8(side, side), image::ImageFormat::WebP);
+            let problem = preview(&flat, 1024, 500_000).unwrap_err();
+            assert!(problem.contains("pixels in") && problem.contains("make it smaller"), "{problem}");
+        }
+        // A picture of one colour of the usual size is shown, and so is a large one with something in it.
+        let flat = encoded(&DynamicImage::new_rgb8(4000, 4000), image::ImageFormat::WebP);
+        assert_eq!(preview(&flat, 64, 500_000).unwrap().original, (4000, 4000));
+        let dots = RgbImage::from_fn(5000, 5000, |x, y| Rgb([u8::from((x ^ y) % 7 == 0) * 255; 3]));
+        let dots = encoded(&dots.into(), image::ImageFormat::Png);
+        assert_eq!(preview(&dots, 64, 500_000).unwrap().size, (64, 64));
     }
 
     fn crc(bytes: &[u8]) -> u32 {

@@ -24,9 +24,23 @@ use crate::tools::chat::input::{ChatInput, objects};
 use crate::tools::chat::request::{Purpose, Talk, read_messages};
 use crate::tools::chat::view::{ChatView, Tokens};
 
+/// The largest context has a million tokens of some four characters each.
+const CONVERSATION: u64 = 4_000_000;
+
+const LENGTHS: &[(&str, u64)] =
+    &[("prompt", CONVERSATION), ("system", CONVERSATION), ("content", CONVERSATION)];
+
 pub(crate) const TOOLS: &[ToolSpec] = &[
-    ToolSpec { normalize: Some(normalize::chat), ..ToolSpec::immediate("chat", Toolset::Text) },
-    ToolSpec { normalize: Some(normalize::count_tokens), ..ToolSpec::free("count_tokens", Toolset::Text) },
+    ToolSpec {
+        lengths: LENGTHS,
+        normalize: Some(normalize::chat),
+        ..ToolSpec::immediate("chat", Toolset::Text)
+    },
+    ToolSpec {
+        lengths: LENGTHS,
+        normalize: Some(normalize::count_tokens),
+        ..ToolSpec::free("count_tokens", Toolset::Text)
+    },
 ];
 
 /// As [`ChatInput`], less what has no effect on the number of tokens; [`normalize::count_tokens`] drops the rest.

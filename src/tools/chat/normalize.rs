@@ -5,6 +5,8 @@
 use rmcp::model::JsonObject;
 use serde_json::{Value, json};
 
+use crate::mcp::json_text;
+
 /// Arguments without an effect on the number of input tokens.
 const NOT_COUNTED: &[&str] = &[
     "thinking",
@@ -29,7 +31,7 @@ pub(crate) fn count_tokens(given: JsonObject) -> JsonObject {
 pub(crate) fn chat(mut given: JsonObject) -> JsonObject {
     for name in ["messages", "tools"] {
         if let Some(Value::String(text)) = given.get(name)
-            && let Ok(list @ Value::Array(_)) = serde_json::from_str(text)
+            && let Some(list @ Value::Array(_)) = json_text::read(text)
         {
             given.insert(name.to_owned(), list);
         }
@@ -49,7 +51,7 @@ pub(crate) fn chat(mut given: JsonObject) -> JsonObject {
     word(&mut given, "response_format", |value| {
         value.as_str().filter(|text| !text.trim_start().starts_with('{')).map(|kind| json!({ "type": kind }))
     });
-    word(&mut given, "response_format", |value| serde_json::from_str(value.as_str()?).ok());
+    word(&mut given, "response_format", |value| json_text::read(value.as_str()?));
     given
 }
 

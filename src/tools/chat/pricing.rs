@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::api::{Ask, Usage};
-use crate::facts::{TextModel, facts, rounded};
+use crate::facts::{TextModel, TokenPrice, facts, rounded};
 use crate::jobs::Cost;
 use crate::mcp::Server;
 
@@ -21,13 +21,17 @@ struct Bound {
 }
 
 impl Bound {
-    /// A token is at least one byte, so a text has at most as many tokens as bytes. The tokens of images and videos are
-    /// not documented, so they count as all of the context that the answer leaves.
+    /// A token is at least one byte, so a text has at most as many tokens as bytes. The tokens of images, videos and web
+    /// searches are not documented, so they count as all of the context that the answer leaves.
     fn of(ask: &Ask, row: &TextModel) -> Self {
         let output = u64::from(ask.max_tokens.unwrap_or(row.max_output)).min(row.context);
         let room = row.context.saturating_sub(output);
         let bytes = u64::try_from(ask.size()).unwrap_or(u64::MAX);
-        let input = if shows(&ask.messages) { room } else { bytes.saturating_add(FRAME).min(row.context) };
+        let input = if ask.web_search || shows(&ask.messages) {
+            room
+        } else {
+            bytes.saturating_add(FRAME).min(row.context)
+        };
         Self { input, output }
     }
 }
@@ -50,11 +54,18 @@ pub(super) fn ceiling(server: &Server, ask: &Ask) -> Cost {
     let Some(row) = facts().text(&ask.model) else { return price(server, ask, None) };
     let Bound { input, output } = Bound::of(ask, row);
     let searches = ask.web_search.then_some(SEARCHES);
-    let usage = Usage { input, output, searches, ..Usage::default() };
+    let mut usage = Usage { input, output, searches, ..Usage::default() };
+    // Writing to the cache may cost more than reading without one.
+    let dear = |price: TokenPrice| price.cache_write.is_some_and(|write| write > price.input);
+    if row.price(input, server.config().currency()).is_some_and(dear) {
+        usage.cache_write = Some(input);
+    }
     let mut cost = price(server, ask, Some(usage));
     cost.estimated = cost.actual.take();
     let less = if ask.max_tokens.is_none() { "; a smaller max_tokens lowers it" } else { "" };
-    let and_searches = searches.map(|count| format!(" and {count} searches")).unwrap_or_default();
+    let and_searches = searches
+        .map(|count| format!(" and {count} searches, which may read as much as the context has room for"))
+        .unwrap_or_default();
     cost.basis = cost
         .basis
         .map(|basis| format!("at most, for {input} tokens in and {output} out{and_searches}{less}: {basis}"));

@@ -102,6 +102,8 @@ pub(super) async fn talk(server: &Server, input: &ChatInput, purpose: Purpose) -
 
 async fn kept(server: &Server, id: Option<&str>) -> Result<Option<Conversation>, ToolError> {
     let Some(id) = id.map(str::trim) else { return Ok(None) };
+    // A conversation may have 32 MiB, which are parsed here.
+    let _reading = server.inputs.work.input_permit().await?;
     let found = server.jobs().conversation(server.principal(), id).await?;
     found.map(Some).ok_or_else(|| ToolError::NotFound {
         what: format!("conversation `{}`", id.chars().take(64).collect::<String>()),
@@ -167,7 +169,7 @@ async fn medium(
         let problem = format!("is a video; give it to MiniMax-M3.1-Flash or MiniMax-M3 with api {able}");
         return Err(ToolError::argument(field, problem));
     }
-    let sent_up = matches!(server.inputs.sources.reference(field, text)?, Reference::Uploaded(_));
+    let sent_up = matches!(server.inputs.sources.reference(field, text).await?, Reference::Uploaded(_));
     let takes = if purpose != Purpose::Count || sent_up { VIDEO } else { VIDEO_INLINE };
     Ok(Medium::Video(server.inputs.resolve(field, text, &takes, purpose == Purpose::Rehearse).await?))
 }

@@ -17,6 +17,7 @@ use crate::mcp::job_view::{CostView, ErrorView};
 use crate::mcp::progress;
 use crate::mcp::{Server, ToolError};
 use crate::media::{self, Expect};
+use crate::telemetry;
 use crate::tools::chat::pricing;
 use crate::tools::chat::request::Talk;
 use crate::tools::chat::view::{ChatView, Tokens};
@@ -267,7 +268,7 @@ impl<'a> Notes<'a> {
     fn new(call: &'a RequestContext<RoleServer>, model: &str, waiting: QueueView) -> Self {
         let mut beat = interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let doing = format!("asking {model}");
+        let doing = format!("asking {}", telemetry::display(model, 64));
         Self { call, start: Instant::now(), beat, last: None, fresh: String::new(), doing, waiting }
     }
 
@@ -326,6 +327,6 @@ impl<'a> Notes<'a> {
             shorten(&mut words, NOTE);
         }
         self.last = Some(Instant::now());
-        progress::send(self.call, self.start, words).await;
+        progress::send(self.call, self.start, telemetry::display(&words, NOTE)).await;
     }
 }

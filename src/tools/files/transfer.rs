@@ -131,6 +131,7 @@ async fn suited(server: &Server, file: &str, row: &Upload) -> Result<(Opened, Op
             return Err(ToolError::argument("file", problem));
         }
         Source::Data(blob) => {
+            let _reading = server.inputs.work.input_permit().await?;
             for rule in &row.rules {
                 match media::check(&blob, &limits(rule)).await {
                     Ok(()) => return Ok((checked_text(Opened::of(blob), rule).await?, None)),
@@ -145,6 +146,7 @@ async fn suited(server: &Server, file: &str, row: &Upload) -> Result<(Opened, Op
             server.inputs.sources.local("file", &link, most).await?
         }
     };
+    let _reading = server.inputs.work.input_permit().await?;
     for rule in &row.rules {
         match media::open_input(&local.path, &local.roots, &limits(rule)).await {
             Ok(opened) => return Ok((checked_text(opened, rule).await?, Some(local))),
@@ -168,6 +170,7 @@ async fn fetch_remote(server: &Server, id: u64, folder: &Path) -> Result<Downloa
     let expect = Expect { kind: None, max_bytes: LARGEST, extension: &extension };
     let api = server.api();
     let content = api.queued(group::READS, Nature::Read, || api.file_content(&id)).await?;
+    let _fetching = server.inputs.work.link_permit().await?;
     let chunks = content
         .chunks
         .map(|chunk| chunk.map_err(|reason| FetchProblem::Transient { reason, retry_after: None }));
@@ -195,6 +198,7 @@ async fn fetch_link(
         link_extension(link).clone_into(&mut extension);
     }
     let expect = Expect { kind: None, max_bytes: LARGEST, extension: &extension };
+    let _fetching = server.inputs.work.link_permit().await?;
     let fetcher = server.jobs().resuming_fetcher().await;
     let mut tries = 0_u32;
     loop {

@@ -17,7 +17,8 @@ use crate::mcp::job_view::CostView;
 use crate::mcp::job_view::DRY_RUN;
 use crate::mcp::{Server, ToolError};
 
-pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec::immediate("generate_lyrics", Toolset::Music)];
+pub(crate) const TOOLS: &[ToolSpec] =
+    &[ToolSpec { lengths: &[("prompt", 2000)], ..ToolSpec::immediate("generate_lyrics", Toolset::Music) }];
 
 /// Lyrics Generation > prompt, lyrics.
 const PROMPT_LIMIT: usize = 2000;

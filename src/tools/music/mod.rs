@@ -17,8 +17,11 @@ use crate::mcp::inputs::Takes;
 use crate::mcp::{Draft, JobOptions, JobView, Server, ToolError};
 use crate::media::Limits;
 
-pub(crate) const TOOLS: &[ToolSpec] =
-    &[ToolSpec { slow: true, ..ToolSpec::job("music_generation", Toolset::Music) }];
+pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec {
+    slow: true,
+    lengths: &[("prompt", 2000)],
+    ..ToolSpec::job("music_generation", Toolset::Music)
+}];
 
 /// Music Generation > audio_setting.
 const SAMPLE_RATES: [u32; 4] = [16000, 24000, 32000, 44100];

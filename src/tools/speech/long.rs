@@ -6,9 +6,9 @@ use crate::api::{LongAudio, LongSpeech, VoiceSetting};
 use crate::jobs::SpeechOrder;
 use crate::mcp::inputs::Given;
 use crate::mcp::{Server, ToolError};
-use crate::media::{self, Limits, Opened};
+use crate::media::{self, Blob, Limits, Opened};
 use crate::tools::speech::input::SpeechInput;
-use crate::tools::speech::rules::billed_characters;
+use crate::tools::speech::rules::Characters;
 
 /// File upload > t2a_async_input: below 1,000,000 characters.
 const FILE_LIMIT: usize = 999_999;
@@ -24,15 +24,35 @@ pub(crate) struct LongText {
     /// A file that has to be uploaded before the order.
     waiting: Option<Opened>,
     /// Unknown for archives and for earlier uploads.
-    pub(crate) billed: Option<u32>,
+    pub(crate) billed: Option<Characters>,
     /// The job's description.
     pub(crate) prompt: String,
 }
 
 impl LongText {
     pub(crate) fn inline(text: &str) -> Self {
-        let (billed, prompt) = (Some(billed_characters(text)), text.to_owned());
+        let (billed, prompt) = (Some(Characters::of(text)), text.to_owned());
         Self { inline: Some(prompt.clone()), file_id: None, content: None, waiting: None, billed, prompt }
+    }
+
+    /// Reads a file. Blocking, because it hashes and counts up to a million characters.
+    fn of_file(blob: Blob, name: String) -> Result<Self, ToolError> {
+        let wrong = |problem: String| ToolError::argument("text_file", problem);
+        let content = Some(data_encoding::HEXLOWER.encode(&Sha256::digest(&blob.bytes)));
+        let (billed, prompt, ending) = if blob.mime == "text/plain" {
+            let text = std::str::from_utf8(&blob.bytes).map_err(|error| {
+                wrong(format!("is not UTF-8 text: byte {} is none; save it as UTF-8", error.valid_up_to()))
+            })?;
+            let length = text.chars().count();
+            if text.trim().is_empty() || length > FILE_LIMIT {
+                return Err(wrong(format!("has {length} characters; it needs 1 to {FILE_LIMIT}")));
+            }
+            (Some(Characters::of(text)), text.chars().take(200).collect(), "txt")
+        } else {
+            (None, name, "zip")
+        };
+        let waiting = Some(Opened { name: format!("text.{ending}"), ..Opened::of(blob) });
+        Ok(Self { inline: None, file_id: None, content, waiting, billed, prompt })
     }
 
     /// The order for it.
@@ -59,7 +79,6 @@ impl LongText {
 
 /// Reads `text_file`, and counts its characters if that is possible.
 pub(super) async fn text_file(server: &Server, given: &str) -> Result<LongText, ToolError> {
-    let wrong = |problem: String| ToolError::argument("text_file", problem);
     let blob = match server.inputs.load("text_file", given, &FILES).await? {
         Given::Uploaded(id) => {
             let file_id = Some(is_id(&id.to_string())?);
@@ -68,22 +87,8 @@ pub(super) async fn text_file(server: &Server, given: &str) -> Result<LongText, 
         }
         Given::Bytes(blob) => blob,
     };
-    let content = Some(data_encoding::HEXLOWER.encode(&Sha256::digest(&blob.bytes)));
-    let (billed, prompt, ending) = if blob.mime == "text/plain" {
-        let text = std::str::from_utf8(&blob.bytes).map_err(|error| {
-            wrong(format!("is not UTF-8 text: byte {} is none; save it as UTF-8", error.valid_up_to()))
-        })?;
-        let length = text.chars().count();
-        if text.trim().is_empty() || length > FILE_LIMIT {
-            return Err(wrong(format!("has {length} characters; it needs 1 to {FILE_LIMIT}")));
-        }
-        (Some(billed_characters(text)), text.chars().take(200).collect(), "txt")
-    } else {
-        let name = given.rsplit(['/', '\\']).next().unwrap_or_default();
-        (None, name.chars().take(200).collect(), "zip")
-    };
-    let waiting = Some(Opened { name: format!("text.{ending}"), ..Opened::of(blob) });
-    Ok(LongText { inline: None, file_id: None, content, waiting, billed, prompt })
+    let name = given.rsplit(['/', '\\']).next().unwrap_or_default().chars().take(200).collect();
+    server.inputs.work.on_input("text_file", move || LongText::of_file(blob, name)).await?
 }
 
 /// Uploads the file, if there is one. Free.

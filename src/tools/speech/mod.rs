@@ -17,9 +17,10 @@ use crate::mcp::{Draft, JobView, Server, ToolError};
 use crate::media::SubtitleFormat;
 use crate::tools::speech::input::{Source, SpeechInput};
 use crate::tools::speech::long::LongText;
-use crate::tools::speech::rules::{billed_characters, cost};
+use crate::tools::speech::rules::{Characters, cost};
 
-pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec::job("text_to_audio", Toolset::Speech)];
+pub(crate) const TOOLS: &[ToolSpec] =
+    &[ToolSpec { lengths: &[("text", 50_000)], ..ToolSpec::job("text_to_audio", Toolset::Speech) }];
 
 #[tool_router(router = speech_tools, vis = "pub(crate)")]
 impl Server {
@@ -65,7 +66,7 @@ impl Server {
                 let stream = config.mode == ResourceMode::Local && input.may_stream(text);
                 let submit = input.submit(text, &model, voice, stream);
                 let order = SpeechOrder::Short { submit, subtitles };
-                (order, Some(billed_characters(text)), text.to_owned())
+                (order, Some(Characters::of(text)), text.to_owned())
             }
             Source::Long(_) | Source::File(_) => {
                 let mut long = match source {

@@ -14,10 +14,10 @@ use crate::jobs::{Paid, SpeechOrder};
 use crate::mcp::ToolSpec;
 use crate::mcp::{Draft, JobOptions, JobView, Server, ToolError, forty_five};
 use crate::media::{self, Limits, Player, Reference};
-use crate::tools::speech::rules::{Manner, auto, billed_characters, cost};
+use crate::tools::speech::rules::{Characters, Manner, auto, cost};
 
 pub(crate) const TOOLS: &[ToolSpec] = &[
-    ToolSpec { local_only: true, ..ToolSpec::job("speak", Toolset::Speech) },
+    ToolSpec { local_only: true, lengths: &[("text", 9999)], ..ToolSpec::job("speak", Toolset::Speech) },
     ToolSpec { local_only: true, ..ToolSpec::free("play_audio", Toolset::Speech) },
 ];
 
@@ -112,7 +112,7 @@ impl Server {
         let draft = Draft {
             model: submit.model.clone(),
             prompt: submit.text.clone(),
-            cost: cost(&submit.model, Some(billed_characters(&submit.text)), self.config().currency()),
+            cost: cost(&submit.model, Some(Characters::of(&submit.text)), self.config().currency()),
             paid: Paid::Speech(SpeechOrder::Live { submit, player }),
             warnings,
         };

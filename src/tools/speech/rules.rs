@@ -126,22 +126,43 @@ pub(crate) fn auto() -> String {
     "auto".to_owned()
 }
 
-/// The price of `characters` (see [`billed_characters`]), if their number is known.
-pub(crate) fn cost(model: &str, characters: Option<u32>, currency: &str) -> Cost {
+/// How many characters are billed for a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Characters {
+    /// By the price page (T2A): a Chinese character counts twice.
+    billed: u32,
+    /// At most: MiniMax counts other letters twice too, and does not document which.
+    most: u32,
+}
+
+impl Characters {
+    pub(crate) fn of(text: &str) -> Self {
+        let han = |letter: char| matches!(letter, '\u{3400}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{323af}');
+        let count = |twice: fn(char) -> bool| {
+            let count = text.chars().map(|letter| if twice(letter) { 2 } else { 1 }).sum::<usize>();
+            u32::try_from(count).unwrap_or(u32::MAX)
+        };
+        Self { billed: count(han), most: count(|letter| !letter.is_ascii()) }
+    }
+
+    /// Sets their price, and the highest possible one, if the price of a character is known.
+    pub(crate) fn price(self, cost: &mut Cost) {
+        cost.estimated = cost.of(f64::from(self.billed));
+        cost.most = cost.of(f64::from(self.most)).filter(|_| self.most > self.billed);
+    }
+}
+
+/// The price of `characters`, if their number is known.
+pub(crate) fn cost(model: &str, characters: Option<Characters>, currency: &str) -> Cost {
     let million = facts().speech(model).and_then(|row| row.per_million.in_currency(currency));
     let mut cost =
         Cost { currency: currency.to_owned(), unit: million.map(|price| price / 1e6), ..Cost::default() };
-    cost.estimated = characters.and_then(|count| cost.of(f64::from(count)));
+    if let Some(characters) = characters {
+        characters.price(&mut cost);
+    }
     cost.basis =
         million.map(|price| format!("{price} {currency} a million characters, prices of {}", facts().as_of));
     cost
-}
-
-/// A Chinese character counts twice (price page > T2A).
-pub(crate) fn billed_characters(text: &str) -> u32 {
-    let han = |letter: char| matches!(letter, '\u{3400}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{323af}');
-    let count = text.chars().map(|letter| if han(letter) { 2 } else { 1 }).sum::<usize>();
-    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -150,8 +171,13 @@ mod tests {
 
     #[test]
     fn chinese_characters_are_billed_twice() {
-        assert_eq!(billed_characters("abc 你好"), 8);
-        assert_eq!(cost("speech-2.8-hd", Some(1000), "USD").estimated, Some(0.1));
+        let of = |text: &str| (Characters::of(text).billed, Characters::of(text).most);
+        assert_eq!(of("abc 你好"), (8, 8));
+        let cost_of = |text: &str| cost("speech-2.8-hd", Some(Characters::of(text)), "USD");
+        assert_eq!((cost_of(&"x".repeat(1000)).estimated, cost_of("x").most), (Some(0.1), None));
+        // Kana and Hangul may be counted twice as well, so as much is set aside.
+        assert_eq!(of("かな 한글"), (5, 9));
+        assert_eq!((cost_of("かな 한글").estimated, cost_of("かな 한글").most), (Some(0.0005), Some(0.0009)));
         assert_eq!(cost("speech-2.8-hd", None, "USD").estimated, None);
     }
 }

@@ -110,7 +110,8 @@ fn cost(duration_ms: Option<u64>, currency: &str) -> Cost {
     #[expect(clippy::cast_precision_loss, reason = "at most 500 seconds")]
     let seconds = duration_ms.map(|length| length as f64 / 1000.0);
     cost.estimated = seconds.and_then(|seconds| cost.of(seconds));
-    cost.most = cost.of(seconds.unwrap_or(LONGEST));
+    // The length that a file claims is not the length that MiniMax counts.
+    cost.most = cost.of(seconds.unwrap_or(LONGEST).max(LONGEST));
     cost.basis = hour.map(|price| format!("{price} {currency} an hour, prices of {}", facts().as_of));
     cost
 }

@@ -16,12 +16,16 @@ use crate::mcp::ToolSpec;
 use crate::mcp::inputs::source::unfetched;
 use crate::mcp::job_view::CostView;
 use crate::mcp::job_view::DRY_RUN;
+use crate::mcp::lengths;
 use crate::mcp::result::both;
 use crate::mcp::{Server, ToolError};
 use crate::media::{self, Expect};
 use crate::tools::text::pricing::flat;
 
-pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec::immediate("embed_text", Toolset::Legacy)];
+pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec {
+    lengths: &[("texts", lengths::TEXT)],
+    ..ToolSpec::immediate("embed_text", Toolset::Legacy)
+}];
 
 /// Vectors with longer JSON are only in the file.
 const INLINE: usize = 24 * 1024;

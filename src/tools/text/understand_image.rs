@@ -20,12 +20,16 @@ use crate::mcp::checkout::budget::ended;
 use crate::mcp::inputs::source::Source;
 use crate::mcp::job_view::CostView;
 use crate::mcp::job_view::DRY_RUN;
+use crate::mcp::lengths;
 use crate::mcp::result::both;
 use crate::mcp::{Server, ToolError, progress};
 use crate::media::Limits;
 use crate::tools::text::pricing::flat;
 
-pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec::immediate("understand_image", Toolset::Text)];
+pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec {
+    lengths: &[("prompt", lengths::TEXT)],
+    ..ToolSpec::immediate("understand_image", Toolset::Text)
+}];
 
 /// The lower of two documented limits.
 const IMAGES: Limits = Limits::new(&["image/jpeg", "image/png", "image/webp"], 20 * 1024 * 1024);
@@ -90,9 +94,7 @@ impl Server {
             source => {
                 let blob = self.inputs.sources.content("image_url", source, &IMAGES).await?;
                 let bytes = blob.bytes.len() as u64;
-                let encoded = tokio::task::spawn_blocking(move || blob.data_uri()).await;
-                let data = encoded.map_err(|_| ToolError::argument("image_url", "could not be encoded"))?;
-                (Picture::Data(data), bytes)
+                (Picture::Data(self.inputs.encoded("image_url", blob).await?), bytes)
             }
         };
         let cost = self

@@ -19,7 +19,8 @@ use crate::mcp::result::both;
 use crate::mcp::{Server, ToolError};
 use crate::tools::text::pricing::flat;
 
-pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec::immediate("web_search", Toolset::Text)];
+pub(crate) const TOOLS: &[ToolSpec] =
+    &[ToolSpec { lengths: &[("query", 2000)], ..ToolSpec::immediate("web_search", Toolset::Text) }];
 
 /// The longest snippet in a result, in characters.
 const LONGEST_SNIPPET: usize = 600;

@@ -21,12 +21,23 @@ use crate::tools::video::original::Original;
 use crate::tools::video::{original, v2};
 
 pub(crate) const TOOLS: &[ToolSpec] = &[
-    ToolSpec { slow: true, ..ToolSpec::job("enhance_video_prompt", Toolset::Video) },
-    ToolSpec { slow: true, ..ToolSpec::job("regenerate_video", Toolset::Video) },
+    ToolSpec {
+        slow: true,
+        lengths: &[("prompt", 7000)],
+        ..ToolSpec::job("enhance_video_prompt", Toolset::Video)
+    },
+    ToolSpec {
+        slow: true,
+        lengths: &[("prompt", 40_000)],
+        ..ToolSpec::job("regenerate_video", Toolset::Video)
+    },
 ];
 
 /// Video Regeneration > content > text: enriched prompts are long.
 const ENRICHED_LIMIT: usize = 40_000;
+
+/// The longest video that can be made again, in seconds, by its frames.
+const LONGEST_BASE: f64 = 15.1;
 
 /// Video Regeneration > base_video: 107 to 362 frames at 24 a second, with a margin for the sound track.
 const BASE: Takes = Takes {
@@ -172,7 +183,9 @@ impl Server {
         let video = input.into_video(model);
         let seconds = self.inputs.length_of(&base, &BASE.limits).await;
         let plan = video.plan(None)?;
-        let cost = regenerate_cost(seconds.filter(|_| !video.has_videos()), video.images(), currency);
+        let mut cost = regenerate_cost(seconds.filter(|_| !video.has_videos()), video.images(), currency);
+        // The length that a file claims is not the length that MiniMax counts.
+        cost.most = cost.estimated.and_then(|estimated| Some(estimated.max(cost.of(LONGEST_BASE)?)));
         if self.checkout.budget.is_limited() && !video.is_dry() {
             again(self, &video.rehearsed(), &base).await?;
             self.checkout.budget.admit("regenerate_video", &plan.model, &cost, &call).await?;

@@ -24,7 +24,12 @@ use crate::tools::video::input::VideoInput;
 use crate::tools::video::original::{no_task, read_task_id};
 
 pub(crate) const TOOLS: &[ToolSpec] = &[
-    ToolSpec { slow: true, aliases: &["image_to_video"], ..ToolSpec::job("generate_video", Toolset::Video) },
+    ToolSpec {
+        slow: true,
+        aliases: &["image_to_video"],
+        lengths: &[("prompt", 7000)],
+        ..ToolSpec::job("generate_video", Toolset::Video)
+    },
     ToolSpec::free("query_video_generation", Toolset::Video),
 ];
 

@@ -15,8 +15,11 @@ use crate::mcp::inputs::Takes;
 use crate::mcp::{Draft, JobOptions, JobView, Server, ToolError};
 use crate::media::Limits;
 
-pub(crate) const TOOLS: &[ToolSpec] =
-    &[ToolSpec { slow: true, ..ToolSpec::job("generate_video_from_template", Toolset::Video) }];
+pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec {
+    slow: true,
+    lengths: &[("texts", 2000)],
+    ..ToolSpec::job("generate_video_from_template", Toolset::Video)
+}];
 
 /// Video Agent > media_inputs: below 20 MB.
 const IMAGE: Takes = Takes {

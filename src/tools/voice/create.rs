@@ -14,10 +14,12 @@ use crate::mcp::ToolSpec;
 use crate::mcp::inputs::Uploaded;
 use crate::mcp::{Draft, JobOptions, JobView, Server, ToolError};
 use crate::media::Limits;
-use crate::tools::speech::rules::{LANGUAGES, billed_characters};
+use crate::tools::speech::rules::{Characters, LANGUAGES};
 
-pub(crate) const TOOLS: &[ToolSpec] =
-    &[ToolSpec::job("voice_clone", Toolset::Speech), ToolSpec::job("voice_design", Toolset::Speech)];
+pub(crate) const TOOLS: &[ToolSpec] = &[
+    ToolSpec { lengths: &[("text", 1000)], ..ToolSpec::job("voice_clone", Toolset::Speech) },
+    ToolSpec { lengths: &[("prompt", 2000)], ..ToolSpec::job("voice_design", Toolset::Speech) },
+];
 
 const RECORDINGS: &[&str] = &["audio/mpeg", "audio/mp4", "audio/wav"];
 const RECORDING_BYTES: u64 = 20 * 1024 * 1024;
@@ -40,6 +42,7 @@ const ID_RULE: &str = "has 8 to 256 characters, begins with a letter, has letter
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct CloneInput {
     /// New: 8-256 letters, digits, -, _.
+    #[schemars(length(min = 8, max = 256))]
     voice_id: String,
     /// 10 s-5 min, mp3, m4a or wav.
     file: String,
@@ -300,7 +303,7 @@ fn clone_cost(submit: &CloneSubmit, currency: &str) -> Cost {
     // Without a demo nothing is billed now.
     let unit = if text.is_some() { million.map(|price| price / 1e6) } else { Some(0.0) };
     let mut cost = Cost { currency: currency.to_owned(), unit, ..Cost::default() };
-    cost.estimated = cost.of(f64::from(text.map_or(0, billed_characters)));
+    Characters::of(text.unwrap_or_default()).price(&mut cost);
     cost.basis = match (text, million) {
         (None, _) => Some("billed when the voice is first used".to_owned()),
         (Some(_), Some(price)) => Some(format!(
@@ -316,7 +319,7 @@ fn design_cost(submit: &DesignSubmit, currency: &str) -> Cost {
     let million = facts().voice.preview_per_million.in_currency(currency);
     let mut cost =
         Cost { currency: currency.to_owned(), unit: million.map(|price| price / 1e6), ..Cost::default() };
-    cost.estimated = cost.of(f64::from(billed_characters(&submit.preview_text)));
+    Characters::of(&submit.preview_text).price(&mut cost);
     cost.basis = million.map(|price| {
         format!(
             "the trial: {price} {currency} a million characters, prices of {}; the voice when it is first used",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::stage::{ADA, PATIENCE, Process, Socket, TYPES, get, on_stage, post, request, until};
+use super::stage::{ADA, BOB, PATIENCE, Process, Socket, TYPES, get, on_stage, post, request, until};
 use minimax_mcp::sandbox::{Options, Pace, Sandbox};
 use serde_json::json;
 
@@ -54,6 +54,35 @@ fn a_call_is_answered_beside_hundreds_that_never_finish_their_sentence() {
             .collect();
         program.is_well();
         drop(slow);
+    });
+}
+
+/// Small files that decode large: the work of one caller is another's time.
+#[test]
+fn pictures_of_one_caller_hold_up_nobody_else() {
+    on_stage(|stage| {
+        let flat = ::image::DynamicImage::new_rgb8(4000, 4000);
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        flat.write_to(&mut bytes, ::image::ImageFormat::WebP).unwrap();
+        let uri = format!("data:image/webp;base64,{}", data_encoding::BASE64.encode(bytes.get_ref()));
+        assert!(uri.len() < 10_000, "{}", uri.len());
+        let look = || stage.program.call(ADA, "view_media", json!({ "uri": uri }))["result"].clone();
+        let (answers, beside) = std::thread::scope(|scope| {
+            let looks: Vec<_> = (0..80).map(|_| scope.spawn(look)).collect();
+            let mut beside = 0;
+            // As long as a picture is drawn, another's calls are answered.
+            while looks.iter().any(|look| !look.is_finished()) {
+                assert!(stage.program.make(BOB, "list_jobs", json!({}))["jobs"].is_array());
+                beside += 1;
+            }
+            let picture = stage.program.make(BOB, "text_to_image", json!({ "prompt": "A quiet street" }));
+            assert_eq!(picture["status"], "succeeded");
+            (looks.into_iter().map(|look| look.join().unwrap()).collect::<Vec<_>>(), beside)
+        });
+        let refused: Vec<_> = answers.iter().filter(|answer| answer["isError"] == true).collect();
+        assert!(!refused.is_empty() && refused.len() < answers.len(), "{} of 80", refused.len());
+        assert!(refused.iter().all(|answer| answer.to_string().contains("Try again")), "{refused:?}");
+        assert!(beside > 0);
     });
 }
 

@@ -1,0 +1,127 @@
+//! Texts of callers and of MiniMax, where a person reads them: questions, notes, log lines.
+//!
+//! What turns the direction of writing, shows as nothing or begins another line could make a person read something else
+//! than what is there.
+
+use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory};
+use icu_properties::{CodePointMapData, CodePointSetData};
+
+/// Characters of a name between quotes.
+const NAME: usize = 64;
+
+/// Marks that may stand on one letter. Piles of them reach into other lines.
+const MARKS: usize = 2;
+
+/// A text on one line, in plain characters, of at most `most` of them. What is cut ends with `…`.
+pub fn display(text: &str, most: usize) -> String {
+    let mut shown = String::new();
+    let (mut count, mut last, mut marks) = (0_usize, 0_usize, 0_usize);
+    let mut gap = false;
+    for letter in text.chars() {
+        if letter.is_whitespace() || letter == '\u{2800}' {
+            gap = count > 0;
+            continue;
+        }
+        if !is_plain(letter) {
+            continue;
+        }
+        marks = if is_mark(letter) { marks.saturating_add(1) } else { 0 };
+        if marks > MARKS {
+            continue;
+        }
+        for letter in std::mem::take(&mut gap).then_some(' ').into_iter().chain([letter]) {
+            if count == most {
+                shown.truncate(last);
+                shown.push('…');
+                return shown;
+            }
+            last = shown.len();
+            shown.push(letter);
+            count = count.saturating_add(1);
+        }
+    }
+    shown
+}
+
+/// A name that somebody else has chosen: plain, short, and in quotes, so that it is not read as a part of the sentence.
+pub fn quoted(name: &str) -> String {
+    format!("\"{}\"", display(name, NAME).replace('"', "'"))
+}
+
+/// A line of the log: it stays one line, whatever is in it.
+pub(super) fn line(text: &str) -> String {
+    let (text, end) = text.strip_suffix('\n').map_or((text, ""), |text| (text, "\n"));
+    let letter = |letter: char| match letter {
+        ' '..='~' => Some(letter),
+        letter if letter.is_whitespace() => Some(' '),
+        letter => is_plain(letter).then_some(letter),
+    };
+    text.chars().filter_map(letter).chain(end.chars()).collect()
+}
+
+fn is_plain(letter: char) -> bool {
+    let hidden = matches!(
+        CodePointMapData::<GeneralCategory>::new().get(letter),
+        GeneralCategory::Control
+            | GeneralCategory::Format
+            | GeneralCategory::LineSeparator
+            | GeneralCategory::ParagraphSeparator
+            | GeneralCategory::PrivateUse
+            | GeneralCategory::Surrogate
+            | GeneralCategory::Unassigned
+    );
+    !hidden && !CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(letter)
+}
+
+fn is_mark(letter: char) -> bool {
+    matches!(
+        CodePointMapData::<GeneralCategory>::new().get(letter),
+        GeneralCategory::NonspacingMark | GeneralCategory::EnclosingMark
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_to_a_person_is_one_line_of_plain_characters() {
+        for (text, shown) in [
+            ("image-01", "image-01"),
+            ("  two\n\tlines\r\n ", "two lines"),
+            ("a\u{2028}b\u{2029}c\u{85}d", "a b c d"),
+            ("safe\u{202e}elif\u{202c}", "safeelif"),
+            ("\u{2066}x\u{2069}\u{200e}\u{200f}\u{61c}", "x"),
+            ("ze\u{200b}ro\u{200d}\u{feff}\u{2060}width\u{ad}", "zerowidth"),
+            ("a\u{1b}[31mred\u{7}\0", "a[31mred"),
+            ("\u{3164}\u{115f}\u{ffa0}\u{2800}fill", "fill"),
+            ("tag\u{e0041}\u{e007f}\u{fe0f}", "tag"),
+            ("e\u{301}\u{302}\u{303}\u{304}x", "e\u{301}\u{302}x"),
+            ("你好，世界 ü é №", "你好，世界 ü é №"),
+            ("\u{e000}\u{fdd0}\u{10ffff}", ""),
+        ] {
+            assert_eq!(display(text, 64), shown, "{text:?}");
+            assert_eq!(display(&display(text, 64), 64), shown, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_is_cut_and_says_so() {
+        assert_eq!(display("abcdef", 6), "abcdef");
+        assert_eq!(display("abcdefg", 6), "abcde…");
+        assert_eq!(display("abcdef\u{200b}\n ", 6), "abcdef");
+        assert_eq!(display("ab cdefg", 3), "ab…");
+        assert_eq!(display("你好世界", 3), "你好…");
+        assert_eq!(display("x", 0), "…");
+        let name = quoted(&"\"x\n".repeat(1_000_000));
+        assert_eq!(name.chars().count(), 66, "{name}");
+        assert_eq!(quoted("a\" costs 0 USD \"b"), "\"a' costs 0 USD 'b\"");
+    }
+
+    #[test]
+    fn a_line_of_the_log_stays_one_line() {
+        assert_eq!(line("a  b\n"), "a  b\n");
+        assert_eq!(line("a\nWARN forged\u{202e}\u{1b}[0m\u{2028}c\n"), "a WARN forged[0m c\n");
+        assert_eq!(line("\u{fffd} é"), "\u{fffd} é");
+    }
+}
