@@ -10,8 +10,9 @@
 //!
 //! `serve` (bytes) → `tools` (what a model sees) → `mcp` (the protocol) → `jobs` (time and money) → `api` (HTTP). Beside
 //! them `config` (settings), `facts` (models, prices, error codes: data), `media` (files and links in and out of this
-//! machine), `telemetry` (figures, log lines, traces), `clock` (the time); `cli` on top. The imitation of MiniMax, for tests, demos and
-//! `--sandbox`, is a crate of its own: `crates/minimax-sandbox`.
+//! machine), `permits` (what each caller may use of what all share), `telemetry` (figures, log lines, traces), `clock` (the
+//! time); `cli` on top. The imitation of MiniMax, for tests, demos and `--sandbox`, is a crate of its own:
+//! `crates/minimax-sandbox`.
 //! `tests/it/architecture.rs` keeps the direction of imports.
 //!
 //! # Invariants, as absences
@@ -34,6 +35,7 @@ pub mod facts;
 pub mod jobs;
 pub mod mcp;
 pub mod media;
+pub mod permits;
 pub mod serve;
 pub mod telemetry;
 pub mod tools;

@@ -51,6 +51,9 @@ pub(crate) fn in_order(schema: &JsonObject, given: JsonObject) -> Result<JsonObj
     let properties = schema.get("properties").and_then(Value::as_object).unwrap_or(&empty);
     let mut named = JsonObject::new();
     for (name, value) in split_image_size(properties, given, &mut problems) {
+        if is_enough(&problems) {
+            break;
+        }
         match canonical(properties, &name) {
             Some(real) if named.contains_key(real) => {
                 problems.push(format!("`{name}` and `{real}` are the same parameter; give it once"));
@@ -65,12 +68,16 @@ pub(crate) fn in_order(schema: &JsonObject, given: JsonObject) -> Result<JsonObj
     if problems.is_empty() {
         return Ok(checked);
     }
-    let more = problems.len().saturating_sub(MOST_PROBLEMS);
-    problems.truncate(MOST_PROBLEMS);
-    if more > 0 {
-        problems.push(format!("{more} more"));
+    if is_enough(&problems) {
+        problems.truncate(MOST_PROBLEMS);
+        problems.push("and more".to_owned());
     }
     Err(problems.join("; "))
+}
+
+/// Whether there are more problems than are listed, so that looking for others is of no use.
+fn is_enough(problems: &[String]) -> bool {
+    problems.len() > MOST_PROBLEMS
 }
 
 fn canonical<'a>(properties: &'a JsonObject, name: &str) -> Option<&'a str> {
@@ -150,6 +157,9 @@ fn object(schema: &JsonObject, given: JsonObject, path: &str, problems: &mut Vec
     let own = if path.is_empty() { 0 } else { problems.len() };
     let mut checked = JsonObject::new();
     for (name, value) in given {
+        if is_enough(problems) {
+            break;
+        }
         let name = canonical(properties, &name).map_or(name, str::to_owned);
         let full = join(path, &name);
         // Clients fill optional parameters with null or nothing; both mean "not given".
@@ -285,11 +295,13 @@ fn array(schema: &JsonObject, value: Value, path: &str, problems: &mut Vec<Strin
         return Some(Value::Array(items));
     };
     let before = problems.len();
-    let checked = items
-        .into_iter()
-        .enumerate()
-        .filter_map(|(index, item)| fit(schema, item, &format!("{path}[{index}]"), problems))
-        .collect();
+    let mut checked = Vec::new();
+    for (index, item) in items.into_iter().enumerate() {
+        if is_enough(problems) {
+            break;
+        }
+        checked.extend(fit(schema, item, &format!("{path}[{index}]"), problems));
+    }
     (problems.len() == before).then_some(Value::Array(checked))
 }
 
@@ -437,6 +449,21 @@ mod tests {
             order(&json!({ "prompt": "x", "refs": "[\"a\",\"b\"]" })).unwrap()["refs"],
             json!(["a", "b"])
         );
+    }
+
+    #[test]
+    fn a_million_mistakes_are_refused_in_as_few_words_as_seven() {
+        let many: serde_json::Map<String, Value> =
+            (0..10_000).map(|n| (format!("no {n}"), n.into())).collect();
+        for given in [
+            json!({ "prompt": "x", "refs": "x", "mix": vec![0; 10_000] }),
+            json!({ "prompt": "x", "mix": vec![json!({ "weight": 0, "x": 0 }); 10_000] }),
+            json!({ "prompt": "x", "mix": [many] }),
+            json!(many),
+        ] {
+            let problem = order(&given).unwrap_err();
+            assert!(problem.ends_with("; and more") && problem.len() < 2_000, "{problem}");
+        }
     }
 
     #[test]

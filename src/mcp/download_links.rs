@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256, Sha512};
 
 use crate::clock::latest;
 use crate::jobs::{Jobs, OnDisk};
+use crate::mcp::caller::Caller;
 use crate::media::{Intact, KeptFiles, Source};
 
 /// How long a link is good, in milliseconds. `get_job` gives a fresh one.
@@ -30,6 +31,8 @@ pub struct Linked {
     pub record: OnDisk,
     /// The content, as an open file.
     pub content: Source,
+    /// The name that limits of its owner are counted under.
+    pub limited_as: String,
 }
 
 /// Why there is nothing behind a link.
@@ -103,10 +106,12 @@ impl DownloadLinks {
         self.check(job, name, expires, signature)?;
         // As with MiniMax's links, the link itself grants access.
         let job = jobs.of_anybody(job).await.map_err(|_| LinkProblem::Records)?;
-        let file = job.and_then(|job| job.files.into_iter().find(|file| file.name == name));
+        let job = job.ok_or(LinkProblem::Gone)?;
+        let file = job.files.into_iter().find(|file| file.name == name);
         let record = file.and_then(|file| file.saved).ok_or(LinkProblem::Gone)?;
         let content = intact(kept, &record).await.ok_or(LinkProblem::Gone)?;
-        Ok(Linked { record, content })
+        let limited_as = Caller::remote(job.principal).limited_as().to_owned();
+        Ok(Linked { record, content, limited_as })
     }
 
     fn mac(&self, job: &str, name: &str, expires: i64) -> Option<Hmac<Sha256>> {

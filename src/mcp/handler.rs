@@ -47,11 +47,6 @@ impl ServerHandler for Server {
         request: CustomRequest,
         _: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
-        if request.method == UNREAD {
-            let problem = "the request is longer than 16 MiB, so it was not read and nothing was sent or billed; give \
-                           media as paths or URLs, and long texts in parts";
-            return Err(ErrorData::invalid_request(problem, None));
-        }
         // rmcp takes a known method with malformed parameters for an unknown one, and "not found" would mislead its caller.
         if let Some((method, form)) = FORMS.iter().find(|(method, _)| *method == request.method) {
             return Err(ErrorData::invalid_params(
@@ -139,7 +134,7 @@ impl ServerHandler for Server {
     ) -> Result<ReadResourceResponse, ErrorData> {
         let me = self.for_caller(&context)?;
         me.prepare_links().await;
-        let mut result = resources::read(&me, &request.uri).await?;
+        let mut result = resources::read(&me, &request.uri, &context).await?;
         if is_modern(&context) {
             (result.ttl_ms, result.cache_scope) = (Some(0), Some(CacheScope::Private));
         }
@@ -231,9 +226,6 @@ fn info(instructions: &str, stateless: bool) -> ServerConfig {
     }
     config
 }
-
-/// The method that a transport puts in the place of a request that was too long to be read.
-pub const UNREAD: &str = "minimax-mcp/unread";
 
 /// The parameters of methods, in the words of an error. Methods that only some revisions have are left out: the newest has
 /// no `resources/subscribe`, and must say so.

@@ -51,10 +51,12 @@ impl CallPolicy {
     /// Counts a call against the caller's rate, or says when it may be made.
     pub(crate) fn check_rate(&self) -> Result<(), ToolError> {
         let Some(rate) = self.caller.rate else { return Ok(()) };
-        self.rates.take(self.caller.limited_as(), rate, Instant::now()).map_err(|wait| ToolError::TooOften {
-            name: telemetry::display(self.caller.name(), 64),
-            rate,
-            seconds: wait.as_secs().saturating_add(1),
+        self.rates.take(self.caller.limited_as(), rate, 1, Instant::now()).map_err(|wait| {
+            ToolError::TooOften {
+                name: telemetry::display(self.caller.name(), 64),
+                rate,
+                seconds: wait.as_secs().saturating_add(1),
+            }
         })
     }
 }

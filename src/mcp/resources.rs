@@ -3,19 +3,23 @@
 //! A caller's toolsets decide which tables there are, as they decide which tools. They never hide the caller's own jobs:
 //! a result that was paid for stays visible after the token lost a toolset.
 
+use std::time::Duration;
+
 use data_encoding::BASE64;
 use futures_util::TryStreamExt as _;
-use rmcp::ErrorData;
 use rmcp::model::{
-    ListResourcesResult, PaginatedRequestParams, ReadResourceResult, Resource, ResourceContents,
+    ErrorCode, ListResourcesResult, PaginatedRequestParams, ReadResourceResult, Resource, ResourceContents,
     ResourceTemplate,
 };
+use rmcp::service::RequestContext;
+use rmcp::{ErrorData, RoleServer};
 use serde_json::{Value, json};
 
 use crate::jobs::{Filter, Job, JobFile, OnDisk};
 use crate::mcp::catalogue::Table;
 use crate::mcp::resource_uri::{ResourceName, nothing_at, parse};
 use crate::mcp::server::Server;
+use crate::permits::{Exhausted, Reservation};
 use crate::telemetry;
 
 /// Jobs on a page; each comes with its files.
@@ -23,6 +27,9 @@ const PAGE: u32 = 25;
 
 /// For larger files the answer says where to get them, because clients cut off messages of many megabytes.
 const LARGEST: u64 = 4 * 1024 * 1024;
+
+/// How long an answer waits for memory that other answers of its caller hold.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// `resources/list`: the tables, then jobs with their files, newest first.
 pub(crate) async fn list(
@@ -50,7 +57,11 @@ pub(crate) async fn list(
 }
 
 /// `resources/read`.
-pub(crate) async fn read(server: &Server, uri: &str) -> Result<ReadResourceResult, ErrorData> {
+pub(crate) async fn read(
+    server: &Server,
+    uri: &str,
+    call: &RequestContext<RoleServer>,
+) -> Result<ReadResourceResult, ErrorData> {
     if let Some(found) = tables(server).find(|table| table.uri == uri) {
         let rows = (found.read)(server).await;
         let rows = rows.map_err(|error| ErrorData::internal_error(error.to_string(), None))?;
@@ -63,7 +74,7 @@ pub(crate) async fn read(server: &Server, uri: &str) -> Result<ReadResourceResul
         }
         Some(ResourceName::File(id, name)) => {
             let job = job_named(server, id, uri).await?;
-            file_contents(server, uri, &job, name).await?
+            file_contents(server, uri, &job, name, call).await?
         }
         _ => return Err(nothing_at(uri)),
     };
@@ -81,17 +92,15 @@ async fn file_contents(
     uri: &str,
     job: &Job,
     name: &str,
+    call: &RequestContext<RoleServer>,
 ) -> Result<ResourceContents, ErrorData> {
     let Some(file) = job.files.iter().find(|file| file.name == name) else { return Err(nothing_at(uri)) };
     let small = file.saved.as_ref().filter(|saved| saved.bytes <= LARGEST);
-    if let Some(saved) = small
-        && let Some(bytes) = unchanged(server, saved).await
-    {
-        let contents = match std::str::from_utf8(&bytes) {
-            Ok(text) if !saved.mime_type.contains("image") => ResourceContents::text(text, uri),
-            _ => ResourceContents::blob(BASE64.encode(&bytes), uri),
-        };
-        return Ok(contents.with_mime_type(saved.mime_type.clone()));
+    if let Some(saved) = small {
+        make_room(call, saved.bytes).await?;
+        if let Some(contents) = unchanged(server, saved, uri).await {
+            return Ok(contents.with_mime_type(saved.mime_type.clone()));
+        }
     }
     let view = serde_json::to_value(server.presenter.job(job)).unwrap_or_default();
     let files = view.get("files").and_then(Value::as_array);
@@ -101,15 +110,50 @@ async fn file_contents(
     Ok(table(uri, &json!({ "file": row, "note": why })))
 }
 
-/// The whole file as it was written; `None` if something else is in its place now.
-async fn unchanged(server: &Server, saved: &OnDisk) -> Option<Vec<u8>> {
-    let pieces = server.intact(saved).await?.chunks();
-    let whole = pieces.try_fold(Vec::new(), async |mut all, piece| {
-        all.extend_from_slice(&piece);
-        Ok(all)
-    });
-    whole.await.ok()
+/// The whole file as it was written; `None` if something else is in its place now. Images, audio and video are encoded
+/// while they are read, so that there is only one copy of them in memory.
+async fn unchanged(server: &Server, saved: &OnDisk, uri: &str) -> Option<ResourceContents> {
+    let pieces = std::pin::pin!(server.intact(saved).await?.chunks());
+    let is_media = ["image/", "audio/", "video/"].iter().any(|kind| saved.mime_type.starts_with(kind));
+    if !is_media {
+        let whole = pieces.try_fold(Vec::new(), async |mut all, piece| {
+            all.extend_from_slice(&piece);
+            Ok(all)
+        });
+        return Some(match String::from_utf8(whole.await.ok()?) {
+            Ok(text) => ResourceContents::text(text, uri),
+            Err(binary) => ResourceContents::blob(BASE64.encode(binary.as_bytes()), uri),
+        });
+    }
+    let (encoding, mut pieces) = (BASE64, pieces);
+    let length = usize::try_from(saved.bytes).map_or(0, |bytes| encoding.encode_len(bytes));
+    let mut blob = String::with_capacity(length);
+    let mut encoder = encoding.new_encoder(&mut blob);
+    while let Some(piece) = pieces.try_next().await.ok()? {
+        encoder.append(&piece);
+    }
+    encoder.finalize();
+    Some(ResourceContents::blob(blob, uri))
 }
+
+/// Reserves memory for the answer that a file becomes, before the file is read. Over stdio nothing is reserved, because
+/// the client is the owner's.
+async fn make_room(call: &RequestContext<RoleServer>, bytes: u64) -> Result<(), ErrorData> {
+    let parts = call.extensions.get::<http::request::Parts>();
+    let Some(memory) = parts.and_then(|parts| parts.extensions.get::<Reservation>()) else { return Ok(()) };
+    // Base64 adds a third, and the answer exists once as a value and once as it is sent.
+    let answer = usize::try_from(bytes).unwrap_or(usize::MAX).saturating_mul(3);
+    // A cancelled call must not wait for memory.
+    let grown = call.ct.run_until_cancelled(memory.grow(answer, PATIENCE)).await;
+    grown.unwrap_or(Err(Exhausted::Share)).map_err(|_| {
+        let text = "there is no memory for this answer now: answers that you have not read yet take what one caller may \
+                    have, or others' take all; read them, or try again in a moment";
+        ErrorData::new(BUSY, text, None)
+    })
+}
+
+/// One of the codes that JSON-RPC leaves to servers.
+const BUSY: ErrorCode = ErrorCode(-32000);
 
 /// The tables, each for callers who may call the tool that shows the same.
 fn tables(server: &Server) -> impl Iterator<Item = &Table<Server>> {

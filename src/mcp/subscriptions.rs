@@ -147,7 +147,12 @@ impl Subscriber {
         let uris = context.accepted().resource_subscriptions.clone().unwrap_or_default();
         let session = random_id("listen");
         let open = |uri: &String| self.open(uri.clone(), session.clone());
-        self.subscriptions.enter(uris.iter().map(open).collect())?;
+        let mut all: Vec<_> = uris.iter().map(open).collect();
+        if all.is_empty() {
+            // A stream without a subscription takes as much room as any other.
+            all.push(self.open(String::new(), session.clone()));
+        }
+        self.subscriptions.enter(all)?;
         let _leaving = Leaving(&self.subscriptions, session);
         let each = uris.into_iter().map(|uri| {
             let sink = context.sink().clone();

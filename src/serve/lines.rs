@@ -1,88 +1,166 @@
-//! Requests that are too long to be read are answered all the same.
+//! Requests over stdio that are too large to be read are answered all the same.
 //!
-//! The transport drops a line of more than 16 MiB, so that nobody can fill the memory; but whoever sent it would wait
-//! for its answer for ever. Here such a line is followed by a short request with the same id, which is refused.
+//! A line of more than 16 MiB is dropped, and so is one that would take too much memory when it is parsed; but whoever
+//! sent it would wait for its answer for ever. So such a line is replaced by a short request with the same id, which is
+//! refused.
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use rmcp::transport::async_rw::DEFAULT_MAX_LINE_LENGTH;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Deserializer, Value, json};
 use tokio::io::{AsyncBufRead as _, AsyncRead, BufReader, ReadBuf};
 
-/// The id stands near one end of a request; so much of each end is kept.
+use super::json::{self as size, Unfit};
+
+/// The method of what stands for a line that is too long.
+pub(super) const TOO_LONG: &str = "minimax-mcp/too-long";
+
+/// The method of what stands for a line of too many values.
+pub(super) const TOO_MANY: &str = "minimax-mcp/too-many";
+
+/// The method of what stands for a line that is nested too deeply.
+pub(super) const TOO_DEEP: &str = "minimax-mcp/too-deep";
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// The id stands near one end of a request; of a line that is too long so much of each end is kept.
 const END: usize = 1024;
 
-/// Input as it comes, with a line more after each that is too long.
+/// Input line by line, with a short line in the place of each that is too large.
 #[derive(Debug)]
 pub(super) struct Lines<R> {
     inner: BufReader<R>,
     line: Line,
-    method: &'static str,
-    /// What is still to be handed out before anything else is read.
-    insertion: Vec<u8>,
+    /// What is to be handed out before anything else is read.
+    ready: Vec<u8>,
+    /// How much of it has been handed out.
+    given: usize,
 }
 
 /// What is known of the line that is being read.
 #[derive(Debug, Default)]
 struct Line {
     length: usize,
+    /// All of it, or the beginning of one that is too long.
     head: Vec<u8>,
+    /// The end of one that is too long.
     tail: Vec<u8>,
 }
 
 impl<R: AsyncRead> Lines<R> {
-    /// `method` is what the requests ask for that stand for those which were too long.
-    pub(super) fn new(inner: R, method: &'static str) -> Self {
+    pub(super) fn new(inner: R) -> Self {
         let inner = BufReader::with_capacity(64 * 1024, inner);
-        Self { inner, line: Line::default(), method, insertion: Vec::new() }
+        Self { inner, line: Line::default(), ready: Vec::new(), given: 0 }
     }
 }
 
 impl<R: AsyncRead + Unpin> AsyncRead for Lines<R> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let Self { inner, line, method, insertion } = self.get_mut();
-        if !insertion.is_empty() {
-            let rest = insertion.split_off(insertion.len().min(out.remaining()));
-            out.put_slice(insertion);
-            *insertion = rest;
-            return Poll::Ready(Ok(()));
-        }
+        let Self { inner, line, ready, given } = self.get_mut();
         let mut inner = Pin::new(inner);
-        let available = ready!(inner.as_mut().poll_fill_buf(cx))?;
-        let available = available.get(..out.remaining()).unwrap_or(available);
-        let end = available.iter().position(|byte| *byte == b'\n').map(|at| at + 1);
-        let piece = available.get(..end.unwrap_or(available.len())).unwrap_or_default();
-        out.put_slice(piece);
-        line.add(piece);
-        let length = piece.len();
-        if end.is_some() {
-            *insertion = std::mem::take(line).substitute(method).unwrap_or_default();
+        loop {
+            let rest = ready.get(*given..).unwrap_or_default();
+            if !rest.is_empty() {
+                let piece = rest.get(..out.remaining()).unwrap_or(rest);
+                out.put_slice(piece);
+                *given = given.saturating_add(piece.len());
+                return Poll::Ready(Ok(()));
+            }
+            let available = ready!(inner.as_mut().poll_fill_buf(cx))?;
+            let end = available.iter().position(|byte| *byte == b'\n').map(|at| at.saturating_add(1));
+            let piece = available.get(..end.unwrap_or(available.len())).unwrap_or_default();
+            let (length, over) = (piece.len(), piece.is_empty());
+            line.add(piece);
+            inner.as_mut().consume(length);
+            if end.is_some() {
+                (*ready, *given) = (std::mem::take(line).checked(), 0);
+            } else if over {
+                // The end of the input; what is left is no line.
+                (*ready, *given) = (std::mem::take(line).head, 0);
+                if ready.is_empty() {
+                    return Poll::Ready(Ok(()));
+                }
+            }
         }
-        inner.consume(length);
-        Poll::Ready(Ok(()))
     }
 }
 
 impl Line {
+    fn is_too_long(&self) -> bool {
+        self.length > DEFAULT_MAX_LINE_LENGTH
+    }
+
     fn add(&mut self, piece: &[u8]) {
         self.length = self.length.saturating_add(piece.len());
-        let room = END.saturating_sub(self.head.len()).min(piece.len());
-        self.head.extend_from_slice(piece.get(..room).unwrap_or_default());
+        if !self.is_too_long() {
+            self.head.extend_from_slice(piece);
+            return;
+        }
+        if self.head.len() > END {
+            let last = self.head.len().saturating_sub(END);
+            self.tail = self.head.split_off(last.max(END));
+            self.head.truncate(END);
+            self.head.shrink_to_fit();
+        }
         self.tail.extend_from_slice(piece.get(piece.len().saturating_sub(END)..).unwrap_or_default());
         self.tail.drain(..self.tail.len().saturating_sub(END));
     }
 
-    /// The line that stands for this one, if it was a request and too long.
-    fn substitute(self, method: &str) -> Option<Vec<u8>> {
-        if self.length <= DEFAULT_MAX_LINE_LENGTH {
-            return None;
+    /// The line, or what stands for it.
+    fn checked(self) -> Vec<u8> {
+        if self.is_too_long() {
+            let id = first_id(&self.head).or_else(|| last_id(&self.tail));
+            return substitute(id, TOO_LONG);
         }
-        let id = first_id(&self.head).or_else(|| last_id(&self.tail))?;
-        let request = json!({ "jsonrpc": "2.0", "id": id, "method": method });
-        Some(format!("{request}\n").into_bytes())
+        // What is in front of the text is not read by those who read it next either.
+        let text = self.head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&self.head);
+        match size::count(text) {
+            Ok(_) => self.head,
+            Err(Unfit::Values) => substitute(any_id(text), TOO_MANY),
+            Err(Unfit::Depth) => substitute(any_id(text), TOO_DEEP),
+        }
+    }
+}
+
+/// The request that is refused in the place of another; nothing for what is no request, or has no id that can be read.
+fn substitute(id: Option<Value>, method: &str) -> Vec<u8> {
+    let Some(id) = id else {
+        tracing::warn!(method, "a line without an id that can be read was dropped");
+        return Vec::new();
+    };
+    format!("{}\n", json!({ "jsonrpc": "2.0", "id": id, "method": method })).into_bytes()
+}
+
+/// The id wherever it stands. Nothing else is kept.
+fn any_id(line: &[u8]) -> Option<Value> {
+    #[derive(Deserialize)]
+    struct Request {
+        #[serde(default)]
+        id: Id,
+    }
+    serde_json::from_slice::<Request>(line).ok()?.id.0
+}
+
+/// A number or a text. Anything else is as much of an id as none.
+#[derive(Debug, Default)]
+struct Id(Option<Value>);
+
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: serde::Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Number(i64),
+            Text(String),
+        }
+        Ok(Self(Some(match Written::deserialize(reader)? {
+            Written::Number(id) => id.into(),
+            Written::Text(id) => id.into(),
+        })))
     }
 }
 
@@ -127,15 +205,15 @@ mod tests {
     async fn read(lines: &[String]) -> Vec<String> {
         let text = lines.concat().into_bytes();
         let mut all = String::new();
-        Lines::new(text.as_slice(), "unread").read_to_string(&mut all).await.unwrap();
+        Lines::new(text.as_slice()).read_to_string(&mut all).await.unwrap();
         all.lines().filter(|line| line.len() < 1000).map(str::to_owned).collect()
     }
 
     #[tokio::test]
-    async fn a_line_that_is_too_long_is_followed_by_one_with_its_id() {
+    async fn in_the_place_of_a_line_that_is_too_long_comes_one_with_its_id() {
         let long = "x".repeat(DEFAULT_MAX_LINE_LENGTH);
         let short = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
-        let stands_in = |id: &str| format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"unread"}}"#);
+        let stands_in = |id: &str| format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{TOO_LONG}"}}"#);
         for (line, id) in [
             (format!(r#"{{"jsonrpc":"2.0","id":7,"method":"a","params":{{"b":"{long}"}}}}"#), Some("7")),
             (format!(r#"{{ "id" : "s-1", "method":"a","params":{{"b":"{long}"}}}}"#), Some("\"s-1\"")),
@@ -157,7 +235,30 @@ mod tests {
         assert_eq!(fitting.len(), DEFAULT_MAX_LINE_LENGTH);
         let text = format!("{fitting}a\n\nb");
         let mut all = String::new();
-        Lines::new(text.as_bytes(), "unread").read_to_string(&mut all).await.unwrap();
+        Lines::new(text.as_bytes()).read_to_string(&mut all).await.unwrap();
         assert!(all == text);
+    }
+
+    #[tokio::test]
+    async fn in_the_place_of_a_line_that_is_too_much_comes_one_with_its_id() {
+        let many = format!("[{}0]", "0,".repeat(size::MOST_VALUES));
+        let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+        let stands_in =
+            |id: &str, method: &str| format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}"}}"#);
+        for (inside, method) in [(&many, TOO_MANY), (&deep, TOO_DEEP)] {
+            for (line, id) in [
+                (format!(r#"{{"jsonrpc":"2.0","id":7,"method":"a","params":{{"b":{inside}}}}}"#), Some("7")),
+                (format!(r#"{{"params":{{"id":9,"b":{inside}}},"id":"7","x":1}}"#), Some("\"7\"")),
+                (format!(r#"{{"params":{inside}}}"#), None),
+                (format!(r#"{{"id":[7],"params":{inside}}}"#), None),
+                (inside.clone(), None),
+                (format!("\u{feff}{{\"id\":8,\"params\":{inside}}}"), Some("8")),
+            ] {
+                let seen = read(&[format!("{line}\n"), "{}\n".to_owned()]).await;
+                let expected: Vec<_> =
+                    id.map(|id| stands_in(id, method)).into_iter().chain(["{}".into()]).collect();
+                assert_eq!(seen, expected, "{line:.60}");
+            }
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! Bytes in, bytes out, until told to stop.
 
 pub mod http;
+mod in_flight;
+mod json;
 mod lines;
 pub mod stdio;
 

@@ -14,12 +14,13 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("config", &[]),
     ("facts", &[]),
     ("media", &[]),
+    ("permits", &[]),
     ("telemetry", &["config"]),
     ("api", &["facts", "telemetry"]),
     ("jobs", &["api", "facts", "media", "telemetry"]),
-    ("mcp", &["api", "config", "facts", "jobs", "media", "telemetry"]),
+    ("mcp", &["api", "config", "facts", "jobs", "media", "permits", "telemetry"]),
     ("tools", &["api", "config", "facts", "jobs", "mcp", "media", "telemetry"]),
-    ("serve", &["config", "jobs", "mcp", "media", "telemetry", "tools"]),
+    ("serve", &["config", "jobs", "mcp", "media", "permits", "telemetry", "tools"]),
     ("cli", &["config", "facts", "mcp", "media", "serve", "telemetry", "tools"]),
 ];
 

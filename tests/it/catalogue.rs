@@ -110,7 +110,7 @@ fn every_string_of_every_input_has_a_greatest_length() {
             walk(items, &format!("{path}[]"));
         }
     }
-    for tool in Server::catalogue() {
+    for tool in tools::catalogue().tools() {
         walk(&Value::Object(tool.input_schema.as_ref().clone()), &tool.name);
     }
 }

@@ -292,3 +292,120 @@ fn a_request_of_sixteen_mebibytes_is_read_and_a_larger_one_is_refused_with_its_i
         assert_eq!(stage.sandbox.paid().len(), 1);
     });
 }
+
+#[test]
+fn a_request_whose_id_is_open_buys_nothing_and_the_first_one_s_answer_is_its_own() {
+    on_stage(|stage| {
+        stage.sandbox.set_pace(minimax_mcp::sandbox::Pace { delay_ms: 5_000, ..quick() });
+        let mut program = stage.program();
+        program.initialize("2025-06-18");
+        let order = |id: &Value, prompt: &str| {
+            let call = json!({ "name": "text_to_image", "arguments": { "prompt": prompt } });
+            json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": call }).to_string()
+        };
+        let mut burst: Vec<_> = (0..5).map(|turn| order(&json!(77), &format!("picture {turn}"))).collect();
+        // Another kind of id is another id.
+        burst.push(order(&json!("77"), "a text for an id"));
+        program.send_raw(&burst.join("\n"));
+        let (mut answers, mut refusals) = (Vec::new(), 0);
+        while answers.len() < 2 || refusals < 4 {
+            let message = program.next(Duration::from_secs(60)).expect("an answer");
+            if let Some(error) = message.get("error") {
+                // It has no id: with the first one's it would be taken for the first one's answer.
+                assert!(message.get("id").unwrap_or(&Value::Null).is_null(), "{message}");
+                assert_eq!(error["code"], -32600, "{message}");
+                assert!(error["message"].as_str().unwrap().contains("77"), "{message}");
+                refusals += 1;
+            } else {
+                answers.push(message);
+            }
+        }
+        for (id, prompt) in [(json!(77), "picture 0"), (json!("77"), "a text for an id")] {
+            let answer = answers.iter().find(|answer| answer["id"] == id).expect("one of each");
+            let view = &answer["result"]["structuredContent"];
+            assert_eq!(view["status"], "succeeded", "{answer}");
+            let bought =
+                stage.sandbox.paid().iter().filter(|request| request.body["prompt"] == prompt).count();
+            assert_eq!(bought, 1, "{prompt}");
+        }
+        assert_eq!(stage.sandbox.paid().len(), 2);
+        // When it is answered, the id is free.
+        program.send_raw(&order(&json!(77), "the next one"));
+        assert_eq!(program.answer(77)["result"]["structuredContent"]["status"], "succeeded");
+    });
+}
+
+#[test]
+fn a_cancelled_request_keeps_its_id_until_it_is_over() {
+    on_stage(|stage| {
+        stage.sandbox.set_pace(minimax_mcp::sandbox::Pace { delay_ms: 1_000, ..quick() });
+        let mut program = stage.program();
+        program.initialize("2025-06-18");
+        let order = json!({ "jsonrpc": "2.0", "id": 5, "method": "tools/call",
+            "params": { "name": "chat", "arguments": { "prompt": "x" } } });
+        let cancel =
+            json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 5 } });
+        program.send_raw(&order.to_string());
+        let end = Instant::now() + Duration::from_secs(20);
+        while stage.sandbox.requests().is_empty() {
+            assert!(Instant::now() < end, "the request never left");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        program.send_raw(&format!("{cancel}\n{order}"));
+        let refused = program.next(Duration::from_secs(60)).expect("an answer");
+        assert!(refused["error"]["message"].as_str().unwrap().contains("not answered yet"), "{refused}");
+        // Nobody knows when it is over but by asking again.
+        loop {
+            program.send_raw(r#"{"jsonrpc":"2.0","id":5,"method":"ping"}"#);
+            let answer = program.next(Duration::from_secs(60)).expect("an answer");
+            if answer["id"] == 5 {
+                assert_eq!(answer["result"], json!({}), "{answer}");
+                break;
+            }
+            assert!(Instant::now() < end, "{answer}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    });
+}
+
+#[test]
+fn a_request_of_too_many_values_is_refused_with_its_id_before_it_is_parsed() {
+    on_stage(|stage| {
+        let mut program = stage.program();
+        program.initialize("2025-06-18");
+        let zeros = format!("[{}0]", "0,".repeat(6_000_000));
+        let keys = (0..700_000).fold(String::new(), |keys, n| keys + &format!("\"{n}\":0,"));
+        let deep = format!("{}{}", "[".repeat(1_000), "]".repeat(1_000));
+        for (inside, words) in [
+            (zeros, "200000 JSON values"),
+            (format!("[{}[]]", "[],".repeat(4_000_000)), "200000 JSON values"),
+            (format!("{{{keys}\"x\":0}}"), "200000 JSON values"),
+            (deep, "nested more than 100"),
+        ] {
+            for (id, line) in [
+                (
+                    json!(1001),
+                    format!(r#"{{"jsonrpc":"2.0","id":1001,"method":"ping","params":{{"x":{inside}}}}}"#),
+                ),
+                (
+                    json!("a"),
+                    format!(
+                        r#"{{"method":"tools/call","params":{{"name":"chat","arguments":{{"messages":{inside}}}}},"id":"a","jsonrpc":"2.0"}}"#
+                    ),
+                ),
+            ] {
+                program.send_raw(&line);
+                let refused = program.next(Duration::from_secs(60)).expect("an answer");
+                assert_eq!((&refused["id"], &refused["error"]["code"]), (&id, &json!(-32600)), "{refused}");
+                assert!(refused["error"]["message"].as_str().unwrap().contains(words), "{refused}");
+            }
+        }
+        let image = program.call("text_to_image", json!({ "prompt": "A fox" }));
+        assert_eq!(image["structuredContent"]["status"], "succeeded", "{image}");
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", program.child.id())).unwrap_or_default();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix("kB"));
+        let peak = peak.map(|peak| peak.trim().parse::<u64>().unwrap() / 1024);
+        assert!(peak.is_none_or(|peak| peak < 200), "{peak:?} MiB");
+    });
+}

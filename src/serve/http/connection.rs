@@ -1,14 +1,23 @@
 //! One connection: how long its client may take, and how much of it is held in memory.
 
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::time::Duration;
 
 use axum::Router;
+use axum::response::Response;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1::{self, Connection};
+use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_io_timeout::TimeoutWriter;
+
+use super::connections::Place;
 
 /// A client that takes longer to send its headers, or the next piece of a body, is none.
 pub const SLOWEST: Duration = Duration::from_secs(15);
@@ -23,8 +32,27 @@ const LARGEST_HEAD: usize = 64 * 1024;
 /// A stream whose writer does not wait for ever.
 type Impatient<S> = TokioIo<Pin<Box<TimeoutWriter<S>>>>;
 
+/// The application, with the connection's place for each request.
+pub struct Placed {
+    app: TowerToHyperService<Router>,
+    place: Option<Place>,
+}
+
+impl Service<Request<Incoming>> for Placed {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        if let Some(place) = &self.place {
+            request.extensions_mut().insert(place.clone());
+        }
+        self.app.call(request).boxed()
+    }
+}
+
 /// Serves what comes over a stream of bytes.
-pub fn connection<S>(stream: S, app: Router) -> Connection<Impatient<S>, TowerToHyperService<Router>>
+pub fn connection<S>(stream: S, app: Router, place: Option<Place>) -> Connection<Impatient<S>, Placed>
 where
     S: AsyncRead + AsyncWrite + Send + 'static,
 {
@@ -34,7 +62,10 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(SLOWEST)
         .max_buf_size(LARGEST_HEAD)
-        .serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(app))
+        .serve_connection(
+            TokioIo::new(Box::pin(stream)),
+            Placed { app: TowerToHyperService::new(app), place },
+        )
 }
 
 #[cfg(test)]
@@ -59,7 +90,7 @@ mod tests {
         let (ours, theirs) = duplex(1024);
         let serving = TaskTracker::new();
         serving.spawn(async move {
-            let _ = connection(theirs, app).await;
+            let _ = connection(theirs, app, None).await;
         });
         serving.close();
         (ours, serving)

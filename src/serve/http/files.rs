@@ -1,12 +1,15 @@
 //! `/files/{job}/{name}`: results for those who sit elsewhere. The link itself is the permission.
 
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Extension, Path, Query, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use http_range_header::parse_range_header;
 use serde::Deserialize;
 
+use super::admission::no_connection;
+use super::connections::Place;
+use super::held::holding;
 use crate::mcp::{LinkProblem, Linked, Server};
 
 /// What stands behind the question mark.
@@ -34,10 +37,15 @@ pub async fn file(
     State(server): State<Server>,
     Path((job, name)): Path<(String, String)>,
     Query(Signed { expires, signature }): Query<Signed>,
+    place: Option<Extension<Place>>,
     headers: HeaderMap,
 ) -> Response {
     match server.linked_file(&job, &name, expires, &signature).await {
-        Ok(linked) => sent(&linked, &name, &headers),
+        // Whoever reads it, and however slowly: it counts for the caller whose result it is.
+        Ok(linked) => match place.map(|Extension(place)| place.claim(&linked.limited_as)).transpose() {
+            Ok(claim) => holding(sent(&linked, &name, &headers), claim, None),
+            Err(short) => no_connection(short),
+        },
         Err(problem) => refused(problem),
     }
 }
@@ -60,7 +68,7 @@ fn refused(problem: LinkProblem) -> Response {
 }
 
 fn sent(linked: &Linked, name: &str, asked: &HeaderMap) -> Response {
-    let Linked { record, content } = linked;
+    let Linked { record, content, .. } = linked;
     let etag = format!("\"{}\"", record.sha256);
     let (status, start, end) = match wanted(asked, &etag, record.bytes) {
         Wanted::Whole => (StatusCode::OK, 0, record.bytes),

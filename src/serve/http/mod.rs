@@ -5,17 +5,19 @@
 //! of the protocol are served at one path.
 
 pub mod access;
+mod admission;
 mod connection;
+mod connections;
 mod early;
 mod files;
 #[cfg(feature = "conformance-fixtures")]
 mod fixtures;
+mod form;
+mod held;
 mod oauth;
 mod request;
-mod room;
 mod sse;
 pub mod tokens;
-mod unanswered;
 mod uploads;
 
 use std::io;
@@ -32,8 +34,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use rmcp::ServerHandler;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_http::timeout::RequestBodyTimeoutLayer;
@@ -41,8 +42,9 @@ use tower_http::timeout::RequestBodyTimeoutLayer;
 use super::{LINGER_AFTER_SIGNAL, resume, signal};
 use crate::mcp::Server;
 use access::{Access, check_caller, check_place, is_private};
+use admission::{Admission, admit, count};
 use connection::{SLOWEST, connection};
-use room::{Bodies, for_body};
+use connections::Connections;
 use sse::Sessions;
 
 /// As long as a line on stdio may be: inputs may come as data URIs.
@@ -161,17 +163,19 @@ fn app(server: &Server, access: Access, sessions: Option<Sessions>, late: &Cance
     let mcp = if fixtures::wanted() { at_mcp(fixtures::Fixed(each), config) } else { at_mcp(each, config) };
     #[cfg(not(feature = "conformance-fixtures"))]
     let mcp = at_mcp(each, config);
-    let bodies = from_fn_with_state(Bodies::default(), for_body);
+    let admission = Admission::default();
+    let admitted = from_fn_with_state(admission.clone(), admit);
     let sse = sessions.map(|sessions| {
-        let messages = post(sse::post).layer(bodies.clone());
+        let messages = post(sse::post).layer(admitted.clone());
         Router::new().route("/sse", get(sse::open)).route("/messages", messages).with_state(sessions)
     });
     let known = mcp
         .layer(from_fn(early::begin_in_time))
-        .layer(bodies)
+        .layer(admitted)
         .merge(sse.unwrap_or_default())
         .merge(uploads::routes(server))
         .merge(Router::new().route("/metrics", get(metrics)).with_state(server.clone()))
+        .layer(from_fn_with_state(admission, count))
         .layer(from_fn_with_state(Arc::clone(&access), check_caller));
     let open = Router::new()
         .route("/files/{job}/{name}", get(files::file))
@@ -220,11 +224,11 @@ async fn ready(axum::extract::State(server): axum::extract::State<Server>) -> (S
 }
 
 async fn accept(listener: TcpListener, app: Router, stop: &CancellationToken, tracker: &TaskTracker) {
-    let (room, graceful) = (Arc::new(Semaphore::new(room::connections())), GracefulShutdown::new());
+    let (connections, graceful) = (Connections::default(), GracefulShutdown::new());
     loop {
-        let Some(next) = stop.run_until_cancelled(next(&listener, &room)).await else { break };
-        let (stream, place) = match next {
-            Ok(next) => next,
+        let Some(next) = stop.run_until_cancelled(listener.accept()).await else { break };
+        let stream = match next {
+            Ok((stream, _)) => stream,
             Err(error) => {
                 // Out of file handles, say: others end soon.
                 tracing::warn!(%error, "no connection was taken");
@@ -232,24 +236,18 @@ async fn accept(listener: TcpListener, app: Router, stop: &CancellationToken, tr
                 continue;
             }
         };
+        let Some(Some(place)) = stop.run_until_cancelled(connections.place()).await else { break };
         let _ = stream.set_nodelay(true);
-        let connection = graceful.watch(connection(stream, app.clone()));
+        let connection = graceful.watch(connection(stream, app.clone(), Some(place.clone())));
         tracker.spawn(async move {
-            let _ = connection.await;
-            drop(place);
+            tokio::select! {
+                _ = connection => {}
+                () = place.given_up() => {}
+            }
         });
     }
     drop(listener);
     tracker.spawn(async move {
         let _ = tokio::time::timeout(GRACE, graceful.shutdown()).await;
     });
-}
-
-async fn next(
-    listener: &TcpListener,
-    room: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    let place = Arc::clone(room).acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
-    Ok((stream, place))
 }

@@ -7,24 +7,28 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use axum::body::to_bytes;
 use axum::extract::{Extension, Query, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, StreamExt as _, poll_fn};
 use rmcp::RoleServer;
-use rmcp::model::ClientJsonRpcMessage;
+use rmcp::model::{ClientJsonRpcMessage, JsonRpcMessage, RequestId};
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage, serve_server_with_ct};
+use rmcp::transport::Transport;
 use serde::Deserialize;
 use tokio::sync::mpsc;
-use tokio_util::sync::{CancellationToken, PollSender};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::unanswered::Unanswered;
-use super::{PING, early};
+use super::{LARGEST_BODY, PING};
 use crate::mcp::{self, Caller, Connection, Server};
+use crate::permits::{Exhausted, Permit, Permits, Reservation};
+use crate::serve::in_flight::{InFlight, Refused, answered};
 
 /// Streams at once.
 const SESSIONS: usize = 64;
@@ -35,10 +39,14 @@ const SESSIONS_EACH: usize = 32;
 /// Messages on their way, each direction. A client that reads no answers is not sent more.
 const WAITING: usize = 64;
 
+/// Requests of one session at once.
+const OPEN: usize = 64;
+
 /// Every open session.
 #[derive(Debug, Clone)]
 pub struct Sessions {
     server: Server,
+    places: Permits,
     open: Arc<Mutex<HashMap<String, Session>>>,
     /// The server is to end: a session without an open request ends too.
     stop: CancellationToken,
@@ -50,11 +58,10 @@ pub struct Sessions {
 #[derive(Debug)]
 struct Session {
     principal: String,
-    /// Whose sessions are counted together.
-    limited_as: String,
     requests: mpsc::Sender<RxJsonRpcMessage<RoleServer>>,
-    unanswered: Unanswered,
+    in_flight: InFlight,
     end: CancellationToken,
+    _place: Permit,
 }
 
 /// Ends a session when its stream is dropped: nobody can hear its answers any more.
@@ -80,7 +87,14 @@ impl Sessions {
         late: CancellationToken,
         tracker: TaskTracker,
     ) -> Self {
-        Self { server, open: Arc::default(), stop, late, tracker }
+        Self {
+            server,
+            places: Permits::new(SESSIONS, SESSIONS_EACH),
+            open: Arc::default(),
+            stop,
+            late,
+            tracker,
+        }
     }
 
     fn table(&self) -> MutexGuard<'_, HashMap<String, Session>> {
@@ -88,28 +102,62 @@ impl Sessions {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a place; how many are taken if there is none.
-    fn enter(&self, id: &str, session: Session) -> Result<(), usize> {
-        let mut table = self.table();
-        let own = table.values().filter(|open| open.limited_as == session.limited_as).count();
-        match (table.len(), own) {
-            (SESSIONS.., _) => Err(SESSIONS),
-            (_, SESSIONS_EACH..) => Err(SESSIONS_EACH),
-            _ => {
-                table.insert(id.to_owned(), session);
-                Ok(())
-            }
-        }
-    }
-
     /// Ends a session with the server, but not before it has its answers.
-    async fn end_in_time(self, unanswered: Unanswered, end: CancellationToken) {
+    async fn end_in_time(self, in_flight: InFlight, end: CancellationToken) {
         let told = async {
             self.stop.cancelled().await;
-            unanswered.none().await;
+            in_flight.none().await;
         };
         end.run_until_cancelled(told).await;
         end.cancel();
+    }
+}
+
+/// A message that waits to be read, as it is sent. Written out at once: it takes a fraction of what it was made of.
+#[derive(Debug)]
+struct Waiting {
+    answers: Option<RequestId>,
+    text: String,
+}
+
+/// The server's end of a session.
+struct Messages {
+    requests: mpsc::Receiver<RxJsonRpcMessage<RoleServer>>,
+    answers: mpsc::Sender<Waiting>,
+    in_flight: InFlight,
+}
+
+impl Transport<RoleServer> for Messages {
+    type Error = io::Error;
+
+    fn send(
+        &mut self,
+        message: TxJsonRpcMessage<RoleServer>,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
+        let text = serde_json::to_string(&message);
+        let answers = answered(&message).cloned();
+        match (&text, &answers) {
+            (Ok(text), _) => self.in_flight.queued(&message, text.len()),
+            (Err(_), Some(id)) => self.in_flight.left(id),
+            (Err(_), None) => {}
+        }
+        drop(message);
+        let queue = self.answers.clone();
+        async move {
+            let sent = queue.send(Waiting { answers, text: text? }).await;
+            sent.map_err(|_| io::ErrorKind::BrokenPipe.into())
+        }
+    }
+
+    async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
+        let message = self.requests.recv().await?;
+        self.in_flight.received(&message);
+        Some(message)
+    }
+
+    async fn close(&mut self) -> Result<(), Self::Error> {
+        self.requests.close();
+        Ok(())
     }
 }
 
@@ -120,37 +168,42 @@ pub async fn open(State(sessions): State<Sessions>, Extension(caller): Extension
         return (StatusCode::SERVICE_UNAVAILABLE, "No session id could be made.\n").into_response();
     }
     let id = data_encoding::HEXLOWER.encode(&bits);
-    let (requests, mut incoming) = mpsc::channel(WAITING);
-    let (answers, mut outgoing) = mpsc::channel::<TxJsonRpcMessage<RoleServer>>(WAITING);
+    let place = match sessions.places.try_take(caller.limited_as(), 1) {
+        Ok(place) => place,
+        Err(short) => {
+            let taken = if short == Exhausted::Share { SESSIONS_EACH } else { SESSIONS };
+            let text = format!("{taken} sessions are open; close one, or use /mcp, which needs none.\n");
+            return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "30")], text).into_response();
+        }
+    };
+    let (requests, incoming) = mpsc::channel(WAITING);
+    let (answers, mut outgoing) = mpsc::channel::<Waiting>(WAITING);
     // Not the server's stop: whoever waits for an answer when the server ends is to get one.
-    let (unanswered, end) = (Unanswered::default(), sessions.late.child_token());
+    let (in_flight, end) = (InFlight::new(OPEN), sessions.late.child_token());
     let session = Session {
-        limited_as: caller.limited_as().to_owned(),
         principal: caller.principal,
         requests,
-        unanswered: unanswered.clone(),
+        in_flight: in_flight.clone(),
         end: end.clone(),
+        _place: place,
     };
-    if let Err(taken) = sessions.enter(&id, session) {
-        let text = format!("{taken} sessions are open; close one, or use /mcp, which needs none.\n");
-        return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "30")], text).into_response();
-    }
-    sessions.tracker.spawn(sessions.clone().end_in_time(unanswered.clone(), end.clone()));
+    sessions.table().insert(id.clone(), session);
+    sessions.tracker.spawn(sessions.clone().end_in_time(in_flight.clone(), end.clone()));
     let ending = Ending { sessions: sessions.clone(), id: id.clone(), end: end.clone() };
     let (server, ended) = (sessions.server.clone(), end.clone());
+    let messages = Messages { requests: incoming, answers, in_flight: in_flight.clone() };
     sessions.tracker.spawn(async move {
-        let transport = (PollSender::new(answers), poll_fn(move |context| incoming.poll_recv(context)));
-        if let Ok(running) = serve_server_with_ct(server, transport, ended).await {
+        if let Ok(running) = serve_server_with_ct(server, messages, ended).await {
             let _ = running.waiting().await;
         }
     });
     let first = Event::default().event("endpoint").data(format!("/messages?sessionId={id}"));
-    let rest = poll_fn(move |context| outgoing.poll_recv(context)).filter_map(move |message| {
+    let rest = poll_fn(move |context| outgoing.poll_recv(context)).map(move |Waiting { answers, text }| {
         let _held = &ending;
-        unanswered.left(&message);
-        let event =
-            serde_json::to_string(&message).ok().map(|data| Event::default().event("message").data(data));
-        async move { event }
+        if let Some(id) = answers {
+            in_flight.left(&id);
+        }
+        Event::default().event("message").data(text)
     });
     let events = stream::iter([first]).chain(rest).take_until(end.cancelled_owned()).map(Ok::<_, Infallible>);
     let mut response = Sse::new(events).keep_alive(KeepAlive::new().interval(PING)).into_response();
@@ -178,16 +231,14 @@ pub async fn post(
     let session = {
         let table = sessions.table();
         let session = table.get(&session_id).filter(|session| session.principal == caller.principal);
-        session.map(|session| (session.requests.clone(), session.unanswered.clone(), session.end.clone()))
+        session.map(|session| (session.requests.clone(), session.in_flight.clone(), session.end.clone()))
     };
-    let Some((requests, unanswered, end)) = session else {
+    let Some((requests, in_flight, end)) = session else {
         return (StatusCode::NOT_FOUND, "There is no such session; open one with GET /sse.\n")
             .into_response();
     };
-    let body = match early::whole(body).await {
-        Ok(body) => body,
-        Err(response) => return response,
-    };
+    // It was read and looked at before.
+    let body = to_bytes(body, LARGEST_BODY).await.unwrap_or_default();
     let mut message: ClientJsonRpcMessage = match serde_json::from_slice(&body) {
         Ok(message) => message,
         Err(error) => {
@@ -195,13 +246,31 @@ pub async fn post(
                 .into_response();
         }
     };
-    if let Err(refusal) = unanswered.note(&message) {
-        return refusal.into_response();
+    drop(body);
+    if let JsonRpcMessage::Request(request) = &message {
+        match in_flight.enter(&request.id, parts.extensions.get::<Reservation>().cloned()) {
+            Ok(handling) => message.insert_extension(handling),
+            Err(refused) => return not_started(&request.id, refused),
+        }
     }
     message.insert_extension(parts);
     message.insert_extension(Connection(end));
     match requests.send(message).await {
         Ok(()) => (StatusCode::ACCEPTED, "Accepted\n").into_response(),
         Err(_) => (StatusCode::NOT_FOUND, "The session has ended.\n").into_response(),
+    }
+}
+
+fn not_started(id: &RequestId, refused: Refused) -> Response {
+    match refused {
+        Refused::SameId => {
+            let id: String = id.to_string().chars().take(64).collect();
+            let text = format!("The request {id} is not answered yet; another one needs another id.\n");
+            (StatusCode::CONFLICT, text).into_response()
+        }
+        Refused::Full(most) => {
+            let text = format!("{most} requests are not answered yet; read the stream first.\n");
+            (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "5")], text).into_response()
+        }
     }
 }

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::multipart::{Field, Multipart};
-use axum::extract::{DefaultBodyLimit, Extension, FromRequest as _, Path, Query, Request, State};
+use axum::extract::multipart::Field;
+use axum::extract::{DefaultBodyLimit, Extension, Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, post};
@@ -15,18 +15,18 @@ use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 
+use super::form::{self, Form};
 use crate::mcp::{Caller, CallerKey, Handed, Server, Unfit, UploadProblem};
+use crate::media::input::uploads::Incoming;
 
 /// The largest file on a slow line. Whoever sends nothing for a moment is cut off much earlier.
 const LONGEST: Duration = Duration::from_mins(60);
 
-/// What a form may have around its file, in bytes.
-const AROUND: u64 = 64 * 1024;
-
 /// The routes, if anything may be handed in.
 pub fn routes(server: &Server) -> Router {
     let Some(largest) = server.uploads().largest() else { return Router::new() };
-    let most = usize::try_from(largest.saturating_add(AROUND)).unwrap_or(usize::MAX);
+    // What is too long around the file is told from a file that is too long.
+    let most = usize::try_from(largest).unwrap_or(usize::MAX).saturating_add(form::AROUND.saturating_mul(2));
     Router::new()
         .route("/uploads", post(receive))
         .route("/uploads/{id}/{name}", delete(forget))
@@ -46,6 +46,12 @@ enum Problem {
     /// The body broke off, or is no form.
     Body(StatusCode, String),
     NoFile,
+}
+
+impl From<form::Unfit> for Problem {
+    fn from((status, text): form::Unfit) -> Self {
+        Self::Body(status, text)
+    }
 }
 
 impl From<UploadProblem> for Problem {
@@ -102,7 +108,7 @@ async fn raw(
         Problem::Body(StatusCode::REQUEST_TIMEOUT, format!("the file did not come to its end: {error}"))
     };
     let pieces = Body::into_data_stream(request.into_body()).map_err(broken);
-    kept(server, caller, announced, &name, pieces).await
+    Ok(written(server, caller, announced, pieces).await?.finish(&name).await?.into())
 }
 
 async fn of_form(
@@ -114,37 +120,40 @@ async fn of_form(
     // Of the whole form: the file is a little shorter.
     let announced = length(request.headers()).zip(server.uploads().largest());
     let announced = announced.map(|(whole, largest)| {
-        let fits = whole.saturating_sub(AROUND) <= largest;
+        let fits = whole.saturating_sub(form::AROUND as u64) <= largest;
         if fits { whole.min(largest) } else { whole }
     });
-    let mut form = Multipart::from_request(request, &())
-        .await
-        .map_err(|refused| Problem::Body(StatusCode::BAD_REQUEST, refused.body_text()))?;
-    let broken =
-        |error: axum::extract::multipart::MultipartError| Problem::Body(error.status(), error.body_text());
-    while let Some(field) = form.next_field().await.map_err(broken)? {
+    let mut form = Form::of(request).await?;
+    let (reasons, mut taken) = (form.reasons(), None);
+    while let Some(field) = form.part().await? {
         let Some(file_name) = field.file_name().map(str::to_owned) else { continue };
+        if taken.is_some() {
+            return Err(Problem::Body(StatusCode::BAD_REQUEST, "a form has one file".to_owned()));
+        }
         let pieces = futures_util::stream::try_unfold(field, async |mut field: Field<'_>| {
             Ok(field.chunk().await?.map(|piece| (piece, field)))
         });
-        return kept(server, caller, announced, &name.unwrap_or(file_name), pieces.map_err(broken)).await;
+        let pieces = pieces.map_err(|error| reasons(error).into());
+        taken = Some((written(server, caller, announced, pieces).await?, file_name));
     }
-    Err(Problem::NoFile)
+    let Some((incoming, file_name)) = taken else { return Err(Problem::NoFile) };
+    // What follows is looked at too, so that a form is taken or refused as a whole.
+    form.end().await?;
+    Ok(incoming.finish(&name.unwrap_or(file_name)).await?.into())
 }
 
-async fn kept(
+async fn written(
     server: &Server,
     caller: &Caller,
     announced: Option<u64>,
-    name: &str,
     pieces: impl Stream<Item = Result<Bytes, Problem>>,
-) -> Result<Handed, Problem> {
+) -> Result<Incoming, Problem> {
     let mut incoming = server.uploads().receive(caller, announced).await?;
     let mut pieces = std::pin::pin!(pieces);
     while let Some(piece) = pieces.next().await {
         incoming.write(&piece?).await?;
     }
-    Ok(incoming.finish(name).await?.into())
+    Ok(incoming)
 }
 
 /// `DELETE /uploads/{id}/{name}`. Another's is answered like none at all.

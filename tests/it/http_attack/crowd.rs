@@ -145,13 +145,11 @@ fn connections_take_no_file_that_a_call_needs() {
     command.args(["-c", "ulimit -n 200; exec \"$0\" \"$@\""]).arg(plain.get_program()).env_clear();
     command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let program = Process::run(command, dir.path(), &[]);
-    let mut early = program.connect();
-    early.say(get("/healthz", ""));
-    assert_eq!(early.answer().unwrap().status, 200);
     let crowd: Vec<_> = (0..100).map(|_| program.connect()).collect();
     let call = json!({ "name": "text_to_image", "arguments": { "prompt": "A full house", "n": 4 } });
-    early.say(post("/mcp", ADA, &request("tools/call", call)));
-    let view = early.answer().unwrap().message()["result"]["structuredContent"].clone();
+    let mut late = program.connect();
+    late.say(post("/mcp", ADA, &request("tools/call", call)));
+    let view = late.answer().unwrap().message()["result"]["structuredContent"].clone();
     assert_eq!(view["status"], "succeeded", "{view}");
     assert!(program.files().is_none_or(|files| files < 150), "{:?}", program.files());
     drop(crowd);

@@ -131,10 +131,26 @@ impl Process {
 
     /// Resident memory in KiB, where that can be seen.
     pub fn memory(&self) -> Option<u64> {
+        self.status("VmRSS:")
+    }
+
+    /// The most resident memory that it ever had, in MiB, where that can be seen.
+    pub fn peak(&self) -> Option<u64> {
+        Some(self.status("VmHWM:")? / 1024)
+    }
+
+    fn status(&self, name: &str) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
         status
             .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix("kB")?.trim().parse().ok())
+            .find_map(|line| line.strip_prefix(name)?.trim().strip_suffix("kB")?.trim().parse().ok())
+    }
+
+    /// Another caller is served, as if nothing were the matter.
+    pub fn serves_bob(&self) {
+        let start = Instant::now();
+        assert!(self.make(BOB, "list_jobs", json!({}))["jobs"].is_array());
+        assert!(start.elapsed() < PATIENCE / 2, "{:?}", start.elapsed());
     }
 
     /// Nothing that opens a door stands in the log.

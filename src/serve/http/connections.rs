@@ -1,0 +1,218 @@
+//! Connections: how many there are, and for whom.
+//!
+//! A connection belongs to a caller as long as it works on a request of theirs, and each caller may have a quarter of
+//! them all. Every other connection, be it new, idle, or of somebody who has no token, gives way to a newer one when
+//! there is no place left: the oldest is closed first. So neither one caller nor any number of strangers keeps others
+//! out.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use crate::permits::{Exhausted, Permit, Permits};
+
+/// Connections at once.
+const CONNECTIONS: usize = 1024;
+
+/// As many connections as leave the system's files for records, downloads and results.
+fn most() -> usize {
+    // Sockets are no files there.
+    #[cfg(not(unix))]
+    let places = CONNECTIONS;
+    #[cfg(unix)]
+    let places = places(files());
+    places
+}
+
+/// A connection takes a file handle, and another one while a result goes over it.
+#[cfg(unix)]
+fn places(files: u64) -> usize {
+    let all = usize::try_from(files).unwrap_or(usize::MAX);
+    (all.saturating_sub(128) / 2).clamp(16, CONNECTIONS)
+}
+
+/// How many file handles this process may have. Systems begin with few for programs that cannot count them, and let
+/// others take more.
+#[cfg(unix)]
+fn files() -> u64 {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    const ENOUGH: u64 = 4096;
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let wanted = maximum.map_or(ENOUGH, |maximum| maximum.min(ENOUGH));
+    if current.is_some_and(|current| current < wanted)
+        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum })
+    {
+        tracing::debug!(%error, "no more files may be opened than before");
+    }
+    getrlimit(Resource::Nofile).current.unwrap_or(ENOUGH)
+}
+
+/// All connections. A handle: cloning is cheap.
+#[derive(Debug, Clone)]
+pub struct Connections {
+    places: Arc<Semaphore>,
+    claims: Permits,
+    unclaimed: Arc<Mutex<Unclaimed>>,
+}
+
+/// Connections that work for nobody, the one first that has done so longest.
+#[derive(Debug, Default)]
+struct Unclaimed {
+    next: u64,
+    open: BTreeMap<u64, CancellationToken>,
+}
+
+/// One connection's place. A handle: cloning is cheap. It travels with each of the connection's requests.
+#[derive(Debug, Clone)]
+pub struct Place(Arc<Held>);
+
+#[derive(Debug)]
+struct Held {
+    of: Connections,
+    close: CancellationToken,
+    /// Where it stands among the unclaimed.
+    number: Mutex<Option<u64>>,
+    _place: OwnedSemaphorePermit,
+}
+
+/// A caller's right to a connection, for one request and its answer.
+#[derive(Debug)]
+pub struct Claim {
+    place: Place,
+    _permit: Permit,
+}
+
+impl Default for Connections {
+    fn default() -> Self {
+        Self::new(most())
+    }
+}
+
+impl Connections {
+    fn new(most: usize) -> Self {
+        Self {
+            places: Arc::new(Semaphore::new(most)),
+            // Some are always left to those who are not known yet.
+            claims: Permits::new(most.saturating_sub(most / 8), (most / 4).max(1)),
+            unclaimed: Arc::default(),
+        }
+    }
+
+    fn unclaimed(&self) -> MutexGuard<'_, Unclaimed> {
+        // A poisoned table is still a table of tokens.
+        self.unclaimed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place for a new connection. If there is none, the connection that has been of no use longest is closed.
+    pub async fn place(&self) -> Option<Place> {
+        let place = if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+            place
+        } else {
+            if let Some((_, oldest)) = self.unclaimed().open.pop_first() {
+                oldest.cancel();
+            }
+            Arc::clone(&self.places).acquire_owned().await.ok()?
+        };
+        let (of, close) = (self.clone(), CancellationToken::new());
+        let place = Place(Arc::new(Held { of, close, number: Mutex::default(), _place: place }));
+        place.release();
+        Some(place)
+    }
+}
+
+impl Place {
+    fn number(&self) -> MutexGuard<'_, Option<u64>> {
+        self.0.number.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the connection for a request of this caller.
+    pub fn claim(&self, caller: &str) -> Result<Claim, Exhausted> {
+        let permit = self.0.of.claims.try_take(caller, 1)?;
+        if let Some(number) = self.number().take() {
+            self.0.of.unclaimed().open.remove(&number);
+        }
+        Ok(Claim { place: self.clone(), _permit: permit })
+    }
+
+    fn release(&self) {
+        let mut unclaimed = self.0.of.unclaimed();
+        unclaimed.next = unclaimed.next.wrapping_add(1);
+        let number = unclaimed.next;
+        unclaimed.open.insert(number, self.0.close.clone());
+        drop(unclaimed);
+        *self.number() = Some(number);
+    }
+
+    /// Completes when the connection has to make room for another.
+    pub async fn given_up(&self) {
+        self.0.close.cancelled().await;
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.place.release();
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let number = *self.number.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(number) = number {
+            self.of.unclaimed().open.remove(&number);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn connections_leave_files_for_the_work() {
+        assert_eq!(places(4096), CONNECTIONS);
+        assert_eq!(places(1024), 448);
+        assert_eq!(places(256), 64);
+        assert_eq!(places(64), 16);
+        assert_eq!(places(u64::MAX), CONNECTIONS);
+    }
+
+    #[tokio::test]
+    async fn one_caller_has_a_quarter_of_all_connections_and_some_are_left_for_strangers() {
+        let all = Connections::new(16);
+        let mut open = Vec::new();
+        for _ in 0..16 {
+            open.push(all.place().await.unwrap());
+        }
+        let mut claims: Vec<_> = (0..4).map(|at| open[at].claim("ada").unwrap()).collect();
+        assert_eq!(open[4].claim("ada").unwrap_err(), Exhausted::Share);
+        claims.extend((4..14).map(|at| open[at].claim(&format!("caller {at}")).unwrap()));
+        assert_eq!(open[14].claim("bob").unwrap_err(), Exhausted::Total);
+        claims.clear();
+        assert!(open[14].claim("ada").is_ok());
+    }
+
+    #[tokio::test]
+    async fn the_connection_that_was_of_no_use_longest_gives_way_to_a_new_one() {
+        let all = Connections::new(3);
+        let mut open = Vec::new();
+        for _ in 0..3 {
+            open.push(all.place().await.unwrap());
+        }
+        let closed = |place: &Place| place.given_up().now_or_never().is_some();
+        let claim = open[0].claim("ada").unwrap();
+        assert!(all.place().now_or_never().is_none(), "it waits until the place is free");
+        assert!(closed(&open[1]) && !closed(&open[0]) && !closed(&open[2]), "the first works for a caller");
+        open.remove(1);
+        open.push(all.place().now_or_never().flatten().unwrap());
+        drop(claim);
+        assert!(all.place().now_or_never().is_none());
+        assert!(closed(&open[1]) && !closed(&open[0]), "the first was of use not long ago");
+    }
+}

@@ -1,0 +1,235 @@
+//! Requests of one session whose answers have not left yet.
+//!
+//! Answers wait for their client to read them. Without a bound on them, a client that asks and never reads fills the
+//! memory. And of two open requests with one id only one can be answered, so the second is not started: it may cost
+//! money.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rmcp::RoleServer;
+use rmcp::model::{ClientJsonRpcMessage, ClientNotification, JsonRpcMessage, RequestId};
+use rmcp::service::TxJsonRpcMessage;
+use tokio::sync::watch;
+
+use crate::permits::Reservation;
+
+/// The requests of one session. A handle: cloning is cheap.
+#[derive(Debug, Clone)]
+pub struct InFlight {
+    open: Arc<watch::Sender<Open>>,
+    most: usize,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    requests: HashMap<RequestId, Entry>,
+    /// Tells a request from a later one with the same id.
+    next: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    serial: u64,
+    /// Its handler has returned.
+    ended: bool,
+    /// The client has cancelled it before there was an answer: there will be none.
+    cancelled: bool,
+    /// Its answer waits to be sent.
+    queued: bool,
+    /// What its answer takes of the memory until it has left.
+    held: Option<Reservation>,
+}
+
+/// Why a request is not started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// Another one with this id is open.
+    SameId,
+    /// So many are open.
+    Full(usize),
+}
+
+/// Travels with a request: when the last clone is dropped, its handler has returned.
+#[derive(Debug, Clone)]
+pub struct Handling {
+    _ending: Arc<Ending>,
+}
+
+#[derive(Debug)]
+struct Ending {
+    of: InFlight,
+    id: RequestId,
+    serial: u64,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.of.update(&self.id, |entry| {
+            let same = entry.serial == self.serial;
+            entry.ended |= same;
+            same && entry.cancelled && !entry.queued
+        });
+    }
+}
+
+impl InFlight {
+    /// At most so many at once.
+    pub fn new(most: usize) -> Self {
+        Self { open: Arc::default(), most }
+    }
+
+    /// Notes a request.
+    pub fn enter(&self, id: &RequestId, held: Option<Reservation>) -> Result<Handling, Refused> {
+        let mut outcome = Err(Refused::SameId);
+        self.open.send_if_modified(|open| {
+            if open.requests.contains_key(id) {
+                return false;
+            }
+            if open.requests.len() >= self.most {
+                outcome = Err(Refused::Full(self.most));
+                return false;
+            }
+            open.next = open.next.wrapping_add(1);
+            let serial = open.next;
+            let entry = Entry { serial, ended: false, cancelled: false, queued: false, held };
+            open.requests.insert(id.clone(), entry);
+            outcome = Ok(serial);
+            true
+        });
+        let ending = |serial| Ending { of: self.clone(), id: id.clone(), serial };
+        outcome.map(|serial| Handling { _ending: Arc::new(ending(serial)) })
+    }
+
+    /// A message is about to be worked on. A request that is cancelled before it has an answer gets none, but it is
+    /// open until its handler has returned; an answer that waits already is still to leave.
+    pub fn received(&self, message: &ClientJsonRpcMessage) {
+        if let JsonRpcMessage::Notification(note) = message
+            && let ClientNotification::CancelledNotification(note) = &note.notification
+            && let Some(id) = &note.params.request_id
+        {
+            self.update(id, |entry| {
+                entry.cancelled |= !entry.queued;
+                entry.cancelled && entry.ended
+            });
+        }
+    }
+
+    /// A message of so many bytes is about to wait to be sent.
+    pub fn queued(&self, message: &TxJsonRpcMessage<RoleServer>, bytes: usize) {
+        if let Some(id) = answered(message) {
+            self.update(id, |entry| {
+                entry.queued = true;
+                if let Some(held) = &entry.held {
+                    held.count(bytes);
+                }
+                false
+            });
+        }
+    }
+
+    /// The answer to this request has left.
+    pub fn left(&self, id: &RequestId) {
+        self.update(id, |_| true);
+    }
+
+    /// Completes when nothing is open.
+    pub async fn none(&self) {
+        let _ = self.open.subscribe().wait_for(|open| open.requests.is_empty()).await;
+    }
+
+    /// Changes an entry, and removes it if it is over.
+    fn update(&self, id: &RequestId, change: impl FnOnce(&mut Entry) -> bool) {
+        let mut gone = None;
+        self.open.send_if_modified(|open| {
+            if open.requests.get_mut(id).is_some_and(change) {
+                gone = open.requests.remove(id);
+            }
+            gone.is_some()
+        });
+    }
+}
+
+/// The request that a message answers.
+pub fn answered(message: &TxJsonRpcMessage<RoleServer>) -> Option<&RequestId> {
+    match message {
+        JsonRpcMessage::Response(answer) => Some(&answer.id),
+        JsonRpcMessage::Error(error) => error.id.as_ref(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MOST: usize = 4;
+
+    fn number(id: i64) -> RequestId {
+        RequestId::Number(id)
+    }
+
+    fn cancel(id: i64) -> ClientJsonRpcMessage {
+        let text = format!(
+            r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id}}}}}"#
+        );
+        serde_json::from_str(&text).unwrap()
+    }
+
+    fn answer(id: i64) -> TxJsonRpcMessage<RoleServer> {
+        serde_json::from_str(&format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#)).unwrap()
+    }
+
+    #[test]
+    fn a_client_may_ask_so_much_and_then_has_to_read() {
+        let open = InFlight::new(MOST);
+        let handling: Vec<_> = (0..4).map(|id| open.enter(&number(id), None).unwrap()).collect();
+        assert_eq!(open.enter(&number(4), None).unwrap_err(), Refused::Full(MOST));
+        assert_eq!(open.enter(&number(0), None).unwrap_err(), Refused::SameId);
+        drop(handling);
+        open.queued(&answer(0), 1);
+        assert_eq!(open.enter(&number(4), None).unwrap_err(), Refused::Full(MOST), "nobody has read it");
+        open.left(&number(0));
+        assert!(open.enter(&number(0), None).is_ok());
+    }
+
+    #[test]
+    fn ids_that_look_alike_are_different() {
+        let open = InFlight::new(MOST);
+        let _number = open.enter(&number(77), None).unwrap();
+        let _text = open.enter(&RequestId::String("77".into()), None).unwrap();
+        assert_eq!(open.enter(&number(77), None).unwrap_err(), Refused::SameId);
+    }
+
+    #[test]
+    fn a_cancelled_request_is_open_until_its_handler_returns_or_its_answer_has_left() {
+        let open = InFlight::new(MOST);
+        let handling = open.enter(&number(1), None).unwrap();
+        open.received(&cancel(1));
+        assert_eq!(open.enter(&number(1), None).unwrap_err(), Refused::SameId, "it is worked on");
+        drop(handling);
+        let again = open.enter(&number(1), None).unwrap();
+        // Answered, and cancelled too late.
+        drop(again);
+        open.queued(&answer(1), 1);
+        open.received(&cancel(1));
+        assert_eq!(open.enter(&number(1), None).unwrap_err(), Refused::SameId, "its answer waits");
+        open.left(&number(1));
+        // Cancelled between the return of the handler and its answer.
+        drop(open.enter(&number(1), None).unwrap());
+        open.received(&cancel(1));
+        assert!(open.enter(&number(1), None).is_ok());
+    }
+
+    #[test]
+    fn work_that_goes_on_after_its_answer_does_not_end_a_later_request_with_the_same_id() {
+        let open = InFlight::new(MOST);
+        let first = open.enter(&number(1), None).unwrap();
+        open.queued(&answer(1), 1);
+        open.left(&number(1));
+        let _second = open.enter(&number(1), None).unwrap();
+        open.received(&cancel(1));
+        drop(first);
+        assert_eq!(open.enter(&number(1), None).unwrap_err(), Refused::SameId);
+    }
+}

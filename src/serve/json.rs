@@ -1,0 +1,196 @@
+//! How much a JSON text becomes when it is parsed, found out before it is parsed.
+//!
+//! A number of one digit takes two bytes on the wire and some two hundred in memory. So values are counted before a
+//! message is parsed, by serde_json's own reader, which keeps nothing.
+
+use std::fmt;
+
+use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use serde_json::Deserializer;
+
+/// Values and keys of one message. Parsed they take up to 80 MiB, which a server of 1 GiB can spare for several callers
+/// at once; a conversation of ten thousand messages has fewer than a hundred thousand.
+pub const MOST_VALUES: usize = 200_000;
+
+/// Arrays and objects within each other. JSON Schemas, the deepest thing that tools take, have a dozen.
+pub const DEEPEST: usize = 100;
+
+/// What a value or key takes while its message is parsed, in bytes, as measured with the protocol's types: 230 in lists,
+/// 400 in small objects.
+const EACH_VALUE: usize = 400;
+
+/// Copies of each byte while a message is parsed and worked on, as measured.
+const COPIES: usize = 5;
+
+/// Why a message is not parsed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unfit {
+    /// It has more than [`MOST_VALUES`].
+    Values,
+    /// It is nested more than [`DEEPEST`] times.
+    Depth,
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Values => write!(
+                f,
+                "the message has more than {MOST_VALUES} JSON values; nothing was sent or billed; give media as URLs or \
+                 files, and long lists in parts"
+            ),
+            Self::Depth => write!(
+                f,
+                "the message is nested more than {DEEPEST} times; nothing was sent or billed; give it with fewer arrays \
+                 and objects within each other"
+            ),
+        }
+    }
+}
+
+/// Counts the values and keys of a text. What is no JSON is counted as far as a parser would come.
+pub fn count(text: &[u8]) -> Result<usize, Unfit> {
+    let mut seen = Seen { values: 0, unfit: None };
+    let mut reader = Deserializer::from_slice(text);
+    let _ = Count { seen: &mut seen, depth: 0 }.deserialize(&mut reader);
+    match seen.unfit {
+        Some(unfit) => Err(unfit),
+        None => Ok(seen.values),
+    }
+}
+
+/// What a message of so many bytes and values takes in memory while it is worked on, in bytes.
+pub fn in_memory(bytes: usize, values: usize) -> usize {
+    bytes.saturating_mul(COPIES).saturating_add(values.saturating_mul(EACH_VALUE))
+}
+
+struct Seen {
+    values: usize,
+    unfit: Option<Unfit>,
+}
+
+struct Count<'a> {
+    seen: &'a mut Seen,
+    depth: usize,
+}
+
+impl Count<'_> {
+    fn one<E: serde::de::Error>(&mut self) -> Result<(), E> {
+        self.seen.values = self.seen.values.saturating_add(1);
+        if self.seen.values > MOST_VALUES {
+            self.seen.unfit = Some(Unfit::Values);
+            return Err(E::custom("too many values"));
+        }
+        Ok(())
+    }
+
+    fn inside<E: serde::de::Error>(&mut self) -> Result<Count<'_>, E> {
+        self.one()?;
+        let depth = self.depth.saturating_add(1);
+        if depth > DEEPEST {
+            self.seen.unfit = Some(Unfit::Depth);
+            return Err(E::custom("nested too deeply"));
+        }
+        Ok(Count { seen: self.seen, depth })
+    }
+
+    fn again(&mut self) -> Count<'_> {
+        Count { seen: self.seen, depth: self.depth }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Count<'_> {
+    type Value = ();
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, reader: D) -> Result<(), D::Error> {
+        reader.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Count<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_bool<E: serde::de::Error>(mut self, _: bool) -> Result<(), E> {
+        self.one()
+    }
+
+    fn visit_i64<E: serde::de::Error>(mut self, _: i64) -> Result<(), E> {
+        self.one()
+    }
+
+    fn visit_u64<E: serde::de::Error>(mut self, _: u64) -> Result<(), E> {
+        self.one()
+    }
+
+    fn visit_f64<E: serde::de::Error>(mut self, _: f64) -> Result<(), E> {
+        self.one()
+    }
+
+    fn visit_str<E: serde::de::Error>(mut self, _: &str) -> Result<(), E> {
+        self.one()
+    }
+
+    fn visit_unit<E: serde::de::Error>(mut self) -> Result<(), E> {
+        self.one()
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<(), A::Error> {
+        let mut inside = self.inside()?;
+        while items.next_element_seed(inside.again())?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut fields: A) -> Result<(), A::Error> {
+        let mut inside = self.inside()?;
+        // A key counts like a value: it takes as much.
+        while fields.next_key_seed(inside.again())?.is_some() {
+            fields.next_value_seed(inside.again())?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_value_and_every_key_counts() {
+        for (text, values) in [
+            ("0", 1),
+            (r#""\u0041\n""#, 1),
+            ("[]", 1),
+            ("[0,1.5,-7,true,null,\"x\"]", 7),
+            (r#"{"a":0,"b":{"c":[{}]}}"#, 8),
+            ("", 0),
+            ("[0,0,x", 3),
+            ("[1e400]", 1),
+        ] {
+            assert_eq!(count(text.as_bytes()), Ok(values), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_would_not_fit_is_found_out_at_the_bound_and_not_at_the_end() {
+        let list = |count: usize| format!("[{}0]", "0,".repeat(count - 2));
+        assert_eq!(count(list(MOST_VALUES).as_bytes()), Ok(MOST_VALUES));
+        for text in [
+            list(MOST_VALUES + 1),
+            // It never ends, and nobody reads that far.
+            format!("[{}", "[],".repeat(MOST_VALUES)),
+            format!("{{{}", r#""":"","#.repeat(MOST_VALUES)),
+            format!("{{{}", r#""":{"":[]},"#.repeat(MOST_VALUES)),
+            format!("[{}", "\"\\u0000\",".repeat(MOST_VALUES)),
+        ] {
+            assert_eq!(count(text.as_bytes()), Err(Unfit::Values), "{text:.20}");
+        }
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert_eq!(count(nested(DEEPEST).as_bytes()), Ok(DEEPEST));
+        assert_eq!(count(nested(DEEPEST + 1).as_bytes()), Err(Unfit::Depth));
+        assert_eq!(count("{\"\":".repeat(1_000_000).as_bytes()), Err(Unfit::Depth));
+    }
+}
