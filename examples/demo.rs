@@ -2,7 +2,7 @@
 
 use minimax_mcp::config::{Config, Places};
 use minimax_mcp::sandbox::{Options, Sandbox};
-use minimax_mcp::tools::Server;
+use minimax_mcp::tools;
 use rmcp::ServiceExt;
 use rmcp::model::CallToolRequestParams;
 use tokio_util::task::TaskTracker;
@@ -12,7 +12,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?.keep();
     let places = Places { home: folder.clone(), desktop: None, data: folder.join("data") };
     let sandbox = Sandbox::start(Options::default()).await?;
-    let server = Server::new(Config::read(|_| None, &places).at_sandbox(&sandbox.url()));
+    let server = tools::server(Config::read(|_| None, &places).at_sandbox(&sandbox.url()));
 
     let (ours, theirs) = tokio::io::duplex(1 << 16);
     let (serving, handler) = (TaskTracker::new(), server.clone());

@@ -2,21 +2,22 @@
 //!
 //! # Bird's eye
 //!
-//! A client calls a tool; [`tools`] turns the call into a request that MiniMax reads, checked to the last
-//! value; [`jobs`] writes a record, sends the request once, watches what becomes of it and brings the files
+//! A client calls a tool; [`mcp`] brings the call to it, [`tools`] turns it into a request that MiniMax reads, checked
+//! to the last value; [`jobs`] writes a record, sends the request once, watches what becomes of it and brings the files
 //! home; the call answers with the finished job, or with the running one when its patience is over.
 //!
 //! # Layers
 //!
-//! `serve` (bytes) → `tools` (MCP) → `jobs` (time and money) → `api` (HTTP). Beside them `config` (settings),
-//! `facts` (models, prices, error codes: data), `media` (files and links in and out of this machine), `permits` (what each
-//! caller may use of what all share), `telemetry` (figures, log lines, traces), `clock` (the time); `cli` on top. The
-//! imitation of MiniMax, for tests, demos and `--sandbox`, is a crate of its own: `crates/minimax-sandbox`.
+//! `serve` (bytes) → `tools` (what a model sees) → `mcp` (the protocol) → `jobs` (time and money) → `api` (HTTP). Beside
+//! them `config` (settings), `facts` (models, prices, error codes: data), `media` (files and links in and out of this
+//! machine), `permits` (what each caller may use of what all share), `telemetry` (figures, log lines, traces), `clock` (the
+//! time); `cli` on top. The imitation of MiniMax, for tests, demos and `--sandbox`, is a crate of its own:
+//! `crates/minimax-sandbox`.
 //! `tests/it/architecture.rs` keeps the direction of imports.
 //!
 //! # Invariants, as absences
 //!
-//! * Only `tools`, `serve` and `cli` know MCP; only `api` and `media` make HTTP requests, and `telemetry` to a collector.
+//! * Only `mcp`, `tools`, `serve` and `cli` know MCP; only `api` and `media` make HTTP requests, and `telemetry` to a collector.
 //! * `jobs` knows no peer and no progress token: information goes up as return values and `watch` channels.
 //! * `minimax-sandbox` does not depend on this crate, so a field that `api` misspells is not misspelt there too.
 //! * No job's request leaves before its record is on disk, and no request that costs money is sent again unless
@@ -32,6 +33,7 @@ pub mod config;
 mod crash;
 pub mod facts;
 pub mod jobs;
+pub mod mcp;
 pub mod media;
 pub mod permits;
 pub mod serve;

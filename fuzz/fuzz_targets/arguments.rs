@@ -7,7 +7,7 @@ use std::sync::{LazyLock, Mutex, Once};
 
 use libfuzzer_sys::fuzz_target;
 use minimax_mcp::config::{Config, Places};
-use minimax_mcp::tools::Server;
+use minimax_mcp::tools;
 use rmcp::ServiceExt as _;
 use serde_json::{Map, Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream, ReadHalf, WriteHalf};
@@ -27,7 +27,7 @@ static DIR: LazyLock<PathBuf> = LazyLock::new(|| tempfile::tempdir().unwrap().ke
 static PRICED: LazyLock<Mutex<Wire>> = LazyLock::new(|| Mutex::new(RUNTIME.block_on(Wire::new(true))));
 static KEYLESS: LazyLock<Mutex<Wire>> = LazyLock::new(|| Mutex::new(RUNTIME.block_on(Wire::new(false))));
 static TOOLS: LazyLock<Vec<(String, Value)>> = LazyLock::new(|| {
-    Server::catalogue().iter().map(|tool| (tool.name.to_string(), json!(*tool.input_schema))).collect()
+    tools::catalogue().tools().iter().map(|tool| (tool.name.to_string(), json!(*tool.input_schema))).collect()
 });
 static LOUD: Once = Once::new();
 
@@ -69,7 +69,7 @@ impl Wire {
             _ => None,
         };
         let (ours, theirs) = tokio::io::duplex(1 << 22);
-        let server = Server::new(Config::read(read, &places));
+        let server = tools::server(Config::read(read, &places));
         tokio::spawn(async move {
             let running = server.serve(ours).await.unwrap();
             running.waiting().await.unwrap();

@@ -22,7 +22,7 @@ use crate::media::private;
 use crate::serve::http::access::Access;
 use crate::serve::{http, stdio};
 use crate::telemetry;
-use crate::tools::Server;
+use crate::tools;
 
 /// An MCP server for MiniMax (Hailuo): chat, speech, voices, images, video, music and files.
 #[derive(Debug, Parser)]
@@ -163,8 +163,8 @@ async fn over_stdio(config: Config) -> Outcome {
              or try `minimax-mcp demo`."
         )?;
     }
-    // Boxed because the future is large.
-    Ok(Box::pin(stdio::serve(Server::new(config))).await?)
+    // The future holds the handlers of all methods.
+    Ok(Box::pin(stdio::serve(tools::server(config))).await?)
 }
 
 async fn over_http(mut config: Config, address: SocketAddr, options: http::Options) -> Outcome {
@@ -195,7 +195,7 @@ async fn over_http(mut config: Config, address: SocketAddr, options: http::Optio
         );
     }
     tracing::info!("MCP at {url}/mcp");
-    http::serve(Server::new(config), listener, access, options).await;
+    http::serve(tools::server(config), listener, access, options).await;
     Ok(())
 }
 

@@ -15,7 +15,7 @@ use super::in_flight::{InFlight, Refused, answered};
 use super::json::Unfit;
 use super::lines::{self, Lines};
 use super::{LINGER_AFTER_SIGNAL, resume, signal};
-use crate::tools::{Connection, Server};
+use crate::mcp::{Connection, Server};
 
 /// Requests at once. A client of one's own may have many, and one that never reads its answers has lost count.
 const MOST: usize = 4096;

@@ -6,12 +6,17 @@ use rmcp::{RoleServer, tool, tool_router};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::inputs::Takes;
-use super::{Draft, JobOptions, JobView, Server, ToolError};
 use crate::api::{ImageSubmit, Style, StyleType, Subject};
+use crate::config::Toolset;
 use crate::facts::facts;
 use crate::jobs::{Cost, Paid};
+use crate::mcp::ToolSpec;
+use crate::mcp::inputs::Takes;
+use crate::mcp::{Draft, JobOptions, JobView, Server, ToolError};
 use crate::media::Limits;
+
+pub(crate) const TOOLS: &[ToolSpec] =
+    &[ToolSpec { lengths: &[("prompt", 1500)], ..ToolSpec::job("text_to_image", Toolset::Image) }];
 
 /// Image Generation > prompt.
 const PROMPT_LIMIT: usize = 1500;
@@ -21,7 +26,7 @@ const SUBJECT: Takes =
     Takes { limits: Limits::new(&["image/jpeg", "image/png"], 10 * 1024 * 1024), uploads: None };
 
 #[derive(Debug, Deserialize, JsonSchema)]
-pub(super) struct ImageInput {
+pub(crate) struct ImageInput {
     /// Up to 1500 characters.
     prompt: String,
     /// Default image-01; image-01-live.
@@ -67,7 +72,7 @@ fn yes() -> bool {
     true
 }
 
-#[tool_router(router = image_tools, vis = "pub(super)")]
+#[tool_router(router = image_tools, vis = "pub(crate)")]
 impl Server {
     /// Make images from text. Costs money.
     #[tool(
@@ -81,11 +86,12 @@ impl Server {
         call: RequestContext<RoleServer>,
     ) -> Result<JobView, ToolError> {
         if !input.job.dry_run {
-            self.ready()?;
+            self.checkout.ready()?;
         }
         let (mut submit, warnings) = input.submit(self.config().defaults.image_model.as_deref())?;
         if let Some(text) = &input.subject_reference {
-            let image_file = self.input("subject_reference", text, &SUBJECT, input.job.dry_run).await?;
+            let image_file =
+                self.inputs.resolve("subject_reference", text, &SUBJECT, input.job.dry_run).await?;
             submit.subject_reference = Some(vec![Subject { kind: "character", image_file }]);
         }
         let draft = Draft {
@@ -95,12 +101,12 @@ impl Server {
             paid: Paid::Image(submit),
             warnings,
         };
-        self.buy("text_to_image", draft, input.job, &call).await
+        self.checkout.buy("text_to_image", draft, input.job, &call).await
     }
 }
 
 impl ImageInput {
-    /// The request without its media, and what the caller should know.
+    /// The request without its media, and warnings.
     fn submit(&self, default_model: Option<&str>) -> Result<(ImageSubmit, Vec<String>), ToolError> {
         let model = facts().canonical(self.model.as_deref().or(default_model).unwrap_or("image-01"));
         let length = self.prompt.chars().count();

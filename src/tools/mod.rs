@@ -1,107 +1,25 @@
-//! What a model sees: the catalogue, and how a call becomes a job and a job an answer.
+//! What a model sees: the catalogue.
 //!
-//! A tool is its input, the conversion that checks it, and two lines of body. What all tools share is here: the
-//! [`Server`], [`Server::catalogue`], and the road of a call: arguments are put in order (`arguments`), the tool
-//! converts them into an order, `buy` hands it to the jobs and waits with a heartbeat.
+//! A tool is its arguments, the checks that turn them into a request, and a [`ToolSpec`](crate::mcp::ToolSpec) with the
+//! facts that the machinery needs. Each folder holds a family of tools.
 
-mod account;
-mod account_spending;
-mod answer;
-mod arguments;
-mod budget;
-mod caller;
-mod caller_key;
-mod chat;
-mod chat_answer;
-mod chat_form;
-mod chat_price;
-mod chat_request;
-mod chat_rules;
-mod chat_view;
-mod consent;
-mod embed;
-mod error;
-mod file;
-mod handler;
-mod image;
-mod inputs;
-mod job;
-mod json_text;
-mod lengths;
-mod links;
-mod look;
-mod lyrics;
-mod models;
-mod music;
-mod observed;
-mod origin;
-mod ownership;
-mod prompts;
-mod rate;
-mod resources;
-mod schema;
-mod search;
-mod source;
-mod speak;
-mod speech;
-mod speech_long;
-mod speech_rules;
-mod subscriptions;
-mod tasks;
-mod template;
-mod transcription;
-mod transfer;
-mod unheard;
-mod uploads;
-mod video;
-mod video_extras;
-mod video_tasks;
-mod video_v1;
-mod video_v2;
-mod view;
-mod vision;
-mod voice;
-mod voice_list;
-mod wait;
-mod work_permits;
+pub(crate) mod account;
+pub(crate) mod chat;
+pub(crate) mod files;
+pub(crate) mod image;
+pub(crate) mod jobs;
+pub(crate) mod music;
+pub(crate) mod prompts;
+pub(crate) mod speech;
+pub(crate) mod text;
+pub(crate) mod video;
+pub(crate) mod view_media;
+pub(crate) mod voice;
 
-use std::collections::HashMap;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+use crate::config::Config;
+use crate::mcp::{Catalogue, Server};
 
-use rmcp::RoleServer;
-use rmcp::handler::server::router::tool::ToolRouter;
-use rmcp::model::{JsonObject, Tool};
-use rmcp::service::RequestContext;
-use schemars::JsonSchema;
-use secrecy::ExposeSecret;
-use serde::Deserialize;
-use sha2::{Digest, Sha256};
-use tokio_util::sync::CancellationToken;
-
-pub use caller::Caller;
-pub use caller_key::{CallerKey, Unpaid};
-pub use error::ToolError;
-pub use links::{LinkProblem, Linked};
-pub use rate::Rates;
-pub use subscriptions::Session;
-pub use unheard::Connection;
-pub use uploads::{Handed, Unfit, UploadProblem};
-pub use view::JobView;
-
-use caller_key::Purse;
-use links::Links;
-use subscriptions::Subscriptions;
-use unheard::Unheard;
-use work_permits::WorkPermits;
-
-use crate::api::{Client, RateLimits};
-use crate::config::{Config, ConfigError, KeyKind, Region, ResourceMode, Toolset};
-use crate::jobs::{Cost, Job, Jobs, Limits, Order, Paid, Settings, Watch};
-use crate::media::{self, Roots, VerifiedFiles};
-
-/// What a model reads before anything else; 1,200 bytes at most.
+/// What a model reads before anything else. At most 1,200 bytes.
 pub const INSTRUCTIONS: &str = "\
 MiniMax (Hailuo): chat, images, speech, voices, video, music, files. A tool marked as costing money bills the user's \
 MiniMax account: call it when the user asked for the result, once.
@@ -115,382 +33,37 @@ first_frame_image.
 Status `unknown` means that the request left and no answer came: it may be billed; ask the user before buying again.
 An error says whose turn it is: fix an argument, fix key or balance, or wait.";
 
-/// The MCP server. A handle: cloning is cheap.
-#[derive(Clone, Debug)]
-pub struct Server {
-    shared: Arc<Shared>,
-    caller: Arc<Caller>,
-    /// Each request stands for itself: what outlives one has nobody to be told.
-    stateless: bool,
-    /// Whether a request has to say whose it is.
-    strangers: bool,
-    /// As the account sees them that pays for this caller.
-    jobs: Jobs,
-    purse: Purse,
-    /// What the key that pays seems to be.
-    key_kind: KeyKind,
+/// Everything that a server can offer. A file with tools adds one line here.
+pub fn catalogue() -> Catalogue<Server> {
+    let toolsets = vec![
+        (Server::account_tools(), account::TOOLS),
+        (Server::chat_tools(), chat::TOOLS),
+        (Server::shelf_tools(), files::manage::TOOLS),
+        (Server::transfer_tools(), files::transfer::TOOLS),
+        (Server::image_tools(), image::TOOLS),
+        (Server::job_tools(), jobs::TOOLS),
+        (Server::music_tools(), music::TOOLS),
+        (Server::lyrics_tools(), music::lyrics::TOOLS),
+        (Server::speech_tools(), speech::TOOLS),
+        (Server::playback_tools(), speech::playback::TOOLS),
+        (Server::transcription_tools(), speech::transcription::TOOLS),
+        (Server::embed_tools(), text::embed_text::TOOLS),
+        (Server::model_tools(), text::list_models::TOOLS),
+        (Server::vision_tools(), text::understand_image::TOOLS),
+        (Server::search_tools(), text::web_search::TOOLS),
+        (Server::video_tools(), video::TOOLS),
+        (Server::video_extra_tools(), video::enhance::TOOLS),
+        (Server::video_task_tools(), video::list_tasks::TOOLS),
+        (Server::template_tools(), video::template::TOOLS),
+        (Server::look_tools(), view_media::TOOLS),
+        (Server::voice_tools(), voice::create::TOOLS),
+        (Server::voice_list_tools(), voice::list::TOOLS),
+    ];
+    let tables = vec![voice::list::TABLE, text::list_models::TABLE];
+    Catalogue::new(INSTRUCTIONS, toolsets, prompts::PROMPTS, prompts::COMPLETIONS, tables)
 }
 
-#[derive(Debug)]
-struct Shared {
-    config: Config,
-    pacing: RateLimits,
-    roots: Roots,
-    router: ToolRouter<Server>,
-    /// Which group a tool is in.
-    group_of: HashMap<String, Toolset>,
-    /// What calls are checked against.
-    accepted: schema::Accepted,
-    /// For callers at other machines; `None` where there are none.
-    links: Option<Links>,
-    /// Which results are still as they were written.
-    kept: VerifiedFiles,
-    subscriptions: Subscriptions,
-    rates: Rates,
-    work: WorkPermits,
-    unheard: Unheard,
-    /// Ends the waiting of every call.
-    gone: CancellationToken,
+/// A server with every tool that its settings want.
+pub fn server(config: Config) -> Server {
+    Server::new(config, catalogue())
 }
-
-/// Which tasks are ours to ask about: those of this host that were bought with this key. The key itself is not
-/// in it, only what tells it from another.
-fn account(config: &Config) -> String {
-    let Some(key) = &config.key else { return config.account.clone() };
-    let print = Sha256::digest(key.expose_secret());
-    let print: String = data_encoding::HEXLOWER.encode(&print).chars().take(8).collect();
-    format!("{} (key {print})", config.account)
-}
-
-/// How long an asynchronous call waits for MiniMax to take the order; it is a second or two.
-const SUBMIT: Duration = Duration::from_secs(30);
-
-/// What every tool that costs money takes besides its own parameters.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-struct JobOptions {
-    /// Folder.
-    output_directory: Option<String>,
-    /// 0-240, default 45.
-    #[serde(default = "forty_five")]
-    #[schemars(range(min = 0, max = 240))]
-    wait_seconds: u32,
-    /// wait_seconds 0; a video's task_id is waited for.
-    #[serde(default)]
-    #[schemars(extend("x-quiet" = true))]
-    async_mode: bool,
-    /// Only price it.
-    #[serde(default)]
-    dry_run: bool,
-    /// Buys once.
-    idempotency_key: Option<String>,
-}
-
-fn forty_five() -> u32 {
-    45
-}
-
-fn ten() -> u32 {
-    10
-}
-
-impl JobOptions {
-    /// How long the call waits, and for what. `async_mode` promises a `task_id`, so it waits for that.
-    fn patience(&self) -> (Duration, fn(&Job) -> bool) {
-        if self.async_mode {
-            return (SUBMIT, wait::is_taken);
-        }
-        (Duration::from_secs(self.wait_seconds.min(240).into()), wait::is_over)
-    }
-}
-
-/// What tells one call from another: tool and arguments, but for those that only say how to wait.
-#[derive(Debug, Clone, Default)]
-struct CallDigest(String);
-
-impl CallDigest {
-    fn of(tool: &str, arguments: &JsonObject) -> Self {
-        let mut told = arguments.clone();
-        for name in ["wait_seconds", "async_mode", "idempotency_key"] {
-            told.shift_remove(name);
-        }
-        let told = serde_json::json!([tool, told]).to_string();
-        Self(data_encoding::HEXLOWER.encode(&Sha256::digest(told)))
-    }
-}
-
-/// An order before the machine's part of it: who, where, whether.
-struct Draft {
-    paid: Paid,
-    model: String,
-    prompt: String,
-    cost: Cost,
-    warnings: Vec<String>,
-}
-
-impl Server {
-    /// Nothing is opened or sent before the first call.
-    pub fn new(config: Config) -> Self {
-        let roots = uploads::roots_of(&config);
-        let pacing = RateLimits { keep: config.keeps_limits(), china: config.region == Region::Cn };
-        let api = Client::with_limits(config.host.clone(), config.key.clone(), pacing);
-        let jobs = Jobs::new(
-            api,
-            Settings {
-                data_dir: config.data_dir.clone(),
-                base_path: config.base_path.clone(),
-                roots: roots.clone(),
-                account: account(&config),
-                poll: config.poll,
-                loopback: config.loopback,
-                limits: Limits {
-                    day: config.budgets.day,
-                    call: config.budgets.call,
-                    process: config.budgets.process,
-                    // Each caller's comes with what he buys.
-                    principal: None,
-                },
-                keep: config.keep,
-            },
-        );
-        let mut router = ToolRouter::new();
-        let mut group_of = HashMap::new();
-        for (group, tools) in Self::groups() {
-            if config.toolsets.contains(&group) {
-                group_of.extend(tools.map.keys().map(|name| (name.to_string(), group)));
-                router.merge(tools);
-            }
-        }
-        if config.read_only {
-            let read_only =
-                |tool: &Tool| tool.annotations.as_ref().and_then(|hints| hints.read_only_hint) == Some(true);
-            router.map.retain(|_, route| read_only(&route.attr));
-        }
-        if !config.local_playback {
-            router.map.retain(|name, _| !speak::LOCAL_TOOLS.contains(&name.as_ref()));
-        }
-        let accepted = schema::make_portable(&mut router);
-        let links = config.http.public_url.as_deref().map(Links::new);
-        let gone = CancellationToken::new();
-        let key_kind = config.key_kind();
-        let shared = Arc::new(Shared {
-            config,
-            pacing,
-            roots,
-            router,
-            group_of,
-            accepted,
-            links,
-            kept: VerifiedFiles::default(),
-            gone,
-            subscriptions: Subscriptions::default(),
-            rates: Rates::default(),
-            work: WorkPermits::default(),
-            unheard: Unheard::default(),
-        });
-        Self {
-            shared,
-            caller: Arc::new(Caller::owner()),
-            stateless: false,
-            strangers: false,
-            jobs,
-            purse: Purse::Server,
-            key_kind,
-        }
-    }
-
-    /// This server for a transport whose requests stand for themselves.
-    #[must_use]
-    pub fn stateless(&self) -> Self {
-        Self { stateless: true, ..self.clone() }
-    }
-
-    /// The tools by group. A capability adds one line here.
-    fn groups() -> Vec<(Toolset, ToolRouter<Self>)> {
-        vec![
-            (Toolset::Image, Self::image_tools()),
-            (Toolset::Speech, Self::speech_tools() + Self::playback_tools()),
-            (Toolset::Speech, Self::voice_tools() + Self::voice_list_tools() + Self::transcription_tools()),
-            (Toolset::Video, Self::video_tools() + Self::template_tools()),
-            (Toolset::Video, Self::video_extra_tools() + Self::video_task_tools()),
-            (Toolset::Music, Self::music_tools() + Self::lyrics_tools()),
-            (Toolset::Jobs, Self::job_tools() + Self::look_tools()),
-            (Toolset::Files, Self::shelf_tools() + Self::transfer_tools()),
-            (Toolset::Account, Self::account_tools()),
-            (
-                Toolset::Text,
-                Self::chat_tools() + Self::model_tools() + Self::vision_tools() + Self::search_tools(),
-            ),
-            (Toolset::Legacy, Self::embed_tools()),
-        ]
-    }
-
-    /// Every tool there is, as a client sees it, by name.
-    pub fn catalogue() -> Vec<Tool> {
-        let mut router = ToolRouter::new();
-        for (_, tools) in Self::groups() {
-            router.merge(tools);
-        }
-        let _ = schema::make_portable(&mut router);
-        router.list_all()
-    }
-
-    /// Which group a tool is in.
-    pub fn group_of(name: &str) -> Option<Toolset> {
-        Self::groups().into_iter().find(|(_, tools)| tools.has_route(name)).map(|(group, _)| group)
-    }
-
-    /// The jobs behind the tools.
-    pub fn jobs(&self) -> &Jobs {
-        &self.jobs
-    }
-
-    /// The first setting that has every call refused, if there is one.
-    pub fn problem(&self) -> Option<&ConfigError> {
-        self.config().problems.first()
-    }
-
-    fn config(&self) -> &Config {
-        &self.shared.config
-    }
-
-    /// Everything that must be right before a request may cost money or reach MiniMax.
-    fn ready(&self) -> Result<(), ToolError> {
-        self.configured()?;
-        self.can_pay()
-    }
-
-    /// Before anything is written: a setting may name a file that is not there, and no tool may put one there.
-    fn configured(&self) -> Result<(), ToolError> {
-        let problems = &self.config().problems;
-        if problems.is_empty() { Ok(()) } else { Err(ToolError::Config(problems.clone())) }
-    }
-
-    /// The folder a call's files go to, proven to be writable; `None` when links are wanted alone.
-    async fn folder(&self, requested: Option<&str>, touch: bool) -> Result<Option<PathBuf>, ToolError> {
-        if self.caller.remote && requested.is_some() {
-            let problem =
-                "is a folder of the server's machine, which a caller over HTTP does not choose; leave it out";
-            return Err(ToolError::argument("output_directory", problem));
-        }
-        let argument = |problem: media::OutputProblem| unusable(requested, &problem);
-        if self.config().mode == ResourceMode::Url && requested.is_none() {
-            return Ok(None);
-        }
-        let (base, roots) = (self.config().base_path.clone(), self.shared.roots.clone());
-        let wanted = requested.map(str::to_owned);
-        let found =
-            tokio::task::spawn_blocking(move || media::folder(&base, wanted.as_deref(), &roots)).await;
-        let folder = found.map_err(|_| ToolError::argument("output_directory", "could not be looked at"))?;
-        let folder = folder.map_err(argument)?;
-        if touch {
-            media::prepare(&folder).await.map_err(argument)?;
-        }
-        Ok(Some(folder))
-    }
-
-    /// Takes a checked order to the jobs, once, and waits for what becomes of it.
-    async fn buy(
-        &self,
-        tool: &'static str,
-        draft: Draft,
-        options: JobOptions,
-        call: &RequestContext<RoleServer>,
-    ) -> Result<JobView, ToolError> {
-        let Draft { paid, model, prompt, cost, warnings } = draft;
-        let cost = self.counted(tool, cost);
-        let requested = options.output_directory.as_deref();
-        let folder = self.folder(requested, !options.dry_run).await?;
-        if let Some(folder) = folder.as_ref().filter(|_| !options.dry_run) {
-            let room = media::room(folder, least_room(paid.kind())).await;
-            room.map_err(|problem| unusable(requested, &problem))?;
-        }
-        if options.dry_run {
-            return Ok(JobView::dry_run(paid.kind(), model, &cost, warnings));
-        }
-        let consent = self.admit(tool, &model, &cost, call).await?;
-        let (patience, settled) = options.patience();
-        let digest = call.extensions.get::<CallDigest>().cloned().unwrap_or_default().0;
-        let order = Order {
-            tool,
-            principal: self.principal().to_owned(),
-            allowance: self.caller.budget_day,
-            paid,
-            model,
-            prompt,
-            folder,
-            cost,
-            warnings,
-            idempotency_key: options.idempotency_key,
-            digest: digest.clone(),
-            consent,
-        };
-        let started = self.jobs().start(order).await;
-        let (watch, existed) = started.map_err(|error| self.not_bought(tool, error))?;
-        let job = self.outcome(watch, call, patience, settled).await;
-        let view = self.view(&job);
-        Ok(match existed {
-            false => view,
-            true if job.digest == digest => view.noting(BOUGHT_NOTHING),
-            true => view.noting(BOUGHT_NOTHING).noting(OTHER_ARGUMENTS),
-        })
-    }
-
-    /// Waits for a job as long as the caller wants to, and the client is there.
-    async fn outcome(
-        &self,
-        watch: Watch,
-        call: &RequestContext<RoleServer>,
-        patience: Duration,
-        settled: fn(&Job) -> bool,
-    ) -> Arc<Job> {
-        let waiting = wait::outcome(watch.clone(), call, patience, settled);
-        let heard = self.shared.gone.run_until_cancelled(waiting).await;
-        heard.unwrap_or_else(|| watch.borrow().clone())
-    }
-
-    /// The job that an earlier call has ordered with the same `idempotency_key`. Looked for before anything is
-    /// read or uploaded for the call.
-    async fn ordered_before(
-        &self,
-        arguments: &JsonObject,
-        digest: &CallDigest,
-        call: &RequestContext<RoleServer>,
-    ) -> Result<Option<JobView>, ToolError> {
-        let options: Option<JobOptions> = serde_json::from_value(arguments.clone().into()).ok();
-        let Some(options) = options.filter(|options| !options.dry_run) else { return Ok(None) };
-        let Some(key) = &options.idempotency_key else { return Ok(None) };
-        let Some((watch, first)) = self.jobs().by_key(self.principal(), key).await? else { return Ok(None) };
-        let (patience, settled) = options.patience();
-        let job = self.outcome(watch, call, patience, settled).await;
-        let view = self.view(&job).noting(BOUGHT_NOTHING);
-        Ok(Some(if first == digest.0 { view } else { view.noting(OTHER_ARGUMENTS) }))
-    }
-
-    /// The client has gone: calls that only wait need not wait any longer.
-    pub fn client_gone(&self) {
-        self.shared.gone.cancel();
-    }
-}
-
-/// What must be free in the folder before anything is bought, in bytes: several times what MiniMax makes of the
-/// kind.
-fn least_room(kind: crate::jobs::Kind) -> u64 {
-    let mebibytes = if kind == crate::jobs::Kind::Video { 256 } else { 64 };
-    mebibytes * 1024 * 1024
-}
-
-/// Whose turn it is when a folder cannot take results.
-fn unusable(requested: Option<&str>, problem: &media::OutputProblem) -> ToolError {
-    match requested {
-        Some(_) => ToolError::argument("output_directory", problem.to_string()),
-        None => ToolError::Config(vec![ConfigError {
-            name: "MINIMAX_MCP_BASE_PATH",
-            problem: format!("cannot be used: {problem}"),
-        }]),
-    }
-}
-
-const OTHER_ARGUMENTS: &str =
-    "this idempotency_key came with other arguments before; use another key for another order";
-
-const BOUGHT_NOTHING: &str = "this call bought nothing: it is the job of the first call with this key";

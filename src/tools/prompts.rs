@@ -1,31 +1,10 @@
-//! Prompts: what people start from, and completions for what they have to fill in. Arguments are single words, because
-//! some clients split what is typed at every space.
+//! Prompts that people start from, and completions for their arguments.
 
-use rmcp::ErrorData;
-use rmcp::model::{
-    ArgumentInfo, CompletionInfo, GetPromptResult, JsonObject, Prompt, PromptArgument, PromptMessage,
-    Reference, Role,
-};
-
-use super::Server;
 use crate::facts::{facts, voices};
-use crate::jobs::Filter;
+use crate::mcp::catalogue::{Completion, PromptTemplate};
 
-/// One prompt.
-struct Recipe {
-    name: &'static str,
-    title: &'static str,
-    description: &'static str,
-    /// The tools that it cannot do without.
-    tools: &'static [&'static str],
-    /// Name, what it is, and whether it must be given.
-    arguments: &'static [(&'static str, &'static str, bool)],
-    /// `{name}` stands for an argument, or what is to be asked when it was left out.
-    text: &'static str,
-}
-
-const RECIPES: &[Recipe] = &[
-    Recipe {
+pub(crate) const PROMPTS: &[PromptTemplate] = &[
+    PromptTemplate {
         name: "narrate",
         title: "Narrate a text",
         description: "Have a text read aloud in a fitting voice.",
@@ -37,7 +16,7 @@ const RECIPES: &[Recipe] = &[
                First call text_to_audio with dry_run and tell me the price; when I agree, call it once without. Longer \
                texts take a while: get_job waits for them. Then tell me where the file is.",
     },
-    Recipe {
+    PromptTemplate {
         name: "storyboard",
         title: "Storyboard to video",
         description: "From an idea over pictures to a short film.",
@@ -54,7 +33,7 @@ const RECIPES: &[Recipe] = &[
                4. Make each shot with generate_video, with the frame's minimax:// uri as first_frame_image. Start them all \
                with wait_seconds 0, then collect them with get_job. Never start a shot twice.",
     },
-    Recipe {
+    PromptTemplate {
         name: "podcast",
         title: "Podcast from notes",
         description: "Two voices talk about notes of yours.",
@@ -68,7 +47,7 @@ const RECIPES: &[Recipe] = &[
                wait_seconds 0 and collected with get_job.\n\
                4. List the files in their order.",
     },
-    Recipe {
+    PromptTemplate {
         name: "clone_voice",
         title: "Clone my voice safely",
         description: "A voice of your own from a recording, with consent.",
@@ -83,7 +62,7 @@ const RECIPES: &[Recipe] = &[
                5. Call voice_clone once, with a short text to hear it. Tell me that a voice which is not used is \
                deleted by MiniMax after 7 days, and how delete_voice removes it.",
     },
-    Recipe {
+    PromptTemplate {
         name: "jingle",
         title: "Jingle",
         description: "A short piece of music for a product or a show.",
@@ -96,86 +75,30 @@ const RECIPES: &[Recipe] = &[
     },
 ];
 
-impl Recipe {
-    fn prompt(&self) -> Prompt {
-        let argument = |(name, description, required): &(&str, &str, bool)| {
-            PromptArgument::new(*name).with_description(*description).with_required(*required)
-        };
-        let arguments = self.arguments.iter().map(argument).collect();
-        Prompt::new(self.name, Some(self.description), Some(arguments)).with_title(self.title)
-    }
-
-    fn filled(&self, given: Option<&JsonObject>) -> String {
-        let mut text = self.text.to_owned();
-        for (argument, ..) in self.arguments {
-            let value = given.and_then(|given| given.get(*argument)?.as_str()).map(str::trim);
-            let value = value.filter(|value| !value.is_empty()).unwrap_or("not named");
-            text = text.replace(&format!("{{{argument}}}"), value);
-        }
-        text
-    }
-}
-
-impl Server {
-    /// Those whose tools this caller has: a recipe that names others leads nowhere.
-    fn recipes(&self) -> impl Iterator<Item = &'static Recipe> {
-        RECIPES.iter().filter(|recipe| recipe.tools.iter().all(|tool| self.has(tool)))
-    }
-
-    /// `prompts/list`.
-    pub(super) fn prompts(&self) -> Vec<Prompt> {
-        self.recipes().map(Recipe::prompt).collect()
-    }
-
-    /// `prompts/get`.
-    pub(super) fn prompt(
-        &self,
-        name: &str,
-        given: Option<&JsonObject>,
-    ) -> Result<GetPromptResult, ErrorData> {
-        let Some(recipe) = self.recipes().find(|recipe| recipe.name == name) else {
-            let names: Vec<_> = self.recipes().map(|recipe| recipe.name).collect();
-            let text = format!("there is no prompt `{name}`; there are {}", names.join(", "));
-            return Err(ErrorData::invalid_params(text, None));
-        };
-        let message = PromptMessage::new_text(Role::User, recipe.filled(given));
-        Ok(GetPromptResult::new(vec![message]).with_description(recipe.description))
-    }
-
-    /// `completion/complete`: values that begin with what was typed, then those that contain it.
-    pub(super) async fn completions(&self, about: &Reference, argument: &ArgumentInfo) -> CompletionInfo {
-        // Values of what the caller cannot call help nobody.
-        let is_for = |tool: &str| matches!(about, Reference::Prompt(_)) && self.has(tool);
-        let values: Vec<String> = match (about, argument.name.as_str()) {
-            (_, "voice_id") if is_for("list_voices") => {
-                voices().system.iter().map(|voice| voice.id.clone()).collect()
-            }
-            (_, "model") if is_for("generate_video") => {
-                facts().video_rows().iter().map(|row| row.model.clone()).collect()
-            }
-            (_, "language") if is_for("text_to_audio") => {
-                voices().language_names().map(str::to_owned).collect()
-            }
-            (_, "format") if is_for("text_to_audio") => ["mp3", "wav", "flac"].map(str::to_owned).to_vec(),
-            (_, "template") if is_for("generate_video_from_template") => {
-                facts().template_names().map(str::to_owned).collect()
-            }
-            (Reference::Resource(_), "job_id") => self.recent_jobs().await,
-            _ => Vec::new(),
-        };
-        let typed = argument.value.to_lowercase();
-        let (first, rest): (Vec<_>, Vec<_>) =
-            values.into_iter().partition(|value| value.to_lowercase().starts_with(&typed));
-        let inside = rest.into_iter().filter(|value| value.to_lowercase().contains(&typed));
-        let fitting: Vec<_> = first.into_iter().chain(inside).collect();
-        let (total, more) = (fitting.len(), fitting.len() > CompletionInfo::MAX_VALUES);
-        let shown = fitting.into_iter().take(CompletionInfo::MAX_VALUES).collect();
-        CompletionInfo::with_pagination(shown, u32::try_from(total).ok(), more).unwrap_or_default()
-    }
-
-    async fn recent_jobs(&self) -> Vec<String> {
-        let filter = Filter { limit: 50, ..Filter::default() };
-        let page = self.jobs().list(self.principal(), &filter).await;
-        page.map(|page| page.jobs.into_iter().map(|job| job.id).collect()).unwrap_or_default()
-    }
-}
+pub(crate) const COMPLETIONS: &[Completion] = &[
+    Completion {
+        argument: "voice_id",
+        tool: "list_voices",
+        values: || voices().system.iter().map(|voice| voice.id.clone()).collect(),
+    },
+    Completion {
+        argument: "model",
+        tool: "generate_video",
+        values: || facts().video_rows().iter().map(|row| row.model.clone()).collect(),
+    },
+    Completion {
+        argument: "language",
+        tool: "text_to_audio",
+        values: || voices().language_names().map(str::to_owned).collect(),
+    },
+    Completion {
+        argument: "format",
+        tool: "text_to_audio",
+        values: || ["mp3", "wav", "flac"].map(str::to_owned).to_vec(),
+    },
+    Completion {
+        argument: "template",
+        tool: "generate_video_from_template",
+        values: || facts().template_names().map(str::to_owned).collect(),
+    },
+];

@@ -5,8 +5,9 @@
 use std::path::Path;
 use std::time::Duration;
 
+use minimax_mcp::mcp::Server;
 use minimax_mcp::sandbox::{Options, Sandbox};
-use minimax_mcp::tools::Server;
+use minimax_mcp::tools;
 use rmcp::ServiceExt as _;
 use rmcp::model::CallToolRequestParams;
 use serde_json::{Value, json};
@@ -173,7 +174,7 @@ fn in_a_day_nothing_piles_up_and_every_row_finds_its_end() {
 async fn a_day(url: &str) {
     let dir = tempfile::tempdir().unwrap();
     let (clock, began, real) = (Clock::start(), Instant::now(), std::time::Instant::now());
-    let server = Server::new(config(url, dir.path(), &[]));
+    let server = tools::server(config(url, dir.path(), &[]));
     let mut hours: Vec<Figures> = Vec::new();
     for hour in 0..HOURS {
         let guest = Guest::of(&server).await;

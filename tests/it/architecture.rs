@@ -1,11 +1,13 @@
 //! The rules of the repository that a text can show. A fence, not a wall: good enough for people of good will.
 
 mod circles;
+mod impls;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use self::circles::import_circles;
+use self::impls::impl_files;
 
 /// A module, and what it may use of ours. What is not listed may be used by nobody but `cli`.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
@@ -16,14 +18,15 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("telemetry", &["config"]),
     ("api", &["facts", "telemetry"]),
     ("jobs", &["api", "facts", "media", "telemetry"]),
-    ("tools", &["api", "config", "facts", "jobs", "media", "permits", "telemetry"]),
-    ("serve", &["config", "jobs", "media", "permits", "telemetry", "tools"]),
-    ("cli", &["config", "facts", "media", "serve", "telemetry", "tools"]),
+    ("mcp", &["api", "config", "facts", "jobs", "media", "permits", "telemetry"]),
+    ("tools", &["api", "config", "facts", "jobs", "mcp", "media", "telemetry"]),
+    ("serve", &["config", "jobs", "mcp", "media", "permits", "telemetry", "tools"]),
+    ("cli", &["config", "facts", "mcp", "media", "serve", "telemetry", "tools"]),
 ];
 
 /// Crates that only some modules may name.
 const KEPT_BACK: &[(&str, &[&str])] = &[
-    ("rmcp", &["tools", "serve", "cli"]),
+    ("rmcp", &["mcp", "tools", "serve", "cli"]),
     ("reqwest", &["api", "media", "telemetry"]),
     ("sqlx", &["jobs"]),
     ("axum", &["serve"]),
@@ -109,6 +112,28 @@ fn no_files_of_the_sandbox_import_each_other_in_a_circle() {
     assert_eq!(import_circles(&sandbox().join("src")), Vec::<Vec<String>>::new());
 }
 
+/// Layers whose files are in order: no circles of imports, and the methods of a type in at most three files.
+const IN_ORDER: &[&str] = &["mcp", "tools"];
+
+#[test]
+fn no_files_of_a_layer_in_order_import_each_other_in_a_circle() {
+    let mut circles = import_circles(&root().join("src"));
+    let in_order = |module: &String| IN_ORDER.contains(&module.split("::").next().unwrap_or_default());
+    circles.retain(|circle| circle.iter().any(in_order));
+    assert_eq!(circles, Vec::<Vec<String>>::new());
+}
+
+#[test]
+fn a_type_of_a_layer_in_order_has_its_methods_in_at_most_three_files() {
+    let files: Vec<_> =
+        IN_ORDER.iter().flat_map(|layer| rust_files(&root().join("src").join(layer))).collect();
+    let impls = impl_files(&files);
+    assert!(impls.len() > 50, "{} types", impls.len());
+    for (name, files) in impls {
+        assert!(files.len() <= 3, "`{name}` has its methods in {files:?}");
+    }
+}
+
 #[test]
 fn a_crate_that_belongs_to_a_layer_is_named_there_alone() {
     for (name, owners) in KEPT_BACK {
@@ -117,6 +142,20 @@ fn a_crate_that_belongs_to_a_layer_is_named_there_alone() {
                 let named = lines.iter().find(|line| line.contains(&format!("{name}::")));
                 assert_eq!(named, None, "{}: `{name}` belongs to {owners:?}", path.display());
             }
+        }
+    }
+}
+
+/// What is special about a tool is data beside the tool, so the machinery names none.
+#[test]
+fn the_machinery_knows_no_tool_by_its_name() {
+    let catalogue = minimax_mcp::tools::catalogue();
+    for (path, lines) in code_of("mcp") {
+        for name in
+            catalogue.specs().flat_map(|spec| [spec.name].into_iter().chain(spec.aliases.iter().copied()))
+        {
+            let named = lines.iter().find(|line| line.contains(&format!("\"{name}\"")));
+            assert_eq!(named, None, "{} names the tool `{name}`", path.display());
         }
     }
 }

@@ -6,10 +6,11 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use minimax_mcp::config::TokenRow;
+use minimax_mcp::mcp::Server;
 use minimax_mcp::sandbox::{Act, Options as SandboxOptions, Pace, Request, Rule, Sandbox, key_fingerprint};
 use minimax_mcp::serve::http::access::Access;
 use minimax_mcp::serve::http::{self, Options};
-use minimax_mcp::tools::Server;
+use minimax_mcp::tools;
 use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -59,7 +60,7 @@ impl Place {
         let listener = http::bind("127.0.0.1:0".parse().unwrap(), &access).await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         config.http.public_url = Some(base.clone());
-        let (server, stop, serving) = (Server::new(config), CancellationToken::new(), TaskTracker::new());
+        let (server, stop, serving) = (tools::server(config), CancellationToken::new(), TaskTracker::new());
         let options = Options { sse: true };
         serving.spawn(http::serve_until(stop.clone(), server.clone(), listener, access, options));
         Served { base, server, stop, serving }

@@ -1,7 +1,8 @@
 //! What a client sees of the tools is an interface: it changes only on purpose.
 
 use minimax_mcp::config::Toolset;
-use minimax_mcp::tools::{INSTRUCTIONS, Server};
+use minimax_mcp::mcp::Billing;
+use minimax_mcp::tools::{self, INSTRUCTIONS};
 use rmcp::ServerHandler as _;
 use serde_json::Value;
 
@@ -9,7 +10,7 @@ use crate::harness::World;
 
 #[test]
 fn every_tool_looks_as_agreed() {
-    for tool in Server::catalogue() {
+    for tool in tools::catalogue().tools() {
         let name = tool.name.to_string();
         // The output schema is the same for most tools; it is kept once, below.
         let mut shown = serde_json::to_value(&tool).unwrap();
@@ -19,14 +20,38 @@ fn every_tool_looks_as_agreed() {
 }
 
 #[test]
+fn every_tool_has_one_spec_that_agrees_with_what_a_client_sees() {
+    let catalogue = tools::catalogue();
+    let tools = catalogue.tools();
+    let job_view = tools.iter().find(|tool| tool.name == "get_job").unwrap().output_schema.clone();
+    for tool in &tools {
+        let specs: Vec<_> = catalogue.specs().filter(|spec| spec.name == tool.name).collect();
+        let [spec] = specs.as_slice() else { panic!("{} has {} specs", tool.name, specs.len()) };
+        let costs = tool.description.as_ref().unwrap().contains("Costs money.");
+        let billing = match (costs, tool.output_schema == job_view) {
+            (false, _) => Billing::Free,
+            (true, true) => Billing::Job,
+            (true, false) => Billing::Immediate,
+        };
+        assert_eq!(spec.billing, billing, "{}", tool.name);
+    }
+    let names: Vec<_> = tools.iter().map(|tool| &*tool.name).collect();
+    for spec in catalogue.specs() {
+        assert!(names.contains(&spec.name), "the spec of `{}` is of no tool", spec.name);
+        let taken = |alias: &&&str| names.contains(*alias);
+        assert_eq!(spec.aliases.iter().find(taken), None, "an alias of `{}` is a tool", spec.name);
+    }
+}
+
+#[test]
 fn the_answers_look_as_agreed() {
     let schema = |name: &str| {
-        let tool = Server::catalogue().into_iter().find(|tool| tool.name == name).unwrap();
+        let tool = tools::catalogue().tools().into_iter().find(|tool| tool.name == name).unwrap();
         tool.output_schema.unwrap()
     };
     insta::assert_json_snapshot!("output_job_view", schema("get_job"));
     // Whatever makes or is a job has one answer; what has an answer of its own is shown beside it.
-    for tool in Server::catalogue() {
+    for tool in tools::catalogue().tools() {
         match tool.output_schema {
             Some(own) if own != schema("get_job") => {
                 insta::assert_json_snapshot!(format!("output_{}", tool.name), own);
@@ -85,14 +110,14 @@ fn every_string_of_every_input_has_a_greatest_length() {
             walk(items, &format!("{path}[]"));
         }
     }
-    for tool in Server::catalogue() {
+    for tool in tools::catalogue().tools() {
         walk(&Value::Object(tool.input_schema.as_ref().clone()), &tool.name);
     }
 }
 
 #[test]
 fn every_schema_is_flat_and_without_unions() {
-    for tool in Server::catalogue() {
+    for tool in tools::catalogue().tools() {
         check_schema(&Value::Object(tool.input_schema.as_ref().clone()), &tool.name, true);
         if let Some(output) = tool.output_schema {
             check_schema(&Value::Object(output.as_ref().clone()), &tool.name, false);
@@ -102,7 +127,7 @@ fn every_schema_is_flat_and_without_unions() {
 
 #[test]
 fn a_default_stands_in_the_description_too_because_some_clients_strip_it() {
-    for tool in Server::catalogue() {
+    for tool in tools::catalogue().tools() {
         for (name, property) in tool.input_schema["properties"].as_object().unwrap() {
             let Some(default) = property.get("default") else { continue };
             // What is off unless it is asked for needs no words.
@@ -119,7 +144,7 @@ fn a_default_stands_in_the_description_too_because_some_clients_strip_it() {
 #[test]
 fn parameters_come_in_the_order_in_which_a_model_needs_them() {
     let order = |name: &str| -> Vec<String> {
-        let tool = Server::catalogue().into_iter().find(|tool| tool.name == name).unwrap();
+        let tool = tools::catalogue().tools().into_iter().find(|tool| tool.name == name).unwrap();
         tool.input_schema["properties"].as_object().unwrap().keys().cloned().collect()
     };
     let job = ["output_directory", "wait_seconds", "dry_run", "idempotency_key"];
@@ -179,7 +204,7 @@ fn parameters_come_in_the_order_in_which_a_model_needs_them() {
 
 #[test]
 fn names_and_descriptions_fit_every_client() {
-    for tool in Server::catalogue() {
+    for tool in tools::catalogue().tools() {
         assert!(
             tool.name.len() <= 32 && tool.name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'),
             "{}",
@@ -215,7 +240,7 @@ async fn a_quiet_parameter_is_accepted_and_not_listed() {
     let world = World::new().await;
     let view = world.make("generate_video", serde_json::json!({ "prompt": "x", "async_mode": true })).await;
     assert_ne!(view["status"], "succeeded", "it was not waited for");
-    for tool in Server::catalogue() {
+    for tool in tools::catalogue().tools() {
         assert!(tool.input_schema["properties"].get("async_mode").is_none(), "{}", tool.name);
     }
 }
@@ -224,7 +249,7 @@ async fn a_quiet_parameter_is_accepted_and_not_listed() {
 #[test]
 fn the_catalogue_costs_little_context() {
     let mut all = 0;
-    for tool in Server::catalogue() {
+    for tool in tools::catalogue().tools() {
         let schema = serde_json::to_string(&tool.input_schema).unwrap().len();
         all += tool.name.len() + tool.description.unwrap().len() + schema;
     }
@@ -259,7 +284,7 @@ async fn groups_and_read_only_decide_what_is_listed() {
             "view_media",
         ]
     );
-    assert_eq!(Server::group_of("generate_video"), Some(Toolset::Video));
+    assert_eq!(tools::catalogue().toolset_of("generate_video"), Some(Toolset::Video));
 }
 
 #[tokio::test]
@@ -276,7 +301,7 @@ async fn the_server_and_everything_it_offers_has_a_title_and_the_server_alone_a_
     let size = imagesize::blob_size(&bytes).unwrap();
     assert_eq!(icons[0].sizes, Some(vec![format!("{}x{}", size.width, size.height)]));
     let titled = |title: Option<String>| title.is_some_and(|title| !title.is_empty());
-    for tool in Server::catalogue() {
+    for tool in tools::catalogue().tools() {
         assert!(titled(tool.title), "{}", tool.name);
         assert!(tool.icons.is_none(), "{}", tool.name);
     }

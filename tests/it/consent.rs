@@ -3,8 +3,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use minimax_mcp::mcp::Server;
 use minimax_mcp::sandbox::{Act, Rule, Sandbox};
-use minimax_mcp::tools::Server;
+use minimax_mcp::tools;
 use rmcp::model::{
     CallToolRequest, CallToolRequestParams, CallToolResponse, CallToolResult, ClientCapabilities,
     ClientConfig, ClientRequest, ElicitRequestParams, ElicitResult, ElicitationAction, ErrorData,
@@ -329,7 +330,7 @@ async fn an_answer_that_comes_too_late_buys_nothing() {
     let settings = [("MINIMAX_CONFIRM_ABOVE".to_owned(), "0.005".to_owned())];
     let mut impatient = config(&world.sandbox.url(), world.dir.path(), &settings);
     impatient.confirm_within = Duration::from_millis(50);
-    let server = Server::new(impatient);
+    let server = tools::server(impatient);
     let modern = Talk::with(&server, Mood::Yes, ProtocolVersion::V_2026_07_28).await;
     let call = || params(json!({ "n": 2 }));
     let state = question(&modern, call()).await.request_state.unwrap();

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 
-use minimax_mcp::tools::Server;
+use minimax_mcp::tools;
 
 /// Every tool that is agreed on, whether it is here yet or not.
 const TOOLS: &[&str] = &[
@@ -466,14 +466,14 @@ fn a_tool_of_the_page_is_one_of_the_agreed_and_the_catalogue_has_no_other() {
             assert!(TOOLS.contains(tool), "{path}: `{tool}` is no tool");
         }
     }
-    for tool in Server::catalogue() {
+    for tool in tools::catalogue().tools() {
         assert!(TOOLS.contains(&&*tool.name), "`{}` is not agreed on", tool.name);
     }
 }
 
 #[test]
 fn a_parameter_that_decides_is_one_of_its_tool() {
-    let catalogue = Server::catalogue();
+    let catalogue = tools::catalogue().tools();
     for (_, path, _, reached) in ENDPOINTS {
         let By(tools, when) = reached else { continue };
         let first = when.split('`').nth(1).unwrap_or_default().split(':').next().unwrap_or_default();

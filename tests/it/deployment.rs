@@ -10,7 +10,7 @@ use minimax_mcp::config::{HttpSettings, SETTINGS};
 use minimax_mcp::sandbox::{Options as SandboxOptions, Sandbox};
 use minimax_mcp::serve::http::access::Access;
 use minimax_mcp::serve::http::{self, Options};
-use minimax_mcp::tools::Server;
+use minimax_mcp::tools;
 use reqwest::{Client, StatusCode, header};
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -54,7 +54,7 @@ async fn served<T>(play: impl AsyncFnOnce(&str, &Client) -> T) -> T {
     let (stop, serving) = (CancellationToken::new(), TaskTracker::new());
     serving.spawn(http::serve_until(
         stop.clone(),
-        Server::new(config),
+        tools::server(config),
         listener,
         Access::new(&settings),
         Options { sse: true },

@@ -9,8 +9,9 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 use minimax_mcp::config::{Config, Places, Toolset};
+use minimax_mcp::mcp::Server;
 use minimax_mcp::sandbox::{Options, Pace, Sandbox};
-use minimax_mcp::tools::Server;
+use minimax_mcp::tools;
 use rmcp::model::{CallToolRequestParams, CallToolResult, ProgressNotificationParam};
 use rmcp::service::{NotificationContext, RunningService};
 use rmcp::{ClientHandler, RoleClient, ServiceExt};
@@ -58,7 +59,7 @@ impl World {
     }
 
     async fn around(sandbox: Arc<Sandbox>, dir: Arc<TempDir>, settings: Vec<(String, String)>) -> Self {
-        let server = Server::new(config(&sandbox.url(), dir.path(), &settings));
+        let server = tools::server(config(&sandbox.url(), dir.path(), &settings));
         let (ours, theirs) = tokio::io::duplex(1 << 20);
         let listener = Listener::default();
         let serving = tokio_util::task::TaskTracker::new();
@@ -155,7 +156,7 @@ pub fn config(url: &str, dir: &Path, settings: &[(String, String)]) -> Config {
 fn keeps_its_promise(tool: &str, content: Option<&Value>) {
     static PROMISED: LazyLock<HashMap<String, Option<Value>>> = LazyLock::new(|| {
         let schema = |tool: &rmcp::model::Tool| tool.output_schema.as_deref().cloned().map(Value::Object);
-        Server::catalogue().iter().map(|tool| (tool.name.to_string(), schema(tool))).collect()
+        tools::catalogue().tools().iter().map(|tool| (tool.name.to_string(), schema(tool))).collect()
     });
     // Another server's name for a tool is not in the catalogue.
     let Some(promised) = PROMISED.get(tool) else { return };
@@ -205,8 +206,8 @@ pub fn text(result: &CallToolResult) -> String {
 
 /// How many tools are on offer unless the settings say otherwise.
 pub fn offered() -> usize {
-    let all = Server::catalogue();
-    all.iter().filter(|tool| Server::group_of(&tool.name) != Some(Toolset::Legacy)).count()
+    let all = tools::catalogue().tools();
+    all.iter().filter(|tool| tools::catalogue().toolset_of(&tool.name) != Some(Toolset::Legacy)).count()
 }
 
 /// Waits until `done`, or fails after twenty seconds.

@@ -6,7 +6,7 @@ use futures_util::TryFutureExt as _;
 use minimax_mcp::sandbox::{Options as SandboxOptions, Pace, Sandbox};
 use minimax_mcp::serve::http::access::Access;
 use minimax_mcp::serve::http::{self, Options};
-use minimax_mcp::tools::Server;
+use minimax_mcp::tools;
 use reqwest::{Client, RequestBuilder, Response};
 use rmcp::model::{CallToolRequest, CallToolRequestParams, ClientRequest};
 use rmcp::service::PeerRequestOptions;
@@ -47,7 +47,7 @@ impl Served {
         let listener = http::bind("127.0.0.1:0".parse().unwrap(), &access).await.unwrap();
         self.base = format!("http://{}", listener.local_addr().unwrap());
         (self.stop, self.serving) = (CancellationToken::new(), TaskTracker::new());
-        let server = Server::new(config);
+        let server = tools::server(config);
         self.serving.spawn(http::serve_until(
             self.stop.clone(),
             server,

@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use futures_util::future::join_all;
 use minimax_mcp::sandbox::{Act, Rule};
-use minimax_mcp::tools::Server;
+use minimax_mcp::tools;
 use serde_json::{Value, json};
 
 use crate::harness::{World, quick, text};
@@ -44,7 +44,7 @@ async fn of_many_pictures_at_once_few_are_drawn_and_the_rest_are_to_be_tried_aga
 async fn what_is_too_long_is_refused_before_anything_is_recorded_and_is_not_repeated() {
     let world = World::with(quick(), &[("MINIMAX_TOOLSETS", "all,legacy")]).await;
     let mut tried = 0;
-    for tool in Server::catalogue() {
+    for tool in tools::catalogue().tools() {
         for (name, property) in tool.input_schema["properties"].as_object().unwrap() {
             let (bound, is_list) = match property.get("items") {
                 Some(items) => (items["maxLength"].as_u64(), true),

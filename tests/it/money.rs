@@ -279,7 +279,7 @@ async fn every_tool_that_costs_money_can_be_rehearsed_and_sends_nothing_then() {
     let settings = [("MINIMAX_TOOLSETS", "all,legacy"), ("MINIMAX_API_KEY", "")];
     let world = World::with(quick(), &settings).await;
     let calls = paid_calls(&world);
-    for tool in minimax_mcp::tools::Server::catalogue() {
+    for tool in minimax_mcp::tools::catalogue().tools() {
         let paid = tool.description.unwrap().contains("Costs money.");
         assert_eq!(paid, calls.iter().any(|(name, _)| *name == tool.name), "{}", tool.name);
     }

@@ -14,7 +14,7 @@ use minimax_mcp::config::{HttpSettings, TokenRow};
 use minimax_mcp::sandbox::{Act, Options as SandboxOptions, Rule, Sandbox};
 use minimax_mcp::serve::http::access::Access;
 use minimax_mcp::serve::http::{self, Options};
-use minimax_mcp::tools::Server;
+use minimax_mcp::tools;
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -49,7 +49,7 @@ impl Served {
         let listener = http::bind("127.0.0.1:0".parse().unwrap(), &access).await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         config.http.public_url = Some(base.clone());
-        let server = Server::new(config);
+        let server = tools::server(config);
         serving.spawn(http::serve_until(stop.clone(), server, listener, access, Options { sse: false }));
         Self { base, sandbox, dir, stop, serving }
     }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use minimax_mcp::config::{SETTINGS, Toolset};
-use minimax_mcp::tools::Server;
+use minimax_mcp::tools;
 use serde_json::Value;
 
 fn path() -> PathBuf {
@@ -22,8 +22,8 @@ fn settings() -> String {
 
 fn tools() -> String {
     let mut table = "| Tool | Group | What it does | Costs money |\n|---|---|---|---|\n".to_owned();
-    for tool in Server::catalogue() {
-        let group = Server::group_of(&tool.name).unwrap();
+    for tool in tools::catalogue().tools() {
+        let group = tools::catalogue().toolset_of(&tool.name).unwrap();
         let (group, _) = Toolset::ALL.iter().find(|(_, known)| *known == group).unwrap();
         let description = tool.description.unwrap();
         let paid = description.contains("Costs money.");

@@ -97,7 +97,7 @@ async fn who_does_not_sit_here_is_not_offered_a_noise() {
     let world = World::new().await;
     let mut config = config(&world.sandbox.url(), world.dir.path(), &[]);
     config.local_playback = false;
-    let server = minimax_mcp::tools::Server::new(config);
+    let server = minimax_mcp::tools::server(config);
     for name in ["speak", "play_audio"] {
         assert!(rmcp::ServerHandler::get_tool(&server, name).is_none(), "{name}");
         assert!(rmcp::ServerHandler::get_tool(&world.server, name).is_some(), "{name}");

@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use super::oauth::{Provider, Refusal};
 use super::tokens::Tokens;
 use crate::config::HttpSettings;
-use crate::tools::{Caller, CallerKey};
+use crate::mcp::{Caller, CallerKey};
 
 /// No token that anybody gives is longer, in bytes.
 const LONGEST: usize = 8 * 1024;

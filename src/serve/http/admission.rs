@@ -15,9 +15,9 @@ use tokio::time::Instant;
 use super::LARGEST_BODY;
 use super::connections::Place;
 use super::held::holding;
+use crate::mcp::{Caller, RateLimiter};
 use crate::permits::{Exhausted, Permits, Reservation};
 use crate::serve::json;
-use crate::tools::{Caller, Rates};
 
 /// Memory for requests and answers of all callers, in KiB: half of what the service unit in examples/deploy allows.
 const MEMORY: usize = 512 * 1024;
@@ -56,7 +56,7 @@ const WHOLE: Duration = Duration::from_secs(300);
 pub struct Admission {
     memory: Permits,
     parsers: Permits,
-    requests: Arc<Rates>,
+    requests: Arc<RateLimiter>,
 }
 
 impl Default for Admission {

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::admission::no_connection;
 use super::connections::Place;
 use super::held::holding;
-use crate::tools::{LinkProblem, Linked, Server};
+use crate::mcp::{LinkProblem, Linked, Server};
 
 /// What stands behind the question mark.
 #[derive(Debug, Deserialize)]

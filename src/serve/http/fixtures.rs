@@ -24,7 +24,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::tools::Server;
+use crate::mcp::Server;
 
 /// Asks for them; any value will do.
 const WANTED: &str = "MINIMAX_CONFORMANCE_FIXTURES";

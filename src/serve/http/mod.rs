@@ -40,7 +40,7 @@ use tokio_util::task::TaskTracker;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
 use super::{LINGER_AFTER_SIGNAL, resume, signal};
-use crate::tools::Server;
+use crate::mcp::Server;
 use access::{Access, check_caller, check_place, is_private};
 use admission::{Admission, admit, count};
 use connection::{SLOWEST, connection};
@@ -142,7 +142,7 @@ const TIDYING: Duration = Duration::from_mins(10);
 async fn tidy(server: Server, stop: CancellationToken) {
     let tidying = async {
         loop {
-            server.sweep_uploads().await;
+            server.uploads().sweep().await;
             tokio::time::sleep(TIDYING).await;
         }
     };

@@ -26,9 +26,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{LARGEST_BODY, PING};
+use crate::mcp::{self, Caller, Connection, Server};
 use crate::permits::{Exhausted, Permit, Permits, Reservation};
 use crate::serve::in_flight::{InFlight, Refused, answered};
-use crate::tools::{self, Caller, Connection, Server};
 
 /// Streams at once.
 const SESSIONS: usize = 64;
@@ -226,7 +226,7 @@ pub async fn post(
     request: Request,
 ) -> Response {
     let (mut parts, body) = request.into_parts();
-    parts.extensions.insert(tools::Session(session_id.clone()));
+    parts.extensions.insert(mcp::Session(session_id.clone()));
     // Another's session is answered like none at all.
     let session = {
         let table = sessions.table();

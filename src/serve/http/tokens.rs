@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::config::{HttpSettings, TokenRow, read_tokens};
-use crate::tools::Caller;
+use crate::mcp::Caller;
 
 /// How often the file is looked at, if there are requests at all.
 const LOOKS: Duration = Duration::from_secs(1);

@@ -16,15 +16,15 @@ use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 
 use super::form::{self, Form};
+use crate::mcp::{Caller, CallerKey, Handed, Server, Unfit, UploadProblem};
 use crate::media::input::uploads::Incoming;
-use crate::tools::{Caller, CallerKey, Handed, Server, Unfit, UploadProblem};
 
 /// The largest file on a slow line. Whoever sends nothing for a moment is cut off much earlier.
 const LONGEST: Duration = Duration::from_mins(60);
 
 /// The routes, if anything may be handed in.
 pub fn routes(server: &Server) -> Router {
-    let Some(largest) = server.largest_upload() else { return Router::new() };
+    let Some(largest) = server.uploads().largest() else { return Router::new() };
     // What is too long around the file is told from a file that is too long.
     let most = usize::try_from(largest).unwrap_or(usize::MAX).saturating_add(form::AROUND.saturating_mul(2));
     Router::new()
@@ -118,7 +118,7 @@ async fn of_form(
     request: Request,
 ) -> Result<Handed, Problem> {
     // Of the whole form: the file is a little shorter.
-    let announced = length(request.headers()).zip(server.largest_upload());
+    let announced = length(request.headers()).zip(server.uploads().largest());
     let announced = announced.map(|(whole, largest)| {
         let fits = whole.saturating_sub(form::AROUND as u64) <= largest;
         if fits { whole.min(largest) } else { whole }
@@ -148,7 +148,7 @@ async fn written(
     announced: Option<u64>,
     pieces: impl Stream<Item = Result<Bytes, Problem>>,
 ) -> Result<Incoming, Problem> {
-    let mut incoming = server.receive(caller, announced).await?;
+    let mut incoming = server.uploads().receive(caller, announced).await?;
     let mut pieces = std::pin::pin!(pieces);
     while let Some(piece) = pieces.next().await {
         incoming.write(&piece?).await?;
@@ -162,7 +162,7 @@ async fn forget(
     Extension(caller): Extension<Caller>,
     Path((id, name)): Path<(String, String)>,
 ) -> Response {
-    if server.forget_upload(&caller, &id, &name).await {
+    if server.uploads().remove(&caller, &id, &name).await {
         return StatusCode::NO_CONTENT.into_response();
     }
     (StatusCode::NOT_FOUND, "There is no such upload.\n").into_response()

@@ -6,7 +6,7 @@ use minimax_mcp::config::HttpSettings;
 use minimax_mcp::sandbox::{Options as SandboxOptions, Sandbox};
 use minimax_mcp::serve::http::access::Access;
 use minimax_mcp::serve::http::{self, Options};
-use minimax_mcp::tools::Server;
+use minimax_mcp::tools;
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -43,7 +43,7 @@ impl Served {
         let listener = http::bind("127.0.0.1:0".parse().unwrap(), &access).await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         config.http.public_url.get_or_insert_with(|| base.clone());
-        let (server, stop) = (Server::new(config), self.stop.clone());
+        let (server, stop) = (tools::server(config), self.stop.clone());
         self.serving.spawn(http::serve_until(stop, server, listener, access, Options { sse: true }));
         base
     }

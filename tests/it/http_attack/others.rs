@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use minimax_mcp::tools::Server;
+use minimax_mcp::tools;
 use serde_json::{Map, Value, json};
 
 use super::stage::{ADA, BOB, Process, Stage, get, on_stage, post, request};
@@ -95,7 +95,7 @@ fn no_tool_takes_an_id_of_another_s_in_any_argument() {
         let hers = hers(program);
         let before = paid(stage);
         let mut tried = BTreeSet::new();
-        for tool in Server::catalogue() {
+        for tool in tools::catalogue().tools() {
             let schema = Value::Object(tool.input_schema.as_ref().clone());
             let required: Vec<_> = schema["required"].as_array().into_iter().flatten().collect();
             for name in schema["properties"].as_object().into_iter().flat_map(Map::keys) {

@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::clock::latest;
 use crate::config::{OAuthSettings, ScopeRow, Toolset};
-use crate::tools::Caller;
+use crate::mcp::Caller;
 use keys::{Keys, Lookup};
 
 /// Signatures that are taken. What a secret makes is none of them: a public key must never do for one.

@@ -1,0 +1,200 @@
+//! Calls whose callers leave before the answer comes.
+//!
+//! A call that is billed at once and starts no job, such as a chat, runs to its end after its connection has ended. Its
+//! answer is kept, and the next identical call gets it for free. A caller who cancels a call and stays connected wants no
+//! answer: a stream is cut off, which saves what has not been generated yet, and a queued request leaves the queue.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, JsonObject};
+use rmcp::service::RequestContext;
+use rmcp::{ErrorData, RoleServer};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::jobs::{Answer, Jobs};
+use crate::mcp::call_digest::CallDigest;
+use crate::mcp::caller::Caller;
+use crate::mcp::error::NOTHING_SENT;
+use crate::mcp::progress;
+
+/// The connection of a request: cancelled when it ends. A transport on which a client can cancel a call and stay
+/// connected puts one into each request's extensions. Without one, a remote caller that cancels has left.
+#[derive(Debug, Clone)]
+pub struct Connection(pub CancellationToken);
+
+/// The calls that go on, by account and call. A channel closes when its call has ended.
+type Running = HashMap<(String, Answer), watch::Receiver<()>>;
+
+/// Calls that go on without their callers.
+#[derive(Debug, Clone, Default)]
+pub(super) struct AbandonedCalls(Arc<Mutex<Running>>);
+
+/// A call that is billed at once.
+pub(super) struct BilledCall<'a> {
+    pub(super) jobs: &'a Jobs,
+    pub(super) caller: &'a Caller,
+    pub(super) digest: CallDigest,
+    /// The schema of the tool's results.
+    pub(super) output_schema: Option<&'a JsonObject>,
+    pub(super) client_gone: &'a CancellationToken,
+}
+
+impl AbandonedCalls {
+    fn table(&self) -> MutexGuard<'_, Running> {
+        // A panic elsewhere leaves the channels valid.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does the work of a call. If the caller leaves, the work goes on, and its answer is kept.
+    pub(super) async fn run<F>(
+        &self,
+        billed: BilledCall<'_>,
+        mut call: RequestContext<RoleServer>,
+        work: impl FnOnce(RequestContext<RoleServer>) -> F,
+    ) -> Result<CallToolResponse, ErrorData>
+    where
+        F: Future<Output = Result<CallToolResponse, ErrorData>> + Send + 'static,
+    {
+        let key = Answer { principal: billed.caller.principal.clone(), digest: billed.digest.0.clone() };
+        if let Some(answer) = self.kept_answer(&billed, &key, &call).await {
+            return Ok(answer);
+        }
+        // The caller left while the same call was waited for: nothing must be bought now.
+        if call.ct.is_cancelled() {
+            return Err(caller_left());
+        }
+        let (left, connection) = (call.ct.clone(), call.extensions.get::<Connection>().cloned());
+        // Cancels the work if the caller does not want it. The end of the connection does not.
+        let unwanted = CancellationToken::new();
+        call.ct = unwanted.clone();
+        let mut work = Box::pin(work(call));
+        tokio::select! {
+            biased;
+            answer = &mut work => {
+                // The caller may have left in the very moment of the answer.
+                if left.is_cancelled() {
+                    keep(billed.jobs, &key, &answer, false).await;
+                }
+                return answer;
+            }
+            () = left.cancelled() => {}
+        }
+        let withdrawn = is_withdrawn(&billed, connection.as_ref());
+        if withdrawn {
+            unwanted.cancel();
+        }
+        let (ended, end) = watch::channel(());
+        let place = (billed.jobs.account().to_owned(), key);
+        // Of two equal calls the later one has the answer last.
+        self.table().entry(place.clone()).or_insert(end);
+        let (calls, jobs) = (self.clone(), billed.jobs.clone());
+        billed.jobs.outlive(async move {
+            let answer = work.await;
+            keep(&jobs, &place.1, &answer, withdrawn).await;
+            calls.table().remove(&place);
+            drop(ended);
+        });
+        Err(caller_left())
+    }
+
+    /// The answer to the same call of a caller who left. Waits for it while that call goes on. `None` if there was no
+    /// such call, or it brought nothing.
+    async fn kept_answer(
+        &self,
+        billed: &BilledCall<'_>,
+        key: &Answer,
+        call: &RequestContext<RoleServer>,
+    ) -> Option<CallToolResponse> {
+        let running = self.table().get(&(billed.jobs.account().to_owned(), key.clone())).cloned();
+        if let Some(mut end) = running {
+            let (start, mut heartbeat) = (Instant::now(), progress::heartbeat());
+            loop {
+                tokio::select! {
+                    // The channel closes when the answer is written.
+                    _ = end.changed() => break,
+                    () = call.ct.cancelled() => break,
+                    _ = heartbeat.tick() => progress::note(call, start, "the same call goes on").await,
+                }
+            }
+        }
+        let kept = match billed.jobs.kept_answer(key).await {
+            Ok(kept) => kept?,
+            Err(error) => {
+                tracing::warn!(%error, "whether an answer waits for this call cannot be read");
+                return None;
+            }
+        };
+        let mut result: CallToolResult = serde_json::from_value(kept).ok()?;
+        say_that_it_is_old(billed.output_schema, &mut result);
+        Some(result.into())
+    }
+}
+
+/// Whether the caller cancelled the call and is still there.
+fn is_withdrawn(billed: &BilledCall<'_>, connection: Option<&Connection>) -> bool {
+    if billed.client_gone.is_cancelled() {
+        return false;
+    }
+    match connection {
+        Some(Connection(ended)) => !ended.is_cancelled(),
+        None => !billed.caller.remote,
+    }
+}
+
+/// Says in the text of a result, and in a field of it if its schema has a fitting one, that it was bought before.
+fn say_that_it_is_old(schema: Option<&JsonObject>, result: &mut CallToolResult) {
+    result.content.push(ContentBlock::text(format!("Note: {KEPT}")));
+    let has = |name: &str| {
+        schema.is_some_and(|schema| schema.get("properties").is_some_and(|all| all.get(name).is_some()))
+    };
+    let Some(Value::Object(content)) = &mut result.structured_content else { return };
+    if has("warnings") {
+        if let Value::Array(warnings) = content.entry("warnings").or_insert_with(|| json!([])) {
+            warnings.push(KEPT.into());
+        }
+    } else if has("next") {
+        let next = content.get("next").and_then(Value::as_str).unwrap_or_default();
+        let next = format!("Tell the user: {KEPT}. {next}");
+        content.insert("next".to_owned(), next.trim().into());
+    }
+}
+
+/// Keeps an answer that was paid for, or may have been.
+async fn keep(jobs: &Jobs, key: &Answer, answer: &Result<CallToolResponse, ErrorData>, withdrawn: bool) {
+    let Ok(CallToolResponse::Complete(result)) = answer else { return };
+    // A caller who cancelled the call and repeats it does not want the pieces.
+    if !is_worth_something(result) || (withdrawn && result.is_error == Some(true)) {
+        return;
+    }
+    let written = match serde_json::to_value(result) {
+        Ok(result) => jobs.keep_answer(key, &result).await.map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    match written {
+        Ok(()) => tracing::info!("a caller left before an answer came; the same call again gets it"),
+        Err(error) => tracing::error!(error, "an answer that was paid for and not heard was not kept"),
+    }
+}
+
+fn caller_left() -> ErrorData {
+    ErrorData::internal_error("the caller has left; the same call again gets the answer", None)
+}
+
+/// Whether an answer is worth keeping. A refusal that cost nothing is not, because the next call may succeed. What may
+/// have been billed is, so that a person decides whether to buy it again.
+fn is_worth_something(result: &CallToolResult) -> bool {
+    let part = |pointer: &str| {
+        let content = result.structured_content.as_ref();
+        content.and_then(|content| content.pointer(pointer)?.as_str()).unwrap_or_default()
+    };
+    // An unanswered question about a price also says "ask the user", and has bought nothing.
+    let in_doubt = part("/error/turn") == "ask the user" && !part("/next").starts_with(NOTHING_SENT);
+    result.is_error != Some(true) || in_doubt || !part("/text").is_empty()
+}
+
+const KEPT: &str = "this is the answer to the same call of before, whose caller left before it came; nothing was bought \
+                    now, and the next such call buys anew";

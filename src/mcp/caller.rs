@@ -1,0 +1,58 @@
+//! Who calls.
+
+use crate::config::Toolset;
+
+/// The caller of a tool. A transport that authenticates its callers puts one into each request's [`http::Extensions`];
+/// on other transports every call is the owner's, who started the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The owner of jobs, files and conversations. A principal sees only its own.
+    pub principal: String,
+    /// May be at another machine: paths of this one mean nothing there, and results are links.
+    pub remote: bool,
+    /// The server knows no other caller, so what no principal owns at MiniMax belongs to this one.
+    pub is_only_one: bool,
+    /// The toolsets that the caller may use; `None` for all that the server offers.
+    pub toolsets: Option<Vec<Toolset>>,
+    /// What the caller may spend in 24 hours, in millionths of the region's currency.
+    pub budget_day: Option<i64>,
+    /// How many tool calls a minute the caller may make.
+    pub rate: Option<u32>,
+}
+
+impl Caller {
+    /// The principal of the person who started the server.
+    pub const OWNER: &str = "local";
+
+    /// The person who started the server, at the same machine.
+    pub fn owner() -> Self {
+        Self {
+            principal: Self::OWNER.to_owned(),
+            remote: false,
+            is_only_one: false,
+            toolsets: None,
+            budget_day: None,
+            rate: None,
+        }
+    }
+
+    /// A caller at another machine, with everything that is on offer.
+    pub fn remote(principal: impl Into<String>) -> Self {
+        Self { principal: principal.into(), remote: true, ..Self::owner() }
+    }
+
+    /// The name that limits are counted under: a token, whatever keys come with it. Without tokens, all callers share one.
+    pub fn limited_as(&self) -> &str {
+        match self.principal.split_once("+key:") {
+            Some((token, _)) => token,
+            None if self.principal.starts_with("key:") => Self::OWNER,
+            None => &self.principal,
+        }
+    }
+
+    /// The name of the token, without the key that came with it.
+    pub(crate) fn name(&self) -> &str {
+        let name = self.principal.strip_prefix("token:").unwrap_or(&self.principal);
+        name.split_once("+key:").map_or(name, |(name, _)| name)
+    }
+}

@@ -1,0 +1,148 @@
+//! MiniMax keys that callers bring, each its own.
+//!
+//! With MINIMAX_MCP_CALLER_KEYS, a request over HTTP buys with the key that it brings or not at all; the server's own
+//! key is never used for it. The key is taken out of the request before anything can log the request, and is kept in
+//! memory only.
+
+use http::{HeaderMap, HeaderName};
+use secrecy::{ExposeSecret as _, SecretString};
+use sha2::{Digest, Sha256};
+
+use crate::config::Config;
+use crate::mcp::caller::Caller;
+use crate::mcp::error::Unpaid;
+
+/// The longest key that is accepted, in bytes; real keys are far shorter.
+const LONGEST: usize = 1024;
+
+/// What a request says about the key that pays for it. A transport whose callers bring keys puts one into each
+/// request's [`http::Extensions`]; the server's own key pays for a call without one.
+#[derive(Debug, Clone)]
+pub enum CallerKey {
+    /// The caller's own.
+    Given {
+        /// The key.
+        key: SecretString,
+        /// A hash that tells it from other keys without revealing it.
+        fingerprint: String,
+    },
+    /// The caller had to bring one, and brought none that is valid.
+    Missing,
+    /// The caller brought one to a server that buys with its own.
+    Unwanted,
+}
+
+/// Who pays for what a call buys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Payer {
+    /// The server's own key.
+    Server,
+    /// A key that came with the request.
+    Caller,
+    /// No key pays, so nothing is bought.
+    Nobody(Unpaid),
+}
+
+impl CallerKey {
+    /// The header that holds the key.
+    pub const HEADER: HeaderName = HeaderName::from_static("x-minimax-api-key");
+
+    /// Takes the key out of a request's headers. `None` where the server's own key pays.
+    pub fn take(headers: &mut HeaderMap, wanted: bool) -> Option<Self> {
+        let mut given = headers.get_all(Self::HEADER).iter();
+        let (first, second) = (given.next().cloned(), given.next().is_some());
+        headers.remove(Self::HEADER);
+        if !wanted {
+            return first.map(|_| Self::Unwanted);
+        }
+        let only = first.filter(|_| !second);
+        let key = only.as_ref().and_then(|value| value.to_str().ok()).map(str::trim);
+        let legal = |key: &&str| !key.is_empty() && key.len() <= LONGEST && !key.contains(' ');
+        Some(key.filter(legal).map_or(Self::Missing, Self::of))
+    }
+
+    fn of(key: &str) -> Self {
+        let fingerprint =
+            Sha256::new_with_prefix(b"minimax-mcp, key of a caller: ").chain_update(key).finalize();
+        let fingerprint = data_encoding::HEXLOWER.encode(&fingerprint).chars().take(32).collect();
+        Self::Given { key: key.into(), fingerprint }
+    }
+
+    /// The principal of such a request: one for each key, and for each named caller with that key.
+    pub fn principal(&self, caller: &str) -> String {
+        let fingerprint = match self {
+            Self::Given { fingerprint, .. } => fingerprint,
+            Self::Missing => "none",
+            Self::Unwanted => return caller.to_owned(),
+        };
+        if caller == Caller::OWNER {
+            format!("key:{fingerprint}")
+        } else {
+            format!("{caller}+key:{fingerprint}")
+        }
+    }
+}
+
+/// Names the tasks that this server may ask about: those of this host that were bought with this key. It holds a
+/// fingerprint of the key and not the key.
+pub(crate) fn account_of(config: &Config) -> String {
+    let Some(key) = &config.key else { return config.account.clone() };
+    let fingerprint = Sha256::digest(key.expose_secret());
+    let fingerprint: String = data_encoding::HEXLOWER.encode(&fingerprint).chars().take(8).collect();
+    format!("{} (key {fingerprint})", config.account)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn taken(values: &[&str], wanted: bool) -> (Option<CallerKey>, HeaderMap) {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(CallerKey::HEADER, HeaderValue::from_str(value).unwrap());
+        }
+        (CallerKey::take(&mut headers, wanted), headers)
+    }
+
+    #[test]
+    fn a_key_is_taken_out_of_the_request_whether_it_is_wanted_or_not() {
+        for wanted in [true, false] {
+            for values in [&["sk-one"][..], &["sk-one", "sk-two"]] {
+                assert!(taken(values, wanted).1.is_empty(), "{wanted} {values:?}");
+            }
+        }
+        assert!(matches!(taken(&["sk-one"], true).0, Some(CallerKey::Given { .. })));
+        assert!(matches!(taken(&["sk-one"], false).0, Some(CallerKey::Unwanted)));
+        assert!(taken(&[], false).0.is_none());
+    }
+
+    #[test]
+    fn what_cannot_be_one_key_is_none() {
+        let long = "x".repeat(LONGEST + 1);
+        for values in [&[][..], &[""], &["  "], &["Bearer sk-one"], &["sk-one", "sk-one"], &[&long]] {
+            assert!(matches!(taken(values, true).0, Some(CallerKey::Missing)), "{values:?}");
+        }
+    }
+
+    #[test]
+    fn a_principal_belongs_to_the_key_and_to_the_name_and_shows_no_key() {
+        let [one, two] = ["sk-api-one", "sk-api-two"].map(CallerKey::of);
+        assert_eq!(one.principal("token:ada"), CallerKey::of("sk-api-one").principal("token:ada"));
+        let all = [
+            one.principal(Caller::OWNER),
+            two.principal(Caller::OWNER),
+            one.principal("token:ada"),
+            one.principal("token:bob"),
+            CallerKey::Missing.principal("token:ada"),
+            CallerKey::Missing.principal(Caller::OWNER),
+            Caller::OWNER.to_owned(),
+        ];
+        for (place, principal) in all.iter().enumerate() {
+            assert!(!all.iter().take(place).any(|other| other == principal), "{principal}");
+            assert!(!principal.contains("sk-api"), "{principal}");
+        }
+        assert!(!format!("{one:?}").contains("sk-api"));
+    }
+}

@@ -1,0 +1,217 @@
+//! Budgets: whether a call may be bought at its price, and what to tell the person who set the limit.
+
+use std::sync::Arc;
+
+use rmcp::RoleServer;
+use rmcp::service::RequestContext;
+
+use crate::api::retry::Nature;
+use crate::api::{Accepted, ApiError, group};
+use crate::config::{Budgets, Config, KeyKind};
+use crate::facts::offer;
+use crate::jobs::{Cost, Denied, Jobs, Limit, NotBought, Purchase, Reservation};
+use crate::mcp::caller::Caller;
+use crate::mcp::checkout::consent::{Consent, Question, spent_already};
+use crate::mcp::checkout::money::{OPERATOR, held_words, money};
+use crate::mcp::error::ToolError;
+use crate::mcp::progress;
+use crate::telemetry;
+
+/// The settings that limit spending, each with the spending that it counts.
+const SETTINGS: &[(Limit, &str, &str)] = &[
+    (Limit::Day, "MINIMAX_BUDGET_DAY", "in the last 24 hours"),
+    (Limit::Call, "MINIMAX_BUDGET_CALL", "by one call"),
+    (Limit::Process, "MINIMAX_BUDGET_PROCESS", "by this server since its start"),
+    (Limit::Principal, "budget_day", "with it in the last 24 hours"),
+];
+
+/// The name of a limit's setting, and the spending that it counts.
+pub(crate) fn setting(limit: Limit) -> (&'static str, &'static str) {
+    let row = SETTINGS.iter().find(|(known, ..)| *known == limit);
+    row.map_or(("MINIMAX_BUDGET_DAY", ""), |(_, name, about)| (*name, *about))
+}
+
+/// The budgets of one caller.
+#[derive(Debug, Clone)]
+pub(crate) struct Budget {
+    config: Arc<Config>,
+    caller: Arc<Caller>,
+    key_kind: KeyKind,
+    jobs: Jobs,
+    consent: Consent,
+}
+
+impl Budget {
+    pub(crate) fn new(config: Arc<Config>, caller: Arc<Caller>, key_kind: KeyKind, jobs: Jobs) -> Self {
+        let consent = Consent::new(Arc::clone(&config), Arc::clone(&caller), jobs.clone());
+        Self { config, caller, key_kind, jobs, consent }
+    }
+
+    /// Whether any limit or question about prices applies to this caller.
+    pub(crate) fn is_limited(&self) -> bool {
+        let budgets = self.config.budgets;
+        budgets != Budgets::default() || self.caller.budget_day.is_some()
+    }
+
+    /// The cost that is counted against budgets: the table's price, or else the user's own price for a call of the tool.
+    /// For a plan's key it is the list price.
+    pub(crate) fn counted(&self, tool: &str, mut cost: Cost) -> Cost {
+        if cost.ceiling().is_none() {
+            cost.most = offer().each(tool).in_currency(&cost.currency);
+        }
+        let told = cost.basis.as_ref().is_some_and(|basis| basis.ends_with(BY_PLAN));
+        if self.key_kind == KeyKind::Plan && !told {
+            let basis = cost.basis.take().map(|basis| format!("{basis}; ")).unwrap_or_default();
+            cost.basis = Some(format!("{basis}{BY_PLAN}"));
+        }
+        cost
+    }
+
+    /// Checks a call against the budgets, and asks a person if its price needs consent. This comes before anything is
+    /// uploaded or sent. Returns the name of the consent.
+    pub(crate) async fn admit(
+        &self,
+        tool: &str,
+        model: &str,
+        cost: &Cost,
+        call: &RequestContext<RoleServer>,
+    ) -> Result<Option<String>, ToolError> {
+        if !self.is_limited() {
+            return Ok(None);
+        }
+        let cost = self.counted(tool, cost.clone());
+        let price = cost.ceiling();
+        let (principal, allowance) = (&self.caller.principal, self.caller.budget_day);
+        let affordable = self.jobs.afford(principal, allowance, price, &cost.currency).await;
+        affordable.map_err(|error| self.refused(tool, error))?;
+        let question = Question { tool, model, price, basis: cost.basis.as_deref() };
+        self.consent.obtain(&question, call).await
+    }
+
+    /// Reserves the price of a call that starts no job. The reservation is on disk when this returns.
+    pub(crate) async fn reserve(
+        &self,
+        tool: &'static str,
+        model: &str,
+        cost: &Cost,
+        call: &RequestContext<RoleServer>,
+    ) -> Result<Reservation, ToolError> {
+        let consent = self.admit(tool, model, cost, call).await?;
+        let purchase = Purchase {
+            tool,
+            principal: self.caller.principal.clone(),
+            allowance: self.caller.budget_day,
+            model: model.to_owned(),
+            currency: cost.currency.clone(),
+            estimate: self.counted(tool, cost.clone()).ceiling(),
+            consent,
+        };
+        self.jobs.reserve(purchase).await.map_err(|error| self.refused(tool, error))
+    }
+
+    /// Buys a call that starts no job and has a fixed price: reserves it, sends the request once, and settles.
+    pub(crate) async fn buy_once<T, F>(
+        &self,
+        tool: &'static str,
+        model: &str,
+        cost: &Cost,
+        call: &RequestContext<RoleServer>,
+        ask: impl FnMut() -> F,
+    ) -> Result<T, ToolError>
+    where
+        F: Future<Output = Result<T, ApiError>>,
+    {
+        let held = self.reserve(tool, model, cost, call).await?;
+        let answer =
+            progress::send_in_turn(call, self.jobs.api().join(group::OTHER), Nature::Paid, ask).await;
+        ended(held, answer, |_| cost.estimated).await.map_err(ToolError::Bought)
+    }
+
+    /// The name of a limit in messages: its setting, or the caller's token for the caller's own limit.
+    pub(crate) fn limit_name(&self, limit: Limit) -> String {
+        match limit {
+            Limit::Principal => {
+                format!("the budget_day of the token `{}`", telemetry::display(self.caller.name(), 64))
+            }
+            _ => setting(limit).0.to_owned(),
+        }
+    }
+
+    /// Turns a refused purchase into words for the model and for the person who set the limits.
+    pub(crate) fn refused(&self, tool: &str, error: NotBought) -> ToolError {
+        let currency = self.config.currency();
+        match error {
+            NotBought::Records(error) => error.into(),
+            NotBought::Denied(Denied::Used) => spent_already(),
+            NotBought::Denied(Denied::NoPrice(limit)) => {
+                let name = self.limit_name(limit);
+                ToolError::Money {
+                    message: format!(
+                        "{name} is set, and no price is known for this call of {tool}, so it was refused before \
+                         anything was sent"
+                    ),
+                    turn: OPERATOR,
+                    advice: format!(
+                        "Nothing was billed. Ask the user to put a price into the file that MINIMAX_FACTS_FILE names, \
+                         the model's or one for each call of the tool, for example {{\"calls\": [{{\"alias\": \"{tool}\", \
+                         \"each\": {{\"{currency}\": 0.1}}}}]}}, or to unset {name}; then to restart this server."
+                    ),
+                }
+            }
+            NotBought::Denied(Denied::Over { limit, allowed, price, spent }) => {
+                let (name, (_, about)) = (self.limit_name(limit), setting(limit));
+                let left = allowed.saturating_sub(spent.total()).max(0);
+                let who = match limit {
+                    Limit::Principal => {
+                        "whoever runs this server to raise or remove it in the file that MINIMAX_MCP_TOKEN_FILE names (no \
+                         restart is needed)"
+                            .to_owned()
+                    }
+                    _ => format!("the user to raise or unset {name} and to restart this server"),
+                };
+                let so_far = match limit {
+                    Limit::Call => String::new(),
+                    _ => format!(
+                        "{} were spent {about}{}, so {} are left, and ",
+                        money(spent.total(), currency),
+                        held_words(&spent),
+                        money(left, currency)
+                    ),
+                };
+                ToolError::Money {
+                    message: format!(
+                        "{name} is {}: {so_far}this call of {tool} costs {} at most. It was refused before anything was \
+                         sent",
+                        money(allowed, currency),
+                        money(price, currency)
+                    ),
+                    turn: OPERATOR,
+                    advice: format!(
+                        "Nothing was billed. Ask {who}, or order less{}. check_account shows what was spent.",
+                        match limit {
+                            Limit::Day | Limit::Principal => ", or wait until what was spent is a day old",
+                            Limit::Call | Limit::Process => "",
+                        }
+                    ),
+                }
+            }
+        }
+    }
+}
+
+/// Added to the basis of a price that a plan pays.
+const BY_PLAN: &str = "the key is a plan's, and the list price is what is counted";
+
+/// Ends a reservation in the way in which its request ended.
+pub(crate) async fn ended<T>(
+    held: Reservation,
+    result: Result<T, ApiError>,
+    actual: impl FnOnce(&T) -> Option<f64>,
+) -> Result<T, ApiError> {
+    match &result {
+        Ok(answer) => held.settle(actual(answer)).await,
+        Err(error) if error.accepted() == Accepted::No => held.release().await,
+        Err(_) => held.doubt().await,
+    }
+    result
+}

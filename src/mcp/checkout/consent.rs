@@ -1,0 +1,279 @@
+//! Asking a person for consent to a price, in the way that the client's protocol revision has for it.
+//!
+//! Up to 2025-11-25 the server asks while the call waits. From 2026-07-28 on it answers that it needs input, and the
+//! client calls again with the person's answer and the sealed question. The seal proves that this server asked the
+//! question, and about this very call; without it nothing in the question is trusted.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rmcp::RoleServer;
+use rmcp::model::{
+    ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema, InputRequest,
+    InputRequests, InputRequiredResult, InputResponses, ProtocolVersion, RequestStateCodec,
+    RequestStateError, SealOptions,
+};
+use rmcp::service::RequestContext;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::config::Config;
+use crate::jobs::Jobs;
+use crate::mcp::call_digest::CallDigest;
+use crate::mcp::caller::Caller;
+use crate::mcp::caller_key::account_of;
+use crate::mcp::checkout::money::{OPERATOR, money};
+use crate::mcp::error::ToolError;
+use crate::mcp::progress;
+use crate::telemetry;
+
+/// The name of the question among those of a call, and of the field that answers it.
+const ASKED: &str = "confirm";
+const FIELD: &str = "buy";
+
+/// What a person is asked about.
+pub(crate) struct Question<'a> {
+    pub(crate) tool: &'a str,
+    pub(crate) model: &'a str,
+    /// The highest price in millionths; `None` if it is unknown.
+    pub(crate) price: Option<i64>,
+    pub(crate) basis: Option<&'a str>,
+}
+
+/// The answers that a call brought, and the consent that was given during it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Answers(Arc<Mutex<Dialogue>>);
+
+#[derive(Debug, Default)]
+struct Dialogue {
+    responses: Option<InputResponses>,
+    state: Option<String>,
+    /// What the call returns instead of a result.
+    question: Option<InputRequiredResult>,
+    /// The consent that a person gave in this call.
+    consent: Option<Given>,
+}
+
+#[derive(Debug, Clone)]
+struct Given {
+    /// The highest price that it covers.
+    price: Option<i64>,
+    name: Option<String>,
+}
+
+impl Answers {
+    pub(crate) fn new(responses: Option<InputResponses>, state: Option<String>) -> Self {
+        Self(Arc::new(Mutex::new(Dialogue { responses, state, ..Dialogue::default() })))
+    }
+
+    /// What the client has to ask before the call can go on.
+    pub(crate) fn question(&self) -> Option<InputRequiredResult> {
+        self.with(|told| told.question.take())
+    }
+
+    fn with<T>(&self, what: impl FnOnce(&mut Dialogue) -> T) -> T {
+        what(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The sealed question that a client brings back.
+#[derive(Debug, Serialize, Deserialize)]
+struct SealedQuestion {
+    /// The price that was asked about.
+    price: Option<i64>,
+    /// Identifies the question, so that one consent buys once.
+    name: String,
+}
+
+/// Whether consent to `agreed` covers `price`. Consent to an unknown price covers any.
+fn covers(agreed: Option<i64>, price: Option<i64>) -> bool {
+    match (agreed, price) {
+        (None, _) => true,
+        (Some(agreed), Some(price)) => price <= agreed,
+        (Some(_), None) => false,
+    }
+}
+
+/// Asks for one caller.
+#[derive(Debug, Clone)]
+pub(crate) struct Consent {
+    config: Arc<Config>,
+    caller: Arc<Caller>,
+    jobs: Jobs,
+}
+
+impl Consent {
+    pub(crate) fn new(config: Arc<Config>, caller: Arc<Caller>, jobs: Jobs) -> Self {
+        Self { config, caller, jobs }
+    }
+
+    /// Asks a person if the price is above the limit for that. Returns the name of the consent, if it has one.
+    pub(crate) async fn obtain(
+        &self,
+        question: &Question<'_>,
+        call: &RequestContext<RoleServer>,
+    ) -> Result<Option<String>, ToolError> {
+        let Some(free) = self.config.budgets.confirm_above else { return Ok(None) };
+        if question.price.is_some_and(|price| price <= free) {
+            return Ok(None);
+        }
+        let answers = call.extensions.get::<Answers>().cloned().unwrap_or_default();
+        let given = answers.with(|told| told.consent.clone());
+        if let Some(given) = given.filter(|given| covers(given.price, question.price)) {
+            return Ok(given.name);
+        }
+        let able = call.client_capabilities().and_then(|can| can.elicitation);
+        // A client that names no kind of question takes forms.
+        if !able.is_some_and(|able| able.form.is_some() || able.url.is_none()) {
+            return Err(self.cannot_ask(question));
+        }
+        let modern = call.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2026_07_28);
+        let given = if modern {
+            let sealed_question = self.read_answer(question, &answers, call).await?;
+            Given { price: sealed_question.price, name: Some(sealed_question.name) }
+        } else {
+            self.ask(question, call).await?;
+            Given { price: question.price, name: None }
+        };
+        answers.with(|told| told.consent = Some(given.clone()));
+        Ok(given.name)
+    }
+
+    /// Asks while the call waits.
+    async fn ask(&self, question: &Question<'_>, call: &RequestContext<RoleServer>) -> Result<(), ToolError> {
+        let within = self.config.confirm_within;
+        let asking = call.peer.create_elicitation_with_timeout(self.form(question), Some(within));
+        tokio::pin!(asking);
+        let start = Instant::now();
+        let mut heartbeat = progress::heartbeat();
+        let answer = loop {
+            tokio::select! {
+                answer = &mut asking => break answer,
+                () = call.ct.cancelled() => return Err(not_confirmed("the call was cancelled before anybody answered")),
+                _ = heartbeat.tick() => progress::note(call, start, "waiting for a person's answer about the price").await,
+            }
+        };
+        match answer {
+            Ok(answer) => read(&answer),
+            Err(error) => Err(not_confirmed(&format!("nobody was there to answer ({error})"))),
+        }
+    }
+
+    /// Reads the answer that the call brought, or has the client ask for one.
+    async fn read_answer(
+        &self,
+        question: &Question<'_>,
+        answers: &Answers,
+        call: &RequestContext<RoleServer>,
+    ) -> Result<SealedQuestion, ToolError> {
+        let (responses, state) = answers.with(|told| (told.responses.take(), told.state.take()));
+        let bound = self.bound(call);
+        let codec = RequestStateCodec::try_new(self.jobs.seal_key().await?);
+        let codec = codec.map_err(|error| not_confirmed(&error.to_string()))?;
+        if let Some(state) = state {
+            let sealed_question: SealedQuestion =
+                codec.open_json_with(&state, &bound).map_err(|error| unsealed(&error))?;
+            // If the price has risen since, the person is asked again.
+            if covers(sealed_question.price, question.price) {
+                let answer = responses.and_then(|mut all| all.remove(ASKED)).unwrap_or_default();
+                let answer: ElicitResult = serde_json::from_value(answer)
+                    .map_err(|_| not_confirmed("the answer that came with the call cannot be read"))?;
+                return read(&answer).map(|()| sealed_question);
+            }
+        }
+        let sealed_question = SealedQuestion { price: question.price, name: crate::jobs::random_id("yes") };
+        let options = SealOptions::new().associated_data(&bound).ttl(self.config.confirm_within);
+        let sealed = codec
+            .seal_json_with(&sealed_question, &options)
+            .map_err(|error| not_confirmed(&error.to_string()))?;
+        let request = InputRequest::Elicitation(ElicitRequest::new(self.form(question)));
+        let requests = InputRequests::from([(ASKED.to_owned(), request)]);
+        answers.with(|told| told.question = Some(InputRequiredResult::new(Some(requests), Some(sealed))));
+        Err(ToolError::Ask)
+    }
+
+    /// What a seal is bound to: principal, account, tool and arguments.
+    fn bound(&self, call: &RequestContext<RoleServer>) -> Vec<u8> {
+        let CallDigest(digest) = CallDigest::attached_to(call);
+        [&self.caller.principal, &account_of(&self.config), &digest]
+            .map(String::as_str)
+            .join("\n")
+            .into_bytes()
+    }
+
+    fn form(&self, question: &Question<'_>) -> ElicitRequestParams {
+        let schema = ElicitationSchema::builder()
+            .required_bool_with(FIELD, |field| field.title("Buy it").with_default(false))
+            .build();
+        ElicitRequestParams::FormElicitationParams {
+            meta: None,
+            message: format!("{} Buy it?", self.asks(question)),
+            requested_schema: schema
+                .unwrap_or_else(|_| ElicitationSchema::new(std::collections::BTreeMap::new())),
+        }
+    }
+
+    fn asks(&self, question: &Question<'_>) -> String {
+        let currency = self.config.currency();
+        let model = question.model;
+        let by = if model.is_empty() { String::new() } else { format!(" with {}", telemetry::quoted(model)) };
+        // The price comes first, so that no text of the call can hide it.
+        let price = match question.price {
+            Some(price) => format!("costs {} at most", money(price, currency)),
+            None => "has no known price".to_owned(),
+        };
+        let basis = question.basis.map(|basis| format!(" ({})", telemetry::display(basis, 300)));
+        let free = money(self.config.budgets.confirm_above.unwrap_or_default(), currency);
+        format!(
+            "This {price}: {}{by}{}; above {free} a person is asked (MINIMAX_CONFIRM_ABOVE).",
+            question.tool,
+            basis.unwrap_or_default()
+        )
+    }
+
+    fn cannot_ask(&self, question: &Question<'_>) -> ToolError {
+        ToolError::Money {
+            message: format!(
+                "{} This client cannot ask one, so the call was refused before anything was sent",
+                self.asks(question)
+            ),
+            turn: OPERATOR,
+            advice: "Nothing was billed. Ask the user to raise or unset MINIMAX_CONFIRM_ABOVE and to restart this \
+                     server, or use a client that can ask (elicitation)."
+                .to_owned(),
+        }
+    }
+}
+
+fn read(answer: &ElicitResult) -> Result<(), ToolError> {
+    let yes = answer.content.as_ref().and_then(|content| content.get(FIELD)).and_then(Value::as_bool);
+    match (&answer.action, yes) {
+        (ElicitationAction::Accept, Some(true)) => Ok(()),
+        (ElicitationAction::Accept | ElicitationAction::Decline, _) => {
+            Err(not_confirmed("the person has said no to the price"))
+        }
+        _ => Err(not_confirmed("the person has not answered")),
+    }
+}
+
+fn unsealed(error: &RequestStateError) -> ToolError {
+    not_confirmed(match error {
+        RequestStateError::Expired => "the answer came too late; the question has expired",
+        _ => "the requestState that came with the call is not one that this server gave for these arguments",
+    })
+}
+
+/// One consent buys once.
+pub(crate) fn spent_already() -> ToolError {
+    not_confirmed("the person's yes has bought something already")
+}
+
+fn not_confirmed(why: &str) -> ToolError {
+    ToolError::Money {
+        message: format!("not bought: {why}"),
+        turn: "ask the user",
+        advice: "Nothing was sent or billed. Call again only if the user wants it; MINIMAX_CONFIRM_ABOVE sets the \
+                 price above which this server asks."
+            .to_owned(),
+    }
+}

@@ -1,0 +1,187 @@
+//! What stands between a checked order and the money.
+
+pub(crate) mod budget;
+pub(crate) mod consent;
+pub(crate) mod money;
+pub(crate) mod output;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rmcp::RoleServer;
+use rmcp::model::JsonObject;
+use rmcp::service::RequestContext;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::config::{Config, KeyKind};
+use crate::jobs::{Cost, Job, Jobs, Order, Paid};
+use crate::mcp::call_digest::CallDigest;
+use crate::mcp::caller::Caller;
+use crate::mcp::caller_key::Payer;
+use crate::mcp::error::ToolError;
+use crate::mcp::job_view::JobView;
+use crate::mcp::presenter::Presenter;
+use crate::mcp::progress;
+use crate::media::Roots;
+use budget::Budget;
+use output::OutputFolder;
+
+/// How long an asynchronous call waits for MiniMax to accept the order, which usually takes a second or two.
+const SUBMIT: Duration = Duration::from_secs(30);
+
+/// What every tool that costs money takes besides its own parameters.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub(crate) struct JobOptions {
+    /// Folder.
+    pub(crate) output_directory: Option<String>,
+    /// 0-240, default 45.
+    #[serde(default = "forty_five")]
+    #[schemars(range(min = 0, max = 240))]
+    pub(crate) wait_seconds: u32,
+    /// wait_seconds 0; a video's task_id is waited for.
+    #[serde(default)]
+    #[schemars(extend("x-quiet" = true))]
+    pub(crate) async_mode: bool,
+    /// Only price it.
+    #[serde(default)]
+    pub(crate) dry_run: bool,
+    /// Buys once.
+    pub(crate) idempotency_key: Option<String>,
+}
+
+pub(crate) fn forty_five() -> u32 {
+    45
+}
+
+impl JobOptions {
+    /// How long the call waits, and for what: with `async_mode` for the `task_id`, or else for the end.
+    pub(crate) fn patience(&self) -> (Duration, fn(&Job) -> bool) {
+        if self.async_mode {
+            return (SUBMIT, progress::is_taken);
+        }
+        (Duration::from_secs(self.wait_seconds.min(240).into()), progress::is_over)
+    }
+}
+
+/// What a tool orders, before the checkout adds who pays and where files go.
+pub(crate) struct Draft {
+    pub(crate) paid: Paid,
+    pub(crate) model: String,
+    pub(crate) prompt: String,
+    pub(crate) cost: Cost,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Buys for one caller.
+#[derive(Debug, Clone)]
+pub(crate) struct Checkout {
+    config: Arc<Config>,
+    caller: Arc<Caller>,
+    payer: Payer,
+    jobs: Jobs,
+    presenter: Arc<Presenter>,
+    pub(crate) budget: Budget,
+    pub(crate) output: OutputFolder,
+}
+
+impl Checkout {
+    pub(crate) fn new(
+        config: Arc<Config>,
+        caller: Arc<Caller>,
+        (payer, key_kind): (Payer, KeyKind),
+        jobs: Jobs,
+        roots: Arc<Roots>,
+        presenter: Arc<Presenter>,
+    ) -> Self {
+        let budget = Budget::new(Arc::clone(&config), Arc::clone(&caller), key_kind, jobs.clone());
+        let output = OutputFolder::new(Arc::clone(&config), Arc::clone(&caller), roots);
+        Self { config, caller, payer, jobs, presenter, budget, output }
+    }
+
+    /// Refuses a call that must not reach MiniMax: wrong settings, or no key that may pay.
+    pub(crate) fn ready(&self) -> Result<(), ToolError> {
+        self.configured()?;
+        match self.payer {
+            Payer::Nobody(why) => Err(ToolError::Unpaid(why)),
+            _ if !self.jobs.api().has_key() => Err(ToolError::NoKey),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses a call while a setting is wrong. A tool must not write a file that such a setting names.
+    pub(crate) fn configured(&self) -> Result<(), ToolError> {
+        let problems = &self.config.problems;
+        if problems.is_empty() { Ok(()) } else { Err(ToolError::Config(problems.clone())) }
+    }
+
+    /// Starts the job of a checked order, once, and waits for it.
+    pub(crate) async fn buy(
+        &self,
+        tool: &'static str,
+        draft: Draft,
+        options: JobOptions,
+        call: &RequestContext<RoleServer>,
+    ) -> Result<JobView, ToolError> {
+        let Draft { paid, model, prompt, cost, warnings } = draft;
+        let cost = self.budget.counted(tool, cost);
+        let requested = options.output_directory.as_deref();
+        let folder = self.output.find(requested, !options.dry_run).await?;
+        if let Some(folder) = folder.as_ref().filter(|_| !options.dry_run) {
+            self.output.check_space(folder, requested, paid.kind()).await?;
+        }
+        if options.dry_run {
+            return Ok(JobView::dry_run(paid.kind(), model, &cost, warnings));
+        }
+        let consent = self.budget.admit(tool, &model, &cost, call).await?;
+        let (patience, settled) = options.patience();
+        let digest = CallDigest::attached_to(call).0;
+        let order = Order {
+            tool,
+            principal: self.caller.principal.clone(),
+            allowance: self.caller.budget_day,
+            paid,
+            model,
+            prompt,
+            folder,
+            cost,
+            warnings,
+            idempotency_key: options.idempotency_key,
+            digest: digest.clone(),
+            consent,
+        };
+        let started = self.jobs.start(order).await;
+        let (watch, existed) = started.map_err(|error| self.budget.refused(tool, error))?;
+        let job = self.presenter.wait_for(watch, call, patience, settled).await;
+        let view = self.presenter.job(&job);
+        Ok(match existed {
+            false => view,
+            true if job.digest == digest => view.noting(BOUGHT_NOTHING),
+            true => view.noting(BOUGHT_NOTHING).noting(OTHER_ARGUMENTS),
+        })
+    }
+
+    /// The job that an earlier call started with the same `idempotency_key`.
+    pub(crate) async fn replayed(
+        &self,
+        arguments: &JsonObject,
+        digest: &CallDigest,
+        call: &RequestContext<RoleServer>,
+    ) -> Result<Option<JobView>, ToolError> {
+        let options: Option<JobOptions> = serde_json::from_value(arguments.clone().into()).ok();
+        let Some(options) = options.filter(|options| !options.dry_run) else { return Ok(None) };
+        let Some(key) = &options.idempotency_key else { return Ok(None) };
+        let Some((watch, first)) = self.jobs.by_key(&self.caller.principal, key).await? else {
+            return Ok(None);
+        };
+        let (patience, settled) = options.patience();
+        let job = self.presenter.wait_for(watch, call, patience, settled).await;
+        let view = self.presenter.job(&job).noting(BOUGHT_NOTHING);
+        Ok(Some(if first == digest.0 { view } else { view.noting(OTHER_ARGUMENTS) }))
+    }
+}
+
+const OTHER_ARGUMENTS: &str =
+    "this idempotency_key came with other arguments before; use another key for another order";
+
+const BOUGHT_NOTHING: &str = "this call bought nothing: it is the job of the first call with this key";

@@ -1,0 +1,86 @@
+//! The folder that the files of a call go to.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::config::{Config, ConfigError, ResourceMode};
+use crate::jobs::Kind;
+use crate::mcp::caller::Caller;
+use crate::mcp::error::ToolError;
+use crate::media::{self, Roots};
+
+/// Finds output folders for one caller.
+#[derive(Debug, Clone)]
+pub(crate) struct OutputFolder {
+    config: Arc<Config>,
+    caller: Arc<Caller>,
+    roots: Arc<Roots>,
+}
+
+impl OutputFolder {
+    pub(crate) fn new(config: Arc<Config>, caller: Arc<Caller>, roots: Arc<Roots>) -> Self {
+        Self { config, caller, roots }
+    }
+
+    /// The folder for a call's files; `None` if results are links only. With `touch` it is proven to be writable.
+    pub(crate) async fn find(
+        &self,
+        requested: Option<&str>,
+        touch: bool,
+    ) -> Result<Option<PathBuf>, ToolError> {
+        if self.caller.remote && requested.is_some() {
+            let problem =
+                "is a folder of the server's machine, which a caller over HTTP does not choose; leave it out";
+            return Err(ToolError::argument("output_directory", problem));
+        }
+        let argument = |problem: media::OutputProblem| unusable(requested, &problem);
+        if self.config.mode == ResourceMode::Url && requested.is_none() {
+            return Ok(None);
+        }
+        let (base, roots) = (self.config.base_path.clone(), Arc::clone(&self.roots));
+        let wanted = requested.map(str::to_owned);
+        let found =
+            tokio::task::spawn_blocking(move || media::folder(&base, wanted.as_deref(), &roots)).await;
+        let folder = found.map_err(|_| ToolError::argument("output_directory", "could not be looked at"))?;
+        let folder = folder.map_err(argument)?;
+        if touch {
+            media::prepare(&folder).await.map_err(argument)?;
+        }
+        Ok(Some(folder))
+    }
+
+    /// The folder for a result that has to be a file, also where results are links otherwise.
+    pub(crate) async fn for_file(&self, requested: Option<&str>) -> Result<PathBuf, ToolError> {
+        let base = self.config.base_path.display().to_string();
+        let folder = self.find(Some(requested.unwrap_or(&base)), true).await?;
+        folder.ok_or_else(|| ToolError::argument("output_directory", "is needed"))
+    }
+
+    /// Refuses a folder on a disk with too little space for what is bought.
+    pub(crate) async fn check_space(
+        &self,
+        folder: &Path,
+        requested: Option<&str>,
+        kind: Kind,
+    ) -> Result<(), ToolError> {
+        let space = media::room(folder, least_space(kind)).await;
+        space.map_err(|problem| unusable(requested, &problem))
+    }
+}
+
+/// The free space that a purchase needs, in bytes: several times the usual size of such a result.
+fn least_space(kind: Kind) -> u64 {
+    let mebibytes = if kind == Kind::Video { 256 } else { 64 };
+    mebibytes * 1024 * 1024
+}
+
+/// An unusable folder is the caller's mistake if the caller chose it, or else one of the settings.
+fn unusable(requested: Option<&str>, problem: &media::OutputProblem) -> ToolError {
+    match requested {
+        Some(_) => ToolError::argument("output_directory", problem.to_string()),
+        None => ToolError::Config(vec![ConfigError {
+            name: "MINIMAX_MCP_BASE_PATH",
+            problem: format!("cannot be used: {problem}"),
+        }]),
+    }
+}

@@ -1,0 +1,285 @@
+//! A failed call, worded for the model that has to decide what to do next.
+
+use rmcp::ErrorData;
+use rmcp::handler::server::tool::IntoCallToolResult;
+use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock};
+
+use crate::api::{Accepted, ApiError, Blame};
+use crate::config::ConfigError;
+use crate::jobs::StoreError;
+use crate::mcp::job_view::{ErrorView, JobView};
+use crate::telemetry;
+
+/// Why no key pays for a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unpaid {
+    /// The caller should have brought a key.
+    #[error(
+        "each request to this server brings its own MiniMax key, once, in the header X-MiniMax-Api-Key, and this one \
+         brought none, so nothing was sent"
+    )]
+    Missing,
+    /// The caller should not have brought one.
+    #[error(
+        "a key came with the request, in the header X-MiniMax-Api-Key, and this server does not use the keys of its \
+         callers, so nothing was sent"
+    )]
+    Unwanted,
+    /// The server has work for as many keys as it can hold.
+    #[error(
+        "this server has work to do for as many keys as it can hold, and has no room for this one, so nothing was sent"
+    )]
+    Full,
+}
+
+impl Unpaid {
+    pub(crate) fn advice(self) -> &'static str {
+        match self {
+            Self::Missing => {
+                "Ask the user to add the header X-MiniMax-Api-Key, with their key as its value, to this server's entry \
+                 in the client's configuration (keys: platform.minimax.io for the global region, platform.minimax.cn \
+                 for China; it must be of the region that this server is set to)."
+            }
+            Self::Unwanted => {
+                "Ask the user to take the header X-MiniMax-Api-Key out of the client's configuration, if the server's \
+                 own key may pay; or whoever runs the server to set MINIMAX_MCP_CALLER_KEYS to true, if callers are \
+                 to pay with their own."
+            }
+            Self::Full => "Call again in a few minutes.",
+        }
+    }
+}
+
+/// Why a call failed before it had a result.
+#[derive(Debug, thiserror::Error)]
+pub enum ToolError {
+    /// One argument is wrong.
+    #[error("`{field}` {problem}")]
+    Argument {
+        /// The parameter's name in the schema.
+        field: String,
+        /// The rule and the legal values.
+        problem: String,
+    },
+
+    /// The arguments do not fit the tool's schema.
+    #[error("{problem}")]
+    Arguments {
+        /// The tool.
+        tool: String,
+        /// What is wrong, and the legal values.
+        problem: String,
+    },
+
+    /// A setting cannot be used.
+    #[error("this server's settings cannot be used: {}", listed(.0))]
+    Config(Vec<ConfigError>),
+
+    /// There is no key.
+    #[error("no MiniMax API key is set, so nothing was sent")]
+    NoKey,
+
+    /// The key of the request is missing, unwanted, or one too many.
+    #[error(transparent)]
+    Unpaid(#[from] Unpaid),
+
+    /// The job records cannot be read or written.
+    #[error(transparent)]
+    Records(#[from] StoreError),
+
+    /// A limit or a person refused the price.
+    #[error("{message}")]
+    Money {
+        /// What forbids it, with the price.
+        message: String,
+        /// Whose turn it is.
+        turn: &'static str,
+        /// What to do next.
+        advice: String,
+    },
+
+    /// The caller's own rate is used up.
+    #[error(
+        "the token `{name}` may make {rate} tool calls a minute, and has; its next call is taken in {seconds} s, so nothing was \
+         done or billed"
+    )]
+    TooOften {
+        /// The token's name.
+        name: String,
+        /// Calls a minute.
+        rate: u32,
+        /// Until the next call is accepted, rounded up.
+        seconds: u64,
+    },
+
+    /// The caller has as much work on media in progress as it may.
+    #[error(
+        "{places} calls of this caller are reading media or wait to, which is as many as there may be, so nothing was done or \
+         billed"
+    )]
+    Busy {
+        /// How many there may be.
+        places: usize,
+    },
+
+    /// No failure: the client has to ask a person, and call again with the answer. The pipeline returns the question that
+    /// is attached to the call.
+    #[error("a person has to be asked first")]
+    Ask,
+
+    /// MiniMax refused the request, or could not be reached.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+
+    /// As [`Self::Api`], for a call that is billed at once.
+    #[error(transparent)]
+    Bought(ApiError),
+
+    /// A file could not be transferred.
+    #[error("the file did not arrive: {0}")]
+    Transfer(String),
+
+    /// An id names nothing.
+    #[error("there is no {what}")]
+    NotFound {
+        /// What was looked for.
+        what: String,
+        /// Where it can be found.
+        advice: String,
+    },
+}
+
+/// The beginning of the advice after a call that failed and cost nothing.
+pub(crate) const NOTHING_SENT: &str = "Nothing was sent or billed.";
+
+/// What to do after a failed paid request. Retrying one that MiniMax may have accepted could pay twice.
+pub(crate) fn advice_in_doubt(error: &ApiError) -> String {
+    if error.accepted() == Accepted::Unknown && error.blame() == Blame::Transient {
+        return "Let the user decide whether to call again; the platform's billing page shows what was billed.".to_owned();
+    }
+    error.advice()
+}
+
+fn listed(problems: &[ConfigError]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+impl ToolError {
+    /// A wrong argument: its name, and the rule with the legal values.
+    pub fn argument(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Argument { field: field.into(), problem: problem.into() }
+    }
+
+    /// Whose turn it is.
+    fn turn(&self) -> String {
+        match self {
+            // Waiting and retrying could pay twice.
+            Self::Bought(error) if error.accepted() == Accepted::Unknown => "ask the user".to_owned(),
+            Self::Money { turn, .. } => (*turn).to_owned(),
+            _ => ErrorView::turn(self.blame()),
+        }
+    }
+
+    fn blame(&self) -> Blame {
+        match self {
+            Self::Argument { .. } | Self::Arguments { .. } | Self::NotFound { .. } => Blame::Caller,
+            Self::Config(_) | Self::NoKey | Self::Records(_) | Self::Money { .. } | Self::Ask => {
+                Blame::Operator
+            }
+            Self::Unpaid(Unpaid::Missing | Unpaid::Unwanted) => Blame::Operator,
+            Self::Transfer(_) | Self::TooOften { .. } | Self::Busy { .. } | Self::Unpaid(Unpaid::Full) => {
+                Blame::Transient
+            }
+            Self::Api(error) | Self::Bought(error) => error.blame(),
+        }
+    }
+
+    fn advice(&self) -> String {
+        match self {
+            Self::Argument { .. } => "Nothing was sent or billed. Fix the argument and call again.".to_owned(),
+            Self::Arguments { tool, .. } => {
+                format!("Nothing was sent or billed. Fix the arguments and call {tool} again.")
+            }
+            Self::Config(_) => "Ask the user to correct the server's configuration and to restart it.".to_owned(),
+            Self::NoKey => "Ask the user to set MINIMAX_API_KEY in this server's configuration (keys: \
+                platform.minimax.io for the global region, platform.minimax.cn with MINIMAX_REGION=cn for China) \
+                and to restart it. `minimax-mcp demo` shows everything without a key."
+                .to_owned(),
+            Self::Unpaid(why) => why.advice().to_owned(),
+            Self::Records(error) => format!("Nothing was sent or billed. Tell the user: {}", error.advice()),
+            Self::Transfer(_) => "Nothing was billed. Call again.".to_owned(),
+            Self::Bought(error) if error.accepted() == Accepted::Unknown => format!(
+                "The request may have been taken and billed; it is not sent again by itself. {}",
+                advice_in_doubt(error)
+            ),
+            Self::Api(error) | Self::Bought(error) => error.advice(),
+            Self::NotFound { advice, .. } | Self::Money { advice, .. } => advice.clone(),
+            Self::TooOften { seconds, .. } => format!(
+                "Call again in {seconds} s. Whoever runs this server can raise `rate` in the file that \
+                 MINIMAX_MCP_TOKEN_FILE names."
+            ),
+            Self::Busy { .. } => "Try again in a few seconds, with fewer calls at once.".to_owned(),
+            Self::Ask => String::new(),
+        }
+    }
+
+    /// The kind of error in one word, for metrics.
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Argument { .. } | Self::Arguments { .. } => "argument",
+            Self::Config(_) => "settings",
+            Self::NoKey | Self::Unpaid(_) => "no_key",
+            Self::Records(_) => "records",
+            Self::Money { .. } => "money",
+            Self::TooOften { .. } => "rate",
+            Self::Busy { .. } => "busy",
+            Self::Ask => telemetry::ASKED,
+            Self::Api(error) | Self::Bought(error) => error.word(),
+            Self::Transfer(_) => "transfer",
+            Self::NotFound { .. } => "not_found",
+        }
+    }
+
+    pub(crate) fn view(&self) -> ErrorView {
+        let (code, trace_id) = match self {
+            Self::Api(error) | Self::Bought(error) => (error.code(), error.trace_id().map(str::to_owned)),
+            _ => (None, None),
+        };
+        ErrorView { message: self.to_string(), turn: self.turn(), code, trace_id }
+    }
+
+    /// The `isError` result of a tool that has no structured content.
+    pub(crate) fn into_plain_response(self) -> CallToolResponse {
+        match self.into_response() {
+            CallToolResponse::Complete(mut result) => {
+                result.structured_content = None;
+                result.into()
+            }
+            other => other,
+        }
+    }
+
+    /// The `isError` result.
+    pub(crate) fn into_response(self) -> CallToolResponse {
+        telemetry::failed(self.word());
+        let (error, next) = (self.view(), self.advice());
+        let turn = match self {
+            Self::Api(_) | Self::Bought(_) => format!(" Whose turn: {}.", error.turn),
+            // The other messages say it themselves.
+            _ => String::new(),
+        };
+        let mut text = format!("{}.{turn} {next}", error.message.trim_end_matches('.'));
+        if let Some(trace) = &error.trace_id {
+            text = format!("{text} Trace id for MiniMax's support: {trace}");
+        }
+        let mut result = CallToolResult::error(vec![ContentBlock::text(text)]);
+        result.structured_content = serde_json::to_value(JobView::error(error, next)).ok();
+        result.into()
+    }
+}
+
+impl IntoCallToolResult for ToolError {
+    fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
+        Ok(self.into_response())
+    }
+}

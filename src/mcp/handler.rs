@@ -1,0 +1,259 @@
+//! The methods of the protocol, each in a few lines.
+
+use rmcp::model::{
+    CacheScope, CallToolRequestParams, CallToolResponse, CancelTaskParams, CompleteRequestParams,
+    CompleteResult, CustomRequest, CustomResult, DiscoverResult, ErrorCode, GetPromptRequestParams,
+    GetPromptResponse, GetTaskParams, GetTaskResult, Icon, Implementation, ListPromptsResult,
+    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+    ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
+    SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams, UpdateTaskParams,
+};
+use rmcp::service::{RequestContext, SubscriptionContext};
+use rmcp::{ErrorData, RoleServer, ServerHandler};
+
+use crate::mcp::server::Server;
+use crate::mcp::{pipeline, prompts, resources, subscriptions, tasks, telemetry};
+
+impl ServerHandler for Server {
+    fn get_info(&self) -> ServerConfig {
+        info(self.catalogue().instructions, self.is_stateless())
+    }
+
+    /// The revision that has discovery also has subscriptions without a session, so they are listed on any transport.
+    async fn discover(&self, _: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
+        let versions = self.supported_protocol_versions().into_owned();
+        Ok(DiscoverResult::from_server_info(versions, info(self.catalogue().instructions, false)))
+    }
+
+    async fn list_tools(
+        &self,
+        _page: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        let me = self.for_caller(&context)?;
+        let mut tools = self.catalogue().tools();
+        tools.retain(|tool| me.policy.offers(&tool.name));
+        let mut list = ListToolsResult::with_all_items(tools);
+        if is_modern(&context) {
+            list.ttl_ms = Some(300_000);
+            list.cache_scope =
+                Some(if me.policy.is_unrestricted() { CacheScope::Public } else { CacheScope::Private });
+        }
+        Ok(list)
+    }
+
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        // rmcp takes a known method with malformed parameters for an unknown one, and "not found" would mislead its caller.
+        if let Some((method, form)) = FORMS.iter().find(|(method, _)| *method == request.method) {
+            return Err(ErrorData::invalid_params(
+                format!("`params` of {method} is an object with {form}"),
+                None,
+            ));
+        }
+        Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, request.method, None))
+    }
+
+    fn get_tool(&self, name: &str) -> Option<Tool> {
+        self.catalogue().router.get(self.catalogue().find(name)?.name).cloned()
+    }
+
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let me = self.for_caller(&context)?;
+        let spec = me.catalogue().find(&request.name);
+        let offered = spec.filter(|spec| me.catalogue().router.has_route(spec.name));
+        let call = telemetry::begin(offered.map(|spec| spec.name), me.principal(), &context);
+        telemetry::observe(call, me.api().metrics(), pipeline::run(&me, request, context)).await
+    }
+
+    async fn get_task(
+        &self,
+        request: GetTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetTaskResult, ErrorData> {
+        tasks::only_where_they_exist(&context)?;
+        let me = self.for_caller(&context)?;
+        me.prepare_links().await;
+        tasks::get(&me, &request.task_id).await
+    }
+
+    async fn update_task(
+        &self,
+        request: UpdateTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        tasks::only_where_they_exist(&context)?;
+        // Tasks of this server never wait for input, so it is accepted and ignored.
+        tasks::get(&self.for_caller(&context)?, &request.task_id).await.map(drop)
+    }
+
+    async fn cancel_task(
+        &self,
+        request: CancelTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        tasks::only_where_they_exist(&context)?;
+        tasks::cancel(&self.for_caller(&context)?, &request.task_id).await
+    }
+
+    async fn list_resources(
+        &self,
+        page: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        let mut list = resources::list(&self.for_caller(&context)?, page).await?;
+        if is_modern(&context) {
+            (list.ttl_ms, list.cache_scope) = (Some(0), Some(CacheScope::Private));
+        }
+        Ok(list)
+    }
+
+    async fn list_resource_templates(
+        &self,
+        _page: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        let mut list = ListResourceTemplatesResult::with_all_items(resources::templates());
+        if is_modern(&context) {
+            (list.ttl_ms, list.cache_scope) = (Some(DAY), Some(CacheScope::Public));
+        }
+        Ok(list)
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        let me = self.for_caller(&context)?;
+        me.prepare_links().await;
+        let mut result = resources::read(&me, &request.uri, &context).await?;
+        if is_modern(&context) {
+            (result.ttl_ms, result.cache_scope) = (Some(0), Some(CacheScope::Private));
+        }
+        Ok(result.into())
+    }
+
+    fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
+        Some(subscriptions::accepted(requested))
+    }
+
+    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        self.for_caller(context.request_context())?.subscriber().listen(context).await
+    }
+
+    async fn subscribe(
+        &self,
+        request: SubscribeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        if self.is_stateless() {
+            let text = "a subscription needs a session, which there is none of here; subscriptions/listen needs none, \
+                        and get_job waits for a job";
+            return Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, text, None));
+        }
+        let session = subscriptions::session_of(&context);
+        self.for_caller(&context)?.subscriber().subscribe(request.uri, session, context.peer).await
+    }
+
+    async fn unsubscribe(
+        &self,
+        request: UnsubscribeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        let session = subscriptions::session_of(&context);
+        self.for_caller(&context)?.subscriber().unsubscribe(&request.uri, &session);
+        Ok(())
+    }
+
+    async fn list_prompts(
+        &self,
+        _page: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        let me = self.for_caller(&context)?;
+        let mut list = ListPromptsResult::with_all_items(prompts::list(&me));
+        if is_modern(&context) {
+            list.ttl_ms = Some(DAY);
+            list.cache_scope =
+                Some(if me.policy.is_unrestricted() { CacheScope::Public } else { CacheScope::Private });
+        }
+        Ok(list)
+    }
+
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        Ok(prompts::get(&self.for_caller(&context)?, &request.name, request.arguments.as_ref())?.into())
+    }
+
+    async fn complete(
+        &self,
+        request: CompleteRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CompleteResult, ErrorData> {
+        let me = self.for_caller(&context)?;
+        Ok(CompleteResult::new(prompts::complete(&me, &request.r#ref, &request.argument).await))
+    }
+}
+
+/// What a client is told at the start. A stateless transport has no subscriptions of the older kind, which need a session.
+fn info(instructions: &str, stateless: bool) -> ServerConfig {
+    let me = Implementation::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
+        .with_title("MiniMax")
+        .with_icons(vec![icon()])
+        .with_website_url(WEBSITE);
+    let capabilities = ServerCapabilities::builder()
+        .enable_tools()
+        .enable_resources()
+        .enable_resources_subscribe()
+        .enable_prompts()
+        .enable_completions()
+        .enable_tasks()
+        .build();
+    let mut config = ServerConfig::new(capabilities).with_server_info(me).with_instructions(instructions);
+    if stateless && let Some(resources) = &mut config.capabilities.resources {
+        resources.subscribe = None;
+    }
+    config
+}
+
+/// The parameters of methods, in the words of an error. Methods that only some revisions have are left out: the newest has
+/// no `resources/subscribe`, and must say so.
+const FORMS: &[(&str, &str)] = &[
+    ("tools/call", "`name`, a text, and `arguments`, an object (not a text that holds one)"),
+    ("prompts/get", "`name`, a text, and `arguments`, an object of texts"),
+    ("resources/read", "`uri`, a text"),
+    ("completion/complete", "`ref` (a prompt or a resource template) and `argument` (`name` and `value`)"),
+    ("tasks/get", "`taskId`, a text"),
+    ("tasks/update", "`taskId`, a text, and `inputResponses`, an object"),
+    ("tasks/cancel", "`taskId`, a text"),
+];
+
+/// Where to get keys and prices.
+const WEBSITE: &str = "https://platform.minimax.io";
+
+/// A small icon for lists of servers. Tools have none, because an icon in each tool would cost tokens.
+fn icon() -> Icon {
+    let bytes = data_encoding::BASE64.encode(include_bytes!("icon.png"));
+    let icon = Icon::new(format!("data:image/png;base64,{bytes}"));
+    icon.with_mime_type("image/png").with_sizes(vec!["48x48".to_owned()])
+}
+
+/// In milliseconds, for lists that are compiled in.
+const DAY: u64 = 24 * 3_600_000;
+
+/// Whether the call's protocol revision has cache hints and tasks. They would be sent to older clients too if they were
+/// set.
+fn is_modern(call: &RequestContext<RoleServer>) -> bool {
+    call.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2026_07_28)
+}

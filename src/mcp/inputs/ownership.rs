@@ -1,0 +1,111 @@
+//! Which files, tasks and voices at MiniMax a caller may see and use.
+//!
+//! An account's files, tasks and voices are common to all of its callers at MiniMax. Here a caller over HTTP has those
+//! that the records name as theirs. What the records do not name (made elsewhere, or by a request whose answer was lost)
+//! belongs to the account's owner.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::api::retry::Nature;
+use crate::api::{VoiceKind, group};
+use crate::config::Config;
+use crate::facts::voices;
+use crate::jobs::{Jobs, Owner, RemoteKind};
+use crate::mcp::caller::Caller;
+use crate::mcp::caller_key::Payer;
+use crate::mcp::error::ToolError;
+
+/// System voices have spaces and brackets in their ids, and none is nearly as long.
+const LONGEST_VOICE: usize = 256;
+
+/// What one caller may see and use.
+#[derive(Debug, Clone)]
+pub(crate) struct Ownership {
+    config: Arc<Config>,
+    caller: Arc<Caller>,
+    payer: Payer,
+    jobs: Jobs,
+}
+
+impl Ownership {
+    pub(crate) fn new(config: Arc<Config>, caller: Arc<Caller>, payer: Payer, jobs: Jobs) -> Self {
+        Self { config, caller, payer, jobs }
+    }
+
+    /// Whether this caller owns what the account has at MiniMax and the records do not name.
+    pub(crate) async fn has_whole_account(&self) -> Result<bool, ToolError> {
+        let principal = &self.caller.principal;
+        // A caller who brings a key owns its account.
+        let is_owner = !self.caller.remote
+            || principal == Caller::OWNER
+            || self.payer == Payer::Caller
+            || self.config.http.shared_account;
+        Ok(is_owner || (self.caller.is_only_one && !self.jobs.has_others(principal).await?))
+    }
+
+    /// Those of `items` whose ids this caller may see.
+    pub(crate) async fn visible<T>(
+        &self,
+        kind: RemoteKind,
+        mut items: Vec<T>,
+        id: impl Fn(&T) -> &str,
+    ) -> Result<Vec<T>, ToolError> {
+        // The person who started the server has the key, and with it everything.
+        if !self.caller.remote || items.is_empty() {
+            return Ok(items);
+        }
+        let ids: Vec<_> = items.iter().map(&id).collect();
+        let owners: HashMap<String, Owner> = self.jobs.owners(&self.caller.principal, kind, &ids).await?;
+        let unknown = self.has_whole_account().await?;
+        items.retain(|item| match owners.get(id(item)).unwrap_or(&Owner::Unknown) {
+            Owner::Principal => true,
+            Owner::Another => false,
+            Owner::Unknown => unknown,
+        });
+        Ok(items)
+    }
+
+    /// Whether this caller may use what an id names.
+    pub(crate) async fn may_use(&self, kind: RemoteKind, id: &str) -> Result<bool, ToolError> {
+        Ok(!self.visible(kind, vec![id], |id| id).await?.is_empty())
+    }
+
+    /// Refuses a file that is not this caller's in the words for one that does not exist.
+    pub(crate) async fn check_file(&self, field: &str, id: u64) -> Result<(), ToolError> {
+        if self.may_use(RemoteKind::File, &id.to_string()).await? {
+            return Ok(());
+        }
+        let problem = "is a file that is not there; list_files shows those that are";
+        Err(ToolError::argument(field, problem))
+    }
+
+    /// Refuses a voice that is neither MiniMax's nor this caller's. The server's default voice is for everybody.
+    pub(crate) async fn check_voice(&self, field: &str, id: &str) -> Result<(), ToolError> {
+        let id = id.trim();
+        let is_common = voices().get(id).is_some() || self.config.defaults.voice_id.as_deref() == Some(id);
+        if !self.caller.remote || is_common {
+            return Ok(());
+        }
+        let is_plain = id.len() <= LONGEST_VOICE && id.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        if is_plain && (self.may_use(RemoteKind::Voice, id).await? || self.is_system_voice(id).await?) {
+            return Ok(());
+        }
+        let problem = "is a voice that is not there; list_voices shows those that are";
+        Err(ToolError::argument(field, problem))
+    }
+
+    /// Asks MiniMax, which may have voices that the table does not know yet.
+    async fn is_system_voice(&self, id: &str) -> Result<bool, ToolError> {
+        let (api, system) = (self.jobs.api(), VoiceKind::System);
+        let listed = api.queued(group::READS, Nature::Read, || api.voices(system.word())).await?;
+        Ok(listed.iter().any(|voice| voice.kind == system && voice.id == id))
+    }
+
+    /// Records the owner of an upload. The upload is complete, so a failure here must not lose it.
+    pub(crate) async fn record_upload(&self, file_id: &str) {
+        if let Err(error) = self.jobs.record_upload(&self.caller.principal, file_id).await {
+            tracing::warn!(%error, file_id, "the owner of an upload was not recorded");
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! Where a media input is, after the names of uploads and of earlier results have been resolved.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::config::Config;
+use crate::jobs::Jobs;
+use crate::mcp::caller::Caller;
+use crate::mcp::caller_key::Payer;
+use crate::mcp::error::ToolError;
+use crate::mcp::inputs::ownership::Ownership;
+use crate::mcp::inputs::work_permits::CallerWork;
+use crate::mcp::lengths::is_data_uri;
+use crate::mcp::uploads::Uploads;
+use crate::media::{self, Blob, Expect, FetchProblem, Guard, InputProblem, Limits, Opened, Reference, Roots};
+
+/// A resolved media input.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// A file at MiniMax, by its id.
+    Uploaded(u64),
+    /// A link, which the guard checks when it is fetched.
+    Link(String),
+    /// Content of the call itself.
+    Data(Blob),
+    /// A file of this machine, which the roots check when it is read.
+    Path(PathBuf),
+}
+
+/// A readable file, and the folders that it may lie in.
+#[derive(Debug)]
+pub(crate) struct Local {
+    pub(crate) path: PathBuf,
+    pub(crate) roots: Roots,
+    /// Holds a fetched file; dropping it removes the file.
+    _fetched: Option<TempDir>,
+}
+
+/// Finds the media inputs of one caller.
+#[derive(Debug, Clone)]
+pub(crate) struct Sources {
+    config: Arc<Config>,
+    caller: Arc<Caller>,
+    jobs: Jobs,
+    roots: Arc<Roots>,
+    uploads: Uploads,
+    work: CallerWork,
+    pub(crate) ownership: Ownership,
+}
+
+impl Sources {
+    pub(crate) fn new(
+        config: Arc<Config>,
+        caller: Arc<Caller>,
+        payer: Payer,
+        jobs: Jobs,
+        roots: Arc<Roots>,
+        uploads: Uploads,
+        work: CallerWork,
+    ) -> Self {
+        let ownership = Ownership::new(Arc::clone(&config), Arc::clone(&caller), payer, jobs.clone());
+        Self { config, caller, jobs, roots, uploads, work, ownership }
+    }
+
+    /// The folders that this caller's inputs may lie in.
+    pub(crate) fn roots(&self) -> Roots {
+        Roots::clone(&self.roots).with(&self.uploads.folder_of(&self.caller.principal))
+    }
+
+    /// Parses the argument `field`. Remote callers may give no paths.
+    pub(crate) async fn reference(&self, field: &str, text: &str) -> Result<Reference, ToolError> {
+        if let Some(path) = self.uploaded(field, text)? {
+            return Ok(Reference::Path(path));
+        }
+        let home = self.config.home.clone();
+        let parsed = if is_data_uri(text) {
+            let text = text.to_owned();
+            self.work.on_input(field, move || media::parse(&text, Some(&home))).await?
+        } else {
+            media::parse(text, Some(&home))
+        };
+        match parsed {
+            Ok(Reference::Path(path)) => self.own_path(field, path).map(Reference::Path),
+            Err(InputProblem::Relative | InputProblem::NoHome) if self.caller.remote => {
+                Err(self.no_paths(field))
+            }
+            Ok(reference) => Ok(reference),
+            Err(problem) => Err(ToolError::argument(field, problem.to_string())),
+        }
+    }
+
+    /// The path of a file that this caller has handed in; `None` for a text that names none.
+    fn uploaded(&self, field: &str, text: &str) -> Result<Option<PathBuf>, ToolError> {
+        let Some((id, name)) = media::handed_in(text) else { return Ok(None) };
+        let found = self.uploads.find(&self.caller.principal, id, name);
+        let problem = || {
+            let url = self.uploads.url().filter(|_| self.caller.remote);
+            let again = url.map(|url| format!("; POST it to {url} again")).unwrap_or_default();
+            format!("names a file that is not here: uploads are kept for a while only{again}")
+        };
+        found.map(Some).ok_or_else(|| ToolError::argument(field, problem()))
+    }
+
+    fn own_path(&self, field: &str, path: PathBuf) -> Result<PathBuf, ToolError> {
+        if self.caller.remote { Err(self.no_paths(field)) } else { Ok(path) }
+    }
+
+    /// Why a file of this machine cannot be read. Remote callers are not told its path.
+    pub(crate) fn unread(&self, field: &str, problem: &InputProblem) -> ToolError {
+        let hidden = self.caller.remote && problem.names_a_path();
+        let words = || "cannot be read on the server any more; give it anew".to_owned();
+        ToolError::argument(field, if hidden { words() } else { problem.to_string() })
+    }
+
+    /// Tells a remote caller how to give a file instead of a path.
+    fn no_paths(&self, field: &str) -> ToolError {
+        let upload = match self.uploads.url().filter(|_| self.caller.remote) {
+            Some(url) => format!(
+                ". To hand a file in: POST {url} with the file as the body (with the same Authorization and X-MiniMax-Api-Key as here), for example \
+                 curl --data-binary @FILE {url}?name=FILE; the answer has a minimax://uploads/ URI to give here"
+            ),
+            None => String::new(),
+        };
+        let problem = format!(
+            "is a path, which a server that is reached over HTTP does not read; give an https:// URL, a data: URI, or \
+             a minimax:// URI of an earlier result{upload}"
+        );
+        ToolError::argument(field, problem)
+    }
+
+    /// Resolves the argument `field`.
+    pub(crate) async fn find(&self, field: &str, text: &str) -> Result<Source, ToolError> {
+        Ok(match self.reference(field, text).await? {
+            Reference::Url(link) => Source::Link(link),
+            Reference::Uploaded(id) => {
+                self.ownership.check_file(field, id).await?;
+                Source::Uploaded(id)
+            }
+            Reference::Data(blob) => Source::Data(blob),
+            Reference::Path(path) => Source::Path(path),
+            Reference::Made { job, name } => match self.made(field, &job, &name).await? {
+                Ok(path) => Source::Path(path),
+                Err(link) => Source::Link(link),
+            },
+        })
+    }
+
+    /// Reads the whole content into memory and checks it.
+    pub(crate) async fn content(
+        &self,
+        field: &str,
+        source: Source,
+        limits: &Limits,
+    ) -> Result<Blob, ToolError> {
+        let wrong = |problem: InputProblem| ToolError::argument(field, problem.to_string());
+        match source {
+            Source::Uploaded(_) => Err(ToolError::argument(field, "is at MiniMax and cannot be read here")),
+            Source::Data(blob) => media::check(&blob, limits).await.map(|()| blob).map_err(wrong),
+            Source::Path(path) => self.loaded(field, &path, limits).await,
+            Source::Link(link) => {
+                let _fetching = self.work.link_permit().await?;
+                let fetched = in_time(self.jobs.fetcher().fetch(&self.secured(&link), limits)).await;
+                fetched.map_err(|problem| unfetched(field, problem))
+            }
+        }
+    }
+
+    /// Downloads a link to a temporary file, so it may be larger than memory.
+    pub(crate) async fn local(&self, field: &str, link: &str, max_bytes: u64) -> Result<Local, ToolError> {
+        let failed = |error: std::io::Error| ToolError::argument(field, format!("cannot be kept: {error}"));
+        let _fetching = self.work.link_permit().await?;
+        let dir = tokio::task::spawn_blocking(tempfile::tempdir).await;
+        let dir = dir.map_err(|error| failed(std::io::Error::other(error)))?.map_err(failed)?;
+        let name = media::file_name("input", "", 1, false, link_extension(link));
+        let expect = Expect { kind: None, max_bytes, extension: link_extension(link) };
+        // Temporary folders often lie behind a symbolic link.
+        let folder = dunce::canonicalize(dir.path()).map_err(failed)?;
+        let secured = self.secured(link);
+        let fetched = in_time(self.jobs.fetcher().download(&secured, &folder, &name, &expect, None)).await;
+        let saved = fetched.map_err(|problem| unfetched(field, problem))?;
+        let roots = Roots::new(&folder, None, &[]);
+        Ok(Local { path: saved.path, roots, _fetched: Some(dir) })
+    }
+
+    /// Opens a file of this machine and checks it.
+    pub(crate) async fn opened(
+        &self,
+        field: &str,
+        path: PathBuf,
+        limits: &Limits,
+    ) -> Result<Opened, ToolError> {
+        let _reading = self.work.input_permit().await?;
+        let opened = media::open_input(&path, &self.roots(), limits).await;
+        opened.map_err(|problem| self.unread(field, &problem))
+    }
+
+    /// Reads a file of this machine whole.
+    pub(crate) async fn loaded(&self, field: &str, path: &Path, limits: &Limits) -> Result<Blob, ToolError> {
+        let _reading = self.work.input_permit().await?;
+        let blob = media::load(path, &self.roots(), limits).await;
+        blob.map_err(|problem| self.unread(field, &problem))
+    }
+
+    /// A file of this machine, in place.
+    pub(crate) fn at(&self, path: PathBuf) -> Local {
+        Local { path, roots: self.roots(), _fetched: None }
+    }
+
+    /// Upgrades a plain http link: MiniMax gives some, and its hosts serve https.
+    pub(crate) fn secured(&self, link: &str) -> String {
+        let guard = Guard { loopback_http: self.config.loopback, ..Guard::default() };
+        if guard.check(link).is_ok() { link.to_owned() } else { link.replacen("http://", "https://", 1) }
+    }
+
+    /// A file of an earlier job: its path, or its link if it was never saved.
+    pub(crate) async fn made(
+        &self,
+        field: &str,
+        id: &str,
+        name: &str,
+    ) -> Result<Result<PathBuf, String>, ToolError> {
+        let wrong = |problem: String| ToolError::argument(field, problem);
+        let Some(job) = self.jobs.get(&self.caller.principal, id).await? else {
+            return Err(wrong(format!(
+                "names the job {id}, which is not there; list_jobs shows those that are"
+            )));
+        };
+        let Some(file) = job.files.iter().find(|file| file.name == name) else {
+            let names: Vec<_> = job.files.iter().map(|file| file.name.as_str()).collect();
+            let has = if names.is_empty() { "no files yet".to_owned() } else { names.join(", ") };
+            return Err(wrong(format!(
+                "names the file {name}; the job {id} is {} and has {has}",
+                job.state.status()
+            )));
+        };
+        match (&file.saved, &file.url) {
+            (Some(saved), _) if tokio::fs::try_exists(&saved.path).await.unwrap_or(false) => {
+                Ok(Ok(saved.path.clone()))
+            }
+            (_, Some(url)) if file.url_expires_at.is_none_or(|at| at > crate::jobs::now()) => {
+                Ok(Err(url.clone()))
+            }
+            _ => Err(wrong(format!(
+                "names the file {name}, which is no longer on disk, and its link has ended"
+            ))),
+        }
+    }
+}
+
+/// The ending of a link's path: `mp4` of `https://host/a/clip.mp4?Expires=1`; empty if there is none.
+pub(crate) fn link_extension(link: &str) -> &str {
+    let path = link.split(['?', '#']).next().unwrap_or_default();
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
+    if ending.len() <= 5 && ending.bytes().all(|byte| byte.is_ascii_alphanumeric()) { ending } else { "" }
+}
+
+/// The longest time for fetching an input: enough for half a gigabyte on a slow connection, and an end to servers that
+/// trickle.
+const PATIENCE: Duration = Duration::from_mins(30);
+
+/// Gives up on a download after [`PATIENCE`].
+pub(crate) async fn in_time<T>(
+    fetching: impl Future<Output = Result<T, FetchProblem>>,
+) -> Result<T, FetchProblem> {
+    let late = || FetchProblem::Transient {
+        reason: format!("it did not end within {} minutes", PATIENCE.as_secs() / 60),
+        retry_after: None,
+    };
+    tokio::time::timeout(PATIENCE, fetching).await.unwrap_or_else(|_| Err(late()))
+}
+
+/// Turns a failed download into the error of the argument `field`.
+pub(crate) fn unfetched(field: &str, problem: FetchProblem) -> ToolError {
+    match problem {
+        FetchProblem::Transient { reason, .. } => ToolError::Transfer(reason),
+        FetchProblem::Disk(problem) => ToolError::argument("output_directory", problem),
+        FetchProblem::Expired { .. } | FetchProblem::Wrong(_) => {
+            ToolError::argument(field, format!("cannot be fetched: {problem}"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_link_that_never_ends_is_given_up() {
+        let problem = in_time(std::future::pending::<Result<(), _>>()).await.unwrap_err();
+        assert!(problem.to_string().contains("within 30 minutes"), "{problem}");
+        assert!(in_time(async { Ok(()) }).await.is_ok());
+    }
+}

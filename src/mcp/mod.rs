@@ -1,0 +1,48 @@
+//! MCP: how a call gets to a tool, and a job to a client. The tools themselves are in `tools`.
+//!
+//! A call goes from the [`Server`] through one pipeline to the tool's own function, which takes its media by the
+//! `inputs`, buys by the `checkout`, and answers with a job view or a view of its own.
+
+pub(crate) mod abandoned_calls;
+pub(crate) mod arguments;
+pub(crate) mod call_digest;
+pub(crate) mod caller;
+pub(crate) mod caller_key;
+pub(crate) mod catalogue;
+pub(crate) mod checkout;
+pub(crate) mod download_links;
+pub(crate) mod error;
+pub(crate) mod handler;
+pub(crate) mod inputs;
+pub(crate) mod job_view;
+pub(crate) mod json_text;
+pub(crate) mod lengths;
+pub(crate) mod pipeline;
+pub(crate) mod policy;
+pub(crate) mod presenter;
+pub(crate) mod progress;
+pub(crate) mod prompts;
+pub(crate) mod rate_limit;
+pub(crate) mod resource_uri;
+pub(crate) mod resources;
+pub(crate) mod result;
+pub(crate) mod schema;
+pub(crate) mod server;
+pub(crate) mod subscriptions;
+pub(crate) mod tasks;
+pub(crate) mod telemetry;
+pub(crate) mod uploads;
+
+pub use abandoned_calls::Connection;
+pub use caller::Caller;
+pub use caller_key::CallerKey;
+pub use catalogue::{Billing, Catalogue, ToolSpec};
+pub use download_links::{LinkProblem, Linked};
+pub use error::{ToolError, Unpaid};
+pub use job_view::JobView;
+pub use rate_limit::RateLimiter;
+pub use server::Server;
+pub use subscriptions::Session;
+pub use uploads::{Handed, Unfit, UploadProblem, Uploads};
+
+pub(crate) use checkout::{Draft, JobOptions, forty_five};

@@ -1,0 +1,224 @@
+//! The pipeline that every tool call goes through, stage by stage.
+
+use rmcp::handler::server::tool::{IntoCallToolResult as _, ToolCallContext};
+use rmcp::model::{CallToolRequestParams, CallToolResponse, JsonObject, Tool};
+use rmcp::service::RequestContext;
+use rmcp::{ErrorData, RoleServer};
+use serde_json::Value;
+
+use crate::mcp::abandoned_calls::BilledCall;
+use crate::mcp::arguments;
+use crate::mcp::call_digest::CallDigest;
+use crate::mcp::catalogue::{Billing, ToolSpec};
+use crate::mcp::checkout::consent::Answers;
+use crate::mcp::error::ToolError;
+use crate::mcp::server::Server;
+use crate::mcp::tasks;
+
+/// The end of a call before its last stage.
+enum Stop {
+    /// With a result.
+    Answer(CallToolResponse),
+    /// With a protocol error.
+    Refuse(ErrorData),
+}
+
+impl From<ToolError> for Stop {
+    fn from(error: ToolError) -> Self {
+        Self::Answer(error.into_response())
+    }
+}
+
+impl From<ErrorData> for Stop {
+    fn from(error: ErrorData) -> Self {
+        Self::Refuse(error)
+    }
+}
+
+/// A tool that the caller may call.
+struct Resolved<'a> {
+    spec: &'static ToolSpec,
+    tool: &'a Tool,
+    /// What arguments are checked against.
+    schema: &'a JsonObject,
+}
+
+/// Takes a call through all stages, for the caller that `server` serves.
+pub(super) async fn run(
+    server: &Server,
+    request: CallToolRequestParams,
+    context: RequestContext<RoleServer>,
+) -> Result<CallToolResponse, ErrorData> {
+    match stages(server, request, context).await {
+        Ok(response) | Err(Stop::Answer(response)) => Ok(response),
+        Err(Stop::Refuse(error)) => Err(error),
+    }
+}
+
+async fn stages(
+    server: &Server,
+    mut request: CallToolRequestParams,
+    mut context: RequestContext<RoleServer>,
+) -> Result<CallToolResponse, Stop> {
+    prepare_links(server).await;
+    let tool = resolve_tool(server, &request.name)?;
+    check_rate(server)?;
+    let given = normalize_arguments(&tool, request.arguments.take().unwrap_or_default());
+    let mut arguments = validate_arguments(&tool, given)?;
+    let digest = replay_idempotent(server, &tool, &arguments, &context).await?;
+    let answers = attach_consent(&mut request, &mut context, &digest);
+    let as_task = choose_task_mode(&tool, &mut arguments, &context);
+    let response = run_tool(server, &tool, request, arguments, context, digest).await?;
+    present(server, &tool, response, &answers, as_task).await
+}
+
+/// First, because every stage after it may show a job, whose links need the signing key.
+async fn prepare_links(server: &Server) {
+    server.prepare_links().await;
+}
+
+/// Before the rate is counted, so that a misspelt name costs nothing, and before the arguments are read, because they
+/// mean nothing without their tool. A tool that this caller may not call looks like one that this server has not.
+fn resolve_tool<'a>(server: &'a Server, name: &str) -> Result<Resolved<'a>, ErrorData> {
+    let catalogue = server.catalogue();
+    let known = catalogue.find(name);
+    let offered = known.filter(|spec| server.policy.offers(spec.name));
+    let found = offered.and_then(|spec| Some((spec, catalogue.router.get(spec.name)?)));
+    if let Some((spec, tool)) = found {
+        let schema = catalogue.accepted(spec.name).unwrap_or(&tool.input_schema);
+        return Ok(Resolved { spec, tool, schema });
+    }
+    let mut names: Vec<_> = server.policy.offered().map(|spec| spec.name).collect();
+    names.sort_unstable();
+    let shown: String = known.map_or(name, |spec| spec.name).chars().take(64).collect();
+    let why = match known {
+        Some(_) => " here (MINIMAX_TOOLSETS, MINIMAX_READ_ONLY, the token's groups or HTTP leave it out)",
+        None => "",
+    };
+    let message = format!("unknown tool `{shown}`{why}; this server has {}", names.join(", "));
+    Err(ErrorData::invalid_params(message, None))
+}
+
+/// Before any work is done for the call. The rate is there to stop a runaway loop, so wrong calls count too.
+fn check_rate(server: &Server) -> Result<(), ToolError> {
+    server.policy.check_rate()
+}
+
+/// Before validation, which knows only our own forms. Arguments that cannot be normalized stay as they are, and are
+/// refused there.
+fn normalize_arguments(tool: &Resolved<'_>, given: JsonObject) -> JsonObject {
+    match tool.spec.normalize {
+        Some(normalize) => normalize(given),
+        None => given,
+    }
+}
+
+/// Before the digest, so that two spellings of the same arguments are the same call.
+fn validate_arguments(tool: &Resolved<'_>, given: JsonObject) -> Result<JsonObject, ToolError> {
+    let wrong = |problem| ToolError::Arguments { tool: tool.spec.name.to_owned(), problem };
+    arguments::in_order(tool.schema, given).map_err(wrong)
+}
+
+/// Before a person is asked, and before anything is read or uploaded: a repeated call gets the job of the first one
+/// and costs nothing. A new call goes on with its digest.
+async fn replay_idempotent(
+    server: &Server,
+    tool: &Resolved<'_>,
+    arguments: &JsonObject,
+    context: &RequestContext<RoleServer>,
+) -> Result<CallDigest, Stop> {
+    let digest = CallDigest::of(tool.spec.name, arguments);
+    match server.checkout.replayed(arguments, &digest, context).await {
+        Ok(None) => Ok(digest),
+        Ok(Some(view)) => Err(Stop::Answer(view.into_call_tool_result()?)),
+        Err(error) => Err(Stop::Answer(server.presenter.reworded(error.into_response()))),
+    }
+}
+
+/// Before the tool runs, which asks for consent when it knows the price: attaches the answers that came with the call,
+/// and the digest that they are bound to.
+fn attach_consent(
+    request: &mut CallToolRequestParams,
+    context: &mut RequestContext<RoleServer>,
+    digest: &CallDigest,
+) -> Answers {
+    let answers = Answers::new(request.input_responses.take(), request.request_state.take());
+    context.extensions.insert(digest.clone());
+    context.extensions.insert(answers.clone());
+    answers
+}
+
+/// After the digest, which must not depend on it: a call that may become a task waits for a shorter time.
+fn choose_task_mode(
+    tool: &Resolved<'_>,
+    arguments: &mut JsonObject,
+    context: &RequestContext<RoleServer>,
+) -> bool {
+    let as_task = has_property(tool.schema, "idempotency_key") && tasks::wanted(context);
+    if as_task {
+        tasks::shorten(tool.spec, arguments);
+    }
+    as_task
+}
+
+/// Runs the tool. A call that is billed at once must not lose its answer with its caller, so it runs where it can
+/// outlive the call.
+async fn run_tool(
+    server: &Server,
+    tool: &Resolved<'_>,
+    mut request: CallToolRequestParams,
+    arguments: JsonObject,
+    context: RequestContext<RoleServer>,
+    digest: CallDigest,
+) -> Result<CallToolResponse, ErrorData> {
+    let dry = arguments.get("dry_run") == Some(&Value::Bool(true));
+    request.name = tool.spec.name.into();
+    request.arguments = Some(arguments);
+    if dry || tool.spec.billing != Billing::Immediate {
+        return server.catalogue().router.call(ToolCallContext::new(server, request, context)).await;
+    }
+    let call = BilledCall {
+        jobs: server.jobs(),
+        caller: server.caller(),
+        digest,
+        output_schema: tool.tool.output_schema.as_deref(),
+        client_gone: server.client_gone_token(),
+    };
+    let me = server.clone();
+    let work =
+        async move |context| me.catalogue().router.call(ToolCallContext::new(&me, request, context)).await;
+    server.abandoned_calls().run(call, context, work).await
+}
+
+/// Last, because only now is it known what the client gets: a question to a person, a task, or the result in words for
+/// this caller.
+async fn present(
+    server: &Server,
+    tool: &Resolved<'_>,
+    response: CallToolResponse,
+    answers: &Answers,
+    as_task: bool,
+) -> Result<CallToolResponse, Stop> {
+    let mut response = server.presenter.reworded(response);
+    if let Some(question) = answers.question() {
+        return Ok(question.into());
+    }
+    if let CallToolResponse::Complete(result) = &mut response
+        && result.is_error == Some(true)
+        && !has_required(tool.tool.output_schema.as_deref(), result.structured_content.as_ref())
+    {
+        // An error has the form of a job view. For a tool with another schema its text says everything.
+        result.structured_content = None;
+    }
+    Ok(if as_task { tasks::as_task(server, response).await } else { response })
+}
+
+fn has_property(schema: &JsonObject, name: &str) -> bool {
+    schema.get("properties").is_some_and(|properties| properties.get(name).is_some())
+}
+
+fn has_required(schema: Option<&JsonObject>, content: Option<&Value>) -> bool {
+    let required = schema.and_then(|schema| schema.get("required")?.as_array()).into_iter().flatten();
+    let mut names = required.filter_map(Value::as_str);
+    schema.is_some() && names.all(|name| content.is_some_and(|content| content.get(name).is_some()))
+}

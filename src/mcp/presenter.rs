@@ -1,0 +1,120 @@
+//! How a job gets to its caller: waited for, shown, and in words that fit the caller.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rmcp::model::{CallToolResponse, ContentBlock};
+use rmcp::service::RequestContext;
+use rmcp::{ErrorData, RoleServer};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::jobs::{Job, StoreError, Watch};
+use crate::mcp::caller::Caller;
+use crate::mcp::caller_key::Payer;
+use crate::mcp::download_links::DownloadLinks;
+use crate::mcp::job_view::JobView;
+use crate::mcp::progress;
+
+/// How errors name the server's own key.
+const SETTING: &str = "MINIMAX_API_KEY";
+
+/// Shows jobs and errors to one caller.
+#[derive(Debug, Clone)]
+pub(crate) struct Presenter {
+    config: Arc<Config>,
+    caller: Arc<Caller>,
+    payer: Payer,
+    /// For remote callers only; the others open the files themselves.
+    links: Option<Arc<DownloadLinks>>,
+    /// Ends every wait.
+    client_gone: CancellationToken,
+}
+
+impl Presenter {
+    pub(crate) fn new(
+        config: Arc<Config>,
+        caller: Arc<Caller>,
+        payer: Payer,
+        links: Option<Arc<DownloadLinks>>,
+        client_gone: CancellationToken,
+    ) -> Self {
+        let links = links.filter(|_| caller.remote);
+        Self { config, caller, payer, links, client_gone }
+    }
+
+    /// The links to this caller's results; `None` for a caller who can open the files.
+    pub(crate) fn links(&self) -> Option<&DownloadLinks> {
+        self.links.as_deref()
+    }
+
+    /// Waits until a job is `settled`, `patience` is over, or the client is gone, and sends progress meanwhile.
+    pub(crate) async fn wait_for(
+        &self,
+        watch: Watch,
+        call: &RequestContext<RoleServer>,
+        patience: Duration,
+        settled: fn(&Job) -> bool,
+    ) -> Arc<Job> {
+        let waiting = progress::wait_for(watch.clone(), call, patience, settled);
+        let job = self.client_gone.run_until_cancelled(waiting).await;
+        job.unwrap_or_else(|| watch.borrow().clone())
+    }
+
+    /// A job as this caller sees it.
+    pub(crate) fn job(&self, job: &Job) -> JobView {
+        let mut view = JobView::of(job);
+        view.reword(|text| self.reword(text));
+        let view = match self.links() {
+            Some(links) => view.with_links(job, links, &self.config.data_dir),
+            None => view,
+        };
+        view.bounded()
+    }
+
+    /// A failure of the records in words for this caller: remote callers see no paths of this machine.
+    pub(crate) fn records_error(&self, error: &StoreError) -> String {
+        if self.caller.remote { error.discreet() } else { error.to_string() }
+    }
+
+    /// As [`Self::records_error`], for requests that are no tool calls.
+    pub(crate) fn protocol_error(&self, error: &StoreError) -> ErrorData {
+        tracing::warn!(%error, "a request without an answer");
+        ErrorData::internal_error(self.records_error(error), None)
+    }
+
+    /// Rewrites every text of a result that is an error.
+    pub(crate) fn reworded(&self, mut response: CallToolResponse) -> CallToolResponse {
+        if let CallToolResponse::Complete(result) = &mut response
+            && result.is_error == Some(true)
+        {
+            for block in &mut result.content {
+                if let ContentBlock::Text(text) = block {
+                    self.reword(&mut text.text);
+                }
+            }
+            if let Some(content) = &mut result.structured_content {
+                for name in ["/next", "/error/message"] {
+                    if let Some(Value::String(text)) = content.pointer_mut(name) {
+                        self.reword(text);
+                    }
+                }
+            }
+        }
+        response
+    }
+
+    /// Rewrites an error for this caller: names the header instead of the setting, and hides local paths from remote
+    /// callers.
+    fn reword(&self, text: &mut String) {
+        if self.payer == Payer::Caller && text.contains(SETTING) {
+            *text = text.replace(SETTING, "the key in the header X-MiniMax-Api-Key");
+        }
+        let folder = StoreError::place(&self.config.data_dir);
+        if self.caller.remote && text.contains(&folder) {
+            tracing::warn!(error = text, "a call without a result");
+            *text = text.replace(&folder, StoreError::PLACE);
+        }
+    }
+}

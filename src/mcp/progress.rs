@@ -1,0 +1,163 @@
+//! Waiting, with progress notifications for the client. Jobs go on whether or not a call waits for them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rmcp::RoleServer;
+use rmcp::model::ProgressNotificationParam;
+use rmcp::service::RequestContext;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
+
+use crate::api::ApiError;
+use crate::api::rate_limit::{self, QueueView, Ticket};
+use crate::api::retry::Nature;
+use crate::jobs::{Job, Kind, State, Watch};
+use crate::telemetry;
+
+/// How often a waiting call tells its client so. Clients cut off a silent call after a minute or less.
+pub(crate) const HEARTBEAT: Duration = Duration::from_secs(4);
+
+/// The longest notification, in characters.
+const LONGEST_NOTE: usize = 400;
+
+/// Ticks at once, and then with each [`HEARTBEAT`].
+pub(crate) fn heartbeat() -> Interval {
+    let mut heartbeat = interval(HEARTBEAT);
+    heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    heartbeat
+}
+
+/// Waits until the job is `settled`, `patience` is over, or the call is cancelled. The first notification goes out at
+/// once, then one with each heartbeat and each change.
+pub(crate) async fn wait_for(
+    mut watch: Watch,
+    call: &RequestContext<RoleServer>,
+    patience: Duration,
+    settled: fn(&Job) -> bool,
+) -> Arc<Job> {
+    let start = Instant::now();
+    let mut heartbeat = heartbeat();
+    let mut last = String::new();
+    loop {
+        let job = watch.borrow_and_update().clone();
+        if settled(&job) && !last.is_empty() {
+            return job;
+        }
+        let words = words(&job);
+        tokio::select! {
+            biased;
+            _ = heartbeat.tick() => note(call, start, &words).await,
+            () = call.ct.cancelled() => return job,
+            () = sleep_until(start + patience) => return job,
+            changed = watch.changed() => {
+                // The channel closes after the last value, which is the result.
+                if changed.is_err() {
+                    return watch.borrow().clone();
+                }
+                let now = self::words(&watch.borrow());
+                if now != words {
+                    note(call, start, &now).await;
+                }
+            }
+        }
+        last = words;
+    }
+}
+
+/// Nothing more will happen by itself.
+pub(crate) fn is_over(job: &Job) -> bool {
+    job.state.is_over()
+}
+
+/// MiniMax has given the task its id. Kinds of jobs that are no tasks at MiniMax get none.
+pub(crate) fn is_taken(job: &Job) -> bool {
+    let has_task = matches!(job.kind, Kind::Video | Kind::Prompt);
+    !has_task || !matches!(job.state, State::Submitting { .. })
+}
+
+/// MiniMax has reported the task's state, and the files of a finished one are here.
+pub(crate) fn is_known(job: &Job) -> bool {
+    match &job.state {
+        State::Running { word, trouble, .. } => word != State::UNSEEN || trouble.is_some(),
+        state => state.is_over(),
+    }
+}
+
+/// What the job is doing, for people to read. It may contain words of MiniMax.
+pub(crate) fn words(job: &Job) -> String {
+    telemetry::display(&standing(job), LONGEST_NOTE)
+}
+
+fn standing(job: &Job) -> String {
+    let kind = job.kind.word();
+    match &job.state {
+        State::Submitting { held: Some(why), .. } => {
+            let standing = job.waiting.as_ref().and_then(QueueView::position);
+            let first = why.starts_with(State::IN_LINE);
+            match (first, standing) {
+                (true, Some(standing)) => format!("{kind}: waits for its turn, {}", standing.words()),
+                (true, None) => format!("{kind}: waits for its turn"),
+                (false, Some(standing)) => {
+                    format!("{kind}: waiting to send again ({why}), {}", standing.words())
+                }
+                (false, None) => format!("{kind}: waiting to send again ({why})"),
+            }
+        }
+        State::Submitting { .. } => format!("{kind}: MiniMax is making it"),
+        State::Running { word, trouble: None, .. } => format!("{kind}: {}", word.to_lowercase()),
+        State::Running { word, trouble: Some(why), .. } => format!("{kind}: {} ({why})", word.to_lowercase()),
+        State::Fetching { .. } => format!("{kind}: fetching the files"),
+        state => format!("{kind}: {}", state.status()),
+    }
+}
+
+/// Sends a request that belongs to no job when its turn in the queue comes, and tells the client its place meanwhile.
+/// A cancelled call leaves the queue; once the request has been sent, its answer is waited for.
+pub(crate) async fn send_in_turn<T, F>(
+    call: &RequestContext<RoleServer>,
+    ticket: Ticket,
+    nature: Nature,
+    ask: impl FnMut() -> F,
+) -> Result<T, ApiError>
+where
+    F: Future<Output = Result<T, ApiError>>,
+{
+    let (start, waiting) = (Instant::now(), ticket.view());
+    let mut heartbeat = heartbeat();
+    let work = rate_limit::send_queued(ticket, nature, rate_limit::MAX_WAIT, ask);
+    tokio::pin!(work);
+    let mut cancelled = false;
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut work => return done,
+            () = call.ct.cancelled(), if !cancelled => {
+                if waiting.position().is_some() {
+                    return Err(waiting.given_up());
+                }
+                cancelled = true;
+            }
+            _ = heartbeat.tick() => {
+                if let Some(standing) = waiting.position() {
+                    note(call, start, &format!("waits for its turn, {}", standing.words())).await;
+                }
+            }
+        }
+    }
+}
+
+/// Tells a client that asked for progress what a call waits for, and for how long it has.
+pub(crate) async fn note(call: &RequestContext<RoleServer>, start: Instant, words: &str) {
+    let words = telemetry::display(words, LONGEST_NOTE);
+    send(call, start, format!("{words}, {:.0} s", start.elapsed().as_secs_f64())).await;
+}
+
+/// Sends a progress notification to a client that asked for progress.
+pub(crate) async fn send(call: &RequestContext<RoleServer>, start: Instant, message: String) {
+    let Some(token) = call.meta.get_progress_token() else { return };
+    // The protocol wants progress to grow with each notification; the milliseconds do.
+    let progress = (start.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
+    let notification = ProgressNotificationParam::new(token, progress).with_message(message);
+    // A client that cannot be reached has gone, and the wait ends for that reason.
+    let _ = call.peer.notify_progress(notification).await;
+}

@@ -1,0 +1,212 @@
+//! Resources: jobs, their files and tables, by their `minimax://` URIs.
+//!
+//! A caller's toolsets decide which tables there are, as they decide which tools. They never hide the caller's own jobs:
+//! a result that was paid for stays visible after the token lost a toolset.
+
+use std::time::Duration;
+
+use data_encoding::BASE64;
+use futures_util::TryStreamExt as _;
+use rmcp::model::{
+    ErrorCode, ListResourcesResult, PaginatedRequestParams, ReadResourceResult, Resource, ResourceContents,
+    ResourceTemplate,
+};
+use rmcp::service::RequestContext;
+use rmcp::{ErrorData, RoleServer};
+use serde_json::{Value, json};
+
+use crate::jobs::{Filter, Job, JobFile, OnDisk};
+use crate::mcp::catalogue::Table;
+use crate::mcp::resource_uri::{ResourceName, nothing_at, parse};
+use crate::mcp::server::Server;
+use crate::permits::{Exhausted, Reservation};
+use crate::telemetry;
+
+/// Jobs on a page; each comes with its files.
+const PAGE: u32 = 25;
+
+/// For larger files the answer says where to get them, because clients cut off messages of many megabytes.
+const LARGEST: u64 = 4 * 1024 * 1024;
+
+/// How long an answer waits for memory that other answers of its caller hold.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// `resources/list`: the tables, then jobs with their files, newest first.
+pub(crate) async fn list(
+    server: &Server,
+    page: Option<PaginatedRequestParams>,
+) -> Result<ListResourcesResult, ErrorData> {
+    let cursor = page.and_then(|page| page.cursor);
+    let before = cursor.as_deref().map(read_cursor).transpose()?;
+    let first = before.is_none();
+    let filter = Filter { before, limit: PAGE, ..Filter::default() };
+    let page = match server.jobs().list(server.principal(), &filter).await {
+        Ok(page) => page,
+        // Without records the tables are still there.
+        Err(_) if first => return Ok(ListResourcesResult::with_all_items(table_resources(server))),
+        Err(error) => return Err(server.presenter.protocol_error(&error)),
+    };
+    let mut resources = if first { table_resources(server) } else { Vec::new() };
+    for job in &page.jobs {
+        resources.push(resource_of(job));
+        resources.extend(job.files.iter().map(|file| file_resource(job, file)));
+    }
+    let mut list = ListResourcesResult::with_all_items(resources);
+    list.next_cursor = page.next.map(|(at, id)| format!("{at}.{id}"));
+    Ok(list)
+}
+
+/// `resources/read`.
+pub(crate) async fn read(
+    server: &Server,
+    uri: &str,
+    call: &RequestContext<RoleServer>,
+) -> Result<ReadResourceResult, ErrorData> {
+    if let Some(found) = tables(server).find(|table| table.uri == uri) {
+        let rows = (found.read)(server).await;
+        let rows = rows.map_err(|error| ErrorData::internal_error(error.to_string(), None))?;
+        return Ok(ReadResourceResult::new(vec![table(uri, &rows)]));
+    }
+    let contents = match parse(uri) {
+        Some(ResourceName::Job(id)) => {
+            let job = job_named(server, id, uri).await?;
+            table(uri, &serde_json::to_value(server.presenter.job(&job)).unwrap_or_default())
+        }
+        Some(ResourceName::File(id, name)) => {
+            let job = job_named(server, id, uri).await?;
+            file_contents(server, uri, &job, name, call).await?
+        }
+        _ => return Err(nothing_at(uri)),
+    };
+    Ok(ReadResourceResult::new(vec![contents]))
+}
+
+async fn job_named(server: &Server, id: &str, uri: &str) -> Result<Job, ErrorData> {
+    let job = server.jobs().get(server.principal(), id).await;
+    let job = job.map_err(|error| server.presenter.protocol_error(&error))?;
+    job.ok_or_else(|| nothing_at(uri))
+}
+
+async fn file_contents(
+    server: &Server,
+    uri: &str,
+    job: &Job,
+    name: &str,
+    call: &RequestContext<RoleServer>,
+) -> Result<ResourceContents, ErrorData> {
+    let Some(file) = job.files.iter().find(|file| file.name == name) else { return Err(nothing_at(uri)) };
+    let small = file.saved.as_ref().filter(|saved| saved.bytes <= LARGEST);
+    if let Some(saved) = small {
+        make_room(call, saved.bytes).await?;
+        if let Some(contents) = unchanged(server, saved, uri).await {
+            return Ok(contents.with_mime_type(saved.mime_type.clone()));
+        }
+    }
+    let view = serde_json::to_value(server.presenter.job(job)).unwrap_or_default();
+    let files = view.get("files").and_then(Value::as_array);
+    let row = files.and_then(|files| files.iter().find(|file| file.get("uri").is_some_and(|it| it == uri)));
+    let why =
+        format!("not sent here: it has more than {LARGEST} bytes, or is not on disk; follow a link of it");
+    Ok(table(uri, &json!({ "file": row, "note": why })))
+}
+
+/// The whole file as it was written; `None` if something else is in its place now. Images, audio and video are encoded
+/// while they are read, so that there is only one copy of them in memory.
+async fn unchanged(server: &Server, saved: &OnDisk, uri: &str) -> Option<ResourceContents> {
+    let pieces = std::pin::pin!(server.intact(saved).await?.chunks());
+    let is_media = ["image/", "audio/", "video/"].iter().any(|kind| saved.mime_type.starts_with(kind));
+    if !is_media {
+        let whole = pieces.try_fold(Vec::new(), async |mut all, piece| {
+            all.extend_from_slice(&piece);
+            Ok(all)
+        });
+        return Some(match String::from_utf8(whole.await.ok()?) {
+            Ok(text) => ResourceContents::text(text, uri),
+            Err(binary) => ResourceContents::blob(BASE64.encode(binary.as_bytes()), uri),
+        });
+    }
+    let (encoding, mut pieces) = (BASE64, pieces);
+    let length = usize::try_from(saved.bytes).map_or(0, |bytes| encoding.encode_len(bytes));
+    let mut blob = String::with_capacity(length);
+    let mut encoder = encoding.new_encoder(&mut blob);
+    while let Some(piece) = pieces.try_next().await.ok()? {
+        encoder.append(&piece);
+    }
+    encoder.finalize();
+    Some(ResourceContents::blob(blob, uri))
+}
+
+/// Reserves memory for the answer that a file becomes, before the file is read. Over stdio nothing is reserved, because
+/// the client is the owner's.
+async fn make_room(call: &RequestContext<RoleServer>, bytes: u64) -> Result<(), ErrorData> {
+    let parts = call.extensions.get::<http::request::Parts>();
+    let Some(memory) = parts.and_then(|parts| parts.extensions.get::<Reservation>()) else { return Ok(()) };
+    // Base64 adds a third, and the answer exists once as a value and once as it is sent.
+    let answer = usize::try_from(bytes).unwrap_or(usize::MAX).saturating_mul(3);
+    // A cancelled call must not wait for memory.
+    let grown = call.ct.run_until_cancelled(memory.grow(answer, PATIENCE)).await;
+    grown.unwrap_or(Err(Exhausted::Share)).map_err(|_| {
+        let text = "there is no memory for this answer now: answers that you have not read yet take what one caller may \
+                    have, or others' take all; read them, or try again in a moment";
+        ErrorData::new(BUSY, text, None)
+    })
+}
+
+/// One of the codes that JSON-RPC leaves to servers.
+const BUSY: ErrorCode = ErrorCode(-32000);
+
+/// The tables, each for callers who may call the tool that shows the same.
+fn tables(server: &Server) -> impl Iterator<Item = &Table<Server>> {
+    server.catalogue().tables.iter().filter(|table| server.policy.offers(table.tool))
+}
+
+fn table_resources(server: &Server) -> Vec<Resource> {
+    let resource = |table: &Table<Server>| {
+        Resource::new(table.uri, table.name)
+            .with_title(table.title)
+            .with_description(table.description)
+            .with_mime_type("application/json")
+    };
+    tables(server).map(resource).collect()
+}
+
+/// `resources/templates/list`.
+pub(crate) fn templates() -> Vec<ResourceTemplate> {
+    vec![
+        ResourceTemplate::new("minimax://jobs/{job_id}", "job")
+            .with_title("Job")
+            .with_description("A job's view: status, files, cost.")
+            .with_mime_type("application/json"),
+        ResourceTemplate::new("minimax://files/{job_id}/{name}", "file")
+            .with_title("Result")
+            .with_description("A file that a job made; above 4 MiB its links."),
+    ]
+}
+
+fn resource_of(job: &Job) -> Resource {
+    let title = telemetry::display(&job.prompt, 60);
+    Resource::new(format!("minimax://jobs/{}", job.id), job.id.clone())
+        .with_title(format!("{}: {title}", job.kind.word()))
+        .with_mime_type("application/json")
+}
+
+fn file_resource(job: &Job, file: &JobFile) -> Resource {
+    let saved = file.saved.as_ref();
+    let on_disk = saved.and_then(|saved| saved.path.file_name()?.to_str());
+    let resource =
+        Resource::new(format!("minimax://files/{}/{}", job.id, file.name), on_disk.unwrap_or(&file.name))
+            .with_mime_type(saved.map_or(&file.mime_type, |saved| &saved.mime_type).clone());
+    match saved {
+        Some(saved) => resource.with_size(saved.bytes),
+        None => resource,
+    }
+}
+
+fn table(uri: &str, value: &Value) -> ResourceContents {
+    ResourceContents::text(value.to_string(), uri).with_mime_type("application/json")
+}
+
+fn read_cursor(cursor: &str) -> Result<(i64, String), ErrorData> {
+    let parts = cursor.split_once('.').and_then(|(at, id)| Some((at.parse().ok()?, id.to_owned())));
+    parts.ok_or_else(|| ErrorData::invalid_params("cursor is not one that this list gave", None))
+}

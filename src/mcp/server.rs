@@ -1,0 +1,347 @@
+//! The server: what all calls share, and the services that work for one caller.
+
+use std::sync::Arc;
+
+use rmcp::service::RequestContext;
+use rmcp::{ErrorData, RoleServer};
+use secrecy::SecretString;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{Client, RateLimits};
+use crate::config::{Config, ConfigError, KeyKind, Region};
+use crate::jobs::{CALLERS, Jobs, Limits, OnDisk, Settings};
+use crate::mcp::abandoned_calls::AbandonedCalls;
+use crate::mcp::caller::Caller;
+use crate::mcp::caller_key::{CallerKey, Payer, account_of};
+use crate::mcp::catalogue::{Catalogue, ToolSpec};
+use crate::mcp::checkout::Checkout;
+use crate::mcp::download_links::{self, DownloadLinks, LinkProblem, Linked};
+use crate::mcp::error::Unpaid;
+use crate::mcp::inputs::Inputs;
+use crate::mcp::inputs::work_permits::{CallerWork, WorkPermits};
+use crate::mcp::policy::CallPolicy;
+use crate::mcp::presenter::Presenter;
+use crate::mcp::rate_limit::RateLimiter;
+use crate::mcp::subscriptions::{Subscriber, Subscriptions};
+use crate::mcp::telemetry;
+use crate::mcp::uploads::Uploads;
+use crate::media::{Roots, Source, VerifiedFiles};
+
+/// The MCP server, as one caller sees it. A handle: cloning is cheap.
+#[derive(Debug, Clone)]
+pub struct Server {
+    shared: Arc<Shared>,
+    caller: Arc<Caller>,
+    payer: Payer,
+    key_kind: KeyKind,
+    /// With the key that pays for this caller.
+    jobs: Jobs,
+    /// Whether requests have no session, so that nothing can be sent after a response.
+    stateless: bool,
+    /// Whether a request without a caller is refused.
+    require_caller: bool,
+    pub(crate) policy: Arc<CallPolicy>,
+    pub(crate) inputs: Arc<Inputs>,
+    pub(crate) checkout: Arc<Checkout>,
+    pub(crate) presenter: Arc<Presenter>,
+}
+
+/// What all callers share.
+#[derive(Debug)]
+struct Shared {
+    config: Arc<Config>,
+    pacing: RateLimits,
+    roots: Arc<Roots>,
+    /// What this server offers.
+    catalogue: Catalogue<Server>,
+    available: Arc<[&'static ToolSpec]>,
+    rates: Arc<RateLimiter>,
+    work: Arc<WorkPermits>,
+    /// `None` without an address that remote callers can reach.
+    links: Option<Arc<DownloadLinks>>,
+    uploads: Uploads,
+    /// Which results are still as they were written.
+    kept: VerifiedFiles,
+    subscriptions: Arc<Subscriptions>,
+    abandoned_calls: AbandonedCalls,
+    /// Ends the waiting of every call.
+    client_gone: CancellationToken,
+}
+
+impl Server {
+    /// A server that offers what its settings want of a catalogue. Nothing is opened or sent before the first call.
+    pub fn new(config: Config, catalogue: Catalogue<Self>) -> Self {
+        let pacing = RateLimits { keep: config.keeps_limits(), china: config.region == Region::Cn };
+        let roots = roots_of(&config);
+        let api = Client::with_limits(config.host.clone(), config.key.clone(), pacing);
+        let settings = Settings {
+            data_dir: config.data_dir.clone(),
+            base_path: config.base_path.clone(),
+            roots: roots.clone(),
+            account: account_of(&config),
+            poll: config.poll,
+            loopback: config.loopback,
+            limits: Limits {
+                day: config.budgets.day,
+                call: config.budgets.call,
+                process: config.budgets.process,
+                // Each purchase brings its caller's own.
+                principal: None,
+            },
+            keep: config.keep,
+        };
+        let jobs = Jobs::new(api, settings);
+        let catalogue = catalogue.narrowed(&config);
+        let key_kind = config.key_kind();
+        let shared = Arc::new(Shared {
+            pacing,
+            roots: Arc::new(roots),
+            available: catalogue.offered().collect(),
+            catalogue,
+            rates: Arc::default(),
+            work: Arc::default(),
+            links: config.http.public_url.as_deref().map(|url| Arc::new(DownloadLinks::new(url))),
+            uploads: Uploads::new(&config),
+            kept: VerifiedFiles::default(),
+            subscriptions: Arc::default(),
+            abandoned_calls: AbandonedCalls::default(),
+            client_gone: CancellationToken::new(),
+            config: Arc::new(config),
+        });
+        Self::assemble(shared, Caller::owner().into(), (Payer::Server, key_kind), jobs)
+    }
+
+    /// The services for one caller and the key that pays.
+    fn assemble(
+        shared: Arc<Shared>,
+        caller: Arc<Caller>,
+        (payer, key_kind): (Payer, KeyKind),
+        jobs: Jobs,
+    ) -> Self {
+        let (config, roots) = (Arc::clone(&shared.config), Arc::clone(&shared.roots));
+        let policy =
+            CallPolicy::new(Arc::clone(&caller), Arc::clone(&shared.available), Arc::clone(&shared.rates));
+        let presenter = Arc::new(Presenter::new(
+            Arc::clone(&config),
+            Arc::clone(&caller),
+            payer,
+            shared.links.clone(),
+            shared.client_gone.clone(),
+        ));
+        let inputs = Inputs::new(
+            Arc::clone(&config),
+            Arc::clone(&caller),
+            payer,
+            jobs.clone(),
+            Arc::clone(&roots),
+            shared.uploads.clone(),
+            CallerWork::new(Arc::clone(&shared.work), Arc::clone(&caller)),
+        );
+        let checkout = Checkout::new(
+            config,
+            Arc::clone(&caller),
+            (payer, key_kind),
+            jobs.clone(),
+            roots,
+            Arc::clone(&presenter),
+        );
+        let (stateless, require_caller) = (false, false);
+        Self {
+            shared,
+            caller,
+            payer,
+            key_kind,
+            jobs,
+            stateless,
+            require_caller,
+            policy: Arc::new(policy),
+            inputs: Arc::new(inputs),
+            checkout: Arc::new(checkout),
+            presenter,
+        }
+    }
+
+    /// The same server with another caller or another payer.
+    fn with(&self, caller: Arc<Caller>, paying: (Payer, KeyKind), jobs: Jobs) -> Self {
+        let (stateless, require_caller) = (self.stateless, self.require_caller);
+        let me = Self::assemble(Arc::clone(&self.shared), caller, paying, jobs);
+        Self { stateless, require_caller, ..me }
+    }
+
+    /// This server for a transport whose requests have no session.
+    #[must_use]
+    pub fn stateless(&self) -> Self {
+        Self { stateless: true, ..self.clone() }
+    }
+
+    /// This server for a transport that authenticates its callers: a request that says no caller is refused, and is not
+    /// the owner's.
+    #[must_use]
+    pub fn for_strangers(self) -> Self {
+        let nobody = Caller { toolsets: Some(Vec::new()), ..Caller::remote("") };
+        let me = self.with(nobody.into(), (self.payer, self.key_kind), self.jobs.clone());
+        Self { require_caller: true, ..me }
+    }
+
+    /// This server as the caller of a request sees it.
+    pub(crate) fn for_caller(&self, call: &RequestContext<RoleServer>) -> Result<Self, ErrorData> {
+        let parts = call.extensions.get::<http::request::Parts>();
+        let Some((parts, caller)) = parts.and_then(|parts| Some((parts, parts.extensions.get::<Caller>()?)))
+        else {
+            if self.require_caller {
+                // A mistake of the transport must not turn a stranger into the owner.
+                tracing::error!("a request came without a caller, and was refused");
+                return Err(ErrorData::invalid_request("it is not known whose request this is", None));
+            }
+            return Ok(self.clone());
+        };
+        let caller = Arc::new(caller.clone());
+        let key = match parts.extensions.get::<CallerKey>() {
+            Some(key) => key,
+            // Even if a transport forgets the key, the server's own must not pay.
+            None if self.config().http.caller_keys => &CallerKey::Missing,
+            None => return Ok(self.with(caller, (self.payer, self.key_kind), self.jobs.clone())),
+        };
+        let (paying, jobs) = self.paid_by(key);
+        Ok(self.with(caller, paying, jobs))
+    }
+
+    /// Who pays for a request with this key, and the jobs with that key.
+    fn paid_by(&self, key: &CallerKey) -> ((Payer, KeyKind), Jobs) {
+        let unpaid = |why| ((Payer::Nobody(why), KeyKind::Missing), self.without_key());
+        match key {
+            CallerKey::Given { key, fingerprint } => match self.with_key(key, fingerprint) {
+                Some(jobs) => ((Payer::Caller, KeyKind::of(Some(key))), jobs),
+                None => unpaid(Unpaid::Full),
+            },
+            CallerKey::Missing => unpaid(Unpaid::Missing),
+            CallerKey::Unwanted => unpaid(Unpaid::Unwanted),
+        }
+    }
+
+    fn with_key(&self, key: &SecretString, fingerprint: &str) -> Option<Jobs> {
+        let name = format!("{}{CALLERS}{fingerprint})", self.config().account);
+        self.jobs.for_key(&name, || self.api().beside(Some(key.clone()), self.shared.pacing))
+    }
+
+    fn without_key(&self) -> Jobs {
+        let client = self.api().beside(None, self.shared.pacing);
+        self.jobs.for_nobody(&self.config().account, client)
+    }
+
+    /// The jobs behind the tools.
+    pub fn jobs(&self) -> &Jobs {
+        &self.jobs
+    }
+
+    /// MiniMax's API, with the key that pays for this caller.
+    pub(crate) fn api(&self) -> &Client {
+        self.jobs.api()
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.shared.config
+    }
+
+    pub(crate) fn catalogue(&self) -> &Catalogue<Self> {
+        &self.shared.catalogue
+    }
+
+    pub(crate) fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// Whose jobs, files and conversations this caller sees.
+    pub(crate) fn principal(&self) -> &str {
+        &self.caller.principal
+    }
+
+    pub(crate) fn payer(&self) -> Payer {
+        self.payer
+    }
+
+    /// What kind of key pays, by its prefix.
+    pub(crate) fn key_kind(&self) -> KeyKind {
+        self.key_kind
+    }
+
+    pub(crate) fn is_stateless(&self) -> bool {
+        self.stateless
+    }
+
+    pub(super) fn abandoned_calls(&self) -> &AbandonedCalls {
+        &self.shared.abandoned_calls
+    }
+
+    pub(crate) fn client_gone_token(&self) -> &CancellationToken {
+        &self.shared.client_gone
+    }
+
+    /// The first setting that has every call refused, if there is one.
+    pub fn problem(&self) -> Option<&ConfigError> {
+        self.config().problems.first()
+    }
+
+    /// The client has gone: calls that only wait need not wait any longer.
+    pub fn client_gone(&self) {
+        self.shared.client_gone.cancel();
+    }
+
+    /// The figures for a scrape, in the text format of Prometheus.
+    pub async fn metrics(&self) -> String {
+        telemetry::figures(&self.jobs, self.config().currency()).await
+    }
+
+    /// The files that remote callers hand in.
+    pub fn uploads(&self) -> &Uploads {
+        &self.shared.uploads
+    }
+
+    /// The file behind a download link.
+    pub async fn linked_file(
+        &self,
+        job: &str,
+        name: &str,
+        expires: i64,
+        signature: &str,
+    ) -> Result<Linked, LinkProblem> {
+        let links = self.shared.links.as_ref().ok_or(LinkProblem::Foreign)?;
+        links.open(&self.jobs, &self.shared.kept, (job, name), expires, signature).await
+    }
+
+    /// Makes download links possible, if this server gives any.
+    pub(crate) async fn prepare_links(&self) {
+        if let Some(links) = &self.shared.links {
+            links.prepare(&self.jobs).await;
+        }
+    }
+
+    /// The content of a recorded file; `None` if something else is in its place now.
+    pub(crate) async fn intact(&self, saved: &OnDisk) -> Option<Source> {
+        download_links::intact(&self.shared.kept, saved).await
+    }
+
+    /// This caller's subscriptions.
+    pub(crate) fn subscriber(&self) -> Subscriber {
+        Subscriber {
+            subscriptions: Arc::clone(&self.shared.subscriptions),
+            jobs: self.jobs.clone(),
+            principal: self.principal().to_owned(),
+            presenter: Arc::clone(&self.presenter),
+            client_gone: self.shared.client_gone.clone(),
+        }
+    }
+
+    /// Ends the subscriptions of a session.
+    pub fn session_ended(&self, session: &str) {
+        self.shared.subscriptions.end_session(session);
+    }
+}
+
+/// The folders that callers may name, without the files that this server itself trusts.
+fn roots_of(config: &Config) -> Roots {
+    let roots =
+        Roots::new(&config.base_path, Some(&config.home), &config.allowed_dirs).without(&config.data_dir);
+    let files = [&config.key_file, &config.facts_file, &config.http.token_file];
+    files.into_iter().flatten().fold(roots, |roots, file| roots.without(file))
+}

@@ -1,0 +1,152 @@
+//! What `check_account` says about the money that was spent through this server.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::config::KeyKind;
+use crate::jobs::{Limit, Spending, Spent};
+use crate::mcp::Server;
+use crate::mcp::caller_key::Payer;
+use crate::mcp::checkout::money::{amount, held_words, money};
+
+/// By this server's records, which know nothing of what other programs spend.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct SpendingView {
+    currency: String,
+    /// In 24 hours, by all servers that share the records.
+    last_day: SpentView,
+    /// By this server since its start.
+    process: SpentView,
+}
+
+/// A sum and its parts.
+#[derive(Debug, Serialize, JsonSchema)]
+struct SpentView {
+    total: f64,
+    /// By MiniMax's count, else by the estimate.
+    settled: f64,
+    /// For what has not ended.
+    reserved: f64,
+    /// For what may have been billed.
+    unknown: f64,
+    /// Calls without a known price.
+    unpriced_calls: i64,
+}
+
+/// A limit of the settings.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct BudgetView {
+    setting: String,
+    limit: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    spent: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left: Option<f64>,
+    currency: String,
+}
+
+/// Spending and budgets, with their text lines and notes.
+#[derive(Debug, Default)]
+pub(crate) struct Money {
+    pub(crate) spending: Vec<SpendingView>,
+    pub(crate) budgets: Vec<BudgetView>,
+    pub(crate) lines: Vec<String>,
+    pub(crate) notes: Vec<String>,
+}
+
+impl SpentView {
+    fn of(spent: &Spent) -> Self {
+        Self {
+            total: amount(spent.total()),
+            settled: amount(spent.settled),
+            reserved: amount(spent.reserved),
+            unknown: amount(spent.unknown),
+            unpriced_calls: spent.unpriced,
+        }
+    }
+}
+
+/// What was spent and what may be. Unreadable records become a note and do not fail the tool.
+pub(super) async fn spent(server: &Server) -> Money {
+    let currency = server.config().currency();
+    let spending = server.jobs().spending(currency).await;
+    let own = match server.caller().budget_day {
+        Some(_) => server.jobs().spent_by(server.principal(), currency).await,
+        None => Ok(Spent::default()),
+    };
+    match (spending, own) {
+        (Ok(spending), Ok(own)) => told(server, &spending, own),
+        (Err(error), _) | (_, Err(error)) => without(&server.presenter.records_error(&error), error.advice()),
+    }
+}
+
+fn told(server: &Server, spending: &[Spending], own: Spent) -> Money {
+    let mut all = Money::default();
+    for Spending { currency, day, process } in spending {
+        all.spending.push(SpendingView {
+            currency: currency.clone(),
+            last_day: SpentView::of(day),
+            process: SpentView::of(process),
+        });
+        all.lines.push(format!(
+            "Spent through this server: {} in the last 24 hours{}, {} since its start",
+            money(day.total(), currency),
+            held_words(day),
+            money(process.total(), currency)
+        ));
+    }
+    let first = spending.first();
+    let (day, process) = first.map(|first| (first.day, first.process)).unwrap_or_default();
+    let (budgets, currency) = (server.config().budgets, server.config().currency());
+    let limits = [
+        (server.checkout.budget.limit_name(Limit::Principal), server.caller().budget_day, Some(own)),
+        (server.checkout.budget.limit_name(Limit::Day), budgets.day, Some(day)),
+        (server.checkout.budget.limit_name(Limit::Process), budgets.process, Some(process)),
+        (server.checkout.budget.limit_name(Limit::Call), budgets.call, None),
+        ("MINIMAX_CONFIRM_ABOVE".to_owned(), budgets.confirm_above, None),
+    ];
+    for (setting, limit, spent) in limits {
+        let Some(limit) = limit else { continue };
+        // A caller with a key of its own must not see what other callers spent.
+        let spent = spent.filter(|_| server.payer() != Payer::Caller);
+        let left = spent.map(|spent| limit.saturating_sub(spent.total()).max(0));
+        let words = left.map(|left| format!(", {} left", money(left, currency))).unwrap_or_default();
+        all.lines.push(format!("{setting}: {}{words}", money(limit, currency)));
+        all.budgets.push(BudgetView {
+            setting,
+            limit: amount(limit),
+            spent: spent.map(|spent| amount(spent.total())),
+            left: left.map(amount),
+            currency: currency.to_owned(),
+        });
+    }
+    all.notes.push(
+        "spending: by this server's records and price table; what other programs spend is not in it. reserved and \
+         unknown count as spent until they are settled."
+            .to_owned(),
+    );
+    if server.key_kind() == KeyKind::Plan {
+        all.notes.push(
+            "spending: the key is a plan's, which pays with its windows; list prices are what is counted here."
+                .to_owned(),
+        );
+    }
+    if server.payer() == Payer::Caller && !all.budgets.is_empty() {
+        all.notes.push(
+            "budgets: those for a day and for a process hold for all callers of this server together; spending is \
+             what this key has spent."
+                .to_owned(),
+        );
+    }
+    if day.unpriced > 0 {
+        all.notes.push(format!(
+            "spending: {} calls of the last 24 hours have no known price and count as nothing.",
+            day.unpriced
+        ));
+    }
+    all
+}
+
+fn without(problem: &str, advice: &str) -> Money {
+    Money { notes: vec![format!("spending: unknown, {problem}. {advice}")], ..Money::default() }
+}

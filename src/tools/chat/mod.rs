@@ -1,0 +1,129 @@
+//! `chat` and `count_tokens`.
+
+pub(crate) mod input;
+pub(crate) mod normalize;
+pub(crate) mod pricing;
+pub(crate) mod request;
+pub(crate) mod rules;
+pub(crate) mod stream;
+pub(crate) mod view;
+
+use rmcp::handler::server::tool::schema_for_output;
+use rmcp::handler::server::wrapper::Parameters;
+use rmcp::model::JsonObject;
+use rmcp::service::RequestContext;
+use rmcp::{RoleServer, tool, tool_router};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::api::Protocol;
+use crate::config::Toolset;
+use crate::mcp::ToolSpec;
+use crate::mcp::{Server, ToolError};
+use crate::tools::chat::input::{ChatInput, objects};
+use crate::tools::chat::request::{Purpose, Talk, read_messages};
+use crate::tools::chat::view::{ChatView, Tokens};
+
+/// The largest context has a million tokens of some four characters each.
+const CONVERSATION: u64 = 4_000_000;
+
+const LENGTHS: &[(&str, u64)] =
+    &[("prompt", CONVERSATION), ("system", CONVERSATION), ("content", CONVERSATION)];
+
+pub(crate) const TOOLS: &[ToolSpec] = &[
+    ToolSpec {
+        lengths: LENGTHS,
+        normalize: Some(normalize::chat),
+        ..ToolSpec::immediate("chat", Toolset::Text)
+    },
+    ToolSpec {
+        lengths: LENGTHS,
+        normalize: Some(normalize::count_tokens),
+        ..ToolSpec::free("count_tokens", Toolset::Text)
+    },
+];
+
+/// As [`ChatInput`], less what has no effect on the number of tokens; [`normalize::count_tokens`] drops the rest.
+#[derive(Debug, Deserialize, JsonSchema)]
+struct CountInput {
+    /// As chat.
+    prompt: Option<String>,
+    /// As chat.
+    #[serde(default)]
+    #[schemars(schema_with = "objects")]
+    messages: Option<Vec<JsonObject>>,
+    /// As chat.
+    system: Option<String>,
+    /// As chat.
+    model: Option<String>,
+    /// As chat.
+    api: Option<Protocol>,
+    /// As chat.
+    #[serde(default)]
+    #[schemars(schema_with = "objects")]
+    #[schemars(extend("x-quiet" = true))]
+    tools: Option<Vec<JsonObject>>,
+    /// As chat.
+    #[schemars(extend("x-quiet" = true))]
+    web_search: Option<bool>,
+    /// As chat.
+    conversation_id: Option<String>,
+}
+
+#[tool_router(router = chat_tools, vis = "pub(crate)")]
+impl Server {
+    /// One answer of a MiniMax text model. Costs money.
+    #[tool(
+        title = "Chat",
+        output_schema = schema_for_output::<ChatView>(),
+        annotations(read_only_hint = false, destructive_hint = false, idempotent_hint = false, open_world_hint = true)
+    )]
+    async fn chat(
+        &self,
+        Parameters(input): Parameters<ChatInput>,
+        call: RequestContext<RoleServer>,
+    ) -> Result<ChatView, ToolError> {
+        if input.dry_run {
+            let Talk { ask, warnings, .. } = request::talk(self, &input, Purpose::Rehearse).await?;
+            let cost = self.checkout.budget.counted("chat", pricing::ceiling(self, &ask));
+            return Ok(ChatView::rehearsed(ask.model, &cost, warnings));
+        }
+        self.checkout.ready()?;
+        // Media may have to be uploaded, so the price is admitted first.
+        if self.checkout.budget.is_limited()
+            && input.messages.iter().flatten().any(|message| message.media.is_some())
+        {
+            let rehearsed = request::talk(self, &input, Purpose::Rehearse).await?;
+            self.checkout
+                .budget
+                .admit("chat", &rehearsed.ask.model, &pricing::ceiling(self, &rehearsed.ask), &call)
+                .await?;
+        }
+        let talk = request::talk(self, &input, Purpose::Buy).await?;
+        stream::answer(self, talk, &call).await
+    }
+
+    /// Input tokens of a chat call, before it is bought. Free.
+    #[tool(
+        title = "Count tokens",
+        output_schema = schema_for_output::<Tokens>(),
+        annotations(read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = false)
+    )]
+    async fn count_tokens(&self, Parameters(input): Parameters<CountInput>) -> Result<Tokens, ToolError> {
+        self.checkout.ready()?;
+        let CountInput { prompt, messages, system, model, api, tools, web_search, conversation_id } = input;
+        let input = ChatInput {
+            prompt,
+            messages: messages.map(|messages| read_messages(&messages)).transpose()?,
+            system,
+            model,
+            api,
+            tools,
+            web_search,
+            conversation_id,
+            ..ChatInput::default()
+        };
+        let talk = request::talk(self, &input, Purpose::Count).await?;
+        stream::count(self, talk).await
+    }
+}

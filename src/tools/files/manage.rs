@@ -1,0 +1,317 @@
+//! `list_files`, `get_file`, `delete_file`: the files that MiniMax keeps.
+
+use futures_util::future::join_all;
+use rmcp::ErrorData;
+use rmcp::handler::server::tool::{IntoCallToolResult, schema_for_output};
+use rmcp::handler::server::wrapper::Parameters;
+use rmcp::model::CallToolResponse;
+use rmcp::{tool, tool_router};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::api::{ApiError, RemoteFile};
+use crate::config::Toolset;
+use crate::facts::offer;
+use crate::jobs::RemoteKind;
+use crate::mcp::ToolSpec;
+use crate::mcp::job_view::time;
+use crate::mcp::result::both;
+use crate::mcp::{Server, ToolError};
+use crate::media;
+
+pub(crate) const TOOLS: &[ToolSpec] = &[
+    ToolSpec::free("list_files", Toolset::Files),
+    ToolSpec::free("get_file", Toolset::Files),
+    ToolSpec::free("delete_file", Toolset::Files),
+];
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct ListInput {
+    /// As in upload_file; default all.
+    purpose: Option<String>,
+    /// 1-100, default 20.
+    #[serde(default = "twenty")]
+    #[schemars(range(min = 1, max = 100))]
+    limit: usize,
+    /// next_cursor.
+    cursor: Option<String>,
+}
+
+fn twenty() -> usize {
+    20
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct GetInput {
+    /// A number.
+    file_id: String,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct DeleteInput {
+    /// A number.
+    file_id: String,
+    /// Default: found.
+    purpose: Option<String>,
+}
+
+/// A file at MiniMax. What is absent is unknown.
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
+pub(crate) struct FileInfo {
+    pub(crate) file_id: String,
+    /// Input for tools that take it.
+    pub(crate) uri: String,
+    filename: String,
+    purpose: String,
+    /// Absent where MiniMax does not count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_at: Option<String>,
+    /// The real type, of a file that this call has read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) mime_type: Option<String>,
+    /// MiniMax's link; uploads have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+    /// Days until MiniMax deletes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept_days: Option<u32>,
+    /// What to do now.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) next: String,
+}
+
+/// A page of files.
+#[derive(Debug, Serialize, JsonSchema)]
+struct FileList {
+    /// Newest first.
+    files: Vec<FileInfo>,
+    /// On all pages.
+    total: usize,
+    /// For the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+}
+
+/// A file that is gone.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Gone {
+    file_id: String,
+    purpose: String,
+    /// Always true.
+    deleted: bool,
+    /// How the purpose was found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+}
+
+#[tool_router(router = shelf_tools, vis = "pub(crate)")]
+impl Server {
+    /// Files at MiniMax.
+    #[tool(
+        title = "List files",
+        output_schema = schema_for_output::<FileList>(),
+        annotations(read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = true)
+    )]
+    async fn list_files(&self, Parameters(input): Parameters<ListInput>) -> Result<FileList, ToolError> {
+        self.checkout.ready()?;
+        let after = input.cursor.as_deref().map(read_cursor).transpose()?;
+        let (mut files, warnings) = files(self, input.purpose.as_deref()).await?;
+        files.sort_by_key(|file| std::cmp::Reverse(place(file)));
+        files.dedup_by(|one, other| one.file_id == other.file_id);
+        let visible = self.inputs.ownership.visible(RemoteKind::File, files, |file| &file.file_id);
+        let mut files = visible.await?;
+        let total = files.len();
+        files.retain(|file| after.is_none_or(|after| place(file) < after));
+        let limit = input.limit.clamp(1, 100);
+        let more = files.len() > limit;
+        files.truncate(limit);
+        let next_cursor = files.last().filter(|_| more).map(|file| {
+            let (at, id) = place(file);
+            format!("{at}.{id}")
+        });
+        Ok(FileList { files: files.into_iter().map(FileInfo::of).collect(), total, next_cursor, warnings })
+    }
+
+    /// A file with a fresh link.
+    #[tool(
+        title = "Get file",
+        output_schema = schema_for_output::<FileInfo>(),
+        annotations(read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = true)
+    )]
+    async fn get_file(&self, Parameters(input): Parameters<GetInput>) -> Result<FileInfo, ToolError> {
+        self.checkout.ready()?;
+        let id = file_id(&input.file_id)?;
+        let mut info = FileInfo::of(remote(self, id).await?);
+        info.next = if info.url.is_some() {
+            "The link lives for an hour or a few; download_file saves the file.".to_owned()
+        } else {
+            "An upload has no link; download_file with its file_id saves its content.".to_owned()
+        };
+        Ok(info)
+    }
+
+    /// Delete a file at MiniMax.
+    #[tool(
+        title = "Delete file",
+        output_schema = schema_for_output::<Gone>(),
+        annotations(read_only_hint = false, destructive_hint = true, idempotent_hint = true, open_world_hint = true)
+    )]
+    async fn delete_file(&self, Parameters(input): Parameters<DeleteInput>) -> Result<Gone, ToolError> {
+        self.checkout.ready()?;
+        let id = file_id(&input.file_id)?;
+        self.inputs.ownership.check_file("file_id", id).await?;
+        let (purpose, note) = if let Some(purpose) = input.purpose {
+            check_purpose(&purpose)?;
+            (purpose, None)
+        } else {
+            let found = remote(self, id).await?.purpose;
+            if found.is_empty() {
+                let problem = "is needed: MiniMax does not say what this file is for";
+                return Err(ToolError::argument("purpose", problem));
+            }
+            let note = format!("The purpose was looked up: MiniMax has the file as {found}.");
+            (found, Some(note))
+        };
+        check_deletable(&purpose)?;
+        // Deleting is idempotent at MiniMax, but the second request gets an error, so it is never retried.
+        self.api().delete_file(id, &purpose).await?;
+        Ok(Gone { file_id: id.to_string(), purpose, deleted: true, note })
+    }
+}
+
+/// The files of one purpose or of all, and warnings about purposes that could not be listed.
+async fn files(server: &Server, purpose: Option<&str>) -> Result<(Vec<RemoteFile>, Vec<String>), ToolError> {
+    let api = server.api();
+    if let Some(purpose) = purpose {
+        check_purpose(purpose)?;
+        return Ok((api.list_files(purpose).await?, Vec::new()));
+    }
+    // The API lists each purpose separately.
+    let purposes = offer().purposes().iter().map(|row| row.purpose.as_str());
+    let asked = purposes.map(|purpose| async move { (purpose, api.list_files(purpose).await) });
+    let (mut files, mut warnings, mut worst) = (Vec::new(), Vec::new(), None);
+    for (purpose, answer) in join_all(asked).await {
+        match answer {
+            Ok(mut some) => files.append(&mut some),
+            Err(error @ ApiError::Refused { code: Some(2013), .. }) => {
+                warnings.push(format!("MiniMax does not list files for {purpose}"));
+                worst.get_or_insert(error);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    match worst {
+        Some(error) if warnings.len() == offer().purposes().len() => Err(error.into()),
+        _ => Ok((files, warnings)),
+    }
+}
+
+/// Metadata and link of a file.
+pub(super) async fn remote(server: &Server, id: u64) -> Result<RemoteFile, ToolError> {
+    server.inputs.ownership.check_file("file_id", id).await?;
+    let (api, file_id) = (server.api(), id.to_string());
+    let file = api.retrieve_file(&file_id).await?;
+    Ok(RemoteFile { file_id, ..file })
+}
+
+/// The sort key, newest first: the second, then the number.
+fn place(file: &RemoteFile) -> (i64, u64) {
+    (file.created_at, file.file_id.parse().unwrap_or_default())
+}
+
+fn read_cursor(cursor: &str) -> Result<(i64, u64), ToolError> {
+    let parts = cursor.split_once('.').and_then(|(at, id)| Some((at.parse().ok()?, id.parse().ok()?)));
+    parts.ok_or_else(|| {
+        ToolError::argument("cursor", "is not one that list_files gave; leave it out for the first page")
+    })
+}
+
+/// Parses an id of MiniMax, which is a number even where it is written as text.
+pub(crate) fn file_id(text: &str) -> Result<u64, ToolError> {
+    media::file_id(text).ok_or_else(|| {
+        let shown: String = text.chars().take(64).collect();
+        ToolError::argument("file_id", format!("is `{shown}`; it is a number such as 297990555456911"))
+    })
+}
+
+/// Checks a purpose against the table, to which the user's facts file can add.
+fn check_purpose(purpose: &str) -> Result<(), ToolError> {
+    if offer().purpose(purpose).is_some() {
+        return Ok(());
+    }
+    let legal: Vec<_> = offer().purposes().iter().map(|row| row.purpose.as_str()).collect();
+    Err(ToolError::argument("purpose", format!("is {purpose}; it is one of {}", legal.join(", "))))
+}
+
+fn check_deletable(purpose: &str) -> Result<(), ToolError> {
+    let Some(row) = offer().purpose(purpose).filter(|row| !row.deletable) else { return Ok(()) };
+    let legal = offer().purposes().iter().filter(|row| row.deletable).map(|row| row.purpose.as_str());
+    let days = row.kept_days.map(|days| format!("; MiniMax deletes it by itself after {days} days"));
+    let problem = format!(
+        "is {purpose}, whose files cannot be deleted{}. Those of {} can",
+        days.unwrap_or_default(),
+        legal.collect::<Vec<_>>().join(", ")
+    );
+    Err(ToolError::argument("purpose", problem))
+}
+
+impl FileInfo {
+    pub(crate) fn of(file: RemoteFile) -> Self {
+        Self {
+            uri: format!("mm_file://{}", file.file_id),
+            kept_days: offer().purpose(&file.purpose).and_then(|row| row.kept_days),
+            created_at: time(file.created_at.saturating_mul(1000)).filter(|_| file.created_at > 0),
+            bytes: Some(file.bytes).filter(|bytes| *bytes > 0),
+            file_id: file.file_id,
+            filename: file.filename,
+            purpose: file.purpose,
+            url: file.download_url,
+            mime_type: None,
+            next: String::new(),
+        }
+    }
+
+    fn lines(&self) -> String {
+        let bytes = self.bytes.map(|bytes| format!("{bytes} bytes"));
+        let head = [
+            Some(self.uri.clone()),
+            Some(self.filename.clone()),
+            Some(self.purpose.clone()),
+            self.mime_type.clone(),
+            bytes,
+            self.created_at.clone(),
+            self.kept_days.map(|days| format!("kept {days} days")),
+        ];
+        let head: Vec<_> = head.into_iter().flatten().filter(|part| !part.is_empty()).collect();
+        let lines = [head.join(" · "), self.url.clone().unwrap_or_default(), self.next.clone()];
+        lines.into_iter().filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl IntoCallToolResult for FileInfo {
+    fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
+        Ok(both(self.lines(), &self)?.into())
+    }
+}
+
+impl IntoCallToolResult for FileList {
+    fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
+        let head = format!("{} of {} files", self.files.len(), self.total);
+        let cursor = self.next_cursor.iter().map(|cursor| format!("next_cursor: {cursor}"));
+        let notes = self.warnings.iter().map(|warning| format!("Note: {warning}"));
+        let lines = std::iter::once(head).chain(self.files.iter().map(FileInfo::lines));
+        let text = lines.chain(cursor).chain(notes).collect::<Vec<_>>().join("\n");
+        Ok(both(text, &self)?.into())
+    }
+}
+
+impl IntoCallToolResult for Gone {
+    fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
+        let note = self.note.as_ref().map(|note| format!(" {note}")).unwrap_or_default();
+        Ok(both(format!("Deleted file {} ({}).{note}", self.file_id, self.purpose), &self)?.into())
+    }
+}

@@ -1,0 +1,4 @@
+//! Files that MiniMax keeps.
+
+pub(crate) mod manage;
+pub(crate) mod transfer;

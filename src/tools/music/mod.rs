@@ -1,0 +1,237 @@
+//! `music_generation`.
+
+pub(crate) mod lyrics;
+
+use rmcp::handler::server::wrapper::Parameters;
+use rmcp::service::RequestContext;
+use rmcp::{RoleServer, tool, tool_router};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::api::{CoverReference, MusicFormat, MusicSetting, MusicSubmit};
+use crate::config::Toolset;
+use crate::facts::{MusicModel, facts};
+use crate::jobs::{Cost, Paid};
+use crate::mcp::ToolSpec;
+use crate::mcp::inputs::Takes;
+use crate::mcp::{Draft, JobOptions, JobView, Server, ToolError};
+use crate::media::Limits;
+
+pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec {
+    slow: true,
+    lengths: &[("prompt", 2000)],
+    ..ToolSpec::job("music_generation", Toolset::Music)
+}];
+
+/// Music Generation > audio_setting.
+const SAMPLE_RATES: [u32; 4] = [16000, 24000, 32000, 44100];
+const BITRATES: [u32; 4] = [32000, 64000, 128_000, 256_000];
+
+/// Music Cover > reference: 6 seconds to 6 minutes, up to 50 MB.
+const SONG: Takes = Takes {
+    limits: Limits {
+        duration_ms: Some((6_000, 360_000)),
+        ..Limits::new(
+            &["audio/mpeg", "audio/wav", "audio/flac", "audio/mp4", "audio/aac", "audio/ogg"],
+            50 * 1024 * 1024,
+        )
+    },
+    uploads: None,
+};
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct MusicInput {
+    /// Style, to 2000 characters.
+    prompt: Option<String>,
+    /// With [Verse] lines, to 3500.
+    lyrics: Option<String>,
+    /// Default music-3.0 or music-cover.
+    model: Option<String>,
+    /// Nobody sings.
+    #[serde(default)]
+    is_instrumental: bool,
+    /// Writes lyrics.
+    #[serde(default)]
+    lyrics_optimizer: bool,
+    /// Song to cover.
+    reference_audio: Option<String>,
+    /// Default mp3.
+    #[serde(default)]
+    format: MusicFormat,
+    /// Default 44100.
+    #[serde(default = "rate")]
+    #[schemars(extend("enum" = SAMPLE_RATES))]
+    sample_rate: u32,
+    /// Default 256000.
+    #[serde(default = "bits")]
+    #[schemars(extend("enum" = BITRATES))]
+    bitrate: u32,
+    /// AI mark.
+    #[serde(default)]
+    watermark: bool,
+    #[serde(flatten)]
+    job: JobOptions,
+}
+
+fn rate() -> u32 {
+    44_100
+}
+
+fn bits() -> u32 {
+    256_000
+}
+
+#[tool_router(router = music_tools, vis = "pub(crate)")]
+impl Server {
+    /// Make a song, an instrumental or a cover. Costs money.
+    #[tool(
+        title = "Music generation",
+        output_schema = JobView::schema(),
+        annotations(read_only_hint = false, destructive_hint = false, idempotent_hint = false, open_world_hint = true)
+    )]
+    async fn music_generation(
+        &self,
+        Parameters(input): Parameters<MusicInput>,
+        call: RequestContext<RoleServer>,
+    ) -> Result<JobView, ToolError> {
+        if !input.job.dry_run {
+            self.checkout.ready()?;
+        }
+        let (mut submit, warnings) = input.submit()?;
+        if let Some(text) = &input.reference_audio {
+            let audio = self.inputs.resolve("reference_audio", text, &SONG, input.job.dry_run).await?;
+            submit.reference = Some(reference(audio));
+        }
+        let draft = Draft {
+            model: submit.model.clone(),
+            prompt: submit.prompt.clone().or(submit.lyrics.clone()).unwrap_or_default(),
+            cost: cost(&submit.model, self.config().currency()),
+            paid: Paid::Music(Box::new(submit)),
+            warnings,
+        };
+        self.checkout.buy("music_generation", draft, input.job, &call).await
+    }
+}
+
+impl MusicInput {
+    /// The request without its media, and warnings.
+    fn submit(&self) -> Result<(MusicSubmit, Vec<String>), ToolError> {
+        let usual = facts().music_models(self.reference_audio.is_some()).next().unwrap_or("music-3.0");
+        let model = facts().canonical(self.model.as_deref().unwrap_or(usual));
+        let warnings = match facts().music(&model) {
+            Some(row) => self.check(row)?,
+            None => {
+                vec![format!("the model {model} is not in the tables of this server; it is sent as it is")]
+            }
+        };
+        let submit = MusicSubmit {
+            model,
+            prompt: self.prompt.clone(),
+            lyrics: self.lyrics.clone(),
+            output_format: "url",
+            audio_setting: MusicSetting {
+                sample_rate: self.sample_rate,
+                bitrate: (self.format == MusicFormat::Mp3).then_some(self.bitrate),
+                format: self.format,
+            },
+            lyrics_optimizer: self.lyrics_optimizer.then_some(true),
+            is_instrumental: self.is_instrumental.then_some(true),
+            reference: None,
+            aigc_watermark: self.watermark.then_some(true),
+        };
+        Ok((submit, warnings))
+    }
+
+    fn check(&self, row: &MusicModel) -> Result<Vec<String>, ToolError> {
+        let model = &row.model;
+        let models = |cover: bool| facts().music_models(cover).collect::<Vec<_>>().join(", ");
+        match (&self.reference_audio, row.cover) {
+            (Some(_), false) => {
+                let problem = format!("is {model}, which makes no covers; {} does", models(true));
+                return Err(ToolError::argument("model", problem));
+            }
+            (None, true) => {
+                let problem = format!(
+                    "is missing: {model} makes covers of it; songs of their own make {}",
+                    models(false)
+                );
+                return Err(ToolError::argument("reference_audio", problem));
+            }
+            _ => {}
+        }
+        self.check_wishes(row)?;
+        let needs_prompt = row.cover || self.is_instrumental || self.lyrics_optimizer;
+        length("prompt", self.prompt.as_deref(), row.prompt, needs_prompt, model)?;
+        length("lyrics", self.lyrics.as_deref(), row.lyrics, false, model)?;
+        if !row.stopped {
+            return Ok(Vec::new());
+        }
+        let note = facts().closing("/v1/music_generation", 2061).map_or("", |closing| closing.note.as_str());
+        Ok(vec![format!(
+            "MiniMax has stopped {model} and will probably refuse it; it still offers {}. {note}",
+            models(row.cover)
+        )])
+    }
+
+    /// Checks which arguments may be combined.
+    fn check_wishes(&self, row: &MusicModel) -> Result<(), ToolError> {
+        let wishes = [("is_instrumental", self.is_instrumental), ("lyrics_optimizer", self.lyrics_optimizer)];
+        if let Some((field, _)) = wishes.iter().find(|(_, given)| *given && !row.optional_lyrics) {
+            let problem = format!("cannot be given for {}; use music-3.0 or music-2.6", row.model);
+            return Err(ToolError::argument(*field, problem));
+        }
+        let problem = match (self.is_instrumental, self.lyrics_optimizer, self.lyrics.is_some()) {
+            (true, true, _) => {
+                ("lyrics_optimizer", "excludes is_instrumental: an instrumental has no lyrics")
+            }
+            (true, false, true) => {
+                ("lyrics", "cannot be given for an instrumental; leave out lyrics or is_instrumental")
+            }
+            (false, true, true) => {
+                ("lyrics_optimizer", "writes the lyrics; leave out lyrics or lyrics_optimizer")
+            }
+            (false, false, false) if !row.cover => (
+                "lyrics",
+                "is missing: give lyrics, or lyrics_optimizer: true to have them written from prompt, or \
+                 is_instrumental: true",
+            ),
+            _ => return Ok(()),
+        };
+        Err(ToolError::argument(problem.0, problem.1))
+    }
+}
+
+fn length(
+    field: &str,
+    text: Option<&str>,
+    (least, most): (usize, usize),
+    needed: bool,
+    model: &str,
+) -> Result<(), ToolError> {
+    let count = text.map_or(0, |text| text.chars().count());
+    let fits = match text {
+        None => !needed,
+        Some(text) => (least..=most).contains(&count) && !text.trim().is_empty(),
+    };
+    if fits {
+        return Ok(());
+    }
+    Err(ToolError::argument(field, format!("has {count} characters; {model} takes {least} to {most} here")))
+}
+
+/// The endpoint has one field for links and one for content.
+fn reference(audio: String) -> CoverReference {
+    match audio.split_once(";base64,") {
+        Some((head, base64)) if head.starts_with("data:") => CoverReference::AudioBase64(base64.to_owned()),
+        _ => CoverReference::AudioUrl(audio),
+    }
+}
+
+fn cost(model: &str, currency: &str) -> Cost {
+    let unit = facts().music(model).and_then(|row| row.each.in_currency(currency));
+    let mut cost = Cost { currency: currency.to_owned(), unit, ..Cost::default() };
+    cost.estimated = cost.of(1.0);
+    cost.basis =
+        unit.map(|unit| format!("{unit} {currency} a piece of up to 5 minutes, prices of {}", facts().as_of));
+    cost
+}

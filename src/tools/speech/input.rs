@@ -1,0 +1,386 @@
+//! The arguments of `text_to_audio`.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::api::{
+    AudioFormat, AudioSetting, Effects, Emotion, Mix, PronunciationDict, SoundEffect, SpeechSubmit,
+    StreamOptions, VoiceSetting,
+};
+use crate::mcp::{JobOptions, ToolError};
+use crate::media::SubtitleFormat;
+use crate::tools::speech::rules::{Manner, auto};
+
+/// T2A v2 > text: below 10,000 characters in one request, and streamed above 3,000.
+const SHORT_LIMIT: usize = 9_999;
+const STREAM_ABOVE: usize = 3_000;
+
+/// T2A async > text: what goes into the request itself.
+pub(crate) const INLINE_LIMIT: usize = 50_000;
+
+/// T2A async > audio_setting.audio_sample_rate: opus has rates of its own.
+pub(crate) const OPUS_RATES: &[u32] = &[8000, 12000, 16000, 24000, 48000];
+
+/// T2A v2 > audio_setting.sample_rate, audio_setting.bitrate.
+const SAMPLE_RATES: &[u32] = &[8000, 16000, 22050, 24000, 32000, 44100];
+const BITRATES: &[u32] = &[32000, 64000, 128_000, 256_000];
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct SpeechInput {
+    /// Up to 50,000 characters; <#0.5#> pauses.
+    text: Option<String>,
+    /// Or a .txt (UTF-8, below 1M) or .zip path.
+    text_file: Option<String>,
+    /// Default female-shaonv.
+    voice_id: Option<String>,
+    /// speech-2.8-hd (default), 2.8-turbo, 2.6, 02.
+    model: Option<String>,
+    /// 0.5-2.
+    #[schemars(range(min = 0.5, max = 2.0))]
+    speed: Option<f64>,
+    /// 0-10.
+    #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 10))]
+    vol: Option<f64>,
+    /// -12 to 12.
+    #[schemars(range(min = -12, max = 12))]
+    pitch: Option<i32>,
+    /// fluent, whisper: 2.6 only.
+    emotion: Option<Emotion>,
+    /// English, ...; default auto.
+    #[serde(default = "auto")]
+    pub(crate) language_boost: String,
+    /// Default mp3.
+    #[serde(default)]
+    pub(crate) format: AudioFormat,
+    /// Hz, default 32000.
+    #[schemars(with = "Option<i32>", extend("enum" = [8000, 12000, 16000, 22050, 24000, 32000, 44100, 48000], "default" = 32000))]
+    sample_rate: Option<u32>,
+    /// mp3, default 128000.
+    #[serde(default = "bits")]
+    #[schemars(with = "i32", extend("enum" = BITRATES))]
+    bitrate: u32,
+    /// Default 1.
+    #[serde(default = "mono")]
+    #[schemars(range(min = 1, max = 2))]
+    #[schemars(extend("x-quiet" = true))]
+    pub(crate) channel: u8,
+    /// Up to 4, not with voice_id.
+    #[schemars(length(max = 4))]
+    voice_mix: Option<Vec<VoiceShare>>,
+    /// Like omg/oh my god.
+    pronunciation: Option<Vec<String>>,
+    /// Reads numbers.
+    #[schemars(extend("x-quiet" = true))]
+    pub(crate) text_normalization: Option<bool>,
+    /// -100 (deep) to 100.
+    #[schemars(range(min = -100, max = 100))]
+    voice_modify_pitch: Option<i32>,
+    /// -100 (strong) to 100.
+    #[schemars(range(min = -100, max = 100))]
+    voice_modify_intensity: Option<i32>,
+    /// -100 (rich) to 100.
+    #[schemars(range(min = -100, max = 100))]
+    voice_modify_timbre: Option<i32>,
+    /// On the voice.
+    sound_effects: Option<SoundEffect>,
+    /// Default none.
+    #[serde(default)]
+    pub(crate) subtitles: Subtitles,
+    /// Mark as AI-made.
+    watermark: Option<bool>,
+    #[serde(flatten)]
+    pub(super) job: JobOptions,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, serde::Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Subtitles {
+    #[default]
+    None,
+    Json,
+    Srt,
+    Vtt,
+}
+
+impl Subtitles {
+    pub(crate) fn format(self) -> Option<SubtitleFormat> {
+        match self {
+            Self::None => None,
+            Self::Json => Some(SubtitleFormat::Json),
+            Self::Srt => Some(SubtitleFormat::Srt),
+            Self::Vtt => Some(SubtitleFormat::Vtt),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+struct VoiceShare {
+    voice_id: String,
+    #[schemars(range(min = 1, max = 100), with = "i32")]
+    weight: u32,
+}
+
+fn bits() -> u32 {
+    128_000
+}
+
+fn mono() -> u8 {
+    1
+}
+
+/// Where the text comes from, and so which endpoint of MiniMax it takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source<'a> {
+    /// One request.
+    Short(&'a str),
+    /// A task.
+    Long(&'a str),
+    /// A task, with an upload before it.
+    File(&'a str),
+}
+
+impl SpeechInput {
+    pub(super) fn manner(&self) -> Manner<'_> {
+        Manner {
+            voice_id: self.voice_id.as_deref(),
+            model: self.model.as_deref(),
+            speed: self.speed,
+            vol: self.vol,
+            pitch: self.pitch,
+            emotion: self.emotion,
+            language_boost: &self.language_boost,
+        }
+    }
+
+    pub(super) fn source(&self) -> Result<Source<'_>, ToolError> {
+        let text = match (&self.text, &self.text_file) {
+            (None, None) => return Err(ToolError::argument("text", "is missing; give text or text_file")),
+            (Some(_), Some(_)) => {
+                return Err(ToolError::argument("text_file", "excludes text; give one of the two"));
+            }
+            (None, Some(file)) => return Ok(Source::File(file)),
+            (Some(text), None) => text,
+        };
+        match text.chars().count() {
+            1..=SHORT_LIMIT if !text.trim().is_empty() => Ok(Source::Short(text)),
+            1..=INLINE_LIMIT if !text.trim().is_empty() => Ok(Source::Long(text)),
+            length => {
+                let problem = format!(
+                    "has {length} characters; it needs 1 to {INLINE_LIMIT}. Give a longer one as text_file"
+                );
+                Err(ToolError::argument("text", problem))
+            }
+        }
+    }
+
+    /// T2A v2 > Streaming: these formats, no watermark, effects only in mp3. Subtitles are documented only without
+    /// streaming.
+    pub(super) fn may_stream(&self, text: &str) -> bool {
+        let format = matches!(self.format, AudioFormat::Mp3 | AudioFormat::Pcm | AudioFormat::Flac);
+        let effects = self.effects().is_none() || self.format == AudioFormat::Mp3;
+        let plain = self.subtitles == Subtitles::None && self.watermark().is_none();
+        text.chars().count() > STREAM_ABOVE && format && effects && plain
+    }
+
+    pub(super) fn submit(&self, text: &str, model: &str, voice: VoiceSetting, stream: bool) -> SpeechSubmit {
+        let mix = self.voice_mix.clone().unwrap_or_default();
+        SpeechSubmit {
+            model: model.to_owned(),
+            text: text.to_owned(),
+            stream,
+            stream_options: stream.then_some(StreamOptions { exclude_aggregated_audio: true }),
+            voice_setting: VoiceSetting { text_normalization: self.text_normalization, ..voice },
+            audio_setting: AudioSetting {
+                sample_rate: self.rate(false),
+                bitrate: self.bitrate(),
+                format: self.format,
+                channel: self.channel,
+            },
+            pronunciation_dict: self.pronunciations(),
+            timbre_weights: mix
+                .into_iter()
+                .map(|VoiceShare { voice_id, weight }| Mix { voice_id: voice_id.trim().to_owned(), weight })
+                .collect(),
+            language_boost: Some(self.language_boost.clone()),
+            voice_modify: self.effects(),
+            subtitle_enable: self.subtitles.format().map(|_| true),
+            output_format: (!stream).then_some("url"),
+            aigc_watermark: self.watermark(),
+        }
+    }
+
+    pub(super) fn check(&self, source: Source<'_>) -> Result<(), ToolError> {
+        let long = !matches!(source, Source::Short(_));
+        if self.is_mixed() && self.voice_id.is_some() {
+            return Err(ToolError::argument("voice_mix", "excludes voice_id; give one of the two"));
+        }
+        if self.is_mixed() && long {
+            let problem = format!("is for up to {SHORT_LIMIT} characters as text; use voice_id here");
+            return Err(ToolError::argument("voice_mix", problem));
+        }
+        let legal = if long && self.format == AudioFormat::Opus { OPUS_RATES } else { SAMPLE_RATES };
+        if let Some(rate) = self.sample_rate.filter(|rate| !legal.contains(rate)) {
+            let legal = legal.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let problem = format!("is {rate}; for this text and format it is one of {legal}");
+            return Err(ToolError::argument("sample_rate", problem));
+        }
+        let pairs = self.pronunciation.iter().flatten();
+        if let Some(pair) = pairs.into_iter().find(|pair| !is_pair(pair)) {
+            let problem = format!("has the entry `{pair}`; each is written original/replacement");
+            return Err(ToolError::argument("pronunciation", problem));
+        }
+        let modified = self.effects().is_some();
+        if modified && !matches!(self.format, AudioFormat::Mp3 | AudioFormat::Wav | AudioFormat::Flac) {
+            let problem = "must be mp3, wav or flac with voice_modify_* and sound_effects";
+            return Err(ToolError::argument("format", problem));
+        }
+        Ok(())
+    }
+
+    /// Every voice that the call names, with the argument that names it.
+    pub(super) fn voices(&self) -> impl Iterator<Item = (String, &str)> {
+        let single = self.voice_id.iter().map(|id| ("voice_id".to_owned(), id.as_str()));
+        let mixed = self.voice_mix.iter().flatten().enumerate();
+        single.chain(mixed.map(|(at, share)| (format!("voice_mix[{at}].voice_id"), share.voice_id.as_str())))
+    }
+
+    pub(super) fn is_mixed(&self) -> bool {
+        self.voice_mix.as_ref().is_some_and(|mix| !mix.is_empty())
+    }
+
+    /// The requested sample rate, or the legal one that is nearest to 32,000.
+    pub(crate) fn rate(&self, long: bool) -> u32 {
+        let default = if long && self.format == AudioFormat::Opus { 24_000 } else { 32_000 };
+        self.sample_rate.unwrap_or(default)
+    }
+
+    /// Sent only if it is wanted.
+    pub(crate) fn watermark(&self) -> Option<bool> {
+        self.watermark.filter(|wanted| *wanted)
+    }
+
+    pub(crate) fn bitrate(&self) -> Option<u32> {
+        (self.format == AudioFormat::Mp3).then_some(self.bitrate)
+    }
+
+    pub(crate) fn pronunciations(&self) -> Option<PronunciationDict> {
+        self.pronunciation.clone().map(|tone| PronunciationDict { tone })
+    }
+
+    pub(crate) fn effects(&self) -> Option<Effects> {
+        let effects = Effects {
+            pitch: self.voice_modify_pitch,
+            intensity: self.voice_modify_intensity,
+            timbre: self.voice_modify_timbre,
+            sound_effects: self.sound_effects,
+        };
+        let any = effects.pitch.is_some()
+            || effects.intensity.is_some()
+            || effects.timbre.is_some()
+            || effects.sound_effects.is_some();
+        any.then_some(effects)
+    }
+}
+
+fn is_pair(pair: &str) -> bool {
+    pair.split_once('/')
+        .is_some_and(|(original, replacement)| !original.is_empty() && !replacement.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::config::Defaults;
+
+    fn submit(arguments: Value) -> Result<Value, String> {
+        let input: SpeechInput = serde_json::from_value(arguments).unwrap();
+        let checked = || {
+            let source = input.source()?;
+            let (model, _) = input.manner().check(&Defaults::default())?;
+            input.check(source)?;
+            let voice = input.manner().voice(&Defaults::default(), input.is_mixed());
+            let text = input.text.as_deref().unwrap_or_default();
+            Ok(input.submit(text, &model, voice, input.may_stream(text)))
+        };
+        checked()
+            .map(|submit| serde_json::to_value(submit).unwrap())
+            .map_err(|error: ToolError| error.to_string())
+    }
+
+    #[test]
+    fn bad_combinations_name_the_argument_and_the_way_out() {
+        for (arguments, parts) in [
+            (json!({ "text": " " }), ["`text`", "1 to 50000"]),
+            (json!({ "text": "x".repeat(50_001) }), ["50001", "text_file"]),
+            (json!({}), ["`text`", "text_file"]),
+            (json!({ "text": "x", "text_file": "/x" }), ["`text_file`", "one of the two"]),
+            (json!({ "text": "x", "emotion": "whisper" }), ["`emotion`", "speech-2.8-hd takes happy"]),
+            (json!({ "text": "x", "language_boost": "Klingon" }), ["`language_boost`", "Afrikaans"]),
+            (
+                json!({ "text": "x", "language_boost": "Tamil", "model": "speech-02-hd" }),
+                ["`language_boost`", "2.8-hd"],
+            ),
+            (
+                json!({ "text": "x", "voice_id": "a", "voice_mix": [{ "voice_id": "b", "weight": 1 }] }),
+                ["`voice_mix`", "voice_id"],
+            ),
+            (
+                json!({ "text": "x".repeat(10_000), "voice_mix": [{ "voice_id": "b", "weight": 1 }] }),
+                ["`voice_mix`", "9999"],
+            ),
+            (json!({ "text": "x", "pronunciation": ["omg"] }), ["`pronunciation`", "original/replacement"]),
+            (json!({ "text": "x", "sample_rate": 12000, "format": "opus" }), ["`sample_rate`", "44100"]),
+            (
+                json!({ "text": "x".repeat(10_000), "sample_rate": 32000, "format": "opus" }),
+                ["`sample_rate`", "8000, 12000, 16000, 24000, 48000"],
+            ),
+            (
+                json!({ "text": "x", "format": "opus", "sound_effects": "robotic" }),
+                ["`format`", "mp3, wav or flac"],
+            ),
+        ] {
+            let problem = submit(arguments.clone()).unwrap_err();
+            assert!(parts.iter().all(|part| problem.contains(part)), "{arguments}: {problem}");
+        }
+    }
+
+    #[test]
+    fn emotion_is_sent_only_when_it_was_given() {
+        let plain = submit(json!({ "text": "x" })).unwrap();
+        assert!(plain["voice_setting"].get("emotion").is_none());
+        assert_eq!(
+            submit(json!({ "text": "x", "emotion": "sad" })).unwrap()["voice_setting"]["emotion"],
+            "sad"
+        );
+    }
+
+    #[test]
+    fn only_what_may_be_streamed_is() {
+        let text = "x".repeat(3001);
+        let streams = |fields: Value| {
+            let mut arguments = json!({ "text": text });
+            arguments.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+            submit(arguments).unwrap()["stream"] == true
+        };
+        for fields in [
+            json!({}),
+            json!({ "format": "pcm" }),
+            json!({ "format": "flac" }),
+            json!({ "voice_modify_pitch": 1 }),
+        ] {
+            assert!(streams(fields.clone()), "{fields}");
+        }
+        for fields in [
+            json!({ "text": "x".repeat(3000) }),
+            json!({ "format": "wav" }),
+            json!({ "format": "opus" }),
+            json!({ "format": "flac", "voice_modify_pitch": 1 }),
+            json!({ "watermark": true }),
+            json!({ "subtitles": "srt" }),
+        ] {
+            assert!(!streams(fields.clone()), "{fields}");
+        }
+    }
+}

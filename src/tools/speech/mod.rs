@@ -1,0 +1,89 @@
+//! `text_to_audio`.
+
+pub(crate) mod input;
+pub(crate) mod long;
+pub(crate) mod playback;
+pub(crate) mod rules;
+pub(crate) mod transcription;
+
+use rmcp::handler::server::wrapper::Parameters;
+use rmcp::service::RequestContext;
+use rmcp::{RoleServer, tool, tool_router};
+
+use crate::config::{ResourceMode, Toolset};
+use crate::jobs::{Paid, SpeechOrder};
+use crate::mcp::ToolSpec;
+use crate::mcp::{Draft, JobView, Server, ToolError};
+use crate::media::SubtitleFormat;
+use crate::tools::speech::input::{Source, SpeechInput};
+use crate::tools::speech::long::LongText;
+use crate::tools::speech::rules::{Characters, cost};
+
+pub(crate) const TOOLS: &[ToolSpec] =
+    &[ToolSpec { lengths: &[("text", 50_000)], ..ToolSpec::job("text_to_audio", Toolset::Speech) }];
+
+#[tool_router(router = speech_tools, vis = "pub(crate)")]
+impl Server {
+    /// Speak a text and save it as an audio file. Costs money.
+    #[tool(
+        title = "Text to audio",
+        output_schema = JobView::schema(),
+        annotations(read_only_hint = false, destructive_hint = false, idempotent_hint = false, open_world_hint = false)
+    )]
+    async fn text_to_audio(
+        &self,
+        Parameters(input): Parameters<SpeechInput>,
+        call: RequestContext<RoleServer>,
+    ) -> Result<JobView, ToolError> {
+        let dry = input.job.dry_run;
+        if !dry {
+            self.checkout.ready()?;
+        }
+        let config = self.config();
+        let source = input.source()?;
+        let (model, mut warnings) = input.manner().check(&config.defaults)?;
+        input.check(source)?;
+        if !dry {
+            for (field, voice) in input.voices() {
+                self.inputs.ownership.check_voice(&field, voice).await?;
+            }
+        }
+        let voice = input.manner().voice(&config.defaults, input.is_mixed());
+        let links_alone = config.mode == ResourceMode::Url && input.job.output_directory.is_none();
+        let subtitles = match input.subtitles.format() {
+            Some(_) if links_alone => Some(SubtitleFormat::Json),
+            wanted => wanted,
+        };
+        if links_alone && (subtitles != input.subtitles.format() || !matches!(source, Source::Short(_))) {
+            warnings.push(
+                "links lead to what MiniMax has: JSON for srt and vtt, a tar file for a long text; give \
+                 output_directory to have the files"
+                    .to_owned(),
+            );
+        }
+        let (order, billed, prompt) = match source {
+            Source::Short(text) => {
+                let stream = config.mode == ResourceMode::Local && input.may_stream(text);
+                let submit = input.submit(text, &model, voice, stream);
+                let order = SpeechOrder::Short { submit, subtitles };
+                (order, Some(Characters::of(text)), text.to_owned())
+            }
+            Source::Long(_) | Source::File(_) => {
+                let mut long = match source {
+                    Source::File(given) => long::text_file(self, given).await?,
+                    Source::Short(text) | Source::Long(text) => LongText::inline(text),
+                };
+                let (billed, prompt) = (long.billed, long.prompt.clone());
+                if !dry {
+                    let cost = cost(&model, billed, config.currency());
+                    self.checkout.budget.admit("text_to_audio", &model, &cost, &call).await?;
+                    long::hand_in(self, &mut long).await?;
+                }
+                (long.order(&input, model.clone(), voice), billed, prompt)
+            }
+        };
+        let cost = cost(&model, billed, config.currency());
+        let draft = Draft { model, prompt, cost, paid: Paid::Speech(order), warnings };
+        self.checkout.buy("text_to_audio", draft, input.job, &call).await
+    }
+}

@@ -1,0 +1,183 @@
+//! What all speech tools share: voice, manner and price.
+
+use crate::api::{Emotion, VoiceSetting};
+use crate::config::Defaults;
+use crate::facts::facts;
+use crate::jobs::Cost;
+use crate::mcp::ToolError;
+
+/// T2A v2 > language_boost.
+pub(crate) const LANGUAGES: &[&str] = &[
+    "auto",
+    "Chinese",
+    "Chinese,Yue",
+    "English",
+    "Arabic",
+    "Russian",
+    "Spanish",
+    "French",
+    "Portuguese",
+    "German",
+    "Turkish",
+    "Dutch",
+    "Ukrainian",
+    "Vietnamese",
+    "Indonesian",
+    "Japanese",
+    "Italian",
+    "Korean",
+    "Thai",
+    "Polish",
+    "Romanian",
+    "Greek",
+    "Czech",
+    "Finnish",
+    "Hindi",
+    "Bulgarian",
+    "Danish",
+    "Hebrew",
+    "Malay",
+    "Persian",
+    "Slovak",
+    "Swedish",
+    "Croatian",
+    "Filipino",
+    "Hungarian",
+    "Norwegian",
+    "Slovenian",
+    "Catalan",
+    "Nynorsk",
+    "Tamil",
+    "Afrikaans",
+];
+
+/// Voice and manner, as the caller gives them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Manner<'a> {
+    pub(crate) voice_id: Option<&'a str>,
+    pub(crate) model: Option<&'a str>,
+    pub(crate) speed: Option<f64>,
+    pub(crate) vol: Option<f64>,
+    pub(crate) pitch: Option<i32>,
+    pub(crate) emotion: Option<Emotion>,
+    pub(crate) language_boost: &'a str,
+}
+
+impl Manner<'_> {
+    /// The model's id, and warnings.
+    pub(crate) fn check(&self, defaults: &Defaults) -> Result<(String, Vec<String>), ToolError> {
+        let default_model = defaults.speech_model.as_deref().unwrap_or("speech-2.8-hd");
+        let model = facts().canonical(self.model.unwrap_or(default_model));
+        self.check_ranges()?;
+        let warnings = self.check_model(&model)?;
+        Ok((model, warnings))
+    }
+
+    /// The voice, or the default one; empty if voices are `mixed`.
+    pub(crate) fn voice(&self, defaults: &Defaults, mixed: bool) -> VoiceSetting {
+        let voice_id = match self.voice_id {
+            // As it was checked.
+            Some(voice) => voice.trim(),
+            None if mixed => "",
+            None => defaults.voice_id.as_deref().unwrap_or("female-shaonv"),
+        };
+        let (speed, vol, pitch, emotion) = (self.speed, self.vol, self.pitch, self.emotion);
+        VoiceSetting { voice_id: voice_id.to_owned(), speed, vol, pitch, emotion, ..VoiceSetting::default() }
+    }
+
+    fn check_ranges(&self) -> Result<(), ToolError> {
+        let wrong = |field: &str, problem: String| Err(ToolError::argument(field, problem));
+        if let Some(speed) = self.speed.filter(|speed| !(0.5..=2.0).contains(speed)) {
+            return wrong("speed", format!("is {speed}; it is 0.5 to 2"));
+        }
+        if let Some(vol) = self.vol.filter(|vol| *vol <= 0.0 || *vol > 10.0) {
+            return wrong("vol", format!("is {vol}; it is above 0 and at most 10"));
+        }
+        if !LANGUAGES.contains(&self.language_boost) {
+            let legal = LANGUAGES.join(", ");
+            return wrong("language_boost", format!("is {}; it is one of {legal}", self.language_boost));
+        }
+        Ok(())
+    }
+
+    fn check_model(&self, model: &str) -> Result<Vec<String>, ToolError> {
+        let Some(row) = facts().speech(model) else {
+            return Ok(vec![format!(
+                "the model {model} is not in the tables of this server; it is sent as it is"
+            )]);
+        };
+        let legal = |emotion: &Emotion| row.emotions.iter().any(|legal| legal == emotion.word());
+        if let Some(emotion) = self.emotion.filter(|emotion| !legal(emotion)) {
+            let problem = format!("is {}; {model} takes {}", emotion.word(), row.emotions.join(", "));
+            return Err(ToolError::argument("emotion", problem));
+        }
+        if row.not_languages.iter().any(|language| language == self.language_boost) {
+            let problem = format!(
+                "is {}, which {model} lacks; use speech-2.8-hd or speech-2.6-hd",
+                self.language_boost
+            );
+            return Err(ToolError::argument("language_boost", problem));
+        }
+        Ok(Vec::new())
+    }
+}
+
+pub(crate) fn auto() -> String {
+    "auto".to_owned()
+}
+
+/// How many characters are billed for a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Characters {
+    /// By the price page (T2A): a Chinese character counts twice.
+    billed: u32,
+    /// At most: MiniMax counts other letters twice too, and does not document which.
+    most: u32,
+}
+
+impl Characters {
+    pub(crate) fn of(text: &str) -> Self {
+        let han = |letter: char| matches!(letter, '\u{3400}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{323af}');
+        let count = |twice: fn(char) -> bool| {
+            let count = text.chars().map(|letter| if twice(letter) { 2 } else { 1 }).sum::<usize>();
+            u32::try_from(count).unwrap_or(u32::MAX)
+        };
+        Self { billed: count(han), most: count(|letter| !letter.is_ascii()) }
+    }
+
+    /// Sets their price, and the highest possible one, if the price of a character is known.
+    pub(crate) fn price(self, cost: &mut Cost) {
+        cost.estimated = cost.of(f64::from(self.billed));
+        cost.most = cost.of(f64::from(self.most)).filter(|_| self.most > self.billed);
+    }
+}
+
+/// The price of `characters`, if their number is known.
+pub(crate) fn cost(model: &str, characters: Option<Characters>, currency: &str) -> Cost {
+    let million = facts().speech(model).and_then(|row| row.per_million.in_currency(currency));
+    let mut cost =
+        Cost { currency: currency.to_owned(), unit: million.map(|price| price / 1e6), ..Cost::default() };
+    if let Some(characters) = characters {
+        characters.price(&mut cost);
+    }
+    cost.basis =
+        million.map(|price| format!("{price} {currency} a million characters, prices of {}", facts().as_of));
+    cost
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chinese_characters_are_billed_twice() {
+        let of = |text: &str| (Characters::of(text).billed, Characters::of(text).most);
+        assert_eq!(of("abc 你好"), (8, 8));
+        let cost_of = |text: &str| cost("speech-2.8-hd", Some(Characters::of(text)), "USD");
+        assert_eq!((cost_of(&"x".repeat(1000)).estimated, cost_of("x").most), (Some(0.1), None));
+        // Kana and Hangul may be counted twice as well, so as much is set aside.
+        assert_eq!(of("かな 한글"), (5, 9));
+        assert_eq!((cost_of("かな 한글").estimated, cost_of("かな 한글").most), (Some(0.0005), Some(0.0009)));
+        assert_eq!(cost("speech-2.8-hd", None, "USD").estimated, None);
+    }
+}

@@ -1,0 +1,230 @@
+//! `list_models`.
+
+use rmcp::ErrorData;
+use rmcp::handler::server::tool::{IntoCallToolResult, schema_for_output};
+use rmcp::handler::server::wrapper::Parameters;
+use rmcp::model::CallToolResponse;
+use rmcp::{tool, tool_router};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::config::Toolset;
+use crate::facts::{
+    ImageModel, OtherModel, Price, Protocol, Size, SpeechModel, TextModel, VideoModel, facts, offer,
+};
+use crate::mcp::ToolSpec;
+use crate::mcp::catalogue::Table;
+use crate::mcp::result::both;
+use crate::mcp::{Server, ToolError};
+
+pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec::free("list_models", Toolset::Text)];
+
+/// All models as a resource.
+pub(crate) const TABLE: Table<Server> = Table {
+    uri: "minimax://models",
+    name: "models",
+    title: "Models",
+    description: "Models with legal values and prices.",
+    tool: "list_models",
+    read: |server| Box::pin(model_table(server)),
+};
+
+async fn model_table(server: &Server) -> Result<Value, ToolError> {
+    let list = server.list_models(Parameters(ModelsInput::default())).await?;
+    Ok(serde_json::to_value(list).unwrap_or_default())
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+pub(crate) struct ModelsInput {
+    /// Default all.
+    #[schemars(extend("enum" = ["text", "speech", "video", "image", "music"]))]
+    kind: Option<String>,
+}
+
+/// Models and what they take.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ModelList {
+    models: Vec<ModelRow>,
+    /// Day of the tables.
+    as_of: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+}
+
+/// One model.
+#[derive(Debug, Serialize, JsonSchema)]
+struct ModelRow {
+    model: String,
+    kind: String,
+    /// Short names.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    aliases: Vec<String>,
+    /// Legal values, the default first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    legal: Vec<String>,
+    /// Absent where it is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    price: Option<String>,
+}
+
+#[tool_router(router = model_tools, vis = "pub(crate)")]
+impl Server {
+    /// Models, legal values, prices.
+    #[tool(
+        title = "List models",
+        output_schema = schema_for_output::<ModelList>(),
+        annotations(read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = true)
+    )]
+    pub(crate) async fn list_models(
+        &self,
+        Parameters(input): Parameters<ModelsInput>,
+    ) -> Result<ModelList, ToolError> {
+        let kind = input.kind.as_deref();
+        let currency = self.config().currency();
+        let wanted = |of: &str| kind.is_none_or(|kind| kind == of);
+        // The tables are useful even with wrong settings, which are reported as warnings.
+        let mut warnings: Vec<String> = self.config().problems.iter().map(ToString::to_string).collect();
+        let mut models = Vec::new();
+        if wanted("text") {
+            let (rows, notes) = text_models(self, currency).await;
+            models.extend(rows);
+            warnings.extend(notes);
+        }
+        let others = offer().models().iter().filter(|row| wanted(&row.kind));
+        models.extend(
+            facts().speech_rows().iter().filter(|_| wanted("speech")).map(|row| speech(row, currency)),
+        );
+        models
+            .extend(facts().video_rows().iter().filter(|_| wanted("video")).map(|row| video(row, currency)));
+        models
+            .extend(facts().image_rows().iter().filter(|_| wanted("image")).map(|row| image(row, currency)));
+        models.extend(others.map(|row| other(row, currency)));
+        Ok(ModelList { models, as_of: facts().as_of.clone(), warnings })
+    }
+}
+
+/// The text models that the key can use, in MiniMax's order, or the table if MiniMax cannot be asked.
+async fn text_models(server: &Server, currency: &str) -> (Vec<ModelRow>, Vec<String>) {
+    let known = facts().text_models();
+    let listed = || known.iter().filter(|row| !row.unlisted);
+    let table = |why: String| {
+        let note = format!("text models are those of this server's table of {}: {why}", facts().as_of);
+        (listed().map(|row| text(row, currency)).collect(), vec![note])
+    };
+    if !server.config().problems.is_empty() {
+        return table("the settings keep MiniMax from being asked".to_owned());
+    }
+    if !server.api().has_key() {
+        return table("no API key is set, so MiniMax was not asked".to_owned());
+    }
+    let api = server.api();
+    let ids = match api.text_models().await {
+        Ok(ids) => ids,
+        Err(error) => return table(error.to_string()),
+    };
+    let row = |id: &String| match known.iter().find(|row| row.model.eq_ignore_ascii_case(id)) {
+        Some(row) => ModelRow { model: id.clone(), ..text(row, currency) },
+        None => ModelRow {
+            model: id.clone(),
+            kind: "text".to_owned(),
+            aliases: facts().aliases_of(id),
+            legal: vec!["newer than this server's table: usable, sent as it is, price unknown".to_owned()],
+            price: None,
+        },
+    };
+    let rows = ids.iter().map(row).collect();
+    let missing = listed().filter(|row| !ids.iter().any(|id| id.eq_ignore_ascii_case(&row.model)));
+    let missing: Vec<_> = missing.map(|row| row.model.as_str()).collect();
+    let note = format!("known here, but not listed by MiniMax for this key: {}", missing.join(", "));
+    (rows, if missing.is_empty() { Vec::new() } else { vec![note] })
+}
+
+fn row(model: &str, kind: &str, legal: Vec<String>, price: Option<String>) -> ModelRow {
+    let (model, kind) = (model.to_owned(), kind.to_owned());
+    ModelRow { aliases: facts().aliases_of(&model), model, kind, legal, price }
+}
+
+fn amount(price: Price, currency: &str, unit: &str) -> Option<String> {
+    price.in_currency(currency).map(|amount| format!("{amount} {currency} per {unit}"))
+}
+
+fn other(model: &OtherModel, currency: &str) -> ModelRow {
+    let price = match (model.price.in_currency(currency), model.out.in_currency(currency)) {
+        (Some(input), Some(output)) => Some(format!("{input} / {output} {currency} per {}", model.unit)),
+        _ => amount(model.price, currency, &model.unit),
+    };
+    row(&model.model, &model.kind, model.legal.clone(), price)
+}
+
+fn text(model: &TextModel, currency: &str) -> ModelRow {
+    row(&model.model, "text", model.limits(), model.price_list(currency))
+}
+
+fn speech(model: &SpeechModel, currency: &str) -> ModelRow {
+    let mut legal = vec![format!("emotion: {}", model.emotions.join(", "))];
+    if !model.not_languages.is_empty() {
+        legal.push(format!("not language_boost: {}", model.not_languages.join(", ")));
+    }
+    row(&model.model, "speech", legal, amount(model.per_million, currency, "1M characters"))
+}
+
+fn image(model: &ImageModel, currency: &str) -> ModelRow {
+    let mut legal = vec![format!("aspect_ratio: {}", model.aspect_ratios.join(", "))];
+    if model.sizes {
+        legal.push("width and height: 512-2048, multiples of 8".to_owned());
+    }
+    if model.styles {
+        legal.push("style".to_owned());
+    }
+    row(&model.model, "image", legal, amount(model.each, currency, "image"))
+}
+
+fn video(model: &VideoModel, currency: &str) -> ModelRow {
+    let size = |size: &Size| format!("{} {} s", size.resolution, spans(&size.durations));
+    let mut legal: Vec<String> = Vec::new();
+    for (mode, sizes) in &model.modes {
+        let sizes: Vec<_> = sizes.iter().map(size).collect();
+        let doubt = if model.doubtful.contains(mode) { " (documents disagree)" } else { "" };
+        legal.push(format!("{}: {}{doubt}", mode.words(), sizes.join(", ")));
+    }
+    let options =
+        [("fast_pretreatment", model.fast_pretreatment), ("prompt_expansion", model.prompt_expansion)];
+    legal.extend(options.iter().filter(|(_, has)| *has).map(|(name, _)| (*name).to_owned()));
+    if model.protocol == Protocol::V2 {
+        legal.push(
+            if model.explicit_ratio { "ratio (explicit with a reference video)" } else { "ratio" }.to_owned(),
+        );
+    }
+    row(&model.model, "video", legal, model.price_list(currency))
+}
+
+/// Shortens `4, 5, 6, 10` to `4-6 or 10`.
+fn spans(numbers: &[u32]) -> String {
+    let mut spans: Vec<(u32, u32)> = Vec::new();
+    for number in numbers {
+        match spans.last_mut() {
+            Some((_, end)) if *end + 1 == *number => *end = *number,
+            _ => spans.push((*number, *number)),
+        }
+    }
+    let words = spans.into_iter().map(|(start, end)| match end - start {
+        0 => start.to_string(),
+        _ => format!("{start}-{end}"),
+    });
+    words.collect::<Vec<_>>().join(" or ")
+}
+
+impl IntoCallToolResult for ModelList {
+    fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
+        let line = |row: &ModelRow| {
+            let aliases =
+                if row.aliases.is_empty() { String::new() } else { format!(" ({})", row.aliases.join(", ")) };
+            let price = row.price.as_deref().unwrap_or("price unknown");
+            format!("{} · {}{aliases} · {}; {price}", row.kind, row.model, row.legal.join("; "))
+        };
+        let notes = self.warnings.iter().map(|warning| format!("Note: {warning}"));
+        let lines = self.models.iter().map(line).chain([format!("Tables of {}.", self.as_of)]).chain(notes);
+        Ok(both(lines.collect::<Vec<_>>().join("\n"), &self)?.into())
+    }
+}

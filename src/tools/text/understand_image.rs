@@ -1,0 +1,210 @@
+//! `understand_image`.
+
+use rmcp::ErrorData;
+use rmcp::handler::server::tool::{IntoCallToolResult, schema_for_output};
+use rmcp::handler::server::wrapper::Parameters;
+use rmcp::model::{CallToolResponse, JsonObject};
+use rmcp::service::RequestContext;
+use rmcp::{RoleServer, tool, tool_router};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::api::retry::Nature;
+use crate::api::{ApiError, LONGEST_LOOK, Picture, Seen};
+use crate::config::Toolset;
+use crate::facts::{facts, offer, rounded};
+use crate::jobs::Cost;
+use crate::mcp::ToolSpec;
+use crate::mcp::checkout::budget::ended;
+use crate::mcp::inputs::source::Source;
+use crate::mcp::job_view::CostView;
+use crate::mcp::job_view::DRY_RUN;
+use crate::mcp::lengths;
+use crate::mcp::result::both;
+use crate::mcp::{Server, ToolError, progress};
+use crate::media::Limits;
+use crate::tools::text::pricing::flat;
+
+pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec {
+    lengths: &[("prompt", lengths::TEXT)],
+    ..ToolSpec::immediate("understand_image", Toolset::Text)
+}];
+
+/// The lower of two documented limits.
+const IMAGES: Limits = Limits::new(&["image/jpeg", "image/png", "image/webp"], 20 * 1024 * 1024);
+/// A chat model takes less.
+const CHAT_LIMIT: u64 = 10 * 1024 * 1024;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct VisionInput {
+    /// Question.
+    prompt: String,
+    /// Path or URL.
+    image_url: String,
+    /// Only price it.
+    #[serde(default)]
+    #[schemars(extend("x-quiet" = true))]
+    dry_run: bool,
+}
+
+/// What is in an image.
+#[derive(Debug, Serialize, JsonSchema)]
+struct VisionView {
+    text: String,
+    /// Who looked.
+    model: String,
+    /// What MiniMax counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<JsonObject>")]
+    usage: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost: Option<CostView>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+    /// What to do now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+/// The name of the plans' endpoint in the place of a model.
+const BY_PLAN: &str = "coding_plan/vlm";
+
+#[tool_router(router = vision_tools, vis = "pub(crate)")]
+impl Server {
+    /// Ask about an image. Costs money.
+    #[tool(
+        title = "Understand image",
+        output_schema = schema_for_output::<VisionView>(),
+        annotations(read_only_hint = false, destructive_hint = false, idempotent_hint = false, open_world_hint = true)
+    )]
+    async fn understand_image(
+        &self,
+        Parameters(input): Parameters<VisionInput>,
+        call: RequestContext<RoleServer>,
+    ) -> Result<VisionView, ToolError> {
+        if !input.dry_run {
+            self.checkout.ready()?;
+        }
+        if input.prompt.trim().is_empty() {
+            return Err(ToolError::argument("prompt", "is empty"));
+        }
+        let (picture, bytes) = match self.inputs.sources.find("image_url", &input.image_url).await? {
+            Source::Uploaded(id) => (Picture::Uploaded(id.to_string()), 0),
+            source => {
+                let blob = self.inputs.sources.content("image_url", source, &IMAGES).await?;
+                let bytes = blob.bytes.len() as u64;
+                (Picture::Data(self.inputs.encoded("image_url", blob).await?), bytes)
+            }
+        };
+        let cost = self
+            .checkout
+            .budget
+            .counted("understand_image", flat("understand_image", self.config().currency()));
+        if input.dry_run {
+            let (model, cost, next) = (BY_PLAN.to_owned(), CostView::of(&cost), Some(DRY_RUN.to_owned()));
+            return Ok(VisionView {
+                text: String::new(),
+                model,
+                usage: None,
+                cost,
+                warnings: Vec::new(),
+                next,
+            });
+        }
+        let (api, prompt) = (self.api(), input.prompt.as_str());
+        let ask = || api.look(prompt, &picture);
+        match self.checkout.budget.buy_once("understand_image", BY_PLAN, &cost, &call, ask).await {
+            Ok(seen) => Ok(by_plan(seen, &cost)),
+            Err(ToolError::Bought(error)) if has_no_plan(&error) && bytes <= CHAT_LIMIT => {
+                by_chat(self, prompt, &picture, error, &call).await
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Whether a refusal means that the key has no plan. Nothing was billed then, and a chat model may still accept the key.
+fn has_no_plan(error: &ApiError) -> bool {
+    match error {
+        ApiError::Refused { code: Some(code), .. } => offer().no_plan.contains(code),
+        ApiError::Refused { status, .. } => matches!(status, 401 | 403 | 404),
+        _ => false,
+    }
+}
+
+fn by_plan(seen: Seen, cost: &Cost) -> VisionView {
+    VisionView {
+        text: seen.text,
+        model: BY_PLAN.to_owned(),
+        usage: seen.usage,
+        cost: CostView::of(cost),
+        warnings: Vec::new(),
+        next: None,
+    }
+}
+
+/// Asks a chat model, once, and says so in a warning. If it refuses too, the first refusal is the more useful error.
+async fn by_chat(
+    server: &Server,
+    prompt: &str,
+    picture: &Picture,
+    first: ApiError,
+    call: &RequestContext<RoleServer>,
+) -> Result<VisionView, ToolError> {
+    let (api, model) = (server.api(), offer().vision.model.as_str());
+    // The tokens of an image are not documented; they are at most the context.
+    let room = facts().text(model).map(|row| (row.context, u64::from(LONGEST_LOOK)));
+    let most = tokens_cost(server, room);
+    let ceiling = Cost { most: most.actual, actual: None, ..most };
+    let held = server.checkout.budget.reserve("understand_image", model, &ceiling, call).await?;
+    let ask = || api.look_by_chat(model, prompt, picture);
+    let seen = progress::send_in_turn(call, api.join_text(model), Nature::Paid, ask).await;
+    let seen = ended(held, seen, |seen| tokens_cost(server, seen.tokens).actual).await;
+    let seen = match seen {
+        Ok(seen) => seen,
+        Err(second) if has_no_plan(&second) => return Err(ToolError::Bought(first)),
+        Err(second) => return Err(ToolError::Bought(second)),
+    };
+    let cost = tokens_cost(server, seen.tokens);
+    let spent = cost.actual.map_or_else(
+        || "its tokens are billed".to_owned(),
+        |actual| format!("it cost {actual} {}", cost.currency),
+    );
+    let why = first.code().map_or_else(|| "it is refused".to_owned(), |code| format!("code {code}"));
+    let warning = format!(
+        "The image endpoint of the plans is closed to this key ({why}), so the chat model {model} looked at the \
+         image; {spent}."
+    );
+    Ok(VisionView {
+        text: seen.text,
+        model: model.to_owned(),
+        usage: seen.usage,
+        cost: CostView::of(&cost),
+        warnings: vec![warning],
+        next: None,
+    })
+}
+
+fn tokens_cost(server: &Server, tokens: Option<(u64, u64)>) -> Cost {
+    let (vision, currency) = (&offer().vision, server.config().currency());
+    let prices = vision.input.in_currency(currency).zip(vision.output.in_currency(currency));
+    #[expect(clippy::cast_precision_loss, reason = "tokens of one answer")]
+    let actual = prices.zip(tokens).map(|((input, output), (read, written))| {
+        rounded((input * read as f64 + output * written as f64) / 1e6)
+    });
+    let basis = prices.map(|(input, output)| format!("{input} / {output} {currency} per 1M tokens in / out"));
+    Cost { currency: currency.to_owned(), actual, basis, ..Cost::default() }
+}
+
+impl IntoCallToolResult for VisionView {
+    fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
+        let cost = self.cost.as_ref().map(CostView::line);
+        let usage = self.usage.as_ref().map(|usage| format!("Usage: {usage}"));
+        let notes = self.warnings.iter().map(|warning| format!("Note: {warning}"));
+        let lines = [self.text.clone(), format!("({})", self.model)].into_iter();
+        let next = self.next.clone().into_iter();
+        let text = lines.chain(usage).chain(cost).chain(notes).chain(next).collect::<Vec<_>>().join("\n");
+        Ok(both(text, &self)?.into())
+    }
+}

@@ -1,0 +1,130 @@
+//! `web_search`.
+
+use rmcp::ErrorData;
+use rmcp::handler::server::tool::{IntoCallToolResult, schema_for_output};
+use rmcp::handler::server::wrapper::Parameters;
+use rmcp::model::CallToolResponse;
+use rmcp::service::RequestContext;
+use rmcp::{RoleServer, tool, tool_router};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::api::{Found, Searched};
+use crate::config::Toolset;
+use crate::jobs::Cost;
+use crate::mcp::ToolSpec;
+use crate::mcp::job_view::CostView;
+use crate::mcp::job_view::DRY_RUN;
+use crate::mcp::result::both;
+use crate::mcp::{Server, ToolError};
+use crate::tools::text::pricing::flat;
+
+pub(crate) const TOOLS: &[ToolSpec] =
+    &[ToolSpec { lengths: &[("query", 2000)], ..ToolSpec::immediate("web_search", Toolset::Text) }];
+
+/// The longest snippet in a result, in characters.
+const LONGEST_SNIPPET: usize = 600;
+const MOST: usize = 10;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct SearchInput {
+    /// 3-6 words.
+    query: String,
+    /// Only price it.
+    #[serde(default)]
+    #[schemars(extend("x-quiet" = true))]
+    dry_run: bool,
+}
+
+/// Pages that were found.
+#[derive(Debug, Serialize, JsonSchema)]
+struct SearchView {
+    /// Best first.
+    results: Vec<Page>,
+    /// Other queries.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    related: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost: Option<CostView>,
+    /// What to do now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+/// One of them.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Page {
+    title: String,
+    link: String,
+    snippet: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    date: Option<String>,
+}
+
+#[tool_router(router = search_tools, vis = "pub(crate)")]
+impl Server {
+    /// Search the web. Costs money.
+    #[tool(
+        title = "Web search",
+        output_schema = schema_for_output::<SearchView>(),
+        annotations(read_only_hint = false, destructive_hint = false, idempotent_hint = false, open_world_hint = true)
+    )]
+    async fn web_search(
+        &self,
+        Parameters(input): Parameters<SearchInput>,
+        call: RequestContext<RoleServer>,
+    ) -> Result<SearchView, ToolError> {
+        if !input.dry_run {
+            self.checkout.ready()?;
+        }
+        let query = input.query.trim();
+        if query.is_empty() {
+            return Err(ToolError::argument("query", "is empty"));
+        }
+        let cost = self.checkout.budget.counted("web_search", flat("web_search", self.config().currency()));
+        if input.dry_run {
+            let (cost, next) = (CostView::of(&cost), Some(DRY_RUN.to_owned()));
+            return Ok(SearchView { results: Vec::new(), related: Vec::new(), cost, next });
+        }
+        let api = self.api();
+        let found =
+            self.checkout.budget.buy_once("web_search", "", &cost, &call, || api.search(query)).await?;
+        Ok(SearchView::of(found, &cost))
+    }
+}
+
+impl SearchView {
+    fn of(found: Searched, cost: &Cost) -> Self {
+        let page = |found: Found| Page {
+            title: found.title,
+            link: found.link,
+            snippet: found.snippet.chars().take(LONGEST_SNIPPET).collect(),
+            date: found.date.filter(|date| !date.is_empty()),
+        };
+        Self {
+            results: found.organic.into_iter().take(MOST).map(page).collect(),
+            related: found.related.into_iter().take(MOST).collect(),
+            cost: CostView::of(cost),
+            next: None,
+        }
+    }
+}
+
+impl IntoCallToolResult for SearchView {
+    fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
+        let page = |(index, page): (usize, &Page)| {
+            let date = page.date.as_ref().map(|date| format!(" ({date})")).unwrap_or_default();
+            format!("{}. {}{date}\n   {}\n   {}", index + 1, page.title, page.link, page.snippet)
+        };
+        let mut lines: Vec<_> = self.results.iter().enumerate().map(page).collect();
+        if lines.is_empty() && self.next.is_none() {
+            lines.push("Nothing was found.".to_owned());
+        }
+        if !self.related.is_empty() {
+            lines.push(format!("Related: {}", self.related.join(" · ")));
+        }
+        lines.extend(self.cost.as_ref().map(CostView::line));
+        lines.extend(self.next.clone());
+        Ok(both(lines.join("\n"), &self)?.into())
+    }
+}

@@ -1,0 +1,307 @@
+//! `enhance_video_prompt` and `regenerate_video`, of the H3 family.
+//!
+//! Both take inputs of `generate_video`, so they convert theirs and use its checks.
+
+use rmcp::handler::server::wrapper::Parameters;
+use rmcp::service::RequestContext;
+use rmcp::{RoleServer, tool, tool_router};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::api::{Content, Enrich, MediaUrl, Regenerate, Role, Source, VideoV2Submit};
+use crate::config::Toolset;
+use crate::facts::facts;
+use crate::jobs::{Cost, Paid};
+use crate::mcp::ToolSpec;
+use crate::mcp::inputs::Takes;
+use crate::mcp::{Draft, JobOptions, JobView, Server, ToolError};
+use crate::media::Limits;
+use crate::tools::video::input::VideoInput;
+use crate::tools::video::original::Original;
+use crate::tools::video::{original, v2};
+
+pub(crate) const TOOLS: &[ToolSpec] = &[
+    ToolSpec {
+        slow: true,
+        lengths: &[("prompt", 7000)],
+        ..ToolSpec::job("enhance_video_prompt", Toolset::Video)
+    },
+    ToolSpec {
+        slow: true,
+        lengths: &[("prompt", 40_000)],
+        ..ToolSpec::job("regenerate_video", Toolset::Video)
+    },
+];
+
+/// Video Regeneration > content > text: enriched prompts are long.
+const ENRICHED_LIMIT: usize = 40_000;
+
+/// The longest video that can be made again, in seconds, by its frames.
+const LONGEST_BASE: f64 = 15.1;
+
+/// Video Regeneration > base_video: 107 to 362 frames at 24 a second, with a margin for the sound track.
+const BASE: Takes = Takes {
+    limits: Limits {
+        multiple_of: Some(32),
+        area: Some((589_824, 1_032_192)),
+        duration_ms: Some((4_400, 15_200)),
+        ..Limits::new(&["video/mp4", "video/quicktime"], 50 * 1024 * 1024)
+    },
+    uploads: Some(v2::UPLOADS),
+};
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct EnhanceInput {
+    /// Up to 7000 characters.
+    prompt: String,
+    /// Default MiniMax-H3.
+    model: Option<String>,
+    /// As in generate_video.
+    first_frame_image: Option<String>,
+    /// Same.
+    #[schemars(extend("x-quiet" = true))]
+    last_frame_image: Option<String>,
+    /// Same.
+    reference_images: Option<Vec<String>>,
+    /// Same.
+    #[schemars(extend("x-quiet" = true))]
+    reference_videos: Option<Vec<String>>,
+    /// Same.
+    #[schemars(extend("x-quiet" = true))]
+    reference_audios: Option<Vec<String>>,
+    /// 4-15 s, default 5.
+    #[schemars(range(min = 4, max = 15))]
+    duration: Option<u32>,
+    /// As in generate_video.
+    #[schemars(extend("enum" = ["adaptive", "21:9", "16:9", "4:3", "1:1", "3:4", "9:16"]))]
+    ratio: Option<String>,
+    /// Same.
+    #[schemars(extend("x-quiet" = true))]
+    callback_url: Option<String>,
+    #[serde(flatten)]
+    job: JobOptions,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct RegenerateInput {
+    /// Of generate_video; needs MiniMax's consent.
+    pub(crate) job_id: Option<String>,
+    /// Or MiniMax's id.
+    pub(crate) task_id: Option<String>,
+    /// Or the prompt used, up to 40000 characters,
+    prompt: Option<String>,
+    /// its 768P video
+    video: Option<String>,
+    /// and inputs.
+    first_frame_image: Option<String>,
+    /// Same.
+    #[schemars(extend("x-quiet" = true))]
+    last_frame_image: Option<String>,
+    /// Same.
+    reference_images: Option<Vec<String>>,
+    /// Same.
+    #[schemars(extend("x-quiet" = true))]
+    reference_videos: Option<Vec<String>>,
+    /// Same.
+    #[schemars(extend("x-quiet" = true))]
+    reference_audios: Option<Vec<String>>,
+    #[serde(flatten)]
+    pub(crate) job: JobOptions,
+}
+
+#[tool_router(router = video_extra_tools, vis = "pub(crate)")]
+impl Server {
+    /// Write the rich prompt that MiniMax-H3 works from. Costs money.
+    #[tool(
+        title = "Enhance video prompt",
+        output_schema = JobView::schema(),
+        annotations(read_only_hint = false, destructive_hint = false, idempotent_hint = false, open_world_hint = true)
+    )]
+    async fn enhance_video_prompt(
+        &self,
+        Parameters(input): Parameters<EnhanceInput>,
+        call: RequestContext<RoleServer>,
+    ) -> Result<JobView, ToolError> {
+        if !input.job.dry_run {
+            self.checkout.ready()?;
+        }
+        let video = input.into_video();
+        let plan = video.plan(None)?;
+        let able = &facts().context_ir().models;
+        if plan.row.is_some() && !able.contains(&plan.model) {
+            let problem = format!("is {}, which enriches no prompts; {} does", plan.model, able.join(", "));
+            return Err(ToolError::argument("model", problem));
+        }
+        let cost = enrich_cost(self.config().currency());
+        if self.checkout.budget.is_limited() && !video.is_dry() {
+            v2::submit(self, &video.rehearsed(), &plan).await?;
+            self.checkout.budget.admit("enhance_video_prompt", &plan.model, &cost, &call).await?;
+        }
+        let VideoV2Submit { model, content, duration, ratio, callback_url, .. } =
+            v2::submit(self, &video, &plan).await?;
+        let draft = Draft {
+            prompt: video.prompt.clone().unwrap_or_default(),
+            cost,
+            paid: Paid::Enrich(Enrich { model: model.clone(), content, duration, ratio, callback_url }),
+            model,
+            warnings: plan.warnings,
+        };
+        self.checkout.buy("enhance_video_prompt", draft, video.job, &call).await
+    }
+
+    /// Make a 768P H3 video of the last 7 days again in 2K. Costs money.
+    #[tool(
+        title = "Regenerate video",
+        output_schema = JobView::schema(),
+        annotations(read_only_hint = false, destructive_hint = false, idempotent_hint = false, open_world_hint = true)
+    )]
+    async fn regenerate_video(
+        &self,
+        Parameters(input): Parameters<RegenerateInput>,
+        call: RequestContext<RoleServer>,
+    ) -> Result<JobView, ToolError> {
+        if !input.job.dry_run {
+            self.checkout.ready()?;
+        }
+        let model = facts().regeneration().models.first().cloned().unwrap_or_default();
+        let currency = self.config().currency();
+        if input.by_task()? {
+            let original =
+                original::find(self, input.job_id.as_deref(), input.task_id.as_deref(), input.job.dry_run)
+                    .await?;
+            let Original { task_id, prompt, seconds, images, warnings } = original;
+            let source = Source::SourceTaskId(task_id);
+            let paid = Paid::Regenerate(Regenerate { model: model.clone(), source, resolution: "2K" });
+            let draft =
+                Draft { paid, model, prompt, cost: regenerate_cost(seconds, images, currency), warnings };
+            return self.checkout.buy("regenerate_video", draft, input.job, &call).await;
+        }
+        let Some(base) = input.video.clone() else {
+            let problem = "is missing: give the 768P video beside its prompt, or job_id or task_id alone";
+            return Err(ToolError::argument("video", problem));
+        };
+        let video = input.into_video(model);
+        let seconds = self.inputs.length_of(&base, &BASE.limits).await;
+        let plan = video.plan(None)?;
+        let mut cost = regenerate_cost(seconds.filter(|_| !video.has_videos()), video.images(), currency);
+        // The length that a file claims is not the length that MiniMax counts.
+        cost.most = cost.estimated.and_then(|estimated| Some(estimated.max(cost.of(LONGEST_BASE)?)));
+        if self.checkout.budget.is_limited() && !video.is_dry() {
+            again(self, &video.rehearsed(), &base).await?;
+            self.checkout.budget.admit("regenerate_video", &plan.model, &cost, &call).await?;
+        }
+        let content = again(self, &video, &base).await?;
+        let source = Source::Content(content);
+        let draft = Draft {
+            paid: Paid::Regenerate(Regenerate { model: plan.model.clone(), source, resolution: "2K" }),
+            prompt: video.prompt.clone().unwrap_or_default(),
+            model: plan.model,
+            cost,
+            warnings: plan.warnings,
+        };
+        self.checkout.buy("regenerate_video", draft, video.job, &call).await
+    }
+}
+
+/// The original inputs, followed by the video.
+async fn again(server: &Server, video: &VideoInput, base: &str) -> Result<Vec<Content>, ToolError> {
+    let plan = video.plan(None)?;
+    v2::check(video, &plan, ENRICHED_LIMIT)?;
+    let mut content = v2::content(server, video).await?;
+    let url = server.inputs.resolve("video", base, &BASE, video.is_dry()).await?;
+    content.push(Content::VideoUrl { video_url: MediaUrl { url }, role: Role::BaseVideo });
+    v2::check_bytes(&content)?;
+    Ok(content)
+}
+
+impl EnhanceInput {
+    fn into_video(self) -> VideoInput {
+        let model = self.model.or_else(|| facts().context_ir().models.first().cloned());
+        VideoInput {
+            first_frame_image: self.first_frame_image,
+            last_frame_image: self.last_frame_image,
+            reference_images: self.reference_images,
+            reference_videos: self.reference_videos,
+            reference_audios: self.reference_audios,
+            duration: self.duration,
+            ratio: self.ratio,
+            callback_url: self.callback_url,
+            ..VideoInput::plain(model, Some(self.prompt), self.job)
+        }
+    }
+}
+
+impl RegenerateInput {
+    /// True for a task and nothing else, false for inputs; anything else is an error.
+    fn by_task(&self) -> Result<bool, ToolError> {
+        let listed = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| !list.is_empty());
+        let inputs = [
+            ("prompt", self.prompt.is_some()),
+            ("video", self.video.is_some()),
+            ("first_frame_image", self.first_frame_image.is_some()),
+            ("last_frame_image", self.last_frame_image.is_some()),
+            ("reference_images", listed(&self.reference_images)),
+            ("reference_videos", listed(&self.reference_videos)),
+            ("reference_audios", listed(&self.reference_audios)),
+        ];
+        let other = inputs.iter().find(|(_, given)| *given).map(|(field, _)| *field);
+        match (&self.job_id, &self.task_id, other) {
+            (Some(_), Some(_), _) => {
+                Err(ToolError::argument("task_id", "excludes job_id; give one of the two"))
+            }
+            (Some(_), None, Some(field)) | (None, Some(_), Some(field)) => {
+                Err(ToolError::argument(field, "excludes job_id and task_id: a task brings its own inputs"))
+            }
+            (None, None, None) => {
+                Err(ToolError::argument("job_id", "is missing: give job_id, or task_id, or prompt and video"))
+            }
+            (None, None, Some(_)) => Ok(false),
+            _ => Ok(true),
+        }
+    }
+
+    fn into_video(self, model: String) -> VideoInput {
+        VideoInput {
+            first_frame_image: self.first_frame_image,
+            last_frame_image: self.last_frame_image,
+            reference_images: self.reference_images,
+            reference_videos: self.reference_videos,
+            reference_audios: self.reference_audios,
+            ..VideoInput::plain(Some(model), self.prompt, self.job)
+        }
+    }
+}
+
+/// The length of the prompt is unknown beforehand, so there are only unit prices.
+fn enrich_cost(currency: &str) -> Cost {
+    let row = facts().context_ir();
+    let prices = row.per_million_in.in_currency(currency).zip(row.per_million_out.in_currency(currency));
+    let Some((read, written)) = prices else {
+        return Cost { currency: currency.to_owned(), ..Cost::default() };
+    };
+    let basis = format!("{read} {currency} in, {written} out a million tokens, prices of {}", facts().as_of);
+    Cost {
+        currency: currency.to_owned(),
+        unit: Some(written / 1e6),
+        input: read / 1e6,
+        basis: Some(basis),
+        ..Cost::default()
+    }
+}
+
+fn regenerate_cost(seconds: Option<f64>, images: u32, currency: &str) -> Cost {
+    let row = facts().regeneration();
+    let unit = row.per_second.in_currency(currency);
+    let extra = f64::from(images.saturating_sub(row.free_images));
+    let mut cost = Cost {
+        currency: currency.to_owned(),
+        unit,
+        fixed: row.per_image.in_currency(currency).unwrap_or_default() * extra,
+        basis: unit.map(|unit| format!("{unit} {currency} a second, prices of {}", facts().as_of)),
+        ..Cost::default()
+    };
+    // A billed image without a known price makes the total unknown.
+    let known = extra == 0.0 || row.per_image.in_currency(currency).is_some();
+    cost.estimated = seconds.filter(|_| known).and_then(|seconds| cost.of(seconds));
+    cost
+}

@@ -1,0 +1,260 @@
+//! The arguments of `generate_video`, and the plan that they make. The inputs decide the mode, and the model decides
+//! the API.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::api::Expansion;
+use crate::facts::{Mode, Protocol, Size, VideoModel, facts, rounded};
+use crate::jobs::Cost;
+use crate::mcp::{JobOptions, ToolError};
+
+/// The longest reference video, in seconds.
+pub(crate) const LONGEST_REFERENCE: u32 = 15;
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub(crate) struct VideoInput {
+    /// Up to 2000 characters, H3 7000. Hailuo: [Push in] etc.
+    pub(crate) prompt: Option<String>,
+    /// Default MiniMax-Hailuo-2.3; MiniMax-H3 etc.: list_models.
+    pub(crate) model: Option<String>,
+    /// Path, URL or minimax://.
+    pub(crate) first_frame_image: Option<String>,
+    /// Hailuo-02, H3.
+    pub(crate) last_frame_image: Option<String>,
+    /// A face (S2V-01).
+    pub(crate) subject_reference: Option<String>,
+    /// H3, up to 9.
+    pub(crate) reference_images: Option<Vec<String>>,
+    /// H3, up to 3.
+    pub(crate) reference_videos: Option<Vec<String>>,
+    /// H3, up to 3, not alone.
+    pub(crate) reference_audios: Option<Vec<String>>,
+    /// Hailuo 6 (default), 10 s; H3 4-15, default 5.
+    #[schemars(range(min = 1, max = 60))]
+    pub(crate) duration: Option<u32>,
+    /// Default 768P; Hailuo 1080P, H3 2K.
+    #[schemars(extend("enum" = ["480P", "512P", "720P", "768P", "1080P", "2K"]))]
+    pub(crate) resolution: Option<String>,
+    /// H3; default 16:9, with media adaptive.
+    #[schemars(extend("enum" = ["adaptive", "21:9", "16:9", "4:3", "1:1", "3:4", "9:16"]))]
+    pub(crate) ratio: Option<String>,
+    /// Hailuo; default true.
+    pub(crate) prompt_optimizer: Option<bool>,
+    /// Hailuo: faster.
+    #[schemars(extend("x-quiet" = true))]
+    pub(crate) fast_pretreatment: Option<bool>,
+    /// H3-Max; default balanced.
+    pub(crate) prompt_expansion: Option<Expansion>,
+    /// AI mark.
+    #[serde(default)]
+    pub(crate) watermark: bool,
+    /// Told of progress.
+    #[schemars(extend("x-quiet" = true))]
+    pub(crate) callback_url: Option<String>,
+    #[serde(flatten)]
+    pub(crate) job: JobOptions,
+}
+
+/// What the arguments mean.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) model: String,
+    pub(crate) row: Option<&'static VideoModel>,
+    pub(crate) mode: Mode,
+    pub(crate) protocol: Protocol,
+    pub(crate) resolution: Option<String>,
+    pub(crate) duration: Option<u32>,
+    pub(crate) warnings: Vec<String>,
+}
+
+impl VideoInput {
+    /// Chooses model, mode, size and length, and checks them against each other.
+    pub(crate) fn plan(&self, default_model: Option<&str>) -> Result<Plan, ToolError> {
+        let mode = self.mode()?;
+        let mut warnings = Vec::new();
+        let model = self.choose_model(mode, default_model, &mut warnings);
+        let row = facts().video(&model);
+        let protocol = row.map_or_else(|| facts().protocol_of_unknown(&model), |row| row.protocol);
+        let Some(row) = row else {
+            warnings
+                .push(format!("the model {model} is not in the tables of this server; it is sent as it is"));
+            let (resolution, duration) = (self.resolution.clone(), self.duration);
+            return Ok(Plan { model, row: None, mode, protocol, resolution, duration, warnings });
+        };
+        let Some(sizes) = row.modes.get(&mode) else {
+            let able: Vec<_> = facts().video_models(mode).collect();
+            let problem = format!("is {model}, which cannot do {}; {} can", mode.words(), able.join(", "));
+            return Err(ToolError::argument("model", problem));
+        };
+        if row.doubtful.contains(&mode) {
+            warnings.push(format!("MiniMax's documents disagree on whether {model} can do {}", mode.words()));
+        }
+        let (resolution, duration) = self.size(&model, sizes, protocol)?;
+        let (resolution, duration) = (Some(resolution), Some(duration));
+        Ok(Plan { model, row: Some(row), mode, protocol, resolution, duration, warnings })
+    }
+
+    fn mode(&self) -> Result<Mode, ToolError> {
+        let references = [&self.reference_images, &self.reference_videos, &self.reference_audios];
+        let has_references = references.into_iter().flatten().any(|list| !list.is_empty());
+        let has_frames = self.first_frame_image.is_some() || self.last_frame_image.is_some();
+        if has_references && has_frames {
+            let problem = "and the other references exclude first_frame_image and last_frame_image";
+            return Err(ToolError::argument("reference_images", problem));
+        }
+        if self.subject_reference.is_some() && (has_frames || has_references) {
+            let problem =
+                "excludes frames and references; for several people use reference_images with MiniMax-H3";
+            return Err(ToolError::argument("subject_reference", problem));
+        }
+        Ok(match () {
+            () if has_references => Mode::Reference,
+            () if self.subject_reference.is_some() => Mode::Subject,
+            () if self.last_frame_image.is_some() => Mode::LastFrame,
+            () if self.first_frame_image.is_some() => Mode::FirstFrame,
+            () => Mode::Text,
+        })
+    }
+
+    fn choose_model(&self, mode: Mode, default: Option<&str>, warnings: &mut Vec<String>) -> String {
+        if let Some(model) = &self.model {
+            return facts().canonical(model);
+        }
+        let by_mode = facts().video_default(mode).to_owned();
+        let Some(default) = default.map(|model| facts().canonical(model)) else { return by_mode };
+        if facts().video(&default).is_none_or(|row| row.modes.contains_key(&mode)) {
+            return default;
+        }
+        warnings.push(format!(
+            "{default}, the default of this server, cannot do {}; {by_mode} is used",
+            mode.words()
+        ));
+        by_mode
+    }
+
+    fn size(&self, model: &str, sizes: &[Size], protocol: Protocol) -> Result<(String, u32), ToolError> {
+        let size = match &self.resolution {
+            Some(wanted) => sizes.iter().find(|size| size.resolution == *wanted),
+            // A length without a size picks the first size that has it.
+            None => {
+                sizes.iter().find(|size| self.duration.is_none_or(|wanted| size.durations.contains(&wanted)))
+            }
+        };
+        let legal = || {
+            let rows =
+                sizes.iter().map(|size| format!("{} with {}", size.resolution, listed(&size.durations)));
+            rows.collect::<Vec<_>>().join(", ")
+        };
+        let Some(size) = size else {
+            let (field, value) = match &self.resolution {
+                Some(wanted) => ("resolution", wanted.clone()),
+                None => ("duration", self.duration.unwrap_or_default().to_string()),
+            };
+            return Err(ToolError::argument(field, format!("is {value}; {model} takes {}", legal())));
+        };
+        let usual = if protocol == Protocol::V2 { 5 } else { 6 };
+        let first = size.durations.first().copied().unwrap_or(usual);
+        let duration = self.duration.unwrap_or(if size.durations.contains(&usual) { usual } else { first });
+        if !size.durations.contains(&duration) {
+            return Err(ToolError::argument("duration", format!("is {duration}; {model} takes {}", legal())));
+        }
+        Ok((size.resolution.clone(), duration))
+    }
+
+    /// Refuses arguments that the model ignores, so that the user does not pay for something else.
+    pub(crate) fn refuse(model: &str, useless: &[(&str, bool)], why: &str) -> Result<(), ToolError> {
+        match useless.iter().find(|(_, given)| *given) {
+            Some((field, _)) => {
+                Err(ToolError::argument(*field, format!("cannot be given for {model}: {why}")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// An input with only a model and a prompt.
+    pub(crate) fn plain(model: Option<String>, prompt: Option<String>, job: JobOptions) -> Self {
+        Self {
+            prompt,
+            model,
+            first_frame_image: None,
+            last_frame_image: None,
+            subject_reference: None,
+            reference_images: None,
+            reference_videos: None,
+            reference_audios: None,
+            duration: None,
+            resolution: None,
+            ratio: None,
+            prompt_optimizer: None,
+            fast_pretreatment: None,
+            prompt_expansion: None,
+            watermark: false,
+            callback_url: None,
+            job,
+        }
+    }
+
+    /// Whether there are reference videos, whose length is billed and unknown.
+    pub(crate) fn has_videos(&self) -> bool {
+        self.reference_videos.as_ref().is_some_and(|videos| !videos.is_empty())
+    }
+
+    /// The same as a dry run, which uploads nothing.
+    pub(crate) fn rehearsed(&self) -> Self {
+        Self { job: JobOptions { dry_run: true, ..self.job.clone() }, ..self.clone() }
+    }
+
+    /// Whether this is a dry run.
+    pub(crate) fn is_dry(&self) -> bool {
+        self.job.dry_run
+    }
+
+    pub(crate) fn images(&self) -> u32 {
+        let frames = [&self.first_frame_image, &self.last_frame_image].into_iter().flatten().count();
+        let references = self.reference_images.as_ref().map_or(0, Vec::len);
+        u32::try_from(frames + references).unwrap_or(u32::MAX)
+    }
+}
+
+fn listed(durations: &[u32]) -> String {
+    match durations {
+        [first, .., last] if durations.len() > 3 => format!("{first}-{last} s"),
+        _ => durations.iter().map(|seconds| format!("{seconds} s")).collect::<Vec<_>>().join(" or "),
+    }
+}
+
+impl Plan {
+    pub(super) fn cost(&self, input: &VideoInput, currency: &str) -> Cost {
+        let mut cost = Cost { currency: currency.to_owned(), ..Cost::default() };
+        let (Some(row), Some(resolution), Some(duration)) = (self.row, &self.resolution, self.duration)
+        else {
+            return cost;
+        };
+        let price = |seconds, images| row.price(resolution, seconds, images, currency);
+        cost.estimated = price(duration, input.images());
+        let as_of = &facts().as_of;
+        if self.protocol == Protocol::V1 {
+            cost.unit = cost.estimated;
+            cost.basis = cost.unit.map(|unit| {
+                format!("{unit} {currency} a clip of {duration} s at {resolution}, prices of {as_of}")
+            });
+            return cost;
+        }
+        cost.unit = price(1, 0);
+        let extra = price(1, input.images()).zip(cost.unit).map(|(with, without)| rounded(with - without));
+        cost.fixed = extra.unwrap_or_default();
+        cost.basis =
+            cost.unit.map(|unit| format!("{unit} {currency} a second at {resolution}, prices of {as_of}"));
+        if input.has_videos() {
+            // Seconds of reference videos are billed too. MiniMax counts them, so the bound is what it accepts.
+            let videos = input.reference_videos.as_ref().map_or(0, Vec::len);
+            let most = u32::try_from(videos).unwrap_or(u32::MAX).saturating_mul(LONGEST_REFERENCE);
+            cost.most = price(duration.saturating_add(most), input.images());
+            cost.estimated = None;
+            cost.basis =
+                cost.basis.map(|basis| format!("{basis}; seconds of reference videos cost the same"));
+        }
+        cost
+    }
+}

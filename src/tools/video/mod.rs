@@ -1,0 +1,119 @@
+//! `generate_video` and `query_video_generation`.
+
+pub(crate) mod enhance;
+pub(crate) mod input;
+pub(crate) mod list_tasks;
+pub(crate) mod original;
+pub(crate) mod template;
+pub(crate) mod v1;
+pub(crate) mod v2;
+
+use rmcp::handler::server::wrapper::Parameters;
+use rmcp::service::RequestContext;
+use rmcp::{RoleServer, tool, tool_router};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::time::Duration;
+
+use crate::config::Toolset;
+use crate::facts::Protocol;
+use crate::jobs::{RemoteKind, Task};
+use crate::mcp::ToolSpec;
+use crate::mcp::{Draft, JobView, Server, ToolError, progress};
+use crate::tools::video::input::VideoInput;
+use crate::tools::video::original::{no_task, read_task_id};
+
+pub(crate) const TOOLS: &[ToolSpec] = &[
+    ToolSpec {
+        slow: true,
+        aliases: &["image_to_video"],
+        lengths: &[("prompt", 7000)],
+        ..ToolSpec::job("generate_video", Toolset::Video)
+    },
+    ToolSpec::free("query_video_generation", Toolset::Video),
+];
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct QueryInput {
+    /// MiniMax's id.
+    task_id: String,
+    /// Folder.
+    output_directory: Option<String>,
+}
+
+#[tool_router(router = video_tools, vis = "pub(crate)")]
+impl Server {
+    /// Make a video from text, frames, a face or references; takes minutes. Costs money.
+    #[tool(
+        title = "Generate video",
+        output_schema = JobView::schema(),
+        annotations(read_only_hint = false, destructive_hint = false, idempotent_hint = false, open_world_hint = true)
+    )]
+    async fn generate_video(
+        &self,
+        Parameters(input): Parameters<VideoInput>,
+        call: RequestContext<RoleServer>,
+    ) -> Result<JobView, ToolError> {
+        if !input.job.dry_run {
+            self.checkout.ready()?;
+        }
+        let plan = input.plan(self.config().defaults.video_model.as_deref())?;
+        let cost = plan.cost(&input, self.config().currency());
+        if plan.protocol == Protocol::V2 && self.checkout.budget.is_limited() && !input.is_dry() {
+            // Media may have to be uploaded, so the price is admitted first.
+            v2::request(self, &input.rehearsed(), &plan).await?;
+            self.checkout.budget.admit("generate_video", &plan.model, &cost, &call).await?;
+        }
+        let paid = match plan.protocol {
+            Protocol::V1 => v1::request(self, &input, &plan).await?,
+            Protocol::V2 => v2::request(self, &input, &plan).await?,
+        };
+        let draft = Draft {
+            paid,
+            prompt: input.prompt.clone().unwrap_or_else(|| plan.mode.words().to_owned()),
+            cost,
+            model: plan.model,
+            warnings: plan.warnings,
+        };
+        self.checkout.buy("generate_video", draft, input.job, &call).await
+    }
+
+    /// State of a video task, also of one from elsewhere; fetches it.
+    #[tool(
+        title = "Query video generation",
+        output_schema = JobView::schema(),
+        annotations(read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = false)
+    )]
+    async fn query_video_generation(
+        &self,
+        Parameters(input): Parameters<QueryInput>,
+        call: RequestContext<RoleServer>,
+    ) -> Result<JobView, ToolError> {
+        self.checkout.ready()?;
+        let id = read_task_id(&input.task_id)?;
+        let known = self.jobs().by_task(self.principal(), id).await?;
+        let elsewhere = known.is_some() && input.output_directory.is_some();
+        let watch = match known {
+            Some(job) => self.jobs().take_up(self.principal(), &job.id).await?,
+            None => Some(adopt(self, id, input.output_directory.as_deref()).await?),
+        };
+        let Some(watch) = watch else { return Err(no_task(id)) };
+        let job = self.presenter.wait_for(watch, &call, Duration::from_secs(45), progress::is_known).await;
+        let view = self.presenter.job(&job);
+        let kept = "the task is a job already, and its files stay in that job's folder";
+        Ok(if elsewhere { view.noting(kept) } else { view })
+    }
+}
+
+async fn adopt(server: &Server, id: &str, folder: Option<&str>) -> Result<crate::jobs::Watch, ToolError> {
+    // A task of another principal looks like one that does not exist.
+    if !server.inputs.ownership.may_use(RemoteKind::Task, id).await? {
+        return Err(no_task(id));
+    }
+    let Some(route) = server.jobs().find_task(id).await? else { return Err(no_task(id)) };
+    let folder = server.checkout.output.find(folder, true).await?;
+    let task = Task { route, id: id.to_owned() };
+    let job = server.jobs().foreign(server.principal(), "query_video_generation", task, folder);
+    let adopted = server.jobs().adopt(job).await;
+    Ok(adopted.map_err(|error| server.checkout.budget.refused("query_video_generation", error))?.0)
+}

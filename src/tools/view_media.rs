@@ -1,0 +1,159 @@
+//! `view_media`: the only tool that sends image content to a model.
+
+use data_encoding::BASE64;
+use rmcp::ErrorData;
+use rmcp::handler::server::tool::IntoCallToolResult;
+use rmcp::handler::server::wrapper::Parameters;
+use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock};
+use rmcp::{tool, tool_router};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::config::Toolset;
+use crate::mcp::ToolSpec;
+use crate::mcp::inputs::source::{Source, in_time, link_extension};
+use crate::mcp::inputs::work_permits::{self, Place};
+use crate::mcp::lengths::is_data_uri;
+use crate::mcp::{Server, ToolError};
+use crate::media::{self, Blob, Kind, Limits, Preview, Reference};
+
+pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec::free("view_media", Toolset::Jobs)];
+
+const LARGEST_SIDE: u32 = 1024;
+/// Base64 adds a third, and clients cut off results of a megabyte.
+const LARGEST_JPEG: usize = 500_000;
+/// Larger than what any endpoint takes, because the image is only shown.
+const IMAGES: Limits = Limits::new(&["image/jpeg", "image/png", "image/webp"], 64 * 1024 * 1024);
+const VIDEOS: Limits = Limits::new(
+    &["video/mp4", "video/quicktime", "video/webm", "video/x-matroska", "video/x-msvideo"],
+    u64::MAX,
+);
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct ViewInput {
+    /// minimax:// URI or path.
+    uri: String,
+    /// Pixels, 64-1024, default 1024.
+    #[serde(default = "largest")]
+    #[schemars(range(min = 64, max = 1024))]
+    max_side: u32,
+}
+
+fn largest() -> u32 {
+    LARGEST_SIDE
+}
+
+/// An image, or a sentence that says why there is none.
+#[derive(Debug)]
+enum View {
+    Image(Preview, String),
+    Words(String),
+}
+
+#[tool_router(router = look_tools, vis = "pub(crate)")]
+impl Server {
+    /// See an image.
+    #[tool(
+        title = "View media",
+        annotations(
+            read_only_hint = true,
+            destructive_hint = false,
+            idempotent_hint = true,
+            open_world_hint = false
+        )
+    )]
+    async fn view_media(
+        &self,
+        Parameters(input): Parameters<ViewInput>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        match look(self, &input.uri, input.max_side.clamp(64, LARGEST_SIDE)).await {
+            Ok(view) => view.into_call_tool_result(),
+            Err(error) => Ok(error.into_plain_response()),
+        }
+    }
+}
+
+async fn look(server: &Server, uri: &str, max_side: u32) -> Result<View, ToolError> {
+    let place = server.inputs.work.picture_place()?;
+    let source = match server.inputs.sources.find("uri", uri).await? {
+        Source::Link(_) if !uri.trim_start().starts_with("minimax://") => {
+            let problem = "is a link; download_file saves it, then give the path";
+            return Err(ToolError::argument("uri", problem));
+        }
+        Source::Uploaded(_) => {
+            let problem = "is at MiniMax; download_file saves it, then give the path";
+            return Err(ToolError::argument("uri", problem));
+        }
+        source => source,
+    };
+    let video = match &source {
+        Source::Data(blob) => blob.kind == Kind::Video,
+        Source::Path(path) => server.inputs.sources.opened("uri", path.clone(), &VIDEOS).await.is_ok(),
+        Source::Link(link) => matches!(link_extension(link), "mp4" | "mov" | "webm"),
+        Source::Uploaded(_) => false,
+    };
+    if video {
+        return frame_of_video(server, uri, max_side, place).await;
+    }
+    let blob = server.inputs.sources.content("uri", source, &IMAGES).await?;
+    shown(place, blob, max_side, String::new()).await
+}
+
+/// Videos are not decoded here. For a job whose first frame was given as a link, that frame is shown.
+async fn frame_of_video(server: &Server, uri: &str, max_side: u32, place: Place) -> Result<View, ToolError> {
+    if let Some(link) = first_frame(server, uri).await? {
+        let fetching = server.inputs.work.link_permit().await?;
+        let secured = server.inputs.sources.secured(&link);
+        let fetched = in_time(server.jobs().fetcher().fetch(&secured, &IMAGES)).await;
+        drop(fetching);
+        if let Ok(blob) = fetched {
+            let words = "This is the first frame as it was given to MiniMax, not a frame of the video. ";
+            return shown(place, blob, max_side, words.to_owned()).await;
+        }
+    }
+    Ok(View::Words(
+        "This is a video, and this server has no decoder for videos, so no frame of it can be shown here. Its \
+         size and length are in the job view (get_job); let the user watch it by its path or link."
+            .to_owned(),
+    ))
+}
+
+async fn first_frame(server: &Server, uri: &str) -> Result<Option<String>, ToolError> {
+    // Decoding the bytes of a data: URI would be wasted work.
+    let named = Some(uri).filter(|uri| !is_data_uri(uri));
+    let Some(Ok(Reference::Made { job, .. })) = named.map(|uri| media::parse(uri, None)) else {
+        return Ok(None);
+    };
+    let Some(job) = server.jobs().get(server.principal(), &job).await? else { return Ok(None) };
+    let frame = |item: &&Value| item.get("role").and_then(Value::as_str) == Some("first_frame");
+    let v1 = job.request.get("first_frame_image");
+    let content = job.request.get("content").and_then(Value::as_array);
+    let v2 = content.and_then(|items| items.iter().find(frame)?.pointer("/image_url/url"));
+    let link = v1.or(v2).and_then(Value::as_str).filter(|link| link.starts_with("http"));
+    Ok(link.map(str::to_owned))
+}
+
+async fn shown(place: Place, blob: Blob, max_side: u32, words: String) -> Result<View, ToolError> {
+    let draw = move || media::preview(&blob.bytes, max_side, LARGEST_JPEG);
+    let drawn = work_permits::run(place.permit().await, draw).await;
+    let drawn = drawn.unwrap_or_else(|| Err("could not be looked at".to_owned()));
+    drawn.map(|preview| View::Image(preview, words)).map_err(|problem| ToolError::argument("uri", problem))
+}
+
+impl IntoCallToolResult for View {
+    fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
+        let content = match self {
+            Self::Words(words) => vec![ContentBlock::text(words)],
+            Self::Image(preview, words) => {
+                let Preview { jpeg, size, original } = preview;
+                let text = format!(
+                    "{words}Shown with {}x{} pixels; the original has {}x{}.",
+                    size.0, size.1, original.0, original.1
+                );
+                vec![ContentBlock::image(BASE64.encode(&jpeg), "image/jpeg"), ContentBlock::text(text)]
+            }
+        };
+        Ok(CallToolResult::success(content).into())
+    }
+}

@@ -1,0 +1,330 @@
+//! `voice_clone`, `voice_design`.
+
+use rmcp::handler::server::wrapper::Parameters;
+use rmcp::service::RequestContext;
+use rmcp::{RoleServer, tool, tool_router};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::api::{ClonePrompt, CloneSubmit, DesignSubmit};
+use crate::config::{Defaults, Toolset};
+use crate::facts::{Price, facts};
+use crate::jobs::{Cost, Paid, VoiceClone};
+use crate::mcp::ToolSpec;
+use crate::mcp::inputs::Uploaded;
+use crate::mcp::{Draft, JobOptions, JobView, Server, ToolError};
+use crate::media::Limits;
+use crate::tools::speech::rules::{Characters, LANGUAGES};
+
+pub(crate) const TOOLS: &[ToolSpec] = &[
+    ToolSpec { lengths: &[("text", 1000)], ..ToolSpec::job("voice_clone", Toolset::Speech) },
+    ToolSpec { lengths: &[("prompt", 2000)], ..ToolSpec::job("voice_design", Toolset::Speech) },
+];
+
+const RECORDINGS: &[&str] = &["audio/mpeg", "audio/mp4", "audio/wav"];
+const RECORDING_BYTES: u64 = 20 * 1024 * 1024;
+
+/// File Upload > purpose `voice_clone`.
+const RECORDING: Limits =
+    Limits { duration_ms: Some((10_000, 300_000)), ..Limits::new(RECORDINGS, RECORDING_BYTES) };
+/// File Upload > purpose `prompt_audio`: below 8 seconds.
+const PROMPT: Limits = Limits { duration_ms: Some((0, 7_999)), ..Limits::new(RECORDINGS, RECORDING_BYTES) };
+
+/// Voice Clone > text, text_validation.
+const TEXT_LIMIT: usize = 1000;
+const VALIDATION_LIMIT: usize = 200;
+/// Voice Design > preview_text.
+const PREVIEW_LIMIT: usize = 500;
+
+const ID_RULE: &str = "has 8 to 256 characters, begins with a letter, has letters, digits, - and _, and ends with \
+                       a letter or digit";
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct CloneInput {
+    /// New: 8-256 letters, digits, -, _.
+    #[schemars(length(min = 8, max = 256))]
+    voice_id: String,
+    /// 10 s-5 min, mp3, m4a or wav.
+    file: String,
+    /// Demo, to 1000 characters.
+    text: Option<String>,
+    /// For text, default speech-2.8-hd.
+    model: Option<String>,
+    /// Clip under 8 s, with prompt_text.
+    prompt_audio: Option<String>,
+    /// What prompt_audio says.
+    prompt_text: Option<String>,
+    /// Default false.
+    need_noise_reduction: Option<bool>,
+    /// Default false.
+    need_volume_normalization: Option<bool>,
+    /// 0-1, default 0.7.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    #[schemars(extend("x-quiet" = true))]
+    accuracy: Option<f64>,
+    /// What file says.
+    #[schemars(extend("x-quiet" = true))]
+    text_validation: Option<String>,
+    /// As in text_to_audio.
+    language_boost: Option<String>,
+    /// Ignored.
+    #[expect(dead_code, reason = "callers of the official server send it; a link shows by itself")]
+    #[schemars(extend("x-quiet" = true))]
+    is_url: Option<bool>,
+    #[serde(flatten)]
+    job: JobOptions,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct DesignInput {
+    /// What it sounds like.
+    prompt: String,
+    /// To 500 characters.
+    preview_text: String,
+    /// Default: new.
+    voice_id: Option<String>,
+    #[serde(flatten)]
+    job: JobOptions,
+}
+
+#[tool_router(router = voice_tools, vis = "pub(crate)")]
+impl Server {
+    /// Clone a voice from a recording. Costs money.
+    #[tool(
+        title = "Clone voice",
+        output_schema = JobView::schema(),
+        annotations(read_only_hint = false, destructive_hint = false, idempotent_hint = false, open_world_hint = true)
+    )]
+    async fn voice_clone(
+        &self,
+        Parameters(input): Parameters<CloneInput>,
+        call: RequestContext<RoleServer>,
+    ) -> Result<JobView, ToolError> {
+        let dry = input.job.dry_run;
+        if !dry {
+            self.checkout.ready()?;
+        }
+        let (mut submit, mut warnings) = input.submit(&self.config().defaults)?;
+        // Both recordings are checked before either is uploaded.
+        let file = self.inputs.check("file", &input.file, &RECORDING).await?;
+        let cost = clone_cost(&submit, self.config().currency());
+        if !dry {
+            let model = submit.model.as_deref().unwrap_or_default();
+            self.checkout.budget.admit("voice_clone", model, &cost, &call).await?;
+        }
+        let prompt = match &input.prompt_audio {
+            Some(prompt) if dry => {
+                self.inputs.check("prompt_audio", prompt, &PROMPT).await?;
+                None
+            }
+            Some(prompt) => Some(self.inputs.upload("prompt_audio", prompt, "prompt_audio", &PROMPT).await?),
+            None => None,
+        };
+        let what = file.what();
+        if !dry {
+            submit.file_id = number("file", &self.inputs.upload_checked("voice_clone", file).await?)?;
+        }
+        if let (Some(clip), Some(uploaded)) = (&mut submit.clone_prompt, &prompt) {
+            clip.prompt_audio = number("prompt_audio", uploaded)?;
+        }
+        let currency = self.config().currency();
+        warnings.push(kept_while_used(&facts().voice.clone_first_use, currency));
+        let draft = Draft {
+            model: submit.model.clone().unwrap_or_default(),
+            prompt: [Some(submit.voice_id.as_str()), submit.text.as_deref()]
+                .into_iter()
+                .flatten()
+                .collect::<Vec<_>>()
+                .join(": "),
+            cost,
+            paid: Paid::VoiceClone(VoiceClone { submit, file: what, prompt: prompt.map(|clip| clip.what) }),
+            warnings,
+        };
+        self.checkout.buy("voice_clone", draft, input.job, &call).await
+    }
+
+    /// Make a voice from a description. Costs money.
+    #[tool(
+        title = "Design voice",
+        output_schema = JobView::schema(),
+        annotations(read_only_hint = false, destructive_hint = false, idempotent_hint = false, open_world_hint = false)
+    )]
+    async fn voice_design(
+        &self,
+        Parameters(input): Parameters<DesignInput>,
+        call: RequestContext<RoleServer>,
+    ) -> Result<JobView, ToolError> {
+        if !input.job.dry_run {
+            self.checkout.ready()?;
+        }
+        let submit = input.submit()?;
+        let currency = self.config().currency();
+        let draft = Draft {
+            model: String::new(),
+            prompt: submit.prompt.clone(),
+            cost: design_cost(&submit, currency),
+            paid: Paid::VoiceDesign(submit),
+            warnings: vec![kept_while_used(&facts().voice.design_first_use, currency)],
+        };
+        self.checkout.buy("voice_design", draft, input.job, &call).await
+    }
+}
+
+impl CloneInput {
+    /// The request without its recordings, and warnings.
+    fn submit(&self, defaults: &Defaults) -> Result<(CloneSubmit, Vec<String>), ToolError> {
+        let wrong = |field: &str, problem: String| Err(ToolError::argument(field, problem));
+        if !is_voice_id(&self.voice_id) {
+            return wrong("voice_id", format!("is {}; it {ID_RULE}", shown(&self.voice_id)));
+        }
+        self.check_lengths()?;
+        if let Some(accuracy) = self.accuracy.filter(|accuracy| !(0.0..=1.0).contains(accuracy)) {
+            return wrong("accuracy", format!("is {accuracy}; it is 0 to 1"));
+        }
+        if self.accuracy.is_some() && self.text_validation.is_none() {
+            return wrong("accuracy", "needs text_validation, which it is about".to_owned());
+        }
+        let clone_prompt = match (&self.prompt_audio, &self.prompt_text) {
+            (None, None) => None,
+            (Some(_), Some(text)) => Some(ClonePrompt { prompt_audio: 0, prompt_text: text.clone() }),
+            (Some(_), None) => return wrong("prompt_text", "is missing: prompt_audio needs it".to_owned()),
+            (None, Some(_)) => return wrong("prompt_audio", "is missing: prompt_text needs it".to_owned()),
+        };
+        let default_model = defaults.speech_model.as_deref().unwrap_or("speech-2.8-hd");
+        let model = facts().canonical(self.model.as_deref().unwrap_or(default_model));
+        let mut warnings = self.check_model(&model)?;
+        if self.text.is_none() {
+            warnings.clear();
+            if self.model.is_some() {
+                warnings.push("model was not sent: without text there is nothing to speak".to_owned());
+            }
+        }
+        let submit = CloneSubmit {
+            file_id: 0,
+            voice_id: self.voice_id.clone(),
+            clone_prompt,
+            model: self.text.is_some().then_some(model),
+            text: self.text.clone(),
+            language_boost: self.language_boost.clone(),
+            text_validation: self.text_validation.clone(),
+            accuracy: self.accuracy,
+            need_noise_reduction: self.need_noise_reduction,
+            need_volume_normalization: self.need_volume_normalization,
+        };
+        Ok((submit, warnings))
+    }
+
+    fn check_lengths(&self) -> Result<(), ToolError> {
+        for (field, text, most) in
+            [("text", &self.text, TEXT_LIMIT), ("text_validation", &self.text_validation, VALIDATION_LIMIT)]
+        {
+            let length = text.as_deref().map_or(1, |text| text.chars().count());
+            if !(1..=most).contains(&length) {
+                let problem = format!("has {length} characters; it needs 1 to {most}");
+                return Err(ToolError::argument(field, problem));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_model(&self, model: &str) -> Result<Vec<String>, ToolError> {
+        let language = self.language_boost.as_deref().unwrap_or("auto");
+        if !LANGUAGES.contains(&language) {
+            let problem = format!("is {language}; it is one of {}", LANGUAGES.join(", "));
+            return Err(ToolError::argument("language_boost", problem));
+        }
+        match facts().speech(model) {
+            Some(row) if self.text.is_some() && row.not_languages.iter().any(|lacks| lacks == language) => {
+                let problem = format!("is {language}, which {model} lacks; use speech-2.8-hd");
+                Err(ToolError::argument("language_boost", problem))
+            }
+            Some(_) => Ok(Vec::new()),
+            None => Ok(vec![format!(
+                "the model {model} is not in the tables of this server; it is sent as it is"
+            )]),
+        }
+    }
+}
+
+impl DesignInput {
+    fn submit(&self) -> Result<DesignSubmit, ToolError> {
+        if self.prompt.trim().is_empty() {
+            return Err(ToolError::argument("prompt", "is empty; describe the voice"));
+        }
+        let length = self.preview_text.chars().count();
+        if self.preview_text.trim().is_empty() || length > PREVIEW_LIMIT {
+            let problem = format!("has {length} characters; it needs 1 to {PREVIEW_LIMIT}");
+            return Err(ToolError::argument("preview_text", problem));
+        }
+        Ok(DesignSubmit {
+            prompt: self.prompt.clone(),
+            preview_text: self.preview_text.clone(),
+            voice_id: self.voice_id.clone(),
+        })
+    }
+}
+
+/// Voice Clone > voice_id.
+fn is_voice_id(id: &str) -> bool {
+    (8..=256).contains(&id.len())
+        && id.starts_with(|c: char| c.is_ascii_alphabetic())
+        && id.ends_with(|c: char| c.is_ascii_alphanumeric())
+        && id.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+}
+
+fn shown(id: &str) -> String {
+    let head: String = id.chars().take(40).collect();
+    if head.len() < id.len() { format!("`{head}…`") } else { format!("`{head}`") }
+}
+
+/// The id of an upload as a number, which the endpoint wants.
+fn number(field: &str, uploaded: &Uploaded) -> Result<i64, ToolError> {
+    let problem = || format!("is mm_file://{}; MiniMax's file ids are numbers", shown(&uploaded.file_id));
+    uploaded.file_id.parse().map_err(|_| ToolError::argument(field, problem()))
+}
+
+/// The warning that a new voice is billed at its first use, and deleted without one.
+fn kept_while_used(price: &Price, currency: &str) -> String {
+    let price = match price.in_currency(currency) {
+        Some(price) => format!("{price} {currency} (prices of {})", facts().as_of),
+        None => "once".to_owned(),
+    };
+    format!(
+        "use the voice in text_to_audio within 7 days or MiniMax deletes it; its first use is billed with {price}, \
+         and list_voices shows it from then on"
+    )
+}
+
+/// The price of the demo. The voice is billed at its first use.
+fn clone_cost(submit: &CloneSubmit, currency: &str) -> Cost {
+    let row = submit.model.as_deref().and_then(|model| facts().speech(model));
+    let million = row.and_then(|row| row.per_million.in_currency(currency));
+    let text = submit.text.as_deref();
+    // Without a demo nothing is billed now.
+    let unit = if text.is_some() { million.map(|price| price / 1e6) } else { Some(0.0) };
+    let mut cost = Cost { currency: currency.to_owned(), unit, ..Cost::default() };
+    Characters::of(text.unwrap_or_default()).price(&mut cost);
+    cost.basis = match (text, million) {
+        (None, _) => Some("billed when the voice is first used".to_owned()),
+        (Some(_), Some(price)) => Some(format!(
+            "the demo: {price} {currency} a million characters, prices of {}; the voice when it is first used",
+            facts().as_of
+        )),
+        (Some(_), None) => None,
+    };
+    cost
+}
+
+fn design_cost(submit: &DesignSubmit, currency: &str) -> Cost {
+    let million = facts().voice.preview_per_million.in_currency(currency);
+    let mut cost =
+        Cost { currency: currency.to_owned(), unit: million.map(|price| price / 1e6), ..Cost::default() };
+    Characters::of(&submit.preview_text).price(&mut cost);
+    cost.basis = million.map(|price| {
+        format!(
+            "the trial: {price} {currency} a million characters, prices of {}; the voice when it is first used",
+            facts().as_of
+        )
+    });
+    cost
+}

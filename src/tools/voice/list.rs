@@ -1,0 +1,404 @@
+//! `list_voices`, `delete_voice`.
+
+use std::cmp::Reverse;
+
+use rmcp::ErrorData;
+use rmcp::handler::server::tool::{IntoCallToolResult, schema_for_output};
+use rmcp::handler::server::wrapper::Parameters;
+use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock};
+use rmcp::{tool, tool_router};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::api::retry::Nature;
+use crate::api::{Voice, VoiceKind, group};
+use crate::config::Toolset;
+use crate::facts::{self, voices};
+use crate::jobs::RemoteKind;
+use crate::mcp::ToolSpec;
+use crate::mcp::catalogue::Table;
+use crate::mcp::{Server, ToolError};
+
+pub(crate) const TOOLS: &[ToolSpec] =
+    &[ToolSpec::free("list_voices", Toolset::Speech), ToolSpec::free("delete_voice", Toolset::Speech)];
+
+/// The system voices as a resource.
+pub(crate) const TABLE: Table<Server> = Table {
+    uri: "minimax://voices",
+    name: "voices",
+    title: "System voices",
+    description: "Ids, names, languages. Own voices are in list_voices.",
+    tool: "list_voices",
+    read: |_| Box::pin(async { Ok(voice_table()) }),
+};
+
+fn voice_table() -> Value {
+    let row = |voice: &facts::SystemVoice| {
+        let language = voices().language_of(&voice.id).map(facts::Language::name);
+        json!({ "voice_id": voice.id, "name": voice.name, "language": language, "description": voice.description })
+    };
+    json!({ "as_of": voices().as_of, "voices": voices().system.iter().map(row).collect::<Vec<_>>() })
+}
+
+/// The longest description in a row, in characters.
+const DESCRIPTION: usize = 80;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct ListInput {
+    /// Default all.
+    #[schemars(extend("enum" = ["all", "system", "voice_cloning", "voice_generation"]))]
+    voice_type: Option<String>,
+    /// Name or code.
+    language: Option<String>,
+    /// Words to find.
+    query: Option<String>,
+    /// 1-100, default 20.
+    #[schemars(range(min = 1, max = 100))]
+    limit: Option<u32>,
+    /// next_cursor.
+    cursor: Option<String>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct DeleteInput {
+    /// Own voice.
+    voice_id: String,
+    /// Left out: looked up.
+    #[schemars(extend("enum" = ["voice_cloning", "voice_generation"]))]
+    voice_type: Option<String>,
+}
+
+/// A page of voices.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct VoiceList {
+    voices: Vec<VoiceRow>,
+    /// How many fit in all.
+    total: u32,
+    /// For the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+    /// What to do now.
+    next: String,
+}
+
+/// A voice in short.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+struct VoiceRow {
+    voice_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    language: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    /// system, voice_cloning or voice_generation.
+    voice_type: String,
+    /// A day; of one's own voices.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created: Option<String>,
+    /// What is searched besides.
+    #[serde(skip)]
+    more: String,
+}
+
+/// A voice that is gone.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct DeletedVoice {
+    voice_id: String,
+    voice_type: String,
+    next: String,
+}
+
+#[tool_router(router = voice_list_tools, vis = "pub(crate)")]
+impl Server {
+    /// Voices to speak with. Free.
+    #[tool(
+        title = "List voices",
+        output_schema = schema_for_output::<VoiceList>(),
+        annotations(read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = false)
+    )]
+    async fn list_voices(&self, Parameters(input): Parameters<ListInput>) -> Result<VoiceList, ToolError> {
+        let start = input.cursor.as_deref().map_or(Ok(0), read_cursor)?;
+        let wanted = input.voice_type.as_deref().unwrap_or("all");
+        let system = matches!(wanted, "all" | "system");
+        let (mut rows, mut note) = match self.checkout.ready() {
+            Ok(()) => (listed(self, wanted).await?.into_iter().map(VoiceRow::of).collect(), None),
+            Err(ToolError::NoKey) => (Vec::new(), Some("No MINIMAX_API_KEY is set")),
+            Err(ToolError::Unpaid(_)) => (Vec::new(), Some("No X-MiniMax-Api-Key came with the request")),
+            Err(error) => return Err(error),
+        };
+        if system && !rows.iter().any(|row| row.voice_type == VoiceKind::System.word()) {
+            rows.extend(voices().system.iter().map(|voice| VoiceRow::of(from_table(&voice.id))));
+            note = note.or(Some("MiniMax listed no system voices"));
+        }
+        let rows = search(rows, input.language.as_deref(), input.query.as_deref());
+        Ok(page(rows, start, input.limit.unwrap_or(20).clamp(1, 100) as usize, note))
+    }
+
+    /// Delete an own voice for good.
+    #[tool(
+        title = "Delete voice",
+        output_schema = schema_for_output::<DeletedVoice>(),
+        annotations(read_only_hint = false, destructive_hint = true, idempotent_hint = true, open_world_hint = false)
+    )]
+    async fn delete_voice(
+        &self,
+        Parameters(input): Parameters<DeleteInput>,
+    ) -> Result<DeletedVoice, ToolError> {
+        self.checkout.ready()?;
+        let id = input.voice_id.trim();
+        let is_system = voices().get(id).is_some();
+        if !is_system && !self.inputs.ownership.may_use(RemoteKind::Voice, id).await? {
+            return Err(no_voice(id));
+        }
+        let kind = match input.voice_type.as_deref() {
+            _ if is_system => VoiceKind::System,
+            Some("voice_cloning") => VoiceKind::VoiceCloning,
+            Some(_) => VoiceKind::VoiceGeneration,
+            None => kind_of(self, id).await?,
+        };
+        if kind == VoiceKind::System {
+            let problem = "is a system voice, which cannot be deleted; list_voices with voice_type voice_cloning \
+                           or voice_generation shows those that can";
+            return Err(ToolError::argument("voice_id", problem));
+        }
+        let api = self.api();
+        // Sent again only after a rate limit. After anything else a person should look first.
+        api.queued(group::READS, Nature::Paid, || api.delete_voice(kind, id)).await?;
+        Ok(DeletedVoice {
+            voice_id: id.to_owned(),
+            voice_type: kind.word().to_owned(),
+            next: "Deleted at MiniMax; it cannot be used any more.".to_owned(),
+        })
+    }
+}
+
+/// The voices at MiniMax that this caller may know of.
+async fn listed(server: &Server, voice_type: &str) -> Result<Vec<Voice>, ToolError> {
+    let api = server.api();
+    let found = api.queued(group::READS, Nature::Read, || api.voices(voice_type)).await?;
+    let (system, own): (Vec<_>, Vec<_>) =
+        found.into_iter().partition(|voice| voice.kind == VoiceKind::System);
+    let own = server.inputs.ownership.visible(RemoteKind::Voice, own, |voice| &voice.id).await?;
+    Ok(own.into_iter().chain(system).collect())
+}
+
+/// What kind of voice an id names.
+async fn kind_of(server: &Server, id: &str) -> Result<VoiceKind, ToolError> {
+    let listed =
+        listed(server, "all").await?.into_iter().find(|voice| voice.id == id).map(|voice| voice.kind);
+    let kind = listed.or_else(|| {
+        // Unused voices are not listed, but the prefix of a generated id tells its kind.
+        let designed = id.starts_with("ttv-voice-").then_some(VoiceKind::VoiceGeneration);
+        designed.or_else(|| voices().get(id).map(|_| VoiceKind::System))
+    });
+    kind.ok_or_else(|| no_voice(id))
+}
+
+fn no_voice(id: &str) -> ToolError {
+    ToolError::NotFound {
+        what: format!("voice `{}` in MiniMax's list", id.chars().take(64).collect::<String>()),
+        advice:
+            "Ids are case-sensitive; list_voices shows them. A voice that was never used is not listed: give \
+                 voice_type to delete one."
+                .to_owned(),
+    }
+}
+
+fn read_cursor(cursor: &str) -> Result<usize, ToolError> {
+    cursor.trim().parse().map_err(|_| {
+        ToolError::argument("cursor", "is not one that list_voices gave; leave it out for the first page")
+    })
+}
+
+fn from_table(id: &str) -> Voice {
+    let (id, description) = (id.to_owned(), String::new());
+    Voice { id, kind: VoiceKind::System, name: None, description, created: None }
+}
+
+impl VoiceRow {
+    /// MiniMax's row, completed from the table.
+    fn of(voice: Voice) -> Self {
+        let known = voices().get(&voice.id).filter(|_| voice.kind == VoiceKind::System);
+        let language = match voice.kind {
+            VoiceKind::System => voices().language_of(&voice.id).map(|language| language.name().to_owned()),
+            _ => None,
+        };
+        let filled = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let ours = known.and_then(|known| filled(&known.description));
+        let description = ours.or_else(|| filled(&voice.description));
+        let name = known.map(|known| known.name.clone());
+        Self {
+            more: [voice.name.as_deref(), Some(&voice.description)]
+                .into_iter()
+                .flatten()
+                .collect::<Vec<_>>()
+                .join(" "),
+            name: name.or(voice.name),
+            language,
+            description: description.map(|text| text.chars().take(DESCRIPTION).collect()),
+            voice_type: voice.kind.word().to_owned(),
+            created: voice.created,
+            voice_id: voice.id,
+        }
+    }
+
+    /// How well the words match; `None` if one of them is missing.
+    fn score(&self, words: &[String]) -> Option<u32> {
+        let texts = [
+            (4, self.name.as_deref().unwrap_or_default()),
+            (3, self.voice_id.as_str()),
+            (2, self.description.as_deref().unwrap_or_default()),
+            (2, self.more.as_str()),
+            (1, self.language.as_deref().unwrap_or_default()),
+        ];
+        words.iter().try_fold(0_u32, |sum, word| {
+            let best = texts.iter().map(|(weight, text)| weight * fit(text, word)).max()?;
+            (best > 0).then(|| sum.saturating_add(best))
+        })
+    }
+
+    /// Whether the voice speaks a language: by the table, or by the prefix of its id.
+    fn speaks(&self, word: &str) -> bool {
+        match voices().language(word) {
+            Some(language) => self.language.as_deref() == Some(language.name()),
+            None => self
+                .voice_id
+                .split_once('_')
+                .is_some_and(|(before, _)| before.eq_ignore_ascii_case(word.trim())),
+        }
+    }
+
+    fn line(&self) -> String {
+        let own = (self.voice_type != VoiceKind::System.word()).then_some(self.voice_type.as_str());
+        let parts = [Some(self.voice_id.as_str()), self.name.as_deref(), self.language.as_deref(), own];
+        let parts = parts.into_iter().chain([self.description.as_deref(), self.created.as_deref()]);
+        parts.flatten().collect::<Vec<_>>().join(" · ")
+    }
+}
+
+/// 2 for the same word, 1 for a prefix. Short words must be equal, so that `man` does not match `Mandarin`. Scripts without
+/// spaces between words match anywhere.
+fn fit(text: &str, word: &str) -> u32 {
+    if !word.is_ascii() {
+        return u32::from(text.to_lowercase().contains(word));
+    }
+    let long = word.len() >= 4;
+    tokens(text)
+        .map(|token| match token {
+            token if token == word => 2,
+            token if long && token.starts_with(word) => 1,
+            _ => 0,
+        })
+        .max()
+        .unwrap_or(0)
+}
+
+/// The words of a text or an id in lower case; `CuteGirl` has two.
+fn tokens(text: &str) -> impl Iterator<Item = String> {
+    let mut spaced = String::with_capacity(text.len() + 8);
+    let mut low = false;
+    for letter in text.chars() {
+        if letter.is_uppercase() && low {
+            spaced.push(' ');
+        }
+        low = letter.is_lowercase();
+        spaced.push(if letter.is_alphanumeric() { letter } else { ' ' });
+    }
+    spaced.to_lowercase().split_whitespace().map(str::to_owned).collect::<Vec<_>>().into_iter()
+}
+
+/// The matching rows, best first, otherwise in MiniMax's order.
+fn search(rows: Vec<VoiceRow>, language: Option<&str>, query: Option<&str>) -> Vec<VoiceRow> {
+    let words: Vec<String> = query.unwrap_or_default().split_whitespace().flat_map(tokens).collect();
+    let rows = rows.into_iter().filter(|row| language.is_none_or(|word| row.speaks(word)));
+    let mut rated: Vec<_> = rows.filter_map(|row| Some((row.score(&words)?, row))).collect();
+    rated.sort_by_key(|(score, _)| Reverse(*score));
+    rated.into_iter().map(|(_, row)| row).collect()
+}
+
+fn page(rows: Vec<VoiceRow>, start: usize, limit: usize, note: Option<&str>) -> VoiceList {
+    let total = rows.len();
+    let end = start.saturating_add(limit);
+    let voices: Vec<_> = rows.into_iter().skip(start).take(limit).collect();
+    let more = total > end;
+    let note = note.map(|why| {
+        format!("{why}: these are the system voices by this server's table of {}. ", facts::voices().as_of)
+    });
+    let next = match (voices.is_empty(), more) {
+        (true, _) => {
+            let names: Vec<_> = facts::voices().language_names().collect();
+            format!(
+                "No voice fits. Try fewer words. Languages: {}. Own voices are listed once they were used.",
+                names.join(", ")
+            )
+        }
+        (false, true) => "Give a voice_id to text_to_audio; call again with cursor for more.".to_owned(),
+        (false, false) => "Give a voice_id to text_to_audio.".to_owned(),
+    };
+    VoiceList {
+        voices,
+        total: u32::try_from(total).unwrap_or(u32::MAX),
+        next_cursor: more.then(|| end.to_string()),
+        next: format!("{}{next}", note.unwrap_or_default()),
+    }
+}
+
+impl IntoCallToolResult for VoiceList {
+    fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
+        let head = format!("{} voices", self.total);
+        let rows = self.voices.iter().map(VoiceRow::line);
+        let cursor = self.next_cursor.iter().map(|cursor| format!("next_cursor: {cursor}"));
+        let lines = [head].into_iter().chain(rows).chain(cursor).chain([self.next.clone()]);
+        answer(lines.collect::<Vec<_>>().join("\n"), &self)
+    }
+}
+
+impl IntoCallToolResult for DeletedVoice {
+    fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
+        answer(format!("{} ({})\n{}", self.voice_id, self.voice_type, self.next), &self)
+    }
+}
+
+fn answer(text: String, result: &impl Serialize) -> Result<CallToolResponse, ErrorData> {
+    let structured = serde_json::to_value(result);
+    let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
+    result.structured_content =
+        Some(structured.map_err(|error| ErrorData::internal_error(error.to_string(), None))?);
+    Ok(result.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(language: Option<&str>, query: &str) -> Vec<String> {
+        let rows = voices().system.iter().map(|voice| VoiceRow::of(from_table(&voice.id))).collect();
+        search(rows, language, Some(query)).into_iter().map(|row| row.voice_id).collect()
+    }
+
+    #[test]
+    fn a_search_finds_whole_words_first_and_needs_each_of_them_somewhere() {
+        let anchors = found(None, "news anchor");
+        assert_eq!(anchors.first().unwrap(), "Chinese (Mandarin)_News_Anchor");
+        assert!(anchors.iter().any(|id| id == "French_Female_News Anchor"));
+        assert!(found(None, "cute girl").contains(&"Cantonese_CuteGirl".to_owned()));
+        assert!(found(None, "girl spanish").iter().all(|id| id.starts_with("Spanish_")));
+        assert!(found(None, "girl zzzz").is_empty());
+    }
+
+    #[test]
+    fn a_short_word_is_not_the_beginning_of_another() {
+        let men = found(Some("zh"), "man");
+        assert!(!men.is_empty() && men.iter().all(|id| !id.contains("Girl")), "{men:?}");
+        assert!(!found(Some("en"), "male").iter().any(|id| id.to_lowercase().contains("female")));
+    }
+
+    #[test]
+    fn chinese_words_are_found_inside_others() {
+        let young = found(None, "青年");
+        assert!(young.contains(&"male-qn-qingse".to_owned()), "{young:?}");
+        assert!(young.len() < 10, "{young:?}");
+    }
+}

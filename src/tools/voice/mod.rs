@@ -1,0 +1,4 @@
+//! Making, listing and deleting voices.
+
+pub(crate) mod create;
+pub(crate) mod list;

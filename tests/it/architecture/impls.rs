@@ -1,0 +1,48 @@
+//! In how many files a type has its methods.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::PathBuf;
+
+/// The types that `files` define, each with the files that have an `impl` block for it. Types are told apart by their
+/// names. Routers of tools do not count: they have to be methods of the server, wherever a tool stands.
+pub fn impl_files(files: &[PathBuf]) -> BTreeMap<String, BTreeSet<PathBuf>> {
+    let (mut defined, mut found) = (BTreeSet::new(), BTreeMap::<_, BTreeSet<_>>::new());
+    for path in files {
+        for item in syn::parse_file(&fs::read_to_string(path).unwrap()).unwrap().items {
+            match item {
+                syn::Item::Struct(item) => _ = defined.insert(item.ident.to_string()),
+                syn::Item::Enum(item) => _ = defined.insert(item.ident.to_string()),
+                syn::Item::Impl(item) if !item.attrs.iter().any(is_router) => {
+                    if let syn::Type::Path(of) = *item.self_ty {
+                        let name = of.path.segments.last().unwrap().ident.to_string();
+                        found.entry(name).or_default().insert(path.clone());
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    found.retain(|name, _| defined.contains(name));
+    found
+}
+
+fn is_router(attribute: &syn::Attribute) -> bool {
+    attribute.path().is_ident("tool_router")
+}
+
+#[test]
+fn impl_blocks_are_counted_by_file_and_routers_are_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let texts = [
+        "pub struct A; impl A {} impl A {} impl<T> From<T> for B<T> {}",
+        "pub enum B<T> { C(T) } impl super::A {} impl From<A> for String {}",
+        "#[tool_router(router = some, vis = \"pub\")] impl A {}",
+    ];
+    let paths: Vec<_> = (0..texts.len()).map(|number| dir.path().join(format!("{number}.rs"))).collect();
+    for (path, text) in paths.iter().zip(texts) {
+        fs::write(path, text).unwrap();
+    }
+    let found: Vec<_> = impl_files(&paths).into_iter().map(|(name, files)| (name, files.len())).collect();
+    assert_eq!(found, [("A".to_owned(), 2), ("B".to_owned(), 1)]);
+}
