@@ -93,7 +93,7 @@ struct Queues {
     by_group: BTreeMap<&'static str, Queue>,
 }
 
-/// The queue's side of a ticket.
+/// A ticket as the queue sees it.
 struct Waiter {
     group: &'static str,
     number: u64,
