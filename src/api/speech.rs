@@ -39,7 +39,7 @@ pub struct Submit {
     /// Requests a subtitle file with one entry for each sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subtitle_enable: Option<bool>,
-    /// `url` without `stream`. After a crash of this server a link still works, while bytes in a response would be lost.
+    /// `url` without `stream`. After a crash of this server a link still works; bytes in a response would be lost.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_format: Option<&'static str>,
     /// Marks the audio as AI-generated.

@@ -272,8 +272,8 @@ const RESPONSES_COUNT: Endpoint = Endpoint::post("/v1/responses/input_tokens", 6
 impl Client {
     /// Counts the input tokens of a request. Free.
     ///
-    /// chat/completions and the native protocol have no endpoint for this. Their messages are converted to the Responses
-    /// protocol, without thinking, and counted there.
+    /// chat/completions and the native protocol have no endpoint for this. Their messages are converted to the
+    /// Responses protocol, without thinking, and counted there.
     pub async fn count_tokens(&self, ask: &Ask) -> Result<u64, ApiError> {
         #[derive(Deserialize)]
         struct Answer {
