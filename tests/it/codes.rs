@@ -274,7 +274,7 @@ async fn every_code_has_its_class_its_advice_and_its_tries() {
         let (message, turn, advice, trace) = parts(&said);
         assert!(reads.contains(&count) && message.contains(&named) && trace.is_some(), "{said}");
         assert_eq!((&json!(turn), &json!(advice)), (&row["turn"], &row["advice"]), "{said}");
-        // A paid job has turn and advice in fields, and its text has them too if the outcome is unknown.
+        // A paid job has the code and the trace id in fields, or in its text if the outcome is unknown.
         if *class != Class::Rate {
             let (_, view, said) = stage.refused(&base_resp().paid.unwrap(), refuse(*code), Some(1)).await;
             let error = &view["error"];

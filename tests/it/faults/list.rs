@@ -174,7 +174,7 @@ pub fn of_refusals() -> Vec<Fault> {
     ]
 }
 
-/// A proxy's errors, redirects, and requests to wait.
+/// Errors from a proxy, redirects, and requests to wait.
 pub fn of_statuses() -> Vec<Fault> {
     use At::Any;
     let away = [("location", "/v1/elsewhere")];
@@ -198,7 +198,7 @@ pub fn of_statuses() -> Vec<Fault> {
     ]
 }
 
-/// What only a link can do.
+/// Faults that only a download link can have.
 pub fn of_links() -> Vec<Fault> {
     use At::Link;
     vec![
