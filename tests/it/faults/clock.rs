@@ -1,4 +1,4 @@
-//! Time that passes faster, so that limits of minutes are reached within a test.
+//! A faster clock, so that a test can reach time limits of minutes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
