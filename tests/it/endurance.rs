@@ -28,7 +28,7 @@ fn of_eight_programs_that_start_at_once_on_a_fresh_folder_none_buys_beyond_the_b
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let cell = Cell::new(&runtime);
     let (all, budget) = (Barrier::new(8), [("MINIMAX_BUDGET_DAY", "0.0105")]);
-    // Two programs give each order.
+    // The budget is enough for three of the four orders. Two programs give each order.
     let results: Vec<_> = std::thread::scope(|scope| {
         let start = |number: usize| {
             let (cell, all) = (&cell, &all);

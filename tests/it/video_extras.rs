@@ -14,7 +14,7 @@ async fn video(world: &World) -> Value {
     world.make("generate_video", arguments).await
 }
 
-/// Checks that these calls are refused and that no more than `bought` paid requests were made.
+/// Checks that these calls are refused and that the sandbox has accepted `bought` paid requests in all.
 async fn refuses(world: &World, tool: &'static str, cases: Vec<(Value, [&str; 2])>, bought: usize) {
     for (arguments, parts) in cases {
         let refusal = world.refusal(tool, arguments.clone()).await;

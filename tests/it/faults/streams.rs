@@ -17,7 +17,7 @@ fn long_text() -> Value {
     json!({ "text": "The fox sleeps in the sun. ".repeat(112), "wait_seconds": 240 })
 }
 
-/// Checks the file of interrupted audio: its name says so, and it starts like audio. Returns its size.
+/// Checks that interrupted audio is kept under a name that says so. Returns its size.
 fn kept(result: &CallToolResult) -> usize {
     let view = result.structured_content.clone().unwrap();
     assert_eq!(result.is_error, Some(true), "{view}");

@@ -179,7 +179,7 @@ async fn a_task_that_never_ends_is_given_up_after_a_day_and_can_be_taken_up_agai
     assert_eq!((result.is_error, &view["status"]), (Some(true), &json!("unknown")), "{view}");
     assert!(view["error"]["message"].as_str().unwrap().contains("`Processing` for a day"), "{view}");
     assert!(view["next"].as_str().unwrap().contains("get_job"), "{view}");
-    // From now on it is polled only when a call asks for it.
+    // A call that asks for the job makes the server poll again.
     world.sandbox.script(Vec::new());
     crate::harness::eventually("it is done", async || {
         let result = world.call("get_job", json!({ "job_id": begun["job_id"], "wait_seconds": 60 })).await;
