@@ -458,7 +458,7 @@ pub mod unix {
                 assert!(Command::new("mount").args(arguments).arg(small.path()).status().unwrap().success());
             };
             // The output folder needs some free space at the start.
-            let size = if full == "data" { "size=512k" } else { "size=72m" };
+            let size = if full == "data" { "size=512k,mode=0700" } else { "size=72m,mode=0700" };
             mount(&["-t", "tmpfs", "-o", size, "tmpfs"]);
             let target = stage.cell.dir.path().join(full);
             for entry in fs::read_dir(&target).unwrap().map(Result::unwrap) {
