@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256, Sha512};
 use crate::clock::latest;
 use crate::jobs::{Jobs, OnDisk};
 use crate::mcp::caller::Caller;
-use crate::media::{Intact, KeptFiles, Source};
+use crate::media::{Recorded, Source, VerifiedFiles};
 
 /// How long a link is good, in milliseconds. `get_job` gives a fresh one.
 const LIFE: i64 = 24 * 3_600_000;
@@ -97,7 +97,7 @@ impl DownloadLinks {
     pub(crate) async fn open(
         &self,
         jobs: &Jobs,
-        kept: &KeptFiles,
+        kept: &VerifiedFiles,
         (job, name): (&str, &str),
         expires: i64,
         signature: &str,
@@ -122,9 +122,9 @@ impl DownloadLinks {
 }
 
 /// The content of a recorded file; `None` if something else is in its place now.
-pub(crate) async fn intact(kept: &KeptFiles, saved: &OnDisk) -> Option<Source> {
+pub(crate) async fn intact(kept: &VerifiedFiles, saved: &OnDisk) -> Option<Source> {
     let OnDisk { path, bytes, sha256, .. } = saved;
-    kept.open(Intact { path, bytes: *bytes, sha256 }).await
+    kept.open(Recorded { path, bytes: *bytes, sha256 }).await
 }
 
 #[cfg(test)]

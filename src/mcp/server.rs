@@ -25,7 +25,7 @@ use crate::mcp::rate_limit::RateLimiter;
 use crate::mcp::subscriptions::{Subscriber, Subscriptions};
 use crate::mcp::telemetry;
 use crate::mcp::uploads::Uploads;
-use crate::media::{KeptFiles, Roots, Source};
+use crate::media::{Roots, Source, VerifiedFiles};
 
 /// The MCP server, as one caller sees it. A handle: cloning is cheap.
 #[derive(Debug, Clone)]
@@ -61,7 +61,7 @@ struct Shared {
     links: Option<Arc<DownloadLinks>>,
     uploads: Uploads,
     /// Which results are still as they were written.
-    kept: KeptFiles,
+    kept: VerifiedFiles,
     subscriptions: Arc<Subscriptions>,
     abandoned_calls: AbandonedCalls,
     /// Ends the waiting of every call.
@@ -102,7 +102,7 @@ impl Server {
             work: Arc::default(),
             links: config.http.public_url.as_deref().map(|url| Arc::new(DownloadLinks::new(url))),
             uploads: Uploads::new(&config),
-            kept: KeptFiles::default(),
+            kept: VerifiedFiles::default(),
             subscriptions: Arc::default(),
             abandoned_calls: AbandonedCalls::default(),
             client_gone: CancellationToken::new(),

@@ -26,7 +26,7 @@ pub use download::fetcher::Fetcher;
 pub use download::file_name::file_name;
 pub use download::folder::{OutputProblem, folder, is_still_allowed, prepare, prepare_again};
 pub use download::guard::{Guard, Refused};
-pub use download::integrity::{Intact, KeptFiles};
+pub use download::integrity::{Recorded, VerifiedFiles};
 pub use download::link::{FetchProblem, fetch};
 pub use download::partial_file::Resume;
 pub use download::target::{Expect, Saved, download, save, save_stream, save_what_comes};

@@ -16,7 +16,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
 
-use super::{discreet, otlp};
+use super::{otlp, redact};
 use crate::config::{DEFAULT_LOG, TelemetrySettings};
 
 /// How long the end of the program waits for spans that have not been sent.
@@ -36,7 +36,7 @@ pub fn start(filter: &str, settings: &TelemetrySettings, runtime: &Handle) -> Te
     let unreadable = given.is_err();
     let log = tracing_subscriber::fmt::layer()
         .fmt_fields(Fields)
-        .with_writer(discreet::stderr)
+        .with_writer(redact::stderr)
         .with_ansi(false)
         .with_filter(given.unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG)));
     let (spans, problem) = match settings.otlp.as_ref().map(|otlp| otlp::provider(otlp, runtime)).transpose()

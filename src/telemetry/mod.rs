@@ -4,12 +4,12 @@
 //! ended; never what it was given, and no key.
 
 mod call;
-mod discreet;
 mod display;
 mod log;
 mod metrics;
 mod otlp;
 mod parent;
+mod redact;
 
 pub use call::{ASKED, Call, RequestId, failed, job, job_ended, ordered};
 pub use display::{display, quoted};

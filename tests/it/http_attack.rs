@@ -17,5 +17,6 @@ mod shares;
 pub mod stage;
 mod tokens;
 mod wire;
+mod words;
 
 pub use stage::{ADA, Process};

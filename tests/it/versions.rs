@@ -153,7 +153,12 @@ fn a_newer_program_takes_no_job_from_an_older_one_that_lives() {
     until("its task", || program.call("get_job", view.clone())["structuredContent"]["task_id"].is_string());
     let older = program.program.child.id();
     program.kill();
-    stage.run(&["DROP TABLE remote_files", "DELETE FROM _sqlx_migrations WHERE version = 7"]);
+    stage.run(&[
+        "DROP TABLE spending_totals",
+        "DROP INDEX jobs_ended",
+        "DROP INDEX spending_by_age",
+        "DELETE FROM _sqlx_migrations WHERE version = 9",
+    ]);
     let lives = Arc::new(AtomicBool::new(true));
     let (alive, database) = (Arc::clone(&lives), stage.database());
     let (begun, has_begun) = std::sync::mpsc::channel();
@@ -188,5 +193,6 @@ fn a_newer_program_takes_no_job_from_an_older_one_that_lives() {
         newer.call("get_job", json!({ "job_id": job, "wait_seconds": 60 }))["structuredContent"].clone();
     assert_eq!(delivered(&made, "taken over"), 1, "{made}");
     assert_eq!(stage.bought(), 1);
-    assert_eq!(stage.rows("SELECT name FROM sqlite_schema WHERE name = 'remote_files'"), ["remote_files"]);
+    let migrated = stage.rows("SELECT name FROM sqlite_schema WHERE name = 'spending_totals'");
+    assert_eq!(migrated, ["spending_totals"]);
 }

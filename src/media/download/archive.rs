@@ -16,7 +16,7 @@ use crate::media::download::file_name;
 use crate::media::download::guard::Guard;
 use crate::media::download::link::FetchProblem;
 use crate::media::download::partial_file::Resume;
-use crate::media::download::resume::Bring;
+use crate::media::download::resume::ResumableDownload;
 use crate::media::download::target::{Expect, Saved, receive};
 
 /// More entries than this are no result.
@@ -37,7 +37,8 @@ pub(crate) async fn fetch_aside(
     resume: &Resume,
 ) -> Result<Temporary, FetchProblem> {
     let expect = Expect { kind: None, max_bytes, extension: "tar" };
-    let bring = Bring { client, guard, url, folder, name: None, expect: &expect, resume: Some(resume) };
+    let bring =
+        ResumableDownload { client, guard, url, folder, name: None, expect: &expect, resume: Some(resume) };
     let (part, _) = bring.run().await?;
     Ok(part.into_file())
 }

@@ -40,7 +40,7 @@ type Place = Option<SystemTime>;
 /// Opens recorded files. Each is read through once to see that it is the one; as long as it does not change, that is
 /// remembered. A handle: cloning is cheap.
 #[derive(Debug, Clone)]
-pub struct KeptFiles(Arc<Shared>);
+pub struct VerifiedFiles(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -49,7 +49,7 @@ struct Shared {
     readings: Semaphore,
 }
 
-impl Default for KeptFiles {
+impl Default for VerifiedFiles {
     fn default() -> Self {
         Self(Arc::new(Shared { known: Mutex::default(), readings: Semaphore::new(READINGS) }))
     }
@@ -74,7 +74,7 @@ impl Looked {
 
 /// What a record says of a file.
 #[derive(Debug, Clone, Copy)]
-pub struct Intact<'a> {
+pub struct Recorded<'a> {
     /// Where it was written.
     pub path: &'a Path,
     /// Its length.
@@ -83,10 +83,10 @@ pub struct Intact<'a> {
     pub sha256: &'a str,
 }
 
-impl KeptFiles {
+impl VerifiedFiles {
     /// The content, held open: what is put in the file's place meanwhile is not read. `None` if an ordinary file with
     /// this very content does not stand there; links are not followed.
-    pub async fn open(&self, file: Intact<'_>) -> Option<Source> {
+    pub async fn open(&self, file: Recorded<'_>) -> Option<Source> {
         let looked = self.look(file, false).await?;
         if let Looked::Unread = looked {
             let _reading = self.0.readings.acquire().await.ok()?;
@@ -95,7 +95,7 @@ impl KeptFiles {
         looked.into_source()
     }
 
-    async fn look(&self, file: Intact<'_>, read: bool) -> Option<Looked> {
+    async fn look(&self, file: Recorded<'_>, read: bool) -> Option<Looked> {
         let (kept, path) = (self.clone(), file.path.to_owned());
         let (bytes, sha256) = (file.bytes, file.sha256.to_owned());
         spawn_blocking(move || kept.open_now(path, bytes, &sha256, read)).await.ok()?
@@ -178,9 +178,9 @@ mod tests {
 
     use super::*;
 
-    async fn read(kept: &KeptFiles, path: &Path, content: &[u8]) -> Option<Vec<u8>> {
+    async fn read(kept: &VerifiedFiles, path: &Path, content: &[u8]) -> Option<Vec<u8>> {
         let sha256 = HEXLOWER.encode(&Sha256::digest(content));
-        let intact = Intact { path, bytes: content.len() as u64, sha256: &sha256 };
+        let intact = Recorded { path, bytes: content.len() as u64, sha256: &sha256 };
         let source = kept.open(intact).await?;
         source
             .part(1, 3)
@@ -193,7 +193,7 @@ mod tests {
     async fn a_recorded_file_is_read_as_long_as_it_is_the_one() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a");
-        let kept = KeptFiles::default();
+        let kept = VerifiedFiles::default();
         assert_eq!(read(&kept, &path, b"12345").await, None, "nothing there");
         std::fs::write(&path, b"12345").unwrap();
         for _ in 0..2 {
@@ -213,7 +213,7 @@ mod tests {
     async fn a_file_that_was_written_to_is_not_the_one_even_if_its_time_was_set_back() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a");
-        let kept = KeptFiles::default();
+        let kept = VerifiedFiles::default();
         std::fs::write(&path, b"12345").unwrap();
         let modified = path.metadata().unwrap().modified().unwrap();
         assert!(read(&kept, &path, b"12345").await.is_some());
@@ -229,6 +229,6 @@ mod tests {
         let (path, other) = (dir.path().join("a"), dir.path().join("b"));
         std::fs::write(&other, b"12345").unwrap();
         std::os::unix::fs::symlink(&other, &path).unwrap();
-        assert_eq!(read(&KeptFiles::default(), &path, b"12345").await, None);
+        assert_eq!(read(&VerifiedFiles::default(), &path, b"12345").await, None);
     }
 }

@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 use tempfile::{NamedTempFile, TempPath};
 
 use crate::media::download::folder::{PREFIX, SUFFIX, temporary};
-use crate::media::download::validator::Version;
+use crate::media::download::validator::Validator;
 use crate::media::input::content;
 use crate::media::private;
 
@@ -66,11 +66,11 @@ impl Resume {
 }
 
 /// What is written of a file so far. Dropping it removes the file, unless it can be gone on with.
-pub(crate) struct Part {
+pub(crate) struct PartialFile {
     file: NamedTempFile,
     hasher: Sha256,
     bytes: u64,
-    version: Option<Version>,
+    version: Option<Validator>,
     notes: Option<Notes>,
 }
 
@@ -81,7 +81,7 @@ struct Notes {
     resume: Resume,
 }
 
-impl Part {
+impl PartialFile {
     /// A part that nobody finds again.
     pub(crate) fn unnamed(folder: &Path) -> io::Result<Self> {
         let file = temporary(folder)?;
@@ -119,7 +119,7 @@ impl Part {
     }
 
     /// Whether the first `bytes` are what the notes say. What is behind them is cut off.
-    fn restore(&mut self, version: &Version, bytes: u64, sha256: &str) -> io::Result<bool> {
+    fn restore(&mut self, version: &Validator, bytes: u64, sha256: &str) -> io::Result<bool> {
         let file = self.file.as_file_mut();
         if bytes > version.length || file.metadata()?.len() < bytes {
             return Ok(false);
@@ -145,7 +145,7 @@ impl Part {
     }
 
     /// Starts anew. Without a version, nobody can go on with it later.
-    pub(crate) fn begin(&mut self, version: Option<Version>) -> io::Result<()> {
+    pub(crate) fn begin(&mut self, version: Option<Validator>) -> io::Result<()> {
         let file = self.file.as_file_mut();
         file.set_len(0)?;
         file.seek(SeekFrom::Start(0))?;
@@ -165,7 +165,7 @@ impl Part {
     }
 
     /// The version to go on with, and from where; `None` if it is not worth it, or cannot be done.
-    pub(crate) fn resumable(&self) -> Option<(&Version, u64)> {
+    pub(crate) fn resumable(&self) -> Option<(&Validator, u64)> {
         let version = self.version.as_ref().filter(|version| self.bytes <= version.length)?;
         let start = self.bytes.checked_sub(OVERLAP).filter(|start| *start > 0)?;
         Some((version, start))
@@ -267,7 +267,7 @@ impl Part {
 impl Notes {
     /// The version, and the last note: how many bytes, and their hash. A line that is not whole, or not ours, does not
     /// count.
-    fn read(&mut self) -> Option<(Version, u64, String)> {
+    fn read(&mut self) -> Option<(Validator, u64, String)> {
         let mut text = String::new();
         Read::by_ref(&mut self.file).take(NOTES_MAX).read_to_string(&mut text).ok()?;
         let mut lines = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
@@ -295,9 +295,9 @@ mod tests {
 
     use super::*;
 
-    fn version(length: u64) -> Option<Version> {
+    fn version(length: u64) -> Option<Validator> {
         let headers = [(ETAG, HeaderValue::from_static("\"a\""))].into_iter().collect();
-        Version::of(&headers, Some(length))
+        Validator::of(&headers, Some(length))
     }
 
     fn by(secret: u8) -> Resume {
@@ -305,7 +305,7 @@ mod tests {
     }
 
     fn written(folder: &Path, bytes: &[u8], length: u64) {
-        let mut part = Part::named(folder, &by(7)).unwrap();
+        let mut part = PartialFile::named(folder, &by(7)).unwrap();
         part.begin(version(length)).unwrap();
         part.push(bytes).unwrap();
         part.note();
@@ -320,12 +320,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let bytes = vec![7; 300_000];
         written(folder.path(), &bytes, 400_000);
-        let mut part = Part::named(folder.path(), &by(7)).unwrap();
+        let mut part = PartialFile::named(folder.path(), &by(7)).unwrap();
         assert_eq!((part.bytes(), part.resumable().unwrap().1), (300_000, 300_000 - OVERLAP));
         // These are not noted, as when the process is killed.
         part.push(&[8; 1000]).unwrap();
         drop(part);
-        let mut part = Part::named(folder.path(), &by(7)).unwrap();
+        let mut part = PartialFile::named(folder.path(), &by(7)).unwrap();
         assert_eq!((part.bytes(), part.file().metadata().unwrap().len()), (300_000, 300_000));
         part.push(&vec![9; 100_000]).unwrap();
         let whole = [bytes, vec![9; 100_000]].concat();
@@ -349,7 +349,7 @@ mod tests {
             let mut bytes = std::fs::read(&path).unwrap();
             spoil(&mut bytes);
             std::fs::write(&path, bytes).unwrap();
-            let part = Part::named(folder.path(), &by(7)).unwrap();
+            let part = PartialFile::named(folder.path(), &by(7)).unwrap();
             assert_eq!((part.bytes(), part.resumable()), (0, None));
             drop(part);
             assert_eq!(count(folder.path()), 0);
@@ -364,12 +364,12 @@ mod tests {
         let notes = paths.find(|path| path.to_string_lossy().contains(".notes")).unwrap();
         let text = std::fs::read_to_string(&notes).unwrap();
         std::fs::write(&notes, format!("{text}350000 abc")).unwrap();
-        assert_eq!(Part::named(folder.path(), &by(7)).unwrap().bytes(), 300_000);
+        assert_eq!(PartialFile::named(folder.path(), &by(7)).unwrap().bytes(), 300_000);
         std::fs::write(&notes, format!("{text}999999999 abc\n")).unwrap();
-        assert_eq!(Part::named(folder.path(), &by(7)).unwrap().bytes(), 300_000);
+        assert_eq!(PartialFile::named(folder.path(), &by(7)).unwrap().bytes(), 300_000);
         for bad in ["", "{}\n", "garbage\n1 2\n", &text.replace("300000", "-1")] {
             std::fs::write(&notes, bad).unwrap();
-            assert_eq!(Part::named(folder.path(), &by(7)).unwrap().bytes(), 0, "{bad}");
+            assert_eq!(PartialFile::named(folder.path(), &by(7)).unwrap().bytes(), 0, "{bad}");
             written(folder.path(), &vec![7; 300_000], 400_000);
         }
     }
@@ -378,13 +378,13 @@ mod tests {
     #[test]
     fn bytes_and_notes_that_somebody_else_has_put_there_are_not_gone_on_with() {
         let folder = tempfile::tempdir().unwrap();
-        let mut part = Part::named(folder.path(), &by(8)).unwrap();
+        let mut part = PartialFile::named(folder.path(), &by(8)).unwrap();
         part.begin(version(400_000)).unwrap();
         part.push(&vec![6; 300_000]).unwrap();
         part.note();
         drop(part);
         assert_eq!(count(folder.path()), 2);
-        let part = Part::named(folder.path(), &by(7)).unwrap();
+        let part = PartialFile::named(folder.path(), &by(7)).unwrap();
         assert_eq!((part.bytes(), part.resumable()), (0, None));
         drop(part);
         // Notes of ours about one download do not speak for another, nor for another version.
@@ -393,7 +393,7 @@ mod tests {
         let notes = paths.find(|path| path.to_string_lossy().contains(".notes")).unwrap();
         let text = std::fs::read_to_string(&notes).unwrap();
         std::fs::write(&notes, text.replace("400000", "900000")).unwrap();
-        assert_eq!(Part::named(folder.path(), &by(7)).unwrap().bytes(), 0);
+        assert_eq!(PartialFile::named(folder.path(), &by(7)).unwrap().bytes(), 0);
     }
 
     #[cfg(unix)]
@@ -409,7 +409,7 @@ mod tests {
             std::fs::remove_file(&path).unwrap();
             std::fs::hard_link(other.path(), path).unwrap();
         }
-        assert!(Part::named(folder.path(), &by(7)).is_err());
+        assert!(PartialFile::named(folder.path(), &by(7)).is_err());
         assert_eq!(std::fs::read(other.path()).unwrap(), b"mine");
     }
 
@@ -417,8 +417,8 @@ mod tests {
     fn a_part_that_somebody_writes_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         written(folder.path(), &vec![7; 300_000], 400_000);
-        let first = Part::named(folder.path(), &by(7)).unwrap();
-        let second = Part::named(folder.path(), &by(7)).err().unwrap();
+        let first = PartialFile::named(folder.path(), &by(7)).unwrap();
+        let second = PartialFile::named(folder.path(), &by(7)).err().unwrap();
         assert_eq!((first.bytes(), second.kind()), (300_000, io::ErrorKind::WouldBlock));
         assert_eq!(count(folder.path()), 2, "the part and its notes");
     }
@@ -434,7 +434,7 @@ mod tests {
             std::fs::remove_file(entry.path()).unwrap();
             std::os::unix::fs::symlink(other.path(), entry.path()).unwrap();
         }
-        assert!(Part::named(folder.path(), &by(7)).is_err());
+        assert!(PartialFile::named(folder.path(), &by(7)).is_err());
         assert_eq!(std::fs::read(other.path()).unwrap(), b"mine");
     }
 }

@@ -14,10 +14,10 @@ use tokio::time::sleep;
 use crate::media::download::disk_space;
 use crate::media::download::guard::Guard;
 use crate::media::download::link::{self, FetchProblem};
-use crate::media::download::partial_file::{OVERLAP, Part, Resume, STEP};
+use crate::media::download::partial_file::{OVERLAP, PartialFile, Resume, STEP};
 use crate::media::download::target::{Expect, check_size, feed, judge, target};
-use crate::media::download::validator::Version;
-use crate::media::download::writer::{Landing, Target, disk, stopped};
+use crate::media::download::validator::Validator;
+use crate::media::download::writer::{FileWriter, Target, disk, stopped};
 use crate::media::probe::completeness;
 use crate::media::probe::sniff::HEAD;
 
@@ -26,7 +26,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// A link, and what is to become of it.
 #[derive(Clone, Copy)]
-pub(crate) struct Bring<'a> {
+pub(crate) struct ResumableDownload<'a> {
     pub(crate) client: &'a reqwest::Client,
     pub(crate) guard: &'a Guard,
     pub(crate) url: &'a str,
@@ -39,16 +39,16 @@ pub(crate) struct Bring<'a> {
 }
 
 /// All of it, not yet under its name.
-type Arrived = (Part, Target);
+type Arrived = (PartialFile, Target);
 
 /// Why it is not here, and how far it came.
 struct Broken {
     problem: FetchProblem,
-    part: Option<Part>,
+    part: Option<PartialFile>,
 }
 
 impl Broken {
-    fn keeping(part: Part, problem: FetchProblem) -> Box<Self> {
+    fn keeping(part: PartialFile, problem: FetchProblem) -> Box<Self> {
         Box::new(Self { problem, part: Some(part) })
     }
 
@@ -63,12 +63,12 @@ type Chunks = BoxStream<'static, Result<Bytes, FetchProblem>>;
 /// How to come by the rest.
 enum Way {
     /// These chunks belong behind the part.
-    On(Part, Chunks),
+    On(PartialFile, Chunks),
     /// Only from the beginning; perhaps there is an answer already.
-    Anew(Part, Option<Response>),
+    Anew(PartialFile, Option<Response>),
 }
 
-impl Bring<'_> {
+impl ResumableDownload<'_> {
     /// Fetches until it is whole. What breaks off is gone on with, as long as each connection brings something.
     pub(crate) async fn run(&self) -> Result<Arrived, FetchProblem> {
         let mut part = self.open().await?;
@@ -92,11 +92,11 @@ impl Bring<'_> {
     }
 
     /// What is here of it already. Who was told to stop writing has the part a moment longer.
-    async fn open(&self) -> Result<Part, FetchProblem> {
+    async fn open(&self) -> Result<PartialFile, FetchProblem> {
         for _ in 0..10 {
             let Some(resume) = self.resume.cloned() else { break };
             let folder = self.folder.to_owned();
-            let opened = spawn_blocking(move || Part::named(&folder, &resume)).await;
+            let opened = spawn_blocking(move || PartialFile::named(&folder, &resume)).await;
             match opened.map_err(|error| stopped(&error))? {
                 Ok(part) => return Ok(part),
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
@@ -111,13 +111,14 @@ impl Bring<'_> {
         self.unnamed().await
     }
 
-    async fn unnamed(&self) -> Result<Part, FetchProblem> {
+    async fn unnamed(&self) -> Result<PartialFile, FetchProblem> {
         let folder = self.folder.to_owned();
-        let opened = spawn_blocking(move || Part::unnamed(&folder)).await.map_err(|error| stopped(&error))?;
+        let opened =
+            spawn_blocking(move || PartialFile::unnamed(&folder)).await.map_err(|error| stopped(&error))?;
         opened.map_err(|error| disk(self.folder, &error))
     }
 
-    async fn attempt(&self, part: Part) -> Result<Arrived, Box<Broken>> {
+    async fn attempt(&self, part: PartialFile) -> Result<Arrived, Box<Broken>> {
         match self.way(part).await? {
             Way::On(part, chunks) => self.go_on(part, chunks).await,
             Way::Anew(part, answer) => self.anew(part, answer).await,
@@ -126,7 +127,7 @@ impl Bring<'_> {
 
     /// Asks for what is missing, and for a little of what is here, which must be the same. On any doubt it is
     /// fetched anew: two files must never become one.
-    async fn way(&self, mut part: Part) -> Result<Way, Box<Broken>> {
+    async fn way(&self, mut part: PartialFile) -> Result<Way, Box<Broken>> {
         let Some((version, start)) = part.resumable() else { return Ok(Way::Anew(part, None)) };
         let version = version.clone();
         let asked = link::ask(self.client, self.guard, self.url, range(&version, start)).await;
@@ -166,7 +167,7 @@ impl Bring<'_> {
         }
     }
 
-    async fn go_on(&self, mut part: Part, chunks: Chunks) -> Result<Arrived, Box<Broken>> {
+    async fn go_on(&self, mut part: PartialFile, chunks: Chunks) -> Result<Arrived, Box<Broken>> {
         let length = part.resumable().map(|(version, _)| version.length);
         let read = spawn_blocking(move || {
             let head = part.read(0, HEAD as u64);
@@ -187,7 +188,7 @@ impl Bring<'_> {
         self.land(part, chunks, length, target).await
     }
 
-    async fn anew(&self, part: Part, answer: Option<Response>) -> Result<Arrived, Box<Broken>> {
+    async fn anew(&self, part: PartialFile, answer: Option<Response>) -> Result<Arrived, Box<Broken>> {
         let response = match answer {
             Some(response) => link::accept(&response).map(|()| response),
             None => link::open(self.client, self.guard, self.url).await,
@@ -198,7 +199,7 @@ impl Bring<'_> {
             Err(problem) => return Err(Broken::keeping(part, problem)),
         };
         let length = response.content_length();
-        let version = Version::of(response.headers(), length);
+        let version = Validator::of(response.headers(), length);
         let mut chunks = response.bytes_stream().map_err(link::broken).boxed();
         let (head, target) = match self.look(&mut chunks, length).await {
             Ok(seen) => seen,
@@ -235,13 +236,13 @@ impl Bring<'_> {
     /// Writes the chunks behind the part, and looks whether it is whole.
     async fn land(
         &self,
-        part: Part,
+        part: PartialFile,
         mut chunks: Chunks,
         length: Option<u64>,
         target: Target,
     ) -> Result<Arrived, Box<Broken>> {
         let mut arrived = part.bytes();
-        let mut landing = Landing::start(self.folder, part);
+        let mut landing = FileWriter::start(self.folder, part);
         if let Err(problem) = feed(&mut landing, &mut chunks, &mut arrived, length, self.expect).await {
             let part = landing.abandon().await;
             return match (problem, part) {
@@ -268,12 +269,12 @@ impl Bring<'_> {
 }
 
 /// It is not what it should be, so nobody will go on with it.
-fn refused(part: Part, problem: FetchProblem) -> Result<Arrived, Box<Broken>> {
+fn refused(part: PartialFile, problem: FetchProblem) -> Result<Arrived, Box<Broken>> {
     part.discard();
     Err(Broken::without(problem))
 }
 
-fn range(version: &Version, start: u64) -> HeaderMap {
+fn range(version: &Validator, start: u64) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let condition = version.condition().and_then(|condition| HeaderValue::from_str(condition).ok());
     let range = HeaderValue::from_str(&format!("bytes={start}-")).ok();

@@ -10,9 +10,9 @@ use tokio::task::spawn_blocking;
 use crate::media::download::file_name;
 use crate::media::download::guard::Guard;
 use crate::media::download::link::{self, FetchProblem};
-use crate::media::download::partial_file::{Part, Resume};
-use crate::media::download::resume::Bring;
-use crate::media::download::writer::{self, Landing, Target};
+use crate::media::download::partial_file::{PartialFile, Resume};
+use crate::media::download::resume::ResumableDownload;
+use crate::media::download::writer::{self, FileWriter, Target};
 use crate::media::probe::sniff::{self, Found, Kind};
 
 /// A file that is on the disk to stay.
@@ -65,7 +65,7 @@ pub async fn download(
     resume: Option<&Resume>,
 ) -> Result<Saved, FetchProblem> {
     check_name(name)?;
-    let bring = Bring { client, guard, url, folder, name: Some(name), expect, resume };
+    let bring = ResumableDownload { client, guard, url, folder, name: Some(name), expect, resume };
     let (part, target) = bring.run().await?;
     writer::settle(part, target).await
 }
@@ -157,15 +157,16 @@ where
 }
 
 /// A file that nobody goes on with should it break off.
-async fn begin(folder: &Path) -> Result<Landing, FetchProblem> {
+async fn begin(folder: &Path) -> Result<FileWriter, FetchProblem> {
     let home = folder.to_owned();
-    let part = spawn_blocking(move || Part::unnamed(&home)).await.map_err(|error| writer::stopped(&error))?;
-    Ok(Landing::start(folder, part.map_err(|error| writer::disk(folder, &error))?))
+    let part =
+        spawn_blocking(move || PartialFile::unnamed(&home)).await.map_err(|error| writer::stopped(&error))?;
+    Ok(FileWriter::start(folder, part.map_err(|error| writer::disk(folder, &error))?))
 }
 
 /// Hands the chunks to the writer. `arrived` counts what is there.
 pub(crate) async fn feed<S>(
-    landing: &mut Landing,
+    landing: &mut FileWriter,
     chunks: &mut S,
     arrived: &mut u64,
     length: Option<u64>,

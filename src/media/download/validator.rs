@@ -5,14 +5,14 @@ use serde::{Deserialize, Serialize};
 
 /// By what a host tells one version of a file from another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Version {
+pub(crate) struct Validator {
     /// In bytes.
     pub(crate) length: u64,
     etag: Option<String>,
     modified: Option<String>,
 }
 
-impl Version {
+impl Validator {
     /// `None` if the host says too little to tell versions apart, or sends no parts of files.
     pub(crate) fn of(headers: &HeaderMap, length: Option<u64>) -> Option<Self> {
         if text(headers, &ACCEPT_RANGES).is_some_and(|unit| unit.eq_ignore_ascii_case("none")) {
@@ -59,7 +59,7 @@ mod tests {
         let of = |headers: &[(HeaderName, &'static str)], length| {
             let headers =
                 headers.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect();
-            Version::of(&headers, length)
+            Validator::of(&headers, length)
         };
         assert!(of(&[(ETAG, "\"a\"")], Some(5)).is_some());
         assert!(of(&[(LAST_MODIFIED, "Sat, 01 Aug 2026 00:00:00 GMT")], Some(5)).is_some());

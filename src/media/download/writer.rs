@@ -15,7 +15,7 @@ use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 
 use crate::media::download::file_name;
 use crate::media::download::link::FetchProblem;
-use crate::media::download::partial_file::Part;
+use crate::media::download::partial_file::PartialFile;
 use crate::media::download::target::Saved;
 use crate::media::input::content;
 use crate::media::probe::metadata::{self, Facts};
@@ -73,17 +73,17 @@ pub(crate) fn disk(folder: &Path, error: &io::Error) -> FetchProblem {
 }
 
 /// A file on its way. Dropping it, at any moment, removes what was written, unless it can be gone on with.
-pub(crate) struct Landing {
+pub(crate) struct FileWriter {
     folder: PathBuf,
     /// `None` at the end of the file.
     chunks: Option<mpsc::Sender<Bytes>>,
     /// `None` once it was waited for.
-    writing: Option<JoinHandle<io::Result<Part>>>,
+    writing: Option<JoinHandle<io::Result<PartialFile>>>,
 }
 
-impl Landing {
+impl FileWriter {
     /// Writes behind what `part` has.
-    pub(crate) fn start(folder: &Path, part: Part) -> Self {
+    pub(crate) fn start(folder: &Path, part: PartialFile) -> Self {
         let (chunks, arriving) = mpsc::channel(CHUNKS);
         let writing = spawn_blocking(move || write(part, arriving));
         Self { folder: folder.to_owned(), chunks: Some(chunks), writing: Some(writing) }
@@ -104,18 +104,18 @@ impl Landing {
     }
 
     /// What was written, if the writer has not failed.
-    pub(crate) async fn abandon(mut self) -> Option<Part> {
+    pub(crate) async fn abandon(mut self) -> Option<PartialFile> {
         self.chunks = None;
         self.written().await.ok()
     }
 
     /// Waits until all is written.
-    pub(crate) async fn finish(mut self) -> Result<Part, FetchProblem> {
+    pub(crate) async fn finish(mut self) -> Result<PartialFile, FetchProblem> {
         self.chunks = None;
         self.written().await
     }
 
-    async fn written(&mut self) -> Result<Part, FetchProblem> {
+    async fn written(&mut self) -> Result<PartialFile, FetchProblem> {
         let writing = self.writing.take().ok_or_else(early)?;
         let written = writing.await.map_err(|error| stopped(&error))?;
         written.map_err(|error| disk(&self.folder, &error))
@@ -132,7 +132,7 @@ pub(crate) fn stopped(error: &JoinError) -> FetchProblem {
 
 /// The end of the chunks is no sign of success: they end as well when nobody waits for the file any more.
 /// Then the result is dropped unseen.
-fn write(mut part: Part, mut arriving: mpsc::Receiver<Bytes>) -> io::Result<Part> {
+fn write(mut part: PartialFile, mut arriving: mpsc::Receiver<Bytes>) -> io::Result<PartialFile> {
     while let Some(chunk) = arriving.blocking_recv() {
         if let Err(error) = part.push(&chunk) {
             // On a full disk every byte counts.
@@ -149,11 +149,11 @@ fn write(mut part: Part, mut arriving: mpsc::Receiver<Bytes>) -> io::Result<Part
 }
 
 /// Gives the file its name. Only a complete one may come here.
-pub(crate) async fn settle(part: Part, target: Target) -> Result<Saved, FetchProblem> {
+pub(crate) async fn settle(part: PartialFile, target: Target) -> Result<Saved, FetchProblem> {
     spawn_blocking(move || place(part, &target)).await.map_err(|error| stopped(&error))?
 }
 
-fn place(mut part: Part, target: &Target) -> Result<Saved, FetchProblem> {
+fn place(mut part: PartialFile, target: &Target) -> Result<Saved, FetchProblem> {
     let (bytes, sha256) = (part.bytes(), part.sha256());
     // Contents before name: after a power cut a name must not stand for an empty file.
     part.file().sync_all().map_err(|error| target.disk(&error))?;

@@ -8,12 +8,12 @@ pub mod access;
 mod admission;
 mod connection;
 mod connections;
-mod early;
 mod files;
 #[cfg(feature = "conformance-fixtures")]
 mod fixtures;
 mod form;
 mod held;
+mod keepalive;
 mod oauth;
 mod request;
 mod sse;
@@ -170,7 +170,7 @@ fn app(server: &Server, access: Access, sessions: Option<Sessions>, late: &Cance
         Router::new().route("/sse", get(sse::open)).route("/messages", messages).with_state(sessions)
     });
     let known = mcp
-        .layer(from_fn(early::begin_in_time))
+        .layer(from_fn(keepalive::begin_in_time))
         .layer(admitted)
         .merge(sse.unwrap_or_default())
         .merge(uploads::routes(server))

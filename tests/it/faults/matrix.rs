@@ -226,6 +226,11 @@ fn of_reads() -> Vec<Fault> {
     [of_the_way(), of_bodies(), of_statuses()].into_iter().flatten().chain(of_refusals).collect()
 }
 
+fn files_below(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
+}
+
 async fn in_a_world(phase: Phase, faults: Vec<Fault>) -> String {
     let world = World::new().await;
     std::fs::create_dir_all(world.out()).unwrap();
@@ -236,8 +241,8 @@ async fn in_a_world(phase: Phase, faults: Vec<Fault>) -> String {
     let table = phase.table(&world, &clock, faults).await;
     clock.set(1);
     world.server.jobs().shut_down(std::time::Duration::from_secs(5)).await;
-    for entry in std::fs::read_dir(world.dir.path().join("data/minimax-mcp")).into_iter().flatten() {
-        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+    for file in files_below(&world.dir.path().join("data/minimax-mcp")) {
+        let bytes = std::fs::read(file).unwrap();
         assert!(!bytes.windows(KEY.len()).any(|window| window == KEY.as_bytes()), "the key is in a record");
     }
     let half = |name: &str| name.contains("incomplete") || name.starts_with('.');
