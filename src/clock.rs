@@ -1,22 +1,24 @@
-//! The time, although somebody may set the system's clock while the program runs: a person, NTP after a start with an
-//! empty battery, a virtual machine that is restored.
+//! Time that stays usable when the system clock is set while the program runs: by a person, by NTP after a start with
+//! an empty battery, or by the restore of a virtual machine.
 //!
-//! Beside the system's clock runs one that nobody can set. What must not come too early (the day of a budget is over,
-//! something paid for is old enough to be deleted) is judged by [`earliest`]; what must not come too late (a link or
-//! a token ends) is judged by [`latest`]. Across a restart there is the system's clock alone.
+//! The program compares the system clock with a monotonic clock, which cannot be set. A limit that must not end too
+//! early (the day of a budget, the age at which paid results may be deleted) uses [`earliest`]. A limit that must not
+//! end too late (the expiry of a link or a token) uses [`latest`]. The monotonic clock does not survive a restart, so
+//! across restarts only the system clock counts.
 
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// What the two clocks may come to differ by in between without either having been set, in milliseconds.
+/// Difference between the two clocks, in milliseconds, that counts as drift. A larger one means that the clock was
+/// set.
 const DRIFT: i64 = 1_000;
 
-/// Lets both clocks begin here; else they begin when they are first compared.
+/// Starts both clocks now. Without this call they start when they are first compared.
 pub fn begin() {
     was_set_within(0);
 }
 
-/// The system's clock, in Unix milliseconds.
+/// The system clock, in Unix milliseconds.
 pub fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     let at = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
@@ -25,38 +27,39 @@ pub fn now() -> i64 {
     at
 }
 
-/// Now, or what the time would be if the clock had not been set forward since the program started.
+/// The earlier of the system clock and the monotonic clock: setting the clock forward does not move it.
 pub fn earliest() -> i64 {
     now().min(unset())
 }
 
-/// Now, or what the time would be if the clock had not been set back since the program started.
+/// The later of the system clock and the monotonic clock: setting the clock back does not move it.
 pub fn latest() -> i64 {
     now().max(unset())
 }
 
-/// How old a file is by its time of change; nothing for one from the future.
+/// The age of a file by its modification time. Zero for a time in the future.
 pub fn age(changed: SystemTime) -> Duration {
     let at = u64::try_from(earliest()).map(Duration::from_millis).unwrap_or_default();
     (UNIX_EPOCH + at).duration_since(changed).unwrap_or_default()
 }
 
-/// Whether the clock was set in the last so many milliseconds, as far as anybody has asked here meanwhile.
+/// True if the clock was set within the last `millis` milliseconds. A change is noticed only when this function is
+/// called.
 pub fn was_set_within(millis: i64) -> bool {
     static SEEN: Mutex<Option<Offset>> = Mutex::new(None);
     let at = unset();
-    // A poisoned offset is still one.
+    // A panic elsewhere does not make the offset invalid.
     let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
     let offset = seen.take().unwrap_or_default().after(now().saturating_sub(at), at);
     *seen = Some(offset);
     offset.changed.is_some_and(|changed| at.saturating_sub(changed) < millis)
 }
 
-/// How far the system's clock is ahead of the one that nobody can set.
+/// How far the system clock is ahead of the monotonic clock.
 #[derive(Debug, Clone, Copy, Default)]
 struct Offset {
     by: i64,
-    /// When that was seen to change, by the clock that nobody can set.
+    /// When the offset last changed, by the monotonic clock.
     changed: Option<i64>,
 }
 
@@ -67,7 +70,7 @@ impl Offset {
     }
 }
 
-/// The time by the clock that nobody can set, which agrees with the system's when it is first asked for.
+/// The monotonic time, as Unix milliseconds. It starts at the system time of the first call.
 fn unset() -> i64 {
     static START: LazyLock<(i64, Duration)> = LazyLock::new(|| (now(), running()));
     let (start, before) = *START;
@@ -83,20 +86,20 @@ fn running() -> Duration {
     since_boot().saturating_add(ahead)
 }
 
-/// Time while the machine sleeps is time: a budget's day passes in it.
+/// Includes the time that the machine sleeps, because the day of a budget passes in it.
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
 fn since_boot() -> Duration {
     use rustix::time::{ClockId, clock_gettime};
 
     #[cfg(any(target_os = "linux", target_os = "android"))]
     const CLOCK: ClockId = ClockId::Boottime;
-    // The one that goes on in sleep, there.
+    // On Apple systems the monotonic clock counts sleep.
     #[cfg(target_vendor = "apple")]
     const CLOCK: ClockId = ClockId::Monotonic;
     Duration::try_from(clock_gettime(CLOCK)).unwrap_or_default()
 }
 
-/// On Windows this goes on in sleep as well.
+/// On Windows `Instant` counts sleep too.
 #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
 fn since_boot() -> Duration {
     use std::time::Instant;

@@ -1,7 +1,7 @@
-//! Places in a job's life at which a test lets the program die, and a clock that a test can set.
+//! Crash points, where a test kills the program, and a clock that a test can set.
 //!
-//! Only with the feature `crash-points`, which nothing but the tests of this package switches on (its own
-//! `dev-dependencies`): a program that is built or installed has none of it.
+//! This module needs the feature `crash-points`. Only the tests of this package enable it, through
+//! `dev-dependencies`, so a build or an installed program contains none of it.
 
 use std::collections::HashMap;
 use std::io::Write as _;
@@ -9,11 +9,12 @@ use std::path::PathBuf;
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// `trace` names every point as it is passed; `NAME#2` stops the program for good when it comes to the point for
-/// the second time, so that a test can kill it there.
+/// `trace` prints every crash point as it is passed. `NAME#2` stops the program forever when it reaches the point for
+/// the second time, so that the test can kill it there.
 const POINT: &str = "MINIMAX_CRASH_POINT";
-/// Milliseconds that the system's clock is ahead; `@FILE` for a file that says so and may change; or `tokio`: as far as
-/// tokio's clock, which a test can move. With the last of them real time passes faster, with the others it was set.
+/// How far to move the system clock ahead: a number of milliseconds; `@FILE`, a file with that number, which may
+/// change; or `tokio`, to follow tokio's clock, which a test can advance. `tokio` makes time itself pass faster; the
+/// other two only set the clock.
 const CLOCK: &str = "MINIMAX_CRASH_CLOCK";
 
 static WANTED: LazyLock<Option<String>> = LazyLock::new(|| setting(POINT));
@@ -25,7 +26,7 @@ static SHIFT: LazyLock<Shift> = LazyLock::new(|| match setting(CLOCK) {
     },
     None => Shift::By(0),
 });
-/// By how much the system's clock is ahead.
+/// How far the system clock is ahead.
 enum Shift {
     By(i64),
     File(PathBuf),
@@ -39,7 +40,7 @@ fn setting(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// A place to die at.
+/// A crash point: stops here if the test asked for it.
 pub(crate) fn point(name: &'static str) {
     let Some(wanted) = &*WANTED else { return };
     let mut passed = PASSED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -51,14 +52,14 @@ pub(crate) fn point(name: &'static str) {
         let _ = writeln!(std::io::stderr(), "crash point {here}");
     }
     if *wanted == here {
-        // Until the signal comes. What waits for this thread waits too, as it would for a dead one.
+        // Waits for the signal. Whatever waits for this thread blocks, as if the process were dead.
         loop {
             std::thread::park();
         }
     }
 }
 
-/// How far the system's clock is ahead, in milliseconds.
+/// How far the system clock is ahead, in milliseconds.
 pub(crate) fn clock() -> i64 {
     match &*SHIFT {
         Shift::By(shift) => *shift,
@@ -70,7 +71,7 @@ pub(crate) fn clock() -> i64 {
     }
 }
 
-/// How much more time has passed than really has.
+/// How much more time has passed than on the real clock.
 pub(crate) fn passed() -> Duration {
     match &*SHIFT {
         Shift::Tokio => tokio::time::Instant::now().into_std().duration_since(Instant::now()),
@@ -78,7 +79,7 @@ pub(crate) fn passed() -> Duration {
     }
 }
 
-/// Tells the processes of a test apart at MiniMax.
+/// Lets the sandbox tell the processes of a test apart.
 pub(crate) fn user_agent() -> String {
     format!("minimax-mcp/{} process {}", env!("CARGO_PKG_VERSION"), std::process::id())
 }

@@ -1,7 +1,7 @@
-//! Shares of what all callers use together: so many units in all, and no more than a part of them for one caller.
+//! Limits on shared resources: so many units in total, and at most a part of them for one caller.
 //!
-//! Connections, memory and parsers are counted by this one mechanism. A caller that uses up its own share waits or is
-//! refused, and the others do not notice.
+//! Connections, memory and parsers all use this. A caller that has used up its share waits or is refused, and other
+//! callers are not affected.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// With more callers than this, those who hold nothing are forgotten.
+/// With this many callers in the table, those that hold nothing are removed.
 const MANY: usize = 1000;
 
 /// A resource with a limit for all callers and a limit for each. A handle: cloning is cheap.
@@ -23,19 +23,19 @@ struct Shared {
     callers: Mutex<HashMap<String, Arc<Semaphore>>>,
 }
 
-/// Units of a resource, given back when dropped.
+/// Units of a resource. Dropping the permit gives them back.
 #[derive(Debug)]
 pub struct Permit {
     own: OwnedSemaphorePermit,
     all: OwnedSemaphorePermit,
 }
 
-/// Why there is no permit.
+/// Why no permit was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exhausted {
     /// The caller has used up its share.
     Share,
-    /// All callers together have used up everything.
+    /// All units are in use.
     Total,
 }
 
@@ -55,7 +55,7 @@ impl fmt::Debug for Permits {
 }
 
 impl Permits {
-    /// `all` units, of which one caller may hold `each`.
+    /// Creates `all` units, of which one caller may hold `each`.
     pub fn new(all: usize, each: usize) -> Self {
         let (all, each) = (all.min(Semaphore::MAX_PERMITS), each.min(all));
         Self(Arc::new(Shared { all: Arc::new(Semaphore::new(all)), each, callers: Mutex::default() }))
@@ -67,7 +67,7 @@ impl Permits {
     }
 
     fn callers(&self) -> MutexGuard<'_, HashMap<String, Arc<Semaphore>>> {
-        // A poisoned table is still a table of semaphores.
+        // A panic elsewhere does not make the table invalid.
         self.0.callers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -77,7 +77,7 @@ impl Permits {
             return Arc::clone(share);
         }
         if callers.len() >= MANY {
-            // Each permit has a handle of its own.
+            // Each permit holds a handle to the semaphore, so a count of one means that the caller holds nothing.
             callers.retain(|_, share| Arc::strong_count(share) > 1);
         }
         let share = Arc::new(Semaphore::new(self.0.each));
@@ -85,7 +85,7 @@ impl Permits {
         share
     }
 
-    /// Takes units now or not at all.
+    /// Takes the units now, or fails without waiting.
     pub fn try_take(&self, caller: &str, units: usize) -> Result<Permit, Exhausted> {
         let units = u32::try_from(units).map_err(|_| Exhausted::Share)?;
         let own = self.share_of(caller).try_acquire_many_owned(units).map_err(|_| Exhausted::Share)?;
@@ -93,7 +93,7 @@ impl Permits {
         Ok(Permit { own, all })
     }
 
-    /// Takes units, in the order of asking, and waits so long for them.
+    /// Takes the units in first-in, first-out order. Waits at most `patience`.
     pub async fn take(&self, caller: &str, units: usize, patience: Duration) -> Result<Permit, Exhausted> {
         if units > self.0.each {
             return Err(Exhausted::Share);
@@ -111,7 +111,7 @@ impl Permits {
         taken.ok().flatten().ok_or(short)
     }
 
-    /// Takes units, or as many as there are: for what is there already and can only be counted.
+    /// Takes up to `units`, as many as are free. For memory that is in use already and can only be counted.
     fn take_some(&self, caller: &str, units: usize) -> Option<Permit> {
         let free = self.share_of(caller).available_permits().min(self.0.all.available_permits());
         let some = units.min(free);
@@ -126,7 +126,7 @@ impl Permit {
     }
 }
 
-/// Memory of one request and of its answer, counted for its caller until the last clone is dropped. Units are KiB.
+/// Memory of one request and its answer, counted for its caller until the last clone is dropped. Units are KiB.
 #[derive(Clone)]
 pub struct Reservation(Arc<Reserved>);
 
@@ -143,7 +143,7 @@ impl fmt::Debug for Reservation {
 }
 
 impl Reservation {
-    /// Nothing yet.
+    /// Creates a reservation that holds nothing yet.
     pub fn new(memory: Permits, caller: &str) -> Self {
         Self(Arc::new(Reserved { memory, caller: caller.to_owned(), held: Mutex::default() }))
     }
@@ -159,15 +159,15 @@ impl Reservation {
         }
     }
 
-    /// Makes room for so many bytes more, and waits a while for it.
+    /// Reserves `bytes` more. Waits at most `patience`.
     pub async fn grow(&self, bytes: usize, patience: Duration) -> Result<(), Exhausted> {
         let more = self.0.memory.take(&self.0.caller, bytes.div_ceil(1024), patience).await?;
         self.keep(more);
         Ok(())
     }
 
-    /// Counts bytes that are there already. What does not fit into the caller's share any more is not counted, and the
-    /// caller's next request is refused.
+    /// Counts bytes that are in memory already. Bytes beyond the caller's share are not counted, but the caller's
+    /// next request is refused.
     pub fn count(&self, bytes: usize) {
         if let Some(more) = self.0.memory.take_some(&self.0.caller, bytes.div_ceil(1024)) {
             self.keep(more);

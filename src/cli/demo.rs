@@ -1,4 +1,4 @@
-//! `minimax-mcp demo`: everything that a client sees, without a key.
+//! `minimax-mcp demo`: shows what a client sees, without a key.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -16,7 +16,7 @@ use tokio::process::Command;
 use super::outcome::Outcome;
 use minimax_sandbox::{Options, Sandbox};
 
-/// A client that shows progress as it comes.
+/// A client that prints progress notes as they arrive.
 #[derive(Debug)]
 struct Viewer;
 
@@ -33,7 +33,7 @@ impl ClientHandler for Viewer {
     }
 }
 
-/// Starts a sandbox and this program as a server in front of it, and makes three things.
+/// Starts a sandbox, and this program as a server in front of it. Then makes an image, a spoken sentence and a video.
 pub(super) async fn run(out: &Path) -> Outcome {
     tokio::fs::create_dir_all(out).await?;
     let out = std::path::absolute(out)?;
@@ -93,7 +93,7 @@ async fn make(client: &Client) -> Outcome {
     Ok(())
 }
 
-/// Calls a tool, shows what came back, and gives its structured content.
+/// Calls a tool, prints the result, and returns its structured content.
 async fn call(
     client: &Client,
     tool: &'static str,

@@ -1,4 +1,4 @@
-//! What a person types.
+//! The command line.
 
 #[cfg(feature = "sandbox")]
 mod demo;
@@ -64,12 +64,12 @@ enum Command {
     },
 }
 
-/// Does what the command line says.
+/// Runs the command that the arguments name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
-            // Help goes to stdout and mistakes to stderr; neither is while serving.
+            // Help goes to stdout and errors to stderr. No server runs yet, so stdout is free.
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
@@ -78,12 +78,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Some(path) = config.key_file.clone() {
         config.take_key(std::fs::read_to_string(path));
     }
-    // Before anything looks at a table.
+    // Must come before the first use of a table.
     if let Some(Err(problem)) = config.facts_file.as_deref().map(facts::install) {
         config.found("MINIMAX_FACTS_FILE", problem);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        // A server mostly waits; hosts start one per window.
+        // A server mostly waits, and hosts start one per window.
         .worker_threads(2)
         .max_blocking_threads(64)
         .enable_all()
@@ -93,7 +93,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             let telemetry = telemetry::start(&config.log, &config.telemetry, runtime.handle());
             let outcome = runtime.block_on(obey(arguments, config));
             telemetry.stop();
-            // A read of stdin that nobody will finish must not hold up the end.
+            // A blocked read of stdin must not delay the exit.
             runtime.shutdown_background();
             outcome
         }
@@ -108,7 +108,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// Where to listen, as `--http` says it.
+/// Parses the address that `--http` gives.
 fn address(text: &str) -> Result<SocketAddr, String> {
     let numbers = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
     let legal =
@@ -129,7 +129,8 @@ async fn obey(arguments: Arguments, config: Config) -> Outcome {
 
 async fn serve(config: Config, at_sandbox: bool, http: Option<(SocketAddr, http::Options)>) -> Outcome {
     let sandbox = if at_sandbox {
-        // The records come later, and their folder is for its owner alone from the start.
+        // The sandbox creates its folder in the data folder before the store does. The data folder must be private
+        // from the start.
         if let Err(error) = private::folder(&config.data_dir) {
             tracing::warn!(folder = %config.data_dir.display(), %error, "the data folder is not private");
         }
@@ -162,7 +163,7 @@ async fn over_stdio(config: Config) -> Outcome {
              or try `minimax-mcp demo`."
         )?;
     }
-    // The future holds the handlers of all methods.
+    // Boxed because the future is large.
     Ok(Box::pin(stdio::serve(tools::server(config))).await?)
 }
 
@@ -208,7 +209,7 @@ fn places() -> Places {
     let users = UserDirs::new();
     let desktop = users.as_ref().and_then(UserDirs::desktop_dir).filter(|dir| dir.is_dir());
     Places {
-        // A machine without a home has a temporary folder at least.
+        // Without a home folder, the temporary folder is the best that there is.
         home: home.as_ref().map_or_else(std::env::temp_dir, |dirs| dirs.home_dir().to_owned()),
         desktop: desktop.map(ToOwned::to_owned),
         data: home.as_ref().map_or_else(std::env::temp_dir, |dirs| dirs.data_dir().to_owned()),

@@ -1,4 +1,4 @@
-//! Stands in for the sandbox in builds without the feature `sandbox`.
+//! Replaces the sandbox in builds without the feature `sandbox`.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use super::outcome::Outcome;
 
 const MISSING: &str = "built without the sandbox; `cargo install --path . --features sandbox` adds `demo`, `sandbox` and `--sandbox`";
 
-/// Never exists; see [`start`].
+/// Cannot be constructed, because [`start`] always fails.
 pub(super) enum Sandbox {}
 
 impl Sandbox {

@@ -1,4 +1,4 @@
-//! How a command ends.
+//! The result of a command.
 
-/// The error is for a person: it is printed to stderr.
+/// The error is printed to stderr for a person.
 pub(super) type Outcome = Result<(), Box<dyn std::error::Error>>;

@@ -9,12 +9,12 @@ pub(super) use minimax_sandbox::Sandbox;
 use super::demo;
 use super::outcome::Outcome;
 
-/// Starts a sandbox for the server of this program.
+/// Starts the sandbox for `serve --sandbox`.
 pub(super) async fn start(dir: PathBuf) -> Result<Sandbox, Box<dyn std::error::Error>> {
     Ok(Sandbox::start(Options { dir: Some(dir), ..Options::default() }).await?)
 }
 
-/// Runs a sandbox alone until Ctrl-C.
+/// Runs only a sandbox, until Ctrl-C.
 pub(super) async fn run_alone(port: u16, dir: Option<PathBuf>) -> Outcome {
     let sandbox = Sandbox::start(Options { port, dir, ..Options::default() }).await?;
     writeln!(io::stdout(), "{}", sandbox.url())?;
@@ -28,7 +28,7 @@ pub(super) async fn run_alone(port: u16, dir: Option<PathBuf>) -> Outcome {
     Ok(())
 }
 
-/// Shows the server in front of a sandbox.
+/// Runs the demo.
 pub(super) async fn run_demo(out: &Path) -> Outcome {
     demo::run(out).await
 }

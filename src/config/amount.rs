@@ -1,7 +1,8 @@
-//! Amounts of money as people write them in settings.
+//! Reads the amounts of money in settings.
 
-/// `5`, `5 USD`, `0.5usd` → millionths of `currency`. A plain number is in `currency`; prices come in no other, and
-/// no rate of exchange is known here, so another one is refused. The error is a sentence without a subject.
+/// Converts `5`, `5 USD` or `0.5usd` to millionths of `currency`. A plain number is in `currency`. All prices are in
+/// that currency, and the program knows no exchange rate, so another currency is an error. The error is a sentence
+/// without a subject.
 pub(super) fn read(text: &str, currency: &str) -> Result<i64, String> {
     let legal = format!("it is an amount of at most six decimals, for example `5` or `0.5 {currency}`");
     let end = text.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(text.len());
@@ -27,7 +28,7 @@ fn millionths(number: &str) -> Option<i64> {
     }
     let whole: i64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
     let places: i64 = format!("{places:0<6}").parse().ok()?;
-    // A thousand million is more than anybody means.
+    // Guards against overflow. No real limit is this large.
     (whole < 1_000_000_000).then(|| whole * 1_000_000 + places)
 }
 

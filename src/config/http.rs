@@ -1,4 +1,4 @@
-//! Settings of a server that is reached over HTTP.
+//! Settings of the HTTP server.
 
 use std::path::PathBuf;
 
@@ -10,36 +10,36 @@ use super::reader::Reader;
 use super::tokens::{SHORTEST, TokenRow};
 use super::{Config, Region, Toolset, UploadSettings};
 
-/// Who may call, and under which names the server is known.
+/// Who may call, and the names that the server answers to.
 #[derive(Debug, Clone, Default)]
 pub struct HttpSettings {
-    /// The one token of a server that has one.
+    /// The token of a server with a single token.
     pub token: Option<SecretString>,
-    /// Where named tokens are.
+    /// The file of named tokens.
     pub token_file: Option<PathBuf>,
-    /// What was read from there.
+    /// The rows of that file.
     pub tokens: Vec<TokenRow>,
-    /// What amounts in the file are in.
+    /// The currency of amounts in that file.
     pub currency: &'static str,
-    /// The identity provider whose tokens are taken.
+    /// The identity provider whose tokens the server accepts.
     pub oauth: Option<OAuthSettings>,
-    /// Names besides this machine's own that the server answers to, with or without a port.
+    /// Host names that the server answers to besides localhost, with or without a port.
     pub hosts: Vec<String>,
-    /// Origins besides this machine's own whose pages may call.
+    /// Origins besides localhost whose pages may call.
     pub origins: Vec<String>,
-    /// Whether each caller brings a MiniMax key of its own. Then the server's is not used for any of them.
+    /// If true, each caller sends its own MiniMax key, and the server's key is never used.
     pub caller_keys: bool,
-    /// Whether every caller may use what the account has at MiniMax and the records name no owner of.
+    /// If true, every caller may use files, tasks and voices at MiniMax that have no recorded owner.
     pub shared_account: bool,
-    /// Scheme, host, port and path that links to this server begin with.
+    /// The start of every link to this server: scheme, host, port and path.
     pub public_url: Option<String>,
-    /// What callers may hand in.
+    /// Limits of uploads.
     pub uploads: UploadSettings,
 }
 
 impl Config {
-    /// The same settings for a server that is reached over HTTP: nobody sits at its machine to listen, and where
-    /// callers bring their own keys the server's is not there to be used by mistake. Tells whether there was one.
+    /// Adapts the settings to HTTP. Nothing is played on the server's machine, and with callers' own keys the
+    /// server's key is removed so that it cannot be used by mistake. Returns true if a key was removed.
     pub fn reach_over_http(&mut self) -> bool {
         self.local_playback = false;
         self.http.caller_keys && self.key.take().is_some()
@@ -75,7 +75,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         }
     }
 
-    /// A word that is neither yes nor no is a problem, and opens nothing.
+    /// An illegal value is a problem and counts as false, the safe side.
     fn shared_account(&mut self) -> bool {
         let problems = self.problems.len();
         self.flag("MINIMAX_MCP_SHARED_ACCOUNT") && self.problems.len() == problems
@@ -97,7 +97,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         Some(SecretString::from(token))
     }
 
-    /// Words that have to fit, or are a problem.
+    /// Reads a list. Each word that does not fit becomes a problem.
     fn fitting(&mut self, name: &'static str, legal: &str, fits: fn(&str) -> bool) -> Vec<String> {
         let words = self.words(name);
         for word in words.iter().filter(|word| !fits(word)) {

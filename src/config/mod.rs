@@ -1,11 +1,10 @@
-//! Every setting: its name, default and meaning, and the [`Config`] they add up to.
+//! All settings: their names, defaults and meanings, and the [`Config`] that results.
 //!
-//! [`Config::read`] is pure: it sees the environment through the lookup it is given and the folders
-//! of this machine through [`Places`]. `--help` and README print [`SETTINGS`], so a setting that is
-//! not in the table does not exist.
+//! [`Config::read`] is pure. It reads the environment through a lookup function and the folders of the machine
+//! through [`Places`]. `--help` and README print [`SETTINGS`], so a setting that is not in the table does not exist.
 //!
-//! A setting that cannot be used never keeps the server from starting: it is kept in
-//! [`Config::problems`], and each call says what to change.
+//! An illegal setting does not stop the server from starting. It goes to [`Config::problems`], and each call explains
+//! what to change.
 
 mod amount;
 mod http;
@@ -31,22 +30,21 @@ pub use telemetry::{OtlpSettings, TelemetrySettings};
 pub use tokens::{TokenRow, read_tokens};
 pub use uploads::UploadSettings;
 
-/// What is logged unless the settings say otherwise. What rmcp warns of is said by our own lines, or is a client's
-/// business.
+/// The default log filter. rmcp's warnings repeat ours or concern the client, so only its errors are logged.
 pub const DEFAULT_LOG: &str = "warn,minimax_mcp=info,rmcp=error";
 
-/// The folders of this machine that defaults are built from.
+/// The folders of this machine on which defaults are based.
 #[derive(Debug, Clone)]
 pub struct Places {
     /// The user's home folder.
     pub home: PathBuf,
-    /// The Desktop, if there is one.
+    /// The Desktop folder, if it exists.
     pub desktop: Option<PathBuf>,
-    /// Where programs keep their data.
+    /// The folder for the data of programs.
     pub data: PathBuf,
 }
 
-/// Where the API is, and what a price is counted in there.
+/// The region of the API. It decides the currency of prices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Region {
     /// api.minimax.io, prices in USD.
@@ -56,7 +54,7 @@ pub enum Region {
 }
 
 impl Region {
-    /// What its prices are in.
+    /// The currency of the region's prices.
     pub fn currency(self) -> &'static str {
         match self {
             Self::Global => "USD",
@@ -65,10 +63,10 @@ impl Region {
     }
 }
 
-/// Hosts of MiniMax that are not a region's first address but belong to one, 2026-11-21.
+/// Hosts that belong to the China region, as of 2026-11-21.
 const CN_HOSTS: &[&str] = &["api.minimax.cn", "api.minimaxi.com", "api-bj.minimaxi.com", "api.minimax.chat"];
 
-/// What a result is handed over as.
+/// How a result is returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResourceMode {
     /// A file on disk and the link.
@@ -77,7 +75,7 @@ pub enum ResourceMode {
     Url,
 }
 
-/// A group of tools that can be offered or left out.
+/// A group of tools that is switched on or off together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "the variants are the values of MINIMAX_TOOLSETS")]
@@ -94,7 +92,7 @@ pub enum Toolset {
 }
 
 impl Toolset {
-    /// Every group, by the name it has in `MINIMAX_TOOLSETS`.
+    /// Every toolset, by its name in `MINIMAX_TOOLSETS`.
     pub const ALL: &'static [(&'static str, Self)] = &[
         ("text", Self::Text),
         ("speech", Self::Speech),
@@ -107,25 +105,25 @@ impl Toolset {
         ("legacy", Self::Legacy),
     ];
 
-    /// Groups with tools that start jobs; they bring `jobs` along.
+    /// Toolsets with tools that start jobs. Each of them also switches on `jobs`.
     const STARTS_JOBS: &'static [Self] = &[Self::Speech, Self::Video, Self::Image, Self::Music];
 }
 
-/// What a key seems to be.
+/// The kind of key, as far as its prefix shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyKind {
-    /// There is none.
+    /// No key is set.
     Missing,
-    /// `sk-cp-…`: draws on a subscription's windows.
+    /// `sk-cp-…`: uses the quota of a subscription.
     Plan,
-    /// `sk-api-…`: draws on the balance.
+    /// `sk-api-…`: uses the balance.
     PayAsYouGo,
-    /// Older keys, and the sandbox's.
+    /// Older keys, and the key of the sandbox.
     Other,
 }
 
 impl KeyKind {
-    /// By the key's beginning.
+    /// Judges the kind by the prefix.
     pub fn of(key: Option<&SecretString>) -> Self {
         match key.map(ExposeSecret::expose_secret) {
             None => Self::Missing,
@@ -136,17 +134,17 @@ impl KeyKind {
     }
 }
 
-/// A setting that cannot be used.
+/// A setting with an illegal value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{name} {problem}")]
 pub struct ConfigError {
     /// The environment variable.
     pub name: &'static str,
-    /// What is wrong and what is legal.
+    /// What is wrong, and which values are legal.
     pub problem: String,
 }
 
-/// Models and voice for calls that name none. `None` leaves the choice to the tool.
+/// The models and the voice of calls that name none. `None` leaves the choice to the tool.
 #[derive(Debug, Clone, Default)]
 #[expect(missing_docs, reason = "one field a kind")]
 pub struct Defaults {
@@ -157,73 +155,73 @@ pub struct Defaults {
     pub voice_id: Option<String>,
 }
 
-/// Limits on what is spent, in millionths of the region's currency. `None` is no limit.
+/// Spending limits in millionths of the region's currency. `None` means no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Budgets {
-    /// In any 24 hours, by every server that shares the records.
+    /// For any 24 hours, across all servers that share the data folder.
     pub day: Option<i64>,
-    /// By one call.
+    /// For one call.
     pub call: Option<i64>,
-    /// By this process.
+    /// For this process.
     pub process: Option<i64>,
-    /// A dearer call is made only if a person has said yes to it.
+    /// A call that costs more needs a person's consent.
     pub confirm_above: Option<i64>,
 }
 
 /// All settings, read once.
 #[derive(Clone)]
 pub struct Config {
-    /// The API key; `None` when unset.
+    /// The API key.
     pub key: Option<SecretString>,
-    /// Where the key is, if it is not in the environment itself.
+    /// The file that holds the key, if one is set.
     pub key_file: Option<PathBuf>,
     /// Scheme, host and port of the API, without a trailing slash.
     pub host: String,
-    /// Which account a task belongs to: the host, or `sandbox` whatever its port.
+    /// The account that tasks belong to: the host, or `sandbox` for the sandbox on any port.
     pub account: String,
-    /// Decides the currency of prices.
+    /// The region, which decides the currency of prices.
     pub region: Region,
-    /// The API is on this machine: http is fine and looks may be frequent.
+    /// If true, the API is on this machine: plain http is legal and polls may be frequent.
     pub loopback: bool,
-    /// Where results go.
+    /// The folder for results.
     pub base_path: PathBuf,
-    /// More folders for inputs and outputs.
+    /// More folders that tools may read and write.
     pub allowed_dirs: Vec<PathBuf>,
     /// The user's home folder, for `~` and the media folders.
     pub home: PathBuf,
-    /// Files and links, or links alone.
+    /// Results as files and links, or as links alone.
     pub mode: ResourceMode,
-    /// The groups of tools on offer.
+    /// The toolsets that are switched on.
     pub toolsets: Vec<Toolset>,
-    /// Only tools that neither pay nor change anything.
+    /// If true, only tools that cost nothing and change nothing are offered.
     pub read_only: bool,
-    /// For calls that name no model.
+    /// The models and the voice of calls that name none.
     pub defaults: Defaults,
-    /// How often a running task is looked at.
+    /// The interval between polls of a running task.
     pub poll: Duration,
-    /// Whether MiniMax's documented limits are kept; `None` leaves it to [`Self::keeps_limits`].
+    /// Whether to keep MiniMax's documented rate limits. If `None`, [`Self::keeps_limits`] decides.
     pub rate_limits: Option<bool>,
-    /// Where the job records are.
+    /// The folder of the store.
     pub data_dir: PathBuf,
-    /// How long ended jobs are kept in the records; `None` keeps them for good.
+    /// How long the store keeps ended jobs. `None` keeps them forever.
     pub keep: Option<Duration>,
-    /// What may be spent.
+    /// The spending limits.
     pub budgets: Budgets,
-    /// How long a person may take to say yes to a price.
+    /// How long a person may take to answer a consent question.
     pub confirm_within: Duration,
-    /// Rows to put over the tables of models and prices.
+    /// The file with the user's rows for the tables of facts.
     pub facts_file: Option<PathBuf>,
-    /// The tracing filter.
+    /// The tracing filter of the log.
     pub log: String,
-    /// Where traces go.
+    /// The export of traces.
     pub telemetry: TelemetrySettings,
-    /// Whether the caller sits at this machine, so that sounds may be played on it.
+    /// If true, the caller sits at this machine, so audio may be played on it.
     pub local_playback: bool,
-    /// Who may call over HTTP.
+    /// The settings of the HTTP server.
     pub http: HttpSettings,
-    /// Where programs are looked for: the search path.
+    /// The folders in which to look for programs (`PATH`).
     pub program_dirs: Vec<PathBuf>,
-    /// Settings that cannot be used. The server starts all the same; calls explain.
+    /// Illegal settings. The server starts anyway, and calls explain them.
     pub problems: Vec<ConfigError>,
 }
 
@@ -234,7 +232,7 @@ impl fmt::Debug for Config {
 }
 
 impl Config {
-    /// Reads every setting through `lookup` (in the program, the environment).
+    /// Reads every setting through `lookup`, which in the program reads the environment.
     pub fn read(lookup: impl Fn(&str) -> Option<String>, places: &Places) -> Self {
         let mut reader = Reader { lookup, problems: Vec::new() };
         let chosen = reader.region();
@@ -281,7 +279,7 @@ impl Config {
         }
     }
 
-    /// The same settings, pointed at a sandbox on this machine.
+    /// The same settings for a sandbox on this machine.
     #[must_use]
     pub fn at_sandbox(mut self, url: &str) -> Self {
         url.clone_into(&mut self.host);
@@ -300,7 +298,7 @@ impl Config {
         self
     }
 
-    /// Takes the key out of what the key file says. A key in the environment goes first.
+    /// Takes the key from the contents of the key file. A key in the environment wins.
     pub fn take_key(&mut self, file: Result<String, std::io::Error>) {
         if self.key.is_some() {
             return;
@@ -314,28 +312,28 @@ impl Config {
         }
     }
 
-    /// Whether requests are spaced by MiniMax's documented limits. An imitation on this machine has none.
+    /// True if requests keep MiniMax's documented rate limits. By default an API on this machine has none.
     pub fn keeps_limits(&self) -> bool {
         self.rate_limits.unwrap_or(!self.loopback)
     }
 
-    /// Takes up a problem that showed when a setting was put to use.
+    /// Adds a problem that was found when a setting was used.
     pub fn found(&mut self, name: &'static str, problem: impl Into<String>) {
         self.problems.push(ConfigError { name, problem: problem.into() });
     }
 
-    /// What the key's beginning says about its kind: a hint, never a check.
+    /// The kind of the key, judged by its prefix. A hint, not a check.
     pub fn key_kind(&self) -> KeyKind {
         KeyKind::of(self.key.as_ref())
     }
 
-    /// What USD and CNY are called in prices of this region.
+    /// The currency of the region's prices.
     pub fn currency(&self) -> &'static str {
         self.region.currency()
     }
 }
 
-/// A relative folder in the search path would be one of the client's choosing.
+/// Drops relative folders. They would resolve against a working directory that the client chooses.
 fn absolute_dirs(path: &str) -> Vec<PathBuf> {
     std::env::split_paths(path).filter(|dir| dir.is_absolute()).collect()
 }
@@ -447,7 +445,7 @@ mod tests {
             let config = read(&[("MINIMAX_KEEP_DAYS", value)]);
             assert_eq!((days(&config), config.problems.len()), (kept, 0), "{value}");
         }
-        // What cannot be read removes nothing.
+        // An illegal value removes nothing.
         for value in ["-1", "36501", "1.5", "a month"] {
             let config = read(&[("MINIMAX_KEEP_DAYS", value)]);
             assert_eq!((days(&config), config.problems.len()), (None, 1), "{value}");

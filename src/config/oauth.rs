@@ -1,29 +1,29 @@
-//! Settings of a server whose callers are known to an identity provider.
+//! Settings for callers who authenticate with an identity provider.
 
 use url::Url;
 
 use super::Toolset;
 use super::reader::{Reader, is_loopback};
 
-/// Whose tokens are taken, and what they allow (OAuth 2.1, the part of the resource server).
+/// The accepted issuer and what its tokens allow. The server is a resource server of OAuth 2.1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OAuthSettings {
-    /// The identity provider, to the letter as it stands in `iss`.
+    /// The identity provider. Must equal the `iss` claim exactly.
     pub issuer: String,
-    /// What has to stand in `aud`; `None` for the address of `/mcp`.
+    /// The required `aud` claim. `None` means the URL of `/mcp`.
     pub audience: Option<String>,
-    /// Where the provider's keys are; `None` where its metadata say so.
+    /// The URL of the provider's keys. `None` means that the provider's metadata give it.
     pub jwks: Option<String>,
-    /// What a scope allows.
+    /// What each scope allows.
     pub scopes: Vec<ScopeRow>,
 }
 
-/// A scope, and the groups of tools that it allows; `None` for all that are on offer.
+/// A scope and its toolsets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScopeRow {
-    /// As it stands in a token.
+    /// The scope as it appears in a token.
     pub scope: String,
-    /// What it allows.
+    /// The toolsets that the scope allows. `None` means all that are switched on.
     pub toolsets: Option<Vec<Toolset>>,
 }
 
@@ -50,7 +50,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         Some(OAuthSettings { issuer, audience: self.get(AUDIENCE), jwks, scopes: self.scopes(offered) })
     }
 
-    /// Keys that came in clear could be anybody's.
+    /// Requires https, because keys that are fetched over plain http could be replaced on the way.
     fn secure(&mut self, name: &'static str, value: &str) {
         let good = Url::parse(value).is_ok_and(|url| {
             let secure = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
@@ -82,7 +82,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
     }
 }
 
-/// A scope for everything, and one for each group.
+/// The default scopes: one for everything, and one for each toolset.
 fn usual(offered: &[Toolset]) -> Vec<ScopeRow> {
     let all = ScopeRow { scope: "minimax:all".to_owned(), toolsets: None };
     let each = Toolset::ALL.iter().filter(|(_, group)| offered.contains(group)).map(|(name, group)| {
@@ -92,10 +92,10 @@ fn usual(offered: &[Toolset]) -> Vec<ScopeRow> {
     [all].into_iter().chain(each).collect()
 }
 
-/// `scope=group+group`.
+/// Parses `scope=toolset+toolset`.
 fn scope(part: &str) -> Option<ScopeRow> {
     let (scope, groups) = part.rsplit_once('=')?;
-    // What may stand in a scope, and thus between the quotes of a header (RFC 6749 > Appendix A.4).
+    // The legal characters of a scope, which are also safe between the quotes of a header (RFC 6749 > Appendix A.4).
     let legal = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
     if scope.is_empty() || !scope.bytes().all(legal) {
         return None;

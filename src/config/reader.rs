@@ -1,4 +1,4 @@
-//! From words to values, with the mistakes collected on the way.
+//! Parses the values of settings and collects the errors.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,18 +12,19 @@ use secrecy::SecretString;
 const HOSTS: &[(Region, &str, &str)] =
     &[(Region::Global, "global", "https://api.minimax.io"), (Region::Cn, "cn", "https://api.minimax.cn")];
 
-/// A quarter: long enough to hold a month's bill of MiniMax against the records. An image takes 3 KB of them, a long
-/// text its own length.
+/// Three months, long enough to compare the store with MiniMax's monthly bill. An image takes 3 KB of the store, a
+/// text takes its own length.
 const KEEP_DAYS: u64 = 90;
 
-/// What the lookup said, with the mistakes collected on the way.
+/// The lookup function, and the errors found so far.
 pub(super) struct Reader<L> {
     pub(super) lookup: L,
     pub(super) problems: Vec<ConfigError>,
 }
 
 impl<L: Fn(&str) -> Option<String>> Reader<L> {
-    /// A set, non-empty value. Clients that could not fill in a `${placeholder}` pass it on as it is; that is unset too.
+    /// The value, if it is set and not empty. A client that cannot fill in a `${placeholder}` passes it on unchanged;
+    /// that counts as unset.
     pub(super) fn get(&self, name: &str) -> Option<String> {
         let value = (self.lookup)(name)?;
         let value = value.trim();
@@ -116,13 +117,13 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             Some("true" | "1" | "yes" | "on") => true,
             Some(other) => {
                 self.problem(name, format!("is `{other}`; it is `true` or `false`"));
-                // Whoever sets a switch wants the safer side of it.
+                // An illegal value counts as true, because a user who sets a switch wants the restriction that it brings.
                 true
             }
         }
     }
 
-    /// As [`Self::flag`], where unset is neither.
+    /// Like [`Self::flag`], but `None` if unset.
     pub(super) fn choice(&mut self, name: &'static str) -> Option<bool> {
         self.get(name)?;
         Some(self.flag(name))
@@ -148,7 +149,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
                 let problem =
                     format!("is `{value}`; it is a whole number of days, 0 to 36500, and 0 keeps all");
                 self.problem("MINIMAX_KEEP_DAYS", problem);
-                // What is removed by mistake is gone.
+                // Keeps everything, because a deletion cannot be undone.
                 0
             }
         };
@@ -164,7 +165,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         }
     }
 
-    /// A limit that cannot be read is a problem, so nothing is bought until it is put right.
+    /// Reads a limit. An illegal one becomes a problem, which blocks purchases until it is fixed.
     fn amount(&mut self, name: &'static str, currency: &str) -> Option<i64> {
         let value = self.get(name)?;
         amount::read(&value, currency).map_err(|problem| self.problem(name, problem)).ok()
@@ -176,7 +177,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         if path.is_absolute() {
             return path;
         }
-        // Clients start servers in folders of their own choosing, so a relative path would land anywhere.
+        // Clients start servers in any folder, so a relative path could end up anywhere.
         self.problem(name, format!("is `{value}`; it is an absolute path or starts with `~/`"));
         default
     }
@@ -203,7 +204,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
     }
 }
 
-/// `~/x` → the home folder's `x`.
+/// Replaces a leading `~/` by the home folder.
 fn expand(path: &str, home: &Path) -> PathBuf {
     match path.strip_prefix("~/").or_else(|| path.strip_prefix("~\\")) {
         Some(rest) => home.join(rest),

@@ -5,13 +5,13 @@
 pub struct Setting {
     /// The environment variable.
     pub name: &'static str,
-    /// What holds when it is unset, in words.
+    /// The default, in words.
     pub default: &'static str,
-    /// What it does and which values it takes.
+    /// What the setting does and which values are legal.
     pub meaning: &'static str,
 }
 
-/// Every setting there is, in the order in which a new user needs them.
+/// All settings, in the order in which a new user needs them.
 pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "MINIMAX_API_KEY",

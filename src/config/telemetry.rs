@@ -1,4 +1,4 @@
-//! Settings of the traces, by the names that OpenTelemetry has given them (OpenTelemetry specification > OTLP exporter).
+//! Settings of the traces, with OpenTelemetry's names (OpenTelemetry specification > OTLP exporter).
 
 use std::time::Duration;
 
@@ -9,30 +9,29 @@ use url::Url;
 use super::ConfigError;
 use super::reader::Reader;
 
-/// Where spans go. What is wrong with it keeps spans from leaving and nothing else: other programs have the same
-/// variables.
+/// The export of spans. An illegal setting only turns the export off, because other programs read the same variables.
 #[derive(Debug, Clone, Default)]
 pub struct TelemetrySettings {
-    /// `None`: no spans are sent.
+    /// The collector. `None` means that no spans are sent.
     pub otlp: Option<OtlpSettings>,
-    /// Settings that cannot be used.
+    /// Illegal settings.
     pub problems: Vec<ConfigError>,
 }
 
-/// A collector and how it is spoken to.
+/// A collector, and how to send to it.
 #[derive(Debug, Clone)]
 pub struct OtlpSettings {
-    /// With the path of traces.
+    /// The full URL for traces.
     pub endpoint: Url,
-    /// Sent with every batch; a token, as a rule.
+    /// Headers of every request. Usually they hold a token.
     pub headers: Vec<(String, SecretString)>,
-    /// JSON in place of protobuf.
+    /// If true, the body is JSON instead of protobuf.
     pub json: bool,
-    /// How long a batch may take.
+    /// The timeout of one batch.
     pub timeout: Duration,
-    /// What this server is called.
+    /// The service name of this server.
     pub service: String,
-    /// What else is said of it.
+    /// More resource attributes.
     pub resource: Vec<(String, String)>,
 }
 
@@ -71,14 +70,14 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         }))
     }
 
-    /// The general one is the beginning of several; the one for traces is taken as it is.
+    /// The URL for traces. The general endpoint is a base URL; the endpoint for traces is used unchanged.
     fn endpoint(&self) -> Result<Option<Url>, ConfigError> {
         let (name, text) = match (self.get(TRACES), self.get(GENERAL)) {
             (Some(text), _) => (TRACES, text),
             (None, Some(text)) => (GENERAL, format!("{}/v1/traces", text.trim_end_matches('/'))),
             (None, None) => return Ok(None),
         };
-        // The value is not repeated: it may carry a password.
+        // The message does not repeat the value, which may contain a password.
         let problem = "is no address of a collector; it is a URL such as http://localhost:4318".to_owned();
         match Url::parse(&text) {
             Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(Some(url)),
@@ -116,7 +115,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         }
     }
 
-    /// `name=value,…`, percent-encoded. Values are not repeated in what is said about them.
+    /// Parses percent-encoded `name=value,…` pairs. Error messages do not repeat values.
     fn pairs(&self, name: &'static str) -> Result<Vec<(String, String)>, ConfigError> {
         let text = self.get(name).unwrap_or_default();
         let pieces = text.split(',').map(str::trim).filter(|piece| !piece.is_empty());

@@ -7,29 +7,29 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Toolset, amount};
 
-/// Shorter ones can be guessed.
+/// The least length of a token. Shorter ones can be guessed.
 pub(super) const SHORTEST: usize = 16;
 
-/// More calls a minute than this are no limit.
+/// The highest rate in calls per minute. A higher one would limit nothing.
 const FASTEST: u32 = 100_000;
 
-/// Who calls with a token, and what he may use up.
+/// A caller with a token, and its limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenRow {
-    /// Whose it is; jobs and files belong to this name.
+    /// The principal. Jobs and files belong to this name.
     pub name: String,
-    /// The SHA-256 of the token: all that has to be kept of it.
+    /// The SHA-256 of the token. The token itself is not kept.
     pub digest: [u8; 32],
-    /// The groups of tools it may use; all by default.
+    /// The toolsets that the caller may use. `None` means all.
     pub toolsets: Option<Vec<Toolset>>,
-    /// What it may spend in any 24 hours, in millionths of the region's currency.
+    /// The budget for any 24 hours, in millionths of the region's currency.
     pub budget_day: Option<i64>,
-    /// Tool calls a minute.
+    /// The highest number of tool calls per minute.
     pub rate: Option<u32>,
 }
 
 impl Toolset {
-    /// These groups, and `jobs` if one of them starts some: without it nobody could ask what became of them.
+    /// Adds `jobs` if one of the toolsets starts jobs. Without it a caller could not ask for their results.
     pub(super) fn with_jobs(mut groups: Vec<Self>) -> Vec<Self> {
         if groups.iter().any(|group| Self::STARTS_JOBS.contains(group)) && !groups.contains(&Self::Jobs) {
             groups.push(Self::Jobs);
@@ -39,14 +39,14 @@ impl Toolset {
 }
 
 impl TokenRow {
-    /// A token that may use everything that is on offer.
+    /// A token without limits.
     pub fn new(name: impl Into<String>, token: &str) -> Self {
         let digest = Sha256::digest(token).into();
         Self { name: name.into(), digest, toolsets: None, budget_day: None, rate: None }
     }
 }
 
-/// A row as it is written.
+/// A row of the file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
@@ -63,7 +63,7 @@ struct Written {
     rate: Option<u32>,
 }
 
-/// Reads a token file: a JSON array of rows, amounts in `currency`. The sentence of a refusal has no subject.
+/// Reads a token file: a JSON array of rows, with amounts in `currency`. The error is a sentence without a subject.
 pub fn read_tokens(text: &str, currency: &str) -> Result<Vec<TokenRow>, String> {
     let legal = "it is a JSON array of {\"name\": …, \"token\": … or \"sha256\": …, \"toolsets\": [\"image\", …], \
                  \"budget_day\": \"5\", \"rate\": 30}; the last three may be left out";
@@ -132,7 +132,7 @@ impl Written {
     }
 }
 
-/// The first field that is none, or is of another form. What stands in it is said only where no token can.
+/// Describes the first unknown or malformed field. Quotes a value only where it cannot be a token.
 fn misfit(text: &str) -> Option<String> {
     const FIELDS: [&str; 6] = ["name", "token", "sha256", "toolsets", "budget_day", "rate"];
     let rows: Vec<serde_json::Map<String, Value>> = serde_json::from_str(text).ok()?;
@@ -159,7 +159,7 @@ fn misfit(text: &str) -> Option<String> {
     })
 }
 
-// serde's own words would quote what stands there, which may be a token.
+// serde's own message would quote the value, which may be a token.
 fn kind_of(error: &serde_json::Error) -> &'static str {
     match error.classify() {
         serde_json::error::Category::Syntax => "no JSON",

@@ -1,4 +1,4 @@
-//! Settings of what callers may hand in over HTTP.
+//! Settings of uploads over HTTP.
 
 use std::time::Duration;
 
@@ -6,22 +6,22 @@ use super::reader::Reader;
 
 const MEBIBYTE: u64 = 1024 * 1024;
 
-/// What may be handed in, and for how long it is kept.
+/// Limits of uploads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UploadSettings {
-    /// The size of one file, in bytes; 0 where nothing may be handed in.
+    /// The size limit of one file, in bytes. 0 closes the upload route.
     pub largest: u64,
-    /// The size of all files of a caller, in bytes.
+    /// The size limit of all files of one caller, in bytes.
     pub total: u64,
-    /// How many files a caller may have.
+    /// The number of files that one caller may have.
     pub count: usize,
-    /// How long a file is kept.
+    /// How long an upload is kept.
     pub life: Duration,
 }
 
 impl Default for UploadSettings {
     fn default() -> Self {
-        // As large as the largest input that MiniMax takes (File upload > purpose `video_understanding`).
+        // The largest input that MiniMax accepts (File upload > purpose `video_understanding`).
         let (largest, total) = (512 * MEBIBYTE, 2048 * MEBIBYTE);
         Self { largest, total, count: 100, life: Duration::from_hours(24) }
     }

@@ -1,40 +1,40 @@
-//! How many requests MiniMax takes (platform docs > Rate limits).
+//! MiniMax's rate limits (platform docs > Rate limits).
 
 use serde::Deserialize;
 
 use super::Facts;
 
-/// What one group of requests is limited to. Limits differ from account to account: these are those of a usual
-/// one, and a refusal teaches better.
+/// The limit of one rate-limit group. Limits differ between accounts. These are the usual ones; the adaptive limiter
+/// learns the rest from refusals.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Limit {
-    /// What is limited together, in words for a person.
+    /// The name of the group, in words for a person.
     pub group: String,
-    /// Requests within [`Self::seconds`]; `None` for any number.
+    /// Requests per [`Self::seconds`]. `None` means no limit.
     #[serde(default)]
     pub count: Option<u32>,
-    /// The same on the China host, where it differs.
+    /// The count on the China host, if it differs.
     #[serde(default)]
     pub cn: Option<u32>,
-    /// The length of the window.
+    /// The length of the window in seconds.
     #[serde(default = "a_minute")]
     pub seconds: f64,
-    /// How many may leave at once after a rest; a few if it does not say.
+    /// How many requests may leave at once after a pause. Absent means a small default.
     #[serde(default)]
     pub burst: Option<u32>,
-    /// How many may be under way at once.
+    /// How many requests may be in flight at once.
     #[serde(default)]
     pub in_flight: Option<u32>,
-    /// Whether [`Self::in_flight`] counts tasks until they end, not requests until they are answered.
+    /// If true, [`Self::in_flight`] counts tasks until they end, not requests until they are answered.
     #[serde(default)]
     pub tasks: bool,
-    /// Nothing is bought: a look, a list.
+    /// If true, the requests of the group buy nothing, such as polls and lists.
     #[serde(default)]
     pub free: bool,
-    /// It holds whatever the settings say.
+    /// If true, the limit is kept even if the settings turn rate limits off.
     #[serde(default)]
     pub always: bool,
-    /// When MiniMax's documents said so, `YYYY-MM`; empty for a generous bound of ours.
+    /// The month of MiniMax's documentation, `YYYY-MM`. Empty if the limit is our own generous bound.
     #[serde(default)]
     pub as_of: String,
 }
@@ -43,7 +43,7 @@ fn a_minute() -> f64 {
     60.0
 }
 
-/// Which group the models of a family are limited with.
+/// The rate-limit group of a family of text models.
 #[derive(Debug, Deserialize)]
 pub(super) struct TextLimit {
     prefix: String,
@@ -51,12 +51,12 @@ pub(super) struct TextLimit {
 }
 
 impl Facts {
-    /// What a group of requests is limited to.
+    /// The limit of a group.
     pub fn limit(&self, group: &str) -> Option<&Limit> {
         self.limits.iter().find(|row| row.group == group)
     }
 
-    /// The group of a text model: the row with the longest beginning of its name.
+    /// The group of a text model: that of the longest matching prefix.
     pub fn text_group(&self, model: &str) -> &str {
         let family = self.text_limits.iter().filter(|row| model.starts_with(&row.prefix));
         family.max_by_key(|row| row.prefix.len()).map_or("text", |row| row.group.as_str())

@@ -1,8 +1,8 @@
-//! What MiniMax offers and asks for, as data with a date: models and their legal values, prices, error codes.
+//! Facts about MiniMax as data with a date: models and their legal values, prices, limits, voices, error codes.
 //!
-//! The tables are `facts.json`, `offer.json`, `text.json` and `voices.json` beside this file. No code decides anything
-//! about a single model. A model that is not in the tables is legal: it is sent as it is, and its limits and price are
-//! unknown.
+//! The tables are `facts.json`, `offer.json`, `text.json` and `voices.json` beside this file. No code makes a
+//! decision about a single model. A model that is not in the tables is legal: its name is sent unchanged, and its
+//! limits and price are unknown.
 
 mod limits;
 mod music;
@@ -28,12 +28,12 @@ pub use user_file::install;
 pub use video_extras::{ContextIr, Regeneration, Template};
 pub use voices::{Language, SystemVoice, TranscriptionModel, VoicePrices, Voices, voices};
 
-/// All tables.
+/// The tables of `facts.json`.
 #[derive(Debug, Default, Deserialize)]
 pub struct Facts {
-    /// The day on which the tables were last compared with MiniMax's documentation, `YYYY-MM-DD`.
+    /// The last day on which the tables were compared with MiniMax's documentation, `YYYY-MM-DD`.
     pub as_of: String,
-    /// Short names of models → the ids that MiniMax reads.
+    /// Short names of models, with the ids that MiniMax expects.
     aliases: BTreeMap<String, String>,
     codes: Vec<Code>,
     http: Vec<HttpStatus>,
@@ -41,9 +41,9 @@ pub struct Facts {
     text_limits: Vec<TextLimit>,
     image: Vec<ImageModel>,
     speech: Vec<SpeechModel>,
-    /// What voices of one's own cost.
+    /// Prices of cloned and designed voices.
     pub voice: VoicePrices,
-    /// The model that transcribes.
+    /// The speech-to-text model.
     pub transcription: TranscriptionModel,
     video: Vec<VideoModel>,
     video_by_mode: BTreeMap<Mode, String>,
@@ -56,7 +56,7 @@ pub struct Facts {
     regeneration: Regeneration,
 }
 
-/// What kind of failure a code is; who must act follows from it.
+/// The kind of failure that a code stands for. It decides who must act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
@@ -66,13 +66,13 @@ pub enum Class {
     Quota,
     /// An argument.
     Input,
-    /// Refused for what it says or shows.
+    /// The content was refused.
     Content,
-    /// Too much at once; MiniMax did not take the request.
+    /// Too many requests. MiniMax did not accept this one.
     Rate,
-    /// A fault at MiniMax; whether it took the request is not known.
+    /// A fault at MiniMax. Whether it accepted the request is unknown.
     Server,
-    /// This program speaks to MiniMax in a way it does not understand.
+    /// This program sent a request that MiniMax does not understand.
     Crate,
 }
 
@@ -86,25 +86,25 @@ pub struct Code {
     pub advice: String,
 }
 
-/// What an HTTP status means where the body says nothing.
+/// The meaning of an HTTP status when the body has no code.
 #[derive(Debug, Deserialize)]
 #[expect(missing_docs, reason = "the columns of a table")]
 pub struct HttpStatus {
     pub status: u16,
-    /// A word of the message, where the status alone could mean something else too.
+    /// A word that the message must contain, for a status with more than one meaning.
     #[serde(default)]
     pub says: Option<String>,
     pub class: Class,
     pub advice: String,
 }
 
-/// An amount in both currencies; an absent one is unknown, never 0.
+/// An amount in both currencies. An absent amount is unknown, never 0.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 pub struct Price {
-    /// US dollars, on the global host.
+    /// US dollars, charged on the global host.
     #[serde(rename = "USD")]
     pub usd: Option<f64>,
-    /// Yuan, on the China host.
+    /// Yuan, charged on the China host.
     #[serde(rename = "CNY")]
     pub cny: Option<f64>,
 }
@@ -123,11 +123,11 @@ pub struct ImageModel {
     pub model: String,
     /// Legal `aspect_ratio`s.
     pub aspect_ratios: Vec<String>,
-    /// Whether `width` and `height` may be given.
+    /// If true, the model accepts `width` and `height`.
     pub sizes: bool,
-    /// Whether `style` may be given.
+    /// If true, the model accepts `style`.
     pub styles: bool,
-    /// Per image.
+    /// The price of one image.
     #[serde(default)]
     pub each: Price,
 }
@@ -139,15 +139,15 @@ pub struct SpeechModel {
     pub model: String,
     /// Legal `emotion`s.
     pub emotions: Vec<String>,
-    /// Values of `language_boost` it lacks.
+    /// Values of `language_boost` that the model does not accept.
     #[serde(default)]
     pub not_languages: Vec<String>,
-    /// Per million billed characters.
+    /// The price of a million billed characters.
     #[serde(default)]
     pub per_million: Price,
 }
 
-/// Which of the two video APIs a model is served by.
+/// Which of the two video APIs serves a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
@@ -157,7 +157,7 @@ pub enum Protocol {
     V2,
 }
 
-/// Which API new models of a family are served by, as far as their names tell.
+/// The API that serves the new models of a family, by the prefix of their names.
 #[derive(Debug, Deserialize)]
 struct Family {
     prefix: String,
@@ -170,18 +170,18 @@ struct Family {
 pub enum Mode {
     /// The prompt alone.
     Text,
-    /// An image that the video starts with.
+    /// The first image of the video.
     FirstFrame,
-    /// An image that it ends with, with or without a first one.
+    /// The last image of the video, with or without a first one.
     LastFrame,
-    /// A face that it shows (V1).
+    /// A face to show (V1).
     Subject,
-    /// Images, videos and sounds to go by (V2).
+    /// Images, videos and audio as references (V2).
     Reference,
 }
 
 impl Mode {
-    /// The mode in words for a person.
+    /// The name of the mode, for a person.
     pub fn words(self) -> &'static str {
         match self {
             Self::Text => "text to video",
@@ -193,12 +193,12 @@ impl Mode {
     }
 }
 
-/// A resolution and the lengths it can be had in. The first of a list is the default.
+/// A resolution and its legal durations. The first of each list is the default.
 #[derive(Debug, Deserialize)]
 pub struct Size {
     /// `768P`, `2K`, …
     pub resolution: String,
-    /// Seconds.
+    /// Durations in seconds.
     pub durations: Vec<u32>,
 }
 
@@ -209,18 +209,18 @@ pub struct VideoModel {
     pub model: String,
     /// The API that serves it.
     pub protocol: Protocol,
-    /// What it can do, and in which sizes.
+    /// The modes that it supports, with their sizes.
     pub modes: BTreeMap<Mode, Vec<Size>>,
-    /// Modes on which MiniMax's own documents disagree.
+    /// Modes on which MiniMax's documents contradict each other.
     #[serde(default)]
     pub doubtful: Vec<Mode>,
-    /// Whether `fast_pretreatment` may be given.
+    /// If true, the model accepts `fast_pretreatment`.
     #[serde(default)]
     pub fast_pretreatment: bool,
-    /// Whether `extra.prompt_expansion_mode` may be given.
+    /// If true, the model accepts `extra.prompt_expansion_mode`.
     #[serde(default)]
     pub prompt_expansion: bool,
-    /// Whether a reference video needs a `ratio` other than `adaptive`.
+    /// If true, a reference video needs a `ratio` other than `adaptive`.
     #[serde(default)]
     pub explicit_ratio: bool,
     #[serde(default)]
@@ -254,7 +254,7 @@ struct ExtraImage {
 }
 
 impl VideoModel {
-    /// What a clip costs, `images` being the input images; `None` when the table does not say.
+    /// The price of a clip with `images` input images. `None` if the table has no price.
     pub fn price(&self, resolution: &str, seconds: u32, images: u32, currency: &str) -> Option<f64> {
         let clip = self.per_clip.iter().find(|row| row.resolution == resolution && row.duration == seconds);
         if let Some(row) = clip {
@@ -273,7 +273,7 @@ impl VideoModel {
 }
 
 impl VideoModel {
-    /// What it costs, in words; `None` when the table does not say.
+    /// The price list in words. `None` if the table has no price.
     pub fn price_list(&self, currency: &str) -> Option<String> {
         let clips = self.per_clip.iter().filter_map(|row| {
             let amount = row.price.in_currency(currency)?;
@@ -290,21 +290,21 @@ impl VideoModel {
     }
 }
 
-/// An amount without the noise of binary fractions: prices have at most seven places.
+/// Removes the rounding noise of binary fractions. Prices have at most seven decimal places.
 pub fn rounded(amount: f64) -> f64 {
     (amount * 1e7).round() / 1e7
 }
 
-/// The tables that this program was built with, and the user's rows over them (see [`install`]).
+/// The compiled-in tables, with the user's overlay (see [`install`]).
 pub fn facts() -> &'static Facts {
     static FACTS: OnceLock<Facts> = OnceLock::new();
-    // The file is compiled in and a test parses it, so the fallback is never seen.
+    // The file is compiled in, and a test parses it, so the fallback is never used.
     FACTS.get_or_init(|| overlay::table("facts.json"))
 }
 
 impl Facts {
-    /// The id that MiniMax reads for a name as people write it: a `minimax/` prefix goes, a short name becomes
-    /// the full one, anything else stays as it is.
+    /// The id that MiniMax expects. Removes a `minimax/` prefix and replaces a short name. Any other name stays
+    /// unchanged.
     pub fn canonical(&self, name: &str) -> String {
         let name = name.trim();
         let bare = name.strip_prefix("minimax/").unwrap_or(name);
@@ -321,7 +321,7 @@ impl Facts {
         &self.codes
     }
 
-    /// The row of an HTTP status.
+    /// The row of an HTTP status, for this message.
     pub fn http(&self, status: u16, message: &str) -> Option<&HttpStatus> {
         let said = |row: &&HttpStatus| row.says.as_ref().is_none_or(|word| message.contains(word.as_str()));
         self.http.iter().filter(|row| row.status == status).find(said)
@@ -357,28 +357,28 @@ impl Facts {
         &self.video
     }
 
-    /// The short names of a model.
+    /// The short names of a model id.
     pub fn aliases_of(&self, model: &str) -> Vec<String> {
         self.aliases.iter().filter(|(_, id)| *id == model).map(|(alias, _)| alias.clone()).collect()
     }
 
-    /// Every known speech model.
+    /// The ids of all known speech models.
     pub fn speech_models(&self) -> impl Iterator<Item = &str> {
         self.speech.iter().map(|row| row.model.as_str())
     }
 
-    /// The video models that can do `mode`.
+    /// The ids of the video models that support `mode`.
     pub fn video_models(&self, mode: Mode) -> impl Iterator<Item = &str> {
         self.video.iter().filter(move |row| row.modes.contains_key(&mode)).map(|row| row.model.as_str())
     }
 
-    /// The API for a model that is not in the table.
+    /// The API to use for a model that is not in the table.
     pub fn protocol_of_unknown(&self, model: &str) -> Protocol {
         let family = self.unknown_video.iter().find(|family| model.starts_with(&family.prefix));
         family.map_or(Protocol::V1, |family| family.protocol)
     }
 
-    /// The model of a call that names none.
+    /// The default model of a mode.
     pub fn video_default(&self, mode: Mode) -> &str {
         self.video_by_mode.get(&mode).map_or("MiniMax-Hailuo-2.3", String::as_str)
     }

@@ -1,4 +1,4 @@
-//! Music models, and what MiniMax has closed.
+//! Music models, and the endpoints that MiniMax has closed to some accounts.
 
 use serde::Deserialize;
 
@@ -9,31 +9,31 @@ use super::{Facts, Price};
 pub struct MusicModel {
     /// The id on the wire.
     pub model: String,
-    /// Whether it makes covers, and nothing else.
+    /// If true, the model only makes covers.
     #[serde(default)]
     pub cover: bool,
-    /// Whether `is_instrumental` and `lyrics_optimizer` may be given.
+    /// If true, the model accepts `is_instrumental` and `lyrics_optimizer`.
     #[serde(default)]
     pub optional_lyrics: bool,
-    /// Characters of `prompt`, at least and at most.
+    /// The least and the greatest number of characters of `prompt`.
     pub prompt: (usize, usize),
-    /// Characters of `lyrics`, at least and at most.
+    /// The least and the greatest number of characters of `lyrics`.
     pub lyrics: (usize, usize),
-    /// MiniMax has stopped it, but may answer for it still.
+    /// MiniMax has withdrawn the model, but may still serve it.
     #[serde(default)]
     pub stopped: bool,
-    /// Per piece of up to five minutes.
+    /// The price of a piece of up to five minutes.
     #[serde(default)]
     pub each: Price,
 }
 
-/// Endpoints that some accounts may no longer use.
+/// Endpoints that are closed to some accounts.
 #[derive(Debug, Deserialize)]
 pub struct Closing {
     paths: Vec<String>,
-    /// What the endpoints answer then, among other occasions.
+    /// The codes that a closed endpoint returns. They also occur for other reasons.
     codes: Vec<i64>,
-    /// What a caller should know who gets one of the codes.
+    /// What to tell a caller who receives one of the codes.
     pub note: String,
 }
 
@@ -43,18 +43,18 @@ impl Facts {
         self.music.iter().find(|row| row.model == model)
     }
 
-    /// The models that make covers, or those that make songs of their own, and that MiniMax still offers.
+    /// The ids of the cover models, or of the song models, that MiniMax still offers.
     pub fn music_models(&self, cover: bool) -> impl Iterator<Item = &str> {
         let offered = self.music.iter().filter(move |row| row.cover == cover && !row.stopped);
         offered.map(|row| row.model.as_str())
     }
 
-    /// Per call of the lyrics endpoint.
+    /// The price of one call of the lyrics endpoint.
     pub fn lyrics_price(&self) -> Price {
         self.lyrics_each
     }
 
-    /// What may be behind a refusal of an endpoint that is closed to some accounts.
+    /// The possible explanation of this refusal, if the endpoint is closed to some accounts.
     pub fn closing(&self, path: &str, code: i64) -> Option<&Closing> {
         self.closings
             .iter()

@@ -1,4 +1,4 @@
-//! What stands beside the models: uploads and their limits, prices of single calls, and models in short.
+//! Facts besides the models: upload limits, prices of single calls, and short entries for other models.
 
 use std::sync::OnceLock;
 
@@ -10,9 +10,9 @@ use super::{Price, overlay};
 #[derive(Debug, Default, Deserialize)]
 pub struct Offer {
     calls: Vec<Call>,
-    /// The chat model that looks at images when the plan's own endpoint is out of reach.
+    /// The chat model that describes images when the plan's vision endpoint is not available.
     pub vision: Vision,
-    /// Codes with which MiniMax says that a key has no plan, or none that covers the call.
+    /// The codes that mean that the key has no plan, or a plan that does not cover the call.
     pub no_plan: Vec<i64>,
     uploads: Vec<Upload>,
     other_models: Vec<OtherModel>,
@@ -26,7 +26,7 @@ struct Call {
     each: Price,
 }
 
-/// A chat model with eyes, and what a million of its tokens costs.
+/// A chat model that accepts images, with its price per million tokens.
 #[derive(Debug, Default, Deserialize)]
 #[expect(missing_docs, reason = "the columns of a table")]
 pub struct Vision {
@@ -37,24 +37,24 @@ pub struct Vision {
     pub output: Price,
 }
 
-/// What may be uploaded for a purpose (File Management > upload).
+/// The rules for uploads with one purpose (File Management > upload).
 #[derive(Debug, Deserialize)]
 pub struct Upload {
-    /// The word on the wire.
+    /// The value of `purpose` on the wire.
     pub purpose: String,
-    /// Each sort of file has its own; none for purposes that MiniMax alone writes to.
+    /// One rule per kind of file. Empty for purposes that only MiniMax writes.
     pub rules: Vec<Rule>,
-    /// What takes the file, in words.
+    /// Who uses the file, in words.
     #[serde(rename = "for")]
     pub used_by: String,
-    /// MiniMax deletes it after so many days.
+    /// MiniMax deletes the file after this many days.
     pub kept_days: Option<u32>,
-    /// Whether it can be deleted before.
+    /// If true, the file can be deleted earlier.
     #[serde(default)]
     pub deletable: bool,
 }
 
-/// What a file has to be like.
+/// The limits for one kind of file.
 #[derive(Debug, Deserialize)]
 #[expect(missing_docs, reason = "the columns of a table")]
 pub struct Rule {
@@ -67,14 +67,14 @@ pub struct Rule {
     pub characters: Option<u64>,
 }
 
-/// Tables live as long as the program, and limits are compared by reference.
+/// Leaks the list. Tables live as long as the program, and limits are compared by reference.
 fn kept<'de, D: Deserializer<'de>>(deserializer: D) -> Result<&'static [&'static str], D::Error> {
     let mimes: Vec<String> = Vec::deserialize(deserializer)?;
     let leaked: Vec<&'static str> = mimes.into_iter().map(|mime| &*mime.leak()).collect();
     Ok(leaked.leak())
 }
 
-/// A model of which only the essentials are kept, in words.
+/// A model for which only the essentials are listed, in words.
 #[derive(Debug, Deserialize)]
 #[expect(missing_docs, reason = "the columns of a table")]
 pub struct OtherModel {
@@ -89,24 +89,24 @@ pub struct OtherModel {
     pub out: Price,
 }
 
-/// The tables of `offer.json`, with the user's rows over them.
+/// The tables of `offer.json`, with the user's overlay.
 pub fn offer() -> &'static Offer {
     static OFFER: OnceLock<Offer> = OnceLock::new();
     OFFER.get_or_init(|| overlay::table("offer.json"))
 }
 
 impl Offer {
-    /// What one call of a tool costs.
+    /// The price of one call of a tool.
     pub fn each(&self, tool: &str) -> Price {
         self.calls.iter().find(|row| row.alias == tool).map_or_else(Price::default, |row| row.each)
     }
 
-    /// Every purpose of a file.
+    /// All upload purposes.
     pub fn purposes(&self) -> &[Upload] {
         &self.uploads
     }
 
-    /// A purpose by its word.
+    /// The rules of one purpose.
     pub fn purpose(&self, word: &str) -> Option<&Upload> {
         self.uploads.iter().find(|row| row.purpose == word)
     }

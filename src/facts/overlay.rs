@@ -1,17 +1,18 @@
-//! The compiled-in tables, and the merge of a user's rows over them.
+//! Merges the user's rows over the compiled-in tables.
 
 use std::sync::OnceLock;
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-/// The fields that identify a row, in order of precedence. A list whose rows have none of them is replaced as a whole.
+/// The fields that identify a row, in order of precedence. A list whose rows have none of them is replaced as a
+/// whole.
 const KEYS: &[&str] = &["model", "code", "alias", "status", "purpose", "prefix", "group", "api", "id"];
 
 /// The user's rows, once they are installed.
 pub(super) static OVERLAY: OnceLock<Value> = OnceLock::new();
 
-/// The tables that are compiled in. A name that is in none of them cannot be overridden.
+/// The compiled-in tables. Names that occur in none of them cannot be overridden.
 const TABLES: &[(&str, &str)] = &[
     ("facts.json", include_str!("facts.json")),
     ("offer.json", include_str!("offer.json")),
@@ -19,7 +20,7 @@ const TABLES: &[(&str, &str)] = &[
     ("voices.json", include_str!("voices.json")),
 ];
 
-/// One table with the user's rows over it.
+/// One table with the user's overlay.
 pub(super) fn table<T: DeserializeOwned + Default>(file: &str) -> T {
     let text = TABLES.iter().find(|(name, _)| *name == file).map_or("{}", |(_, text)| text);
     let mut value: Value = serde_json::from_str(text).unwrap_or_default();
@@ -29,7 +30,7 @@ pub(super) fn table<T: DeserializeOwned + Default>(file: &str) -> T {
     serde_json::from_value(value).unwrap_or_default()
 }
 
-/// Every compiled-in table in one object.
+/// All compiled-in tables in one object.
 pub(super) fn all_tables() -> Value {
     let mut all = Value::Object(Map::new());
     for (_, text) in TABLES {
@@ -38,7 +39,7 @@ pub(super) fn all_tables() -> Value {
     all
 }
 
-/// Merges objects by name and lists of rows by key; everything else is replaced.
+/// Merges objects by name and lists of rows by key. Replaces everything else.
 pub(super) fn merge(base: &mut Value, over: Value) {
     match (base, over) {
         (Value::Object(base), Value::Object(over)) => {
@@ -63,7 +64,7 @@ pub(super) fn merge(base: &mut Value, over: Value) {
     }
 }
 
-/// What identifies a row: its first field of [`KEYS`], or for a row written as an array its first element, the id.
+/// The key of a row: its first field of [`KEYS`]. In a row written as an array, the first element is the id.
 fn key(row: &Value) -> Option<(&'static str, &Value)> {
     match row {
         Value::Array(columns) => columns.first().filter(|id| id.is_string()).map(|id| ("id", id)),

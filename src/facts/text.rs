@@ -1,4 +1,4 @@
-//! Text models and what each protocol has words for (platform docs > Text).
+//! Text models, and the options that each protocol supports (platform docs > Text).
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -19,42 +19,42 @@ pub(super) struct Text {
     models: Vec<TextModel>,
 }
 
-/// What a protocol has words for.
+/// The options that one chat protocol supports.
 #[derive(Debug, Default, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "the columns of a table")]
 pub struct TextProtocol {
     /// The value of `api`.
     pub api: String,
-    /// Least and greatest.
+    /// The least and the greatest value.
     pub temperature: (f64, f64),
-    /// Least and greatest.
+    /// The least and the greatest value.
     pub top_p: (f64, f64),
-    /// The least value itself is refused, of both.
+    /// If true, the least values of `temperature` and `top_p` are themselves illegal.
     #[serde(default)]
     pub above_zero: bool,
-    /// Whether thinking can be switched.
+    /// If true, thinking can be switched on and off.
     pub thinking: bool,
-    /// Whether `effort` can be sent.
+    /// If true, the protocol has `effort`.
     pub efforts: bool,
-    /// Whether `service_tier` can be sent.
+    /// If true, the protocol has `service_tier`.
     pub tiers: bool,
-    /// Whether MiniMax can search the web.
+    /// If true, MiniMax can search the web.
     pub web_search: bool,
-    /// Whether films can be shown.
+    /// If true, the protocol accepts videos.
     pub video: bool,
-    /// Types of `response_format`.
+    /// Legal types of `response_format`.
     pub formats: Vec<String>,
 }
 
-/// Whether a model thinks.
+/// Whether a model thinks before it answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Thinking {
-    /// It cannot be kept from it.
+    /// Always; it cannot be switched off.
     Always,
-    /// As it is told.
+    /// The request decides.
     Switch,
-    /// It does not.
+    /// Never.
     Never,
 }
 
@@ -64,46 +64,46 @@ pub enum Thinking {
 pub struct TextModel {
     /// The id on the wire.
     pub model: String,
-    /// Tokens in and out together.
+    /// The most tokens of input and output together.
     pub context: u64,
-    /// Tokens out.
+    /// The most output tokens.
     pub max_output: u32,
-    /// Whether it takes pictures and films.
+    /// If true, the model accepts images, and videos unless [`Self::video_blind`].
     #[serde(default)]
     pub sees: bool,
-    /// Whether it takes no films all the same.
+    /// If true, the model accepts no videos.
     #[serde(default)]
     pub video_blind: bool,
-    /// Whether it thinks.
+    /// Whether the model thinks.
     pub thinking: Thinking,
-    /// In words, whether a call that does not say so thinks.
+    /// Whether a call without the option thinks, in words.
     #[serde(default)]
     thinking_default: Option<String>,
-    /// An older model that MiniMax still serves.
+    /// If true, this is an older model that MiniMax still serves.
     #[serde(default)]
     pub legacy: bool,
-    /// MiniMax is not expected to list it: a retired model, or an old name.
+    /// If true, MiniMax's list of models is not expected to contain it: a retired model, or an old name.
     #[serde(default)]
     pub unlisted: bool,
-    /// Legal efforts, in every protocol that has them.
+    /// Legal values of `effort`, in every protocol that has it.
     #[serde(default)]
     efforts: Vec<String>,
-    /// Legal efforts in the Responses protocol, where they differ.
+    /// Legal values of `effort` in the Responses protocol, if they differ.
     #[serde(default)]
     responses_efforts: Vec<String>,
-    /// The effort of a call that names none; the model's own default is the dearest.
+    /// The effort of a call that names none. The model's own default is the most expensive one.
     #[serde(default)]
     pub effort: Option<String>,
-    /// `tool_choice` other than auto is reported to have no effect.
+    /// If true, a `tool_choice` other than auto reportedly has no effect.
     #[serde(default)]
     pub tool_choice_ignored: bool,
-    /// Whether the native protocol takes a `response_format` for it.
+    /// If true, the native protocol accepts `response_format` with this model.
     #[serde(default)]
     pub formats: bool,
-    /// What a caller should know.
+    /// What a caller should know about the model.
     #[serde(default)]
     pub note: Option<String>,
-    /// By size of the input, smallest first.
+    /// Prices by size of the input, smallest first.
     #[serde(default)]
     per_million: Vec<Tier>,
 }
@@ -117,7 +117,7 @@ struct Tier {
     cny: Option<TokenPrice>,
 }
 
-/// Per million tokens. What is not known is absent.
+/// The price of a million tokens. An absent price is unknown.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[expect(missing_docs, reason = "the columns of a table")]
 pub struct TokenPrice {
@@ -128,7 +128,7 @@ pub struct TokenPrice {
 }
 
 impl TextModel {
-    /// The legal efforts in a protocol.
+    /// The legal values of `effort` in a protocol.
     pub fn efforts(&self, api: &str) -> &[String] {
         if api == "responses" && !self.responses_efforts.is_empty() {
             return &self.responses_efforts;
@@ -174,13 +174,13 @@ impl TextModel {
         limits
     }
 
-    /// The price per million tokens of input and output, for the smallest inputs; `None` where it is unknown.
+    /// The price per million tokens of input and output, for the smallest inputs. `None` if it is unknown.
     pub fn price_list(&self, currency: &str) -> Option<String> {
         let price = self.price(0, currency)?;
         Some(format!("{} / {} {currency} per 1M tokens in / out", price.input, price.output))
     }
 
-    /// The price for an input of so many tokens.
+    /// The price for an input of this many tokens.
     pub fn price(&self, input: u64, currency: &str) -> Option<TokenPrice> {
         let tier = self.per_million.iter().find(|tier| tier.up_to.is_none_or(|most| input <= most))?;
         if currency == "CNY" { tier.cny } else { tier.usd }
@@ -188,8 +188,8 @@ impl TextModel {
 }
 
 impl TokenPrice {
-    /// What so many tokens cost: fresh input, output, read from the cache, written to it. Cached tokens of unknown
-    /// price are counted as fresh: never too little.
+    /// The cost of these tokens: fresh input, output, cache reads, cache writes. Cached tokens without a known price
+    /// are charged as fresh input, so the estimate is never too low.
     pub fn of(&self, [fresh, output, read, written]: [u64; 4]) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "no request has 2^52 tokens")]
         let part = |tokens: u64, price: f64| tokens as f64 * price / 1e6;
@@ -209,7 +209,7 @@ fn grouped(number: u64) -> String {
 
 fn tables() -> &'static Text {
     static TEXT: OnceLock<Text> = OnceLock::new();
-    // The file is compiled in and a test parses it, so the fallback is never seen.
+    // The file is compiled in, and a test parses it, so the fallback is never used.
     TEXT.get_or_init(|| overlay::table("text.json"))
 }
 
@@ -224,39 +224,39 @@ impl Facts {
         &tables().models
     }
 
-    /// The model of a call that names none.
+    /// The default model.
     pub fn text_default(&self) -> &'static str {
         &tables().default
     }
 
-    /// What a protocol has words for.
+    /// The options that a protocol supports.
     pub fn text_protocol(&self, api: &str) -> Option<&'static TextProtocol> {
         tables().protocols.iter().find(|row| row.api == api)
     }
 
-    /// The protocols that can do something.
+    /// The names of the protocols that satisfy `can`.
     pub fn text_protocols(&self, can: fn(&TextProtocol) -> bool) -> String {
         let names = tables().protocols.iter().filter(|row| can(row)).map(|row| row.api.as_str());
         names.collect::<Vec<_>>().join(", ")
     }
 
-    /// A request of the dearer tier costs so many times as much.
+    /// The factor on the price of a request with the priority tier.
     pub fn priority_factor(&self) -> f64 {
         tables().priority_factor
     }
 
-    /// What `searches` of the web cost.
+    /// The price of this many web searches.
     pub fn searches(&self, searches: u64, currency: &str) -> Option<f64> {
         #[expect(clippy::cast_precision_loss, reason = "no request has 2^52 searches")]
         tables().search.in_currency(currency).map(|each| rounded(each * searches as f64))
     }
 
-    /// What `input_sensitive_type` and `output_sensitive_type` mean.
+    /// The meaning of `input_sensitive_type` and `output_sensitive_type`.
     pub fn sensitive(&self, kind: u64) -> Option<&'static str> {
         tables().sensitive.get(usize::try_from(kind).ok()?).map(String::as_str)
     }
 
-    /// The HTTP status that an `error.type` goes with, for an error inside a stream.
+    /// The HTTP status that belongs to an `error.type`, for an error inside a stream.
     pub fn status_of(&self, error_type: &str) -> Option<u16> {
         tables().error_types.get(error_type).copied()
     }

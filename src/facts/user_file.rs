@@ -1,4 +1,4 @@
-//! `MINIMAX_FACTS_FILE`: rows of the user's that replace or add models, prices, limits, voices and codes without a new
+//! `MINIMAX_FACTS_FILE`: the user's rows. They replace or add models, prices, limits, voices and codes without a new
 //! release.
 
 use std::path::Path;
@@ -8,14 +8,15 @@ use serde_json::Value;
 use super::overlay::{OVERLAY, all_tables, merge};
 use super::{Facts, Offer, Text, Voices};
 
-/// The largest file that is read, in bytes.
+/// The size limit of the file, in bytes.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
 
-/// Merges the tables in `path` over those that this program was built with.
+/// Merges the tables in `path` over the compiled-in ones.
 ///
-/// The file has the shape of the tables in this folder, all in one object: a value replaces the value of the same name,
-/// and in a list of rows each row replaces the row of the same model (code, alias, id, …) or is added. Call it once,
-/// before any table is used; later calls are refused. The error is a sentence without its subject, the setting.
+/// The file has the shape of the tables in this folder, all in one object. A value replaces the value of the same
+/// name. In a list of rows, each row replaces the row with the same key (model, code, alias, id, …) or is added. Call
+/// this once, before any table is used; later calls fail. The error is a sentence without its subject, which is the
+/// name of the setting.
 pub fn install(path: &Path) -> Result<(), String> {
     let shown = path.display();
     let size =
@@ -31,7 +32,7 @@ pub fn install(path: &Path) -> Result<(), String> {
         .map_err(|_| "was read before; the tables cannot change while the server runs".to_owned())
 }
 
-/// Parses the user's rows and checks that every table can still be read with them.
+/// Parses the user's rows, and checks that every table can still be read with them.
 fn checked(text: &str) -> Result<Value, String> {
     let over: Value = serde_json::from_str(text).map_err(|error| format!("is not JSON: {error}"))?;
     let Value::Object(tables) = &over else { return Err("is not a JSON object of tables".to_owned()) };

@@ -1,4 +1,4 @@
-//! Video templates, and what the H3 family does besides making videos.
+//! Video templates, and the services of the H3 family besides video generation.
 
 use serde::Deserialize;
 
@@ -7,46 +7,46 @@ use super::{Facts, Price};
 /// A video template (Video Agent > templates).
 #[derive(Debug, Deserialize)]
 pub struct Template {
-    /// Digits.
+    /// A string of digits.
     pub id: String,
-    /// What it can be called by, the usual name first.
+    /// The names of the template, the usual one first.
     pub names: Vec<String>,
-    /// Whether it needs an image.
+    /// If true, the template needs an image.
     #[serde(default)]
     pub media: bool,
-    /// Whether it needs a text, and which.
+    /// What text the template needs, if any.
     #[serde(default)]
     pub text: Option<String>,
 }
 
-/// What turns a prompt into a richer one (H3 Context-IR).
+/// The models that expand a prompt (H3 Context-IR).
 #[derive(Debug, Default, Deserialize)]
 #[expect(missing_docs, reason = "the columns of a table")]
 pub struct ContextIr {
     pub models: Vec<String>,
-    /// Per million tokens that MiniMax reads.
+    /// The price of a million input tokens.
     pub per_million_in: Price,
-    /// Per million tokens that MiniMax writes.
+    /// The price of a million output tokens.
     pub per_million_out: Price,
 }
 
-/// What makes a video again, larger (Video Regeneration).
+/// The models that repeat a video at a higher resolution (Video Regeneration).
 #[derive(Debug, Default, Deserialize)]
 #[expect(missing_docs, reason = "the columns of a table")]
 pub struct Regeneration {
     pub models: Vec<String>,
-    /// The resolution that it takes.
+    /// The resolution of the original video.
     pub from: String,
-    /// How old a task may be.
+    /// The greatest age of the original task, in days.
     pub days: u32,
     pub per_second: Price,
-    /// Per input image above `free_images`.
+    /// The price of each input image above `free_images`.
     pub per_image: Price,
     pub free_images: u32,
 }
 
 impl Facts {
-    /// A template by its id or one of its names, however that is written.
+    /// A template by its id or one of its names. Case and punctuation do not matter.
     pub fn template(&self, id: &str) -> Option<&Template> {
         let plain = |name: &str| name.to_lowercase().replace(|c: char| !c.is_alphanumeric(), "");
         let wanted = plain(id);
@@ -60,12 +60,12 @@ impl Facts {
         self.templates.iter().filter_map(|row| row.names.first()).map(String::as_str)
     }
 
-    /// See [`ContextIr`].
+    /// The prompt expansion; see [`ContextIr`].
     pub fn context_ir(&self) -> &ContextIr {
         &self.context_ir
     }
 
-    /// See [`Regeneration`].
+    /// The video regeneration; see [`Regeneration`].
     pub fn regeneration(&self) -> &Regeneration {
         &self.regeneration
     }

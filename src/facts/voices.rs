@@ -1,4 +1,4 @@
-//! The system voices and their languages: what `get_voice` does not tell, and what is known without a key.
+//! The system voices and their languages, which `get_voice` does not return and which can be listed without a key.
 
 use std::sync::OnceLock;
 
@@ -9,55 +9,55 @@ use super::{Price, overlay};
 /// The table of voices (FAQ > System Voice ID List).
 #[derive(Debug, Default, Deserialize)]
 pub struct Voices {
-    /// The day of the table, `YYYY-MM-DD`.
+    /// The day on which the table was read, `YYYY-MM-DD`.
     pub as_of: String,
     languages: Vec<Language>,
-    /// In MiniMax's order, by language.
+    /// The system voices, by language, in MiniMax's order.
     pub system: Vec<SystemVoice>,
 }
 
-/// A language that voices speak or recordings are transcribed in.
+/// A language of voices or of transcriptions.
 #[derive(Debug, Deserialize)]
 pub struct Language {
-    /// ISO 639, as speech-to-text takes it.
+    /// The ISO 639 code, as speech-to-text expects it.
     pub code: String,
     names: Vec<String>,
     #[serde(default)]
     also: Vec<String>,
 }
 
-/// A voice that every account has.
+/// A voice that every account can use.
 #[derive(Debug, Deserialize)]
 pub struct SystemVoice {
     /// The id on the wire; case matters.
     pub id: String,
-    /// As a person would call it.
+    /// The name for a person.
     pub name: String,
-    /// The [`Language::code`].
+    /// The [`Language::code`] of the voice.
     pub language: String,
-    /// What it sounds like; often empty.
+    /// What the voice sounds like. Often empty.
     pub description: String,
 }
 
-/// What voices of one's own cost (price page > Audio).
+/// Prices of cloned and designed voices (price page > Audio).
 #[derive(Debug, Default, Deserialize)]
 pub struct VoicePrices {
-    /// A cloned voice, when it is first used.
+    /// The price of a cloned voice, charged on its first use.
     pub clone_first_use: Price,
-    /// A designed voice, when it is first used.
+    /// The price of a designed voice, charged on its first use.
     pub design_first_use: Price,
-    /// Per million characters of a designed voice's preview.
+    /// The price of a million characters of a designed voice's preview.
     pub preview_per_million: Price,
 }
 
-/// A model that writes down what is spoken (Speech to text).
+/// A speech-to-text model (Speech to text).
 #[derive(Debug, Default, Deserialize)]
 pub struct TranscriptionModel {
     /// The id on the wire.
     pub model: String,
     /// Legal values of the `language` header.
     pub languages: Vec<String>,
-    /// Per hour of sound.
+    /// The price of an hour of audio.
     pub per_hour: Price,
 }
 
@@ -73,10 +73,10 @@ impl Language {
     }
 }
 
-/// The voices, with the user's rows over the compiled-in ones.
+/// The voices, with the user's overlay.
 pub fn voices() -> &'static Voices {
     static VOICES: OnceLock<Voices> = OnceLock::new();
-    // The file is compiled in and a test parses it, so the fallback is never seen.
+    // The file is compiled in, and a test parses it, so the fallback is never used.
     VOICES.get_or_init(|| overlay::table("voices.json"))
 }
 
@@ -86,13 +86,13 @@ impl Voices {
         self.system.iter().find(|voice| voice.id == id)
     }
 
-    /// A language by name or code, however it is written.
+    /// A language by name or code, in any case.
     pub fn language(&self, word: &str) -> Option<&Language> {
         self.languages.iter().find(|language| language.is(word.trim()))
     }
 
-    /// The language of a voice: by the table, or else by what its id begins with, as in `Thai_female_1`. Ids of
-    /// users' own say nothing.
+    /// The language of a voice, from the table or else from the start of its id, as in `Thai_female_1`. Ids that
+    /// users choose reveal no language.
     pub fn language_of(&self, id: &str) -> Option<&Language> {
         match self.get(id) {
             Some(voice) => self.language(&voice.language),

@@ -1,8 +1,8 @@
-//! In which encoding a text is, told from its bytes, and the text in UTF-8.
+//! Detects the encoding of a text from its bytes, and converts it to UTF-8.
 
 use std::borrow::Cow;
 
-/// How the characters of a text are written as bytes.
+/// The encoding of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Encoding {
     Utf8,
@@ -12,7 +12,7 @@ pub(super) enum Encoding {
     Utf32Be,
 }
 
-/// Byte order marks. Those of UTF-32 first: in little endian it begins with the one of UTF-16.
+/// Byte order marks. UTF-32 comes first, because its little-endian mark starts with that of UTF-16.
 const MARKS: &[(&[u8], Encoding)] = &[
     (b"\xff\xfe\0\0", Encoding::Utf32Le),
     (b"\0\0\xfe\xff", Encoding::Utf32Be),
@@ -21,10 +21,10 @@ const MARKS: &[(&[u8], Encoding)] = &[
     (b"\xfe\xff", Encoding::Utf16Be),
 ];
 
-/// Encodings that are recognised without a mark, as most of the characters have zero bytes in the same places.
+/// Encodings that are detected without a mark, because most characters have zeros at the same positions.
 const WIDE: &[Encoding] = &[Encoding::Utf32Le, Encoding::Utf32Be, Encoding::Utf16Le, Encoding::Utf16Be];
 
-/// The encoding in which `head`, the beginning of a file, is text; `None` if it is not text in any.
+/// The encoding of `head`, the start of a file. `None` if it is not text.
 pub(super) fn of_text(head: &[u8]) -> Option<Encoding> {
     if let Some((mark, encoding)) = MARKS.iter().find(|(mark, _)| head.starts_with(mark)) {
         let rest = head.get(mark.len()..).unwrap_or_default();
@@ -33,12 +33,12 @@ pub(super) fn of_text(head: &[u8]) -> Option<Encoding> {
     if tally(head, Encoding::Utf8).is_some() {
         return Some(Encoding::Utf8);
     }
-    // Random bytes can be characters of some script, but not many ASCII characters at once.
+    // Random bytes can be valid characters of some script, but few of them would be ASCII.
     let mostly_ascii = |(ascii, all): (usize, usize)| ascii * 3 >= all;
     WIDE.iter().copied().find(|encoding| tally(head, *encoding).is_some_and(mostly_ascii))
 }
 
-/// The whole text in UTF-8, without its byte order mark. Broken places are replaced, not refused.
+/// The text in UTF-8 without its byte order mark. Invalid bytes become replacement characters.
 pub(super) fn decode(bytes: &[u8], encoding: Encoding) -> Cow<'_, [u8]> {
     let mark = MARKS.iter().find(|(mark, known)| *known == encoding && bytes.starts_with(mark));
     let rest = bytes.get(mark.map_or(0, |(mark, _)| mark.len())..).unwrap_or_default();
@@ -53,8 +53,8 @@ pub(super) fn decode(bytes: &[u8], encoding: Encoding) -> Cow<'_, [u8]> {
     }
 }
 
-/// How many characters are ASCII, and how many there are; `None` if the bytes are no text in this encoding. Every
-/// media format has control characters or broken ones within its first bytes.
+/// The number of ASCII characters and of all characters. `None` if the bytes are not text in this encoding. All media
+/// formats have control characters or invalid ones among their first bytes.
 fn tally(bytes: &[u8], encoding: Encoding) -> Option<(usize, usize)> {
     let (mut ascii, mut all) = (0, 0);
     let mut count = |c: char| {
@@ -68,7 +68,7 @@ fn tally(bytes: &[u8], encoding: Encoding) -> Option<(usize, usize)> {
         let mut characters = characters(bytes, encoding).peekable();
         let mut sound = true;
         while let Some(found) = characters.next() {
-            // The head may end in the middle of a pair.
+            // The head may end inside a surrogate pair.
             let is_last = characters.peek().is_none();
             sound = sound && found.map_or(is_last, &mut count);
         }
@@ -77,7 +77,7 @@ fn tally(bytes: &[u8], encoding: Encoding) -> Option<(usize, usize)> {
     (is_text && all > 0).then_some((ascii, all))
 }
 
-/// The text, whose last character may be cut off.
+/// The valid text. An incomplete last character is dropped.
 fn utf8_head(bytes: &[u8]) -> Option<&str> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Some(text),
@@ -88,7 +88,7 @@ fn utf8_head(bytes: &[u8]) -> Option<&str> {
     }
 }
 
-/// Characters of a wide encoding; `None` for each that is broken. Bytes that make no whole unit are left out.
+/// Decodes a wide encoding. An invalid character is `None`; an incomplete unit at the end is dropped.
 fn characters(bytes: &[u8], encoding: Encoding) -> Box<dyn Iterator<Item = Option<char>> + '_> {
     let pair = |two: &[u8]| <[u8; 2]>::try_from(two).unwrap_or_default();
     let four = |four: &[u8]| <[u8; 4]>::try_from(four).unwrap_or_default();

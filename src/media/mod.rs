@@ -1,14 +1,14 @@
-//! Bytes in and out of this machine. A media input that a caller names becomes checked bytes, a result becomes a file,
-//! and nothing is read, written or fetched that the machine's owner did not allow.
+//! Media in and out of this machine. Turns the media inputs of callers into checked bytes and results into files.
+//! Reads, writes and fetches only what the owner of the machine allows.
 //!
-//! * [`input`]: media inputs, the folders that may be read and written, uploads by HTTP callers, the secret scan.
-//! * [`mod@download`]: which hosts may be fetched from, resumable downloads, where results go and what they are called.
+//! * [`input`]: media inputs, allowed folders, uploads of HTTP callers, the secret scan.
+//! * [`mod@download`]: the rules for hosts, resumable downloads, folders and names of results.
 //! * [`probe`]: the real type, size and duration of a file, and whether it is complete.
-//! * [`subtitle`]: subtitles in other formats. [`player`]: sound on the loudspeaker.
-//! * [`private`]: files that other users of the machine cannot read.
+//! * [`subtitle`]: conversion of subtitles. [`player`]: playback on the loudspeaker. [`private`]: files that other
+//!   users of the machine cannot read.
 //!
-//! Nothing here knows an endpoint, a job or a tool. Limits come in as plain data. Problems go out as sentences without a
-//! subject, so that the caller can put the name of the argument in front.
+//! This module knows nothing about endpoints, jobs or tools. Limits come in as plain data. Errors are sentences
+//! without a subject, so that the caller can put the name of the argument in front.
 
 pub mod download;
 mod encoding;

@@ -1,5 +1,5 @@
-//! The player that this machine has, and what it is told. Its command line is fixed: no word of a caller or of
-//! MiniMax is ever part of it.
+//! Plays audio with a player that is installed on the machine. The command line is fixed and never contains text from
+//! a caller or from MiniMax.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,20 +11,20 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-/// A program that plays sound.
+/// A known player.
 #[derive(Debug)]
 struct Known {
     program: &'static str,
-    /// Plays MP3 from stdin, where it can.
+    /// The arguments to play MP3 from stdin, if the player can.
     stdin: Option<&'static [&'static str]>,
-    /// Plays the file whose path comes last.
+    /// The arguments to play a file. The path follows them.
     file: &'static [&'static str],
 }
 
-/// The path of the sound, for a player that does not take it as an argument.
+/// The variable with the path of the audio, for a player that does not accept it as an argument.
 const SOUND: &str = "MINIMAX_SOUND";
 
-/// In the order in which they are looked for; those that read stdin come first.
+/// Known players in order of preference. Those that read stdin come first.
 const KNOWN: &[Known] = &[
     Known {
         program: "ffplay",
@@ -54,27 +54,27 @@ const KNOWN: &[Known] = &[
     },
 ];
 
-/// A player that was found.
+/// An installed player.
 #[derive(Debug, Clone)]
 pub struct Player {
     path: PathBuf,
     known: &'static Known,
 }
 
-/// Where a playing sound takes its bytes from. It ends when this is dropped.
+/// Sends audio to a running player. Dropping it ends the audio.
 pub type Feed = UnboundedSender<Bytes>;
 
-/// A player that is running.
+/// A running player.
 #[derive(Debug)]
 pub struct Playing {
     child: Child,
     feed: Option<UnboundedReceiver<Bytes>>,
-    /// Removed when the player has ended.
+    /// Removed when the player ends.
     _sound: Option<TempPath>,
 }
 
 impl Player {
-    /// The first known player in `dirs`, the search path: one that reads MP3 from stdin if there is any.
+    /// Finds the first known player in `dirs`, the search path. Prefers players that read MP3 from stdin.
     pub fn find(dirs: &[PathBuf]) -> Option<Self> {
         KNOWN.iter().find_map(|known| {
             let names = [known.program.to_owned(), format!("{}.exe", known.program)];
@@ -84,22 +84,22 @@ impl Player {
         })
     }
 
-    /// Every player that is looked for, for a sentence.
+    /// The names of all known players, for a message.
     pub fn names() -> String {
         KNOWN.iter().map(|known| known.program).collect::<Vec<_>>().join(", ")
     }
 
-    /// Its name.
+    /// The name of the player.
     pub fn name(&self) -> &'static str {
         self.known.program
     }
 
-    /// Whether it plays what is fed to it.
+    /// True if the player reads from stdin.
     pub fn streams(&self) -> bool {
         self.known.stdin.is_some()
     }
 
-    /// Starts it on MP3 that is still to come; `None` if it only plays files.
+    /// Starts the player on MP3 that will be fed to it. `None` if it only plays files.
     pub fn start(&self) -> Option<io::Result<(Feed, Playing)>> {
         let arguments = self.known.stdin?;
         let (feed, listening) = unbounded_channel();
@@ -107,7 +107,7 @@ impl Player {
         Some(child.map(|child| (feed, Playing { child, feed: Some(listening), _sound: None })))
     }
 
-    /// Starts it on a copy of `content`, under a name that says nothing.
+    /// Starts the player on a copy of `content` under a random name.
     pub async fn start_on(&self, mut content: super::Content, extension: &str) -> io::Result<Playing> {
         let known: String = extension.chars().filter(char::is_ascii_alphanumeric).take(5).collect();
         let aside = tempfile::Builder::new().prefix("minimax-").suffix(&format!(".{known}")).tempfile()?;
@@ -121,7 +121,7 @@ impl Player {
         drop(file);
         let mut command = self.command();
         command.args(self.known.file).env(SOUND, &path).stdin(Stdio::null());
-        // A shell would take a path for more of its program.
+        // PowerShell would read the path as part of its command.
         if self.known.program != "powershell" {
             command.arg(&path);
         }
@@ -130,14 +130,14 @@ impl Player {
 
     fn command(&self) -> Command {
         let mut command = Command::new(&self.path);
-        // Stdout is the protocol's, and the key is nobody else's.
+        // Stdout is the protocol, and the player must not see the key.
         command.stdout(Stdio::null()).stderr(Stdio::null()).env_remove("MINIMAX_API_KEY").kill_on_drop(true);
         command
     }
 }
 
 impl Playing {
-    /// Feeds the player and waits for its end. Dropped half way, it kills the player.
+    /// Feeds the player and waits until it ends. Dropping the future kills the player.
     pub async fn until_over(mut self) {
         let stdin = self.child.stdin.take();
         if let (Some(mut fed), Some(mut stdin)) = (self.feed.take(), stdin) {

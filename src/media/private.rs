@@ -1,7 +1,7 @@
-//! Files and folders for this user alone, whatever the umask says.
+//! Files and folders that only this user can access, whatever the umask.
 //!
-//! Unix alone knows modes. On Windows a new file takes the rights of its folder, and the folders below a user's
-//! profile are that user's own.
+//! Only Unix has file modes. On Windows a new file inherits the permissions of its folder, and the folders in a
+//! user's profile belong to that user.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
@@ -9,20 +9,20 @@ use std::path::Path;
 
 use crate::media::input::content;
 
-/// What other users could do with a file or folder.
+/// How far other users had access to a file or folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Found {
-    /// Nothing, as it should be.
+    /// They had none.
     Private,
-    /// Something; their rights have been taken away.
+    /// They had access, and it was removed.
     Mended,
-    /// Something, and they still can: the file system keeps no rights, or cannot be written.
+    /// They still have access: the file system has no permissions, or is read-only.
     Open,
 }
 
-/// Makes the folder, or takes the rights of others from one that is there.
+/// Creates the folder, or removes other users' access to an existing one.
 ///
-/// Fails, with a sentence that names no path, for a folder of another user and for one that all users share.
+/// Fails for a folder that belongs to another user or is shared by all users. The error names no path.
 pub fn folder(path: &Path) -> io::Result<Found> {
     if path.metadata().is_ok_and(|data| data.is_dir()) {
         return mended(path);
@@ -37,7 +37,7 @@ pub fn folder(path: &Path) -> io::Result<Found> {
     mended(path)
 }
 
-/// As [`folder`], for one whose place no link may take.
+/// Like [`folder`], but fails if the path is a link or a file.
 pub fn subfolder(path: &Path) -> io::Result<Found> {
     match path.symlink_metadata() {
         Ok(data) if !data.is_dir() => Err(io::Error::other("another thing than a folder has its name")),
@@ -45,7 +45,7 @@ pub fn subfolder(path: &Path) -> io::Result<Found> {
     }
 }
 
-/// Opens a file for writing, and makes it if need be; follows no link.
+/// Opens a file for writing and creates it if necessary. Does not follow links.
 pub fn create(path: &Path) -> io::Result<File> {
     match create_new(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -57,17 +57,18 @@ pub fn create(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Makes a file that is not there yet.
+/// Creates a new file. Fails if it exists.
 pub fn create_new(path: &Path) -> io::Result<File> {
     let file = writing().create_new(true).open(path)?;
-    // The umask may have taken rights from its owner. Some file systems have none to give.
+    // The umask may have removed the owner's own rights. Some file systems have no permissions, so errors are
+    // ignored.
     #[cfg(unix)]
     let _ = file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600));
     Ok(file)
 }
 
-/// The text of an ordinary file of this user's with one name, at most `most` bytes long; follows no link. `strict`
-/// refuses what others may read or write as well.
+/// Reads a regular file of at most `most` bytes that belongs to this user and has no second name. Does not follow
+/// links. With `strict`, fails if other users have access.
 pub fn read(path: &Path, most: u64, strict: bool) -> io::Result<String> {
     let file = content::options().open(path)?;
     let data = file.metadata()?;
@@ -82,7 +83,7 @@ pub fn read(path: &Path, most: u64, strict: bool) -> io::Result<String> {
     Ok(text)
 }
 
-/// Takes the rights of others from a file or folder, unless it is a link.
+/// Removes other users' access to a file or folder. Does not follow links.
 pub fn narrow(path: &Path) -> io::Result<Found> {
     let data = path.symlink_metadata()?;
     if data.is_dir() {
@@ -91,7 +92,7 @@ pub fn narrow(path: &Path) -> io::Result<Found> {
     if !data.is_file() || !is_open_to_others(&data) {
         return Ok(Found::Private);
     }
-    // The handle, since a link may take the place of the path meanwhile.
+    // Uses the handle, because a link could replace the path in the meantime.
     narrow_open(&content::options().open(path)?)
 }
 
@@ -141,7 +142,7 @@ fn narrow_open(_: &File) -> io::Result<Found> {
     Ok(Found::Private)
 }
 
-/// Whether an open file is an ordinary one of this user's that goes by one name.
+/// True if the file is regular, belongs to this user and has no second name.
 #[cfg(unix)]
 pub(super) fn is_ours_alone(data: &std::fs::Metadata) -> bool {
     use std::os::unix::fs::MetadataExt as _;
@@ -164,7 +165,7 @@ fn is_open_to_others(_: &std::fs::Metadata) -> bool {
     false
 }
 
-/// Root may serve with a folder that it has given to another user.
+/// Root may use a folder that belongs to another user.
 #[cfg(unix)]
 fn is_ours(owner: u32) -> bool {
     let us = rustix::process::geteuid();

@@ -1,13 +1,13 @@
-//! Subtitles as MiniMax has them → files that players read.
+//! Converts MiniMax's subtitles to formats that players read.
 
 use std::fmt::Write as _;
 
 use serde::Deserialize;
 
-/// What subtitles are handed over as.
+/// The format of a subtitle file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SubtitleFormat {
-    /// As MiniMax has them.
+    /// MiniMax's own format.
     Json,
     /// SubRip.
     Srt,
@@ -16,7 +16,7 @@ pub enum SubtitleFormat {
 }
 
 impl SubtitleFormat {
-    /// By the ending of a file's name.
+    /// The format for a file extension.
     pub fn of(extension: &str) -> Option<Self> {
         match extension {
             "json" => Some(Self::Json),
@@ -26,7 +26,7 @@ impl SubtitleFormat {
         }
     }
 
-    /// The ending of the file's name.
+    /// The file extension.
     pub fn extension(self) -> &'static str {
         match self {
             Self::Json => "json",
@@ -45,8 +45,8 @@ impl SubtitleFormat {
     }
 }
 
-/// One line with its time in milliseconds (T2A v2 > subtitle_file). MiniMax writes whole numbers, with a
-/// fraction now and then.
+/// A line with its times in milliseconds (T2A v2 > subtitle_file). MiniMax usually sends whole numbers, sometimes
+/// fractions.
 #[derive(Debug, Deserialize)]
 struct Cue {
     #[serde(default)]
@@ -55,8 +55,8 @@ struct Cue {
     time_end: f64,
 }
 
-/// Converts MiniMax's JSON, a flat array of `text`, `time_begin` and `time_end`. `None` if it is none; JSON
-/// itself passes as it is.
+/// Converts MiniMax's JSON, a flat array of `text`, `time_begin` and `time_end`. JSON output is unchanged. `None` if
+/// the input is not of this form.
 pub fn convert(json: &[u8], format: SubtitleFormat) -> Option<String> {
     let cues: Vec<Cue> = serde_json::from_slice(json).ok()?;
     match format {
@@ -66,7 +66,8 @@ pub fn convert(json: &[u8], format: SubtitleFormat) -> Option<String> {
     }
 }
 
-/// SubRip and WebVTT differ in their first line, the sign before the milliseconds, and what a line may hold.
+/// Writes SubRip or WebVTT. They differ in the first line, the separator before the milliseconds, and the escaping of
+/// text.
 fn written(cues: &[Cue], head: &str, point: char, line: &dyn Fn(&str) -> String) -> String {
     let mut file = head.to_owned();
     let shown = cues.iter().filter(|cue| !cue.text.trim().is_empty());
@@ -89,13 +90,13 @@ fn clock(milliseconds: f64, point: char) -> String {
     format!("{hours:02}:{minutes:02}:{seconds:02}{point}{:03}", all % 1000)
 }
 
-/// An empty line would end the cue.
+/// Removes empty lines, because an empty line ends the cue.
 fn plain(text: &str) -> String {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// `<` begins a tag in WebVTT and `-->` a time.
+/// Escapes `<`, which starts a tag in WebVTT, and `-->`, which starts a time.
 fn escaped(text: &str) -> String {
     plain(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

@@ -1,4 +1,4 @@
-//! What the log lines and the spans of a call have in common, and of the job that it starts.
+//! The names that connect the log lines and spans of a call and of the job that it starts.
 
 use std::sync::{Arc, OnceLock};
 
@@ -11,39 +11,39 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::Parent;
 
-/// What a request is known by in the log, and to whoever sent it.
+/// The id of a request, shown in the log and to the caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestId(String);
 
-/// The outcome of a call whose price a person has to agree to first.
+/// The outcome of a call that waits for a person's consent to its price.
 pub const ASKED: &str = "asked";
 
-/// Those of other systems are shorter.
+/// The greatest length of a caller's request id. Common systems use shorter ones.
 const LONGEST: usize = 128;
 
 impl RequestId {
-    /// The caller's own, if it can stand in a log line and in a header.
+    /// Accepts the caller's own id, if it is safe in a log line and in a header.
     pub fn given(text: &str) -> Option<Self> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/+=@".contains(&byte);
         let sane = !text.is_empty() && text.len() <= LONGEST && text.bytes().all(plain);
         sane.then(|| Self(text.to_owned()))
     }
 
-    /// One that nobody else has.
+    /// Creates a unique id.
     pub fn fresh() -> Self {
         let mut bits = [0_u8; 12];
-        // Without randomness from the system it is at least one that says so.
+        // If the system provides no randomness, the id is all zeros.
         let _ = getrandom::fill(&mut bits);
         Self(data_encoding::HEXLOWER.encode(&bits))
     }
 
-    /// As it is shown.
+    /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// One call of a tool.
+/// One tool call.
 #[derive(Debug, Clone)]
 pub struct Call {
     names: Arc<Names>,
@@ -56,7 +56,7 @@ struct Names {
     request: RequestId,
     caller: String,
     trace: Option<String>,
-    /// The span as the parent of others.
+    /// The span as a parent for other spans.
     context: Context,
     failure: OnceLock<&'static str>,
 }
@@ -65,13 +65,13 @@ tokio::task_local! {
     static CALL: Call;
 }
 
-/// What tells one principal from another and does not name it.
+/// A short hash that tells principals apart without naming them.
 fn digest(principal: &str) -> String {
     let digest = Sha256::digest(principal);
     data_encoding::HEXLOWER.encode(digest.get(..4).unwrap_or_default())
 }
 
-/// The id of the trace that a span is in: its own, or, where no spans are sent, its caller's.
+/// The trace id of a span. If spans are not exported, the caller's trace id.
 fn trace_of(span: &Span, parent: &Parent) -> Option<String> {
     let context = span.context();
     let own = context.span().span_context().clone();
@@ -79,8 +79,8 @@ fn trace_of(span: &Span, parent: &Parent) -> Option<String> {
 }
 
 impl Call {
-    /// A call that begins now. Its span has the level of errors, so that a filter that lets any line of it through
-    /// lets its names through too.
+    /// Begins a call. Its span has the error level, so a filter that shows any line of the call also shows these
+    /// names.
     pub fn begin(tool: &str, request: RequestId, principal: &str, parent: &Parent) -> Self {
         let caller = digest(principal);
         let span = error_span!(
@@ -108,22 +108,22 @@ impl Call {
         Self { names: Arc::new(names), span }
     }
 
-    /// Does the call's work. What is logged on the way carries the call's names.
+    /// Runs the work of the call. Log lines written meanwhile carry the names of the call.
     pub async fn run<T>(&self, work: impl Future<Output = T>) -> T {
         CALL.scope(self.clone(), work.instrument(self.span.clone())).await
     }
 
-    /// Why it failed, as far as that was said with [`failed`].
+    /// The kind of failure that [`failed`] reported.
     pub fn failure(&self) -> Option<&'static str> {
         self.names.failure.get().copied()
     }
 
-    /// The tool, or the word for one that there is not.
+    /// The name of the tool, or the placeholder for an unknown tool.
     pub fn tool(&self) -> &str {
         &self.names.tool
     }
 
-    /// It has ended: `ok`, [`ASKED`] or the kind of its failure.
+    /// Records the outcome: `ok`, [`ASKED`], or the kind of failure.
     pub fn ended(&self, outcome: &'static str, milliseconds: u64) {
         self.span.set_attribute("outcome", outcome);
         if !matches!(outcome, "ok" | ASKED) {
@@ -133,13 +133,12 @@ impl Call {
     }
 }
 
-/// Says of the present call, if there is one, why it fails.
+/// Records why the current call fails. Does nothing outside a call.
 pub fn failed(kind: &'static str) {
     let _ = CALL.try_with(|call| call.names.failure.set(kind));
 }
 
-/// Says of the present call, if there is one, which job it has ordered; and goes on with `work`, which may be done by
-/// another task.
+/// Runs `work` with the names of the current call, also on another task.
 pub fn ordered<F: Future>(work: F) -> impl Future<Output = F::Output> {
     let call = CALL.try_with(Clone::clone).ok();
     async move {
@@ -150,8 +149,8 @@ pub fn ordered<F: Future>(work: F) -> impl Future<Output = F::Output> {
     }
 }
 
-/// Follows a job. It may outlive the call that it belongs to, so its span is no part of the call's, but comes after it
-/// in the same trace.
+/// Runs the work of a job in its own span. A job may outlive its call, so in the log its span is not part of the
+/// call's span. In the trace, the call's span is its parent.
 pub fn job<F: Future>(id: &str, kind: &'static str, work: F) -> impl Future<Output = F::Output> + use<F> {
     let call = CALL.try_with(Clone::clone).ok();
     let span = error_span!(
@@ -178,7 +177,7 @@ pub fn job<F: Future>(id: &str, kind: &'static str, work: F) -> impl Future<Outp
     work.instrument(span)
 }
 
-/// Says of the present job how it ended.
+/// Records the end of the current job.
 pub fn job_ended(status: &'static str) {
     let span = Span::current();
     span.set_attribute("status", status);

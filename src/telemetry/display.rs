@@ -1,18 +1,18 @@
-//! Texts of callers and of MiniMax, where a person reads them: questions, notes, log lines.
+//! Shows text from callers and from MiniMax safely to a person, in questions, progress notes and log lines.
 //!
-//! What turns the direction of writing, shows as nothing or begins another line could make a person read something else
-//! than what is there.
+//! Removes characters that change the direction of writing, are invisible or start a new line. They could make a
+//! person read something other than what is there.
 
 use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory};
 use icu_properties::{CodePointMapData, CodePointSetData};
 
-/// Characters of a name between quotes.
+/// The greatest length of a quoted name, in characters.
 const NAME: usize = 64;
 
-/// Marks that may stand on one letter. Piles of them reach into other lines.
+/// The greatest number of combining marks on one letter. More of them would cover other lines.
 const MARKS: usize = 2;
 
-/// A text on one line, in plain characters, of at most `most` of them. What is cut ends with `…`.
+/// The text on one line, in plain characters, at most `most` of them. Cut text ends with `…`.
 pub fn display(text: &str, most: usize) -> String {
     let mut shown = String::new();
     let (mut count, mut last, mut marks) = (0_usize, 0_usize, 0_usize);
@@ -43,12 +43,12 @@ pub fn display(text: &str, most: usize) -> String {
     shown
 }
 
-/// A name that somebody else has chosen: plain, short, and in quotes, so that it is not read as a part of the sentence.
+/// A name that another party chose, in quotes, so that it is not read as part of the sentence. Shortened and plain.
 pub fn quoted(name: &str) -> String {
     format!("\"{}\"", display(name, NAME).replace('"', "'"))
 }
 
-/// A line of the log: it stays one line, whatever is in it.
+/// Keeps a log line on one line.
 pub(super) fn line(text: &str) -> String {
     let (text, end) = text.strip_suffix('\n').map_or((text, ""), |text| (text, "\n"));
     let letter = |letter: char| match letter {

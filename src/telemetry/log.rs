@@ -1,4 +1,4 @@
-//! Where log lines and spans go.
+//! Sets up the log and the export of spans.
 
 use std::fmt;
 use std::time::Duration;
@@ -19,18 +19,18 @@ use tracing_subscriber::{EnvFilter, Layer as _};
 use super::{otlp, redact};
 use crate::config::{DEFAULT_LOG, TelemetrySettings};
 
-/// How long the end of the program waits for spans that have not been sent.
+/// How long the exit of the program waits for unsent spans.
 const FLUSH: Duration = Duration::from_millis(500);
 
-/// What is to be ended in good order.
+/// The running telemetry. Stop it at the end of the program, so that the last spans are sent.
 #[derive(Debug)]
 #[must_use]
 pub struct Telemetry {
     spans: Option<SdkTracerProvider>,
 }
 
-/// Lets log lines go to stderr, since stdout is the protocol, and spans to where the settings say, by tasks of
-/// `runtime`. A second start in one process, as in tests, keeps the first.
+/// Writes log lines to stderr, because stdout is the protocol, and exports spans as the settings say, on `runtime`. A
+/// second call in one process, as in tests, changes nothing.
 pub fn start(filter: &str, settings: &TelemetrySettings, runtime: &Handle) -> Telemetry {
     let given = EnvFilter::try_new(filter);
     let unreadable = given.is_err();
@@ -47,7 +47,7 @@ pub fn start(filter: &str, settings: &TelemetrySettings, runtime: &Handle) -> Te
     let traces = spans.as_ref().map(|spans| {
         tracing_opentelemetry::layer()
             .with_tracer(spans.tracer(env!("CARGO_PKG_NAME")))
-            // Where in this program a span begins is nobody's business.
+            // The source location of a span is of no use to the operator.
             .with_location(false)
             .with_threads(false)
             .with_target(false)
@@ -67,13 +67,13 @@ pub fn start(filter: &str, settings: &TelemetrySettings, runtime: &Handle) -> Te
     Telemetry { spans }
 }
 
-/// Spans alone: a log line may quote an error, and what an error quotes nobody knows.
+/// Exports spans only. A log line may quote an error, and an error may contain anything.
 fn is_our_span(metadata: &Metadata<'_>) -> bool {
     metadata.is_span() && metadata.target().starts_with("minimax_mcp") && *metadata.level() <= Level::INFO
 }
 
 impl Telemetry {
-    /// Sends what has not been sent, if that is quickly done.
+    /// Sends the remaining spans. Gives up after half a second.
     pub fn stop(self) {
         if let Some(spans) = self.spans {
             let _ = spans.shutdown_with_timeout(FLUSH);
@@ -81,7 +81,7 @@ impl Telemetry {
     }
 }
 
-/// As usual, without the fields that only say how a span is to be sent.
+/// The usual format of fields, without the fields that only concern the export of spans.
 struct Fields;
 
 struct Shown<'a>(DefaultVisitor<'a>);

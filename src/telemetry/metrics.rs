@@ -1,7 +1,7 @@
-//! Figures, as Prometheus reads them (OpenMetrics 1.0 text).
+//! Metrics for Prometheus (OpenMetrics 1.0 text).
 //!
-//! Each server has its own. What can become a label is a word of this program's: a tool's name, an endpoint, a kind of
-//! error; what a caller sends never is.
+//! Each server has its own. Labels hold only words of this program: the name of a tool, an endpoint, a kind of error.
+//! They never hold text from a caller.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -20,16 +20,16 @@ type Histograms = Family<Labels<1>, Histogram, fn() -> Histogram>;
 type Amounts<const N: usize> = Family<Labels<N>, Gauge<f64, AtomicU64>>;
 type Counts<const N: usize> = Family<Labels<N>, Gauge>;
 
-/// A call may wait for its job as long as its caller likes, four minutes at most.
+/// A call may wait for its job for up to four minutes.
 const CALL_SECONDS: &[f64] = &[0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 240.0];
 
-/// MiniMax answers a look at once, and speech or an image after a while.
+/// MiniMax answers a poll at once, but takes a while for speech or an image.
 const REQUEST_SECONDS: &[f64] = &[0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 180.0];
 
-/// What the name of every figure begins with.
+/// The prefix of every metric.
 const PREFIX: &str = "minimax_mcp";
 
-/// The figures of one server.
+/// The metrics of one server.
 pub struct Metrics {
     registry: Registry,
     calls: Family<Labels<2>, Counter>,
@@ -68,18 +68,18 @@ impl Default for Metrics {
     }
 }
 
-/// A line of requests that keep a limit together.
+/// The queue of one rate-limit group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Line {
-    /// What is limited.
+    /// The rate-limit group.
     pub group: &'static str,
-    /// Requests that wait for their turn.
+    /// Requests that wait for a permit.
     pub waiting: usize,
-    /// Requests under way, or tasks, where those are limited.
+    /// Requests in flight, or running tasks if the group limits tasks.
     pub in_flight: usize,
 }
 
-/// A sum of the ledger's.
+/// A sum from the ledger.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Amount {
     /// `USD` or `CNY`.
@@ -88,29 +88,29 @@ pub struct Amount {
     pub window: &'static str,
     /// `settled`, `reserved` or `unknown`.
     pub state: &'static str,
-    /// In the currency.
+    /// The sum, in units of the currency.
     pub value: f64,
 }
 
-/// What the records say.
+/// Numbers from the store.
 #[derive(Debug, Clone, Default)]
 pub struct Records {
-    /// Kind, status and how many jobs there are of it.
+    /// Kind, status and number of jobs.
     pub jobs: Vec<(String, String, i64)>,
-    /// What was spent.
+    /// Sums of the ledger.
     pub amounts: Vec<Amount>,
-    /// Currency, window and how many purchases had no known price.
+    /// Currency, window and number of purchases without a known price.
     pub unpriced: Vec<(String, &'static str, i64)>,
 }
 
-/// What is looked up when somebody asks for the figures.
+/// Numbers that are collected when the metrics are requested.
 #[derive(Debug, Clone, Default)]
 pub struct Scrape {
-    /// Everything that is limited and was asked for.
+    /// The queues of all rate-limit groups in use.
     pub lines: Vec<Line>,
-    /// Jobs that this process follows.
+    /// Active jobs of this process.
     pub followed: usize,
-    /// `None` while the records cannot be read.
+    /// `None` if the store cannot be read.
     pub records: Option<Records>,
 }
 
@@ -137,27 +137,27 @@ impl Metrics {
         registry.register_with_unit("downloaded", help, Unit::Bytes, downloaded.clone());
     }
 
-    /// A call of a tool that begins. Dropped before [`Observed::end`] it counts as abandoned.
+    /// Counts a call that begins. Dropping the guard before [`Observed::end`] counts the call as abandoned.
     pub fn call(&self, tool: Cow<'static, str>) -> Observed<'_> {
         self.calling.inc();
         Observed { metrics: self, what: What::Call(tool), began: Instant::now(), ended: false }
     }
 
-    /// A request that leaves. Dropped before [`Observed::end`] it counts as abandoned.
+    /// Counts a request that leaves. Dropping the guard before [`Observed::end`] counts the request as abandoned.
     pub fn request(&self, endpoint: &'static str) -> Observed<'_> {
         Observed { metrics: self, what: What::Request(endpoint), began: Instant::now(), ended: false }
     }
 
-    /// So many bytes of results have been fetched and saved.
+    /// Counts bytes of results that were downloaded and saved.
     pub fn downloaded(&self, bytes: u64) {
         self.downloaded.inc_by(bytes);
     }
 
-    /// All figures as text.
+    /// All metrics as text.
     pub fn text(&self, now: &Scrape) -> String {
         let mut text = String::new();
         let looked_up = self.looked_up(now);
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let _ = encode_registry(&mut text, &self.registry);
         let _ = encode_registry(&mut text, &looked_up);
         let _ = encode_eof(&mut text);
@@ -239,7 +239,7 @@ enum What {
     Request(&'static str),
 }
 
-/// Something that has begun and is to be counted when it ends.
+/// A call or request that is counted when it ends.
 #[derive(Debug)]
 #[must_use]
 pub struct Observed<'a> {
@@ -250,7 +250,7 @@ pub struct Observed<'a> {
 }
 
 impl Observed<'_> {
-    /// It has ended so. Tells how many milliseconds it took.
+    /// Records the outcome and returns the duration in milliseconds.
     pub fn end(mut self, outcome: &'static str) -> u64 {
         self.count(outcome);
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)

@@ -1,7 +1,7 @@
-//! What the people who run the server see of it: figures, log lines that belong together, and traces.
+//! What an operator sees of the server: metrics, log lines and traces.
 //!
-//! Nothing here holds up a call or lets one fail. What leaves says which tool was called, by whose digest and how it
-//! ended; never what it was given, and no key.
+//! Telemetry never delays a call or makes it fail. It reports the tool, a digest of the caller and the outcome of a
+//! call. It never reports arguments or keys.
 
 mod call;
 mod display;

@@ -1,7 +1,7 @@
-//! Spans on their way to a collector (OpenTelemetry Protocol > OTLP/HTTP).
+//! Exports spans to a collector (OpenTelemetry Protocol > OTLP/HTTP).
 //!
-//! A thread of the library's gathers them, up to a bound beyond which they are dropped, and hands each batch to a task
-//! of the runtime. Nobody waits for either.
+//! A thread of the OpenTelemetry library collects spans in a bounded buffer and drops the rest. It gives each batch
+//! to a task of the runtime. No call waits for either.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,10 +21,10 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::OtlpSettings;
 
-/// More of an answer than says what is wrong is not read.
+/// How much of a response is read, enough for its error message.
 const LONGEST_ANSWER: usize = 64 * 1024;
 
-/// What gathers the spans and sends them.
+/// Builds the provider that collects and exports spans.
 pub(super) fn provider(settings: &OtlpSettings, runtime: &Handle) -> Result<SdkTracerProvider, String> {
     let headers = settings.headers.iter();
     let headers = headers.map(|(name, value)| (name.clone(), value.expose_secret().to_owned())).collect();
@@ -47,7 +47,7 @@ pub(super) fn provider(settings: &OtlpSettings, runtime: &Handle) -> Result<SdkT
     Ok(SdkTracerProvider::builder().with_resource(resource).with_span_processor(processor).build())
 }
 
-/// Posts what the exporter has written.
+/// Posts the requests that the exporter builds.
 #[derive(Debug)]
 struct Sender {
     runtime: Handle,
@@ -56,7 +56,7 @@ struct Sender {
     client: OnceLock<reqwest::Client>,
     timeout: Duration,
     local: bool,
-    /// Whether the last try failed: a collector that is away is news once.
+    /// True if the last attempt failed. A collector that is down is reported once.
     failing: AtomicBool,
 }
 
@@ -77,14 +77,14 @@ impl Sender {
         if let Some(client) = self.client.get() {
             return Ok(client.clone());
         }
-        // reqwest is built without a TLS provider of its own. A second installation is refused, which is fine.
+        // reqwest is built without its own TLS provider. A second installation fails, which does no harm.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let built = reqwest::Client::builder()
             .user_agent(concat!("minimax-mcp/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(self.timeout)
-            // What may go to the collector may not go to whomever it names.
+            // A redirect would send the spans and the token to another host.
             .redirect(reqwest::redirect::Policy::none());
-        // A proxy of the user's cannot reach this machine's own ports.
+        // A proxy cannot reach ports of this machine.
         let built = if self.local { built.no_proxy() } else { built }.build()?;
         Ok(self.client.get_or_init(|| built).clone())
     }
@@ -113,7 +113,7 @@ impl Sender {
 #[async_trait]
 impl HttpClient for Sender {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        // The thread that asks has no runtime.
+        // The exporter's thread has no runtime, so the request runs on ours.
         let client = self.client();
         let timeout = self.timeout;
         let sending = async move {
@@ -122,7 +122,7 @@ impl HttpClient for Sender {
             send(request.headers(head.headers).timeout(timeout).body(body)).await
         };
         let sent = self.tasks.spawn_on(sending, &self.runtime).await;
-        // The address may carry a name and a password.
+        // The URL is removed from errors because it may contain a name and a password.
         self.heard(match sent {
             Ok(answer) => answer.map_err(|error: reqwest::Error| causes(&error.without_url())),
             Err(error) => Err(error.to_string()),
@@ -145,7 +145,7 @@ async fn send(request: reqwest::RequestBuilder) -> Result<Response<Bytes>, reqwe
     Ok(response)
 }
 
-/// An error with what lies behind it.
+/// The message of an error with all its causes.
 pub fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();

@@ -1,4 +1,4 @@
-//! The trace that a call belongs to, as its caller says (W3C Trace Context).
+//! The caller's trace context (W3C Trace Context).
 
 use std::collections::HashMap;
 
@@ -7,17 +7,17 @@ use opentelemetry::propagation::TextMapPropagator as _;
 use opentelemetry::trace::TraceContextExt as _;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 
-/// What a caller says of its own span.
+/// The caller's span, if the caller sent one.
 #[derive(Debug, Clone, Default)]
 pub struct Parent {
     context: Option<Context>,
 }
 
-/// Longer ones are nobody's: the recommendation asks for room for 512 characters.
+/// Longer values are ignored. The recommendation asks for at least 512 characters.
 const LONGEST: usize = 4096;
 
 impl Parent {
-    /// Reads `traceparent` and `tracestate`. What is not in their form is as good as absent.
+    /// Reads `traceparent` and `tracestate`. Malformed values are ignored.
     pub fn read(traceparent: Option<&str>, tracestate: Option<&str>) -> Self {
         let traceparent = traceparent.filter(|text| is_in_form(text));
         let fields = [("traceparent", traceparent), ("tracestate", tracestate)];
@@ -29,7 +29,7 @@ impl Parent {
         Self { context: valid.then_some(context) }
     }
 
-    /// Whether there is one.
+    /// True if the caller sent a valid trace context.
     pub fn is_known(&self) -> bool {
         self.context.is_some()
     }
@@ -38,20 +38,20 @@ impl Parent {
         self.context.clone()
     }
 
-    /// The trace's id, as 32 hexadecimal digits.
+    /// The trace id, as 32 hexadecimal digits.
     pub fn trace(&self) -> Option<String> {
         self.context.as_ref().map(|context| context.span().span_context().trace_id().to_string())
     }
 }
 
-/// The library takes ids that are too short, and fills them up.
+/// Checks the form, because the library accepts short ids and pads them.
 fn is_in_form(traceparent: &str) -> bool {
     let hexadecimal = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     let mut parts = traceparent.split('-');
     let mut fits =
         |length| parts.next().is_some_and(|part| part.len() == length && part.bytes().all(hexadecimal));
     let known = [2, 32, 16, 2].into_iter().all(&mut fits);
-    // Only versions to come have more.
+    // Only future versions may have more parts.
     known && (parts.next().is_none() || !traceparent.starts_with("00"))
 }
 

@@ -1,27 +1,27 @@
-//! A log that gives nothing away, however much it says.
+//! Removes secrets from the log.
 //!
-//! At the levels that libraries write everything, they write messages with links whose signature is the permission to
-//! open them.
+//! At their most verbose levels, libraries log messages with links. The signature of such a link is enough to open
+//! it.
 
 use std::io::{self, Write};
 
 use super::display;
 
-/// What follows one of these and an equals sign opens a door.
+/// The value after one of these names and an equals sign is a secret.
 const NAMES: &[&str] =
     &["signature", "token", "sessionid", "session_id", "api_key", "apikey", "security-token"];
 
-/// Lines of the log, on their way to stderr.
+/// A writer that redacts log lines.
 pub struct Discreet<W>(W);
 
-/// Where the log goes.
+/// Stderr, with redaction.
 pub fn stderr() -> Discreet<io::Stderr> {
     Discreet(io::stderr())
 }
 
 impl<W: Write> Write for Discreet<W> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        // An event comes as a whole.
+        // Each call holds one whole event.
         self.0.write_all(masked(&display::line(&String::from_utf8_lossy(line))).as_bytes())?;
         Ok(line.len())
     }

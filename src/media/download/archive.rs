@@ -1,5 +1,5 @@
-//! Archives of results. What is wanted of one is copied out under names of ours; paths, links and whatever else
-//! stands in it mean nothing here.
+//! Reads archives of results. Entries are copied out under names that this program chooses. Paths, links and special
+//! files in an archive have no effect.
 
 use std::fs::File;
 use std::io::{self, SeekFrom};
@@ -19,15 +19,15 @@ use crate::media::download::partial_file::Resume;
 use crate::media::download::resume::ResumableDownload;
 use crate::media::download::target::{Expect, Saved, receive};
 
-/// More entries than this are no result.
+/// An archive with more entries is refused.
 const ENTRIES_MAX: usize = 1000;
-/// Longer names, and whatever else one entry says of the next, are not read.
+/// The size limit of a header that describes the next entry, such as a long name.
 const HEADER_MAX: u64 = 64 * 1024;
 
-/// A file that goes away when dropped.
+/// A file that is removed when dropped.
 pub type Temporary = NamedTempFile;
 
-/// Fetches a link to a temporary file in `folder`, which exists. What breaks off can be resumed.
+/// Downloads a link to a temporary file in `folder`, which must exist. A broken download can be resumed.
 pub(crate) async fn fetch_aside(
     client: &reqwest::Client,
     guard: &Guard,
@@ -43,28 +43,28 @@ pub(crate) async fn fetch_aside(
     Ok(part.into_file())
 }
 
-/// A tar file that has been fetched and looked through.
+/// A downloaded tar file with its list of entries.
 #[derive(Debug)]
 pub struct Archive {
     file: Temporary,
     entries: Vec<Entry>,
 }
 
-/// An ordinary file in an archive.
+/// A regular file in an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Its name without folders and ending; for comparing alone.
+    /// The name without folders and extension. Only for comparisons.
     pub stem: String,
-    /// In lower case, without the dot.
+    /// The extension in lower case, without the dot.
     pub extension: String,
-    /// Its length.
+    /// The size in bytes.
     pub bytes: u64,
     start: u64,
 }
 
 impl Archive {
-    /// Lists the ordinary files. Links, devices and folders are passed over; a file that says of itself what it
-    /// cannot hold is refused.
+    /// Lists the regular files and skips links, devices and folders. An archive that contradicts itself about a size
+    /// is an error.
     pub async fn open(file: Temporary) -> Result<Self, FetchProblem> {
         let opened = file.reopen().map_err(|error| FetchProblem::Disk(error.to_string()))?;
         let listed = tokio::task::spawn_blocking(move || list(&opened)).await;
@@ -74,12 +74,12 @@ impl Archive {
         Ok(Self { file, entries })
     }
 
-    /// What is in it, in its order.
+    /// The entries in the order of the archive.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
-    /// Delivers an entry like any other result: see [`crate::media::download`].
+    /// Saves an entry like any other result; see [`crate::media::download`].
     pub async fn save(
         &self,
         entry: &Entry,
@@ -93,7 +93,7 @@ impl Archive {
         receive(chunks, Some(entry.bytes), folder, name, expect).await
     }
 
-    /// A small entry as a whole; `None` if it is larger than `max` bytes.
+    /// The content of an entry. `None` if it is larger than `max` bytes.
     pub async fn read(&self, entry: &Entry, max: u64) -> Result<Option<Bytes>, FetchProblem> {
         if entry.bytes > max {
             return Ok(None);
@@ -106,16 +106,15 @@ impl Archive {
 
     async fn content(&self, entry: &Entry) -> Result<tokio::io::Take<tokio::fs::File>, FetchProblem> {
         let disk = |error: io::Error| FetchProblem::Disk(error.to_string());
-        // Not whatever stands under its name by now.
+        // `reopen` fails if another file has taken the path.
         let mut file = tokio::fs::File::from_std(self.file.reopen().map_err(disk)?);
         file.seek(SeekFrom::Start(entry.start)).await.map_err(disk)?;
         Ok(file.take(entry.bytes))
     }
 }
 
-/// One reading of the headers as they lie there, and no other: a reader that puts long names and sizes together by
-/// itself keeps them in memory however long they are, and one that is told a size twice can be led into the middle
-/// of a file.
+/// Reads the raw headers instead of using the library's own handling of extensions. That handling keeps names of any
+/// length in memory, and a second size in an extension could move the reader into the content of a file.
 fn list(file: &File) -> io::Result<Vec<Entry>> {
     let length = file.metadata()?.len();
     let (mut found, mut told) = (Vec::new(), Told::default());
@@ -148,7 +147,7 @@ fn list(file: &File) -> io::Result<Vec<Entry>> {
     Ok(found)
 }
 
-/// What one entry says of the next.
+/// What an extension header says about the next entry.
 #[derive(Default)]
 struct Told {
     name: Option<String>,
@@ -168,7 +167,7 @@ impl Told {
             return Ok(());
         }
         for told in tar::PaxExtensions::new(&bytes) {
-            // Values with line breaks in them, which nobody asks for here.
+            // A value with a line break fails to parse and is skipped. No ordinary name or size has one.
             let Ok(told) = told else { continue };
             match told.key_bytes() {
                 b"path" => self.name = Some(String::from_utf8_lossy(told.value_bytes()).into_owned()),
@@ -197,7 +196,7 @@ mod tests {
 
     fn plain(name: &[u8], bytes: &[u8]) -> (tar::Header, Vec<u8>) {
         let mut header = tar::Header::new_ustar();
-        // Past the library, which writes no bad names.
+        // Writes the raw bytes, because the library refuses to write bad names.
         header.as_old_mut().name[..name.len()].copy_from_slice(name);
         header.set_size(bytes.len() as u64);
         header.set_mode(0o644);
@@ -268,7 +267,7 @@ mod tests {
     #[tokio::test]
     async fn long_names_are_understood_in_both_ways_of_writing_them() {
         let long = format!("{}/{}.MP3", "x".repeat(150), "y".repeat(150));
-        // Each line begins with its own length, of three digits here.
+        // Each line starts with its own length, which has three digits here.
         let pax = format!("{} path={long}\n", long.len() + 10);
         let entries = vec![
             told(tar::EntryType::GNULongName, format!("{long}\0").as_bytes()),
@@ -283,7 +282,7 @@ mod tests {
         assert_eq!(seen, [(&*stem, 3), (&*stem, 4), ("own", 5)]);
     }
 
-    /// A reader that believes the second size goes on inside of the first file, where a name of a gigabyte waits.
+    /// A reader that trusted the second size would continue inside the first file, where a name of a gigabyte waits.
     #[tokio::test]
     async fn an_entry_of_two_sizes_or_with_holes_is_refused() {
         let mut inner = plain(b"././@LongLink", b"");
@@ -303,7 +302,7 @@ mod tests {
         assert!(archive(vec![old]).await.unwrap().entries().is_empty());
     }
 
-    /// Names that lead elsewhere on some system are never used as paths, only compared.
+    /// Names that lead outside on some system are compared, but never used as paths.
     #[tokio::test]
     async fn names_of_every_system_lose_their_folders() {
         let names: [&[u8]; 5] = [

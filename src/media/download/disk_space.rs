@@ -1,4 +1,4 @@
-//! Room on the disk, looked for before anything is written or bought.
+//! Checks for free disk space before anything is written or bought.
 
 use std::path::Path;
 
@@ -6,10 +6,10 @@ use crate::media::download::folder::OutputProblem;
 use crate::media::download::link::FetchProblem;
 use crate::media::input::content::grouped;
 
-/// What a file leaves free, in bytes; a small one leaves as much as it takes.
+/// Space that a file must leave free, in bytes. A smaller file must leave its own size.
 const MARGIN: u64 = 16 * 1024 * 1024;
 
-/// Proves that `least` bytes are free in `folder`, which exists. To be called before anything is paid for.
+/// Checks that `least` bytes are free in `folder`, which must exist. Call this before a paid request.
 pub async fn room(folder: &Path, least: u64) -> Result<(), OutputProblem> {
     match free(folder).await {
         Some(free) if free < least => Err(OutputProblem::Full { path: folder.to_owned(), free, least }),
@@ -17,7 +17,7 @@ pub async fn room(folder: &Path, least: u64) -> Result<(), OutputProblem> {
     }
 }
 
-/// Whether a file of `length` bytes fits into `folder`, of which `here` are there already.
+/// Checks that a file of `length` bytes fits into `folder`. `here` bytes of it are on the disk already.
 pub(crate) async fn check(folder: &Path, length: u64, here: u64) -> Result<(), FetchProblem> {
     let missing = length.saturating_sub(here);
     if missing == 0 {
@@ -38,7 +38,7 @@ fn fits(missing: u64, free: u64) -> bool {
     free >= missing.saturating_add(missing.min(MARGIN))
 }
 
-/// `None` if the system does not say: then writing will show.
+/// `None` if the system does not report it. Then the write itself shows whether there is space.
 async fn free(folder: &Path) -> Option<u64> {
     let folder = folder.to_owned();
     tokio::task::spawn_blocking(move || fs4::available_space(folder)).await.ok()?.ok()
@@ -61,7 +61,7 @@ mod tests {
         room(folder.path(), 1).await.unwrap();
         let said = room(folder.path(), u64::MAX).await.unwrap_err().to_string();
         assert!(said.contains(&folder.path().display().to_string()) && said.contains("free"), "{said}");
-        // What cannot be asked is not refused.
+        // A folder whose space cannot be determined is not refused.
         room(Path::new("/no/such/folder"), u64::MAX).await.unwrap();
     }
 }

@@ -1,5 +1,5 @@
-//! A small document that whoever runs the server has named, or that such a document names: what an identity provider
-//! says of itself. No caller has a word in which one, so a host inside the own network is as good as any.
+//! Fetches small documents that the operator configured, or that such a document names: the metadata and keys of an
+//! identity provider. Callers cannot choose the URL, so private hosts are allowed.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use url::{Host, Url};
 
 use crate::media::download::link::broken;
 
-/// First byte to last, the connection included.
+/// The time limit of the whole request, including the connection.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Reads a document of at most `longest` bytes: over `https`, or plain `http` from this machine; from that address and
-/// no other, with nothing of ours but the question. The sentence of a refusal has no subject.
+/// Fetches a document of at most `longest` bytes, over `https`, or over `http` from this machine. Follows no
+/// redirects and sends no cookies or credentials. The error is a sentence without a subject.
 pub async fn document(url: &str, longest: usize) -> Result<Bytes, String> {
     let url = Url::parse(url).map_err(|_| "is no URL".to_owned())?;
     let here = is_here(&url);
@@ -45,14 +45,14 @@ pub async fn document(url: &str, longest: usize) -> Result<Bytes, String> {
 }
 
 fn client(here: bool) -> reqwest::Result<reqwest::Client> {
-    // reqwest is built without a TLS provider of its own. A second installation is refused, which is fine.
+    // reqwest is built without its own TLS provider. A second installation fails, which does no harm.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder()
         .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
         .timeout(PATIENCE)
         .redirect(Policy::none())
         .referer(false);
-    // A proxy cannot reach this machine's own ports.
+    // A proxy cannot reach ports of this machine.
     let client = if here { client.no_proxy() } else { client };
     client.build()
 }

@@ -1,4 +1,4 @@
-//! The one client that fetches results, built when the first is fetched.
+//! The HTTP client for results, shared by all downloads.
 
 use std::fmt;
 use std::path::Path;
@@ -13,14 +13,14 @@ use crate::media::download::partial_file::Resume;
 use crate::media::download::target::{Expect, Saved, download};
 use crate::media::input::content::{Blob, Limits};
 
-/// Fetches results. Reading the machine's root certificates takes a while, so nothing is built before the first.
+/// Downloads results. Loading the root certificates takes a while, so the client is built on first use.
 pub struct Fetcher {
     guard: Guard,
     client: OnceLock<reqwest::Client>,
     secret: OnceLock<[u8; 32]>,
 }
 
-/// Not the secret.
+/// Omits the secret.
 impl fmt::Debug for Fetcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Fetcher").field("guard", &self.guard).finish_non_exhaustive()
@@ -28,15 +28,15 @@ impl fmt::Debug for Fetcher {
 }
 
 impl Fetcher {
-    /// Fetches what `guard` lets through.
+    /// Creates a fetcher for links that `guard` allows.
     pub fn new(guard: Guard) -> Self {
         Self { guard: Guard { public_http: true, ..guard }, client: OnceLock::new(), secret: OnceLock::new() }
     }
 
-    /// As [`crate::media::download`]. A plain `http` link is tried as `https` first, and as it is if there is none to
-    /// talk to. With a `key`, what breaks off stays in the folder for a day, hidden, and the next download with
-    /// the same key goes on with it, if the host still has the same version of the file; in another process, if
-    /// that has the same secret (see [`Self::resume_with`]).
+    /// Downloads a link like [`crate::media::download`]. A plain `http` link is tried over `https` first. With a
+    /// `key`, a broken download stays in the folder as a hidden file for a day, and the next download with the same
+    /// key resumes it if the host still has the same version of the file. Another process can resume it if it has the
+    /// same secret (see [`Self::resume_with`]).
     pub async fn download(
         &self,
         url: &str,
@@ -60,13 +60,14 @@ impl Fetcher {
         download(client, &self.guard, url, folder, name, expect, resume).await
     }
 
-    /// As [`fetch`]: a link's content as an input.
+    /// Fetches the content of a link as an input; see [`fetch`].
     pub async fn fetch(&self, url: &str, limits: &Limits) -> Result<Blob, FetchProblem> {
         let strict = Guard { public_http: false, ..self.guard };
         fetch(self.client()?, &strict, url, limits).await
     }
 
-    /// To a temporary file in `folder`, which exists; at most `max_bytes`. `key`: see [`Self::download`].
+    /// Downloads to a temporary file in `folder`, which must exist, with at most `max_bytes`. For `key` see
+    /// [`Self::download`].
     pub async fn fetch_aside(
         &self,
         url: &str,
@@ -77,8 +78,8 @@ impl Fetcher {
         fetch_aside(self.client()?, &self.guard, url, folder, max_bytes, &self.resume(key)).await
     }
 
-    /// Resumes what other processes with the same secret have begun. To be called before the first download; without,
-    /// the secret is this fetcher's own.
+    /// Sets the secret that lets this process resume downloads of other processes. Must be called before the first
+    /// download; otherwise the fetcher makes a secret of its own.
     pub fn resume_with(&self, secret: [u8; 32]) {
         let _ = self.secret.set(secret);
     }
@@ -86,7 +87,8 @@ impl Fetcher {
     fn resume(&self, name: &str) -> Resume {
         let secret = *self.secret.get_or_init(|| {
             let mut fresh = [0; 32];
-            // Without randomness nothing may be taken for ours: the time differs at least from process to process.
+            // Without system randomness the secret comes from the time. It then differs between processes, so no
+            // process resumes the download of another.
             if getrandom::fill(&mut fresh).is_err() {
                 fresh = Sha256::digest(format!("{:?}", std::time::SystemTime::now())).into();
             }

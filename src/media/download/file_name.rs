@@ -1,24 +1,23 @@
-//! Names of files and folders that every system can hold.
+//! Names of files and folders that are legal on every system.
 
-/// The length of the readable part, in bytes.
+/// The greatest length of the readable part, in bytes.
 const SLUG_MAX: usize = 48;
 const ID_MAX: usize = 100;
 const EXTENSION_MAX: usize = 10;
-/// A folder's name, in bytes. Most file systems end at 255.
+/// The greatest length of a folder's name, in bytes. Most file systems allow 255.
 const COMPONENT_MAX: usize = 200;
 
-/// How names of the program's own files begin, in whatever folder: records, what is left of damaged ones, notes of
-/// earlier versions; and hidden files, whoever they belong to.
+/// Prefixes of the program's own files, in any folder: the store, the remains of a damaged store, spools of earlier
+/// versions, and all hidden files.
 const OWN_STARTS: &[&str] = &[".", "jobs.sqlite", "jobs.lock", "salvage.", "unwritten-"];
-/// How they end.
+/// Extensions of the program's own files.
 const OWN_ENDS: &[&str] = &["part", "spool", "sqlite3", "lock"];
 
-/// The name of a result: what it shows, whose result it is, which of several: `a-red-fox-4f7k2q9m-2.jpg`.
+/// The file name of a result: description, job id and number, as in `a-red-fox-4f7k2q9m-2.jpg`.
 ///
-/// Letters and digits of any script are kept in lower case; the rest becomes a dash. The same arguments give
-/// the same name, so that a delivery which was broken off finds what it had written. At most 200 bytes, never
-/// a name that Windows keeps for devices, never hidden. `index` counts from 1 and is left out unless there
-/// are `many`.
+/// Keeps letters and digits of any script in lower case, and replaces everything else by dashes. Equal arguments give
+/// equal names, so a repeated delivery finds the file of the interrupted one. The name has at most 200 bytes, is not
+/// reserved by Windows and is not hidden. `index` counts from 1 and appears only if there are `many` results.
 pub fn file_name(hint: &str, id: &str, index: usize, many: bool, extension: &str) -> String {
     let slug = slug(hint, SLUG_MAX);
     let id = slug_of(id, ID_MAX, |c| c.is_ascii_alphanumeric() || c == '_');
@@ -39,7 +38,7 @@ fn slug(text: &str, max: usize) -> String {
     slug_of(&text.to_lowercase(), max, char::is_alphanumeric)
 }
 
-/// Words joined by single dashes, cut between characters.
+/// Joins words by single dashes. Cuts between characters.
 fn slug_of(text: &str, max: usize, keep: impl Fn(char) -> bool) -> String {
     let mut slug = String::new();
     let mut gap = false;
@@ -61,8 +60,8 @@ fn slug_of(text: &str, max: usize, keep: impl Fn(char) -> bool) -> String {
     slug
 }
 
-/// Whether this can be one component of a path on every system, without meaning something else there or looking like
-/// something else.
+/// True if the name is legal as one part of a path on every system, has no special meaning there and does not look
+/// like another name.
 pub(crate) fn is_plain(name: &str) -> bool {
     let forbidden = |c: char| {
         matches!(c, '/' | '\\' | '<' | '>' | ':' | '"' | '|' | '?' | '*') || c.is_control() || is_invisible(c)
@@ -75,7 +74,8 @@ pub(crate) fn is_plain(name: &str) -> bool {
         && !is_device(name)
 }
 
-/// What turns the direction of writing, or shows as nothing. The joiners of emoji and of Persian stay.
+/// True for invisible characters and characters that change the direction of writing. The joiners of emoji and
+/// Persian are allowed.
 fn is_invisible(c: char) -> bool {
     matches!(
         c,
@@ -83,7 +83,7 @@ fn is_invisible(c: char) -> bool {
     ) || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fff9}'..='\u{fffb}')
 }
 
-/// `CON`, `com1.txt` and the like: Windows opens a device under these names, in any folder.
+/// True for `CON`, `com1.txt` and the like. In any folder, Windows opens a device under these names.
 pub(crate) fn is_device(name: &str) -> bool {
     let stem = name.split('.').next().unwrap_or_default().trim_end().to_lowercase();
     if matches!(stem.as_str(), "con" | "prn" | "aux" | "nul" | "conin$" | "conout$" | "clock$") {
@@ -96,8 +96,8 @@ pub(crate) fn is_device(name: &str) -> bool {
     })
 }
 
-/// A stem and an extension that are not those of the program's own files: of hidden ones, parts, records and spools.
-/// What a result is called comes from callers, links and MiniMax, and none of them may write what the program reads.
+/// Changes a name that could be one of the program's own files: hidden files, partial files, the store, spools. Names
+/// of results come from callers, links and MiniMax, which must not be able to write files that the program reads.
 pub(crate) fn apart(stem: &str, extension: &str) -> (String, String) {
     let name = joined(stem, extension).to_lowercase();
     let owned = OWN_STARTS.iter().any(|start| name.starts_with(start));
@@ -108,7 +108,7 @@ pub(crate) fn apart(stem: &str, extension: &str) -> (String, String) {
     (stem, extension.to_owned())
 }
 
-/// `fox.jpg` as `fox` and `jpg`; the extension is empty if there is none.
+/// Splits `fox.jpg` into `fox` and `jpg`. The extension may be empty.
 pub(crate) fn split(name: &str) -> (&str, &str) {
     match name.rsplit_once('.') {
         Some((stem, extension)) if !stem.is_empty() => (stem, extension),
@@ -116,7 +116,7 @@ pub(crate) fn split(name: &str) -> (&str, &str) {
     }
 }
 
-/// The reverse of [`split`].
+/// The inverse of [`split`].
 pub(crate) fn joined(stem: &str, extension: &str) -> String {
     if extension.is_empty() { stem.to_owned() } else { format!("{stem}.{extension}") }
 }

@@ -1,4 +1,4 @@
-//! Where results go.
+//! The folders in which results are saved.
 
 use std::io::Write as _;
 use std::path::{Component, Path, PathBuf};
@@ -11,16 +11,16 @@ use crate::media::input::handle;
 use crate::media::input::roots::{Place, Roots, resolve};
 use crate::media::input::windows_path;
 
-/// How a file is called while it is being written. Hidden where a dot hides.
+/// The prefix of partial files. The dot hides them on Unix.
 pub(crate) const PREFIX: &str = ".minimax-";
 pub(crate) const SUFFIX: &str = ".part";
-/// No download takes this long, so what is older belongs to a process that is gone.
+/// No download takes this long, so an older partial file belongs to a process that is gone.
 const LEFTOVER: Duration = Duration::from_hours(24);
 
-/// Why a folder cannot take results. A sentence without its subject.
+/// Why a folder cannot take results. The message is a sentence without its subject.
 #[derive(Debug, thiserror::Error)]
 pub enum OutputProblem {
-    /// A part of a relative path that some system cannot hold or takes for something else.
+    /// A part of a relative path that is illegal or has a special meaning on some system.
     #[error(
         "contains `{part}`, which is not allowed in a folder's name; use plain names below the base folder, \
          without `..`"
@@ -29,7 +29,7 @@ pub enum OutputProblem {
         /// The part.
         part: String,
     },
-    /// Not in a folder that may be written.
+    /// The folder is outside the folders that may be written.
     #[error(
         "{} is outside the folders this server may write: {folders}. Give a relative path, or add the \
          folder to MINIMAX_ALLOWED_DIRS",
@@ -41,7 +41,7 @@ pub enum OutputProblem {
         /// The folders, separated by commas.
         folders: String,
     },
-    /// This server keeps its own files there.
+    /// The server keeps its own files there.
     #[error(
         "{} belongs to this server's own records, which no tool writes to. Give another folder, or set \
          MINIMAX_MCP_BASE_PATH or MINIMAX_DATA_DIR to another one",
@@ -51,15 +51,15 @@ pub enum OutputProblem {
         /// The path as given.
         path: PathBuf,
     },
-    /// It cannot be made or written.
+    /// The folder cannot be created or written.
     #[error("{} cannot be written: {reason}", path.display())]
     Unwritable {
         /// The folder.
         path: PathBuf,
-        /// The system's words.
+        /// The error message of the system.
         reason: String,
     },
-    /// There is next to no room in it.
+    /// The disk is almost full.
     #[error(
         "{} has {} bytes free; at least {} must be. Make room, or give another folder",
         path.display(), grouped(*free), grouped(*least)
@@ -67,18 +67,18 @@ pub enum OutputProblem {
     Full {
         /// The folder.
         path: PathBuf,
-        /// What is free, in bytes.
+        /// The free space in bytes.
         free: u64,
-        /// What is needed, in bytes.
+        /// The required space in bytes.
         least: u64,
     },
 }
 
-/// Finds the folder that is meant, without making it. Looks at the disk, briefly.
+/// Resolves the requested folder without creating it. Reads the disk briefly.
 ///
-/// Nothing, or `.`: the base folder. A relative path: below the base folder. An absolute one, or one that
-/// begins with `~/`: only inside `roots` or the base folder. Symbolic links are resolved first, and a link
-/// that leads out is not followed. The answer has no links left.
+/// No request, or `.`, means the base folder. A relative path is below the base folder. An absolute path, or one that
+/// starts with `~/`, must be inside `roots` or the base folder. Symbolic links are resolved first, so a link that
+/// leads outside is refused. The result contains no links.
 pub fn folder(base: &Path, requested: Option<&str>, roots: &Roots) -> Result<PathBuf, OutputProblem> {
     let requested = requested.unwrap_or_default().trim();
     let path = match absolute(requested, roots.home()) {
@@ -102,14 +102,14 @@ pub fn folder(base: &Path, requested: Option<&str>, roots: &Roots) -> Result<Pat
     }
 }
 
-/// Whether results may still go to a folder that [`folder`] has found earlier and that was written down since. Looks
-/// at the disk, briefly.
+/// True if a folder that [`folder`] returned earlier, and that was recorded since, is still allowed. Reads the disk
+/// briefly.
 pub fn is_still_allowed(base: &Path, found: &Path, roots: &Roots) -> bool {
     let plain = |part| matches!(part, Component::Prefix(_) | Component::RootDir | Component::Normal(_));
     found.components().all(plain) && roots.place(found, resolve(base).ok().as_deref()) == Place::Inside
 }
 
-/// What is there has its name; what is to be made gets one that every system can hold.
+/// Existing folders keep their names. New ones must have names that are legal on every system.
 fn new_parts_are_plain(real: &Path) -> Result<(), OutputProblem> {
     let new = real.ancestors().take_while(|path| path.symlink_metadata().is_err());
     for name in new.filter_map(Path::file_name).map(std::ffi::OsStr::to_string_lossy) {
@@ -128,7 +128,7 @@ fn absolute(requested: &str, home: Option<&Path>) -> Option<PathBuf> {
     path.is_absolute().then(|| path.to_owned())
 }
 
-/// Both slashes separate on every system, because models write both.
+/// Splits at both kinds of slash on every system, because models write both.
 fn relative(requested: &str) -> Result<PathBuf, OutputProblem> {
     let mut path = PathBuf::new();
     let rooted = requested.starts_with(['/', '\\']);
@@ -138,14 +138,13 @@ fn relative(requested: &str) -> Result<PathBuf, OutputProblem> {
         }
         path.push(part);
     }
-    // What the system itself makes of it has the last word.
+    // The system's own parser decides in the end.
     let plain = path.components().all(|component| matches!(component, Component::Normal(_)));
     if plain { Ok(path) } else { Err(OutputProblem::Component { part: requested.to_owned() }) }
 }
 
-/// Makes the folder and proves, by writing a file and removing it, that results can be written to it. To be
-/// called before anything is paid for. Also removes what a killed process left half written there more than a
-/// day ago.
+/// Creates the folder and checks, by writing a file and removing it, that results can be written to it. Call this
+/// before a paid request. Also removes partial files that are more than a day old.
 pub async fn prepare(folder: &Path) -> Result<(), OutputProblem> {
     let unwritable = |reason: String| OutputProblem::Unwritable { path: folder.to_owned(), reason };
     let path = folder.to_owned();
@@ -157,8 +156,8 @@ pub async fn prepare(folder: &Path) -> Result<(), OutputProblem> {
     }
 }
 
-/// As [`prepare`], for a folder that [`folder`] has found earlier: in the meantime it may have been removed, or
-/// replaced by a link to elsewhere, which is not followed.
+/// Like [`prepare`], for a folder that [`folder`] returned earlier. It may have been removed since, or replaced by a
+/// link, which is not followed.
 pub async fn prepare_again(found: &Path) -> Result<(), OutputProblem> {
     prepare(found).await?;
     let unwritable = |reason: String| OutputProblem::Unwritable { path: found.to_owned(), reason };
@@ -172,7 +171,7 @@ pub async fn prepare_again(found: &Path) -> Result<(), OutputProblem> {
 fn prepare_now(folder: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(folder)?;
     let mut proof = temporary(folder)?;
-    // A full disk still takes a name, but no content.
+    // A full disk may still accept an empty file.
     proof.write_all(&[0; 4096])?;
     proof.as_file().sync_data()?;
     proof.close()?;
@@ -180,8 +179,8 @@ fn prepare_now(folder: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// A file that nobody sees under a final name, and that goes away when dropped. `folder` is a path without links; a
-/// link that was put in its place meanwhile is not followed.
+/// Creates a temporary file that is removed when dropped. `folder` must contain no links; a link that replaced part
+/// of it in the meantime is not followed.
 pub(crate) fn temporary(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(PREFIX).suffix(SUFFIX);
@@ -193,7 +192,7 @@ pub(crate) fn temporary(folder: &Path) -> std::io::Result<tempfile::NamedTempFil
     Err(std::io::Error::other("it has become a link to another folder"))
 }
 
-/// A result is an ordinary file, for its owner's other programs too; the umask has its say.
+/// Results are ordinary files that the user's other programs may read. The umask applies.
 #[cfg(unix)]
 fn as_ordinary(builder: &mut tempfile::Builder<'_, '_>) {
     use std::os::unix::fs::PermissionsExt as _;
@@ -204,7 +203,7 @@ fn as_ordinary(builder: &mut tempfile::Builder<'_, '_>) {
 #[cfg(not(unix))]
 fn as_ordinary(_: &mut tempfile::Builder<'_, '_>) {}
 
-/// Tidying is a courtesy: what cannot be removed stays.
+/// Best effort: a file that cannot be removed stays.
 fn sweep(folder: &Path) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     for entry in entries.flatten().filter(|entry| is_ours(&entry.file_name().to_string_lossy())) {

@@ -1,6 +1,5 @@
-//! Which hosts this machine may fetch from. A link comes from a model, and a model can be talked into
-//! anything: it must not make this server read the owner's router, cloud credentials or other services behind
-//! the firewall.
+//! Decides from which hosts the server may fetch. A model supplies the link, and a model can be manipulated. It must
+//! not make the server read the owner's router, cloud credentials or other services behind the firewall.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -15,73 +14,72 @@ use reqwest::redirect::Policy;
 use url::{Host, Url};
 
 const CONNECT: Duration = Duration::from_secs(10);
-/// How long a server may stay silent before the transfer counts as broken.
+/// How long a host may send nothing before the transfer counts as broken.
 const IDLE: Duration = Duration::from_mins(1);
 const REDIRECTS: usize = 5;
 
 /// The rules for links.
 ///
-/// Only `https` to public addresses, at every hop. What is judged is the address that is really connected to:
-/// names are resolved and filtered by the client's own resolver, so a name that answers differently the
-/// second time gains nothing.
+/// Only `https` to public addresses is allowed, at every redirect. The guard checks the address that the client
+/// really connects to: the client's own resolver filters the addresses of a name. A name that resolves differently
+/// the second time (DNS rebinding) gains nothing.
 ///
-/// Behind a proxy (`HTTPS_PROXY`, or the system's setting) it is the proxy that resolves names. Then only
-/// what can be seen in the link itself is checked: its scheme, literal addresses and the names that are never
-/// public.
+/// Behind a proxy (`HTTPS_PROXY` or the system's setting) the proxy resolves names. Then only the link itself can be
+/// checked: its scheme, literal addresses, and names that are never public.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Guard {
-    /// Allows loopback addresses, over plain `http` too, at any port. True only when the API itself is a
-    /// sandbox on this machine; no proxy is used then.
+    /// Allows loopback addresses, also over plain `http` and at any port. True only if the API is a sandbox on this
+    /// machine. Then no proxy is used.
     pub loopback_http: bool,
-    /// Allows plain `http` to public addresses: for results, whose links some services hand out so. Nothing
-    /// secret travels with such a request, and what arrives is checked for what it is.
+    /// Allows plain `http` to public addresses. Needed for results, because some services return such links. The
+    /// request carries no secret, and the content is checked on arrival.
     pub public_http: bool,
 }
 
-/// Why a link is not fetched. A sentence without a subject; names a host or an address, never a query string.
+/// Why a link is refused. The message is a sentence without a subject. It names a host or an address, never a query
+/// string.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// It cannot be parsed, or has no host.
+    /// The link cannot be parsed or has no host.
     #[error("is not a complete link; write it as https://host/path")]
     NotALink,
-    /// It is not `https`.
+    /// The scheme is not `https`.
     #[error("is a {0}: link; only https:// links are fetched")]
     Scheme(String),
-    /// It carries a user name or password.
+    /// The link contains a user name or password.
     #[error("carries a user name or password; give a link without them")]
     Credentials,
-    /// Its host is a name that only means something inside a network.
+    /// The host is a name that only exists inside a private network.
     #[error("leads to `{0}`, a name inside a private network; give a link that is public")]
     LocalName(String),
-    /// Its host is, or resolves to, an address that is not public.
+    /// The host is, or resolves to, an address that is not public.
     #[error("leads to {0}, which is not a public address; give a link that is public")]
     Address(IpAddr),
-    /// It was redirected from `https` to `http`.
+    /// A redirect leads from `https` to `http`.
     #[error("was redirected from https to http, which is not followed")]
     Downgrade,
-    /// It was redirected too often.
+    /// There are too many redirects.
     #[error("was redirected more than {REDIRECTS} times")]
     Redirects,
 }
 
 impl Guard {
-    /// Judges a link by itself, without resolving its name.
+    /// Checks a link without resolving its name.
     pub fn check(&self, link: &str) -> Result<Url, Refused> {
         let url = Url::parse(link.trim()).map_err(|_| Refused::NotALink)?;
         self.check_url(&url)?;
         Ok(url)
     }
 
-    /// The client that every link is fetched with: resolves through the guard, follows redirects through the
-    /// guard, sends no cookies, no authorization and no referrer. Gives up connecting after 10 s and reading
-    /// after 60 s of silence.
+    /// Builds the client for all links. It resolves names and follows redirects under the rules of the guard, and
+    /// sends no cookies, credentials or referrer. It gives up after 10 s without a connection or 60 s without data.
     pub fn client(&self) -> Result<reqwest::Client, reqwest::Error> {
         self.client_that(Arc::new(|name| {
             Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.collect()) })
         }))
     }
 
-    /// A client that looks names up so.
+    /// Builds a client with the given name lookup.
     fn client_that(self, looks_up: LookUp) -> Result<reqwest::Client, reqwest::Error> {
         let guard = self;
         let redirects =
@@ -95,7 +93,7 @@ impl Guard {
             .read_timeout(IDLE)
             .redirect(redirects)
             .referer(false)
-            // A compressed transfer hides the length, and media do not shrink.
+            // Compression would hide the length, and media barely compress.
             .no_gzip()
             .dns_resolver(Arc::new(Names { guard, proxy: proxy_host(), looks_up }));
         if self.loopback_http {
@@ -120,21 +118,21 @@ impl Guard {
         }
     }
 
-    /// True if the address is a loopback one that is allowed.
+    /// True for an allowed loopback address, false for a public one. Refuses all others.
     fn check_literal(self, address: IpAddr) -> Result<bool, Refused> {
         let loopback = self.loopback_http && address.to_canonical().is_loopback();
         let allowed = loopback || (is_public(address) && !is_fake(address));
         if allowed { Ok(loopback) } else { Err(Refused::Address(address)) }
     }
 
-    /// True if the name is a loopback one that is allowed.
+    /// True for an allowed loopback name, false for a name that may be public. Refuses all others.
     fn check_name(self, name: &str) -> Result<bool, Refused> {
         let plain = name.trim_end_matches('.').to_ascii_lowercase();
         let loopback = is_localhost(&plain);
         if self.loopback_http && loopback {
             return Ok(true);
         }
-        // The proxy's own name is exempt from the resolver's filter, so it must not be reachable as a link.
+        // The resolver does not filter the name of the proxy, so no link may use that name.
         if loopback
             || is_local(&plain)
             || (!self.loopback_http && proxy_host().is_some_and(|host| host == plain))
@@ -154,7 +152,7 @@ impl Guard {
         self.check_url(next)
     }
 
-    /// Whether a name may lead to this address.
+    /// True if a name may resolve to this address.
     fn allows(self, name: &str, address: IpAddr) -> bool {
         let loopback = address.to_canonical().is_loopback();
         if is_localhost(name) {
@@ -164,11 +162,11 @@ impl Guard {
     }
 }
 
-/// The addresses of a name.
+/// Looks up the addresses of a name.
 type LookUp =
     Arc<dyn Fn(String) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>> + Send + Sync>;
 
-/// The resolver of the client: what it does not return cannot be connected to.
+/// The resolver of the client. The client cannot connect to an address that it does not return.
 struct Names {
     guard: Guard,
     proxy: Option<String>,
@@ -193,7 +191,7 @@ impl Resolve for Names {
     }
 }
 
-/// The host name of the proxy that links are fetched through. It usually stands at a private address.
+/// The host name of the proxy. Its address is usually private.
 fn proxy_host() -> Option<String> {
     let proxy = Matcher::from_system().intercept(&"https://example.com/".parse().ok()?)?;
     Some(proxy.uri().host()?.trim_end_matches('.').to_ascii_lowercase())
@@ -203,21 +201,21 @@ fn is_localhost(name: &str) -> bool {
     name == "localhost" || name.ends_with(".localhost")
 }
 
-/// Names that no public resolver answers. They matter behind a proxy, which might.
+/// True for names that no public resolver knows. A proxy might know them.
 fn is_local(name: &str) -> bool {
     let endings = [".local", ".internal", ".intranet", ".lan", ".home.arpa", ".localdomain"];
     !name.contains('.') || endings.iter().any(|ending| name.ends_with(ending))
 }
 
-/// 198.18.0.0/15 is for benchmarks and nothing lives there, except that local proxies which catch a machine's
-/// whole traffic (common where MiniMax is at home) answer every *name* with an address of it. A name may lead
-/// there, a literal address may not.
+/// True for 198.18.0.0/15, the benchmark range. No public host uses it, but local proxies that capture all traffic of
+/// a machine (common in China) answer every name with an address in it. So a name may resolve to it, but a link with
+/// such a literal address is refused.
 fn is_fake(address: IpAddr) -> bool {
     const BENCHMARK: Ipv4Net = v4([198, 18, 0, 0], 15);
     matches!(address.to_canonical(), IpAddr::V4(address) if BENCHMARK.contains(&address))
 }
 
-/// Whether an address belongs to the public internet, whatever form it is written in.
+/// True if the address is on the public internet, in whatever notation.
 pub fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(address) => is_public_v4(address),
@@ -243,8 +241,8 @@ const fn v6(first: u16, second: u16, third: u16, prefix: u8) -> Ipv6Net {
     Ipv6Net::new_assert(Ipv6Addr::new(first, second, third, 0, 0, 0, 0, 0), prefix)
 }
 
-/// IANA's special-purpose registry, less the benchmark range (see [`is_fake`]), plus the cloud metadata
-/// services that stand at an otherwise public address.
+/// IANA's special-purpose registry without the benchmark range (see [`is_fake`]), plus the cloud metadata services at
+/// otherwise public addresses.
 const REFUSED_V4: &[Ipv4Net] = &[
     v4([0, 0, 0, 0], 8),        // this network
     v4([10, 0, 0, 0], 8),       // private
@@ -263,9 +261,9 @@ const REFUSED_V4: &[Ipv4Net] = &[
     v4([240, 0, 0, 0], 4),      // reserved, broadcast
 ];
 
-/// Everything outside is loopback, ULA, link-local, multicast, IPv4-compatible or unassigned.
+/// Other addresses are loopback, ULA, link-local, multicast, IPv4-compatible or unassigned.
 const GLOBAL_V6: Ipv6Net = v6(0x2000, 0, 0, 3);
-/// How a public IPv4 host looks in a network that speaks IPv6 only.
+/// Public IPv4 hosts as seen from an IPv6-only network.
 const NAT64: Ipv6Net = v6(0x64, 0xff9b, 0, 96);
 const REFUSED_V6: &[Ipv6Net] = &[
     v6(0x2001, 0, 0, 23),     // protocol assignments, Teredo
@@ -309,7 +307,7 @@ mod tests {
         assert!(!strict.allows("example.com", inside) && !strict.allows("localhost", inside));
     }
 
-    /// A resolver that gives these answers one after the other, the last one for ever.
+    /// A resolver that returns these answers in order and repeats the last one forever.
     fn changing(answers: &[&[&str]]) -> LookUp {
         let parsed = |answer: &&[&str]| {
             answer.iter().map(|ip| SocketAddr::new(ip.parse().unwrap(), 0)).collect::<Vec<_>>()
@@ -346,8 +344,8 @@ mod tests {
         assert_eq!(refusal(&*error), Some(&Refused::Address([169, 254, 169, 254].into())));
     }
 
-    /// Whatever kind of record a name has, and however often it changes: this list of addresses is all that is left of
-    /// it where the client connects.
+    /// The client connects only to addresses of this list, whatever records the name has and however often they
+    /// change.
     #[tokio::test]
     async fn a_name_leads_to_no_private_address_of_any_kind_alone_or_among_public_ones() {
         let private = [
@@ -395,13 +393,13 @@ mod tests {
                     let found: Vec<_> =
                         found.into_iter().flatten().map(|found| found.ip().to_string()).collect();
                     let mut left: Vec<_> = answer.iter().copied().filter(|it| public.contains(it)).collect();
-                    // These never lead anywhere else than here.
+                    // These names can only be loopback.
                     left.retain(|_| !name.contains("localhost"));
                     assert_eq!(found, left, "{name} with {answer:?}");
                 }
             }
         }
-        // A sandbox on this machine opens this machine, and no more.
+        // With a sandbox on this machine, loopback is allowed and nothing else.
         let names = Names {
             guard: Guard { loopback_http: true, public_http: true },
             proxy: None,
@@ -411,7 +409,7 @@ mod tests {
         assert!(found.into_iter().all(|found| found.ip().to_canonical().is_loopback()));
     }
 
-    /// The name of the proxy may lead anywhere, so no link may have it; every other name is judged beside it.
+    /// The name of the proxy may resolve to any address, so no link may use it. All other names are still checked.
     #[tokio::test]
     async fn a_proxy_s_name_alone_may_lead_into_the_network() {
         let proxy = Some("proxy.corp.example".to_owned());
@@ -427,7 +425,7 @@ mod tests {
         }
     }
 
-    /// The world stands in for the internet: what is allowed is this machine, what is refused is everything else.
+    /// Here loopback plays the public internet: it is allowed, and everything else is refused.
     #[tokio::test]
     async fn a_name_that_answers_differently_the_second_time_gains_nothing() {
         use std::io::{Read as _, Write as _};
@@ -453,7 +451,7 @@ mod tests {
         let client = guard.client_that(changing(&[&["127.0.0.1"], &["127.0.0.1"], &["10.0.0.1"]])).unwrap();
         let link = format!("http://rebind.example:{port}/once");
         assert_eq!(client.get(&link).send().await.unwrap().status(), 200);
-        // The same link once more, and a redirect within the host: each time the address is judged anew.
+        // The same link again, and a redirect within the host. The address is checked each time.
         let error = client.get(&link).send().await.unwrap_err();
         assert_eq!(refusal(&error), Some(&Refused::Address([10, 0, 0, 1].into())), "{error:?}");
         for head in serving.join().unwrap().iter().map(|head| head.to_lowercase()) {

@@ -1,4 +1,4 @@
-//! Files that a record names: whether what stands there is still what was written.
+//! Checks whether the files that the store names are still as they were written.
 
 use std::collections::HashMap;
 use std::fs::{File, Metadata};
@@ -15,20 +15,19 @@ use tokio::task::spawn_blocking;
 use crate::media::input::content::{is_same, options};
 use crate::media::input::source::{PIECE, Source, read_at};
 
-/// Digests are kept for so many files; after that they are taken anew.
+/// The number of digests to remember. When it is reached, all are forgotten.
 const MOST: usize = 4096;
 
-/// Files that are read through at a time. One may have gibibytes, and the threads are needed elsewhere too: the others
-/// wait without one.
+/// The number of files that are hashed at once. A file may have gibibytes, and hashing occupies a blocking thread.
+/// Other files wait without a thread.
 const READINGS: usize = 4;
 
-/// What tells a file from another at the same place, and from itself after it was written to.
+/// Identifies the state of a file: a different file at the same path, or a later write, changes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Print {
     bytes: u64,
     modified: Option<SystemTime>,
-    /// The file itself, where the system numbers files, and when it last changed, which nobody can set back; else
-    /// when it was made.
+    /// On Unix the device, the inode and the change time, which no program can set back. Elsewhere the creation time.
     place: Place,
 }
 
@@ -37,14 +36,14 @@ type Place = (u64, u64, i64, i64);
 #[cfg(not(unix))]
 type Place = Option<SystemTime>;
 
-/// Opens recorded files. Each is read through once to see that it is the one; as long as it does not change, that is
-/// remembered. A handle: cloning is cheap.
+/// Opens recorded files. Each file is hashed once; the result is remembered until the file changes. This is a handle,
+/// so cloning is cheap.
 #[derive(Debug, Clone)]
 pub struct VerifiedFiles(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    /// Held to look up and to note, never while a file is read.
+    /// Locked for lookups and insertions, never while a file is read.
     known: Mutex<HashMap<PathBuf, (Print, String)>>,
     readings: Semaphore,
 }
@@ -55,11 +54,11 @@ impl Default for VerifiedFiles {
     }
 }
 
-/// What stands where a record says.
+/// The result of a check.
 enum Looked {
-    /// The file, held open.
+    /// The file is unchanged, and open.
     Intact(Source),
-    /// An ordinary file of the right length, which has to be read through before more can be said.
+    /// A regular file of the right length, which must be hashed first.
     Unread,
 }
 
@@ -72,20 +71,20 @@ impl Looked {
     }
 }
 
-/// What a record says of a file.
+/// What the store knows about a file.
 #[derive(Debug, Clone, Copy)]
 pub struct Recorded<'a> {
-    /// Where it was written.
+    /// The path at which it was written.
     pub path: &'a Path,
-    /// Its length.
+    /// The size in bytes.
     pub bytes: u64,
-    /// SHA-256 of its content, in lower-case hexadecimal.
+    /// The SHA-256 of the content, in lower-case hexadecimal.
     pub sha256: &'a str,
 }
 
 impl VerifiedFiles {
-    /// The content, held open: what is put in the file's place meanwhile is not read. `None` if an ordinary file with
-    /// this very content does not stand there; links are not followed.
+    /// Opens the file if it is a regular file with exactly this content, else returns `None`. Does not follow links.
+    /// The open handle keeps reading the same file even if the path is replaced.
     pub async fn open(&self, file: Recorded<'_>) -> Option<Source> {
         let looked = self.look(file, false).await?;
         if let Looked::Unread = looked {
@@ -101,7 +100,7 @@ impl VerifiedFiles {
         spawn_blocking(move || kept.open_now(path, bytes, &sha256, read)).await.ok()?
     }
 
-    /// `read` allows to read the file through, where its digest is not known.
+    /// Hashes the file only if `read` is true and the digest is not known.
     fn open_now(&self, path: PathBuf, bytes: u64, sha256: &str, read: bool) -> Option<Looked> {
         let looked = path.symlink_metadata().ok().filter(Metadata::is_file)?;
         let file = options().open(&path).ok()?;
@@ -142,7 +141,7 @@ impl VerifiedFiles {
     }
 
     fn with<T>(&self, what: impl FnOnce(&mut HashMap<PathBuf, (Print, String)>) -> T) -> T {
-        // A poisoned table is still a table of digests.
+        // A panic elsewhere does not make the table invalid.
         what(&mut self.0.known.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -200,14 +199,14 @@ mod tests {
             assert_eq!(read(&kept, &path, b"12345").await.as_deref(), Some(b"23".as_slice()));
         }
         assert_eq!(read(&kept, &path, b"12346").await, None, "another content of the same length");
-        // Another file in its place, as long as the first.
+        // A different file at the same path, with the same length.
         std::fs::write(dir.path().join("b"), b"54321").unwrap();
         std::fs::rename(dir.path().join("b"), &path).unwrap();
         assert_eq!(read(&kept, &path, b"12345").await, None, "put in its place");
         assert_eq!(read(&kept, &path, b"54321").await.as_deref(), Some(b"43".as_slice()));
     }
 
-    /// Whoever may write to a file may also say when it was written.
+    /// A program that may write to a file may also set its modification time.
     #[cfg(unix)]
     #[tokio::test]
     async fn a_file_that_was_written_to_is_not_the_one_even_if_its_time_was_set_back() {

@@ -1,4 +1,4 @@
-//! Following a link, and what can go wrong on the way.
+//! Fetches links, and classifies what can go wrong.
 
 use std::error::Error;
 use std::time::{Duration, SystemTime};
@@ -12,28 +12,29 @@ use crate::media::download::guard::{Guard, Refused};
 use crate::media::input::content::{Blob, Limits, check, grouped};
 use crate::media::probe::sniff::{self, HEAD};
 
-/// Why bytes did not arrive, sorted by what helps. A sentence; never with a link's query string, which is a
-/// secret.
+/// Why a download failed, grouped by what helps. The message is a sentence. It never contains the query string of a
+/// link, which is a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchProblem {
-    /// The link is over; a fresh one from the service may work.
+    /// The link has expired. A fresh link from the service may work.
     #[error("the link has expired or was withdrawn (HTTP {status})")]
     Expired {
         /// 401, 403, 404 or 410.
         status: u16,
     },
-    /// The way there is disturbed; the same link may work later.
+    /// The transfer failed for now. The same link may work later.
     #[error("the transfer was broken off: {reason}")]
     Transient {
         /// What happened.
         reason: String,
-        /// How long the other side asks to be left alone.
+        /// How long the host asks to wait.
         retry_after: Option<Duration>,
     },
-    /// This machine cannot keep it: no space, no permission. Trying again helps after somebody has made room.
+    /// This machine cannot store the file: no space or no permission. Another try may work after the owner has fixed
+    /// that.
     #[error("the file cannot be kept: {0}")]
     Disk(String),
-    /// It is not what was expected, or may not be fetched. Trying again does not help.
+    /// The content is wrong, or the link is not allowed. Another try does not help.
     #[error("{0}")]
     Wrong(String),
 }
@@ -54,8 +55,8 @@ impl From<Refused> for FetchProblem {
     }
 }
 
-/// Fetches a link into memory as an input, for an endpoint that takes bytes only. At most `limits.max_bytes`;
-/// the type is judged before the rest is read.
+/// Fetches a link into memory as an input, for endpoints that accept only bytes. Reads at most `limits.max_bytes`,
+/// and checks the type before it reads the rest.
 pub async fn fetch(
     client: &reqwest::Client,
     guard: &Guard,
@@ -77,14 +78,14 @@ pub async fn fetch(
         limits.check_size(bytes.len() as u64).map_err(wrong)?;
     }
     check_length(length, bytes.len() as u64)?;
-    // Measuring touches nothing but memory, yet a lot of it if the header is hostile.
+    // Measuring a hostile header may take long, so it runs on a blocking thread.
     let blob = tokio::task::spawn_blocking(move || Blob::new(bytes.freeze())).await;
     let blob = blob.map_err(|_| FetchProblem::weather("the reading was stopped"))?;
     check(&blob, limits).await.map_err(wrong)?;
     Ok(blob)
 }
 
-/// Asks for a link that the guard allows; an answer that is not a file is a problem.
+/// Requests a link that the guard allows. A response without a file is an error.
 pub(crate) async fn open(
     client: &reqwest::Client,
     guard: &Guard,
@@ -97,7 +98,7 @@ pub(crate) async fn open(
     accept(&response).map(|()| response)
 }
 
-/// As [`open`], whatever the answer is.
+/// Like [`open`], but returns every response.
 pub(crate) async fn ask(
     client: &reqwest::Client,
     guard: &Guard,
@@ -108,7 +109,7 @@ pub(crate) async fn ask(
     client.get(url).headers(headers).send().await.map_err(broken)
 }
 
-/// Whether an answer is a file, or a part of one.
+/// Checks that the response is a file or a part of one.
 pub(crate) fn accept(response: &Response) -> Result<(), FetchProblem> {
     let status = response.status();
     if status != StatusCode::OK && status != StatusCode::PARTIAL_CONTENT {
@@ -135,7 +136,7 @@ fn refusal(status: StatusCode, headers: &HeaderMap) -> FetchProblem {
     }
 }
 
-/// Seconds or a date.
+/// Parses seconds or a date.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     match value.parse() {
@@ -144,7 +145,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     }
 }
 
-/// What a failed request means. The guard's refusals come wrapped in the client's errors.
+/// Classifies an error of the client. The guard's refusals are among its causes.
 pub(crate) fn broken(error: reqwest::Error) -> FetchProblem {
     let error = error.without_url();
     let mut reason = error.to_string();
@@ -153,14 +154,14 @@ pub(crate) fn broken(error: reqwest::Error) -> FetchProblem {
         if let Some(refused) = cause.downcast_ref::<Refused>() {
             return refused.clone().into();
         }
-        // The innermost cause is the telling one: "connection refused", "unexpected end of file".
+        // The innermost cause says most: "connection refused", "unexpected end of file".
         reason = cause.to_string();
         source = cause.source();
     }
     if error.is_builder() { FetchProblem::Wrong(reason) } else { FetchProblem::weather(reason) }
 }
 
-/// As much of the beginning as is needed to tell what it is; more if it came along, less if there is no more.
+/// Reads enough of the start to recognise the type. The result may be longer, or shorter at the end of the stream.
 pub(crate) async fn read_head<S>(chunks: &mut S) -> Result<Bytes, FetchProblem>
 where
     S: Stream<Item = Result<Bytes, FetchProblem>> + Unpin,
@@ -169,13 +170,13 @@ where
     while head.len() < HEAD
         && let Some(chunk) = chunks.next().await
     {
-        // The first chunk is usually enough and need not be copied.
+        // The first chunk usually suffices and need not be copied.
         head = if head.is_empty() { chunk? } else { [head, chunk?].concat().into() };
     }
     if head.is_empty() { Err(FetchProblem::weather("the answer was empty")) } else { Ok(head) }
 }
 
-/// A connection that ends early must not pass for a short file.
+/// Detects a connection that ended early.
 pub(crate) fn check_length(announced: Option<u64>, arrived: u64) -> Result<(), FetchProblem> {
     match announced {
         Some(announced) if announced != arrived => {

@@ -1,10 +1,9 @@
-//! A file on its way to its name: what is written of it so far, and what it takes to go on with it later, if
-//! need be in another process.
+//! Partial files: downloads that are not complete and can be resumed, also by another process.
 //!
-//! Two hidden files in the folder that the result goes to: the bytes, and notes about them. The notes say which
-//! version of which length the bytes are of, and every so often how many there are and what they hash to. Bytes
-//! that do not hash to what was noted, as after a power cut, are not gone on with. Nor are bytes that somebody else has
-//! put there: each note has a MAC under a secret that no tool can read. Whoever writes holds a lock, which ends with
+//! A partial file consists of two hidden files in the target folder: the bytes and a checkpoint. The checkpoint names
+//! the version and the length of the remote file. At intervals it records how many bytes are written and their hash.
+//! Bytes that do not match the recorded hash, as after a power cut, are not used. Each entry has a MAC under a secret
+//! that no tool can read, so bytes from another party are not used either. The writer holds a lock, which ends with
 //! its process.
 
 use std::fs::File;
@@ -21,26 +20,26 @@ use crate::media::download::validator::Validator;
 use crate::media::input::content;
 use crate::media::private;
 
-/// How much is written between two notes, in bytes: so much may come twice after a crash.
+/// Bytes between two entries of the checkpoint. After a crash, at most this much is downloaded again.
 pub(crate) const STEP: u64 = 1024 * 1024;
-/// How much of what is here comes again, in bytes, so that two files are never joined to one: some hosts go on
-/// with another version than the one that was asked for.
+/// How many known bytes a resumed download requests again, to compare them. Some hosts ignore the requested version
+/// and send another one, and two versions must not be joined.
 pub(crate) const OVERLAP: u64 = 64 * 1024;
-/// Longer notes are none of ours.
+/// A longer checkpoint was not written by this program.
 const NOTES_MAX: u64 = 4 * 1024 * 1024;
 const BUFFER: usize = 128 * 1024;
 
-/// What an interrupted download is known by, whatever its links are.
+/// Identifies an interrupted download, even if its link changes.
 #[derive(Clone)]
 pub struct Resume {
-    /// Names the download: the same in every process.
+    /// The name of the download, the same in every process.
     pub name: String,
-    /// Known to this program's processes alone.
+    /// A secret that only processes of this program know.
     pub secret: [u8; 32],
 }
 
 impl Resume {
-    /// Over what a note says, and what it says it of.
+    /// The MAC of a checkpoint entry for this download and this version.
     fn mac(&self, version: &str, note: &str) -> Option<Hmac<Sha256>> {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.secret).ok()?;
         for text in ["minimax-mcp part", &self.name, version, note] {
@@ -50,13 +49,13 @@ impl Resume {
         Some(mac)
     }
 
-    /// A line of the notes.
+    /// A checkpoint entry with its MAC.
     fn signed(&self, version: &str, note: &str) -> String {
         let mac = self.mac(version, note).map(|mac| HEXLOWER.encode(&mac.finalize().into_bytes()));
         format!("{note} {}", mac.unwrap_or_default())
     }
 
-    /// What a line says, if one of our processes has written it.
+    /// The content of an entry, if a process with the same secret wrote it.
     fn verified<'a>(&self, version: &str, line: &'a str) -> Option<&'a str> {
         let (note, mac) = line.rsplit_once(' ')?;
         let mac = HEXLOWER.decode(mac.as_bytes()).ok()?;
@@ -65,7 +64,7 @@ impl Resume {
     }
 }
 
-/// What is written of a file so far. Dropping it removes the file, unless it can be gone on with.
+/// A partial file. Dropping it removes the file, unless the download can be resumed.
 pub(crate) struct PartialFile {
     file: NamedTempFile,
     hasher: Sha256,
@@ -82,13 +81,14 @@ struct Notes {
 }
 
 impl PartialFile {
-    /// A part that nobody finds again.
+    /// Creates a partial file that cannot be resumed.
     pub(crate) fn unnamed(folder: &Path) -> io::Result<Self> {
         let file = temporary(folder)?;
         Ok(Self { file, hasher: Sha256::new(), bytes: 0, version: None, notes: None })
     }
 
-    /// The part of a download in `folder`, with what is there of it. `WouldBlock` if somebody else writes it.
+    /// Opens the partial file of a download in `folder` with its content so far. Fails with `WouldBlock` if another
+    /// process writes it.
     pub(crate) fn named(folder: &Path, resume: &Resume) -> io::Result<Self> {
         let digest = Sha256::digest(&resume.name);
         let name = BASE32_NOPAD.encode(digest.get(..16).unwrap_or_default()).to_lowercase();
@@ -98,7 +98,7 @@ impl PartialFile {
         );
         let file = open(&path)?;
         file.try_lock()?;
-        // Between opening and locking it may have become a result.
+        // Another process may have completed and renamed the file between the opening and the lock.
         if !content::is_same(&file.metadata()?, &path.symlink_metadata()?) {
             return Err(io::ErrorKind::ResourceBusy.into());
         }
@@ -118,7 +118,8 @@ impl PartialFile {
         Ok(part)
     }
 
-    /// Whether the first `bytes` are what the notes say. What is behind them is cut off.
+    /// Restores the state if the first `bytes` match the checkpoint, and cuts off what follows. False if they do not
+    /// match.
     fn restore(&mut self, version: &Validator, bytes: u64, sha256: &str) -> io::Result<bool> {
         let file = self.file.as_file_mut();
         if bytes > version.length || file.metadata()?.len() < bytes {
@@ -144,7 +145,7 @@ impl PartialFile {
         Ok(true)
     }
 
-    /// Starts anew. Without a version, nobody can go on with it later.
+    /// Empties the file and starts again. Without a version, the download cannot be resumed.
     pub(crate) fn begin(&mut self, version: Option<Validator>) -> io::Result<()> {
         let file = self.file.as_file_mut();
         file.set_len(0)?;
@@ -154,24 +155,24 @@ impl PartialFile {
         self.write_notes()
     }
 
-    /// How much is here.
+    /// The number of bytes in the file.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// What the hash of all that is here is.
+    /// The SHA-256 of all bytes in the file.
     pub(crate) fn sha256(&self) -> String {
         HEXLOWER.encode(&self.hasher.clone().finalize())
     }
 
-    /// The version to go on with, and from where; `None` if it is not worth it, or cannot be done.
+    /// The version and the position at which to resume. `None` if that is impossible or not worth it.
     pub(crate) fn resumable(&self) -> Option<(&Validator, u64)> {
         let version = self.version.as_ref().filter(|version| self.bytes <= version.length)?;
         let start = self.bytes.checked_sub(OVERLAP).filter(|start| *start > 0)?;
         Some((version, start))
     }
 
-    /// What is here from `start` on, at most `length` bytes.
+    /// Reads at most `length` bytes from `start`.
     pub(crate) fn read(&mut self, start: u64, length: u64) -> io::Result<Vec<u8>> {
         let (file, mut bytes) = (self.file.as_file_mut(), Vec::new());
         file.seek(SeekFrom::Start(start))?;
@@ -191,7 +192,7 @@ impl PartialFile {
         Ok(())
     }
 
-    /// Notes how much is here. A note that cannot be written is one that is not there.
+    /// Adds an entry to the checkpoint. A failed write only means that less can be resumed.
     pub(crate) fn note(&mut self) {
         let sha256 = self.sha256();
         if let (Some(notes), Some(version)) = (&mut self.notes, &self.version) {
@@ -218,7 +219,7 @@ impl PartialFile {
         }
     }
 
-    /// Whether it outlives this value.
+    /// Keeps the files on drop if they can be resumed.
     fn stay(&mut self) {
         let stays = self.notes.is_some() && self.version.is_some();
         self.file.disable_cleanup(stays);
@@ -227,17 +228,17 @@ impl PartialFile {
         }
     }
 
-    /// Nobody will go on with it.
+    /// Removes the files; the download will not be resumed.
     pub(crate) fn discard(mut self) {
         self.version = None;
         self.stay();
     }
 
-    /// The file as it is, from now on removed when it is dropped.
+    /// Turns the file into a temporary one, which is removed on drop.
     pub(crate) fn into_file(mut self) -> NamedTempFile {
         self.version = None;
         self.stay();
-        // Where locks keep others from reading, it could not be opened by its name.
+        // On systems where a lock blocks readers, the file could not be opened by its name.
         let _ = self.file.as_file().unlock();
         self.file
     }
@@ -246,7 +247,7 @@ impl PartialFile {
         self.file.as_file()
     }
 
-    /// Lets `naming` give the file its name; if that fails, it is as it was.
+    /// Lets `naming` rename the file. If that fails, returns the unchanged partial file.
     pub(crate) fn named_by<E>(
         self,
         naming: impl FnOnce(NamedTempFile) -> Result<(), (NamedTempFile, E)>,
@@ -265,8 +266,8 @@ impl PartialFile {
 }
 
 impl Notes {
-    /// The version, and the last note: how many bytes, and their hash. A line that is not whole, or not ours, does not
-    /// count.
+    /// The version and the last valid entry: the number of bytes and their hash. Incomplete lines and lines without a
+    /// valid MAC are skipped.
     fn read(&mut self) -> Option<(Validator, u64, String)> {
         let mut text = String::new();
         Read::by_ref(&mut self.file).take(NOTES_MAX).read_to_string(&mut text).ok()?;
@@ -278,8 +279,8 @@ impl Notes {
     }
 }
 
-/// Opens or makes an ordinary file of this user's; follows no link. What another user has put there would stay theirs,
-/// and a second name may be that of any file.
+/// Opens or creates a regular file that belongs to this user and has no second name. Does not follow links. A file of
+/// another user would stay under that user's control, and a hard link could be any file.
 fn open(path: &Path) -> io::Result<File> {
     let file = content::options().write(true).create(true).open(path)?;
     if private::is_ours_alone(&file.metadata()?) {
@@ -322,7 +323,7 @@ mod tests {
         written(folder.path(), &bytes, 400_000);
         let mut part = PartialFile::named(folder.path(), &by(7)).unwrap();
         assert_eq!((part.bytes(), part.resumable().unwrap().1), (300_000, 300_000 - OVERLAP));
-        // These are not noted, as when the process is killed.
+        // These bytes are not in the checkpoint, as when the process is killed.
         part.push(&[8; 1000]).unwrap();
         drop(part);
         let mut part = PartialFile::named(folder.path(), &by(7)).unwrap();
@@ -374,7 +375,7 @@ mod tests {
         }
     }
 
-    /// Whoever can write to the folder could else put the beginning of their own before a paid result.
+    /// Otherwise another party with write access to the folder could put its own bytes before a paid result.
     #[test]
     fn bytes_and_notes_that_somebody_else_has_put_there_are_not_gone_on_with() {
         let folder = tempfile::tempdir().unwrap();
@@ -387,7 +388,7 @@ mod tests {
         let part = PartialFile::named(folder.path(), &by(7)).unwrap();
         assert_eq!((part.bytes(), part.resumable()), (0, None));
         drop(part);
-        // Notes of ours about one download do not speak for another, nor for another version.
+        // A valid entry of one download is not valid for another download or another version.
         written(folder.path(), &vec![7; 300_000], 400_000);
         let mut paths = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
         let notes = paths.find(|path| path.to_string_lossy().contains(".notes")).unwrap();

@@ -1,4 +1,4 @@
-//! Bringing a link's content to this disk, however often the way breaks off.
+//! Downloads a link to disk, and resumes after each broken connection.
 
 use std::path::Path;
 use std::time::Duration;
@@ -21,27 +21,27 @@ use crate::media::download::writer::{FileWriter, Target, disk, stopped};
 use crate::media::probe::completeness;
 use crate::media::probe::sniff::HEAD;
 
-/// Between the end of a connection and the next.
+/// The pause between two connections.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// A link, and what is to become of it.
+/// A download: the link, the target, and the rules for the content.
 #[derive(Clone, Copy)]
 pub(crate) struct ResumableDownload<'a> {
     pub(crate) client: &'a reqwest::Client,
     pub(crate) guard: &'a Guard,
     pub(crate) url: &'a str,
     pub(crate) folder: &'a Path,
-    /// The file's name; `None` for one that is not to stay.
+    /// The name of the file. `None` for a temporary file.
     pub(crate) name: Option<&'a str>,
     pub(crate) expect: &'a Expect<'a>,
-    /// What an interrupted download is known by, in another process too. `None`: it is resumed within this call only.
+    /// The key under which another call or process can resume. If `None`, the download resumes only within this call.
     pub(crate) resume: Option<&'a Resume>,
 }
 
-/// All of it, not yet under its name.
+/// A complete file without its final name.
 type Arrived = (PartialFile, Target);
 
-/// Why it is not here, and how far it came.
+/// A failed attempt, with the partial file if it can be kept.
 struct Broken {
     problem: FetchProblem,
     part: Option<PartialFile>,
@@ -52,7 +52,7 @@ impl Broken {
         Box::new(Self { problem, part: Some(part) })
     }
 
-    /// Nobody will go on with it.
+    /// A failure after which nothing can be resumed.
     fn without(problem: FetchProblem) -> Box<Self> {
         Box::new(Self { problem, part: None })
     }
@@ -60,16 +60,16 @@ impl Broken {
 
 type Chunks = BoxStream<'static, Result<Bytes, FetchProblem>>;
 
-/// How to come by the rest.
+/// How to get the missing bytes.
 enum Way {
-    /// These chunks belong behind the part.
+    /// Append these chunks to the partial file.
     On(PartialFile, Chunks),
-    /// Only from the beginning; perhaps there is an answer already.
+    /// Start from the beginning, perhaps with this response.
     Anew(PartialFile, Option<Response>),
 }
 
 impl ResumableDownload<'_> {
-    /// Fetches until it is whole. What breaks off is gone on with, as long as each connection brings something.
+    /// Downloads until the file is complete. Resumes as long as each connection brings at least [`STEP`] bytes.
     pub(crate) async fn run(&self) -> Result<Arrived, FetchProblem> {
         let mut part = self.open().await?;
         loop {
@@ -91,7 +91,7 @@ impl ResumableDownload<'_> {
         }
     }
 
-    /// What is here of it already. Who was told to stop writing has the part a moment longer.
+    /// Opens the partial file. A previous writer that was cancelled may hold the lock for a moment, so this retries.
     async fn open(&self) -> Result<PartialFile, FetchProblem> {
         for _ in 0..10 {
             let Some(resume) = self.resume.cloned() else { break };
@@ -125,8 +125,8 @@ impl ResumableDownload<'_> {
         }
     }
 
-    /// Asks for what is missing, and for a little of what is here, which must be the same. On any doubt it is
-    /// fetched anew: two files must never become one.
+    /// Requests the missing bytes, and a little of the known ones, which must be equal. In doubt it starts again,
+    /// because two versions must never be joined.
     async fn way(&self, mut part: PartialFile) -> Result<Way, Box<Broken>> {
         let Some((version, start)) = part.resumable() else { return Ok(Way::Anew(part, None)) };
         let version = version.clone();
@@ -195,7 +195,7 @@ impl ResumableDownload<'_> {
         };
         let response = match response {
             Ok(response) => response,
-            // What is here may still be the beginning of what a fresh link leads to.
+            // A fresh link may lead to the same file, so the partial file is kept.
             Err(problem) => return Err(Broken::keeping(part, problem)),
         };
         let length = response.content_length();
@@ -219,7 +219,7 @@ impl ResumableDownload<'_> {
         self.land(part, chunks, length, target).await
     }
 
-    /// What it is and whether there is room for it, before anything is written.
+    /// Checks type, size and free space before anything is written.
     async fn look(&self, chunks: &mut Chunks, length: Option<u64>) -> Result<(Bytes, Target), FetchProblem> {
         check_size(length.unwrap_or_default(), self.expect)?;
         disk_space::check(self.folder, length.unwrap_or_default(), 0).await?;
@@ -233,7 +233,7 @@ impl ResumableDownload<'_> {
         Ok(target(self.folder, self.name.unwrap_or("aside"), found, self.expect))
     }
 
-    /// Writes the chunks behind the part, and looks whether it is whole.
+    /// Appends the chunks to the partial file and checks whether it is complete.
     async fn land(
         &self,
         part: PartialFile,
@@ -254,7 +254,7 @@ impl ResumableDownload<'_> {
         if length.is_some() {
             return Ok((part, target));
         }
-        // The end of the connection is all that says that this is the end of the file.
+        // Without a length, only the content can show whether the file is complete.
         let sort = target.sniffed;
         let looked = spawn_blocking(move || (completeness::is_whole(part.file(), sort), part)).await;
         match looked {
@@ -268,7 +268,7 @@ impl ResumableDownload<'_> {
     }
 }
 
-/// It is not what it should be, so nobody will go on with it.
+/// The content is wrong, so the partial file is removed.
 fn refused(part: PartialFile, problem: FetchProblem) -> Result<Arrived, Box<Broken>> {
     part.discard();
     Err(Broken::without(problem))
@@ -286,7 +286,7 @@ fn range(version: &Validator, start: u64) -> HeaderMap {
     headers
 }
 
-/// Takes what is known off the front; `None` if something else is there.
+/// Skips the bytes that are known. `None` if they differ.
 async fn behind(chunks: &mut Chunks, known: &[u8]) -> Result<Option<Bytes>, FetchProblem> {
     let mut known = known;
     while let Some(mut chunk) = chunks.try_next().await? {

@@ -1,4 +1,4 @@
-//! Bytes to files: whole, of the right type and under their final name, or not at all.
+//! Saves bytes as files: complete, of the expected type and under the final name, or not at all.
 
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -15,46 +15,47 @@ use crate::media::download::resume::ResumableDownload;
 use crate::media::download::writer::{self, FileWriter, Target};
 use crate::media::probe::sniff::{self, Found, Kind};
 
-/// A file that is on the disk to stay.
+/// A saved file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Saved {
-    /// Where it is.
+    /// The path.
     pub path: PathBuf,
-    /// Its length.
+    /// The size in bytes.
     pub bytes: u64,
-    /// SHA-256 of its content, in lower-case hexadecimal.
+    /// The SHA-256 of the content, in lower-case hexadecimal.
     pub sha256: String,
-    /// The MIME type that its content shows.
+    /// The MIME type of the content.
     pub mime: String,
-    /// In pixels, where the header tells.
+    /// The width in pixels, if the header says.
     pub width: Option<u32>,
-    /// In pixels, where the header tells.
+    /// The height in pixels, if the header says.
     pub height: Option<u32>,
-    /// The playing time in milliseconds, where the header tells.
+    /// The duration in milliseconds, if the header says.
     pub duration_ms: Option<u64>,
 }
 
-/// What a result should be.
+/// What a result must be.
 #[derive(Debug, Clone, Copy)]
 pub struct Expect<'a> {
-    /// The sort of media; `None` or `Other` takes anything but an HTML page. Raw sound has no signature, so
-    /// bytes of no known type pass for audio, but for nothing else.
+    /// The kind of media. `None` and `Other` accept anything except an HTML page. Raw audio has no signature, so
+    /// bytes of unknown type are accepted as audio, but not as other media.
     pub kind: Option<Kind>,
-    /// The largest size that is accepted, in bytes.
+    /// The size limit in bytes.
     pub max_bytes: u64,
-    /// The extension that was asked for, without its dot. If the content is of another known type, the file
-    /// gets the extension of that.
+    /// The requested extension without its dot. If the content has another known type, the file gets the extension of
+    /// that type.
     pub extension: &'a str,
 }
 
-/// Fetches a result to a file in `folder`, which exists (see [`crate::media::prepare`]).
+/// Downloads a result to a file in `folder`, which must exist (see [`crate::media::prepare`]).
 ///
-/// Nothing is ever overwritten. If the name is taken by the same content, as after a crash between the
-/// renaming and its record, that file is the result and nothing is there twice; it is fetched again all the same,
-/// since what stands under a name may be anybody's. If the name is taken by something else, the new file gets a number
-/// behind an underscore. What fails or is dropped half way leaves nothing behind. With `resume`, what breaks off stays
-/// in the folder for a day, hidden, and the next download with the same name and secret goes on with it, if the host
-/// still has the same version of the file.
+/// Never overwrites a file. If a file with the same name and content exists, as after a crash between the rename and
+/// its record, that file is the result. The content is downloaded in any case, because the existing file could come
+/// from another program. If the content differs, the new file gets a number after an underscore.
+///
+/// A download that fails or is dropped leaves nothing behind. With `resume`, a broken download stays in the folder as
+/// a hidden file for a day. The next download with the same name and secret resumes it if the host still has the same
+/// version of the file.
 pub async fn download(
     client: &reqwest::Client,
     guard: &Guard,
@@ -70,7 +71,7 @@ pub async fn download(
     writer::settle(part, target).await
 }
 
-/// As [`download`], for bytes that are in memory.
+/// Like [`download`], for bytes in memory.
 pub async fn save(
     bytes: Bytes,
     folder: &Path,
@@ -81,8 +82,7 @@ pub async fn save(
     receive(stream::iter([Ok(bytes)]), Some(length), folder, name, expect).await
 }
 
-/// As [`download`], for bytes that come piece by piece from elsewhere. An error in the stream ends it and
-/// leaves nothing.
+/// Like [`download`], for a stream of bytes from elsewhere. An error in the stream ends it and leaves no file.
 pub async fn save_stream<S>(
     chunks: S,
     folder: &Path,
@@ -95,8 +95,8 @@ where
     receive(chunks, None, folder, name, expect).await
 }
 
-/// As [`save_stream`], but what has come before a break is kept too, under the name `cut`. The second value is the
-/// break.
+/// Like [`save_stream`], but keeps the bytes of a broken stream under the name `cut`. The second value is the error
+/// that broke it.
 pub async fn save_what_comes<S>(
     chunks: S,
     folder: &Path,
@@ -156,7 +156,7 @@ where
     }
 }
 
-/// A file that nobody goes on with should it break off.
+/// Starts a file that cannot be resumed.
 async fn begin(folder: &Path) -> Result<FileWriter, FetchProblem> {
     let home = folder.to_owned();
     let part =
@@ -164,7 +164,7 @@ async fn begin(folder: &Path) -> Result<FileWriter, FetchProblem> {
     Ok(FileWriter::start(folder, part.map_err(|error| writer::disk(folder, &error))?))
 }
 
-/// Hands the chunks to the writer. `arrived` counts what is there.
+/// Sends the chunks to the writer. Adds their size to `arrived`.
 pub(crate) async fn feed<S>(
     landing: &mut FileWriter,
     chunks: &mut S,
@@ -194,7 +194,7 @@ pub(crate) fn check_size(bytes: u64, expect: &Expect<'_>) -> Result<(), FetchPro
     if bytes > expect.max_bytes { Err(FetchProblem::too_large(bytes, expect.max_bytes)) } else { Ok(()) }
 }
 
-/// An error page is not a video, even if it comes with HTTP 200.
+/// Checks the type. An error page is not a video, even with HTTP 200.
 pub(crate) fn judge(head: &[u8], expect: &Expect<'_>) -> Result<Found, FetchProblem> {
     let found = sniff::sniff(head);
     let is_page = found.mime == "text/html" && !expect.extension.starts_with("htm");
@@ -225,7 +225,7 @@ pub(crate) fn target(folder: &Path, given: &str, found: Found, expect: &Expect<'
     Target { folder: folder.to_owned(), stem, extension, sniffed: found.mime, mime }
 }
 
-/// Text and raw samples look alike whatever they are for; there the extension says more.
+/// Text and raw audio have no signature, so the extension decides.
 fn mime_of(found: Found, extension: &str) -> &'static str {
     match extension {
         _ if found.is_recognised() && found.mime != "text/plain" => found.mime,

@@ -1,36 +1,36 @@
-//! Which version of a file a host has: what is gone on with must be of one.
+//! Validators (RFC 9110): which version of a file a host has. A download may only resume with the same version.
 
 use reqwest::header::{ACCEPT_RANGES, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, LAST_MODIFIED};
 use serde::{Deserialize, Serialize};
 
-/// By what a host tells one version of a file from another.
+/// What distinguishes versions of a file on a host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Validator {
-    /// In bytes.
+    /// The length in bytes.
     pub(crate) length: u64,
     etag: Option<String>,
     modified: Option<String>,
 }
 
 impl Validator {
-    /// `None` if the host says too little to tell versions apart, or sends no parts of files.
+    /// `None` if the host sends no length or no validator, or does not support ranges.
     pub(crate) fn of(headers: &HeaderMap, length: Option<u64>) -> Option<Self> {
         if text(headers, &ACCEPT_RANGES).is_some_and(|unit| unit.eq_ignore_ascii_case("none")) {
             return None;
         }
-        // A weak tag stands for files that differ in their bytes.
+        // A weak tag may stand for files with different bytes.
         let etag = text(headers, &ETAG).filter(|tag| tag.starts_with('"'));
         let modified = text(headers, &LAST_MODIFIED);
         let version = Self { length: length?, etag, modified };
         (version.length > 0 && version.condition().is_some()).then_some(version)
     }
 
-    /// What `If-Range` is to say.
+    /// The value for `If-Range`.
     pub(crate) fn condition(&self) -> Option<&str> {
         self.etag.as_deref().or(self.modified.as_deref())
     }
 
-    /// Whether an answer with status 206 is what was asked for: the same version, from `start` to the end.
+    /// True if a response with status 206 matches the request: the same version, from `start` to the end.
     pub(crate) fn goes_on(&self, headers: &HeaderMap, start: u64) -> bool {
         let last = self.length.saturating_sub(1);
         let wanted = format!("bytes {start}-{last}/{}", self.length);

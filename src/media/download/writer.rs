@@ -1,5 +1,4 @@
-//! The blocking half of [`crate::media::download::target`]: writing, hashing, and the one moment in which a file gets its
-//! name.
+//! The blocking half of [`crate::media::download::target`]: writes and hashes the file and gives it its final name.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -20,27 +19,27 @@ use crate::media::download::target::Saved;
 use crate::media::input::content;
 use crate::media::probe::metadata::{self, Facts};
 
-/// Chunks between the network and the disk. Few, since one can be some hundred kilobytes.
+/// The number of chunks between network and disk. Few, because a chunk can have several hundred kilobytes.
 const CHUNKS: usize = 4;
 const BUFFER: usize = 128 * 1024;
-/// How many other files of the same name there may be.
+/// The greatest number that is appended to a name that is taken.
 const NAMES: u32 = 99;
 
-/// Where a file is to go, and what it is.
+/// The target and the type of a file.
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
     pub(crate) folder: PathBuf,
     pub(crate) stem: String,
     pub(crate) extension: String,
-    /// The type its bytes show, which says how to measure it.
+    /// The type of the content, which decides how to measure the file.
     pub(crate) sniffed: &'static str,
     /// The type to report.
     pub(crate) mime: &'static str,
 }
 
 impl Target {
-    /// The wanted name, then the same with a number. An underscore, which no name of ours has, so that it is
-    /// not taken for the number of one of several results.
+    /// The requested name, then the same name with a number after an underscore. The program's own names contain no
+    /// underscore there, so the number cannot be confused with the index of a result.
     fn candidates(&self) -> impl Iterator<Item = PathBuf> {
         let numbered = (2..=NAMES).map(|number| format!("{}_{number}", self.stem));
         let stems = std::iter::once(self.stem.clone()).chain(numbered);
@@ -57,7 +56,7 @@ impl Target {
     }
 }
 
-/// Why nothing can be written to `folder`.
+/// The error for a failed write to `folder`.
 pub(crate) fn disk(folder: &Path, error: &io::Error) -> FetchProblem {
     let folder = folder.display();
     FetchProblem::Disk(match error.kind() {
@@ -72,44 +71,44 @@ pub(crate) fn disk(folder: &Path, error: &io::Error) -> FetchProblem {
     })
 }
 
-/// A file on its way. Dropping it, at any moment, removes what was written, unless it can be gone on with.
+/// A file that is being written. Dropping it removes the file, unless the download can be resumed.
 pub(crate) struct FileWriter {
     folder: PathBuf,
-    /// `None` at the end of the file.
+    /// `None` after the end of the file.
     chunks: Option<mpsc::Sender<Bytes>>,
-    /// `None` once it was waited for.
+    /// `None` after the result was awaited.
     writing: Option<JoinHandle<io::Result<PartialFile>>>,
 }
 
 impl FileWriter {
-    /// Writes behind what `part` has.
+    /// Appends to `part`.
     pub(crate) fn start(folder: &Path, part: PartialFile) -> Self {
         let (chunks, arriving) = mpsc::channel(CHUNKS);
         let writing = spawn_blocking(move || write(part, arriving));
         Self { folder: folder.to_owned(), chunks: Some(chunks), writing: Some(writing) }
     }
 
-    /// Waits while the disk is slower than the network.
+    /// Sends a chunk. Waits if the disk is slower than the network.
     pub(crate) async fn push(&mut self, chunk: Bytes) -> Result<(), FetchProblem> {
         if let Some(chunks) = &self.chunks
             && chunks.send(chunk).await.is_ok()
         {
             return Ok(());
         }
-        // The writer only stops listening when it has failed.
+        // The writer only stops receiving after an error.
         match self.written().await {
             Ok(_) => Err(early()),
             Err(problem) => Err(problem),
         }
     }
 
-    /// What was written, if the writer has not failed.
+    /// Stops, and returns the partial file unless the writer failed.
     pub(crate) async fn abandon(mut self) -> Option<PartialFile> {
         self.chunks = None;
         self.written().await.ok()
     }
 
-    /// Waits until all is written.
+    /// Waits until everything is written.
     pub(crate) async fn finish(mut self) -> Result<PartialFile, FetchProblem> {
         self.chunks = None;
         self.written().await
@@ -130,12 +129,12 @@ pub(crate) fn stopped(error: &JoinError) -> FetchProblem {
     FetchProblem::Disk(format!("the writer was stopped ({error})"))
 }
 
-/// The end of the chunks is no sign of success: they end as well when nobody waits for the file any more.
-/// Then the result is dropped unseen.
+/// The end of the channel does not mean success, because it also ends when the caller is dropped. Then the result is
+/// dropped too.
 fn write(mut part: PartialFile, mut arriving: mpsc::Receiver<Bytes>) -> io::Result<PartialFile> {
     while let Some(chunk) = arriving.blocking_recv() {
         if let Err(error) = part.push(&chunk) {
-            // On a full disk every byte counts.
+            // Free the space at once if the disk is full.
             part.discard();
             return Err(error);
         }
@@ -148,14 +147,14 @@ fn write(mut part: PartialFile, mut arriving: mpsc::Receiver<Bytes>) -> io::Resu
     Ok(part)
 }
 
-/// Gives the file its name. Only a complete one may come here.
+/// Gives a complete file its final name.
 pub(crate) async fn settle(part: PartialFile, target: Target) -> Result<Saved, FetchProblem> {
     spawn_blocking(move || place(part, &target)).await.map_err(|error| stopped(&error))?
 }
 
 fn place(mut part: PartialFile, target: &Target) -> Result<Saved, FetchProblem> {
     let (bytes, sha256) = (part.bytes(), part.sha256());
-    // Contents before name: after a power cut a name must not stand for an empty file.
+    // Sync the content before the rename. Otherwise a power cut could leave an empty file under the name.
     part.file().sync_all().map_err(|error| target.disk(&error))?;
     #[cfg(feature = "crash-points")]
     crate::crash::point("file.written");
@@ -185,7 +184,7 @@ fn place(mut part: PartialFile, target: &Target) -> Result<Saved, FetchProblem> 
 fn claim(file: NamedTempFile, path: &Path) -> Result<(), tempfile::PersistError> {
     match file.persist_noclobber(path) {
         Ok(_) => Ok(()),
-        // Gone from under its own name: the folder is another one now, and nothing is to be put into that.
+        // The temporary file is gone, so the folder was replaced. Nothing may be written to the new folder.
         Err(refused)
             if matches!(refused.error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound) =>
         {
@@ -195,9 +194,9 @@ fn claim(file: NamedTempFile, path: &Path) -> Result<(), tempfile::PersistError>
     }
 }
 
-/// For file systems that cannot rename without overwriting (FAT, network shares): looks first. One at a time, so
-/// that two of ours never meet; a name of ours has the letters of a job in it, so that no other program's does.
-/// Nothing is ever under the name but the whole file.
+/// For file systems that cannot rename without overwriting, such as FAT and network shares: checks first, then
+/// renames. The lock keeps calls of this process apart. Names contain the id of a job, so other programs do not use
+/// them. The name only ever shows the complete file.
 fn claim_in_two_steps(file: NamedTempFile, path: &Path) -> Result<(), tempfile::PersistError> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
@@ -209,14 +208,14 @@ fn claim_in_two_steps(file: NamedTempFile, path: &Path) -> Result<(), tempfile::
     }
 }
 
-/// Where the platform lets a folder be opened, the new name itself is made to last. No harm if it does not.
+/// Syncs the folder so that the new name survives a power cut. Best effort.
 fn sync_folder(folder: &Path) {
     if cfg!(unix) {
         let _ = File::open(folder).and_then(|folder| folder.sync_all());
     }
 }
 
-/// The hash of an ordinary file of this length; `None` for any other.
+/// The hash of a regular file with this length. `None` for any other.
 fn hash_if(path: &Path, length: u64) -> Option<String> {
     let is_file =
         |data: io::Result<std::fs::Metadata>| data.is_ok_and(|data| data.is_file() && data.len() == length);

@@ -1,4 +1,4 @@
-//! The bytes of an input, and what an endpoint demands of them.
+//! Reads the bytes of an input and checks them against the limits of an endpoint.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -15,27 +15,27 @@ use crate::media::probe::metadata::{self, Facts};
 use crate::media::probe::sniff::{self, Found, HEAD, Kind};
 use crate::media::secret_scan::{self, Finding};
 
-/// No endpoint wants a picture of more pixels, and some would be felled by the attempt to decode one.
+/// No endpoint needs a larger image, and decoding one could exhaust a server's memory.
 const PIXELS_MAX: u64 = 250_000_000;
 
-/// An input's bytes with what was found in them.
+/// The bytes of an input with the facts about them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Blob {
     /// The whole file.
     pub bytes: Bytes,
-    /// The real MIME type, lower case; `application/octet-stream` if it is not recognised.
+    /// The real MIME type in lower case. `application/octet-stream` if it is not recognised.
     pub mime: &'static str,
-    /// Its broad sort.
+    /// The kind of media.
     pub kind: Kind,
-    /// In pixels, where the header tells.
+    /// The width in pixels, if the header says.
     pub width: Option<u32>,
-    /// In pixels, where the header tells.
+    /// The height in pixels, if the header says.
     pub height: Option<u32>,
-    /// The playing time in milliseconds, where the header tells.
+    /// The duration in milliseconds, if the header says.
     pub duration_ms: Option<u64>,
 }
 
-/// Never the bytes: they are somebody's picture or voice.
+/// Omits the bytes, which may be a person's picture or voice.
 impl fmt::Debug for Blob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Blob({}, {} bytes)", self.mime, self.bytes.len())
@@ -43,7 +43,7 @@ impl fmt::Debug for Blob {
 }
 
 impl Blob {
-    /// Recognises and measures bytes that are in memory already.
+    /// Recognises and measures bytes in memory.
     pub fn new(bytes: Bytes) -> Self {
         let found = sniff::sniff(&bytes);
         let facts = metadata::measure(Cursor::new(bytes.clone()), found.mime);
@@ -56,8 +56,8 @@ impl Blob {
         Self { bytes, mime: found.mime, kind: found.kind, width, height, duration_ms }
     }
 
-    /// The form in which endpoints take bytes inside JSON: `data:image/png;base64,…` with the real type in
-    /// lower case. A third longer than the bytes.
+    /// The form in which endpoints accept bytes in JSON: `data:image/png;base64,…` with the real type in lower case.
+    /// A third longer than the bytes.
     pub fn data_uri(&self) -> String {
         let mut uri = format!("data:{};base64,", self.mime);
         BASE64.encode_append(&self.bytes, &mut uri);
@@ -65,11 +65,10 @@ impl Blob {
     }
 }
 
-/// What an endpoint demands of an input. Plain data; what is `None` is not checked.
+/// The limits of an endpoint for an input. What is `None` is not checked.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limits {
-    /// The MIME types that are taken, as [`sniff::sniff`] names them (`image/jpeg`, `audio/wav`,
-    /// `text/plain`).
+    /// The accepted MIME types, as [`sniff::sniff`] names them (`image/jpeg`, `audio/wav`, `text/plain`).
     pub mimes: &'static [&'static str],
     /// The largest size, in bytes.
     pub max_bytes: u64,
@@ -79,17 +78,16 @@ pub struct Limits {
     pub max_edge: Option<u32>,
     /// The least and the greatest width / height.
     pub ratio: Option<(f64, f64)>,
-    /// What width and height are multiples of.
+    /// The number of which width and height must be multiples.
     pub multiple_of: Option<u32>,
     /// The least and the greatest number of pixels.
     pub area: Option<(u64, u64)>,
-    /// The least and the greatest playing time, in milliseconds; not checked where the header does not tell
-    /// it.
+    /// The least and the greatest duration in milliseconds. Not checked if the header has no duration.
     pub duration_ms: Option<(u64, u64)>,
 }
 
 impl Limits {
-    /// Limits of type and size alone; add others by struct update.
+    /// Limits of type and size only. Add others by struct update.
     pub const fn new(mimes: &'static [&'static str], max_bytes: u64) -> Self {
         Self {
             mimes,
@@ -118,7 +116,8 @@ impl Limits {
         Err(InputProblem::Type { found: found.described(), allowed: listed(self.mimes) })
     }
 
-    /// As [`Self::check_type`], by the head alone: what may turn out to be sound in an MP4 file passes.
+    /// Like [`Self::check_type`], but by the head only. An MP4 file passes if audio is accepted, because it may
+    /// contain only audio.
     pub(crate) fn check_head(&self, found: &Found) -> Result<(), InputProblem> {
         let may_be_sound = found.mime == "video/mp4" && self.mimes.contains(&"audio/mp4");
         if may_be_sound { Ok(()) } else { self.check_type(found) }
@@ -175,14 +174,14 @@ impl Limits {
     }
 }
 
-/// Checks bytes that are in memory already against the limits of an endpoint, and for secrets.
+/// Checks bytes in memory against the limits of an endpoint, and for secrets.
 pub async fn check(blob: &Blob, limits: &Limits) -> Result<(), InputProblem> {
     let (blob, limits) = (blob.clone(), *limits);
     let checking = tokio::task::spawn_blocking(move || check_now(&blob, &limits)).await;
     checking.unwrap_or(Err(InputProblem::Damaged))
 }
 
-/// As [`check`]; some megabytes take long enough to hold up others.
+/// Like [`check`], but blocking. Several megabytes take long.
 pub fn check_now(blob: &Blob, limits: &Limits) -> Result<(), InputProblem> {
     limits.check_size(blob.bytes.len() as u64)?;
     let Blob { width, height, duration_ms, .. } = *blob;
@@ -193,17 +192,17 @@ pub fn check_now(blob: &Blob, limits: &Limits) -> Result<(), InputProblem> {
     let finding = match check_texts(&blob.bytes, &found)? {
         Some(finding) => Some(finding),
         None if is_searched_whole(&found) => None,
-        // Memory can be read.
+        // Reading from memory cannot fail.
         None => secret_scan::media(&mut Cursor::new(&blob.bytes)).unwrap_or_default(),
     };
     refuse_secret(finding)
 }
 
-/// Reads a file of this machine as an input.
+/// Reads a local file as an input.
 ///
-/// The file has to lie in one of `roots` after symbolic links are resolved, and to be an ordinary one. It is
-/// opened once and everything is checked on what was opened, the cheap checks before the rest is read: size,
-/// type (by its bytes, not its name), width, height and length.
+/// The file must be a regular one and lie in one of `roots` after symbolic links are resolved. It is opened once, and
+/// all checks use the open file. Cheap checks of size, type (by content, not by name), dimensions and duration come
+/// before the rest is read.
 pub async fn load(path: &Path, roots: &Roots, limits: &Limits) -> Result<Blob, InputProblem> {
     let (given, path, roots, limits) = (path.to_owned(), path.to_owned(), roots.clone(), *limits);
     let reading = tokio::task::spawn_blocking(move || load_now(&path, &roots, &limits));
@@ -211,32 +210,32 @@ pub async fn load(path: &Path, roots: &Roots, limits: &Limits) -> Result<Blob, I
     reading.await.unwrap_or_else(stopped)
 }
 
-/// A checked input whose content has not been read.
+/// A checked input whose content is not read yet.
 #[derive(Debug)]
 pub struct Opened {
-    /// Where the content comes from.
+    /// The content.
     pub content: Content,
-    /// Its length.
+    /// The size in bytes.
     pub bytes: u64,
-    /// Its real type.
+    /// The real MIME type.
     pub mime: &'static str,
-    /// A name with the extension of its real type, for endpoints that judge by it.
+    /// A name with the extension of the real type, for endpoints that judge by it.
     pub name: String,
-    /// The playing time, where the header tells.
+    /// The duration in milliseconds, if the header says.
     pub duration_ms: Option<u64>,
 }
 
 /// The content of an [`Opened`] input.
 #[derive(Debug)]
 pub enum Content {
-    /// In memory already.
+    /// In memory.
     Memory(Bytes),
-    /// On the disk, to be read piece by piece.
+    /// On disk, to be read in pieces.
     Disk(tokio::fs::File),
 }
 
 impl Opened {
-    /// An input that is in memory anyway.
+    /// Wraps an input that is in memory.
     pub fn of(blob: Blob) -> Self {
         let facts = Facts { width: blob.width, height: blob.height, duration_ms: blob.duration_ms };
         let found = facts.refine(sniff::sniff(&blob.bytes));
@@ -246,7 +245,7 @@ impl Opened {
     }
 }
 
-/// As [`load`], for inputs that are handed on piece by piece: nothing but the head is read.
+/// Like [`load`], for inputs that are sent in pieces. Reads only the head, and searches for secrets.
 pub async fn open_input(path: &Path, roots: &Roots, limits: &Limits) -> Result<Opened, InputProblem> {
     let (given, path, roots, limits) = (path.to_owned(), path.to_owned(), roots.clone(), *limits);
     let opening = tokio::task::spawn_blocking(move || {
@@ -263,7 +262,7 @@ pub async fn open_input(path: &Path, roots: &Roots, limits: &Limits) -> Result<O
     opening.await.unwrap_or_else(stopped)
 }
 
-/// Opens a file once and makes every check on what was opened.
+/// Opens a file once and checks the open file.
 fn judge(path: &Path, roots: &Roots, limits: &Limits) -> Result<(File, u64, Found, Facts), InputProblem> {
     let unreadable =
         |error: std::io::Error| InputProblem::Unreadable { path: path.to_owned(), reason: error.to_string() };
@@ -284,7 +283,8 @@ fn judge(path: &Path, roots: &Roots, limits: &Limits) -> Result<(File, u64, Foun
     Ok((file, size, found, facts))
 }
 
-/// Refuses a file with a secret in it, and an archive of other things than texts; the file is left anywhere.
+/// Refuses a file that contains a secret, and an archive with other files than texts. Leaves the position of the file
+/// undefined.
 pub(crate) fn check_secrets(
     file: &mut File,
     found: &Found,
@@ -304,7 +304,7 @@ pub(crate) fn check_secrets(
     refuse_secret(finding)
 }
 
-/// What is searched in one piece: of texts and archives, the type says nothing.
+/// True for texts and archives, which are searched as a whole, because their type says nothing about their content.
 fn is_searched_whole(found: &Found) -> bool {
     found.is_text() || found.mime == "application/zip"
 }
@@ -332,7 +332,7 @@ fn load_now(path: &Path, roots: &Roots, limits: &Limits) -> Result<Blob, InputPr
         |error: std::io::Error| InputProblem::Unreadable { path: path.to_owned(), reason: error.to_string() };
     let (mut file, size, found, facts) = judge(path, roots, limits)?;
 
-    // One byte more than the limit, in case it grows while it is read.
+    // Reads one byte more than the limit, to notice a file that grows while it is read.
     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default().saturating_add(1));
     file.seek(SeekFrom::Start(0)).map_err(unreadable)?;
     file.take(limits.max_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
@@ -340,9 +340,8 @@ fn load_now(path: &Path, roots: &Roots, limits: &Limits) -> Result<Blob, InputPr
     Ok(Blob::assembled(bytes.into(), found, facts))
 }
 
-/// Opens an ordinary file and makes sure that it is still the one that was judged: between the look at the
-/// path and the opening, somebody may have put a link in its place, or in the place of a folder around it. So it is
-/// the handle that is asked where it leads.
+/// Opens a regular file and checks that it is the one that was judged. Between the check of the path and the opening,
+/// a link could have replaced the file or one of its folders. So the open handle is asked for its path.
 fn open(real: &Path, given: &Path, roots: &Roots) -> Result<File, InputProblem> {
     let not_a_file = || InputProblem::NotAFile { path: given.to_owned() };
     let unreadable = |error: std::io::Error| InputProblem::Unreadable {
@@ -362,7 +361,7 @@ fn open(real: &Path, given: &Path, roots: &Roots) -> Result<File, InputProblem> 
     if opened.is_file() && unmoved && is_same(&looked, &opened) { Ok(file) } else { Err(not_a_file()) }
 }
 
-/// A pipe put in the file's place must not hold the opening up, and a link must not be followed.
+/// A pipe in place of the file must not block the open call, and a link must not be followed.
 #[cfg(unix)]
 pub(crate) fn options() -> OpenOptions {
     use std::os::unix::fs::OpenOptionsExt as _;
@@ -391,7 +390,7 @@ pub(crate) fn is_same(looked: &std::fs::Metadata, opened: &std::fs::Metadata) ->
     looked.len() == opened.len() && looked.created().ok() == opened.created().ok()
 }
 
-/// `JPEG, PNG or WebP`.
+/// Lists types as in `JPEG, PNG or WebP`.
 fn listed(mimes: &[&str]) -> String {
     let labels: Vec<&str> = mimes.iter().map(|mime| sniff::label(mime)).collect();
     match labels.split_last() {
@@ -408,7 +407,7 @@ fn seconds(millis: u64) -> String {
     }
 }
 
-/// 25000000 as `25,000,000`.
+/// Formats 25000000 as `25,000,000`.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);

@@ -1,13 +1,13 @@
-//! Where an open file lies. Asked of the handle, because a path may lead elsewhere a moment later.
+//! The path of an open file. It comes from the handle, because the original path may lead elsewhere a moment later.
 
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The real path of what was opened, whatever its name was then. `None` where the system does not tell.
+/// The real path of the open file. `None` if the system does not report it.
 pub(crate) fn path_of(file: &File) -> Option<PathBuf> {
     let path = ask(file).ok()?;
-    // Network shares have two ways of being written on Windows.
+    // On Windows, the path of a network share has two forms.
     Some(dunce::canonicalize(&path).unwrap_or_else(|_| dunce::simplified(&path).to_owned()))
 }
 
@@ -21,7 +21,7 @@ fn ask(_: &File) -> io::Result<PathBuf> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Whether an open file lies in `folder` itself, a path without links: none was put in the place of a part of it
+/// True if an open file lies directly in `folder`, a path without links. False if a link replaced part of the path
 /// before the file was opened.
 pub(crate) fn lies_in(file: &File, folder: &Path) -> bool {
     match path_of(file) {

@@ -1,4 +1,4 @@
-//! Media inputs: from what a caller names to checked bytes.
+//! Media inputs: from the text of a caller to checked bytes.
 
 pub mod content;
 pub(crate) mod handle;

@@ -1,5 +1,5 @@
-//! A media input as a model writes it: a link, a path, a data URI, or a name for something that MiniMax or an
-//! earlier job already holds.
+//! Parses media inputs as models write them: a link, a path, a data URI, or the address of a file that MiniMax or an
+//! earlier job has.
 
 use std::path::{Path, PathBuf};
 
@@ -9,157 +9,156 @@ use url::Url;
 
 use crate::media::input::content::{Blob, grouped};
 
-/// The longest data URI that is decoded at all. Larger ones would not fit a request body of 64 MB.
+/// The longest data URI that is decoded. Longer ones would not fit into a request body of 64 MB.
 pub const DATA_URI_MAX: usize = 64 * 1024 * 1024;
 
-/// What a media input refers to.
+/// A parsed media input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reference {
-    /// An `http` or `https` link, as given. Not judged yet: see [`crate::media::Guard::check`].
+    /// An `http` or `https` link, unchanged. Not checked yet: see [`crate::media::Guard::check`].
     Url(String),
-    /// A file uploaded to MiniMax before, by its number. [`file_uri`] is the form that MiniMax takes.
+    /// The id of a file that was uploaded to MiniMax. [`file_uri`] gives the form for MiniMax.
     Uploaded(u64),
     /// A file that an earlier job made: `minimax://files/{job}/{name}`.
     Made {
-        /// The job's id.
+        /// The id of the job.
         job: String,
-        /// The file's name, decoded.
+        /// The name of the file, decoded.
         name: String,
     },
-    /// The bytes of a data URI, with their real type. Not checked against any limit yet: see
-    /// [`crate::media::check`].
+    /// The bytes of a data URI, with their real type. Not checked against limits yet: see [`crate::media::check`].
     Data(Blob),
-    /// An absolute path of this machine. Not looked at yet: see [`crate::media::load`].
+    /// An absolute path on this machine. Not checked yet: see [`crate::media::load`].
     Path(PathBuf),
 }
 
-/// Why an input cannot be used. Each is a sentence without its subject, for the caller to put the argument's
-/// name before; none repeats what is in a file.
+/// Why an input cannot be used. Each message is a sentence without its subject, so that the caller can put the name
+/// of the argument in front. No message repeats the content of a file.
 #[derive(Debug, thiserror::Error)]
 pub enum InputProblem {
-    /// Nothing was given.
+    /// The input is empty.
     #[error("is empty; {FORMS}")]
     Empty,
-    /// A path that depends on where the server was started.
+    /// A relative path would depend on the folder in which the server was started.
     #[error("is a relative path, and this server does not run in your folder; give the absolute path")]
     Relative,
-    /// Base64 without a data URI around it.
+    /// Base64 without a data URI.
     #[error(
         "looks like bare base64; write it as a data URI (data:image/png;base64,...) or give an absolute path"
     )]
     BareBase64,
-    /// A scheme that is not known here.
+    /// An unknown scheme.
     #[error("starts with `{scheme}:`, which cannot be read here; {FORMS}")]
     Scheme {
-        /// The scheme as given.
+        /// The scheme.
         scheme: String,
     },
-    /// A known form, wrongly written.
+    /// A known form with a mistake.
     #[error("is not complete; write it as {form}")]
     Form {
-        /// The form with placeholders.
+        /// The form, with placeholders.
         form: &'static str,
     },
-    /// `~/` on a machine where nobody is at home.
+    /// `~/` on a machine without a known home directory.
     #[error("starts with ~/, and the home directory is not known; give the absolute path")]
     NoHome,
-    /// An absolute path of another kind of system.
+    /// An absolute path of another operating system.
     #[error("{} is not an absolute path on the system that this server runs on", path.display())]
     Foreign {
-        /// The path as given.
+        /// The path.
         path: PathBuf,
     },
-    /// Not in a folder that may be read.
+    /// The file is outside the folders that may be read.
     #[error(
         "{} is outside the folders this server may read: {folders}. Copy the file there or add its folder to \
          MINIMAX_ALLOWED_DIRS",
         path.display()
     )]
     Outside {
-        /// The path as given.
+        /// The path.
         path: PathBuf,
         /// The folders, separated by commas.
         folders: String,
     },
-    /// In a folder that may be read, and hidden there.
+    /// The file is in an allowed folder, but hidden.
     #[error(
         "{} is hidden by `{part}`, and hidden files and folders are not read: they hold keys and settings. Copy the \
          file elsewhere, or add its own folder to MINIMAX_ALLOWED_DIRS",
         path.display()
     )]
     Hidden {
-        /// The path as given.
+        /// The path.
         path: PathBuf,
-        /// The name that begins with a dot, or is `Library` or `AppData`.
+        /// The name that hides it: one with a leading dot, or `Library` or `AppData`.
         part: String,
     },
-    /// A text or a media file with a secret in it.
+    /// The file contains a secret.
     #[error(
         "holds what looks like {what} (rule `{rule}`{place}), and nothing of it was sent. Give a file without it; if it is \
          no secret, change that line"
     )]
     Secret {
-        /// What, with its article; nothing of its content.
+        /// The kind of secret with its article, without its content.
         what: &'static str,
         /// The rule that matched.
         rule: &'static str,
-        /// Where, with a comma in front; may be empty.
+        /// The place, with a leading comma. May be empty.
         place: String,
     },
-    /// Nothing there.
+    /// The file does not exist.
     #[error("{} does not exist", path.display())]
     Missing {
-        /// The path as given.
+        /// The path.
         path: PathBuf,
     },
     /// A folder, pipe, socket or device.
     #[error("{} is not an ordinary file", path.display())]
     NotAFile {
-        /// The path as given.
+        /// The path.
         path: PathBuf,
     },
-    /// The system refused to read it.
+    /// The system refused to read the file.
     #[error("{} cannot be read: {reason}", path.display())]
     Unreadable {
-        /// The path as given.
+        /// The path.
         path: PathBuf,
-        /// The system's words.
+        /// The error message of the system.
         reason: String,
     },
-    /// No bytes in it.
+    /// The file is empty.
     #[error("has no content (0 bytes)")]
     NoContent,
-    /// More bytes than the endpoint takes.
+    /// The file is larger than the endpoint accepts.
     #[error("is {} bytes; the limit is {}", grouped(*bytes), grouped(*limit))]
     TooLarge {
-        /// What it has.
+        /// The actual size.
         bytes: u64,
-        /// What it may have.
+        /// The size limit.
         limit: u64,
     },
-    /// Another type than the endpoint takes.
+    /// The endpoint does not accept this type.
     #[error("is {found}; it must be {allowed}")]
     Type {
-        /// What it really is, with an article.
+        /// The real type, with an article.
         found: String,
-        /// What it may be.
+        /// The accepted types.
         allowed: String,
     },
-    /// A side, the shape or the length is out of range.
+    /// The dimensions, the ratio or the duration are out of range.
     #[error("{measured}; {rule}")]
     Measure {
-        /// What it is.
+        /// The actual value.
         measured: String,
-        /// What it has to be.
+        /// The limit.
         rule: String,
     },
-    /// The header does not say what has to be checked.
+    /// The header lacks a value that must be checked.
     #[error("is damaged: its header does not tell its width and height")]
     Damaged,
 }
 
 impl InputProblem {
-    /// Whether the sentence has a path of this machine in it.
+    /// True if the message contains a path of this machine.
     pub fn names_a_path(&self) -> bool {
         matches!(
             self,
@@ -176,9 +175,9 @@ impl InputProblem {
 const FORMS: &str = "give an absolute path, an https:// link, a data: URI, mm_file://ID, or the minimax:// URI \
                      of an earlier result";
 
-/// Reads a media input. `home` is what `~/` stands for.
+/// Parses a media input. `home` replaces `~`.
 ///
-/// Looks at the text alone; only a data URI is decoded, if it is not longer than [`DATA_URI_MAX`].
+/// Only looks at the text. Decodes a data URI of at most [`DATA_URI_MAX`] bytes.
 pub fn parse(text: &str, home: Option<&Path>) -> Result<Reference, InputProblem> {
     let text = text.trim();
     if text.is_empty() {
@@ -193,12 +192,12 @@ pub fn parse(text: &str, home: Option<&Path>) -> Result<Reference, InputProblem>
     }
 }
 
-/// `C:\` and `C:/`, which would otherwise read as a scheme of one letter.
+/// Recognises `C:\` and `C:/`, which look like a scheme of one letter.
 fn is_drive(text: &str) -> bool {
     matches!(text.as_bytes(), [letter, b':', b'\\' | b'/', ..] if letter.is_ascii_alphabetic())
 }
 
-/// The scheme and what follows the colon. `mm_file` is no scheme by the standard, hence not the `url` crate.
+/// Splits off the scheme. Not done by the `url` crate, because `mm_file` is not a legal scheme.
 fn scheme(text: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = text.split_once(':')?;
     let named = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -227,22 +226,22 @@ fn parse_uri(text: &str, scheme: &str, rest: &str) -> Result<Reference, InputPro
     }
 }
 
-/// The number of a file at MiniMax, given as `297990555456911` or as `mm_file://297990555456911`.
+/// Parses the id of a file at MiniMax, given as `297990555456911` or as `mm_file://297990555456911`.
 ///
-/// Nothing but ASCII digits may stand behind the scheme: whatever else MiniMax might overlook there (a sign, a query, a
-/// `.0`), a check of the number would not have seen. Leading zeros are dropped.
+/// Only ASCII digits may follow the scheme. MiniMax might ignore other characters there (a sign, a query, a `.0`),
+/// and then the ownership check would have seen another id. Leading zeros are dropped.
 pub fn file_id(text: &str) -> Option<u64> {
     let text = text.trim();
     let digits = match text.split_once(':') {
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("mm_file") => rest.strip_prefix("//")?,
         _ => text,
     };
-    // `parse` would take a sign.
+    // `parse` would accept a sign.
     let is_number = (1..=64).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
     if is_number { digits.parse().ok() } else { None }
 }
 
-/// The one form in which a file at MiniMax is sent there.
+/// The form in which the id of a file is sent to MiniMax.
 pub fn file_uri(id: u64) -> String {
     format!("mm_file://{id}")
 }
@@ -286,8 +285,8 @@ fn is_clean(path: &Path) -> bool {
     !path.to_string_lossy().contains(char::is_control)
 }
 
-/// Only letters of base64, and too many of them for a path. A JPEG in base64 begins with `/9j/`, as if
-/// absolute.
+/// True for text that only contains base64 characters and is too long for a path. A JPEG in base64 starts with
+/// `/9j/`, like an absolute path.
 fn is_base64(text: &str) -> bool {
     let letters =
         || text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=' | '\r' | '\n'));
@@ -319,7 +318,7 @@ mod tests {
 
     use super::*;
 
-    /// Addresses of files, and what is nearly one.
+    /// Addresses of files, and strings that nearly are.
     fn near_address() -> impl Strategy<Value = String> {
         let scheme = prop::sample::select(vec![
             "mm_file:", "MM_FILE:", "mm_FILE:", "", "mm_file", "file:", "mm-file:",
@@ -340,7 +339,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
 
-        /// Whatever a caller writes, only the number that is checked can be sent, and in one form.
+        /// Whatever a caller writes, only the checked number is sent, and in one form.
         #[test]
         fn a_file_s_address_is_read_as_one_number_or_not_at_all(text in near_address()) {
             if let Ok(Reference::Uploaded(id)) = parse(&text, None) {

@@ -1,4 +1,4 @@
-//! Which folders of this machine may be read from and written to.
+//! The folders that tools may read and write.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,34 +6,34 @@ use std::path::{Path, PathBuf};
 use crate::media::input::reference::InputProblem;
 use crate::media::input::windows_path::{self, Start};
 
-/// Where programs keep what is nobody else's business, below the home directory; elsewhere such folders have a dot
-/// in front.
+/// Folders below the home directory in which programs keep private data. On other systems such folders start with a
+/// dot.
 const PRIVATE: [&str; 2] = ["Library", "AppData"];
 
-/// Where people keep media, under the names that the three systems use.
+/// The usual folders for media, by their names on the three systems.
 const USUAL: [&str; 7] = ["Desktop", "Documents", "Downloads", "Pictures", "Music", "Movies", "Videos"];
 
-/// The folders that belong to the conversation: what lies outside is neither read nor written.
+/// The allowed folders. Nothing outside them is read or written.
 ///
-/// Folders are compared after symbolic links are resolved, each time anew: a folder that appears later
-/// counts, one that does not exist does not.
+/// Symbolic links are resolved before each comparison. A folder that is created later counts from then on; one that
+/// does not exist does not count.
 ///
-/// What is hidden below one of them (`.ssh`, `.config`, `.env`; `Library` and `AppData` in the home directory) does
-/// not belong to the conversation either, unless it is one of the folders itself or lies around one: who allows the
-/// home directory does not mean the keys in it.
+/// Hidden files and folders below an allowed folder (`.ssh`, `.config`, `.env`, and `Library` and `AppData` in the
+/// home directory) are not allowed either, unless the allowed folder is the hidden one or lies inside it. An owner
+/// who allows the home directory does not mean to allow the keys in it.
 ///
-/// The server's own files (see [`Roots::without`]) never belong to it.
+/// The server's own files (see [`Roots::without`]) are never allowed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Roots {
     dirs: Vec<PathBuf>,
     home: Option<PathBuf>,
-    /// Files and folders that the server itself reads back.
+    /// Files and folders that the server itself uses.
     own: Vec<PathBuf>,
 }
 
 impl Roots {
-    /// The base folder of results, the usual media folders of the home directory, and `extra` ones from the
-    /// settings. Relative folders are left out: a server is often started in `/`.
+    /// Allows the base folder of results, the usual media folders of the home directory, and `extra` folders from the
+    /// settings. Ignores relative folders, because servers are often started in `/`.
     pub fn new(base: &Path, home: Option<&Path>, extra: &[PathBuf]) -> Self {
         let usual = home.into_iter().flat_map(|home| USUAL.map(|name| home.join(name)));
         let mut dirs: Vec<PathBuf> = Vec::new();
@@ -45,44 +45,44 @@ impl Roots {
         Self { dirs, home: home.map(Path::to_owned), own: Vec::new() }
     }
 
-    /// These folders and one more.
+    /// Allows one more folder.
     #[must_use]
     pub fn with(mut self, dir: &Path) -> Self {
         self.dirs.push(dir.to_owned());
         self
     }
 
-    /// These folders without a file or folder of the server's own: nothing in it is read or written for a caller,
-    /// unless one of the folders lies inside of it.
+    /// Excludes a file or folder of the server. Callers can neither read nor write in it, except in an allowed folder
+    /// that lies inside it.
     #[must_use]
     pub fn without(mut self, own: &Path) -> Self {
         self.own.push(own.to_owned());
         self
     }
 
-    /// Whether callers could write to a path if it were not the server's own. Blocking.
+    /// True if callers could write to a path if it were not excluded as the server's own. Blocking.
     pub fn surround(&self, path: &Path) -> bool {
         let all = Self { own: Vec::new(), ..self.clone() };
         resolve(path).is_ok_and(|real| all.contains(&real))
     }
 
-    /// The folders as they were given, whether they exist or not.
+    /// The allowed folders as configured, whether they exist or not.
     pub fn dirs(&self) -> &[PathBuf] {
         &self.dirs
     }
 
-    /// The home directory, which `~/` stands for.
+    /// The home directory, which replaces `~`.
     pub fn home(&self) -> Option<&Path> {
         self.home.as_deref()
     }
 
-    /// Whether a path without symbolic links (see [`Path::canonicalize`]) lies in one of the folders and in no
-    /// hidden part of it.
+    /// True if a path without symbolic links (see [`Path::canonicalize`]) lies in an allowed folder and is not
+    /// hidden.
     pub fn contains(&self, real: &Path) -> bool {
         self.place(real, None) == Place::Inside
     }
 
-    /// Where a path without symbolic links lies, `base` being one of the folders even if it is not there yet.
+    /// Classifies a path without symbolic links. `base` counts as an allowed folder even if it does not exist yet.
     pub(crate) fn place(&self, real: &Path, base: Option<&Path>) -> Place {
         let real_dirs = self.dirs.iter().filter_map(|dir| dunce::canonicalize(dir).ok());
         let own: Vec<_> = self.own.iter().filter_map(|own| resolve(own).ok()).collect();
@@ -120,9 +120,9 @@ impl Roots {
         })
     }
 
-    /// The real path of an existing file inside the folders. Blocking.
+    /// The real path of an existing file in an allowed folder. Blocking.
     ///
-    /// A path outside is answered in the same way whether something is there or not.
+    /// For a path outside, the error does not reveal whether the file exists.
     pub(crate) fn admit(&self, path: &Path) -> Result<PathBuf, InputProblem> {
         if !path.is_absolute() {
             return Err(InputProblem::Foreign { path: path.to_owned() });
@@ -155,12 +155,13 @@ impl Roots {
         InputProblem::Outside { path: path.to_owned(), folders }
     }
 
-    /// On Windows the mere look at `\\host\share` sends the user's credentials to that host.
+    /// False for a Windows path that must not even be looked up: a device, or a share outside the allowed folders.
+    /// The lookup of `\\host\share` sends the user's credentials to that host.
     pub(crate) fn may_touch(&self, path: &Path) -> bool {
         !cfg!(windows) || self.may_touch_there(&path.to_string_lossy())
     }
 
-    /// As a Windows path, on every system.
+    /// The check for Windows paths, on every system so that it can be tested.
     fn may_touch_there(&self, path: &str) -> bool {
         match windows_path::start(path) {
             Start::Drive => true,
@@ -172,22 +173,22 @@ impl Roots {
     }
 }
 
-/// Where a path lies, seen from the allowed folders.
+/// The position of a path relative to the allowed folders.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// In one of them.
+    /// In an allowed folder.
     Inside,
-    /// In one of them, below a folder of this name that hides it.
+    /// In an allowed folder, but hidden by a part with this name.
     Hidden(String),
-    /// In one of them, among the server's own files.
+    /// Among the server's own files.
     Own,
-    /// In none.
+    /// In no allowed folder.
     Outside,
 }
 
-/// The path with every symbolic link resolved in the part of it that exists. Blocking.
+/// Resolves all symbolic links in the existing part of a path. Blocking.
 ///
-/// Fails for a link that leads nowhere and for `..` behind a part that does not exist.
+/// Fails for a broken link, and for `..` after a part that does not exist.
 pub(crate) fn resolve(path: &Path) -> io::Result<PathBuf> {
     let mut missing = Vec::new();
     let mut existing = path;
@@ -253,7 +254,7 @@ mod tests {
         std::fs::create_dir(&below).unwrap();
         let roots = Roots::new(&below, None, &[]).without(&data);
         assert!(roots.contains(&below.join("a.png")) && !roots.surround(&data));
-        // A folder that will be made, and a link to it.
+        // A folder that does not exist yet, and a link to it.
         let later = home.join("later");
         assert!(!Roots::new(&home, None, &[]).without(&later).contains(&later.join("a")));
         #[cfg(unix)]

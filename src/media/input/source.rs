@@ -1,4 +1,4 @@
-//! The content of a checked input, to be sent from its start as often as that is needed.
+//! The content of a checked input, which can be sent several times.
 
 use std::fmt;
 use std::fs::File;
@@ -13,8 +13,8 @@ use crate::media::input::content::Content;
 /// How much of a file is in memory at a time.
 pub(crate) const PIECE: usize = 256 * 1024;
 
-/// Content that can be read again: the file stays open, so it is the one that was checked, whatever its path
-/// names meanwhile.
+/// Content that can be read again. The file stays open, so the bytes come from the file that was checked even if its
+/// path is replaced.
 #[derive(Clone)]
 pub struct Source(Held);
 
@@ -24,7 +24,7 @@ enum Held {
     Disk { file: Arc<File>, bytes: u64 },
 }
 
-/// Never the bytes: they are somebody's voice.
+/// Omits the bytes, which may be a person's voice.
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bytes = match &self.0 {
@@ -36,7 +36,7 @@ impl fmt::Debug for Source {
 }
 
 impl Source {
-    /// Takes the content of an input that is `bytes` long.
+    /// Takes the content of an input of `bytes` bytes.
     pub async fn of(content: Content, bytes: u64) -> Self {
         Self(match content {
             Content::Memory(bytes) => Held::Memory(bytes),
@@ -44,18 +44,18 @@ impl Source {
         })
     }
 
-    /// A file that was opened and is `bytes` long.
+    /// Takes an open file of `bytes` bytes.
     pub(crate) fn opened(file: File, bytes: u64) -> Self {
         Self(Held::Disk { file: Arc::new(file), bytes })
     }
 
-    /// The content from its start, piece by piece. Each stream has a place of its own in the file: one that was
-    /// left half read does not disturb the next.
+    /// Streams the content from its start. Each stream has its own position, so an unfinished one does not affect the
+    /// next.
     pub fn chunks(&self) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
         self.part(0, u64::MAX)
     }
 
-    /// As [`Self::chunks`], from byte `start` to the byte before `end`, or to the end of the content.
+    /// Like [`Self::chunks`], from byte `start` up to but not including `end`, or to the end of the content.
     pub fn part(&self, start: u64, end: u64) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
         match self.0.clone() {
             Held::Memory(bytes) => {

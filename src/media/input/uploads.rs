@@ -1,8 +1,8 @@
-//! Files that callers at other machines hand in, until their time is over.
+//! Files that HTTP callers upload, until they expire.
 //!
-//! They lie in `{root}/{owner}/{id}/{name}`. The owner's folder keeps one caller's files from another, and the id says
-//! when a file's time is over, so nothing has to be recorded: every server on the same folder knows every file, and
-//! what a crash has left is swept by whoever comes next.
+//! The files lie in `{root}/{owner}/{id}/{name}`. The folder of the owner separates callers. The id contains the
+//! expiry, so nothing else is recorded: every server on the same folder knows every file, and the next sweep removes
+//! what a crash has left.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -24,60 +24,60 @@ use crate::media::private;
 use crate::media::probe::metadata;
 use crate::media::probe::sniff::{self, HEAD};
 
-/// What is left free on the disk, in bytes: records have to be written too.
+/// The free disk space to keep for the store, in bytes.
 const MARGIN: u64 = 64 * 1024 * 1024;
 
-/// Whoever writes nothing for so long writes no more.
+/// An upload without a write for this long is abandoned.
 const LEFTOVER: Duration = Duration::from_mins(10);
 
-/// Held while somebody counts what an owner has.
+/// Locked while the files of an owner are counted.
 const LOCK: &str = ".lock";
 
-/// The digits of an id that say when its time is over, in seconds since 1970, and those that nobody can guess.
+/// The number of digits of an id for the expiry (seconds since 1970) and for its random part.
 const TIME: usize = 9;
 const CHANCE: usize = 32;
 
-/// What texts may be called; their bytes do not tell.
+/// Legal extensions of texts, whose bytes do not show their type.
 const TEXTS: &[&str] = &["txt", "json", "jsonl", "md", "csv", "srt", "vtt"];
 
-/// What may be handed in.
+/// The limits of uploads.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules {
-    /// Types, and the size of one file.
+    /// The accepted types, and the size limit of one file.
     pub limits: Limits,
-    /// The size of all files of an owner, in bytes.
+    /// The total size of the files of an owner, in bytes.
     pub total: u64,
-    /// How many files an owner may have.
+    /// The number of files that an owner may have.
     pub count: usize,
     /// How long a file is kept.
     pub life: Duration,
 }
 
-/// Why a file was not kept. A sentence without its end; none names a folder.
+/// Why an upload failed. The message is a sentence without its full stop and names no folder.
 #[derive(Debug, thiserror::Error)]
 pub enum InboxProblem {
-    /// It is not what may be handed in.
+    /// The file is not acceptable.
     #[error("the file {0}")]
     Unfit(InputProblem),
-    /// The owner has as much here as is allowed.
+    /// The owner has used up the quota.
     #[error(
         "{files} files with {} bytes of yours are here already; at most {most_files} files with {} bytes are kept",
         grouped(*bytes), grouped(*most)
     )]
     Quota {
-        /// How many there are, those on their way among them.
+        /// The number of files, including uploads in progress.
         files: usize,
-        /// What they have, in bytes.
+        /// Their size in bytes.
         bytes: u64,
-        /// How many there may be.
+        /// The greatest number of files.
         most_files: usize,
-        /// What they may have, in bytes.
+        /// The greatest total size in bytes.
         most: u64,
     },
     /// The disk is full.
     #[error("this server has no room for it")]
     NoRoom,
-    /// The system's words, for the log.
+    /// The error of the system, for the log.
     #[error("this server cannot keep it")]
     Failed(#[source] io::Error),
 }
@@ -89,44 +89,44 @@ impl From<io::Error> for InboxProblem {
     }
 }
 
-/// A file that is here.
+/// An uploaded file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HandedIn {
-    /// Names it, and says when its time is over.
+    /// The id, which contains the expiry.
     pub id: String,
-    /// What it is called, with the extension of its real type.
+    /// The name, with the extension of the real type.
     pub name: String,
-    /// Its length.
+    /// The size in bytes.
     pub bytes: u64,
-    /// Its real type.
+    /// The real MIME type.
     pub mime: &'static str,
-    /// When it will be gone, in seconds since 1970.
+    /// The expiry in seconds since 1970.
     pub expires: u64,
 }
 
-/// One owner's files.
+/// The uploads of one owner.
 #[derive(Debug, Clone)]
 pub struct Inbox {
     folder: PathBuf,
 }
 
-/// Files that are begun at a time; there is a lock to wait for.
+/// Limits how many uploads begin at once, because each may block a thread while it waits for the lock.
 static BEGINNINGS: Semaphore = Semaphore::const_new(8);
 
 impl Inbox {
-    /// Opens nothing. `owner` is any text that tells one caller from another.
+    /// The inbox of an owner, without disk access. `owner` is any text that identifies the caller.
     pub fn of(root: &Path, owner: &str) -> Self {
         let mut digest = HEXLOWER.encode(&Sha256::digest(owner));
         digest.truncate(CHANCE);
         Self { folder: root.join(digest) }
     }
 
-    /// What a tool may read of it.
+    /// The folder, for the allowed folders of the owner's tools.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Where a file is that was handed in, if its time is not over. A look at the disk.
+    /// The path of an uploaded file that has not expired. Reads the disk.
     pub fn find(&self, id: &str, name: &str) -> Option<PathBuf> {
         let here = expiry(id)? > seconds(latest()) && file_name::is_plain(name);
         let path = self.folder.join(id).join(name);
@@ -134,7 +134,7 @@ impl Inbox {
         found.is_file().then_some(path)
     }
 
-    /// Removes a file before its time; false if there is none.
+    /// Removes a file before its expiry. False if it does not exist.
     pub async fn remove(&self, id: &str, name: &str) -> bool {
         let (inbox, id, name) = (self.clone(), id.to_owned(), name.to_owned());
         let removing = spawn_blocking(move || {
@@ -143,10 +143,11 @@ impl Inbox {
         removing.await.unwrap_or(false)
     }
 
-    /// Makes a place for a file of `announced` bytes, or of whatever is still allowed.
+    /// Reserves space for a file of `announced` bytes, or for all that the owner has left.
     pub async fn receive(&self, announced: Option<u64>, rules: Rules) -> Result<Incoming, InboxProblem> {
         let folder = self.folder.clone();
-        // Each waits for the lock on a caller's folder, and the threads that wait are needed elsewhere.
+        // Each upload waits for the lock of its owner's folder. The limit keeps the blocking threads free for other
+        // work.
         let _turn = BEGINNINGS.acquire().await.map_err(io::Error::other)?;
         let beginning = spawn_blocking(move || begin(&folder, announced, rules));
         beginning.await.map_err(io::Error::other)?
@@ -158,7 +159,7 @@ pub fn handed_in(uri: &str) -> Option<(&str, &str)> {
     uri.trim().strip_prefix("minimax://uploads/")?.split_once('/')
 }
 
-/// Removes what is over of all owners.
+/// Removes the expired files of all owners.
 pub async fn sweep(root: &Path) {
     let root = root.to_owned();
     let sweeping = spawn_blocking(move || {
@@ -168,17 +169,17 @@ pub async fn sweep(root: &Path) {
             }
         }
     });
-    // Tidying is a courtesy.
+    // Best effort.
     let _ = sweeping.await;
 }
 
-/// A file on its way. One that is dropped leaves nothing behind.
+/// An upload in progress. Dropping it removes the file.
 #[derive(Debug)]
 pub struct Incoming {
     part: NamedTempFile,
     file: tokio::fs::File,
     rules: Rules,
-    /// What is set aside for it.
+    /// The reserved size in bytes.
     most: u64,
     bytes: u64,
     head: Vec<u8>,
@@ -186,7 +187,7 @@ pub struct Incoming {
 }
 
 impl Incoming {
-    /// Takes the next piece. What is too long or of a wrong type is known as soon as it shows.
+    /// Writes the next piece. Fails as soon as the size or the type is wrong.
     pub async fn write(&mut self, piece: &[u8]) -> Result<(), InboxProblem> {
         self.bytes = self.bytes.saturating_add(piece.len() as u64);
         self.rules.limits.check_size(self.bytes.max(1)).map_err(InboxProblem::Unfit)?;
@@ -209,7 +210,7 @@ impl Incoming {
         self.rules.limits.check_head(&sniff::sniff(&self.head)).map_err(InboxProblem::Unfit)
     }
 
-    /// Keeps what has come, under a name like `hint`.
+    /// Keeps the complete file under a name similar to `hint`.
     pub async fn finish(mut self, hint: &str) -> Result<HandedIn, InboxProblem> {
         self.rules.limits.check_size(self.bytes).map_err(InboxProblem::Unfit)?;
         self.judge()?;
@@ -246,8 +247,8 @@ fn begin(folder: &Path, announced: Option<u64>, rules: Rules) -> Result<Incoming
         rules.limits.check_size(announced).map_err(InboxProblem::Unfit)?;
     }
     private::folder(folder)?;
-    // Other calls and other servers count here too; the lock ends with its handle. A file system without locks counts
-    // less strictly.
+    // Other calls and other servers count here too. The lock ends with its handle. On a file system without locks,
+    // the quota is less exact.
     let lock = private::create(&folder.join(LOCK))?;
     let _ = lock.lock();
     tidy(folder);
@@ -257,7 +258,7 @@ fn begin(folder: &Path, announced: Option<u64>, rules: Rules) -> Result<Incoming
     if files >= rules.count || most > left || left == 0 {
         return Err(InboxProblem::Quota { files, bytes, most_files: rules.count, most: rules.total });
     }
-    // Where the system does not say, writing will show.
+    // If the system does not report the free space, the write shows whether there is enough.
     if fs4::available_space(folder).is_ok_and(|free| free < most.saturating_add(MARGIN)) {
         return Err(InboxProblem::NoRoom);
     }
@@ -267,7 +268,7 @@ fn begin(folder: &Path, announced: Option<u64>, rules: Rules) -> Result<Incoming
     Ok(Incoming { part, file, rules, most, bytes: 0, head: Vec::new(), folder: folder.to_owned() })
 }
 
-/// How many files there are, and their bytes: of those on their way, what is set aside for them.
+/// The number of files and their size. An upload in progress counts with its reserved size.
 fn held(folder: &Path) -> (usize, u64) {
     let (mut files, mut bytes) = (0_usize, 0_u64);
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -290,7 +291,7 @@ fn set_aside(name: &str) -> Option<u64> {
     name.strip_prefix(PREFIX).filter(|rest| rest.ends_with(SUFFIX))?.split_once('-')?.0.parse().ok()
 }
 
-/// Removes what is over, and what somebody has stopped writing.
+/// Removes expired files and abandoned uploads.
 fn tidy(folder: &Path) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
@@ -307,7 +308,7 @@ fn is_leftover(path: &Path) -> bool {
     changed.is_some_and(|changed| age(changed) > LEFTOVER)
 }
 
-/// When the time of an id is over; `None` for what is no id.
+/// The expiry in an id. `None` if it is not an id.
 fn expiry(id: &str) -> Option<u64> {
     let plain = id.len() == TIME + CHANCE && id.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'));
     u64::from_str_radix(id.get(..TIME).filter(|_| plain)?, 16).ok()
@@ -323,7 +324,7 @@ fn seconds(millis: i64) -> u64 {
     u64::try_from(millis / 1000).unwrap_or_default()
 }
 
-/// Names come with paths from some programs.
+/// Some programs send a path instead of a name.
 fn last_part(hint: &str) -> &str {
     hint.rsplit(['/', '\\']).next().unwrap_or_default()
 }

@@ -1,23 +1,22 @@
-//! What a text means as a path on Windows. Text alone, so that it is the same on every system and can be tried on
-//! each.
+//! Interprets a text as a Windows path. It only looks at the text, so it works and can be tested on every system.
 
 use crate::media::download::file_name;
 
-/// Where a Windows path begins.
+/// The start of a Windows path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Start {
-    /// `C:\`, also behind `\\?\`.
+    /// `C:\`, also after `\\?\`.
     Drive,
-    /// `\\host\share`, also behind `\\?\UNC\`: host and share in lower case. A look at it sends the user's
-    /// credentials there.
+    /// `\\host\share`, also after `\\?\UNC\`. Host and share are in lower case. Accessing it sends the user's
+    /// credentials to the host.
     Share(String, String),
-    /// `\\.\`, `\\?\Volume{…}`, `\??\`: whatever a driver makes of it.
+    /// `\\.\`, `\\?\Volume{…}` or `\??\`, interpreted by a driver.
     Device,
-    /// Anything that depends on where one is: `x`, `\x`, `C:x`.
+    /// A path that depends on the current folder or drive: `x`, `\x`, `C:x`.
     Relative,
 }
 
-/// Reads the beginning of a path; both slashes separate.
+/// Parses the start of a path. Both kinds of slash are separators.
 pub(crate) fn start(text: &str) -> Start {
     let text = text.replace('/', "\\");
     if let Some(rest) = text.strip_prefix(r"\\?\") {
@@ -46,8 +45,8 @@ fn is_drive(text: &str) -> bool {
     matches!(text.as_bytes(), [letter, b':', b'\\', ..] if letter.is_ascii_alphabetic())
 }
 
-/// Whether a path names something beside ordinary files: a device in any folder (`C:\x\NUL.png`), or a stream beside
-/// a file's content (`cat.png:other`).
+/// True if the path names something other than an ordinary file: a device, which exists in every folder
+/// (`C:\x\NUL.png`), or an alternate stream of a file (`cat.png:other`).
 pub(crate) fn is_special(text: &str) -> bool {
     let text = text.replace('/', "\\");
     let behind = match start(&text) {

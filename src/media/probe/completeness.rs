@@ -1,17 +1,17 @@
-//! Whether a file ends where its format says: for what came over a connection that tells nothing about its
+//! Checks whether a file ends where its format says. Needed for downloads over connections that do not announce a
 //! length.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
 use crate::media::probe::metadata::movie_is_whole;
 
-/// A file of more pieces than this is not walked through to its end.
+/// Files with more pieces than this are assumed to be complete.
 const PIECES: usize = 100_000;
-/// Where the end of a file is looked for, in bytes.
+/// How many bytes at the end of a file are searched for its end.
 const TAIL: u64 = 64 * 1024;
 
-/// False if a file of this type (see [`crate::media::probe::sniff::sniff`]) shows that its end is missing. True where the
-/// format does not show it: an MP3 may end anywhere. Blocking; the file is left anywhere.
+/// False if the format (see [`crate::media::probe::sniff::sniff`]) shows that the end is missing. True if the format
+/// cannot show it: an MP3 may end anywhere. Blocking. Leaves the position of the file undefined.
 pub fn is_whole<R: Read + Seek>(mut file: R, mime: &str) -> bool {
     let file = &mut file;
     let looked = match mime {
@@ -25,7 +25,7 @@ pub fn is_whole<R: Read + Seek>(mut file: R, mime: &str) -> bool {
         "image/heic" | "image/heif" | "image/avif" => Ok(movie_is_whole(file, false)),
         _ => Ok(true),
     };
-    // What ends in the middle of a header says so by the end of the file.
+    // A file that ends inside a header is incomplete. Other errors prove nothing.
     looked.unwrap_or_else(|error| error.kind() != io::ErrorKind::UnexpectedEof)
 }
 
@@ -38,7 +38,7 @@ fn length(file: &mut impl Seek) -> io::Result<u64> {
     file.seek(SeekFrom::End(0))
 }
 
-/// The last bytes.
+/// The last [`TAIL`] bytes.
 fn tail<R: Read + Seek>(file: &mut R) -> io::Result<Vec<u8>> {
     let start = length(file)?.saturating_sub(TAIL);
     file.seek(SeekFrom::Start(start))?;
@@ -47,13 +47,13 @@ fn tail<R: Read + Seek>(file: &mut R) -> io::Result<Vec<u8>> {
     Ok(tail)
 }
 
-/// Without the zeros that some programs fill up with.
+/// The bytes without the zeros that some programs append.
 fn trimmed(bytes: &[u8]) -> &[u8] {
     let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
     bytes.get(..end).unwrap_or_default()
 }
 
-/// Chunks up to one that is called IEND.
+/// A PNG is complete if its chunks lead to an IEND chunk.
 fn png<R: Read + Seek>(file: &mut R) -> io::Result<bool> {
     let end = length(file)?;
     let mut at = 8_u64;
@@ -72,13 +72,14 @@ fn png<R: Read + Seek>(file: &mut R) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Segments up to the picture itself, and behind that the end marker. A preview among the segments has one too.
+/// A JPEG is complete if an end marker follows the image data. The segments before are skipped, because a preview in
+/// them has an end marker too.
 fn jpeg<R: Read + Seek>(file: &mut R) -> io::Result<bool> {
     let mut at = 2_u64;
     for _ in 0..PIECES {
         file.seek(SeekFrom::Start(at))?;
         match bytes(file)? {
-            // Any number of them may stand before a marker.
+            // Any number of fill bytes may precede a marker.
             [0xff, 0xff] => at = at.saturating_add(1),
             [0xff, 0xda] => break,
             [0xff, 0xd9] => return Ok(true),
@@ -86,7 +87,7 @@ fn jpeg<R: Read + Seek>(file: &mut R) -> io::Result<bool> {
                 let size = u16::from_be_bytes(bytes(file)?);
                 at = at.saturating_add(2).saturating_add(u64::from(size.max(2)));
             }
-            // Nothing that can be walked through.
+            // Not a marker, so the segments cannot be followed.
             _ => return Ok(true),
         }
     }
@@ -97,15 +98,15 @@ fn jpeg<R: Read + Seek>(file: &mut R) -> io::Result<bool> {
     Ok(scan.windows(2).any(|pair| pair == [0xff, 0xd9]))
 }
 
-/// A length in front.
+/// A RIFF file has its length in the header.
 fn riff<R: Read + Seek>(file: &mut R) -> io::Result<bool> {
     file.seek(SeekFrom::Start(4))?;
     let size = u32::from_le_bytes(bytes(file)?);
-    // All ones is how a header says that it does not know.
+    // All ones mean that the length is unknown.
     Ok(size == u32::MAX || length(file)? >= u64::from(size).saturating_add(8))
 }
 
-/// The last page says that it is the last.
+/// The last page of an Ogg file has a flag that marks it.
 fn ogg<R: Read + Seek>(file: &mut R) -> io::Result<bool> {
     let tail = tail(file)?;
     let Some(start) = tail.windows(4).rposition(|four| four == b"OggS") else { return Ok(false) };
@@ -117,7 +118,7 @@ fn ogg<R: Read + Seek>(file: &mut R) -> io::Result<bool> {
     Ok(whole && flags & 4 != 0)
 }
 
-/// Two blocks of zeros.
+/// A tar file ends with two blocks of zeros.
 fn tar<R: Read + Seek>(file: &mut R) -> io::Result<bool> {
     let end = length(file)?;
     let Some(start) = end.checked_sub(1024) else { return Ok(false) };
@@ -152,7 +153,7 @@ mod tests {
         };
         let mut jpeg = Vec::new();
         JpegEncoder::new_with_quality(&mut jpeg, 90).encode_image(&picture()).unwrap();
-        // With a small picture inside, as cameras write it.
+        // Contains a small image, as camera files do.
         let inner = [b"\xff\xe1".as_slice(), &(u16::try_from(jpeg.len()).unwrap() + 2).to_be_bytes(), &jpeg];
         let preview = [&jpeg[..2], &inner.concat(), &jpeg[2..]].concat();
         vec![
@@ -205,7 +206,7 @@ mod tests {
             assert!(whole(&file, mime), "{mime}");
             let steps = (1..file.len()).step_by(file.len() / 97 + 1).chain([file.len() - 1]);
             for cut in steps {
-                // The zeros at the end of an archive can be spared.
+                // Some of the zeros at the end of an archive are optional.
                 assert!(!whole(&file[..cut], mime), "{mime}, {cut} of {}", file.len());
             }
         }

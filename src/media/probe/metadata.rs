@@ -1,5 +1,5 @@
-//! How large and how long a file is, read from its headers. Nothing is decoded, and no file, however it is
-//! made, gets more than a fixed amount of reading.
+//! Reads the dimensions and the duration of a file from its headers. Decodes nothing, and reads only a bounded amount
+//! of any file.
 
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::num::NonZeroU32;
@@ -14,37 +14,37 @@ use shiguredo_mp4::{BoxHeader, BoxType, Decode};
 
 use crate::media::probe::sniff::{self, Found};
 
-/// How much is read of one file at most, in bytes; moving about costs some too.
+/// The most bytes that are read of one file. Each seek costs a few bytes as well.
 const BUDGET: u64 = 16 * 1024 * 1024;
 const SEEK_COST: u64 = 64;
-/// The headers that are read of an MP4 are about a hundred bytes long.
+/// The MP4 headers that are read have about a hundred bytes.
 const BOX_MAX: u64 = 1024;
-/// A movie of more boxes is not walked through to its end.
+/// Movies with more boxes are assumed to be complete.
 const BOXES_MAX: u32 = 100_000;
 
-/// What the headers tell. What they don't tell, or what can't be believed, is `None`.
+/// What the headers say. A missing or implausible value is `None`.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Facts {
-    /// In pixels.
+    /// The width in pixels.
     pub width: Option<u32>,
-    /// In pixels.
+    /// The height in pixels.
     pub height: Option<u32>,
-    /// The playing time in milliseconds.
+    /// The duration in milliseconds.
     pub duration_ms: Option<u64>,
 }
 
 impl Facts {
-    /// The type that a file turns out to be of, once its headers are read.
+    /// The type after the headers are read; see [`sniff::refined`].
     pub(crate) fn refine(self, found: Found) -> Found {
         sniff::refined(found, self.width.is_some(), self.duration_ms.is_some())
     }
 }
 
-/// Measures a file of a known type (see [`crate::media::probe::sniff::sniff`]) from wherever `file` stands; it is left
-/// anywhere. Blocking.
+/// Measures a file of a known type (see [`crate::media::probe::sniff::sniff`]). The position of `file` does not
+/// matter, and is undefined afterwards. Blocking.
 pub fn measure<R: Read + Seek>(file: R, mime: &str) -> Facts {
-    // Readers of foreign formats panic on some malicious files (an Ogg Opus of no channels is one). Such a
-    // file has no facts; it must not take a job along. (Where panics abort, it would: keep unwinding on.)
+    // Some parsers panic on malicious files, such as an Ogg Opus file with no channels. Such a file has no facts, and
+    // must not kill a job. This needs unwinding panics.
     panic::catch_unwind(AssertUnwindSafe(|| read_facts(file, mime))).unwrap_or_default()
 }
 
@@ -67,7 +67,7 @@ fn read_facts<R: Read + Seek>(mut file: R, mime: &str) -> Facts {
 }
 
 fn measure_image<R: Read + Seek>(file: Budget<R>) -> Facts {
-    // A small buffer: the reader jumps from one header to the next.
+    // A small buffer, because the parser jumps from header to header.
     let Ok(size) = imagesize::reader_size(BufReader::with_capacity(512, file)) else {
         return Facts::default();
     };
@@ -98,8 +98,8 @@ fn millis(duration: Duration) -> Option<u64> {
     u64::try_from(duration.as_millis()).ok().filter(|millis| *millis > 0)
 }
 
-/// Looks into the movie header and the track headers alone: the tables in between can be large, and a codec
-/// that nobody here knows is no reason not to know the length.
+/// Reads only the movie header and the track headers. The tables between them can be large, and the duration does not
+/// depend on a known codec.
 fn measure_movie<R: Read + Seek>(file: &mut R) -> Option<Facts> {
     let end = file.seek(SeekFrom::End(0)).ok()?;
     let movie = boxes(file, 0, end).find(|found| found.sort == MoovBox::TYPE)?;
@@ -112,7 +112,7 @@ fn measure_movie<R: Read + Seek>(file: &mut R) -> Option<Facts> {
         } else if found.sort == TrakBox::TYPE {
             let track = boxes_of(file, &found).into_iter().find(|found| found.sort == TkhdBox::TYPE);
             let header: Option<TkhdBox> = track.and_then(|found| decode(file, &found));
-            // Sound has a track header too, with no size in it.
+            // Audio tracks have a header too, without a size.
             if let Some((width, height)) = header.as_ref().and_then(shown_size)
                 && facts.width.is_none()
             {
@@ -123,8 +123,8 @@ fn measure_movie<R: Read + Seek>(file: &mut R) -> Option<Facts> {
     Some(facts)
 }
 
-/// Whether the boxes of a movie, or of a picture in the same container, reach to its end and, if it is needed,
-/// the index is among them.
+/// True if the boxes of a movie, or of an image in the same container, reach the end of the file. If `needs_index` is
+/// true, the index must be among them.
 pub(crate) fn movie_is_whole<R: Read + Seek>(file: &mut R, needs_index: bool) -> bool {
     let Ok(end) = file.seek(SeekFrom::End(0)) else { return true };
     let (mut reached, mut has_index, mut count) = (0, false, 0_u32);
@@ -139,14 +139,14 @@ pub(crate) fn movie_is_whole<R: Read + Seek>(file: &mut R, needs_index: bool) ->
 }
 
 fn movie_millis(duration: u64, timescale: NonZeroU32) -> Option<u64> {
-    // All ones is how a header says that it does not know.
+    // All ones mean that the duration is unknown.
     if matches!(duration, 0 | u64::MAX) || duration == u64::from(u32::MAX) {
         return None;
     }
     u64::try_from(u128::from(duration) * 1000 / u128::from(timescale.get())).ok()
 }
 
-/// As it is played: a phone writes an upright picture as a lying one and a quarter turn.
+/// The size as displayed. Phones store an upright video as a horizontal one with a quarter turn.
 fn shown_size(header: &TkhdBox) -> Option<(u32, u32)> {
     let stored = |side: u32| (side > 0).then_some(side);
     let side = |whole: i16| stored(u32::from(whole.cast_unsigned()));
@@ -155,7 +155,7 @@ fn shown_size(header: &TkhdBox) -> Option<(u32, u32)> {
     if a == 0 && d == 0 && b != 0 && c != 0 { Some((height, width)) } else { Some((width, height)) }
 }
 
-/// Where a box lies in the file: from its header's first byte to the byte behind it.
+/// The position of a box in the file, from the first byte of its header to the byte after its end.
 #[derive(Debug, Clone, Copy)]
 struct Span {
     sort: BoxType,
@@ -168,8 +168,7 @@ fn boxes_of<R: Read + Seek>(file: &mut R, parent: &Span) -> Vec<Span> {
     boxes(file, parent.start.saturating_add(parent.header), parent.end).collect()
 }
 
-/// The boxes between two places. Ends at the first one that does not fit; always gets on by a header at
-/// least.
+/// The boxes in a range. Ends at the first box that does not fit. Each step advances by at least one header.
 fn boxes<R: Read + Seek>(file: &mut R, start: u64, end: u64) -> impl Iterator<Item = Span> {
     let mut at = start;
     std::iter::from_fn(move || {
@@ -204,7 +203,7 @@ fn decode<T: Decode, R: Read + Seek>(file: &mut R, span: &Span) -> Option<T> {
     T::decode(&bytes).ok().map(|(decoded, _)| decoded)
 }
 
-/// A reader that tires: whoever wrote the file does not decide how long it is looked at.
+/// A reader that fails after a fixed amount of work, so a malicious file cannot make it read forever.
 struct Budget<R> {
     inner: R,
     left: u64,

@@ -1,4 +1,4 @@
-//! An image made small enough to be shown to a model.
+//! Makes images small enough for a model.
 
 use std::io::Cursor;
 
@@ -8,36 +8,36 @@ use image::imageops::{self, FilterType};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder as _, ImageReader, Rgb, RgbImage};
 
-/// What a decoder may take: an RGB picture of 80 million pixels. What declares more is refused by its header.
+/// The memory limit of a decoder: an RGB image of 80 million pixels. Larger images are refused by their header.
 const MEMORY: u64 = 256 * 1024 * 1024;
 const LONGEST_SIDE: u32 = 32_768;
 
-/// A picture of more pixels must have a byte for each [`PIXELS_A_BYTE`] of them. No photograph comes near that; a
-/// file of two thousand bytes that unfolds into 53 million pixels does, and costs a second of a core.
+/// An image with more pixels needs at least one byte per [`PIXELS_A_BYTE`] pixels. Every photograph has that. A
+/// decompression bomb does not: two thousand bytes can hold 53 million pixels and cost a second of CPU time.
 const FREE_PIXELS: u64 = 16_000_000;
 const PIXELS_A_BYTE: u64 = 1000;
 
-/// Tried one after the other until the result is small enough.
+/// JPEG qualities, tried in this order until the result is small enough.
 const QUALITIES: [u8; 4] = [85, 75, 60, 45];
 
-/// A JPEG, and what it was made from.
+/// A small JPEG of an image.
 #[derive(Debug)]
 pub struct Preview {
-    /// At most as large as was asked for.
+    /// The JPEG, within the requested limits.
     pub jpeg: Vec<u8>,
-    /// Of the JPEG, in pixels.
+    /// The width and height of the JPEG in pixels.
     pub size: (u32, u32),
-    /// Of the original, in pixels, as it is to be seen.
+    /// The width and height of the original in pixels, after rotation.
     pub original: (u32, u32),
 }
 
-/// A JPEG of at most `max_side` pixels a side and `max_bytes` bytes. Blocking, for up to a second or two, and
-/// with up to 256 MiB of memory: the caller sees to it that few run at a time.
+/// Makes a JPEG of at most `max_side` pixels per side and `max_bytes` bytes. Blocks for up to two seconds and uses up
+/// to 256 MiB of memory, so the caller must limit how many run at once.
 ///
-/// JPEG, PNG and WebP are decoded; turned as the camera held it, transparency on white. The error is a sentence
-/// without a subject.
+/// Decodes JPEG, PNG and WebP. Applies the camera's rotation and puts transparent images on white. The error is a
+/// sentence without a subject.
 pub fn preview(bytes: &Bytes, max_side: u32, max_bytes: usize) -> Result<Preview, String> {
-    // Decoders of foreign formats panic on some malicious files; such a file must not take the call along.
+    // Some decoders panic on malicious files. Such a file must not kill the call.
     let drawn = std::panic::catch_unwind(|| draw(bytes, max_side, max_bytes));
     drawn.unwrap_or_else(|_| Err("is damaged".to_owned()))
 }
@@ -64,8 +64,8 @@ fn draw(bytes: &Bytes, max_side: u32, max_bytes: usize) -> Result<Preview, Strin
     }
 }
 
-/// Careful filtering of fifty million pixels takes longer than decoding them, so what is much too large is made about
-/// twice the size by averages first.
+/// Filtering fifty million pixels takes longer than decoding them, so a much larger image is first averaged down to
+/// about twice the size.
 fn smaller(image: DynamicImage, side: u32) -> DynamicImage {
     let twice = side.saturating_mul(2);
     let large = image.width().max(image.height()) > twice.saturating_mul(2);
@@ -100,14 +100,14 @@ fn decode(bytes: &Bytes) -> Result<DynamicImage, String> {
             FREE_PIXELS
         ));
     }
-    // A note about the camera that cannot be read is no reason to see nothing.
+    // An unreadable orientation is not a reason to refuse the image.
     let turned = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let mut image = DynamicImage::from_decoder(decoder).map_err(bad)?;
     image.apply_orientation(turned);
     Ok(image)
 }
 
-/// JPEG knows no transparency, and what lies under it is often black.
+/// JPEG has no transparency, and transparent pixels are often black.
 fn flatten(image: &DynamicImage) -> RgbImage {
     if !image.color().has_alpha() {
         return image.to_rgb8();
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_header_that_declares_too_much_is_refused_before_anything_is_decoded() {
-        // A PNG of 60,000 by 60,000 whose data are missing.
+        // A PNG of 60,000 by 60,000 pixels without data.
         let mut bytes = encoded(&DynamicImage::new_rgb8(1, 1), image::ImageFormat::Png).to_vec();
         bytes.splice(16..24, [60_000_u32.to_be_bytes(), 60_000_u32.to_be_bytes()].concat());
         let checksum = crc(bytes.get(12..29).unwrap());
@@ -170,7 +170,7 @@ mod tests {
             let problem = preview(&flat, 1024, 500_000).unwrap_err();
             assert!(problem.contains("pixels in") && problem.contains("make it smaller"), "{problem}");
         }
-        // A picture of one colour of the usual size is shown, and so is a large one with something in it.
+        // A flat image of the usual size is accepted, and so is a large one with content.
         let flat = encoded(&DynamicImage::new_rgb8(4000, 4000), image::ImageFormat::WebP);
         assert_eq!(preview(&flat, 64, 500_000).unwrap().original, (4000, 4000));
         let dots = RgbImage::from_fn(5000, 5000, |x, y| Rgb([u8::from((x ^ y) % 7 == 0) * 255; 3]));

@@ -1,27 +1,27 @@
-//! What a file really is, told from its first bytes. Names and declared MIME types are never believed.
+//! Recognises the type of a file by its first bytes. Names and declared MIME types are never trusted.
 
 use lofty::file::FileType;
 
 use crate::media::encoding::{self, Encoding};
 
-/// How many bytes of a file are enough to tell what it is.
+/// How many bytes are enough to recognise a type.
 pub const HEAD: usize = 4096;
 
-/// The broad sort of a file.
+/// The kind of media.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// A still picture.
+    /// A still image.
     Image,
-    /// Sound alone.
+    /// Audio without video.
     Audio,
-    /// Moving pictures, with or without sound.
+    /// Video, with or without audio.
     Video,
     /// Anything else: text, archives, programs, raw samples.
     Other,
 }
 
 impl Kind {
-    /// The word for it in a sentence, with its article.
+    /// The noun for a sentence, with its article.
     pub fn described(self) -> &'static str {
         match self {
             Self::Image => "an image",
@@ -32,24 +32,24 @@ impl Kind {
     }
 }
 
-/// A file type as found in the bytes.
+/// A recognised type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Found {
     /// The registered MIME type, lower case.
     pub mime: &'static str,
-    /// Its broad sort.
+    /// The kind of media.
     pub kind: Kind,
-    /// The extensions it goes by, the usual one first; none if no particular one belongs to it.
+    /// The usual extensions, the most common one first. Empty if the type has none of its own.
     pub extensions: &'static [&'static str],
 }
 
 impl Found {
-    /// True for text of any sort, which an error page is and media never are.
+    /// True for text of any kind. An error page is text; media never are.
     pub fn is_text(&self) -> bool {
         self.mime.starts_with("text/")
     }
 
-    /// False for bytes that no known type begins with.
+    /// False if no known type matches.
     pub fn is_recognised(&self) -> bool {
         self.mime != UNKNOWN
     }
@@ -66,7 +66,7 @@ impl Found {
         }
     }
 
-    /// `wanted` if it is an extension of this type, the usual one of the type otherwise.
+    /// Returns `wanted` if it is an extension of this type, otherwise the most common one.
     pub fn extension<'a>(&self, wanted: &'a str) -> &'a str {
         match self.extensions.first() {
             Some(usual) if !self.extensions.iter().any(|known| known.eq_ignore_ascii_case(wanted)) => usual,
@@ -76,11 +76,11 @@ impl Found {
 }
 
 const UNKNOWN: &str = "application/octet-stream";
-/// Texts that no endpoint takes: MiniMax reads UTF-8.
+/// Encodings that no endpoint accepts. MiniMax expects UTF-8.
 const UTF_16: &str = "text/plain;charset=utf-16";
 const UTF_32: &str = "text/plain;charset=utf-32";
 
-/// One row a type: its MIME type, its sort, what people call it, its extensions, the usual one first.
+/// The known types: MIME type, kind, common name, and extensions with the most common one first.
 const TYPES: &[(&str, Kind, &str, &[&str])] = &[
     ("image/jpeg", Kind::Image, "JPEG", &["jpg", "jpeg"]),
     ("image/png", Kind::Image, "PNG", &["png"]),
@@ -112,18 +112,17 @@ const TYPES: &[(&str, Kind, &str, &[&str])] = &[
     ("text/html", Kind::Other, "HTML", &["html", "htm"]),
 ];
 
-/// The short name of a MIME type as people write it (`image/jpeg` is `JPEG`); an unlisted one is its own
-/// name.
+/// The common name of a MIME type, such as `JPEG` for `image/jpeg`. An unknown type is returned unchanged.
 pub fn label(mime: &str) -> &str {
     TYPES.iter().find(|row| row.0 == mime).map_or(mime, |row| row.2)
 }
 
-/// Tells a file by its first [`HEAD`] bytes; more are not looked at.
+/// Recognises a file by its first [`HEAD`] bytes. Ignores the rest.
 pub fn sniff(bytes: &[u8]) -> Found {
     let head = bytes.get(..HEAD).unwrap_or(bytes);
     let guess = infer::get(head);
-    // Text first: signatures of two or three letters (`BM`, `ID3`) begin ordinary sentences too.
-    // The mark of UTF-16 even begins a legal header of MPEG audio.
+    // Text first, because short signatures such as `BM` and `ID3` also start ordinary sentences, and the byte order
+    // mark of UTF-16 is a legal MPEG audio header.
     match encoding::of_text(head) {
         Some(Encoding::Utf8) => {
             return named(match guess.map(|guess| guess.mime_type()) {
@@ -144,9 +143,9 @@ pub fn sniff(bytes: &[u8]) -> Found {
     }
 }
 
-/// The type by the headers too. Recorders write sound without a picture into files that begin like a video's. And
-/// eleven bits begin a frame of MPEG audio or AAC, or three letters a tag: it is sound if two frames follow each other,
-/// which is when it can be measured.
+/// Corrects the type by the headers. Recorders write audio into containers that start like a video. Only eleven bits
+/// mark an MPEG or AAC frame, and three letters a tag, so other data can look like one. The file counts as audio only
+/// if it can be measured, which needs two consecutive frames.
 pub fn refined(found: Found, has_picture: bool, is_measured: bool) -> Found {
     match found.mime {
         "video/mp4" if is_measured && !has_picture => named("audio/mp4"),
@@ -155,16 +154,15 @@ pub fn refined(found: Found, has_picture: bool, is_measured: bool) -> Found {
     }
 }
 
-/// Samples without a container, by the extension that they are kept under: whatever their first bytes look like
-/// is chance.
+/// Raw audio has no container, so its first bytes can look like anything. The extension decides.
 const RAW: &[(&str, &str)] = &[("pcm", "audio/pcm"), ("ulaw", "audio/basic")];
 
-/// The MIME type of samples without a container.
+/// The MIME type of raw audio.
 pub fn raw(extension: &str) -> Option<&'static str> {
     RAW.iter().find(|(known, _)| known.eq_ignore_ascii_case(extension)).map(|(_, mime)| *mime)
 }
 
-/// What cannot be recognised.
+/// The type of unrecognised bytes.
 pub fn unknown() -> Found {
     named(UNKNOWN)
 }
@@ -184,7 +182,7 @@ fn named(mime: &'static str) -> Found {
     })
 }
 
-/// Brings the historical `x-` names to the ones that are registered and that an endpoint compares with.
+/// Replaces historical `x-` names by the registered ones, which endpoints expect.
 fn registered(mime: &'static str, head: &[u8]) -> &'static str {
     match mime {
         "audio/x-wav" => "audio/wav",
@@ -212,6 +210,6 @@ fn sniff_frames(head: &[u8]) -> &'static str {
 }
 
 fn article(word: &str) -> &'static str {
-    // As they are spelled aloud: an MP3, an AVI, a GIF.
+    // By the spoken letters: an MP3, an AVI, a GIF.
     if word.starts_with(['A', 'M', 'O', 'a', 'i']) { "an" } else { "a" }
 }

@@ -1,4 +1,4 @@
-//! Archives of texts: each entry is decompressed and scanned as if it came alone.
+//! Scans archives of texts. Each entry is decompressed and scanned like a separate file.
 
 use std::io::{Cursor, Read as _};
 
@@ -8,14 +8,15 @@ use rawzip::{CompressionMethod, ZipArchive};
 use super::Finding;
 use crate::media::probe::sniff;
 
-/// What one entry may decompress to, and all of them, in bytes: no text that an endpoint takes is longer.
+/// The decompressed size limits of one entry and of all entries, in bytes. No text that an endpoint accepts is
+/// longer.
 const ENTRY_MAX: u64 = 32 * 1024 * 1024;
 const TOTAL_MAX: u64 = 256 * 1024 * 1024;
-/// What may lie between two entries: the sizes of the first, if they were not known before.
+/// The most bytes between two entries. A data descriptor with the sizes of the first one may lie there.
 const GAP_MAX: u64 = 24;
 
-/// The first secret in a ZIP file of texts. An error says what the file is, if it does not hold texts of one sort and
-/// nothing else.
+/// The first secret in a ZIP file of texts. The error describes the file if it contains anything but texts of one
+/// kind.
 pub(in crate::media) fn archive_of_texts(zip: &[u8]) -> Result<Option<Finding>, String> {
     let damaged = || "a ZIP file that cannot be read".to_owned();
     let archive = ZipArchive::from_slice(zip).map_err(|_| damaged())?;
@@ -26,7 +27,7 @@ pub(in crate::media) fn archive_of_texts(zip: &[u8]) -> Result<Option<Finding>, 
         let shown: String = name.chars().filter(|c| !c.is_control()).take(100).collect();
         let content = archive.get_entry(entry.wayfinder()).map_err(|_| damaged())?;
         spans.push((entry.local_header_offset(), content.compressed_data_range().1));
-        // Beside every file, the Finder packs its own notes.
+        // The Finder adds files of metadata.
         let is_note = name.starts_with("__macosx/") || name.rsplit('/').next() == Some(".ds_store");
         let hidden = name.split(['/', '\\']).any(|part| part.starts_with('.'));
         let found = ["txt", "json"].into_iter().find(|sort| name.ends_with(&format!(".{sort}")));
@@ -66,7 +67,7 @@ pub(in crate::media) fn archive_of_texts(zip: &[u8]) -> Result<Option<Finding>, 
     if sort.is_none() {
         return Err("a ZIP file without texts".to_owned());
     }
-    // Some programs unpack what the directory does not list.
+    // Some programs unpack entries that the directory does not list.
     spans.sort_unstable();
     let starts = spans.iter().map(|span| span.0);
     let ends = std::iter::once(0).chain(spans.iter().map(|span| span.1));

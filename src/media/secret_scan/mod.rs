@@ -1,9 +1,9 @@
-//! Secrets that must not be sent: keys, passwords, tokens, settings. A model can be talked into sending the wrong
-//! file, and where an endpoint takes any text, the type of a file says nothing.
+//! Finds secrets that must not be sent: keys, passwords, tokens, settings. A model can be talked into sending the
+//! wrong file, and if an endpoint accepts any text, the type of the file says nothing.
 //!
-//! The table of forms is `rules.json`. What takes more than a pattern is in [`shape`]: tables of logins, seed phrases,
-//! keys without their first line. This finds what people have lying about; it does not stop somebody who hides a secret
-//! on purpose.
+//! The table of patterns is `rules.json`. [`shape`] finds what needs more than a pattern: tables of logins, seed
+//! phrases, keys without their first line. The scan finds secrets in ordinary files. It does not stop a person who
+//! hides a secret on purpose.
 
 mod archive;
 mod rules;
@@ -18,22 +18,22 @@ use super::encoding::{self, Encoding};
 
 /// How much of a media file is read at once.
 const CHUNK: usize = 1024 * 1024;
-/// Longer media files are scanned at both ends, as far as this.
+/// Larger media files are scanned only at their start and end, this much each.
 const ENDS: u64 = 32 * 1024 * 1024;
-/// How much is looked at again with the next chunk, so that nothing is missed in between, and how much of the end is
-/// searched for a text.
+/// How much of a chunk is scanned again with the next one, so that nothing at the border is missed. Also how much of
+/// the end is searched for text.
 const TAIL: usize = 128 * 1024;
-/// Shorter texts behind the end are padding.
+/// Shorter text after the end of the media is padding.
 const TAIL_MIN: usize = 16;
 
-/// What was found; nothing of its content.
+/// A finding, without the secret itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Finding {
     /// The rule that matched.
     pub(super) rule: &'static str,
-    /// What it looks like, with its article where it has one.
+    /// The kind of secret, with its article if it has one.
     pub(super) what: &'static str,
-    /// Where: `, line 3`, `, in notes.txt, line 3`; may be empty.
+    /// The place: `, line 3` or `, in notes.txt, line 3`. May be empty.
     pub(super) place: String,
 }
 
@@ -45,15 +45,15 @@ impl Finding {
     }
 }
 
-/// Scans a text in any encoding of Unicode.
+/// Scans a text in any Unicode encoding.
 pub(super) fn text(bytes: &[u8]) -> Option<Finding> {
     let encoding = encoding::of_text(bytes.get(..crate::media::probe::sniff::HEAD).unwrap_or(bytes));
     let text = encoding::decode(bytes, encoding.unwrap_or(Encoding::Utf8));
     rules::scan(&text, false).or_else(|| shape::scan(&text))
 }
 
-/// Scans a media file: for forms that cannot be there by chance, and for a text behind the end. Blocking; the file is
-/// left anywhere.
+/// Scans a media file for patterns that cannot occur by chance, and for text after the end of the media. Blocking.
+/// Leaves the position of the file undefined.
 pub(super) fn media<R: Read + Seek>(file: &mut R) -> io::Result<Option<Finding>> {
     let length = file.seek(SeekFrom::End(0))?;
     let spans = match length.checked_sub(ENDS) {
@@ -81,7 +81,7 @@ pub(super) fn media<R: Read + Seek>(file: &mut R) -> io::Result<Option<Finding>>
     Ok(trailing(&tail).map(|found| Finding { place: ", behind its end".to_owned(), ..found }))
 }
 
-/// A form among other bytes, in UTF-8 or in UTF-16.
+/// Searches other bytes for patterns, in UTF-8 and in UTF-16.
 fn hidden(chunk: &[u8]) -> Option<Finding> {
     rules::scan(chunk, true).or_else(|| {
         let narrow = without_zeros(chunk);
@@ -89,7 +89,7 @@ fn hidden(chunk: &[u8]) -> Option<Finding> {
     })
 }
 
-/// A text behind the end of a media file, up to the end. Some formats fill up with zeros.
+/// Searches text after the end of a media file. Some formats pad with zeros.
 fn trailing(tail: &[u8]) -> Option<Finding> {
     let is_binary = |c: char| c.is_control() && !matches!(c, '\0' | '\t' | '\n' | '\r');
     let last = tail.utf8_chunks().last().map(|chunk| chunk.valid()).unwrap_or_default();

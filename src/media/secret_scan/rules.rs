@@ -1,5 +1,5 @@
-//! The table of patterns. One pass over a text finds the keywords of all rules; a pattern is tried around the
-//! keywords of its rule alone, so the time is linear in the length of the text.
+//! The table of patterns. One pass over a text finds the keywords of all rules. Each pattern is tried only around its
+//! keywords, so the time is linear in the length of the text.
 
 use std::sync::{LazyLock, OnceLock};
 
@@ -10,29 +10,29 @@ use serde::Deserialize;
 use super::Finding;
 use super::value::Value;
 
-/// How much before and behind a keyword a pattern is tried on, in bytes.
+/// How many bytes before and after a keyword a pattern is tried on.
 const BEFORE: usize = 512;
 const BEHIND: usize = 8 * 1024;
-/// A match that begins at a keyword ends within this.
+/// A match that starts at a keyword ends within this many bytes.
 const LONGEST: usize = 4 * 1024;
 
-/// One form of a secret. Patterns are made for bytes: `.` and classes match bytes, `\w` is ASCII.
+/// A pattern for one kind of secret. Patterns match bytes: `.` and classes match bytes, and `\w` is ASCII.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Rule {
     id: String,
-    /// What it finds, with its article.
+    /// The kind of secret, with its article.
     what: String,
-    /// One of these is in each text that it finds something in.
+    /// Every match contains one of these.
     keywords: Vec<String>,
     pattern: String,
-    /// What the first group that took part must be.
+    /// The condition on the first group that matched.
     #[serde(default)]
     value: Value,
-    /// So particular that it is no chance even among the bytes of a picture.
+    /// If true, the pattern is so specific that it does not occur by chance in an image.
     #[serde(default)]
     exact: bool,
-    /// One of these is in the text too, anywhere.
+    /// One of these must occur anywhere in the text as well.
     #[serde(default)]
     with: Vec<String>,
     #[serde(skip)]
@@ -40,13 +40,13 @@ struct Rule {
 }
 
 impl Rule {
-    /// Compiled when its keyword is seen first: most never are.
+    /// Compiles the pattern on first use. Most patterns are never used.
     fn regex(&self) -> Option<&Regex> {
         let compile = || RegexBuilder::new(&self.pattern).unicode(false).build().ok();
         self.compiled.get_or_init(compile).as_ref()
     }
 
-    /// Where in `text` it matches between two places. What stands around them counts for `^` and `\b`.
+    /// The position of the first match between `start` and `end`. The surrounding text counts for `^` and `\b`.
     fn find(&self, text: &[u8], start: usize, end: usize) -> Option<usize> {
         let (text, regex) = (text.get(..end)?, self.regex()?);
         let mut at = start;
@@ -70,7 +70,7 @@ impl Rule {
 struct Table {
     rules: Vec<Rule>,
     automaton: Option<AhoCorasick>,
-    /// The rules that a keyword belongs to, and the keyword as it is written there, by the automaton's numbers.
+    /// For each keyword, by its number in the automaton, the rules that use it and its spelling there.
     owners: Vec<Vec<(usize, String)>>,
 }
 
@@ -95,11 +95,11 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
     Table { rules, automaton, owners }
 });
 
-/// The first secret in a text; of those rules alone that are exact, if so wanted.
+/// The first secret in a text. With `exact_alone`, only exact rules are used.
 pub(super) fn scan(text: &[u8], exact_alone: bool) -> Option<Finding> {
     let table = &*TABLE;
     let found = |rule: &'static Rule, at| Finding::at(&rule.id, &rule.what, text, at);
-    // Up to where each rule has been tried.
+    // The position up to which each rule has been tried.
     let mut tried = vec![0; table.rules.len()];
     let mut near = vec![false; table.rules.len()];
     for hit in table.automaton.as_ref()?.find_overlapping_iter(text) {

@@ -1,5 +1,5 @@
-//! Secrets that are told by the shape of a text: tables of logins, files of settings, seed phrases, keys without their
-//! first line.
+//! Finds secrets by the shape of a text: tables of logins, files of settings, seed phrases, keys without their first
+//! line.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
@@ -10,22 +10,22 @@ use data_encoding::BASE64_NOPAD;
 use super::Finding;
 use super::value::Value;
 
-/// So many lines are tried as the head of a table.
+/// How many lines are tried as the header of a table.
 const HEADS: usize = 30;
-/// The head of a table is not longer, in bytes.
+/// The greatest length of a header line, in bytes.
 const HEAD_MAX: usize = 1000;
-/// So many rows behind the head are looked at.
+/// How many rows after the header are checked.
 const ROWS: usize = 50;
-/// A column's name is not longer, in bytes.
+/// The greatest length of a column name, in bytes.
 const COLUMN_MAX: usize = 40;
-/// So many lines with logins are a list of them, whatever else is in the text.
+/// This many lines with logins make a list, whatever else the text contains.
 const LOGINS: usize = 2;
-/// The fewest words of a seed phrase.
+/// The least number of words of a seed phrase.
 const SEED_MIN: usize = 12;
-/// Base64 that shows what a key begins with: thirty bytes.
+/// How many base64 characters are decoded to recognise a key: thirty bytes.
 const KEY_HEAD: usize = 40;
 
-/// Names of columns with secrets, as [`plain`] writes them.
+/// Names of columns with secrets, normalised by [`plain`].
 const SECRET_COLUMNS: &[&str] = &[
     "password",
     "passwd",
@@ -64,7 +64,7 @@ const SECRET_COLUMNS: &[&str] = &[
     "recoverycodes",
 ];
 
-/// Names of the columns beside them.
+/// Names of the other columns of such a table, normalised by [`plain`].
 const LOGIN_COLUMNS: &[&str] = &[
     "url",
     "urls",
@@ -124,7 +124,7 @@ const LOGIN_COLUMNS: &[&str] = &[
     "id",
 ];
 
-/// The first secret that the shape of a text shows.
+/// The first secret that the shape of a text reveals.
 pub(super) fn scan(text: &[u8]) -> Option<Finding> {
     let found = |rule, what, at| Finding::at(rule, what, text, at);
     if let Some(at) = key_body(text) {
@@ -162,7 +162,7 @@ pub(super) fn scan(text: &[u8]) -> Option<Finding> {
     None
 }
 
-/// A line of an `.env` file: an upper-case name, `=` and no space around it.
+/// True for a line of an `.env` file: an upper-case name, and `=` without spaces.
 fn is_setting(line: &str) -> bool {
     let line = line.strip_prefix("export ").unwrap_or(line);
     line.split_once('=').is_some_and(|(name, value)| {
@@ -172,7 +172,7 @@ fn is_setting(line: &str) -> bool {
     })
 }
 
-/// `name:x:0:0:…` of `/etc/passwd`, `name:$6$…:19000:…` of `/etc/shadow`.
+/// True for `name:x:0:0:…` of `/etc/passwd` and `name:$6$…:19000:…` of `/etc/shadow`.
 fn is_account(line: &str) -> bool {
     let parts: Vec<&str> = line.split(':').collect();
     let [name, _, third, ..] = parts.as_slice() else { return false };
@@ -183,16 +183,16 @@ fn is_account(line: &str) -> bool {
         && third.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// `ann@example.com:hunter2`, as lists of stolen logins have it.
+/// True for `ann@example.com:hunter2`, the form of leaked login lists.
 fn is_login(line: &str) -> bool {
     let Some((address, password)) = line.split_once([':', ';', '|']) else { return false };
     let is_address =
         address.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.contains('.'));
-    // `git@host.example:path` is no login.
+    // `git@host.example:path` is not a login.
     is_address && password.len() >= 4 && !password.contains('/') && !line.contains(char::is_whitespace)
 }
 
-/// `ann:rl9FTPSx1aT2E`, hashed as of old.
+/// True for `ann:rl9FTPSx1aT2E`, the traditional hash of 13 characters.
 fn is_htpasswd(line: &str) -> bool {
     let Some((name, hash)) = line.split_once(':') else { return false };
     let of_hash = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '/');
@@ -204,7 +204,7 @@ fn is_htpasswd(line: &str) -> bool {
         && hash.contains(|c: char| c.is_ascii_lowercase())
 }
 
-/// `host:port:database:user:password`.
+/// True for `host:port:database:user:password`.
 fn is_pgpass(line: &str) -> bool {
     let parts: Vec<&str> = line.splitn(5, ':').collect();
     let [host, port, database, user, password] = parts.as_slice() else { return false };
@@ -220,7 +220,7 @@ fn is_pgpass(line: &str) -> bool {
         && !password.starts_with(' ')
 }
 
-/// A head that names a column of passwords, and a row that has one.
+/// True if a header names a column of passwords and a row has one.
 fn is_login_table(lines: &[&str]) -> bool {
     let mut heads = lines.iter().enumerate().filter(|(_, line)| may_be_head(line)).take(HEADS);
     heads.any(|(number, head)| {
@@ -262,12 +262,12 @@ fn is_secret_column(name: &str) -> bool {
         || ["password", "passwd", "passwort", "secretkey", "密码"].iter().any(|ending| name.ends_with(ending))
 }
 
-/// Letters and digits alone, in lower case: `Login Name` is `loginname`.
+/// Keeps only letters and digits, in lower case: `Login Name` becomes `loginname`.
 fn plain(name: &str) -> String {
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
-/// The cells of a row, without their quotes.
+/// The cells of a row without their quotes.
 fn cells(row: &str, delimiter: char) -> Vec<String> {
     let row = if delimiter == '|' { row.trim_matches('|') } else { row };
     let (mut cells, mut cell, mut quoted) = (Vec::new(), String::new(), false);
@@ -285,14 +285,14 @@ fn cells(row: &str, delimiter: char) -> Vec<String> {
 static SEED_WORDS: LazyLock<HashSet<&'static str>> =
     LazyLock::new(|| Language::English.word_list().iter().copied().collect());
 
-/// Where words of the list for seed phrases stand in a row. Sentences have an article or a preposition before so many
-/// of them; a refrain has few different ones.
+/// The position of a run of words from the list for seed phrases. A sentence would contain an article or a
+/// preposition in a run of this length, and a refrain has few different words.
 fn seed_phrase(text: &[u8]) -> Option<usize> {
     let (mut run, mut start): (Vec<String>, usize) = (Vec::new(), 0);
     let mut at = 0;
     while at <= text.len() {
         let rest = text.get(at..).unwrap_or_default();
-        // Letters beyond ASCII make words that are not in the list.
+        // Letters outside ASCII count as letters, so a word with one is not in the list.
         let is_letter = |byte: &u8| byte.is_ascii_alphabetic() || *byte >= 0x80;
         let length = rest.iter().position(|byte| !is_letter(byte)).unwrap_or(rest.len());
         if length > 0 || rest.is_empty() {
@@ -323,9 +323,9 @@ fn is_seed(run: &[String]) -> bool {
     different >= SEED_MIN - 2 || Mnemonic::parse_in_normalized(Language::English, &run.join(" ")).is_ok()
 }
 
-/// Where base64 stands that decodes to the beginning of a private key.
+/// The position of base64 that decodes to the start of a private key.
 fn key_body(text: &[u8]) -> Option<usize> {
-    // A sequence, which every key is, begins with this letter.
+    // Every key starts with an ASN.1 sequence, whose first base64 character is `M`.
     let mut starts = text.iter().enumerate().filter(|(_, byte)| **byte == b'M').map(|(at, _)| at);
     starts.find(|at| {
         let follows = text.get(at + 1).is_some_and(|byte| (b'A'..=b'J').contains(byte));
@@ -333,7 +333,7 @@ fn key_body(text: &[u8]) -> Option<usize> {
     })
 }
 
-/// The first bytes of base64 of either alphabet, over the ends of lines.
+/// Decodes the first characters of either base64 alphabet. Skips line breaks.
 fn base64_head(text: &[u8]) -> Vec<u8> {
     let mut head = Vec::with_capacity(KEY_HEAD);
     for byte in text.iter().take(2 * KEY_HEAD) {
@@ -351,7 +351,7 @@ fn base64_head(text: &[u8]) -> Vec<u8> {
     BASE64_NOPAD.decode(&head).unwrap_or_default()
 }
 
-/// PKCS#1, PKCS#8 (also encrypted), SEC1 and PKCS#12, by their first fields in DER.
+/// Recognises PKCS#1, PKCS#8 (also encrypted), SEC1 and PKCS#12 by their first DER fields.
 fn is_private_key(der: &[u8]) -> bool {
     let header = match der {
         [0x30, length, ..] if *length < 0x80 => 2,

@@ -94,7 +94,7 @@ fn a_secret_in_a_media_file_is_found_at_any_place() {
     assert_eq!((found.rule, found.place.as_str()), ("login-table", ", behind its end"));
 }
 
-/// In seconds, so that a machine that is busy does not matter: what is not linear takes minutes.
+/// The limit is in seconds so that a busy machine does not matter. Code that is not linear would take minutes.
 #[test]
 fn texts_that_are_made_to_take_long_do_not() {
     let started = std::time::Instant::now();

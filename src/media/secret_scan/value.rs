@@ -1,37 +1,37 @@
-//! Whether the value beside a name is a secret, or a word, a placeholder, a piece of a program.
+//! Decides whether a value is a secret, or a word, a placeholder or an expression of a program.
 
 use data_encoding::BASE64_NOPAD;
 use serde::Deserialize;
 
-/// The shortest value that counts as random.
+/// The least length of a random value.
 const RANDOM_MIN: usize = 16;
-/// The shortest password that is told from a word.
+/// The least length of a password.
 const PASSWORD_MIN: usize = 6;
 
-/// What a value has to be for its rule to match.
+/// The condition on a value for its rule to match.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Value {
-    /// Anything.
+    /// Any value.
     #[default]
     Any,
-    /// Not a placeholder. Where the line around it says enough.
+    /// Not a placeholder. For rules whose line says enough.
     Line,
-    /// Not a placeholder, and not a word that guides use for one.
+    /// Not a placeholder, and not an example value of a guide.
     Set,
-    /// With a digit or a sign in it, unlike words and names of variables.
+    /// Contains a digit or a sign, unlike words and names of variables.
     Password,
     /// Letters and digits without a pattern.
     Random,
-    /// As random, and of more sorts of letters. For names that say little.
+    /// Like [`Self::Random`], but with more kinds of characters. For rules with an unspecific name.
     Strong,
-    /// Letters and digits; for values whose first letters say what they are.
+    /// Letters and digits. For values whose prefix identifies them.
     Token,
     /// A name and a password in base64.
     Basic,
 }
 
-/// Parts of values that are to be filled in, or that a program fills in.
+/// Parts of placeholders, or of expressions that a program fills in.
 const PLACEHOLDERS: &[&str] = &[
     "example",
     "placeholder",
@@ -68,7 +68,7 @@ const PLACEHOLDERS: &[&str] = &[
     "goes_here",
 ];
 
-/// Values that guides give passwords in, and names of them.
+/// Example passwords of guides, and words for passwords.
 const GUIDES: &[&str] = &[
     "pass",
     "pw",
@@ -99,9 +99,9 @@ const GUIDES: &[&str] = &[
 ];
 
 impl Value {
-    /// `quoted`: the value stands in quotes, so it is no expression of a program.
+    /// `quoted` means that the value is in quotes, so it is not an expression of a program.
     pub(super) fn fits(self, bytes: &[u8], quoted: bool) -> bool {
-        // Passwords of other encodings are judged by their ASCII part.
+        // A password in another encoding is judged by its ASCII part.
         let text = String::from_utf8_lossy(bytes);
         let value = text.trim();
         match self {
@@ -122,7 +122,7 @@ fn is_placeholder(value: &str) -> bool {
     PLACEHOLDERS.iter().any(|part| lower.contains(part)) || is_variable(value)
 }
 
-/// `$NAME`, `%NAME%`, `@name`.
+/// True for `$NAME` and `%NAME%`.
 fn is_variable(value: &str) -> bool {
     let is_name = |name: &str| {
         !name.is_empty()
@@ -141,7 +141,7 @@ fn is_guide(value: &str) -> bool {
             .any(|word| lower.contains(word))
 }
 
-/// A call, an index, a dotted name, a path: what programs have behind `password =`.
+/// True for a call, an index, a dotted name or a path in a program, as in `password = config.password`.
 fn is_expression(value: &str) -> bool {
     let is_identifier = |part: &str| {
         part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
@@ -198,21 +198,21 @@ fn is_random(value: &str) -> bool {
         && !is_wordy(value)
 }
 
-/// Words and numbers with signs between them: `chapter-01-introduction`.
+/// True for words and short numbers with signs between them: `chapter-01-introduction`.
 fn is_wordy(value: &str) -> bool {
     value
         .split(|c: char| !c.is_ascii_alphanumeric())
         .all(|part| part.chars().all(|c| c.is_ascii_alphabetic()) || part.len() <= 4)
 }
 
-/// Upper and lower case beside digits, or as long as keys in hexadecimal are.
+/// True for a mix of upper and lower case, or for hexadecimal with the length of a key.
 fn is_mixed(value: &str) -> bool {
     let has = |sort: fn(char) -> bool| value.contains(sort);
     let hex = value.len() >= 32 && value.chars().all(|c| c.is_ascii_hexdigit());
     hex || has(|c| c.is_ascii_lowercase()) && has(|c| c.is_ascii_uppercase())
 }
 
-/// Bits a character, after Shannon.
+/// Shannon entropy in bits per character.
 #[expect(clippy::cast_precision_loss, reason = "values are short")]
 fn entropy(value: &str) -> f64 {
     let mut counts = [0_u32; 256];
@@ -229,7 +229,7 @@ fn entropy(value: &str) -> f64 {
     counts.iter().filter(|count| **count > 0).map(part).sum()
 }
 
-/// `ann:hunter2` in base64.
+/// True for `ann:hunter2` in base64.
 fn is_basic(value: &str) -> bool {
     let decoded = BASE64_NOPAD.decode(value.trim_end_matches('=').as_bytes()).unwrap_or_default();
     std::str::from_utf8(&decoded).is_ok_and(|login| {
