@@ -1,6 +1,6 @@
-//! The thirty lines to start from: an MCP client that has one image made.
+//! A minimal MCP client that makes one image.
 //!
-//! `cargo run --example client -- minimax-mcp --sandbox` (or any other command that starts an MCP server)
+//! Run `cargo run --example client -- minimax-mcp --sandbox`, or give another command that starts an MCP server.
 
 use std::process::Stdio;
 

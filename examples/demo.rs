@@ -1,4 +1,5 @@
-//! Server, client and MiniMax in one process, without a key: `cargo run --example demo`.
+//! Runs the server, a client and a sandbox in place of MiniMax in one process, without a key. Run
+//! `cargo run --example demo`.
 
 use minimax_mcp::config::{Config, Places};
 use minimax_mcp::sandbox::{Options, Sandbox};

@@ -1,4 +1,4 @@
-//! The `minimax-mcp` program: see `minimax-mcp --help`.
+//! The `minimax-mcp` program. See `minimax-mcp --help`.
 
 use std::process::ExitCode;
 

@@ -1,5 +1,5 @@
-//! What is left of a plan or a balance. Neither endpoint is in the public documentation; both are used by
-//! MiniMax's own command line.
+//! The remaining plan quota and the balance. MiniMax documents neither endpoint, but its own command line tool uses
+//! both.
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -9,8 +9,8 @@ use super::{ApiError, Client, Endpoint};
 const REMAINS: Endpoint = Endpoint::get("/v1/token_plan/remains");
 const BALANCE: Endpoint = Endpoint::get("/account/query_balance");
 
-/// What is left of one group of models. Times are Unix milliseconds; a status of 1 is limited and active, of 3
-/// without a limit or not in the plan.
+/// The remaining quota of one group of models. Times are Unix milliseconds. Status 1 is limited and active; status 3
+/// is unlimited or not in the plan.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
 #[expect(missing_docs, reason = "the fields are those on the wire")]
@@ -34,14 +34,14 @@ pub struct Window {
     pub weekly_boost_permille: Option<f64>,
 }
 
-/// `null` for a number that does not apply is as good as its absence.
+/// Treats `null`, which MiniMax sends for a field that does not apply, like an absent field.
 fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// A balance in the account's currency, as decimal texts.
+/// A balance in the account's currency, as decimal strings.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
 #[expect(missing_docs, reason = "the fields are those on the wire")]
@@ -63,7 +63,7 @@ fn decimal<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Erro
 }
 
 impl Client {
-    /// The windows of the plan that the key belongs to.
+    /// The quota windows of the key's plan.
     pub async fn plan_windows(&self) -> Result<Vec<Window>, ApiError> {
         #[derive(Deserialize)]
         struct Answer {
@@ -73,7 +73,7 @@ impl Client {
         Ok(answer.model_remains.unwrap_or_default())
     }
 
-    /// The balance behind a pay-as-you-go key.
+    /// The balance of a pay-as-you-go key.
     pub async fn balance(&self) -> Result<Balance, ApiError> {
         let answer: Value = self.get(&BALANCE, &[]).await?;
         let shape = |why: String| ApiError::Shape { path: BALANCE.path, why, trace_id: None };

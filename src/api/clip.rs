@@ -1,21 +1,21 @@
-//! A sound within an answer.
+//! Audio inside a response.
 
 use std::fmt;
 
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer};
 
-/// A link, or the bytes as hex. These are decoded while they are read: an hour of speech should be in memory once.
+/// A link, or bytes in hex. Hex is decoded during parsing, so that an hour of speech is in memory only once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Clip {
-    /// Where it can be fetched.
+    /// A link to the audio.
     Link(String),
-    /// The sound itself.
+    /// The audio itself.
     Bytes(Vec<u8>),
 }
 
 impl Clip {
-    /// How an answer without a sound may look.
+    /// Whether the response has no audio: MiniMax may send an empty string.
     pub(super) fn is_empty(&self) -> bool {
         matches!(self, Self::Bytes(bytes) if bytes.is_empty())
     }

@@ -11,19 +11,19 @@ const EMBEDDINGS: Endpoint = Endpoint::post("/v1/embeddings", 120);
 pub struct Embed {
     /// `embo-01`.
     pub model: String,
-    /// `db` for what is searched, `query` for what is searched with.
+    /// `db` for texts to be searched, `query` for a search query.
     #[serde(rename = "type")]
     pub kind: &'static str,
-    /// One vector each.
+    /// Each text gets one vector.
     pub texts: Vec<String>,
 }
 
-/// One vector a text, in their order.
+/// One vector for each text, in the same order.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Embedded {
     /// All of the same length.
     pub vectors: Vec<Vec<f64>>,
-    /// What is billed.
+    /// The billed tokens.
     pub total_tokens: Option<u64>,
 }
 

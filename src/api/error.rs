@@ -1,28 +1,28 @@
-//! What MiniMax, or the way to it, did.
+//! Errors from MiniMax and from the connection to it: class, blame, advice, and whether they may have been billed.
 
 use std::time::Duration;
 
 use crate::facts::{Class, facts};
 
-/// A call that brought no result.
+/// A request that returned no result.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ApiError {
-    /// There is no key, so nothing was sent.
+    /// No key is set, so nothing was sent.
     #[error("no API key is set")]
     NoKey,
 
-    /// Not sent: its turn is too far away, by the limits that are kept for MiniMax.
+    /// Nothing was sent, because the rate-limit queue is too long.
     #[error("nothing was sent, because the line for {group} is long: {why}")]
     Held {
-        /// What is limited together.
+        /// The rate-limit group.
         group: &'static str,
-        /// Where it stood, and which limit holds it.
+        /// Its position in the queue, and the limit that it waits for.
         why: String,
-        /// How long it would have had to wait, in words.
+        /// The expected wait, in words.
         wait: String,
     },
 
-    /// No connection was made: MiniMax has seen nothing of the request.
+    /// No connection was made, so MiniMax has not seen the request.
     #[error("MiniMax could not be reached: {why}")]
     Unsent {
         /// The endpoint.
@@ -31,7 +31,7 @@ pub enum ApiError {
         why: String,
     },
 
-    /// The request may have arrived, and no whole answer came back.
+    /// The request may have arrived, but no complete response came back.
     #[error("{path}: the connection was lost before MiniMax had answered: {why}")]
     Lost {
         /// The endpoint.
@@ -40,31 +40,31 @@ pub enum ApiError {
         why: String,
     },
 
-    /// MiniMax said no (platform docs > error codes).
+    /// MiniMax returned an error (platform docs > error codes).
     #[error("{path}: MiniMax refused{}: {message}", code_words(*code, *status))]
     Refused {
         /// The endpoint.
         path: &'static str,
-        /// HTTP status; 200 for most refusals of V1.
+        /// The HTTP status. Most V1 errors have 200.
         status: u16,
-        /// `base_resp.status_code`, or the number at the end of an envelope's message.
+        /// `base_resp.status_code`, or the number at the end of the envelope's message.
         code: Option<i64>,
-        /// In MiniMax's words, without the key.
+        /// MiniMax's message, without the key.
         message: String,
-        /// What MiniMax's support asks for.
+        /// The trace id, which MiniMax's support asks for.
         trace_id: Option<String>,
         /// How long MiniMax asked to wait.
         retry_after: Option<Duration>,
     },
 
-    /// A success that cannot be read.
+    /// A successful response that cannot be parsed.
     #[error("{path}: MiniMax's answer is not what its documentation says: {why}")]
     Shape {
         /// The endpoint.
         path: &'static str,
-        /// Where it differs.
+        /// How it differs from the documentation.
         why: String,
-        /// What MiniMax's support asks for.
+        /// The trace id, which MiniMax's support asks for.
         trace_id: Option<String>,
     },
 }
@@ -82,27 +82,27 @@ fn code_words(code: Option<i64>, status: u16) -> String {
 /// Who can do something about an [`ApiError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Blame {
-    /// The caller's arguments: another prompt or option may pass.
+    /// The caller. Another prompt or option may work.
     Caller,
-    /// The person who runs the server: key, balance, region, network.
+    /// The operator of the server: key, balance, region or network.
     Operator,
-    /// Nobody for now: the same call may pass later.
+    /// No one. The same call may succeed later.
     Transient,
-    /// This program: MiniMax changed, or we are wrong.
+    /// The developers of this program: MiniMax changed its API, or this program has a bug.
     Crate,
 }
 
-/// Whether MiniMax took a request that was not answered with a result.
+/// Whether MiniMax accepted a request that returned no result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Accepted {
-    /// It did not; nothing was billed.
+    /// It did not, so nothing was billed.
     No,
-    /// It may have.
+    /// It may have, so it may have been billed.
     Unknown,
 }
 
 impl ApiError {
-    /// The class by the code table, then by the HTTP status.
+    /// The error's class, from the table of codes or else from the HTTP status.
     pub fn class(&self) -> Class {
         match self {
             Self::NoKey => Class::Auth,
@@ -120,7 +120,7 @@ impl ApiError {
         }
     }
 
-    /// The kind of trouble in one word, of which there are few.
+    /// A short name for the kind of error, for metrics and logs.
     pub fn word(&self) -> &'static str {
         match self {
             Self::NoKey => "no_key",
@@ -140,7 +140,7 @@ impl ApiError {
         }
     }
 
-    /// Who must act.
+    /// Who can do something about the error.
     pub fn blame(&self) -> Blame {
         match self.class() {
             Class::Auth | Class::Quota => Blame::Operator,
@@ -150,12 +150,12 @@ impl ApiError {
         }
     }
 
-    /// Whether a paid request that ended so may have been billed.
+    /// Whether a paid request that failed with this error may have been billed.
     pub fn accepted(&self) -> Accepted {
         match self {
             Self::Lost { .. } | Self::Shape { .. } => Accepted::Unknown,
             Self::Refused { .. } if self.class() == Class::Server => Accepted::Unknown,
-            // A code or a status that we do not know says nothing about the bill.
+            // An unlisted code or status does not tell whether the request was billed.
             Self::Refused { .. } if self.class() == Class::Crate && self.is_unheard_of() => Accepted::Unknown,
             Self::NoKey | Self::Held { .. } | Self::Unsent { .. } | Self::Refused { .. } => Accepted::No,
         }
@@ -171,7 +171,7 @@ impl ApiError {
         }
     }
 
-    /// What to do next, for a person or a model.
+    /// What a person or a model should do next.
     pub fn advice(&self) -> String {
         let advice = self.usual_advice();
         match self {
@@ -207,7 +207,7 @@ impl ApiError {
         })
     }
 
-    /// The beginning of an answer that could not be read.
+    /// The start of a response that could not be parsed.
     pub fn answer(&self) -> Option<&str> {
         match self {
             Self::Shape { why, .. } => Some(why),
@@ -215,7 +215,7 @@ impl ApiError {
         }
     }
 
-    /// MiniMax's own code.
+    /// MiniMax's error code.
     pub fn code(&self) -> Option<i64> {
         match self {
             Self::Refused { code, .. } => *code,
@@ -223,7 +223,7 @@ impl ApiError {
         }
     }
 
-    /// What MiniMax's support asks for.
+    /// The trace id, which MiniMax's support asks for.
     pub fn trace_id(&self) -> Option<&str> {
         match self {
             Self::Refused { trace_id, .. } | Self::Shape { trace_id, .. } => trace_id.as_deref(),

@@ -1,4 +1,4 @@
-//! Files that MiniMax keeps (platform docs > File Management).
+//! Files stored at MiniMax (platform docs > File Management).
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -19,31 +19,31 @@ const RETRIEVE: Endpoint = Endpoint::get("/v1/files/retrieve").looked_at(group::
 const CONTENT: Endpoint = Endpoint::get("/v1/files/retrieve_content");
 const DELETE: Endpoint = Endpoint::post("/v1/files/delete", 60);
 
-/// A file at MiniMax.
+/// A file stored at MiniMax.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct RemoteFile {
-    /// A number, kept as text.
+    /// A number on the wire, kept as text.
     #[serde(deserialize_with = "lenient")]
     pub file_id: String,
-    /// Its length; 0 for results of video tasks, whatever they have.
+    /// Its size. MiniMax always reports 0 for results of video tasks.
     #[serde(deserialize_with = "or_default")]
     pub bytes: u64,
     /// Unix seconds.
     #[serde(deserialize_with = "or_default")]
     pub created_at: i64,
-    /// As MiniMax names it.
+    /// MiniMax's name for it.
     #[serde(deserialize_with = "or_default")]
     pub filename: String,
-    /// What it was uploaded or made for.
+    /// The purpose it was uploaded or made for.
     #[serde(deserialize_with = "or_default")]
     pub purpose: String,
-    /// A fresh link: an hour for video, nine hours for long speech. Uploaded inputs have none.
+    /// A new link, valid for one hour for video and nine hours for long speech. Uploaded inputs have none.
     #[serde(deserialize_with = "filled")]
     pub download_url: Option<String>,
 }
 
-/// A field that nothing depends on: what it has instead of its documented type must not lose the link beside it.
+/// Reads an unimportant field. A wrong type becomes the default, so that it cannot cost us the link beside it.
 fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: serde::Deserializer<'de>,
@@ -56,38 +56,38 @@ fn filled<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<St
     Ok(Option::<String>::deserialize(deserializer)?.filter(|url| !url.is_empty()))
 }
 
-/// A file's bytes as they arrive.
+/// The content of a file as a stream.
 pub struct Download {
-    /// How many there will be, where MiniMax says.
+    /// The total size, if MiniMax announces it.
     pub length: Option<u64>,
-    /// A piece, or why there are no more.
+    /// The bytes, or the error that ended the stream.
     pub chunks: Pin<Box<dyn Stream<Item = Result<Bytes, String>> + Send>>,
 }
 
-/// An error in place of a file is not larger.
+/// The largest error that MiniMax sends in place of a file. A larger body is a file.
 const LARGEST_REFUSAL: usize = 64 * 1024;
 
-/// How long the content of a file may take; half a gigabyte on a slow line.
+/// The timeout for the content of a file, enough for half a gigabyte on a slow connection.
 const CONTENT_PATIENCE: Duration = Duration::from_secs(3600);
 
-/// What an upload is for and what it is.
+/// The purpose and the type of an upload.
 #[derive(Debug, Clone)]
 pub struct Upload {
     /// `voice_clone`, `prompt_audio`, `t2a_async_input`, `video_understanding`, `video_generation_input`.
     pub purpose: String,
-    /// With the extension of the real type: MiniMax judges by it.
+    /// The file name. Its extension must fit the content, because MiniMax takes the type from it.
     pub name: String,
-    /// The real type.
+    /// The MIME type of the content.
     pub mime: &'static str,
-    /// The content's length.
+    /// The size of the content.
     pub bytes: u64,
 }
 
-/// The slowest line that an upload is given time for, in bytes a second.
+/// The slowest upload that does not time out, in bytes per second.
 pub(super) const SLOWEST_UPLOAD: u64 = 50_000;
 
 impl Client {
-    /// Uploads a file, piece by piece. Free.
+    /// Uploads a file as a stream. Free.
     pub async fn upload<S, E>(&self, upload: &Upload, content: S) -> Result<RemoteFile, ApiError>
     where
         S: Stream<Item = Result<Bytes, E>> + Send + 'static,
@@ -107,18 +107,18 @@ impl Client {
         Ok(file)
     }
 
-    /// The files of one purpose; the API knows no pages.
+    /// Lists all files of one purpose. The API has no pages.
     pub async fn list_files(&self, purpose: &str) -> Result<Vec<RemoteFile>, ApiError> {
         #[derive(Deserialize)]
         struct Files {
-            // `null` is not documented, and means as much as an empty list.
+            // `null` is undocumented; treat it as an empty list.
             files: Option<Vec<RemoteFile>>,
         }
         let list: Files = self.get(&LIST, &[("purpose", purpose)]).await?;
         Ok(list.files.unwrap_or_default())
     }
 
-    /// Asks for a file's metadata and link.
+    /// Gets a file's metadata and link.
     pub async fn retrieve_file(&self, file_id: &str) -> Result<RemoteFile, ApiError> {
         let Answer { file } = self.get(&RETRIEVE, &[("file_id", file_id)]).await?;
         Ok(file)
@@ -126,12 +126,12 @@ impl Client {
 
     /// Deletes a file.
     pub async fn delete_file(&self, file_id: u64, purpose: &str) -> Result<(), ApiError> {
-        // The id is a JSON number here, and only here a string is refused.
+        // This endpoint alone refuses the id as a string; it must be a JSON number.
         let _: Value = self.post(&DELETE, &json!({ "file_id": file_id, "purpose": purpose })).await?;
         Ok(())
     }
 
-    /// A file's bytes, for files that have no link.
+    /// Downloads the content of a file that has no link.
     pub async fn file_content(&self, file_id: &str) -> Result<Download, ApiError> {
         self.observed(CONTENT.path, self.open_content(file_id)).await
     }
@@ -148,7 +148,7 @@ impl Client {
         self.download(response).await
     }
 
-    /// The declared type is JSON for files and refusals alike, so the beginning has to tell.
+    /// Tells a file from an error by its first bytes, because MiniMax declares both as JSON.
     async fn download(&self, mut response: Response) -> Result<Download, ApiError> {
         let lost = |error: reqwest::Error| self.lost(CONTENT.path, error);
         let (status, length) = (response.status(), response.content_length());
@@ -162,7 +162,7 @@ impl Client {
             }
         }
         if !status.is_success() || head.len() <= LARGEST_REFUSAL {
-            // A file that is itself JSON carries no code of MiniMax's, and is no refusal.
+            // A file that is itself JSON has no MiniMax error code, so it passes.
             self.judge(CONTENT.path, status, trace, wait, &head)?;
         }
         let rest = response.bytes_stream().map_err(|error| error.without_url().to_string());

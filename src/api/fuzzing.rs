@@ -1,4 +1,4 @@
-//! The two places where bytes of MiniMax's are first read, for the fuzz targets. No part of any other build.
+//! Entry points for the fuzz targets: the two parsers that read MiniMax's bytes first. Compiled for fuzzing only.
 
 use bytes::Bytes;
 use hyper::http;
@@ -8,7 +8,7 @@ use super::retry::{Nature, pause};
 use super::{Accepted, ApiError, CloudTask, Delta, Protocol, RemoteFile, Reply};
 use super::{Client, StatusCode};
 
-/// What a client of a key makes of an answer to a plain request.
+/// Parses a response to an ordinary request, and checks that a paid request is retried only if it was not accepted.
 pub fn answer(client: &Client, status: u16, body: &[u8]) {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
     read::<Value>(client, status, body);
@@ -25,7 +25,7 @@ fn read<T: serde::de::DeserializeOwned>(client: &Client, status: StatusCode, bod
     }
 }
 
-/// The deltas of a streamed answer that comes in these pieces, and the whole that it adds up to.
+/// Parses a streamed response that arrives in these pieces. Returns its deltas and the assembled reply.
 pub async fn stream(
     client: &Client,
     protocol: Protocol,

@@ -11,20 +11,20 @@ const GENERATE: Endpoint = Endpoint::post("/v1/image_generation", 180);
 /// The body of `POST /v1/image_generation`.
 #[derive(Debug, Clone, Serialize)]
 pub struct Submit {
-    /// `image-01`, `image-01-live`, or one that does not exist yet.
+    /// `image-01`, `image-01-live`, or a newer model.
     pub model: String,
     /// At most 1500 characters.
     pub prompt: String,
-    /// `16:9` and the like.
+    /// An aspect ratio, such as `16:9`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aspect_ratio: Option<String>,
-    /// Pixels, with `height`.
+    /// In pixels; needs `height`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub width: Option<u32>,
-    /// Pixels, with `width`.
+    /// In pixels; needs `width`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub height: Option<u32>,
-    /// Always `url`: a link outlives a crash of ours, bytes in an answer do not.
+    /// Always `url`. After a crash of this server a link still works, while bytes in a response would be lost.
     pub response_format: &'static str,
     /// The same seed and prompt make the same image.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -34,28 +34,28 @@ pub struct Submit {
     /// Lets MiniMax rewrite the prompt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt_optimizer: Option<bool>,
-    /// Marks the image as machine-made.
+    /// Marks the image as AI-generated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aigc_watermark: Option<bool>,
     /// `image-01-live` only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub style: Option<Style>,
-    /// Image to image: exactly one.
+    /// For image to image, with exactly one entry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject_reference: Option<Vec<Subject>>,
 }
 
-/// How `image-01-live` draws.
+/// The drawing style of `image-01-live`.
 #[derive(Debug, Clone, Serialize)]
 pub struct Style {
-    /// The manner.
+    /// The style.
     pub style_type: StyleType,
     /// Above 0, at most 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub style_weight: Option<f64>,
 }
 
-// The wire wants the Chinese words.
+// MiniMax expects the Chinese words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[expect(missing_docs, reason = "the variants are the values on the wire")]
 pub enum StyleType {
@@ -69,7 +69,7 @@ pub enum StyleType {
     Watercolour,
 }
 
-/// A person whose looks the images keep.
+/// A person whose appearance the images keep.
 #[derive(Debug, Clone, Serialize)]
 pub struct Subject {
     /// Always `character`.
@@ -79,30 +79,30 @@ pub struct Subject {
     pub image_file: String,
 }
 
-/// What one request made.
+/// The result of one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Images {
     /// Links, valid for 24 hours.
     pub urls: Vec<String>,
-    /// Images that MiniMax withheld, by content safety.
+    /// Images that MiniMax withheld for content safety.
     pub failed: u32,
-    /// `metadata` as it came.
+    /// `metadata`, unchanged.
     pub usage: Option<Value>,
 }
 
 impl Client {
-    /// Makes images and waits for them: typically 10 to 40 seconds.
+    /// Makes images and waits for them, typically 10 to 40 seconds.
     pub async fn generate_images(&self, submit: &Submit) -> Result<Images, ApiError> {
         #[derive(Deserialize)]
         struct Answer {
-            // Read loosely: nothing beside the links may lose what was paid for.
+            // Untyped, so that an odd value elsewhere cannot lose the paid links.
             data: Option<Value>,
             metadata: Option<Value>,
         }
         let Answer { data, metadata } = self.post(&GENERATE, submit).await?;
         let links = data.as_ref().and_then(|data| data.get("image_urls")?.as_array());
         let urls: Vec<_> = links.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
-        // A string in the documented sample, a number in the schema.
+        // The documented example has a string, the schema a number.
         let failed = metadata.as_ref().and_then(|counts| count(counts.get("failed_count")?));
         if urls.is_empty() && failed.is_none_or(|failed| failed == 0) {
             let why = "a success with neither images nor a count of those withheld".to_owned();

@@ -1,7 +1,7 @@
-//! MiniMax over HTTP: one method an endpoint, and the one `Client::send` that knows both of its ways of
-//! saying no.
+//! The HTTP client for MiniMax: one method for each endpoint. `Client::send` is the one place that recognizes both
+//! of MiniMax's error formats.
 //!
-//! A method returns what a caller can act on and nothing else; wire types stay inside the method that reads them.
+//! A method returns only what a caller can act on. Wire types stay inside the method that parses them.
 
 mod account;
 mod chat;
@@ -70,23 +70,23 @@ pub use voice::{ClonePrompt, CloneSubmit, Cloned, DesignSubmit, Designed, Voice,
 
 use crate::telemetry::{self, Metrics, causes};
 
-/// An endpoint as the client needs to know it.
+/// What the client needs to know about an endpoint.
 #[derive(Debug)]
 pub struct Endpoint {
     method: Method,
     path: &'static str,
     /// How long an answer may take, first byte to last (client rules, transport).
     timeout: Duration,
-    /// No answer of MiniMax's here is anywhere near this; a body without end must not fill the memory.
+    /// The largest response body in bytes. It is far above any real response, and keeps an endless one out of memory.
     longest: usize,
-    /// The line that its requests stand in, where the client itself sees to that.
+    /// The rate-limit group of the requests that the client itself queues.
     group: &'static str,
 }
 
-/// No id of MiniMax's is longer, in characters.
+/// The longest id that is accepted from MiniMax, in characters.
 const LONGEST_ID: usize = 256;
 
-/// The longest answer of an endpoint that hands over links and texts, in bytes.
+/// The largest response of an endpoint that returns links and texts, in bytes.
 const USUAL: usize = 2 * 1024 * 1024;
 
 impl Endpoint {
@@ -120,20 +120,20 @@ impl Endpoint {
         }
     }
 
-    /// For an endpoint that tells how far a task is.
+    /// Puts an endpoint that polls a task into its own rate-limit group.
     const fn looked_at(mut self, group: &'static str) -> Self {
         self.group = group;
         self
     }
 
-    /// For an endpoint whose answer may carry the content itself.
+    /// Raises the size limit of an endpoint whose response may contain the media itself.
     const fn carrying(mut self, longest: usize) -> Self {
         self.longest = longest;
         self
     }
 }
 
-/// A handle on MiniMax. Nothing is opened before the first request.
+/// A client for one host and one key. It opens no connection before the first request.
 #[derive(Debug)]
 pub struct Client {
     host: String,
@@ -149,9 +149,9 @@ impl Client {
         Self::with_limits(host, key, RateLimits::default())
     }
 
-    /// As [`Self::new`], keeping other limits.
+    /// Like [`Self::new`], with other rate limits.
     pub fn with_limits(host: impl Into<String>, key: Option<SecretString>, limits: RateLimits) -> Self {
-        // reqwest is built without a TLS provider of its own. A second installation is refused, which is fine.
+        // reqwest is built without a TLS provider. A second installation fails, which is harmless.
         let _ = rustls::crypto::ring::default_provider().install_default();
         Self {
             host: host.into(),
@@ -162,13 +162,13 @@ impl Client {
         }
     }
 
-    /// The same host, asked with another key: in a line of its own, and counted with the others.
+    /// A client for the same host with another key. It has its own queues and shares the metrics.
     #[must_use]
     pub fn beside(&self, key: Option<SecretString>, limits: RateLimits) -> Self {
         Self { metrics: Arc::clone(&self.metrics), ..Self::with_limits(self.host.clone(), key, limits) }
     }
 
-    /// Whether there is a key to send.
+    /// Whether the client has a key.
     pub fn has_key(&self) -> bool {
         self.key.is_some()
     }
@@ -181,21 +181,21 @@ impl Client {
         Ok(self.http.get_or_init(|| built))
     }
 
-    /// A WebSocket can only begin on HTTP/1.
+    /// Builds the HTTP client. `http1` is for WebSockets, which need the HTTP/1 upgrade.
     fn build(&self, http1: bool) -> Result<reqwest::Client, ApiError> {
         let built = reqwest::Client::builder()
             .user_agent(concat!("minimax-mcp/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(10))
             .tcp_nodelay(true)
-            // A connection that has been idle for long may be closed in the moment in which a request leaves on it,
-            // and then nobody knows what became of the request.
+            // The server may close a long-idle connection just as a request is sent on it. The request's outcome
+            // would then be unknown.
             .pool_idle_timeout(Duration::from_secs(20))
-            // A redirect could carry the key to another host, and a paid POST must not be sent twice.
+            // A redirect could send the key to another host, and a paid POST must not be sent twice.
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never());
         #[cfg(feature = "crash-points")]
         let built = built.user_agent(crate::crash::user_agent());
-        // A proxy of the user's cannot reach this machine's own ports.
+        // The user's proxy cannot reach ports of this machine.
         let name = self.host.split_once("://").map_or("", |(_, name)| name);
         let local = ["127.", "[::1]", "localhost"].iter().any(|home| name.starts_with(home));
         let built = if local { built.no_proxy() } else { built };
@@ -219,7 +219,7 @@ impl Client {
         self.read(endpoint, endpoint.path, query).await
     }
 
-    /// Reads, and again while the weather is bad: that changes and costs nothing.
+    /// Sends a read request and retries it on transient errors: a read changes nothing and costs nothing.
     async fn read<T: DeserializeOwned>(
         &self,
         endpoint: &Endpoint,
@@ -232,10 +232,10 @@ impl Client {
         rate_limit::send_queued(self.join(endpoint.group), Nature::Read, patience, ask).await
     }
 
-    /// The single place where an answer of MiniMax becomes `Ok` or `Err`.
+    /// Sends a request and parses its response. Only here does a response become `Ok` or `Err`.
     ///
-    /// V1 endpoints report most refusals as HTTP 200 with a `base_resp` that is not 0; V2, speech-to-text and
-    /// the compatible chat APIs use HTTP statuses and an error envelope. Any endpoint may do either.
+    /// V1 endpoints report most errors as HTTP 200 with a nonzero `base_resp` code. V2, speech-to-text and the
+    /// compatible chat APIs use HTTP statuses and an error envelope. Any endpoint may use either.
     async fn send<T: DeserializeOwned>(
         &self,
         endpoint: &Endpoint,
@@ -247,7 +247,7 @@ impl Client {
         self.parse(endpoint.path, trace_id, &body)
     }
 
-    /// An answer, or one event of a streamed one, from its bytes.
+    /// Parses a response, or one event of a streamed response, and reports an error in either format.
     fn decode<T: DeserializeOwned>(
         &self,
         path: &'static str,
@@ -267,14 +267,14 @@ impl Client {
         body: &[u8],
     ) -> Result<T, ApiError> {
         whole(body).map_err(|error| {
-            // The error quotes the answer, whatever its length.
+            // The parse error quotes the response, which may be long.
             let problem: String = self.clean(&error.to_string()).chars().take(300).collect();
             let why = format!("{problem}; it begins with: {}", self.clean(&plain_body(body)));
             ApiError::Shape { path, why, trace_id }
         })
     }
 
-    /// As [`Self::send`], for answers that are no JSON when they are good.
+    /// Like [`Self::send`], for responses that are plain text on success.
     async fn send_for_text(
         &self,
         endpoint: &Endpoint,
@@ -286,7 +286,7 @@ impl Client {
             .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
     }
 
-    /// Sends a request and brings its answer, unless that is a refusal.
+    /// Sends a request and returns the body if the response is not an error.
     async fn exchange(
         &self,
         endpoint: &Endpoint,
@@ -316,7 +316,8 @@ impl Client {
         Ok(Success { body, trace_id })
     }
 
-    /// Tells an answer from a refusal of either kind. Gives the id that MiniMax's support asks for.
+    /// Fails if the response is an error in either format. Otherwise returns the trace id, which MiniMax's support
+    /// asks for.
     fn judge(
         &self,
         path: &'static str,
@@ -342,7 +343,7 @@ impl Client {
         if unsent { ApiError::Unsent { path, why } } else { ApiError::Lost { path, why } }
     }
 
-    /// A text of MiniMax's, fit to be shown: without the key, on one line, in plain characters, not endless.
+    /// Makes a text from MiniMax safe to show: one line without the key, control characters or excess length.
     fn clean(&self, text: &str) -> String {
         let text = match &self.key {
             Some(key) if !key.expose_secret().is_empty() => text.replace(key.expose_secret(), "[key]"),
@@ -352,13 +353,13 @@ impl Client {
     }
 }
 
-/// A response that is not a refusal.
+/// A response that is not an error.
 struct Success {
     body: Vec<u8>,
     trace_id: Option<String>,
 }
 
-/// What both kinds of refusal look like, read as far as it goes.
+/// The fields of both error formats. All are optional and untyped, so that any JSON object parses.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Envelope {
@@ -371,20 +372,20 @@ struct Envelope {
     id: Option<serde_json::Value>,
 }
 
-/// Reads a body whatever stands before and behind the JSON: a byte order mark, a stray newline.
+/// Parses the first JSON value of a body. Ignores a byte order mark before it and anything after it.
 fn whole<T: DeserializeOwned>(body: &[u8]) -> Result<T, serde_json::Error> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     let mut values = serde_json::Deserializer::from_slice(body).into_iter();
     values.next().unwrap_or_else(|| serde_json::from_slice(b""))
 }
 
-/// A number that may come as a string.
+/// Reads a number that MiniMax may send as a string.
 fn count(value: &serde_json::Value) -> Option<i64> {
     value.as_i64().or_else(|| value.as_str()?.trim().parse().ok())
 }
 
 impl Envelope {
-    /// The refusal as code and message, if it is one, and the id that MiniMax's support asks for.
+    /// Returns the error's code and message, if it is an error, and the trace id.
     fn read(self, trace: Option<String>) -> (Option<(Option<i64>, String)>, Option<String>) {
         let ids = [self.trace_id, self.request_id, self.id];
         let trace = trace.or_else(|| ids.into_iter().flatten().find_map(|id| id.as_str().map(str::to_owned)));
@@ -406,7 +407,7 @@ impl Envelope {
     }
 }
 
-/// `… (2013)` → the message without it, and the code.
+/// Splits `message (2013)` into the message and the code.
 fn trailing_code(message: &str) -> (&str, Option<i64>) {
     let split = message.trim_end().strip_suffix(')').and_then(|rest| rest.rsplit_once('('));
     match split {
@@ -424,7 +425,7 @@ enum Unread {
 }
 
 async fn read(mut response: Response, longest: usize) -> Result<Vec<u8>, Unread> {
-    // A body that grows is copied over and over, and takes twice its size.
+    // Reserve the announced size: a growing buffer is copied repeatedly and takes up to twice the memory.
     let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
     let mut body = Vec::with_capacity(announced.unwrap_or_default().min(longest));
     while let Some(chunk) = response.chunk().await.map_err(Unread::Broken)? {
@@ -440,7 +441,7 @@ fn header_text(response: &Response, name: &str) -> Option<String> {
     Some(response.headers().get(name)?.to_str().ok()?.to_owned())
 }
 
-/// `Retry-After`, as seconds or as a date. What is neither, and a date that has passed, says nothing.
+/// Parses `Retry-After`, in seconds or as a date. Anything else, or a date in the past, is `None`.
 fn retry_after(response: &Response) -> Option<Duration> {
     let value = header_text(response, "retry-after")?;
     match value.trim().parse() {
@@ -450,17 +451,17 @@ fn retry_after(response: &Response) -> Option<Duration> {
 }
 
 fn plain_body(body: &[u8]) -> String {
-    // More than is shown, so that a key in it is whole when it is taken out.
+    // This is more than will be shown, so that `clean` sees a key in full and can remove it.
     let head = body.get(..16_384).unwrap_or(body);
     if head.is_empty() { "an empty body".to_owned() } else { String::from_utf8_lossy(head).into_owned() }
 }
 
-/// A random number in 0..1 that keeps many clients from asking in step.
+/// A random number in 0..1. It is the jitter that keeps clients from retrying in step.
 pub fn chance() -> f64 {
     f64::from(getrandom::u32().unwrap_or(u32::MAX / 2)) / f64::from(u32::MAX)
 }
 
-/// Reads an id or a count that MiniMax sends as a number here and as a string there.
+/// Deserializes an id or a count that MiniMax sends as a number or as a string, depending on the endpoint.
 fn lenient<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]

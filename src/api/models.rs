@@ -1,4 +1,4 @@
-//! The text models that a key can use (platform docs > Models).
+//! Lists the text models that a key can use (platform docs > Models).
 
 use serde::Deserialize;
 
@@ -7,7 +7,7 @@ use super::{ApiError, Client, Endpoint};
 const MODELS: Endpoint = Endpoint::get("/v1/models");
 const ANTHROPIC: Endpoint = Endpoint::get("/anthropic/v1/models");
 
-/// More pages than this are not read.
+/// The most pages that are read.
 const PAGES: usize = 10;
 
 #[derive(Debug, Deserialize)]
@@ -18,7 +18,7 @@ struct Model {
 impl Client {
     /// The ids of the text models, in MiniMax's order.
     ///
-    /// A host that has the Anthropic protocol alone (a gateway, say) is asked in that one.
+    /// Falls back to the Anthropic list for a host, such as a gateway, that has only the Anthropic protocol.
     pub async fn text_models(&self) -> Result<Vec<String>, ApiError> {
         #[derive(Deserialize)]
         struct Answer {

@@ -13,53 +13,53 @@ const LYRICS: Endpoint = Endpoint::post("/v1/lyrics_generation", 180);
 /// The body of `POST /v1/music_generation`, not streamed.
 #[derive(Debug, Clone, Serialize)]
 pub struct Submit {
-    /// `music-3.0` and the like.
+    /// A music model, such as `music-3.0`.
     pub model: String,
-    /// The style; how long it may be depends on the model.
+    /// The style. The length limit depends on the model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt: Option<String>,
-    /// With section tags such as `[Verse]` on lines of their own.
+    /// The lyrics, with section tags such as `[Verse]` on their own lines.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lyrics: Option<String>,
-    /// Always `url`: a link outlives a crash of ours, bytes in an answer do not.
+    /// Always `url`. After a crash of this server a link still works, while bytes in a response would be lost.
     pub output_format: &'static str,
-    /// What the file is like.
+    /// The audio format.
     pub audio_setting: AudioSetting,
     /// Lets MiniMax write the lyrics.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lyrics_optimizer: Option<bool>,
-    /// Nobody sings.
+    /// Music without vocals.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is_instrumental: Option<bool>,
-    /// What a cover is made of.
+    /// The original song of a cover.
     #[serde(flatten)]
     pub reference: Option<Reference>,
-    /// Marks the music as machine-made.
+    /// Marks the music as AI-generated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aigc_watermark: Option<bool>,
 }
 
-/// The song that a cover is made of; the field on the wire has the variant's name.
+/// The original song of a cover. The variant's name is the field's name on the wire.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reference {
     /// A public link.
     AudioUrl(String),
-    /// The bytes.
+    /// The audio itself.
     AudioBase64(String),
-    /// What a preprocess has given; it is good for 24 hours.
+    /// The id from a preprocess, valid for 24 hours.
     CoverFeatureId(String),
 }
 
-/// What the file is like (Music Generation > audio_setting).
+/// The audio format (Music Generation > audio_setting).
 #[derive(Debug, Clone, Serialize)]
 pub struct AudioSetting {
-    /// Hz.
+    /// In Hz.
     pub sample_rate: u32,
-    /// Bits a second; left out for formats that have no choice.
+    /// In bits per second. Absent for formats with a fixed rate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bitrate: Option<u32>,
-    /// Coding and container.
+    /// Codec and container.
     pub format: MusicFormat,
 }
 
@@ -74,7 +74,7 @@ pub enum MusicFormat {
 }
 
 impl MusicFormat {
-    /// The ending of the file's name, and the MIME type.
+    /// The extension of the file's name, and the MIME type.
     pub fn file(self) -> (&'static str, &'static str) {
         match self {
             Self::Mp3 => ("mp3", "audio/mpeg"),
@@ -84,28 +84,28 @@ impl MusicFormat {
     }
 }
 
-/// What one request made.
+/// The result of one request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Song {
-    /// A link, valid for 24 hours; or the bytes should MiniMax answer with them after all.
+    /// A link, valid for 24 hours, or the bytes if MiniMax sends them although a link was requested.
     pub audio: Clip,
-    /// Milliseconds.
+    /// In milliseconds.
     pub length_ms: Option<u64>,
-    /// `extra_info` as it came.
+    /// `extra_info`, unchanged.
     pub usage: Option<Value>,
 }
 
 /// The body of `POST /v1/lyrics_generation`.
 #[derive(Debug, Clone, Serialize)]
 pub struct LyricsOrder {
-    /// What is asked for.
+    /// Whether to write or to edit.
     pub mode: LyricsMode,
-    /// A theme, or what is to change.
+    /// A theme, or the changes to make.
     pub prompt: String,
-    /// What is to be changed.
+    /// The lyrics to edit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lyrics: Option<String>,
-    /// Kept if given.
+    /// The song's title, which MiniMax then keeps.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
 }
@@ -130,7 +130,7 @@ pub struct Lyrics {
 }
 
 impl Client {
-    /// Makes a piece of music and waits for it: minutes.
+    /// Makes a piece of music and waits for it, which takes minutes.
     pub async fn make_music(&self, submit: &Submit) -> Result<Song, ApiError> {
         #[derive(Deserialize)]
         struct Answer {
@@ -152,7 +152,7 @@ impl Client {
         Ok(Song { audio, length_ms, usage: answer.extra_info })
     }
 
-    /// Takes a song apart for a cover with lyrics of its own; the answer is the id of what was found.
+    /// Analyzes a song for a cover with new lyrics, and returns the id of the analysis.
     pub async fn preprocess_cover(&self, model: &str, audio: &Reference) -> Result<String, ApiError> {
         #[derive(Serialize)]
         struct Order<'a> {
@@ -168,7 +168,7 @@ impl Client {
         Ok(cover_feature_id)
     }
 
-    /// Writes or changes lyrics and waits for them.
+    /// Writes or edits lyrics and waits for them.
     pub async fn write_lyrics(&self, order: &LyricsOrder) -> Result<Lyrics, ApiError> {
         self.post(&LYRICS, order).await
     }

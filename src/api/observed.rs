@@ -1,4 +1,4 @@
-//! Requests as those who run the server see them.
+//! Telemetry of requests to MiniMax: metrics and trace spans.
 
 use std::sync::Arc;
 
@@ -8,13 +8,13 @@ use super::{ApiError, Client};
 use crate::telemetry::Metrics;
 
 impl Client {
-    /// The figures of this client's requests, and of what is done with them.
+    /// The metrics of this client's requests.
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
     }
 
-    /// Counts a request, and lets its trace know of it. The one at MiniMax is another: it is a foreign host, and is
-    /// told nothing of ours.
+    /// Counts a request and records it as a span. The trace context is not sent to MiniMax, which is a third party and
+    /// has its own trace ids.
     pub(super) async fn observed<T>(
         &self,
         endpoint: &'static str,
@@ -44,7 +44,7 @@ impl Client {
         if let Some(code) = error.code() {
             span.record("code", code);
         }
-        // What MiniMax's support asks for.
+        // MiniMax's support asks for this id.
         if let Some(trace) = error.trace_id() {
             span.record("minimax_trace", trace);
         }

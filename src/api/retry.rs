@@ -1,32 +1,32 @@
-//! When a request may be sent again: a function, without a clock.
+//! When a request may be retried. A pure function, without a clock.
 
 use std::time::Duration;
 
 use super::{Accepted, ApiError, Blame};
 use crate::facts::Class;
 
-/// What repeating a request would cost.
+/// What a retry would cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Nature {
-    /// Reading: sending it twice changes nothing.
+    /// A read. Sending it twice changes nothing.
     Read,
-    /// Each request that MiniMax takes is billed.
+    /// A paid request. Every accepted request is billed.
     Paid,
-    /// Billed too, but a text: one that MiniMax was too busy for may be sent again (text generation > errors).
+    /// A paid text request. It may also be retried when MiniMax was overloaded (text generation > errors).
     Text,
 }
 
-/// HTTP status of a MiniMax that is overloaded.
+/// The HTTP status for an overloaded MiniMax.
 const OVERLOADED: u16 = 529;
 
-/// The longest wait between two tries, whatever `Retry-After` says.
+/// The longest wait between two tries, even if `Retry-After` asks for more.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// How long to wait before try number `tries + 1`, or `None` to give up.
+/// How long to wait before the next try, or `None` to give up.
 ///
-/// `tries` counts those already made, from 1; `chance` is a random number in 0..1 that spreads many clients
-/// out. A read is repeated while the weather is bad, five tries in all. A paid request is repeated only if
-/// MiniMax provably did not take it: it was refused for its rate, or no connection was made.
+/// `tries` counts the tries already made and starts at 1. `chance` is the jitter, in 0..1. A read is tried up to
+/// five times while the error is transient. A paid request is retried only if MiniMax certainly did not accept it:
+/// it was throttled, or no connection was made.
 pub fn pause(nature: Nature, error: &ApiError, tries: u32, chance: f64) -> Option<Duration> {
     let overloaded = matches!(error, ApiError::Refused { status: OVERLOADED, .. });
     let (most, first) = match (nature, error.class()) {
@@ -146,7 +146,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1500) })]
 
-        /// Said without the words that the function itself uses.
+        /// States the rule independently of the functions that `pause` uses.
         #[test]
         fn a_paid_request_is_never_repeated_after_a_failure_that_leaves_open_whether_it_was_taken(
             error in any_error(), tries in 1..20_u32, chance in 0.0..1.0_f64

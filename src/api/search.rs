@@ -1,4 +1,4 @@
-//! Web search of the subscription plans. Not in the public documentation; used by MiniMax's own MCP server.
+//! Web search for the subscription plans. MiniMax does not document it, but its own MCP server uses it.
 
 use serde::Deserialize;
 use serde_json::json;
@@ -7,7 +7,7 @@ use super::{ApiError, Client, Endpoint};
 
 const SEARCH: Endpoint = Endpoint::post("/v1/coding_plan/search", 60);
 
-/// One page that was found.
+/// One search result.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 #[expect(missing_docs, reason = "the fields are those on the wire")]
@@ -18,12 +18,12 @@ pub struct Found {
     pub date: Option<String>,
 }
 
-/// What a search brought.
+/// The results of a search.
 #[derive(Debug, Clone, Default)]
 pub struct Searched {
     /// Best first, at most ten.
     pub organic: Vec<Found>,
-    /// Other queries.
+    /// Related queries.
     pub related: Vec<String>,
 }
 

@@ -11,53 +11,53 @@ pub(super) const T2A: Endpoint = Endpoint::post("/v1/t2a_v2", 120).carrying(96 *
 /// The body of `POST /v1/t2a_v2`.
 #[derive(Debug, Clone, Serialize)]
 pub struct Submit {
-    /// `speech-2.8-hd` and the like.
+    /// A speech model, such as `speech-2.8-hd`.
     pub model: String,
-    /// Below 10,000 characters.
+    /// Fewer than 10,000 characters.
     pub text: String,
-    /// The sound comes piece by piece; see [`Client::speak_streamed`].
+    /// Streams the audio; see [`Client::speak_streamed`].
     pub stream: bool,
-    /// For a stream alone.
+    /// Only with `stream`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stream_options: Option<StreamOptions>,
-    /// Who speaks and how.
+    /// The voice and how it speaks.
     pub voice_setting: VoiceSetting,
-    /// What the file is like.
+    /// The audio format.
     pub audio_setting: AudioSetting,
-    /// How words are said.
+    /// How to pronounce certain words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pronunciation_dict: Option<PronunciationDict>,
-    /// Up to four voices in one; `voice_setting.voice_id` is empty then.
+    /// A mix of up to four voices. `voice_setting.voice_id` must then be empty.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub timbre_weights: Vec<Mix>,
-    /// A language's name, or `auto`.
+    /// The name of a language, or `auto`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language_boost: Option<String>,
     /// Changes to the voice.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub voice_modify: Option<Effects>,
-    /// Asks for a subtitle file by the sentence.
+    /// Requests a subtitle file with one entry for each sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subtitle_enable: Option<bool>,
-    /// `url` where it is not streamed: a link outlives a crash of ours, bytes in an answer do not.
+    /// `url` without `stream`. After a crash of this server a link still works; bytes in a response would be lost.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_format: Option<&'static str>,
-    /// Marks the sound as machine-made.
+    /// Marks the audio as AI-generated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aigc_watermark: Option<bool>,
 }
 
-/// How a stream is cut up (T2A v2 > stream_options).
+/// Options of a stream (T2A v2 > stream_options).
 #[derive(Debug, Clone, Serialize)]
 pub struct StreamOptions {
-    /// The last event does not repeat the whole sound.
+    /// If true, the last event does not repeat all of the audio.
     pub exclude_aggregated_audio: bool,
 }
 
-/// Who speaks and how (T2A v2 > voice_setting).
+/// The voice and how it speaks (T2A v2 > voice_setting).
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct VoiceSetting {
-    /// A system, cloned or designed voice; empty when voices are mixed.
+    /// A system, cloned or designed voice. Empty for a mix of voices.
     pub voice_id: String,
     /// 0.5 to 2.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,26 +68,26 @@ pub struct VoiceSetting {
     /// Semitones, -12 to 12; an integer on the wire.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pitch: Option<i32>,
-    /// Left out, MiniMax finds it from the text.
+    /// If absent, MiniMax infers it from the text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub emotion: Option<Emotion>,
-    /// Reads numbers as a person would.
+    /// Reads numbers the way people say them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text_normalization: Option<bool>,
-    /// The same, under the name that it has for long texts and on WebSockets.
+    /// The same option under the name that long texts and WebSockets use.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub english_normalization: Option<bool>,
 }
 
-/// What the file is like (T2A v2 > audio_setting).
+/// The audio format (T2A v2 > audio_setting).
 #[derive(Debug, Clone, Serialize)]
 pub struct AudioSetting {
-    /// Hz.
+    /// In Hz.
     pub sample_rate: u32,
-    /// Bits a second; mp3 only.
+    /// In bits per second; mp3 only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bitrate: Option<u32>,
-    /// Coding and container.
+    /// Codec and container.
     pub format: AudioFormat,
     /// 1 or 2.
     pub channel: u8,
@@ -109,7 +109,7 @@ pub enum Emotion {
 }
 
 impl Emotion {
-    /// The word on the wire.
+    /// The value on the wire.
     pub fn word(self) -> &'static str {
         match self {
             Self::Happy => "happy",
@@ -140,7 +140,7 @@ pub enum AudioFormat {
 }
 
 impl AudioFormat {
-    /// The ending of the file's name.
+    /// The extension of the file's name.
     pub fn extension(self) -> &'static str {
         match self {
             Self::Mp3 => "mp3",
@@ -175,23 +175,23 @@ pub enum SoundEffect {
     Robotic,
 }
 
-/// `original/replacement` pairs.
+/// Pronunciations, as `original/replacement` pairs.
 #[derive(Debug, Clone, Serialize)]
 pub struct PronunciationDict {
-    /// The replacement is a text, or pinyin or IPA in parentheses.
+    /// A replacement is text, or pinyin or IPA in parentheses.
     pub tone: Vec<String>,
 }
 
-/// One voice of a mixture.
+/// One voice of a mix.
 #[derive(Debug, Clone, Serialize)]
 pub struct Mix {
-    /// A voice.
+    /// The voice's id.
     pub voice_id: String,
     /// 1 to 100.
     pub weight: u32,
 }
 
-/// Changes to the voice (T2A v2 > voice_modify); -100 to 100 each.
+/// Changes to the voice (T2A v2 > voice_modify), each from -100 to 100.
 #[derive(Debug, Clone, Default, Serialize)]
 #[expect(missing_docs, reason = "the fields are those on the wire")]
 pub struct Effects {
@@ -205,18 +205,18 @@ pub struct Effects {
     pub sound_effects: Option<SoundEffect>,
 }
 
-/// What one request made.
+/// The result of one request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Speech {
-    /// A link, valid for 24 hours; or the bytes should MiniMax answer with them after all.
+    /// A link, valid for 24 hours, or the bytes if MiniMax sends them although a link was requested.
     pub audio: Clip,
-    /// Milliseconds.
+    /// In milliseconds.
     pub length_ms: Option<u64>,
-    /// Characters that are billed.
+    /// The billed characters.
     pub characters: Option<u64>,
-    /// A link to subtitles by the sentence, if they were asked for.
+    /// A link to the subtitles, if they were requested.
     pub subtitles: Option<String>,
-    /// `extra_info` as it came.
+    /// `extra_info`, unchanged.
     pub usage: Option<Value>,
 }
 
@@ -225,7 +225,7 @@ impl Client {
     pub async fn speak(&self, submit: &Submit) -> Result<Speech, ApiError> {
         #[derive(Deserialize)]
         struct Answer {
-            // `null` is documented for refusals; one that comes with success is a broken promise.
+            // MiniMax documents `null` for errors. With a success it is a `Shape` error.
             data: Option<Data>,
             extra_info: Option<Value>,
         }

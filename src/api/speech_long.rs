@@ -1,4 +1,4 @@
-//! Speech from long texts, as a task (platform docs > T2A async).
+//! Speech from long texts, which MiniMax makes as a task (platform docs > T2A async).
 
 use serde::{Deserialize, Serialize};
 
@@ -13,59 +13,59 @@ const QUERY: Endpoint = Endpoint::get("/v1/query/t2a_async_query_v2").looked_at(
 /// The body of `POST /v1/t2a_async_v2`: exactly one of `text` and `text_file_id`.
 #[derive(Debug, Clone, Serialize)]
 pub struct LongSpeech {
-    /// `speech-2.8-hd` and the like.
+    /// A speech model, such as `speech-2.8-hd`.
     pub model: String,
     /// At most 50,000 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// A file that was uploaded for `t2a_async_input`; a number on the wire.
+    /// A file uploaded with the purpose `t2a_async_input`; a number on the wire.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text_file_id: Option<i64>,
-    /// Who speaks and how; here with `english_normalization`.
+    /// The voice and how it speaks, with `english_normalization`.
     pub voice_setting: VoiceSetting,
-    /// What the file is like.
+    /// The audio format.
     pub audio_setting: LongAudio,
-    /// How words are said.
+    /// How to pronounce certain words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pronunciation_dict: Option<PronunciationDict>,
-    /// A language's name, or `auto`.
+    /// The name of a language, or `auto`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language_boost: Option<String>,
     /// Changes to the voice.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub voice_modify: Option<Effects>,
-    /// Marks the sound as machine-made.
+    /// Marks the audio as AI-generated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aigc_watermark: Option<bool>,
 }
 
-/// What the file is like (T2A async > audio_setting).
+/// The audio format (T2A async > audio_setting).
 #[derive(Debug, Clone, Serialize)]
 pub struct LongAudio {
-    /// Hz; opus has rates of its own.
+    /// In Hz. Opus has its own set of rates.
     pub audio_sample_rate: u32,
-    /// Bits a second; mp3 only.
+    /// In bits per second; mp3 only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bitrate: Option<u32>,
-    /// Coding and container.
+    /// Codec and container.
     pub format: AudioFormat,
-    /// 1 or 2. MiniMax takes 2 if it is left out, unlike for short texts.
+    /// 1 or 2. MiniMax's default here is 2, unlike for short texts.
     pub channel: u8,
 }
 
-/// MiniMax took a long text.
+/// A submitted long text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Submitted {
-    /// What to ask about.
+    /// The id to poll.
     pub task_id: String,
-    /// The file that it will be in, where MiniMax names it at once.
+    /// The id of the result's file, if MiniMax names it at once.
     pub file_id: Option<String>,
-    /// Characters that are billed.
+    /// The billed characters.
     pub characters: Option<u64>,
 }
 
 impl Client {
-    /// Hands a long text in.
+    /// Submits a long text.
     pub async fn submit_long_speech(&self, submit: &LongSpeech) -> Result<Submitted, ApiError> {
         #[derive(Deserialize)]
         struct Answer {
@@ -81,7 +81,7 @@ impl Client {
         Ok(Submitted { task_id, file_id, characters: usage_characters })
     }
 
-    /// Looks at a long text's task.
+    /// Polls the task of a long text.
     pub async fn query_long_speech(&self, task_id: &str) -> Result<Progress, ApiError> {
         #[derive(Deserialize)]
         struct Answer {
@@ -91,7 +91,7 @@ impl Client {
             file_id: String,
         }
         let Answer { status, file_id } = self.get(&QUERY, &[("task_id", task_id)]).await?;
-        // `Success` in today's documents, `success` in older ones.
+        // The current documentation says `Success`, older versions `success`.
         Ok(match status.to_lowercase().as_str() {
             "success" if !file_id.is_empty() => {
                 Progress::Ready(Box::new(Ready { file_id: Some(file_id), ..Ready::default() }))

@@ -1,4 +1,4 @@
-//! Speech while it is made, over a WebSocket (platform docs > T2A WebSocket, bidirectional).
+//! Live speech over a WebSocket (platform docs > T2A WebSocket, bidirectional).
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -19,30 +19,30 @@ use super::{ApiError, AudioSetting, Client, VoiceSetting, causes, header_text, r
 
 const PATH: &str = "/ws/v1/t2a_v2_bidi";
 
-/// MiniMax closes after 120 s without a word.
+/// MiniMax closes the socket after 120 s without an event.
 const IDLE: Duration = Duration::from_secs(120);
-/// Opening and the first exchange.
+/// The limit for the connection and the `task_start` exchange.
 const OPENING: Duration = Duration::from_secs(20);
-/// A text is taken or refused within this; one that waits for more only ends with `task_finish`.
+/// How long to wait for MiniMax to refuse the text before sending `task_finish`, without which it waits for more.
 const SETTLING: Duration = Duration::from_millis(300);
 
-/// Too much text is queued; it is to be sent again a moment later.
+/// MiniMax's code for too much queued text. The text must be sent again a moment later.
 const CROWDED: i64 = 2205;
 const CROWDED_TRIES: u32 = 5;
 const CROWDED_PAUSE: Duration = Duration::from_millis(700);
 
-/// What `task_start` says.
+/// The body of `task_start`, and the text to speak.
 #[derive(Debug, Clone, Serialize)]
 pub struct LiveSpeech {
-    /// `speech-2.8-hd` and the like.
+    /// A speech model, such as `speech-2.8-hd`.
     pub model: String,
-    /// Who speaks and how.
+    /// The voice and how it speaks.
     pub voice_setting: VoiceSetting,
-    /// What the sound is like.
+    /// The audio format.
     pub audio_setting: AudioSetting,
-    /// A language's name, or `auto`.
+    /// The name of a language, or `auto`.
     pub language_boost: String,
-    /// Below 10,000 characters; not a part of `task_start`.
+    /// Fewer than 10,000 characters. Not part of `task_start`.
     #[serde(skip)]
     pub text: String,
 }
@@ -51,7 +51,7 @@ type Socket = WebSocketStream<Upgraded>;
 
 #[derive(Debug, Deserialize)]
 struct Event {
-    /// The documented samples of sound have none.
+    /// The documented audio events have none.
     #[serde(default, rename = "event")]
     word: String,
     data: Option<Data>,
@@ -69,7 +69,7 @@ struct Session {
     client: Client,
     socket: Pin<Box<Socket>>,
     text: String,
-    /// How often the text was sent, and whether it has been taken and the end announced.
+    /// How often the text was sent. `finished` is set once `task_finish` is sent.
     tries: u32,
     finished: bool,
     usage: Map<String, Value>,
@@ -77,8 +77,8 @@ struct Session {
 }
 
 impl Client {
-    /// Opens a session and hands the text in; the sound comes as it is made. Before the text has left, nothing
-    /// is billed.
+    /// Opens a session and sends the text. The audio arrives while MiniMax makes it. Nothing is billed before the text
+    /// is sent.
     pub async fn speak_live(&self, live: &LiveSpeech) -> Result<SoundStream, ApiError> {
         let opening = async {
             let opened = timeout(OPENING, self.open_session(live)).await;
@@ -114,7 +114,7 @@ impl Client {
         Ok(session)
     }
 
-    /// The upgrade goes through the HTTP client, so that it knows the same roots and proxies.
+    /// Upgrades an HTTP request, so that the socket uses the same root certificates and proxies as other requests.
     async fn open_socket(&self) -> Result<Socket, ApiError> {
         let key = self.key.as_ref().ok_or(ApiError::NoKey)?;
         let nonce = generate_key();
@@ -160,7 +160,7 @@ impl Session {
         self.send(&json!({ "event": "task_finish" })).await.map_err(lost)
     }
 
-    /// The next event before the text has left.
+    /// Waits for an event before the text is sent. A lost connection here means that nothing was billed.
     async fn await_event(&mut self, wanted: &str) -> Result<(), ApiError> {
         loop {
             let event = self.receive().await.map_err(|error| match error {
@@ -236,7 +236,7 @@ impl Session {
         audio.map(|audio| decoded(PATH, &audio).map(SoundPiece::Audio)).transpose()
     }
 
-    /// MiniMax counts each sentence for itself.
+    /// Adds up the usage, which MiniMax reports for each sentence.
     fn add(&mut self, extra: Map<String, Value>) {
         for (name, value) in extra {
             let counted = ["audio_length", "audio_size", "usage_characters", "word_count"];

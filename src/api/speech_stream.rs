@@ -1,4 +1,4 @@
-//! Speech that comes while it is made (platform docs > T2A v2 > Streaming).
+//! Streamed speech over HTTP (platform docs > T2A v2 > Streaming).
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,31 +17,31 @@ use tokio::time::timeout;
 use super::speech::{Submit, T2A};
 use super::{ApiError, Client, header_text, read, retry_after};
 
-/// Nothing for so long is the end (client rules > transport).
+/// A stream that sends nothing for this long is lost (client rules > transport).
 const IDLE: Duration = Duration::from_secs(120);
 
-/// A piece of a sound that is still being made.
+/// A piece of streamed audio.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SoundPiece {
     /// The next bytes of the file.
     Audio(Bytes),
-    /// There are no more, and this is what MiniMax says about it.
+    /// The end of the audio, with MiniMax's figures about it.
     End(SoundEnd),
 }
 
-/// What MiniMax says about a sound when it is whole.
+/// MiniMax's figures about complete audio.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SoundEnd {
-    /// Characters that are billed.
+    /// The billed characters.
     pub characters: Option<u64>,
-    /// `extra_info` as it came.
+    /// `extra_info`, unchanged.
     pub usage: Option<Value>,
 }
 
-/// A sound as it comes. Ends with [`SoundPiece::End`] or with an error, never without a word.
+/// Streamed audio. It always ends with [`SoundPiece::End`] or an error.
 pub type SoundStream = Pin<Box<dyn Stream<Item = Result<SoundPiece, ApiError>> + Send>>;
 
-/// An event, or the whole answer of a server that does not stream.
+/// An event, or the complete response of a server that does not stream.
 #[derive(Debug, Deserialize)]
 struct Event {
     data: Option<Data>,
@@ -56,25 +56,25 @@ struct Data {
     status: i64,
 }
 
-/// 1 is a piece, 2 the end.
+/// The `status` of the last event. Earlier events have 1.
 const LAST: i64 = 2;
 
 struct Reader {
-    /// A client of its own, for its words on errors: the stream outlives the call.
+    /// Parses errors. A separate client, because the stream outlives the call.
     client: Client,
     events: Pin<Box<dyn Stream<Item = Result<Sse, String>> + Send>>,
     trace: Option<String>,
     heard: bool,
-    /// Bytes that have come since the last event.
+    /// Bytes received since the last event.
     unread: Arc<AtomicUsize>,
-    /// What was read ahead.
+    /// Pieces that were read and not yet returned.
     ready: Vec<SoundPiece>,
     over: bool,
 }
 
 impl Client {
-    /// Speaks a text with `stream` set. Returns when MiniMax has sent a first piece: what it refuses, it refuses
-    /// before that, and such a request can be sent again.
+    /// Speaks a text with `stream` set. Returns after the first piece, because MiniMax refuses a request before that,
+    /// and a refused request can be retried.
     pub async fn speak_streamed(&self, submit: &Submit) -> Result<SoundStream, ApiError> {
         self.observed(T2A.path, self.open_sound(submit)).await
     }
@@ -117,7 +117,7 @@ impl Client {
     }
 }
 
-/// The events of a body. One that does not end must not fill the memory.
+/// The events of a body. Fails on an event that exceeds the size limit, to bound memory.
 fn events(
     response: reqwest::Response,
     unread: Arc<AtomicUsize>,
@@ -146,7 +146,7 @@ impl Reader {
             let event = event.ok_or_else(|| lost("the stream ended before the sound did".to_owned()))?;
             self.unread.store(0, Ordering::Relaxed);
             let event = event.map_err(|why| lost(self.client.clean(&why)))?;
-            // Comments keep a connection alive and have no data.
+            // A comment, which only keeps the connection alive, has no data.
             let Some(data) = event.data.filter(|data| !data.is_empty()) else { continue };
             let trace = self.trace.clone();
             let event = self.client.decode(T2A.path, StatusCode::OK, trace, None, data.as_bytes())?;
@@ -154,7 +154,7 @@ impl Reader {
         }
     }
 
-    /// The last event repeats the whole sound if it was not asked to leave that out: it is heard once.
+    /// Takes one event. The last one may repeat all of the audio; the repetition is dropped.
     fn take(&mut self, event: Event) -> Result<(), ApiError> {
         let last = event.data.as_ref().is_some_and(|data| data.status == LAST);
         let audio = event.data.and_then(|data| data.audio).filter(|audio| !audio.is_empty());
@@ -172,7 +172,7 @@ impl Reader {
     }
 }
 
-/// Hex, in either case, as bytes.
+/// Decodes hex in either case.
 pub(super) fn decoded(path: &'static str, hex: &str) -> Result<Bytes, ApiError> {
     let bytes = data_encoding::HEXLOWER_PERMISSIVE.decode(hex.as_bytes());
     bytes.map(Bytes::from).map_err(|error| {

@@ -10,9 +10,9 @@ const SUBMIT: Endpoint = Endpoint::post("/v1/video_template_generation", 60);
 /// The body of `POST /v1/video_template_generation`.
 #[derive(Debug, Clone, Serialize)]
 pub struct Submit {
-    /// Digits, as text.
+    /// Digits, as a string.
     pub template_id: String,
-    /// URLs or data URLs of images.
+    /// Images, as URLs or data URLs.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub media_inputs: Vec<TemplateInput>,
     /// Texts, such as the name of an animal.
@@ -20,15 +20,15 @@ pub struct Submit {
     pub text_inputs: Vec<TemplateInput>,
 }
 
-/// One thing that a template asks for.
+/// One input of a template.
 #[derive(Debug, Clone, Serialize)]
 pub struct TemplateInput {
-    /// A URL, a data URL or a text.
+    /// A URL, data URL or text.
     pub value: String,
 }
 
 impl Client {
-    /// Hands a template in; the answer is its task id.
+    /// Submits a template and returns its task id.
     pub async fn submit_template(&self, submit: &Submit) -> Result<String, ApiError> {
         #[derive(Deserialize)]
         struct Answer {

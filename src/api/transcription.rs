@@ -16,24 +16,24 @@ use super::{ApiError, Client, Endpoint};
 
 const TRANSCRIBE: Endpoint = Endpoint::post("/v1/speech_to_text", 300).carrying(16 * 1024 * 1024);
 
-/// The form of `POST /v1/speech_to_text`, less the recording.
+/// The form of `POST /v1/speech_to_text`, without the recording.
 #[derive(Debug, Clone, Serialize)]
 pub struct TranscriptionSubmit {
     /// `asr-1.0`.
     pub model: String,
-    /// A code such as `en`; left out, any and several. A request header, not a field.
+    /// A code such as `en`, sent as a header. Without one, MiniMax detects the language, or several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
-    /// What comes back.
+    /// The format of the transcript.
     pub format: TranscriptFormat,
-    /// How finely the text is timed.
+    /// The granularity of the timestamps.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timestamp_level: Option<Timestamps>,
-    /// What the recording is called, with the extension of its real type: MiniMax judges by it.
+    /// The name of the recording. Its extension must fit the content, because MiniMax takes the type from it.
     pub name: String,
-    /// Its real type.
+    /// The MIME type of the content.
     pub mime: &'static str,
-    /// Its length in bytes.
+    /// The size in bytes.
     pub bytes: u64,
 }
 
@@ -50,7 +50,7 @@ pub enum TranscriptFormat {
 }
 
 impl TranscriptFormat {
-    /// `response_format`; the bare text comes inside JSON.
+    /// The value of `response_format`. Plain text is requested as JSON, which contains it.
     fn wire(self) -> &'static str {
         match self {
             Self::Text | Self::Json => "json",
@@ -60,7 +60,7 @@ impl TranscriptFormat {
         }
     }
 
-    /// The ending of the file's name.
+    /// The extension of the file's name.
     pub fn extension(self) -> &'static str {
         match self {
             Self::Text => "txt",
@@ -84,7 +84,7 @@ impl TranscriptFormat {
         matches!(self, Self::Srt | Self::Vtt)
     }
 
-    /// Whether each part of the text comes with its time.
+    /// Whether the format has timestamps.
     pub fn is_timed(self) -> bool {
         self.is_subtitles() || self == Self::VerboseJson
     }
@@ -98,21 +98,21 @@ pub enum Timestamps {
     Word,
 }
 
-/// What was heard.
+/// The result of a transcription.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Transcript {
-    /// What was said; subtitles with their times.
+    /// The text. Subtitles keep their timestamps.
     pub text: String,
-    /// The content of the file in the format that was asked for.
+    /// The content of the file in the requested format.
     pub content: String,
-    /// Seconds that are billed, where the format tells.
+    /// The billed seconds, if the format reports them.
     pub seconds: Option<f64>,
-    /// What MiniMax counted.
+    /// The usage that MiniMax reports.
     pub usage: Option<Value>,
 }
 
 impl Client {
-    /// Writes down what is said in a recording, which is sent piece by piece.
+    /// Transcribes a recording, which is sent as a stream.
     pub async fn transcribe<S>(
         &self,
         submit: &TranscriptionSubmit,
@@ -172,7 +172,7 @@ fn heard(format: TranscriptFormat, answer: &Value) -> Result<Transcript, ApiErro
     Ok(Transcript { text: text.to_owned(), content, seconds, usage: Some(usage) })
 }
 
-/// A page of a proxy's is no subtitles; none at all are what silence has.
+/// Checks that a body is subtitles and not, say, a proxy's error page. Silence gives an empty body.
 fn subtitles(format: TranscriptFormat, body: &str) -> Result<Transcript, ApiError> {
     let body = body.trim_start_matches('\u{feff}');
     let right = match format {

@@ -12,9 +12,9 @@ const QUERY_TEMPLATE: Endpoint = Endpoint::get("/v1/query/video_template_generat
 /// The body of `POST /v1/video_generation`, for all four modes.
 #[derive(Debug, Clone, Serialize)]
 pub struct Submit {
-    /// `MiniMax-Hailuo-2.3` and the like.
+    /// A video model, such as `MiniMax-Hailuo-2.3`.
     pub model: String,
-    /// At most 2000 characters; camera commands in square brackets.
+    /// At most 2000 characters, with camera commands in square brackets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt: Option<String>,
     /// A URL or a data URL.
@@ -29,24 +29,24 @@ pub struct Submit {
     /// Lets MiniMax rewrite the prompt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt_optimizer: Option<bool>,
-    /// Shortens that rewriting.
+    /// Shortens the rewriting of the prompt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fast_pretreatment: Option<bool>,
     /// Seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration: Option<u32>,
-    /// `768P` and the like.
+    /// A resolution, such as `768P`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resolution: Option<String>,
-    /// Told about the task's progress; must answer a challenge.
+    /// A webhook for the task's progress. It must answer MiniMax's challenge.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub callback_url: Option<String>,
-    /// Marks the video as machine-made.
+    /// Marks the video as AI-generated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aigc_watermark: Option<bool>,
 }
 
-/// A face that the video shows.
+/// A face to show in the video.
 #[derive(Debug, Clone, Serialize)]
 pub struct SubjectReference {
     /// Always `character`.
@@ -56,40 +56,40 @@ pub struct SubjectReference {
     pub image: Vec<String>,
 }
 
-/// What a look at a task showed.
+/// The result of a poll.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Progress {
-    /// Not done; MiniMax's word for how far it is.
+    /// Not done, with MiniMax's status.
     Pending(String),
     /// Done.
     Ready(Box<Ready>),
-    /// Ended without a result, in MiniMax's words.
+    /// Ended without a result.
     Failed {
-        /// As in the code table.
+        /// MiniMax's error code.
         code: Option<i64>,
-        /// Why.
+        /// MiniMax's message.
         message: String,
     },
-    /// Cancelled, by us or by another program.
+    /// Cancelled by this program or by another one.
     Cancelled,
 }
 
-/// A result that waits to be fetched.
+/// A result that can be downloaded.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Ready {
-    /// V1: the file to ask a link for.
+    /// V1: the id of the file, for which a link can be requested.
     pub file_id: Option<String>,
     /// V2 and templates: the link itself.
     pub url: Option<String>,
     /// Context-IR: the enriched prompt.
     pub text: Option<String>,
-    /// Pixels.
+    /// In pixels.
     pub width: Option<u32>,
-    /// Pixels.
+    /// In pixels.
     pub height: Option<u32>,
-    /// What MiniMax counted.
+    /// The usage that MiniMax reports.
     pub usage: Option<Value>,
-    /// The model by MiniMax's record.
+    /// The model that MiniMax reports.
     pub model: Option<String>,
 }
 
@@ -108,7 +108,7 @@ struct Answer {
 }
 
 impl Client {
-    /// Hands a video in; the answer is its task id.
+    /// Submits a video and returns its task id.
     pub async fn submit_video(&self, submit: &Submit) -> Result<String, ApiError> {
         #[derive(Deserialize)]
         struct Answer {
@@ -119,12 +119,12 @@ impl Client {
         super::video::task(SUBMIT.path, task_id)
     }
 
-    /// Looks at a V1 task.
+    /// Polls a V1 task.
     pub async fn query_video(&self, task_id: &str) -> Result<Progress, ApiError> {
         self.query_v1(&QUERY, task_id).await
     }
 
-    /// Looks at a template task.
+    /// Polls a template task.
     pub async fn query_template(&self, task_id: &str) -> Result<Progress, ApiError> {
         self.query_v1(&QUERY_TEMPLATE, task_id).await
     }
@@ -133,7 +133,7 @@ impl Client {
         let answer = self.get::<Answer>(endpoint, &[("task_id", task_id)]).await;
         match answer {
             Ok(answer) => Ok(answer.progress(|text| self.clean(text))),
-            // A failed task may carry the reason in `base_resp`, which reads like a refusal of the query.
+            // A failed task may give its reason in `base_resp`, which looks like an error of the query itself.
             Err(ApiError::Refused { code: code @ Some(1026 | 1027), message, .. }) => {
                 Ok(Progress::Failed { code, message })
             }
@@ -145,7 +145,7 @@ impl Client {
 impl Answer {
     fn progress(self, clean: impl Fn(&str) -> String) -> Progress {
         let word = self.status.to_lowercase();
-        // `Fail` in the documents, `failed` in callbacks: any spelling will do.
+        // The documentation says `Fail` and callbacks say `failed`; accept any spelling.
         if word.starts_with("fail") {
             let message = "MiniMax reports that the task failed, without a reason".to_owned();
             return Progress::Failed { code: None, message };
@@ -166,7 +166,7 @@ impl Answer {
     }
 }
 
-/// A submit that brought no task id that can be asked about cannot be watched, and may have been billed.
+/// Checks the task id of a submit. Without a usable one the task cannot be polled, although it may have been billed.
 pub(super) fn task(path: &'static str, task_id: String) -> Result<String, ApiError> {
     let why = match task_id.chars().count() {
         0 => "a success without task_id".to_owned(),

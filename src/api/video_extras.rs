@@ -1,5 +1,5 @@
-//! What the H3 family can do besides making a video (platform docs > H3 Context-IR, Video Regeneration, List
-//! Video Generation V2).
+//! The other endpoints of the H3 family: enriching prompts, regenerating videos, listing tasks (platform docs > H3
+//! Context-IR, Video Regeneration, List Video Generation V2).
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,19 +12,19 @@ const ENRICH: Endpoint = Endpoint::post("/v2/h3_context_ir", 60);
 const REGENERATE: Endpoint = Endpoint::post("/v2/video_regeneration", 60);
 const TASKS: Endpoint = Endpoint::get("/v2/query/video_generation");
 
-/// The body of `POST /v2/h3_context_ir`: as that of a video, less what concerns the file.
+/// The body of `POST /v2/h3_context_ir`: that of a video without the fields about the file.
 #[derive(Debug, Clone, Serialize)]
 pub struct Enrich {
     /// `MiniMax-H3`.
     pub model: String,
-    /// One text, and frames or references.
+    /// One text, with frames or references.
     pub content: Vec<Content>,
-    /// Seconds that the video is to have.
+    /// The planned length of the video, in seconds.
     pub duration: u32,
-    /// The shape that it is to have.
+    /// The planned aspect ratio.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ratio: Option<String>,
-    /// Told about the task's progress; must answer a challenge.
+    /// A webhook for the task's progress. It must answer MiniMax's challenge.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub callback_url: Option<String>,
 }
@@ -34,14 +34,14 @@ pub struct Enrich {
 pub struct Regenerate {
     /// `MiniMax-H3`.
     pub model: String,
-    /// What is made again.
+    /// The video to regenerate.
     #[serde(flatten)]
     pub source: Source,
     /// Always `2K`.
     pub resolution: &'static str,
 }
 
-/// What a regeneration starts from; the field on the wire has the variant's name.
+/// The source of a regeneration. The variant's name is the field's name on the wire.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
@@ -57,12 +57,12 @@ pub struct TaskPage {
     /// Newest first.
     #[serde(default)]
     pub items: Vec<CloudTask>,
-    /// Tasks on all pages.
+    /// The number of tasks on all pages.
     #[serde(default)]
     pub total: u64,
 }
 
-/// A V2 task as MiniMax shows it. What MiniMax left out is empty.
+/// A V2 task as MiniMax reports it. Missing fields are empty.
 #[derive(Debug, Clone, Deserialize)]
 #[expect(missing_docs, reason = "the fields are those on the wire")]
 pub struct CloudTask {
@@ -87,7 +87,7 @@ pub struct CloudTask {
     pub usage: Option<Value>,
 }
 
-/// What a task has made.
+/// The result of a task.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct CloudContent {
     /// A link to a video.
@@ -99,21 +99,21 @@ pub struct CloudContent {
 /// Why a task failed.
 #[derive(Debug, Clone, Deserialize)]
 pub struct CloudError {
-    /// As in the code table.
+    /// MiniMax's error code.
     #[serde(default, deserialize_with = "lenient")]
     pub code: String,
-    /// In MiniMax's words.
+    /// MiniMax's message.
     #[serde(default)]
     pub message: String,
 }
 
 impl Client {
-    /// Hands a prompt in to be enriched; the answer is its task id.
+    /// Submits a prompt to be enriched and returns the task id.
     pub async fn submit_enrich(&self, submit: &Enrich) -> Result<String, ApiError> {
         self.submit_extra(&ENRICH, submit).await
     }
 
-    /// Hands a video in to be made again in 2K; the answer is its task id.
+    /// Submits a video to be regenerated in 2K and returns the task id.
     pub async fn submit_regenerate(&self, submit: &Regenerate) -> Result<String, ApiError> {
         self.submit_extra(&REGENERATE, submit).await
     }
@@ -128,7 +128,7 @@ impl Client {
         task(endpoint.path, task_id)
     }
 
-    /// A page of the account's V2 tasks of the last seven days. `page` counts from 1.
+    /// Lists a page of the account's V2 tasks from the last seven days. `page` counts from 1.
     pub async fn video_tasks(
         &self,
         page: u32,
@@ -143,7 +143,7 @@ impl Client {
         self.get(&TASKS, &query).await
     }
 
-    /// One V2 task of the last seven days, with all that MiniMax says of it.
+    /// Gets all details of one V2 task from the last seven days.
     pub async fn video_task(&self, task_id: &str) -> Result<CloudTask, ApiError> {
         #[derive(Deserialize)]
         struct Answer {

@@ -13,24 +13,24 @@ const QUERY: Endpoint = Endpoint::get("/v2/query/video_generation").looked_at(gr
 /// The body of `POST /v2/video_generation`.
 #[derive(Debug, Clone, Serialize)]
 pub struct Submit {
-    /// `MiniMax-H3` and the like.
+    /// A video model, such as `MiniMax-H3`.
     pub model: String,
-    /// One text, and frames or references.
+    /// One text, with frames or references.
     pub content: Vec<Content>,
-    /// `480P`, `768P` or `2K`, by model.
+    /// `480P`, `768P` or `2K`, depending on the model.
     pub resolution: String,
-    /// Seconds, by model.
+    /// In seconds. The range depends on the model.
     pub duration: u32,
-    /// `16:9` and the like, or `adaptive`.
+    /// An aspect ratio, such as `16:9`, or `adaptive`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ratio: Option<String>,
     /// H3-Max only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub extra: Option<Extra>,
-    /// Told about the task's progress; must answer a challenge.
+    /// A webhook for the task's progress. It must answer MiniMax's challenge.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub callback_url: Option<String>,
-    /// Marks the video as machine-made.
+    /// Marks the video as AI-generated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aigc_watermark: Option<bool>,
 }
@@ -49,11 +49,11 @@ pub enum Content {
 /// A public URL, `mm_file://ID` or a data URL.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MediaUrl {
-    /// As above.
+    /// The URL.
     pub url: String,
 }
 
-/// What a medium is there for.
+/// The role of a media input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the variants are the values on the wire")]
@@ -69,7 +69,7 @@ pub enum Role {
 /// Options of H3-Max.
 #[derive(Debug, Clone, Serialize)]
 pub struct Extra {
-    /// How far MiniMax rewrites the prompt.
+    /// How much MiniMax rewrites the prompt.
     pub prompt_expansion_mode: Expansion,
 }
 
@@ -83,7 +83,7 @@ pub enum Expansion {
 }
 
 impl Client {
-    /// Hands a video in; the answer is its task id.
+    /// Submits a video and returns its task id.
     pub async fn submit_video_v2(&self, submit: &Submit) -> Result<String, ApiError> {
         #[derive(Deserialize)]
         struct Answer {
@@ -94,7 +94,7 @@ impl Client {
         task(SUBMIT.path, task_id)
     }
 
-    /// Looks at a V2 task of the last seven days. Its link is fresh with each look.
+    /// Polls a V2 task from the last seven days. Each poll returns a new link.
     pub async fn query_video_v2(&self, task_id: &str) -> Result<Progress, ApiError> {
         #[derive(Deserialize)]
         struct Answer {
@@ -144,7 +144,7 @@ impl Client {
         })
     }
 
-    /// Cancels a queued V2 task. MiniMax refuses for one that runs.
+    /// Cancels a queued V2 task. MiniMax refuses to cancel a running one.
     pub async fn cancel_video_v2(&self, task_id: &str) -> Result<(), ApiError> {
         const DELETE: Endpoint = Endpoint::delete("/v2/video_generation");
         #[derive(Deserialize)]
@@ -161,7 +161,7 @@ impl Client {
     }
 }
 
-/// Ids come from callers too; one must not reach another path.
+/// Escapes an id for a path. Ids also come from callers, who must not reach another path.
 pub(super) fn path_segment(id: &str) -> String {
     url::form_urlencoded::byte_serialize(id.as_bytes()).collect()
 }

@@ -1,4 +1,4 @@
-//! Looking at an image: the plans' own endpoint, and a chat model that can see.
+//! Understanding an image, with the endpoint of the subscription plans or with a chat model that has vision.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -8,26 +8,26 @@ use super::{ApiError, Client, Endpoint};
 const VLM: Endpoint = Endpoint::post("/v1/coding_plan/vlm", 180);
 const CHAT: Endpoint = Endpoint::post("/v1/chat/completions", 600);
 
-/// The longest answer about one image, in tokens.
+/// The longest answer about an image, in tokens.
 pub const LONGEST_LOOK: u32 = 4096;
 
-/// The image as an endpoint takes it.
+/// An image in the form that the endpoints accept.
 #[derive(Debug, Clone)]
 pub enum Picture {
-    /// A data URL with its real type; neither endpoint is left to fetch a link.
+    /// A data URL with the real MIME type. Links are not passed on for MiniMax to fetch.
     Data(String),
     /// The id of an uploaded file.
     Uploaded(String),
 }
 
-/// What was said about an image.
+/// The answer about an image.
 #[derive(Debug, Clone)]
 pub struct Seen {
-    /// In the model's words.
+    /// The model's text.
     pub text: String,
-    /// Tokens in and out, where they are counted.
+    /// Input and output tokens, if the endpoint counts them.
     pub tokens: Option<(u64, u64)>,
-    /// As it came.
+    /// `usage`, unchanged.
     pub usage: Option<Value>,
 }
 
@@ -88,7 +88,7 @@ impl Client {
     }
 }
 
-/// The words behind a `<think>` block, should one come in spite of the request.
+/// Removes a `<think>` block, which may come although thinking is disabled.
 fn without_thought(text: &str) -> &str {
     let text = text.trim_start();
     let rest = text.strip_prefix("<think>").and_then(|thought| thought.split_once("</think>"));

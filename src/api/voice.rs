@@ -1,4 +1,4 @@
-//! Voices: those that exist, and new ones from a recording or a description (platform docs > Voice Clone,
+//! Lists and deletes voices, and makes new ones from a recording or a description (platform docs > Voice Clone,
 //! Voice Design, Voice Management).
 
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,7 @@ pub enum VoiceKind {
 }
 
 impl VoiceKind {
-    /// The word on the wire.
+    /// The value on the wire.
     pub fn word(self) -> &'static str {
         match self {
             Self::System => "system",
@@ -35,13 +35,13 @@ impl VoiceKind {
 /// A voice as MiniMax lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Voice {
-    /// The id that speech is made with.
+    /// The id to use in speech requests.
     pub id: String,
-    /// Where it comes from.
+    /// The voice's origin.
     pub kind: VoiceKind,
-    /// System voices have one.
+    /// Only system voices have a name.
     pub name: Option<String>,
-    /// In whatever language, or empty.
+    /// In any language; may be empty.
     pub description: String,
     /// `YYYY-MM-DD`; absent for system voices.
     pub created: Option<String>,
@@ -54,22 +54,22 @@ pub struct CloneSubmit {
     pub file_id: i64,
     /// The new voice's id.
     pub voice_id: String,
-    /// A short recording with its text, to come closer to the voice.
+    /// A short recording with its transcript, for a closer match.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clone_prompt: Option<ClonePrompt>,
-    /// Spoken as a demo; billed like speech.
+    /// The text of a demo, which is billed like speech.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// Speaks the demo; goes with `text`.
+    /// The model that speaks the demo. Needs `text`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// A language's name, or `auto`.
+    /// The name of a language, or `auto`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language_boost: Option<String>,
-    /// What the recording should say.
+    /// The expected transcript of the recording.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text_validation: Option<String>,
-    /// How well recording and `text_validation` must agree, 0 to 1.
+    /// How closely the recording must match `text_validation`, 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accuracy: Option<f64>,
     /// Off unless set.
@@ -80,56 +80,56 @@ pub struct CloneSubmit {
     pub need_volume_normalization: Option<bool>,
 }
 
-/// A short recording with its text (Voice Clone > clone_prompt).
+/// A short recording with its transcript (Voice Clone > clone_prompt).
 #[derive(Debug, Clone, Serialize)]
 pub struct ClonePrompt {
     /// The uploaded recording.
     pub prompt_audio: i64,
-    /// What it says.
+    /// Its transcript.
     pub prompt_text: String,
 }
 
-/// A voice that was cloned.
+/// A cloned voice.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cloned {
-    /// A link to the demo, if one was asked for.
+    /// A link to the demo, if one was requested.
     pub demo_audio: Option<String>,
-    /// Characters of the demo that are billed.
+    /// The billed characters of the demo.
     pub characters: Option<u64>,
-    /// Set if MiniMax finds the input objectionable: its number for the reason.
+    /// MiniMax's number for the reason, if it flagged the input as sensitive.
     pub sensitive: Option<i64>,
-    /// `extra_info` as it came.
+    /// `extra_info`, unchanged.
     pub usage: Option<Value>,
 }
 
 /// The body of `POST /v1/voice_design`.
 #[derive(Debug, Clone, Serialize)]
 pub struct DesignSubmit {
-    /// What the voice is like.
+    /// A description of the voice.
     pub prompt: String,
-    /// What it says for a trial; billed.
+    /// The text of the preview, which is billed.
     pub preview_text: String,
-    /// The new voice's id; left out, MiniMax finds one.
+    /// The new voice's id. If it is absent, MiniMax chooses one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub voice_id: Option<String>,
 }
 
-/// A voice that was designed.
+/// A designed voice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Designed {
     /// Its id.
     pub voice_id: String,
-    /// The trial as MP3 in hex, either case.
+    /// The preview: an MP3 in hex, in either case.
     pub trial_audio: String,
 }
 
 impl Client {
-    /// The voices of a `voice_type`: `all`, `system`, `voice_cloning` or `voice_generation`. Voices of one's own
-    /// are listed once they have been used. Free.
+    /// Lists the voices of a `voice_type`: `all`, `system`, `voice_cloning` or `voice_generation`. MiniMax lists the
+    /// account's own voices only after their first use. Free.
     pub async fn voices(&self, voice_type: &str) -> Result<Vec<Voice>, ApiError> {
         #[derive(Deserialize)]
         struct Answer {
-            // Lists without entries are null, empty or not there.
+            // An empty list may be `[]`, null or absent.
             system_voice: Option<Vec<Wire>>,
             voice_cloning: Option<Vec<Wire>>,
             voice_generation: Option<Vec<Wire>>,
@@ -157,7 +157,7 @@ impl Client {
             .collect())
     }
 
-    /// Deletes a voice of one's own. Free.
+    /// Deletes a voice that the account has made. Free.
     pub async fn delete_voice(&self, kind: VoiceKind, voice_id: &str) -> Result<(), ApiError> {
         let body = json!({ "voice_type": kind, "voice_id": voice_id });
         self.post::<serde::de::IgnoredAny>(&DELETE, &body).await?;
@@ -168,7 +168,7 @@ impl Client {
     pub async fn clone_voice(&self, submit: &CloneSubmit) -> Result<Cloned, ApiError> {
         #[derive(Deserialize)]
         struct Answer {
-            // A switch with a type beside it, or an object with the type in it; the documents have both.
+            // The documentation has two forms: a boolean with the type in a second field, or an object with it inside.
             input_sensitive: Option<Value>,
             input_sensitive_type: Option<Value>,
             demo_audio: Option<String>,
@@ -208,7 +208,7 @@ impl Client {
     }
 }
 
-/// A description, which comes as a list of sentences.
+/// Joins a description, which MiniMax sends as a list of sentences.
 fn words(value: Value) -> String {
     match value {
         Value::String(text) => text,

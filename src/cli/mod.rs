@@ -163,7 +163,7 @@ async fn over_stdio(config: Config) -> Outcome {
              or try `minimax-mcp demo`."
         )?;
     }
-    // Boxed because the future is large.
+    // The future holds the handlers of all methods.
     Ok(Box::pin(stdio::serve(tools::server(config))).await?)
 }
 

@@ -1,8 +1,8 @@
-//! Requests of one session whose answers have not left yet.
+//! The requests of one session that are in flight, until their response is sent.
 //!
-//! Answers wait for their client to read them. Without a bound on them, a client that asks and never reads fills the
-//! memory. And of two open requests with one id only one can be answered, so the second is not started: it may cost
-//! money.
+//! Responses wait until the client reads them. Without a limit, a client that sends requests and never reads would
+//! fill the memory. Of two requests in flight with the same id only one could be answered, so the second one, which
+//! may cost money, is not started.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use crate::permits::Reservation;
 
-/// The requests of one session. A handle: cloning is cheap.
+/// The requests in flight of one session. A handle: cloning is cheap.
 #[derive(Debug, Clone)]
 pub struct InFlight {
     open: Arc<watch::Sender<Open>>,
@@ -24,33 +24,33 @@ pub struct InFlight {
 #[derive(Debug, Default)]
 struct Open {
     requests: HashMap<RequestId, Entry>,
-    /// Tells a request from a later one with the same id.
+    /// The next serial number, which tells requests with the same id apart.
     next: u64,
 }
 
 #[derive(Debug)]
 struct Entry {
     serial: u64,
-    /// Its handler has returned.
+    /// The handler has returned.
     ended: bool,
-    /// The client has cancelled it before there was an answer: there will be none.
+    /// The client cancelled the request before it had a response, so there will be none.
     cancelled: bool,
-    /// Its answer waits to be sent.
+    /// The response waits to be sent.
     queued: bool,
-    /// What its answer takes of the memory until it has left.
+    /// The memory reserved for the response until it is sent.
     held: Option<Reservation>,
 }
 
 /// Why a request is not started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refused {
-    /// Another one with this id is open.
+    /// Another request with this id is in flight.
     SameId,
-    /// So many are open.
+    /// This many requests, the limit, are in flight.
     Full(usize),
 }
 
-/// Travels with a request: when the last clone is dropped, its handler has returned.
+/// Accompanies a request. When the last clone is dropped, the request's handler has returned.
 #[derive(Debug, Clone)]
 pub struct Handling {
     _ending: Arc<Ending>,
@@ -74,12 +74,12 @@ impl Drop for Ending {
 }
 
 impl InFlight {
-    /// At most so many at once.
+    /// Allows at most `most` requests in flight.
     pub fn new(most: usize) -> Self {
         Self { open: Arc::default(), most }
     }
 
-    /// Notes a request.
+    /// Registers a request, unless its id is in flight or the limit is reached.
     pub fn enter(&self, id: &RequestId, held: Option<Reservation>) -> Result<Handling, Refused> {
         let mut outcome = Err(Refused::SameId);
         self.open.send_if_modified(|open| {
@@ -101,8 +101,8 @@ impl InFlight {
         outcome.map(|serial| Handling { _ending: Arc::new(ending(serial)) })
     }
 
-    /// A message is about to be worked on. A request that is cancelled before it has an answer gets none, but it is
-    /// open until its handler has returned; an answer that waits already is still to leave.
+    /// Notes a received message, in case it is a cancellation. A request that is cancelled before it has a response
+    /// gets none and stays in flight until its handler returns. A response that already waits is still sent.
     pub fn received(&self, message: &ClientJsonRpcMessage) {
         if let JsonRpcMessage::Notification(note) = message
             && let ClientNotification::CancelledNotification(note) = &note.notification
@@ -115,7 +115,7 @@ impl InFlight {
         }
     }
 
-    /// A message of so many bytes is about to wait to be sent.
+    /// Notes that a message of this size waits to be sent.
     pub fn queued(&self, message: &TxJsonRpcMessage<RoleServer>, bytes: usize) {
         if let Some(id) = answered(message) {
             self.update(id, |entry| {
@@ -128,17 +128,17 @@ impl InFlight {
         }
     }
 
-    /// The answer to this request has left.
+    /// Removes a request whose response was sent.
     pub fn left(&self, id: &RequestId) {
         self.update(id, |_| true);
     }
 
-    /// Completes when nothing is open.
+    /// Completes when no request is in flight.
     pub async fn none(&self) {
         let _ = self.open.subscribe().wait_for(|open| open.requests.is_empty()).await;
     }
 
-    /// Changes an entry, and removes it if it is over.
+    /// Changes an entry, and removes it if `change` returns true.
     fn update(&self, id: &RequestId, change: impl FnOnce(&mut Entry) -> bool) {
         let mut gone = None;
         self.open.send_if_modified(|open| {
@@ -150,7 +150,7 @@ impl InFlight {
     }
 }
 
-/// The request that a message answers.
+/// The id of the request that a message answers.
 pub fn answered(message: &TxJsonRpcMessage<RoleServer>) -> Option<&RequestId> {
     match message {
         JsonRpcMessage::Response(answer) => Some(&answer.id),
@@ -209,13 +209,13 @@ mod tests {
         assert_eq!(open.enter(&number(1), None).unwrap_err(), Refused::SameId, "it is worked on");
         drop(handling);
         let again = open.enter(&number(1), None).unwrap();
-        // Answered, and cancelled too late.
+        // This one has a response and is cancelled too late.
         drop(again);
         open.queued(&answer(1), 1);
         open.received(&cancel(1));
         assert_eq!(open.enter(&number(1), None).unwrap_err(), Refused::SameId, "its answer waits");
         open.left(&number(1));
-        // Cancelled between the return of the handler and its answer.
+        // This one is cancelled after its handler returned and before its response is queued.
         drop(open.enter(&number(1), None).unwrap());
         open.received(&cancel(1));
         assert!(open.enter(&number(1), None).is_ok());

@@ -1,28 +1,28 @@
-//! How much a JSON text becomes when it is parsed, found out before it is parsed.
+//! Estimates how much memory a JSON text will take, before it is parsed.
 //!
-//! A number of one digit takes two bytes on the wire and some two hundred in memory. So values are counted before a
-//! message is parsed, by serde_json's own reader, which keeps nothing.
+//! A one-digit number takes two bytes on the wire and about two hundred in memory. Values are therefore counted before
+//! a message is parsed. The counter runs on serde_json's reader and stores nothing.
 
 use std::fmt;
 
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::Deserializer;
 
-/// Values and keys of one message. Parsed they take up to 80 MiB, which a server of 1 GiB can spare for several callers
-/// at once; a conversation of ten thousand messages has fewer than a hundred thousand.
+/// The most values and keys in one message. Parsed, they take up to 80 MiB, which a server with 1 GiB can spare for
+/// several callers at once. A conversation of ten thousand messages has fewer than a hundred thousand.
 pub const MOST_VALUES: usize = 200_000;
 
-/// Arrays and objects within each other. JSON Schemas, the deepest thing that tools take, have a dozen.
+/// The deepest nesting of arrays and objects. JSON Schemas, the deepest input of any tool, have about a dozen levels.
 pub const DEEPEST: usize = 100;
 
-/// What a value or key takes while its message is parsed, in bytes, as measured with the protocol's types: 230 in lists,
-/// 400 in small objects.
+/// The memory for each value or key during parsing, in bytes. Measured with the protocol's types: 230 in lists, 400 in
+/// small objects.
 const EACH_VALUE: usize = 400;
 
-/// Copies of each byte while a message is parsed and worked on, as measured.
+/// The measured number of copies of each byte while a message is parsed and handled.
 const COPIES: usize = 5;
 
-/// Why a message is not parsed.
+/// Why a message is refused before parsing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unfit {
     /// It has more than [`MOST_VALUES`].
@@ -48,7 +48,7 @@ impl fmt::Display for Unfit {
     }
 }
 
-/// Counts the values and keys of a text. What is no JSON is counted as far as a parser would come.
+/// Counts the values and keys of a text. Invalid JSON is counted up to the point where a parser would stop.
 pub fn count(text: &[u8]) -> Result<usize, Unfit> {
     let mut seen = Seen { values: 0, unfit: None };
     let mut reader = Deserializer::from_slice(text);
@@ -59,7 +59,7 @@ pub fn count(text: &[u8]) -> Result<usize, Unfit> {
     }
 }
 
-/// What a message of so many bytes and values takes in memory while it is worked on, in bytes.
+/// The memory in bytes that a message of this size takes while it is handled.
 pub fn in_memory(bytes: usize, values: usize) -> usize {
     bytes.saturating_mul(COPIES).saturating_add(values.saturating_mul(EACH_VALUE))
 }
@@ -146,7 +146,7 @@ impl<'de> Visitor<'de> for Count<'_> {
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut fields: A) -> Result<(), A::Error> {
         let mut inside = self.inside()?;
-        // A key counts like a value: it takes as much.
+        // A key takes as much memory as a value, so it counts like one.
         while fields.next_key_seed(inside.again())?.is_some() {
             fields.next_value_seed(inside.again())?;
         }
@@ -180,7 +180,7 @@ mod tests {
         assert_eq!(count(list(MOST_VALUES).as_bytes()), Ok(MOST_VALUES));
         for text in [
             list(MOST_VALUES + 1),
-            // It never ends, and nobody reads that far.
+            // These never end, and the counter stops before it would notice.
             format!("[{}", "[],".repeat(MOST_VALUES)),
             format!("{{{}", r#""":"","#.repeat(MOST_VALUES)),
             format!("{{{}", r#""":{"":[]},"#.repeat(MOST_VALUES)),

@@ -1,8 +1,7 @@
-//! Requests over stdio that are too large to be read are answered all the same.
+//! Answers stdio requests that are too large to parse.
 //!
-//! A line of more than 16 MiB is dropped, and so is one that would take too much memory when it is parsed; but whoever
-//! sent it would wait for its answer for ever. So such a line is replaced by a short request with the same id, which is
-//! refused.
+//! A line of more than 16 MiB is dropped, and so is one that would take too much memory when parsed. Its client would
+//! wait forever for a response. The line is therefore replaced by a short request with the same id, which is refused.
 
 use std::io;
 use std::pin::Pin;
@@ -16,38 +15,38 @@ use tokio::io::{AsyncBufRead as _, AsyncRead, BufReader, ReadBuf};
 
 use super::json::{self as size, Unfit};
 
-/// The method of what stands for a line that is too long.
+/// The method of the substitute for a line that is too long.
 pub(super) const TOO_LONG: &str = "minimax-mcp/too-long";
 
-/// The method of what stands for a line of too many values.
+/// The method of the substitute for a line with too many values.
 pub(super) const TOO_MANY: &str = "minimax-mcp/too-many";
 
-/// The method of what stands for a line that is nested too deeply.
+/// The method of the substitute for a line that is nested too deeply.
 pub(super) const TOO_DEEP: &str = "minimax-mcp/too-deep";
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// The id stands near one end of a request; of a line that is too long so much of each end is kept.
+/// How much is kept of each end of a line that is too long, in bytes. The id is usually near one end.
 const END: usize = 1024;
 
-/// Input line by line, with a short line in the place of each that is too large.
+/// Reads lines, and replaces each line that is too large by a substitute.
 #[derive(Debug)]
 pub(super) struct Lines<R> {
     inner: BufReader<R>,
     line: Line,
-    /// What is to be handed out before anything else is read.
+    /// A checked line that the reader has not consumed yet.
     ready: Vec<u8>,
-    /// How much of it has been handed out.
+    /// How much of it was consumed.
     given: usize,
 }
 
-/// What is known of the line that is being read.
+/// The line that is being read.
 #[derive(Debug, Default)]
 struct Line {
     length: usize,
-    /// All of it, or the beginning of one that is too long.
+    /// The line so far, or the start of one that is too long.
     head: Vec<u8>,
-    /// The end of one that is too long.
+    /// The end of a line that is too long.
     tail: Vec<u8>,
 }
 
@@ -79,7 +78,7 @@ impl<R: AsyncRead + Unpin> AsyncRead for Lines<R> {
             if end.is_some() {
                 (*ready, *given) = (std::mem::take(line).checked(), 0);
             } else if over {
-                // The end of the input; what is left is no line.
+                // The input ended. An unfinished line is dropped.
                 (*ready, *given) = (std::mem::take(line).head, 0);
                 if ready.is_empty() {
                     return Poll::Ready(Ok(()));
@@ -110,13 +109,13 @@ impl Line {
         self.tail.drain(..self.tail.len().saturating_sub(END));
     }
 
-    /// The line, or what stands for it.
+    /// The line, or its substitute.
     fn checked(self) -> Vec<u8> {
         if self.is_too_long() {
             let id = first_id(&self.head).or_else(|| last_id(&self.tail));
             return substitute(id, TOO_LONG);
         }
-        // What is in front of the text is not read by those who read it next either.
+        // The parser after this one skips a byte order mark too.
         let text = self.head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&self.head);
         match size::count(text) {
             Ok(_) => self.head,
@@ -126,7 +125,7 @@ impl Line {
     }
 }
 
-/// The request that is refused in the place of another; nothing for what is no request, or has no id that can be read.
+/// The substitute for a request, which will be refused. Empty if the line has no readable id.
 fn substitute(id: Option<Value>, method: &str) -> Vec<u8> {
     let Some(id) = id else {
         tracing::warn!(method, "a line without an id that can be read was dropped");
@@ -135,7 +134,7 @@ fn substitute(id: Option<Value>, method: &str) -> Vec<u8> {
     format!("{}\n", json!({ "jsonrpc": "2.0", "id": id, "method": method })).into_bytes()
 }
 
-/// The id wherever it stands. Nothing else is kept.
+/// Parses only the id, wherever it is in the line.
 fn any_id(line: &[u8]) -> Option<Value> {
     #[derive(Deserialize)]
     struct Request {
@@ -145,7 +144,7 @@ fn any_id(line: &[u8]) -> Option<Value> {
     serde_json::from_slice::<Request>(line).ok()?.id.0
 }
 
-/// A number or a text. Anything else is as much of an id as none.
+/// A number or a string. Anything else counts as no id.
 #[derive(Debug, Default)]
 struct Id(Option<Value>);
 
@@ -164,7 +163,7 @@ impl<'de> Deserialize<'de> for Id {
     }
 }
 
-/// The id among the first fields, as far as they are short.
+/// The id, if it is among the first short fields.
 fn first_id(head: &[u8]) -> Option<Value> {
     let mut rest = head.trim_ascii_start().strip_prefix(b"{")?;
     loop {
@@ -177,7 +176,7 @@ fn first_id(head: &[u8]) -> Option<Value> {
     }
 }
 
-/// The id as the last field.
+/// The id, if it is the last field.
 fn last_id(tail: &[u8]) -> Option<Value> {
     const NAME: &[u8] = b",\"id\":";
     let tail = tail.trim_ascii_end().strip_suffix(b"}")?;
@@ -189,7 +188,7 @@ fn as_id(value: Value) -> Option<Value> {
     (value.is_string() || value.is_number()).then_some(value)
 }
 
-/// The value that a text begins with, and what follows it.
+/// The first JSON value of a text, and the rest of the text.
 fn one<T: DeserializeOwned>(text: &[u8]) -> Option<(T, &[u8])> {
     let mut values = Deserializer::from_slice(text).into_iter();
     let value = values.next()?.ok()?;

@@ -1,4 +1,4 @@
-//! Bytes in, bytes out, until told to stop.
+//! Serves MCP over stdio and HTTP until a signal arrives or the client leaves.
 
 pub mod http;
 mod in_flight;
@@ -12,13 +12,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::jobs::Jobs;
 
-/// How long unanswered paid requests may hold up the end after a signal, which asks for an end at once.
+/// How long paid requests in flight may delay the exit after a signal.
 const LINGER_AFTER_SIGNAL: Duration = Duration::from_millis(1800);
 
-/// Clients start servers only to look at them. Work that earlier processes left waits until one stays.
+/// How long to wait before resuming earlier jobs. Some clients start a server only to list its tools and stop it.
 const SETTLE: Duration = Duration::from_secs(1);
 
-/// Takes up what earlier processes left, once it is clear that this one stays.
+/// Resumes the jobs of earlier processes, unless the server stops within [`SETTLE`].
 async fn resume(jobs: Jobs, stop: CancellationToken) {
     let stays = stop.run_until_cancelled(tokio::time::sleep(SETTLE)).await.is_some();
     if stays && let Err(error) = jobs.resume().await {
@@ -26,7 +26,7 @@ async fn resume(jobs: Jobs, stop: CancellationToken) {
     }
 }
 
-/// Completes when the process is asked to end.
+/// Completes when the process receives a signal to stop.
 async fn signal() {
     #[cfg(unix)]
     {

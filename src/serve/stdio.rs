@@ -17,16 +17,17 @@ use super::lines::{self, Lines};
 use super::{LINGER_AFTER_SIGNAL, resume, signal};
 use crate::mcp::{Connection, Server};
 
-/// Requests at once. A client of one's own may have many, and one that never reads its answers has lost count.
+/// The most requests in flight. A local client may have many, but one that reaches this number is not reading
+/// responses.
 const MOST: usize = 4096;
 
-/// How long unanswered paid requests may hold up the end after the client has gone: what they bring is paid for.
+/// How long paid requests in flight may delay the exit after the client has left, because their results are paid for.
 const LINGER: Duration = Duration::from_secs(180);
 
-/// Refusals that wait to be written. With so many, nothing more is read.
+/// The most refusals that wait to be written. Reading pauses at this number.
 const MOST_REFUSALS: usize = 64;
 
-/// Serves one client until it hangs up or a signal comes. Writes nothing but the protocol to stdout.
+/// Serves one client until it disconnects or a signal arrives. Writes only the protocol to stdout.
 pub async fn serve(server: Server) -> Result<(), ServerInitializeError> {
     let stop = CancellationToken::new();
     let signalled = stop.clone();
@@ -47,14 +48,14 @@ pub async fn serve(server: Server) -> Result<(), ServerInitializeError> {
         in_flight: InFlight::new(MOST),
         refusals: VecDeque::new(),
     };
-    // A token of its own: the service cancels the one that it is given when it ends.
+    // Pass a child token, because the service cancels its token when it ends.
     let opened = server.serve_with_ct(transport, stop.child_token()).await;
     let outcome = match opened {
         Ok(running) => {
             let _ = running.waiting().await;
             Ok(())
         }
-        // A client that leaves without a word, or a signal before the first one: an end, not an error.
+        // A client that leaves before it initializes, or a signal before then, is not an error.
         Err(ServerInitializeError::ConnectionClosed(_) | ServerInitializeError::Cancelled) => Ok(()),
         Err(error) => Err(error),
     };
@@ -70,21 +71,21 @@ pub async fn serve(server: Server) -> Result<(), ServerInitializeError> {
     outcome
 }
 
-/// The transport, with what has to be done before a request is worked on: what some clients send before their first
-/// request is dropped, because a notification there would end the session before it began; and what cannot be worked on
-/// is refused.
+/// A transport that filters messages before the service sees them. It drops everything before the first request,
+/// because some clients send a notification there and it would end the session. It also refuses oversized requests,
+/// requests with an id in flight, and requests over the limit.
 struct Guarded<T> {
     inner: T,
     opened: bool,
     server: Server,
     stop: CancellationToken,
     in_flight: InFlight,
-    /// Refusals on their way.
+    /// Refusals that are being written.
     refusals: VecDeque<BoxFuture<'static, ()>>,
 }
 
 impl<T: Transport<RoleServer>> Guarded<T> {
-    /// Whether a request is to be worked on; if not, its refusal is on its way.
+    /// Whether to pass a message on. If not, its refusal is queued.
     fn takes(&mut self, message: &mut ClientJsonRpcMessage) -> bool {
         let JsonRpcMessage::Request(request) = &*message else { return true };
         let id = request.id.clone();
@@ -98,7 +99,7 @@ impl<T: Transport<RoleServer>> Guarded<T> {
                 true
             }
             Err(Refused::SameId) => {
-                // With the id it would be taken for the answer to the first request.
+                // An error with this id would be taken for the response to the first request.
                 let id: String = id.to_string().chars().take(64).collect();
                 let why = format!(
                     "the request {id} is not answered yet, so another one with this id was not started: nothing was sent \
@@ -123,7 +124,7 @@ impl<T: Transport<RoleServer>> Guarded<T> {
     }
 }
 
-/// Why a request that stands for another one is refused.
+/// Why a request is refused, if it is a substitute for a line that could not be parsed.
 fn unread(request: &ClientRequest) -> Option<String> {
     let ClientRequest::CustomRequest(request) = request else { return None };
     match request.method.as_str() {
@@ -159,8 +160,8 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for Guarded<T> {
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
         loop {
-            // Either may be dropped half-way, and goes on the next time. Refusals are written while more is read: an id
-            // is refused because it is open now, however slowly the client reads.
+            // Both futures are cancel-safe. Refusals are written while reading goes on, so that a client that reads
+            // slowly does not delay the check for ids in flight.
             let (waiting, mut first) = (self.refusals.len(), self.refusals.front_mut());
             let received = tokio::select! {
                 biased;

@@ -1,4 +1,4 @@
-//! A day of the whole server, in minutes: nothing piles up, and nothing is left in a state that it should have left.
+//! Simulates a day of the whole server in minutes, and checks that nothing accumulates and that every job ends.
 
 #![cfg(target_os = "linux")]
 
@@ -18,21 +18,22 @@ use tokio_util::task::TaskTracker;
 use crate::faults::clock::{Clock, SLOW};
 use crate::harness::{Listener, config, quick, text};
 
-/// Where the sandbox is: it has a process of its own, so that only the server is measured.
+/// The environment variable with the sandbox's URL. The sandbox is a separate process, so that only the server is
+/// measured.
 const URL: &str = "A_DAY_URL";
 
 const HOURS: u32 = 24;
-/// In an hour.
+/// Rounds per hour.
 const ROUNDS: u32 = 2;
 const ROUND: Duration = Duration::from_secs(3600 / ROUNDS as u64);
 
-/// What could pile up.
+/// Everything that could accumulate.
 #[derive(Debug, Clone, Copy)]
 struct Figures {
-    /// Resident, in KiB.
+    /// Resident memory in KiB.
     memory: u64,
     open_files: usize,
-    /// Of tokio.
+    /// Tokio tasks.
     tasks: usize,
     followed: usize,
     in_line: usize,
@@ -41,7 +42,7 @@ struct Figures {
     purchases: i64,
     unsettled: i64,
     conversations: i64,
-    /// Of the database.
+    /// The size of the database.
     bytes: u64,
 }
 
@@ -79,7 +80,7 @@ impl Figures {
     }
 }
 
-/// A client that stays for an hour.
+/// A client that stays connected for an hour.
 struct Guest {
     client: rmcp::service::RunningService<rmcp::RoleClient, Listener>,
     serving: TaskTracker,
@@ -110,7 +111,7 @@ impl Guest {
         self.serving.wait().await;
     }
 
-    /// What is done every half hour.
+    /// The calls of one round.
     async fn round(&self, number: u32) {
         let wait = 240;
         let image =
@@ -129,11 +130,11 @@ impl Guest {
         assert!(said["text"].is_string(), "{said}");
         self.call("list_jobs", json!({ "limit": 5 })).await;
         self.call("check_account", json!({})).await;
-        // One that nobody waits for, and one that is given up.
+        // One job without a waiting call, and one that is cancelled.
         self.call("generate_video", json!({ "prompt": "Later", "wait_seconds": 0 })).await;
         let given_up = self.call("generate_video", json!({ "prompt": "Never", "wait_seconds": 0 })).await;
         let cancel = json!({ "job_id": given_up["job_id"] }).as_object().cloned().unwrap();
-        // Whether it can still be stopped is a matter of luck.
+        // The job may have ended already, so ignore the result.
         let _ = self
             .client
             .call_tool(CallToolRequestParams::new("cancel_job").with_arguments(cancel))
@@ -165,7 +166,7 @@ fn in_a_day_nothing_piles_up_and_every_row_finds_its_end() {
         .status()
         .unwrap();
     assert!(ended.success());
-    // Three of every round are waited for, two are not, and a chat; nothing was bought twice.
+    // Each round has three awaited jobs, two others, and a chat. Nothing was bought twice.
     let rounds = usize::try_from(HOURS * ROUNDS).unwrap();
     let bought = sandbox.paid().len();
     assert!((rounds * 5..=rounds * 6).contains(&bought), "{bought}");
@@ -197,7 +198,7 @@ async fn a_day(url: &str) {
         assert!(hour.tasks <= second.tasks + 2, "{hour:?}, before: {second:?}");
     }
     assert!(last.memory < second.memory + 12 * 1024, "{last:?}, before: {second:?}");
-    // Records are kept, so they grow, by what was ordered and no more.
+    // Records are kept, so their number grows by exactly the number of orders.
     let orders = i64::from(HOURS * ROUNDS);
     assert_eq!((last.jobs, last.purchases), (orders * 5, orders * 6));
     assert_eq!(last.conversations, orders);

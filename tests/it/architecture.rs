@@ -1,4 +1,4 @@
-//! The rules of the repository that a text can show. A fence, not a wall: good enough for people of good will.
+//! Checks the repository's rules in its source text. It catches mistakes, not deliberate evasion.
 
 mod circles;
 mod impls;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use self::circles::import_circles;
 use self::impls::impl_files;
 
-/// A module, and what it may use of ours. What is not listed may be used by nobody but `cli`.
+/// The modules that each module may import. Only `cli` may import a module that is not listed.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("config", &[]),
     ("facts", &[]),
@@ -24,7 +24,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("cli", &["config", "facts", "mcp", "media", "serve", "telemetry", "tools"]),
 ];
 
-/// Crates that only some modules may name.
+/// Crates that only certain modules may use.
 const KEPT_BACK: &[(&str, &[&str])] = &[
     ("rmcp", &["mcp", "tools", "serve", "cli"]),
     ("reqwest", &["api", "media", "telemetry"]),
@@ -56,7 +56,7 @@ fn rust_files(dir: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Files of a module, with their lines that are no comments.
+/// The files of a module, with their lines except comments.
 fn code_of(module: &str) -> Vec<(PathBuf, Vec<String>)> {
     let folder = root().join("src").join(module);
     let files = if folder.is_dir() { rust_files(&folder) } else { vec![folder.with_extension("rs")] };

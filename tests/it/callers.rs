@@ -1,4 +1,4 @@
-//! Callers who each bring a MiniMax key of their own.
+//! Callers who each bring their own MiniMax key.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -21,10 +21,10 @@ use crate::harness::{config, eventually, quick};
 
 const ADA: &str = "sk-api-ada-0123456789";
 const BOB: &str = "sk-api-bob-0123456789";
-/// The harness gives it to every server.
+/// The key that the harness gives to every server.
 const OWN: &str = "sk-api-secret";
 
-/// A sandbox, and folders, and servers of one after another on them.
+/// A sandbox and folders, for one server after another.
 struct Place {
     sandbox: Sandbox,
     dir: TempDir,
@@ -66,7 +66,7 @@ impl Place {
         Served { base, server, stop, serving }
     }
 
-    /// What came to MiniMax with a key, whoever's.
+    /// All requests to the sandbox that had a key.
     fn asked(&self) -> Vec<Request> {
         self.sandbox.requests().into_iter().filter(|request| request.authorized).collect()
     }
@@ -212,7 +212,7 @@ async fn what_was_bought_with_one_key_is_not_there_for_another() {
             assert!(read["error"]["message"].as_str().unwrap().contains("nothing at this URI"), "{read}");
         }
     }
-    // The same idempotency key of another caller is another order, and Ada's is still Ada's.
+    // The same idempotency key from another caller is another order, and Ada keeps hers.
     let bob = served.make(BOB, "text_to_image", order.clone()).await;
     assert_ne!(bob["job_id"], ada["job_id"]);
     assert_eq!(served.make(ADA, "text_to_image", order).await["job_id"], ada["job_id"]);
@@ -256,12 +256,12 @@ async fn after_a_restart_the_jobs_of_a_key_sleep_until_it_is_brought_again() {
 
     let second = place.serve().await;
     let before = place.asked_with(ADA);
-    // The records are open, and another key is at work.
+    // The database is open, and another key is in use.
     second.make(BOB, "generate_video", json!({ "prompt": "A hare", "wait_seconds": 30 })).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(place.asked_with(ADA), before, "nobody has brought Ada's key");
     second.refusal(Some(BOB), "get_job", job.clone()).await;
-    // Any request that brings it will do.
+    // Any request with the key is enough.
     answer(request(&second.base, Some(ADA), "tools/list", json!({}))).await;
     eventually("the job goes on by itself", async || place.asked_with(ADA) > before).await;
     let view = second.make(ADA, "get_job", job).await;
@@ -341,7 +341,7 @@ async fn a_budget_holds_for_all_keys_together_and_each_sees_what_it_has_spent_it
     served.end().await;
 }
 
-/// Every file below a folder that has one of the words in it.
+/// All files below a folder that contain one of the words.
 fn files_with(dir: &Path, words: &[&str]) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
@@ -379,7 +379,7 @@ async fn a_callers_key_is_in_no_file_and_no_result_and_no_line_of_the_log() {
         ("MINIMAX_MCP_CALLER_KEYS", "on".to_owned()),
         ("MINIMAX_MCP_BASE_PATH", path("out")),
         ("MINIMAX_DATA_DIR", path("data")),
-        // Every line there is.
+        // Log everything.
         ("MINIMAX_LOG", "trace".to_owned()),
     ]);
     if let Some(root) = std::env::var_os("SystemRoot") {
@@ -415,7 +415,7 @@ async fn a_callers_key_is_in_no_file_and_no_result_and_no_line_of_the_log() {
     ] {
         said.push(served(tool, arguments).await.to_string());
     }
-    // What MiniMax says back may repeat it.
+    // MiniMax may echo the key in its response.
     let raw = json!({ "base_resp": { "status_code": 1004, "status_msg": format!("login fail: {ADA}") } });
     sandbox.script(vec![Rule::once("/v1/", Act::Raw { body: raw.to_string() })]);
     said.push(served("text_to_image", json!({ "prompt": "Another" })).await.to_string());

@@ -1,4 +1,4 @@
-//! What a client sees of the tools is an interface: it changes only on purpose.
+//! The catalogue as clients see it. It is an interface, so it must only change on purpose.
 
 use minimax_mcp::config::Toolset;
 use minimax_mcp::mcp::Billing;
@@ -12,7 +12,7 @@ use crate::harness::World;
 fn every_tool_looks_as_agreed() {
     for tool in tools::catalogue().tools() {
         let name = tool.name.to_string();
-        // The output schema is the same for most tools; it is kept once, below.
+        // Most tools have the same output schema, so it is in one snapshot, below.
         let mut shown = serde_json::to_value(&tool).unwrap();
         shown.as_object_mut().unwrap().shift_remove("outputSchema");
         insta::assert_json_snapshot!(name, shown);
@@ -50,7 +50,7 @@ fn the_answers_look_as_agreed() {
         tool.output_schema.unwrap()
     };
     insta::assert_json_snapshot!("output_job_view", schema("get_job"));
-    // Whatever makes or is a job has one answer; what has an answer of its own is shown beside it.
+    // All job tools share one output schema. Other schemas have their own snapshots.
     for tool in tools::catalogue().tools() {
         match tool.output_schema {
             Some(own) if own != schema("get_job") => {
@@ -62,7 +62,7 @@ fn the_answers_look_as_agreed() {
     }
 }
 
-/// The rules that make a schema readable for every client that is known to be strict.
+/// Checks the rules of all clients that are known to be strict about schemas.
 fn check_schema(schema: &Value, path: &str, input: bool) {
     let object = schema.as_object().unwrap_or_else(|| panic!("{path} is a boolean schema"));
     for word in ["anyOf", "oneOf", "allOf", "$ref", "$defs", "$schema", "nullable", "title", "format"] {
@@ -90,7 +90,7 @@ fn check_schema(schema: &Value, path: &str, input: bool) {
     }
 }
 
-/// What has no bound can be of any length, and is kept, shown and sent.
+/// A string without a limit could have any length, and would be stored, shown and sent.
 #[test]
 fn every_string_of_every_input_has_a_greatest_length() {
     fn walk(schema: &Value, path: &str) {
@@ -130,7 +130,7 @@ fn a_default_stands_in_the_description_too_because_some_clients_strip_it() {
     for tool in tools::catalogue().tools() {
         for (name, property) in tool.input_schema["properties"].as_object().unwrap() {
             let Some(default) = property.get("default") else { continue };
-            // What is off unless it is asked for needs no words.
+            // A switch that is off by default needs no explanation.
             if default == &Value::Bool(false) {
                 continue;
             }
@@ -220,7 +220,7 @@ fn names_and_descriptions_fit_every_client() {
             assert!(hint.is_some(), "{} leaves a hint out", tool.name);
         }
         let paid = description.contains("Costs money.");
-        // Tools that answer at once and cannot be rehearsed.
+        // Tools that answer at once and have no dry run.
         let at_once = ["understand_image", "web_search", "embed_text", "generate_lyrics", "speak", "chat"]
             .contains(&&*tool.name);
         let rehearsed = tool.input_schema["properties"].get("dry_run").is_some();
@@ -234,7 +234,7 @@ fn names_and_descriptions_fit_every_client() {
     assert!(INSTRUCTIONS.len() <= 1200, "{} bytes", INSTRUCTIONS.len());
 }
 
-/// Other spellings and rare parameters are accepted and not shown: nobody pays for reading them.
+/// Aliases and rare parameters are accepted but not listed, to save context.
 #[tokio::test]
 async fn a_quiet_parameter_is_accepted_and_not_listed() {
     let world = World::new().await;
@@ -245,7 +245,7 @@ async fn a_quiet_parameter_is_accepted_and_not_listed() {
     }
 }
 
-/// What the catalogue may cost when all of it is there, and what these tools may take of it.
+/// The byte budget of the complete catalogue, and the share of certain tools.
 #[test]
 fn the_catalogue_costs_little_context() {
     let mut all = 0;
@@ -295,7 +295,7 @@ async fn the_server_and_everything_it_offers_has_a_title_and_the_server_alone_a_
     assert!(me.website_url.unwrap().starts_with("https://"));
     let icons = me.icons.unwrap();
     let picture = icons[0].src.strip_prefix("data:image/png;base64,").unwrap();
-    // It travels with every beginning.
+    // The icon is sent at the start of every session.
     assert!(picture.len() < 1000, "{}", picture.len());
     let bytes = data_encoding::BASE64.decode(picture.as_bytes()).unwrap();
     let size = imagesize::blob_size(&bytes).unwrap();
@@ -313,7 +313,7 @@ async fn the_server_and_everything_it_offers_has_a_title_and_the_server_alone_a_
     }
 }
 
-/// The transport looks up a tool's schema by its name, to check the headers of a call.
+/// The transport finds a tool's schema by name, to check the headers of a call.
 #[tokio::test]
 async fn every_tool_is_found_by_its_name_as_it_is_listed() {
     let world = World::new().await;

@@ -1,4 +1,4 @@
-//! `chat` and `count_tokens`, in every protocol, from the call to the answer.
+//! `chat` and `count_tokens` in every protocol, from the call to the response.
 
 mod bodies;
 mod rules;
@@ -26,7 +26,7 @@ fn with(base: Value, more: Value) -> Value {
     all
 }
 
-/// The requests to the text endpoints, counters left out.
+/// The requests to the text endpoints, except for token counts.
 fn asked(world: &World) -> Vec<Request> {
     let talks =
         ["/v1/chat/completions", "/anthropic/v1/messages", "/v1/text/chatcompletion_v2", "/v1/responses"];

@@ -1,4 +1,4 @@
-//! The system's clock is set while programs run: forward and back, by an hour, a day and ten years.
+//! Sets the system clock while programs run, forward and back by an hour, a day and ten years.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ const HOUR: i64 = 3_600_000;
 const DAY: i64 = 24 * HOUR;
 const YEARS: i64 = 3_652 * DAY;
 
-/// How far the clock is moved, and back.
+/// The shifts, in milliseconds.
 const SHIFTS: &[i64] = &[HOUR, DAY, YEARS, -HOUR, -DAY, -YEARS];
 
 /// A clock that a test can set.
@@ -25,14 +25,14 @@ struct Clock {
 }
 
 impl Clock {
-    /// The one that the program has for tests, or libfaketime's, which the system itself is asked through.
+    /// The program's own test clock, or libfaketime, which replaces the system clock.
     fn new(dir: &Path, real: bool) -> Self {
         let clock = Self { file: dir.join("clock"), real };
         clock.set(0);
         clock
     }
 
-    /// So many milliseconds ahead, for every program.
+    /// Shifts the clock by milliseconds, for all programs.
     fn set(&self, shift: i64) {
         let said = if self.real { format!("{:+}\n", shift / 1000) } else { shift.to_string() };
         let fresh = self.file.with_extension("fresh");
@@ -68,9 +68,9 @@ fn spent(program: &mut Victim) -> f64 {
     account["structuredContent"]["spending"][0]["last_day"]["total"].as_f64().unwrap()
 }
 
-/// No more is bought, for the budget's sake.
+/// Checks that the budget allows no more purchases.
 fn refused(program: &mut Victim, cell: &Cell, at: &str) {
-    // A sound that was ordered before may be made meanwhile.
+    // Count images only, because earlier audio may be made meanwhile.
     let images = || cell.sandbox.paid().iter().filter(|it| it.path == "/v1/image_generation").count();
     let before = images();
     let told = program.call("text_to_image", image("One too many"));
@@ -79,7 +79,7 @@ fn refused(program: &mut Victim, cell: &Cell, at: &str) {
     assert_eq!(images(), before, "{at}");
 }
 
-/// One program has a video under way and a sound on its way out, another looks on, a third has spent its budget.
+/// One program has a video and audio in progress, a second watches, and a third has spent its budget.
 fn play(shift: i64, real: bool) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let cell = Cell::new(&runtime);
@@ -124,7 +124,7 @@ fn play(shift: i64, real: bool) {
     assert_eq!(again["structuredContent"]["job_id"], first["job_id"], "{}: {again}", at("set right"));
     assert_eq!(cell.sandbox.paid().len(), 3, "{}", at("in all"));
     assert_eq!(listed(&mut other).len(), 3, "{}", at("in all"));
-    // Both live, so the one that ordered the video has followed it to its end.
+    // Both programs live, so the one that ordered the video polled it to its end.
     let looks = cell.sandbox.requests();
     let looks = looks.iter().filter(|request| request.path.starts_with("/v1/query/video_generation"));
     let process = format!(" {}", owner.program.child.id());
@@ -138,8 +138,8 @@ fn a_clock_that_is_set_buys_nothing_twice_loses_nothing_and_erases_no_budget() {
     in_parallel(3, SHIFTS, |shift| play(*shift, false));
 }
 
-/// The same with the real clock of the program faked beneath it. Needs libfaketime (Debian: faketime), of the same
-/// architecture: `cargo test --test it clock -- --ignored --nocapture`
+/// The same with libfaketime in place of the real clock. Needs libfaketime for this architecture (Debian: faketime):
+/// `cargo test --test it clock -- --ignored --nocapture`
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #[test]
 #[ignore = "needs libfaketime"]
@@ -147,7 +147,7 @@ fn a_clock_that_is_set_beneath_the_program_does_no_more_harm() {
     in_parallel(3, SHIFTS, |shift| play(*shift, true));
 }
 
-/// A start with an empty battery, say, and NTP sets the clock right in the middle.
+/// The machine starts with a wrong clock, for example after its battery ran out, and NTP corrects it later.
 #[test]
 fn what_is_bought_while_the_clock_is_wrong_counts_when_it_is_right_again() {
     in_parallel(3, SHIFTS, |shift| {
@@ -155,7 +155,7 @@ fn what_is_bought_while_the_clock_is_wrong_counts_when_it_is_right_again() {
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let cell = Cell::new(&runtime);
         let clock = Clock::new(cell.dir.path(), false);
-        // Two images, and a little less than a third.
+        // The budget is enough for two images and not quite for a third.
         let mut program = clock.program(&cell, &[("MINIMAX_BUDGET_DAY", "0.0104")]);
         for (number, wrong) in [0, *shift].into_iter().enumerate() {
             clock.set(wrong);
@@ -170,7 +170,7 @@ fn what_is_bought_while_the_clock_is_wrong_counts_when_it_is_right_again() {
     });
 }
 
-/// An order in line is nobody's to give up while its process lives, and the line goes by a clock that nobody sets.
+/// A queued order is not adopted while its process lives. The queue uses a monotonic clock.
 #[test]
 fn an_order_that_waits_in_line_is_not_taken_for_an_orphan_s_when_the_clock_is_set() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();

@@ -1,7 +1,7 @@
-//! Every code and every envelope by which MiniMax says no: its class, whose turn it is, what is sent again and
-//! what is not, and what the caller is told to do.
+//! Every error code and envelope of MiniMax: its class, whose turn it is, which requests are retried, and what the
+//! caller is told to do.
 //!
-//! The figures are a copy of their own, so that a slip in the tables of the product does not pass unseen.
+//! The tables here are separate copies, so that a mistake in the product's tables is noticed.
 
 use std::ops::RangeInclusive;
 
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::faults::clock::{Clock, until_over};
 use crate::harness::{World, text};
 
-/// Code, class, whether a read and whether a paid request is sent again ("Error codes").
+/// Code, class, whether a read is retried, and whether a paid request is retried ("Error codes").
 const CODES: &[(i64, Class, bool, bool)] = &[
     (1000, Class::Server, true, false),
     (1001, Class::Server, true, false),
@@ -42,7 +42,7 @@ const CODES: &[(i64, Class, bool, bool)] = &[
     (2049, Class::Auth, false, false),
     (2056, Class::Quota, false, false),
     (2061, Class::Quota, false, false),
-    // Those of the WebSockets ("T2A WebSocket > Status codes").
+    // Codes of the WebSockets ("T2A WebSocket > Status codes").
     (2201, Class::Server, true, false),
     (2202, Class::Crate, false, false),
     (2203, Class::Input, false, false),
@@ -51,7 +51,8 @@ const CODES: &[(i64, Class, bool, bool)] = &[
     (2206, Class::Crate, false, false),
 ];
 
-/// HTTP status, `error.type`, message, the code at its end, class ("Errors" of video V2 and speech-to-text).
+/// HTTP status, `error.type`, message, the code at the end of the message, and class ("Errors" of video V2 and
+/// speech-to-text).
 const ENVELOPES: &[(u16, &str, &str, Option<i64>, Class)] = &[
     (400, "bad_request_error", "invalid params, prompt is required (2013)", Some(2013), Class::Input),
     (401, "authorized_error", "login fail: Please carry the API secret key (1004)", Some(1004), Class::Auth),
@@ -75,7 +76,7 @@ const ENVELOPES: &[(u16, &str, &str, Option<i64>, Class)] = &[
     (529, "overloaded_error", "overloaded", None, Class::Server),
 ];
 
-/// HTTP status, `error.type`, message, class ("Anthropic API > Errors"). There is no code.
+/// HTTP status, `error.type`, message and class ("Anthropic API > Errors"). These have no code.
 const ANTHROPIC: &[(u16, &str, &str, Class)] = &[
     (400, "invalid_request_error", "messages.0.content.1: unsupported content type 'foo'", Class::Input),
     (401, "authentication_error", "invalid x-api-key", Class::Auth),
@@ -87,7 +88,7 @@ const ANTHROPIC: &[(u16, &str, &str, Class)] = &[
     (529, "overloaded_error", "overloaded", Class::Server),
 ];
 
-/// What a proxy or a broken gateway answers, without any envelope: HTTP status and class.
+/// HTTP status and class of a response without an envelope, for example from a proxy or a broken gateway.
 const BARE: &[(u16, Class)] = &[
     (400, Class::Input),
     (401, Class::Auth),
@@ -105,14 +106,14 @@ const BARE: &[(u16, Class)] = &[
     (529, Class::Server),
 ];
 
-/// A call, and the endpoint on which it is refused.
+/// A call and the endpoint that refuses it.
 struct Road {
     tool: &'static str,
     arguments: Value,
     path: &'static str,
 }
 
-/// How the three natures of requests come to the endpoints of one dialect.
+/// One call for each of the three natures, to the endpoints of one error format.
 struct Roads {
     read: Road,
     paid: Option<Road>,
@@ -123,7 +124,7 @@ fn road(tool: &'static str, path: &'static str, arguments: Value) -> Road {
     Road { tool, arguments, path }
 }
 
-/// Endpoints that answer 200 and a `base_resp`.
+/// Endpoints that report errors as 200 with a `base_resp`.
 fn base_resp() -> Roads {
     let image = json!({ "prompt": "A fox", "width": 512, "height": 512 });
     Roads {
@@ -133,7 +134,7 @@ fn base_resp() -> Roads {
     }
 }
 
-/// Endpoints that answer with an HTTP status and an envelope.
+/// Endpoints that report errors as an HTTP status with an envelope.
 fn envelope() -> Roads {
     let enrich = json!({ "prompt": "A fox", "ratio": "1:1" });
     Roads {
@@ -152,7 +153,7 @@ fn anthropic() -> Roads {
     }
 }
 
-/// Refused at once when asked again, so that nobody waits.
+/// A refusal with `Retry-After: 0`, so that retries do not wait.
 fn refuse(code: i64) -> Act {
     Act::Refuse { code, message: None, retry_after: Some(0) }
 }
@@ -164,7 +165,7 @@ fn status(status: u16, body: String) -> Act {
     Act::Status { status, body, content_type, headers }
 }
 
-/// A world whose time passes quickly while nothing happens: a call that is refused for its rate waits in line.
+/// A world whose time passes quickly while it is idle, because a throttled call waits in its queue.
 struct Stage {
     world: World,
     clock: Clock,
@@ -175,7 +176,7 @@ impl Stage {
         Self { world: World::new().await, clock: Clock::start() }
     }
 
-    /// Calls on a road whose first `times` requests are struck. How many were sent, and what came of it.
+    /// Makes a call whose first `times` requests fail. Returns the number of requests and the outcome.
     async fn refused(&self, road: &Road, act: Act, times: Option<u32>) -> (usize, Value, String) {
         let Self { world, clock } = self;
         world.sandbox.script(vec![Rule { times, ..Rule::always(road.path, act) }]);
@@ -189,7 +190,7 @@ impl Stage {
         world.sandbox.script(Vec::new());
         let said = text(&result);
         let count = sent() - before;
-        // What one call has taught must not hold up the next.
+        // What the limiter learned from one call must not delay the next.
         if count > 1 {
             clock.forget().await;
         }
@@ -197,11 +198,10 @@ impl Stage {
     }
 }
 
-/// What a class means for the three natures: the fewest and the most tries of a read that is refused for ever, those
-/// of a paid request and of a text that are refused once; what becomes of the paid one; whose turn it is.
+/// The meaning of a class: the range of tries of a read that always fails, the tries of a paid request or a text that
+/// fails once, the status of the paid job, and whose turn it is.
 ///
-/// How often a read is sent that is refused for its rate depends on the pauses that its line keeps, which are left
-/// to chance.
+/// The number of tries of a throttled read varies, because the pauses of its queue have jitter.
 fn meant(class: Class) -> (RangeInclusive<usize>, usize, &'static str, &'static str) {
     match class {
         Class::Rate => (2..=8, 2, "succeeded", "wait"),
@@ -212,7 +212,7 @@ fn meant(class: Class) -> (RangeInclusive<usize>, usize, &'static str, &'static 
     }
 }
 
-/// A refusal as a caller reads it: what happened, whose turn it is, what to do, and the id for MiniMax's support.
+/// Splits an error text: what happened, whose turn it is, what to do, and the trace id.
 fn parts(said: &str) -> (&str, &str, &str, Option<&str>) {
     let (message, rest) = said.split_once(" Whose turn: ").unwrap_or_else(|| panic!("nobody's turn: {said}"));
     let (turn, rest) = rest.split_once(". ").unwrap();
@@ -222,8 +222,8 @@ fn parts(said: &str) -> (&str, &str, &str, Option<&str>) {
     }
 }
 
-/// Walks the three roads and gives the row that is kept. `busy` is a MiniMax that says that it is overloaded: a
-/// text may be sent again then, a paid job may not.
+/// Makes the three calls and returns the row for the snapshot. `busy` means that MiniMax is overloaded: a text may
+/// then be retried, a paid job may not.
 async fn walk(stage: &Stage, roads: &Roads, name: Value, act: &Act, class: Class, busy: bool) -> Value {
     let (reads, sends, status, turn) = meant(class);
     let (count, _, said) = stage.refused(&roads.read, act.clone(), None).await;
@@ -269,12 +269,12 @@ async fn every_code_has_its_class_its_advice_and_its_tries() {
         let row = walk(&stage, &base_resp(), json!(code), &refuse(*code), *class, false).await;
         let named = format!("with code {code}, ");
         assert!(row["message"].as_str().unwrap().contains(&named), "{row}");
-        // The same at the end of an envelope's message.
+        // The same code at the end of an envelope's message.
         let (count, _, said) = stage.refused(&envelope().read, refuse(*code), None).await;
         let (message, turn, advice, trace) = parts(&said);
         assert!(reads.contains(&count) && message.contains(&named) && trace.is_some(), "{said}");
         assert_eq!((&json!(turn), &json!(advice)), (&row["turn"], &row["advice"]), "{said}");
-        // A paid job has both for itself, and says them where nobody knows whether it was taken.
+        // A paid job has the code and the trace id in fields, or in its text if the outcome is unknown.
         if *class != Class::Rate {
             let (_, view, said) = stage.refused(&base_resp().paid.unwrap(), refuse(*code), Some(1)).await;
             let error = &view["error"];
@@ -316,7 +316,7 @@ async fn every_envelope_is_understood_on_every_road() {
         assert!(row["message"].as_str().unwrap().contains(&named), "{row}");
         let (_, _, said) = stage.refused(&envelope().read, act.clone(), None).await;
         assert_eq!(parts(&said).3, Some("req-7"), "{said}");
-        // Seen on endpoints of the other dialects too.
+        // Endpoints with the other formats may return these too.
         walk(&stage, &base_resp(), json!(http), &act, *class, busy).await;
         walk(&stage, &anthropic(), json!(http), &act, *class, busy).await;
         rows.push(row);
@@ -347,7 +347,7 @@ async fn a_status_without_an_envelope_speaks_for_itself() {
     insta::assert_json_snapshot!("statuses", rows);
 }
 
-/// The order in which an answer is read, and where the id for MiniMax's support comes from.
+/// The precedence of the error formats, and where the trace id comes from.
 #[tokio::test]
 async fn an_envelope_goes_before_a_base_resp_and_that_before_the_status() {
     let stage = Stage::new().await;
@@ -369,7 +369,7 @@ async fn an_envelope_goes_before_a_base_resp_and_that_before_the_status() {
         (429, base(json!({ "trace_id": "t-1" })), "t-1"),
         (402, nested, "req-2"),
     ] {
-        // A header goes before all of them; the sandbox sends one on V1.
+        // A header takes precedence over all of them. The sandbox sends one on V1.
         for (road, has_header) in [(base_resp().read, true), (envelope().read, false)] {
             let act = Act::Status {
                 status: http,

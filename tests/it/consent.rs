@@ -1,4 +1,4 @@
-//! A person is asked about a price, in both eras of the protocol, and nothing is bought without a yes.
+//! Consent to a price, in old and new protocol versions: nothing is bought without a person's yes.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -18,15 +18,15 @@ use serde_json::{Value, json};
 use crate::harness::{Program, World, config, eventually, quick, text};
 use crate::voice::recording;
 
-/// What a person does with a question.
+/// How a person reacts to a question.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Mood {
     Yes,
-    /// Sends the form with the choice left at no.
+    /// Submits the form with the choice left at no.
     Unticked,
     No,
     Away,
-    /// Thinks for longer than anybody waits.
+    /// Thinks for longer than the server waits.
     Slow,
 }
 
@@ -75,7 +75,7 @@ struct Talk {
 }
 
 impl Talk {
-    /// A person of this mood at a client of this era, in front of `server`.
+    /// Connects a client of this protocol version to `server`, with a person of this mood.
     async fn with(server: &Server, mood: Mood, version: ProtocolVersion) -> Self {
         let (ours, theirs) = tokio::io::duplex(1 << 20);
         let handler = server.clone();
@@ -132,7 +132,7 @@ async fn a_yes_buys_once_and_what_is_cheap_is_not_asked_about() {
             assert!(asked[0].contains(part), "{asked:?}");
         }
         assert_eq!(world.bought(), 2, "{era:?}");
-        // A call without a known price is asked about too, whether it is a job or not.
+        // A call without a known price needs consent too, with or without a job.
         let search = CallToolRequestParams::new("web_search")
             .with_arguments(json!({ "query": "foxes" }).as_object().cloned().unwrap());
         assert_eq!(talk.client.call_tool(search).await.unwrap().is_error, Some(false));
@@ -140,7 +140,7 @@ async fn a_yes_buys_once_and_what_is_cheap_is_not_asked_about() {
     }
 }
 
-/// What somebody else has chosen stands behind the price, in quotes, and cannot look like more of the question.
+/// A name chosen by another party comes after the price, in quotes, and cannot pass for a part of the question.
 #[tokio::test]
 async fn the_price_comes_first_and_a_name_is_short_and_plain() {
     for era in ERAS {
@@ -216,7 +216,7 @@ async fn a_call_that_is_cancelled_while_the_person_thinks_buys_nothing() {
     assert_eq!(world.bought(), 1, "the cheap one alone");
 }
 
-/// The first round of a call in the modern era.
+/// The first round of a call in the new protocol version.
 async fn question(talk: &Talk, call: CallToolRequestParams) -> InputRequiredResult {
     match talk.client.peer().call_tool_once(call).await.unwrap() {
         CallToolResponse::InputRequired(question) => question,
@@ -224,7 +224,7 @@ async fn question(talk: &Talk, call: CallToolRequestParams) -> InputRequiredResu
     }
 }
 
-/// The second round: the person's yes, and the note as it is given.
+/// The second round: the person's yes, with the request state.
 async fn answered(talk: &Talk, call: CallToolRequestParams, state: &str) -> CallToolResult {
     let yes = json!({ "action": "accept", "content": { "buy": true } });
     let responses = [("confirm".to_owned(), yes)].into();
@@ -255,7 +255,7 @@ async fn a_note_that_was_changed_or_belongs_to_another_call_buys_nothing_and_a_y
         assert!(text(&result).contains("requestState"), "{}", text(&result));
     }
     assert_eq!(world.sandbox.requests().len(), 0);
-    // Another process of the same records can open the note.
+    // Another process with the same database can read the request state.
     let other = world.neighbour().await;
     let elsewhere = Talk::with(&other.server, Mood::Yes, ProtocolVersion::V_2026_07_28).await;
     let bought = answered(&elsewhere, two(), &state).await;
@@ -274,7 +274,7 @@ async fn a_call_that_uploads_first_is_asked_about_once_and_for_the_whole_price()
             let arguments = arguments.as_object().cloned().unwrap();
             talk.client.call_tool(CallToolRequestParams::new(tool).with_arguments(arguments)).await.unwrap()
         };
-        // A voice, the speaking of a text with it, and two uploads.
+        // This makes a voice, speaks a text with it, and uploads two files.
         let clone = json!({ "voice_id": "MyVoice001", "file": recording(&world, "me.wav", 12),
             "prompt_audio": recording(&world, "clip.wav", 5), "prompt_text": "This is me.",
             "text": "A gentle breeze. ".repeat(20), "model": "speech-2.8-hd" });
@@ -355,7 +355,7 @@ async fn a_call_that_is_dearer_than_the_budget_is_refused_without_asking() {
     }
 }
 
-/// The same byte by byte, with the real program, in both eras.
+/// The same on the wire, with the real program, in both protocol versions.
 #[test]
 fn the_question_and_the_answer_are_the_protocols_own() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();

@@ -1,5 +1,5 @@
-//! Every endpoint of MiniMax and the tool that reaches it, and what its other descriptions get wrong, as a page.
-//! `UPDATE=1 cargo test coverage` writes it anew.
+//! Generates a page with every MiniMax endpoint and its tool, and with mistakes in other descriptions of the API. Run
+//! `UPDATE=1 cargo test coverage` to write it.
 
 mod walk;
 
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use minimax_mcp::tools;
 
-/// Every tool that is agreed on, whether it is here yet or not.
+/// All planned tools, including those that do not exist yet.
 const TOOLS: &[&str] = &[
     "chat",
     "count_tokens",
@@ -46,16 +46,16 @@ const TOOLS: &[&str] = &[
     "check_account",
 ];
 
-/// How a call comes to an endpoint.
+/// How a tool call reaches an endpoint.
 enum Reached {
-    /// Tools, and which parameter or circumstance decides. A name may be followed by `(parameter)`.
+    /// The tools, and the parameter or condition that decides. A name may be followed by `(parameter)`.
     By(&'static [&'static str], &'static str),
-    /// By none, and why.
+    /// No tool reaches it, for this reason.
     Not(&'static str),
 }
 use Reached::{By, Not};
 
-/// Method, path, what it is for, and the way there.
+/// Method, path, purpose, and how it is reached.
 const ENDPOINTS: &[(&str, &str, &str, Reached)] = &[
     (
         "POST",
@@ -207,8 +207,8 @@ const ENDPOINTS: &[(&str, &str, &str, Reached)] = &[
     ("GET", "/account/query_balance", "what is left of a balance", By(&["check_account"], "every call")),
 ];
 
-/// What is said elsewhere, what holds, and what this server does. The first table is of paths, the second of
-/// fields and values.
+/// A wrong claim, the fact, and what this server does. The first table is about paths, the second about fields and
+/// values.
 const PATHS: &[(&str, &str, &str)] = &[
     ("`POST /v1/tts`", "`POST /v1/t2a_v2`", "`text_to_audio` sends the real one"),
     (
@@ -454,7 +454,7 @@ fn every_endpoint_is_there_once_and_reached_or_excused() {
             Not(why) => assert!(why.len() > 20, "{path} needs a reason"),
         }
     }
-    // 42 rows of the index, two of which are a list and one model of it.
+    // The index has 42 rows. Two of them stand for two endpoints each: a list of models, and one model.
     assert_eq!(ENDPOINTS.len(), 44);
     assert_eq!((PATHS.len(), FIELDS.len()), (16, 39));
 }

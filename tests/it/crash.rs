@@ -1,4 +1,4 @@
-//! The real program, killed at a place in a job's life that was chosen beforehand, and started again.
+//! Kills the real program at a chosen crash point of a job and starts it again.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -16,13 +16,14 @@ use crate::crash_orders::{Order, keyed};
 use crate::crash_promises::{delivered, judge, listed, nothing_half, rows};
 use crate::harness::{Program, quick};
 
-/// Longer than a lease, in milliseconds: a program whose clock is so far ahead finds those of the dead run out.
+/// Longer than a lease, in milliseconds. A program whose clock is this far ahead finds the dead program's leases
+/// expired.
 const AHEAD: &str = "7000";
 
-/// How long anything may take on a machine with other things to do.
+/// A generous time limit, because the machine may be busy.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A folder with a MiniMax of its own.
+/// A folder with its own sandbox.
 pub struct Cell {
     pub sandbox: Sandbox,
     pub dir: tempfile::TempDir,
@@ -47,18 +48,18 @@ impl Cell {
         self.dir.path().join("data")
     }
 
-    /// The program on this folder, with `more` in its environment.
+    /// Starts the program on this folder, with `more` in its environment.
     pub fn program(&self, more: &[(&str, &str)]) -> Victim {
         Victim::start(command(&self.sandbox.url(), self.dir.path(), more))
     }
 
-    /// As after a crash, without the wait for the leases of the dead.
+    /// Starts the program after a crash, without having to wait for the old leases to expire.
     pub fn program_later(&self) -> Victim {
         self.program(&[("MINIMAX_CRASH_CLOCK", AHEAD)])
     }
 }
 
-/// The program in front of the sandbox at `url`, with all that it keeps below `dir`.
+/// A command that runs the program with the sandbox at `url` and all its folders below `dir`.
 pub fn command(url: &str, dir: &Path, more: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_minimax-mcp"));
     let path = |name: &str| dir.join(name).into_os_string();
@@ -70,7 +71,7 @@ pub fn command(url: &str, dir: &Path, more: &[(&str, &str)]) -> Command {
         .env("MINIMAX_API_KEY", "sk-api-secret")
         .env("MINIMAX_MCP_BASE_PATH", path("out"))
         .env("MINIMAX_DATA_DIR", path("data"))
-        // Inputs of a whole matrix lie beside its folders.
+        // The inputs of a whole matrix are outside its folders.
         .env("MINIMAX_ALLOWED_DIRS", std::env::temp_dir())
         .env("MINIMAX_POLL_SECONDS", "0.05")
         .envs(more.iter().copied());
@@ -80,7 +81,7 @@ pub fn command(url: &str, dir: &Path, more: &[(&str, &str)]) -> Command {
     command
 }
 
-/// The program, and what it says on stderr.
+/// The program and its stderr.
 pub struct Victim {
     pub program: Program,
     said: Receiver<String>,
@@ -107,7 +108,7 @@ impl Victim {
         Self { program, said, log }
     }
 
-    /// Started and greeted.
+    /// Performs the handshake.
     pub fn ready(mut self) -> Self {
         self.program.initialize("2025-06-18");
         self
@@ -125,12 +126,12 @@ impl Victim {
         }
     }
 
-    /// The next crash point that it passed; `None` when it passes none for so long.
+    /// The next crash point that the program passes; `None` after the patience.
     pub fn point(&self, patience: Duration) -> Option<String> {
         self.said.recv_timeout(patience).ok()
     }
 
-    /// What it said on stderr so far.
+    /// The stderr output so far.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
@@ -140,14 +141,14 @@ impl Victim {
     }
 }
 
-/// Where a program is to die.
+/// When to kill the program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Death {
-    /// At this point.
+    /// At this crash point.
     At(String),
-    /// When MiniMax has processed the request and holds the answer back.
+    /// After the sandbox has processed the request, while it holds the response back.
     Held,
-    /// When MiniMax has the upload and holds the answer back.
+    /// After the sandbox has the upload, while it holds the response back.
     UploadHeld,
 }
 
@@ -161,18 +162,18 @@ impl Death {
     }
 }
 
-/// What came of a cell.
+/// The outcome of a cell.
 #[derive(Debug)]
 pub struct Outcome {
-    /// What MiniMax had billed when the program was dead.
+    /// The purchases billed when the program was killed.
     pub bought: usize,
-    /// The job's status after the next start; `none` without a record.
+    /// The job's status after the restart; `none` without a record.
     pub status: String,
-    /// Files that it has.
+    /// The number of its files.
     pub files: usize,
-    /// What the same call with the same key came to.
+    /// The outcome of the same call with the same idempotency key.
     pub repeated: String,
-    /// What MiniMax had billed in the end.
+    /// The purchases billed in the end.
     pub in_all: usize,
 }
 
@@ -186,7 +187,7 @@ impl std::fmt::Display for Outcome {
     }
 }
 
-/// The points that an undisturbed job passes, in order.
+/// The crash points that an undisturbed job passes, in order.
 pub fn trace(runtime: &tokio::runtime::Runtime, order: &Order) -> Vec<String> {
     let cell = Cell::new(runtime);
     let mut program = cell.program(&[("MINIMAX_CRASH_POINT", "trace")]).ready();
@@ -196,7 +197,7 @@ pub fn trace(runtime: &tokio::runtime::Runtime, order: &Order) -> Vec<String> {
     while let Some(point) = program.point(Duration::from_millis(200)) {
         points.push(point);
     }
-    // Two files come side by side, in whatever order.
+    // Two files are delivered concurrently, so sort their points.
     let rank = |point: &String| ["begun", "written", "named"].iter().position(|step| point.contains(step));
     for files in points.chunk_by_mut(|one, other| one.starts_with("file.") && other.starts_with("file.")) {
         files.sort_by_key(|point| (rank(point), point.clone()));
@@ -204,7 +205,7 @@ pub fn trace(runtime: &tokio::runtime::Runtime, order: &Order) -> Vec<String> {
     points
 }
 
-/// Lets the program die, starts it again, and looks whether every promise was kept.
+/// Kills the program, starts it again, and checks that every promise was kept.
 pub fn cell(runtime: &tokio::runtime::Runtime, order: &Order, death: &Death) -> Outcome {
     let at = || format!("{} at {}", order.name, death.name());
     let cell = Cell::new(runtime);
@@ -278,7 +279,7 @@ pub fn until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-/// Does `work` for each, several at a time; the results in the order of `all`. Fails with all that failed.
+/// Runs `work` for each item on several threads. Returns the results in order, or fails with all failures.
 pub fn in_parallel<T: Sync, R: Send>(threads: usize, all: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let next = std::sync::atomic::AtomicUsize::new(0);
     let results = Mutex::new(Vec::new());

@@ -1,4 +1,4 @@
-//! Every tool that buys, killed at every arrow of its job's life.
+//! Kills the program at every crash point of every tool that buys something.
 
 use std::fmt::Write as _;
 
@@ -9,14 +9,14 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
 }
 
-/// All deaths of an order: at each point that it passes, and where only MiniMax can say that it was passed.
+/// All ways to kill an order: at each crash point, and while the sandbox holds a response back.
 fn deaths(runtime: &tokio::runtime::Runtime, order: &Order) -> Vec<Death> {
     let points = trace(runtime, order).into_iter().map(Death::At);
     let held = order.path.map(|_| Death::Held);
     points.chain(held).chain(order.uploads.then_some(Death::UploadHeld)).collect()
 }
 
-/// Kills at each point of each order that `chosen` takes, and writes the outcomes down as a table.
+/// Kills the program at the selected points of the selected orders, and returns a table of the outcomes.
 fn matrix(chosen: impl Fn(&Order) -> bool, at: impl Fn(&Order, &Death) -> bool) -> String {
     let runtime = runtime();
     let inputs = inputs();
@@ -48,8 +48,7 @@ fn matrix(chosen: impl Fn(&Order) -> bool, at: impl Fn(&Order, &Death) -> bool) 
     table
 }
 
-/// Three that stand for the others: a result in the answer's link, a sound that is written while it comes, and a
-/// task that is looked at. The rest is below.
+/// Three representative orders: a result behind a link, streamed audio, and a polled task. The test below has the rest.
 #[test]
 fn a_program_that_dies_at_any_point_buys_once_and_loses_nothing() {
     let arrows = |order: &Order, death: &Death| match order.name {

@@ -1,4 +1,4 @@
-//! One order of each tool that buys something.
+//! One order for each tool that buys something.
 
 use std::fs;
 use std::path::Path;
@@ -13,14 +13,14 @@ pub struct Order {
     pub name: &'static str,
     pub tool: &'static str,
     pub arguments: Value,
-    /// Where the request that is billed goes, if the sandbox can hold its answer back.
+    /// The path of the paid request, if the sandbox can hold its response back.
     pub path: Option<&'static str>,
     /// Whether an input is uploaded first.
     pub uploads: bool,
 }
 
 impl Order {
-    /// What is said aloud is said again when it is ordered again.
+    /// Whether the order has an idempotency key. `speak` has none, so a repeated call speaks again.
     pub fn is_keyed(&self) -> bool {
         self.tool != "speak"
     }
@@ -29,7 +29,7 @@ impl Order {
 const PICTURE: &str = "https://example.com/a.png";
 const SONG: &str = "https://example.com/song.mp3";
 
-/// A folder for inputs: not a hidden one, from which nothing is read.
+/// A folder for inputs. It is not hidden, because nothing is read from hidden folders.
 pub fn inputs() -> tempfile::TempDir {
     tempfile::Builder::new().prefix("inputs-").tempdir().unwrap()
 }
@@ -147,7 +147,7 @@ pub fn orders(inputs: &Path) -> Vec<Order> {
     ]
 }
 
-/// The arguments of an order with a key.
+/// The arguments of an order with an idempotency key.
 pub fn keyed(order: &Order, key: &str) -> Value {
     let mut arguments = order.arguments.clone();
     if !order.is_keyed() {

@@ -1,4 +1,4 @@
-//! What must hold of a folder and its jobs, whatever has happened to the program.
+//! Checks that must hold for a folder and its jobs after any crash.
 
 use std::fs;
 use std::path::Path;
@@ -24,7 +24,7 @@ pub fn listed(program: &mut Victim) -> Vec<String> {
     }
 }
 
-/// How many records there are, read past the program.
+/// The number of records, read directly from the database.
 pub async fn rows(data: &Path) -> usize {
     let url = format!("sqlite://{}", data.join("jobs.sqlite3").display());
     let mut connection = SqliteConnection::connect(&url).await.unwrap();
@@ -33,8 +33,8 @@ pub async fn rows(data: &Path) -> usize {
     usize::try_from(count).unwrap()
 }
 
-/// What a view may say of a job that its server died under: it has its result, it never left, or it may have left
-/// and there is a way to find out.
+/// Checks the view of a job whose server was killed: the job has its result, or its request was never sent, or the
+/// outcome is unknown and the view says how to find out.
 pub fn judge(view: &Value, bought: usize, at: &str) {
     let next = view["next"].as_str().unwrap_or_default();
     match view["status"].as_str().unwrap_or_default() {
@@ -53,7 +53,7 @@ pub fn judge(view: &Value, bought: usize, at: &str) {
     }
 }
 
-/// Every file of a job that is done is on disk as its record says. How many there are.
+/// Checks that every file of a finished job is on disk as its record says. Returns the number of files.
 pub fn delivered(view: &Value, at: &str) -> usize {
     if view["status"] != "succeeded" {
         return 0;
@@ -73,7 +73,7 @@ pub fn delivered(view: &Value, at: &str) -> usize {
     files.len()
 }
 
-/// What stands under a name that people see is whole, recorded or not; and nothing is there twice.
+/// Checks that every visible file is complete, recorded or not, and that none was saved twice.
 pub fn nothing_half(out: &Path, at: &str) {
     for entry in fs::read_dir(out).unwrap() {
         let path = entry.unwrap().path();
@@ -83,12 +83,12 @@ pub fn nothing_half(out: &Path, at: &str) {
         }
         let bytes = fs::read(&path).unwrap();
         assert!(is_whole(&path, &bytes), "{at}: {name} ({} bytes) is not whole", bytes.len());
-        // How a second file of one name is called.
+        // A second file with the same name would get this suffix.
         assert!(!name.contains("_2."), "{at}: {name} was saved twice");
     }
 }
 
-/// By the structure of its type: lengths add up, and there is an end.
+/// Whether a file is complete by the structure of its format: the lengths add up and the end is there.
 fn is_whole(path: &Path, bytes: &[u8]) -> bool {
     match path.extension().and_then(|extension| extension.to_str()).unwrap_or_default() {
         "jpg" => image::load_from_memory(bytes).is_ok(),
@@ -115,7 +115,7 @@ fn boxes(mut bytes: &[u8]) -> Option<Vec<String>> {
     Some(names)
 }
 
-/// MPEG frames that fill the file to the last byte.
+/// Whether MPEG frames fill the file to the last byte.
 fn frames(mut bytes: &[u8]) -> bool {
     const RATES: [[usize; 15]; 2] = [
         [0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320],

@@ -1,4 +1,4 @@
-//! The program killed at any time, with several calls on their way.
+//! Kills the program at random times, with several calls in flight.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::crash::{Cell, in_parallel};
 use crate::crash_orders::{Order, inputs, keyed, orders};
 use crate::crash_promises::{delivered, judge, listed, nothing_half, rows};
 
-/// Numbers that are the same each time.
+/// Pseudorandom numbers, the same each time.
 struct Dice(u64);
 
 impl Dice {
@@ -21,7 +21,7 @@ impl Dice {
     }
 }
 
-/// How the jobs of one life ended.
+/// How the jobs of one run ended.
 #[derive(Debug, Default, Clone, Copy)]
 struct Tally {
     calls: usize,
@@ -33,12 +33,12 @@ struct Tally {
     files: usize,
 }
 
-/// One to three calls, a death after 0 to 1500 ms, and what is found afterwards.
+/// Makes one to three calls, kills the program after 0 to 1500 ms, and checks what is left.
 fn life(runtime: &tokio::runtime::Runtime, orders: &[Order], seed: u64) -> Tally {
     let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let cell = Cell::new(runtime);
     let mut pace = crate::harness::quick();
-    // Tasks that take a while, so that death finds them at every age.
+    // Tasks take a while, so that the kill meets them at different stages.
     pace.seconds = [0.0, 0.2, 0.6][usize::try_from(dice.roll(3)).unwrap()];
     pace.delay_ms = [0, 0, 150][usize::try_from(dice.roll(3)).unwrap()];
     cell.sandbox.set_pace(pace);
@@ -49,7 +49,7 @@ fn life(runtime: &tokio::runtime::Runtime, orders: &[Order], seed: u64) -> Tally
             (order, format!("key {index}"))
         })
         .collect();
-    // A voice cannot be made twice.
+    // The same voice cannot be made twice.
     chosen.sort_by_key(|(order, _)| order.name);
     chosen.dedup_by_key(|(order, _)| order.name);
     let after = Duration::from_millis(dice.roll(1500));
@@ -80,7 +80,7 @@ fn life(runtime: &tokio::runtime::Runtime, orders: &[Order], seed: u64) -> Tally
         judge(view, usize::from(view["status"] == "succeeded"), &at);
         tally.files += delivered(view, &at);
     }
-    // Only what is called unknown may be billed without a result.
+    // Only a job with the status unknown may be billed without a result.
     assert!(tally.succeeded <= bought && bought <= tally.succeeded + tally.unknown, "{at}: {tally:?}");
     let mut in_all = bought;
     for (order, key) in chosen.iter().filter(|(order, _)| order.tool != "speak") {
@@ -102,16 +102,16 @@ fn life(runtime: &tokio::runtime::Runtime, orders: &[Order], seed: u64) -> Tally
     tally
 }
 
-/// Three hundred lives:
+/// Three hundred runs:
 /// `cargo test --test it crash_random -- --ignored --nocapture`
 ///
-/// The same three hundred each time, as far as a machine can: only the moment of death is left to it.
+/// The seeds are the same each time. Only the exact moment of the kill varies.
 #[test]
 #[ignore = "minutes: three hundred deaths"]
 fn a_program_that_dies_at_any_time_buys_once_and_loses_nothing() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let inputs = inputs();
-    // Films in 2K take the sandbox as long as everything else together.
+    // Leave out 2K videos, which take the sandbox as long as everything else together.
     let orders: Vec<_> = orders(inputs.path()).into_iter().filter(|order| order.name != "again").collect();
     let seeds: Vec<u64> = (1..=300).collect();
     let tallies = in_parallel(4, &seeds, |seed| life(&runtime, &orders, *seed));
@@ -130,7 +130,7 @@ fn a_program_that_dies_at_any_time_buys_once_and_loses_nothing() {
     assert!(sum(|tally| tally.unknown) > 0 && sum(|tally| tally.none) > 0, "death came at all ages");
 }
 
-/// A few of the three hundred.
+/// A few of the three hundred runs.
 #[test]
 fn a_program_that_dies_at_a_few_times_buys_once_and_loses_nothing() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();

@@ -1,4 +1,4 @@
-//! Several programs on one folder, one of which dies again and again.
+//! Several programs on one folder, one of which is killed again and again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -14,16 +14,16 @@ use crate::harness::quick;
 
 struct Plan {
     jobs: usize,
-    /// How often one of the three dies.
+    /// How often one of the three programs is killed.
     deaths: usize,
-    /// How long it lives each time after MiniMax has its orders.
+    /// How long it lives each time after the sandbox has its orders.
     life: Duration,
     pace: Pace,
 }
 
 fn order(number: usize) -> Value {
     let key = format!("order {number}");
-    // A task, which is looked at many times, or a result at once.
+    // Either a task, which is polled many times, or an immediate result.
     let mut arguments = json!({ "prompt": format!("Fox number {number}."), "wait_seconds": 0 });
     arguments["idempotency_key"] = json!(key);
     arguments
@@ -50,7 +50,7 @@ fn runs(plan: &Plan) -> String {
     let mut mortal = start();
     let mut dead = BTreeSet::new();
     let mut unanswered = Vec::new();
-    // A third of the orders goes to each; those of the mortal one are left without an answer when it dies.
+    // Each program gets a third of the orders. Those of the killed one have no response.
     let mut numbers = (0..plan.jobs).peekable();
     for _ in 0..plan.deaths {
         let share = plan.jobs / plan.deaths;
@@ -74,7 +74,7 @@ fn runs(plan: &Plan) -> String {
         mortal.kill();
         mortal = start();
     }
-    // Who got no answer asks again, elsewhere, with the same key.
+    // Repeat the calls without a response at another program, with the same keys.
     let rest: Vec<_> = unanswered.into_iter().chain(numbers).collect();
     for number in &rest {
         stayers[0].call(tool(*number), order(*number));
@@ -114,7 +114,7 @@ fn runs(plan: &Plan) -> String {
     )
 }
 
-/// Every order reached MiniMax at most once. How many did.
+/// Checks that every order reached the sandbox at most once. Returns how many did.
 fn once(paid: &[Request]) -> usize {
     let mut prompts = BTreeSet::new();
     for request in paid {
@@ -123,8 +123,8 @@ fn once(paid: &[Request]) -> usize {
     prompts.len()
 }
 
-/// Nobody looks at a task that another, living process looks at. How many looks there were, and how many tasks
-/// changed hands.
+/// Checks that no process polls a task again after another one has adopted it. Returns the number of polls, and of
+/// adopted tasks.
 fn one_at_a_time(requests: &[Request], dead: &BTreeSet<u32>) -> (usize, usize) {
     let mut looks: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
     for request in requests.iter().filter(|request| request.path.starts_with("/v1/query/video_generation")) {
@@ -140,7 +140,7 @@ fn one_at_a_time(requests: &[Request], dead: &BTreeSet<u32>) -> (usize, usize) {
         handed_over += usize::from(hands.len() > 1);
         let from_the_living = hands.iter().rev().skip(1).filter(|from| !dead.contains(from)).count();
         if from_the_living > 0 {
-            // It was held up for longer than its lease; what counts is that it looks no more.
+            // The live process stalled for longer than its lease. That is allowed, as long as it does not poll again.
             eprintln!("{task} was taken from a process that lives: {hands:?}");
         }
     }

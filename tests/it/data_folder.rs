@@ -1,4 +1,4 @@
-//! The data folder: for its owner alone, however it came to be; and records that others hold or that find no room.
+//! The data folder: private to its owner, however it was created; and a database that is locked or has no space.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ fn said(result: &Value) -> String {
     result["content"][0]["text"].as_str().unwrap_or_default().to_owned()
 }
 
-/// Holds the records as another program would, until it is dropped.
+/// Locks the database as another program would, until it is dropped.
 struct Holder {
     release: Option<std::sync::mpsc::Sender<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
@@ -54,7 +54,7 @@ impl Drop for Holder {
     }
 }
 
-/// The next answers to these requests, in the order in which they come.
+/// The responses to these requests, in the order in which they arrive.
 fn answers(program: &mut Victim, ids: &[u64]) -> Vec<(u64, Value)> {
     let mut came = Vec::new();
     while came.len() < ids.len() {
@@ -76,7 +76,7 @@ fn readers_are_answered_while_writers_wait_and_the_writers_are_told_of_the_lock(
     let mut post = |tool: &str, arguments: Value| {
         program.program.post("tools/call", json!({ "name": tool, "arguments": arguments }))
     };
-    // More than there are connections, before anybody reads.
+    // These are more writers than connections, and they all come before the readers.
     let writers: Vec<_> = (0..8).map(|n| post("text_to_image", image(&format!("Fox {n}")))).collect();
     std::thread::sleep(Duration::from_millis(500));
     let mut readers = vec![post("check_account", json!({}))];
@@ -146,7 +146,7 @@ mod unix {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     }
 
-    /// Everything in a folder, and the folder itself.
+    /// A folder and everything in it.
     fn all(folder: &Path) -> Vec<PathBuf> {
         let mut found = vec![folder.to_owned()];
         for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
@@ -169,7 +169,7 @@ mod unix {
         all.len()
     }
 
-    /// A command by way of a shell.
+    /// A command that runs in a shell.
     fn by_shell(stage: &Stage, before: &str) -> Command {
         let plain = command(&stage.cell.sandbox.url(), stage.cell.dir.path(), &[]);
         let mut command = Command::new("/bin/sh");
@@ -210,7 +210,7 @@ mod unix {
         let stage = Stage::new();
         let mut program = stage.program();
         program.call("text_to_image", image("A fox"));
-        // Killed, so that its log stays.
+        // Kill it, so that its write-ahead log stays.
         program.kill();
         fs::create_dir_all(stage.cell.data().join("uploads")).unwrap();
         fs::write(stage.cell.data().join("notes.txt"), "somebody's own").unwrap();
@@ -245,14 +245,14 @@ mod unix {
             (0o1777, 0)
         );
         assert_eq!(stage.bought(), 0);
-        // The way out that it names.
+        // Try the solution that the message names.
         let own = shared.join("minimax");
         let mut program = stage.cell.program(&[("MINIMAX_DATA_DIR", own.to_str().unwrap())]).ready();
         assert_eq!(program.call("text_to_image", image("A fox"))["structuredContent"]["status"], "succeeded");
         is_private(&own);
     }
 
-    /// Needs root, to be another user.
+    /// Needs root, to act as another user.
     #[test]
     fn a_folder_of_another_user_is_refused() {
         const NOBODY: u32 = 65534;
@@ -292,7 +292,7 @@ mod unix {
     #[test]
     fn readyz_says_what_is_wrong_with_the_records_and_names_nothing_of_the_machine() {
         let stage = Stage::new();
-        // No file may grow beyond 512 KiB, as if the disk were full there. Blocks have 512 bytes.
+        // No file may grow beyond 512 KiB, as if the disk were full. The limit is in blocks of 512 bytes.
         let limited = by_shell(&stage, "trap '' XFSZ; ulimit -f 1024");
         let process = Process::run(limited, stage.cell.dir.path(), &[]);
         assert!(is_ready(&process));
@@ -309,7 +309,7 @@ mod unix {
         unready("locked");
         drop(holder);
         until("it is ready again", || is_ready(&process));
-        // The log of the database outgrows the limit, by another program's writes.
+        // Another program's writes make the write-ahead log exceed the limit.
         stage.runtime.block_on(async {
             let url = format!("sqlite://{}", stage.database().display());
             let mut connection = SqliteConnection::connect(&url).await.unwrap();

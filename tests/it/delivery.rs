@@ -1,5 +1,5 @@
-//! Results on their way here: what breaks off is gone on with, nothing is joined that does not belong together,
-//! and nothing half is ever delivered.
+//! Downloads of results: a broken download resumes, parts of different files are never joined, and no incomplete file
+//! is delivered.
 
 mod host;
 mod jobs;
@@ -16,18 +16,18 @@ use tempfile::TempDir;
 use host::{Film, Frame, Host, Parts, Reply};
 
 const MIB: u64 = 1024 * 1024;
-/// What is fetched twice, to see whether it is the same.
+/// The bytes that are fetched again to check that the file is the same.
 const OVERLAP: u64 = 64 * 1024;
 const VIDEO: Expect<'_> = Expect { kind: Some(Kind::Video), max_bytes: 1 << 32, extension: "mp4" };
 
-/// As a process on one data folder fetches.
+/// A fetcher like that of a process with one data folder.
 fn fetcher() -> Fetcher {
     let fetcher = Fetcher::new(Guard { loopback_http: true, ..Guard::default() });
     fetcher.resume_with([7; 32]);
     fetcher
 }
 
-/// Where downloads go, and what fetches them: a new one each time, as in a new process.
+/// A download folder. Each download uses a new fetcher, as in a new process.
 struct Here(TempDir);
 
 impl Here {
@@ -56,7 +56,7 @@ fn names(folder: &Path) -> BTreeSet<String> {
     fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
-/// One that begins well.
+/// A response that starts correctly and is cut off.
 fn cut(film: Film, bytes: u64) -> Reply {
     Reply { cut: Some(bytes), ..Reply::with(film) }
 }
@@ -68,7 +68,7 @@ fn is_weather(problem: &FetchProblem) -> bool {
 #[tokio::test]
 async fn a_connection_that_breaks_off_is_gone_on_with_where_it_ended() {
     let (here, film) = (Here::new(), Film::new(5 * MIB + 77));
-    // Twice: the first time behind two mebibytes, then one and a half later.
+    // It breaks off twice: after two mebibytes, and one and a half later.
     let host = Host::with(vec![cut(film, 2 * MIB), cut(film, 3 * MIB / 2), Reply::with(film)]).await;
     let saved = here.fetch(&host.link("a?sig=1")).await.unwrap();
     here.holds(film);
@@ -154,7 +154,7 @@ async fn a_link_that_ends_in_mid_download_leaves_what_a_fresh_one_goes_on_with()
 async fn what_is_whole_but_has_no_name_yet_is_not_fetched_again() {
     let (here, film) = (Here::new(), Film::new(2 * MIB));
     let host = Host::with(vec![Reply::with(film)]).await;
-    // As if the folder had gone just before the naming: the part is complete.
+    // The partial file is complete, as if the folder had vanished just before the rename.
     let host_cut = Host::with(vec![cut(film, film.length - 1), Reply::status(403), Reply::with(film)]).await;
     here.fetch(&host_cut.link("a")).await.unwrap_err();
     here.fetch(&host.link("a")).await.unwrap();
@@ -171,7 +171,7 @@ async fn a_body_that_ends_early_is_noticed_however_its_end_is_told() {
         for at in [MIB - 1, MIB / 2, 5000, 20] {
             let host = Host::with(vec![Reply { cut: Some(at), tag: "", ..reply.clone() }]).await;
             let problem = here.fetch(&host.link("a")).await.unwrap_err();
-            // Twenty bytes of a video may not even look like one.
+            // Twenty bytes may be too few to recognize a video.
             assert!(is_weather(&problem) || at == 20, "{frame:?} at {at}: {problem}");
             assert_eq!(here.names(), BTreeSet::new());
         }

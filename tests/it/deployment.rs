@@ -1,5 +1,5 @@
-//! The pages about running the server, the files they speak of, and the entries for clients that reach it by its
-//! address: what they name exists, and the server answers to it.
+//! Checks the pages about deployment, the files that they mention, and the client entries for HTTP: everything that
+//! they name exists and works.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -20,7 +20,7 @@ use tokio_util::task::TaskTracker;
 use crate::harness::{config, quick};
 
 const TOKEN: &str = "0123456789abcdef-token";
-/// The addresses that pages and entries give a server.
+/// The server addresses in the pages and entries.
 const ADDRESSES: &[&str] = &["http://127.0.0.1:8765", "https://media.example.com"];
 
 fn root() -> PathBuf {
@@ -31,7 +31,7 @@ fn read(path: impl AsRef<Path>) -> String {
     fs::read_to_string(root().join(path)).unwrap().replace("\r\n", "\n")
 }
 
-/// The pages and every file of the two folders, with their names.
+/// The names and texts of the pages and of all files in the two folders.
 fn texts() -> Vec<(String, String)> {
     let pages = ["local", "systemd", "container"].map(|page| format!("docs/{page}.md"));
     let folders = ["examples/deploy", "examples/http"];
@@ -42,7 +42,7 @@ fn texts() -> Vec<(String, String)> {
     pages.into_iter().chain(files).map(|name| (name.clone(), read(&name))).collect()
 }
 
-/// A server with a token and the older transport, as far as the pages know it.
+/// Runs `play` with a server that has a token and the SSE transport.
 async fn served<T>(play: impl AsyncFnOnce(&str, &Client) -> T) -> T {
     let sandbox = Sandbox::start(SandboxOptions { pace: quick(), ..Default::default() }).await.unwrap();
     let dir = tempfile::tempdir().unwrap();
@@ -67,13 +67,13 @@ async fn served<T>(play: impl AsyncFnOnce(&str, &Client) -> T) -> T {
     outcome
 }
 
-/// Runs of capital letters, digits and underscores that begin like our settings.
+/// All words in a text that look like our settings.
 fn settings_in(text: &str) -> BTreeSet<&str> {
     let words = text.split(|c: char| !(c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'));
     words.filter(|word| word.starts_with("MINIMAX_")).collect()
 }
 
-/// What follows one of the addresses, and what stands as `/word` between backticks.
+/// All routes in a text: those after one of the addresses, and `/word` in backticks.
 fn routes_in(text: &str) -> BTreeSet<String> {
     let word = |rest: &str| -> String {
         rest.chars().take_while(|c| c.is_ascii_alphanumeric() || "/_-.".contains(*c)).collect()
@@ -98,7 +98,7 @@ fn every_setting_that_a_page_or_an_example_names_exists() {
 
 #[tokio::test]
 async fn every_route_that_a_page_names_exists_and_every_one_is_named() {
-    // Folders of the machine, in the same dress.
+    // Folders of the machine, which look like routes.
     const FOLDERS: &[&str] = &["/etc", "/var", "/usr", "/data"];
     let pages: String =
         ["local", "systemd", "container"].map(|page| read(format!("docs/{page}.md"))).concat();
@@ -110,7 +110,7 @@ async fn every_route_that_a_page_names_exists_and_every_one_is_named() {
         for route in &named {
             let path = route.replace('…', "").replace("/files/", "/files/job/name?expires=1&signature=none");
             let response = web.get(format!("{base}{path}")).bearer_auth(TOKEN).send().await.unwrap();
-            // The older transport goes on for as long as one listens.
+            // Do not read the whole SSE stream, because it does not end.
             let status = response.status();
             let missing =
                 status == StatusCode::NOT_FOUND && response.text().await.unwrap().contains("MCP is at");
@@ -123,11 +123,11 @@ async fn every_route_that_a_page_names_exists_and_every_one_is_named() {
     }
 }
 
-/// The first part of each route that the server has.
+/// The first segment of each of the server's routes.
 fn routes_of_the_code() -> BTreeSet<String> {
     let files = fs::read_dir(root().join("src/serve/http")).unwrap().map(|entry| entry.unwrap().path());
     let files = files.filter(|path| path.is_file()).map(|path| fs::read_to_string(path).unwrap());
-    // What unit tests serve is no route of the server's.
+    // Leave out the routes in unit tests.
     let routes: String = files.map(|text| text.split("#[cfg(test)]").next().unwrap().to_owned()).collect();
     let parts = routes.split("route(\"/").skip(1).chain(routes.split("route_service(\"/").skip(1));
     parts.map(|rest| format!("/{}", rest.split(['/', '"']).next().unwrap())).collect()
@@ -141,14 +141,14 @@ fn every_file_that_a_page_names_is_there() {
             assert!(root().join("docs").join(link).exists(), "{name}: {link}");
         }
         let words = text.split([' ', '`', '\n', '"', '(', ')']).filter(|word| word.starts_with("examples/"));
-        // The secrets are the reader's own.
+        // The reader provides the secrets.
         for word in words.filter(|word| !word.contains("/secrets")) {
             assert!(root().join(word.trim_end_matches([',', '.', ';'])).exists(), "{name}: {word}");
         }
     }
 }
 
-/// Whatever follows the program's name in a line of code, a unit or a Dockerfile.
+/// The arguments after the program's name in code lines, units and Dockerfiles.
 fn command_lines() -> Vec<Vec<String>> {
     let mut found = vec![];
     for (name, text) in texts() {
@@ -176,7 +176,7 @@ fn every_command_line_of_a_page_or_an_example_is_understood() {
     }
 }
 
-/// What an entry of a client says: the address, and the header that it would send if its placeholder were the token.
+/// A client entry: the address, and the header with the token in place of the placeholder.
 struct Entry {
     url: String,
     header: String,
@@ -188,14 +188,14 @@ fn of_json(text: &str, servers: &str) -> Entry {
     Entry { url: text(&entry["url"]), header: text(&entry["headers"]["Authorization"]) }
 }
 
-/// The value behind `name` in a line of TOML or YAML.
+/// The value of `name` in TOML or YAML.
 fn value(text: &str, name: &str) -> String {
     let line =
         text.lines().find_map(|line| line.trim().strip_prefix(name)?.trim_start().strip_prefix([':', '=']));
     line.unwrap_or_else(|| panic!("no {name} in {text}")).trim().trim_matches('"').to_owned()
 }
 
-/// The entries, and what each client calls the transport.
+/// The entries, with each client's name for the transport.
 fn entries() -> Vec<(&'static str, Entry)> {
     let text = |file: &str| read(format!("examples/http/{file}"));
     let of_yaml = |file: &str, url: &str, kind: &str| {
@@ -215,7 +215,7 @@ fn entries() -> Vec<(&'static str, Entry)> {
     ]
 }
 
-/// The header with the token in the place of its placeholder, which names it.
+/// The header with the token in place of the placeholder, which must name the token.
 fn filled(header: &str) -> String {
     let (before, rest) = header.split_once("${").unwrap_or_else(|| panic!("{header} has no placeholder"));
     let (name, after) = rest.split_once('}').unwrap();
@@ -249,7 +249,7 @@ async fn every_entry_for_a_client_over_http_reaches_the_tools_with_its_token_and
     .await;
 }
 
-/// The inputs of VS Code are those that its entry uses, and none is shown while it is typed.
+/// VS Code's inputs are those that its entry uses, and all are password fields.
 #[test]
 fn the_entry_of_vs_code_asks_for_the_token_that_it_sends() {
     let entry: Value = serde_json::from_str(&read("examples/http/vscode.json")).unwrap();
@@ -260,7 +260,7 @@ fn the_entry_of_vs_code_asks_for_the_token_that_it_sends() {
     assert!(sent.contains(&format!("${{input:{}}}", inputs[0]["id"].as_str().unwrap())));
 }
 
-/// Proxies wait for longer than the server is silent, and hand on what comes.
+/// The proxies' timeouts exceed the server's keepalive interval, and they do not buffer.
 #[test]
 fn the_proxies_hand_events_on_and_outlast_the_servers_silence() {
     let (caddy, nginx) = (read("examples/deploy/Caddyfile"), read("examples/deploy/nginx.conf"));
@@ -276,7 +276,7 @@ fn the_proxies_hand_events_on_and_outlast_the_servers_silence() {
     assert!(code.contains("const PING: Duration = Duration::from_secs(15);"), "the pages say 15 seconds");
 }
 
-/// The container runs as nobody in particular, and what it starts would not start without a token.
+/// The container runs as an unprivileged user, and its command does not start without a token.
 #[test]
 fn the_container_is_not_root_and_starts_only_with_a_token() {
     let dockerfile = read("examples/deploy/Dockerfile");

@@ -1,4 +1,4 @@
-//! Many of everything: programs, cancellations, jobs, calls. And a proxy that is none of the program's business.
+//! Many programs, cancellations, jobs and calls, and a proxy that must not be used.
 
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,7 +16,7 @@ fn image(prompt: &str) -> Value {
     json!({ "prompt": prompt, "width": 512, "height": 512, "wait_seconds": 60, "idempotency_key": prompt })
 }
 
-/// Resident memory in KiB, where that can be seen.
+/// The resident memory in KiB, if `/proc` exists.
 fn memory(program: &Program) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{}/status", program.child.id())).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
@@ -28,7 +28,7 @@ fn of_eight_programs_that_start_at_once_on_a_fresh_folder_none_buys_beyond_the_b
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let cell = Cell::new(&runtime);
     let (all, budget) = (Barrier::new(8), [("MINIMAX_BUDGET_DAY", "0.0105")]);
-    // Three of four orders, each given by two.
+    // The budget is enough for three of the four orders. Two programs give each order.
     let results: Vec<_> = std::thread::scope(|scope| {
         let start = |number: usize| {
             let (cell, all) = (&cell, &all);
@@ -54,7 +54,7 @@ fn of_eight_programs_that_start_at_once_on_a_fresh_folder_none_buys_beyond_the_b
     }
 }
 
-/// Requests to this machine would reach a proxy with the key in them.
+/// Requests to this machine must not go through a proxy, which would see the key.
 #[test]
 fn no_proxy_gets_what_is_for_this_machine() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -111,7 +111,7 @@ fn any_number_of_cancellations_and_notes_about_nothing_leaves_nothing() {
             }
             program.send_bytes(lines.as_bytes());
         }
-        // The answer is the next line: nothing was said to any of them.
+        // The response is the next line, so none of the earlier messages had one.
         let id = program.post("ping", json!({}));
         let answer = program.next(std::time::Duration::from_secs(120)).expect("an answer");
         assert_eq!(answer["id"], id, "{answer}");
@@ -180,7 +180,7 @@ fn many_calls_at_once_are_all_answered_and_leave_no_memory_behind() {
         if let (Some(before), Some(now)) = (before, program.memory()) {
             assert!(now < before + 64 * 1024, "{before} KiB, then {now} KiB");
         }
-        // A conversation of megabytes, only to hear what it would cost.
+        // A dry run with a conversation of megabytes.
         let said = json!({ "role": "user", "content": "The quick brown fox. ".repeat(100_000) });
         let long = json!({ "messages": [said], "dry_run": true });
         let long = request("tools/call", json!({ "name": "chat", "arguments": long }));

@@ -1,4 +1,4 @@
-//! mcp.json.example against the program: each entry is started as its client would start it.
+//! Checks mcp.json.example: starts each entry as its client would.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -17,7 +17,7 @@ use tempfile::TempDir;
 const EXAMPLE: &str = include_str!("../../mcp.json.example");
 const PLACEHOLDER: &str = "/absolute/path/to/minimax-mcp";
 
-/// The clients, and where each looks for its servers.
+/// The clients, and the field in which each one looks for servers.
 const CLIENTS: &[(&str, &str)] = &[
     ("claude-desktop", "mcpServers"),
     ("cursor", "mcpServers"),
@@ -25,7 +25,7 @@ const CLIENTS: &[(&str, &str)] = &[
     ("claude-code", "mcpServers"),
 ];
 
-/// How long a server may take to answer.
+/// How long a server may take to respond.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn example() -> Value {
@@ -39,7 +39,7 @@ fn entry(client: &str, servers: &str) -> Value {
     entry
 }
 
-/// The environment of an entry, as it is written.
+/// The environment of an entry, unresolved.
 fn environment<'a>(client: &str, entry: &'a Value) -> Vec<(&'a str, &'a str)> {
     let text = |(name, value): (&'a String, &'a Value)| {
         (name.as_str(), value.as_str().unwrap_or_else(|| panic!("{client}: {name} is not a string")))
@@ -47,7 +47,7 @@ fn environment<'a>(client: &str, entry: &'a Value) -> Vec<(&'a str, &'a str)> {
     entry["env"].as_object().unwrap_or_else(|| panic!("{client} has no env")).iter().map(text).collect()
 }
 
-/// What stands between `${` and `}`.
+/// The placeholders in a text: everything between `${` and `}`.
 fn placeholders(text: &str) -> Vec<&str> {
     let parts = text.split("${").skip(1);
     parts.map(|part| part.split_once('}').unwrap_or_else(|| panic!("{text} does not end")).0).collect()
@@ -63,7 +63,7 @@ struct Running {
     child: Child,
     input: Option<ChildStdin>,
     lines: Receiver<String>,
-    // Last, so that the folder goes when the server is gone.
+    // The last field, so that the folder is removed after the server has ended.
     home: TempDir,
 }
 
@@ -84,7 +84,7 @@ impl Running {
         let output = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = mpsc::channel();
         thread::spawn(move || {
-            // Ends with the server's output, or when nobody listens any more.
+            // This ends with the server's output, or when the receiver is dropped.
             for line in output.lines().map_while(Result::ok) {
                 if sender.send(line).is_err() {
                     break;
@@ -131,7 +131,7 @@ fn log(home: &Path) -> PathBuf {
     home.join("stderr.log")
 }
 
-/// What no program of Windows runs without, and nothing elsewhere.
+/// The variable that every program on Windows needs; nothing on other systems.
 fn of_this_machine() -> Option<(&'static str, OsString)> {
     std::env::var_os("SystemRoot").filter(|_| cfg!(windows)).map(|value| ("SystemRoot", value))
 }

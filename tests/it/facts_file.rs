@@ -1,4 +1,4 @@
-//! Rows of the user's over the tables: seen by the real program, because tables are read once a process.
+//! The overlay of the user's facts, tested with the real program, because a process reads the facts only once.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Program, quick};
 
-/// What the program answers to some calls, with this file as MINIMAX_FACTS_FILE.
+/// The program's responses to some calls, with this content as MINIMAX_FACTS_FILE.
 async fn answers(content: Option<&'static str>, calls: Vec<(&'static str, Value)>) -> (Vec<Value>, usize) {
     let sandbox = Sandbox::start(Options { pace: quick(), ..Options::default() }).await.unwrap();
     let url = sandbox.url();

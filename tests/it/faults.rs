@@ -1,14 +1,14 @@
-//! What goes wrong at MiniMax or on the way: what is sent again, what is not, and what the caller is told.
+//! Faults at MiniMax or of the connection: what is retried, what is not, and what the caller is told.
 
-// Time that passes faster.
+// A faster clock.
 pub mod clock;
-// Every fault, as data.
+// The list of all faults.
 mod list;
-// Every fault in every phase of a call; the tables in `snapshots/` are what comes of it.
+// Every fault in every phase of a call, with tables in `snapshots/`.
 mod matrix;
-// One fault at a time, looked at closely.
+// Single faults in detail.
 mod single;
-// Sounds and answers that break off while they come.
+// Audio and answers that break off while they are streamed.
 mod streams;
-// Tasks that are told about strangely.
+// Tasks with odd reports.
 mod tasks;

@@ -1,4 +1,4 @@
-//! The files that MiniMax keeps: up, listed, looked at, down and away.
+//! Files at MiniMax: upload, list, get, download and delete.
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{World, text};
 
-/// A second of silence, and as many more as asked for.
+/// A WAV file of silence.
 fn wav(seconds: u32) -> Vec<u8> {
     let rate = 8000_u32;
     let length = rate * seconds;
@@ -27,7 +27,7 @@ fn wav(seconds: u32) -> Vec<u8> {
     bytes
 }
 
-/// A file that may be read.
+/// Writes a file in a readable folder.
 fn put(world: &World, name: &str, bytes: &[u8]) -> PathBuf {
     let folder = world.out();
     fs::create_dir_all(&folder).unwrap();
@@ -44,7 +44,7 @@ async fn upload(world: &World, name: &str, bytes: &[u8], purpose: &str) -> Value
 #[tokio::test]
 async fn an_upload_says_where_it_is_and_what_takes_it() {
     let world = World::new().await;
-    // The name lies about the type; MiniMax judges by the name, so it is mended.
+    // The extension is wrong, and MiniMax takes the type from it, so the server corrects it.
     let info = upload(&world, "me.mp3", &wav(11), "voice_clone").await;
     let id = info["file_id"].as_str().unwrap();
     assert_eq!(info["uri"], format!("mm_file://{id}"));
@@ -100,7 +100,7 @@ async fn what_does_not_suit_its_purpose_is_not_sent() {
         let refusal = world.refusal("upload_file", json!({ "file": file, "purpose": purpose })).await;
         assert!(parts.iter().all(|part| refusal.contains(part)), "{file}: {refusal}");
     }
-    // Just as long as it may be, and with a name of ours.
+    // This has exactly the allowed length, and gets a corrected name.
     let fits = put(&world, "fits.md", "\u{e9}".repeat(999_999).as_bytes());
     let info = world.make("upload_file", json!({ "file": fits, "purpose": "t2a_async_input" })).await;
     assert_eq!((&info["filename"], &info["bytes"]), (&json!("fits.txt"), &json!(1_999_998)));
@@ -198,7 +198,7 @@ async fn a_file_comes_home_by_its_link_or_without_one() {
     assert_eq!((&file["mime_type"], &file["width"]), (&json!("video/mp4"), &json!(1366)));
     let link = result.content.iter().find_map(|block| block.as_resource_link()).unwrap();
     assert!(link.uri.starts_with("file://") && text(&result).contains(file["sha256"].as_str().unwrap()));
-    // The same file again is the same file.
+    // A second download gives the same file.
     let again = world.make("download_file", json!({ "url": file["url"], "output_directory": "kept" })).await;
     assert_eq!(again["sha256"], file["sha256"]);
     for request in world.sandbox.requests().iter().filter(|request| request.path.starts_with("/cdn/")) {
@@ -250,7 +250,7 @@ async fn a_refusal_in_the_place_of_a_file_is_not_saved_as_one() {
     world.sandbox.script(vec![Rule::once("/v1/files/retrieve_content", Act::Raw { body })]);
     let refusal = world.refusal("download_file", json!({ "file_id": uploaded["file_id"] })).await;
     assert!(refusal.contains("1008"), "{refusal}");
-    // A JSON file of the user's own is a file.
+    // The user's own JSON file is a file and not an error.
     let body = json!({ "own": true }).to_string();
     world.sandbox.script(vec![Rule::once("/v1/files/retrieve_content", Act::Raw { body: body.clone() })]);
     let file = world.make("download_file", json!({ "file_id": uploaded["file_id"] })).await;

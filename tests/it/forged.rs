@@ -1,4 +1,4 @@
-//! Files in folders that tools and other programs can write: none of them is believed, whatever it is called.
+//! Forged files in folders that tools and other programs can write. None of them is trusted, whatever its name.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -13,7 +13,7 @@ use crate::crash_promises::{delivered, listed, nothing_half};
 use crate::storage::Stage;
 use crate::unwritten::{FULL, ROOM, SUBMIT, a_line_with_a_task, next_delivers, order, spooled, stage, word};
 
-/// Every place and name that this version or an earlier one has read updates from, and a few that look like one.
+/// All paths from which this version or an earlier one has read updates, and a few similar ones.
 fn places(stage: &Stage) -> Vec<PathBuf> {
     let (data, out) = (stage.cell.data(), stage.cell.out());
     fs::create_dir_all(data.join("spool")).unwrap();
@@ -31,7 +31,7 @@ fn places(stage: &Stage) -> Vec<PathBuf> {
     ]
 }
 
-/// Lays the lines at every place, as they are and behind something that looks like a MAC.
+/// Writes the lines to all these paths, plain and after something that looks like a MAC.
 fn plant(stage: &Stage, lines: &[Value]) -> Vec<PathBuf> {
     let places = places(stage);
     for place in &places {
@@ -50,7 +50,7 @@ fn id_of(made: &Value) -> Value {
     made["structuredContent"]["job_id"].clone()
 }
 
-/// A host that answers everything with one text. It lives as long as the test.
+/// A host that answers every request with one text, until the test ends.
 fn host(text: &str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -81,7 +81,7 @@ fn a_budget_is_not_given_back_by_a_file_that_says_so() {
         .iter()
         .map(|id| json!({ "when": 1, "purchase": id, "state": "released", "actual": null }))
         .collect();
-    // By the tool, under the very names.
+    // Let the tool write files with these names.
     let text = lines.iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
     let host = host(&text);
     for name in ["unwritten-a.jsonl", ".minimax-unwritten-a.jsonl", "a.spool", "jobs.lock", "x.part"] {
@@ -97,7 +97,7 @@ fn a_budget_is_not_given_back_by_a_file_that_says_so() {
         assert!(ending != "spool" && ending != "part" && ending != "lock", "{saved}");
     }
     program.kill();
-    // And by whatever else can write there.
+    // Then write them as another program would.
     let planted = plant(&stage, &lines);
     for _ in 0..2 {
         let mut program = stage.cell.program(&budget).ready();
@@ -132,7 +132,7 @@ fn a_file_in_the_output_folder_does_not_make_a_job_write_elsewhere() {
     let view = next.call("get_job", json!({ "job_id": id, "wait_seconds": 5 }));
     assert_eq!(view["structuredContent"]["status"], "failed", "{view}");
     assert!(next.log().contains("left aside"), "{}", next.log());
-    // Each file once, though the spool is looked through every two seconds.
+    // Each file is logged once, although the spool is checked every two seconds.
     let complaints = next.log().matches("left aside").count();
     std::thread::sleep(std::time::Duration::from_millis(4500));
     assert_eq!(next.log().matches("left aside").count(), complaints, "{}", next.log());
@@ -140,7 +140,7 @@ fn a_file_in_the_output_folder_does_not_make_a_job_write_elsewhere() {
     assert_eq!(word(&stage, "SELECT kind || ' ' || principal FROM jobs"), "image local");
 }
 
-/// What a server of these records has spooled counts as it was written, and for these records alone.
+/// A spooled line counts only unchanged, and only for the database that it belongs to.
 #[test]
 fn a_spooled_line_that_was_changed_or_belongs_to_other_records_is_left_aside() {
     let stage = stage();
@@ -160,7 +160,7 @@ fn a_spooled_line_that_was_changed_or_belongs_to_other_records_is_left_aside() {
     assert!(next.log().contains("left aside"), "{}", next.log());
     assert_eq!(fs::read_to_string(&file).unwrap(), text.replace("video_v1", "video_v2"));
     next.kill();
-    // Other records have another key.
+    // Another database has another key.
     fs::write(&file, &text).unwrap();
     stage.sql("UPDATE secrets SET value = randomblob(32) WHERE name = 'spool'");
     let mut next = stage.program();
@@ -174,12 +174,12 @@ fn started(stage: &Stage) -> Victim {
     program
 }
 
-/// As [`next_delivers`], wherever results may go.
+/// Starts the next program without allowed folders besides the default.
 fn without_allowed_folders(stage: &Stage) -> Victim {
     stage.cell.program(&[("MINIMAX_ALLOWED_DIRS", ""), ("MINIMAX_CRASH_CLOCK", "7000")]).ready()
 }
 
-/// A line without its MAC, in a file as versions before the spool wrote it.
+/// Rewrites a spooled line without its MAC, in a file of versions before the spool.
 fn as_before_the_spool(stage: &Stage, mode: u32) -> PathBuf {
     let file = spooled(&stage.cell.data()).pop().unwrap();
     let text = fs::read_to_string(&file).unwrap();
@@ -229,7 +229,7 @@ fn a_file_of_an_earlier_version_counts_only_where_no_tool_can_write() {
     }
 }
 
-/// What the program itself has spooled to the output folder still counts.
+/// Updates that the program itself spooled to the output folder still count.
 #[cfg(unix)]
 #[test]
 fn the_spool_is_for_its_owner_alone_and_no_link_takes_its_place() {
@@ -242,7 +242,7 @@ fn the_spool_is_for_its_owner_alone_and_no_link_takes_its_place() {
     let _ = fs::remove_dir_all(stage.cell.data().join("spool"));
     std::os::unix::fs::symlink(&trap, stage.cell.data().join("spool")).unwrap();
     order(&stage, &mut program, || stage.sql(FULL));
-    // Not behind the link, so in the output folder.
+    // The spool does not follow the link, so it uses the output folder.
     until("the line", || a_line_with_a_task(&stage.cell.out()));
     assert_eq!(fs::read_dir(&trap).unwrap().count(), 0);
     let file = spooled(&stage.cell.out()).pop().unwrap();
@@ -302,7 +302,7 @@ fn a_result_folder_that_is_the_data_folder_is_refused_before_anything_is_bought(
     assert_eq!(stage.bought(), 0);
 }
 
-/// A record may be older than the settings, and what it says of a folder is checked like what a caller says.
+/// A folder in an old record is checked like a folder from a caller, because the settings may have changed.
 #[test]
 fn a_folder_that_is_no_longer_allowed_takes_no_result_and_the_result_is_not_lost() {
     let stage = stage();

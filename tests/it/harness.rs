@@ -1,4 +1,4 @@
-//! Worlds to test in.
+//! The shared test harness: a sandbox, a server and a client in one process, or the real program as a child.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
@@ -18,7 +18,7 @@ use rmcp::{ClientHandler, RoleClient, ServiceExt};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// What the client heard of progress.
+/// A client that records progress notes.
 #[derive(Clone, Debug, Default)]
 pub struct Listener {
     pub notes: Arc<Mutex<Vec<ProgressNotificationParam>>>,
@@ -30,7 +30,7 @@ impl ClientHandler for Listener {
     }
 }
 
-/// A sandbox, a server in front of it, and a client, all in this process.
+/// A sandbox, a server that uses it, and a client, all in this process.
 pub struct World {
     pub sandbox: Arc<Sandbox>,
     pub dir: Arc<TempDir>,
@@ -40,7 +40,7 @@ pub struct World {
     settings: Vec<(String, String)>,
 }
 
-/// Tasks that are done after two looks, and no waiting.
+/// A sandbox pace without delays: tasks end after two polls.
 pub fn quick() -> Pace {
     Pace { polls: 2, seconds: 0.0, delay_ms: 0, link_seconds: None }
 }
@@ -50,7 +50,7 @@ impl World {
         Self::with(quick(), &[]).await
     }
 
-    /// A world whose sandbox works at `pace` and whose server has `settings` besides the needed ones.
+    /// A world whose sandbox works at `pace` and whose server has `settings` in addition to the required ones.
     pub async fn with(pace: Pace, settings: &[(&str, &str)]) -> Self {
         let sandbox = Sandbox::start(Options { pace, ..Options::default() }).await.unwrap();
         let settings =
@@ -73,7 +73,7 @@ impl World {
         Self { sandbox, dir, server, client, listener, settings }
     }
 
-    /// The same folders and the same MiniMax behind a new server. The old one is shut down in good order.
+    /// Shuts the server down cleanly and starts a new one with the same folders and sandbox.
     pub async fn restarted(self) -> Self {
         let Self { sandbox, dir, server, client, settings, .. } = self;
         let _ = client.cancel().await;
@@ -81,12 +81,12 @@ impl World {
         Self::around(sandbox, dir, settings).await
     }
 
-    /// A second server on the same folders and MiniMax, beside this one.
+    /// Starts a second server with the same folders and sandbox.
     pub async fn neighbour(&self) -> Self {
         Self::around(Arc::clone(&self.sandbox), Arc::clone(&self.dir), self.settings.clone()).await
     }
 
-    /// As [`Self::neighbour`], with other settings.
+    /// Like [`Self::neighbour`], with other settings.
     pub async fn neighbour_with(&self, settings: &[(&str, &str)]) -> Self {
         let settings =
             settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -103,26 +103,26 @@ impl World {
         result
     }
 
-    /// The structured result of a call that must succeed.
+    /// Makes a call that must succeed and returns its structured result.
     pub async fn make(&self, tool: &'static str, arguments: Value) -> Value {
         let result = self.call(tool, arguments).await;
         assert_ne!(result.is_error, Some(true), "{}", text(&result));
         result.structured_content.unwrap()
     }
 
-    /// The text of a call that must fail.
+    /// Makes a call that must fail and returns its text.
     pub async fn refusal(&self, tool: &'static str, arguments: Value) -> String {
         let result = self.call(tool, arguments).await;
         assert_eq!(result.is_error, Some(true), "{}", text(&result));
         text(&result)
     }
 
-    /// How often MiniMax was asked for something that it bills.
+    /// The number of paid requests that the sandbox has accepted.
     pub fn bought(&self) -> usize {
         self.sandbox.paid().len()
     }
 
-    /// The body of the last request that MiniMax took.
+    /// The body of the last paid request that the sandbox accepted.
     pub fn last_body(&self) -> Value {
         self.sandbox.paid().last().unwrap().body.clone()
     }
@@ -131,7 +131,7 @@ impl World {
         self.listener.notes.lock().unwrap().iter().filter_map(|note| note.message.clone()).collect()
     }
 
-    /// Where results go.
+    /// The output folder.
     pub fn out(&self) -> PathBuf {
         self.dir.path().join("out")
     }
@@ -152,13 +152,13 @@ pub fn config(url: &str, dir: &Path, settings: &[(String, String)]) -> Config {
     Config::read(|name| all.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone()), &places)
 }
 
-/// Every result that a test sees is held against the schema of its tool.
+/// Checks a result against the output schema of its tool. The harness does this for every call.
 fn keeps_its_promise(tool: &str, content: Option<&Value>) {
     static PROMISED: LazyLock<HashMap<String, Option<Value>>> = LazyLock::new(|| {
         let schema = |tool: &rmcp::model::Tool| tool.output_schema.as_deref().cloned().map(Value::Object);
         tools::catalogue().tools().iter().map(|tool| (tool.name.to_string(), schema(tool))).collect()
     });
-    // Another server's name for a tool is not in the catalogue.
+    // An alias, which another server uses for the tool, is not in the catalogue.
     let Some(promised) = PROMISED.get(tool) else { return };
     assert_eq!(promised.is_some(), content.is_some(), "{tool}");
     if let (Some(schema), Some(content)) = (promised, content) {
@@ -204,7 +204,7 @@ pub fn text(result: &CallToolResult) -> String {
         .join("\n")
 }
 
-/// How many tools are on offer unless the settings say otherwise.
+/// The number of tools that are on by default.
 pub fn offered() -> usize {
     let all = tools::catalogue().tools();
     all.iter().filter(|tool| tools::catalogue().toolset_of(&tool.name) != Some(Toolset::Legacy)).count()
@@ -219,7 +219,7 @@ pub async fn eventually(what: &str, mut done: impl AsyncFnMut() -> bool) {
     }
 }
 
-/// The real program as a child, spoken to in raw JSON lines.
+/// The real program as a child process, driven with raw JSON lines.
 pub struct Program {
     pub child: Child,
     stdin: Option<ChildStdin>,
@@ -228,7 +228,7 @@ pub struct Program {
 }
 
 impl Program {
-    /// Starts `minimax-mcp` with nothing of the environment but what it is given.
+    /// Starts `minimax-mcp` with only the given environment.
     pub fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_minimax-mcp"));
         command.args(arguments);
@@ -237,7 +237,7 @@ impl Program {
 
     fn run(mut command: Command, environment: &[(&str, impl AsRef<str>)]) -> Self {
         command.env_clear().envs(environment.iter().map(|(name, value)| (name, value.as_ref())));
-        // Windows programs do not start without it.
+        // Programs on Windows do not start without this variable.
         if let Some(root) = std::env::var_os("SystemRoot") {
             command.env("SystemRoot", root);
         }
@@ -245,7 +245,7 @@ impl Program {
         Self::of(command)
     }
 
-    /// A command that ends in the program. Its stderr goes where the command says.
+    /// Starts a command that runs the program. The command decides where stderr goes.
     pub fn of(mut command: Command) -> Self {
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the program starts");
@@ -261,12 +261,12 @@ impl Program {
         Self { child, stdin, lines, next_id: 0 }
     }
 
-    /// In front of the sandbox at `url`, with everything it keeps below `dir`.
+    /// Starts the program with the sandbox at `url` and all its folders below `dir`.
     pub fn at(url: &str, dir: &Path) -> Self {
         Self::run(Command::new(env!("CARGO_BIN_EXE_minimax-mcp")), &Self::usual(url, dir))
     }
 
-    /// As [`Self::at`], in a shell that has done something before: set limits, that is.
+    /// Like [`Self::at`], after a shell command, for example one that sets limits.
     #[cfg(unix)]
     pub fn within(before: &str, url: &str, dir: &Path) -> Self {
         let mut command = Command::new("/bin/sh");
@@ -302,7 +302,7 @@ impl Program {
         stdin.flush().unwrap();
     }
 
-    /// The next line, which must be JSON; `None` after the patience is over or the program has ended.
+    /// The next line, which must be JSON; `None` after the patience or when the program has ended.
     pub fn next(&self, patience: Duration) -> Option<Value> {
         match self.lines.recv_timeout(patience) {
             Ok(line) => {
@@ -312,7 +312,7 @@ impl Program {
         }
     }
 
-    /// Sends a request and waits for its answer; what else arrives meanwhile is dropped.
+    /// Sends a request and waits for its response. Drops any other message that arrives before it.
     pub fn request(&mut self, method: &str, parameters: Value) -> Value {
         let id = self.post(method, parameters);
         self.answer(id)
@@ -334,7 +334,7 @@ impl Program {
         }
     }
 
-    /// Legacy opening.
+    /// Performs the `initialize` handshake of the older protocol versions.
     pub fn initialize(&mut self, version: &str) -> Value {
         let client = json!({ "name": "raw", "version": "0" });
         let parameters = json!({ "protocolVersion": version, "capabilities": {}, "clientInfo": client });
@@ -343,24 +343,24 @@ impl Program {
         answer
     }
 
-    /// Calls a tool and gives the whole result.
+    /// Calls a tool and returns the complete result.
     pub fn call(&mut self, tool: &str, arguments: Value) -> Value {
         self.request("tools/call", json!({ "name": tool, "arguments": arguments }))["result"].clone()
     }
 
-    /// kill -9, and the corpse is collected.
+    /// Kills the process with SIGKILL and reaps it.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// Closes stdin and waits for the end.
+    /// Closes stdin and waits for the program to exit.
     pub fn hang_up(&mut self) -> std::process::ExitStatus {
         drop(self.stdin.take());
         self.ended()
     }
 
-    /// Waits for the end.
+    /// Waits for the program to exit.
     pub fn ended(&mut self) -> std::process::ExitStatus {
         let end = Instant::now() + Duration::from_secs(30);
         loop {

@@ -1,4 +1,4 @@
-//! The server as it is reached over HTTP: by its friends, and by others.
+//! The server over HTTP, for ordinary calls and everyday refusals.
 
 use std::time::Duration;
 
@@ -18,10 +18,10 @@ use crate::harness::{config, quick};
 pub const ADA: &str = "ada-0123456789abcdef";
 pub const BOB: &str = "bob-0123456789abcdef";
 
-/// What a test changes of a server's settings.
+/// A change to a server's settings.
 pub type Tune = fn(&mut Config);
 
-/// A server behind a port of its own.
+/// A server at its own port.
 pub struct Served {
     pub base: String,
     pub sandbox: Sandbox,
@@ -52,7 +52,7 @@ impl Served {
         Self::with(true, quick()).await
     }
 
-    /// A second one on the same folders, at another port.
+    /// Starts a second server on the same folders at another port.
     pub async fn neighbour(&self, tokens: bool) -> String {
         self.neighbour_tuned(tokens, |_| {}).await
     }
@@ -100,7 +100,7 @@ pub fn post(base: &str, token: Option<&str>, body: &Value) -> RequestBuilder {
     }
 }
 
-/// The answer in a body that is an event stream or JSON.
+/// The response in a body that is an event stream or JSON.
 pub async fn answer(response: Response) -> Value {
     assert_eq!(response.status(), StatusCode::OK);
     let text = response.text().await.unwrap();
@@ -115,7 +115,7 @@ pub async fn call(base: &str, token: Option<&str>, tool: &str, arguments: Value)
     answer(post(base, token, &body).send().await.unwrap()).await
 }
 
-/// The structured result of a call that must succeed.
+/// Makes a call that must succeed and returns its structured result.
 pub async fn make(base: &str, token: Option<&str>, tool: &str, arguments: Value) -> Value {
     let answer = call(base, token, tool, arguments).await;
     assert_ne!(answer["result"]["isError"], true, "{answer}");
@@ -207,7 +207,7 @@ async fn nobody_sees_what_is_another_s() {
     assert_eq!(make(base, Some(BOB), "list_jobs", json!({})).await["jobs"], json!([]));
     assert_eq!(make(base, Some(BOB), "list_video_tasks", json!({})).await["tasks"], json!([]));
     assert_eq!(make(base, Some(ADA), "list_video_tasks", json!({})).await["tasks"][0]["task_id"], task);
-    // The same key of another person is another order.
+    // The same idempotency key from another caller is another order.
     let bob = make(base, Some(BOB), "text_to_image", order).await;
     assert_ne!(bob["job_id"], ada["job_id"]);
     assert_eq!(served.sandbox.paid().len(), 3);
@@ -268,7 +268,7 @@ async fn a_caller_who_goes_away_loses_the_wait_and_not_the_job() {
     }
     let list = make(&served.base, None, "list_jobs", json!({})).await;
     let job = list["jobs"][0]["job_id"].clone();
-    // Another process at another port has the same jobs.
+    // Another process at another port sees the same jobs.
     let other = served.neighbour(false).await;
     let view = make(&other, None, "get_job", json!({ "job_id": job })).await;
     assert_eq!(view["status"], "succeeded");
@@ -306,7 +306,7 @@ async fn another_s_voice_is_neither_listed_nor_deleted() {
     let design = json!({ "prompt": "A calm narrator", "preview_text": "Good evening." });
     let voice = make(base, Some(ADA), "voice_design", design).await["voice_id"].clone();
     assert!(voice.is_string(), "{voice}");
-    // MiniMax lists a voice when it has been used.
+    // MiniMax lists a voice after its first use.
     make(base, Some(ADA), "text_to_audio", json!({ "text": "Hello", "voice_id": voice })).await;
     let own = json!({ "voice_type": "voice_generation" });
     let has = |list: Value| list["voices"].to_string().contains(voice.as_str().unwrap());
@@ -365,7 +365,7 @@ async fn a_token_with_groups_is_shown_their_tables_and_recipes_and_keeps_its_own
         "argument": { "name": "voice_id", "value": "" } });
     let typed = ask(&served.base, "completion/complete", about).await;
     assert_eq!(typed["result"]["completion"]["values"], json!([]), "{typed}");
-    // A token that has lost its groups keeps what was paid for with it.
+    // A token that loses toolsets keeps access to what it paid for.
     let later = served
         .neighbour_tuned(true, |config| {
             config.http.tokens.iter_mut().for_each(|row| row.toolsets = Some(vec![Toolset::Music]));
@@ -376,12 +376,12 @@ async fn a_token_with_groups_is_shown_their_tables_and_recipes_and_keeps_its_own
     served.end().await;
 }
 
-/// A folder of this machine is nobody's business but of those who sit at it.
+/// Remote callers must not learn the paths of this machine.
 #[tokio::test]
 async fn a_failure_of_the_records_names_no_folder_to_a_caller_from_elsewhere() {
     let served = Served::guarded().await;
     let data = served.dir.path().join("data");
-    // No folder can be made where a file is.
+    // The server cannot create the folder, because a file is in its place.
     std::fs::write(&data, "").unwrap();
     for (tool, arguments) in [
         ("text_to_image", json!({ "prompt": "A fox" })),

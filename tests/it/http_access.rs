@@ -1,4 +1,4 @@
-//! Who is let in over HTTP by an identity provider, and who is not.
+//! Access over HTTP with tokens of an identity provider.
 
 pub mod provider;
 mod tokens;
@@ -28,7 +28,7 @@ async fn served() -> (Provider, Served) {
 }
 
 impl Served {
-    /// What a token for this server has to be for.
+    /// The audience that a token for this server must have.
     fn resource(&self) -> String {
         format!("{}/mcp", self.base)
     }
@@ -69,7 +69,7 @@ async fn a_subject_of_the_identity_provider_is_let_in_by_every_usual_signature()
         provider.token(&several),
         provider.token(&client),
         provider.ed.token(&json!({ "alg": "EdDSA", "kid": "ed" }), &claims),
-        // The only key of its sort.
+        // This token names no key, but only one key fits its algorithm.
         provider.ed.token(&json!({ "alg": "EdDSA", "typ": "JWT" }), &claims),
     ] {
         assert_eq!(ping(&served.base, &token).await.0, StatusCode::OK);
@@ -104,7 +104,7 @@ async fn signatures_with_rsa_are_taken_with_keys_from_the_place_that_the_setting
     served.end().await;
 }
 
-/// A token that a secret signs.
+/// A token signed with a shared secret (HMAC).
 fn by_secret(secret: &[u8], claims: &Value) -> String {
     let message = unsigned(&json!({ "alg": "HS256", "typ": "JWT", "kid": "ec" }), claims);
     let mut mac = Hmac::<Sha256>::new_from_slice(secret).unwrap();
@@ -112,7 +112,7 @@ fn by_secret(secret: &[u8], claims: &Value) -> String {
     format!("{message}.{}", BASE64.encode(&mac.finalize().into_bytes()))
 }
 
-/// Why a token is refused: each for its own reason.
+/// The reasons for refusing a token.
 const READ: &str = "cannot be read";
 const WAY: &str = "in a way that is not taken";
 const SIGNATURE: &str = "a signature that does not fit";
@@ -306,14 +306,14 @@ async fn two_subjects_do_not_see_each_other_s_jobs() {
     let order = json!({ "prompt": "Ada's", "idempotency_key": "one" });
     let made = make(&served.base, &ada, "text_to_image", order.clone()).await;
     let arguments = json!({ "job_id": made["job_id"] });
-    // Another token of the same subject.
+    // Another token for the same subject.
     let mut later = provider.claims("ada", &served.resource());
     later["jti"] = json!("2");
     assert_eq!(
         make(&served.base, &provider.token(&later), "get_job", arguments.clone()).await["status"],
         "succeeded"
     );
-    // A client of the same name is somebody else.
+    // A client with the same name is another principal.
     let mut client = provider.claims("x", &served.resource());
     client.as_object_mut().unwrap().remove("sub");
     client["client_id"] = json!("ada");

@@ -1,7 +1,7 @@
-//! The real program on a port, and strangers with raw sockets. What friends do is in `http.rs`, with the everyday refusals.
+//! Attacks on the real program with raw sockets. `http.rs` has ordinary calls and everyday refusals.
 //!
-//! After each attack the program answers an ordinary call, holds no more files than before, and its log, at the level
-//! that says most, has no secret in it: see `stage`.
+//! After each attack, `stage` checks that the program answers an ordinary call, has no more open files than before,
+//! and has no secrets in its log at the most verbose level.
 
 mod bodies;
 mod clock;

@@ -1,4 +1,4 @@
-//! Files that callers hand in over HTTP.
+//! Uploads from HTTP callers.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,20 +23,20 @@ async fn send(request: RequestBuilder) -> Response {
     request.send().await.unwrap()
 }
 
-/// The answer to a file that must be taken.
+/// Sends an upload that must be accepted and returns the response.
 async fn taken(request: RequestBuilder) -> Value {
     let response = send(request).await;
     assert_eq!(response.status(), StatusCode::CREATED, "{}", response.text().await.unwrap());
     response.json().await.unwrap()
 }
 
-/// The status and the words of a refusal.
+/// The status and the text of a refusal.
 async fn refused(request: RequestBuilder) -> (u16, String) {
     let response = send(request).await;
     (response.status().as_u16(), response.text().await.unwrap())
 }
 
-/// A picture as MiniMax makes them.
+/// An image made by the sandbox.
 async fn picture(served: &Served) -> Vec<u8> {
     let view = make(&served.base, Some(ADA), "text_to_image", json!({ "prompt": "A face" })).await;
     let link = view["files"][0]["download_url"].as_str().unwrap();
@@ -47,7 +47,7 @@ fn recording(served: &Served) -> Vec<u8> {
     std::fs::read(wav(&served.dir.path().join("me.wav"), 12)).unwrap()
 }
 
-/// Every file of the uploads folder.
+/// All files in the uploads folder.
 fn kept(dir: &Path) -> Vec<PathBuf> {
     let mut all = Vec::new();
     let mut folders = vec![dir.join("data").join("minimax-mcp").join("uploads")];
@@ -61,7 +61,7 @@ fn kept(dir: &Path) -> Vec<PathBuf> {
     all
 }
 
-/// Small files, few of them, for a short time; and everybody may call everything.
+/// Tight limits for size, number and lifetime of uploads. All tools are on for everyone.
 fn narrow(config: &mut Config) {
     let uploads = &mut config.http.uploads;
     (uploads.largest, uploads.total, uploads.count) = (300_000, 500_000, 3);
@@ -77,7 +77,7 @@ async fn a_file_that_was_handed_in_is_taken_by_every_tool_and_on_every_server_of
     let served = Served::tuned(true, quick(), everything).await;
     let other = served.neighbour_tuned(true, everything).await;
     let (face, voice) = (picture(&served).await, recording(&served));
-    // What the sender calls it is not believed: the bytes tell.
+    // The declared type is not trusted; the bytes decide.
     let request = hand_in(&served.base, ADA, "").header(CONTENT_TYPE, "text/html").body(face.clone());
     let upload = taken(request.header(CONTENT_DISPOSITION, "attachment; filename=\"My Face.PNG\"")).await;
     assert_eq!((&upload["content_type"], &upload["name"]), (&json!("image/jpeg"), &json!("my-face.jpg")));
@@ -136,7 +136,7 @@ async fn what_one_caller_has_handed_in_is_not_there_for_another_and_ends() {
     assert!(ask(ADA, uri).await.contains("is not here"));
     assert_eq!(kept(served.dir.path()), Vec::<PathBuf>::new());
 
-    // One whose time is over: nobody is given it, and whoever comes next sweeps it away.
+    // An expired upload is not returned, and the next upload removes it.
     let uri = taken(hand_in(&served.base, ADA, "?name=a.wav").body(recording(&served))).await["uri"].clone();
     let file = kept(served.dir.path()).pop().unwrap();
     let folder = file.parent().unwrap();
@@ -174,7 +174,7 @@ async fn what_is_too_large_too_much_or_of_no_use_is_refused_and_leaves_nothing()
         assert!(text.contains(words) && text.starts_with("Nothing was kept"), "{text}");
         assert!(!text.contains(dir.to_str().unwrap()), "{text}");
     }
-    // Nobody said how long it is, and it never ends.
+    // The body has no declared length and never ends.
     match hand_in(base, ADA, "").body(endless()).send().await {
         Ok(response) => assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE),
         Err(error) => assert!(error.is_request() || error.is_body(), "{error}"),
@@ -183,7 +183,7 @@ async fn what_is_too_large_too_much_or_of_no_use_is_refused_and_leaves_nothing()
     assert_eq!(refused(hand_in(base, ADA, "").multipart(form)).await.0, 400);
     assert_eq!(kept(dir), Vec::<PathBuf>::new());
 
-    // 192,044 bytes each: two have room, and the third of another caller.
+    // Each has 192,044 bytes. The limit fits two, and a third from another caller.
     for _ in 0..2 {
         taken(hand_in(base, ADA, "").body(voice.clone())).await;
     }

@@ -26,7 +26,7 @@ async fn an_image_is_a_file_a_link_and_a_view() {
     let bytes = fs::read(path).unwrap();
     assert_eq!(file["bytes"], bytes.len());
     assert!(bytes.starts_with(&[0xff, 0xd8]), "a JPEG");
-    // The same facts stand in each of the three forms that clients show.
+    // The same facts are in all three forms that clients show.
     let text = crate::harness::text(&result);
     for part in
         [path, file["url"].as_str().unwrap(), file["uri"].as_str().unwrap(), view["job_id"].as_str().unwrap()]
@@ -174,7 +174,7 @@ async fn bad_arguments_cost_nothing_and_say_what_would_be_right() {
     assert_eq!(world.sandbox.requests().len(), 0);
 }
 
-/// Thirty paid calls at once, and others are answered meanwhile.
+/// Thirty paid calls at once do not delay other calls.
 #[tokio::test]
 async fn thirty_images_at_once_all_arrive_and_hold_nobody_up() {
     let mut pace = crate::harness::quick();

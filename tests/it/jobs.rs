@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Program, World, eventually, quick};
 
-/// A video takes this long and no call needs to wait for it.
+/// A pace at which a video takes about a second.
 fn slow() -> Pace {
     Pace { polls: 3, seconds: 1.0, ..quick() }
 }
@@ -24,7 +24,7 @@ async fn a_call_that_runs_out_of_patience_is_no_error_and_get_job_goes_on() {
     assert_eq!(world.bought(), 1);
 }
 
-/// The official server's way: submit, keep the id, ask later.
+/// Works like the official server: submit, keep the id, ask later.
 #[tokio::test]
 async fn async_mode_answers_with_the_id_of_the_task_however_long_the_submit_takes() {
     let world = World::new().await;
@@ -34,7 +34,7 @@ async fn async_mode_answers_with_the_id_of_the_task_however_long_the_submit_take
     let video = world.make("generate_video", video).await;
     let end = world.make("query_video_generation", json!({ "task_id": video["task_id"] })).await;
     assert_eq!(end["job_id"], video["job_id"]);
-    // What is not a task has no id to wait for.
+    // A call that makes no task has no task id to wait for.
     let image = world.make("text_to_image", json!({ "prompt": "A fox", "async_mode": true })).await;
     assert_eq!(image["status"], "submitting");
 }
@@ -50,7 +50,7 @@ async fn a_job_that_outlives_its_server_is_not_lost() {
     assert_eq!(world.bought(), 1, "paid for once");
 }
 
-/// The promise, with the real program and a real kill -9.
+/// Tests the promise with the real program and SIGKILL.
 #[tokio::test]
 async fn a_killed_server_leaves_a_job_that_the_next_one_delivers() {
     let dir = tempfile::tempdir().unwrap();
@@ -78,7 +78,7 @@ async fn a_killed_server_leaves_a_job_that_the_next_one_delivers() {
     sandbox.stop().await;
 }
 
-/// As above, with the sandbox inside the program that is killed.
+/// The same with the sandbox inside the program that is killed.
 #[tokio::test]
 async fn a_killed_server_with_its_sandbox_inside_leaves_a_job_that_the_next_one_delivers() {
     let dir = tempfile::tempdir().unwrap();
@@ -207,26 +207,26 @@ async fn jobs_are_listed_by_page_state_kind_and_words() {
 async fn cancelling_says_whether_minimax_stopped_too() {
     let world = World::with(Pace { polls: 1000, seconds: 600.0, ..quick() }, &[]).await;
     let hailuo = world.make("generate_video", json!({ "prompt": "A fox", "async_mode": true })).await;
-    // Between two looks.
+    // This is between two polls.
     world.make("get_job", json!({ "job_id": hailuo["job_id"], "wait_seconds": 1 })).await;
     let end = world.make("cancel_job", json!({ "job_id": hailuo["job_id"] })).await;
     assert_eq!(end["status"], "cancelled");
     assert!(end["next"].as_str().unwrap().contains("goes on with it and bills it"), "{end}");
     let again = world.make("cancel_job", json!({ "job_id": hailuo["job_id"] })).await;
     assert!(again["next"].as_str().unwrap().contains("ended before"), "{again}");
-    // Nobody looks at it any more.
+    // It is not polled any more.
     let looks = || world.sandbox.requests().iter().filter(|request| request.path.contains("query")).count();
     let before = looks();
     tokio::time::sleep(Duration::from_millis(400)).await;
     assert_eq!(looks(), before);
-    // And it can be taken up again.
+    // It can be adopted again.
     let again = world.make("query_video_generation", json!({ "task_id": hailuo["task_id"] })).await;
     assert_eq!(again["status"], "running", "{again}");
 }
 
 #[tokio::test]
 async fn a_queued_h3_video_is_cancelled_at_minimax_too() {
-    // Each look brings it on, so the server looks only now and then.
+    // Each poll advances the task, so let the server poll rarely.
     let pace = Pace { polls: 1000, seconds: 600.0, ..quick() };
     let world = World::with(pace, &[("MINIMAX_POLL_SECONDS", "30")]).await;
     let h3 =
@@ -295,7 +295,7 @@ async fn a_finished_h3_video_is_fetched_and_not_deleted_when_it_is_to_be_cancell
     let first =
         world.make("generate_video", json!({ "prompt": "A fox", "model": "h3", "async_mode": true })).await;
     assert_eq!(first["status"], "running");
-    // Two looks make it finished at MiniMax; the server itself looks every half minute.
+    // Two polls finish the task at the sandbox; the server itself polls every half minute.
     let task = first["task_id"].as_str().unwrap();
     let url = format!("{}/v2/query/video_generation/{task}", world.sandbox.url());
     for _ in 0..3 {
@@ -363,7 +363,7 @@ async fn what_was_cancelled_stays_so_whatever_is_seen_in_the_same_moment() {
     let one = async |number: u64| {
         let order = json!({ "prompt": format!("Waves {number}"), "async_mode": true });
         let view = world.make("generate_video", order).await;
-        // Anywhere between two looks, which are 0.05 s apart.
+        // A random moment between two polls, which are 0.05 s apart.
         tokio::time::sleep(Duration::from_millis(7 * number)).await;
         let id = json!({ "job_id": view["job_id"] });
         assert_eq!(world.make("cancel_job", id.clone()).await["status"], "cancelled");

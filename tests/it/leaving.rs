@@ -1,4 +1,4 @@
-//! Callers who leave before their answer comes, and a server that ends before it came.
+//! Callers who disconnect before their response arrives, and a server that stops before then.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::harness::{World, config, eventually, quick};
 
-/// A server whose MiniMax takes its time, and that can be started anew.
+/// A server with a slow sandbox, which can be restarted.
 struct Served {
     sandbox: Sandbox,
     dir: TempDir,
@@ -26,7 +26,7 @@ struct Served {
     serving: TaskTracker,
 }
 
-/// Long enough to leave in between.
+/// A pace slow enough for the caller to leave in between.
 const SLOW: Pace = Pace { polls: 2, seconds: 0.0, delay_ms: 1200, link_seconds: None };
 
 impl Served {
@@ -57,7 +57,7 @@ impl Served {
         ));
     }
 
-    /// The server ends in good order.
+    /// Shuts the server down cleanly.
     async fn end(&self) {
         self.stop.cancel();
         self.serving.close();
@@ -91,7 +91,7 @@ impl Served {
         answer.or_else(|| serde_json::from_str(&text).ok()).unwrap()["result"].clone()
     }
 
-    /// Calls a tool, and is gone when MiniMax has the request.
+    /// Calls a tool and disconnects when the sandbox has the request.
     async fn leave(&self, modern: bool, tool: &str, arguments: &Value) {
         let before = self.sandbox.requests().len();
         let request = self.request(modern, tool, arguments);
@@ -129,7 +129,7 @@ async fn a_chat_whose_caller_has_left_is_heard_out_and_the_same_call_gets_its_an
         let order = json!({ "prompt": format!("Hello, number {number}") });
         let before = served.bought();
         served.leave(modern, "chat", &order).await;
-        // It is still under way.
+        // The first call is still running.
         let result = served.call(modern, "chat", &order).await;
         assert_ne!(result["isError"], true, "{result}");
         assert!(text(&result).contains(OLD), "{result}");
@@ -156,7 +156,7 @@ async fn a_client_that_gives_up_and_tries_again_and_again_buys_once() {
     let served = Served::new().await;
     let order = json!({ "prompt": "Hello" });
     served.leave(true, "chat", &order).await;
-    // It waits for the same answer, and gives up before that comes.
+    // This call waits for the same answer and disconnects before it arrives.
     let again = served.request(true, "chat", &order).send();
     assert!(tokio::time::timeout(Duration::from_millis(300), again.and_then(Response::text)).await.is_err());
     let result = served.call(true, "chat", &order).await;
@@ -240,7 +240,7 @@ async fn a_caller_who_cancels_and_stays_gets_a_new_answer_for_the_next_call() {
     assert_eq!(world.sandbox.requests().len(), asked + 1, "the pieces are not what was asked for");
 }
 
-/// A stream of the older transport, as its events.
+/// The events of an SSE session.
 struct Stream {
     response: Response,
     text: String,

@@ -1,4 +1,4 @@
-//! What a call may ask for: work, length, records and money, each with a bound.
+//! The limits of a call: work, lengths, records and money.
 
 use std::io::Cursor;
 
@@ -34,12 +34,12 @@ async fn of_many_pictures_at_once_few_are_drawn_and_the_rest_are_to_be_tried_aga
         let told = text(&result);
         assert!(told.contains("Try again") && told.contains("nothing was done or billed"), "{told}");
     }
-    // The places are free again.
+    // The permits are free again.
     world.call("view_media", arguments.clone()).await;
     assert_ne!(world.call("view_media", arguments).await.is_error, Some(true));
 }
 
-/// By their name in the schema, so that each string of each tool is tried.
+/// Tests every string of every tool, by its name in the schema.
 #[tokio::test]
 async fn what_is_too_long_is_refused_before_anything_is_recorded_and_is_not_repeated() {
     let world = World::with(quick(), &[("MINIMAX_TOOLSETS", "all,legacy")]).await;
@@ -51,7 +51,7 @@ async fn what_is_too_long_is_refused_before_anything_is_recorded_and_is_not_repe
                 None => (property["maxLength"].as_u64(), false),
             };
             let Some(most) = bound else { continue };
-            // Where a data: URI has room, a path has less.
+            // A field that accepts a data: URI has a lower limit for paths.
             let most = if most > 4_000_000 { 4096 } else { most };
             if most > 100_000 {
                 continue;
@@ -107,7 +107,7 @@ async fn a_page_of_jobs_is_below_64_kib_and_goes_on_behind_its_last_row() {
     assert!(pages > 1, "{pages}");
 }
 
-/// Records of a version that took names of any length.
+/// Records of a version that accepted names of any length.
 #[tokio::test]
 async fn records_of_any_size_are_listed_by_what_a_list_shows_of_them() {
     let world = World::new().await;
@@ -129,7 +129,7 @@ async fn records_of_any_size_are_listed_by_what_a_list_shows_of_them() {
     pool.close().await;
 }
 
-/// One answer of a text model, with this usage, after what is set aside for it is all that there is.
+/// Makes a chat call with this usage, with a budget that equals its reservation.
 async fn settled_within(chat: &Value, usage: &Value) {
     let priced = World::new().await;
     let dry = json!({ "prompt": "Foxes", "api": "anthropic", "dry_run": true });
@@ -194,7 +194,7 @@ async fn a_search_that_a_budget_cannot_hold_is_refused_with_the_figure() {
     assert_eq!(world.bought(), 0);
 }
 
-/// MiniMax counts some letters twice, and its price page names only Chinese ones.
+/// MiniMax counts some characters twice, although its price page mentions only Chinese ones.
 #[tokio::test]
 async fn speech_in_any_script_never_passes_what_was_set_aside() {
     for words in ["かなカナ", "한글", "ёлка", "你好", "Ｆｕｌｌ", "plain"] {
@@ -202,7 +202,7 @@ async fn speech_in_any_script_never_passes_what_was_set_aside() {
         let open = World::new().await;
         let made = open.make("text_to_audio", json!({ "text": spoken })).await;
         let actual = minimax_mcp::jobs::millionths(made["cost"]["actual"].as_f64().unwrap()).unwrap();
-        // A budget of what it really costs, less a millionth: it must not be bought.
+        // The budget is the actual price less a millionth, so nothing may be bought.
         let budget = minimax_mcp::jobs::amount_words(actual - 1);
         let world = World::with(quick(), &[("MINIMAX_BUDGET_DAY", budget.as_str())]).await;
         let refusal = world.refusal("text_to_audio", json!({ "text": spoken })).await;

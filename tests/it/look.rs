@@ -92,7 +92,7 @@ async fn an_image_is_sent_as_bytes_of_its_real_type_wherever_it_is() {
     let made = world.make("text_to_image", json!({ "prompt": "A fox" })).await;
     let file = &made["files"][0];
     let bytes = std::fs::read(file["path"].as_str().unwrap()).unwrap();
-    // The name lies; the bytes are a JPEG.
+    // The extension is wrong; the bytes are a JPEG.
     let lying = world.out().join("lying.png");
     std::fs::write(&lying, &bytes).unwrap();
     for input in [&file["path"], &file["uri"], &file["url"], &json!(lying)] {
@@ -165,7 +165,7 @@ async fn a_refusal_that_has_nothing_to_do_with_the_plan_is_not_worked_around() {
         assert!(refusal.contains(part), "{refusal}");
     }
     assert_eq!((asked("/v1/coding_plan/vlm"), asked("/v1/chat/completions")), (3, 0));
-    // A key that is simply wrong is told by the first refusal, after one look at the other road.
+    // A wrong key is reported with the first error, after one try of the other endpoint.
     world.sandbox.script(vec![Rule::always("/v1/", refuse(2049))]);
     let refusal = world.refusal("understand_image", arguments).await;
     assert!(refusal.contains("2049") && refusal.contains("coding_plan/vlm"), "{refusal}");

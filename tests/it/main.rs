@@ -1,4 +1,4 @@
-//! The only test binary: one module a subject.
+//! The only test binary, with one module for each subject.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,37 +11,37 @@
     reason = "clippy's own exceptions do not cover helpers of tests, and a test may block its own thread"
 )]
 
-// A sandbox, a server in front of it and a client, in one process; and the real program as a child.
+// A sandbox, a server that uses it and a client in one process, and the real program as a child.
 mod harness;
 mod http;
 mod http_attack;
 mod http_files;
 mod http_protocol;
 mod http_uploads;
-// Who is let in over HTTP, by a token or an identity provider, and what they may use up.
+// HTTP callers: tokens, an identity provider, and the limits of each caller.
 mod http_access;
 
-// The import rule, and that no file of this folder is forgotten.
+// The import rule, and a check that no file of this folder is left out.
 mod architecture;
 // The catalogue as clients see it.
 mod catalogue;
-// README and the table of settings.
+// README and its table of settings.
 mod readme;
-// The example of a client's configuration.
+// The example of a client configuration.
 mod example_config;
-// The pages about running it, and the files they speak of.
+// The pages about deployment and the files that they mention.
 mod deployment;
 // Files, links and folders.
 mod media;
-// Files that were never meant to leave.
+// Files with secrets, which must never be sent.
 mod secrets;
 mod uploads;
-// Callers over HTTP who bring keys of their own, and those who leave.
+// HTTP callers with their own keys, and callers who disconnect.
 mod callers;
 mod leaving;
-// Several callers of one account, and what MiniMax keeps for each.
+// Several callers of one account, and their files, tasks and voices at MiniMax.
 mod ownership;
-// One tool each, through client, server and sandbox.
+// One module for each tool, tested through client, server and sandbox.
 mod chat;
 mod image;
 mod music;
@@ -57,58 +57,58 @@ mod video;
 mod video_extras;
 mod voice;
 mod voice_list;
-// Files at MiniMax, on their way there and back.
+// Files at MiniMax: upload and download.
 mod file;
-// What the key is and what is left on it.
+// The key, its plan and its balance.
 mod account;
-// Images before the eyes of a model: ours, and MiniMax's.
+// Images for a model to see: the client's model, and MiniMax's.
 mod limits;
 mod look;
 // Search and embeddings.
 mod resources;
 mod search;
-// The models and their legal values.
+// The models and their allowed values.
 mod models;
-// Every endpoint of MiniMax, and the tool that reaches it.
+// Every MiniMax endpoint and the tool that uses it.
 mod coverage;
-// Rows of the user's over the tables.
+// The overlay: facts that the user adds or replaces.
 mod facts_file;
-// What is spent, and who may say yes to it.
+// Budgets, the ledger and consent.
 mod consent;
 mod money;
 // Jobs that outlive calls and processes.
 mod jobs;
-// The program killed at chosen points and at any time, and several programs on one folder.
+// The program killed at crash points and at random times, and several programs on one folder.
 mod crash;
 mod crash_matrix;
 mod crash_orders;
 mod crash_promises;
 mod crash_random;
 mod crash_several;
-// Records and folders that are damaged, full, read-only, held by others or of another time.
+// Databases and folders that are damaged, full, read-only or locked, and a clock that is set.
 mod clock;
 mod data_folder;
 mod endurance;
 mod storage;
-// Records that another version of the program has written, or writes at the same time.
+// Records from another version of the program, also while that version runs.
 mod versions;
-// What could not be written at once.
+// The spool: updates that could not be written at once.
 mod unwritten;
-// Files that somebody has put where the program could take them for its own.
+// Forged files in places where the program could take them for its own.
 mod forged;
-// A day of the whole server, in minutes.
+// A simulated day of the whole server, in minutes.
 mod a_day;
-// Results on their way here, over bad roads.
+// Downloads of results over bad connections.
 mod delivery;
-// Limits that are kept, and those that refusals teach.
+// Rate limits: those of the table, and those learned from throttled requests.
 mod rate_limit;
-// What went wrong, and what the caller is told.
+// Faults, and what the caller is told.
 mod faults;
-// Every code and envelope of MiniMax's, and what follows from it.
+// Every error code and envelope of MiniMax, and its consequences.
 mod codes;
-// Every rule that is checked before anything is sent.
+// Every rule that is checked before a request is sent.
 mod rules;
-// Figures, log lines and traces, for those who run the server.
+// Metrics, log lines and traces, for the operator.
 mod observe;
 // The protocol on stdin and stdout, byte by byte.
 mod stdio;

@@ -1,4 +1,4 @@
-//! Bytes in and out of the machine: what is refused, what is kept, and what never happens to a file.
+//! Media inputs and downloads: what is refused, what is kept, and what must never happen to a file.
 
 mod attacks;
 mod downloads;

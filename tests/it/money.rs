@@ -1,4 +1,5 @@
-//! What is spent: counted before it leaves, settled afterwards, and never above what was allowed.
+//! The ledger and the budgets: a price is reserved before the request is sent, settled afterwards, and never above
+//! the budget.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -12,19 +13,19 @@ use serde_json::{Value, json};
 use crate::harness::{Program, World, eventually, quick, text};
 use crate::voice::recording;
 
-/// What an image costs, in millionths.
+/// The price of an image, in millionths.
 const IMAGE: i64 = 3500;
 
 fn refuse(code: i64) -> Act {
     Act::Refuse { code, message: None, retry_after: None }
 }
 
-/// Millionths, never too few.
+/// Converts an amount to millionths, rounded up.
 fn millionths(amount: &Value) -> i64 {
     minimax_mcp::jobs::millionths(amount.as_f64().unwrap()).unwrap()
 }
 
-/// What `check_account` says of the last day in millionths: total, settled, reserved, unknown.
+/// The spending of the last day by `check_account`, in millionths: total, settled, reserved, unknown.
 async fn day(world: &World) -> [i64; 4] {
     sums(&world.make("check_account", json!({})).await)
 }
@@ -36,7 +37,7 @@ fn sums(account: &Value) -> [i64; 4] {
 
 #[tokio::test]
 async fn fifty_calls_at_once_of_two_servers_buy_what_the_budget_is_for_and_not_one_more() {
-    // Seven images, and a little less than an eighth.
+    // The budget is enough for seven images and not quite for an eighth.
     let world = World::with(quick(), &[("MINIMAX_BUDGET_DAY", "0.0279")]).await;
     let other = world.neighbour().await;
     let calls = (0..50).map(|count| {
@@ -72,7 +73,7 @@ async fn what_was_set_aside_is_settled_by_what_minimax_counted_be_it_less_or_mor
     let priced = world.make("chat", json!({ "prompt": "Hello", "model": "m3", "dry_run": true })).await;
     assert!(priced["cost"]["estimated"].as_f64().unwrap() > 0.6, "524288 tokens may come: {priced}");
     assert_eq!(day(&world).await, [less, less, 0, 0]);
-    // MiniMax counts these letters twice.
+    // MiniMax counts these characters twice.
     let view = world.make("text_to_audio", json!({ "text": "こんにちは", "model": "speech-2.8-hd" })).await;
     let (estimated, more) = (millionths(&view["cost"]["estimated"]), millionths(&view["cost"]["actual"]));
     assert!(more > estimated, "{view}");
@@ -125,7 +126,7 @@ async fn a_sound_that_was_made_and_not_kept_is_not_taken_for_free() {
     let (folder, story) = (world.out().join("locked"), "A long story. ".repeat(300));
     let held = world.make("text_to_audio", json!({ "text": story, "dry_run": true })).await;
     let price = millionths(&held["cost"]["estimated"]);
-    // The folder goes while the sound comes: a file stands in its place.
+    // Replace the folder by a file while the audio is being made.
     let mut pace = quick();
     pace.delay_ms = 1500;
     world.sandbox.set_pace(pace);
@@ -140,7 +141,7 @@ async fn a_sound_that_was_made_and_not_kept_is_not_taken_for_free() {
     })
     .await;
     assert_eq!(day(&world).await, [price, price, 0, 0]);
-    // The same key again is the same order, even though it failed: it is paid for.
+    // The same key means the same order, even though it failed, because it is paid for.
     let again = world.call("text_to_audio", arguments).await.structured_content.unwrap();
     assert_eq!((&again["job_id"], world.bought()), (&job, 1), "{again}");
 }
@@ -247,7 +248,7 @@ async fn an_answer_that_is_cut_or_cancelled_stays_set_aside() {
     assert!(day(&world).await[3] > ceiling);
 }
 
-/// Every tool that costs money, with arguments that are right.
+/// Every tool that costs money, with valid arguments.
 fn paid_calls(world: &World) -> Vec<(&'static str, Value)> {
     let picture = "https://example.com/a.jpg";
     let file = recording(world, "me.wav", 12);
@@ -294,7 +295,7 @@ async fn every_tool_that_costs_money_can_be_rehearsed_and_sends_nothing_then() {
     assert_eq!(day(&world.neighbour_with(&settings).await).await, [0; 4], "nothing was set aside either");
 }
 
-/// The program with a budget and a file of facts, below `dir`.
+/// Starts the program with a budget and an overlay, below `dir`.
 fn program(url: &str, dir: &Path, settings: &[(&str, &str)]) -> Program {
     let path = |name: &str| dir.join(name).display().to_string();
     let (home, out, data) = (path("home"), path("out"), path("data"));
@@ -365,7 +366,7 @@ async fn records_of_an_older_version_are_read_and_counted_from_now_on() {
     let world = World::new().await;
     let job = world.make("text_to_image", json!({ "prompt": "A fox" })).await["job_id"].clone();
     world.server.jobs().shut_down(Duration::from_secs(5)).await;
-    // What the version before the ledger left behind.
+    // Recreate the table of the version before the ledger.
     let file = world.dir.path().join("data/minimax-mcp/jobs.sqlite3");
     let pool = sqlx::SqlitePool::connect(&format!("sqlite://{}", file.display())).await.unwrap();
     for statement in

@@ -11,7 +11,7 @@ const SONG: &str = "https://example.com/song.mp3";
 const LYRICS: &str =
     "[Verse]\nStreetlights glow, the night wind sighs\n[Chorus]\nPush the door, the coffee is warm";
 
-/// A sound of some ten seconds, from a file.
+/// A file with about ten seconds of audio.
 async fn sound(world: &World) -> Value {
     let spoken = "The quick brown fox jumps over the lazy dog. ".repeat(4);
     world.make("text_to_audio", json!({ "text": spoken })).await["files"][0]["uri"].clone()
@@ -83,7 +83,7 @@ async fn a_cover_of_a_link_or_a_file_goes_out_in_the_field_for_it() {
     let arguments = json!({ "prompt": "Jazz with a warm bass", "reference_audio": file });
     world.make("music_generation", arguments).await;
     let body = world.last_body();
-    // Bare base64, not a data URL: an MP3 frame begins with 0xfff.
+    // Plain base64 and not a data URL. An MP3 frame starts with 0xfff.
     assert!(body["audio_base64"].as_str().unwrap().starts_with("//"), "{body}");
     assert!(body.get("audio_url").is_none());
 }
@@ -192,7 +192,7 @@ async fn a_wish_that_no_model_grants_costs_nothing() {
     assert_eq!(world.sandbox.requests().len(), bought);
 }
 
-/// MiniMax closed music to new customers; a refusal that may come of it says so.
+/// MiniMax closed music to new customers. An error that may be caused by this says so.
 #[tokio::test]
 async fn an_account_without_music_is_told_that_music_was_closed() {
     let world = World::new().await;
@@ -278,12 +278,12 @@ async fn lyrics_are_bought_once_and_only_if_they_can_be_written() {
         assert!(parts.iter().all(|part| refusal.contains(part)), "{arguments}: {refusal}");
     }
     assert_eq!(world.sandbox.requests().len(), 0);
-    // No answer came: it may be billed, so it is not sent again.
+    // Without a response it may have been billed, so it is not retried.
     world.sandbox.script(vec![Rule::once("/v1/lyrics_generation", Act::ResetAfter)]);
     let refusal = world.refusal("generate_lyrics", json!({ "prompt": "Rain" })).await;
     assert!(refusal.contains("lost") && refusal.contains("/v1/lyrics_generation"), "{refusal}");
     assert_eq!(world.bought(), 1);
-    // Refused for its rate: MiniMax did not take it.
+    // A throttled request was not accepted, so it is retried.
     let act = Act::Refuse { code: 1002, message: None, retry_after: Some(0) };
     world.sandbox.script(vec![Rule::once("/v1/lyrics_generation", act)]);
     world.make("generate_lyrics", json!({ "prompt": "Rain" })).await;

@@ -1,4 +1,4 @@
-//! What the people who run the server see of it.
+//! What the operator of the server can see: metrics, logs and traces.
 
 mod collector;
 mod figures;
@@ -25,7 +25,7 @@ use crate::harness::{config, eventually, quick};
 
 const ADA: &str = "ada-0123456789abcdef";
 
-/// A server behind a port of its own.
+/// A server at its own port.
 struct Served {
     base: String,
     sandbox: Sandbox,
@@ -61,7 +61,7 @@ impl Served {
     }
 }
 
-/// The next image is refused for what it shows.
+/// A rule that refuses the next image for its content.
 fn content() -> Rule {
     Rule::once("/v1/image_generation", Act::Refuse { code: 1026, message: None, retry_after: None })
 }
@@ -70,7 +70,7 @@ fn web() -> Client {
     Client::builder().no_proxy().build().unwrap()
 }
 
-/// A call of a tool in the protocol of 2025-06-18.
+/// A tool call in protocol 2025-06-18.
 fn calling(base: &str, tool: &str, arguments: Value, meta: Value) -> RequestBuilder {
     let params = json!({ "name": tool, "arguments": arguments, "_meta": meta });
     web()
@@ -100,7 +100,7 @@ struct Logged {
 }
 
 impl Logged {
-    /// Over HTTP at a port of its own choice.
+    /// Starts the program over HTTP at a free port.
     async fn new(settings: &[(&str, &str)]) -> (Self, String) {
         let sandbox =
             Sandbox::start(SandboxOptions { pace: quick(), ..SandboxOptions::default() }).await.unwrap();
@@ -130,12 +130,12 @@ impl Drop for Logged {
     }
 }
 
-/// The program with nothing of the environment but what it needs, and its log in the file `log`.
+/// A command that runs the program with a minimal environment and its log in the file `log`.
 fn program(url: &str, dir: &Path, settings: &[(&str, &str)]) -> Command {
     let path = |name: &str| dir.join(name).display().to_string();
     let mut command = Command::new(env!("CARGO_BIN_EXE_minimax-mcp"));
     command.env_clear();
-    // Windows programs do not start without it.
+    // Programs on Windows do not start without this variable.
     if let Some(root) = std::env::var_os("SystemRoot") {
         command.env("SystemRoot", root);
     }
@@ -148,7 +148,7 @@ fn program(url: &str, dir: &Path, settings: &[(&str, &str)]) -> Command {
     command
 }
 
-/// Every figure, by its name with its labels; whatever is not in the form of OpenMetrics fails.
+/// Parses all metrics, by name and labels. Fails on anything that is not OpenMetrics.
 fn parsed(text: &str) -> BTreeMap<String, f64> {
     let plain =
         |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
@@ -173,7 +173,7 @@ fn parsed(text: &str) -> BTreeMap<String, f64> {
         };
         assert!(plain(name), "{line}");
         assert!(types.keys().any(|family| name.starts_with(family.as_str())), "{line} has no type");
-        // No word of ours has a comma or a quotation mark in it.
+        // None of our label values has a comma or a quotation mark.
         for label in labels.split(',').filter(|label| !label.is_empty()) {
             let (label, value) = label.split_once('=').expect(line);
             let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).expect(line);

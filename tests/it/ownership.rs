@@ -1,5 +1,5 @@
-//! Several callers of one MiniMax account: what MiniMax keeps for one of them is not there for another, in whatever state
-//! its job is.
+//! Several callers of one MiniMax account: no caller can reach another's files, tasks or voices at MiniMax, whatever
+//! the state of the job.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ async fn two_callers() -> Served {
     Served::tuned(true, quick(), all_tools).await
 }
 
-/// MiniMax is done at once, and this server looks seconds later.
+/// The sandbox finishes tasks at once, and the server polls seconds later.
 async fn with_late_polls() -> Served {
     let pace = Pace { polls: 0, ..quick() };
     Served::tuned(true, pace, |config| {
@@ -48,21 +48,21 @@ async fn refusal(base: &str, token: &str, tool: &str, arguments: Value) -> Strin
     answer["result"]["content"].to_string()
 }
 
-/// The job of a call whose request is lost on the way.
+/// The job of a call whose request is lost.
 async fn lost(base: &str, tool: &str, arguments: Value) -> Value {
     let job = call(base, Some(ADA), tool, arguments).await["result"]["structuredContent"].clone();
     assert_eq!(job["status"], "unknown", "{job}");
     job
 }
 
-/// Every file that MiniMax has, asked past this server.
+/// All files at the sandbox, listed without this server.
 async fn files_at_minimax(served: &Served, purpose: &str) -> Vec<String> {
     let request = web().get(format!("{}/v1/files/list?purpose={purpose}", served.sandbox.url()));
     let list: Value = request.bearer_auth("sk-api-secret").send().await.unwrap().json().await.unwrap();
     list["files"].as_array().unwrap().iter().map(|file| file["file_id"].to_string()).collect()
 }
 
-/// What MiniMax was sent at a path.
+/// The bodies that the sandbox received at a path.
 fn sent(served: &Served, path: &str) -> Vec<Value> {
     let requests = served.sandbox.requests().into_iter();
     requests.filter(|request| request.path == path).map(|request| request.body).collect()
@@ -72,7 +72,7 @@ fn asked(served: &Served, path: &str) -> usize {
     sent(served, path).len()
 }
 
-/// Bob tries all that a file's id is good for.
+/// Checks that Bob can do nothing with a file id.
 async fn bob_cannot_have(served: &Served, id: &str) {
     let base = &served.base;
     let (got, deleted) = (asked(served, "/v1/files/retrieve"), asked(served, "/v1/files/delete"));
@@ -100,7 +100,7 @@ async fn bob_cannot_have(served: &Served, id: &str) {
         assert!(text.contains("not there"), "{tool}: {text}");
     }
     assert_eq!(asked(served, "/v1/files/delete"), deleted, "{id}");
-    // Those of Ada's own polls are allowed; Bob's questions would be for this id and end in his refusals above.
+    // One more request may come from Ada's own polls.
     assert!(asked(served, "/v1/files/retrieve") <= got + 1, "{id}");
 }
 
@@ -243,13 +243,13 @@ async fn a_voice_whose_answer_was_lost_is_its_buyer_s() {
 
     let speech = json!({ "text": "Hello", "voice_id": "AdasVoice01" });
     assert_eq!(make(&served.base, Some(ADA), "text_to_audio", speech).await["status"], "succeeded");
-    // It was used, so MiniMax lists it now.
+    // MiniMax lists the voice after its first use.
     bob_cannot_use_voice(&served, "AdasVoice01").await;
     let listed = make(&served.base, Some(ADA), "list_voices", json!({ "voice_type": "voice_cloning" })).await;
     assert_eq!(listed["voices"][0]["voice_id"], "AdasVoice01", "{listed}");
     make(&served.base, Some(ADA), "delete_voice", json!({ "voice_id": "AdasVoice01" })).await;
 
-    // Once it is gone, its name is free, and the new voice is the new buyer's.
+    // After it is deleted, its name is free, and a new voice belongs to its buyer.
     let again = json!({ "voice_id": "AdasVoice01", "file": wav(10) });
     make(&served.base, Some(BOB), "voice_clone", again).await;
     let speech = json!({ "text": "Hello", "voice_id": "AdasVoice01" });
@@ -300,7 +300,7 @@ async fn a_caller_speaks_with_system_voices_the_default_and_own_ones() {
     served.end().await;
 }
 
-/// Ways to write a file's address that are not `mm_file://ID`.
+/// Other spellings of `mm_file://ID`.
 fn spellings(id: &str) -> Vec<String> {
     let digits =
         id.chars().map(|digit| char::from_u32('\u{ff10}' as u32 + digit as u32 - '0' as u32).unwrap());
@@ -370,7 +370,7 @@ async fn no_spelling_of_another_s_file_is_sent_and_an_own_one_is_sent_in_one_for
     served.end().await;
 }
 
-/// Uploads a file past this server, as another program of the account's owner would.
+/// Uploads a file without this server, as another program of the account's owner would.
 async fn upload_elsewhere(served: &Served) -> String {
     let bytes = BASE64.decode(wav(1).as_str().unwrap().split(',').next_back().unwrap().as_bytes()).unwrap();
     let part = reqwest::multipart::Part::bytes(bytes).file_name("a.wav");
@@ -414,7 +414,7 @@ async fn the_only_caller_of_a_server_has_the_whole_account_until_the_records_kno
     let one_row =
         served.neighbour_tuned(false, |config| config.http.tokens = vec![TokenRow::new("bob", BOB)]).await;
     make(&one_row, Some(BOB), "get_file", json!({ "file_id": id })).await;
-    // Somebody else buys with the same records.
+    // Another caller buys with the same database.
     make(&served.base, Some(ADA), "text_to_image", json!({ "prompt": "x" })).await;
     refusal(&one_row, BOB, "get_file", json!({ "file_id": id })).await;
     let listed = make(&one_row, Some(BOB), "list_files", json!({})).await;

@@ -1,4 +1,4 @@
-//! Rate limits kept from this side, seen through the real program and a sandbox that enforces them.
+//! Client-side rate limits, tested with the real program and a sandbox that enforces them.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,12 +11,12 @@ use crate::harness::{Program, World, eventually, quick};
 
 const IMAGES: &str = "/v1/image_generation";
 
-/// A small picture is quickly drawn.
+/// The arguments of a small image, which the sandbox draws quickly.
 fn small(prompt: &str, wait_seconds: u32) -> Value {
     json!({ "prompt": prompt, "width": 512, "height": 512, "wait_seconds": wait_seconds })
 }
 
-/// So many images in so many seconds are taken.
+/// A sandbox limit of `count` images in `seconds`.
 fn images(count: usize, seconds: f64) -> RateLimit {
     let path = IMAGES.to_owned();
     RateLimit { path, method: None, count: Some(count), seconds, in_flight: None, retry_after: None }
@@ -28,7 +28,7 @@ async fn sandbox(limits: Vec<RateLimit>) -> Sandbox {
     sandbox
 }
 
-/// The program with `limits` over its own table, keeping them.
+/// Starts the program with `limits` as an overlay, and enforces them.
 fn program(url: &str, dir: &Path, limits: &Value) -> Program {
     let path = |name: &str| dir.join(name).display().to_string();
     std::fs::write(dir.join("facts.json"), json!({ "limits": limits }).to_string()).unwrap();
@@ -50,7 +50,7 @@ fn program(url: &str, dir: &Path, limits: &Value) -> Program {
     program
 }
 
-/// Orders so many images, one call after the other, and waits for all of them.
+/// Orders sixteen images, one call after the other, and waits for all of them.
 async fn sixteen(url: String, limits: Value) -> (Vec<Value>, Vec<String>) {
     let dir = tempfile::tempdir().unwrap();
     tokio::task::spawn_blocking(move || {
@@ -83,7 +83,7 @@ fn prompts(sandbox: &Sandbox) -> Vec<String> {
 
 #[tokio::test]
 async fn sixteen_images_under_a_limit_of_ten_all_arrive_and_none_is_refused() {
-    // Ten in three seconds; MiniMax's own clock is a little ahead of ours.
+    // The limit is ten in three seconds. The sandbox's window is slightly shorter than ours.
     let sandbox = sandbox(vec![images(10, 2.7)]).await;
     let limits = json!([{ "group": "image", "count": 10, "seconds": 3, "in_flight": 10 }]);
     let (ends, told) = sixteen(sandbox.url(), limits).await;
@@ -92,7 +92,7 @@ async fn sixteen_images_under_a_limit_of_ten_all_arrive_and_none_is_refused() {
     let last = told.last().unwrap();
     assert!(last.contains("in line") && last.contains("MiniMax allows 10 in 3 s"), "{last}");
     assert!(told.first().is_some_and(|first| !first.contains("in line")), "{told:?}");
-    // Those that leave together may overtake each other on the way.
+    // Requests that are sent together may arrive in another order.
     let came = sandbox.requests().into_iter().filter(|request| request.path == IMAGES);
     for (place, request) in came.enumerate() {
         let number = request.body["prompt"].as_str().unwrap()[4..].parse::<usize>().unwrap();
@@ -130,12 +130,12 @@ async fn too_many_at_once_means_fewer_at_once() {
     sandbox.stop().await;
 }
 
-/// A world whose table is MiniMax's: three images leave at once, the fourth waits for some seconds.
+/// A world with MiniMax's real limits: three images are sent at once, and the fourth waits for some seconds.
 async fn strict() -> World {
     World::with(quick(), &[("MINIMAX_RATE_LIMITS", "true")]).await
 }
 
-/// Uses up what may leave at once.
+/// Uses up the burst.
 async fn a_handful(world: &World) {
     for number in 0..3 {
         world.make("text_to_image", small(&format!("Fox {number}"), 60)).await;
@@ -271,7 +271,7 @@ async fn a_call_without_a_job_waits_in_line_too_and_says_which_limit_is_too_long
     sandbox.stop().await;
 }
 
-/// Many short jobs of each kind: what the server keeps of them is on disk alone.
+/// After many short jobs of each kind, the server keeps them only on disk.
 #[tokio::test]
 async fn jobs_that_are_over_leave_nothing_in_memory() {
     let world = World::new().await;
@@ -290,7 +290,7 @@ async fn jobs_that_are_over_leave_nothing_in_memory() {
         }
     }
     let jobs = world.server.jobs();
-    // The one task that is left looks after jobs of processes that have died.
+    // The remaining task adopts the jobs of dead processes.
     eventually("nothing is followed any more", async || jobs.census() == (0, 1)).await;
     assert_eq!(jobs.api().rate_limiter().counts(), (0, 0));
 }

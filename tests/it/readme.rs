@@ -1,4 +1,4 @@
-//! Tables in README are written by the code. `UPDATE=1 cargo test readme` writes them anew.
+//! Checks the tables in README, which are generated from the code. Run `UPDATE=1 cargo test readme` to update them.
 
 use std::fmt::Write;
 use std::fs;
@@ -34,7 +34,7 @@ fn tools() -> String {
     table
 }
 
-/// Puts `content` between the two comments that name it.
+/// Puts `content` between the two comments with this name.
 fn fill(text: &str, name: &str, content: &str) -> String {
     let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
     let (before, rest) = text.split_once(&begin).unwrap_or_else(|| panic!("README has no {begin}"));
@@ -65,7 +65,7 @@ fn its_two_commands_come_first() {
     assert!(demo < test && test < tables);
 }
 
-/// The rows of the table between the two comments of this name, cell by cell.
+/// The cells of the table between the two comments with this name.
 fn rows(text: &str, name: &str) -> Vec<Vec<String>> {
     let (_, rest) = text.split_once(&format!("<!-- {name} -->")).unwrap();
     let (table, _) = rest.split_once(&format!("<!-- /{name} -->")).unwrap();
@@ -73,7 +73,7 @@ fn rows(text: &str, name: &str) -> Vec<Vec<String>> {
     table.trim().lines().skip(2).map(cells).collect()
 }
 
-/// The table itself is written by `tests/clients/matrix.py --write-readme`, out of what came of it.
+/// `tests/clients/matrix.py --write-readme` writes this table from its results.
 #[test]
 fn its_clients_are_those_that_are_played_in_their_versions_and_none_has_failed() {
     let clients: Value = serde_json::from_str(include_str!("../clients/clients.json")).unwrap();
@@ -90,7 +90,7 @@ fn its_clients_are_those_that_are_played_in_their_versions_and_none_has_failed()
     assert_eq!(shown, played, "`python3 tests/clients/matrix.py --write-readme` writes the table anew");
 }
 
-/// Client, version and whether it is played over stdio, HTTP and SSE, as the table has it.
+/// Client, version, and whether it is tested over stdio, HTTP and SSE, as in the table.
 fn promised(row: &Value) -> (String, String, Vec<bool>) {
     let text = |name: &str| row[name].as_str().unwrap().to_owned();
     let patience = row["patience"].as_u64().map(|seconds| format!(", with its time-out of {seconds} s"));

@@ -1,4 +1,4 @@
-//! Resources, prompts and completions: what a person picks from, as a client shows it.
+//! Resources, prompts and completions.
 
 use std::sync::{Arc, Mutex};
 
@@ -102,7 +102,7 @@ async fn the_tables_say_their_day() {
     assert!(models.to_string().contains("MiniMax-Hailuo-2.3"));
 }
 
-/// Hears of changes.
+/// A client that records change notifications.
 #[derive(Clone, Default)]
 struct Ear(Arc<Mutex<Vec<String>>>);
 

@@ -1,8 +1,7 @@
-//! Every rule that can be checked without paying, one row each: bad input sends nothing, and the refusal names the
-//! argument and the legal values.
+//! Every rule that can be checked without paying, one row each: bad input sends nothing, and the error names the
+//! argument and the allowed values.
 //!
-//! What the headers that we read do not tell (a film's codecs and frame rate) is left to MiniMax, which refuses it
-//! before it bills.
+//! MiniMax checks what our parsers do not read, such as a video's codec and frame rate, and refuses it before billing.
 
 mod media;
 mod sound;
@@ -16,13 +15,13 @@ use serde_json::{Value, json};
 
 use crate::harness::World;
 
-/// What the rule is about; the tool; the arguments; the argument that is named; a legal value that is named.
+/// The rule, the tool, the arguments, the argument that the error names, and an allowed value that it names.
 /// `@name` in the arguments is a file of [`inputs`].
 type Row = (&'static str, &'static str, Value, &'static str, &'static str);
 
 const PICTURE: &str = "https://example.com/a.png";
 
-/// The files that the rows speak of, where they may be read from. Large ones are holes.
+/// Creates the files of the rows in a readable folder. Large ones are sparse.
 fn inputs(world: &World) {
     use crate::media::files::{flac, jpeg, mp4, png, wav};
     const MIB: u64 = 1 << 20;
@@ -74,7 +73,7 @@ fn inputs(world: &World) {
     put("key.wav", b"-----BEGIN PRIVATE KEY-----\nabc\n", None);
 }
 
-/// `@name` → the path of that file.
+/// Replaces `@name` by the path of that file.
 fn placed(world: &World, value: Value) -> Value {
     match value {
         Value::String(text) => match text.strip_prefix('@') {
@@ -115,7 +114,7 @@ async fn every_rule_of_the_preflight_table() {
     assert!(sent.is_empty(), "{sent:?}");
 }
 
-/// A request of more than 64 MB is not taken. (That of a chat has a test of its own.)
+/// A request of more than 64 MB is refused. (Another test covers chat.)
 #[tokio::test]
 async fn media_that_do_not_fit_into_one_request_together_are_refused_before_it() {
     let world = World::new().await;
@@ -123,7 +122,7 @@ async fn media_that_do_not_fit_into_one_request_together_are_refused_before_it()
     let file = |name: &str, bytes: Vec<u8>| {
         let path = world.out().join(name);
         fs::write(&path, bytes).unwrap();
-        // The most that is not uploaded.
+        // The largest file that is not uploaded.
         fs::File::options().write(true).open(&path).unwrap().set_len(4 << 20).unwrap();
         path
     };

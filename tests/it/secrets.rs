@@ -1,5 +1,5 @@
-//! No secret leaves with a file, whatever kind of secret, in whatever encoding, archive or picture, and no honest text is
-//! taken for one.
+//! The secret scan: no file with a secret is sent, whatever the kind of secret, encoding, archive or image, and no
+//! ordinary text is refused.
 
 mod honest;
 mod lost;
@@ -27,7 +27,7 @@ fn is_secret(verdict: &Result<(), InputProblem>) -> bool {
     matches!(verdict, Err(InputProblem::Secret { .. }))
 }
 
-/// The text in each encoding of Unicode, with a byte order mark and without.
+/// The text in each Unicode encoding, with and without a byte order mark.
 fn encoded(text: &str) -> Vec<(&'static str, Vec<u8>)> {
     let utf16 = |bytes: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(bytes).collect::<Vec<u8>>();
     let utf32 = |bytes: fn(u32) -> [u8; 4]| text.chars().flat_map(|c| bytes(c.into())).collect::<Vec<u8>>();
@@ -68,7 +68,7 @@ fn a_secret_of_any_kind_is_found_in_a_text() {
     let missed: Vec<_> =
         lost::lost().into_iter().filter(|(_, text)| !is_secret(&judge(text.as_bytes(), &TEXTS))).collect();
     assert!(missed.is_empty(), "{missed:#?}");
-    // Among other lines, and with the line ends of Windows.
+    // Put it among other lines, and use Windows line endings.
     for (name, text) in lost::lost() {
         let text = format!("{}{text}", "Once upon a time there was a fox.\n".repeat(400));
         let windows = text.replace("\r\n", "\n").replace('\n', "\r\n");
@@ -147,7 +147,7 @@ fn honest_texts_are_taken() {
     judge(all.repeat(200).as_bytes(), &TEXTS).unwrap();
 }
 
-/// What looks like a frame of MPEG audio, or a tag, and is none.
+/// Bytes that look like an MPEG audio frame or a tag but are not.
 #[test]
 fn weak_beginnings_make_no_sound() {
     for bytes in [
@@ -161,7 +161,7 @@ fn weak_beginnings_make_no_sound() {
         let blob = Blob::new([bytes, &[7; 3000]].concat().into());
         assert!(blob.kind == Kind::Other && !MEDIA.mimes.contains(&blob.mime), "{bytes:?}: {blob:?}");
     }
-    // A picture in the tag is longer than what is looked at first; the frames come behind.
+    // The image in the tag is longer than the part that is read first. The frames follow it.
     let size = 100_000_u32;
     let tag = [b"ID3\x03\0\0".as_slice(), &[0, 6, 13, 32], &vec![0; usize::try_from(size).unwrap()]].concat();
     for (before, after) in

@@ -1,4 +1,4 @@
-//! `speak` and `play_audio`: what reaches the player, the disk and MiniMax.
+//! `speak` and `play_audio`: what the player, the disk and MiniMax receive.
 
 use std::fs;
 
@@ -125,7 +125,7 @@ async fn read_only_offers_the_playing_of_what_is_there() {
     assert!(rmcp::ServerHandler::get_tool(&world.server, "speak").is_none());
 }
 
-/// With players that write down what they were told and what they heard.
+/// Tests with players that record their arguments and their input.
 #[cfg(unix)]
 mod players {
     use std::fs;
@@ -147,7 +147,7 @@ mod players {
         mv "$here/hearing" "$here/heard"
     "#;
 
-    /// A world with one program on its search path.
+    /// A world whose search path has only one program.
     async fn world(program: &str, script: &str) -> (World, PathBuf, tempfile::TempDir) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(program);

@@ -1,4 +1,4 @@
-//! `text_to_audio` for long texts: the task, its archive, and what comes out of it.
+//! `text_to_audio` for long texts: the task, its archive, and the files in it.
 
 use std::fs;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ fn long() -> String {
     "The quick brown fox jumps over the lazy dog. ".repeat(230)
 }
 
-/// A text file where inputs may be read from.
+/// Writes a text file in a readable folder.
 fn input(world: &World, name: &str, bytes: &[u8]) -> PathBuf {
     fs::create_dir_all(world.out()).unwrap();
     let path = world.out().join(name);
@@ -20,7 +20,7 @@ fn input(world: &World, name: &str, bytes: &[u8]) -> PathBuf {
     path
 }
 
-/// The files in the folder of results, half-written ones included.
+/// The files in the output folder, including partial ones.
 fn results(world: &World) -> Vec<String> {
     let entries = fs::read_dir(world.out()).unwrap();
     let mut names: Vec<_> =
@@ -174,7 +174,7 @@ async fn a_task_that_fails_or_expires_is_a_failed_job() {
     }
 }
 
-/// The link to the archive is over, then the way there is disturbed: neither loses what was paid for.
+/// An expired link to the archive and then a connection error must not lose the paid result.
 #[tokio::test]
 async fn an_archive_that_does_not_arrive_at_first_is_fetched_again() {
     let world = World::new().await;

@@ -1,4 +1,4 @@
-//! `text_to_audio` for texts that are streamed: written as they come.
+//! `text_to_audio` with streaming: the audio is written to disk while it arrives.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,7 +18,7 @@ fn call() -> Value {
     json!({ "text": text(), "speed": 2, "sample_rate": 8000 })
 }
 
-/// Everything in the folder of results, half-written files included.
+/// Everything in the output folder, including partial files.
 fn results(out: &Path) -> Vec<String> {
     let Ok(entries) = fs::read_dir(out) else { return Vec::new() };
     entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
@@ -146,7 +146,7 @@ async fn a_stream_without_its_last_event_is_no_result() {
     assert!(results(&world.out()).is_empty());
 }
 
-/// With the real program and a real kill -9 while the sound is coming.
+/// Kills the real program with SIGKILL while the audio is being streamed.
 #[tokio::test]
 async fn a_server_that_is_killed_in_mid_stream_leaves_unknown_and_nothing_under_a_final_name() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! The protocol on stdin and stdout, byte by byte, with the real program.
+//! The protocol on stdin and stdout, at the byte level, with the real program.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use crate::harness::{Program, quick};
 
 const MODERN: &str = "2026-07-28";
 
-/// What every request of the modern era carries.
+/// The `_meta` of every request in the new protocol version.
 pub fn modern_meta() -> Value {
     json!({
         "io.modelcontextprotocol/protocolVersion": MODERN,
@@ -23,7 +23,7 @@ pub struct Stage {
     pub dir: tempfile::TempDir,
 }
 
-/// A sandbox on a runtime of its own, so that the test itself may block.
+/// Runs `play` with a sandbox on its own runtime, so that the test may block.
 pub fn on_stage<T>(play: impl FnOnce(&Stage) -> T) -> T {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let sandbox = runtime.block_on(Sandbox::start(Options { pace: quick(), ..Options::default() })).unwrap();
@@ -264,7 +264,7 @@ fn the_demo_shows_all_three_and_its_files_are_there() {
     assert_eq!(endings, ["jpg", "mp3", "mp4"]);
 }
 
-/// The line that carries a prompt of so many bytes.
+/// A request line with a prompt of this size.
 fn with_a_prompt_of(bytes: usize, id: u64) -> String {
     let arguments = json!({ "prompt": "x".repeat(bytes) });
     let parameters = json!({ "name": "text_to_image", "arguments": arguments });
@@ -304,14 +304,14 @@ fn a_request_whose_id_is_open_buys_nothing_and_the_first_one_s_answer_is_its_own
             json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": call }).to_string()
         };
         let mut burst: Vec<_> = (0..5).map(|turn| order(&json!(77), &format!("picture {turn}"))).collect();
-        // Another kind of id is another id.
+        // A string id differs from a number id.
         burst.push(order(&json!("77"), "a text for an id"));
         program.send_raw(&burst.join("\n"));
         let (mut answers, mut refusals) = (Vec::new(), 0);
         while answers.len() < 2 || refusals < 4 {
             let message = program.next(Duration::from_secs(60)).expect("an answer");
             if let Some(error) = message.get("error") {
-                // It has no id: with the first one's it would be taken for the first one's answer.
+                // The error has no id, because it would be taken for the response to the first request.
                 assert!(message.get("id").unwrap_or(&Value::Null).is_null(), "{message}");
                 assert_eq!(error["code"], -32600, "{message}");
                 assert!(error["message"].as_str().unwrap().contains("77"), "{message}");
@@ -329,7 +329,7 @@ fn a_request_whose_id_is_open_buys_nothing_and_the_first_one_s_answer_is_its_own
             assert_eq!(bought, 1, "{prompt}");
         }
         assert_eq!(stage.sandbox.paid().len(), 2);
-        // When it is answered, the id is free.
+        // After the response, the id is free again.
         program.send_raw(&order(&json!(77), "the next one"));
         assert_eq!(program.answer(77)["result"]["structuredContent"]["status"], "succeeded");
     });
@@ -354,7 +354,7 @@ fn a_cancelled_request_keeps_its_id_until_it_is_over() {
         program.send_raw(&format!("{cancel}\n{order}"));
         let refused = program.next(Duration::from_secs(60)).expect("an answer");
         assert!(refused["error"]["message"].as_str().unwrap().contains("not answered yet"), "{refused}");
-        // Nobody knows when it is over but by asking again.
+        // The client can only find out by trying again.
         loop {
             program.send_raw(r#"{"jsonrpc":"2.0","id":5,"method":"ping"}"#);
             let answer = program.next(Duration::from_secs(60)).expect("an answer");

@@ -1,4 +1,4 @@
-//! The program before it has anything to do: clients start it to look at it, twice at once, and send it what they like.
+//! The start of the program: clients start it only to inspect it, start it twice at once, and send unusual messages.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::harness::Program;
 use crate::stdio::{Stage, modern_meta, on_stage};
 
-/// Longer than what earlier processes left waits for.
+/// Longer than the server waits before it resumes earlier jobs.
 const SETTLED: Duration = Duration::from_millis(1300);
 
 fn discover(program: &mut Program) -> Value {
@@ -43,7 +43,7 @@ fn to_be_looked_at_it_needs_no_file_no_port_and_no_network() {
     });
 }
 
-/// No socket of the program's is one of the internet's.
+/// Checks that the program has no internet socket.
 #[cfg(target_os = "linux")]
 fn assert_no_port(program: &Program) {
     let process = Path::new("/proc").join(program.child.id().to_string());
@@ -60,7 +60,7 @@ fn assert_no_port(program: &Program) {
     }
 }
 
-/// Elsewhere there is no such table to read.
+/// Other systems have no such table to read.
 #[cfg(not(target_os = "linux"))]
 fn assert_no_port(_: &Program) {}
 
@@ -100,7 +100,7 @@ fn a_client_that_has_only_asked_what_is_spoken_may_go_on_in_either_era() {
     });
 }
 
-/// What is no request, and may have an answer that says so and never the id of one.
+/// Lines that are not requests. A response may say so, but must not have an id.
 const RUBBISH: &[&str] = &[
     "",
     "   ",
@@ -125,7 +125,7 @@ fn send_rubbish(program: &mut Program) {
     for line in RUBBISH {
         program.send_raw(line);
     }
-    // Deeper than a parser may follow, and longer than a line of text usually is.
+    // This is nested too deeply for a parser, and longer than usual lines.
     program.send_raw(&"[".repeat(1 << 20));
 }
 
@@ -151,7 +151,7 @@ fn lines_of_rubbish_before_the_first_request_and_after_it_end_nothing() {
     });
 }
 
-/// A line of the wrong encoding, and one that ends in the middle with the input.
+/// A line in the wrong encoding, and one that is cut off at the end of the input.
 #[test]
 fn bytes_that_are_no_text_and_a_last_line_without_an_end_are_no_error() {
     on_stage(|stage| {
@@ -171,7 +171,7 @@ fn terminate(program: &Program) {
     assert!(sent.success());
 }
 
-/// The pace at which nothing that is started here comes to its end.
+/// Sets a pace at which no task ends.
 #[cfg(unix)]
 fn for_ever(stage: &Stage) {
     let mut pace = crate::harness::quick();

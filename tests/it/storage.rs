@@ -1,4 +1,4 @@
-//! Records and folders that cannot be used: what the server says, that it buys nothing, and that nothing is lost.
+//! Databases and folders that cannot be used: what the server says, that it buys nothing, and that nothing is lost.
 
 use std::fs;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
@@ -13,7 +13,7 @@ use crate::crash::{Cell, Victim, command, until};
 use crate::crash_promises::{delivered, listed};
 use crate::harness::{offered, quick};
 
-/// A world of its own: MiniMax, folders, and a runtime for both.
+/// A sandbox and folders, with a runtime.
 pub struct Stage {
     pub cell: Cell,
     pub runtime: tokio::runtime::Runtime,
@@ -38,7 +38,7 @@ impl Stage {
         self.cell.sandbox.paid().len()
     }
 
-    /// So many images, and then everything in one file. Their ids, newest first.
+    /// Makes images and then checkpoints the database into one file. Returns the job ids, newest first.
     fn history(&self, images: usize) -> Vec<String> {
         let mut program = self.program();
         for number in 0..images {
@@ -77,7 +77,7 @@ fn overwrite(path: &Path, at: u64, bytes: &[u8]) {
     file.write_all(bytes).unwrap();
 }
 
-/// Bytes without a pattern, the same each time.
+/// Pseudorandom bytes, the same each time.
 fn noise(count: usize) -> Vec<u8> {
     let mut state = 0x2545_f491_u32;
     let mut byte = || {
@@ -89,7 +89,7 @@ fn noise(count: usize) -> Vec<u8> {
     (0..count).map(|_| byte()).collect()
 }
 
-/// The tools are listed, nothing can be bought, and the text says what to do.
+/// Checks that the tools are listed, that nothing can be bought, and that the text says what to do.
 fn refuses(stage: &Stage, mut program: Victim, parts: &[&str]) {
     let before = stage.bought();
     let list = program.program.request("tools/list", json!({}));
@@ -106,7 +106,8 @@ fn refuses(stage: &Stage, mut program: Victim, parts: &[&str]) {
     assert_eq!(stage.bought(), before);
 }
 
-/// Whatever is left of the records: the server works, keeps what was damaged, and says so. How many jobs it has.
+/// Checks that the server works with a damaged database, keeps the damaged file and says so. Returns the ids of its
+/// jobs.
 fn repaired(stage: &Stage, what: &str) -> Vec<String> {
     let mut program = stage.program();
     let list = program.call("list_jobs", json!({ "limit": 50 }));
@@ -126,7 +127,7 @@ fn repaired(stage: &Stage, what: &str) -> Vec<String> {
     assert_eq!(made["structuredContent"]["status"], "succeeded", "{what}: {made}");
     assert!(made["structuredContent"]["warnings"].to_string().contains("repaired"), "{what}: {made}");
     program.kill();
-    // The next one has nothing to repair and nothing to say.
+    // The next program has nothing to repair and nothing to report.
     let mut program = stage.program();
     let list = program.call("list_jobs", json!({}));
     assert!(!list.to_string().contains("repaired"), "{what}: {list}");
@@ -161,7 +162,7 @@ fn a_database_that_is_damaged_in_the_middle_gives_back_what_can_be_read() {
     let left = repaired(&stage, "a page of records");
     let still: Vec<_> = ids.iter().filter(|id| left.contains(id)).cloned().collect();
     assert_eq!(left, still, "in their order, and nothing else");
-    // A page has two or three records, and one may have run over from another page.
+    // A page has two or three records, and one of them may have started on another page.
     assert!((ids.len() - 4..=ids.len()).contains(&left.len()), "{left:?}");
 }
 
@@ -184,7 +185,7 @@ fn a_database_of_noise_is_kept_and_a_new_one_begun() {
     assert_eq!(repaired(&stage, "noise"), Vec::<String>::new());
 }
 
-/// SQLite itself takes an empty file for a new database.
+/// SQLite itself treats an empty file as a new database.
 #[test]
 fn an_empty_database_file_is_a_new_database() {
     let stage = Stage::new();
@@ -245,7 +246,7 @@ fn records_of_a_newer_version_are_left_alone() {
     assert_eq!(listed(&mut stage.program()), ids);
 }
 
-/// What a newer version has noted, an older one that works on the same job does not lose.
+/// An older version that works on a job keeps the fields that a newer version wrote.
 #[test]
 fn fields_that_a_newer_version_wrote_survive_an_older_one() {
     let stage = Stage::new();
@@ -264,7 +265,7 @@ fn fields_that_a_newer_version_wrote_survive_an_older_one() {
             query.bind(path).fetch_one(&mut connection).await.unwrap()
         })
     };
-    // The file is gone, so the job is fetched again and written.
+    // The file is gone, so the job is downloaded and written again.
     let out = fs::read_dir(stage.cell.out()).unwrap().next().unwrap().unwrap().path();
     fs::remove_file(out).unwrap();
     let view = stage.program().call("get_job", json!({ "job_id": ids[0] }));
@@ -363,7 +364,7 @@ pub mod unix {
 
     use super::*;
 
-    /// Root may write everywhere, so then the program runs as nobody.
+    /// Starts the program as the user `nobody` if the tests run as root, because root may write everywhere.
     pub fn program_of_somebody(stage: &Stage) -> Victim {
         const NOBODY: u32 = 65534;
         let dir = stage.cell.dir.path();
@@ -392,11 +393,11 @@ pub mod unix {
         assert_eq!(listed(&mut stage.program()), ids);
     }
 
-    /// A program that may write no file longer than so many kilobytes, as if the disk were full there.
+    /// Starts a program that cannot write files larger than this, as if the disk were full.
     fn program_on_a_full_disk(stage: &Stage, kilobytes: u64) -> Victim {
         let plain = command(&stage.cell.sandbox.url(), stage.cell.dir.path(), &[]);
         let mut command = Command::new("/bin/sh");
-        // Blocks of 512 bytes; without the trap it would be a signal and not an error.
+        // The limit is in blocks of 512 bytes. Without the trap, a signal would replace the error.
         let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\"", kilobytes * 2);
         command.args(["-c", &script]).arg(plain.get_program()).env_clear();
         command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
@@ -425,7 +426,7 @@ pub mod unix {
     #[test]
     fn a_result_that_finds_no_room_is_fetched_when_there_is_some() {
         let stage = Stage::new();
-        // Enough for the records, and less than the sound.
+        // This is enough for the database and too little for the audio.
         let mut program = program_on_a_full_disk(&stage, 1024);
         let text = "The quick brown fox jumps over the lazy dog. ".repeat(20);
         let arguments = json!({ "text": text, "format": "wav", "sample_rate": 44100, "wait_seconds": 60 });
@@ -443,7 +444,7 @@ pub mod unix {
         assert_eq!(stage.bought(), 1);
     }
 
-    /// As above on a real file system without room: needs the right to mount.
+    /// Like the test above, on a real file system that is full. Needs permission to mount:
     /// `cargo test --test it storage -- --ignored --nocapture`
     #[cfg(target_os = "linux")]
     #[test]
@@ -456,7 +457,7 @@ pub mod unix {
             let mount = |arguments: &[&str]| {
                 assert!(Command::new("mount").args(arguments).arg(small.path()).status().unwrap().success());
             };
-            // Where results go, there must be some room from the start.
+            // The output folder needs some free space at the start.
             let size = if full == "data" { "size=512k" } else { "size=72m" };
             mount(&["-t", "tmpfs", "-o", size, "tmpfs"]);
             let target = stage.cell.dir.path().join(full);
@@ -467,7 +468,7 @@ pub mod unix {
             let place = small.path().to_str().unwrap();
             let mut program = stage.cell.program(&[(name, place)]).ready();
             assert_eq!(listed(&mut program), ids);
-            // Until nothing fits any more.
+            // Fill it up.
             let mut filler = fs::File::create(small.path().join("filler")).unwrap();
             for piece in [1 << 16, 1 << 10] {
                 while filler.write_all(&vec![0; piece]).is_ok() {}

@@ -1,4 +1,4 @@
-//! Subtitles beside a sound.
+//! Subtitles for audio.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! The tasks extension: a handle in the place of a long wait, for clients that know it.
+//! The tasks extension: a task in place of a long wait, for clients that support it.
 
 use std::path::Path;
 use std::time::Duration;
@@ -29,7 +29,7 @@ fn get(program: &mut Program, id: &str) -> Value {
     program.request("tasks/get", json!({ "taskId": id, "_meta": with_tasks() }))
 }
 
-/// Plays on a stage of its own: a sandbox at `pace`, and a folder.
+/// Runs `play` with its own folder and a sandbox at `pace`.
 fn on_stage(pace: Pace, play: impl FnOnce(&Sandbox, &Path)) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let dir = tempfile::tempdir().unwrap();
@@ -91,7 +91,7 @@ fn who_does_not_ask_for_tasks_gets_none() {
     on_stage(Pace { polls: 30, ..quick() }, |sandbox, dir| {
         let mut program = Program::at(&sandbox.url(), dir);
         let client = json!({ "name": "raw", "version": "0" });
-        // An older client that declares what its revision does not have.
+        // An older client that declares an extension which its protocol version does not have.
         let capabilities = json!({ "extensions": { "io.modelcontextprotocol/tasks": {} } });
         let hello =
             json!({ "protocolVersion": "2025-11-25", "capabilities": capabilities, "clientInfo": client });

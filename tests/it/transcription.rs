@@ -20,7 +20,7 @@ fn saved(view: &Value) -> String {
 async fn a_recording_becomes_a_text_and_a_file() {
     let world = World::with(quick(), &[("MINIMAX_REGION", "cn")]).await;
     let file = wav(&world.out().join("talk.wav"), 36);
-    // As the official JavaScript server calls it.
+    // The official JavaScript server uses this name.
     let view = world.make("speech_to_text", json!({ "audioFile": file })).await;
     let bytes = fs::metadata(&file).unwrap().len();
     assert_eq!(
@@ -33,7 +33,7 @@ async fn a_recording_becomes_a_text_and_a_file() {
     assert_eq!(view["files"][0]["mime_type"], "text/plain");
     assert!(view["files"][0]["path"].as_str().unwrap().contains(".txt"));
     assert_eq!(view["usage"]["duration"], 36.0);
-    // 2.50 yuan an hour.
+    // The price is 2.50 yuan an hour.
     assert_eq!((&view["cost"]["estimated"], &view["cost"]["actual"]), (&json!(0.025), &json!(0.025)));
 }
 
@@ -60,7 +60,7 @@ async fn every_format_arrives_under_its_own_ending_with_its_own_times() {
         assert!(content.starts_with(begins), "{format}: {content}");
         assert_eq!(view["files"][0]["mime_type"], mime);
         assert!(view["files"][0]["path"].as_str().unwrap().ends_with(ending));
-        // The language is a header: the sandbox repeats it, and knows no such field.
+        // The language is a header, which the sandbox echoes. It does not accept a field for it.
         if format.starts_with("vtt") || format.starts_with("srt") {
             assert!(view["text"].as_str().unwrap().contains("-->\u{20}"), "{view}");
         } else {
@@ -118,7 +118,7 @@ async fn what_can_be_checked_is_checked_before_anything_is_sent() {
 #[tokio::test]
 async fn a_refusal_for_its_rate_sends_the_whole_recording_again() {
     let world = World::new().await;
-    // Larger than what is read at a time, so that the second sending has to begin at the start again.
+    // The file is larger than one read, so a retry must start again from the beginning.
     let file = wav(&world.out().join("talk.wav"), 60);
     let refused = Act::Refuse { code: 1002, message: None, retry_after: None };
     world.sandbox.script(vec![Rule::once("/v1/speech_to_text", refused)]);

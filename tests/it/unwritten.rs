@@ -1,4 +1,4 @@
-//! Records that cannot be written when there is something to write: nothing that was paid for is in memory alone.
+//! Records that cannot be written: updates go to the spool, so that no paid result exists only in memory.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::crash_promises::{delivered, listed, nothing_half};
 use crate::harness::quick;
 use crate::storage::Stage;
 
-/// As if the disk were full for whatever changes a job or a purchase; new ones fit in.
+/// Simulates a full disk for updates of jobs and purchases. Inserts still work.
 pub const FULL: &str = "
     CREATE TRIGGER full_for_jobs BEFORE UPDATE ON jobs WHEN NEW.body <> OLD.body
     BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END;
@@ -23,7 +23,7 @@ pub const ROOM: &str = "DROP TRIGGER full_for_jobs; DROP TRIGGER full_for_purcha
 
 pub const SUBMIT: &str = "/v1/video_generation";
 
-/// A stage with records, on which a video takes three seconds.
+/// A stage with a database, on which a video takes three seconds.
 pub fn stage() -> Stage {
     let stage = Stage::new();
     stage.cell.sandbox.set_pace(Pace { polls: 1, seconds: 3.0, ..quick() });
@@ -44,7 +44,7 @@ pub fn word(stage: &Stage, sql: &'static str) -> String {
     })
 }
 
-/// The files of the spool below the data folder or the output folder.
+/// The spool files below the data folder or the output folder.
 pub fn spooled(folder: &Path) -> Vec<PathBuf> {
     let folders = ["spool", ".minimax-spool"].map(|name| folder.join(name));
     let entries = folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten();
@@ -52,7 +52,7 @@ pub fn spooled(folder: &Path) -> Vec<PathBuf> {
     paths.filter(|path| path.extension().is_some_and(|it| it == "spool")).collect()
 }
 
-/// The entries in them, without their MACs.
+/// The entries in the spool files, without their MACs.
 pub fn lines(folder: &Path) -> Vec<Value> {
     let texts = spooled(folder).into_iter().filter_map(|path| fs::read_to_string(path).ok());
     let entry = |line: &str| serde_json::from_str(line.split_once(' ').unwrap().1).unwrap();
@@ -65,7 +65,7 @@ pub fn a_line_with_a_task(folder: &Path) -> bool {
         .any(|line| line["task_id"].is_string() && line["job"].is_string() && line["when"].is_i64())
 }
 
-/// Orders a video whose task is named as soon as `meanwhile` is done.
+/// Orders a video. Runs `meanwhile` before the sandbox returns the task id.
 pub fn order(stage: &Stage, program: &mut Victim, meanwhile: impl FnOnce()) {
     stage.cell.sandbox.script(vec![Rule::once(SUBMIT, Act::Delay { ms: 700 })]);
     let arguments = json!({ "prompt": "A fox", "wait_seconds": 0 });
@@ -76,7 +76,7 @@ pub fn order(stage: &Stage, program: &mut Victim, meanwhile: impl FnOnce()) {
     meanwhile();
 }
 
-/// The next program has the video, and nothing is left of the file.
+/// Checks that the next program delivers the video and drains the spool.
 pub fn next_delivers(stage: &Stage) {
     let mut next = stage.cell.program_later().ready();
     let jobs = listed(&mut next);
@@ -113,7 +113,7 @@ fn a_video_whose_task_met_locked_records_is_delivered_by_the_next_start() {
             may_lock.recv().unwrap();
             sqlx::query("BEGIN IMMEDIATE").execute(&mut connection).await.unwrap();
             locked.send(()).unwrap();
-            // Until the other end is gone.
+            // Hold the lock until the other end is dropped.
             let _ = may_lock.recv();
             sqlx::query("COMMIT").execute(&mut connection).await.unwrap();
         });
@@ -122,7 +122,7 @@ fn a_video_whose_task_met_locked_records_is_delivered_by_the_next_start() {
         lock.send(()).unwrap();
         is_locked.recv().unwrap();
     });
-    // Long before SQLite gives up waiting.
+    // This happens long before SQLite stops waiting for the lock.
     until("the line", || a_line_with_a_task(&stage.cell.data()));
     program.kill();
     drop(lock);
@@ -136,7 +136,7 @@ fn what_could_not_be_written_is_written_as_soon_as_it_can_be() {
     let mut program = started(&stage);
     order(&stage, &mut program, || stage.sql(FULL));
     until("the line", || a_line_with_a_task(&stage.cell.data()));
-    // Whoever asks is told what is known, and not what is written.
+    // Callers see the state in memory, not the one in the database.
     let list = program.call("list_jobs", json!({}));
     let id = list["structuredContent"]["jobs"][0]["job_id"].clone();
     let view = program.call("get_job", json!({ "job_id": id, "wait_seconds": 60 }));
@@ -156,7 +156,7 @@ fn a_request_that_was_refused_is_not_unknown_because_its_refusal_could_not_be_wr
     let mut program = started(&stage);
     let refusal = Act::Refuse { code: 1026, message: None, retry_after: None };
     stage.cell.sandbox.script(vec![Rule::once(SUBMIT, refusal)]);
-    // The record fits in, and nothing after it.
+    // The record can be inserted, but not updated.
     stage.sql(FULL);
     let view = program.call("generate_video", json!({ "prompt": "A fox", "wait_seconds": 60 }));
     assert_eq!(view["structuredContent"]["status"], "failed", "{view}");
@@ -192,7 +192,7 @@ fn a_price_that_could_not_be_written_is_written_by_the_next_start() {
     assert_eq!(lines(&stage.cell.data()), Vec::<Value>::new());
 }
 
-/// What is no job dies before its price is written: its estimate counts, since MiniMax has answered.
+/// A call without a job dies before its price is written. Its estimate still counts, because MiniMax has answered.
 #[test]
 fn a_call_that_dies_before_its_price_is_written_keeps_its_estimate_set_aside() {
     let stage = stage();
@@ -226,7 +226,7 @@ fn lines_that_are_about_no_record_are_left_for_whoever_they_are_about() {
     }
 }
 
-/// A newer version wrote it; this one can only leave it alone, and need not say so every two seconds.
+/// A job that a newer version wrote is left alone, and logged only once instead of every two seconds.
 #[test]
 fn an_open_job_that_cannot_be_read_is_complained_about_once() {
     let stage = stage();
@@ -238,7 +238,7 @@ fn an_open_job_that_cannot_be_read_is_complained_about_once() {
     listed(&mut next);
     let complaints = || next.log().matches("cannot be taken over").count();
     until("the complaint", || complaints() == 1);
-    // The table of open jobs is looked through every two seconds.
+    // Open jobs are checked every two seconds.
     std::thread::sleep(Duration::from_millis(4500));
     assert_eq!(complaints(), 1, "{}", next.log());
 }

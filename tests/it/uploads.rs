@@ -1,4 +1,4 @@
-//! What a model can be talked into: naming a file that was never meant to leave. Every way in is tried.
+//! A model can be tricked into naming a private file. Tests every argument that reads a file.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use crate::harness::{World, quick};
 
 const KEY: &str = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQ\n";
 
-/// Each tool that reads a file, with `path` as that file.
+/// Calls of every tool that reads a file, with `path` as that file.
 fn ways(path: &str) -> Vec<(&'static str, Value)> {
     let mut ways = vec![
         ("text_to_audio", json!({ "text_file": path })),
@@ -78,7 +78,7 @@ async fn no_tool_takes_a_picture_that_declares_more_than_anybody_can_look_at() {
 async fn no_tool_takes_a_file_from_outside_or_from_a_hidden_folder() {
     let dir = tempfile::tempdir().unwrap();
     let home = dunce::canonicalize(dir.path()).unwrap();
-    // The whole home directory is allowed, and the keys in it are not.
+    // The whole home folder is allowed, except for the keys in it.
     let world = World::with(quick(), &[("MINIMAX_ALLOWED_DIRS", home.to_str().unwrap())]).await;
     for name in [".ssh/id_ed25519", ".aws/credentials", ".env", "project/.env"] {
         nothing_leaves(&world, &put(home.join(name), "A harmless text.\n")).await;
@@ -125,7 +125,7 @@ async fn an_archive_of_texts_is_taken_and_any_other_is_not() {
     assert_eq!(world.sandbox.requests()[0].path, "/v1/files/upload");
 }
 
-/// An archive with entries of these names, each with the content `x`, not compressed.
+/// A ZIP archive with these entries, uncompressed, each with the content `x`.
 pub(crate) fn zip(names: &[&str]) -> Vec<u8> {
     let (mut file, mut list) = (Vec::new(), Vec::new());
     for name in names {

@@ -1,8 +1,8 @@
-//! Two versions of the program on one data folder: after each other, in both orders, and at the same time.
+//! Two versions of the program on one data folder: one after the other, in both orders, and at the same time.
 //!
-//! A later version is played by what it would leave: another migration, with a column and a table more, fields and
-//! states in the records that this one does not know. An earlier one by records that lack the last migration, and by
-//! `fixtures`: records as released versions have written them.
+//! A later version is simulated by what it would leave: one more migration with a column and a table, and fields and
+//! states in the records that this version does not know. An earlier version is simulated by records that lack the
+//! last migration, and by `fixtures`, which released versions have written.
 
 mod records;
 
@@ -20,7 +20,7 @@ use crate::harness::quick;
 use crate::http_attack::stage::{Process, get};
 use crate::storage::Stage;
 
-/// What a later version does when it starts, and then writes.
+/// The statements of a later version at its start and for its first writes.
 const MIGRATION: &[&str] = &[
     "ALTER TABLE jobs ADD COLUMN weight INTEGER NOT NULL DEFAULT 1",
     "ALTER TABLE jobs ADD COLUMN note TEXT",
@@ -32,7 +32,7 @@ const MIGRATION: &[&str] = &[
      VALUES (9999, 'of the future', 1, x'00', 0)",
 ];
 
-/// An open job of a kind, and one in a state, that this version does not know, each leased to a later one.
+/// Two open jobs, one of an unknown kind and one in an unknown state, each leased to a later version.
 const LATER_JOBS: &str = "
     INSERT INTO jobs (id, principal, account, kind, status, is_open, task_id, search, body, lease_owner, lease_until,
                       created_at, updated_at)
@@ -56,7 +56,7 @@ impl Stage {
         SqliteConnection::connect(&format!("sqlite://{}", self.database().display())).await.unwrap()
     }
 
-    /// Runs statements as another program would.
+    /// Runs statements as another program would do.
     fn run(&self, statements: &[&'static str]) {
         for statement in statements {
             self.sql(statement);
@@ -86,7 +86,7 @@ fn a_newer_program_that_starts_beside_an_older_one_breaks_none_of_its_paid_jobs(
     until("the image is ordered", asked);
 
     stage.run(MIGRATION);
-    // One lease of the later program's is kept, the other has run out.
+    // The later version still holds one lease; the other has expired.
     stage.runtime.block_on(async {
         let mut connection = stage.connect().await;
         sqlx::query(LATER_JOBS).bind(now() + 20_000).execute(&mut connection).await.unwrap();
@@ -110,14 +110,14 @@ fn a_newer_program_that_starts_beside_an_older_one_breaks_none_of_its_paid_jobs(
     let said = older.call("chat", json!({ "prompt": "Hello" }))["structuredContent"].clone();
     let on = json!({ "prompt": "And now?", "conversation_id": said["conversation_id"] });
     assert_ne!(older.call("chat", on)["isError"], true);
-    // What it cannot read it neither shows nor spoils, and says whose it is.
+    // The older version neither lists nor changes what it cannot read, and names the later version.
     assert_eq!(listed(&mut older).len(), 3);
     for id in ["later-kind", "later-state"] {
         let told = older.call("get_job", json!({ "job_id": id, "wait_seconds": 0 }));
         let said = told["content"][0]["text"].as_str().unwrap_or_default();
         assert!(told["isError"] == true && said.contains("newer minimax-mcp"), "{id}: {told}");
     }
-    // Two rounds of looking after orphans.
+    // Wait for two searches for orphaned jobs.
     std::thread::sleep(Duration::from_secs(5));
     assert_eq!(stage.rows(later), before);
     let lease = "SELECT lease_owner FROM jobs WHERE id = 'later-state'";
@@ -125,7 +125,7 @@ fn a_newer_program_that_starts_beside_an_older_one_breaks_none_of_its_paid_jobs(
     assert_eq!(stage.rows("SELECT id || job FROM shelves"), ["onetwo"]);
     assert_eq!(stage.bought(), 5);
 
-    // The next older one does not begin, on stdio or over HTTP, and spoils nothing.
+    // Another older program does not start, on stdio or over HTTP, and changes nothing.
     older.kill();
     let all = "SELECT body FROM jobs UNION ALL SELECT state || id FROM spending ORDER BY 1";
     let before = stage.rows(all);
@@ -141,7 +141,7 @@ fn a_newer_program_that_starts_beside_an_older_one_breaks_none_of_its_paid_jobs(
     assert_eq!((stage.rows(all), stage.bought()), (before, 5));
 }
 
-/// The records lack the last migration, and a video in them is followed by an older program that lives.
+/// The records lack the last migration, and a live older program works on a video in them.
 #[test]
 fn a_newer_program_takes_no_job_from_an_older_one_that_lives() {
     let stage = Stage::new();

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{World, quick};
 
-/// A picture that every mode takes, as a file the server may read.
+/// An image that every mode accepts, as a file that the server may read.
 async fn picture(world: &World) -> String {
     let made = world.make("text_to_image", json!({ "prompt": "A face", "aspect_ratio": "16:9" })).await;
     made["files"][0]["uri"].as_str().unwrap().to_owned()
@@ -108,7 +108,7 @@ async fn every_mode_of_h3_is_sent_as_the_documentation_asks() {
         assert_eq!(sent.body["content"], Value::Array(whole), "{arguments}");
         assert_eq!(sent.body["ratio"], ratio);
         assert_eq!((&sent.body["resolution"], &sent.body["duration"]), (&json!("768P"), &json!(5)));
-        // The sandbox knows no uploaded file 123; every other request it takes and finishes.
+        // The sandbox has no uploaded file 123. It accepts and finishes every other request.
         if !arguments.to_string().contains("mm_file") {
             assert_eq!(result.structured_content.unwrap()["status"], "succeeded", "{arguments}");
         }
@@ -124,7 +124,7 @@ fn merge(one: &Value, other: Value) -> Value {
 #[tokio::test]
 async fn a_large_reference_is_uploaded_and_a_dry_run_uploads_nothing() {
     let world = World::new().await;
-    // Noise does not compress, so this is larger than what travels inside a request.
+    // Noise does not compress, so this is too large to be sent inside a request.
     let mut seed = 1_u32;
     let noise = image::RgbImage::from_fn(1400, 1400, |_, _| {
         seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -233,7 +233,7 @@ async fn a_new_model_is_sent_as_it_is_with_a_warning() {
     let view =
         world.make("generate_video", json!({ "prompt": "x", "model": "MiniMax-H4", "dry_run": true })).await;
     assert!(view["warnings"][0].as_str().unwrap().contains("MiniMax-H4"));
-    // The sandbox refuses it as MiniMax would; what matters is that it went out unchanged, by V2.
+    // The sandbox refuses it as MiniMax would. What matters is that it was sent unchanged, over V2.
     let refusal = world.refusal("generate_video", json!({ "prompt": "x", "model": "MiniMax-H4" })).await;
     assert!(refusal.contains("2013"), "{refusal}");
     let request = world.sandbox.requests().into_iter().next().unwrap();
@@ -251,7 +251,7 @@ async fn image_to_video_is_answered_as_generate_video() {
     assert_eq!(view["kind"], "video");
 }
 
-/// Submits at MiniMax directly, as another program would.
+/// Submits directly to the sandbox, as another program would.
 async fn elsewhere(world: &World, path: &str, body: Value) -> String {
     let client = reqwest::Client::new();
     let request =

@@ -14,7 +14,7 @@ async fn video(world: &World) -> Value {
     world.make("generate_video", arguments).await
 }
 
-/// Nothing that MiniMax bills was asked for but `bought` times.
+/// Checks that these calls are refused and that the sandbox has accepted `bought` paid requests in all.
 async fn refuses(world: &World, tool: &'static str, cases: Vec<(Value, [&str; 2])>, bought: usize) {
     for (arguments, parts) in cases {
         let refusal = world.refusal(tool, arguments.clone()).await;
@@ -147,7 +147,7 @@ async fn a_job_is_made_again_in_2k_by_its_task() {
     assert_eq!(view["cost"]["actual"], 0.2);
     let again = world.make("regenerate_video", json!({ "task_id": first["task_id"] })).await;
     assert_eq!(again["status"], "succeeded");
-    // What is 2K already is not made again.
+    // A video that is already 2K cannot be regenerated.
     let cases = vec![
         (json!({ "job_id": view["job_id"] }), ["`job_id`", "768P"]),
         (json!({ "task_id": view["task_id"] }), ["`task_id`", "768P"]),
@@ -232,7 +232,7 @@ async fn a_base_video_of_the_wrong_size_is_refused_before_it_is_sent() {
     assert_eq!(world.bought(), 1);
 }
 
-/// A task that another program submitted is judged by what MiniMax says of it.
+/// A task of another program is checked against MiniMax's report of it.
 #[tokio::test]
 async fn a_task_of_another_program_is_looked_at_before_it_is_made_again() {
     let world = World::new().await;
@@ -260,7 +260,7 @@ async fn a_task_of_another_program_is_looked_at_before_it_is_made_again() {
     let dry = world.make("regenerate_video", json!({ "task_id": "424", "dry_run": true })).await;
     assert!(dry["warnings"][0].as_str().unwrap().contains("not asked"), "{dry}");
     assert_eq!(world.bought(), 0);
-    // A good one is bought; that the sandbox does not know 424 is its own refusal.
+    // A valid one is submitted. The sandbox itself refuses it, because it has no task 424.
     task(json!({}));
     let refusal = world.refusal("regenerate_video", json!({ "task_id": "424" })).await;
     assert!(refusal.contains("invalid task_id"), "{refusal}");

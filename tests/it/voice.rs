@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{World, quick};
 
-/// A WAV file of silence, as long as asked for.
+/// Writes a WAV file of silence.
 pub fn wav(path: &Path, seconds: u32) -> String {
     let rate = 8000_u32;
     let data = vec![0_u8; (rate * seconds * 2) as usize];
@@ -78,7 +78,7 @@ async fn a_clone_with_every_option_leaves_as_the_documentation_asks_and_speaks_i
     assert_eq!(demo["mime_type"], "audio/wav");
     assert!(fs::read(demo["path"].as_str().unwrap()).unwrap().starts_with(b"RIFF"));
     assert!(demo["url_expires_at"].is_string());
-    // Sixteen characters at 60 USD a million; the voice itself comes with its first use.
+    // Sixteen characters at 60 USD a million. The voice itself is billed at its first use.
     assert_eq!((&view["cost"]["estimated"], &view["cost"]["actual"]), (&json!(0.00096), &json!(0.00096)));
     let warnings = view["warnings"].to_string();
     for part in ["7 days", "1.5 USD", "first use"] {
@@ -119,7 +119,7 @@ async fn a_recording_may_be_an_earlier_result_a_data_uri_a_link_or_an_upload() {
     let uploads = requests(&world, "/v1/files/upload");
     let named = |at: usize| uploads[at].body["file"]["filename"].as_str().unwrap();
     assert!(named(0).contains(".mp3") && named(1).contains(".mp3"));
-    // By its bytes, whatever the data URI says of itself.
+    // The bytes decide, whatever type the data URI declares.
     assert_eq!(named(2), "input.wav");
     let id = world.last_body()["file_id"].clone();
     let again = json!({ "voice_id": "MyVoice009", "file": format!("mm_file://{id}") });
@@ -131,7 +131,7 @@ async fn a_recording_may_be_an_earlier_result_a_data_uri_a_link_or_an_upload() {
 #[tokio::test]
 async fn sound_in_an_mp4_file_is_m4a_whatever_brand_the_recorder_wrote() {
     let world = World::new().await;
-    // What a phone writes: the brand of a video, a movie header of 12 s, one track without a picture.
+    // A phone's recording: the brand of a video, a movie header of 12 s, and one track without video.
     let atom = |name: &[u8], content: &[u8]| {
         let mut atom = u32::try_from(content.len() + 8).unwrap().to_be_bytes().to_vec();
         atom.extend(name);
@@ -149,7 +149,7 @@ async fn sound_in_an_mp4_file_is_m4a_whatever_brand_the_recorder_wrote() {
     fs::write(&path, &file).unwrap();
     let dry = json!({ "voice_id": "MyVoice001", "file": path.display().to_string(), "dry_run": true });
     assert!(world.make("voice_clone", dry).await["next"].as_str().unwrap().starts_with("Dry run"));
-    // It passes our checks under the name that MiniMax judges by; the sandbox finds no samples in it.
+    // It passes our checks and is sent with the right extension. The sandbox then finds no samples in it.
     let refusal = world
         .refusal("voice_clone", json!({ "voice_id": "MyVoice001", "file": path.display().to_string() }))
         .await;

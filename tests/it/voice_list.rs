@@ -25,10 +25,10 @@ async fn voices_are_listed_with_what_the_table_knows_of_them() {
             "language": "Chinese (Mandarin)", "description": "Reliable executive voice", "voice_type": "system",
         })
     );
-    // Newer than the table: the id tells the language.
+    // The voice is newer than the table, so the language comes from its id.
     assert_eq!(row("Thai_Brand_New_Voice")["language"], "Thai");
     assert_eq!(row("Thai_Brand_New_Voice")["description"], "Newer than every list");
-    // MiniMax's own words are searched too.
+    // The search includes MiniMax's descriptions.
     assert_eq!(
         ids(&world.make("list_voices", json!({ "query": "audiobooks" })).await),
         ["English_expressive_narrator"]
@@ -140,7 +140,7 @@ async fn what_cannot_be_deleted_is_explained() {
         .refusal("delete_voice", json!({ "voice_id": "MyVoice001", "voice_type": "voice_cloning" }))
         .await;
     assert!(refusal.contains("2013"), "{refusal}");
-    // Designed but never used: its id shows what it is.
+    // The voice was designed and never used. Its id shows its kind.
     let design = json!({ "prompt": "A voice", "preview_text": "Hello" });
     let designed = world.make("voice_design", design).await["voice_id"].clone();
     assert_eq!(

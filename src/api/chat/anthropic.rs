@@ -9,7 +9,7 @@ use super::{
     data_url, text,
 };
 
-/// Turns as messages. Results of tools stand in a message of the user's; those that follow each other in one.
+/// Converts turns into messages. Consecutive tool results share one user message.
 pub(super) fn turns(turns: &[Turn]) -> Vec<Value> {
     let mut messages: Vec<Value> = Vec::new();
     let mut open = false;
@@ -67,7 +67,7 @@ fn call(call: &ToolCall) -> Value {
     json!({ "type": "tool_use", "id": call.id, "name": call.name, "input": input })
 }
 
-/// The ids of a message's calls, and of the calls that it answers.
+/// Collects the ids of a message's tool calls, and of the calls that it answers.
 pub(super) fn calls(message: &Value, calls: &mut Vec<String>, results: &mut Vec<String>) {
     for block in message.get("content").and_then(Value::as_array).into_iter().flatten() {
         match text(block, "type") {
@@ -78,7 +78,7 @@ pub(super) fn calls(message: &Value, calls: &mut Vec<String>, results: &mut Vec<
     }
 }
 
-/// The body (Anthropic API > Request).
+/// Builds the body (Anthropic API > Request).
 pub(super) fn body(ask: &Ask) -> Value {
     let mut body = Body::of(ask);
     body.put("system", ask.system.clone());
@@ -106,7 +106,7 @@ fn tool(function: &Function) -> Value {
     tool
 }
 
-/// Puts an answer together from `content_block`s.
+/// Assembles an answer from `content_block` events.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
     blocks: BTreeMap<u64, Block>,
@@ -114,7 +114,7 @@ pub(super) struct Reader {
     stopped: bool,
 }
 
-/// A block as it is, and the JSON of its input as far as it has come.
+/// A block, and the JSON of its input as far as it was received.
 #[derive(Debug)]
 struct Block {
     value: Value,
@@ -127,7 +127,7 @@ impl Reader {
         let index = event.get("index").and_then(Value::as_u64).unwrap_or_default();
         match text(event, "type") {
             "message_start" => self.take_message(event.get("message").unwrap_or(&Value::Null)),
-            // A server that does not stream sends the message alone.
+            // A server that does not stream sends only the message.
             "message" => {
                 self.take_message(event);
                 self.stopped = true;
@@ -192,14 +192,14 @@ impl Reader {
         }
     }
 
-    /// The numbers at the start are provisional; the last ones count.
+    /// Takes the usage. The numbers at the start are provisional, so the last ones win.
     fn take_usage(&mut self, holder: &Value) {
         let Some(usage) = holder.get("usage").filter(|usage| usage.is_object()) else { return };
         let (read, written) =
             (count(usage, "/cache_read_input_tokens"), count(usage, "/cache_creation_input_tokens"));
         let fresh = count(usage, "/input_tokens").unwrap_or_default();
         self.meta.usage = Some(Usage {
-            // Here `input_tokens` leaves out what came from the cache or went into it.
+            // In this protocol `input_tokens` excludes cache reads and writes.
             input: fresh.saturating_add(read.unwrap_or_default()).saturating_add(written.unwrap_or_default()),
             output: count(usage, "/output_tokens").unwrap_or_default(),
             reasoning: None,
@@ -209,12 +209,12 @@ impl Reader {
         });
     }
 
-    /// Whether the model has said why it stopped.
+    /// Whether the answer is complete.
     pub(super) fn is_over(&self) -> bool {
         self.stopped || self.meta.finish_reason.is_some()
     }
 
-    /// What has come.
+    /// The answer so far.
     pub(super) fn reply(self) -> Reply {
         let mut reply = self.meta;
         let mut content = Vec::new();

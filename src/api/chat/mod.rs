@@ -1,8 +1,8 @@
-//! Text models (platform docs > Text), over the four protocols that MiniMax speaks.
+//! Text models (platform docs > Text), over the four protocols that MiniMax supports.
 //!
-//! A conversation is kept in its protocol's own words: what the model said goes back exactly as it came, because
-//! the chain of thought is lost otherwise. So a protocol here is three things: how a [`Turn`] of the caller's is
-//! written (`turns`), what a request looks like (`body`), and a reader of its stream.
+//! A conversation is stored in its protocol's own format. The model's messages go back unchanged, because the model
+//! otherwise loses its chain of thought. Each protocol therefore has three parts: `turns` converts the caller's
+//! [`Turn`]s, `body` builds a request, and a `Reader` assembles the streamed answer.
 
 mod anthropic;
 mod openai;
@@ -40,7 +40,7 @@ impl Protocol {
         }
     }
 
-    /// The protocol of a value of `api`.
+    /// The protocol for a value of `api`.
     pub fn named(word: &str) -> Option<Self> {
         [Self::OpenAi, Self::Anthropic, Self::Native, Self::Responses]
             .into_iter()
@@ -56,7 +56,7 @@ impl Protocol {
         }
     }
 
-    /// Turns of the caller's in this protocol's words.
+    /// Converts the caller's turns into this protocol's messages.
     pub fn turns(self, turns: &[Turn]) -> Vec<Value> {
         match self {
             Self::OpenAi | Self::Native => openai::turns(turns),
@@ -65,7 +65,7 @@ impl Protocol {
         }
     }
 
-    /// The ids of all calls in a conversation, and of all calls that have a result.
+    /// The ids of all tool calls in a conversation, and the ids of those that have a result.
     pub fn calls(self, messages: &[Value]) -> (Vec<String>, Vec<String>) {
         let read = match self {
             Self::OpenAi | Self::Native => openai::calls,
@@ -80,7 +80,7 @@ impl Protocol {
     }
 }
 
-/// Who speaks.
+/// The role of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the variants are the roles")]
 pub enum Speaker {
@@ -90,22 +90,22 @@ pub enum Speaker {
     Tool,
 }
 
-/// One message of a caller's.
+/// One message from the caller.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Turn {
-    /// Who speaks.
+    /// The role of a message.
     pub role: Speaker,
-    /// The words; of a tool its result.
+    /// The text, or the result of a tool call.
     pub text: String,
-    /// What it shows.
+    /// Images and videos.
     pub media: Vec<Medium>,
-    /// Which call a tool's result answers.
+    /// For a tool result, the id of the call.
     pub tool_call_id: Option<String>,
-    /// Calls of an assistant that the caller repeats itself.
+    /// Tool calls of an assistant message that the caller supplies itself.
     pub tool_calls: Vec<ToolCall>,
 }
 
-/// A picture or a film: a URL, a data URL or `mm_file://ID`.
+/// An image or a video, as a URL, data URL or `mm_file://ID`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the variants are what they say")]
 pub enum Medium {
@@ -113,23 +113,23 @@ pub enum Medium {
     Video(String),
 }
 
-/// A function that the model wants called.
+/// A tool call from the model.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ToolCall {
-    /// To be given back with the result.
+    /// The id to return with the result.
     pub id: String,
-    /// Which function.
+    /// The function's name.
     pub name: String,
-    /// A JSON object as text.
+    /// A JSON object as a string.
     pub arguments: String,
 }
 
-/// A function that the model may have called.
+/// A function that the model may call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Function {
-    /// What it is called.
+    /// The function's name.
     pub name: String,
     /// What it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -139,41 +139,41 @@ pub struct Function {
     pub parameters: Map<String, Value>,
 }
 
-/// A request to a text model, checked: what the protocol has no word for is not in it.
+/// A validated request to a text model. It sets only what its protocol supports.
 #[derive(Debug, Clone)]
 pub struct Ask {
-    /// The dialect.
+    /// The protocol.
     pub protocol: Protocol,
     /// The model's id.
     pub model: String,
-    /// What it is told beforehand.
+    /// The system prompt.
     pub system: Option<String>,
-    /// The conversation in the protocol's words, oldest first.
+    /// The conversation in the protocol's format, oldest message first.
     pub messages: Vec<Value>,
-    /// On or off; `None` leaves it to the model.
+    /// Thinking on or off. `None` leaves it to the model.
     pub thinking: Option<bool>,
-    /// How hard it thinks.
+    /// The thinking effort.
     pub effort: Option<String>,
     /// As documented for the protocol.
     pub temperature: Option<f64>,
     /// As documented for the protocol.
     pub top_p: Option<f64>,
-    /// The longest answer, thinking included.
+    /// The most output tokens, including thinking.
     pub max_tokens: Option<u32>,
-    /// What it may call.
+    /// The functions that the model may call.
     pub tools: Vec<Function>,
     /// `auto` or `none`.
     pub tool_choice: Option<String>,
-    /// Whether MiniMax may search the web for it.
+    /// Whether MiniMax may search the web.
     pub web_search: bool,
-    /// As the caller gave it.
+    /// As the caller passed it.
     pub response_format: Option<Value>,
     /// `standard` or `priority`.
     pub service_tier: Option<String>,
 }
 
 impl Ask {
-    /// The body that leaves.
+    /// The body to send.
     pub fn body(&self) -> Value {
         let mut body = self.question();
         if let Some(fields) = body.as_object_mut() {
@@ -185,7 +185,7 @@ impl Ask {
         body
     }
 
-    /// How many bytes that is.
+    /// The size of the body in bytes.
     pub fn size(&self) -> usize {
         #[derive(Default)]
         struct Count(usize);
@@ -199,7 +199,7 @@ impl Ask {
             }
         }
         let mut count = Count::default();
-        // Counting does not fail.
+        // Counting bytes cannot fail.
         let _ = serde_json::to_writer(&mut count, &self.body());
         count.0
     }
@@ -213,56 +213,56 @@ impl Ask {
     }
 }
 
-/// What a piece of a stream brought.
+/// One piece of a streamed answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Delta {
-    /// Words of the answer.
+    /// Text of the answer.
     Text(String),
-    /// Words of the thinking.
+    /// Text of the thinking.
     Reasoning(String),
-    /// A function is being called.
+    /// The model is calling this function.
     Tool(String),
-    /// A sign of life.
+    /// Nothing to show, but the model is still working.
     Nothing,
 }
 
-/// An answer, as far as it has come.
+/// An answer, complete or as far as it was received.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Reply {
     /// The answer.
     pub text: String,
-    /// What the model thought before it.
+    /// The model's thinking.
     pub reasoning: String,
-    /// What it wants called.
+    /// The functions to call.
     pub tool_calls: Vec<ToolCall>,
-    /// `stop`, `length`, `tool_calls`, `content_filter`, or what MiniMax says.
+    /// `stop`, `length`, `tool_calls`, `content_filter`, or another value from MiniMax.
     pub finish_reason: Option<String>,
     /// The model that answered.
     pub model: Option<String>,
-    /// What MiniMax's support asks for.
+    /// The id that MiniMax's support asks for.
     pub id: Option<String>,
-    /// What was counted.
+    /// The token counts.
     pub usage: Option<Usage>,
-    /// The answer in the protocol's words, complete, to go back with the next turn.
+    /// The complete answer in the protocol's format, to be sent back with the next turn.
     pub messages: Vec<Value>,
-    /// What the caller should know.
+    /// Warnings for the caller.
     pub warnings: Vec<String>,
 }
 
-/// Tokens. What is not counted is absent.
+/// Token counts. A count that MiniMax does not report is `None`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// All that went in, cached or not.
+    /// All input tokens, cached or not.
     pub input: u64,
-    /// All that came out, thinking included.
+    /// All output tokens, including thinking.
     pub output: u64,
-    /// How much of the output was thinking.
+    /// The output tokens that were thinking.
     pub reasoning: Option<u64>,
-    /// How much of the input was read from the cache.
+    /// The input tokens that were read from the cache.
     pub cache_read: Option<u64>,
-    /// How much of the input was written to it.
+    /// The input tokens that were written to the cache.
     pub cache_write: Option<u64>,
-    /// Searches of the web.
+    /// The number of web searches.
     pub searches: Option<u64>,
 }
 
@@ -270,10 +270,10 @@ const MESSAGES_COUNT: Endpoint = Endpoint::post("/anthropic/v1/messages/count_to
 const RESPONSES_COUNT: Endpoint = Endpoint::post("/v1/responses/input_tokens", 60);
 
 impl Client {
-    /// The input tokens of a request. Free.
+    /// Counts the input tokens of a request. Free.
     ///
-    /// chat/completions and the native protocol have no counter of their own: their messages are counted in the
-    /// words of the Responses protocol, without the thinking that they carry.
+    /// chat/completions and the native protocol have no endpoint for this. Their messages are converted to the
+    /// Responses protocol, without thinking, and counted there.
     pub async fn count_tokens(&self, ask: &Ask) -> Result<u64, ApiError> {
         #[derive(Deserialize)]
         struct Answer {
@@ -289,7 +289,7 @@ impl Client {
     }
 }
 
-/// A request in the making.
+/// A request body under construction.
 struct Body(Map<String, Value>);
 
 impl Body {
@@ -299,7 +299,7 @@ impl Body {
         body
     }
 
-    /// Sets a field, unless there is nothing to say.
+    /// Sets a field, unless the value is `None`.
     fn put(&mut self, name: &str, value: Option<impl Into<Value>>) {
         if let Some(value) = value {
             self.0.insert(name.to_owned(), value.into());
@@ -307,22 +307,22 @@ impl Body {
     }
 }
 
-/// A string field; empty when it is not there.
+/// A string field, or an empty string.
 fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// A count, absent when it is not there or no number.
+/// A count, or `None` if it is missing or not a number.
 fn count(value: &Value, pointer: &str) -> Option<u64> {
     value.pointer(pointer).and_then(Value::as_u64)
 }
 
-/// `data:image/png;base64,…` → its type and its base64.
+/// Splits `data:image/png;base64,…` into the type and the base64.
 fn data_url(url: &str) -> Option<(&str, &str)> {
     url.strip_prefix("data:")?.split_once(";base64,")
 }
 
-/// Arguments of a call as an object; a model may write something that is none.
+/// The arguments of a call as an object. Models may write something else, which becomes an empty object.
 fn arguments_object(arguments: &str) -> Value {
     let parsed = serde_json::from_str(arguments).ok().filter(Value::is_object);
     parsed.unwrap_or_else(|| Value::Object(Map::new()))

@@ -1,4 +1,4 @@
-//! `POST /v1/chat/completions` and `POST /v1/text/chatcompletion_v2`: one family, two habits.
+//! `POST /v1/chat/completions` and `POST /v1/text/chatcompletion_v2`, which share a format and differ in details.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::{
     Ask, Body, Delta, Function, Medium, Protocol, Reply, Speaker, ToolCall, Turn, Usage, count, text,
 };
 
-/// Turns as messages (OpenAI API > messages).
+/// Converts turns into messages (OpenAI API > messages).
 pub(super) fn turns(turns: &[Turn]) -> Vec<Value> {
     turns.iter().map(message).collect()
 }
@@ -50,14 +50,14 @@ fn call(call: &ToolCall) -> Value {
     json!({ "id": call.id, "type": "function", "function": function })
 }
 
-/// The ids of a message's calls, and of the call that it answers.
+/// Collects the ids of a message's tool calls, and of the call that it answers.
 pub(super) fn calls(message: &Value, calls: &mut Vec<String>, results: &mut Vec<String>) {
     let ids = message.get("tool_calls").and_then(Value::as_array).into_iter().flatten();
     calls.extend(ids.map(|call| text(call, "id").to_owned()));
     results.extend(message.get("tool_call_id").and_then(Value::as_str).map(str::to_owned));
 }
 
-/// The body (OpenAI API > Request; ChatCompletion v2 > Request).
+/// Builds the body (OpenAI API > Request; ChatCompletion v2 > Request).
 pub(super) fn body(ask: &Ask) -> Value {
     let system = ask.system.iter().map(|system| json!({ "role": "system", "content": system }));
     let messages: Vec<Value> = system.chain(ask.messages.iter().cloned()).collect();
@@ -84,18 +84,18 @@ fn tool(function: &Function) -> Value {
     json!({ "type": "function", "function": function })
 }
 
-/// Puts an answer together from `chat.completion.chunk`s.
+/// Assembles an answer from `chat.completion.chunk` events.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
     content: Grown,
     splitter: Splitter,
     shown: String,
-    /// What the splitter took out of the content.
+    /// The thinking that the splitter found in the content.
     tagged: String,
     thoughts: Grown,
     details: BTreeMap<u64, (Value, Grown)>,
     calls: BTreeMap<u64, ToolCall>,
-    /// The whole message, where the last event repeats it.
+    /// The complete message, if the last event repeats it.
     whole: Option<Value>,
     name: Option<String>,
     meta: Reply,
@@ -112,7 +112,7 @@ impl Reader {
         {
             self.meta.finish_reason = Some(reason.to_owned());
         }
-        // The native protocol ends with all of it once more; a server that does not stream sends nothing else.
+        // The native protocol ends with the complete message. A server that does not stream sends only that.
         if let Some(message) = choice.get("message").filter(|message| message.is_object()) {
             self.whole = Some(message.clone());
         }
@@ -174,7 +174,7 @@ impl Reader {
     }
 
     fn take_content(&mut self, piece: &str, deltas: &mut Vec<Delta>) {
-        // Where the thinking repeats itself with each piece, so does the answer.
+        // If each piece of the thinking repeats earlier text, so does each piece of the answer.
         let repeating = self.details.values().any(|(_, grown)| grown.repeats);
         let fresh = if repeating {
             self.content.push(piece)
@@ -194,7 +194,7 @@ impl Reader {
         deltas.push(Delta::Text(parts.text));
     }
 
-    /// Thinking comes beside the content, so a tag in the content is content.
+    /// Whether thinking comes in its own field, so that a tag in the content is just content.
     fn is_split(&self) -> bool {
         !self.details.is_empty() || !self.thoughts.text.is_empty()
     }
@@ -219,12 +219,12 @@ impl Reader {
         (!begun).then(|| Delta::Tool(call.name.clone()))
     }
 
-    /// Whether the model has said why it stopped.
+    /// Whether the answer is complete.
     pub(super) fn is_over(&self) -> bool {
         self.meta.finish_reason.is_some()
     }
 
-    /// What has come.
+    /// The answer so far.
     pub(super) fn reply(mut self) -> Reply {
         if let Some(whole) = self.whole.take() {
             self.take_whole(&whole);
@@ -242,7 +242,7 @@ impl Reader {
         reply
     }
 
-    /// The message at the end has all that the pieces had, or more.
+    /// Replaces the pieces by the complete message, which has the same or more.
     fn take_whole(&mut self, whole: &Value) {
         let content = text(whole, "content");
         if !content.is_empty() || self.content.text.is_empty() {
@@ -270,7 +270,7 @@ impl Reader {
         }
     }
 
-    /// The assistant's message as it goes back (OpenAI API > multi-turn tool use: all of it).
+    /// The assistant's message to send back in full (OpenAI API > multi-turn tool use).
     fn message(&self) -> Value {
         let mut message = Map::new();
         message.insert("role".to_owned(), json!("assistant"));
@@ -305,7 +305,7 @@ impl Reader {
 fn read_usage(usage: &Value) -> Usage {
     Usage {
         input: count(usage, "/prompt_tokens").unwrap_or_default(),
-        // The native protocol's own sample has nothing but the total.
+        // The native protocol's documented example has only the total.
         output: count(usage, "/completion_tokens").unwrap_or_default(),
         reasoning: count(usage, "/completion_tokens_details/reasoning_tokens"),
         cache_read: count(usage, "/prompt_tokens_details/cached_tokens"),

@@ -1,15 +1,15 @@
-//! Messages of chat/completions in the words of the Responses protocol, for the counter that only it has.
+//! Converts chat/completions messages to the Responses protocol, which can count tokens.
 
 use serde_json::{Value, json};
 
 use super::{Ask, Protocol, text};
 
-/// The same question, without the thinking of earlier answers.
+/// The same request, without the thinking of earlier answers.
 pub(super) fn as_responses(ask: &Ask) -> Ask {
     Ask {
         protocol: Protocol::Responses,
         messages: ask.messages.iter().flat_map(items).collect(),
-        // These have no bearing on the input, and other rules there.
+        // These do not affect the input tokens, and the Responses protocol has other rules for them.
         response_format: None,
         temperature: None,
         top_p: None,

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Ask, Body, Delta, Function, Medium, Reply, Speaker, ToolCall, Turn, Usage, count, text};
 
-/// Turns as input items.
+/// Converts turns into input items.
 pub(super) fn turns(turns: &[Turn]) -> Vec<Value> {
     turns.iter().flat_map(items).collect()
 }
@@ -44,7 +44,7 @@ fn call(call: &ToolCall) -> Value {
     json!({ "type": "function_call", "call_id": id, "name": name, "arguments": arguments })
 }
 
-/// The id of an item's call, or of the call that it answers.
+/// Collects the id of an item's tool call, or of the call that it answers.
 pub(super) fn calls(item: &Value, calls: &mut Vec<String>, results: &mut Vec<String>) {
     match text(item, "type") {
         "function_call" => calls.push(text(item, "call_id").to_owned()),
@@ -53,7 +53,7 @@ pub(super) fn calls(item: &Value, calls: &mut Vec<String>, results: &mut Vec<Str
     }
 }
 
-/// The body (Responses API > Request).
+/// Builds the body (Responses API > Request).
 pub(super) fn body(ask: &Ask) -> Value {
     let mut body = Body::of(ask);
     body.put("instructions", ask.system.clone());
@@ -66,7 +66,7 @@ pub(super) fn body(ask: &Ask) -> Value {
     body.put("tools", (!tools.is_empty()).then_some(tools));
     body.put("tool_choice", ask.tool_choice.clone());
     body.put("text", ask.response_format.as_ref().map(|format| json!({ "format": format })));
-    // There is no switch: `none` is off, and any other effort is on.
+    // Thinking has no switch of its own: the effort `none` turns it off, and any other effort turns it on.
     let effort = match (&ask.effort, ask.thinking) {
         (_, Some(false)) => Some("none"),
         (Some(effort), _) => Some(effort.as_str()),
@@ -86,21 +86,21 @@ fn tool(function: &Function) -> Value {
     tool
 }
 
-/// Puts an answer together from `response.*` events.
+/// Assembles an answer from `response.*` events.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
-    /// Output items that are whole, as they came.
+    /// Complete output items, unchanged.
     items: BTreeMap<u64, Value>,
-    /// Words that came before their item was whole.
+    /// Text of items that are not complete yet.
     said: String,
     thought: String,
-    /// The response at its end.
+    /// The final response.
     response: Option<Value>,
     meta: Reply,
 }
 
 impl Reader {
-    /// Takes one event. Unknown ones pass: the list of events is not documented.
+    /// Takes one event. Ignores unknown ones, because MiniMax does not document the list of events.
     pub(super) fn take(&mut self, event: &Value) -> Vec<Delta> {
         let index = event.get("output_index").and_then(Value::as_u64).unwrap_or_default();
         let delta = || text(event, "delta").to_owned();
@@ -131,7 +131,7 @@ impl Reader {
                     self.items.insert(index, item.clone());
                 }
             }
-            // A server that does not stream sends the response alone.
+            // A server that does not stream sends only the response.
             _ if text(event, "object") == "response" => {
                 self.take_meta(Some(event));
                 self.response = Some(event.clone());
@@ -158,7 +158,7 @@ impl Reader {
         }
     }
 
-    /// The end, if it was a failure: MiniMax's code word and message.
+    /// MiniMax's error code and message, if the response failed.
     pub(super) fn failure(&self) -> Option<(String, String)> {
         let response = self.response.as_ref().filter(|response| text(response, "status") == "failed")?;
         let error = response.get("error").unwrap_or(&Value::Null);
@@ -170,7 +170,7 @@ impl Reader {
         self.response.is_some()
     }
 
-    /// What has come.
+    /// The answer so far.
     pub(super) fn reply(self) -> Reply {
         let mut reply = self.meta;
         let response = self.response.unwrap_or_default();
@@ -217,7 +217,7 @@ impl Reader {
     }
 }
 
-/// The words of an item's parts.
+/// The text of an item's parts.
 fn parts(item: &Value, name: &str) -> String {
     let parts = item.get(name).and_then(Value::as_array).into_iter().flatten();
     parts

@@ -1,4 +1,4 @@
-//! An answer as it comes in: events in, deltas out, and what has come so far at any time.
+//! Streams an answer: turns events into deltas, and assembles the answer so far.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,31 +16,31 @@ use super::{Ask, Delta, Protocol, Reply, anthropic, openai, responses, text};
 use crate::api::{ApiError, Client, Envelope, header_text, read, retry_after};
 use crate::facts::facts;
 
-/// A streamed answer with all its reasoning stays far below this.
+/// The largest streamed answer in bytes, far above any real one.
 const MAX_ANSWER: usize = 96 * 1024 * 1024;
 
-/// How long MiniMax may take to begin.
+/// The longest wait for MiniMax to start answering.
 const FIRST: Duration = Duration::from_secs(300);
 
-/// How long it may say nothing (client rules, transport).
+/// The longest silence within an answer (client rules > transport).
 const IDLE: Duration = Duration::from_secs(120);
 
-/// How long the usage may take to follow the last word.
+/// The longest wait for the usage after the last text.
 const REST: Duration = Duration::from_secs(10);
 
-/// What an error that is no event is recognised by.
+/// How many bytes are kept to recognize an error that is not an event.
 const HEAD: usize = 2048;
 
-/// An answer on its way. Dropping it ends the request at MiniMax.
+/// A streamed answer. Dropping it closes the request to MiniMax.
 pub struct ChatStream<'a> {
     client: &'a Client,
     protocol: Protocol,
     events: BoxStream<'a, Result<String, Error>>,
-    /// The first bytes, in case they are no events.
+    /// The first bytes, in case they are not events.
     head: Arc<Mutex<Vec<u8>>>,
     reader: Reader,
     trace: Option<String>,
-    /// Nothing more will come.
+    /// Whether the stream has ended.
     ended: bool,
 }
 
@@ -84,7 +84,7 @@ impl Reader {
 }
 
 impl Client {
-    /// Asks a text model. Once this returns, MiniMax has taken the request and answers piece by piece.
+    /// Sends a request to a text model. When this returns `Ok`, MiniMax has accepted the request.
     pub async fn chat(&self, ask: &Ask) -> Result<ChatStream<'_>, ApiError> {
         self.observed(ask.protocol.path(), self.open_chat(ask)).await
     }
@@ -98,7 +98,7 @@ impl Client {
             .header(header::ACCEPT, "text/event-stream")
             .bearer_auth(key.expose_secret())
             .header(header::CONTENT_TYPE, "application/json")
-            // Pictures make it large: the body is not held as a value while it is sent.
+            // Images make the body large. Send a string, so that the JSON value is dropped before the request.
             .body(ask.body().to_string());
         let silent = |_| ApiError::Lost { path, why: format!("nothing came for {} s", FIRST.as_secs()) };
         let response = timeout(FIRST, request.send()).await.map_err(silent)?;
@@ -106,7 +106,7 @@ impl Client {
         self.answering(ask.protocol, response).await
     }
 
-    /// The answer in whichever form it comes.
+    /// Reads a response, streamed or not.
     pub(in crate::api) async fn answering(
         &self,
         protocol: Protocol,
@@ -128,7 +128,7 @@ impl Client {
             stream.events = events(response, Arc::clone(&stream.head));
             return Ok(stream);
         }
-        // A refusal, or a server between us that does not stream.
+        // This is an error, or the response of a proxy that does not stream.
         let (status, wait) = (response.status(), retry_after(&response));
         let lost = |why: &str| ApiError::Lost { path, why: why.to_owned() };
         let body = timeout(IDLE, read(response, MAX_ANSWER))
@@ -146,7 +146,7 @@ impl Client {
     }
 }
 
-/// The data of each event, of a body that is not endless.
+/// The data of each event. Fails when the body exceeds [`MAX_ANSWER`].
 fn events<'a>(
     response: reqwest::Response,
     head: Arc<Mutex<Vec<u8>>>,
@@ -169,15 +169,15 @@ fn events<'a>(
     SseStream::from_bytes_stream(lines).try_filter_map(|event| std::future::ready(Ok(event.data))).boxed()
 }
 
-/// The reader of events gives nothing of a piece that it stumbles over, so it gets line by line: what came whole before
-/// the stumbling block counts.
+/// Splits a piece into lines. The event parser discards a whole piece on an error, so it is fed line by line and the
+/// lines before the error count.
 fn lines(piece: &Bytes) -> Vec<Bytes> {
     let ends = |byte: &u8| matches!(byte, b'\n' | b'\r');
     piece.split_inclusive(ends).map(|line| piece.slice_ref(line)).collect()
 }
 
 impl ChatStream<'_> {
-    /// What came next; `None` when the answer is whole. Can be cancelled and called again.
+    /// The next deltas; `None` when the answer is complete. Cancel-safe.
     pub async fn next(&mut self) -> Result<Option<Vec<Delta>>, ApiError> {
         if self.ended {
             return Ok(None);
@@ -187,7 +187,7 @@ impl ChatStream<'_> {
         let next = timeout(patience, self.events.next()).await;
         let data = match next {
             Ok(Some(Ok(data))) if data.trim() != "[DONE]" => data,
-            // All words are here; what is missing is the count.
+            // The answer is complete; only the usage is missing.
             _ if over => {
                 self.ended = true;
                 return Ok(None);
@@ -213,7 +213,7 @@ impl ChatStream<'_> {
         Ok(Some(deltas))
     }
 
-    /// What has come so far.
+    /// The answer so far.
     pub fn reply(self) -> Reply {
         let mut reply = match self.reader {
             Reader::OpenAi(reader) => reader.reply(),
@@ -224,7 +224,7 @@ impl ChatStream<'_> {
         reply
     }
 
-    /// An error that came as an event, after a status of 200.
+    /// The error in an event, which follows a status of 200.
     fn refusal(&self, event: &Value) -> Option<ApiError> {
         let envelope: Envelope = serde_json::from_value(event.clone()).unwrap_or_default();
         let (refusal, trace_id) = envelope.read(self.trace.clone());
@@ -245,7 +245,7 @@ impl ChatStream<'_> {
         flat.then(|| self.refused(text(event, "code"), text(event, "message")))
     }
 
-    /// A failure in the words of the Responses protocol.
+    /// A failure that the Responses protocol reported.
     fn refused(&self, word: &str, message: &str) -> ApiError {
         let (message, code) = crate::api::trailing_code(message);
         ApiError::Refused {
@@ -258,7 +258,7 @@ impl ChatStream<'_> {
         }
     }
 
-    /// A stream that is none may be a refusal in plain JSON.
+    /// The error for a stream that cannot be parsed, which may be an error response in plain JSON.
     fn broken(&self, why: &str) -> ApiError {
         let head = self.head.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let refusal = serde_json::from_slice::<Value>(&head).ok().and_then(|event| self.refusal(&event));

@@ -1,15 +1,15 @@
-//! Thinking that comes inside the answer, and text that comes again and again.
+//! Handles two habits of the OpenAI-style protocols: thinking inside the answer, and pieces that repeat earlier text.
 
 const OPEN: &str = "<think>";
 const CLOSE: &str = "</think>";
 
-/// Takes `<think>…</think>` out of a text that comes in pieces, wherever the pieces are cut.
+/// Separates `<think>…</think>` from a streamed text, wherever the stream is cut.
 ///
-/// A block counts only before the answer proper: an answer that speaks about the tag is left alone.
+/// Only blocks before the answer count, so an answer that mentions the tag is left alone.
 #[derive(Debug, Default)]
 pub struct Splitter {
     place: Place,
-    /// What may yet turn out to be a tag, or the white space around one.
+    /// Text that may become a tag, or the whitespace around one.
     held: String,
 }
 
@@ -17,25 +17,25 @@ pub struct Splitter {
 enum Place {
     #[default]
     Before,
-    /// The white space behind a tag belongs to nobody.
+    /// After the opening tag. Whitespace here is dropped.
     Opened,
     Inside,
-    /// After a block: another may follow, or the answer.
+    /// After a block. Another block or the answer follows.
     Between,
     Answer,
 }
 
-/// What a piece was.
+/// A piece, separated.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Parts {
-    /// Words of the thinking.
+    /// Text of the thinking.
     pub reasoning: String,
-    /// Words of the answer.
+    /// Text of the answer.
     pub text: String,
 }
 
 impl Splitter {
-    /// Takes the next piece.
+    /// Adds the next piece and returns what can be told already.
     pub fn push(&mut self, piece: &str) -> Parts {
         self.held.push_str(piece);
         let mut parts = Parts::default();
@@ -43,7 +43,7 @@ impl Splitter {
         parts
     }
 
-    /// The text is over: what was held back is what it looks like.
+    /// Ends the text and returns what was held back.
     pub fn finish(&mut self) -> Parts {
         let held = std::mem::take(&mut self.held);
         match self.place {
@@ -53,7 +53,7 @@ impl Splitter {
         }
     }
 
-    /// Whether there was something to do, so that there may be more.
+    /// Takes one step. Returns whether there may be more to do.
     fn step(&mut self, parts: &mut Parts) -> bool {
         match self.place {
             Place::Before | Place::Between => self.look_for_block(),
@@ -102,7 +102,7 @@ impl Splitter {
             self.place = Place::Between;
             return true;
         }
-        // The beginning of the closing tag may be at the end of what is there.
+        // Hold back the end of the text if it may be the start of the closing tag.
         let most = CLOSE.len().min(self.held.len());
         let kept = (0..=most).rev().find(|length| {
             self.held.get(self.held.len() - length..).is_some_and(|tail| CLOSE.starts_with(tail))
@@ -113,22 +113,22 @@ impl Splitter {
     }
 }
 
-/// A text that comes in pieces which may each repeat all before (`reasoning_details[].text` does).
+/// Assembles a text whose pieces may each repeat all earlier text, as those of `reasoning_details[].text` do.
 #[derive(Debug, Default)]
 pub struct Grown {
-    /// What has come.
+    /// The text so far.
     pub text: String,
-    /// The last piece, as long as each has begun with the one before.
+    /// The last piece, while each piece has started with the one before.
     again: Option<String>,
-    /// Whether pieces were seen to repeat.
+    /// Whether a piece has repeated earlier text.
     pub repeats: bool,
 }
 
-/// A repetition of fewer bytes may be chance: `ha`, `ha`.
+/// A shorter repetition, in bytes, may be a coincidence: `ha`, `ha`.
 const SURE: usize = 8;
 
 impl Grown {
-    /// Takes a piece and gives what of it is new.
+    /// Adds a piece and returns the new part of it.
     pub fn push(&mut self, piece: &str) -> String {
         if piece.is_empty() {
             return String::new();

@@ -214,7 +214,7 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    /// When each of `count` requests leaves that are all ready at once.
+    /// The send times of `count` requests that are all ready at once.
     fn departures(limiter: &mut AdaptiveLimiter, start: Instant, count: usize) -> Vec<Instant> {
         let mut now = start;
         let mut left = Vec::new();
@@ -257,7 +257,7 @@ mod tests {
         limiter.leave(start);
         limiter.refused(start, None, start + seconds(1), 0.5);
         let gap = limiter.gap(start + seconds(1)).unwrap();
-        // Another refusal of the same moment teaches nothing new.
+        // Another refusal from the same moment changes nothing.
         limiter.refused(start, None, start + seconds(1), 0.5);
         assert_eq!(limiter.gap(start + seconds(1)), Some(gap));
         assert!(gap >= seconds(12), "half of ten a minute: {gap:?}");
@@ -309,7 +309,7 @@ mod tests {
         limiter.refused(start, None, start, 0.5);
         assert!(limiter.gap(start + seconds(60)).is_some());
         assert_eq!(limiter.gap(start + seconds(700)), None);
-        // Nor does what happened then make the next pause longer.
+        // The old refusal does not make the next pause longer either.
         let later = start + seconds(700);
         limiter.leave(later);
         limiter.refused(later, None, later, 0.5);
@@ -317,7 +317,7 @@ mod tests {
     }
 
     proptest! {
-        /// No window holds more than the limit, whatever arrives and however it is answered.
+        /// No window holds more than the limit, for any arrivals and any responses.
         #[test]
         fn no_window_ever_holds_more_than_the_limit(
             count in 1_u32..30,
@@ -355,7 +355,7 @@ mod tests {
             }
         }
 
-        /// The forecast for a position is what happens if nothing else does.
+        /// The forecast for a position is exact if nothing else happens.
         #[test]
         fn the_forecast_is_what_happens(count in 1_u32..20, window in 1_u64..60, place in 1_usize..60) {
             let start = Instant::now();

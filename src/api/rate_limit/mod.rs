@@ -1,8 +1,8 @@
 //! Client-side rate limiting: one first-in, first-out queue for each group of endpoints that share a limit.
 //!
-//! A request takes a [`Ticket`], waits for its [`Permit`], and reports how it ended. A throttled request slows its whole
-//! group; it keeps its ticket and therefore its position ahead of later requests. Dropping a ticket leaves the queue.
-//! Dropping an unused permit does not count against the limit.
+//! A request takes a [`Ticket`], waits for its [`Permit`], and reports how it ended. A throttled request slows its
+//! whole group; it keeps its ticket and therefore its position ahead of later requests. Dropping a ticket leaves the
+//! queue. Dropping an unused permit does not count against the limit.
 //!
 //! One mutex guards all queues and is never held across an await. The arithmetic is in `adaptive`.
 
@@ -93,7 +93,7 @@ struct Queues {
     by_group: BTreeMap<&'static str, Queue>,
 }
 
-/// The queue's side of a ticket.
+/// A ticket as the queue sees it.
 struct Waiter {
     group: &'static str,
     number: u64,

@@ -1,4 +1,4 @@
-//! The queue of one group: who waits, what is in flight, and what refusals have changed.
+//! The queue of one group: the waiting requests, the requests in flight, and what throttling has changed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The lines with tokio's paused clock: nothing here takes real time.
+//! Tests of the queues with tokio's paused clock, so that nothing takes real time.
 
 use std::sync::Mutex as StdMutex;
 
@@ -23,7 +23,7 @@ fn refused(code: i64, retry_after: Option<u64>) -> Result<(), ApiError> {
     })
 }
 
-/// Sends without an answer that teaches.
+/// Sends a request that succeeds, so the limiter learns nothing from it.
 async fn send(ticket: &mut Ticket) {
     let mut permit = ticket.acquire().await;
     permit.start();
@@ -64,7 +64,7 @@ async fn a_refused_request_keeps_its_place_before_newcomers() {
     let mut second = limiter.join(group::IMAGE);
     drop(permit.on_response(&refused(1002, None)));
     assert!(second.try_acquire().is_none(), "the whole line waits");
-    // It comes back and stands before the one that was second.
+    // The throttled request comes back and is ahead of the second one again.
     assert!(first.try_acquire().is_none());
     assert_eq!(first.position().unwrap().place, 1);
     assert_eq!(second.position().unwrap().place, 2);
@@ -140,7 +140,7 @@ async fn too_many_connections_mean_fewer_at_once() {
     for _ in 0..100 {
         send(&mut limiter.join(group::MUSIC)).await;
     }
-    // A rest, so that the rate is not what holds them.
+    // Wait a minute, so that the rate limit is not what holds them back.
     sleep(Duration::from_secs(60)).await;
     let many: Vec<_> =
         (0..8).map(|_| limiter.join(group::MUSIC)).map(|mut ticket| ticket.try_acquire()).collect();
@@ -186,7 +186,7 @@ async fn requests_that_buy_are_bounded_over_all_and_looks_are_not_held_by_them()
 
 #[tokio::test(start_paused = true)]
 async fn a_line_that_knows_nothing_finds_the_limit_with_few_refusals() {
-    // MiniMax takes ten a minute and our table thinks that it takes any number.
+    // MiniMax allows ten a minute, but the limits of our table are off.
     let limiter = RateLimiter::new(RateLimits { keep: false, china: false });
     let taken: Arc<StdMutex<Vec<Instant>>> = Arc::default();
     let refusals = Arc::new(StdMutex::new(0));
@@ -247,7 +247,7 @@ async fn a_call_that_would_wait_too_long_is_told_which_limit_holds_it() {
     assert_eq!(limiter.counts(), (0, 0));
 }
 
-/// Images, clips and looks of a whole day, with refusals, calls that give up and calls that are cancelled.
+/// A whole day of images, videos and polls, with throttled, abandoned and cancelled calls.
 #[tokio::test(start_paused = true)]
 async fn a_day_of_requests_leaves_nothing_behind() {
     let limiter = limiter();
@@ -305,7 +305,7 @@ async fn whoever_still_writes_a_record_holds_nobody_up() {
     let limiter = RateLimiter::new(RateLimits::default());
     let first = limiter.expect(group::IMAGE);
     assert_eq!(first.why_not(), None);
-    // Others join, take all that is to be had, and leave nothing to the one that was first.
+    // Others join and take every permit, so that none is left for the one that was first.
     let permits: Vec<_> = (0..20).map_while(|_| limiter.join(group::IMAGE).try_acquire()).collect();
     assert!(!permits.is_empty());
     let late = limiter.expect(group::IMAGE);
@@ -313,7 +313,7 @@ async fn whoever_still_writes_a_record_holds_nobody_up() {
     assert!(limiter.join(group::IMAGE).try_acquire().is_none());
     drop((first, late, permits));
     assert_eq!(limiter.counts(), (0, 0));
-    // As many are told that they may leave at once as may.
+    // The number told that they can be sent at once equals the number that can.
     let expected: Vec<_> = (0..20).map(|_| limiter.expect(group::IMAGE)).collect();
     let soon = expected.iter().filter(|expected| expected.why_not().is_none()).count();
     let permits: Vec<_> = (0..20).map_while(|_| limiter.join(group::IMAGE).try_acquire()).collect();

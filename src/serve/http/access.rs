@@ -1,4 +1,4 @@
-//! Who may call: the names the server answers to, the pages that may speak to it, and the tokens it knows.
+//! Access control: the host names that the server answers to, the origins that may call it, and its tokens.
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
@@ -16,28 +16,28 @@ use super::tokens::Tokens;
 use crate::config::HttpSettings;
 use crate::mcp::{Caller, CallerKey};
 
-/// No token that anybody gives is longer, in bytes.
+/// The longest accepted token, in bytes.
 const LONGEST: usize = 8 * 1024;
 
-/// The rules for every route.
+/// The access rules for all routes.
 #[derive(Debug)]
 pub struct Access {
     tokens: Tokens,
     provider: Option<Provider>,
     hosts: Vec<String>,
     origins: Vec<String>,
-    /// What links to this server begin with, if the settings say so.
+    /// The public URL from the settings.
     public_url: Option<String>,
-    /// What links begin with.
+    /// The base of links to this server: the public URL, or else the address.
     base: String,
     caller_keys: bool,
 }
 
-/// Names of this machine, which need no setting.
+/// Names of this machine, which are always accepted.
 const HOME: &[&str] = &["localhost", "127.0.0.1", "[::1]"];
 
 impl Access {
-    /// The rules that the settings ask for.
+    /// The rules from the settings.
     pub fn new(settings: &HttpSettings) -> Self {
         Self {
             tokens: Tokens::new(settings),
@@ -54,19 +54,19 @@ impl Access {
         }
     }
 
-    /// The same rules for a server that listens there.
+    /// The same rules for a server that listens at `address`.
     #[must_use]
     pub fn at(mut self, address: SocketAddr) -> Self {
         self.base = self.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
         self
     }
 
-    /// A name of another machine that the settings have this server answer to.
+    /// A host name from the settings by which other machines can reach this server.
     pub fn name_elsewhere(&self) -> Option<&str> {
         self.hosts.iter().map(String::as_str).find(|host| !HOME.contains(&without_port(host)))
     }
 
-    /// What a stranger who is let in could do.
+    /// What anyone could do if the server accepted calls without a token.
     pub fn danger(&self) -> &'static str {
         if self.caller_keys {
             "whoever reaches it can use its disk and connections; a key of MiniMax's is no permission to"
@@ -75,25 +75,25 @@ impl Access {
         }
     }
 
-    /// Whether a stranger would be let in.
+    /// Whether the server accepts calls without a token.
     pub fn is_open(&self) -> bool {
         self.tokens.are_none() && self.provider.is_none()
     }
 
-    /// Whether tokens are to be for an address that nobody has named.
+    /// Whether OAuth is on but neither an audience nor a public URL is set.
     pub fn is_nameless(&self) -> bool {
         self.provider.as_ref().is_some_and(Provider::needs_a_name) && self.public_url.is_none()
     }
 
-    /// What a token of the identity provider has to be for.
+    /// The resource that a token of the identity provider must be issued for.
     fn resource(&self) -> String {
         format!("{}/mcp", self.base)
     }
 
-    /// A page in a browser can make its name lead to this machine, and can call it without being asked; neither
-    /// helps against a name that we do not answer to and an origin that we do not know.
+    /// Checks the host and the origin, against web pages in a local browser. A page can point its own host name at this
+    /// machine (DNS rebinding) or send requests across origins; both fail this check.
     fn check_place(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
-        // Whichever of several names another machine on the way goes by, it has to be ours.
+        // A proxy may route by the `Host` header or by the URI, so both names must be ours. A second header is refused.
         let mut hosts = headers.get_all(header::HOST).iter().map(|host| host.to_str().unwrap_or_default());
         let names = [hosts.next(), uri.authority().map(Authority::as_str)];
         let mut names = names.into_iter().flatten().peekable();
@@ -121,7 +121,7 @@ impl Access {
         local("http://") || local("https://") || self.origins.contains(&origin)
     }
 
-    /// Who a request comes from.
+    /// Identifies the caller of a request.
     async fn caller(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
         if self.is_open() {
             return Ok(Caller::remote(Caller::OWNER));
@@ -150,7 +150,7 @@ impl Access {
         }
     }
 
-    /// What a client is told to send, and where it learns how to get it (RFC 6750, RFC 9728).
+    /// The `WWW-Authenticate` header: what to send, and where to learn how to get it (RFC 6750, RFC 9728).
     fn challenge(&self, more: &str) -> String {
         let mut challenge = "Bearer realm=\"minimax-mcp\"".to_owned();
         if self.provider.is_some() {
@@ -211,18 +211,18 @@ fn without_port(host: &str) -> &str {
     }
 }
 
-/// Whether nobody but this machine can reach an address.
+/// Whether only this machine can reach an address.
 pub fn is_private(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }
 
-/// Why a request is turned away.
+/// Why a request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Problem {
     Host,
     Origin,
     NoToken,
-    /// And why it is wrong.
+    /// The token was refused for this reason.
     WrongToken(&'static str),
     NoScope,
     NoKeys,
@@ -230,10 +230,10 @@ enum Problem {
 
 const UNKNOWN: &str = "is not one of this server";
 
-/// Where clients look for what a server wants of them (RFC 9728); behind it stands the path of what it is about.
+/// The path of the protected resource metadata (RFC 9728). Clients append the path of the resource.
 pub const METADATA: &str = "/.well-known/oauth-protected-resource";
 
-/// `GET /.well-known/oauth-protected-resource` and `…/mcp`: who gives tokens for this server.
+/// `GET /.well-known/oauth-protected-resource` and `…/mcp`: the identity provider that issues tokens for this server.
 pub async fn metadata(State(access): State<Arc<Access>>) -> Response {
     match &access.provider {
         Some(provider) => Json(provider.metadata(&access.resource())).into_response(),
@@ -242,7 +242,7 @@ pub async fn metadata(State(access): State<Arc<Access>>) -> Response {
     }
 }
 
-/// Checks where a request comes from; for every route.
+/// Middleware for all routes: checks the host and the origin.
 pub async fn check_place(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
     match access.check_place(request.uri(), request.headers()) {
         Ok(()) => next.run(request).await,
@@ -250,11 +250,11 @@ pub async fn check_place(State(access): State<Arc<Access>>, request: Request, ne
     }
 }
 
-/// Checks who calls, and hands that on; for every route that is not for everybody.
+/// Middleware for routes that need a token: identifies the caller and passes it on as an extension.
 pub async fn check_caller(State(access): State<Arc<Access>>, mut request: Request, next: Next) -> Response {
     match access.caller(request.headers()).await {
         Ok(mut caller) => {
-            // What was the key to this server is nobody's business behind here.
+            // Handlers must not see the token.
             request.headers_mut().remove(header::AUTHORIZATION);
             if let Some(key) = CallerKey::take(request.headers_mut(), access.caller_keys) {
                 caller.principal = key.principal(&caller.principal);

@@ -1,4 +1,4 @@
-//! What a caller may have the server do at once: memory for requests and answers, parsers, and requests a minute.
+//! Limits the load: memory for requests and responses, concurrent parsers, and requests per minute of each caller.
 
 use std::sync::Arc;
 use std::task::Poll;
@@ -19,39 +19,40 @@ use crate::mcp::{Caller, RateLimiter};
 use crate::permits::{Exhausted, Permits, Reservation};
 use crate::serve::json;
 
-/// Memory for requests and answers of all callers, in KiB: half of what the service unit in examples/deploy allows.
+/// Memory for the requests and responses of all callers, in KiB: half of what the service unit in examples/deploy
+/// allows.
 const MEMORY: usize = 512 * 1024;
 
-/// Of one caller.
+/// The share of one caller.
 const MEMORY_EACH: usize = MEMORY / 4;
 
-/// What every request counts for, in bytes: its headers, its task and its buffers.
+/// The memory that every request counts for, in bytes: headers, task and buffers.
 const LEAST: usize = 64 * 1024;
 
-/// A message that takes no more than this while it is parsed counts for nothing besides. A caller's connections are too
-/// few for it to matter.
+/// A message that takes less memory than this, in bytes, adds nothing to [`LEAST`]. A caller has too few connections
+/// for it to matter.
 const SMALL: usize = 256 * 1024;
 
-/// Large messages that are parsed at once. Parsing keeps a core busy for up to a tenth of a second.
+/// How many large messages are parsed at once. Parsing one keeps a core busy for up to a tenth of a second.
 const PARSERS: usize = 4;
 
-/// How long a request waits for memory that its caller's other requests hold.
+/// How long a request waits for memory.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Requests of one caller a minute, of any kind: a hundred a second, which all may come at once. It is against loops that
-/// keep a core busy; a token's own `rate` counts calls of tools.
+/// The most requests of one caller per minute, of any kind. They may all come at once. This stops loops that keep a
+/// core busy; the `rate` of a token limits tool calls.
 const REQUESTS: u32 = 6_000;
 
-/// Values of a message that count as much as a request.
+/// So many values of a message count as one more request.
 const VALUES_A_REQUEST: usize = 2_000;
 
-/// Bytes of a message that count as much as a request.
+/// So many bytes of a message count as one more request.
 const BYTES_A_REQUEST: usize = 256 * 1024;
 
-/// A body that is not here by then never will be, however regularly another piece of it comes.
+/// The time limit for a complete body, which also ends a body that trickles in.
 const WHOLE: Duration = Duration::from_secs(300);
 
-/// What all callers share. A handle: cloning is cheap.
+/// The limits of one server. A handle: cloning is cheap.
 #[derive(Debug, Clone)]
 pub struct Admission {
     memory: Permits,
@@ -70,7 +71,7 @@ impl Default for Admission {
 }
 
 impl Admission {
-    /// Counts requests of a caller. The refusal, if there were too many.
+    /// Counts requests of a caller. Returns the refusal if there are too many.
     fn too_many(&self, caller: &str, count: u32) -> Option<Response> {
         let wait = self.requests.take(caller, REQUESTS, count, Instant::now()).err()?;
         let seconds = wait.as_secs().saturating_add(1).to_string();
@@ -82,8 +83,8 @@ impl Admission {
     }
 }
 
-/// For every request of a known caller: counts it, its connection, and the memory that it and its answer take until the
-/// answer has left.
+/// Middleware for every request of a known caller. Counts the request and its connection, and reserves memory for it
+/// until its response is sent.
 pub async fn count(State(admission): State<Admission>, mut request: Request, next: Next) -> Response {
     let caller = limited_as(&request);
     if let Some(refusal) = admission.too_many(&caller, 1) {
@@ -102,12 +103,12 @@ pub async fn count(State(admission): State<Admission>, mut request: Request, nex
     holding(response, claim, Some(memory))
 }
 
-/// For a message: reads it within its bounds, and looks how much it becomes before it is parsed. The handler behind it
-/// parses it the first time it is polled.
+/// Middleware for a message: reads the body within its limits, and reserves the memory for parsing it. The handler
+/// parses it during its first poll.
 pub async fn admit(State(admission): State<Admission>, request: Request, next: Next) -> Response {
     let caller = limited_as(&request);
     let (parts, body) = request.into_parts();
-    // What does not say how long it is may be as long as it can.
+    // A body without a declared length counts as the largest.
     let declared = parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     let length = declared.map_or(Some(LARGEST_BODY), |length| length.parse().ok());
     let Some(length) = length.filter(|length| *length <= LARGEST_BODY) else { return too_large() };
@@ -124,7 +125,7 @@ pub async fn admit(State(admission): State<Admission>, request: Request, next: N
         Ok(Err(refusal)) => return refusal,
         Err(_) => return late(),
     };
-    // One large message of a caller at a time, so that no caller keeps every core busy.
+    // One large message per caller at a time, so that no caller keeps every core busy.
     let parser = if body.len() > LEAST { admission.parsers.take(&caller, 1, WHOLE).await.ok() } else { None };
     let values = match json::count(&body) {
         Ok(values) => values,
@@ -134,7 +135,7 @@ pub async fn admit(State(admission): State<Admission>, request: Request, next: N
     if let Some(refusal) = admission.too_many(&caller, u32::try_from(more).unwrap_or(u32::MAX)) {
         return refusal;
     }
-    // Half of it is gone when the message is parsed.
+    // Half of the memory is free again after parsing, so reserve the two halves separately.
     let half = json::in_memory(body.len(), values) / 2;
     let mut parsing = None;
     if let Some(memory) = parts.extensions.get::<Reservation>().filter(|_| half > SMALL / 2) {
@@ -164,7 +165,7 @@ fn sentence(unfit: json::Unfit) -> String {
     first.chain(letters).chain(".\n".chars()).collect()
 }
 
-/// All of a body, or why not.
+/// Reads a complete body, or returns the refusal.
 async fn whole(body: Body) -> Result<Bytes, Response> {
     let (mut pieces, mut whole) = (body.into_data_stream(), Vec::new());
     while let Some(piece) = pieces.next().await {
@@ -203,7 +204,7 @@ fn no_memory(short: Exhausted) -> Response {
     })
 }
 
-/// Why a request of a known caller is refused on a connection too many.
+/// The refusal for a caller with too many connections.
 pub fn no_connection(short: Exhausted) -> Response {
     busy(match short {
         Exhausted::Share => "You have as many requests open as one caller may have.",

@@ -1,4 +1,4 @@
-//! One connection: how long its client may take, and how much of it is held in memory.
+//! One connection, with its time and memory limits.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -19,20 +19,20 @@ use tokio_io_timeout::TimeoutWriter;
 
 use super::connections::Place;
 
-/// A client that takes longer to send its headers, or the next piece of a body, is none.
+/// The longest wait for a client's headers, or for the next piece of a body.
 pub const SLOWEST: Duration = Duration::from_secs(15);
 
-/// A client that takes nothing of its answer for so long is gone, or wants the memory. Long enough for a player that
-/// has read ahead.
+/// The longest time in which a client may read nothing of its response. It allows for a media player that has read
+/// ahead.
 const UNREAD: Duration = Duration::from_secs(60);
 
-/// Where and headers together. It is read before anybody has shown a token.
+/// The largest request line with headers. They are read before a token is checked.
 const LARGEST_HEAD: usize = 64 * 1024;
 
-/// A stream whose writer does not wait for ever.
+/// A stream with a write timeout.
 type Impatient<S> = TokioIo<Pin<Box<TimeoutWriter<S>>>>;
 
-/// The application, with the connection's place for each request.
+/// The application, which gets the connection's place with each request.
 pub struct Placed {
     app: TowerToHyperService<Router>,
     place: Option<Place>,
@@ -51,7 +51,7 @@ impl Service<Request<Incoming>> for Placed {
     }
 }
 
-/// Serves what comes over a stream of bytes.
+/// Serves HTTP over a byte stream.
 pub fn connection<S>(stream: S, app: Router, place: Option<Place>) -> Connection<Impatient<S>, Placed>
 where
     S: AsyncRead + AsyncWrite + Send + 'static,
@@ -85,7 +85,7 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(24 * 3600);
 
-    /// A client's end, and the connection that ends by itself or never. The clock is the test's.
+    /// A client's end of a connection, and a tracker that completes when the connection ends.
     fn connect(app: Router) -> (DuplexStream, TaskTracker) {
         let (ours, theirs) = duplex(1024);
         let serving = TaskTracker::new();
@@ -103,7 +103,7 @@ mod tests {
             .layer(RequestBodyTimeoutLayer::new(SLOWEST))
     }
 
-    /// How long it took until the connection had ended.
+    /// How long the connection took to end.
     async fn ended(serving: &TaskTracker) -> Duration {
         let start = Instant::now();
         timeout(PATIENCE, serving.wait()).await.expect("the connection ends");

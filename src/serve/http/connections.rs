@@ -1,9 +1,8 @@
-//! Connections: how many there are, and for whom.
+//! Limits the number of connections, in all and for each caller.
 //!
-//! A connection belongs to a caller as long as it works on a request of theirs, and each caller may have a quarter of
-//! them all. Every other connection, be it new, idle, or of somebody who has no token, gives way to a newer one when
-//! there is no place left: the oldest is closed first. So neither one caller nor any number of strangers keeps others
-//! out.
+//! A connection belongs to a caller while it serves one of their requests, and each caller may have a quarter of all
+//! connections. The other connections are new, idle, or from clients without a token. When there is no place left, the
+//! oldest of these is closed for a new one. So neither one caller nor a crowd without tokens can lock others out.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,12 +12,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::permits::{Exhausted, Permit, Permits};
 
-/// Connections at once.
+/// The most connections at once.
 const CONNECTIONS: usize = 1024;
 
-/// As many connections as leave the system's files for records, downloads and results.
+/// The most connections that leave enough file handles for records, downloads and results.
 fn most() -> usize {
-    // Sockets are no files there.
+    // On Windows, sockets do not use file handles.
     #[cfg(not(unix))]
     let places = CONNECTIONS;
     #[cfg(unix)]
@@ -26,15 +25,14 @@ fn most() -> usize {
     places
 }
 
-/// A connection takes a file handle, and another one while a result goes over it.
+/// The number of connections for a number of file handles. A connection needs one, and a second while it sends a file.
 #[cfg(unix)]
 fn places(files: u64) -> usize {
     let all = usize::try_from(files).unwrap_or(usize::MAX);
     (all.saturating_sub(128) / 2).clamp(16, CONNECTIONS)
 }
 
-/// How many file handles this process may have. Systems begin with few for programs that cannot count them, and let
-/// others take more.
+/// The number of file handles of this process. Raises the soft limit first, which is low by default on many systems.
 #[cfg(unix)]
 fn files() -> u64 {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -58,14 +56,14 @@ pub struct Connections {
     unclaimed: Arc<Mutex<Unclaimed>>,
 }
 
-/// Connections that work for nobody, the one first that has done so longest.
+/// Connections that serve no caller, the longest unclaimed one first.
 #[derive(Debug, Default)]
 struct Unclaimed {
     next: u64,
     open: BTreeMap<u64, CancellationToken>,
 }
 
-/// One connection's place. A handle: cloning is cheap. It travels with each of the connection's requests.
+/// A connection's place, passed on with each of its requests. A handle: cloning is cheap.
 #[derive(Debug, Clone)]
 pub struct Place(Arc<Held>);
 
@@ -73,12 +71,12 @@ pub struct Place(Arc<Held>);
 struct Held {
     of: Connections,
     close: CancellationToken,
-    /// Where it stands among the unclaimed.
+    /// The key in [`Unclaimed`], while the connection is unclaimed.
     number: Mutex<Option<u64>>,
     _place: OwnedSemaphorePermit,
 }
 
-/// A caller's right to a connection, for one request and its answer.
+/// A caller's right to a connection, for one request and its response.
 #[derive(Debug)]
 pub struct Claim {
     place: Place,
@@ -95,7 +93,7 @@ impl Connections {
     fn new(most: usize) -> Self {
         Self {
             places: Arc::new(Semaphore::new(most)),
-            // Some are always left to those who are not known yet.
+            // An eighth always remains for clients that are not identified yet.
             claims: Permits::new(most.saturating_sub(most / 8), (most / 4).max(1)),
             unclaimed: Arc::default(),
         }
@@ -106,7 +104,7 @@ impl Connections {
         self.unclaimed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place for a new connection. If there is none, the connection that has been of no use longest is closed.
+    /// Takes a place for a new connection. If none is free, closes the longest unclaimed connection and waits.
     pub async fn place(&self) -> Option<Place> {
         let place = if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
             place
@@ -128,7 +126,7 @@ impl Place {
         self.0.number.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the connection for a request of this caller.
+    /// Claims the connection for a request of this caller.
     pub fn claim(&self, caller: &str) -> Result<Claim, Exhausted> {
         let permit = self.0.of.claims.try_take(caller, 1)?;
         if let Some(number) = self.number().take() {
@@ -146,7 +144,7 @@ impl Place {
         *self.number() = Some(number);
     }
 
-    /// Completes when the connection has to make room for another.
+    /// Completes when the connection must close for a new one.
     pub async fn given_up(&self) {
         self.0.close.cancelled().await;
     }

@@ -1,4 +1,4 @@
-//! `/files/{job}/{name}`: results for those who sit elsewhere. The link itself is the permission.
+//! `/files/{job}/{name}`: results for remote callers. The signed link itself is the permission.
 
 use axum::body::Body;
 use axum::extract::{Extension, Path, Query, State};
@@ -12,27 +12,27 @@ use super::connections::Place;
 use super::held::holding;
 use crate::mcp::{LinkProblem, Linked, Server};
 
-/// What stands behind the question mark.
+/// The query of a signed link.
 #[derive(Debug, Deserialize)]
 pub struct Signed {
     expires: i64,
     signature: String,
 }
 
-/// What is to be sent of a file.
+/// The part of a file to send.
 #[derive(Debug, PartialEq, Eq)]
 enum Wanted {
-    /// All of it.
+    /// The complete file.
     Whole,
-    /// From the first byte to the one before the second.
+    /// A range of bytes: start, and end (exclusive).
     Part(u64, u64),
-    /// Nothing: the client has it.
+    /// Nothing, because the client has the current file.
     Nothing,
-    /// A part that is not there.
+    /// A range outside the file.
     Missing,
 }
 
-/// The file, or the part of it that was asked for.
+/// `GET /files/{job}/{name}`: the file, or the requested range of it.
 pub async fn file(
     State(server): State<Server>,
     Path((job, name)): Path<(String, String)>,
@@ -41,7 +41,7 @@ pub async fn file(
     headers: HeaderMap,
 ) -> Response {
     match server.linked_file(&job, &name, expires, &signature).await {
-        // Whoever reads it, and however slowly: it counts for the caller whose result it is.
+        // The connection counts for the caller who owns the result, whoever uses the link.
         Ok(linked) => match place.map(|Extension(place)| place.claim(&linked.limited_as)).transpose() {
             Ok(claim) => holding(sent(&linked, &name, &headers), claim, None),
             Err(short) => no_connection(short),
@@ -93,26 +93,26 @@ fn sent(linked: &Linked, name: &str, asked: &HeaderMap) -> Response {
     if status == StatusCode::PARTIAL_CONTENT {
         set(header::CONTENT_RANGE, &format!("bytes {start}-{}/{}", end.saturating_sub(1), record.bytes));
     }
-    // By the bytes, as it was found out when the file was written, and not by its name.
+    // The type was detected from the bytes when the file was written. The name does not count.
     set(header::CONTENT_TYPE, &record.mime_type);
     let name = record.path.file_name().and_then(|name| name.to_str()).unwrap_or(name);
     set(header::CONTENT_DISPOSITION, &disposition(name));
-    // A result is never a page, whatever it says it is.
+    // Browsers must never treat a result as a web page.
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox");
     set(header::CACHE_CONTROL, "private, max-age=3600");
     response
 }
 
-/// What the headers ask for (RFC 9110, sections 13 and 14). A `Range` that cannot be read, or that has several
-/// parts, may be answered with the whole.
+/// The part of the file that the headers request (RFC 9110, sections 13 and 14). An invalid `Range`, or one with
+/// several parts, gets the complete file.
 fn wanted(asked: &HeaderMap, etag: &str, bytes: u64) -> Wanted {
     let text = |name: HeaderName| asked.get(name).and_then(|value| value.to_str().ok());
     let tags = text(header::IF_NONE_MATCH).unwrap_or_default().split(',').map(str::trim);
     if tags.map(|tag| tag.strip_prefix("W/").unwrap_or(tag)).any(|tag| tag == etag || tag == "*") {
         return Wanted::Nothing;
     }
-    // What is gone on with must be the same file.
+    // A download can only resume if the file is still the same.
     let same = text(header::IF_RANGE).is_none_or(|tag| tag == etag);
     let ranges = text(header::RANGE).filter(|_| same).and_then(|range| parse_range_header(range).ok());
     let Some(ranges) = ranges else { return Wanted::Whole };

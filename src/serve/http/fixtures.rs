@@ -1,7 +1,6 @@
-//! What the official conformance suite wants to find in a server besides what the server is for: tools, prompts and
-//! resources whose answers it knows. They go through the same transport, guards and protocol as ours. Only with the
-//! feature `conformance-fixtures`, which nothing but the tests of this package switches on, and only where a variable
-//! asks for them: no test of ours sees them.
+//! Tools, prompts and resources with fixed answers, which the official conformance suite expects in a server. They use
+//! the same transport, access checks and protocol as the real ones. They need the feature `conformance-fixtures`, which
+//! only this package's tests enable, and an environment variable, so that other tests do not see them.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -26,20 +25,20 @@ use serde_json::Value;
 
 use crate::mcp::Server;
 
-/// Asks for them; any value will do.
+/// The environment variable that enables the fixtures, with any value.
 const WANTED: &str = "MINIMAX_CONFORMANCE_FIXTURES";
 
-/// Whether the server is to have them.
+/// Whether the fixtures are enabled.
 #[expect(clippy::disallowed_methods, reason = "not a setting of the program: tests alone have it")]
 pub fn wanted() -> bool {
     std::env::var(WANTED).is_ok()
 }
 
-/// The server with what the suite wants beside it.
+/// The server with the fixtures added.
 #[derive(Debug, Clone)]
 pub struct Fixed(pub Server);
 
-/// What the suite knows by name.
+/// The fixtures, by name.
 #[derive(Debug, Default, Deserialize)]
 struct Fixtures {
     tools: Vec<Tool>,
@@ -52,8 +51,8 @@ struct Fixtures {
     contents: BTreeMap<String, Value>,
 }
 
-/// What is asked before there is an answer, round by round, and whether the number of the round is sealed and sent
-/// along.
+/// The inputs that a tool requests in each round before it answers, and whether the round's number is sent along
+/// sealed.
 #[derive(Debug, Deserialize)]
 struct Rounds {
     sealed: bool,
@@ -65,7 +64,7 @@ static FIXTURES: LazyLock<Fixtures> =
 
 static SEAL: LazyLock<RequestStateCodec> = LazyLock::new(|| {
     let mut key = vec![0; 32];
-    // Without chance the seal is no secret, which in a test of the protocol nobody wants to know.
+    // Without randomness the seal is not secret, which does not matter in a protocol test.
     let _ = getrandom::fill(&mut key);
     RequestStateCodec::new_unchecked(key)
 });
@@ -77,7 +76,7 @@ fn made<T: DeserializeOwned>(value: &Value) -> Result<T, ErrorData> {
 }
 
 impl Rounds {
-    /// What is still to be asked; `None` when all is said.
+    /// The inputs of the next round, or `None` after the last.
     fn next(
         &self,
         said: Option<&InputResponses>,
@@ -107,7 +106,7 @@ fn opened(state: &str) -> Result<usize, ErrorData> {
     number.ok_or_else(|| ErrorData::invalid_params("requestState is not what this server gave out", None))
 }
 
-/// Fills `{name}` in every text.
+/// Replaces `{name}` in every text.
 fn filled(value: &Value, arguments: &JsonObject) -> Value {
     match value {
         Value::String(text) => {
@@ -176,7 +175,7 @@ async fn call(request: CallToolRequestParams, context: &Context) -> Result<CallT
     Ok(made::<CallToolResult>(&result)?.into())
 }
 
-/// What stands at a URI of the suite.
+/// The content at a URI of the suite.
 fn contents(uri: &str) -> Option<Value> {
     let id = uri.strip_prefix("test://template/").and_then(|rest| rest.strip_suffix("/data"));
     let Some(id) = id else { return FIXTURES.contents.get(uri).cloned() };

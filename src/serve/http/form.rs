@@ -1,7 +1,7 @@
-//! The file of a form (`multipart/form-data`, RFC 7578).
+//! Reads a file from a form (`multipart/form-data`, RFC 7578).
 //!
-//! The form parser keeps what it has read until it knows what it is, and looks through it again with each piece. So
-//! everything of a form that is not the file is bounded in front of it, and comes to it in small pieces.
+//! The form parser buffers input until it can interpret it, and rescans the buffer with each piece. Everything in a
+//! form except the file is therefore limited before it reaches the parser, and is passed on in small pieces.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,41 +13,41 @@ use axum::extract::{FromRequest as _, Request};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use futures_util::{Stream, StreamExt as _};
 
-/// What a form may have around its file, in bytes: preamble, headers of parts, other fields, epilogue.
+/// The most bytes around the file: preamble, part headers, other fields and epilogue.
 pub const AROUND: usize = 64 * 1024;
 
-/// Headers of one part, in bytes.
+/// The largest headers of one part, in bytes.
 const LARGEST_HEAD: usize = 8 * 1024;
 
-/// Parts of a form.
+/// The most parts in a form.
 const MOST_PARTS: usize = 32;
 
-/// `Content-Type` with its boundary, which has 70 characters at most (RFC 2046, section 5.1.1).
+/// The longest `Content-Type`. Its boundary has at most 70 characters (RFC 2046, section 5.1.1).
 const LONGEST_TYPE: usize = 256;
 
-/// The parser gets no more at a time.
+/// The most bytes that the parser gets at a time.
 const PIECE: usize = 16 * 1024;
 
-/// Why there is no file: a status and a sentence.
+/// Why a form is refused: a status and a sentence.
 pub type Unfit = (StatusCode, String);
 
-/// A form that is read as it comes.
+/// A form that is read as a stream.
 pub struct Form {
     parts: Multipart,
     seen: usize,
     body: Metered,
 }
 
-/// The body of a form, metered. A handle: cloning is cheap.
+/// The body of a form with a meter. A handle: cloning is cheap.
 #[derive(Clone)]
 struct Metered(Arc<Mutex<Meter>>);
 
 struct Meter {
     inner: BodyDataStream,
     rest: Bytes,
-    /// Whether the parser has to look at what it has before it gets more.
+    /// Whether the parser must process its input before it gets more.
     pause: bool,
-    /// Bytes that were not the file's.
+    /// Bytes outside the file.
     around: usize,
     in_file: bool,
 }
@@ -72,7 +72,7 @@ impl Stream for Metered {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut meter = self.meter();
-        // The parser takes what it can get before it looks at any of it.
+        // The parser reads everything available before it parses. Pending after each piece makes it parse first.
         if std::mem::take(&mut meter.pause) {
             cx.waker().wake_by_ref();
             return Poll::Pending;
@@ -96,7 +96,7 @@ impl Stream for Metered {
 }
 
 impl Form {
-    /// Begins to read.
+    /// Starts to read a form.
     pub async fn of(request: Request) -> Result<Self, Unfit> {
         let kind = request.headers().get(header::CONTENT_TYPE).map_or(0, HeaderValue::len);
         if kind > LONGEST_TYPE {
@@ -113,7 +113,7 @@ impl Form {
         Ok(Self { parts, seen: 0, body })
     }
 
-    /// The next part. What was not read of the one before is passed over.
+    /// The next part. Skips the unread rest of the previous one.
     pub async fn part(&mut self) -> Result<Option<Field<'_>>, Unfit> {
         self.body.meter().in_file = false;
         let next = self.parts.next_field().await;
@@ -130,13 +130,13 @@ impl Form {
         Ok(Some(field))
     }
 
-    /// Why a part broke off.
+    /// Converts an error inside a part into a refusal.
     pub fn reasons(&self) -> impl Fn(MultipartError) -> Unfit + use<> {
         let body = self.body.clone();
         move |error| body.unfit(&error)
     }
 
-    /// Reads what follows the form.
+    /// Reads the epilogue.
     pub async fn end(mut self) -> Result<(), Unfit> {
         while let Some(piece) = self.body.next().await {
             if piece.is_err() {

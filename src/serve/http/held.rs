@@ -1,4 +1,4 @@
-//! Answers that hold something until they have left.
+//! Responses that hold a resource until they are sent.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -9,7 +9,7 @@ use hyper::body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::permits::Reservation;
 
-/// The same answer, which keeps `held` until it has left or its connection ends, and counts its bytes as long.
+/// Makes a response keep `held` until it is sent or its connection ends, and count its large pieces in `memory`.
 pub fn holding<T: Send + Unpin + 'static>(
     response: Response,
     held: T,
@@ -50,5 +50,5 @@ impl<T: Unpin> HttpBody for Holding<T> {
     }
 }
 
-/// Smaller pieces go through buffers that every request counts for already.
+/// Smaller pieces are not counted, because every request already counts for its buffers.
 const LARGE: usize = 64 * 1024;

@@ -1,9 +1,9 @@
-//! The first byte of an answer that takes its time.
+//! Starts slow responses early and keeps their connections alive.
 //!
-//! In the protocol from 2026-07-28 on, the status of an answer waits for its first message, and a call without a
-//! progress token has none before its result. Clients and proxies give up on an answer that has not begun after a
-//! minute, and the call is lost to them. So an answer that is not there after a moment begins without it: as a stream
-//! of events, with a comment now and then, and the answer at its end.
+//! From protocol 2026-07-28 on, the HTTP status waits for the first message, and a call without a progress token has
+//! none before its result. Many clients and proxies give up on a response that has not started within a minute. A
+//! response that takes longer than a moment is therefore started as an event stream, with regular comments and the
+//! result at its end.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -18,14 +18,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::{LARGEST_BODY, PING};
 
-/// What is wrong with a request is known sooner, and keeps its status.
+/// How long to wait before the stream starts. Errors in a request are known sooner and keep their status.
 const MOMENT: Duration = Duration::from_secs(1);
 
 const COMMENT: Bytes = Bytes::from_static(b": waiting\n\n");
 const EVENTS: &str = "text/event-stream";
 
-/// Answers at once with a stream of events if the answer itself takes longer than a moment. The request has been read
-/// by then.
+/// Middleware: starts an event stream if the response takes longer than [`MOMENT`]. The request was read before.
 pub async fn begin_in_time(request: Request, next: Next) -> Response {
     let mut answer = Box::pin(next.run(request));
     match tokio::time::timeout(MOMENT, &mut answer).await {
@@ -34,7 +33,7 @@ pub async fn begin_in_time(request: Request, next: Next) -> Response {
     }
 }
 
-/// A stream that ends with the answer. Whoever drops it drops the answer too.
+/// An event stream that ends with the response. Dropping it drops the pending response too.
 fn begun(answer: impl Future<Output = Response> + Send + 'static) -> Response {
     let answered = CancellationToken::new();
     let ticks = stream::unfold(Duration::ZERO, |pause| async move {
@@ -56,8 +55,8 @@ fn begun(answer: impl Future<Output = Response> + Send + 'static) -> Response {
     response
 }
 
-/// An answer as events: as it is, or as the data of one. What is no message of the protocol is none; the stream ends
-/// without an answer then, which clients know for a failure.
+/// A response as events: an event stream unchanged, or a JSON message as one event. Any other response gives no event;
+/// the stream then ends without a result, which clients treat as a failure.
 fn events_of(response: Response) -> BoxStream<'static, Bytes> {
     let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let is = |wanted: &str| kind.is_some_and(|kind| kind.starts_with(wanted));

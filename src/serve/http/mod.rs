@@ -1,8 +1,8 @@
 //! MCP over HTTP (MCP specification > Transports > Streamable HTTP), for clients that do not start the server
 //! themselves.
 //!
-//! Stateless: every request stands for itself, so a replica or a restart in between makes no difference. Both eras
-//! of the protocol are served at one path.
+//! The transport is stateless: no request depends on an earlier one, so requests may go to different replicas or span a
+//! restart. Protocol versions with and without sessions are served at the same path.
 
 pub mod access;
 mod admission;
@@ -47,16 +47,16 @@ use connection::{SLOWEST, connection};
 use connections::Connections;
 use sse::Sessions;
 
-/// As long as a line on stdio may be: inputs may come as data URIs.
+/// The same limit as for a line on stdio. It is large because inputs may be data URIs.
 const LARGEST_BODY: usize = 16 * 1024 * 1024;
 
-/// How often a stream that says nothing else shows that it is there.
+/// The interval of keepalive comments on an idle stream.
 const PING: Duration = Duration::from_secs(15);
 
-/// How long calls may take to answer after the server was asked to end.
+/// How long calls may take to respond after the server was asked to stop.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Takes the port. Refuses an address that others can reach if nobody has to show a token.
+/// Binds the port. Without a token or identity provider, refuses an address that other machines can reach.
 pub async fn bind(address: SocketAddr, access: &Access) -> io::Result<TcpListener> {
     if access.is_open() {
         let way_out = "set MINIMAX_MCP_TOKEN (16 characters or more), MINIMAX_MCP_TOKEN_FILE or MINIMAX_MCP_OAUTH_ISSUER";
@@ -85,7 +85,7 @@ pub async fn bind(address: SocketAddr, access: &Access) -> io::Result<TcpListene
     TcpListener::bind(address).await
 }
 
-/// Serves until a signal comes.
+/// Serves until a signal arrives.
 pub async fn serve(server: Server, listener: TcpListener, access: Access, options: Options) {
     let stop = CancellationToken::new();
     let signalled = stop.clone();
@@ -97,7 +97,7 @@ pub async fn serve(server: Server, listener: TcpListener, access: Access, option
     serve_until(stop, server, listener, access, options).await;
 }
 
-/// What is on offer besides `/mcp`.
+/// Optional endpoints besides `/mcp`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
     /// The transport of 2024-11-05, at `/sse` and `/messages`.
@@ -113,7 +113,7 @@ pub async fn serve_until(
     options: Options,
 ) {
     let tracker = TaskTracker::new();
-    // Whoever calls is known by now to the guard in front, or is nobody.
+    // The access layer identifies each caller. A call that it did not identify gets no tools.
     let server = server.for_strangers();
     let access = match listener.local_addr() {
         Ok(address) => access.at(address),
@@ -121,13 +121,13 @@ pub async fn serve_until(
     };
     tracker.spawn(resume(server.jobs().clone(), stop.clone()));
     tracker.spawn(tidy(server.clone(), stop.clone()));
-    // Not `stop`: whoever waits for an answer when the server ends is to get one.
+    // A separate token from `stop`, so that calls in flight still get a response when the server stops.
     let late = CancellationToken::new();
     let sessions =
         options.sse.then(|| Sessions::new(server.clone(), stop.clone(), late.clone(), tracker.clone()));
     let app = app(&server, access, sessions, &late);
     accept(listener, app, &stop, &tracker).await;
-    // Calls that wait answer with what there is; jobs go on in the next process.
+    // Waiting calls return the state of their job now. The next process resumes the jobs.
     server.client_gone();
     tracker.close();
     let _ = tokio::time::timeout(GRACE, tracker.wait()).await;
@@ -135,10 +135,10 @@ pub async fn serve_until(
     server.jobs().shut_down(LINGER_AFTER_SIGNAL).await;
 }
 
-/// How often what was handed in is looked through for what is over.
+/// How often expired uploads are removed.
 const TIDYING: Duration = Duration::from_mins(10);
 
-/// Removes what was handed in and is over, at once and now and then.
+/// Removes expired uploads at the start and then regularly.
 async fn tidy(server: Server, stop: CancellationToken) {
     let tidying = async {
         loop {
@@ -149,12 +149,12 @@ async fn tidy(server: Server, stop: CancellationToken) {
     stop.run_until_cancelled(tidying).await;
 }
 
-/// Every route. Who may call is decided before anything else is looked at.
+/// Builds all routes. Access is checked before anything else.
 fn app(server: &Server, access: Access, sessions: Option<Sessions>, late: &CancellationToken) -> Router {
     let access = Arc::new(access);
     let config = StreamableHttpServerConfig::default()
         .with_legacy_session_mode(false)
-        // Both are checked for all routes alike, before this one is reached.
+        // `check_place` checks hosts and origins for all routes.
         .disable_allowed_hosts()
         .with_max_request_body_bytes(LARGEST_BODY)
         .with_cancellation_token(late.child_token());
@@ -195,21 +195,21 @@ fn app(server: &Server, access: Access, sessions: Option<Sessions>, late: &Cance
         .layer(from_fn(request::identify))
 }
 
-/// Figures of all callers together, for those who have a token where tokens are asked for.
+/// `GET /metrics`: metrics over all callers. Needs a token if the server has any.
 async fn metrics(axum::extract::State(server): axum::extract::State<Server>) -> impl IntoResponse {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-store")], server.metrics().await)
 }
 
-/// The protocol at its one path.
+/// The MCP service at `/mcp`.
 fn at_mcp<H: ServerHandler + Clone>(each: H, config: StreamableHttpServerConfig) -> Router {
     let sessions = Arc::new(NeverSessionManager::default());
     let service = StreamableHttpService::new(move || Ok(each.clone()), sessions, config);
     Router::new().route_service("/mcp", service)
 }
 
-/// Whether a paid call would be recorded: the one thing that no call can do without. Anybody may ask, so the answer
-/// names nothing of this machine; the log does.
+/// `GET /readyz`: whether a paid call could be recorded, which every paid call needs. Anyone may call it, so the
+/// details are only in the log.
 async fn ready(axum::extract::State(server): axum::extract::State<Server>) -> (StatusCode, String) {
     let unready =
         |why| (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}; see the server's log\n"));
@@ -230,7 +230,7 @@ async fn accept(listener: TcpListener, app: Router, stop: &CancellationToken, tr
         let stream = match next {
             Ok((stream, _)) => stream,
             Err(error) => {
-                // Out of file handles, say: others end soon.
+                // The process may be out of file handles, for example. Other connections will close soon.
                 tracing::warn!(%error, "no connection was taken");
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;

@@ -1,4 +1,4 @@
-//! What a request is known by: to whoever sent it, in the log, and to the tools behind.
+//! Request ids, for the client, the log and the tools.
 
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue};
@@ -9,7 +9,7 @@ use crate::telemetry::RequestId;
 
 const NAME: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Gives every request an id, its own if that is sane, and every answer the id of its request.
+/// Middleware: gives every request an id, and its response the same. Keeps the client's id if it is valid.
 pub async fn identify(mut request: Request, next: Next) -> Response {
     let given = request.headers().get(NAME).and_then(|id| id.to_str().ok()).and_then(RequestId::given);
     let id = given.unwrap_or_else(RequestId::fresh);

@@ -1,9 +1,9 @@
-//! HTTP with SSE, the transport of protocol 2024-11-05, for clients that know no other. Deprecated by the protocol, and
-//! off unless asked for.
+//! HTTP with SSE, the transport of protocol 2024-11-05, for clients that support no other. The protocol deprecates it,
+//! and it is off by default.
 //!
-//! `GET /sse` opens a stream whose first event names the address that requests are posted to; answers come over the
-//! stream. A session belongs to whoever opened it and ends with its stream. When the server ends, a session stays for
-//! the answers that are still to come, as long as the server's grace lasts.
+//! `GET /sse` opens a stream. Its first event names the address for requests, and responses arrive on the stream. A
+//! session belongs to the caller that opened it and ends with its stream. When the server stops, a session stays open
+//! for pending responses, but not longer than the server's grace period.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -30,27 +30,27 @@ use crate::mcp::{self, Caller, Connection, Server};
 use crate::permits::{Exhausted, Permit, Permits, Reservation};
 use crate::serve::in_flight::{InFlight, Refused, answered};
 
-/// Streams at once.
+/// The most streams at once.
 const SESSIONS: usize = 64;
 
-/// Streams of one caller, so that another finds room.
+/// The most streams of one caller, so that some remain for others.
 const SESSIONS_EACH: usize = 32;
 
-/// Messages on their way, each direction. A client that reads no answers is not sent more.
+/// The most queued messages in each direction.
 const WAITING: usize = 64;
 
-/// Requests of one session at once.
+/// The most requests in flight of one session.
 const OPEN: usize = 64;
 
-/// Every open session.
+/// All open sessions.
 #[derive(Debug, Clone)]
 pub struct Sessions {
     server: Server,
     places: Permits,
     open: Arc<Mutex<HashMap<String, Session>>>,
-    /// The server is to end: a session without an open request ends too.
+    /// Cancelled when the server stops. Sessions without a request in flight then end.
     stop: CancellationToken,
-    /// The server's grace is over.
+    /// Cancelled when the grace period is over.
     late: CancellationToken,
     tracker: TaskTracker,
 }
@@ -64,7 +64,7 @@ struct Session {
     _place: Permit,
 }
 
-/// Ends a session when its stream is dropped: nobody can hear its answers any more.
+/// Ends a session when its stream is dropped, because responses can no longer be delivered.
 struct Ending {
     sessions: Sessions,
     id: String,
@@ -80,7 +80,7 @@ impl Drop for Ending {
 }
 
 impl Sessions {
-    /// None yet.
+    /// A table without sessions.
     pub fn new(
         server: Server,
         stop: CancellationToken,
@@ -102,7 +102,7 @@ impl Sessions {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends a session with the server, but not before it has its answers.
+    /// Ends a session when the server stops and its pending responses are sent.
     async fn end_in_time(self, in_flight: InFlight, end: CancellationToken) {
         let told = async {
             self.stop.cancelled().await;
@@ -113,14 +113,14 @@ impl Sessions {
     }
 }
 
-/// A message that waits to be read, as it is sent. Written out at once: it takes a fraction of what it was made of.
+/// A queued message. It is serialized at once, because the text takes much less memory than the value.
 #[derive(Debug)]
 struct Waiting {
     answers: Option<RequestId>,
     text: String,
 }
 
-/// The server's end of a session.
+/// The server side of a session.
 struct Messages {
     requests: mpsc::Receiver<RxJsonRpcMessage<RoleServer>>,
     answers: mpsc::Sender<Waiting>,
@@ -178,7 +178,7 @@ pub async fn open(State(sessions): State<Sessions>, Extension(caller): Extension
     };
     let (requests, incoming) = mpsc::channel(WAITING);
     let (answers, mut outgoing) = mpsc::channel::<Waiting>(WAITING);
-    // Not the server's stop: whoever waits for an answer when the server ends is to get one.
+    // Derived from `late` and not from `stop`, so that pending responses are still sent when the server stops.
     let (in_flight, end) = (InFlight::new(OPEN), sessions.late.child_token());
     let session = Session {
         principal: caller.principal,
@@ -211,7 +211,7 @@ pub async fn open(State(sessions): State<Sessions>, Extension(caller): Extension
     response
 }
 
-/// What stands behind the question mark of a post.
+/// The query of a post.
 #[derive(Debug, Deserialize)]
 pub struct Addressed {
     #[serde(rename = "sessionId", alias = "session_id")]
@@ -227,7 +227,7 @@ pub async fn post(
 ) -> Response {
     let (mut parts, body) = request.into_parts();
     parts.extensions.insert(mcp::Session(session_id.clone()));
-    // Another's session is answered like none at all.
+    // Another caller's session looks the same as an unknown one.
     let session = {
         let table = sessions.table();
         let session = table.get(&session_id).filter(|session| session.principal == caller.principal);
@@ -237,7 +237,7 @@ pub async fn post(
         return (StatusCode::NOT_FOUND, "There is no such session; open one with GET /sse.\n")
             .into_response();
     };
-    // It was read and looked at before.
+    // `admit` has already read and checked the body.
     let body = to_bytes(body, LARGEST_BODY).await.unwrap_or_default();
     let mut message: ClientJsonRpcMessage = match serde_json::from_slice(&body) {
         Ok(message) => message,

@@ -1,4 +1,4 @@
-//! The tokens that the server knows, and the file that they are read from, again and again.
+//! The server's tokens, and the token file, which is reread when it changes.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -13,13 +13,13 @@ use tokio::time::Instant;
 use crate::config::{HttpSettings, TokenRow, read_tokens};
 use crate::mcp::Caller;
 
-/// How often the file is looked at, if there are requests at all.
+/// How often a request checks the file for changes.
 const LOOKS: Duration = Duration::from_secs(1);
 
-/// Two changes of a file that are closer than that may show the same time.
+/// Two changes within this time may have the same modification time.
 const BLUR: Duration = Duration::from_secs(2);
 
-/// Every token: the one of the settings, and those of the file.
+/// All tokens: the one from the settings, and those from the file.
 #[derive(Debug)]
 pub(super) struct Tokens {
     single: Option<TokenRow>,
@@ -34,16 +34,16 @@ struct File {
     seen: Mutex<Seen>,
 }
 
-/// The file as it was when it was last looked at.
+/// The result of the last check of the file.
 #[derive(Debug)]
 struct Seen {
     at: Instant,
     stamp: Option<Stamp>,
-    /// What was wrong with it, so that it is said once.
+    /// The last problem, so that it is logged only once.
     problem: Option<String>,
 }
 
-/// What changes with a file.
+/// Modification time and size, which tell a changed file.
 type Stamp = (SystemTime, u64);
 
 impl Tokens {
@@ -61,7 +61,7 @@ impl Tokens {
         }
     }
 
-    /// Whether there are none, and never will be.
+    /// Whether there are no tokens and no file that could provide any.
     pub(super) fn are_none(&self) -> bool {
         self.single.is_none() && self.file.is_none() && self.rows().is_empty()
     }
@@ -71,13 +71,13 @@ impl Tokens {
         Arc::clone(&self.rows.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Whose token it is.
+    /// The caller that a token belongs to.
     pub(super) async fn caller(&self, token: &str) -> Option<Caller> {
         self.look().await;
         let digest: [u8; 32] = Sha256::digest(token).into();
         let (rows, single) = (self.rows(), self.single.iter());
         let mut found = None;
-        // Every token is looked at, so that the time tells nothing about which one came close.
+        // Compare all tokens, so that the time reveals nothing about a match.
         for (row, shared) in rows.iter().map(|row| (row, false)).chain(single.map(|row| (row, true))) {
             if bool::from(row.digest.ct_eq(&digest)) {
                 found = Some((row, shared));
@@ -95,7 +95,7 @@ impl Tokens {
         })
     }
 
-    /// Takes up a change of the file. Who comes while another looks is judged by what was known before.
+    /// Rereads the file if it has changed. Concurrent requests use the previous tokens meanwhile.
     async fn look(&self) {
         let Some(file) = &self.file else { return };
         let Ok(mut seen) = file.seen.try_lock() else { return };
@@ -134,7 +134,7 @@ async fn stamp_of(path: &Path) -> Option<Stamp> {
     Some((file.modified().ok()?, file.len()))
 }
 
-/// Reads a token file, amounts in `currency`. The problem is a sentence.
+/// Reads a token file with amounts in `currency`. The error is a sentence.
 pub async fn read(path: &Path, currency: &str) -> Result<Vec<TokenRow>, String> {
     let text = tokio::fs::read_to_string(path).await;
     let text = text.map_err(|error| {
@@ -144,7 +144,7 @@ pub async fn read(path: &Path, currency: &str) -> Result<Vec<TokenRow>, String> 
         .map_err(|problem| format!("MINIMAX_MCP_TOKEN_FILE {} {problem}", path.display()))
 }
 
-/// Says so if others of this machine may read or change a token file.
+/// Logs a warning if other users of this machine may read or change a token file.
 #[cfg(unix)]
 pub async fn warn_of_others(path: &Path) {
     use std::os::unix::fs::PermissionsExt as _;
@@ -157,7 +157,7 @@ pub async fn warn_of_others(path: &Path) {
     }
 }
 
-/// Who may read a file is not seen from a mode here.
+/// Does nothing here, because file modes are specific to Unix.
 #[cfg(not(unix))]
 #[expect(clippy::unused_async, reason = "the twin of one that waits")]
 pub async fn warn_of_others(_: &Path) {}

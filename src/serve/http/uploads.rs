@@ -1,6 +1,6 @@
-//! `/uploads`: files of those who sit elsewhere, for tools to be given by name.
+//! `/uploads`: receives files from remote callers, for use as media inputs.
 //!
-//! The body goes to the disk piece by piece, and to an end as soon as it is too long, of a wrong type, or too slow.
+//! The body is streamed to disk. The upload stops as soon as it is too large, of a wrong type, or too slow.
 
 use std::time::Duration;
 
@@ -19,13 +19,13 @@ use super::form::{self, Form};
 use crate::mcp::{Caller, CallerKey, Handed, Server, Unfit, UploadProblem};
 use crate::media::input::uploads::Incoming;
 
-/// The largest file on a slow line. Whoever sends nothing for a moment is cut off much earlier.
+/// The time limit for one upload, enough for the largest file on a slow connection. A stalled upload ends much earlier.
 const LONGEST: Duration = Duration::from_mins(60);
 
-/// The routes, if anything may be handed in.
+/// The routes; none if uploads are off.
 pub fn routes(server: &Server) -> Router {
     let Some(largest) = server.uploads().largest() else { return Router::new() };
-    // What is too long around the file is told from a file that is too long.
+    // Allow more than the largest file with its form, so that `form` and `receive` can report what was too large.
     let most = usize::try_from(largest).unwrap_or(usize::MAX).saturating_add(form::AROUND.saturating_mul(2));
     Router::new()
         .route("/uploads", post(receive))
@@ -34,16 +34,16 @@ pub fn routes(server: &Server) -> Router {
         .with_state(server.clone())
 }
 
-/// What may stand behind the question mark.
+/// The query of an upload.
 #[derive(Debug, Deserialize)]
 pub struct Named {
     name: Option<String>,
 }
 
-/// Why a file was not taken.
+/// Why an upload was refused.
 enum Problem {
     Kept(UploadProblem),
-    /// The body broke off, or is no form.
+    /// The body ended early or is not a form.
     Body(StatusCode, String),
     NoFile,
 }
@@ -60,7 +60,7 @@ impl From<UploadProblem> for Problem {
     }
 }
 
-/// `POST /uploads`: the file as the body, or as a field of a form.
+/// `POST /uploads`: accepts a file as the body or as a form field.
 async fn receive(
     State(server): State<Server>,
     Extension(caller): Extension<Caller>,
@@ -69,7 +69,7 @@ async fn receive(
 ) -> Response {
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let is_form = kind.is_some_and(|kind| kind.to_ascii_lowercase().starts_with("multipart/form-data"));
-    // It would belong to nobody who can use it.
+    // Files belong to the key. Without a key, no call could use the file.
     if let Some(CallerKey::Missing) = request.extensions().get() {
         let text =
             "Send the key that your calls are paid with too: X-MiniMax-Api-Key: KEY. Files belong to it.\n";
@@ -117,7 +117,7 @@ async fn of_form(
     name: Option<String>,
     request: Request,
 ) -> Result<Handed, Problem> {
-    // Of the whole form: the file is a little shorter.
+    // This is the length of the form. The file is slightly smaller.
     let announced = length(request.headers()).zip(server.uploads().largest());
     let announced = announced.map(|(whole, largest)| {
         let fits = whole.saturating_sub(form::AROUND as u64) <= largest;
@@ -137,7 +137,7 @@ async fn of_form(
         taken = Some((written(server, caller, announced, pieces).await?, file_name));
     }
     let Some((incoming, file_name)) = taken else { return Err(Problem::NoFile) };
-    // What follows is looked at too, so that a form is taken or refused as a whole.
+    // Check the rest too, so that the form is accepted or refused as a whole.
     form.end().await?;
     Ok(incoming.finish(&name.unwrap_or(file_name)).await?.into())
 }
@@ -156,7 +156,7 @@ async fn written(
     Ok(incoming)
 }
 
-/// `DELETE /uploads/{id}/{name}`. Another's is answered like none at all.
+/// `DELETE /uploads/{id}/{name}`. Another caller's upload looks the same as an unknown one.
 async fn forget(
     State(server): State<Server>,
     Extension(caller): Extension<Caller>,
@@ -168,7 +168,7 @@ async fn forget(
     (StatusCode::NOT_FOUND, "There is no such upload.\n").into_response()
 }
 
-/// How long the body says it is.
+/// The declared length of the body.
 fn length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
@@ -212,7 +212,7 @@ fn refused(problem: Problem) -> Response {
     (status, format!("{text}\n")).into_response()
 }
 
-/// What to do next, where the problem does not say it.
+/// What to do next, if the problem does not say so itself.
 fn advice(problem: &UploadProblem) -> &'static str {
     match problem {
         UploadProblem::Unfit(Unfit::TooLarge { .. }) => {

@@ -25,8 +25,8 @@ struct File {
     inline: Name,
 }
 
-/// Groups of files below `src` that import each other, directly or through others. A re-export counts as an import of the
-/// file that defines the name. `#[cfg(test)]` modules do not count.
+/// Groups of files below `src` that import each other, directly or through others. A re-export counts as an import of
+/// the file that defines the name. `#[cfg(test)]` modules do not count.
 pub fn import_circles(src: &Path) -> Vec<Vec<String>> {
     let mut files = BTreeMap::new();
     read(src, &[], &mut files);

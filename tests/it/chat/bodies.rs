@@ -1,4 +1,4 @@
-//! The bodies that leave.
+//! The request bodies of each chat protocol.
 
 use serde_json::{Value, json};
 
@@ -123,7 +123,7 @@ async fn responses_get_what_they_document() {
     );
 }
 
-/// The matrix of models and protocols: what `thinking` and `effort` become.
+/// How `thinking` and `effort` are sent, for all models and protocols.
 #[tokio::test]
 async fn thinking_is_switched_as_each_protocol_and_model_has_it() {
     let world = World::new().await;
@@ -178,7 +178,7 @@ async fn tokens_are_counted_in_every_protocol_and_nothing_is_bought() {
     ];
     for (api, path) in endpoints {
         let short = world.make("count_tokens", json!({ "prompt": "Hello", "api": api })).await;
-        // What has no bearing on the count is taken and left out.
+        // Arguments that do not affect the count are accepted and not sent.
         let call = with(everything(), json!({ "api": api }));
         let long = world.make("count_tokens", call).await;
         let count = |view: &Value| view["input_tokens"].as_u64().unwrap();

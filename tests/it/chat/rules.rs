@@ -1,11 +1,11 @@
-//! What is refused before anything is sent.
+//! Chat requests that are refused before anything is sent.
 
 use serde_json::json;
 
 use super::{PROTOCOLS, asked, weather};
 use crate::harness::{World, quick};
 
-/// A picture of one pixel.
+/// An image of one pixel.
 const DOT: &str = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
 #[tokio::test]
@@ -193,7 +193,7 @@ async fn a_call_that_names_no_model_takes_the_one_of_the_settings() {
         assert_eq!(world.last_body()["model"], "MiniMax-M3", "{api}");
         world.make("chat", json!({ "prompt": "x", "api": api, "model": "MiniMax-M2" })).await;
         assert_eq!(world.last_body()["model"], "MiniMax-M2", "{api}");
-        // A conversation stays with its model, whatever the settings say by then.
+        // A conversation keeps its model when the settings change.
         let other = world.neighbour_with(&[("MINIMAX_TEXT_MODEL", "MiniMax-M2.1")]).await;
         let more = json!({ "prompt": "And?", "conversation_id": first["conversation_id"] });
         other.make("chat", more).await;

@@ -1,4 +1,4 @@
-//! What every protocol has to pass alike.
+//! Tests that every chat protocol must pass.
 
 use std::time::Duration;
 
@@ -270,7 +270,7 @@ async fn what_minimax_did_not_take_is_sent_again_and_nothing_else_is() {
         (Act::Raw { body: "<html>proxy</html>".into() }, false),
         (Act::Raw { body: "{}".into() }, false),
     ] {
-        // A world for each: a refusal slows down what follows it.
+        // Use one world for each, because a refusal slows down later requests.
         let calls = [
             ("openai", "/v1/chat/completions"),
             ("anthropic", "/anthropic/v1/messages"),
@@ -391,7 +391,7 @@ async fn an_answer_that_comes_whole_after_all_is_read_too() {
     }
 }
 
-/// The bytes of a stream as they come, however they are cut.
+/// Streams are parsed correctly however the bytes are split.
 #[tokio::test]
 async fn events_are_read_whatever_the_server_makes_of_them() {
     let world = World::new().await;

@@ -1,5 +1,5 @@
-//! The way to every endpoint, walked: a tool is called, the request arrives, the sandbox's strict check takes it,
-//! and what it said is kept beside this file.
+//! Reaches every endpoint with a tool call. The sandbox's strict check must accept the request, and a snapshot records
+//! it.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,14 +14,14 @@ use crate::voice::wav;
 
 const PICTURE: &str = "https://example.com/a.png";
 
-/// A world, and which of its requests came while which tool was called.
+/// A world, and the requests that each tool call made.
 struct Walk {
     world: World,
     steps: Vec<(&'static str, Range<usize>)>,
 }
 
 impl Walk {
-    /// Results stay links: what a film looks like is of no interest here, and drawing one takes a second.
+    /// A walk whose results stay links, because the sandbox takes a second to draw a video.
     async fn new() -> Self {
         Self::with(quick(), &[("MINIMAX_API_RESOURCE_MODE", "url")]).await
     }
@@ -37,7 +37,7 @@ impl Walk {
         view
     }
 
-    /// As [`Self::make`], until MiniMax has answered a question about a task.
+    /// Like [`Self::make`], and waits until the sandbox has answered a poll.
     async fn make_and_ask(&mut self, tool: &'static str, arguments: Value) -> Value {
         let from = self.world.sandbox.requests().len();
         let view = self.world.make(tool, arguments).await;
@@ -52,7 +52,7 @@ impl Walk {
         view
     }
 
-    /// Orders what does not end, follows it in every way that there is, and lets it go.
+    /// Starts a job that does not end, polls it in every possible way, and gives it up.
     async fn begun(&mut self, tool: &'static str, mut order: Value) {
         order["async_mode"] = json!(true);
         let started = self.make_and_ask(tool, order).await;
@@ -75,7 +75,7 @@ impl Walk {
         wav(&self.world.out().join(name), seconds)
     }
 
-    /// What each tool sent and MiniMax took.
+    /// The requests of each tool that the sandbox accepted.
     fn taken(&self) -> Vec<(&'static str, Request)> {
         let requests = self.world.sandbox.requests();
         let of = |step: &(&'static str, Range<usize>)| {
@@ -91,14 +91,14 @@ impl Walk {
             .collect()
     }
 
-    /// What was said on a WebSocket, if this opened one that came to its end.
+    /// The messages on a WebSocket, if this request opened one that finished.
     fn session(&self, request: &Request) -> Option<Value> {
         let billed = self.world.sandbox.paid().into_iter().find(|paid| paid.path == request.path);
         billed.filter(|_| request.path.starts_with("/ws/")).map(|paid| paid.body)
     }
 }
 
-/// No task ends.
+/// A pace at which no task ends.
 fn endless() -> Pace {
     Pace { polls: 1000, seconds: 600.0, ..quick() }
 }
@@ -120,7 +120,7 @@ async fn text() -> Walk {
     walk
 }
 
-/// Before a host that has the Anthropic protocol alone, with a key that has a plan, but not for images at first.
+/// A host that has only the Anthropic protocol, and a key whose plan at first excludes images.
 async fn gateway() -> Walk {
     let settings = [("MINIMAX_TOOLSETS", "all,legacy"), ("MINIMAX_API_KEY", "sk-cp-secret")];
     let mut walk = Walk::with(quick(), &settings).await;
@@ -178,7 +178,7 @@ async fn video_v1() -> Walk {
 
 async fn video_v2() -> Walk {
     let mut walk = Walk::new().await;
-    // Larger than what travels inside a request.
+    // This is too large to be sent inside a request.
     let mut large = std::io::Cursor::new(Vec::new());
     ::image::RgbImage::new(512, 512).write_to(&mut large, ::image::ImageFormat::Png).unwrap();
     let mut large = large.into_inner();
@@ -220,7 +220,7 @@ async fn files_and_music() -> Walk {
     walk
 }
 
-/// Whether a request was for this row of the index. `{…}` stands for one segment.
+/// Whether a request belongs to this row of the index. `{…}` matches one segment.
 fn is_for(row: (&str, &str), request: &Request) -> bool {
     let path = request.path.split('?').next().unwrap();
     let method = if row.0 == "WSS" { "GET" } else { row.0 };
@@ -249,7 +249,7 @@ fn elided_text(key: &str, text: &str) -> Option<String> {
     }
 }
 
-/// Without what is another one each time, and without media.
+/// Removes media and values that differ each time.
 fn elided(key: &str, value: Value) -> Value {
     match value {
         Value::String(text) => Value::String(elided_text(key, &text).unwrap_or(text)),
@@ -311,7 +311,7 @@ async fn every_tool_of_a_row_reaches_its_endpoint_with_a_body_that_is_taken() {
         }
     }
     assert!(unproven.is_empty(), "no accepted request: {unproven:#?}");
-    // And nothing went where no row is.
+    // No request went to an endpoint without a row.
     for (tool, request) in &taken {
         let listed = ENDPOINTS.iter().any(|(method, path, ..)| is_for((method, path), request));
         assert!(listed || request.path.starts_with("/cdn/"), "{tool}: {} {}", request.method, request.path);

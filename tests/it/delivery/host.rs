@@ -1,4 +1,4 @@
-//! A host of results that does what real ones do on a bad day.
+//! A download host that misbehaves in the ways that real ones do.
 
 use std::collections::VecDeque;
 use std::io;
@@ -12,10 +12,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// So much is written at once.
+/// How much is written at once.
 const PIECE: u64 = 64 * 1024;
 
-/// A video of any length, made while it is read. Two of them with other seeds differ everywhere.
+/// A video of any length, generated while it is read. Videos with different seeds differ in every byte.
 #[derive(Clone, Copy, Debug)]
 pub struct Film {
     pub length: u64,
@@ -27,7 +27,7 @@ impl Film {
         Self { length, seed: 0 }
     }
 
-    /// The index in front, then one long box.
+    /// The start of the file: the index, then the header of one long box.
     fn head(self) -> Vec<u8> {
         let boxed = |name: &[u8], content: &[u8]| {
             [&u32::try_from(content.len() + 8).unwrap().to_be_bytes(), name, content].concat()
@@ -37,7 +37,7 @@ impl Film {
         [front, b"\0\0\0\x01mdat".to_vec(), rest.to_be_bytes().to_vec()].concat()
     }
 
-    /// What is in it from `start` on, at most a piece.
+    /// The bytes from `start` on, at most one piece.
     fn piece(self, start: u64, end: u64) -> Vec<u8> {
         let block = start / PIECE;
         let end = end.min((block + 1) * PIECE).min(self.length);
@@ -69,33 +69,33 @@ impl Film {
     }
 }
 
-/// What a host makes of a wish for a part.
+/// How the host answers a range request.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Parts {
-    /// Sent, if the version is the one that is meant.
+    /// Sends the range if `If-Range` matches.
     Sent,
-    /// The whole file comes instead.
+    /// Sends the whole file instead.
     Ignored,
-    /// Sent, whatever version is meant.
+    /// Sends the range without checking `If-Range`.
     Blindly,
-    /// Sent, beginning so much behind what was asked for, as is said.
+    /// Sends a range that starts this much later, and says so.
     Shifted(u64),
-    /// Sent, of a file that is said to be so much longer.
+    /// Sends the range, and declares a file that is this much longer.
     Longer(u64),
-    /// Answered with this status.
+    /// Answers with this status.
     Refused(u16),
 }
 
-/// How the end of a body is told.
+/// How the end of the body is marked.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Frame {
     Length,
     Chunked,
-    /// By the end of the connection alone.
+    /// Only by the end of the connection.
     Bare,
 }
 
-/// An answer.
+/// A scripted response.
 #[derive(Clone, Debug)]
 pub struct Reply {
     pub status: u16,
@@ -103,11 +103,11 @@ pub struct Reply {
     pub tag: &'static str,
     pub parts: Parts,
     pub frame: Frame,
-    /// The connection ends after so many bytes of the body.
+    /// Closes the connection after this many bytes of the body.
     pub cut: Option<u64>,
-    /// Between two pieces.
+    /// The pause between two pieces.
     pub pause: Duration,
-    /// Instead of the film.
+    /// A text to send instead of the video.
     pub text: Option<&'static str>,
 }
 
@@ -130,7 +130,7 @@ impl Reply {
     }
 }
 
-/// What was asked.
+/// A received request.
 #[derive(Clone, Debug, Default)]
 pub struct Asked {
     pub path: String,
@@ -139,7 +139,7 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// Where the part begins that was asked for.
+    /// The start of the requested range.
     pub fn start(&self) -> Option<u64> {
         self.range.as_ref()?.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok()
     }
@@ -159,7 +159,7 @@ impl Drop for Host {
 }
 
 impl Host {
-    /// Gives the answers in turn; the last one stays.
+    /// Sends the responses of a script in order, and repeats the last one.
     pub async fn with(script: Vec<Reply>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -212,7 +212,7 @@ async fn serve(
         if script.len() > 1 { script.pop_front() } else { script.front().cloned() }
     };
     let reply = reply.unwrap();
-    // The start is noted before the answer leaves.
+    // Record the request before the response is sent.
     seen.lock().unwrap().push(asked.clone());
     answer(&mut stream, &reply, &asked).await?;
     stream.shutdown().await

@@ -1,4 +1,4 @@
-//! The same, as a caller sees it: through a job.
+//! Downloads as a caller sees them, through a job.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::host::{Asked, Film, Frame, Host, Reply};
 use super::{MIB, OVERLAP, cut, names};
 use crate::harness::{Program, World, eventually, quick};
 
-/// MiniMax says that the video is at this link, so often.
+/// A rule that makes MiniMax return this link for the video.
 fn at(link: &str, times: Option<u32>) -> Rule {
     let file = json!({ "file_id": 7, "bytes": 0, "filename": "output.mp4", "download_url": link });
     let body = json!({ "file": file, "base_resp": { "status_code": 0, "status_msg": "success" } });
@@ -35,7 +35,7 @@ async fn a_link_that_ends_in_mid_download_is_renewed_and_gone_on_with() {
     assert_eq!((names(&world.out()).len(), world.bought()), (1, 1));
 }
 
-/// Every road by which a result comes: the first link of each has ended.
+/// For every kind of result, the first link has expired.
 #[tokio::test]
 async fn a_link_that_has_ended_is_renewed_whoever_gave_it() {
     let template =
@@ -65,7 +65,7 @@ async fn a_link_that_has_ended_is_renewed_whoever_gave_it() {
     }
 }
 
-/// The promise, with the real program and a real kill -9.
+/// Tests the promise with the real program and SIGKILL.
 #[tokio::test]
 async fn a_killed_server_leaves_what_the_next_one_goes_on_with() {
     let (dir, film) = (tempfile::tempdir().unwrap(), Film::new(12 * MIB));
@@ -117,13 +117,13 @@ async fn a_server_that_ends_in_good_order_leaves_what_the_next_one_goes_on_with(
     assert_eq!((names(&out).len(), world.bought()), (1, 1));
 }
 
-/// How much of a file is in the folder under a hidden name.
+/// The size of the partial file in the folder.
 fn hidden(folder: &Path) -> u64 {
     let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
     entries.filter_map(|entry| entry.ok()?.metadata().ok()).map(|data| data.len()).max().unwrap_or_default()
 }
 
-/// A limit on the size of files does to a download what a full disk does.
+/// A limit on the file size affects a download like a full disk.
 #[cfg(unix)]
 #[tokio::test]
 async fn a_disk_that_is_full_in_mid_write_is_told_and_get_job_tries_again() {
@@ -133,7 +133,7 @@ async fn a_disk_that_is_full_in_mid_write_is_told_and_get_job_tries_again() {
     sandbox.script(vec![at(&host.link("a"), None)]);
     let (url, path) = (sandbox.url(), dir.path().to_owned());
     let (first, left, end) = tokio::task::spawn_blocking(move || {
-        // In blocks of 512 or 1024 bytes.
+        // The limit is in blocks of 512 or 1024 bytes.
         let mut program = Program::within("trap '' XFSZ; ulimit -f 8192", &url, &path);
         program.initialize("2025-06-18");
         let first = program.call("generate_video", json!({ "prompt": "A fox" }));
@@ -161,7 +161,7 @@ async fn a_disk_that_is_full_in_mid_write_is_told_and_get_job_tries_again() {
     sandbox.stop().await;
 }
 
-/// On file systems of their own, which need rights of their own:
+/// Uses separate file systems, which need permission to mount:
 /// `unshare -rm cargo test --test it on_a_small_disk -- --ignored`
 #[cfg(target_os = "linux")]
 #[tokio::test]
@@ -190,7 +190,7 @@ async fn on_a_small_disk_nothing_is_bought_begun_or_left_that_does_not_fit() {
         let job = json!({ "job_id": refused["job_id"] });
         let filled = program.call("get_job", job.clone())["structuredContent"].clone();
         let left = names(&path.join("out"));
-        // Room for it, and then hardly any for anything.
+        // Start with enough space, then with almost none.
         let resize = |size: &str| {
             let mut command = std::process::Command::new("mount");
             command.args(["-o", &format!("remount,size={size}")]).arg(path.join("out"));

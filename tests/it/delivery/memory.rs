@@ -1,4 +1,4 @@
-//! Results go to the disk, never into memory.
+//! Downloads are streamed to disk and never held in memory.
 
 #![cfg(target_os = "linux")]
 
@@ -11,14 +11,14 @@ use super::host::{Film, Host, Reply};
 use super::{MIB, cut};
 use crate::harness::{Program, quick};
 
-/// The most memory that a process has had so far, in KiB.
+/// The peak memory of a process, in KiB.
 fn peak(program: &Program) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", program.child.id())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
-/// Fetches a small film, then a large one, each by a job; tells by how many KiB the second made the program grow.
+/// Downloads a small video and then a large one, each in a job. Returns the memory growth from the second, in KiB.
 async fn growth(length: u64, script: impl Fn(Film) -> Vec<Reply>) -> u64 {
     let dir = tempfile::tempdir().unwrap();
     let (small, large) = (Film::new(4 * MIB), Film::new(length));
@@ -54,7 +54,7 @@ async fn a_result_of_any_size_grows_the_program_by_less_than_eight_mebibytes() {
     assert!(growth(96 * MIB, |film| vec![Reply::with(film)]).await < 8 * 1024);
 }
 
-/// A sound that comes as hex within the answer takes its own size and that of the answer, and no more.
+/// Audio that arrives as hex in the response takes only its own size and that of the response.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sound_within_an_answer_is_in_memory_once() {
     const SOUND: usize = 20 * 1024 * 1024;

@@ -1,4 +1,4 @@
-//! Time that passes faster, so that limits of minutes are reached within a test.
+//! A faster clock, so that a test can reach time limits of minutes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,13 +10,13 @@ use tokio::sync::mpsc;
 
 use crate::harness::World;
 
-/// How often the clock is moved.
+/// The interval at which the clock is moved.
 const BEAT: Duration = Duration::from_millis(2);
 
-/// Moves tokio's clock along with the real one, only faster. Needs a runtime of one thread.
+/// Moves tokio's clock along with the real one, but faster. Needs a single-threaded runtime.
 ///
-/// The beat comes from a blocking task, for as long as one runs tokio does not move the clock by itself; and a busy
-/// runtime misses beats, so that work which takes real time is not run down by its own limits.
+/// The beat comes from a blocking task, because tokio does not advance the clock itself while one runs. A busy runtime
+/// misses beats, so work that takes real time does not hit its own time limits.
 pub struct Clock(Arc<AtomicU64>);
 
 impl Clock {
@@ -39,18 +39,18 @@ impl Clock {
         Self(speed)
     }
 
-    /// So many times as fast as real time.
+    /// Sets the speed, as a multiple of real time.
     pub fn set(&self, speed: u64) {
         self.0.store(speed, Ordering::Relaxed);
     }
 
-    /// So much later that what refusals have taught is forgotten and no pause is kept any more.
+    /// Advances the clock until the rate limiter has forgotten all refusals and pauses.
     pub async fn forget(&self) {
         tokio::time::advance(Duration::from_secs(700)).await;
     }
 
-    /// The result of `work`, without the waiting: whenever MiniMax has nothing to do, time passes quickly. Requests to
-    /// `path` are `silent` if MiniMax leaves them without an answer; `made` tells that it has done its work for them.
+    /// Runs `work` without the waiting: time passes quickly whenever the sandbox is idle. Requests to `path` are
+    /// `silent` if the sandbox never answers them; `made` tells when it has processed them.
     pub async fn hurry<T>(
         &self,
         world: &World,
@@ -59,7 +59,7 @@ impl Clock {
         work: impl Future<Output = T>,
     ) -> T {
         const QUIET: Duration = Duration::from_millis(40);
-        // Shorter than every limit, so that what follows one is not hurried through.
+        // This is shorter than every time limit, so that the step after one is not skipped over.
         const MOST: Duration = Duration::from_secs(50);
         let (mut seen, mut since, mut then) = (0, Instant::now(), tokio::time::Instant::now());
         tokio::pin!(work);
@@ -87,10 +87,10 @@ impl Clock {
     }
 }
 
-/// What real work is not run down by.
+/// A speed at which real work does not hit time limits.
 pub const SLOW: u64 = 4;
 
-/// What a call has come to when its job is over.
+/// Waits for the job of a call to end, and returns its last result.
 pub async fn until_over(world: &World, mut result: CallToolResult) -> CallToolResult {
     let end = Instant::now() + Duration::from_secs(60);
     loop {

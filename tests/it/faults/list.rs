@@ -1,32 +1,32 @@
-//! Every fault, as data.
+//! The list of all faults.
 
 use std::collections::BTreeMap;
 
 use minimax_mcp::sandbox::Act;
 use serde_json::json;
 
-/// Where a fault can strike.
+/// Where a fault can occur.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum At {
     /// Anywhere.
     Any,
     /// On the API.
     Api,
-    /// On a link.
+    /// On a download link.
     Link,
 }
 
-/// A fault, and what MiniMax can be known to have done.
+/// A fault, and what can be known about MiniMax's side of it.
 #[derive(Clone)]
 pub struct Fault {
     pub name: &'static str,
     pub act: Act,
     pub at: At,
-    /// Each time, unless it is said how often.
+    /// How often it occurs; `None` for every time.
     pub times: Option<u32>,
-    /// MiniMax says that it took nothing: only then a paid request may be sent again.
+    /// MiniMax states that it accepted nothing. Only then may a paid request be retried.
     pub refused: bool,
-    /// What is waited for is a limit of ours.
+    /// MiniMax does not answer, so the request ends at our own time limit.
     pub silent: bool,
 }
 
@@ -80,11 +80,11 @@ fn code(code: i64) -> Act {
 const HTML: &str = "<!DOCTYPE html><html><body>Bad gateway</body></html>";
 const DENIED: &str = "<?xml version=\"1.0\"?>\n<Error><Code>AccessDenied</Code></Error>";
 
-/// `{"base_resp":{"status_code":1008,"status_msg":"insufficient balance"}}` through gzip, and the half of it.
+/// `{"base_resp":{"status_code":1008,"status_msg":"insufficient balance"}}` in gzip, and the first half of it.
 const GZIP: &str = "H4sIAAAAAAACA6tWSkosTo0vSi0uULJSqFYqLkksKS2OT85PSQXyDQ0MLHQUYIK5xelAMaXMvOLStLTM5MzUvBKFpMScxLzkVKXaWgDmUptGSgAAAA==";
 const HALF_GZIP: &str = "H4sIAAAAAAACA6tWSkosTo0vSi0uULJSqFYqLkksKS2OT85PSQXyDQ0M";
 
-/// What happens on the way.
+/// Faults of the connection.
 pub fn of_the_way() -> Vec<Fault> {
     use At::Any;
     vec![
@@ -106,7 +106,7 @@ pub fn of_the_way() -> Vec<Fault> {
     ]
 }
 
-/// What an answer may be instead of an answer.
+/// Faulty response bodies.
 pub fn of_bodies() -> Vec<Fault> {
     use At::{Any, Api};
     vec![
@@ -174,7 +174,7 @@ pub fn of_refusals() -> Vec<Fault> {
     ]
 }
 
-/// A proxy's errors, redirects, and requests to wait.
+/// Errors from a proxy, redirects, and requests to wait.
 pub fn of_statuses() -> Vec<Fault> {
     use At::Any;
     let away = [("location", "/v1/elsewhere")];
@@ -198,7 +198,7 @@ pub fn of_statuses() -> Vec<Fault> {
     ]
 }
 
-/// What only a link can do.
+/// Faults that only a download link can have.
 pub fn of_links() -> Vec<Fault> {
     use At::Link;
     vec![

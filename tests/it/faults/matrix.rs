@@ -1,10 +1,10 @@
-//! Every fault in every phase of a call. What comes of each is in the snapshots `it__faults__matrix__*.snap`:
+//! Injects every fault in every phase of a call. The snapshots `it__faults__matrix__*.snap` show the outcomes:
 //!
-//! * `sent`: how often MiniMax was asked at the struck address, `bought`: how often it took something to be paid for;
+//! * `sent`: how often the faulty address was requested; `bought`: how many paid requests the sandbox accepted;
 //! * what the caller is told: the job's status or `error`, whose turn it is, why, and what to do next.
 //!
-//! The rules that hold for all of them are asserted in [`Phase::check`]. The slow tables are
-//! `cargo test --test it faults::matrix -- --ignored`: two minutes.
+//! [`Phase::check`] asserts the rules that hold for all of them. To run the slow tables, which take two minutes:
+//! `cargo test --test it faults::matrix -- --ignored`.
 
 use std::fmt::Write as _;
 
@@ -18,21 +18,21 @@ use crate::harness::{World, text};
 
 const KEY: &str = "sk-api-secret";
 
-/// Where in a call the faults strike.
+/// The phase of a call in which faults are injected.
 struct Phase {
     tool: &'static str,
     arguments: Value,
-    /// The address that is struck.
+    /// The address with the fault.
     path: &'static str,
-    /// How often, where the fault does not say; `None` for each time.
+    /// How often to inject a fault that does not say so itself; `None` for every time.
     strikes: Option<u32>,
-    /// What is struck costs money.
+    /// Whether the request with the fault costs money.
     paid: bool,
-    /// The call leaves a job.
+    /// Whether the call makes a job.
     job: bool,
 }
 
-/// What came of one fault.
+/// The outcome of one fault.
 struct Cell {
     sent: usize,
     bought: usize,
@@ -58,7 +58,7 @@ impl Phase {
         Self { strikes: Some(times), ..self }
     }
 
-    /// Each fault in turn, in one world.
+    /// Injects each fault in turn, in one world.
     async fn table(&self, world: &World, clock: &Clock, faults: Vec<Fault>) -> String {
         let (mut table, mut notes) = (String::new(), Vec::<String>::new());
         let often = self.strikes.map_or("each time".to_owned(), |times| format!("{times} times"));
@@ -72,7 +72,7 @@ impl Phase {
             });
             let Cell { sent, bought, status, told, .. } = cell;
             let (name, note) = (fault.name, note + 1);
-            // How often depends on chance: the pauses of a line are spread.
+            // The number of tries is random, because the pauses of a queue have jitter.
             let sent = if sent > 1 && fault.refused && fault.times.or(self.strikes).is_none() {
                 "again and again".to_owned()
             } else {
@@ -110,7 +110,7 @@ impl Phase {
         self.read(world, &result, sent, world.bought() - before.1)
     }
 
-    /// The call, and what becomes of its job.
+    /// Makes the call and waits for its job to end.
     async fn play(&self, world: &World) -> CallToolResult {
         let fox = world.out().join("fox.png").display().to_string();
         let arguments = self.arguments.to_string().replace("FOX", &fox.replace('\\', "\\\\"));
@@ -143,7 +143,7 @@ impl Phase {
         Cell { sent, bought, status: format!("{word}{turn}{saved}"), told, next }
     }
 
-    /// Money first.
+    /// Checks the rules for all faults, starting with money.
     fn check(&self, fault: &Fault, cell: &Cell) {
         let name = fault.name;
         let busy_text = self.tool == "chat" && name.contains("529");
@@ -175,23 +175,23 @@ impl Phase {
     }
 }
 
-/// Without what differs from machine to machine and from run to run.
+/// Removes what differs between machines and runs.
 fn tidy(text: &str) -> String {
     let mut text = text.replace('\n', " ");
     for cause in ["before MiniMax had answered: ", "could not be reached: ", "was broken off: "] {
         if let Some(at) = text.find(cause) {
             let rest = text.split_off(at + cause.len() - 2);
-            // A plain result says what to do next in the same breath.
+            // A text result continues with what to do next.
             text.push_str(rest.find(". ").and_then(|more| rest.get(more..)).unwrap_or_default());
         }
     }
     if let Some(at) = text.find(" Trace id") {
         text.truncate(at);
     }
-    // Long numbers are ids, and so are long words with digits.
+    // Long numbers and long words with digits are ids.
     let is_id = |word: &str| {
         let digits = word.bytes().filter(u8::is_ascii_digit).count();
-        // Six digits are what is left of an id in an answer that was cut short.
+        // Six digits are the rest of an id in a truncated response.
         let cut = digits == 6 && word.len() == 6;
         cut || digits > 9 || (word.len() >= 20 && digits > 0)
     };
@@ -218,7 +218,7 @@ fn of_downloads() -> Vec<Fault> {
     all.into_iter().flatten().filter(|fault| fault.at != At::Api).collect()
 }
 
-/// As many as a phase needs that is read like every other.
+/// The faults for a read phase. It needs fewer, because all reads are handled alike.
 fn of_reads() -> Vec<Fault> {
     let kept = ["1000", "1004", "1026", "1033", "2013", "9999", "408", "529"];
     let of_refusals =

@@ -1,4 +1,4 @@
-//! What goes wrong at MiniMax or on the way: what is sent again, what is not, and what the caller is told.
+//! Single faults in detail: what is retried, what is not, and what the caller is told.
 
 use minimax_mcp::sandbox::{Act, Options, Rule, Sandbox};
 use serde_json::json;
@@ -167,7 +167,7 @@ async fn records_that_cannot_be_kept_are_found_before_anything_is_paid() {
     assert_eq!(world.sandbox.requests().len(), 0);
 }
 
-/// The key is in what the server was given and in what MiniMax echoes; it is in nothing that the server gives.
+/// The server's settings and MiniMax's echoes have the key; nothing that the server outputs has it.
 #[tokio::test]
 async fn the_key_is_in_no_answer_no_record_and_no_request_but_to_the_api() {
     let key = "sk-api-secret";
@@ -206,7 +206,7 @@ async fn a_minimax_that_is_not_there_is_said_to_be_out_of_reach_and_nothing_is_o
     assert!(view["error"]["message"].as_str().unwrap().contains("could not be reached"), "{view}");
 }
 
-/// What MiniMax's answers look like when a field is not what the documents say. None of it may lose the links.
+/// Responses with a field of an undocumented type must not lose the links.
 #[tokio::test]
 async fn a_field_of_another_type_does_not_lose_what_was_paid_for() {
     let world = World::new().await;
@@ -289,7 +289,7 @@ async fn words_of_minimax_reach_nobody_with_the_key_or_with_control_characters()
     assert!(refusal.contains("bad [31m key [key]"), "{refusal}");
 }
 
-/// The whole of an answer, in a result of bounded size.
+/// A huge response is reported in a result of limited size.
 #[tokio::test]
 async fn an_answer_of_absurd_size_fills_neither_memory_nor_records() {
     let world = World::new().await;
@@ -300,7 +300,7 @@ async fn an_answer_of_absurd_size_fills_neither_memory_nor_records() {
     assert!(serde_json::to_string(&result).unwrap().len() < 10_000);
 }
 
-/// A firewall that swallows everything, as far as a client can tell: the connection is there, and nobody answers.
+/// A connection on which nobody answers, like behind a firewall that drops packets.
 #[tokio::test]
 async fn a_minimax_that_takes_the_connection_and_says_nothing_has_taken_no_request() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -311,7 +311,7 @@ async fn a_minimax_that_takes_the_connection_and_says_nothing_has_taken_no_reque
         while connections.len() < 3 {
             connections.push(listener.accept().await.unwrap());
         }
-        // Kept open: the third is to be waited for like the others.
+        // Keep the connection open, so that the third try waits too.
         std::future::pending::<()>().await;
     });
     let clock = super::clock::Clock::start();

@@ -1,4 +1,4 @@
-//! Sounds and answers that break off while they come: what had come, and is paid for, is kept.
+//! Streamed audio and answers that break off: the part that arrived is paid for and kept.
 
 use std::path::Path;
 
@@ -12,12 +12,12 @@ use crate::harness::World;
 const T2A: &str = "/v1/t2a_v2";
 const CHAT: &str = "/v1/chat/completions";
 
-/// Longer than what is spoken in one piece.
+/// A text that is long enough to be streamed.
 fn long_text() -> Value {
     json!({ "text": "The fox sleeps in the sun. ".repeat(112), "wait_seconds": 240 })
 }
 
-/// The file of a sound that broke off: it says so by its name, and begins like a sound.
+/// Checks that interrupted audio is kept under a name that says so. Returns its size.
 fn kept(result: &CallToolResult) -> usize {
     let view = result.structured_content.clone().unwrap();
     assert_eq!(result.is_error, Some(true), "{view}");
@@ -38,7 +38,7 @@ async fn of_a_streamed_sound_that_breaks_off_the_beginning_is_kept() {
         json!({ "data": { "audio": sound, "status": 1 }, "base_resp": { "status_code": 0 } }).to_string();
     let refused = json!({ "data": null, "base_resp": { "status_code": 1027, "status_msg": "sensitive" } });
     let odd = json!({ "data": { "audio": "no hex", "status": 1 } });
-    // Two good events, and then something else.
+    // Two valid events, and then something else.
     let then = |what: &str| Act::Status {
         status: 200,
         body: format!("data: {piece}\n\ndata: {piece}\n\n{what}"),
@@ -81,7 +81,7 @@ async fn an_event_without_end_fills_no_memory() {
     }
 }
 
-/// Bytes of memory in use, where the system tells.
+/// The memory in use, in bytes, if `/proc` exists.
 fn resident() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;

@@ -1,4 +1,4 @@
-//! Tasks that are told about strangely.
+//! Tasks with odd reports from MiniMax.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ fn raw(body: Value) -> Act {
     Act::Raw { body: body.to_string() }
 }
 
-/// How often an address was asked that begins so.
+/// The number of requests to addresses with this prefix.
 fn asked(world: &World, path: &str) -> usize {
     world.sandbox.requests().iter().filter(|request| request.path.starts_with(path)).count()
 }
@@ -38,7 +38,7 @@ async fn an_id_that_minimax_gives_twice_keeps_both_jobs_and_each_says_so() {
     assert_eq!((&again["status"], &again["files"]), (&second["status"], &second["files"]));
     let list = world.make("list_jobs", json!({})).await;
     assert_eq!(list["jobs"].as_array().unwrap().len(), 2, "{list}");
-    // Asked for by its id, a task that is known is not taken over once more.
+    // A query with the id of a known task does not adopt it again.
     world.make("query_video_generation", json!({ "task_id": first["task_id"] })).await;
     let list = world.make("list_jobs", json!({})).await;
     assert_eq!(list["jobs"].as_array().unwrap().len(), 2, "{list}");
@@ -159,7 +159,7 @@ async fn an_end_that_is_taken_back_or_told_twice_makes_one_result() {
     assert_eq!((world.bought(), asked(&world, "/cdn/")), (1, 1));
 }
 
-/// The records of the day before yesterday, and a task that still is not done.
+/// A job that is two days old, whose task is still not done.
 #[tokio::test]
 async fn a_task_that_never_ends_is_given_up_after_a_day_and_can_be_taken_up_again() {
     let world = World::new().await;
@@ -179,7 +179,7 @@ async fn a_task_that_never_ends_is_given_up_after_a_day_and_can_be_taken_up_agai
     assert_eq!((result.is_error, &view["status"]), (Some(true), &json!("unknown")), "{view}");
     assert!(view["error"]["message"].as_str().unwrap().contains("`Processing` for a day"), "{view}");
     assert!(view["next"].as_str().unwrap().contains("get_job"), "{view}");
-    // From now on it is looked at whenever somebody asks.
+    // A call that asks for the job makes the server poll again.
     world.sandbox.script(Vec::new());
     crate::harness::eventually("it is done", async || {
         let result = world.call("get_job", json!({ "job_id": begun["job_id"], "wait_seconds": 60 })).await;

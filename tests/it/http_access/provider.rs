@@ -1,4 +1,4 @@
-//! An identity provider of our own, with keys that it makes when it starts.
+//! A test identity provider, which generates its keys when it starts.
 
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-/// A pair of keys, and what the public one is called.
+/// A key pair and the id of its public key.
 pub enum Pair {
     Ec(EcdsaKeyPair),
     Ed(Ed25519KeyPair),
@@ -63,12 +63,12 @@ impl Pair {
         }
     }
 
-    /// A token with these parts, signed.
+    /// A signed token with this header and these claims.
     pub fn token(&self, header: &Value, claims: &Value) -> String {
         self.token_of(&header.to_string(), &claims.to_string())
     }
 
-    /// A token with these parts as they are, signed.
+    /// A signed token with this header and these claims, taken literally.
     pub fn token_of(&self, header: &str, claims: &str) -> String {
         let message = format!("{}.{}", BASE64.encode(header.as_bytes()), BASE64.encode(claims.as_bytes()));
         let signature = BASE64.encode(&self.sign(message.as_bytes()));
@@ -76,22 +76,22 @@ impl Pair {
     }
 }
 
-/// The first two parts of a token.
+/// The first two parts of a token, without a signature.
 pub fn unsigned(header: &Value, claims: &Value) -> String {
     let part = |value: &Value| BASE64.encode(value.to_string().as_bytes());
     format!("{}.{}", part(header), part(claims))
 }
 
-/// What the provider answers, and how often it was asked.
+/// The provider's responses, and how often it was asked.
 #[derive(Default)]
 struct Said {
     issuer: String,
     keys: Vec<Value>,
     metadata: usize,
     asked: usize,
-    /// Instead of the keys.
+    /// A response to send instead of the keys.
     instead: Option<(StatusCode, String)>,
-    /// What came along with a question.
+    /// The headers of the last request.
     headers: String,
 }
 
@@ -142,13 +142,13 @@ impl Provider {
         self.url.replace("/team", "/keys")
     }
 
-    /// What a good token says.
+    /// The claims of a valid token.
     pub fn claims(&self, subject: &str, audience: &str) -> Value {
         json!({ "iss": self.url, "aud": audience, "sub": subject, "scope": "openid minimax:all",
             "exp": now() + 300, "nbf": now() - 5, "iat": now() - 5 })
     }
 
-    /// A good token.
+    /// A valid token.
     pub fn token(&self, claims: &Value) -> String {
         self.ec.token(&json!({ "alg": "ES256", "typ": "at+jwt", "kid": "ec" }), claims)
     }
@@ -165,7 +165,7 @@ impl Provider {
         self.said.lock().unwrap().instead = instead;
     }
 
-    /// How often the metadata and the keys were asked for.
+    /// How often the metadata and the keys were requested.
     pub fn asked(&self) -> (usize, usize) {
         let said = self.said.lock().unwrap();
         (said.metadata, said.asked)

@@ -1,4 +1,4 @@
-//! Tokens of the file: what they may use up, and how they are taken back.
+//! Tokens in the token file: their limits, and how they are revoked.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -21,7 +21,7 @@ fn rows(rows: Vec<TokenRow>) -> HttpSettings {
 
 #[tokio::test]
 async fn calls_at_once_with_one_token_buy_what_its_budget_is_for_and_not_one_more() {
-    // Three images, and a little less than a fourth.
+    // The budget is enough for three images and not quite for a fourth.
     let ada = TokenRow { budget_day: Some(13_900), ..TokenRow::new("ada", ADA) };
     let settings = rows(vec![ada, TokenRow::new("bob", BOB)]);
     let served = Served::with(settings.clone()).await;
@@ -78,7 +78,7 @@ async fn a_token_may_call_so_often_and_is_told_when_it_may_again() {
 }
 
 fn write(path: &Path, rows: &Value) {
-    // As an editor does it: no moment without a file.
+    // Replace the file atomically, as an editor does.
     let aside = path.with_extension("new");
     std::fs::write(&aside, rows.to_string()).unwrap();
     std::fs::rename(aside, path).unwrap();
@@ -134,7 +134,7 @@ async fn tokens_of_the_file_and_of_an_identity_provider_are_taken_side_by_side()
     served.end().await;
 }
 
-/// Everything that lies below a folder.
+/// The content of all files below a folder.
 fn bytes_below(dir: &Path) -> Vec<u8> {
     let mut all = Vec::new();
     for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {

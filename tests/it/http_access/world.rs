@@ -1,4 +1,4 @@
-//! A server behind a port, and those who call it.
+//! An HTTP server in this process, and helpers to call it.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ impl Served {
         served
     }
 
-    /// A second server on the same folders, at another port.
+    /// Starts a second server on the same folders at another port.
     pub async fn neighbour(&self, settings: HttpSettings) -> String {
         let mut config = config(&self.sandbox.url(), self.dir.path(), &[]);
         config.http = HttpSettings { currency: "USD", ..settings };
@@ -71,7 +71,7 @@ pub async fn ask(base: &str, token: &str, method: &str, params: Value) -> Respon
     bare(base, method, params).bearer_auth(token).send().await.unwrap()
 }
 
-/// The status and the challenge that a ping with this token meets.
+/// Pings with a token. Returns the status and the challenge.
 pub async fn ping(base: &str, token: &str) -> (StatusCode, String) {
     met(ask(base, token, "ping", json!({})).await)
 }
@@ -94,14 +94,14 @@ pub async fn call(base: &str, token: &str, tool: &str, arguments: Value) -> Valu
     answer(ask(base, token, "tools/call", params).await).await["result"].clone()
 }
 
-/// The structured result of a call that must succeed.
+/// Makes a call that must succeed and returns its structured result.
 pub async fn make(base: &str, token: &str, tool: &str, arguments: Value) -> Value {
     let result = call(base, token, tool, arguments).await;
     assert_ne!(result["isError"], true, "{result}");
     result["structuredContent"].clone()
 }
 
-/// The text of a call that must fail.
+/// Makes a call that must fail and returns its text.
 pub async fn refusal(base: &str, token: &str, tool: &str, arguments: Value) -> String {
     let result = call(base, token, tool, arguments).await;
     assert_eq!(result["isError"], true, "{result}");

@@ -1,4 +1,4 @@
-//! What is sent to be read.
+//! Hostile request bodies.
 
 use super::stage::{ADA, TYPES, on_stage, post, request};
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ fn a_body_that_is_declared_too_large_is_refused_before_any_of_it_is_sent() {
                 assert_eq!(stage.program.ask(head(path, length)).unwrap().status, 413, "{path} {length}");
             }
         }
-        // Beyond what can be counted.
+        // A length that does not fit in 64 bits.
         assert_eq!(stage.program.ask(head("/mcp", "18446744073709551615")).unwrap().status / 100, 4);
     });
 }
@@ -50,7 +50,7 @@ fn a_body_that_turns_out_too_large_is_refused_on_the_way() {
         while taken < 64 && socket.say(&piece) {
             taken += 1;
         }
-        // Either the answer is there or the connection is gone, as it is with whoever still sends.
+        // There is a response, or the connection is closed because the client was still sending.
         assert_eq!(socket.answer().map_or(413, |answer| answer.status), 413);
         assert!(taken < 64, "it was all taken");
     });
@@ -97,7 +97,7 @@ fn a_body_of_another_kind_is_refused_as_such() {
         ] {
             assert_eq!(stage.program.ask(with_type(kind, ping.as_bytes())).unwrap().status, 415, "{kind}");
         }
-        // gzip of nothing much: nobody here unpacks what a stranger has packed.
+        // A small gzip body. The server never decompresses request bodies.
         let packed = b"\x1f\x8b\x08\0\0\0\0\0\0\x03\xabV\xca*\xce\xcfS\xb2R2\xd23P\xd2Q\xcaLQ\xb22\xd4Q\xcaM-\xc9\xc8\x07\0";
         let kind = "Content-Type: application/json\r\nContent-Encoding: gzip\r\n";
         assert_eq!(stage.program.ask(with_type(kind, packed)).unwrap().status / 100, 4);

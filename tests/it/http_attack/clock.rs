@@ -1,4 +1,4 @@
-//! The system's clock is set while the server runs, and what has an end by it.
+//! Sets the system clock while the server runs, and checks everything that expires.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -57,7 +57,7 @@ fn a_link_is_not_extended_by_a_clock_that_is_set() {
             clock.set(shift);
             assert_eq!(status(&program, &good), 410, "{shift}");
         }
-        // Given out while the clock was ahead, by this one and by one that knew no other time.
+        // These links were issued while the clock was ahead, by this server and by one that started then.
         for shift in [DAY, YEARS] {
             clock.set(shift);
             let late = link(&program, &format!("A hen, {shift}"));
@@ -71,7 +71,7 @@ fn a_link_is_not_extended_by_a_clock_that_is_set() {
                 assert_eq!(status(&right, link), 410, "{shift}: good for longer than a day");
             }
         }
-        // Set back while no server runs.
+        // Set the clock back while no server runs.
         clock.set(-DAY);
         let back = clock.start(&url, dir, &[]);
         assert_eq!(status(&back, &good), 410, "it would be good for two days");
@@ -99,7 +99,7 @@ fn a_rate_is_not_renewed_by_a_clock_that_is_set() {
     });
 }
 
-/// Asks, and is gone when MiniMax has the request. Returns when the answer is kept.
+/// Calls `chat` and disconnects when the sandbox has the request. Returns when the answer is cached.
 fn leave(program: &Process, arguments: &Value) {
     let kept = || program.log().matches("a caller left before an answer came").count();
     let before = kept();
@@ -132,7 +132,7 @@ fn a_paid_answer_and_a_conversation_outlive_a_clock_that_is_set() {
             slow(1);
             leave(&program, &first);
             clock.set(shift);
-            // The next answer that is kept, and the next turn of anybody, tidy up.
+            // The next cached answer and the next conversation turn of any caller clean up.
             slow(1);
             leave(&program, &json!({ "prompt": format!("Goodbye at {shift}") }));
             stage.sandbox.script(Vec::new());
@@ -169,7 +169,7 @@ fn a_token_that_has_ended_does_not_begin_again_when_the_clock_is_set_back() {
             clock.set(shift);
             assert_eq!(status(&right), 200, "{shift}: {}", right.log());
         }
-        // By this program's clock the token ended long ago. Then the clock is set back.
+        // The token expired long ago by this program's clock. Then the clock is set back.
         clock.set(2 * HOUR);
         let late = clock.start(&url, dir.path(), &settings);
         for shift in [2 * HOUR, 0] {

@@ -1,4 +1,4 @@
-//! Many connections, slow ones, and such as take nothing of what they asked for.
+//! Many connections, slow connections, and clients that do not read their responses.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::harness::quick;
 
-/// So many as this process may open beside all that other tests do.
+/// The number of connections that this process can open beside the other tests.
 fn many() -> usize {
     #[cfg(unix)]
     {
@@ -57,7 +57,7 @@ fn a_call_is_answered_beside_hundreds_that_never_finish_their_sentence() {
     });
 }
 
-/// Small files that decode large: the work of one caller is another's time.
+/// Small image files that decode to large ones, whose work must not delay other callers.
 #[test]
 fn pictures_of_one_caller_hold_up_nobody_else() {
     on_stage(|stage| {
@@ -70,7 +70,7 @@ fn pictures_of_one_caller_hold_up_nobody_else() {
         let (answers, beside) = std::thread::scope(|scope| {
             let looks: Vec<_> = (0..80).map(|_| scope.spawn(look)).collect();
             let mut beside = 0;
-            // As long as a picture is drawn, another's calls are answered.
+            // While an image is processed, another caller's calls are answered.
             while looks.iter().any(|look| !look.is_finished()) {
                 assert!(stage.program.make(BOB, "list_jobs", json!({}))["jobs"].is_array());
                 beside += 1;
@@ -133,7 +133,7 @@ fn callers_that_vanish_at_any_point_leave_nothing_open() {
     });
 }
 
-/// The shell's limit holds for the program, which cannot raise it again.
+/// The shell sets a hard limit on open files, which the program cannot raise.
 #[cfg(unix)]
 #[test]
 fn connections_take_no_file_that_a_call_needs() {
@@ -213,7 +213,7 @@ impl Socket {
     }
 }
 
-/// Longer than ordinary tests may take, since the real program has to lose its patience:
+/// Takes longer than ordinary tests, because it waits for the real program's time limits:
 /// `cargo test --test it http_attack::crowd -- --ignored`.
 #[ignore = "takes half a minute: cargo test --test it http_attack::crowd -- --ignored"]
 #[test]

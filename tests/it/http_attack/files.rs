@@ -1,9 +1,9 @@
-//! Links to results, changed.
+//! Tampered links to results.
 
 use super::stage::{ADA, BOB, Process, get, on_stage};
 use serde_json::{Value, json};
 
-/// Path and query of a result's link.
+/// The path and query of a result's link.
 fn link(file: &Value) -> String {
     let url = file["download_url"].as_str().unwrap();
     url[url.find("/files/").unwrap()..].to_owned()
@@ -56,7 +56,7 @@ fn no_path_leads_out_of_the_results() {
             format!("/FILES/{job}/{name}"),
         ] {
             let status = program.ask(get(&format!("{bad}?{query}"), "")).unwrap().status;
-            // A dot segment is for the client to resolve; as it stands it names nothing.
+            // Clients resolve dot segments. Unresolved, they match nothing.
             assert!([400, 404].contains(&status), "{bad}: {status}");
         }
     });
@@ -97,7 +97,7 @@ fn a_link_opens_what_it_was_made_for_and_only_unchanged() {
             format!("{path}?expires={expires}&expires={later}&signature={signature}"),
             format!("{path}?{query}&signature={flipped}"),
             path.to_owned(),
-            // Another file, another's file, and each with the other's signature.
+            // Another file, another caller's file, and each with the other's signature.
             link(&files[1]).replace(link(&files[1]).split_once('?').unwrap().1, query),
             good.replace(&ada, &bob),
             format!("{path}?{other_query}"),

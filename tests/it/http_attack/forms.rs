@@ -1,4 +1,4 @@
-//! Forms with more around the file than in it.
+//! Forms that are huge outside the file.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use super::stage::{ADA, Process, Socket, on_stage};
 
 const MEBIBYTE: usize = 1 << 20;
 
-/// The beginning of a form's request.
+/// The start of a request with a form.
 fn head(boundary: &str, length: &str) -> String {
     format!(
         "POST /uploads HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {ADA}\r\n\
@@ -17,8 +17,8 @@ fn head(boundary: &str, length: &str) -> String {
 const FILE: &str =
     "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\r\nOnce upon a time.\r\n";
 
-/// A form that begins so, and then goes on for 200 MiB or until the program has enough. The status, and how many
-/// mebibytes it took.
+/// Sends a form that starts with `start` and repeats `piece` for 200 MiB, or until the program stops reading. Returns
+/// the status and how many mebibytes it accepted.
 fn endless(program: &Process, start: &str, piece: &str) -> (Option<u16>, usize) {
     let mut socket = program.connect();
     socket.say(head("x", &format!("Content-Length: {}", 200 * MEBIBYTE)));
@@ -38,30 +38,30 @@ fn what_is_around_a_file_is_bounded_and_costs_nothing() {
         let start = Instant::now();
         let with_name = "--x\r\nContent-Disposition: form-data; name=\"a";
         for (begin, piece) in [
-            // The preamble, in several kinds.
+            // Several kinds of preamble.
             ("", "y"),
             ("", "\r\n"),
             ("", "--"),
             ("", "\r\n--y"),
-            // The headers of a part: a name, a value, many of them.
+            // Headers of a part: a long name, a long value, and many headers.
             ("--x\r\n", "y"),
             ("--x\r\nX: ", "y"),
             ("--x\r\n", "a: b\r\n"),
             (with_name, "y"),
             (&format!("{with_name}\"; filename=\""), "y"),
-            // What follows a boundary.
+            // Text after a boundary.
             ("--x", " "),
-            // A field that is no file, and many of them.
+            // A large field that is not a file, and many such fields.
             (&format!("{with_name}\"\r\n\r\n"), "y"),
             (&format!("{with_name}\"\r\n\r\n"), "\r\n--"),
             ("", "--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n\r\n"),
-            // What follows the file, and the form.
+            // Text after the file, and after the form.
             (&format!("{FILE}--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n"), "y"),
             (&format!("{FILE}--x--\r\n"), "y"),
             (FILE, FILE),
         ] {
             let (status, taken) = endless(program, begin, piece);
-            // Whoever is still sending may see the connection end before it sees why.
+            // A client that is still sending may see the connection close before it sees the response.
             assert!(
                 status.is_none_or(|status| [400, 413].contains(&status)),
                 "{begin:?} {piece:?}: {status:?}"

@@ -1,12 +1,12 @@
-//! Messages that are small on the wire and large in memory, and answers that nobody reads.
+//! Messages that are small on the wire and large in memory, and responses that the client never reads.
 
 use super::stage::{ADA, Process, Socket, Stage, get, on_stage, post, request};
 use serde_json::{Value, json};
 
-/// Values that one message may have.
+/// The most values in one message.
 const MOST: usize = 200_000;
 
-/// Lists and objects of so many values, of each kind.
+/// Lists and objects with this many values, of several kinds.
 fn kinds(values: usize) -> Vec<String> {
     let list = |item: &str, each: usize| format!("[{}0]", format!("{item},").repeat(values / each));
     let keys = (0..values / 2).fold(String::new(), |keys, n| keys + &format!("\"{n}\":0,"));
@@ -24,7 +24,7 @@ fn kinds(values: usize) -> Vec<String> {
     ]
 }
 
-/// Every method that takes something, with `inside` in it.
+/// A message for every method with parameters, with `inside` in them.
 fn messages(inside: &str) -> [String; 4] {
     let message = |method: &str, params: &str| {
         format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{params}}}"#)
@@ -149,7 +149,7 @@ fn large_texts_at_once_wait_for_their_turn() {
     });
 }
 
-/// A result of some megabytes, as a resource.
+/// Makes a result of some megabytes and returns its resource URI.
 fn large_result(stage: &Stage) -> String {
     let made = |letters: usize| {
         let order = json!({ "text": "a ".repeat(letters / 2), "format": "wav", "sample_rate": 44_100 });
@@ -215,11 +215,11 @@ fn cancelling_does_not_make_room_for_answers_that_nobody_reads() {
             let read =
                 json!({ "jsonrpc": "2.0", "id": id, "method": "resources/read", "params": { "uri": uri } });
             asked += usize::from(say(&read) == 202);
-            // Some are cancelled while they are worked on, and some when they are done.
+            // Some are cancelled while they run, and some after they have ended.
             std::thread::sleep(std::time::Duration::from_millis(id % 7 * 5));
             let cancel = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": id } });
             say(&cancel);
-            // A stream that is not read for a minute is closed.
+            // The server closes a stream that is not read for a minute.
             if std::time::Instant::now() > end {
                 break;
             }
@@ -227,7 +227,7 @@ fn cancelling_does_not_make_room_for_answers_that_nobody_reads() {
         assert!(asked > 10, "{asked}");
         program.serves_bob();
         peak_is_below(program, 350);
-        // Whoever reads is served again.
+        // A client that reads is served again.
         std::thread::spawn(move || while stream.event().is_some() {});
         let ping = json!({ "jsonrpc": "2.0", "id": "again", "method": "ping" });
         super::stage::until("it may ask again", || say(&ping) == 202);

@@ -1,8 +1,8 @@
-//! Where a request comes from, and which name it calls the server by.
+//! The origin of a request, and the host name that it uses.
 
 use super::stage::{Process, on_stage};
 
-/// Everything behind the port, and what may be there one day.
+/// All routes, including some that do not exist yet.
 const ROUTES: &[(&str, &str)] = &[
     ("POST", "/mcp"),
     ("GET", "/mcp"),
@@ -83,8 +83,8 @@ fn no_route_answers_to_a_name_that_is_not_ours_however_it_is_written() {
     });
 }
 
-/// DNS rebinding: the page's own name leads here by now, so the browser takes this server for the page's own. It sends
-/// that name, and no Origin with a GET. Without a token nothing else stands between the page and the tools.
+/// DNS rebinding: the page's own name now resolves to this machine, so the browser treats this server as the page's
+/// own. It sends that name, and no Origin with a GET. Without a token, only the host check protects the tools.
 #[test]
 fn no_name_that_leads_here_opens_a_server_without_a_token() {
     on_stage(|stage| {

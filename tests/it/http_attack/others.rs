@@ -1,4 +1,4 @@
-//! What belongs to another: every tool, resource and method that takes an id, with ids that are not the caller's.
+//! Another caller's property: every tool, resource and method that takes an id, with ids of another caller.
 
 use std::collections::BTreeSet;
 
@@ -7,10 +7,10 @@ use serde_json::{Map, Value, json};
 
 use super::stage::{ADA, BOB, Process, Stage, get, on_stage, post, request};
 
-/// Words that only Ada's things have.
+/// A word that only Ada's data contains.
 const SECRET: &str = "Adas-lighthouse";
 
-/// What is Ada's.
+/// Ada's data.
 struct Hers {
     job: String,
     uri: String,
@@ -49,7 +49,7 @@ fn hers(program: &Process) -> Hers {
     }
 }
 
-/// Values for what a tool needs besides.
+/// Values for a tool's other required arguments.
 fn needed(name: &str) -> Value {
     match name {
         "texts" => json!(["x"]),
@@ -63,7 +63,7 @@ fn needed(name: &str) -> Value {
     }
 }
 
-/// What is given for an argument that can name something of somebody's; `None` for arguments that cannot.
+/// Values for an argument that can name a caller's data; `None` for other arguments.
 fn names_of(argument: &str, hers: &Hers) -> Option<Vec<Value>> {
     let uris = || vec![json!(hers.uri), json!(hers.film_uri), json!(format!("mm_file://{}", hers.file))];
     let lists = || uris().into_iter().map(|uri| json!([uri])).collect();
@@ -81,7 +81,7 @@ fn names_of(argument: &str, hers: &Hers) -> Option<Vec<Value>> {
     })
 }
 
-/// Ids that open nothing of anybody's: of the account, of MiniMax's, and of a call.
+/// Ids that belong to no caller.
 const NOBODYS: &[&str] = &["template_id", "cursor", "idempotency_key"];
 
 fn paid(stage: &Stage) -> usize {
@@ -131,7 +131,7 @@ fn no_tool_takes_an_id_of_another_s_in_any_argument() {
         }
         assert!(tried.len() > 25, "{tried:?}");
         assert_eq!(paid(stage), before, "nothing was bought with them");
-        // They are still there, for her.
+        // Ada can still use them.
         assert_eq!(program.make(ADA, "get_job", json!({ "job_id": hers.job }))["status"], "succeeded");
         assert_eq!(program.make(ADA, "get_file", json!({ "file_id": hers.file }))["file_id"], hers.file);
     });

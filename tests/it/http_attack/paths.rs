@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::stage::{TYPES, on_stage, request};
 
-/// Whatever a proxy, a file system or another server would make of them.
+/// Spellings that a proxy, a file system or another server might normalize.
 const SPELLINGS: &[&str] = &[
     "//mcp",
     "///mcp",

@@ -1,4 +1,4 @@
-//! The older transport: sessions that are not one's own, too many of them, and answers that nobody reads.
+//! The SSE transport: other callers' sessions, too many sessions, and responses that the client never reads.
 
 use super::stage::{ADA, Answer, BOB, Process, Socket, get, on_stage, post, request, until};
 use serde_json::json;
@@ -10,7 +10,7 @@ fn open(program: &Process, token: &str) -> (Socket, Answer) {
     (socket, head)
 }
 
-/// An open stream and the address to post to.
+/// Opens a stream. Returns it and the address to post to.
 fn session(program: &Process, token: &str) -> (Socket, String) {
     let (mut socket, head) = open(program, token);
     assert_eq!(head.status, 200);
@@ -64,7 +64,7 @@ fn a_session_is_its_opener_s_alone_and_another_s_is_like_none() {
         }
         assert_eq!(say(program, &address, ADA, &ping), 202);
         assert!(stream.event().unwrap().contains("2024-11-05"));
-        // What one session's token says in it is that caller's, and no other session hears it.
+        // A session's messages belong to its caller, and no other session receives them.
         let (mut bobs, _) = session(program, BOB);
         bobs.say("");
         drop(stream);
@@ -85,7 +85,7 @@ fn what_is_posted_to_a_session_is_looked_at_like_everything() {
         assert_eq!(say(program, &address, ADA, &"[".repeat(200_000)), 413);
         let ask = post(&address, ADA, "").replace("Content-Length: 0", "Content-Length: 16777217");
         assert_eq!(program.ask(ask).unwrap().status, 413);
-        // A first message that is no greeting ends the session, not the server.
+        // A first message other than `initialize` ends the session, but not the server.
         let _ = say(
             program,
             &address,
@@ -132,7 +132,7 @@ fn a_client_that_asks_and_never_reads_is_stopped_before_the_memory_is_full() {
             let list = json!({ "jsonrpc": "2.0", "id": id, "method": "tools/list" });
             say(program, &address, ADA, &list.to_string())
         };
-        // For good, and not only as long as answers are made more slowly than requests come.
+        // It stays stopped, and not only while responses are slower than requests.
         let is_stopped = |id: usize| {
             asked(id) != 202 && {
                 std::thread::sleep(std::time::Duration::from_secs(1));
@@ -144,7 +144,7 @@ fn a_client_that_asks_and_never_reads_is_stopped_before_the_memory_is_full() {
         if let (Some(before), Some(now)) = (before, program.memory()) {
             assert!(now < before + 150 * 1024, "from {before} to {now} KiB");
         }
-        // Whoever reads is served again.
+        // A client that reads is served again.
         for _ in 0..20 {
             assert!(stream.event().is_some());
         }

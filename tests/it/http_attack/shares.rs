@@ -1,4 +1,4 @@
-//! One caller, or strangers, that want every connection.
+//! One caller, or clients without a token, that try to take every connection.
 
 use super::stage::{ADA, BOB, Process, Socket, TYPES, get, on_stage, post, request};
 use minimax_mcp::sandbox::{Options, Pace, Sandbox};
@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 
 use crate::harness::quick;
 
-/// Of 64 connections one caller has 16.
+/// One caller's share of 64 connections.
 #[cfg(unix)]
 const SHARE: usize = 16;
 
-/// A program that may have few connections: the shell's limit holds for it.
+/// Runs `play` with a program that may have few connections, because the shell limits its open files.
 #[cfg(unix)]
 fn in_a_small_house(play: impl FnOnce(&Process, &Sandbox)) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -68,7 +68,7 @@ fn one_caller_never_holds_the_last_connections_whatever_it_asks_for() {
                 open.push(socket);
             }
             program.serves_bob();
-            // Those beyond the share are told so. Which they are is the program's business.
+            // Connections beyond the share are refused. The program decides which ones.
             let mut more = program.connect();
             more.say(get("/metrics", &format!("Authorization: Bearer {ADA}\r\n")));
             let refused = more.answer().unwrap();
@@ -108,7 +108,7 @@ fn strangers_do_not_hold_the_last_connections_either() {
             program.serves_bob();
             assert_eq!(program.ask(get("/healthz", "")).unwrap().status, 200);
         }
-        // A call that was there before them is still answered.
+        // An earlier call is still answered.
         super::stage::until("the order is there", || sandbox.paid().len() == 1);
         let cancel = |job: &Value| program.make(ADA, "cancel_job", json!({ "job_id": job }));
         let jobs = program.make(ADA, "list_jobs", json!({}));

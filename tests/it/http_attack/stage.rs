@@ -1,4 +1,4 @@
-//! The program, a MiniMax for it, and sockets to throw things at it with.
+//! The program as a child process with a sandbox, and raw sockets to attack it with.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -18,10 +18,10 @@ pub const ADA: &str = "ada-0123456789abcdef";
 pub const BOB: &str = "bob-0123456789abcdef";
 const KEY: &str = "sk-api-secret";
 
-/// How long anything may take on a machine with other things to do.
+/// A generous time limit, because the machine may be busy.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A server process and what it said.
+/// A server process and its log.
 pub struct Process {
     pub child: Child,
     pub address: SocketAddr,
@@ -33,7 +33,7 @@ impl Process {
         Self::run(command(url, dir, &[]), dir, more)
     }
 
-    /// The program by `command`, with its arguments and tokens.
+    /// Runs the program with `command`, adding its arguments and tokens.
     pub fn run(mut command: std::process::Command, dir: &Path, more: &[(&str, &str)]) -> Self {
         let tokens = dir.join("tokens.json");
         let rows = json!([{ "name": "ada", "token": ADA }, { "name": "bob", "token": BOB }]);
@@ -76,21 +76,21 @@ impl Process {
         Socket::to(self.address)
     }
 
-    /// The one answer to these bytes; `None` if the connection ends without.
+    /// Sends bytes on a new connection and returns the response; `None` if the connection ends without one.
     pub fn ask(&self, bytes: impl AsRef<[u8]>) -> Option<Answer> {
         let mut socket = self.connect();
         socket.say(bytes);
         socket.answer()
     }
 
-    /// A JSON-RPC request of the older era, and the message that answers it.
+    /// Sends a JSON-RPC request of an older protocol version and returns the response.
     pub fn rpc(&self, token: &str, method: &str, params: Value) -> Value {
         let answer = self.ask(post("/mcp", token, &request(method, params))).expect("an answer");
         assert_eq!(answer.status, 200, "{method}: {answer:?}");
         answer.message()
     }
 
-    /// A request of the newer era that knows tasks.
+    /// Sends a request of protocol 2026-07-28 from a client with the tasks extension.
     pub fn modern(&self, token: &str, method: &str, name: &str, mut params: Value) -> Value {
         params["_meta"] = json!({
             "io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -107,34 +107,34 @@ impl Process {
         self.ask(head).expect("an answer").message()
     }
 
-    /// The result of a tool, good or bad.
+    /// Calls a tool and returns its result or error.
     pub fn call(&self, token: &str, tool: &str, arguments: Value) -> Value {
         self.rpc(token, "tools/call", json!({ "name": tool, "arguments": arguments }))
     }
 
-    /// The structured result of a call that must succeed.
+    /// Makes a call that must succeed and returns its structured result.
     pub fn make(&self, token: &str, tool: &str, arguments: Value) -> Value {
         let answer = self.call(token, tool, arguments);
         assert_eq!(answer["result"].get("isError").unwrap_or(&json!(false)), false, "{tool}: {answer}");
         answer["result"]["structuredContent"].clone()
     }
 
-    /// It lives and does what it is for.
+    /// Checks that the server still works.
     pub fn is_well(&self) {
         assert!(self.make(ADA, "list_jobs", json!({}))["jobs"].is_array());
     }
 
-    /// How many files it holds open, where that can be seen.
+    /// The number of open files, if `/proc` exists.
     pub fn files(&self) -> Option<usize> {
         Some(std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).ok()?.count())
     }
 
-    /// Resident memory in KiB, where that can be seen.
+    /// The resident memory in KiB, if `/proc` exists.
     pub fn memory(&self) -> Option<u64> {
         self.status("VmRSS:")
     }
 
-    /// The most resident memory that it ever had, in MiB, where that can be seen.
+    /// The peak resident memory in MiB, if `/proc` exists.
     pub fn peak(&self) -> Option<u64> {
         Some(self.status("VmHWM:")? / 1024)
     }
@@ -146,14 +146,14 @@ impl Process {
             .find_map(|line| line.strip_prefix(name)?.trim().strip_suffix("kB")?.trim().parse().ok())
     }
 
-    /// Another caller is served, as if nothing were the matter.
+    /// Checks that another caller is still served promptly.
     pub fn serves_bob(&self) {
         let start = Instant::now();
         assert!(self.make(BOB, "list_jobs", json!({}))["jobs"].is_array());
         assert!(start.elapsed() < PATIENCE / 2, "{:?}", start.elapsed());
     }
 
-    /// Nothing that opens a door stands in the log.
+    /// Checks that the log has no tokens, keys or signatures.
     pub fn log_is_discreet(&self) {
         let log = self.log();
         assert!(log.lines().count() > 1, "there is a log to look at");
@@ -161,7 +161,7 @@ impl Process {
             let line = log.lines().find(|line| line.contains(secret));
             assert_eq!(line, None, "{secret} is in the log");
         }
-        // What follows the name of a signature is the signature, unless something stands in its place.
+        // A long value after `ignature=` is a signature that was not redacted.
         for line in log.lines() {
             for (at, name) in line.match_indices("ignature=") {
                 let value = line[at + name.len()..].chars().take_while(char::is_ascii_alphanumeric);
@@ -184,7 +184,7 @@ pub struct Stage {
     pub program: Process,
 }
 
-/// Plays with a program of its own, and looks afterwards whether it is as well as before.
+/// Runs `play` with its own program, then checks that the program still works and has leaked nothing.
 pub fn on_stage(play: impl FnOnce(&Stage)) {
     on_stage_at(quick(), play);
 }
@@ -200,7 +200,7 @@ pub fn on_stage_at(pace: Pace, play: impl FnOnce(&Stage)) {
     play(&stage);
     stage.program.is_well();
     if let Some(before) = before {
-        // Connections to the sandbox and to the records may be kept for the next call.
+        // Connections to the sandbox and to the database may stay open for the next call.
         until("its files are closed", || stage.program.files().is_some_and(|now| now <= before + 16));
     }
     stage.program.log_is_discreet();
@@ -222,7 +222,7 @@ pub fn request(method: &str, params: Value) -> String {
     json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string()
 }
 
-/// A whole POST.
+/// A complete POST.
 pub fn post(path: &str, token: &str, body: &str) -> String {
     format!(
         "POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n{TYPES}\
@@ -231,12 +231,12 @@ pub fn post(path: &str, token: &str, body: &str) -> String {
     )
 }
 
-/// A whole GET, with more header lines that each end in CRLF.
+/// A complete GET. `more` has further header lines, each ending in CRLF.
 pub fn get(path: &str, more: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{more}\r\n")
 }
 
-/// An answer, read to its end.
+/// A complete response.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -254,7 +254,7 @@ impl Answer {
         self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
     }
 
-    /// The message with an id: the last event, or the whole body.
+    /// The JSON-RPC message with an id, from the last event or the whole body.
     pub fn message(&self) -> Value {
         let text = self.text();
         let events = text.lines().filter_map(|line| line.strip_prefix("data:"));
@@ -276,20 +276,20 @@ impl Socket {
         Self { stream: BufReader::new(stream) }
     }
 
-    /// Sends; a server that has hung up in the middle is looked at by what it answered.
+    /// Sends bytes. Returns false if the server has closed the connection; its response can still be read.
     pub fn say(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         let stream = self.stream.get_mut();
         stream.write_all(bytes.as_ref()).and_then(|()| stream.flush()).is_ok()
     }
 
-    /// One line, without its end; `None` at the end of the connection.
+    /// Reads one line without its end; `None` at the end of the connection.
     pub fn line(&mut self) -> Option<String> {
         let mut line = Vec::new();
         let read = self.stream.read_until(b'\n', &mut line).ok()?;
         (read > 0).then(|| String::from_utf8_lossy(&line).trim_end().to_owned())
     }
 
-    /// Status and headers of the next answer, which may be an interim one.
+    /// The status and headers of the next response, which may be an interim one.
     pub fn head(&mut self) -> Option<Answer> {
         let mut head = String::new();
         loop {
@@ -303,7 +303,7 @@ impl Socket {
         Some(Answer { status, head, body: Vec::new() })
     }
 
-    /// The next answer; `None` if the connection ends before.
+    /// The next response; `None` if the connection ends first.
     pub fn answer(&mut self) -> Option<Answer> {
         let mut answer = self.head()?;
         if answer.header("transfer-encoding").is_some() {
@@ -324,7 +324,7 @@ impl Socket {
         Some(answer)
     }
 
-    /// Whether the server has ended the connection, or does now.
+    /// Whether the server has closed the connection, or closes it now.
     pub fn is_closed(&mut self) -> bool {
         matches!(self.stream.read(&mut [0]), Ok(0))
             || self

@@ -1,4 +1,4 @@
-//! Who calls.
+//! Attacks on the authentication of callers.
 
 use super::stage::{ADA, on_stage, request};
 
@@ -58,7 +58,7 @@ fn nothing_but_the_token_itself_in_its_one_place_is_a_token() {
             }
             for query in ["access_token", "token", "authorization", "bearer"] {
                 let join = if path.contains('?') { '&' } else { '?' };
-                // What stands in an address gets into the logs of every proxy: it is no place for a token.
+                // A token in the URL must be refused, because URLs end up in the logs of proxies.
                 let ask = format!(
                     "{method} {path}{join}{query}={ADA} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
                 );
@@ -83,7 +83,7 @@ fn a_token_that_no_header_can_hold_is_refused_and_does_no_harm() {
         for bytes in [&b"ada\0"[..], b"ada-0123456789abcdef\0", b"a\rb", b"ada\x7f"] {
             assert_eq!(ask(bytes).unwrap().status, 400, "{bytes:?}");
         }
-        // A line that goes on in the next one.
+        // A folded header line.
         assert_eq!(ask(b"\r\n ada-0123456789abcdef").unwrap().status, 400);
         assert_eq!(ask(&vec![b'x'; 30_000]).unwrap().status, 401);
         if let Some(answer) = ask(&vec![b'x'; 1 << 20]) {

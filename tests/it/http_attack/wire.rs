@@ -1,4 +1,4 @@
-//! HTTP itself, bent.
+//! Malformed HTTP.
 
 use super::stage::{ADA, TYPES, get, on_stage, post, request};
 use serde_json::json;
@@ -188,7 +188,7 @@ fn too_many_headers_too_long_ones_and_too_long_addresses_are_refused() {
         ] {
             let mut socket = stage.program.connect();
             socket.say(&ask);
-            // Whoever is still sending may see the connection end before it sees why.
+            // A client that is still sending may see the connection close before it sees the response.
             let status = socket.answer().map_or(431, |answer| answer.status);
             assert!([400, 414, 431].contains(&status), "{}: {status}", &ask[..40]);
         }

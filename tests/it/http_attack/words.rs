@@ -1,10 +1,10 @@
-//! Words that a log would take for its own lines.
+//! Texts that try to forge log lines.
 
 use serde_json::json;
 
 use super::stage::{ADA, Process, get, on_stage, post, request};
 
-/// How a line of ours would begin.
+/// The start of a real log line.
 const FORGED: &str = "2001-02-03T04:05:06.789012Z  INFO forged: all is well";
 
 #[test]
@@ -38,7 +38,7 @@ fn no_word_of_a_caller_s_or_minimax_s_makes_a_line_of_the_log_or_moves_a_termina
     });
 }
 
-/// Says a word wherever a caller or MiniMax has a say.
+/// Sends a word in every place that a caller or MiniMax controls.
 fn forge(stage: &super::stage::Stage, program: &Process, word: &str) {
     use minimax_mcp::sandbox::{Act, Rule};
 
@@ -46,7 +46,7 @@ fn forge(stage: &super::stage::Stage, program: &Process, word: &str) {
     for path in [format!("/{encoded}"), format!("/files/{encoded}/{encoded}?expires=1&signature={encoded}")] {
         program.ask(get(&path, &format!("Authorization: Bearer {ADA}\r\n")));
     }
-    // What is no header is refused by its first line, and must not be repeated either.
+    // An invalid header is refused, and its text must not be logged either.
     for name in
         ["User-Agent", "X-Request-Id", "Mcp-Name", "Mcp-Method", "traceparent", "X-Forwarded-For", "Referer"]
     {

@@ -1,4 +1,4 @@
-//! What somebody could try who writes files, swaps them, or talks a model into naming them.
+//! Attacks with files: writing them, swapping them, or making a model name them.
 
 use std::fs;
 use std::io::Write as _;
@@ -19,7 +19,7 @@ use super::world::{House, IMAGES, PICTURE};
 const TEXT: Limits = Limits::new(&["text/plain"], 100_000);
 const SOUND: Limits = Limits::new(&["audio/mpeg", "audio/wav", "audio/mp4"], 1_000_000);
 
-/// Does something again and again on a thread of its own until it is dropped.
+/// Repeats an action on a separate thread until it is dropped.
 #[cfg(unix)]
 struct Meanwhile(std::sync::Arc<std::sync::atomic::AtomicBool>, Option<std::thread::JoinHandle<()>>);
 
@@ -120,7 +120,7 @@ async fn a_folder_that_is_swapped_for_a_link_takes_no_result_elsewhere() {
         let file = house.secret.join(&name);
         assert!(name.starts_with(".minimax-") && file.metadata().unwrap().len() == 0, "{name}");
     }
-    // Undisturbed it works, and a link that stays is refused.
+    // Without interference it works, and a permanent link is refused.
     save(png(300, 300, 99).into(), &results, "cat.png", &PICTURE).await.unwrap();
     let link = house.allowed.join("link");
     std::os::unix::fs::symlink(&house.secret, &link).unwrap();
@@ -139,7 +139,7 @@ async fn hidden_files_and_folders_are_neither_read_nor_written() {
         fs::write(&path, png(300, 300, 99)).unwrap();
         let problem = load(&path, &open, &IMAGES).await.unwrap_err();
         assert!(matches!(problem, InputProblem::Hidden { .. }), "{problem}");
-        // Alike for what is not there.
+        // The error is the same for a missing file.
         let problem = load(&path.with_file_name("none"), &open, &IMAGES).await;
         assert!(problem.is_err_and(|problem| !problem.to_string().contains("cannot be read")));
     }
@@ -148,7 +148,7 @@ async fn hidden_files_and_folders_are_neither_read_nor_written() {
         let problem = folder(home, Some(hidden), &open).unwrap_err().to_string();
         assert!(problem.contains("not allowed in a folder's name"), "{problem}");
     }
-    // Allowed by its own name, it is meant.
+    // A folder that is allowed by its own name is intended.
     let named = Roots::new(&home.join("results"), Some(home), &[home.join(".ssh")]);
     load(&home.join(".ssh/cat.png"), &named, &IMAGES).await.unwrap();
 }
@@ -170,7 +170,7 @@ async fn a_harmless_name_that_leads_to_a_hidden_file_is_judged_by_where_it_leads
 async fn a_text_that_holds_a_secret_is_no_text_whatever_it_is_called() {
     let house = House::new();
     let key = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmU\n";
-    // Behind what is looked at to tell the type.
+    // The key comes after the bytes that determine the type.
     let late = format!("{}{key}", "Once upon a time.\n".repeat(500));
     for (name, content) in [
         ("story.txt", late.as_str()),
@@ -186,7 +186,7 @@ async fn a_text_that_holds_a_secret_is_no_text_whatever_it_is_called() {
         );
         assert!(!format!("{problem} {problem:?}").contains("hunter2"), "{problem:?}");
         open_input(&house.put(name, content), &house.roots, &TEXT).await.unwrap_err();
-        // And neither sound nor picture.
+        // It is neither audio nor an image.
         for limits in [SOUND, IMAGES] {
             let problem = load(&house.put("voice.mp3", content), &house.roots, &limits).await.unwrap_err();
             assert!(matches!(problem, InputProblem::Type { .. }), "{name}: {problem}");
@@ -198,7 +198,7 @@ async fn a_text_that_holds_a_secret_is_no_text_whatever_it_is_called() {
 #[tokio::test]
 async fn a_file_is_measured_before_it_is_read_and_not_followed_beyond() {
     let house = House::new();
-    // A terabyte of nothing, which takes no room.
+    // A sparse file of one terabyte, which takes no space.
     let huge = house.put("huge.png", png(300, 300, 99));
     fs::OpenOptions::new().write(true).open(&huge).unwrap().set_len(1 << 40).unwrap();
     assert!(house.refusal(&huge).await.contains("1,099,511,627,776 bytes; the limit is"));
@@ -253,7 +253,7 @@ async fn sockets_devices_and_what_the_kernel_makes_up_are_no_files() {
     }
 }
 
-/// A second name of a file cannot be told from its first, so its content has to tell.
+/// A hard link looks like any other file, so only the content can give it away.
 #[cfg(unix)]
 #[tokio::test]
 async fn a_second_name_of_a_key_is_refused_by_its_content() {
@@ -365,7 +365,7 @@ fn headers_that_lie_about_the_length_are_not_believed() {
     slow[24..32].fill(0);
     assert!(length(slow).is_none_or(|millis| millis < 1 << 32));
     assert!(length(flac(1 << 30)).is_none_or(|millis| millis < 1 << 45));
-    // A box that claims the whole world, one that claims less than its own header, and boxes in boxes.
+    // A box that claims to be huge, boxes that claim less than their own header, and nested boxes.
     for size in [u32::MAX, 1, 4, 7] {
         let mut film = mp4(640, 360, 2000, false);
         film[24..28].copy_from_slice(&size.to_be_bytes());

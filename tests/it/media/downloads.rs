@@ -1,4 +1,4 @@
-//! What becomes of a download, whatever the other side does.
+//! Downloads, with any behaviour of the other side.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -199,7 +199,7 @@ async fn a_name_that_something_else_has_is_left_alone() {
     let ours = png(640, 480, 70_000);
     fs::create_dir(world.folder.path().join("x_2.png")).unwrap();
     let url = world.offer("ours", Answer::File(ours.clone()));
-    // As long as ours, and the same but for one byte near the beginning, or at the very end.
+    // A file of the same length that differs in one byte, near the start or at the end.
     for at in [100, 69_999] {
         let mut theirs = ours.clone();
         theirs[at] ^= 1;
@@ -226,7 +226,7 @@ async fn parallel_downloads_of_one_name_never_overwrite_each_other() {
     for (file, saved) in files.iter().zip(all) {
         assert_eq!(&fs::read(saved.unwrap().path).unwrap(), file);
     }
-    // 1 is alone, 2 and 3 are alike, 4 and 5 are alike, 6 is alone.
+    // Files 2 and 3 are identical, and so are 4 and 5. Files 1 and 6 are unique.
     assert_eq!(world.names(), BTreeSet::from(["x.png", "x_2.png", "x_3.png", "x_4.png"].map(str::to_owned)));
 }
 

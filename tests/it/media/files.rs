@@ -1,8 +1,8 @@
-//! Files of every sort, made by hand from the definitions of their formats.
+//! Builds files of every kind from the definitions of their formats.
 
 #![expect(clippy::unwrap_used, reason = "a helper of tests fails by panicking")]
 
-/// So many bytes long; shorter than 57 bytes it is the beginning of one.
+/// A PNG of `length` bytes. Below 57 bytes it is only the start of one.
 pub(crate) fn png(width: u32, height: u32, length: usize) -> Vec<u8> {
     let mut file = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".to_vec();
     file.extend(width.to_be_bytes());
@@ -47,7 +47,7 @@ pub(crate) fn mp3(frames: usize) -> Vec<u8> {
 
 pub(crate) fn flac(seconds: u64) -> Vec<u8> {
     let mut file = b"fLaC\x80\0\0\x22\x10\0\x10\0\0\0\0\0\0\0".to_vec();
-    // 20 bits of rate, 3 of channels - 1, 5 of depth - 1, 36 of samples.
+    // 20 bits for the rate, 3 for channels - 1, 5 for depth - 1, 36 for samples.
     file.extend(((44_100_u64 << 44) | (1 << 41) | (15 << 36) | (44_100 * seconds)).to_be_bytes());
     file.extend([0; 16]);
     file.extend([0; 400]);

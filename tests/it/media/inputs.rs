@@ -1,4 +1,4 @@
-//! What a model may name as an input, and what happens to it.
+//! Media inputs that a model names, and what happens to them.
 
 use std::fs;
 use std::path::Path;
@@ -227,7 +227,7 @@ fn damaged_and_hostile_files_are_measured_without_harm() {
         state ^= state << 17;
         usize::try_from(state % below as u64).unwrap()
     };
-    // Sound in no channels, over which one reader stumbles.
+    // Audio with zero channels, on which one parser fails.
     let opus =
         b"OggS\0\x02\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\x13OpusHead\x01\0\0\0\x80\xbb\0\0\0\0\0";
     let mut comments = b"OggS\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x01\x10OpusTags".to_vec();

@@ -1,4 +1,4 @@
-//! Where links may lead.
+//! The guard: addresses that may be fetched.
 
 use minimax_mcp::media::{Guard, Refused, download::guard};
 
@@ -52,7 +52,7 @@ fn only_public_https_links_pass_the_guard() {
         "https://[2002:a00:1::1]/",
         "https://[::10.0.0.1]/",
         "https://[fd00:ec2::254]/",
-        // Other spellings of the same.
+        // Other spellings of the same address.
         "https://017700000001/",
         "https://0x7f000001/",
         "https://0177.0.0.1/",
@@ -114,7 +114,7 @@ fn embedded_addresses_are_judged_by_what_they_embed() {
         ("::ffff:8.8.8.8", true),
         ("64:ff9b::808:808", true),
         ("2606:4700::1", true),
-        // Local proxies answer every name with an address of this range.
+        // Some local proxies resolve every name to this range.
         ("198.18.3.4", true),
         ("::ffff:127.0.0.1", false),
         ("64:ff9b::7f00:1", false),
@@ -129,7 +129,7 @@ fn embedded_addresses_are_judged_by_what_they_embed() {
 async fn a_name_that_leads_to_this_machine_is_not_connected_to() {
     let world = World::new().await;
     let strict = Guard::default().client().unwrap();
-    // Straight through the client, as if the name had looked harmless.
+    // Use the client directly, as if the name had passed the check.
     let error = strict.get(format!("http://localhost:{}/x", world.address.port())).send().await.unwrap_err();
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
     let refused = std::iter::from_fn(|| {

@@ -1,4 +1,4 @@
-//! Where results go and what they are called.
+//! The folders and names of results.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -181,7 +181,7 @@ proptest! {
     ) {
         let name = file_name(&prompt, &id, index, many, &extension);
         prop_assert!(!name.is_empty() && name.len() <= 200, "{name:?}");
-        // Windows counts in UTF-16, macOS and Linux in bytes: 255 of either.
+        // The limit is 255 UTF-16 units on Windows, and 255 bytes on macOS and Linux.
         prop_assert!(name.encode_utf16().count() <= 255);
         prop_assert!(name.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.')), "{name:?}");
         prop_assert!(!name.starts_with(['.', '-']) && !name.ends_with(['.', ' ', '-']), "{name:?}");

@@ -1,4 +1,4 @@
-//! A server on this machine to download from, and a home to read from.
+//! A local server to download from, and a home folder to read from.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a helper of tests fails by panicking")]
 
@@ -153,7 +153,7 @@ pub(super) fn wrong(result: Result<Saved, FetchProblem>) -> String {
     }
 }
 
-/// A home with a few files, of which `allowed` may be read.
+/// A home folder with a few files. Only `allowed` may be read.
 pub(super) struct House {
     _all: TempDir,
     pub(super) allowed: PathBuf,

@@ -1,4 +1,4 @@
-//! A collector of spans that keeps what it is sent.
+//! An OpenTelemetry collector that stores the spans it receives.
 
 use std::sync::{Arc, Mutex};
 
@@ -11,21 +11,21 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 
-/// One batch as it came.
+/// One batch, unparsed.
 #[derive(Clone)]
 pub struct Batch {
     pub headers: HeaderMap,
     pub body: Bytes,
 }
 
-/// What it has got so far.
+/// The collector, with the batches received so far.
 #[derive(Clone, Default)]
 pub struct Collector {
     batches: Arc<Mutex<Vec<Batch>>>,
     pub url: String,
 }
 
-/// A span, as far as the tests look.
+/// The fields of a span that the tests check.
 #[derive(Debug, Clone)]
 pub struct Span {
     pub name: String,
@@ -58,7 +58,7 @@ impl Collector {
         self.batches.lock().unwrap().clone()
     }
 
-    /// The spans of batches in JSON.
+    /// The spans of all JSON batches.
     pub fn spans(&self) -> Vec<Span> {
         let mut spans = Vec::new();
         for batch in self.batches() {

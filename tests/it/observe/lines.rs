@@ -1,4 +1,4 @@
-//! The log, and the ids that hold it together.
+//! The log, and the ids that connect its lines.
 
 use reqwest::StatusCode;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! Spans, on their way to a collector.
+//! Spans and their export to a collector.
 
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -84,7 +84,7 @@ async fn spans_come_as_protobuf_by_default_and_the_last_before_the_program_ends(
     let collector = Collector::start().await;
     let world = crate::harness::World::new().await;
     let dir = tempfile::tempdir().unwrap();
-    // Nothing would be sent before the end by itself.
+    // With this delay, nothing is exported before the program ends.
     let settings =
         [("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url.as_str()), ("OTEL_BSP_SCHEDULE_DELAY", "3600000")];
     let command = program(&world.sandbox.url(), dir.path(), &settings);
@@ -106,7 +106,7 @@ async fn spans_come_as_protobuf_by_default_and_the_last_before_the_program_ends(
     }
 }
 
-/// The program ends long before the collector's patience would.
+/// The program ends without waiting for a collector that does not answer.
 #[tokio::test]
 async fn a_collector_that_does_not_answer_holds_up_no_call_and_no_end() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,4 +1,4 @@
-//! Images, and files of MiniMax's.
+//! Images, and files at MiniMax.
 
 use serde_json::json;
 
@@ -105,7 +105,7 @@ fn images() -> Vec<Row> {
     ]
 }
 
-/// "File Upload" and its sisters.
+/// "File Upload" and the other file endpoints.
 fn files() -> Vec<Row> {
     let tool = "upload_file";
     let up = |file: &str, purpose: &str| json!({ "file": file, "purpose": purpose });

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Row;
 
-/// An object with the fields of another.
+/// An object with the fields of another added.
 pub fn with(base: Value, more: Value) -> Value {
     let mut all = base;
     all.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap());
@@ -114,7 +114,7 @@ pub fn rows() -> Vec<Row> {
     ];
     for (api, most) in [("openai", 2), ("anthropic", 2), ("native", 1), ("responses", 1)] {
         for wrong in [json!(-0.1), json!(f64::from(most) + 0.1)] {
-            // What no protocol takes is refused with the widest range.
+            // A value that no protocol accepts is refused with the widest range.
             let legal = if most == 2 || wrong.as_f64() < Some(0.0) { "0 to 2" } else { "0 to 1" };
             let arguments = ask(json!({ "temperature": wrong, "api": api }));
             rows.push(("text: temperature", tool, arguments, "temperature", legal));

@@ -1,4 +1,4 @@
-//! Video V2, its prompts and its second making; templates.
+//! Video V2 with prompt enrichment and regeneration, and templates.
 
 use serde_json::{Value, json};
 
@@ -104,7 +104,7 @@ fn v2() -> Vec<Row> {
     rows
 }
 
-/// "Video Generation V2 > content": what goes with what, and how many.
+/// "Video Generation V2 > content": allowed combinations and numbers.
 fn v2_references() -> Vec<Row> {
     let tool = "generate_video";
     let frames = |more| with(json!({ "prompt": "x", "first_frame_image": PICTURE }), more);
@@ -198,7 +198,7 @@ fn v2_references() -> Vec<Row> {
     ]
 }
 
-/// "Video Generation V2 > content": each file by itself.
+/// "Video Generation V2 > content": the limits of each file.
 fn v2_media() -> Vec<Row> {
     let tool = "generate_video";
     let mut rows: Vec<Row> = Vec::new();

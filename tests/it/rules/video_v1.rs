@@ -1,4 +1,4 @@
-//! Video V1: what each model can do, how long and how large.
+//! Video V1: the modes, lengths and resolutions of each model.
 
 use serde_json::json;
 
@@ -83,7 +83,7 @@ fn v1() -> Vec<Row> {
     ]
 }
 
-/// "Video Generation": which model does what, and how long and how large.
+/// "Video Generation": the modes, lengths and resolutions of each model.
 fn v1_matrix() -> Vec<Row> {
     let tool = "generate_video";
     let text = json!({ "prompt": "x" });
@@ -91,7 +91,7 @@ fn v1_matrix() -> Vec<Row> {
     let last = json!({ "last_frame_image": PICTURE });
     let face = json!({ "subject_reference": PICTURE });
     let mut rows: Vec<Row> = Vec::new();
-    // What a model cannot do, and one that can.
+    // A mode that a model lacks, and a model that has it.
     for (mode, able, models) in [
         (
             &text,
@@ -115,7 +115,7 @@ fn v1_matrix() -> Vec<Row> {
             rows.push(("v1: model and mode", tool, arguments, "model", able));
         }
     }
-    // Resolutions that a model does not have, with those that it has.
+    // Resolutions that a model lacks, and those that it has.
     for (model, mode, wrong, legal) in [
         ("MiniMax-Hailuo-2.3", &text, "512P", "768P with 6 s or 10 s, 1080P with 6 s"),
         ("MiniMax-Hailuo-2.3", &text, "720P", "768P with 6 s or 10 s, 1080P with 6 s"),
@@ -134,7 +134,7 @@ fn v1_matrix() -> Vec<Row> {
         let arguments = with(mode.clone(), json!({ "model": model, "resolution": wrong }));
         rows.push(("v1: resolution", tool, arguments, "resolution", legal));
     }
-    // Lengths that a size does not have.
+    // Lengths that a resolution does not allow.
     for (model, mode, resolution, wrong, legal) in [
         ("MiniMax-Hailuo-2.3", &text, "1080P", 10, "1080P with 6 s"),
         ("MiniMax-Hailuo-2.3", &text, "768P", 7, "768P with 6 s or 10 s"),

@@ -1,4 +1,4 @@
-//! Texts that somebody may want to hear read aloud, among them many that speak of passwords and keys.
+//! Ordinary texts to be spoken, many of which mention passwords and keys.
 
 pub(crate) const HONEST: &[&str] = &[
     "It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of foolishness, it was the epoch of belief, it was the epoch of incredulity.\n",

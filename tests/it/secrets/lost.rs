@@ -1,13 +1,13 @@
-//! What people have lying about and would not send to anybody. All of it is made up. Each with a name, and the text.
+//! Files with secrets that people commonly have, each with a name and a text. All of them are made up.
 
-/// Joined here, so that no scanner of repositories takes it for a real one.
+/// Joins a token here, so that repository scanners do not take it for a real one.
 fn token(start: &str, rest: &str) -> String {
     format!("{start}{rest}")
 }
 
 const BASE64: &str = "qXv7ZJ3m1kYd9tRw5uNhGc2oLpSaEbTf8KiVxQyMzDn4WrUj6HsBgPlCeAiOv0Zt";
 
-/// One line of base64 after another, as keys have them.
+/// Lines of base64, as in key files.
 fn body(start: &str) -> String {
     format!("{start}{}\n{BASE64}\n{BASE64}\n{}\n", &BASE64[start.len()..], &BASE64[..40])
 }

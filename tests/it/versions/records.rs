@@ -1,6 +1,6 @@
-//! Records as released versions have written them: `fixtures/records-VERSION.sqlite3`, and beside it what is in them.
+//! Records written by released versions: `fixtures/records-VERSION.sqlite3`, each with a description of its content.
 //!
-//! A fixture is written once, by the version whose name it has, and stays for good:
+//! The version in the name writes the fixture once, and it never changes after that:
 //! `cargo test --test it versions::records::writes_the_records_of_this_version -- --ignored`
 
 use std::fs;
@@ -16,7 +16,7 @@ use crate::harness::quick;
 use crate::http_attack::stage::{ADA, BOB, Process, get, post, request};
 use crate::voice::wav;
 
-/// What stands for the folder and for MiniMax in a fixture.
+/// Placeholders for the folder and for MiniMax in a fixture.
 const DIR: &str = "@DIR@";
 const API: &str = "@API@";
 
@@ -28,7 +28,7 @@ async fn connect(database: &Path) -> SqliteConnection {
     SqliteConnection::connect(&format!("sqlite://{}", database.display())).await.unwrap()
 }
 
-/// Puts one text in the place of another wherever records have it.
+/// Replaces a text everywhere in the records.
 async fn replace(connection: &mut SqliteConnection, from: &str, to: &str) {
     let owners = owners_of(connection).await;
     for (table, column) in [
@@ -46,7 +46,7 @@ async fn replace(connection: &mut SqliteConnection, from: &str, to: &str) {
     }
 }
 
-/// A path as it stands within a text in JSON.
+/// A path, escaped for a JSON string.
 fn escaped(path: &Path) -> String {
     let text = json!(path.display().to_string()).to_string();
     text.trim_matches('"').to_owned()
@@ -60,7 +60,7 @@ fn job_of(view: &Value) -> String {
     view["job_id"].as_str().unwrap_or_else(|| panic!("{view}")).to_owned()
 }
 
-/// Orders, and does not wait.
+/// Makes a call without waiting for its response.
 fn leave(program: &Process, tool: &str, arguments: Value) -> crate::http_attack::stage::Socket {
     let mut socket = program.connect();
     let call = json!({ "name": tool, "arguments": arguments });
@@ -195,7 +195,7 @@ fn opens(fixture: &Path) {
     let known = about["jobs"].as_object().unwrap();
     let in_line: Vec<_> =
         known.iter().filter(|(_, job)| job["status"] == "in line").map(|(id, _)| id).collect();
-    // As if all of it had happened just now, in this folder.
+    // Rewrite the records as if everything had just happened in this folder.
     let (spent, files, purchases) = runtime.block_on(async {
         let mut connection = connect(&database).await;
         replace(&mut connection, DIR, &escaped(dir.path())).await;
@@ -242,7 +242,7 @@ fn opens(fixture: &Path) {
                     .to_owned()
             };
             match known[id]["status"].as_str().unwrap() {
-                // MiniMax has forgotten the task, here.
+                // The sandbox does not know the task.
                 "running" => assert!(["running", "unknown"].contains(&status().as_str()), "{at}: {id}"),
                 "submitting" => until("it may have been bought", || status() == "unknown"),
                 "in line" => until("it was not bought", || status() == "failed"),
@@ -254,7 +254,7 @@ fn opens(fixture: &Path) {
     let total = account["spending"][0]["last_day"]["total"].as_f64().unwrap();
     let spent = f64::from(i32::try_from(spent).unwrap()) / 1e6;
     assert!((total - spent).abs() < 1e-9, "{at}: {total} of {spent}: {account}");
-    // The links' key is the same: a link that has ended is not a foreign one.
+    // The key for signed links is the same, so an expired link is not reported as a foreign one.
     assert_eq!(program.ask(get(about["link"].as_str().unwrap(), "")).unwrap().status, 410, "{at}");
     let heard = program.make(ADA, "chat", about["unheard"].clone());
     assert!(heard.to_string().contains("whose caller left before it came"), "{at}: {heard}");
@@ -274,7 +274,7 @@ fn opens(fixture: &Path) {
     });
 }
 
-/// The table of who owns what at MiniMax, which was called `remote_files` before it knew tasks and voices.
+/// The table of remote ids, which was called `remote_files` before it had tasks and voices.
 async fn owners_of(connection: &mut SqliteConnection) -> &'static str {
     let older = "SELECT count(*) FROM sqlite_schema WHERE name = 'remote_files'";
     let older: i64 = sqlx::query(older).fetch_one(connection).await.unwrap().get(0);

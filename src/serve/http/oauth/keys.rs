@@ -1,4 +1,5 @@
-//! The public keys of an identity provider (RFC 7517), and where they are (RFC 8414, OpenID Connect Discovery).
+//! Fetches the public keys of an identity provider (RFC 7517) and discovers where they are (RFC 8414, OpenID Connect
+//! Discovery).
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -14,36 +15,36 @@ use url::Url;
 
 use crate::media::document;
 
-/// Keys as old as that are fetched anew.
+/// Keys older than this are fetched again.
 const FRESH: Duration = Duration::from_secs(600);
 
-/// Keys as old as that are none: the provider may have withdrawn them.
+/// Keys older than this are not used, because the provider may have withdrawn them.
 const GOOD: Duration = Duration::from_secs(3600);
 
-/// How often an unknown key may be a reason to ask.
+/// The shortest time between two fetches because of an unknown key.
 const UNKNOWN: Duration = Duration::from_secs(60);
 
-/// How long a provider that did not answer is left alone.
+/// The pause after a failed fetch.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// No document of a provider's is anywhere near this.
+/// The largest accepted document in bytes, far above any real one.
 const LONGEST: usize = 256 * 1024;
 
-/// What there is for a token's header.
+/// The result of a lookup for a token's header.
 pub(super) enum Lookup {
     /// The key.
     Found(DecodingKey),
-    /// There is no such key.
+    /// The provider has no such key.
     Unknown,
-    /// Nobody knows.
+    /// The keys could not be fetched.
     Unavailable,
 }
 
-/// A public key, and what it is for.
+/// A public key and its use.
 #[derive(Debug, Clone)]
 struct Key {
     id: Option<String>,
-    /// What it signs with, if it says so.
+    /// The key's algorithm, if it names one.
     algorithm: Option<KeyAlgorithm>,
     sort: Sort,
     public: DecodingKey,
@@ -63,7 +64,7 @@ struct Known {
     since: Instant,
 }
 
-/// When the provider was asked, and why.
+/// The times of the last fetch for an unknown key and of the last failed fetch.
 #[derive(Debug, Default)]
 struct Asked {
     for_unknown: Option<Instant>,
@@ -74,7 +75,7 @@ struct Asked {
 #[derive(Debug)]
 pub(super) struct Keys {
     issuer: String,
-    /// Where they are, unless that has to be asked first.
+    /// The URL of the keys, if it is configured. Otherwise it is discovered.
     place: Option<String>,
     known: RwLock<Option<Known>>,
     asked: Mutex<Asked>,
@@ -87,14 +88,14 @@ impl Keys {
         Self { issuer, place, known, asked, tracker }
     }
 
-    /// The key for a token, asked for if need be.
+    /// The key for a token. Fetches the keys if necessary.
     pub(super) async fn find(self: Arc<Self>, id: Option<String>, algorithm: Algorithm) -> Lookup {
         if let Some(key) = self.pick(FRESH, id.as_deref(), algorithm) {
             return Lookup::Found(key);
         }
         let keys = Arc::clone(&self);
         let wanted = id.clone();
-        // A caller that goes away in the midst of it must not keep the keys from others.
+        // Fetch in a separate task, so that a caller that disconnects does not abort the fetch for others.
         let asking = self.tracker.spawn(async move { keys.refresh(wanted.as_deref(), algorithm).await });
         let _ = asking.await;
         match self.pick(GOOD, id.as_deref(), algorithm) {
@@ -110,7 +111,7 @@ impl Keys {
         (known.since.elapsed() < age).then_some(known.keys)
     }
 
-    /// A token that names no key can only mean the one that there is.
+    /// A known key for a token. A token that names no key matches only if a single key fits.
     fn pick(&self, age: Duration, id: Option<&str>, algorithm: Algorithm) -> Option<DecodingKey> {
         let keys = self.known(age)?;
         let mut fitting = keys.iter().filter(|key| key.fits(algorithm));
@@ -124,7 +125,7 @@ impl Keys {
     async fn refresh(&self, id: Option<&str>, algorithm: Algorithm) {
         let mut asked = self.asked.lock().await;
         let lately = |at: Option<Instant>, pause| at.is_some_and(|at| at.elapsed() < pause);
-        // Whoever had to wait for another's question has its answer.
+        // Another caller may have fetched the keys while this one waited for the lock.
         if self.pick(FRESH, id, algorithm).is_some() || lately(asked.in_vain, PAUSE) {
             return;
         }
@@ -160,7 +161,7 @@ impl Keys {
         Ok(keys)
     }
 
-    /// Where the keys are, by the provider's own word.
+    /// The URL of the keys from the provider's metadata.
     async fn discover(&self) -> Result<String, String> {
         let mut problems = Vec::new();
         for place in metadata_of(&self.issuer) {
@@ -176,7 +177,7 @@ impl Keys {
         let body = document(place, LONGEST).await?;
         let said: Metadata = serde_json::from_slice(&body)
             .map_err(|_| "does not name an `issuer` and a `jwks_uri`".to_owned())?;
-        // Somebody else's keys must not pass for this one's (RFC 8414 > Authorization Server Metadata Validation).
+        // Do not accept another issuer's keys (RFC 8414 > Authorization Server Metadata Validation).
         if said.issuer != self.issuer {
             return Err(
                 "is of another issuer than MINIMAX_MCP_OAUTH_ISSUER, which has to be the same to the letter"
@@ -193,7 +194,7 @@ struct Metadata {
     jwks_uri: String,
 }
 
-/// Where a provider's metadata can be: in front of the issuer's path (RFC 8414), or behind it (OpenID).
+/// The possible URLs of a provider's metadata: before the issuer's path (RFC 8414) or after it (OpenID).
 fn metadata_of(issuer: &str) -> Vec<String> {
     let Ok(url) = Url::parse(issuer) else { return Vec::new() };
     let (origin, path) = (url.origin().ascii_serialization(), url.path().trim_end_matches('/'));
@@ -207,8 +208,7 @@ fn metadata_of(issuer: &str) -> Vec<String> {
     places
 }
 
-/// The keys of a set that are of use here; `None` for what is no set. One that is not understood is no reason to
-/// give up the others.
+/// The usable keys of a key set; `None` if it is not a key set. Unknown kinds of keys are skipped.
 fn read(body: &[u8]) -> Option<Vec<Key>> {
     let set: Value = serde_json::from_slice(body).ok()?;
     let keys = set.get("keys")?.as_array()?;
@@ -232,7 +232,7 @@ impl Key {
         Some(Self { id: key.common.key_id.clone(), algorithm: key.common.key_algorithm, sort, public })
     }
 
-    /// Whether a signature of this sort can be this key's.
+    /// Whether this key can verify a signature of this algorithm.
     fn fits(&self, algorithm: Algorithm) -> bool {
         let sort = match algorithm {
             Algorithm::ES256 => Sort::P256,

@@ -1,5 +1,5 @@
-//! Callers whom an identity provider knows: this server as a resource server of OAuth 2.1 (MCP specification >
-//! Authorization). It takes tokens, and gives none; what it takes it hands on to nobody.
+//! Tokens from an identity provider. The server is an OAuth 2.1 resource server (MCP specification > Authorization):
+//! it validates tokens, issues none, and never passes one on.
 
 mod keys;
 mod ring;
@@ -18,7 +18,7 @@ use crate::config::{OAuthSettings, ScopeRow, Toolset};
 use crate::mcp::Caller;
 use keys::{Keys, Lookup};
 
-/// Signatures that are taken. What a secret makes is none of them: a public key must never do for one.
+/// The accepted signature algorithms. HMAC is excluded, so that a public key can never be used as an HMAC secret.
 const TAKEN: &[Algorithm] = &[
     Algorithm::RS256,
     Algorithm::RS384,
@@ -31,48 +31,48 @@ const TAKEN: &[Algorithm] = &[
     Algorithm::EdDSA,
 ];
 
-/// What a token says that it is; another kind of signed statement of the same provider is no access token.
+/// The accepted values of `typ`. Other signed tokens of the provider, such as logout tokens, are not access tokens.
 const KINDS: &[&str] = &["jwt", "at+jwt", "application/at+jwt"];
 
-/// By how many seconds two clocks may differ.
+/// The tolerated clock difference, in seconds.
 const LEEWAY: u64 = 30;
 
-/// Why a token lets nobody in.
+/// Why a token is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
-    /// The token is to blame. A sentence without a subject.
+    /// The token is invalid. The text is a sentence without its subject.
     Bad(&'static str),
-    /// It is good, and allows nothing here.
+    /// The token is valid, but none of its scopes allows anything here.
     NoScope,
-    /// Nobody can tell: the provider's keys are not to be had.
+    /// The provider's keys are unavailable, so the token cannot be checked.
     NoKeys,
 }
 
-/// An identity provider, as far as its tokens matter.
+/// An identity provider whose tokens are accepted.
 #[derive(Debug)]
 pub struct Provider {
     settings: OAuthSettings,
     keys: Arc<Keys>,
 }
 
-/// What of a token's claims is read besides those that are only checked.
+/// The claims that are read here. The library only checks the others.
 #[derive(Debug, Deserialize)]
 struct Claims {
-    /// One, and not a list of which one fits.
+    /// A single issuer. A list is refused.
     iss: String,
-    /// A number: all else is refused before this is read.
+    /// A number. The library refuses anything else first.
     #[serde(default)]
     exp: Value,
     sub: Option<String>,
     client_id: Option<String>,
     scope: Option<Words>,
-    /// What some providers call it.
+    /// Some providers' name for `scope`.
     scp: Option<Words>,
-    /// What the sender has to prove besides.
+    /// A proof of possession that the sender would have to give.
     cnf: Option<Value>,
 }
 
-/// A list, or a text with spaces.
+/// A list, or a string with spaces.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Words {
@@ -90,15 +90,15 @@ impl Words {
 }
 
 impl Provider {
-    /// Asks for nothing before the first token.
+    /// Creates a provider. It fetches nothing before the first token.
     pub fn new(settings: &OAuthSettings) -> Self {
         ring::install();
         let keys = Keys::new(settings.issuer.clone(), settings.jwks.clone());
         Self { settings: settings.clone(), keys: Arc::new(keys) }
     }
 
-    /// Whose token it is, and what it allows. `resource` is what the token has to be for, unless the settings say
-    /// otherwise.
+    /// Validates a token and returns its caller with the allowed toolsets. The token's audience must be the one in the
+    /// settings, or else `resource`.
     pub async fn caller(&self, token: &str, resource: &str) -> Result<Caller, Refusal> {
         let header = decode_header(token).map_err(|error| Refusal::Bad(reason(error.kind())))?;
         if !TAKEN.contains(&header.alg) {
@@ -122,7 +122,7 @@ impl Provider {
         (rules.validate_nbf, rules.leeway) = (true, LEEWAY);
         let claims = decode::<Claims>(token, &key, &rules);
         let claims = claims.map_err(|error| Refusal::Bad(reason(error.kind())))?.claims;
-        // What has ended once does not begin again when the clock is set back.
+        // An expired token stays expired if the clock is set back.
         if has_ended(&claims.exp, latest()) {
             return Err(Refusal::Bad(reason(&ErrorKind::ExpiredSignature)));
         }
@@ -135,7 +135,7 @@ impl Provider {
         Ok(Caller { toolsets, ..Caller::remote(principal(&claims)?) })
     }
 
-    /// The groups that the scopes give, `None` for all; an error if there is no scope of ours.
+    /// The toolsets that the scopes allow, or `None` for all. An error if no scope is known.
     fn allowed(&self, claims: &Claims) -> Result<Option<Vec<Toolset>>, Refusal> {
         let words: Vec<_> = [&claims.scope, &claims.scp].into_iter().flatten().collect();
         let has = |row: &&ScopeRow| words.iter().any(|words| words.have(&row.scope));
@@ -147,17 +147,17 @@ impl Provider {
         Ok(groups.map(|groups| groups.concat()))
     }
 
-    /// Whether what a token has to be for is this server's address.
+    /// Whether a token's audience must be this server's own address.
     pub fn needs_a_name(&self) -> bool {
         self.settings.audience.is_none()
     }
 
-    /// Every scope that gives something here, as a header and the metadata name them.
+    /// All scopes that allow something here.
     pub fn scopes(&self) -> Vec<&str> {
         self.settings.scopes.iter().map(|row| row.scope.as_str()).collect()
     }
 
-    /// What a client has to know to get a token (RFC 9728 > Protected Resource Metadata).
+    /// What a client needs to get a token (RFC 9728 > Protected Resource Metadata).
     pub fn metadata(&self, resource: &str) -> Value {
         json!({
             "resource": resource,
@@ -169,7 +169,7 @@ impl Provider {
     }
 }
 
-/// A name for the token's subject that does not say who it is, and that no other subject, issuer or client has.
+/// The principal of a token: a hash of issuer and subject or client, so that it is unique and does not reveal them.
 fn principal(claims: &Claims) -> Result<String, Refusal> {
     let named = |sort, name: &Option<String>| {
         let name = name.as_deref().filter(|name| !name.is_empty())?;
@@ -180,7 +180,7 @@ fn principal(claims: &Claims) -> Result<String, Refusal> {
     Ok(format!("oauth:{}", data_encoding::HEXLOWER.encode(&Sha256::digest(whole))))
 }
 
-/// Whether the time of a token was over at so many milliseconds.
+/// Whether a token has expired at this time, in Unix milliseconds.
 fn has_ended(exp: &Value, at: i64) -> bool {
     let seconds = u64::try_from(at / 1000).unwrap_or_default();
     let end = exp.as_u64().or_else(|| Some(Duration::try_from_secs_f64(exp.as_f64()?).ok()?.as_secs()));

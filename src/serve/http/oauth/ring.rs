@@ -1,4 +1,4 @@
-//! Signatures by the library that TLS is done with already. Nothing is signed here.
+//! Verifies JWT signatures with ring, which TLS already uses. Never signs.
 
 use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{ErrorKind, Result};
@@ -14,9 +14,9 @@ static PROVIDER: CryptoProvider = CryptoProvider {
     key_utils: KeyUtils::new_unimplemented(),
 };
 
-/// To be called before any token is looked at.
+/// Installs the verifier. Call this before decoding any token.
 pub(super) fn install() {
-    // A second installation is refused, which is fine.
+    // A second installation fails, which is harmless.
     let _ = PROVIDER.install_default();
 }
 
@@ -25,7 +25,7 @@ fn no_signer(_: &Algorithm, _: &EncodingKey) -> Result<Box<dyn JwtSigner>> {
     Err(ErrorKind::InvalidAlgorithm.into())
 }
 
-/// How a signature is checked.
+/// How to verify a signature.
 #[derive(Clone, Copy)]
 enum Way {
     Rsa(&'static RsaParameters),
