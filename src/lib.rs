@@ -8,7 +8,7 @@
 //!
 //! # Layers
 //!
-//! `serve` (bytes) → `tools` (MCP) → `jobs` (time and money) → `api` (HTTP). Beside them `config` (settings),
+//! `serve` (bytes) → `tools` (MCP) → `jobs` (time and money) → `store` (records) → `api` (HTTP). Beside them `config` (settings),
 //! `facts` (models, prices, error codes: data), `media` (files and links in and out of this machine), `permits` (what each
 //! caller may use of what all share), `telemetry` (figures, log lines, traces), `clock` (the time); `cli` on top. The
 //! imitation of MiniMax, for tests, demos and `--sandbox`, is a crate of its own: `crates/minimax-sandbox`.
@@ -19,6 +19,7 @@
 //! * Only `tools`, `serve` and `cli` know MCP; only `api` and `media` make HTTP requests, and `telemetry` to a collector.
 //! * `jobs` knows no peer and no progress token: information goes up as return values and `watch` channels.
 //! * `minimax-sandbox` does not depend on this crate, so a field that `api` misspells is not misspelt there too.
+//! * Only `store` knows SQL; it sends no request and knows no tool.
 //! * No job's request leaves before its record is on disk, and no request that costs money is sent again unless
 //!   MiniMax provably did not take it.
 //! * No module but `cli` reads the environment.
@@ -35,6 +36,7 @@ pub mod jobs;
 pub mod media;
 pub mod permits;
 pub mod serve;
+pub mod store;
 pub mod telemetry;
 pub mod tools;
 

@@ -1,7 +1,7 @@
 //! What a job that ended without a result says.
 
-use super::state::Failure;
 use crate::api::{ApiError, Blame};
+use crate::store::Failure;
 
 /// What MiniMax, or the way to it, did.
 pub(super) fn failure(error: &ApiError) -> Failure {

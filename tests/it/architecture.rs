@@ -15,7 +15,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("permits", &[]),
     ("telemetry", &["config"]),
     ("api", &["facts", "telemetry"]),
-    ("jobs", &["api", "facts", "media", "telemetry"]),
+    ("store", &["api", "facts", "media"]),
+    ("jobs", &["api", "facts", "media", "store", "telemetry"]),
     ("tools", &["api", "config", "facts", "jobs", "media", "permits", "telemetry"]),
     ("serve", &["config", "jobs", "media", "permits", "telemetry", "tools"]),
     ("cli", &["config", "facts", "media", "serve", "telemetry", "tools"]),
@@ -25,7 +26,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 const KEPT_BACK: &[(&str, &[&str])] = &[
     ("rmcp", &["tools", "serve", "cli"]),
     ("reqwest", &["api", "media", "telemetry"]),
-    ("sqlx", &["jobs"]),
+    ("sqlx", &["store"]),
     ("axum", &["serve"]),
     ("clap", &["cli"]),
     ("minimax_sandbox", &["cli"]),

@@ -106,7 +106,7 @@ impl StoreError {
     }
 
     /// A record that another version has written, and this one cannot read.
-    pub(super) fn is_unreadable(&self) -> bool {
+    pub(crate) fn is_unreadable(&self) -> bool {
         self.source.downcast_ref::<serde_json::Error>().is_some()
     }
 
@@ -127,7 +127,7 @@ impl StoreError {
     }
 
     /// The server stops, so nothing new is begun.
-    pub(super) fn stopping(folder: &Path) -> Self {
+    pub(crate) fn stopping(folder: &Path) -> Self {
         Self { folder: folder.to_owned(), source: "the server is stopping".into() }
     }
 }

@@ -3,18 +3,52 @@
 //! A lease decides which process polls and delivers a job. It runs out a few seconds after its owner has died,
 //! and each write of an owner carries it, so a process that was asleep cannot overwrite what another has done.
 
+mod accounts;
+mod conversations;
+mod error;
+mod id;
+mod lease;
+mod ledger;
+mod money;
+mod open;
+#[cfg(test)]
+mod properties;
+mod queries;
+mod record;
+mod recovery;
+mod remote_ids;
+mod response_cache;
+mod retention;
+mod secrets;
+pub(crate) mod spool;
+mod state;
+#[cfg(test)]
+mod state_properties;
+
 use std::path::{Path, PathBuf};
 
 use sqlx::sqlite::SqlitePool;
 use sqlx::{Row as _, Sqlite, SqliteConnection, Transaction};
 
-use super::job::{Job, now};
-use super::lease::LEASE;
-use super::ledger::{Denied, Limits, Purchase};
-use super::open::{Pools, Presence};
-use super::spool::{Entry, SpoolKey, Update};
-use super::state::State;
-use super::store_error::StoreError;
+pub use self::accounts::CALLERS;
+pub use self::conversations::{Conversation, Kept, Said};
+pub use self::error::StoreError;
+pub use self::id::random_id;
+pub(crate) use self::lease::LEASE;
+pub use self::money::{
+    Denied, Limit, Limits, NotBought, Purchase, Spending, Spent, amount_words, millionths,
+};
+pub use self::queries::{Filter, Page};
+pub(crate) use self::record::MOST_FILES;
+pub use self::record::{Cost, Job, JobFile, Kind, OnDisk, Wrapped};
+pub use self::remote_ids::{Owner, RemoteKind};
+pub use self::response_cache::Answer;
+pub(crate) use self::retention::sweep_often;
+pub use self::state::{Failure, Route, STATUSES, Seen, State, Task};
+
+use self::open::{Pools, Presence};
+use self::spool::{Entry, SpoolKey, Update};
+use crate::clock::now;
 
 /// An open database.
 #[derive(Debug)]
@@ -47,7 +81,7 @@ impl Store {
     pub const FILE: &str = "jobs.sqlite3";
 
     /// An open database and what there is to say about it.
-    pub(super) async fn with(
+    async fn with(
         pools: Pools,
         folder: &Path,
         owner: String,
@@ -62,7 +96,7 @@ impl Store {
     }
 
     /// What proves that a spooled line belongs to these records.
-    pub(super) fn spool_key(&self) -> &SpoolKey {
+    pub(crate) fn spool_key(&self) -> &SpoolKey {
         &self.spool_key
     }
 
@@ -77,17 +111,17 @@ impl Store {
     }
 
     /// For statements that change something.
-    pub(super) fn writers(&self) -> &SqlitePool {
+    fn writers(&self) -> &SqlitePool {
         &self.pools.writers
     }
 
     /// For statements that change nothing. None of them waits for a writer.
-    pub(super) fn readers(&self) -> &SqlitePool {
+    fn readers(&self) -> &SqlitePool {
         &self.pools.readers
     }
 
     /// Whether something can be written: writes a row to the disk and takes it back.
-    pub(super) async fn probe(&self) -> Result<(), StoreError> {
+    pub(crate) async fn probe(&self) -> Result<(), StoreError> {
         let begun = self.pools.probe.begin_with("BEGIN IMMEDIATE").await;
         let mut transaction = begun.map_err(|error| self.fail(error))?;
         let row = "INSERT INTO answers (principal, account, digest, body, created_at)
@@ -97,11 +131,11 @@ impl Store {
         transaction.rollback().await.map_err(|error| self.fail(error))
     }
 
-    pub(super) fn owner(&self) -> &str {
+    pub(crate) fn owner(&self) -> &str {
         &self.owner
     }
 
-    pub(super) fn fail(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
+    fn fail(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
         let source = source.into();
         match source.downcast_ref() {
             // The connections are taken by writes that wait themselves, or by reads that take long.
@@ -139,7 +173,7 @@ impl Store {
     }
 
     /// A transaction that nobody writes beside.
-    pub(super) async fn begin(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
+    async fn begin(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
         self.pools.writers.begin_with("BEGIN IMMEDIATE").await.map_err(|error| self.fail(error))
     }
 
@@ -207,7 +241,7 @@ impl Store {
 
     /// Writes what a process has come to know and could not write, if the record is not further. `false` where there
     /// is no such record. The lease stays with whoever has it.
-    pub(super) async fn join(&self, entry: &Entry) -> Result<bool, StoreError> {
+    pub(crate) async fn join(&self, entry: &Entry) -> Result<bool, StoreError> {
         let mut transaction = self.begin().await?;
         match &entry.what {
             Update::Purchase { purchase, state, actual } => {
@@ -313,7 +347,7 @@ impl Store {
         Ok(saved)
     }
 
-    pub(super) fn parse(&self, row: &sqlx::sqlite::SqliteRow) -> Result<Job, StoreError> {
+    fn parse(&self, row: &sqlx::sqlite::SqliteRow) -> Result<Job, StoreError> {
         let body: &str = row.try_get("body").map_err(|error| self.fail(error))?;
         serde_json::from_str(body).map_err(|error| self.fail(error))
     }

@@ -17,9 +17,9 @@ use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
-use super::salvage;
-use super::store::Store;
-use super::store_error::StoreError;
+use super::Store;
+use super::error::StoreError;
+use super::recovery;
 use crate::media::private::{self, Found};
 
 /// Every process that has the records open shares a lock on this file; only one that locks it alone may replace them.
@@ -91,7 +91,7 @@ impl Store {
                 pool.close().await;
                 None
             }
-            Err(_) => Some(salvage::repair(folder).await.map_err(|error| damaged.unrepaired(&error))?),
+            Err(_) => Some(recovery::repair(folder).await.map_err(|error| damaged.unrepaired(&error))?),
         };
         if let Some(note) = &note {
             tracing::warn!("{note}");
