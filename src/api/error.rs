@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::facts::{Class, facts};
 
 /// A call that brought no result.
@@ -79,17 +81,33 @@ fn code_words(code: Option<i64>, status: u16) -> String {
     }
 }
 
-/// Who can do something about an [`ApiError`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Who can do something about an [`ApiError`]. Stored in job records, so a word never changes, and one that a later
+/// version writes is read as [`Blame::Crate`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Blame {
     /// The caller's arguments: another prompt or option may pass.
     Caller,
     /// The person who runs the server: key, balance, region, network.
     Operator,
     /// Nobody for now: the same call may pass later.
+    #[serde(rename = "weather")]
     Transient,
     /// This program: MiniMax changed, or we are wrong.
+    #[serde(other)]
     Crate,
+}
+
+impl Blame {
+    /// The word for it in job records.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Caller => "caller",
+            Self::Operator => "operator",
+            Self::Transient => "weather",
+            Self::Crate => "crate",
+        }
+    }
 }
 
 /// Whether MiniMax took a request that was not answered with a result.

@@ -3,7 +3,7 @@
 use super::spool_retry::PROMPTLY;
 use super::{Jobs, random_id};
 use crate::store::spool::Update;
-use crate::store::{NotBought, Purchase, Spending, Spent, Store, StoreError, millionths};
+use crate::store::{NotBought, Purchase, PurchaseState, Spending, Spent, Store, StoreError, millionths};
 
 impl Jobs {
     /// Whether a purchase of `estimate` millionths would be allowed now. To be asked before anything is uploaded
@@ -70,21 +70,21 @@ pub struct Reservation {
 impl Reservation {
     /// MiniMax took the request and counted `actual`; where it did not say, the estimate stands.
     pub async fn settle(self, actual: Option<f64>) {
-        self.end("settled", actual.and_then(millionths)).await;
+        self.end(PurchaseState::Settled, actual.and_then(millionths)).await;
     }
 
     /// MiniMax provably did not take the request.
     pub async fn release(self) {
-        self.end("released", None).await;
+        self.end(PurchaseState::Released, None).await;
     }
 
     /// Nobody knows whether MiniMax took it.
     pub async fn doubt(self) {
-        self.end("unknown", None).await;
+        self.end(PurchaseState::Unknown, None).await;
     }
 
     /// Until it can be written the money stays set aside, which is the safe side.
-    async fn end(self, state: &'static str, actual: Option<i64>) {
+    async fn end(self, state: PurchaseState, actual: Option<i64>) {
         let Self { jobs, id } = self;
         let tracker = jobs.shared.tracker.clone();
         // A caller that goes away in this very moment does not keep the end from being written.
@@ -98,8 +98,13 @@ impl Reservation {
                 Ok(Err(error)) => error.to_string(),
                 Err(_) => "it takes too long".to_owned(),
             };
-            tracing::error!(id, state, trouble, "the end of a purchase was not written; it will be");
-            jobs.owe(Update::Purchase { purchase: id, state: state.to_owned(), actual }).await;
+            tracing::error!(
+                id,
+                state = state.as_str(),
+                trouble,
+                "the end of a purchase was not written; it will be"
+            );
+            jobs.owe(Update::Purchase { purchase: id, state, actual }).await;
         });
         // A panic has its own words in the log.
         let _ = written.await;

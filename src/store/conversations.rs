@@ -9,7 +9,7 @@ use serde_json::Value;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use super::Store;
+use super::database::Store;
 use super::error::StoreError;
 use super::id::random_id;
 use crate::api::Function;

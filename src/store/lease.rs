@@ -2,7 +2,7 @@
 
 use sqlx::Row as _;
 
-use super::Store;
+use super::database::Store;
 use super::error::StoreError;
 use super::record::Job;
 use crate::clock::{self, now};

@@ -9,10 +9,10 @@
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
-use super::Store;
 use super::accounts::pool;
+use super::database::Store;
 use super::error::StoreError;
-use super::money::{Denied, Limits, Purchase, Spending, Spent, millionths};
+use super::money::{Denied, Limits, Purchase, PurchaseState, Spending, Spent, millionths};
 use super::record::Job;
 use super::state::State;
 use crate::clock::{earliest, latest, now};
@@ -20,22 +20,19 @@ use crate::clock::{earliest, latest, now};
 /// What "the last 24 hours" are, in milliseconds.
 const DAY: i64 = 24 * 3_600_000;
 
-/// How a purchase ends.
-const ENDS: &[&str] = &["settled", "released", "unknown"];
-
 /// The row's state, and what it actually cost, for a job as it stands.
-fn standing(job: &Job) -> (&'static str, Option<i64>) {
+fn standing(job: &Job) -> (PurchaseState, Option<i64>) {
     let actual = job.cost.actual.and_then(millionths);
-    let word = match &job.state {
-        _ if job.is_free() => "released",
-        _ if actual.is_some() => "settled",
-        State::Submitting { .. } | State::Running { .. } => "reserved",
-        State::Unknown { .. } => "unknown",
+    let state = match &job.state {
+        _ if job.is_free() => PurchaseState::Released,
+        _ if actual.is_some() => PurchaseState::Settled,
+        State::Submitting { .. } | State::Running { .. } => PurchaseState::Reserved,
+        State::Unknown { .. } => PurchaseState::Unknown,
         State::Fetching { .. } | State::Done { .. } | State::Failed { .. } | State::Cancelled { .. } => {
-            "settled"
+            PurchaseState::Settled
         }
     };
-    (word, actual)
+    (state, actual)
 }
 
 const SUMS: &str = "
@@ -214,7 +211,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let (state, actual) = standing(job);
         #[cfg(feature = "crash-points")]
-        if state != "reserved" {
+        if state != PurchaseState::Reserved {
             crate::crash::point("settle.before");
         }
         self.mark(connection, &job.id, state, actual).await
@@ -224,7 +221,7 @@ impl Store {
         &self,
         connection: &mut SqliteConnection,
         id: &str,
-        state: &str,
+        state: PurchaseState,
         actual: Option<i64>,
     ) -> Result<(), StoreError> {
         // A yes that has bought nothing is still good.
@@ -234,7 +231,7 @@ impl Store {
              WHERE id = ?1 AND (state <> ?2 OR actual IS NOT ?3)",
         )
         .bind(id)
-        .bind(state)
+        .bind(state.as_str())
         .bind(actual)
         .bind(now())
         .execute(connection)
@@ -316,7 +313,12 @@ impl Store {
     }
 
     /// Notes how a purchase without a job has ended.
-    pub async fn end_call(&self, id: &str, state: &str, actual: Option<i64>) -> Result<(), StoreError> {
+    pub async fn end_call(
+        &self,
+        id: &str,
+        state: PurchaseState,
+        actual: Option<i64>,
+    ) -> Result<(), StoreError> {
         let mut transaction = self.begin().await?;
         #[cfg(feature = "crash-points")]
         crate::crash::point("settle.before");
@@ -330,7 +332,7 @@ impl Store {
         &self,
         connection: &mut SqliteConnection,
         id: &str,
-        state: &str,
+        state: PurchaseState,
         actual: Option<i64>,
     ) -> Result<bool, StoreError> {
         let known = sqlx::query_scalar::<_, String>(
@@ -338,11 +340,14 @@ impl Store {
         );
         let known = known.bind(id).fetch_optional(&mut *connection).await;
         let Some(known) = known.map_err(|error| self.fail(error))? else { return Ok(false) };
-        if !ENDS.contains(&state) || actual.is_some_and(|actual| actual < 0) {
+        if state == PurchaseState::Reserved || actual.is_some_and(|actual| actual < 0) {
             return Ok(false);
         }
         // Of what nobody could tell, somebody may know more by now.
-        if matches!(known.as_str(), "reserved" | "unknown") {
+        if [PurchaseState::Reserved, PurchaseState::Unknown]
+            .map(PurchaseState::as_str)
+            .contains(&known.as_str())
+        {
             self.mark(connection, id, state, actual).await?;
         }
         Ok(true)
@@ -351,6 +356,7 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
+    use super::PurchaseState::{Released, Reserved, Settled, Unknown};
     use super::*;
 
     #[tokio::test]
@@ -372,17 +378,16 @@ mod tests {
         let job = "INSERT INTO jobs VALUES ('image-1', 'local', 'a', 'image', 'succeeded', 0, NULL, NULL, '', '{}', NULL, 0, 1, 1)";
         sqlx::query(job).execute(store.writers()).await.unwrap();
         for (id, state, actual, counts, becomes) in [
-            ("call-1", "reserved", None, false, "reserved"),
-            ("call-1", "anything", None, false, "reserved"),
-            ("call-1", "settled", Some(-9), false, "reserved"),
-            ("call-1", "unknown", None, true, "unknown"),
-            ("call-1", "settled", Some(3), true, "settled 3"),
-            ("call-1", "released", None, true, "settled 3"),
-            ("call-1", "settled", Some(0), true, "settled 3"),
-            ("call-2", "released", None, true, "released"),
-            ("call-2", "settled", Some(4), true, "released"),
-            ("image-1", "released", None, false, "reserved"),
-            ("call-9", "released", None, false, ""),
+            ("call-1", Reserved, None, false, "reserved"),
+            ("call-1", Settled, Some(-9), false, "reserved"),
+            ("call-1", Unknown, None, true, "unknown"),
+            ("call-1", Settled, Some(3), true, "settled 3"),
+            ("call-1", Released, None, true, "settled 3"),
+            ("call-1", Settled, Some(0), true, "settled 3"),
+            ("call-2", Released, None, true, "released"),
+            ("call-2", Settled, Some(4), true, "released"),
+            ("image-1", Released, None, false, "reserved"),
+            ("call-9", Released, None, false, ""),
         ] {
             let mut transaction = store.begin().await.unwrap();
             let counted = store.end_purchase(&mut transaction, id, state, actual).await.unwrap();
@@ -391,7 +396,7 @@ mod tests {
                 "SELECT state || coalesce(' ' || actual, '') FROM spending WHERE id = ?1",
             );
             let now = now.bind(id).fetch_optional(store.readers()).await.unwrap().unwrap_or_default();
-            assert_eq!((counted, now.as_str()), (counts, becomes), "{id} {state}");
+            assert_eq!((counted, now.as_str()), (counts, becomes), "{id} {state:?}");
         }
     }
 }

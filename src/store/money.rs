@@ -1,5 +1,7 @@
 //! Amounts, and the limits that they must not exceed.
 
+use serde::{Deserialize, Serialize};
+
 use super::error::StoreError;
 use super::record::Cost;
 
@@ -47,6 +49,32 @@ pub struct Purchase {
     pub estimate: Option<i64>,
     /// The sealed question that a person has said yes to, by its name.
     pub consent: Option<String>,
+}
+
+/// Where a purchase stands in the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PurchaseState {
+    /// Its price is set aside.
+    Reserved,
+    /// It was bought.
+    Settled,
+    /// MiniMax provably did not take it; it costs nothing.
+    Released,
+    /// It may or may not have been billed.
+    Unknown,
+}
+
+impl PurchaseState {
+    /// The word for it in the records.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Reserved => "reserved",
+            Self::Settled => "settled",
+            Self::Released => "released",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 /// Why something may not be bought.

@@ -6,11 +6,13 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 use sqlx::Row as _;
 
+use super::database::Store;
+use super::jobs::Inserted;
 use super::money::{Limits, Purchase};
 use super::record::{Cost, Job, Kind};
 use super::spool::{Entry, Update};
 use super::state::{Failure, Route, Seen, State, Task};
-use super::{Inserted, Store};
+use crate::api::Blame;
 
 /// One step of one process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +80,7 @@ fn task() -> Task {
 }
 
 fn failure() -> Failure {
-    Failure { message: "no".into(), blame: "caller".into(), advice: "x".into(), code: None, trace_id: None }
+    Failure { message: "no".into(), blame: Blame::Caller, advice: "x".into(), code: None, trace_id: None }
 }
 
 fn order(id: &str, state: &State) -> Job {

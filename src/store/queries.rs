@@ -2,7 +2,7 @@
 
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
 
-use super::Store;
+use super::database::Store;
 use super::error::StoreError;
 use super::record::Job;
 

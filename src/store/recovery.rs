@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use serde::de::IgnoredAny;
 use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
 
-use super::Store;
-use super::open::connect;
+use super::connect::connect;
+use super::database::Store;
 use crate::clock::now;
 
 type Trouble = Box<dyn std::error::Error + Send + Sync>;

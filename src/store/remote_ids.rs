@@ -8,8 +8,8 @@ use std::collections::HashMap;
 
 use sqlx::{Row as _, SqliteConnection};
 
-use super::Store;
 use super::accounts::pool;
+use super::database::Store;
 use super::error::StoreError;
 use super::record::{Job, Kind};
 use super::state::State;

@@ -6,7 +6,7 @@
 use serde_json::Value;
 use sqlx::Row as _;
 
-use super::Store;
+use super::database::Store;
 use super::error::StoreError;
 use crate::clock::{earliest, now};
 

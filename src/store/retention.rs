@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Store;
+use super::database::Store;
 use super::error::StoreError;
 use super::{conversations, response_cache};
 use crate::clock::now;

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::Sha256;
 
+use super::money::PurchaseState;
 use super::record::{Job, MOST_FILES};
 use super::state::State;
 use crate::media::private;
@@ -76,8 +77,8 @@ pub(crate) enum Update {
     Purchase {
         /// Its id in the ledger.
         purchase: String,
-        /// The word for it.
-        state: String,
+        /// How.
+        state: PurchaseState,
         /// Millionths.
         actual: Option<i64>,
     },
@@ -274,6 +275,14 @@ mod tests {
     fn entry() -> Entry {
         serde_json::from_value(json!({ "when": 7, "purchase": "call-1", "state": "settled", "actual": 3 }))
             .unwrap()
+    }
+
+    #[test]
+    fn a_purchase_ends_only_in_a_way_that_the_ledger_knows() {
+        let line = |state: &str| format!(r#"{{"when":7,"purchase":"call-1","state":"{state}","actual":3}}"#);
+        assert_eq!(legacy_entry(&line("settled")), Some(entry()));
+        assert_eq!(serde_json::to_string(&entry()).unwrap(), line("settled"));
+        assert_eq!(legacy_entry(&line("anything")), None);
     }
 
     #[test]

@@ -111,6 +111,13 @@ fn no_files_of_the_sandbox_import_each_other_in_a_circle() {
 }
 
 #[test]
+fn no_files_of_the_store_import_each_other_in_a_circle() {
+    let circles = import_circles(&root().join("src"));
+    let of_store = |circle: &Vec<String>| circle.iter().any(|file| file.starts_with("store"));
+    assert_eq!(circles.into_iter().find(of_store), None);
+}
+
+#[test]
 fn a_crate_that_belongs_to_a_layer_is_named_there_alone() {
     for (name, owners) in KEPT_BACK {
         for (module, _) in MAY_IMPORT.iter().filter(|(module, _)| !owners.contains(module)) {

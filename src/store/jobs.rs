@@ -1,0 +1,257 @@
+//! The table of jobs: how records are written.
+
+use sqlx::{Sqlite, SqliteConnection, Transaction};
+
+use super::database::Store;
+use super::error::StoreError;
+use super::lease::LEASE;
+use super::money::{Denied, Limits, Purchase};
+use super::record::Job;
+use super::spool::{Entry, Update};
+use super::state::State;
+use crate::clock::now;
+
+/// Which records may be changed by a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Write {
+    /// One whose lease this process holds, unless it was cancelled meanwhile.
+    Progress,
+    /// The answer to a submit: also one that others hold, or that was given up without an answer.
+    Answer,
+    /// Any. The lease stays as it is.
+    Note,
+    /// One whose lease this process holds.
+    Replace,
+}
+
+impl Write {
+    /// The condition on the row; `?8` is this process.
+    fn condition(self) -> &'static str {
+        match self {
+            Self::Progress => "lease_owner = ?8 AND status <> 'cancelled'",
+            Self::Answer => {
+                "(lease_owner = ?8 OR status IN ('submitting', 'unknown', 'cancelled', 'failed'))"
+            }
+            Self::Note => "TRUE",
+            Self::Replace => "lease_owner = ?8",
+        }
+    }
+}
+
+/// What became of an insertion.
+#[derive(Debug)]
+pub enum Inserted {
+    /// The row is there and leased to us.
+    New,
+    /// The principal has used this `idempotency_key`, or holds this task, already.
+    Existing(Box<Job>),
+    /// It may not be bought, and nothing was written.
+    Denied(Denied),
+}
+
+impl Store {
+    /// Writes a new job, leased to this process, and with it what is set aside for its purchase, if it is one and
+    /// the limits leave room; on disk when it returns.
+    pub async fn insert(
+        &self,
+        job: &Job,
+        purchase: Option<(&Purchase, &Limits)>,
+    ) -> Result<Inserted, StoreError> {
+        let mut transaction = self.begin().await?;
+        let inserted = self.insert_on(&mut transaction, job).await?;
+        if let (Inserted::New, Some((purchase, limits))) = (&inserted, purchase) {
+            let allowed = self.set_aside(&mut transaction, &job.id, &job.account, purchase, limits).await?;
+            if let Err(denied) = allowed {
+                return Ok(Inserted::Denied(denied));
+            }
+        }
+        transaction.commit().await.map_err(|error| self.fail(error))?;
+        #[cfg(feature = "crash-points")]
+        if matches!(inserted, Inserted::New) {
+            crate::crash::point("record.after");
+        }
+        Ok(inserted)
+    }
+
+    async fn insert_on(&self, connection: &mut SqliteConnection, job: &Job) -> Result<Inserted, StoreError> {
+        let body = serde_json::to_string(job).map_err(|error| self.fail(error))?;
+        #[cfg(feature = "crash-points")]
+        crate::crash::point("record.before");
+        let inserted = sqlx::query(
+            "INSERT INTO jobs (id, principal, account, kind, status, is_open, task_id, idempotency_key, search,
+                               body, lease_owner, lease_until, created_at, updated_at)
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13
+             WHERE ?7 IS NULL OR NOT EXISTS
+                (SELECT 1 FROM jobs WHERE principal = ?2 AND account = ?3 AND task_id = ?7)
+             ON CONFLICT DO NOTHING",
+        )
+        .bind(&job.id)
+        .bind(&job.principal)
+        .bind(&job.account)
+        .bind(job.kind.word())
+        .bind(job.state.status())
+        .bind(!job.state.is_over())
+        .bind(job.state.task().map(|task| task.id.as_str()))
+        .bind(&job.idempotency_key)
+        .bind(search_text(job))
+        .bind(body)
+        .bind(&self.owner)
+        .bind(now() + LEASE)
+        .bind(job.created_at)
+        .execute(&mut *connection)
+        .await
+        .map_err(|error| self.fail(error))?;
+        if inserted.rows_affected() == 1 {
+            self.record_ids(connection, job).await?;
+            return Ok(Inserted::New);
+        }
+        let existing = sqlx::query(
+            "SELECT body FROM jobs WHERE principal = ?1 AND account = ?3
+             AND (idempotency_key = ?2 OR task_id = ?4) LIMIT 1",
+        )
+        .bind(&job.principal)
+        .bind(&job.idempotency_key)
+        .bind(&job.account)
+        .bind(job.state.task().map(|task| task.id.as_str()))
+        .fetch_one(connection)
+        .await
+        .map_err(|error| self.fail(error))?;
+        Ok(Inserted::Existing(Box::new(self.parse(&existing)?)))
+    }
+
+    /// Writes a job back, for whoever follows it. `false` means that another process has it now, or that it was
+    /// cancelled meanwhile, in this process too, and nothing was written.
+    pub async fn save_progress(&self, job: &Job) -> Result<bool, StoreError> {
+        self.save_whole(job, Write::Progress).await
+    }
+
+    /// Writes the answer to a submit, whoever holds the lease and whatever was thought of the job meanwhile: it
+    /// names what was paid for. Notes with it whether another job has the same task.
+    pub async fn save_answer(&self, job: &mut Job) -> Result<bool, StoreError> {
+        let mut transaction = self.begin().await?;
+        self.note_twin(&mut transaction, job).await?;
+        let saved = self.save_on(&mut transaction, job, Write::Answer).await?;
+        self.commit(transaction).await?;
+        Ok(saved)
+    }
+
+    /// Writes what a process has come to know and could not write, if the record is not further. `false` where there
+    /// is no such record. The lease stays with whoever has it.
+    pub(crate) async fn join(&self, entry: &Entry) -> Result<bool, StoreError> {
+        let mut transaction = self.begin().await?;
+        match &entry.what {
+            Update::Purchase { purchase, state, actual } => {
+                if !self.end_purchase(&mut transaction, purchase, *state, *actual).await? {
+                    return Ok(false);
+                }
+            }
+            Update::Job { job, .. } => {
+                let row = sqlx::query("SELECT body FROM jobs WHERE id = ?1").bind(job);
+                let row = row.fetch_optional(&mut *transaction).await.map_err(|error| self.fail(error))?;
+                let Some(row) = row else { return Ok(false) };
+                let mut job = self.parse(&row)?;
+                if entry.amend(&mut job) {
+                    self.note_twin(&mut transaction, &mut job).await?;
+                    self.save_on(&mut transaction, &job, Write::Note).await?;
+                }
+            }
+        }
+        self.commit(transaction).await?;
+        Ok(true)
+    }
+
+    async fn note_twin(&self, connection: &mut SqliteConnection, job: &mut Job) -> Result<(), StoreError> {
+        let Some(twin) = self.twin(connection, job).await? else { return Ok(()) };
+        let warning = format!(
+            "MiniMax gave job {twin} the same task id: it may be one result for two orders. Compare the files, and \
+             the platform's billing page"
+        );
+        if !job.warnings.contains(&warning) {
+            job.warnings.push(warning);
+        }
+        Ok(())
+    }
+
+    async fn commit(&self, transaction: Transaction<'static, Sqlite>) -> Result<(), StoreError> {
+        transaction.commit().await.map_err(|error| self.fail(error))?;
+        #[cfg(feature = "crash-points")]
+        crate::crash::point("save.after");
+        Ok(())
+    }
+
+    async fn save_whole(&self, job: &Job, write: Write) -> Result<bool, StoreError> {
+        let mut transaction = self.begin().await?;
+        let saved = self.save_on(&mut transaction, job, write).await?;
+        self.commit(transaction).await?;
+        Ok(saved)
+    }
+
+    /// The one place where a job's row is changed, and what is set aside for it with it.
+    async fn save_on(
+        &self,
+        connection: &mut SqliteConnection,
+        job: &Job,
+        write: Write,
+    ) -> Result<bool, StoreError> {
+        let body = serde_json::to_string(job).map_err(|error| self.fail(error))?;
+        #[cfg(feature = "crash-points")]
+        crate::crash::point("save.before");
+        let condition = write.condition();
+        let sql = format!(
+            "UPDATE jobs SET status = ?2, is_open = ?3, task_id = ?4, body = ?5, search = ?6, updated_at = ?7,
+                             lease_owner = CASE WHEN ?11 THEN lease_owner ELSE ?8 END,
+                             lease_until = CASE WHEN ?11 THEN lease_until ELSE ?9 END,
+                             idempotency_key = CASE WHEN ?10 THEN NULL ELSE idempotency_key END
+             WHERE id = ?1 AND {condition}"
+        );
+        let saved = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(&job.id)
+            .bind(job.state.status())
+            .bind(!job.state.is_over())
+            .bind(job.state.task().map(|task| task.id.as_str()))
+            .bind(body)
+            .bind(search_text(job))
+            .bind(job.updated_at)
+            .bind(&self.owner)
+            .bind(if job.state.is_over() { 0 } else { now() + LEASE })
+            // What failed and was not bought: its key is free for another try.
+            .bind(matches!(job.state, State::Failed { task: None, .. }) && job.is_free())
+            .bind(write == Write::Note)
+            .execute(&mut *connection)
+            .await
+            .map_err(|error| self.fail(error))?;
+        if saved.rows_affected() == 1 {
+            self.account_for(&mut *connection, job).await?;
+            self.record_ids(connection, job).await?;
+        }
+        Ok(saved.rows_affected() == 1)
+    }
+
+    /// Writes a job back if it is still in the state `before`, whoever has it, and takes it over.
+    pub async fn replace(&self, job: &Job, before: &State) -> Result<bool, StoreError> {
+        let mut transaction = self.begin().await?;
+        let row = sqlx::query("UPDATE jobs SET lease_owner = ?2 WHERE id = ?1 RETURNING body")
+            .bind(&job.id)
+            .bind(&self.owner)
+            .fetch_one(&mut *transaction)
+            .await
+            .map_err(|error| self.fail(error))?;
+        if self.parse(&row)?.state != *before {
+            return Ok(false);
+        }
+        let saved = self.save_on(&mut transaction, job, Write::Replace).await?;
+        self.commit(transaction).await?;
+        Ok(saved)
+    }
+}
+
+/// Characters of a prompt that `list_jobs` searches. Each list reads them all.
+const SEARCHED: usize = 2000;
+
+/// What `list_jobs` searches, in lower case: SQLite's own `lower` knows ASCII alone.
+fn search_text(job: &Job) -> String {
+    let cut = |text: &str, most: usize| text.chars().take(most).collect::<String>();
+    let task = cut(job.state.task().map_or("", |task| task.id.as_str()), 256);
+    let (model, prompt) = (cut(&job.model, 256), cut(&job.prompt, SEARCHED));
+    format!("{} {} {model} {prompt} {task}", job.id, job.tool).to_lowercase()
+}
