@@ -8,8 +8,8 @@
 //!
 //! # Layers
 //!
-//! `serve` (bytes) → `tools` (what a model sees) → `mcp` (the protocol) → `jobs` (time and money) → `api` (HTTP). Beside
-//! them `config` (settings), `facts` (models, prices, error codes: data), `media` (files and links in and out of this
+//! `serve` (bytes) → `tools` (what a model sees) → `mcp` (the protocol) → `jobs` (time and money) → `store` (records) →
+//! `api` (HTTP). Beside them `config` (settings), `facts` (models, prices, error codes: data), `media` (files and links in and out of this
 //! machine), `permits` (what each caller may use of what all share), `telemetry` (figures, log lines, traces), `clock` (the
 //! time); `cli` on top. The imitation of MiniMax, for tests, demos and `--sandbox`, is a crate of its own:
 //! `crates/minimax-sandbox`.
@@ -20,6 +20,7 @@
 //! * Only `mcp`, `tools`, `serve` and `cli` know MCP; only `api` and `media` make HTTP requests, and `telemetry` to a collector.
 //! * `jobs` knows no peer and no progress token: information goes up as return values and `watch` channels.
 //! * `minimax-sandbox` does not depend on this crate, so a field that `api` misspells is not misspelt there too.
+//! * Only `store` knows SQL; it sends no request and knows no tool.
 //! * No job's request leaves before its record is on disk, and no request that costs money is sent again unless
 //!   MiniMax provably did not take it.
 //! * No module but `cli` reads the environment.
@@ -37,6 +38,7 @@ pub mod mcp;
 pub mod media;
 pub mod permits;
 pub mod serve;
+pub mod store;
 pub mod telemetry;
 pub mod tools;
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::facts::{Class, facts};
 
 /// A request that returned no result.
@@ -79,17 +81,33 @@ fn code_words(code: Option<i64>, status: u16) -> String {
     }
 }
 
-/// Who can do something about an [`ApiError`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Who can do something about an [`ApiError`]. Stored in job records, so a word never changes, and one that a later
+/// version writes is read as [`Blame::Crate`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Blame {
     /// The caller. Another prompt or option may work.
     Caller,
     /// The operator of the server: key, balance, region or network.
     Operator,
     /// No one. The same call may succeed later.
+    #[serde(rename = "weather")]
     Transient,
     /// The developers of this program: MiniMax changed its API, or this program has a bug.
+    #[serde(other)]
     Crate,
+}
+
+impl Blame {
+    /// The word that job records use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Caller => "caller",
+            Self::Operator => "operator",
+            Self::Transient => "weather",
+            Self::Crate => "crate",
+        }
+    }
 }
 
 /// Whether MiniMax accepted a request that returned no result.

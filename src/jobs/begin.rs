@@ -4,14 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::follow::Seat;
-use super::job::{Cost, Job, Kind, now};
-use super::ledger::{NotBought, Purchase};
 use super::paid::Paid;
-use super::state::{Seen, State, Task};
-use super::store::Inserted;
 use super::submit::Departure;
 use super::{Jobs, Order, StoreError, Watch, random_id};
 use crate::api::rate_limit::PromisedSlot;
+use crate::clock::now;
+use crate::store::{Cost, Inserted, Job, Kind, NotBought, Purchase, Seen, State, Task};
 use crate::telemetry;
 
 impl Jobs {

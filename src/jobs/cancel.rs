@@ -1,9 +1,9 @@
 //! Giving a job up.
 
-use super::job::{Job, now};
-use super::state::{Route, Seen, State, Task};
 use super::{Jobs, StoreError, paid};
 use crate::api::Progress;
+use crate::clock::now;
+use crate::store::{Job, Route, Seen, State, Task};
 
 /// Why a job could not be cancelled, or how it was.
 #[derive(Debug)]

@@ -7,14 +7,13 @@ use futures_util::future::join_all;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
-use super::job::{Job, JobFile, Wrapped};
 use super::paid;
 use super::run::{Interrupted, Run, Step};
-use super::state::{Route, Seen, Task};
 use super::unpack::Arrived;
 use super::{Jobs, Kind};
 use crate::api::Progress;
 use crate::media::{self, Expect, FetchProblem, Kind as MediaKind};
+use crate::store::{Job, JobFile, Route, Seen, Task, Wrapped};
 
 /// The longest that one file may take to arrive.
 const LONGEST_DOWNLOAD: Duration = Duration::from_secs(20 * 60);

@@ -1,13 +1,13 @@
 //! What a job that ended without a result says.
 
-use super::state::Failure;
 use crate::api::{ApiError, Blame};
+use crate::store::Failure;
 
 /// What MiniMax, or the way to it, did.
 pub(super) fn failure(error: &ApiError) -> Failure {
     Failure {
         message: error.to_string(),
-        blame: blame_word(error.blame()).to_owned(),
+        blame: error.blame(),
         advice: error.advice(),
         code: error.code(),
         trace_id: error.trace_id().map(str::to_owned),
@@ -31,7 +31,7 @@ pub(super) fn ended(code: Option<i64>, message: &str) -> Failure {
         Some(_) => failure(&refused),
         None => Failure {
             message: refused.to_string(),
-            blame: blame_word(Blame::Transient).to_owned(),
+            blame: Blame::Transient,
             advice: "Make it again, or change the prompt.".to_owned(),
             code: None,
             trace_id: None,
@@ -43,18 +43,9 @@ pub(super) fn ended(code: Option<i64>, message: &str) -> Failure {
 pub(super) fn withheld(message: &str) -> Failure {
     Failure {
         message: format!("MiniMax answered, but {message}"),
-        blame: blame_word(Blame::Caller).to_owned(),
+        blame: Blame::Caller,
         advice: "Rephrase the prompt and make it again.".to_owned(),
         code: None,
         trace_id: None,
-    }
-}
-
-fn blame_word(blame: Blame) -> &'static str {
-    match blame {
-        Blame::Caller => "caller",
-        Blame::Operator => "operator",
-        Blame::Transient => "weather",
-        Blame::Crate => "crate",
     }
 }

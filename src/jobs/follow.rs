@@ -6,13 +6,11 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
-use super::job::{Job, JobFile, now};
-use super::lease::LEASE;
 use super::run::Run;
-use super::state::{Seen, State};
-use super::store::Store;
 use super::submit::Departure;
 use super::{Jobs, StoreError, Watch};
+use crate::clock::now;
+use crate::store::{Job, JobFile, LEASE, Seen, State, Store};
 use crate::telemetry;
 
 /// A job that is followed.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::failure::ended;
 use super::paid;
 use super::run::{Interrupted, Run, Step, Write};
-use super::state::{Seen, State, Task};
 use crate::api::{ApiError, Blame, Progress};
+use crate::store::{Seen, State, Task};
 
 /// After this long without an end, MiniMax is no longer asked by itself.
 const LONGEST_WATCH: i64 = 24 * 3_600_000;

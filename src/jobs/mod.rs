@@ -6,40 +6,23 @@
 //! has been written.
 
 mod account;
-mod answers;
 mod begin;
 mod cancel;
-mod conversation;
 mod deliver;
 mod failure;
-mod find;
 mod follow;
-mod job;
-mod lease;
-mod ledger;
 mod look;
-mod open;
 mod paid;
 mod receive;
-mod remote_ids;
-mod reserve;
-mod retention;
+mod records;
+mod reservation;
 mod run;
-mod salvage;
 mod speech;
-mod spool;
-mod state;
-#[cfg(test)]
-mod state_laws;
-mod store;
-mod store_error;
-#[cfg(test)]
-mod store_laws;
+mod spool_retry;
 mod submit;
 mod transcription;
 mod turns;
 mod unpack;
-mod unwritten;
 mod voice;
 
 use std::collections::HashMap;
@@ -53,30 +36,28 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use account::CALLERS;
-pub use answers::Answer;
 pub use cancel::Cancel;
-pub use conversation::{Conversation, Kept, Said};
-pub use find::{Filter, Page};
-pub use job::{Cost, Job, JobFile, Kind, OnDisk, Wrapped, now};
-pub use ledger::{Denied, Limit, Limits, NotBought, Purchase, Spending, Spent, amount_words, millionths};
 pub use paid::Paid;
 pub use receive::FIRST_SOUND;
-pub use remote_ids::{Owner, RemoteKind};
-pub use reserve::Reservation;
+pub use reservation::Reservation;
 pub use speech::SpeechOrder;
-pub use state::{Failure, Route, STATUSES, Seen, State, Task};
-pub use store_error::StoreError;
 pub use transcription::Transcription;
 pub use voice::Clone as VoiceClone;
+
+pub use crate::clock::now;
+pub use crate::store::{
+    Answer, CALLERS, Conversation, Cost, Denied, Failure, Filter, Job, JobFile, Kept, Kind, Limit, Limits,
+    NotBought, OnDisk, Owner, Page, Purchase, RemoteKind, Route, STATUSES, Said, Seen, Spending, Spent,
+    State, StoreError, Task, Wrapped, amount_words, millionths, random_id,
+};
 
 use account::{Account, Guests};
 
 use crate::api::{ApiError, Client, Progress};
 use crate::media::{Fetcher, Guard, Roots};
+use crate::store::{Store, sweep_often};
 use follow::Live;
-use store::Store;
-use unwritten::Unwritten;
+use spool_retry::Unwritten;
 
 /// What the jobs take of the settings.
 #[derive(Debug, Clone)]
@@ -216,7 +197,7 @@ impl Jobs {
                 let own = Self { account: Arc::clone(&self.shared.own), ..self.clone() };
                 let tending = own.tend_orphans(Arc::clone(&store));
                 let (stop, keep) = (self.shared.stop.clone(), self.shared.settings.keep);
-                let sweeping = retention::sweep_often(Arc::clone(&store), keep);
+                let sweeping = sweep_often(Arc::clone(&store), keep);
                 self.shared.tracker.spawn(async move {
                     tokio::join!(tending, stop.run_until_cancelled(sweeping));
                 });
@@ -339,18 +320,13 @@ impl Jobs {
         (self.live().len(), self.shared.tracker.len())
     }
 
+    /// Runs to its end what must not end with a call: the server's end waits for it as for a job.
+    pub fn outlive(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.shared.tracker.spawn(work);
+    }
+
     fn live(&self) -> MutexGuard<'_, HashMap<String, Live>> {
         // A poisoned table is still a table of channels.
         self.shared.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// A name that cannot be guessed: 128 random bits behind a word that says what it is.
-pub fn random_id(word: &str) -> String {
-    let mut bits = [0_u8; 16];
-    // Without randomness from the system there is no safe name; the time at least keeps names apart.
-    if getrandom::fill(&mut bits).is_err() {
-        bits = u128::try_from(now()).unwrap_or_default().to_be_bytes();
-    }
-    format!("{word}-{}", data_encoding::BASE32_NOPAD.encode(&bits).to_lowercase())
 }

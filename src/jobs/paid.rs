@@ -4,9 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::job::{JobFile, Kind};
 use super::speech::{self, SpeechOrder};
-use super::state::{Route, Task};
 use super::transcription::{Transcription, transcribe};
 use super::voice::{self, clone, design};
 use crate::api::{
@@ -14,6 +12,7 @@ use crate::api::{
     MusicSubmit, Progress, Ready, Regenerate, SoundStream, TemplateSubmit, VideoSubmit, VideoV2Submit, group,
 };
 use crate::media::Player;
+use crate::store::{JobFile, Kind, Route, Task};
 
 /// A request that costs money. Lives in memory only: it is sent once, and never from a record.
 #[derive(Debug, Clone)]

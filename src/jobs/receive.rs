@@ -11,14 +11,13 @@ use tokio::time::Instant;
 use super::Jobs;
 use super::deliver::{MAX_RESULT, short};
 use super::failure::failure;
-use super::job::JobFile;
 use super::paid::{Made, Sound};
 use super::run::{Run, Step, Write};
 use super::speech::{number, sound_file};
-use super::state::{Failure, Seen};
-use crate::api::{Accepted, ApiError, AudioFormat, SoundEnd, SoundPiece, SoundStream};
+use crate::api::{Accepted, ApiError, AudioFormat, Blame, SoundEnd, SoundPiece, SoundStream};
 use crate::media::player::{Feed, Player, Playing};
 use crate::media::{self, Content, Expect, FetchProblem, Kind, OutputProblem, Saved};
+use crate::store::{Failure, JobFile, Seen};
 
 /// Where a job's usage has the milliseconds until the first sound reached the player.
 pub const FIRST_SOUND: &str = "first_sound_ms";
@@ -80,7 +79,7 @@ impl Run {
             Err(Broken::Disk(problem)) => {
                 let failure = Failure {
                     message: format!("the sound was made, and may be billed, but not saved: {problem}"),
-                    blame: "operator".to_owned(),
+                    blame: Blame::Operator,
                     advice: "Make room, or give another output_directory, before it is bought again."
                         .to_owned(),
                     code: None,

@@ -10,17 +10,16 @@ use tokio::time::sleep;
 
 use super::failure::withheld;
 use super::follow::Seat;
-use super::job::{Job, now};
 use super::look::next_look;
 use super::paid::Made;
-use super::spool::Update;
-use super::state::{Route, Seen, State};
+use super::spool_retry::PROMPTLY;
 use super::submit::Departure;
-use super::unwritten::PROMPTLY;
 use super::{Jobs, StoreError};
 use crate::api::rate_limit::Slot;
 use crate::api::{chance, group};
-use crate::clock::earliest;
+use crate::clock::{earliest, now};
+use crate::store::spool::Update;
+use crate::store::{Job, MOST_FILES, Route, Seen, State};
 use crate::telemetry;
 
 /// Another process has the job, its record was changed from elsewhere, or this process is to stop.
@@ -38,9 +37,6 @@ pub(super) enum Write {
     /// While we hold the lease.
     Progress,
 }
-
-/// More files than any request makes.
-pub(super) const MOST_FILES: usize = 32;
 
 /// How often a process that does not hold the lease reads the record for whoever waits.
 const GLANCE: Duration = Duration::from_millis(400);

@@ -3,11 +3,10 @@
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::job::{JobFile, Wrapped};
 use super::paid::{Answer, HOUR, Made, Sound, recorded, sound};
-use super::state::{Route, Task};
 use crate::api::{ApiError, AudioFormat, Client, LiveSpeech, LongSpeech, Ready, SpeechSubmit};
 use crate::media::{Player, SubtitleFormat};
+use crate::store::{JobFile, Route, Task, Wrapped};
 
 /// A text to be spoken.
 #[derive(Debug, Clone)]

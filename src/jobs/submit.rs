@@ -8,11 +8,11 @@ use tokio::time::Instant;
 use super::failure::{failure, traced};
 use super::paid::{Answer, Paid};
 use super::run::{Run, Step, Write};
-use super::state::{Seen, State};
 use crate::api::rate_limit::{self, Permit, QueueView, Ticket};
 use crate::api::retry::{self, Nature};
 use crate::api::{Accepted, ApiError, Client, chance};
 use crate::facts::Class;
+use crate::store::{Seen, State};
 
 /// So often MiniMax may say that it is too much, whatever the time.
 const REFUSALS: u32 = 8;

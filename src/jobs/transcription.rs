@@ -1,9 +1,9 @@
 //! Recordings that are written down.
 
-use super::job::JobFile;
 use super::paid::Made;
 use crate::api::{ApiError, Client, TranscriptionSubmit};
 use crate::media::Source;
+use crate::store::JobFile;
 
 /// More of a transcript is not shown; the file has all of it.
 const SHOWN: usize = 20_000;

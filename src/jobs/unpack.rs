@@ -5,10 +5,10 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::deliver::{Fetch, MAX_RESULT, short};
-use super::job::{JobFile, OnDisk, Wrapped};
 use crate::media::download::archive::{Archive, Entry};
 use crate::media::subtitle::{self, SubtitleFormat};
 use crate::media::{self, Expect, FetchProblem, Kind, Limits};
+use crate::store::{JobFile, OnDisk, Wrapped};
 
 /// The largest subtitle file that is read, in bytes: a million characters have some megabytes.
 const CUES_MAX: u64 = 64 * 1024 * 1024;

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::job::JobFile;
 use super::paid::{HOUR, Made};
 use crate::api::{ApiError, Client, CloneSubmit, DesignSubmit};
+use crate::store::JobFile;
 
 /// A voice to be cloned.
 #[derive(Debug, Clone)]

@@ -6,11 +6,13 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 use sqlx::Row as _;
 
-use super::job::{Cost, Job, Kind};
-use super::ledger::{Limits, Purchase};
+use super::database::Store;
+use super::jobs::Inserted;
+use super::money::{Limits, Purchase};
+use super::record::{Cost, Job, Kind};
 use super::spool::{Entry, Update};
 use super::state::{Failure, Route, Seen, State, Task};
-use super::store::{Inserted, Store};
+use crate::api::Blame;
 
 /// One step of one process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +80,7 @@ fn task() -> Task {
 }
 
 fn failure() -> Failure {
-    Failure { message: "no".into(), blame: "caller".into(), advice: "x".into(), code: None, trace_id: None }
+    Failure { message: "no".into(), blame: Blame::Caller, advice: "x".into(), code: None, trace_id: None }
 }
 
 fn order(id: &str, state: &State) -> Job {
@@ -115,7 +117,7 @@ fn next(state: &State, has_request: bool, chance: u8) -> (Seen, bool) {
 
 impl World {
     async fn begin(store: &Store, sent: bool) -> Self {
-        let id = super::random_id("video");
+        let id = super::id::random_id("video");
         let state = if sent { State::NEW.after(Seen::Leaving) } else { State::NEW };
         let job = order(&id, &state);
         let purchase = Purchase {

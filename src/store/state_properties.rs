@@ -3,13 +3,14 @@
 use proptest::prelude::*;
 
 use super::state::{Failure, Route, STATUSES, Seen, State, Task};
+use crate::api::Blame;
 
 fn task() -> Task {
     Task { route: Route::VideoV2, id: "t-1".into() }
 }
 
 fn failure() -> Failure {
-    Failure { message: "no".into(), blame: "caller".into(), advice: "x".into(), code: None, trace_id: None }
+    Failure { message: "no".into(), blame: Blame::Caller, advice: "x".into(), code: None, trace_id: None }
 }
 
 fn word() -> impl Strategy<Value = String> {

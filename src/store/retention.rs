@@ -8,11 +8,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::answers;
-use super::conversation;
-use super::job::now;
-use super::store::Store;
-use super::store_error::StoreError;
+use super::database::Store;
+use super::error::StoreError;
+use super::{conversations, response_cache};
+use crate::clock::now;
 
 /// Rows of one transaction.
 const BATCH: i64 = 50;
@@ -32,7 +31,7 @@ const LEAST_SPENDING: i64 = 2 * 24 * 3_600_000;
 
 /// Removes what is over, now and every hour, for as long as it is polled. `keep` is how long ended jobs are kept;
 /// `None` keeps them for good.
-pub(super) async fn sweep_often(store: Arc<Store>, keep: Option<Duration>) {
+pub(crate) async fn sweep_often(store: Arc<Store>, keep: Option<Duration>) {
     loop {
         if let Err(error) = store.sweep(keep, now()).await {
             tracing::warn!(%error, "old records were not removed; the next try is in an hour");
@@ -44,8 +43,8 @@ pub(super) async fn sweep_often(store: Arc<Store>, keep: Option<Duration>) {
 impl Store {
     /// Removes what is over at `at`.
     pub(super) async fn sweep(&self, keep: Option<Duration>, at: i64) -> Result<(), StoreError> {
-        self.in_batches(EXPIRED_CONVERSATIONS, &[at.saturating_sub(conversation::LIFE)]).await?;
-        self.in_batches(EXPIRED_ANSWERS, &[at.saturating_sub(answers::LIFE)]).await?;
+        self.in_batches(EXPIRED_CONVERSATIONS, &[at.saturating_sub(conversations::LIFE)]).await?;
+        self.in_batches(EXPIRED_ANSWERS, &[at.saturating_sub(response_cache::LIFE)]).await?;
         let Some(keep) = keep else { return Ok(()) };
         let keep = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
         let cutoffs = [keep, keep.max(LEAST_TASK)].map(|age| at.saturating_sub(age));

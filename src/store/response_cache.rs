@@ -3,16 +3,12 @@
 //! A call that makes no job answers its caller and is forgotten. If the caller has left meanwhile, the answer is
 //! written down, and whoever asks the same again gets it instead of buying it a second time.
 
-use std::future::Future;
-
 use serde_json::Value;
 use sqlx::Row as _;
 
-use super::Jobs;
-use super::job::now;
-use super::store::Store;
-use super::store_error::StoreError;
-use crate::clock::earliest;
+use super::database::Store;
+use super::error::StoreError;
+use crate::clock::{earliest, now};
 
 /// How long an answer waits, in milliseconds. Whoever asks the same a day later may well mean to ask anew.
 pub(super) const LIFE: i64 = 24 * 3_600_000;
@@ -32,25 +28,9 @@ pub struct Answer {
     pub digest: String,
 }
 
-impl Jobs {
-    /// Runs to its end what must not end with a call: the server's end waits for it as for a job.
-    pub fn outlive(&self, work: impl Future<Output = ()> + Send + 'static) {
-        self.shared.tracker.spawn(work);
-    }
-
-    /// Writes down an answer that nobody heard.
-    pub async fn keep_answer(&self, of: &Answer, answer: &Value) -> Result<(), StoreError> {
-        self.store().await?.keep_answer(of, &self.account.name, answer).await
-    }
-
-    /// The answer that waits for this call, if there is one. It is handed over once.
-    pub async fn kept_answer(&self, of: &Answer) -> Result<Option<Value>, StoreError> {
-        self.store().await?.kept_answer(of, &self.account.name).await
-    }
-}
-
 impl Store {
-    async fn keep_answer(&self, of: &Answer, account: &str, answer: &Value) -> Result<(), StoreError> {
+    /// Writes down an answer that nobody heard.
+    pub async fn keep_answer(&self, of: &Answer, account: &str, answer: &Value) -> Result<(), StoreError> {
         let body = answer.to_string();
         if body.len() > LARGEST {
             return Err(self.fail(format!("an answer of {} bytes is too long to be kept", body.len())));
@@ -81,7 +61,8 @@ impl Store {
         transaction.commit().await.map_err(|error| self.fail(error))
     }
 
-    async fn kept_answer(&self, of: &Answer, account: &str) -> Result<Option<Value>, StoreError> {
+    /// The answer that waits for this call, if there is one. It is handed over once.
+    pub async fn kept_answer(&self, of: &Answer, account: &str) -> Result<Option<Value>, StoreError> {
         // Most calls have none, and need not wait for a turn to write.
         let waits = "SELECT 1 FROM answers WHERE principal = ?1 AND account = ?2 AND digest = ?3";
         let row = sqlx::query(waits).bind(&of.principal).bind(account).bind(&of.digest);

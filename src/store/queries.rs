@@ -2,9 +2,9 @@
 
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
 
-use super::job::Job;
-use super::store::Store;
-use super::store_error::StoreError;
+use super::database::Store;
+use super::error::StoreError;
+use super::record::Job;
 
 /// What `list_jobs` asks for.
 #[derive(Debug, Clone, Default)]

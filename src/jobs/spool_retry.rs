@@ -11,11 +11,10 @@ use std::time::Duration;
 
 use tokio::task::spawn_blocking;
 
-use super::job::{Job, now};
-use super::spool::{self, Entry, Update};
-use super::store::Store;
-use super::store_error::StoreError;
 use super::{Jobs, random_id};
+use crate::clock::now;
+use crate::store::spool::{self, Entry, Update};
+use crate::store::{Job, Store, StoreError};
 
 /// A record that is not written so soon gets its line in the file meanwhile.
 pub(super) const PROMPTLY: Duration = Duration::from_secs(1);

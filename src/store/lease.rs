@@ -2,10 +2,10 @@
 
 use sqlx::Row as _;
 
-use super::job::{Job, now};
-use super::store::Store;
-use super::store_error::StoreError;
-use crate::clock;
+use super::database::Store;
+use super::error::StoreError;
+use super::record::Job;
+use crate::clock::{self, now};
 
 /// How long a lease lasts, in milliseconds. A dead process's jobs are idle for this long at most, or twice as long after
 /// the clock was set: then the leases of the living look as if they had run out, until they are renewed.

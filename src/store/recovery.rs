@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use serde::de::IgnoredAny;
 use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
 
-use super::job::now;
-use super::open::connect;
-use super::store::Store;
+use super::connect::connect;
+use super::database::Store;
+use crate::clock::now;
 
 type Trouble = Box<dyn std::error::Error + Send + Sync>;
 

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::Sha256;
 
-use super::job::Job;
-use super::run::MOST_FILES;
+use super::money::PurchaseState;
+use super::record::{Job, MOST_FILES};
 use super::state::State;
 use crate::media::private;
 
@@ -52,7 +52,7 @@ const KEPT: &[&str] = &[
 
 /// One line of a file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     /// When it became known, in Unix milliseconds.
     pub when: i64,
     /// What.
@@ -63,7 +63,7 @@ pub(super) struct Entry {
 /// What a process has come to know.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub(super) enum Update {
+pub(crate) enum Update {
     /// Of a job.
     Job {
         /// The job's id.
@@ -77,15 +77,15 @@ pub(super) enum Update {
     Purchase {
         /// Its id in the ledger.
         purchase: String,
-        /// The word for it.
-        state: String,
+        /// How.
+        state: PurchaseState,
         /// Millionths.
         actual: Option<i64>,
     },
 }
 
 impl Update {
-    pub(super) fn of(job: &Job) -> Self {
+    pub(crate) fn of(job: &Job) -> Self {
         let mut record = match serde_json::to_value(job) {
             Ok(Value::Object(record)) => record,
             _ => Map::new(),
@@ -95,7 +95,7 @@ impl Update {
         Self::Job { job: job.id.clone(), task_id, record }
     }
 
-    pub(super) fn id(&self) -> &str {
+    pub(crate) fn id(&self) -> &str {
         match self {
             Self::Job { job, .. } => job,
             Self::Purchase { purchase, .. } => purchase,
@@ -107,7 +107,7 @@ impl Entry {
     /// Lets the job say what is known, unless it says so already or is further. Tells whether it has changed.
     ///
     /// Whose the job is, what it makes and where its files go is the record's business: no entry says it.
-    pub(super) fn amend(&self, job: &mut Job) -> bool {
+    pub(crate) fn amend(&self, job: &mut Job) -> bool {
         let Update::Job { job: id, record, .. } = &self.what else { return false };
         let Ok(Value::Object(mut all)) = serde_json::to_value(&*job) else { return false };
         let kept = record.iter().filter(|(name, _)| KEPT.contains(&name.as_str()));
@@ -128,7 +128,7 @@ impl Entry {
 }
 
 /// What proves that a line was written by a server of this data folder.
-pub(super) struct SpoolKey(Vec<u8>);
+pub(crate) struct SpoolKey(Vec<u8>);
 
 /// Not the key.
 impl std::fmt::Debug for SpoolKey {
@@ -138,7 +138,7 @@ impl std::fmt::Debug for SpoolKey {
 }
 
 impl SpoolKey {
-    pub(super) fn new(secret: Vec<u8>) -> Self {
+    pub(crate) fn new(secret: Vec<u8>) -> Self {
         Self(secret)
     }
 
@@ -150,14 +150,14 @@ impl SpoolKey {
     }
 
     /// The line of an entry: its MAC in hexadecimal digits, a blank, and the entry as JSON.
-    pub(super) fn line(&self, entry: &Entry) -> Option<String> {
+    pub(crate) fn line(&self, entry: &Entry) -> Option<String> {
         let json = serde_json::to_string(entry).ok()?;
         let mac = HEXLOWER.encode(&self.mac(&json)?.finalize().into_bytes());
         Some(format!("{mac} {json}"))
     }
 
     /// The entry of a line; `None` if no server of this data folder wrote it.
-    pub(super) fn entry(&self, line: &str) -> Option<Entry> {
+    pub(crate) fn entry(&self, line: &str) -> Option<Entry> {
         let (mac, json) = line.split_once(' ')?;
         self.mac(json)?.verify_slice(&HEXLOWER.decode(mac.as_bytes()).ok()?).ok()?;
         serde_json::from_str(json).ok()
@@ -165,22 +165,22 @@ impl SpoolKey {
 }
 
 /// An entry as versions before the spool wrote it: no MAC says by whom.
-pub(super) fn legacy_entry(line: &str) -> Option<Entry> {
+pub(crate) fn legacy_entry(line: &str) -> Option<Entry> {
     serde_json::from_str(line).ok()
 }
 
 /// Where the files are: usually, and if the data folder cannot be written.
-pub(super) fn folders(data: &Path, output: &Path) -> [PathBuf; 2] {
+pub(crate) fn folders(data: &Path, output: &Path) -> [PathBuf; 2] {
     [data.join(FOLDER), output.join(FALLBACK)]
 }
 
 /// The file of a process.
-pub(super) fn file_of(folder: &Path, owner: &str) -> PathBuf {
+pub(crate) fn file_of(folder: &Path, owner: &str) -> PathBuf {
     folder.join(format!("{owner}.{ENDING}"))
 }
 
 /// The files of all processes in a folder that is this user's own. Blocking.
-pub(super) fn files(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     if folder.symlink_metadata().is_err() {
         return Vec::new();
     }
@@ -194,7 +194,7 @@ pub(super) fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// The files of versions before the spool. Blocking.
-pub(super) fn legacy_files(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn legacy_files(folder: &Path) -> Vec<PathBuf> {
     let ours = |name: &str| {
         let ending = Path::new(name).extension();
         let is_whole = ending.is_some_and(|ending| ending == LEGACY_ENDING || ending == FRESH);
@@ -204,7 +204,7 @@ pub(super) fn legacy_files(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Whether a file is one that an earlier version has hidden in the output folder.
-pub(super) fn is_legacy_hidden(path: &Path) -> bool {
+pub(crate) fn is_legacy_hidden(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(LEGACY_HIDDEN))
 }
 
@@ -215,12 +215,12 @@ fn named(folder: &Path, ours: impl Fn(&str) -> bool) -> Vec<PathBuf> {
 }
 
 /// What a file says. Without MACs it has to be this user's alone: `strict`. Blocking.
-pub(super) fn read(path: &Path, strict: bool) -> std::io::Result<String> {
+pub(crate) fn read(path: &Path, strict: bool) -> std::io::Result<String> {
     private::read(path, LONGEST, strict)
 }
 
 /// Writes a file whole, for this user alone: links to results may be in it. Blocking.
-pub(super) fn write(path: &Path, text: &str) -> std::io::Result<()> {
+pub(crate) fn write(path: &Path, text: &str) -> std::io::Result<()> {
     if let Some(folder) = path.parent() {
         private::subfolder(folder)?;
     }
@@ -237,7 +237,7 @@ pub(super) fn write(path: &Path, text: &str) -> std::io::Result<()> {
 
 /// The file under a name that its process does not know: what that one writes meanwhile is another file, and is not
 /// removed with this one. In a folder that cannot be changed it stays what it was. Blocking.
-pub(super) fn take(path: &Path, name: &str) -> PathBuf {
+pub(crate) fn take(path: &Path, name: &str) -> PathBuf {
     let own = file_of(path.parent().unwrap_or(path), name);
     match std::fs::rename(path, &own) {
         Ok(()) => own,
@@ -246,7 +246,7 @@ pub(super) fn take(path: &Path, name: &str) -> PathBuf {
 }
 
 /// Gives a file the name again that it had, unless there is another of that name by now. Blocking.
-pub(super) fn put_back(path: PathBuf, known: PathBuf) -> PathBuf {
+pub(crate) fn put_back(path: PathBuf, known: PathBuf) -> PathBuf {
     if path == known || std::fs::hard_link(&path, &known).is_err() {
         return path;
     }
@@ -255,7 +255,7 @@ pub(super) fn put_back(path: PathBuf, known: PathBuf) -> PathBuf {
 }
 
 /// Removes a file, and its folder if it is the one in the output folder and empty by now. Blocking.
-pub(super) fn remove(path: &Path) {
+pub(crate) fn remove(path: &Path) {
     if let Err(error) = std::fs::remove_file(path)
         && error.kind() != std::io::ErrorKind::NotFound
     {
@@ -275,6 +275,14 @@ mod tests {
     fn entry() -> Entry {
         serde_json::from_value(json!({ "when": 7, "purchase": "call-1", "state": "settled", "actual": 3 }))
             .unwrap()
+    }
+
+    #[test]
+    fn a_purchase_ends_only_in_a_way_that_the_ledger_knows() {
+        let line = |state: &str| format!(r#"{{"when":7,"purchase":"call-1","state":"{state}","actual":3}}"#);
+        assert_eq!(legacy_entry(&line("settled")), Some(entry()));
+        assert_eq!(serde_json::to_string(&entry()).unwrap(), line("settled"));
+        assert_eq!(legacy_entry(&line("anything")), None);
     }
 
     #[test]

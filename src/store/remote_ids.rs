@@ -8,11 +8,12 @@ use std::collections::HashMap;
 
 use sqlx::{Row as _, SqliteConnection};
 
-use super::account::pool;
-use super::job::{Job, Kind, now};
+use super::accounts::pool;
+use super::database::Store;
+use super::error::StoreError;
+use super::record::{Job, Kind};
 use super::state::State;
-use super::store::Store;
-use super::{Jobs, StoreError};
+use crate::clock::now;
 
 /// What an id at MiniMax names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,34 +79,6 @@ const RECORD: &str =
      SET principal = excluded.principal, pending_job = NULL, created_at = excluded.created_at
      WHERE ?6 AND (pending_job IS NOT NULL OR excluded.created_at > remote_ids.created_at)";
 
-impl Jobs {
-    /// Records who has uploaded a file.
-    pub async fn record_upload(&self, principal: &str, file_id: &str) -> Result<(), StoreError> {
-        let store = self.store().await?;
-        let mut transaction = store.begin().await?;
-        let id = RemoteId { account: &self.account.name, kind: RemoteKind::File, id: file_id };
-        store.record_id(&mut transaction, id, principal, now(), true).await?;
-        transaction.commit().await.map_err(|error| store.fail(error))
-    }
-
-    /// Whose each of these ids is. Ids that are missing in the result are [`Owner::Unknown`].
-    pub async fn owners(
-        &self,
-        principal: &str,
-        kind: RemoteKind,
-        ids: &[&str],
-    ) -> Result<HashMap<String, Owner>, StoreError> {
-        self.store().await?.owners(principal, &self.account.name, kind, ids).await
-    }
-
-    /// Whether the records know another principal than this one.
-    pub async fn has_others(&self, principal: &str) -> Result<bool, StoreError> {
-        let store = self.store().await?;
-        let found = sqlx::query_scalar(OTHERS).bind(&self.account.name).bind(principal);
-        found.fetch_one(store.readers()).await.map_err(|error| store.fail(error))
-    }
-}
-
 #[derive(Debug, Clone, Copy)]
 struct RemoteId<'a> {
     account: &'a str,
@@ -114,7 +87,27 @@ struct RemoteId<'a> {
 }
 
 impl Store {
-    async fn owners(
+    /// Records who has uploaded a file.
+    pub async fn record_upload(
+        &self,
+        principal: &str,
+        account: &str,
+        file_id: &str,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.begin().await?;
+        let id = RemoteId { account, kind: RemoteKind::File, id: file_id };
+        self.record_id(&mut transaction, id, principal, now(), true).await?;
+        transaction.commit().await.map_err(|error| self.fail(error))
+    }
+
+    /// Whether the records know another principal than this one.
+    pub async fn has_others(&self, principal: &str, account: &str) -> Result<bool, StoreError> {
+        let found = sqlx::query_scalar(OTHERS).bind(account).bind(principal);
+        found.fetch_one(self.readers()).await.map_err(|error| self.fail(error))
+    }
+
+    /// Whose each of these ids is. Ids that are missing in the result are [`Owner::Unknown`].
+    pub async fn owners(
         &self,
         principal: &str,
         account: &str,
@@ -237,7 +230,7 @@ mod tests {
     use sqlx::{AssertSqlSafe, migrate::Migrator};
 
     use super::*;
-    use crate::jobs::{Route, Task};
+    use crate::store::state::{Route, Task};
 
     async fn store(dir: &tempfile::TempDir) -> Store {
         Store::open(dir.path(), "test".to_owned()).await.unwrap()

@@ -9,12 +9,11 @@ use serde_json::Value;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use super::job::now;
-use super::store::Store;
-use super::store_error::StoreError;
-use super::{Jobs, random_id};
+use super::database::Store;
+use super::error::StoreError;
+use super::id::random_id;
 use crate::api::Function;
-use crate::clock::earliest;
+use crate::clock::{earliest, now};
 
 /// How long a conversation is kept after its last turn, in milliseconds.
 pub(super) const LIFE: i64 = 30 * 24 * 3_600_000;
@@ -66,23 +65,21 @@ pub enum Kept {
     TooLarge,
 }
 
-impl Jobs {
+impl Store {
     /// A conversation of a principal's, unless it has expired.
     pub async fn conversation(&self, principal: &str, id: &str) -> Result<Option<Conversation>, StoreError> {
-        self.store().await?.conversation(principal, id, earliest() - LIFE).await
+        self.conversation_since(principal, id, earliest() - LIFE).await
     }
 
     /// Keeps a conversation after a turn, and forgets those that have expired.
     pub async fn keep(&self, conversation: &Conversation) -> Result<Kept, StoreError> {
-        let store = self.store().await?;
-        let kept = store.keep(conversation).await?;
-        store.forget(&conversation.principal, earliest() - LIFE).await?;
+        let kept = self.write_conversation(conversation).await?;
+        self.forget(&conversation.principal, earliest() - LIFE).await?;
         Ok(kept)
     }
-}
 
-impl Store {
-    async fn conversation(
+    /// A conversation of a principal's that was continued at `since` or later.
+    async fn conversation_since(
         &self,
         principal: &str,
         id: &str,
@@ -120,7 +117,7 @@ impl Store {
         })
     }
 
-    async fn keep(&self, conversation: &Conversation) -> Result<Kept, StoreError> {
+    async fn write_conversation(&self, conversation: &Conversation) -> Result<Kept, StoreError> {
         let body = serde_json::to_string(&conversation.said).map_err(|error| self.fail(error))?;
         if body.len() > LARGEST {
             return Ok(Kept::TooLarge);
@@ -208,28 +205,39 @@ mod tests {
     #[tokio::test]
     async fn what_two_continue_at_once_becomes_two_conversations() {
         let (_dir, store) = store().await;
-        let Kept::As(id) = store.keep(&conversation("", 0, "one")).await.unwrap() else { panic!("not kept") };
-        let first = store.conversation("local", &id, 0).await.unwrap().unwrap();
+        let Kept::As(id) = store.write_conversation(&conversation("", 0, "one")).await.unwrap() else {
+            panic!("not kept")
+        };
+        let first = store.conversation_since("local", &id, 0).await.unwrap().unwrap();
         assert_eq!((first.turns, first.said), (1, conversation("", 0, "one").said));
-        assert_eq!(store.keep(&conversation(&id, 1, "two")).await.unwrap(), Kept::As(id.clone()));
-        let Kept::Forked(other) = store.keep(&conversation(&id, 1, "three")).await.unwrap() else {
+        assert_eq!(
+            store.write_conversation(&conversation(&id, 1, "two")).await.unwrap(),
+            Kept::As(id.clone())
+        );
+        let Kept::Forked(other) = store.write_conversation(&conversation(&id, 1, "three")).await.unwrap()
+        else {
             panic!("it overwrote the other turn")
         };
         let words = |found: Option<Conversation>| found.unwrap().said.messages[0]["content"].clone();
-        assert_eq!(words(store.conversation("local", &id, 0).await.unwrap()), "two");
-        assert_eq!(words(store.conversation("local", &other, 0).await.unwrap()), "three");
-        assert_eq!(store.conversation("somebody else", &id, 0).await.unwrap(), None);
+        assert_eq!(words(store.conversation_since("local", &id, 0).await.unwrap()), "two");
+        assert_eq!(words(store.conversation_since("local", &other, 0).await.unwrap()), "three");
+        assert_eq!(store.conversation_since("somebody else", &id, 0).await.unwrap(), None);
     }
 
     #[tokio::test]
     async fn a_conversation_expires_and_one_that_is_too_large_is_not_kept() {
         let (_dir, store) = store().await;
-        let Kept::As(id) = store.keep(&conversation("", 0, "one")).await.unwrap() else { panic!("not kept") };
+        let Kept::As(id) = store.write_conversation(&conversation("", 0, "one")).await.unwrap() else {
+            panic!("not kept")
+        };
         store.forget("local", now() - LIFE).await.unwrap();
-        assert!(store.conversation("local", &id, now() - LIFE).await.unwrap().is_some());
-        assert!(store.conversation("local", &id, now() + 1).await.unwrap().is_none());
+        assert!(store.conversation_since("local", &id, now() - LIFE).await.unwrap().is_some());
+        assert!(store.conversation_since("local", &id, now() + 1).await.unwrap().is_none());
         store.forget("local", now() + 1).await.unwrap();
-        assert!(store.conversation("local", &id, 0).await.unwrap().is_none());
-        assert_eq!(store.keep(&conversation("", 0, &"x".repeat(LARGEST))).await.unwrap(), Kept::TooLarge);
+        assert!(store.conversation_since("local", &id, 0).await.unwrap().is_none());
+        assert_eq!(
+            store.write_conversation(&conversation("", 0, &"x".repeat(LARGEST))).await.unwrap(),
+            Kept::TooLarge
+        );
     }
 }

@@ -7,9 +7,12 @@ use serde_json::{Map, Value};
 
 use super::state::State;
 use crate::api::rate_limit::QueueView;
-pub use crate::clock::now;
+use crate::clock::now;
 use crate::facts::rounded;
 use crate::media::Saved;
+
+/// More files than any request makes.
+pub(crate) const MOST_FILES: usize = 32;
 
 /// What a job makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,209 +9,30 @@
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
-use super::account::pool;
-use super::job::{Cost, Job, now};
+use super::accounts::pool;
+use super::database::Store;
+use super::error::StoreError;
+use super::money::{Denied, Limits, Purchase, PurchaseState, Spending, Spent, millionths};
+use super::record::Job;
 use super::state::State;
-use super::store::Store;
-use super::store_error::StoreError;
-use crate::clock::{earliest, latest};
+use crate::clock::{earliest, latest, now};
 
 /// What "the last 24 hours" are, in milliseconds.
 const DAY: i64 = 24 * 3_600_000;
 
-/// No sum of such amounts overflows: a thousand million of a currency.
-const MOST: f64 = 1e15;
-
-/// Amounts that must not be exceeded, in millionths of the account's currency. `None` is no limit.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Limits {
-    /// Everything that the account spends in 24 hours, by any process of this data folder.
-    pub day: Option<i64>,
-    /// One purchase.
-    pub call: Option<i64>,
-    /// Everything that this process spends.
-    pub process: Option<i64>,
-    /// Everything that one principal spends on the account in 24 hours, by any process of this data folder. It comes
-    /// with each purchase, because each principal has one of its own.
-    pub principal: Option<i64>,
-}
-
-/// One of the [`Limits`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the variants are the fields of Limits")]
-pub enum Limit {
-    Day,
-    Call,
-    Process,
-    Principal,
-}
-
-/// Something that is about to be bought.
-#[derive(Debug, Clone)]
-pub struct Purchase {
-    /// The tool that buys it.
-    pub tool: &'static str,
-    /// Whose it is.
-    pub principal: String,
-    /// What the principal may spend in 24 hours.
-    pub allowance: Option<i64>,
-    /// What makes it; may be empty.
-    pub model: String,
-    /// `USD` or `CNY`.
-    pub currency: String,
-    /// Millionths, at the upper end; `None` where no price is known.
-    pub estimate: Option<i64>,
-    /// The sealed question that a person has said yes to, by its name.
-    pub consent: Option<String>,
-}
-
-/// Why something may not be bought.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Denied {
-    /// Its price is not known, so the limit cannot be kept.
-    NoPrice(Limit),
-    /// It is dearer than what is left.
-    Over {
-        /// The limit that it would exceed.
-        limit: Limit,
-        /// What the limit is.
-        allowed: i64,
-        /// What it costs at most.
-        price: i64,
-        /// What has been spent of the limit.
-        spent: Spent,
-    },
-    /// The person's yes has bought something already.
-    Used,
-}
-
-/// What was spent, in millionths of one currency.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Spent {
-    /// By MiniMax's count, or at the estimate where it gave none.
-    pub settled: i64,
-    /// Set aside for what has not ended.
-    pub reserved: i64,
-    /// Set aside for what may or may not have been billed.
-    pub unknown: i64,
-    /// Purchases whose price nobody knew; they count as nothing.
-    pub unpriced: i64,
-}
-
-impl Spent {
-    fn and(self, other: Self) -> Self {
-        Self {
-            settled: self.settled.saturating_add(other.settled),
-            reserved: self.reserved.saturating_add(other.reserved),
-            unknown: self.unknown.saturating_add(other.unknown),
-            unpriced: self.unpriced.saturating_add(other.unpriced),
-        }
-    }
-
-    /// What counts against a limit.
-    pub fn total(&self) -> i64 {
-        self.settled.saturating_add(self.reserved).saturating_add(self.unknown)
-    }
-}
-
-/// What an account has spent in one currency.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Spending {
-    /// `USD` or `CNY`.
-    pub currency: String,
-    /// In the last 24 hours, by every process.
-    pub day: Spent,
-    /// By this process.
-    pub process: Spent,
-}
-
-/// Nothing was sent and nothing bought.
-#[derive(Debug, thiserror::Error)]
-pub enum NotBought {
-    /// The records cannot be used.
-    #[error(transparent)]
-    Records(#[from] StoreError),
-    /// It may not be.
-    #[error("a limit forbids it")]
-    Denied(Denied),
-}
-
-/// An amount as whole millionths, never too little; `None` for what is no amount.
-pub fn millionths(amount: f64) -> Option<i64> {
-    if !amount.is_finite() || amount < 0.0 {
-        return None;
-    }
-    // Prices have at most seven places; what lies beyond is the noise of binary fractions.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded, and not negative")]
-    let tenths = (amount * 1e7).round().min(MOST * 10.0) as u64;
-    i64::try_from(tenths.div_ceil(10)).ok()
-}
-
-/// Millionths as a person writes the amount.
-pub fn amount_words(millionths: i64) -> String {
-    let (sign, amount) = (if millionths < 0 { "-" } else { "" }, millionths.unsigned_abs());
-    let places = format!("{:06}", amount % 1_000_000);
-    let places = places.trim_end_matches('0');
-    let point = if places.is_empty() { "" } else { "." };
-    format!("{sign}{}{point}{places}", amount / 1_000_000)
-}
-
-impl Cost {
-    /// What is set aside for it, in millionths.
-    pub fn ceiling(&self) -> Option<i64> {
-        self.most.or(self.estimated).and_then(millionths)
-    }
-}
-
 /// The row's state, and what it actually cost, for a job as it stands.
-fn standing(job: &Job) -> (&'static str, Option<i64>) {
+fn standing(job: &Job) -> (PurchaseState, Option<i64>) {
     let actual = job.cost.actual.and_then(millionths);
-    let word = match &job.state {
-        _ if job.is_free() => "released",
-        _ if actual.is_some() => "settled",
-        State::Submitting { .. } | State::Running { .. } => "reserved",
-        State::Unknown { .. } => "unknown",
+    let state = match &job.state {
+        _ if job.is_free() => PurchaseState::Released,
+        _ if actual.is_some() => PurchaseState::Settled,
+        State::Submitting { .. } | State::Running { .. } => PurchaseState::Reserved,
+        State::Unknown { .. } => PurchaseState::Unknown,
         State::Fetching { .. } | State::Done { .. } | State::Failed { .. } | State::Cancelled { .. } => {
-            "settled"
+            PurchaseState::Settled
         }
     };
-    (word, actual)
-}
-
-impl Limits {
-    /// Whether there are any.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-
-    /// These, and what a principal may spend.
-    pub(super) fn with(self, principal: Option<i64>) -> Self {
-        Self { principal, ..self }
-    }
-
-    /// Whether a purchase of `estimate` is within the limits, `day`, `process` and `principal` being spent.
-    fn check(
-        &self,
-        estimate: Option<i64>,
-        day: Spent,
-        process: Spent,
-        principal: Spent,
-    ) -> Result<(), Denied> {
-        let limits = [
-            (Limit::Call, self.call, Spent::default()),
-            (Limit::Principal, self.principal, principal),
-            (Limit::Process, self.process, process),
-            (Limit::Day, self.day, day),
-        ];
-        for (limit, allowed, spent) in limits {
-            let Some(allowed) = allowed else { continue };
-            let Some(price) = estimate else { return Err(Denied::NoPrice(limit)) };
-            if spent.total().saturating_add(price) > allowed {
-                return Err(Denied::Over { limit, allowed, price, spent });
-            }
-        }
-        Ok(())
-    }
+    (state, actual)
 }
 
 const SUMS: &str = "
@@ -230,7 +51,7 @@ fn spent(row: &SqliteRow) -> Result<Spent, sqlx::Error> {
 }
 
 impl Store {
-    pub(super) async fn spent_in_a_day(
+    async fn spent_in_a_day(
         &self,
         connection: &mut SqliteConnection,
         account: &str,
@@ -274,7 +95,7 @@ impl Store {
         row.and_then(|row| spent(&row)).map_err(|error| self.fail(error))
     }
 
-    pub(super) async fn spent_by_principal(
+    async fn spent_by_principal(
         &self,
         connection: &mut SqliteConnection,
         account: &str,
@@ -320,7 +141,7 @@ impl Store {
             .try_fold(Spent::default(), |sum, row| Ok(sum.and(spent(row).map_err(|error| self.fail(error))?)))
     }
 
-    pub(super) async fn allowed(
+    async fn allowed(
         &self,
         connection: &mut SqliteConnection,
         account: &str,
@@ -390,17 +211,17 @@ impl Store {
     ) -> Result<(), StoreError> {
         let (state, actual) = standing(job);
         #[cfg(feature = "crash-points")]
-        if state != "reserved" {
+        if state != PurchaseState::Reserved {
             crate::crash::point("settle.before");
         }
         self.mark(connection, &job.id, state, actual).await
     }
 
-    pub(super) async fn mark(
+    async fn mark(
         &self,
         connection: &mut SqliteConnection,
         id: &str,
-        state: &str,
+        state: PurchaseState,
         actual: Option<i64>,
     ) -> Result<(), StoreError> {
         // A yes that has bought nothing is still good.
@@ -410,7 +231,7 @@ impl Store {
              WHERE id = ?1 AND (state <> ?2 OR actual IS NOT ?3)",
         )
         .bind(id)
-        .bind(state)
+        .bind(state.as_str())
         .bind(actual)
         .bind(now())
         .execute(connection)
@@ -419,7 +240,8 @@ impl Store {
         Ok(())
     }
 
-    pub(super) async fn reserve(
+    /// Sets money aside for a request that is no job.
+    pub async fn reserve(
         &self,
         id: &str,
         account: &str,
@@ -434,7 +256,7 @@ impl Store {
         Ok(outcome)
     }
 
-    pub(super) async fn currencies(
+    async fn currencies(
         &self,
         connection: &mut SqliteConnection,
         account: &str,
@@ -448,42 +270,133 @@ impl Store {
                 .map_err(|error| self.fail(error))?;
         Ok(rows.iter().filter_map(|row| row.try_get(0).ok()).collect())
     }
+
+    /// Whether a purchase of `estimate` millionths would be allowed now.
+    pub async fn afford(
+        &self,
+        account: &str,
+        principal: &str,
+        currency: &str,
+        estimate: Option<i64>,
+        limits: &Limits,
+    ) -> Result<Result<(), Denied>, StoreError> {
+        let mut connection = self.readers().acquire().await.map_err(|error| self.fail(error))?;
+        self.allowed(&mut connection, account, principal, currency, estimate, limits).await
+    }
+
+    /// What an account has spent, by currency, `currency` first.
+    pub async fn spending(&self, account: &str, currency: &str) -> Result<Vec<Spending>, StoreError> {
+        let mut connection = self.readers().acquire().await.map_err(|error| self.fail(error))?;
+        let mut all = self.currencies(&mut connection, account).await?;
+        all.retain(|other| other != currency);
+        all.insert(0, currency.to_owned());
+        let mut spending = Vec::new();
+        for currency in all {
+            let day = self.spent_in_a_day(&mut connection, account, &currency).await?;
+            // What other callers spend with their keys is none of this one's business.
+            let part = pool(account).map(|_| account);
+            let process = self.spent_by_this_process(&mut connection, &currency, part).await?;
+            spending.push(Spending { currency, day, process });
+        }
+        Ok(spending)
+    }
+
+    /// What a principal has spent in 24 hours.
+    pub async fn spent_by(
+        &self,
+        account: &str,
+        principal: &str,
+        currency: &str,
+    ) -> Result<Spent, StoreError> {
+        let mut connection = self.readers().acquire().await.map_err(|error| self.fail(error))?;
+        self.spent_by_principal(&mut connection, account, principal, currency).await
+    }
+
+    /// Notes how a purchase without a job has ended.
+    pub async fn end_call(
+        &self,
+        id: &str,
+        state: PurchaseState,
+        actual: Option<i64>,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.begin().await?;
+        #[cfg(feature = "crash-points")]
+        crate::crash::point("settle.before");
+        self.end_purchase(&mut transaction, id, state, actual).await?;
+        transaction.commit().await.map_err(|error| self.fail(error))
+    }
+
+    /// Notes how a purchase without a job has ended. `false` where there is no such purchase, or where it cannot have
+    /// ended so; what has ended already stays as it is. The purchase of a job follows the job's record alone.
+    pub(super) async fn end_purchase(
+        &self,
+        connection: &mut SqliteConnection,
+        id: &str,
+        state: PurchaseState,
+        actual: Option<i64>,
+    ) -> Result<bool, StoreError> {
+        let known = sqlx::query_scalar::<_, String>(
+            "SELECT state FROM spending WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM jobs WHERE id = ?1)",
+        );
+        let known = known.bind(id).fetch_optional(&mut *connection).await;
+        let Some(known) = known.map_err(|error| self.fail(error))? else { return Ok(false) };
+        if state == PurchaseState::Reserved || actual.is_some_and(|actual| actual < 0) {
+            return Ok(false);
+        }
+        // Of what nobody could tell, somebody may know more by now.
+        if [PurchaseState::Reserved, PurchaseState::Unknown]
+            .map(PurchaseState::as_str)
+            .contains(&known.as_str())
+        {
+            self.mark(connection, id, state, actual).await?;
+        }
+        Ok(true)
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::PurchaseState::{Released, Reserved, Settled, Unknown};
     use super::*;
 
-    #[test]
-    fn amounts_become_whole_millionths_and_never_too_few() {
-        assert_eq!(millionths(0.0035), Some(3500));
-        assert_eq!(millionths(0.1 + 0.2), Some(300_000));
-        assert_eq!(millionths(0.000_000_1), Some(1));
-        assert_eq!(millionths(0.0), Some(0));
-        assert_eq!(millionths(1e300), Some(1_000_000_000_000_000));
-        assert_eq!([f64::NAN, f64::INFINITY, -1.0].map(millionths), [None; 3]);
-        assert_eq!([0, 5_000_000, 31_500, -250_000].map(amount_words), ["0", "5", "0.0315", "-0.25"]);
-    }
-
-    #[test]
-    fn a_limit_may_be_reached_and_not_passed_and_an_unknown_price_passes_none() {
-        let limits = Limits { day: Some(10), call: None, process: Some(4), principal: Some(100) };
-        let spent = |settled| Spent { settled, ..Spent::default() };
-        let none = Spent::default();
-        assert_eq!(limits.check(Some(3), spent(7), spent(1), none), Ok(()));
-        let over = |denied| matches!(denied, Err(Denied::Over { limit, .. }) if limit == Limit::Day);
-        assert!(over(limits.check(Some(3), spent(8), spent(1), none)));
-        assert_eq!(limits.check(None, none, none, none), Err(Denied::NoPrice(Limit::Principal)));
-        assert_eq!(Limits::default().check(None, none, none, none), Ok(()));
-        let most = Spent { settled: i64::MAX, reserved: i64::MAX, unknown: 1, unpriced: 0 };
-        let shared = limits.with(None);
-        assert!(over(shared.check(Some(i64::MAX), most, none, none).or(shared.check(
-            Some(1),
-            most,
-            none,
-            none
-        ))));
-        let own = limits.check(Some(1), none, none, spent(100));
-        assert!(matches!(own, Err(Denied::Over { limit: Limit::Principal, allowed: 100, .. })), "{own:?}");
+    #[tokio::test]
+    async fn a_purchase_ends_once_and_that_of_a_job_with_the_job_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), "me".to_owned()).await.unwrap();
+        let purchase = Purchase {
+            tool: "chat",
+            principal: "local".to_owned(),
+            allowance: None,
+            model: "m".to_owned(),
+            currency: "USD".to_owned(),
+            estimate: Some(5),
+            consent: None,
+        };
+        for id in ["call-1", "call-2", "image-1"] {
+            store.reserve(id, "a", &purchase, &Limits::default()).await.unwrap().unwrap();
+        }
+        let job = "INSERT INTO jobs VALUES ('image-1', 'local', 'a', 'image', 'succeeded', 0, NULL, NULL, '', '{}', NULL, 0, 1, 1)";
+        sqlx::query(job).execute(store.writers()).await.unwrap();
+        for (id, state, actual, counts, becomes) in [
+            ("call-1", Reserved, None, false, "reserved"),
+            ("call-1", Settled, Some(-9), false, "reserved"),
+            ("call-1", Unknown, None, true, "unknown"),
+            ("call-1", Settled, Some(3), true, "settled 3"),
+            ("call-1", Released, None, true, "settled 3"),
+            ("call-1", Settled, Some(0), true, "settled 3"),
+            ("call-2", Released, None, true, "released"),
+            ("call-2", Settled, Some(4), true, "released"),
+            ("image-1", Released, None, false, "reserved"),
+            ("call-9", Released, None, false, ""),
+        ] {
+            let mut transaction = store.begin().await.unwrap();
+            let counted = store.end_purchase(&mut transaction, id, state, actual).await.unwrap();
+            transaction.commit().await.unwrap();
+            let now = sqlx::query_scalar::<_, String>(
+                "SELECT state || coalesce(' ' || actual, '') FROM spending WHERE id = ?1",
+            );
+            let now = now.bind(id).fetch_optional(store.readers()).await.unwrap().unwrap_or_default();
+            assert_eq!((counted, now.as_str()), (counts, becomes), "{id} {state:?}");
+        }
     }
 }

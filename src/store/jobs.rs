@@ -1,35 +1,42 @@
-//! The rows: SQLite, shared by every server process of one data folder.
-//!
-//! A lease decides which process polls and delivers a job. It runs out a few seconds after its owner has died,
-//! and each write of an owner carries it, so a process that was asleep cannot overwrite what another has done.
+//! The table of jobs: how records are written.
 
-use std::path::{Path, PathBuf};
+use sqlx::{Sqlite, SqliteConnection, Transaction};
 
-use sqlx::sqlite::SqlitePool;
-use sqlx::{Row as _, Sqlite, SqliteConnection, Transaction};
-
-use super::job::{Job, now};
+use super::database::Store;
+use super::error::StoreError;
 use super::lease::LEASE;
-use super::ledger::{Denied, Limits, Purchase};
-use super::open::{Pools, Presence};
-use super::spool::{Entry, SpoolKey, Update};
+use super::money::{Denied, Limits, Purchase};
+use super::record::Job;
+use super::spool::{Entry, Update};
 use super::state::State;
-use super::store_error::StoreError;
+use crate::clock::now;
 
-/// An open database.
-#[derive(Debug)]
-pub struct Store {
-    pools: Pools,
-    folder: PathBuf,
-    /// This process, in leases.
-    owner: String,
-    notice: Option<String>,
-    spool_key: SpoolKey,
-    _presence: Presence,
+/// Which records may be changed by a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Write {
+    /// One whose lease this process holds, unless it was cancelled meanwhile.
+    Progress,
+    /// The answer to a submit: also one that others hold, or that was given up without an answer.
+    Answer,
+    /// Any. The lease stays as it is.
+    Note,
+    /// One whose lease this process holds.
+    Replace,
 }
 
-/// How much a probe writes, in bytes; in the database it is twice as long, and longer than the probe's cache.
-const PROBE: i64 = 32 * 1024;
+impl Write {
+    /// The condition on the row; `?8` is this process.
+    fn condition(self) -> &'static str {
+        match self {
+            Self::Progress => "lease_owner = ?8 AND status <> 'cancelled'",
+            Self::Answer => {
+                "(lease_owner = ?8 OR status IN ('submitting', 'unknown', 'cancelled', 'failed'))"
+            }
+            Self::Note => "TRUE",
+            Self::Replace => "lease_owner = ?8",
+        }
+    }
+}
 
 /// What became of an insertion.
 #[derive(Debug)]
@@ -43,78 +50,6 @@ pub enum Inserted {
 }
 
 impl Store {
-    /// The database's name in the data folder.
-    pub const FILE: &str = "jobs.sqlite3";
-
-    /// An open database and what there is to say about it.
-    pub(super) async fn with(
-        pools: Pools,
-        folder: &Path,
-        owner: String,
-        presence: Presence,
-        notice: Option<String>,
-    ) -> Result<Self, StoreError> {
-        let folder = folder.to_owned();
-        let spool_key = SpoolKey::new(Vec::new());
-        let mut store = Self { pools, folder, owner, notice, spool_key, _presence: presence };
-        store.spool_key = SpoolKey::new(store.secret("spool").await?);
-        Ok(store)
-    }
-
-    /// What proves that a spooled line belongs to these records.
-    pub(super) fn spool_key(&self) -> &SpoolKey {
-        &self.spool_key
-    }
-
-    /// What whoever runs the server should know: the records had to be repaired.
-    pub fn notice(&self) -> Option<&str> {
-        self.notice.as_deref()
-    }
-
-    /// Ends all connections.
-    pub async fn close(&self) {
-        self.pools.close().await;
-    }
-
-    /// For statements that change something.
-    pub(super) fn writers(&self) -> &SqlitePool {
-        &self.pools.writers
-    }
-
-    /// For statements that change nothing. None of them waits for a writer.
-    pub(super) fn readers(&self) -> &SqlitePool {
-        &self.pools.readers
-    }
-
-    /// Whether something can be written: writes a row to the disk and takes it back.
-    pub(super) async fn probe(&self) -> Result<(), StoreError> {
-        let begun = self.pools.probe.begin_with("BEGIN IMMEDIATE").await;
-        let mut transaction = begun.map_err(|error| self.fail(error))?;
-        let row = "INSERT INTO answers (principal, account, digest, body, created_at)
-                   VALUES ('', '', 'probe', hex(zeroblob(?1)), 0)";
-        let written = sqlx::query(row).bind(PROBE).execute(&mut *transaction).await;
-        written.map_err(|error| self.fail(error))?;
-        transaction.rollback().await.map_err(|error| self.fail(error))
-    }
-
-    pub(super) fn owner(&self) -> &str {
-        &self.owner
-    }
-
-    pub(super) fn fail(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
-        let source = source.into();
-        match source.downcast_ref() {
-            // The connections are taken by writes that wait themselves, or by reads that take long.
-            Some(sqlx::Error::PoolTimedOut) if self.pools.writers.num_idle() == 0 => {
-                StoreError::new(&self.folder, "the database is locked, and other writes wait for it".into())
-            }
-            Some(sqlx::Error::PoolTimedOut) => {
-                StoreError::new(&self.folder, "the database is busy with other calls".into())
-            }
-            _ => StoreError::new(&self.folder, source),
-        }
-    }
-
     /// Writes a new job, leased to this process, and with it what is set aside for its purchase, if it is one and
     /// the limits leave room; on disk when it returns.
     pub async fn insert(
@@ -136,11 +71,6 @@ impl Store {
             crate::crash::point("record.after");
         }
         Ok(inserted)
-    }
-
-    /// A transaction that nobody writes beside.
-    pub(super) async fn begin(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
-        self.pools.writers.begin_with("BEGIN IMMEDIATE").await.map_err(|error| self.fail(error))
     }
 
     async fn insert_on(&self, connection: &mut SqliteConnection, job: &Job) -> Result<Inserted, StoreError> {
@@ -192,7 +122,7 @@ impl Store {
     /// Writes a job back, for whoever follows it. `false` means that another process has it now, or that it was
     /// cancelled meanwhile, in this process too, and nothing was written.
     pub async fn save_progress(&self, job: &Job) -> Result<bool, StoreError> {
-        self.save_whole(job, "progress").await
+        self.save_whole(job, Write::Progress).await
     }
 
     /// Writes the answer to a submit, whoever holds the lease and whatever was thought of the job meanwhile: it
@@ -200,18 +130,18 @@ impl Store {
     pub async fn save_answer(&self, job: &mut Job) -> Result<bool, StoreError> {
         let mut transaction = self.begin().await?;
         self.note_twin(&mut transaction, job).await?;
-        let saved = self.save_on(&mut transaction, job, "answer").await?;
+        let saved = self.save_on(&mut transaction, job, Write::Answer).await?;
         self.commit(transaction).await?;
         Ok(saved)
     }
 
     /// Writes what a process has come to know and could not write, if the record is not further. `false` where there
     /// is no such record. The lease stays with whoever has it.
-    pub(super) async fn join(&self, entry: &Entry) -> Result<bool, StoreError> {
+    pub(crate) async fn join(&self, entry: &Entry) -> Result<bool, StoreError> {
         let mut transaction = self.begin().await?;
         match &entry.what {
             Update::Purchase { purchase, state, actual } => {
-                if !self.end_purchase(&mut transaction, purchase, state, *actual).await? {
+                if !self.end_purchase(&mut transaction, purchase, *state, *actual).await? {
                     return Ok(false);
                 }
             }
@@ -222,7 +152,7 @@ impl Store {
                 let mut job = self.parse(&row)?;
                 if entry.amend(&mut job) {
                     self.note_twin(&mut transaction, &mut job).await?;
-                    self.save_on(&mut transaction, &job, "note").await?;
+                    self.save_on(&mut transaction, &job, Write::Note).await?;
                 }
             }
         }
@@ -249,9 +179,9 @@ impl Store {
         Ok(())
     }
 
-    async fn save_whole(&self, job: &Job, right: &str) -> Result<bool, StoreError> {
+    async fn save_whole(&self, job: &Job, write: Write) -> Result<bool, StoreError> {
         let mut transaction = self.begin().await?;
-        let saved = self.save_on(&mut transaction, job, right).await?;
+        let saved = self.save_on(&mut transaction, job, write).await?;
         self.commit(transaction).await?;
         Ok(saved)
     }
@@ -261,34 +191,35 @@ impl Store {
         &self,
         connection: &mut SqliteConnection,
         job: &Job,
-        right: &str,
+        write: Write,
     ) -> Result<bool, StoreError> {
         let body = serde_json::to_string(job).map_err(|error| self.fail(error))?;
         #[cfg(feature = "crash-points")]
         crate::crash::point("save.before");
-        let saved = sqlx::query(
+        let condition = write.condition();
+        let sql = format!(
             "UPDATE jobs SET status = ?2, is_open = ?3, task_id = ?4, body = ?5, search = ?6, updated_at = ?7,
-                             lease_owner = CASE WHEN ?11 = 'note' THEN lease_owner ELSE ?8 END,
-                             lease_until = CASE WHEN ?11 = 'note' THEN lease_until ELSE ?9 END,
+                             lease_owner = CASE WHEN ?11 THEN lease_owner ELSE ?8 END,
+                             lease_until = CASE WHEN ?11 THEN lease_until ELSE ?9 END,
                              idempotency_key = CASE WHEN ?10 THEN NULL ELSE idempotency_key END
-             WHERE id = ?1 AND (?11 = 'note' OR (lease_owner = ?8 AND (?11 <> 'progress' OR status <> 'cancelled'))
-                OR (?11 = 'answer' AND status IN ('submitting', 'unknown', 'cancelled', 'failed')))",
-        )
-        .bind(&job.id)
-        .bind(job.state.status())
-        .bind(!job.state.is_over())
-        .bind(job.state.task().map(|task| task.id.as_str()))
-        .bind(body)
-        .bind(search_text(job))
-        .bind(job.updated_at)
-        .bind(&self.owner)
-        .bind(if job.state.is_over() { 0 } else { now() + LEASE })
-        // What failed and was not bought: its key is free for another try.
-        .bind(matches!(job.state, State::Failed { task: None, .. }) && job.is_free())
-        .bind(right)
-        .execute(&mut *connection)
-        .await
-        .map_err(|error| self.fail(error))?;
+             WHERE id = ?1 AND {condition}"
+        );
+        let saved = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(&job.id)
+            .bind(job.state.status())
+            .bind(!job.state.is_over())
+            .bind(job.state.task().map(|task| task.id.as_str()))
+            .bind(body)
+            .bind(search_text(job))
+            .bind(job.updated_at)
+            .bind(&self.owner)
+            .bind(if job.state.is_over() { 0 } else { now() + LEASE })
+            // What failed and was not bought: its key is free for another try.
+            .bind(matches!(job.state, State::Failed { task: None, .. }) && job.is_free())
+            .bind(write == Write::Note)
+            .execute(&mut *connection)
+            .await
+            .map_err(|error| self.fail(error))?;
         if saved.rows_affected() == 1 {
             self.account_for(&mut *connection, job).await?;
             self.record_ids(connection, job).await?;
@@ -308,14 +239,9 @@ impl Store {
         if self.parse(&row)?.state != *before {
             return Ok(false);
         }
-        let saved = self.save_on(&mut transaction, job, "").await?;
+        let saved = self.save_on(&mut transaction, job, Write::Replace).await?;
         self.commit(transaction).await?;
         Ok(saved)
-    }
-
-    pub(super) fn parse(&self, row: &sqlx::sqlite::SqliteRow) -> Result<Job, StoreError> {
-        let body: &str = row.try_get("body").map_err(|error| self.fail(error))?;
-        serde_json::from_str(body).map_err(|error| self.fail(error))
     }
 }
 

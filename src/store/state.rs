@@ -9,6 +9,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::api::Blame;
+
 /// Where a job is. Stored as JSON, so a variant or field that has been released stays readable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "at", rename_all = "snake_case")]
@@ -103,8 +105,8 @@ pub enum Route {
 pub struct Failure {
     /// What happened.
     pub message: String,
-    /// Whose turn it is: `caller`, `operator`, `weather` or `crate`.
-    pub blame: String,
+    /// Who can do something about it.
+    pub blame: Blame,
     /// What to do next.
     pub advice: String,
     /// MiniMax's code.
@@ -181,7 +183,7 @@ impl State {
             (Self::Submitting { sent: false, .. }, Seen::Orphaned) => Self::Failed {
                 failure: Failure {
                     message: "the server stopped before the request left; nothing was bought".to_owned(),
-                    blame: "weather".to_owned(),
+                    blame: Blame::Transient,
                     advice: "Call the tool again with the same arguments; its idempotency_key is free again."
                         .to_owned(),
                     code: None,
@@ -285,7 +287,7 @@ mod tests {
     fn failure() -> Failure {
         Failure {
             message: "no".into(),
-            blame: "caller".into(),
+            blame: Blame::Caller,
             advice: "other".into(),
             code: Some(1026),
             trace_id: None,
@@ -364,6 +366,23 @@ mod tests {
     fn a_request_on_its_way_cannot_be_cancelled_because_it_may_be_billed() {
         let leaving = State::NEW.after(Seen::Leaving);
         assert_eq!(leaving.clone().after(Seen::Cancelled { at_minimax: false }), leaving);
+    }
+
+    #[test]
+    fn who_is_to_blame_is_stored_as_a_word_and_an_unknown_word_can_be_read() {
+        for (blame, word) in [
+            (Blame::Caller, "caller"),
+            (Blame::Operator, "operator"),
+            (Blame::Transient, "weather"),
+            (Blame::Crate, "crate"),
+        ] {
+            let text = serde_json::to_string(&Failure { blame, ..failure() }).unwrap();
+            assert!(text.contains(&format!(r#""blame":"{word}""#)), "{text}");
+            assert_eq!(serde_json::from_str::<Failure>(&text).unwrap().blame, blame);
+            assert_eq!(blame.as_str(), word);
+        }
+        let later = r#"{ "message": "no", "blame": "a word of a later version", "advice": "other" }"#;
+        assert_eq!(serde_json::from_str::<Failure>(later).unwrap().blame, Blame::Crate);
     }
 
     #[test]

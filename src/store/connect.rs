@@ -1,0 +1,118 @@
+//! Connections to the database, which is brought to the newest form and checked before it is used.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions as _, Connection as _};
+use tokio::task::spawn_blocking;
+use tokio::time::Instant;
+
+use super::error::{Cause, Fault};
+use crate::media::private;
+
+/// How long a statement waits for another process that writes.
+const BUSY: Duration = Duration::from_secs(20);
+
+/// Connections to one database.
+#[derive(Debug, Clone)]
+pub(super) struct Pools {
+    /// Few: SQLite has one writer at a time, and a connection that waits for its turn is of no use to others.
+    pub(super) writers: SqlitePool,
+    /// These cannot write, so no writer keeps them waiting.
+    pub(super) readers: SqlitePool,
+    /// One that writes what is never committed: see [`Store::probe`].
+    pub(super) probe: SqlitePool,
+}
+
+impl Pools {
+    pub(super) fn around(writers: SqlitePool, path: &Path) -> Self {
+        let options = SqliteConnectOptions::new().filename(path);
+        let readers = options.clone().busy_timeout(Duration::from_secs(5)).pragma("query_only", "ON");
+        // What does not fit into so small a cache is written to the disk before the transaction ends.
+        let probe = options.busy_timeout(Duration::from_secs(2)).pragma("cache_size", "2");
+        Self { writers, readers: pool(4).connect_lazy_with(readers), probe: pool(1).connect_lazy_with(probe) }
+    }
+
+    /// Ends all connections. The last one that can write leaves everything in one file.
+    pub(super) async fn close(&self) {
+        self.readers.close().await;
+        self.probe.close().await;
+        self.writers.close().await;
+    }
+}
+
+type Trouble = Box<dyn std::error::Error + Send + Sync>;
+
+/// How long servers that start in the same moment make way for each other. `SQLite` does not wait by itself where
+/// one makes the database and the other changes its mode.
+const JOSTLE: Duration = Duration::from_secs(5);
+
+/// A database of the newest form. Fails if a page of it is damaged.
+pub(super) async fn connect(path: &Path) -> Result<SqlitePool, Trouble> {
+    let start = Instant::now();
+    loop {
+        match connect_once(path).await {
+            Err(trouble) if Cause::of(&*trouble) == Cause::Lock && start.elapsed() < JOSTLE => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            settled => return settled,
+        }
+    }
+}
+
+async fn connect_once(path: &Path) -> Result<SqlitePool, Trouble> {
+    // SQLite gives its other files the rights of this one, which it would make by the umask alone. Where it cannot be
+    // made, SQLite says why.
+    let made = path.to_owned();
+    let _ = spawn_blocking(move || private::create(&made)).await;
+    let options = SqliteConnectOptions::new().filename(path).create_if_missing(true).busy_timeout(BUSY);
+    // A connection that fails while it opens would be closed behind our back, and what SQLite tidies up then may
+    // be the log of another database by the same name. This one opens without a look into the file.
+    let mut first = options.connect().await?;
+    let readable = sqlx::query("PRAGMA journal_mode = WAL").execute(&mut first).await;
+    let closed = first.close().await;
+    readable?;
+    closed?;
+    let options = options
+        .journal_mode(SqliteJournalMode::Wal)
+        // A record of money must survive a power cut too.
+        .synchronous(SqliteSynchronous::Full);
+    let pool = pool(2).connect_with(options).await?;
+    match prepare(&pool).await {
+        Ok(()) => Ok(pool),
+        Err(trouble) => {
+            pool.close().await;
+            Err(trouble)
+        }
+    }
+}
+
+fn pool(most: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new().max_connections(most).acquire_timeout(BUSY).after_release(|connection, _| {
+        Box::pin(async move {
+            // SQLite ends a transaction by itself when the disk is full, and sqlx goes on counting it: nothing could
+            // be begun on the connection any more. A ping waits until what is under way has ended.
+            connection.ping().await?;
+            Ok(!connection.is_in_transaction())
+        })
+    })
+}
+
+async fn prepare(pool: &SqlitePool) -> Result<(), Trouble> {
+    let mut migrated = sqlx::migrate!().run(pool).await;
+    for _ in 0..5 {
+        if migrated.is_ok() {
+            break;
+        }
+        // Another process may have been quicker; then there is nothing left to do.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        migrated = sqlx::migrate!().run(pool).await;
+    }
+    migrated?;
+    // Some 0.1 s for ten thousand jobs.
+    let found: String = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(pool).await?;
+    if found == "ok" { Ok(()) } else { Err(Fault::Malformed(found).into()) }
+}

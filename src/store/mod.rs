@@ -1,0 +1,50 @@
+//! The rows: SQLite, shared by every server process of one data folder.
+//!
+//! A file for each table, all over [`Store`]. What could not be written lies in the spool until it can be.
+//!
+//! A lease decides which process polls and delivers a job. It runs out a few seconds after its owner has died,
+//! and each write of an owner carries it, so a process that was asleep cannot overwrite what another has done.
+
+mod accounts;
+mod connect;
+mod conversations;
+mod database;
+mod error;
+mod id;
+mod jobs;
+mod lease;
+mod ledger;
+mod money;
+mod open;
+mod presence;
+#[cfg(test)]
+mod properties;
+mod queries;
+mod record;
+mod recovery;
+mod remote_ids;
+mod response_cache;
+mod retention;
+mod secrets;
+pub(crate) mod spool;
+mod state;
+#[cfg(test)]
+mod state_properties;
+
+pub use self::accounts::CALLERS;
+pub use self::conversations::{Conversation, Kept, Said};
+pub use self::database::Store;
+pub use self::error::StoreError;
+pub use self::id::random_id;
+pub use self::jobs::Inserted;
+pub(crate) use self::lease::LEASE;
+pub use self::money::{
+    Denied, Limit, Limits, NotBought, Purchase, PurchaseState, Spending, Spent, amount_words, millionths,
+};
+pub use self::queries::{Filter, Page};
+pub(crate) use self::record::MOST_FILES;
+pub use self::record::{Cost, Job, JobFile, Kind, OnDisk, Wrapped};
+pub use self::remote_ids::{Owner, RemoteKind};
+pub use self::response_cache::Answer;
+pub(crate) use self::retention::sweep_often;
+pub use self::state::{Failure, Route, STATUSES, Seen, State, Task};
