@@ -1,8 +1,8 @@
 //! Every setting: its name, default and meaning, and the [`Config`] they add up to.
 //!
 //! [`Config::read`] is pure: it sees the environment through the lookup it is given and the folders
-//! of this machine through [`Places`]. `--help` and README print [`SETTINGS`], so a setting that is
-//! not in the table does not exist.
+//! of this machine through [`Places`]. `--help` and `docs/configuration.md` print [`SETTINGS`], so a
+//! setting that is not in the table does not exist.
 //!
 //! A setting that cannot be used never keeps the server from starting: it is kept in
 //! [`Config::problems`], and each call says what to change.
