@@ -28,7 +28,7 @@ fn settings() -> String {
 }
 
 fn tools() -> String {
-    let mut table = "| Tool | Group | What it does | Costs money |\n|---|---|---|---|\n".to_owned();
+    let mut table = "| Tool | Toolset | What it does | Costs money |\n|---|---|---|---|\n".to_owned();
     for tool in Server::catalogue() {
         let group = Server::group_of(&tool.name).unwrap();
         let (group, _) = Toolset::ALL.iter().find(|(_, known)| *known == group).unwrap();
