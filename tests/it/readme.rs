@@ -81,8 +81,50 @@ fn every_tool_and_every_toolset_is_on_the_front_page() {
     for (toolset, _) in Toolset::ALL {
         assert!(text.contains(&format!("| `{toolset}` |")), "{toolset}");
     }
-    for tool in Server::catalogue() {
+    let tools = Server::catalogue();
+    for tool in &tools {
         assert!(text.contains(&format!("`{}`", tool.name)), "{}", tool.name);
+    }
+    assert!(text.contains(&format!("{} tools", tools.len())), "there are {} tools", tools.len());
+}
+
+/// The entry on the front page, and where each client keeps its file, are those of the tested example.
+#[test]
+fn the_front_page_connects_clients_as_the_example_does() {
+    let text = read("README.md");
+    let (_, block) = text.split_once("```json\n").unwrap();
+    let shown: Value = serde_json::from_str(block.split("```").next().unwrap()).unwrap();
+    let example: Value = serde_json::from_str(include_str!("../../mcp.json.example")).unwrap();
+    let (shown, tested) =
+        (&shown["mcpServers"]["minimax"], &example["cursor"]["config"]["mcpServers"]["minimax"]);
+    assert_eq!(shown["command"], tested["command"]);
+    let names = |entry: &Value| entry["env"].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(shown), names(tested));
+    for (client, entry) in example.as_object().unwrap() {
+        let files = entry["file"].as_object().unwrap().iter();
+        for (_, file) in files.filter(|(system, _)| !["macOS", "Windows"].contains(&system.as_str())) {
+            assert!(text.contains(file.as_str().unwrap()), "{client}: {file}");
+        }
+    }
+}
+
+/// The words between backticks.
+fn quoted(cell: &str) -> impl Iterator<Item = &str> {
+    cell.split('`').skip(1).step_by(2)
+}
+
+#[test]
+fn parameters_that_a_page_calls_unlisted_are_in_no_schema() {
+    let catalogue = Server::catalogue();
+    let rows = rows(&read("docs/tools.md"), "unlisted");
+    assert!(rows.len() >= 8, "{}", rows.len());
+    for row in rows {
+        for name in quoted(&row[1]) {
+            let tool = catalogue.iter().find(|tool| tool.name == name).unwrap_or_else(|| panic!("{name}"));
+            let listed = tool.input_schema["properties"].as_object().unwrap();
+            let words = row[0].split('(').next().unwrap();
+            assert!(quoted(words).all(|parameter| !listed.contains_key(parameter)), "{row:?}");
+        }
     }
 }
 
