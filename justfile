@@ -22,7 +22,7 @@ lint:
 spell:
     typos
 
-# Writes the generated tables of the pages anew (README, docs).
+# Writes the generated tables in docs.
 tables:
     UPDATE=1 cargo test readme
     UPDATE=1 cargo test coverage

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Every client library, over every transport it has, through the same play.
 
-    python3 tests/clients/matrix.py [--keep FOLDER] [--quick] [--only WORD]... [--write-readme] [PROGRAM]
+    python3 tests/clients/matrix.py [--keep FOLDER] [--quick] [--only WORD]... [--write-table] [PROGRAM]
 
 Installs each library of clients.json into a place of its own (`--keep` keeps them for the next time), starts the sandbox
 and `PROGRAM serve --http … --sse` (cargo makes the program if none is named), and prints a line for each client and
 transport, then the same as a table. It ends with status 1 if one failed, with 3 if a library cannot be installed.
-`--quick` takes the lines that `.ci/run` plays, `--only ts --only http` those with all these words; `--write-readme` puts
-the table into README.md. Needs Python 3.10 and package indexes; no Node, no key, and nothing is paid for.
+`--quick` takes the lines that `.ci/run` plays, `--only ts --only http` those with all these words; `--write-table` puts
+the table into docs/compatibility.md. Needs Python 3.10 and package indexes; no Node, no key, and nothing is paid for.
 
 The play: list the tools; a picture, and its bytes; speech, and its bytes; a video whose job outlives the call and is
 collected with get_job, and its bytes; the job and the picture once more as resources; and MiniMax was asked to make each
@@ -32,7 +32,7 @@ from places import NotHad, Places, built, ended_without, plain
 from support import Sandbox
 
 HERE = Path(__file__).resolve().parent
-README = HERE.parents[1] / "README.md"
+PAGE = HERE.parents[1] / "docs" / "compatibility.md"
 CLIENTS = json.loads((HERE / "clients.json").read_text(encoding="utf-8"))
 TRANSPORTS = {"stdio": "stdio", "http": "HTTP", "sse": "SSE"}
 
@@ -134,7 +134,7 @@ def play_all(program, played, folder):
 
 
 def table(rows):
-    """For the README: the revision of the protocol that each spoke, where it says so."""
+    """For docs/compatibility.md: the revision of the protocol that each spoke, where it says so."""
     text = "| Client | Version | stdio | HTTP | SSE |\n|---|---|---|---|---|\n"
     cells = {}
     for row, transport, version, protocol, problem in rows:
@@ -145,11 +145,11 @@ def table(rows):
     return text
 
 
-def write_readme(text):
+def write_table(text):
     begin, end = "<!-- clients -->\n", "<!-- /clients -->"
-    readme = README.read_text(encoding="utf-8")
-    before, rest = readme.split(begin)
-    README.write_text(before + begin + text + end + rest.split(end)[1], encoding="utf-8", newline="\n")
+    page = PAGE.read_text(encoding="utf-8")
+    before, rest = page.split(begin)
+    PAGE.write_text(before + begin + text + end + rest.split(end)[1], encoding="utf-8", newline="\n")
 
 
 def main():
@@ -158,10 +158,10 @@ def main():
     parser.add_argument("--keep", help="keep the libraries here")
     parser.add_argument("--quick", action="store_true", help="the lines that .ci/run plays")
     parser.add_argument("--only", action="append", default=[], metavar="WORD", help="lines with all these words")
-    parser.add_argument("--write-readme", action="store_true", help="put the table into README.md")
+    parser.add_argument("--write-table", action="store_true", help="put the table into docs/compatibility.md")
     arguments = parser.parse_args()
-    if arguments.write_readme and (arguments.quick or arguments.only):
-        parser.error("--write-readme needs every line")
+    if arguments.write_table and (arguments.quick or arguments.only):
+        parser.error("--write-table needs every line")
     plain()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         try:
@@ -173,8 +173,8 @@ def main():
         rows = play_all(program, played, Path(scratch).resolve())
     failed = sum(1 for row in rows if row[-1])
     print("\n" + table(rows))
-    if arguments.write_readme and not failed:
-        write_readme(table(rows))
+    if arguments.write_table and not failed:
+        write_table(table(rows))
     print(f"{len(rows) - failed} passed, {failed} failed")
     return 1 if failed or not rows else 0
 

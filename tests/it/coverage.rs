@@ -77,7 +77,7 @@ const ENDPOINTS: &[(&str, &str, &str, Reached)] = &[
     ("POST", "/v1/responses", "chat, Responses protocol", By(&["chat"], "`api: responses`")),
     ("POST", "/v1/responses/input_tokens", "tokens of a request", By(&["count_tokens"], "`api: responses`")),
     ("GET", "/v1/models", "text models", By(&["list_models"], "`kind: text` or none")),
-    ("GET", "/v1/models/{id}", "one text model", Not("says nothing of a model that the list does not say")),
+    ("GET", "/v1/models/{id}", "one text model", Not("adds nothing to what the list says about a model")),
     (
         "GET",
         "/anthropic/v1/models",
@@ -88,22 +88,22 @@ const ENDPOINTS: &[(&str, &str, &str, Reached)] = &[
         "GET",
         "/anthropic/v1/models/{id}",
         "one text model, Anthropic protocol",
-        Not("says nothing of a model that the list does not say"),
+        Not("adds nothing to what the list says about a model"),
     ),
     (
         "POST",
         "/v1/embeddings",
         "embeddings, no longer documented",
-        By(&["embed_text"], "in the group `legacy`, which is off by default"),
+        By(&["embed_text"], "in the toolset `legacy`, which is off by default"),
     ),
     ("POST", "/v1/t2a_v2", "speech from text", By(&["text_to_audio"], "`text` up to 10,000 characters")),
     (
         "WSS",
         "/ws/v1/t2a_v2",
         "speech, text in whole messages",
-        Not("the bidirectional WebSocket below does all that it does and takes text as it comes"),
+        Not("the bidirectional WebSocket below does the same and also accepts text in pieces"),
     ),
-    ("WSS", "/ws/v1/t2a_v2_bidi", "speech, text as it comes", By(&["speak"], "every call")),
+    ("WSS", "/ws/v1/t2a_v2_bidi", "speech, text in pieces", By(&["speak"], "every call")),
     (
         "POST",
         "/v1/t2a_async_v2",
@@ -176,17 +176,22 @@ const ENDPOINTS: &[(&str, &str, &str, Reached)] = &[
         "upload",
         By(
             &["upload_file", "voice_clone", "text_to_audio", "generate_video"],
-            "and every tool whose input is too large for the request or has to be a file of MiniMax's",
+            "and every tool whose input is too large for the request or must be a file at MiniMax",
         ),
     ),
-    ("GET", "/v1/files/list", "files of one purpose", By(&["list_files"], "`purpose`; all of them without")),
+    (
+        "GET",
+        "/v1/files/list",
+        "files of one purpose",
+        By(&["list_files"], "`purpose`; without it, every purpose in turn"),
+    ),
     (
         "GET",
         "/v1/files/retrieve",
         "metadata and link",
         By(
             &["get_file", "download_file", "delete_file", "generate_video"],
-            "`file_id`; for a finished V1 video by itself",
+            "`file_id`; automatic for a finished V1 video",
         ),
     ),
     (
@@ -203,45 +208,41 @@ const ENDPOINTS: &[(&str, &str, &str, Reached)] = &[
         "image understanding of the plans",
         By(&["understand_image"], "every call"),
     ),
-    ("GET", "/v1/token_plan/remains", "what is left of a plan", By(&["check_account"], "every call")),
-    ("GET", "/account/query_balance", "what is left of a balance", By(&["check_account"], "every call")),
+    ("GET", "/v1/token_plan/remains", "remaining quota of a plan", By(&["check_account"], "every call")),
+    ("GET", "/account/query_balance", "remaining balance", By(&["check_account"], "every call")),
 ];
 
 /// A wrong claim, the fact, and what this server does. The first table is about paths, the second about fields and
 /// values.
 const PATHS: &[(&str, &str, &str)] = &[
-    ("`POST /v1/tts`", "`POST /v1/t2a_v2`", "`text_to_audio` sends the real one"),
-    (
-        "`POST /v1/text_to_speech/async`",
-        "`POST /v1/t2a_async_v2`",
-        "`text_to_audio` switches to it by the length of the text",
-    ),
+    ("`POST /v1/tts`", "`POST /v1/t2a_v2`", "`text_to_audio` uses the real path"),
+    ("`POST /v1/text_to_speech/async`", "`POST /v1/t2a_async_v2`", "`text_to_audio` uses it for long texts"),
     (
         "`GET /v1/text_to_speech/async/{task_id}`",
         "`GET /v1/query/t2a_async_query_v2?task_id=`",
-        "the job asks by query parameter",
+        "the job polls with the query parameter",
     ),
     (
         "`POST /v1/voice_clone/upload`",
         "`POST /v1/files/upload` with the purpose `voice_clone`",
         "`voice_clone` uploads first, then clones",
     ),
-    ("`POST /v1/voice_clone/create`", "`POST /v1/voice_clone`", "`voice_clone` sends the real one"),
-    ("`POST /v1/voice_design/create`", "`POST /v1/voice_design`", "`voice_design` sends the real one"),
+    ("`POST /v1/voice_clone/create`", "`POST /v1/voice_clone`", "`voice_clone` uses the real path"),
+    ("`POST /v1/voice_design/create`", "`POST /v1/voice_design`", "`voice_design` uses the real path"),
     (
-        "a WebSocket `/v1/tts/stream`: one message in, raw sound out",
-        "`/ws/v1/t2a_v2` and `/ws/v1/t2a_v2_bidi`: events, sound in hex",
-        "`speak` keeps to the events",
+        "a WebSocket `/v1/tts/stream`: one message in, raw audio out",
+        "`/ws/v1/t2a_v2` and `/ws/v1/t2a_v2_bidi`: events, audio in hex",
+        "`speak` uses the events",
     ),
     (
         "`GET /v1/video_generation/{task_id}`",
         "V1: `GET /v1/query/video_generation?task_id=`; V2: `GET /v2/query/video_generation/{task_id}`",
-        "jobs and `query_video_generation` know which of them a task belongs to",
+        "jobs and `query_video_generation` choose the right one for a task",
     ),
     (
         "`GET /v1/files?limit=`",
-        "`GET /v1/files/list?purpose=`: a purpose is needed, and there are no pages",
-        "`list_files` asks for every purpose and does the paging itself",
+        "`GET /v1/files/list?purpose=`: a purpose is required, and there are no pages",
+        "`list_files` queries every purpose and pages the result itself",
     ),
     ("`GET /v1/files/{file_id}`", "`GET /v1/files/retrieve?file_id=`", "`get_file`"),
     (
@@ -254,55 +255,55 @@ const PATHS: &[(&str, &str, &str)] = &[
         "`POST /v1/files/delete` with id and purpose",
         "`delete_file` looks the purpose up",
     ),
-    ("`/v1/completions` is supported", "only in a proxy that maps it itself", "never called; `chat` instead"),
+    ("`/v1/completions` is supported", "only by a proxy that maps it", "never called; `chat` instead"),
     (
         "the API base is `https://…/anthropic/v1/messages`",
         "the base is `https://…/anthropic`, the rest is a path",
-        "MINIMAX_API_HOST takes either and keeps the host",
+        "MINIMAX_API_HOST accepts both and keeps the host",
     ),
     (
         "one host for everything, another for OpenAI clients",
-        "the hosts are regions, each with all endpoints; China's is `api.minimax.cn` now",
+        "each host is a region and has all endpoints; China's is now `api.minimax.cn`",
         "MINIMAX_REGION, or any host in MINIMAX_API_HOST",
     ),
-    ("documentation at minimax-ai.chat", "not a site of MiniMax's", "ignored"),
+    ("documentation at minimax-ai.chat", "not a MiniMax site", "ignored"),
 ];
 
 const FIELDS: &[(&str, &str, &str)] = &[
     (
         "speech: `voice`, `volume`, `pitch`, `audio_format`, `sample_rate` side by side",
         "nested in `voice_setting` and `audio_setting`; `voice_id`, `vol`, `format`",
-        "flat parameters, also by those names; nested on the wire",
+        "flat parameters, also under those names; nested on the wire",
     ),
     ("speech: `pitch` 0.5 to 2", "an integer from -12 to 12", "checked before anything is sent"),
     ("speech: `volume` from 0.1", "`vol` above 0, up to 10", "checked"),
     ("speech: `sample_rate` 48000", "8000 to 44100; 48000 only for opus in long speech", "checked"),
-    ("voices `female-gentle`, `male-calm`", "no such voices", "`list_voices` shows those of the account"),
+    ("voices `female-gentle`, `male-calm`", "no such voices", "`list_voices` lists the account's voices"),
     (
-        "long speech answers `task_id` as text with a status",
+        "long speech returns `task_id` as text with a status",
         "numbers, a token and the billed characters; no status",
-        "ids are kept as texts, whatever comes",
+        "ids are always kept as text",
     ),
     (
         "voice design takes `model`, `prompt`, `voice_id`",
-        "`prompt` and `preview_text`; `voice_id` if wanted; no model",
-        "`voice_design` has just those",
+        "`prompt` and `preview_text`; `voice_id` is optional; no model",
+        "`voice_design` has exactly those",
     ),
     ("voice clone: `file_id` as text", "a number beyond 2^53", "kept as text, sent as a number"),
     (
         "video: `image_url`, `first_frame_image_id`, `subject_image_id`",
         "`first_frame_image`, `last_frame_image`, `subject_reference` with links or data",
-        "`generate_video` takes files, links and earlier results, and `image_url` as another name",
+        "`generate_video` accepts files, links and earlier results, and `image_url` as an alias",
     ),
     (
         "video: `video_length` 5 or 6",
         "`duration`: 6 or 10 in V1, 4 to 15 in V2",
-        "`video_length` is understood; values are checked by the model's row",
+        "`video_length` is an alias; values are checked against the model's row",
     ),
     (
         "video: `video_ratio`",
         "none in V1, `ratio` in V2",
-        "`video_ratio` is understood; refused where a model has none",
+        "`video_ratio` is an alias; refused if the model has none",
     ),
     (
         "video: no `resolution`",
@@ -311,10 +312,10 @@ const FIELDS: &[(&str, &str, &str)] = &[
     ),
     (
         "a finished video has `video_url`, `duration`, `width`, `height`",
-        "V1 has a `file_id` that is a third call away, `video_width` and `video_height`",
+        "V1 has a `file_id`, which needs a third call, `video_width` and `video_height`",
         "the job makes the third call; the file on disk is measured",
     ),
-    ("a started video has `status` and `created_at`", "a `task_id` alone", "the job has both of its own"),
+    ("a started video has `status` and `created_at`", "only a `task_id`", "the job has its own"),
     (
         "templates: `media_inputs` of ids, `text_inputs` as an object",
         "lists of `{value}` with links, data or text",
@@ -323,12 +324,12 @@ const FIELDS: &[(&str, &str, &str)] = &[
     (
         "images: `image_size`, `image_ratio`, `reference_image_id`, `style` as text",
         "`width` and `height` or `aspect_ratio`; `subject_reference`; `style` with a type and a weight",
-        "the first two are understood as other names; the rest are flat parameters",
+        "the first two are aliases; the rest are flat parameters",
     ),
     (
         "images: no `n`, `seed`, `response_format`, `prompt_optimizer`",
         "they exist",
-        "parameters of `text_to_image`; links are always asked for",
+        "parameters of `text_to_image`; it always requests links",
     ),
     (
         "music: `duration`, `music-2.0`, lyrics with \"Verse 1:\"",
@@ -337,20 +338,20 @@ const FIELDS: &[(&str, &str, &str)] = &[
     ),
     (
         "files: purpose `text-to-speech`; pdf, docx, jsonl",
-        "five purposes with types and sizes of their own",
+        "five purposes, each with its own types and sizes",
         "`upload_file` checks purpose, real type, size and length first",
     ),
     (
-        "an upload answers flat with `status: processed`",
+        "an upload returns a flat object with `status: processed`",
         "nested under `file`, without a status",
-        "read so; `upload_file` answers flat",
+        "parsed as such; `upload_file` returns a flat object",
     ),
     (
         "`temperature` 0 to 1",
-        "by protocol: up to 1 in native and Responses, up to 2 in the others",
+        "depends on the protocol: up to 1 in native and Responses, up to 2 in the others",
         "checked by protocol",
     ),
-    ("`max_tokens`", "`max_completion_tokens` by now", "`max_tokens` is the parameter, the new name is sent"),
+    ("`max_tokens`", "now `max_completion_tokens`", "`max_tokens` is the parameter; the new name is sent"),
     (
         "`thinking: enabled` with `budget_tokens`",
         "`adaptive` or `disabled`; anything else is refused with 2013",
@@ -359,7 +360,7 @@ const FIELDS: &[(&str, &str, &str)] = &[
     (
         "Anthropic tools in OpenAI's form",
         "`name`, `description`, `input_schema`",
-        "one form for `tools`, converted by protocol",
+        "one form of `tools`, converted for each protocol",
     ),
     ("an Anthropic answer read from `choices`", "a list `content`", "one result shape for all protocols"),
     (
@@ -370,29 +371,33 @@ const FIELDS: &[(&str, &str, &str)] = &[
     (
         "errors are HTTP statuses",
         "V1 refuses with HTTP 200 and `base_resp`; others with statuses and an envelope",
-        "both are read on every endpoint",
+        "both are handled on every endpoint",
     ),
-    ("links live 9 hours", "1, 9 or 24 hours, by kind", "`url_expires_at` says when; `get_job` renews"),
-    ("cloned voices are kept 168 hours", "right, unless they are used", "said by `voice_clone`"),
-    ("300 voices, 40 languages", "about right", "`list_voices`; languages in a table"),
     (
-        "long speech takes a million characters",
-        "only as an uploaded file; 50,000 in the request",
-        "`text_to_audio` uploads by itself",
+        "links live 9 hours",
+        "1, 9 or 24 hours, depending on the kind",
+        "`url_expires_at` has the time; `get_job` renews links",
     ),
-    ("speech takes 10,000 characters", "right, less one", "longer text goes another way"),
+    ("cloned voices are kept 168 hours", "correct, unless they are used", "`voice_clone` says so"),
+    ("300 voices, 40 languages", "roughly correct", "`list_voices`; languages in a table"),
+    (
+        "long speech accepts a million characters",
+        "only as an uploaded file; 50,000 in the request",
+        "`text_to_audio` uploads automatically",
+    ),
+    ("speech accepts 10,000 characters", "correct, minus one", "longer texts use the long-speech endpoint"),
     (
         "states `Processing` and `Success`",
         "more of them, in V1 with `Fail`, in V2 in lower case",
         "one set of states for all jobs",
     ),
-    ("npm `@minimax-ai/mcp-js`", "`minimax-mcp-js`", "its tool and parameter names are understood"),
+    ("npm `@minimax-ai/mcp-js`", "`minimax-mcp-js`", "its tool and parameter names are accepted"),
     ("embeddings with a group id", "no longer documented", "`embed_text`, off by default, without the id"),
     ("a Spring AI client in Python", "Spring AI is Java", "ignored"),
-    ("a prefix `minimax/` before model names", "a proxy's, not MiniMax's", "taken off"),
-    ("prices of the M2 days", "others now", "a dated table; MINIMAX_FACTS_FILE overrides it"),
+    ("a prefix `minimax/` before model names", "comes from a proxy, not MiniMax", "removed"),
+    ("prices from the time of M2", "changed since", "a dated table; MINIMAX_FACTS_FILE overrides it"),
     (
-        "nothing on transcripts, H3, Responses, quota, WebSockets both ways, lyrics, covers, listing and deleting voices",
+        "nothing on transcripts, H3, Responses, quota, bidirectional WebSockets, lyrics, covers, listing and deleting voices",
         "they exist",
         "`speech_to_text`, `generate_video`, `chat`, `check_account`, `speak`, `generate_lyrics`, `music_generation`, `list_voices`, `delete_voice`",
     ),
@@ -404,9 +409,9 @@ fn path() -> PathBuf {
 
 fn page() -> String {
     let mut page = "# Every endpoint, and the tool that reaches it\n\n\
-        Written by a test (`UPDATE=1 cargo test coverage`), so it is as true as the tables in the code. Another test \
-        calls every tool of the first table and sees each of its endpoints asked, with a body that the sandbox's \
-        strict check takes; the bodies are kept in `tests/it/coverage/snapshots`.\n\n\
+        This page is generated by a test (`UPDATE=1 cargo test coverage`). Another test calls every tool of the first \
+        table and checks that each of its endpoints is called, with a body that the sandbox's strict check accepts; \
+        the bodies are in `tests/it/coverage/snapshots`.\n\n\
         | Endpoint | For | Tool | When |\n|---|---|---|---|\n"
         .to_owned();
     for (method, path, purpose, reached) in ENDPOINTS {
@@ -421,7 +426,7 @@ fn page() -> String {
     for (title, rows) in [("Paths", PATHS), ("Fields and values", FIELDS)] {
         write!(
             page,
-            "\n## {title} that are described otherwise elsewhere\n\n| Said | Real | Here |\n|---|---|---|\n"
+            "\n## {title} that other sources describe differently\n\n| Elsewhere | MiniMax's API | This server |\n|---|---|---|\n"
         )
         .unwrap();
         for (said, real, here) in rows {
@@ -440,7 +445,7 @@ fn the_page_is_what_the_tables_say() {
         return;
     }
     let text = fs::read_to_string(path()).unwrap_or_default().replace("\r\n", "\n");
-    assert!(text == fresh, "docs/api-coverage.md is old; `UPDATE=1 cargo test coverage` writes it anew");
+    assert!(text == fresh, "docs/api-coverage.md is out of date; `UPDATE=1 cargo test coverage` writes it");
 }
 
 #[test]

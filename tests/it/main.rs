@@ -25,7 +25,7 @@ mod http_access;
 mod architecture;
 // The catalogue as clients see it.
 mod catalogue;
-// README and its table of settings.
+// README, the pages in docs and their tables.
 mod readme;
 // The example of a client configuration.
 mod example_config;

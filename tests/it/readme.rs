@@ -1,15 +1,22 @@
-//! Checks the tables in README, which are generated from the code. Run `UPDATE=1 cargo test readme` to update them.
+//! README and the pages in `docs`: generated tables say what the code says (`UPDATE=1 cargo test readme` writes them),
+//! and links lead somewhere.
 
 use std::fmt::Write;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use minimax_mcp::config::{SETTINGS, Toolset};
 use minimax_mcp::tools;
+use pulldown_cmark::{Event, Parser, Tag, TagEnd};
 use serde_json::Value;
 
-fn path() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("README.md")
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The text of a page, with the line ends of Unix.
+fn read(page: &str) -> String {
+    fs::read_to_string(root().join(page)).unwrap().replace("\r\n", "\n")
 }
 
 fn settings() -> String {
@@ -21,7 +28,7 @@ fn settings() -> String {
 }
 
 fn tools() -> String {
-    let mut table = "| Tool | Group | What it does | Costs money |\n|---|---|---|---|\n".to_owned();
+    let mut table = "| Tool | Toolset | What it does | Costs money |\n|---|---|---|---|\n".to_owned();
     for tool in tools::catalogue().tools() {
         let group = tools::catalogue().toolset_of(&tool.name).unwrap();
         let (group, _) = Toolset::ALL.iter().find(|(_, known)| *known == group).unwrap();
@@ -37,32 +44,88 @@ fn tools() -> String {
 /// Puts `content` between the two comments with this name.
 fn fill(text: &str, name: &str, content: &str) -> String {
     let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
-    let (before, rest) = text.split_once(&begin).unwrap_or_else(|| panic!("README has no {begin}"));
-    let (_, after) = rest.split_once(&end).unwrap_or_else(|| panic!("README has no {end}"));
+    let (before, rest) = text.split_once(&begin).unwrap_or_else(|| panic!("the page has no {begin}"));
+    let (_, after) = rest.split_once(&end).unwrap_or_else(|| panic!("the page has no {end}"));
     format!("{before}{begin}{content}{end}{after}")
 }
 
 #[test]
-fn its_tables_are_what_the_code_says() {
-    let text = fs::read_to_string(path()).unwrap().replace("\r\n", "\n");
-    let fresh = fill(&fill(&text, "settings", &settings()), "tools", &tools());
-    if option_env!("UPDATE").is_some() || std::env::var_os("UPDATE").is_some() {
-        fs::write(path(), &fresh).unwrap();
-        return;
+fn the_tables_say_what_the_code_says() {
+    for (page, name, table) in
+        [("docs/configuration.md", "settings", settings()), ("docs/tools.md", "tools", tools())]
+    {
+        let text = read(page);
+        let fresh = fill(&text, name, &table);
+        if option_env!("UPDATE").is_some() || std::env::var_os("UPDATE").is_some() {
+            fs::write(root().join(page), &fresh).unwrap();
+            continue;
+        }
+        assert!(text == fresh, "{page} differs from the code; `UPDATE=1 cargo test readme` writes its table");
     }
-    assert!(
-        text == fresh,
-        "README.md is not what the code says; `UPDATE=1 cargo test readme` writes it anew"
-    );
 }
 
 #[test]
-fn its_two_commands_come_first() {
-    let text = fs::read_to_string(path()).unwrap();
-    let demo = text.find("cargo run --release -- demo").unwrap();
-    let test = text.find("cargo test").unwrap();
-    let tables = text.find("<!-- tools -->").unwrap();
-    assert!(demo < test && test < tables);
+fn the_front_page_is_short_and_its_two_commands_come_first() {
+    let text = read("README.md");
+    assert!(text.lines().count() <= 200, "{} lines", text.lines().count());
+    let line = |command| text.lines().position(|line| line == command).unwrap();
+    let first_table = text.lines().position(|line| line.starts_with("|---")).unwrap();
+    assert!(line("cargo run --release -- demo") < line("cargo test"));
+    assert!(line("cargo test") < first_table);
+}
+
+/// A new tool or toolset has to reach the front page too.
+#[test]
+fn every_tool_and_every_toolset_is_on_the_front_page() {
+    let text = read("README.md");
+    for (toolset, _) in Toolset::ALL {
+        assert!(text.contains(&format!("| `{toolset}` |")), "{toolset}");
+    }
+    let tools = tools::catalogue().tools();
+    for tool in &tools {
+        assert!(text.contains(&format!("`{}`", tool.name)), "{}", tool.name);
+    }
+    assert!(text.contains(&format!("{} tools", tools.len())), "there are {} tools", tools.len());
+}
+
+/// The entry on the front page, and where each client keeps its file, are those of the tested example.
+#[test]
+fn the_front_page_connects_clients_as_the_example_does() {
+    let text = read("README.md");
+    let (_, block) = text.split_once("```json\n").unwrap();
+    let shown: Value = serde_json::from_str(block.split("```").next().unwrap()).unwrap();
+    let example: Value = serde_json::from_str(include_str!("../../mcp.json.example")).unwrap();
+    let (shown, tested) =
+        (&shown["mcpServers"]["minimax"], &example["cursor"]["config"]["mcpServers"]["minimax"]);
+    assert_eq!(shown["command"], tested["command"]);
+    let names = |entry: &Value| entry["env"].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(shown), names(tested));
+    for (client, entry) in example.as_object().unwrap() {
+        let files = entry["file"].as_object().unwrap().iter();
+        for (_, file) in files.filter(|(system, _)| !["macOS", "Windows"].contains(&system.as_str())) {
+            assert!(text.contains(file.as_str().unwrap()), "{client}: {file}");
+        }
+    }
+}
+
+/// The words between backticks.
+fn quoted(cell: &str) -> impl Iterator<Item = &str> {
+    cell.split('`').skip(1).step_by(2)
+}
+
+#[test]
+fn parameters_that_a_page_calls_unlisted_are_in_no_schema() {
+    let catalogue = tools::catalogue().tools();
+    let rows = rows(&read("docs/tools.md"), "unlisted");
+    assert!(rows.len() >= 8, "{}", rows.len());
+    for row in rows {
+        for name in quoted(&row[1]) {
+            let tool = catalogue.iter().find(|tool| tool.name == name).unwrap_or_else(|| panic!("{name}"));
+            let listed = tool.input_schema["properties"].as_object().unwrap();
+            let words = row[0].split('(').next().unwrap();
+            assert!(quoted(words).all(|parameter| !listed.contains_key(parameter)), "{row:?}");
+        }
+    }
 }
 
 /// The cells of the table between the two comments with this name.
@@ -73,12 +136,12 @@ fn rows(text: &str, name: &str) -> Vec<Vec<String>> {
     table.trim().lines().skip(2).map(cells).collect()
 }
 
-/// `tests/clients/matrix.py --write-readme` writes this table from its results.
+/// `tests/clients/matrix.py --write-table` writes the table from its own results.
 #[test]
-fn its_clients_are_those_that_are_played_in_their_versions_and_none_has_failed() {
+fn the_table_of_clients_has_every_client_in_its_version_and_no_failure() {
     let clients: Value = serde_json::from_str(include_str!("../clients/clients.json")).unwrap();
     let played: Vec<_> = clients.as_array().unwrap().iter().map(promised).collect();
-    let shown: Vec<_> = rows(&fs::read_to_string(path()).unwrap(), "clients")
+    let shown: Vec<_> = rows(&read("docs/compatibility.md"), "clients")
         .into_iter()
         .map(|row| {
             let told = |cell: &String| cell == "yes" || (cell.starts_with("20") && cell.len() == 10);
@@ -87,7 +150,7 @@ fn its_clients_are_those_that_are_played_in_their_versions_and_none_has_failed()
             (row[0].clone(), row[1].clone(), heard)
         })
         .collect();
-    assert_eq!(shown, played, "`python3 tests/clients/matrix.py --write-readme` writes the table anew");
+    assert_eq!(shown, played, "`python3 tests/clients/matrix.py --write-table` writes the table");
 }
 
 /// Client, version, and whether it is tested over stdio, HTTP and SSE, as in the table.
@@ -100,4 +163,74 @@ fn promised(row: &Value) -> (String, String, Vec<bool>) {
     let transports: Vec<_> = row["transports"].as_array().unwrap().iter().map(Value::as_str).collect();
     let over = ["stdio", "http", "sse"].map(|transport| transports.contains(&Some(transport)));
     (text("client") + &patience.unwrap_or_default(), format!("{package} {version}"), over.to_vec())
+}
+
+/// README, SECURITY, CHANGELOG and every page in `docs`.
+fn pages() -> Vec<String> {
+    let docs = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().file_name());
+    let docs = docs.map(|name| format!("docs/{}", name.display())).filter(|name| name.ends_with(".md"));
+    ["README.md", "SECURITY.md", "CHANGELOG.md"].map(str::to_owned).into_iter().chain(docs).collect()
+}
+
+/// The anchors that GitHub gives to the headings of a page.
+fn anchors(text: &str) -> Vec<String> {
+    let (mut anchors, mut heading) = (Vec::new(), None::<String>);
+    for event in Parser::new(text) {
+        match event {
+            Event::Start(Tag::Heading { .. }) => heading = Some(String::new()),
+            Event::End(TagEnd::Heading(_)) => anchors.extend(heading.take().map(|text| anchor(&text))),
+            Event::Text(words) | Event::Code(words) => {
+                if let Some(text) = &mut heading {
+                    text.push_str(&words);
+                }
+            }
+            _ => {}
+        }
+    }
+    anchors
+}
+
+fn anchor(heading: &str) -> String {
+    let kept = heading.to_lowercase().replace(' ', "-");
+    kept.chars().filter(|c| c.is_alphanumeric() || "-_".contains(*c)).collect()
+}
+
+/// The relative links and pictures of a page that lead to no file, or to no heading.
+fn broken_links(page: &str, text: &str) -> Vec<String> {
+    let folder = root().join(page).parent().unwrap().to_owned();
+    let targets = Parser::new(text).filter_map(|event| match event {
+        Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => Some(dest_url.to_string()),
+        _ => None,
+    });
+    let relative = targets.filter(|target| !target.contains("://") && !target.starts_with("mailto:"));
+    relative.filter(|target| !leads_somewhere(target, &folder, text)).collect()
+}
+
+fn leads_somewhere(target: &str, folder: &Path, text: &str) -> bool {
+    let (path, heading) = target.split_once('#').map_or((target, None), |(path, part)| (path, Some(part)));
+    let file = folder.join(path);
+    if !path.is_empty() && !file.exists() {
+        return false;
+    }
+    let Some(heading) = heading else { return true };
+    let read = || fs::read_to_string(&file).unwrap_or_default();
+    let there = if path.is_empty() { text.to_owned() } else { read() };
+    anchors(&there).iter().any(|anchor| anchor == heading)
+}
+
+#[test]
+fn every_relative_link_of_a_page_leads_to_a_file_and_a_heading() {
+    for page in pages() {
+        assert_eq!(broken_links(&page, &read(&page)), Vec::<String>::new(), "{page}");
+    }
+}
+
+#[test]
+fn a_link_to_a_missing_file_or_heading_is_noticed() {
+    let text = "# Some `code` here\n[a](none.md) [b](http.md#none) ![c](none.png) [d](#none)\n\n[e]: none.txt\n\n[e]\n";
+    let broken = broken_links("docs/page.md", text);
+    assert_eq!(broken, ["none.md", "http.md#none", "none.png", "#none", "none.txt"]);
+    let good =
+        "# Some `code` here\n[a](http.md) [b](#some-code-here) [c](../README.md) [d](https://none.example)\n";
+    assert_eq!(broken_links("docs/page.md", good), Vec::<String>::new());
 }
