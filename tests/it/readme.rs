@@ -167,8 +167,10 @@ fn promised(row: &Value) -> (String, String, Vec<bool>) {
 
 /// README, SECURITY, CHANGELOG and every page in `docs`.
 fn pages() -> Vec<String> {
-    let docs = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().file_name());
-    let docs = docs.map(|name| format!("docs/{}", name.display())).filter(|name| name.ends_with(".md"));
+    let files = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let docs = files
+        .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
+        .map(|path| format!("docs/{}", path.file_name().unwrap().display()));
     ["README.md", "SECURITY.md", "CHANGELOG.md"].map(str::to_owned).into_iter().chain(docs).collect()
 }
 
