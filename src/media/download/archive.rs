@@ -79,7 +79,7 @@ impl Archive {
         &self.entries
     }
 
-    /// Saves an entry like any other result; see [`crate::media::download`].
+    /// Saves an entry like any other result; see [`crate::media::download()`].
     pub async fn save(
         &self,
         entry: &Entry,

@@ -33,7 +33,7 @@ impl Fetcher {
         Self { guard: Guard { public_http: true, ..guard }, client: OnceLock::new(), secret: OnceLock::new() }
     }
 
-    /// Downloads a link like [`crate::media::download`]. A plain `http` link is tried over `https` first. With a
+    /// Downloads a link like [`crate::media::download()`]. A plain `http` link is tried over `https` first. With a
     /// `key`, a broken download stays in the folder as a hidden file for a day, and the next download with the same
     /// key resumes it if the host still has the same version of the file. Another process can resume it if it has the
     /// same secret (see [`Self::resume_with`]).
