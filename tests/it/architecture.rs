@@ -201,3 +201,24 @@ fn every_test_that_a_page_promises_exists() {
         }
     }
 }
+
+#[test]
+fn no_retired_name_comes_back() {
+    let page = fs::read_to_string(root().join("docs/glossary.md")).unwrap();
+    let retired = page.split("## Retired names").nth(1).unwrap();
+    let (files, types) = retired.split_once("Types:").unwrap();
+    let words = |part: &str| part.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+    let (files, types) = (words(files), words(types));
+    assert!(files.len() > 10 && types.len() > 5);
+    for path in ["src", "crates"].iter().flat_map(|folder| rust_files(&root().join(folder))) {
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        assert!(!files.contains(&name), "{}: the glossary has another word", path.display());
+        for line in fs::read_to_string(&path).unwrap().lines() {
+            let item = line.trim_start().trim_start_matches("pub(crate) ").trim_start_matches("pub(super) ");
+            let mut item = item.trim_start_matches("pub ").split(|c: char| !c.is_alphanumeric() && c != '_');
+            let is_type = matches!(item.next(), Some("struct" | "enum" | "trait" | "type"));
+            let named = item.next().filter(|name| is_type && types.iter().any(|retired| retired == name));
+            assert_eq!(named, None, "{}: the glossary has another word", path.display());
+        }
+    }
+}
