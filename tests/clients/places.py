@@ -112,7 +112,8 @@ def built():
     command = ["cargo", "build", "--tests", "--message-format=json-render-diagnostics", "--quiet"]
     done = subprocess.run([*command, "--manifest-path", str(root / "Cargo.toml")], check=True, stdout=subprocess.PIPE)
     made = [json.loads(line) for line in done.stdout.splitlines()]
-    programs = [one["executable"] for one in made if one.get("executable") and one["target"]["kind"] == ["bin"]]
+    ours = [one for one in made if one.get("executable") and one["target"]["name"] == "minimax-mcp"]
+    programs = [one["executable"] for one in ours if one["target"]["kind"] == ["bin"]]
     return str(Path(programs[-1]).resolve())
 
 
