@@ -11,13 +11,13 @@ use minimax_mcp::sandbox::{Act, Options as SandboxOptions, Pace, Request, Rule, 
 use minimax_mcp::serve::http::access::Access;
 use minimax_mcp::serve::http::{self, Options};
 use minimax_mcp::tools;
-use reqwest::{Client, RequestBuilder, StatusCode};
+use reqwest::{RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::harness::{config, eventually, quick};
+use crate::harness::{config, eventually, http_client, quick};
 
 const ADA: &str = "sk-api-ada-0123456789";
 const BOB: &str = "sk-api-bob-0123456789";
@@ -78,10 +78,7 @@ impl Place {
 
 fn request(base: &str, key: Option<&str>, method: &str, parameters: Value) -> RequestBuilder {
     let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": parameters });
-    let request = Client::builder()
-        .no_proxy()
-        .build()
-        .unwrap()
+    let request = http_client()
         .post(format!("{base}/mcp"))
         .header("Accept", "application/json, text/event-stream")
         .header("MCP-Protocol-Version", "2025-06-18")

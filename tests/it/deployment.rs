@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::harness::{config, quick};
+use crate::harness::{config, http_client, quick};
 
 const TOKEN: &str = "0123456789abcdef-token";
 /// The server addresses in the pages and entries.
@@ -59,7 +59,7 @@ async fn served<T>(play: impl AsyncFnOnce(&str, &Client) -> T) -> T {
         Access::new(&settings),
         Options { sse: true },
     ));
-    let outcome = play(&base, &Client::builder().no_proxy().build().unwrap()).await;
+    let outcome = play(&base, &http_client()).await;
     stop.cancel();
     serving.close();
     serving.wait().await;

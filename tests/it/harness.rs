@@ -40,6 +40,12 @@ pub struct World {
     settings: Vec<(String, String)>,
 }
 
+/// An HTTP client without a proxy. It works in whichever order the tests run: the TLS provider belongs to the process.
+pub fn http_client() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
 /// A sandbox pace without delays: tasks end after two polls.
 pub fn quick() -> Pace {
     Pace { polls: 2, seconds: 0.0, delay_ms: 0, link_seconds: None }

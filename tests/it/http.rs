@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::harness::{config, quick};
+use crate::harness::{config, http_client, quick};
 
 pub const ADA: &str = "ada-0123456789abcdef";
 pub const BOB: &str = "bob-0123456789abcdef";
@@ -85,7 +85,7 @@ impl Served {
 }
 
 pub fn web() -> Client {
-    Client::builder().no_proxy().build().unwrap()
+    http_client()
 }
 
 pub fn post(base: &str, token: Option<&str>, body: &Value) -> RequestBuilder {

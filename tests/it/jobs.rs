@@ -299,7 +299,7 @@ async fn a_finished_h3_video_is_fetched_and_not_deleted_when_it_is_to_be_cancell
     let task = first["task_id"].as_str().unwrap();
     let url = format!("{}/v2/query/video_generation/{task}", world.sandbox.url());
     for _ in 0..3 {
-        reqwest::Client::new().get(&url).bearer_auth("x").send().await.unwrap();
+        crate::harness::http_client().get(&url).bearer_auth("x").send().await.unwrap();
     }
     let cancelled = world.make("cancel_job", json!({ "job_id": first["job_id"] })).await;
     assert!(cancelled["next"].as_str().unwrap().contains("has finished it"), "{cancelled}");

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::harness::{World, config, eventually, quick};
+use crate::harness::{World, config, eventually, http_client, quick};
 
 /// A server with a slow sandbox, which can be restarted.
 struct Served {
@@ -112,7 +112,7 @@ impl Served {
 }
 
 fn web() -> Client {
-    Client::builder().no_proxy().build().unwrap()
+    http_client()
 }
 
 fn text(result: &Value) -> String {

@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::harness::{config, eventually, quick};
+use crate::harness::{config, eventually, http_client, quick};
 
 const ADA: &str = "ada-0123456789abcdef";
 
@@ -67,7 +67,7 @@ fn content() -> Rule {
 }
 
 fn web() -> Client {
-    Client::builder().no_proxy().build().unwrap()
+    http_client()
 }
 
 /// A tool call in protocol 2025-06-18.

@@ -253,7 +253,7 @@ async fn image_to_video_is_answered_as_generate_video() {
 
 /// Submits directly to the sandbox, as another program would.
 async fn elsewhere(world: &World, path: &str, body: Value) -> String {
-    let client = reqwest::Client::new();
+    let client = crate::harness::http_client();
     let request =
         client.post(format!("{}{path}", world.sandbox.url())).bearer_auth("sk-api-secret").json(&body);
     let answer: Value = request.send().await.unwrap().json().await.unwrap();

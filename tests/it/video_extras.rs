@@ -277,8 +277,13 @@ async fn the_accounts_tasks_are_listed_with_the_jobs_they_are_here() {
         "duration": 4, "ratio": "1:1",
     });
     let url = format!("{}/v2/video_generation", world.sandbox.url());
-    let posted =
-        reqwest::Client::new().post(url).bearer_auth("sk-api-secret").json(&body).send().await.unwrap();
+    let posted = crate::harness::http_client()
+        .post(url)
+        .bearer_auth("sk-api-secret")
+        .json(&body)
+        .send()
+        .await
+        .unwrap();
     let foreign: Value = posted.json().await.unwrap();
     let list = world.make("list_video_tasks", json!({})).await;
     assert_eq!((list["total"].as_u64(), list.get("next_cursor")), (Some(2), None));

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::harness::{config, quick};
+use crate::harness::{config, http_client, quick};
 
 pub struct Served {
     pub base: String,
@@ -56,7 +56,7 @@ impl Served {
 }
 
 pub fn web() -> Client {
-    Client::builder().no_proxy().build().unwrap()
+    http_client()
 }
 
 pub fn bare(base: &str, method: &str, params: Value) -> RequestBuilder {

@@ -111,7 +111,7 @@ async fn a_wrong_question_is_refused_in_the_words_of_its_protocol() {
 async fn the_anthropic_endpoints_take_their_own_kind_of_key() {
     let options = Options { key: Some("good".into()), ..Options::default() };
     let sandbox = minimax_sandbox::Sandbox::start(options).await.unwrap();
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = crate::http_client();
     for (path, key, status) in [
         ("/anthropic/v1/messages", "good", 200),
         ("/anthropic/v1/messages", "bad", 401),

@@ -28,7 +28,6 @@ mod video_v2;
 mod voice;
 
 use std::path::Path;
-use std::sync::Once;
 use std::time::Duration;
 
 use data_encoding::BASE64;
@@ -50,19 +49,19 @@ fn at_once() -> Pace {
     Pace { polls: 0, seconds: 0.0, ..Pace::default() }
 }
 
+/// The TLS provider belongs to the process, and any test can be the first that needs it.
+fn http_client() -> Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder().no_proxy().timeout(Duration::from_mins(1)).build().unwrap()
+}
+
 impl World {
     async fn new() -> Self {
         Self::with(Options { pace: at_once(), ..Options::default() }).await
     }
 
     async fn with(options: Options) -> Self {
-        static CRYPTO: Once = Once::new();
-        CRYPTO.call_once(|| {
-            // Fails if another test has installed it already.
-            let _ = rustls::crypto::ring::default_provider().install_default();
-        });
-        let client = Client::builder().no_proxy().timeout(Duration::from_mins(1)).build().unwrap();
-        Self { sandbox: Sandbox::start(options).await.unwrap(), client }
+        Self { sandbox: Sandbox::start(options).await.unwrap(), client: http_client() }
     }
 
     async fn at(dir: &Path) -> Self {
