@@ -41,6 +41,7 @@ mod callers;
 mod leaving;
 // Several callers of one account, and their files, tasks and voices at MiniMax.
 mod ownership;
+mod packages;
 // One module for each tool, tested through client, server and sandbox.
 mod chat;
 mod image;
