@@ -368,6 +368,70 @@ fn every_manifest_comes_from_one_source_and_has_the_version_of_the_program() {
     assert!(different.is_empty(), "{different:?}: `UPDATE=1 cargo test --test it packages` writes them");
 }
 
+/// What a button puts into the client's configuration.
+fn button_entry() -> Value {
+    json!({ "command": "minimax-mcp", "args": [], "env": { "MINIMAX_API_KEY": "" } })
+}
+
+/// A link of each client that has one: its name, and the address.
+fn buttons() -> Vec<(&'static str, String)> {
+    let encoded = |text: &str| {
+        url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
+    };
+    let named = with(json!({ "name": "minimax" }), &button_entry());
+    let base64 = data_encoding::BASE64.encode(button_entry().to_string().as_bytes());
+    let goose = "goose://extension?cmd=minimax-mcp&id=minimax&name=MiniMax&description=MiniMax&env=MINIMAX_API_KEY%3DMiniMax%20API%20key";
+    vec![
+        ("VS Code", format!("vscode:mcp/install?{}", encoded(&named.to_string()))),
+        ("VS Code Insiders", format!("vscode-insiders:mcp/install?{}", encoded(&named.to_string()))),
+        (
+            "Cursor",
+            format!(
+                "cursor://anysphere.cursor-deeplink/mcp/install?name=minimax&config={}",
+                encoded(&base64)
+            ),
+        ),
+        ("LM Studio", format!("lmstudio://add_mcp?name=minimax&config={}", encoded(&base64))),
+        ("goose", goose.to_owned()),
+    ]
+}
+
+#[test]
+fn every_install_link_decodes_to_the_entry_of_the_server() {
+    let page = root().join("docs/clients.md");
+    let text = fs::read_to_string(&page).unwrap().replace("\r\n", "\n");
+    let (before, rest) = text.split_once("<!-- buttons -->\n").unwrap();
+    let (shown, after) = rest.split_once("<!-- /buttons -->").unwrap();
+    let fresh: String = buttons().iter().map(|(client, link)| format!("* [{client}]({link})\n")).collect();
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&page, format!("{before}<!-- buttons -->\n{fresh}<!-- /buttons -->{after}")).unwrap();
+    } else {
+        assert_eq!(shown, fresh, "`UPDATE=1 cargo test --test it packages` writes them");
+    }
+    for (client, link) in buttons() {
+        let link = url::Url::parse(&link).unwrap_or_else(|error| panic!("{client}: {error}"));
+        let entry: Value = match client {
+            "goose" => {
+                let pairs: std::collections::HashMap<_, _> = link.query_pairs().collect();
+                assert_eq!(pairs["cmd"], "minimax-mcp");
+                continue;
+            }
+            "Cursor" | "LM Studio" => {
+                let (_, config) = link.query_pairs().find(|(name, _)| name == "config").unwrap();
+                serde_json::from_slice(&data_encoding::BASE64.decode(config.as_bytes()).unwrap()).unwrap()
+            }
+            _ => {
+                let query = link.query().unwrap();
+                let decoded = percent_encoding::percent_decode_str(query).decode_utf8().unwrap();
+                serde_json::from_str(&decoded).unwrap()
+            }
+        };
+        for name in ["command", "args", "env"] {
+            assert_eq!(entry[name], button_entry()[name], "{client}");
+        }
+    }
+}
+
 #[test]
 fn the_settings_of_the_manifests_are_settings_of_the_program() {
     let source = Source::read();
