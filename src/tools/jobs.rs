@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Toolset;
-use crate::jobs::{CALLERS, Cancel, Filter, Job, STATUSES};
+use crate::jobs::{CALLERS, Cancel, Filter, Job, STATUSES, cancel};
 use crate::mcp::ToolSpec;
 use crate::mcp::job_view::JobView;
 use crate::mcp::{Server, ToolError, forty_five, progress};
@@ -174,7 +174,9 @@ impl Server {
     )]
     async fn cancel_job(&self, Parameters(input): Parameters<CancelInput>) -> Result<JobView, ToolError> {
         let id = input.job_id.trim();
-        let Some(cancelled) = self.jobs().cancel(self.principal(), id).await? else { return Err(no_job(id)) };
+        let Some(cancelled) = cancel(self.jobs(), self.principal(), id).await? else {
+            return Err(no_job(id));
+        };
         Ok(match cancelled {
             Cancel::Cancelled(job) => self.presenter.job(&job),
             Cancel::Over(job) => {

@@ -106,7 +106,7 @@ impl Budget {
             estimate: self.counted(tool, cost.clone()).ceiling(),
             consent,
         };
-        self.jobs.reserve(purchase).await.map_err(|error| self.refused(tool, error))
+        Reservation::new(&self.jobs, purchase).await.map_err(|error| self.refused(tool, error))
     }
 
     /// Buys a call that starts no job and has a fixed price: reserves it, sends the request once, and settles.
@@ -211,7 +211,7 @@ pub(crate) async fn ended<T>(
     match &result {
         Ok(answer) => held.settle(actual(answer)).await,
         Err(error) if error.accepted() == Accepted::No => held.release().await,
-        Err(_) => held.doubt().await,
+        Err(_) => held.mark_unknown().await,
     }
     result
 }

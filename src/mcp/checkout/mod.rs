@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::{Config, KeyKind};
-use crate::jobs::{Cost, Job, Jobs, Order, Paid};
+use crate::jobs::{Cost, Job, Jobs, NewJob, Order};
 use crate::mcp::call_digest::CallDigest;
 use crate::mcp::caller::Caller;
 use crate::mcp::caller_key::Payer;
@@ -66,7 +66,7 @@ impl JobOptions {
 
 /// What a tool orders, before the checkout adds who pays and where files go.
 pub(crate) struct Draft {
-    pub(crate) paid: Paid,
+    pub(crate) order: Box<dyn Order>,
     pub(crate) model: String,
     pub(crate) prompt: String,
     pub(crate) cost: Cost,
@@ -123,24 +123,24 @@ impl Checkout {
         options: JobOptions,
         call: &RequestContext<RoleServer>,
     ) -> Result<JobView, ToolError> {
-        let Draft { paid, model, prompt, cost, warnings } = draft;
+        let Draft { order, model, prompt, cost, warnings } = draft;
         let cost = self.budget.counted(tool, cost);
         let requested = options.output_directory.as_deref();
         let folder = self.output.find(requested, !options.dry_run).await?;
         if let Some(folder) = folder.as_ref().filter(|_| !options.dry_run) {
-            self.output.check_space(folder, requested, paid.kind()).await?;
+            self.output.check_space(folder, requested, order.kind()).await?;
         }
         if options.dry_run {
-            return Ok(JobView::dry_run(paid.kind(), model, &cost, warnings));
+            return Ok(JobView::dry_run(order.kind(), model, &cost, warnings));
         }
         let consent = self.budget.admit(tool, &model, &cost, call).await?;
         let (patience, settled) = options.patience();
         let digest = CallDigest::attached_to(call).0;
-        let order = Order {
+        let job = NewJob {
             tool,
             principal: self.caller.principal.clone(),
             allowance: self.caller.budget_day,
-            paid,
+            order,
             model,
             prompt,
             folder,
@@ -150,7 +150,7 @@ impl Checkout {
             digest: digest.clone(),
             consent,
         };
-        let started = self.jobs.start(order).await;
+        let started = self.jobs.start(job).await;
         let (watch, existed) = started.map_err(|error| self.budget.refused(tool, error))?;
         let job = self.presenter.wait_for(watch, call, patience, settled).await;
         let view = self.presenter.job(&job);
