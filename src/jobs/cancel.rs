@@ -1,10 +1,17 @@
 //! Cancelling jobs.
 
+use std::time::Duration;
+
+use tokio::time::timeout;
+
 use super::handle::Jobs;
 use super::order::task::poll;
 use crate::api::Progress;
 use crate::clock::now;
 use crate::store::{Job, Route, Seen, State, StoreError, Task};
+
+/// How long a call waits for an order that is on its way, before it answers that the job will be cancelled.
+const MOMENT: Duration = Duration::from_secs(3);
 
 /// What became of a request to cancel a job.
 #[derive(Debug)]
@@ -15,13 +22,15 @@ pub enum Cancel {
     Over(Box<Job>),
     /// It cannot be stopped: the request or the result is on its way, or its state is unknown.
     OnItsWay(Box<Job>),
+    /// Its request is on its way. It is cancelled as soon as MiniMax has given it a task id.
+    Requested(Box<Job>),
     /// MiniMax has finished it; the result is being downloaded.
     Finished(Box<Job>),
 }
 
 /// What MiniMax does with the task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Upstream {
+pub(super) enum Upstream {
     GoesOn,
     Finished,
     Cancelled,
@@ -41,6 +50,12 @@ pub async fn cancel(jobs: &Jobs, principal: &str, id: &str) -> Result<Option<Can
     for _ in 0..10 {
         let Some(mut job) = jobs.get(principal, id).await? else { return Ok(None) };
         let before = job.state.clone();
+        if let State::Submitting { sent: true, .. } = before {
+            if jobs.store().await?.request_cancel(id).await? {
+                return requested(jobs, principal, id).await;
+            }
+            continue;
+        }
         if let State::Cancelled { at_minimax: true, .. } = before {
             return Ok(Some(Cancel::Cancelled(Box::new(job))));
         }
@@ -63,8 +78,46 @@ pub async fn cancel(jobs: &Jobs, principal: &str, id: &str) -> Result<Option<Can
     Ok(jobs.get(principal, id).await?.map(|job| Cancel::OnItsWay(Box::new(job))))
 }
 
+/// Cancels a job whose request has not left. `None` if it has.
+pub async fn withdraw(jobs: &Jobs, job: &Job) -> Result<Option<Job>, StoreError> {
+    loop {
+        let Some(mut job) = jobs.get(&job.principal, &job.id).await? else { return Ok(None) };
+        let before = job.state.clone();
+        if !matches!(before, State::Submitting { sent: false, .. }) {
+            return Ok(None);
+        }
+        job.state = job.state.after(Seen::Cancelled { at_minimax: false });
+        job.updated_at = now();
+        if jobs.store().await?.replace(&job, &before).await? {
+            jobs.shared.registry.wake(&job.id);
+            return Ok(Some(job));
+        }
+    }
+}
+
+/// Gives MiniMax a moment to take the order, so that the answer can say what became of the job.
+async fn requested(jobs: &Jobs, principal: &str, id: &str) -> Result<Option<Cancel>, StoreError> {
+    let is_pending = |job: &Job| {
+        matches!(job.state, State::Submitting { .. }) || (job.cancel_requested && !job.state.is_over())
+    };
+    let Some(job) = jobs.get(principal, id).await? else { return Ok(None) };
+    let mut watch = jobs.channel(job);
+    // The channel of a job that another process works on ends early; its record says the rest.
+    let _ = timeout(MOMENT, watch.wait_for(|job| !is_pending(job))).await;
+    let Some(mut job) = jobs.get(principal, id).await? else { return Ok(None) };
+    Ok(Some(match job.state {
+        State::Cancelled { .. } => Cancel::Cancelled(Box::new(job)),
+        State::Submitting { .. } | State::Running { .. } => {
+            job.cancel_requested = true;
+            Cancel::Requested(Box::new(job))
+        }
+        State::Fetching { .. } => Cancel::Finished(Box::new(job)),
+        _ => Cancel::Over(Box::new(job)),
+    }))
+}
+
 /// Polls before it deletes: deleting a finished V2 task would throw away what was paid for.
-async fn cancel_upstream(jobs: &Jobs, job: &Job) -> Upstream {
+pub(super) async fn cancel_upstream(jobs: &Jobs, job: &Job) -> Upstream {
     let (State::Running { task, .. } | State::Unknown { task: Some(task), .. }) = &job.state else {
         return Upstream::GoesOn;
     };

@@ -15,7 +15,7 @@ mod tenants;
 mod watch;
 mod worker;
 
-pub use cancel::{Cancel, cancel};
+pub use cancel::{Cancel, cancel, withdraw};
 pub use handle::{Jobs, Settings};
 pub use order::Order;
 pub use order::listener::{Heard, Listener};

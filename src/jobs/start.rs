@@ -132,7 +132,7 @@ impl Jobs {
             tool: tool.to_owned(),
             prompt: format!("task {}", task.id),
             folder,
-            state: State::Running { task, word: State::UNSEEN.to_owned(), misses: 0, trouble: None },
+            state: State::running(task, State::UNSEEN.to_owned()),
             ..self.blank(Kind::Video)
         }
     }
@@ -159,6 +159,8 @@ impl Jobs {
             text: None,
             voice_id: None,
             missing: 0,
+            cancel_requested: false,
+            incomplete: false,
             may_be_billed: false,
             unread: None,
             usage: None,

@@ -27,6 +27,11 @@ pub trait Order: Debug + Send + Sync {
     /// Its rate-limit group, of [`crate::api::group`].
     fn group(&self) -> &'static str;
 
+    /// Whether MiniMax answers with a task id, and makes the result later.
+    fn is_task(&self) -> bool {
+        false
+    }
+
     /// The body as the record keeps it. Media are replaced by their size.
     fn record(&self) -> Value;
 

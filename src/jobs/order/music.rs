@@ -44,7 +44,8 @@ async fn compose(api: &Client, submit: &MusicSubmit) -> Result<Outcome, ApiError
         duration_ms: song.length_ms,
         ..JobFile::default()
     };
-    Ok(Outcome::Made(Made { units: Some(1.0), usage: song.usage, ..sound(file, song.audio) }))
+    let incomplete = song.unfinished;
+    Ok(Outcome::Made(Made { units: Some(1.0), usage: song.usage, incomplete, ..sound(file, song.audio) }))
 }
 
 /// The error of a free request that precedes the paid one: the paid request has not left.

@@ -54,6 +54,8 @@ pub struct Made {
     pub warnings: Vec<String>,
     /// How many of the ordered results are missing.
     pub missing: u32,
+    /// MiniMax called the result unfinished when it handed it over.
+    pub incomplete: bool,
     /// What is billed, in units of `Cost::unit`.
     pub units: Option<f64>,
     /// What is billed besides, in units of `Cost::input`.

@@ -52,6 +52,10 @@ impl Order for SpeechOrder {
         }
     }
 
+    fn is_task(&self) -> bool {
+        matches!(self, Self::Long { .. })
+    }
+
     /// Includes what the body itself does not have: the text of a live session, the subtitle format.
     fn record(&self) -> Value {
         let (mut record, subtitles) = match self {
@@ -130,7 +134,7 @@ async fn short(
         (None, _) => {}
     }
     let units = speech.characters.map(number);
-    Ok(Made { units, usage: speech.usage, ..made })
+    Ok(Made { units, usage: speech.usage, incomplete: speech.unfinished, ..made })
 }
 
 pub(crate) fn sound_file(format: AudioFormat) -> JobFile {
@@ -142,13 +146,10 @@ pub(crate) fn sound_file(format: AudioFormat) -> JobFile {
 }
 
 /// Turns a finished task into the link of its archive.
-pub(super) async fn collect(api: &Client, ready: Ready) -> Result<Made, ApiError> {
+pub(super) async fn collect(api: &Client, ready: Ready) -> Result<Option<Made>, ApiError> {
     let file_id = ready.file_id.unwrap_or_default();
     let url = api.retrieve_file(&file_id).await?.download_url;
-    let Some(url) = url else {
-        let why = "a finished task without a link".to_owned();
-        return Err(ApiError::Shape { path: "/v1/files/retrieve", why, trace_id: None });
-    };
+    let Some(url) = url.filter(|url| !url.is_empty()) else { return Ok(None) };
     let file = JobFile {
         name: "speech.tar".to_owned(),
         mime_type: "application/x-tar".to_owned(),
@@ -156,5 +157,5 @@ pub(super) async fn collect(api: &Client, ready: Ready) -> Result<Made, ApiError
         wrapped: Wrapped::Archive,
         ..JobFile::default()
     };
-    Ok(Made { files: vec![file.linked(url, Some(9 * HOUR))], ..Made::default() })
+    Ok(Some(Made { files: vec![file.linked(url, Some(9 * HOUR))], ..Made::default() }))
 }

@@ -15,19 +15,18 @@ pub async fn poll(api: &Client, task: &Task) -> Result<Progress, ApiError> {
     }
 }
 
-/// Turns a finished task into files: V1 has to be asked for the link.
-pub async fn collect(api: &Client, route: Route, ready: Ready) -> Result<Made, ApiError> {
+/// Turns a finished task into files. V1 has to be asked for the link. `None` if MiniMax has none.
+pub async fn collect(api: &Client, route: Route, ready: Ready) -> Result<Option<Made>, ApiError> {
     if route == Route::SpeechAsync {
         return speech::collect(api, ready).await;
     }
     let url = match (&ready.url, &ready.file_id) {
         (Some(url), _) => Some(url.clone()),
-        (None, Some(file_id)) => api.retrieve_file(file_id).await?.download_url,
+        (None, Some(file_id)) => api.retrieve_file(file_id).await?.download_url.filter(|url| !url.is_empty()),
         (None, None) => None,
     };
     if url.is_none() && ready.text.is_none() {
-        let why = "a finished task without a link".to_owned();
-        return Err(ApiError::Shape { path: "/v1/files/retrieve", why, trace_id: None });
+        return Ok(None);
     }
     let life = match route {
         Route::VideoV1 => Some(HOUR),
@@ -53,7 +52,7 @@ pub async fn collect(api: &Client, route: Route, ready: Ready) -> Result<Made, A
         _ if ready.text.is_some() => (count("completion_tokens"), count("prompt_tokens").unwrap_or_default()),
         _ => (count("total_seconds"), 0.0),
     };
-    Ok(Made {
+    Ok(Some(Made {
         files: file.into_iter().collect(),
         text: ready.text,
         units,
@@ -61,5 +60,5 @@ pub async fn collect(api: &Client, route: Route, ready: Ready) -> Result<Made, A
         usage: ready.usage,
         model: ready.model,
         ..Made::default()
-    })
+    }))
 }

@@ -21,6 +21,10 @@ macro_rules! task_order {
                 $group
             }
 
+            fn is_task(&self) -> bool {
+                true
+            }
+
             fn record(&self) -> Value {
                 recorded(self)
             }

@@ -13,7 +13,7 @@ use super::unpack;
 use crate::api::Progress;
 use crate::jobs::order::task::{collect, poll};
 use crate::media::{self, Expect, FetchProblem, Kind as MediaKind};
-use crate::store::{JobFile, Kind, Route, Seen, Task, Wrapped};
+use crate::store::{Job, JobFile, Kind, Route, Seen, Task, Wrapped};
 
 /// The longest that one download may take.
 const LONGEST_DOWNLOAD: Duration = Duration::from_secs(20 * 60);
@@ -89,7 +89,9 @@ pub(super) async fn deliver(worker: &mut Worker, task: Option<&Task>) -> Step {
     let stop = worker.jobs.shared.stop.clone();
     let arrived = stop.run_until_cancelled(join_all(all)).await.ok_or(Interrupted)?;
     worker.job.files.clear();
-    for Arrived { files, usage } in arrived {
+    let mut lost = false;
+    for Arrived { files, usage, is_lost } in arrived {
+        lost |= is_lost;
         worker.job.files.extend(files);
         match (&mut worker.job.usage, usage) {
             (Some(serde_json::Value::Object(known)), Some(serde_json::Value::Object(more))) => {
@@ -101,7 +103,13 @@ pub(super) async fn deliver(worker: &mut Worker, task: Option<&Task>) -> Step {
             _ => {}
         }
     }
-    worker.see(Seen::Fetched { partial: worker.job.missing > 0 }).await
+    let partial = lost || is_short(&worker.job);
+    worker.see(Seen::Fetched { partial }).await
+}
+
+/// Less came than was ordered.
+fn is_short(job: &Job) -> bool {
+    job.missing > 0 || job.incomplete
 }
 
 /// Returns the file, saved or with the reason why not. An archive becomes the files in it.
@@ -110,7 +118,7 @@ async fn deliver_one(fetch: Fetch<'_>, mut file: JobFile) -> Arrived {
         renew(&fetch, &mut file).await;
     }
     let (Some(folder), None) = (&fetch.job.folder, &file.saved) else { return Arrived::one(file) };
-    let mut refused = 0;
+    let (mut refused, mut is_lost) = (0, false);
     for tries in 1..=5_u32 {
         let problem = match try_once(&fetch, &file, folder).await {
             Ok(arrived) => {
@@ -122,6 +130,7 @@ async fn deliver_one(fetch: Fetch<'_>, mut file: JobFile) -> Arrived {
         };
         tracing::info!(job = fetch.job.id, %problem, tries, "a file did not arrive");
         file.trouble = Some(problem.to_string());
+        is_lost = matches!(problem, FetchProblem::Expired { .. } | FetchProblem::Wrong { .. });
         let asked = match problem {
             FetchProblem::Expired { .. } => {
                 refused += 1;
@@ -141,7 +150,7 @@ async fn deliver_one(fetch: Fetch<'_>, mut file: JobFile) -> Arrived {
             sleep(asked.unwrap_or(usual).min(Duration::from_secs(60))).await;
         }
     }
-    Arrived::one(file)
+    Arrived { is_lost, ..Arrived::one(file) }
 }
 
 /// One try, once a download slot is free.
@@ -202,7 +211,9 @@ async fn renew(fetch: &Fetch<'_>, file: &mut JobFile) -> bool {
     if let Err(error) = &collected {
         tracing::info!(job = fetch.job.id, %error, "no new link");
     }
-    let Some(fresh) = collected.ok().and_then(|made| made.files.into_iter().next()) else { return false };
+    let Some(fresh) = collected.ok().flatten().and_then(|made| made.files.into_iter().next()) else {
+        return false;
+    };
     file.url = fresh.url;
     (file.url_expires_at, file.stale_at) = (fresh.url_expires_at, fresh.stale_at);
     true

@@ -39,6 +39,20 @@ pub(super) fn ended(code: Option<i64>, message: &str) -> Failure {
     }
 }
 
+/// MiniMax has finished a task and hands over no file.
+pub(super) fn done_without_file(trace_id: Option<String>) -> Failure {
+    Failure {
+        message: "the task is done at MiniMax, but MiniMax names no file, so nothing can be downloaded. It may be billed"
+            .to_owned(),
+        blame: Blame::Crate,
+        advice: "Do not buy it again before MiniMax's support has looked at the task: tell the user to send them the \
+                 task id, and the trace id if there is one."
+            .to_owned(),
+        code: None,
+        trace_id,
+    }
+}
+
 /// MiniMax says that it withheld the result.
 pub(super) fn withheld(message: &str) -> Failure {
     Failure {

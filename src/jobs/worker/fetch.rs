@@ -36,11 +36,13 @@ pub(super) struct Arrived {
     pub(super) files: Vec<JobFile>,
     /// What MiniMax reports in an archive beside its files.
     pub(super) usage: Option<Value>,
+    /// The file is not here, and its link is dead.
+    pub(super) is_lost: bool,
 }
 
 impl Arrived {
     pub(super) fn one(file: JobFile) -> Self {
-        Self { files: vec![file], usage: None }
+        Self { files: vec![file], usage: None, is_lost: false }
     }
 }
 

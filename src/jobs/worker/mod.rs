@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
+use super::cancel::{self, Upstream};
 use super::handle::Jobs;
 use super::registry::{Registration, Watch};
 use crate::api::{chance, group};
@@ -102,6 +103,7 @@ impl Worker {
                     Some(departure) => submit::submit(self, departure).await?,
                     None => self.orphaned().await?,
                 },
+                State::Running { .. } if self.job.cancel_requested => self.cancel_as_requested().await?,
                 State::Running { task, word, misses, .. } => {
                     if task.route == Route::VideoV2 && self.slot.is_none() {
                         self.slot = self.jobs.api().rate_limiter().occupy(group::VIDEO_V2);
@@ -120,6 +122,18 @@ impl Worker {
             }
         }
         Ok(())
+    }
+
+    /// Carries out what a caller asked for while the request was on its way. A task that is finished is delivered: it is
+    /// paid for.
+    async fn cancel_as_requested(&mut self) -> Step {
+        self.job.cancel_requested = false;
+        let jobs = self.jobs.clone();
+        match cancel::cancel_upstream(&jobs, &self.job).await {
+            Upstream::Finished => Ok(()),
+            Upstream::Cancelled => self.see(Seen::Cancelled { at_minimax: true }).await,
+            Upstream::GoesOn => self.see(Seen::Cancelled { at_minimax: false }).await,
+        }
     }
 
     /// The process that was submitting seems to have died.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::failure::ended;
+use super::failure::{done_without_file, ended};
 use super::record::{Interrupted, Step, Worker, Write};
 use super::result::record_result;
 use crate::api::{ApiError, Blame, Progress};
@@ -11,6 +11,11 @@ use crate::store::{Seen, State, Task};
 
 /// After this time without an end, the task is no longer polled by itself.
 const LONGEST_WATCH: i64 = 24 * 3_600_000;
+
+/// How many polls in a row have to find a finished task without a file before the job ends.
+const NO_FILE_POLLS: u32 = 5;
+
+const NO_FILE: &str = "MiniMax says that the task is done, but names no file";
 
 pub(super) async fn poll(worker: &mut Worker, task: &Task) -> Step {
     let jobs = worker.jobs.clone();
@@ -26,7 +31,7 @@ pub(super) async fn poll(worker: &mut Worker, task: &Task) -> Step {
     let polled = worker.unless_interrupted(order_task::poll(api, task)).await?;
     #[cfg(feature = "crash-points")]
     crate::crash::point("poll.after");
-    let ready = match polled {
+    let made = match polled {
         Ok(Progress::Pending(word)) if worker.age() > LONGEST_WATCH => {
             return worker.see(Seen::Lost(format!("MiniMax has said `{word}` for a day"))).await;
         }
@@ -35,16 +40,32 @@ pub(super) async fn poll(worker: &mut Worker, task: &Task) -> Step {
             return worker.see(Seen::Failed(ended(code, &message))).await;
         }
         Ok(Progress::Cancelled) => return worker.see(Seen::Cancelled { at_minimax: true }).await,
+        Ok(Progress::Empty { trace_id }) => return no_file(worker, trace_id).await,
         Ok(Progress::Ready(ready)) => {
             record_file(worker, ready.file_id.clone()).await?;
             worker.unless_interrupted(order_task::collect(api, task.route, *ready)).await?
         }
         Err(error) => Err(error),
     };
-    match ready {
-        Ok(made) => record_result(worker, made, Write::Progress).await,
+    match made {
+        Ok(Some(made)) => record_result(worker, made, Write::Progress).await,
+        Ok(None) => no_file(worker, None).await,
         Err(error) => failed_poll(worker, &error).await,
     }
+}
+
+/// MiniMax says that the task is done and has no file. The file may be late, so the job ends only when several polls in a
+/// row say so. It counts as billed.
+async fn no_file(worker: &mut Worker, trace_id: Option<String>) -> Step {
+    let (misses, again) = match &worker.job.state {
+        State::Running { misses, trouble, .. } => (*misses, trouble.as_deref() == Some(NO_FILE)),
+        _ => (0, false),
+    };
+    if again && misses + 1 >= NO_FILE_POLLS {
+        worker.job.may_be_billed = true;
+        return worker.see(Seen::Failed(done_without_file(trace_id))).await;
+    }
+    worker.see(Seen::PollFailed { why: NO_FILE.to_owned(), advice: None }).await
 }
 
 /// The owner of a file is on record before the file can be downloaded.
@@ -70,7 +91,8 @@ async fn failed_poll(worker: &mut Worker, error: &ApiError) -> Step {
             .see(Seen::Lost(format!("MiniMax no longer says what became of the task: {error}")))
             .await;
     }
-    worker.see(Seen::Nothing(error.to_string())).await
+    let advice = (error.blame() == Blame::Operator).then(|| error.advice());
+    worker.see(Seen::PollFailed { why: error.to_string(), advice }).await
 }
 
 /// How long to wait before the next poll. Early polls are closer together because short jobs end early. Failed polls and

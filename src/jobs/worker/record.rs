@@ -74,11 +74,24 @@ impl Worker {
             self.job.state = before;
             return Err(Interrupted);
         }
+        if matches!(before, State::Submitting { .. }) {
+            self.read_cancel_request().await;
+        }
         if self.job.state.is_over() {
             telemetry::job_ended(self.job.state.status());
         }
         self.watchers.send_replace(Arc::new(self.job.clone()));
         Ok(())
+    }
+
+    /// Learns whether a caller asked to cancel the job while its request was on its way.
+    async fn read_cancel_request(&mut self) {
+        let jobs = self.jobs.clone();
+        if let Ok(store) = jobs.store().await
+            && let Ok(true) = store.is_cancel_requested(&self.job.id).await
+        {
+            self.job.cancel_requested = true;
+        }
     }
 
     /// Whether the job may go on. A record that cannot be written is retried; then the job goes on without it, because

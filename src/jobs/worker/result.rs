@@ -6,6 +6,9 @@ use super::record::{Step, Worker, Write};
 use crate::jobs::order::outcome::Made;
 use crate::store::{MOST_FILES, Seen};
 
+const UNFINISHED: &str =
+    "MiniMax called the result unfinished (status 1) when it handed it over: it may be cut short";
+
 /// Records what was made and billed, before files are downloaded.
 pub(super) async fn record_result(worker: &mut Worker, made: Made, write: Write) -> Step {
     let job = &mut worker.job;
@@ -23,6 +26,10 @@ pub(super) async fn record_result(worker: &mut Worker, made: Made, write: Write)
         job.model = made.model.unwrap_or_default();
     }
     job.missing = made.missing;
+    job.incomplete = made.incomplete;
+    if made.incomplete {
+        job.warnings.push(UNFINISHED.to_owned());
+    }
     if made.missing > 0 {
         let all = job.files.len() + usize::try_from(made.missing).unwrap_or(usize::MAX);
         job.warnings.push(format!("MiniMax made {} of {all}; it withheld the others", job.files.len()));

@@ -102,6 +102,9 @@ pub(super) async fn submit(worker: &mut Worker, departure: Departure) -> Step {
         tracing::info!(job = worker.job.id, %error, ?pause, "not taken; it is sent again");
         worker.job.waiting = Some(ticket.view());
         worker.see(Seen::Held(error.to_string())).await?;
+        if worker.job.cancel_requested {
+            return worker.see(Seen::Cancelled { at_minimax: false }).await;
+        }
         worker.pause(pause).await?;
         tries += 1;
     }

@@ -106,6 +106,7 @@ impl Budget {
             estimate: self.counted(tool, cost.clone()).ceiling(),
             consent,
         };
+        still_wanted(call)?;
         Reservation::new(&self.jobs, purchase).await.map_err(|error| self.refused(tool, error))
     }
 
@@ -197,6 +198,12 @@ impl Budget {
             }
         }
     }
+}
+
+/// Refuses a call that was cancelled. The last check before a purchase: inputs are uploaded and read before it, and the
+/// person is asked.
+pub(crate) fn still_wanted(call: &RequestContext<RoleServer>) -> Result<(), ToolError> {
+    if call.ct.is_cancelled() { Err(ToolError::Cancelled) } else { Ok(()) }
 }
 
 /// Added to the basis of a price that a plan pays.
