@@ -175,7 +175,7 @@ impl JobView {
                 warnings.push(format!("not sent yet, nothing is bought: {why}{place}"));
             }
             State::Running { trouble: Some(why), .. } => {
-                warnings.push(format!("the last look at the task failed: {why}"));
+                warnings.push(format!("the last poll of the task failed: {why}"));
             }
             _ => {}
         }
@@ -378,12 +378,17 @@ impl CostView {
         })
     }
 
-    pub(crate) fn line(&self) -> String {
-        let amount = match (self.actual, self.estimated) {
+    /// What it costs, in words.
+    pub(crate) fn amount(&self) -> String {
+        match (self.actual, self.estimated) {
             (Some(actual), _) => format!("{actual} {}", self.currency),
             (None, Some(estimated)) => format!("about {estimated} {}", self.currency),
             (None, None) => "unknown".to_owned(),
-        };
+        }
+    }
+
+    pub(crate) fn line(&self) -> String {
+        let amount = self.amount();
         let basis = self.basis.as_ref().map(|basis| format!(" ({basis})")).unwrap_or_default();
         format!("Cost: {amount}{basis}")
     }
@@ -403,6 +408,9 @@ fn is_listed(job: &Job) -> bool {
 fn next(job: &Job) -> String {
     let id = &job.id;
     match &job.state {
+        State::Running { advice: Some(advice), .. } => {
+            format!("{advice} The task goes on at MiniMax; once that is done, get_job with job_id {id} has its result.")
+        }
         State::Submitting { .. } | State::Running { .. } | State::Fetching { .. } => {
             format!(
                 "Not finished yet. Call get_job with job_id {id}: it waits for the end. The job goes on either way."
@@ -413,6 +421,9 @@ fn next(job: &Job) -> String {
                 "MiniMax made it, but not all files were saved. Call get_job with job_id {id} to fetch them again."
             )
         }
+        State::Done { partial: true, .. } if job.incomplete => {
+            "What MiniMax handed over is kept, and it is billed. Let the user decide whether to buy another.".to_owned()
+        }
         State::Done { partial: true, .. } => {
             "Done, with fewer results than asked for. Rephrase the prompt to get the others.".to_owned()
         }
@@ -420,8 +431,8 @@ fn next(job: &Job) -> String {
         State::Failed { failure, .. } => failure.advice.clone(),
         State::Cancelled { at_minimax: true, .. } => "Cancelled at MiniMax; nothing is made.".to_owned(),
         State::Cancelled { task: Some(task), .. } => format!(
-            "No longer watched here; MiniMax goes on with it and bills it. query_video_generation with task_id {} \
-             takes it up again.",
+            "Stopped watching; MiniMax goes on with it and bills it. query_video_generation with task_id {} takes it \
+             up again.",
             task.id
         ),
         State::Cancelled { .. } => "Cancelled before anything was sent.".to_owned(),
@@ -441,6 +452,51 @@ fn next(job: &Job) -> String {
             "The request may have been taken and billed; it is not sent again by itself. Look at \
             the platform's billing page, then let the user decide whether to buy again."
                 .to_owned()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn no_state_of_a_paid_job_invites_to_buy_it_again() {
+        let task = json!({ "route": "video_v1", "id": "1" });
+        let unsaved = json!([{ "name": "video.mp4", "mime_type": "video/mp4", "trouble": "HTTP 404" }]);
+        for (state, files, incomplete) in [
+            (json!({ "at": "submitting", "sent": true }), json!([]), false),
+            (
+                json!({ "at": "running", "task": task, "word": "Queueing", "trouble": "reset" }),
+                json!([]),
+                false,
+            ),
+            (
+                json!({ "at": "running", "task": task, "word": "x", "advice": "Fix the key." }),
+                json!([]),
+                false,
+            ),
+            (json!({ "at": "fetching", "task": task }), json!([]), false),
+            (json!({ "at": "done", "partial": true }), unsaved.clone(), false),
+            (json!({ "at": "done", "partial": true }), json!([]), true),
+            (json!({ "at": "done" }), unsaved, false),
+            (json!({ "at": "cancelled", "task": task, "at_minimax": false }), json!([]), false),
+            (json!({ "at": "unknown", "why": "reset" }), json!([]), false),
+            (json!({ "at": "unknown", "why": "reset", "task": task }), json!([]), false),
+        ] {
+            let job: Job = serde_json::from_value(json!({
+                "id": "video-1", "principal": "p", "kind": "video", "tool": "generate_video", "model": "m",
+                "account": "a", "prompt": "p", "request": null, "digest": "d", "folder": "/out", "state": state,
+                "files": files, "incomplete": incomplete, "created_at": 1, "updated_at": 1,
+            }))
+            .unwrap();
+            let next = next(&job).to_lowercase();
+            let decides = next.contains("let the user decide");
+            for word in ["try again", "call again", "call the tool", "buy", "make it again", "order it"] {
+                assert!(decides || !next.contains(word), "{state}: {next}");
+            }
         }
     }
 }

@@ -4,8 +4,7 @@
 //! * [`input`]: media inputs, allowed folders, uploads of HTTP callers, the secret scan.
 //! * [`mod@download`]: the rules for hosts, resumable downloads, folders and names of results.
 //! * [`probe`]: the real type, size and duration of a file, and whether it is complete.
-//! * [`subtitle`]: conversion of subtitles. [`player`]: playback on the loudspeaker. [`private`]: files that other
-//!   users of the machine cannot read.
+//! * [`subtitle`]: conversion of subtitles. [`private`]: files that other users of the machine cannot read.
 //!
 //! This module knows nothing about endpoints, jobs or tools. Limits come in as plain data. Errors are sentences
 //! without a subject, so that the caller can put the name of the argument in front.
@@ -13,7 +12,6 @@
 pub mod download;
 mod encoding;
 pub mod input;
-pub mod player;
 pub mod private;
 pub mod probe;
 mod secret_scan;
@@ -35,7 +33,6 @@ pub use input::reference::{InputProblem, Reference, file_id, file_uri, parse};
 pub use input::roots::Roots;
 pub use input::source::Source;
 pub use input::uploads::{HandedIn, Inbox, InboxProblem, handed_in};
-pub use player::Player;
 pub use probe::preview::{Preview, preview};
 pub use probe::sniff::Kind;
 pub use subtitle::SubtitleFormat;

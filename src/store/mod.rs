@@ -1,9 +1,9 @@
 //! The rows: SQLite, shared by every server process of one data folder.
 //!
-//! A file for each table, all over [`Store`]. What could not be written lies in the spool until it can be.
+//! One file for each table, all over [`Store`]. Updates that cannot be written wait in the spool.
 //!
-//! A lease decides which process polls and delivers a job. It runs out a few seconds after its owner has died,
-//! and each write of an owner carries it, so a process that was asleep cannot overwrite what another has done.
+//! A lease decides which process polls and delivers a job. It expires a few seconds after its owner has died. Each write
+//! of an owner checks it, so a process that was suspended cannot overwrite the work of another.
 
 mod accounts;
 mod connect;

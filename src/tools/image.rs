@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::api::{ImageSubmit, Style, StyleType, Subject};
 use crate::config::Toolset;
 use crate::facts::facts;
-use crate::jobs::{Cost, Paid};
+use crate::jobs::Cost;
 use crate::mcp::ToolSpec;
 use crate::mcp::inputs::Takes;
 use crate::mcp::{Draft, JobOptions, JobView, Server, ToolError};
@@ -98,7 +98,7 @@ impl Server {
             model: submit.model.clone(),
             prompt: submit.prompt.clone(),
             cost: cost(&submit, self.config().currency()),
-            paid: Paid::Image(submit),
+            order: Box::new(submit),
             warnings,
         };
         self.checkout.buy("text_to_image", draft, input.job, &call).await

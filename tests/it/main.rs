@@ -38,6 +38,8 @@ mod secrets;
 mod uploads;
 // HTTP callers with their own keys, and callers who disconnect.
 mod callers;
+mod cancellation;
+mod endings;
 mod leaving;
 // Several callers of one account, and their files, tasks and voices at MiniMax.
 mod ownership;

@@ -106,7 +106,8 @@ impl Budget {
             estimate: self.counted(tool, cost.clone()).ceiling(),
             consent,
         };
-        self.jobs.reserve(purchase).await.map_err(|error| self.refused(tool, error))
+        still_wanted(call)?;
+        Reservation::new(&self.jobs, purchase).await.map_err(|error| self.refused(tool, error))
     }
 
     /// Buys a call that starts no job and has a fixed price: reserves it, sends the request once, and settles.
@@ -199,6 +200,12 @@ impl Budget {
     }
 }
 
+/// Refuses a call that was cancelled. The last check before a purchase: inputs are uploaded and read before it, and the
+/// person is asked.
+pub(crate) fn still_wanted(call: &RequestContext<RoleServer>) -> Result<(), ToolError> {
+    if call.ct.is_cancelled() { Err(ToolError::Cancelled) } else { Ok(()) }
+}
+
 /// Added to the basis of a price that a plan pays.
 const BY_PLAN: &str = "the key is a plan's, and the list price is what is counted";
 
@@ -211,7 +218,7 @@ pub(crate) async fn ended<T>(
     match &result {
         Ok(answer) => held.settle(actual(answer)).await,
         Err(error) if error.accepted() == Accepted::No => held.release().await,
-        Err(_) => held.doubt().await,
+        Err(_) => held.mark_unknown().await,
     }
     result
 }

@@ -77,14 +77,14 @@ pub(super) async fn answer(
         }
         // What was generated may be billed, and the amount is unknown.
         End::Broken(error) => {
-            held.doubt().await;
+            held.mark_unknown().await;
             view.next = after_a_break(&error, begun);
             view.error = Some(ToolError::Bought(error).view());
             view.conversation_id = Some(conversation.id).filter(|id| !id.is_empty());
             fit(server, &mut view, id.as_deref().unwrap_or_default()).await;
         }
         End::Cancelled => {
-            held.doubt().await;
+            held.mark_unknown().await;
             let (message, turn) = ("the call was cancelled", ErrorView::turn(Blame::Transient));
             view.error = Some(ErrorView { message: message.to_owned(), turn, code: None, trace_id: id });
             "MiniMax was told to stop; what it had said by then may be billed.".clone_into(&mut view.next);

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::api::{CoverReference, MusicFormat, MusicSetting, MusicSubmit};
 use crate::config::Toolset;
 use crate::facts::{MusicModel, facts};
-use crate::jobs::{Cost, Paid};
+use crate::jobs::Cost;
 use crate::mcp::ToolSpec;
 use crate::mcp::inputs::Takes;
 use crate::mcp::{Draft, JobOptions, JobView, Server, ToolError};
@@ -106,7 +106,7 @@ impl Server {
             model: submit.model.clone(),
             prompt: submit.prompt.clone().or(submit.lyrics.clone()).unwrap_or_default(),
             cost: cost(&submit.model, self.config().currency()),
-            paid: Paid::Music(Box::new(submit)),
+            order: Box::new(submit),
             warnings,
         };
         self.checkout.buy("music_generation", draft, input.job, &call).await

@@ -3,6 +3,7 @@
 pub(crate) mod input;
 pub(crate) mod long;
 pub(crate) mod playback;
+mod player;
 pub(crate) mod rules;
 pub(crate) mod transcription;
 
@@ -11,7 +12,7 @@ use rmcp::service::RequestContext;
 use rmcp::{RoleServer, tool, tool_router};
 
 use crate::config::{ResourceMode, Toolset};
-use crate::jobs::{Paid, SpeechOrder};
+use crate::jobs::SpeechOrder;
 use crate::mcp::ToolSpec;
 use crate::mcp::{Draft, JobView, Server, ToolError};
 use crate::media::SubtitleFormat;
@@ -83,7 +84,7 @@ impl Server {
             }
         };
         let cost = cost(&model, billed, config.currency());
-        let draft = Draft { model, prompt, cost, paid: Paid::Speech(order), warnings };
+        let draft = Draft { model, prompt, cost, order: Box::new(order), warnings };
         self.checkout.buy("text_to_audio", draft, input.job, &call).await
     }
 }

@@ -1,5 +1,8 @@
 //! `speak` and `play_audio`: sound on the server's machine. Offered only if the caller is at that machine.
 
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
 use rmcp::handler::server::tool::{IntoCallToolResult, schema_for_output};
 use rmcp::handler::server::wrapper::Parameters;
 use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock};
@@ -7,13 +10,16 @@ use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, tool, tool_router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use crate::api::{AudioFormat, AudioSetting, Emotion, LiveSpeech};
 use crate::config::{Defaults, Toolset};
-use crate::jobs::{Paid, SpeechOrder};
+use crate::jobs::{Heard, Jobs, Listener, SpeechOrder};
 use crate::mcp::ToolSpec;
 use crate::mcp::{Draft, JobOptions, JobView, Server, ToolError, forty_five};
-use crate::media::{self, Limits, Player, Reference};
+use crate::media::{self, Content, Limits, Reference};
+use crate::tools::speech::player::{Feed, Player};
 use crate::tools::speech::rules::{Characters, Manner, auto, cost};
 
 pub(crate) const TOOLS: &[ToolSpec] = &[
@@ -109,11 +115,13 @@ impl Server {
             warnings.push(format!("{}; the file is saved all the same", no_player()));
         }
         let name = player.as_ref().map(Player::name);
+        // Without a purchase the listener is dropped, and the player never starts.
+        let listener = player.filter(|_| !input.dry_run).map(|player| listen(self.jobs(), player));
         let draft = Draft {
             model: submit.model.clone(),
             prompt: submit.text.clone(),
             cost: cost(&submit.model, Some(Characters::of(&submit.text)), self.config().currency()),
-            paid: Paid::Speech(SpeechOrder::Live { submit, player }),
+            order: Box::new(SpeechOrder::Live { submit, listener }),
             warnings,
         };
         let options = JobOptions {
@@ -161,7 +169,7 @@ impl Server {
         let playing = started.map_err(|error| {
             ToolError::argument("input_file_path", format!("could not be played: {error}"))
         })?;
-        self.jobs().play(playing);
+        self.jobs().until_stopped(playing.until_over());
         Ok(PlayView {
             playing: given.to_owned(),
             player: player.name().to_owned(),
@@ -169,6 +177,86 @@ impl Server {
             duration_ms,
             next: "It plays; there is nothing to wait for.".to_owned(),
         })
+    }
+}
+
+/// Plays what the job hands up, in the background. The player starts with the first audio.
+fn listen(jobs: &Jobs, player: Player) -> Listener {
+    let (chunks, mut arriving) = mpsc::unbounded_channel();
+    let (saved, complete) = oneshot::channel::<PathBuf>();
+    let (report, heard) = oneshot::channel();
+    let playing = jobs.clone();
+    jobs.until_stopped(async move {
+        let mut playback = Playback { jobs: playing, player, is_started: false, feed: None, first: None };
+        while let Some(bytes) = arriving.recv().await {
+            playback.play(bytes);
+        }
+        // A broken stream has no complete file.
+        if let Ok(path) = complete.await {
+            let _ = report.send(playback.finish(&path).await);
+        }
+    });
+    Listener { chunks, saved, heard }
+}
+
+/// Audio on its way to the player.
+struct Playback {
+    jobs: Jobs,
+    player: Player,
+    is_started: bool,
+    /// The input of the player, while it listens.
+    feed: Option<Feed>,
+    first: Option<Instant>,
+}
+
+impl Playback {
+    fn play(&mut self, bytes: Bytes) {
+        if !std::mem::replace(&mut self.is_started, true) {
+            self.start();
+        }
+        let Some(feed) = &self.feed else { return };
+        if feed.send(bytes).is_ok() {
+            self.first.get_or_insert_with(Instant::now);
+        } else {
+            self.feed = None;
+        }
+    }
+
+    fn start(&mut self) {
+        match self.player.start() {
+            Some(Ok((feed, playing))) => {
+                self.jobs.until_stopped(playing.until_over());
+                self.feed = Some(feed);
+            }
+            Some(Err(error)) => {
+                tracing::warn!(player = self.player.name(), %error, "the player did not start");
+            }
+            None => {}
+        }
+    }
+
+    /// Plays the file if the player needs one, and says what was heard.
+    async fn finish(mut self, path: &Path) -> Heard {
+        let name = self.player.name();
+        let mut problem = None;
+        if self.player.streams() {
+            if self.feed.is_none() {
+                problem = Some(format!("{name} did not start or stopped early, so not all of it was heard"));
+            }
+        } else {
+            let started = match tokio::fs::File::open(path).await {
+                Ok(file) => self.player.start_on(Content::Disk(file), "mp3").await,
+                Err(error) => Err(error),
+            };
+            match started {
+                Ok(playing) => {
+                    self.first = Some(Instant::now());
+                    self.jobs.until_stopped(playing.until_over());
+                }
+                Err(error) => problem = Some(format!("{name} did not start: {error}")),
+            }
+        }
+        Heard { first: self.first, problem }
     }
 }
 

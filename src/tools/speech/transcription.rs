@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::api::{Timestamps, TranscriptFormat, TranscriptionSubmit};
 use crate::config::Toolset;
 use crate::facts::{facts, voices};
-use crate::jobs::{Cost, Paid, Transcription};
+use crate::jobs::{Cost, Transcription};
 use crate::mcp::ToolSpec;
 use crate::mcp::inputs::Checked;
 use crate::mcp::{Draft, JobOptions, JobView, Server, ToolError};
@@ -83,9 +83,9 @@ impl Server {
             }
             _ => Vec::new(),
         };
-        let paid = Paid::Transcription(Transcription { submit, recording });
+        let order = Box::new(Transcription { submit, recording });
         self.checkout
-            .buy("speech_to_text", Draft { paid, model, prompt, cost, warnings }, input.job, &call)
+            .buy("speech_to_text", Draft { order, model, prompt, cost, warnings }, input.job, &call)
             .await
     }
 }

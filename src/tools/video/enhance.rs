@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::api::{Content, Enrich, MediaUrl, Regenerate, Role, Source, VideoV2Submit};
 use crate::config::Toolset;
 use crate::facts::facts;
-use crate::jobs::{Cost, Paid};
+use crate::jobs::Cost;
 use crate::mcp::ToolSpec;
 use crate::mcp::inputs::Takes;
 use crate::mcp::{Draft, JobOptions, JobView, Server, ToolError};
@@ -142,7 +142,7 @@ impl Server {
         let draft = Draft {
             prompt: video.prompt.clone().unwrap_or_default(),
             cost,
-            paid: Paid::Enrich(Enrich { model: model.clone(), content, duration, ratio, callback_url }),
+            order: Box::new(Enrich { model: model.clone(), content, duration, ratio, callback_url }),
             model,
             warnings: plan.warnings,
         };
@@ -171,9 +171,9 @@ impl Server {
                     .await?;
             let Original { task_id, prompt, seconds, images, warnings } = original;
             let source = Source::SourceTaskId(task_id);
-            let paid = Paid::Regenerate(Regenerate { model: model.clone(), source, resolution: "2K" });
+            let order = Box::new(Regenerate { model: model.clone(), source, resolution: "2K" });
             let draft =
-                Draft { paid, model, prompt, cost: regenerate_cost(seconds, images, currency), warnings };
+                Draft { order, model, prompt, cost: regenerate_cost(seconds, images, currency), warnings };
             return self.checkout.buy("regenerate_video", draft, input.job, &call).await;
         }
         let Some(base) = input.video.clone() else {
@@ -193,7 +193,7 @@ impl Server {
         let content = again(self, &video, &base).await?;
         let source = Source::Content(content);
         let draft = Draft {
-            paid: Paid::Regenerate(Regenerate { model: plan.model.clone(), source, resolution: "2K" }),
+            order: Box::new(Regenerate { model: plan.model.clone(), source, resolution: "2K" }),
             prompt: video.prompt.clone().unwrap_or_default(),
             model: plan.model,
             cost,

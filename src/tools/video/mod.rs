@@ -64,12 +64,12 @@ impl Server {
             v2::request(self, &input.rehearsed(), &plan).await?;
             self.checkout.budget.admit("generate_video", &plan.model, &cost, &call).await?;
         }
-        let paid = match plan.protocol {
+        let order = match plan.protocol {
             Protocol::V1 => v1::request(self, &input, &plan).await?,
             Protocol::V2 => v2::request(self, &input, &plan).await?,
         };
         let draft = Draft {
-            paid,
+            order,
             prompt: input.prompt.clone().unwrap_or_else(|| plan.mode.words().to_owned()),
             cost,
             model: plan.model,
@@ -94,7 +94,7 @@ impl Server {
         let known = self.jobs().by_task(self.principal(), id).await?;
         let elsewhere = known.is_some() && input.output_directory.is_some();
         let watch = match known {
-            Some(job) => self.jobs().take_up(self.principal(), &job.id).await?,
+            Some(job) => self.jobs().watch_task(self.principal(), &job.id).await?,
             None => Some(adopt(self, id, input.output_directory.as_deref()).await?),
         };
         let Some(watch) = watch else { return Err(no_task(id)) };

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::api::{ClonePrompt, CloneSubmit, DesignSubmit};
 use crate::config::{Defaults, Toolset};
 use crate::facts::{Price, facts};
-use crate::jobs::{Cost, Paid, VoiceClone};
+use crate::jobs::{Cost, VoiceClone};
 use crate::mcp::ToolSpec;
 use crate::mcp::inputs::Uploaded;
 use crate::mcp::{Draft, JobOptions, JobView, Server, ToolError};
@@ -137,7 +137,7 @@ impl Server {
                 .collect::<Vec<_>>()
                 .join(": "),
             cost,
-            paid: Paid::VoiceClone(VoiceClone { submit, file: what, prompt: prompt.map(|clip| clip.what) }),
+            order: Box::new(VoiceClone { submit, file: what, prompt: prompt.map(|clip| clip.what) }),
             warnings,
         };
         self.checkout.buy("voice_clone", draft, input.job, &call).await
@@ -163,7 +163,7 @@ impl Server {
             model: String::new(),
             prompt: submit.prompt.clone(),
             cost: design_cost(&submit, currency),
-            paid: Paid::VoiceDesign(submit),
+            order: Box::new(submit),
             warnings: vec![kept_while_used(&facts().voice.design_first_use, currency)],
         };
         self.checkout.buy("voice_design", draft, input.job, &call).await

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use crate::media::Content;
 use bytes::Bytes;
 use tempfile::TempPath;
 use tokio::io::AsyncWriteExt as _;
@@ -108,14 +109,14 @@ impl Player {
     }
 
     /// Starts the player on a copy of `content` under a random name.
-    pub async fn start_on(&self, mut content: super::Content, extension: &str) -> io::Result<Playing> {
+    pub async fn start_on(&self, mut content: Content, extension: &str) -> io::Result<Playing> {
         let known: String = extension.chars().filter(char::is_ascii_alphanumeric).take(5).collect();
         let aside = tempfile::Builder::new().prefix("minimax-").suffix(&format!(".{known}")).tempfile()?;
         let (file, path) = aside.into_parts();
         let mut file = tokio::fs::File::from_std(file);
         match &mut content {
-            super::Content::Memory(bytes) => file.write_all(bytes).await?,
-            super::Content::Disk(source) => drop(tokio::io::copy(source, &mut file).await?),
+            Content::Memory(bytes) => file.write_all(bytes).await?,
+            Content::Disk(source) => drop(tokio::io::copy(source, &mut file).await?),
         }
         file.flush().await?;
         drop(file);

@@ -1,23 +1,46 @@
-//! Recordings that are written down.
+//! Transcripts of recordings.
 
-use super::paid::Made;
-use crate::api::{ApiError, Client, TranscriptionSubmit};
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use serde_json::Value;
+
+use super::Order;
+use super::outcome::{Made, Outcome, recorded};
+use crate::api::{ApiError, Client, TranscriptionSubmit, group};
 use crate::media::Source;
-use crate::store::JobFile;
+use crate::store::{JobFile, Kind};
 
-/// More of a transcript is not shown; the file has all of it.
+/// How many characters of a transcript are shown. The file has all of it.
 const SHOWN: usize = 20_000;
 
-/// A recording to be written down.
-#[derive(Debug, Clone)]
+/// A recording to be transcribed.
+#[derive(Debug)]
 pub struct Transcription {
     /// What is sent besides the recording.
     pub submit: TranscriptionSubmit,
-    /// The recording; it stays open, for the case that MiniMax asks to come again later.
+    /// The recording. It stays open in case the request has to be sent again.
     pub recording: Source,
 }
 
-pub(super) async fn transcribe(api: &Client, order: &Transcription) -> Result<Made, ApiError> {
+impl Order for Transcription {
+    fn kind(&self) -> Kind {
+        Kind::Transcription
+    }
+
+    fn group(&self) -> &'static str {
+        group::OTHER
+    }
+
+    fn record(&self) -> Value {
+        recorded(&self.submit)
+    }
+
+    fn send<'a>(&'a mut self, api: &'a Client) -> BoxFuture<'a, Result<Outcome, ApiError>> {
+        transcribe(api, self).boxed()
+    }
+}
+
+async fn transcribe(api: &Client, order: &Transcription) -> Result<Outcome, ApiError> {
     let transcript = api.transcribe(&order.submit, order.recording.chunks()).await?;
     let format = order.submit.format;
     let (name, mime_type) = (format!("transcript.{}", format.extension()), format.mime().to_owned());
@@ -29,7 +52,7 @@ pub(super) async fn transcribe(api: &Client, order: &Transcription) -> Result<Ma
         made.bytes.push((0, transcript.content.into_bytes()));
     }
     made.text = Some(shown(transcript.text));
-    Ok(made)
+    Ok(Outcome::Made(made))
 }
 
 fn shown(text: String) -> String {

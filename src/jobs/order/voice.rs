@@ -1,25 +1,36 @@
 //! Voices that are bought: cloned from a recording, designed from a description.
 
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
-use super::paid::{HOUR, Made};
-use crate::api::{ApiError, Client, CloneSubmit, DesignSubmit};
-use crate::store::JobFile;
+use super::Order;
+use super::outcome::{HOUR, Made, Outcome, recorded};
+use crate::api::{ApiError, Client, CloneSubmit, DesignSubmit, group};
+use crate::store::{JobFile, Kind};
 
 /// A voice to be cloned.
-#[derive(Debug, Clone)]
-pub struct Clone {
-    /// What is sent.
+#[derive(Debug)]
+pub struct VoiceClone {
+    /// The body.
     pub submit: CloneSubmit,
-    /// What the recording is: its id at MiniMax is another with each upload.
+    /// Describes the recording. Its id at MiniMax differs with each upload.
     pub file: String,
-    /// What the prompt recording is.
+    /// Describes the prompt recording.
     pub prompt: Option<String>,
 }
 
-impl Clone {
-    /// The body with the recordings by name and size.
-    pub(super) fn record(&self) -> Value {
+impl Order for VoiceClone {
+    fn kind(&self) -> Kind {
+        Kind::Voice
+    }
+
+    fn group(&self) -> &'static str {
+        group::CLONING
+    }
+
+    /// Names the recordings by their description.
+    fn record(&self) -> Value {
         let mut body = serde_json::to_value(&self.submit).unwrap_or_default();
         if let Some(body) = body.as_object_mut() {
             body.insert("file_id".to_owned(), json!(self.file));
@@ -29,9 +40,31 @@ impl Clone {
         }
         body
     }
+
+    fn send<'a>(&'a mut self, api: &'a Client) -> BoxFuture<'a, Result<Outcome, ApiError>> {
+        clone(api, self).boxed()
+    }
 }
 
-pub(super) async fn clone(api: &Client, order: &Clone) -> Result<Made, ApiError> {
+impl Order for DesignSubmit {
+    fn kind(&self) -> Kind {
+        Kind::Voice
+    }
+
+    fn group(&self) -> &'static str {
+        group::DESIGN
+    }
+
+    fn record(&self) -> Value {
+        recorded(self)
+    }
+
+    fn send<'a>(&'a mut self, api: &'a Client) -> BoxFuture<'a, Result<Outcome, ApiError>> {
+        design(api, self).boxed()
+    }
+}
+
+async fn clone(api: &Client, order: &VoiceClone) -> Result<Outcome, ApiError> {
     let cloned = api.clone_voice(&order.submit).await?;
     let file = cloned.demo_audio.map(|url| {
         let (name, mime_type) = ("voice-demo.wav".to_owned(), "audio/wav".to_owned());
@@ -45,17 +78,17 @@ pub(super) async fn clone(api: &Client, order: &Clone) -> Result<Made, ApiError>
     let counted = cloned.characters.map(|count| count as f64);
     // Without a text to speak nothing is billed before the voice is used.
     let units = if order.submit.text.is_some() { counted } else { Some(0.0) };
-    Ok(Made {
+    Ok(Outcome::Made(Made {
         files: file.into_iter().collect(),
         voice_id: Some(order.submit.voice_id.clone()),
         warnings: warning.into_iter().collect(),
         units,
         usage: cloned.usage,
         ..Made::default()
-    })
+    }))
 }
 
-pub(super) async fn design(api: &Client, submit: &DesignSubmit) -> Result<Made, ApiError> {
+async fn design(api: &Client, submit: &DesignSubmit) -> Result<Outcome, ApiError> {
     let designed = api.design_voice(submit).await?;
     let trial = data_encoding::HEXLOWER_PERMISSIVE.decode(designed.trial_audio.as_bytes());
     let mut made = Made { voice_id: Some(designed.voice_id), ..Made::default() };
@@ -65,9 +98,9 @@ pub(super) async fn design(api: &Client, submit: &DesignSubmit) -> Result<Made, 
             made.files.push(JobFile { name, mime_type, ..JobFile::default() });
             made.bytes.push((0, trial));
         }
-        // The voice is there and paid for, whatever became of its trial.
+        // The voice exists and is paid for, with or without its trial.
         Ok(_) => made.warnings.push("MiniMax sent no trial audio".to_owned()),
         Err(error) => made.warnings.push(format!("the trial audio could not be read: {error}")),
     }
-    Ok(made)
+    Ok(Outcome::Made(made))
 }

@@ -1,9 +1,9 @@
-//! What a job that ended without a result says.
+//! What the record of a failed job says.
 
 use crate::api::{ApiError, Blame};
 use crate::store::Failure;
 
-/// What MiniMax, or the way to it, did.
+/// An error of MiniMax or of the connection.
 pub(super) fn failure(error: &ApiError) -> Failure {
     Failure {
         message: error.to_string(),
@@ -14,7 +14,7 @@ pub(super) fn failure(error: &ApiError) -> Failure {
     }
 }
 
-/// What is known of a request whose answer said nothing, with what MiniMax's support can find it by.
+/// An error without an answer, with the id that MiniMax's support asks for.
 pub(super) fn traced(error: &ApiError) -> String {
     match error.trace_id() {
         Some(trace) => format!("{error} (trace id {trace})"),
@@ -22,7 +22,7 @@ pub(super) fn traced(error: &ApiError) -> String {
     }
 }
 
-/// A task that MiniMax took and that ended without a result.
+/// A task that ended at MiniMax without a result.
 pub(super) fn ended(code: Option<i64>, message: &str) -> Failure {
     let message = message.to_owned();
     let refused =
@@ -39,7 +39,21 @@ pub(super) fn ended(code: Option<i64>, message: &str) -> Failure {
     }
 }
 
-/// Nothing was handed over, by MiniMax's own account.
+/// MiniMax has finished a task and hands over no file.
+pub(super) fn done_without_file(trace_id: Option<String>) -> Failure {
+    Failure {
+        message: "the task is done at MiniMax, but MiniMax names no file, so nothing can be downloaded. It may be billed"
+            .to_owned(),
+        blame: Blame::Crate,
+        advice: "Do not buy it again before MiniMax's support has looked at the task: tell the user to send them the \
+                 task id, and the trace id if there is one."
+            .to_owned(),
+        code: None,
+        trace_id,
+    }
+}
+
+/// MiniMax says that it withheld the result.
 pub(super) fn withheld(message: &str) -> Failure {
     Failure {
         message: format!("MiniMax answered, but {message}"),

@@ -1,70 +1,63 @@
-//! Speech, by whichever of MiniMax's roads the text needs.
+//! Speech: short texts in one request, long texts as a task, live speech over a WebSocket.
 
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::paid::{Answer, HOUR, Made, Sound, recorded, sound};
-use crate::api::{ApiError, AudioFormat, Client, LiveSpeech, LongSpeech, Ready, SpeechSubmit};
-use crate::media::{Player, SubtitleFormat};
-use crate::store::{JobFile, Route, Task, Wrapped};
+use super::Order;
+use super::listener::Listener;
+use super::outcome::{HOUR, Made, Outcome, Sound, recorded, sound};
+use crate::api::{ApiError, AudioFormat, Client, LiveSpeech, LongSpeech, Ready, SpeechSubmit, group};
+use crate::media::SubtitleFormat;
+use crate::store::{JobFile, Kind, Route, Task, Wrapped};
 
 /// A text to be spoken.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub enum SpeechOrder {
     /// In one request.
     Short {
         /// The body.
         submit: SpeechSubmit,
-        /// What its subtitles are to be.
+        /// The format of the subtitles.
         subtitles: Option<SubtitleFormat>,
     },
     /// As a task.
     Long {
         /// The body.
         submit: LongSpeech,
-        /// What its subtitles are to be.
+        /// The format of the subtitles.
         subtitles: Option<SubtitleFormat>,
-        /// What was uploaded, as a hash: the id of an upload is another one each time.
+        /// A hash of the uploaded text. The id of an upload differs each time.
         content: Option<String>,
     },
-    /// Aloud, while it is made.
+    /// Heard while it is made.
     Live {
         /// The first message, and the text.
         submit: LiveSpeech,
-        /// Who plays it.
-        player: Option<Player>,
+        /// Where it is heard.
+        listener: Option<Listener>,
     },
 }
 
-impl SpeechOrder {
-    /// Sends it. Once.
-    pub(super) async fn send(&self, api: &Client) -> Result<Answer, ApiError> {
+impl Order for SpeechOrder {
+    fn kind(&self) -> Kind {
+        Kind::Speech
+    }
+
+    fn group(&self) -> &'static str {
         match self {
-            Self::Short { submit, .. } if submit.stream => {
-                let stream = api.speak_streamed(submit).await?;
-                let format = submit.audio_setting.format;
-                Ok(Answer::Sound(Sound { stream, format, player: None }))
-            }
-            Self::Live { submit, player } => {
-                let since = Instant::now();
-                let stream = api.speak_live(submit).await?;
-                let format = submit.audio_setting.format;
-                let player = player.clone().map(|player| (player, since));
-                Ok(Answer::Sound(Sound { stream, format, player }))
-            }
-            Self::Short { submit, subtitles } => short(api, submit, *subtitles).await.map(Answer::Made),
-            Self::Long { submit, .. } => {
-                let submitted = api.submit_long_speech(submit).await?;
-                let usage = submitted.characters.map(|count| json!({ "usage_characters": count }));
-                let task = Task { route: Route::SpeechAsync, id: submitted.task_id };
-                let (file_id, units) = (submitted.file_id, submitted.characters.map(number));
-                Ok(Answer::Counted { task, file_id, units, usage })
-            }
+            Self::Long { .. } => group::OTHER,
+            Self::Short { .. } | Self::Live { .. } => group::SPEECH,
         }
     }
 
-    /// The body as it is kept, with what of the order is not in it.
-    pub(super) fn record(&self) -> Value {
+    fn is_task(&self) -> bool {
+        matches!(self, Self::Long { .. })
+    }
+
+    /// Includes what the body itself does not have: the text of a live session, the subtitle format.
+    fn record(&self) -> Value {
         let (mut record, subtitles) = match self {
             Self::Live { submit, .. } => {
                 let mut record = recorded(submit);
@@ -88,10 +81,37 @@ impl SpeechOrder {
         }
         record
     }
+
+    fn send<'a>(&'a mut self, api: &'a Client) -> BoxFuture<'a, Result<Outcome, ApiError>> {
+        speak(api, self).boxed()
+    }
+}
+
+async fn speak(api: &Client, order: &mut SpeechOrder) -> Result<Outcome, ApiError> {
+    match order {
+        SpeechOrder::Short { submit, .. } if submit.stream => {
+            let stream = api.speak_streamed(submit).await?;
+            Ok(Outcome::Sound(Sound { stream, format: submit.audio_setting.format, listener: None }))
+        }
+        SpeechOrder::Live { submit, listener } => {
+            let since = Instant::now();
+            let stream = api.speak_live(submit).await?;
+            let listener = listener.take().map(|listener| (listener, since));
+            Ok(Outcome::Sound(Sound { stream, format: submit.audio_setting.format, listener }))
+        }
+        SpeechOrder::Short { submit, subtitles } => short(api, submit, *subtitles).await.map(Outcome::Made),
+        SpeechOrder::Long { submit, .. } => {
+            let submitted = api.submit_long_speech(submit).await?;
+            let usage = submitted.characters.map(|count| json!({ "usage_characters": count }));
+            let task = Task { route: Route::SpeechAsync, id: submitted.task_id };
+            let (file_id, units) = (submitted.file_id, submitted.characters.map(number));
+            Ok(Outcome::Counted { task, file_id, units, usage })
+        }
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a text has fewer than 2^52 characters")]
-pub(super) fn number(count: u64) -> f64 {
+pub(crate) fn number(count: u64) -> f64 {
     count as f64
 }
 
@@ -114,10 +134,10 @@ async fn short(
         (None, _) => {}
     }
     let units = speech.characters.map(number);
-    Ok(Made { units, usage: speech.usage, ..made })
+    Ok(Made { units, usage: speech.usage, incomplete: speech.unfinished, ..made })
 }
 
-pub(super) fn sound_file(format: AudioFormat) -> JobFile {
+pub(crate) fn sound_file(format: AudioFormat) -> JobFile {
     JobFile {
         name: format!("speech.{}", format.extension()),
         mime_type: format.mime().to_owned(),
@@ -126,13 +146,10 @@ pub(super) fn sound_file(format: AudioFormat) -> JobFile {
 }
 
 /// Turns a finished task into the link of its archive.
-pub(super) async fn collect(api: &Client, ready: Ready) -> Result<Made, ApiError> {
+pub(super) async fn collect(api: &Client, ready: Ready) -> Result<Option<Made>, ApiError> {
     let file_id = ready.file_id.unwrap_or_default();
     let url = api.retrieve_file(&file_id).await?.download_url;
-    let Some(url) = url else {
-        let why = "a finished task without a link".to_owned();
-        return Err(ApiError::Shape { path: "/v1/files/retrieve", why, trace_id: None });
-    };
+    let Some(url) = url.filter(|url| !url.is_empty()) else { return Ok(None) };
     let file = JobFile {
         name: "speech.tar".to_owned(),
         mime_type: "application/x-tar".to_owned(),
@@ -140,5 +157,5 @@ pub(super) async fn collect(api: &Client, ready: Ready) -> Result<Made, ApiError
         wrapped: Wrapped::Archive,
         ..JobFile::default()
     };
-    Ok(Made { files: vec![file.linked(url, Some(9 * HOUR))], ..Made::default() })
+    Ok(Some(Made { files: vec![file.linked(url, Some(9 * HOUR))], ..Made::default() }))
 }
