@@ -11,6 +11,8 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use crate::media::input::content::Content;
+
 /// A known player.
 #[derive(Debug)]
 struct Known {
@@ -108,14 +110,14 @@ impl Player {
     }
 
     /// Starts the player on a copy of `content` under a random name.
-    pub async fn start_on(&self, mut content: super::Content, extension: &str) -> io::Result<Playing> {
+    pub async fn start_on(&self, mut content: Content, extension: &str) -> io::Result<Playing> {
         let known: String = extension.chars().filter(char::is_ascii_alphanumeric).take(5).collect();
         let aside = tempfile::Builder::new().prefix("minimax-").suffix(&format!(".{known}")).tempfile()?;
         let (file, path) = aside.into_parts();
         let mut file = tokio::fs::File::from_std(file);
         match &mut content {
-            super::Content::Memory(bytes) => file.write_all(bytes).await?,
-            super::Content::Disk(source) => drop(tokio::io::copy(source, &mut file).await?),
+            Content::Memory(bytes) => file.write_all(bytes).await?,
+            Content::Disk(source) => drop(tokio::io::copy(source, &mut file).await?),
         }
         file.flush().await?;
         drop(file);
@@ -143,14 +145,14 @@ impl Playing {
         if let (Some(mut fed), Some(mut stdin)) = (self.feed.take(), stdin) {
             while let Some(bytes) = fed.recv().await {
                 if let Err(error) = stdin.write_all(&bytes).await {
-                    tracing::info!(%error, "the player stopped listening");
+                    tracing::info!(%error, "the player stopped reading");
                     break;
                 }
             }
         }
         match self.child.wait().await {
             Ok(status) if status.success() => {}
-            ended => tracing::info!(?ended, "the player ended badly"),
+            ended => tracing::info!(?ended, "the player failed"),
         }
     }
 }

@@ -137,7 +137,7 @@ async fn first_frame(server: &Server, uri: &str) -> Result<Option<String>, ToolE
 async fn shown(place: Place, blob: Blob, max_side: u32, words: String) -> Result<View, ToolError> {
     let draw = move || media::preview(&blob.bytes, max_side, LARGEST_JPEG);
     let drawn = work_permits::run(place.permit().await, draw).await;
-    let drawn = drawn.unwrap_or_else(|| Err("could not be looked at".to_owned()));
+    let drawn = drawn.unwrap_or_else(|| Err("could not be shown".to_owned()));
     drawn.map(|preview| View::Image(preview, words)).map_err(|problem| ToolError::argument("uri", problem))
 }
 

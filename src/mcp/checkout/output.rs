@@ -41,7 +41,7 @@ impl OutputFolder {
         let wanted = requested.map(str::to_owned);
         let found =
             tokio::task::spawn_blocking(move || media::folder(&base, wanted.as_deref(), &roots)).await;
-        let folder = found.map_err(|_| ToolError::argument("output_directory", "could not be looked at"))?;
+        let folder = found.map_err(|_| ToolError::argument("output_directory", "could not be checked"))?;
         let folder = folder.map_err(argument)?;
         if touch {
             media::prepare(&folder).await.map_err(argument)?;

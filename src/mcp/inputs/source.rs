@@ -111,7 +111,7 @@ impl Sources {
     /// Why a file of this machine cannot be read. Remote callers are not told its path.
     pub(crate) fn unread(&self, field: &str, problem: &InputProblem) -> ToolError {
         let hidden = self.caller.remote && problem.names_a_path();
-        let words = || "cannot be read on the server any more; give it anew".to_owned();
+        let words = || "can no longer be read on the server; give it again".to_owned();
         ToolError::argument(field, if hidden { words() } else { problem.to_string() })
     }
 
@@ -170,7 +170,7 @@ impl Sources {
 
     /// Downloads a link to a temporary file, so it may be larger than memory.
     pub(crate) async fn local(&self, field: &str, link: &str, max_bytes: u64) -> Result<Local, ToolError> {
-        let failed = |error: std::io::Error| ToolError::argument(field, format!("cannot be kept: {error}"));
+        let failed = |error: std::io::Error| ToolError::argument(field, format!("cannot be saved: {error}"));
         let _fetching = self.work.link_permit().await?;
         let dir = tokio::task::spawn_blocking(tempfile::tempdir).await;
         let dir = dir.map_err(|error| failed(std::io::Error::other(error)))?.map_err(failed)?;

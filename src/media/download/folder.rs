@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::clock::age;
 use crate::media::download::file_name;
-use crate::media::input::content::grouped;
+use crate::media::input::error::grouped;
 use crate::media::input::handle;
 use crate::media::input::roots::{Place, Roots, resolve};
 use crate::media::input::windows_path;
@@ -43,8 +43,8 @@ pub enum OutputProblem {
     },
     /// The server keeps its own files there.
     #[error(
-        "{} belongs to this server's own records, which no tool writes to. Give another folder, or set \
-         MINIMAX_MCP_BASE_PATH or MINIMAX_DATA_DIR to another one",
+        "{} is part of this server's data folder, and tools do not write there. Give another folder, or change \
+         MINIMAX_MCP_BASE_PATH or MINIMAX_DATA_DIR",
         path.display()
     )]
     Own {
@@ -61,7 +61,7 @@ pub enum OutputProblem {
     },
     /// The disk is almost full.
     #[error(
-        "{} has {} bytes free; at least {} must be. Make room, or give another folder",
+        "{} has {} bytes free and needs at least {}. Free some space, or give another folder",
         path.display(), grouped(*free), grouped(*least)
     )]
     Full {

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::media::input::reference::InputProblem;
+use crate::media::input::error::InputProblem;
 use crate::media::input::windows_path::{self, Start};
 
 /// Folders below the home directory in which programs keep private data. On other systems such folders start with a

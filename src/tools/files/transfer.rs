@@ -258,7 +258,7 @@ impl Misfit {
 
     fn error(self, row: &Upload) -> ToolError {
         let wanted = self.wanted.join(", or ");
-        ToolError::argument("file", format!("is {}; for {} it must be {wanted}", self.is, row.purpose))
+        ToolError::argument("file", format!("is {}; for {} the file must be {wanted}", self.is, row.purpose))
     }
 }
 
