@@ -148,8 +148,12 @@ impl Fetch<'_> {
                 }
                 FetchProblem::Transient { retry_after, .. } => retry_after,
                 // An error page in place of the file may be how a link says that it has ended.
-                FetchProblem::Wrong { .. } if tries == 1 && self.renew(&mut file).await => None,
-                FetchProblem::Disk { .. } | FetchProblem::Wrong { .. } => break,
+                FetchProblem::Page | FetchProblem::Wrong { .. }
+                    if tries == 1 && self.renew(&mut file).await =>
+                {
+                    None
+                }
+                FetchProblem::Disk { .. } | FetchProblem::Page | FetchProblem::Wrong { .. } => break,
             };
             if tries < 5 {
                 let usual = Duration::from_millis(300).saturating_mul(3_u32.saturating_pow(tries - 1));

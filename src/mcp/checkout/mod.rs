@@ -16,6 +16,7 @@ use serde::Deserialize;
 
 use crate::config::{Config, KeyKind};
 use crate::jobs::{Cost, Job, Jobs, Order, Paid};
+use crate::mcp::allowed_folders::AllowedFolders;
 use crate::mcp::call_digest::CallDigest;
 use crate::mcp::caller::Caller;
 use crate::mcp::caller_key::Payer;
@@ -23,7 +24,6 @@ use crate::mcp::error::ToolError;
 use crate::mcp::job_view::JobView;
 use crate::mcp::presenter::Presenter;
 use crate::mcp::progress;
-use crate::media::Roots;
 use budget::Budget;
 use output::OutputFolder;
 
@@ -91,11 +91,11 @@ impl Checkout {
         caller: Arc<Caller>,
         (payer, key_kind): (Payer, KeyKind),
         jobs: Jobs,
-        roots: Arc<Roots>,
+        folders: AllowedFolders,
         presenter: Arc<Presenter>,
     ) -> Self {
         let budget = Budget::new(Arc::clone(&config), Arc::clone(&caller), key_kind, jobs.clone());
-        let output = OutputFolder::new(Arc::clone(&config), Arc::clone(&caller), roots);
+        let output = OutputFolder::new(Arc::clone(&config), Arc::clone(&caller), folders);
         Self { config, caller, payer, jobs, presenter, budget, output }
     }
 

@@ -35,6 +35,9 @@ pub enum FetchProblem {
     /// that.
     #[error("the file cannot be saved: {0}")]
     Disk(String),
+    /// The link leads to a web page instead of a file, often to a log-in page.
+    #[error("the link leads to an HTML page instead of a file")]
+    Page,
     /// The content is wrong, or the link is not allowed. Another try does not help.
     #[error("{0}")]
     Wrong(String),
@@ -72,7 +75,11 @@ pub async fn fetch(
     }
     let mut chunks = Box::pin(response.bytes_stream().map_err(broken));
     let head = read_head(&mut chunks).await?;
-    limits.check_head(&sniff::sniff(&head)).map_err(wrong)?;
+    let found = sniff::sniff(&head);
+    if found.mime == "text/html" && !limits.mimes.contains(&found.mime) {
+        return Err(FetchProblem::Page);
+    }
+    limits.check_head(&found).map_err(wrong)?;
     let mut bytes = BytesMut::from(head);
     while let Some(chunk) = chunks.try_next().await? {
         bytes.extend_from_slice(&chunk);

@@ -207,7 +207,7 @@ impl ResumableDownload<'_> {
         let mut chunks = response.bytes_stream().map_err(link::broken).boxed();
         let (head, target) = match self.look(&mut chunks, length).await {
             Ok(seen) => seen,
-            Err(problem @ FetchProblem::Wrong(_)) => return refused(part, problem),
+            Err(problem @ (FetchProblem::Page | FetchProblem::Wrong(_))) => return refused(part, problem),
             Err(problem) => return Err(Broken::keeping(part, problem)),
         };
         let begun = spawn_blocking(move || {
@@ -250,7 +250,9 @@ impl ResumableDownload<'_> {
         if let Err(problem) = writer.feed(&mut chunks, &mut arrived, length, self.expect).await {
             let part = writer.abandon().await;
             return match (problem, part) {
-                (problem @ FetchProblem::Wrong(_), Some(part)) => refused(part, problem),
+                (problem @ (FetchProblem::Page | FetchProblem::Wrong(_)), Some(part)) => {
+                    refused(part, problem)
+                }
                 (problem, part) => Err(Box::new(Broken { problem, part })),
             };
         }

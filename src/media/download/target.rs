@@ -101,6 +101,9 @@ pub(crate) fn judge(head: &[u8], expect: &Expect<'_>) -> Result<Found, FetchProb
     if fits && !is_page {
         return Ok(found);
     }
+    if is_page && expect.kind.is_none() {
+        return Err(FetchProblem::Page);
+    }
     let wanted = expect.kind.unwrap_or(Kind::Other).described();
     Err(FetchProblem::Wrong(format!("the content is {} instead of {wanted}", found.described())))
 }

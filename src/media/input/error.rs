@@ -9,8 +9,8 @@ pub enum InputProblem {
     /// The input is empty.
     #[error("is empty; {FORMS}")]
     Empty,
-    /// A relative path would depend on the folder in which the server was started.
-    #[error("is a relative path, and this server does not run in your folder; give the absolute path")]
+    /// A relative path, and no project folder is known.
+    #[error("is a relative path, and no project folder is known; give the absolute path")]
     Relative,
     /// Base64 without a data URI.
     #[error(
@@ -40,15 +40,16 @@ pub enum InputProblem {
     },
     /// The file is outside the folders that may be read.
     #[error(
-        "{} is outside the folders this server may read: {folders}. Copy the file there or add its folder to \
-         MINIMAX_ALLOWED_DIRS",
-        path.display()
+        "{} is outside the folders this server may read: {folders}. Copy the file there{}",
+        path.display(), or_allow(allow.as_deref())
     )]
     Outside {
         /// The path.
         path: PathBuf,
         /// The folders, separated by commas.
         folders: String,
+        /// The line of the client's configuration that would allow it.
+        allow: Option<String>,
     },
     /// The file is in an allowed folder, but hidden.
     #[error(
@@ -156,4 +157,15 @@ pub(crate) fn grouped(number: u64) -> String {
         text.push(digit);
     }
     text
+}
+
+/// Continues a refusal with the line of configuration that would allow a path.
+pub(crate) fn or_allow(line: Option<&str>) -> String {
+    line.map(|line| {
+        format!(
+            ", or let the user allow it: put {line} into the \"env\" of this server in the client's configuration, and \
+             restart the server"
+        )
+    })
+    .unwrap_or_default()
 }

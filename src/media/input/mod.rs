@@ -1,5 +1,6 @@
 //! Media inputs: from the text of a caller to checked bytes.
 
+pub(crate) mod client_folders;
 pub mod content;
 pub mod error;
 pub(crate) mod handle;

@@ -75,3 +75,6 @@ fn trailing(tail: &[u8]) -> Option<Finding> {
 fn without_zeros(bytes: &[u8]) -> Vec<u8> {
     bytes.iter().copied().filter(|byte| *byte != 0).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,3 @@ mod value;
 pub(super) use archive::archive_of_texts;
 pub(super) use content::{media, text};
 pub(super) use finding::Finding;
-
-#[cfg(test)]
-mod tests;
