@@ -75,6 +75,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let mut config = Config::read(environment, &places());
+    let warnings = std::env::current_dir().map(|folder| config.start_in(&folder)).unwrap_or_default();
     if let Some(path) = config.key_file.clone() {
         config.take_key(std::fs::read_to_string(path));
     }
@@ -91,6 +92,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let outcome = match runtime {
         Ok(runtime) => {
             let telemetry = telemetry::start(&config.log, &config.telemetry, runtime.handle());
+            for warning in warnings {
+                tracing::warn!("{warning}");
+            }
             let outcome = runtime.block_on(obey(arguments, config));
             telemetry.stop();
             // A blocked read of stdin must not delay the exit.

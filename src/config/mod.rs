@@ -11,6 +11,7 @@ mod http;
 mod oauth;
 mod reader;
 mod settings;
+mod start_folder;
 mod telemetry;
 mod tokens;
 mod uploads;
@@ -185,8 +186,10 @@ pub struct Config {
     pub loopback: bool,
     /// The folder for results.
     pub base_path: PathBuf,
-    /// More folders that tools may read and write.
+    /// More folders that tools may read and write. Relative ones do not count before [`Self::start_in`].
     pub allowed_dirs: Vec<PathBuf>,
+    /// The folder in which the server was started, if it is known.
+    pub start_dir: Option<PathBuf>,
     /// The user's home folder, for `~` and the media folders.
     pub home: PathBuf,
     /// Results as files and links, or as links alone.
@@ -252,6 +255,7 @@ impl Config {
             loopback,
             base_path: reader.folder("MINIMAX_MCP_BASE_PATH", &places.home, results),
             allowed_dirs: reader.dirs(&places.home),
+            start_dir: None,
             home: places.home.clone(),
             mode: reader.mode(),
             read_only: reader.flag("MINIMAX_READ_ONLY"),

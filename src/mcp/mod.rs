@@ -4,6 +4,7 @@
 //! `inputs`, buys by the `checkout`, and answers with a job view or a view of its own.
 
 pub(crate) mod abandoned_calls;
+mod allowed_folders;
 pub(crate) mod arguments;
 pub(crate) mod call_digest;
 pub(crate) mod caller;

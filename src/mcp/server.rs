@@ -11,6 +11,7 @@ use crate::api::{Client, RateLimits};
 use crate::config::{Config, ConfigError, KeyKind, Region};
 use crate::jobs::{CALLERS, Jobs, Limits, OnDisk, Settings};
 use crate::mcp::abandoned_calls::AbandonedCalls;
+use crate::mcp::allowed_folders::AllowedFolders;
 use crate::mcp::caller::Caller;
 use crate::mcp::caller_key::{CallerKey, Payer, account_of};
 use crate::mcp::catalogue::{Catalogue, ToolSpec};
@@ -51,7 +52,7 @@ pub struct Server {
 struct Shared {
     config: Arc<Config>,
     pacing: RateLimits,
-    roots: Arc<Roots>,
+    folders: AllowedFolders,
     /// What this server offers.
     catalogue: Catalogue<Server>,
     available: Arc<[&'static ToolSpec]>,
@@ -95,7 +96,7 @@ impl Server {
         let key_kind = config.key_kind();
         let shared = Arc::new(Shared {
             pacing,
-            roots: Arc::new(roots),
+            folders: AllowedFolders::new(roots),
             available: catalogue.offered().collect(),
             catalogue,
             rates: Arc::default(),
@@ -118,7 +119,7 @@ impl Server {
         (payer, key_kind): (Payer, KeyKind),
         jobs: Jobs,
     ) -> Self {
-        let (config, roots) = (Arc::clone(&shared.config), Arc::clone(&shared.roots));
+        let (config, folders) = (Arc::clone(&shared.config), shared.folders.clone());
         let policy =
             CallPolicy::new(Arc::clone(&caller), Arc::clone(&shared.available), Arc::clone(&shared.rates));
         let presenter = Arc::new(Presenter::new(
@@ -133,7 +134,7 @@ impl Server {
             Arc::clone(&caller),
             payer,
             jobs.clone(),
-            Arc::clone(&roots),
+            folders.clone(),
             shared.uploads.clone(),
             CallerWork::new(Arc::clone(&shared.work), Arc::clone(&caller)),
         );
@@ -142,7 +143,7 @@ impl Server {
             Arc::clone(&caller),
             (payer, key_kind),
             jobs.clone(),
-            roots,
+            folders,
             Arc::clone(&presenter),
         );
         let (stateless, require_caller) = (false, false);
@@ -265,6 +266,12 @@ impl Server {
         self.key_kind
     }
 
+    /// The allowed folders, which a client on this machine can extend. `None` for a server whose callers are elsewhere.
+    pub(super) fn client_folders(&self) -> Option<&AllowedFolders> {
+        let here = !self.caller.remote && !self.require_caller && !self.stateless;
+        here.then_some(&self.shared.folders)
+    }
+
     pub(crate) fn is_stateless(&self) -> bool {
         self.stateless
     }
@@ -340,8 +347,9 @@ impl Server {
 
 /// The folders that callers may name, without the files that this server itself trusts.
 fn roots_of(config: &Config) -> Roots {
-    let roots =
-        Roots::new(&config.base_path, Some(&config.home), &config.allowed_dirs).without(&config.data_dir);
+    let roots = Roots::new(&config.base_path, Some(&config.home), &config.allowed_dirs)
+        .started_in(config.start_dir.as_deref())
+        .without(&config.data_dir);
     let files = [&config.key_file, &config.facts_file, &config.http.token_file];
     files.into_iter().flatten().fold(roots, |roots, file| roots.without(file))
 }

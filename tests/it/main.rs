@@ -66,6 +66,7 @@ mod file;
 mod account;
 // Images for a model to see: the client's model, and MiniMax's.
 mod limits;
+mod log_in_links;
 mod look;
 // Search and embeddings.
 mod resources;
@@ -104,6 +105,7 @@ mod a_day;
 // Downloads of results over bad connections.
 mod delivery;
 // Rate limits: those of the table, and those learned from throttled requests.
+mod project_folder;
 mod rate_limit;
 // Faults, and what the caller is told.
 mod faults;

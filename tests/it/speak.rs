@@ -111,7 +111,7 @@ async fn play_audio_without_a_player_or_with_a_wrong_input_says_what_to_do() {
     assert!(refusal.contains("no player") && refusal.contains("mpv"), "{refusal}");
     for (arguments, part) in [
         (json!({ "input_file_path": "https://x.org/a.mp3" }), "set is_url"),
-        (json!({ "input_file_path": "/a.mp3", "is_url": true }), "is no URL"),
+        (json!({ "input_file_path": "/a.mp3", "is_url": true }), "is not a URL"),
     ] {
         assert!(world.refusal("play_audio", arguments).await.contains(part), "{part}");
     }

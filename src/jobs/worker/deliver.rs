@@ -130,7 +130,10 @@ async fn deliver_one(fetch: Fetch<'_>, mut file: JobFile) -> Arrived {
         };
         tracing::info!(job = fetch.job.id, %problem, tries, "a file did not arrive");
         file.trouble = Some(problem.to_string());
-        is_lost = matches!(problem, FetchProblem::Expired { .. } | FetchProblem::Wrong { .. });
+        is_lost = matches!(
+            problem,
+            FetchProblem::Expired { .. } | FetchProblem::Page | FetchProblem::Wrong { .. }
+        );
         let asked = match problem {
             FetchProblem::Expired { .. } => {
                 refused += 1;
@@ -142,8 +145,12 @@ async fn deliver_one(fetch: Fetch<'_>, mut file: JobFile) -> Arrived {
             }
             FetchProblem::Transient { retry_after, .. } => retry_after,
             // An error page instead of the file may mean that the link has expired.
-            FetchProblem::Wrong { .. } if tries == 1 && renew(&fetch, &mut file).await => None,
-            FetchProblem::Disk { .. } | FetchProblem::Wrong { .. } => break,
+            FetchProblem::Page | FetchProblem::Wrong { .. }
+                if tries == 1 && renew(&fetch, &mut file).await =>
+            {
+                None
+            }
+            FetchProblem::Disk { .. } | FetchProblem::Page | FetchProblem::Wrong { .. } => break,
         };
         if tries < 5 {
             let usual = Duration::from_millis(300).saturating_mul(3_u32.saturating_pow(tries - 1));

@@ -17,6 +17,7 @@ use serde::Deserialize;
 use crate::config::{Config, KeyKind};
 use crate::jobs::{self, Cost, Job, Jobs, NewJob, Order, State};
 use crate::mcp::abandoned_calls::Connection;
+use crate::mcp::allowed_folders::AllowedFolders;
 use crate::mcp::call_digest::CallDigest;
 use crate::mcp::caller::Caller;
 use crate::mcp::caller_key::Payer;
@@ -24,7 +25,6 @@ use crate::mcp::error::ToolError;
 use crate::mcp::job_view::JobView;
 use crate::mcp::presenter::Presenter;
 use crate::mcp::progress;
-use crate::media::Roots;
 use budget::Budget;
 use output::OutputFolder;
 
@@ -96,11 +96,11 @@ impl Checkout {
         caller: Arc<Caller>,
         (payer, key_kind): (Payer, KeyKind),
         jobs: Jobs,
-        roots: Arc<Roots>,
+        folders: AllowedFolders,
         presenter: Arc<Presenter>,
     ) -> Self {
         let budget = Budget::new(Arc::clone(&config), Arc::clone(&caller), key_kind, jobs.clone());
-        let output = OutputFolder::new(Arc::clone(&config), Arc::clone(&caller), roots);
+        let output = OutputFolder::new(Arc::clone(&config), Arc::clone(&caller), folders);
         Self { config, caller, payer, jobs, presenter, budget, output }
     }
 

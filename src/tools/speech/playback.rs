@@ -152,7 +152,8 @@ impl Server {
         let given = input.input_file_path.trim();
         let linked = matches!(media::parse(given, Some(&self.config().home)), Ok(Reference::Url(_)));
         if linked != input.is_url.unwrap_or_default() {
-            let problem = if linked { "is a URL; set is_url" } else { "is no URL, as is_url says" };
+            let problem =
+                if linked { "is a URL; set is_url" } else { "is not a URL, although is_url says so" };
             return Err(ToolError::argument("input_file_path", problem));
         }
         let Some(player) = Player::find(&self.config().program_dirs) else {

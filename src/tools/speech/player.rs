@@ -12,6 +12,8 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use crate::media::input::content::Content;
+
 /// A known player.
 #[derive(Debug)]
 struct Known {
@@ -144,14 +146,14 @@ impl Playing {
         if let (Some(mut fed), Some(mut stdin)) = (self.feed.take(), stdin) {
             while let Some(bytes) = fed.recv().await {
                 if let Err(error) = stdin.write_all(&bytes).await {
-                    tracing::info!(%error, "the player stopped listening");
+                    tracing::info!(%error, "the player stopped reading");
                     break;
                 }
             }
         }
         match self.child.wait().await {
             Ok(status) if status.success() => {}
-            ended => tracing::info!(?ended, "the player ended badly"),
+            ended => tracing::info!(?ended, "the player failed"),
         }
     }
 }

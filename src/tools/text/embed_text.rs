@@ -13,13 +13,12 @@ use sha2::{Digest as _, Sha256};
 use crate::api::Embed;
 use crate::config::Toolset;
 use crate::mcp::ToolSpec;
-use crate::mcp::inputs::source::unfetched;
 use crate::mcp::job_view::CostView;
 use crate::mcp::job_view::DRY_RUN;
 use crate::mcp::lengths;
 use crate::mcp::result::both;
 use crate::mcp::{Server, ToolError};
-use crate::media::{self, Expect};
+use crate::media::{self, Expect, FetchProblem};
 use crate::tools::text::pricing::flat;
 
 pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec {
@@ -146,12 +145,12 @@ impl Server {
     }
 }
 
-async fn keep(json: Vec<u8>, folder: &std::path::Path) -> Result<String, ToolError> {
+async fn keep(json: Vec<u8>, folder: &std::path::Path) -> Result<String, FetchProblem> {
     let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(&json));
     let name = media::file_name("embeddings", digest.get(..8).unwrap_or_default(), 1, false, "json");
     let expect = Expect { kind: None, max_bytes: LARGEST, extension: "json" };
     let saved = media::save(json.into(), folder, &name, &expect).await;
-    saved.map(|saved| saved.path.display().to_string()).map_err(|problem| unfetched("texts", problem))
+    saved.map(|saved| saved.path.display().to_string())
 }
 
 impl IntoCallToolResult for EmbedView {

@@ -111,7 +111,7 @@ async fn a_private_key_is_not_an_image_and_not_repeated() {
     let key = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmU\n-----END OPENSSH PRIVATE KEY-----\n";
     let path = house.put("cat.png", key);
     let problem = house.load(&path).await.unwrap_err();
-    assert_eq!(problem.to_string(), "is a text file; it must be JPEG, PNG or WebP");
+    assert_eq!(problem.to_string(), "is a text file; must be JPEG, PNG or WebP");
     assert!(!format!("{problem:?}").contains("b3Blb"));
     let text = Limits::new(&["text/plain"], 1000);
     load(&path, &house.roots, &text).await.unwrap_err();
@@ -142,7 +142,7 @@ async fn the_rule_that_a_picture_breaks_is_named() {
     let long = Limits { duration_ms: Some((2000, 15_000)), ..Limits::new(&["audio/wav"], 1_000_000) };
     load(&house.put("ok.wav", wav(2)), &house.roots, &long).await.unwrap();
     let problem = load(&house.put("short.wav", wav(1)), &house.roots, &long).await.unwrap_err();
-    assert_eq!(problem.to_string(), "is 1 s long; it must be 2 to 15 s");
+    assert_eq!(problem.to_string(), "is 1 s long; must be 2 to 15 s");
 }
 
 #[tokio::test]

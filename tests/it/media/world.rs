@@ -148,7 +148,7 @@ async fn answer(
 
 pub(super) fn wrong(result: Result<Saved, FetchProblem>) -> String {
     match result {
-        Err(FetchProblem::Wrong(reason)) => reason,
+        Err(problem @ (FetchProblem::Wrong(_) | FetchProblem::Page)) => problem.to_string(),
         other => panic!("not refused as wrong: {other:?}"),
     }
 }
