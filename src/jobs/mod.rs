@@ -47,8 +47,8 @@ pub use voice::Clone as VoiceClone;
 pub use crate::clock::now;
 pub use crate::store::{
     Answer, CALLERS, Conversation, Cost, Denied, Failure, Filter, Job, JobFile, Kept, Kind, Limit, Limits,
-    NotBought, OnDisk, Owner, Page, Purchase, RemoteKind, Route, STATUSES, Said, Seen, Spending, Spent,
-    State, StoreError, Task, Wrapped, amount_words, millionths, random_id,
+    MadeVoice, NotBought, OnDisk, Owner, Page, Purchase, RemoteKind, Route, STATUSES, Said, Seen, Spending,
+    Spent, State, StoreError, Task, Wrapped, amount_words, millionths, random_id,
 };
 
 use account::{Account, Guests};

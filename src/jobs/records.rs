@@ -5,7 +5,12 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::Jobs;
-use crate::store::{Answer, Conversation, Kept, Owner, RemoteKind, StoreError};
+use crate::clock::now;
+use crate::facts::facts;
+use crate::store::{Answer, Conversation, Kept, MadeVoice, Owner, RemoteKind, Store, StoreError};
+
+/// In milliseconds.
+const DAY: i64 = 24 * 3_600_000;
 
 impl Jobs {
     /// A conversation of a principal's, unless it has expired.
@@ -46,6 +51,34 @@ impl Jobs {
     /// Whether the records know another principal than this one.
     pub async fn has_others(&self, principal: &str) -> Result<bool, StoreError> {
         self.store().await?.has_others(principal, &self.account.name).await
+    }
+
+    /// The voices that this principal's jobs made and nobody has used, newest first. Makes no records where there are
+    /// none.
+    pub async fn unused_voices(&self, principal: &str) -> Result<Vec<MadeVoice>, StoreError> {
+        self.find_unused(Some(principal), None).await
+    }
+
+    /// The voice of this id, if a job made it and nobody has used it.
+    pub async fn unused_voice(&self, id: &str) -> Result<Option<MadeVoice>, StoreError> {
+        Ok(self.find_unused(None, Some(id)).await?.into_iter().next())
+    }
+
+    async fn find_unused(
+        &self,
+        principal: Option<&str>,
+        id: Option<&str>,
+    ) -> Result<Vec<MadeVoice>, StoreError> {
+        if !self.shared.settings.data_dir.join(Store::FILE).exists() {
+            return Ok(Vec::new());
+        }
+        let since = now().saturating_sub(i64::from(facts().voice.unused_days) * DAY);
+        self.store().await?.unused_voices(&self.account.name, since, principal, id).await
+    }
+
+    /// Forgets a voice that was deleted at MiniMax.
+    pub async fn forget_voice(&self, id: &str) -> Result<(), StoreError> {
+        self.store().await?.forget_voice(&self.account.name, id).await
     }
 
     /// The key that questions to a person are sealed with.

@@ -3,7 +3,9 @@
 use super::spool_retry::PROMPTLY;
 use super::{Jobs, random_id};
 use crate::store::spool::Update;
-use crate::store::{NotBought, Purchase, PurchaseState, Spending, Spent, Store, StoreError, millionths};
+use crate::store::{
+    Limit, NotBought, Purchase, PurchaseState, Spending, Spent, Store, StoreError, millionths,
+};
 
 impl Jobs {
     /// Whether a purchase of `estimate` millionths would be allowed now. To be asked before anything is uploaded
@@ -23,6 +25,20 @@ impl Jobs {
         let store = self.store().await?;
         let allowed = store.afford(&self.account.name, principal, currency, estimate, &limits).await?;
         allowed.map_err(NotBought::Denied)
+    }
+
+    /// What one more purchase may cost, and the limit that allows the least. `None` without a limit.
+    pub async fn left(
+        &self,
+        principal: &str,
+        allowance: Option<i64>,
+        currency: &str,
+    ) -> Result<Option<(Limit, i64)>, StoreError> {
+        let limits = self.shared.settings.limits.with(allowance);
+        if limits.is_empty() {
+            return Ok(None);
+        }
+        self.store().await?.left(&self.account.name, principal, currency, &limits).await
     }
 
     /// Sets money aside for a request that is no job. On disk when it returns, so the request may leave.

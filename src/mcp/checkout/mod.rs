@@ -1,5 +1,6 @@
 //! What stands between a checked order and the money.
 
+pub(crate) mod bill;
 pub(crate) mod budget;
 pub(crate) mod consent;
 pub(crate) mod money;
@@ -24,6 +25,7 @@ use crate::mcp::job_view::JobView;
 use crate::mcp::presenter::Presenter;
 use crate::mcp::progress;
 use crate::media::Roots;
+use bill::Bill;
 use budget::Budget;
 use output::OutputFolder;
 
@@ -69,6 +71,10 @@ pub(crate) struct Draft {
     pub(crate) paid: Paid,
     pub(crate) model: String,
     pub(crate) prompt: String,
+    /// What a person is asked; see [`Bill::question`].
+    pub(crate) question: &'static str,
+    /// Size, length and number, in words.
+    pub(crate) details: String,
     pub(crate) cost: Cost,
     pub(crate) warnings: Vec<String>,
 }
@@ -123,7 +129,7 @@ impl Checkout {
         options: JobOptions,
         call: &RequestContext<RoleServer>,
     ) -> Result<JobView, ToolError> {
-        let Draft { paid, model, prompt, cost, warnings } = draft;
+        let Draft { paid, model, prompt, question, details, cost, warnings } = draft;
         let cost = self.budget.counted(tool, cost);
         let requested = options.output_directory.as_deref();
         let folder = self.output.find(requested, !options.dry_run).await?;
@@ -133,7 +139,11 @@ impl Checkout {
         if options.dry_run {
             return Ok(JobView::dry_run(paid.kind(), model, &cost, warnings));
         }
-        let consent = self.budget.admit(tool, &model, &cost, call).await?;
+        let (bill, basis) = (
+            Bill { tool, question, model: &model, prompt: &prompt, details: &details, cost: &cost },
+            cost.basis.clone(),
+        );
+        let consent = self.budget.admit(&bill, call).await?;
         let (patience, settled) = options.patience();
         let digest = CallDigest::attached_to(call).0;
         let order = Order {
@@ -151,7 +161,7 @@ impl Checkout {
             consent,
         };
         let started = self.jobs.start(order).await;
-        let (watch, existed) = started.map_err(|error| self.budget.refused(tool, error))?;
+        let (watch, existed) = started.map_err(|error| self.budget.refused(tool, basis.as_deref(), error))?;
         let job = self.presenter.wait_for(watch, call, patience, settled).await;
         let view = self.presenter.job(&job);
         Ok(match existed {
