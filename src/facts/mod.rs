@@ -37,6 +37,7 @@ pub struct Facts {
     pub as_of: String,
     /// Short names of models, with the ids that MiniMax expects.
     aliases: BTreeMap<String, String>,
+    default_models: DefaultModels,
     codes: Vec<Code>,
     http: Vec<HttpStatus>,
     limits: Vec<Limit>,
@@ -56,6 +57,13 @@ pub struct Facts {
     templates: Vec<Template>,
     context_ir: ContextIr,
     regeneration: Regeneration,
+}
+
+/// The models of calls that name none. Those of videos depend on the mode, and text and music have defaults of their own.
+#[derive(Debug, Default, Deserialize)]
+struct DefaultModels {
+    image: String,
+    speech: String,
 }
 
 /// The kind of failure that a code stands for. It decides who must act.
@@ -375,6 +383,16 @@ impl Facts {
         family.map_or(Protocol::V1, |family| family.protocol)
     }
 
+    /// The default image model.
+    pub fn image_default(&self) -> &str {
+        &self.default_models.image
+    }
+
+    /// The default speech model.
+    pub fn speech_default(&self) -> &str {
+        &self.default_models.speech
+    }
+
     /// The default model of a mode.
     pub fn video_default(&self, mode: Mode) -> &str {
         self.video_by_mode.get(&mode).map_or("MiniMax-Hailuo-2.3", String::as_str)
@@ -391,6 +409,9 @@ mod tests {
         for (mode, model) in &facts.video_by_mode {
             assert!(facts.video(model).unwrap().modes.contains_key(mode), "{model}");
         }
+        assert!(
+            facts.image(facts.image_default()).is_some() && facts.speech(facts.speech_default()).is_some()
+        );
         assert!(facts.codes().iter().any(|row| row.code == 1002 && row.class == Class::Rate));
     }
 

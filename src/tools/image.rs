@@ -142,7 +142,7 @@ impl ImageInput {
         if let Some(model) = &self.model {
             return Ok((model_id(ModelKind::Image, model)?, Vec::new()));
         }
-        let usual = facts().canonical(default_model.unwrap_or("image-01"));
+        let usual = facts().canonical(default_model.unwrap_or(facts().image_default()));
         let lacks_styles = |model: &str| facts().image(model).is_some_and(|row| !row.styles);
         let with_styles = facts().image_rows().iter().find(|row| row.styles);
         match (self.style, with_styles) {

@@ -43,7 +43,9 @@ mod leaving;
 mod ownership;
 // One module for each tool, tested through client, server and sandbox.
 mod chat;
+mod chat_budget;
 mod image;
+mod model_names;
 mod music;
 mod speak;
 mod speech;

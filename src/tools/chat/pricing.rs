@@ -100,6 +100,8 @@ pub(super) async fn fit(server: &Server, ask: &mut Ask) -> Result<Option<String>
     }
     let room = server.checkout.budget.room().await?;
     let most = USUAL.min(row.max_output);
+    // The number is a part of the request, whose size is counted.
+    ask.max_tokens = Some(most);
     let input = Input::of(ask);
     let price = |tokens: u32| bound(server, ask, input, Some(tokens)).ceiling();
     let fits = |limit: i64| longest(most, |tokens| price(tokens).is_some_and(|price| price <= limit));

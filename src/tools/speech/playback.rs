@@ -236,7 +236,7 @@ const INSTALL: &str = if cfg!(target_os = "macos") {
 } else if cfg!(windows) {
     "Install one: winget install ffmpeg"
 } else {
-    "Install one: sudo apt install ffmpeg, or the package ffmpeg or mpv of your distribution"
+    "Install one: sudo apt install ffmpeg (or your distribution's package)"
 };
 
 impl PlayView {

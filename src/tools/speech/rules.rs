@@ -70,7 +70,7 @@ impl Manner<'_> {
     pub(crate) fn check(&self, defaults: &Defaults) -> Result<(String, Vec<String>), ToolError> {
         let model = match self.model {
             Some(model) => model_id(ModelKind::Speech, model)?,
-            None => facts().canonical(defaults.speech_model.as_deref().unwrap_or("speech-2.8-hd")),
+            None => facts().canonical(defaults.speech_model.as_deref().unwrap_or(facts().speech_default())),
         };
         self.check_ranges()?;
         let warnings = self.check_model(&model)?;

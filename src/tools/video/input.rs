@@ -183,10 +183,10 @@ impl VideoInput {
         let ways: Vec<_> =
             shorter.into_iter().chain(others.map(|size| priced(&size.resolution, duration))).collect();
         let problem = format!(
-            "{resolution} and duration {duration} cannot be combined by {model}; use {}",
+            "{duration} and resolution {resolution} cannot be combined by {model}; use {}",
             ways.join(" or ")
         );
-        Err(ToolError::argument("resolution", problem))
+        Err(ToolError::argument("duration", problem))
     }
 
     /// Refuses arguments that the model ignores, so that the user does not pay for something else.

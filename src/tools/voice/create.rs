@@ -210,7 +210,7 @@ impl CloneInput {
             (Some(_), None) => return wrong("prompt_text", "is missing: prompt_audio needs it".to_owned()),
             (None, Some(_)) => return wrong("prompt_audio", "is missing: prompt_text needs it".to_owned()),
         };
-        let default_model = defaults.speech_model.as_deref().unwrap_or("speech-2.8-hd");
+        let default_model = defaults.speech_model.as_deref().unwrap_or(facts().speech_default());
         let model = match &self.model {
             Some(model) => model_id(ModelKind::Speech, model)?,
             None => facts().canonical(default_model),
