@@ -100,8 +100,8 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "MINIMAX_VOICE_ID",
-        default: "`female-shaonv`",
-        meaning: "The voice for calls that name none",
+        default: "by the text",
+        meaning: "The voice for calls that name none. Without it, a voice that speaks the language of the text",
     },
     Setting {
         name: "MINIMAX_POLL_SECONDS",

@@ -18,11 +18,16 @@ use super::spool_retry::SpoolRetry;
 use super::tenants::{Tenant, Tenants};
 use super::worker::download_slots::DownloadSlots;
 use crate::api::{ApiError, Client, Progress};
+use crate::clock::now;
+use crate::facts::facts;
 use crate::media::{Fetcher, Guard, Roots};
 use crate::store::{
-    Answer, Conversation, Filter, Job, Kept, Limits, NotBought, Owner, Page, RemoteKind, Route, Spending,
-    Spent, Store, StoreError, Task, random_id, sweep_often,
+    Answer, Conversation, Filter, Job, Kept, Limit, Limits, MadeVoice, NotBought, Owner, Page, RemoteKind,
+    Route, Spending, Spent, Store, StoreError, Task, random_id, sweep_often,
 };
+
+/// In milliseconds.
+const DAY: i64 = 24 * 3_600_000;
 
 /// The settings of the jobs.
 #[derive(Debug, Clone)]
@@ -363,6 +368,33 @@ impl Jobs {
         self.store().await?.has_others(principal, &self.tenant.name).await
     }
 
+    /// The voices that this principal's jobs made and that were not used yet, newest first. Creates no database.
+    pub async fn unused_voices(&self, principal: &str) -> Result<Vec<MadeVoice>, StoreError> {
+        self.find_unused(Some(principal), None).await
+    }
+
+    /// The voice of this id, if a job made it and it was not used yet.
+    pub async fn unused_voice(&self, id: &str) -> Result<Option<MadeVoice>, StoreError> {
+        Ok(self.find_unused(None, Some(id)).await?.into_iter().next())
+    }
+
+    async fn find_unused(
+        &self,
+        principal: Option<&str>,
+        id: Option<&str>,
+    ) -> Result<Vec<MadeVoice>, StoreError> {
+        if !self.shared.settings.data_dir.join(Store::FILE).exists() {
+            return Ok(Vec::new());
+        }
+        let since = now().saturating_sub(i64::from(facts().voice.unused_days) * DAY);
+        self.store().await?.unused_voices(&self.tenant.name, since, principal, id).await
+    }
+
+    /// Removes a voice that was deleted at MiniMax from the unused ones.
+    pub async fn forget_voice(&self, id: &str) -> Result<(), StoreError> {
+        self.store().await?.forget_voice(&self.tenant.name, id).await
+    }
+
     /// The key that seals questions to a person.
     pub async fn seal_key(&self) -> Result<Vec<u8>, StoreError> {
         self.store().await?.secret("consent").await
@@ -385,6 +417,20 @@ impl Jobs {
         let store = self.store().await?;
         let allowed = store.afford(&self.tenant.name, principal, currency, estimate, &limits).await?;
         allowed.map_err(NotBought::Denied)
+    }
+
+    /// What one more purchase may cost, and the limit that allows the least. `None` without a limit.
+    pub async fn left(
+        &self,
+        principal: &str,
+        allowance: Option<i64>,
+        currency: &str,
+    ) -> Result<Option<(Limit, i64)>, StoreError> {
+        let limits = self.shared.settings.limits.with(allowance);
+        if limits.is_empty() {
+            return Ok(None);
+        }
+        self.store().await?.left(&self.tenant.name, principal, currency, &limits).await
     }
 
     /// What the account has spent, by currency, `currency` first. Creates no database.

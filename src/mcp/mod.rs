@@ -46,4 +46,5 @@ pub use server::Server;
 pub use subscriptions::Session;
 pub use uploads::{Handed, Unfit, UploadProblem, Uploads};
 
+pub(crate) use checkout::bill::Bill;
 pub(crate) use checkout::{Draft, JobOptions, forty_five};

@@ -11,7 +11,7 @@ use sqlx::{Row, SqliteConnection};
 use super::accounts::pool;
 use super::database::Store;
 use super::error::StoreError;
-use super::money::{Denied, Limits, Purchase, PurchaseState, Spending, Spent, millionths};
+use super::money::{Counted, Denied, Limit, Limits, Purchase, PurchaseState, Spending, Spent, millionths};
 use super::record::Job;
 use super::state::State;
 use crate::clock::{earliest, latest, now};
@@ -152,13 +152,26 @@ impl Store {
         if limits.is_empty() {
             return Ok(Ok(()));
         }
+        let counted = self.counted(connection, account, principal, currency, limits).await?;
+        Ok(limits.check(estimate, counted))
+    }
+
+    /// What has been spent of each limit.
+    async fn counted(
+        &self,
+        connection: &mut SqliteConnection,
+        account: &str,
+        principal: &str,
+        currency: &str,
+        limits: &Limits,
+    ) -> Result<Counted, StoreError> {
         let own = match limits.principal {
             Some(_) => self.spent_by_principal(connection, account, principal, currency).await?,
             None => Spent::default(),
         };
         let day = self.spent_together(connection, account, currency).await?;
         let process = self.spent_by_this_process(connection, currency, None).await?;
-        Ok(limits.check(estimate, day, process, own))
+        Ok(Counted { day, process, principal: own })
     }
 
     /// Reserves the price of a purchase, if the limits leave room for it. Call it in a transaction with the write lock, and
@@ -280,6 +293,19 @@ impl Store {
     ) -> Result<Result<(), Denied>, StoreError> {
         let mut connection = self.readers().acquire().await.map_err(|error| self.fail(error))?;
         self.allowed(&mut connection, account, principal, currency, estimate, limits).await
+    }
+
+    /// What one more purchase may cost, and the limit that allows the least.
+    pub async fn left(
+        &self,
+        account: &str,
+        principal: &str,
+        currency: &str,
+        limits: &Limits,
+    ) -> Result<Option<(Limit, i64)>, StoreError> {
+        let mut connection = self.readers().acquire().await.map_err(|error| self.fail(error))?;
+        let counted = self.counted(&mut connection, account, principal, currency, limits).await?;
+        Ok(limits.left(counted))
     }
 
     /// What an account has spent, by currency, `currency` first.

@@ -30,6 +30,7 @@ pub(crate) mod spool;
 mod state;
 #[cfg(test)]
 mod state_properties;
+mod voices;
 
 pub use self::accounts::CALLERS;
 pub use self::conversations::{Conversation, Kept, Said};
@@ -48,3 +49,4 @@ pub use self::remote_ids::{Owner, RemoteKind};
 pub use self::response_cache::Answer;
 pub(crate) use self::retention::sweep_often;
 pub use self::state::{Failure, Route, STATUSES, Seen, State, Task};
+pub use self::voices::MadeVoice;

@@ -186,21 +186,19 @@ impl Limits {
         Self { principal, ..self }
     }
 
-    /// Whether a purchase of `estimate` is within the limits, `day`, `process` and `principal` being spent.
-    pub(super) fn check(
-        &self,
-        estimate: Option<i64>,
-        day: Spent,
-        process: Spent,
-        principal: Spent,
-    ) -> Result<(), Denied> {
-        let limits = [
+    /// The limits, each with what has been spent of it. A refusal names the first one that it would exceed.
+    fn rows(&self, counted: Counted) -> [(Limit, Option<i64>, Spent); 4] {
+        [
             (Limit::Call, self.call, Spent::default()),
-            (Limit::Principal, self.principal, principal),
-            (Limit::Process, self.process, process),
-            (Limit::Day, self.day, day),
-        ];
-        for (limit, allowed, spent) in limits {
+            (Limit::Principal, self.principal, counted.principal),
+            (Limit::Process, self.process, counted.process),
+            (Limit::Day, self.day, counted.day),
+        ]
+    }
+
+    /// Whether a purchase of `estimate` is within the limits.
+    pub(super) fn check(&self, estimate: Option<i64>, counted: Counted) -> Result<(), Denied> {
+        for (limit, allowed, spent) in self.rows(counted) {
             let Some(allowed) = allowed else { continue };
             let Some(price) = estimate else { return Err(Denied::NoPrice(limit)) };
             if spent.total().saturating_add(price) > allowed {
@@ -209,6 +207,22 @@ impl Limits {
         }
         Ok(())
     }
+
+    /// The limit that leaves the least for one more purchase, and how much that is.
+    pub(super) fn left(&self, counted: Counted) -> Option<(Limit, i64)> {
+        let left = self.rows(counted).into_iter().filter_map(|(limit, allowed, spent)| {
+            Some((limit, allowed?.saturating_sub(spent.total()).max(0)))
+        });
+        left.min_by_key(|(_, left)| *left)
+    }
+}
+
+/// What has been spent of the limits.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Counted {
+    pub(super) day: Spent,
+    pub(super) process: Spent,
+    pub(super) principal: Spent,
 }
 
 #[cfg(test)]
@@ -229,22 +243,30 @@ mod tests {
     #[test]
     fn a_limit_may_be_reached_and_not_passed_and_an_unknown_price_passes_none() {
         let limits = Limits { day: Some(10), call: None, process: Some(4), principal: Some(100) };
-        let spent = |settled| Spent { settled, ..Spent::default() };
-        let none = Spent::default();
-        assert_eq!(limits.check(Some(3), spent(7), spent(1), none), Ok(()));
+        let of = |day, process, principal| {
+            let [day, process, principal] =
+                [day, process, principal].map(|settled| Spent { settled, ..Spent::default() });
+            Counted { day, process, principal }
+        };
+        let none = Counted::default();
+        assert_eq!(limits.check(Some(3), of(7, 1, 0)), Ok(()));
         let over = |denied| matches!(denied, Err(Denied::Over { limit, .. }) if limit == Limit::Day);
-        assert!(over(limits.check(Some(3), spent(8), spent(1), none)));
-        assert_eq!(limits.check(None, none, none, none), Err(Denied::NoPrice(Limit::Principal)));
-        assert_eq!(Limits::default().check(None, none, none, none), Ok(()));
-        let most = Spent { settled: i64::MAX, reserved: i64::MAX, unknown: 1, unpriced: 0 };
-        let shared = limits.with(None);
-        assert!(over(shared.check(Some(i64::MAX), most, none, none).or(shared.check(
-            Some(1),
-            most,
-            none,
-            none
-        ))));
-        let own = limits.check(Some(1), none, none, spent(100));
+        assert!(over(limits.check(Some(3), of(8, 1, 0))));
+        assert_eq!(limits.check(None, none), Err(Denied::NoPrice(Limit::Principal)));
+        assert_eq!(Limits::default().check(None, none), Ok(()));
+        let day = Spent { settled: i64::MAX, reserved: i64::MAX, unknown: 1, unpriced: 0 };
+        assert!(over(limits.with(None).check(Some(1), Counted { day, ..none })));
+        let own = limits.check(Some(1), of(0, 0, 100));
         assert!(matches!(own, Err(Denied::Over { limit: Limit::Principal, allowed: 100, .. })), "{own:?}");
+    }
+
+    #[test]
+    fn what_is_left_is_the_least_of_all_limits_and_never_negative() {
+        let limits = Limits { day: Some(10), call: Some(5), process: None, principal: None };
+        let day = |settled| Counted { day: Spent { settled, ..Spent::default() }, ..Counted::default() };
+        assert_eq!(limits.left(day(0)), Some((Limit::Call, 5)));
+        assert_eq!(limits.left(day(7)), Some((Limit::Day, 3)));
+        assert_eq!(limits.left(day(12)), Some((Limit::Day, 0)));
+        assert_eq!(Limits::default().left(day(12)), None);
     }
 }

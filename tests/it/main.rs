@@ -46,7 +46,9 @@ mod ownership;
 mod packages;
 // One module for each tool, tested through client, server and sandbox.
 mod chat;
+mod chat_budget;
 mod image;
+mod model_names;
 mod music;
 mod speak;
 mod speech;

@@ -130,10 +130,8 @@ async fn deliver_one(fetch: Fetch<'_>, mut file: JobFile) -> Arrived {
         };
         tracing::info!(job = fetch.job.id, %problem, tries, "a file did not arrive");
         file.trouble = Some(problem.to_string());
-        is_lost = matches!(
-            problem,
-            FetchProblem::Expired { .. } | FetchProblem::Page | FetchProblem::Wrong { .. }
-        );
+        is_lost =
+            matches!(problem, FetchProblem::Expired { .. } | FetchProblem::Page | FetchProblem::Wrong { .. });
         let asked = match problem {
             FetchProblem::Expired { .. } => {
                 refused += 1;

@@ -1,5 +1,6 @@
 //! What stands between a checked order and the money.
 
+pub(crate) mod bill;
 pub(crate) mod budget;
 pub(crate) mod consent;
 pub(crate) mod money;
@@ -25,6 +26,7 @@ use crate::mcp::error::ToolError;
 use crate::mcp::job_view::JobView;
 use crate::mcp::presenter::Presenter;
 use crate::mcp::progress;
+use bill::Bill;
 use budget::Budget;
 use output::OutputFolder;
 
@@ -74,6 +76,10 @@ pub(crate) struct Draft {
     pub(crate) order: Box<dyn Order>,
     pub(crate) model: String,
     pub(crate) prompt: String,
+    /// What a person is asked; see [`Bill::question`].
+    pub(crate) question: &'static str,
+    /// Size, length and number, in words.
+    pub(crate) details: String,
     pub(crate) cost: Cost,
     pub(crate) warnings: Vec<String>,
 }
@@ -128,7 +134,7 @@ impl Checkout {
         options: JobOptions,
         call: &RequestContext<RoleServer>,
     ) -> Result<JobView, ToolError> {
-        let Draft { order, model, prompt, cost, warnings } = draft;
+        let Draft { order, model, prompt, question, details, cost, warnings } = draft;
         let cost = self.budget.counted(tool, cost);
         let requested = options.output_directory.as_deref();
         let folder = self.output.find(requested, !options.dry_run).await?;
@@ -138,7 +144,11 @@ impl Checkout {
         if options.dry_run {
             return Ok(JobView::dry_run(order.kind(), model, &cost, warnings));
         }
-        let consent = self.budget.admit(tool, &model, &cost, call).await?;
+        let (bill, basis) = (
+            Bill { tool, question, model: &model, prompt: &prompt, details: &details, cost: &cost },
+            cost.basis.clone(),
+        );
+        let consent = self.budget.admit(&bill, call).await?;
         let (patience, settled) = options.patience(order.is_task());
         let digest = CallDigest::attached_to(call).0;
         let job = NewJob {
@@ -157,7 +167,7 @@ impl Checkout {
         };
         budget::still_wanted(call)?;
         let started = self.jobs.start(job).await;
-        let (watch, existed) = started.map_err(|error| self.budget.refused(tool, error))?;
+        let (watch, existed) = started.map_err(|error| self.budget.refused(tool, basis.as_deref(), error))?;
         let job = self.presenter.wait_for(watch, call, patience, settled).await;
         let job = if existed { job } else { self.withdraw(job, call).await };
         let view = self.presenter.job(&job);

@@ -53,7 +53,8 @@ pub(super) async fn answer(
 ) -> Result<ChatView, ToolError> {
     let Talk { mut ask, mut conversation, warnings } = talk;
     let ceiling = pricing::ceiling(server, &ask);
-    let held = server.checkout.budget.reserve("chat", &ask.model, &ceiling, call).await?;
+    let words = pricing::last_words(&ask);
+    let held = server.checkout.budget.reserve(&pricing::bill(&ask, &words, &ceiling), call).await?;
     let (mut reply, end) = hear(server, &ask, call).await;
     let said = std::mem::take(&mut reply.messages);
     let (usage, id) = (reply.usage, reply.id.clone());

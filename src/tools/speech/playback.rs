@@ -14,13 +14,14 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::api::{AudioFormat, AudioSetting, Emotion, LiveSpeech};
-use crate::config::{Defaults, Toolset};
+use crate::config::{Config, Toolset};
 use crate::jobs::{Heard, Jobs, Listener, SpeechOrder};
 use crate::mcp::ToolSpec;
 use crate::mcp::{Draft, JobOptions, JobView, Server, ToolError, forty_five};
 use crate::media::{self, Content, Limits, Reference};
+use crate::tools::speech::first_use;
 use crate::tools::speech::player::{Feed, Player};
-use crate::tools::speech::rules::{Characters, Manner, auto, cost};
+use crate::tools::speech::rules::{Characters, Manner, check_pauses, cost};
 
 pub(crate) const TOOLS: &[ToolSpec] = &[
     ToolSpec { local_only: true, lengths: &[("text", 9999)], ..ToolSpec::job("speak", Toolset::Speech) },
@@ -106,21 +107,31 @@ impl Server {
         if !input.dry_run {
             self.checkout.ready()?;
         }
-        let (submit, mut warnings) = live(&input, &self.config().defaults)?;
+        let (submit, mut warnings) = live(&input, self.config())?;
         if let Some(voice) = input.voice_id.as_deref().filter(|_| !input.dry_run) {
             self.inputs.ownership.check_voice("voice_id", voice).await?;
         }
         let player = Player::find(&self.config().program_dirs);
-        if player.is_none() {
-            warnings.push(format!("{}; the file is saved all the same", no_player()));
+        match player {
+            None if input.dry_run => warnings.push(format!("there is no {}. {INSTALL}", a_player())),
+            None => {
+                let advice =
+                    format!("Nothing was bought. {INSTALL}, or use text_to_audio, which saves a file.");
+                return Err(ToolError::NotFound { what: a_player(), advice });
+            }
+            Some(_) => {}
         }
+        let fee = first_use::fee(self, input.voice_id.as_deref().into_iter()).await?;
+        let characters = Characters::of(&submit.text);
         let name = player.as_ref().map(Player::name);
         // Without a purchase the listener is dropped, and the player never starts.
         let listener = player.filter(|_| !input.dry_run).map(|player| listen(self.jobs(), player));
         let draft = Draft {
             model: submit.model.clone(),
             prompt: submit.text.clone(),
-            cost: cost(&submit.model, Some(Characters::of(&submit.text)), self.config().currency()),
+            question: "Say this aloud",
+            details: characters.words(),
+            cost: fee.add_to(cost(&submit.model, Some(characters), self.config().currency())),
             order: Box::new(SpeechOrder::Live { submit, listener }),
             warnings,
         };
@@ -157,10 +168,8 @@ impl Server {
             return Err(ToolError::argument("input_file_path", problem));
         }
         let Some(player) = Player::find(&self.config().program_dirs) else {
-            return Err(ToolError::NotFound {
-                what: "player on this machine".to_owned(),
-                advice: format!("{}. Ask the user to install one, or to open the file.", no_player()),
-            });
+            let advice = format!("{INSTALL}, or ask the user to open the file.");
+            return Err(ToolError::NotFound { what: a_player(), advice });
         };
         let limits = if linked { &LINKED } else { &PLAYABLE };
         let sound = self.inputs.playable("input_file_path", given, limits).await?;
@@ -262,14 +271,14 @@ impl Playback {
 }
 
 /// The request, and warnings.
-fn live(input: &SpeakInput, defaults: &Defaults) -> Result<(LiveSpeech, Vec<String>), ToolError> {
+fn live(input: &SpeakInput, config: &Config) -> Result<(LiveSpeech, Vec<String>), ToolError> {
     let length = input.text.chars().count();
     if input.text.trim().is_empty() || length > TEXT_LIMIT {
         let problem =
             format!("has {length} characters; it needs 1 to {TEXT_LIMIT}. text_to_audio takes longer texts");
         return Err(ToolError::argument("text", problem));
     }
-    let language = input.language_boost.clone().unwrap_or_else(auto);
+    check_pauses("text", &input.text)?;
     let manner = Manner {
         voice_id: input.voice_id.as_deref(),
         model: input.model.as_deref(),
@@ -277,11 +286,11 @@ fn live(input: &SpeakInput, defaults: &Defaults) -> Result<(LiveSpeech, Vec<Stri
         vol: input.vol,
         pitch: input.pitch,
         emotion: input.emotion.as_deref().map(emotion).transpose()?,
-        language_boost: &language,
+        language_boost: input.language_boost.as_deref(),
     };
-    let (model, warnings) = manner.check(defaults)?;
+    let (model, warnings) = manner.check(&config.defaults)?;
     let submit = LiveSpeech {
-        voice_setting: manner.voice(defaults, false),
+        voice_setting: manner.voice(&config.defaults, config.region, Some(&input.text), false),
         audio_setting: AudioSetting {
             sample_rate: 32_000,
             bitrate: Some(128_000),
@@ -289,7 +298,7 @@ fn live(input: &SpeakInput, defaults: &Defaults) -> Result<(LiveSpeech, Vec<Stri
             channel: 1,
         },
         model,
-        language_boost: language.clone(),
+        language_boost: input.language_boost.clone(),
         text: input.text.clone(),
     };
     Ok((submit, warnings))
@@ -305,9 +314,19 @@ fn emotion(word: &str) -> Result<Emotion, ToolError> {
     })
 }
 
-fn no_player() -> String {
-    format!("no player was found on the search path (looked for: {})", Player::names())
+/// What is missing where nothing can be played.
+fn a_player() -> String {
+    format!("audio player on this machine (looked for {})", Player::names())
 }
+
+/// How a player gets onto this system.
+const INSTALL: &str = if cfg!(target_os = "macos") {
+    "Install one: brew install ffmpeg"
+} else if cfg!(windows) {
+    "Install one: winget install ffmpeg"
+} else {
+    "Install one: sudo apt install ffmpeg (or your distribution's package)"
+};
 
 impl PlayView {
     fn lines(&self) -> String {

@@ -12,7 +12,6 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-
 /// A known player.
 #[derive(Debug)]
 struct Known {

@@ -84,9 +84,10 @@ impl Server {
             _ => Vec::new(),
         };
         let order = Box::new(Transcription { submit, recording });
-        self.checkout
-            .buy("speech_to_text", Draft { order, model, prompt, cost, warnings }, input.job, &call)
-            .await
+        let length = duration_ms.map(|length| format!("{} s", length.div_ceil(1000)));
+        let (question, details) = ("Transcribe this recording", length.unwrap_or_default());
+        let draft = Draft { order, model, prompt, question, details, cost, warnings };
+        self.checkout.buy("speech_to_text", draft, input.job, &call).await
     }
 }
 

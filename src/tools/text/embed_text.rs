@@ -17,7 +17,7 @@ use crate::mcp::job_view::CostView;
 use crate::mcp::job_view::DRY_RUN;
 use crate::mcp::lengths;
 use crate::mcp::result::both;
-use crate::mcp::{Server, ToolError};
+use crate::mcp::{Bill, Server, ToolError};
 use crate::media::{self, Expect, FetchProblem};
 use crate::tools::text::pricing::flat;
 
@@ -119,11 +119,15 @@ impl Server {
             texts: input.texts,
         };
         let api = self.api();
-        let answer = self
-            .checkout
-            .budget
-            .buy_once("embed_text", &embed.model, &cost, &call, || api.embed(&embed))
-            .await?;
+        let bill = Bill {
+            tool: "embed_text",
+            question: "Compute these embeddings",
+            model: &embed.model,
+            prompt: embed.texts.first().map_or("", String::as_str),
+            details: &format!("{} texts", embed.texts.len()),
+            cost: &cost,
+        };
+        let answer = self.checkout.budget.buy_once(&bill, &call, || api.embed(&embed)).await?;
         let json = serde_json::to_vec(&answer.vectors).unwrap_or_default();
         let short = json.len() <= INLINE;
         let mut warnings = vec!["MiniMax no longer documents embeddings.".to_owned()];

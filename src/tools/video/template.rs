@@ -66,6 +66,8 @@ impl Server {
         let draft = Draft {
             model: String::new(),
             prompt: format!("{name} {}", texts.join(" ")).trim().to_owned(),
+            question: "Make this video from a template",
+            details: String::new(),
             // The price page does not mention templates.
             cost: Cost { currency: self.config().currency().to_owned(), ..Cost::default() },
             order: Box::new(TemplateSubmit {
