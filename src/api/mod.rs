@@ -94,7 +94,7 @@ impl Endpoint {
         Self {
             method: Method::GET,
             path,
-            timeout: rate_limit::READ_ATTEMPT,
+            timeout: rate_limit::READ_LIMIT,
             longest: USUAL,
             group: group::READS,
         }

@@ -7,6 +7,7 @@ use tokio::time::timeout;
 use super::handle::Jobs;
 use super::order::task::poll;
 use crate::api::Progress;
+use crate::api::rate_limit::READ_LIMIT;
 use crate::clock::now;
 use crate::store::{Job, Route, Seen, State, StoreError, Task};
 
@@ -116,8 +117,13 @@ async fn requested(jobs: &Jobs, principal: &str, id: &str) -> Result<Option<Canc
     }))
 }
 
-/// Polls before it deletes: deleting a finished V2 task would throw away what was paid for.
+/// Cancels the task at MiniMax, if that is possible. The task goes on if MiniMax does not answer.
 pub(super) async fn cancel_upstream(jobs: &Jobs, job: &Job) -> Upstream {
+    timeout(READ_LIMIT, poll_and_delete(jobs, job)).await.unwrap_or(Upstream::GoesOn)
+}
+
+/// Polls before it deletes: deleting a finished V2 task would throw away what was paid for.
+async fn poll_and_delete(jobs: &Jobs, job: &Job) -> Upstream {
     let (State::Running { task, .. } | State::Unknown { task: Some(task), .. }) = &job.state else {
         return Upstream::GoesOn;
     };

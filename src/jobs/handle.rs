@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::OnceCell;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -17,6 +17,7 @@ use super::registry::{Registry, Watch};
 use super::spool_retry::SpoolRetry;
 use super::tenants::{Tenant, Tenants};
 use super::worker::download_slots::DownloadSlots;
+use crate::api::rate_limit::READ_LIMIT;
 use crate::api::{ApiError, Client, Progress};
 use crate::clock::now;
 use crate::facts::facts;
@@ -229,6 +230,11 @@ impl Jobs {
 
     /// The endpoint that knows a task, found by polling each.
     pub async fn find_task(&self, id: &str) -> Result<Option<Route>, ApiError> {
+        let found = timeout(READ_LIMIT, self.poll_each_route(id)).await;
+        found.unwrap_or_else(|_| Err(ApiError::Unanswered { seconds: READ_LIMIT.as_secs() }))
+    }
+
+    async fn poll_each_route(&self, id: &str) -> Result<Option<Route>, ApiError> {
         let mut last = None;
         for route in [Route::VideoV1, Route::VideoV2, Route::VideoTemplate] {
             match task::poll(self.api(), &Task { route, id: id.to_owned() }).await {

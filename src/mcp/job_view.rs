@@ -4,6 +4,8 @@
 //! content, a few lines of text, and a link for each file.
 
 mod bounds;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -431,8 +433,8 @@ fn next(job: &Job) -> String {
         State::Failed { failure, .. } => failure.advice.clone(),
         State::Cancelled { at_minimax: true, .. } => "Cancelled at MiniMax; nothing is made.".to_owned(),
         State::Cancelled { task: Some(task), .. } => format!(
-            "Stopped watching; MiniMax goes on with it and bills it. query_video_generation with task_id {} takes it \
-             up again.",
+            "Stopped watching; MiniMax still bills it, because the task goes on there. query_video_generation with \
+             task_id {} takes it up again.",
             task.id
         ),
         State::Cancelled { .. } => "Cancelled before anything was sent.".to_owned(),
@@ -452,51 +454,6 @@ fn next(job: &Job) -> String {
             "The request may have been taken and billed; it is not sent again by itself. Look at \
             the platform's billing page, then let the user decide whether to buy again."
                 .to_owned()
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn no_state_of_a_paid_job_invites_to_buy_it_again() {
-        let task = json!({ "route": "video_v1", "id": "1" });
-        let unsaved = json!([{ "name": "video.mp4", "mime_type": "video/mp4", "trouble": "HTTP 404" }]);
-        for (state, files, incomplete) in [
-            (json!({ "at": "submitting", "sent": true }), json!([]), false),
-            (
-                json!({ "at": "running", "task": task, "word": "Queueing", "trouble": "reset" }),
-                json!([]),
-                false,
-            ),
-            (
-                json!({ "at": "running", "task": task, "word": "x", "advice": "Fix the key." }),
-                json!([]),
-                false,
-            ),
-            (json!({ "at": "fetching", "task": task }), json!([]), false),
-            (json!({ "at": "done", "partial": true }), unsaved.clone(), false),
-            (json!({ "at": "done", "partial": true }), json!([]), true),
-            (json!({ "at": "done" }), unsaved, false),
-            (json!({ "at": "cancelled", "task": task, "at_minimax": false }), json!([]), false),
-            (json!({ "at": "unknown", "why": "reset" }), json!([]), false),
-            (json!({ "at": "unknown", "why": "reset", "task": task }), json!([]), false),
-        ] {
-            let job: Job = serde_json::from_value(json!({
-                "id": "video-1", "principal": "p", "kind": "video", "tool": "generate_video", "model": "m",
-                "account": "a", "prompt": "p", "request": null, "digest": "d", "folder": "/out", "state": state,
-                "files": files, "incomplete": incomplete, "created_at": 1, "updated_at": 1,
-            }))
-            .unwrap();
-            let next = next(&job).to_lowercase();
-            let decides = next.contains("let the user decide");
-            for word in ["try again", "call again", "call the tool", "buy", "make it again", "order it"] {
-                assert!(decides || !next.contains(word), "{state}: {next}");
-            }
         }
     }
 }

@@ -90,6 +90,11 @@ pub(crate) fn is_known(job: &Job) -> bool {
     }
 }
 
+/// As [`is_taken`], or the order waits in its queue.
+pub(crate) fn is_queued_or_taken(job: &Job) -> bool {
+    !matches!(job.state, State::Submitting { sent: true, .. })
+}
+
 /// What the job is doing, for people to read. It may contain words of MiniMax.
 pub(crate) fn words(job: &Job) -> String {
     telemetry::display(&standing(job), LONGEST_NOTE)

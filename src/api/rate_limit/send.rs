@@ -77,9 +77,9 @@ where
         permit.start();
         let asked = Instant::now();
         let answer = match limit(nature, patience, start, asking) {
-            Some(limit) => timeout(limit, ask())
+            Some(limit) => timeout(limit.min(READ_ATTEMPT), ask())
                 .await
-                .unwrap_or_else(|_| Err(ApiError::Unanswered { seconds: READ_LIMIT.as_secs() })),
+                .unwrap_or_else(|_| Err(ApiError::Unanswered { seconds: start.elapsed().as_secs() })),
             None => ask().await,
         };
         asking += asked.elapsed();

@@ -33,8 +33,9 @@ use output::OutputFolder;
 /// How long an asynchronous call waits for MiniMax to accept the order, which usually takes a second or two.
 const SUBMIT: Duration = Duration::from_secs(30);
 
-/// As [`SUBMIT`], for an order that MiniMax answers with its result. A refusal comes sooner.
-const REFUSAL: Duration = Duration::from_secs(2);
+/// As [`SUBMIT`], for an order that MiniMax answers with its result. Only a refusal can come so soon, and calls that follow
+/// each other are not held up.
+const REFUSAL: Duration = Duration::from_millis(50);
 
 /// What every tool that costs money takes besides its own parameters.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -65,7 +66,11 @@ impl JobOptions {
     /// the end.
     pub(crate) fn patience(&self, is_task: bool) -> (Duration, fn(&Job) -> bool) {
         if self.async_mode || self.wait_seconds == 0 {
-            return (if is_task { SUBMIT } else { REFUSAL }, progress::is_taken);
+            return if is_task {
+                (SUBMIT, progress::is_taken)
+            } else {
+                (REFUSAL, progress::is_queued_or_taken)
+            };
         }
         (Duration::from_secs(self.wait_seconds.min(240).into()), progress::is_over)
     }
