@@ -147,39 +147,41 @@ async fn the_rule_that_a_picture_breaks_is_named() {
 
 #[tokio::test]
 async fn a_file_outside_is_refused_whether_it_exists_or_not() {
-    let house = House::new();
-    let there = house.secret.join("cat.png");
-    fs::write(&there, png(300, 300, 99)).unwrap();
-    let dotted = house.allowed.join("..").join("private").join("cat.png");
-    for path in
-        [there, house.secret.join("nothing.png"), dotted, house.allowed.join("../private/nothing.png")]
-    {
-        let problem = house.load(&path).await.unwrap_err();
-        assert!(matches!(problem, InputProblem::Outside { .. }), "{problem}");
-        let allowed = house.allowed.display().to_string();
-        assert!(problem.to_string().contains(&format!("may read: {allowed}. Copy")), "{problem}");
+    for house in House::each() {
+        let there = house.secret.join("cat.png");
+        fs::write(&there, png(300, 300, 99)).unwrap();
+        let dotted = house.allowed.join("..").join("private").join("cat.png");
+        for path in
+            [there, house.secret.join("nothing.png"), dotted, house.allowed.join("../private/nothing.png")]
+        {
+            let problem = house.load(&path).await.unwrap_err();
+            assert!(matches!(problem, InputProblem::Outside { .. }), "{problem}");
+            let allowed = house.allowed.display().to_string();
+            assert!(problem.to_string().contains(&format!("may read: {allowed}. Copy")), "{problem}");
+        }
+        assert!(house.refusal(&house.allowed.join("none.png")).await.ends_with("does not exist"));
+        assert!(house.refusal(&house.allowed).await.ends_with("is not an ordinary file"));
+        assert!(house.refusal(Path::new("relative.png")).await.contains("not an absolute path"));
     }
-    assert!(house.refusal(&house.allowed.join("none.png")).await.ends_with("does not exist"));
-    assert!(house.refusal(&house.allowed).await.ends_with("is not an ordinary file"));
-    assert!(house.refusal(Path::new("relative.png")).await.contains("not an absolute path"));
 }
 
 #[cfg(unix)]
 #[tokio::test]
 async fn a_link_is_followed_inside_the_folders_and_not_out_of_them() {
     use std::os::unix::fs::symlink;
-    let house = House::new();
-    let secret = house.secret.join("cat.png");
-    fs::write(&secret, png(300, 300, 99)).unwrap();
-    let real = house.put("real.png", png(300, 300, 99));
-    symlink(&secret, house.allowed.join("out.png")).unwrap();
-    symlink(&house.secret, house.allowed.join("album")).unwrap();
-    symlink(&real, house.allowed.join("in.png")).unwrap();
-    symlink(house.allowed.join("nowhere"), house.allowed.join("dangling.png")).unwrap();
-    house.load(&house.allowed.join("in.png")).await.unwrap();
-    for name in ["out.png", "album/cat.png", "dangling.png"] {
-        let problem = house.load(&house.allowed.join(name)).await.unwrap_err();
-        assert!(matches!(problem, InputProblem::Outside { .. }), "{problem}");
+    for house in House::each() {
+        let secret = house.secret.join("cat.png");
+        fs::write(&secret, png(300, 300, 99)).unwrap();
+        let real = house.put("real.png", png(300, 300, 99));
+        symlink(&secret, house.allowed.join("out.png")).unwrap();
+        symlink(&house.secret, house.allowed.join("album")).unwrap();
+        symlink(&real, house.allowed.join("in.png")).unwrap();
+        symlink(house.allowed.join("nowhere"), house.allowed.join("dangling.png")).unwrap();
+        house.load(&house.allowed.join("in.png")).await.unwrap();
+        for name in ["out.png", "album/cat.png", "dangling.png"] {
+            let problem = house.load(&house.allowed.join(name)).await.unwrap_err();
+            assert!(matches!(problem, InputProblem::Outside { .. }), "{problem}");
+        }
     }
 }
 
