@@ -57,9 +57,7 @@ impl Choice {
         match given.as_str() {
             "" | "false" | "0" | "no" | "off" => Ok(false),
             "true" | "1" | "yes" | "on" => Ok(true),
-            other => {
-                Err(format!("X-MCP-Readonly is `{}`; it must be `true` or `false`", display(other, 64)))
-            }
+            other => Err(format!("X-MCP-Readonly is `{}`; it must be `true` or `false`", display(other, 64))),
         }
     }
 }
@@ -74,7 +72,8 @@ fn wanted_sets(names: &[&str], offered: &[&'static ToolSpec]) -> Result<Vec<Tool
         } else if name.eq_ignore_ascii_case("all") {
             sets.extend(Toolset::ALL.iter().map(|(_, set)| *set));
         } else {
-            let allowed = Toolset::ALL.iter().filter(|(_, set)| offered.iter().any(|spec| spec.toolset == *set));
+            let allowed =
+                Toolset::ALL.iter().filter(|(_, set)| offered.iter().any(|spec| spec.toolset == *set));
             let allowed: Vec<_> = allowed.map(|(name, _)| *name).collect();
             return Err(format!(
                 "X-MCP-Toolsets names `{}`, which is no toolset; allowed: all, {}",

@@ -268,7 +268,11 @@ mod tests {
 
     #[test]
     fn other_messages_are_no_substitutes() {
-        for text in [PING, r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#, r#"{"jsonrpc":"2.0","id":1,"method":"x"}"#] {
+        for text in [
+            PING,
+            r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"x"}"#,
+        ] {
             assert!(unread(&serde_json::from_str(text).unwrap()).is_none(), "{text}");
         }
     }

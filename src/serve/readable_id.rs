@@ -82,7 +82,10 @@ mod tests {
     fn an_id_is_found_wherever_it_is_in_a_request_that_no_parser_takes() {
         for (text, id) in [
             (&br#"{"jsonrpc":"2.0","id":7,"method":"a","params":{"b":"\ud83d"}}"#[..], Some("7")),
-            (br#"{"jsonrpc":"2.0","method":"a","params":{"id":8,"b":[NaN,{"c":1e400}]},"id": "s-1" }"#, Some("\"s-1\"")),
+            (
+                br#"{"jsonrpc":"2.0","method":"a","params":{"id":8,"b":[NaN,{"c":1e400}]},"id": "s-1" }"#,
+                Some("\"s-1\""),
+            ),
             (b"{\"id\":7,\"method\":\"\xff\xfe\"}", Some("7")),
             (b"\xef\xbb\xbf {\r\n \"id\" : 7 , \"method\": tru", Some("7")),
             (br#"{"\u0069d":7,"a":"\"id\":9"}"#, Some("7")),

@@ -45,8 +45,7 @@ pub async fn negotiate(mut request: Request, next: Next) -> Response {
         return next.run(request).await;
     }
     let id = request.extensions().get::<MessageId>().and_then(|MessageId(id)| id.clone());
-    let refuse =
-        |status, text: &str| refusal(status, ErrorCode::INVALID_REQUEST, text, id.as_ref());
+    let refuse = |status, text: &str| refusal(status, ErrorCode::INVALID_REQUEST, text, id.as_ref());
     if let Err(text) = check_type(request.headers()) {
         return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, &text);
     }
@@ -161,8 +160,7 @@ async fn as_error(response: Response, id: Option<RequestId>) -> Response {
         );
         return refusal(StatusCode::BAD_REQUEST, ErrorCode::INVALID_REQUEST, &text, id.as_ref());
     }
-    let code =
-        if status.is_server_error() { ErrorCode::INTERNAL_ERROR } else { ErrorCode::INVALID_REQUEST };
+    let code = if status.is_server_error() { ErrorCode::INTERNAL_ERROR } else { ErrorCode::INVALID_REQUEST };
     refusal(status, code, &text, id.as_ref())
 }
 
@@ -177,7 +175,8 @@ async fn message_of(response: Response, id: Option<RequestId>) -> Response {
             return ([(CONTENT_TYPE, JSON)], data).into_response();
         }
     }
-    let text = "the server is stopping, or the call ended without an answer; list_jobs shows what was started";
+    let text =
+        "the server is stopping, or the call ended without an answer; list_jobs shows what was started";
     refusal(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::INTERNAL_ERROR, text, id.as_ref())
 }
 
@@ -219,7 +218,14 @@ mod tests {
         ] {
             assert_eq!(Format::accepted(&headers(ACCEPT, values)), Ok(format), "{values:?}");
         }
-        for value in ["text/html", "application/xml, image/*", "*/*;q=0", "application/mcp+json", "json", "application/jsonp"] {
+        for value in [
+            "text/html",
+            "application/xml, image/*",
+            "*/*;q=0",
+            "application/mcp+json",
+            "json",
+            "application/jsonp",
+        ] {
             let refusal = Format::accepted(&headers(ACCEPT, &[value])).unwrap_err();
             assert!(refusal.contains(&format!("Accept is `{value}`")), "{refusal}");
             assert!(refusal.contains("application/json, text/event-stream"), "{refusal}");
@@ -228,10 +234,14 @@ mod tests {
 
     #[test]
     fn a_message_must_be_declared_as_json() {
-        for kind in ["application/json", "application/json; charset=utf-8", "Application/JSON;charset=\"UTF-8\""] {
+        for kind in
+            ["application/json", "application/json; charset=utf-8", "Application/JSON;charset=\"UTF-8\""]
+        {
             assert_eq!(check_type(&headers(CONTENT_TYPE, &[kind])), Ok(()), "{kind}");
         }
-        for kind in ["", "text/plain", "application/jsonp", "text/plain; application/json", "\"application/json\""] {
+        for kind in
+            ["", "text/plain", "application/jsonp", "text/plain; application/json", "\"application/json\""]
+        {
             let refusal = check_type(&headers(CONTENT_TYPE, &[kind])).unwrap_err();
             assert!(refusal.starts_with("Content-Type") && refusal.contains(kind), "{refusal}");
         }

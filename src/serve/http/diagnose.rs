@@ -4,7 +4,8 @@
 use axum::http::{HeaderMap, Uri, header};
 
 /// Query parameters in which clients put tokens.
-const IN_URL: &[&str] = &["token", "access_token", "auth", "authorization", "bearer", "api_key", "apikey", "key"];
+const IN_URL: &[&str] =
+    &["token", "access_token", "auth", "authorization", "bearer", "api_key", "apikey", "key"];
 
 /// Headers in which clients put tokens.
 const ELSEWHERE: &[&str] = &["x-api-key", "api-key", "x-auth-token", "x-mcp-token", "x-minimax-api-key"];
@@ -51,7 +52,9 @@ fn of_value(value: &str) -> Option<String> {
         }));
     }
     if token.is_empty() {
-        return Some("The token is empty: the variable that it comes from may not be set for the client".to_owned());
+        return Some(
+            "The token is empty: the variable that it comes from may not be set for the client".to_owned(),
+        );
     }
     if let Some(unfilled) = placeholder(token) {
         return Some(unfilled);
@@ -75,9 +78,10 @@ fn of_value(value: &str) -> Option<String> {
 /// Says so if a text is a variable that the client did not fill in. Its name is shown only if it looks like one.
 fn placeholder(text: &str) -> Option<String> {
     let text = text.trim_matches(QUOTES);
-    let inner = [("${", "}"), ("{{", "}}"), ("$(", ")"), ("{", "}"), ("<", ">"), ("%", "%"), ("[", "]"), ("$", "")]
-        .iter()
-        .find_map(|(open, close)| text.strip_prefix(open)?.strip_suffix(close))?;
+    let inner =
+        [("${", "}"), ("{{", "}}"), ("$(", ")"), ("{", "}"), ("<", ">"), ("%", "%"), ("[", "]"), ("$", "")]
+            .iter()
+            .find_map(|(open, close)| text.strip_prefix(open)?.strip_suffix(close))?;
     let name = inner.trim().rsplit([':', '.', '$']).next().unwrap_or_default().trim();
     let is_name = !name.is_empty()
         && name.len() <= 64
@@ -141,7 +145,8 @@ mod tests {
         }
         let uri: Uri = "/mcp?name=x".parse().unwrap();
         assert_eq!(mistake(&uri, &none), None);
-        let other = [("x-api-key".parse().unwrap(), "ada-0123456789abcdef".parse().unwrap())].into_iter().collect();
+        let other =
+            [("x-api-key".parse().unwrap(), "ada-0123456789abcdef".parse().unwrap())].into_iter().collect();
         assert!(mistake(&uri, &other).unwrap().contains("x-api-key"));
         let twice = ["Bearer a", "Bearer b"].map(|value| (header::AUTHORIZATION, value.parse().unwrap()));
         assert!(mistake(&uri, &twice.into_iter().collect()).unwrap().contains("several"));

@@ -24,7 +24,10 @@ const COMMENT: Bytes = Bytes::from_static(b": waiting\n\n");
 const LINE_BREAK: Bytes = Bytes::from_static(b"\n");
 
 /// Starts the response if it takes longer than [`MOMENT`]. The request was read before.
-pub async fn begin_in_time(answer: impl Future<Output = Response> + Send + 'static, format: Format) -> Response {
+pub async fn begin_in_time(
+    answer: impl Future<Output = Response> + Send + 'static,
+    format: Format,
+) -> Response {
     let mut answer = Box::pin(answer);
     match tokio::time::timeout(MOMENT, &mut answer).await {
         Ok(response) => response,
