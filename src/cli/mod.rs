@@ -22,7 +22,7 @@ use crate::facts;
 use crate::media::private;
 use crate::serve::http::access::Access;
 use crate::serve::{http, stdio};
-use crate::telemetry;
+use crate::telemetry::{self, in_words};
 use crate::tools;
 
 /// An MCP server for MiniMax (Hailuo): chat, speech, voices, images, video, music and files.
@@ -142,7 +142,8 @@ async fn serve(config: Config, at_sandbox: bool, http: Option<(SocketAddr, http:
         // The sandbox creates its folder in the data folder before the store does. The data folder must be private
         // from the start.
         if let Err(error) = private::folder(&config.data_dir) {
-            tracing::warn!(folder = %config.data_dir.display(), %error, "the data folder is not private");
+            let error = in_words(&error);
+            tracing::warn!(folder = %config.data_dir.display(), error, "the data folder is not private");
         }
         Some(sandbox::start(config.data_dir.join("sandbox")).await?)
     } else {

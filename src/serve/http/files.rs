@@ -41,7 +41,10 @@ pub async fn file(
     place: Option<Extension<Place>>,
     headers: HeaderMap,
 ) -> Response {
-    let Ok(Query(Signed { expires, signature })) = query else { return unknown().await };
+    let Ok(Query(Signed { expires, signature })) = query else {
+        // The query is the signature: without it this is not a link at all.
+        return (StatusCode::BAD_REQUEST, UNKNOWN).into_response();
+    };
     match server.linked_file(&job, &name, expires, &signature).await {
         // The connection counts for the caller who owns the result, whoever uses the link.
         Ok(linked) => match place.map(|Extension(place)| place.claim(&linked.limited_as)).transpose() {
