@@ -302,6 +302,11 @@ impl Config {
         self
     }
 
+    /// Whether the API is the sandbox inside this program.
+    pub fn is_sandbox(&self) -> bool {
+        self.account == "sandbox"
+    }
+
     /// Takes the key from the contents of the key file. A key in the environment wins.
     pub fn take_key(&mut self, file: Result<String, std::io::Error>) {
         if self.key.is_some() {

@@ -16,6 +16,7 @@ use crate::mcp::caller::Caller;
 use crate::mcp::caller_key::{CallerKey, Payer, account_of};
 use crate::mcp::catalogue::{Catalogue, ToolSpec};
 use crate::mcp::checkout::Checkout;
+use crate::mcp::choice::Choice;
 use crate::mcp::download_links::{self, DownloadLinks, LinkProblem, Linked};
 use crate::mcp::error::Unpaid;
 use crate::mcp::inputs::Inputs;
@@ -228,6 +229,14 @@ impl Server {
     fn without_key(&self) -> Jobs {
         let client = self.api().beside(None, self.shared.pacing);
         self.jobs.for_nobody(&self.config().account, client)
+    }
+
+    /// The tools that a request chooses among those that its caller may use; `None` if it chooses none. The error is a
+    /// sentence with the allowed names.
+    pub fn chosen(&self, caller: &Caller, choice: &Choice) -> Result<Option<Vec<&'static str>>, String> {
+        let (available, rates) = (Arc::clone(&self.shared.available), Arc::clone(&self.shared.rates));
+        let policy = CallPolicy::new(Arc::new(caller.clone()), available, rates);
+        choice.tools(&policy.offered().collect::<Vec<_>>(), self.catalogue())
     }
 
     /// The jobs behind the tools.

@@ -15,8 +15,12 @@
 mod harness;
 mod http;
 mod http_attack;
+mod http_browser;
+mod http_choice;
 mod http_files;
+mod http_messages;
 mod http_protocol;
+mod http_replicas;
 mod http_uploads;
 // HTTP callers: tokens, an identity provider, and the limits of each caller.
 mod http_access;
@@ -118,5 +122,7 @@ mod rules;
 // Metrics, log lines and traces, for the operator.
 mod observe;
 // The protocol on stdin and stdout, byte by byte.
+mod serve_start;
 mod stdio;
+mod stdio_lines;
 mod stdio_start;

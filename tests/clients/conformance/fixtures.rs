@@ -1,6 +1,4 @@
-//! Tools, prompts and resources with fixed answers, which the official conformance suite expects in a server. They use
-//! the same transport, access checks and protocol as the real ones. They need the feature `conformance-fixtures`, which
-//! only this package's tests enable, and an environment variable, so that other tests do not see them.
+//! Tools, prompts and resources with fixed answers, which the official conformance suite expects in a server.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -23,16 +21,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::mcp::Server;
-
-/// The environment variable that enables the fixtures, with any value.
-const WANTED: &str = "MINIMAX_CONFORMANCE_FIXTURES";
-
-/// Whether the fixtures are enabled.
-#[expect(clippy::disallowed_methods, reason = "not a setting of the program: tests alone have it")]
-pub fn wanted() -> bool {
-    std::env::var(WANTED).is_ok()
-}
+use minimax_mcp::mcp::Server;
 
 /// The server with the fixtures added.
 #[derive(Debug, Clone)]
