@@ -295,6 +295,9 @@ pub fn rounded(amount: f64) -> f64 {
     (amount * 1e7).round() / 1e7
 }
 
+/// How gateways mark MiniMax's models.
+const PREFIX: &str = "minimax/";
+
 /// The compiled-in tables, with the user's overlay (see [`install`]).
 pub fn facts() -> &'static Facts {
     static FACTS: OnceLock<Facts> = OnceLock::new();
@@ -303,12 +306,29 @@ pub fn facts() -> &'static Facts {
 }
 
 impl Facts {
-    /// The id that MiniMax expects. Removes a `minimax/` prefix and replaces a short name. Any other name stays
-    /// unchanged.
+    /// The id that MiniMax expects. Removes a `minimax/` prefix, replaces a short name, and finds a known id whatever its
+    /// case and without its `MiniMax-`. Any other name stays unchanged.
     pub fn canonical(&self, name: &str) -> String {
         let name = name.trim();
-        let bare = name.strip_prefix("minimax/").unwrap_or(name);
-        self.aliases.get(&bare.to_lowercase()).cloned().unwrap_or_else(|| bare.to_owned())
+        let prefix = name.get(..PREFIX.len()).filter(|prefix| prefix.eq_ignore_ascii_case(PREFIX));
+        let bare = prefix.and_then(|_| name.get(PREFIX.len()..)).unwrap_or(name);
+        let lower = bare.to_lowercase();
+        let known = || {
+            let full = format!("minimax-{lower}");
+            let is_meant = |id: &&str| id.eq_ignore_ascii_case(&lower) || id.eq_ignore_ascii_case(&full);
+            self.model_ids().find(is_meant).map(str::to_owned)
+        };
+        self.aliases.get(&lower).cloned().or_else(known).unwrap_or_else(|| bare.to_owned())
+    }
+
+    /// The id of every known model.
+    fn model_ids(&self) -> impl Iterator<Item = &str> {
+        let image = self.image.iter().map(|row| row.model.as_str());
+        let speech = self.speech.iter().map(|row| row.model.as_str());
+        let video = self.video.iter().map(|row| row.model.as_str());
+        let music = self.music.iter().map(|row| row.model.as_str());
+        let text = self.text_models().iter().map(|row| row.model.as_str());
+        image.chain(speech).chain(video).chain(music).chain(text)
     }
 
     /// The row of a `base_resp` code.
@@ -411,6 +431,22 @@ mod tests {
     fn names_as_people_write_them_become_ids() {
         assert_eq!(facts().canonical("h3"), "MiniMax-H3");
         assert_eq!(facts().canonical("minimax/MiniMax-M3"), "MiniMax-M3");
-        assert_eq!(facts().canonical("MiniMax-H9-Ultra"), "MiniMax-H9-Ultra");
+        for (name, id) in [
+            ("minimax-h3", "MiniMax-H3"),
+            ("MINIMAX-H3-MAX", "MiniMax-H3-Max"),
+            ("Hailuo-02", "MiniMax-Hailuo-02"),
+            ("minimax-hailuo-2.3", "MiniMax-Hailuo-2.3"),
+            ("MiniMax/minimax-m3", "MiniMax-M3"),
+            ("m3", "MiniMax-M3"),
+            ("IMAGE-01", "image-01"),
+            ("Speech-2.8-HD", "speech-2.8-hd"),
+            ("t2v-01", "T2V-01"),
+            (" Music-2.0 ", "music-2.0"),
+        ] {
+            assert_eq!(facts().canonical(name), id);
+        }
+        for unknown in ["MiniMax-H9-Ultra", "speech-9", "gpt-5", "é", "minimax"] {
+            assert_eq!(facts().canonical(unknown), unknown);
+        }
     }
 }

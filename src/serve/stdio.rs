@@ -15,7 +15,7 @@ use super::in_flight::{InFlight, Refused, answered};
 use super::json::Unfit;
 use super::lines::{self, Lines};
 use super::{LINGER_AFTER_SIGNAL, resume, signal};
-use crate::mcp::{Connection, Server};
+use crate::mcp::{self, Connection, Server};
 
 /// The most requests in flight. A local client may have many, but one that reaches this number is not reading
 /// responses.
@@ -119,8 +119,19 @@ impl<T: Transport<RoleServer>> Guarded<T> {
     }
 
     fn refuse(&mut self, why: String, id: Option<RequestId>) {
-        let error = JsonRpcMessage::error(ErrorData::invalid_request(why, None), id);
+        self.refuse_with(ErrorData::invalid_request(why, None), id);
+    }
+
+    fn refuse_with(&mut self, why: ErrorData, id: Option<RequestId>) {
+        let error = JsonRpcMessage::error(why, id);
         self.refusals.push_back(self.inner.send(error).map(drop).boxed());
+    }
+}
+
+fn id_of(message: &ClientJsonRpcMessage) -> Option<RequestId> {
+    match message {
+        JsonRpcMessage::Request(request) => Some(request.id.clone()),
+        _ => None,
     }
 }
 
@@ -178,6 +189,10 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for Guarded<T> {
                 self.server.client_gone();
                 return None;
             };
+            if let Some(problem) = mcp::initialize_problem(&message) {
+                self.refuse_with(problem, id_of(&message));
+                continue;
+            }
             self.opened |= matches!(message, JsonRpcMessage::Request(_));
             if self.opened && self.takes(&mut message) {
                 self.in_flight.received(&message);
