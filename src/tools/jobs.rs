@@ -109,8 +109,7 @@ struct JobRow {
 
 #[tool_router(router = job_tools, vis = "pub(crate)")]
 impl Server {
-    /// State and result of a job that another tool started: waits for its end, downloads files that are not saved, renews
-    /// expired links. Free.
+    /// A job's state and result: waits for its end, saves missing files, renews expired links. Free.
     #[tool(
         title = "Get job",
         output_schema = JobAnswer::schema(),
