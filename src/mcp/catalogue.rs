@@ -82,10 +82,21 @@ pub(crate) struct PromptTemplate {
     pub(crate) description: &'static str,
     /// Tools without which the prompt leads nowhere; it is offered only with all of them.
     pub(crate) tools: &'static [&'static str],
-    /// Name, description, and whether it must be given.
-    pub(crate) arguments: &'static [(&'static str, &'static str, bool)],
-    /// `{name}` stands for an argument.
-    pub(crate) text: &'static str,
+    /// Name and description. The first is what the prompt is about, because clients put a whole input line there. All are
+    /// optional: the prompt has the model ask for what it needs.
+    pub(crate) arguments: &'static [(&'static str, &'static str)],
+    pub(crate) lines: &'static [Line],
+}
+
+/// A line of a prompt. `{name}` stands for an argument.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Line {
+    /// Always said.
+    Always(&'static str),
+    /// Said if this argument was given.
+    Given(&'static str, &'static str),
+    /// Said if it was not.
+    Missing(&'static str, &'static str),
 }
 
 /// Values that complete a prompt's argument.

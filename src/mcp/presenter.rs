@@ -62,6 +62,16 @@ impl Presenter {
         job.unwrap_or_else(|| watch.borrow().clone())
     }
 
+    /// Waits until all jobs are over, `patience` is, or the client is gone.
+    pub(crate) async fn wait_for_all(
+        &self,
+        watches: Vec<Watch>,
+        call: &RequestContext<RoleServer>,
+        patience: Duration,
+    ) {
+        self.client_gone.run_until_cancelled(progress::wait_for_all(watches, call, patience)).await;
+    }
+
     /// A job as this caller sees it.
     pub(crate) fn job(&self, job: &Job) -> JobView {
         let mut view = JobView::of(job);

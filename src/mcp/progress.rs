@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use rmcp::RoleServer;
 use rmcp::model::ProgressNotificationParam;
 use rmcp::service::RequestContext;
@@ -12,6 +13,7 @@ use crate::api::ApiError;
 use crate::api::rate_limit::{self, QueueView, Ticket};
 use crate::api::retry::Nature;
 use crate::jobs::{Job, State, Watch};
+use crate::mcp::revision::{Feature, Revision};
 use crate::telemetry;
 
 /// How often a waiting call tells its client so. Clients cut off a silent call after a minute or less.
@@ -67,6 +69,30 @@ pub(crate) async fn wait_for(
     }
 }
 
+/// As [`wait_for`], for the end of several jobs.
+pub(crate) async fn wait_for_all(watches: Vec<Watch>, call: &RequestContext<RoleServer>, patience: Duration) {
+    let (start, count) = (Instant::now(), watches.len());
+    let mut heartbeat = heartbeat();
+    let ended = |watch: Watch| async move {
+        let mut watch = watch;
+        // The channel closes after the last value.
+        let _ = watch.wait_for(|job| is_over(job)).await;
+    };
+    let mut all = std::pin::pin!(join_all(watches.iter().cloned().map(ended)));
+    loop {
+        tokio::select! {
+            biased;
+            _ = heartbeat.tick() => {
+                let ended = watches.iter().filter(|watch| is_over(&watch.borrow())).count();
+                note(call, start, &format!("{ended} of {count} jobs have ended")).await;
+            }
+            () = call.ct.cancelled() => return,
+            () = sleep_until(start + patience) => return,
+            _ = &mut all => return,
+        }
+    }
+}
+
 /// Nothing more will happen by itself.
 pub(crate) fn is_over(job: &Job) -> bool {
     job.state.is_over()
@@ -107,18 +133,18 @@ fn standing(job: &Job) -> String {
             let standing = job.waiting.as_ref().and_then(QueueView::position);
             let first = why.starts_with(State::IN_LINE);
             match (first, standing) {
-                (true, Some(standing)) => format!("{kind}: waits for its turn, {}", standing.words()),
-                (true, None) => format!("{kind}: waits for its turn"),
+                (true, Some(standing)) => format!("{kind}: queued, {}", standing.words()),
+                (true, None) => format!("{kind}: queued"),
                 (false, Some(standing)) => {
                     format!("{kind}: waiting to send again ({why}), {}", standing.words())
                 }
                 (false, None) => format!("{kind}: waiting to send again ({why})"),
             }
         }
-        State::Submitting { .. } => format!("{kind}: MiniMax is making it"),
+        State::Submitting { .. } => format!("{kind}: waiting for MiniMax"),
         State::Running { word, trouble: None, .. } => format!("{kind}: {}", word.to_lowercase()),
         State::Running { word, trouble: Some(why), .. } => format!("{kind}: {} ({why})", word.to_lowercase()),
-        State::Fetching { .. } => format!("{kind}: fetching the files"),
+        State::Fetching { .. } => format!("{kind}: downloading the files"),
         state => format!("{kind}: {}", state.status()),
     }
 }
@@ -151,7 +177,7 @@ where
             }
             _ = heartbeat.tick() => {
                 if let Some(standing) = waiting.position() {
-                    note(call, start, &format!("waits for its turn, {}", standing.words())).await;
+                    note(call, start, &format!("queued, {}", standing.words())).await;
                 }
             }
         }
@@ -169,7 +195,10 @@ pub(crate) async fn send(call: &RequestContext<RoleServer>, start: Instant, mess
     let Some(token) = call.meta.get_progress_token() else { return };
     // The protocol wants progress to grow with each notification; the milliseconds do.
     let progress = (start.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
-    let notification = ProgressNotificationParam::new(token, progress).with_message(message);
+    let mut notification = ProgressNotificationParam::new(token, progress);
+    if Revision::of(call).knows(Feature::ProgressMessage) {
+        notification = notification.with_message(message);
+    }
     // A client that cannot be reached has gone, and the wait ends for that reason.
     let _ = call.peer.notify_progress(notification).await;
 }

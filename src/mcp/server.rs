@@ -193,7 +193,7 @@ impl Server {
             if self.require_caller {
                 // A mistake of the transport must not turn a stranger into the owner.
                 tracing::error!("a request came without a caller, and was refused");
-                return Err(ErrorData::invalid_request("it is not known whose request this is", None));
+                return Err(ErrorData::invalid_request("the request has no known caller", None));
             }
             return Ok(self.clone());
         };

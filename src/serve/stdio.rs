@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::in_flight::{InFlight, Refused, answered};
 use super::lines::{Lines, unread};
 use super::{LINGER_AFTER_SIGNAL, resume, signal};
-use crate::mcp::{Connection, Server};
+use crate::mcp::{self, Connection, Server};
 
 /// The most requests in flight. A local client may have many, but one that reaches this number is not reading
 /// responses.
@@ -160,6 +160,14 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for Guarded<T> {
                 // An error with the id of another request would be taken for the response to that one.
                 let id = id.filter(|id| !self.in_flight.is_open(id));
                 self.refuse(error, id);
+                continue;
+            }
+            if let Some(problem) = mcp::initialize_problem(&message) {
+                let id = match &message {
+                    JsonRpcMessage::Request(request) => Some(request.id.clone()),
+                    _ => None,
+                };
+                self.refuse(problem, id);
                 continue;
             }
             self.opened |= matches!(message, JsonRpcMessage::Request(_));

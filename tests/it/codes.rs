@@ -199,40 +199,35 @@ impl Stage {
 }
 
 /// The meaning of a class: the range of tries of a read that always fails, the tries of a paid request or a text that
-/// fails once, the status of the paid job, and whose turn it is.
+/// fails once, the status of the paid job, and the kind of its error.
 ///
 /// The number of tries of a throttled read varies, because the pauses of its queue have jitter.
 fn meant(class: Class) -> (RangeInclusive<usize>, usize, &'static str, &'static str) {
     match class {
         Class::Rate => (2..=8, 2, "succeeded", "wait"),
         Class::Server => (5..=5, 1, "unknown", "wait"),
-        Class::Auth | Class::Quota => (1..=1, 1, "failed", "fix key, balance or settings"),
-        Class::Input | Class::Content => (1..=1, 1, "failed", "fix an argument"),
-        Class::Crate => (1..=1, 1, "failed", "report a bug"),
+        Class::Auth | Class::Quota => (1..=1, 1, "failed", "settings"),
+        Class::Input | Class::Content => (1..=1, 1, "failed", "argument"),
+        Class::Crate => (1..=1, 1, "failed", "bug"),
     }
 }
 
-/// Splits an error text: what happened, whose turn it is, what to do, and the trace id.
-fn parts(said: &str) -> (&str, &str, &str, Option<&str>) {
-    let (message, rest) = said.split_once(" Whose turn: ").unwrap_or_else(|| panic!("nobody's turn: {said}"));
-    let (turn, rest) = rest.split_once(". ").unwrap();
-    match rest.split_once(" Trace id for MiniMax's support: ") {
-        Some((advice, trace)) => (message, turn, advice, Some(trace)),
-        None => (message, turn, rest, None),
-    }
+/// Splits an error text: what happened and what to do, and at its end the trace id.
+fn parts(said: &str) -> (&str, Option<&str>) {
+    let at_end = said.rsplit_once("trace id ").filter(|(_, trace)| trace.ends_with(')'));
+    let Some((before, trace)) = at_end else { return (said, None) };
+    (before.rsplit_once(" (").map_or(before, |(text, _)| text), Some(trace.trim_end_matches(')')))
 }
 
 /// Makes the three calls and returns the row for the snapshot. `busy` means that MiniMax is overloaded: a text may
 /// then be retried, a paid job may not.
 async fn walk(stage: &Stage, roads: &Roads, name: Value, act: &Act, class: Class, busy: bool) -> Value {
-    let (reads, sends, status, turn) = meant(class);
+    let (reads, sends, status, kind) = meant(class);
     let (count, _, said) = stage.refused(&roads.read, act.clone(), None).await;
     assert!(reads.contains(&count), "{name}: {count} reads; {said}");
-    let (message, whose, advice, _) = parts(&said);
-    assert_eq!(whose, turn, "{name}: {said}");
-    assert!(advice.len() > 20, "{name}: {said}");
+    let (text, _) = parts(&said);
     let mut row = json!({
-        "name": name, "class": format!("{class:?}"), "message": message, "turn": turn, "advice": advice,
+        "name": name, "class": format!("{class:?}"), "said": text,
         "read": if reads.end() > reads.start() { json!("several") } else { json!(count) },
     });
     if let Some(paid) = &roads.paid {
@@ -242,11 +237,12 @@ async fn walk(stage: &Stage, roads: &Roads, name: Value, act: &Act, class: Class
         assert_eq!(stage.world.bought() - bought, usize::from(status == "succeeded"), "{name}");
         row["paid"] = json!({ "sent": count, "status": status });
         if status != "succeeded" {
-            row["paid"]["turn"] = view["error"]["turn"].clone();
+            row["paid"]["kind"] = view["error"]["kind"].clone();
             row["paid"]["next"] = view["next"].clone();
         }
         if status == "failed" {
-            assert_eq!((&view["error"]["turn"], &view["next"]), (&json!(turn), &json!(advice)), "{view}");
+            assert_eq!(view["error"]["kind"], kind, "{view}");
+            assert!(text.ends_with(view["next"].as_str().unwrap()), "{text}: {view}");
         }
     }
     let (count, ..) = stage.refused(&roads.text, act.clone(), Some(1)).await;
@@ -268,12 +264,12 @@ async fn every_code_has_its_class_its_advice_and_its_tries() {
         assert_eq!((*reads.end() > 1, sends > 1), (*read, *paid), "{code}: what is documented");
         let row = walk(&stage, &base_resp(), json!(code), &refuse(*code), *class, false).await;
         let named = format!("with code {code}, ");
-        assert!(row["message"].as_str().unwrap().contains(&named), "{row}");
+        assert!(row["said"].as_str().unwrap().contains(&named), "{row}");
         // The same code at the end of an envelope's message.
         let (count, _, said) = stage.refused(&envelope().read, refuse(*code), None).await;
-        let (message, turn, advice, trace) = parts(&said);
-        assert!(reads.contains(&count) && message.contains(&named) && trace.is_some(), "{said}");
-        assert_eq!((&json!(turn), &json!(advice)), (&row["turn"], &row["advice"]), "{said}");
+        let (text, trace) = parts(&said);
+        assert!(reads.contains(&count) && text.contains(&named) && trace.is_some(), "{said}");
+        assert!(text.contains(&facts().code(*code).unwrap().advice), "{said}");
         // A paid job has the code and the trace id in fields, or in its text if the outcome is unknown.
         if *class != Class::Rate {
             let (_, view, said) = stage.refused(&base_resp().paid.unwrap(), refuse(*code), Some(1)).await;
@@ -313,9 +309,9 @@ async fn every_envelope_is_understood_on_every_road() {
         let busy = *http == 529;
         let row = walk(&stage, &envelope(), json!(http), &act, *class, busy).await;
         let named = code.map_or_else(|| format!("with HTTP {http}"), |code| format!("with code {code}, "));
-        assert!(row["message"].as_str().unwrap().contains(&named), "{row}");
+        assert!(row["said"].as_str().unwrap().contains(&named), "{row}");
         let (_, _, said) = stage.refused(&envelope().read, act.clone(), None).await;
-        assert_eq!(parts(&said).3, Some("req-7"), "{said}");
+        assert_eq!(parts(&said).1, Some("req-7"), "{said}");
         // Endpoints with the other formats may return these too.
         walk(&stage, &base_resp(), json!(http), &act, *class, busy).await;
         walk(&stage, &anthropic(), json!(http), &act, *class, busy).await;
@@ -379,8 +375,8 @@ async fn an_envelope_goes_before_a_base_resp_and_that_before_the_status() {
             };
             let (count, _, said) = stage.refused(&road, act, None).await;
             assert!(count == 1 && said.contains("with code 1008, "), "{said}");
-            assert_eq!(parts(&said).3 != Some(trace), has_header, "{said}");
-            assert!(parts(&said).3.is_some(), "{said}");
+            assert_eq!(parts(&said).1 != Some(trace), has_header, "{said}");
+            assert!(parts(&said).1.is_some(), "{said}");
         }
     }
 }
@@ -391,11 +387,11 @@ async fn a_success_that_cannot_be_read_is_reported_and_a_paid_one_is_unknown() {
     for body in ["", "<html>Welcome</html>", "{\"file\":", "[]", "null"] {
         let (roads, act) = (base_resp(), status(200, body.to_owned()));
         let (count, _, said) = stage.refused(&roads.read, act.clone(), None).await;
-        assert_eq!((count, parts(&said).1), (1, "report a bug"), "{body}: {said}");
+        assert_eq!(count, 1, "{body}: {said}");
         assert!(said.contains("MINIMAX_API_HOST"), "{said}");
         let (count, view, said) = stage.refused(&roads.paid.unwrap(), act.clone(), Some(1)).await;
         assert_eq!((count, &view["status"]), (1, &json!("unknown")), "{body}: {said}");
-        assert_eq!(view["error"]["turn"], "ask the user", "{view}");
+        assert_eq!(view["error"]["kind"], "ask_user", "{view}");
         let (count, _, said) = stage.refused(&roads.text, act, Some(1)).await;
         assert!(count == 1 && !said.is_empty(), "{body}: {said}");
     }

@@ -58,7 +58,8 @@ async fn the_older_transport_still_works_and_its_sessions_belong_to_somebody() {
         "params": { "name": "text_to_image", "arguments": { "prompt": "x" } } });
     assert_eq!(say(ADA, order).await, StatusCode::ACCEPTED);
     let answer: Value = serde_json::from_str(&events.next().await.1).unwrap();
-    let link = answer["result"]["structuredContent"]["files"][0]["download_url"].as_str().unwrap();
+    let said = answer["result"]["content"][0]["text"].as_str().unwrap();
+    let link = said.lines().map(str::trim).find(|line| line.starts_with(base.as_str())).unwrap();
     assert_eq!(web().get(link).send().await.unwrap().status(), StatusCode::OK);
 
     drop(events);

@@ -121,6 +121,12 @@ mod codes;
 mod rules;
 // Metrics, log lines and traces, for the operator.
 mod observe;
+// Several jobs in one call.
+mod several_jobs;
+// The prompts, played to the calls that they lead to.
+mod prompts;
+// What goes over the wire, by protocol revision.
+mod wire;
 // The protocol on stdin and stdout, byte by byte.
 mod serve_start;
 mod stdio;

@@ -160,7 +160,7 @@ impl Budget {
                         "{name} is set, and no price is known for this call of {tool}, so it was refused before \
                          anything was sent"
                     ),
-                    turn: OPERATOR,
+                    kind: OPERATOR,
                     advice: format!(
                         "Nothing was billed. Ask the user to put a price into the file that MINIMAX_FACTS_FILE names, \
                          the model's or one for each call of the tool, for example {{\"calls\": [{{\"alias\": \"{tool}\", \
@@ -196,7 +196,7 @@ impl Budget {
                         money(allowed, currency),
                         money(price, currency)
                     ),
-                    turn: OPERATOR,
+                    kind: OPERATOR,
                     advice: format!(
                         "Nothing was billed. Ask {who}, or order less{}. check_account shows what was spent.",
                         match limit {

@@ -26,7 +26,9 @@ use crate::mcp::caller_key::account_of;
 use crate::mcp::checkout::bill::Bill;
 use crate::mcp::checkout::money::{OPERATOR, money, price_tag};
 use crate::mcp::error::ToolError;
+use crate::mcp::job_view::ASK_USER;
 use crate::mcp::progress;
+use crate::mcp::revision::{Feature, Revision};
 use crate::telemetry;
 
 /// The name of the question among those of a call, and of the field that answers it.
@@ -120,6 +122,7 @@ impl Consent {
             return Ok(given.name);
         }
         let able = call.client_capabilities().and_then(|can| can.elicitation);
+        let able = able.filter(|_| Revision::of(call).knows(Feature::Elicitation));
         // A client that names no kind of question takes forms.
         if !able.is_some_and(|able| able.form.is_some() || able.url.is_none()) {
             return Err(self.cannot_ask(bill));
@@ -241,7 +244,7 @@ impl Consent {
                 bill.tool,
                 basis.unwrap_or_default()
             ),
-            turn: OPERATOR,
+            kind: OPERATOR,
             advice: "Nothing was billed. Ask the user to raise or unset MINIMAX_CONFIRM_ABOVE and to restart this \
                      server, or use a client that can ask (elicitation)."
                 .to_owned(),
@@ -306,7 +309,7 @@ pub(crate) fn spent_already() -> ToolError {
 fn not_confirmed(why: &str) -> ToolError {
     ToolError::Money {
         message: format!("not bought: {why}"),
-        turn: "ask the user",
+        kind: ASK_USER,
         advice: "Nothing was sent or billed. Call again only if the user wants it; MINIMAX_CONFIRM_ABOVE sets the \
                  price above which this server asks."
             .to_owned(),

@@ -229,6 +229,6 @@ fn is_withdrawn(call: &RequestContext<RoleServer>, caller: &Caller) -> bool {
 }
 
 const OTHER_ARGUMENTS: &str =
-    "this idempotency_key came with other arguments before; use another key for another order";
+    "The first call with this idempotency_key had other arguments; use another key for another order.";
 
-const BOUGHT_NOTHING: &str = "this call bought nothing: it is the job of the first call with this key";
+const BOUGHT_NOTHING: &str = "Returned the existing job for this idempotency_key; nothing was bought.";

@@ -2,8 +2,8 @@
 
 use crate::jobs::{Spent, amount_words};
 
-/// Whose turn it is when a setting forbids a call.
-pub(crate) const OPERATOR: &str = "fix key, balance or settings";
+/// The kind of error when a setting forbids a call.
+pub(crate) const OPERATOR: &str = "settings";
 
 /// An amount as a number.
 #[expect(clippy::cast_precision_loss, reason = "shown; no account spends 2^52 millionths")]

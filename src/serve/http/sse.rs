@@ -153,9 +153,17 @@ impl Transport<RoleServer> for Messages {
     }
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
-        let message = self.requests.recv().await?;
-        self.in_flight.received(&message);
-        Some(message)
+        loop {
+            let message = self.requests.recv().await?;
+            self.in_flight.received(&message);
+            let (Some(problem), JsonRpcMessage::Request(request)) =
+                (mcp::initialize_problem(&message), &message)
+            else {
+                return Some(message);
+            };
+            let refusal = JsonRpcMessage::error(problem, Some(request.id.clone()));
+            self.send(refusal).await.ok()?;
+        }
     }
 
     async fn close(&mut self) -> Result<(), Self::Error> {

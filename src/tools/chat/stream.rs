@@ -86,8 +86,8 @@ pub(super) async fn answer(
         }
         End::Cancelled => {
             held.mark_unknown().await;
-            let (message, turn) = ("the call was cancelled", ErrorView::turn(Blame::Transient));
-            view.error = Some(ErrorView { message: message.to_owned(), turn, code: None, trace_id: id });
+            let (message, kind) = ("the call was cancelled", ErrorView::kind(Blame::Transient));
+            view.error = Some(ErrorView { message: message.to_owned(), kind, code: None, trace_id: id });
             "MiniMax was told to stop; what it had said by then may be billed.".clone_into(&mut view.next);
             view.conversation_id = Some(conversation.id).filter(|id| !id.is_empty());
         }
@@ -320,7 +320,7 @@ impl<'a> Notes<'a> {
         let mut words = std::mem::take(&mut self.fresh);
         if words.trim().is_empty() {
             let doing = match self.waiting.position() {
-                Some(standing) => format!("waits for its turn, {}", standing.words()),
+                Some(standing) => format!("queued, {}", standing.words()),
                 None => self.doing.clone(),
             };
             words = format!("{doing}, {seconds:.0} s");

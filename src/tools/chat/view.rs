@@ -116,15 +116,9 @@ impl ChatView {
     fn lines(&self) -> String {
         let mut lines = Vec::new();
         if let Some(error) = &self.error {
-            let trace =
-                error.trace_id.as_ref().map(|trace| format!(" (trace id {trace})")).unwrap_or_default();
-            lines.push(format!(
-                "{}{trace}. Whose turn: {}.",
-                error.message.trim_end_matches('.'),
-                error.turn
-            ));
+            lines.push(error.lines(""));
             if self.text.is_some() {
-                lines.push("What had come before:".to_owned());
+                lines.push("The part of the answer that arrived:".to_owned());
             }
         }
         lines.extend(self.text.clone());

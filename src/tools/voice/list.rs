@@ -18,6 +18,7 @@ use crate::facts::{self, facts, voices};
 use crate::jobs::{MadeVoice, RemoteKind};
 use crate::mcp::ToolSpec;
 use crate::mcp::catalogue::Table;
+use crate::mcp::cursor;
 use crate::mcp::{Server, ToolError};
 
 pub(crate) const TOOLS: &[ToolSpec] =
@@ -122,7 +123,8 @@ impl Server {
         annotations(read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = false)
     )]
     async fn list_voices(&self, Parameters(input): Parameters<ListInput>) -> Result<VoiceList, ToolError> {
-        let start = input.cursor.as_deref().map_or(Ok(0), read_cursor)?;
+        let start = input.cursor.as_deref();
+        let start = start.map_or(Ok(0), |given| cursor::read("list_voices", given, |at| at.parse().ok()))?;
         let wanted = input.voice_type.as_deref().unwrap_or("all");
         let system = matches!(wanted, "all" | "system");
         let (mut rows, mut note) = match self.checkout.ready() {
@@ -240,12 +242,6 @@ fn no_voice(id: &str) -> ToolError {
                  never used: give voice_type to delete one."
                 .to_owned(),
     }
-}
-
-fn read_cursor(cursor: &str) -> Result<usize, ToolError> {
-    cursor.trim().parse().map_err(|_| {
-        ToolError::argument("cursor", "is not one that list_voices gave; leave it out for the first page")
-    })
 }
 
 fn from_table(id: &str) -> Voice {
@@ -425,7 +421,7 @@ fn page(rows: Vec<VoiceRow>, languages: Vec<String>, start: usize, limit: usize,
         voices,
         total: u32::try_from(total).unwrap_or(u32::MAX),
         languages,
-        next_cursor: more.then(|| end.to_string()),
+        next_cursor: more.then(|| cursor::give("list_voices", &end.to_string())),
         next: format!("{}{next}", note.unwrap_or_default()),
     }
 }

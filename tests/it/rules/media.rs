@@ -79,7 +79,7 @@ fn images() -> Vec<Row> {
             tool,
             fox(json!({ "subject_reference": ["@face.jpg", "@face.jpg"] })),
             "subject_reference",
-            "it is a text",
+            "it must be a text",
         ),
         (
             "vision: type",
