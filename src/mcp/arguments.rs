@@ -214,7 +214,7 @@ fn fit(schema: &JsonObject, value: Value, path: &str, problems: &mut Vec<String>
         _ => Some(value),
     };
     let Some(value) = converted else {
-        problems.push(format!("`{path}` is {shown}; it is {}", kind_words(kind)));
+        problems.push(format!("`{path}` is {shown}; must be {}", kind_words(kind)));
         return None;
     };
     // The length comes first, and what is too long is not repeated.
