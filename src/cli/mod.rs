@@ -3,6 +3,7 @@
 mod checks;
 #[cfg(feature = "sandbox")]
 mod demo;
+mod doctor;
 mod outcome;
 #[cfg_attr(not(feature = "sandbox"), path = "no_sandbox.rs")]
 mod sandbox;
@@ -54,6 +55,12 @@ enum Command {
         #[arg(long)]
         sandbox: bool,
     },
+    /// Check the key, the network, the settings and the folders, and say how to fix what is wrong. Free.
+    Doctor {
+        /// Print the findings as JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Try it without a key: make an image, a spoken sentence, and a video from the image.
     Demo {
         /// The folder for the files.
@@ -81,14 +88,20 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    if arguments.sandbox && matches!(arguments.command, Some(Command::Demo { .. } | Command::Sandbox { .. }))
+    if arguments.sandbox
+        && matches!(
+            arguments.command,
+            Some(Command::Demo { .. } | Command::Doctor { .. } | Command::Sandbox { .. })
+        )
     {
-        let words = "--sandbox is for serving; `demo` and `sandbox` always use the simulator";
+        let words = "--sandbox is for serving: `demo` and `sandbox` always use the simulator, and `doctor` never does";
         let _ = Arguments::command().error(clap::error::ErrorKind::ArgumentConflict, words).print();
         return ExitCode::from(2);
     }
     let mut config = Config::read(environment, &places());
     config.warn_of_unknown(names());
+    let key_source =
+        if config.key.is_some() { "MINIMAX_API_KEY" } else { "the file of MINIMAX_API_KEY_FILE" };
     if let Some(path) = config.key_file.clone() {
         config.take_key(std::fs::read_to_string(path));
     }
@@ -97,9 +110,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         config.found("MINIMAX_FACTS_FILE", problem);
     }
     checks::add_warnings(&mut config);
-    // The demo prints its own progress.
-    if matches!(arguments.command, Some(Command::Demo { .. })) && config.log == DEFAULT_LOG {
-        "warn".clone_into(&mut config.log);
+    // Commands for a person print what happens themselves.
+    if config.log == DEFAULT_LOG {
+        match arguments.command {
+            Some(Command::Demo { .. }) => "warn".clone_into(&mut config.log),
+            Some(Command::Doctor { .. }) => "error".clone_into(&mut config.log),
+            _ => {}
+        }
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         // A server mostly waits, and hosts start one per window.
@@ -110,7 +127,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let outcome = match runtime {
         Ok(runtime) => {
             let telemetry = telemetry::start(&config.log, &config.telemetry, runtime.handle());
-            let outcome = runtime.block_on(obey(arguments, config));
+            let outcome = runtime.block_on(obey(arguments, config, key_source));
             telemetry.stop();
             // A blocked read of stdin must not delay the exit.
             runtime.shutdown_background();
@@ -141,12 +158,16 @@ fn port(text: &str) -> Result<u16, String> {
     text.parse().map_err(|_| "must be a port, 0 to 65535".to_owned())
 }
 
-async fn obey(arguments: Arguments, config: Config) -> Outcome {
+async fn obey(arguments: Arguments, config: Config, key_source: &str) -> Outcome {
     let command = arguments.command.unwrap_or(Command::Serve { http: None, sse: false, sandbox: false });
     match command {
         Command::Serve { http, sse, sandbox } => {
             let http = http.map(|address| (address, http::Options { sse }));
             Box::pin(serve(config, arguments.sandbox || sandbox, http)).await
+        }
+        Command::Doctor { json } => {
+            let proxy = doctor::Proxy::of(&config.host, environment);
+            Box::pin(doctor::run(config, key_source, proxy, json)).await
         }
         Command::Demo { out } => Box::pin(sandbox::run_demo(&out, &places())).await,
         Command::Sandbox { port, dir } => sandbox::run_alone(port, dir).await,

@@ -27,6 +27,7 @@ use url::Url;
 
 pub use http::HttpSettings;
 pub use oauth::{OAuthSettings, ScopeRow};
+pub use reader::HOSTS;
 use reader::{Reader, is_loopback, origin};
 pub use settings::{SETTINGS, Setting};
 pub use telemetry::{OtlpSettings, TelemetrySettings};

@@ -10,8 +10,9 @@ use super::value::{self, KeyText};
 use super::{Budgets, ConfigError, Region, ResourceMode, SETTINGS, Toolset, amount};
 use secrecy::SecretString;
 
-/// Hosts by region, as of 2026-11-21 (platform docs > servers of every API page).
-const HOSTS: &[(Region, &str, &str)] =
+/// Hosts by region, as of 2026-11-21 (platform docs > servers of every API page): the region, its name in
+/// `MINIMAX_REGION`, and the host.
+pub const HOSTS: &[(Region, &str, &str)] =
     &[(Region::Global, "global", "https://api.minimax.io"), (Region::Cn, "cn", "https://api.minimax.cn")];
 
 /// Three months, long enough to compare the store with MiniMax's monthly bill. An image takes 3 KB of the store, a
@@ -102,14 +103,11 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         match value::key(&text) {
             KeyText::Empty => (None, None),
             KeyText::Placeholder(shown) => (None, Some(format!("{KEY} is still the placeholder {shown}"))),
-            KeyText::Key(key) => {
-                if !key.chars().all(|letter| letter.is_ascii_graphic()) {
-                    let problem = "has a space, or a letter that no key has: paste the key alone, as \
-                                   platform.minimax.io or platform.minimax.cn shows it";
-                    self.problem(KEY, problem);
-                }
-                (Some(SecretString::from(key)), None)
+            KeyText::Unusable => {
+                self.problem(KEY, value::UNUSABLE_KEY);
+                (None, None)
             }
+            KeyText::Key(key) => (Some(SecretString::from(key)), None),
         }
     }
 

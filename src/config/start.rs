@@ -66,6 +66,10 @@ impl Config {
                 let note = format!("the file of MINIMAX_API_KEY_FILE still holds the placeholder {shown}");
                 self.key_note = Some(note);
             }
+            Ok(KeyText::Unusable) => {
+                let problem = format!("names a file whose text {}", value::UNUSABLE_KEY);
+                self.found("MINIMAX_API_KEY_FILE", problem);
+            }
             Ok(KeyText::Key(key)) => self.key = Some(SecretString::from(key)),
             Err(error) => {
                 let file = self.key_file.as_deref().unwrap_or_else(|| Path::new("")).display();

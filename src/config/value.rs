@@ -127,6 +127,8 @@ pub(super) enum KeyText {
     Empty,
     /// What stands in place of a key, as it may be shown.
     Placeholder(String),
+    /// It has a blank or a letter that no key has.
+    Unusable,
     /// The key alone.
     Key(String),
 }
@@ -171,8 +173,15 @@ pub(super) fn key(text: &str) -> KeyText {
     if is_placeholder(key) || names_setting || key.starts_with('$') {
         return KeyText::Placeholder(shown(key));
     }
+    if !key.chars().all(|letter| letter.is_ascii_graphic()) {
+        return KeyText::Unusable;
+    }
     KeyText::Key(key.to_owned())
 }
+
+/// What is wrong with a text that is [`KeyText::Unusable`].
+pub(super) const UNUSABLE_KEY: &str = "has a space, or a letter that no key has; must be the key alone, as \
+                                       platform.minimax.io or platform.minimax.cn shows it";
 
 /// The beginning of a placeholder, in backticks.
 pub(super) fn shown(text: &str) -> String {
@@ -371,6 +380,13 @@ mod tests {
             assert!(matches!(key(left), KeyText::Placeholder(_)), "{left}: {:?}", key(left));
         }
         assert_eq!((key(" "), key("\"\"")), (KeyText::Empty, KeyText::Empty));
+    }
+
+    #[test]
+    fn a_text_with_more_than_a_key_in_it_is_unusable() {
+        for text in ["sk-api-a sk-api-b", "sk-api-ключ", "sk-api-a\nsk-api-b", "see the notes"] {
+            assert_eq!(key(text), KeyText::Unusable, "{text}");
+        }
     }
 
     #[test]

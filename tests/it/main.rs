@@ -110,6 +110,8 @@ mod codes;
 mod rules;
 // Metrics, log lines and traces, for the operator.
 mod observe;
+// What the doctor finds.
+mod doctor;
 // Wrong settings, placeholders, misspelt names, and the command line.
 mod settings;
 // The protocol on stdin and stdout, byte by byte.

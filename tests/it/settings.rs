@@ -110,6 +110,7 @@ fn with_a_wrong_value_of_any_setting_the_handshake_is_answered_and_the_setting_i
     on_stage(|stage| {
         let file = stage.dir.path().join("a-file");
         std::fs::write(&file, "no key and no JSON\n").unwrap();
+        let mut wrong_effects = Vec::new();
         for setting in SETTINGS {
             let (effect, values) = wrong(setting.name);
             for value in values {
@@ -127,13 +128,18 @@ fn with_a_wrong_value_of_any_setting_the_handshake_is_answered_and_the_setting_i
                 assert!(opened["result"]["serverInfo"].is_object(), "{case}: {opened}");
                 let made = program.request("tools/call", order());
                 let refused = made["error"].is_object() || made["result"]["isError"] == true;
-                assert_eq!(refused, effect == Refused, "{case}: {made}");
+                if refused != (effect == Refused) {
+                    wrong_effects.push(format!("{case}: {made}"));
+                }
                 let told = format!("{made} {}", warnings(&mut program));
-                assert!(told.contains(setting.name), "{case}: {told}");
+                if !told.contains(setting.name) {
+                    wrong_effects.push(format!("{case} is not named: {told}"));
+                }
                 assert!(!told.contains("sk-api-secret") && !told.contains("it is `"), "{case}: {told}");
                 assert!(program.hang_up().success(), "{case}");
             }
         }
+        assert!(wrong_effects.is_empty(), "{wrong_effects:#?}");
     });
 }
 
@@ -278,7 +284,8 @@ fn the_sandbox_says_what_it_is_and_a_real_run_after_it_lists_nothing_of_it() {
         assert_eq!(real.initialize("2025-06-18")["result"]["serverInfo"]["title"], "MiniMax");
         let jobs = real.call("list_jobs", json!({}));
         assert_eq!(jobs["structuredContent"]["jobs"], json!([]), "{jobs}");
-        assert_eq!(real.request("resources/list", json!({}))["result"]["resources"], json!([]));
+        let resources = real.request("resources/list", json!({}))["result"].to_string();
+        assert!(!resources.contains("minimax://files/"), "{resources}");
         let made = real.call("text_to_image", json!({ "prompt": "A fox" }));
         assert!(!said(&made).contains("sandbox: nothing"), "{made}");
 
