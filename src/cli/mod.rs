@@ -55,7 +55,9 @@ enum Command {
         #[arg(long)]
         sandbox: bool,
     },
-    /// Check the key, the network, the settings and the folders, and say how to fix what is wrong. Free.
+    /// Find what is wrong with the key, network, settings or folders, and how to fix it.
+    ///
+    /// Costs nothing and changes nothing. The exit status is 1 if something is wrong, and 0 otherwise.
     Doctor {
         /// Print the findings as JSON.
         #[arg(long)]

@@ -39,9 +39,9 @@ fn wrong(name: &str) -> (Effect, &'static [&'static str]) {
         "MINIMAX_BUDGET_DAY" | "MINIMAX_BUDGET_CALL" | "MINIMAX_BUDGET_PROCESS" | "MINIMAX_CONFIRM_ABOVE" => {
             (Refused, &["five", "-1", "5 CNY", "${BUDGET}", "REPLACE_ME"])
         }
-        "MINIMAX_TEXT_MODEL" | "MINIMAX_IMAGE_MODEL" | "MINIMAX_SPEECH_MODEL" | "MINIMAX_VIDEO_MODEL" => {
-            (Warned, &["foo", "$MODEL"])
-        }
+        // Another one would be sent, and MiniMax would refuse it.
+        "MINIMAX_IMAGE_MODEL" => (Warned, &["$MODEL"]),
+        "MINIMAX_TEXT_MODEL" | "MINIMAX_SPEECH_MODEL" | "MINIMAX_VIDEO_MODEL" => (Warned, &["foo", "$MODEL"]),
         "MINIMAX_VOICE_ID" => (Warned, &["<voice>"]),
         "MINIMAX_POLL_SECONDS" => (Refused, &["soon", "0", "NaN", "1e9"]),
         "MINIMAX_RATE_LIMITS" => (Refused, &["sometimes"]),
