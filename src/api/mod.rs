@@ -15,6 +15,7 @@ mod image;
 mod models;
 mod music;
 mod observed;
+mod probe;
 pub mod rate_limit;
 pub mod retry;
 mod search;
@@ -49,6 +50,7 @@ pub use music::{
     AudioSetting as MusicSetting, Lyrics, LyricsMode, LyricsOrder, MusicFormat, Reference as CoverReference,
     Song, Submit as MusicSubmit,
 };
+pub use probe::Probe;
 use rate_limit::RateLimiter;
 pub use rate_limit::{RateLimits, group};
 use retry::Nature;

@@ -308,8 +308,6 @@ pub fn rounded(amount: f64) -> f64 {
     (amount * 1e7).round() / 1e7
 }
 
-/// How gateways mark MiniMax's models.
-
 /// The compiled-in tables, with the user's overlay (see [`install`]).
 pub fn facts() -> &'static Facts {
     static FACTS: OnceLock<Facts> = OnceLock::new();

@@ -73,9 +73,9 @@ pub enum ToolError {
     #[error("this server's settings are wrong: {}", listed(.0))]
     Config(Vec<ConfigError>),
 
-    /// There is no key.
-    #[error("no MiniMax API key is set, so nothing was sent")]
-    NoKey,
+    /// There is no key. If one seems to be set, the note says why it is none.
+    #[error("no MiniMax API key is set{}, so nothing was sent", .0.as_ref().map(|why| format!(": {why}")).unwrap_or_default())]
+    NoKey(Option<String>),
 
     /// The key of the request is missing, unwanted, or one too many.
     #[error(transparent)]
@@ -184,7 +184,7 @@ impl ToolError {
     fn blame(&self) -> Blame {
         match self {
             Self::Argument { .. } | Self::Arguments { .. } | Self::NotFound { .. } => Blame::Caller,
-            Self::Config(_) | Self::NoKey | Self::Records(_) | Self::Money { .. } | Self::Ask => {
+            Self::Config(_) | Self::NoKey(_) | Self::Records(_) | Self::Money { .. } | Self::Ask => {
                 Blame::Operator
             }
             Self::Unpaid(Unpaid::Missing | Unpaid::Unwanted) => Blame::Operator,
@@ -204,8 +204,8 @@ impl ToolError {
             Self::Arguments { tool, .. } => {
                 format!("Nothing was sent or billed. Fix the arguments and call {tool} again.")
             }
-            Self::Config(_) => "Ask the user to correct this server's configuration and to restart it.".to_owned(),
-            Self::NoKey => "Ask the user to set MINIMAX_API_KEY in this server's configuration (keys: \
+            Self::Config(_) => "Ask the user to correct the server's configuration and to restart it.".to_owned(),
+            Self::NoKey(_) => "Ask the user to set MINIMAX_API_KEY in this server's configuration (keys: \
                 platform.minimax.io for the global region, platform.minimax.cn with MINIMAX_REGION=cn for China) \
                 and to restart it."
                 .to_owned(),
@@ -233,7 +233,7 @@ impl ToolError {
         match self {
             Self::Argument { .. } | Self::Arguments { .. } => "argument",
             Self::Config(_) => "settings",
-            Self::NoKey | Self::Unpaid(_) => "no_key",
+            Self::NoKey(_) | Self::Unpaid(_) => "no_key",
             Self::Records(_) => "records",
             Self::Money { .. } => "money",
             Self::TooOften { .. } => "rate",

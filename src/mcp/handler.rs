@@ -18,7 +18,7 @@ use crate::mcp::{cursor, initialize, pipeline, prompts, resources, subscriptions
 
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
-        info(self.catalogue().instructions, self.is_stateless())
+        info(self, self.is_stateless())
     }
 
     async fn initialize(
@@ -36,7 +36,7 @@ impl ServerHandler for Server {
     /// The revision that has discovery also has subscriptions without a session, so they are listed on any transport.
     async fn discover(&self, _: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
         let versions = self.supported_protocol_versions().into_owned();
-        Ok(DiscoverResult::from_server_info(versions, info(self.catalogue().instructions, false)))
+        Ok(DiscoverResult::from_server_info(versions, info(self, false)))
     }
 
     /// The folders of the client are asked for early, so that calls rarely wait for them.
@@ -257,9 +257,15 @@ impl ServerHandler for Server {
 }
 
 /// What a client is told at the start. A stateless transport has no subscriptions of the older kind, which need a session.
-fn info(instructions: &str, stateless: bool) -> ServerConfig {
+/// Comes before the instructions, and is the sandbox's answer to their words about money.
+const SANDBOX: &str = "Sandbox: a simulator in the place of MiniMax. Nothing is billed, and results are placeholders, not MiniMax's work.\n";
+
+fn info(server: &Server, stateless: bool) -> ServerConfig {
+    let (title, note) =
+        if server.config().is_sandbox() { ("MiniMax (sandbox)", SANDBOX) } else { ("MiniMax", "") };
+    let instructions = format!("{note}{}", server.catalogue().instructions);
     let me = Implementation::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
-        .with_title("MiniMax")
+        .with_title(title)
         .with_icons(vec![icon()])
         .with_website_url(WEBSITE);
     let capabilities = ServerCapabilities::builder()

@@ -54,7 +54,7 @@ pub(super) async fn run(
     context: RequestContext<RoleServer>,
 ) -> Result<CallToolResponse, ErrorData> {
     match stages(server, request, context).await {
-        Ok(response) | Err(Stop::Answer(response)) => Ok(response),
+        Ok(response) | Err(Stop::Answer(response)) => Ok(server.presenter.marked(response)),
         Err(Stop::Refuse(error)) => Err(error),
     }
 }

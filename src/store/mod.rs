@@ -11,6 +11,7 @@ mod conversations;
 mod database;
 mod error;
 mod id;
+mod inspect;
 mod jobs;
 mod lease;
 mod ledger;
@@ -37,6 +38,7 @@ pub use self::conversations::{Conversation, Kept, Said};
 pub use self::database::Store;
 pub use self::error::StoreError;
 pub use self::id::random_id;
+pub use self::inspect::{Inspection, inspect};
 pub use self::jobs::Inserted;
 pub(crate) use self::lease::LEASE;
 pub use self::money::{

@@ -163,7 +163,7 @@ impl ImageInput {
         };
         for (name, pixels) in both {
             if !(512..=2048).contains(&pixels) || pixels % 8 != 0 {
-                let problem = format!("is {pixels}; it is 512 to 2048 and a multiple of 8");
+                let problem = format!("is {pixels}; must be 512 to 2048 and a multiple of 8");
                 return Err(ToolError::argument(name, problem));
             }
         }

@@ -22,7 +22,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("mcp", &["api", "config", "facts", "jobs", "media", "permits", "telemetry"]),
     ("tools", &["api", "config", "facts", "jobs", "mcp", "media", "telemetry"]),
     ("serve", &["config", "jobs", "mcp", "media", "permits", "telemetry", "tools"]),
-    ("cli", &["config", "facts", "mcp", "media", "serve", "telemetry", "tools"]),
+    ("cli", &["api", "config", "facts", "mcp", "media", "serve", "store", "telemetry", "tools"]),
 ];
 
 /// Crates that only certain modules may use.

@@ -127,6 +127,10 @@ mod several_jobs;
 mod prompts;
 // What goes over the wire, by protocol revision.
 mod wire;
+// What the doctor finds.
+mod doctor;
+// Wrong settings, placeholders, misspelt names, and the command line.
+mod settings;
 // The protocol on stdin and stdout, byte by byte.
 mod serve_start;
 mod stdio;

@@ -120,7 +120,7 @@ impl Checkout {
         self.configured()?;
         match self.payer {
             Payer::Nobody(why) => Err(ToolError::Unpaid(why)),
-            _ if !self.jobs.api().has_key() => Err(ToolError::NoKey),
+            _ if !self.jobs.api().has_key() => Err(ToolError::NoKey(self.config.key_note.clone())),
             _ => Ok(()),
         }
     }

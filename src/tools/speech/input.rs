@@ -223,7 +223,7 @@ impl SpeechInput {
         let legal = if long && self.format == AudioFormat::Opus { OPUS_RATES } else { SAMPLE_RATES };
         if let Some(rate) = self.sample_rate.filter(|rate| !legal.contains(rate)) {
             let legal = legal.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            let problem = format!("is {rate}; for this text and format it is one of {legal}");
+            let problem = format!("is {rate}; for this text and format it must be one of {legal}");
             return Err(ToolError::argument("sample_rate", problem));
         }
         let pairs = self.pronunciation.iter().flatten();

@@ -5,7 +5,7 @@ pub(crate) mod input;
 pub(crate) mod language;
 pub(crate) mod long;
 pub(crate) mod playback;
-mod player;
+pub(crate) mod player;
 pub(crate) mod rules;
 pub(crate) mod transcription;
 

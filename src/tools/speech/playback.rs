@@ -308,7 +308,7 @@ fn emotion(word: &str) -> Result<Emotion, ToolError> {
     let parsed = serde_json::from_value(serde_json::Value::String(word.trim().to_lowercase()));
     parsed.map_err(|_| {
         let problem = format!(
-            "is {word}; it is one of happy, sad, angry, fearful, disgusted, surprised, calm, fluent, whisper"
+            "is {word}; must be one of happy, sad, angry, fearful, disgusted, surprised, calm, fluent, whisper"
         );
         ToolError::argument("emotion", problem)
     })

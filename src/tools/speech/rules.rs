@@ -101,14 +101,14 @@ impl Manner<'_> {
     fn check_ranges(&self) -> Result<(), ToolError> {
         let wrong = |field: &str, problem: String| Err(ToolError::argument(field, problem));
         if let Some(speed) = self.speed.filter(|speed| !(0.5..=2.0).contains(speed)) {
-            return wrong("speed", format!("is {speed}; it is 0.5 to 2"));
+            return wrong("speed", format!("is {speed}; must be 0.5 to 2"));
         }
         if let Some(vol) = self.vol.filter(|vol| *vol <= 0.0 || *vol > 10.0) {
-            return wrong("vol", format!("is {vol}; it is above 0 and at most 10"));
+            return wrong("vol", format!("is {vol}; must be above 0 and at most 10"));
         }
         if let Some(language) = self.language_boost.filter(|language| !LANGUAGES.contains(language)) {
             let legal = LANGUAGES.join(", ");
-            return wrong("language_boost", format!("is {language}; it is one of {legal}"));
+            return wrong("language_boost", format!("is {language}; must be one of {legal}"));
         }
         Ok(())
     }

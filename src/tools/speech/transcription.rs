@@ -97,7 +97,7 @@ fn code(word: &str) -> Result<String, ToolError> {
     let known = voices().language(word).map_or(word.trim(), |language| &language.code);
     legal.iter().find(|code| code.eq_ignore_ascii_case(known)).cloned().ok_or_else(|| {
         let shown: String = word.chars().take(40).collect();
-        ToolError::argument("language", format!("is {shown}; it is one of {}", legal.join(", ")))
+        ToolError::argument("language", format!("is {shown}; must be one of {}", legal.join(", ")))
     })
 }
 

@@ -85,6 +85,7 @@ impl Server {
         let wanted = |of: &str| kind.is_none_or(|kind| kind == of);
         // The tables are useful even with wrong settings, which are reported as warnings.
         let mut warnings: Vec<String> = self.config().problems.iter().map(ToString::to_string).collect();
+        warnings.extend(self.config().warnings.iter().cloned());
         let mut models = Vec::new();
         if wanted("text") {
             let (rows, notes) = text_models(self, currency).await;

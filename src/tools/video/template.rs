@@ -95,7 +95,7 @@ impl TemplateInput {
             let known: Vec<_> = facts().template_names().collect();
             let shown: String = wanted.chars().take(64).collect();
             let problem =
-                format!("is {shown}; it is the number of a template, or one of {}", known.join(", "));
+                format!("is {shown}; must be the number of a template, or one of {}", known.join(", "));
             return Err(ToolError::argument("template_id", problem));
         }
         let warning =

@@ -199,7 +199,7 @@ impl CloneInput {
         }
         self.check_lengths()?;
         if let Some(accuracy) = self.accuracy.filter(|accuracy| !(0.0..=1.0).contains(accuracy)) {
-            return wrong("accuracy", format!("is {accuracy}; it is 0 to 1"));
+            return wrong("accuracy", format!("is {accuracy}; must be 0 to 1"));
         }
         if self.accuracy.is_some() && self.text_validation.is_none() {
             return wrong("accuracy", "needs text_validation, which it is about".to_owned());
@@ -254,7 +254,7 @@ impl CloneInput {
     fn check_model(&self, model: &str) -> Result<Vec<String>, ToolError> {
         let language = self.language_boost.as_deref().unwrap_or("auto");
         if !LANGUAGES.contains(&language) {
-            let problem = format!("is {language}; it is one of {}", LANGUAGES.join(", "));
+            let problem = format!("is {language}; must be one of {}", LANGUAGES.join(", "));
             return Err(ToolError::argument("language_boost", problem));
         }
         match facts().speech(model) {

@@ -129,7 +129,7 @@ impl Server {
         let system = matches!(wanted, "all" | "system");
         let (mut rows, mut note) = match self.checkout.ready() {
             Ok(()) => (listed(self, wanted).await?.into_iter().map(VoiceRow::of).collect(), None),
-            Err(ToolError::NoKey) => (Vec::new(), Some("No MINIMAX_API_KEY is set")),
+            Err(ToolError::NoKey(_)) => (Vec::new(), Some("No MINIMAX_API_KEY is set")),
             Err(ToolError::Unpaid(_)) => (Vec::new(), Some("No X-MiniMax-Api-Key came with the request")),
             Err(error) => return Err(error),
         };
