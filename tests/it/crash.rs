@@ -114,6 +114,11 @@ impl Victim {
         self
     }
 
+    /// Sends a call whose answer nothing waits for.
+    pub fn begin(&mut self, tool: &str, arguments: &Value) {
+        self.program.post("tools/call", json!({ "name": tool, "arguments": arguments }));
+    }
+
     pub fn call(&mut self, tool: &str, arguments: Value) -> Value {
         let asked = format!("{tool} {arguments}");
         let id = self.program.post("tools/call", json!({ "name": tool, "arguments": arguments }));
