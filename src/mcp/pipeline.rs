@@ -157,7 +157,7 @@ async fn ask_for_folders(
     context: &RequestContext<RoleServer>,
 ) -> Result<(), Stop> {
     let Some(folders) = server.client_folders() else { return Ok(()) };
-    if !context.client_capabilities().is_some_and(|client| client.roots.is_some()) {
+    if context.client_capabilities().is_none_or(|client| client.roots.is_none()) {
         return Ok(());
     }
     let modern = context.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2026_07_28);

@@ -80,7 +80,9 @@ fn the_next_answer_replaces_the_last_and_a_client_that_names_many_gets_the_first
     folders.replace(&[house.uri("home/ada/code/app")], None, &[]);
     assert_eq!(folders.clone().dirs(), [house.top.join("home/ada/code/app")]);
     let many: Vec<_> = (0..MOST + 5).map(|number| format!("many/{number}")).collect();
-    many.iter().for_each(|folder| std::fs::create_dir_all(house.top.join(folder)).unwrap());
+    for folder in &many {
+        std::fs::create_dir_all(house.top.join(folder)).unwrap();
+    }
     folders.replace(&many.iter().map(|folder| house.uri(folder)).collect::<Vec<_>>(), None, &[]);
     assert_eq!(folders.dirs().len(), MOST);
     folders.replace(&[], None, &[]);

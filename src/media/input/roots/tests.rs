@@ -144,7 +144,9 @@ fn the_project_is_the_first_folder_of_the_client_or_the_start_folder_if_it_is_al
     let all = tempfile::tempdir().unwrap();
     let top = dunce::canonicalize(all.path()).unwrap();
     let [home, start, first, second] = ["home", "start", "first", "second"].map(|name| top.join(name));
-    [&home, &start, &first, &second].into_iter().for_each(|folder| std::fs::create_dir_all(folder).unwrap());
+    for folder in [&home, &start, &first, &second] {
+        std::fs::create_dir_all(folder).unwrap();
+    }
     let uri = |folder: &Path| String::from(url::Url::from_file_path(folder).unwrap());
     let roots = Roots::new(&top.join("out"), Some(&home), &[]).started_in(Some(&start));
     assert_eq!(roots.project(), None);
