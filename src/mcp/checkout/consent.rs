@@ -273,10 +273,12 @@ fn asks(bill: &Bill<'_>, spent: Option<&str>) -> String {
 
 /// A model without its maker's name. One that the tables do not know is the caller's text, so it is quoted.
 fn model_words(model: &str) -> String {
-    match facts().knows(model) {
-        _ if model.is_empty() => String::new(),
-        true => model.strip_prefix("MiniMax-").unwrap_or(model).to_owned(),
-        false => telemetry::quoted(model),
+    if model.is_empty() {
+        String::new()
+    } else if facts().knows(model) {
+        model.strip_prefix("MiniMax-").unwrap_or(model).to_owned()
+    } else {
+        telemetry::quoted(model)
     }
 }
 
