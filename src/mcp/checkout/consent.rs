@@ -216,12 +216,11 @@ impl Consent {
     /// What was spent in 24 hours, in words; `None` if the records cannot be read.
     async fn spent(&self) -> Option<String> {
         let currency = self.config.currency();
-        let (spent, limit) = match self.caller.budget_day {
-            Some(own) => (self.jobs.spent_by(&self.caller.principal, currency).await.ok()?, Some(own)),
-            None => {
-                let all = self.jobs.spending(currency).await.ok()?;
-                (all.first()?.day, self.config.budgets.day)
-            }
+        let (spent, limit) = if let Some(own) = self.caller.budget_day {
+            (self.jobs.spent_by(&self.caller.principal, currency).await.ok()?, Some(own))
+        } else {
+            let all = self.jobs.spending(currency).await.ok()?;
+            (all.first()?.day, self.config.budgets.day)
         };
         let of = limit.map(|limit| format!(" of {}", price_tag(limit, currency))).unwrap_or_default();
         Some(format!("spent today {}{of}", price_tag(spent.total(), currency)))
