@@ -25,7 +25,7 @@ pub(super) fn begins(name: &str, prefix: &str) -> bool {
 /// A name without what people leave out or write differently: case, punctuation and the maker's name.
 fn shape(name: &str) -> String {
     let plain: String = name.to_lowercase().chars().filter(|letter| letter.is_alphanumeric()).collect();
-    plain.strip_prefix("minimax").map(str::to_owned).unwrap_or(plain)
+    plain.strip_prefix("minimax").map_or_else(|| plain.clone(), str::to_owned)
 }
 
 fn digits(name: &str) -> String {

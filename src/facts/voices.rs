@@ -14,8 +14,8 @@ pub struct Voices {
     pub as_of: String,
     languages: Vec<Language>,
     /// The voice of each language, by code, for a text whose caller names none.
-    #[serde(default)]
-    default_voices: BTreeMap<String, String>,
+    #[serde(default, rename = "default_voices")]
+    defaults: BTreeMap<String, String>,
     /// The system voices, by language, in MiniMax's order.
     pub system: Vec<SystemVoice>,
 }
@@ -99,7 +99,7 @@ impl Voices {
 
     /// The default voice of a language, by its code.
     pub fn default_for(&self, code: &str) -> Option<&str> {
-        self.default_voices.get(code).map(String::as_str)
+        self.defaults.get(code).map(String::as_str)
     }
 
     /// A language by name or code, in any case.

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::crash_orders::{Order, keyed};
 use crate::crash_promises::{delivered, judge, listed, nothing_half, rows};
-use crate::harness::{Program, quick};
+use crate::harness::{Program, quick, silent_player};
 
 /// Longer than a lease, in milliseconds. A program whose clock is this far ahead finds the dead program's leases
 /// expired.
@@ -65,6 +65,8 @@ pub fn command(url: &str, dir: &Path, more: &[(&str, &str)]) -> Command {
     let path = |name: &str| dir.join(name).into_os_string();
     command
         .env_clear()
+        // The orders of the crash tests speak aloud.
+        .env("PATH", silent_player())
         .env("HOME", path("home"))
         .env("USERPROFILE", path("home"))
         .env("MINIMAX_API_HOST", url)

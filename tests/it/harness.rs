@@ -160,7 +160,7 @@ pub fn config(url: &str, dir: &Path, settings: &[(String, String)]) -> Config {
 }
 
 /// A folder with an audio player that is never heard, as the only program of a search path.
-fn silent_player() -> &'static Path {
+pub fn silent_player() -> &'static Path {
     static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("player-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();

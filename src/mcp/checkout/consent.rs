@@ -219,12 +219,11 @@ impl Consent {
     /// What was spent in 24 hours, in words; `None` if the records cannot be read.
     async fn spent(&self) -> Option<String> {
         let currency = self.config.currency();
-        let (spent, limit) = match self.caller.budget_day {
-            Some(own) => (self.jobs.spent_by(&self.caller.principal, currency).await.ok()?, Some(own)),
-            None => {
-                let all = self.jobs.spending(currency).await.ok()?;
-                (all.first()?.day, self.config.budgets.day)
-            }
+        let (spent, limit) = if let Some(own) = self.caller.budget_day {
+            (self.jobs.spent_by(&self.caller.principal, currency).await.ok()?, Some(own))
+        } else {
+            let all = self.jobs.spending(currency).await.ok()?;
+            (all.first()?.day, self.config.budgets.day)
         };
         let of = limit.map(|limit| format!(" of {}", price_tag(limit, currency))).unwrap_or_default();
         Some(format!("spent today {}{of}", price_tag(spent.total(), currency)))
@@ -276,10 +275,12 @@ fn asks(bill: &Bill<'_>, spent: Option<&str>) -> String {
 
 /// A model without its maker's name. One that the tables do not know is the caller's text, so it is quoted.
 fn model_words(model: &str) -> String {
-    match facts().knows(model) {
-        _ if model.is_empty() => String::new(),
-        true => model.strip_prefix("MiniMax-").unwrap_or(model).to_owned(),
-        false => telemetry::quoted(model),
+    if model.is_empty() {
+        String::new()
+    } else if facts().knows(model) {
+        model.strip_prefix("MiniMax-").unwrap_or(model).to_owned()
+    } else {
+        telemetry::quoted(model)
     }
 }
 

@@ -61,7 +61,7 @@ pub(crate) fn language_of(text: &str) -> Option<&'static str> {
         return Some(code);
     }
     // Whatlang guesses short texts in the Latin script badly, and whichlang knows fewer languages.
-    let other = in_latin_script(&spoken)?;
+    let other = in_latin_script(&spoken);
     Some(if other == code || spoken.chars().count() >= LONG { other } else { "en" })
 }
 
@@ -102,12 +102,11 @@ fn east_asian(text: &str) -> Option<&'static str> {
     }
 }
 
-fn in_latin_script(text: &str) -> Option<&'static str> {
+fn in_latin_script(text: &str) -> &'static str {
     use whichlang::Lang as Which;
 
-    Some(match whichlang::detect_language(text) {
+    match whichlang::detect_language(text) {
         Which::Deu => "de",
-        Which::Eng => "en",
         Which::Fra => "fr",
         Which::Ita => "it",
         Which::Nld => "nl",
@@ -115,8 +114,8 @@ fn in_latin_script(text: &str) -> Option<&'static str> {
         Which::Spa => "es",
         Which::Tur => "tr",
         Which::Vie => "vi",
-        _ => return Some("en"),
-    })
+        _ => "en",
+    }
 }
 
 #[cfg(test)]

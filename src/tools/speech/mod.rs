@@ -30,7 +30,7 @@ const QUESTION: &str = "Speak this text";
 
 /// How long a text is, for the question to a person.
 fn details(billed: Option<Characters>) -> String {
-    billed.map(|characters| characters.words()).unwrap_or_default()
+    billed.map(Characters::words).unwrap_or_default()
 }
 
 #[tool_router(router = speech_tools, vis = "pub(crate)")]

@@ -20,6 +20,7 @@ use crate::mcp::ToolSpec;
 use crate::mcp::catalogue::Table;
 use crate::mcp::cursor;
 use crate::mcp::{Server, ToolError};
+use crate::tools::voice::words::{fit, tokens};
 
 pub(crate) const TOOLS: &[ToolSpec] =
     &[ToolSpec::free("list_voices", Toolset::Speech), ToolSpec::free("delete_voice", Toolset::Speech)];
@@ -139,18 +140,11 @@ impl Server {
         }
         rows.extend(unused(self, wanted, &rows).await?);
         sort(&mut rows, if self.config().region == Region::Cn { "zh" } else { "en" });
-        let languages = counts(&rows);
         let (language, query) = (input.language.as_deref(), input.query.as_deref());
         let rows = search(rows, language, query);
         let limit = input.limit.unwrap_or(20).clamp(1, 100) as usize;
-        let languages = if language.is_none() && query.is_none() { languages } else { counts(&rows) };
-        Ok(page(
-            rows,
-            languages,
-            start,
-            limit,
-            Asked { note, words: query.is_some(), language: language.is_some() },
-        ))
+        let asked = Asked { note, words: query.is_some(), language: language.is_some() };
+        Ok(page(rows, start, limit, &asked))
     }
 
     /// Delete an own voice for good.
@@ -324,37 +318,6 @@ impl VoiceRow {
     }
 }
 
-/// 2 for the same word, 1 for a prefix. Short words must be equal, so that `man` does not match `Mandarin`. Scripts without
-/// spaces between words match anywhere.
-fn fit(text: &str, word: &str) -> u32 {
-    if !word.is_ascii() {
-        return u32::from(text.to_lowercase().contains(word));
-    }
-    let long = word.len() >= 4;
-    tokens(text)
-        .map(|token| match token {
-            token if token == word => 2,
-            token if long && token.starts_with(word) => 1,
-            _ => 0,
-        })
-        .max()
-        .unwrap_or(0)
-}
-
-/// The words of a text or an id in lower case; `CuteGirl` has two.
-fn tokens(text: &str) -> impl Iterator<Item = String> {
-    let mut spaced = String::with_capacity(text.len() + 8);
-    let mut low = false;
-    for letter in text.chars() {
-        if letter.is_uppercase() && low {
-            spaced.push(' ');
-        }
-        low = letter.is_lowercase();
-        spaced.push(if letter.is_alphanumeric() { letter } else { ' ' });
-    }
-    spaced.to_lowercase().split_whitespace().map(str::to_owned).collect::<Vec<_>>().into_iter()
-}
-
 /// In milliseconds.
 const DAY: i64 = 24 * 3_600_000;
 
@@ -404,8 +367,8 @@ fn search(rows: Vec<VoiceRow>, language: Option<&str>, query: Option<&str>) -> V
     rated.into_iter().map(|(_, row)| row).collect()
 }
 
-fn page(rows: Vec<VoiceRow>, languages: Vec<String>, start: usize, limit: usize, asked: Asked) -> VoiceList {
-    let total = rows.len();
+fn page(rows: Vec<VoiceRow>, start: usize, limit: usize, asked: &Asked) -> VoiceList {
+    let (total, languages) = (rows.len(), counts(&rows));
     let end = start.saturating_add(limit);
     let voices: Vec<_> = rows.into_iter().skip(start).take(limit).collect();
     let more = total > end;
@@ -413,7 +376,7 @@ fn page(rows: Vec<VoiceRow>, languages: Vec<String>, start: usize, limit: usize,
         format!("{why}: these are the system voices by this server's table of {}. ", facts::voices().as_of)
     });
     let next = match (voices.is_empty(), more) {
-        (true, _) => nothing(&asked),
+        (true, _) => nothing(asked),
         (false, true) => "Give a voice_id to text_to_audio; call again with cursor for more.".to_owned(),
         (false, false) => "Give a voice_id to text_to_audio.".to_owned(),
     };
