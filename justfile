@@ -72,6 +72,7 @@ load:
 clients:
     python3 tests/clients/matrix.py
     python3 tests/clients/conformance.py
+    python3 tests/clients/browser.py
     python3 tests/clients/check.py
 
 # One fuzz target for some seconds: answer, stream, arguments, archive, media. Needs nightly and `cargo install cargo-fuzz`.
