@@ -205,16 +205,25 @@ fn no_page_but_this_machine_s_may_call_any_route() {
 }
 
 #[test]
-fn no_answer_lets_a_page_read_it() {
+fn no_answer_lets_a_page_of_another_origin_read_it() {
     on_stage(|stage| {
         for (method, path) in ROUTES {
-            let ask = format!(
-                "{method} {path} HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost:5173\r\nContent-Length: 0\r\n\
-                 Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: authorization\r\n\
-                 Access-Control-Request-Private-Network: true\r\nConnection: close\r\n\r\n"
-            );
-            let answer = stage.program.ask(ask).unwrap();
-            assert!(!answer.head.contains("access-control-allow"), "{method} {path}: {}", answer.head);
+            for (origin, may) in [
+                ("http://localhost:5173", true),
+                ("https://evil.example", false),
+                ("null", false),
+                ("http://localhost.evil.example", false),
+            ] {
+                let ask = format!(
+                    "{method} {path} HTTP/1.1\r\nHost: localhost\r\nOrigin: {origin}\r\nContent-Length: 0\r\n\
+                     Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: authorization\r\n\
+                     Access-Control-Request-Private-Network: true\r\nConnection: close\r\n\r\n"
+                );
+                let answer = stage.program.ask(ask).unwrap();
+                let allowed = answer.head.contains("access-control-allow-origin");
+                assert_eq!(allowed, may, "{method} {path} from {origin}: {}", answer.head);
+                assert!(!answer.head.contains("access-control-allow-credentials"), "{method} {path}");
+            }
         }
     });
 }
