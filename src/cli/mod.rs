@@ -183,11 +183,12 @@ async fn obey(arguments: Arguments, config: Config, key_source: &str) -> Outcome
 
 async fn serve(config: Config, at_sandbox: bool, http: Option<(SocketAddr, http::Options)>) -> Outcome {
     let (mut config, sandbox) = if at_sandbox { with_sandbox(config).await } else { (config, None) };
+    // Over HTTP a problem ends the start, and is its error.
     if http.is_none() {
         config.reach_over_stdio();
-    }
-    for problem in &config.problems {
-        tracing::warn!("{problem}");
+        for problem in &config.problems {
+            tracing::warn!("{problem}");
+        }
     }
     for warning in &config.warnings {
         tracing::warn!("{warning}");

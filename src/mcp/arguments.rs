@@ -181,7 +181,7 @@ fn fit(schema: &JsonObject, value: Value, path: &str, findings: &mut Findings) -
         _ => Some(value),
     };
     let Some(value) = converted else {
-        findings.wrong(format!("`{path}` is {shown}; must be {}", kind_words(kind)));
+        findings.wrong(format!("`{path}` is {shown}; it must be {}", kind_words(kind)));
         return None;
     };
     // The length comes first, and what is too long is not repeated.

@@ -206,7 +206,10 @@ async fn what_was_bought_with_one_key_is_not_there_for_another() {
         assert_eq!(list["structuredContent"]["jobs"], json!([]), "{list}");
         for uri in [format!("minimax://jobs/{job}"), uri.to_owned()] {
             let read = answer(request(&served.base, stranger, "resources/read", json!({ "uri": uri }))).await;
-            assert!(read["error"]["message"].as_str().unwrap().contains("nothing at this URI"), "{read}");
+            assert!(
+                read["error"]["message"].as_str().unwrap().contains("no resource has this URI"),
+                "{read}"
+            );
         }
     }
     // The same idempotency key from another caller is another order, and Ada keeps hers.

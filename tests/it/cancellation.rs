@@ -97,8 +97,11 @@ async fn cancelling_during_the_submit_is_carried_out_when_the_task_id_arrives() 
         assert!(cancelled["task_id"].is_string(), "{cancelled}");
         assert_eq!(asked(&world, "DELETE", path), usize::from(at_minimax), "{model}");
         let next = cancelled["next"].as_str().unwrap();
-        let words =
-            if at_minimax { "Cancelled at MiniMax" } else { "Stopped watching; MiniMax still bills it" };
+        let words = if at_minimax {
+            "Cancelled at MiniMax"
+        } else {
+            "Stopped watching; MiniMax still finishes and bills it"
+        };
         assert!(next.contains(words), "{next}");
         let again = world.make("get_job", json!({ "job_id": bought["job_id"] })).await;
         assert_eq!(again["status"], "cancelled", "{again}");

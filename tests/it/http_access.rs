@@ -415,7 +415,7 @@ async fn a_request_that_does_not_say_whose_it_is_is_not_taken_for_the_owner_s() 
     });
     let client = Listener::default().serve(theirs).await.unwrap();
     let told = client.list_all_tools().await.unwrap_err().to_string();
-    assert!(told.contains("whose request"), "{told}");
+    assert!(told.contains("no known caller"), "{told}");
     assert!(client.list_all_resources().await.is_err());
     let call = rmcp::model::CallToolRequestParams::new("list_jobs");
     assert!(client.call_tool(call).await.is_err());

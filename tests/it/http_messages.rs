@@ -80,8 +80,12 @@ async fn a_slow_call_of_a_client_without_streams_begins_to_be_answered_and_ends_
     let served = Served::with(false, Pace { delay_ms: 2500, ..quick() }).await;
     let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call",
         "params": { "name": "text_to_image", "arguments": { "prompt": "x" } } });
-    let mut response =
-        bare(&format!("{}/mcp", served.base), call.to_string()).header("Accept", "*/*").send().await.unwrap();
+    let mut response = bare(&format!("{}/mcp", served.base), call.to_string())
+        .header("Accept", "*/*")
+        .header("MCP-Protocol-Version", "2025-11-25")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(response.headers()["content-type"], "application/json");
     let first = response.chunk().await.unwrap().unwrap();
     assert!(first.iter().all(u8::is_ascii_whitespace), "{first:?}");

@@ -55,7 +55,7 @@ async fn input_images_of_h3_max_above_the_second_are_in_the_price() {
     let world = World::new().await;
     let image = "https://example.com/a.png";
     let order =
-        json!({ "prompt": "x", "model": "h3-max", "duration": 5, "reference_images": vec![image; 4] });
+        json!({ "prompt": "x", "model": "h3_max", "duration": 5, "reference_images": vec![image; 4] });
     let refusal = world.refusal("generate_video", order.clone()).await;
     assert!(refusal.contains("did you mean MiniMax-H3-Max?"), "{refusal}");
     let mut order = order;
@@ -68,7 +68,7 @@ async fn input_images_of_h3_max_above_the_second_are_in_the_price() {
 async fn a_near_miss_is_named_before_anything_is_sent_and_an_unknown_model_is_sent() {
     let world = World::new().await;
     for (tool, arguments, meant) in [
-        ("generate_video", json!({ "prompt": "x", "model": "Hailuo-02" }), "MiniMax-Hailuo-02"),
+        ("generate_video", json!({ "prompt": "x", "model": "Hailuo_02" }), "MiniMax-Hailuo-02"),
         ("text_to_image", json!({ "prompt": "x", "model": "image_01" }), "image-01"),
         ("text_to_audio", json!({ "text": "x", "model": "2.6-hd" }), "speech-2.6-hd"),
         ("speak", json!({ "text": "x", "model": "speech-2.8hd" }), "speech-2.8-hd"),

@@ -75,7 +75,7 @@ async fn what_is_not_there_is_said_so() {
         "",
     ] {
         let refused = world.client.read_resource(ReadResourceRequestParams::new(uri)).await.unwrap_err();
-        assert!(refused.to_string().contains("nothing at this URI"), "{uri}: {refused}");
+        assert!(refused.to_string().contains("no resource has this URI"), "{uri}: {refused}");
     }
 }
 

@@ -11,7 +11,7 @@ use crate::media::Source;
 use crate::store::{JobFile, Kind};
 
 /// How many characters of a transcript are shown. The file has all of it.
-const SHOWN: usize = 20_000;
+const SHOWN: usize = 10_000;
 
 /// A recording to be transcribed.
 #[derive(Debug)]

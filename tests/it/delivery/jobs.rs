@@ -218,7 +218,7 @@ async fn a_file_asked_for_by_its_link_is_gone_on_with_by_the_next_call() {
     let (world, film) = (World::new().await, Film::new(2 * MIB));
     let host = Host::with(vec![cut(film, MIB / 2), Reply::status(403), Reply::with(film)]).await;
     let refusal = world.refusal("download_file", json!({ "url": host.link("a.mp4?sig=1") })).await;
-    assert!(refusal.contains("has ended"), "{refusal}");
+    assert!(refusal.contains("has expired (HTTP 403)"), "{refusal}");
     let made = world.make("download_file", json!({ "url": host.link("a.mp4?sig=2") })).await;
     assert_eq!(made["sha256"], film.sha256());
     let start = Some(MIB / 2 - OVERLAP);
