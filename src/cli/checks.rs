@@ -16,8 +16,7 @@ pub(super) fn add_warnings(config: &mut Config) {
     found.extend(unknown_models(config));
     if !telemetry::is_filter(&config.log) {
         found.push(format!(
-            "MINIMAX_LOG is not a log filter, so the default applies; must be like `{}`",
-            DEFAULT_LOG
+            "MINIMAX_LOG is not a log filter, so the default applies; must be like `{DEFAULT_LOG}`"
         ));
     }
     config.warnings.extend(found);
@@ -79,7 +78,7 @@ fn unknown_models(config: &Config) -> Vec<String> {
     unknown.collect()
 }
 
-fn names<'a, T>(rows: &'a [T], name: fn(&T) -> &String) -> Vec<&'a str> {
+fn names<T>(rows: &[T], name: fn(&T) -> &String) -> Vec<&str> {
     rows.iter().map(|row| name(row).as_str()).collect()
 }
 

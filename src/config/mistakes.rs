@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use secrecy::ExposeSecret;
+
 use super::*;
 
 fn read(pairs: &[(&str, &str)]) -> Config {
@@ -13,7 +15,7 @@ fn read(pairs: &[(&str, &str)]) -> Config {
 }
 
 fn key(config: &Config) -> Option<&str> {
-    config.key.as_ref().map(|key| key.expose_secret())
+    config.key.as_ref().map(ExposeSecret::expose_secret)
 }
 
 #[test]
@@ -37,7 +39,7 @@ fn quotes_around_any_setting_change_nothing() {
         );
         assert_eq!((config.base_path.as_path(), config.read_only), (Path::new("/results"), true));
         assert_eq!(config.toolsets, [Toolset::Image, Toolset::Video, Toolset::Jobs]);
-        assert_eq!(config.http.token.as_ref().map(|token| token.expose_secret()), Some("0123456789abcdef"));
+        assert_eq!(config.http.token.as_ref().map(ExposeSecret::expose_secret), Some("0123456789abcdef"));
         assert!(config.problems.is_empty() && config.warnings.is_empty(), "{:?}", config.problems);
     }
     assert_eq!(read(&[("MINIMAX_TOOLSETS", "\"image\", 'video'")]).toolsets.len(), 3);

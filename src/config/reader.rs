@@ -78,9 +78,10 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         for name in names.filter(|name| *name != KEY) {
             let Some(value) = self.given(name) else { continue };
             if value.contains(char::REPLACEMENT_CHARACTER) {
-                match name.starts_with("MINIMAX_") {
-                    true => self.problem(name, "is not valid UTF-8"),
-                    false => self.warnings.push(format!("{name} is not valid UTF-8")),
+                if name.starts_with("MINIMAX_") {
+                    self.problem(name, "is not valid UTF-8");
+                } else {
+                    self.warnings.push(format!("{name} is not valid UTF-8"));
                 }
             } else if is_unfilled(name, &value) {
                 let problem = format!("is still the placeholder {}, so it is not set", value::shown(&value));

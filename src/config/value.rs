@@ -164,9 +164,10 @@ pub(super) fn key(text: &str) -> KeyText {
     }
     if key.contains("...") || key.contains(['…', '*', '•']) {
         // May be the shortened form of a real key, so it is not shown.
-        return match is_masked(key) {
-            true => KeyText::Placeholder(shown(key)),
-            false => KeyText::Placeholder("a shortened key, with dots or stars".to_owned()),
+        return if is_masked(key) {
+            KeyText::Placeholder(shown(key))
+        } else {
+            KeyText::Placeholder("a shortened key, with dots or stars".to_owned())
         };
     }
     let names_setting = key.to_ascii_uppercase().contains("MINIMAX_API_KEY");

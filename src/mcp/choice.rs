@@ -66,8 +66,8 @@ impl Choice {
 fn wanted_sets(names: &[&str], offered: &[&'static ToolSpec]) -> Result<Vec<Toolset>, String> {
     let mut sets = Vec::new();
     for name in names {
-        let named = Toolset::ALL.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
-        if let Some((_, set)) = named {
+        let found = Toolset::ALL.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        if let Some((_, set)) = found {
             sets.push(*set);
         } else if name.eq_ignore_ascii_case("all") {
             sets.extend(Toolset::ALL.iter().map(|(_, set)| *set));

@@ -61,7 +61,9 @@ impl ServerHandler for Server {
         let (me, revision) = (self.for_caller(&context)?, Revision::of(&context));
         let mut tools = self.catalogue().tools();
         tools.retain(|tool| me.policy.offers(&tool.name));
-        tools.iter_mut().for_each(|tool| revision.fit_tool(tool));
+        for tool in &mut tools {
+            revision.fit_tool(tool);
+        }
         let mut list = ListToolsResult::with_all_items(tools);
         if revision.knows(Feature::CacheHints) {
             list.ttl_ms = Some(300_000);
@@ -166,7 +168,9 @@ impl ServerHandler for Server {
         cursor::only_page(page)?;
         let revision = Revision::of(&context);
         let mut templates = resources::templates();
-        templates.iter_mut().for_each(|template| revision.fit_template(template));
+        for template in &mut templates {
+            revision.fit_template(template);
+        }
         let mut list = ListResourceTemplatesResult::with_all_items(templates);
         if revision.knows(Feature::CacheHints) {
             (list.ttl_ms, list.cache_scope) = (Some(DAY), Some(CacheScope::Public));
@@ -228,7 +232,9 @@ impl ServerHandler for Server {
         cursor::only_page(page)?;
         let (me, revision) = (self.for_caller(&context)?, Revision::of(&context));
         let mut prompts = prompts::list(&me);
-        prompts.iter_mut().for_each(|prompt| revision.fit_prompt(prompt));
+        for prompt in &mut prompts {
+            revision.fit_prompt(prompt);
+        }
         let mut list = ListPromptsResult::with_all_items(prompts);
         if revision.knows(Feature::CacheHints) {
             list.ttl_ms = Some(DAY);

@@ -123,9 +123,8 @@ impl Presenter {
         {
             for block in &mut result.content {
                 if let ContentBlock::Text(text) = block {
-                    let mark = |line: &str| match line.starts_with("Cost: ") {
-                        true => format!("{line}; {NOTE}"),
-                        false => line.to_owned(),
+                    let mark = |line: &str| {
+                        if line.starts_with("Cost: ") { format!("{line}; {NOTE}") } else { line.to_owned() }
                     };
                     text.text = text.text.split('\n').map(mark).collect::<Vec<_>>().join("\n");
                 }

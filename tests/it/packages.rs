@@ -402,7 +402,8 @@ fn every_install_link_decodes_to_the_entry_of_the_server() {
     let text = fs::read_to_string(&page).unwrap().replace("\r\n", "\n");
     let (before, rest) = text.split_once("<!-- buttons -->\n").unwrap();
     let (shown, after) = rest.split_once("<!-- /buttons -->").unwrap();
-    let fresh: String = buttons().iter().map(|(client, link)| format!("* [{client}]({link})\n")).collect();
+    let rows: Vec<_> = buttons().iter().map(|(client, link)| format!("* [{client}]({link})")).collect();
+    let fresh = format!("{}\n", rows.join("\n"));
     if std::env::var_os("UPDATE").is_some() {
         fs::write(&page, format!("{before}<!-- buttons -->\n{fresh}<!-- /buttons -->{after}")).unwrap();
     } else {

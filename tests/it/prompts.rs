@@ -103,10 +103,10 @@ async fn play(world: &World, name: &str, arguments: Value, steps: Vec<Step>) -> 
         assert_ne!(result.is_error, Some(true), "{name} {tool}: {}", text(&result));
         let view = result.structured_content.unwrap_or_default();
         if let Some(made) = view["files"][0]["uri"].as_str() {
-            uri = made.to_owned();
+            made.clone_into(&mut uri);
         }
         if let Some(id) = view["job_id"].as_str() {
-            job = id.to_owned();
+            id.clone_into(&mut job);
         }
     }
     world.bought() - before

@@ -31,7 +31,6 @@ fn wrong(name: &str) -> (Effect, &'static [&'static str]) {
         "MINIMAX_API_HOST" => {
             (Refused, &["ftp://x", "http://example.com", "https://api.minimax.io/x", "%HOST%"])
         }
-        "MINIMAX_MCP_BASE_PATH" => (Refused, &["relative", "FILE", "FILE/x"]),
         "MINIMAX_API_RESOURCE_MODE" => (Refused, &["base64"]),
         "MINIMAX_ALLOWED_DIRS" => (Warned, &["/nowhere/at/all", "FILE", "${workspaceFolder}"]),
         "MINIMAX_TOOLSETS" => (Refused, &["images", "${X}"]),
@@ -45,7 +44,7 @@ fn wrong(name: &str) -> (Effect, &'static [&'static str]) {
         "MINIMAX_VOICE_ID" => (Warned, &["<voice>"]),
         "MINIMAX_POLL_SECONDS" => (Refused, &["soon", "0", "NaN", "1e9"]),
         "MINIMAX_RATE_LIMITS" => (Refused, &["sometimes"]),
-        "MINIMAX_DATA_DIR" => (Refused, &["relative", "FILE", "FILE/x"]),
+        "MINIMAX_MCP_BASE_PATH" | "MINIMAX_DATA_DIR" => (Refused, &["relative", "FILE", "FILE/x"]),
         "MINIMAX_KEEP_DAYS" => (Refused, &["forever", "-1", "${X}"]),
         "MINIMAX_FACTS_FILE" => (Refused, &["relative", "/nowhere/facts.json", "FILE"]),
         "MINIMAX_LOG" => (Warned, &["minimax_mcp=loud"]),

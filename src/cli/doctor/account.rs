@@ -147,12 +147,9 @@ fn masked(key: &SecretString) -> String {
 fn network(chosen: &Probed, name: Result<(), String>, proxy: Option<&Proxy>) -> Vec<Line> {
     let way = proxy.map(|proxy| format!(" through the proxy {} ({})", proxy.address, proxy.setting));
     let way = way.unwrap_or_default();
-    let error = match &chosen.outcome {
-        Ok(_) => {
-            let milliseconds = chosen.took.as_millis();
-            return vec![Line::ok("network", format!("{} answers in {milliseconds} ms{way}", chosen.name))];
-        }
-        Err(error) => error,
+    let Err(error) = &chosen.outcome else {
+        let milliseconds = chosen.took.as_millis();
+        return vec![Line::ok("network", format!("{} answers in {milliseconds} ms{way}", chosen.name))];
     };
     let fix = match proxy {
         Some(proxy) => {
@@ -303,20 +300,20 @@ mod tests {
     use super::super::report::Status;
     use super::*;
 
-    fn refused(code: i64) -> Option<ApiError> {
+    fn refused(code: i64) -> ApiError {
         let message = "no".to_owned();
-        Some(ApiError::Refused {
+        ApiError::Refused {
             path: "/v1/models",
             status: 200,
             code: Some(code),
             message,
             trace_id: None,
             retry_after: None,
-        })
+        }
     }
 
-    fn host(region: &'static str, refusal: Option<ApiError>) -> Probed {
-        let outcome = Ok(Probe { host_time: None, refusal });
+    fn host(region: &'static str, refusal: impl Into<Option<ApiError>>) -> Probed {
+        let outcome = Ok(Probe { host_time: None, refusal: refusal.into() });
         Probed { region: Some(region), name: format!("api.{region}"), took: Duration::ZERO, outcome }
     }
 

@@ -105,9 +105,10 @@ pub(super) async fn records(config: &Config) -> Line {
                 found.open,
                 found.unknown
             );
-            let text = match found.is_older {
-                true => format!("{text}; from an older version, and updated by the next start"),
-                false => text,
+            let text = if found.is_older {
+                format!("{text}; from an older version, and updated by the next start")
+            } else {
+                text
             };
             Line::ok("jobs", text)
         }
@@ -117,19 +118,17 @@ pub(super) async fn records(config: &Config) -> Line {
 
 /// The audio player that `play_audio` and `speak` would use.
 pub(super) fn player(dirs: &[PathBuf]) -> Line {
-    match Player::find(dirs) {
-        Some(player) => Line::ok("player", format!("sound is played by {}", player.name())),
-        None => {
-            let fix = match std::env::consts::OS {
-                "macos" => "afplay is part of macOS: add /usr/bin to PATH in the client's configuration",
-                "windows" => {
-                    "powershell is part of Windows: add its folder to PATH in the client's configuration"
-                }
-                _ => "Install one, for example with `sudo apt install ffmpeg`",
-            };
-            let text =
-                format!("no audio player is on PATH (known: {}), so sound is only saved", Player::names());
-            Line::warning("player", text, fix)
-        }
+    if let Some(player) = Player::find(dirs) {
+        Line::ok("player", format!("sound is played by {}", player.name()))
+    } else {
+        let fix = match std::env::consts::OS {
+            "macos" => "afplay is part of macOS: add /usr/bin to PATH in the client's configuration",
+            "windows" => {
+                "powershell is part of Windows: add its folder to PATH in the client's configuration"
+            }
+            _ => "Install one, for example with `sudo apt install ffmpeg`",
+        };
+        let text = format!("no audio player is on PATH (known: {}), so sound is only saved", Player::names());
+        Line::warning("player", text, fix)
     }
 }

@@ -57,8 +57,8 @@ impl JobAnswer {
     fn result(&self) -> Result<CallToolResult, ErrorData> {
         let lines = self.jobs.iter().flat_map(JobView::short_lines).chain([self.view.next.clone()]);
         let mut result = both(lines.collect::<Vec<_>>().join("\n"), self)?;
-        let links = self.jobs.iter().flat_map(|job| &job.files).map(|file| file.link());
-        result.content.extend(links.map(ContentBlock::resource_link));
+        let files = self.jobs.iter().flat_map(|job| &job.files).map(super::FileView::link);
+        result.content.extend(files.map(ContentBlock::resource_link));
         if self.view.says == Says::Failure {
             result.is_error = Some(true);
         }

@@ -190,7 +190,7 @@ fn stream_of(response: Response) -> Response {
 mod tests {
     use super::*;
 
-    fn headers(name: HeaderName, values: &[&'static str]) -> HeaderMap {
+    fn headers(name: &HeaderName, values: &[&'static str]) -> HeaderMap {
         values.iter().map(|value| (name.clone(), HeaderValue::from_static(value))).collect()
     }
 
@@ -216,7 +216,7 @@ mod tests {
             (&["text/event-stream"], Format::Events),
             (&["*/*, application/json;q=0"], Format::Events),
         ] {
-            assert_eq!(Format::accepted(&headers(ACCEPT, values)), Ok(format), "{values:?}");
+            assert_eq!(Format::accepted(&headers(&ACCEPT, values)), Ok(format), "{values:?}");
         }
         for value in [
             "text/html",
@@ -226,7 +226,7 @@ mod tests {
             "json",
             "application/jsonp",
         ] {
-            let refusal = Format::accepted(&headers(ACCEPT, &[value])).unwrap_err();
+            let refusal = Format::accepted(&headers(&ACCEPT, &[value])).unwrap_err();
             assert!(refusal.contains(&format!("Accept is `{value}`")), "{refusal}");
             assert!(refusal.contains("application/json, text/event-stream"), "{refusal}");
         }
@@ -237,12 +237,12 @@ mod tests {
         for kind in
             ["application/json", "application/json; charset=utf-8", "Application/JSON;charset=\"UTF-8\""]
         {
-            assert_eq!(check_type(&headers(CONTENT_TYPE, &[kind])), Ok(()), "{kind}");
+            assert_eq!(check_type(&headers(&CONTENT_TYPE, &[kind])), Ok(()), "{kind}");
         }
         for kind in
             ["", "text/plain", "application/jsonp", "text/plain; application/json", "\"application/json\""]
         {
-            let refusal = check_type(&headers(CONTENT_TYPE, &[kind])).unwrap_err();
+            let refusal = check_type(&headers(&CONTENT_TYPE, &[kind])).unwrap_err();
             assert!(refusal.starts_with("Content-Type") && refusal.contains(kind), "{refusal}");
         }
     }

@@ -78,7 +78,7 @@ mod tests {
         let config = Config::read(|_| None, &places);
         let public_url = Some("https://a.example/\"><script>&".to_owned());
         let token = Some("secret-of-this-server".into());
-        let access = Access::new(&HttpSettings { public_url, token, ..HttpSettings::default() });
+        let access = Access::new(&HttpSettings { token, public_url, ..HttpSettings::default() });
         let page = filled(&config, &access);
         assert!(page.contains("https://a.example/&quot;&gt;&lt;script&gt;&amp;/mcp"), "{page}");
         assert!(!page.contains("<script") && !page.contains("{{") && !page.contains("secret-of"), "{page}");

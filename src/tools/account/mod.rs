@@ -128,15 +128,16 @@ impl Account {
             }
             KeyKind::Other | KeyKind::Missing => ("unknown", "tells nothing by its beginning"),
         };
-        let mut notes = match config.is_sandbox() {
-            true => vec!["host: the sandbox. Nothing reaches MiniMax, and nothing is billed.".to_owned()],
-            false => vec![
+        let mut notes = if config.is_sandbox() {
+            vec!["host: the sandbox. Nothing reaches MiniMax, and nothing is billed.".to_owned()]
+        } else {
+            vec![
                 format!(
                     "host: calls go to {}; a key of the region {region} is no use in {other} (MINIMAX_REGION)",
                     config.host
                 ),
                 format!("key_kind: the key {about}. A hint, no proof."),
-            ],
+            ]
         };
         notes.extend(config.warnings.iter().map(|warning| format!("setting: {warning}")));
         let windows = match windows {
@@ -273,9 +274,10 @@ impl BalanceView {
 
 impl IntoCallToolResult for Account {
     fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
-        let head = match self.sandbox {
-            true => format!("Sandbox at {}: nothing is billed", self.host),
-            false => format!("{} ({}), key: {}", self.host, self.region, self.key_kind),
+        let head = if self.sandbox {
+            format!("Sandbox at {}: nothing is billed", self.host)
+        } else {
+            format!("{} ({}), key: {}", self.host, self.region, self.key_kind)
         };
         let lines = std::iter::once(head)
             .chain(self.windows.iter().map(WindowView::line))

@@ -16,8 +16,10 @@ enum Source {
 }
 use Source::{Given, Server};
 
-/// Endpoint, the tool that reaches it, and its required fields (platform docs, the table of each endpoint).
-const REQUIRED: &[(&str, &str, &[(&str, Source)])] = &[
+/// An endpoint, the tool that reaches it, and its required fields (platform docs, the table of each endpoint).
+type Row = (&'static str, &'static str, &'static [(&'static str, Source)]);
+
+const REQUIRED: &[Row] = &[
     (
         "post_v1_chat_completions",
         "chat",
