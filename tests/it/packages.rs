@@ -433,6 +433,12 @@ fn every_install_link_decodes_to_the_entry_of_the_server() {
     }
 }
 
+/// The installers of a release download from the repository that Cargo.toml names.
+#[test]
+fn the_repository_of_the_packages_is_that_of_the_program() {
+    assert_eq!(env!("CARGO_PKG_REPOSITORY"), Source::read().repository());
+}
+
 #[test]
 fn the_settings_of_the_manifests_are_settings_of_the_program() {
     let source = Source::read();
