@@ -76,10 +76,11 @@ pub(super) enum Command {
     #[command(display_order = 5, after_help = exit::help())]
     Call {
         /// The tool; `minimax-mcp tools` lists them.
+        #[arg(index = 1)]
         tool: String,
         /// Arguments: KEY=TEXT; KEY=@FILE for the text of a file (@- for stdin, @@ for a text that starts with @);
         /// KEY:=JSON for JSON. A repeated KEY makes a list.
-        #[arg(value_name = "KEY=VALUE")]
+        #[arg(index = 2, value_name = "KEY=VALUE")]
         values: Vec<String>,
         /// Check and price the call, and send nothing.
         #[arg(long)]

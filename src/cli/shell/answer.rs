@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
-use rmcp::model::CallToolResult;
+use rmcp::model::{CallToolResult, ErrorCode};
 use rmcp::service::ServiceError;
 use serde_json::{Value, json};
 
@@ -33,7 +33,9 @@ impl Answer {
                 structured: result.structured_content,
             },
             // The server refuses a call that names no tool.
-            Err(ServiceError::McpError(error)) => Self::refused("argument", error.message.into_owned()),
+            Err(ServiceError::McpError(error)) if error.code == ErrorCode::INVALID_PARAMS => {
+                Self::refused("argument", error.message.into_owned())
+            }
             Err(error) => Self::refused("bug", error.to_string()),
         }
     }
@@ -105,6 +107,7 @@ impl Answer {
 /// The text without what a terminal would obey.
 fn harmless(text: &str) -> String {
     text.chars()
+        .filter(|letter| *letter != '\r')
         .map(|letter| if letter.is_control() && !"\n\t".contains(letter) { '\u{fffd}' } else { letter })
         .collect()
 }
@@ -128,6 +131,6 @@ mod tests {
 
     #[test]
     fn a_terminal_gets_no_commands() {
-        assert_eq!(harmless("a\x1b[2Jb\n\tc\r"), "a\u{fffd}[2Jb\n\tc\u{fffd}");
+        assert_eq!(harmless("a\x1b[2Jb\n\tc\r"), "a\u{fffd}[2Jb\n\tc");
     }
 }

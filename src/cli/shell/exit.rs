@@ -54,7 +54,7 @@ impl Exit {
     /// Judges the answer of a call. A job whose result was waited for and that was cancelled has none.
     pub(super) fn of(answer: &Answer, awaited: bool) -> Self {
         if let Some(word) = answer.failure.as_deref() {
-            return Self::of_word(word, kind(&answer.structured));
+            return Self::of_word(word, answer.structured.as_ref().map_or("", kind));
         }
         let jobs = answer.jobs();
         let worst = jobs.iter().map(|job| Self::of_job(job, awaited)).max();
@@ -90,6 +90,8 @@ impl Exit {
                     Some(Class::Auth) => Self::Settings,
                     Some(Class::Quota) => Self::Money,
                     Some(Class::Input) => Self::Usage,
+                    // An id that names no job.
+                    None if job.get("status").is_none() && kind(job) == "argument" => Self::Usage,
                     _ => Self::Failed,
                 }
             }
@@ -97,8 +99,8 @@ impl Exit {
     }
 }
 
-fn kind(structured: &Option<Value>) -> &str {
-    structured.as_ref().and_then(|all| all.pointer("/error/kind")?.as_str()).unwrap_or_default()
+fn kind(structured: &Value) -> &str {
+    structured.pointer("/error/kind").and_then(Value::as_str).unwrap_or_default()
 }
 
 #[cfg(test)]

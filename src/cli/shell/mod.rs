@@ -30,6 +30,9 @@ use crate::tools;
 /// How long a paid request in flight may delay the exit, because its result is paid for.
 const LINGER: Duration = Duration::from_secs(180);
 
+/// How long the records may take to say which jobs were begun.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// How long one call of `get_job` waits. More calls follow.
 const WAIT: u32 = 240;
 
@@ -135,6 +138,8 @@ async fn carry_out(server: Server, order: Order, output: Output) -> Result<Exit,
     let client = Terminal::new(output.quiet).serve(theirs).await?;
     let shell = Shell { server, client };
     let awaited = order.waits;
+    let spec = shell.server.catalogue().find(&order.tool);
+    let costs = spec.is_some_and(|spec| spec.billing != Billing::Free);
     let done = tokio::select! {
         answer = shell.answer(order) => Some(answer),
         _ = tokio::signal::ctrl_c() => None,
@@ -143,11 +148,18 @@ async fn carry_out(server: Server, order: Order, output: Output) -> Result<Exit,
     let exit = match &done {
         Some(answer) => {
             answer.print(output)?;
-            Exit::of(answer, awaited)
+            let exit = Exit::of(answer, awaited);
+            if exit == Exit::Settings {
+                writeln!(
+                    io::stderr(),
+                    "`minimax-mcp doctor` says what is wrong; `minimax-mcp settings` shows the settings."
+                )?;
+            }
+            exit
         }
         None => {
-            let ids = shell.begun_since(started).await;
-            writeln!(io::stderr(), "{}", interrupted(&ids))?;
+            let ids = tokio::time::timeout(PATIENCE, shell.begun_since(started)).await.unwrap_or_default();
+            writeln!(io::stderr(), "{}", interrupted(&ids, costs))?;
             Exit::Interrupted
         }
     };
@@ -161,11 +173,14 @@ async fn carry_out(server: Server, order: Order, output: Output) -> Result<Exit,
     Ok(exit)
 }
 
-/// What a person reads after Ctrl-C.
-fn interrupted(ids: &[String]) -> String {
+/// What a person reads after Ctrl-C. `costs` says whether the tool costs money.
+fn interrupted(ids: &[String], costs: bool) -> String {
     let all = ids.join(" ");
     match ids {
-        [] => "Interrupted. No job was started.".to_owned(),
+        [] if costs => "Interrupted. No job is running. A request that had already left may be billed: `minimax-mcp jobs` and \
+                        `minimax-mcp account` show it."
+            .to_owned(),
+        [] => "Interrupted.".to_owned(),
         [id] => format!(
             "Interrupted. The job {id} goes on. `minimax-mcp wait {id}` waits for its result; `minimax-mcp call \
              cancel_job job_id={id}` cancels it."
@@ -237,9 +252,10 @@ mod tests {
 
     #[test]
     fn after_ctrl_c_a_person_reads_the_job_and_how_to_find_it() {
-        assert!(interrupted(&[]).contains("No job"));
-        let one = interrupted(&["a".to_owned()]);
+        assert!(interrupted(&[], true).contains("may be billed"));
+        assert!(!interrupted(&[], false).contains("billed"));
+        let one = interrupted(&["a".to_owned()], true);
         assert!(one.contains("job a") && one.contains("wait a") && one.contains("job_id=a"), "{one}");
-        assert!(interrupted(&["a".to_owned(), "b".to_owned()]).contains("wait a b"));
+        assert!(interrupted(&["a".to_owned(), "b".to_owned()], true).contains("wait a b"));
     }
 }
