@@ -13,9 +13,6 @@ use super::shell::exit;
 #[command(name = "minimax-mcp", version, after_help = SETTINGS)]
 pub(super) struct Arguments {
     /// Use a simulator of MiniMax inside this program: no key, no cost, no network.
-    ///
-    /// Jobs and files of the simulator are kept apart, in the folders `sandbox` below the data folder and the base
-    /// folder.
     #[arg(long)]
     pub(super) sandbox: bool,
 
@@ -170,6 +167,9 @@ pub(super) enum Command {
 #[derive(Debug, Default, Args)]
 pub(super) struct World {
     /// Use a simulator of MiniMax inside this program: no key, no cost, no network.
+    ///
+    /// Jobs and files of the simulator are kept apart, in the folders `sandbox` below the data folder and the base
+    /// folder.
     #[arg(long)]
     pub(super) sandbox: bool,
     #[command(flatten)]

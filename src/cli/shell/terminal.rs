@@ -1,7 +1,7 @@
 //! The client at the shell: shows progress and asks for consent on the terminal.
 
 use std::io::{self, IsTerminal as _, Write as _};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rmcp::model::{
     ClientCapabilities, ClientConfig, ElicitRequestParams, ElicitResult, ElicitationAction,
@@ -23,6 +23,8 @@ pub(super) struct Terminal {
     shows: bool,
     /// Whether somebody can be asked.
     asks: bool,
+    /// Set while a question stands on the screen, which progress must not overwrite.
+    asking: AtomicBool,
     /// The length of the progress line on the screen.
     shown: AtomicUsize,
 }
@@ -30,7 +32,12 @@ pub(super) struct Terminal {
 impl Terminal {
     pub(super) fn new(quiet: bool) -> Self {
         let seen = io::stderr().is_terminal();
-        Self { shows: seen && !quiet, asks: seen && io::stdin().is_terminal(), shown: AtomicUsize::new(0) }
+        Self {
+            shows: seen && !quiet,
+            asks: seen && io::stdin().is_terminal(),
+            asking: AtomicBool::new(false),
+            shown: AtomicUsize::new(0),
+        }
     }
 
     /// Replaces the progress line. Blanks are used, because not every terminal knows escape sequences.
@@ -65,7 +72,7 @@ impl ClientHandler for Terminal {
     }
 
     async fn on_progress(&self, note: ProgressNotificationParam, _: NotificationContext<RoleClient>) {
-        if self.shows {
+        if self.shows && !self.asking.load(Ordering::Relaxed) {
             self.show(&note.message.unwrap_or_default());
         }
     }
@@ -83,6 +90,7 @@ impl ClientHandler for Terminal {
         let (Some(field), None, true) = (fields.next(), fields.next(), self.asks) else {
             return Ok(ElicitResult::new(ElicitationAction::Decline));
         };
+        self.asking.store(true, Ordering::Relaxed);
         self.clear();
         let _ = write!(io::stderr(), "{message} [y/N] ");
         let _ = io::stderr().flush();
@@ -91,6 +99,7 @@ impl ClientHandler for Terminal {
             io::stdin().read_line(&mut line).map(|_| line)
         });
         let yes = matches!(answer.await, Ok(Ok(line)) if ["y", "yes"].contains(&line.trim().to_lowercase().as_str()));
+        self.asking.store(false, Ordering::Relaxed);
         let action = if yes { ElicitationAction::Accept } else { ElicitationAction::Decline };
         Ok(ElicitResult::new(action).with_content(json!({ field: yes })))
     }
