@@ -1,85 +1,37 @@
 //! The command line.
 
+mod arguments;
 mod checks;
+mod completions;
 #[cfg(feature = "sandbox")]
 mod demo;
 mod doctor;
+mod flags;
 mod greeting;
 mod outcome;
 #[cfg_attr(not(feature = "sandbox"), path = "no_sandbox.rs")]
 mod sandbox;
+mod settings_table;
+mod shell;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, Parser as _};
 use directories::{BaseDirs, UserDirs};
 
-use self::outcome::Outcome;
-use crate::config::{Config, DEFAULT_LOG, Places, SETTINGS};
+use self::arguments::{Arguments, Command, World};
+use self::flags::Flags;
+use self::outcome::{Coded, Outcome};
+use crate::config::{Config, DEFAULT_LOG, Places};
 use crate::facts;
 use crate::media::private;
 use crate::serve::http::access::Access;
 use crate::serve::{http, stdio};
 use crate::telemetry::{self, in_words};
 use crate::tools;
-
-/// An MCP server for MiniMax (Hailuo): chat, speech, voices, images, video, music and files.
-#[derive(Debug, Parser)]
-#[command(name = "minimax-mcp", version, after_help = short_help(), after_long_help = settings_help())]
-struct Arguments {
-    /// Use a simulator of MiniMax inside this program: no key, no cost, no network.
-    ///
-    /// Jobs and files of the simulator are kept apart, in the folders `sandbox` below the data folder and the base
-    /// folder.
-    #[arg(long)]
-    sandbox: bool,
-
-    #[command(subcommand)]
-    command: Option<Command>,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Serve MCP over stdin and stdout (the default without a command), or over HTTP.
-    Serve {
-        /// Serve Streamable HTTP at http://ADDR/mcp instead.
-        #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = "127.0.0.1:8765", value_parser = address)]
-        http: Option<SocketAddr>,
-        /// With --http: serve the older transport too, at /sse. Deprecated; for clients that know no other.
-        #[arg(long, requires = "http")]
-        sse: bool,
-        /// Use a simulator of MiniMax inside this program: no key, no cost, no network.
-        #[arg(long)]
-        sandbox: bool,
-    },
-    /// Find what is wrong with the key, network, settings or folders, and how to fix it.
-    ///
-    /// Costs nothing and changes nothing. The exit status is 1 if something is wrong, and 0 otherwise.
-    Doctor {
-        /// Print the findings as JSON.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Try it without a key: make an image, a spoken sentence, and a video from the image.
-    Demo {
-        /// The folder for the files.
-        #[arg(long, value_name = "DIR", default_value = "minimax-demo")]
-        out: PathBuf,
-    },
-    /// Run only the simulator of MiniMax, for your own tests. Prints its address.
-    Sandbox {
-        /// The port; 0 takes any free one.
-        #[arg(long, default_value_t = 0, value_parser = port)]
-        port: u16,
-        /// The folder for its state; a temporary folder by default.
-        #[arg(long, value_name = "DIR")]
-        dir: Option<PathBuf>,
-    },
-}
 
 /// Runs the command that the arguments name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -91,18 +43,20 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    if arguments.sandbox
-        && matches!(
-            arguments.command,
-            Some(Command::Demo { .. } | Command::Doctor { .. } | Command::Sandbox { .. })
-        )
-    {
-        let words = "--sandbox is for serving: `demo` and `sandbox` always use the simulator, and `doctor` never does";
+    if arguments.sandbox && arguments.command.as_ref().is_some_and(|command| !command.has_sandbox()) {
+        let words = "--sandbox is for serving and for calling tools: `demo` and `sandbox` always use the simulator, and \
+                     `doctor` never does";
         let _ = Arguments::command().error(clap::error::ErrorKind::ArgumentConflict, words).print();
         return ExitCode::from(2);
     }
-    let mut config = Config::read(environment, &places());
-    if let Ok(folder) = std::env::current_dir() {
+    let folder = std::env::current_dir().ok();
+    let flags = settings_of(&arguments, folder.as_deref());
+    let lookup = |name: &str| match flags.value(name) {
+        Some(value) => Some(value.to_owned()),
+        None => environment(name).filter(|_| !flags.hides(name)),
+    };
+    let mut config = Config::read(lookup, &places());
+    if let Some(folder) = folder {
         let warnings = config.start_in(&folder);
         config.warnings.extend(warnings);
     }
@@ -121,8 +75,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     if config.log == DEFAULT_LOG {
         match arguments.command {
             Some(Command::Demo { .. }) => "warn".clone_into(&mut config.log),
-            Some(Command::Doctor { .. }) => "error".clone_into(&mut config.log),
-            _ => {}
+            None | Some(Command::Serve { .. } | Command::Sandbox { .. }) => {}
+            Some(_) => "error".clone_into(&mut config.log),
         }
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -134,7 +88,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let outcome = match runtime {
         Ok(runtime) => {
             let telemetry = telemetry::start(&config.log, &config.telemetry, runtime.handle());
-            let outcome = runtime.block_on(obey(arguments, config, key_source));
+            let outcome = runtime.block_on(obey(arguments, config, key_source, &flags));
             telemetry.stop();
             // A blocked read of stdin must not delay the exit.
             runtime.shutdown_background();
@@ -143,7 +97,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => Err(error.into()),
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             let _ = writeln!(io::stderr(), "minimax-mcp: {error}");
             ExitCode::FAILURE
@@ -151,34 +105,52 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// Parses the address that `--http` gives.
-fn address(text: &str) -> Result<SocketAddr, String> {
-    let numbers = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
-    let legal = "must be an IP address and a port, such as 127.0.0.1:8765, or 0.0.0.0:8765 to listen to other machines";
-    numbers.as_deref().unwrap_or(text).parse().map_err(|_| match port(text.trim_start_matches(':')) {
-        Ok(port) => format!("must be an IP address and a port; for this machine only: 127.0.0.1:{port}"),
-        Err(_) => legal.to_owned(),
-    })
+/// The settings that are given as options. A person at the shell gives paths that are relative to the current folder;
+/// for a server such paths are refused, as in its variables.
+fn settings_of(arguments: &Arguments, folder: Option<&std::path::Path>) -> Flags {
+    let Some((flags, by_person)) = arguments.command.as_ref().and_then(Command::flags) else {
+        return Flags::default();
+    };
+    let mut flags = flags.clone();
+    if let Some(folder) = folder.filter(|_| by_person) {
+        flags.relative_to(folder);
+    }
+    flags
 }
 
-fn port(text: &str) -> Result<u16, String> {
-    text.parse().map_err(|_| "must be a port, 0 to 65535".to_owned())
-}
-
-async fn obey(arguments: Arguments, config: Config, key_source: &str) -> Outcome {
-    let command = arguments.command.unwrap_or(Command::Serve { http: None, sse: false, sandbox: false });
+async fn obey(arguments: Arguments, config: Config, key_source: &str, flags: &Flags) -> Coded {
+    let command =
+        arguments.command.unwrap_or(Command::Serve { http: None, sse: false, world: World::default() });
     match command {
-        Command::Serve { http, sse, sandbox } => {
+        Command::Serve { http, sse, world } => {
             let http = http.map(|address| (address, http::Options { sse }));
-            Box::pin(serve(config, arguments.sandbox || sandbox, http)).await
+            Box::pin(serve(config, arguments.sandbox || world.sandbox, http)).await?;
         }
         Command::Doctor { json } => {
             let proxy = doctor::Proxy::of(&config.host, environment);
-            Box::pin(doctor::run(config, key_source, proxy, json)).await
+            Box::pin(doctor::run(config, key_source, proxy, json)).await?;
         }
-        Command::Demo { out } => Box::pin(sandbox::run_demo(&out, &places())).await,
-        Command::Sandbox { port, dir } => sandbox::run_alone(port, dir).await,
+        Command::Demo { out } => Box::pin(sandbox::run_demo(&out, &places())).await?,
+        Command::Sandbox { port, dir } => sandbox::run_alone(port, dir).await?,
+        Command::Settings { json, .. } => settings_table::print(&config, flags, environment, json)?,
+        Command::Completions { shell } => completions::print(shell)?,
+        Command::Man { command } => completions::print_manual(command.as_deref())?,
+        Command::Call { ref world, .. }
+        | Command::Tools { ref world, .. }
+        | Command::Jobs { ref world, .. }
+        | Command::Wait { ref world, .. }
+        | Command::Account { ref world, .. }
+        | Command::Voices { ref world, .. } => {
+            let at_sandbox = arguments.sandbox || world.sandbox;
+            let (config, sandbox) = if at_sandbox { with_sandbox(config).await } else { (config, None) };
+            let code = Box::pin(shell::run(config, command)).await;
+            if let Some(sandbox) = sandbox {
+                sandbox.stop().await;
+            }
+            return code;
+        }
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn serve(config: Config, at_sandbox: bool, http: Option<(SocketAddr, http::Options)>) -> Outcome {
@@ -231,7 +203,7 @@ async fn over_stdio(config: Config) -> Outcome {
         writeln!(
             io::stderr(),
             "minimax-mcp speaks MCP on stdin and stdout, so an MCP client starts it. To try it without a client or a \
-             key, run `minimax-mcp demo`; `minimax-mcp --help` lists the settings."
+             key, run `minimax-mcp demo`; `minimax-mcp settings` lists the settings."
         )?;
     }
     // The future holds the handlers of all methods.
@@ -297,54 +269,5 @@ fn places() -> Places {
         home: home.as_ref().map_or_else(std::env::temp_dir, |dirs| dirs.home_dir().to_owned()),
         desktop: desktop.map(ToOwned::to_owned),
         data: home.as_ref().map_or_else(std::env::temp_dir, |dirs| dirs.data_dir().to_owned()),
-    }
-}
-
-/// The settings that most users need, as `-h` prints them: name and a few words.
-const COMMON: &[(&str, &str)] = &[
-    ("MINIMAX_API_KEY", "the key, from platform.minimax.io or platform.minimax.cn"),
-    ("MINIMAX_REGION", "`global` or `cn`, where the key is from"),
-    ("MINIMAX_MCP_BASE_PATH", "the folder for results"),
-    ("MINIMAX_ALLOWED_DIRS", "more folders to read and write"),
-    ("MINIMAX_BUDGET_DAY", "the most to spend in 24 hours, such as `5 USD`"),
-    ("MINIMAX_CONFIRM_ABOVE", "ask a person above this price"),
-    ("MINIMAX_TOOLSETS", "which tools are offered"),
-    ("MINIMAX_DATA_DIR", "the folder for the job records"),
-];
-
-fn short_help() -> String {
-    let rows = COMMON.iter().map(|(name, words)| format!("  {name:<22} {}\n", words.replace('`', "")));
-    format!(
-        "Settings are environment variables. The most used:\n{}`minimax-mcp --help` lists all of them.",
-        rows.collect::<String>()
-    )
-}
-
-/// The settings as `--help` prints them.
-pub fn settings_help() -> String {
-    let rows = SETTINGS.iter().map(|setting| {
-        let plain = |text: &str| text.replace('`', "");
-        format!("  {}\n      {}. Default: {}\n", setting.name, plain(setting.meaning), plain(setting.default))
-    });
-    format!("Settings, from the environment:\n{}", rows.collect::<String>())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_without_its_machine_is_completed_in_the_error() {
-        for (text, named) in
-            [(":9000", "127.0.0.1:9000"), ("9000", "127.0.0.1:9000"), ("abc", "127.0.0.1:8765")]
-        {
-            let said = address(text).unwrap_err();
-            assert!(said.contains(named), "{text}: {said}");
-        }
-        assert_eq!(address("localhost:9000"), address("127.0.0.1:9000"));
-        for text in ["abc", "-1", "65536", ""] {
-            assert!(port(text).unwrap_err().contains("0 to 65535"), "{text}");
-        }
-        assert_eq!(port("0"), Ok(0));
     }
 }

@@ -1,7 +1,7 @@
 //! All settings: their names, defaults and meanings, and the [`Config`] that results.
 //!
 //! [`Config::read`] is pure. It reads the environment through a lookup function and the folders of the machine
-//! through [`Places`]. `--help` and docs/configuration.md print [`SETTINGS`], so a setting that is not in the table does not exist.
+//! through [`Places`]. `minimax-mcp settings` and docs/configuration.md print [`SETTINGS`], so a setting that is not in the table does not exist.
 //!
 //! An illegal setting does not stop the server from starting. It goes to [`Config::problems`], and each call explains
 //! what to change.

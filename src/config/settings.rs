@@ -1,6 +1,6 @@
 //! The table of settings.
 
-/// One row of the table that `--help` and `docs/configuration.md` print.
+/// One row of the table that `minimax-mcp settings` and `docs/configuration.md` print.
 #[derive(Debug, Clone, Copy)]
 pub struct Setting {
     /// The environment variable.

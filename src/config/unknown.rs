@@ -72,7 +72,7 @@ impl Unknown {
     pub(super) fn problem(&self) -> String {
         match self.meant {
             Some(meant) => format!("is not a setting; did you mean {meant}?"),
-            None => "is not a setting; `minimax-mcp --help` lists them".to_owned(),
+            None => "is not a setting; `minimax-mcp settings` lists them".to_owned(),
         }
     }
 }

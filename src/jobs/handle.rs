@@ -270,6 +270,11 @@ impl Jobs {
         }
     }
 
+    /// The ids of the jobs that this process works on.
+    pub fn active(&self) -> Vec<String> {
+        self.shared.registry.ids()
+    }
+
     /// The number of active jobs and of background tasks, for tests of leaks.
     pub fn census(&self) -> (usize, usize) {
         (self.shared.registry.len(), self.shared.tracker.len())

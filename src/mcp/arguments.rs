@@ -176,6 +176,11 @@ fn fit(schema: &JsonObject, value: Value, path: &str, findings: &mut Findings) -
                 return (findings.problems.len() == before).then_some(Value::Object(checked));
             }
             Value::Object(given) => Some(Value::Object(given)),
+            // Command lines and some clients write objects as text.
+            Value::String(text) => match json_text::read(&text) {
+                Some(object @ Value::Object(_)) => return fit(schema, object, path, findings),
+                _ => None,
+            },
             _ => None,
         },
         _ => Some(value),

@@ -2,7 +2,7 @@
 
 use rmcp::ErrorData;
 use rmcp::handler::server::tool::IntoCallToolResult;
-use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock};
+use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, JsonObject, MetaObject};
 
 use crate::api::{Accepted, ApiError, Blame};
 use crate::config::ConfigError;
@@ -150,6 +150,10 @@ pub enum ToolError {
     },
 }
 
+/// The key in a result's `_meta` under which the word of its error stands, for programs: results of most tools have no
+/// room for it in their schema.
+pub(crate) const ERROR_WORD: &str = "minimax-mcp/error";
+
 /// The beginning of the advice after a call that failed and cost nothing.
 pub(crate) const NOTHING_SENT: &str = "Nothing was sent or billed.";
 
@@ -228,7 +232,7 @@ impl ToolError {
         }
     }
 
-    /// The kind of error in one word, for metrics.
+    /// The kind of error in one word, for metrics and programs.
     fn word(&self) -> &'static str {
         match self {
             Self::Argument { .. } | Self::Arguments { .. } => "argument",
@@ -267,10 +271,12 @@ impl ToolError {
 
     /// The `isError` result.
     pub(crate) fn into_response(self) -> CallToolResponse {
-        telemetry::failed(self.word());
+        let word = self.word();
+        telemetry::failed(word);
         let (error, next) = (self.view(), self.advice());
         let mut result = CallToolResult::error(vec![ContentBlock::text(error.lines(&next))]);
         result.structured_content = serde_json::to_value(JobView::error(error, next)).ok();
+        result.meta = Some(MetaObject(JsonObject::from_iter([(ERROR_WORD.to_owned(), word.into())])));
         result.into()
     }
 }

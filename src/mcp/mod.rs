@@ -54,3 +54,4 @@ pub use uploads::{Handed, Unfit, UploadProblem, Uploads};
 
 pub(crate) use checkout::bill::Bill;
 pub(crate) use checkout::{Draft, JobOptions, forty_five};
+pub(crate) use error::ERROR_WORD;

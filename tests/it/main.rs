@@ -133,6 +133,8 @@ mod doctor;
 mod settings;
 // The protocol on stdin and stdout, byte by byte.
 mod serve_start;
+// The tools as commands.
+mod shell;
 mod stdio;
 mod stdio_lines;
 mod stdio_start;

@@ -137,7 +137,7 @@ fn key(config: &Config, source: &str) -> Line {
 }
 
 /// The beginning and, of a long key, the last four characters.
-fn masked(key: &SecretString) -> String {
+pub(in crate::cli) fn masked(key: &SecretString) -> String {
     let key = key.expose_secret();
     let start = ["sk-api-", "sk-cp-", "sk-"].iter().find(|start| key.starts_with(**start)).unwrap_or(&"");
     let end = if key.len() >= 24 { key.get(key.len() - 4..).unwrap_or_default() } else { "" };

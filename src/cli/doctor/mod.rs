@@ -9,7 +9,7 @@ use std::io::{self, Write};
 
 use rmcp::ServerHandler as _;
 
-pub(super) use self::account::Proxy;
+pub(super) use self::account::{Proxy, masked};
 use self::report::Report;
 use super::outcome::Outcome;
 use crate::config::Config;

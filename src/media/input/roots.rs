@@ -71,11 +71,13 @@ impl Roots {
     }
 
     /// Notes the folder in which the server was started. It is the project folder if it is allowed. A file system's
-    /// root and the home directory are not projects: desktop programs start their servers there.
+    /// root is no project, nor is the home directory unless the settings allow it: desktop programs start their servers
+    /// there.
     #[must_use]
     pub fn started_in(mut self, folder: Option<&Path>) -> Self {
         let is_project = |folder: &&Path| {
-            folder.is_absolute() && folder.parent().is_some() && self.home() != Some(*folder)
+            let is_home = self.home() == Some(*folder) && !self.configured.iter().any(|dir| dir == folder);
+            folder.is_absolute() && folder.parent().is_some() && !is_home
         };
         self.start = folder.filter(is_project).map(Path::to_owned);
         self

@@ -1,0 +1,49 @@
+//! What shells and `man` read about the command line.
+
+use std::io::{self, Write as _};
+
+use clap::CommandFactory as _;
+use clap::builder::PossibleValuesParser;
+
+use super::arguments::Arguments;
+use super::outcome::Outcome;
+use crate::tools;
+
+const PROGRAM: &str = "minimax-mcp";
+
+/// The command line with the names of the tools, which the parser leaves to the server: it knows other names too, and
+/// says which one is meant.
+fn with_tools() -> clap::Command {
+    let names: Vec<_> = tools::catalogue().specs().map(|spec| spec.name).collect();
+    let named = |command: clap::Command| {
+        let names = PossibleValuesParser::new(names.clone());
+        command.mut_arg("tool", |argument| argument.value_parser(names).hide_possible_values(true))
+    };
+    Arguments::command().mut_subcommand("call", named).mut_subcommand("tools", named)
+}
+
+/// Prints the completions for a shell.
+pub(super) fn print(shell: clap_complete::Shell) -> Outcome {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut with_tools(), PROGRAM, &mut script);
+    Ok(io::stdout().write_all(&script)?)
+}
+
+/// Prints the manual page of the program, or of a command.
+pub(super) fn print_manual(command: Option<&str>) -> Outcome {
+    let mut program = Arguments::command();
+    program.build();
+    let page = match command {
+        None => program,
+        Some(name) => {
+            let found = program.find_subcommand(name).cloned();
+            let found = found
+                .ok_or_else(|| format!("there is no command `{name}`; `minimax-mcp --help` lists them"))?;
+            // The page of `minimax-mcp call` is called minimax-mcp-call.
+            found.display_name(format!("{PROGRAM}-{name}"))
+        }
+    };
+    let mut text = Vec::new();
+    clap_mangen::Man::new(page).render(&mut text)?;
+    Ok(io::stdout().write_all(&text)?)
+}

@@ -1,0 +1,136 @@
+//! The answer of a call, and what is printed of it.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use rmcp::model::{CallToolResult, ErrorCode};
+use rmcp::service::ServiceError;
+use serde_json::{Value, json};
+
+use crate::cli::arguments::Output;
+use crate::mcp::ERROR_WORD;
+
+/// What came of a call.
+#[derive(Debug, Default)]
+pub(super) struct Answer {
+    pub(super) texts: Vec<String>,
+    pub(super) structured: Option<Value>,
+    pub(super) is_error: bool,
+    /// The word of the error, for a call that failed before it had a job.
+    pub(super) failure: Option<String>,
+}
+
+impl Answer {
+    pub(super) fn of(result: Result<CallToolResult, ServiceError>) -> Self {
+        match result {
+            Ok(result) => Self {
+                texts: result
+                    .content
+                    .iter()
+                    .filter_map(|block| Some(block.as_text()?.text.clone()))
+                    .collect(),
+                is_error: result.is_error == Some(true),
+                failure: result.meta.and_then(|meta| Some(meta.0.get(ERROR_WORD)?.as_str()?.to_owned())),
+                structured: result.structured_content,
+            },
+            // The server refuses a call that names no tool.
+            Err(ServiceError::McpError(error)) if error.code == ErrorCode::INVALID_PARAMS => {
+                Self::refused("argument", error.message.into_owned())
+            }
+            Err(error) => Self::refused("bug", error.to_string()),
+        }
+    }
+
+    /// An answer that is only an error.
+    pub(super) fn refused(word: &str, message: String) -> Self {
+        let structured = Some(json!({ "error": { "message": message, "kind": word } }));
+        Self { texts: vec![message], structured, is_error: true, failure: Some(word.to_owned()) }
+    }
+
+    /// The jobs of the answer: one, or one for each id.
+    pub(super) fn jobs(&self) -> Vec<&Value> {
+        let Some(structured) = &self.structured else { return Vec::new() };
+        match structured.get("jobs").and_then(Value::as_array) {
+            Some(jobs) => jobs.iter().filter(|job| job.get("age").is_none()).collect(),
+            None => vec![structured],
+        }
+    }
+
+    /// The ids of the jobs that have not ended.
+    pub(super) fn open(&self) -> Vec<String> {
+        let jobs = self.jobs().into_iter();
+        let open = jobs.filter(|job| {
+            matches!(job.get("status").and_then(Value::as_str), Some("submitting" | "running"))
+        });
+        open.filter_map(|job| Some(job.get("job_id")?.as_str()?.to_owned())).collect()
+    }
+
+    /// Prints the answer: a result to stdout, an error to stderr. JSON goes to stdout in both cases.
+    pub(super) fn print(&self, output: Output) -> io::Result<()> {
+        if output.json {
+            let content = self.structured.clone().unwrap_or_else(|| json!({ "text": self.texts.join("\n") }));
+            return writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&content)?);
+        }
+        let text = match output.quiet && !self.is_error {
+            true => self.essence(),
+            false => self.texts.join("\n"),
+        };
+        let text = text.trim_end();
+        if text.is_empty() {
+            return Ok(());
+        }
+        if self.is_error {
+            let text = if io::stderr().is_terminal() { harmless(text) } else { text.to_owned() };
+            return writeln!(io::stderr(), "{text}");
+        }
+        let text = if io::stdout().is_terminal() { harmless(text) } else { text.to_owned() };
+        writeln!(io::stdout(), "{text}")
+    }
+
+    /// The paths or links of the files; without files, the text.
+    fn essence(&self) -> String {
+        let jobs = self.jobs().into_iter();
+        let files = jobs.filter_map(|job| job.get("files")?.as_array()).flatten();
+        let place = |file: &Value| {
+            let first = ["path", "url", "uri"].into_iter().find_map(|name| file.get(name)?.as_str());
+            first.map(str::to_owned)
+        };
+        let single = self.structured.as_ref().and_then(|all| all.get("path")?.as_str()).map(str::to_owned);
+        let places: Vec<_> = files.filter_map(place).chain(single).collect();
+        if !places.is_empty() {
+            return places.join("\n");
+        }
+        let text = self.structured.as_ref().and_then(|all| all.get("text")?.as_str());
+        text.map_or_else(|| self.texts.first().cloned().unwrap_or_default(), str::to_owned)
+    }
+}
+
+/// The text without what a terminal would obey.
+fn harmless(text: &str) -> String {
+    text.chars()
+        .filter(|letter| *letter != '\r')
+        .map(|letter| if letter.is_control() && !"\n\t".contains(letter) { '\u{fffd}' } else { letter })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_essence_is_the_paths_or_the_text() {
+        let of = |structured: Value| {
+            Answer { texts: vec!["first".into()], structured: Some(structured), ..Answer::default() }
+                .essence()
+        };
+        assert_eq!(of(json!({ "files": [{ "path": "/a", "uri": "u" }, { "uri": "v" }] })), "/a\nv");
+        assert_eq!(of(json!({ "jobs": [{ "files": [{ "path": "/a" }] }, { "files": [] }] })), "/a");
+        assert_eq!(of(json!({ "path": "/b" })), "/b");
+        assert_eq!(of(json!({ "text": "words", "files": [] })), "words");
+        assert_eq!(of(json!({ "answer": 1 })), "first");
+    }
+
+    #[test]
+    fn a_terminal_gets_no_commands() {
+        assert_eq!(harmless("a\x1b[2Jb\n\tc\r"), "a\u{fffd}[2Jb\n\tc");
+    }
+}
