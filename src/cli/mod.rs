@@ -5,20 +5,24 @@ mod checks;
 mod demo;
 mod doctor;
 mod greeting;
+mod login;
 mod outcome;
 #[cfg_attr(not(feature = "sandbox"), path = "no_sandbox.rs")]
 mod sandbox;
+mod setup;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use directories::{BaseDirs, UserDirs};
 
+use self::login::Stored;
 use self::outcome::Outcome;
+use self::setup::clients::{Folders, System};
 use crate::config::{Config, DEFAULT_LOG, Places, SETTINGS};
 use crate::facts;
 use crate::media::private;
@@ -64,6 +68,17 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Add this server to your MCP clients: Claude, Cursor, VS Code, Codex and others.
+    ///
+    /// Shows what it will write, and asks. Comments, order and other servers stay as they are, and a copy of the old file is
+    /// kept beside it. `--remove` undoes it.
+    Setup(setup::Options),
+    /// Store the MiniMax API key for all clients, in a file that only you can read.
+    ///
+    /// Asks for the key, or reads it from stdin, and finds its region. The server uses it when MINIMAX_API_KEY is not set.
+    Login(login::Options),
+    /// Delete the key that `login` stored.
+    Logout,
     /// Try it without a key: make an image, a spoken sentence, and a video from the image.
     Demo {
         /// The folder for the files.
@@ -94,21 +109,31 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     if arguments.sandbox
         && matches!(
             arguments.command,
-            Some(Command::Demo { .. } | Command::Doctor { .. } | Command::Sandbox { .. })
+            Some(
+                Command::Demo { .. }
+                    | Command::Doctor { .. }
+                    | Command::Sandbox { .. }
+                    | Command::Setup(_)
+                    | Command::Login(_)
+                    | Command::Logout
+            )
         )
     {
-        let words = "--sandbox is for serving: `demo` and `sandbox` always use the simulator, and `doctor` never does";
+        let words = "--sandbox is for serving: `demo` and `sandbox` always use the simulator, and other commands never do";
         let _ = Arguments::command().error(clap::error::ErrorKind::ArgumentConflict, words).print();
         return ExitCode::from(2);
     }
-    let mut config = Config::read(environment, &places());
+    let (mut config, stored) = settings(&arguments);
     if let Ok(folder) = std::env::current_dir() {
         let warnings = config.start_in(&folder);
         config.warnings.extend(warnings);
     }
     config.warn_of_unknown(names());
-    let key_source =
-        if config.key.is_some() { "MINIMAX_API_KEY" } else { "the file of MINIMAX_API_KEY_FILE" };
+    let key_source = match &stored {
+        Some(Stored { path, in_use: true, .. }) => format!("`minimax-mcp login` ({})", path.display()),
+        _ if config.key.is_some() => "MINIMAX_API_KEY".to_owned(),
+        _ => "the file of MINIMAX_API_KEY_FILE".to_owned(),
+    };
     if let Some(path) = config.key_file.clone() {
         config.take_key(std::fs::read_to_string(path));
     }
@@ -121,7 +146,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     if config.log == DEFAULT_LOG {
         match arguments.command {
             Some(Command::Demo { .. }) => "warn".clone_into(&mut config.log),
-            Some(Command::Doctor { .. }) => "error".clone_into(&mut config.log),
+            Some(Command::Doctor { .. } | Command::Setup(_) | Command::Login(_) | Command::Logout) => {
+                "error".clone_into(&mut config.log)
+            }
             _ => {}
         }
     }
@@ -134,7 +161,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let outcome = match runtime {
         Ok(runtime) => {
             let telemetry = telemetry::start(&config.log, &config.telemetry, runtime.handle());
-            let outcome = runtime.block_on(obey(arguments, config, key_source));
+            let outcome = runtime.block_on(obey(arguments, config, stored.as_ref(), &key_source));
             telemetry.stop();
             // A blocked read of stdin must not delay the exit.
             runtime.shutdown_background();
@@ -165,7 +192,55 @@ fn port(text: &str) -> Result<u16, String> {
     text.parse().map_err(|_| "must be a port, 0 to 65535".to_owned())
 }
 
-async fn obey(arguments: Arguments, config: Config, key_source: &str) -> Outcome {
+/// Reads the settings, and the key that `login` stored. That key is used if the environment has none.
+fn settings(arguments: &Arguments) -> (Config, Option<Stored>) {
+    let mut config = Config::read(environment, &places());
+    let at_sandbox = match &arguments.command {
+        Some(Command::Demo { .. } | Command::Sandbox { .. } | Command::Login(_) | Command::Logout) => true,
+        Some(Command::Serve { http, sandbox, .. }) => *sandbox || (http.is_some() && config.http.caller_keys),
+        _ => false,
+    };
+    if at_sandbox || arguments.sandbox {
+        return (config, None);
+    }
+    let has_key = config.key.is_some() || config.key_file.is_some();
+    match Stored::read(&config.data_dir) {
+        Ok(Some(mut stored)) if !has_key => {
+            let config = Config::read(|name| stored.setting(name, environment), &places());
+            stored.in_use = true;
+            (config, Some(stored))
+        }
+        Ok(stored) => (config, stored),
+        Err(warning) => {
+            if !has_key {
+                config.key_note = Some(warning.clone());
+                config.warnings.push(warning);
+            }
+            (config, None)
+        }
+    }
+}
+
+/// The folders of clients on this machine.
+fn client_folders(home: &Path) -> Folders {
+    let project = std::env::current_dir().unwrap_or_default();
+    Folders::new(System::HERE, home, &project, environment)
+}
+
+fn set_up(options: &setup::Options, config: &Config, stored: Option<&Stored>) -> Outcome {
+    let set = |name: &str| environment(name).filter(|value| !value.trim().is_empty());
+    let around = setup::Surroundings {
+        config,
+        stored,
+        folders: client_folders(&config.home),
+        program: std::env::current_exe()?,
+        data_dir: set("MINIMAX_DATA_DIR"),
+        region: set("MINIMAX_REGION"),
+    };
+    setup::run(options, &around)
+}
+
+async fn obey(arguments: Arguments, config: Config, stored: Option<&Stored>, key_source: &str) -> Outcome {
     let command = arguments.command.unwrap_or(Command::Serve { http: None, sse: false, sandbox: false });
     match command {
         Command::Serve { http, sse, sandbox } => {
@@ -174,8 +249,12 @@ async fn obey(arguments: Arguments, config: Config, key_source: &str) -> Outcome
         }
         Command::Doctor { json } => {
             let proxy = doctor::Proxy::of(&config.host, environment);
-            Box::pin(doctor::run(config, key_source, proxy, json)).await
+            let folders = client_folders(&config.home);
+            Box::pin(doctor::run(config, key_source, proxy, &folders, json)).await
         }
+        Command::Setup(options) => set_up(&options, &config, stored),
+        Command::Login(options) => Box::pin(login::run(&options, &config)).await,
+        Command::Logout => login::forget(&config),
         Command::Demo { out } => Box::pin(sandbox::run_demo(&out, &places())).await,
         Command::Sandbox { port, dir } => sandbox::run_alone(port, dir).await,
     }
