@@ -147,7 +147,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         match arguments.command {
             Some(Command::Demo { .. }) => "warn".clone_into(&mut config.log),
             Some(Command::Doctor { .. } | Command::Setup(_) | Command::Login(_) | Command::Logout) => {
-                "error".clone_into(&mut config.log)
+                "error".clone_into(&mut config.log);
             }
             _ => {}
         }

@@ -140,13 +140,11 @@ fn verdict(probed: &[Probed]) -> Verdict {
         Ok(_) => host.name.clone(),
         Err(error) => format!("{} cannot be reached: {error}", host.name),
     };
-    match probed.iter().find(|host| !is_auth(host)) {
-        Some(host) => Verdict::Unknown(said(host)),
-        None => {
-            let all: Vec<_> = probed.iter().map(said).collect();
-            Verdict::Refused(format!("MiniMax does not accept it ({})", all.join("; ")))
-        }
+    if let Some(host) = probed.iter().find(|host| !is_auth(host)) {
+        return Verdict::Unknown(said(host));
     }
+    let all: Vec<_> = probed.iter().map(said).collect();
+    Verdict::Refused(format!("MiniMax does not accept it ({})", all.join("; ")))
 }
 
 fn host_name(host: &str) -> String {

@@ -43,16 +43,14 @@ pub(super) async fn run(options: &Options, config: &Config) -> Outcome {
     let region = match verdict {
         doctor::Verdict::Accepted(region) => region.map(str::to_owned).or_else(|| options.region.clone()),
         doctor::Verdict::Refused(why) => return Err(format!("the key was not stored: {why}").into()),
-        doctor::Verdict::Unknown(why) => match &options.region {
-            Some(region) => {
-                writeln!(io::stderr(), "minimax-mcp: the key was not checked: {why}")?;
-                Some(region.clone())
-            }
-            None => {
+        doctor::Verdict::Unknown(why) => {
+            let Some(region) = &options.region else {
                 let hint = "add `--region global` or `--region cn` to store it unchecked";
                 return Err(format!("the key was not checked, so it was not stored: {why}; {hint}").into());
-            }
-        },
+            };
+            writeln!(io::stderr(), "minimax-mcp: the key was not checked: {why}")?;
+            Some(region.clone())
+        }
     };
     let path = Stored::write(&config.data_dir, &key, region.as_deref())?;
     let region = region.map(|region| format!(", region `{region}`")).unwrap_or_default();
@@ -81,9 +79,7 @@ fn typed() -> io::Result<String> {
 
 /// Forgets the stored key.
 pub(super) fn forget(config: &Config) -> Outcome {
-    let words = match Stored::forget(&config.data_dir)? {
-        true => "The stored key was deleted.",
-        false => "No key is stored.",
-    };
+    let was_there = Stored::forget(&config.data_dir)?;
+    let words = if was_there { "The stored key was deleted." } else { "No key is stored." };
     Ok(writeln!(io::stdout(), "{words}")?)
 }

@@ -151,8 +151,11 @@ fn merged_field(old: Option<&Value>, new: &Value) -> Value {
     }
 }
 
-/// The command, its arguments and its environment, as an entry of any client has them.
-pub(in crate::cli) fn read(entry: &Value) -> Option<(String, Vec<String>, Vec<(String, String)>)> {
+/// A command, its arguments, and the variables of its environment.
+pub(in crate::cli) type Started = (String, Vec<String>, Vec<(String, String)>);
+
+/// How the server of an entry is started, whatever the client.
+pub(in crate::cli) fn read(entry: &Value) -> Option<Started> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let list = |value: Option<&Value>| -> Vec<String> {
         value.and_then(Value::as_array).into_iter().flatten().filter_map(text).collect()

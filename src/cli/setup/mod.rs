@@ -25,6 +25,7 @@ use crate::config::Config;
 
 /// The arguments of `setup`.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "one field for each flag")]
 pub(super) struct Options {
     /// The clients; without one, all that are found on this machine.
     #[arg(value_name = "CLIENT", value_parser = PossibleValuesParser::new(CLIENTS.iter().map(|client| client.id)))]
@@ -90,9 +91,10 @@ pub(super) fn run(options: &Options, around: &Surroundings<'_>) -> Outcome {
             failed += 1;
             continue;
         };
-        let plan = match options.remove {
-            true => Plan::removal(client, &path, &edits),
-            false => Plan::addition(client, &path, &edits, &entry),
+        let plan = if options.remove {
+            Plan::removal(client, &path, &edits)
+        } else {
+            Plan::addition(client, &path, &edits, &entry)
         };
         match plan {
             Ok(plan) => {

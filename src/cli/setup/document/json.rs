@@ -1,7 +1,7 @@
 //! JSON, with the comments and trailing commas that some clients allow.
 
 use jsonc_parser::ParseOptions;
-use jsonc_parser::cst::{CstInputValue, CstObject, CstObjectProp, CstRootNode};
+use jsonc_parser::cst::{CstArray, CstInputValue, CstObject, CstObjectProp, CstRootNode};
 use serde_json::{Map, Value};
 
 use super::{Place, Unusable, position, unexpected};
@@ -136,7 +136,7 @@ pub(super) fn remove(text: &str, place: Place<'_>, input: Option<&str>) -> Resul
     for property in properties(&servers, place.name) {
         property.remove();
     }
-    for element in top.array_value("inputs").iter().flat_map(|inputs| inputs.elements()) {
+    for element in top.array_value("inputs").iter().flat_map(CstArray::elements) {
         let value = element.to_serde_value().unwrap_or_default();
         if input.is_some() && value.get("id").and_then(Value::as_str) == input {
             element.remove();
