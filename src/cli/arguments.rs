@@ -7,6 +7,8 @@ use clap::{Args, Parser, Subcommand};
 
 use super::flags::Flags;
 use super::shell::exit;
+use super::{login, setup};
+use crate::config::Config;
 
 /// An MCP server for MiniMax (Hailuo): chat, speech, voices, images, video, music and files.
 #[derive(Debug, Parser)]
@@ -49,6 +51,20 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Add this server to your MCP clients: Claude, Cursor, VS Code, Codex and others.
+    ///
+    /// Shows what it will write, and asks. Comments, order and other servers stay as they are, and a copy of the old file is
+    /// kept beside it. `--remove` undoes it.
+    #[command(display_order = 2)]
+    Setup(setup::Options),
+    /// Store the MiniMax API key for all clients, in a file that only you can read.
+    ///
+    /// Asks for the key, or reads it from stdin, and finds its region. The server uses it when MINIMAX_API_KEY is not set.
+    #[command(display_order = 2)]
+    Login(login::Options),
+    /// Delete the key that `login` stored.
+    #[command(display_order = 2)]
+    Logout,
     /// Try it without a key: make an image, a spoken sentence, and a video from the image.
     #[command(display_order = 3)]
     Demo {
@@ -202,6 +218,9 @@ impl Command {
             Self::Doctor { .. }
             | Self::Demo { .. }
             | Self::Sandbox { .. }
+            | Self::Setup(_)
+            | Self::Login(_)
+            | Self::Logout
             | Self::Completions { .. }
             | Self::Man { .. } => None,
         }
@@ -210,6 +229,21 @@ impl Command {
     /// Whether the command talks to MiniMax, so that the simulator can take its place.
     pub(super) fn has_sandbox(&self) -> bool {
         !matches!(self, Self::Settings { .. }) && self.flags().is_some()
+    }
+
+    /// Whether the key that `login` stored is of no use: MiniMax is simulated, or the command is about that key.
+    pub(super) fn needs_no_stored_key(&self, config: &Config) -> bool {
+        match self {
+            Self::Demo { .. } | Self::Sandbox { .. } | Self::Login(_) | Self::Logout => true,
+            Self::Serve { http, world, .. } => world.sandbox || (http.is_some() && config.http.caller_keys),
+            Self::Call { world, .. }
+            | Self::Tools { world, .. }
+            | Self::Jobs { world, .. }
+            | Self::Wait { world, .. }
+            | Self::Account { world, .. }
+            | Self::Voices { world, .. } => world.sandbox,
+            _ => false,
+        }
     }
 }
 

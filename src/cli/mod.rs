@@ -8,15 +8,18 @@ mod demo;
 mod doctor;
 mod flags;
 mod greeting;
+mod login;
 mod outcome;
 #[cfg_attr(not(feature = "sandbox"), path = "no_sandbox.rs")]
 mod sandbox;
 mod settings_table;
+mod setup;
 mod shell;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
@@ -24,7 +27,9 @@ use directories::{BaseDirs, UserDirs};
 
 use self::arguments::{Arguments, Command, World};
 use self::flags::Flags;
+use self::login::Stored;
 use self::outcome::{Coded, Outcome};
+use self::setup::clients::{Folders, System};
 use crate::config::{Config, DEFAULT_LOG, Places};
 use crate::facts;
 use crate::media::private;
@@ -45,7 +50,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     if arguments.sandbox && arguments.command.as_ref().is_some_and(|command| !command.has_sandbox()) {
         let words = "--sandbox is for serving and for calling tools: `demo` and `sandbox` always use the simulator, and \
-                     `doctor` never does";
+                     other commands never do";
         let _ = Arguments::command().error(clap::error::ErrorKind::ArgumentConflict, words).print();
         return ExitCode::from(2);
     }
@@ -55,14 +60,17 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(value) => Some(value.to_owned()),
         None => environment(name).filter(|_| !flags.hides(name)),
     };
-    let mut config = Config::read(lookup, &places());
+    let (mut config, stored) = settings(&arguments, lookup);
     if let Some(folder) = folder {
         let warnings = config.start_in(&folder);
         config.warnings.extend(warnings);
     }
     config.warn_of_unknown(names());
-    let key_source =
-        if config.key.is_some() { "MINIMAX_API_KEY" } else { "the file of MINIMAX_API_KEY_FILE" };
+    let key_source = match &stored {
+        Some(Stored { path, in_use: true, .. }) => format!("`minimax-mcp login` ({})", path.display()),
+        _ if config.key.is_some() => "MINIMAX_API_KEY".to_owned(),
+        _ => "the file of MINIMAX_API_KEY_FILE".to_owned(),
+    };
     if let Some(path) = config.key_file.clone() {
         config.take_key(std::fs::read_to_string(path));
     }
@@ -88,7 +96,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let outcome = match runtime {
         Ok(runtime) => {
             let telemetry = telemetry::start(&config.log, &config.telemetry, runtime.handle());
-            let outcome = runtime.block_on(obey(arguments, config, key_source, &flags));
+            let outcome = runtime.block_on(obey(arguments, config, stored.as_ref(), (&key_source, &flags)));
             telemetry.stop();
             // A blocked read of stdin must not delay the exit.
             runtime.shutdown_background();
@@ -118,7 +126,59 @@ fn settings_of(arguments: &Arguments, folder: Option<&std::path::Path>) -> Flags
     flags
 }
 
-async fn obey(arguments: Arguments, config: Config, key_source: &str, flags: &Flags) -> Coded {
+/// Reads the settings, and the key that `login` stored. That key is used if no setting names one.
+fn settings(
+    arguments: &Arguments,
+    lookup: impl Fn(&str) -> Option<String> + Copy,
+) -> (Config, Option<Stored>) {
+    let mut config = Config::read(lookup, &places());
+    let no_use = |command: &Command| command.needs_no_stored_key(&config);
+    if arguments.sandbox || arguments.command.as_ref().is_some_and(no_use) {
+        return (config, None);
+    }
+    let has_key = config.key.is_some() || config.key_file.is_some();
+    match Stored::read(&config.data_dir) {
+        Ok(Some(mut stored)) if !has_key => {
+            let config = Config::read(|name| stored.setting(name, lookup), &places());
+            stored.in_use = true;
+            (config, Some(stored))
+        }
+        Ok(stored) => (config, stored),
+        Err(warning) => {
+            if !has_key {
+                config.key_note = Some(warning.clone());
+                config.warnings.push(warning);
+            }
+            (config, None)
+        }
+    }
+}
+
+/// The folders of clients on this machine.
+fn client_folders(home: &Path) -> Folders {
+    let project = std::env::current_dir().unwrap_or_default();
+    Folders::new(System::HERE, home, &project, environment)
+}
+
+fn set_up(options: &setup::Options, config: &Config, stored: Option<&Stored>) -> Outcome {
+    let set = |name: &str| environment(name).filter(|value| !value.trim().is_empty());
+    let around = setup::Surroundings {
+        config,
+        stored,
+        folders: client_folders(&config.home),
+        program: std::env::current_exe()?,
+        data_dir: set("MINIMAX_DATA_DIR"),
+        region: set("MINIMAX_REGION"),
+    };
+    setup::run(options, &around)
+}
+
+async fn obey(
+    arguments: Arguments,
+    config: Config,
+    stored: Option<&Stored>,
+    (key_source, flags): (&str, &Flags),
+) -> Coded {
     let command =
         arguments.command.unwrap_or(Command::Serve { http: None, sse: false, world: World::default() });
     match command {
@@ -128,7 +188,13 @@ async fn obey(arguments: Arguments, config: Config, key_source: &str, flags: &Fl
         }
         Command::Doctor { json } => {
             let proxy = doctor::Proxy::of(&config.host, environment);
-            Box::pin(doctor::run(config, key_source, proxy, json)).await?;
+            let folders = client_folders(&config.home);
+            Box::pin(doctor::run(config, key_source, proxy, &folders, json)).await?;
+        }
+        Command::Setup(options) => set_up(&options, &config, stored)?,
+        Command::Login(options) => Box::pin(login::run(&options, &config)).await?,
+        Command::Logout => {
+            login::forget(&config)?;
         }
         Command::Demo { out } => Box::pin(sandbox::run_demo(&out, &places())).await?,
         Command::Sandbox { port, dir } => sandbox::run_alone(port, dir).await?,

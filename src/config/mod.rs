@@ -31,6 +31,7 @@ pub use oauth::{OAuthSettings, ScopeRow};
 pub use reader::HOSTS;
 use reader::{Reader, is_loopback, origin};
 pub use settings::{SETTINGS, Setting};
+pub use start::read_key;
 pub use telemetry::{OtlpSettings, TelemetrySettings};
 pub use tokens::{TokenRow, read_tokens};
 pub use uploads::UploadSettings;

@@ -13,6 +13,16 @@ use super::value::{self, KeyText};
 /// The account of the sandbox, and the name of its folders.
 const SANDBOX: &str = "sandbox";
 
+/// Finds the key in a text that a person pasted. The error says what is wrong with the text, without showing it.
+pub fn read_key(text: &str) -> Result<String, String> {
+    match value::key(text) {
+        KeyText::Key(key) => Ok(key),
+        KeyText::Empty => Err("no key was given".to_owned()),
+        KeyText::Placeholder(shown) => Err(format!("{shown} is a placeholder, not a key")),
+        KeyText::Unusable => Err(format!("the text {}", value::UNUSABLE_KEY)),
+    }
+}
+
 impl Config {
     /// The same settings for the sandbox on this machine. Its jobs and files have folders of their own, so that they
     /// never mix with those of a real account.

@@ -131,6 +131,7 @@ mod wire;
 mod doctor;
 // Wrong settings, placeholders, misspelt names, and the command line.
 mod settings;
+mod setup;
 // The protocol on stdin and stdout, byte by byte.
 mod serve_start;
 // The tools as commands.

@@ -97,12 +97,54 @@ async fn probe_all(config: &Config) -> Vec<Probed> {
     let others = HOSTS.iter().filter(|(.., host)| own.is_some() && *host != config.host);
     let mut hosts = vec![(own.map(|(_, name, _)| *name), config.host.as_str())];
     hosts.extend(others.map(|(_, name, host)| (Some(*name), *host)));
-    join_all(hosts.into_iter().map(|(region, host)| async move {
+    probe_hosts(&hosts, config.key.as_ref()).await
+}
+
+async fn probe_hosts(hosts: &[(Option<&'static str>, &str)], key: Option<&SecretString>) -> Vec<Probed> {
+    join_all(hosts.iter().map(|(region, host)| async move {
         let start = Instant::now();
-        let outcome = Client::new(host, config.key.clone()).probe(PATIENCE).await;
-        Probed { region, name: host_name(host), took: start.elapsed(), outcome }
+        let outcome = Client::new(*host, key.cloned()).probe(PATIENCE).await;
+        Probed { region: *region, name: host_name(host), took: start.elapsed(), outcome }
     }))
     .await
+}
+
+/// What the hosts say about a key.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::cli) enum Verdict {
+    /// A host takes it. The region is known if the host is one of MiniMax's own.
+    Accepted(Option<&'static str>),
+    /// No host takes it.
+    Refused(String),
+    /// None takes it, and one did not say.
+    Unknown(String),
+}
+
+/// Asks the hosts, of which each may have a region, whether they take the key. Costs nothing.
+pub(in crate::cli) async fn probe_key(key: &SecretString, hosts: &[(Option<&'static str>, &str)]) -> Verdict {
+    verdict(&probe_hosts(hosts, Some(key)).await)
+}
+
+fn verdict(probed: &[Probed]) -> Verdict {
+    // A gateway may have no list of models.
+    let is_gateway = |host: &&Probed| {
+        let missing = matches!(host.refusal(), Some(ApiError::Refused { status: 404 | 405, .. }));
+        host.region.is_none() && missing
+    };
+    if let Some(host) = probed.iter().find(|host| host.accepts() || is_gateway(host)) {
+        return Verdict::Accepted(host.region);
+    }
+    let is_auth = |host: &Probed| host.refusal().is_some_and(|refusal| refusal.class() == Class::Auth);
+    let said = |host: &Probed| match &host.outcome {
+        Ok(Probe { refusal: Some(refusal), .. }) => format!("{}: {refusal}", host.name),
+        Ok(_) => host.name.clone(),
+        Err(error) => format!("{} cannot be reached: {error}", host.name),
+    };
+    if let Some(host) = probed.iter().find(|host| !is_auth(host)) {
+        return Verdict::Unknown(said(host));
+    }
+    let all: Vec<_> = probed.iter().map(said).collect();
+    Verdict::Refused(format!("MiniMax does not accept it ({})", all.join("; ")))
 }
 
 fn host_name(host: &str) -> String {
@@ -338,6 +380,18 @@ mod tests {
             Status::Warning,
             "no proof"
         );
+    }
+
+    #[test]
+    fn a_key_belongs_to_the_region_that_takes_it_and_an_unreachable_host_proves_nothing() {
+        let of = |hosts: &[Probed]| verdict(hosts);
+        assert_eq!(of(&[host("global", refused(2049)), host("cn", None)]), Verdict::Accepted(Some("cn")));
+        assert_eq!(of(&[host("global", None), unreachable("cn")]), Verdict::Accepted(Some("global")));
+        let nowhere = of(&[host("global", refused(2049)), host("cn", refused(1004))]);
+        assert!(matches!(&nowhere, Verdict::Refused(why) if why.contains("2049")), "{nowhere:?}");
+        for other in [unreachable("cn"), host("cn", refused(1002))] {
+            assert!(matches!(of(&[host("global", refused(2049)), other]), Verdict::Unknown(_)));
+        }
     }
 
     #[test]

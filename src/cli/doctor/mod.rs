@@ -2,6 +2,7 @@
 //! nothing, and works without a network.
 
 mod account;
+mod clients;
 mod machine;
 mod report;
 
@@ -9,19 +10,27 @@ use std::io::{self, Write};
 
 use rmcp::ServerHandler as _;
 
-pub(super) use self::account::{Proxy, masked};
+pub(super) use self::account::{Proxy, Verdict, masked, probe_key};
 use self::report::Report;
 use super::outcome::Outcome;
+use super::setup::clients::Folders;
 use crate::config::Config;
 use crate::tools;
 
 /// Runs all checks and prints them. Fails if one of them found something wrong.
-pub(super) async fn run(mut config: Config, key_source: &str, proxy: Option<Proxy>, json: bool) -> Outcome {
+pub(super) async fn run(
+    mut config: Config,
+    key_source: &str,
+    proxy: Option<Proxy>,
+    folders: &Folders,
+    json: bool,
+) -> Outcome {
     // Clients start the server over stdio, which does not use the settings of the HTTP server.
     config.reach_over_stdio();
-    let (account, records) = futures_util::future::join(
+    let (account, records, clients) = futures_util::future::join3(
         account::lines(&config, key_source, proxy.as_ref()),
         machine::records(&config),
+        clients::lines(&config, folders),
     )
     .await;
     let mut lines = machine::settings(&config);
@@ -29,6 +38,7 @@ pub(super) async fn run(mut config: Config, key_source: &str, proxy: Option<Prox
     lines.extend(machine::folders(&config));
     lines.push(records);
     lines.push(machine::player(&config.program_dirs));
+    lines.extend(clients);
     let report = Report::new(newest_protocol(config), lines);
     let text = if json { serde_json::to_string_pretty(&report)? + "\n" } else { report.text() };
     write!(io::stdout(), "{text}")?;

@@ -1,0 +1,101 @@
+//! A client's configuration as text that is edited in place: what is not ours keeps its bytes.
+
+mod json;
+mod toml;
+
+use serde_json::Value;
+
+use super::clients::Format;
+
+/// Why a file is left as it is, as the end of a sentence that begins with its path.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(in crate::cli) enum Unusable {
+    /// It cannot be parsed.
+    #[error("line {line}, column {column}: {message}")]
+    Damaged { line: usize, column: usize, message: String },
+    /// It is well-formed, and has something else where the servers belong.
+    #[error("{0}")]
+    Unexpected(String),
+}
+
+/// The place of an entry: the key that holds the servers, and the name of the entry.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::cli) struct Place<'a> {
+    pub(in crate::cli) servers: &'a str,
+    pub(in crate::cli) name: &'a str,
+}
+
+const BOM: char = '\u{feff}';
+
+/// All entries of the file, in order. A name that is there twice is there twice.
+pub(in crate::cli) fn entries(
+    format: Format,
+    text: &str,
+    servers: &str,
+) -> Result<Vec<(String, Value)>, Unusable> {
+    let text = text.strip_prefix(BOM).unwrap_or(text);
+    match format {
+        Format::Json => json::entries(text, servers),
+        Format::Toml => toml::entries(text, servers),
+        Format::Printed { .. } => Ok(Vec::new()),
+    }
+}
+
+/// The text with the entry set to `value`. `input` is an element for the list `inputs`, unless one with its `id` is there.
+pub(super) fn set(
+    format: Format,
+    text: &str,
+    place: Place<'_>,
+    value: &Value,
+    input: Option<&Value>,
+) -> Result<String, Unusable> {
+    edited(text, |text| match format {
+        Format::Json => json::set(text, place, value, input),
+        Format::Toml => toml::set(text, place, value),
+        Format::Printed { .. } => Ok(text.to_owned()),
+    })
+}
+
+/// The text without the entry, and without the input with this id.
+pub(super) fn remove(
+    format: Format,
+    text: &str,
+    place: Place<'_>,
+    input: Option<&str>,
+) -> Result<String, Unusable> {
+    edited(text, |text| match format {
+        Format::Json => json::remove(text, place, input),
+        Format::Toml => toml::remove(text, place),
+        Format::Printed { .. } => Ok(text.to_owned()),
+    })
+}
+
+/// Edits a text without its byte order mark, and with one kind of line end.
+fn edited(text: &str, edit: impl FnOnce(&str) -> Result<String, Unusable>) -> Result<String, Unusable> {
+    let (mark, body) = match text.strip_prefix(BOM) {
+        Some(body) => ("\u{feff}", body),
+        None => ("", text),
+    };
+    let returns = body.matches("\r\n").count();
+    // With mixed line ends, each line keeps its own.
+    if returns > 0 && returns == body.matches('\n').count() && returns == body.matches('\r').count() {
+        let changed = edit(&body.replace("\r\n", "\n"))?;
+        return Ok(format!("{mark}{}", changed.replace('\n', "\r\n")));
+    }
+    Ok(format!("{mark}{}", edit(body)?))
+}
+
+/// Line and column of a byte, both from 1.
+fn position(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
+    (before.matches('\n').count() + 1, column)
+}
+
+fn unexpected(key: &str) -> Unusable {
+    Unusable::Unexpected(format!("`{key}` is there and is not a table of servers"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,150 @@
+use serde_json::json;
+
+use super::*;
+
+const JSON: Place<'_> = Place { servers: "mcpServers", name: "minimax" };
+const TOML: Place<'_> = Place { servers: "mcp_servers", name: "minimax" };
+
+fn entry() -> Value {
+    json!({ "command": "/bin/minimax-mcp", "args": [], "env": { "A": "." } })
+}
+
+fn set_json(text: &str) -> String {
+    set(Format::Json, text, JSON, &entry(), None).unwrap()
+}
+
+/// Asserts that an edit only inserts: every byte of the old text is there, in order, around one new piece.
+fn only_inserts(before: &str, after: &str) {
+    let start = before.bytes().zip(after.bytes()).take_while(|(a, b)| a == b).count();
+    assert!(after.ends_with(&before[start..]), "{before:?} became {after:?}");
+}
+
+#[test]
+fn comments_order_and_other_servers_of_json_stay() {
+    for text in [
+        "{\n  // mine\n  \"b\": 1,\n  \"mcpServers\": {\n    \"z\": { \"command\": \"z\" }, // last\n    \"a\": {\"command\":  \"a\"}\n  },\n  \"c\": [1,\n2]\n}\n",
+        "{\n\t\"mcpServers\": {\n\t\t\"z\": { \"command\": \"z\", },\n\t},\n}",
+        "{\n      \"odd\": true,\n    \"mcpServers\": {}\n}\n",
+        "// only a comment\n{}\n",
+        "/* head */ {\n  /* a */ \"a\": 1\n}\n/* end */\n",
+    ] {
+        let after = set_json(text);
+        only_inserts(text, &after);
+        assert_eq!(set_json(&after), after, "twice");
+        let found = entries(Format::Json, &after, "mcpServers").unwrap();
+        assert_eq!(found.last().unwrap(), &("minimax".to_owned(), entry()), "{after}");
+        let gone = remove(Format::Json, &after, JSON, None).unwrap();
+        assert_eq!(entries(Format::Json, &gone, "mcpServers").unwrap().len(), found.len() - 1);
+    }
+}
+
+#[test]
+fn line_ends_and_the_byte_order_mark_stay() {
+    for (format, text, place) in [
+        (Format::Json, "\u{feff}{\r\n  \"a\": 1\r\n}\r\n", JSON),
+        (Format::Toml, "\u{feff}# mine\r\na = 1\r\n\r\n[b]\r\nc = \"x\"\r\n", TOML),
+    ] {
+        let after = set(format, text, place, &entry(), None).unwrap();
+        only_inserts(text, &after);
+        assert!(after.starts_with(BOM), "{after:?}");
+        assert_eq!(after.matches('\n').count(), after.matches("\r\n").count(), "{after:?}");
+        assert_eq!(entries(format, &after, place.servers).unwrap().len(), 1);
+    }
+}
+
+#[test]
+fn an_empty_file_becomes_one_with_the_entry() {
+    for text in ["", "\n", "  \n"] {
+        let after = set_json(text);
+        assert_eq!(
+            serde_json::from_str::<Value>(&after).unwrap(),
+            json!({ "mcpServers": { "minimax": entry() } })
+        );
+        let after = set(Format::Toml, text, TOML, &entry(), None).unwrap();
+        assert!(after.trim_start().starts_with("[mcp_servers.minimax]"), "{after:?}");
+    }
+}
+
+#[test]
+fn comments_order_and_other_servers_of_toml_stay() {
+    for text in [
+        "# mine\nmodel = \"x\" # why\n\n[mcp_servers.a]\ncommand = 'a'\n\n[mcp_servers.a.env]\nK = \"v\"\n\n[other]\nx = 1\n# end\n",
+        "model = 'x'",
+        "[mcp_servers]\n\n[other]\nx = [1,\n  2]\n",
+        "mcp_servers.a.command = \"a\"\n",
+    ] {
+        let after = set(Format::Toml, text, TOML, &entry(), None).unwrap();
+        let parts: Vec<_> = text.lines().collect();
+        let kept: Vec<_> = after.lines().filter(|line| parts.contains(line)).collect();
+        let trimmed: Vec<_> = kept.iter().filter(|line| !line.is_empty()).collect();
+        assert_eq!(trimmed, parts.iter().filter(|line| !line.is_empty()).collect::<Vec<_>>(), "{after}");
+        let found = entries(Format::Toml, &after, "mcp_servers").unwrap();
+        assert!(found.contains(&("minimax".to_owned(), entry())), "{after}");
+        assert_eq!(set(Format::Toml, &after, TOML, &entry(), None).unwrap(), after, "twice");
+    }
+    let inline = "mcp_servers = { a = { command = \"a\" } } # mine\n";
+    let after = set(Format::Toml, inline, TOML, &entry(), None).unwrap();
+    assert!(
+        after.starts_with("mcp_servers = { a = { command = \"a\" }") && after.ends_with("# mine\n"),
+        "{after}"
+    );
+}
+
+#[test]
+fn only_the_fields_that_differ_are_written() {
+    let text = "{\n  \"mcpServers\": {\n    \"minimax\": {\n      \"command\": \"old\", // mine\n      \"args\": [ ],\n      \"env\": { \"A\": \".\" }\n    }\n  }\n}\n";
+    assert_eq!(set_json(text), text.replace("\"old\"", "\"/bin/minimax-mcp\""));
+    let text = "[mcp_servers.minimax] # mine\ncommand = 'old'   # too\nargs = [ ]\n\n[mcp_servers.minimax.env]\nA = '.'\n";
+    let after = set(Format::Toml, text, TOML, &entry(), None).unwrap();
+    assert!(after.contains("# mine") && after.contains("args = [ ]") && after.contains("A = '.'"), "{after}");
+    assert_eq!(entries(Format::Toml, &after, "mcp_servers").unwrap(), [("minimax".to_owned(), entry())]);
+}
+
+#[test]
+fn a_damaged_file_is_refused_with_line_and_column() {
+    for (format, text, line) in [
+        (Format::Json, "{\n  \"a\": 1\n  \"b\": 2\n}", 2),
+        (Format::Json, "{\n  \"a\": ", 2),
+        (Format::Json, "{\n  'a': 1 }", 2),
+        (Format::Json, "{} {}", 1),
+        (Format::Toml, "a = 1\nb = \n", 2),
+        (Format::Toml, "a = 1\na = 2\n", 2),
+    ] {
+        let place = if format == Format::Json { JSON } else { TOML };
+        match set(format, text, place, &entry(), None) {
+            Err(Unusable::Damaged { line: found, column, message }) => {
+                assert_eq!(found, line, "{text:?}: {message}");
+                assert!(column >= 1 && !message.is_empty(), "{text:?}");
+            }
+            other => panic!("{text:?}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn something_else_in_the_place_of_the_servers_is_refused() {
+    for text in ["[1]", "{ \"mcpServers\": [] }", "{ \"mcpServers\": null }", "\"x\""] {
+        assert!(
+            matches!(set(Format::Json, text, JSON, &entry(), None), Err(Unusable::Unexpected(_))),
+            "{text}"
+        );
+    }
+    for text in ["mcp_servers = 1\n", "[[mcp_servers]]\n", "[mcp_servers]\nminimax = 1\n"] {
+        assert!(
+            matches!(set(Format::Toml, text, TOML, &entry(), None), Err(Unusable::Unexpected(_))),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn an_input_is_added_once_and_goes_with_the_entry() {
+    let place = Place { servers: "servers", name: "minimax" };
+    let input = json!({ "id": "key", "type": "promptString" });
+    let text = "{\n  \"inputs\": [\n    { \"id\": \"other\" }\n  ]\n}\n";
+    let once = set(Format::Json, text, place, &entry(), Some(&input)).unwrap();
+    assert_eq!(once.matches("promptString").count(), 1, "{once}");
+    assert_eq!(set(Format::Json, &once, place, &entry(), Some(&input)).unwrap(), once);
+    let gone = remove(Format::Json, &once, place, Some("key")).unwrap();
+    assert!(gone.contains("other") && !gone.contains("promptString"), "{gone}");
+}

@@ -1,0 +1,100 @@
+//! Reading and writing a client's file: links are followed, the mode is kept, and a reader never sees half of it.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use crate::telemetry::in_words;
+
+/// Marks the copies that `setup` makes.
+const BACKUP: &str = ".bak-minimax-";
+
+/// A client's file as it was read.
+#[derive(Debug, Clone)]
+pub(in crate::cli) struct ConfigFile {
+    /// The path behind all links.
+    pub(super) path: PathBuf,
+    /// The text with its byte order mark, or `None` if there is no file.
+    pub(in crate::cli) text: Option<String>,
+}
+
+impl ConfigFile {
+    /// Reads the file. The error says what is wrong without the path.
+    pub(in crate::cli) fn read(path: &Path) -> Result<Self, String> {
+        let real = match fs::canonicalize(path) {
+            Ok(real) => real,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if path.symlink_metadata().is_ok() {
+                    return Err("is a link to a file that does not exist".to_owned());
+                }
+                return Ok(Self { path: path.to_owned(), text: None });
+            }
+            Err(error) => return Err(format!("cannot be read: {}", in_words(&error))),
+        };
+        let bytes = fs::read(&real).map_err(|error| format!("cannot be read: {}", in_words(&error)))?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let before = error.utf8_error().valid_up_to();
+            format!("is not UTF-8 text (byte {})", before + 1)
+        })?;
+        Ok(Self { path: real, text: Some(text) })
+    }
+
+    /// Replaces the file, if it is still as it was read. `private` keeps other users from reading a new file.
+    pub(super) fn write(&self, text: &str, private: bool) -> io::Result<()> {
+        self.check_unchanged()?;
+        let folder = self.path.parent().unwrap_or_else(|| Path::new("."));
+        fs::create_dir_all(folder)?;
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".minimax-mcp-");
+        #[cfg(unix)]
+        if self.text.is_none() && !private {
+            // As any other new file: the umask decides.
+            builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        }
+        #[cfg(not(unix))]
+        let _ = private;
+        let mut file = builder.tempfile_in(folder)?;
+        file.write_all(text.as_bytes())?;
+        if self.text.is_some() {
+            file.as_file().set_permissions(fs::metadata(&self.path)?.permissions())?;
+        }
+        file.as_file().sync_all()?;
+        self.check_unchanged()?;
+        file.persist(&self.path).map_err(|error| error.error)?;
+        Ok(())
+    }
+
+    /// Deletes the file, if it is still as it was read.
+    pub(super) fn delete(&self) -> io::Result<()> {
+        self.check_unchanged()?;
+        fs::remove_file(&self.path)
+    }
+
+    fn check_unchanged(&self) -> io::Result<()> {
+        let now = match fs::read(&self.path) {
+            Ok(bytes) => Some(bytes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        if now.as_deref() == self.text.as_deref().map(str::as_bytes) {
+            return Ok(());
+        }
+        Err(io::Error::other("another program has changed it in the meantime; run the command again"))
+    }
+
+    /// Copies the file to a name beside it, unless an earlier copy is there. Returns the new copy.
+    pub(super) fn back_up(&self) -> io::Result<Option<PathBuf>> {
+        let (Some(name), Some(folder)) = (self.path.file_name(), self.path.parent()) else { return Ok(None) };
+        let start = format!("{}{BACKUP}", name.to_string_lossy());
+        let is_copy = |entry: io::Result<fs::DirEntry>| {
+            entry.is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with(&start))
+        };
+        if self.text.is_none() || fs::read_dir(folder)?.any(is_copy) {
+            return Ok(None);
+        }
+        let time = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
+        let copy = folder.join(format!("{start}{time}"));
+        fs::copy(&self.path, &copy)?;
+        Ok(Some(copy))
+    }
+}
