@@ -15,11 +15,11 @@ const PROGRAM: &str = "minimax-mcp";
 /// says which one is meant.
 fn with_tools() -> clap::Command {
     let names: Vec<_> = tools::catalogue().specs().map(|spec| spec.name).collect();
-    let named = |command: clap::Command| {
+    let know = |command: clap::Command| {
         let names = PossibleValuesParser::new(names.clone());
         command.mut_arg("tool", |argument| argument.value_parser(names).hide_possible_values(true))
     };
-    Arguments::command().mut_subcommand("call", named).mut_subcommand("tools", named)
+    Arguments::command().mut_subcommand("call", know).mut_subcommand("tools", know)
 }
 
 /// Prints the completions for a shell.

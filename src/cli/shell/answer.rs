@@ -70,10 +70,7 @@ impl Answer {
             let content = self.structured.clone().unwrap_or_else(|| json!({ "text": self.texts.join("\n") }));
             return writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&content)?);
         }
-        let text = match output.quiet && !self.is_error {
-            true => self.essence(),
-            false => self.texts.join("\n"),
-        };
+        let text = if output.quiet && !self.is_error { self.essence() } else { self.texts.join("\n") };
         let text = text.trim_end();
         if text.is_empty() {
             return Ok(());

@@ -63,20 +63,20 @@ pub(super) async fn run(mut config: Config, command: Command) -> Coded {
                 return Ok(ExitCode::SUCCESS);
             }
             // The server says which tool is meant.
-            None => (Ok(Order::of(tool.unwrap_or_default(), json!({}))), Output { json, quiet: false }),
+            None => (Ok(Order::of(tool.unwrap_or_default(), &json!({}))), Output { json, quiet: false }),
         },
         Command::Jobs { id: Some(id), output, .. } => {
-            (Ok(Order::of("get_job", json!({ "job_id": id, "wait_seconds": 0 }))), output)
+            (Ok(Order::of("get_job", &json!({ "job_id": id, "wait_seconds": 0 }))), output)
         }
         Command::Jobs { status, output, .. } => {
-            (Ok(Order::of("list_jobs", json!({ "status": status, "limit": 50 }))), output)
+            (Ok(Order::of("list_jobs", &json!({ "status": status, "limit": 50 }))), output)
         }
         Command::Wait { ids, output, .. } => {
-            (Ok(Order { waits: true, ..Order::of("get_job", get(&ids)) }), output)
+            (Ok(Order { waits: true, ..Order::of("get_job", &get(&ids)) }), output)
         }
-        Command::Account { output, .. } => (Ok(Order::of("check_account", json!({}))), output),
+        Command::Account { output, .. } => (Ok(Order::of("check_account", &json!({}))), output),
         Command::Voices { words, output, .. } => {
-            (Ok(Order::of("list_voices", json!({ "query": words.join(" ") }))), output)
+            (Ok(Order::of("list_voices", &json!({ "query": words.join(" ") }))), output)
         }
         _ => return Err("this command calls no tool".into()),
     };
@@ -102,7 +102,7 @@ impl From<Exit> for ExitCode {
 }
 
 impl Order {
-    fn of(tool: impl Into<String>, arguments: Value) -> Self {
+    fn of(tool: impl Into<String>, arguments: &Value) -> Self {
         let arguments = arguments.as_object().cloned().unwrap_or_default();
         Self { tool: tool.into(), arguments, waits: false }
     }
@@ -145,23 +145,18 @@ async fn carry_out(server: Server, order: Order, output: Output) -> Result<Exit,
         _ = tokio::signal::ctrl_c() => None,
     };
     shell.client.service().clear();
-    let exit = match &done {
-        Some(answer) => {
-            answer.print(output)?;
-            let exit = Exit::of(answer, awaited);
-            if exit == Exit::Settings {
-                writeln!(
-                    io::stderr(),
-                    "`minimax-mcp doctor` says what is wrong; `minimax-mcp settings` shows the settings."
-                )?;
-            }
-            exit
+    let exit = if let Some(answer) = &done {
+        answer.print(output)?;
+        let exit = Exit::of(answer, awaited);
+        if exit == Exit::Settings {
+            let help = "`minimax-mcp doctor` says what is wrong; `minimax-mcp settings` shows the settings.";
+            writeln!(io::stderr(), "{help}")?;
         }
-        None => {
-            let ids = tokio::time::timeout(PATIENCE, shell.begun_since(started)).await.unwrap_or_default();
-            writeln!(io::stderr(), "{}", interrupted(&ids, costs))?;
-            Exit::Interrupted
-        }
+        exit
+    } else {
+        let ids = tokio::time::timeout(PATIENCE, shell.begun_since(started)).await.unwrap_or_default();
+        writeln!(io::stderr(), "{}", interrupted(&ids, costs))?;
+        Exit::Interrupted
     };
     let Shell { server, client } = shell;
     server.client_gone();
@@ -205,16 +200,18 @@ impl Shell {
         let asked = order.tool == "get_job";
         let again = asked.then(|| order.arguments.clone());
         let mut answer = self.call(order.tool, order.arguments).await;
-        while order.waits {
+        if !order.waits {
+            return answer;
+        }
+        loop {
             let open = answer.open();
             if open.is_empty() || self.all_are_of_others(&open).await {
-                break;
+                return answer;
             }
             // All of them, so that the last answer shows all.
             let arguments = again.clone().or_else(|| get(&open).as_object().cloned()).unwrap_or_default();
             answer = self.call("get_job".to_owned(), arguments).await;
         }
-        answer
     }
 
     /// Whether waiting is of no use, because the jobs were bought with another host or key.
