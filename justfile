@@ -76,6 +76,7 @@ clients:
     python3 tests/clients/packages.py
     python3 tests/clients/check.py
     python3 tests/clients/hosts.py
+    python3 tests/clients/setup.py
 
 # One fuzz target for some seconds: answer, stream, arguments, archive, media. Needs nightly and `cargo install cargo-fuzz`.
 fuzz target seconds="240":

@@ -16,7 +16,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "MINIMAX_API_KEY",
         default: "none",
-        meaning: "The API key, from platform.minimax.io or platform.minimax.cn. Without a key the server still lists its tools, and each call says what to set. Quotes around the value are ignored, here and in every setting",
+        meaning: "The API key, from platform.minimax.io or platform.minimax.cn. Without it, the key that `minimax-mcp login` stored is used. Without any key the server still lists its tools, and each call says what to set. Quotes around the value are ignored, here and in every setting",
     },
     Setting {
         name: "MINIMAX_API_KEY_FILE",
