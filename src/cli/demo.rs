@@ -47,6 +47,7 @@ pub(super) async fn run(out: &Path) -> Outcome {
     let mut child = Command::new(std::env::current_exe()?)
         .arg("serve")
         .env("MINIMAX_API_HOST", sandbox.url())
+        .env("MINIMAX_SANDBOX", "true")
         .env("MINIMAX_API_KEY", "demo")
         .env("MINIMAX_MCP_BASE_PATH", &out)
         .env("MINIMAX_DATA_DIR", records.path())

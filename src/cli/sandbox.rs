@@ -20,7 +20,7 @@ pub(super) async fn run_alone(port: u16, dir: Option<PathBuf>) -> Outcome {
     writeln!(io::stdout(), "{}", sandbox.url())?;
     writeln!(
         io::stderr(),
-        "MINIMAX_API_HOST={} and any MINIMAX_API_KEY talk to it; Ctrl-C ends it",
+        "MINIMAX_API_HOST={}, MINIMAX_SANDBOX=true and any MINIMAX_API_KEY talk to it; Ctrl-C ends it",
         sandbox.url()
     )?;
     tokio::signal::ctrl_c().await?;

@@ -34,6 +34,11 @@ pub const SETTINGS: &[Setting] = &[
         meaning: "A different API host, as a URL; overrides the region. Plain http is accepted for this machine only. `MINIMAX_API_BASE` is an alias, and a trailing `/v1` or `/anthropic` is dropped",
     },
     Setting {
+        name: "MINIMAX_SANDBOX",
+        default: "`false`",
+        meaning: "`true` says that `MINIMAX_API_HOST` is a sandbox on this machine (`minimax-mcp sandbox`), for tests: links to this machine are fetched even if a caller gives them, polls are frequent, and no rate limits are kept. A gateway on this machine must not have it",
+    },
+    Setting {
         name: "MINIMAX_MCP_BASE_PATH",
         default: "`minimax` on the Desktop, or in the home folder if there is no Desktop",
         meaning: "The folder where results are saved",
@@ -105,12 +110,12 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "MINIMAX_POLL_SECONDS",
-        default: "`10`, or `0.3` when the API is on this machine",
+        default: "`10`, or `0.3` with a sandbox",
         meaning: "How often to poll a running task, in seconds: 0.05 to 60",
     },
     Setting {
         name: "MINIMAX_RATE_LIMITS",
-        default: "`true`, or `false` when the API is on this machine",
+        default: "`true`, or `false` with a sandbox",
         meaning: "`true`: requests queue so that MiniMax's documented limits are kept (the table `limits` in `src/facts`; `MINIMAX_FACTS_FILE` overrides it). `false`: requests wait only after MiniMax has throttled one",
     },
     Setting {

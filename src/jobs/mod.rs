@@ -35,6 +35,7 @@ use tokio::sync::{OnceCell, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use url::Url;
 
 pub use cancel::Cancel;
 pub use paid::Paid;
@@ -72,8 +73,10 @@ pub struct Settings {
     pub account: String,
     /// How often a task is looked at.
     pub poll: Duration,
-    /// Whether results may be fetched from this machine over plain http.
-    pub loopback: bool,
+    /// If true, the API is the sandbox, and links to this machine may be fetched over plain http.
+    pub sandbox: bool,
+    /// The API's own origin. Links of results may lead there, wherever it is.
+    pub api: Option<Url>,
     /// What may be spent.
     pub limits: Limits,
     /// How long ended jobs are kept in the records; `None` keeps them for good.
@@ -131,7 +134,10 @@ struct Shared {
     live: Mutex<HashMap<String, Live>>,
     tracker: TaskTracker,
     stop: CancellationToken,
+    /// For links of results.
     fetcher: Fetcher,
+    /// For links that a caller gives.
+    inputs: Fetcher,
     downloads: turns::Turns,
     unwritten: Unwritten,
     /// When it was last seen whether records can be written, and what was seen.
@@ -145,7 +151,8 @@ impl Jobs {
     /// Opens nothing: the records are opened when the first job is asked for.
     pub fn new(api: Client, settings: Settings) -> Self {
         crate::clock::begin();
-        let guard = Guard { loopback_http: settings.loopback, ..Guard::default() };
+        let guard = Guard { loopback_http: settings.sandbox, ..Guard::default() };
+        let results = guard.clone().trusting(settings.api.as_ref());
         let own = Arc::new(Account { client: api, name: settings.account.clone() });
         Self {
             account: Arc::clone(&own),
@@ -157,7 +164,8 @@ impl Jobs {
                 live: Mutex::default(),
                 tracker: TaskTracker::new(),
                 stop: CancellationToken::new(),
-                fetcher: Fetcher::new(guard),
+                fetcher: Fetcher::new(results),
+                inputs: Fetcher::new(guard),
                 downloads: turns::Turns::default(),
                 unwritten: Unwritten::default(),
                 readiness: tokio::sync::Mutex::default(),
@@ -165,18 +173,22 @@ impl Jobs {
         }
     }
 
-    /// Fetches links, for inputs that have to be uploaded.
+    /// Fetches links that a caller gives, for inputs that have to be uploaded.
     pub fn fetcher(&self) -> &Fetcher {
+        &self.shared.inputs
+    }
+
+    /// Fetches links that MiniMax gave. They may lead to the API's own origin.
+    pub fn result_fetcher(&self) -> &Fetcher {
         &self.shared.fetcher
     }
 
-    /// As [`Self::fetcher`], for downloads that are resumed where an earlier process has left them. That takes a key of
-    /// the records; without records, nothing is resumed.
-    pub async fn resuming_fetcher(&self) -> &Fetcher {
+    /// Opens the store, whose secret lets the fetchers resume downloads of an earlier process. Without a store, nothing
+    /// is resumed.
+    pub async fn prepare_resume(&self) {
         if let Err(error) = self.store().await {
             tracing::info!(%error, "an interrupted download will not be resumed by the next process");
         }
-        &self.shared.fetcher
     }
 
     /// MiniMax, asked with this handle's key.
@@ -190,7 +202,9 @@ impl Jobs {
             .get_or_try_init(|| async {
                 let owner = random_id("server");
                 let store = Arc::new(Store::open(&self.shared.settings.data_dir, owner).await?);
-                self.shared.fetcher.resume_with(Sha256::digest(store.secret("downloads").await?).into());
+                let secret: [u8; 32] = Sha256::digest(store.secret("downloads").await?).into();
+                self.shared.fetcher.resume_with(secret);
+                self.shared.inputs.resume_with(secret);
                 // Before anybody is told what the records say.
                 Box::pin(self.gather_everywhere(&store)).await;
                 // As the server itself: whoever happens to open the records must not be held for that.

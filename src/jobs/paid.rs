@@ -227,8 +227,8 @@ fn nothing_bought(error: ApiError) -> ApiError {
     match (error.accepted(), &error) {
         (
             Accepted::Unknown,
-            ApiError::Lost { path, .. } | ApiError::Shape { path, .. } | ApiError::Refused { path, .. },
-        ) => ApiError::Unsent { path, why: error.to_string() },
+            ApiError::Lost { at, .. } | ApiError::Shape { at, .. } | ApiError::Refused { at, .. },
+        ) => ApiError::Unsent { at: at.clone(), why: error.to_string() },
         _ => error,
     }
 }
@@ -255,7 +255,7 @@ pub async fn collect(api: &Client, route: Route, ready: Ready) -> Result<Made, A
     };
     if url.is_none() && ready.text.is_none() {
         let why = "a finished task without a link".to_owned();
-        return Err(ApiError::Shape { path: "/v1/files/retrieve", why, trace_id: None });
+        return Err(ApiError::Shape { at: "/v1/files/retrieve".into(), why, trace_id: None });
     }
     let life = match route {
         Route::VideoV1 => Some(HOUR),

@@ -131,7 +131,7 @@ pub(super) async fn collect(api: &Client, ready: Ready) -> Result<Made, ApiError
     let url = api.retrieve_file(&file_id).await?.download_url;
     let Some(url) = url else {
         let why = "a finished task without a link".to_owned();
-        return Err(ApiError::Shape { path: "/v1/files/retrieve", why, trace_id: None });
+        return Err(ApiError::Shape { at: "/v1/files/retrieve".into(), why, trace_id: None });
     };
     let file = JobFile {
         name: "speech.tar".to_owned(),

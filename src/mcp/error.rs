@@ -92,8 +92,8 @@ pub enum ToolError {
     Money {
         /// What forbids it, with the price.
         message: String,
-        /// Whose turn it is.
-        turn: &'static str,
+        /// The class of the failure, as in [`ErrorView`].
+        kind: &'static str,
         /// What to do next.
         advice: String,
     },
@@ -170,13 +170,13 @@ impl ToolError {
         Self::Argument { field: field.into(), problem: problem.into() }
     }
 
-    /// Whose turn it is.
-    fn turn(&self) -> String {
+    /// The class of the failure.
+    fn kind(&self) -> &'static str {
         match self {
             // Waiting and retrying could pay twice.
-            Self::Bought(error) if error.accepted() == Accepted::Unknown => "ask the user".to_owned(),
-            Self::Money { turn, .. } => (*turn).to_owned(),
-            _ => ErrorView::turn(self.blame()),
+            Self::Bought(error) if error.accepted() == Accepted::Unknown => ErrorView::ASK_USER,
+            Self::Money { kind, .. } => kind,
+            _ => ErrorView::kind_of(self.blame()),
         }
     }
 
@@ -245,7 +245,7 @@ impl ToolError {
             Self::Api(error) | Self::Bought(error) => (error.code(), error.trace_id().map(str::to_owned)),
             _ => (None, None),
         };
-        ErrorView { message: self.to_string(), turn: self.turn(), code, trace_id }
+        ErrorView { message: self.to_string(), kind: self.kind().to_owned(), code, trace_id }
     }
 
     /// The `isError` result of a tool that has no structured content.
@@ -263,14 +263,11 @@ impl ToolError {
     pub(crate) fn into_response(self) -> CallToolResponse {
         telemetry::failed(self.word());
         let (error, next) = (self.view(), self.advice());
-        let turn = match self {
-            Self::Api(_) | Self::Bought(_) => format!(" Whose turn: {}.", error.turn),
-            // The other messages say it themselves.
-            _ => String::new(),
-        };
-        let mut text = format!("{}.{turn} {next}", error.message.trim_end_matches('.'));
-        if let Some(trace) = &error.trace_id {
-            text = format!("{text} Trace id for MiniMax's support: {trace}");
+        let mut text = format!("{}. {next}", error.message.trim_end_matches('.'));
+        if let Self::Api(error) | Self::Bought(error) = &self
+            && let Some(details) = error.details()
+        {
+            text = format!("{text} {details}");
         }
         let mut result = CallToolResult::error(vec![ContentBlock::text(text)]);
         result.structured_content = serde_json::to_value(JobView::error(error, next)).ok();

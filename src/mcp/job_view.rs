@@ -118,13 +118,13 @@ pub(crate) struct CostView {
     basis: Option<String>,
 }
 
-/// What went wrong, and whose turn it is.
+/// What went wrong.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct ErrorView {
     pub(crate) message: String,
-    /// Who can do something about it.
-    #[schemars(extend("enum" = ["fix an argument", "fix key, balance or settings", "wait", "ask the user", "report a bug"]))]
-    pub(crate) turn: String,
+    /// The class of the failure.
+    #[schemars(extend("enum" = ["argument", "settings", "wait", "ask_user", "bug"]))]
+    pub(crate) kind: String,
     /// MiniMax's code.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) code: Option<i64>,
@@ -133,14 +133,19 @@ pub(crate) struct ErrorView {
 }
 
 impl ErrorView {
-    pub(crate) fn turn(blame: Blame) -> String {
+    /// Only the user can decide, because the call may have been billed or needs consent.
+    pub(crate) const ASK_USER: &'static str = "ask_user";
+    /// The key, the balance or a setting has to change.
+    pub(crate) const SETTINGS: &'static str = "settings";
+
+    /// The class of a failure that is this party's to mend.
+    pub(crate) fn kind_of(blame: Blame) -> &'static str {
         match blame {
-            Blame::Caller => "fix an argument",
-            Blame::Operator => "fix key, balance or settings",
+            Blame::Caller => "argument",
+            Blame::Operator => Self::SETTINGS,
             Blame::Transient => "wait",
-            Blame::Crate => "report a bug",
+            Blame::Crate => "bug",
         }
-        .to_owned()
     }
 
     fn of(failure: &Failure) -> Self {
@@ -152,7 +157,7 @@ impl ErrorView {
         };
         Self {
             message: failure.message.clone(),
-            turn: Self::turn(blame),
+            kind: Self::kind_of(blame).to_owned(),
             code: failure.code,
             trace_id: failure.trace_id.clone(),
         }
@@ -187,8 +192,8 @@ impl JobView {
         let error = match &job.state {
             State::Failed { failure, .. } => Some(ErrorView::of(failure)),
             State::Unknown { why, .. } => {
-                let turn = "ask the user".to_owned();
-                Some(ErrorView { message: why.clone(), turn, code: None, trace_id: None })
+                let kind = ErrorView::ASK_USER.to_owned();
+                Some(ErrorView { message: why.clone(), kind, code: None, trace_id: None })
             }
             _ => None,
         };
@@ -281,9 +286,7 @@ impl JobView {
             [self.kind.as_deref(), self.status.as_deref(), self.model.as_deref(), self.job_id.as_deref()];
         let mut lines = vec![head.into_iter().flatten().collect::<Vec<_>>().join(" · ")];
         if let Some(error) = &self.error {
-            let code =
-                error.trace_id.as_ref().map(|trace| format!(" (trace id {trace})")).unwrap_or_default();
-            lines.push(format!("{}{code}. Whose turn: {}.", error.message.trim_end_matches('.'), error.turn));
+            lines.push(format!("{}.", error.message.trim_end_matches('.')));
         }
         if let Some(task) = &self.task_id {
             lines.push(format!("MiniMax task {task}"));

@@ -31,7 +31,7 @@ dry_run: true checks and prices a call and sends nothing. idempotency_key makes 
 An image or video can be given to another tool by its minimax:// uri: text_to_image, then generate_video with \
 first_frame_image.
 Status `unknown` means that the request left and no answer came: it may be billed; ask the user before buying again.
-An error says whose turn it is: fix an argument, fix key or balance, or wait.";
+An error says what happened and what to do now.";
 
 /// Everything that a server can offer. A file with tools adds one line here.
 pub fn catalogue() -> Catalogue<Server> {

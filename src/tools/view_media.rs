@@ -77,7 +77,7 @@ impl Server {
 async fn look(server: &Server, uri: &str, max_side: u32) -> Result<View, ToolError> {
     let place = server.inputs.work.picture_place()?;
     let source = match server.inputs.sources.find("uri", uri).await? {
-        Source::Link(_) if !uri.trim_start().starts_with("minimax://") => {
+        Source::Link(_) => {
             let problem = "is a link; download_file saves it, then give the path";
             return Err(ToolError::argument("uri", problem));
         }
@@ -90,7 +90,7 @@ async fn look(server: &Server, uri: &str, max_side: u32) -> Result<View, ToolErr
     let video = match &source {
         Source::Data(blob) => blob.kind == Kind::Video,
         Source::Path(path) => server.inputs.sources.opened("uri", path.clone(), &VIDEOS).await.is_ok(),
-        Source::Link(link) => matches!(link_extension(link), "mp4" | "mov" | "webm"),
+        Source::Link(link) | Source::Made(link) => matches!(link_extension(link), "mp4" | "mov" | "webm"),
         Source::Uploaded(_) => false,
     };
     if video {

@@ -1,4 +1,4 @@
-//! Every error code and envelope of MiniMax: its class, whose turn it is, which requests are retried, and what the
+//! Every error code and envelope of MiniMax: its class, the kind of its error, which requests are retried, and what the
 //! caller is told to do.
 //!
 //! The tables here are separate copies, so that a mistake in the product's tables is noticed.
@@ -42,6 +42,7 @@ const CODES: &[(i64, Class, bool, bool)] = &[
     (2049, Class::Auth, false, false),
     (2056, Class::Quota, false, false),
     (2061, Class::Quota, false, false),
+    (2062, Class::Quota, false, false),
     // Codes of the WebSockets ("T2A WebSocket > Status codes").
     (2201, Class::Server, true, false),
     (2202, Class::Crate, false, false),
@@ -199,26 +200,42 @@ impl Stage {
 }
 
 /// The meaning of a class: the range of tries of a read that always fails, the tries of a paid request or a text that
-/// fails once, the status of the paid job, and whose turn it is.
+/// fails once, the status of the paid job, and the kind of the error.
 ///
 /// The number of tries of a throttled read varies, because the pauses of its queue have jitter.
 fn meant(class: Class) -> (RangeInclusive<usize>, usize, &'static str, &'static str) {
     match class {
         Class::Rate => (2..=8, 2, "succeeded", "wait"),
         Class::Server => (5..=5, 1, "unknown", "wait"),
-        Class::Auth | Class::Quota => (1..=1, 1, "failed", "fix key, balance or settings"),
-        Class::Input | Class::Content => (1..=1, 1, "failed", "fix an argument"),
-        Class::Crate => (1..=1, 1, "failed", "report a bug"),
+        Class::Auth | Class::Quota => (1..=1, 1, "failed", "settings"),
+        Class::Input | Class::Content => (1..=1, 1, "failed", "argument"),
+        Class::Crate => (1..=1, 1, "failed", "bug"),
     }
 }
 
-/// Splits an error text: what happened, whose turn it is, what to do, and the trace id.
-fn parts(said: &str) -> (&str, &str, &str, Option<&str>) {
-    let (message, rest) = said.split_once(" Whose turn: ").unwrap_or_else(|| panic!("nobody's turn: {said}"));
-    let (turn, rest) = rest.split_once(". ").unwrap();
-    match rest.split_once(" Trace id for MiniMax's support: ") {
-        Some((advice, trace)) => (message, turn, advice, Some(trace)),
-        None => (message, turn, rest, None),
+/// What happened, the kind, what to do, and the trace id. The text has the same in this order, with the details last.
+fn parts<'a>(view: &'a Value, said: &'a str) -> (&'a str, &'a str, &'a str, Option<&'a str>) {
+    let word = |value: &'a Value| value.as_str().unwrap_or_else(|| panic!("{view}"));
+    let (message, kind) = (word(&view["error"]["message"]), word(&view["error"]["kind"]));
+    let advice = word(&view["next"]);
+    assert!(said.starts_with(message) && said.contains(advice), "{said}");
+    let details = said.rsplit_once(" (").map(|(_, details)| details).unwrap_or_default();
+    assert!(
+        details.contains("endpoint /") && details.contains("host 127.0.0.1") && details.ends_with(')'),
+        "{said}"
+    );
+    is_plain(message);
+    let trace = details.split_once("trace id ").map(|(_, trace)| trace.trim_end_matches(')'));
+    (message, kind, advice, trace)
+}
+
+/// No chain of causes, no retired words, and nothing is said twice.
+fn is_plain(message: &str) {
+    for word in ["Whose turn", "error sending request", "client error", "/v1/", "/v2/"] {
+        assert!(!message.contains(word), "{message}");
+    }
+    if let Some((what, own)) = message.split_once(": ") {
+        assert!(!what.to_lowercase().contains(&own.to_lowercase()), "{message}");
     }
 }
 
@@ -226,13 +243,13 @@ fn parts(said: &str) -> (&str, &str, &str, Option<&str>) {
 /// then be retried, a paid job may not.
 async fn walk(stage: &Stage, roads: &Roads, name: Value, act: &Act, class: Class, busy: bool) -> Value {
     let (reads, sends, status, turn) = meant(class);
-    let (count, _, said) = stage.refused(&roads.read, act.clone(), None).await;
+    let (count, view, said) = stage.refused(&roads.read, act.clone(), None).await;
     assert!(reads.contains(&count), "{name}: {count} reads; {said}");
-    let (message, whose, advice, _) = parts(&said);
+    let (message, whose, advice, _) = parts(&view, &said);
     assert_eq!(whose, turn, "{name}: {said}");
     assert!(advice.len() > 20, "{name}: {said}");
     let mut row = json!({
-        "name": name, "class": format!("{class:?}"), "message": message, "turn": turn, "advice": advice,
+        "name": name, "class": format!("{class:?}"), "message": message.replace(&stage.world.sandbox.url()[7..], "HOST"), "kind": turn, "advice": advice,
         "read": if reads.end() > reads.start() { json!("several") } else { json!(count) },
     });
     if let Some(paid) = &roads.paid {
@@ -242,11 +259,11 @@ async fn walk(stage: &Stage, roads: &Roads, name: Value, act: &Act, class: Class
         assert_eq!(stage.world.bought() - bought, usize::from(status == "succeeded"), "{name}");
         row["paid"] = json!({ "sent": count, "status": status });
         if status != "succeeded" {
-            row["paid"]["turn"] = view["error"]["turn"].clone();
-            row["paid"]["next"] = view["next"].clone();
+            row["paid"]["kind"] = view["error"]["kind"].clone();
         }
         if status == "failed" {
-            assert_eq!((&view["error"]["turn"], &view["next"]), (&json!(turn), &json!(advice)), "{view}");
+            assert_eq!(view["error"]["kind"], turn, "{view}");
+            assert!(view["next"].as_str().unwrap().starts_with(advice), "{view}");
         }
     }
     let (count, ..) = stage.refused(&roads.text, act.clone(), Some(1)).await;
@@ -267,19 +284,19 @@ async fn every_code_has_its_class_its_advice_and_its_tries() {
         let (reads, sends, ..) = meant(*class);
         assert_eq!((*reads.end() > 1, sends > 1), (*read, *paid), "{code}: what is documented");
         let row = walk(&stage, &base_resp(), json!(code), &refuse(*code), *class, false).await;
-        let named = format!("with code {code}, ");
+        let named = format!("(error {code})");
         assert!(row["message"].as_str().unwrap().contains(&named), "{row}");
         // The same code at the end of an envelope's message.
-        let (count, _, said) = stage.refused(&envelope().read, refuse(*code), None).await;
-        let (message, turn, advice, trace) = parts(&said);
+        let (count, view, said) = stage.refused(&envelope().read, refuse(*code), None).await;
+        let (message, kind, advice, trace) = parts(&view, &said);
         assert!(reads.contains(&count) && message.contains(&named) && trace.is_some(), "{said}");
-        assert_eq!((&json!(turn), &json!(advice)), (&row["turn"], &row["advice"]), "{said}");
+        assert_eq!((&json!(kind), &json!(advice)), (&row["kind"], &row["advice"]), "{said}");
         // A paid job has the code and the trace id in fields, or in its text if the outcome is unknown.
         if *class != Class::Rate {
             let (_, view, said) = stage.refused(&base_resp().paid.unwrap(), refuse(*code), Some(1)).await;
             let error = &view["error"];
             if *class == Class::Server {
-                assert!(said.contains(&named) && said.contains("(trace id "), "{said}");
+                assert!(said.contains(&named) && said.contains("trace id "), "{said}");
             } else {
                 assert_eq!(error["code"], *code, "{view}");
                 assert!(said.contains(error["trace_id"].as_str().unwrap()), "{said}");
@@ -299,7 +316,7 @@ async fn a_code_of_the_socket_ends_the_session_and_only_a_full_queue_is_waited_o
         let (count, view, said) = stage.refused(&speak, refuse(*code), Some(1)).await;
         let (_, sends, status, _) = meant(*class);
         assert_eq!((count, view["status"].as_str()), (sends, Some(status)), "{code}: {said}");
-        assert!(status == "succeeded" || said.contains(&format!("with code {code}, ")), "{said}");
+        assert!(status == "succeeded" || said.contains(&format!("error {code}")), "{said}");
     }
 }
 
@@ -312,10 +329,10 @@ async fn every_envelope_is_understood_on_every_road() {
         let act = status(*http, body);
         let busy = *http == 529;
         let row = walk(&stage, &envelope(), json!(http), &act, *class, busy).await;
-        let named = code.map_or_else(|| format!("with HTTP {http}"), |code| format!("with code {code}, "));
+        let named = code.map_or_else(|| format!("(HTTP {http})"), |code| format!("(error {code})"));
         assert!(row["message"].as_str().unwrap().contains(&named), "{row}");
-        let (_, _, said) = stage.refused(&envelope().read, act.clone(), None).await;
-        assert_eq!(parts(&said).3, Some("req-7"), "{said}");
+        let (_, view, said) = stage.refused(&envelope().read, act.clone(), None).await;
+        assert_eq!(parts(&view, &said).3, Some("req-7"), "{said}");
         // Endpoints with the other formats may return these too.
         walk(&stage, &base_resp(), json!(http), &act, *class, busy).await;
         walk(&stage, &anthropic(), json!(http), &act, *class, busy).await;
@@ -377,10 +394,10 @@ async fn an_envelope_goes_before_a_base_resp_and_that_before_the_status() {
                 content_type: Some("application/json".to_owned()),
                 headers: Default::default(),
             };
-            let (count, _, said) = stage.refused(&road, act, None).await;
-            assert!(count == 1 && said.contains("with code 1008, "), "{said}");
-            assert_eq!(parts(&said).3 != Some(trace), has_header, "{said}");
-            assert!(parts(&said).3.is_some(), "{said}");
+            let (count, view, said) = stage.refused(&road, act, None).await;
+            assert!(count == 1 && said.contains("(error 1008)"), "{said}");
+            assert_eq!(parts(&view, &said).3 != Some(trace), has_header, "{said}");
+            assert!(parts(&view, &said).3.is_some(), "{said}");
         }
     }
 }
@@ -390,12 +407,12 @@ async fn a_success_that_cannot_be_read_is_reported_and_a_paid_one_is_unknown() {
     let stage = Stage::new().await;
     for body in ["", "<html>Welcome</html>", "{\"file\":", "[]", "null"] {
         let (roads, act) = (base_resp(), status(200, body.to_owned()));
-        let (count, _, said) = stage.refused(&roads.read, act.clone(), None).await;
-        assert_eq!((count, parts(&said).1), (1, "report a bug"), "{body}: {said}");
+        let (count, view, said) = stage.refused(&roads.read, act.clone(), None).await;
+        assert_eq!((count, parts(&view, &said).1), (1, "bug"), "{body}: {said}");
         assert!(said.contains("MINIMAX_API_HOST"), "{said}");
         let (count, view, said) = stage.refused(&roads.paid.unwrap(), act.clone(), Some(1)).await;
         assert_eq!((count, &view["status"]), (1, &json!("unknown")), "{body}: {said}");
-        assert_eq!(view["error"]["turn"], "ask the user", "{view}");
+        assert_eq!(view["error"]["kind"], "ask_user", "{view}");
         let (count, _, said) = stage.refused(&roads.text, act, Some(1)).await;
         assert!(count == 1 && !said.is_empty(), "{body}: {said}");
     }

@@ -172,7 +172,7 @@ async fn without_a_yes_nothing_is_sent() {
             assert_eq!((result.is_error, talk.asked().len()), (Some(true), 1), "{era:?} {mood:?}");
             let told = text(&result);
             assert!(told.contains("not bought") && told.contains("Nothing was sent or billed"), "{told}");
-            assert_eq!(result.structured_content.unwrap()["error"]["turn"], "ask the user");
+            assert_eq!(result.structured_content.unwrap()["error"]["kind"], "ask_user");
             assert_eq!(world.sandbox.requests().len(), 0, "{era:?} {mood:?}");
         }
     }
@@ -370,6 +370,7 @@ fn the_question_and_the_answer_are_the_protocols_own() {
                 ("HOME", &path("home")),
                 ("USERPROFILE", &path("home")),
                 ("MINIMAX_API_HOST", &sandbox.url()),
+                ("MINIMAX_SANDBOX", "true"),
                 ("MINIMAX_API_KEY", "sk-api-secret"),
                 ("MINIMAX_MCP_BASE_PATH", &path("out")),
                 ("MINIMAX_DATA_DIR", &path("data")),

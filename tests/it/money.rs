@@ -54,7 +54,7 @@ async fn fifty_calls_at_once_of_two_servers_buy_what_the_budget_is_for_and_not_o
     }
     let told = world.call("text_to_image", json!({ "prompt": "Another" })).await;
     let error = told.structured_content.clone().unwrap()["error"].clone();
-    assert_eq!(error["turn"], "fix key, balance or settings", "{error}");
+    assert_eq!(error["kind"], "settings", "{error}");
     assert!(
         text(&told).contains("0.0245 USD were spent") && text(&told).contains("0.0034 USD are left"),
         "{told:?}"
@@ -303,6 +303,7 @@ fn program(url: &str, dir: &Path, settings: &[(&str, &str)]) -> Program {
         ("HOME", home.as_str()),
         ("USERPROFILE", &home),
         ("MINIMAX_API_HOST", url),
+        ("MINIMAX_SANDBOX", "true"),
         ("MINIMAX_API_KEY", "sk-api-secret"),
         ("MINIMAX_MCP_BASE_PATH", &out),
         ("MINIMAX_DATA_DIR", &data),

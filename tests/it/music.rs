@@ -127,7 +127,7 @@ async fn a_preprocess_that_fails_leaves_nothing_bought_and_nothing_unknown() {
     let result = world.call("music_generation", arguments).await;
     let view = result.structured_content.clone().unwrap();
     assert_eq!((&view["status"], world.bought()), (&json!("failed"), 0), "{}", text(&result));
-    assert_eq!(view["error"]["turn"], "wait");
+    assert_eq!(view["error"]["kind"], "wait");
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ fn limiter() -> Arc<RateLimiter> {
 
 fn refused(code: i64, retry_after: Option<u64>) -> Result<(), ApiError> {
     Err(ApiError::Refused {
-        path: "/v1/x",
+        at: "/v1/x".into(),
         status: 200,
         code: Some(code),
         message: String::new(),

@@ -12,8 +12,9 @@ use crate::facts::offer;
 use crate::jobs::{Cost, Denied, Jobs, Limit, NotBought, Purchase, Reservation};
 use crate::mcp::caller::Caller;
 use crate::mcp::checkout::consent::{Consent, Question, spent_already};
-use crate::mcp::checkout::money::{OPERATOR, held_words, money};
+use crate::mcp::checkout::money::{held_words, money};
 use crate::mcp::error::ToolError;
+use crate::mcp::job_view::ErrorView;
 use crate::mcp::progress;
 use crate::telemetry;
 
@@ -150,7 +151,7 @@ impl Budget {
                         "{name} is set, and no price is known for this call of {tool}, so it was refused before \
                          anything was sent"
                     ),
-                    turn: OPERATOR,
+                    kind: ErrorView::SETTINGS,
                     advice: format!(
                         "Nothing was billed. Ask the user to put a price into the file that MINIMAX_FACTS_FILE names, \
                          the model's or one for each call of the tool, for example {{\"calls\": [{{\"alias\": \"{tool}\", \
@@ -185,7 +186,7 @@ impl Budget {
                         money(allowed, currency),
                         money(price, currency)
                     ),
-                    turn: OPERATOR,
+                    kind: ErrorView::SETTINGS,
                     advice: format!(
                         "Nothing was billed. Ask {who}, or order less{}. check_account shows what was spent.",
                         match limit {

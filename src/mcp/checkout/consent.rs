@@ -22,8 +22,9 @@ use crate::jobs::Jobs;
 use crate::mcp::call_digest::CallDigest;
 use crate::mcp::caller::Caller;
 use crate::mcp::caller_key::account_of;
-use crate::mcp::checkout::money::{OPERATOR, money};
+use crate::mcp::checkout::money::money;
 use crate::mcp::error::ToolError;
+use crate::mcp::job_view::ErrorView;
 use crate::mcp::progress;
 use crate::telemetry;
 
@@ -237,7 +238,7 @@ impl Consent {
                 "{} This client cannot ask one, so the call was refused before anything was sent",
                 self.asks(question)
             ),
-            turn: OPERATOR,
+            kind: ErrorView::SETTINGS,
             advice: "Nothing was billed. Ask the user to raise or unset MINIMAX_CONFIRM_ABOVE and to restart this \
                      server, or use a client that can ask (elicitation)."
                 .to_owned(),
@@ -271,7 +272,7 @@ pub(crate) fn spent_already() -> ToolError {
 fn not_confirmed(why: &str) -> ToolError {
     ToolError::Money {
         message: format!("not bought: {why}"),
-        turn: "ask the user",
+        kind: ErrorView::ASK_USER,
         advice: "Nothing was sent or billed. Call again only if the user wants it; MINIMAX_CONFIRM_ABOVE sets the \
                  price above which this server asks."
             .to_owned(),

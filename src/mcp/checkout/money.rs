@@ -2,9 +2,6 @@
 
 use crate::jobs::{Spent, amount_words};
 
-/// Whose turn it is when a setting forbids a call.
-pub(crate) const OPERATOR: &str = "fix key, balance or settings";
-
 /// An amount as a number.
 #[expect(clippy::cast_precision_loss, reason = "shown; no account spends 2^52 millionths")]
 pub(crate) fn amount(millionths: i64) -> f64 {

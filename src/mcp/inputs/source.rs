@@ -22,8 +22,10 @@ use crate::media::{self, Blob, Expect, FetchProblem, Guard, InputProblem, Limits
 pub(crate) enum Source {
     /// A file at MiniMax, by its id.
     Uploaded(u64),
-    /// A link, which the guard checks when it is fetched.
+    /// A link that a caller gives, which the guard checks when it is fetched.
     Link(String),
+    /// A link that MiniMax gave for an earlier result.
+    Made(String),
     /// Content of the call itself.
     Data(Blob),
     /// A file of this machine, which the roots check when it is read.
@@ -143,7 +145,7 @@ impl Sources {
             Reference::Path(path) => Source::Path(path),
             Reference::Made { job, name } => match self.made(field, &job, &name).await? {
                 Ok(path) => Source::Path(path),
-                Err(link) => Source::Link(link),
+                Err(link) => Source::Made(link),
             },
         })
     }
@@ -163,6 +165,11 @@ impl Sources {
             Source::Link(link) => {
                 let _fetching = self.work.link_permit().await?;
                 let fetched = in_time(self.jobs.fetcher().fetch(&self.secured(&link), limits)).await;
+                fetched.map_err(|problem| unfetched(field, problem))
+            }
+            Source::Made(link) => {
+                let _fetching = self.work.link_permit().await?;
+                let fetched = in_time(self.jobs.result_fetcher().fetch(&self.secured(&link), limits)).await;
                 fetched.map_err(|problem| unfetched(field, problem))
             }
         }
@@ -211,7 +218,9 @@ impl Sources {
 
     /// Upgrades a plain http link: MiniMax gives some, and its hosts serve https.
     pub(crate) fn secured(&self, link: &str) -> String {
-        let guard = Guard { loopback_http: self.config.loopback, ..Guard::default() };
+        let guard = Guard { loopback_http: self.config.sandbox, ..Guard::default() };
+        // Only the fetcher decides whether a link to the API's own origin is allowed.
+        let guard = guard.trusting(url::Url::parse(&self.config.host).ok().as_ref());
         if guard.check(link).is_ok() { link.to_owned() } else { link.replacen("http://", "https://", 1) }
     }
 

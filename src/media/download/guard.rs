@@ -11,7 +11,7 @@ use hyper_util::client::proxy::matcher::Matcher;
 use ipnet::{Ipv4Net, Ipv6Net};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
-use url::{Host, Url};
+use url::{Host, Origin, Url};
 
 const CONNECT: Duration = Duration::from_secs(10);
 /// How long a host may send nothing before the transfer counts as broken.
@@ -26,14 +26,17 @@ const REDIRECTS: usize = 5;
 ///
 /// Behind a proxy (`HTTPS_PROXY` or the system's setting) the proxy resolves names. Then only the link itself can be
 /// checked: its scheme, literal addresses, and names that are never public.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Guard {
-    /// Allows loopback addresses, also over plain `http` and at any port. True only if the API is a sandbox on this
-    /// machine. Then no proxy is used.
+    /// Allows loopback addresses, also over plain `http` and at any port. True only if the API is the sandbox. Then no
+    /// proxy is used.
     pub loopback_http: bool,
     /// Allows plain `http` to public addresses. Needed for results, because some services return such links. The
     /// request carries no secret, and the content is checked on arrival.
     pub public_http: bool,
+    /// The API's own origin, which is allowed whatever its address is. Only for results: the operator chose this host, and
+    /// it returns links to itself.
+    pub api: Option<Arc<Origin>>,
 }
 
 /// Why a link is refused. The message is a sentence without a subject. It names a host or an address, never a query
@@ -58,12 +61,23 @@ pub enum Refused {
     /// A redirect leads from `https` to `http`.
     #[error("was redirected from https to http, which is not followed")]
     Downgrade,
+    /// The link leads to the API's host, but not to its port or not with its scheme.
+    #[error(
+        "leads to `{0}`, the API's host, at another port or over another scheme; only the API's own address is allowed"
+    )]
+    BesideApi(String),
     /// There are too many redirects.
     #[error("was redirected more than {REDIRECTS} times")]
     Redirects,
 }
 
 impl Guard {
+    /// Also allows links to this origin.
+    #[must_use]
+    pub fn trusting(self, api: Option<&Url>) -> Self {
+        Self { api: api.map(|url| Arc::new(url.origin())), ..self }
+    }
+
     /// Checks a link without resolving its name.
     pub fn check(&self, link: &str) -> Result<Url, Refused> {
         let url = Url::parse(link.trim()).map_err(|_| Refused::NotALink)?;
@@ -80,8 +94,8 @@ impl Guard {
     }
 
     /// Builds a client with the given name lookup.
-    fn client_that(self, looks_up: LookUp) -> Result<reqwest::Client, reqwest::Error> {
-        let guard = self;
+    fn client_that(&self, looks_up: LookUp) -> Result<reqwest::Client, reqwest::Error> {
+        let guard = self.clone();
         let redirects =
             Policy::custom(move |attempt| match guard.check_hop(attempt.previous(), attempt.url()) {
                 Ok(()) => attempt.follow(),
@@ -95,16 +109,21 @@ impl Guard {
             .referer(false)
             // Compression would hide the length, and media barely compress.
             .no_gzip()
-            .dns_resolver(Arc::new(Names { guard, proxy: proxy_host(), looks_up }));
+            .dns_resolver(Arc::new(Names { guard: self.clone(), proxy: proxy_host(), looks_up }));
         if self.loopback_http {
             client = client.no_proxy();
+        } else if let Some(proxy) = self.api.clone().filter(|api| is_here(api)).map(proxy_for_all_but) {
+            client = client.proxy(proxy);
         }
         client.build()
     }
 
-    fn check_url(self, url: &Url) -> Result<(), Refused> {
+    fn check_url(&self, url: &Url) -> Result<(), Refused> {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(Refused::Credentials);
+        }
+        if self.api.as_ref().is_some_and(|api| **api == url.origin()) {
+            return Ok(());
         }
         let loopback = match url.host().ok_or(Refused::NotALink)? {
             Host::Ipv4(address) => self.check_literal(address.into())?,
@@ -119,18 +138,22 @@ impl Guard {
     }
 
     /// True for an allowed loopback address, false for a public one. Refuses all others.
-    fn check_literal(self, address: IpAddr) -> Result<bool, Refused> {
+    fn check_literal(&self, address: IpAddr) -> Result<bool, Refused> {
         let loopback = self.loopback_http && address.to_canonical().is_loopback();
         let allowed = loopback || (is_public(address) && !is_fake(address));
         if allowed { Ok(loopback) } else { Err(Refused::Address(address)) }
     }
 
     /// True for an allowed loopback name, false for a name that may be public. Refuses all others.
-    fn check_name(self, name: &str) -> Result<bool, Refused> {
+    fn check_name(&self, name: &str) -> Result<bool, Refused> {
         let plain = name.trim_end_matches('.').to_ascii_lowercase();
         let loopback = is_localhost(&plain);
         if self.loopback_http && loopback {
             return Ok(true);
+        }
+        // The resolver does not filter the API's name, and it does not know the port.
+        if self.is_api_name(&plain) {
+            return Err(Refused::BesideApi(plain));
         }
         // The resolver does not filter the name of the proxy, so no link may use that name.
         if loopback
@@ -142,7 +165,7 @@ impl Guard {
         Ok(false)
     }
 
-    fn check_hop(self, previous: &[Url], next: &Url) -> Result<(), Refused> {
+    fn check_hop(&self, previous: &[Url], next: &Url) -> Result<(), Refused> {
         if previous.len() > REDIRECTS {
             return Err(Refused::Redirects);
         }
@@ -152,8 +175,16 @@ impl Guard {
         self.check_url(next)
     }
 
+    /// True for the API's name. Sites that share it at another port are refused.
+    fn is_api_name(&self, plain: &str) -> bool {
+        matches!(self.api.as_deref(), Some(Origin::Tuple(_, Host::Domain(name), _)) if name == plain)
+    }
+
     /// True if a name may resolve to this address.
-    fn allows(self, name: &str, address: IpAddr) -> bool {
+    fn allows(&self, name: &str, address: IpAddr) -> bool {
+        if self.is_api_name(name) {
+            return true;
+        }
         let loopback = address.to_canonical().is_loopback();
         if is_localhost(name) {
             return self.loopback_http && loopback;
@@ -175,7 +206,7 @@ struct Names {
 
 impl Resolve for Names {
     fn resolve(&self, name: Name) -> Resolving {
-        let guard = self.guard;
+        let guard = self.guard.clone();
         let host = name.as_str().trim_end_matches('.').to_ascii_lowercase();
         let is_proxy = self.proxy.as_deref() == Some(host.as_str());
         let looking = (self.looks_up)(name.as_str().to_owned());
@@ -188,6 +219,32 @@ impl Resolve for Names {
                 _ => Ok(Box::new(allowed.into_iter()) as Addrs),
             }
         })
+    }
+}
+
+/// True if the origin is on this machine, where a proxy cannot reach it.
+fn is_here(origin: &Origin) -> bool {
+    match origin {
+        Origin::Tuple(_, Host::Domain(name), _) => is_localhost(name),
+        Origin::Tuple(_, Host::Ipv4(address), _) => address.is_loopback(),
+        Origin::Tuple(_, Host::Ipv6(address), _) => address.is_loopback(),
+        Origin::Opaque(_) => false,
+    }
+}
+
+/// The system's proxy, for every link except those to `origin`.
+fn proxy_for_all_but(origin: Arc<Origin>) -> reqwest::Proxy {
+    let system = Matcher::from_system();
+    let example = "https://example.com/".parse().ok().and_then(|link| system.intercept(&link));
+    let auth = example.and_then(|proxy| proxy.basic_auth().cloned());
+    let proxy = reqwest::Proxy::custom(move |url| {
+        let direct = url.origin() == *origin;
+        let found = system.intercept(&url.as_str().parse().ok()?).filter(|_| !direct)?;
+        Some(found.uri().to_string())
+    });
+    match auth {
+        Some(auth) => proxy.custom_http_auth(auth),
+        None => proxy,
     }
 }
 
@@ -280,7 +337,7 @@ mod tests {
     fn a_redirect_never_leaves_https() {
         let hop = |from: &str, to: &str| {
             let (from, to) = (Url::parse(from).ok()?, Url::parse(to).ok()?);
-            Some(Guard { loopback_http: true, public_http: false }.check_hop(&[from], &to))
+            Some(Guard { loopback_http: true, ..Guard::default() }.check_hop(&[from], &to))
         };
         assert_eq!(hop("https://example.com/", "http://127.0.0.1/"), Some(Err(Refused::Downgrade)));
         assert_eq!(hop("http://127.0.0.1/", "http://127.0.0.1:1/"), Some(Ok(())));
@@ -289,7 +346,7 @@ mod tests {
 
     #[test]
     fn plain_http_to_a_public_host_is_for_results_alone() {
-        let results = Guard { loopback_http: false, public_http: true };
+        let results = Guard { public_http: true, ..Guard::default() };
         assert!(results.check("http://example.com/a.jpg").is_ok());
         assert!(Guard::default().check("http://example.com/a.jpg").is_err());
         for private in ["http://127.0.0.1/", "http://169.254.169.254/", "http://localhost/", "http://[::1]/"]
@@ -300,11 +357,55 @@ mod tests {
 
     #[test]
     fn names_of_this_machine_lead_to_this_machine_only() {
-        let (strict, sandbox) = (Guard::default(), Guard { loopback_http: true, public_http: false });
+        let (strict, sandbox) = (Guard::default(), Guard { loopback_http: true, ..Guard::default() });
         let [inside, outside, private] = [[127, 0, 0, 1], [8, 8, 8, 8], [10, 0, 0, 1]].map(IpAddr::from);
         assert!(sandbox.allows("localhost", inside) && !sandbox.allows("localhost", outside));
         assert!(sandbox.allows("example.com", outside) && !sandbox.allows("example.com", private));
         assert!(!strict.allows("example.com", inside) && !strict.allows("localhost", inside));
+    }
+
+    #[test]
+    fn results_may_come_from_the_api_s_own_origin_and_from_nothing_beside_it() {
+        for (api, allowed, refused) in [
+            (
+                "http://127.0.0.1:4000",
+                vec!["http://127.0.0.1:4000/a.png"],
+                vec![
+                    "http://127.0.0.1:4001/",
+                    "https://127.0.0.1:4000/",
+                    "http://127.0.0.2:4000/",
+                    "http://localhost:4000/",
+                ],
+            ),
+            (
+                "http://localhost:4000",
+                vec!["http://localhost:4000/a.png", "http://LOCALHOST:4000/"],
+                vec![
+                    "http://localhost/",
+                    "https://localhost:4000/",
+                    "http://127.0.0.1:4000/",
+                    "http://a.localhost:4000/",
+                ],
+            ),
+            (
+                "https://gateway.corp.example",
+                vec!["https://gateway.corp.example/a.png", "https://gateway.corp.example:443/"],
+                vec!["https://gateway.corp.example:8443/", "http://gateway.corp.example/"],
+            ),
+        ] {
+            let results = Guard { public_http: true, ..Guard::default() };
+            let results = results.trusting(Url::parse(api).ok().as_ref());
+            for link in allowed {
+                assert!(results.check(link).is_ok(), "{api}: {link}");
+                assert!(results.check_hop(&[Url::parse(api).unwrap()], &Url::parse(link).unwrap()).is_ok());
+            }
+            for link in refused {
+                assert!(results.check(link).is_err(), "{api}: {link}");
+                let hop = results.check_hop(&[Url::parse(api).unwrap()], &Url::parse(link).unwrap());
+                assert!(hop.is_err(), "{api}: a redirect to {link}");
+            }
+            assert!(results.check("https://cdn.example.com/a.png").is_ok());
+        }
     }
 
     /// A resolver that returns these answers in order and repeats the last one forever.
@@ -401,7 +502,7 @@ mod tests {
         }
         // With a sandbox on this machine, loopback is allowed and nothing else.
         let names = Names {
-            guard: Guard { loopback_http: true, public_http: true },
+            guard: Guard { loopback_http: true, public_http: true, api: None },
             proxy: None,
             looks_up: changing(&[&private[..]]),
         };
@@ -447,7 +548,7 @@ mod tests {
             }
             seen
         });
-        let guard = Guard { loopback_http: true, public_http: true };
+        let guard = Guard { loopback_http: true, public_http: true, api: None };
         let client = guard.client_that(changing(&[&["127.0.0.1"], &["127.0.0.1"], &["10.0.0.1"]])).unwrap();
         let link = format!("http://rebind.example:{port}/once");
         assert_eq!(client.get(&link).send().await.unwrap().status(), 200);

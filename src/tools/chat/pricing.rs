@@ -6,6 +6,7 @@ use crate::api::{Ask, Usage};
 use crate::facts::{TextModel, TokenPrice, facts, rounded};
 use crate::jobs::Cost;
 use crate::mcp::Server;
+use crate::tools::chat::rules::row_of;
 
 /// The number of web searches in the upper bound. MiniMax decides how many it makes.
 const SEARCHES: u64 = 10;
@@ -51,7 +52,7 @@ fn shows(messages: &[Value]) -> bool {
 
 /// The upper bound of an answer's price.
 pub(super) fn ceiling(server: &Server, ask: &Ask) -> Cost {
-    let Some(row) = facts().text(&ask.model) else { return price(server, ask, None) };
+    let Some(row) = row_of(&ask.model) else { return price(server, ask, None) };
     let Bound { input, output } = Bound::of(ask, row);
     let searches = ask.web_search.then_some(SEARCHES);
     let mut usage = Usage { input, output, searches, ..Usage::default() };
@@ -72,12 +73,24 @@ pub(super) fn ceiling(server: &Server, ask: &Ask) -> Cost {
     cost
 }
 
+/// The cost that a gateway reported in US dollars, in place of a price by the table.
+pub(crate) fn reported(cost: Cost, reported: Option<f64>) -> Cost {
+    match reported.filter(|_| cost.currency == "USD") {
+        Some(amount) => Cost {
+            actual: Some(rounded(amount)),
+            basis: Some("as the gateway reported it".to_owned()),
+            ..cost
+        },
+        None => cost,
+    }
+}
+
 /// The price of an answer by its tokens.
 pub(super) fn price(server: &Server, ask: &Ask, usage: Option<Usage>) -> Cost {
     let currency = server.config().currency();
     let mut cost = Cost { currency: currency.to_owned(), ..Cost::default() };
     let Some(usage) = usage else { return cost };
-    let Some(price) = facts().text(&ask.model).and_then(|row| row.price(usage.input, currency)) else {
+    let Some(price) = row_of(&ask.model).and_then(|row| row.price(usage.input, currency)) else {
         return cost;
     };
     let (read, written) = (usage.cache_read.unwrap_or_default(), usage.cache_write.unwrap_or_default());

@@ -105,6 +105,11 @@ impl ChatView {
                 "The model wants functions called. Call chat with {again} and messages: for each call one of role \
                  tool with its tool_call_id and the result as content."
             ),
+            Some("length") if self.text.is_none() => {
+                "max_tokens was used up by reasoning before the answer began. Ask again with a \
+                 larger max_tokens or less effort."
+                    .to_owned()
+            }
             Some("length") => {
                 format!("The answer was cut at max_tokens. Call chat with {again} to have it go on.")
             }
@@ -116,13 +121,7 @@ impl ChatView {
     fn lines(&self) -> String {
         let mut lines = Vec::new();
         if let Some(error) = &self.error {
-            let trace =
-                error.trace_id.as_ref().map(|trace| format!(" (trace id {trace})")).unwrap_or_default();
-            lines.push(format!(
-                "{}{trace}. Whose turn: {}.",
-                error.message.trim_end_matches('.'),
-                error.turn
-            ));
+            lines.push(format!("{}.", error.message.trim_end_matches('.')));
             if self.text.is_some() {
                 lines.push("What had come before:".to_owned());
             }

@@ -95,10 +95,6 @@ async fn bad_arguments_cost_nothing_and_say_what_would_be_right() {
             vec!["`messages`", "user or tool"],
         ),
         (
-            json!({ "messages": [user(json!({})), { "role": "system", "content": "y" }, user(json!({}))], "api": "anthropic" }),
-            vec!["`messages`", "use system"],
-        ),
-        (
             json!({ "messages": [user(json!({ "media": ["fox.png"] }))] }),
             vec!["`messages[0].media[0]`", "absolute path"],
         ),
@@ -180,6 +176,10 @@ async fn a_model_that_is_not_known_is_sent_as_it_is_and_minimax_decides() {
             world.refusal("chat", json!({ "prompt": "x", "api": api, "model": "MiniMax-M9" })).await;
         assert!(refusal.contains("unknown model"), "{api}: {refusal}");
         assert_eq!(asked(&world).last().unwrap().body["model"], "MiniMax-M9");
+    }
+    for name in ["minimax-m3", "MINIMAX-M3", "M3", "m3", "minimax/minimax-m3"] {
+        world.make("chat", json!({ "prompt": "x", "model": name })).await;
+        assert_eq!(asked(&world).last().unwrap().body["model"], "MiniMax-M3", "{name}");
     }
     let old = world.make("chat", json!({ "prompt": "x", "model": "MiniMax-M2.1-lightning" })).await;
     assert!(old["warnings"].to_string().contains("old name"), "{old}");

@@ -67,7 +67,7 @@ async fn a_token_may_call_so_often_and_is_told_when_it_may_again() {
     for part in ["token `ada`", "3 tool calls a minute", "Call again in ", "Whoever runs this server"] {
         assert!(told.contains(part), "{told}");
     }
-    assert_eq!(result["structuredContent"]["error"]["turn"], "wait");
+    assert_eq!(result["structuredContent"]["error"]["kind"], "wait");
     assert_eq!(ping(&served.base, ADA).await.0, StatusCode::OK, "only tool calls are counted");
     assert!(!tools(&served.base, ADA).await.is_empty());
     for _ in 0..5 {
