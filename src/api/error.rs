@@ -43,6 +43,13 @@ pub enum ApiError {
         why: String,
     },
 
+    /// A free read that MiniMax did not answer in time.
+    #[error("MiniMax has not answered within {seconds} s. The request was free and changed nothing")]
+    Unanswered {
+        /// The limit.
+        seconds: u64,
+    },
+
     /// MiniMax returned an error (platform docs > error codes).
     #[error("{}", refused(at, *code, *status, message))]
     Refused {
@@ -179,7 +186,7 @@ impl ApiError {
         match self {
             Self::NoKey => Class::Auth,
             Self::Held { .. } => Class::Rate,
-            Self::Unsent { .. } | Self::Lost { .. } => Class::Server,
+            Self::Unsent { .. } | Self::Lost { .. } | Self::Unanswered { .. } => Class::Server,
             Self::Shape { .. } => Class::Crate,
             Self::Refused { code: Some(code), .. } if facts().code(*code).is_some() => {
                 facts().code(*code).map_or(Class::Crate, |row| row.class)
@@ -199,6 +206,7 @@ impl ApiError {
             Self::Held { .. } => "held",
             Self::Unsent { .. } => "unsent",
             Self::Lost { .. } => "lost",
+            Self::Unanswered { .. } => "unanswered",
             Self::Shape { .. } => "unreadable",
             Self::Refused { .. } => match self.class() {
                 Class::Auth => "auth",
@@ -235,7 +243,7 @@ impl ApiError {
     /// What MiniMax's support needs: code, host, endpoint and trace id.
     pub fn details(&self) -> Option<String> {
         let (at, number) = match self {
-            Self::NoKey | Self::Held { .. } => return None,
+            Self::NoKey | Self::Held { .. } | Self::Unanswered { .. } => return None,
             Self::Unsent { at, .. } | Self::Lost { at, .. } | Self::Shape { at, .. } => (at, None),
             Self::Refused { at, code: Some(code), .. } => (at, Some(format!("error {code}"))),
             Self::Refused { at, status, .. } => (at, Some(format!("HTTP {status}"))),
@@ -254,7 +262,11 @@ impl ApiError {
             Self::Refused { .. } if self.class() == Class::Server => Accepted::Unknown,
             // An unlisted code or status does not tell whether the request was billed.
             Self::Refused { .. } if self.class() == Class::Crate && self.is_unheard_of() => Accepted::Unknown,
-            Self::NoKey | Self::Held { .. } | Self::Unsent { .. } | Self::Refused { .. } => Accepted::No,
+            Self::NoKey
+            | Self::Held { .. }
+            | Self::Unsent { .. }
+            | Self::Unanswered { .. }
+            | Self::Refused { .. } => Accepted::No,
         }
     }
 
@@ -291,7 +303,7 @@ impl ApiError {
                     "Nothing was bought. Call again in about {wait}, and with fewer calls at once."
                 );
             }
-            Self::NoKey | Self::Lost { .. } | Self::Shape { .. } => None,
+            Self::NoKey | Self::Lost { .. } | Self::Unanswered { .. } | Self::Shape { .. } => None,
             Self::Refused { at, code, status, message, .. } if is_about_key(*code, *status, message) => {
                 Some(at.key_advice())
             }

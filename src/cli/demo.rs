@@ -2,8 +2,9 @@
 
 use std::io::{self, Write};
 use std::path::Path;
-use std::process::Stdio;
+use std::time::Duration;
 
+use minimax_sandbox::{Options, Sandbox};
 use rmcp::model::{
     CallToolRequestParams, CallToolResult, ClientCapabilities, ClientConfig, Implementation,
     ProgressNotificationParam,
@@ -11,10 +12,12 @@ use rmcp::model::{
 use rmcp::service::{NotificationContext, RunningService};
 use rmcp::{ClientHandler, RoleClient, ServiceExt};
 use serde_json::{Value, json};
-use tokio::process::Command;
+use tokio_util::task::TaskTracker;
 
+use super::checks::at;
 use super::outcome::Outcome;
-use minimax_sandbox::{Options, Sandbox};
+use crate::config::{Config, Places};
+use crate::tools;
 
 /// A client that prints progress notes as they arrive.
 #[derive(Debug)]
@@ -33,56 +36,59 @@ impl ClientHandler for Viewer {
     }
 }
 
-/// Starts a sandbox, and this program as a server in front of it. Then makes an image, a spoken sentence and a video.
-pub(super) async fn run(out: &Path) -> Outcome {
-    tokio::fs::create_dir_all(out).await?;
+/// Starts a sandbox and a server in front of it, in this process. Then makes an image, a spoken sentence and a video.
+pub(super) async fn run(out: &Path, places: &Places) -> Outcome {
+    let folder = tokio::fs::create_dir_all(out).await;
+    folder
+        .map_err(|error| format!("--out {}; choose a folder in which files can be made", at(out, &error)))?;
     let out = std::path::absolute(out)?;
-    let records = tempfile::tempdir()?;
+    let records = tempfile::tempdir().map_err(|error| {
+        format!("the folder for temporary files cannot be used: {}", at(&std::env::temp_dir(), &error))
+    })?;
     let sandbox = Sandbox::start(Options::default()).await?;
-    say(
-        "No key, no cost: a MiniMax imitation runs inside this program, and the server in front of it is started",
-    )?;
-    say("as any MCP client would start it. Files go to")?;
+    say("No key, no cost: this program starts a simulator of MiniMax, an MCP server in front of it,")?;
+    say("and calls three tools as an MCP client would. Files are saved in")?;
     say(&format!("{}\n", out.display()))?;
-    let mut child = Command::new(std::env::current_exe()?)
-        .arg("serve")
-        .env("MINIMAX_API_HOST", sandbox.url())
-        .env("MINIMAX_SANDBOX", "true")
-        .env("MINIMAX_API_KEY", "demo")
-        .env("MINIMAX_MCP_BASE_PATH", &out)
-        .env("MINIMAX_DATA_DIR", records.path())
-        .env("MINIMAX_API_RESOURCE_MODE", "local")
-        .env("MINIMAX_LOG", "warn")
-        .env_remove("MINIMAX_TOOLSETS")
-        .env_remove("MINIMAX_READ_ONLY")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()?;
-    let (Some(output), Some(input)) = (child.stdout.take(), child.stdin.take()) else {
-        return Err("the server has no stdin and stdout".into());
-    };
-    let client = Viewer.serve((output, input)).await?;
-    let made = make(&client).await;
+    let mut config = Config::read(|_| None, places).at_sandbox(&sandbox.url());
+    config.base_path.clone_from(&out);
+    config.data_dir = records.path().to_owned();
+    let server = tools::server(config);
+    let (ours, theirs) = tokio::io::duplex(1 << 20);
+    let (serving, handler) = (TaskTracker::new(), server.clone());
+    serving.spawn(async move {
+        if let Ok(running) = handler.serve(ours).await {
+            let _ = running.waiting().await;
+        }
+    });
+    let client = Viewer.serve(theirs).await?;
+    let made = make(&client, &sandbox.url()).await;
     client.cancel().await?;
-    let _ = child.wait().await;
+    server.jobs().shut_down(Duration::from_secs(5)).await;
     sandbox.stop().await;
     made?;
-    say("With a key, the same server does the same with the real MiniMax: see README.md.")?;
+    let program = std::env::current_exe()?;
+    let program = program.display();
+    say(&format!("Open {}\n", out.display()))?;
+    say("To use the simulator in a client, for example in Claude Code:")?;
+    say(&format!("  claude mcp add minimax -- \"{program}\" --sandbox"))?;
+    say("To use MiniMax itself, with your key:")?;
+    say(&format!("  claude mcp add minimax -e MINIMAX_API_KEY=YOUR_KEY -- \"{program}\""))?;
     Ok(())
 }
 
 type Client = RunningService<RoleClient, Viewer>;
 
-async fn make(client: &Client) -> Outcome {
+/// Calls the tools. `host` is the simulator's address, whose links end with the demo.
+async fn make(client: &Client, host: &str) -> Outcome {
     let tools = client.list_all_tools().await?;
-    let names: Vec<_> = tools.iter().map(|tool| tool.name.as_ref()).collect();
-    say(&format!("tools: {}\n", names.join(", ")))?;
+    say(&format!("The server has {} tools. Three of them:\n", tools.len()))?;
 
     let prompt = "A red fox crossing a snowy clearing at dawn, watercolour";
-    let image = call(client, "text_to_image", json!({ "prompt": prompt, "aspect_ratio": "16:9" })).await?;
+    let image =
+        call(client, host, "text_to_image", json!({ "prompt": prompt, "aspect_ratio": "16:9" })).await?;
     call(
         client,
+        host,
         "text_to_audio",
         json!({ "text": "The fox stops, listens, and is gone.", "voice_id": "English_expressive_narrator" }),
     )
@@ -90,13 +96,14 @@ async fn make(client: &Client) -> Outcome {
     let frame = image.pointer("/files/0/uri").and_then(Value::as_str).unwrap_or_default();
     let arguments =
         json!({ "prompt": "The fox walks on [Push in]", "first_frame_image": frame, "wait_seconds": 120 });
-    call(client, "generate_video", arguments).await?;
+    call(client, host, "generate_video", arguments).await?;
     Ok(())
 }
 
 /// Calls a tool, prints the result, and returns its structured content.
 async fn call(
     client: &Client,
+    host: &str,
     tool: &'static str,
     arguments: Value,
 ) -> Result<Value, Box<dyn std::error::Error>> {
@@ -106,8 +113,9 @@ async fn call(
         client.call_tool(CallToolRequestParams::new(tool).with_arguments(arguments)).await?;
     for block in &result.content {
         if let Some(text) = block.as_text() {
-            let indented = text.text.replace('\n', "\n  ");
-            say(&format!("  {indented}"))?;
+            for line in text.text.lines().filter(|line| !line.contains(host)) {
+                say(&format!("  {line}"))?;
+            }
         } else if let Some(link) = block.as_resource_link() {
             say(&format!("  link: {}", link.uri))?;
         }

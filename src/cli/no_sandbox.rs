@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::outcome::Outcome;
+use crate::config::Places;
 
-const MISSING: &str = "built without the sandbox; `cargo install --path . --features sandbox` adds `demo`, `sandbox` and `--sandbox`";
+const MISSING: &str = "is not in this build; `cargo install --path . --features sandbox` adds `demo`, `sandbox` and `--sandbox`";
 
 /// Cannot be constructed, because [`start`] always fails.
 pub(super) enum Sandbox {}
@@ -21,16 +22,16 @@ impl Sandbox {
 }
 
 #[expect(clippy::unused_async, reason = "the sandbox has the same functions")]
-pub(super) async fn start(_: PathBuf) -> Result<Sandbox, Box<dyn std::error::Error>> {
-    Err(MISSING.into())
+pub(super) async fn start(_: PathBuf) -> Result<Sandbox, String> {
+    Err(format!("cannot be used by the sandbox, which {MISSING}"))
 }
 
 #[expect(clippy::unused_async, reason = "the sandbox has the same functions")]
 pub(super) async fn run_alone(_: u16, _: Option<PathBuf>) -> Outcome {
-    Err(MISSING.into())
+    Err(format!("the sandbox {MISSING}").into())
 }
 
 #[expect(clippy::unused_async, reason = "the sandbox has the same functions")]
-pub(super) async fn run_demo(_: &Path) -> Outcome {
-    Err(MISSING.into())
+pub(super) async fn run_demo(_: &Path, _: &Places) -> Outcome {
+    Err(format!("the demo {MISSING}").into())
 }

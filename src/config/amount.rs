@@ -4,7 +4,7 @@
 /// that currency, and the program knows no exchange rate, so another currency is an error. The error is a sentence
 /// without a subject.
 pub(super) fn read(text: &str, currency: &str) -> Result<i64, String> {
-    let legal = format!("it is an amount of at most six decimals, for example `5` or `0.5 {currency}`");
+    let legal = format!("must be an amount with at most six decimals, for example `5` or `0.5 {currency}`");
     let end = text.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(text.len());
     let (number, word) = text.split_at(end);
     let word = word.trim();
@@ -14,8 +14,8 @@ pub(super) fn read(text: &str, currency: &str) -> Result<i64, String> {
     }
     if ["USD", "CNY"].iter().any(|known| word.eq_ignore_ascii_case(known)) {
         return Err(format!(
-            "is `{text}`, and this region's prices are in {currency}; no rate of exchange is known here, so give the \
-             amount in {currency}"
+            "is `{text}`; must be an amount in {currency}, the currency of this region's prices (the server knows no \
+             exchange rate)"
         ));
     }
     Err(format!("is `{text}`; {legal}"))
@@ -54,8 +54,8 @@ mod tests {
         for text in
             ["", ".", "-5", "5,5", "1.2.3", "0.0000001", "1e3", "5 EUR", "five", "1000000000", "$5", "٣"]
         {
-            assert!(read(text, "USD").unwrap_err().contains("it is an amount"), "{text}");
+            assert!(read(text, "USD").unwrap_err().contains("must be an amount"), "{text}");
         }
-        assert!(read("30 CNY", "USD").unwrap_err().contains("no rate of exchange"));
+        assert!(read("30 CNY", "USD").unwrap_err().contains("knows no exchange rate"));
     }
 }

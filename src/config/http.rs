@@ -6,9 +6,9 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::oauth::OAuthSettings;
-use super::reader::Reader;
+use super::reader::{Reader, words_of};
 use super::tokens::{SHORTEST, TokenRow};
-use super::{Config, Region, Toolset, UploadSettings};
+use super::{Config, ConfigError, Region, Toolset, UploadSettings};
 
 /// Who may call, and the names that the server answers to.
 #[derive(Debug, Clone, Default)]
@@ -38,6 +38,16 @@ pub struct HttpSettings {
 }
 
 impl Config {
+    /// Adapts the settings to stdio. Settings that only the HTTP server uses refuse no call here.
+    pub fn reach_over_stdio(&mut self) {
+        let over_http = |name: &str| name.starts_with("MINIMAX_MCP_") && name != "MINIMAX_MCP_BASE_PATH";
+        let (unused, problems): (Vec<_>, Vec<_>) =
+            self.problems.drain(..).partition(|problem| over_http(problem.name));
+        self.problems = problems;
+        let note = |problem: ConfigError| format!("{problem} (only `serve --http` uses it)");
+        self.warnings.extend(unused.into_iter().map(note));
+    }
+
     /// Adapts the settings to HTTP. Nothing is played on the server's machine, and with callers' own keys the
     /// server's key is removed so that it cannot be used by mistake. Returns true if a key was removed.
     pub fn reach_over_http(&mut self) -> bool {
@@ -54,9 +64,9 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         offered: &[Toolset],
     ) -> HttpSettings {
         let public_url = self.public_url();
-        let legal = "it is names, with or without a port, such as media.example.com";
+        let legal = "must be host names, with or without a port, such as media.example.com";
         let mut hosts = self.fitting("MINIMAX_MCP_HOSTS", legal, |host| !host.contains(['/', '@', ' ']));
-        let legal = "an origin is a scheme and a name, such as https://app.example.com";
+        let legal = "must be origins, each a scheme and a name, such as https://app.example.com";
         let origins = self.fitting("MINIMAX_MCP_ORIGINS", legal, |origin| origin.contains("://"));
         let named = public_url.as_deref().and_then(|url| Url::parse(url).ok());
         hosts.extend(named.and_then(|url| url.host_str().map(str::to_owned)));
@@ -86,12 +96,12 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         if token.len() < SHORTEST {
             self.problem(
                 "MINIMAX_MCP_TOKEN",
-                format!("is shorter than {SHORTEST} characters, and can be guessed; `openssl rand -hex 24` makes a good one"),
+                format!("must have at least {SHORTEST} characters, because shorter ones can be guessed; `openssl rand -hex 24` makes one"),
             );
         } else if !token.chars().all(|letter| letter.is_ascii_graphic()) {
             self.problem(
                 "MINIMAX_MCP_TOKEN",
-                "has a space or a letter that no header can hold; it is plain letters, digits and signs",
+                "has a space or a letter that no header can hold; must be ASCII letters, digits and punctuation",
             );
         }
         Some(SecretString::from(token))
@@ -107,8 +117,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
     }
 
     fn words(&self, name: &str) -> Vec<String> {
-        let value = self.get(name).unwrap_or_default();
-        value.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+        words_of(&self.get(name).unwrap_or_default()).map(str::to_owned).collect()
     }
 
     fn public_url(&mut self) -> Option<String> {
@@ -122,7 +131,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
                 Some(value.trim_end_matches('/').to_owned())
             }
             _ => {
-                let problem = format!("is `{value}`; it is a URL such as https://media.example.com");
+                let problem = format!("is `{value}`; must be a URL such as https://media.example.com");
                 self.problem("MINIMAX_MCP_PUBLIC_URL", problem);
                 None
             }

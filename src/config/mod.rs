@@ -11,9 +11,13 @@ mod http;
 mod oauth;
 mod reader;
 mod settings;
+mod start;
+mod start_folder;
 mod telemetry;
 mod tokens;
+mod unknown;
 mod uploads;
+mod value;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -24,6 +28,7 @@ use url::Url;
 
 pub use http::HttpSettings;
 pub use oauth::{OAuthSettings, ScopeRow};
+pub use reader::HOSTS;
 use reader::{Reader, origin};
 pub use settings::{SETTINGS, Setting};
 pub use telemetry::{OtlpSettings, TelemetrySettings};
@@ -183,11 +188,13 @@ pub struct Config {
     pub region: Region,
     /// If true, the API is the sandbox: links to this machine may be fetched, polls are frequent and no rate limits are
     /// kept. Set by `--sandbox` or by a setting, never by the host's address: a host on this machine may be a gateway.
-    pub sandbox: bool,
+    sandbox: bool,
     /// The folder for results.
     pub base_path: PathBuf,
-    /// More folders that tools may read and write.
+    /// More folders that tools may read and write. Relative ones do not count before [`Self::start_in`].
     pub allowed_dirs: Vec<PathBuf>,
+    /// The folder in which the server was started, if it is known.
+    pub start_dir: Option<PathBuf>,
     /// The user's home folder, for `~` and the media folders.
     pub home: PathBuf,
     /// Results as files and links, or as links alone.
@@ -224,6 +231,10 @@ pub struct Config {
     pub program_dirs: Vec<PathBuf>,
     /// Illegal settings. The server starts anyway, and calls explain them.
     pub problems: Vec<ConfigError>,
+    /// Settings that look like mistakes and refuse no call, as sentences that begin with the setting.
+    pub warnings: Vec<String>,
+    /// Why there is no key although one seems to be set.
+    pub key_note: Option<String>,
 }
 
 impl fmt::Debug for Config {
@@ -235,7 +246,9 @@ impl fmt::Debug for Config {
 impl Config {
     /// Reads every setting through `lookup`, which in the program reads the environment.
     pub fn read(lookup: impl Fn(&str) -> Option<String>, places: &Places) -> Self {
-        let mut reader = Reader { lookup, problems: Vec::new() };
+        let mut reader = Reader::new(lookup);
+        reader.report_unfilled();
+        let (key, key_note) = reader.key();
         let chosen = reader.region();
         let url = reader.host(chosen);
         let sandbox = reader.sandbox(url.as_ref());
@@ -243,9 +256,14 @@ impl Config {
         let region = if CN_HOSTS.contains(&name) { Region::Cn } else { chosen };
         let host = url.as_ref().map(origin).unwrap_or_default();
         let toolsets = reader.toolsets();
+        let telemetry = reader.telemetry();
+        reader
+            .warnings
+            .extend(telemetry.problems.iter().map(|problem| format!("{problem}; no traces are sent")));
         let results = places.desktop.as_ref().unwrap_or(&places.home).join("minimax");
         Self {
-            key: reader.key(),
+            key,
+            key_note,
             key_file: reader.file("MINIMAX_API_KEY_FILE", &places.home),
             account: host.clone(),
             host,
@@ -253,6 +271,7 @@ impl Config {
             sandbox,
             base_path: reader.folder("MINIMAX_MCP_BASE_PATH", &places.home, results),
             allowed_dirs: reader.dirs(&places.home),
+            start_dir: None,
             home: places.home.clone(),
             mode: reader.mode(),
             read_only: reader.flag("MINIMAX_READ_ONLY"),
@@ -271,46 +290,13 @@ impl Config {
             confirm_within: Duration::from_secs(600),
             facts_file: reader.file("MINIMAX_FACTS_FILE", &places.home),
             log: reader.get("MINIMAX_LOG").unwrap_or_else(|| DEFAULT_LOG.to_owned()),
-            telemetry: reader.telemetry(),
+            telemetry,
             local_playback: true,
             http: reader.http(&places.home, region, &toolsets),
             toolsets,
             program_dirs: reader.get("PATH").map(|path| absolute_dirs(&path)).unwrap_or_default(),
             problems: reader.problems,
-        }
-    }
-
-    /// The same settings for a sandbox on this machine.
-    #[must_use]
-    pub fn at_sandbox(mut self, url: &str) -> Self {
-        url.clone_into(&mut self.host);
-        "sandbox".clone_into(&mut self.account);
-        self.key = Some(SecretString::from("sandbox-key"));
-        self.sandbox = true;
-        self.poll = self.poll.min(Duration::from_millis(300));
-        let about_the_host = [
-            "MINIMAX_API_HOST",
-            "MINIMAX_API_BASE",
-            "MINIMAX_REGION",
-            "MINIMAX_SANDBOX",
-            "MINIMAX_API_KEY",
-            "MINIMAX_API_KEY_FILE",
-        ];
-        self.problems.retain(|problem| !about_the_host.contains(&problem.name));
-        self
-    }
-
-    /// Takes the key from the contents of the key file. A key in the environment wins.
-    pub fn take_key(&mut self, file: Result<String, std::io::Error>) {
-        if self.key.is_some() {
-            return;
-        }
-        match file {
-            Ok(text) if text.trim().is_empty() => {
-                self.found("MINIMAX_API_KEY_FILE", "is empty; it is a file with the key alone");
-            }
-            Ok(text) => self.key = Some(SecretString::from(text.trim())),
-            Err(error) => self.found("MINIMAX_API_KEY_FILE", format!("cannot be read: {error}")),
+            warnings: reader.warnings,
         }
     }
 
@@ -339,6 +325,9 @@ impl Config {
 fn absolute_dirs(path: &str) -> Vec<PathBuf> {
     std::env::split_paths(path).filter(|dir| dir.is_absolute()).collect()
 }
+
+#[cfg(test)]
+mod mistakes;
 
 #[cfg(test)]
 mod tests {
@@ -427,13 +416,6 @@ mod tests {
     }
 
     #[test]
-    fn an_unfilled_placeholder_and_an_empty_value_count_as_unset() {
-        let config = read(&[("MINIMAX_API_KEY", "${user_config.api_key}"), ("MINIMAX_MCP_BASE_PATH", " ")]);
-        assert!(config.key.is_none());
-        assert_eq!(config.base_path, Path::new("/home/ada/minimax"));
-    }
-
-    #[test]
     fn a_relative_folder_is_refused_because_clients_start_servers_anywhere() {
         let config = read(&[("MINIMAX_MCP_BASE_PATH", "out")]);
         assert_eq!(config.base_path, Path::new("/home/ada/minimax"));
@@ -468,24 +450,6 @@ mod tests {
         for value in ["-1", "36501", "1.5", "a month"] {
             let config = read(&[("MINIMAX_KEEP_DAYS", value)]);
             assert_eq!((days(&config), config.problems.len()), (None, 1), "{value}");
-        }
-    }
-
-    #[test]
-    fn a_key_file_gives_the_key_unless_the_environment_has_one() {
-        let mut config = read(&[("MINIMAX_API_KEY_FILE", "/run/secrets/key")]);
-        assert_eq!(config.key_file.as_deref(), Some(Path::new("/run/secrets/key")));
-        config.take_key(Ok(" sk-api-of-the-file\n".to_owned()));
-        assert_eq!(config.key_kind(), KeyKind::PayAsYouGo);
-        config.take_key(Ok("sk-cp-another".to_owned()));
-        assert_eq!(config.key_kind(), KeyKind::PayAsYouGo);
-        for (file, word) in
-            [(Ok("\n".to_owned()), "is empty"), (Err(std::io::ErrorKind::NotFound.into()), "cannot be read")]
-        {
-            let mut config = read(&[]);
-            config.take_key(file);
-            assert!(config.key.is_none());
-            assert!(config.problems.iter().any(|problem| problem.problem.contains(word)), "{word}");
         }
     }
 

@@ -58,7 +58,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             secure && bare && url.host().is_some() && (name == JWKS || url.query().is_none())
         });
         if !good {
-            let problem = "is no https:// URL without credentials (http only for this machine), as in https://login.example.com";
+            let problem = "must be an https:// URL without credentials, such as https://login.example.com (http only for this machine)";
             self.problem(name, problem);
         }
     }
@@ -70,7 +70,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             let Some(row) = scope(part) else {
                 let legal: Vec<_> = Toolset::ALL.iter().map(|(name, _)| *name).collect();
                 let problem = format!(
-                    "has `{part}`; it is a list such as `media=image+video,admin=all`, and groups are all, {}",
+                    "has `{part}`; must be a list such as `media=image+video,admin=all`, of the toolsets all, {}",
                     legal.join(", ")
                 );
                 self.problem(SCOPES, problem);

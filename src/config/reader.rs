@@ -5,45 +5,110 @@ use std::time::Duration;
 
 use url::{Host, Url};
 
-use super::{Budgets, ConfigError, Region, ResourceMode, Toolset, amount};
+use super::unknown::ALIASES;
+use super::value::{self, KeyText};
+use super::{Budgets, ConfigError, Region, ResourceMode, SETTINGS, Toolset, amount};
 use secrecy::SecretString;
 
-/// Hosts by region, as of 2026-11-21 (platform docs > servers of every API page).
-const HOSTS: &[(Region, &str, &str)] =
+/// Hosts by region, as of 2026-11-21 (platform docs > servers of every API page): the region, its name in
+/// `MINIMAX_REGION`, and the host.
+pub const HOSTS: &[(Region, &str, &str)] =
     &[(Region::Global, "global", "https://api.minimax.io"), (Region::Cn, "cn", "https://api.minimax.cn")];
 
 /// Three months, long enough to compare the store with MiniMax's monthly bill. An image takes 3 KB of the store, a
 /// text takes its own length.
 const KEEP_DAYS: u64 = 90;
 
+/// Settings that limit what is spent, sent or deleted. If one of them was never filled in, running without it could do
+/// harm, so calls are refused.
+const PROTECTIVE: &[&str] = &[
+    "MINIMAX_API_BASE",
+    "MINIMAX_API_HOST",
+    "MINIMAX_BUDGET_CALL",
+    "MINIMAX_BUDGET_DAY",
+    "MINIMAX_BUDGET_PROCESS",
+    "MINIMAX_CONFIRM_ABOVE",
+    "MINIMAX_KEEP_DAYS",
+    "MINIMAX_MCP_OAUTH_AUDIENCE",
+    "MINIMAX_MCP_OAUTH_ISSUER",
+    "MINIMAX_MCP_OAUTH_JWKS",
+    "MINIMAX_MCP_OAUTH_SCOPES",
+    "MINIMAX_MCP_TOKEN",
+    "MINIMAX_MCP_TOKEN_FILE",
+    "MINIMAX_READ_ONLY",
+    "MINIMAX_TOOLSETS",
+];
+
+/// What a host such as Claude Desktop passes on for a field that the user left empty on purpose.
+const LEFT_EMPTY: &str = "${user_config.";
+
+/// The key of the real MiniMax is read from here.
+pub(super) const KEY: &str = "MINIMAX_API_KEY";
+
 /// The lookup function, and the errors found so far.
 pub(super) struct Reader<L> {
     pub(super) lookup: L,
     pub(super) problems: Vec<ConfigError>,
+    pub(super) warnings: Vec<String>,
+}
+
+impl<L> Reader<L> {
+    pub(super) fn new(lookup: L) -> Self {
+        Self { lookup, problems: Vec::new(), warnings: Vec::new() }
+    }
 }
 
 impl<L: Fn(&str) -> Option<String>> Reader<L> {
-    /// The value, if it is set and not empty. A client that cannot fill in a `${placeholder}` passes it on unchanged;
-    /// that counts as unset.
+    /// The value without the quotes around it, if it is set and not empty. A placeholder that was never filled in
+    /// counts as unset.
     pub(super) fn get(&self, name: &str) -> Option<String> {
+        let value = self.given(name)?;
+        (!is_unfilled(name, &value)).then_some(value)
+    }
+
+    fn given(&self, name: &str) -> Option<String> {
         let value = (self.lookup)(name)?;
-        let value = value.trim();
-        let placeholder = value.starts_with("${") && value.ends_with('}');
-        (!value.is_empty() && !placeholder).then(|| value.to_owned())
+        let value = value::unquoted(&value);
+        (!value.is_empty()).then(|| value.to_owned())
+    }
+
+    /// Reports settings that are still placeholders, and those that are no text.
+    pub(super) fn report_unfilled(&mut self) {
+        let names = SETTINGS.iter().map(|setting| setting.name).chain(ALIASES.iter().copied());
+        for name in names.filter(|name| *name != KEY) {
+            let Some(value) = self.given(name) else { continue };
+            if value.contains(char::REPLACEMENT_CHARACTER) {
+                match name.starts_with("MINIMAX_") {
+                    true => self.problem(name, "is not valid UTF-8"),
+                    false => self.warnings.push(format!("{name} is not valid UTF-8")),
+                }
+            } else if is_unfilled(name, &value) {
+                let problem = format!("is still the placeholder {}, so it is not set", value::shown(&value));
+                if PROTECTIVE.contains(&name) && !value.starts_with(LEFT_EMPTY) {
+                    self.problem(name, problem);
+                } else {
+                    self.warnings.push(format!("{name} {problem}"));
+                }
+            }
+        }
     }
 
     pub(super) fn problem(&mut self, name: &'static str, problem: impl Into<String>) {
         self.problems.push(ConfigError { name, problem: problem.into() });
     }
 
-    pub(super) fn key(&mut self) -> Option<SecretString> {
-        let key = self.get("MINIMAX_API_KEY")?;
-        if !key.chars().all(|letter| letter.is_ascii_graphic()) {
-            let problem = "has a space, or a letter that no key has: paste the key alone, as platform.minimax.io or \
-                           platform.minimax.cn shows it";
-            self.problem("MINIMAX_API_KEY", problem);
+    /// The key, or why the text of the setting is none.
+    pub(super) fn key(&mut self) -> (Option<SecretString>, Option<String>) {
+        let Some(text) = (self.lookup)(KEY) else { return (None, None) };
+        match value::key(&text) {
+            KeyText::Empty => (None, None),
+            KeyText::Placeholder(shown) => (None, Some(format!("{KEY} is still the placeholder {shown}"))),
+            KeyText::Unusable => {
+                self.problem(KEY, value::UNUSABLE_KEY);
+                (None, None)
+            }
+            KeyText::Key(key) => (Some(SecretString::from(key)), None),
         }
-        Some(SecretString::from(key))
     }
 
     pub(super) fn region(&mut self) -> Region {
@@ -51,7 +116,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         let found = HOSTS.iter().find(|(_, name, _)| value.eq_ignore_ascii_case(name));
         found.map_or_else(
             || {
-                self.problem("MINIMAX_REGION", format!("is `{value}`; it is `global` or `cn`"));
+                self.problem("MINIMAX_REGION", format!("is `{value}`; must be `global` or `cn`"));
                 Region::Global
             },
             |(region, ..)| *region,
@@ -81,7 +146,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             Some((_, value)) if value == "local" => ResourceMode::Local,
             Some((_, value)) if value == "url" => ResourceMode::Url,
             Some((name, value)) => {
-                self.problem(name, format!("is `{value}`; it is `local` or `url`"));
+                self.problem(name, format!("is `{value}`; must be `local` or `url`"));
                 ResourceMode::Local
             }
         }
@@ -94,7 +159,8 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         };
         let Some(value) = self.get("MINIMAX_TOOLSETS") else { return everything() };
         let mut groups = Vec::new();
-        for word in value.split(',').map(str::trim).filter(|word| !word.is_empty()) {
+        for word in words_of(&value) {
+            let word = word.to_lowercase();
             if word == "all" {
                 groups.extend(everything());
             } else if let Some((_, group)) = Toolset::ALL.iter().find(|(name, _)| *name == word) {
@@ -103,7 +169,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
                 let legal: Vec<_> = Toolset::ALL.iter().map(|(name, _)| *name).collect();
                 self.problem(
                     "MINIMAX_TOOLSETS",
-                    format!("names `{word}`; groups are all, {}", legal.join(", ")),
+                    format!("names `{word}`; must be a list of all, {}", legal.join(", ")),
                 );
             }
         }
@@ -116,7 +182,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             None | Some("false" | "0" | "no" | "off") => false,
             Some("true" | "1" | "yes" | "on") => true,
             Some(other) => {
-                self.problem(name, format!("is `{other}`; it is `true` or `false`"));
+                self.problem(name, format!("is `{other}`; must be `true` or `false`"));
                 // An illegal value counts as true, because a user who sets a switch wants the restriction that it brings.
                 true
             }
@@ -149,7 +215,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         match value.parse::<f64>() {
             Ok(seconds) if (0.05..=60.0).contains(&seconds) => Duration::from_secs_f64(seconds),
             _ => {
-                self.problem("MINIMAX_POLL_SECONDS", format!("is `{value}`; it is 0.05 to 60"));
+                self.problem("MINIMAX_POLL_SECONDS", format!("is `{value}`; must be 0.05 to 60 seconds"));
                 default
             }
         }
@@ -161,7 +227,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             Some((Ok(days @ 0..=36_500), _)) => days,
             Some((_, value)) => {
                 let problem =
-                    format!("is `{value}`; it is a whole number of days, 0 to 36500, and 0 keeps all");
+                    format!("is `{value}`; must be a whole number of days, 0 to 36500 (0 keeps all)");
                 self.problem("MINIMAX_KEEP_DAYS", problem);
                 // Keeps everything, because a deletion cannot be undone.
                 0
@@ -192,7 +258,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             return path;
         }
         // Clients start servers in any folder, so a relative path could end up anywhere.
-        self.problem(name, format!("is `{value}`; it is an absolute path or starts with `~/`"));
+        self.problem(name, format!("is `{value}`; must be an absolute path or start with `~/`"));
         default
     }
 
@@ -200,22 +266,30 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         let value = self.get(name)?;
         let path = expand(&value, home);
         if !path.is_absolute() {
-            self.problem(name, format!("is `{value}`; it is an absolute path or starts with `~/`"));
+            self.problem(name, format!("is `{value}`; must be an absolute path or start with `~/`"));
             return None;
         }
         Some(path)
     }
 
-    pub(super) fn dirs(&mut self, home: &Path) -> Vec<PathBuf> {
-        let Some(value) = self.get("MINIMAX_ALLOWED_DIRS") else { return Vec::new() };
-        let split = std::env::split_paths(&value).map(|path| expand(&path.to_string_lossy(), home));
-        let (good, bad): (Vec<_>, Vec<_>) = split.partition(|path| path.is_absolute());
-        if let Some(first) = bad.first() {
-            let problem = format!("names `{}`; each folder is absolute or starts with `~/`", first.display());
-            self.problem("MINIMAX_ALLOWED_DIRS", problem);
-        }
-        good
+    /// The folders as written, except for `~/`. Relative ones are resolved when it is known where the server was started.
+    pub(super) fn dirs(&self, home: &Path) -> Vec<PathBuf> {
+        let value = self.given("MINIMAX_ALLOWED_DIRS").unwrap_or_default();
+        let split =
+            std::env::split_paths(value.trim()).map(|path| expand(path.to_string_lossy().trim(), home));
+        split.filter(|path| !path.as_os_str().is_empty()).collect()
     }
+}
+
+/// Whether a value was never filled in. Other programs share OpenTelemetry's variables and `PATH`, so only ours may be
+/// phrases such as `your-token`.
+fn is_unfilled(name: &str, value: &str) -> bool {
+    if name.starts_with("MINIMAX_") { value::is_placeholder(value) } else { value::is_reference(value) }
+}
+
+/// The words of a comma-separated list, without quotes.
+pub(super) fn words_of(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',').map(value::unquoted).filter(|word| !word.is_empty())
 }
 
 /// Replaces a leading `~/` by the home folder.

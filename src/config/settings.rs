@@ -16,7 +16,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "MINIMAX_API_KEY",
         default: "none",
-        meaning: "The API key, from platform.minimax.io or platform.minimax.cn. Without a key the server still lists its tools, and each call says what to set",
+        meaning: "The API key, from platform.minimax.io or platform.minimax.cn. Without a key the server still lists its tools, and each call says what to set. Quotes around the value are ignored, here and in every setting",
     },
     Setting {
         name: "MINIMAX_API_KEY_FILE",
@@ -31,7 +31,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "MINIMAX_API_HOST",
         default: "the region's host",
-        meaning: "A different API host, as a URL; overrides the region. Plain http is accepted for this machine only. `MINIMAX_API_BASE` is an alias, and a trailing `/v1` or `/anthropic` is dropped",
+        meaning: "The URL of another API host, such as a gateway; overrides the region. Plain http is allowed for this machine only. `MINIMAX_API_BASE` is an alias, and a trailing `/v1` or `/anthropic` is ignored",
     },
     Setting {
         name: "MINIMAX_SANDBOX",
@@ -41,7 +41,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "MINIMAX_MCP_BASE_PATH",
         default: "`minimax` on the Desktop, or in the home folder if there is no Desktop",
-        meaning: "The folder where results are saved",
+        meaning: "The folder in which results are saved. With `--sandbox`, its subfolder `sandbox`",
     },
     Setting {
         name: "MINIMAX_API_RESOURCE_MODE",
@@ -51,107 +51,107 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "MINIMAX_ALLOWED_DIRS",
         default: "none",
-        meaning: "More folders that tools may read inputs from and save results in, separated as in PATH. The base folder and the media folders of the home folder are always allowed",
+        meaning: "More folders that tools may read inputs from and save results in, separated as in PATH. `.` is the folder in which the server was started. Always allowed are the base folder, the media folders of the home folder and, over stdio, the folders that the client has open (its roots)",
     },
     Setting {
         name: "MINIMAX_TOOLSETS",
         default: "`all`",
-        meaning: "Which tools are offered: `all` (everything except `legacy`; `all,legacy` adds it), or a comma-separated list of `text`, `speech`, `video`, `image`, `music`, `files`, `jobs`, `account`, `legacy`",
+        meaning: "The tools to offer: `all` (everything except `legacy`; `all,legacy` adds it), or a comma-separated list of `text`, `speech`, `video`, `image`, `music`, `files`, `jobs`, `account`, `legacy`",
     },
     Setting {
         name: "MINIMAX_READ_ONLY",
         default: "`false`",
-        meaning: "`true` offers only tools that cost nothing and change nothing",
+        meaning: "With `true`, only tools that cost nothing and change nothing are offered",
     },
     Setting {
         name: "MINIMAX_BUDGET_DAY",
         default: "none",
-        meaning: "The most that may be spent in any 24 hours by all servers that share the data folder and the key: `5`, `5 USD` or `30 CNY`, in the region's currency. A call that would exceed it, or whose price is unknown, is refused before anything is sent",
+        meaning: "The spending limit for any 24 hours, for all servers that share the data folder and the key: `5`, `5 USD` or `30 CNY`, in the region's currency. A call that would exceed it, or whose price is unknown, is refused before anything is sent",
     },
     Setting {
         name: "MINIMAX_BUDGET_CALL",
         default: "none",
-        meaning: "The most that one call may cost, by its estimate; an amount as above",
+        meaning: "The spending limit for one call, by its estimated price; an amount as above",
     },
     Setting {
         name: "MINIMAX_BUDGET_PROCESS",
         default: "none",
-        meaning: "The most that this server process may spend while it runs; an amount as above",
+        meaning: "The spending limit for this server process while it runs; an amount as above",
     },
     Setting {
         name: "MINIMAX_CONFIRM_ABOVE",
         default: "none",
-        meaning: "A call that costs more, or whose price is unknown, is sent only after the client has asked a person. If the client cannot ask, the call is refused. `0` asks before every call that costs anything",
+        meaning: "A call that costs more than this amount, or whose price is unknown, is sent only after a person has confirmed it in the client. If the client cannot ask, the call is refused. `0` asks before every call that costs anything",
     },
     Setting {
         name: "MINIMAX_TEXT_MODEL",
         default: "`MiniMax-M3.1-Flash`",
-        meaning: "The chat model for calls that name none",
+        meaning: "The chat model to use when a call does not choose one",
     },
     Setting {
         name: "MINIMAX_IMAGE_MODEL",
         default: "`image-01`",
-        meaning: "The image model for calls that name none",
+        meaning: "The image model to use when a call does not choose one",
     },
     Setting {
         name: "MINIMAX_SPEECH_MODEL",
         default: "`speech-2.8-hd`",
-        meaning: "The speech model for calls that name none",
+        meaning: "The speech model to use when a call does not choose one",
     },
     Setting {
         name: "MINIMAX_VIDEO_MODEL",
-        default: "chosen by the inputs; `MiniMax-Hailuo-2.3` for text alone",
-        meaning: "The video model for calls that name none",
+        default: "depends on the inputs; `MiniMax-Hailuo-2.3` for text alone",
+        meaning: "The video model to use when a call does not choose one",
     },
     Setting {
         name: "MINIMAX_VOICE_ID",
-        default: "`female-shaonv`",
-        meaning: "The voice for calls that name none",
+        default: "by the text",
+        meaning: "The voice for calls that name none. Without it, a voice that speaks the language of the text",
     },
     Setting {
         name: "MINIMAX_POLL_SECONDS",
         default: "`10`, or `0.3` with a sandbox",
-        meaning: "How often to poll a running task, in seconds: 0.05 to 60",
+        meaning: "The interval between status requests for a running task, in seconds: 0.05 to 60",
     },
     Setting {
         name: "MINIMAX_RATE_LIMITS",
         default: "`true`, or `false` with a sandbox",
-        meaning: "`true`: requests queue so that MiniMax's documented limits are kept (the table `limits` in `src/facts`; `MINIMAX_FACTS_FILE` overrides it). `false`: requests wait only after MiniMax has throttled one",
+        meaning: "`true`: requests wait in a queue so that they stay within MiniMax's documented limits (the table `limits` in `src/facts`; `MINIMAX_FACTS_FILE` overrides it). `false`: requests wait only after MiniMax has rejected one for its rate",
     },
     Setting {
         name: "MINIMAX_DATA_DIR",
         default: "the platform's data folder",
-        meaning: "Where job records are kept. All your servers should share one folder",
+        meaning: "The folder for job records. All your servers should share one folder. With `--sandbox`, its subfolder `sandbox`",
     },
     Setting {
         name: "MINIMAX_KEEP_DAYS",
         default: "`90`",
-        meaning: "How many days to keep the records of ended jobs and their costs, up to 36500; `0` keeps them forever. Jobs that are running, whose outcome is unknown or whose files have not arrived are never removed, and files on disk are not touched",
+        meaning: "The number of days, up to 36500, after which the records of ended jobs and their costs are removed; `0` keeps them forever. Jobs that are running, whose outcome is unknown or whose files have not been saved are never removed, and result files are never deleted",
     },
     Setting {
         name: "MINIMAX_FACTS_FILE",
         default: "none",
-        meaning: "A JSON file whose rows replace or extend models, prices, limits, voices and error codes: the tables in `src/facts`, in the same shape, in one object",
+        meaning: "A JSON file with rows that replace or extend the models, prices, limits, voices and error codes: one object, in the format of the tables in `src/facts`",
     },
     Setting {
         name: "MINIMAX_LOG",
         default: "`warn,minimax_mcp=info,rmcp=error`",
-        meaning: "What is logged to stderr, as a tracing filter",
+        meaning: "The log filter: what is logged to stderr, for example `minimax_mcp=debug`",
     },
     Setting {
         name: "OTEL_EXPORTER_OTLP_ENDPOINT",
         default: "none",
-        meaning: "A collector, such as `http://localhost:4318`, that receives a span for each call, each job and each request to MiniMax, as OTLP over HTTP. Unset, nothing is sent. OpenTelemetry's other variables for sampling and batching apply too",
+        meaning: "The URL of a collector, such as `http://localhost:4318`. It receives a span for each call, each job and each request to MiniMax, as OTLP over HTTP. If this is not set, nothing is sent. OpenTelemetry's variables for sampling and batching apply too",
     },
     Setting {
         name: "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
         default: "the endpoint above, with `/v1/traces`",
-        meaning: "The full URL that spans are posted to",
+        meaning: "The full URL to which spans are posted",
     },
     Setting {
         name: "OTEL_EXPORTER_OTLP_HEADERS",
         default: "none",
-        meaning: "Headers sent with spans, as comma-separated pairs: `authorization=Bearer%20…`",
+        meaning: "Headers to send with spans, as comma-separated pairs: `authorization=Bearer%20…`",
     },
     Setting {
         name: "OTEL_EXPORTER_OTLP_PROTOCOL",
@@ -171,17 +171,17 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "OTEL_RESOURCE_ATTRIBUTES",
         default: "none",
-        meaning: "Other attributes of this server in traces, as comma-separated pairs: `deployment.environment=test`",
+        meaning: "More attributes of this server in traces, as comma-separated pairs: `deployment.environment=test`",
     },
     Setting {
         name: "MINIMAX_MCP_TOKEN",
         default: "none",
-        meaning: "HTTP only: the token that callers send as `Authorization: Bearer …`, at least 16 characters. Without any authentication the server accepts connections from this machine only",
+        meaning: "HTTP only: the token that callers send as `Authorization: Bearer …`, with at least 16 characters. Without any authentication the server accepts connections from this machine only",
     },
     Setting {
         name: "MINIMAX_MCP_TOKEN_FILE",
         default: "none",
-        meaning: "HTTP only: a JSON array of `{name, token, toolsets, budget_day, rate}`. Jobs and files belong to the name. `sha256`, the token's SHA-256 in hexadecimal, may replace `token`. `budget_day` is the most that the token may spend in any 24 hours, an amount as above; `rate` is how many tool calls it may make per minute. The file is read again when it changes",
+        meaning: "HTTP only: a file with a JSON array of `{name, token, toolsets, budget_day, rate}`. Jobs and files belong to the name. `sha256`, the token's SHA-256 in hexadecimal, may replace `token`. `budget_day` is the spending limit of the token for any 24 hours, an amount as above; `rate` is its limit of tool calls per minute. The file is read again when it changes",
     },
     Setting {
         name: "MINIMAX_MCP_OAUTH_ISSUER",
@@ -201,7 +201,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "MINIMAX_MCP_OAUTH_SCOPES",
         default: "`minimax:all`, and `minimax:TOOLSET` for each toolset on offer",
-        meaning: "HTTP only: which scope of an access token grants which toolsets, such as `media=image+video,admin=all`",
+        meaning: "HTTP only: the toolsets that each scope of an access token grants, such as `media=image+video,admin=all`",
     },
     Setting {
         name: "MINIMAX_MCP_CALLER_KEYS",
@@ -211,17 +211,17 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "MINIMAX_MCP_SHARED_ACCOUNT",
         default: "`false`",
-        meaning: "HTTP with several callers: `true` lets all of them see, use and delete the files, tasks and voices at MiniMax whose owner is unknown, such as those made with other programs. With `false` these belong to the user who runs the server over stdio, and callers have only their own",
+        meaning: "HTTP only: with `true`, all callers can see, use and delete the files, tasks and voices at MiniMax whose owner is unknown, such as those made with other programs. With `false`, these belong to the user who runs the server over stdio, and callers see only their own",
     },
     Setting {
         name: "MINIMAX_MCP_HOSTS",
         default: "none",
-        meaning: "HTTP only: host names that the server answers to, besides localhost, separated by commas",
+        meaning: "HTTP only: a comma-separated list of the host names, besides localhost, that the server answers to",
     },
     Setting {
         name: "MINIMAX_MCP_ORIGINS",
         default: "none",
-        meaning: "HTTP only: origins whose pages may call the server, besides localhost, separated by commas",
+        meaning: "HTTP only: a comma-separated list of the origins, besides localhost, whose web pages may call the server",
     },
     Setting {
         name: "MINIMAX_MCP_PUBLIC_URL",
@@ -231,16 +231,16 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "MINIMAX_MCP_UPLOAD_MAX_MB",
         default: "`512`",
-        meaning: "HTTP only: the largest file that `/uploads` accepts, in MiB, up to 4096. `0` closes the route",
+        meaning: "HTTP only: the size limit of one upload, in MiB, up to 4096. `0` disables uploads",
     },
     Setting {
         name: "MINIMAX_MCP_UPLOAD_TOTAL_MB",
         default: "`2048`",
-        meaning: "HTTP only: how much one caller may have uploaded at a time, in MiB, in at most 100 files",
+        meaning: "HTTP only: the size limit of all uploads of one caller together, in MiB. Each caller may have at most 100 uploads",
     },
     Setting {
         name: "MINIMAX_MCP_UPLOAD_HOURS",
         default: "`24`",
-        meaning: "HTTP only: how long uploads are kept, in hours: 1 to 720",
+        meaning: "HTTP only: the time after which an upload is deleted, in hours: 1 to 720",
     },
 ];

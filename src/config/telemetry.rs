@@ -78,7 +78,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             (None, None) => return Ok(None),
         };
         // The message does not repeat the value, which may contain a password.
-        let problem = "is no address of a collector; it is a URL such as http://localhost:4318".to_owned();
+        let problem = "must be the URL of a collector, such as http://localhost:4318".to_owned();
         match Url::parse(&text) {
             Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(Some(url)),
             _ => Err(ConfigError { name, problem }),
@@ -97,7 +97,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             "http/json" => Ok(true),
             _ => Err(ConfigError {
                 name,
-                problem: format!("is `{word}`; it is `http/protobuf` or `http/json` (port 4318, as a rule)"),
+                problem: format!("is `{word}`; must be `http/protobuf` or `http/json` (usually port 4318)"),
             }),
         }
     }
@@ -109,7 +109,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
                 Ok(Duration::from_millis(milliseconds))
             }
             _ => {
-                let problem = format!("is `{value}`; it is a number of milliseconds, 1 to 600000");
+                let problem = format!("is `{value}`; must be a number of milliseconds, 1 to 600000");
                 Err(ConfigError { name: TIMEOUT, problem })
             }
         }
@@ -125,7 +125,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             (!key.trim().is_empty()).then(|| (key.trim().to_owned(), value.into_owned()))
         };
         let pairs: Option<Vec<_>> = pieces.map(pair).collect();
-        let problem = "cannot be read; it is name=value pairs with commas between them".to_owned();
+        let problem = "cannot be read; must be name=value pairs separated by commas".to_owned();
         pairs.ok_or(ConfigError { name, problem })
     }
 }
@@ -139,7 +139,7 @@ mod tests {
     fn read(pairs: &[(&str, &str)]) -> TelemetrySettings {
         let find = |name: &str| pairs.iter().find(|(known, _)| *known == name);
         let lookup = |name: &str| find(name).map(|(_, value)| (*value).to_owned());
-        Reader { lookup, problems: Vec::new() }.telemetry()
+        Reader::new(lookup).telemetry()
     }
 
     #[test]

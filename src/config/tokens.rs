@@ -30,7 +30,7 @@ pub struct TokenRow {
 
 impl Toolset {
     /// Adds `jobs` if one of the toolsets starts jobs. Without it a caller could not ask for their results.
-    pub(super) fn with_jobs(mut groups: Vec<Self>) -> Vec<Self> {
+    pub fn with_jobs(mut groups: Vec<Self>) -> Vec<Self> {
         if groups.iter().any(|group| Self::STARTS_JOBS.contains(group)) && !groups.contains(&Self::Jobs) {
             groups.push(Self::Jobs);
         }
@@ -65,7 +65,7 @@ struct Written {
 
 /// Reads a token file: a JSON array of rows, with amounts in `currency`. The error is a sentence without a subject.
 pub fn read_tokens(text: &str, currency: &str) -> Result<Vec<TokenRow>, String> {
-    let legal = "it is a JSON array of {\"name\": …, \"token\": … or \"sha256\": …, \"toolsets\": [\"image\", …], \
+    let legal = "must be a JSON array of {\"name\": …, \"token\": … or \"sha256\": …, \"toolsets\": [\"image\", …], \
                  \"budget_day\": \"5\", \"rate\": 30}; the last three may be left out";
     let written: Vec<Written> = serde_json::from_str(text).map_err(|error| match misfit(text) {
         Some(misfit) => misfit,
@@ -93,13 +93,15 @@ impl Written {
         let digest = self.digest()?;
         let Self { name, toolsets, budget_day, rate, .. } = self;
         if rate.is_some_and(|rate| !(1..=FASTEST).contains(&rate)) {
-            return Err(format!("has a `rate` for `{name}` that is not 1 to {FASTEST} calls a minute"));
+            return Err(format!("has a `rate` for `{name}` that must be 1 to {FASTEST} calls a minute"));
         }
         let budget_day = match budget_day {
             None => None,
             Some(Value::String(words)) => Some(words),
             Some(Value::Number(number)) => Some(number.to_string()),
-            Some(_) => return Err(format!("has a `budget_day` for `{name}` that is no amount, as in \"5\"")),
+            Some(_) => {
+                return Err(format!("has a `budget_day` for `{name}` that must be an amount, such as \"5\""));
+            }
         };
         let budget_day = budget_day.map(|words| amount::read(&words, currency)).transpose();
         let budget_day =
@@ -112,7 +114,7 @@ impl Written {
         let name = &self.name;
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_.@".contains(c);
         if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
-            return Err(format!("has the name `{name}`; a name is 1 to 64 letters, digits and -_.@"));
+            return Err(format!("has the name `{name}`; must be 1 to 64 letters, digits and -_.@"));
         }
         match (&self.token, &self.sha256) {
             (Some(token), None) if token.expose_secret().len() < SHORTEST => {
@@ -149,13 +151,11 @@ fn misfit(text: &str) -> Option<String> {
             Some(Value::Array(words)) if words.iter().all(is_group) => {}
             Some(_) => {
                 let legal = groups.join(", ");
-                return Some(format!(
-                    "has `toolsets` for `{name}` that are no list of groups; groups are {legal}"
-                ));
+                return Some(format!("has `toolsets` for `{name}` that must be a list of {legal}"));
             }
         }
         let rate = row.get("rate").is_none_or(|rate| rate.is_null() || rate.is_u64());
-        (!rate).then(|| format!("has a `rate` for `{name}` that is no whole number, as in 30"))
+        (!rate).then(|| format!("has a `rate` for `{name}` that must be a whole number, such as 30"))
     })
 }
 
@@ -179,7 +179,7 @@ mod tests {
                 .unwrap_err()
         };
         for (field, words) in [
-            (r#""toolsets": ["foo"]"#, "groups are text, speech"),
+            (r#""toolsets": ["foo"]"#, "must be a list of text, speech"),
             (r#""toolset": ["image"]"#, "has the field `toolset` for `ada`; fields are name, token"),
             (r#""rate": "ten""#, "`rate` for `ada`"),
         ] {
@@ -215,17 +215,17 @@ mod tests {
         for (text, told) in [
             ("[]".to_owned(), "has no row"),
             (with(", \"rate\": 0"), "`rate` for `ada`"),
-            (with(", \"rate\": -1"), "no whole number"),
+            (with(", \"rate\": -1"), "must be a whole number"),
             (with(", \"budget_day\": \"5 EUR\""), "`budget_day` for `ada`"),
-            (with(", \"budget_day\": \"5 CNY\""), "no rate of exchange"),
+            (with(", \"budget_day\": \"5 CNY\""), "knows no exchange rate"),
             (with(", \"budget_day\": 1e-7"), "`budget_day` for `ada`"),
-            (with(", \"budget_day\": []"), "no amount"),
+            (with(", \"budget_day\": []"), "must be an amount"),
             (with(", \"sha256\": \"00\""), "not both"),
             (with(", \"colour\": 1"), "the field `colour` for `ada`; fields are name"),
-            (with(", \"toolsets\": [\"images\"]"), "groups are text"),
+            (with(", \"toolsets\": [\"images\"]"), "must be a list of text"),
             (r#"[{"name": "ada"}]"#.to_owned(), "either `token` or `sha256`"),
             (r#"[{"name": "ada", "sha256": "00"}]"#.to_owned(), "64 hexadecimal digits"),
-            (r#"[{"name": "a b", "token": "0123456789abcdef"}]"#.to_owned(), "a name is"),
+            (r#"[{"name": "a b", "token": "0123456789abcdef"}]"#.to_owned(), "must be 1 to 64"),
             (r#"[{"name": "ada", "token": "short"}]"#.to_owned(), "less than 16"),
             (
                 format!("[{}, {}]", &with("")[1..with("").len() - 1], &with("")[1..with("").len() - 1]),

@@ -35,7 +35,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             Some(value) => match value.parse::<u64>() {
                 Ok(number) if (least..=most).contains(&number) => number.saturating_mul(unit),
                 _ => {
-                    self.problem(name, format!("is `{value}`; it is a whole number, {least} to {most}"));
+                    self.problem(name, format!("is `{value}`; must be a whole number, {least} to {most}"));
                     default
                 }
             },

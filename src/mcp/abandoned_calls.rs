@@ -7,10 +7,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, JsonObject};
+use rmcp::model::{CallToolResponse, CallToolResult, JsonObject};
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer};
-use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +18,9 @@ use crate::jobs::{Answer, Jobs};
 use crate::mcp::call_digest::CallDigest;
 use crate::mcp::caller::Caller;
 use crate::mcp::error::NOTHING_SENT;
+use crate::mcp::job_view::ASK_USER;
 use crate::mcp::progress;
+use crate::mcp::result;
 
 /// The connection of a request: cancelled when it ends. A transport on which a client can cancel a call and stay
 /// connected puts one into each request's extensions. Without one, a remote caller that cancels has left.
@@ -117,7 +118,7 @@ impl AbandonedCalls {
                     // The channel closes when the answer is written.
                     _ = end.changed() => break,
                     () = call.ct.cancelled() => break,
-                    _ = heartbeat.tick() => progress::note(call, start, "the same call goes on").await,
+                    _ = heartbeat.tick() => progress::note(call, start, "waiting for the same call, which is already running").await,
                 }
             }
         }
@@ -129,7 +130,7 @@ impl AbandonedCalls {
             }
         };
         let mut result: CallToolResult = serde_json::from_value(kept).ok()?;
-        say_that_it_is_old(billed.output_schema, &mut result);
+        result::add_note(billed.output_schema, &mut result, KEPT);
         Some(result.into())
     }
 }
@@ -142,24 +143,6 @@ fn is_withdrawn(billed: &BilledCall<'_>, connection: Option<&Connection>) -> boo
     match connection {
         Some(Connection(ended)) => !ended.is_cancelled(),
         None => !billed.caller.remote,
-    }
-}
-
-/// Says in the text of a result, and in a field of it if its schema has a fitting one, that it was bought before.
-fn say_that_it_is_old(schema: Option<&JsonObject>, result: &mut CallToolResult) {
-    result.content.push(ContentBlock::text(format!("Note: {KEPT}")));
-    let has = |name: &str| {
-        schema.is_some_and(|schema| schema.get("properties").is_some_and(|all| all.get(name).is_some()))
-    };
-    let Some(Value::Object(content)) = &mut result.structured_content else { return };
-    if has("warnings") {
-        if let Value::Array(warnings) = content.entry("warnings").or_insert_with(|| json!([])) {
-            warnings.push(KEPT.into());
-        }
-    } else if has("next") {
-        let next = content.get("next").and_then(Value::as_str).unwrap_or_default();
-        let next = format!("Tell the user: {KEPT}. {next}");
-        content.insert("next".to_owned(), next.trim().into());
     }
 }
 
@@ -181,7 +164,7 @@ async fn keep(jobs: &Jobs, key: &Answer, answer: &Result<CallToolResponse, Error
 }
 
 fn caller_left() -> ErrorData {
-    ErrorData::internal_error("the caller has left; the same call again gets the answer", None)
+    ErrorData::internal_error("the client has left; the same call again returns the answer", None)
 }
 
 /// Whether an answer is worth keeping. A refusal that cost nothing is not, because the next call may succeed. What may
@@ -191,10 +174,10 @@ fn is_worth_something(result: &CallToolResult) -> bool {
         let content = result.structured_content.as_ref();
         content.and_then(|content| content.pointer(pointer)?.as_str()).unwrap_or_default()
     };
-    // An unanswered question about a price also says "ask the user", and has bought nothing.
-    let in_doubt = part("/error/turn") == "ask the user" && !part("/next").starts_with(NOTHING_SENT);
+    // An unanswered question about a price is for the user too, and has bought nothing.
+    let in_doubt = part("/error/kind") == ASK_USER && !part("/next").starts_with(NOTHING_SENT);
     result.is_error != Some(true) || in_doubt || !part("/text").is_empty()
 }
 
-const KEPT: &str = "this is the answer to the same call of before, whose caller left before it came; nothing was bought \
-                    now, and the next such call buys anew";
+const KEPT: &str = "this is the answer to an earlier call with the same arguments, whose client left before it arrived; \
+                    nothing was bought now, and the next such call buys again";

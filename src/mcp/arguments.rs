@@ -1,149 +1,116 @@
 //! Turns arguments as models write them into arguments as the schema has them.
 //!
-//! Names that other MiniMax servers use are accepted: camelCase, and the aliases below. Values with one possible meaning
-//! are converted: `"6"` to 6, `"768p"` to `768P`, one string to a list of one. Everything else is refused with the
-//! parameter's name, the rule and the legal values. Each tool is checked in the same way, because a refusal must not
-//! depend on what a client has checked.
+//! Names that other MiniMax servers use are accepted, and names that clients add to every call are dropped (`names`).
+//! Values with one possible meaning are converted: `"6s"` to 6, `"768p"` to `768P`, one string to a list of one
+//! (`values`). Everything else is refused with the parameter's name, the rule and the allowed values. Each tool is checked
+//! in the same way, because a refusal must not depend on what a client has checked.
+
+mod names;
+mod values;
 
 use std::fmt::{self, Write as _};
 
 use rmcp::model::JsonObject;
-use serde_json::{Number, Value};
+use serde_json::Value;
 
 use crate::mcp::{json_text, lengths};
+use names::{canonical, is_envelope, snake_case, unknown};
+use values::{boolean, integer, number, one_of, pixels, string};
 
-/// Other names of parameters. A parameter's own name wins over an alias.
-const ALIASES: &[(&str, &str)] = &[
-    ("voice", "voice_id"),
-    ("volume", "vol"),
-    ("audio_format", "format"),
-    ("image_url", "first_frame_image"),
-    ("first_frame", "first_frame_image"),
-    ("last_frame", "last_frame_image"),
-    ("subject_image", "subject_reference"),
-    ("reference_image", "subject_reference"),
-    ("video_length", "duration"),
-    ("video_ratio", "ratio"),
-    ("image_ratio", "aspect_ratio"),
-    ("wait", "wait_seconds"),
-    ("out_dir", "output_directory"),
-    ("image_source", "image_url"),
-    ("audio_file", "file"),
-];
-
-/// Other spellings of values, and English words for values that are Chinese in the API.
-const VALUES: &[(&str, &str)] = &[
-    ("comic", "漫画"),
-    ("manga", "漫画"),
-    ("lively", "元气"),
-    ("medieval", "中世纪"),
-    ("watercolour", "水彩"),
-    ("watercolor", "水彩"),
-];
+/// Parameters that are cut to their maximum, with a note, where others are refused: a longer wait is split anyway.
+const CUT: &[&str] = &["wait_seconds"];
 
 /// The most mistakes that an error lists.
 const MOST_PROBLEMS: usize = 6;
 
+/// Arguments that fit their schema.
+#[derive(Debug, Default)]
+pub(crate) struct Checked {
+    pub(crate) arguments: JsonObject,
+    /// What the caller should know about them.
+    pub(crate) notes: Vec<String>,
+}
+
+/// What was found so far.
+#[derive(Debug, Default)]
+struct Findings {
+    problems: Vec<String>,
+    notes: Vec<String>,
+}
+
+impl Findings {
+    /// Whether there are more problems than are listed, so that looking for others is of no use.
+    fn is_enough(&self) -> bool {
+        self.problems.len() > MOST_PROBLEMS
+    }
+
+    fn wrong(&mut self, problem: String) {
+        self.problems.push(problem);
+    }
+}
+
 /// Gives the arguments the schema's names and types, or lists everything that is wrong with them.
-pub(crate) fn in_order(schema: &JsonObject, given: JsonObject) -> Result<JsonObject, String> {
-    let mut problems = Vec::new();
+pub(crate) fn in_order(schema: &JsonObject, given: JsonObject) -> Result<Checked, String> {
+    let mut findings = Findings::default();
     let empty = JsonObject::new();
     let properties = schema.get("properties").and_then(Value::as_object).unwrap_or(&empty);
     let mut named = JsonObject::new();
-    for (name, value) in split_image_size(properties, given, &mut problems) {
-        if is_enough(&problems) {
+    for (name, value) in split_size(properties, given, &mut findings) {
+        if findings.is_enough() {
             break;
         }
         match canonical(properties, &name) {
-            Some(real) if named.contains_key(real) => {
-                problems.push(format!("`{name}` and `{real}` are the same parameter; give it once"));
+            Some(real) if named.get(real).is_some_and(|first| *first != value) => {
+                findings.wrong(format!("`{name}` and `{real}` are the same parameter; give it once"));
             }
             Some(real) => {
                 named.insert(real.to_owned(), value);
             }
-            None => problems.push(unknown(properties, &name)),
+            None if is_envelope(&name) => {}
+            None => findings.wrong(unknown(properties, &name)),
         }
     }
-    let checked = object(schema, named, "", &mut problems);
+    let arguments = object(schema, named, "", &mut findings);
+    let Findings { mut problems, notes } = findings;
     if problems.is_empty() {
-        return Ok(checked);
+        return Ok(Checked { arguments, notes });
     }
-    if is_enough(&problems) {
+    if problems.len() > MOST_PROBLEMS {
         problems.truncate(MOST_PROBLEMS);
         problems.push("and more".to_owned());
     }
     Err(problems.join("; "))
 }
 
-/// Whether there are more problems than are listed, so that looking for others is of no use.
-fn is_enough(problems: &[String]) -> bool {
-    problems.len() > MOST_PROBLEMS
-}
-
-fn canonical<'a>(properties: &'a JsonObject, name: &str) -> Option<&'a str> {
-    let find = |wanted: &str| properties.keys().find(|key| *key == wanted).map(String::as_str);
-    let snake = snake_case(name);
-    find(name).or_else(|| find(&snake)).or_else(|| {
-        let (_, real) = ALIASES.iter().find(|(alias, _)| *alias == snake)?;
-        find(real)
-    })
-}
-
-fn snake_case(name: &str) -> String {
-    let mut snake = String::with_capacity(name.len() + 4);
-    for letter in name.chars() {
-        if letter.is_ascii_uppercase() && !snake.is_empty() {
-            snake.push('_');
-        }
-        snake.push(letter.to_ascii_lowercase());
+/// `size: "1024x768"` and `image_size` as `width` and `height`. A ratio in their place is an `aspect_ratio`.
+fn split_size(properties: &JsonObject, mut given: JsonObject, findings: &mut Findings) -> JsonObject {
+    if !properties.contains_key("width") {
+        return given;
     }
-    snake
-}
-
-fn unknown(properties: &JsonObject, name: &str) -> String {
-    let shown: String = name.chars().take(64).collect();
-    if let Some(close) = closest(properties.keys().map(String::as_str), &shown) {
-        return format!("there is no parameter `{shown}`; did you mean `{close}`?");
-    }
-    let all: Vec<_> = properties.keys().map(String::as_str).collect();
-    format!("there is no parameter `{shown}`; there are {}", all.join(", "))
-}
-
-fn closest<'a>(candidates: impl Iterator<Item = &'a str>, word: &str) -> Option<&'a str> {
-    let rated = candidates.map(|candidate| (strsim::jaro_winkler(candidate, word), candidate));
-    rated
-        .filter(|(score, _)| *score > 0.75)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, candidate)| candidate)
-}
-
-/// `image_size: "1024x768"` → `width` and `height`.
-fn split_image_size(
-    properties: &JsonObject,
-    mut given: JsonObject,
-    problems: &mut Vec<String>,
-) -> JsonObject {
-    let name = ["image_size", "imageSize"].into_iter().find(|name| given.contains_key(*name));
-    let Some(name) =
-        name.filter(|_| properties.contains_key("width") && !properties.contains_key("image_size"))
+    let is_size = |name: &String| ["size", "image_size"].contains(&snake_case(name).as_str());
+    let Some(name) = given.keys().find(|name| is_size(name) && !properties.contains_key(*name)).cloned()
     else {
         return given;
     };
-    let size = given.shift_remove(name);
-    let parts = size.as_ref().and_then(Value::as_str).and_then(|size| size.split_once(['x', 'X', '*', '×']));
-    let pixels =
-        parts.and_then(|(w, h)| Some((w.trim().parse::<u32>().ok()?, h.trim().parse::<u32>().ok()?)));
-    match pixels {
+    let Some(size) = given.shift_remove(&name).filter(|size| !size.is_null()) else { return given };
+    if let Some(real) = ["width", "height"].into_iter().find(|real| given.contains_key(*real)) {
+        findings.wrong(format!("`{name}` and `{real}` say the same; give one of them"));
+        return given;
+    }
+    match pixels(&size) {
         Some((width, height)) => {
             given.insert("width".to_owned(), width.into());
             given.insert("height".to_owned(), height.into());
         }
-        None => problems.push(format!("`{name}` is written WIDTHxHEIGHT, for example 1024x768")),
+        None if size.as_str().is_some_and(|size| size.contains(':')) => {
+            given.insert("aspect_ratio".to_owned(), size);
+        }
+        None => findings.wrong(format!("`{name}` must be WIDTHxHEIGHT, for example 1024x768")),
     }
     given
 }
 
-fn object(schema: &JsonObject, given: JsonObject, path: &str, problems: &mut Vec<String>) -> JsonObject {
+fn object(schema: &JsonObject, given: JsonObject, path: &str, findings: &mut Findings) -> JsonObject {
     let empty = JsonObject::new();
     let properties = schema.get("properties").and_then(Value::as_object).unwrap_or(&empty);
     let required: Vec<&str> = schema
@@ -154,10 +121,10 @@ fn object(schema: &JsonObject, given: JsonObject, path: &str, problems: &mut Vec
         .filter_map(Value::as_str)
         .collect();
     // A nested object searches only its own problems. Searching all of them would be quadratic in long lists.
-    let own = if path.is_empty() { 0 } else { problems.len() };
+    let own = if path.is_empty() { 0 } else { findings.problems.len() };
     let mut checked = JsonObject::new();
     for (name, value) in given {
-        if is_enough(problems) {
+        if findings.is_enough() {
             break;
         }
         let name = canonical(properties, &name).map_or(name, str::to_owned);
@@ -169,20 +136,20 @@ fn object(schema: &JsonObject, given: JsonObject, path: &str, problems: &mut Vec
         }
         match properties.get(&name).and_then(Value::as_object) {
             Some(schema) => {
-                if let Some(value) = fit(schema, value, &full, problems) {
+                if let Some(value) = fit(schema, value, &full, findings) {
                     checked.insert(name, value);
                 }
             }
-            None => problems.push(format!("{path} {}", unknown(properties, &name)).trim_start().to_owned()),
+            None => findings.wrong(format!("{path} {}", unknown(properties, &name)).trim_start().to_owned()),
         }
     }
     for name in required.into_iter().filter(|name| !checked.contains_key(*name)) {
         let full = join(path, name);
-        let told = problems.iter().skip(own).any(|problem| problem.contains(&format!("`{full}`")));
+        let told = findings.problems.iter().skip(own).any(|problem| problem.contains(&format!("`{full}`")));
         if !told {
             let about = properties.get(name).and_then(|property| property.get("description")?.as_str());
-            problems
-                .push(format!("`{full}` is missing. {}", about.unwrap_or_default()).trim_end().to_owned());
+            findings
+                .wrong(format!("`{full}` is missing. {}", about.unwrap_or_default()).trim_end().to_owned());
         }
     }
     checked
@@ -193,20 +160,20 @@ fn join(path: &str, name: &str) -> String {
 }
 
 /// Converts and checks one value; `None` after a problem.
-fn fit(schema: &JsonObject, value: Value, path: &str, problems: &mut Vec<String>) -> Option<Value> {
+fn fit(schema: &JsonObject, value: Value, path: &str, findings: &mut Findings) -> Option<Value> {
     let kind = schema.get("type").and_then(Value::as_str).unwrap_or_default();
     let shown = show(&value);
     let converted = match kind {
-        "integer" => integer(&value),
-        "number" => number(&value),
+        "integer" => integer(name_in(path), &value),
+        "number" => number(name_in(path), &value),
         "boolean" => boolean(&value),
         "string" => string(value),
-        "array" => return array(schema, value, path, problems),
+        "array" => return array(schema, value, path, findings),
         "object" => match value {
             Value::Object(given) if schema.contains_key("properties") => {
-                let before = problems.len();
-                let checked = object(schema, given, path, problems);
-                return (problems.len() == before).then_some(Value::Object(checked));
+                let before = findings.problems.len();
+                let checked = object(schema, given, path, findings);
+                return (findings.problems.len() == before).then_some(Value::Object(checked));
             }
             Value::Object(given) => Some(Value::Object(given)),
             _ => None,
@@ -214,16 +181,34 @@ fn fit(schema: &JsonObject, value: Value, path: &str, problems: &mut Vec<String>
         _ => Some(value),
     };
     let Some(value) = converted else {
-        problems.push(format!("`{path}` is {shown}; it is {}", kind_words(kind)));
+        findings.wrong(format!("`{path}` is {shown}; must be {}", kind_words(kind)));
         return None;
     };
     // The length comes first, and what is too long is not repeated.
     if let Some(problem) = too_long(schema, &value) {
-        problems.push(format!("`{path}` {problem}"));
+        findings.wrong(format!("`{path}` {problem}"));
         return None;
     }
+    let value = cut(schema, value, path, findings);
     let checked = one_of(schema, value).and_then(|value| in_range(schema, value));
-    checked.map_err(|legal| problems.push(format!("`{path}` is {shown}; {legal}"))).ok()
+    checked.map_err(|legal| findings.wrong(format!("`{path}` is {shown}; {legal}"))).ok()
+}
+
+/// The name of a parameter, from its path.
+fn name_in(path: &str) -> &str {
+    path.rsplit('.').next().unwrap_or(path)
+}
+
+/// Cuts a number that may be cut to its maximum.
+fn cut(schema: &JsonObject, value: Value, path: &str, findings: &mut Findings) -> Value {
+    let most = schema.get("maximum").filter(|_| CUT.contains(&path));
+    match most {
+        Some(most) if value.as_f64() > most.as_f64() => {
+            findings.notes.push(format!("{path} was cut to {most}, the most that one call waits"));
+            most.clone()
+        }
+        _ => value,
+    }
 }
 
 fn too_long(schema: &JsonObject, value: &Value) -> Option<String> {
@@ -235,49 +220,10 @@ fn too_long(schema: &JsonObject, value: &Value) -> Option<String> {
     }
     let length = text.chars().count() as u64;
     let least = schema.get("minLength").and_then(Value::as_u64).unwrap_or(1);
-    (length > most).then(|| format!("has {length} characters; it takes {least} to {most}"))
+    (length > most).then(|| format!("has {length} characters; it must have {least} to {most}"))
 }
 
-fn integer(value: &Value) -> Option<Value> {
-    let number = number(value)?;
-    if number.is_i64() || number.is_u64() {
-        return Some(number);
-    }
-    let float = number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() < 9e15)?;
-    #[expect(clippy::cast_possible_truncation, reason = "whole and below 2^53")]
-    Some(Value::from(float as i64))
-}
-
-fn number(value: &Value) -> Option<Value> {
-    match value {
-        Value::Number(_) => Some(value.clone()),
-        Value::String(text) => {
-            let text = text.trim();
-            let whole = text.parse::<i64>().ok().map(Number::from);
-            whole.or_else(|| Number::from_f64(text.parse().ok()?)).map(Value::Number)
-        }
-        _ => None,
-    }
-}
-
-fn boolean(value: &Value) -> Option<Value> {
-    match value {
-        Value::Bool(_) => Some(value.clone()),
-        Value::String(text) => text.trim().to_lowercase().parse().ok().map(Value::Bool),
-        _ => None,
-    }
-}
-
-fn string(value: Value) -> Option<Value> {
-    match value {
-        Value::String(_) => Some(value),
-        // Ids are often written as numbers.
-        Value::Number(number) => Some(Value::String(number.to_string())),
-        _ => None,
-    }
-}
-
-fn array(schema: &JsonObject, value: Value, path: &str, problems: &mut Vec<String>) -> Option<Value> {
+fn array(schema: &JsonObject, value: Value, path: &str, findings: &mut Findings) -> Option<Value> {
     let items = match value {
         Value::Array(items) => items,
         Value::String(text) => match json_text::read(&text) {
@@ -288,40 +234,21 @@ fn array(schema: &JsonObject, value: Value, path: &str, problems: &mut Vec<Strin
     };
     let most = schema.get("maxItems").and_then(Value::as_u64).and_then(|most| usize::try_from(most).ok());
     if let Some(most) = most.filter(|most| items.len() > *most) {
-        problems.push(format!("`{path}` has {} items; at most {most} are allowed", items.len()));
+        findings.wrong(format!("`{path}` has {} items; at most {most} are allowed", items.len()));
         return None;
     }
     let Some(schema) = schema.get("items").and_then(Value::as_object) else {
         return Some(Value::Array(items));
     };
-    let before = problems.len();
+    let before = findings.problems.len();
     let mut checked = Vec::new();
     for (index, item) in items.into_iter().enumerate() {
-        if is_enough(problems) {
+        if findings.is_enough() {
             break;
         }
-        checked.extend(fit(schema, item, &format!("{path}[{index}]"), problems));
+        checked.extend(fit(schema, item, &format!("{path}[{index}]"), findings));
     }
-    (problems.len() == before).then_some(Value::Array(checked))
-}
-
-/// The value as the enum spells it, or an error that lists the enum.
-fn one_of(schema: &JsonObject, value: Value) -> Result<Value, String> {
-    let Some(set) = schema.get("enum").and_then(Value::as_array) else { return Ok(value) };
-    if set.contains(&value) {
-        return Ok(value);
-    }
-    let text = value.as_str().unwrap_or_default().to_lowercase();
-    let meant = VALUES.iter().find(|(word, _)| *word == text).map_or(text.as_str(), |(_, value)| value);
-    let spelt = set.iter().find(|legal| legal.as_str().is_some_and(|legal| legal.to_lowercase() == meant));
-    if let Some(spelt) = spelt {
-        return Ok(spelt.clone());
-    }
-    let words: Vec<_> =
-        set.iter().map(|legal| legal.as_str().map_or_else(|| legal.to_string(), str::to_owned)).collect();
-    let hint = closest(words.iter().map(String::as_str), &text);
-    let hint = hint.map(|close| format!("; did you mean `{close}`?")).unwrap_or_default();
-    Err(format!("it is one of {}{hint}", words.join(", ")))
+    (findings.problems.len() == before).then_some(Value::Array(checked))
 }
 
 fn in_range(schema: &JsonObject, value: Value) -> Result<Value, String> {
@@ -335,12 +262,12 @@ fn in_range(schema: &JsonObject, value: Value) -> Result<Value, String> {
         return Ok(value);
     }
     Err(match (least, above, most) {
-        (Some(least), _, Some(most)) => format!("it is {least} to {most}"),
-        (_, Some(above), Some(most)) => format!("it is above {above} and at most {most}"),
-        (Some(least), ..) => format!("it is at least {least}"),
-        (_, Some(above), _) => format!("it is above {above}"),
-        (.., Some(most)) => format!("it is at most {most}"),
-        (None, None, None) => "it is out of range".to_owned(),
+        (Some(least), _, Some(most)) => format!("it must be {least} to {most}"),
+        (_, Some(above), Some(most)) => format!("it must be above {above} and at most {most}"),
+        (Some(least), ..) => format!("it must be at least {least}"),
+        (_, Some(above), _) => format!("it must be above {above}"),
+        (.., Some(most)) => format!("it must be at most {most}"),
+        (None, None, None) => "it must be in range".to_owned(),
     })
 }
 
@@ -401,6 +328,7 @@ mod tests {
                 "vol": { "type": "number", "exclusiveMinimum": 0, "maximum": 10 },
                 "resolution": { "type": "string", "enum": ["768P", "2K"] },
                 "flag": { "type": "boolean" },
+                "wait_seconds": { "type": "integer", "minimum": 0, "maximum": 240 },
                 "refs": { "type": "array", "maxItems": 2, "items": { "type": "string" } },
                 "mix": { "type": "array", "items": {
                     "type": "object",
@@ -413,7 +341,8 @@ mod tests {
     }
 
     fn order(given: &Value) -> Result<Value, String> {
-        in_order(&schema(), given.as_object().unwrap().clone()).map(Value::Object)
+        in_order(&schema(), given.as_object().unwrap().clone())
+            .map(|checked| Value::Object(checked.arguments))
     }
 
     #[test]
@@ -426,10 +355,36 @@ mod tests {
         ] {
             assert_eq!(order(&theirs).unwrap(), ours);
         }
-        assert_eq!(
-            order(&json!({ "prompt": "x", "image_size": "1024x768" })).unwrap(),
-            json!({ "prompt": "x", "width": 1024, "height": 768 })
-        );
+        for name in ["image_size", "imageSize", "size"] {
+            assert_eq!(
+                order(&json!({ "prompt": "x", name: "1024x768" })).unwrap(),
+                json!({ "prompt": "x", "width": 1024, "height": 768 })
+            );
+        }
+        let twice = json!({ "prompt": "x", "size": "1024x768", "width": 512 });
+        assert!(order(&twice).unwrap_err().contains("`size` and `width`"));
+    }
+
+    #[test]
+    fn names_that_clients_add_to_every_call_are_dropped_and_mistakes_are_not() {
+        let n8n =
+            json!({ "prompt": "x", "toolCallId": "c", "sessionId": "s", "_meta": {}, "chatInput": "y" });
+        assert_eq!(order(&n8n).unwrap(), json!({ "prompt": "x" }));
+        let mistake = json!({ "prompt": "x", "toolCallId": "c", "hieght": 600 });
+        assert!(order(&mistake).unwrap_err().contains("did you mean `height`?"));
+    }
+
+    #[test]
+    fn a_wait_that_is_too_long_is_cut_with_a_note_and_a_negative_one_is_refused() {
+        let given =
+            |seconds: Value| json!({ "prompt": "x", "wait_seconds": seconds }).as_object().unwrap().clone();
+        for long in [json!(500), json!("500"), json!("10 min"), json!(1e12)] {
+            let checked = in_order(&schema(), given(long.clone())).unwrap();
+            assert_eq!(checked.arguments["wait_seconds"], 240, "{long}");
+            assert_eq!(checked.notes, ["wait_seconds was cut to 240, the most that one call waits"]);
+        }
+        assert!(in_order(&schema(), given(json!(240))).unwrap().notes.is_empty());
+        assert!(in_order(&schema(), given(json!(-1))).unwrap_err().contains("0 to 240"));
     }
 
     #[test]

@@ -82,10 +82,21 @@ pub(crate) struct PromptTemplate {
     pub(crate) description: &'static str,
     /// Tools without which the prompt leads nowhere; it is offered only with all of them.
     pub(crate) tools: &'static [&'static str],
-    /// Name, description, and whether it must be given.
-    pub(crate) arguments: &'static [(&'static str, &'static str, bool)],
-    /// `{name}` stands for an argument.
-    pub(crate) text: &'static str,
+    /// Name and description. The first is what the prompt is about, because clients put a whole input line there. All are
+    /// optional: the prompt has the model ask for what it needs.
+    pub(crate) arguments: &'static [(&'static str, &'static str)],
+    pub(crate) lines: &'static [Line],
+}
+
+/// A line of a prompt. `{name}` stands for an argument.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Line {
+    /// Always said.
+    Always(&'static str),
+    /// Said if this argument was given.
+    Given(&'static str, &'static str),
+    /// Said if it was not.
+    Missing(&'static str, &'static str),
 }
 
 /// Values that complete a prompt's argument.
@@ -155,13 +166,16 @@ impl<S: Send + Sync + 'static> Catalogue<S> {
         let specs = &self.specs;
         self.router.map.retain(|name, route| {
             let Some(spec) = specs.iter().find(|spec| spec.name == name) else { return false };
-            let hints = route.attr.annotations.as_ref();
-            let read_only = hints.and_then(|hints| hints.read_only_hint) == Some(true);
             config.toolsets.contains(&spec.toolset)
-                && (read_only || !config.read_only)
+                && (changes_nothing(&route.attr) || !config.read_only)
                 && (config.local_playback || !spec.local_only)
         });
         self
+    }
+
+    /// Whether a tool that is left in costs nothing and changes nothing.
+    pub(crate) fn is_read_only(&self, name: &str) -> bool {
+        self.router.get(name).is_some_and(changes_nothing)
     }
 
     /// The specs of the tools that are left in.
@@ -194,4 +208,9 @@ impl<S: Send + Sync + 'static> Catalogue<S> {
     pub(crate) fn accepted(&self, name: &str) -> Option<&Arc<JsonObject>> {
         self.accepted.get(name)
     }
+}
+
+/// Whether a tool is marked as one that costs nothing and changes nothing.
+fn changes_nothing(tool: &Tool) -> bool {
+    tool.annotations.as_ref().and_then(|hints| hints.read_only_hint) == Some(true)
 }

@@ -7,7 +7,7 @@ use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock};
 use crate::api::{Accepted, ApiError, Blame};
 use crate::config::ConfigError;
 use crate::jobs::StoreError;
-use crate::mcp::job_view::{ErrorView, JobView};
+use crate::mcp::job_view::{ASK_USER, ErrorView, JobView};
 use crate::telemetry;
 
 /// Why no key pays for a call.
@@ -15,20 +15,18 @@ use crate::telemetry;
 pub enum Unpaid {
     /// The caller should have brought a key.
     #[error(
-        "each request to this server brings its own MiniMax key, once, in the header X-MiniMax-Api-Key, and this one \
-         brought none, so nothing was sent"
+        "each request to this server must include its own MiniMax key, once, in the header X-MiniMax-Api-Key, and this \
+         request has none, so nothing was sent"
     )]
     Missing,
     /// The caller should not have brought one.
     #[error(
-        "a key came with the request, in the header X-MiniMax-Api-Key, and this server does not use the keys of its \
+        "the request includes a key in the header X-MiniMax-Api-Key, and this server does not use the keys of its \
          callers, so nothing was sent"
     )]
     Unwanted,
     /// The server has work for as many keys as it can hold.
-    #[error(
-        "this server has work to do for as many keys as it can hold, and has no room for this one, so nothing was sent"
-    )]
+    #[error("this server is working for as many keys as it can hold, so nothing was sent")]
     Full,
 }
 
@@ -38,12 +36,12 @@ impl Unpaid {
             Self::Missing => {
                 "Ask the user to add the header X-MiniMax-Api-Key, with their key as its value, to this server's entry \
                  in the client's configuration (keys: platform.minimax.io for the global region, platform.minimax.cn \
-                 for China; it must be of the region that this server is set to)."
+                 for China; its region must be the one that this server is set to)."
             }
             Self::Unwanted => {
-                "Ask the user to take the header X-MiniMax-Api-Key out of the client's configuration, if the server's \
-                 own key may pay; or whoever runs the server to set MINIMAX_MCP_CALLER_KEYS to true, if callers are \
-                 to pay with their own."
+                "If the server's own key may pay, ask the user to remove the header X-MiniMax-Api-Key from the client's \
+                 configuration. If callers should pay with their own keys, ask the server's operator to set \
+                 MINIMAX_MCP_CALLER_KEYS to true."
             }
             Self::Full => "Call again in a few minutes.",
         }
@@ -72,12 +70,12 @@ pub enum ToolError {
     },
 
     /// A setting cannot be used.
-    #[error("this server's settings cannot be used: {}", listed(.0))]
+    #[error("this server's settings are wrong: {}", listed(.0))]
     Config(Vec<ConfigError>),
 
-    /// There is no key.
-    #[error("no MiniMax API key is set, so nothing was sent")]
-    NoKey,
+    /// There is no key. If one seems to be set, the note says why it is none.
+    #[error("no MiniMax API key is set{}, so nothing was sent", .0.as_ref().map(|why| format!(": {why}")).unwrap_or_default())]
+    NoKey(Option<String>),
 
     /// The key of the request is missing, unwanted, or one too many.
     #[error(transparent)]
@@ -92,7 +90,7 @@ pub enum ToolError {
     Money {
         /// What forbids it, with the price.
         message: String,
-        /// The class of the failure, as in [`ErrorView`].
+        /// Who can fix it.
         kind: &'static str,
         /// What to do next.
         advice: String,
@@ -100,8 +98,8 @@ pub enum ToolError {
 
     /// The caller's own rate is used up.
     #[error(
-        "the token `{name}` may make {rate} tool calls a minute, and has; its next call is taken in {seconds} s, so nothing was \
-         done or billed"
+        "the token `{name}` has made its {rate} tool calls of this minute; its next call is accepted in {seconds} s, so \
+         nothing was done or billed"
     )]
     TooOften {
         /// The token's name.
@@ -114,17 +112,20 @@ pub enum ToolError {
 
     /// The caller has as much work on media in progress as it may.
     #[error(
-        "{places} calls of this caller are reading media or wait to, which is as many as there may be, so nothing was done or \
-         billed"
+        "{places} calls of this caller are already reading media, which is the limit, so nothing was done or billed"
     )]
     Busy {
         /// How many there may be.
         places: usize,
     },
 
+    /// The client cancelled the call before its paid request had left.
+    #[error("the call was cancelled, so nothing was bought")]
+    Cancelled,
+
     /// No failure: the client has to ask a person, and call again with the answer. The pipeline returns the question that
     /// is attached to the call.
-    #[error("a person has to be asked first")]
+    #[error("a person must be asked first")]
     Ask,
 
     /// MiniMax refused the request, or could not be reached.
@@ -170,57 +171,70 @@ impl ToolError {
         Self::Argument { field: field.into(), problem: problem.into() }
     }
 
-    /// The class of the failure.
+    /// Who can fix it.
     fn kind(&self) -> &'static str {
         match self {
             // Waiting and retrying could pay twice.
-            Self::Bought(error) if error.accepted() == Accepted::Unknown => ErrorView::ASK_USER,
+            Self::Bought(error) if error.accepted() == Accepted::Unknown => ASK_USER,
             Self::Money { kind, .. } => kind,
-            _ => ErrorView::kind_of(self.blame()),
+            _ => ErrorView::kind(self.blame()),
         }
     }
 
     fn blame(&self) -> Blame {
         match self {
             Self::Argument { .. } | Self::Arguments { .. } | Self::NotFound { .. } => Blame::Caller,
-            Self::Config(_) | Self::NoKey | Self::Records(_) | Self::Money { .. } | Self::Ask => {
+            Self::Config(_) | Self::NoKey(_) | Self::Records(_) | Self::Money { .. } | Self::Ask => {
                 Blame::Operator
             }
             Self::Unpaid(Unpaid::Missing | Unpaid::Unwanted) => Blame::Operator,
-            Self::Transfer(_) | Self::TooOften { .. } | Self::Busy { .. } | Self::Unpaid(Unpaid::Full) => {
-                Blame::Transient
-            }
+            Self::Transfer(_)
+            | Self::TooOften { .. }
+            | Self::Busy { .. }
+            | Self::Cancelled
+            | Self::Unpaid(Unpaid::Full) => Blame::Transient,
             Self::Api(error) | Self::Bought(error) => error.blame(),
         }
     }
 
-    fn advice(&self) -> String {
+    /// What to do now.
+    pub(crate) fn advice(&self) -> String {
         match self {
             Self::Argument { .. } => "Nothing was sent or billed. Fix the argument and call again.".to_owned(),
             Self::Arguments { tool, .. } => {
                 format!("Nothing was sent or billed. Fix the arguments and call {tool} again.")
             }
             Self::Config(_) => "Ask the user to correct the server's configuration and to restart it.".to_owned(),
-            Self::NoKey => "Ask the user to set MINIMAX_API_KEY in this server's configuration (keys: \
+            Self::NoKey(_) => "Ask the user to set MINIMAX_API_KEY in this server's configuration (keys: \
                 platform.minimax.io for the global region, platform.minimax.cn with MINIMAX_REGION=cn for China) \
-                and to restart it. `minimax-mcp demo` shows everything without a key."
+                and to restart it."
                 .to_owned(),
             Self::Unpaid(why) => why.advice().to_owned(),
             Self::Records(error) => format!("Nothing was sent or billed. Tell the user: {}", error.advice()),
             Self::Transfer(_) => "Nothing was billed. Call again.".to_owned(),
             Self::Bought(error) if error.accepted() == Accepted::Unknown => format!(
-                "The request may have been taken and billed; it is not sent again by itself. {}",
+                "MiniMax may have accepted and billed the request; it is not sent again automatically. {}",
                 advice_in_doubt(error)
             ),
             Self::Api(error) | Self::Bought(error) => error.advice(),
             Self::NotFound { advice, .. } | Self::Money { advice, .. } => advice.clone(),
             Self::TooOften { seconds, .. } => format!(
-                "Call again in {seconds} s. Whoever runs this server can raise `rate` in the file that \
+                "Call again in {seconds} s. The server's operator can raise `rate` in the file that \
                  MINIMAX_MCP_TOKEN_FILE names."
             ),
             Self::Busy { .. } => "Try again in a few seconds, with fewer calls at once.".to_owned(),
+            Self::Cancelled => "Nothing was bought. Inputs that were uploaded stay at MiniMax.".to_owned(),
             Self::Ask => String::new(),
         }
+    }
+
+    /// What to do now, and at the end what MiniMax's support asks for.
+    fn next(&self) -> String {
+        let details = match self {
+            Self::Api(error) | Self::Bought(error) => error.details(),
+            _ => None,
+        };
+        [Some(self.advice()), details].into_iter().flatten().collect::<Vec<_>>().join(" ")
     }
 
     /// The kind of error in one word, for metrics.
@@ -228,11 +242,12 @@ impl ToolError {
         match self {
             Self::Argument { .. } | Self::Arguments { .. } => "argument",
             Self::Config(_) => "settings",
-            Self::NoKey | Self::Unpaid(_) => "no_key",
+            Self::NoKey(_) | Self::Unpaid(_) => "no_key",
             Self::Records(_) => "records",
             Self::Money { .. } => "money",
             Self::TooOften { .. } => "rate",
             Self::Busy { .. } => "busy",
+            Self::Cancelled => "cancelled",
             Self::Ask => telemetry::ASKED,
             Self::Api(error) | Self::Bought(error) => error.word(),
             Self::Transfer(_) => "transfer",
@@ -245,7 +260,7 @@ impl ToolError {
             Self::Api(error) | Self::Bought(error) => (error.code(), error.trace_id().map(str::to_owned)),
             _ => (None, None),
         };
-        ErrorView { message: self.to_string(), kind: self.kind().to_owned(), code, trace_id }
+        ErrorView { message: self.to_string(), kind: self.kind(), code, trace_id }
     }
 
     /// The `isError` result of a tool that has no structured content.
@@ -262,14 +277,8 @@ impl ToolError {
     /// The `isError` result.
     pub(crate) fn into_response(self) -> CallToolResponse {
         telemetry::failed(self.word());
-        let (error, next) = (self.view(), self.advice());
-        let mut text = format!("{}. {next}", error.message.trim_end_matches('.'));
-        if let Self::Api(error) | Self::Bought(error) = &self
-            && let Some(details) = error.details()
-        {
-            text = format!("{text} {details}");
-        }
-        let mut result = CallToolResult::error(vec![ContentBlock::text(text)]);
+        let (error, next) = (self.view(), self.next());
+        let mut result = CallToolResult::error(vec![ContentBlock::text(error.lines(&next))]);
         result.structured_content = serde_json::to_value(JobView::error(error, next)).ok();
         result.into()
     }

@@ -3,38 +3,67 @@
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CancelTaskParams, CompleteRequestParams,
     CompleteResult, CustomRequest, CustomResult, DiscoverResult, ErrorCode, GetPromptRequestParams,
-    GetPromptResponse, GetTaskParams, GetTaskResult, Icon, Implementation, ListPromptsResult,
-    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
-    ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
-    SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams, UpdateTaskParams,
+    GetPromptResponse, GetTaskParams, GetTaskResult, Icon, Implementation, InitializeRequestParams,
+    InitializeResult, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
+    PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities,
+    ServerConfig, SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams,
+    UpdateTaskParams,
 };
-use rmcp::service::{RequestContext, SubscriptionContext};
+use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 
+use crate::mcp::revision::{Feature, Revision};
 use crate::mcp::server::Server;
-use crate::mcp::{pipeline, prompts, resources, subscriptions, tasks, telemetry};
+use crate::mcp::{cursor, initialize, pipeline, prompts, resources, subscriptions, tasks, telemetry};
 
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
-        info(self.catalogue().instructions, self.is_stateless())
+        info(self, self.is_stateless())
+    }
+
+    async fn initialize(
+        &self,
+        request: InitializeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<InitializeResult, ErrorData> {
+        context.peer.set_peer_info(request.clone());
+        let mut result = self.negotiate_initialize(&request)?;
+        let revision = Revision::agreed(&result.protocol_version);
+        revision.fit_server(&mut result.server_info, &mut result.capabilities);
+        Ok(result)
     }
 
     /// The revision that has discovery also has subscriptions without a session, so they are listed on any transport.
     async fn discover(&self, _: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
         let versions = self.supported_protocol_versions().into_owned();
-        Ok(DiscoverResult::from_server_info(versions, info(self.catalogue().instructions, false)))
+        Ok(DiscoverResult::from_server_info(versions, info(self, false)))
+    }
+
+    /// The folders of the client are asked for early, so that calls rarely wait for them.
+    async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
+        if let Some(folders) = self.client_folders().filter(|_| has_roots(&context)) {
+            folders.ask_once(&context.peer);
+        }
+    }
+
+    async fn on_roots_list_changed(&self, context: NotificationContext<RoleServer>) {
+        if let Some(folders) = self.client_folders().filter(|_| has_roots(&context)) {
+            folders.ask_again(&context.peer).await;
+        }
     }
 
     async fn list_tools(
         &self,
-        _page: Option<PaginatedRequestParams>,
+        page: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let me = self.for_caller(&context)?;
+        cursor::only_page(page)?;
+        let (me, revision) = (self.for_caller(&context)?, Revision::of(&context));
         let mut tools = self.catalogue().tools();
         tools.retain(|tool| me.policy.offers(&tool.name));
+        tools.iter_mut().for_each(|tool| revision.fit_tool(tool));
         let mut list = ListToolsResult::with_all_items(tools);
-        if is_modern(&context) {
+        if revision.knows(Feature::CacheHints) {
             list.ttl_ms = Some(300_000);
             list.cache_scope =
                 Some(if me.policy.is_unrestricted() { CacheScope::Public } else { CacheScope::Private });
@@ -45,12 +74,16 @@ impl ServerHandler for Server {
     async fn on_custom_request(
         &self,
         request: CustomRequest,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
+        let has_initialize = context.meta.protocol_version().is_none();
+        if let Some(problem) = initialize::problem(&request).filter(|_| has_initialize) {
+            return Err(problem);
+        }
         // rmcp takes a known method with malformed parameters for an unknown one, and "not found" would mislead its caller.
         if let Some((method, form)) = FORMS.iter().find(|(method, _)| *method == request.method) {
             return Err(ErrorData::invalid_params(
-                format!("`params` of {method} is an object with {form}"),
+                format!("`params` of {method} must be an object with {form}"),
                 None,
             ));
         }
@@ -70,7 +103,15 @@ impl ServerHandler for Server {
         let spec = me.catalogue().find(&request.name);
         let offered = spec.filter(|spec| me.catalogue().router.has_route(spec.name));
         let call = telemetry::begin(offered.map(|spec| spec.name), me.principal(), &context);
-        telemetry::observe(call, me.api().metrics(), pipeline::run(&me, request, context)).await
+        let revision = Revision::of(&context);
+        let answer = telemetry::observe(call, me.api().metrics(), pipeline::run(&me, request, context)).await;
+        answer.map(|response| match response {
+            CallToolResponse::Complete(mut result) => {
+                revision.fit_result(&mut result);
+                CallToolResponse::Complete(result)
+            }
+            other => other,
+        })
     }
 
     async fn get_task(
@@ -108,8 +149,10 @@ impl ServerHandler for Server {
         page: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
+        let revision = Revision::of(&context);
         let mut list = resources::list(&self.for_caller(&context)?, page).await?;
-        if is_modern(&context) {
+        list.resources.iter_mut().for_each(|resource| revision.fit_resource(resource));
+        if revision.knows(Feature::CacheHints) {
             (list.ttl_ms, list.cache_scope) = (Some(0), Some(CacheScope::Private));
         }
         Ok(list)
@@ -117,11 +160,15 @@ impl ServerHandler for Server {
 
     async fn list_resource_templates(
         &self,
-        _page: Option<PaginatedRequestParams>,
+        page: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
-        let mut list = ListResourceTemplatesResult::with_all_items(resources::templates());
-        if is_modern(&context) {
+        cursor::only_page(page)?;
+        let revision = Revision::of(&context);
+        let mut templates = resources::templates();
+        templates.iter_mut().for_each(|template| revision.fit_template(template));
+        let mut list = ListResourceTemplatesResult::with_all_items(templates);
+        if revision.knows(Feature::CacheHints) {
             (list.ttl_ms, list.cache_scope) = (Some(DAY), Some(CacheScope::Public));
         }
         Ok(list)
@@ -135,7 +182,7 @@ impl ServerHandler for Server {
         let me = self.for_caller(&context)?;
         me.prepare_links().await;
         let mut result = resources::read(&me, &request.uri, &context).await?;
-        if is_modern(&context) {
+        if Revision::of(&context).knows(Feature::CacheHints) {
             (result.ttl_ms, result.cache_scope) = (Some(0), Some(CacheScope::Private));
         }
         Ok(result.into())
@@ -155,8 +202,8 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
         if self.is_stateless() {
-            let text = "a subscription needs a session, which there is none of here; subscriptions/listen needs none, \
-                        and get_job waits for a job";
+            let text = "a subscription needs a session, and this transport has none; use subscriptions/listen, or get_job, \
+                        which waits for a job";
             return Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, text, None));
         }
         let session = subscriptions::session_of(&context);
@@ -175,12 +222,15 @@ impl ServerHandler for Server {
 
     async fn list_prompts(
         &self,
-        _page: Option<PaginatedRequestParams>,
+        page: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
-        let me = self.for_caller(&context)?;
-        let mut list = ListPromptsResult::with_all_items(prompts::list(&me));
-        if is_modern(&context) {
+        cursor::only_page(page)?;
+        let (me, revision) = (self.for_caller(&context)?, Revision::of(&context));
+        let mut prompts = prompts::list(&me);
+        prompts.iter_mut().for_each(|prompt| revision.fit_prompt(prompt));
+        let mut list = ListPromptsResult::with_all_items(prompts);
+        if revision.knows(Feature::CacheHints) {
             list.ttl_ms = Some(DAY);
             list.cache_scope =
                 Some(if me.policy.is_unrestricted() { CacheScope::Public } else { CacheScope::Private });
@@ -207,9 +257,15 @@ impl ServerHandler for Server {
 }
 
 /// What a client is told at the start. A stateless transport has no subscriptions of the older kind, which need a session.
-fn info(instructions: &str, stateless: bool) -> ServerConfig {
+/// Comes before the instructions, and is the sandbox's answer to their words about money.
+const SANDBOX: &str = "Sandbox: a simulator in the place of MiniMax. Nothing is billed, and results are placeholders, not MiniMax's work.\n";
+
+fn info(server: &Server, stateless: bool) -> ServerConfig {
+    let (title, note) =
+        if server.config().is_sandbox() { ("MiniMax (sandbox)", SANDBOX) } else { ("MiniMax", "") };
+    let instructions = format!("{note}{}", server.catalogue().instructions);
     let me = Implementation::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
-        .with_title("MiniMax")
+        .with_title(title)
         .with_icons(vec![icon()])
         .with_website_url(WEBSITE);
     let capabilities = ServerCapabilities::builder()
@@ -252,8 +308,7 @@ fn icon() -> Icon {
 /// In milliseconds, for lists that are compiled in.
 const DAY: u64 = 24 * 3_600_000;
 
-/// Whether the call's protocol revision has cache hints and tasks. They would be sent to older clients too if they were
-/// set.
-fn is_modern(call: &RequestContext<RoleServer>) -> bool {
-    call.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2026_07_28)
+/// Whether the client declared that it has roots.
+fn has_roots(context: &NotificationContext<RoleServer>) -> bool {
+    context.peer.peer_info().is_some_and(|client| client.capabilities.roots.is_some())
 }

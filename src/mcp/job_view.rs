@@ -4,6 +4,9 @@
 //! content, a few lines of text, and a link for each file.
 
 mod bounds;
+pub(crate) mod several;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -24,7 +27,20 @@ use crate::mcp::result::both;
 
 /// What a dry run says instead of a result.
 pub(crate) const DRY_RUN: &str =
-    "Dry run: the arguments are right, nothing was sent or billed. Call again without dry_run to buy it.";
+    "Dry run: arguments are valid; nothing was sent or billed. Call again without dry_run to generate it.";
+
+/// Who can fix a failure: the caller, the operator, nobody but time, the user, the developers.
+const KINDS: [&str; 5] = ["argument", "settings", "wait", ASK_USER, "bug"];
+
+/// The kind of a failure after which only the user can decide.
+pub(crate) const ASK_USER: &str = "ask_user";
+
+/// A text with a full stop, unless it ends in another mark.
+pub(crate) fn sentence(text: &str) -> String {
+    let text = text.trim_end_matches(['.', ' ']);
+    let is_ended = text.is_empty() || text.ends_with(['?', '!', '…', ':']);
+    if is_ended { text.to_owned() } else { format!("{text}.") }
+}
 
 /// A job as a caller sees it. What is absent is unknown.
 #[derive(Debug, Default, Serialize, JsonSchema)]
@@ -122,9 +138,9 @@ pub(crate) struct CostView {
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct ErrorView {
     pub(crate) message: String,
-    /// The class of the failure.
-    #[schemars(extend("enum" = ["argument", "settings", "wait", "ask_user", "bug"]))]
-    pub(crate) kind: String,
+    /// Who can fix it.
+    #[schemars(extend("enum" = KINDS))]
+    pub(crate) kind: &'static str,
     /// MiniMax's code.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) code: Option<i64>,
@@ -133,19 +149,29 @@ pub(crate) struct ErrorView {
 }
 
 impl ErrorView {
-    /// Only the user can decide, because the call may have been billed or needs consent.
-    pub(crate) const ASK_USER: &'static str = "ask_user";
-    /// The key, the balance or a setting has to change.
-    pub(crate) const SETTINGS: &'static str = "settings";
-
-    /// The class of a failure that is this party's to mend.
-    pub(crate) fn kind_of(blame: Blame) -> &'static str {
+    pub(crate) fn kind(blame: Blame) -> &'static str {
         match blame {
             Blame::Caller => "argument",
-            Blame::Operator => Self::SETTINGS,
+            Blame::Operator => "settings",
             Blame::Transient => "wait",
             Blame::Crate => "bug",
         }
+    }
+
+    /// The error in words, followed by what to do, and at the end what MiniMax's support asks for.
+    pub(crate) fn lines(&self, next: &str) -> String {
+        let message = sentence(&self.message);
+        let is_new = |fact: &String| !message.contains(fact.as_str()) && !next.contains(fact.as_str());
+        let code =
+            self.code.map(|code| code.to_string()).filter(is_new).map(|code| format!("MiniMax code {code}"));
+        let trace = self.trace_id.clone().filter(is_new).map(|trace| format!("trace id {trace}"));
+        let facts: Vec<_> = code.into_iter().chain(trace).collect();
+        let facts = if facts.is_empty() { String::new() } else { format!("({})", facts.join(", ")) };
+        [message.as_str(), next.trim(), &facts]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     fn of(failure: &Failure) -> Self {
@@ -157,7 +183,7 @@ impl ErrorView {
         };
         Self {
             message: failure.message.clone(),
-            kind: Self::kind_of(blame).to_owned(),
+            kind: Self::kind(blame),
             code: failure.code,
             trace_id: failure.trace_id.clone(),
         }
@@ -180,7 +206,7 @@ impl JobView {
                 warnings.push(format!("not sent yet, nothing is bought: {why}{place}"));
             }
             State::Running { trouble: Some(why), .. } => {
-                warnings.push(format!("the last look at the task failed: {why}"));
+                warnings.push(format!("the last status check failed: {why}"));
             }
             _ => {}
         }
@@ -192,8 +218,7 @@ impl JobView {
         let error = match &job.state {
             State::Failed { failure, .. } => Some(ErrorView::of(failure)),
             State::Unknown { why, .. } => {
-                let kind = ErrorView::ASK_USER.to_owned();
-                Some(ErrorView { message: why.clone(), kind, code: None, trace_id: None })
+                Some(ErrorView { message: why.clone(), kind: ASK_USER, code: None, trace_id: None })
             }
             _ => None,
         };
@@ -285,9 +310,6 @@ impl JobView {
         let head =
             [self.kind.as_deref(), self.status.as_deref(), self.model.as_deref(), self.job_id.as_deref()];
         let mut lines = vec![head.into_iter().flatten().collect::<Vec<_>>().join(" · ")];
-        if let Some(error) = &self.error {
-            lines.push(format!("{}.", error.message.trim_end_matches('.')));
-        }
         if let Some(task) = &self.task_id {
             lines.push(format!("MiniMax task {task}"));
         }
@@ -297,10 +319,13 @@ impl JobView {
         if let Some(voice) = &self.voice_id {
             lines.push(format!("voice_id {voice}"));
         }
-        lines.extend(self.text_in_lines());
+        lines.extend(self.text.clone());
         lines.extend(self.cost.as_ref().map(CostView::line));
         lines.extend(self.warnings.iter().map(|warning| format!("Note: {warning}")));
-        lines.push(self.next.clone());
+        lines.push(match &self.error {
+            Some(error) => error.lines(&self.next),
+            None => self.next.clone(),
+        });
         lines.retain(|line| !line.is_empty());
         lines.join("\n")
     }
@@ -342,7 +367,7 @@ impl FileView {
         let bytes = self.bytes.map(|bytes| format!("{bytes} bytes"));
         let facts: Vec<_> =
             [Some(self.mime_type.clone()), size, length, bytes].into_iter().flatten().collect();
-        let mut lines = vec![format!("{} ({})", self.path.as_ref().unwrap_or(&self.uri), facts.join(", "))];
+        let mut lines = vec![format!("{} ({})", self.place(), facts.join(", "))];
         if self.path.is_some() {
             lines.push(format!("  {}", self.uri));
         }
@@ -352,6 +377,11 @@ impl FileView {
             lines.push(format!("  {url}{until}"));
         }
         lines
+    }
+
+    /// Where the file is: its path, or its URI.
+    fn place(&self) -> &str {
+        self.path.as_ref().unwrap_or(&self.uri)
     }
 
     fn link(&self) -> Resource {
@@ -381,12 +411,17 @@ impl CostView {
         })
     }
 
-    pub(crate) fn line(&self) -> String {
-        let amount = match (self.actual, self.estimated) {
+    /// What it costs, in words.
+    pub(crate) fn amount(&self) -> String {
+        match (self.actual, self.estimated) {
             (Some(actual), _) => format!("{actual} {}", self.currency),
             (None, Some(estimated)) => format!("about {estimated} {}", self.currency),
             (None, None) => "unknown".to_owned(),
-        };
+        }
+    }
+
+    pub(crate) fn line(&self) -> String {
+        let amount = self.amount();
         let basis = self.basis.as_ref().map(|basis| format!(" ({basis})")).unwrap_or_default();
         format!("Cost: {amount}{basis}")
     }
@@ -406,43 +441,49 @@ fn is_listed(job: &Job) -> bool {
 fn next(job: &Job) -> String {
     let id = &job.id;
     match &job.state {
+        State::Running { advice: Some(advice), .. } => {
+            format!("{advice} The task goes on at MiniMax; once that is done, get_job with job_id {id} has its result.")
+        }
         State::Submitting { .. } | State::Running { .. } | State::Fetching { .. } => {
             format!(
-                "Not finished yet. Call get_job with job_id {id}: it waits for the end. The job goes on either way."
+                "Still running. Call get_job with job_id {id} to wait for it; the job continues regardless."
             )
         }
         State::Done { .. } if job.is_undelivered() => {
             format!(
-                "MiniMax made it, but not all files were saved. Call get_job with job_id {id} to fetch them again."
+                "MiniMax finished it, but not all files were saved. Call get_job with job_id {id} to fetch them again."
             )
         }
+        State::Done { partial: true, .. } if job.incomplete => {
+            "What MiniMax handed over is kept, and it is billed. Let the user decide whether to buy another.".to_owned()
+        }
         State::Done { partial: true, .. } => {
-            "Done, with fewer results than asked for. Rephrase the prompt to get the others.".to_owned()
+            "Done, with fewer results than requested. Rephrase the prompt to get the others.".to_owned()
         }
         State::Done { .. } => "Done.".to_owned(),
         State::Failed { failure, .. } => failure.advice.clone(),
-        State::Cancelled { at_minimax: true, .. } => "Cancelled at MiniMax; nothing is made.".to_owned(),
+        State::Cancelled { at_minimax: true, .. } => "Cancelled at MiniMax; nothing was generated.".to_owned(),
         State::Cancelled { task: Some(task), .. } => format!(
-            "No longer watched here; MiniMax goes on with it and bills it. query_video_generation with task_id {} \
-             takes it up again.",
+            "Stopped watching; MiniMax still finishes and bills it. query_video_generation with task_id {} fetches the \
+             result.",
             task.id
         ),
         State::Cancelled { .. } => "Cancelled before anything was sent.".to_owned(),
         State::Unknown { task: Some(task), .. } => {
             format!(
-                "It may have been billed. Call get_job with job_id {id} to look at task {} again.",
+                "It may have been billed. Call get_job with job_id {id} to check task {} again.",
                 task.id
             )
         }
         State::Unknown { .. } if is_listed(job) => {
-            "The request may have been taken and billed; it is not sent again by itself. Call list_video_tasks: if \
-            the task is there, query_video_generation with its task_id fetches it; if not, let the user decide \
-            whether to buy again."
+            "MiniMax may have accepted and billed the request; it is not sent again automatically. Call \
+             list_video_tasks: if the task is there, query_video_generation with its task_id fetches it; if not, let \
+             the user decide whether to buy again."
                 .to_owned()
         }
         State::Unknown { .. } => {
-            "The request may have been taken and billed; it is not sent again by itself. Look at \
-            the platform's billing page, then let the user decide whether to buy again."
+            "MiniMax may have accepted and billed the request; it is not sent again automatically. Check the \
+             platform's billing page, then let the user decide whether to buy again."
                 .to_owned()
         }
     }

@@ -4,15 +4,19 @@
 //! `inputs`, buys by the `checkout`, and answers with a job view or a view of its own.
 
 pub(crate) mod abandoned_calls;
+mod allowed_folders;
 pub(crate) mod arguments;
 pub(crate) mod call_digest;
 pub(crate) mod caller;
 pub(crate) mod caller_key;
 pub(crate) mod catalogue;
 pub(crate) mod checkout;
+pub(crate) mod choice;
+pub(crate) mod cursor;
 pub(crate) mod download_links;
 pub(crate) mod error;
 pub(crate) mod handler;
+pub(crate) mod initialize;
 pub(crate) mod inputs;
 pub(crate) mod job_view;
 pub(crate) mod json_text;
@@ -26,6 +30,7 @@ pub(crate) mod rate_limit;
 pub(crate) mod resource_uri;
 pub(crate) mod resources;
 pub(crate) mod result;
+pub(crate) mod revision;
 pub(crate) mod schema;
 pub(crate) mod server;
 pub(crate) mod subscriptions;
@@ -37,12 +42,15 @@ pub use abandoned_calls::Connection;
 pub use caller::Caller;
 pub use caller_key::CallerKey;
 pub use catalogue::{Billing, Catalogue, ToolSpec};
+pub use choice::Choice;
 pub use download_links::{LinkProblem, Linked};
 pub use error::{ToolError, Unpaid};
+pub use initialize::problem_of as initialize_problem;
 pub use job_view::JobView;
 pub use rate_limit::RateLimiter;
 pub use server::Server;
 pub use subscriptions::Session;
 pub use uploads::{Handed, Unfit, UploadProblem, Uploads};
 
+pub(crate) use checkout::bill::Bill;
 pub(crate) use checkout::{Draft, JobOptions, forty_five};

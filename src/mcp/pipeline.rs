@@ -1,19 +1,20 @@
 //! The pipeline that every tool call goes through, stage by stage.
 
 use rmcp::handler::server::tool::{IntoCallToolResult as _, ToolCallContext};
-use rmcp::model::{CallToolRequestParams, CallToolResponse, JsonObject, Tool};
+use rmcp::model::{CallToolRequestParams, CallToolResponse, JsonObject, ProtocolVersion, Tool};
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer};
 use serde_json::Value;
 
 use crate::mcp::abandoned_calls::BilledCall;
-use crate::mcp::arguments;
+use crate::mcp::arguments::{self, Checked};
 use crate::mcp::call_digest::CallDigest;
 use crate::mcp::catalogue::{Billing, ToolSpec};
 use crate::mcp::checkout::consent::Answers;
 use crate::mcp::error::ToolError;
+use crate::mcp::lengths::names_a_path;
 use crate::mcp::server::Server;
-use crate::mcp::tasks;
+use crate::mcp::{result, tasks};
 
 /// The end of a call before its last stage.
 enum Stop {
@@ -43,6 +44,9 @@ struct Resolved<'a> {
     schema: &'a JsonObject,
 }
 
+/// How similar two names are if one is taken for a misspelling of the other.
+const CLOSE: f64 = 0.9;
+
 /// Takes a call through all stages, for the caller that `server` serves.
 pub(super) async fn run(
     server: &Server,
@@ -50,7 +54,7 @@ pub(super) async fn run(
     context: RequestContext<RoleServer>,
 ) -> Result<CallToolResponse, ErrorData> {
     match stages(server, request, context).await {
-        Ok(response) | Err(Stop::Answer(response)) => Ok(response),
+        Ok(response) | Err(Stop::Answer(response)) => Ok(server.presenter.marked(response)),
         Err(Stop::Refuse(error)) => Err(error),
     }
 }
@@ -64,11 +68,13 @@ async fn stages(
     let tool = resolve_tool(server, &request.name)?;
     check_rate(server)?;
     let given = normalize_arguments(&tool, request.arguments.take().unwrap_or_default());
-    let mut arguments = validate_arguments(&tool, given)?;
+    let Checked { mut arguments, notes } = validate_arguments(&tool, given)?;
     let digest = replay_idempotent(server, &tool, &arguments, &context).await?;
+    ask_for_folders(server, &mut request, &arguments, &context).await?;
     let answers = attach_consent(&mut request, &mut context, &digest);
     let as_task = choose_task_mode(&tool, &mut arguments, &context);
     let response = run_tool(server, &tool, request, arguments, context, digest).await?;
+    let response = noting(&tool, response, &notes);
     present(server, &tool, response, &answers, as_task).await
 }
 
@@ -92,10 +98,17 @@ fn resolve_tool<'a>(server: &'a Server, name: &str) -> Result<Resolved<'a>, Erro
     names.sort_unstable();
     let shown: String = known.map_or(name, |spec| spec.name).chars().take(64).collect();
     let why = match known {
-        Some(_) => " here (MINIMAX_TOOLSETS, MINIMAX_READ_ONLY, the token's groups or HTTP leave it out)",
+        Some(_) => " here (MINIMAX_TOOLSETS, MINIMAX_READ_ONLY, the token's toolsets or HTTP exclude it)",
         None => "",
     };
-    let message = format!("unknown tool `{shown}`{why}; this server has {}", names.join(", "));
+    // The whole list only helps a client that has not read it.
+    let close =
+        names.iter().filter(|_| known.is_none()).map(|name| (strsim::jaro_winkler(name, &shown), *name));
+    let close = close.filter(|(score, _)| *score > CLOSE).max_by(|a, b| a.0.total_cmp(&b.0));
+    let message = match close {
+        Some((_, name)) => format!("unknown tool `{shown}`; did you mean `{name}`?"),
+        None => format!("unknown tool `{shown}`{why}; there are {}", names.join(", ")),
+    };
     Err(ErrorData::invalid_params(message, None))
 }
 
@@ -114,7 +127,7 @@ fn normalize_arguments(tool: &Resolved<'_>, given: JsonObject) -> JsonObject {
 }
 
 /// Before the digest, so that two spellings of the same arguments are the same call.
-fn validate_arguments(tool: &Resolved<'_>, given: JsonObject) -> Result<JsonObject, ToolError> {
+fn validate_arguments(tool: &Resolved<'_>, given: JsonObject) -> Result<Checked, ToolError> {
     let wrong = |problem| ToolError::Arguments { tool: tool.spec.name.to_owned(), problem };
     arguments::in_order(tool.schema, given).map_err(wrong)
 }
@@ -132,6 +145,33 @@ async fn replay_idempotent(
         Ok(None) => Ok(digest),
         Ok(Some(view)) => Err(Stop::Answer(view.into_call_tool_result()?)),
         Err(error) => Err(Stop::Answer(server.presenter.reworded(error.into_response()))),
+    }
+}
+
+/// Before the tool runs, which may name a file of a folder that the client has open. In revisions in which a server
+/// sends no requests, the question is the result of the first call that names a path.
+async fn ask_for_folders(
+    server: &Server,
+    request: &mut CallToolRequestParams,
+    arguments: &JsonObject,
+    context: &RequestContext<RoleServer>,
+) -> Result<(), Stop> {
+    let Some(folders) = server.client_folders() else { return Ok(()) };
+    if context.client_capabilities().is_none_or(|client| client.roots.is_none()) {
+        return Ok(());
+    }
+    let modern = context.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2026_07_28);
+    if !modern {
+        folders.ask_once(&context.peer);
+        return Ok(());
+    }
+    folders.take_answer(&mut request.input_responses).await;
+    if !arguments.iter().any(|(name, value)| names_a_path(name, value)) {
+        return Ok(());
+    }
+    match folders.question() {
+        Some(question) => Err(Stop::Answer(question.into())),
+        None => Ok(()),
     }
 }
 
@@ -188,6 +228,16 @@ async fn run_tool(
     let work =
         async move |context| me.catalogue().router.call(ToolCallContext::new(&me, request, context)).await;
     server.abandoned_calls().run(call, context, work).await
+}
+
+/// Before the result is presented, which may turn it into a task: adds what the caller should know about the arguments.
+fn noting(tool: &Resolved<'_>, mut response: CallToolResponse, notes: &[String]) -> CallToolResponse {
+    if let CallToolResponse::Complete(result) = &mut response {
+        for note in notes {
+            result::add_note(tool.tool.output_schema.as_deref(), result, note);
+        }
+    }
+    response
 }
 
 /// Last, because only now is it known what the client gets: a question to a person, a task, or the result in words for

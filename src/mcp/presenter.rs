@@ -62,6 +62,16 @@ impl Presenter {
         job.unwrap_or_else(|| watch.borrow().clone())
     }
 
+    /// Waits until all jobs are over, `patience` is, or the client is gone.
+    pub(crate) async fn wait_for_all(
+        &self,
+        watches: Vec<Watch>,
+        call: &RequestContext<RoleServer>,
+        patience: Duration,
+    ) {
+        self.client_gone.run_until_cancelled(progress::wait_for_all(watches, call, patience)).await;
+    }
+
     /// A job as this caller sees it.
     pub(crate) fn job(&self, job: &Job) -> JobView {
         let mut view = JobView::of(job);
@@ -100,6 +110,30 @@ impl Presenter {
                         self.reword(text);
                     }
                 }
+            }
+        }
+        response
+    }
+
+    /// Marks the costs of a result of the sandbox, for people and for programs, so that none is taken for a bill.
+    pub(crate) fn marked(&self, mut response: CallToolResponse) -> CallToolResponse {
+        const NOTE: &str = "sandbox: nothing is billed";
+        if let CallToolResponse::Complete(result) = &mut response
+            && self.config.is_sandbox()
+        {
+            for block in &mut result.content {
+                if let ContentBlock::Text(text) = block {
+                    let mark = |line: &str| match line.starts_with("Cost: ") {
+                        true => format!("{line}; {NOTE}"),
+                        false => line.to_owned(),
+                    };
+                    text.text = text.text.split('\n').map(mark).collect::<Vec<_>>().join("\n");
+                }
+            }
+            let cost = result.structured_content.as_mut().and_then(|content| content.get_mut("cost"));
+            if let Some(cost) = cost.and_then(Value::as_object_mut) {
+                let basis = cost.get("basis").and_then(Value::as_str).map(|basis| format!("{basis}; {NOTE}"));
+                cost.insert("basis".to_owned(), basis.unwrap_or_else(|| NOTE.to_owned()).into());
             }
         }
         response

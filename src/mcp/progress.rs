@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use rmcp::RoleServer;
 use rmcp::model::ProgressNotificationParam;
 use rmcp::service::RequestContext;
@@ -11,11 +12,15 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 use crate::api::ApiError;
 use crate::api::rate_limit::{self, QueueView, Ticket};
 use crate::api::retry::Nature;
-use crate::jobs::{Job, Kind, State, Watch};
+use crate::jobs::{Job, State, Watch};
+use crate::mcp::revision::{Feature, Revision};
 use crate::telemetry;
 
 /// How often a waiting call tells its client so. Clients cut off a silent call after a minute or less.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(4);
+
+/// An order that waits longer in its queue is answered for without its task id.
+const LONG_QUEUE: Duration = Duration::from_secs(10);
 
 /// The longest notification, in characters.
 const LONGEST_NOTE: usize = 400;
@@ -64,15 +69,43 @@ pub(crate) async fn wait_for(
     }
 }
 
+/// As [`wait_for`], for the end of several jobs.
+pub(crate) async fn wait_for_all(watches: Vec<Watch>, call: &RequestContext<RoleServer>, patience: Duration) {
+    let (start, count) = (Instant::now(), watches.len());
+    let mut heartbeat = heartbeat();
+    let ended = |watch: Watch| async move {
+        let mut watch = watch;
+        // The channel closes after the last value.
+        let _ = watch.wait_for(|job| is_over(job)).await;
+    };
+    let mut all = std::pin::pin!(join_all(watches.iter().cloned().map(ended)));
+    loop {
+        tokio::select! {
+            biased;
+            _ = heartbeat.tick() => {
+                let ended = watches.iter().filter(|watch| is_over(&watch.borrow())).count();
+                note(call, start, &format!("{ended} of {count} jobs have ended")).await;
+            }
+            () = call.ct.cancelled() => return,
+            () = sleep_until(start + patience) => return,
+            _ = &mut all => return,
+        }
+    }
+}
+
 /// Nothing more will happen by itself.
 pub(crate) fn is_over(job: &Job) -> bool {
     job.state.is_over()
 }
 
-/// MiniMax has given the task its id. Kinds of jobs that are no tasks at MiniMax get none.
+/// MiniMax has taken or refused the order, or the order waits for long in its queue.
 pub(crate) fn is_taken(job: &Job) -> bool {
-    let has_task = matches!(job.kind, Kind::Video | Kind::Prompt);
-    !has_task || !matches!(job.state, State::Submitting { .. })
+    let wait = || job.waiting.as_ref().and_then(QueueView::position)?.wait;
+    match job.state {
+        State::Submitting { sent: true, .. } => false,
+        State::Submitting { sent: false, .. } => wait().is_some_and(|wait| wait > LONG_QUEUE),
+        _ => true,
+    }
 }
 
 /// MiniMax has reported the task's state, and the files of a finished one are here.
@@ -81,6 +114,11 @@ pub(crate) fn is_known(job: &Job) -> bool {
         State::Running { word, trouble, .. } => word != State::UNSEEN || trouble.is_some(),
         state => state.is_over(),
     }
+}
+
+/// As [`is_taken`], or the order waits in its queue.
+pub(crate) fn is_queued_or_taken(job: &Job) -> bool {
+    !matches!(job.state, State::Submitting { sent: true, .. })
 }
 
 /// What the job is doing, for people to read. It may contain words of MiniMax.
@@ -95,18 +133,18 @@ fn standing(job: &Job) -> String {
             let standing = job.waiting.as_ref().and_then(QueueView::position);
             let first = why.starts_with(State::IN_LINE);
             match (first, standing) {
-                (true, Some(standing)) => format!("{kind}: waits for its turn, {}", standing.words()),
-                (true, None) => format!("{kind}: waits for its turn"),
+                (true, Some(standing)) => format!("{kind}: queued, {}", standing.words()),
+                (true, None) => format!("{kind}: queued"),
                 (false, Some(standing)) => {
                     format!("{kind}: waiting to send again ({why}), {}", standing.words())
                 }
                 (false, None) => format!("{kind}: waiting to send again ({why})"),
             }
         }
-        State::Submitting { .. } => format!("{kind}: MiniMax is making it"),
+        State::Submitting { .. } => format!("{kind}: waiting for MiniMax"),
         State::Running { word, trouble: None, .. } => format!("{kind}: {}", word.to_lowercase()),
         State::Running { word, trouble: Some(why), .. } => format!("{kind}: {} ({why})", word.to_lowercase()),
-        State::Fetching { .. } => format!("{kind}: fetching the files"),
+        State::Fetching { .. } => format!("{kind}: downloading the files"),
         state => format!("{kind}: {}", state.status()),
     }
 }
@@ -139,7 +177,7 @@ where
             }
             _ = heartbeat.tick() => {
                 if let Some(standing) = waiting.position() {
-                    note(call, start, &format!("waits for its turn, {}", standing.words())).await;
+                    note(call, start, &format!("queued, {}", standing.words())).await;
                 }
             }
         }
@@ -157,7 +195,10 @@ pub(crate) async fn send(call: &RequestContext<RoleServer>, start: Instant, mess
     let Some(token) = call.meta.get_progress_token() else { return };
     // The protocol wants progress to grow with each notification; the milliseconds do.
     let progress = (start.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
-    let notification = ProgressNotificationParam::new(token, progress).with_message(message);
+    let mut notification = ProgressNotificationParam::new(token, progress);
+    if Revision::of(call).knows(Feature::ProgressMessage) {
+        notification = notification.with_message(message);
+    }
     // A client that cannot be reached has gone, and the wait ends for that reason.
     let _ = call.peer.notify_progress(notification).await;
 }

@@ -1,33 +1,76 @@
-//! Prompts and completions. Arguments of prompts are single words, because some clients split input at every space.
+//! Prompts and completions.
 
 use rmcp::ErrorData;
 use rmcp::model::{
     ArgumentInfo, CompletionInfo, GetPromptResult, JsonObject, Prompt, PromptArgument, PromptMessage,
     Reference, Role,
 };
+use serde_json::Value;
 
 use crate::jobs::Filter;
-use crate::mcp::catalogue::PromptTemplate;
+use crate::mcp::catalogue::{Line, PromptTemplate};
 use crate::mcp::server::Server;
+use crate::telemetry;
+
+/// The longest argument, in characters. A text to narrate may be long, and the message must still fit into a context.
+const LONGEST: usize = 50_000;
+
+/// The arguments that were given, by name.
+type Given = Vec<(&'static str, String)>;
 
 impl PromptTemplate {
     fn prompt(&self) -> Prompt {
-        let argument = |(name, description, required): &(&str, &str, bool)| {
-            PromptArgument::new(*name).with_description(*description).with_required(*required)
+        let argument = |(name, description): &(&str, &str)| {
+            PromptArgument::new(*name).with_description(*description).with_required(false)
         };
         let arguments = self.arguments.iter().map(argument).collect();
         Prompt::new(self.name, Some(self.description), Some(arguments)).with_title(self.title)
     }
 
-    fn filled(&self, given: Option<&JsonObject>) -> String {
-        let mut text = self.text.to_owned();
-        for (argument, ..) in self.arguments {
-            let value = given.and_then(|given| given.get(*argument)?.as_str()).map(str::trim);
-            let value = value.filter(|value| !value.is_empty()).unwrap_or("not named");
-            text = text.replace(&format!("{{{argument}}}"), value);
+    /// Checks the arguments of a request. Blank ones count as not given.
+    fn given(&self, arguments: Option<&JsonObject>) -> Result<Given, ErrorData> {
+        let mut given = Given::new();
+        for (name, value) in arguments.into_iter().flatten() {
+            let Some((known, _)) = self.arguments.iter().find(|(known, _)| known == name) else {
+                let allowed: Vec<_> = self.arguments.iter().map(|(known, _)| *known).collect();
+                return Err(wrong(&format!(
+                    "the prompt `{}` has no argument `{}`; it takes {}",
+                    self.name,
+                    telemetry::display(name, 64),
+                    allowed.join(", ")
+                )));
+            };
+            let text = match value {
+                Value::Null => continue,
+                Value::String(text) => text.trim().to_owned(),
+                Value::Number(number) => number.to_string(),
+                _ => return Err(wrong(&format!("`{known}` must be a string"))),
+            };
+            let length = text.chars().count();
+            if length > LONGEST {
+                return Err(wrong(&format!("`{known}` has {length} characters; it may have {LONGEST}")));
+            }
+            if !text.is_empty() {
+                given.push((known, text));
+            }
         }
-        text
+        Ok(given)
     }
+
+    fn filled(&self, given: &Given) -> String {
+        let value = |name: &str| given.iter().find(|(known, _)| *known == name).map(|(_, text)| text);
+        let line = |line: &Line| match line {
+            Line::Always(text) => Some((*text).to_owned()),
+            // Only this argument is replaced, so its text can contain any other placeholder.
+            Line::Given(name, text) => Some(text.replace(&format!("{{{name}}}"), value(name)?)),
+            Line::Missing(name, text) => value(name).is_none().then(|| (*text).to_owned()),
+        };
+        self.lines.iter().filter_map(line).collect::<Vec<_>>().join("\n")
+    }
+}
+
+fn wrong(problem: &str) -> ErrorData {
+    ErrorData::invalid_params(problem.to_owned(), None)
 }
 
 /// The prompts whose tools this caller has.
@@ -53,9 +96,9 @@ pub(crate) fn get(
     let Some(template) = offered(server).find(|template| template.name == name) else {
         let names: Vec<_> = offered(server).map(|template| template.name).collect();
         let text = format!("there is no prompt `{name}`; there are {}", names.join(", "));
-        return Err(ErrorData::invalid_params(text, None));
+        return Err(wrong(&text));
     };
-    let message = PromptMessage::new_text(Role::User, template.filled(given));
+    let message = PromptMessage::new_text(Role::User, template.filled(&template.given(given)?));
     Ok(GetPromptResult::new(vec![message]).with_description(template.description))
 }
 

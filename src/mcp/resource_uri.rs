@@ -29,6 +29,6 @@ pub(crate) fn job_of(uri: &str) -> Option<&str> {
 
 /// The error for a URI that names nothing, or nothing of this caller.
 pub(crate) fn nothing_at(uri: &str) -> ErrorData {
-    let text = "there is nothing at this URI; resources/list and list_jobs show what there is";
+    let text = "no resource has this URI; resources/list and list_jobs show those that exist";
     ErrorData::resource_not_found(text, Some(json!({ "uri": uri })))
 }

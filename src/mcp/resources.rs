@@ -17,10 +17,14 @@ use serde_json::{Value, json};
 
 use crate::jobs::{Filter, Job, JobFile, OnDisk};
 use crate::mcp::catalogue::Table;
+use crate::mcp::cursor;
 use crate::mcp::resource_uri::{ResourceName, nothing_at, parse};
 use crate::mcp::server::Server;
 use crate::permits::{Exhausted, Reservation};
 use crate::telemetry;
+
+/// The name that cursors of this list are marked with.
+const LIST: &str = "resources";
 
 /// Jobs on a page; each comes with its files.
 const PAGE: u32 = 25;
@@ -37,7 +41,7 @@ pub(crate) async fn list(
     page: Option<PaginatedRequestParams>,
 ) -> Result<ListResourcesResult, ErrorData> {
     let cursor = page.and_then(|page| page.cursor);
-    let before = cursor.as_deref().map(read_cursor).transpose()?;
+    let before = cursor.as_deref().filter(|given| !given.is_empty()).map(read_cursor).transpose()?;
     let first = before.is_none();
     let filter = Filter { before, limit: PAGE, ..Filter::default() };
     let page = match server.jobs().list(server.principal(), &filter).await {
@@ -52,7 +56,7 @@ pub(crate) async fn list(
         resources.extend(job.files.iter().map(|file| file_resource(job, file)));
     }
     let mut list = ListResourcesResult::with_all_items(resources);
-    list.next_cursor = page.next.map(|(at, id)| format!("{at}.{id}"));
+    list.next_cursor = page.next.map(|(at, id)| cursor::give(LIST, &format!("{at}.{id}")));
     Ok(list)
 }
 
@@ -105,8 +109,9 @@ async fn file_contents(
     let view = serde_json::to_value(server.presenter.job(job)).unwrap_or_default();
     let files = view.get("files").and_then(Value::as_array);
     let row = files.and_then(|files| files.iter().find(|file| file.get("uri").is_some_and(|it| it == uri)));
-    let why =
-        format!("not sent here: it has more than {LARGEST} bytes, or is not on disk; follow a link of it");
+    let why = format!(
+        "not included: the file has more than {LARGEST} bytes or is not on disk; use one of its links"
+    );
     Ok(table(uri, &json!({ "file": row, "note": why })))
 }
 
@@ -146,8 +151,8 @@ async fn make_room(call: &RequestContext<RoleServer>, bytes: u64) -> Result<(), 
     // A cancelled call must not wait for memory.
     let grown = call.ct.run_until_cancelled(memory.grow(answer, PATIENCE)).await;
     grown.unwrap_or(Err(Exhausted::Share)).map_err(|_| {
-        let text = "there is no memory for this answer now: answers that you have not read yet take what one caller may \
-                    have, or others' take all; read them, or try again in a moment";
+        let text = "the server has no memory for this answer now: read your earlier answers that are still waiting, or try \
+                    again in a moment";
         ErrorData::new(BUSY, text, None)
     })
 }
@@ -207,6 +212,7 @@ fn table(uri: &str, value: &Value) -> ResourceContents {
 }
 
 fn read_cursor(cursor: &str) -> Result<(i64, String), ErrorData> {
-    let parts = cursor.split_once('.').and_then(|(at, id)| Some((at.parse().ok()?, id.to_owned())));
-    parts.ok_or_else(|| ErrorData::invalid_params("cursor is not one that this list gave", None))
+    let place = cursor::place(LIST, cursor).and_then(|place| place.split_once('.'));
+    let parts = place.and_then(|(at, id)| Some((at.parse().ok()?, id.to_owned())));
+    parts.ok_or_else(cursor::unknown)
 }

@@ -5,17 +5,18 @@
 
 use rmcp::handler::server::tool::IntoCallToolResult;
 use rmcp::model::{
-    CallToolResponse, CreateTaskResult, DetailedTask, ErrorCode, GetTaskResult, JsonObject, ProtocolVersion,
-    Task, TaskPayload, TaskStatus,
+    CallToolResponse, CreateTaskResult, DetailedTask, ErrorCode, GetTaskResult, JsonObject, Task,
+    TaskPayload, TaskStatus,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer};
 use serde_json::Value;
 
-use crate::jobs::{Job, Kind, State};
+use crate::jobs::{self, Job, Kind, State};
 use crate::mcp::catalogue::ToolSpec;
 use crate::mcp::job_view::time;
 use crate::mcp::progress;
+use crate::mcp::revision::{Feature, Revision};
 use crate::mcp::server::Server;
 use crate::telemetry;
 
@@ -24,13 +25,13 @@ const INLINE_SECONDS: u64 = 8;
 
 /// Whether a slow call of this client may become a task.
 pub(crate) fn wanted(call: &RequestContext<RoleServer>) -> bool {
-    let modern = call.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2026_07_28);
-    modern && call.client_capabilities().is_some_and(|capabilities| capabilities.supports_tasks())
+    Revision::of(call).knows(Feature::Extensions)
+        && call.client_capabilities().is_some_and(|capabilities| capabilities.supports_tasks())
 }
 
 /// Refuses the methods of tasks in protocol revisions without them, whatever a client declares.
 pub(crate) fn only_where_they_exist(call: &RequestContext<RoleServer>) -> Result<(), ErrorData> {
-    let text = "tasks exist from protocol revision 2026-07-28 on; use get_job";
+    let text = "tasks need protocol revision 2026-07-28 and a client that declares them; use get_job";
     if wanted(call) { Ok(()) } else { Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, text, None)) }
 }
 
@@ -78,12 +79,8 @@ pub(crate) async fn get(server: &Server, id: &str) -> Result<GetTaskResult, Erro
 
 /// `tasks/cancel`. A job that cannot be stopped goes on, and the next `tasks/get` says so.
 pub(crate) async fn cancel(server: &Server, id: &str) -> Result<(), ErrorData> {
-    match server
-        .jobs()
-        .cancel(server.principal(), id)
-        .await
-        .map_err(|error| server.presenter.protocol_error(&error))?
-    {
+    let cancelled = jobs::cancel(server.jobs(), server.principal(), id).await;
+    match cancelled.map_err(|error| server.presenter.protocol_error(&error))? {
         Some(_) => Ok(()),
         None => Err(no_task(id)),
     }

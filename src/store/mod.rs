@@ -1,9 +1,9 @@
 //! The rows: SQLite, shared by every server process of one data folder.
 //!
-//! A file for each table, all over [`Store`]. What could not be written lies in the spool until it can be.
+//! One file for each table, all over [`Store`]. Updates that cannot be written wait in the spool.
 //!
-//! A lease decides which process polls and delivers a job. It runs out a few seconds after its owner has died,
-//! and each write of an owner carries it, so a process that was asleep cannot overwrite what another has done.
+//! A lease decides which process polls and delivers a job. It expires a few seconds after its owner has died. Each write
+//! of an owner checks it, so a process that was suspended cannot overwrite the work of another.
 
 mod accounts;
 mod connect;
@@ -11,6 +11,7 @@ mod conversations;
 mod database;
 mod error;
 mod id;
+mod inspect;
 mod jobs;
 mod lease;
 mod ledger;
@@ -30,12 +31,14 @@ pub(crate) mod spool;
 mod state;
 #[cfg(test)]
 mod state_properties;
+mod voices;
 
 pub use self::accounts::CALLERS;
 pub use self::conversations::{Conversation, Kept, Said};
 pub use self::database::Store;
 pub use self::error::StoreError;
 pub use self::id::random_id;
+pub use self::inspect::{Inspection, inspect};
 pub use self::jobs::Inserted;
 pub(crate) use self::lease::LEASE;
 pub use self::money::{
@@ -48,3 +51,4 @@ pub use self::remote_ids::{Owner, RemoteKind};
 pub use self::response_cache::Answer;
 pub(crate) use self::retention::sweep_often;
 pub use self::state::{Failure, Route, STATUSES, Seen, State, Task};
+pub use self::voices::MadeVoice;

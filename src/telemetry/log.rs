@@ -29,16 +29,19 @@ pub struct Telemetry {
     spans: Option<SdkTracerProvider>,
 }
 
+/// Whether a text is a log filter. If it is none, the default filter applies.
+pub fn is_filter(text: &str) -> bool {
+    EnvFilter::try_new(text).is_ok()
+}
+
 /// Writes log lines to stderr, because stdout is the protocol, and exports spans as the settings say, on `runtime`. A
 /// second call in one process, as in tests, changes nothing.
 pub fn start(filter: &str, settings: &TelemetrySettings, runtime: &Handle) -> Telemetry {
-    let given = EnvFilter::try_new(filter);
-    let unreadable = given.is_err();
     let log = tracing_subscriber::fmt::layer()
         .fmt_fields(Fields)
         .with_writer(redact::stderr)
         .with_ansi(false)
-        .with_filter(given.unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG)));
+        .with_filter(EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG)));
     let (spans, problem) = match settings.otlp.as_ref().map(|otlp| otlp::provider(otlp, runtime)).transpose()
     {
         Ok(spans) => (spans, None),
@@ -55,12 +58,6 @@ pub fn start(filter: &str, settings: &TelemetrySettings, runtime: &Handle) -> Te
             .with_filter(filter_fn(is_our_span))
     });
     let _ = tracing_subscriber::registry().with(log).with(traces).try_init();
-    if unreadable {
-        tracing::warn!("MINIMAX_LOG is no filter, such as `{DEFAULT_LOG}`, which is taken instead");
-    }
-    for problem in &settings.problems {
-        tracing::warn!("{problem}; no spans are sent");
-    }
     if let Some(problem) = problem {
         tracing::warn!("no spans are sent: {problem}");
     }

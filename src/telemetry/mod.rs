@@ -12,8 +12,8 @@ mod parent;
 mod redact;
 
 pub use call::{ASKED, Call, RequestId, failed, job, job_ended, ordered};
-pub use display::{display, quoted};
-pub use log::{Telemetry, start};
+pub use display::{display, in_words, quoted};
+pub use log::{Telemetry, is_filter, start};
 pub use metrics::{Amount, Line, Metrics, Observed, Records, Scrape};
 pub use otlp::causes;
 pub use parent::Parent;

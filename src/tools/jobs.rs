@@ -10,10 +10,13 @@ use rmcp::{ErrorData, RoleServer, tool, tool_router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::clock;
 use crate::config::Toolset;
-use crate::jobs::{CALLERS, Cancel, Filter, Job, STATUSES};
+use crate::jobs::{CALLERS, Cancel, Filter, Job, STATUSES, cancel};
 use crate::mcp::ToolSpec;
-use crate::mcp::job_view::JobView;
+use crate::mcp::cursor;
+use crate::mcp::job_view::several::JobAnswer;
+use crate::mcp::job_view::{CostView, JobView};
 use crate::mcp::{Server, ToolError, forty_five, progress};
 use crate::telemetry;
 
@@ -25,9 +28,12 @@ pub(crate) const TOOLS: &[ToolSpec] = &[
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct GetInput {
-    /// From the first call.
-    job_id: String,
-    /// 0-240 s, default 45.
+    /// The job's id, as the call that started it or list_jobs gave it.
+    job_id: Option<String>,
+    /// Up to 20 ids in place of job_id: one wait for all, one view each.
+    #[schemars(length(max = 20))]
+    job_ids: Option<Vec<String>>,
+    /// How long to wait for the end: 0-240 s, default 45.
     #[serde(default = "forty_five")]
     #[schemars(range(min = 0, max = 240))]
     wait_seconds: u32,
@@ -35,25 +41,25 @@ struct GetInput {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct ListInput {
-    /// Only these.
+    /// Only jobs in this state.
     #[schemars(extend("enum" = STATUSES))]
     status: Option<String>,
-    /// Only these.
+    /// Only jobs of this kind.
     #[schemars(extend("enum" = ["image", "speech", "transcription", "voice", "video", "prompt", "music"]))]
     kind: Option<String>,
-    /// Words of it.
+    /// Only jobs whose prompt has these words.
     query: Option<String>,
-    /// 1-50, default 10.
+    /// Jobs on a page: 1-50, default 10.
     #[serde(default = "ten")]
     #[schemars(range(min = 1, max = 50))]
     limit: u32,
-    /// next_cursor.
+    /// next_cursor of the page before; none for the first page.
     cursor: Option<String>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct CancelInput {
-    /// From the first call.
+    /// The job's id, as the call that started it or list_jobs gave it.
     job_id: String,
 }
 
@@ -91,48 +97,57 @@ struct JobRow {
     /// Where it was bought, if that is not this server's host and key.
     #[serde(skip_serializing_if = "Option::is_none")]
     account: Option<String>,
+    /// MiniMax's own id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost: Option<CostView>,
     created_at: String,
+    /// Since then, in words.
+    age: String,
 }
 
 #[tool_router(router = job_tools, vis = "pub(crate)")]
 impl Server {
-    /// A job's result: waits for it, fetches what is not saved, renews links. Free.
+    /// A job's state and result: waits for its end, saves missing files, renews expired links. Free.
     #[tool(
         title = "Get job",
-        output_schema = JobView::schema(),
+        output_schema = JobAnswer::schema(),
         annotations(read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = false)
     )]
     async fn get_job(
         &self,
         Parameters(input): Parameters<GetInput>,
         call: RequestContext<RoleServer>,
-    ) -> Result<JobView, ToolError> {
-        let id = input.job_id.trim();
-        let Some(watch) = self.jobs().watch(self.principal(), id).await? else { return Err(no_job(id)) };
+    ) -> Result<JobAnswer, ToolError> {
         let patience = Duration::from_secs(input.wait_seconds.min(240).into());
-        let job = self.presenter.wait_for(watch, &call, patience, progress::is_over).await;
-        let view = self.presenter.job(&job);
-        if !job.state.is_over() && !self.jobs().is_ours(&job) && job.account.contains(CALLERS) {
-            return Ok(view.instead("It goes on when a call brings the key that bought it.".to_owned()));
+        let several = input.job_ids.unwrap_or_default();
+        match (input.job_id, several.as_slice()) {
+            (Some(id), []) => {
+                let id = id.trim();
+                let watch = self.jobs().watch(self.principal(), id).await?.ok_or_else(|| no_job(id))?;
+                let job = self.presenter.wait_for(watch, &call, patience, progress::is_over).await;
+                Ok(JobAnswer::one(self.shown(&job)))
+            }
+            (None, [_, ..]) => self.get_several(several, &call, patience).await,
+            (None, []) => {
+                Err(ToolError::argument("job_id", "is missing: give job_id, or job_ids for several jobs"))
+            }
+            (Some(_), [_, ..]) => {
+                Err(ToolError::argument("job_ids", "excludes job_id: give one of the two, with all ids"))
+            }
         }
-        if !job.state.is_over() && !self.jobs().is_ours(&job) {
-            return Ok(view.instead(format!(
-                "It was bought at {}; this server has another host or key and cannot ask about it, so waiting here is of \
-                 no use. Start the server with the host and key that bought it.",
-                job.account
-            )));
-        }
-        Ok(view)
     }
 
-    /// This server's jobs, newest first. Free.
+    /// This server's jobs with their files and prices, newest first, also from before a restart. Free.
     #[tool(
         title = "List jobs",
         output_schema = schema_for_output::<JobList>(),
         annotations(read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = false)
     )]
     async fn list_jobs(&self, Parameters(input): Parameters<ListInput>) -> Result<JobList, ToolError> {
-        let before = input.cursor.as_deref().map(read_cursor).transpose()?;
+        let before = input.cursor.as_deref();
+        let before = before.map(|given| cursor::read("list_jobs", given, last_job)).transpose()?;
         let limit = input.limit.clamp(1, 50);
         let filter = Filter { status: input.status, kind: input.kind, query: input.query, before, limit };
         let page = self.jobs().list(self.principal(), &filter).await?;
@@ -150,11 +165,13 @@ impl Server {
             last = jobs.last().map(|(_, place)| place.clone());
         }
         let jobs: Vec<_> = jobs.into_iter().map(|(row, _)| row).collect();
-        let next_cursor = last.map(|(at, id)| format!("{at}.{id}"));
+        let next_cursor = last.map(|(at, id)| cursor::give("list_jobs", &format!("{at}.{id}")));
         let next = match (jobs.is_empty(), next_cursor.is_some()) {
-            (true, _) => "No job fits.",
-            (false, true) => "Call list_jobs with cursor for more, or get_job with a job_id for all of one.",
-            (false, false) => "Call get_job with a job_id for all of one.",
+            (true, _) => "No matching jobs.",
+            (false, true) => {
+                "Call list_jobs with cursor next_cursor for more, or get_job with a job_id for its details."
+            }
+            (false, false) => "Call get_job with a job_id for its details.",
         };
         let notice = self
             .jobs()
@@ -166,7 +183,7 @@ impl Server {
         Ok(JobList { jobs, next_cursor, next })
     }
 
-    /// Stop watching a job; only queued H3 videos stop at MiniMax too.
+    /// Stop a job. Only an H3 video that is still queued is cancelled at MiniMax too; MiniMax finishes and bills any other.
     #[tool(
         title = "Cancel job",
         output_schema = JobView::schema(),
@@ -174,20 +191,77 @@ impl Server {
     )]
     async fn cancel_job(&self, Parameters(input): Parameters<CancelInput>) -> Result<JobView, ToolError> {
         let id = input.job_id.trim();
-        let Some(cancelled) = self.jobs().cancel(self.principal(), id).await? else { return Err(no_job(id)) };
+        let Some(cancelled) = cancel(self.jobs(), self.principal(), id).await? else {
+            return Err(no_job(id));
+        };
         Ok(match cancelled {
             Cancel::Cancelled(job) => self.presenter.job(&job),
             Cancel::Over(job) => {
-                self.presenter.job(&job).saying("It had ended before; nothing was cancelled.")
+                self.presenter.job(&job).saying("It had already ended; nothing was cancelled.")
             }
+            Cancel::Requested(job) => self.presenter.job(&job).saying(
+                "The order is on its way to MiniMax. The cancellation is recorded, and is carried out when MiniMax gives \
+                 the order a task id. A result that comes without one is paid for, and is kept.",
+            ),
             Cancel::Finished(job) => self
                 .presenter
                 .job(&job)
-                .saying("It was not cancelled: MiniMax has finished it, and the result is being fetched."),
+                .saying("It was not cancelled: MiniMax has finished it, and the result is being downloaded."),
             Cancel::OnItsWay(job) => {
-                self.presenter.job(&job).saying("It cannot be stopped any more, and what it brings is kept.")
+                self.presenter.job(&job).saying("It can no longer be stopped; its result is kept.")
             }
         })
+    }
+}
+
+impl Server {
+    /// Waits for several jobs at once. An id that names no job does not fail the others.
+    async fn get_several(
+        &self,
+        ids: Vec<String>,
+        call: &RequestContext<RoleServer>,
+        patience: Duration,
+    ) -> Result<JobAnswer, ToolError> {
+        let mut found = Vec::new();
+        for id in ids {
+            let id = id.trim().to_owned();
+            if found.iter().all(|(known, _)| *known != id) {
+                let watch = self.jobs().watch(self.principal(), &id).await?;
+                found.push((id, watch));
+            }
+        }
+        let watches = found.iter().filter_map(|(_, watch)| watch.clone()).collect();
+        self.presenter.wait_for_all(watches, call, patience).await;
+        let (mut views, mut open) = (Vec::new(), Vec::new());
+        for (id, watch) in found {
+            let Some(watch) = watch else {
+                let error = no_job(&id);
+                views.push(JobView::missing(&id, error.view(), error.advice()));
+                continue;
+            };
+            let job = watch.borrow().clone();
+            if !job.state.is_over() {
+                open.push(job.id.clone());
+            }
+            views.push(self.shown(&job));
+        }
+        Ok(JobAnswer::several(views, &open))
+    }
+
+    /// A job's view, with what to do about one that this server cannot poll.
+    fn shown(&self, job: &Job) -> JobView {
+        let view = self.presenter.job(job);
+        if job.state.is_over() || self.jobs().is_ours(job) {
+            return view;
+        }
+        if job.account.contains(CALLERS) {
+            return view.instead("It continues when a call brings the key that bought it.".to_owned());
+        }
+        view.instead(format!(
+            "It was bought at {}; this server has another host or key and cannot ask about it, so waiting here does not \
+             help. Start the server with the host and key that bought it.",
+            job.account
+        ))
     }
 }
 
@@ -196,16 +270,26 @@ fn no_job(id: &str) -> ToolError {
     ToolError::NotFound {
         what: format!("job `{shown}`"),
         advice:
-            "list_jobs shows the jobs of this server. For an id of MiniMax's own use query_video_generation."
+            "list_jobs shows the jobs of this server. For a task id of MiniMax use query_video_generation."
                 .to_owned(),
     }
 }
 
-fn read_cursor(cursor: &str) -> Result<(i64, String), ToolError> {
-    let parts = cursor.split_once('.').and_then(|(at, id)| Some((at.parse().ok()?, id.to_owned())));
-    parts.ok_or_else(|| {
-        ToolError::argument("cursor", "is not one that list_jobs gave; leave it out for the first page")
-    })
+/// The time and the id of the last job of a page.
+fn last_job(place: &str) -> Option<(i64, String)> {
+    let (at, id) = place.split_once('.')?;
+    Some((at.parse().ok()?, id.to_owned()))
+}
+
+/// How long ago something was, in the largest fitting unit.
+fn age(at: i64) -> String {
+    let seconds = clock::now().saturating_sub(at).max(0) / 1000;
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min", seconds / 60),
+        3_600..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
+    }
 }
 
 impl JobRow {
@@ -217,8 +301,10 @@ impl JobRow {
     }
 
     fn line(&self) -> String {
-        let head = format!("{} · {} · {} · {}", self.job_id, self.status, self.model, self.created_at);
-        let lines = [head, self.prompt.clone()].into_iter().chain(self.files.iter().cloned());
+        let head = format!("{} · {} · {} · {} ago", self.job_id, self.status, self.model, self.age);
+        let task = self.task_id.as_ref().map(|task| format!("task_id {task}"));
+        let lines = [head, self.prompt.clone()].into_iter().chain(task);
+        let lines = lines.chain(self.cost.as_ref().map(CostView::line)).chain(self.files.iter().cloned());
         lines.collect::<Vec<_>>().join("\n  ")
     }
 
@@ -237,7 +323,10 @@ impl JobRow {
             files: job.files.iter().take(2).map(place).collect(),
             file_count: job.files.len(),
             account: (!ours).then(|| job.account.clone()),
+            task_id: job.state.task().map(|task| telemetry::display(&task.id, 256)),
+            cost: CostView::of(&job.cost).filter(|_| !job.is_free()),
             created_at: created.map(|at| at.to_string()).unwrap_or_default(),
+            age: age(job.created_at),
         }
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod chat;
 pub(crate) mod files;
 pub(crate) mod image;
 pub(crate) mod jobs;
+pub(crate) mod model_name;
 pub(crate) mod music;
 pub(crate) mod prompts;
 pub(crate) mod speech;
@@ -31,7 +32,7 @@ dry_run: true checks and prices a call and sends nothing. idempotency_key makes 
 An image or video can be given to another tool by its minimax:// uri: text_to_image, then generate_video with \
 first_frame_image.
 Status `unknown` means that the request left and no answer came: it may be billed; ask the user before buying again.
-An error says what happened and what to do now.";
+error.kind of a failed call says what helps: `argument` (fix it), `settings` (key, balance), `wait`, `ask_user`, `bug`.";
 
 /// Everything that a server can offer. A file with tools adds one line here.
 pub fn catalogue() -> Catalogue<Server> {

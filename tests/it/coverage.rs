@@ -1,6 +1,7 @@
 //! Generates a page with every MiniMax endpoint and its tool, and with mistakes in other descriptions of the API. Run
 //! `UPDATE=1 cargo test coverage` to write it.
 
+mod required;
 mod walk;
 
 use std::fmt::Write as _;

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::crash_orders::{Order, keyed};
 use crate::crash_promises::{delivered, judge, listed, nothing_half, rows};
-use crate::harness::{Program, quick};
+use crate::harness::{Program, quick, silent_player};
 
 /// Longer than a lease, in milliseconds. A program whose clock is this far ahead finds the dead program's leases
 /// expired.
@@ -65,6 +65,8 @@ pub fn command(url: &str, dir: &Path, more: &[(&str, &str)]) -> Command {
     let path = |name: &str| dir.join(name).into_os_string();
     command
         .env_clear()
+        // The orders of the crash tests speak aloud.
+        .env("PATH", silent_player())
         .env("HOME", path("home"))
         .env("USERPROFILE", path("home"))
         .env("MINIMAX_API_HOST", url)
@@ -113,6 +115,11 @@ impl Victim {
     pub fn ready(mut self) -> Self {
         self.program.initialize("2025-06-18");
         self
+    }
+
+    /// Sends a call whose answer nothing waits for.
+    pub fn begin(&mut self, tool: &str, arguments: &Value) {
+        self.program.post("tools/call", json!({ "name": tool, "arguments": arguments }));
     }
 
     pub fn call(&mut self, tool: &str, arguments: Value) -> Value {

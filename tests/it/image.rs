@@ -115,7 +115,7 @@ async fn the_same_key_buys_once() {
     let first = world.make("text_to_image", order.clone()).await;
     let second = world.make("text_to_image", order.clone()).await;
     assert_eq!(first["job_id"], second["job_id"]);
-    assert!(second["warnings"][0].as_str().unwrap().contains("bought nothing"));
+    assert!(second["warnings"][0].as_str().unwrap().contains("nothing was bought"));
     let world = world.restarted().await;
     let third = world.make("text_to_image", order).await;
     assert_eq!(first["files"], third["files"]);

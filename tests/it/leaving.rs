@@ -120,7 +120,7 @@ fn text(result: &Value) -> String {
     blocks.filter_map(|block| block["text"].as_str()).collect::<Vec<_>>().join("\n")
 }
 
-const OLD: &str = "whose caller left before it came";
+const OLD: &str = "whose client left before it arrived";
 
 #[tokio::test]
 async fn a_chat_whose_caller_has_left_is_heard_out_and_the_same_call_gets_its_answer() {
@@ -298,7 +298,7 @@ async fn a_call_of_the_older_transport_has_its_answer_though_the_server_is_asked
     assert_eq!(served.bought(), 1);
     let answer: Value = serde_json::from_str(&waits.next().await.expect("the answer")).unwrap();
     assert_eq!(answer["id"], 2, "{answer}");
-    assert!(answer["result"]["structuredContent"]["text"].is_string(), "{answer}");
+    assert!(answer["result"]["content"][0]["text"].is_string(), "{answer}");
     assert_eq!(waits.next().await, None, "and then its session ends too");
     served.end().await;
 }

@@ -203,7 +203,7 @@ async fn a_refusal_comes_before_anything_is_uploaded() {
 
 #[tokio::test]
 async fn a_limit_that_cannot_be_read_forbids_what_it_would_have_limited() {
-    for (value, part) in [("30 CNY", "no rate of exchange"), ("five", "it is an amount")] {
+    for (value, part) in [("30 CNY", "knows no exchange rate"), ("five", "must be an amount")] {
         let world = World::with(quick(), &[("MINIMAX_BUDGET_DAY", value)]).await;
         for (tool, arguments) in
             [("text_to_image", json!({ "prompt": "A fox" })), ("chat", json!({ "prompt": "Hello" }))]

@@ -200,7 +200,7 @@ async fn the_place_in_line_is_told_as_it_falls_and_another_group_is_not_held_up(
     let first = |part: &str| messages.iter().position(|message| message.contains(part));
     let last = messages.iter().rposition(|message| message.contains("1st in line"));
     assert!(first("2nd in line").is_some() && first("2nd in line") < last, "{messages:?}");
-    assert!(messages.iter().any(|message| message.starts_with("image: waits for its turn")), "{messages:?}");
+    assert!(messages.iter().any(|message| message.starts_with("image: queued")), "{messages:?}");
 }
 
 #[tokio::test]

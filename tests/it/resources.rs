@@ -160,7 +160,16 @@ async fn prompts_name_tools_that_exist_and_take_their_arguments() {
         assert!(!text.contains('{'), "{text}");
         let named =
             text.split(|c: char| !(c.is_ascii_lowercase() || c == '_')).filter(|word| word.contains('_'));
-        let parameters = ["dry_run", "wait_seconds", "first_frame_image", "voice_id", "sample_rate"];
+        let parameters = [
+            "dry_run",
+            "first_frame_image",
+            "is_instrumental",
+            "job_ids",
+            "sample_rate",
+            "text_file",
+            "voice_id",
+            "wait_seconds",
+        ];
         for word in named.filter(|word| !parameters.contains(word)) {
             assert!(tools.iter().any(|tool| tool == word), "{}: {word}", prompt.name);
         }

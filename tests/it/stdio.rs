@@ -53,7 +53,10 @@ fn every_legacy_revision_is_spoken() {
             assert_eq!(list["result"]["tools"].as_array().unwrap().len(), count, "{version}");
             assert!(list["result"].get("ttlMs").is_none(), "a field of a later revision");
             let image = program.call("text_to_image", json!({ "prompt": "A fox" }));
-            assert_eq!(image["structuredContent"]["status"], "succeeded", "{version}: {image}");
+            assert!(
+                image["content"][0]["text"].as_str().unwrap().contains("succeeded"),
+                "{version}: {image}"
+            );
         }
     });
 }

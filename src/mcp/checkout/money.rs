@@ -2,6 +2,9 @@
 
 use crate::jobs::{Spent, amount_words};
 
+/// The kind of error when a setting forbids a call.
+pub(crate) const OPERATOR: &str = "settings";
+
 /// An amount as a number.
 #[expect(clippy::cast_precision_loss, reason = "shown; no account spends 2^52 millionths")]
 pub(crate) fn amount(millionths: i64) -> f64 {
@@ -11,6 +14,15 @@ pub(crate) fn amount(millionths: i64) -> f64 {
 /// An amount with its currency.
 pub(crate) fn money(millionths: i64, currency: &str) -> String {
     format!("{} {currency}", amount_words(millionths))
+}
+
+/// An amount as a person in a hurry reads it: `$0.28`.
+pub(crate) fn price_tag(millionths: i64, currency: &str) -> String {
+    let sign = if currency == "CNY" { "¥" } else { "$" };
+    match millionths {
+        1..100 => format!("<{sign}0.0001"),
+        _ => format!("{sign}{}", amount_words(millionths)),
+    }
 }
 
 /// The unsettled parts of a sum, in words.

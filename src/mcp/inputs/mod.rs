@@ -10,11 +10,12 @@ use std::sync::Arc;
 use crate::api::{RemoteFile, Upload};
 use crate::config::Config;
 use crate::jobs::Jobs;
+use crate::mcp::allowed_folders::AllowedFolders;
 use crate::mcp::caller::Caller;
 use crate::mcp::caller_key::Payer;
 use crate::mcp::error::ToolError;
 use crate::mcp::uploads::Uploads;
-use crate::media::{self, Blob, Content, Fetcher, Limits, Opened, Reference, Roots};
+use crate::media::{self, Blob, Content, Fetcher, Limits, Opened, Reference};
 use ownership::Ownership;
 use source::{Source, Sources, in_time};
 use work_permits::CallerWork;
@@ -62,12 +63,12 @@ impl Inputs {
         caller: Arc<Caller>,
         payer: Payer,
         jobs: Jobs,
-        roots: Arc<Roots>,
+        folders: AllowedFolders,
         uploads: Uploads,
         work: CallerWork,
     ) -> Self {
         let sources =
-            Sources::new(Arc::clone(&config), caller, payer, jobs.clone(), roots, uploads, work.clone());
+            Sources::new(Arc::clone(&config), caller, payer, jobs.clone(), folders, uploads, work.clone());
         let ownership = sources.ownership.clone();
         Self { config, jobs, sources, ownership, work }
     }
@@ -87,7 +88,8 @@ impl Inputs {
         let wrong = |problem: String| ToolError::argument(field, problem);
         match self.sources.reference(field, text).await? {
             Reference::Url(link) => {
-                let guard = media::Guard { loopback_http: self.config.sandbox, ..media::Guard::default() };
+                let guard =
+                    media::Guard { loopback_http: self.config.is_sandbox(), ..media::Guard::default() };
                 // MiniMax may refuse plain http. An address inside this network must never leave it.
                 let checked =
                     guard.check(&link.replacen("http://", "https://", 1)).or_else(|_| guard.check(&link));
@@ -116,7 +118,7 @@ impl Inputs {
     /// A URL that MiniMax calls with progress; it must be reachable from outside.
     pub(crate) fn callback(&self, url: Option<&str>) -> Result<Option<String>, ToolError> {
         let Some(url) = url else { return Ok(None) };
-        let guard = media::Guard { loopback_http: self.config.sandbox, ..media::Guard::default() };
+        let guard = media::Guard { loopback_http: self.config.is_sandbox(), ..media::Guard::default() };
         let checked = guard.check(url);
         checked.map_err(|refused| ToolError::argument("callback_url", refused.to_string()))?;
         Ok(Some(url.trim().to_owned()))
@@ -312,8 +314,7 @@ impl Inputs {
     ) -> Result<Opened, ToolError> {
         let _fetching = self.work.link_permit().await?;
         let blob = in_time(fetcher.fetch(link, limits)).await;
-        blob.map(Opened::of)
-            .map_err(|problem| ToolError::argument(field, format!("cannot be fetched: {problem}")))
+        blob.map(Opened::of).map_err(|problem| self.sources.unfetched(field, problem))
     }
 }
 

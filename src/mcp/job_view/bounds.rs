@@ -7,10 +7,8 @@ use crate::telemetry;
 const NAME: usize = 256;
 /// The most bytes of the files, each of which appears as structure, as lines and as a link.
 const FILES: usize = 16 * 1024;
-/// The most bytes of a text in the structured content, by the bytes of the files beside it.
-const TEXT: [(usize, usize); 3] = [(0, 44 * 1024), (4 * 1024, 24 * 1024), (FILES, 4 * 1024)];
-/// The most bytes of a text in the lines.
-const TEXT_LINES: usize = 5 * 1024;
+/// The most bytes of a text, by the bytes of the files beside it. It appears in the structured content and in the lines.
+const TEXT: [(usize, usize); 3] = [(0, 25 * 1024), (4 * 1024, 17 * 1024), (FILES, 3 * 1024)];
 const USAGE: usize = 2 * 1024;
 const WARNINGS: usize = 8;
 const SENTENCE: usize = 400;
@@ -29,11 +27,11 @@ impl JobView {
         let unsaid = self.warnings.len().saturating_sub(WARNINGS);
         if unsaid > 0 {
             self.warnings.truncate(WARNINGS);
-            self.warnings.push(format!("{unsaid} more notes are left out"));
+            self.warnings.push(format!("{unsaid} more notes were left out"));
         }
         if self.usage.as_ref().is_some_and(|usage| usage.to_string().len() > USAGE) {
             self.usage = None;
-            self.warnings.push("MiniMax's usage is left out, because it is too long".to_owned());
+            self.warnings.push("MiniMax's usage was left out because it is too long".to_owned());
         }
         let all = self.files.len();
         let mut bytes = 0_usize;
@@ -52,18 +50,9 @@ impl JobView {
         }
         if self.files.len() < all {
             let more = all.saturating_sub(self.files.len());
-            self.warnings.push(format!("{more} more files are left out; resources/list has their URIs"));
+            self.warnings.push(format!("{more} more files were left out; resources/list has their URIs"));
         }
         self
-    }
-
-    /// The text for the lines of a result: the structured content beside it has more.
-    pub(crate) fn text_in_lines(&self) -> Option<String> {
-        let mut text = self.text.clone()?;
-        if shorten(&mut text, TEXT_LINES) {
-            text.push_str(" (the structured content has more)");
-        }
-        Some(text)
     }
 }
 
@@ -73,7 +62,7 @@ fn size(file: &FileView) -> usize {
 }
 
 /// Cuts a text to `most` bytes of JSON. Tells whether it was longer.
-fn shorten(text: &mut String, most: usize) -> bool {
+pub(super) fn shorten(text: &mut String, most: usize) -> bool {
     let mut bytes = 0_usize;
     let cut = text.char_indices().find(|(_, letter)| {
         bytes = bytes.saturating_add(match letter {
@@ -90,7 +79,7 @@ fn shorten(text: &mut String, most: usize) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use rmcp::handler::server::tool::IntoCallToolResult as _;
     use rmcp::model::CallToolResponse;
     use serde_json::json;
@@ -104,8 +93,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_view_of_whatever_a_job_has_come_to_is_below_64_kib() {
+    /// A job with more of everything than a result may have.
+    pub(in super::super) fn large(text: &str) -> JobView {
         let file = || FileView {
             uri: format!("minimax://files/job/{}", "n".repeat(200)),
             url: Some(format!("https://example.com/{}", "u".repeat(2000))),
@@ -119,16 +108,21 @@ mod tests {
             height: None,
             duration_ms: None,
         };
+        JobView {
+            model: Some("m\u{202e}".repeat(1_000_000)),
+            text: Some(text.repeat(1_000_000)),
+            usage: Some(json!({ "x": "y".repeat(100_000) })),
+            warnings: vec![text.repeat(10_000); 100],
+            files: (0..100).map(|_| file()).collect(),
+            next: "Next.".to_owned(),
+            ..JobView::default()
+        }
+    }
+
+    #[test]
+    fn a_view_of_whatever_a_job_has_come_to_is_below_64_kib() {
         for text in ["x", "你", "\"\n"] {
-            let view = JobView {
-                model: Some("m\u{202e}".repeat(1_000_000)),
-                text: Some(text.repeat(1_000_000)),
-                usage: Some(json!({ "x": "y".repeat(100_000) })),
-                warnings: vec![text.repeat(10_000); 100],
-                files: (0..100).map(|_| file()).collect(),
-                next: "Next.".to_owned(),
-                ..JobView::default()
-            };
+            let view = large(text);
             let whole = sent(view);
             assert!(whole.len() < 64 * 1024, "{}", whole.len());
             for part in ["the text is cut", "more notes", "more files", "too long"] {
@@ -146,7 +140,6 @@ mod tests {
             JobView { text: Some("short".to_owned()), model: Some("image-01".into()), ..JobView::default() };
         let view = view.bounded();
         assert_eq!((view.text.as_deref(), view.model.as_deref()), (Some("short"), Some("image-01")));
-        assert_eq!(view.text_in_lines().as_deref(), Some("short"));
         assert!(view.warnings.is_empty());
     }
 }

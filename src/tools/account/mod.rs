@@ -43,6 +43,8 @@ struct Account {
     budgets: Vec<BudgetView>,
     #[serde(skip)]
     lines: Vec<String>,
+    #[serde(skip)]
+    sandbox: bool,
     /// What each figure means.
     notes: Vec<String>,
 }
@@ -126,13 +128,17 @@ impl Account {
             }
             KeyKind::Other | KeyKind::Missing => ("unknown", "tells nothing by its beginning"),
         };
-        let mut notes = vec![
-            format!(
-                "host: calls go to {}; a key of the region {region} is no use in {other} (MINIMAX_REGION)",
-                config.host
-            ),
-            format!("key_kind: the key {about}. A hint, no proof."),
-        ];
+        let mut notes = match config.is_sandbox() {
+            true => vec!["host: the sandbox. Nothing reaches MiniMax, and nothing is billed.".to_owned()],
+            false => vec![
+                format!(
+                    "host: calls go to {}; a key of the region {region} is no use in {other} (MINIMAX_REGION)",
+                    config.host
+                ),
+                format!("key_kind: the key {about}. A hint, no proof."),
+            ],
+        };
+        notes.extend(config.warnings.iter().map(|warning| format!("setting: {warning}")));
         let windows = match windows {
             Ok(windows) => {
                 if windows.iter().any(in_plan) {
@@ -169,6 +175,7 @@ impl Account {
             spending,
             budgets,
             lines,
+            sandbox: config.is_sandbox(),
             notes,
         }
     }
@@ -270,7 +277,10 @@ impl BalanceView {
 
 impl IntoCallToolResult for Account {
     fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
-        let head = format!("{} ({}), key: {}", self.host, self.region, self.key_kind);
+        let head = match self.sandbox {
+            true => format!("Sandbox at {}: nothing is billed", self.host),
+            false => format!("{} ({}), key: {}", self.host, self.region, self.key_kind),
+        };
         let lines = std::iter::once(head)
             .chain(self.windows.iter().map(WindowView::line))
             .chain(self.balance.as_ref().map(BalanceView::line))

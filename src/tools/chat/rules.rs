@@ -121,7 +121,7 @@ impl Rules {
             let Some(given) = given else { continue };
             if given < least || given > most || (protocol.above_zero && given <= least) {
                 let from = if protocol.above_zero { "above " } else { "" };
-                let problem = format!("is {given}; with api {api} it is {from}{least} to {most}");
+                let problem = format!("is {given}; with api {api} it must be {from}{least} to {most}");
                 return Err(ToolError::argument(name, problem));
             }
         }
@@ -160,7 +160,7 @@ impl Rules {
             return wrong(format!("is not there with api {api}; use openai"));
         }
         if !legal.iter().any(|known| known == kind) {
-            return wrong(format!("has the type `{kind}`; with api {api} it is {}", legal.join(", ")));
+            return wrong(format!("has the type `{kind}`; with api {api} it must be {}", legal.join(", ")));
         }
         if api == "native" && self.row.is_some_and(|row| !row.formats) {
             return wrong("goes with MiniMax-Text-01 alone with api native; use openai".to_owned());

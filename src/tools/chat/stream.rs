@@ -53,7 +53,8 @@ pub(super) async fn answer(
 ) -> Result<ChatView, ToolError> {
     let Talk { mut ask, mut conversation, warnings } = talk;
     let ceiling = pricing::ceiling(server, &ask);
-    let held = server.checkout.budget.reserve("chat", &ask.model, &ceiling, call).await?;
+    let words = pricing::last_words(&ask);
+    let held = server.checkout.budget.reserve(&pricing::bill(&ask, &words, &ceiling), call).await?;
     let (mut reply, end) = hear(server, &ask, call).await;
     let said = std::mem::take(&mut reply.messages);
     let (usage, id, told) = (reply.usage, reply.id.clone(), reply.cost);
@@ -78,7 +79,7 @@ pub(super) async fn answer(
         }
         // What was generated may be billed, and the amount is unknown.
         End::Broken(error) => {
-            held.doubt().await;
+            held.mark_unknown().await;
             view.next = after_a_break(&error, begun);
             if let Some(details) = error.details() {
                 view.next = format!("{} {details}", view.next);
@@ -88,10 +89,11 @@ pub(super) async fn answer(
             fit(server, &mut view, id.as_deref().unwrap_or_default()).await;
         }
         End::Cancelled => {
-            held.doubt().await;
-            let (message, kind) = ("the call was cancelled", ErrorView::kind_of(Blame::Transient).to_owned());
+            held.mark_unknown().await;
+            let (message, kind) = ("the call was cancelled", ErrorView::kind(Blame::Transient));
+            let trace = id.as_ref().map(|id| format!(" (trace id {id})")).unwrap_or_default();
             view.error = Some(ErrorView { message: message.to_owned(), kind, code: None, trace_id: id });
-            "MiniMax was told to stop; what it had said by then may be billed.".clone_into(&mut view.next);
+            view.next = format!("MiniMax was told to stop; what it had said by then may be billed.{trace}");
             view.conversation_id = Some(conversation.id).filter(|id| !id.is_empty());
         }
     }
@@ -323,7 +325,7 @@ impl<'a> Notes<'a> {
         let mut words = std::mem::take(&mut self.fresh);
         if words.trim().is_empty() {
             let doing = match self.waiting.position() {
-                Some(standing) => format!("waits for its turn, {}", standing.words()),
+                Some(standing) => format!("queued, {}", standing.words()),
                 None => self.doing.clone(),
             };
             words = format!("{doing}, {seconds:.0} s");

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::api::{Reply, ToolCall, Usage};
 use crate::jobs::Cost;
 use crate::mcp::job_view::DRY_RUN;
-use crate::mcp::job_view::{CostView, ErrorView};
+use crate::mcp::job_view::{CostView, ErrorView, sentence};
 
 /// An answer of a text model. What is absent is unknown.
 #[derive(Debug, Default, Serialize, JsonSchema)]
@@ -121,9 +121,9 @@ impl ChatView {
     fn lines(&self) -> String {
         let mut lines = Vec::new();
         if let Some(error) = &self.error {
-            lines.push(format!("{}.", error.message.trim_end_matches('.')));
+            lines.push(sentence(&error.message));
             if self.text.is_some() {
-                lines.push("What had come before:".to_owned());
+                lines.push("The part of the answer that arrived:".to_owned());
             }
         }
         lines.extend(self.text.clone());

@@ -14,6 +14,7 @@ use crate::config::Toolset;
 use crate::facts::offer;
 use crate::jobs::RemoteKind;
 use crate::mcp::ToolSpec;
+use crate::mcp::cursor;
 use crate::mcp::job_view::time;
 use crate::mcp::result::both;
 use crate::mcp::{Server, ToolError};
@@ -118,7 +119,8 @@ impl Server {
     )]
     async fn list_files(&self, Parameters(input): Parameters<ListInput>) -> Result<FileList, ToolError> {
         self.checkout.ready()?;
-        let after = input.cursor.as_deref().map(read_cursor).transpose()?;
+        let after =
+            input.cursor.as_deref().map(|given| cursor::read("list_files", given, after)).transpose()?;
         let (mut files, warnings) = files(self, input.purpose.as_deref()).await?;
         files.sort_by_key(|file| std::cmp::Reverse(place(file)));
         files.dedup_by(|one, other| one.file_id == other.file_id);
@@ -131,7 +133,7 @@ impl Server {
         files.truncate(limit);
         let next_cursor = files.last().filter(|_| more).map(|file| {
             let (at, id) = place(file);
-            format!("{at}.{id}")
+            cursor::give("list_files", &format!("{at}.{id}"))
         });
         Ok(FileList { files: files.into_iter().map(FileInfo::of).collect(), total, next_cursor, warnings })
     }
@@ -223,18 +225,17 @@ fn place(file: &RemoteFile) -> (i64, u64) {
     (file.created_at, file.file_id.parse().unwrap_or_default())
 }
 
-fn read_cursor(cursor: &str) -> Result<(i64, u64), ToolError> {
-    let parts = cursor.split_once('.').and_then(|(at, id)| Some((at.parse().ok()?, id.parse().ok()?)));
-    parts.ok_or_else(|| {
-        ToolError::argument("cursor", "is not one that list_files gave; leave it out for the first page")
-    })
+/// The sort key that a cursor names.
+fn after(place: &str) -> Option<(i64, u64)> {
+    let (at, id) = place.split_once('.')?;
+    Some((at.parse().ok()?, id.parse().ok()?))
 }
 
 /// Parses an id of MiniMax, which is a number even where it is written as text.
 pub(crate) fn file_id(text: &str) -> Result<u64, ToolError> {
     media::file_id(text).ok_or_else(|| {
         let shown: String = text.chars().take(64).collect();
-        ToolError::argument("file_id", format!("is `{shown}`; it is a number such as 297990555456911"))
+        ToolError::argument("file_id", format!("is `{shown}`; must be a number such as 297990555456911"))
     })
 }
 
@@ -244,7 +245,7 @@ fn check_purpose(purpose: &str) -> Result<(), ToolError> {
         return Ok(());
     }
     let legal: Vec<_> = offer().purposes().iter().map(|row| row.purpose.as_str()).collect();
-    Err(ToolError::argument("purpose", format!("is {purpose}; it is one of {}", legal.join(", "))))
+    Err(ToolError::argument("purpose", format!("is {purpose}; must be one of {}", legal.join(", "))))
 }
 
 fn check_deletable(purpose: &str) -> Result<(), ToolError> {

@@ -22,7 +22,7 @@ use crate::mcp::job_view::CostView;
 use crate::mcp::job_view::DRY_RUN;
 use crate::mcp::lengths;
 use crate::mcp::result::both;
-use crate::mcp::{Server, ToolError, progress};
+use crate::mcp::{Bill, Server, ToolError, progress};
 use crate::media::Limits;
 use crate::tools::chat::pricing;
 use crate::tools::chat::rules::row_of;
@@ -116,7 +116,8 @@ impl Server {
         }
         let (api, prompt) = (self.api(), input.prompt.as_str());
         let ask = || api.look(prompt, &picture);
-        match self.checkout.budget.buy_once("understand_image", BY_PLAN, &cost, &call, ask).await {
+        let bill = Bill { model: BY_PLAN, ..question(prompt, &cost) };
+        match self.checkout.budget.buy_once(&bill, &call, ask).await {
             Ok(seen) => Ok(by_plan(seen, &cost)),
             Err(ToolError::Bought(error)) if has_no_plan(&error) && bytes <= CHAT_LIMIT => {
                 by_chat(self, prompt, &picture, error, &call).await
@@ -146,6 +147,10 @@ fn by_plan(seen: Seen, cost: &Cost) -> VisionView {
     }
 }
 
+fn question<'a>(prompt: &'a str, cost: &'a Cost) -> Bill<'a> {
+    Bill { tool: "understand_image", question: "Look at this image", model: "", prompt, details: "", cost }
+}
+
 /// Asks a chat model, once, and says so in a warning. If it refuses too, the first refusal is the more useful error.
 async fn by_chat(
     server: &Server,
@@ -159,7 +164,8 @@ async fn by_chat(
     let room = row_of(model).map(|row| (row.context, u64::from(LONGEST_LOOK)));
     let most = tokens_cost(server, model, room);
     let ceiling = Cost { most: most.actual, actual: None, ..most };
-    let held = server.checkout.budget.reserve("understand_image", model, &ceiling, call).await?;
+    let bill = Bill { model, ..question(prompt, &ceiling) };
+    let held = server.checkout.budget.reserve(&bill, call).await?;
     let ask = || api.look_by_chat(model, prompt, picture);
     let seen = progress::send_in_turn(call, api.join_text(model), Nature::Paid, ask).await;
     let seen = ended(held, seen, |seen| spent(server, model, seen).actual).await;
@@ -202,13 +208,10 @@ fn spent(server: &Server, model: &str, seen: &Seen) -> Cost {
 
 fn tokens_cost(server: &Server, model: &str, tokens: Option<(u64, u64)>) -> Cost {
     let currency = server.config().currency();
-    let price = row_of(model).and_then(|row| row.price(0, currency));
-    let prices = price.map(|price| (price.input, price.output));
-    #[expect(clippy::cast_precision_loss, reason = "tokens of one answer")]
-    let actual = prices.zip(tokens).map(|((input, output), (read, written))| {
-        rounded((input * read as f64 + output * written as f64) / 1e6)
-    });
-    let basis = prices.map(|(input, output)| format!("{input} / {output} {currency} per 1M tokens in / out"));
+    let row = row_of(model);
+    let price = row.and_then(|row| row.price(0, currency));
+    let actual = price.zip(tokens).map(|(price, (read, written))| rounded(price.of([read, written, 0, 0])));
+    let basis = row.and_then(|row| row.price_list(currency));
     Cost { currency: currency.to_owned(), actual, basis, ..Cost::default() }
 }
 

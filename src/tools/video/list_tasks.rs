@@ -12,6 +12,7 @@ use crate::config::Toolset;
 use crate::facts::facts;
 use crate::jobs::RemoteKind;
 use crate::mcp::ToolSpec;
+use crate::mcp::cursor;
 use crate::mcp::{Server, ToolError};
 
 pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec::free("list_video_tasks", Toolset::Video)];
@@ -90,7 +91,10 @@ impl Server {
         Parameters(input): Parameters<TasksInput>,
     ) -> Result<VideoTasks, ToolError> {
         self.checkout.ready()?;
-        let page = read_cursor(input.cursor.as_deref())?;
+        let page = input
+            .cursor
+            .as_deref()
+            .map_or(Ok(1), |given| cursor::read("list_video_tasks", given, page_of))?;
         let limit = input.limit.clamp(1, 50);
         let model = input.model.as_deref().map(|model| facts().canonical(model));
         let (status, model) = (input.status.as_deref(), model.as_deref());
@@ -119,19 +123,14 @@ impl Server {
             }
             (false, false) => "Call query_video_generation with a task_id to fetch one.",
         };
-        let next_cursor = more.then(|| page.saturating_add(1).to_string());
+        let next_cursor = more.then(|| cursor::give("list_video_tasks", &page.saturating_add(1).to_string()));
         Ok(VideoTasks { tasks, total, next_cursor, next: next.to_owned() })
     }
 }
 
 /// The number of the page, from 1.
-fn read_cursor(cursor: Option<&str>) -> Result<u32, ToolError> {
-    let Some(cursor) = cursor else { return Ok(1) };
-    let page = cursor.trim().parse().ok().filter(|page| (1..=1_000_000).contains(page));
-    page.ok_or_else(|| {
-        let problem = "is not one that list_video_tasks gave; leave it out for the first page";
-        ToolError::argument("cursor", problem)
-    })
+fn page_of(place: &str) -> Option<u32> {
+    place.parse().ok().filter(|page| (1..=1_000_000).contains(page))
 }
 
 impl TaskRow {

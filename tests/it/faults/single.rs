@@ -3,7 +3,7 @@
 use minimax_mcp::sandbox::{Act, Options, Rule, Sandbox};
 use serde_json::json;
 
-use crate::harness::{Program, World, quick};
+use crate::harness::{Program, World, quick, text};
 
 fn refuse(code: i64) -> Act {
     Act::Refuse { code, message: None, retry_after: None }
@@ -36,10 +36,12 @@ async fn a_wrong_key_is_explained_with_its_region_and_not_tried_again() {
     for code in [1004, 2049] {
         world.sandbox.script(vec![Rule::always("/v1/image_generation", refuse(code))]);
         let before = world.sandbox.requests().len();
-        let refusal = world.refusal("text_to_image", json!({ "prompt": "A fox" })).await;
-        for part in [&code.to_string(), "settings", "MINIMAX_REGION"] {
+        let result = world.call("text_to_image", json!({ "prompt": "A fox" })).await;
+        let refusal = text(&result);
+        for part in [&code.to_string(), "MINIMAX_API_KEY", "MINIMAX_REGION"] {
             assert!(refusal.contains(part), "{refusal}");
         }
+        assert_eq!(result.structured_content.unwrap()["error"]["kind"], "settings");
         assert_eq!(world.sandbox.requests().len(), before + 1);
     }
 }
@@ -275,7 +277,7 @@ async fn what_may_have_been_billed_is_not_called_cancelled() {
     let result = world.call("cancel_job", json!({ "job_id": job })).await;
     let view = result.structured_content.unwrap();
     assert_eq!(view["status"], "unknown");
-    assert!(view["next"].as_str().unwrap().contains("cannot be stopped"), "{view}");
+    assert!(view["next"].as_str().unwrap().contains("can no longer be stopped"), "{view}");
 }
 
 #[tokio::test]

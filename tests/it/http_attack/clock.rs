@@ -139,7 +139,7 @@ fn a_paid_answer_and_a_conversation_outlive_a_clock_that_is_set() {
             program.make(BOB, "chat", json!({ "prompt": "Hello" }));
             let before = stage.sandbox.paid().len();
             let answer = program.make(ADA, "chat", first.clone());
-            assert!(answer.to_string().contains("whose caller left before it came"), "{shift}: {answer}");
+            assert!(answer.to_string().contains("whose client left before it arrived"), "{shift}: {answer}");
             assert_eq!(stage.sandbox.paid().len(), before, "{shift}");
             let on = json!({ "prompt": "And now?", "conversation_id": conversation });
             program.make(ADA, "chat", on);

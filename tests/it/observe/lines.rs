@@ -79,5 +79,5 @@ async fn a_log_filter_of_the_users_own_stays_in_charge_and_a_wrong_one_is_said()
     answer(calling(&base, "list_models", json!({}), json!({}))).await;
     assert_eq!(silent.log().lines().count(), 1, "{}", silent.log());
     let (wrong, _) = Logged::new(&[("MINIMAX_LOG", "minimax_mcp=loud")]).await;
-    assert!(wrong.log().contains("MINIMAX_LOG is no filter"), "{}", wrong.log());
+    assert!(wrong.log().contains("MINIMAX_LOG is not a log filter"), "{}", wrong.log());
 }

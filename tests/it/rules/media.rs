@@ -36,7 +36,13 @@ fn images() -> Vec<Row> {
         ),
         ("image: ratio", tool, fox(json!({ "aspect_ratio": "5:4" })), "aspect_ratio", "21:9"),
         ("image: 21:9 of 01", tool, live(json!({ "aspect_ratio": "21:9" })), "aspect_ratio", "9:16"),
-        ("image: style of live", tool, fox(json!({ "style": "comic" })), "style", "image-01-live"),
+        (
+            "image: style of live",
+            tool,
+            fox(json!({ "style": "comic", "model": "image-01" })),
+            "style",
+            "image-01-live",
+        ),
         ("image: style", tool, live(json!({ "style": "cubist" })), "style", "水彩"),
         (
             "image: style_weight",
@@ -79,7 +85,7 @@ fn images() -> Vec<Row> {
             tool,
             fox(json!({ "subject_reference": ["@face.jpg", "@face.jpg"] })),
             "subject_reference",
-            "it is a text",
+            "it must be a text",
         ),
         (
             "vision: type",

@@ -257,7 +257,7 @@ fn opens(fixture: &Path) {
     // The key for signed links is the same, so an expired link is not reported as a foreign one.
     assert_eq!(program.ask(get(about["link"].as_str().unwrap(), "")).unwrap().status, 410, "{at}");
     let heard = program.make(ADA, "chat", about["unheard"].clone());
-    assert!(heard.to_string().contains("whose caller left before it came"), "{at}: {heard}");
+    assert!(heard.to_string().contains("whose client left before it arrived"), "{at}: {heard}");
     assert_eq!(sandbox.paid().len(), 0, "{at}: nothing is bought again");
     let on = json!({ "prompt": "And now?", "conversation_id": about["conversation"] });
     program.make(ADA, "chat", on);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Request};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Method, header};
 use serde_json::{Map, Value, json};
 
 use crate::engine::errors::{ApiError, BAD_KEY, NO_KEY};
@@ -36,7 +36,7 @@ impl FromRequest<Arc<AppState>> for Call {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &Arc<AppState>) -> Result<Self, ApiError> {
-        check_key(request.headers(), request.uri().path(), state.key.as_deref())?;
+        check_key(&request, state.key.as_deref())?;
         let (mut parts, body) = request.into_parts();
         let arrival = parts.extensions.remove::<Arrival>();
         let Arrival { record, trace, form } =
@@ -56,12 +56,17 @@ impl FromRequest<Arc<AppState>> for Call {
 }
 
 /// "Authentication": `Authorization: Bearer <key>`, or `x-api-key` on Anthropic's paths. A missing key is 1004, a wrong
-/// one 2049.
-fn check_key(headers: &HeaderMap, path: &str, good: Option<&str>) -> Result<(), ApiError> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+/// one 2049. A key such as `sandbox-1008` asks for that error.
+fn check_key(request: &Request, good: Option<&str>) -> Result<(), ApiError> {
+    let text = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
     let bearer = text(header::AUTHORIZATION.as_str()).and_then(|value| value.strip_prefix("Bearer "));
-    let other = text("x-api-key").filter(|_| path.starts_with("/anthropic/"));
+    let other = text("x-api-key").filter(|_| request.uri().path().starts_with("/anthropic/"));
     let key = bearer.or(other).map_or("", str::trim);
+    if let Some(code) = key.strip_prefix("sandbox-").and_then(|code| code.parse::<i64>().ok()) {
+        // A bad key is refused everywhere. Other errors concern orders, and reading goes on, as at MiniMax.
+        let everywhere = matches!(code, NO_KEY | BAD_KEY);
+        return if everywhere || request.method() == Method::POST { Err(ApiError::of(code)) } else { Ok(()) };
+    }
     match good {
         _ if key.is_empty() => Err(ApiError::of(NO_KEY)),
         Some(good) if good != key => Err(ApiError::of(BAD_KEY)),

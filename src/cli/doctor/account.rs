@@ -1,0 +1,378 @@
+//! Checks of the key and of the way to MiniMax. All requests are free.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use futures_util::future::{join, join_all};
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::time::timeout;
+use url::Url;
+
+use super::report::Line;
+use crate::api::{ApiError, Balance, Client, Probe, Window};
+use crate::config::{Config, HOSTS, KeyKind};
+use crate::facts::Class;
+
+/// How long a host may take to answer. Two such waits and the rest stay below ten seconds.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// How long a name may take to be resolved.
+const DNS_PATIENCE: Duration = Duration::from_secs(3);
+
+/// A clock that is off by more than this breaks signed links and the days of budgets.
+const SKEW: Duration = Duration::from_secs(300);
+
+/// The proxy of the environment.
+#[derive(Debug, Clone)]
+pub(in crate::cli) struct Proxy {
+    /// The variable that names it.
+    pub(in crate::cli) setting: String,
+    /// Its address, without credentials.
+    pub(in crate::cli) address: String,
+}
+
+impl Proxy {
+    /// The proxy for `host`, if the environment names one. Hosts on this machine have none.
+    pub(in crate::cli) fn of(host: &str, lookup: impl Fn(&str) -> Option<String>) -> Option<Self> {
+        let name = Url::parse(host).ok()?.host_str()?.to_owned();
+        let set = |setting: &str| lookup(setting).filter(|value| !value.trim().is_empty());
+        let direct = set("NO_PROXY").or_else(|| set("no_proxy")).unwrap_or_default();
+        let is_direct = direct
+            .split(',')
+            .map(|part| part.trim().trim_start_matches(['*', '.']))
+            .any(|part| !part.is_empty() && (name == part || name.ends_with(&format!(".{part}"))));
+        if is_direct || direct.trim() == "*" || ["localhost", "127.0.0.1", "[::1]"].contains(&name.as_str()) {
+            return None;
+        }
+        let names = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+        let (setting, value) = names.into_iter().find_map(|setting| Some((setting, set(setting)?)))?;
+        let mut url = Url::parse(&value).or_else(|_| Url::parse(&format!("http://{value}"))).ok()?;
+        let _ = (url.set_username(""), url.set_password(None));
+        Some(Self { setting: setting.to_owned(), address: url.to_string().trim_end_matches('/').to_owned() })
+    }
+}
+
+/// A host that was probed.
+struct Probed {
+    /// The region, if the host is one of MiniMax's own.
+    region: Option<&'static str>,
+    name: String,
+    took: Duration,
+    outcome: Result<Probe, ApiError>,
+}
+
+impl Probed {
+    fn accepts(&self) -> bool {
+        matches!(&self.outcome, Ok(Probe { refusal: None, .. }))
+    }
+
+    fn refusal(&self) -> Option<&ApiError> {
+        self.outcome.as_ref().ok()?.refusal.as_ref()
+    }
+}
+
+/// The checks of network, clock, key, plan and balance. `source` says where the key is from.
+pub(super) async fn lines(config: &Config, source: &str, proxy: Option<&Proxy>) -> Vec<Line> {
+    let mut lines = vec![key(config, source)];
+    if config.host.is_empty() {
+        let fix = "Correct MINIMAX_API_HOST first";
+        lines.push(Line::warning("network", "not checked: the API host is not set rightly", fix));
+        return lines;
+    }
+    let (probed, name) = join(probe_all(config), resolve(&config.host, proxy)).await;
+    let Some(chosen) = probed.first() else { return lines };
+    lines.extend(network(chosen, name, proxy));
+    lines.extend(clock(chosen));
+    if config.key.is_some() {
+        lines.push(region(&probed));
+    }
+    if chosen.accepts() && config.key.is_some() {
+        lines.extend(funds(config).await);
+    }
+    lines
+}
+
+/// Probes the configured host first, and then the host of the other region if both are MiniMax's.
+async fn probe_all(config: &Config) -> Vec<Probed> {
+    let own = HOSTS.iter().find(|(.., host)| *host == config.host);
+    let others = HOSTS.iter().filter(|(.., host)| own.is_some() && *host != config.host);
+    let mut hosts = vec![(own.map(|(_, name, _)| *name), config.host.as_str())];
+    hosts.extend(others.map(|(_, name, host)| (Some(*name), *host)));
+    join_all(hosts.into_iter().map(|(region, host)| async move {
+        let start = Instant::now();
+        let outcome = Client::new(host, config.key.clone()).probe(PATIENCE).await;
+        Probed { region, name: host_name(host), took: start.elapsed(), outcome }
+    }))
+    .await
+}
+
+fn host_name(host: &str) -> String {
+    let url = Url::parse(host).ok();
+    let port = url.as_ref().and_then(Url::port).map(|port| format!(":{port}")).unwrap_or_default();
+    url.and_then(|url| url.host_str().map(|name| format!("{name}{port}"))).unwrap_or_else(|| host.to_owned())
+}
+
+/// Resolves the host's name. A proxy does that itself, so nothing is checked then.
+async fn resolve(host: &str, proxy: Option<&Proxy>) -> Result<(), String> {
+    let Some(url) = Url::parse(host).ok().filter(|_| proxy.is_none()) else { return Ok(()) };
+    let (Some(name), Some(port)) = (url.host_str(), url.port_or_known_default()) else { return Ok(()) };
+    let looked_up =
+        timeout(DNS_PATIENCE, tokio::net::lookup_host((name.trim_matches(['[', ']']), port))).await;
+    let found = looked_up.is_ok_and(|found| found.is_ok_and(|mut found| found.next().is_some()));
+    if found { Ok(()) } else { Err(format!("the name {name} cannot be resolved (DNS)")) }
+}
+
+fn key(config: &Config, source: &str) -> Line {
+    let Some(key) = &config.key else {
+        let why = config.key_note.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        let fix = "Set MINIMAX_API_KEY. Keys: platform.minimax.io (MINIMAX_REGION=global) or platform.minimax.cn \
+                   (MINIMAX_REGION=cn). To try without one: `minimax-mcp demo`";
+        return Line::wrong("key", format!("no MiniMax API key is set{why}"), fix);
+    };
+    let kind = match config.key_kind() {
+        KeyKind::Plan => "the key of a subscription plan: it pays only for what the plan includes",
+        KeyKind::PayAsYouGo => "a pay-as-you-go key: it pays from the balance",
+        KeyKind::Other | KeyKind::Missing => "its kind is not known by its beginning",
+    };
+    Line::ok("key", format!("{} from {source}, {kind}", masked(key)))
+}
+
+/// The beginning and, of a long key, the last four characters.
+fn masked(key: &SecretString) -> String {
+    let key = key.expose_secret();
+    let start = ["sk-api-", "sk-cp-", "sk-"].iter().find(|start| key.starts_with(**start)).unwrap_or(&"");
+    let end = if key.len() >= 24 { key.get(key.len() - 4..).unwrap_or_default() } else { "" };
+    format!("{start}…{end}")
+}
+
+fn network(chosen: &Probed, name: Result<(), String>, proxy: Option<&Proxy>) -> Vec<Line> {
+    let way = proxy.map(|proxy| format!(" through the proxy {} ({})", proxy.address, proxy.setting));
+    let way = way.unwrap_or_default();
+    let error = match &chosen.outcome {
+        Ok(_) => {
+            let milliseconds = chosen.took.as_millis();
+            return vec![Line::ok("network", format!("{} answers in {milliseconds} ms{way}", chosen.name))];
+        }
+        Err(error) => error,
+    };
+    let fix = match proxy {
+        Some(proxy) => {
+            format!("Check that the proxy in {} runs and lets {} through", proxy.setting, chosen.name)
+        }
+        None if name.is_err() => {
+            "Check the network connection and the DNS server; behind a proxy set HTTPS_PROXY".to_owned()
+        }
+        None => "Check the network connection and the firewall; behind a proxy set HTTPS_PROXY".to_owned(),
+    };
+    let why = name.err().unwrap_or_else(|| error.to_string());
+    vec![Line::wrong("network", format!("{} cannot be reached{way}: {why}", chosen.name), fix)]
+}
+
+fn clock(chosen: &Probed) -> Option<Line> {
+    let host_time = chosen.outcome.as_ref().ok()?.host_time?;
+    let now = SystemTime::now();
+    let (off, word) = match now.duration_since(host_time) {
+        Ok(ahead) => (ahead, "ahead"),
+        Err(behind) => (behind.duration(), "behind"),
+    };
+    if off <= SKEW {
+        return Some(Line::ok("clock", "this machine's clock agrees with the host's"));
+    }
+    let fix = match std::env::consts::OS {
+        "linux" => "Set the clock, for example with `sudo timedatectl set-ntp true`",
+        "windows" => "Set the clock with `w32tm /resync`",
+        _ => "Set the date and time automatically in the system's settings",
+    };
+    let text = format!(
+        "this machine's clock is {} minutes {word}: links expire at the wrong time, and budgets count the wrong day",
+        off.as_secs() / 60
+    );
+    Some(Line::wrong("clock", text, fix))
+}
+
+/// Which region accepts the key. The first host is the configured one.
+fn region(probed: &[Probed]) -> Line {
+    let Some((chosen, others)) = probed.split_first() else {
+        return Line::warning("region", "not checked", "Check the network first");
+    };
+    let named = |host: &Probed| match host.region {
+        Some(region) => format!("{} (region `{region}`)", host.name),
+        None => host.name.clone(),
+    };
+    if chosen.accepts() {
+        return Line::ok("region", format!("the key is accepted by {}", named(chosen)));
+    }
+    let Some(refusal) = chosen.refusal() else {
+        return Line::warning(
+            "region",
+            "the key was not checked, because the host cannot be reached",
+            "Mend the network first",
+        );
+    };
+    let belongs = others.iter().find(|other| other.accepts()).and_then(|other| other.region);
+    match (refusal.class(), belongs) {
+        (Class::Auth, Some(region)) => {
+            let text =
+                format!("{} does not accept the key, which belongs to the region `{region}`", named(chosen));
+            Line::wrong("region", text, format!("Set MINIMAX_REGION={region}, and remove MINIMAX_API_HOST"))
+        }
+        (Class::Auth, None) => Line::wrong(
+            "region",
+            format!("{} does not accept the key: {refusal}", named(chosen)),
+            refusal.advice(),
+        ),
+        _ if matches!(refusal, ApiError::Refused { status: 404 | 405, .. }) => {
+            let fix = "Nothing, if this is a gateway; else check MINIMAX_API_HOST";
+            Line::warning(
+                "region",
+                format!("{} has no list of models, so the key was not checked", named(chosen)),
+                fix,
+            )
+        }
+        _ => Line::warning(
+            "region",
+            format!("{} answered with an error: {refusal}", named(chosen)),
+            refusal.advice(),
+        ),
+    }
+}
+
+/// The plan's windows and the balance. A key has one of them as a rule, so a refusal of the other is no finding.
+async fn funds(config: &Config) -> Vec<Line> {
+    let client = Client::new(config.host.clone(), config.key.clone());
+    let asked = timeout(PATIENCE, join(client.plan_windows(), client.balance())).await;
+    let Ok((windows, balance)) = asked else {
+        return vec![Line::warning(
+            "account",
+            "plan and balance were not shown in time",
+            "Run the doctor again later",
+        )];
+    };
+    let kind = config.key_kind();
+    let mut lines = Vec::new();
+    if let Ok(windows) = &windows {
+        lines.extend(windows.iter().filter_map(window));
+    }
+    if let Ok(balance) = &balance {
+        lines.push(money(balance, config.currency(), kind == KeyKind::Plan));
+    }
+    if let (Err(plan), Err(balance)) = (windows, balance) {
+        let error = if kind == KeyKind::PayAsYouGo { balance } else { plan };
+        lines.push(Line::warning(
+            "account",
+            format!("plan and balance are not shown: {error}"),
+            error.advice(),
+        ));
+    }
+    lines
+}
+
+fn window(window: &Window) -> Option<Line> {
+    let parts = [
+        (
+            "short window",
+            window.current_interval_remaining_percent.filter(|_| window.current_interval_status != Some(3)),
+        ),
+        ("week", window.current_weekly_remaining_percent.filter(|_| window.current_weekly_status != Some(3))),
+    ];
+    let left: Vec<_> = parts.iter().filter_map(|(name, left)| Some((*name, (*left)?))).collect();
+    if left.is_empty() {
+        return None;
+    }
+    let words: Vec<_> = left.iter().map(|(name, left)| format!("{left} % of the {name}")).collect();
+    let text = format!("plan, {}: {} left", window.model_name, words.join(", "));
+    Some(if left.iter().any(|(_, left)| *left <= 0.0) {
+        let fix = "Wait until the window starts again, or use a pay-as-you-go key; until then MiniMax refuses with 2056";
+        Line::warning("account", text, fix)
+    } else {
+        Line::ok("account", text)
+    })
+}
+
+fn money(balance: &Balance, currency: &str, has_plan: bool) -> Line {
+    let text = format!("balance: {} {currency} available", balance.available_amount);
+    let is_empty = balance.available_amount.parse::<f64>().is_ok_and(|amount| amount <= 0.0);
+    if is_empty && !has_plan {
+        let fix = "Top up at the platform's billing page; until then MiniMax refuses with 1008 (insufficient balance)";
+        return Line::wrong("account", text, fix);
+    }
+    Line::ok("account", text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::Status;
+    use super::*;
+
+    fn refused(code: i64) -> Option<ApiError> {
+        let message = "no".to_owned();
+        Some(ApiError::Refused {
+            at: "/v1/models".into(),
+            status: 200,
+            code: Some(code),
+            message,
+            trace_id: None,
+            retry_after: None,
+        })
+    }
+
+    fn host(region: &'static str, refusal: Option<ApiError>) -> Probed {
+        let outcome = Ok(Probe { host_time: None, refusal });
+        Probed { region: Some(region), name: format!("api.{region}"), took: Duration::ZERO, outcome }
+    }
+
+    fn unreachable(region: &'static str) -> Probed {
+        let outcome = Err(ApiError::Unsent { at: "".into(), why: "no way".to_owned() });
+        Probed { outcome, ..host(region, None) }
+    }
+
+    #[test]
+    fn the_region_that_accepts_the_key_is_found_and_the_setting_for_it_is_named() {
+        for code in [1004, 2049] {
+            let line = region(&[host("global", refused(code)), host("cn", None)]);
+            assert_eq!(line.status, Status::Wrong);
+            assert!(line.fix.unwrap().contains("MINIMAX_REGION=cn"), "{}", line.text);
+        }
+        assert_eq!(region(&[host("global", None), host("cn", refused(2049))]).status, Status::Ok);
+        let nowhere = region(&[host("global", refused(2049)), host("cn", refused(2049))]);
+        assert!(nowhere.status == Status::Wrong && nowhere.text.contains("2049"), "{}", nowhere.text);
+        assert_eq!(region(&[unreachable("global"), unreachable("cn")]).status, Status::Warning);
+        assert_eq!(
+            region(&[host("global", refused(1002)), host("cn", None)]).status,
+            Status::Warning,
+            "no proof"
+        );
+    }
+
+    #[test]
+    fn a_key_is_shown_by_its_beginning_and_end_alone() {
+        for (key, shown) in
+            [("sk-api-0123456789abcdefWXYZ", "sk-api-…WXYZ"), ("sk-cp-short", "sk-cp-…"), ("secret", "…")]
+        {
+            assert_eq!(masked(&SecretString::from(key)), shown);
+        }
+    }
+
+    #[test]
+    fn the_proxy_of_the_environment_is_found_without_its_password_and_not_where_it_does_not_count() {
+        let proxy = |host: &str, pairs: &[(&str, &str)]| {
+            let lookup = |name: &str| pairs.iter().find(|pair| pair.0 == name).map(|pair| pair.1.to_owned());
+            Proxy::of(host, lookup).map(|proxy| proxy.address)
+        };
+        let set = ("HTTPS_PROXY", "http://ada:secret@proxy:3128");
+        assert_eq!(proxy("https://api.minimax.io", &[set]).as_deref(), Some("http://proxy:3128"));
+        assert_eq!(proxy("https://api.minimax.io", &[set, ("NO_PROXY", "x, .minimax.io")]), None);
+        assert_eq!(proxy("http://127.0.0.1:9", &[set]), None);
+        assert_eq!(proxy("https://api.minimax.io", &[]), None);
+    }
+
+    #[test]
+    fn an_empty_balance_and_a_used_up_window_are_told_with_their_codes() {
+        let empty = Balance { available_amount: "0.00".to_owned(), ..Balance::default() };
+        let line = money(&empty, "USD", false);
+        assert!(line.status == Status::Wrong && line.fix.unwrap().contains("1008"));
+        assert_eq!(money(&empty, "USD", true).status, Status::Ok, "the plan pays");
+        let used = Window { current_interval_remaining_percent: Some(0.0), ..Window::default() };
+        let line = window(&used).unwrap();
+        assert!(line.status == Status::Warning && line.fix.unwrap().contains("2056"));
+    }
+}

@@ -1,0 +1,149 @@
+//! Names that look like settings and are none.
+
+use super::SETTINGS;
+
+/// Other names of settings.
+pub(super) const ALIASES: &[&str] =
+    &["MINIMAX_API_BASE", "MINIMAX_RESOURCE_MODE", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"];
+
+/// Variables that other programs for MiniMax read and that change nothing here, as of 2026-11-29: the official MCP
+/// servers and command line, LangChain, and plugins. The last three are switches for tests of this program.
+const OF_OTHERS: &[&str] = &[
+    "MINIMAX_CONFIG_PATH",
+    "MINIMAX_GROUP_ID",
+    "MINIMAX_IMAGE_PREVIEW",
+    "MINIMAX_PAYGO_API_KEY",
+    "MINIMAX_PLAN_KEY",
+    "MINIMAX_SERVER_ENDPOINT",
+    "MINIMAX_SERVER_PORT",
+    "MINIMAX_TOKEN_PLAN_API_KEY",
+    "MINIMAX_TRANSPORT_MODE",
+    "MINIMAX_CN_API_KEY",
+    "MINIMAX_CONFORMANCE_FIXTURES",
+    "MINIMAX_CRASH_CLOCK",
+    "MINIMAX_CRASH_POINT",
+];
+
+/// Names that people expect because other programs have them, and ours for the same thing.
+const EXPECTED: &[(&str, &str)] = &[
+    ("MINIMAX_API_TOKEN", "MINIMAX_API_KEY"),
+    ("MINIMAX_API_URL", "MINIMAX_API_HOST"),
+    ("MINIMAX_BASE_URL", "MINIMAX_API_HOST"),
+    ("MINIMAX_BASE_PATH", "MINIMAX_MCP_BASE_PATH"),
+    ("MINIMAX_BUDGET", "MINIMAX_BUDGET_DAY"),
+    ("MINIMAX_HOST", "MINIMAX_API_HOST"),
+    ("MINIMAX_KEY", "MINIMAX_API_KEY"),
+    ("MINIMAX_MODEL", "MINIMAX_TEXT_MODEL"),
+    ("MINIMAX_OUTPUT_DIR", "MINIMAX_MCP_BASE_PATH"),
+    ("MINIMAX_SECRET", "MINIMAX_API_KEY"),
+    ("MINIMAX_TOKEN", "MINIMAX_API_KEY"),
+    ("MINIMAX_VOICE", "MINIMAX_VOICE_ID"),
+];
+
+const PREFIX: &str = "MINIMAX_";
+
+/// The most edits between a misspelt prefix and the right one, for names such as `MINMAX_API_KEY`.
+const SLIP: usize = 2;
+
+/// A variable that looks like a setting and is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Unknown {
+    /// Its name.
+    pub(super) name: String,
+    /// The setting that is most likely meant.
+    pub(super) meant: Option<&'static str>,
+}
+
+impl Unknown {
+    /// Judges a variable by its name. `None` if the name is known, or is none of ours.
+    pub(super) fn of(name: &str) -> Option<Self> {
+        let upper = name.to_uppercase();
+        // Windows ignores the case of names.
+        let read = if cfg!(windows) { upper.as_str() } else { name };
+        if is_known(read) {
+            return None;
+        }
+        let ours = upper.starts_with(PREFIX);
+        let meant = nearest(&upper, ours);
+        (ours || meant.is_some()).then(|| Self { name: name.to_owned(), meant })
+    }
+
+    /// What is wrong with it, after its name.
+    pub(super) fn problem(&self) -> String {
+        match self.meant {
+            Some(meant) => format!("is not a setting; did you mean {meant}?"),
+            None => "is not a setting; `minimax-mcp --help` lists them".to_owned(),
+        }
+    }
+}
+
+fn is_known(name: &str) -> bool {
+    SETTINGS.iter().any(|setting| setting.name == name)
+        || ALIASES.contains(&name)
+        || OF_OTHERS.contains(&name)
+}
+
+/// The setting whose name is closest. A name without our prefix has to be very close.
+fn nearest(name: &str, ours: bool) -> Option<&'static str> {
+    if let Some((_, meant)) = EXPECTED.iter().find(|(expected, _)| *expected == name) {
+        return Some(meant);
+    }
+    let settings = SETTINGS.iter().map(|setting| setting.name);
+    let own = settings.chain(ALIASES.iter().copied()).filter(|setting| setting.starts_with(PREFIX));
+    if !ours {
+        // Only the prefix may be misspelt, so that variables of other programs are left alone.
+        let slips = own.map(|setting| (strsim::damerau_levenshtein(setting, name), setting));
+        return slips
+            .filter(|(slip, _)| *slip <= SLIP && name.contains('_'))
+            .min()
+            .map(|(_, setting)| setting);
+    }
+    let rest = |text: &'static str| text.strip_prefix(PREFIX).unwrap_or(text);
+    let given = name.strip_prefix(PREFIX).unwrap_or(name);
+    own.map(|setting| (strsim::normalized_damerau_levenshtein(rest(setting), given), setting))
+        .filter(|(score, _)| *score >= 0.6)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, setting)| setting)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_name_is_told_the_nearest_setting() {
+        for (name, meant) in [
+            ("MINIMAX_BUDGTE_DAY", "MINIMAX_BUDGET_DAY"),
+            ("MINIMAX_ALOWED_DIRS", "MINIMAX_ALLOWED_DIRS"),
+            ("MINIMAX_ALLOWED_DIR", "MINIMAX_ALLOWED_DIRS"),
+            ("MINIMAX_API_KYE", "MINIMAX_API_KEY"),
+            ("MINIMAX_APIKEY", "MINIMAX_API_KEY"),
+            ("MINIMAX_CONFIRM_ABOV", "MINIMAX_CONFIRM_ABOVE"),
+            ("MINIMAX_READONLY", "MINIMAX_READ_ONLY"),
+            ("MINIMAX_TOOLSET", "MINIMAX_TOOLSETS"),
+            ("MINIMAX_MCP_TOKENS", "MINIMAX_MCP_TOKEN"),
+            ("MINIMAX_BASE_URL", "MINIMAX_API_HOST"),
+            ("MINMAX_API_KEY", "MINIMAX_API_KEY"),
+            ("MINIMAXI_BUDGET_DAY", "MINIMAX_BUDGET_DAY"),
+        ] {
+            assert_eq!(Unknown::of(name).unwrap().meant, Some(meant), "{name}");
+        }
+        assert_eq!(Unknown::of("MINIMAX_FROBNICATE").unwrap().meant, None);
+    }
+
+    #[cfg(not(windows))]
+    #[test]
+    fn a_name_in_lower_case_is_not_read_and_is_told_the_right_one() {
+        assert_eq!(Unknown::of("minimax_api_key").unwrap().meant, Some("MINIMAX_API_KEY"));
+    }
+
+    #[test]
+    fn settings_their_aliases_and_names_of_other_programs_are_not_reported() {
+        let settings = SETTINGS.iter().map(|setting| setting.name);
+        let others =
+            ["PATH", "HOME", "OPENAI_API_KEY", "MINIO_ACCESS_KEY", "MAX_API_KEY", "OTEL_BSP_SCHEDULE_DELAY"];
+        for name in settings.chain(ALIASES.iter().copied()).chain(OF_OTHERS.iter().copied()).chain(others) {
+            assert_eq!(Unknown::of(name), None, "{name}");
+        }
+    }
+}

@@ -1,0 +1,412 @@
+//! Cleans the text of a setting: clients, shells and `docker --env-file` leave quotes and placeholders in it.
+
+/// Quotes that wrap a value, with their partners.
+const QUOTES: &[(char, char)] = &[
+    ('"', '"'),
+    ('\'', '\''),
+    ('`', '`'),
+    ('“', '”'),
+    ('„', '“'),
+    ('”', '”'),
+    ('‘', '’'),
+    ('‚', '‘'),
+    ('’', '’'),
+    ('«', '»'),
+    ('「', '」'),
+];
+
+/// Brackets that guides put around a key that is to be filled in. Some users fill in the inside alone.
+const BRACKETS: &[(char, char)] = &[('<', '>'), ('[', ']'), ('(', ')'), ('{', '}')];
+
+/// Beginnings of keys that MiniMax gives out.
+const KEY_STARTS: &[&str] = &["sk-", "eyJ"];
+
+/// What a key is pasted with, in lower case.
+const KEY_PREFIXES: &[&str] =
+    &["export ", "set ", "minimax_api_key=", "minimax_api_key:", "authorization:", "bearer ", "x-api-key:"];
+
+/// References to a value that another program was to look up, by their beginnings.
+const REFERENCES: &[&str] =
+    &["op://", "env:", "env.", "process.env", "os.environ", "secrets.", "vault:", "input:", "!secret "];
+
+/// Words that mark a text as a request to fill something in.
+const TELLING: &[&str] = &[
+    "your",
+    "insert",
+    "paste",
+    "enter",
+    "put",
+    "replace",
+    "replaceme",
+    "change",
+    "changeme",
+    "fill",
+    "todo",
+    "fixme",
+    "tbd",
+    "placeholder",
+    "yourkey",
+    "yourapikey",
+    "bearer",
+];
+
+/// Words that stand beside a telling word.
+const FILLERS: &[&str] = &[
+    "a",
+    "actual",
+    "api",
+    "apikey",
+    "code",
+    "cp",
+    "file",
+    "folder",
+    "goes",
+    "group",
+    "hailuo",
+    "here",
+    "host",
+    "id",
+    "in",
+    "it",
+    "key",
+    "me",
+    "minimax",
+    "model",
+    "my",
+    "name",
+    "of",
+    "own",
+    "password",
+    "path",
+    "plan",
+    "real",
+    "region",
+    "secret",
+    "set",
+    "sk",
+    "subscription",
+    "the",
+    "this",
+    "to",
+    "token",
+    "url",
+    "value",
+    "voice",
+    "with",
+    "xxx",
+];
+
+/// The text without blanks, line ends, invisible marks, and the quotes around it.
+pub(super) fn unquoted(text: &str) -> &str {
+    let mut text = blank_trimmed(text);
+    loop {
+        let inner = QUOTES.iter().find_map(|(open, close)| {
+            let inner = text.strip_prefix(*open)?.strip_suffix(*close)?;
+            // In `"a","b"` the outer quotes do not belong together.
+            (!inner.contains([*open, *close])).then_some(inner)
+        });
+        match inner {
+            Some(inner) => text = blank_trimmed(inner),
+            None => return text,
+        }
+    }
+}
+
+fn blank_trimmed(text: &str) -> &str {
+    text.trim_matches(|letter: char| {
+        letter.is_whitespace()
+            || letter.is_control()
+            || "\u{feff}\u{200b}\u{200e}\u{200f}\u{2060}".contains(letter)
+    })
+}
+
+/// The text of a key setting.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum KeyText {
+    /// Nothing is left of it.
+    Empty,
+    /// What stands in place of a key, as it may be shown.
+    Placeholder(String),
+    /// It has a blank or a letter that no key has.
+    Unusable,
+    /// The key alone.
+    Key(String),
+}
+
+/// Finds the key in a text that may have quotes, `Bearer` or the name of the setting around it.
+pub(super) fn key(text: &str) -> KeyText {
+    let mut key = text;
+    loop {
+        let before = key;
+        key = blank_trimmed(key);
+        for line_end in ["\\n", "\\r"] {
+            key = key.strip_suffix(line_end).unwrap_or(key);
+        }
+        // No key has a quote, so a quote without its partner goes too.
+        key = key.trim_matches(|letter| {
+            letter == '\\' || QUOTES.iter().any(|pair| pair.0 == letter || pair.1 == letter)
+        });
+        for prefix in KEY_PREFIXES {
+            let start = key.get(..prefix.len()).filter(|start| start.eq_ignore_ascii_case(prefix));
+            key = start.and_then(|_| key.get(prefix.len()..)).unwrap_or(key);
+        }
+        for (open, close) in BRACKETS {
+            let inner = key.strip_prefix(*open).and_then(|inner| inner.strip_suffix(*close));
+            let filled = inner.filter(|inner| KEY_STARTS.iter().any(|start| inner.trim().starts_with(start)));
+            key = filled.unwrap_or(key);
+        }
+        if key == before {
+            break;
+        }
+    }
+    if key.is_empty() {
+        return KeyText::Empty;
+    }
+    if key.contains("...") || key.contains(['…', '*', '•']) {
+        // May be the shortened form of a real key, so it is not shown.
+        return match is_masked(key) {
+            true => KeyText::Placeholder(shown(key)),
+            false => KeyText::Placeholder("a shortened key, with dots or stars".to_owned()),
+        };
+    }
+    let names_setting = key.to_ascii_uppercase().contains("MINIMAX_API_KEY");
+    if is_placeholder(key) || names_setting || key.starts_with('$') {
+        return KeyText::Placeholder(shown(key));
+    }
+    if !key.chars().all(|letter| letter.is_ascii_graphic()) {
+        return KeyText::Unusable;
+    }
+    KeyText::Key(key.to_owned())
+}
+
+/// What is wrong with a text that is [`KeyText::Unusable`].
+pub(super) const UNUSABLE_KEY: &str = "has a space, or a letter that no key has; must be the key alone, as \
+                                       platform.minimax.io or platform.minimax.cn shows it";
+
+/// The beginning of a placeholder, in backticks.
+pub(super) fn shown(text: &str) -> String {
+    let end = if text.chars().count() > 60 { "…" } else { "" };
+    format!("`{}{end}`", text.chars().take(60).collect::<String>().replace('`', "'"))
+}
+
+/// Whether a value was never filled in.
+pub(super) fn is_placeholder(text: &str) -> bool {
+    is_reference(text) || is_bracketed(text) || is_masked(text) || is_phrase(text)
+}
+
+/// A variable or command that nobody expanded, such as `${KEY}`, `$KEY`, `%KEY%`, `{{KEY}}`, `$(pass key)`.
+pub(super) fn is_reference(text: &str) -> bool {
+    let within = |open: &str, close: &str| {
+        text.strip_prefix(open).and_then(|rest| rest.strip_suffix(close)).filter(|inner| !inner.is_empty())
+    };
+    let is_name = |name: &str| {
+        name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+            && name.chars().all(|letter| letter.is_ascii_alphanumeric() || "_:.- ".contains(letter))
+    };
+    // A password may begin with `$`, so only what looks like a variable's name counts.
+    let is_variable = |name: &str| {
+        is_name(name)
+            && (name.chars().all(|letter| !letter.is_ascii_lowercase())
+                || name.chars().all(|letter| !letter.is_ascii_digit()))
+    };
+    // `${a}/b` is no placeholder as a whole; `${a}${b}` is.
+    let wrapped = [("${", "}"), ("$(", ")"), ("{{", "}}"), ("#{", "}"), ("<%", "%>")];
+    wrapped.iter().any(|(open, close)| within(open, close).is_some())
+        || text.strip_prefix('$').is_some_and(is_variable)
+        || within("%", "%").is_some_and(is_name)
+        || within("{", "}").is_some_and(is_name)
+        || REFERENCES.iter().any(|start| text.starts_with(start))
+}
+
+/// `<insert your key>`, `[your key]`.
+fn is_bracketed(text: &str) -> bool {
+    let inner = |(open, close): &(char, char)| text.strip_prefix(*open)?.strip_suffix(*close);
+    (text.starts_with('<') && text.ends_with('>') && text.len() > 2)
+        || BRACKETS.iter().filter_map(inner).any(is_phrase)
+}
+
+/// `xxxx`, `sk-…`, `sk-api-xxxx`, `****`.
+fn is_masked(text: &str) -> bool {
+    let rest = ["sk-api-", "sk-cp-", "sk-"].iter().find_map(|start| text.strip_prefix(start)).unwrap_or(text);
+    let is_mask = |letter: char| "xX*•.…-_".contains(letter);
+    rest.chars().all(is_mask) && (rest.chars().count() >= 3 || rest.contains('…'))
+}
+
+/// `your_api_key_here`, `REPLACE_ME`, `sk-api-your-key`: words of a known list, one of which tells.
+fn is_phrase(text: &str) -> bool {
+    let mut words = text
+        .split(|letter: char| !letter.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase);
+    let is_x = |word: &str| word.len() >= 3 && word.chars().all(|letter| letter == 'x');
+    let mut tells = false;
+    let known = words.all(|word| {
+        let telling = TELLING.contains(&word.as_str()) || is_x(&word);
+        tells |= telling;
+        telling || FILLERS.contains(&word.as_str())
+    });
+    known && tells
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_of_every_kind_blanks_and_line_ends_around_a_value_are_dropped() {
+        for given in [
+            "/a b",
+            " /a b\r\n",
+            "\"/a b\"",
+            "'/a b'",
+            "\"'/a b'\"",
+            "“/a b”",
+            "‘/a b’",
+            "„/a b“",
+            "«/a b»",
+            "\u{feff}\"/a b\"\n",
+            "`/a b`",
+        ] {
+            assert_eq!(unquoted(given), "/a b", "{given}");
+        }
+        for kept in ["a\"b", "\"a\",\"b\"", "it's", "'s Gravenhage"] {
+            assert_eq!(unquoted(kept), kept);
+        }
+        assert_eq!((unquoted("\"\""), unquoted("\"")), ("", "\""));
+    }
+
+    #[test]
+    fn a_real_key_is_found_whatever_it_was_pasted_with() {
+        for wrapped in [
+            "KEY",
+            "\"KEY\"",
+            "'KEY'",
+            "“KEY”",
+            "\\\"KEY\\\"",
+            "\"KEY",
+            "KEY\\n",
+            "Bearer KEY",
+            "bearer  KEY",
+            "\"Bearer KEY\"",
+            "Authorization: Bearer KEY",
+            "MINIMAX_API_KEY=KEY",
+            "export MINIMAX_API_KEY=\"KEY\"\n",
+            "<KEY>",
+            "[KEY]",
+            "\u{200b}KEY\u{a0}",
+        ] {
+            for real in ["sk-api-AbCd0123_-xyz", "sk-cp-your2key", "eyJhbGciOi.eyJzdWIi.c2ln"] {
+                let given =
+                    wrapped.replace("KEY", real).replace(&format!("MINIMAX_API_{real}"), "MINIMAX_API_KEY");
+                assert_eq!(key(&given), KeyText::Key(real.to_owned()), "{given}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_unusual_key_is_no_placeholder() {
+        for real in [
+            "demo",
+            "dummy",
+            "EMPTY",
+            "not-needed",
+            "sk-1234",
+            "sandbox-2049",
+            "sk-api-xxA1xx",
+            "sk-litellm-master",
+            "my-secret-token",
+            "Xy9$kk",
+            "a.b.c",
+            "sk-yourA1",
+        ] {
+            assert_eq!(key(real), KeyText::Key(real.to_owned()));
+        }
+    }
+
+    #[test]
+    fn what_a_guide_or_a_client_left_in_place_of_the_key_is_a_placeholder() {
+        for left in [
+            "$KEY",
+            "$MINIMAX_API_KEY",
+            "$minimax_key",
+            "$env:MINIMAX_API_KEY",
+            "${KEY}",
+            "${input:minimax-key}",
+            "${env:MINIMAX_API_KEY}",
+            "${user_config.api_key}",
+            "${{ secrets.MINIMAX }}",
+            "$(pass show minimax)",
+            "%KEY%",
+            "%MINIMAX_API_KEY%",
+            "{{KEY}}",
+            "{{ minimax_key }}",
+            "{API_KEY}",
+            "op://vault/minimax/key",
+            "os.environ/MINIMAX_API_KEY",
+            "process.env.MINIMAX_API_KEY",
+            "<insert-your-api-key-here>",
+            "<KEY>",
+            "<…>",
+            "[your key]",
+            "your_api_key_here",
+            "your-key",
+            "your key",
+            "YOUR_API_KEY",
+            "Your MiniMax API Key",
+            "yourkey",
+            "insert key here",
+            "paste-your-key",
+            "sk-…",
+            "sk-...",
+            "sk-api-...",
+            "sk-api-xxxxxxxx",
+            "sk-xxxx-xxxx",
+            "sk-cp-your-key",
+            "sk-api-your-key-here",
+            "xxx",
+            "XXXXXXXX",
+            "********",
+            "REPLACE_ME",
+            "replace-with-your-key",
+            "changeme",
+            "change_me",
+            "TODO",
+            "MINIMAX_API_KEY",
+            "__MINIMAX_API_KEY__",
+            "\"$KEY\"",
+            "Bearer ${KEY}",
+            "Bearer your-key",
+        ] {
+            assert!(matches!(key(left), KeyText::Placeholder(_)), "{left}: {:?}", key(left));
+        }
+        assert_eq!((key(" "), key("\"\"")), (KeyText::Empty, KeyText::Empty));
+    }
+
+    #[test]
+    fn a_text_with_more_than_a_key_in_it_is_unusable() {
+        for text in ["sk-api-a sk-api-b", "sk-api-ключ", "sk-api-a\nsk-api-b", "see the notes"] {
+            assert_eq!(key(text), KeyText::Unusable, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_shortened_real_key_is_not_shown() {
+        let KeyText::Placeholder(told) = key("sk-api-AbCdEf...wXyZ") else { panic!() };
+        assert!(!told.contains("AbCd"), "{told}");
+    }
+
+    #[test]
+    fn a_path_with_a_variable_in_it_is_no_placeholder_as_a_whole() {
+        for part in [
+            "${HOME}/minimax",
+            "$HOME/minimax",
+            "/home/ada/your folder/x",
+            "5",
+            "0",
+            "all,legacy",
+            "image-01",
+        ] {
+            assert!(!is_placeholder(part), "{part}");
+        }
+    }
+}

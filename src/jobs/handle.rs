@@ -1,0 +1,478 @@
+//! The handle through which a caller's tools reach the jobs and the rows.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::OnceCell;
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use url::Url;
+
+use super::order::task;
+use super::registry::{Registry, Watch};
+use super::spool_retry::SpoolRetry;
+use super::tenants::{Tenant, Tenants};
+use super::worker::download_slots::DownloadSlots;
+use crate::api::rate_limit::READ_LIMIT;
+use crate::api::{ApiError, Client, Progress};
+use crate::clock::now;
+use crate::facts::facts;
+use crate::media::{Fetcher, Guard, Roots};
+use crate::store::{
+    Answer, Conversation, Filter, Job, Kept, Limit, Limits, MadeVoice, NotBought, Owner, Page, RemoteKind,
+    Route, Spending, Spent, Store, StoreError, Task, random_id, sweep_often,
+};
+
+/// In milliseconds.
+const DAY: i64 = 24 * 3_600_000;
+
+/// The settings of the jobs.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The folder of the database.
+    pub data_dir: PathBuf,
+    /// The folder for results without one of their own.
+    pub base_path: PathBuf,
+    /// The folders that results may be written to.
+    pub roots: Roots,
+    /// The name of the server's own account: the API host and a fingerprint of the key.
+    pub account: String,
+    /// The time between polls of a task.
+    pub poll: Duration,
+    /// If true, the API is the sandbox, and links to this machine may be fetched over plain HTTP.
+    pub sandbox: bool,
+    /// The API's own origin. Links of results may lead there, wherever it is.
+    pub api: Option<Url>,
+    /// What may be spent.
+    pub limits: Limits,
+    /// How long ended jobs are kept; `None` keeps them forever.
+    pub keep: Option<Duration>,
+}
+
+/// The jobs of this process, seen by one MiniMax account. Cloning is cheap.
+#[derive(Debug, Clone)]
+pub struct Jobs {
+    pub(super) shared: Arc<Shared>,
+    /// The account that pays for what this handle buys.
+    pub(super) tenant: Arc<Tenant>,
+}
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    /// The account of the server's own key.
+    own: Arc<Tenant>,
+    pub(super) tenants: Tenants,
+    pub(super) settings: Settings,
+    store: Arc<OnceCell<Arc<Store>>>,
+    pub(super) registry: Arc<Registry>,
+    pub(super) tracker: TaskTracker,
+    pub(super) stop: CancellationToken,
+    /// For links of results.
+    pub(super) fetcher: Fetcher,
+    /// For links that a caller gives.
+    inputs: Fetcher,
+    pub(super) download_slots: DownloadSlots,
+    pub(super) spool: Arc<SpoolRetry>,
+    /// The last readiness check: when, and its result.
+    readiness: tokio::sync::Mutex<Option<(Instant, Result<(), &'static str>)>>,
+}
+
+/// How long the result of a readiness check is reused.
+const READY_FOR: Duration = Duration::from_secs(1);
+
+impl Jobs {
+    /// Opens nothing: the database is opened when it is first needed.
+    pub fn new(api: Client, settings: Settings) -> Self {
+        crate::clock::begin();
+        let guard = Guard { loopback_http: settings.sandbox, ..Guard::default() };
+        let results = guard.clone().trusting(settings.api.as_ref());
+        let own = Arc::new(Tenant { client: api, name: settings.account.clone() });
+        let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
+        let (store, registry) = (Arc::<OnceCell<_>>::default(), Arc::<Registry>::default());
+        let spool = SpoolRetry {
+            data_dir: settings.data_dir.clone(),
+            base_path: settings.base_path.clone(),
+            roots: settings.roots.clone(),
+            registry: Arc::clone(&registry),
+            store: Arc::clone(&store),
+            tracker: tracker.clone(),
+            stop: stop.clone(),
+            pending: std::sync::Mutex::default(),
+            file: tokio::sync::Mutex::default(),
+            left: std::sync::Mutex::default(),
+        };
+        Self {
+            tenant: Arc::clone(&own),
+            shared: Arc::new(Shared {
+                own,
+                tenants: Tenants::default(),
+                settings,
+                store,
+                registry,
+                tracker,
+                stop,
+                fetcher: Fetcher::new(results),
+                inputs: Fetcher::new(guard),
+                download_slots: DownloadSlots::default(),
+                spool: Arc::new(spool),
+                readiness: tokio::sync::Mutex::default(),
+            }),
+        }
+    }
+
+    /// Fetches links that a caller gives.
+    pub fn fetcher(&self) -> &Fetcher {
+        &self.shared.inputs
+    }
+
+    /// Fetches links that MiniMax gave. They may lead to the API's own origin.
+    pub fn result_fetcher(&self) -> &Fetcher {
+        &self.shared.fetcher
+    }
+
+    /// Opens the database, whose secret lets the fetchers resume downloads of an earlier process. Without it, nothing is
+    /// resumed.
+    pub async fn prepare_resume(&self) {
+        if let Err(error) = self.store().await {
+            tracing::info!(%error, "an interrupted download will not be resumed by the next process");
+        }
+    }
+
+    /// The API client with this handle's key.
+    pub fn api(&self) -> &Client {
+        &self.tenant.client
+    }
+
+    pub(super) async fn store(&self) -> Result<&Arc<Store>, StoreError> {
+        self.shared
+            .store
+            .get_or_try_init(|| async {
+                let owner = random_id("server");
+                let store = Arc::new(Store::open(&self.shared.settings.data_dir, owner).await?);
+                let secret: [u8; 32] = Sha256::digest(store.secret("downloads").await?).into();
+                self.shared.fetcher.resume_with(secret);
+                self.shared.inputs.resume_with(secret);
+                // Before a caller reads the rows.
+                Box::pin(self.shared.spool.drain_everywhere(&store)).await;
+                // With the server's own account, because the caller's must be free to make room.
+                let own = Self { tenant: Arc::clone(&self.shared.own), ..self.clone() };
+                let adopting = own.adopt_orphans(Arc::clone(&store));
+                let (stop, keep) = (self.shared.stop.clone(), self.shared.settings.keep);
+                let sweeping = sweep_often(Arc::clone(&store), keep);
+                self.shared.tracker.spawn(async move {
+                    tokio::join!(adopting, stop.run_until_cancelled(sweeping));
+                });
+                Ok(store)
+            })
+            .await
+    }
+
+    /// Whether rows can be written; if not, what is wrong. Checked at most once a second.
+    pub async fn check(&self) -> Result<(), &'static str> {
+        let mut readiness = self.shared.readiness.lock().await;
+        if let Some((at, known)) = *readiness
+            && at.elapsed() < READY_FOR
+        {
+            return known;
+        }
+        let probing = async { self.store().await?.probe().await };
+        let found = probing.await.map_err(|error: StoreError| {
+            tracing::error!(%error, "not ready");
+            error.brief()
+        });
+        *readiness = Some((Instant::now(), found));
+        found
+    }
+
+    /// Adopts what earlier processes left unfinished, if there is a database.
+    pub async fn resume(&self) -> Result<(), StoreError> {
+        if self.shared.settings.data_dir.join(Store::FILE).exists() {
+            self.store().await?;
+        }
+        Ok(())
+    }
+
+    /// What the operator should know about the database.
+    pub async fn notice(&self) -> Result<Option<String>, StoreError> {
+        Ok(self.store().await?.notice().map(str::to_owned))
+    }
+
+    /// The number of jobs by kind and status.
+    pub async fn counts(&self) -> Result<Vec<(String, String, i64)>, StoreError> {
+        if !self.shared.settings.data_dir.join(Store::FILE).exists() {
+            return Ok(Vec::new());
+        }
+        self.store().await?.counts().await
+    }
+
+    /// A job of this principal.
+    pub async fn get(&self, principal: &str, id: &str) -> Result<Option<Job>, StoreError> {
+        Ok(self.store().await?.get(principal, id).await?.map(|job| self.shared.spool.amend(job)))
+    }
+
+    /// A job of any principal: for a link whose signature is the permission.
+    pub async fn of_anybody(&self, id: &str) -> Result<Option<Job>, StoreError> {
+        Ok(self.store().await?.of_anybody(id).await?.map(|job| self.shared.spool.amend(job)))
+    }
+
+    /// The job that was started with this key, if there is one.
+    pub async fn by_key(&self, principal: &str, key: &str) -> Result<Option<(Watch, String)>, StoreError> {
+        let found = self.store().await?.by_key(principal, &self.tenant.name, key).await?;
+        Ok(found.map(|job| {
+            let job = self.shared.spool.amend(job);
+            let digest = job.digest.clone();
+            (self.channel(job), digest)
+        }))
+    }
+
+    /// The job of a task, if this server started or adopted it.
+    pub async fn by_task(&self, principal: &str, task: &str) -> Result<Option<Job>, StoreError> {
+        let found = self.store().await?.by_task(principal, &self.tenant.name, task).await?;
+        Ok(found.map(|job| self.shared.spool.amend(job)))
+    }
+
+    /// A page of jobs, newest first.
+    pub async fn list(&self, principal: &str, filter: &Filter) -> Result<Page, StoreError> {
+        let Page { jobs, next } = self.store().await?.list(principal, filter).await?;
+        Ok(Page { jobs: jobs.into_iter().map(|job| self.shared.spool.amend(job)).collect(), next })
+    }
+
+    /// The endpoint that knows a task, found by polling each.
+    pub async fn find_task(&self, id: &str) -> Result<Option<Route>, ApiError> {
+        let found = timeout(READ_LIMIT, self.poll_each_route(id)).await;
+        found.unwrap_or_else(|_| Err(ApiError::Unanswered { seconds: READ_LIMIT.as_secs() }))
+    }
+
+    async fn poll_each_route(&self, id: &str) -> Result<Option<Route>, ApiError> {
+        let mut last = None;
+        for route in [Route::VideoV1, Route::VideoV2, Route::VideoTemplate] {
+            match task::poll(self.api(), &Task { route, id: id.to_owned() }).await {
+                // V1 answers with an empty or unknown status for a task that it does not know.
+                Ok(Progress::Pending(word)) if word.is_empty() || word.eq_ignore_ascii_case("unknown") => {}
+                Ok(_) => return Ok(Some(route)),
+                Err(error) if error.blame() == crate::api::Blame::Caller => {}
+                Err(error) => last = Some(error),
+            }
+        }
+        last.map_or(Ok(None), Err)
+    }
+
+    /// Whether this handle's account can poll the job's task.
+    pub fn is_ours(&self, job: &Job) -> bool {
+        job.account == self.tenant.name
+    }
+
+    /// Stops all work. Requests in flight may still be answered within `patience`; the next process adopts the rest.
+    pub async fn shut_down(&self, patience: Duration) {
+        self.shared.stop.cancel();
+        self.shared.tracker.close();
+        if tokio::time::timeout(patience, self.shared.tracker.wait()).await.is_err() {
+            tracing::warn!(
+                "a request was still unanswered: its job, if it is one, will say `unknown`, and it may be billed"
+            );
+        }
+        if let Some(store) = self.shared.store.get() {
+            if let Err(error) = store.release().await {
+                tracing::warn!(%error, "the leases run out by themselves");
+            }
+            store.close().await;
+        }
+    }
+
+    /// The number of active jobs and of background tasks, for tests of leaks.
+    pub fn census(&self) -> (usize, usize) {
+        (self.shared.registry.len(), self.shared.tracker.len())
+    }
+
+    /// Runs work that must not end with its call. Stopping the server waits for it.
+    pub fn outlive(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.shared.tracker.spawn(work);
+    }
+
+    /// Runs work in the background until the server stops.
+    pub fn until_stopped(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.shared.stop.clone();
+        self.shared.tracker.spawn(async move { stop.run_until_cancelled(work).await });
+    }
+
+    /// A handle for a caller who brings a key. `name` tells the key from others and does not reveal it. `None` if too many
+    /// keys have work in progress.
+    pub fn for_key(&self, name: &str, client: impl FnOnce() -> Client) -> Option<Self> {
+        let tenant = self.shared.tenants.admit(name, client)?;
+        Some(Self { shared: Arc::clone(&self.shared), tenant })
+    }
+
+    /// A handle for a caller who may not buy: `client` has no key.
+    #[must_use]
+    pub fn for_nobody(&self, name: &str, client: Client) -> Self {
+        let tenant = Arc::new(Tenant { client, name: name.to_owned() });
+        Self { shared: Arc::clone(&self.shared), tenant }
+    }
+
+    /// The name of this handle's account.
+    pub fn account(&self) -> &str {
+        &self.tenant.name
+    }
+
+    /// By rate-limit group, how many requests of all accounts wait and how many are in flight.
+    pub fn standings(&self) -> Vec<(&'static str, usize, usize)> {
+        let mut sums: BTreeMap<_, (usize, usize)> = BTreeMap::new();
+        for jobs in self.of_each_tenant() {
+            for (group, waiting, in_flight) in jobs.api().rate_limiter().queue_lengths() {
+                let sum = sums.entry(group).or_default();
+                *sum = (sum.0 + waiting, sum.1 + in_flight);
+            }
+        }
+        sums.into_iter().map(|(group, (waiting, in_flight))| (group, waiting, in_flight)).collect()
+    }
+
+    /// The number of callers' keys in memory, for tests of leaks.
+    pub fn keys_held(&self) -> usize {
+        self.shared.tenants.len()
+    }
+
+    /// A handle for each account, one after another: holding all at once would keep each from making room.
+    pub(super) fn of_each_tenant(&self) -> impl Iterator<Item = Self> {
+        let own = Self { shared: Arc::clone(&self.shared), tenant: Arc::clone(&self.shared.own) };
+        let shared = Arc::clone(&self.shared);
+        let names = self.shared.tenants.names().into_iter();
+        let found = names.filter_map(move |name| {
+            let tenant = shared.tenants.find(&name)?;
+            Some(Self { shared: Arc::clone(&shared), tenant })
+        });
+        std::iter::once(own).chain(found)
+    }
+
+    /// A conversation of a principal, unless it has expired.
+    pub async fn conversation(&self, principal: &str, id: &str) -> Result<Option<Conversation>, StoreError> {
+        self.store().await?.conversation(principal, id).await
+    }
+
+    /// Stores a conversation after a turn, and deletes expired ones.
+    pub async fn keep(&self, conversation: &Conversation) -> Result<Kept, StoreError> {
+        self.store().await?.keep(conversation).await
+    }
+
+    /// Stores the answer of a call whose caller has left.
+    pub async fn keep_answer(&self, of: &Answer, answer: &Value) -> Result<(), StoreError> {
+        self.store().await?.keep_answer(of, &self.tenant.name, answer).await
+    }
+
+    /// The stored answer for this call, if there is one. It is handed over once.
+    pub async fn kept_answer(&self, of: &Answer) -> Result<Option<Value>, StoreError> {
+        self.store().await?.kept_answer(of, &self.tenant.name).await
+    }
+
+    /// Records the owner of an uploaded file.
+    pub async fn record_upload(&self, principal: &str, file_id: &str) -> Result<(), StoreError> {
+        self.store().await?.record_upload(principal, &self.tenant.name, file_id).await
+    }
+
+    /// The owner of each id. Ids that are missing in the result are [`Owner::Unknown`].
+    pub async fn owners(
+        &self,
+        principal: &str,
+        kind: RemoteKind,
+        ids: &[&str],
+    ) -> Result<HashMap<String, Owner>, StoreError> {
+        self.store().await?.owners(principal, &self.tenant.name, kind, ids).await
+    }
+
+    /// Whether the database knows another principal.
+    pub async fn has_others(&self, principal: &str) -> Result<bool, StoreError> {
+        self.store().await?.has_others(principal, &self.tenant.name).await
+    }
+
+    /// The voices that this principal's jobs made and that were not used yet, newest first. Creates no database.
+    pub async fn unused_voices(&self, principal: &str) -> Result<Vec<MadeVoice>, StoreError> {
+        self.find_unused(Some(principal), None).await
+    }
+
+    /// The voice of this id, if a job made it and it was not used yet.
+    pub async fn unused_voice(&self, id: &str) -> Result<Option<MadeVoice>, StoreError> {
+        Ok(self.find_unused(None, Some(id)).await?.into_iter().next())
+    }
+
+    async fn find_unused(
+        &self,
+        principal: Option<&str>,
+        id: Option<&str>,
+    ) -> Result<Vec<MadeVoice>, StoreError> {
+        if !self.shared.settings.data_dir.join(Store::FILE).exists() {
+            return Ok(Vec::new());
+        }
+        let since = now().saturating_sub(i64::from(facts().voice.unused_days) * DAY);
+        self.store().await?.unused_voices(&self.tenant.name, since, principal, id).await
+    }
+
+    /// Removes a voice that was deleted at MiniMax from the unused ones.
+    pub async fn forget_voice(&self, id: &str) -> Result<(), StoreError> {
+        self.store().await?.forget_voice(&self.tenant.name, id).await
+    }
+
+    /// The key that seals questions to a person.
+    pub async fn seal_key(&self) -> Result<Vec<u8>, StoreError> {
+        self.store().await?.secret("consent").await
+    }
+
+    /// Whether the budgets allow a purchase of `estimate` millionths now. Checked before inputs are uploaded; reserving the
+    /// money checks again.
+    pub async fn afford(
+        &self,
+        principal: &str,
+        allowance: Option<i64>,
+        estimate: Option<i64>,
+        currency: &str,
+    ) -> Result<(), NotBought> {
+        let settings = &self.shared.settings;
+        let limits = settings.limits.with(allowance);
+        if limits.is_empty() {
+            return Ok(());
+        }
+        let store = self.store().await?;
+        let allowed = store.afford(&self.tenant.name, principal, currency, estimate, &limits).await?;
+        allowed.map_err(NotBought::Denied)
+    }
+
+    /// What one more purchase may cost, and the limit that allows the least. `None` without a limit.
+    pub async fn left(
+        &self,
+        principal: &str,
+        allowance: Option<i64>,
+        currency: &str,
+    ) -> Result<Option<(Limit, i64)>, StoreError> {
+        let limits = self.shared.settings.limits.with(allowance);
+        if limits.is_empty() {
+            return Ok(None);
+        }
+        self.store().await?.left(&self.tenant.name, principal, currency, &limits).await
+    }
+
+    /// What the account has spent, by currency, `currency` first. Creates no database.
+    pub async fn spending(&self, currency: &str) -> Result<Vec<Spending>, StoreError> {
+        let settings = &self.shared.settings;
+        let nothing = |currency: &str| Spending {
+            currency: currency.to_owned(),
+            day: Spent::default(),
+            process: Spent::default(),
+        };
+        if !settings.data_dir.join(Store::FILE).exists() {
+            return Ok(vec![nothing(currency)]);
+        }
+        self.store().await?.spending(&self.tenant.name, currency).await
+    }
+
+    /// What a principal has spent in 24 hours. Creates no database.
+    pub async fn spent_by(&self, principal: &str, currency: &str) -> Result<Spent, StoreError> {
+        let settings = &self.shared.settings;
+        if !settings.data_dir.join(Store::FILE).exists() {
+            return Ok(Spent::default());
+        }
+        self.store().await?.spent_by(&self.tenant.name, principal, currency).await
+    }
+}

@@ -1,0 +1,175 @@
+//! Several jobs in one result, below the same 64 KiB as one job.
+
+use rmcp::ErrorData;
+use rmcp::handler::server::tool::{IntoCallToolResult, schema_for_output};
+use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, JsonObject};
+use schemars::JsonSchema;
+use serde::Serialize;
+use std::sync::Arc;
+
+use super::bounds::shorten;
+use super::{ErrorView, JobView, Says};
+use crate::mcp::result::both;
+
+/// The most bytes of a result, with room for the message around it.
+const WHOLE: usize = 60 * 1024;
+
+/// The steps that make the views smaller, in the order in which they are tried.
+const SMALLER: [fn(&mut JobView); 3] = [without_links, brief, briefest];
+
+/// The answer of `get_job`: one job, or one view for each of several.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct JobAnswer {
+    #[serde(flatten)]
+    view: JobView,
+    /// One for each id of job_ids.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    jobs: Vec<JobView>,
+}
+
+impl JobAnswer {
+    pub(crate) fn schema() -> Arc<JsonObject> {
+        schema_for_output::<Self>()
+    }
+
+    pub(crate) fn one(view: JobView) -> Self {
+        Self { view, jobs: Vec::new() }
+    }
+
+    /// The views of several jobs, with the ids of those that have not ended.
+    pub(crate) fn several(jobs: Vec<JobView>, open: &[String]) -> Self {
+        let (all, failed) = (jobs.len(), jobs.iter().filter(|job| job.says == Says::Failure).count());
+        let failures = if failed > 0 { format!(", {failed} of them with an error") } else { String::new() };
+        let next = if open.is_empty() {
+            format!("All {all} have ended{failures}.")
+        } else {
+            let ended = all.saturating_sub(open.len());
+            format!(
+                "{ended} of {all} have ended{failures}. Call get_job with job_ids {} to wait for the others; they continue \
+                 regardless.",
+                open.join(", ")
+            )
+        };
+        let says = if failed == all { Says::Failure } else { Says::Success };
+        Self { view: JobView { next, says, ..JobView::default() }, jobs }
+    }
+
+    fn result(&self) -> Result<CallToolResult, ErrorData> {
+        let lines = self.jobs.iter().flat_map(JobView::short_lines).chain([self.view.next.clone()]);
+        let mut result = both(lines.collect::<Vec<_>>().join("\n"), self)?;
+        let links = self.jobs.iter().flat_map(|job| &job.files).map(|file| file.link());
+        result.content.extend(links.map(ContentBlock::resource_link));
+        if self.view.says == Says::Failure {
+            result.is_error = Some(true);
+        }
+        Ok(result)
+    }
+}
+
+impl IntoCallToolResult for JobAnswer {
+    fn into_call_tool_result(mut self) -> Result<CallToolResponse, ErrorData> {
+        if self.jobs.is_empty() {
+            return self.view.into_call_tool_result();
+        }
+        let mut result = self.result()?;
+        for smaller in SMALLER {
+            if serde_json::to_string(&result).is_ok_and(|text| text.len() <= WHOLE) {
+                break;
+            }
+            self.jobs.iter_mut().for_each(smaller);
+            result = self.result()?;
+        }
+        Ok(result.into())
+    }
+}
+
+impl JobView {
+    /// The view of an id that could not be shown.
+    pub(crate) fn missing(id: &str, error: ErrorView, next: String) -> Self {
+        let id = crate::telemetry::display(id, 64);
+        Self { job_id: Some(id), ..Self::error(error, next) }
+    }
+
+    fn short_lines(&self) -> Vec<String> {
+        let head =
+            [self.job_id.as_deref(), self.status.as_deref(), self.kind.as_deref(), self.model.as_deref()];
+        let mut lines = vec![head.into_iter().flatten().collect::<Vec<_>>().join(" · ")];
+        for file in &self.files {
+            lines.push(format!("  {} ({})", file.place(), file.mime_type));
+            lines.extend(file.path.as_ref().map(|_| format!("  {}", file.uri)));
+        }
+        lines.extend(self.voice_id.as_ref().map(|voice| format!("  voice_id {voice}")));
+        lines.extend(self.text.as_ref().map(|text| {
+            let mut text = text.clone();
+            shorten(&mut text, 200);
+            format!("  {text}")
+        }));
+        lines.extend(self.cost.as_ref().map(|cost| format!("  {}", cost.line())));
+        lines.extend(self.warnings.iter().map(|warning| format!("  Note: {warning}")));
+        lines.extend(self.error.as_ref().map(|error| format!("  {}", error.lines(&self.next))));
+        lines
+    }
+}
+
+/// Leaves out what the saved file makes needless.
+fn without_links(view: &mut JobView) {
+    view.usage = None;
+    for file in &mut view.files {
+        file.sha256 = None;
+        if file.path.is_some() || file.download_url.is_some() {
+            (file.url, file.url_expires_at) = (None, None);
+        }
+    }
+}
+
+fn brief(view: &mut JobView) {
+    let cut = view.text.as_mut().is_some_and(|text| shorten(text, 300)) || view.files.len() > 1;
+    view.files.truncate(1);
+    view.warnings.truncate(2);
+    view.warnings.iter_mut().for_each(|warning| {
+        shorten(warning, 200);
+    });
+    if let Some(error) = &mut view.error {
+        shorten(&mut error.message, 400);
+    }
+    if cut {
+        view.warnings.push("get_job with this job_id alone shows all of it".to_owned());
+    }
+}
+
+fn briefest(view: &mut JobView) {
+    (view.text, view.cost) = (None, None);
+    view.files.clear();
+    view.warnings.truncate(0);
+    view.warnings.push("get_job with this job_id alone shows all of it".to_owned());
+    shorten(&mut view.next, 200);
+    if let Some(error) = &mut view.error {
+        shorten(&mut error.message, 200);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::bounds::tests::large;
+    use super::*;
+
+    #[test]
+    fn twenty_large_jobs_fit_into_one_result() {
+        for text in ["x", "你", "\"\n"] {
+            let views =
+                (0..20).map(|n| JobView { job_id: Some(format!("job-{n}")), ..large(text).bounded() });
+            let answer = JobAnswer::several(views.collect(), &["job-3".to_owned()]);
+            let Ok(CallToolResponse::Complete(result)) = answer.into_call_tool_result() else { panic!() };
+            let whole = serde_json::to_string(&result).unwrap();
+            assert!(whole.len() < 64 * 1024, "{}", whole.len());
+            let said = &result.content[0].as_text().unwrap().text;
+            for n in 0..20 {
+                assert!(said.contains(&format!("job-{n}")), "{n}");
+            }
+            assert!(
+                said.ends_with("job_ids job-3 to wait for the others; they continue regardless."),
+                "{said}"
+            );
+        }
+    }
+}
