@@ -23,6 +23,8 @@ pub struct Splitter {
 enum Place {
     #[default]
     Before,
+    /// The text began without a tag. It is thinking if a closing tag follows soon.
+    Unsure,
     /// After the opening tag. Whitespace here is dropped.
     Opened,
     Inside,
@@ -30,6 +32,9 @@ enum Place {
     Between,
     Answer,
 }
+
+/// How many bytes of a text without an opening tag are held back, because a closing tag may follow.
+const UNSURE: usize = 1000;
 
 /// A piece, separated.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -56,6 +61,13 @@ impl Splitter {
                 let Parts { reasoning, text } = self.push(&piece);
                 vec![Delta::Reasoning(reasoning), Delta::Text(text)]
             }
+            Delta::Reasoning(piece) => {
+                // Thinking comes beside the text, so the text is the answer.
+                if self.place == Place::Before && !piece.is_empty() {
+                    self.place = Place::Answer;
+                }
+                vec![Delta::Reasoning(piece)]
+            }
             other => vec![other],
         };
         let empty =
@@ -69,7 +81,9 @@ impl Splitter {
         match self.place {
             Place::Inside | Place::Opened => Parts { reasoning: held, text: String::new() },
             Place::Between if held.trim().is_empty() => Parts::default(),
-            Place::Before | Place::Between | Place::Answer => Parts { reasoning: String::new(), text: held },
+            Place::Before | Place::Unsure | Place::Between | Place::Answer => {
+                Parts { reasoning: String::new(), text: held }
+            }
         }
     }
 
@@ -77,6 +91,7 @@ impl Splitter {
     fn step(&mut self, parts: &mut Parts) -> bool {
         match self.place {
             Place::Before | Place::Between => self.look_for_block(),
+            Place::Unsure => self.look_for_close(parts),
             Place::Opened => {
                 let start = self.held.len() - self.held.trim_start().len();
                 self.held.drain(..start);
@@ -107,9 +122,31 @@ impl Splitter {
         }
         if self.place == Place::Between {
             self.held = body.to_owned();
+            self.place = Place::Answer;
+        } else {
+            self.place = Place::Unsure;
         }
-        self.place = Place::Answer;
         true
+    }
+
+    /// Decides whether a text without an opening tag is thinking. Only its first bytes are held back for that.
+    fn look_for_close(&mut self, parts: &mut Parts) -> bool {
+        let end = (0..=UNSURE.min(self.held.len())).rev().find(|end| self.held.is_char_boundary(*end));
+        let start = self.held.get(..end.unwrap_or_default()).unwrap_or_default();
+        if let Some((before, _)) = lone_close(start) {
+            let (before, start) = (before.len(), start.len());
+            let close = find_any(&self.held, &CLOSES).map_or(start, |(at, close)| at + close.len());
+            let rest = self.held.split_off(close);
+            self.held.truncate(before);
+            parts.reasoning.push_str(&std::mem::replace(&mut self.held, rest));
+            self.place = Place::Between;
+            return true;
+        }
+        let decided = find_any(start, &CLOSES).is_some() || self.held.len() > UNSURE;
+        if decided {
+            self.place = Place::Answer;
+        }
+        decided
     }
 
     fn think(&mut self, parts: &mut Parts) -> bool {

@@ -65,7 +65,7 @@ async fn bad_arguments_cost_nothing_and_say_what_would_be_right() {
         ),
         (
             json!({ "prompt": "x", "response_format": "json_object", "api": "responses" }),
-            vec!["`response_format`", "it is text"],
+            vec!["`response_format`", "must be text"],
         ),
         (
             json!({ "prompt": "x", "response_format": "json_schema", "api": "native" }),
