@@ -7,6 +7,7 @@ mod account;
 mod chat;
 mod clip;
 mod embed;
+mod envelope;
 mod error;
 mod file;
 #[cfg(fuzzing)]
@@ -46,6 +47,7 @@ pub use account::{Balance, Window};
 pub use chat::{Ask, ChatStream, Delta, Function, Medium, Protocol, Reply, Speaker, ToolCall, Turn, Usage};
 pub use clip::Clip;
 pub use embed::{Embed, Embedded};
+use envelope::{Envelope, plain_body, trailing_code};
 pub use error::{Accepted, ApiError, Blame};
 pub use file::{Download, RemoteFile, Upload};
 pub use image::{Images, Style, StyleType, Subject, Submit as ImageSubmit};
@@ -383,12 +385,13 @@ impl Client {
         body: &[u8],
     ) -> Result<Option<String>, ApiError> {
         let envelope: Envelope = whole(body).unwrap_or_default();
+        let bare = envelope.bare();
         let (refusal, trace_id) = envelope.read(trace);
         let trace_id = trace_id.map(|trace| self.clean(&trace).chars().take(LONGEST_ID).collect());
         if refusal.is_none() && status.is_success() {
             return Ok(trace_id);
         }
-        let (code, message) = refusal.unwrap_or_else(|| (None, plain_body(body)));
+        let (code, message) = refusal.or(bare).unwrap_or_else(|| (None, plain_body(body)));
         let (status, message) = (status.as_u16(), self.clean(&message));
         Err(ApiError::Refused { at: self.at(path), status, code, message, trace_id, retry_after })
     }
@@ -411,19 +414,6 @@ struct Success {
     cost: Option<f64>,
 }
 
-/// The fields of both error formats. All are optional and untyped, so that any JSON object parses.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Envelope {
-    #[serde(rename = "type")]
-    kind: Option<serde_json::Value>,
-    error: Option<serde_json::Value>,
-    base_resp: Option<serde_json::Value>,
-    trace_id: Option<serde_json::Value>,
-    request_id: Option<serde_json::Value>,
-    id: Option<serde_json::Value>,
-}
-
 /// Parses the first JSON value of a body. Ignores a byte order mark before it and anything after it.
 fn whole<T: DeserializeOwned>(body: &[u8]) -> Result<T, serde_json::Error> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
@@ -434,41 +424,6 @@ fn whole<T: DeserializeOwned>(body: &[u8]) -> Result<T, serde_json::Error> {
 /// Reads a number that MiniMax may send as a string.
 fn count(value: &serde_json::Value) -> Option<i64> {
     value.as_i64().or_else(|| value.as_str()?.trim().parse().ok())
-}
-
-impl Envelope {
-    /// Returns the error's code and message, if it is an error, and the trace id.
-    fn read(self, trace: Option<String>) -> (Option<(Option<i64>, String)>, Option<String>) {
-        let ids = [self.trace_id, self.request_id, self.id];
-        let trace = trace.or_else(|| ids.into_iter().flatten().find_map(|id| id.as_str().map(str::to_owned)));
-        let is_error = self.kind.as_ref().is_some_and(|kind| kind == "error");
-        let refusal = match (self.error, self.base_resp) {
-            (Some(error), _) if is_error || error.get("message").is_some() => {
-                let message = error.get("message").and_then(|text| text.as_str()).unwrap_or_default();
-                let (message, code) = trailing_code(message);
-                Some((code, message.to_owned()))
-            }
-            (_, Some(base)) => {
-                let code = base.get("status_code").and_then(count).filter(|code| *code != 0);
-                let message = base.get("status_msg").and_then(serde_json::Value::as_str).unwrap_or_default();
-                code.map(|code| (Some(code), message.to_owned()))
-            }
-            _ => None,
-        };
-        (refusal, trace)
-    }
-}
-
-/// Splits `message (2013)` into the message and the code.
-fn trailing_code(message: &str) -> (&str, Option<i64>) {
-    let split = message.trim_end().strip_suffix(')').and_then(|rest| rest.rsplit_once('('));
-    match split {
-        Some((text, digits)) if (3..=5).contains(&digits.len()) => match digits.parse() {
-            Ok(code) => (text.trim_end(), Some(code)),
-            Err(_) => (message, None),
-        },
-        _ => (message, None),
-    }
 }
 
 enum Unread {
@@ -500,12 +455,6 @@ fn retry_after(response: &Response) -> Option<Duration> {
         Ok(seconds) => Some(Duration::from_secs(seconds)),
         Err(_) => httpdate::parse_http_date(value.trim()).ok()?.duration_since(SystemTime::now()).ok(),
     }
-}
-
-fn plain_body(body: &[u8]) -> String {
-    // This is more than will be shown, so that `clean` sees a key in full and can remove it.
-    let head = body.get(..16_384).unwrap_or(body);
-    if head.is_empty() { "an empty body".to_owned() } else { String::from_utf8_lossy(head).into_owned() }
 }
 
 /// A random number in 0..1. It is the jitter that keeps clients from retrying in step.

@@ -164,9 +164,7 @@ impl Session {
     /// Waits for an event before the text is sent. A lost connection here means that nothing was billed.
     async fn await_event(&mut self, wanted: &str) -> Result<(), ApiError> {
         loop {
-            let event = self.receive().await.map_err(|error| match error {
-                error => nothing_sent(error),
-            })?;
+            let event = self.receive().await.map_err(nothing_sent)?;
             if event.word == wanted {
                 return Ok(());
             }

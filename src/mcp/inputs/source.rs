@@ -240,8 +240,8 @@ impl Sources {
         // Temporary folders often lie behind a symbolic link.
         let folder = dunce::canonicalize(dir.path()).map_err(failed)?;
         let secured = self.secured(link);
-        let fetched = in_time(fetcher.download(&secured, &folder, &name, &expect, None)).await;
-        let saved = fetched.map_err(|problem| self.unfetched(field, problem))?;
+        let answer = in_time(fetcher.download(&secured, &folder, &name, &expect, None)).await;
+        let saved = answer.map_err(|problem| self.unfetched(field, problem))?;
         let roots = Roots::new(&folder, None, &[]);
         Ok(Local { path: saved.path, roots, _fetched: Some(dir) })
     }

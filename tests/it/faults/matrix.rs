@@ -123,7 +123,14 @@ impl Phase {
         let failed = result.is_error == Some(true);
         let word = view["status"].as_str().map_or(if failed { "error" } else { "answered" }, |word| word);
         let job = view["job_id"].as_str().unwrap_or("no job");
-        let tidy = |text: &str| tidy(&text.replace(job, "JOB").replace(&world.sandbox.url(), "HOST"));
+        let tidy = |text: &str| {
+            tidy(
+                &text
+                    .replace(job, "JOB")
+                    .replace(&world.sandbox.url(), "HOST")
+                    .replace(&world.sandbox.url()[7..], "HOST"),
+            )
+        };
         if self.job && view["status"].is_string() {
             let unwell = ["failed", "unknown"].contains(&word);
             assert_eq!(failed, unwell, "{view}");
