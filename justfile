@@ -75,6 +75,7 @@ clients:
     python3 tests/clients/browser.py
     python3 tests/clients/packages.py
     python3 tests/clients/check.py
+    python3 tests/clients/litellm.py
     python3 tests/clients/hosts.py
     python3 tests/clients/setup.py
 

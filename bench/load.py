@@ -231,6 +231,7 @@ def measure(options, folder):
         environment = {
             "HOME": str(folder),
             "MINIMAX_API_HOST": url,
+            "MINIMAX_SANDBOX": "true",
             "MINIMAX_API_KEY": "load",
             "MINIMAX_MCP_BASE_PATH": str(folder / "out"),
             "MINIMAX_DATA_DIR": str(folder / "data"),

@@ -35,7 +35,7 @@ impl Client {
         let even = lengths.clone().max() == lengths.min();
         if answer.vectors.len() != embed.texts.len() || !even {
             let why = format!("{} vectors for {} texts", answer.vectors.len(), embed.texts.len());
-            return Err(ApiError::Shape { path: EMBEDDINGS.path, why, trace_id: None });
+            return Err(ApiError::Shape { at: self.at(EMBEDDINGS.path), why, trace_id: None });
         }
         Ok(answer)
     }

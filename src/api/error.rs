@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::target::Target;
 use crate::facts::{Class, facts};
 
 /// A request that returned no result.
@@ -14,7 +15,7 @@ pub enum ApiError {
     NoKey,
 
     /// Nothing was sent, because the rate-limit queue is too long.
-    #[error("nothing was sent, because the line for {group} is long: {why}")]
+    #[error("nothing was sent, because the queue for {group} is too long: {why}")]
     Held {
         /// The rate-limit group.
         group: &'static str,
@@ -25,20 +26,20 @@ pub enum ApiError {
     },
 
     /// No connection was made, so MiniMax has not seen the request.
-    #[error("MiniMax could not be reached: {why}")]
+    #[error("{why}")]
     Unsent {
-        /// The endpoint.
-        path: &'static str,
-        /// The chain of causes.
+        /// The endpoint and its host.
+        at: Target,
+        /// What happened, as a sentence.
         why: String,
     },
 
     /// The request may have arrived, but no complete response came back.
-    #[error("{path}: the connection was lost before MiniMax had answered: {why}")]
+    #[error("The connection{} was lost before MiniMax had answered: {why}", to(at))]
     Lost {
-        /// The endpoint.
-        path: &'static str,
-        /// The chain of causes.
+        /// The endpoint and its host.
+        at: Target,
+        /// What happened, as the end of a sentence.
         why: String,
     },
 
@@ -50,10 +51,10 @@ pub enum ApiError {
     },
 
     /// MiniMax returned an error (platform docs > error codes).
-    #[error("{path}: MiniMax refused{}: {message}", code_words(*code, *status))]
+    #[error("{}", refused(at, *code, *status, message))]
     Refused {
-        /// The endpoint.
-        path: &'static str,
+        /// The endpoint and its host.
+        at: Target,
         /// The HTTP status. Most V1 errors have 200.
         status: u16,
         /// `base_resp.status_code`, or the number at the end of the envelope's message.
@@ -67,10 +68,10 @@ pub enum ApiError {
     },
 
     /// A successful response that cannot be parsed.
-    #[error("{path}: MiniMax's answer is not what its documentation says: {why}")]
+    #[error("The answer{} is not what MiniMax's documentation says: {why}", of(at))]
     Shape {
-        /// The endpoint.
-        path: &'static str,
+        /// The endpoint and its host.
+        at: Target,
         /// How it differs from the documentation.
         why: String,
         /// The trace id, which MiniMax's support asks for.
@@ -78,14 +79,67 @@ pub enum ApiError {
     },
 }
 
-fn code_words(code: Option<i64>, status: u16) -> String {
-    match code {
-        Some(code) => match facts().code(code) {
-            Some(row) => format!(" with code {code}, {}", row.meaning),
-            None => format!(" with code {code}"),
-        },
-        None => format!(" with HTTP {status}"),
+fn to(at: &Target) -> String {
+    at.host().map(|host| format!(" to {host}")).unwrap_or_default()
+}
+
+fn of(at: &Target) -> String {
+    at.host().map(|host| format!(" of {host}")).unwrap_or_default()
+}
+
+/// What happened in plain words, and MiniMax's own message unless it says the same.
+fn refused(at: &Target, code: Option<i64>, status: u16, message: &str) -> String {
+    let place = at.at();
+    let number = code.map_or_else(|| format!("HTTP {status}"), |code| format!("error {code}"));
+    if is_missing(at, code, status, message) {
+        return format!("The gateway{place} does not have the endpoint {} ({number})", at.path());
     }
+    let row = code.and_then(|code| facts().code(code));
+    let http = facts().http(status, message).filter(|_| code.is_none());
+    let what = row.and_then(|row| row.what.as_deref()).or(http.and_then(|row| row.what.as_deref()));
+    let what = what.unwrap_or("MiniMax refused the request");
+    let said = format!("{what} {}", row.map(|row| row.meaning.as_str()).unwrap_or_default());
+    if message.is_empty() || repeats(&said, message) {
+        return format!("{what} ({number}){place}");
+    }
+    format!("{what} ({number}){place}: {message}")
+}
+
+/// Whether every word of `message` is in `said`.
+fn repeats(said: &str, message: &str) -> bool {
+    let words = |text: &str| -> Vec<String> {
+        let words = text.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty());
+        words.map(str::to_lowercase).collect()
+    };
+    let said = words(said);
+    words(message).iter().all(|word| said.contains(word))
+}
+
+/// Whether a gateway answered that it does not have the endpoint. Nothing was billed then.
+fn is_missing(at: &Target, code: Option<i64>, status: u16, message: &str) -> bool {
+    let no_model = facts().http(status, message).is_none_or(|row| row.says.is_none());
+    at.is_gateway() && code.is_none() && matches!(status, 404 | 405) && no_model
+}
+
+/// Whether the API did not accept the key, perhaps because it is of another region.
+fn is_about_key(code: Option<i64>, status: u16, message: &str) -> bool {
+    match code.and_then(|code| facts().code(code)) {
+        Some(row) => row.key,
+        None => facts().http(status, message).is_some_and(|row| row.key),
+    }
+}
+
+/// What to do if a gateway does not have an endpoint.
+fn gateway_advice(path: &str) -> String {
+    let chat = ["/messages", "/responses", "/chatcompletion_v2", "/count_tokens", "/input_tokens"];
+    if chat.iter().any(|end| path.ends_with(end)) {
+        return "Nothing was billed. Use `api: openai`, the protocol that gateways have; tokens are counted only where the \
+                gateway counts them."
+            .to_owned();
+    }
+    "Nothing was billed. Only MiniMax's own API has this endpoint. Behind this gateway use chat with `api: openai`, or take \
+     MINIMAX_API_HOST out of the settings."
+        .to_owned()
 }
 
 /// Who can do something about an [`ApiError`]. Stored in job records, so a word never changes, and one that a later
@@ -172,8 +226,33 @@ impl ApiError {
             Class::Auth | Class::Quota => Blame::Operator,
             Class::Input | Class::Content => Blame::Caller,
             Class::Rate | Class::Server => Blame::Transient,
+            // Only the operator can choose another host.
+            Class::Crate if self.is_missing_endpoint() => Blame::Operator,
             Class::Crate => Blame::Crate,
         }
+    }
+
+    /// Whether a gateway answered that it does not have the endpoint. Nothing was billed then.
+    pub fn is_missing_endpoint(&self) -> bool {
+        match self {
+            Self::Refused { at, code, status, message, .. } => is_missing(at, *code, *status, message),
+            _ => false,
+        }
+    }
+
+    /// What MiniMax's support needs: code, host, endpoint and trace id.
+    pub fn details(&self) -> Option<String> {
+        let (at, number) = match self {
+            Self::NoKey | Self::Held { .. } | Self::Unanswered { .. } => return None,
+            Self::Unsent { at, .. } | Self::Lost { at, .. } | Self::Shape { at, .. } => (at, None),
+            Self::Refused { at, code: Some(code), .. } => (at, Some(format!("error {code}"))),
+            Self::Refused { at, status, .. } => (at, Some(format!("HTTP {status}"))),
+        };
+        let host = at.host().map(|host| format!("host {host}"));
+        let path = Some(at.path()).filter(|path| !path.is_empty()).map(|path| format!("endpoint {path}"));
+        let trace = self.trace_id().map(|trace| format!("trace id {trace}"));
+        let parts: Vec<_> = [number, host, path, trace].into_iter().flatten().collect();
+        (!parts.is_empty()).then(|| format!("({})", parts.join(", ")))
     }
 
     /// Whether a paid request that failed with this error may have been billed.
@@ -205,7 +284,7 @@ impl ApiError {
     pub fn advice(&self) -> String {
         let advice = self.usual_advice();
         match self {
-            Self::Refused { path, code: Some(code), .. } => match facts().closing(path, *code) {
+            Self::Refused { at, code: Some(code), .. } => match facts().closing(at.path(), *code) {
                 Some(closing) => format!("{advice} {}", closing.note),
                 None => advice,
             },
@@ -216,14 +295,18 @@ impl ApiError {
     fn usual_advice(&self) -> String {
         let table = match self {
             Self::Unsent { .. } => {
-                return "Check the network, HTTPS_PROXY and MINIMAX_API_HOST, then call again.".to_owned();
+                return "Check your network, HTTPS_PROXY or MINIMAX_API_HOST, then call again.".to_owned();
             }
+            Self::Refused { at, .. } if self.is_missing_endpoint() => return gateway_advice(at.path()),
             Self::Held { wait, .. } => {
                 return format!(
                     "Nothing was bought. Call again in about {wait}, and with fewer calls at once."
                 );
             }
             Self::NoKey | Self::Lost { .. } | Self::Unanswered { .. } | Self::Shape { .. } => None,
+            Self::Refused { at, code, status, message, .. } if is_about_key(*code, *status, message) => {
+                Some(at.key_advice())
+            }
             Self::Refused { code, status, message, .. } => code
                 .and_then(|code| facts().code(code))
                 .map(|row| row.advice.clone())

@@ -102,7 +102,7 @@ impl Client {
         let Answer { file } = self.send(&UPLOAD, UPLOAD.path, fill).await?;
         if file.file_id.is_empty() {
             let why = "an upload without a file_id".to_owned();
-            return Err(ApiError::Shape { path: UPLOAD.path, why, trace_id: None });
+            return Err(ApiError::Shape { at: self.at(UPLOAD.path), why, trace_id: None });
         }
         Ok(file)
     }

@@ -35,8 +35,8 @@ pub async fn stream(
     let pieces = futures_util::stream::iter(pieces.into_iter().map(Ok::<_, std::io::Error>));
     let response = http::Response::builder().header("content-type", content_type);
     let response = response.body(reqwest::Body::wrap_stream(pieces));
-    let response = response.map_err(|error| ApiError::Unsent { path: "", why: error.to_string() })?;
-    let mut stream = client.answering(protocol, response.into()).await?;
+    let response = response.map_err(|error| ApiError::Unsent { at: "".into(), why: error.to_string() })?;
+    let mut stream = client.answering(protocol, "/v1/fuzz", response.into()).await?;
     let mut deltas = Vec::new();
     while let Some(more) = stream.next().await? {
         deltas.extend(more);

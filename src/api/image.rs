@@ -106,7 +106,7 @@ impl Client {
         let failed = metadata.as_ref().and_then(|counts| count(counts.get("failed_count")?));
         if urls.is_empty() && failed.is_none_or(|failed| failed == 0) {
             let why = "a success with neither images nor a count of those withheld".to_owned();
-            return Err(ApiError::Shape { path: GENERATE.path, why, trace_id: None });
+            return Err(ApiError::Shape { at: self.at(GENERATE.path), why, trace_id: None });
         }
         let missing = submit.n.saturating_sub(u32::try_from(urls.len()).unwrap_or(u32::MAX));
         let failed = failed.and_then(|failed| u32::try_from(failed).ok()).unwrap_or(0);

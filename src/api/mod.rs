@@ -7,10 +7,12 @@ mod account;
 mod chat;
 mod clip;
 mod embed;
+mod envelope;
 mod error;
 mod file;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod gateway;
 mod image;
 mod models;
 mod music;
@@ -23,15 +25,17 @@ mod speech;
 mod speech_long;
 mod speech_socket;
 mod speech_stream;
+mod target;
 mod template;
 mod transcription;
+mod transport;
 mod video;
 mod video_extras;
 mod video_v2;
 mod vision;
 mod voice;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
@@ -43,6 +47,7 @@ pub use account::{Balance, Window};
 pub use chat::{Ask, ChatStream, Delta, Function, Medium, Protocol, Reply, Speaker, ToolCall, Turn, Usage};
 pub use clip::Clip;
 pub use embed::{Embed, Embedded};
+use envelope::{Envelope, plain_body, trailing_code};
 pub use error::{Accepted, ApiError, Blame};
 pub use file::{Download, RemoteFile, Upload};
 pub use image::{Images, Style, StyleType, Subject, Submit as ImageSubmit};
@@ -62,6 +67,7 @@ pub use speech::{
 pub use speech_long::{LongAudio, LongSpeech, Submitted as LongSubmitted};
 pub use speech_socket::LiveSpeech;
 pub use speech_stream::{SoundEnd, SoundPiece, SoundStream};
+pub use target::Target;
 pub use template::{Submit as TemplateSubmit, TemplateInput};
 pub use transcription::{Timestamps, Transcript, TranscriptFormat, TranscriptionSubmit};
 pub use video::{Progress, Ready, SubjectReference, Submit as VideoSubmit};
@@ -70,7 +76,7 @@ pub use video_v2::{Content, Expansion, Extra, MediaUrl, Role, Submit as VideoV2S
 pub use vision::{LONGEST_LOOK, Picture, Seen};
 pub use voice::{ClonePrompt, CloneSubmit, Cloned, DesignSubmit, Designed, Voice, VoiceKind};
 
-use crate::telemetry::{self, Metrics, causes};
+use crate::telemetry::{self, Metrics};
 
 /// What the client needs to know about an endpoint.
 #[derive(Debug)]
@@ -139,6 +145,10 @@ impl Endpoint {
 #[derive(Debug)]
 pub struct Client {
     host: String,
+    /// The host as errors name it.
+    site: Arc<target::Host>,
+    /// Whether a gateway has MiniMax's own paths for the Anthropic protocol, once that is known.
+    own_paths: Arc<Mutex<Option<bool>>>,
     key: Option<SecretString>,
     http: OnceLock<reqwest::Client>,
     rate_limiter: Arc<RateLimiter>,
@@ -155,8 +165,11 @@ impl Client {
     pub fn with_limits(host: impl Into<String>, key: Option<SecretString>, limits: RateLimits) -> Self {
         // reqwest is built without a TLS provider. A second installation fails, which is harmless.
         let _ = rustls::crypto::ring::default_provider().install_default();
+        let host = host.into();
         Self {
-            host: host.into(),
+            site: target::Host::of(&host),
+            own_paths: Arc::default(),
+            host,
             key,
             http: OnceLock::new(),
             rate_limiter: RateLimiter::new(limits),
@@ -167,7 +180,29 @@ impl Client {
     /// A client for the same host with another key. It has its own queues and shares the metrics.
     #[must_use]
     pub fn beside(&self, key: Option<SecretString>, limits: RateLimits) -> Self {
-        Self { metrics: Arc::clone(&self.metrics), ..Self::with_limits(self.host.clone(), key, limits) }
+        Self {
+            metrics: Arc::clone(&self.metrics),
+            site: Arc::clone(&self.site),
+            own_paths: Arc::clone(&self.own_paths),
+            ..Self::with_limits(self.host.clone(), key, limits)
+        }
+    }
+
+    /// The same client for a host that is not MiniMax's own and has the same paths, such as the sandbox.
+    #[must_use]
+    pub fn with_own_paths(self) -> Self {
+        Self { site: self.site.with_own_paths(), ..self }
+    }
+
+    /// An endpoint of this host.
+    fn at(&self, path: &'static str) -> Target {
+        Target::new(path, &self.site)
+    }
+
+    /// Whether the host is on this machine, where a proxy cannot reach it.
+    fn is_local(&self) -> bool {
+        let name = self.host.split_once("://").map_or("", |(_, name)| name);
+        ["127.", "[::1]", "localhost"].iter().any(|home| name.starts_with(home))
     }
 
     /// Whether the client has a key.
@@ -198,11 +233,12 @@ impl Client {
         #[cfg(feature = "crash-points")]
         let built = built.user_agent(crate::crash::user_agent());
         // The user's proxy cannot reach ports of this machine.
-        let name = self.host.split_once("://").map_or("", |(_, name)| name);
-        let local = ["127.", "[::1]", "localhost"].iter().any(|home| name.starts_with(home));
-        let built = if local { built.no_proxy() } else { built };
+        let built = if self.is_local() { built.no_proxy() } else { built };
         let built = if http1 { built.http1_only() } else { built };
-        built.build().map_err(|error| ApiError::Unsent { path: "", why: format!("no HTTP client: {error}") })
+        built.build().map_err(|error| ApiError::Unsent {
+            at: self.at(""),
+            why: format!("The HTTP client cannot be built: {error}"),
+        })
     }
 
     async fn post<T: DeserializeOwned>(
@@ -263,7 +299,7 @@ impl Client {
         path: &str,
         fill: impl FnOnce(RequestBuilder) -> RequestBuilder,
     ) -> Result<(T, Option<String>), ApiError> {
-        let Success { body, trace_id } =
+        let Success { body, trace_id, .. } =
             self.observed(endpoint.path, self.exchange(endpoint, path, fill)).await?;
         Ok((self.parse(endpoint.path, trace_id.clone(), &body)?, trace_id))
     }
@@ -291,7 +327,7 @@ impl Client {
             // The parse error quotes the response, which may be long.
             let problem: String = self.clean(&error.to_string()).chars().take(300).collect();
             let why = format!("{problem}; it begins with: {}", self.clean(&plain_body(body)));
-            ApiError::Shape { path, why, trace_id }
+            ApiError::Shape { at: self.at(path), why, trace_id }
         })
     }
 
@@ -325,16 +361,17 @@ impl Client {
         let response = fill(request).send().await.map_err(lost)?;
         let (status, trace, retry_after) =
             (response.status(), header_text(&response, "trace-id"), retry_after(&response));
+        let cost = gateway::reported_cost(response.headers());
         let body = read(response, endpoint.longest).await.map_err(|why| match why {
             Unread::Broken(error) => lost(error),
             Unread::Endless => ApiError::Shape {
-                path: endpoint.path,
+                at: self.at(endpoint.path),
                 why: format!("the answer is larger than {} bytes", endpoint.longest),
                 trace_id: trace.clone(),
             },
         })?;
         let trace_id = self.judge(endpoint.path, status, trace, retry_after, &body)?;
-        Ok(Success { body, trace_id })
+        Ok(Success { body, trace_id, cost })
     }
 
     /// Fails if the response is an error in either format. Otherwise returns the trace id, which MiniMax's support
@@ -348,20 +385,15 @@ impl Client {
         body: &[u8],
     ) -> Result<Option<String>, ApiError> {
         let envelope: Envelope = whole(body).unwrap_or_default();
+        let bare = envelope.bare();
         let (refusal, trace_id) = envelope.read(trace);
         let trace_id = trace_id.map(|trace| self.clean(&trace).chars().take(LONGEST_ID).collect());
         if refusal.is_none() && status.is_success() {
             return Ok(trace_id);
         }
-        let (code, message) = refusal.unwrap_or_else(|| (None, plain_body(body)));
+        let (code, message) = refusal.or(bare).unwrap_or_else(|| (None, plain_body(body)));
         let (status, message) = (status.as_u16(), self.clean(&message));
-        Err(ApiError::Refused { path, status, code, message, trace_id, retry_after })
-    }
-
-    fn lost(&self, path: &'static str, error: reqwest::Error) -> ApiError {
-        let unsent = error.is_connect() || error.is_builder();
-        let why = self.clean(&causes(&error.without_url()));
-        if unsent { ApiError::Unsent { path, why } } else { ApiError::Lost { path, why } }
+        Err(ApiError::Refused { at: self.at(path), status, code, message, trace_id, retry_after })
     }
 
     /// Makes a text from MiniMax safe to show: one line without the key, control characters or excess length.
@@ -378,19 +410,8 @@ impl Client {
 struct Success {
     body: Vec<u8>,
     trace_id: Option<String>,
-}
-
-/// The fields of both error formats. All are optional and untyped, so that any JSON object parses.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Envelope {
-    #[serde(rename = "type")]
-    kind: Option<serde_json::Value>,
-    error: Option<serde_json::Value>,
-    base_resp: Option<serde_json::Value>,
-    trace_id: Option<serde_json::Value>,
-    request_id: Option<serde_json::Value>,
-    id: Option<serde_json::Value>,
+    /// What a gateway says that the answer cost, in US dollars.
+    cost: Option<f64>,
 }
 
 /// Parses the first JSON value of a body. Ignores a byte order mark before it and anything after it.
@@ -403,41 +424,6 @@ fn whole<T: DeserializeOwned>(body: &[u8]) -> Result<T, serde_json::Error> {
 /// Reads a number that MiniMax may send as a string.
 fn count(value: &serde_json::Value) -> Option<i64> {
     value.as_i64().or_else(|| value.as_str()?.trim().parse().ok())
-}
-
-impl Envelope {
-    /// Returns the error's code and message, if it is an error, and the trace id.
-    fn read(self, trace: Option<String>) -> (Option<(Option<i64>, String)>, Option<String>) {
-        let ids = [self.trace_id, self.request_id, self.id];
-        let trace = trace.or_else(|| ids.into_iter().flatten().find_map(|id| id.as_str().map(str::to_owned)));
-        let is_error = self.kind.as_ref().is_some_and(|kind| kind == "error");
-        let refusal = match (self.error, self.base_resp) {
-            (Some(error), _) if is_error || error.get("message").is_some() => {
-                let message = error.get("message").and_then(|text| text.as_str()).unwrap_or_default();
-                let (message, code) = trailing_code(message);
-                Some((code, message.to_owned()))
-            }
-            (_, Some(base)) => {
-                let code = base.get("status_code").and_then(count).filter(|code| *code != 0);
-                let message = base.get("status_msg").and_then(serde_json::Value::as_str).unwrap_or_default();
-                code.map(|code| (Some(code), message.to_owned()))
-            }
-            _ => None,
-        };
-        (refusal, trace)
-    }
-}
-
-/// Splits `message (2013)` into the message and the code.
-fn trailing_code(message: &str) -> (&str, Option<i64>) {
-    let split = message.trim_end().strip_suffix(')').and_then(|rest| rest.rsplit_once('('));
-    match split {
-        Some((text, digits)) if (3..=5).contains(&digits.len()) => match digits.parse() {
-            Ok(code) => (text.trim_end(), Some(code)),
-            Err(_) => (message, None),
-        },
-        _ => (message, None),
-    }
 }
 
 enum Unread {
@@ -469,12 +455,6 @@ fn retry_after(response: &Response) -> Option<Duration> {
         Ok(seconds) => Some(Duration::from_secs(seconds)),
         Err(_) => httpdate::parse_http_date(value.trim()).ok()?.duration_since(SystemTime::now()).ok(),
     }
-}
-
-fn plain_body(body: &[u8]) -> String {
-    // This is more than will be shown, so that `clean` sees a key in full and can remove it.
-    let head = body.get(..16_384).unwrap_or(body);
-    if head.is_empty() { "an empty body".to_owned() } else { String::from_utf8_lossy(head).into_owned() }
 }
 
 /// A random number in 0..1. It is the jitter that keeps clients from retrying in step.

@@ -150,7 +150,7 @@ impl Client {
         let audio = answer.data.and_then(|data| data.audio).filter(|clip| !clip.is_empty());
         let Some(audio) = audio else {
             let why = "a success without audio".to_owned();
-            return Err(ApiError::Shape { path: MUSIC.path, why, trace_id: answer.trace_id });
+            return Err(ApiError::Shape { at: self.at(MUSIC.path), why, trace_id: answer.trace_id });
         };
         let length_ms = answer.extra_info.as_ref().and_then(|info| info.get("music_duration")?.as_u64());
         Ok(Song { audio, length_ms, usage: answer.extra_info, unfinished })

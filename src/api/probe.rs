@@ -39,7 +39,7 @@ impl Client {
             Err(Unread::Broken(error)) => return Err(self.lost(PATH, error)),
             Err(Unread::Endless) => {
                 let why = format!("the answer is larger than {USUAL} bytes");
-                Some(ApiError::Shape { path: PATH, why, trace_id: trace })
+                Some(ApiError::Shape { at: self.at(PATH), why, trace_id: trace })
             }
         };
         Ok(Probe { host_time, refusal })

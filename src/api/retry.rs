@@ -57,7 +57,7 @@ mod tests {
 
     fn refused(code: Option<i64>, status: u16) -> ApiError {
         ApiError::Refused {
-            path: "/v1/x",
+            at: "/v1/x".into(),
             status,
             code,
             message: String::new(),
@@ -68,8 +68,8 @@ mod tests {
 
     #[test]
     fn a_paid_request_is_repeated_only_when_minimax_did_not_take_it() {
-        let lost = ApiError::Lost { path: "/v1/x", why: "reset".into() };
-        let unsent = ApiError::Unsent { path: "/v1/x", why: "refused".into() };
+        let lost = ApiError::Lost { at: "/v1/x".into(), why: "reset".into() };
+        let unsent = ApiError::Unsent { at: "/v1/x".into(), why: "refused".into() };
         assert_eq!(pause(Nature::Paid, &lost, 1, 0.5), None);
         assert!(pause(Nature::Paid, &unsent, 1, 0.5).is_some());
         for row in facts().codes() {
@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn a_read_is_repeated_in_bad_weather_and_only_then() {
         let again = |error: &ApiError| pause(Nature::Read, error, 1, 0.5).is_some();
-        assert!(again(&ApiError::Lost { path: "/v1/x", why: "reset".into() }));
+        assert!(again(&ApiError::Lost { at: "/v1/x".into(), why: "reset".into() }));
         assert!(
             again(&refused(None, 502))
                 && again(&refused(Some(1000), 200))
@@ -106,7 +106,7 @@ mod tests {
         );
         assert_eq!(waits.last(), Some(&None));
         let asked = ApiError::Refused {
-            path: "/v1/x",
+            at: "/v1/x".into(),
             status: 429,
             code: None,
             message: String::new(),
@@ -123,7 +123,7 @@ mod tests {
         let status = prop_oneof![Just(200), Just(429), Just(OVERLOADED), 100..600_u16, any::<u16>()];
         let asked = prop::option::of((0..u64::MAX).prop_map(Duration::from_secs));
         let refused = (code, status, asked).prop_map(|(code, status, retry_after)| ApiError::Refused {
-            path: "/v1/x",
+            at: "/v1/x".into(),
             status,
             code,
             message: String::new(),
@@ -133,9 +133,9 @@ mod tests {
         prop_oneof![
             6 => refused,
             1 => Just(ApiError::NoKey),
-            1 => Just(ApiError::Unsent { path: "/v1/x", why: String::new() }),
-            1 => Just(ApiError::Lost { path: "/v1/x", why: String::new() }),
-            1 => Just(ApiError::Shape { path: "/v1/x", why: String::new(), trace_id: None }),
+            1 => Just(ApiError::Unsent { at: "/v1/x".into(), why: String::new() }),
+            1 => Just(ApiError::Lost { at: "/v1/x".into(), why: String::new() }),
+            1 => Just(ApiError::Shape { at: "/v1/x".into(), why: String::new(), trace_id: None }),
         ]
     }
 

@@ -245,7 +245,7 @@ impl Client {
         });
         let Some(audio) = audio else {
             let why = "a success without audio".to_owned();
-            return Err(ApiError::Shape { path: T2A.path, why, trace_id: None });
+            return Err(ApiError::Shape { at: self.at(T2A.path), why, trace_id: None });
         };
         let number = |name: &str| answer.extra_info.as_ref()?.get(name)?.as_u64();
         Ok(Speech {

@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Message, Role};
 
 use super::speech_stream::{SoundEnd, SoundPiece, SoundStream, decoded};
-use super::{ApiError, AudioSetting, Client, VoiceSetting, causes, header_text, read};
+use super::{ApiError, AudioSetting, Client, VoiceSetting, header_text, read};
 
 const PATH: &str = "/ws/v1/t2a_v2_bidi";
 
@@ -83,8 +83,9 @@ impl Client {
     pub async fn speak_live(&self, live: &LiveSpeech) -> Result<SoundStream, ApiError> {
         let opening = async {
             let opened = timeout(OPENING, self.open_session(live)).await;
-            let mut session =
-                opened.map_err(|_| unsent(format!("no answer for {} s", OPENING.as_secs())))??;
+            let mut session = opened.map_err(|_| {
+                unsent(format!("MiniMax did not open a session within {} s", OPENING.as_secs()))
+            })??;
             session.send_text().await?;
             Ok(session)
         };
@@ -97,7 +98,7 @@ impl Client {
     async fn open_session(&self, live: &LiveSpeech) -> Result<Session, ApiError> {
         let socket = self.open_socket().await?;
         let mut session = Session {
-            client: Self::new(self.host.clone(), self.key.clone()),
+            client: self.beside(self.key.clone(), super::RateLimits::default()),
             socket: Box::pin(socket),
             text: live.text.clone(),
             tries: 0,
@@ -127,8 +128,7 @@ impl Client {
             .header(header::UPGRADE, "websocket")
             .header(header::SEC_WEBSOCKET_VERSION, "13")
             .header(header::SEC_WEBSOCKET_KEY, &nonce);
-        let response =
-            request.send().await.map_err(|error| unsent(self.clean(&causes(&error.without_url()))))?;
+        let response = request.send().await.map_err(|error| nothing_sent(self.lost(PATH, error)))?;
         let (status, trace) = (response.status(), header_text(&response, "trace-id"));
         if status != StatusCode::SWITCHING_PROTOCOLS {
             let body = read(response, super::USUAL).await.map_err(|_| unsent("the answer was cut off"))?;
@@ -139,7 +139,7 @@ impl Client {
         if accepted != derive_accept_key(nonce.as_bytes()) {
             return Err(unsent("the WebSocket was answered by somebody else"));
         }
-        let upgraded = response.upgrade().await.map_err(|error| unsent(causes(&error)))?;
+        let upgraded = response.upgrade().await.map_err(|error| nothing_sent(self.lost(PATH, error)))?;
         Ok(WebSocketStream::from_raw_socket(upgraded, Role::Client, None).await)
     }
 }
@@ -164,10 +164,7 @@ impl Session {
     /// Waits for an event before the text is sent. A lost connection here means that nothing was billed.
     async fn await_event(&mut self, wanted: &str) -> Result<(), ApiError> {
         loop {
-            let event = self.receive().await.map_err(|error| match error {
-                ApiError::Lost { why, .. } => unsent(why),
-                other => other,
-            })?;
+            let event = self.receive().await.map_err(nothing_sent)?;
             if event.word == wanted {
                 return Ok(());
             }
@@ -252,10 +249,20 @@ impl Session {
     }
 }
 
+/// The text has not been sent yet, so nothing was billed.
+fn nothing_sent(error: ApiError) -> ApiError {
+    match error {
+        ApiError::Lost { at, why } => {
+            ApiError::Unsent { at, why: format!("The session with MiniMax could not be opened: {why}") }
+        }
+        other => other,
+    }
+}
+
 fn unsent(why: impl Into<String>) -> ApiError {
-    ApiError::Unsent { path: PATH, why: why.into() }
+    ApiError::Unsent { at: PATH.into(), why: why.into() }
 }
 
 fn lost(why: impl Into<String>) -> ApiError {
-    ApiError::Lost { path: PATH, why: why.into() }
+    ApiError::Lost { at: PATH.into(), why: why.into() }
 }

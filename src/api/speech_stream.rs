@@ -177,7 +177,7 @@ pub(super) fn decoded(path: &'static str, hex: &str) -> Result<Bytes, ApiError> 
     let bytes = data_encoding::HEXLOWER_PERMISSIVE.decode(hex.as_bytes());
     bytes.map(Bytes::from).map_err(|error| {
         let why = format!("a piece of sound is not hex: {error}");
-        ApiError::Shape { path, why, trace_id: None }
+        ApiError::Shape { at: path.into(), why, trace_id: None }
     })
 }
 
@@ -186,5 +186,5 @@ fn silence() -> ApiError {
 }
 
 fn lost(why: String) -> ApiError {
-    ApiError::Lost { path: T2A.path, why }
+    ApiError::Lost { at: T2A.path.into(), why }
 }

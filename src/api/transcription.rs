@@ -186,5 +186,5 @@ fn subtitles(format: TranscriptFormat, body: &str) -> Result<Transcript, ApiErro
 }
 
 fn not_a_transcript(why: &str) -> ApiError {
-    ApiError::Shape { path: TRANSCRIBE.path, why: why.to_owned(), trace_id: None }
+    ApiError::Shape { at: TRANSCRIBE.path.into(), why: why.to_owned(), trace_id: None }
 }

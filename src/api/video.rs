@@ -181,5 +181,5 @@ pub(super) fn task(path: &'static str, task_id: String) -> Result<String, ApiErr
         length if length > LONGEST_ID => format!("a task_id of {length} characters"),
         _ => return Ok(task_id),
     };
-    Err(ApiError::Shape { path, why, trace_id: None })
+    Err(ApiError::Shape { at: path.into(), why, trace_id: None })
 }

@@ -158,7 +158,7 @@ impl Client {
             return Ok(());
         }
         let why = format!("asked to cancel, it says `{}`", self.clean(&action));
-        Err(ApiError::Shape { path: DELETE.path, why, trace_id: None })
+        Err(ApiError::Shape { at: self.at(DELETE.path), why, trace_id: None })
     }
 }
 

@@ -3,10 +3,11 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{ApiError, Client, Endpoint};
+use super::chat::{answer_text, usage_cost};
+use super::{ApiError, Client, Endpoint, Success};
 
 const VLM: Endpoint = Endpoint::post("/v1/coding_plan/vlm", 180);
-const CHAT: Endpoint = Endpoint::post("/v1/chat/completions", 600);
+static CHAT: Endpoint = Endpoint::post("/v1/chat/completions", 600);
 
 /// The longest answer about an image, in tokens.
 pub const LONGEST_LOOK: u32 = 4096;
@@ -29,6 +30,8 @@ pub struct Seen {
     pub tokens: Option<(u64, u64)>,
     /// `usage`, unchanged.
     pub usage: Option<Value>,
+    /// What a gateway says that it cost, in US dollars.
+    pub cost: Option<f64>,
 }
 
 impl Client {
@@ -43,10 +46,10 @@ impl Client {
             Picture::Uploaded(id) => json!({ "prompt": prompt, "file_id": id }),
         };
         let answer: Answer = self.post(&VLM, &body).await?;
-        Ok(Seen { text: answer.content, tokens: None, usage: None })
+        Ok(Seen { text: answer.content, tokens: None, usage: None, cost: None })
     }
 
-    /// Asks a chat model (OpenAI protocol, not streamed, without thinking).
+    /// Asks a chat model (OpenAI protocol, not streamed).
     pub async fn look_by_chat(&self, model: &str, prompt: &str, picture: &Picture) -> Result<Seen, ApiError> {
         #[derive(Deserialize)]
         struct Answer {
@@ -56,10 +59,12 @@ impl Client {
         #[derive(Deserialize)]
         struct Choice {
             message: Message,
+            finish_reason: Option<String>,
         }
         #[derive(Deserialize)]
         struct Message {
             content: Option<String>,
+            reasoning_content: Option<String>,
         }
         let url = match picture {
             Picture::Data(url) => url.clone(),
@@ -72,25 +77,29 @@ impl Client {
         let body = json!({
             "model": model,
             "messages": [{ "role": "user", "content": content }],
-            "thinking": { "type": "disabled" },
             "max_completion_tokens": LONGEST_LOOK,
         });
-        let answer: Answer = self.post(&CHAT, &body).await?;
-        let text = answer.choices.into_iter().next().and_then(|choice| choice.message.content);
-        let text = without_thought(text.as_deref().unwrap_or_default());
+        let asked = self.exchange(&CHAT, CHAT.path, |request| request.json(&body));
+        let Success { body, trace_id, cost } = self.observed(CHAT.path, asked).await?;
+        let answer: Answer = self.parse(CHAT.path, trace_id, &body)?;
+        let Some(Choice { message, finish_reason }) = answer.choices.into_iter().next() else {
+            let why = "an answer without choices".to_owned();
+            return Err(ApiError::Shape { at: self.at(CHAT.path), why, trace_id: None });
+        };
+        let beside = message.reasoning_content.unwrap_or_default();
+        let text = answer_text(&message.content.unwrap_or_default(), &beside);
         if text.is_empty() {
-            let why = "an answer without words".to_owned();
-            return Err(ApiError::Shape { path: CHAT.path, why, trace_id: None });
+            let why = match finish_reason.as_deref() {
+                Some("length") => {
+                    format!("max_tokens ({LONGEST_LOOK}) was used up by reasoning, so there is no answer")
+                }
+                _ => "an answer without words".to_owned(),
+            };
+            return Err(ApiError::Shape { at: self.at(CHAT.path), why, trace_id: None });
         }
         let count = |name: &str| answer.usage.as_ref()?.get(name)?.as_u64();
         let tokens = count("prompt_tokens").zip(count("completion_tokens"));
-        Ok(Seen { text: text.to_owned(), tokens, usage: answer.usage })
+        let cost = cost.or_else(|| usage_cost(answer.usage.as_ref()?));
+        Ok(Seen { text, tokens, usage: answer.usage, cost })
     }
-}
-
-/// Removes a `<think>` block, which may come although thinking is disabled.
-fn without_thought(text: &str) -> &str {
-    let text = text.trim_start();
-    let rest = text.strip_prefix("<think>").and_then(|thought| thought.split_once("</think>"));
-    rest.map_or(text, |(_, rest)| rest).trim()
 }

@@ -197,7 +197,7 @@ impl Client {
         let answer: Answer = self.post(&DESIGN, submit).await?;
         let voice_id = answer.voice_id.filter(|id| !id.is_empty()).or_else(|| submit.voice_id.clone());
         let missing = || ApiError::Shape {
-            path: DESIGN.path,
+            at: self.at(DESIGN.path),
             why: "a success without voice_id".to_owned(),
             trace_id: answer.trace_id.clone(),
         };

@@ -43,8 +43,8 @@ pub(super) async fn run_alone(port: u16, dir: Option<PathBuf>) -> Outcome {
     writeln!(io::stdout(), "{}", sandbox.url())?;
     writeln!(
         io::stderr(),
-        "A MiniMax simulator listens at {url}. Point any client at it: MINIMAX_API_HOST={url}, with any MINIMAX_API_KEY.\n\
-         A key such as sandbox-2049 makes it answer with that error code. Ctrl-C ends it.",
+        "A MiniMax simulator listens at {url}. Point any client at it: MINIMAX_API_HOST={url} and MINIMAX_SANDBOX=true, with any\n\
+         MINIMAX_API_KEY. A key such as sandbox-2049 makes it answer with that error code. Ctrl-C ends it.",
         url = sandbox.url()
     )?;
     tokio::signal::ctrl_c().await?;

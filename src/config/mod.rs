@@ -29,7 +29,7 @@ use url::Url;
 pub use http::HttpSettings;
 pub use oauth::{OAuthSettings, ScopeRow};
 pub use reader::HOSTS;
-use reader::{Reader, is_loopback, origin};
+use reader::{Reader, origin};
 pub use settings::{SETTINGS, Setting};
 pub use start::read_key;
 pub use telemetry::{OtlpSettings, TelemetrySettings};
@@ -187,8 +187,9 @@ pub struct Config {
     pub account: String,
     /// The region, which decides the currency of prices.
     pub region: Region,
-    /// If true, the API is on this machine: plain http is legal and polls may be frequent.
-    pub loopback: bool,
+    /// If true, the API is the sandbox: links to this machine may be fetched, polls are frequent and no rate limits are
+    /// kept. Set by `--sandbox` or by a setting, never by the host's address: a host on this machine may be a gateway.
+    sandbox: bool,
     /// The folder for results.
     pub base_path: PathBuf,
     /// More folders that tools may read and write. Relative ones do not count before [`Self::start_in`].
@@ -251,7 +252,7 @@ impl Config {
         let (key, key_note) = reader.key();
         let chosen = reader.region();
         let url = reader.host(chosen);
-        let loopback = url.as_ref().is_some_and(is_loopback);
+        let sandbox = reader.sandbox(url.as_ref());
         let name = url.as_ref().and_then(Url::host_str).unwrap_or_default();
         let region = if CN_HOSTS.contains(&name) { Region::Cn } else { chosen };
         let host = url.as_ref().map(origin).unwrap_or_default();
@@ -268,7 +269,7 @@ impl Config {
             account: host.clone(),
             host,
             region,
-            loopback,
+            sandbox,
             base_path: reader.folder("MINIMAX_MCP_BASE_PATH", &places.home, results),
             allowed_dirs: reader.dirs(&places.home),
             start_dir: None,
@@ -282,7 +283,7 @@ impl Config {
                 video_model: reader.get("MINIMAX_VIDEO_MODEL"),
                 voice_id: reader.get("MINIMAX_VOICE_ID"),
             },
-            poll: reader.poll(loopback),
+            poll: reader.poll(sandbox),
             rate_limits: reader.choice("MINIMAX_RATE_LIMITS"),
             data_dir: reader.folder("MINIMAX_DATA_DIR", &places.home, places.data.join("minimax-mcp")),
             keep: reader.keep(),
@@ -300,9 +301,9 @@ impl Config {
         }
     }
 
-    /// True if requests keep MiniMax's documented rate limits. By default an API on this machine has none.
+    /// True if requests keep MiniMax's documented rate limits. By default the sandbox has none.
     pub fn keeps_limits(&self) -> bool {
-        self.rate_limits.unwrap_or(!self.loopback)
+        self.rate_limits.unwrap_or(!self.sandbox)
     }
 
     /// Adds a problem that was found when a setting was used.
@@ -379,6 +380,23 @@ mod tests {
             assert_eq!(config.host, "", "{given}");
         }
         assert!(read(&[("MINIMAX_API_HOST", "http://127.0.0.1:9")]).problems.is_empty());
+    }
+
+    #[test]
+    fn a_host_on_this_machine_is_a_gateway_unless_the_sandbox_is_named() {
+        for host in ["http://127.0.0.1:4000", "http://localhost:4000", "http://[::1]:4000"] {
+            let gateway = read(&[("MINIMAX_API_HOST", host)]);
+            assert_eq!((gateway.sandbox, gateway.keeps_limits()), (false, true), "{host}");
+            assert_eq!(gateway.poll, Duration::from_secs(10), "{host}");
+            let sandbox = read(&[("MINIMAX_API_HOST", host), ("MINIMAX_SANDBOX", "true")]);
+            assert_eq!((sandbox.sandbox, sandbox.keeps_limits()), (true, false), "{host}");
+            assert!(sandbox.poll < Duration::from_secs(1) && sandbox.problems.is_empty(), "{host}");
+        }
+        let elsewhere = read(&[("MINIMAX_API_HOST", "https://api.minimax.io"), ("MINIMAX_SANDBOX", "true")]);
+        assert!(!elsewhere.sandbox);
+        assert_eq!(elsewhere.problems.first().map(|problem| problem.name), Some("MINIMAX_SANDBOX"));
+        let config = read(&[]).at_sandbox("http://127.0.0.1:1");
+        assert_eq!((config.sandbox, config.keeps_limits()), (true, false));
     }
 
     #[test]

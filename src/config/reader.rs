@@ -196,8 +196,22 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         Some(self.flag(name))
     }
 
-    pub(super) fn poll(&mut self, loopback: bool) -> Duration {
-        let default = if loopback { Duration::from_millis(300) } else { Duration::from_secs(10) };
+    /// Whether the API host is a sandbox. The setting is refused for a host of another machine, because it lets callers
+    /// reach this one.
+    pub(super) fn sandbox(&mut self, host: Option<&Url>) -> bool {
+        if !self.flag("MINIMAX_SANDBOX") {
+            return false;
+        }
+        let here = host.is_none_or(is_loopback);
+        if !here {
+            let problem = "is true, but MINIMAX_API_HOST is not on this machine; a sandbox is reached as http://127.0.0.1:PORT";
+            self.problem("MINIMAX_SANDBOX", problem.to_owned());
+        }
+        here
+    }
+
+    pub(super) fn poll(&mut self, sandbox: bool) -> Duration {
+        let default = if sandbox { Duration::from_millis(300) } else { Duration::from_secs(10) };
         let Some(value) = self.get("MINIMAX_POLL_SECONDS") else { return default };
         match value.parse::<f64>() {
             Ok(seconds) if (0.05..=60.0).contains(&seconds) => Duration::from_secs_f64(seconds),

@@ -34,6 +34,11 @@ pub const SETTINGS: &[Setting] = &[
         meaning: "The URL of another API host, such as a gateway; overrides the region. Plain http is allowed for this machine only. `MINIMAX_API_BASE` is an alias, and a trailing `/v1` or `/anthropic` is ignored",
     },
     Setting {
+        name: "MINIMAX_SANDBOX",
+        default: "`false`",
+        meaning: "`true` says that `MINIMAX_API_HOST` is a sandbox on this machine (`minimax-mcp sandbox`), for tests: links to this machine are fetched even if a caller gives them, polls are frequent, and no rate limits are kept. A gateway on this machine must not have it",
+    },
+    Setting {
         name: "MINIMAX_MCP_BASE_PATH",
         default: "`minimax` on the Desktop, or in the home folder if there is no Desktop",
         meaning: "The folder in which results are saved. With `--sandbox`, its subfolder `sandbox`",
@@ -105,12 +110,12 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "MINIMAX_POLL_SECONDS",
-        default: "`10`, or `0.3` when the API is on this machine",
+        default: "`10`, or `0.3` with a sandbox",
         meaning: "The interval between status requests for a running task, in seconds: 0.05 to 60",
     },
     Setting {
         name: "MINIMAX_RATE_LIMITS",
-        default: "`true`, or `false` when the API is on this machine",
+        default: "`true`, or `false` with a sandbox",
         meaning: "`true`: requests wait in a queue so that they stay within MiniMax's documented limits (the table `limits` in `src/facts`; `MINIMAX_FACTS_FILE` overrides it). `false`: requests wait only after MiniMax has rejected one for its rate",
     },
     Setting {

@@ -42,12 +42,13 @@ impl Config {
         if !ours {
             self.key = Some(SecretString::from("sandbox-key"));
         }
-        (self.key_note, self.loopback) = (None, true);
+        (self.key_note, self.sandbox) = (None, true);
         self.poll = self.poll.min(Duration::from_millis(300));
         let about_the_host = [
             "MINIMAX_API_HOST",
             "MINIMAX_API_BASE",
             "MINIMAX_REGION",
+            "MINIMAX_SANDBOX",
             "MINIMAX_API_KEY",
             "MINIMAX_API_KEY_FILE",
         ];
@@ -57,7 +58,7 @@ impl Config {
 
     /// True if calls go to the sandbox, where nothing is billed.
     pub fn is_sandbox(&self) -> bool {
-        self.account == SANDBOX
+        self.sandbox
     }
 
     /// Takes the key from the contents of the key file. A key in the environment wins.

@@ -23,7 +23,7 @@ pub use limits::Limit;
 use limits::TextLimit;
 pub use music::{Closing, MusicModel};
 pub use names::ModelKind;
-pub use offer::{Offer, Rule, Upload, Vision, offer};
+pub use offer::{Offer, Rule, Site, Upload, Vision, offer};
 use text::Text;
 pub use text::{TextModel, TextProtocol, Thinking, TokenPrice};
 pub use user_file::install;
@@ -92,6 +92,12 @@ pub enum Class {
 pub struct Code {
     pub code: i64,
     pub meaning: String,
+    /// What happened, as the beginning of a sentence.
+    #[serde(default)]
+    pub what: Option<String>,
+    /// If true, the key may be one of another region.
+    #[serde(default)]
+    pub key: bool,
     pub class: Class,
     pub advice: String,
 }
@@ -104,6 +110,12 @@ pub struct HttpStatus {
     /// A word that the message must contain, for a status with more than one meaning.
     #[serde(default)]
     pub says: Option<String>,
+    /// What happened, as the beginning of a sentence.
+    #[serde(default)]
+    pub what: Option<String>,
+    /// If true, the key may be one of another region.
+    #[serde(default)]
+    pub key: bool,
     pub class: Class,
     pub advice: String,
 }

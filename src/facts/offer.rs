@@ -14,6 +14,9 @@ pub struct Offer {
     pub vision: Vision,
     /// The codes that mean that the key has no plan, or a plan that does not cover the call.
     pub no_plan: Vec<i64>,
+    /// MiniMax's own hosts. Any other host is a gateway.
+    #[serde(default)]
+    pub hosts: Vec<Site>,
     uploads: Vec<Upload>,
 }
 
@@ -30,6 +33,18 @@ struct Call {
 #[expect(missing_docs, reason = "the columns of a table")]
 pub struct Vision {
     pub model: String,
+}
+
+/// One of MiniMax's own hosts (platform docs > hosts).
+#[derive(Debug, Deserialize)]
+pub struct Site {
+    /// The host name.
+    pub id: String,
+    /// The value of `MINIMAX_REGION`.
+    pub region: String,
+    /// Where keys of the region are made. Only the first host of a region has them.
+    #[serde(default)]
+    pub platforms: Vec<String>,
 }
 
 /// The rules for uploads with one purpose (File Management > upload).
@@ -79,6 +94,11 @@ impl Offer {
     /// The price of one call of a tool.
     pub fn each(&self, tool: &str) -> Price {
         self.calls.iter().find(|row| row.alias == tool).map_or_else(Price::default, |row| row.each)
+    }
+
+    /// MiniMax's own host of this name.
+    pub fn host(&self, name: &str) -> Option<&Site> {
+        self.hosts.iter().find(|site| site.id.eq_ignore_ascii_case(name))
     }
 
     /// All upload purposes.

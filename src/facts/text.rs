@@ -91,7 +91,7 @@ pub struct TextModel {
     /// Legal values of `effort` in the Responses protocol, if they differ.
     #[serde(default)]
     responses_efforts: Vec<String>,
-    /// The effort of a call that names none. The model's own default is the most expensive one.
+    /// The model's own effort for a call that names none. It is not sent.
     #[serde(default)]
     pub effort: Option<String>,
     /// If true, a `tool_choice` other than auto reportedly has no effect.

@@ -11,6 +11,7 @@ use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use url::Url;
 
 use super::order::task;
 use super::registry::{Registry, Watch};
@@ -43,8 +44,10 @@ pub struct Settings {
     pub account: String,
     /// The time between polls of a task.
     pub poll: Duration,
-    /// Whether results may be downloaded from this machine over plain HTTP.
-    pub loopback: bool,
+    /// If true, the API is the sandbox, and links to this machine may be fetched over plain HTTP.
+    pub sandbox: bool,
+    /// The API's own origin. Links of results may lead there, wherever it is.
+    pub api: Option<Url>,
     /// What may be spent.
     pub limits: Limits,
     /// How long ended jobs are kept; `None` keeps them forever.
@@ -69,7 +72,10 @@ pub(super) struct Shared {
     pub(super) registry: Arc<Registry>,
     pub(super) tracker: TaskTracker,
     pub(super) stop: CancellationToken,
+    /// For links of results.
     pub(super) fetcher: Fetcher,
+    /// For links that a caller gives.
+    inputs: Fetcher,
     pub(super) download_slots: DownloadSlots,
     pub(super) spool: Arc<SpoolRetry>,
     /// The last readiness check: when, and its result.
@@ -83,7 +89,8 @@ impl Jobs {
     /// Opens nothing: the database is opened when it is first needed.
     pub fn new(api: Client, settings: Settings) -> Self {
         crate::clock::begin();
-        let guard = Guard { loopback_http: settings.loopback, ..Guard::default() };
+        let guard = Guard { loopback_http: settings.sandbox, ..Guard::default() };
+        let results = guard.clone().trusting(settings.api.as_ref());
         let own = Arc::new(Tenant { client: api, name: settings.account.clone() });
         let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
         let (store, registry) = (Arc::<OnceCell<_>>::default(), Arc::<Registry>::default());
@@ -109,7 +116,8 @@ impl Jobs {
                 registry,
                 tracker,
                 stop,
-                fetcher: Fetcher::new(guard),
+                fetcher: Fetcher::new(results),
+                inputs: Fetcher::new(guard),
                 download_slots: DownloadSlots::default(),
                 spool: Arc::new(spool),
                 readiness: tokio::sync::Mutex::default(),
@@ -117,18 +125,22 @@ impl Jobs {
         }
     }
 
-    /// Downloads links, for inputs that have to be uploaded.
+    /// Fetches links that a caller gives.
     pub fn fetcher(&self) -> &Fetcher {
+        &self.shared.inputs
+    }
+
+    /// Fetches links that MiniMax gave. They may lead to the API's own origin.
+    pub fn result_fetcher(&self) -> &Fetcher {
         &self.shared.fetcher
     }
 
-    /// As [`Self::fetcher`], for downloads that resume what an earlier process has begun. Resuming needs a key from the
-    /// database.
-    pub async fn resuming_fetcher(&self) -> &Fetcher {
+    /// Opens the database, whose secret lets the fetchers resume downloads of an earlier process. Without it, nothing is
+    /// resumed.
+    pub async fn prepare_resume(&self) {
         if let Err(error) = self.store().await {
             tracing::info!(%error, "an interrupted download will not be resumed by the next process");
         }
-        &self.shared.fetcher
     }
 
     /// The API client with this handle's key.
@@ -142,7 +154,9 @@ impl Jobs {
             .get_or_try_init(|| async {
                 let owner = random_id("server");
                 let store = Arc::new(Store::open(&self.shared.settings.data_dir, owner).await?);
-                self.shared.fetcher.resume_with(Sha256::digest(store.secret("downloads").await?).into());
+                let secret: [u8; 32] = Sha256::digest(store.secret("downloads").await?).into();
+                self.shared.fetcher.resume_with(secret);
+                self.shared.inputs.resume_with(secret);
                 // Before a caller reads the rows.
                 Box::pin(self.shared.spool.drain_everywhere(&store)).await;
                 // With the server's own account, because the caller's must be free to make room.

@@ -232,6 +232,15 @@ impl ToolError {
         }
     }
 
+    /// What to do now, and at the end what MiniMax's support asks for.
+    fn next(&self) -> String {
+        let details = match self {
+            Self::Api(error) | Self::Bought(error) => error.details(),
+            _ => None,
+        };
+        [Some(self.advice()), details].into_iter().flatten().collect::<Vec<_>>().join(" ")
+    }
+
     /// The kind of error in one word, for metrics and programs.
     fn word(&self) -> &'static str {
         match self {
@@ -273,7 +282,7 @@ impl ToolError {
     pub(crate) fn into_response(self) -> CallToolResponse {
         let word = self.word();
         telemetry::failed(word);
-        let (error, next) = (self.view(), self.advice());
+        let (error, next) = (self.view(), self.next());
         let mut result = CallToolResult::error(vec![ContentBlock::text(error.lines(&next))]);
         result.structured_content = serde_json::to_value(JobView::error(error, next)).ok();
         result.meta = Some(MetaObject(JsonObject::from_iter([(ERROR_WORD.to_owned(), word.into())])));

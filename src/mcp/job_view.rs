@@ -161,7 +161,7 @@ impl ErrorView {
     /// The error in words, followed by what to do, and at the end what MiniMax's support asks for.
     pub(crate) fn lines(&self, next: &str) -> String {
         let message = sentence(&self.message);
-        let is_new = |fact: &String| !message.contains(fact.as_str());
+        let is_new = |fact: &String| !message.contains(fact.as_str()) && !next.contains(fact.as_str());
         let code =
             self.code.map(|code| code.to_string()).filter(is_new).map(|code| format!("MiniMax code {code}"));
         let trace = self.trace_id.clone().filter(is_new).map(|trace| format!("trace id {trace}"));

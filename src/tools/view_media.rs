@@ -123,7 +123,7 @@ async fn seen(
     place: Place,
 ) -> Result<View, ToolError> {
     let source = match source {
-        Source::Link(_) if !uri.trim_start().starts_with("minimax://") => {
+        Source::Link(_) => {
             let problem = "is a link; download_file saves it, then give the path";
             return Err(ToolError::argument("uri", problem));
         }
@@ -136,7 +136,7 @@ async fn seen(
     let video = match &source {
         Source::Data(blob) => blob.kind == Kind::Video,
         Source::Path(path) => server.inputs.sources.opened("uri", path.clone(), &VIDEOS).await.is_ok(),
-        Source::Link(link) => matches!(link_extension(link), "mp4" | "mov" | "webm"),
+        Source::Link(link) | Source::Made(link) => matches!(link_extension(link), "mp4" | "mov" | "webm"),
         Source::Uploaded(_) => false,
     };
     if video {

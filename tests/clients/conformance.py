@@ -205,6 +205,7 @@ def check_all(program, tools, folder, quick):
     settings = {
         "MINIMAX_API_KEY": "sk-conformance",
         "MINIMAX_API_HOST": sandbox.url,
+        "MINIMAX_SANDBOX": "true",
         "MINIMAX_MCP_BASE_PATH": str(folder / "results"),
         "MINIMAX_DATA_DIR": str(folder / "records"),
         "MINIMAX_LOG": "off",

@@ -107,6 +107,7 @@ def play_all(program, played, folder):
     settings = {
         "MINIMAX_API_KEY": "sk-matrix",
         "MINIMAX_API_HOST": sandbox.url,
+        "MINIMAX_SANDBOX": "true",
         "MINIMAX_MCP_BASE_PATH": str(folder / "results"),
         "MINIMAX_DATA_DIR": str(folder / "records"),
         "MINIMAX_LOG": "warn",

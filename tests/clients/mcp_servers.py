@@ -34,6 +34,7 @@ class Server:
         settings = {
             "MINIMAX_API_KEY": "sk-check",
             "MINIMAX_API_HOST": sandbox.url,
+            "MINIMAX_SANDBOX": "true",
             "MINIMAX_MCP_BASE_PATH": str(base),
             "MINIMAX_API_RESOURCE_MODE": mode,
             # Ours alone: where its records are, so that the check leaves none behind.

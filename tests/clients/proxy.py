@@ -429,6 +429,7 @@ def play_all(program, found, folder, quick):
     settings = {
         "MINIMAX_API_KEY": "sk-proxy",
         "MINIMAX_API_HOST": sandbox.url,
+        "MINIMAX_SANDBOX": "true",
         "MINIMAX_MCP_BASE_PATH": str(folder / "results"),
         "MINIMAX_DATA_DIR": str(folder / "records"),
         "MINIMAX_MCP_TOKEN_FILE": str(tokens),

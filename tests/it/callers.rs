@@ -375,6 +375,7 @@ async fn a_callers_key_is_in_no_file_and_no_result_and_no_line_of_the_log() {
         ("HOME", path("home")),
         ("USERPROFILE", path("home")),
         ("MINIMAX_API_HOST", sandbox.url()),
+        ("MINIMAX_SANDBOX", "true".to_owned()),
         ("MINIMAX_API_KEY", OWN.to_owned()),
         ("MINIMAX_MCP_CALLER_KEYS", "on".to_owned()),
         ("MINIMAX_MCP_BASE_PATH", path("out")),

@@ -1,10 +1,11 @@
-//! Every error code and envelope of MiniMax: its class, whose turn it is, which requests are retried, and what the
+//! Every error code and envelope of MiniMax: its class, the kind of its error, which requests are retried, and what the
 //! caller is told to do.
 //!
 //! The tables here are separate copies, so that a mistake in the product's tables is noticed.
 
 use std::ops::RangeInclusive;
 
+use minimax_mcp::api::{ApiError, Blame};
 use minimax_mcp::facts::{Class, facts};
 use minimax_mcp::sandbox::{Act, Rule};
 use serde_json::{Value, json};
@@ -42,6 +43,7 @@ const CODES: &[(i64, Class, bool, bool)] = &[
     (2049, Class::Auth, false, false),
     (2056, Class::Quota, false, false),
     (2061, Class::Quota, false, false),
+    (2062, Class::Quota, false, false),
     // Codes of the WebSockets ("T2A WebSocket > Status codes").
     (2201, Class::Server, true, false),
     (2202, Class::Crate, false, false),
@@ -212,11 +214,24 @@ fn meant(class: Class) -> (RangeInclusive<usize>, usize, &'static str, &'static 
     }
 }
 
-/// Splits an error text: what happened and what to do, and at its end the trace id.
+/// Splits an error text: what happened and what to do, and the trace id of the details at its end.
 fn parts(said: &str) -> (&str, Option<&str>) {
-    let at_end = said.rsplit_once("trace id ").filter(|(_, trace)| trace.ends_with(')'));
-    let Some((before, trace)) = at_end else { return (said, None) };
-    (before.rsplit_once(" (").map_or(before, |(text, _)| text), Some(trace.trim_end_matches(')')))
+    let (body, details) = said.rsplit_once(" (").unwrap_or_else(|| panic!("no details: {said}"));
+    let known = details.contains("endpoint /") && details.contains("host 127.0.0.1");
+    assert!(known && details.ends_with(')'), "{said}");
+    is_plain(body);
+    (body, details.split_once("trace id ").map(|(_, trace)| trace.trim_end_matches(')')))
+}
+
+/// No chain of causes, no endpoints in the middle, and nothing is said twice.
+fn is_plain(message: &str) {
+    for word in ["Whose turn", "error sending request", "client error", "/v1/", "/v2/"] {
+        assert!(!message.contains(word), "{message}");
+    }
+    if let Some((what, own)) = message.split_once(": ") {
+        let own = own.split(". ").next().unwrap_or_default().trim_end_matches('.');
+        assert!(!what.to_lowercase().contains(&own.to_lowercase()), "{message}");
+    }
 }
 
 /// Makes the three calls and returns the row for the snapshot. `busy` means that MiniMax is overloaded: a text may
@@ -225,9 +240,11 @@ async fn walk(stage: &Stage, roads: &Roads, name: Value, act: &Act, class: Class
     let (reads, sends, status, kind) = meant(class);
     let (count, _, said) = stage.refused(&roads.read, act.clone(), None).await;
     assert!(reads.contains(&count), "{name}: {count} reads; {said}");
-    let (text, _) = parts(&said);
+    let (message, advice) = parts(&said).0.split_once(". ").unwrap_or_else(|| panic!("no advice: {said}"));
+    assert!(advice.len() > 20, "{name}: {said}");
+    let message = message.replace(&stage.world.sandbox.url()[7..], "HOST");
     let mut row = json!({
-        "name": name, "class": format!("{class:?}"), "said": text,
+        "name": name, "class": format!("{class:?}"), "message": message, "kind": kind, "advice": advice,
         "read": if reads.end() > reads.start() { json!("several") } else { json!(count) },
     });
     if let Some(paid) = &roads.paid {
@@ -238,11 +255,12 @@ async fn walk(stage: &Stage, roads: &Roads, name: Value, act: &Act, class: Class
         row["paid"] = json!({ "sent": count, "status": status });
         if status != "succeeded" {
             row["paid"]["kind"] = view["error"]["kind"].clone();
-            row["paid"]["next"] = view["next"].clone();
+            let next = view["next"].as_str().unwrap();
+            row["paid"]["next"] = json!(if status == "failed" { parts(next).0 } else { next });
         }
         if status == "failed" {
             assert_eq!(view["error"]["kind"], kind, "{view}");
-            assert!(text.ends_with(view["next"].as_str().unwrap()), "{text}: {view}");
+            assert_eq!(row["paid"]["next"], advice, "{view}");
         }
     }
     let (count, ..) = stage.refused(&roads.text, act.clone(), Some(1)).await;
@@ -263,19 +281,23 @@ async fn every_code_has_its_class_its_advice_and_its_tries() {
         let (reads, sends, ..) = meant(*class);
         assert_eq!((*reads.end() > 1, sends > 1), (*read, *paid), "{code}: what is documented");
         let row = walk(&stage, &base_resp(), json!(code), &refuse(*code), *class, false).await;
-        let named = format!("with code {code}, ");
-        assert!(row["said"].as_str().unwrap().contains(&named), "{row}");
+        let named = format!("(error {code})");
+        assert!(row["message"].as_str().unwrap().contains(&named), "{row}");
         // The same code at the end of an envelope's message.
         let (count, _, said) = stage.refused(&envelope().read, refuse(*code), None).await;
         let (text, trace) = parts(&said);
         assert!(reads.contains(&count) && text.contains(&named) && trace.is_some(), "{said}");
-        assert!(text.contains(&facts().code(*code).unwrap().advice), "{said}");
+        assert_eq!(text.split_once(". ").unwrap().1, row["advice"], "{said}");
+        assert!(
+            text.contains(&facts().code(*code).unwrap().advice) || facts().code(*code).unwrap().key,
+            "{said}"
+        );
         // A paid job has the code and the trace id in fields, or in its text if the outcome is unknown.
         if *class != Class::Rate {
             let (_, view, said) = stage.refused(&base_resp().paid.unwrap(), refuse(*code), Some(1)).await;
             let error = &view["error"];
             if *class == Class::Server {
-                assert!(said.contains(&named) && said.contains("(trace id "), "{said}");
+                assert!(said.contains(&named) && said.contains("trace id "), "{said}");
             } else {
                 assert_eq!(error["code"], *code, "{view}");
                 assert!(said.contains(error["trace_id"].as_str().unwrap()), "{said}");
@@ -295,7 +317,7 @@ async fn a_code_of_the_socket_ends_the_session_and_only_a_full_queue_is_waited_o
         let (count, view, said) = stage.refused(&speak, refuse(*code), Some(1)).await;
         let (_, sends, status, _) = meant(*class);
         assert_eq!((count, view["status"].as_str()), (sends, Some(status)), "{code}: {said}");
-        assert!(status == "succeeded" || said.contains(&format!("with code {code}, ")), "{said}");
+        assert!(status == "succeeded" || said.contains(&format!("error {code}")), "{said}");
     }
 }
 
@@ -308,8 +330,8 @@ async fn every_envelope_is_understood_on_every_road() {
         let act = status(*http, body);
         let busy = *http == 529;
         let row = walk(&stage, &envelope(), json!(http), &act, *class, busy).await;
-        let named = code.map_or_else(|| format!("with HTTP {http}"), |code| format!("with code {code}, "));
-        assert!(row["said"].as_str().unwrap().contains(&named), "{row}");
+        let named = code.map_or_else(|| format!("(HTTP {http})"), |code| format!("(error {code})"));
+        assert!(row["message"].as_str().unwrap().contains(&named), "{row}");
         let (_, _, said) = stage.refused(&envelope().read, act.clone(), None).await;
         assert_eq!(parts(&said).1, Some("req-7"), "{said}");
         // Endpoints with the other formats may return these too.
@@ -374,10 +396,21 @@ async fn an_envelope_goes_before_a_base_resp_and_that_before_the_status() {
                 headers: Default::default(),
             };
             let (count, _, said) = stage.refused(&road, act, None).await;
-            assert!(count == 1 && said.contains("with code 1008, "), "{said}");
+            assert!(count == 1 && said.contains("(error 1008)"), "{said}");
             assert_eq!(parts(&said).1 != Some(trace), has_header, "{said}");
             assert!(parts(&said).1.is_some(), "{said}");
         }
+    }
+}
+
+#[tokio::test]
+async fn an_error_that_is_a_text_is_shown() {
+    let stage = Stage::new().await;
+    for (http, body) in
+        [(400, r#"{"code":"x","error":"no such fox"}"#), (400, "no such fox"), (502, "<p>no such fox</p>")]
+    {
+        let (_, _, said) = stage.refused(&base_resp().read, status(http, body.to_owned()), None).await;
+        assert!(parts(&said).0.contains("no such fox") && !said.contains("\"code\""), "{said}");
     }
 }
 
@@ -388,7 +421,7 @@ async fn a_success_that_cannot_be_read_is_reported_and_a_paid_one_is_unknown() {
         let (roads, act) = (base_resp(), status(200, body.to_owned()));
         let (count, _, said) = stage.refused(&roads.read, act.clone(), None).await;
         assert_eq!(count, 1, "{body}: {said}");
-        assert!(said.contains("MINIMAX_API_HOST"), "{said}");
+        assert!(said.contains("MINIMAX_API_HOST") && parts(&said).1.is_some(), "{said}");
         let (count, view, said) = stage.refused(&roads.paid.unwrap(), act.clone(), Some(1)).await;
         assert_eq!((count, &view["status"]), (1, &json!("unknown")), "{body}: {said}");
         assert_eq!(view["error"]["kind"], "ask_user", "{view}");
@@ -396,4 +429,6 @@ async fn a_success_that_cannot_be_read_is_reported_and_a_paid_one_is_unknown() {
         assert!(count == 1 && !said.is_empty(), "{body}: {said}");
     }
     assert_eq!(stage.world.bought(), 0);
+    let unreadable = ApiError::Shape { at: "/v1/x".into(), why: String::new(), trace_id: None };
+    assert_eq!(unreadable.blame(), Blame::Crate);
 }

@@ -446,6 +446,7 @@ fn the_question_and_the_answer_are_the_protocols_own() {
                 ("HOME", &path("home")),
                 ("USERPROFILE", &path("home")),
                 ("MINIMAX_API_HOST", &sandbox.url()),
+                ("MINIMAX_SANDBOX", "true"),
                 ("MINIMAX_API_KEY", "sk-api-secret"),
                 ("MINIMAX_MCP_BASE_PATH", &path("out")),
                 ("MINIMAX_DATA_DIR", &path("data")),

@@ -70,6 +70,7 @@ pub fn command(url: &str, dir: &Path, more: &[(&str, &str)]) -> Command {
         .env("HOME", path("home"))
         .env("USERPROFILE", path("home"))
         .env("MINIMAX_API_HOST", url)
+        .env("MINIMAX_SANDBOX", "true")
         .env("MINIMAX_API_KEY", "sk-api-secret")
         .env("MINIMAX_MCP_BASE_PATH", path("out"))
         .env("MINIMAX_DATA_DIR", path("data"))

@@ -25,6 +25,7 @@ async fn answers(content: Option<&'static str>, calls: Vec<(&'static str, Value)
                 ("HOME", &path(&folder)),
                 ("USERPROFILE", &path(&folder)),
                 ("MINIMAX_API_HOST", &url),
+                ("MINIMAX_SANDBOX", "true"),
                 ("MINIMAX_API_KEY", "sk-api-secret"),
                 ("MINIMAX_MCP_BASE_PATH", &path(&folder.join("out"))),
                 ("MINIMAX_DATA_DIR", &path(&folder.join("data"))),

@@ -147,6 +147,7 @@ pub fn config(url: &str, dir: &Path, settings: &[(String, String)]) -> Config {
     let places = Places { home: dir.join("home"), desktop: None, data: dir.join("data") };
     let mut all: Vec<(String, String)> = vec![
         ("MINIMAX_API_HOST".into(), url.to_owned()),
+        ("MINIMAX_SANDBOX".into(), "true".into()),
         ("MINIMAX_API_KEY".into(), "sk-api-secret".into()),
         ("MINIMAX_MCP_BASE_PATH".into(), dir.join("out").display().to_string()),
         ("MINIMAX_POLL_SECONDS".into(), "0.05".into()),
@@ -301,12 +302,13 @@ impl Program {
         Self::run(command, &Self::usual(url, dir))
     }
 
-    fn usual(url: &str, dir: &Path) -> [(&'static str, String); 7] {
+    fn usual(url: &str, dir: &Path) -> [(&'static str, String); 8] {
         let path = |name| dir.join(name).display().to_string();
         [
             ("HOME", path("home")),
             ("USERPROFILE", path("home")),
             ("MINIMAX_API_HOST", url.to_owned()),
+            ("MINIMAX_SANDBOX", "true".to_owned()),
             ("MINIMAX_API_KEY", "sk-api-secret".to_owned()),
             ("MINIMAX_MCP_BASE_PATH", path("out")),
             ("MINIMAX_DATA_DIR", path("data")),

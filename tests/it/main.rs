@@ -83,6 +83,8 @@ mod models;
 mod coverage;
 // The overlay: facts that the user adds or replaces.
 mod facts_file;
+// A gateway in front of MiniMax.
+mod gateway;
 // Budgets, the ledger and consent.
 mod consent;
 mod money;

@@ -303,6 +303,7 @@ fn program(url: &str, dir: &Path, settings: &[(&str, &str)]) -> Program {
         ("HOME", home.as_str()),
         ("USERPROFILE", &home),
         ("MINIMAX_API_HOST", url),
+        ("MINIMAX_SANDBOX", "true"),
         ("MINIMAX_API_KEY", "sk-api-secret"),
         ("MINIMAX_MCP_BASE_PATH", &out),
         ("MINIMAX_DATA_DIR", &data),

@@ -140,7 +140,11 @@ fn program(url: &str, dir: &Path, settings: &[(&str, &str)]) -> Command {
         command.env("SystemRoot", root);
     }
     command.envs([("HOME", path("home")), ("USERPROFILE", path("home"))]);
-    command.envs([("MINIMAX_API_HOST", url), ("MINIMAX_API_KEY", "sk-api-secret")]);
+    command.envs([
+        ("MINIMAX_API_HOST", url),
+        ("MINIMAX_SANDBOX", "true"),
+        ("MINIMAX_API_KEY", "sk-api-secret"),
+    ]);
     command.envs([("MINIMAX_MCP_BASE_PATH", path("out")), ("MINIMAX_DATA_DIR", path("data"))]);
     command.envs([("MINIMAX_POLL_SECONDS", "0.1"), ("OTEL_BSP_SCHEDULE_DELAY", "50")]);
     command.envs(settings.iter().copied());

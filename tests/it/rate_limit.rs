@@ -38,6 +38,7 @@ fn program(url: &str, dir: &Path, limits: &Value) -> Program {
             ("HOME", &path("home")),
             ("USERPROFILE", &path("home")),
             ("MINIMAX_API_HOST", url),
+            ("MINIMAX_SANDBOX", "true"),
             ("MINIMAX_API_KEY", "sk-api-secret"),
             ("MINIMAX_MCP_BASE_PATH", &path("out")),
             ("MINIMAX_DATA_DIR", &path("data")),

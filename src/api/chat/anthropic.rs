@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::think::{self, Splitter};
 use super::{
     Ask, Body, Delta, Function, Medium, Reply, Speaker, ToolCall, Turn, Usage, arguments_object, count,
-    data_url, text,
+    data_url, text, usage_cost,
 };
 
 /// Converts turns into messages. Consecutive tool results share one user message.
@@ -111,6 +112,8 @@ fn tool(function: &Function) -> Value {
 pub(super) struct Reader {
     blocks: BTreeMap<u64, Block>,
     meta: Reply,
+    /// Thinking in the text, which some gateways leave there.
+    splitter: Splitter,
     stopped: bool,
 }
 
@@ -134,11 +137,13 @@ impl Reader {
             }
             "content_block_start" => {
                 let value = event.get("content_block").cloned().unwrap_or_default();
-                return self.begin(index, value).into_iter().collect();
+                let delta = self.begin(index, value);
+                return delta.into_iter().flat_map(|delta| self.splitter.deltas(delta)).collect();
             }
             "content_block_delta" => {
                 let delta = event.get("delta").unwrap_or(&Value::Null);
-                return self.blocks.get_mut(&index).and_then(|block| block.take(delta)).into_iter().collect();
+                let delta = self.blocks.get_mut(&index).and_then(|block| block.take(delta));
+                return delta.into_iter().flat_map(|delta| self.splitter.deltas(delta)).collect();
             }
             "content_block_stop" => {
                 if let Some(block) = self.blocks.get_mut(&index) {
@@ -195,6 +200,7 @@ impl Reader {
     /// Takes the usage. The numbers at the start are provisional, so the last ones win.
     fn take_usage(&mut self, holder: &Value) {
         let Some(usage) = holder.get("usage").filter(|usage| usage.is_object()) else { return };
+        self.meta.cost = usage_cost(usage).or(self.meta.cost);
         let (read, written) =
             (count(usage, "/cache_read_input_tokens"), count(usage, "/cache_creation_input_tokens"));
         let fresh = count(usage, "/input_tokens").unwrap_or_default();
@@ -217,13 +223,13 @@ impl Reader {
     /// The answer so far.
     pub(super) fn reply(self) -> Reply {
         let mut reply = self.meta;
-        let mut content = Vec::new();
+        let (mut content, mut said, mut thought) = (Vec::new(), String::new(), String::new());
         for mut block in self.blocks.into_values() {
             block.close();
             let value = block.value;
             match text(&value, "type") {
-                "text" => reply.text.push_str(text(&value, "text")),
-                "thinking" => reply.reasoning.push_str(text(&value, "thinking")),
+                "text" => said.push_str(text(&value, "text")),
+                "thinking" => thought.push_str(text(&value, "thinking")),
                 "tool_use" => reply.tool_calls.push(ToolCall {
                     id: text(&value, "id").to_owned(),
                     name: text(&value, "name").to_owned(),
@@ -233,6 +239,7 @@ impl Reader {
             }
             content.push(value);
         }
+        think::fill(&mut reply, &said, &thought);
         reply.messages = vec![json!({ "role": "assistant", "content": content })];
         reply
     }

@@ -50,10 +50,15 @@ impl Protocol {
     fn path(self) -> &'static str {
         match self {
             Self::OpenAi => "/v1/chat/completions",
-            Self::Anthropic => "/anthropic/v1/messages",
+            Self::Anthropic => ANTHROPIC,
             Self::Native => "/v1/text/chatcompletion_v2",
             Self::Responses => "/v1/responses",
         }
+    }
+
+    /// The path that gateways use, if it is another one.
+    fn gateway_path(self) -> Option<&'static str> {
+        (self == Self::Anthropic).then_some("/v1/messages")
     }
 
     /// Converts the caller's turns into this protocol's messages.
@@ -247,6 +252,8 @@ pub struct Reply {
     pub messages: Vec<Value>,
     /// Warnings for the caller.
     pub warnings: Vec<String>,
+    /// What a gateway says that the answer cost, in US dollars.
+    pub cost: Option<f64>,
 }
 
 /// Token counts. A count that MiniMax does not report is `None`.
@@ -266,8 +273,10 @@ pub struct Usage {
     pub searches: Option<u64>,
 }
 
-const MESSAGES_COUNT: Endpoint = Endpoint::post("/anthropic/v1/messages/count_tokens", 60);
-const RESPONSES_COUNT: Endpoint = Endpoint::post("/v1/responses/input_tokens", 60);
+const ANTHROPIC: &str = "/anthropic/v1/messages";
+static MESSAGES_COUNT: Endpoint = Endpoint::post("/anthropic/v1/messages/count_tokens", 60);
+static GATEWAY_COUNT: Endpoint = Endpoint::post("/v1/messages/count_tokens", 60);
+static RESPONSES_COUNT: Endpoint = Endpoint::post("/v1/responses/input_tokens", 60);
 
 impl Client {
     /// Counts the input tokens of a request. Free.
@@ -284,9 +293,25 @@ impl Client {
             Protocol::Responses => (&RESPONSES_COUNT, ask.clone()),
             Protocol::OpenAi | Protocol::Native => (&RESPONSES_COUNT, recount::as_responses(ask)),
         };
-        let Answer { input_tokens } = self.post(endpoint, &ask.question()).await?;
+        let body = ask.question();
+        let other = (ask.protocol == Protocol::Anthropic).then_some(&GATEWAY_COUNT);
+        let Answer { input_tokens } =
+            self.at_either(endpoint, other, |endpoint| self.post(endpoint, &body)).await?;
         Ok(input_tokens)
     }
+}
+
+/// The answer in a text that may have thinking in it.
+pub(super) fn answer_text(said: &str, beside: &str) -> String {
+    let mut reply = Reply::default();
+    think::fill(&mut reply, said, beside);
+    reply.text.trim().to_owned()
+}
+
+/// The cost in an answer's usage, which some gateways add.
+pub(super) fn usage_cost(usage: &Value) -> Option<f64> {
+    let cost = usage.get("cost")?;
+    cost.as_f64().or_else(|| cost.as_str()?.parse().ok()).filter(|cost| cost.is_finite() && *cost > 0.0)
 }
 
 /// A request body under construction.

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::think::{Grown, Splitter};
+use super::think::{self, Grown, Splitter};
 use super::{
     Ask, Body, Delta, Function, Medium, Protocol, Reply, Speaker, ToolCall, Turn, Usage, count, text,
+    usage_cost,
 };
 
 /// Converts turns into messages (OpenAI API > messages).
@@ -74,7 +75,6 @@ pub(super) fn body(ask: &Ask) -> Value {
         let word = |on: bool| json!({ "type": if on { "adaptive" } else { "disabled" } });
         body.put("thinking", ask.thinking.map(word));
         body.put("reasoning_effort", ask.effort.clone());
-        body.put("reasoning_split", Some(true));
         body.put("service_tier", ask.service_tier.clone());
     }
     body.0.into()
@@ -89,9 +89,6 @@ fn tool(function: &Function) -> Value {
 pub(super) struct Reader {
     content: Grown,
     splitter: Splitter,
-    shown: String,
-    /// The thinking that the splitter found in the content.
-    tagged: String,
     thoughts: Grown,
     details: BTreeMap<u64, (Value, Grown)>,
     calls: BTreeMap<u64, ToolCall>,
@@ -125,6 +122,7 @@ impl Reader {
         self.meta.model = words("model").or(self.meta.model.take());
         if let Some(usage) = event.get("usage").filter(|usage| usage.is_object()) {
             self.meta.usage = Some(read_usage(usage));
+            self.meta.cost = usage_cost(usage).or(self.meta.cost);
         }
         let flag = |name: &str| event.get(name).and_then(Value::as_bool) == Some(true);
         if !self.sensitive && (flag("input_sensitive") || flag("output_sensitive")) {
@@ -183,13 +181,10 @@ impl Reader {
             piece.to_owned()
         };
         if self.is_split() {
-            self.shown.push_str(&fresh);
             deltas.push(Delta::Text(fresh));
             return;
         }
         let parts = self.splitter.push(&fresh);
-        self.tagged.push_str(&parts.reasoning);
-        self.shown.push_str(&parts.text);
         deltas.push(Delta::Reasoning(parts.reasoning));
         deltas.push(Delta::Text(parts.text));
     }
@@ -229,15 +224,11 @@ impl Reader {
         if let Some(whole) = self.whole.take() {
             self.take_whole(&whole);
         }
-        let rest = self.splitter.finish();
-        self.tagged.push_str(&rest.reasoning);
-        self.shown.push_str(&rest.text);
         let details: String = self.details.values().map(|(_, grown)| grown.text.as_str()).collect();
         let beside = if details.is_empty() { self.thoughts.text.clone() } else { details };
         let mut reply = std::mem::take(&mut self.meta);
         reply.messages = vec![self.message()];
-        reply.reasoning = if beside.is_empty() { self.tagged.trim().to_owned() } else { beside };
-        reply.text = self.shown;
+        think::fill(&mut reply, &self.content.text, &beside);
         reply.tool_calls = self.calls.into_values().collect();
         reply
     }

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Ask, Body, Delta, Function, Medium, Reply, Speaker, ToolCall, Turn, Usage, count, text};
+use super::think::{self, Splitter};
+use super::{
+    Ask, Body, Delta, Function, Medium, Reply, Speaker, ToolCall, Turn, Usage, count, text, usage_cost,
+};
 
 /// Converts turns into input items.
 pub(super) fn turns(turns: &[Turn]) -> Vec<Value> {
@@ -94,6 +97,8 @@ pub(super) struct Reader {
     /// Text of items that are not complete yet.
     said: String,
     thought: String,
+    /// Thinking in the text, which some gateways leave there.
+    splitter: Splitter,
     /// The final response.
     response: Option<Value>,
     meta: Reply,
@@ -112,7 +117,7 @@ impl Reader {
             }
             "response.output_text.delta" | "response.refusal.delta" => {
                 self.said.push_str(&delta());
-                return vec![Delta::Text(delta())];
+                return self.splitter.deltas(Delta::Text(delta())).collect();
             }
             "response.reasoning_text.delta" | "response.reasoning_summary_text.delta" => {
                 self.thought.push_str(&delta());
@@ -147,6 +152,7 @@ impl Reader {
         self.meta.id = words("id").or(self.meta.id.take());
         self.meta.model = words("model").or(self.meta.model.take());
         if let Some(usage) = response.get("usage").filter(|usage| usage.is_object()) {
+            self.meta.cost = usage_cost(usage).or(self.meta.cost);
             self.meta.usage = Some(Usage {
                 input: count(usage, "/input_tokens").unwrap_or_default(),
                 output: count(usage, "/output_tokens").unwrap_or_default(),
@@ -177,12 +183,13 @@ impl Reader {
         let whole = response.get("output").and_then(Value::as_array).filter(|items| !items.is_empty());
         let items: Vec<Value> = whole.cloned().unwrap_or_else(|| self.items.into_values().collect());
         let mut searches = 0;
+        let (mut said, mut thought) = (String::new(), String::new());
         for item in &items {
             match text(item, "type") {
-                "message" => reply.text.push_str(&parts(item, "content")),
+                "message" => said.push_str(&parts(item, "content")),
                 "reasoning" => {
                     let thoughts = Some(parts(item, "content")).filter(|words| !words.is_empty());
-                    reply.reasoning.push_str(&thoughts.unwrap_or_else(|| parts(item, "summary")));
+                    thought.push_str(&thoughts.unwrap_or_else(|| parts(item, "summary")));
                 }
                 "function_call" => reply.tool_calls.push(ToolCall {
                     id: text(item, "call_id").to_owned(),
@@ -193,12 +200,9 @@ impl Reader {
                 _ => {}
             }
         }
-        if reply.text.is_empty() {
-            reply.text = self.said;
-        }
-        if reply.reasoning.is_empty() {
-            reply.reasoning = self.thought;
-        }
+        let said = if said.is_empty() { self.said } else { said };
+        let thought = if thought.is_empty() { self.thought } else { thought };
+        think::fill(&mut reply, &said, &thought);
         if let Some(usage) = reply.usage.as_mut().filter(|_| searches > 0) {
             usage.searches = Some(searches);
         }

@@ -12,7 +12,8 @@ use serde_json::Value;
 use sse_stream::{Error, SseStream};
 use tokio::time::timeout;
 
-use super::{Ask, Delta, Protocol, Reply, anthropic, openai, responses, text};
+use super::{Ask, Delta, Protocol, Reply, anthropic, openai, responses, text, think};
+use crate::api::gateway::reported_cost;
 use crate::api::{ApiError, Client, Envelope, header_text, read, retry_after};
 use crate::facts::facts;
 
@@ -35,6 +36,10 @@ const HEAD: usize = 2048;
 pub struct ChatStream<'a> {
     client: &'a Client,
     protocol: Protocol,
+    /// The path that was asked.
+    path: &'static str,
+    /// The cost that a gateway gave in a header.
+    cost: Option<f64>,
     events: BoxStream<'a, Result<String, Error>>,
     /// The first bytes, in case they are not events.
     head: Arc<Mutex<Vec<u8>>>,
@@ -86,11 +91,11 @@ impl Reader {
 impl Client {
     /// Sends a request to a text model. When this returns `Ok`, MiniMax has accepted the request.
     pub async fn chat(&self, ask: &Ask) -> Result<ChatStream<'_>, ApiError> {
-        self.observed(ask.protocol.path(), self.open_chat(ask)).await
+        let (own, other) = (ask.protocol.path(), ask.protocol.gateway_path());
+        self.at_either(own, other, |path| self.observed(path, self.open_chat(path, ask))).await
     }
 
-    async fn open_chat(&self, ask: &Ask) -> Result<ChatStream<'_>, ApiError> {
-        let path = ask.protocol.path();
+    async fn open_chat(&self, path: &'static str, ask: &Ask) -> Result<ChatStream<'_>, ApiError> {
         let key = self.key.as_ref().ok_or(ApiError::NoKey)?;
         let request = self
             .http()?
@@ -100,24 +105,28 @@ impl Client {
             .header(header::CONTENT_TYPE, "application/json")
             // Images make the body large. Send a string, so that the JSON value is dropped before the request.
             .body(ask.body().to_string());
-        let silent = |_| ApiError::Lost { path, why: format!("nothing came for {} s", FIRST.as_secs()) };
+        let silent =
+            |_| ApiError::Lost { at: self.at(path), why: format!("nothing came for {} s", FIRST.as_secs()) };
         let response = timeout(FIRST, request.send()).await.map_err(silent)?;
         let response = response.map_err(|error| self.lost(path, error))?;
-        self.answering(ask.protocol, response).await
+        self.answering(ask.protocol, path, response).await
     }
 
     /// Reads a response, streamed or not.
     pub(in crate::api) async fn answering(
         &self,
         protocol: Protocol,
+        path: &'static str,
         response: reqwest::Response,
     ) -> Result<ChatStream<'_>, ApiError> {
-        let path = protocol.path();
+        let cost = reported_cost(response.headers());
         let trace = header_text(&response, "trace-id");
         let kind = header_text(&response, header::CONTENT_TYPE.as_str()).unwrap_or_default();
         let mut stream = ChatStream {
             client: self,
             protocol,
+            path,
+            cost,
             events: futures_util::stream::empty().boxed(),
             head: Arc::default(),
             reader: Reader::new(protocol),
@@ -130,7 +139,7 @@ impl Client {
         }
         // This is an error, or the response of a proxy that does not stream.
         let (status, wait) = (response.status(), retry_after(&response));
-        let lost = |why: &str| ApiError::Lost { path, why: why.to_owned() };
+        let lost = |why: &str| ApiError::Lost { at: self.at(path), why: why.to_owned() };
         let body = timeout(IDLE, read(response, MAX_ANSWER))
             .await
             .map_err(|_| lost("the answer stopped in the middle"))?;
@@ -221,6 +230,16 @@ impl ChatStream<'_> {
             Reader::Responses(reader) => reader.reply(),
         };
         reply.id = self.trace.or(reply.id);
+        reply.cost = self.cost.or(reply.cost);
+        if let Some(note) = think::unparsed_call(&reply) {
+            reply.warnings.push(note);
+        }
+        if reply.text.is_empty()
+            && reply.tool_calls.is_empty()
+            && reply.finish_reason.as_deref() == Some("length")
+        {
+            reply.warnings.push("max_tokens was used up by reasoning, so there is no answer".to_owned());
+        }
         reply
     }
 
@@ -233,7 +252,7 @@ impl ChatStream<'_> {
             let status =
                 text(error, "http_code").parse().ok().or_else(|| facts().status_of(text(error, "type")));
             return Some(ApiError::Refused {
-                path: self.protocol.path(),
+                at: self.client.at(self.path),
                 status: status.unwrap_or(200),
                 code,
                 message: self.client.clean(&message),
@@ -249,7 +268,7 @@ impl ChatStream<'_> {
     fn refused(&self, word: &str, message: &str) -> ApiError {
         let (message, code) = crate::api::trailing_code(message);
         ApiError::Refused {
-            path: self.protocol.path(),
+            at: self.client.at(self.path),
             status: facts().status_of(word).unwrap_or(500),
             code: code.or_else(|| word.parse().ok()),
             message: self.client.clean(message),
@@ -266,12 +285,12 @@ impl ChatStream<'_> {
     }
 
     fn lost(&self, why: &str) -> ApiError {
-        ApiError::Lost { path: self.protocol.path(), why: self.client.clean(why) }
+        ApiError::Lost { at: self.client.at(self.path), why: self.client.clean(why) }
     }
 
     fn shape(&self, why: &str) -> ApiError {
         let why = self.client.clean(why);
-        ApiError::Shape { path: self.protocol.path(), why, trace_id: self.trace.clone() }
+        ApiError::Shape { at: self.client.at(self.path), why, trace_id: self.trace.clone() }
     }
 }
 
@@ -286,7 +305,7 @@ mod tests {
         let pieces = futures_util::stream::iter(pieces.into_iter().map(Ok::<_, std::io::Error>));
         let response = http::Response::builder().header("content-type", "text/event-stream");
         let response = response.body(reqwest::Body::wrap_stream(pieces)).unwrap();
-        let mut stream = client.answering(Protocol::OpenAi, response.into()).await?;
+        let mut stream = client.answering(Protocol::OpenAi, Protocol::OpenAi.path(), response.into()).await?;
         while stream.next().await?.is_some() {}
         Ok(stream.reply().text)
     }

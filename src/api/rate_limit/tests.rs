@@ -14,7 +14,7 @@ fn limiter() -> Arc<RateLimiter> {
 
 fn refused(code: i64, retry_after: Option<u64>) -> Result<(), ApiError> {
     Err(ApiError::Refused {
-        path: "/v1/x",
+        at: "/v1/x".into(),
         status: 200,
         code: Some(code),
         message: String::new(),
@@ -330,7 +330,7 @@ async fn a_read_that_is_never_answered_ends_within_its_limit_with_all_its_retrie
             let start = Instant::now();
             let asked = send_queued(limiter.join(group::READS), Nature::Read, patience, async || {
                 sleep(silence).await;
-                Err::<(), _>(ApiError::Lost { path: "/v1/x", why: "timed out".to_owned() })
+                Err::<(), _>(ApiError::Lost { at: "/v1/x".into(), why: "timed out".to_owned() })
             });
             let error = asked.await.unwrap_err();
             assert!(start.elapsed() <= Duration::from_secs(45), "{:?}: {error}", start.elapsed());

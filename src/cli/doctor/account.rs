@@ -345,7 +345,7 @@ mod tests {
     fn refused(code: i64) -> ApiError {
         let message = "no".to_owned();
         ApiError::Refused {
-            path: "/v1/models",
+            at: "/v1/models".into(),
             status: 200,
             code: Some(code),
             message,
@@ -360,7 +360,7 @@ mod tests {
     }
 
     fn unreachable(region: &'static str) -> Probed {
-        let outcome = Err(ApiError::Unsent { path: "", why: "no way".to_owned() });
+        let outcome = Err(ApiError::Unsent { at: "".into(), why: "no way".to_owned() });
         Probed { outcome, ..host(region, None) }
     }
 

@@ -53,8 +53,8 @@ fn nothing_bought(error: ApiError) -> ApiError {
     match (error.accepted(), &error) {
         (
             Accepted::Unknown,
-            ApiError::Lost { path, .. } | ApiError::Shape { path, .. } | ApiError::Refused { path, .. },
-        ) => ApiError::Unsent { path, why: error.to_string() },
+            ApiError::Lost { at, .. } | ApiError::Shape { at, .. } | ApiError::Refused { at, .. },
+        ) => ApiError::Unsent { at: at.clone(), why: error.to_string() },
         _ => error,
     }
 }

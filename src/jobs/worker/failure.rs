@@ -8,7 +8,8 @@ pub(super) fn failure(error: &ApiError) -> Failure {
     Failure {
         message: error.to_string(),
         blame: error.blame(),
-        advice: error.advice(),
+        // The details come last.
+        advice: [Some(error.advice()), error.details()].into_iter().flatten().collect::<Vec<_>>().join(" "),
         code: error.code(),
         trace_id: error.trace_id().map(str::to_owned),
     }
@@ -16,8 +17,8 @@ pub(super) fn failure(error: &ApiError) -> Failure {
 
 /// An error without an answer, with the id that MiniMax's support asks for.
 pub(super) fn traced(error: &ApiError) -> String {
-    match error.trace_id() {
-        Some(trace) => format!("{error} (trace id {trace})"),
+    match error.details() {
+        Some(details) => format!("{error} {details}"),
         None => error.to_string(),
     }
 }
@@ -26,7 +27,7 @@ pub(super) fn traced(error: &ApiError) -> String {
 pub(super) fn ended(code: Option<i64>, message: &str) -> Failure {
     let message = message.to_owned();
     let refused =
-        ApiError::Refused { path: "the task", status: 200, code, message, trace_id: None, retry_after: None };
+        ApiError::Refused { at: "".into(), status: 200, code, message, trace_id: None, retry_after: None };
     match code {
         Some(_) => failure(&refused),
         None => Failure {

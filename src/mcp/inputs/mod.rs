@@ -15,7 +15,7 @@ use crate::mcp::caller::Caller;
 use crate::mcp::caller_key::Payer;
 use crate::mcp::error::ToolError;
 use crate::mcp::uploads::Uploads;
-use crate::media::{self, Blob, Content, Limits, Opened, Reference};
+use crate::media::{self, Blob, Content, Fetcher, Limits, Opened, Reference};
 use ownership::Ownership;
 use source::{Source, Sources, in_time};
 use work_permits::CallerWork;
@@ -88,7 +88,8 @@ impl Inputs {
         let wrong = |problem: String| ToolError::argument(field, problem);
         match self.sources.reference(field, text).await? {
             Reference::Url(link) => {
-                let guard = media::Guard { loopback_http: self.config.loopback, ..media::Guard::default() };
+                let guard =
+                    media::Guard { loopback_http: self.config.is_sandbox(), ..media::Guard::default() };
                 // MiniMax may refuse plain http. An address inside this network must never leave it.
                 let checked =
                     guard.check(&link.replacen("http://", "https://", 1)).or_else(|_| guard.check(&link));
@@ -117,7 +118,7 @@ impl Inputs {
     /// A URL that MiniMax calls with progress; it must be reachable from outside.
     pub(crate) fn callback(&self, url: Option<&str>) -> Result<Option<String>, ToolError> {
         let Some(url) = url else { return Ok(None) };
-        let guard = media::Guard { loopback_http: self.config.loopback, ..media::Guard::default() };
+        let guard = media::Guard { loopback_http: self.config.is_sandbox(), ..media::Guard::default() };
         let checked = guard.check(url);
         checked.map_err(|refused| ToolError::argument("callback_url", refused.to_string()))?;
         Ok(Some(url.trim().to_owned()))
@@ -219,7 +220,7 @@ impl Inputs {
                 self.ownership.check_file(field, id).await?;
                 return Ok(Checked::There(id));
             }
-            Reference::Url(link) => self.fetched(field, &link, limits).await?,
+            Reference::Url(link) => self.fetched(self.jobs.fetcher(), field, &link, limits).await?,
             Reference::Data(blob) => {
                 media::check(&blob, limits).await.map_err(|problem| wrong(problem.to_string()))?;
                 Opened::of(blob)
@@ -227,7 +228,7 @@ impl Inputs {
             Reference::Path(path) => self.sources.opened(field, path, limits).await?,
             Reference::Made { job, name } => match self.sources.made(field, &job, &name).await? {
                 Ok(path) => self.sources.opened(field, path, limits).await?,
-                Err(link) => self.fetched(field, &link, limits).await?,
+                Err(link) => self.fetched(self.jobs.result_fetcher(), field, &link, limits).await?,
             },
         }))
     }
@@ -265,10 +266,10 @@ impl Inputs {
         let wrong = |problem: String| ToolError::argument(field, problem);
         match self.sources.reference(field, text).await? {
             Reference::Path(path) => self.sources.opened(field, path, limits).await,
-            Reference::Url(link) => self.fetched(field, &link, limits).await,
+            Reference::Url(link) => self.fetched(self.jobs.fetcher(), field, &link, limits).await,
             Reference::Made { job, name } => match self.sources.made(field, &job, &name).await? {
                 Ok(path) => self.sources.opened(field, path, limits).await,
-                Err(link) => self.fetched(field, &link, limits).await,
+                Err(link) => self.fetched(self.jobs.result_fetcher(), field, &link, limits).await,
             },
             Reference::Data(_) | Reference::Uploaded(_) => {
                 Err(wrong("cannot be played; give an absolute path, a URL or a minimax:// URI".to_owned()))
@@ -304,9 +305,15 @@ impl Inputs {
         self.work.on_input(field, move || blob.data_uri()).await
     }
 
-    async fn fetched(&self, field: &str, link: &str, limits: &Limits) -> Result<Opened, ToolError> {
+    async fn fetched(
+        &self,
+        fetcher: &Fetcher,
+        field: &str,
+        link: &str,
+        limits: &Limits,
+    ) -> Result<Opened, ToolError> {
         let _fetching = self.work.link_permit().await?;
-        let blob = in_time(self.jobs.fetcher().fetch(link, limits)).await;
+        let blob = in_time(fetcher.fetch(link, limits)).await;
         blob.map(Opened::of).map_err(|problem| self.sources.unfetched(field, problem))
     }
 }

@@ -16,15 +16,19 @@ use crate::mcp::inputs::ownership::Ownership;
 use crate::mcp::inputs::work_permits::CallerWork;
 use crate::mcp::lengths::is_data_uri;
 use crate::mcp::uploads::Uploads;
-use crate::media::{self, Blob, Expect, FetchProblem, Guard, InputProblem, Limits, Opened, Reference, Roots};
+use crate::media::{
+    self, Blob, Expect, FetchProblem, Fetcher, Guard, InputProblem, Limits, Opened, Reference, Roots,
+};
 
 /// A resolved media input.
 #[derive(Debug)]
 pub(crate) enum Source {
     /// A file at MiniMax, by its id.
     Uploaded(u64),
-    /// A link, which the guard checks when it is fetched.
+    /// A link that a caller gives, which the guard checks when it is fetched.
     Link(String),
+    /// A link that MiniMax gave for an earlier result.
+    Made(String),
     /// Content of the call itself.
     Data(Blob),
     /// A file of this machine, which the roots check when it is read.
@@ -189,7 +193,7 @@ impl Sources {
             Reference::Path(path) => Source::Path(path),
             Reference::Made { job, name } => match self.made(field, &job, &name).await? {
                 Ok(path) => Source::Path(path),
-                Err(link) => Source::Link(link),
+                Err(link) => Source::Made(link),
             },
         })
     }
@@ -211,11 +215,22 @@ impl Sources {
                 let fetched = in_time(self.jobs.fetcher().fetch(&self.secured(&link), limits)).await;
                 fetched.map_err(|problem| self.unfetched(field, problem))
             }
+            Source::Made(link) => {
+                let _fetching = self.work.link_permit().await?;
+                let fetched = in_time(self.jobs.result_fetcher().fetch(&self.secured(&link), limits)).await;
+                fetched.map_err(|problem| self.unfetched(field, problem))
+            }
         }
     }
 
     /// Downloads a link to a temporary file, so it may be larger than memory.
-    pub(crate) async fn local(&self, field: &str, link: &str, max_bytes: u64) -> Result<Local, ToolError> {
+    pub(crate) async fn local(
+        &self,
+        fetcher: &Fetcher,
+        field: &str,
+        link: &str,
+        max_bytes: u64,
+    ) -> Result<Local, ToolError> {
         let failed = |error: std::io::Error| ToolError::argument(field, format!("cannot be saved: {error}"));
         let _fetching = self.work.link_permit().await?;
         let dir = tokio::task::spawn_blocking(tempfile::tempdir).await;
@@ -225,8 +240,8 @@ impl Sources {
         // Temporary folders often lie behind a symbolic link.
         let folder = dunce::canonicalize(dir.path()).map_err(failed)?;
         let secured = self.secured(link);
-        let fetched = in_time(self.jobs.fetcher().download(&secured, &folder, &name, &expect, None)).await;
-        let saved = fetched.map_err(|problem| self.unfetched(field, problem))?;
+        let answer = in_time(fetcher.download(&secured, &folder, &name, &expect, None)).await;
+        let saved = answer.map_err(|problem| self.unfetched(field, problem))?;
         let roots = Roots::new(&folder, None, &[]);
         Ok(Local { path: saved.path, roots, _fetched: Some(dir) })
     }
@@ -257,7 +272,9 @@ impl Sources {
 
     /// Upgrades a plain http link: MiniMax gives some, and its hosts serve https.
     pub(crate) fn secured(&self, link: &str) -> String {
-        let guard = Guard { loopback_http: self.config.loopback, ..Guard::default() };
+        let guard = Guard { loopback_http: self.config.is_sandbox(), ..Guard::default() };
+        // Only the fetcher decides whether a link to the API's own origin is allowed.
+        let guard = guard.trusting(url::Url::parse(&self.config.host).ok().as_ref());
         if guard.check(link).is_ok() { link.to_owned() } else { link.replacen("http://", "https://", 1) }
     }
 

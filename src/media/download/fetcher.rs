@@ -46,7 +46,7 @@ impl Fetcher {
         expect: &Expect<'_>,
         key: Option<&str>,
     ) -> Result<Saved, FetchProblem> {
-        let (client, strict) = (self.client()?, Guard { public_http: false, ..self.guard });
+        let (client, strict) = (self.client()?, Guard { public_http: false, ..self.guard.clone() });
         let resume = key.map(|key| self.resume(key));
         let resume = resume.as_ref();
         if let (Some(rest), Err(Refused::Scheme(_))) = (url.strip_prefix("http://"), strict.check(url)) {
@@ -63,7 +63,7 @@ impl Fetcher {
 
     /// Fetches the content of a link as an input; see [`fetch`].
     pub async fn fetch(&self, url: &str, limits: &Limits) -> Result<Blob, FetchProblem> {
-        let strict = Guard { public_http: false, ..self.guard };
+        let strict = Guard { public_http: false, ..self.guard.clone() };
         fetch(self.client()?, &strict, url, limits).await
     }
 

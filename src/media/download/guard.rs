@@ -11,7 +11,7 @@ use hyper_util::client::proxy::matcher::Matcher;
 use ipnet::{Ipv4Net, Ipv6Net};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
-use url::{Host, Url};
+use url::{Host, Origin, Url};
 
 const CONNECT: Duration = Duration::from_secs(10);
 /// How long a host may send nothing before the transfer counts as broken.
@@ -26,14 +26,17 @@ const REDIRECTS: usize = 5;
 ///
 /// Behind a proxy (`HTTPS_PROXY` or the system's setting) the proxy resolves names. Then only the link itself can be
 /// checked: its scheme, literal addresses, and names that are never public.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Guard {
-    /// Allows loopback addresses, also over plain `http` and at any port. True only if the API is a sandbox on this
-    /// machine. Then no proxy is used.
+    /// Allows loopback addresses, also over plain `http` and at any port. True only if the API is the sandbox. Then no
+    /// proxy is used.
     pub loopback_http: bool,
     /// Allows plain `http` to public addresses. Needed for results, because some services return such links. The
     /// request carries no secret, and the content is checked on arrival.
     pub public_http: bool,
+    /// The API's own origin, which is allowed whatever its address is. Only for results: the operator chose this host, and
+    /// it returns links to itself.
+    pub api: Option<Arc<Origin>>,
 }
 
 /// Why a link is refused. The message is a sentence without a subject. It names a host or an address, never a query
@@ -58,12 +61,23 @@ pub enum Refused {
     /// A redirect leads from `https` to `http`.
     #[error("was redirected from https to http, which is not followed")]
     Downgrade,
+    /// The link leads to the API's host, but not to its port or not with its scheme.
+    #[error(
+        "leads to `{0}`, the API's host, at another port or over another scheme; only the API's own address is allowed"
+    )]
+    BesideApi(String),
     /// There are too many redirects.
     #[error("was redirected more than {REDIRECTS} times")]
     Redirects,
 }
 
 impl Guard {
+    /// Also allows links to this origin.
+    #[must_use]
+    pub fn trusting(self, api: Option<&Url>) -> Self {
+        Self { api: api.map(|url| Arc::new(url.origin())), ..self }
+    }
+
     /// Checks a link without resolving its name.
     pub fn check(&self, link: &str) -> Result<Url, Refused> {
         let url = Url::parse(link.trim()).map_err(|_| Refused::NotALink)?;
@@ -80,8 +94,8 @@ impl Guard {
     }
 
     /// Builds a client with the given name lookup.
-    fn client_that(self, looks_up: LookUp) -> Result<reqwest::Client, reqwest::Error> {
-        let guard = self;
+    fn client_that(&self, looks_up: LookUp) -> Result<reqwest::Client, reqwest::Error> {
+        let guard = self.clone();
         let redirects =
             Policy::custom(move |attempt| match guard.check_hop(attempt.previous(), attempt.url()) {
                 Ok(()) => attempt.follow(),
@@ -95,16 +109,21 @@ impl Guard {
             .referer(false)
             // Compression would hide the length, and media barely compress.
             .no_gzip()
-            .dns_resolver(Arc::new(Names { guard, proxy: proxy_host(), looks_up }));
+            .dns_resolver(Arc::new(Names { guard: self.clone(), proxy: proxy_host(), looks_up }));
         if self.loopback_http {
             client = client.no_proxy();
+        } else if let Some(proxy) = self.api.clone().filter(|api| is_here(api)).map(proxy_for_all_but) {
+            client = client.proxy(proxy);
         }
         client.build()
     }
 
-    fn check_url(self, url: &Url) -> Result<(), Refused> {
+    fn check_url(&self, url: &Url) -> Result<(), Refused> {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(Refused::Credentials);
+        }
+        if self.api.as_ref().is_some_and(|api| **api == url.origin()) {
+            return Ok(());
         }
         let loopback = match url.host().ok_or(Refused::NotALink)? {
             Host::Ipv4(address) => self.check_literal(address.into())?,
@@ -119,18 +138,22 @@ impl Guard {
     }
 
     /// True for an allowed loopback address, false for a public one. Refuses all others.
-    fn check_literal(self, address: IpAddr) -> Result<bool, Refused> {
+    fn check_literal(&self, address: IpAddr) -> Result<bool, Refused> {
         let loopback = self.loopback_http && address.to_canonical().is_loopback();
         let allowed = loopback || (is_public(address) && !is_fake(address));
         if allowed { Ok(loopback) } else { Err(Refused::Address(address)) }
     }
 
     /// True for an allowed loopback name, false for a name that may be public. Refuses all others.
-    fn check_name(self, name: &str) -> Result<bool, Refused> {
+    fn check_name(&self, name: &str) -> Result<bool, Refused> {
         let plain = name.trim_end_matches('.').to_ascii_lowercase();
         let loopback = is_localhost(&plain);
         if self.loopback_http && loopback {
             return Ok(true);
+        }
+        // The resolver does not filter the API's name, and it does not know the port.
+        if self.is_api_name(&plain) {
+            return Err(Refused::BesideApi(plain));
         }
         // The resolver does not filter the name of the proxy, so no link may use that name.
         if loopback
@@ -142,7 +165,7 @@ impl Guard {
         Ok(false)
     }
 
-    fn check_hop(self, previous: &[Url], next: &Url) -> Result<(), Refused> {
+    fn check_hop(&self, previous: &[Url], next: &Url) -> Result<(), Refused> {
         if previous.len() > REDIRECTS {
             return Err(Refused::Redirects);
         }
@@ -152,8 +175,16 @@ impl Guard {
         self.check_url(next)
     }
 
+    /// True for the API's name. Sites that share it at another port are refused.
+    fn is_api_name(&self, plain: &str) -> bool {
+        matches!(self.api.as_deref(), Some(Origin::Tuple(_, Host::Domain(name), _)) if name == plain)
+    }
+
     /// True if a name may resolve to this address.
-    fn allows(self, name: &str, address: IpAddr) -> bool {
+    fn allows(&self, name: &str, address: IpAddr) -> bool {
+        if self.is_api_name(name) {
+            return true;
+        }
         let loopback = address.to_canonical().is_loopback();
         if is_localhost(name) {
             return self.loopback_http && loopback;
@@ -175,7 +206,7 @@ struct Names {
 
 impl Resolve for Names {
     fn resolve(&self, name: Name) -> Resolving {
-        let guard = self.guard;
+        let guard = self.guard.clone();
         let host = name.as_str().trim_end_matches('.').to_ascii_lowercase();
         let is_proxy = self.proxy.as_deref() == Some(host.as_str());
         let looking = (self.looks_up)(name.as_str().to_owned());
@@ -188,6 +219,32 @@ impl Resolve for Names {
                 _ => Ok(Box::new(allowed.into_iter()) as Addrs),
             }
         })
+    }
+}
+
+/// True if the origin is on this machine, where a proxy cannot reach it.
+fn is_here(origin: &Origin) -> bool {
+    match origin {
+        Origin::Tuple(_, Host::Domain(name), _) => is_localhost(name),
+        Origin::Tuple(_, Host::Ipv4(address), _) => address.is_loopback(),
+        Origin::Tuple(_, Host::Ipv6(address), _) => address.is_loopback(),
+        Origin::Opaque(_) => false,
+    }
+}
+
+/// The system's proxy, for every link except those to `origin`.
+fn proxy_for_all_but(origin: Arc<Origin>) -> reqwest::Proxy {
+    let system = Matcher::from_system();
+    let example = "https://example.com/".parse().ok().and_then(|link| system.intercept(&link));
+    let auth = example.and_then(|proxy| proxy.basic_auth().cloned());
+    let proxy = reqwest::Proxy::custom(move |url| {
+        let direct = url.origin() == *origin;
+        let found = system.intercept(&url.as_str().parse().ok()?).filter(|_| !direct)?;
+        Some(found.uri().to_string())
+    });
+    match auth {
+        Some(auth) => proxy.custom_http_auth(auth),
+        None => proxy,
     }
 }
 
@@ -273,192 +330,4 @@ const REFUSED_V6: &[Ipv6Net] = &[
 ];
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_redirect_never_leaves_https() {
-        let hop = |from: &str, to: &str| {
-            let (from, to) = (Url::parse(from).ok()?, Url::parse(to).ok()?);
-            Some(Guard { loopback_http: true, public_http: false }.check_hop(&[from], &to))
-        };
-        assert_eq!(hop("https://example.com/", "http://127.0.0.1/"), Some(Err(Refused::Downgrade)));
-        assert_eq!(hop("http://127.0.0.1/", "http://127.0.0.1:1/"), Some(Ok(())));
-        assert_eq!(hop("https://example.com/", "https://example.org/"), Some(Ok(())));
-    }
-
-    #[test]
-    fn plain_http_to_a_public_host_is_for_results_alone() {
-        let results = Guard { loopback_http: false, public_http: true };
-        assert!(results.check("http://example.com/a.jpg").is_ok());
-        assert!(Guard::default().check("http://example.com/a.jpg").is_err());
-        for private in ["http://127.0.0.1/", "http://169.254.169.254/", "http://localhost/", "http://[::1]/"]
-        {
-            assert!(results.check(private).is_err(), "{private}");
-        }
-    }
-
-    #[test]
-    fn names_of_this_machine_lead_to_this_machine_only() {
-        let (strict, sandbox) = (Guard::default(), Guard { loopback_http: true, public_http: false });
-        let [inside, outside, private] = [[127, 0, 0, 1], [8, 8, 8, 8], [10, 0, 0, 1]].map(IpAddr::from);
-        assert!(sandbox.allows("localhost", inside) && !sandbox.allows("localhost", outside));
-        assert!(sandbox.allows("example.com", outside) && !sandbox.allows("example.com", private));
-        assert!(!strict.allows("example.com", inside) && !strict.allows("localhost", inside));
-    }
-
-    /// A resolver that returns these answers in order and repeats the last one forever.
-    fn changing(answers: &[&[&str]]) -> LookUp {
-        let parsed = |answer: &&[&str]| {
-            answer.iter().map(|ip| SocketAddr::new(ip.parse().unwrap(), 0)).collect::<Vec<_>>()
-        };
-        let answers = std::sync::Mutex::new(answers.iter().map(parsed).rev().collect::<Vec<_>>());
-        Arc::new(move |_| {
-            let mut answers = answers.lock().unwrap();
-            let answer = if answers.len() > 1 { answers.pop().unwrap() } else { answers[0].clone() };
-            Box::pin(async move { Ok(answer) })
-        })
-    }
-
-    fn refusal<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Refused> {
-        let mut cause = Some(error);
-        while let Some(this) = cause {
-            if let Some(refused) = this.downcast_ref() {
-                return Some(refused);
-            }
-            cause = this.source();
-        }
-        None
-    }
-
-    #[tokio::test]
-    async fn of_the_addresses_of_a_name_only_public_ones_are_connected_to() {
-        let looks_up =
-            changing(&[&["93.184.216.34"], &["10.0.0.1", "93.184.216.34", "::1"], &["169.254.169.254"]]);
-        let names = Names { guard: Guard::default(), proxy: None, looks_up };
-        let look = async || names.resolve("rebind.example".parse().unwrap()).await;
-        let public = [SocketAddr::from(([93, 184, 216, 34], 0))];
-        assert_eq!(look().await.unwrap().collect::<Vec<_>>(), public);
-        assert_eq!(look().await.unwrap().collect::<Vec<_>>(), public);
-        let Err(error) = look().await else { panic!("a metadata service is no public host") };
-        assert_eq!(refusal(&*error), Some(&Refused::Address([169, 254, 169, 254].into())));
-    }
-
-    /// The client connects only to addresses of this list, whatever records the name has and however often they
-    /// change.
-    #[tokio::test]
-    async fn a_name_leads_to_no_private_address_of_any_kind_alone_or_among_public_ones() {
-        let private = [
-            "127.0.0.1",
-            "127.1.2.3",
-            "0.0.0.0",
-            "10.1.2.3",
-            "100.100.100.200",
-            "168.63.129.16",
-            "169.254.169.254",
-            "172.16.0.1",
-            "172.31.255.255",
-            "192.168.1.1",
-            "192.0.0.192",
-            "224.0.0.251",
-            "255.255.255.255",
-            "::",
-            "::1",
-            "::7f00:1",
-            "::ffff:127.0.0.1",
-            "::ffff:10.0.0.1",
-            "64:ff9b::a00:1",
-            "64:ff9b:1::a00:1",
-            "fc00::1",
-            "fd00:ec2::254",
-            "fe80::1",
-            "fec0::1",
-            "ff02::1",
-            "2001:0:0:1::1",
-            "2001:db8::1",
-            "2002:7f00:1::1",
-        ];
-        let public = ["93.184.216.34", "2606:2800:220:1::1"];
-        for address in private {
-            for answer in
-                [vec![address], vec![public[0], address], vec![address, public[1]], vec![address; 9]]
-            {
-                let names = Names {
-                    guard: Guard::default(),
-                    proxy: None,
-                    looks_up: changing(&[&answer[..], &answer[..]]),
-                };
-                for name in ["rebind.example", "REBIND.example.", "localhost.", "a.localhost"] {
-                    let found = names.resolve(name.parse().unwrap()).await;
-                    let found: Vec<_> =
-                        found.into_iter().flatten().map(|found| found.ip().to_string()).collect();
-                    let mut left: Vec<_> = answer.iter().copied().filter(|it| public.contains(it)).collect();
-                    // These names can only be loopback.
-                    left.retain(|_| !name.contains("localhost"));
-                    assert_eq!(found, left, "{name} with {answer:?}");
-                }
-            }
-        }
-        // With a sandbox on this machine, loopback is allowed and nothing else.
-        let names = Names {
-            guard: Guard { loopback_http: true, public_http: true },
-            proxy: None,
-            looks_up: changing(&[&private[..]]),
-        };
-        let found = names.resolve("rebind.example".parse().unwrap()).await.unwrap();
-        assert!(found.into_iter().all(|found| found.ip().to_canonical().is_loopback()));
-    }
-
-    /// The name of the proxy may resolve to any address, so no link may use it. All other names are still checked.
-    #[tokio::test]
-    async fn a_proxy_s_name_alone_may_lead_into_the_network() {
-        let proxy = Some("proxy.corp.example".to_owned());
-        let names =
-            Names { guard: Guard::default(), proxy, looks_up: changing(&[&["10.0.0.1"], &["10.0.0.1"]]) };
-        for (name, leads) in [
-            ("proxy.corp.example", true),
-            ("PROXY.corp.example.", true),
-            ("xproxy.corp.example", false),
-            ("proxy.corp.example.evil.example", false),
-        ] {
-            assert_eq!(names.resolve(name.parse().unwrap()).await.is_ok(), leads, "{name}");
-        }
-    }
-
-    /// Here loopback plays the public internet: it is allowed, and everything else is refused.
-    #[tokio::test]
-    async fn a_name_that_answers_differently_the_second_time_gains_nothing() {
-        use std::io::{Read as _, Write as _};
-
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let serving = std::thread::spawn(move || {
-            let mut seen = Vec::new();
-            for answer in
-                ["200 OK\r\ncontent-length: 2", "302 Found\r\nlocation: /again\r\ncontent-length: 2"]
-            {
-                let (mut stream, _) = listener.accept().unwrap();
-                let mut head = [0; 2048];
-                let read = stream.read(&mut head).unwrap();
-                seen.push(String::from_utf8_lossy(&head[..read]).into_owned());
-                write!(stream, "HTTP/1.1 {answer}\r\nset-cookie: a=b\r\nconnection: close\r\n\r\nok")
-                    .unwrap();
-            }
-            seen
-        });
-        let guard = Guard { loopback_http: true, public_http: true };
-        let client = guard.client_that(changing(&[&["127.0.0.1"], &["127.0.0.1"], &["10.0.0.1"]])).unwrap();
-        let link = format!("http://rebind.example:{port}/once");
-        assert_eq!(client.get(&link).send().await.unwrap().status(), 200);
-        // The same link again, and a redirect within the host. The address is checked each time.
-        let error = client.get(&link).send().await.unwrap_err();
-        assert_eq!(refusal(&error), Some(&Refused::Address([10, 0, 0, 1].into())), "{error:?}");
-        for head in serving.join().unwrap().iter().map(|head| head.to_lowercase()) {
-            assert!(head.starts_with("get /once "), "{head}");
-            for header in ["authorization", "cookie", "referer", "x-api-key"] {
-                assert!(!head.contains(&format!("{header}:")), "{head}");
-            }
-        }
-    }
-}
+mod tests;

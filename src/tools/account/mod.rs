@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::api::{ApiError, Balance, Window};
 use crate::config::{KeyKind, Region, Toolset};
-use crate::facts::Class;
+use crate::facts::{Class, facts};
 use crate::mcp::ToolSpec;
 use crate::mcp::job_view::time;
 use crate::mcp::result::both;
@@ -198,6 +198,10 @@ const BALANCE_NOTES: &[&str] = &[
 fn why(error: &ApiError) -> String {
     match error {
         ApiError::Refused { status: 404, .. } => "this host has no such endpoint".to_owned(),
+        ApiError::Refused { code: Some(code), .. } if error.class() == Class::Quota => {
+            let what = facts().code(*code).and_then(|row| row.what.clone());
+            what.unwrap_or_else(|| error.to_string())
+        }
         _ if matches!(error.class(), Class::Auth | Class::Quota) => {
             format!("MiniMax does not show it to this kind of key ({error})")
         }

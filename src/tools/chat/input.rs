@@ -20,7 +20,7 @@ pub(crate) struct ChatInput {
     pub(crate) api: Option<Protocol>,
     /// off: MiniMax-M3.
     pub(crate) thinking: Option<Switch>,
-    /// M3.1: default medium.
+    /// M3.1: default max.
     #[schemars(extend("enum" = ["low", "medium", "high", "xhigh", "max"]))]
     pub(crate) effort: Option<String>,
     /// 0-2.

@@ -13,7 +13,7 @@ use crate::mcp::inputs::Takes;
 use crate::mcp::{Server, ToolError};
 use crate::media::{Kind, Limits, Reference};
 use crate::tools::chat::input::{ChatInput, Message};
-use crate::tools::chat::rules::Rules;
+use crate::tools::chat::rules::{Rules, sent_name};
 
 /// OpenAI API > image formats and sizes.
 const IMAGE: Takes = Takes {
@@ -32,6 +32,9 @@ const VIDEO_INLINE: Takes = Takes { limits: Limits::new(VIDEOS, 50 * 1024 * 1024
 
 /// OpenAI API > size of the body.
 const BODY_LIMIT: usize = 64 * 1024 * 1024;
+
+/// The `max_tokens` for a gateway that needs one, if the caller gives none.
+const GATEWAY_MAX_TOKENS: u32 = 16_384;
 
 /// What a request is built for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +61,8 @@ pub(super) async fn talk(server: &Server, input: &ChatInput, purpose: Purpose) -
     let protocol = protocol(input.api, kept.as_ref())?;
     let named = input.model.as_deref().or(kept.as_ref().map(|kept| kept.model.as_str()));
     let default_model = server.config().defaults.text_model.as_deref();
-    let model = facts().canonical(named.or(default_model).unwrap_or(facts().text_default()));
+    let wanted = named.or(default_model).unwrap_or(facts().text_default());
+    let model = sent_name(wanted, server.api().is_gateway());
     let rules = Rules::new(protocol, &model);
     let mut warnings = rules.warnings();
     let (thinking, effort) = rules.thinking(input.thinking, input.effort.as_deref(), &mut warnings)?;
@@ -73,13 +77,14 @@ pub(super) async fn talk(server: &Server, input: &ChatInput, purpose: Purpose) -
     });
     let mut turns = turns(server, input, &rules, purpose).await?;
     let said = &mut conversation.said;
-    said.system = system(input, &mut turns, protocol)?.or(said.system.take());
+    said.system = system(input, &mut turns, said.system.take(), &mut warnings);
     if let Some(tools) = functions(input)? {
         said.tools = tools;
     }
     said.messages.extend(protocol.turns(&turns));
     check_calls(protocol, &said.messages)?;
     conversation.model.clone_from(&model);
+    let max_tokens = input.max_tokens.or_else(|| needed_max_tokens(server, protocol, &mut warnings));
     let ask = Ask {
         protocol,
         model,
@@ -89,7 +94,7 @@ pub(super) async fn talk(server: &Server, input: &ChatInput, purpose: Purpose) -
         effort,
         temperature: input.temperature,
         top_p: input.top_p,
-        max_tokens: input.max_tokens,
+        max_tokens,
         tools: conversation.said.tools.clone(),
         tool_choice: input.tool_choice.clone(),
         web_search: input.web_search == Some(true),
@@ -98,6 +103,15 @@ pub(super) async fn talk(server: &Server, input: &ChatInput, purpose: Purpose) -
     };
     check_size(&ask)?;
     Ok(Talk { ask, conversation, warnings })
+}
+
+/// A gateway's `/v1/messages` refuses requests without `max_tokens`. MiniMax's own does not need it.
+fn needed_max_tokens(server: &Server, protocol: Protocol, warnings: &mut Vec<String>) -> Option<u32> {
+    if protocol != Protocol::Anthropic || !server.api().is_gateway() {
+        return None;
+    }
+    warnings.push(format!("api anthropic needs max_tokens at a gateway; {GATEWAY_MAX_TOKENS} was sent"));
+    Some(GATEWAY_MAX_TOKENS)
 }
 
 async fn kept(server: &Server, id: Option<&str>) -> Result<Option<Conversation>, ToolError> {
@@ -233,16 +247,26 @@ pub(crate) fn read_messages(messages: &[JsonObject]) -> Result<Vec<Message>, Too
     messages.iter().enumerate().map(|(at, message)| read(&format!("messages[{at}]"), message)).collect()
 }
 
-/// The system prompt: `system`, and the leading system messages.
-fn system(input: &ChatInput, turns: &mut Vec<Turn>, protocol: Protocol) -> Result<Option<String>, ToolError> {
+/// The system prompt. MiniMax takes one system message, at the beginning, so later ones are moved there.
+fn system(
+    input: &ChatInput,
+    turns: &mut Vec<Turn>,
+    kept: Option<String>,
+    warnings: &mut Vec<String>,
+) -> Option<String> {
     let leading = turns.iter().take_while(|turn| turn.role == Speaker::System).count();
-    let first: Vec<String> = turns.drain(..leading).map(|turn| turn.text).collect();
-    if protocol == Protocol::Anthropic && turns.iter().any(|turn| turn.role == Speaker::System) {
-        let problem = "has a system message in the middle, which api anthropic does not take; use system";
-        return Err(ToolError::argument("messages", problem));
+    let first = turns.drain(..leading).map(|turn| turn.text);
+    let own: Vec<String> = input.system.iter().cloned().chain(first).collect();
+    let (later, rest): (Vec<_>, Vec<_>) = turns.drain(..).partition(|turn| turn.role == Speaker::System);
+    *turns = rest;
+    if !later.is_empty() {
+        warnings.push(
+            "MiniMax takes one system message, at the beginning; later ones were added to it".to_owned(),
+        );
     }
-    let all: Vec<String> = input.system.iter().cloned().chain(first).collect();
-    Ok((!all.is_empty()).then(|| all.join("\n\n")))
+    let base = if own.is_empty() { kept.into_iter().collect() } else { own };
+    let all: Vec<String> = base.into_iter().chain(later.into_iter().map(|turn| turn.text)).collect();
+    (!all.is_empty()).then(|| all.join("\n\n"))
 }
 
 fn functions(input: &ChatInput) -> Result<Option<Vec<Function>>, ToolError> {

@@ -57,12 +57,13 @@ pub(super) async fn answer(
     let held = server.checkout.budget.reserve(&pricing::bill(&ask, &words, &ceiling), call).await?;
     let (mut reply, end) = hear(server, &ask, call).await;
     let said = std::mem::take(&mut reply.messages);
-    let (usage, id) = (reply.usage, reply.id.clone());
+    let (usage, id, told) = (reply.usage, reply.id.clone(), reply.cost);
     let begun = has_begun(&reply);
     let mut view = ChatView::of(reply, warnings);
     match end {
         End::Whole => {
-            let cost = server.checkout.budget.counted("chat", pricing::price(server, &ask, usage));
+            let cost = pricing::reported(pricing::price(server, &ask, usage), told);
+            let cost = server.checkout.budget.counted("chat", cost);
             held.settle(cost.actual).await;
             view.cost = CostView::of(&cost);
             conversation.said.messages = std::mem::take(&mut ask.messages);
@@ -80,6 +81,9 @@ pub(super) async fn answer(
         End::Broken(error) => {
             held.mark_unknown().await;
             view.next = after_a_break(&error, begun);
+            if let Some(details) = error.details() {
+                view.next = format!("{} {details}", view.next);
+            }
             view.error = Some(ToolError::Bought(error).view());
             view.conversation_id = Some(conversation.id).filter(|id| !id.is_empty());
             fit(server, &mut view, id.as_deref().unwrap_or_default()).await;
@@ -87,8 +91,9 @@ pub(super) async fn answer(
         End::Cancelled => {
             held.mark_unknown().await;
             let (message, kind) = ("the call was cancelled", ErrorView::kind(Blame::Transient));
+            let trace = id.as_ref().map(|id| format!(" (trace id {id})")).unwrap_or_default();
             view.error = Some(ErrorView { message: message.to_owned(), kind, code: None, trace_id: id });
-            "MiniMax was told to stop; what it had said by then may be billed.".clone_into(&mut view.next);
+            view.next = format!("MiniMax was told to stop; what it had said by then may be billed.{trace}");
             view.conversation_id = Some(conversation.id).filter(|id| !id.is_empty());
         }
     }

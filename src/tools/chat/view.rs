@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::api::{Reply, ToolCall, Usage};
 use crate::jobs::Cost;
 use crate::mcp::job_view::DRY_RUN;
-use crate::mcp::job_view::{CostView, ErrorView};
+use crate::mcp::job_view::{CostView, ErrorView, sentence};
 
 /// An answer of a text model. What is absent is unknown.
 #[derive(Debug, Default, Serialize, JsonSchema)]
@@ -105,6 +105,11 @@ impl ChatView {
                 "The model wants functions called. Call chat with {again} and messages: for each call one of role \
                  tool with its tool_call_id and the result as content."
             ),
+            Some("length") if self.text.is_none() => {
+                "max_tokens was used up by reasoning before the answer began. Ask again with a \
+                 larger max_tokens or less effort."
+                    .to_owned()
+            }
             Some("length") => {
                 format!("The answer was cut at max_tokens. Call chat with {again} to have it go on.")
             }
@@ -116,7 +121,7 @@ impl ChatView {
     fn lines(&self) -> String {
         let mut lines = Vec::new();
         if let Some(error) = &self.error {
-            lines.push(error.lines(""));
+            lines.push(sentence(&error.message));
             if self.text.is_some() {
                 lines.push("The part of the answer that arrived:".to_owned());
             }

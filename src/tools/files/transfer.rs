@@ -20,7 +20,7 @@ use crate::mcp::ToolSpec;
 use crate::mcp::inputs::source::{Local, Source, link_extension};
 use crate::mcp::result::both;
 use crate::mcp::{Server, ToolError};
-use crate::media::{self, Content, Expect, FetchProblem, InputProblem, Limits, Opened, Saved};
+use crate::media::{self, Content, Expect, FetchProblem, Fetcher, InputProblem, Limits, Opened, Saved};
 use crate::tools::files::manage::{FileInfo, file_id, remote};
 
 pub(crate) const TOOLS: &[ToolSpec] = &[
@@ -113,7 +113,7 @@ impl Server {
                 let link = self.inputs.sources.secured(url.trim());
                 // The query holds a signature that differs in each link to the same file.
                 let key = link.split(['?', '#']).next().unwrap_or_default();
-                let saved = fetch_link(self, "url", &link, "", &folder, key).await?;
+                let saved = fetch_link(self, self.jobs().fetcher(), "url", &link, "", &folder, key).await?;
                 Ok(Downloaded::of(saved, None, Some(url)))
             }
             (Some(_), Some(_)) => Err(ToolError::argument("url", "excludes file_id; give one of the two")),
@@ -141,10 +141,8 @@ async fn suited(server: &Server, file: &str, row: &Upload) -> Result<(Opened, Op
             return Err(misfit.error(row));
         }
         Source::Path(path) => server.inputs.sources.at(path),
-        Source::Link(link) => {
-            let most = row.rules.iter().map(|rule| rule.max_bytes).max().unwrap_or_default();
-            server.inputs.sources.local("file", &link, most).await?
-        }
+        Source::Link(link) => from_link(server, server.jobs().fetcher(), &link, row).await?,
+        Source::Made(link) => from_link(server, server.jobs().result_fetcher(), &link, row).await?,
     };
     let _reading = server.inputs.work.input_permit().await?;
     for rule in &row.rules {
@@ -156,13 +154,18 @@ async fn suited(server: &Server, file: &str, row: &Upload) -> Result<(Opened, Op
     Err(misfit.error(row))
 }
 
+async fn from_link(server: &Server, fetcher: &Fetcher, link: &str, row: &Upload) -> Result<Local, ToolError> {
+    let most = row.rules.iter().map(|rule| rule.max_bytes).max().unwrap_or_default();
+    server.inputs.sources.local(fetcher, "file", link, most).await
+}
+
 /// Downloads a file by its id: through its link, or without one through the API.
 async fn fetch_remote(server: &Server, id: u64, folder: &Path) -> Result<Downloaded, ToolError> {
     let file = remote(server, id).await?;
     let id = id.to_string();
     if let Some(link) = file.download_url {
         let saved =
-            fetch_link(server, "file_id", &server.inputs.sources.secured(&link), &file.filename, folder, &id)
+            fetch_link(server, server.jobs().result_fetcher(), "file_id", &link, &file.filename, folder, &id)
                 .await?;
         return Ok(Downloaded::of(saved, Some(id), Some(link)));
     }
@@ -185,6 +188,7 @@ async fn fetch_remote(server: &Server, id: u64, folder: &Path) -> Result<Downloa
 /// Downloads a link to `folder`, with retries. A later call with the same `key` resumes an interrupted download.
 async fn fetch_link(
     server: &Server,
+    fetcher: &Fetcher,
     field: &str,
     link: &str,
     filename: &str,
@@ -199,7 +203,7 @@ async fn fetch_link(
     }
     let expect = Expect { kind: None, max_bytes: LARGEST, extension: &extension };
     let _fetching = server.inputs.work.link_permit().await?;
-    let fetcher = server.jobs().resuming_fetcher().await;
+    server.jobs().prepare_resume().await;
     let mut tries = 0_u32;
     loop {
         tries += 1;

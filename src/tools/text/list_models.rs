@@ -129,7 +129,7 @@ async fn text_models(server: &Server, currency: &str) -> (Vec<ModelRow>, Vec<Str
     }
     let api = server.api();
     let ids = match api.text_models().await {
-        Ok(ids) => ids,
+        Ok(ids) => distinct(ids),
         Err(error) => return table(error.to_string()),
     };
     let row = |id: &String| match known.iter().find(|row| row.model.eq_ignore_ascii_case(id)) {
@@ -138,7 +138,7 @@ async fn text_models(server: &Server, currency: &str) -> (Vec<ModelRow>, Vec<Str
             model: id.clone(),
             kind: "text".to_owned(),
             aliases: facts().aliases_of(id),
-            legal: vec!["newer than this server's table: usable, sent as it is, price unknown".to_owned()],
+            legal: vec!["newer than this server's table: usable, sent as it is".to_owned()],
             price: None,
         },
     };
@@ -147,6 +147,12 @@ async fn text_models(server: &Server, currency: &str) -> (Vec<ModelRow>, Vec<Str
     let missing: Vec<_> = missing.map(|row| row.model.as_str()).collect();
     let note = format!("known here, but not listed by MiniMax for this key: {}", missing.join(", "));
     (rows, if missing.is_empty() { Vec::new() } else { vec![note] })
+}
+
+/// Each id once, in the order of its first place.
+fn distinct(ids: Vec<String>) -> Vec<String> {
+    let mut seen = std::collections::HashSet::new();
+    ids.into_iter().filter(|id| seen.insert(id.clone())).collect()
 }
 
 fn row(model: &str, kind: &str, legal: Vec<String>, price: Option<String>) -> ModelRow {

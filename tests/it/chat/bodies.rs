@@ -38,7 +38,7 @@ async fn chat_completions_get_what_they_document() {
             ],
             "max_completion_tokens": 1000, "temperature": 0.5, "top_p": 0.9,
             "tools": [{ "type": "function", "function": weather() }], "tool_choice": "auto",
-            "response_format": { "type": "json_object" }, "reasoning_effort": "low", "reasoning_split": true,
+            "response_format": { "type": "json_object" }, "reasoning_effort": "low",
             "service_tier": "priority", "stream": true, "stream_options": { "include_usage": true },
         })
     );
@@ -131,15 +131,15 @@ async fn thinking_is_switched_as_each_protocol_and_model_has_it() {
     let disabled = json!({ "type": "disabled" });
     let nothing = Value::Null;
     for (api, model, arguments, thinking, effort, warned) in [
-        ("openai", "m3.1-flash", json!({}), &nothing, json!("medium"), false),
-        ("openai", "m3.1-flash", json!({ "thinking": "on" }), &nothing, json!("medium"), false),
+        ("openai", "m3.1-flash", json!({}), &nothing, nothing.clone(), false),
+        ("openai", "m3.1-flash", json!({ "thinking": "on" }), &nothing, nothing.clone(), false),
         ("openai", "m3.1-flash", json!({ "thinking": "off" }), &nothing, json!("low"), true),
         ("openai", "m3.1-flash", json!({ "effort": "max" }), &nothing, json!("max"), false),
         ("openai", "m3", json!({}), &nothing, nothing.clone(), false),
         ("openai", "m3", json!({ "thinking": "enabled" }), &adaptive, nothing.clone(), false),
         ("openai", "m3", json!({ "thinking": "off" }), &disabled, nothing.clone(), false),
         ("openai", "MiniMax-M2", json!({ "thinking": "off" }), &nothing, nothing.clone(), true),
-        ("anthropic", "m3.1-flash", json!({}), &nothing, json!("medium"), false),
+        ("anthropic", "m3.1-flash", json!({}), &nothing, nothing.clone(), false),
         ("anthropic", "m3.1-flash", json!({ "thinking": "off" }), &nothing, json!("low"), true),
         ("anthropic", "m3", json!({}), &nothing, nothing.clone(), false),
         ("anthropic", "m3", json!({ "thinking": "on" }), &adaptive, nothing.clone(), false),
@@ -196,5 +196,54 @@ async fn tokens_are_counted_in_every_protocol_and_nothing_is_bought() {
         let call = json!({ "messages": [result], "conversation_id": talk["conversation_id"] });
         let counted = world.make("count_tokens", call).await;
         assert!(counted["input_tokens"].as_u64().unwrap() > 40, "{api}: {counted}");
+    }
+}
+
+#[tokio::test]
+async fn a_plain_question_sends_nothing_that_the_caller_did_not_ask_for() {
+    let world = World::new().await;
+    for (api, fields) in [
+        ("openai", vec!["messages", "model", "stream", "stream_options"]),
+        ("anthropic", vec!["messages", "model", "stream"]),
+        ("native", vec!["messages", "model", "stream", "stream_options"]),
+        ("responses", vec!["input", "model", "stream"]),
+    ] {
+        for model in ["m3.1-flash", "m3", "MiniMax-M2"] {
+            world.make("chat", json!({ "prompt": "Hello", "api": api, "model": model })).await;
+            let body = world.last_body();
+            let mut names: Vec<_> = body.as_object().unwrap().keys().map(String::as_str).collect();
+            names.sort_unstable();
+            assert_eq!(names, fields, "{api} {model}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn system_messages_become_one_at_the_beginning_in_every_protocol() {
+    let world = World::new().await;
+    let say = |role: &str, content: &str| json!({ "role": role, "content": content });
+    for api in super::PROTOCOLS {
+        let messages = json!([
+            say("system", "One."),
+            say("system", "Two."),
+            say("user", "Hello"),
+            say("assistant", "Hello!"),
+            say("system", "Three."),
+            say("user", "And?"),
+        ]);
+        let view = world.make("chat", json!({ "messages": messages, "api": api })).await;
+        let body = world.last_body().to_string();
+        assert_eq!(body.matches("One.\\n\\nTwo.\\n\\nThree.").count(), 1, "{api}: {body}");
+        assert_eq!(
+            (body.matches("Three.").count(), body.matches("\"role\":\"system\"").count() <= 1),
+            (1, true),
+            "{api}"
+        );
+        assert!(view["warnings"].to_string().contains("one system message"), "{api}: {view}");
+        // A later system message of a conversation is added to the one that it has.
+        let more = json!([say("user", "x"), say("system", "Four."), say("user", "y")]);
+        let more = json!({ "messages": more, "conversation_id": view["conversation_id"] });
+        world.make("chat", more).await;
+        assert!(world.last_body().to_string().contains("Three.\\n\\nFour."), "{api}: {}", world.last_body());
     }
 }

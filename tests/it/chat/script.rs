@@ -173,7 +173,7 @@ async fn a_refusal_in_the_middle_keeps_what_came_and_the_conversation_as_it_was(
         assert_eq!(result.is_error, Some(true), "{api}: {view}");
         assert!(view["text"].as_str().unwrap().starts_with("**You said"), "{api}: {view}");
         assert!(view["reasoning"].as_str().unwrap().contains("I look at it twice"), "{api}");
-        assert_eq!(view["error"]["turn"], "fix an argument", "{api}: {view}");
+        assert_eq!(view["error"]["kind"], "argument", "{api}: {view}");
         assert!(view["next"].as_str().unwrap().contains("may be billed"), "{api}: {view}");
         if api != "anthropic" {
             assert_eq!(view["error"]["code"], 1027, "{api}: {view}");
@@ -198,7 +198,7 @@ async fn a_stream_that_breaks_off_is_never_sent_again_and_keeps_what_came() {
             let view = result.structured_content.clone().unwrap();
             assert_eq!(result.is_error, Some(true), "{api} {word}: {view}");
             assert!(view["text"].as_str().unwrap().starts_with("**You said"), "{api} {word}: {view}");
-            assert_eq!(view["error"]["turn"], "ask the user", "{api} {word}: {view}");
+            assert_eq!(view["error"]["kind"], "ask_user", "{api} {word}: {view}");
             let next = view["next"].as_str().unwrap();
             assert!(next.contains("may be billed"), "{api} {word}: {view}");
             assert!(next.contains("Let the user decide"), "{api} {word}: {view}");
@@ -294,12 +294,12 @@ async fn refusals_name_whose_turn_it_is_in_every_protocol() {
     for api in PROTOCOLS {
         let refusal = world.call("chat", json!({ "prompt": "x #sensitive", "api": api })).await;
         let view = refusal.structured_content.unwrap();
-        assert_eq!(view["error"]["turn"], "fix an argument", "{api}: {view}");
+        assert_eq!(view["error"]["kind"], "argument", "{api}: {view}");
         world
             .sandbox
             .script(vec![Rule::always("/", Act::Refuse { code: 1008, message: None, retry_after: None })]);
         let view = world.call("chat", json!({ "prompt": "x", "api": api })).await.structured_content.unwrap();
-        assert_eq!(view["error"]["turn"], "fix key, balance or settings", "{api}: {view}");
+        assert_eq!(view["error"]["kind"], "settings", "{api}: {view}");
         world.sandbox.script(Vec::new());
     }
     assert_eq!(world.bought(), 0);

@@ -123,12 +123,19 @@ impl Phase {
         let failed = result.is_error == Some(true);
         let word = view["status"].as_str().map_or(if failed { "error" } else { "answered" }, |word| word);
         let job = view["job_id"].as_str().unwrap_or("no job");
-        let tidy = |text: &str| tidy(&text.replace(job, "JOB").replace(&world.sandbox.url(), "HOST"));
+        let tidy = |text: &str| {
+            tidy(
+                &text
+                    .replace(job, "JOB")
+                    .replace(&world.sandbox.url(), "HOST")
+                    .replace(&world.sandbox.url()[7..], "HOST"),
+            )
+        };
         if self.job && view["status"].is_string() {
             let unwell = ["failed", "unknown"].contains(&word);
             assert_eq!(failed, unwell, "{view}");
         }
-        let turn = view["error"]["turn"].as_str().map(|turn| format!(" · {turn}")).unwrap_or_default();
+        let turn = view["error"]["kind"].as_str().map(|turn| format!(" · {turn}")).unwrap_or_default();
         let warnings: Vec<_> =
             view["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         let saved =
@@ -178,14 +185,15 @@ impl Phase {
 /// Removes what differs between machines and runs.
 fn tidy(text: &str) -> String {
     let mut text = text.replace('\n', " ");
-    for cause in ["before MiniMax had answered: ", "could not be reached: ", "was broken off: "] {
+    for cause in ["before MiniMax had answered: ", "was broken off: "] {
         if let Some(at) = text.find(cause) {
             let rest = text.split_off(at + cause.len() - 2);
             // A text result continues with what to do next.
             text.push_str(rest.find(". ").and_then(|more| rest.get(more..)).unwrap_or_default());
         }
     }
-    if let Some(at) = text.find(" Trace id") {
+    // The details at the end have ids.
+    if let Some(at) = text.rfind(" (").filter(|at| text[*at..].contains("endpoint /")) {
         text.truncate(at);
     }
     // Long numbers and long words with digits are ids.

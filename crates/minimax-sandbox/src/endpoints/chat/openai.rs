@@ -355,8 +355,15 @@ impl Renderer<'_> {
 
     fn stream(&self) -> EventStream {
         let content = self.content();
-        let body = pieces(&content).into_iter().map(|piece| self.chunk(json!({"content": piece}), None));
-        EventStream { head: self.thinking(), body: body.collect(), tail: self.end(), error: self.error() }
+        let thought = content.len().saturating_sub(self.reply.text.len());
+        let (mut head, mut body, mut sent) = (self.thinking(), Vec::new(), 0);
+        for piece in pieces(&content) {
+            // Only the text can be cut short, not the thinking in front of it.
+            let part = if sent < thought { &mut head } else { &mut body };
+            part.push(self.chunk(json!({"content": piece}), None));
+            sent += piece.len();
+        }
+        EventStream { head, body, tail: self.end(), error: self.error() }
     }
 
     /// `reasoning_content` is incremental; `reasoning_details` repeats everything so far.
