@@ -446,7 +446,7 @@ fn the_doctor_starts_each_entry_and_names_wrong_paths_duplicates_and_damage() {
         let fits = |(found, text): &(String, String)| {
             found == status && words.iter().all(|word| text.contains(word))
         };
-        assert!(lines.iter().any(|line| fits(line)), "{status} {words:?}: {lines:#?}");
+        assert!(lines.iter().any(fits), "{status} {words:?}: {lines:#?}");
     };
     has("ok", &["no client is known"]);
     home.write(".cursor/x", "");
