@@ -55,17 +55,17 @@ pub struct Style {
     pub style_weight: Option<f64>,
 }
 
-// MiniMax expects the Chinese words.
+// Callers write English words; MiniMax expects the Chinese ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[expect(missing_docs, reason = "the variants are the values on the wire")]
 pub enum StyleType {
-    #[serde(rename = "漫画")]
+    #[serde(rename(serialize = "漫画", deserialize = "comic"))]
     Comic,
-    #[serde(rename = "元气")]
+    #[serde(rename(serialize = "元气", deserialize = "lively"))]
     Lively,
-    #[serde(rename = "中世纪")]
+    #[serde(rename(serialize = "中世纪", deserialize = "medieval"))]
     Medieval,
-    #[serde(rename = "水彩")]
+    #[serde(rename(serialize = "水彩", deserialize = "watercolour"))]
     Watercolour,
 }
 

@@ -205,7 +205,7 @@ impl<S: Send + Sync + 'static> Catalogue<S> {
     }
 
     /// What calls of a tool are checked against.
-    pub(crate) fn accepted(&self, name: &str) -> Option<&Arc<JsonObject>> {
+    pub fn accepted(&self, name: &str) -> Option<&Arc<JsonObject>> {
         self.accepted.get(name)
     }
 }

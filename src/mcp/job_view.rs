@@ -49,8 +49,10 @@ pub struct JobView {
     #[serde(skip_serializing_if = "Option::is_none")]
     job_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-quiet" = true))]
     kind: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-quiet" = true))]
     model: Option<String>,
     /// Absent for a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,7 +69,7 @@ pub struct JobView {
     text: Option<String>,
     /// What MiniMax counted.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<JsonObject>")]
+    #[schemars(with = "Option<JsonObject>", extend("x-quiet" = true))]
     usage: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cost: Option<CostView>,
@@ -78,8 +80,10 @@ pub struct JobView {
     /// What to do now.
     next: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-quiet" = true))]
     created_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-quiet" = true))]
     updated_at: Option<String>,
     #[serde(skip)]
     says: Says,

@@ -180,11 +180,11 @@ pub(crate) fn templates() -> Vec<ResourceTemplate> {
     vec![
         ResourceTemplate::new("minimax://jobs/{job_id}", "job")
             .with_title("Job")
-            .with_description("A job's view: status, files, cost.")
+            .with_description("A job by its id: status, files and cost, as get_job shows it.")
             .with_mime_type("application/json"),
         ResourceTemplate::new("minimax://files/{job_id}/{name}", "file")
             .with_title("Result")
-            .with_description("A file that a job made; above 4 MiB its links."),
+            .with_description("A file that a job made; of a file above 4 MiB its links."),
     ]
 }
 

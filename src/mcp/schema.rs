@@ -13,8 +13,8 @@ use serde_json::{Map, Value, json};
 
 use crate::mcp::lengths;
 
-/// Marks a parameter that is accepted and not shown: another spelling of a shown one, or one so rare that it is not worth
-/// its tokens in each conversation.
+/// Marks a parameter that is accepted and not shown: another spelling of a shown one. Marks also a field of a result that
+/// is not worth its tokens in each conversation.
 const QUIET: &str = "x-quiet";
 
 /// Input schemas by tool, with the parameters that are accepted and not shown.
@@ -32,11 +32,15 @@ pub(crate) fn make_portable<S: Send + Sync + 'static>(
         let mut shown = whole.clone();
         if let Some(Value::Object(properties)) = shown.get_mut("properties") {
             properties.retain(|_, property| property.get(QUIET).is_none());
+            properties.values_mut().for_each(drop_lengths);
+        }
+        if let Some(description) = &mut route.attr.description {
+            *description = description.replace('\n', " ").into();
         }
         accepted.insert(route.attr.name.to_string(), Arc::new(whole));
         route.attr.input_schema = Arc::new(shown);
         route.attr.output_schema =
-            route.attr.output_schema.as_deref().map(|schema| Arc::new(bare(plain(schema))));
+            route.attr.output_schema.as_deref().map(|schema| Arc::new(outline(&plain(schema))));
     }
     accepted
 }
@@ -57,20 +61,39 @@ fn plain(schema: &JsonObject) -> JsonObject {
     root
 }
 
-/// Keeps only what results are validated against: models do not read output schemas, and descriptions cost tokens.
-fn bare(mut schema: JsonObject) -> JsonObject {
-    schema.retain(|word, _| ["type", "enum", "required", "properties", "items"].contains(&word.as_str()));
-    if let Some(Value::Object(items)) = schema.get_mut("items") {
-        *items = bare(std::mem::take(items));
+/// Lengths bound what is read and stored. Those that MiniMax documents are in the descriptions.
+fn drop_lengths(schema: &mut Value) {
+    let Value::Object(object) = schema else { return };
+    object.shift_remove("maxLength");
+    object.get_mut("items").into_iter().for_each(drop_lengths);
+    let properties = object.get_mut("properties").and_then(Value::as_object_mut);
+    properties.into_iter().flat_map(Map::values_mut).for_each(drop_lengths);
+}
+
+/// The names and types at the top of a result. Fifteen tools answer with a job view, and models do not read output
+/// schemas, so descriptions and the fields of inner objects would cost each conversation more than all inputs.
+fn outline(schema: &JsonObject) -> JsonObject {
+    let mut outline = kept(schema, &["type", "required"]);
+    let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
+    let shown = properties.filter(|(_, property)| property.get(QUIET).is_none());
+    let properties = shown.map(|(name, property)| (name.clone(), kind(property)));
+    outline.insert("properties".to_owned(), properties.collect::<JsonObject>().into());
+    outline
+}
+
+/// The type of a field, with the type of its items.
+fn kind(schema: &Value) -> Value {
+    let Value::Object(object) = schema else { return json!({}) };
+    let mut kind_of = kept(object, &["type"]);
+    if let Some(items) = object.get("items") {
+        kind_of.insert("items".to_owned(), kind(items));
     }
-    for property in
-        schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut)
-    {
-        if let Value::Object(property) = property {
-            *property = bare(std::mem::take(property));
-        }
-    }
-    schema
+    kind_of.into()
+}
+
+fn kept(schema: &JsonObject, words: &[&str]) -> JsonObject {
+    let kept = schema.iter().filter(|(word, _)| words.contains(&word.as_str()));
+    kept.map(|(word, value)| (word.clone(), value.clone())).collect()
 }
 
 /// The depth is limited so that a recursive type cannot hang the start of the server.

@@ -28,37 +28,36 @@ const SUBJECT: Takes =
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct ImageInput {
-    /// Up to 1500 characters.
+    /// What to show, up to 1,500 characters.
     prompt: String,
-    /// Default image-01; image-01-live.
+    /// image-01 (default), or image-01-live (default with style).
     model: Option<String>,
-    /// Default 1:1.
+    /// Shape, default 1:1. 21:9 with image-01 only. Excludes width and height.
     #[schemars(extend("enum" = ["1:1", "16:9", "4:3", "3:2", "2:3", "3:4", "9:16", "21:9"]))]
     aspect_ratio: Option<String>,
-    /// 512-2048, by 8; no aspect_ratio.
+    /// Pixels, 512-2048, a multiple of 8; with height; image-01 only. Excludes aspect_ratio.
     #[schemars(range(min = 512, max = 2048))]
     width: Option<u32>,
-    /// As width.
+    /// Pixels, as width and together with it; image-01 only.
     #[schemars(range(min = 512, max = 2048))]
     height: Option<u32>,
-    /// 1-9, default 1.
+    /// Number of images, 1-9, default 1; each is billed.
     #[serde(default = "one")]
     #[schemars(range(min = 1, max = 9))]
     n: u32,
-    /// Repeats an image.
+    /// Repeat it for a similar image.
     seed: Option<i64>,
-    /// Default true.
+    /// MiniMax rewrites the prompt. Default true.
     #[serde(default = "yes")]
     prompt_optimizer: bool,
-    /// A person: path, URL or minimax://.
+    /// Photo of one person whose face to keep, JPEG or PNG below 10 MB: path, URL or minimax://.
     subject_reference: Option<String>,
-    /// Comic, lively, medieval, watercolour.
+    /// Drawing style, image-01-live only. Default: none.
     style: Option<StyleType>,
-    /// 0-1, default 0.8.
+    /// Strength of style (image-01-live), above 0 to 1, default 0.8.
     #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 1))]
-    #[schemars(extend("x-quiet" = true))]
     style_weight: Option<f64>,
-    /// AI mark.
+    /// true: add MiniMax's AI mark.
     #[serde(default)]
     watermark: bool,
     #[serde(flatten)]
@@ -75,7 +74,7 @@ fn yes() -> bool {
 
 #[tool_router(router = image_tools, vis = "pub(crate)")]
 impl Server {
-    /// Make images from text. Costs money.
+    /// Make images from a text, or with the face of a photo; takes seconds. Costs money.
     #[tool(
         title = "Text to image",
         output_schema = JobView::schema(),
@@ -247,7 +246,7 @@ mod tests {
                 json!({ "prompt": "x", "aspect_ratio": "21:9", "model": "image-01-live" }),
                 ["`aspect_ratio`", "9:16"],
             ),
-            (json!({ "prompt": "x", "style": "漫画", "model": "image-01" }), ["`style`", "image-01-live"]),
+            (json!({ "prompt": "x", "style": "comic", "model": "image-01" }), ["`style`", "image-01-live"]),
             (json!({ "prompt": "x", "model": "image01" }), ["`model`", "did you mean image-01?"]),
             (json!({ "prompt": "x", "style_weight": 0.5 }), ["`style_weight`", "style"]),
         ] {
@@ -258,10 +257,10 @@ mod tests {
 
     #[test]
     fn a_style_without_a_model_chooses_one_that_has_styles() {
-        let (chosen, warnings) = submit(json!({ "prompt": "x", "style": "漫画" })).unwrap();
+        let (chosen, warnings) = submit(json!({ "prompt": "x", "style": "comic" })).unwrap();
         assert_eq!(chosen.model, "image-01-live");
         assert!(warnings[0].contains("image-01-live was used"), "{warnings:?}");
-        let problem = submit(json!({ "prompt": "x", "style": "漫画", "aspect_ratio": "21:9" })).unwrap_err();
+        let problem = submit(json!({ "prompt": "x", "style": "comic", "aspect_ratio": "21:9" })).unwrap_err();
         assert!(problem.contains("`aspect_ratio`") && problem.contains("image-01-live takes"), "{problem}");
     }
 

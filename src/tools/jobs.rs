@@ -28,12 +28,12 @@ pub(crate) const TOOLS: &[ToolSpec] = &[
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct GetInput {
-    /// The job's id, as the call that started it or list_jobs gave it.
+    /// From the call that started the job, or list_jobs.
     job_id: Option<String>,
-    /// Up to 20 ids in place of job_id: one wait for all, one view each.
+    /// Up to 20 ids in place of job_id: one wait for all.
     #[schemars(length(max = 20))]
     job_ids: Option<Vec<String>>,
-    /// How long to wait for the end: 0-240 s, default 45.
+    /// Seconds to wait, 0-240, default 45.
     #[serde(default = "forty_five")]
     #[schemars(range(min = 0, max = 240))]
     wait_seconds: u32,
@@ -41,25 +41,25 @@ struct GetInput {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct ListInput {
-    /// Only jobs in this state.
+    /// Only this state. Default: all.
     #[schemars(extend("enum" = STATUSES))]
     status: Option<String>,
-    /// Only jobs of this kind.
+    /// Only this kind (prompt: of enhance_video_prompt). Default: all.
     #[schemars(extend("enum" = ["image", "speech", "transcription", "voice", "video", "prompt", "music"]))]
     kind: Option<String>,
-    /// Only jobs whose prompt has these words.
+    /// Only jobs whose prompt contains these words.
     query: Option<String>,
-    /// Jobs on a page: 1-50, default 10.
+    /// Jobs per page, 1-50, default 10.
     #[serde(default = "ten")]
     #[schemars(range(min = 1, max = 50))]
     limit: u32,
-    /// next_cursor of the page before; none for the first page.
+    /// next_cursor of the previous page.
     cursor: Option<String>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct CancelInput {
-    /// The job's id, as the call that started it or list_jobs gave it.
+    /// From the call that started the job, or list_jobs.
     job_id: String,
 }
 
@@ -109,11 +109,12 @@ struct JobRow {
 
 #[tool_router(router = job_tools, vis = "pub(crate)")]
 impl Server {
-    /// A job's state and result: waits for its end, saves missing files, renews expired links. Free.
+    /// Wait for a job of this server and get its result; saves missing files, renews links. For MiniMax's
+    /// task_id use query_video_generation. Free.
     #[tool(
         title = "Get job",
         output_schema = JobAnswer::schema(),
-        annotations(read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = false)
+        annotations(read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = true)
     )]
     async fn get_job(
         &self,
@@ -139,7 +140,8 @@ impl Server {
         }
     }
 
-    /// This server's jobs with their files and prices, newest first, also from before a restart. Free.
+    /// List this server's jobs of every kind with files and prices, newest first. For video tasks started
+    /// elsewhere use list_video_tasks. Free.
     #[tool(
         title = "List jobs",
         output_schema = schema_for_output::<JobList>(),
@@ -183,11 +185,11 @@ impl Server {
         Ok(JobList { jobs, next_cursor, next })
     }
 
-    /// Stop a job. Only an H3 video that is still queued is cancelled at MiniMax too; MiniMax finishes and bills any other.
+    /// Stop a job. Only a queued H3 video is cancelled at MiniMax too; it finishes and bills any other. Free.
     #[tool(
         title = "Cancel job",
         output_schema = JobView::schema(),
-        annotations(read_only_hint = false, destructive_hint = true, idempotent_hint = true, open_world_hint = false)
+        annotations(read_only_hint = false, destructive_hint = true, idempotent_hint = true, open_world_hint = true)
     )]
     async fn cancel_job(&self, Parameters(input): Parameters<CancelInput>) -> Result<JobView, ToolError> {
         let id = input.job_id.trim();

@@ -22,17 +22,17 @@ use crate::mcp::{Catalogue, Server};
 
 /// What a model reads before anything else. At most 1,200 bytes.
 pub const INSTRUCTIONS: &str = "\
-MiniMax (Hailuo): chat, images, speech, voices, video, music, files. A tool marked as costing money bills the user's \
-MiniMax account: call it when the user asked for the result, once.
-Making images, sound or video starts a job. The call answers with the finished job (files as path, link and minimax:// uri) or, when \
-wait_seconds (45) run out, with status `running`: that is no error. Then call get_job with its job_id, which waits \
-again; never call the making tool a second time for the same wish. Jobs go on without a caller and survive restarts; \
-list_jobs finds them, also after a lost answer.
-dry_run: true checks and prices a call and sends nothing. idempotency_key makes a repeated call safe.
-An image or video can be given to another tool by its minimax:// uri: text_to_image, then generate_video with \
-first_frame_image.
-Status `unknown` means that the request left and no answer came: it may be billed; ask the user before buying again.
-error.kind of a failed call says what helps: `argument` (fix it), `settings` (key, balance), `wait`, `ask_user`, `bug`.";
+MiniMax (Hailuo) makes images, speech, voices, video, music and text. \"Costs money\" means the user's account is billed: \
+call such a tool once, when the user asked for the result.
+Media tools start a job. The call answers with the finished job (files as path and minimax:// uri) or, after \
+wait_seconds, with status running: no error. Then call get_job with its job_id; never call the making tool again for the \
+same wish. Jobs go on without a caller and survive restarts; list_jobs finds them.
+A media parameter takes a local path, an https or data: URL, mm_file://ID, or the minimax:// uri of a job's file: \
+text_to_image, then generate_video with first_frame_image.
+dry_run: true checks and prices, and sends nothing; every paid tool has it. idempotency_key makes a repeated call safe; \
+chat, speak, understand_image, web_search and generate_lyrics have none: after a lost answer ask before calling again.
+Status unknown: the request left, no answer came, it may be billed; ask the user before buying again.
+error.kind says what helps: argument (correct it), settings (key, balance), wait, ask_user, bug.";
 
 /// Everything that a server can offer. A file with tools adds one line here.
 pub fn catalogue() -> Catalogue<Server> {

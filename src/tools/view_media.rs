@@ -37,9 +37,9 @@ const VIDEOS: Limits = Limits::new(
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct ViewInput {
-    /// minimax:// URI or path.
+    /// minimax:// uri of a job's file, or a path; no web link.
     uri: String,
-    /// Pixels, 64-1024, default 1024.
+    /// Longest side in pixels, 64-1024, default 1024.
     #[serde(default = "largest")]
     #[schemars(range(min = 64, max = 1024))]
     max_side: u32,
@@ -58,14 +58,15 @@ enum View {
 
 #[tool_router(router = look_tools, vis = "pub(crate)")]
 impl Server {
-    /// See an image.
+    /// Show you an image, or a video's first frame where possible. If you cannot see images, understand_image
+    /// answers in words. Free.
     #[tool(
         title = "View media",
         annotations(
             read_only_hint = true,
             destructive_hint = false,
             idempotent_hint = true,
-            open_world_hint = false
+            open_world_hint = true
         )
     )]
     async fn view_media(

@@ -35,6 +35,7 @@ mod readme;
 mod example_config;
 // The pages about deployment and the files that they mention.
 mod deployment;
+mod descriptions;
 // Files, links and folders.
 mod media;
 // Files with secrets, which must never be sent.

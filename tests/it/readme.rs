@@ -110,7 +110,7 @@ fn quoted(cell: &str) -> impl Iterator<Item = &str> {
 fn parameters_that_a_page_calls_unlisted_are_in_no_schema() {
     let catalogue = tools::catalogue().tools();
     let rows = rows(&read("docs/tools.md"), "unlisted");
-    assert!(rows.len() >= 8, "{}", rows.len());
+    assert!(!rows.is_empty(), "{}", rows.len());
     for row in rows {
         for name in quoted(&row[1]) {
             let tool = catalogue.iter().find(|tool| tool.name == name).unwrap_or_else(|| panic!("{name}"));

@@ -17,7 +17,7 @@ use crate::harness::World;
 
 /// The rule, the tool, the arguments, the argument that the error names, and an allowed value that it names.
 /// `@name` in the arguments is a file of [`inputs`].
-type Row = (&'static str, &'static str, Value, &'static str, &'static str);
+pub type Row = (&'static str, &'static str, Value, &'static str, &'static str);
 
 const PICTURE: &str = "https://example.com/a.png";
 
@@ -90,7 +90,7 @@ fn placed(world: &World, value: Value) -> Value {
     }
 }
 
-fn rows() -> Vec<Row> {
+pub fn rows() -> Vec<Row> {
     [sound::rows(), video_v1::rows(), video::rows(), media::rows(), text::rows()].concat()
 }
 

@@ -5,14 +5,14 @@ use serde_json::{Number, Value};
 
 use super::names::closest;
 
-/// Other spellings of values, and English words for values that are Chinese in the API.
+/// Other spellings of values, and the Chinese words that MiniMax documents for some.
 const VALUES: &[(&str, &str)] = &[
-    ("comic", "漫画"),
-    ("manga", "漫画"),
-    ("lively", "元气"),
-    ("medieval", "中世纪"),
-    ("watercolour", "水彩"),
-    ("watercolor", "水彩"),
+    ("漫画", "comic"),
+    ("manga", "comic"),
+    ("元气", "lively"),
+    ("中世纪", "medieval"),
+    ("水彩", "watercolour"),
+    ("watercolor", "watercolour"),
     ("square", "1:1"),
     ("landscape", "16:9"),
     ("portrait", "9:16"),

@@ -40,20 +40,20 @@ const REFUSAL: Duration = Duration::from_millis(50);
 /// What every tool that costs money takes besides its own parameters.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub(crate) struct JobOptions {
-    /// Folder.
+    /// Folder for files; default: the results folder.
     pub(crate) output_directory: Option<String>,
-    /// 0-240, default 45.
+    /// Seconds to wait, 0-240, default 45.
     #[serde(default = "forty_five")]
     #[schemars(range(min = 0, max = 240))]
     pub(crate) wait_seconds: u32,
-    /// wait_seconds 0; a video's task_id is waited for.
+    /// As wait_seconds 0; a video's task_id is waited for.
     #[serde(default)]
     #[schemars(extend("x-quiet" = true))]
     pub(crate) async_mode: bool,
-    /// Only price it.
+    /// true: check and price.
     #[serde(default)]
     pub(crate) dry_run: bool,
-    /// Buys once.
+    /// The same text again buys nothing more.
     pub(crate) idempotency_key: Option<String>,
 }
 

@@ -83,7 +83,7 @@ struct BalanceView {
 
 #[tool_router(router = account_tools, vis = "pub(crate)")]
 impl Server {
-    /// Kind of key, plan windows, balance.
+    /// Show host, kind of key, what is left of plan or balance, spending, budgets. Free.
     #[tool(
         title = "Check account",
         output_schema = schema_for_output::<Account>(),

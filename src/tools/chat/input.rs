@@ -8,51 +8,53 @@ use crate::api::Protocol;
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 pub(crate) struct ChatInput {
-    /// The question.
+    /// What you ask. Give prompt or messages.
     pub(crate) prompt: Option<String>,
-    /// Instead of prompt.
+    /// A whole conversation in place of prompt, oldest first.
     pub(crate) messages: Option<Vec<Message>>,
-    /// System prompt.
+    /// Standing instructions for the model.
     pub(crate) system: Option<String>,
-    /// Default MiniMax-M3.1-Flash.
+    /// MiniMax-M3.1-Flash (default), MiniMax-M3, or a text model of list_models.
     pub(crate) model: Option<String>,
-    /// Default openai.
+    /// MiniMax protocol, default openai. web_search needs anthropic or responses; native takes no effort,
+    /// thinking, service_tier.
     pub(crate) api: Option<Protocol>,
-    /// off: MiniMax-M3.
+    /// auto (default), or on and off for MiniMax-M3; MiniMax-M3.1-Flash always thinks.
     pub(crate) thinking: Option<Switch>,
-    /// M3.1: default max.
+    /// How long MiniMax-M3.1-Flash thinks, default max. MiniMax-M3: low to high, with api responses only.
+    /// Excludes thinking off.
     #[schemars(extend("enum" = ["low", "medium", "high", "xhigh", "max"]))]
     pub(crate) effort: Option<String>,
-    /// 0-2.
+    /// Randomness, 0-2; api native and responses: above 0, to 1.
     #[schemars(range(min = 0, max = 2))]
     pub(crate) temperature: Option<f64>,
-    /// 0-1.
+    /// Share of likely tokens to choose from, 0-1; api native and responses: above 0.
     #[schemars(range(min = 0, max = 1))]
     pub(crate) top_p: Option<f64>,
-    /// 1-524288.
+    /// Longest answer with thinking, 1-524288 tokens (MiniMax-M2 models 204800). Default: the maximum.
     #[schemars(range(min = 1, max = 524_288))]
     pub(crate) max_tokens: Option<u32>,
-    /// name, description, parameters.
+    /// Functions it may call: name, description, parameters (JSON Schema). You run them and answer in messages.
     #[serde(default)]
     #[schemars(schema_with = "objects")]
     pub(crate) tools: Option<Vec<JsonObject>>,
-    /// Default auto.
+    /// auto (default), or none (no calls; MiniMax-M3.1-Flash may ignore it).
     #[schemars(extend("enum" = ["auto", "none"]))]
     pub(crate) tool_choice: Option<String>,
-    /// api anthropic, responses.
+    /// true: it searches the web, for an extra fee; api anthropic or responses only.
     pub(crate) web_search: Option<bool>,
-    /// type: json_object; api openai.
+    /// {"type": "json_object"} or json_schema with api openai; api native: json_schema, MiniMax-Text-01 only;
+    /// not with anthropic.
     #[serde(default)]
     #[schemars(schema_with = "object")]
     pub(crate) response_format: Option<JsonObject>,
-    /// priority: 1.5 x price.
+    /// priority: served first for 1.5 times the price. Default standard. Not with api native.
     #[schemars(extend("enum" = ["standard", "priority"]))]
     pub(crate) service_tier: Option<String>,
-    /// Continues that one.
+    /// From an earlier chat result: continues it, so send only the new prompt.
     pub(crate) conversation_id: Option<String>,
-    /// Only price it.
+    /// true: check and price.
     #[serde(default)]
-    #[schemars(extend("x-quiet" = true))]
     pub(crate) dry_run: bool,
 }
 
@@ -69,7 +71,7 @@ pub(crate) struct Message {
     #[schemars(extend("enum" = ["user", "assistant", "system", "tool"]))]
     pub(crate) role: String,
     pub(crate) content: Option<String>,
-    /// Images, videos: path or URL.
+    /// Images, videos to look at (role user).
     pub(crate) media: Option<Vec<String>>,
     pub(crate) tool_call_id: Option<String>,
     #[serde(default)]

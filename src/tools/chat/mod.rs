@@ -46,33 +46,32 @@ pub(crate) const TOOLS: &[ToolSpec] = &[
 /// As [`ChatInput`], less what has no effect on the number of tokens; [`normalize::count_tokens`] drops the rest.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct CountInput {
-    /// As chat.
+    /// The chat call's prompt.
     prompt: Option<String>,
-    /// As chat.
+    /// The chat call's messages.
     #[serde(default)]
     #[schemars(schema_with = "objects")]
     messages: Option<Vec<JsonObject>>,
-    /// As chat.
+    /// The chat call's system prompt.
     system: Option<String>,
-    /// As chat.
+    /// The chat call's model (default MiniMax-M3.1-Flash).
     model: Option<String>,
-    /// As chat.
+    /// The chat call's api (default openai).
     api: Option<Protocol>,
-    /// As chat.
+    /// The chat call's functions.
     #[serde(default)]
     #[schemars(schema_with = "objects")]
-    #[schemars(extend("x-quiet" = true))]
     tools: Option<Vec<JsonObject>>,
-    /// As chat.
-    #[schemars(extend("x-quiet" = true))]
+    /// The chat call's web_search switch.
     web_search: Option<bool>,
-    /// As chat.
+    /// Conversation whose earlier messages count too.
     conversation_id: Option<String>,
 }
 
 #[tool_router(router = chat_tools, vis = "pub(crate)")]
 impl Server {
-    /// One answer of a MiniMax text model. Costs money.
+    /// Ask a MiniMax language model. For a list of web pages use web_search; for an answer written from the web
+    /// use chat with web_search: true. Costs money.
     #[tool(
         title = "Chat",
         output_schema = schema_for_output::<ChatView>(),
@@ -104,11 +103,11 @@ impl Server {
         stream::answer(self, talk, &call).await
     }
 
-    /// Input tokens of a chat call, before it is bought. Free.
+    /// Count the input tokens of a chat call before buying it. Free.
     #[tool(
         title = "Count tokens",
         output_schema = schema_for_output::<Tokens>(),
-        annotations(read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = false)
+        annotations(read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = true)
     )]
     async fn count_tokens(&self, Parameters(input): Parameters<CountInput>) -> Result<Tokens, ToolError> {
         self.checkout.ready()?;

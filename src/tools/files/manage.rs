@@ -28,13 +28,13 @@ pub(crate) const TOOLS: &[ToolSpec] = &[
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct ListInput {
-    /// As in upload_file; default all.
+    /// Only files of this purpose (see upload_file). Default: all.
     purpose: Option<String>,
-    /// 1-100, default 20.
+    /// Files per page, 1-100, default 20.
     #[serde(default = "twenty")]
     #[schemars(range(min = 1, max = 100))]
     limit: usize,
-    /// next_cursor.
+    /// next_cursor of the previous page.
     cursor: Option<String>,
 }
 
@@ -44,15 +44,15 @@ fn twenty() -> usize {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct GetInput {
-    /// A number.
+    /// Number of the file, from list_files.
     file_id: String,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct DeleteInput {
-    /// A number.
+    /// Number of the file, from list_files.
     file_id: String,
-    /// Default: found.
+    /// Its purpose (see upload_file). Default: looked up.
     purpose: Option<String>,
 }
 
@@ -111,7 +111,7 @@ struct Gone {
 
 #[tool_router(router = shelf_tools, vis = "pub(crate)")]
 impl Server {
-    /// Files at MiniMax.
+    /// List files stored at MiniMax, uploads and results. For what this server made use list_jobs. Free.
     #[tool(
         title = "List files",
         output_schema = schema_for_output::<FileList>(),
@@ -138,7 +138,7 @@ impl Server {
         Ok(FileList { files: files.into_iter().map(FileInfo::of).collect(), total, next_cursor, warnings })
     }
 
-    /// A file with a fresh link.
+    /// Facts about a file at MiniMax with a fresh link; download_file saves it. Free.
     #[tool(
         title = "Get file",
         output_schema = schema_for_output::<FileInfo>(),
@@ -156,7 +156,7 @@ impl Server {
         Ok(info)
     }
 
-    /// Delete a file at MiniMax.
+    /// Permanently delete a file at MiniMax; copies on disk stay. Free.
     #[tool(
         title = "Delete file",
         output_schema = schema_for_output::<Gone>(),

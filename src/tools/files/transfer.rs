@@ -34,20 +34,21 @@ const LARGEST: u64 = 4 * 1024 * 1024 * 1024;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct UploadInput {
-    /// Media input.
+    /// The file: path, URL or minimax://.
     file: String,
-    /// What for.
+    /// voice_clone, prompt_audio: for voice_clone. t2a_async_input: text_file. video_understanding: chat.
+    /// video_generation_input: H3 video.
     #[schemars(extend("enum" = ["voice_clone", "prompt_audio", "t2a_async_input", "video_understanding", "video_generation_input"]))]
     purpose: String,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct DownloadInput {
-    /// This or url.
+    /// Number from list_files. Give file_id or url.
     file_id: Option<String>,
-    /// Result link.
+    /// MiniMax result link, in place of file_id.
     url: Option<String>,
-    /// Folder.
+    /// Folder for files; default: the results folder.
     output_directory: Option<String>,
 }
 
@@ -73,7 +74,8 @@ struct Downloaded {
 
 #[tool_router(router = transfer_tools, vis = "pub(crate)")]
 impl Server {
-    /// Upload a file to MiniMax.
+    /// Upload a file to MiniMax. Seldom needed: media parameters take a path or URL and upload by themselves.
+    /// Free.
     #[tool(
         title = "Upload file",
         output_schema = schema_for_output::<FileInfo>(),
@@ -90,7 +92,7 @@ impl Server {
         Ok(info)
     }
 
-    /// Save a file from MiniMax.
+    /// Save a file from MiniMax to disk, by file_id or result link. Files of jobs: get_job. Free.
     #[tool(
         title = "Download file",
         output_schema = schema_for_output::<Downloaded>(),

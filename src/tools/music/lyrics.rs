@@ -26,17 +26,16 @@ const LYRICS_LIMIT: usize = 3500;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct LyricsInput {
-    /// Theme, or change.
+    /// Theme of the song, or the change to make; up to 2,000 characters.
     prompt: String,
-    /// To edit.
+    /// Lyrics to edit, up to 3,500 characters; mode edit only.
     lyrics: Option<String>,
-    /// Kept.
+    /// Title to keep. Default: MiniMax finds one.
     title: Option<String>,
-    /// Edit needs lyrics.
+    /// Default: edit with lyrics, otherwise write_full_song.
     mode: Option<LyricsMode>,
-    /// Only price it.
+    /// true: check and price.
     #[serde(default)]
-    #[schemars(extend("x-quiet" = true))]
     dry_run: bool,
 }
 
@@ -55,7 +54,8 @@ pub(crate) struct LyricsView {
 
 #[tool_router(router = lyrics_tools, vis = "pub(crate)")]
 impl Server {
-    /// Write lyrics. Costs money.
+    /// Write or edit lyrics, to read before music_generation. Unread, its lyrics_optimizer writes them in the
+    /// same call. Costs money.
     #[tool(
         title = "Generate lyrics",
         output_schema = schema_for_output::<LyricsView>(),

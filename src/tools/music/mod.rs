@@ -42,32 +42,33 @@ const SONG: Takes = Takes {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct MusicInput {
-    /// Style, to 2000 characters.
+    /// Style, mood, instruments, up to 2,000 characters (music-cover 10-300). Optional only with lyrics.
     prompt: Option<String>,
-    /// With [Verse] lines, to 3500.
+    /// Words to sing, with tags as [Verse], up to 3,500 characters (music-cover 10-1,000).
     lyrics: Option<String>,
-    /// Default music-3.0 or music-cover.
+    /// music-3.0 (default), music-2.6, music-2.5; music-cover for covers (default with reference_audio).
     model: Option<String>,
-    /// Nobody sings.
+    /// true: no singing; music-3.0 or music-2.6, with prompt. Excludes lyrics.
     #[serde(default)]
     is_instrumental: bool,
-    /// Writes lyrics.
+    /// true: writes lyrics from prompt; music-3.0 or music-2.6. Excludes lyrics, is_instrumental. To see them
+    /// first: generate_lyrics.
     #[serde(default)]
     lyrics_optimizer: bool,
-    /// Song to cover.
+    /// Song to cover, 6 s to 6 min, 50 MB: path, URL or minimax://; music-cover only.
     reference_audio: Option<String>,
-    /// Default mp3.
+    /// Audio format, default mp3.
     #[serde(default)]
     format: MusicFormat,
-    /// Default 44100.
+    /// Hz, default 44100.
     #[serde(default = "rate")]
     #[schemars(extend("enum" = SAMPLE_RATES))]
     sample_rate: u32,
-    /// Default 256000.
+    /// Bits per second, default 256000; mp3 only.
     #[serde(default = "bits")]
     #[schemars(extend("enum" = BITRATES))]
     bitrate: u32,
-    /// AI mark.
+    /// true: add MiniMax's AI mark.
     #[serde(default)]
     watermark: bool,
     #[serde(flatten)]
@@ -84,7 +85,8 @@ fn bits() -> u32 {
 
 #[tool_router(router = music_tools, vis = "pub(crate)")]
 impl Server {
-    /// Make a song, an instrumental or a cover. Costs money.
+    /// Make a song, an instrumental or a cover; takes minutes. Give lyrics, lyrics_optimizer, is_instrumental
+    /// or reference_audio. Closed to accounts that bought no music before 2026-08-20. Costs money.
     #[tool(
         title = "Music generation",
         output_schema = JobView::schema(),

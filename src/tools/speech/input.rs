@@ -27,65 +27,67 @@ const BITRATES: &[u32] = &[32000, 64000, 128_000, 256_000];
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct SpeechInput {
-    /// Up to 50,000 characters; <#0.5#> pauses.
+    /// What to say, up to 50,000 characters; <#0.5#> pauses 0.5 s (0.01-99.99).
     text: Option<String>,
-    /// Or a .txt (UTF-8, below 1M) or .zip path.
+    /// In place of text: .txt (UTF-8, below 1,000,000 characters) or .zip; path, URL or minimax://. Works with
+    /// subtitles, not voice_mix.
     text_file: Option<String>,
-    /// Default: one for the text's language.
+    /// Id from list_voices. Default: a voice for the text's language.
     voice_id: Option<String>,
-    /// speech-2.8-hd (default), 2.8-turbo, 2.6, 02.
+    /// speech-2.8-hd (default), speech-2.8-turbo (cheaper), speech-2.6-hd, speech-2.6-turbo, speech-02-hd or
+    /// speech-02-turbo.
     model: Option<String>,
-    /// 0.5-2.
+    /// Speed, 0.5-2, default 1.
     #[schemars(range(min = 0.5, max = 2.0))]
     speed: Option<f64>,
-    /// 0-10.
+    /// Loudness, above 0 to 10, default 1.
     #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 10))]
     vol: Option<f64>,
-    /// -12 to 12.
+    /// Pitch, -12 to 12, default 0.
     #[schemars(range(min = -12, max = 12))]
     pitch: Option<i32>,
-    /// fluent, whisper: 2.6 only.
+    /// Default: from the text. fluent, whisper: only speech-2.6-hd, speech-2.6-turbo.
     emotion: Option<Emotion>,
-    /// English, ..., or auto.
+    /// Language of the text, as French or Chinese,Yue, or auto. Persian, Filipino, Tamil: not with
+    /// speech-02-hd, speech-02-turbo, speech-01-hd, speech-01-turbo.
     pub(crate) language_boost: Option<String>,
-    /// Default mp3.
+    /// Default mp3. voice_modify_* and sound_effects need mp3, wav or flac.
     #[serde(default)]
     pub(crate) format: AudioFormat,
-    /// Hz, default 32000.
+    /// Hz, default 32000. 12000, 48000: only opus above 9,999 characters or text_file, which takes 8000, 12000,
+    /// 16000, 24000 (default), 48000.
     #[schemars(with = "Option<i32>", extend("enum" = [8000, 12000, 16000, 22050, 24000, 32000, 44100, 48000], "default" = 32000))]
     sample_rate: Option<u32>,
-    /// mp3, default 128000.
+    /// Bits per second, default 128000; mp3 only.
     #[serde(default = "bits")]
     #[schemars(with = "i32", extend("enum" = BITRATES))]
     bitrate: u32,
-    /// Default 1.
+    /// 1 (mono, default) or 2 channels.
     #[serde(default = "mono")]
     #[schemars(range(min = 1, max = 2))]
-    #[schemars(extend("x-quiet" = true))]
     pub(crate) channel: u8,
-    /// Up to 4, not with voice_id.
+    /// 2 to 4 voices by weight (1-100) in place of voice_id; text up to 9,999 characters.
     #[schemars(length(max = 4))]
     voice_mix: Option<Vec<VoiceShare>>,
-    /// Like omg/oh my god.
+    /// Entries original/replacement, as omg/oh my god.
     pronunciation: Option<Vec<String>>,
-    /// Reads numbers.
-    #[schemars(extend("x-quiet" = true))]
+    /// true: reads numbers and dates better.
     pub(crate) text_normalization: Option<bool>,
-    /// -100 (deep) to 100.
+    /// -100 (deep) to 100 (bright).
     #[schemars(range(min = -100, max = 100))]
     voice_modify_pitch: Option<i32>,
-    /// -100 (strong) to 100.
+    /// -100 (strong) to 100 (soft).
     #[schemars(range(min = -100, max = 100))]
     voice_modify_intensity: Option<i32>,
-    /// -100 (rich) to 100.
+    /// -100 (rich) to 100 (crisp).
     #[schemars(range(min = -100, max = 100))]
     voice_modify_timbre: Option<i32>,
-    /// On the voice.
+    /// One effect on the voice. Default: none.
     sound_effects: Option<SoundEffect>,
-    /// Default none.
+    /// Timed text as a second file. Default none.
     #[serde(default)]
     pub(crate) subtitles: Subtitles,
-    /// Mark as AI-made.
+    /// true: add MiniMax's AI mark.
     watermark: Option<bool>,
     #[serde(flatten)]
     pub(super) job: JobOptions,

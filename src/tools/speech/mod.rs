@@ -35,11 +35,12 @@ fn details(billed: Option<Characters>) -> String {
 
 #[tool_router(router = speech_tools, vis = "pub(crate)")]
 impl Server {
-    /// Speak a text and save it as an audio file. Costs money.
+    /// Text to speech, saved as a file; minutes above 9,999 characters. To say it aloud on this machine use
+    /// speak. Costs money.
     #[tool(
         title = "Text to audio",
         output_schema = JobView::schema(),
-        annotations(read_only_hint = false, destructive_hint = false, idempotent_hint = false, open_world_hint = false)
+        annotations(read_only_hint = false, destructive_hint = false, idempotent_hint = false, open_world_hint = true)
     )]
     async fn text_to_audio(
         &self,

@@ -41,39 +41,39 @@ const LINKED: Limits = Limits { max_bytes: 64 * 1024 * 1024, ..PLAYABLE };
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct SpeakInput {
-    /// What to say.
+    /// What to say, up to 9,999 characters.
     text: String,
-    /// A voice.
+    /// Id from list_voices. Default: a voice for the text's language.
     voice_id: Option<String>,
-    /// A model.
+    /// As in text_to_audio, default speech-2.8-hd.
     model: Option<String>,
-    /// 0.5-2.
+    /// Speed, 0.5-2, default 1.
     #[schemars(range(min = 0.5, max = 2.0))]
     speed: Option<f64>,
-    /// 0-10.
+    /// Loudness, above 0 to 10, default 1.
     #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 10))]
     vol: Option<f64>,
-    /// -12 to 12.
+    /// Pitch, -12 to 12, default 0.
     #[schemars(range(min = -12, max = 12))]
     pitch: Option<i32>,
-    /// A mood.
+    /// happy, sad, angry, fearful, disgusted, surprised, calm; fluent, whisper: only speech-2.6-hd,
+    /// speech-2.6-turbo.
     emotion: Option<String>,
-    /// A language.
-    #[schemars(extend("x-quiet" = true))]
+    /// Language of the text, as in text_to_audio.
     language_boost: Option<String>,
-    /// For the mp3.
+    /// Folder for files; default: the results folder.
     output_directory: Option<String>,
-    /// Only price it.
+    /// true: check and price.
     #[serde(default)]
-    #[schemars(extend("x-quiet" = true))]
     dry_run: bool,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct PlayInput {
-    /// Path or minimax:// URI.
+    /// The sound: path, URL or minimax://.
     input_file_path: String,
-    /// It is a URL.
+    /// Accepted and ignored; a link shows by itself.
+    #[schemars(extend("x-quiet" = true))]
     is_url: Option<bool>,
 }
 
@@ -93,11 +93,12 @@ pub(crate) struct PlayView {
 
 #[tool_router(router = playback_tools, vis = "pub(crate)")]
 impl Server {
-    /// As text_to_audio, aloud. Costs money.
+    /// Say a text aloud on the machine where this server runs, and keep the mp3. For a file only, other formats
+    /// or long texts use text_to_audio. Costs money.
     #[tool(
         title = "Speak",
         output_schema = JobView::schema(),
-        annotations(read_only_hint = false, destructive_hint = false, idempotent_hint = false, open_world_hint = false)
+        annotations(read_only_hint = false, destructive_hint = false, idempotent_hint = false, open_world_hint = true)
     )]
     async fn speak(
         &self,
@@ -153,11 +154,11 @@ impl Server {
         })
     }
 
-    /// Play a sound here.
+    /// Play an audio file aloud on the machine where this server runs. Free.
     #[tool(
         title = "Play audio",
         output_schema = schema_for_output::<PlayView>(),
-        annotations(read_only_hint = true, destructive_hint = false, idempotent_hint = false, open_world_hint = false)
+        annotations(read_only_hint = true, destructive_hint = false, idempotent_hint = false, open_world_hint = true)
     )]
     async fn play_audio(&self, Parameters(input): Parameters<PlayInput>) -> Result<PlayView, ToolError> {
         let given = input.input_file_path.trim();

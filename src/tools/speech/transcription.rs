@@ -28,14 +28,14 @@ const RECORDING: Limits = Limits {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct TranscriptionInput {
-    /// Audio to 500 s, 50 MB.
+    /// Recording, up to 500 s and 50 MB, mp3, m4a, wav, flac, ogg, aac, aiff: path, URL or minimax://.
     file: String,
-    /// en, zh, yue, ...
+    /// Language spoken, by name or code: English, zh, yue. Default: detected.
     language: Option<String>,
-    /// Default text.
+    /// text (default), json, verbose_json (with times), or srt, vtt.
     #[serde(default)]
     format: TranscriptFormat,
-    /// Default sentence.
+    /// Times per sentence (default) or word; verbose_json, srt, vtt only.
     timestamps: Option<Timestamps>,
     #[serde(flatten)]
     job: JobOptions,
@@ -43,7 +43,7 @@ pub(crate) struct TranscriptionInput {
 
 #[tool_router(router = transcription_tools, vis = "pub(crate)")]
 impl Server {
-    /// Write down what is said in a recording. Costs money.
+    /// Transcribe a recording into text or subtitles. Costs money.
     #[tool(
         title = "Speech to text",
         output_schema = JobView::schema(),

@@ -40,16 +40,15 @@ enum Kind {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct EmbedInput {
-    /// 1-100.
+    /// 1 to 100 texts, one vector each.
     #[schemars(length(min = 1, max = 100))]
     texts: Vec<String>,
-    /// Default db.
+    /// db (default): texts to be found. query: a text to search with.
     kind: Option<Kind>,
-    /// Default embo-01.
+    /// Embedding model, default embo-01.
     model: Option<String>,
-    /// Only price it.
+    /// true: check and price.
     #[serde(default)]
-    #[schemars(extend("x-quiet" = true))]
     dry_run: bool,
 }
 
@@ -78,7 +77,7 @@ struct EmbedView {
 
 #[tool_router(router = embed_tools, vis = "pub(crate)")]
 impl Server {
-    /// Embeddings. Costs money.
+    /// Turn texts into embedding vectors (an old MiniMax API). Costs money.
     #[tool(
         title = "Embed text",
         output_schema = schema_for_output::<EmbedView>(),

@@ -25,7 +25,7 @@ pub(crate) const TABLE: Table<Server> = Table {
     uri: "minimax://models",
     name: "models",
     title: "Models",
-    description: "Models with legal values and prices.",
+    description: "All MiniMax models with allowed values and prices, as list_models shows them.",
     tool: "list_models",
     read: |server| Box::pin(model_table(server)),
 };
@@ -37,7 +37,7 @@ async fn model_table(server: &Server) -> Result<Value, ToolError> {
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 pub(crate) struct ModelsInput {
-    /// Default all.
+    /// Only models of this kind. Default: all kinds.
     #[schemars(extend("enum" = ["text", "speech", "video", "image", "music"]))]
     kind: Option<String>,
 }
@@ -70,7 +70,7 @@ struct ModelRow {
 
 #[tool_router(router = model_tools, vis = "pub(crate)")]
 impl Server {
-    /// Models, legal values, prices.
+    /// List MiniMax models with their allowed values, defaults and prices. Free.
     #[tool(
         title = "List models",
         output_schema = schema_for_output::<ModelList>(),

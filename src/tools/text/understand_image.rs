@@ -40,13 +40,12 @@ const CHAT_LIMIT: u64 = 10 * 1024 * 1024;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct VisionInput {
-    /// Question.
+    /// Your question about the image.
     prompt: String,
-    /// Path or URL.
+    /// The image: path, URL or minimax://; JPEG, PNG or WebP, up to 20 MB.
     image_url: String,
-    /// Only price it.
+    /// true: check and price.
     #[serde(default)]
-    #[schemars(extend("x-quiet" = true))]
     dry_run: bool,
 }
 
@@ -74,7 +73,8 @@ const BY_PLAN: &str = "coding_plan/vlm";
 
 #[tool_router(router = vision_tools, vis = "pub(crate)")]
 impl Server {
-    /// Ask about an image. Costs money.
+    /// Have a MiniMax model answer a question about an image. If you can see images yourself, view_media is
+    /// free. Costs money.
     #[tool(
         title = "Understand image",
         output_schema = schema_for_output::<VisionView>(),

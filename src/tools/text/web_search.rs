@@ -28,11 +28,10 @@ const MOST: usize = 10;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct SearchInput {
-    /// 3-6 words.
+    /// Search words, best 3 to 6; with a date for news.
     query: String,
-    /// Only price it.
+    /// true: check and price.
     #[serde(default)]
-    #[schemars(extend("x-quiet" = true))]
     dry_run: bool,
 }
 
@@ -63,7 +62,8 @@ struct Page {
 
 #[tool_router(router = search_tools, vis = "pub(crate)")]
 impl Server {
-    /// Search the web. Costs money.
+    /// Search the web: titles, links, snippets of up to 10 pages. For an answer written from them use chat with
+    /// web_search: true. Costs money.
     #[tool(
         title = "Web search",
         output_schema = schema_for_output::<SearchView>(),

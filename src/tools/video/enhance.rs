@@ -59,31 +59,27 @@ const BASE: Takes = Takes {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct EnhanceInput {
-    /// Up to 7000 characters.
+    /// The short prompt, up to 7,000 characters.
     prompt: String,
-    /// Default MiniMax-H3.
+    /// MiniMax-H3 only (default).
     model: Option<String>,
-    /// As in generate_video.
+    /// First image of the video: path, URL or minimax://.
     first_frame_image: Option<String>,
-    /// Same.
-    #[schemars(extend("x-quiet" = true))]
+    /// Last image of the video.
     last_frame_image: Option<String>,
-    /// Same.
+    /// Up to 9 images for the video. Excludes frames.
     reference_images: Option<Vec<String>>,
-    /// Same.
-    #[schemars(extend("x-quiet" = true))]
+    /// Up to 3 clips, 15 s together.
     reference_videos: Option<Vec<String>>,
-    /// Same.
-    #[schemars(extend("x-quiet" = true))]
+    /// Up to 3 sounds, beside images or clips.
     reference_audios: Option<Vec<String>>,
-    /// 4-15 s, default 5.
+    /// Planned seconds, 4-15, default 5.
     #[schemars(range(min = 4, max = 15))]
     duration: Option<u32>,
-    /// As in generate_video.
+    /// Planned shape, default 16:9. Not with frames.
     #[schemars(extend("enum" = ["adaptive", "21:9", "16:9", "4:3", "1:1", "3:4", "9:16"]))]
     ratio: Option<String>,
-    /// Same.
-    #[schemars(extend("x-quiet" = true))]
+    /// https address that MiniMax notifies.
     callback_url: Option<String>,
     #[serde(flatten)]
     job: JobOptions,
@@ -91,26 +87,23 @@ pub(crate) struct EnhanceInput {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct RegenerateInput {
-    /// Of generate_video; needs MiniMax's consent.
+    /// Id of the generate_video job.
     pub(crate) job_id: Option<String>,
-    /// Or MiniMax's id.
+    /// MiniMax's id, in place of job_id.
     pub(crate) task_id: Option<String>,
-    /// Or the prompt used, up to 40000 characters,
+    /// In place of both ids: the original prompt, up to 40,000 characters; needs video.
     prompt: Option<String>,
-    /// its 768P video
+    /// With prompt: the 768P video, as path, URL or minimax://.
     video: Option<String>,
-    /// and inputs.
+    /// With prompt: the original's first frame.
     first_frame_image: Option<String>,
-    /// Same.
-    #[schemars(extend("x-quiet" = true))]
+    /// With prompt: the original's last frame.
     last_frame_image: Option<String>,
-    /// Same.
+    /// With prompt: its reference images.
     reference_images: Option<Vec<String>>,
-    /// Same.
-    #[schemars(extend("x-quiet" = true))]
+    /// With prompt: its reference clips.
     reference_videos: Option<Vec<String>>,
-    /// Same.
-    #[schemars(extend("x-quiet" = true))]
+    /// With prompt: its reference sounds.
     reference_audios: Option<Vec<String>>,
     #[serde(flatten)]
     pub(crate) job: JobOptions,
@@ -118,7 +111,8 @@ pub(crate) struct RegenerateInput {
 
 #[tool_router(router = video_extra_tools, vis = "pub(crate)")]
 impl Server {
-    /// Write the rich prompt that MiniMax-H3 works from. Costs money.
+    /// Write a richer prompt for a MiniMax-H3 video, as text to read before generate_video. Otherwise use its
+    /// prompt_optimizer (Hailuo) or prompt_expansion (MiniMax-H3-Max). Costs money.
     #[tool(
         title = "Enhance video prompt",
         output_schema = JobView::schema(),
@@ -167,7 +161,8 @@ impl Server {
         self.checkout.buy("enhance_video_prompt", draft, video.job, &call).await
     }
 
-    /// Make a 768P H3 video of the last 7 days again in 2K. Costs money.
+    /// Make a finished 768P MiniMax-H3 video, at most 7 days old, again in 2K: by job_id, task_id, or prompt,
+    /// video and the original inputs. MiniMax must have enabled it for the account. Costs money.
     #[tool(
         title = "Regenerate video",
         output_schema = JobView::schema(),

@@ -15,43 +15,49 @@ pub(crate) const LONGEST_REFERENCE: u32 = 15;
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub(crate) struct VideoInput {
-    /// Up to 2000 characters, H3 7000. Hailuo: [Push in] etc.
+    /// What happens, up to 2,000 characters (H3 models 7,000). Needed by H3 models, and without
+    /// first_frame_image. Hailuo takes camera moves as [Push in].
     pub(crate) prompt: Option<String>,
-    /// Default MiniMax-Hailuo-2.3; MiniMax-H3 etc.: list_models.
+    /// Default: MiniMax-Hailuo-2.3 (text, first frame), MiniMax-Hailuo-02 (last frame), S2V-01 (face),
+    /// MiniMax-H3 (references). MiniMax-Hailuo-2.3-Fast: first frame only, cheaper. MiniMax-H3, MiniMax-H3-Max,
+    /// MiniMax-H3-Highspeed, MiniMax-H3-Lite: all but a face. Older: list_models.
     pub(crate) model: Option<String>,
-    /// Path, URL or minimax://.
+    /// First image: path, URL or minimax://. Excludes subject_reference, reference_*.
     pub(crate) first_frame_image: Option<String>,
-    /// Hailuo-02, H3.
+    /// Last image: MiniMax-Hailuo-02 or H3 models only; best with first_frame_image.
     pub(crate) last_frame_image: Option<String>,
-    /// A face (S2V-01).
+    /// Photo of a face to keep: S2V-01 only. Excludes frames and reference_*.
     pub(crate) subject_reference: Option<String>,
-    /// H3, up to 9.
+    /// Up to 9 images: H3 models only. Excludes frames. At most 12 references.
     pub(crate) reference_images: Option<Vec<String>>,
-    /// H3, up to 3.
+    /// Up to 3 mp4 or mov clips, 2-15 s, together 15 s: H3 models only. Excludes frames.
     pub(crate) reference_videos: Option<Vec<String>>,
-    /// H3, up to 3, not alone.
+    /// Up to 3 mp3 or wav sounds, 2-15 s, together 15 s: H3 models only, beside reference_images or
+    /// reference_videos.
     pub(crate) reference_audios: Option<Vec<String>>,
-    /// Hailuo 6 (default), 10 s; H3 4-15, default 5.
+    /// Seconds. Hailuo: 6 (default), 10 (not 1080P). T2V-01, I2V-01, S2V-01: 6. H3 models: 4-15, default 5;
+    /// MiniMax-H3-Max from 5.
     #[schemars(range(min = 1, max = 60))]
     pub(crate) duration: Option<u32>,
-    /// Default 768P; Hailuo 1080P, H3 2K.
+    /// Default 768P. Hailuo also 1080P (6 s only); 512P: only MiniMax-Hailuo-02 with first_frame_image. T2V-01,
+    /// I2V-01, S2V-01: only 720P. 2K: only MiniMax-H3. 480P: only MiniMax-H3-Max, MiniMax-H3-Lite.
     #[schemars(extend("enum" = ["480P", "512P", "720P", "768P", "1080P", "2K"]))]
     pub(crate) resolution: Option<String>,
-    /// H3; default 16:9, with media adaptive.
+    /// H3 models only (Hailuo: shape of the first frame). Default 16:9, with references adaptive (as the media;
+    /// not MiniMax-H3-Lite). Not with frames.
     #[schemars(extend("enum" = ["adaptive", "21:9", "16:9", "4:3", "1:1", "3:4", "9:16"]))]
     pub(crate) ratio: Option<String>,
-    /// Hailuo; default true.
+    /// MiniMax rewrites the prompt, default true. Not H3 models: they have prompt_expansion (MiniMax-H3-Max)
+    /// and enhance_video_prompt.
     pub(crate) prompt_optimizer: Option<bool>,
-    /// Hailuo: faster.
-    #[schemars(extend("x-quiet" = true))]
+    /// true: rewrites the prompt quicker; MiniMax-Hailuo-2.3, 2.3-Fast and 02 only.
     pub(crate) fast_pretreatment: Option<bool>,
-    /// H3-Max; default balanced.
+    /// How much the prompt is enriched, MiniMax-H3-Max only. Default balanced.
     pub(crate) prompt_expansion: Option<Expansion>,
-    /// AI mark.
+    /// true: add MiniMax's AI mark.
     #[serde(default)]
     pub(crate) watermark: bool,
-    /// Told of progress.
-    #[schemars(extend("x-quiet" = true))]
+    /// https address that MiniMax notifies.
     pub(crate) callback_url: Option<String>,
     #[serde(flatten)]
     pub(crate) job: JobOptions,

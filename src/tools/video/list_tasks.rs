@@ -19,16 +19,16 @@ pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec::free("list_video_tasks", Tools
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct TasksInput {
-    /// Only these.
+    /// Only this state. Default: all.
     #[schemars(extend("enum" = ["queued", "running", "succeeded", "failed", "cancelled"]))]
     status: Option<String>,
-    /// Only its.
+    /// Only this model, as MiniMax-H3.
     model: Option<String>,
-    /// 1-50, default 10.
+    /// Tasks per page, 1-50, default 10.
     #[serde(default = "ten")]
     #[schemars(range(min = 1, max = 50))]
     limit: u32,
-    /// next_cursor.
+    /// next_cursor of the previous page.
     cursor: Option<String>,
 }
 
@@ -80,11 +80,12 @@ struct TaskRow {
 
 #[tool_router(router = video_task_tools, vis = "pub(crate)")]
 impl Server {
-    /// H3 tasks at MiniMax, 7 days back.
+    /// List H3 video tasks at MiniMax, 7 days back, also those started elsewhere. For this server's jobs use
+    /// list_jobs. Free.
     #[tool(
         title = "List video tasks",
         output_schema = schema_for_output::<VideoTasks>(),
-        annotations(read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = false)
+        annotations(read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = true)
     )]
     async fn list_video_tasks(
         &self,

@@ -38,15 +38,16 @@ const QUESTION: &str = "Make this video";
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct QueryInput {
-    /// MiniMax's id.
+    /// From generate_video, list_video_tasks or another program.
     task_id: String,
-    /// Folder.
+    /// Folder for files; default: the results folder.
     output_directory: Option<String>,
 }
 
 #[tool_router(router = video_tools, vis = "pub(crate)")]
 impl Server {
-    /// Make a video from text, frames, a face or references; takes minutes. Costs money.
+    /// Make a video from a text, frames, a face or references. Takes minutes: then call get_job. Each model
+    /// takes only some inputs. Costs money.
     #[tool(
         title = "Generate video",
         output_schema = JobView::schema(),
@@ -93,11 +94,12 @@ impl Server {
         self.checkout.buy("generate_video", draft, input.job, &call).await
     }
 
-    /// State of a video task, also of one from elsewhere; fetches it.
+    /// Result of a video task by MiniMax's task_id, also of one started elsewhere; saves the video. With a
+    /// job_id use get_job. Free.
     #[tool(
         title = "Query video generation",
         output_schema = JobView::schema(),
-        annotations(read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = false)
+        annotations(read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = true)
     )]
     async fn query_video_generation(
         &self,

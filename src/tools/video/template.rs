@@ -29,11 +29,12 @@ const IMAGE: Takes = Takes {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct TemplateInput {
-    /// Number, or name like diving.
+    /// diving, rings, run for life, labubu swap, pet courier, tibetan portrait, anime life, winter portrait,
+    /// four seasons, female try-on, male try-on, or a number.
     template_id: String,
-    /// Images.
+    /// Image for the template (path, URL or minimax://); none for anime life.
     media: Option<Vec<String>>,
-    /// E.g. an animal.
+    /// Words: an animal for run for life, whose life for anime life.
     texts: Option<Vec<String>>,
     #[serde(flatten)]
     job: JobOptions,
@@ -41,7 +42,8 @@ pub(crate) struct TemplateInput {
 
 #[tool_router(router = template_tools, vis = "pub(crate)")]
 impl Server {
-    /// Make a video from a template. Costs money.
+    /// Make a video from a MiniMax template with your image or words. Takes minutes; price unknown beforehand.
+    /// Costs money.
     #[tool(
         title = "Generate video from template",
         output_schema = JobView::schema(),

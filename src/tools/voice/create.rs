@@ -49,31 +49,29 @@ const ID_RULE: &str = "has 8 to 256 characters, begins with a letter, has letter
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct CloneInput {
-    /// New: 8-256 letters, digits, -, _.
+    /// Your id for it: 8-256 letters, digits, - or _; first a letter, last a letter or digit.
     #[schemars(length(min = 8, max = 256))]
     voice_id: String,
-    /// 10 s-5 min, mp3, m4a or wav.
+    /// Recording of 10 s to 5 min, mp3, m4a or wav, up to 20 MB: path, URL or minimax://.
     file: String,
-    /// Demo, to 1000 characters.
+    /// Sample for it to say, up to 1,000 characters, billed. Default: none.
     text: Option<String>,
-    /// For text, default speech-2.8-hd.
+    /// Speech model of the sample (text), default speech-2.8-hd.
     model: Option<String>,
-    /// Clip under 8 s, with prompt_text.
+    /// Another clip, below 8 s, for a closer likeness; needs prompt_text.
     prompt_audio: Option<String>,
-    /// What prompt_audio says.
+    /// Exactly what prompt_audio says; needs prompt_audio.
     prompt_text: Option<String>,
-    /// Default false.
+    /// true: clean noise from file.
     need_noise_reduction: Option<bool>,
-    /// Default false.
+    /// true: even out file's loudness.
     need_volume_normalization: Option<bool>,
-    /// 0-1, default 0.7.
+    /// How well file must match text_validation, 0-1, default 0.7.
     #[schemars(range(min = 0.0, max = 1.0))]
-    #[schemars(extend("x-quiet" = true))]
     accuracy: Option<f64>,
-    /// What file says.
-    #[schemars(extend("x-quiet" = true))]
+    /// What file says, up to 200 characters; refused if it differs.
     text_validation: Option<String>,
-    /// As in text_to_audio.
+    /// Language of the sample, as in text_to_audio.
     language_boost: Option<String>,
     /// Ignored.
     #[expect(dead_code, reason = "callers of the official server send it; a link shows by itself")]
@@ -85,11 +83,11 @@ pub(crate) struct CloneInput {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct DesignInput {
-    /// What it sounds like.
+    /// How the voice sounds: age, sex, tone, accent, mood.
     prompt: String,
-    /// To 500 characters.
+    /// What the sample says, up to 500 characters.
     preview_text: String,
-    /// Default: new.
+    /// Your id for it. Default: MiniMax makes one.
     voice_id: Option<String>,
     #[serde(flatten)]
     job: JobOptions,
@@ -97,7 +95,8 @@ pub(crate) struct DesignInput {
 
 #[tool_router(router = voice_tools, vis = "pub(crate)")]
 impl Server {
-    /// Clone a voice from a recording. Costs money.
+    /// Make a voice from a recording of a speaker who agrees. Billed when first used; unused, it is deleted
+    /// after 7 days. Costs money.
     #[tool(
         title = "Clone voice",
         output_schema = JobView::schema(),
@@ -161,11 +160,12 @@ impl Server {
         self.checkout.buy("voice_clone", draft, input.job, &call).await
     }
 
-    /// Make a voice from a description. Costs money.
+    /// Make a voice from a description, with a spoken sample. Billed when first used; unused, it is deleted
+    /// after 7 days. Costs money.
     #[tool(
         title = "Design voice",
         output_schema = JobView::schema(),
-        annotations(read_only_hint = false, destructive_hint = false, idempotent_hint = false, open_world_hint = false)
+        annotations(read_only_hint = false, destructive_hint = false, idempotent_hint = false, open_world_hint = true)
     )]
     async fn voice_design(
         &self,

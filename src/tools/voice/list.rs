@@ -30,7 +30,7 @@ pub(crate) const TABLE: Table<Server> = Table {
     uri: "minimax://voices",
     name: "voices",
     title: "System voices",
-    description: "Ids, names, languages. Own voices are in list_voices.",
+    description: "MiniMax's system voices: id, name, language, description. Your own voices: list_voices.",
     tool: "list_voices",
     read: |_| Box::pin(async { Ok(voice_table()) }),
 };
@@ -48,25 +48,25 @@ const DESCRIPTION: usize = 80;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct ListInput {
-    /// Default all.
+    /// system (MiniMax's), voice_cloning, voice_generation (designed). Default all.
     #[schemars(extend("enum" = ["all", "system", "voice_cloning", "voice_generation"]))]
     voice_type: Option<String>,
-    /// Name or code.
+    /// Only this language, by name or code: English, de.
     language: Option<String>,
-    /// Words to find.
+    /// Words in id, name or description.
     query: Option<String>,
-    /// 1-100, default 20.
+    /// Voices per page, 1-100, default 20.
     #[schemars(range(min = 1, max = 100))]
     limit: Option<u32>,
-    /// next_cursor.
+    /// next_cursor of the previous page.
     cursor: Option<String>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct DeleteInput {
-    /// Own voice.
+    /// Id of your own voice, from list_voices.
     voice_id: String,
-    /// Left out: looked up.
+    /// How it was made. Default: looked up.
     #[schemars(extend("enum" = ["voice_cloning", "voice_generation"]))]
     voice_type: Option<String>,
 }
@@ -117,11 +117,11 @@ pub(crate) struct DeletedVoice {
 
 #[tool_router(router = voice_list_tools, vis = "pub(crate)")]
 impl Server {
-    /// Voices to speak with. Free.
+    /// List voices for text_to_audio and speak, MiniMax's and your own. Free.
     #[tool(
         title = "List voices",
         output_schema = schema_for_output::<VoiceList>(),
-        annotations(read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = false)
+        annotations(read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = true)
     )]
     async fn list_voices(&self, Parameters(input): Parameters<ListInput>) -> Result<VoiceList, ToolError> {
         let start = input.cursor.as_deref();
@@ -147,11 +147,11 @@ impl Server {
         Ok(page(rows, start, limit, &asked))
     }
 
-    /// Delete an own voice for good.
+    /// Permanently delete one of your cloned or designed voices. Free.
     #[tool(
         title = "Delete voice",
         output_schema = schema_for_output::<DeletedVoice>(),
-        annotations(read_only_hint = false, destructive_hint = true, idempotent_hint = true, open_world_hint = false)
+        annotations(read_only_hint = false, destructive_hint = true, idempotent_hint = true, open_world_hint = true)
     )]
     async fn delete_voice(
         &self,

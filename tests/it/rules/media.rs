@@ -43,7 +43,7 @@ fn images() -> Vec<Row> {
             "style",
             "image-01-live",
         ),
-        ("image: style", tool, live(json!({ "style": "cubist" })), "style", "水彩"),
+        ("image: style", tool, live(json!({ "style": "cubist" })), "style", "watercolour"),
         (
             "image: style_weight",
             tool,
@@ -85,7 +85,7 @@ fn images() -> Vec<Row> {
             tool,
             fox(json!({ "subject_reference": ["@face.jpg", "@face.jpg"] })),
             "subject_reference",
-            "it must be a text",
+            "must be a text",
         ),
         (
             "vision: type",

@@ -311,7 +311,7 @@ fn music() -> Vec<Row> {
             tool,
             cover(json!({ "reference_audio": ["@12s.wav", PICTURE] })),
             "reference_audio",
-            "it must be a text",
+            "must be a text",
         ),
         ("cover: its model", tool, cover(json!({ "model": "music-3.0" })), "model", "music-cover"),
         ("cover: prompt", tool, cover(json!({ "prompt": "short" })), "prompt", "10 to 300"),

@@ -193,7 +193,7 @@ fn v2_references() -> Vec<Row> {
             tool,
             h3(json!({ "first_frame_image": [PICTURE, PICTURE] })),
             "first_frame_image",
-            "it must be a text",
+            "must be a text",
         ),
     ]
 }
@@ -316,7 +316,7 @@ fn regeneration() -> Vec<Row> {
             tool,
             json!({ "prompt": "x", "video": [FILM, FILM] }),
             "video",
-            "it must be a text",
+            "must be a text",
         ),
         ("2K: its prompt", tool, json!({ "video": FILM }), "prompt", "1 to 40000"),
         (

@@ -41,7 +41,7 @@ fn v1() -> Vec<Row> {
             tool,
             json!({ "prompt": "x", "subject_reference": [PICTURE, PICTURE] }),
             "subject_reference",
-            "it must be a text",
+            "must be a text",
         ),
         (
             "v1: a face and no frame",
