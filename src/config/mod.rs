@@ -189,7 +189,7 @@ pub struct Config {
     pub region: Region,
     /// If true, the API is the sandbox: links to this machine may be fetched, polls are frequent and no rate limits are
     /// kept. Set by `--sandbox` or by a setting, never by the host's address: a host on this machine may be a gateway.
-    sandbox: bool,
+    pub sandbox: bool,
     /// The folder for results.
     pub base_path: PathBuf,
     /// More folders that tools may read and write. Relative ones do not count before [`Self::start_in`].

@@ -56,9 +56,9 @@ impl Config {
         self
     }
 
-    /// True if calls go to the sandbox, where nothing is billed.
+    /// True if this program runs the sandbox itself. `MINIMAX_SANDBOX` marks one elsewhere: see [`Config::sandbox`].
     pub fn is_sandbox(&self) -> bool {
-        self.sandbox
+        self.account == SANDBOX
     }
 
     /// Takes the key from the contents of the key file. A key in the environment wins.

@@ -76,14 +76,14 @@ impl Server {
         let pacing = RateLimits { keep: config.keeps_limits(), china: config.region == Region::Cn };
         let roots = roots_of(&config);
         let api = Client::with_limits(config.host.clone(), config.key.clone(), pacing);
-        let api = if config.is_sandbox() { api.with_own_paths() } else { api };
+        let api = if config.sandbox { api.with_own_paths() } else { api };
         let settings = Settings {
             data_dir: config.data_dir.clone(),
             base_path: config.base_path.clone(),
             roots: roots.clone(),
             account: account_of(&config),
             poll: config.poll,
-            sandbox: config.is_sandbox(),
+            sandbox: config.sandbox,
             api: url::Url::parse(&config.host).ok(),
             limits: Limits {
                 day: config.budgets.day,

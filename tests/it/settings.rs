@@ -33,6 +33,7 @@ fn wrong(name: &str) -> (Effect, &'static [&'static str]) {
         }
         "MINIMAX_API_RESOURCE_MODE" => (Refused, &["base64"]),
         "MINIMAX_ALLOWED_DIRS" => (Warned, &["/nowhere/at/all", "FILE", "${workspaceFolder}"]),
+        "MINIMAX_SANDBOX" => (Refused, &["maybe"]),
         "MINIMAX_TOOLSETS" => (Refused, &["images", "${X}"]),
         "MINIMAX_READ_ONLY" => (Refused, &["perhaps", "$X"]),
         "MINIMAX_BUDGET_DAY" | "MINIMAX_BUDGET_CALL" | "MINIMAX_BUDGET_PROCESS" | "MINIMAX_CONFIRM_ABOVE" => {

@@ -100,7 +100,7 @@ const ALIASES: &[(&str, &[&str])] = &[
 ];
 
 /// The share of letters that two names must have in common for one to be taken for a misspelling of the other.
-const CLOSE: f64 = 0.6;
+const CLOSE: f64 = 0.64;
 
 /// Whether a client adds this name to its calls.
 pub(super) fn is_envelope(name: &str) -> bool {

@@ -272,7 +272,7 @@ impl Sources {
 
     /// Upgrades a plain http link: MiniMax gives some, and its hosts serve https.
     pub(crate) fn secured(&self, link: &str) -> String {
-        let guard = Guard { loopback_http: self.config.is_sandbox(), ..Guard::default() };
+        let guard = Guard { loopback_http: self.config.sandbox, ..Guard::default() };
         // Only the fetcher decides whether a link to the API's own origin is allowed.
         let guard = guard.trusting(url::Url::parse(&self.config.host).ok().as_ref());
         if guard.check(link).is_ok() { link.to_owned() } else { link.replacen("http://", "https://", 1) }
