@@ -349,7 +349,7 @@ async fn every_envelope_of_the_anthropic_protocol_is_understood() {
         let error = json!({ "type": kind, "message": message });
         let body = json!({ "type": "error", "request_id": "req_7", "error": error }).to_string();
         let row = walk(&stage, &anthropic(), json!(http), &status(*http, body), *class, *http == 529).await;
-        assert!(row["said"].as_str().unwrap().contains(message), "{row}");
+        assert!(row["message"].as_str().unwrap().contains(message), "{row}");
         rows.push(row);
     }
     insta::assert_json_snapshot!("anthropic", rows);

@@ -98,8 +98,8 @@ fn every_setting_that_a_page_or_an_example_names_exists() {
 
 #[tokio::test]
 async fn every_route_that_a_page_names_exists_and_every_one_is_named() {
-    // Folders of the machine, which look like routes.
-    const FOLDERS: &[&str] = &["/etc", "/var", "/usr", "/data"];
+    // Folders of the machine and paths of an API host, which look like routes.
+    const FOLDERS: &[&str] = &["/etc", "/var", "/usr", "/data", "/v1", "/anthropic"];
     let pages: String =
         ["local", "http", "systemd", "container"].map(|page| read(format!("docs/{page}.md"))).concat();
     let named: BTreeSet<_> = routes_in(&pages)

@@ -38,7 +38,10 @@ impl Host {
         for name in ["HOME", "USERPROFILE"] {
             command.env(name, path("home"));
         }
-        command.env("MINIMAX_API_HOST", stage.sandbox.url()).env("MINIMAX_API_KEY", "sk-api-secret");
+        command
+            .env("MINIMAX_API_HOST", stage.sandbox.url())
+            .env("MINIMAX_API_KEY", "sk-api-secret")
+            .env("MINIMAX_SANDBOX", "true");
         command.env("MINIMAX_MCP_BASE_PATH", path("out")).env("MINIMAX_DATA_DIR", path("data"));
         command.env("MINIMAX_POLL_SECONDS", "0.1").envs(settings.iter().copied());
         Self { program: Program::of(command), answer, asked: 0 }

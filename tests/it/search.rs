@@ -34,7 +34,7 @@ async fn a_search_is_sent_again_only_if_it_was_not_taken() {
     let refuse = |code| Act::Refuse { code, message: None, retry_after: None };
     for (act, tries, part) in [
         (refuse(1000), 1, "1000"),
-        (Act::ResetAfter, 1, "connection was lost"),
+        (Act::ResetAfter, 1, "was lost before MiniMax had answered"),
         (refuse(2038), 1, "identity"),
         (refuse(2056), 1, "window"),
     ] {

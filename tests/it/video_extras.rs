@@ -81,7 +81,7 @@ async fn references_and_shape_reach_the_prompt_writer() {
 async fn a_prompt_that_cannot_be_enriched_costs_nothing() {
     let world = World::new().await;
     let cases = vec![
-        (json!({}), ["`prompt` is missing", "7000"]),
+        (json!({}), ["`prompt` is missing", "7,000"]),
         (json!({ "prompt": "x".repeat(7001) }), ["`prompt` has 7001", "1 to 7000"]),
         (
             json!({ "prompt": "x", "model": "MiniMax-H3-Lite" }),

@@ -88,8 +88,7 @@ impl Inputs {
         let wrong = |problem: String| ToolError::argument(field, problem);
         match self.sources.reference(field, text).await? {
             Reference::Url(link) => {
-                let guard =
-                    media::Guard { loopback_http: self.config.is_sandbox(), ..media::Guard::default() };
+                let guard = media::Guard { loopback_http: self.config.sandbox, ..media::Guard::default() };
                 // MiniMax may refuse plain http. An address inside this network must never leave it.
                 let checked =
                     guard.check(&link.replacen("http://", "https://", 1)).or_else(|_| guard.check(&link));
@@ -118,7 +117,7 @@ impl Inputs {
     /// A URL that MiniMax calls with progress; it must be reachable from outside.
     pub(crate) fn callback(&self, url: Option<&str>) -> Result<Option<String>, ToolError> {
         let Some(url) = url else { return Ok(None) };
-        let guard = media::Guard { loopback_http: self.config.is_sandbox(), ..media::Guard::default() };
+        let guard = media::Guard { loopback_http: self.config.sandbox, ..media::Guard::default() };
         let checked = guard.check(url);
         checked.map_err(|refused| ToolError::argument("callback_url", refused.to_string()))?;
         Ok(Some(url.trim().to_owned()))
