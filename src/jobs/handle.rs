@@ -126,7 +126,7 @@ impl Jobs {
     }
 
     /// Fetches links that a caller gives.
-    pub fn fetcher(&self) -> &Fetcher {
+    pub fn input_fetcher(&self) -> &Fetcher {
         &self.shared.inputs
     }
 

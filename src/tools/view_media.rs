@@ -152,7 +152,7 @@ async fn frame_of_video(server: &Server, uri: &str, max_side: u32, place: Place)
     if let Some(link) = first_frame(server, uri).await? {
         let fetching = server.inputs.work.link_permit().await?;
         let secured = server.inputs.sources.secured(&link);
-        let fetched = in_time(server.jobs().fetcher().fetch(&secured, &IMAGES)).await;
+        let fetched = in_time(server.jobs().input_fetcher().fetch(&secured, &IMAGES)).await;
         drop(fetching);
         if let Ok(blob) = fetched {
             let words = "This is the first frame as it was given to MiniMax, not a frame of the video. ";

@@ -219,7 +219,7 @@ impl Inputs {
                 self.ownership.check_file(field, id).await?;
                 return Ok(Checked::There(id));
             }
-            Reference::Url(link) => self.fetched(self.jobs.fetcher(), field, &link, limits).await?,
+            Reference::Url(link) => self.fetched(self.jobs.input_fetcher(), field, &link, limits).await?,
             Reference::Data(blob) => {
                 media::check(&blob, limits).await.map_err(|problem| wrong(problem.to_string()))?;
                 Opened::of(blob)
@@ -265,7 +265,7 @@ impl Inputs {
         let wrong = |problem: String| ToolError::argument(field, problem);
         match self.sources.reference(field, text).await? {
             Reference::Path(path) => self.sources.opened(field, path, limits).await,
-            Reference::Url(link) => self.fetched(self.jobs.fetcher(), field, &link, limits).await,
+            Reference::Url(link) => self.fetched(self.jobs.input_fetcher(), field, &link, limits).await,
             Reference::Made { job, name } => match self.sources.made(field, &job, &name).await? {
                 Ok(path) => self.sources.opened(field, path, limits).await,
                 Err(link) => self.fetched(self.jobs.result_fetcher(), field, &link, limits).await,

@@ -212,7 +212,7 @@ impl Sources {
             Source::Path(path) => self.loaded(field, &path, limits).await,
             Source::Link(link) => {
                 let _fetching = self.work.link_permit().await?;
-                let fetched = in_time(self.jobs.fetcher().fetch(&self.secured(&link), limits)).await;
+                let fetched = in_time(self.jobs.input_fetcher().fetch(&self.secured(&link), limits)).await;
                 fetched.map_err(|problem| self.unfetched(field, problem))
             }
             Source::Made(link) => {

@@ -115,7 +115,8 @@ impl Server {
                 let link = self.inputs.sources.secured(url.trim());
                 // The query holds a signature that differs in each link to the same file.
                 let key = link.split(['?', '#']).next().unwrap_or_default();
-                let saved = fetch_link(self, self.jobs().fetcher(), "url", &link, "", &folder, key).await?;
+                let saved =
+                    fetch_link(self, self.jobs().input_fetcher(), "url", &link, "", &folder, key).await?;
                 Ok(Downloaded::of(saved, None, Some(url)))
             }
             (Some(_), Some(_)) => Err(ToolError::argument("url", "excludes file_id; give one of the two")),
@@ -143,7 +144,7 @@ async fn suited(server: &Server, file: &str, row: &Upload) -> Result<(Opened, Op
             return Err(misfit.error(row));
         }
         Source::Path(path) => server.inputs.sources.at(path),
-        Source::Link(link) => from_link(server, server.jobs().fetcher(), &link, row).await?,
+        Source::Link(link) => from_link(server, server.jobs().input_fetcher(), &link, row).await?,
         Source::Made(link) => from_link(server, server.jobs().result_fetcher(), &link, row).await?,
     };
     let _reading = server.inputs.work.input_permit().await?;
