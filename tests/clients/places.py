@@ -70,7 +70,8 @@ def quietly(command, timeout, **more):
 
 class Places:
     def __init__(self, folder):
-        self.folder = Path(folder)
+        # Commands run in folders of their own.
+        self.folder = Path(folder).resolve()
         self.timeout = FIRST_INSTALL
 
     def install(self, home, packages, make):

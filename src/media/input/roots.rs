@@ -91,7 +91,7 @@ impl Roots {
     /// Replaces the folders that the client has open, given as `file://` URIs. Blocking.
     ///
     /// Ignores what is not an existing folder, and folders that would open more than a project: see
-    /// [`ClientFolders::replace`].
+    /// `ClientFolders::replace`.
     pub fn open_in_client(&self, uris: &[String]) {
         self.client.replace(uris, self.home(), &self.own);
     }
