@@ -322,7 +322,7 @@ mod tests {
     fn folders(system: System, given: &[(&str, &str)]) -> Folders {
         let lookup =
             |name: &str| given.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-        Folders::new(system, Path::new("/home/ada"), Path::new("/work/app"), lookup)
+        Folders::new(system, Path::new("/home/ada"), Path::new("/srv/app"), lookup)
     }
 
     fn file(id: &str, scope: Scope, folders: &Folders) -> Option<String> {
@@ -366,7 +366,7 @@ mod tests {
             ("lm-studio", None),
         ] {
             let found = file(id, Scope::Project, &folders(System::Linux, &[]));
-            assert_eq!(found, wanted.map(|name| format!("/work/app/{name}")), "{id}");
+            assert_eq!(found, wanted.map(|name| format!("/srv/app/{name}")), "{id}");
         }
     }
 

@@ -6,6 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::clients::{Client, Shape, System};
 
+const ALLOWED_DIRS: &str = "MINIMAX_ALLOWED_DIRS";
+
 /// The name of the entry.
 pub(in crate::cli) const NAME: &str = "minimax";
 
@@ -83,7 +85,7 @@ impl Entry {
         }
         env.extend(self.env.iter().map(|(name, value)| ((*name).to_owned(), json!(value))));
         if client.coding {
-            env.insert("MINIMAX_ALLOWED_DIRS".to_owned(), json!("."));
+            env.insert(ALLOWED_DIRS.to_owned(), json!("."));
         }
         env
     }
@@ -144,7 +146,12 @@ fn merged_field(old: Option<&Value>, new: &Value) -> Value {
     match (old, new) {
         (Some(Value::Object(old)), Value::Object(new)) => {
             let mut merged = old.clone();
-            merged.extend(new.clone());
+            for (name, value) in new {
+                // Which folders are open is the user's choice. Ours is only a suggestion for a new entry.
+                if name != ALLOWED_DIRS || !old.contains_key(name) {
+                    merged.insert(name.clone(), value.clone());
+                }
+            }
             Value::Object(merged)
         }
         _ => new.clone(),
@@ -191,6 +198,21 @@ pub(in crate::cli) fn is_ours(entry: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_folders_that_a_user_opened_stay_and_everything_else_is_ours() {
+        let entry = |dirs: Option<&str>, region: &str| {
+            let mut env = json!({ "MINIMAX_REGION": region });
+            if let Some(dirs) = dirs {
+                env["MINIMAX_ALLOWED_DIRS"] = json!(dirs);
+            }
+            json!({ "command": "minimax-mcp", "env": env })
+        };
+        let kept = merged(Some(&entry(Some("/art"), "cn")), &entry(Some("."), "global"));
+        assert_eq!(kept, entry(Some("/art"), "global"));
+        let new = merged(Some(&entry(None, "cn")), &entry(Some("."), "cn"));
+        assert_eq!(new["env"]["MINIMAX_ALLOWED_DIRS"], ".");
+    }
 
     #[test]
     fn in_a_cache_of_npx_or_uvx_the_line_is_written_and_elsewhere_the_path() {
