@@ -258,7 +258,7 @@ async fn with_sandbox(config: Config) -> (Config, Option<sandbox::Sandbox>) {
             (config, Some(sandbox))
         }
         Err(problem) => {
-            config.found("MINIMAX_DATA_DIR", problem);
+            config.problems.push(problem);
             (config, None)
         }
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::outcome::Outcome;
-use crate::config::Places;
+use crate::config::{ConfigError, Places};
 
 const MISSING: &str = "is not in this build; `cargo install --path . --features sandbox` adds `demo`, `sandbox` and `--sandbox`";
 
@@ -22,8 +22,8 @@ impl Sandbox {
 }
 
 #[expect(clippy::unused_async, reason = "the sandbox has the same functions")]
-pub(super) async fn start(_: PathBuf) -> Result<Sandbox, String> {
-    Err(format!("cannot be used by the sandbox, which {MISSING}"))
+pub(super) async fn start(_: PathBuf) -> Result<Sandbox, ConfigError> {
+    Err(ConfigError { name: "--sandbox", problem: MISSING.to_owned() })
 }
 
 #[expect(clippy::unused_async, reason = "the sandbox has the same functions")]

@@ -9,17 +9,18 @@ pub(super) use minimax_sandbox::Sandbox;
 use super::checks::at;
 use super::demo;
 use super::outcome::Outcome;
-use crate::config::Places;
+use crate::config::{ConfigError, Places};
 
 /// Starts the sandbox for `--sandbox`, with its state in `dir`. The error is a sentence without its subject, which is
 /// the setting of the data folder.
-pub(super) async fn start(dir: PathBuf) -> Result<Sandbox, String> {
+pub(super) async fn start(dir: PathBuf) -> Result<Sandbox, ConfigError> {
     let started = Sandbox::start(Options { dir: Some(dir.clone()), ..Options::default() }).await;
     started.map_err(|error| {
-        format!(
+        let problem = format!(
             "cannot be used by the sandbox: {}; choose a folder in which files can be made",
             at(&dir, &error)
-        )
+        );
+        ConfigError { name: "MINIMAX_DATA_DIR", problem }
     })
 }
 
