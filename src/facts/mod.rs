@@ -344,19 +344,22 @@ impl Facts {
         self.http.iter().filter(|row| row.status == status).find(said)
     }
 
-    /// An image model by id.
+    /// An image model by its name, as people and gateways write it.
     pub fn image(&self, model: &str) -> Option<&ImageModel> {
-        self.image.iter().find(|row| row.model.eq_ignore_ascii_case(model))
+        let id = self.canonical(model);
+        self.image.iter().find(|row| row.model == id)
     }
 
-    /// A speech model by id.
+    /// A speech model by its name, as people and gateways write it.
     pub fn speech(&self, model: &str) -> Option<&SpeechModel> {
-        self.speech.iter().find(|row| row.model.eq_ignore_ascii_case(model))
+        let id = self.canonical(model);
+        self.speech.iter().find(|row| row.model == id)
     }
 
-    /// A video model by id.
+    /// A video model by its name, as people and gateways write it.
     pub fn video(&self, model: &str) -> Option<&VideoModel> {
-        self.video.iter().find(|row| row.model.eq_ignore_ascii_case(model))
+        let id = self.canonical(model);
+        self.video.iter().find(|row| row.model == id)
     }
 
     /// Every row of the image table.
@@ -391,7 +394,8 @@ impl Facts {
 
     /// The API to use for a model that is not in the table.
     pub fn protocol_of_unknown(&self, model: &str) -> Protocol {
-        let family = self.unknown_video.iter().find(|family| names::begins(model, &family.prefix));
+        let id = self.canonical(model);
+        let family = self.unknown_video.iter().find(|family| names::begins(&id, &family.prefix));
         family.map_or(Protocol::V1, |family| family.protocol)
     }
 

@@ -216,7 +216,8 @@ fn tables() -> &'static Text {
 impl Facts {
     /// A text model by id.
     pub fn text(&self, model: &str) -> Option<&'static TextModel> {
-        tables().models.iter().find(|row| row.model.eq_ignore_ascii_case(model))
+        let id = self.canonical(model);
+        tables().models.iter().find(|row| row.model == id)
     }
 
     /// Every known text model.

@@ -14,7 +14,7 @@ use crate::mcp::ToolSpec;
 use crate::mcp::inputs::Takes;
 use crate::mcp::{Draft, JobOptions, JobView, Server, ToolError};
 use crate::media::Limits;
-use crate::tools::model_name::{model_id, unknown_model};
+use crate::tools::model_name::{ModelNames, unknown_model};
 
 pub(crate) const TOOLS: &[ToolSpec] =
     &[ToolSpec { lengths: &[("prompt", 1500)], ..ToolSpec::job("text_to_image", Toolset::Image) }];
@@ -88,7 +88,8 @@ impl Server {
         if !input.job.dry_run {
             self.checkout.ready()?;
         }
-        let (mut submit, warnings) = input.submit(self.config().defaults.image_model.as_deref())?;
+        let (mut submit, warnings) =
+            input.submit(self.config().defaults.image_model.as_deref(), ModelNames::of(self))?;
         if let Some(text) = &input.subject_reference {
             let image_file =
                 self.inputs.resolve("subject_reference", text, &SUBJECT, input.job.dry_run).await?;
@@ -109,8 +110,12 @@ impl Server {
 
 impl ImageInput {
     /// The request without its media, and warnings.
-    fn submit(&self, default_model: Option<&str>) -> Result<(ImageSubmit, Vec<String>), ToolError> {
-        let (model, mut warnings) = self.choose_model(default_model)?;
+    fn submit(
+        &self,
+        default_model: Option<&str>,
+        names: ModelNames,
+    ) -> Result<(ImageSubmit, Vec<String>), ToolError> {
+        let (model, mut warnings) = self.choose_model(default_model, names)?;
         let length = self.prompt.chars().count();
         if self.prompt.trim().is_empty() || length > PROMPT_LIMIT {
             let problem = format!("has {length} characters; it needs 1 to {PROMPT_LIMIT}");
@@ -137,11 +142,15 @@ impl ImageInput {
     }
 
     /// The model, and warnings. A style without a model chooses one that has styles.
-    fn choose_model(&self, default_model: Option<&str>) -> Result<(String, Vec<String>), ToolError> {
+    fn choose_model(
+        &self,
+        default_model: Option<&str>,
+        names: ModelNames,
+    ) -> Result<(String, Vec<String>), ToolError> {
         if let Some(model) = &self.model {
-            return Ok((model_id(ModelKind::Image, model)?, Vec::new()));
+            return Ok((names.named(ModelKind::Image, model)?, Vec::new()));
         }
-        let usual = facts().canonical(default_model.unwrap_or(facts().image_default()));
+        let usual = names.sent(default_model.unwrap_or(facts().image_default()));
         let lacks_styles = |model: &str| facts().image(model).is_some_and(|row| !row.styles);
         let with_styles = facts().image_rows().iter().find(|row| row.styles);
         match (self.style, with_styles) {
@@ -224,7 +233,7 @@ mod tests {
 
     fn submit(arguments: Value) -> Result<(ImageSubmit, Vec<String>), String> {
         let input: ImageInput = serde_json::from_value(arguments).unwrap();
-        input.submit(None).map_err(|error| error.to_string())
+        input.submit(None, ModelNames::MINIMAX).map_err(|error| error.to_string())
     }
 
     #[test]

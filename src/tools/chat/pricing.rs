@@ -6,7 +6,6 @@ use crate::api::{Ask, Usage};
 use crate::facts::{TextModel, TokenPrice, facts, rounded};
 use crate::jobs::Cost;
 use crate::mcp::{Bill, Server, ToolError};
-use crate::tools::chat::rules::row_of;
 
 /// The number of web searches in the upper bound. MiniMax decides how many it makes.
 const SEARCHES: u64 = 10;
@@ -72,7 +71,7 @@ pub(super) fn ceiling(server: &Server, ask: &Ask) -> Cost {
 }
 
 fn bound(server: &Server, ask: &Ask, input: Input, max_tokens: Option<u32>) -> Cost {
-    let Some(row) = row_of(&ask.model) else { return price(server, ask, None) };
+    let Some(row) = facts().text(&ask.model) else { return price(server, ask, None) };
     let Bound { input, output } = Bound::of(input, max_tokens, row);
     let searches = ask.web_search.then_some(SEARCHES);
     let mut usage = Usage { input, output, searches, ..Usage::default() };
@@ -107,7 +106,7 @@ pub(crate) fn reported(cost: Cost, reported: Option<f64>) -> Cost {
 /// Chooses `max_tokens` where a limit applies and the caller has named none: without it, the price of the longest
 /// possible answer would be reserved, which is more than most limits leave. Returns a note for the caller.
 pub(super) async fn fit(server: &Server, ask: &mut Ask) -> Result<Option<String>, ToolError> {
-    let Some(row) = row_of(&ask.model).filter(|_| ask.max_tokens.is_none()) else { return Ok(None) };
+    let Some(row) = facts().text(&ask.model).filter(|_| ask.max_tokens.is_none()) else { return Ok(None) };
     if !server.checkout.budget.is_limited() {
         return Ok(None);
     }
@@ -176,7 +175,7 @@ pub(super) fn price(server: &Server, ask: &Ask, usage: Option<Usage>) -> Cost {
     let currency = server.config().currency();
     let mut cost = Cost { currency: currency.to_owned(), ..Cost::default() };
     let Some(usage) = usage else { return cost };
-    let Some(price) = row_of(&ask.model).and_then(|row| row.price(usage.input, currency)) else {
+    let Some(price) = facts().text(&ask.model).and_then(|row| row.price(usage.input, currency)) else {
         return cost;
     };
     let (read, written) = (usage.cache_read.unwrap_or_default(), usage.cache_write.unwrap_or_default());

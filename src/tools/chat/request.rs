@@ -13,7 +13,8 @@ use crate::mcp::inputs::Takes;
 use crate::mcp::{Server, ToolError};
 use crate::media::{Kind, Limits, Reference};
 use crate::tools::chat::input::{ChatInput, Message};
-use crate::tools::chat::rules::{Rules, sent_name};
+use crate::tools::chat::rules::Rules;
+use crate::tools::model_name::ModelNames;
 
 /// OpenAI API > image formats and sizes.
 const IMAGE: Takes = Takes {
@@ -62,7 +63,7 @@ pub(super) async fn talk(server: &Server, input: &ChatInput, purpose: Purpose) -
     let named = input.model.as_deref().or(kept.as_ref().map(|kept| kept.model.as_str()));
     let default_model = server.config().defaults.text_model.as_deref();
     let wanted = named.or(default_model).unwrap_or(facts().text_default());
-    let model = sent_name(wanted, server.api().is_gateway());
+    let model = ModelNames::of(server).sent(wanted);
     let rules = Rules::new(protocol, &model);
     let mut warnings = rules.warnings();
     let (thinking, effort) = rules.thinking(input.thinking, input.effort.as_deref(), &mut warnings)?;

@@ -16,7 +16,7 @@ use crate::mcp::ToolSpec;
 use crate::mcp::inputs::Takes;
 use crate::mcp::{Draft, JobOptions, JobView, Server, ToolError};
 use crate::media::Limits;
-use crate::tools::model_name::{model_id, unknown_model};
+use crate::tools::model_name::{ModelNames, unknown_model};
 
 pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec {
     slow: true,
@@ -100,7 +100,7 @@ impl Server {
         if !input.job.dry_run {
             self.checkout.ready()?;
         }
-        let (mut submit, warnings) = input.submit()?;
+        let (mut submit, warnings) = input.submit(ModelNames::of(self))?;
         if let Some(text) = &input.reference_audio {
             let audio = self.inputs.resolve("reference_audio", text, &SONG, input.job.dry_run).await?;
             submit.reference = Some(reference(audio));
@@ -120,9 +120,9 @@ impl Server {
 
 impl MusicInput {
     /// The request without its media, and warnings.
-    fn submit(&self) -> Result<(MusicSubmit, Vec<String>), ToolError> {
+    fn submit(&self, names: ModelNames) -> Result<(MusicSubmit, Vec<String>), ToolError> {
         let usual = facts().music_models(self.reference_audio.is_some()).next().unwrap_or("music-3.0");
-        let model = model_id(ModelKind::Music, self.model.as_deref().unwrap_or(usual))?;
+        let model = names.named(ModelKind::Music, self.model.as_deref().unwrap_or(usual))?;
         let warnings = match facts().music(&model) {
             Some(row) => self.check(row)?,
             None => vec![unknown_model(&model)],

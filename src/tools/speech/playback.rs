@@ -19,6 +19,7 @@ use crate::jobs::{Heard, Jobs, Listener, SpeechOrder};
 use crate::mcp::ToolSpec;
 use crate::mcp::{Draft, JobOptions, JobView, Server, ToolError, forty_five};
 use crate::media::{self, Content, Limits, Reference};
+use crate::tools::model_name::ModelNames;
 use crate::tools::speech::first_use;
 use crate::tools::speech::player::{Feed, Player};
 use crate::tools::speech::rules::{Characters, Manner, check_pauses, cost};
@@ -108,7 +109,7 @@ impl Server {
         if !input.dry_run {
             self.checkout.ready()?;
         }
-        let (submit, mut warnings) = live(&input, self.config())?;
+        let (submit, mut warnings) = live(&input, self.config(), ModelNames::of(self))?;
         if let Some(voice) = input.voice_id.as_deref().filter(|_| !input.dry_run) {
             self.inputs.ownership.check_voice("voice_id", voice).await?;
         }
@@ -272,7 +273,11 @@ impl Playback {
 }
 
 /// The request, and warnings.
-fn live(input: &SpeakInput, config: &Config) -> Result<(LiveSpeech, Vec<String>), ToolError> {
+fn live(
+    input: &SpeakInput,
+    config: &Config,
+    names: ModelNames,
+) -> Result<(LiveSpeech, Vec<String>), ToolError> {
     let length = input.text.chars().count();
     if input.text.trim().is_empty() || length > TEXT_LIMIT {
         let problem =
@@ -289,7 +294,7 @@ fn live(input: &SpeakInput, config: &Config) -> Result<(LiveSpeech, Vec<String>)
         emotion: input.emotion.as_deref().map(emotion).transpose()?,
         language_boost: input.language_boost.as_deref(),
     };
-    let (model, warnings) = manner.check(&config.defaults)?;
+    let (model, warnings) = manner.check(&config.defaults, names)?;
     let submit = LiveSpeech {
         voice_setting: manner.voice(&config.defaults, config.region, Some(&input.text), false),
         audio_setting: AudioSetting {

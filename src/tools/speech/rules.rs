@@ -5,7 +5,7 @@ use crate::config::{Defaults, Region};
 use crate::facts::{ModelKind, facts};
 use crate::jobs::Cost;
 use crate::mcp::ToolError;
-use crate::tools::model_name::{model_id, unknown_model};
+use crate::tools::model_name::{ModelNames, unknown_model};
 use crate::tools::speech::language::default_voice;
 
 /// T2A v2 > language_boost.
@@ -67,10 +67,14 @@ pub(crate) struct Manner<'a> {
 
 impl Manner<'_> {
     /// The model's id, and warnings.
-    pub(crate) fn check(&self, defaults: &Defaults) -> Result<(String, Vec<String>), ToolError> {
+    pub(crate) fn check(
+        &self,
+        defaults: &Defaults,
+        names: ModelNames,
+    ) -> Result<(String, Vec<String>), ToolError> {
         let model = match self.model {
-            Some(model) => model_id(ModelKind::Speech, model)?,
-            None => facts().canonical(defaults.speech_model.as_deref().unwrap_or(facts().speech_default())),
+            Some(model) => names.named(ModelKind::Speech, model)?,
+            None => names.sent(defaults.speech_model.as_deref().unwrap_or(facts().speech_default())),
         };
         self.check_ranges()?;
         let warnings = self.check_model(&model)?;

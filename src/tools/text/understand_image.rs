@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::api::retry::Nature;
 use crate::api::{ApiError, LONGEST_LOOK, Picture, Seen};
 use crate::config::Toolset;
-use crate::facts::{offer, rounded};
+use crate::facts::{facts, offer, rounded};
 use crate::jobs::Cost;
 use crate::mcp::ToolSpec;
 use crate::mcp::checkout::budget::ended;
@@ -25,7 +25,6 @@ use crate::mcp::result::both;
 use crate::mcp::{Bill, Server, ToolError, progress};
 use crate::media::Limits;
 use crate::tools::chat::pricing;
-use crate::tools::chat::rules::row_of;
 use crate::tools::text::pricing::flat;
 
 pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec {
@@ -161,13 +160,13 @@ async fn by_chat(
 ) -> Result<VisionView, ToolError> {
     let (api, model) = (server.api(), vision_model(server));
     // The tokens of an image are not documented; they are at most the context.
-    let room = row_of(model).map(|row| (row.context, u64::from(LONGEST_LOOK)));
+    let room = facts().text(model).map(|row| (row.context, u64::from(LONGEST_LOOK)));
     let most = tokens_cost(server, model, room);
     let ceiling = Cost { most: most.actual, actual: None, ..most };
     let bill = Bill { model, ..question(prompt, &ceiling) };
     let held = server.checkout.budget.reserve(&bill, call).await?;
     let ask = || api.look_by_chat(model, prompt, picture);
-    let seen = progress::send_in_turn(call, api.join_text(model), Nature::Paid, ask).await;
+    let seen = progress::send_in_turn(call, api, api.join_text(model), Nature::Paid, ask).await;
     let seen = ended(held, seen, |seen| spent(server, model, seen).actual).await;
     let seen = match seen {
         Ok(seen) => seen,
@@ -197,7 +196,7 @@ async fn by_chat(
 /// The chat model that looks. A gateway has names of its own, so the model of the settings goes first there.
 fn vision_model(server: &Server) -> &str {
     let own = server.config().defaults.text_model.as_deref();
-    let own = own.filter(|model| server.api().is_gateway() && row_of(model).is_none_or(|row| row.sees));
+    let own = own.filter(|model| server.api().is_gateway() && facts().text(model).is_none_or(|row| row.sees));
     own.unwrap_or(&offer().vision.model)
 }
 
@@ -208,7 +207,7 @@ fn spent(server: &Server, model: &str, seen: &Seen) -> Cost {
 
 fn tokens_cost(server: &Server, model: &str, tokens: Option<(u64, u64)>) -> Cost {
     let currency = server.config().currency();
-    let row = row_of(model);
+    let row = facts().text(model);
     let price = row.and_then(|row| row.price(0, currency));
     let actual = price.zip(tokens).map(|(price, (read, written))| rounded(price.of([read, written, 0, 0])));
     let basis = row.and_then(|row| row.price_list(currency));

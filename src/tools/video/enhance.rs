@@ -16,6 +16,7 @@ use crate::mcp::ToolSpec;
 use crate::mcp::inputs::Takes;
 use crate::mcp::{Bill, Draft, JobOptions, JobView, Server, ToolError};
 use crate::media::Limits;
+use crate::tools::model_name::ModelNames;
 use crate::tools::video::input::VideoInput;
 use crate::tools::video::original::Original;
 use crate::tools::video::{original, v2};
@@ -128,9 +129,9 @@ impl Server {
         }
         let currency = self.config().currency();
         let video = input.into_video();
-        let plan = video.plan(None, currency)?;
+        let plan = video.plan(None, currency, ModelNames::of(self))?;
         let able = &facts().context_ir().models;
-        if plan.row.is_some() && !able.contains(&plan.model) {
+        if plan.row.is_some_and(|row| !able.contains(&row.model)) {
             let problem = format!("is {}, which enriches no prompts; {} does", plan.model, able.join(", "));
             return Err(ToolError::argument("model", problem));
         }
@@ -196,7 +197,7 @@ impl Server {
         };
         let video = input.into_video(model);
         let seconds = self.inputs.length_of(&base, &BASE.limits).await;
-        let plan = video.plan(None, currency)?;
+        let plan = video.plan(None, currency, ModelNames::of(self))?;
         let mut cost = regenerate_cost(seconds.filter(|_| !video.has_videos()), video.images(), currency);
         // The length that a file claims is not the length that MiniMax counts, and reference videos are billed too.
         let videos = video.reference_videos.as_ref().map_or(0, Vec::len);
@@ -233,7 +234,7 @@ impl Server {
 
 /// The original inputs, followed by the video.
 async fn again(server: &Server, video: &VideoInput, base: &str) -> Result<Vec<Content>, ToolError> {
-    let plan = video.plan(None, server.config().currency())?;
+    let plan = video.plan(None, server.config().currency(), ModelNames::of(server))?;
     v2::check(video, &plan, ENRICHED_LIMIT)?;
     let mut content = v2::content(server, video).await?;
     let url = server.inputs.resolve("video", base, &BASE, video.is_dry()).await?;

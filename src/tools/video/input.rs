@@ -8,7 +8,7 @@ use crate::api::Expansion;
 use crate::facts::{Mode, ModelKind, Protocol, Size, VideoModel, facts, rounded};
 use crate::jobs::Cost;
 use crate::mcp::{JobOptions, ToolError};
-use crate::tools::model_name::{model_id, unknown_model};
+use crate::tools::model_name::{ModelNames, unknown_model};
 
 /// The longest reference video, in seconds.
 pub(crate) const LONGEST_REFERENCE: u32 = 15;
@@ -77,10 +77,15 @@ pub(crate) struct Plan {
 
 impl VideoInput {
     /// Chooses model, mode, size and length, and checks them against each other.
-    pub(crate) fn plan(&self, default_model: Option<&str>, currency: &str) -> Result<Plan, ToolError> {
+    pub(crate) fn plan(
+        &self,
+        default_model: Option<&str>,
+        currency: &str,
+        names: ModelNames,
+    ) -> Result<Plan, ToolError> {
         let mode = self.mode()?;
         let mut warnings = Vec::new();
-        let model = self.choose_model(mode, default_model, &mut warnings)?;
+        let model = self.choose_model(mode, default_model, names, &mut warnings)?;
         let row = facts().video(&model);
         let protocol = row.map_or_else(|| facts().protocol_of_unknown(&model), |row| row.protocol);
         let Some(row) = row else {
@@ -127,13 +132,14 @@ impl VideoInput {
         &self,
         mode: Mode,
         default: Option<&str>,
+        names: ModelNames,
         warnings: &mut Vec<String>,
     ) -> Result<String, ToolError> {
         if let Some(model) = &self.model {
-            return model_id(ModelKind::Video, model);
+            return names.named(ModelKind::Video, model);
         }
         let by_mode = facts().video_default(mode).to_owned();
-        let Some(default) = default.map(|model| facts().canonical(model)) else { return Ok(by_mode) };
+        let Some(default) = default.map(|model| names.sent(model)) else { return Ok(by_mode) };
         if facts().video(&default).is_none_or(|row| row.modes.contains_key(&mode)) {
             return Ok(default);
         }

@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::CloudTask;
 use crate::config::Toolset;
-use crate::facts::facts;
 use crate::jobs::RemoteKind;
 use crate::mcp::ToolSpec;
 use crate::mcp::cursor;
 use crate::mcp::{Server, ToolError};
+use crate::tools::model_name::ModelNames;
 
 pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec::free("list_video_tasks", Toolset::Video)];
 
@@ -97,7 +97,7 @@ impl Server {
             .as_deref()
             .map_or(Ok(1), |given| cursor::read("list_video_tasks", given, page_of))?;
         let limit = input.limit.clamp(1, 50);
-        let model = input.model.as_deref().map(|model| facts().canonical(model));
+        let model = input.model.as_deref().map(|model| ModelNames::of(self).sent(model));
         let (status, model) = (input.status.as_deref(), model.as_deref());
         let api = self.api();
         let found = api.video_tasks(page, limit, status, model).await?;

@@ -14,7 +14,7 @@ use crate::mcp::ToolSpec;
 use crate::mcp::inputs::Uploaded;
 use crate::mcp::{Bill, Draft, JobOptions, JobView, Server, ToolError};
 use crate::media::Limits;
-use crate::tools::model_name::{model_id, unknown_model};
+use crate::tools::model_name::{ModelNames, unknown_model};
 use crate::tools::speech::rules::{Characters, LANGUAGES, check_pauses};
 
 pub(crate) const TOOLS: &[ToolSpec] = &[
@@ -111,7 +111,7 @@ impl Server {
         if !dry {
             self.checkout.ready()?;
         }
-        let (mut submit, mut warnings) = input.submit(&self.config().defaults)?;
+        let (mut submit, mut warnings) = input.submit(&self.config().defaults, ModelNames::of(self))?;
         // Both recordings are checked before either is uploaded.
         let file = self.inputs.check("file", &input.file, &RECORDING).await?;
         let cost = clone_cost(&submit, self.config().currency());
@@ -192,7 +192,11 @@ impl Server {
 
 impl CloneInput {
     /// The request without its recordings, and warnings.
-    fn submit(&self, defaults: &Defaults) -> Result<(CloneSubmit, Vec<String>), ToolError> {
+    fn submit(
+        &self,
+        defaults: &Defaults,
+        names: ModelNames,
+    ) -> Result<(CloneSubmit, Vec<String>), ToolError> {
         let wrong = |field: &str, problem: String| Err(ToolError::argument(field, problem));
         if !is_voice_id(&self.voice_id) {
             return wrong("voice_id", format!("is {}; it {ID_RULE}", shown(&self.voice_id)));
@@ -212,8 +216,8 @@ impl CloneInput {
         };
         let default_model = defaults.speech_model.as_deref().unwrap_or(facts().speech_default());
         let model = match &self.model {
-            Some(model) => model_id(ModelKind::Speech, model)?,
-            None => facts().canonical(default_model),
+            Some(model) => names.named(ModelKind::Speech, model)?,
+            None => names.sent(default_model),
         };
         let mut warnings = self.check_model(&model)?;
         if self.text.is_none() {
