@@ -16,10 +16,12 @@ mod harness;
 mod http;
 mod http_attack;
 mod http_browser;
+mod http_cancel;
 mod http_choice;
 mod http_files;
 mod http_messages;
 mod http_protocol;
+mod http_refusals;
 mod http_replicas;
 mod http_uploads;
 // HTTP callers: tokens, an identity provider, and the limits of each caller.
@@ -132,6 +134,8 @@ mod prompts;
 mod wire;
 // What the doctor finds.
 mod doctor;
+// A key file whose key is replaced.
+mod key_file;
 // Wrong settings, placeholders, misspelt names, and the command line.
 mod settings;
 mod setup;

@@ -96,7 +96,7 @@ impl Client {
     }
 
     async fn open_chat(&self, path: &'static str, ask: &Ask) -> Result<ChatStream<'_>, ApiError> {
-        let key = self.key.as_ref().ok_or(ApiError::NoKey)?;
+        let key = self.keys.current().ok_or(ApiError::NoKey)?;
         let request = self
             .http()?
             .post(format!("{}{path}", self.host))

@@ -132,8 +132,8 @@ impl Budget {
         F: Future<Output = Result<T, ApiError>>,
     {
         let held = self.reserve(bill, call).await?;
-        let answer =
-            progress::send_in_turn(call, self.jobs.api().join(group::OTHER), Nature::Paid, ask).await;
+        let api = self.jobs.api();
+        let answer = progress::send_in_turn(call, api, api.join(group::OTHER), Nature::Paid, ask).await;
         ended(held, answer, |_| bill.cost.estimated).await.map_err(ToolError::Bought)
     }
 

@@ -112,6 +112,7 @@ async fn hear(server: &Server, ask: &Ask, call: &RequestContext<RoleServer>) -> 
             Err(error) => return (Reply::default(), End::Broken(error)),
         };
         turn.start();
+        let key = api.key_count();
         let (reply, end) = match notes.during(api.chat(ask)).await {
             None => (Reply::default(), End::Cancelled),
             Some(Err(error)) => (Reply::default(), End::Broken(error)),
@@ -130,7 +131,11 @@ async fn hear(server: &Server, ask: &Ask, call: &RequestContext<RoleServer>) -> 
         let Err(error) = answer else { return (reply, End::Whole) };
         // Generated text proves that the request was accepted.
         let untouched = !has_begun(&reply);
-        let pause = retry::pause(Nature::Text, &error, tries, chance()).filter(|_| untouched);
+        let pause = match retry::pause(Nature::Text, &error, tries, chance()) {
+            None if api.has_newer_key(key, &error).await => Some(Duration::ZERO),
+            pause => pause,
+        };
+        let pause = pause.filter(|_| untouched);
         let Some(pause) = pause else { return (reply, End::Broken(error)) };
         tracing::info!(%error, ?pause, "not taken; it is sent again");
         notes.doing = format!("waiting to send again ({error})");
