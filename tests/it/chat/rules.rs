@@ -1,9 +1,10 @@
 //! Chat requests that are refused before anything is sent.
 
+use minimax_mcp::sandbox::{Act, Rule};
 use serde_json::json;
 
 use super::{PROTOCOLS, asked, weather};
-use crate::harness::{World, quick};
+use crate::harness::{World, eventually, quick};
 
 /// An image of one pixel.
 const DOT: &str = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
@@ -206,9 +207,19 @@ async fn two_that_continue_one_conversation_at_once_lose_nothing() {
     let world = World::new().await;
     let first = world.make("chat", json!({ "prompt": "Hello" })).await;
     let id = &first["conversation_id"];
+    // Both have read the conversation before either has its answer.
+    world.sandbox.script(vec![Rule::always("/v1/chat/completions", Act::Hold)]);
     let both =
         ["one", "two"].map(|word| world.make("chat", json!({ "prompt": word, "conversation_id": id })));
-    let views = futures_util::future::join_all(both).await;
+    let release = async {
+        let asked = || {
+            let all = world.sandbox.requests();
+            all.iter().filter(|request| request.path == "/v1/chat/completions").count()
+        };
+        eventually("both were asked", async || asked() == 3).await;
+        world.sandbox.script(Vec::new());
+    };
+    let (views, ()) = tokio::join!(futures_util::future::join_all(both), release);
     assert_ne!(views[0]["conversation_id"], views[1]["conversation_id"]);
     for (view, word) in views.iter().zip(["one", "two"]) {
         let more = json!({ "prompt": "And?", "conversation_id": view["conversation_id"] });
