@@ -92,7 +92,7 @@ impl Inputs {
                 // MiniMax may refuse plain http. An address inside this network must never leave it.
                 let checked =
                     guard.check(&link.replacen("http://", "https://", 1)).or_else(|_| guard.check(&link));
-                checked.map_err(|refused| wrong(refused.to_string()))?;
+                checked.map_err(|refused| self.sources.unreachable(field, &refused))?;
                 Ok(link)
             }
             Reference::Uploaded(id) if takes.uploads.is_some() => {

@@ -38,6 +38,9 @@ pub enum FetchProblem {
     /// The link leads to a web page instead of a file, often to a log-in page.
     #[error("the link leads to an HTML page instead of a file")]
     Page,
+    /// The link leads into a private network, which only the user's own programs reach.
+    #[error("the link {0}")]
+    Private(Refused),
     /// The content is wrong, or the link is not allowed. Another try does not help.
     #[error("{0}")]
     Wrong(String),
@@ -55,7 +58,10 @@ impl FetchProblem {
 
 impl From<Refused> for FetchProblem {
     fn from(refused: Refused) -> Self {
-        Self::Wrong(format!("the link {refused}"))
+        match refused {
+            Refused::LocalName(_) | Refused::Address(_) => Self::Private(refused),
+            refused => Self::Wrong(format!("the link {refused}")),
+        }
     }
 }
 
