@@ -30,7 +30,7 @@ use self::flags::Flags;
 use self::login::Stored;
 use self::outcome::{Coded, Outcome};
 use self::setup::clients::{Folders, System};
-use crate::config::{Config, DEFAULT_LOG, Places};
+use crate::config::{Config, DEFAULT_LOG, KeyKind, Places};
 use crate::facts;
 use crate::media::private;
 use crate::serve::http::access::Access;
@@ -304,6 +304,12 @@ async fn over_http(mut config: Config, address: SocketAddr, options: http::Optio
         tracing::warn!(
             "MINIMAX_API_KEY is not used: with MINIMAX_MCP_CALLER_KEYS each request brings its own key, in the header \
              X-MiniMax-Api-Key"
+        );
+    }
+    if config.key_kind() == KeyKind::Missing && !config.http.caller_keys {
+        let why = config.key_note.as_deref().unwrap_or("no MiniMax key is set");
+        tracing::warn!(
+            "{why}: calls of MiniMax are refused until MINIMAX_API_KEY or MINIMAX_API_KEY_FILE has one"
         );
     }
     if io::stderr().is_terminal() {
