@@ -44,6 +44,7 @@ mod media;
 mod secrets;
 mod uploads;
 // HTTP callers with their own keys, and callers who disconnect.
+mod buy_again;
 mod callers;
 mod cancellation;
 mod endings;
