@@ -18,7 +18,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
-LICENSES = ["LICENSE-MIT", "LICENSE-APACHE"]
+LICENSES = ["LICENSE-MIT", "LICENSE-APACHE", "THIRD-PARTY.md"]
 
 
 def source():
@@ -52,7 +52,8 @@ def launcher(npm, out):
         shutil.copytree(HERE / "npm", folder)
         file = folder / "package.json"
         file.write_text(owned(file.read_text(encoding="utf-8")), encoding="utf-8")
-        shutil.copy(ROOT / "README.md", folder / "README.md")
+        page = (ROOT / "README.md").read_text(encoding="utf-8")
+        (folder / "README.md").write_text(owned(page), encoding="utf-8")
         with_licenses(folder)
         return npm_pack(npm, folder, out)
 
