@@ -35,7 +35,7 @@ snapshots:
 demo:
     cargo run --release -- demo
 
-# The imitation of MiniMax alone, for a client or a test of your own.
+# The simulator of MiniMax alone, for a client or a test of your own.
 sandbox port="9000":
     cargo run --release -- sandbox --port {{port}}
 
