@@ -41,7 +41,7 @@ fn every_library_in_the_program_has_its_licence_text() {
     let missing: Vec<_> = shipped.difference(&named).collect();
     assert!(
         missing.is_empty(),
-        "`cargo about generate --locked about.hbs --output-file THIRD-PARTY.md` writes the page; it lacks {missing:?}"
+        "`cargo about generate --offline --locked about.hbs --output-file THIRD-PARTY.md` writes the page; it lacks {missing:?}"
     );
 }
 
