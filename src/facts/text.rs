@@ -167,8 +167,10 @@ impl TextModel {
             limits.push("tool_choice: auto only".to_owned());
         }
         if let Some(most) = self.per_million.first().and_then(|tier| tier.up_to) {
-            limits
-                .push(format!("dearer above {} input tokens and with service_tier priority", grouped(most)));
+            limits.push(format!(
+                "more expensive above {} input tokens and with service_tier priority",
+                grouped(most)
+            ));
         }
         limits.extend(self.note.clone());
         limits

@@ -31,8 +31,14 @@ mod http_access;
 mod architecture;
 // The catalogue as clients see it.
 mod catalogue;
-// README, the pages in docs and their tables.
+// README, the pages in docs, their tables and translations, the workflows and the licences of dependencies.
+mod chinese_pages;
+mod front_page;
+mod plain_english;
 mod readme;
+mod third_party;
+mod troubleshooting;
+mod workflows;
 // The example of a client configuration.
 mod example_config;
 // The pages about deployment and the files that they mention.

@@ -244,7 +244,7 @@ fn region(probed: &[Probed]) -> Line {
         return Line::warning(
             "region",
             "the key was not checked, because the host cannot be reached",
-            "Mend the network first",
+            "Fix the network first",
         );
     };
     let belongs = others.iter().find(|other| other.accepts()).and_then(|other| other.region);

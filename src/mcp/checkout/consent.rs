@@ -156,7 +156,7 @@ impl Consent {
         };
         match answer {
             Ok(answer) => read(&answer),
-            Err(error) => Err(not_confirmed(&format!("nobody was there to answer ({error})"))),
+            Err(error) => Err(not_confirmed(&format!("the question was not answered ({error})"))),
         }
     }
 

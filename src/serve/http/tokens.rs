@@ -114,7 +114,7 @@ impl Tokens {
             Ok(rows) => {
                 seen.problem = None;
                 if *self.rows() != rows {
-                    tracing::info!(tokens = rows.len(), "the token file has changed and was read anew");
+                    tracing::info!(tokens = rows.len(), "the token file has changed and was read again");
                     *self.rows.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rows);
                 }
             }

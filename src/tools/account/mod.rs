@@ -183,10 +183,10 @@ impl Account {
 }
 
 const WINDOW_NOTES: &[&str] = &[
-    "left_percent: what is left of the short window (about 5 hours), which starts anew at ends_at.",
-    "week_left_percent: what is left of the week, any boost of the plan counted in; it starts anew at week_ends_at.",
+    "left_percent: what is left of the short window (about 5 hours), which starts again at ends_at.",
+    "week_left_percent: what is left of the week, any boost of the plan counted in; it starts again at week_ends_at.",
     "counts: MiniMax has reported used and remaining counts under the same name, so the percentages are what to trust.",
-    "At 0 percent calls are refused with code 2056 until the window starts anew.",
+    "At 0 percent calls are refused with code 2056 until the window starts again.",
 ];
 
 const BALANCE_NOTES: &[&str] = &[
