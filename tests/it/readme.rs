@@ -1,4 +1,4 @@
-//! README and the pages in `docs`: generated tables say what the code says (`UPDATE=1 cargo test readme` writes them),
+//! README, its neighbours and the pages in `docs`: generated tables say what the code says (`UPDATE=1 cargo test readme` writes them),
 //! and links lead somewhere.
 
 use std::fmt::Write;
@@ -164,7 +164,8 @@ fn pages() -> Vec<String> {
     let docs = files
         .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
         .map(|path| format!("docs/{}", path.file_name().unwrap().display()));
-    ["README.md", "SECURITY.md", "CHANGELOG.md"].map(str::to_owned).into_iter().chain(docs).collect()
+    let top = ["README.md", "SECURITY.md", "CHANGELOG.md", "CONTRIBUTING.md", "ARCHITECTURE.md"];
+    top.map(str::to_owned).into_iter().chain(docs).collect()
 }
 
 /// The anchors that GitHub gives to the headings of a page.
