@@ -79,6 +79,7 @@ pub use video_v2::{Content, Expansion, Extra, MediaUrl, Role, Submit as VideoV2S
 pub use vision::{LONGEST_LOOK, Picture, Seen};
 pub use voice::{ClonePrompt, CloneSubmit, Cloned, DesignSubmit, Designed, Voice, VoiceKind};
 
+use crate::money::Money;
 use crate::telemetry::{self, Metrics};
 
 /// What the client needs to know about an endpoint.
@@ -410,7 +411,7 @@ struct Success {
     body: Vec<u8>,
     trace_id: Option<String>,
     /// What a gateway says that the answer cost, in US dollars.
-    cost: Option<f64>,
+    cost: Option<Money>,
 }
 
 /// Parses the first JSON value of a body. Ignores a byte order mark before it and anything after it.

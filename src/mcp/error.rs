@@ -10,6 +10,9 @@ use crate::jobs::StoreError;
 use crate::mcp::job_view::{ASK_USER, ErrorView, JobView};
 use crate::telemetry;
 
+/// The kind of error when a setting forbids a call.
+pub(crate) const OPERATOR: &str = "settings";
+
 /// Why no key pays for a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unpaid {

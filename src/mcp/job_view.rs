@@ -24,6 +24,7 @@ use crate::api::rate_limit::QueueView;
 use crate::jobs::{Cost, FIRST_SOUND, Failure, Job, JobFile, Kind, State};
 use crate::mcp::download_links::DownloadLinks;
 use crate::mcp::result::both;
+use crate::money::{Currency, Money};
 
 /// What a dry run says instead of a result.
 pub(crate) const DRY_RUN: &str =
@@ -129,11 +130,11 @@ struct FileView {
 /// Absent parts are unknown, never 0.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct CostView {
-    currency: String,
+    currency: Currency,
     #[serde(skip_serializing_if = "Option::is_none")]
-    estimated: Option<f64>,
+    estimated: Option<Money>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    actual: Option<f64>,
+    actual: Option<Money>,
     #[serde(skip_serializing_if = "Option::is_none")]
     basis: Option<String>,
 }
@@ -237,7 +238,7 @@ impl JobView {
             voice_id: job.voice_id.clone(),
             text: job.text.clone(),
             usage: job.usage.clone().filter(Value::is_object),
-            cost: CostView::of(&job.cost).filter(|_| !job.is_free()),
+            cost: job.cost.as_ref().filter(|_| !job.is_free()).map(CostView::of),
             warnings,
             error,
             next: next(job),
@@ -252,7 +253,7 @@ impl JobView {
         Self {
             kind: Some(kind.word().to_owned()),
             model: Some(model).filter(|model| !model.is_empty()),
-            cost: CostView::of(cost),
+            cost: Some(CostView::of(cost)),
             warnings,
             next: DRY_RUN.to_owned(),
             ..Self::default()
@@ -406,20 +407,20 @@ impl FileView {
 }
 
 impl CostView {
-    pub(crate) fn of(cost: &Cost) -> Option<Self> {
-        (!cost.currency.is_empty()).then(|| Self {
-            currency: cost.currency.clone(),
+    pub(crate) fn of(cost: &Cost) -> Self {
+        Self {
+            currency: cost.currency,
             estimated: cost.estimated,
             actual: cost.actual,
             basis: cost.basis.clone(),
-        })
+        }
     }
 
     /// What it costs, in words.
     pub(crate) fn amount(&self) -> String {
         match (self.actual, self.estimated) {
-            (Some(actual), _) => format!("{actual} {}", self.currency),
-            (None, Some(estimated)) => format!("about {estimated} {}", self.currency),
+            (Some(actual), _) => actual.to_string(),
+            (None, Some(estimated)) => format!("about {estimated}"),
             (None, None) => "unknown".to_owned(),
         }
     }

@@ -2,10 +2,10 @@
 
 use sqlx::{Sqlite, SqliteConnection, Transaction};
 
+use super::budget::{Denied, Limits, Purchase};
 use super::database::Store;
 use super::error::StoreError;
 use super::lease::LEASE;
-use super::money::{Denied, Limits, Purchase};
 use super::record::Job;
 use super::spool::{Entry, Update};
 use super::state::State;

@@ -14,6 +14,7 @@ use crate::mcp::ToolSpec;
 use crate::mcp::inputs::Takes;
 use crate::mcp::{Draft, JobOptions, JobView, Server, ToolError};
 use crate::media::Limits;
+use crate::money::Currency;
 use crate::tools::model_name::{ModelNames, unknown_model};
 
 pub(crate) const TOOLS: &[ToolSpec] =
@@ -217,11 +218,11 @@ fn details(submit: &ImageSubmit) -> String {
     parts.collect::<Vec<_>>().join(", ")
 }
 
-fn cost(submit: &ImageSubmit, currency: &str) -> Cost {
+fn cost(submit: &ImageSubmit, currency: Currency) -> Cost {
     let unit = facts().image(&submit.model).and_then(|row| row.each.in_currency(currency));
-    let mut cost = Cost { currency: currency.to_owned(), unit, ..Cost::default() };
-    cost.estimated = cost.of(f64::from(submit.n));
-    cost.basis = unit.map(|unit| format!("{unit} {currency} an image, prices of {}", facts().as_of));
+    let mut cost = Cost { unit, ..Cost::unknown(currency) };
+    cost.estimated = cost.of(submit.n);
+    cost.basis = unit.map(|unit| format!("{unit} an image, prices of {}", facts().as_of));
     cost
 }
 
@@ -279,13 +280,13 @@ mod tests {
             submit(json!({ "prompt": "x", "model": "image-02", "aspect_ratio": "21:9" })).unwrap();
         assert_eq!(submit.model, "image-02");
         assert_eq!(warnings.len(), 1);
-        assert_eq!(cost(&submit, "USD").estimated, None);
+        assert_eq!(cost(&submit, Currency::Usd).estimated, None);
     }
 
     #[test]
     fn the_price_is_by_the_image() {
         let (submit, _) = submit(json!({ "prompt": "x", "n": 9 })).unwrap();
-        assert_eq!(cost(&submit, "USD").estimated, Some(0.0315));
-        assert_eq!(cost(&submit, "CNY").estimated, Some(0.225));
+        let estimated = |currency| cost(&submit, currency).estimated.unwrap().to_string();
+        assert_eq!([Currency::Usd, Currency::Cny].map(estimated), ["0.0315 USD", "0.225 CNY"]);
     }
 }

@@ -326,7 +326,7 @@ impl JobRow {
             file_count: job.files.len(),
             account: (!ours).then(|| job.account.clone()),
             task_id: job.state.task().map(|task| telemetry::display(&task.id, 256)),
-            cost: CostView::of(&job.cost).filter(|_| !job.is_free()),
+            cost: job.cost.as_ref().filter(|_| !job.is_free()).map(CostView::of),
             created_at: created.map(|at| at.to_string()).unwrap_or_default(),
             age: age(job.created_at),
         }

@@ -1,4 +1,4 @@
-//! README and the pages in `docs`: generated tables say what the code says (`UPDATE=1 cargo test readme` writes them),
+//! README, its neighbours and the pages in `docs`: generated tables say what the code says (`UPDATE=1 cargo test readme` writes them),
 //! and links lead somewhere.
 
 use std::fmt::Write;

@@ -11,6 +11,7 @@ use super::report::Line;
 use crate::api::{ApiError, Balance, Client, Probe, Window};
 use crate::config::{Config, HOSTS, KeyKind};
 use crate::facts::Class;
+use crate::money::{Currency, Decimal};
 
 /// How long a host may take to answer. Two such waits and the rest stay below ten seconds.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -327,9 +328,10 @@ fn window(window: &Window) -> Option<Line> {
     })
 }
 
-fn money(balance: &Balance, currency: &str, has_plan: bool) -> Line {
+fn money(balance: &Balance, currency: Currency, has_plan: bool) -> Line {
     let text = format!("balance: {} {currency} available", balance.available_amount);
-    let is_empty = balance.available_amount.parse::<f64>().is_ok_and(|amount| amount <= 0.0);
+    let available = balance.available_amount.as_str();
+    let is_empty = available.starts_with('-') || Decimal::nearest(available) == Some(Decimal::default());
     if is_empty && !has_plan {
         let fix = "Top up at the platform's billing page; until then MiniMax refuses with 1008 (insufficient balance)";
         return Line::wrong("account", text, fix);
@@ -419,9 +421,9 @@ mod tests {
     #[test]
     fn an_empty_balance_and_a_used_up_window_are_told_with_their_codes() {
         let empty = Balance { available_amount: "0.00".to_owned(), ..Balance::default() };
-        let line = money(&empty, "USD", false);
+        let line = money(&empty, Currency::Usd, false);
         assert!(line.status == Status::Wrong && line.fix.unwrap().contains("1008"));
-        assert_eq!(money(&empty, "USD", true).status, Status::Ok, "the plan pays");
+        assert_eq!(money(&empty, Currency::Usd, true).status, Status::Ok, "the plan pays");
         let used = Window { current_interval_remaining_percent: Some(0.0), ..Window::default() };
         let line = window(&used).unwrap();
         assert!(line.status == Status::Warning && line.fix.unwrap().contains("2056"));

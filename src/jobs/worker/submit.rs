@@ -121,7 +121,9 @@ async fn taken(worker: &mut Worker, outcome: Outcome) -> Step {
         Outcome::Task(task) => worker.commit(Seen::Accepted(task), Write::Answer).await,
         Outcome::Counted { task, file_id, units, usage } => {
             worker.job.add_file_id(file_id);
-            worker.job.cost.actual = units.and_then(|units| worker.job.cost.of(units));
+            if let Some(cost) = &mut worker.job.cost {
+                cost.actual = units.and_then(|units| cost.of(units));
+            }
             worker.job.usage = usage;
             worker.commit(Seen::Accepted(task), Write::Answer).await
         }

@@ -3,7 +3,6 @@
 pub(crate) mod bill;
 pub(crate) mod budget;
 pub(crate) mod consent;
-pub(crate) mod money;
 pub(crate) mod output;
 
 use std::sync::Arc;

@@ -16,7 +16,7 @@ use crate::mcp::ToolSpec;
 use crate::mcp::job_view::time;
 use crate::mcp::result::both;
 use crate::mcp::{Server, ToolError};
-use crate::tools::account::spending::{BudgetView, Money, SpendingView};
+use crate::tools::account::spending::{BudgetView, SpendingView, Summary};
 
 pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec::free("check_account", Toolset::Account)];
 
@@ -112,7 +112,7 @@ impl Account {
         kind: KeyKind,
         windows: Result<Vec<Window>, ApiError>,
         balance: Result<Balance, ApiError>,
-        money: Money,
+        money: Summary,
     ) -> Self {
         let config = server.config();
         let (region, other) = match config.region {
@@ -154,7 +154,7 @@ impl Account {
                 Vec::new()
             }
         };
-        let currency = config.currency();
+        let currency = config.currency().as_str();
         let balance = match balance {
             Ok(balance) => {
                 notes.extend(BALANCE_NOTES.iter().map(|note| (*note).to_owned()));
@@ -165,7 +165,7 @@ impl Account {
                 None
             }
         };
-        let Money { spending, budgets, lines, notes: about_money } = money;
+        let Summary { spending, budgets, lines, notes: about_money } = money;
         notes.extend(about_money);
         Self {
             host: config.host.clone(),

@@ -65,7 +65,7 @@ pub(super) async fn answer(
             let cost = pricing::reported(pricing::price(server, &ask, usage), told);
             let cost = server.checkout.budget.counted("chat", cost);
             held.settle(cost.actual).await;
-            view.cost = CostView::of(&cost);
+            view.cost = Some(CostView::of(&cost));
             conversation.said.messages = std::mem::take(&mut ask.messages);
             conversation.said.messages.extend(said);
             keep(server, &conversation, &mut view).await;
@@ -215,7 +215,7 @@ pub(super) async fn count(server: &Server, talk: Talk) -> Result<Tokens, ToolErr
     Ok(Tokens {
         input_tokens,
         model: ask.model,
-        cost: CostView::of(&cost),
+        cost: Some(CostView::of(&cost)),
         warnings,
         next: "Nothing was bought. Call chat with the same arguments to buy the answer.".to_owned(),
     })

@@ -91,7 +91,7 @@ impl ChatView {
     /// What a call would cost at most.
     pub(crate) fn rehearsed(model: String, cost: &Cost, warnings: Vec<String>) -> Self {
         let (model, next) = (Some(model), DRY_RUN.to_owned());
-        Self { model, cost: CostView::of(cost), warnings, next, ..Self::default() }
+        Self { model, cost: Some(CostView::of(cost)), warnings, next, ..Self::default() }
     }
 
     /// Sets the advice after a complete answer.

@@ -16,6 +16,7 @@ use crate::mcp::ToolSpec;
 use crate::mcp::job_view::CostView;
 use crate::mcp::job_view::DRY_RUN;
 use crate::mcp::{Bill, Server, ToolError};
+use crate::money::Currency;
 
 pub(crate) const TOOLS: &[ToolSpec] =
     &[ToolSpec { lengths: &[("prompt", 2000)], ..ToolSpec::immediate("generate_lyrics", Toolset::Music) }];
@@ -121,10 +122,10 @@ impl LyricsInput {
     }
 }
 
-fn cost(currency: &str) -> Cost {
+fn cost(currency: Currency) -> Cost {
     let price = facts().lyrics_price().in_currency(currency);
-    let basis = price.map(|price| format!("{price} {currency} a call, prices of {}", facts().as_of));
-    Cost { currency: currency.to_owned(), estimated: price, basis, ..Cost::default() }
+    let basis = price.map(|price| format!("{price} a call, prices of {}", facts().as_of));
+    Cost { estimated: price, basis, ..Cost::unknown(currency) }
 }
 
 impl LyricsView {
@@ -133,7 +134,7 @@ impl LyricsView {
             title: written.song_title,
             style_tags: written.style_tags,
             lyrics: written.lyrics,
-            cost: CostView::of(cost),
+            cost: Some(CostView::of(cost)),
             next: next.to_owned(),
         }
     }

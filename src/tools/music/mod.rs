@@ -16,6 +16,7 @@ use crate::mcp::ToolSpec;
 use crate::mcp::inputs::Takes;
 use crate::mcp::{Draft, JobOptions, JobView, Server, ToolError};
 use crate::media::Limits;
+use crate::money::Currency;
 use crate::tools::model_name::{ModelNames, unknown_model};
 
 pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec {
@@ -238,11 +239,10 @@ fn details(input: &MusicInput) -> &'static str {
     }
 }
 
-fn cost(model: &str, currency: &str) -> Cost {
+fn cost(model: &str, currency: Currency) -> Cost {
     let unit = facts().music(model).and_then(|row| row.each.in_currency(currency));
-    let mut cost = Cost { currency: currency.to_owned(), unit, ..Cost::default() };
-    cost.estimated = cost.of(1.0);
-    cost.basis =
-        unit.map(|unit| format!("{unit} {currency} a piece of up to 5 minutes, prices of {}", facts().as_of));
+    let mut cost = Cost { unit, ..Cost::unknown(currency) };
+    cost.estimated = cost.of(1_u32);
+    cost.basis = unit.map(|unit| format!("{unit} a piece of up to 5 minutes, prices of {}", facts().as_of));
     cost
 }

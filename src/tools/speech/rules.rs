@@ -5,6 +5,7 @@ use crate::config::{Defaults, Region};
 use crate::facts::{ModelKind, facts};
 use crate::jobs::Cost;
 use crate::mcp::ToolError;
+use crate::money::Currency;
 use crate::tools::model_name::{ModelNames, unknown_model};
 use crate::tools::speech::language::default_voice;
 
@@ -195,27 +196,26 @@ impl Characters {
 
     /// Sets their price, and the highest possible one, if the price of a character is known.
     pub(crate) fn price(self, cost: &mut Cost) {
-        cost.estimated = cost.of(f64::from(self.billed));
-        cost.most = cost.of(f64::from(self.most)).filter(|_| self.most > self.billed);
+        cost.estimated = cost.of(self.billed);
+        cost.most = cost.of(self.most).filter(|_| self.most > self.billed);
     }
 }
 
 /// The price of `characters`, if their number is known.
-pub(crate) fn cost(model: &str, characters: Option<Characters>, currency: &str) -> Cost {
+pub(crate) fn cost(model: &str, characters: Option<Characters>, currency: Currency) -> Cost {
     let million = facts().speech(model).and_then(|row| row.per_million.in_currency(currency));
-    let mut cost =
-        Cost { currency: currency.to_owned(), unit: million.map(|price| price / 1e6), ..Cost::default() };
+    let mut cost = Cost { unit: million.map(|price| price.per(1_000_000)), ..Cost::unknown(currency) };
     if let Some(characters) = characters {
         characters.price(&mut cost);
     }
-    cost.basis =
-        million.map(|price| format!("{price} {currency} a million characters, prices of {}", facts().as_of));
+    cost.basis = million.map(|price| format!("{price} a million characters, prices of {}", facts().as_of));
     cost
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::money::Money;
 
     #[test]
     fn a_pause_that_minimax_does_not_take_is_refused_with_the_range() {
@@ -242,11 +242,12 @@ mod tests {
     fn chinese_characters_are_billed_twice() {
         let of = |text: &str| (Characters::of(text).billed, Characters::of(text).most);
         assert_eq!(of("abc 你好"), (8, 8));
-        let cost_of = |text: &str| cost("speech-2.8-hd", Some(Characters::of(text)), "USD");
-        assert_eq!((cost_of(&"x".repeat(1000)).estimated, cost_of("x").most), (Some(0.1), None));
+        let cost_of = |text: &str| cost("speech-2.8-hd", Some(Characters::of(text)), Currency::Usd);
+        let usd = |millionths| Some(Money::from_millionths(millionths, Currency::Usd));
+        assert_eq!((cost_of(&"x".repeat(1000)).estimated, cost_of("x").most), (usd(100_000), None));
         // Kana and Hangul may be counted twice as well, so as much is set aside.
         assert_eq!(of("かな 한글"), (5, 9));
-        assert_eq!((cost_of("かな 한글").estimated, cost_of("かな 한글").most), (Some(0.0005), Some(0.0009)));
-        assert_eq!(cost("speech-2.8-hd", None, "USD").estimated, None);
+        assert_eq!((cost_of("かな 한글").estimated, cost_of("かな 한글").most), (usd(500), usd(900)));
+        assert_eq!(cost("speech-2.8-hd", None, Currency::Usd).estimated, None);
     }
 }

@@ -103,7 +103,7 @@ impl Server {
                 path: None,
                 vectors: None,
                 total_tokens: None,
-                cost: CostView::of(&cost),
+                cost: Some(CostView::of(&cost)),
                 warnings: Vec::new(),
                 next: Some(DRY_RUN.to_owned()),
             });
@@ -141,7 +141,7 @@ impl Server {
             path,
             total_tokens: answer.total_tokens,
             vectors: (short || unsaved).then_some(answer.vectors),
-            cost: CostView::of(&cost),
+            cost: Some(CostView::of(&cost)),
             warnings,
             next: None,
         })

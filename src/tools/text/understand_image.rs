@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::api::retry::Nature;
 use crate::api::{ApiError, LONGEST_LOOK, Picture, Seen};
 use crate::config::Toolset;
-use crate::facts::{facts, offer, rounded};
+use crate::facts::{facts, offer};
 use crate::jobs::Cost;
 use crate::mcp::ToolSpec;
 use crate::mcp::checkout::budget::ended;
@@ -24,6 +24,7 @@ use crate::mcp::lengths;
 use crate::mcp::result::both;
 use crate::mcp::{Bill, Server, ToolError, progress};
 use crate::media::Limits;
+use crate::money::Money;
 use crate::tools::chat::pricing;
 use crate::tools::text::pricing::flat;
 
@@ -103,7 +104,8 @@ impl Server {
             .budget
             .counted("understand_image", flat("understand_image", self.config().currency()));
         if input.dry_run {
-            let (model, cost, next) = (BY_PLAN.to_owned(), CostView::of(&cost), Some(DRY_RUN.to_owned()));
+            let (model, cost, next) =
+                (BY_PLAN.to_owned(), Some(CostView::of(&cost)), Some(DRY_RUN.to_owned()));
             return Ok(VisionView {
                 text: String::new(),
                 model,
@@ -140,7 +142,7 @@ fn by_plan(seen: Seen, cost: &Cost) -> VisionView {
         text: seen.text,
         model: BY_PLAN.to_owned(),
         usage: seen.usage,
-        cost: CostView::of(cost),
+        cost: Some(CostView::of(cost)),
         warnings: Vec::new(),
         next: None,
     }
@@ -174,10 +176,8 @@ async fn by_chat(
         Err(second) => return Err(ToolError::Bought(second)),
     };
     let cost = spent(server, model, &seen);
-    let spent = cost.actual.map_or_else(
-        || "its tokens are billed".to_owned(),
-        |actual| format!("it cost {actual} {}", cost.currency),
-    );
+    let spent =
+        cost.actual.map_or_else(|| "its tokens are billed".to_owned(), |actual| format!("it cost {actual}"));
     let why = first.code().map_or_else(|| "it is refused".to_owned(), |code| format!("code {code}"));
     let warning = format!(
         "The image endpoint of the plans is closed to this key ({why}), so the chat model {model} looked at the \
@@ -187,7 +187,7 @@ async fn by_chat(
         text: seen.text,
         model: model.to_owned(),
         usage: seen.usage,
-        cost: CostView::of(&cost),
+        cost: Some(CostView::of(&cost)),
         warnings: vec![warning],
         next: None,
     })
@@ -209,9 +209,10 @@ fn tokens_cost(server: &Server, model: &str, tokens: Option<(u64, u64)>) -> Cost
     let currency = server.config().currency();
     let row = facts().text(model);
     let price = row.and_then(|row| row.price(0, currency));
-    let actual = price.zip(tokens).map(|(price, (read, written))| rounded(price.of([read, written, 0, 0])));
+    let actual = price.zip(tokens).and_then(|(price, (read, written))| price.of([read, written, 0, 0]));
+    let actual = actual.map(Money::rounded);
     let basis = row.and_then(|row| row.price_list(currency));
-    Cost { currency: currency.to_owned(), actual, basis, ..Cost::default() }
+    Cost { actual, basis, ..Cost::unknown(currency) }
 }
 
 impl IntoCallToolResult for VisionView {

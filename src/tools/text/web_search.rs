@@ -83,7 +83,7 @@ impl Server {
         }
         let cost = self.checkout.budget.counted("web_search", flat("web_search", self.config().currency()));
         if input.dry_run {
-            let (cost, next) = (CostView::of(&cost), Some(DRY_RUN.to_owned()));
+            let (cost, next) = (Some(CostView::of(&cost)), Some(DRY_RUN.to_owned()));
             return Ok(SearchView { results: Vec::new(), related: Vec::new(), cost, next });
         }
         let api = self.api();
@@ -111,7 +111,7 @@ impl SearchView {
         Self {
             results: found.organic.into_iter().take(MOST).map(page).collect(),
             related: found.related.into_iter().take(MOST).collect(),
-            cost: CostView::of(cost),
+            cost: Some(CostView::of(cost)),
             next: None,
         }
     }

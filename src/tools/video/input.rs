@@ -5,9 +5,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::api::Expansion;
-use crate::facts::{Mode, ModelKind, Protocol, Size, VideoModel, facts, rounded};
+use crate::facts::{Mode, ModelKind, Protocol, Size, VideoModel, facts};
 use crate::jobs::Cost;
 use crate::mcp::{JobOptions, ToolError};
+use crate::money::Currency;
 use crate::tools::model_name::{ModelNames, unknown_model};
 
 /// The longest reference video, in seconds.
@@ -80,7 +81,7 @@ impl VideoInput {
     pub(crate) fn plan(
         &self,
         default_model: Option<&str>,
-        currency: &str,
+        currency: Currency,
         names: ModelNames,
     ) -> Result<Plan, ToolError> {
         let mode = self.mode()?;
@@ -151,7 +152,7 @@ impl VideoInput {
     }
 
     /// Resolution and length. An illegal pair names the legal ones next to it, with their prices.
-    fn size(&self, row: &VideoModel, sizes: &[Size], currency: &str) -> Result<(String, u32), ToolError> {
+    fn size(&self, row: &VideoModel, sizes: &[Size], currency: Currency) -> Result<(String, u32), ToolError> {
         let model = &row.model;
         let same = |size: &Size, wanted: &str| size.resolution.eq_ignore_ascii_case(wanted.trim());
         let size = match &self.resolution {
@@ -186,7 +187,7 @@ impl VideoInput {
         // Each value is legal, and only the pair is not.
         let priced = |resolution: &str, seconds: u32| {
             let price = row.price(resolution, seconds, images, currency);
-            let price = price.map(|price| format!(" ({price} {currency})")).unwrap_or_default();
+            let price = price.map(|price| format!(" ({price})")).unwrap_or_default();
             format!("{resolution} with {seconds} s{price}")
         };
         let nearest = size.durations.iter().copied().min_by_key(|seconds| seconds.abs_diff(duration));
@@ -270,8 +271,8 @@ impl Plan {
         [length, self.resolution.clone()].into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 
-    pub(super) fn cost(&self, input: &VideoInput, currency: &str) -> Cost {
-        let mut cost = Cost { currency: currency.to_owned(), ..Cost::default() };
+    pub(super) fn cost(&self, input: &VideoInput, currency: Currency) -> Cost {
+        let mut cost = Cost::unknown(currency);
         let (Some(row), Some(resolution), Some(duration)) = (self.row, &self.resolution, self.duration)
         else {
             return cost;
@@ -281,16 +282,15 @@ impl Plan {
         let as_of = &facts().as_of;
         if self.protocol == Protocol::V1 {
             cost.unit = cost.estimated;
-            cost.basis = cost.unit.map(|unit| {
-                format!("{unit} {currency} a clip of {duration} s at {resolution}, prices of {as_of}")
-            });
+            cost.basis = cost
+                .unit
+                .map(|unit| format!("{unit} a clip of {duration} s at {resolution}, prices of {as_of}"));
             return cost;
         }
         cost.unit = price(1, 0);
-        let extra = price(1, input.images()).zip(cost.unit).map(|(with, without)| rounded(with - without));
-        cost.fixed = extra.unwrap_or_default();
-        cost.basis =
-            cost.unit.map(|unit| format!("{unit} {currency} a second at {resolution}, prices of {as_of}"));
+        let with_images = price(1, input.images());
+        cost.fixed = with_images.zip(cost.unit).map(|(with, without)| with.left_after(without));
+        cost.basis = cost.unit.map(|unit| format!("{unit} a second at {resolution}, prices of {as_of}"));
         if input.has_videos() {
             // Seconds of reference videos are billed too. MiniMax counts them, so the bound is what it accepts.
             let videos = input.reference_videos.as_ref().map_or(0, Vec::len);
