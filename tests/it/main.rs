@@ -139,6 +139,8 @@ mod several_jobs;
 mod prompts;
 // What goes over the wire, by protocol revision.
 mod wire;
+// The wishes in bench/wishes, which measure how well a model uses the tools.
+mod wishes;
 // What the doctor finds.
 mod doctor;
 // A key file whose key is replaced.
