@@ -37,6 +37,7 @@ const DIGITS: usize = 15;
 
 /// A number from zero in whole trillionths: an amount whose currency stands beside it, a quantity, or a factor.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[must_use]
 pub struct Decimal(u128);
 
 impl Decimal {
@@ -184,6 +185,7 @@ impl fmt::Display for Currency {
 
 /// An amount of money. Amounts of different currencies cannot be added or compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
 pub struct Money {
     amount: Decimal,
     currency: Currency,

@@ -88,7 +88,7 @@ pub enum Denied {
         /// What it costs at most.
         price: Money,
         /// What has been spent of the limit.
-        spent: Spent,
+        spent: Box<Spent>,
     },
     /// The person's consent has already bought something.
     Used,
@@ -158,7 +158,7 @@ impl Limits {
     }
 
     /// The limits, each with what has been spent of it. A refusal names the first one that it would exceed.
-    fn rows(&self, counted: Counted) -> [(Limit, Option<Money>, Spent); 4] {
+    fn rows(&self, counted: &Counted) -> [(Limit, Option<Money>, Spent); 4] {
         [
             (Limit::Call, self.call, Spent::nothing(counted.day.total.currency())),
             (Limit::Principal, self.principal, counted.principal),
@@ -168,21 +168,21 @@ impl Limits {
     }
 
     /// Whether a purchase of `estimate` is within the limits.
-    pub(super) fn check(&self, estimate: Option<Money>, counted: Counted) -> Result<(), Denied> {
+    pub(super) fn check(&self, estimate: Option<Money>, counted: &Counted) -> Result<(), Denied> {
         for (limit, allowed, spent) in self.rows(counted) {
             let Some(allowed) = allowed else { continue };
             let price = estimate.filter(|price| price.currency() == allowed.currency());
             let Some(price) = price else { return Err(Denied::NoPrice(limit)) };
             let Some(total) = spent.total.checked_add(price) else { return Err(Denied::NoPrice(limit)) };
             if !total.is_within(allowed) {
-                return Err(Denied::Over { limit, allowed, price, spent });
+                return Err(Denied::Over { limit, allowed, price, spent: Box::new(spent) });
             }
         }
         Ok(())
     }
 
     /// The limit that leaves the least for one more purchase, and how much that is.
-    pub(super) fn left(&self, counted: Counted) -> Option<(Limit, Money)> {
+    pub(super) fn left(&self, counted: &Counted) -> Option<(Limit, Money)> {
         let rows = self.rows(counted).into_iter();
         let left = rows.filter_map(|(limit, allowed, spent)| Some((limit, allowed?.left_after(spent.total))));
         left.min_by_key(|(_, left)| left.amount())
@@ -217,14 +217,14 @@ mod tests {
         let limits =
             Limits { day: Some(usd(10)), call: None, process: Some(usd(4)), principal: Some(usd(100)) };
         let none = counted(0, 0, 0);
-        assert_eq!(limits.check(Some(usd(3)), counted(7, 1, 0)), Ok(()));
+        assert_eq!(limits.check(Some(usd(3)), &counted(7, 1, 0)), Ok(()));
         let over = |denied| matches!(denied, Err(Denied::Over { limit, .. }) if limit == Limit::Day);
-        assert!(over(limits.check(Some(usd(3)), counted(8, 1, 0))));
-        assert_eq!(limits.check(None, none), Err(Denied::NoPrice(Limit::Principal)));
-        assert_eq!(Limits::default().check(None, none), Ok(()));
+        assert!(over(limits.check(Some(usd(3)), &counted(8, 1, 0))));
+        assert_eq!(limits.check(None, &none), Err(Denied::NoPrice(Limit::Principal)));
+        assert_eq!(Limits::default().check(None, &none), Ok(()));
         let day = Spent::of([i64::MAX, i64::MAX, 1], 0, Usd);
-        assert!(over(limits.with(None).check(Some(usd(1)), Counted { day, ..none })));
-        let own = limits.check(Some(usd(1)), counted(0, 0, 100));
+        assert!(over(limits.with(None).check(Some(usd(1)), &Counted { day, ..none })));
+        let own = limits.check(Some(usd(1)), &counted(0, 0, 100));
         let allowed = usd(100);
         assert!(
             matches!(own, Err(Denied::Over { limit: Limit::Principal, allowed: of, .. }) if of == allowed)
@@ -236,18 +236,18 @@ mod tests {
         let limits = Limits { day: Some(usd(10)), ..Limits::default() };
         let yuan = Some(Money::from_millionths(1, Cny));
         let denied = Err(Denied::NoPrice(Limit::Day));
-        assert_eq!(limits.check(yuan, counted(0, 0, 0)), denied);
+        assert_eq!(limits.check(yuan, &counted(0, 0, 0)), denied);
         let day = Spent::nothing(Cny);
-        assert_eq!(limits.check(Some(usd(1)), Counted { day, ..counted(0, 0, 0) }), denied);
+        assert_eq!(limits.check(Some(usd(1)), &Counted { day, ..counted(0, 0, 0) }), denied);
     }
 
     #[test]
     fn what_is_left_is_the_least_of_all_limits_and_never_negative() {
         let limits = Limits { day: Some(usd(10)), call: Some(usd(5)), process: None, principal: None };
-        let left = |spent| limits.left(counted(spent, 0, 0));
+        let left = |spent| limits.left(&counted(spent, 0, 0));
         assert_eq!(left(0), Some((Limit::Call, usd(5))));
         assert_eq!(left(7), Some((Limit::Day, usd(3))));
         assert_eq!(left(12), Some((Limit::Day, usd(0))));
-        assert_eq!(Limits::default().left(counted(12, 0, 0)), None);
+        assert_eq!(Limits::default().left(&counted(12, 0, 0)), None);
     }
 }

@@ -89,10 +89,8 @@ pub(super) mod record {
         later: Map<String, Value>,
     }
 
-    pub(in crate::store) fn serialize<S: Serializer>(
-        cost: &Option<Cost>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
+    #[expect(clippy::ref_option, reason = "serde passes a reference to the field")]
+    pub(crate) fn serialize<S: Serializer>(cost: &Option<Cost>, serializer: S) -> Result<S::Ok, S::Error> {
         let number = |money: Option<Money>| Number::from_f64(money?.amount().to_f64());
         let nothing = || Number::from_f64(0.0);
         let record = match cost.clone() {
@@ -113,9 +111,7 @@ pub(super) mod record {
     }
 
     /// Earlier versions wrote binary fractions with noise behind the twelfth decimal.
-    pub(in crate::store) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<Cost>, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cost>, D::Error> {
         let record = Record::deserialize(deserializer)?;
         Ok(Currency::of_code(&record.currency).map(|currency| {
             let money = |number: Option<Number>| {

@@ -156,7 +156,7 @@ impl Store {
             return Ok(Ok(()));
         }
         let counted = self.counted(connection, account, principal, currency, limits).await?;
-        Ok(limits.check(estimate, counted))
+        Ok(limits.check(estimate, &counted))
     }
 
     /// What has been spent of each limit.
@@ -308,7 +308,7 @@ impl Store {
     ) -> Result<Option<(Limit, Money)>, StoreError> {
         let mut connection = self.readers().acquire().await.map_err(|error| self.fail(error))?;
         let counted = self.counted(&mut connection, account, principal, currency, limits).await?;
-        Ok(limits.left(counted))
+        Ok(limits.left(&counted))
     }
 
     /// What an account has spent, by currency, `currency` first.

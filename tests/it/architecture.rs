@@ -3,6 +3,7 @@
 mod circles;
 mod floats;
 mod impls;
+mod walk;
 
 use std::fs;
 use std::path::{Path, PathBuf};

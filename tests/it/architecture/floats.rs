@@ -150,7 +150,7 @@ impl<'a> Visit<'a> for File {
     }
 
     fn visit_variant(&mut self, variant: &'a syn::Variant) {
-        let owner = format!("{}{}", self.owner, variant.ident);
+        let owner = format!("{}_{}", self.owner, variant.ident);
         self.owned(owner, variant, visit::visit_variant);
     }
 
