@@ -50,7 +50,7 @@ impl Keys {
     /// A text without any of the keys.
     pub(super) fn hidden_in(&self, text: &str) -> String {
         let all = self.all();
-        let keys = all.iter().map(|key| key.expose_secret()).filter(|key| !key.is_empty());
+        let keys = all.iter().map(SecretString::expose_secret).filter(|key| !key.is_empty());
         keys.fold(text.to_owned(), |text, key| text.replace(key, "[key]"))
     }
 

@@ -183,8 +183,8 @@ pub struct Config {
     pub key: Option<SecretString>,
     /// The file that holds the key, if one is set.
     pub key_file: Option<PathBuf>,
-    /// Whether the key is the one of that file.
-    pub key_is_in_file: bool,
+    /// The file that the key came from.
+    pub read_key_file: Option<PathBuf>,
     /// Scheme, host and port of the API, without a trailing slash.
     pub host: String,
     /// The account that tasks belong to: the host, or `sandbox` for the sandbox on any port.
@@ -270,7 +270,7 @@ impl Config {
             key,
             key_note,
             key_file: reader.file("MINIMAX_API_KEY_FILE", &places.home),
-            key_is_in_file: false,
+            read_key_file: None,
             account: host.clone(),
             host,
             region,

@@ -82,7 +82,8 @@ impl Config {
                 self.found("MINIMAX_API_KEY_FILE", problem);
             }
             Ok(KeyText::Key(key)) => {
-                (self.key, self.key_is_in_file) = (Some(SecretString::from(key)), true);
+                self.key = Some(SecretString::from(key));
+                self.read_key_file.clone_from(&self.key_file);
             }
             Err(error) => {
                 let file = self.key_file.as_deref().unwrap_or_else(|| Path::new("")).display();

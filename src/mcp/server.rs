@@ -359,7 +359,7 @@ impl Server {
 
 /// The file of the key, if the key comes from it.
 fn key_file_of(config: &Config) -> Option<KeyFile> {
-    let path = config.key_file.clone().filter(|_| config.key_is_in_file)?;
+    let path = config.read_key_file.clone()?;
     Some(KeyFile { path, read: |text| read_key(text).ok().map(SecretString::from) })
 }
 
