@@ -132,9 +132,15 @@ mod prompts;
 mod wire;
 // What the doctor finds.
 mod doctor;
+#[cfg(unix)]
+mod doctor_states;
+mod home;
 // Wrong settings, placeholders, misspelt names, and the command line.
 mod settings;
 mod setup;
+mod setup_remove;
+#[cfg(target_os = "linux")]
+mod setup_terminal;
 // The protocol on stdin and stdout, byte by byte.
 mod serve_start;
 // The tools as commands.
