@@ -152,7 +152,9 @@ env_key = "HERE_KEY"
     model.stop()
 
     code, _ = user.ours("setup", "claude-code", "codex", "--remove", "--yes")
-    same((code, config.read_text()), (0, before), "Codex's file after --remove")
+    left = config.read_text()
+    # Codex adds what it learned about the project.
+    holds(code == 0 and left.startswith(before) and SERVER not in left, f"Codex's file after --remove: {left}")
     holds(SERVER not in json.loads(claude_file.read_text()).get("mcpServers", {}), claude_file.read_text())
     same(user.ours("logout")[0], 0, "the status of logout")
 

@@ -200,7 +200,9 @@ fn the_records_older_and_newer_than_this_version() {
         run(
             "UPDATE _sqlx_migrations SET version = 9999 WHERE version = (SELECT max(version) FROM _sqlx_migrations)",
         );
-        machine.first("jobs", "wrong", "newer version", "update this one");
+        machine.first("jobs", "wrong", "belong to another version", "update this one");
+        fs::write(data.join("jobs.sqlite3"), vec![b'x'; 8192]).unwrap();
+        machine.first("jobs", "wrong", "the job records are damaged", "the next one that starts repairs it");
     });
 }
 
@@ -214,7 +216,7 @@ fn the_machine_no_player_and_a_clock_that_is_off() {
         let mut machine = Machine::new(stage);
         let body = r#"{"object":"list","data":[]}"#;
         for (date, word) in
-            [("Wed, 01 Jan 2020 00:00:00 GMT", "ahead"), ("Tue, 01 Jan 2099 00:00:00 GMT", "behind")]
+            [("Wed, 01 Jan 2020 00:00:00 GMT", "ahead"), ("Thu, 01 Jan 2099 00:00:00 GMT", "behind")]
         {
             let host = answering(&format!(
                 "HTTP/1.1 200 OK\r\nDate: {date}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
@@ -317,6 +319,40 @@ fn claude_code_s_entries_of_projects_count_and_are_compared_over_scopes() {
         machine.home.write(".claude.json", &both.to_string());
         let (code, out) = machine.doctor(&[]);
         assert!(code == Some(0) && !out.contains("2 times") && out.contains(&other), "{out}");
+    });
+}
+
+#[test]
+fn what_a_file_of_the_project_names_is_started_only_if_it_is_this_program() {
+    on_stage(|stage| {
+        let machine = Machine::new(stage);
+        let marker = machine.path("was-started");
+        let script = machine.home.write("app/bin/minimax-mcp", &format!("#!/bin/sh\ntouch '{marker}'\n"));
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+        let [absolute, relative] = [script.to_str().unwrap(), "./bin/minimax-mcp"];
+        let more = |name: &str, value: Value| {
+            let mut entry = entry(program());
+            entry[name] = value;
+            entry
+        };
+        for foreign in [
+            entry(absolute),
+            entry(relative),
+            more("args", json!(["logout"])),
+            more("env", json!({ "LD_PRELOAD": "/x.so" })),
+        ] {
+            for file in ["app/.mcp.json", "app/.cursor/mcp.json"] {
+                machine.entry(file, json!({ "minimax": foreign }));
+                let (code, out) = machine.doctor(&[]);
+                assert!(code == Some(0) && out.contains("because the file belongs to the project"), "{out}");
+                fs::remove_file(machine.home.path(file)).unwrap();
+            }
+        }
+        assert!(!machine.home.path("was-started").exists());
+        // The user's own file names a program that the user trusts.
+        machine.entry(".cursor/mcp.json", json!({ "minimax": entry(absolute) }));
+        machine.first("clients", "wrong", "does not start", "`minimax-mcp setup cursor`");
+        assert!(machine.home.path("was-started").exists());
     });
 }
 

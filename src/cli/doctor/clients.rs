@@ -38,6 +38,8 @@ struct Found {
     project: Option<PathBuf>,
     /// Whether `setup` writes entries of this place.
     is_of_setup: bool,
+    /// Whether the file belongs to the project, which others may have written.
+    is_foreign: bool,
     name: String,
     entry: Value,
 }
@@ -108,13 +110,14 @@ impl Entries {
             Err(problem) => return wrong(say_setup::cannot_be_read(problem)),
         };
         let project = (scope == Scope::Project).then(|| folders.project().to_owned());
-        let mut add = |project: Option<PathBuf>, is_of_setup, entries: Vec<(String, Value)>| {
+        let mut add = |project: Option<PathBuf>, is_of_setup, entries: document::Entries| {
             let ours = entries.into_iter().filter(|(_, entry)| is_ours(entry));
             self.found.extend(ours.map(|(name, entry)| Found {
                 client,
                 file: file.clone(),
                 project: project.clone(),
                 is_of_setup,
+                is_foreign: scope == Scope::Project,
                 name,
                 entry,
             }));
@@ -206,12 +209,26 @@ async fn started(found: &Found) -> Line {
     if Path::new(&command).is_absolute() && !Path::new(&command).is_file() {
         return wrong(say::entry_missing_program(command));
     }
+    if found.is_foreign && !is_harmless(&command, &args, &env) {
+        return Line::ok(CHECK, say::client_not_started(title, &place, command));
+    }
     let start = Instant::now();
     match timeout(PATIENCE, handshake(&command, &args, env)).await {
         Ok(Ok(())) => Line::ok(CHECK, say::client_good(title, &place, start.elapsed().as_millis())),
         Ok(Err(why)) => wrong(say::entry_not_starting(command, why)),
         Err(_) => wrong(say::entry_silent(command, PATIENCE.as_secs())),
     }
+}
+
+/// True if the entry starts nothing but this program as a server. A project's file comes with the project: its author must
+/// not decide what runs here.
+fn is_harmless(command: &str, args: &[String], env: &[(String, String)]) -> bool {
+    let real = |path: &Path| dunce::canonicalize(path).ok();
+    let own = std::env::current_exe().ok().and_then(|path| real(&path));
+    own.is_some()
+        && real(Path::new(command)) == own
+        && args.iter().all(|word| ["serve", "--sandbox"].contains(&word.as_str()))
+        && env.iter().all(|(name, _)| name.starts_with("MINIMAX_"))
 }
 
 async fn handshake(command: &str, args: &[String], env: Vec<(String, String)>) -> Result<(), String> {

@@ -113,7 +113,7 @@ pub(super) async fn records(config: &Config) -> Line {
                 Line::ok("jobs", text)
             }
         }
-        Err(error) => Line::wrong("jobs", error.to_string(), error.advice()),
+        Err(error) => Line::wrong("jobs", format!("{}: {error}", error.brief()), error.advice()),
     }
 }
 

@@ -27,14 +27,13 @@ pub(in crate::cli) struct Place<'a> {
     pub(in crate::cli) name: &'a str,
 }
 
+/// Entries with their names, in the order of the file.
+pub(in crate::cli) type Entries = Vec<(String, Value)>;
+
 const BOM: char = '\u{feff}';
 
 /// All entries of the file, in order. A name that is there twice is there twice.
-pub(in crate::cli) fn entries(
-    format: Format,
-    text: &str,
-    servers: &str,
-) -> Result<Vec<(String, Value)>, Unusable> {
+pub(in crate::cli) fn entries(format: Format, text: &str, servers: &str) -> Result<Entries, Unusable> {
     let text = text.strip_prefix(BOM).unwrap_or(text);
     match format {
         Format::Json => json::entries(text, servers),
@@ -50,7 +49,7 @@ pub(in crate::cli) fn project_entries(
     text: &str,
     projects: &str,
     servers: &str,
-) -> Result<Vec<(String, Vec<(String, Value)>)>, Unusable> {
+) -> Result<Vec<(String, Entries)>, Unusable> {
     let text = text.strip_prefix(BOM).unwrap_or(text);
     match format {
         Format::Json => json::project_entries(text, projects, servers),

@@ -226,8 +226,8 @@ pub(super) fn ask(question: &str, input: &mut impl BufRead, out: &mut impl Write
             return Ok(false);
         }
         match line.trim().to_lowercase().as_str() {
-            "y" | "yes" => return Ok(true),
-            "n" | "no" => return Ok(false),
+            "y" | "yes" | "是" => return Ok(true),
+            "n" | "no" | "否" => return Ok(false),
             _ => {}
         }
     }

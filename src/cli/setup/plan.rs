@@ -250,7 +250,7 @@ fn unharmed(
     after: &str,
     wanted: Option<&Value>,
 ) -> Result<(), document::Unusable> {
-    let others = |text: &str| -> Result<Vec<(String, Value)>, document::Unusable> {
+    let others = |text: &str| -> Result<document::Entries, document::Unusable> {
         let mut entries = document::entries(client.format, text, client.servers)?;
         entries.retain(|(name, _)| name != NAME);
         Ok(entries)

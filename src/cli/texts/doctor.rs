@@ -277,6 +277,10 @@ super::texts! {
         "{client}: {place} starts the server with {program}, which was not tried",
         "{client}：{place} 用 {program} 启动服务器，没有尝试"
     }
+    client_not_started(client, place, program) {
+        "{client}: {place} starts the server with {program}, which was not tried, because the file belongs to the project",
+        "{client}：{place} 用 {program} 启动服务器，没有尝试，因为这个文件属于项目"
+    }
     client_good(client, place, milliseconds) {
         "{client}: {place} starts the server in {milliseconds} ms",
         "{client}：{place} 在 {milliseconds} 毫秒内启动服务器"

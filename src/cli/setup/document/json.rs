@@ -4,7 +4,7 @@ use jsonc_parser::ParseOptions;
 use jsonc_parser::cst::{CstArray, CstInputValue, CstObject, CstObjectProp, CstRootNode};
 use serde_json::{Map, Value};
 
-use super::{Place, Unusable, position, unexpected};
+use super::{Entries, Place, Unusable, position, unexpected};
 use crate::cli::texts::setup as say;
 
 fn parse(text: &str) -> Result<CstRootNode, Unusable> {
@@ -49,7 +49,7 @@ fn root_object(root: &CstRootNode) -> Result<Option<CstObject>, Unusable> {
     }
 }
 
-pub(super) fn entries(text: &str, servers: &str) -> Result<Vec<(String, Value)>, Unusable> {
+pub(super) fn entries(text: &str, servers: &str) -> Result<Entries, Unusable> {
     let root = parse(text)?;
     let Some(top) = root_object(&root)? else { return Ok(Vec::new()) };
     entries_in(&top, servers)
@@ -59,7 +59,7 @@ pub(super) fn project_entries(
     text: &str,
     projects: &str,
     servers: &str,
-) -> Result<Vec<(String, Vec<(String, Value)>)>, Unusable> {
+) -> Result<Vec<(String, Entries)>, Unusable> {
     let root = parse(text)?;
     let Some(top) = root_object(&root)? else { return Ok(Vec::new()) };
     let Some(projects) = object(&top, projects)? else { return Ok(Vec::new()) };
@@ -71,7 +71,7 @@ pub(super) fn project_entries(
 }
 
 /// The entries below the key `servers` of an object.
-fn entries_in(parent: &CstObject, servers: &str) -> Result<Vec<(String, Value)>, Unusable> {
+fn entries_in(parent: &CstObject, servers: &str) -> Result<Entries, Unusable> {
     let Some(servers) = object(parent, servers)? else { return Ok(Vec::new()) };
     let entry = |property: CstObjectProp| {
         let value = property.value().and_then(|value| value.to_serde_value()).unwrap_or_default();

@@ -7,7 +7,7 @@ use yaml_edit::{
     Document, Mapping, MappingBuilder, ScalarType, ScalarValue, SequenceBuilder, YamlError, YamlNode,
 };
 
-use super::{Place, Unusable, unexpected};
+use super::{Entries, Place, Unusable, unexpected};
 use crate::cli::texts::setup as say;
 
 fn parse(text: &str) -> Result<Document, Unusable> {
@@ -39,7 +39,7 @@ fn servers_of(document: &Document, servers: &str) -> Result<Option<Mapping>, Unu
     }
 }
 
-pub(super) fn entries(text: &str, servers: &str) -> Result<Vec<(String, Value)>, Unusable> {
+pub(super) fn entries(text: &str, servers: &str) -> Result<Entries, Unusable> {
     if is_blank(text) {
         return Ok(Vec::new());
     }
