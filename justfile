@@ -88,6 +88,7 @@ clients:
     python3 tests/clients/litellm.py
     python3 tests/clients/hosts.py
     python3 tests/clients/setup.py
+    python3 tests/clients/first_hour.py
 
 # One fuzz target for some seconds: answer, stream, arguments, archive, media. Needs nightly and `cargo install cargo-fuzz`.
 fuzz target seconds="240":

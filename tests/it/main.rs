@@ -145,9 +145,15 @@ mod wishes;
 mod doctor;
 // A key file whose key is replaced.
 mod key_file;
+#[cfg(unix)]
+mod doctor_states;
+mod home;
 // Wrong settings, placeholders, misspelt names, and the command line.
 mod settings;
 mod setup;
+mod setup_remove;
+#[cfg(target_os = "linux")]
+mod setup_terminal;
 // The protocol on stdin and stdout, byte by byte.
 mod serve_start;
 // The tools as commands.
