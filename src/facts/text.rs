@@ -167,8 +167,10 @@ impl TextModel {
             limits.push("tool_choice: auto only".to_owned());
         }
         if let Some(most) = self.per_million.first().and_then(|tier| tier.up_to) {
-            limits
-                .push(format!("dearer above {} input tokens and with service_tier priority", grouped(most)));
+            limits.push(format!(
+                "more expensive above {} input tokens and with service_tier priority",
+                grouped(most)
+            ));
         }
         limits.extend(self.note.clone());
         limits
@@ -238,6 +240,11 @@ impl Facts {
     pub fn text_protocols(&self, can: fn(&TextProtocol) -> bool) -> String {
         let names = tables().protocols.iter().filter(|row| can(row)).map(|row| row.api.as_str());
         names.collect::<Vec<_>>().join(", ")
+    }
+
+    /// The names of the protocols, the default first.
+    pub fn text_protocol_names(&self) -> impl Iterator<Item = &str> {
+        tables().protocols.iter().map(|row| row.api.as_str())
     }
 
     /// The factor on the price of a request with the priority tier.

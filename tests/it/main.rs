@@ -77,6 +77,7 @@ mod log_in_links;
 mod look;
 // Search and embeddings.
 mod resources;
+mod results;
 mod search;
 // The models and their allowed values.
 mod models;

@@ -24,7 +24,7 @@ use crate::mcp::call_digest::CallDigest;
 use crate::mcp::caller::Caller;
 use crate::mcp::caller_key::account_of;
 use crate::mcp::checkout::bill::Bill;
-use crate::mcp::checkout::money::{OPERATOR, money, price_tag};
+use crate::mcp::checkout::money::{OPERATOR, money, price_tag, sum_tag};
 use crate::mcp::error::ToolError;
 use crate::mcp::job_view::ASK_USER;
 use crate::mcp::progress;
@@ -225,8 +225,8 @@ impl Consent {
             let all = self.jobs.spending(currency).await.ok()?;
             (all.first()?.day, self.config.budgets.day)
         };
-        let of = limit.map(|limit| format!(" of {}", price_tag(limit, currency))).unwrap_or_default();
-        Some(format!("spent today {}{of}", price_tag(spent.total(), currency)))
+        let of = limit.map(|limit| format!(" of {}", sum_tag(limit, currency))).unwrap_or_default();
+        Some(format!("spent today {}{of}", sum_tag(spent.total(), currency)))
     }
 
     fn cannot_ask(&self, bill: &Bill<'_>) -> ToolError {

@@ -7,7 +7,7 @@ use crate::config::KeyKind;
 use crate::jobs::{Limit, Spending, Spent};
 use crate::mcp::Server;
 use crate::mcp::caller_key::Payer;
-use crate::mcp::checkout::money::{amount, held_words, money};
+use crate::mcp::checkout::money::{amount, held_words, sum_tag};
 
 /// By this server's records, which know nothing of what other programs spend.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -52,6 +52,8 @@ pub(crate) struct Money {
     pub(crate) budgets: Vec<BudgetView>,
     pub(crate) lines: Vec<String>,
     pub(crate) notes: Vec<String>,
+    /// Why the spending is not known.
+    pub(crate) problem: Option<String>,
 }
 
 impl SpentView {
@@ -89,10 +91,10 @@ fn told(server: &Server, spending: &[Spending], own: Spent) -> Money {
             process: SpentView::of(process),
         });
         all.lines.push(format!(
-            "Spent through this server: {} in the last 24 hours{}, {} since its start",
-            money(day.total(), currency),
+            "Spent via this server: {} in the last 24 hours{}, {} since its start",
+            sum_tag(day.total(), currency),
             held_words(day),
-            money(process.total(), currency)
+            sum_tag(process.total(), currency)
         ));
     }
     let first = spending.first();
@@ -110,8 +112,8 @@ fn told(server: &Server, spending: &[Spending], own: Spent) -> Money {
         // A caller with a key of its own must not see what other callers spent.
         let spent = spent.filter(|_| server.payer() != Payer::Caller);
         let left = spent.map(|spent| limit.saturating_sub(spent.total()).max(0));
-        let words = left.map(|left| format!(", {} left", money(left, currency))).unwrap_or_default();
-        all.lines.push(format!("{setting}: {}{words}", money(limit, currency)));
+        let words = left.map(|left| format!(", {} left", sum_tag(left, currency))).unwrap_or_default();
+        all.lines.push(format!("{setting}: {}{words}", sum_tag(limit, currency)));
         all.budgets.push(BudgetView {
             setting,
             limit: amount(limit),
@@ -139,14 +141,19 @@ fn told(server: &Server, spending: &[Spending], own: Spent) -> Money {
         );
     }
     if day.unpriced > 0 {
-        all.notes.push(format!(
-            "spending: {} calls of the last 24 hours have no known price and count as nothing.",
-            day.unpriced
-        ));
+        let calls =
+            if day.unpriced == 1 { "1 call has".to_owned() } else { format!("{} calls have", day.unpriced) };
+        let unpriced = format!("{calls} no known price and count as $0");
+        if let Some(line) = all.lines.first_mut() {
+            line.push_str("; ");
+            line.push_str(&unpriced);
+        }
+        all.notes.push(format!("spending: {unpriced}, of those in the last 24 hours."));
     }
     all
 }
 
 fn without(problem: &str, advice: &str) -> Money {
-    Money { notes: vec![format!("spending: unknown, {problem}. {advice}")], ..Money::default() }
+    let problem = format!("spending: unknown, {problem}. {advice}");
+    Money { notes: vec![problem.clone()], problem: Some(problem), ..Money::default() }
 }

@@ -50,7 +50,10 @@ async fn bad_arguments_cost_nothing_and_say_what_would_be_right() {
             json!({ "prompt": "x", "thinking": "off", "model": "m3", "api": "native" }),
             vec!["`thinking`", "openai, anthropic, responses"],
         ),
-        (json!({ "prompt": "x", "web_search": true }), vec!["`web_search`", "anthropic, responses"]),
+        (
+            json!({ "prompt": "x", "web_search": true, "api": "openai" }),
+            vec!["`web_search`", "anthropic, responses"],
+        ),
         (
             json!({ "prompt": "x", "service_tier": "standard", "api": "native" }),
             vec!["`service_tier`", "openai, anthropic, responses"],
@@ -116,7 +119,8 @@ async fn bad_arguments_cost_nothing_and_say_what_would_be_right() {
         assert!(parts.iter().all(|part| refusal.contains(part)), "{arguments}: {refusal}");
     }
     assert_eq!(world.sandbox.requests().len(), 0);
-    let refusal = world.refusal("count_tokens", json!({ "prompt": "x", "web_search": true })).await;
+    let refusal =
+        world.refusal("count_tokens", json!({ "prompt": "x", "web_search": true, "api": "openai" })).await;
     assert!(refusal.contains("`web_search`"), "{refusal}");
     let world = World::with(quick(), &[("MINIMAX_API_KEY", "")]).await;
     assert!(world.refusal("chat", json!({ "prompt": "x" })).await.contains("MINIMAX_API_KEY"));
