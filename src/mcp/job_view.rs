@@ -4,6 +4,7 @@
 //! content, a few lines of text, and a link for each file.
 
 mod bounds;
+mod cost;
 pub(crate) mod several;
 #[cfg(test)]
 mod tests;
@@ -22,10 +23,11 @@ use serde_json::Value;
 use crate::api::Blame;
 use crate::api::rate_limit::QueueView;
 use crate::jobs::{Cost, FIRST_SOUND, Failure, Job, JobFile, Kind, State};
-use crate::mcp::checkout::money::price;
 use crate::mcp::download_links::DownloadLinks;
 use crate::mcp::result::{Report, link, local_link};
 use crate::media::units;
+
+pub(crate) use cost::{COST, CostView};
 
 /// What a dry run says instead of a result.
 pub(crate) const DRY_RUN: &str =
@@ -129,18 +131,6 @@ struct FileView {
     height: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     duration_ms: Option<u64>,
-}
-
-/// Absent parts are unknown, never 0.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct CostView {
-    currency: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    estimated: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    actual: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    basis: Option<String>,
 }
 
 /// What went wrong.
@@ -337,7 +327,7 @@ impl JobView {
             .failed(self.says == Says::Failure);
         let files = self.files.iter();
         let report = files.fold(report, |report, file| report.file(file.lines(), Some(file.link())));
-        report.cost(self.cost.as_ref()).notes(&self.warnings)
+        report.cost(self.cost.as_ref().map(CostView::line)).notes(&self.warnings)
     }
 
     fn report(&self) -> Report {
@@ -401,47 +391,6 @@ pub(crate) fn file_facts(size: Option<(u32, u32)>, length: Option<u64>, bytes: O
     let facts: Vec<_> = facts.into_iter().flatten().collect();
     if facts.is_empty() { String::new() } else { format!(" ({})", facts.join(", ")) }
 }
-
-impl CostView {
-    pub(crate) fn of(cost: &Cost) -> Option<Self> {
-        (!cost.currency.is_empty()).then(|| Self {
-            currency: cost.currency.clone(),
-            estimated: cost.estimated,
-            actual: cost.actual,
-            basis: cost.basis.clone(),
-        })
-    }
-
-    /// What it costs or has cost, in words. An estimate says how it was calculated.
-    pub(crate) fn line(&self) -> String {
-        let basis = self.basis.as_deref().unwrap_or_default();
-        let (amount, basis) = match (self.actual, self.estimated) {
-            (Some(actual), _) => (
-                price(actual, &self.currency),
-                basis.split_once("; ").map_or("", |(_, more)| more).to_owned(),
-            ),
-            (None, Some(estimated)) => {
-                (format!("about {}", price(estimated, &self.currency)), self.explained(basis, estimated))
-            }
-            (None, None) => ("unknown".to_owned(), self.explained(basis, f64::NAN)),
-        };
-        let basis = if basis.is_empty() { String::new() } else { format!(" ({basis})") };
-        format!("{COST}{amount}{basis}")
-    }
-
-    /// How an amount was calculated. The price that it begins with is left out if it is the amount.
-    fn explained(&self, basis: &str, amount: f64) -> String {
-        let unit = basis.split_once(&format!(" {} ", self.currency));
-        match unit.and_then(|(number, rest)| Some((number.parse::<f64>().ok()?, rest))) {
-            Some((unit, rest)) if price(unit, "") == price(amount, "") => rest.to_owned(),
-            Some((unit, rest)) => format!("{} {rest}", price(unit, &self.currency)),
-            None => basis.to_owned(),
-        }
-    }
-}
-
-/// The beginning of the line with the price.
-pub(crate) const COST: &str = "Cost: ";
 
 pub(crate) fn time(milliseconds: i64) -> Option<String> {
     let at = Timestamp::from_second(milliseconds / 1000).ok()?;

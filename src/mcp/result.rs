@@ -13,8 +13,6 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::mcp::job_view::CostView;
-
 /// Stands before a warning in the facts.
 const NOTE: &str = "Note: ";
 
@@ -80,8 +78,8 @@ impl Report {
 
     /// Adds the price.
     #[must_use]
-    pub(crate) fn cost(self, cost: Option<&CostView>) -> Self {
-        self.lines(cost.map(CostView::line))
+    pub(crate) fn cost(self, line: Option<String>) -> Self {
+        self.lines(line)
     }
 
     /// Adds what went differently than asked.

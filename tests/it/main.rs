@@ -130,6 +130,7 @@ mod several_jobs;
 // The prompts, played to the calls that they lead to.
 mod prompts;
 // What goes over the wire, by protocol revision.
+mod what_models_see;
 mod wire;
 // What the doctor finds.
 mod doctor;

@@ -137,7 +137,7 @@ impl ChatView {
             }
             None => report,
         };
-        let report = report.cost(self.cost.as_ref()).notes(&self.warnings);
+        let report = report.cost(self.cost.as_ref().map(CostView::line)).notes(&self.warnings);
         let Some(error) = &self.error else { return report.next(&self.next) };
         let part = self.text.as_ref().map(|_| "The part of the answer that arrived is above.".to_owned());
         report.lines(part).next(error.lines(&self.next)).failed(true)
@@ -196,7 +196,7 @@ impl IntoCallToolResult for Tokens {
         let report = Report::default()
             .head([format!("{} input tokens", self.input_tokens)])
             .fact("", Some(&self.model))
-            .cost(self.cost.as_ref())
+            .cost(self.cost.as_ref().map(CostView::line))
             .notes(&self.warnings)
             .next(&self.next);
         Ok(report.result(&self)?.into())

@@ -146,7 +146,7 @@ impl IntoCallToolResult for LyricsView {
             .content([self.lyrics.clone()])
             .fact("title:", Some(&self.title))
             .fact("style_tags:", Some(&self.style_tags))
-            .cost(self.cost.as_ref())
+            .cost(self.cost.as_ref().map(CostView::line))
             .next(&self.next);
         Ok(report.result(&self)?.into())
     }

@@ -169,7 +169,7 @@ impl IntoCallToolResult for EmbedView {
                 self.path.as_ref().map(|path| format!("Saved to {path}")),
                 self.path.as_deref().and_then(|path| local_link(path, "application/json", None)),
             )
-            .cost(self.cost.as_ref())
+            .cost(self.cost.as_ref().map(CostView::line))
             .notes(&self.warnings)
             .next(self.next.as_deref().unwrap_or_default());
         Ok(report.result(&self)?.into())

@@ -217,7 +217,7 @@ impl IntoCallToolResult for VisionView {
         let report = Report::default()
             .content([self.text.clone()])
             .fact("", model)
-            .cost(self.cost.as_ref())
+            .cost(self.cost.as_ref().map(CostView::line))
             .notes(&self.warnings)
             .next(self.next.as_deref().unwrap_or_default());
         Ok(report.result(&self)?.into())

@@ -130,7 +130,7 @@ impl IntoCallToolResult for SearchView {
             .content(self.results.iter().enumerate().map(page))
             .lines(nothing)
             .lines(related)
-            .cost(self.cost.as_ref())
+            .cost(self.cost.as_ref().map(CostView::line))
             .next(self.next.as_deref().unwrap_or_default());
         Ok(report.result(&self)?.into())
     }
