@@ -81,9 +81,14 @@ fn outline(schema: &JsonObject) -> JsonObject {
     outline
 }
 
-/// The type of a field. What a list holds is not said for the same reason.
+/// The type of a field, with the type of its items.
 fn kind(schema: &Value) -> Value {
-    schema.as_object().map(|object| kept(object, &["type"])).unwrap_or_default().into()
+    let Value::Object(object) = schema else { return json!({}) };
+    let mut kind_of = kept(object, &["type"]);
+    if let Some(items) = object.get("items") {
+        kind_of.insert("items".to_owned(), kind(items));
+    }
+    kind_of.into()
 }
 
 fn kept(schema: &JsonObject, words: &[&str]) -> JsonObject {

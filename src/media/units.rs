@@ -46,12 +46,19 @@ pub fn age(at: i64) -> String {
     }
 }
 
-/// That a size is above a limit. Two sizes that would read the same are given in bytes.
-pub(crate) fn above(bytes: u64, limit: u64) -> String {
-    let (is, most) = (size(bytes), size(limit));
-    if is == most {
-        return format!("{} bytes; the limit is {}", grouped(bytes), grouped(limit));
+/// A size and the limit that it is above. If both would read the same, they are given in bytes.
+pub fn size_and_limit(bytes: u64, limit: u64) -> (String, String) {
+    match (size(bytes), size(limit)) {
+        (is, most) if is == most => {
+            (format!("{} bytes", grouped(bytes)), format!("{} bytes", grouped(limit)))
+        }
+        different => different,
     }
+}
+
+/// That a size is above a limit.
+pub(crate) fn above(bytes: u64, limit: u64) -> String {
+    let (is, most) = size_and_limit(bytes, limit);
     format!("{is}; the limit is {most}")
 }
 
@@ -120,6 +127,6 @@ mod tests {
     #[test]
     fn a_limit_that_is_passed_by_a_byte_is_told_in_bytes() {
         assert_eq!(above(30 * 1024 * 1024, 20 * 1024 * 1024), "30 MB; the limit is 20 MB");
-        assert_eq!(above(20_971_521, 20_971_520), "20,971,521 bytes; the limit is 20,971,520");
+        assert_eq!(above(20_971_521, 20_971_520), "20,971,521 bytes; the limit is 20,971,520 bytes");
     }
 }

@@ -235,7 +235,7 @@ impl Server {
         }
         let watches = found.iter().filter_map(|(_, watch)| watch.clone()).collect();
         self.presenter.wait_for_all(watches, call, patience).await;
-        let (mut views, mut open) = (Vec::new(), 0_usize);
+        let (mut views, mut open) = (Vec::new(), Vec::new());
         for (id, watch) in found {
             let Some(watch) = watch else {
                 let error = no_job(&id);
@@ -244,11 +244,11 @@ impl Server {
             };
             let job = watch.borrow().clone();
             if !job.state.is_over() {
-                open += 1;
+                open.push(job.id.clone());
             }
             views.push(self.shown(&job));
         }
-        Ok(JobAnswer::several(views, open))
+        Ok(JobAnswer::several(views, &open))
     }
 
     /// A job's view, with what to do about one that this server cannot poll.

@@ -25,6 +25,9 @@ pub(crate) struct JobAnswer {
     /// One for each id of job_ids.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     jobs: Vec<JobView>,
+    // What to do now in the text, whose lines have the ids.
+    #[serde(skip)]
+    told: String,
 }
 
 impl JobAnswer {
@@ -33,24 +36,27 @@ impl JobAnswer {
     }
 
     pub(crate) fn one(view: JobView) -> Self {
-        Self { view, jobs: Vec::new() }
+        Self { view, jobs: Vec::new(), told: String::new() }
     }
 
-    /// The views of several jobs, with the number of those that have not ended.
-    pub(crate) fn several(jobs: Vec<JobView>, open: usize) -> Self {
+    /// The views of several jobs, with the ids of those that have not ended.
+    pub(crate) fn several(jobs: Vec<JobView>, open: &[String]) -> Self {
         let (all, failed) = (jobs.len(), jobs.iter().filter(|job| job.says == Says::Failure).count());
         let failures = if failed > 0 { format!(", {failed} of them with an error") } else { String::new() };
-        let next = if open == 0 {
-            format!("All {all} have ended{failures}.")
-        } else {
-            let ended = all.saturating_sub(open);
+        let next = |others: &str| {
+            if open.is_empty() {
+                return format!("All {all} have ended{failures}.");
+            }
+            let ended = all.saturating_sub(open.len());
             format!(
-                "{ended} of {all} have ended{failures}. Call get_job with the job_ids of the others to wait for them; they \
-                 continue regardless."
+                "{ended} of {all} have ended{failures}. Call get_job with {others} to wait for the others; they continue \
+                 regardless."
             )
         };
+        let (told, next) =
+            (next("the job_ids that still run"), next(&format!("job_ids {}", open.join(", "))));
         let says = if failed == all { Says::Failure } else { Says::Success };
-        Self { view: JobView { next, says, ..JobView::default() }, jobs }
+        Self { view: JobView { next, says, ..JobView::default() }, jobs, told }
     }
 
     fn result(&self) -> Result<CallToolResult, ErrorData> {
@@ -58,7 +64,7 @@ impl JobAnswer {
             let links = job.files.iter().map(super::FileView::link);
             links.fold(report.lines([job.brief_lines()]), |report, link| report.file([], Some(link)))
         });
-        report.next(&self.view.next).failed(self.view.says == Says::Failure).result(self)
+        report.next(&self.told).failed(self.view.says == Says::Failure).result(self)
     }
 }
 
@@ -143,7 +149,7 @@ mod tests {
         for text in ["x", "你", "\"\n"] {
             let views =
                 (0..20).map(|n| JobView { job_id: Some(format!("job-{n}")), ..large(text).bounded() });
-            let answer = JobAnswer::several(views.collect(), 1);
+            let answer = JobAnswer::several(views.collect(), &["job-3".to_owned()]);
             let Ok(CallToolResponse::Complete(result)) = answer.into_call_tool_result() else { panic!() };
             let whole = serde_json::to_string(&result).unwrap();
             assert!(whole.len() < 64 * 1024, "{}", whole.len());
@@ -152,7 +158,9 @@ mod tests {
                 assert!(said.contains(&format!("job-{n}")), "{n}");
             }
             assert!(
-                said.ends_with("with the job_ids of the others to wait for them; they continue regardless."),
+                said.ends_with(
+                    "with the job_ids that still run to wait for the others; they continue regardless."
+                ),
                 "{said}"
             );
         }

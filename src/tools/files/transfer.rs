@@ -21,7 +21,7 @@ use crate::mcp::inputs::source::{Local, Source, link_extension};
 use crate::mcp::job_view::file_facts;
 use crate::mcp::result::{Report, local_link};
 use crate::mcp::{Server, ToolError};
-use crate::media::units::size;
+use crate::media::units::{size, size_and_limit};
 use crate::media::{self, Content, Expect, FetchProblem, Fetcher, InputProblem, Limits, Opened, Saved};
 use crate::tools::files::manage::{FileInfo, file_id, remote};
 
@@ -257,8 +257,9 @@ impl Misfit {
             }
             // The size is checked before the type, and the next rule may allow more.
             InputProblem::TooLarge { bytes, limit } if row.rules.len() > 1 => {
-                self.is = format!("{} large", size(bytes));
-                self.wanted.push(format!("at most {}", size(limit)));
+                let (is, most) = size_and_limit(bytes, limit);
+                self.is = format!("{is} large");
+                self.wanted.push(format!("at most {most}"));
                 Ok(())
             }
             problem => Err(ToolError::argument("file", problem.to_string())),
