@@ -177,6 +177,15 @@ impl Currency {
     }
 }
 
+impl Currency {
+    fn sign(self) -> &'static str {
+        match self {
+            Self::Usd => "$",
+            Self::Cny => "¥",
+        }
+    }
+}
+
 impl fmt::Display for Currency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -264,6 +273,29 @@ impl Money {
     }
 }
 
+/// For people.
+impl Money {
+    /// The price as people write it: `$0.28`, `$5`, `<$0.0001`, `free`. It has at most four decimals, and is rounded up.
+    pub fn tag(self) -> String {
+        let sign = self.currency.sign();
+        let millionths = self.millionths();
+        match millionths {
+            0 => return "free".to_owned(),
+            1..100 => return format!("<{sign}0.0001"),
+            _ => {}
+        }
+        let shown = Self::from_millionths(millionths.saturating_add(99) / 100 * 100, self.currency);
+        let words = shown.amount.to_string();
+        let cents = words.split_once('.').is_some_and(|(_, decimals)| decimals.len() == 1);
+        format!("{sign}{words}{}", if cents { "0" } else { "" })
+    }
+
+    /// As [`Self::tag`], for a sum: nothing is `$0`.
+    pub fn sum_tag(self) -> String {
+        if self.millionths() == 0 { format!("{}0", self.currency.sign()) } else { self.tag() }
+    }
+}
+
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.amount, self.currency)
@@ -315,6 +347,24 @@ mod tests {
 
     fn usd(text: &str) -> Money {
         Money::new(Decimal::exactly(text).unwrap(), Usd)
+    }
+
+    #[test]
+    fn prices_are_written_as_people_write_them() {
+        for (amount, words) in [
+            ("0", "free"),
+            ("0.0000018", "<$0.0001"),
+            ("0.0035", "$0.0035"),
+            ("0.0046998", "$0.0047"),
+            ("0.05", "$0.05"),
+            ("0.4", "$0.40"),
+            ("3", "$3"),
+            ("4.520027", "$4.5201"),
+        ] {
+            assert_eq!(usd(amount).tag(), words, "{amount}");
+        }
+        assert_eq!(Money::new(Decimal::exactly("0.2").unwrap(), Cny).tag(), "¥0.20");
+        assert_eq!(["0", "0.5"].map(|sum| usd(sum).sum_tag()), ["$0", "$0.50"]);
     }
 
     #[test]

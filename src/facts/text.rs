@@ -263,6 +263,11 @@ impl Facts {
         names.collect::<Vec<_>>().join(", ")
     }
 
+    /// The names of the protocols, the default first.
+    pub fn text_protocol_names(&self) -> impl Iterator<Item = &str> {
+        tables().protocols.iter().map(|row| row.api.as_str())
+    }
+
     /// The factor on the price of a request with the priority tier.
     pub fn priority_factor(&self) -> Decimal {
         tables().priority_factor

@@ -267,7 +267,11 @@ impl ToolError {
             Self::Api(error) | Self::Bought(error) => (error.code(), error.trace_id().map(str::to_owned)),
             _ => (None, None),
         };
-        ErrorView { message: self.to_string(), kind: self.kind(), code, trace_id }
+        let message = match self {
+            Self::Api(error) | Self::Bought(error) => error.plain(),
+            _ => self.to_string(),
+        };
+        ErrorView { message, kind: self.kind(), code, trace_id }
     }
 
     /// The `isError` result of a tool that has no structured content.

@@ -8,14 +8,14 @@ use serde::Deserialize;
 
 use crate::api::{ImageSubmit, Style, StyleType, Subject};
 use crate::config::Toolset;
-use crate::facts::{ModelKind, facts};
+use crate::facts::{ImageModel, ModelKind, facts};
 use crate::jobs::Cost;
 use crate::mcp::ToolSpec;
 use crate::mcp::inputs::Takes;
 use crate::mcp::{Draft, JobOptions, JobView, Server, ToolError};
 use crate::media::Limits;
 use crate::money::Currency;
-use crate::tools::model_name::{ModelNames, unknown_model};
+use crate::tools::model_name::{ModelNames, fitting, unknown_model};
 
 pub(crate) const TOOLS: &[ToolSpec] =
     &[ToolSpec { lengths: &[("prompt", 1500)], ..ToolSpec::job("text_to_image", Toolset::Image) }];
@@ -142,7 +142,7 @@ impl ImageInput {
         Ok((submit, warnings))
     }
 
-    /// The model, and warnings. A style without a model chooses one that has styles.
+    /// The model, and warnings. A call that names none gets one that can do what it asks.
     fn choose_model(
         &self,
         default_model: Option<&str>,
@@ -152,15 +152,19 @@ impl ImageInput {
             return Ok((names.named(ModelKind::Image, model)?, Vec::new()));
         }
         let usual = names.sent(default_model.unwrap_or(facts().image_default()));
-        let lacks_styles = |model: &str| facts().image(model).is_some_and(|row| !row.styles);
-        let with_styles = facts().image_rows().iter().find(|row| row.styles);
-        match (self.style, with_styles) {
-            (Some(_), Some(row)) if lacks_styles(&usual) => {
-                let warning = format!("{} was used, because {usual} has no styles", row.model);
-                Ok((row.model.clone(), vec![warning]))
-            }
-            _ => Ok((usual, Vec::new())),
-        }
+        let all = facts().image_rows().iter().map(|row| row.model.as_str());
+        Ok(fitting(usual, all, |model| self.lack(facts().image(model)?)))
+    }
+
+    /// What a model cannot do of what is asked.
+    fn lack(&self, row: &ImageModel) -> Option<String> {
+        let ratio = self.aspect_ratio.as_ref().filter(|ratio| !row.aspect_ratios.contains(ratio));
+        let lacks = [
+            (self.style.is_some() && !row.styles).then(|| "has no styles".to_owned()),
+            (self.width.is_some() && !row.sizes).then(|| "takes no width and height".to_owned()),
+            ratio.map(|ratio| format!("does not take aspect_ratio {ratio}")),
+        ];
+        lacks.into_iter().flatten().next()
     }
 
     fn check_size(&self, model: &str) -> Result<(), ToolError> {
@@ -272,6 +276,25 @@ mod tests {
         assert!(warnings[0].contains("image-01-live was used"), "{warnings:?}");
         let problem = submit(json!({ "prompt": "x", "style": "comic", "aspect_ratio": "21:9" })).unwrap_err();
         assert!(problem.contains("`aspect_ratio`") && problem.contains("image-01-live takes"), "{problem}");
+    }
+
+    #[test]
+    fn what_the_model_of_the_settings_lacks_chooses_another_and_a_named_model_stays() {
+        let submit = |arguments: Value| {
+            let input: ImageInput = serde_json::from_value(arguments).unwrap();
+            input.submit(Some("image-01-live")).map_err(|error| error.to_string())
+        };
+        for (asked, lack) in [
+            (json!({ "prompt": "x", "width": 512, "height": 512 }), "takes no width and height"),
+            (json!({ "prompt": "x", "aspect_ratio": "21:9" }), "does not take aspect_ratio 21:9"),
+        ] {
+            let (chosen, warnings) = submit(asked.clone()).unwrap();
+            assert_eq!(chosen.model, "image-01");
+            assert_eq!(warnings, [format!("image-01 was used, because image-01-live {lack}")]);
+            let mut named = asked;
+            named["model"] = json!("image-01-live");
+            assert!(submit(named).is_err());
+        }
     }
 
     #[test]

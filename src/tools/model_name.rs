@@ -43,3 +43,39 @@ impl ModelNames {
 pub(crate) fn unknown_model(model: &str) -> String {
     format!("the model {model} is not in the tables of this server; it is sent as it is")
 }
+
+/// The model for a call that names none: the usual one, or where that cannot do what is asked the first of `others` that
+/// can, with a note. If none can, it is the usual one, whose own check says why.
+pub(crate) fn fitting<'a>(
+    usual: String,
+    others: impl IntoIterator<Item = &'a str>,
+    lacks: impl Fn(&str) -> Option<String>,
+) -> (String, Vec<String>) {
+    let Some(lack) = lacks(&usual) else { return (usual, Vec::new()) };
+    match others.into_iter().find(|model| lacks(model).is_none()) {
+        Some(model) => {
+            let note = format!("{model} was used, because {usual} {lack}");
+            (model.to_owned(), vec![note])
+        }
+        None => (usual, Vec::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_without_a_model_gets_the_first_one_that_can() {
+        let lacks = |able: &'static [&str]| {
+            move |model: &str| (!able.contains(&model)).then(|| "has no styles".to_owned())
+        };
+        let choose = |able| fitting("a".to_owned(), ["a", "b", "c"], lacks(able));
+        assert_eq!(choose(&["a", "b"]), ("a".to_owned(), vec![]));
+        assert_eq!(
+            choose(&["b", "c"]),
+            ("b".to_owned(), vec!["b was used, because a has no styles".to_owned()])
+        );
+        assert_eq!(choose(&[]), ("a".to_owned(), vec![]));
+    }
+}

@@ -186,7 +186,7 @@ async fn the_question_shows_what_is_bought() {
         (
             "generate_video",
             json!({ "prompt": "A fox", "model": "minimax-h3-max", "duration": 10, "resolution": "480P" }),
-            "Make this video for $0.5? 'A fox' · H3-Max, 10 s, 480P",
+            "Make this video for $0.50? 'A fox' · H3-Max, 10 s, 480P",
         ),
         (
             "text_to_image",

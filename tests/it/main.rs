@@ -86,6 +86,7 @@ mod log_in_links;
 mod look;
 // Search and embeddings.
 mod resources;
+mod results;
 mod search;
 // The models and their allowed values.
 mod models;
@@ -138,16 +139,17 @@ mod several_jobs;
 // The prompts, played to the calls that they lead to.
 mod prompts;
 // What goes over the wire, by protocol revision.
+mod what_models_see;
 mod wire;
 // The wishes in bench/wishes, which measure how well a model uses the tools.
 mod wishes;
 // What the doctor finds.
 mod doctor;
 // A key file whose key is replaced.
-mod key_file;
 #[cfg(unix)]
 mod doctor_states;
 mod home;
+mod key_file;
 // Wrong settings, placeholders, misspelt names, and the command line.
 mod settings;
 mod setup;

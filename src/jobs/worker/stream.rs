@@ -19,6 +19,7 @@ use crate::api::{Accepted, ApiError, AudioFormat, Blame, SoundEnd, SoundPiece, S
 use crate::jobs::order::listener::Listener;
 use crate::jobs::order::outcome::{Made, Sound};
 use crate::jobs::order::speech::sound_file;
+use crate::media::units::size;
 use crate::media::{self, Expect, FetchProblem, Kind, OutputProblem, Saved};
 use crate::money::Decimal;
 use crate::store::{Failure, JobFile, Seen};
@@ -64,9 +65,9 @@ pub(super) async fn receive(worker: &mut Worker, sound: Sound) -> Step {
         }
         Err(Broken::Stream(error, kept)) => {
             let came = match &kept {
-                Some(_) => format!("; {arrived} bytes of the sound had come and are kept in a file"),
+                Some(_) => format!("; {} of the sound had come and are kept in a file", size(arrived)),
                 None if arrived > 0 => {
-                    format!("; {arrived} bytes of the sound had come, too few to keep")
+                    format!("; {} of the sound had come, too little to keep", size(arrived))
                 }
                 None => String::new(),
             };

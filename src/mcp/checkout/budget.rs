@@ -208,16 +208,14 @@ impl Budget {
 
 /// The unsettled parts of a sum, in words.
 pub(crate) fn held_words(spent: &Spent) -> String {
-    let parts = [
-        (spent.reserved, "set aside for what has not ended"),
-        (spent.unknown, "for what may have been billed"),
-    ];
+    let parts =
+        [(spent.reserved, "reserved for running jobs"), (spent.unknown, "for what may have been billed")];
     let parts: Vec<_> = parts
         .iter()
         .filter(|(sum, _)| sum.millionths() > 0)
-        .map(|(sum, what)| format!("{} {what}", sum.amount()))
+        .map(|(sum, what)| format!("{} {what}", sum.sum_tag()))
         .collect();
-    if parts.is_empty() { String::new() } else { format!(" (of it {})", parts.join(", ")) }
+    if parts.is_empty() { String::new() } else { format!(" (including {})", parts.join(", ")) }
 }
 
 /// Refuses a call that was cancelled. The last check before a purchase: inputs are uploaded and read before it, and the

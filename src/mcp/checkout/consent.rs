@@ -229,8 +229,8 @@ impl Consent {
             let all = self.jobs.spending(currency).await.ok()?;
             (all.first()?.day, self.config.budgets.day)
         };
-        let of = limit.map(|limit| format!(" of {}", price_tag(limit))).unwrap_or_default();
-        Some(format!("spent today {}{of}", price_tag(spent.total)))
+        let of = limit.map(|limit| format!(" of {}", limit.sum_tag())).unwrap_or_default();
+        Some(format!("spent today {}{of}", spent.total.sum_tag()))
     }
 
     fn cannot_ask(&self, bill: &Bill<'_>) -> ToolError {
@@ -261,7 +261,7 @@ fn asks(bill: &Bill<'_>, spent: Option<&str>) -> String {
     let price = match bill.cost.ceiling() {
         Some(price) => {
             let bound = if bill.cost.most.is_some() { "up to " } else { "" };
-            format!(" for {bound}{}?", price_tag(price))
+            format!(" for {bound}{}?", price.tag())
         }
         None => "? Its price is unknown.".to_owned(),
     };
@@ -275,18 +275,6 @@ fn asks(bill: &Bill<'_>, spent: Option<&str>) -> String {
         return format!("{}{price}", bill.question);
     }
     format!("{}{price} {}.", bill.question, parts.join(" · "))
-}
-
-/// An amount as a person in a hurry reads it: `$0.28`.
-fn price_tag(price: Money) -> String {
-    let sign = match price.currency() {
-        Currency::Usd => "$",
-        Currency::Cny => "¥",
-    };
-    match price.millionths() {
-        1..100 => format!("<{sign}0.0001"),
-        _ => format!("{sign}{}", price.amount()),
-    }
 }
 
 /// A model without its maker's name. One that the tables do not know is the caller's text, so it is quoted.

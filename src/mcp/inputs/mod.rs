@@ -15,6 +15,7 @@ use crate::mcp::caller::Caller;
 use crate::mcp::caller_key::Payer;
 use crate::mcp::error::ToolError;
 use crate::mcp::uploads::Uploads;
+use crate::media::units::size;
 use crate::media::{self, Blob, Content, Fetcher, Limits, Opened, Reference};
 use ownership::Ownership;
 use source::{Source, Sources, in_time};
@@ -322,7 +323,7 @@ impl Checked {
     pub(crate) fn what(&self) -> String {
         match self {
             Self::There(id) => media::file_uri(*id),
-            Self::Here(opened) => format!("{} ({} bytes)", opened.name, opened.bytes),
+            Self::Here(opened) => format!("{} ({})", opened.name, size(opened.bytes)),
         }
     }
 }

@@ -10,8 +10,8 @@ use reqwest::{Response, StatusCode};
 
 use crate::media::download::guard::{Guard, Refused};
 use crate::media::input::content::{Blob, Limits, check};
-use crate::media::input::error::grouped;
 use crate::media::probe::sniff::{self, HEAD};
+use crate::media::units::{above, size};
 
 /// Why a download failed, grouped by what helps. The message is a sentence. It never contains the query string of a
 /// link, which is a secret.
@@ -52,7 +52,7 @@ impl FetchProblem {
     }
 
     pub(crate) fn too_large(bytes: u64, limit: u64) -> Self {
-        Self::Wrong(format!("the file has {} bytes; the limit is {}", grouped(bytes), grouped(limit)))
+        Self::Wrong(format!("the file has {}", above(bytes, limit)))
     }
 }
 
@@ -196,8 +196,8 @@ where
 pub(crate) fn check_length(announced: Option<u64>, arrived: u64) -> Result<(), FetchProblem> {
     match announced {
         Some(announced) if announced != arrived => {
-            let (arrived, announced) = (grouped(arrived), grouped(announced));
-            Err(FetchProblem::transient(format!("{arrived} of {announced} bytes arrived")))
+            let (arrived, announced) = (size(arrived), size(announced));
+            Err(FetchProblem::transient(format!("{arrived} of {announced} arrived")))
         }
         _ => Ok(()),
     }

@@ -53,6 +53,8 @@ pub(crate) struct Summary {
     pub(crate) budgets: Vec<BudgetView>,
     pub(crate) lines: Vec<String>,
     pub(crate) notes: Vec<String>,
+    /// Why the spending is not known.
+    pub(crate) problem: Option<String>,
 }
 
 impl SpentView {
@@ -90,10 +92,10 @@ fn told(server: &Server, spending: &[Spending], own: Spent) -> Summary {
             process: SpentView::of(process),
         });
         all.lines.push(format!(
-            "Spent through this server: {} in the last 24 hours{}, {} since its start",
-            day.total,
+            "Spent via this server: {} in the last 24 hours{}, {} since its start",
+            day.total.sum_tag(),
             held_words(day),
-            process.total
+            process.total.sum_tag()
         ));
     }
     let (budgets, currency) = (server.config().budgets, server.config().currency());
@@ -111,8 +113,8 @@ fn told(server: &Server, spending: &[Spending], own: Spent) -> Summary {
         // A caller with a key of its own must not see what other callers spent.
         let spent = spent.filter(|_| server.payer() != Payer::Caller);
         let left = spent.map(|spent| limit.left_after(spent.total));
-        let words = left.map(|left| format!(", {left} left")).unwrap_or_default();
-        all.lines.push(format!("{setting}: {limit}{words}"));
+        let words = left.map(|left| format!(", {} left", left.sum_tag())).unwrap_or_default();
+        all.lines.push(format!("{setting}: {}{words}", limit.sum_tag()));
         all.budgets.push(BudgetView {
             setting,
             limit,
@@ -140,14 +142,19 @@ fn told(server: &Server, spending: &[Spending], own: Spent) -> Summary {
         );
     }
     if day.unpriced > 0 {
-        all.notes.push(format!(
-            "spending: {} calls of the last 24 hours have no known price and count as nothing.",
-            day.unpriced
-        ));
+        let calls =
+            if day.unpriced == 1 { "1 call has".to_owned() } else { format!("{} calls have", day.unpriced) };
+        let unpriced = format!("{calls} no known price and count as $0");
+        if let Some(line) = all.lines.first_mut() {
+            line.push_str("; ");
+            line.push_str(&unpriced);
+        }
+        all.notes.push(format!("spending: {unpriced}, of those in the last 24 hours."));
     }
     all
 }
 
 fn without(problem: &str, advice: &str) -> Summary {
-    Summary { notes: vec![format!("spending: unknown, {problem}. {advice}")], ..Summary::default() }
+    let problem = format!("spending: unknown, {problem}. {advice}");
+    Summary { notes: vec![problem.clone()], problem: Some(problem), ..Summary::default() }
 }

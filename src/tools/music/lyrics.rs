@@ -2,7 +2,7 @@
 
 use rmcp::handler::server::tool::{IntoCallToolResult, schema_for_output};
 use rmcp::handler::server::wrapper::Parameters;
-use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock};
+use rmcp::model::CallToolResponse;
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, tool, tool_router};
 use schemars::JsonSchema;
@@ -15,6 +15,7 @@ use crate::jobs::Cost;
 use crate::mcp::ToolSpec;
 use crate::mcp::job_view::CostView;
 use crate::mcp::job_view::DRY_RUN;
+use crate::mcp::result::Report;
 use crate::mcp::{Bill, Server, ToolError};
 use crate::money::Currency;
 
@@ -138,19 +139,16 @@ impl LyricsView {
             next: next.to_owned(),
         }
     }
-
-    fn text(&self) -> String {
-        let cost = self.cost.as_ref().map(CostView::line).unwrap_or_default();
-        [&self.title, &self.style_tags, &self.lyrics, &cost, &self.next].map(String::as_str).join("\n")
-    }
 }
 
 impl IntoCallToolResult for LyricsView {
     fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
-        let mut result = CallToolResult::success(vec![ContentBlock::text(self.text())]);
-        let structured = serde_json::to_value(&self);
-        result.structured_content =
-            Some(structured.map_err(|error| ErrorData::internal_error(error.to_string(), None))?);
-        Ok(result.into())
+        let report = Report::default()
+            .content([self.lyrics.clone()])
+            .fact("title:", Some(&self.title))
+            .fact("style_tags:", Some(&self.style_tags))
+            .cost(self.cost.as_ref().map(CostView::line))
+            .next(&self.next);
+        Ok(report.result(&self)?.into())
     }
 }

@@ -2,11 +2,11 @@
 
 use crate::api::{Emotion, VoiceSetting};
 use crate::config::{Defaults, Region};
-use crate::facts::{ModelKind, facts};
+use crate::facts::{ModelKind, SpeechModel, facts};
 use crate::jobs::Cost;
 use crate::mcp::ToolError;
 use crate::money::Currency;
-use crate::tools::model_name::{ModelNames, unknown_model};
+use crate::tools::model_name::{ModelNames, fitting, unknown_model};
 use crate::tools::speech::language::default_voice;
 
 /// T2A v2 > language_boost.
@@ -73,13 +73,28 @@ impl Manner<'_> {
         defaults: &Defaults,
         names: ModelNames,
     ) -> Result<(String, Vec<String>), ToolError> {
-        let model = match self.model {
-            Some(model) => names.named(ModelKind::Speech, model)?,
-            None => names.sent(defaults.speech_model.as_deref().unwrap_or(facts().speech_default())),
+        let (model, mut warnings) = match self.model {
+            Some(model) => (names.named(ModelKind::Speech, model)?, Vec::new()),
+            None => {
+                let usual = defaults.speech_model.as_deref().unwrap_or(facts().speech_default());
+                let current = facts().speech_rows().iter().filter(|row| row.note.is_none());
+                let current = current.map(|row| row.model.as_str());
+                fitting(names.sent(usual), current, |model| self.lack(facts().speech(model)?))
+            }
         };
         self.check_ranges()?;
-        let warnings = self.check_model(&model)?;
+        warnings.extend(self.check_model(&model)?);
         Ok((model, warnings))
+    }
+
+    /// What a model cannot do of what is asked.
+    fn lack(&self, row: &SpeechModel) -> Option<String> {
+        let emotion = self.emotion.map(|emotion| emotion.word());
+        let emotion = emotion.filter(|emotion| !row.emotions.iter().any(|known| known == emotion));
+        let language =
+            self.language_boost.filter(|language| row.not_languages.iter().any(|it| it == language));
+        let emotion = emotion.map(|emotion| format!("does not have the emotion {emotion}"));
+        emotion.or_else(|| language.map(|language| format!("does not speak {language}")))
     }
 
     /// The voice, or the default one for the text, as far as that is known; empty if voices are `mixed`.
@@ -216,6 +231,35 @@ pub(crate) fn cost(model: &str, characters: Option<Characters>, currency: Curren
 mod tests {
     use super::*;
     use crate::money::Money;
+
+    #[test]
+    fn an_emotion_or_a_language_chooses_a_model_that_has_it_and_never_against_a_named_one() {
+        let check = |usual: &str, named: Option<&'static str>, emotion, language| {
+            let manner = Manner {
+                voice_id: None,
+                model: named,
+                speed: None,
+                vol: None,
+                pitch: None,
+                emotion,
+                language_boost: language,
+            };
+            let defaults = Defaults { speech_model: Some(usual.to_owned()), ..Defaults::default() };
+            manner.check(&defaults, ModelNames::MINIMAX)
+        };
+        for (usual, emotion, language, chosen, note) in [
+            ("speech-2.8-hd", Some(Emotion::Whisper), None, "speech-2.6-hd", "the emotion whisper"),
+            ("speech-02-turbo", None, Some("Tamil"), "speech-2.8-hd", "does not speak Tamil"),
+            ("speech-2.6-turbo", Some(Emotion::Whisper), None, "speech-2.6-turbo", ""),
+        ] {
+            let (model, warnings) = check(usual, None, emotion, language).unwrap();
+            assert_eq!(model, chosen);
+            assert_eq!(warnings.len(), usize::from(!note.is_empty()), "{warnings:?}");
+            assert!(warnings.iter().all(|warning| warning.contains(note) && warning.contains(usual)));
+        }
+        assert!(check("speech-2.8-hd", Some("speech-2.8-hd"), Some(Emotion::Whisper), None).is_err());
+        assert!(check("speech-2.8-hd", Some("speech-02-hd"), None, Some("Tamil")).is_err());
+    }
 
     #[test]
     fn a_pause_that_minimax_does_not_take_is_refused_with_the_range() {

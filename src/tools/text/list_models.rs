@@ -15,7 +15,7 @@ use crate::facts::{
 };
 use crate::mcp::ToolSpec;
 use crate::mcp::catalogue::Table;
-use crate::mcp::result::both;
+use crate::mcp::result::Report;
 use crate::mcp::{Server, ToolError};
 use crate::money::Currency;
 
@@ -255,8 +255,10 @@ impl IntoCallToolResult for ModelList {
             let price = row.price.as_deref().unwrap_or("price unknown");
             format!("{} · {}{aliases} · {}; {price}", row.kind, row.model, row.legal.join("; "))
         };
-        let notes = self.warnings.iter().map(|warning| format!("Note: {warning}"));
-        let lines = self.models.iter().map(line).chain([format!("Tables of {}.", self.as_of)]).chain(notes);
-        Ok(both(lines.collect::<Vec<_>>().join("\n"), &self)?.into())
+        let report = Report::default()
+            .content(self.models.iter().map(line))
+            .head([format!("Tables of {}.", self.as_of)])
+            .notes(&self.warnings);
+        Ok(report.result(&self)?.into())
     }
 }

@@ -21,7 +21,7 @@ use crate::mcp::inputs::source::Source;
 use crate::mcp::job_view::CostView;
 use crate::mcp::job_view::DRY_RUN;
 use crate::mcp::lengths;
-use crate::mcp::result::both;
+use crate::mcp::result::Report;
 use crate::mcp::{Bill, Server, ToolError, progress};
 use crate::media::Limits;
 use crate::money::Money;
@@ -176,12 +176,10 @@ async fn by_chat(
         Err(second) => return Err(ToolError::Bought(second)),
     };
     let cost = spent(server, model, &seen);
-    let spent =
-        cost.actual.map_or_else(|| "its tokens are billed".to_owned(), |actual| format!("it cost {actual}"));
     let why = first.code().map_or_else(|| "it is refused".to_owned(), |code| format!("code {code}"));
     let warning = format!(
-        "The image endpoint of the plans is closed to this key ({why}), so the chat model {model} looked at the \
-         image; {spent}."
+        "the image endpoint of the plans is closed to this key ({why}), so the chat model {model} looked at the \
+         image and its tokens are billed"
     );
     Ok(VisionView {
         text: seen.text,
@@ -217,12 +215,13 @@ fn tokens_cost(server: &Server, model: &str, tokens: Option<(u64, u64)>) -> Cost
 
 impl IntoCallToolResult for VisionView {
     fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
-        let cost = self.cost.as_ref().map(CostView::line);
-        let usage = self.usage.as_ref().map(|usage| format!("Usage: {usage}"));
-        let notes = self.warnings.iter().map(|warning| format!("Note: {warning}"));
-        let lines = [self.text.clone(), format!("({})", self.model)].into_iter();
-        let next = self.next.clone().into_iter();
-        let text = lines.chain(usage).chain(cost).chain(notes).chain(next).collect::<Vec<_>>().join("\n");
-        Ok(both(text, &self)?.into())
+        let model = Some(self.model.as_str()).filter(|model| *model != BY_PLAN);
+        let report = Report::default()
+            .content([self.text.clone()])
+            .fact("", model)
+            .cost(self.cost.as_ref().map(CostView::line))
+            .notes(&self.warnings)
+            .next(self.next.as_deref().unwrap_or_default());
+        Ok(report.result(&self)?.into())
     }
 }

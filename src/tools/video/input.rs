@@ -9,7 +9,7 @@ use crate::facts::{Mode, ModelKind, Protocol, Size, VideoModel, facts};
 use crate::jobs::Cost;
 use crate::mcp::{JobOptions, ToolError};
 use crate::money::Currency;
-use crate::tools::model_name::{ModelNames, unknown_model};
+use crate::tools::model_name::{ModelNames, fitting, unknown_model};
 
 /// The longest reference video, in seconds.
 pub(crate) const LONGEST_REFERENCE: u32 = 15;
@@ -86,7 +86,7 @@ impl VideoInput {
     ) -> Result<Plan, ToolError> {
         let mode = self.mode()?;
         let mut warnings = Vec::new();
-        let model = self.choose_model(mode, default_model, names, &mut warnings)?;
+        let model = self.choose_model(mode, default_model, (names, currency), &mut warnings)?;
         let row = facts().video(&model);
         let protocol = row.map_or_else(|| facts().protocol_of_unknown(&model), |row| row.protocol);
         let Some(row) = row else {
@@ -129,26 +129,53 @@ impl VideoInput {
         })
     }
 
+    /// The model. A call that names none gets one that can do what it asks; those without a price are not chosen for it.
     fn choose_model(
         &self,
         mode: Mode,
         default: Option<&str>,
-        names: ModelNames,
+        (names, currency): (ModelNames, Currency),
         warnings: &mut Vec<String>,
     ) -> Result<String, ToolError> {
         if let Some(model) = &self.model {
             return names.named(ModelKind::Video, model);
         }
-        let by_mode = facts().video_default(mode).to_owned();
-        let Some(default) = default.map(|model| names.sent(model)) else { return Ok(by_mode) };
-        if facts().video(&default).is_none_or(|row| row.modes.contains_key(&mode)) {
-            return Ok(default);
+        let by_mode = facts().video_default(mode);
+        let usual = default.map_or_else(|| facts().video_default(Mode::Text).to_owned(), |it| names.sent(it));
+        let protocol = facts().video(&usual).map(|row| row.protocol);
+        let (same, other): (Vec<_>, Vec<_>) = facts()
+            .video_rows()
+            .iter()
+            .filter(|row| row.price_list(currency).is_some())
+            .partition(|row| Some(row.protocol) == protocol);
+        let others = [by_mode].into_iter().chain(same.into_iter().chain(other).map(|row| row.model.as_str()));
+        let (model, notes) =
+            fitting(usual.clone(), others, |model| self.lack(facts().video(model)?, mode, currency));
+        if !notes.is_empty() || facts().video(&usual).is_none_or(|row| row.modes.contains_key(&mode)) {
+            warnings.extend(notes);
+            return Ok(model);
         }
-        warnings.push(format!(
-            "{default}, the default of this server, cannot do {}; {by_mode} is used",
-            mode.words()
-        ));
-        Ok(by_mode)
+        warnings.push(cannot_do(by_mode, &usual, mode));
+        Ok(by_mode.to_owned())
+    }
+
+    /// What a model cannot do of what is asked.
+    fn lack(&self, row: &VideoModel, mode: Mode, currency: Currency) -> Option<String> {
+        let Some(sizes) = row.modes.get(&mode) else { return Some(format!("cannot do {}", mode.words())) };
+        let is_v2 = row.protocol == Protocol::V2;
+        let options = [
+            ("ratio", self.ratio.is_some() && !is_v2),
+            ("prompt_expansion", self.prompt_expansion.is_some() && !row.prompt_expansion),
+            ("prompt_optimizer", self.prompt_optimizer.is_some() && is_v2),
+            ("fast_pretreatment", self.fast_pretreatment.is_some() && !row.fast_pretreatment),
+        ];
+        if let Some((option, _)) = options.iter().find(|(_, lacks)| *lacks) {
+            return Some(format!("does not take {option}"));
+        }
+        self.size(row, sizes, currency).is_err().then(|| {
+            let size = [self.resolution.clone(), self.duration.map(|seconds| format!("{seconds} s"))];
+            format!("does not make {}", size.into_iter().flatten().collect::<Vec<_>>().join(" with "))
+        })
     }
 
     /// Resolution and length. An illegal pair names the legal ones next to it, with their prices.
@@ -255,6 +282,10 @@ impl VideoInput {
         let references = self.reference_images.as_ref().map_or(0, Vec::len);
         u32::try_from(frames + references).unwrap_or(u32::MAX)
     }
+}
+
+fn cannot_do(used: &str, usual: &str, mode: Mode) -> String {
+    format!("{used} was used, because {usual} cannot do {}", mode.words())
 }
 
 fn listed(durations: &[u32]) -> String {
