@@ -282,7 +282,7 @@ mod tests {
     fn what_the_model_of_the_settings_lacks_chooses_another_and_a_named_model_stays() {
         let submit = |arguments: Value| {
             let input: ImageInput = serde_json::from_value(arguments).unwrap();
-            input.submit(Some("image-01-live")).map_err(|error| error.to_string())
+            input.submit(Some("image-01-live"), ModelNames::MINIMAX).map_err(|error| error.to_string())
         };
         for (asked, lack) in [
             (json!({ "prompt": "x", "width": 512, "height": 512 }), "takes no width and height"),

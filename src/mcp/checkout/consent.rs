@@ -28,7 +28,7 @@ use crate::mcp::error::{OPERATOR, ToolError};
 use crate::mcp::job_view::ASK_USER;
 use crate::mcp::progress;
 use crate::mcp::revision::{Feature, Revision};
-use crate::money::{Currency, Money};
+use crate::money::Money;
 use crate::telemetry;
 
 /// The name of the question among those of a call, and of the field that answers it.
