@@ -217,7 +217,7 @@ fn meant(class: Class) -> (RangeInclusive<usize>, usize, &'static str, &'static 
 /// Splits an error text: what happened and what to do, and the trace id of the details at its end.
 fn parts(said: &str) -> (&str, Option<&str>) {
     let (body, details) = said.rsplit_once(" (").unwrap_or_else(|| panic!("no details: {said}"));
-    let known = details.contains("endpoint /") && details.contains("host 127.0.0.1");
+    let known = details.contains("endpoint /") && said.matches("127.0.0.1").count() == 1;
     assert!(known && details.ends_with(')'), "{said}");
     is_plain(body);
     (body, details.split_once("trace id ").map(|(_, trace)| trace.trim_end_matches(')')))

@@ -219,7 +219,7 @@ async fn the_question_shows_what_is_bought() {
             "Make this music for $0.15? 'Calm' · music-3.0, song",
         ),
         ("generate_lyrics", json!({ "prompt": "A fox" }), "Write these lyrics for $0.01? 'A fox'"),
-        ("chat", json!({ "prompt": "Hi", "max_tokens": 100 }), "Send this to a chat model for $0.0002"),
+        ("chat", json!({ "prompt": "Hi", "max_tokens": 100 }), "Send this to a chat model for $0.0003"),
     ] {
         let arguments = arguments.as_object().cloned().unwrap();
         let result =

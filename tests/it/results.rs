@@ -19,7 +19,7 @@ const HOUSE_WORDS: &[&str] = &[
     "imitation",
     "dearer",
     "whose turn",
-    "own voice",
+    "an own voice",
     "for good",
     "handed in",
     "the settings say",

@@ -407,8 +407,8 @@ impl IntoCallToolResult for VoiceList {
             total => format!("{total} voices: {counts}"),
         };
         let report = Report::default()
+            .content((!self.voices.is_empty()).then_some(head))
             .content(self.voices.iter().map(VoiceRow::line))
-            .head((!self.voices.is_empty()).then_some(head))
             .fact("next_cursor", self.next_cursor.as_deref())
             .next(&self.next);
         Ok(report.result(&self)?.into())
