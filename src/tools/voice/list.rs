@@ -52,9 +52,9 @@ struct ListInput {
     /// system (MiniMax's), voice_cloning, voice_generation (designed). Default all.
     #[schemars(extend("enum" = ["all", "system", "voice_cloning", "voice_generation"]))]
     voice_type: Option<String>,
-    /// Only this language, by name or code: English, de.
+    /// Only this language, by name or code: English, de, yue.
     language: Option<String>,
-    /// Words in id, name or description.
+    /// Words in id, name or description; few state the sex.
     query: Option<String>,
     /// Voices per page, 1-100, default 20.
     #[schemars(range(min = 1, max = 100))]
