@@ -84,11 +84,15 @@ impl Jobs {
         let mut unreadable = HashSet::new();
         loop {
             self.shared.spool.drain(&store).await;
-            let mut active = self.shared.registry.ids();
-            for jobs in self.of_each_tenant() {
-                jobs.adopt_open(&store, &active, &mut unreadable).await;
-                // The first round has renewed the leases of all.
-                active.clear();
+            let active = self.shared.registry.ids();
+            match store.renew(&active).await {
+                Ok(()) => {
+                    let known: Vec<_> = active.into_iter().chain(unreadable.iter().cloned()).collect();
+                    for jobs in self.of_each_tenant() {
+                        jobs.adopt_open(&store, &known, &mut unreadable).await;
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "leases were not renewed"),
             }
             tokio::select! {
                 () = self.shared.stop.cancelled() => return,
@@ -98,32 +102,31 @@ impl Jobs {
         }
     }
 
-    async fn adopt_open(&self, store: &Store, active: &[String], unreadable: &mut HashSet<String>) {
-        let open = match store.renew(&self.tenant.name, active).await {
-            Ok(open) => open,
-            Err(error) => return tracing::warn!(%error, "leases were not renewed"),
+    async fn adopt_open(&self, store: &Store, known: &[String], unreadable: &mut HashSet<String>) {
+        let claiming = async {
+            let mut due = store.due(&self.tenant.name, known).await?;
+            due.retain(|id| self.shared.registry.find(id).is_none() && !self.shared.spool.has(id));
+            if due.is_empty() { Ok(Vec::new()) } else { store.claim_all(&due).await }
         };
-        for id in open {
-            let known = self.shared.registry.find(&id).is_some() || self.shared.spool.has(&id);
-            if known || unreadable.contains(&id) {
-                continue;
-            }
-            if let Err(error) = self.take_over(store, &id).await {
-                tracing::warn!(job = id, %error, "an open job cannot be taken over");
-                // This process never can.
-                if error.is_unreadable() {
-                    unreadable.insert(id);
+        let claimed = match claiming.await {
+            Ok(claimed) => claimed,
+            Err(error) => return tracing::warn!(%error, "open jobs cannot be taken over"),
+        };
+        for (id, job) in claimed {
+            match job {
+                Ok(job) => {
+                    tracing::info!(job = id, "adopted from a process that has ended");
+                    drop(self.work_on(&self.shared.spool.amend(job)));
+                }
+                Err(error) => {
+                    tracing::warn!(job = id, %error, "an open job cannot be taken over");
+                    // This process never can.
+                    if error.is_unreadable() {
+                        unreadable.insert(id);
+                    }
                 }
             }
         }
-    }
-
-    async fn take_over(&self, store: &Store, id: &str) -> Result<(), StoreError> {
-        if let Some(job) = store.claim(id).await? {
-            tracing::info!(job = id, "adopted from a process that has ended");
-            drop(self.work_on(&self.shared.spool.amend(job)));
-        }
-        Ok(())
     }
 }
 

@@ -1,4 +1,4 @@
-//! The rows: SQLite, shared by every server process of one data folder.
+//! The rows: SQLite, shared by every server process of one data folder, or PostgreSQL, shared by those of many machines.
 //!
 //! One file for each table, all over [`Store`]. Updates that cannot be written wait in the spool.
 //!
@@ -17,6 +17,8 @@ mod lease;
 mod ledger;
 mod money;
 mod open;
+mod pool;
+mod postgres;
 mod presence;
 #[cfg(test)]
 mod properties;
@@ -28,6 +30,7 @@ mod response_cache;
 mod retention;
 mod secrets;
 pub(crate) mod spool;
+mod sql;
 mod state;
 #[cfg(test)]
 mod state_properties;
@@ -45,6 +48,7 @@ pub use self::money::{
     Denied, Limit, Limits, NotBought, Purchase, PurchaseState, Spending, Spent, amount_words, millionths,
 };
 pub use self::queries::{Filter, Page};
+pub use self::open::migrate;
 pub(crate) use self::record::MOST_FILES;
 pub use self::record::{Cost, Job, JobFile, Kind, OnDisk, Wrapped};
 pub use self::remote_ids::{Owner, RemoteKind};
