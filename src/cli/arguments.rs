@@ -156,6 +156,12 @@ pub(super) enum Command {
         #[command(flatten)]
         world: World,
     },
+    /// Create or update the tables in the PostgreSQL database of MINIMAX_STORE_URL.
+    ///
+    /// A server does this when it starts. This command does it before, with a user that may change tables. It may run
+    /// several times, also at once.
+    #[command(display_order = 11)]
+    Migrate,
     /// Explain every setting, with its value and where it comes from.
     #[command(display_order = 11)]
     Settings {
@@ -221,6 +227,7 @@ impl Command {
             | Self::Setup(_)
             | Self::Login(_)
             | Self::Logout
+            | Self::Migrate
             | Self::Completions { .. }
             | Self::Man { .. } => None,
         }
@@ -234,7 +241,7 @@ impl Command {
     /// Whether the key that `login` stored is of no use: MiniMax is simulated, or the command is about that key.
     pub(super) fn needs_no_stored_key(&self, config: &Config) -> bool {
         match self {
-            Self::Demo { .. } | Self::Sandbox { .. } | Self::Login(_) | Self::Logout => true,
+            Self::Demo { .. } | Self::Sandbox { .. } | Self::Login(_) | Self::Logout | Self::Migrate => true,
             Self::Serve { http, world, .. } => world.sandbox || (http.is_some() && config.http.caller_keys),
             Self::Call { world, .. }
             | Self::Tools { world, .. }

@@ -35,6 +35,7 @@ use crate::facts;
 use crate::media::private;
 use crate::serve::http::access::Access;
 use crate::serve::{http, stdio};
+use crate::store;
 use crate::telemetry::{self, in_words};
 use crate::tools;
 
@@ -198,6 +199,7 @@ async fn obey(
         }
         Command::Demo { out } => Box::pin(sandbox::run_demo(&out, &places())).await?,
         Command::Sandbox { port, dir } => sandbox::run_alone(port, dir).await?,
+        Command::Migrate => migrate(&config).await?,
         Command::Settings { json, .. } => settings_table::print(&config, flags, environment, json)?,
         Command::Completions { shell } => completions::print(shell)?,
         Command::Man { command } => completions::print_manual(command.as_deref())?,
@@ -217,6 +219,20 @@ async fn obey(
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Creates or updates the tables in PostgreSQL.
+async fn migrate(config: &Config) -> Outcome {
+    if let Some(problem) = config.problems.iter().find(|problem| problem.name == "MINIMAX_STORE_URL") {
+        return Err(problem.to_string().into());
+    }
+    let Some(url) = &config.store_url else {
+        return Err("MINIMAX_STORE_URL is not set. SQLite's file is updated by the next start".into());
+    };
+    let was_changed = store::migrate(url).await.map_err(|error| format!("{error}. {}", error.advice()))?;
+    let words = if was_changed { "the tables are now up to date" } else { "the tables were up to date" };
+    writeln!(io::stdout(), "{words}")?;
+    Ok(())
 }
 
 async fn serve(config: Config, at_sandbox: bool, http: Option<(SocketAddr, http::Options)>) -> Outcome {

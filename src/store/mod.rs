@@ -12,6 +12,7 @@ mod database;
 mod error;
 mod id;
 mod inspect;
+mod inspection;
 mod jobs;
 mod lease;
 mod ledger;
@@ -41,7 +42,8 @@ pub use self::conversations::{Conversation, Kept, Said};
 pub use self::database::Store;
 pub use self::error::StoreError;
 pub use self::id::random_id;
-pub use self::inspect::{Inspection, inspect};
+pub use self::inspect::{inspect, inspect_server};
+pub use self::inspection::Inspection;
 pub use self::jobs::Inserted;
 pub(crate) use self::lease::LEASE;
 pub use self::money::{

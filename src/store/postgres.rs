@@ -7,6 +7,8 @@ use sqlx::PgConnection;
 use sqlx::migrate::{MigrateError, Migration, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode};
 
+use super::error::Fault;
+use super::inspection::Inspection;
 use super::pool::begin_postgres;
 
 /// Connections of one process.
@@ -24,8 +26,7 @@ type Trouble = Box<dyn std::error::Error + Send + Sync>;
 
 /// Connects, and brings the tables to the newest form. Returns whether they were changed.
 pub(super) async fn connect(url: &str) -> Result<(PgPool, bool), Trouble> {
-    let options = options(url)?;
-    let pool = PgPoolOptions::new().max_connections(MOST).acquire_timeout(PATIENCE).connect_with(options).await?;
+    let pool = pool(url).await?;
     match migrate(&pool).await {
         Ok(was_changed) => Ok((pool, was_changed)),
         Err(error) => {
@@ -33,6 +34,39 @@ pub(super) async fn connect(url: &str) -> Result<(PgPool, bool), Trouble> {
             Err(error.into())
         }
     }
+}
+
+async fn pool(url: &str) -> Result<PgPool, Trouble> {
+    let options = options(url)?;
+    tracing::debug!(host = options.get_host(), database = options.get_database(), "connecting to PostgreSQL");
+    let pool = PgPoolOptions::new().max_connections(MOST).acquire_timeout(PATIENCE).connect_with(options).await;
+    pool.map_err(|error| match error {
+        // The server does not listen, or its host does not answer.
+        sqlx::Error::PoolTimedOut => Fault::Away.into(),
+        error => error.into(),
+    })
+}
+
+/// Looks at the records and changes nothing. `None` if there are no tables yet.
+pub(super) async fn inspect(url: &str) -> Result<Option<Inspection>, Trouble> {
+    let pool = pool(url).await?;
+    let found = look(&pool).await;
+    pool.close().await;
+    found
+}
+
+async fn look(pool: &PgPool) -> Result<Option<Inspection>, Trouble> {
+    let mut transaction = begin_postgres(pool).await?;
+    if !has_tables(&mut transaction).await? {
+        return Ok(None);
+    }
+    let is_older = !pending(&mut transaction).await?.is_empty();
+    let counts = "SELECT count(*), count(*) FILTER (WHERE is_open = 1), count(*) FILTER (WHERE status = 'unknown'),
+                         pg_total_relation_size('jobs') FROM jobs";
+    let counts = sqlx::query_as(counts).persistent(false).fetch_one(&mut *transaction).await?;
+    let (jobs, open, unknown, bytes): (i64, i64, i64, i64) = counts;
+    let bytes = u64::try_from(bytes).unwrap_or_default();
+    Ok(Some(Inspection { jobs, open, unknown, bytes, is_older }))
 }
 
 /// TLS with a certificate that is checked, unless the URL says otherwise or the database is on this machine.
@@ -57,8 +91,7 @@ fn options(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
 /// another client of a pooler.
 async fn migrate(pool: &PgPool) -> Result<bool, MigrateError> {
     let mut transaction = begin_postgres(pool).await?;
-    let exists = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL").persistent(false);
-    if exists.fetch_one(&mut *transaction).await? && pending(&mut transaction).await?.is_empty() {
+    if has_tables(&mut transaction).await? && pending(&mut transaction).await?.is_empty() {
         return Ok(false);
     }
     // A migration of many rows takes its time, and the second server waits for the first.
@@ -89,6 +122,11 @@ async fn migrate(pool: &PgPool) -> Result<bool, MigrateError> {
     }
     transaction.commit().await?;
     Ok(!pending.is_empty())
+}
+
+async fn has_tables(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let exists = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL");
+    exists.persistent(false).fetch_one(connection).await
 }
 
 /// The table in which sqlx keeps what was migrated, so that its command line can show it.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::report::Line;
 use crate::config::{Config, ResourceMode};
 use crate::media::Roots;
-use crate::store::{Store, inspect};
+use crate::store::{Store, inspect, inspect_server};
 use crate::telemetry::in_words;
 use crate::tools::speech::player::Player;
 
@@ -93,17 +93,22 @@ fn folder(check: &'static str, setting: &str, path: &Path) -> Line {
 
 /// The records: how many, how large, and whether they are intact.
 pub(super) async fn records(config: &Config) -> Line {
-    let file = config.data_dir.join(Store::FILE);
-    match inspect(&config.data_dir).await {
+    let (place, found) = match &config.store_url {
+        Some(url) => ("PostgreSQL".to_owned(), inspect_server(url).await),
+        None => {
+            let file = config.data_dir.join(Store::FILE).display().to_string();
+            (file, inspect(&config.data_dir).await)
+        }
+    };
+    match found {
         Ok(None) => Line::ok("jobs", "no job has been recorded yet"),
         Ok(Some(found)) => {
             let size = format!("{} KiB", found.bytes.div_ceil(1024));
+            // PostgreSQL checks its pages itself.
+            let size = if config.store_url.is_some() { size } else { format!("{size}, intact") };
             let text = format!(
-                "{} jobs in {} ({size}, intact), {} of them running, {} with an unknown outcome",
-                found.jobs,
-                file.display(),
-                found.open,
-                found.unknown
+                "{} jobs in {place} ({size}), {} of them running, {} with an unknown outcome",
+                found.jobs, found.open, found.unknown
             );
             let text = if found.is_older {
                 format!("{text}; from an older version, and updated by the next start")
