@@ -1,5 +1,6 @@
 //! PostgreSQL as the database of several servers.
 
+use std::net::IpAddr;
 use std::str::FromStr as _;
 use std::time::Duration;
 
@@ -73,8 +74,9 @@ async fn look(pool: &PgPool) -> Result<Option<Inspection>, Trouble> {
 fn options(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
     let names_mode = url.split_once('?').is_some_and(|(_, query)| query.split('&').any(|pair| pair.starts_with("sslmode=")));
     let options = PgConnectOptions::from_str(url)?;
-    let is_here = options.get_socket().is_some()
-        || ["localhost", "127.0.0.1", "::1", "[::1]"].contains(&options.get_host());
+    let host = options.get_host().trim_matches(['[', ']']);
+    let is_loopback = host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback());
+    let is_here = options.get_socket().is_some() || is_loopback;
     let options = match (names_mode, is_here) {
         (true, _) => options,
         (false, true) => options.ssl_mode(PgSslMode::Disable),

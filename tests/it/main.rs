@@ -27,6 +27,9 @@ mod http_access;
 
 // The import rule, and a check that no file of this folder is left out.
 mod architecture;
+// PostgreSQL for tests, and several servers with one.
+mod fleet;
+mod postgres;
 // The catalogue as clients see it.
 mod catalogue;
 // README, the pages in docs and their tables.

@@ -308,6 +308,8 @@ fn program(url: &str, dir: &Path, settings: &[(&str, &str)]) -> Program {
         ("MINIMAX_MCP_BASE_PATH", &out),
         ("MINIMAX_DATA_DIR", &data),
     ];
+    let chosen = crate::postgres::chosen(dir);
+    all.extend(chosen.as_ref().map(|(name, value)| (*name, value.as_str())));
     all.extend(settings);
     let mut program = Program::start(&[], &all);
     program.initialize("2025-06-18");

@@ -1,0 +1,210 @@
+//! A real PostgreSQL for tests: its own cluster in a temporary folder, with a database for each folder of a test. On a machine
+//! without PostgreSQL the tests about it say so and check nothing.
+//!
+//! `MINIMAX_TEST_STORE=postgres cargo test --test it jobs money` runs other tests on it too: every server of the harness then
+//! has its job records there.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{LazyLock, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use sha2::{Digest as _, Sha256};
+use sqlx::{Connection as _, PgConnection};
+
+/// A server with its data in a temporary folder. It ends with the test program.
+pub struct Cluster {
+    port: u16,
+    programs: PathBuf,
+    /// Ends the server when its stdin is closed, also when this process is killed.
+    _keeper: Child,
+}
+
+/// The server that all tests share. `None` if PostgreSQL is not installed.
+static SHARED: LazyLock<Option<Cluster>> = LazyLock::new(Cluster::start);
+
+/// Whether other tests than those about PostgreSQL run on it too.
+static IS_CHOSEN: LazyLock<bool> =
+    LazyLock::new(|| std::env::var_os("MINIMAX_TEST_STORE").is_some_and(|store| store == "postgres"));
+
+/// The setting for a server whose folders are below `dir`, if this run is on PostgreSQL.
+pub fn chosen(dir: &Path) -> Option<(&'static str, String)> {
+    if !*IS_CHOSEN {
+        return None;
+    }
+    let url = database(dir).expect("MINIMAX_TEST_STORE is postgres, and PostgreSQL is not installed");
+    Some(("MINIMAX_STORE_URL", url))
+}
+
+/// The URL of the database for a folder, which is made when it is first asked for. `None` without PostgreSQL.
+pub fn database(dir: &Path) -> Option<String> {
+    let cluster = SHARED.as_ref();
+    if cluster.is_none() {
+        eprintln!("skipped: PostgreSQL is not installed (Debian: apt install postgresql)");
+    }
+    cluster.map(|cluster| cluster.database(dir))
+}
+
+/// A connection of a test to the database for a folder.
+pub async fn connect(dir: &Path) -> PgConnection {
+    PgConnection::connect(&format!("{}?sslmode=disable", database(dir).unwrap())).await.unwrap()
+}
+
+impl Cluster {
+    /// Starts a server. `None` if PostgreSQL is not installed.
+    #[cfg(not(unix))]
+    pub fn start() -> Option<Self> {
+        None
+    }
+
+    /// Starts a server. `None` if PostgreSQL is not installed.
+    #[cfg(unix)]
+    pub fn start() -> Option<Self> {
+        let programs = programs()?;
+        let dir = folder().keep();
+        let data = dir.join("data");
+        let mut initdb = as_nobody(Command::new(programs.join("initdb")), &dir);
+        initdb.args(["-U", "postgres", "--auth=trust", "-E", "UTF8", "--locale=C", "--no-sync", "-D"]).arg(&data);
+        let made = initdb.output().unwrap();
+        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        let port = free_port();
+        // The shell outlives this process by a moment, however it ends.
+        let script = "\"$@\" & server=$!; read _; kill -QUIT $server; wait; rm -rf \"$FOLDER\"";
+        let mut keeper = as_nobody(Command::new("/bin/sh"), &dir);
+        keeper.args(["-c", script, "sh"]).arg(programs.join("postgres")).arg("-D").arg(&data);
+        keeper.args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]);
+        keeper.args(["-c", "max_connections=300", "-c", "unix_socket_directories="]);
+        keeper.args(["-c", "synchronous_commit=off", "-c", "default_transaction_isolation=read committed"]);
+        let log = std::fs::File::create(dir.join("log")).unwrap();
+        let keeper = keeper
+            .env("FOLDER", &dir)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let end = Instant::now() + Duration::from_secs(60);
+        let is_ready = || {
+            let mut ready = Command::new(programs.join("pg_isready"));
+            ready.args(["-q", "-h", "127.0.0.1", "-p", &port.to_string()]).status().unwrap().success()
+        };
+        while !is_ready() {
+            assert!(Instant::now() < end, "PostgreSQL does not start, see {}", dir.join("log").display());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Some(Self { port, programs, _keeper: keeper })
+    }
+
+    fn database(&self, dir: &Path) -> String {
+        static MADE: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
+        let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(dir.as_os_str().as_encoded_bytes()));
+        let name = format!("t{}", &digest[..24]);
+        // Held until the database is there.
+        let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+        if made.insert(name.clone()) {
+            let mut createdb = Command::new(self.programs.join("createdb"));
+            createdb.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "postgres", &name]);
+            let output = createdb.output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+        format!("postgres://postgres@127.0.0.1:{}/{name}", self.port)
+    }
+}
+
+/// PgBouncer in front of the shared server, in transaction mode and with three connections to a database.
+pub struct Pooler {
+    pub port: u16,
+    child: Child,
+    _dir: tempfile::TempDir,
+}
+
+impl Pooler {
+    /// `None` if PgBouncer is not installed.
+    pub fn start() -> Option<Self> {
+        let program = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/opt/homebrew/bin/pgbouncer"];
+        let Some(program) = program.into_iter().find(|program| Path::new(program).is_file()) else {
+            eprintln!("skipped: PgBouncer is not installed (Debian: apt install pgbouncer)");
+            return None;
+        };
+        let dir = folder();
+        let (port, server) = (free_port(), SHARED.as_ref()?.port);
+        let settings = format!(
+            "[databases]\n* = host=127.0.0.1 port={server} user=postgres\n\
+             [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = any\n\
+             pool_mode = transaction\ndefault_pool_size = 3\n"
+        );
+        let file = dir.path().join("pgbouncer.ini");
+        std::fs::write(&file, settings).unwrap();
+        let mut command = as_nobody(Command::new(program), dir.path());
+        command.arg(&file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn().unwrap();
+        let end = Instant::now() + Duration::from_secs(20);
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(Instant::now() < end, "PgBouncer does not start");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Some(Self { port, child, _dir: dir })
+    }
+}
+
+impl Drop for Pooler {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A folder for a server, which does not run as root.
+#[cfg(unix)]
+fn folder() -> tempfile::TempDir {
+    use std::os::unix::fs::{MetadataExt as _, chown};
+
+    let dir = tempfile::Builder::new().prefix("minimax-postgres-").tempdir_in("/tmp").unwrap();
+    if dir.path().metadata().unwrap().uid() == 0 {
+        chown(dir.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+    dir
+}
+
+#[cfg(not(unix))]
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+#[cfg(not(unix))]
+fn as_nobody(command: Command, _: &Path) -> Command {
+    command
+}
+
+#[cfg(unix)]
+const NOBODY: u32 = 65_534;
+
+/// Runs the command as the owner of the folder.
+#[cfg(unix)]
+fn as_nobody(mut command: Command, dir: &Path) -> Command {
+    use std::os::unix::fs::MetadataExt as _;
+    use std::os::unix::process::CommandExt as _;
+
+    if dir.metadata().unwrap().uid() == NOBODY {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    command.current_dir(dir);
+    command
+}
+
+/// The folder of PostgreSQL's programs. Debian keeps them out of the search path.
+#[cfg(unix)]
+fn programs() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().filter_map(Result::ok);
+    let mut folders: Vec<_> = versions.map(|version| version.path().join("bin")).collect();
+    folders.sort();
+    folders.reverse();
+    folders.extend(std::env::split_paths(&path));
+    folders.into_iter().find(|folder| folder.join("initdb").is_file() && folder.join("pg_isready").is_file())
+}
