@@ -162,6 +162,16 @@ pub(super) enum Command {
     /// several times, also at once.
     #[command(display_order = 11)]
     Migrate,
+    /// Copy the job records of a data folder into the PostgreSQL database of MINIMAX_STORE_URL.
+    ///
+    /// No server may use the folder meanwhile. Nothing is removed from it. What is in the database already stays as it
+    /// is, so an interrupted copy can be started again.
+    #[command(display_order = 11)]
+    Import {
+        /// The data folder; the one of the settings by default.
+        #[arg(value_name = "DIR")]
+        from: Option<PathBuf>,
+    },
     /// Explain every setting, with its value and where it comes from.
     #[command(display_order = 11)]
     Settings {
@@ -228,6 +238,7 @@ impl Command {
             | Self::Login(_)
             | Self::Logout
             | Self::Migrate
+            | Self::Import { .. }
             | Self::Completions { .. }
             | Self::Man { .. } => None,
         }
@@ -241,7 +252,8 @@ impl Command {
     /// Whether the key that `login` stored is of no use: MiniMax is simulated, or the command is about that key.
     pub(super) fn needs_no_stored_key(&self, config: &Config) -> bool {
         match self {
-            Self::Demo { .. } | Self::Sandbox { .. } | Self::Login(_) | Self::Logout | Self::Migrate => true,
+            Self::Demo { .. } | Self::Sandbox { .. } | Self::Login(_) | Self::Logout => true,
+            Self::Migrate | Self::Import { .. } => true,
             Self::Serve { http, world, .. } => world.sandbox || (http.is_some() && config.http.caller_keys),
             Self::Call { world, .. }
             | Self::Tools { world, .. }

@@ -3,6 +3,7 @@
 mod arguments;
 mod checks;
 mod completions;
+mod database;
 #[cfg(feature = "sandbox")]
 mod demo;
 mod doctor;
@@ -35,7 +36,6 @@ use crate::facts;
 use crate::media::private;
 use crate::serve::http::access::Access;
 use crate::serve::{http, stdio};
-use crate::store;
 use crate::telemetry::{self, in_words};
 use crate::tools;
 
@@ -199,7 +199,8 @@ async fn obey(
         }
         Command::Demo { out } => Box::pin(sandbox::run_demo(&out, &places())).await?,
         Command::Sandbox { port, dir } => sandbox::run_alone(port, dir).await?,
-        Command::Migrate => migrate(&config).await?,
+        Command::Migrate => database::migrate(&config).await?,
+        Command::Import { from } => database::import(&config, from.as_deref()).await?,
         Command::Settings { json, .. } => settings_table::print(&config, flags, environment, json)?,
         Command::Completions { shell } => completions::print(shell)?,
         Command::Man { command } => completions::print_manual(command.as_deref())?,
@@ -219,20 +220,6 @@ async fn obey(
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Creates or updates the tables in PostgreSQL.
-async fn migrate(config: &Config) -> Outcome {
-    if let Some(problem) = config.problems.iter().find(|problem| problem.name == "MINIMAX_STORE_URL") {
-        return Err(problem.to_string().into());
-    }
-    let Some(url) = &config.store_url else {
-        return Err("MINIMAX_STORE_URL is not set. SQLite's file is updated by the next start".into());
-    };
-    let was_changed = store::migrate(url).await.map_err(|error| format!("{error}. {}", error.advice()))?;
-    let words = if was_changed { "the tables are now up to date" } else { "the tables were up to date" };
-    writeln!(io::stdout(), "{words}")?;
-    Ok(())
 }
 
 async fn serve(config: Config, at_sandbox: bool, http: Option<(SocketAddr, http::Options)>) -> Outcome {

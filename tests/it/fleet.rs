@@ -255,6 +255,40 @@ fn a_database_that_cannot_be_used_buys_nothing_and_its_password_is_never_said() 
     assert_eq!(fleet.sandbox.paid().len(), 0);
 }
 
+#[test]
+fn the_records_of_a_folder_are_copied_once_and_go_on_at_every_server() {
+    let Some(fleet) = Fleet::new(Pace { polls: 3, seconds: 3.0, ..quick() }) else { return };
+    let alone = |settings: &[(&str, &str)]| {
+        let data = fleet.dir.path().join("alone").display().to_string();
+        let mut all = vec![("MINIMAX_DATA_DIR", data.as_str()), ("MINIMAX_STORE_URL", "")];
+        all.extend(settings);
+        Victim::start(command(&fleet.sandbox.url(), fleet.dir.path(), &all)).ready()
+    };
+    let import = || {
+        let mut import = Command::new(env!("CARGO_BIN_EXE_minimax-mcp"));
+        import.arg("import").arg(fleet.dir.path().join("alone")).env_clear();
+        let output = import.env("HOME", fleet.dir.path()).env("MINIMAX_STORE_URL", &fleet.url).output().unwrap();
+        (output.status.success(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    };
+    let mut first = alone(&[]);
+    let image = first.call("text_to_image", json!({ "prompt": "A fox \u{0}", "idempotency_key": "k" }));
+    let video = first.call("generate_video", json!({ "prompt": "A hen", "wait_seconds": 0 }));
+    let (is_done, said) = import();
+    assert!(!is_done && said.contains("end it first"), "{said}");
+    first.kill();
+    let (is_done, said) = import();
+    assert!(is_done && said.contains("jobs: 2 copied, 0 there already"), "{said}");
+    assert!(said.contains("spending: 2 copied, 0 there already"), "{said}");
+    let (is_done, said) = import();
+    assert!(is_done && said.contains("jobs: 0 copied, 2 there already"), "{said}");
+    let mut replica = fleet.replica("a", &[]);
+    let again = replica.call("text_to_image", json!({ "prompt": "A fox \u{0}", "idempotency_key": "k" }));
+    assert_eq!(again["structuredContent"]["job_id"], image["structuredContent"]["job_id"], "{again}");
+    let job = json!({ "job_id": video["structuredContent"]["job_id"], "wait_seconds": 60 });
+    assert_eq!(replica.call("get_job", job)["structuredContent"]["status"], "succeeded", "{}", replica.log());
+    assert_eq!(fleet.sandbox.paid().len(), 2);
+}
+
 /// Old rows go at one server, and what was spent in them stays counted, also when all servers sweep at once.
 #[test]
 fn servers_that_remove_old_rows_at_the_same_time_count_them_once() {
