@@ -156,13 +156,13 @@ pub(super) enum Command {
         #[command(flatten)]
         world: World,
     },
-    /// Create or update the tables in the PostgreSQL database of MINIMAX_STORE_URL.
+    /// Create or update the tables in the database of MINIMAX_STORE_URL.
     ///
     /// A server does this when it starts. This command does it before, with a user that may change tables. It may run
     /// several times, also at once.
     #[command(display_order = 11)]
     Migrate,
-    /// Copy the job records of a data folder into the PostgreSQL database of MINIMAX_STORE_URL.
+    /// Copy the job records of a data folder to the database of MINIMAX_STORE_URL.
     ///
     /// No server may use the folder meanwhile. Nothing is removed from it. What is in the database already stays as it
     /// is, so an interrupted copy can be started again.

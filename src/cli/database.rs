@@ -24,7 +24,8 @@ pub(super) async fn import(config: &Config, from: Option<&Path>) -> Outcome {
         return Err(format!("there is no {} in {}", Store::FILE, from.display()).into());
     };
     for copied in tables {
-        let mut words = format!("{}: {} copied, {} there already", copied.table, copied.written, copied.known);
+        let mut words =
+            format!("{}: {} copied, {} there already", copied.table, copied.written, copied.known);
         if copied.unreadable > 0 {
             words.push_str(&format!(", {} unreadable", copied.unreadable));
         }

@@ -37,7 +37,11 @@ pub(super) fn read(value: &str) -> Result<(SecretString, Option<&'static str>), 
                 return Err(format!("has the sslmode `{value}`; must be one of {}", MODES.join(", ")));
             }
             "host" if value.starts_with('/') => is_socket = true,
-            "host" => return Err(format!("has the host `{value}`; must be a folder of sockets, such as /run/postgresql")),
+            "host" => {
+                return Err(format!(
+                    "has the host `{value}`; must be a folder of sockets, such as /run/postgresql"
+                ));
+            }
             _ => {}
         }
     }

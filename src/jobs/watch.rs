@@ -87,9 +87,11 @@ impl Jobs {
             let active = self.shared.registry.ids();
             match store.renew(&active).await {
                 Ok(()) => {
-                    let known: Vec<_> = active.into_iter().chain(unreadable.iter().cloned()).collect();
+                    let mut known: Vec<_> = active.into_iter().chain(unreadable.iter().cloned()).collect();
                     for jobs in self.of_each_tenant() {
-                        jobs.adopt_open(&store, &known, &mut unreadable).await;
+                        if let Err(error) = jobs.adopt_open(&store, &mut known, &mut unreadable).await {
+                            tracing::warn!(%error, "open jobs cannot be taken over");
+                        }
                     }
                 }
                 Err(error) => tracing::warn!(%error, "leases were not renewed"),
@@ -102,27 +104,33 @@ impl Jobs {
         }
     }
 
-    async fn adopt_open(&self, store: &Store, known: &[String], unreadable: &mut HashSet<String>) {
-        let claiming = async {
-            let mut due = store.due(&self.tenant.name, known).await?;
-            due.retain(|id| self.shared.registry.find(id).is_none() && !self.shared.spool.has(id));
-            if due.is_empty() { Ok(Vec::new()) } else { store.claim_all(&due).await }
-        };
-        let claimed = match claiming.await {
-            Ok(claimed) => claimed,
-            Err(error) => return tracing::warn!(%error, "open jobs cannot be taken over"),
-        };
-        for (id, job) in claimed {
-            match job {
-                Ok(job) => {
-                    tracing::info!(job = id, "adopted from a process that has ended");
-                    drop(self.work_on(&self.shared.spool.amend(job)));
-                }
-                Err(error) => {
-                    tracing::warn!(job = id, %error, "an open job cannot be taken over");
-                    // This process never can.
-                    if error.is_unreadable() {
-                        unreadable.insert(id);
+    /// Takes over what is due, a batch at a time. Adds what it has seen to `known`.
+    async fn adopt_open(
+        &self,
+        store: &Store,
+        known: &mut Vec<String>,
+        unreadable: &mut HashSet<String>,
+    ) -> Result<(), StoreError> {
+        loop {
+            let due = store.due(&self.tenant.name, known).await?;
+            if due.is_empty() {
+                return Ok(());
+            }
+            known.extend(due.iter().cloned());
+            let is_new = |id: &String| self.shared.registry.find(id).is_none() && !self.shared.spool.has(id);
+            let due: Vec<_> = due.into_iter().filter(is_new).collect();
+            for (id, job) in store.claim_all(&due).await? {
+                match job {
+                    Ok(job) => {
+                        tracing::info!(job = id, "adopted from a process that has ended");
+                        drop(self.work_on(&self.shared.spool.amend(job)));
+                    }
+                    Err(error) => {
+                        tracing::warn!(job = id, %error, "an open job cannot be taken over");
+                        // This process never can.
+                        if error.is_unreadable() {
+                            unreadable.insert(id);
+                        }
                     }
                 }
             }

@@ -192,7 +192,9 @@ impl StoreError {
         let place = place.into();
         let cause = match Cause::of(&*source) {
             // sqlx reports an end of a connection in several ways. What the server itself says has a code.
-            Cause::Other if place.is_server() && source.downcast_ref().is_some_and(is_of_connection) => Cause::Away,
+            Cause::Other if place.is_server() && source.downcast_ref().is_some_and(is_of_connection) => {
+                Cause::Away
+            }
             cause => cause,
         };
         Self { place, cause, source }
@@ -225,8 +227,8 @@ impl StoreError {
                  nothing new is bought."
             }
             Cause::Refused => {
-                "Correct user, password and database in MINIMAX_STORE_URL. The user must own the tables, and the server \
-                 must accept writes."
+                "Correct user, password and database in MINIMAX_STORE_URL. The user must be allowed to write to the tables, and \
+                 at the first start to create them; the server must accept writes."
             }
             Cause::Version => {
                 "Another version of minimax-mcp, probably a newer one, has used this folder: update this one, or \

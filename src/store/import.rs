@@ -111,10 +111,7 @@ const TABLES: &[(&str, &[Column])] = &[
             Integer("updated_at"),
         ],
     ),
-    (
-        "answers",
-        &[Text("principal"), Text("account"), Text("digest"), Text("body"), Integer("created_at")],
-    ),
+    ("answers", &[Text("principal"), Text("account"), Text("digest"), Text("body"), Integer("created_at")]),
 ];
 
 /// What was copied of one table.

@@ -7,8 +7,8 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 
 use super::database::Store;
-use super::inspection::Inspection;
 use super::error::{Fault, Place, StoreError};
+use super::inspection::Inspection;
 use super::postgres;
 
 /// Inspects the records in `folder`. `None` if there are none yet.

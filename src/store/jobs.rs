@@ -58,7 +58,8 @@ impl Store {
         purchase: Option<(&Purchase, &Limits)>,
     ) -> Result<Inserted, StoreError> {
         let mut transaction = self.begin().await?;
-        let is_limited = purchase.is_some_and(|(purchase, limits)| !limits.with(purchase.allowance).is_empty());
+        let is_limited =
+            purchase.is_some_and(|(purchase, limits)| !limits.with(purchase.allowance).is_empty());
         if is_limited || job.state.task().is_some() {
             self.lock_account(&mut transaction, &job.account).await?;
         }
@@ -187,11 +188,7 @@ impl Store {
             "SELECT 1 FROM jobs WHERE id = ?1 AND body ->> '$.cancel_requested'",
             "SELECT 1 FROM jobs WHERE id = ?1 AND CAST(body AS json) ->> 'cancel_requested' = 'true'",
         );
-        let row = row
-            .bind(id)
-            .fetch_optional(self.readers())
-            .await
-            .map_err(|error| self.fail(error))?;
+        let row = row.bind(id).fetch_optional(self.readers()).await.map_err(|error| self.fail(error))?;
         Ok(row.is_some())
     }
 

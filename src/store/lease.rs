@@ -10,7 +10,7 @@ use crate::clock::now;
 /// after the clock was set: then live leases look expired until they are renewed.
 pub const LEASE: i64 = 6_000;
 
-/// The most jobs that a process takes over at once. Other processes take the others meanwhile.
+/// The most jobs that a process takes over at once. Other processes take others meanwhile.
 const BATCH: u32 = 100;
 
 /// No other live process has the job. `?1` is this process, `?2` the present, `?3` the length of a lease, and `?4` says that the
@@ -50,6 +50,9 @@ impl Store {
         &self,
         ids: &[String],
     ) -> Result<Vec<(String, Result<Job, StoreError>)>, StoreError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
         let sql = concat!(
             "WITH free AS MATERIALIZED (
                 SELECT id FROM jobs WHERE id IN (SELECT value FROM ?5) AND ",
@@ -125,7 +128,7 @@ impl Store {
     }
 
     /// The open jobs of the account that this process has to work on, except those in `known`: its own, those of dead
-    /// processes, and those whose lease lies far ahead because the clock was set back.
+    /// processes, and those whose lease lies far ahead because the clock was set back. At most a batch of them.
     pub async fn due(&self, account: &str, known: &[String]) -> Result<Vec<String>, StoreError> {
         let sql = concat!(
             "SELECT id FROM jobs WHERE is_open = 1 AND account = ?5 AND ",

@@ -84,12 +84,8 @@ impl Store {
     ) -> Result<Spent, StoreError> {
         // Rows from the future, after the clock was set back, count too.
         let sql = format!("SELECT {SUMS} FROM spending WHERE {whose} AND currency = ?2 AND created_at > ?3");
-        let row = query(sql)
-            .bind(account)
-            .bind(currency)
-            .bind_moment(earliest(), -DAY)
-            .fetch_one(connection)
-            .await;
+        let row =
+            query(sql).bind(account).bind(currency).bind_moment(earliest(), -DAY).fetch_one(connection).await;
         row.and_then(|row| spent(&row)).map_err(|error| self.fail(error))
     }
 
@@ -237,11 +233,7 @@ impl Store {
     }
 
     /// Updates the row of a job to the job's state. Jobs of older versions and adopted tasks have no row.
-    pub(super) async fn account_for(
-        &self,
-        connection: &mut Connection,
-        job: &Job,
-    ) -> Result<(), StoreError> {
+    pub(super) async fn account_for(&self, connection: &mut Connection, job: &Job) -> Result<(), StoreError> {
         let (state, actual) = standing(job);
         #[cfg(feature = "crash-points")]
         if state != PurchaseState::Reserved {
@@ -295,13 +287,12 @@ impl Store {
         connection: &mut Connection,
         account: &str,
     ) -> Result<Vec<String>, StoreError> {
-        let rows =
-            query("SELECT DISTINCT currency FROM spending WHERE account = ?1 AND created_at > ?2")
-                .bind(account)
-                .bind_moment(earliest(), -DAY)
-                .fetch_all(connection)
-                .await
-                .map_err(|error| self.fail(error))?;
+        let rows = query("SELECT DISTINCT currency FROM spending WHERE account = ?1 AND created_at > ?2")
+            .bind(account)
+            .bind_moment(earliest(), -DAY)
+            .fetch_all(connection)
+            .await
+            .map_err(|error| self.fail(error))?;
         Ok(rows.iter().filter_map(|row| row.try_get(0).ok()).collect())
     }
 
@@ -385,7 +376,8 @@ impl Store {
         let known = query(
             "SELECT state FROM spending WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM jobs WHERE id = ?1) FOR UPDATE",
         );
-        let known = known.bind(id).fetch_optional(&mut *connection).await.map_err(|error| self.fail(error))?;
+        let known =
+            known.bind(id).fetch_optional(&mut *connection).await.map_err(|error| self.fail(error))?;
         let Some(known) = known else { return Ok(false) };
         let known: String = known.try_get(0).map_err(|error| self.fail(error))?;
         if state == PurchaseState::Reserved || actual.is_some_and(|actual| actual < 0) {

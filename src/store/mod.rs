@@ -51,8 +51,8 @@ pub(crate) use self::lease::LEASE;
 pub use self::money::{
     Denied, Limit, Limits, NotBought, Purchase, PurchaseState, Spending, Spent, amount_words, millionths,
 };
-pub use self::queries::{Filter, Page};
 pub use self::open::migrate;
+pub use self::queries::{Filter, Page};
 pub(crate) use self::record::MOST_FILES;
 pub use self::record::{Cost, Job, JobFile, Kind, OnDisk, Wrapped};
 pub use self::remote_ids::{Owner, RemoteKind};

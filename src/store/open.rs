@@ -32,7 +32,9 @@ impl Store {
         make_private(folder).await.map_err(|error| fail(error.into()))?;
         let presence = enter(folder).await.map_err(|error| fail(error.into()))?;
         let damaged = match connect(&path).await {
-            Ok(pool) => return Self::with(pools(pool, &path), folder.into(), owner, Some(presence), None).await,
+            Ok(pool) => {
+                return Self::with(pools(pool, &path), folder.into(), owner, Some(presence), None).await;
+            }
             Err(error) => fail(error),
         };
         if !damaged.is_damaged() {

@@ -61,9 +61,7 @@ impl Pool {
     /// A transaction. In SQLite it holds the write lock.
     pub(super) async fn begin(&self) -> Result<Connection, sqlx::Error> {
         match self {
-            Self::Sqlite(pool) => {
-                pool.begin_with("BEGIN IMMEDIATE").await.map(Connection::SqliteTransaction)
-            }
+            Self::Sqlite(pool) => pool.begin_with("BEGIN IMMEDIATE").await.map(Connection::SqliteTransaction),
             Self::Postgres(pool) => begin_postgres(pool).await.map(Connection::Postgres),
         }
     }

@@ -40,7 +40,8 @@ pub(super) async fn connect(url: &str) -> Result<(PgPool, bool), Trouble> {
 async fn pool(url: &str) -> Result<PgPool, Trouble> {
     let options = options(url)?;
     tracing::debug!(host = options.get_host(), database = options.get_database(), "connecting to PostgreSQL");
-    let pool = PgPoolOptions::new().max_connections(MOST).acquire_timeout(PATIENCE).connect_with(options).await;
+    let pool =
+        PgPoolOptions::new().max_connections(MOST).acquire_timeout(PATIENCE).connect_with(options).await;
     pool.map_err(|error| match error {
         // The server does not listen, or its host does not answer.
         sqlx::Error::PoolTimedOut => Fault::Away.into(),
@@ -62,7 +63,8 @@ async fn look(pool: &PgPool) -> Result<Option<Inspection>, Trouble> {
         return Ok(None);
     }
     let is_older = !pending(&mut transaction).await?.is_empty();
-    let counts = "SELECT count(*), count(*) FILTER (WHERE is_open = 1), count(*) FILTER (WHERE status = 'unknown'),
+    let counts =
+        "SELECT count(*), count(*) FILTER (WHERE is_open = 1), count(*) FILTER (WHERE status = 'unknown'),
                          pg_total_relation_size('jobs') FROM jobs";
     let counts = sqlx::query_as(counts).persistent(false).fetch_one(&mut *transaction).await?;
     let (jobs, open, unknown, bytes): (i64, i64, i64, i64) = counts;
@@ -72,7 +74,9 @@ async fn look(pool: &PgPool) -> Result<Option<Inspection>, Trouble> {
 
 /// TLS with a certificate that is checked, unless the URL says otherwise or the database is on this machine.
 fn options(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
-    let names_mode = url.split_once('?').is_some_and(|(_, query)| query.split('&').any(|pair| pair.starts_with("sslmode=")));
+    let names_mode = url
+        .split_once('?')
+        .is_some_and(|(_, query)| query.split('&').any(|pair| pair.starts_with("sslmode=")));
     let options = PgConnectOptions::from_str(url)?;
     let host = options.get_host().trim_matches(['[', ']']);
     let is_loopback = host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback());
@@ -84,7 +88,11 @@ fn options(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
     };
     // PgBouncer refuses connections with parameters that it does not know.
     let options = options.extra_float_digits(None).statement_cache_capacity(0);
-    Ok(if options.get_application_name().is_none() { options.application_name("minimax-mcp") } else { options })
+    Ok(if options.get_application_name().is_none() {
+        options.application_name("minimax-mcp")
+    } else {
+        options
+    })
 }
 
 /// Brings the tables to the newest form, in one transaction. Servers that start at the same time wait for each other.
@@ -152,6 +160,7 @@ async fn pending(connection: &mut PgConnection) -> Result<Vec<&'static Migration
             None => return Err(MigrateError::VersionMissing(*version)),
         }
     }
-    let is_applied = |migration: &&Migration| applied.iter().any(|(version, _)| *version == migration.version);
+    let is_applied =
+        |migration: &&Migration| applied.iter().any(|(version, _)| *version == migration.version);
     Ok(MIGRATIONS.iter().filter(|migration| !is_applied(migration)).collect())
 }

@@ -59,22 +59,20 @@ impl Store {
 
     /// One job of any principal.
     pub async fn of_anybody(&self, id: &str) -> Result<Option<Job>, StoreError> {
-        let row =
-            query("SELECT body FROM jobs WHERE id = ?1").bind(id).fetch_optional(self.readers()).await;
+        let row = query("SELECT body FROM jobs WHERE id = ?1").bind(id).fetch_optional(self.readers()).await;
         row.map_err(|error| self.fail(error))?.map(|row| self.parse(&row)).transpose()
     }
 
     /// The job that was started with an `idempotency_key`.
     pub async fn by_key(&self, principal: &str, account: &str, key: &str) -> Result<Option<Job>, StoreError> {
-        let row = query(
-            "SELECT body FROM jobs WHERE principal = ?1 AND account = ?2 AND idempotency_key = ?3",
-        )
-        .bind(principal)
-        .bind(account)
-        .bind(key)
-        .fetch_optional(self.readers())
-        .await
-        .map_err(|error| self.fail(error))?;
+        let row =
+            query("SELECT body FROM jobs WHERE principal = ?1 AND account = ?2 AND idempotency_key = ?3")
+                .bind(principal)
+                .bind(account)
+                .bind(key)
+                .fetch_optional(self.readers())
+                .await
+                .map_err(|error| self.fail(error))?;
         row.map(|row| self.parse(&row)).transpose()
     }
 
@@ -121,13 +119,15 @@ impl Store {
     pub async fn counts(&self) -> Result<Vec<(String, String, i64)>, StoreError> {
         let rows = query("SELECT kind, status, COUNT(*) FROM jobs GROUP BY kind, status");
         let rows = rows.fetch_all(self.readers()).await.map_err(|error| self.fail(error))?;
-        let read = |row: &Row| -> Result<_, sqlx::Error> { Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)) };
+        let read =
+            |row: &Row| -> Result<_, sqlx::Error> { Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)) };
         rows.iter().map(|row| read(row).map_err(|error| self.fail(error))).collect()
     }
 
     /// A page of jobs, newest first, and where the next one begins.
     pub async fn list(&self, principal: &str, filter: &Filter) -> Result<Page, StoreError> {
-        let mut query = either(LISTED, LISTED_POSTGRES).push(" FROM jobs WHERE principal = ").push_bind(principal);
+        let mut query =
+            either(LISTED, LISTED_POSTGRES).push(" FROM jobs WHERE principal = ").push_bind(principal);
         if let Some(status) = &filter.status {
             query = query.push(" AND status = ").push_bind(status);
         }

@@ -66,7 +66,8 @@ const FIND: &str = "SELECT asked.value AS asked, known.id, known.account, known.
      CROSS JOIN remote_ids AS known ON known.kind = ?2 AND known.id = asked.value COLLATE NOCASE
      WHERE known.account = ?3 OR (known.account >= ?4 AND known.account < ?4 || 'g')";
 
-const FIND_POSTGRES: &str = "SELECT asked.value AS asked, known.id, known.account, known.principal, known.pending_job
+const FIND_POSTGRES: &str =
+    "SELECT asked.value AS asked, known.id, known.account, known.principal, known.pending_job
      FROM ?1 AS asked
      JOIN remote_ids AS known ON known.kind = ?2 AND lower(known.id) = lower(asked.value COLLATE \"C\")
      WHERE known.account = ?3 OR (known.account >= ?4 AND known.account < ?4 || 'g')";
@@ -159,11 +160,7 @@ impl Store {
     }
 
     /// Records every id that MiniMax has named for this job. Part of each write of a job.
-    pub(super) async fn record_ids(
-        &self,
-        connection: &mut Connection,
-        job: &Job,
-    ) -> Result<(), StoreError> {
+    pub(super) async fn record_ids(&self, connection: &mut Connection, job: &Job) -> Result<(), StoreError> {
         let is_bought = !job.request.is_null();
         let task = job.state.task().map(|task| (RemoteKind::Task, task.id.as_str()));
         let files = job.file_ids.iter().chain(job.files.iter().filter_map(|file| file.file_id.as_ref()));
@@ -369,10 +366,10 @@ mod tests {
                 "EXPLAIN QUERY PLAN {}",
                 sql.replace("FROM ?1", "FROM json_each(?1)")
             )))
-                .bind("[]")
-                .bind("file")
-                .bind("host")
-                .bind(None::<&str>);
+            .bind("[]")
+            .bind("file")
+            .bind("host")
+            .bind(None::<&str>);
             let rows = rows.fetch_all(store.sqlite()).await.unwrap();
             let plan: Vec<String> = rows.iter().map(|row| sqlx::Row::get(row, "detail")).collect();
             assert!(plan.iter().any(|step| step.contains(indexed)), "{sql}: {plan:?}");

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{AssertSqlSafe, ColumnIndex, Decode, Postgres, Sqlite, SqlSafeStr as _, Type};
+use sqlx::{AssertSqlSafe, ColumnIndex, Decode, Postgres, SqlSafeStr as _, Sqlite, Type};
 
 use super::pool::{Connection, Pool, begin_postgres};
 
@@ -221,10 +221,7 @@ impl<'q> Query<'q> {
     }
 
     /// Runs the statement and returns its first row.
-    pub(super) async fn fetch_optional<'c>(
-        self,
-        on: impl Into<On<'c>>,
-    ) -> Result<Option<Row>, sqlx::Error> {
+    pub(super) async fn fetch_optional<'c>(self, on: impl Into<On<'c>>) -> Result<Option<Row>, sqlx::Error> {
         Ok(self.fetch_all(on).await?.into_iter().next())
     }
 

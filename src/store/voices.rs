@@ -58,7 +58,8 @@ impl Store {
         principal: Option<&str>,
         voice: Option<&str>,
     ) -> Result<Vec<MadeVoice>, StoreError> {
-        let query = either(UNUSED, UNUSED_POSTGRES).bind(account).bind(since).bind(principal).bind(voice).bind(MOST);
+        let query =
+            either(UNUSED, UNUSED_POSTGRES).bind(account).bind(since).bind(principal).bind(voice).bind(MOST);
         let rows = query.fetch_all(self.readers()).await.map_err(|error| self.fail(error))?;
         let read = |row: &Row| -> Result<MadeVoice, sqlx::Error> {
             Ok(MadeVoice { id: row.try_get(0)?, tool: row.try_get(1)?, created_at: row.try_get(2)? })

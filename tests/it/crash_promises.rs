@@ -30,7 +30,8 @@ pub async fn rows(data: &Path) -> usize {
     let dir = data.parent().unwrap();
     if postgres::chosen(dir).is_some() {
         let mut connection = postgres::connect(dir).await;
-        let count: i64 = sqlx::query_scalar("SELECT count(*) FROM jobs").fetch_one(&mut connection).await.unwrap();
+        let count: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM jobs").fetch_one(&mut connection).await.unwrap();
         return usize::try_from(count).unwrap();
     }
     let url = format!("sqlite://{}", data.join("jobs.sqlite3").display());

@@ -27,7 +27,8 @@ impl Fleet {
     fn new(pace: Pace) -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         let url = postgres::database(dir.path())?;
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let sandbox = runtime.block_on(Sandbox::start(Options { pace, ..Options::default() })).unwrap();
         for folder in ["out", "home"] {
             std::fs::create_dir_all(dir.path().join(folder)).unwrap();
@@ -113,7 +114,8 @@ fn one_key_at_three_servers_at_once_is_one_order() {
 fn a_job_is_known_at_every_server_and_finished_by_another_when_its_own_dies() {
     let Some(fleet) = Fleet::new(Pace { polls: 3, seconds: 6.0, ..quick() }) else { return };
     let [mut first, mut second] = ["a", "b"].map(|name| fleet.replica(name, &[]));
-    let arguments = json!({ "prompt": "A fox \u{0} of\u{2028}old", "wait_seconds": 0, "idempotency_key": "k" });
+    let arguments =
+        json!({ "prompt": "A fox \u{0} of\u{2028}old", "wait_seconds": 0, "idempotency_key": "k" });
     let started = first.call("generate_video", arguments.clone())["structuredContent"].clone();
     let job = json!({ "job_id": started["job_id"], "wait_seconds": 0 });
     assert_eq!(second.call("get_job", job)["structuredContent"]["status"], "running");
@@ -159,8 +161,10 @@ fn a_database_that_ends_and_starts_again_loses_and_repeats_nothing() {
         let started = replica.call("generate_video", arguments);
         jobs.extend(started["structuredContent"]["job_id"].as_str().map(str::to_owned));
         // Every connection breaks, as when the server is restarted.
-        fleet.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-                   WHERE datname = current_database() AND pid <> pg_backend_pid()");
+        fleet.run(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                   WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        );
     }
     for job in &jobs {
         let view = replica.call("get_job", json!({ "job_id": job, "wait_seconds": 60 }));
@@ -203,6 +207,45 @@ fn servers_behind_a_pooler_work_as_without_one() {
     assert_eq!(fleet.count(locks), 0, "no lock outlives its transaction");
 }
 
+/// Orders arrive while the server of the database is killed and started again.
+#[cfg(unix)]
+#[test]
+fn a_database_that_is_killed_in_the_middle_of_buying_loses_and_repeats_nothing() {
+    let Some(mut fleet) = Fleet::new(Pace { polls: 3, seconds: 2.0, ..quick() }) else { return };
+    let Some(mut cluster) = postgres::Cluster::start() else { return };
+    fleet.url = cluster.database(fleet.dir.path());
+    let mut replicas = ["a", "b"].map(|name| fleet.replica(name, &[]));
+    for replica in &mut replicas {
+        replica.call("list_jobs", json!({}));
+    }
+    let order = |number: usize| {
+        let arguments = json!({ "prompt": format!("Fox number {number}"), "wait_seconds": 0, "idempotency_key": format!("k{number}") });
+        json!({ "name": "generate_video", "arguments": arguments })
+    };
+    for number in 0..16 {
+        replicas[number % 2].program.post("tools/call", order(number));
+        if number == 7 {
+            std::thread::sleep(Duration::from_millis(150));
+            cluster.kill();
+        }
+    }
+    std::thread::sleep(Duration::from_secs(2));
+    cluster.restart();
+    // Whatever the first calls said, the same keys name the same orders.
+    for number in 0..16 {
+        let id = replicas[0].program.post("tools/call", order(number));
+        let started = answers(&replicas[0].program, [id]).remove(0);
+        let job = json!({ "job_id": started["structuredContent"]["job_id"], "wait_seconds": 60 });
+        let id = replicas[1].program.post("tools/call", json!({ "name": "get_job", "arguments": job }));
+        let view = answers(&replicas[1].program, [id]).remove(0);
+        let status = view["structuredContent"]["status"].as_str().unwrap_or_default();
+        assert!(["succeeded", "unknown"].contains(&status), "{started} {view}: {}", replicas[1].log());
+    }
+    let paid = fleet.sandbox.paid();
+    let prompts: BTreeSet<_> = paid.iter().map(|request| request.body["prompt"].to_string()).collect();
+    assert_eq!(prompts.len(), paid.len(), "bought twice");
+}
+
 /// Runs `minimax-mcp migrate`. Returns what it printed, and whether it succeeded.
 fn migrate(dir: &Path, url: &str) -> (bool, String) {
     let mut migrate = Command::new(env!("CARGO_BIN_EXE_minimax-mcp"));
@@ -216,14 +259,15 @@ fn migrate(dir: &Path, url: &str) -> (bool, String) {
 fn migrations_that_start_at_once_run_once_and_a_newer_database_is_refused() {
     let Some(fleet) = Fleet::new(quick()) else { return };
     let said: Vec<_> = std::thread::scope(|scope| {
-        let runs: Vec<_> =
-            (0..4).map(|_| scope.spawn(|| migrate(fleet.dir.path(), &fleet.url))).collect();
+        let runs: Vec<_> = (0..4).map(|_| scope.spawn(|| migrate(fleet.dir.path(), &fleet.url))).collect();
         runs.into_iter().map(|run| run.join().unwrap()).collect()
     });
     assert!(said.iter().all(|(is_done, _)| *is_done), "{said:?}");
     assert_eq!(said.iter().filter(|(_, text)| text.contains("now up to date")).count(), 1, "{said:?}");
-    fleet.run("INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
-               VALUES (9999, 'later', TRUE, '', 0)");
+    fleet.run(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+               VALUES (9999, 'later', TRUE, '', 0)",
+    );
     let (is_done, text) = migrate(fleet.dir.path(), &fleet.url);
     assert!(!is_done && text.contains("newer one") && text.contains("update this one"), "{text}");
     let mut replica = fleet.replica("a", &[]);
@@ -267,7 +311,8 @@ fn the_records_of_a_folder_are_copied_once_and_go_on_at_every_server() {
     let import = || {
         let mut import = Command::new(env!("CARGO_BIN_EXE_minimax-mcp"));
         import.arg("import").arg(fleet.dir.path().join("alone")).env_clear();
-        let output = import.env("HOME", fleet.dir.path()).env("MINIMAX_STORE_URL", &fleet.url).output().unwrap();
+        let output =
+            import.env("HOME", fleet.dir.path()).env("MINIMAX_STORE_URL", &fleet.url).output().unwrap();
         (output.status.success(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
     };
     let mut first = alone(&[]);

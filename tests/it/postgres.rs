@@ -17,8 +17,18 @@ use sqlx::{Connection as _, PgConnection};
 pub struct Cluster {
     port: u16,
     programs: PathBuf,
+    dir: PathBuf,
+    made: Mutex<HashSet<String>>,
     /// Ends the server when its stdin is closed, also when this process is killed.
-    _keeper: Child,
+    keeper: Child,
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        drop(self.keeper.stdin.take());
+        let _ = self.keeper.wait();
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
 }
 
 /// The server that all tests share. `None` if PostgreSQL is not installed.
@@ -35,6 +45,14 @@ pub fn chosen(dir: &Path) -> Option<(&'static str, String)> {
     }
     let url = database(dir).expect("MINIMAX_TEST_STORE is postgres, and PostgreSQL is not installed");
     Some(("MINIMAX_STORE_URL", url))
+}
+
+/// Whether a test of this does not run, because the run is on PostgreSQL.
+pub fn leaves_out(what: &str) -> bool {
+    if *IS_CHOSEN {
+        eprintln!("skipped: it is about {what}");
+    }
+    *IS_CHOSEN
 }
 
 /// The URL of the database for a folder, which is made when it is first asked for. `None` without PostgreSQL.
@@ -63,45 +81,74 @@ impl Cluster {
     pub fn start() -> Option<Self> {
         let programs = programs()?;
         let dir = folder().keep();
-        let data = dir.join("data");
         let mut initdb = as_nobody(Command::new(programs.join("initdb")), &dir);
-        initdb.args(["-U", "postgres", "--auth=trust", "-E", "UTF8", "--locale=C", "--no-sync", "-D"]).arg(&data);
+        initdb.args([
+            "-U",
+            "postgres",
+            "--auth=trust",
+            "-E",
+            "UTF8",
+            "--locale=C",
+            "--no-sync",
+            "-D",
+            "data",
+        ]);
         let made = initdb.output().unwrap();
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
         let port = free_port();
+        let keeper = Self::serve(&programs, &dir, port);
+        Some(Self { port, programs, dir, made: Mutex::default(), keeper })
+    }
+
+    /// Runs the server, and waits until it answers.
+    #[cfg(unix)]
+    fn serve(programs: &Path, dir: &Path, port: u16) -> Child {
+        let port = port.to_string();
         // The shell outlives this process by a moment, however it ends.
-        let script = "\"$@\" & server=$!; read _; kill -QUIT $server; wait; rm -rf \"$FOLDER\"";
-        let mut keeper = as_nobody(Command::new("/bin/sh"), &dir);
-        keeper.args(["-c", script, "sh"]).arg(programs.join("postgres")).arg("-D").arg(&data);
-        keeper.args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]);
-        keeper.args(["-c", "max_connections=300", "-c", "unix_socket_directories="]);
-        keeper.args(["-c", "synchronous_commit=off", "-c", "default_transaction_isolation=read committed"]);
-        let log = std::fs::File::create(dir.join("log")).unwrap();
-        let keeper = keeper
-            .env("FOLDER", &dir)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let script = "\"$@\" & server=$!; read _; kill -QUIT $server; wait";
+        let mut keeper = as_nobody(Command::new("/bin/sh"), dir);
+        keeper.args(["-c", script, "sh"]).arg(programs.join("postgres")).args(["-D", "data", "-p", &port]);
+        keeper.args(["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]);
+        // What a killed server has written is with the system. A commit waits only where a transaction asks for it.
+        keeper.args(["-c", "fsync=off", "-c", "max_connections=300", "-c", "synchronous_commit=off"]);
+        let log = std::fs::OpenOptions::new().append(true).create(true).open(dir.join("log")).unwrap();
+        let keeper = keeper.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
         let end = Instant::now() + Duration::from_secs(60);
         let is_ready = || {
             let mut ready = Command::new(programs.join("pg_isready"));
-            ready.args(["-q", "-h", "127.0.0.1", "-p", &port.to_string()]).status().unwrap().success()
+            ready.args(["-q", "-h", "127.0.0.1", "-p", &port]).status().unwrap().success()
         };
         while !is_ready() {
             assert!(Instant::now() < end, "PostgreSQL does not start, see {}", dir.join("log").display());
             std::thread::sleep(Duration::from_millis(50));
         }
-        Some(Self { port, programs, _keeper: keeper })
+        keeper
     }
 
-    fn database(&self, dir: &Path) -> String {
-        static MADE: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
+    /// Kills the server with SIGKILL.
+    #[cfg(unix)]
+    pub fn kill(&mut self) {
+        let pid = std::fs::read_to_string(self.dir.join("data/postmaster.pid")).unwrap();
+        let pid = pid.lines().next().unwrap().to_owned();
+        assert!(Command::new("kill").args(["-9", &pid]).status().unwrap().success());
+        drop(self.keeper.stdin.take());
+        let _ = self.keeper.wait();
+    }
+
+    /// Starts it again after [`Self::kill`]. It recovers first.
+    #[cfg(unix)]
+    pub fn restart(&mut self) {
+        // The processes of the dead server's connections end by themselves, and a new one waits for that.
+        std::thread::sleep(Duration::from_secs(1));
+        self.keeper = Self::serve(&self.programs, &self.dir, self.port);
+    }
+
+    /// The URL of the database for a folder, which is made when it is first asked for.
+    pub fn database(&self, dir: &Path) -> String {
         let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(dir.as_os_str().as_encoded_bytes()));
         let name = format!("t{}", &digest[..24]);
         // Held until the database is there.
-        let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if made.insert(name.clone()) {
             let mut createdb = Command::new(self.programs.join("createdb"));
             createdb.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "postgres", &name]);
