@@ -82,6 +82,8 @@ pub(super) enum Cause {
     Away,
     /// The database server refuses this user, or the user may not do this.
     Refused,
+    /// The database server has no TLS, or a certificate that is not trusted.
+    Tls,
     Other,
 }
 
@@ -119,6 +121,9 @@ impl Cause {
             }
             Some(sqlx::Error::Database(error)) => Self::of_code(error.code()?.parse().ok()?),
             Some(sqlx::Error::PoolTimedOut) => Some(Self::Lock),
+            Some(sqlx::Error::Tls(_)) => Some(Self::Tls),
+            // So the handshake ends if the certificate is not trusted.
+            Some(sqlx::Error::Io(error)) if error.kind() == io::ErrorKind::InvalidData => Some(Self::Tls),
             Some(sqlx::Error::Io(error)) => Self::of_io(error),
             _ => error.downcast_ref().and_then(Self::of_io),
         }
@@ -226,6 +231,10 @@ impl StoreError {
                 "Start the database server, or correct host and port in MINIMAX_STORE_URL. What is running goes on, and \
                  nothing new is bought."
             }
+            Cause::Tls => {
+                "The server must have TLS with a certificate for its host name. If your own authority has signed it, add \
+                 ?sslrootcert=FILE to MINIMAX_STORE_URL."
+            }
             Cause::Refused => {
                 "Correct user, password and database in MINIMAX_STORE_URL. The user must be allowed to write to the tables, and \
                  at the first start to create them; the server must accept writes."
@@ -263,6 +272,7 @@ impl StoreError {
             Cause::Lock => "the job records are locked by another program",
             Cause::Shared => "the folder of the job records is not this user's own",
             Cause::Away => "the database of the job records does not answer",
+            Cause::Tls => "the database of the job records has no trusted certificate",
             Cause::Refused => "the database of the job records refuses this server",
             Cause::Other => "the job records cannot be written",
         }
@@ -303,8 +313,8 @@ impl StoreError {
 
 /// Errors of sqlx that end a connection or say that there is none.
 fn is_of_connection(error: &sqlx::Error) -> bool {
-    use sqlx::Error::{BeginFailed, Io, PoolClosed, PoolTimedOut, Protocol, Tls, WorkerCrashed};
-    matches!(error, Io(_) | Tls(_) | Protocol(_) | PoolTimedOut | PoolClosed | WorkerCrashed | BeginFailed)
+    use sqlx::Error::{BeginFailed, Io, PoolClosed, PoolTimedOut, Protocol, WorkerCrashed};
+    matches!(error, Io(_) | Protocol(_) | PoolTimedOut | PoolClosed | WorkerCrashed | BeginFailed)
 }
 
 #[cfg(test)]

@@ -246,6 +246,23 @@ fn a_database_that_is_killed_in_the_middle_of_buying_loses_and_repeats_nothing()
     assert_eq!(prompts.len(), paid.len(), "bought twice");
 }
 
+#[cfg(unix)]
+#[test]
+fn the_certificate_of_the_database_is_checked() {
+    let Some(fleet) = Fleet::new(quick()) else { return };
+    let Some((cluster, certificate)) = postgres::Cluster::with_tls() else { return };
+    let url = cluster.database(fleet.dir.path());
+    let here = certificate.display();
+    let (is_done, said) = migrate(fleet.dir.path(), &format!("{url}?sslmode=verify-full&sslrootcert={here}"));
+    assert!(is_done, "{said}");
+    let (is_done, said) = migrate(fleet.dir.path(), &format!("{url}?sslmode=verify-full"));
+    assert!(!is_done && said.contains("sslrootcert=FILE"), "nobody has vouched for it: {said}");
+    // The shared server has no TLS.
+    let (is_done, said) = migrate(fleet.dir.path(), &format!("{}?sslmode=verify-full", fleet.url));
+    assert!(!is_done && said.contains("must have TLS"), "{said}");
+    std::fs::remove_file(certificate).unwrap();
+}
+
 /// Runs `minimax-mcp migrate`. Returns what it printed, and whether it succeeded.
 fn migrate(dir: &Path, url: &str) -> (bool, String) {
     let mut migrate = Command::new(env!("CARGO_BIN_EXE_minimax-mcp"));

@@ -79,6 +79,45 @@ impl Cluster {
     /// Starts a server. `None` if PostgreSQL is not installed.
     #[cfg(unix)]
     pub fn start() -> Option<Self> {
+        Self::start_with(|_| Some(()))
+    }
+
+    /// Starts a server that takes TLS, and returns the certificate that signs its own. `None` if PostgreSQL or OpenSSL is not
+    /// installed.
+    #[cfg(unix)]
+    pub fn with_tls() -> Option<(Self, PathBuf)> {
+        const CERTIFICATE: &str = "[req]\ndistinguished_name = dn\nx509_extensions = ext\nprompt = no\n[dn]\nCN = localhost\n\
+            [ext]\nbasicConstraints = critical,CA:FALSE\nsubjectAltName = DNS:localhost,IP:127.0.0.1\n";
+        let cluster = Self::start_with(|dir| {
+            std::fs::write(dir.join("openssl.cnf"), CERTIFICATE).unwrap();
+            let mut openssl = as_nobody(Command::new("openssl"), dir);
+            openssl.args([
+                "req",
+                "-x509",
+                "-newkey",
+                "rsa:2048",
+                "-nodes",
+                "-days",
+                "2",
+                "-config",
+                "openssl.cnf",
+            ]);
+            openssl.args(["-keyout", "data/server.key", "-out", "data/server.crt"]);
+            let made = openssl.output().ok()?;
+            assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+            let settings = std::fs::OpenOptions::new().append(true).open(dir.join("data/postgresql.conf"));
+            std::io::Write::write_all(&mut settings.unwrap(), b"\nssl = on\n").unwrap();
+            Some(())
+        })?;
+        // The folder of the data is closed to other users than its own.
+        let certificate =
+            tempfile::Builder::new().suffix(".crt").tempfile().unwrap().into_temp_path().keep().unwrap();
+        std::fs::copy(cluster.dir.join("data/server.crt"), &certificate).unwrap();
+        Some((cluster, certificate))
+    }
+
+    #[cfg(unix)]
+    fn start_with(prepare: impl FnOnce(&Path) -> Option<()>) -> Option<Self> {
         let programs = programs()?;
         let dir = folder().keep();
         let mut initdb = as_nobody(Command::new(programs.join("initdb")), &dir);
@@ -95,6 +134,7 @@ impl Cluster {
         ]);
         let made = initdb.output().unwrap();
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        prepare(&dir)?;
         let port = free_port();
         let keeper = Self::serve(&programs, &dir, port);
         Some(Self { port, programs, dir, made: Mutex::default(), keeper })
