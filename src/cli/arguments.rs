@@ -252,8 +252,12 @@ impl Command {
     /// Whether the key that `login` stored is of no use: MiniMax is simulated, or the command is about that key.
     pub(super) fn needs_no_stored_key(&self, config: &Config) -> bool {
         match self {
-            Self::Demo { .. } | Self::Sandbox { .. } | Self::Login(_) | Self::Logout => true,
-            Self::Migrate | Self::Import { .. } => true,
+            Self::Demo { .. }
+            | Self::Sandbox { .. }
+            | Self::Login(_)
+            | Self::Logout
+            | Self::Migrate
+            | Self::Import { .. } => true,
             Self::Serve { http, world, .. } => world.sandbox || (http.is_some() && config.http.caller_keys),
             Self::Call { world, .. }
             | Self::Tools { world, .. }

@@ -7,11 +7,11 @@ use secrecy::SecretString;
 
 use super::outcome::Outcome;
 use crate::config::Config;
-use crate::store::{self, Store, StoreError};
+use crate::store::{self, Imported, Store, StoreError};
 
 /// Creates or updates the tables.
 pub(super) async fn migrate(config: &Config) -> Outcome {
-    let was_changed = store::migrate(url(config)?).await.map_err(in_words)?;
+    let was_changed = store::migrate(url(config)?).await.map_err(|error| in_words(&error))?;
     let words = if was_changed { "the tables are now up to date" } else { "the tables were up to date" };
     writeln!(io::stdout(), "{words}")?;
     Ok(())
@@ -20,16 +20,13 @@ pub(super) async fn migrate(config: &Config) -> Outcome {
 /// Copies the records of a folder.
 pub(super) async fn import(config: &Config, from: Option<&Path>) -> Outcome {
     let (from, url) = (from.unwrap_or(&config.data_dir), url(config)?);
-    let Some(tables) = store::import(from, url).await.map_err(in_words)? else {
+    let Some(tables) = store::import(from, url).await.map_err(|error| in_words(&error))? else {
         return Err(format!("there is no {} in {}", Store::FILE, from.display()).into());
     };
     for copied in tables {
-        let mut words =
-            format!("{}: {} copied, {} there already", copied.table, copied.written, copied.known);
-        if copied.unreadable > 0 {
-            words.push_str(&format!(", {} unreadable", copied.unreadable));
-        }
-        writeln!(io::stdout(), "{words}")?;
+        let Imported { table, written, known, unreadable } = copied;
+        let unreadable = if unreadable > 0 { format!(", {unreadable} unreadable") } else { String::new() };
+        writeln!(io::stdout(), "{table}: {written} copied, {known} there already{unreadable}")?;
     }
     Ok(())
 }
@@ -42,6 +39,6 @@ fn url(config: &Config) -> Result<&SecretString, String> {
     config.store_url.as_ref().ok_or_else(|| none.to_owned())
 }
 
-fn in_words(error: StoreError) -> String {
+fn in_words(error: &StoreError) -> String {
     format!("{error}. {}", error.advice())
 }

@@ -47,8 +47,7 @@ pub(super) fn read(value: &str) -> Result<(SecretString, Option<&'static str>), 
     }
     let is_here = match url.host() {
         _ if is_socket => true,
-        None => return Err(format!("names no host; {FORM}")),
-        Some(Host::Domain(name)) if name.is_empty() => return Err(format!("names no host; {FORM}")),
+        None | Some(Host::Domain("")) => return Err(format!("names no host; {FORM}")),
         // The `url` crate recognizes numeric addresses only in the schemes of the web.
         Some(Host::Domain(name)) => {
             name == "localhost" || name.parse().is_ok_and(|address: std::net::Ipv4Addr| address.is_loopback())

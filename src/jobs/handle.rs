@@ -158,8 +158,8 @@ impl Jobs {
                 let owner = random_id("server");
                 let Settings { data_dir, store_url, .. } = &self.shared.settings;
                 let store = match store_url {
-                    Some(url) => Store::connect(url, data_dir, owner).await?,
-                    None => Store::open(data_dir, owner).await?,
+                    Some(url) => Box::pin(Store::connect(url, data_dir, owner)).await?,
+                    None => Box::pin(Store::open(data_dir, owner)).await?,
                 };
                 let store = Arc::new(store);
                 let secret: [u8; 32] = Sha256::digest(store.secret("downloads").await?).into();

@@ -55,7 +55,7 @@ impl Store {
 
     /// Whether the database can be written: writes a row to the disk and rolls back.
     pub(crate) async fn probe(&self) -> Result<(), StoreError> {
-        let mut transaction = self.pools.probe.begin().await.map_err(|error| self.fail(error))?;
+        let mut transaction = Box::pin(self.pools.probe.begin()).await.map_err(|error| self.fail(error))?;
         let row = either(
             "INSERT INTO answers (principal, account, digest, body, created_at)
              VALUES ('', '', ?2, hex(zeroblob(?1)), 0)",
@@ -92,7 +92,7 @@ impl Store {
 
     /// A transaction. In SQLite it holds the write lock.
     pub(super) async fn begin(&self) -> Result<Connection, StoreError> {
-        self.pools.writers.begin().await.map_err(|error| self.fail(error))
+        Box::pin(self.pools.writers.begin()).await.map_err(|error| self.fail(error))
     }
 
     /// Whether the clock by which leases are judged was just set. That of a database server is left alone.

@@ -54,7 +54,7 @@ impl Pool {
     pub(super) async fn acquire(&self) -> Result<Connection, sqlx::Error> {
         match self {
             Self::Sqlite(pool) => pool.acquire().await.map(Connection::Sqlite),
-            Self::Postgres(pool) => begin_postgres(pool).await.map(Connection::Postgres),
+            Self::Postgres(pool) => Box::pin(begin_postgres(pool)).await.map(Connection::Postgres),
         }
     }
 
@@ -93,8 +93,8 @@ impl Connection {
         match self {
             // Each statement was a transaction of its own.
             Self::Sqlite(_) => Ok(()),
-            Self::SqliteTransaction(transaction) => transaction.commit().await,
-            Self::Postgres(transaction) => transaction.commit().await,
+            Self::SqliteTransaction(transaction) => Box::pin(transaction.commit()).await,
+            Self::Postgres(transaction) => Box::pin(transaction.commit()).await,
         }
     }
 

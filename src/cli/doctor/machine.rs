@@ -93,12 +93,11 @@ fn folder(check: &'static str, setting: &str, path: &Path) -> Line {
 
 /// The records: how many, how large, and whether they are intact.
 pub(super) async fn records(config: &Config) -> Line {
-    let (place, found) = match &config.store_url {
-        Some(url) => ("PostgreSQL".to_owned(), inspect_server(url).await),
-        None => {
-            let file = config.data_dir.join(Store::FILE).display().to_string();
-            (file, inspect(&config.data_dir).await)
-        }
+    let (place, found) = if let Some(url) = &config.store_url {
+        ("PostgreSQL".to_owned(), inspect_server(url).await)
+    } else {
+        let file = config.data_dir.join(Store::FILE);
+        (file.display().to_string(), inspect(&config.data_dir).await)
     };
     match found {
         Ok(None) => Line::ok("jobs", "no job has been recorded yet"),
