@@ -27,6 +27,16 @@ tables:
     UPDATE=1 cargo test readme
     UPDATE=1 cargo test coverage
 
+# The picture of the demo on the front page. `pip install rich==15.0.0` brings what it needs.
+picture:
+    cargo build
+    python3 docs/demo.py target/debug/minimax-mcp
+
+# The licence texts of the libraries in the programs. `cargo install cargo-about --features cli` brings it.
+licences:
+    cargo fetch --locked
+    cargo about generate --offline --locked about.hbs --output-file THIRD-PARTY.md
+
 # Shows each changed snapshot and asks. `cargo install cargo-insta` brings it.
 snapshots:
     cargo insta test --review
@@ -35,7 +45,7 @@ snapshots:
 demo:
     cargo run --release -- demo
 
-# The imitation of MiniMax alone, for a client or a test of your own.
+# The simulator of MiniMax alone, for a client or a test of your own.
 sandbox port="9000":
     cargo run --release -- sandbox --port {{port}}
 
@@ -78,6 +88,7 @@ clients:
     python3 tests/clients/litellm.py
     python3 tests/clients/hosts.py
     python3 tests/clients/setup.py
+    python3 tests/clients/first_hour.py
 
 # One fuzz target for some seconds: answer, stream, arguments, archive, media. Needs nightly and `cargo install cargo-fuzz`.
 fuzz target seconds="240":

@@ -19,6 +19,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 LICENSES = ["LICENSE-MIT", "LICENSE-APACHE"]
+# Goes with the program, which contains the libraries.
+THIRD_PARTY = "THIRD-PARTY.md"
 
 
 def source():
@@ -35,8 +37,8 @@ def owned(text):
     return text.replace("OWNER/", f"{owner}/") if owner else text
 
 
-def with_licenses(folder):
-    for name in LICENSES:
+def with_licenses(folder, *more):
+    for name in [*LICENSES, *more]:
         shutil.copy(ROOT / name, folder / name)
 
 
@@ -52,7 +54,8 @@ def launcher(npm, out):
         shutil.copytree(HERE / "npm", folder)
         file = folder / "package.json"
         file.write_text(owned(file.read_text(encoding="utf-8")), encoding="utf-8")
-        shutil.copy(ROOT / "README.md", folder / "README.md")
+        page = (ROOT / "README.md").read_text(encoding="utf-8")
+        (folder / "README.md").write_text(owned(page), encoding="utf-8")
         with_licenses(folder)
         return npm_pack(npm, folder, out)
 
@@ -69,7 +72,7 @@ def platform_package(npm, program, platform, out):
         "os": [row["os"]],
         "cpu": [row["cpu"]],
         **({"libc": [row["libc"]]} if "libc" in row else {}),
-        "files": ["bin"],
+        "files": ["bin", *LICENSES, THIRD_PARTY],
         "preferUnplugged": True,
     }
     with tempfile.TemporaryDirectory() as place:
@@ -79,7 +82,7 @@ def platform_package(npm, program, platform, out):
         shutil.copy(program, file)
         file.chmod(0o755)
         (folder / "package.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-        with_licenses(folder)
+        with_licenses(folder, THIRD_PARTY)
         return npm_pack(npm, folder, out)
 
 
@@ -93,7 +96,7 @@ def bundle(mcpb, program, platform, out):
         file.chmod(0o755)
         manifest = owned((HERE / "mcpb" / "manifest.json").read_text(encoding="utf-8"))
         (folder / "manifest.json").write_text(manifest, encoding="utf-8")
-        with_licenses(folder)
+        with_licenses(folder, THIRD_PARTY)
         packed = out / f"minimax-mcp-{version()}-{platform}.mcpb"
         subprocess.run([*mcpb, "validate", str(folder / "manifest.json")], check=True, capture_output=True, text=True)
         subprocess.run([*mcpb, "pack", str(folder), str(packed)], check=True, capture_output=True, text=True)

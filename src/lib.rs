@@ -10,7 +10,7 @@
 //!
 //! `serve` (bytes) → `tools` (what a model sees) → `mcp` (the protocol) → `jobs` (time and money) → `store` (records) →
 //! `api` (HTTP). Beside them `config` (settings), `facts` (models, prices, error codes: data), `media` (files and links in and out of this
-//! machine), `permits` (what each caller may use of what all share), `telemetry` (figures, log lines, traces), `clock` (the
+//! machine), `permits` (what each caller may use of what all share), `money` (amounts, and how they are rounded), `telemetry` (figures, log lines, traces), `clock` (the
 //! time); `cli` on top. The imitation of MiniMax, for tests, demos and `--sandbox`, is a crate of its own:
 //! `crates/minimax-sandbox`.
 //! `tests/it/architecture.rs` keeps the direction of imports.
@@ -36,6 +36,7 @@ pub mod facts;
 pub mod jobs;
 pub mod mcp;
 pub mod media;
+pub mod money;
 pub mod permits;
 pub mod serve;
 pub mod store;

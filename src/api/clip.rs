@@ -30,9 +30,9 @@ impl<'de> Deserialize<'de> for Clip {
     }
 }
 
-/// Whether `data.status` says that MiniMax still works on the audio: 1, where 2 is done.
+/// Whether `data.status` says that MiniMax has not finished the audio: 2 is done, and 1 is not.
 pub(super) fn is_unfinished(status: Option<&Value>) -> bool {
-    status.and_then(count) == Some(1)
+    status.and_then(count).is_some_and(|status| status != 2)
 }
 
 struct Either;

@@ -87,22 +87,31 @@ fn of(at: &Target) -> String {
     at.host().map(|host| format!(" of {host}")).unwrap_or_default()
 }
 
-/// What happened in plain words, and MiniMax's own message unless it says the same.
+/// What happened in plain words, and MiniMax's own message unless it says the same. For logs and notes, which have no
+/// [`ApiError::details`], with the code and the host.
 fn refused(at: &Target, code: Option<i64>, status: u16, message: &str) -> String {
-    let place = at.at();
-    let number = code.map_or_else(|| format!("HTTP {status}"), |code| format!("error {code}"));
+    let place = if is_missing(at, code, status, message) { String::new() } else { at.at() };
+    said(at, code, status, message, &format!(" ({}){place}", number(code, status)))
+}
+
+/// The code, or the status of an error without one.
+fn number(code: Option<i64>, status: u16) -> String {
+    code.map_or_else(|| format!("HTTP {status}"), |code| format!("error {code}"))
+}
+
+fn said(at: &Target, code: Option<i64>, status: u16, message: &str, place: &str) -> String {
     if is_missing(at, code, status, message) {
-        return format!("The gateway{place} does not have the endpoint {} ({number})", at.path());
+        return format!("The gateway{} does not have the endpoint {}{place}", at.at(), at.path());
     }
     let row = code.and_then(|code| facts().code(code));
     let http = facts().http(status, message).filter(|_| code.is_none());
     let what = row.and_then(|row| row.what.as_deref()).or(http.and_then(|row| row.what.as_deref()));
     let what = what.unwrap_or("MiniMax refused the request");
-    let said = format!("{what} {}", row.map(|row| row.meaning.as_str()).unwrap_or_default());
-    if message.is_empty() || repeats(&said, message) {
-        return format!("{what} ({number}){place}");
+    let known = format!("{what} {}", row.map(|row| row.meaning.as_str()).unwrap_or_default());
+    if message.is_empty() || repeats(&known, message) {
+        return format!("{what}{place}");
     }
-    format!("{what} ({number}){place}: {message}")
+    format!("{what}{place}: {message}")
 }
 
 /// Whether every word of `message` is in `said`.
@@ -240,18 +249,29 @@ impl ApiError {
         }
     }
 
-    /// What MiniMax's support needs: code, host, endpoint and trace id.
+    /// What happened, with the code, and without what [`Self::details`] says.
+    pub fn plain(&self) -> String {
+        match self {
+            Self::Refused { at, status, code, message, .. } => {
+                said(at, *code, *status, message, &format!(" ({})", number(*code, *status)))
+            }
+            _ => self.to_string(),
+        }
+    }
+
+    /// What MiniMax's support needs and [`Self::plain`] does not say: host, endpoint and trace id.
     pub fn details(&self) -> Option<String> {
-        let (at, number) = match self {
+        let at = match self {
             Self::NoKey | Self::Held { .. } | Self::Unanswered { .. } => return None,
-            Self::Unsent { at, .. } | Self::Lost { at, .. } | Self::Shape { at, .. } => (at, None),
-            Self::Refused { at, code: Some(code), .. } => (at, Some(format!("error {code}"))),
-            Self::Refused { at, status, .. } => (at, Some(format!("HTTP {status}"))),
+            Self::Unsent { at, .. } | Self::Lost { at, .. } | Self::Shape { at, .. } => at,
+            Self::Refused { at, .. } => at,
         };
-        let host = at.host().map(|host| format!("host {host}"));
-        let path = Some(at.path()).filter(|path| !path.is_empty()).map(|path| format!("endpoint {path}"));
+        let plain = self.plain();
+        let is_new = |part: &&str| !part.is_empty() && !plain.contains(part);
+        let host = at.host().filter(is_new).map(|host| format!("host {host}"));
+        let path = Some(at.path()).filter(is_new).map(|path| format!("endpoint {path}"));
         let trace = self.trace_id().map(|trace| format!("trace id {trace}"));
-        let parts: Vec<_> = [number, host, path, trace].into_iter().flatten().collect();
+        let parts: Vec<_> = [host, path, trace].into_iter().flatten().collect();
         (!parts.is_empty()).then(|| format!("({})", parts.join(", ")))
     }
 

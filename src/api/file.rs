@@ -137,7 +137,7 @@ impl Client {
     }
 
     async fn open_content(&self, file_id: &str) -> Result<Download, ApiError> {
-        let key = self.key.as_ref().ok_or(ApiError::NoKey)?;
+        let key = self.keys.current().ok_or(ApiError::NoKey)?;
         let request = self
             .http()?
             .get(format!("{}{}", self.host, CONTENT.path))

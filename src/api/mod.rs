@@ -14,6 +14,7 @@ mod file;
 pub mod fuzzing;
 mod gateway;
 mod image;
+mod key;
 mod models;
 mod music;
 mod observed;
@@ -51,6 +52,8 @@ use envelope::{Envelope, plain_body, trailing_code};
 pub use error::{Accepted, ApiError, Blame};
 pub use file::{Download, RemoteFile, Upload};
 pub use image::{Images, Style, StyleType, Subject, Submit as ImageSubmit};
+pub use key::KeyFile;
+use key::Keys;
 pub use music::{
     AudioSetting as MusicSetting, Lyrics, LyricsMode, LyricsOrder, MusicFormat, Reference as CoverReference,
     Song, Submit as MusicSubmit,
@@ -76,6 +79,7 @@ pub use video_v2::{Content, Expansion, Extra, MediaUrl, Role, Submit as VideoV2S
 pub use vision::{LONGEST_LOOK, Picture, Seen};
 pub use voice::{ClonePrompt, CloneSubmit, Cloned, DesignSubmit, Designed, Voice, VoiceKind};
 
+use crate::money::Money;
 use crate::telemetry::{self, Metrics};
 
 /// What the client needs to know about an endpoint.
@@ -149,7 +153,7 @@ pub struct Client {
     site: Arc<target::Host>,
     /// Whether a gateway has MiniMax's own paths for the Anthropic protocol, once that is known.
     own_paths: Arc<Mutex<Option<bool>>>,
-    key: Option<SecretString>,
+    keys: Arc<Keys>,
     http: OnceLock<reqwest::Client>,
     rate_limiter: Arc<RateLimiter>,
     metrics: Arc<Metrics>,
@@ -170,7 +174,7 @@ impl Client {
             site: target::Host::of(&host),
             own_paths: Arc::default(),
             host,
-            key,
+            keys: Keys::new(key, None).into(),
             http: OnceLock::new(),
             rate_limiter: RateLimiter::new(limits),
             metrics: Arc::default(),
@@ -207,7 +211,7 @@ impl Client {
 
     /// Whether the client has a key.
     pub fn has_key(&self) -> bool {
-        self.key.is_some()
+        self.keys.current().is_some()
     }
 
     fn http(&self) -> Result<&reqwest::Client, ApiError> {
@@ -277,7 +281,7 @@ impl Client {
         let patience =
             if endpoint.group == group::READS { rate_limit::MAX_WAIT } else { rate_limit::MAX_POLL_WAIT };
         let ask = || self.send_traced(endpoint, path, |request| request.query(query));
-        rate_limit::send_queued(self.join(endpoint.group), Nature::Read, patience, ask).await
+        rate_limit::send_queued(self, self.join(endpoint.group), Nature::Read, patience, ask).await
     }
 
     /// Sends a request and parses its response. Only here does a response become `Ok` or `Err`.
@@ -350,7 +354,7 @@ impl Client {
         path: &str,
         fill: impl FnOnce(RequestBuilder) -> RequestBuilder,
     ) -> Result<Success, ApiError> {
-        let key = self.key.as_ref().ok_or(ApiError::NoKey)?;
+        let key = self.keys.current().ok_or(ApiError::NoKey)?;
         let request = self
             .http()?
             .request(endpoint.method.clone(), format!("{}{path}", self.host))
@@ -398,11 +402,7 @@ impl Client {
 
     /// Makes a text from MiniMax safe to show: one line without the key, control characters or excess length.
     fn clean(&self, text: &str) -> String {
-        let text = match &self.key {
-            Some(key) if !key.expose_secret().is_empty() => text.replace(key.expose_secret(), "[key]"),
-            _ => text.to_owned(),
-        };
-        telemetry::display(&text, 2000)
+        telemetry::display(&self.keys.hidden_in(text), 2000)
     }
 }
 
@@ -411,7 +411,7 @@ struct Success {
     body: Vec<u8>,
     trace_id: Option<String>,
     /// What a gateway says that the answer cost, in US dollars.
-    cost: Option<f64>,
+    cost: Option<Money>,
 }
 
 /// Parses the first JSON value of a body. Ignores a byte order mark before it and anything after it.

@@ -25,7 +25,7 @@ impl Client {
     pub async fn probe(&self, patience: Duration) -> Result<Probe, ApiError> {
         let request = self.http()?.get(format!("{}{PATH}", self.host)).timeout(patience);
         let request = request.header(header::ACCEPT, "application/json");
-        let request = match &self.key {
+        let request = match self.keys.current() {
             Some(key) => request.bearer_auth(key.expose_secret()),
             None => request,
         };

@@ -77,7 +77,7 @@ impl Client {
         }
         let Answer { task_id, file_id, usage_characters } = self.post(&SUBMIT, submit).await?;
         let task_id = super::video::task(SUBMIT.path, task_id)?;
-        let file_id = Some(file_id).filter(|id| !id.is_empty());
+        let file_id = super::video::file_id(file_id);
         Ok(Submitted { task_id, file_id, characters: usage_characters })
     }
 
@@ -94,10 +94,12 @@ impl Client {
             self.read_traced(&QUERY, QUERY.path, &[("task_id", task_id)]).await?;
         // The current documentation says `Success`, older versions `success`.
         Ok(match status.to_lowercase().as_str() {
-            "success" if !file_id.is_empty() => {
-                Progress::Ready(Box::new(Ready { file_id: Some(file_id), ..Ready::default() }))
-            }
-            "success" => Progress::Empty { trace_id },
+            "success" => match super::video::file_id(file_id) {
+                Some(file_id) => {
+                    Progress::Ready(Box::new(Ready { file_id: Some(file_id), ..Ready::default() }))
+                }
+                None => Progress::Empty { trace_id },
+            },
             "failed" | "fail" => {
                 Progress::Failed { code: None, message: "it failed, without a reason".to_owned() }
             }

@@ -98,7 +98,7 @@ impl Client {
     async fn open_session(&self, live: &LiveSpeech) -> Result<Session, ApiError> {
         let socket = self.open_socket().await?;
         let mut session = Session {
-            client: self.beside(self.key.clone(), super::RateLimits::default()),
+            client: self.beside(self.keys.current(), super::RateLimits::default()),
             socket: Box::pin(socket),
             text: live.text.clone(),
             tries: 0,
@@ -118,7 +118,7 @@ impl Client {
 
     /// Upgrades an HTTP request, so that the socket uses the same root certificates and proxies as other requests.
     async fn open_socket(&self) -> Result<Socket, ApiError> {
-        let key = self.key.as_ref().ok_or(ApiError::NoKey)?;
+        let key = self.keys.current().ok_or(ApiError::NoKey)?;
         let nonce = generate_key();
         let request = self
             .build(true)?

@@ -80,7 +80,7 @@ impl Client {
     }
 
     async fn open_sound(&self, submit: &Submit) -> Result<SoundStream, ApiError> {
-        let key = self.key.as_ref().ok_or(ApiError::NoKey)?;
+        let key = self.keys.current().ok_or(ApiError::NoKey)?;
         let request = self
             .http()?
             .post(format!("{}{}", self.host, T2A.path))
@@ -92,7 +92,7 @@ impl Client {
         let trace = header_text(&response, "trace-id");
         let kind = header_text(&response, "content-type").unwrap_or_default();
         let mut reader = Reader {
-            client: Self::new(self.host.clone(), self.key.clone()),
+            client: Self::new(self.host.clone(), self.keys.current()),
             events: Box::pin(stream::empty()),
             trace,
             heard: false,

@@ -156,7 +156,7 @@ impl Answer {
             return Progress::Failed { code: None, message };
         }
         let url = self.video_url.filter(|url| !url.is_empty());
-        let file_id = Some(self.file_id).filter(|id| !id.is_empty());
+        let file_id = file_id(self.file_id);
         let done = word.starts_with("succe");
         if !done {
             return Progress::Pending(clean(&self.status));
@@ -172,6 +172,11 @@ impl Answer {
             ..Ready::default()
         }))
     }
+}
+
+/// The id of a file; `None` for the empty text and the zero that stand for no file.
+pub(super) fn file_id(id: String) -> Option<String> {
+    Some(id).filter(|id| !id.is_empty() && id.bytes().any(|byte| byte != b'0'))
 }
 
 /// Checks the task id of a submit. Without a usable one the task cannot be polled, although it may have been billed.

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::chat::{answer_text, usage_cost};
 use super::{ApiError, Client, Endpoint, Success};
+use crate::money::Money;
 
 const VLM: Endpoint = Endpoint::post("/v1/coding_plan/vlm", 180);
 static CHAT: Endpoint = Endpoint::post("/v1/chat/completions", 600);
@@ -31,7 +32,7 @@ pub struct Seen {
     /// `usage`, unchanged.
     pub usage: Option<Value>,
     /// What a gateway says that it cost, in US dollars.
-    pub cost: Option<f64>,
+    pub cost: Option<Money>,
 }
 
 impl Client {

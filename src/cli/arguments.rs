@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::flags::Flags;
 use super::shell::exit;
+use super::texts::{Language, LanguageOption};
 use super::{login, setup};
 use crate::config::Config;
 
@@ -44,17 +45,21 @@ pub(super) enum Command {
     },
     /// Find what is wrong with the key, network, settings or folders, and how to fix it.
     ///
-    /// Costs nothing and changes nothing. The exit status is 1 if something is wrong, and 0 otherwise.
+    /// Costs nothing and changes nothing. The exit status is 1 if something is wrong, and 0 otherwise; a warning alone
+    /// leaves it 0.
     #[command(display_order = 2)]
     Doctor {
         /// Print the findings as JSON.
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        language: LanguageOption,
     },
     /// Add this server to your MCP clients: Claude, Cursor, VS Code, Codex and others.
     ///
     /// Shows what it will write, and asks. Comments, order and other servers stay as they are, and a copy of the old file is
-    /// kept beside it. `--remove` undoes it.
+    /// kept beside it. At a terminal it offers `login` if no key is known. `--remove` undoes it, and leaves an entry that
+    /// you wrote yourself.
     #[command(display_order = 2)]
     Setup(setup::Options),
     /// Store the MiniMax API key for all clients, in a file that only you can read.
@@ -64,7 +69,7 @@ pub(super) enum Command {
     Login(login::Options),
     /// Delete the key that `login` stored.
     #[command(display_order = 2)]
-    Logout,
+    Logout(LanguageOption),
     /// Try it without a key: make an image, a spoken sentence, and a video from the image.
     #[command(display_order = 3)]
     Demo {
@@ -236,11 +241,21 @@ impl Command {
             | Self::Sandbox { .. }
             | Self::Setup(_)
             | Self::Login(_)
-            | Self::Logout
+            | Self::Logout(_)
             | Self::Migrate
             | Self::Import { .. }
             | Self::Completions { .. }
             | Self::Man { .. } => None,
+        }
+    }
+
+    /// The language that the command is to speak, if it was given.
+    pub(super) fn language(&self) -> Option<Language> {
+        match self {
+            Self::Doctor { language, .. } | Self::Logout(language) => language.lang,
+            Self::Setup(options) => options.language.lang,
+            Self::Login(options) => options.language.lang,
+            _ => None,
         }
     }
 
@@ -255,7 +270,7 @@ impl Command {
             Self::Demo { .. }
             | Self::Sandbox { .. }
             | Self::Login(_)
-            | Self::Logout
+            | Self::Logout(_)
             | Self::Migrate
             | Self::Import { .. } => true,
             Self::Serve { http, world, .. } => world.sandbox || (http.is_some() && config.http.caller_keys),

@@ -7,12 +7,17 @@ use crate::config::{Config, DEFAULT_LOG};
 use crate::facts::facts;
 use crate::telemetry::{self, in_words};
 
-/// Adds warnings about folders that cannot be used, default models that are unknown, and the log filter.
+/// Adds warnings about the folders that are written to. The doctor does not need them, because it makes a file there.
+pub(super) fn add_folder_warnings(config: &mut Config) {
+    let folders = [("MINIMAX_MCP_BASE_PATH", &config.base_path), ("MINIMAX_DATA_DIR", &config.data_dir)];
+    let found: Vec<_> = folders.into_iter().filter_map(|(setting, dir)| unusable(setting, dir)).collect();
+    config.warnings.extend(found);
+}
+
+/// Adds warnings about folders that cannot be read, default models that are unknown, and the log filter.
 pub(super) fn add_warnings(config: &mut Config) {
     let mut found = Vec::new();
     found.extend(config.allowed_dirs.iter().filter_map(|dir| missing(dir)));
-    found.extend(unusable("MINIMAX_MCP_BASE_PATH", &config.base_path));
-    found.extend(unusable("MINIMAX_DATA_DIR", &config.data_dir));
     found.extend(unknown_models(config));
     if !telemetry::is_filter(&config.log) {
         found.push(format!(

@@ -51,7 +51,8 @@ pub(super) async fn run(out: &Path, places: &Places) -> Outcome {
     say(&format!("{}\n", out.display()))?;
     let mut config = Config::read(|_| None, places).at_sandbox(&sandbox.url());
     config.base_path.clone_from(&out);
-    config.data_dir = records.path().to_owned();
+    // A folder that does not exist yet is made for its owner alone, without a warning.
+    config.data_dir = records.path().join("records");
     let server = tools::server(config);
     let (ours, theirs) = tokio::io::duplex(1 << 20);
     let (serving, handler) = (TaskTracker::new(), server.clone());

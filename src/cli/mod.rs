@@ -16,6 +16,7 @@ mod sandbox;
 mod settings_table;
 mod setup;
 mod shell;
+mod texts;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
@@ -31,7 +32,8 @@ use self::flags::Flags;
 use self::login::Stored;
 use self::outcome::{Coded, Outcome};
 use self::setup::clients::{Folders, System};
-use crate::config::{Config, DEFAULT_LOG, Places};
+use self::texts::Language;
+use crate::config::{Config, DEFAULT_LOG, KeyKind, Places};
 use crate::facts;
 use crate::media::private;
 use crate::serve::http::access::Access;
@@ -55,6 +57,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         let _ = Arguments::command().error(clap::error::ErrorKind::ArgumentConflict, words).print();
         return ExitCode::from(2);
     }
+    let chosen = arguments.command.as_ref().and_then(Command::language);
+    chosen.unwrap_or_else(|| Language::of(environment)).speak();
     let folder = std::env::current_dir().ok();
     let flags = settings_of(&arguments, folder.as_deref());
     let lookup = |name: &str| match flags.value(name) {
@@ -67,17 +71,24 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         config.warnings.extend(warnings);
     }
     config.warn_of_unknown(names());
-    let key_source = match &stored {
-        Some(Stored { path, in_use: true, .. }) => format!("`minimax-mcp login` ({})", path.display()),
-        _ if config.key.is_some() => "MINIMAX_API_KEY".to_owned(),
-        _ => "the file of MINIMAX_API_KEY_FILE".to_owned(),
-    };
+    let mut key_text = environment("MINIMAX_API_KEY").filter(|_| !flags.hides("MINIMAX_API_KEY"));
+    let from_environment = config.key.is_some() && stored.as_ref().is_none_or(|stored| !stored.in_use);
     if let Some(path) = config.key_file.clone() {
-        config.take_key(std::fs::read_to_string(path));
+        let text = std::fs::read_to_string(path);
+        key_text = text.as_ref().ok().cloned();
+        config.take_key(text);
     }
+    let key_source = match &stored {
+        Some(Stored { path, in_use: true, .. }) => doctor::KeySource::login(path),
+        _ if from_environment => doctor::KeySource::setting("MINIMAX_API_KEY", key_text),
+        _ => doctor::KeySource::setting("MINIMAX_API_KEY_FILE", key_text),
+    };
     // Must come before the first use of a table.
     if let Some(Err(problem)) = config.facts_file.as_deref().map(facts::install) {
         config.found("MINIMAX_FACTS_FILE", problem);
+    }
+    if !matches!(arguments.command, Some(Command::Doctor { .. })) {
+        checks::add_folder_warnings(&mut config);
     }
     checks::add_warnings(&mut config);
     // Commands for a person print what happens themselves.
@@ -174,11 +185,19 @@ fn set_up(options: &setup::Options, config: &Config, stored: Option<&Stored>) ->
     setup::run(options, &around)
 }
 
+/// Stores the key that the user enters. Without one, the clients are set up all the same.
+async fn log_in_first(config: &Config) -> Result<Option<Stored>, io::Error> {
+    if let Err(error) = login::store(&login::Options::default(), config).await {
+        writeln!(io::stderr(), "minimax-mcp: {}", texts::setup::login_failed(error))?;
+    }
+    Ok(Stored::read(&config.data_dir).unwrap_or_default())
+}
+
 async fn obey(
     arguments: Arguments,
     config: Config,
     stored: Option<&Stored>,
-    (key_source, flags): (&str, &Flags),
+    (key_source, flags): (&doctor::KeySource, &Flags),
 ) -> Coded {
     let command =
         arguments.command.unwrap_or(Command::Serve { http: None, sse: false, world: World::default() });
@@ -187,14 +206,20 @@ async fn obey(
             let http = http.map(|address| (address, http::Options { sse }));
             Box::pin(serve(config, arguments.sandbox || world.sandbox, http)).await?;
         }
-        Command::Doctor { json } => {
+        Command::Doctor { json, .. } => {
             let proxy = doctor::Proxy::of(&config.host, environment);
             let folders = client_folders(&config.home);
             Box::pin(doctor::run(config, key_source, proxy, &folders, json)).await?;
         }
-        Command::Setup(options) => set_up(&options, &config, stored)?,
+        Command::Setup(options) => {
+            let mut stored = stored.cloned();
+            if setup::wants_login(&options, &config)? {
+                stored = Box::pin(log_in_first(&config)).await?;
+            }
+            set_up(&options, &config, stored.as_ref())?;
+        }
         Command::Login(options) => Box::pin(login::run(&options, &config)).await?,
-        Command::Logout => {
+        Command::Logout(_) => {
             login::forget(&config)?;
         }
         Command::Demo { out } => Box::pin(sandbox::run_demo(&out, &places())).await?,
@@ -307,6 +332,12 @@ async fn over_http(mut config: Config, address: SocketAddr, options: http::Optio
         tracing::warn!(
             "MINIMAX_API_KEY is not used: with MINIMAX_MCP_CALLER_KEYS each request brings its own key, in the header \
              X-MiniMax-Api-Key"
+        );
+    }
+    if config.key_kind() == KeyKind::Missing && !config.http.caller_keys {
+        let why = config.key_note.as_deref().unwrap_or("no MiniMax key is set");
+        tracing::warn!(
+            "{why}: calls of MiniMax are refused until MINIMAX_API_KEY or MINIMAX_API_KEY_FILE has one"
         );
     }
     if io::stderr().is_terminal() {

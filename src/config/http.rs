@@ -9,6 +9,7 @@ use super::oauth::OAuthSettings;
 use super::reader::{Reader, words_of};
 use super::tokens::{SHORTEST, TokenRow};
 use super::{Config, ConfigError, Region, Toolset, UploadSettings};
+use crate::money::Currency;
 
 /// Who may call, and the names that the server answers to.
 #[derive(Debug, Clone, Default)]
@@ -20,7 +21,7 @@ pub struct HttpSettings {
     /// The rows of that file.
     pub tokens: Vec<TokenRow>,
     /// The currency of amounts in that file.
-    pub currency: &'static str,
+    pub currency: Currency,
     /// The identity provider whose tokens the server accepts.
     pub oauth: Option<OAuthSettings>,
     /// Host names that the server answers to besides localhost, with or without a port.

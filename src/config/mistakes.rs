@@ -35,7 +35,7 @@ fn quotes_around_any_setting_change_nothing() {
         let config = read(&quoted);
         assert_eq!(
             (key(&config), config.region, config.budgets.day),
-            (Some("sk-api-x"), Region::Cn, Some(5_000_000))
+            (Some("sk-api-x"), Region::Cn, Some(Money::from_millionths(5_000_000, Currency::Cny)))
         );
         assert_eq!((config.base_path.as_path(), config.read_only), (Path::new("/results"), true));
         assert_eq!(config.toolsets, [Toolset::Image, Toolset::Video, Toolset::Jobs]);

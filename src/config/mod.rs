@@ -31,6 +31,8 @@ pub use http::HttpSettings;
 pub use oauth::{OAuthSettings, ScopeRow};
 pub use reader::HOSTS;
 use reader::{Reader, origin};
+
+use crate::money::{Currency, Money};
 pub use settings::{SETTINGS, Setting};
 pub use start::read_key;
 pub use telemetry::{OtlpSettings, TelemetrySettings};
@@ -62,10 +64,10 @@ pub enum Region {
 
 impl Region {
     /// The currency of the region's prices.
-    pub fn currency(self) -> &'static str {
+    pub fn currency(self) -> Currency {
         match self {
-            Self::Global => "USD",
-            Self::Cn => "CNY",
+            Self::Global => Currency::Usd,
+            Self::Cn => Currency::Cny,
         }
     }
 }
@@ -162,17 +164,17 @@ pub struct Defaults {
     pub voice_id: Option<String>,
 }
 
-/// Spending limits in millionths of the region's currency. `None` means no limit.
+/// Spending limits in the region's currency. `None` means no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Budgets {
     /// For any 24 hours, across all servers that share the data folder.
-    pub day: Option<i64>,
+    pub day: Option<Money>,
     /// For one call.
-    pub call: Option<i64>,
+    pub call: Option<Money>,
     /// For this process.
-    pub process: Option<i64>,
+    pub process: Option<Money>,
     /// A call that costs more needs a person's consent.
-    pub confirm_above: Option<i64>,
+    pub confirm_above: Option<Money>,
 }
 
 /// All settings, read once.
@@ -182,6 +184,8 @@ pub struct Config {
     pub key: Option<SecretString>,
     /// The file that holds the key, if one is set.
     pub key_file: Option<PathBuf>,
+    /// The file that the key came from.
+    pub read_key_file: Option<PathBuf>,
     /// Scheme, host and port of the API, without a trailing slash.
     pub host: String,
     /// The account that tasks belong to: the host, or `sandbox` for the sandbox on any port.
@@ -269,6 +273,7 @@ impl Config {
             key,
             key_note,
             key_file: reader.file("MINIMAX_API_KEY_FILE", &places.home),
+            read_key_file: None,
             account: host.clone(),
             host,
             region,
@@ -321,7 +326,7 @@ impl Config {
     }
 
     /// The currency of the region's prices.
-    pub fn currency(&self) -> &'static str {
+    pub fn currency(&self) -> Currency {
         self.region.currency()
     }
 }
@@ -406,8 +411,8 @@ mod tests {
     #[test]
     fn the_region_decides_host_and_currency_and_a_known_host_decides_the_region() {
         let cn = read(&[("MINIMAX_REGION", "cn")]);
-        assert_eq!((cn.host.as_str(), cn.currency()), ("https://api.minimax.cn", "CNY"));
-        assert_eq!(read(&[("MINIMAX_API_HOST", "https://api.minimaxi.com")]).currency(), "CNY");
+        assert_eq!((cn.host.as_str(), cn.currency()), ("https://api.minimax.cn", Currency::Cny));
+        assert_eq!(read(&[("MINIMAX_API_HOST", "https://api.minimaxi.com")]).currency(), Currency::Cny);
         assert_eq!(read(&[("MINIMAX_REGION", "mars")]).problems.len(), 1);
     }
 
@@ -430,11 +435,13 @@ mod tests {
 
     #[test]
     fn a_budget_in_another_currency_or_that_cannot_be_read_is_a_problem_and_not_ignored() {
+        let amount = |millionths| Some(Money::from_millionths(millionths, Currency::Usd));
         let good = read(&[("MINIMAX_BUDGET_DAY", "5"), ("MINIMAX_CONFIRM_ABOVE", "0.5 usd")]);
-        assert_eq!((good.budgets.day, good.budgets.confirm_above), (Some(5_000_000), Some(500_000)));
+        assert_eq!((good.budgets.day, good.budgets.confirm_above), (amount(5_000_000), amount(500_000)));
         assert!(good.problems.is_empty());
         let cn = read(&[("MINIMAX_REGION", "cn"), ("MINIMAX_BUDGET_CALL", "30 CNY")]);
-        assert_eq!((cn.budgets.call, cn.problems.len()), (Some(30_000_000), 0));
+        let thirty = Money::from_millionths(30_000_000, Currency::Cny);
+        assert_eq!((cn.budgets.call, cn.problems.len()), (Some(thirty), 0));
         for (name, value) in
             [("MINIMAX_BUDGET_DAY", "30 CNY"), ("MINIMAX_BUDGET_CALL", "x"), ("MINIMAX_BUDGET_PROCESS", "-1")]
         {

@@ -8,6 +8,7 @@ use url::{Host, Url};
 use super::unknown::ALIASES;
 use super::value::{self, KeyText};
 use super::{Budgets, ConfigError, Region, ResourceMode, SETTINGS, Toolset, amount, store_url};
+use crate::money::{Currency, Money};
 use secrecy::SecretString;
 
 /// Hosts by region, as of 2026-11-21 (platform docs > servers of every API page): the region, its name in
@@ -253,7 +254,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         (days > 0).then(|| Duration::from_hours(days.saturating_mul(24)))
     }
 
-    pub(super) fn budgets(&mut self, currency: &str) -> Budgets {
+    pub(super) fn budgets(&mut self, currency: Currency) -> Budgets {
         Budgets {
             day: self.amount("MINIMAX_BUDGET_DAY", currency),
             call: self.amount("MINIMAX_BUDGET_CALL", currency),
@@ -263,7 +264,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
     }
 
     /// Reads a limit. An illegal one becomes a problem, which blocks purchases until it is fixed.
-    fn amount(&mut self, name: &'static str, currency: &str) -> Option<i64> {
+    fn amount(&mut self, name: &'static str, currency: Currency) -> Option<Money> {
         let value = self.get(name)?;
         amount::read(&value, currency).map_err(|problem| self.problem(name, problem)).ok()
     }

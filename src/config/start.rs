@@ -83,7 +83,10 @@ impl Config {
                 let problem = format!("names a file whose text {}", value::UNUSABLE_KEY);
                 self.found("MINIMAX_API_KEY_FILE", problem);
             }
-            Ok(KeyText::Key(key)) => self.key = Some(SecretString::from(key)),
+            Ok(KeyText::Key(key)) => {
+                self.key = Some(SecretString::from(key));
+                self.read_key_file.clone_from(&self.key_file);
+            }
             Err(error) => {
                 let file = self.key_file.as_deref().unwrap_or_else(|| Path::new("")).display();
                 self.found("MINIMAX_API_KEY_FILE", format!("names {file}, which cannot be read: {error}"));

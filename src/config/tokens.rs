@@ -6,6 +6,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::{Toolset, amount};
+use crate::money::{Currency, Money};
 
 /// The least length of a token. Shorter ones can be guessed.
 pub(super) const SHORTEST: usize = 16;
@@ -22,8 +23,8 @@ pub struct TokenRow {
     pub digest: [u8; 32],
     /// The toolsets that the caller may use. `None` means all.
     pub toolsets: Option<Vec<Toolset>>,
-    /// The budget for any 24 hours, in millionths of the region's currency.
-    pub budget_day: Option<i64>,
+    /// The budget for any 24 hours.
+    pub budget_day: Option<Money>,
     /// The highest number of tool calls per minute.
     pub rate: Option<u32>,
 }
@@ -64,7 +65,7 @@ struct Written {
 }
 
 /// Reads a token file: a JSON array of rows, with amounts in `currency`. The error is a sentence without a subject.
-pub fn read_tokens(text: &str, currency: &str) -> Result<Vec<TokenRow>, String> {
+pub fn read_tokens(text: &str, currency: Currency) -> Result<Vec<TokenRow>, String> {
     let legal = "must be a JSON array of {\"name\": …, \"token\": … or \"sha256\": …, \"toolsets\": [\"image\", …], \
                  \"budget_day\": \"5\", \"rate\": 30}; the last three may be left out";
     let written: Vec<Written> = serde_json::from_str(text).map_err(|error| match misfit(text) {
@@ -89,7 +90,7 @@ pub fn read_tokens(text: &str, currency: &str) -> Result<Vec<TokenRow>, String> 
 }
 
 impl Written {
-    fn read(self, currency: &str) -> Result<TokenRow, String> {
+    fn read(self, currency: Currency) -> Result<TokenRow, String> {
         let digest = self.digest()?;
         let Self { name, toolsets, budget_day, rate, .. } = self;
         if rate.is_some_and(|rate| !(1..=FASTEST).contains(&rate)) {
@@ -175,8 +176,11 @@ mod tests {
     #[test]
     fn what_is_wrong_with_a_row_is_said_by_its_name_and_its_field() {
         let wrong = |field: &str| {
-            read_tokens(&format!(r#"[{{"name": "ada", "token": "0123456789abcdef", {field}}}]"#), "USD")
-                .unwrap_err()
+            read_tokens(
+                &format!(r#"[{{"name": "ada", "token": "0123456789abcdef", {field}}}]"#),
+                Currency::Usd,
+            )
+            .unwrap_err()
         };
         for (field, words) in [
             (r#""toolsets": ["foo"]"#, "must be a list of text, speech"),
@@ -191,9 +195,10 @@ mod tests {
 
     #[test]
     fn a_token_is_kept_as_its_digest_however_it_is_given() {
-        let clear = read_tokens(r#"[{"name": "ada", "token": "0123456789abcdef"}]"#, "USD").unwrap();
+        let clear = read_tokens(r#"[{"name": "ada", "token": "0123456789abcdef"}]"#, Currency::Usd).unwrap();
         let digest = data_encoding::HEXUPPER.encode(&Sha256::digest("0123456789abcdef"));
-        let hidden = read_tokens(&format!(r#"[{{"name": "ada", "sha256": "{digest}"}}]"#), "USD").unwrap();
+        let hidden =
+            read_tokens(&format!(r#"[{{"name": "ada", "sha256": "{digest}"}}]"#), Currency::Usd).unwrap();
         assert_eq!(clear, hidden);
         assert_eq!(clear, [TokenRow::new("ada", "0123456789abcdef")]);
     }
@@ -202,9 +207,12 @@ mod tests {
     fn a_row_says_what_its_owner_may_use_up() {
         let text = r#"[{"name": "a", "token": "0123456789abcdef", "budget_day": "2.5 cny", "rate": 30},
                        {"name": "b", "token": "0123456789abcdeF", "budget_day": 0.5, "toolsets": ["image"]}]"#;
-        let rows = read_tokens(text, "CNY").unwrap();
-        assert_eq!((rows[0].budget_day, rows[0].rate), (Some(2_500_000), Some(30)));
-        assert_eq!(rows[1].budget_day, Some(500_000));
+        let rows = read_tokens(text, Currency::Cny).unwrap();
+        assert_eq!(
+            (rows[0].budget_day, rows[0].rate),
+            (Some(Money::from_millionths(2_500_000, Currency::Cny)), Some(30))
+        );
+        assert_eq!(rows[1].budget_day, Some(Money::from_millionths(500_000, Currency::Cny)));
         assert_eq!(rows[1].toolsets, Some(vec![Toolset::Image, Toolset::Jobs]), "jobs can be asked about");
     }
 
@@ -232,7 +240,7 @@ mod tests {
                 "twice",
             ),
         ] {
-            let problem = read_tokens(&text, "USD").unwrap_err();
+            let problem = read_tokens(&text, Currency::Usd).unwrap_err();
             assert!(problem.contains(told), "{text}: {problem}");
             assert!(!problem.contains(secret), "{problem}");
         }

@@ -19,6 +19,8 @@ use std::sync::OnceLock;
 
 use serde::Deserialize;
 
+use crate::money::{Currency, Decimal, Money};
+
 pub use limits::Limit;
 use limits::TextLimit;
 pub use music::{Closing, MusicModel};
@@ -123,18 +125,20 @@ pub struct HttpStatus {
 /// An amount in both currencies. An absent amount is unknown, never 0.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 pub struct Price {
-    /// US dollars, charged on the global host.
     #[serde(rename = "USD")]
-    pub usd: Option<f64>,
-    /// Yuan, charged on the China host.
+    usd: Option<Decimal>,
     #[serde(rename = "CNY")]
-    pub cny: Option<f64>,
+    cny: Option<Decimal>,
 }
 
 impl Price {
-    /// The amount in `USD` or `CNY`.
-    pub fn in_currency(&self, currency: &str) -> Option<f64> {
-        if currency == "CNY" { self.cny } else { self.usd }
+    /// The amount in one currency.
+    pub fn in_currency(&self, currency: Currency) -> Option<Money> {
+        let amount = match currency {
+            Currency::Usd => self.usd,
+            Currency::Cny => self.cny,
+        };
+        amount.map(|amount| Money::new(amount, currency))
     }
 }
 
@@ -280,44 +284,39 @@ struct ExtraImage {
 
 impl VideoModel {
     /// The price of a clip with `images` input images. `None` if the table has no price.
-    pub fn price(&self, resolution: &str, seconds: u32, images: u32, currency: &str) -> Option<f64> {
+    pub fn price(&self, resolution: &str, seconds: u32, images: u32, currency: Currency) -> Option<Money> {
         let clip = self.per_clip.iter().find(|row| row.resolution == resolution && row.duration == seconds);
         if let Some(row) = clip {
             return row.price.in_currency(currency);
         }
         let row = self.per_second.iter().find(|row| row.resolution == resolution)?;
-        let base = row.price.in_currency(currency)? * f64::from(seconds);
-        let extra = match &self.extra_image {
+        let base = row.price.in_currency(currency)?.times(seconds)?;
+        let total = match &self.extra_image {
             Some(rule) if images > rule.over => {
-                rule.price.in_currency(currency)? * f64::from(images - rule.over)
+                base.checked_add(rule.price.in_currency(currency)?.times(images - rule.over)?)?
             }
-            _ => 0.0,
+            _ => base,
         };
-        Some(rounded(base + extra))
+        Some(total.rounded())
     }
 }
 
 impl VideoModel {
     /// The price list in words. `None` if the table has no price.
-    pub fn price_list(&self, currency: &str) -> Option<String> {
+    pub fn price_list(&self, currency: Currency) -> Option<String> {
         let clips = self.per_clip.iter().filter_map(|row| {
-            let amount = row.price.in_currency(currency)?;
+            let amount = row.price.in_currency(currency)?.amount();
             Some(format!("{} {} s {amount}", row.resolution, row.duration))
         });
         let seconds = self.per_second.iter().filter_map(|row| {
-            Some(format!("{} {} a second", row.resolution, row.price.in_currency(currency)?))
+            Some(format!("{} {} a second", row.resolution, row.price.in_currency(currency)?.amount()))
         });
         let extra = self.extra_image.iter().filter_map(|row| {
-            Some(format!("each input image above {} {}", row.over, row.price.in_currency(currency)?))
+            Some(format!("each input image above {} {}", row.over, row.price.in_currency(currency)?.amount()))
         });
         let words: Vec<_> = clips.chain(seconds).chain(extra).collect();
         (!words.is_empty()).then(|| format!("{currency}: {}", words.join(", ")))
     }
-}
-
-/// Removes the rounding noise of binary fractions. Prices have at most seven decimal places.
-pub fn rounded(amount: f64) -> f64 {
-    (amount * 1e7).round() / 1e7
 }
 
 /// The compiled-in tables, with the user's overlay (see [`install`]).
@@ -344,19 +343,22 @@ impl Facts {
         self.http.iter().filter(|row| row.status == status).find(said)
     }
 
-    /// An image model by id.
+    /// An image model by its name, as people and gateways write it.
     pub fn image(&self, model: &str) -> Option<&ImageModel> {
-        self.image.iter().find(|row| row.model.eq_ignore_ascii_case(model))
+        let id = self.canonical(model);
+        self.image.iter().find(|row| row.model == id)
     }
 
-    /// A speech model by id.
+    /// A speech model by its name, as people and gateways write it.
     pub fn speech(&self, model: &str) -> Option<&SpeechModel> {
-        self.speech.iter().find(|row| row.model.eq_ignore_ascii_case(model))
+        let id = self.canonical(model);
+        self.speech.iter().find(|row| row.model == id)
     }
 
-    /// A video model by id.
+    /// A video model by its name, as people and gateways write it.
     pub fn video(&self, model: &str) -> Option<&VideoModel> {
-        self.video.iter().find(|row| row.model.eq_ignore_ascii_case(model))
+        let id = self.canonical(model);
+        self.video.iter().find(|row| row.model == id)
     }
 
     /// Every row of the image table.
@@ -391,7 +393,8 @@ impl Facts {
 
     /// The API to use for a model that is not in the table.
     pub fn protocol_of_unknown(&self, model: &str) -> Protocol {
-        let family = self.unknown_video.iter().find(|family| names::begins(model, &family.prefix));
+        let id = self.canonical(model);
+        let family = self.unknown_video.iter().find(|family| names::begins(&id, &family.prefix));
         family.map_or(Protocol::V1, |family| family.protocol)
     }
 
@@ -429,16 +432,19 @@ mod tests {
 
     #[test]
     fn prices_follow_the_price_page() {
-        let h3 = facts().video("MiniMax-H3").unwrap();
-        assert_eq!(h3.price("2K", 8, 0, "USD"), Some(1.04));
-        assert_eq!(h3.price("768P", 5, 7, "USD"), Some(0.48));
-        let hailuo = facts().video("MiniMax-Hailuo-2.3").unwrap();
-        assert_eq!(hailuo.price("768P", 6, 1, "USD"), Some(0.28));
-        let max = facts().video("MiniMax-H3-Max").unwrap();
-        assert_eq!(max.price("480P", 10, 0, "USD"), Some(0.5));
-        assert_eq!(max.price("768P", 5, 2, "USD"), Some(0.4));
-        assert_eq!(max.price("768P", 5, 4, "USD"), Some(0.548));
-        assert_eq!(max.price("768P", 5, 4, "CNY"), None, "the price of more images is known in USD alone");
-        assert_eq!(facts().video("MiniMax-H3-Lite").unwrap().price("768P", 5, 0, "USD"), None);
+        for (model, resolution, seconds, images, price) in [
+            ("MiniMax-H3", "2K", 8, 0, Some("1.04 USD")),
+            ("MiniMax-H3", "768P", 5, 7, Some("0.48 USD")),
+            ("MiniMax-Hailuo-2.3", "768P", 6, 1, Some("0.28 USD")),
+            ("MiniMax-H3-Max", "480P", 10, 0, Some("0.5 USD")),
+            ("MiniMax-H3-Max", "768P", 5, 2, Some("0.4 USD")),
+            ("MiniMax-H3-Max", "768P", 5, 4, Some("0.548 USD")),
+            ("MiniMax-H3-Lite", "768P", 5, 0, None),
+        ] {
+            let found = facts().video(model).unwrap().price(resolution, seconds, images, Currency::Usd);
+            assert_eq!(found.map(|price| price.to_string()).as_deref(), price, "{model} {resolution}");
+        }
+        let more_images = facts().video("MiniMax-H3-Max").unwrap().price("768P", 5, 4, Currency::Cny);
+        assert_eq!(more_images, None, "the price of more images is known in USD alone");
     }
 }

@@ -40,7 +40,8 @@ pub struct Closing {
 impl Facts {
     /// A music model by id.
     pub fn music(&self, model: &str) -> Option<&MusicModel> {
-        self.music.iter().find(|row| row.model.eq_ignore_ascii_case(model))
+        let id = self.canonical(model);
+        self.music.iter().find(|row| row.model == id)
     }
 
     /// Every row of the music table.

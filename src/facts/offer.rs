@@ -115,11 +115,13 @@ impl Offer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::money::Currency;
 
     #[test]
     fn the_tables_parse() {
         let offer: Offer = serde_json::from_str(include_str!("offer.json")).unwrap();
-        assert_eq!(offer.each("understand_image").usd, Some(0.01));
+        let price = offer.each("understand_image").in_currency(Currency::Usd).unwrap();
+        assert_eq!(price.to_string(), "0.01 USD");
         assert_eq!(offer.purpose("voice_clone").unwrap().rules.len(), 1);
     }
 }

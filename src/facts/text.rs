@@ -5,13 +5,14 @@ use std::sync::OnceLock;
 
 use serde::Deserialize;
 
-use super::{Facts, Price, overlay, rounded};
+use super::{Facts, Price, overlay};
+use crate::money::{Currency, Decimal, Money};
 
 /// The tables of `text.json`.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Text {
     default: String,
-    priority_factor: f64,
+    priority_factor: Decimal,
     search: Price,
     sensitive: Vec<String>,
     error_types: BTreeMap<String, u16>,
@@ -112,19 +113,27 @@ pub struct TextModel {
 struct Tier {
     up_to: Option<u64>,
     #[serde(rename = "USD")]
-    usd: Option<TokenPrice>,
+    usd: Option<Amounts>,
     #[serde(rename = "CNY")]
-    cny: Option<TokenPrice>,
+    cny: Option<Amounts>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Amounts {
+    input: Decimal,
+    output: Decimal,
+    cache_read: Option<Decimal>,
+    cache_write: Option<Decimal>,
 }
 
 /// The price of a million tokens. An absent price is unknown.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy)]
 #[expect(missing_docs, reason = "the columns of a table")]
 pub struct TokenPrice {
-    pub input: f64,
-    pub output: f64,
-    pub cache_read: Option<f64>,
-    pub cache_write: Option<f64>,
+    pub input: Money,
+    pub output: Money,
+    pub cache_read: Option<Money>,
+    pub cache_write: Option<Money>,
 }
 
 impl TextModel {
@@ -167,36 +176,49 @@ impl TextModel {
             limits.push("tool_choice: auto only".to_owned());
         }
         if let Some(most) = self.per_million.first().and_then(|tier| tier.up_to) {
-            limits
-                .push(format!("dearer above {} input tokens and with service_tier priority", grouped(most)));
+            limits.push(format!(
+                "more expensive above {} input tokens and with service_tier priority",
+                grouped(most)
+            ));
         }
         limits.extend(self.note.clone());
         limits
     }
 
     /// The price per million tokens of input and output, for the smallest inputs. `None` if it is unknown.
-    pub fn price_list(&self, currency: &str) -> Option<String> {
+    pub fn price_list(&self, currency: Currency) -> Option<String> {
         let price = self.price(0, currency)?;
-        Some(format!("{} / {} {currency} per 1M tokens in / out", price.input, price.output))
+        Some(format!("{} / {} per 1M tokens in / out", price.input.amount(), price.output))
     }
 
     /// The price for an input of this many tokens.
-    pub fn price(&self, input: u64, currency: &str) -> Option<TokenPrice> {
+    pub fn price(&self, input: u64, currency: Currency) -> Option<TokenPrice> {
         let tier = self.per_million.iter().find(|tier| tier.up_to.is_none_or(|most| input <= most))?;
-        if currency == "CNY" { tier.cny } else { tier.usd }
+        let amounts = match currency {
+            Currency::Usd => tier.usd.as_ref(),
+            Currency::Cny => tier.cny.as_ref(),
+        }?;
+        let price = |amount| Money::new(amount, currency);
+        Some(TokenPrice {
+            input: price(amounts.input),
+            output: price(amounts.output),
+            cache_read: amounts.cache_read.map(price),
+            cache_write: amounts.cache_write.map(price),
+        })
     }
 }
 
 impl TokenPrice {
     /// The cost of these tokens: fresh input, output, cache reads, cache writes. Cached tokens without a known price
-    /// are charged as fresh input, so the estimate is never too low.
-    pub fn of(&self, [fresh, output, read, written]: [u64; 4]) -> f64 {
-        #[expect(clippy::cast_precision_loss, reason = "no request has 2^52 tokens")]
-        let part = |tokens: u64, price: f64| tokens as f64 * price / 1e6;
-        part(fresh, self.input)
-            + part(output, self.output)
-            + part(read, self.cache_read.unwrap_or(self.input))
-            + part(written, self.cache_write.unwrap_or(self.input))
+    /// are charged as fresh input, so the estimate is never too low. `None` for numbers that no request has.
+    pub fn of(&self, [fresh, output, read, written]: [u64; 4]) -> Option<Money> {
+        let parts = [
+            self.output.times(output)?,
+            self.cache_read.unwrap_or(self.input).times(read)?,
+            self.cache_write.unwrap_or(self.input).times(written)?,
+        ];
+        let millions = parts.into_iter().try_fold(self.input.times(fresh)?, Money::checked_add)?;
+        Some(millions.per(1_000_000))
     }
 }
 
@@ -216,7 +238,8 @@ fn tables() -> &'static Text {
 impl Facts {
     /// A text model by id.
     pub fn text(&self, model: &str) -> Option<&'static TextModel> {
-        tables().models.iter().find(|row| row.model.eq_ignore_ascii_case(model))
+        let id = self.canonical(model);
+        tables().models.iter().find(|row| row.model == id)
     }
 
     /// Every known text model.
@@ -240,15 +263,19 @@ impl Facts {
         names.collect::<Vec<_>>().join(", ")
     }
 
+    /// The names of the protocols, the default first.
+    pub fn text_protocol_names(&self) -> impl Iterator<Item = &str> {
+        tables().protocols.iter().map(|row| row.api.as_str())
+    }
+
     /// The factor on the price of a request with the priority tier.
-    pub fn priority_factor(&self) -> f64 {
+    pub fn priority_factor(&self) -> Decimal {
         tables().priority_factor
     }
 
     /// The price of this many web searches.
-    pub fn searches(&self, searches: u64, currency: &str) -> Option<f64> {
-        #[expect(clippy::cast_precision_loss, reason = "no request has 2^52 searches")]
-        tables().search.in_currency(currency).map(|each| rounded(each * searches as f64))
+    pub fn searches(&self, searches: u64, currency: Currency) -> Option<Money> {
+        tables().search.in_currency(currency)?.times(searches)
     }
 
     /// The meaning of `input_sensitive_type` and `output_sensitive_type`.
@@ -266,6 +293,7 @@ impl Facts {
 mod tests {
     use super::super::facts;
     use super::*;
+    use crate::money::Currency::{Cny, Usd};
 
     #[test]
     fn the_tables_parse_and_the_default_model_is_in_them() {
@@ -281,10 +309,13 @@ mod tests {
     fn prices_follow_the_price_page() {
         let m3 = facts().text("MiniMax-M3").unwrap();
         let price =
-            |input, currency, tokens| m3.price(input, currency).map(|price| rounded(price.of(tokens)));
-        assert_eq!(price(100_000, "USD", [1_000_000, 1_000_000, 1_000_000, 0]), Some(1.56));
-        assert_eq!(price(600_000, "CNY", [1_000_000, 0, 0, 0]), Some(4.2));
-        assert!(facts().text("MiniMax-M1").unwrap().price(1, "USD").is_none());
-        assert_eq!(facts().searches(3, "CNY"), Some(0.09));
+            |input, currency, tokens| m3.price(input, currency).unwrap().of(tokens).unwrap().to_string();
+        assert_eq!(price(100_000, Usd, [1_000_000, 1_000_000, 1_000_000, 0]), "1.56 USD");
+        assert_eq!(price(600_000, Cny, [1_000_000, 0, 0, 0]), "4.2 CNY");
+        // A token that was read from the cache costs less than what results show.
+        assert_eq!(price(1, Usd, [0, 0, 1, 0]), "0.00000006 USD");
+        assert!(facts().text("MiniMax-M1").unwrap().price(1, Usd).is_none());
+        assert_eq!(facts().searches(3, Cny).unwrap().to_string(), "0.09 CNY");
+        assert_eq!(m3.price(1, Usd).unwrap().of([u64::MAX; 4]), None);
     }
 }

@@ -58,6 +58,7 @@ pub async fn cancel(jobs: &Jobs, principal: &str, id: &str) -> Result<Option<Can
             continue;
         }
         if let State::Cancelled { at_minimax: true, .. } = before {
+            until_shown(jobs, id).await;
             return Ok(Some(Cancel::Cancelled(Box::new(job))));
         }
         job.state = job.state.after(Seen::Cancelled { at_minimax });
@@ -72,10 +73,11 @@ pub async fn cancel(jobs: &Jobs, principal: &str, id: &str) -> Result<Option<Can
         job.updated_at = now();
         if jobs.store().await?.replace(&job, &before).await? {
             jobs.shared.registry.wake(id);
+            until_shown(jobs, id).await;
             return Ok(Some(Cancel::Cancelled(Box::new(job))));
         }
     }
-    // Ten changes between reading and writing: it is about to end by itjobs.
+    // Ten changes between reading and writing: it is about to end by itself.
     Ok(jobs.get(principal, id).await?.map(|job| Cancel::OnItsWay(Box::new(job))))
 }
 
@@ -91,8 +93,16 @@ pub async fn withdraw(jobs: &Jobs, job: &Job) -> Result<Option<Job>, StoreError>
         job.updated_at = now();
         if jobs.store().await?.replace(&job, &before).await? {
             jobs.shared.registry.wake(&job.id);
+            until_shown(jobs, &job.id).await;
             return Ok(Some(job));
         }
+    }
+}
+
+/// Waits until the worker of a cancelled job shows its end. Otherwise the next call could find the job still running.
+async fn until_shown(jobs: &Jobs, id: &str) {
+    if let Some(mut watch) = jobs.shared.registry.find(id) {
+        let _ = timeout(MOMENT, watch.wait_for(|job| job.state.is_over())).await;
     }
 }
 

@@ -24,6 +24,7 @@ use crate::api::{ApiError, Client, Progress};
 use crate::clock::now;
 use crate::facts::facts;
 use crate::media::{Fetcher, Guard, Roots};
+use crate::money::{Currency, Money};
 use crate::store::{
     Answer, Conversation, Filter, Job, Kept, Limit, Limits, MadeVoice, NotBought, Owner, Page, RemoteKind,
     Route, Spending, Spent, Store, StoreError, Task, random_id, sweep_often,
@@ -439,14 +440,14 @@ impl Jobs {
         self.store().await?.secret("consent").await
     }
 
-    /// Whether the budgets allow a purchase of `estimate` millionths now. Checked before inputs are uploaded; reserving the
+    /// Whether the budgets allow a purchase of `estimate` now. Checked before inputs are uploaded; reserving the
     /// money checks again.
     pub async fn afford(
         &self,
         principal: &str,
-        allowance: Option<i64>,
-        estimate: Option<i64>,
-        currency: &str,
+        allowance: Option<Money>,
+        estimate: Option<Money>,
+        currency: Currency,
     ) -> Result<(), NotBought> {
         let settings = &self.shared.settings;
         let limits = settings.limits.with(allowance);
@@ -462,9 +463,9 @@ impl Jobs {
     pub async fn left(
         &self,
         principal: &str,
-        allowance: Option<i64>,
-        currency: &str,
-    ) -> Result<Option<(Limit, i64)>, StoreError> {
+        allowance: Option<Money>,
+        currency: Currency,
+    ) -> Result<Option<(Limit, Money)>, StoreError> {
         let limits = self.shared.settings.limits.with(allowance);
         if limits.is_empty() {
             return Ok(None);
@@ -473,22 +474,18 @@ impl Jobs {
     }
 
     /// What the account has spent, by currency, `currency` first. Creates no database.
-    pub async fn spending(&self, currency: &str) -> Result<Vec<Spending>, StoreError> {
-        let nothing = |currency: &str| Spending {
-            currency: currency.to_owned(),
-            day: Spent::default(),
-            process: Spent::default(),
-        };
+    pub async fn spending(&self, currency: Currency) -> Result<Vec<Spending>, StoreError> {
         if !self.has_records() {
-            return Ok(vec![nothing(currency)]);
+            let nothing = Spent::nothing(currency);
+            return Ok(vec![Spending { currency, day: nothing, process: nothing }]);
         }
         self.store().await?.spending(&self.tenant.name, currency).await
     }
 
     /// What a principal has spent in 24 hours. Creates no database.
-    pub async fn spent_by(&self, principal: &str, currency: &str) -> Result<Spent, StoreError> {
+    pub async fn spent_by(&self, principal: &str, currency: Currency) -> Result<Spent, StoreError> {
         if !self.has_records() {
-            return Ok(Spent::default());
+            return Ok(Spent::nothing(currency));
         }
         self.store().await?.spent_by(&self.tenant.name, principal, currency).await
     }

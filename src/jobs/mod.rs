@@ -31,5 +31,5 @@ pub use crate::clock::now;
 pub use crate::store::{
     Answer, CALLERS, Conversation, Cost, Denied, Failure, Filter, Job, JobFile, Kept, Kind, Limit, Limits,
     MadeVoice, NotBought, OnDisk, Owner, Page, Purchase, RemoteKind, Route, STATUSES, Said, Seen, Spending,
-    Spent, State, StoreError, Task, Wrapped, amount_words, millionths, random_id,
+    Spent, State, StoreError, Task, Wrapped, random_id,
 };

@@ -2,8 +2,9 @@
 
 use super::handle::Jobs;
 use super::spool_retry::PROMPTLY;
+use crate::money::{Currency, Money};
 use crate::store::spool::Update;
-use crate::store::{NotBought, Purchase, PurchaseState, millionths, random_id};
+use crate::store::{NotBought, Purchase, PurchaseState, random_id};
 
 /// Money set aside for a request that is no job. It stays set aside if this is dropped: the request may have left.
 #[derive(Debug)]
@@ -11,21 +12,23 @@ use crate::store::{NotBought, Purchase, PurchaseState, millionths, random_id};
 pub struct Reservation {
     jobs: Jobs,
     id: String,
+    currency: Currency,
 }
 
 impl Reservation {
     /// Sets money aside. The row is on disk when this returns, so the request may leave.
     pub async fn new(jobs: &Jobs, purchase: Purchase) -> Result<Self, NotBought> {
         let (store, id) = (jobs.store().await?, random_id("call"));
-        let limits = &jobs.shared.settings.limits;
+        let (limits, currency) = (&jobs.shared.settings.limits, purchase.currency);
         let reserved = store.reserve(&id, &jobs.tenant.name, &purchase, limits).await?;
         reserved.map_err(NotBought::Denied)?;
-        Ok(Self { jobs: jobs.clone(), id })
+        Ok(Self { jobs: jobs.clone(), id, currency })
     }
 
-    /// MiniMax took the request and billed `actual`; without it, the estimate stands.
-    pub async fn settle(self, actual: Option<f64>) {
-        self.end(PurchaseState::Settled, actual.and_then(millionths)).await;
+    /// MiniMax took the request and billed `actual`; without it, or in another currency, the estimate stands.
+    pub async fn settle(self, actual: Option<Money>) {
+        let actual = actual.filter(|actual| actual.currency() == self.currency);
+        self.end(PurchaseState::Settled, actual.map(Money::millionths)).await;
     }
 
     /// MiniMax provably did not take the request.
@@ -40,7 +43,7 @@ impl Reservation {
 
     /// Until it is written, the money stays set aside.
     async fn end(self, state: PurchaseState, actual: Option<i64>) {
-        let Self { jobs, id } = self;
+        let Self { jobs, id, .. } = self;
         let tracker = jobs.shared.tracker.clone();
         // In a task of its own, so that a caller who leaves cannot keep it from being written.
         let written = tracker.spawn(async move {

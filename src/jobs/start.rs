@@ -9,6 +9,7 @@ use super::registry::Watch;
 use super::worker::{self, Departure};
 use crate::api::rate_limit::PromisedSlot;
 use crate::clock::now;
+use crate::money::Money;
 use crate::store::{
     Cost, Inserted, Job, Kind, NotBought, Purchase, Seen, State, StoreError, Task, random_id,
 };
@@ -21,8 +22,8 @@ pub struct NewJob {
     pub tool: &'static str,
     /// The owner of the job.
     pub principal: String,
-    /// What the principal may spend in 24 hours, in millionths.
-    pub allowance: Option<i64>,
+    /// What the principal may spend in 24 hours.
+    pub allowance: Option<Money>,
     /// What is bought.
     pub order: Box<dyn Order>,
     /// The model's id.
@@ -65,7 +66,7 @@ impl Jobs {
             principal: principal.clone(),
             allowance,
             model: model.clone(),
-            currency: cost.currency.clone(),
+            currency: cost.currency,
             estimate: cost.ceiling(),
             consent: new.consent,
         };
@@ -81,7 +82,7 @@ impl Jobs {
             idempotency_key: new.idempotency_key,
             folder,
             state: first_state(&promised),
-            cost,
+            cost: Some(cost),
             warnings: new.warnings,
             ..self.blank(order.kind())
         };
@@ -164,7 +165,7 @@ impl Jobs {
             may_be_billed: false,
             unread: None,
             usage: None,
-            cost: Cost::default(),
+            cost: None,
             warnings: Vec::new(),
             created_at: at,
             updated_at: at,

@@ -79,7 +79,18 @@ pub(crate) fn in_order(schema: &JsonObject, given: JsonObject) -> Result<Checked
         problems.truncate(MOST_PROBLEMS);
         problems.push("and more".to_owned());
     }
-    Err(problems.join("; "))
+    Err(without_repeats(&problems))
+}
+
+/// The problems as one text. What several of them end with, such as all parameters, is said once, by the first.
+fn without_repeats(problems: &[String]) -> String {
+    let mut said: Vec<&str> = Vec::new();
+    for part in problems.iter().flat_map(|problem| problem.split("; ")) {
+        if !said.contains(&part) {
+            said.push(part);
+        }
+    }
+    said.join("; ")
 }
 
 /// `size: "1024x768"` and `image_size` as `width` and `height`. A ratio in their place is an `aspect_ratio`.

@@ -1,6 +1,7 @@
 //! Who calls.
 
 use crate::config::Toolset;
+use crate::money::Money;
 
 /// The caller of a tool. A transport that authenticates its callers puts one into each request's [`http::Extensions`];
 /// on other transports every call is the owner's, who started the server.
@@ -16,8 +17,8 @@ pub struct Caller {
     pub toolsets: Option<Vec<Toolset>>,
     /// The tools that the request chooses among those; `None` for all of them.
     pub tools: Option<Vec<&'static str>>,
-    /// What the caller may spend in 24 hours, in millionths of the region's currency.
-    pub budget_day: Option<i64>,
+    /// What the caller may spend in 24 hours.
+    pub budget_day: Option<Money>,
     /// How many tool calls a minute the caller may make.
     pub rate: Option<u32>,
 }

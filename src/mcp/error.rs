@@ -10,6 +10,9 @@ use crate::jobs::StoreError;
 use crate::mcp::job_view::{ASK_USER, ErrorView, JobView};
 use crate::telemetry;
 
+/// The kind of error when a setting forbids a call.
+pub(crate) const OPERATOR: &str = "settings";
+
 /// Why no key pays for a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unpaid {
@@ -264,7 +267,11 @@ impl ToolError {
             Self::Api(error) | Self::Bought(error) => (error.code(), error.trace_id().map(str::to_owned)),
             _ => (None, None),
         };
-        ErrorView { message: self.to_string(), kind: self.kind(), code, trace_id }
+        let message = match self {
+            Self::Api(error) | Self::Bought(error) => error.plain(),
+            _ => self.to_string(),
+        };
+        ErrorView { message, kind: self.kind(), code, trace_id }
     }
 
     /// The `isError` result of a tool that has no structured content.

@@ -4,6 +4,7 @@
 //! content, a few lines of text, and a link for each file.
 
 mod bounds;
+mod cost;
 pub(crate) mod several;
 #[cfg(test)]
 mod tests;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rmcp::ErrorData;
 use rmcp::handler::server::tool::{IntoCallToolResult, schema_for_output};
-use rmcp::model::{CallToolResponse, ContentBlock, JsonObject, Resource};
+use rmcp::model::{CallToolResponse, JsonObject, Resource};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -23,7 +24,10 @@ use crate::api::Blame;
 use crate::api::rate_limit::QueueView;
 use crate::jobs::{Cost, FIRST_SOUND, Failure, Job, JobFile, Kind, State};
 use crate::mcp::download_links::DownloadLinks;
-use crate::mcp::result::both;
+use crate::mcp::result::{Report, link, local_link};
+use crate::media::units;
+
+pub(crate) use cost::{COST, CostView};
 
 /// What a dry run says instead of a result.
 pub(crate) const DRY_RUN: &str =
@@ -85,6 +89,9 @@ pub struct JobView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-quiet" = true))]
     updated_at: Option<String>,
+    // Size, length and number of what a dry run has checked.
+    #[serde(skip)]
+    details: String,
     #[serde(skip)]
     says: Says,
 }
@@ -124,18 +131,6 @@ struct FileView {
     height: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     duration_ms: Option<u64>,
-}
-
-/// Absent parts are unknown, never 0.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct CostView {
-    currency: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    estimated: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    actual: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    basis: Option<String>,
 }
 
 /// What went wrong.
@@ -237,23 +232,31 @@ impl JobView {
             voice_id: job.voice_id.clone(),
             text: job.text.clone(),
             usage: job.usage.clone().filter(Value::is_object),
-            cost: CostView::of(&job.cost).filter(|_| !job.is_free()),
+            cost: job.cost.as_ref().filter(|_| !job.is_free()).map(CostView::of),
             warnings,
             error,
             next: next(job),
             created_at: time(job.created_at),
             updated_at: time(job.updated_at),
+            details: String::new(),
             says: if failed { Says::Failure } else { Says::Success },
         }
     }
 
     /// What a call would cost.
-    pub(crate) fn dry_run(kind: Kind, model: String, cost: &Cost, warnings: Vec<String>) -> Self {
+    pub(crate) fn dry_run(
+        kind: Kind,
+        model: String,
+        details: String,
+        cost: &Cost,
+        warnings: Vec<String>,
+    ) -> Self {
         Self {
             kind: Some(kind.word().to_owned()),
             model: Some(model).filter(|model| !model.is_empty()),
-            cost: CostView::of(cost),
+            cost: Some(CostView::of(cost)),
             warnings,
+            details,
             next: DRY_RUN.to_owned(),
             ..Self::default()
         }
@@ -310,39 +313,34 @@ impl JobView {
         self.usage.as_ref()?.get(FIRST_SOUND)?.as_u64()
     }
 
-    fn lines(&self) -> String {
-        let head =
-            [self.kind.as_deref(), self.status.as_deref(), self.model.as_deref(), self.job_id.as_deref()];
-        let mut lines = vec![head.into_iter().flatten().collect::<Vec<_>>().join(" · ")];
-        if let Some(task) = &self.task_id {
-            lines.push(format!("MiniMax task {task}"));
-        }
-        for file in &self.files {
-            lines.extend(file.lines());
-        }
-        if let Some(voice) = &self.voice_id {
-            lines.push(format!("voice_id {voice}"));
-        }
-        lines.extend(self.text.clone());
-        lines.extend(self.cost.as_ref().map(CostView::line));
-        lines.extend(self.warnings.iter().map(|warning| format!("Note: {warning}")));
-        lines.push(match &self.error {
+    /// The view in words, without what to do next.
+    fn told(&self) -> Report {
+        let head = [self.kind.as_ref(), self.status.as_ref()].into_iter().flatten();
+        let report = Report::default()
+            .content(self.text.clone())
+            .head(head)
+            .fact("", self.model.as_deref())
+            .fact("", Some(&self.details))
+            .fact("job", self.job_id.as_deref())
+            .fact("MiniMax task", self.task_id.as_deref())
+            .fact("voice_id", self.voice_id.as_deref())
+            .failed(self.says == Says::Failure);
+        let files = self.files.iter();
+        let report = files.fold(report, |report, file| report.file(file.lines(), Some(file.link())));
+        report.cost(self.cost.as_ref().map(CostView::line)).notes(&self.warnings)
+    }
+
+    fn report(&self) -> Report {
+        self.told().next(match &self.error {
             Some(error) => error.lines(&self.next),
             None => self.next.clone(),
-        });
-        lines.retain(|line| !line.is_empty());
-        lines.join("\n")
+        })
     }
 }
 
 impl IntoCallToolResult for JobView {
     fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
-        let mut result = both(self.lines(), &self)?;
-        result.content.extend(self.files.iter().map(|file| ContentBlock::resource_link(file.link())));
-        if self.says == Says::Failure {
-            result.is_error = Some(true);
-        }
-        Ok(result.into())
+        Ok(self.report().result(&self)?.into())
     }
 }
 
@@ -365,70 +363,33 @@ impl FileView {
     }
 
     fn lines(&self) -> Vec<String> {
-        let size = self.width.zip(self.height).map(|(width, height)| format!("{width}x{height}"));
-        #[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]
-        let length = self.duration_ms.map(|length| format!("{:.1} s", length as f64 / 1000.0));
-        let bytes = self.bytes.map(|bytes| format!("{bytes} bytes"));
-        let facts: Vec<_> =
-            [Some(self.mime_type.clone()), size, length, bytes].into_iter().flatten().collect();
-        let mut lines = vec![format!("{} ({})", self.place(), facts.join(", "))];
-        if self.path.is_some() {
-            lines.push(format!("  {}", self.uri));
+        let facts = file_facts(self.width.zip(self.height), self.duration_ms, self.bytes);
+        match &self.path {
+            Some(path) => vec![format!("Saved to {path}{facts}"), format!("  {}", self.uri)],
+            // Without a path, a link is the only way to the file.
+            None => [format!("{}{facts}", self.uri)]
+                .into_iter()
+                .chain(self.download_url.as_ref().or(self.url.as_ref()).map(|url| format!("  {url}")))
+                .collect(),
         }
-        lines.extend(self.download_url.as_ref().map(|url| format!("  {url}")));
-        if let Some(url) = &self.url {
-            let until = self.url_expires_at.as_ref().map(|at| format!(" (until {at})")).unwrap_or_default();
-            lines.push(format!("  {url}{until}"));
-        }
-        lines
-    }
-
-    /// Where the file is: its path, or its URI.
-    fn place(&self) -> &str {
-        self.path.as_ref().unwrap_or(&self.uri)
     }
 
     fn link(&self) -> Resource {
-        let local = self.path.as_ref().and_then(|path| url::Url::from_file_path(path).ok());
-        let uri = local
-            .map(String::from)
-            .or_else(|| self.download_url.clone())
-            .or_else(|| self.url.clone())
-            .unwrap_or_else(|| self.uri.clone());
-        let name = self.path.as_deref().and_then(|path| Path::new(path).file_name()?.to_str());
-        let name = name.or_else(|| self.uri.rsplit('/').next()).unwrap_or_default();
-        let link = Resource::new(uri, name).with_mime_type(self.mime_type.clone());
-        match self.bytes {
-            Some(bytes) => link.with_size(bytes),
-            None => link,
-        }
+        let local = self.path.as_deref().and_then(|path| local_link(path, &self.mime_type, self.bytes));
+        local.unwrap_or_else(|| {
+            let uri = self.download_url.as_ref().or(self.url.as_ref()).unwrap_or(&self.uri);
+            let name = self.uri.rsplit('/').next().unwrap_or_default();
+            link(uri, name, &self.mime_type, self.bytes)
+        })
     }
 }
 
-impl CostView {
-    pub(crate) fn of(cost: &Cost) -> Option<Self> {
-        (!cost.currency.is_empty()).then(|| Self {
-            currency: cost.currency.clone(),
-            estimated: cost.estimated,
-            actual: cost.actual,
-            basis: cost.basis.clone(),
-        })
-    }
-
-    /// What it costs, in words.
-    pub(crate) fn amount(&self) -> String {
-        match (self.actual, self.estimated) {
-            (Some(actual), _) => format!("{actual} {}", self.currency),
-            (None, Some(estimated)) => format!("about {estimated} {}", self.currency),
-            (None, None) => "unknown".to_owned(),
-        }
-    }
-
-    pub(crate) fn line(&self) -> String {
-        let amount = self.amount();
-        let basis = self.basis.as_ref().map(|basis| format!(" ({basis})")).unwrap_or_default();
-        format!("Cost: {amount}{basis}")
-    }
+/// What is known of a file, in brackets.
+pub(crate) fn file_facts(size: Option<(u32, u32)>, length: Option<u64>, bytes: Option<u64>) -> String {
+    let size = size.map(|(width, height)| format!("{width}x{height}"));
+    let facts = [length.map(units::length), size, bytes.map(units::size)];
+    let facts: Vec<_> = facts.into_iter().flatten().collect();
+    if facts.is_empty() { String::new() } else { format!(" ({})", facts.join(", ")) }
 }
 
 pub(crate) fn time(milliseconds: i64) -> Option<String> {
@@ -441,12 +402,27 @@ fn is_listed(job: &Job) -> bool {
     ["content", "source_task_id"].iter().any(|name| job.request.get(name).is_some())
 }
 
+/// What the caller can do with a finished job.
+fn done(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Image => {
+            "Tell the user where it is; view_media shows it to you. Other tools take its minimax:// address."
+        }
+        Kind::Speech | Kind::Video | Kind::Music => {
+            "Tell the user where it is. Other tools take its minimax:// address."
+        }
+        Kind::Transcription => "The file has the same text.",
+        Kind::Voice => "Give the voice_id to text_to_audio or speak.",
+        Kind::Prompt => "Call generate_video with this text as prompt.",
+    }
+}
+
 /// What the caller can do now, in one sentence.
 fn next(job: &Job) -> String {
     let id = &job.id;
     match &job.state {
         State::Running { advice: Some(advice), .. } => {
-            format!("{advice} The task goes on at MiniMax; once that is done, get_job with job_id {id} has its result.")
+            format!("{advice} The task continues at MiniMax; after that, get_job with job_id {id} has its result.")
         }
         State::Submitting { .. } | State::Running { .. } | State::Fetching { .. } => {
             format!(
@@ -464,7 +440,7 @@ fn next(job: &Job) -> String {
         State::Done { partial: true, .. } => {
             "Done, with fewer results than requested. Rephrase the prompt to get the others.".to_owned()
         }
-        State::Done { .. } => "Done.".to_owned(),
+        State::Done { .. } => done(job.kind).to_owned(),
         State::Failed { failure, .. } => failure.advice.clone(),
         State::Cancelled { at_minimax: true, .. } => "Cancelled at MiniMax; nothing was generated.".to_owned(),
         State::Cancelled { task: Some(task), .. } => format!(

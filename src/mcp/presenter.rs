@@ -14,7 +14,7 @@ use crate::jobs::{Job, StoreError, Watch};
 use crate::mcp::caller::Caller;
 use crate::mcp::caller_key::Payer;
 use crate::mcp::download_links::DownloadLinks;
-use crate::mcp::job_view::JobView;
+use crate::mcp::job_view::{COST, JobView};
 use crate::mcp::progress;
 
 /// How errors name the server's own key.
@@ -121,13 +121,18 @@ impl Presenter {
         if let CallToolResponse::Complete(result) = &mut response
             && self.config.is_sandbox()
         {
-            for block in &mut result.content {
-                if let ContentBlock::Text(text) = block {
-                    let mark = |line: &str| {
-                        if line.starts_with("Cost: ") { format!("{line}; {NOTE}") } else { line.to_owned() }
-                    };
-                    text.text = text.text.split('\n').map(mark).collect::<Vec<_>>().join("\n");
-                }
+            // The facts are the last text; one mark in it is enough.
+            let texts = result.content.iter_mut().rev().filter_map(|block| match block {
+                ContentBlock::Text(text) => Some(&mut text.text),
+                _ => None,
+            });
+            for text in texts.take(1) {
+                let lines: Vec<_> = text.split('\n').collect();
+                let priced = lines.iter().position(|line| line.trim_start().starts_with(COST));
+                let mark = |(place, line): (usize, &&str)| {
+                    if Some(place) == priced { format!("{line}; {NOTE}") } else { (*line).to_owned() }
+                };
+                *text = lines.iter().enumerate().map(mark).collect::<Vec<_>>().join("\n");
             }
             let cost = result.structured_content.as_mut().and_then(|content| content.get_mut("cost"));
             if let Some(cost) = cost.and_then(Value::as_object_mut) {

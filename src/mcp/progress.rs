@@ -9,9 +9,9 @@ use rmcp::model::ProgressNotificationParam;
 use rmcp::service::RequestContext;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 
-use crate::api::ApiError;
 use crate::api::rate_limit::{self, QueueView, Ticket};
 use crate::api::retry::Nature;
+use crate::api::{ApiError, Client};
 use crate::jobs::{Job, State, Watch};
 use crate::mcp::revision::{Feature, Revision};
 use crate::telemetry;
@@ -153,6 +153,7 @@ fn standing(job: &Job) -> String {
 /// A cancelled call leaves the queue; once the request has been sent, its answer is waited for.
 pub(crate) async fn send_in_turn<T, F>(
     call: &RequestContext<RoleServer>,
+    api: &Client,
     ticket: Ticket,
     nature: Nature,
     ask: impl FnMut() -> F,
@@ -162,7 +163,7 @@ where
 {
     let (start, waiting) = (Instant::now(), ticket.view());
     let mut heartbeat = heartbeat();
-    let work = rate_limit::send_queued(ticket, nature, rate_limit::MAX_WAIT, ask);
+    let work = rate_limit::send_queued(api, ticket, nature, rate_limit::MAX_WAIT, ask);
     tokio::pin!(work);
     let mut cancelled = false;
     loop {

@@ -7,8 +7,8 @@ use rmcp::{ErrorData, RoleServer};
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{Client, RateLimits};
-use crate::config::{Config, ConfigError, KeyKind, Region};
+use crate::api::{Client, KeyFile, RateLimits};
+use crate::config::{Config, ConfigError, KeyKind, Region, read_key};
 use crate::jobs::{CALLERS, Jobs, Limits, OnDisk, Settings};
 use crate::mcp::abandoned_calls::AbandonedCalls;
 use crate::mcp::allowed_folders::AllowedFolders;
@@ -76,6 +76,7 @@ impl Server {
         let pacing = RateLimits { keep: config.keeps_limits(), china: config.region == Region::Cn };
         let roots = roots_of(&config);
         let api = Client::with_limits(config.host.clone(), config.key.clone(), pacing);
+        let api = api.with_key_file(key_file_of(&config));
         let api = if config.sandbox { api.with_own_paths() } else { api };
         let settings = Settings {
             data_dir: config.data_dir.clone(),
@@ -355,6 +356,12 @@ impl Server {
     pub fn session_ended(&self, session: &str) {
         self.shared.subscriptions.end_session(session);
     }
+}
+
+/// The file of the key, if the key comes from it.
+fn key_file_of(config: &Config) -> Option<KeyFile> {
+    let path = config.read_key_file.clone()?;
+    Some(KeyFile { path, read: |text| read_key(text).ok().map(SecretString::from) })
 }
 
 /// The folders that callers may name, without the files that this server itself trusts.

@@ -9,7 +9,7 @@ use rmcp::{ErrorData, RoleServer};
 use serde_json::Value;
 
 use crate::jobs::{Jobs, Spending, StoreError};
-use crate::mcp::checkout::money::amount;
+use crate::money::Currency;
 use crate::telemetry::{ASKED, Amount, Call, Line, Metrics, Parent, Records, RequestId, Scrape};
 
 /// The label of calls whose name is no tool.
@@ -42,7 +42,7 @@ pub(super) async fn observe(
 }
 
 /// The figures for a scrape, with what the records say.
-pub(super) async fn figures(jobs: &Jobs, currency: &str) -> String {
+pub(super) async fn figures(jobs: &Jobs, currency: Currency) -> String {
     let line = |(group, waiting, in_flight)| Line { group, waiting, in_flight };
     let records = match tokio::time::timeout(PATIENCE, records(jobs, currency)).await {
         Ok(Ok(records)) => Some(records),
@@ -56,16 +56,13 @@ pub(super) async fn figures(jobs: &Jobs, currency: &str) -> String {
     jobs.api().metrics().text(&Scrape { lines, followed: jobs.census().0, records })
 }
 
-async fn records(jobs: &Jobs, currency: &str) -> Result<Records, StoreError> {
+async fn records(jobs: &Jobs, currency: Currency) -> Result<Records, StoreError> {
     let mut records = Records { jobs: jobs.counts().await?, ..Records::default() };
     for Spending { currency, day, process } in jobs.spending(currency).await? {
         for (window, spent) in [("day", day), ("process", process)] {
             let sums = [("settled", spent.settled), ("reserved", spent.reserved), ("unknown", spent.unknown)];
-            records.amounts.extend(sums.map(|(state, sum)| {
-                let value = amount(sum);
-                Amount { currency: currency.clone(), window, state, value }
-            }));
-            records.unpriced.push((currency.clone(), window, spent.unpriced));
+            records.amounts.extend(sums.map(|(state, value)| Amount { window, state, value }));
+            records.unpriced.push((currency, window, spent.unpriced));
         }
     }
     Ok(records)

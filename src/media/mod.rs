@@ -5,6 +5,7 @@
 //! * [`mod@download`]: the rules for hosts, resumable downloads, folders and names of results.
 //! * [`probe`]: the real type, size and duration of a file, and whether it is complete.
 //! * [`subtitle`]: conversion of subtitles. [`private`]: files that other users of the machine cannot read.
+//! * [`units`]: sizes and lengths in words.
 //!
 //! This module knows nothing about endpoints, jobs or tools. Limits come in as plain data. Errors are sentences
 //! without a subject, so that the caller can put the name of the argument in front.
@@ -16,6 +17,7 @@ pub mod private;
 pub mod probe;
 mod secret_scan;
 pub mod subtitle;
+pub mod units;
 
 pub use download::archive::{Archive, Temporary};
 pub use download::disk_space::room;

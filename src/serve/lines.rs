@@ -1,39 +1,28 @@
-//! Answers lines on stdio that are no messages.
+//! Reads messages on stdio, one a line.
 //!
-//! A parser drops a line that is not JSON, one of more than 16 MiB, and one that would take too much memory. Its client
-//! would wait forever for a response. The line is therefore replaced by a short message that says what was wrong: a
-//! request with the same id, or a notification if the id cannot be read. The transport answers it with an error.
+//! A line that is no message is an error for its sender, with the id of the request where that can be read: without an
+//! answer the sender would wait forever.
 
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
 
 use rmcp::ErrorData;
-use rmcp::model::{
-    ClientJsonRpcMessage, ClientNotification, ClientRequest, ErrorCode, JsonRpcMessage, RequestId,
-};
+use rmcp::model::{ClientJsonRpcMessage, ErrorCode, RequestId};
 use rmcp::transport::async_rw::DEFAULT_MAX_LINE_LENGTH;
-use serde_json::{Value, json};
-use tokio::io::{AsyncBufRead as _, AsyncRead, BufReader, ReadBuf};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 
 use super::json;
 use super::readable_id::{readable_id, without_mark};
 
-/// The method of a substitute.
-const UNREAD: &str = "minimax-mcp/unread";
-
 /// How much is kept of each end of a line that is too long, in bytes. The id is usually near one end.
 const END: usize = 1024;
 
-/// Reads lines, and replaces each line that is too large by a substitute.
+/// Reads lines of limited length.
 #[derive(Debug)]
 pub(super) struct Lines<R> {
     inner: BufReader<R>,
     line: Line,
-    /// A checked line that the reader has not consumed yet.
-    ready: Vec<u8>,
-    /// How much of it was consumed.
-    given: usize,
 }
 
 /// The line that is being read.
@@ -46,39 +35,57 @@ struct Line {
     tail: Vec<u8>,
 }
 
-impl<R: AsyncRead> Lines<R> {
-    pub(super) fn new(inner: R) -> Self {
-        let inner = BufReader::with_capacity(64 * 1024, inner);
-        Self { inner, line: Line::default(), ready: Vec::new(), given: 0 }
-    }
+/// A line that is no message: the id to answer under, and the error.
+#[derive(Debug)]
+pub(super) struct Unread {
+    pub(super) id: Option<RequestId>,
+    pub(super) error: ErrorData,
 }
 
-impl<R: AsyncRead + Unpin> AsyncRead for Lines<R> {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let Self { inner, line, ready, given } = self.get_mut();
-        let mut inner = Pin::new(inner);
+/// A message as far as it tells a request from a notification.
+#[derive(Deserialize)]
+struct Outline {
+    method: Option<String>,
+    id: Option<IgnoredAny>,
+}
+
+impl<R: AsyncRead + Unpin> Lines<R> {
+    pub(super) fn new(inner: R) -> Self {
+        Self { inner: BufReader::with_capacity(64 * 1024, inner), line: Line::default() }
+    }
+
+    /// The next message; `None` at the end of the input. Cancel-safe.
+    pub(super) async fn next(&mut self) -> Option<Result<ClientJsonRpcMessage, Unread>> {
         loop {
-            let rest = ready.get(*given..).unwrap_or_default();
-            if !rest.is_empty() {
-                let piece = rest.get(..out.remaining()).unwrap_or(rest);
-                out.put_slice(piece);
-                *given = given.saturating_add(piece.len());
-                return Poll::Ready(Ok(()));
+            match self.read_line().await {
+                Ok(Some(line)) => {
+                    if let Some(read) = line.message() {
+                        return Some(read);
+                    }
+                }
+                Ok(None) => return None,
+                Err(error) => {
+                    tracing::error!(%error, "stdin cannot be read");
+                    return None;
+                }
             }
-            let available = ready!(inner.as_mut().poll_fill_buf(cx))?;
+        }
+    }
+
+    /// The next line. An unfinished line at the end of the input is dropped.
+    async fn read_line(&mut self) -> io::Result<Option<Line>> {
+        loop {
+            let available = self.inner.fill_buf().await?;
+            if available.is_empty() {
+                return Ok(None);
+            }
             let end = available.iter().position(|byte| *byte == b'\n').map(|at| at.saturating_add(1));
             let piece = available.get(..end.unwrap_or(available.len())).unwrap_or_default();
-            let (length, over) = (piece.len(), piece.is_empty());
-            line.add(piece);
-            inner.as_mut().consume(length);
+            let length = piece.len();
+            self.line.add(piece);
+            self.inner.consume(length);
             if end.is_some() {
-                (*ready, *given) = (std::mem::take(line).checked(), 0);
-            } else if over {
-                // The input ended. An unfinished line is dropped.
-                (*ready, *given) = (std::mem::take(line).head, 0);
-                if ready.is_empty() {
-                    return Poll::Ready(Ok(()));
-                }
+                return Ok(Some(std::mem::take(&mut self.line)));
             }
         }
     }
@@ -105,56 +112,35 @@ impl Line {
         self.tail.drain(..self.tail.len().saturating_sub(END));
     }
 
-    /// The line, or its substitute.
-    fn checked(self) -> Vec<u8> {
+    /// The message, or what is wrong with the line; `None` for a line that needs no answer.
+    fn message(self) -> Option<Result<ClientJsonRpcMessage, Unread>> {
+        let unread = |id, code, why: String| Some(Err(Unread { id, error: ErrorData::new(code, why, None) }));
         if self.is_too_long() {
             let why = "the message is longer than 16 MiB, so it was not read and nothing was sent or billed; give media as \
                        paths or URLs, and long texts in parts";
             let id = readable_id(&self.head).or_else(|| last_id(&self.tail));
-            return substitute(id, ErrorCode::INVALID_REQUEST, why);
+            return unread(id, ErrorCode::INVALID_REQUEST, why.to_owned());
         }
-        // The parser after this one skips a byte order mark too.
-        let text = without_mark(&self.head);
-        if text.trim_ascii().is_empty() {
-            return Vec::new();
+        let text = without_mark(&self.head).trim_ascii();
+        if text.is_empty() {
+            return None;
         }
-        match json::count(text) {
-            Ok(_) => self.head,
-            Err(unfit) => substitute(readable_id(text), unfit.code(), &unfit.to_string()),
+        if let Err(unfit) = json::count(text) {
+            return unread(readable_id(text), unfit.code(), unfit.to_string());
         }
+        let error = match serde_json::from_slice(text) {
+            Ok(message) => return Some(Ok(message)),
+            Err(error) => error,
+        };
+        let outline = serde_json::from_slice(text).unwrap_or(Outline { method: None, id: None });
+        if outline.method.is_some() && outline.id.is_none() {
+            // A notification is never answered (JSON-RPC 2.0, section 4.1).
+            tracing::debug!(%error, "a notification cannot be read");
+            return None;
+        }
+        let why = format!("the line is JSON, and not one message of MCP: {error}");
+        unread(readable_id(text), ErrorCode::INVALID_REQUEST, why)
     }
-}
-
-/// The substitute for a line.
-fn substitute(id: Option<RequestId>, code: ErrorCode, why: &str) -> Vec<u8> {
-    let mut message = json!({ "jsonrpc": "2.0", "method": UNREAD, "params": { "code": code, "why": why } });
-    if let (Some(id), Some(fields)) = (id, message.as_object_mut()) {
-        fields.insert("id".to_owned(), json!(id));
-    }
-    format!("{message}\n").into_bytes()
-}
-
-/// The id and the error of a line, if a message is its substitute.
-pub(super) fn unread(message: &ClientJsonRpcMessage) -> Option<(Option<RequestId>, ErrorData)> {
-    let (id, method, params) = match message {
-        JsonRpcMessage::Request(request) => match &request.request {
-            ClientRequest::CustomRequest(custom) => (Some(&request.id), &custom.method, &custom.params),
-            _ => return None,
-        },
-        JsonRpcMessage::Notification(note) => match &note.notification {
-            ClientNotification::CustomNotification(custom) => (None, &custom.method, &custom.params),
-            _ => return None,
-        },
-        _ => return None,
-    };
-    if method != UNREAD {
-        return None;
-    }
-    let field = |name| params.as_ref().and_then(|params| params.get(name));
-    let code = field("code").and_then(Value::as_i64).and_then(|code| code.try_into().ok());
-    let code = code.map_or(ErrorCode::INVALID_REQUEST, ErrorCode);
-    let why = field("why").and_then(Value::as_str).unwrap_or_default().to_owned();
-    Some((id.cloned(), ErrorData::new(code, why, None)))
 }
 
 /// The id of a message, if it is the last field.
@@ -170,36 +156,34 @@ fn last_id(tail: &[u8]) -> Option<RequestId> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::AsyncReadExt as _;
-
     use super::*;
 
-    async fn read(lines: &[impl AsRef<[u8]>]) -> Vec<String> {
-        let text = lines.iter().map(AsRef::as_ref).collect::<Vec<_>>().concat();
-        let mut all = String::new();
-        Lines::new(text.as_slice()).read_to_string(&mut all).await.unwrap();
-        all.lines().filter(|line| line.len() < 1000).map(str::to_owned).collect()
-    }
-
-    /// The id and the code of a substitute.
-    fn answer(line: &str) -> (Option<String>, i32) {
-        let (id, error) = unread(&serde_json::from_str(line).unwrap()).expect("a substitute");
-        assert!(!error.message.is_empty());
-        (id.map(|id| serde_json::to_string(&id).unwrap()), error.code.0)
+    async fn read(text: &[u8]) -> Vec<Result<ClientJsonRpcMessage, Unread>> {
+        let mut lines = Lines::new(text);
+        let mut all = Vec::new();
+        while let Some(read) = lines.next().await {
+            all.push(read);
+        }
+        all
     }
 
     const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
 
-    /// Reads a line between two others, and returns what its substitute answers.
+    fn shown(message: &Result<ClientJsonRpcMessage, Unread>) -> String {
+        serde_json::to_string(message.as_ref().unwrap()).unwrap()
+    }
+
+    /// Reads a line between two others, and returns the id and the code of its error.
     async fn between(line: &[u8]) -> (Option<String>, i32) {
-        let ping = format!("{PING}\n").into_bytes();
-        let seen = read(&[&ping, line, b"\r\n", &ping]).await;
-        assert_eq!((seen.len(), seen[0].as_str(), seen[2].as_str()), (3, PING, PING));
-        answer(&seen[1])
+        let mut seen = read(&[PING.as_bytes(), b"\n", line, b"\r\n", PING.as_bytes(), b"\n"].concat()).await;
+        assert_eq!((seen.len(), shown(&seen[0]).as_str(), shown(&seen[2]).as_str()), (3, PING, PING));
+        let Unread { id, error } = seen.remove(1).unwrap_err();
+        assert!(!error.message.is_empty());
+        (id.map(|id| serde_json::to_string(&id).unwrap()), error.code.0)
     }
 
     #[tokio::test]
-    async fn in_the_place_of_a_line_that_is_too_long_comes_one_with_its_id() {
+    async fn a_line_that_is_too_long_is_an_error_with_its_id() {
         let long = "x".repeat(DEFAULT_MAX_LINE_LENGTH);
         for (line, id) in [
             (format!(r#"{{"jsonrpc":"2.0","id":7,"method":"a","params":{{"b":"{long}"}}}}"#), Some("7")),
@@ -215,24 +199,43 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_short_enough_comes_as_it_is() {
-        let fitting = format!("\"{}\"\n", "x".repeat(DEFAULT_MAX_LINE_LENGTH - 3));
-        assert_eq!(fitting.len(), DEFAULT_MAX_LINE_LENGTH);
-        let marked = "\u{feff}{\"id\":8}\r\n";
-        let text = format!("{fitting}1\n{marked}b");
-        let mut all = String::new();
-        Lines::new(text.as_bytes()).read_to_string(&mut all).await.unwrap();
-        assert!(all == text);
+    async fn the_longest_line_is_read_and_a_mark_or_a_missing_end_changes_nothing() {
+        let frame =
+            |text: &str| format!(r#"{{"jsonrpc":"2.0","id":8,"method":"a","params":{{"b":"{text}"}}}}"#);
+        let room = DEFAULT_MAX_LINE_LENGTH - frame("").len() - 1;
+        let fitting = frame(&"x".repeat(room));
+        assert_eq!(fitting.len() + 1, DEFAULT_MAX_LINE_LENGTH);
+        let seen = read(format!("{fitting}\n\u{feff}{PING}\r\n{PING}").as_bytes()).await;
+        assert_eq!(seen.len(), 2, "a line without its end is no line");
+        assert!(seen[0].is_ok());
+        assert_eq!(shown(&seen[1]), PING);
+    }
+
+    #[tokio::test]
+    async fn json_that_is_no_message_is_an_error_with_its_id_and_a_notification_is_not() {
+        for (line, id) in [
+            (r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":"x"}"#, Some("7")),
+            (r#"{"jsonrpc":"2.0","id":"s","method":5}"#, Some("\"s\"")),
+            (r#"{"jsonrpc":"1.0","id":7,"method":"ping"}"#, Some("7")),
+            (r#"{"id":7,"method":"ping"}"#, Some("7")),
+            (r#"{"jsonrpc":"2.0"}"#, None),
+            (&format!("[{PING}]"), None),
+            ("7", None),
+            ("null", None),
+        ] {
+            assert_eq!(between(line.as_bytes()).await, (id.map(str::to_owned), -32600), "{line}");
+        }
+        let note = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":"x"}"#;
+        assert_eq!(read(format!("{note}\n{PING}\n").as_bytes()).await.len(), 1);
     }
 
     #[tokio::test]
     async fn a_blank_line_is_nothing() {
-        let blank = ["\n", "\r\n", "  \t\r\n", "\u{feff}\n"];
-        assert_eq!(read(&blank).await, Vec::<String>::new());
+        assert_eq!(read("\n\r\n  \t\r\n\u{feff}\n".as_bytes()).await.len(), 0);
     }
 
     #[tokio::test]
-    async fn in_the_place_of_a_line_that_is_too_much_comes_one_with_its_id() {
+    async fn a_line_of_too_many_values_is_an_error_with_its_id() {
         let many = format!("[{}0]", "0,".repeat(json::MOST_VALUES));
         let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
         for inside in [&many, &deep] {
@@ -250,7 +253,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn in_the_place_of_a_line_that_is_not_json_comes_one_with_its_id() {
+    async fn a_line_that_is_not_json_is_an_error_with_its_id() {
         for (line, id) in [
             (&br#"{"jsonrpc":"2.0","id":7,"method":"a","params":{"b":"\ud83d"}}"#[..], Some("7")),
             (br#"{"jsonrpc": "2.0", "method": "a", "params": {"b": NaN}, "id": "s"}"#, Some("\"s\"")),
@@ -263,17 +266,6 @@ mod tests {
         ] {
             let got = between(line).await;
             assert_eq!(got, (id.map(str::to_owned), -32700), "{}", String::from_utf8_lossy(line));
-        }
-    }
-
-    #[test]
-    fn other_messages_are_no_substitutes() {
-        for text in [
-            PING,
-            r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#,
-            r#"{"jsonrpc":"2.0","id":1,"method":"x"}"#,
-        ] {
-            assert!(unread(&serde_json::from_str(text).unwrap()).is_none(), "{text}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Serves MCP over stdio and HTTP until a signal arrives or the client leaves.
 
+mod answers;
 pub mod http;
 mod in_flight;
 mod json;

@@ -1,18 +1,21 @@
 //! MCP over standard input and output (MCP specification > Transports > stdio).
 
 use std::collections::VecDeque;
+use std::io;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use rmcp::model::{ClientJsonRpcMessage, JsonRpcMessage, RequestId};
 use rmcp::service::{RxJsonRpcMessage, ServerInitializeError, TxJsonRpcMessage};
-use rmcp::transport::{IntoTransport, Transport, stdio_pipes};
+use rmcp::transport::{Transport, stdio_pipes};
 use rmcp::{ErrorData, RoleServer, ServiceExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
+use super::answers::Answers;
 use super::in_flight::{InFlight, Refused, answered};
-use super::lines::{Lines, unread};
+use super::lines::{Lines, Unread};
 use super::{LINGER_AFTER_SIGNAL, resume, signal};
 use crate::mcp::{self, Connection, Server};
 
@@ -38,9 +41,9 @@ pub async fn serve(server: Server) -> Result<(), ServerInitializeError> {
     let jobs = server.jobs().clone();
     let resume = watcher.spawn(resume(jobs.clone(), stop.clone()));
     let (input, output) = stdio_pipes();
-    let inner = IntoTransport::<RoleServer, _, _>::into_transport((Lines::new(input), output));
     let transport = Guarded {
-        inner,
+        lines: Lines::new(input),
+        answers: Answers::new(output),
         opened: false,
         server: server.clone(),
         stop: stop.clone(),
@@ -73,8 +76,9 @@ pub async fn serve(server: Server) -> Result<(), ServerInitializeError> {
 /// A transport that filters messages before the service sees them. It answers lines that are no messages. It drops
 /// everything before the first request, because some clients send a notification there and it would end the session. It
 /// also refuses requests with an id in flight, and requests over the limit.
-struct Guarded<T> {
-    inner: T,
+struct Guarded<R, W> {
+    lines: Lines<R>,
+    answers: Answers<W>,
     opened: bool,
     server: Server,
     stop: CancellationToken,
@@ -83,7 +87,7 @@ struct Guarded<T> {
     refusals: VecDeque<BoxFuture<'static, ()>>,
 }
 
-impl<T: Transport<RoleServer>> Guarded<T> {
+impl<R, W: AsyncWrite + Send + Unpin + 'static> Guarded<R, W> {
     /// Whether to pass a message on. If not, its refusal is queued.
     fn takes(&mut self, message: &mut ClientJsonRpcMessage) -> bool {
         let JsonRpcMessage::Request(request) = &*message else { return true };
@@ -113,12 +117,16 @@ impl<T: Transport<RoleServer>> Guarded<T> {
 
     fn refuse(&mut self, error: ErrorData, id: Option<RequestId>) {
         let error = JsonRpcMessage::error(error, id);
-        self.refusals.push_back(self.inner.send(error).map(drop).boxed());
+        self.refusals.push_back(self.answers.send(error).map(drop).boxed());
     }
 }
 
-impl<T: Transport<RoleServer>> Transport<RoleServer> for Guarded<T> {
-    type Error = T::Error;
+impl<R, W> Transport<RoleServer> for Guarded<R, W>
+where
+    R: AsyncRead + Send + Unpin,
+    W: AsyncWrite + Send + Unpin + 'static,
+{
+    type Error = io::Error;
 
     fn send(
         &mut self,
@@ -126,7 +134,7 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for Guarded<T> {
     ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
         let id = answered(&message).cloned();
         self.in_flight.queued(&message, 0);
-        let (sending, in_flight) = (self.inner.send(message), self.in_flight.clone());
+        let (sending, in_flight) = (self.answers.send(message), self.in_flight.clone());
         async move {
             let sent = sending.await;
             if let Some(id) = id {
@@ -143,25 +151,28 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for Guarded<T> {
             let (waiting, mut first) = (self.refusals.len(), self.refusals.front_mut());
             let received = tokio::select! {
                 biased;
-                received = self.inner.receive(), if waiting < MOST_REFUSALS => received,
+                received = self.lines.next(), if waiting < MOST_REFUSALS => received,
                 () = async { if let Some(refusal) = &mut first { refusal.await } }, if waiting > 0 => {
                     self.refusals.pop_front();
                     continue;
                 }
             };
-            let Some(mut message) = received else {
-                while let Some(refusal) = self.refusals.pop_front() {
-                    refusal.await;
+            let mut message = match received {
+                Some(Ok(message)) => message,
+                Some(Err(Unread { id, error })) => {
+                    // An error with the id of another request would be taken for the response to that one.
+                    let id = id.filter(|id| !self.in_flight.is_open(id));
+                    self.refuse(error, id);
+                    continue;
                 }
-                self.server.client_gone();
-                return None;
+                None => {
+                    while let Some(refusal) = self.refusals.pop_front() {
+                        refusal.await;
+                    }
+                    self.server.client_gone();
+                    return None;
+                }
             };
-            if let Some((id, error)) = unread(&message) {
-                // An error with the id of another request would be taken for the response to that one.
-                let id = id.filter(|id| !self.in_flight.is_open(id));
-                self.refuse(error, id);
-                continue;
-            }
             if let Some(problem) = mcp::initialize_problem(&message) {
                 let id = match &message {
                     JsonRpcMessage::Request(request) => Some(request.id.clone()),
@@ -179,7 +190,8 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for Guarded<T> {
         }
     }
 
-    fn close(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send {
-        self.inner.close()
+    async fn close(&mut self) -> io::Result<()> {
+        self.answers.close().await;
+        Ok(())
     }
 }

@@ -1,9 +1,9 @@
 //! The table of jobs: how records are written.
 
+use super::budget::{Denied, Limits, Purchase};
 use super::database::Store;
 use super::error::StoreError;
 use super::lease::LEASE;
-use super::money::{Denied, Limits, Purchase};
 use super::pool::Connection;
 use super::record::Job;
 use super::spool::{Entry, Update};

@@ -6,21 +6,22 @@
 //! take the request; and counts as `unknown` if that cannot be known. A job and its row change in one transaction.
 
 use super::accounts::pool;
+use super::budget::{Counted, Denied, Limit, Limits, Purchase, PurchaseState, Spending, Spent};
 use super::database::Store;
 use super::error::StoreError;
-use super::money::{Counted, Denied, Limit, Limits, Purchase, PurchaseState, Spending, Spent, millionths};
 use super::pool::Connection;
 use super::record::Job;
 use super::sql::{Row, query};
 use super::state::State;
 use crate::clock::{earliest, latest, now};
+use crate::money::{Currency, Money};
 
 /// 24 hours in milliseconds.
 const DAY: i64 = 24 * 3_600_000;
 
-/// The row's state, and what it actually cost, for a job as it stands.
+/// The row's state, and what it actually cost in millionths, for a job as it stands.
 fn standing(job: &Job) -> (PurchaseState, Option<i64>) {
-    let actual = job.cost.actual.and_then(millionths);
+    let actual = job.actual_cost().map(Money::millionths);
     let state = match &job.state {
         _ if job.is_free() => PurchaseState::Released,
         _ if actual.is_some() => PurchaseState::Settled,
@@ -39,13 +40,16 @@ const SUMS: &str = "
     CAST(COALESCE(SUM(CASE WHEN state = 'unknown' THEN COALESCE(actual, estimate) END), 0) AS BIGINT),
     COUNT(CASE WHEN state <> 'released' AND actual IS NULL AND estimate IS NULL THEN 1 END)";
 
-fn spent(row: &Row) -> Result<Spent, sqlx::Error> {
-    Ok(Spent {
-        settled: row.try_get(0)?,
-        reserved: row.try_get(1)?,
-        unknown: row.try_get(2)?,
-        unpriced: row.try_get(3)?,
-    })
+/// The sum of rows with [`SUMS`] as columns.
+fn spent(rows: &[Row], currency: Currency) -> Result<Spent, sqlx::Error> {
+    let (mut sums, mut unpriced) = ([0_i64; 3], 0_i64);
+    for row in rows {
+        for (column, sum) in sums.iter_mut().enumerate() {
+            *sum = sum.saturating_add(row.try_get(column)?);
+        }
+        unpriced = unpriced.saturating_add(row.try_get(3)?);
+    }
+    Ok(Spent::of(sums, unpriced, currency))
 }
 
 impl Store {
@@ -53,7 +57,7 @@ impl Store {
         &self,
         connection: &mut Connection,
         account: &str,
-        currency: &str,
+        currency: Currency,
     ) -> Result<Spent, StoreError> {
         self.spent_since_a_day(connection, "account = ?1", account, currency).await
     }
@@ -63,7 +67,7 @@ impl Store {
         &self,
         connection: &mut Connection,
         account: &str,
-        currency: &str,
+        currency: Currency,
     ) -> Result<Spent, StoreError> {
         match pool(account) {
             // A fingerprint has hexadecimal digits, all of which sort before `g`.
@@ -80,13 +84,17 @@ impl Store {
         connection: &mut Connection,
         whose: &str,
         account: &str,
-        currency: &str,
+        currency: Currency,
     ) -> Result<Spent, StoreError> {
         // Rows from the future, after the clock was set back, count too.
         let sql = format!("SELECT {SUMS} FROM spending WHERE {whose} AND currency = ?2 AND created_at > ?3");
-        let row =
-            query(sql).bind(account).bind(currency).bind_moment(earliest(), -DAY).fetch_one(connection).await;
-        row.and_then(|row| spent(&row)).map_err(|error| self.fail(error))
+        let row = query(sql)
+            .bind(account)
+            .bind(currency.as_str())
+            .bind_moment(earliest(), -DAY)
+            .fetch_one(connection)
+            .await;
+        row.and_then(|row| spent(&[row], currency)).map_err(|error| self.fail(error))
     }
 
     async fn spent_by_principal(
@@ -94,7 +102,7 @@ impl Store {
         connection: &mut Connection,
         account: &str,
         principal: &str,
-        currency: &str,
+        currency: Currency,
     ) -> Result<Spent, StoreError> {
         let sql = format!(
             "SELECT {SUMS} FROM spending
@@ -102,19 +110,19 @@ impl Store {
         );
         let row = query(sql)
             .bind(account)
-            .bind(currency)
+            .bind(currency.as_str())
             .bind_moment(earliest(), -DAY)
             .bind(principal)
             .fetch_one(connection)
             .await;
-        row.and_then(|row| spent(&row)).map_err(|error| self.fail(error))
+        row.and_then(|row| spent(&[row], currency)).map_err(|error| self.fail(error))
     }
 
     /// `account` limits it to one account.
     pub(super) async fn spent_by_this_process(
         &self,
         connection: &mut Connection,
-        currency: &str,
+        currency: Currency,
         account: Option<&str>,
     ) -> Result<Spent, StoreError> {
         let mine = "process = ?1 AND currency = ?2 AND (?3 IS NULL OR account = ?3)";
@@ -127,13 +135,12 @@ impl Store {
         );
         let rows = query(sums)
             .bind(self.owner())
-            .bind(currency)
+            .bind(currency.as_str())
             .bind(account)
             .fetch_all(connection)
             .await
             .map_err(|error| self.fail(error))?;
-        rows.iter()
-            .try_fold(Spent::default(), |sum, row| Ok(sum.and(spent(row).map_err(|error| self.fail(error))?)))
+        spent(&rows, currency).map_err(|error| self.fail(error))
     }
 
     async fn allowed(
@@ -141,15 +148,15 @@ impl Store {
         connection: &mut Connection,
         account: &str,
         principal: &str,
-        currency: &str,
-        estimate: Option<i64>,
+        currency: Currency,
+        estimate: Option<Money>,
         limits: &Limits,
     ) -> Result<Result<(), Denied>, StoreError> {
         if limits.is_empty() {
             return Ok(Ok(()));
         }
         let counted = self.counted(connection, account, principal, currency, limits).await?;
-        Ok(limits.check(estimate, counted))
+        Ok(limits.check(estimate, &counted))
     }
 
     /// What has been spent of each limit.
@@ -158,12 +165,12 @@ impl Store {
         connection: &mut Connection,
         account: &str,
         principal: &str,
-        currency: &str,
+        currency: Currency,
         limits: &Limits,
     ) -> Result<Counted, StoreError> {
         let own = match limits.principal {
             Some(_) => self.spent_by_principal(connection, account, principal, currency).await?,
-            None => Spent::default(),
+            None => Spent::nothing(currency),
         };
         let day = self.spent_together(connection, account, currency).await?;
         let process = self.spent_by_this_process(connection, currency, None).await?;
@@ -205,7 +212,7 @@ impl Store {
         let Purchase { tool, principal, allowance, model, currency, estimate, consent } = purchase;
         let limits = limits.with(*allowance);
         let allowed =
-            self.allowed(&mut *connection, account, principal, currency, *estimate, &limits).await?;
+            self.allowed(&mut *connection, account, principal, *currency, *estimate, &limits).await?;
         if allowed.is_err() {
             return Ok(allowed);
         }
@@ -221,8 +228,8 @@ impl Store {
         .bind(self.owner())
         .bind(*tool)
         .bind(model)
-        .bind(currency)
-        .bind(*estimate)
+        .bind(currency.as_str())
+        .bind(estimate.map(Money::millionths))
         .bind(consent.as_deref())
         // After the clock was set back, the row must not drop out of the day when the clock is corrected.
         .bind_moment(latest(), 0)
@@ -286,23 +293,24 @@ impl Store {
         &self,
         connection: &mut Connection,
         account: &str,
-    ) -> Result<Vec<String>, StoreError> {
+    ) -> Result<Vec<Currency>, StoreError> {
         let rows = query("SELECT DISTINCT currency FROM spending WHERE account = ?1 AND created_at > ?2")
             .bind(account)
             .bind_moment(earliest(), -DAY)
             .fetch_all(connection)
             .await
             .map_err(|error| self.fail(error))?;
-        Ok(rows.iter().filter_map(|row| row.try_get(0).ok()).collect())
+        let code = |row: &Row| Currency::of_code(row.try_get(0).ok()?);
+        Ok(rows.iter().filter_map(code).collect())
     }
 
-    /// Whether a purchase of `estimate` millionths would be allowed now.
+    /// Whether a purchase of `estimate` would be allowed now.
     pub async fn afford(
         &self,
         account: &str,
         principal: &str,
-        currency: &str,
-        estimate: Option<i64>,
+        currency: Currency,
+        estimate: Option<Money>,
         limits: &Limits,
     ) -> Result<Result<(), Denied>, StoreError> {
         let mut connection = self.readers().acquire().await.map_err(|error| self.fail(error))?;
@@ -314,26 +322,26 @@ impl Store {
         &self,
         account: &str,
         principal: &str,
-        currency: &str,
+        currency: Currency,
         limits: &Limits,
-    ) -> Result<Option<(Limit, i64)>, StoreError> {
+    ) -> Result<Option<(Limit, Money)>, StoreError> {
         let mut connection = self.readers().acquire().await.map_err(|error| self.fail(error))?;
         let counted = self.counted(&mut connection, account, principal, currency, limits).await?;
-        Ok(limits.left(counted))
+        Ok(limits.left(&counted))
     }
 
     /// What an account has spent, by currency, `currency` first.
-    pub async fn spending(&self, account: &str, currency: &str) -> Result<Vec<Spending>, StoreError> {
+    pub async fn spending(&self, account: &str, currency: Currency) -> Result<Vec<Spending>, StoreError> {
         let mut connection = self.readers().acquire().await.map_err(|error| self.fail(error))?;
         let mut all = self.currencies(&mut connection, account).await?;
-        all.retain(|other| other != currency);
-        all.insert(0, currency.to_owned());
+        all.retain(|other| *other != currency);
+        all.insert(0, currency);
         let mut spending = Vec::new();
         for currency in all {
-            let day = self.spent_in_a_day(&mut connection, account, &currency).await?;
+            let day = self.spent_in_a_day(&mut connection, account, currency).await?;
             // A caller must not see what others spend with their keys.
             let part = pool(account).map(|_| account);
-            let process = self.spent_by_this_process(&mut connection, &currency, part).await?;
+            let process = self.spent_by_this_process(&mut connection, currency, part).await?;
             spending.push(Spending { currency, day, process });
         }
         Ok(spending)
@@ -344,7 +352,7 @@ impl Store {
         &self,
         account: &str,
         principal: &str,
-        currency: &str,
+        currency: Currency,
     ) -> Result<Spent, StoreError> {
         let mut connection = self.readers().acquire().await.map_err(|error| self.fail(error))?;
         self.spent_by_principal(&mut connection, account, principal, currency).await
@@ -408,8 +416,8 @@ mod tests {
             principal: "local".to_owned(),
             allowance: None,
             model: "m".to_owned(),
-            currency: "USD".to_owned(),
-            estimate: Some(5),
+            currency: Currency::Usd,
+            estimate: Some(Money::from_millionths(5, Currency::Usd)),
             consent: None,
         };
         for id in ["call-1", "call-2", "image-1"] {

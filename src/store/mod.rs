@@ -6,8 +6,10 @@
 //! of an owner checks it, so a process that was suspended cannot overwrite the work of another.
 
 mod accounts;
+mod budget;
 mod connect;
 mod conversations;
+mod cost;
 mod database;
 mod error;
 mod id;
@@ -17,7 +19,6 @@ mod inspection;
 mod jobs;
 mod lease;
 mod ledger;
-mod money;
 mod open;
 mod pool;
 mod postgres;
@@ -39,7 +40,9 @@ mod state_properties;
 mod voices;
 
 pub use self::accounts::CALLERS;
+pub use self::budget::{Denied, Limit, Limits, NotBought, Purchase, PurchaseState, Spending, Spent};
 pub use self::conversations::{Conversation, Kept, Said};
+pub use self::cost::Cost;
 pub use self::database::Store;
 pub use self::error::StoreError;
 pub use self::id::random_id;
@@ -48,13 +51,10 @@ pub use self::inspect::{inspect, inspect_server};
 pub use self::inspection::Inspection;
 pub use self::jobs::Inserted;
 pub(crate) use self::lease::LEASE;
-pub use self::money::{
-    Denied, Limit, Limits, NotBought, Purchase, PurchaseState, Spending, Spent, amount_words, millionths,
-};
 pub use self::open::migrate;
 pub use self::queries::{Filter, Page};
 pub(crate) use self::record::MOST_FILES;
-pub use self::record::{Cost, Job, JobFile, Kind, OnDisk, Wrapped};
+pub use self::record::{Job, JobFile, Kind, OnDisk, Wrapped};
 pub use self::remote_ids::{Owner, RemoteKind};
 pub use self::response_cache::Answer;
 pub(crate) use self::retention::sweep_often;

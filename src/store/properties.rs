@@ -6,13 +6,14 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 use sqlx::Row as _;
 
+use super::budget::{Limits, Purchase};
 use super::database::Store;
 use super::jobs::Inserted;
-use super::money::{Limits, Purchase};
-use super::record::{Cost, Job, Kind};
+use super::record::{Job, Kind};
 use super::spool::{Entry, Update};
 use super::state::{Failure, Route, Seen, State, Task};
 use crate::api::Blame;
+use crate::money::{Currency, Money};
 
 /// One step of one process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +85,7 @@ fn failure() -> Failure {
 }
 
 fn order(id: &str, state: &State) -> Job {
-    let cost = Cost { currency: "USD".into(), estimated: Some(1.0), ..Cost::default() };
+    let cost = serde_json::json!({ "currency": "USD", "estimated": 1.0 });
     let blank = serde_json::json!({
         "id": id, "principal": id, "kind": Kind::Video, "tool": "generate_video", "model": "m", "account": "a",
         "prompt": "p", "request": null, "digest": "d", "state": state, "cost": cost, "created_at": 1, "updated_at": 1,
@@ -125,8 +126,8 @@ impl World {
             principal: id.clone(),
             allowance: None,
             model: "m".into(),
-            currency: "USD".into(),
-            estimate: Some(1_000_000),
+            currency: Currency::Usd,
+            estimate: Some(Money::from_millionths(1_000_000, Currency::Usd)),
             consent: None,
         };
         let inserted = store.insert(&job, Some((&purchase, &Limits::default()))).await.unwrap();

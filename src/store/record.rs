@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::cost::Cost;
 use super::state::State;
 use crate::api::rate_limit::QueueView;
 use crate::clock::now;
-use crate::facts::rounded;
 use crate::media::Saved;
+use crate::money::Money;
 
 /// The most files of a job; no request makes more.
 pub(crate) const MOST_FILES: usize = 32;
@@ -93,9 +94,9 @@ pub struct Job {
     /// Its place in the queue, while this process waits to send it.
     #[serde(skip)]
     pub waiting: Option<QueueView>,
-    /// What it costs.
-    #[serde(default)]
-    pub cost: Cost,
+    /// What it costs. `None` for a task that was submitted elsewhere.
+    #[serde(default, with = "super::cost::record")]
+    pub cost: Option<Cost>,
     /// What the caller should know.
     #[serde(default)]
     pub warnings: Vec<String>,
@@ -146,10 +147,15 @@ impl Job {
     /// True if MiniMax provably did not take it, or it was cancelled before it was made.
     pub fn is_free(&self) -> bool {
         match &self.state {
-            State::Failed { task: None, .. } => self.cost.actual.is_none() && !self.may_be_billed,
+            State::Failed { task: None, .. } => self.actual_cost().is_none() && !self.may_be_billed,
             State::Cancelled { task, at_minimax } => *at_minimax || task.is_none(),
             _ => false,
         }
+    }
+
+    /// What it cost, by what MiniMax counted.
+    pub fn actual_cost(&self) -> Option<Money> {
+        self.cost.as_ref()?.actual
     }
 
     /// A file that should be on disk and is not.
@@ -270,48 +276,5 @@ impl From<Saved> for OnDisk {
             duration_ms: saved.duration_ms,
             later: Map::new(),
         }
-    }
-}
-
-/// What a job costs. Absent is unknown, never 0.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Cost {
-    /// `USD` or `CNY`.
-    pub currency: String,
-    /// Before the purchase.
-    #[serde(default)]
-    pub estimated: Option<f64>,
-    /// The highest price, if the estimate is not the highest. This is what is reserved.
-    #[serde(default)]
-    pub most: Option<f64>,
-    /// By what MiniMax counted.
-    #[serde(default)]
-    pub actual: Option<f64>,
-    /// How the amounts were calculated.
-    #[serde(default)]
-    pub basis: Option<String>,
-    /// The price of one unit: an image, a character, a second, a clip.
-    #[serde(default)]
-    pub unit: Option<f64>,
-    /// A fixed amount that is added.
-    #[serde(default)]
-    pub fixed: f64,
-    /// The price of one unit of input, where input is billed separately: a token.
-    #[serde(default)]
-    pub input: f64,
-    /// As [`Job::later`].
-    #[serde(flatten)]
-    pub later: Map<String, Value>,
-}
-
-impl Cost {
-    /// The price of `units`, if a unit's is known.
-    pub fn of(&self, units: f64) -> Option<f64> {
-        self.with_inputs(units, 0.0)
-    }
-
-    /// The price of `units` made from `inputs`, if a unit's is known.
-    pub fn with_inputs(&self, units: f64, inputs: f64) -> Option<f64> {
-        self.unit.map(|unit| rounded(unit * units + self.input * inputs + self.fixed))
     }
 }

@@ -154,6 +154,7 @@ const REMOVE_SPENDING: &str = "DELETE FROM spending WHERE id IN (SELECT value FR
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::money::{Currency, Money};
 
     const DAY: i64 = 24 * 3_600_000;
     const KEEP: Duration = Duration::from_hours(90 * 24);
@@ -248,15 +249,18 @@ mod tests {
             add_purchase(&store, id, process, state, price, age).await;
         }
         let mut connection = store.writers().acquire().await.unwrap();
-        let before = store.spent_by_this_process(&mut connection, "USD", None).await.unwrap();
-        assert_eq!(before.total(), 110_111);
+        let before = store.spent_by_this_process(&mut connection, Currency::Usd, None).await.unwrap();
+        assert_eq!(before.total, Money::from_millionths(110_111, Currency::Usd));
         // Rows that were kept for less than the daily budgets look back would let them be passed.
         store.sweep(Some(Duration::ZERO), now()).await.unwrap();
         assert_eq!(ids(&store, "spending").await, ["old-reserved", "with-job", "young"]);
-        assert_eq!(store.spent_by_this_process(&mut connection, "USD", None).await.unwrap(), before);
-        assert_eq!(store.spent_by_this_process(&mut connection, "USD", Some("a")).await.unwrap(), before);
+        assert_eq!(store.spent_by_this_process(&mut connection, Currency::Usd, None).await.unwrap(), before);
+        assert_eq!(
+            store.spent_by_this_process(&mut connection, Currency::Usd, Some("a")).await.unwrap(),
+            before
+        );
         store.sweep(Some(Duration::ZERO), now()).await.unwrap();
-        assert_eq!(store.spent_by_this_process(&mut connection, "USD", None).await.unwrap(), before);
+        assert_eq!(store.spent_by_this_process(&mut connection, Currency::Usd, None).await.unwrap(), before);
     }
 
     #[tokio::test]

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::Sha256;
 
-use super::money::PurchaseState;
+use super::budget::PurchaseState;
 use super::record::{Job, MOST_FILES};
 use super::state::State;
 use crate::media::private;
@@ -80,7 +80,7 @@ pub(crate) enum Update {
         purchase: String,
         /// How.
         state: PurchaseState,
-        /// Millionths.
+        /// Millionths of the purchase's currency.
         actual: Option<i64>,
     },
 }

@@ -15,9 +15,11 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use std::sync::atomic::AtomicU64;
 
+use crate::money::{Currency, Money};
+
 type Labels<const N: usize> = [(&'static str, Cow<'static, str>); N];
 type Histograms = Family<Labels<1>, Histogram, fn() -> Histogram>;
-type Amounts<const N: usize> = Family<Labels<N>, Gauge<f64, AtomicU64>>;
+type Figures<const N: usize> = Family<Labels<N>, Gauge<f64, AtomicU64>>;
 type Counts<const N: usize> = Family<Labels<N>, Gauge>;
 
 /// A call may wait for its job for up to four minutes.
@@ -82,14 +84,12 @@ pub struct Line {
 /// A sum from the ledger.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Amount {
-    /// `USD` or `CNY`.
-    pub currency: String,
     /// `day` or `process`.
     pub window: &'static str,
     /// `settled`, `reserved` or `unknown`.
     pub state: &'static str,
-    /// The sum, in units of the currency.
-    pub value: f64,
+    /// The sum.
+    pub value: Money,
 }
 
 /// Numbers from the store.
@@ -100,7 +100,7 @@ pub struct Records {
     /// Sums of the ledger.
     pub amounts: Vec<Amount>,
     /// Currency, window and number of purchases without a known price.
-    pub unpriced: Vec<(String, &'static str, i64)>,
+    pub unpriced: Vec<(Currency, &'static str, i64)>,
 }
 
 /// Numbers that are collected when the metrics are requested.
@@ -201,21 +201,21 @@ impl Metrics {
 impl Records {
     fn register(&self, registry: &mut Registry) {
         let (jobs, spent, unpriced) =
-            (Counts::<2>::default(), Amounts::<3>::default(), Counts::<2>::default());
+            (Counts::<2>::default(), Figures::<3>::default(), Counts::<2>::default());
         for (kind, status, count) in &self.jobs {
             let labels = [("kind", kind.clone().into()), ("status", status.clone().into())];
             jobs.get_or_create(&labels).set(*count);
         }
-        for Amount { currency, window, state, value } in &self.amounts {
+        for Amount { window, state, value } in &self.amounts {
             let labels = [
-                ("currency", currency.clone().into()),
+                ("currency", value.currency().as_str().into()),
                 ("window", (*window).into()),
                 ("state", (*state).into()),
             ];
-            spent.get_or_create(&labels).set(*value);
+            spent.get_or_create(&labels).set(value.amount().to_f64());
         }
         for (currency, window, count) in &self.unpriced {
-            let labels = [("currency", currency.clone().into()), ("window", (*window).into())];
+            let labels = [("currency", currency.as_str().into()), ("window", (*window).into())];
             unpriced.get_or_create(&labels).set(*count);
         }
         registry.register("jobs", "Jobs in the records of this account", jobs);

@@ -8,13 +8,14 @@ use serde::Deserialize;
 
 use crate::api::{ImageSubmit, Style, StyleType, Subject};
 use crate::config::Toolset;
-use crate::facts::{ModelKind, facts};
+use crate::facts::{ImageModel, ModelKind, facts};
 use crate::jobs::Cost;
 use crate::mcp::ToolSpec;
 use crate::mcp::inputs::Takes;
 use crate::mcp::{Draft, JobOptions, JobView, Server, ToolError};
 use crate::media::Limits;
-use crate::tools::model_name::{model_id, unknown_model};
+use crate::money::Currency;
+use crate::tools::model_name::{ModelNames, fitting, unknown_model};
 
 pub(crate) const TOOLS: &[ToolSpec] =
     &[ToolSpec { lengths: &[("prompt", 1500)], ..ToolSpec::job("text_to_image", Toolset::Image) }];
@@ -88,7 +89,8 @@ impl Server {
         if !input.job.dry_run {
             self.checkout.ready()?;
         }
-        let (mut submit, warnings) = input.submit(self.config().defaults.image_model.as_deref())?;
+        let (mut submit, warnings) =
+            input.submit(self.config().defaults.image_model.as_deref(), ModelNames::of(self))?;
         if let Some(text) = &input.subject_reference {
             let image_file =
                 self.inputs.resolve("subject_reference", text, &SUBJECT, input.job.dry_run).await?;
@@ -109,8 +111,12 @@ impl Server {
 
 impl ImageInput {
     /// The request without its media, and warnings.
-    fn submit(&self, default_model: Option<&str>) -> Result<(ImageSubmit, Vec<String>), ToolError> {
-        let (model, mut warnings) = self.choose_model(default_model)?;
+    fn submit(
+        &self,
+        default_model: Option<&str>,
+        names: ModelNames,
+    ) -> Result<(ImageSubmit, Vec<String>), ToolError> {
+        let (model, mut warnings) = self.choose_model(default_model, names)?;
         let length = self.prompt.chars().count();
         if self.prompt.trim().is_empty() || length > PROMPT_LIMIT {
             let problem = format!("has {length} characters; it needs 1 to {PROMPT_LIMIT}");
@@ -136,21 +142,29 @@ impl ImageInput {
         Ok((submit, warnings))
     }
 
-    /// The model, and warnings. A style without a model chooses one that has styles.
-    fn choose_model(&self, default_model: Option<&str>) -> Result<(String, Vec<String>), ToolError> {
+    /// The model, and warnings. A call that names none gets one that can do what it asks.
+    fn choose_model(
+        &self,
+        default_model: Option<&str>,
+        names: ModelNames,
+    ) -> Result<(String, Vec<String>), ToolError> {
         if let Some(model) = &self.model {
-            return Ok((model_id(ModelKind::Image, model)?, Vec::new()));
+            return Ok((names.named(ModelKind::Image, model)?, Vec::new()));
         }
-        let usual = facts().canonical(default_model.unwrap_or(facts().image_default()));
-        let lacks_styles = |model: &str| facts().image(model).is_some_and(|row| !row.styles);
-        let with_styles = facts().image_rows().iter().find(|row| row.styles);
-        match (self.style, with_styles) {
-            (Some(_), Some(row)) if lacks_styles(&usual) => {
-                let warning = format!("{} was used, because {usual} has no styles", row.model);
-                Ok((row.model.clone(), vec![warning]))
-            }
-            _ => Ok((usual, Vec::new())),
-        }
+        let usual = names.sent(default_model.unwrap_or(facts().image_default()));
+        let all = facts().image_rows().iter().map(|row| row.model.as_str());
+        Ok(fitting(usual, all, |model| self.lack(facts().image(model)?)))
+    }
+
+    /// What a model cannot do of what is asked.
+    fn lack(&self, row: &ImageModel) -> Option<String> {
+        let ratio = self.aspect_ratio.as_ref().filter(|ratio| !row.aspect_ratios.contains(ratio));
+        let lacks = [
+            (self.style.is_some() && !row.styles).then(|| "has no styles".to_owned()),
+            (self.width.is_some() && !row.sizes).then(|| "takes no width and height".to_owned()),
+            ratio.map(|ratio| format!("does not take aspect_ratio {ratio}")),
+        ];
+        lacks.into_iter().flatten().next()
     }
 
     fn check_size(&self, model: &str) -> Result<(), ToolError> {
@@ -208,11 +222,11 @@ fn details(submit: &ImageSubmit) -> String {
     parts.collect::<Vec<_>>().join(", ")
 }
 
-fn cost(submit: &ImageSubmit, currency: &str) -> Cost {
+fn cost(submit: &ImageSubmit, currency: Currency) -> Cost {
     let unit = facts().image(&submit.model).and_then(|row| row.each.in_currency(currency));
-    let mut cost = Cost { currency: currency.to_owned(), unit, ..Cost::default() };
-    cost.estimated = cost.of(f64::from(submit.n));
-    cost.basis = unit.map(|unit| format!("{unit} {currency} an image, prices of {}", facts().as_of));
+    let mut cost = Cost { unit, ..Cost::unknown(currency) };
+    cost.estimated = cost.of(submit.n);
+    cost.basis = unit.map(|unit| format!("{unit} an image, prices of {}", facts().as_of));
     cost
 }
 
@@ -224,7 +238,7 @@ mod tests {
 
     fn submit(arguments: Value) -> Result<(ImageSubmit, Vec<String>), String> {
         let input: ImageInput = serde_json::from_value(arguments).unwrap();
-        input.submit(None).map_err(|error| error.to_string())
+        input.submit(None, ModelNames::MINIMAX).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -265,18 +279,37 @@ mod tests {
     }
 
     #[test]
+    fn what_the_model_of_the_settings_lacks_chooses_another_and_a_named_model_stays() {
+        let submit = |arguments: Value| {
+            let input: ImageInput = serde_json::from_value(arguments).unwrap();
+            input.submit(Some("image-01-live")).map_err(|error| error.to_string())
+        };
+        for (asked, lack) in [
+            (json!({ "prompt": "x", "width": 512, "height": 512 }), "takes no width and height"),
+            (json!({ "prompt": "x", "aspect_ratio": "21:9" }), "does not take aspect_ratio 21:9"),
+        ] {
+            let (chosen, warnings) = submit(asked.clone()).unwrap();
+            assert_eq!(chosen.model, "image-01");
+            assert_eq!(warnings, [format!("image-01 was used, because image-01-live {lack}")]);
+            let mut named = asked;
+            named["model"] = json!("image-01-live");
+            assert!(submit(named).is_err());
+        }
+    }
+
+    #[test]
     fn a_model_that_does_not_exist_yet_is_sent_with_a_warning() {
         let (submit, warnings) =
             submit(json!({ "prompt": "x", "model": "image-02", "aspect_ratio": "21:9" })).unwrap();
         assert_eq!(submit.model, "image-02");
         assert_eq!(warnings.len(), 1);
-        assert_eq!(cost(&submit, "USD").estimated, None);
+        assert_eq!(cost(&submit, Currency::Usd).estimated, None);
     }
 
     #[test]
     fn the_price_is_by_the_image() {
         let (submit, _) = submit(json!({ "prompt": "x", "n": 9 })).unwrap();
-        assert_eq!(cost(&submit, "USD").estimated, Some(0.0315));
-        assert_eq!(cost(&submit, "CNY").estimated, Some(0.225));
+        let estimated = |currency| cost(&submit, currency).estimated.unwrap().to_string();
+        assert_eq!([Currency::Usd, Currency::Cny].map(estimated), ["0.0315 USD", "0.225 CNY"]);
     }
 }

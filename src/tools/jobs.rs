@@ -4,20 +4,21 @@ use std::time::Duration;
 
 use rmcp::handler::server::tool::{IntoCallToolResult, schema_for_output};
 use rmcp::handler::server::wrapper::Parameters;
-use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock};
+use rmcp::model::CallToolResponse;
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, tool, tool_router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::clock;
 use crate::config::Toolset;
 use crate::jobs::{CALLERS, Cancel, Filter, Job, STATUSES, cancel};
 use crate::mcp::ToolSpec;
 use crate::mcp::cursor;
 use crate::mcp::job_view::several::JobAnswer;
 use crate::mcp::job_view::{CostView, JobView};
+use crate::mcp::result::Report;
 use crate::mcp::{Server, ToolError, forty_five, progress};
+use crate::media::units::age;
 use crate::telemetry;
 
 pub(crate) const TOOLS: &[ToolSpec] = &[
@@ -283,17 +284,6 @@ fn last_job(place: &str) -> Option<(i64, String)> {
     Some((at.parse().ok()?, id.to_owned()))
 }
 
-/// How long ago something was, in the largest fitting unit.
-fn age(at: i64) -> String {
-    let seconds = clock::now().saturating_sub(at).max(0) / 1000;
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3_600 => format!("{} min", seconds / 60),
-        3_600..172_800 => format!("{} h", seconds / 3_600),
-        _ => format!("{} days", seconds / 86_400),
-    }
-}
-
 impl JobRow {
     /// The bytes of the row in a result, which has it as structure and as lines.
     fn bytes(&self) -> usize {
@@ -303,11 +293,13 @@ impl JobRow {
     }
 
     fn line(&self) -> String {
-        let head = format!("{} · {} · {} · {} ago", self.job_id, self.status, self.model, self.age);
-        let task = self.task_id.as_ref().map(|task| format!("task_id {task}"));
+        let head =
+            [self.job_id.clone(), self.status.clone(), self.model.clone(), format!("{} ago", self.age)];
+        let head = head.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ");
+        let task = self.task_id.as_ref().map(|task| format!("MiniMax task {task}"));
         let lines = [head, self.prompt.clone()].into_iter().chain(task);
         let lines = lines.chain(self.cost.as_ref().map(CostView::line)).chain(self.files.iter().cloned());
-        lines.collect::<Vec<_>>().join("\n  ")
+        lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n  ")
     }
 
     fn of(job: &Job, ours: bool, remote: bool) -> Self {
@@ -326,27 +318,19 @@ impl JobRow {
             file_count: job.files.len(),
             account: (!ours).then(|| job.account.clone()),
             task_id: job.state.task().map(|task| telemetry::display(&task.id, 256)),
-            cost: CostView::of(&job.cost).filter(|_| !job.is_free()),
+            cost: job.cost.as_ref().filter(|_| !job.is_free()).map(CostView::of),
             created_at: created.map(|at| at.to_string()).unwrap_or_default(),
             age: age(job.created_at),
         }
     }
 }
 
-impl JobList {
-    fn lines(&self) -> String {
-        let rows = self.jobs.iter().map(JobRow::line);
-        let cursor = self.next_cursor.iter().map(|cursor| format!("next_cursor: {cursor}"));
-        rows.chain(cursor).chain([self.next.clone()]).collect::<Vec<_>>().join("\n")
-    }
-}
-
 impl IntoCallToolResult for JobList {
     fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
-        let mut result = CallToolResult::success(vec![ContentBlock::text(self.lines())]);
-        let structured = serde_json::to_value(&self);
-        result.structured_content =
-            Some(structured.map_err(|error| ErrorData::internal_error(error.to_string(), None))?);
-        Ok(result.into())
+        let report = Report::default()
+            .content(self.jobs.iter().map(JobRow::line))
+            .fact("next_cursor", self.next_cursor.as_deref())
+            .next(&self.next);
+        Ok(report.result(&self)?.into())
     }
 }

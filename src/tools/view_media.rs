@@ -6,7 +6,7 @@ use data_encoding::BASE64;
 use rmcp::ErrorData;
 use rmcp::handler::server::tool::IntoCallToolResult;
 use rmcp::handler::server::wrapper::Parameters;
-use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock};
+use rmcp::model::{CallToolResponse, ContentBlock};
 use rmcp::{tool, tool_router};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -18,6 +18,7 @@ use crate::mcp::ToolSpec;
 use crate::mcp::inputs::source::{Source, in_time, link_extension};
 use crate::mcp::inputs::work_permits::{self, Place};
 use crate::mcp::lengths::is_data_uri;
+use crate::mcp::result::Report;
 use crate::mcp::{Server, ToolError};
 use crate::media::{self, Blob, Kind, Limits, Preview, Reference};
 
@@ -188,21 +189,26 @@ async fn shown(place: Place, blob: Blob, max_side: u32, words: String) -> Result
     let preview = drawn.map_err(|problem| ToolError::argument("uri", problem))?;
     let (width, height) = preview.size;
     let (original_width, original_height) = preview.original;
-    let words = format!(
-        "{words}Shown with {width}x{height} pixels; the original has {original_width}x{original_height}."
-    );
+    let words = if preview.size == preview.original {
+        format!("{words}Shown in its size, {width}x{height} pixels.")
+    } else {
+        format!(
+            "{words}Shown with {width}x{height} pixels; the original has {original_width}x{original_height}."
+        )
+    };
     Ok(View::Image(preview, words))
 }
 
 impl IntoCallToolResult for View {
     fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
-        let content = match self {
-            Self::Words(words) => vec![ContentBlock::text(words)],
+        let (image, words) = match self {
+            Self::Words(words) => (None, words),
             Self::Image(preview, words) => {
-                let image = ContentBlock::image(BASE64.encode(&preview.jpeg), "image/jpeg");
-                vec![image, ContentBlock::text(words)]
+                (Some(ContentBlock::image(BASE64.encode(&preview.jpeg), "image/jpeg")), words)
             }
         };
-        Ok(CallToolResult::success(content).into())
+        let mut result = Report::default().next(words).plain();
+        result.content.splice(..0, image);
+        Ok(result.into())
     }
 }

@@ -234,6 +234,8 @@ def play(host, bin_folder, program, settings, allowed):
         result = model.results[-1]
         if allowed:
             holds(len(project.made()) == 1, f"{project.made()} was made: {result}")
+            # Both pass on the structured content, so the model knows the address, the price and the next step.
+            holds(all(f'"{part}"' in result.replace("\\", "") for part in ("uri", "path", "cost", "next")), result)
         else:
             # The result is text in JSON in JSON, so the quotes are escaped.
             line = f'"MINIMAX_ALLOWED_DIRS": "{project.app}"'

@@ -109,6 +109,19 @@ async fn cancelling_during_the_submit_is_carried_out_when_the_task_id_arrives() 
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_job_that_was_cancelled_is_not_running_for_the_next_call() {
+    let world = World::with(QUEUED, &[("MINIMAX_POLL_SECONDS", "0.05")]).await;
+    for (number, model) in ["MiniMax-H3", "MiniMax-Hailuo-2.3"].into_iter().cycle().take(60).enumerate() {
+        let order = json!({ "prompt": format!("Fox {number}"), "model": model, "async_mode": true });
+        let id = world.make("generate_video", order).await["job_id"].clone();
+        let cancelled = world.make("cancel_job", json!({ "job_id": id })).await;
+        assert_eq!(cancelled["status"], "cancelled", "{cancelled}");
+        let view = world.make("get_job", json!({ "job_id": id, "wait_seconds": 0 })).await;
+        assert_eq!(view["status"], "cancelled", "round {number}: {view}");
+    }
+}
+
 #[tokio::test]
 async fn another_process_can_cancel_during_the_submit_and_the_answer_says_that_it_is_recorded() {
     let world = World::with(QUEUED, &[("MINIMAX_POLL_SECONDS", "30")]).await;

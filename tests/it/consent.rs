@@ -186,7 +186,7 @@ async fn the_question_shows_what_is_bought() {
         (
             "generate_video",
             json!({ "prompt": "A fox", "model": "minimax-h3-max", "duration": 10, "resolution": "480P" }),
-            "Make this video for $0.5? 'A fox' · H3-Max, 10 s, 480P",
+            "Make this video for $0.50? 'A fox' · H3-Max, 10 s, 480P",
         ),
         (
             "text_to_image",
@@ -415,7 +415,7 @@ async fn an_answer_that_comes_too_late_buys_nothing() {
     assert!(text(&late).contains("too late"), "{}", text(&late));
     let legacy = Talk::with(&server, Mood::Slow, ProtocolVersion::V_2025_11_25).await;
     let late = legacy.image(json!({ "n": 2 })).await;
-    assert!(text(&late).contains("nobody was there to answer"), "{}", text(&late));
+    assert!(text(&late).contains("the question was not answered"), "{}", text(&late));
     assert_eq!(world.sandbox.requests().len(), 0);
 }
 

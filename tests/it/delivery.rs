@@ -210,7 +210,7 @@ async fn a_file_that_does_not_fit_on_the_disk_is_not_begun() {
     let expect = Expect { max_bytes: u64::MAX, ..VIDEO };
     let problem = fetcher.download(&host.link("a"), here.0.path(), "film.mp4", &expect, Some("k")).await;
     let problem = problem.unwrap_err();
-    assert!(matches!(&problem, FetchProblem::Disk(why) if why.contains("are free in")), "{problem}");
+    assert!(matches!(&problem, FetchProblem::Disk(why) if why.contains("is free in")), "{problem}");
     assert_eq!(here.names(), BTreeSet::new());
 }
 

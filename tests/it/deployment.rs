@@ -173,6 +173,26 @@ fn every_command_line_of_a_page_or_an_example_is_understood() {
     }
 }
 
+/// The last stage of the image has no compiler, no root and the labels of the package.
+#[test]
+fn the_image_has_two_stages_a_user_and_the_labels_of_the_package() {
+    let text = read("examples/deploy/Dockerfile");
+    let stages: Vec<_> = text.split("\nFROM ").skip(1).collect();
+    assert_eq!(stages.len(), 2);
+    let last = stages[1];
+    assert!(last.contains("COPY --from=build ") && !last.contains("cargo"), "{last}");
+    let user = last.lines().filter_map(|line| line.strip_prefix("USER ")).next_back();
+    assert_eq!(user, Some("10001:10001"));
+    let label = |name: &str| {
+        let (_, rest) = last.split_once(&format!("org.opencontainers.image.{name}=\"")).unwrap();
+        rest.split('"').next().unwrap().to_owned()
+    };
+    assert_eq!(label("version"), env!("CARGO_PKG_VERSION"));
+    assert_eq!(label("description"), env!("CARGO_PKG_DESCRIPTION"));
+    assert_eq!(label("licenses"), env!("CARGO_PKG_LICENSE"));
+    assert_eq!(label("source"), env!("CARGO_PKG_REPOSITORY"));
+}
+
 /// A client entry: the address, and the header with the token in place of the placeholder.
 struct Entry {
     url: String,

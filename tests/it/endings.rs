@@ -44,6 +44,18 @@ async fn a_task_that_is_done_without_a_file_ends_and_counts_as_billed() {
             "/v1/query/t2a_async_query_v2",
             json!({ "status": "Success", "file_id": "", "trace_id": "trace-1", "base_resp": ok }),
         ),
+        (
+            "text_to_audio",
+            json!({ "text": long }),
+            "/v1/query/t2a_async_query_v2",
+            json!({ "status": "Success", "file_id": 0, "trace_id": "trace-1", "base_resp": ok }),
+        ),
+        (
+            "generate_video",
+            json!({ "prompt": "A fox" }),
+            "/v1/query/video_generation",
+            json!({ "status": "Success", "file_id": "0", "trace_id": "trace-1", "base_resp": ok }),
+        ),
     ] {
         let world = World::new().await;
         world.sandbox.script(vec![Rule::always(path, raw(body.clone()))]);
@@ -139,7 +151,7 @@ async fn a_sound_that_minimax_calls_unfinished_is_partial_and_says_so() {
     ] {
         let whole = world.make(tool, arguments.clone()).await;
         let url = &whole["files"][0]["url"];
-        for unfinished in [json!(1), json!("1")] {
+        for unfinished in [json!(1), json!("1"), json!(0), json!(3)] {
             let body = json!({
                 "data": { "audio": url, "status": unfinished }, "base_resp": { "status_code": 0, "status_msg": "" },
             });

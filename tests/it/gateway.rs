@@ -143,6 +143,64 @@ async fn what_a_gateway_does_not_have_is_said_in_words_and_is_no_bug() {
 }
 
 #[tokio::test]
+async fn a_gateway_gets_the_model_name_of_any_tool_as_it_was_given() {
+    let gateway = Gateway::start(|_, _| None).await;
+    let world = gateway.world().await;
+    for (tool, arguments, name, price) in [
+        ("text_to_image", json!({ "prompt": "x" }), "minimax/IMAGE-01", json!(0.0035)),
+        ("text_to_image", json!({ "prompt": "x" }), "image_01", Value::Null),
+        ("text_to_audio", json!({ "text": "x" }), "speech-2.8-HD", json!(0.0001)),
+        ("music_generation", json!({ "prompt": "x", "is_instrumental": true }), "Music-3.0", json!(0.15)),
+        ("generate_video", json!({ "prompt": "x" }), "hailuo-2.3", json!(0.28)),
+        ("generate_video", json!({ "prompt": "x" }), "minimax/h3-max", json!(0.4)),
+        ("generate_video", json!({ "prompt": "x" }), "studio/film:1", Value::Null),
+        ("chat", json!({ "prompt": "x", "max_tokens": 9 }), "minimax/m3", json!("some")),
+    ] {
+        let mut call = arguments;
+        call["model"] = json!(name);
+        let result = world.call(tool, call.clone()).await;
+        assert_eq!(result.is_error, Some(true), "{tool} {name}");
+        let (path, body) = gateway.seen.lock().unwrap().last().cloned().unwrap();
+        assert_eq!(body["model"], name, "{tool} at {path}: {}", text(&result));
+        call["dry_run"] = json!(true);
+        let view = world.make(tool, call).await;
+        let estimated = view["cost"].get("estimated").cloned().unwrap_or_default();
+        if tool != "chat" {
+            assert_eq!(estimated, price, "{tool} {name}: {view}");
+        }
+        assert_eq!(estimated.is_null(), price.is_null(), "{tool} {name}: {view}");
+    }
+    let voice = crate::voice::recording(&world, "me.wav", 12);
+    let clone = json!({ "voice_id": "MyVoice001", "file": voice, "text": "Hello.", "model": "speech_2.8_hd", "dry_run": true });
+    assert_eq!(world.make("voice_clone", clone).await["model"], "speech_2.8_hd");
+}
+
+#[tokio::test]
+async fn default_models_of_the_settings_go_to_a_gateway_as_they_are() {
+    let gateway = Gateway::start(|_, _| None).await;
+    let settings = [
+        GATEWAY,
+        ("MINIMAX_API_HOST", gateway.url.as_str()),
+        ("MINIMAX_RATE_LIMITS", "false"),
+        ("MINIMAX_IMAGE_MODEL", "pictures/IMAGE-01"),
+        ("MINIMAX_SPEECH_MODEL", "minimax/Speech-2.8-hd"),
+        ("MINIMAX_VIDEO_MODEL", "H3"),
+        ("MINIMAX_TEXT_MODEL", "M3"),
+    ];
+    let world = World::with(quick(), &settings).await;
+    for (tool, arguments, name) in [
+        ("text_to_image", json!({ "prompt": "x" }), "pictures/IMAGE-01"),
+        ("text_to_audio", json!({ "text": "x" }), "minimax/Speech-2.8-hd"),
+        ("generate_video", json!({ "prompt": "x" }), "H3"),
+        ("chat", json!({ "prompt": "x" }), "M3"),
+    ] {
+        world.call(tool, arguments).await;
+        let (_, body) = gateway.seen.lock().unwrap().last().cloned().unwrap();
+        assert_eq!(body["model"], name, "{tool}");
+    }
+}
+
+#[tokio::test]
 async fn any_answer_of_a_chat_model_is_read() {
     let cases: [(Answer, Value, Value, &str); 5] = [
         (

@@ -186,13 +186,15 @@ async fn an_address_that_a_person_types_is_answered_in_words() {
         "/files/x/y?expires=a&signature=b",
         "/files/x/y?expires=1&signature=b",
     ] {
-        let response = send(web().get(format!("{}{path}", served.base))).await;
+        let url = format!("{}{path}", served.base);
+        let response = send(web().get(&url).header("Accept", "text/html, */*;q=0.8")).await;
         assert!([400, 404, 410].contains(&response.status().as_u16()), "{path}");
-        assert_eq!(
-            response.text().await.unwrap(),
-            "Unknown or expired link. get_job gives a fresh one.\n",
-            "{path}"
-        );
+        let words = "Unknown or expired link. get_job gives a fresh one.";
+        assert_eq!(response.text().await.unwrap(), format!("{words}\n"), "{path}");
+        let response = send(web().get(&url)).await;
+        let status = response.status().as_u16();
+        let refusal: serde_json::Value = response.json().await.unwrap();
+        assert_eq!(refusal, serde_json::json!({ "error": { "status": status, "message": words } }), "{path}");
     }
     for (path, allowed) in [("/uploads", "POST"), ("/uploads/a/b.png", "DELETE")] {
         let response = send(web().get(format!("{}{path}", served.base))).await;

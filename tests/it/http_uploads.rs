@@ -33,7 +33,8 @@ async fn taken(request: RequestBuilder) -> Value {
 /// The status and the text of a refusal.
 async fn refused(request: RequestBuilder) -> (u16, String) {
     let response = send(request).await;
-    (response.status().as_u16(), response.text().await.unwrap())
+    let (status, refusal) = (response.status().as_u16(), response.json::<Value>().await.unwrap());
+    (status, refusal["error"]["message"].as_str().unwrap().to_owned())
 }
 
 /// An image made by the sandbox.

@@ -3,6 +3,7 @@
 use std::io::Cursor;
 
 use futures_util::future::join_all;
+use minimax_mcp::money::{Currency, Decimal, Money};
 use minimax_mcp::sandbox::{Act, Rule};
 use minimax_mcp::tools;
 use serde_json::{Value, json};
@@ -142,6 +143,11 @@ async fn records_of_any_size_are_listed_by_what_a_list_shows_of_them() {
     }
 }
 
+/// An amount of a result.
+fn dollars(amount: f64) -> Money {
+    Money::new(Decimal::nearest(&amount.to_string()).unwrap(), Currency::Usd)
+}
+
 /// Makes a chat call with this usage, with a budget that equals its reservation.
 async fn settled_within(chat: &Value, usage: &Value) {
     let priced = World::new().await;
@@ -149,8 +155,7 @@ async fn settled_within(chat: &Value, usage: &Value) {
     let mut rehearsed = chat.clone();
     rehearsed.as_object_mut().unwrap().extend(dry.as_object().cloned().unwrap());
     let ceiling = priced.make("chat", rehearsed).await["cost"]["estimated"].as_f64().unwrap();
-    let budget = minimax_mcp::jobs::millionths(ceiling).unwrap();
-    let budget = minimax_mcp::jobs::amount_words(budget);
+    let budget = dollars(ceiling).rounded_up().amount().to_string();
     let world =
         World::with(quick(), &[("MINIMAX_BUDGET_DAY", budget.as_str()), ("MINIMAX_BUDGET_CALL", &budget)])
             .await;
@@ -214,9 +219,10 @@ async fn speech_in_any_script_never_passes_what_was_set_aside() {
         let spoken = words.repeat(20);
         let open = World::new().await;
         let made = open.make("text_to_audio", json!({ "text": spoken })).await;
-        let actual = minimax_mcp::jobs::millionths(made["cost"]["actual"].as_f64().unwrap()).unwrap();
+        let actual = dollars(made["cost"]["actual"].as_f64().unwrap());
         // The budget is the actual price less a millionth, so nothing may be bought.
-        let budget = minimax_mcp::jobs::amount_words(actual - 1);
+        let millionth = Money::from_millionths(1, Currency::Usd);
+        let budget = actual.rounded_up().left_after(millionth).amount().to_string();
         let world = World::with(quick(), &[("MINIMAX_BUDGET_DAY", budget.as_str())]).await;
         let refusal = world.refusal("text_to_audio", json!({ "text": spoken })).await;
         assert!(refusal.contains("MINIMAX_BUDGET_DAY"), "{words}: {refusal}");

@@ -77,6 +77,30 @@ async fn a_link_that_needs_a_log_in_is_called_that_and_the_user_is_told_to_downl
 }
 
 #[tokio::test]
+async fn a_link_into_a_private_network_is_refused_with_another_way_to_give_the_file() {
+    let (world, served) = (World::new().await, Served::open().await);
+    for link in ["https://chat.internal/a.png", "https://files.local/a.png", "https://192.168.1.4/a.png"] {
+        let mut calls = calls(&json!(link));
+        calls.extend([
+            ("generate_video", json!({ "prompt": "x", "first_frame_image": link })),
+            ("text_to_image", json!({ "prompt": "x", "subject_reference": link })),
+            ("music_generation", json!({ "prompt": "A calm song", "model": "music-cover", "reference_audio": link })),
+            ("chat", json!({ "messages": [{ "role": "user", "content": "x", "media": [format!("image:{link}")] }] })),
+        ]);
+        for (tool, arguments) in calls {
+            let refusal = world.refusal(tool, arguments.clone()).await;
+            assert!(refusal.contains("download it and give the local path"), "{tool} {link}: {refusal}");
+            let refusal = call(&served.base, None, tool, arguments).await["result"].to_string();
+            for part in ["download it and hand it in", &format!("{}/uploads", served.base)] {
+                assert!(refusal.contains(part), "{tool} {link}: {refusal}");
+            }
+        }
+    }
+    assert!(world.sandbox.requests().is_empty() && served.sandbox.requests().is_empty());
+    served.end().await;
+}
+
+#[tokio::test]
 async fn a_caller_over_http_is_told_where_to_hand_the_file_in() {
     let served = Served::open().await;
     let made = make(&served.base, None, "text_to_image", json!({ "prompt": "A fox" })).await;

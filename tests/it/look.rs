@@ -144,7 +144,7 @@ async fn a_key_without_a_plan_asks_a_chat_model_once_and_says_what_it_cost() {
         assert_eq!(view["model"], "MiniMax-M3");
         assert!(view["cost"]["actual"].as_f64().unwrap() > 0.0);
         let warning = view["warnings"][0].as_str().unwrap();
-        assert!(warning.contains(&code.to_string()) && warning.contains("it cost"), "{warning}");
+        assert!(warning.contains(&code.to_string()) && warning.contains("are billed"), "{warning}");
         let body = world.last_body();
         let parts = &body["messages"][0]["content"];
         assert_eq!(

@@ -16,10 +16,12 @@ mod harness;
 mod http;
 mod http_attack;
 mod http_browser;
+mod http_cancel;
 mod http_choice;
 mod http_files;
 mod http_messages;
 mod http_protocol;
+mod http_refusals;
 mod http_replicas;
 mod http_uploads;
 // HTTP callers: tokens, an identity provider, and the limits of each caller.
@@ -32,8 +34,14 @@ mod fleet;
 mod postgres;
 // The catalogue as clients see it.
 mod catalogue;
-// README, the pages in docs and their tables.
+// README, the pages in docs, their tables and translations, the workflows and the licences of dependencies.
+mod chinese_pages;
+mod front_page;
+mod plain_english;
 mod readme;
+mod third_party;
+mod troubleshooting;
+mod workflows;
 // The example of a client configuration.
 mod example_config;
 // The pages about deployment and the files that they mention.
@@ -45,6 +53,7 @@ mod media;
 mod secrets;
 mod uploads;
 // HTTP callers with their own keys, and callers who disconnect.
+mod buy_again;
 mod callers;
 mod cancellation;
 mod endings;
@@ -80,6 +89,7 @@ mod log_in_links;
 mod look;
 // Search and embeddings.
 mod resources;
+mod results;
 mod search;
 // The models and their allowed values.
 mod models;
@@ -132,12 +142,23 @@ mod several_jobs;
 // The prompts, played to the calls that they lead to.
 mod prompts;
 // What goes over the wire, by protocol revision.
+mod what_models_see;
 mod wire;
+// The wishes in bench/wishes, which measure how well a model uses the tools.
+mod wishes;
 // What the doctor finds.
 mod doctor;
+// A key file whose key is replaced.
+#[cfg(unix)]
+mod doctor_states;
+mod home;
+mod key_file;
 // Wrong settings, placeholders, misspelt names, and the command line.
 mod settings;
 mod setup;
+mod setup_remove;
+#[cfg(target_os = "linux")]
+mod setup_terminal;
 // The protocol on stdin and stdout, byte by byte.
 mod serve_start;
 // The tools as commands.

@@ -83,3 +83,24 @@ async fn a_host_that_has_one_protocol_alone_is_asked_in_that() {
     let paths: Vec<_> = world.sandbox.requests().into_iter().map(|request| request.path).collect();
     assert_eq!(paths, ["/v1/models", "/anthropic/v1/models?limit=100"]);
 }
+
+/// The description of `chat` and the list of models are read by the same model.
+#[tokio::test]
+async fn the_default_effort_that_chat_describes_is_the_one_that_list_models_shows() {
+    let world = World::new().await;
+    let list = world.make("list_models", json!({ "kind": "text" })).await;
+    let tools = minimax_mcp::tools::catalogue().tools();
+    let chat = tools.iter().find(|tool| tool.name == "chat").unwrap();
+    let described =
+        json!(chat.input_schema)["properties"]["effort"]["description"].as_str().unwrap().to_owned();
+    let mut compared = 0;
+    for model in minimax_mcp::facts::facts().text_models() {
+        let legal = row(&list, &model.model)["legal"].to_string();
+        let Some((_, after)) = legal.split_once("effort ") else { continue };
+        let Some((_, after)) = after.split_once("default ") else { continue };
+        let default: String = after.chars().take_while(char::is_ascii_alphabetic).collect();
+        assert!(described.contains(&format!("default {default}")), "{}: {described} / {legal}", model.model);
+        compared += 1;
+    }
+    assert!(compared > 0, "{described}");
+}

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use minimax_mcp::money::{Currency, Decimal, Money};
 use minimax_mcp::sandbox::{Act, Options, Rule, Sandbox};
 use rmcp::model::{CallToolRequest, CallToolRequestParams, ClientRequest};
 use rmcp::service::PeerRequestOptions;
@@ -22,7 +23,7 @@ fn refuse(code: i64) -> Act {
 
 /// Converts an amount to millionths, rounded up.
 fn millionths(amount: &Value) -> i64 {
-    minimax_mcp::jobs::millionths(amount.as_f64().unwrap()).unwrap()
+    Money::new(Decimal::nearest(&amount.to_string()).unwrap(), Currency::Usd).millionths()
 }
 
 /// The spending of the last day by `check_account`, in millionths: total, settled, reserved, unknown.

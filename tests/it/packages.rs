@@ -82,7 +82,7 @@ fn npm(source: &Source) -> Value {
         "repository": { "type": "git", "url": format!("git+{}.git", source.repository()) },
         "mcpName": registry_name(source),
         "bin": { name: "bin/minimax-mcp.js", source.text("name"): "bin/minimax-mcp.js" },
-        "files": ["bin"],
+        "files": ["bin", "LICENSE-MIT", "LICENSE-APACHE"],
         "engines": { "node": ">=18" },
         "optionalDependencies": optional,
     })

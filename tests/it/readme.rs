@@ -1,4 +1,4 @@
-//! README and the pages in `docs`: generated tables say what the code says (`UPDATE=1 cargo test readme` writes them),
+//! README, its neighbours and the pages in `docs`: generated tables say what the code says (`UPDATE=1 cargo test readme` writes them),
 //! and links lead somewhere.
 
 use std::fmt::Write;
@@ -158,13 +158,15 @@ fn promised(row: &Value) -> (String, String, Vec<bool>) {
     (text("client") + &patience.unwrap_or_default(), format!("{package} {version}"), over.to_vec())
 }
 
-/// README, SECURITY, CHANGELOG and every page in `docs`.
+/// The pages beside README and in `docs`, with their translations.
 fn pages() -> Vec<String> {
-    let files = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
-    let docs = files
-        .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
-        .map(|path| format!("docs/{}", path.file_name().unwrap().display()));
-    ["README.md", "SECURITY.md", "CHANGELOG.md"].map(str::to_owned).into_iter().chain(docs).collect()
+    let folders = ["", "docs/", "docs/zh-CN/"].into_iter().flat_map(|folder| {
+        let files = fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().path());
+        let pages = files.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+        pages.map(move |path| format!("{folder}{}", path.file_name().unwrap().display()))
+    });
+    // Its links belong to other projects.
+    folders.filter(|page| page != "THIRD-PARTY.md").collect()
 }
 
 /// The anchors that GitHub gives to the headings of a page.

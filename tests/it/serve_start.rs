@@ -1,7 +1,8 @@
 //! The start of `serve --http`, `sandbox` and `demo`: what is wrong is said once, with its name, and ends the program.
 
+use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -80,4 +81,41 @@ fn a_port_or_a_path_that_cannot_be_used_is_named_with_its_option() {
         &[("MINIMAX_DATA_DIR", &file)],
     ));
     assert!(text.contains(&file) && text.contains("MINIMAX_DATA_DIR"), "{text}");
+}
+
+/// What the server logs until it listens.
+fn log_of(dir: &TempDir, settings: &[(&str, &str)]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_minimax-mcp"));
+    command.args(["serve", "--http", "127.0.0.1:0"]).env_clear();
+    command.env("HOME", dir.path()).env("USERPROFILE", dir.path());
+    if let Some(root) = std::env::var_os("SystemRoot") {
+        command.env("SystemRoot", root);
+    }
+    command.env("MINIMAX_DATA_DIR", dir.path().join("data")).envs(settings.iter().copied());
+    let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut log = String::new();
+    for line in BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok) {
+        log.extend([line.as_str(), "\n"]);
+        if line.contains("MCP at") {
+            break;
+        }
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(log.contains("MCP at"), "{log}");
+    log
+}
+
+#[test]
+fn a_server_over_http_without_a_key_says_so_at_its_start() {
+    let dir = tempfile::tempdir().unwrap();
+    for (settings, says) in
+        [(&[][..], "no MiniMax key is set"), (&[("MINIMAX_API_KEY", "your_api_key_here")], "placeholder")]
+    {
+        let log = log_of(&dir, settings);
+        assert!(log.contains(says) && log.contains("MINIMAX_API_KEY or MINIMAX_API_KEY_FILE"), "{log}");
+    }
+    for setting in [("MINIMAX_API_KEY", "sk-api-x"), ("MINIMAX_MCP_CALLER_KEYS", "true")] {
+        assert!(!log_of(&dir, &[setting]).contains("calls of MiniMax are refused"), "{setting:?}");
+    }
 }

@@ -373,6 +373,11 @@ fn the_demo_ends_with_the_folder_and_the_line_for_a_client_and_shows_no_link_tha
     let output = run(&["demo", "--out", out.to_str().unwrap()]);
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{said}");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stderr),
+        "",
+        "the first thing that a newcomer sees has no warning"
+    );
     assert!(!said.contains("http://127.0.0.1"), "{said}");
     assert!(said.contains(&format!("Open {}", out.display())), "{said}");
     assert!(said.contains("claude mcp add minimax") && said.contains("sandbox: nothing is billed"), "{said}");

@@ -3,99 +3,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Stdio;
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
+use crate::home::{Home, KEY, json_of};
 use crate::stdio::on_stage;
-
-const KEY: &str = "sk-api-0123456789abcdefghijWXYZ";
-
-/// A home folder, and a project in it.
-struct Home {
-    dir: TempDir,
-}
-
-impl Home {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        fs::create_dir_all(dir.path().join("app")).unwrap();
-        Self { dir }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.path(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, text).unwrap();
-        path
-    }
-
-    fn command(&self, settings: &[(&str, &str)], arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_minimax-mcp"));
-        command.env_clear();
-        if let Some(root) = std::env::var_os("SystemRoot") {
-            command.env("SystemRoot", root);
-        }
-        command
-            .envs([("HOME", self.dir.path()), ("USERPROFILE", self.dir.path())])
-            .env("APPDATA", self.path(".config"))
-            .env("MINIMAX_DATA_DIR", self.path("data"))
-            .envs(settings.iter().copied())
-            .args(arguments)
-            .current_dir(self.path("app"))
-            .stdin(Stdio::null());
-        command
-    }
-
-    fn run(&self, settings: &[(&str, &str)], arguments: &[&str]) -> (Output, String) {
-        let output = self.command(settings, arguments).output().unwrap();
-        let text =
-            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        (output, text)
-    }
-
-    /// Runs a command that has to succeed.
-    fn good(&self, arguments: &[&str]) -> String {
-        let (output, text) = self.run(&[], arguments);
-        assert!(output.status.success(), "{arguments:?}: {text}");
-        text
-    }
-
-    /// Runs a command that has to fail.
-    fn bad(&self, arguments: &[&str]) -> String {
-        let (output, text) = self.run(&[], arguments);
-        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {text}");
-        text
-    }
-
-    /// Every file of the home folder with its bytes, but the data folder.
-    fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
-        fn walk(dir: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
-            for entry in fs::read_dir(dir).unwrap().map(Result::unwrap) {
-                let path = entry.path();
-                if path.is_dir() {
-                    walk(&path, files);
-                } else {
-                    files.insert(path.clone(), fs::read(&path).unwrap());
-                }
-            }
-        }
-        let mut files = BTreeMap::new();
-        walk(self.dir.path(), &mut files);
-        files.retain(|path, _| !path.starts_with(self.path("data")));
-        files
-    }
-}
-
-fn json_of(path: &Path) -> Value {
-    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
-}
 
 /// Real files: with comments, odd indentation, other servers, other line ends, and none.
 const SAMPLES: &[(&str, &str, &str)] = &[
@@ -137,6 +50,22 @@ const SAMPLES: &[(&str, &str, &str)] = &[
     ("codex", ".codex/config.toml", "model = \"gpt\"\r\n[mcp_servers.a.env]\r\nA = \"1\"\r\n"),
     ("codex", ".codex/config.toml", "[mcp_servers.minimax]\ncommand = \"old\"\nstartup_timeout_sec = 20\n"),
     (
+        "goose",
+        ".config/goose/config.yaml",
+        "# mine\nGOOSE_PROVIDER: openai  # so\nextensions:\n  developer:\n    enabled: true\n    type: builtin\n    timeout: 300\n  # last\nGOOSE_MODEL: x\n",
+    ),
+    ("goose", ".config/goose/config.yaml", "GOOSE_MODEL: x"),
+    (
+        "goose",
+        ".config/goose/config.yaml",
+        "extensions:\r\n  a:\r\n    cmd: 'a' # c\r\n    enabled: false\r\n",
+    ),
+    (
+        "goose",
+        ".config/goose/config.yaml",
+        "extensions:\n  minimax:\n    cmd: uvx # old\n    args: [minimax-mcp]\n    envs: {}\n    timeout: 900\n",
+    ),
+    (
         "cursor",
         ".cursor/mcp.json",
         "{\"mcpServers\": {\"minimax\": {\"command\": \"uvx\", \"args\": [\"minimax-mcp\"], \"env\": {\"MINIMAX_BUDGET_DAY\": \"5\"}}}}\n",
@@ -163,7 +92,10 @@ fn setup_and_its_removal_leave_the_same_bytes_and_a_second_run_changes_nothing()
         home.good(&["setup", client, "--remove", "--yes"]);
         assert_eq!(home.files(), before, "{client}: {text}");
         if text.contains("minimax") {
-            // This entry was there before: a second removal takes it too.
+            // This entry was there before setup came.
+            let said = home.bad(&["setup", client, "--remove", "--yes"]);
+            assert!(said.contains("`setup` did not write"), "{said}");
+            assert_eq!(home.files(), before, "{client}: removed twice");
             continue;
         }
         let said = home.good(&["setup", client, "--remove", "--yes"]);
@@ -353,10 +285,10 @@ fn the_project_s_file_is_written_with_its_scope_and_clients_without_one_say_so()
 }
 
 #[test]
-fn a_client_whose_file_is_not_edited_gets_its_entry_printed() {
+fn a_client_whose_servers_are_in_no_file_gets_its_entry_printed() {
     let home = Home::new();
-    let said = home.good(&["setup", "goose", "cherry-studio", "--yes"]);
-    assert!(said.contains("extensions:\n  minimax:") && said.contains("Import from JSON"), "{said}");
+    let said = home.good(&["setup", "cherry-studio", "--yes"]);
+    assert!(said.contains("\"mcpServers\"") && said.contains("Import from JSON"), "{said}");
     assert_eq!(home.files(), BTreeMap::new());
 }
 

@@ -31,10 +31,28 @@ fn a_line_that_is_not_json_is_answered_under_its_id_and_the_next_request_too() {
                 let answer = program.next(PATIENCE).expect("an answer");
                 let shown = String::from_utf8_lossy(line);
                 assert_eq!((&answer["error"]["code"], &answer["id"]), (&json!(-32700), &id), "{shown}: {answer}");
+                assert!(answer.as_object().unwrap().contains_key("id"), "{answer}");
                 assert!(answer["error"]["message"].as_str().unwrap().contains("not JSON"), "{answer}");
             }
-            // These are no messages and no mistakes.
+            for (line, id) in [
+                (r#"{"jsonrpc":"2.0","id":907,"method":"tools/call","params":"x"}"#, json!(907)),
+                (r#"{"id":"old","method":"ping"}"#, json!("old")),
+                (r#"{"jsonrpc":"2.0","id":908}"#, json!(908)),
+                (r#"[{"jsonrpc":"2.0","id":909,"method":"ping"}]"#, Value::Null),
+                ("{}", Value::Null),
+                ("17", Value::Null),
+            ] {
+                program.send_raw(line);
+                let answer = program.next(PATIENCE).expect("an answer");
+                assert_eq!(
+                    (&answer["error"]["code"], answer.get("id")),
+                    (&json!(-32600), Some(&id)),
+                    "{line}"
+                );
+            }
+            // These are no messages and no mistakes, and a notification is never answered.
             program.send_bytes(b"\n\r\n  \t\n\xef\xbb\xbf\n");
+            program.send_raw(r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":"x"}"#);
             if handshake {
                 program.send_bytes(b"\xef\xbb\xbf{\"jsonrpc\":\"2.0\",\"id\":77,\"method\":\"ping\"}\r\n");
                 assert_eq!(

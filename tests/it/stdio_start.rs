@@ -144,7 +144,8 @@ fn lines_of_rubbish_before_the_first_request_and_after_it_end_nothing() {
                 break;
             }
             assert!([-32600, -32700].contains(&answer["error"]["code"].as_i64().unwrap()), "{answer}");
-            assert_eq!(answer["id"], Value::Null, "{answer}");
+            // JSON that is no message may still have an id that can be read.
+            assert!(answer["id"].is_null() || answer["error"]["code"] == -32600, "{answer}");
         }
         assert!(program.hang_up().success());
         assert_eq!(below(&stage.dir.path().join("data")), Vec::<String>::new());

@@ -65,14 +65,15 @@ pub fn a_line_with_a_task(folder: &Path) -> bool {
         .any(|line| line["task_id"].is_string() && line["job"].is_string() && line["when"].is_i64())
 }
 
-/// Orders a video. Runs `meanwhile` before the sandbox returns the task id.
+/// Orders a video. Runs `meanwhile` before the sandbox answers with the task id.
 pub fn order(stage: &Stage, program: &mut Victim, meanwhile: impl FnOnce()) {
-    stage.cell.sandbox.script(vec![Rule::once(SUBMIT, Act::Delay { ms: 700 })]);
+    stage.cell.sandbox.script(vec![Rule::once(SUBMIT, Act::Hold)]);
     let arguments = json!({ "prompt": "A fox", "wait_seconds": 0 });
     program.begin("generate_video", &arguments);
     let asked = || stage.cell.sandbox.requests().iter().any(|request| request.path == SUBMIT);
     until("the request", asked);
     meanwhile();
+    stage.cell.sandbox.script(Vec::new());
 }
 
 /// Checks that the next program delivers the video and drains the spool.

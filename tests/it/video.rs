@@ -183,17 +183,23 @@ async fn an_impossible_wish_costs_nothing_and_names_what_is_possible() {
     for (arguments, parts) in [
         (json!({}), ["`prompt`", "1 to 2000"]),
         (json!({ "prompt": "x".repeat(2001) }), ["2001", "2000"]),
-        (json!({ "prompt": "x", "duration": 7 }), ["`duration` is 7", "768P with 6 s or 10 s"]),
+        (
+            json!({ "model": "hailuo-2.3", "prompt": "x", "duration": 7 }),
+            ["`duration` is 7", "768P with 6 s or 10 s"],
+        ),
         (
             json!({ "prompt": "x", "duration": 10, "resolution": "1080P" }),
             ["`duration` 10 and resolution 1080P", "1080P with 6 s (0.49 USD) or 768P with 10 s (0.56 USD)"],
         ),
-        (json!({ "prompt": "x", "resolution": "2K" }), ["`resolution` is 2K", "768P with"]),
+        (
+            json!({ "model": "hailuo-2.3", "prompt": "x", "resolution": "2K" }),
+            ["`resolution` is 2K", "768P with"],
+        ),
         (json!({ "prompt": "x", "resolution": "4K" }), ["`resolution`", "1080P, 2K"]),
         (json!({ "prompt": "x", "model": "MiniMax-Hailuo-2.3-Fast" }), ["`model`", "MiniMax-Hailuo-2.3,"]),
         (json!({ "model": "hailuo-2.3", "last_frame": image }), ["`model`", "MiniMax-Hailuo-02"]),
         (json!({ "model": "h3", "subject_reference": image, "prompt": "x" }), ["`model`", "S2V-01"]),
-        (json!({ "prompt": "x", "ratio": "1:1" }), ["`ratio`", "H3"]),
+        (json!({ "model": "hailuo-2.3", "prompt": "x", "ratio": "1:1" }), ["`ratio`", "H3"]),
         (json!({ "prompt": "x", "model": "h3", "ratio": "adaptive" }), ["`ratio`", "21:9"]),
         (
             json!({ "prompt": "x", "model": "h3", "first_frame": image, "ratio": "1:1" }),

@@ -41,6 +41,7 @@ pub(crate) async fn answer(
         "/v1/speech_to_text" => transcription::UPLOAD_LIMIT,
         _ => BODY_LIMIT,
     };
+    let replaced = state.faults.replaced();
     let act = state.faults.next_act(parts.method.as_str(), &path);
     if act == Some(Act::ResetUnread) {
         state.requests.arrived(recorded(&parts.method, &parts.uri, &parts.headers, &Bytes::new(), None));
@@ -72,6 +73,12 @@ pub(crate) async fn answer(
         Some(Act::Stall) => {
             state.stopping.cancelled().await;
             Err(Dropped)
+        }
+        Some(Act::Hold) => {
+            tokio::select! {
+                () = replaced => Ok(finished(&state, number, &path, &trace, response)),
+                () = state.stopping.cancelled() => Err(Dropped),
+            }
         }
         Some(act) => damaged(&state, act, finished(&state, number, &path, &trace, response)).await,
         None => Ok(finished(&state, number, &path, &trace, response)),

@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{ApiError, Client, Endpoint};
+use crate::api::gateway::dollars;
+use crate::money::Money;
 pub use stream::ChatStream;
 
 /// Which of MiniMax's four dialects a conversation is held in.
@@ -253,7 +255,7 @@ pub struct Reply {
     /// Warnings for the caller.
     pub warnings: Vec<String>,
     /// What a gateway says that the answer cost, in US dollars.
-    pub cost: Option<f64>,
+    pub cost: Option<Money>,
 }
 
 /// Token counts. A count that MiniMax does not report is `None`.
@@ -309,9 +311,12 @@ pub(super) fn answer_text(said: &str, beside: &str) -> String {
 }
 
 /// The cost in an answer's usage, which some gateways add.
-pub(super) fn usage_cost(usage: &Value) -> Option<f64> {
-    let cost = usage.get("cost")?;
-    cost.as_f64().or_else(|| cost.as_str()?.parse().ok()).filter(|cost| cost.is_finite() && *cost > 0.0)
+pub(super) fn usage_cost(usage: &Value) -> Option<Money> {
+    match usage.get("cost")? {
+        Value::String(text) => dollars(text),
+        Value::Number(number) => dollars(&number.to_string()),
+        _ => None,
+    }
 }
 
 /// A request body under construction.

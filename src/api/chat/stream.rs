@@ -16,6 +16,7 @@ use super::{Ask, Delta, Protocol, Reply, anthropic, openai, responses, text, thi
 use crate::api::gateway::reported_cost;
 use crate::api::{ApiError, Client, Envelope, header_text, read, retry_after};
 use crate::facts::facts;
+use crate::money::Money;
 
 /// The largest streamed answer in bytes, far above any real one.
 const MAX_ANSWER: usize = 96 * 1024 * 1024;
@@ -39,7 +40,7 @@ pub struct ChatStream<'a> {
     /// The path that was asked.
     path: &'static str,
     /// The cost that a gateway gave in a header.
-    cost: Option<f64>,
+    cost: Option<Money>,
     events: BoxStream<'a, Result<String, Error>>,
     /// The first bytes, in case they are not events.
     head: Arc<Mutex<Vec<u8>>>,
@@ -96,7 +97,7 @@ impl Client {
     }
 
     async fn open_chat(&self, path: &'static str, ask: &Ask) -> Result<ChatStream<'_>, ApiError> {
-        let key = self.key.as_ref().ok_or(ApiError::NoKey)?;
+        let key = self.keys.current().ok_or(ApiError::NoKey)?;
         let request = self
             .http()?
             .post(format!("{}{path}", self.host))

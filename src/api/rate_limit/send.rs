@@ -48,12 +48,13 @@ impl Client {
     where
         F: Future<Output = Result<T, ApiError>>,
     {
-        send_queued(self.join(group), nature, MAX_WAIT, ask).await
+        send_queued(self, self.join(group), nature, MAX_WAIT, ask).await
     }
 }
 
 /// Sends when the ticket gets its permit and retries as [`pause`] allows, until the waits add up to `patience`.
 pub async fn send_queued<T, F>(
+    client: &Client,
     mut ticket: Ticket,
     nature: Nature,
     patience: Duration,
@@ -75,7 +76,7 @@ where
             },
         };
         permit.start();
-        let asked = Instant::now();
+        let (asked, key) = (Instant::now(), client.key_count());
         let answer = match limit(nature, patience, start, asking) {
             Some(limit) => timeout(limit.min(READ_ATTEMPT), ask())
                 .await
@@ -88,7 +89,11 @@ where
             Ok(answer) => return Ok(answer),
             Err(error) => error,
         };
-        let Some(wait) = pause(nature, &error, tries, chance()) else { return Err(error) };
+        let wait = match pause(nature, &error, tries, chance()) {
+            Some(wait) => wait,
+            None if client.has_newer_key(key, &error).await => Duration::ZERO,
+            None => return Err(error),
+        };
         if limit(nature, patience, start, asking).is_some_and(|left| left <= wait) {
             return Err(error);
         }

@@ -7,6 +7,7 @@ use tokio_util::task::TaskTracker;
 
 use super::queue::DEFAULT_IN_FLIGHT;
 use super::*;
+use crate::api::Client;
 
 fn limiter() -> Arc<RateLimiter> {
     RateLimiter::new(RateLimits::default())
@@ -28,6 +29,13 @@ async fn send(ticket: &mut Ticket) {
     let mut permit = ticket.acquire().await;
     permit.start();
     drop(permit.on_response(&Ok(())));
+}
+
+/// A client without a key file, for requests that it does not send itself.
+fn nobody() -> &'static Client {
+    static NOBODY: std::sync::LazyLock<Client> =
+        std::sync::LazyLock::new(|| Client::new("http://127.0.0.1:1", None));
+    &NOBODY
 }
 
 #[tokio::test(start_paused = true)]
@@ -232,7 +240,7 @@ async fn a_call_that_would_wait_too_long_is_told_which_limit_holds_it() {
     }
     let ticket = limiter.join(group::VIDEO_V1);
     let start = Instant::now();
-    let asked = send_queued(ticket, Nature::Paid, Duration::from_secs(5), async || Ok(())).await;
+    let asked = send_queued(nobody(), ticket, Nature::Paid, Duration::from_secs(5), async || Ok(())).await;
     let error = asked.unwrap_err();
     assert_eq!(start.elapsed(), Duration::ZERO, "it need not wait to know");
     assert!(
@@ -240,7 +248,7 @@ async fn a_call_that_would_wait_too_long_is_told_which_limit_holds_it() {
         "{error}"
     );
     let ticket = limiter.join(group::VIDEO_V1);
-    send_queued(ticket, Nature::Paid, MAX_WAIT, async || Ok(()))
+    send_queued(nobody(), ticket, Nature::Paid, MAX_WAIT, async || Ok(()))
         .await
         .expect("twelve seconds are not too long");
     advance(Duration::from_secs(1)).await;
@@ -328,10 +336,11 @@ async fn a_read_that_is_never_answered_ends_within_its_limit_with_all_its_retrie
         // Silence for ever, or for as long as one try may take.
         for silence in [Duration::from_secs(100_000), READ_ATTEMPT, Duration::from_secs(3)] {
             let start = Instant::now();
-            let asked = send_queued(limiter.join(group::READS), Nature::Read, patience, async || {
-                sleep(silence).await;
-                Err::<(), _>(ApiError::Lost { at: "/v1/x".into(), why: "timed out".to_owned() })
-            });
+            let asked =
+                send_queued(nobody(), limiter.join(group::READS), Nature::Read, patience, async || {
+                    sleep(silence).await;
+                    Err::<(), _>(ApiError::Lost { at: "/v1/x".into(), why: "timed out".to_owned() })
+                });
             let error = asked.await.unwrap_err();
             assert!(start.elapsed() <= Duration::from_secs(45), "{:?}: {error}", start.elapsed());
             if silence > READ_LIMIT {
@@ -340,7 +349,7 @@ async fn a_read_that_is_never_answered_ends_within_its_limit_with_all_its_retrie
         }
     }
     // A paid request is waited for as long as its endpoint allows.
-    let asked = send_queued(limiter.join(group::OTHER), Nature::Paid, MAX_WAIT, async || {
+    let asked = send_queued(nobody(), limiter.join(group::OTHER), Nature::Paid, MAX_WAIT, async || {
         sleep(Duration::from_secs(300)).await;
         Ok(())
     });

@@ -7,10 +7,14 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::timeout;
 use url::Url;
 
+use super::KeySource;
 use super::report::Line;
 use crate::api::{ApiError, Balance, Client, Probe, Window};
+use crate::cli::texts::doctor as say;
+use crate::cli::texts::login as say_login;
 use crate::config::{Config, HOSTS, KeyKind};
 use crate::facts::Class;
+use crate::money::{Currency, Decimal};
 
 /// How long a host may take to answer. Two such waits and the rest stay below ten seconds.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -71,11 +75,10 @@ impl Probed {
 }
 
 /// The checks of network, clock, key, plan and balance. `source` says where the key is from.
-pub(super) async fn lines(config: &Config, source: &str, proxy: Option<&Proxy>) -> Vec<Line> {
+pub(super) async fn lines(config: &Config, source: &KeySource, proxy: Option<&Proxy>) -> Vec<Line> {
     let mut lines = vec![key(config, source)];
     if config.host.is_empty() {
-        let fix = "Correct MINIMAX_API_HOST first";
-        lines.push(Line::warning("network", "not checked: the API host is not set rightly", fix));
+        lines.push(Line::warning("network", say::network_unset(), say::network_unset_fix()));
         return lines;
     }
     let (probed, name) = join(probe_all(config), resolve(&config.host, proxy)).await;
@@ -138,13 +141,13 @@ fn verdict(probed: &[Probed]) -> Verdict {
     let said = |host: &Probed| match &host.outcome {
         Ok(Probe { refusal: Some(refusal), .. }) => format!("{}: {refusal}", host.name),
         Ok(_) => host.name.clone(),
-        Err(error) => format!("{} cannot be reached: {error}", host.name),
+        Err(error) => say_login::host_unreachable(&host.name, error),
     };
     if let Some(host) = probed.iter().find(|host| !is_auth(host)) {
         return Verdict::Unknown(said(host));
     }
     let all: Vec<_> = probed.iter().map(said).collect();
-    Verdict::Refused(format!("MiniMax does not accept it ({})", all.join("; ")))
+    Verdict::Refused(say_login::refused(all.join("; ")))
 }
 
 fn host_name(host: &str) -> String {
@@ -160,22 +163,28 @@ async fn resolve(host: &str, proxy: Option<&Proxy>) -> Result<(), String> {
     let looked_up =
         timeout(DNS_PATIENCE, tokio::net::lookup_host((name.trim_matches(['[', ']']), port))).await;
     let found = looked_up.is_ok_and(|found| found.is_ok_and(|mut found| found.next().is_some()));
-    if found { Ok(()) } else { Err(format!("the name {name} cannot be resolved (DNS)")) }
+    if found { Ok(()) } else { Err(say::dns_bad(name)) }
 }
 
-fn key(config: &Config, source: &str) -> Line {
+fn key(config: &Config, source: &KeySource) -> Line {
     let Some(key) = &config.key else {
-        let why = config.key_note.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
-        let fix = "Set MINIMAX_API_KEY. Keys: platform.minimax.io (MINIMAX_REGION=global) or platform.minimax.cn \
-                   (MINIMAX_REGION=cn). To try without one: `minimax-mcp demo`";
-        return Line::wrong("key", format!("no MiniMax API key is set{why}"), fix);
+        let why = config.key_note.as_ref().map(say::key_none_why).unwrap_or_default();
+        return Line::wrong("key", say::key_none(why), say::key_none_fix());
     };
-    let kind = match config.key_kind() {
-        KeyKind::Plan => "the key of a subscription plan: it pays only for what the plan includes",
-        KeyKind::PayAsYouGo => "a pay-as-you-go key: it pays from the balance",
-        KeyKind::Other | KeyKind::Missing => "its kind is not known by its beginning",
+    let kind = config.key_kind();
+    let words = match kind {
+        KeyKind::Plan => say::key_plan(),
+        KeyKind::PayAsYouGo => say::key_balance(),
+        KeyKind::Other | KeyKind::Missing => say::key_other(),
     };
-    Line::ok("key", format!("{} from {source}, {kind}", masked(key)))
+    let found = say::key_found(masked(key), &source.words, words);
+    if let Some(setting) = source.wrapped_in(key) {
+        return Line::warning("key", say::key_wrapped(found), say::key_wrapped_fix(setting));
+    }
+    if kind == KeyKind::Plan {
+        return Line::warning("key", found, say::key_plan_fix());
+    }
+    Line::ok("key", found)
 }
 
 /// The beginning and, of a long key, the last four characters.
@@ -187,91 +196,68 @@ pub(in crate::cli) fn masked(key: &SecretString) -> String {
 }
 
 fn network(chosen: &Probed, name: Result<(), String>, proxy: Option<&Proxy>) -> Vec<Line> {
-    let way = proxy.map(|proxy| format!(" through the proxy {} ({})", proxy.address, proxy.setting));
+    let way = proxy.map(|proxy| say::through_proxy(&proxy.address, &proxy.setting));
     let way = way.unwrap_or_default();
     let Err(error) = &chosen.outcome else {
         let milliseconds = chosen.took.as_millis();
-        return vec![Line::ok("network", format!("{} answers in {milliseconds} ms{way}", chosen.name))];
+        return vec![Line::ok("network", say::network_good(&chosen.name, milliseconds, way))];
     };
     let fix = match proxy {
-        Some(proxy) => {
-            format!("Check that the proxy in {} runs and lets {} through", proxy.setting, chosen.name)
-        }
-        None if name.is_err() => {
-            "Check the network connection and the DNS server; behind a proxy set HTTPS_PROXY".to_owned()
-        }
-        None => "Check the network connection and the firewall; behind a proxy set HTTPS_PROXY".to_owned(),
+        Some(proxy) => say::proxy_fix(&proxy.setting, &chosen.name),
+        None if name.is_err() => say::dns_fix(),
+        None => say::network_fix(),
     };
     let why = name.err().unwrap_or_else(|| error.to_string());
-    vec![Line::wrong("network", format!("{} cannot be reached{way}: {why}", chosen.name), fix)]
+    vec![Line::wrong("network", say::network_bad(&chosen.name, way, why), fix)]
 }
 
 fn clock(chosen: &Probed) -> Option<Line> {
     let host_time = chosen.outcome.as_ref().ok()?.host_time?;
     let now = SystemTime::now();
-    let (off, word) = match now.duration_since(host_time) {
-        Ok(ahead) => (ahead, "ahead"),
-        Err(behind) => (behind.duration(), "behind"),
+    let (off, is_ahead) = match now.duration_since(host_time) {
+        Ok(ahead) => (ahead, true),
+        Err(behind) => (behind.duration(), false),
     };
     if off <= SKEW {
-        return Some(Line::ok("clock", "this machine's clock agrees with the host's"));
+        return Some(Line::ok("clock", say::clock_good()));
     }
     let fix = match std::env::consts::OS {
-        "linux" => "Set the clock, for example with `sudo timedatectl set-ntp true`",
-        "windows" => "Set the clock with `w32tm /resync`",
-        _ => "Set the date and time automatically in the system's settings",
+        "linux" => say::clock_fix_linux(),
+        "windows" => say::clock_fix_windows(),
+        _ => say::clock_fix(),
     };
-    let text = format!(
-        "this machine's clock is {} minutes {word}: links expire at the wrong time, and budgets count the wrong day",
-        off.as_secs() / 60
-    );
+    let minutes = off.as_secs() / 60;
+    let text = if is_ahead { say::clock_ahead(minutes) } else { say::clock_behind(minutes) };
     Some(Line::wrong("clock", text, fix))
 }
 
 /// Which region accepts the key. The first host is the configured one.
 fn region(probed: &[Probed]) -> Line {
     let Some((chosen, others)) = probed.split_first() else {
-        return Line::warning("region", "not checked", "Check the network first");
+        return Line::warning("region", say::region_unchecked(), say::region_unchecked_fix());
     };
     let named = |host: &Probed| match host.region {
-        Some(region) => format!("{} (region `{region}`)", host.name),
+        Some(region) => say::host_with_region(&host.name, region),
         None => host.name.clone(),
     };
     if chosen.accepts() {
-        return Line::ok("region", format!("the key is accepted by {}", named(chosen)));
+        return Line::ok("region", say::region_good(named(chosen)));
     }
     let Some(refusal) = chosen.refusal() else {
-        return Line::warning(
-            "region",
-            "the key was not checked, because the host cannot be reached",
-            "Mend the network first",
-        );
+        return Line::warning("region", say::region_unreachable(), say::region_unreachable_fix());
     };
     let belongs = others.iter().find(|other| other.accepts()).and_then(|other| other.region);
     match (refusal.class(), belongs) {
         (Class::Auth, Some(region)) => {
-            let text =
-                format!("{} does not accept the key, which belongs to the region `{region}`", named(chosen));
-            Line::wrong("region", text, format!("Set MINIMAX_REGION={region}, and remove MINIMAX_API_HOST"))
+            Line::wrong("region", say::region_other(named(chosen), region), say::region_other_fix(region))
         }
-        (Class::Auth, None) => Line::wrong(
-            "region",
-            format!("{} does not accept the key: {refusal}", named(chosen)),
-            refusal.advice(),
-        ),
+        (Class::Auth, None) => {
+            Line::wrong("region", say::region_refused(named(chosen), refusal), refusal.advice())
+        }
         _ if matches!(refusal, ApiError::Refused { status: 404 | 405, .. }) => {
-            let fix = "Nothing, if this is a gateway; else check MINIMAX_API_HOST";
-            Line::warning(
-                "region",
-                format!("{} has no list of models, so the key was not checked", named(chosen)),
-                fix,
-            )
+            Line::warning("region", say::region_no_list(named(chosen)), say::region_no_list_fix())
         }
-        _ => Line::warning(
-            "region",
-            format!("{} answered with an error: {refusal}", named(chosen)),
-            refusal.advice(),
-        ),
+        _ => Line::warning("region", say::region_error(named(chosen), refusal), refusal.advice()),
     }
 }
 
@@ -280,11 +266,7 @@ async fn funds(config: &Config) -> Vec<Line> {
     let client = Client::new(config.host.clone(), config.key.clone());
     let asked = timeout(PATIENCE, join(client.plan_windows(), client.balance())).await;
     let Ok((windows, balance)) = asked else {
-        return vec![Line::warning(
-            "account",
-            "plan and balance were not shown in time",
-            "Run the doctor again later",
-        )];
+        return vec![Line::warning("account", say::account_late(), say::account_late_fix())];
     };
     let kind = config.key_kind();
     let mut lines = Vec::new();
@@ -296,43 +278,34 @@ async fn funds(config: &Config) -> Vec<Line> {
     }
     if let (Err(plan), Err(balance)) = (windows, balance) {
         let error = if kind == KeyKind::PayAsYouGo { balance } else { plan };
-        lines.push(Line::warning(
-            "account",
-            format!("plan and balance are not shown: {error}"),
-            error.advice(),
-        ));
+        lines.push(Line::warning("account", say::account_hidden(&error), error.advice()));
     }
     lines
 }
 
 fn window(window: &Window) -> Option<Line> {
-    let parts = [
-        (
-            "short window",
-            window.current_interval_remaining_percent.filter(|_| window.current_interval_status != Some(3)),
-        ),
-        ("week", window.current_weekly_remaining_percent.filter(|_| window.current_weekly_status != Some(3))),
-    ];
-    let left: Vec<_> = parts.iter().filter_map(|(name, left)| Some((*name, (*left)?))).collect();
+    let short =
+        window.current_interval_remaining_percent.filter(|_| window.current_interval_status != Some(3));
+    let week = window.current_weekly_remaining_percent.filter(|_| window.current_weekly_status != Some(3));
+    let left: Vec<_> = [short, week].into_iter().flatten().collect();
     if left.is_empty() {
         return None;
     }
-    let words: Vec<_> = left.iter().map(|(name, left)| format!("{left} % of the {name}")).collect();
-    let text = format!("plan, {}: {} left", window.model_name, words.join(", "));
-    Some(if left.iter().any(|(_, left)| *left <= 0.0) {
-        let fix = "Wait until the window starts again, or use a pay-as-you-go key; until then MiniMax refuses with 2056";
-        Line::warning("account", text, fix)
+    let words: Vec<_> = short.map(say::window_short).into_iter().chain(week.map(say::window_week)).collect();
+    let text = say::window_left(&window.model_name, words.join(", "));
+    Some(if left.iter().any(|left| *left <= 0.0) {
+        Line::warning("account", text, say::window_fix())
     } else {
         Line::ok("account", text)
     })
 }
 
-fn money(balance: &Balance, currency: &str, has_plan: bool) -> Line {
-    let text = format!("balance: {} {currency} available", balance.available_amount);
-    let is_empty = balance.available_amount.parse::<f64>().is_ok_and(|amount| amount <= 0.0);
+fn money(balance: &Balance, currency: Currency, has_plan: bool) -> Line {
+    let text = say::balance(&balance.available_amount, currency);
+    let available = balance.available_amount.as_str();
+    let is_empty = available.starts_with('-') || Decimal::nearest(available) == Some(Decimal::default());
     if is_empty && !has_plan {
-        let fix = "Top up at the platform's billing page; until then MiniMax refuses with 1008 (insufficient balance)";
-        return Line::wrong("account", text, fix);
+        return Line::wrong("account", text, say::balance_fix());
     }
     Line::ok("account", text)
 }
@@ -369,6 +342,7 @@ mod tests {
         for code in [1004, 2049] {
             let line = region(&[host("global", refused(code)), host("cn", None)]);
             assert_eq!(line.status, Status::Wrong);
+            assert!(line.text.contains("which belongs to the region `cn`"), "{}", line.text);
             assert!(line.fix.unwrap().contains("MINIMAX_REGION=cn"), "{}", line.text);
         }
         assert_eq!(region(&[host("global", None), host("cn", refused(2049))]).status, Status::Ok);
@@ -419,9 +393,9 @@ mod tests {
     #[test]
     fn an_empty_balance_and_a_used_up_window_are_told_with_their_codes() {
         let empty = Balance { available_amount: "0.00".to_owned(), ..Balance::default() };
-        let line = money(&empty, "USD", false);
+        let line = money(&empty, Currency::Usd, false);
         assert!(line.status == Status::Wrong && line.fix.unwrap().contains("1008"));
-        assert_eq!(money(&empty, "USD", true).status, Status::Ok, "the plan pays");
+        assert_eq!(money(&empty, Currency::Usd, true).status, Status::Ok, "the plan pays");
         let used = Window { current_interval_remaining_percent: Some(0.0), ..Window::default() };
         let line = window(&used).unwrap();
         assert!(line.status == Status::Warning && line.fix.unwrap().contains("2056"));

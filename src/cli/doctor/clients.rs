@@ -1,12 +1,12 @@
 //! The clients of this machine: whether this server is in their lists, once, with a program that starts.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use rmcp::ServiceExt as _;
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use tokio::process::Command;
 use tokio::time::timeout;
@@ -17,6 +17,8 @@ use crate::cli::setup::clients::{CLIENTS, Client, Folders, Format, Scope};
 use crate::cli::setup::document;
 use crate::cli::setup::entry::{NAME, is_ours, read};
 use crate::cli::setup::file::ConfigFile;
+use crate::cli::texts::doctor as say;
+use crate::cli::texts::setup as say_setup;
 use crate::config::{Config, read_key};
 use crate::telemetry::in_words;
 
@@ -32,132 +34,201 @@ const FETCHERS: &[&str] = &["npx", "uvx", "cmd"];
 struct Found {
     client: &'static Client,
     file: String,
+    /// The folder of the project, if the entry is for one project alone.
+    project: Option<PathBuf>,
+    /// Whether `setup` writes entries of this place.
+    is_of_setup: bool,
+    /// Whether the file belongs to the project, which others may have written.
+    is_foreign: bool,
     name: String,
     entry: Value,
 }
 
-/// One line for each entry, file that cannot be read, and client without an entry.
-pub(super) async fn lines(config: &Config, folders: &Folders) -> Vec<Line> {
-    let mut lines = Vec::new();
-    let mut entries = Vec::new();
-    for client in CLIENTS {
-        let (mut own, problems) = entries_of(client, folders);
-        let is_found = [Scope::User, Scope::Project].iter().any(|scope| client.is_found(*scope, folders));
-        if own.is_empty()
-            && problems.is_empty()
-            && is_found
-            && !matches!(client.format, Format::Printed { .. })
-        {
-            let words = format!("{}: no entry; `minimax-mcp setup {}` adds it", client.title, client.id);
-            lines.push(Line::ok(CHECK, words));
+impl Found {
+    /// Where the entry is, for a person.
+    fn place(&self) -> String {
+        match &self.project {
+            Some(project) => say::place_in_project(&self.file, project.display()),
+            None => self.file.clone(),
         }
-        lines.extend(problems);
-        lines.extend(duplicates(client, &own));
-        entries.append(&mut own);
     }
-    lines.extend(entries.iter().filter_map(|found| other_key(config, found)));
-    lines.extend(join_all(entries.iter().map(started)).await);
-    if lines.is_empty() {
-        lines.push(Line::ok(
-            CHECK,
-            "no client is known on this machine; `minimax-mcp setup --help` lists them",
-        ));
+
+    /// The line that corrects the entry.
+    fn fix(&self) -> String {
+        if self.is_of_setup && self.name == NAME {
+            let scope = if self.project.is_some() { " --scope project" } else { "" };
+            return say::client_setup_fix(format!("{}{scope}", self.client.id));
+        }
+        say::client_edit_fix(&self.name, self.place())
     }
-    lines
+
+    /// Whether the client reads this entry and the other one in the same folder.
+    fn meets(&self, other: &Self) -> bool {
+        self.project.is_none() || other.project.is_none() || self.project == other.project
+    }
+
+    /// The key in the entry.
+    fn key(&self) -> Option<SecretString> {
+        let (_, _, env) = read(&self.entry)?;
+        let (_, text) = env.into_iter().find(|(name, _)| name == "MINIMAX_API_KEY")?;
+        read_key(&text).ok().map(SecretString::from)
+    }
 }
 
-fn entries_of(client: &'static Client, folders: &Folders) -> (Vec<Found>, Vec<Line>) {
-    let (mut own, mut problems) = (Vec::new(), Vec::new());
-    if matches!(client.format, Format::Printed { .. }) {
-        return (own, problems);
+/// The entries of this server in all clients, and the files that cannot be read.
+pub(super) struct Entries {
+    found: Vec<Found>,
+    problems: Vec<(&'static Client, Line)>,
+}
+
+impl Entries {
+    /// Reads the files of all clients.
+    pub(super) fn find(folders: &Folders) -> Self {
+        let mut entries = Self { found: Vec::new(), problems: Vec::new() };
+        for client in CLIENTS.iter().filter(|client| client.format != Format::Printed) {
+            for scope in [Scope::User, Scope::Project] {
+                entries.read(client, scope, folders);
+            }
+        }
+        entries
     }
-    for path in [Scope::User, Scope::Project].into_iter().filter_map(|scope| client.file(scope, folders)) {
+
+    fn read(&mut self, client: &'static Client, scope: Scope, folders: &Folders) {
+        let Some(path) = client.file(scope, folders) else { return };
         let file = path.display().to_string();
         let mut wrong = |problem: String| {
-            problems.push(Line::warning(
-                CHECK,
-                format!("{}: {file} {problem}", client.title),
-                "Correct the file",
-            ));
+            let text = say::client_file_bad(client.title, &file, problem);
+            self.problems.push((client, Line::warning(CHECK, text, say::client_file_fix(&file))));
         };
         let text = match ConfigFile::read(&path) {
             Ok(ConfigFile { text: Some(text), .. }) => text,
-            Ok(_) => continue,
-            Err(problem) => {
-                wrong(problem);
-                continue;
-            }
+            Ok(_) => return,
+            Err(problem) => return wrong(problem),
         };
-        match document::entries(client.format, &text, client.servers) {
-            Ok(entries) => {
-                let ours = entries.into_iter().filter(|(_, entry)| is_ours(entry));
-                own.extend(ours.map(|(name, entry)| Found { client, file: file.clone(), name, entry }));
+        let entries = match document::entries(client.format, &text, client.servers) {
+            Ok(entries) => entries,
+            Err(problem) => return wrong(say_setup::cannot_be_read(problem)),
+        };
+        let project = (scope == Scope::Project).then(|| folders.project().to_owned());
+        let mut add = |project: Option<PathBuf>, is_of_setup, entries: document::Entries| {
+            let ours = entries.into_iter().filter(|(_, entry)| is_ours(entry));
+            self.found.extend(ours.map(|(name, entry)| Found {
+                client,
+                file: file.clone(),
+                project: project.clone(),
+                is_of_setup,
+                is_foreign: scope == Scope::Project,
+                name,
+                entry,
+            }));
+        };
+        add(project, true, entries);
+        let Some(projects) = client.projects.filter(|_| scope == Scope::User) else { return };
+        let by_project = document::project_entries(client.format, &text, projects, client.servers);
+        for (folder, entries) in by_project.unwrap_or_default() {
+            // Folders that are gone have no effect.
+            if Path::new(&folder).is_dir() {
+                add(Some(PathBuf::from(folder)), false, entries);
             }
-            Err(problem) => wrong(format!("cannot be read: {problem}")),
         }
     }
-    (own, problems)
+
+    /// What takes the place of "no key is set", if a client has one.
+    pub(super) fn with_key(&self) -> Option<Line> {
+        let (found, key) = self.found.iter().find_map(|found| Some((found, found.key()?)))?;
+        let text = say::key_of_client(found.client.title, found.place(), masked(&key));
+        Some(Line::warning("key", text, say::key_of_client_fix()))
+    }
+
+    /// One line for each entry, file that cannot be read, and client without an entry.
+    pub(super) async fn lines(&self, config: &Config, folders: &Folders) -> Vec<Line> {
+        let mut lines = Vec::new();
+        for client in CLIENTS.iter().filter(|client| client.format != Format::Printed) {
+            let own: Vec<_> = self.found.iter().filter(|found| found.client.id == client.id).collect();
+            let problems: Vec<_> = self
+                .problems
+                .iter()
+                .filter(|(of, _)| of.id == client.id)
+                .map(|(_, line)| line.clone())
+                .collect();
+            let is_found = [Scope::User, Scope::Project].iter().any(|scope| client.is_found(*scope, folders));
+            if own.is_empty() && problems.is_empty() && is_found {
+                lines.push(Line::ok(CHECK, say::client_no_entry(client.title, client.id)));
+            }
+            lines.extend(problems);
+            lines.extend(duplicates(client, &own));
+        }
+        lines.extend(self.found.iter().filter_map(|found| other_key(config, found)));
+        lines.extend(join_all(self.found.iter().map(started)).await);
+        if lines.is_empty() {
+            lines.push(Line::ok(CHECK, say::clients_none()));
+        }
+        lines
+    }
 }
 
-/// Two entries in one file, or with two names, are two servers: the client lists every tool twice.
-fn duplicates(client: &Client, own: &[Found]) -> Option<Line> {
-    let (first, rest) = own.split_first()?;
-    let second = rest.iter().find(|found| found.file == first.file || found.name != first.name)?;
-    let text = format!(
-        "{}: this server is there {} times: as `{}` in {} and as `{}` in {}",
-        client.title,
-        own.len(),
-        first.name,
-        first.file,
-        second.name,
-        second.file
-    );
-    Some(Line::warning(CHECK, text, format!("Remove all but one; `{NAME}` is the one that `setup` keeps")))
+/// Two entries with two names are two servers: the client lists every tool twice. Of two with one name, the client uses
+/// that of the project, and the other has no effect there.
+fn duplicates(client: &Client, own: &[&Found]) -> Option<Line> {
+    let pairs = own.iter().enumerate().flat_map(|(at, first)| {
+        own.iter().skip(at + 1).filter(|second| first.meets(second)).map(move |second| (first, second))
+    });
+    // Tools that are there twice come before an entry without effect.
+    let (first, second) =
+        pairs.min_by_key(|(first, second)| first.name == second.name && first.file != second.file)?;
+    let fix = if first.name == second.name && first.project != second.project {
+        say::client_shadowed_fix()
+    } else {
+        say::client_twice_fix(NAME)
+    };
+    let [first, second] = [first, second].map(|found| say::place_named(&found.name, found.place()));
+    Some(Line::warning(CHECK, say::client_twice(client.title, own.len(), first, second), fix))
 }
 
 fn other_key(config: &Config, found: &Found) -> Option<Line> {
-    let (_, _, env) = read(&found.entry)?;
-    let (_, text) = env.into_iter().find(|(name, _)| name == "MINIMAX_API_KEY")?;
-    let (theirs, ours) = (read_key(&text).ok()?, config.key.as_ref()?);
-    if theirs == ours.expose_secret() {
+    let (theirs, ours) = (found.key()?, config.key.as_ref()?);
+    if theirs.expose_secret() == ours.expose_secret() {
         return None;
     }
-    let text = format!(
-        "{}: {} has another key ({}) than this shell ({})",
-        found.client.title,
-        found.file,
-        masked(&theirs.into()),
-        masked(ours)
-    );
-    let fix = "Correct MINIMAX_API_KEY in the file, or remove it there and run `minimax-mcp login`";
-    Some(Line::warning(CHECK, text, fix))
+    let text = say::client_other_key(found.client.title, found.place(), masked(&theirs), masked(ours));
+    Some(Line::warning(CHECK, text, say::client_other_key_fix()))
 }
 
 /// Starts the server of an entry as its client would, for a handshake.
 async fn started(found: &Found) -> Line {
-    let title = found.client.title;
-    let setup = format!("Run `minimax-mcp setup {}`", found.client.id);
-    let wrong = |what: String| Line::wrong(CHECK, format!("{title}: {} {what}", found.file), setup.clone());
+    let (title, place) = (found.client.title, found.place());
+    let wrong = |what: String| Line::wrong(CHECK, say::client_bad(title, &place, what), found.fix());
     let Some((command, args, env)) = read(&found.entry) else {
-        return wrong("has an entry without a command".to_owned());
+        return wrong(say::entry_no_command());
     };
     let stem = Path::new(&command).file_stem().unwrap_or_default().to_string_lossy();
-    if FETCHERS.contains(&&*stem) {
-        let text = format!("{title}: {} starts the server with {stem}, which was not tried", found.file);
-        return Line::ok(CHECK, text);
+    // The client fills in variables, with values that only it knows.
+    if FETCHERS.contains(&&*stem) || command.contains("${") {
+        return Line::ok(CHECK, say::client_not_tried(title, &place, stem));
     }
     if Path::new(&command).is_absolute() && !Path::new(&command).is_file() {
-        return wrong(format!("names the program {command}, which does not exist"));
+        return wrong(say::entry_missing_program(command));
+    }
+    if found.is_foreign && !is_harmless(&command, &args, &env) {
+        return Line::ok(CHECK, say::client_not_started(title, &place, command));
     }
     let start = Instant::now();
     match timeout(PATIENCE, handshake(&command, &args, env)).await {
-        Ok(Ok(())) => {
-            let milliseconds = start.elapsed().as_millis();
-            Line::ok(CHECK, format!("{title}: {} starts the server in {milliseconds} ms", found.file))
-        }
-        Ok(Err(why)) => wrong(format!("names {command}, which does not start: {why}")),
-        Err(_) => wrong(format!("names {command}, which does not answer in {} s", PATIENCE.as_secs())),
+        Ok(Ok(())) => Line::ok(CHECK, say::client_good(title, &place, start.elapsed().as_millis())),
+        Ok(Err(why)) => wrong(say::entry_not_starting(command, why)),
+        Err(_) => wrong(say::entry_silent(command, PATIENCE.as_secs())),
     }
+}
+
+/// True if the entry starts nothing but this program as a server. A project's file comes with the project: its author must
+/// not decide what runs here.
+fn is_harmless(command: &str, args: &[String], env: &[(String, String)]) -> bool {
+    let real = |path: &Path| dunce::canonicalize(path).ok();
+    let own = std::env::current_exe().ok().and_then(|path| real(&path));
+    own.is_some()
+        && real(Path::new(command)) == own
+        && args.iter().all(|word| ["serve", "--sandbox"].contains(&word.as_str()))
+        && env.iter().all(|(name, _)| name.starts_with("MINIMAX_"))
 }
 
 async fn handshake(command: &str, args: &[String], env: Vec<(String, String)>) -> Result<(), String> {
@@ -175,7 +246,7 @@ async fn handshake(command: &str, args: &[String], env: Vec<(String, String)>) -
         .spawn()
         .map_err(|error| in_words(&error))?;
     let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
-        return Err("it has no stdin or stdout".to_owned());
+        return Err(say::entry_no_pipes());
     };
     let client = ().serve((stdout, stdin)).await.map_err(|error| error.to_string())?;
     let _ = client.cancel().await;

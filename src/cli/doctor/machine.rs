@@ -1,8 +1,10 @@
 //! Checks of this machine: settings, folders, records and the audio player. Nothing stays behind.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::report::Line;
+use crate::cli::texts::doctor as say;
 use crate::config::{Config, ResourceMode};
 use crate::media::Roots;
 use crate::store::{Store, inspect, inspect_server};
@@ -17,122 +19,146 @@ const LITTLE: u64 = 256 * MEBIBYTE;
 /// With less free space than this, nothing is bought.
 const TOO_LITTLE: u64 = 64 * MEBIBYTE;
 
+const DATA_DIR: &str = "MINIMAX_DATA_DIR";
+const BASE_PATH: &str = "MINIMAX_MCP_BASE_PATH";
+
 /// Wrong settings and warnings.
 pub(super) fn settings(config: &Config) -> Vec<Line> {
-    let wrong = config.problems.iter().map(|problem| {
-        let fix = format!("Correct {} and restart the server; until then calls are refused", problem.name);
-        Line::wrong("settings", problem.to_string(), fix)
-    });
+    let wrong = config
+        .problems
+        .iter()
+        .map(|problem| Line::wrong("settings", problem.to_string(), say::setting_fix(problem.name)));
     let warnings = config.warnings.iter().map(|warning| {
         let name = warning.split_whitespace().next().unwrap_or_default();
-        Line::warning("settings", warning.clone(), format!("Correct or remove {name}"))
+        Line::warning("settings", warning.clone(), say::setting_warning_fix(name))
     });
     let lines: Vec<_> = wrong.chain(warnings).collect();
-    if lines.is_empty() { vec![Line::ok("settings", "no mistake found")] } else { lines }
+    if lines.is_empty() { vec![Line::ok("settings", say::settings_good())] } else { lines }
 }
 
 /// The folders that the program writes to, and those that tools may read.
 pub(super) fn folders(config: &Config) -> Vec<Line> {
-    let mut lines = vec![folder("records", "MINIMAX_DATA_DIR", &config.data_dir)];
+    let mut lines = vec![folder("records", DATA_DIR, &config.data_dir)];
     if config.mode == ResourceMode::Local {
-        lines.push(folder("results", "MINIMAX_MCP_BASE_PATH", &config.base_path));
+        lines.push(folder("results", BASE_PATH, &config.base_path));
     }
     let roots = Roots::new(&config.base_path, Some(&config.home), &config.allowed_dirs);
-    let there = roots.dirs().iter().filter(|dir| dir.is_dir()).map(|dir| dir.display().to_string());
+    // The base folder is made with the first result.
+    let is_there = |dir: &&PathBuf| dir.is_dir() || **dir == config.base_path;
+    let there = roots.dirs().iter().filter(is_there).map(|dir| dir.display().to_string());
     let there = there.collect::<Vec<_>>().join(", ");
     lines.push(if there.is_empty() {
-        let fix = "Set MINIMAX_ALLOWED_DIRS to the folders with your pictures and recordings";
-        Line::warning("inputs", "no folder exists that tools may read from", fix)
+        Line::warning("inputs", say::inputs_none(), say::inputs_none_fix())
     } else {
-        Line::ok("inputs", format!("tools may read from {there}"))
+        Line::ok("inputs", say::inputs_good(there))
     });
     lines
 }
 
 /// Whether files can be made in a folder, and how much space is left there. A folder that does not exist yet is judged by
 /// the one that it would be made in.
-fn folder(check: &'static str, setting: &str, path: &Path) -> Line {
+fn folder(check: &'static str, setting: &'static str, path: &Path) -> Line {
     let shown = path.display();
-    let fix = || format!("Set {setting} to a folder of your own, or give yourself the right to write in it");
     let existing = path.ancestors().find(|part| part.symlink_metadata().is_ok());
     let Some(existing) = existing.filter(|part| part.is_dir()) else {
-        return Line::wrong(
-            check,
-            format!("{shown} cannot be a folder: a part of the path is a file"),
-            fix(),
-        );
+        return Line::wrong(check, say::folder_is_file(shown), say::folder_fix(setting));
     };
-    let place = if existing == path {
-        String::new()
-    } else {
-        format!(" (it will be made in {})", existing.display())
-    };
+    let place = if existing == path { String::new() } else { say::folder_made_in(existing.display()) };
+    let free = fs4::available_space(existing).ok();
+    // First the space: on a full disk no file can be made either.
+    if let Some(line) = free.and_then(|free| too_little(check, setting, path, free)) {
+        return line;
+    }
     let tried = tempfile::Builder::new().prefix(".minimax-mcp-doctor-").tempfile_in(existing);
     if let Err(error) = tried.and_then(tempfile::NamedTempFile::close) {
-        return Line::wrong(
-            check,
-            format!("no file can be made in {shown}{place}: {}", in_words(&error)),
-            fix(),
-        );
+        if error.kind() == ErrorKind::StorageFull {
+            let text = say::folder_full(free.unwrap_or_default() / MEBIBYTE, shown);
+            return Line::wrong(check, text, say::folder_room_fix(setting));
+        }
+        let text = say::folder_read_only(shown, place, in_words(&error));
+        return Line::wrong(check, text, say::folder_fix(setting));
     }
-    let more = "Make room on the disk, or choose a folder on another one";
-    match fs4::available_space(existing) {
-        Ok(free) if free < TOO_LITTLE => {
-            Line::wrong(check, format!("only {} MiB are free in {shown}", free / MEBIBYTE), more)
-        }
-        Ok(free) if free < LITTLE => {
-            Line::warning(check, format!("only {} MiB are free in {shown}", free / MEBIBYTE), more)
-        }
-        Ok(free) => {
-            let gibibytes = free / (1024 * MEBIBYTE);
-            Line::ok(check, format!("{shown} can be written, {gibibytes} GiB are free{place}"))
-        }
-        Err(_) => Line::ok(check, format!("{shown} can be written{place}")),
+    let gibibytes = free.map(|free| free / (1024 * MEBIBYTE));
+    Line::ok(
+        check,
+        match gibibytes {
+            Some(free) => say::folder_good_room(shown, free, place),
+            None => say::folder_good(shown, place),
+        },
+    )
+}
+
+/// The line of a folder with little or no space. A file system of size zero, such as `/proc`, reports no space at all,
+/// and its fault is another.
+fn too_little(check: &'static str, setting: &'static str, path: &Path, free: u64) -> Option<Line> {
+    let (shown, fix) = (path.display(), || say::folder_room_fix(setting));
+    match free {
+        TOO_LITTLE..LITTLE => Some(Line::warning(check, say::folder_little(free / MEBIBYTE, shown), fix())),
+        1..TOO_LITTLE => Some(Line::wrong(check, say::folder_full(free / MEBIBYTE, shown), fix())),
+        _ => None,
     }
 }
 
 /// The records: how many, how large, and whether they are intact.
 pub(super) async fn records(config: &Config) -> Line {
-    let (place, found) = if let Some(url) = &config.store_url {
-        ("PostgreSQL".to_owned(), inspect_server(url).await)
-    } else {
-        let file = config.data_dir.join(Store::FILE);
-        (file.display().to_string(), inspect(&config.data_dir).await)
+    let file = config.data_dir.join(Store::FILE);
+    let looked = match &config.store_url {
+        Some(url) => inspect_server(url).await,
+        None => inspect(&config.data_dir).await,
     };
-    match found {
-        Ok(None) => Line::ok("jobs", "no job has been recorded yet"),
+    match looked {
+        Ok(None) => Line::ok("jobs", say::jobs_none()),
         Ok(Some(found)) => {
-            let size = format!("{} KiB", found.bytes.div_ceil(1024));
-            // PostgreSQL checks its pages itself.
-            let size = if config.store_url.is_some() { size } else { format!("{size}, intact") };
-            let text = format!(
-                "{} jobs in {place} ({size}), {} of them running, {} with an unknown outcome",
-                found.jobs, found.open, found.unknown
-            );
-            let text = if found.is_older {
-                format!("{text}; from an older version, and updated by the next start")
+            let kibibytes = found.bytes.div_ceil(1024);
+            let text = if config.store_url.is_some() {
+                say::jobs_found_server(found.jobs, kibibytes, found.open, found.unknown)
             } else {
-                text
+                say::jobs_found(found.jobs, file.display(), kibibytes, found.open, found.unknown)
             };
-            Line::ok("jobs", text)
+            if found.is_older {
+                Line::warning("jobs", say::jobs_older(text), say::jobs_older_fix())
+            } else {
+                Line::ok("jobs", text)
+            }
         }
-        Err(error) => Line::wrong("jobs", error.to_string(), error.advice()),
+        Err(error) => Line::wrong("jobs", format!("{}: {error}", error.brief()), error.advice()),
     }
 }
 
 /// The audio player that `play_audio` and `speak` would use.
 pub(super) fn player(dirs: &[PathBuf]) -> Line {
     if let Some(player) = Player::find(dirs) {
-        Line::ok("player", format!("sound is played by {}", player.name()))
+        Line::ok("player", say::player_good(player.name()))
     } else {
         let fix = match std::env::consts::OS {
-            "macos" => "afplay is part of macOS: add /usr/bin to PATH in the client's configuration",
-            "windows" => {
-                "powershell is part of Windows: add its folder to PATH in the client's configuration"
-            }
-            _ => "Install one, for example with `sudo apt install ffmpeg`",
+            "macos" => say::player_fix_macos(),
+            "windows" => say::player_fix_windows(),
+            _ => say::player_fix(),
         };
-        let text = format!("no audio player is on PATH (known: {}), so sound is only saved", Player::names());
-        Line::warning("player", text, fix)
+        Line::warning("player", say::player_none(Player::names()), fix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::Status;
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_wrong_and_little_space_is_a_warning_with_the_setting_that_moves_the_folder() {
+        let line = |free| too_little("results", BASE_PATH, Path::new("/out"), free);
+        for (free, status, megabytes) in [
+            (1, Status::Wrong, "0 MiB"),
+            (63 * MEBIBYTE, Status::Wrong, "63 MiB"),
+            (64 * MEBIBYTE, Status::Warning, "64 MiB"),
+        ] {
+            let line = line(free).unwrap();
+            assert_eq!(line.status, status, "{free}");
+            assert!(line.text.contains(megabytes) && line.text.contains("/out"), "{}", line.text);
+            assert!(line.fix.unwrap().contains(BASE_PATH));
+        }
+        assert!(line(63 * MEBIBYTE).unwrap().text.contains("the disk is full"));
+        assert!(line(LITTLE).is_none() && line(u64::MAX).is_none());
+        assert!(line(0).is_none(), "a file system without a size is tried by making a file");
     }
 }

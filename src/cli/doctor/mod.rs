@@ -7,32 +7,68 @@ mod machine;
 mod report;
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use rmcp::ServerHandler as _;
+use secrecy::{ExposeSecret as _, SecretString};
 
 pub(super) use self::account::{Proxy, Verdict, masked, probe_key};
 use self::report::Report;
 use super::outcome::Outcome;
 use super::setup::clients::Folders;
+use super::texts::doctor as say;
+use super::texts::login as say_login;
 use crate::config::Config;
 use crate::tools;
+
+/// Where the key is from.
+pub(super) struct KeySource {
+    words: String,
+    /// The setting, and its value as it was given.
+    given: Option<(&'static str, SecretString)>,
+}
+
+impl KeySource {
+    /// The key that `login` stored.
+    pub(super) fn login(path: &Path) -> Self {
+        Self { words: say_login::source_login(path.display()), given: None }
+    }
+
+    /// The value of a setting, or the text of the file that it names.
+    pub(super) fn setting(name: &'static str, text: Option<String>) -> Self {
+        let is_file = name == "MINIMAX_API_KEY_FILE";
+        let words = if is_file { say_login::source_file() } else { name.to_owned() };
+        Self { words, given: text.map(|text| (name, text.into())) }
+    }
+
+    /// The setting, if its value has more than the key and blanks around it.
+    fn wrapped_in(&self, key: &SecretString) -> Option<&'static str> {
+        let (name, text) = self.given.as_ref()?;
+        (text.expose_secret().trim() != key.expose_secret()).then_some(*name)
+    }
+}
 
 /// Runs all checks and prints them. Fails if one of them found something wrong.
 pub(super) async fn run(
     mut config: Config,
-    key_source: &str,
+    key_source: &KeySource,
     proxy: Option<Proxy>,
     folders: &Folders,
     json: bool,
 ) -> Outcome {
     // Clients start the server over stdio, which does not use the settings of the HTTP server.
     config.reach_over_stdio();
-    let (account, records, clients) = futures_util::future::join3(
+    let entries = clients::Entries::find(folders);
+    let (mut account, records, clients) = futures_util::future::join3(
         account::lines(&config, key_source, proxy.as_ref()),
         machine::records(&config),
-        clients::lines(&config, folders),
+        entries.lines(&config, folders),
     )
     .await;
+    // A client that has a key works, whatever this shell has.
+    if let (None, Some(line)) = (&config.key, entries.with_key()) {
+        account.iter_mut().filter(|found| found.check == "key").for_each(|found| *found = line.clone());
+    }
     let mut lines = machine::settings(&config);
     lines.extend(account);
     lines.extend(machine::folders(&config));
@@ -44,8 +80,8 @@ pub(super) async fn run(
     write!(io::stdout(), "{text}")?;
     match report.wrong() {
         0 => Ok(()),
-        1 => Err("1 check found something wrong".into()),
-        wrong => Err(format!("{wrong} checks found something wrong").into()),
+        1 => Err(say::one_wrong().into()),
+        wrong => Err(say::some_wrong(wrong).into()),
     }
 }
 

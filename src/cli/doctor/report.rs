@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::cli::texts::doctor as say;
+
 /// The outcome of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -63,18 +65,44 @@ impl Report {
 
     /// The report for a person.
     pub(super) fn text(&self) -> String {
-        let mut text = format!("minimax-mcp {}, MCP up to {}\n", self.version, self.protocol);
+        let mut text = say::title(self.version, &self.protocol) + "\n";
         for line in &self.checks {
             let mark = match line.status {
-                Status::Ok => "ok",
-                Status::Warning => "warning",
-                Status::Wrong => "wrong",
+                Status::Ok => say::mark_ok(),
+                Status::Warning => say::mark_warning(),
+                Status::Wrong => say::mark_wrong(),
             };
-            let _ = writeln!(text, "{mark:<8} {:<9} {}", line.check, line.text);
+            let start = format!("{} {} ", padded(&mark, 8), padded(&name(line.check), 9));
+            let _ = writeln!(text, "{start}{}", line.text);
             if let Some(fix) = &line.fix {
                 let _ = writeln!(text, "{:18} -> {fix}", "");
             }
         }
         text
     }
+}
+
+/// The name of a check for a person.
+fn name(check: &str) -> String {
+    match check {
+        "settings" => say::check_settings(),
+        "key" => say::check_key(),
+        "network" => say::check_network(),
+        "clock" => say::check_clock(),
+        "region" => say::check_region(),
+        "account" => say::check_account(),
+        "records" => say::check_records(),
+        "results" => say::check_results(),
+        "inputs" => say::check_inputs(),
+        "jobs" => say::check_jobs(),
+        "player" => say::check_player(),
+        "clients" => say::check_clients(),
+        other => other.to_owned(),
+    }
+}
+
+/// The text with blanks up to this width. A Chinese character takes two columns.
+fn padded(text: &str, width: usize) -> String {
+    let columns: usize = text.chars().map(|letter| if letter.is_ascii() { 1 } else { 2 }).sum();
+    format!("{text}{}", " ".repeat(width.saturating_sub(columns)))
 }

@@ -1,5 +1,6 @@
-//! The file with the key, for its owner alone. It is a file and not the system's keyring, because a client may start the server
-//! where no keyring is unlocked: over SSH, in a container, or before a desktop session.
+//! The file with the key, for its owner alone. It is a file and not the system's keyring: a client starts the server
+//! without a person at hand, and a keyring that is locked, or that does not know this version of the program, asks its
+//! user and blocks the start until there is an answer.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
 use crate::cli::setup::undo::write_private;
+use crate::cli::texts::login as say;
 use crate::media::private;
 
 const FILE: &str = "credentials.json";
@@ -53,7 +55,7 @@ impl Stored {
         let path = data_dir.join(FILE);
         match write_private(data_dir, FILE, &text) {
             Ok(()) => Ok(path),
-            Err(error) => Err(format!("the key cannot be stored in {}: {error}", path.display())),
+            Err(error) => Err(say::cannot_store(path.display(), error)),
         }
     }
 

@@ -28,8 +28,10 @@ pub(in crate::cli) enum Format {
     Json,
     /// TOML.
     Toml,
-    /// The file is not edited: `setup` prints the entry, and says where it belongs.
-    Printed { yaml: bool, place: &'static str },
+    /// YAML.
+    Yaml,
+    /// There is no file to edit: `setup` prints the entry, and says where it belongs.
+    Printed,
 }
 
 /// The fields of an entry.
@@ -41,6 +43,8 @@ pub(in crate::cli) enum Shape {
     Typed,
     /// The same, with `"source": "custom"`, which older versions of Zed need.
     Zed,
+    /// `cmd`, `args`, `envs`, with the name that goose shows and its time limit.
+    Goose,
     /// `"type": "local"`, one list for the command and its arguments, and `environment`.
     OpenCode,
 }
@@ -63,6 +67,10 @@ pub(in crate::cli) struct Client {
     pub(in crate::cli) format: Format,
     /// The key that holds the servers.
     pub(in crate::cli) servers: &'static str,
+    /// The key in the user's file that holds servers by project folder.
+    pub(in crate::cli) projects: Option<&'static str>,
+    /// The client's own command that removes the entry.
+    pub(in crate::cli) remove: Option<&'static str>,
     pub(in crate::cli) shape: Shape,
     /// Whether the client starts servers in the folder of the project.
     pub(in crate::cli) coding: bool,
@@ -79,6 +87,8 @@ const PLAIN: Client = Client {
     evidence: [None; 2],
     format: Format::Json,
     servers: "mcpServers",
+    projects: None,
+    remove: None,
     shape: Shape::Plain,
     coding: false,
     has_inputs: false,
@@ -102,6 +112,8 @@ pub(in crate::cli) const CLIENTS: &[Client] = &[
         user: ["$CLAUDE/.claude.json"; 3],
         project: Some(".mcp.json"),
         evidence: [Some("~/.claude"), Some(".claude")],
+        projects: Some("projects"),
+        remove: Some("claude mcp remove minimax"),
         shape: Shape::Typed,
         coding: true,
         ..PLAIN
@@ -157,6 +169,7 @@ pub(in crate::cli) const CLIENTS: &[Client] = &[
         project: Some(".codex/config.toml"),
         format: Format::Toml,
         servers: "mcp_servers",
+        remove: Some("codex mcp remove minimax"),
         coding: true,
         ..PLAIN
     },
@@ -165,6 +178,7 @@ pub(in crate::cli) const CLIENTS: &[Client] = &[
         title: "Gemini CLI",
         user: ["~/.gemini/settings.json"; 3],
         project: Some(".gemini/settings.json"),
+        remove: Some("gemini mcp remove minimax"),
         coding: true,
         ..PLAIN
     },
@@ -190,24 +204,14 @@ pub(in crate::cli) const CLIENTS: &[Client] = &[
         ..PLAIN
     },
     Client { id: "lm-studio", title: "LM Studio", user: ["~/.lmstudio/mcp.json"; 3], ..PLAIN },
-    Client {
-        id: "cherry-studio",
-        title: "Cherry Studio",
-        format: Format::Printed {
-            yaml: false,
-            place: "Settings > MCP Servers > Add > Import from JSON. Cherry Studio keeps its servers in a database of its own",
-        },
-        ..PLAIN
-    },
+    Client { id: "cherry-studio", title: "Cherry Studio", format: Format::Printed, ..PLAIN },
     Client {
         id: "goose",
         title: "goose",
         user: ["$XDG/goose/config.yaml", "$XDG/goose/config.yaml", "$CONFIG/Block/goose/config/config.yaml"],
-        format: Format::Printed {
-            yaml: true,
-            place: "`goose configure` > Add Extension, or below `extensions:` in config.yaml. YAML is not edited, because no kept library changes it without losing comments",
-        },
+        format: Format::Yaml,
         servers: "extensions",
+        shape: Shape::Goose,
         coding: true,
         ..PLAIN
     },
@@ -259,6 +263,11 @@ impl Folders {
             codex: folder("CODEX_HOME").unwrap_or_else(|| home.join(".codex")),
             project: project.to_owned(),
         }
+    }
+
+    /// The current folder, as the project.
+    pub(in crate::cli) fn project(&self) -> &Path {
+        &self.project
     }
 
     fn path(&self, text: &str) -> PathBuf {

@@ -2,16 +2,18 @@
 
 mod json;
 mod toml;
+mod yaml;
 
 use serde_json::Value;
 
 use super::clients::Format;
+use crate::cli::texts::setup as say;
 
 /// Why a file is left as it is, as the end of a sentence that begins with its path.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(in crate::cli) enum Unusable {
     /// It cannot be parsed.
-    #[error("line {line}, column {column}: {message}")]
+    #[error("{}", say::damaged(line, column, message))]
     Damaged { line: usize, column: usize, message: String },
     /// It is well-formed, and has something else where the servers belong.
     #[error("{0}")]
@@ -25,19 +27,33 @@ pub(in crate::cli) struct Place<'a> {
     pub(in crate::cli) name: &'a str,
 }
 
+/// Entries with their names, in the order of the file.
+pub(in crate::cli) type Entries = Vec<(String, Value)>;
+
 const BOM: char = '\u{feff}';
 
 /// All entries of the file, in order. A name that is there twice is there twice.
-pub(in crate::cli) fn entries(
-    format: Format,
-    text: &str,
-    servers: &str,
-) -> Result<Vec<(String, Value)>, Unusable> {
+pub(in crate::cli) fn entries(format: Format, text: &str, servers: &str) -> Result<Entries, Unusable> {
     let text = text.strip_prefix(BOM).unwrap_or(text);
     match format {
         Format::Json => json::entries(text, servers),
         Format::Toml => toml::entries(text, servers),
-        Format::Printed { .. } => Ok(Vec::new()),
+        Format::Yaml => yaml::entries(text, servers),
+        Format::Printed => Ok(Vec::new()),
+    }
+}
+
+/// The entries of each project in the client's file for the user, with the project's folder.
+pub(in crate::cli) fn project_entries(
+    format: Format,
+    text: &str,
+    projects: &str,
+    servers: &str,
+) -> Result<Vec<(String, Entries)>, Unusable> {
+    let text = text.strip_prefix(BOM).unwrap_or(text);
+    match format {
+        Format::Json => json::project_entries(text, projects, servers),
+        Format::Toml | Format::Yaml | Format::Printed => Ok(Vec::new()),
     }
 }
 
@@ -52,7 +68,8 @@ pub(super) fn set(
     edited(text, |text| match format {
         Format::Json => json::set(text, place, value, input),
         Format::Toml => toml::set(text, place, value),
-        Format::Printed { .. } => Ok(text.to_owned()),
+        Format::Yaml => yaml::set(text, place, value),
+        Format::Printed => Ok(text.to_owned()),
     })
 }
 
@@ -66,7 +83,8 @@ pub(super) fn remove(
     edited(text, |text| match format {
         Format::Json => json::remove(text, place, input),
         Format::Toml => toml::remove(text, place),
-        Format::Printed { .. } => Ok(text.to_owned()),
+        Format::Yaml => yaml::remove(text, place),
+        Format::Printed => Ok(text.to_owned()),
     })
 }
 
@@ -94,7 +112,7 @@ fn position(text: &str, offset: usize) -> (usize, usize) {
 }
 
 fn unexpected(key: &str) -> Unusable {
-    Unusable::Unexpected(format!("`{key}` is there and is not a table of servers"))
+    Unusable::Unexpected(say::not_a_table(key))
 }
 
 #[cfg(test)]

@@ -8,6 +8,14 @@ use super::clients::{Client, Shape, System};
 
 const ALLOWED_DIRS: &str = "MINIMAX_ALLOWED_DIRS";
 
+/// The user's choice: what we write is only a suggestion for a new entry. Which folders are open, and how long a client
+/// waits.
+const SUGGESTED: &[&str] = &[ALLOWED_DIRS, "timeout"];
+
+/// The names of the program's field, and of that for its environment, in the entries of all clients.
+const COMMANDS: [&str; 2] = ["command", "cmd"];
+pub(super) const ENVIRONMENTS: [&str; 3] = ["env", "environment", "envs"];
+
 /// The name of the entry.
 pub(in crate::cli) const NAME: &str = "minimax";
 
@@ -103,23 +111,20 @@ impl Entry {
             Shape::Plain => json!({ "command": command, "args": args, "env": env }),
             Shape::Typed => json!({ "type": "stdio", "command": command, "args": args, "env": env }),
             Shape::Zed => json!({ "source": "custom", "command": command, "args": args, "env": env }),
+            Shape::Goose => json!({
+                "enabled": true,
+                "type": "stdio",
+                "name": "MiniMax",
+                "cmd": command,
+                "args": args,
+                "envs": env,
+                "timeout": 300,
+            }),
             Shape::OpenCode => {
                 let words: Vec<_> = std::iter::once(command).chain(args).collect();
                 json!({ "type": "local", "command": words, "environment": env, "enabled": true })
             }
         }
-    }
-
-    /// The entry in goose's YAML. Every JSON string is a YAML string too.
-    pub(super) fn yaml(&self, client: &Client) -> String {
-        let Launch { command, args } = &self.launch;
-        format!(
-            "{}:\n  {NAME}:\n    enabled: true\n    type: stdio\n    name: MiniMax\n    cmd: {}\n    args: {}\n    envs: {}\n    timeout: 300\n",
-            client.servers,
-            json!(command),
-            json!(args),
-            Value::Object(self.environment(client)),
-        )
     }
 }
 
@@ -129,11 +134,11 @@ pub(super) fn merged(existing: Option<&Value>, ours: &Value) -> Value {
     match (existing, ours) {
         (Some(Value::Object(old)), Value::Object(new)) => {
             let mut merged = old.clone();
-            for (name, value) in new {
+            for (name, value) in new.iter().filter(|(name, _)| !is_chosen(old, name)) {
                 let value = merged_field(old.get(name), value);
                 merged.insert(name.clone(), value);
             }
-            if !old.contains_key("command") {
+            if !COMMANDS.iter().any(|name| old.contains_key(*name)) {
                 return ours.clone();
             }
             Value::Object(merged)
@@ -146,16 +151,16 @@ fn merged_field(old: Option<&Value>, new: &Value) -> Value {
     match (old, new) {
         (Some(Value::Object(old)), Value::Object(new)) => {
             let mut merged = old.clone();
-            for (name, value) in new {
-                // Which folders are open is the user's choice. Ours is only a suggestion for a new entry.
-                if name != ALLOWED_DIRS || !old.contains_key(name) {
-                    merged.insert(name.clone(), value.clone());
-                }
-            }
+            let ours = new.iter().filter(|(name, _)| !is_chosen(old, name));
+            merged.extend(ours.map(|(name, value)| (name.clone(), value.clone())));
             Value::Object(merged)
         }
         _ => new.clone(),
     }
+}
+
+fn is_chosen(old: &Map<String, Value>, name: &String) -> bool {
+    SUGGESTED.contains(&name.as_str()) && old.contains_key(name)
 }
 
 /// A command, its arguments, and the variables of its environment.
@@ -167,7 +172,7 @@ pub(in crate::cli) fn read(entry: &Value) -> Option<Started> {
     let list = |value: Option<&Value>| -> Vec<String> {
         value.and_then(Value::as_array).into_iter().flatten().filter_map(text).collect()
     };
-    let command = entry.get("command")?;
+    let command = COMMANDS.iter().find_map(|name| entry.get(*name))?;
     // Zed once had the fields in `command`.
     let inner = if command.is_object() { command } else { entry };
     let (command, args) = match command {
@@ -178,7 +183,7 @@ pub(in crate::cli) fn read(entry: &Value) -> Option<Started> {
         Value::Object(command) => (text(command.get("path")?)?, list(command.get("args"))),
         _ => (text(command)?, list(entry.get("args"))),
     };
-    let env = inner.get("env").or_else(|| inner.get("environment")).and_then(Value::as_object);
+    let env = ENVIRONMENTS.iter().find_map(|name| inner.get(*name)).and_then(Value::as_object);
     let env = env.into_iter().flatten().filter_map(|(name, value)| Some((name.clone(), text(value)?)));
     Some((command, args, env.collect()))
 }
@@ -269,6 +274,7 @@ mod tests {
             json!({ "command": ["npx", "-y", "minimax-mcp-server@1.0.0"], "type": "local" }),
             json!({ "command": "uvx", "args": ["minimax-mcp-server"] }),
             json!({ "command": { "path": "minimax-mcp", "args": [] } }),
+            json!({ "cmd": "/usr/bin/minimax-mcp", "args": [], "envs": {}, "type": "stdio" }),
         ] {
             assert!(is_ours(&entry), "{entry}");
         }

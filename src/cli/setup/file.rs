@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use crate::cli::texts::setup as say;
 use crate::telemetry::in_words;
 
 /// Marks the copies that `setup` makes.
@@ -25,16 +26,16 @@ impl ConfigFile {
             Ok(real) => real,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 if path.symlink_metadata().is_ok() {
-                    return Err("is a link to a file that does not exist".to_owned());
+                    return Err(say::dangling_link());
                 }
                 return Ok(Self { path: path.to_owned(), text: None });
             }
-            Err(error) => return Err(format!("cannot be read: {}", in_words(&error))),
+            Err(error) => return Err(say::cannot_be_read(in_words(&error))),
         };
-        let bytes = fs::read(&real).map_err(|error| format!("cannot be read: {}", in_words(&error)))?;
+        let bytes = fs::read(&real).map_err(|error| say::cannot_be_read(in_words(&error)))?;
         let text = String::from_utf8(bytes).map_err(|error| {
             let before = error.utf8_error().valid_up_to();
-            format!("is not UTF-8 text (byte {})", before + 1)
+            say::not_utf8(before + 1)
         })?;
         Ok(Self { path: real, text: Some(text) })
     }
@@ -79,7 +80,7 @@ impl ConfigFile {
         if now.as_deref() == self.text.as_deref().map(str::as_bytes) {
             return Ok(());
         }
-        Err(io::Error::other("another program has changed it in the meantime; run the command again"))
+        Err(io::Error::other(say::changed_meanwhile()))
     }
 
     /// Copies the file to a name beside it, unless an earlier copy is there. Returns the new copy.

@@ -7,7 +7,6 @@ pub(super) mod file;
 mod plan;
 pub(super) mod undo;
 
-use std::fmt::Write as _;
 use std::io::{self, BufRead, IsTerminal as _, Write};
 use std::path::PathBuf;
 
@@ -21,6 +20,8 @@ use self::plan::Plan;
 use self::undo::Edits;
 use super::login::Stored;
 use super::outcome::Outcome;
+use super::texts::LanguageOption;
+use super::texts::setup as say;
 use crate::config::Config;
 
 /// The arguments of `setup`.
@@ -48,6 +49,8 @@ pub(super) struct Options {
     /// Write the key of MINIMAX_API_KEY into the client's file. Not needed after `minimax-mcp login`.
     #[arg(long)]
     with_key: bool,
+    #[command(flatten)]
+    pub(super) language: LanguageOption,
 }
 
 /// What `setup` knows about this run besides its arguments.
@@ -78,21 +81,23 @@ pub(super) fn run(options: &Options, around: &Surroundings<'_>) -> Outcome {
     let mut plans = Vec::new();
     let mut failed = 0;
     for client in targets {
-        if let Format::Printed { place, .. } = client.format {
+        if client.format == Format::Printed {
+            let place = say::place_import();
             if options.remove {
-                writeln!(out, "{}: remove the entry `{NAME}` yourself: {place}.", client.title)?;
+                writeln!(out, "{}", say::remove_yourself(client.title, NAME, place))?;
             } else {
-                writeln!(out, "{}: add this yourself: {place}.\n{}", client.title, printed(&entry, client))?;
+                let text = printed(&entry, client);
+                writeln!(out, "{}\n{text}", say::add_yourself(client.title, place))?;
             }
             continue;
         }
         let Some(path) = client.file(options.scope, &around.folders) else {
-            writeln!(io::stderr(), "{}: has no file in a project; leave out --scope project", client.title)?;
+            writeln!(io::stderr(), "{}", say::no_project_file(client.title))?;
             failed += 1;
             continue;
         };
         let plan = if options.remove {
-            Plan::removal(client, &path, &edits)
+            Plan::removal(client, &path, &edits, &entry)
         } else {
             Plan::addition(client, &path, &edits, &entry)
         };
@@ -110,7 +115,7 @@ pub(super) fn run(options: &Options, around: &Surroundings<'_>) -> Outcome {
     plans.retain(Plan::changes);
     if !plans.is_empty() && !options.dry_run {
         if !confirmed(options, plans.len(), &mut out)? {
-            return Err("nothing was written".into());
+            return Err(say::nothing_written().into());
         }
         let private = entry.key.is_some();
         for plan in &plans {
@@ -122,18 +127,18 @@ pub(super) fn run(options: &Options, around: &Surroundings<'_>) -> Outcome {
                 }
             }
         }
-        writeln!(out, "Restart the client, or reload its list of servers.")?;
+        writeln!(out, "{}", say::restart())?;
     }
     if options.dry_run {
-        writeln!(out, "Nothing was written (--dry-run).")?;
+        writeln!(out, "{}", say::dry_run())?;
     }
-    if !options.remove {
-        write!(out, "{}", advice(options, around))?;
+    if let Some(advice) = advice(options, around).filter(|_| !options.remove) {
+        writeln!(out, "{advice}")?;
     }
     match failed {
         0 => Ok(()),
-        1 => Err("1 client was left as it was".into()),
-        failed => Err(format!("{failed} clients were left as they were").into()),
+        1 => Err(say::one_left().into()),
+        failed => Err(say::some_left(failed).into()),
     }
 }
 
@@ -151,7 +156,7 @@ fn targets(options: &Options, folders: &Folders) -> Result<Vec<&'static Client>,
     let found: Vec<_> = CLIENTS.iter().filter(|client| client.is_found(options.scope, folders)).collect();
     if found.is_empty() {
         let ids: Vec<_> = CLIENTS.iter().map(|client| client.id).collect();
-        return Err(format!("no client was found; name one of {}", ids.join(", ")));
+        return Err(say::none_found(ids.join(", ")));
     }
     Ok(found)
 }
@@ -162,14 +167,8 @@ fn entry_for(options: &Options, around: &Surroundings<'_>) -> Result<Entry, Stri
         _ if !options.with_key => None,
         (Some(key), None) => Some(key.expose_secret().to_owned()),
         (Some(key), Some(stored)) if !stored.in_use => Some(key.expose_secret().to_owned()),
-        (_, Some(_)) => {
-            let words = "--with-key takes the key from MINIMAX_API_KEY, which is not set; the key that `login` stored \
-                         needs no place in a client's file";
-            return Err(words.to_owned());
-        }
-        (None, None) => {
-            return Err("--with-key takes the key from MINIMAX_API_KEY, which is not set".to_owned());
-        }
+        (_, Some(_)) => return Err(say::with_key_stored()),
+        (None, None) => return Err(say::with_key_none()),
     };
     let mut env = Vec::new();
     if let Some(region) = around.region.as_ref().filter(|_| key.is_some()) {
@@ -190,15 +189,14 @@ fn entry_for(options: &Options, around: &Surroundings<'_>) -> Result<Entry, Stri
 /// The entry as a person pastes it, with the keys around it.
 fn printed(entry: &Entry, client: &Client) -> String {
     match client.format {
-        Format::Printed { yaml: true, .. } => entry.yaml(client),
-        Format::Json | Format::Printed { .. } => {
+        Format::Json | Format::Printed => {
             let mut whole = json!({ client.servers: { NAME: entry.value(client) } });
             if let (true, Some(fields)) = (entry.asks(client), whole.as_object_mut()) {
                 fields.insert("inputs".to_owned(), json!([plan::input()]));
             }
             format!("{whole:#}\n")
         }
-        Format::Toml => {
+        Format::Toml | Format::Yaml => {
             let place = document::Place { servers: client.servers, name: NAME };
             document::set(client.format, "", place, &entry.value(client), None).unwrap_or_default()
         }
@@ -211,11 +209,11 @@ fn confirmed(options: &Options, count: usize, out: &mut impl Write) -> io::Resul
         return Ok(true);
     }
     if !io::stdin().is_terminal() {
-        writeln!(io::stderr(), "minimax-mcp: there is no terminal to ask at; add --yes to write this")?;
+        writeln!(io::stderr(), "minimax-mcp: {}", say::no_terminal())?;
         return Ok(false);
     }
-    let files = if count == 1 { "this file".to_owned() } else { format!("these {count} files") };
-    ask(&format!("Change {files}? [y/n] "), &mut io::stdin().lock(), out)
+    let question = if count == 1 { say::change_file() } else { say::change_files(count) };
+    ask(&question, &mut io::stdin().lock(), out)
 }
 
 /// Puts a question until it is answered. The end of the input is a no.
@@ -228,28 +226,32 @@ pub(super) fn ask(question: &str, input: &mut impl BufRead, out: &mut impl Write
             return Ok(false);
         }
         match line.trim().to_lowercase().as_str() {
-            "y" | "yes" => return Ok(true),
-            "n" | "no" => return Ok(false),
+            "y" | "yes" | "是" => return Ok(true),
+            "n" | "no" | "否" => return Ok(false),
             _ => {}
         }
     }
 }
 
 /// Where the server will find its key, if that needs a step.
-fn advice(options: &Options, around: &Surroundings<'_>) -> String {
-    let mut text = String::new();
+fn advice(options: &Options, around: &Surroundings<'_>) -> Option<String> {
     if options.with_key {
-        if options.scope == Scope::Project {
-            text.push_str("The key is in a file of the project: do not commit it.\n");
-        }
-    } else if around.stored.is_none() {
-        let why = match around.config.key {
-            Some(_) => "The key of this shell is not written into a client's file.",
-            None => "No key is stored yet.",
-        };
-        let _ = writeln!(text, "{why} Run `minimax-mcp login` once; then every client has it.");
+        return (options.scope == Scope::Project).then(say::key_in_project);
     }
-    text
+    if around.stored.is_some() {
+        return None;
+    }
+    Some(if around.config.key.is_some() { say::shell_key_only() } else { say::no_key_yet() })
+}
+
+/// Asks, at a terminal, whether the key is to be entered now. Never asks where nothing will be written, where a key is
+/// known, or where `--yes` says that there are to be no questions.
+pub(super) fn wants_login(options: &Options, config: &Config) -> io::Result<bool> {
+    let is_quiet = options.yes || options.remove || options.dry_run || options.print || options.with_key;
+    if is_quiet || config.key.is_some() || !io::stdin().is_terminal() {
+        return Ok(false);
+    }
+    ask(&say::offer_login(), &mut io::stdin().lock(), &mut io::stdout().lock())
 }
 
 #[cfg(test)]

@@ -9,9 +9,10 @@ use similar::{ChangeTag, TextDiff};
 
 use super::clients::Client;
 use super::document::{self, Place};
-use super::entry::{Entry, INPUT, NAME, merged};
+use super::entry::{ENVIRONMENTS, Entry, INPUT, NAME, merged};
 use super::file::ConfigFile;
 use super::undo::{Edit, Edits};
+use crate::cli::texts::setup as say;
 
 /// One file and what is to become of it.
 #[derive(Debug)]
@@ -27,16 +28,24 @@ pub(super) struct Plan {
 enum Change {
     /// The file is already right.
     None,
-    /// The new text, and the text before all edits of ours, if it is known.
+    /// The new text, and what was there before all edits of ours.
     Write { text: String, original: Original },
     /// The file gets back its text from before our edit, or is deleted if the edit made it.
     Restore { text: Option<String> },
 }
 
 #[derive(Debug)]
-enum Original {
+struct Original {
+    text: OriginalText,
+    /// The entry that our first edit replaced.
+    entry: Option<Value>,
+}
+
+#[derive(Debug)]
+enum OriginalText {
+    /// The text of the file, or `None` if our edit makes it.
     Known(Option<String>),
-    /// Our entry is older than the other changes in the file: it can only be removed by its name.
+    /// Other changes lie between our edits, so only the entry can be restored.
     Unknown,
 }
 
@@ -64,50 +73,66 @@ impl Plan {
         let changed = document::set(client.format, text, place, &new, input.as_ref())
             .map_err(|problem| at(path, &problem))?;
         unharmed(client, text, &changed, Some(&new)).map_err(|problem| at(path, &problem))?;
+        let afresh = |old| Original { text: OriginalText::Known(file.text.clone()), entry: old };
         let original = match edits.get(&file.path) {
-            None => Original::Known(file.text.clone()),
-            Some(edit) => match edit.undone(text) {
-                Some(before) => Original::Known((!edit.created).then_some(before)),
-                None if old.is_none() => Original::Known(file.text.clone()),
-                None => Original::Unknown,
+            None => afresh(old.clone()),
+            Some(edit) => match (edit.undone(text), &old) {
+                (Some(before), _) => Original {
+                    text: OriginalText::Known((!edit.created).then_some(before)),
+                    entry: edit.replaced.clone(),
+                },
+                (None, Some(found)) if edit.wrote(found) => {
+                    Original { text: OriginalText::Unknown, entry: edit.replaced.clone() }
+                }
+                (None, _) => afresh(old.clone()),
             },
         };
         let change = Change::Write { text: changed, original };
         Ok(Self { client, file, change, entry: (old, Some(new)) })
     }
 
-    /// The plan that takes the entry out of the file.
-    pub(super) fn removal(client: &'static Client, path: &Path, edits: &Edits) -> Result<Self, String> {
+    /// The plan that takes the entry out of the file. An entry that `setup` did not write is not touched.
+    pub(super) fn removal(
+        client: &'static Client,
+        path: &Path,
+        edits: &Edits,
+        entry: &Entry,
+    ) -> Result<Self, String> {
         let (file, old) = read(client, path)?;
-        let Some(text) = file.text.as_deref().filter(|_| old.is_some()) else {
+        let (Some(text), Some(found)) = (file.text.as_deref(), &old) else {
             return Ok(Self { client, file, change: Change::None, entry: (None, None) });
         };
-        let place = Place { servers: client.servers, name: NAME };
-        if let Some(edit) = edits.get(&file.path) {
+        let edit = edits.get(&file.path);
+        if let Some(edit) = edit {
             if let Some(before) = edit.undone(text) {
                 let before = (!edit.created || !before.is_empty()).then_some(before);
                 let new = before.as_deref().and_then(|before| own_entry(client, before));
-                return Ok(Self {
-                    client,
-                    file,
-                    change: Change::Restore { text: before },
-                    entry: (old, new),
-                });
+                let change = Change::Restore { text: before };
+                return Ok(Self { client, file, change, entry: (old, new) });
             }
-            let around = edit.undone_around(text);
-            if let Some(before) = around.filter(|before| unharmed(client, text, before, None).is_ok()) {
-                return Ok(Self {
-                    client,
-                    file,
-                    change: Change::Restore { text: Some(before) },
-                    entry: (old, None),
-                });
+            let is_safe = |before: &String| unharmed(client, text, before, edit.replaced.as_ref()).is_ok();
+            if let Some(before) = edit.undone_around(text).filter(is_safe) {
+                let change = Change::Restore { text: Some(before) };
+                return Ok(Self { client, file, change, entry: (old, edit.replaced.clone()) });
             }
         }
-        let changed = document::remove(client.format, text, place, client.has_inputs.then_some(INPUT))
-            .map_err(|problem| at(path, &problem))?;
-        unharmed(client, text, &changed, None).map_err(|problem| at(path, &problem))?;
-        Ok(Self { client, file, change: Change::Restore { text: Some(changed) }, entry: (old, None) })
+        let edit = edit.filter(|edit| edit.wrote(found));
+        if edit.is_none() && !would_write(client, entry, found) {
+            let how = match client.remove {
+                Some(command) => say::remove_by_command(command),
+                None => say::remove_by_hand(NAME, client.servers),
+            };
+            return Err(say::not_ours(path.display(), NAME, how));
+        }
+        let place = Place { servers: client.servers, name: NAME };
+        let replaced = edit.and_then(|edit| edit.replaced.clone());
+        let changed = match &replaced {
+            Some(entry) => document::set(client.format, text, place, entry, None),
+            None => document::remove(client.format, text, place, client.has_inputs.then_some(INPUT)),
+        };
+        let changed = changed.map_err(|problem| at(path, &problem))?;
+        unharmed(client, text, &changed, replaced.as_ref()).map_err(|problem| at(path, &problem))?;
+        Ok(Self { client, file, change: Change::Restore { text: Some(changed) }, entry: (old, replaced) })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -123,16 +148,15 @@ impl Plan {
     pub(super) fn shown(&self) -> String {
         let (title, path) = (self.client.title, self.path().display());
         let (old, new) = &self.entry;
-        let mut text = match (&self.change, old, new) {
-            (Change::None, _, Some(_)) => return format!("{title}: {path} has the entry already."),
-            (Change::None, _, None) => return format!("{title}: {path} has no entry `{NAME}`."),
-            (Change::Restore { text: None }, ..) => {
-                format!("{title}: {path} will be deleted; setup made it.\n")
-            }
-            (_, Some(_), Some(_)) => format!("{title}: {path} has another entry `{NAME}`; it will change:\n"),
-            (_, None, _) => format!("{title}: {path} will get the entry `{NAME}`:\n"),
-            (_, _, None) => format!("{title}: {path} will lose the entry `{NAME}`:\n"),
+        let head = match (&self.change, old, new) {
+            (Change::None, _, Some(_)) => return say::has_already(title, path),
+            (Change::None, _, None) => return say::has_none(title, path, NAME),
+            (Change::Restore { text: None }, ..) => say::will_be_deleted(title, path),
+            (_, Some(_), Some(_)) => say::will_change(title, path, NAME),
+            (_, None, _) => say::will_get(title, path, NAME),
+            (_, _, None) => say::will_lose(title, path, NAME),
         };
+        let mut text = head + "\n";
         let (old, new) = (pretty(old.as_ref()), pretty(new.as_ref()));
         for change in TextDiff::from_lines(&old, &new).iter_all_changes() {
             let mark = match change.tag() {
@@ -154,17 +178,17 @@ impl Plan {
             Change::Write { text, original } => {
                 let copy = self.file.back_up()?;
                 let earlier = edits.get(path).and_then(|edit| edit.backup.clone());
-                let edit = match original {
-                    Original::Known(before) => {
-                        Some(Edit::between(before.as_deref(), text, copy.clone().or(earlier)))
-                    }
-                    Original::Unknown => None,
+                let backup = copy.clone().or(earlier);
+                let edit = match &original.text {
+                    OriginalText::Known(before) => Edit::between(before.as_deref(), text, backup),
+                    OriginalText::Unknown => Edit::of_entry_alone(backup),
                 };
+                let edit = Some(edit.of(original.entry.clone(), self.entry.1.clone()));
                 // Before the file: a record without its edit matches no text, and does no harm.
                 edits.put(data_dir, path, edit)?;
                 self.file.write(text, private)?;
-                let copy = copy.map(|copy| format!(" Its old text is in {}.", copy.display()));
-                Ok(format!("Wrote {}.{}", path.display(), copy.unwrap_or_default()))
+                let copy = copy.map(|copy| say::old_text_in(copy.display()));
+                Ok(say::wrote(path.display()) + &copy.unwrap_or_default())
             }
             Change::Restore { text } => {
                 match text {
@@ -179,7 +203,10 @@ impl Plan {
                     let _ = std::fs::remove_file(backup);
                 }
                 edits.put(data_dir, path, None)?;
-                Ok(format!("{} {}.", if text.is_some() { "Restored" } else { "Deleted" }, path.display()))
+                Ok(match text {
+                    Some(_) => say::restored(path.display()),
+                    None => say::deleted_file(path.display()),
+                })
             }
         }
     }
@@ -194,6 +221,16 @@ fn read(client: &'static Client, path: &Path) -> Result<(ConfigFile, Option<Valu
     Ok((file, own))
 }
 
+/// True if this is, to the letter, an entry that `setup` writes here: with or without a question for the key, and with
+/// or without the data folder.
+fn would_write(client: &Client, entry: &Entry, found: &Value) -> bool {
+    [true, false].into_iter().any(|ask| {
+        let here = Entry { ask, key: None, ..entry.clone() };
+        let elsewhere = Entry { env: Vec::new(), ..here.clone() };
+        [here, elsewhere].iter().any(|entry| entry.value(client) == *found)
+    })
+}
+
 fn own_entry(client: &Client, text: &str) -> Option<Value> {
     let entries = document::entries(client.format, text, client.servers).ok()?;
     entries.into_iter().rfind(|(name, _)| name == NAME).map(|(_, entry)| entry)
@@ -201,10 +238,8 @@ fn own_entry(client: &Client, text: &str) -> Option<Value> {
 
 fn at(path: &Path, problem: &document::Unusable) -> String {
     match problem {
-        document::Unusable::Damaged { .. } => {
-            format!("{} cannot be parsed and is left as it is: {problem}", path.display())
-        }
-        document::Unusable::Unexpected(_) => format!("{} is left as it is: {problem}", path.display()),
+        document::Unusable::Damaged { .. } => say::cannot_be_parsed(path.display(), problem),
+        document::Unusable::Unexpected(_) => say::left_as_it_is(path.display(), problem),
     }
 }
 
@@ -215,7 +250,7 @@ fn unharmed(
     after: &str,
     wanted: Option<&Value>,
 ) -> Result<(), document::Unusable> {
-    let others = |text: &str| -> Result<Vec<(String, Value)>, document::Unusable> {
+    let others = |text: &str| -> Result<document::Entries, document::Unusable> {
         let mut entries = document::entries(client.format, text, client.servers)?;
         entries.retain(|(name, _)| name != NAME);
         Ok(entries)
@@ -223,18 +258,18 @@ fn unharmed(
     if others(before)? == others(after)? && own_entry(client, after).as_ref() == wanted {
         return Ok(());
     }
-    Err(document::Unusable::Unexpected("the entry cannot be changed without touching others".to_owned()))
+    Err(document::Unusable::Unexpected(say::would_touch_others()))
 }
 
 /// The entry as lines, without keys.
 fn pretty(entry: Option<&Value>) -> String {
     let Some(entry) = entry else { return String::new() };
     let mut entry = entry.clone();
-    for name in ["env", "environment"] {
+    for name in ENVIRONMENTS {
         if let Some(Value::Object(env)) = entry.get_mut(name) {
             for (_, value) in env.iter_mut().filter(|(name, _)| is_secret(name)) {
                 if value.as_str().is_some_and(|text| !text.starts_with("${")) {
-                    *value = json!("(a key)");
+                    *value = json!(say::hidden_key());
                 }
             }
         }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::media::private;
@@ -15,10 +16,10 @@ const FILE: &str = "setup.json";
 /// More than the edits of all clients.
 const MOST: u64 = 16 << 20;
 
-/// One edit, as the single range in which two texts differ.
+/// One edit, as the single range in which two texts differ, and the entry that it changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Edit {
-    /// The SHA-256 of the text after the edit.
+    /// The SHA-256 of the text after the edit. Empty if the text before our first edit is not known.
     after: String,
     offset: usize,
     removed: String,
@@ -27,6 +28,12 @@ pub(super) struct Edit {
     pub(super) created: bool,
     /// The copy that was made before the edit.
     pub(super) backup: Option<PathBuf>,
+    /// The entry that was there before `setup` wrote its own.
+    #[serde(default)]
+    pub(super) replaced: Option<Value>,
+    /// The entry as `setup` wrote it.
+    #[serde(default)]
+    pub(super) entry: Option<Value>,
 }
 
 impl Edit {
@@ -48,7 +55,24 @@ impl Edit {
             inserted: middle(new_rest),
             created: before.is_none(),
             backup,
+            replaced: None,
+            entry: None,
         }
+    }
+
+    /// An edit whose text cannot be restored, because other changes lie between our edits.
+    pub(super) fn of_entry_alone(backup: Option<PathBuf>) -> Self {
+        Self { after: String::new(), backup, ..Self::between(Some(""), "", None) }
+    }
+
+    /// The same edit, with the entry that it replaced and the one that it wrote.
+    pub(super) fn of(self, replaced: Option<Value>, entry: Option<Value>) -> Self {
+        Self { replaced, entry, ..self }
+    }
+
+    /// True if `found` is the entry that `setup` wrote. What a user added to it since does not count.
+    pub(super) fn wrote(&self, found: &Value) -> bool {
+        self.entry.as_ref().is_some_and(|entry| has_all_of(found, entry))
     }
 
     /// The text before the edit, if `text` is exactly the text after it.
@@ -73,6 +97,16 @@ impl Edit {
     }
 }
 
+/// True if every field of `wanted` is in `found` with the same value.
+fn has_all_of(found: &Value, wanted: &Value) -> bool {
+    match (found, wanted) {
+        (Value::Object(found), Value::Object(wanted)) => {
+            wanted.iter().all(|(name, value)| found.get(name).is_some_and(|found| has_all_of(found, value)))
+        }
+        _ => found == wanted,
+    }
+}
+
 fn digest(text: &str) -> String {
     HEXLOWER.encode(&Sha256::digest(text.as_bytes()))
 }
@@ -86,7 +120,7 @@ pub(super) struct Edits {
 }
 
 impl Edits {
-    /// The recorded edits. Without a readable record, entries are removed by their name.
+    /// The recorded edits; none if there is no readable record.
     pub(super) fn read(data_dir: &Path) -> Self {
         let text = private::read(&data_dir.join(FILE), MOST, true);
         text.ok().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
@@ -123,6 +157,7 @@ pub(in crate::cli) fn write_private(data_dir: &Path, name: &str, text: &str) -> 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use serde_json::json;
 
     use super::*;
 
@@ -132,6 +167,24 @@ mod tests {
             let edit = Edit::between(Some(&before), &after, None);
             prop_assert_eq!(edit.undone(&after), Some(before));
         }
+    }
+
+    #[test]
+    fn an_entry_is_ours_while_it_says_what_we_wrote_and_what_was_added_does_not_count() {
+        let wrote = json!({ "command": "/bin/x", "args": [], "env": { "A": "." } });
+        let edit = Edit::between(None, "{}", None).of(None, Some(wrote.clone()));
+        let mut more = wrote.clone();
+        more["env"]["B"] = json!("1");
+        more["timeout"] = json!(9);
+        assert!(edit.wrote(&wrote) && edit.wrote(&more));
+        for other in
+            [json!({ "command": "/bin/x" }), json!({ "command": "y", "args": [], "env": { "A": "." } })]
+        {
+            assert!(!edit.wrote(&other), "{other}");
+        }
+        assert!(!Edit::between(None, "{}", None).wrote(&wrote), "a record without the entry");
+        let alone = Edit::of_entry_alone(None).of(None, Some(wrote.clone()));
+        assert!(alone.wrote(&wrote) && alone.undone("").is_none() && alone.undone_around("x").is_none());
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub(super) const CODES: &[(Exit, &str)] = &[
     (Exit::Money, "money: refused by a budget, a person or an empty balance"),
     (Exit::Running, "the job has not ended"),
     (Exit::Unknown, "unknown outcome: the request left and no answer came; it may be billed"),
-    (Exit::Interrupted, "interrupted with Ctrl-C; the job goes on"),
+    (Exit::Interrupted, "interrupted with Ctrl-C; the job continues"),
 ];
 
 /// The end of the help of the commands that call tools.

@@ -177,7 +177,7 @@ fn interrupted(ids: &[String], costs: bool) -> String {
             .to_owned(),
         [] => "Interrupted.".to_owned(),
         [id] => format!(
-            "Interrupted. The job {id} goes on. `minimax-mcp wait {id}` waits for its result; `minimax-mcp call \
+            "Interrupted. The job {id} continues. `minimax-mcp wait {id}` waits for its result; `minimax-mcp call \
              cancel_job job_id={id}` cancels it."
         ),
         _ => format!("Interrupted. The jobs {all} go on. `minimax-mcp wait {all}` waits for their results."),

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::Order;
 use super::outcome::{HOUR, Made, Outcome, recorded};
 use crate::api::{ApiError, Client, ImageSubmit, group};
+use crate::money::Decimal;
 use crate::store::{JobFile, Kind};
 
 impl Order for ImageSubmit {
@@ -35,6 +36,6 @@ async fn generate(api: &Client, submit: &ImageSubmit) -> Result<Outcome, ApiErro
             .linked(url, Some(24 * HOUR))
     });
     let files: Vec<_> = files.collect();
-    let units = u32::try_from(files.len()).ok().map(f64::from);
+    let units = u32::try_from(files.len()).ok().map(Decimal::from);
     Ok(Outcome::Made(Made { missing: images.failed, units, usage: images.usage, files, ..Made::default() }))
 }

@@ -45,7 +45,12 @@ async fn compose(api: &Client, submit: &MusicSubmit) -> Result<Outcome, ApiError
         ..JobFile::default()
     };
     let incomplete = song.unfinished;
-    Ok(Outcome::Made(Made { units: Some(1.0), usage: song.usage, incomplete, ..sound(file, song.audio) }))
+    Ok(Outcome::Made(Made {
+        units: Some(1_u32.into()),
+        usage: song.usage,
+        incomplete,
+        ..sound(file, song.audio)
+    }))
 }
 
 /// The error of a free request that precedes the paid one: the paid request has not left.

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::listener::Listener;
 use crate::api::{AudioFormat, Clip, SoundStream};
+use crate::money::Decimal;
 use crate::store::{JobFile, Task};
 
 /// What MiniMax answers to a request that it took.
@@ -19,7 +20,7 @@ pub enum Outcome {
         /// The id of the file to come, where MiniMax names it at once.
         file_id: Option<String>,
         /// In units of `Cost::unit`.
-        units: Option<f64>,
+        units: Option<Decimal>,
         /// As MiniMax reported it.
         usage: Option<Value>,
     },
@@ -57,9 +58,9 @@ pub struct Made {
     /// MiniMax called the result unfinished when it handed it over.
     pub incomplete: bool,
     /// What is billed, in units of `Cost::unit`.
-    pub units: Option<f64>,
+    pub units: Option<Decimal>,
     /// What is billed besides, in units of `Cost::input`.
-    pub inputs: f64,
+    pub inputs: Decimal,
     /// As MiniMax reported it.
     pub usage: Option<Value>,
     /// The model by MiniMax's record, where the caller named none.

@@ -10,6 +10,7 @@ use super::listener::Listener;
 use super::outcome::{HOUR, Made, Outcome, Sound, recorded, sound};
 use crate::api::{ApiError, AudioFormat, Client, LiveSpeech, LongSpeech, Ready, SpeechSubmit, group};
 use crate::media::SubtitleFormat;
+use crate::money::Decimal;
 use crate::store::{JobFile, Kind, Route, Task, Wrapped};
 
 /// A text to be spoken.
@@ -104,15 +105,10 @@ async fn speak(api: &Client, order: &mut SpeechOrder) -> Result<Outcome, ApiErro
             let submitted = api.submit_long_speech(submit).await?;
             let usage = submitted.characters.map(|count| json!({ "usage_characters": count }));
             let task = Task { route: Route::SpeechAsync, id: submitted.task_id };
-            let (file_id, units) = (submitted.file_id, submitted.characters.map(number));
+            let (file_id, units) = (submitted.file_id, submitted.characters.map(Decimal::from));
             Ok(Outcome::Counted { task, file_id, units, usage })
         }
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a text has fewer than 2^52 characters")]
-pub(crate) fn number(count: u64) -> f64 {
-    count as f64
 }
 
 async fn short(
@@ -133,7 +129,7 @@ async fn short(
         (Some(_), None) => made.warnings.push("MiniMax sent no subtitles along".to_owned()),
         (None, _) => {}
     }
-    let units = speech.characters.map(number);
+    let units = speech.characters.map(Decimal::from);
     Ok(Made { units, usage: speech.usage, incomplete: speech.unfinished, ..made })
 }
 

@@ -3,6 +3,7 @@
 use super::outcome::{HOUR, Made};
 use super::speech;
 use crate::api::{ApiError, Client, Progress, Ready};
+use crate::money::Decimal;
 use crate::store::{JobFile, Route, Task};
 
 /// Asks MiniMax for the state of a task.
@@ -45,12 +46,13 @@ pub async fn collect(api: &Client, route: Route, ready: Ready) -> Result<Option<
         };
         file.linked(url, life)
     });
-    let count = |name: &str| ready.usage.as_ref().and_then(|usage| usage.get(name)?.as_f64());
+    let count =
+        |name: &str| ready.usage.as_ref().and_then(|usage| Decimal::measured(usage.get(name)?.as_f64()?));
     // A V1 clip has one price whatever it is; V2 is billed by the second, and a text by its tokens.
     let (units, inputs) = match route {
-        Route::VideoV1 => (Some(1.0), 0.0),
+        Route::VideoV1 => (Some(1_u32.into()), Decimal::default()),
         _ if ready.text.is_some() => (count("completion_tokens"), count("prompt_tokens").unwrap_or_default()),
-        _ => (count("total_seconds"), 0.0),
+        _ => (count("total_seconds"), Decimal::default()),
     };
     Ok(Some(Made {
         files: file.into_iter().collect(),

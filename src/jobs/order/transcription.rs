@@ -8,6 +8,7 @@ use super::Order;
 use super::outcome::{Made, Outcome, recorded};
 use crate::api::{ApiError, Client, TranscriptionSubmit, group};
 use crate::media::Source;
+use crate::money::Decimal;
 use crate::store::{JobFile, Kind};
 
 /// How many characters of a transcript are shown. The file has all of it.
@@ -44,7 +45,8 @@ async fn transcribe(api: &Client, order: &Transcription) -> Result<Outcome, ApiE
     let transcript = api.transcribe(&order.submit, order.recording.chunks()).await?;
     let format = order.submit.format;
     let (name, mime_type) = (format!("transcript.{}", format.extension()), format.mime().to_owned());
-    let mut made = Made { units: transcript.seconds, usage: transcript.usage, ..Made::default() };
+    let units = transcript.seconds.and_then(Decimal::measured);
+    let mut made = Made { units, usage: transcript.usage, ..Made::default() };
     if transcript.content.is_empty() {
         made.warnings.push("no speech was recognised, so there is no file".to_owned());
     } else {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::Order;
 use super::outcome::{HOUR, Made, Outcome, recorded};
 use crate::api::{ApiError, Client, CloneSubmit, DesignSubmit, group};
+use crate::money::Decimal;
 use crate::store::{JobFile, Kind};
 
 /// A voice to be cloned.
@@ -74,15 +75,13 @@ async fn clone(api: &Client, order: &VoiceClone) -> Result<Outcome, ApiError> {
     let warning = cloned.sensitive.map(|kind| {
         format!("MiniMax marked the input as sensitive (type {kind}); it may refuse to speak with this voice")
     });
-    #[expect(clippy::cast_precision_loss, reason = "a text has fewer than 2^52 characters")]
-    let counted = cloned.characters.map(|count| count as f64);
     // Without a text to speak nothing is billed before the voice is used.
-    let units = if order.submit.text.is_some() { counted } else { Some(0.0) };
+    let units = if order.submit.text.is_some() { cloned.characters } else { Some(0) };
     Ok(Outcome::Made(Made {
         files: file.into_iter().collect(),
         voice_id: Some(order.submit.voice_id.clone()),
         warnings: warning.into_iter().collect(),
-        units,
+        units: units.map(Decimal::from),
         usage: cloned.usage,
         ..Made::default()
     }))

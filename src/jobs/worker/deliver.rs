@@ -130,8 +130,7 @@ async fn deliver_one(fetch: Fetch<'_>, mut file: JobFile) -> Arrived {
         };
         tracing::info!(job = fetch.job.id, %problem, tries, "a file did not arrive");
         file.trouble = Some(problem.to_string());
-        is_lost =
-            matches!(problem, FetchProblem::Expired { .. } | FetchProblem::Page | FetchProblem::Wrong { .. });
+        is_lost = !matches!(problem, FetchProblem::Transient { .. } | FetchProblem::Disk(_));
         let asked = match problem {
             FetchProblem::Expired { .. } => {
                 refused += 1;
@@ -143,12 +142,15 @@ async fn deliver_one(fetch: Fetch<'_>, mut file: JobFile) -> Arrived {
             }
             FetchProblem::Transient { retry_after, .. } => retry_after,
             // An error page instead of the file may mean that the link has expired.
-            FetchProblem::Page | FetchProblem::Wrong { .. }
+            FetchProblem::Page | FetchProblem::Wrong(_) | FetchProblem::Private(_)
                 if tries == 1 && renew(&fetch, &mut file).await =>
             {
                 None
             }
-            FetchProblem::Disk { .. } | FetchProblem::Page | FetchProblem::Wrong { .. } => break,
+            FetchProblem::Disk(_)
+            | FetchProblem::Page
+            | FetchProblem::Wrong(_)
+            | FetchProblem::Private(_) => break,
         };
         if tries < 5 {
             let usual = Duration::from_millis(300).saturating_mul(3_u32.saturating_pow(tries - 1));

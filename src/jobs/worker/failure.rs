@@ -6,7 +6,7 @@ use crate::store::Failure;
 /// An error of MiniMax or of the connection.
 pub(super) fn failure(error: &ApiError) -> Failure {
     Failure {
-        message: error.to_string(),
+        message: error.plain(),
         blame: error.blame(),
         // The details come last.
         advice: [Some(error.advice()), error.details()].into_iter().flatten().collect::<Vec<_>>().join(" "),
@@ -18,8 +18,8 @@ pub(super) fn failure(error: &ApiError) -> Failure {
 /// An error without an answer, with the id that MiniMax's support asks for.
 pub(super) fn traced(error: &ApiError) -> String {
     match error.details() {
-        Some(details) => format!("{error} {details}"),
-        None => error.to_string(),
+        Some(details) => format!("{} {details}", error.plain()),
+        None => error.plain(),
     }
 }
 

@@ -20,8 +20,10 @@ pub(super) async fn record_result(worker: &mut Worker, made: Made, write: Write)
     let usage = made.usage.filter(|usage| usage.to_string().len() < 16_384);
     job.usage = usage.or(job.usage.take());
     job.warnings.extend(made.warnings);
-    let actual = made.units.and_then(|units| job.cost.with_inputs(units, made.inputs));
-    job.cost.actual = actual.or(job.cost.actual);
+    if let Some(cost) = &mut job.cost {
+        let actual = made.units.and_then(|units| cost.with_inputs(units, made.inputs));
+        cost.actual = actual.or(cost.actual);
+    }
     if job.model.is_empty() {
         job.model = made.model.unwrap_or_default();
     }

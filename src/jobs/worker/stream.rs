@@ -18,8 +18,10 @@ use super::result::record_result;
 use crate::api::{Accepted, ApiError, AudioFormat, Blame, SoundEnd, SoundPiece, SoundStream};
 use crate::jobs::order::listener::Listener;
 use crate::jobs::order::outcome::{Made, Sound};
-use crate::jobs::order::speech::{number, sound_file};
+use crate::jobs::order::speech::sound_file;
+use crate::media::units::size;
 use crate::media::{self, Expect, FetchProblem, Kind, OutputProblem, Saved};
+use crate::money::Decimal;
 use crate::store::{Failure, JobFile, Seen};
 
 /// The field of a job's usage with the milliseconds until the first audio reached the player.
@@ -57,15 +59,15 @@ pub(super) async fn receive(worker: &mut Worker, sound: Sound) -> Step {
                 note_heard(listener, since, &saved, &mut usage, &mut warnings).await;
             }
             let file = JobFile { saved: Some(saved.into()), ..sound_file(format) };
-            let units = end.characters.map(number);
+            let units = end.characters.map(Decimal::from);
             let made = Made { files: vec![file], units, usage, warnings, ..Made::default() };
             record_result(worker, made, Write::Answer).await
         }
         Err(Broken::Stream(error, kept)) => {
             let came = match &kept {
-                Some(_) => format!("; {arrived} bytes of the sound had come and are kept in a file"),
+                Some(_) => format!("; {} of the sound had come and are kept in a file", size(arrived)),
                 None if arrived > 0 => {
-                    format!("; {arrived} bytes of the sound had come, too few to keep")
+                    format!("; {} of the sound had come, too little to keep", size(arrived))
                 }
                 None => String::new(),
             };

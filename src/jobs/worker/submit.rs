@@ -68,6 +68,7 @@ pub(super) async fn submit(worker: &mut Worker, departure: Departure) -> Step {
         #[cfg(feature = "crash-points")]
         crate::crash::point("post.before");
         permit.start();
+        let key = jobs.api().key_count();
         let answer = order.send(jobs.api()).await;
         #[cfg(feature = "crash-points")]
         crate::crash::point("post.after");
@@ -90,7 +91,11 @@ pub(super) async fn submit(worker: &mut Worker, departure: Departure) -> Step {
             Err(error) => error,
         };
         drop(slot);
-        let Some(pause) = again(&error, tries, &mut refused) else {
+        let pause = match again(&error, tries, &mut refused) {
+            None if jobs.api().has_newer_key(key, &error).await => Some(Duration::ZERO),
+            pause => pause,
+        };
+        let Some(pause) = pause else {
             return match error.accepted() {
                 Accepted::No => worker.see(Seen::Failed(failure(&error))).await,
                 Accepted::Unknown => {
@@ -116,7 +121,9 @@ async fn taken(worker: &mut Worker, outcome: Outcome) -> Step {
         Outcome::Task(task) => worker.commit(Seen::Accepted(task), Write::Answer).await,
         Outcome::Counted { task, file_id, units, usage } => {
             worker.job.add_file_id(file_id);
-            worker.job.cost.actual = units.and_then(|units| worker.job.cost.of(units));
+            if let Some(cost) = &mut worker.job.cost {
+                cost.actual = units.and_then(|units| cost.of(units));
+            }
             worker.job.usage = usage;
             worker.commit(Seen::Accepted(task), Write::Answer).await
         }

@@ -9,13 +9,13 @@ use crate::api::retry::Nature;
 use crate::api::{Accepted, ApiError, group};
 use crate::config::{Budgets, Config, KeyKind};
 use crate::facts::offer;
-use crate::jobs::{Cost, Denied, Jobs, Limit, NotBought, Purchase, Reservation};
+use crate::jobs::{Cost, Denied, Jobs, Limit, NotBought, Purchase, Reservation, Spent};
 use crate::mcp::caller::Caller;
 use crate::mcp::checkout::bill::Bill;
 use crate::mcp::checkout::consent::{Consent, spent_already};
-use crate::mcp::checkout::money::{OPERATOR, held_words, money};
-use crate::mcp::error::ToolError;
+use crate::mcp::error::{OPERATOR, ToolError};
 use crate::mcp::progress;
+use crate::money::Money;
 use crate::telemetry;
 
 /// The settings that limit spending, each with the spending that it counts.
@@ -35,8 +35,7 @@ pub(crate) fn setting(limit: Limit) -> (&'static str, &'static str) {
 /// The money that one more call may cost, and the setting that limits it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Room {
-    /// In millionths.
-    pub(crate) left: i64,
+    pub(crate) left: Money,
     pub(crate) setting: String,
 }
 
@@ -66,7 +65,7 @@ impl Budget {
     /// For a plan's key it is the list price.
     pub(crate) fn counted(&self, tool: &str, mut cost: Cost) -> Cost {
         if cost.ceiling().is_none() {
-            cost.most = offer().each(tool).in_currency(&cost.currency);
+            cost.most = offer().each(tool).in_currency(cost.currency);
         }
         let told = cost.basis.as_ref().is_some_and(|basis| basis.ends_with(BY_PLAN));
         if self.key_kind == KeyKind::Plan && !told {
@@ -88,7 +87,7 @@ impl Budget {
         }
         let cost = self.counted(bill.tool, bill.cost.clone());
         let (principal, allowance) = (&self.caller.principal, self.caller.budget_day);
-        let affordable = self.jobs.afford(principal, allowance, cost.ceiling(), &cost.currency).await;
+        let affordable = self.jobs.afford(principal, allowance, cost.ceiling(), cost.currency).await;
         affordable.map_err(|error| self.refused(bill.tool, bill.cost.basis.as_deref(), error))?;
         self.consent.obtain(&Bill { cost: &cost, ..*bill }, call).await
     }
@@ -112,7 +111,7 @@ impl Budget {
             principal: self.caller.principal.clone(),
             allowance: self.caller.budget_day,
             model: bill.model.to_owned(),
-            currency: bill.cost.currency.clone(),
+            currency: bill.cost.currency,
             estimate: self.counted(bill.tool, bill.cost.clone()).ceiling(),
             consent,
         };
@@ -132,8 +131,8 @@ impl Budget {
         F: Future<Output = Result<T, ApiError>>,
     {
         let held = self.reserve(bill, call).await?;
-        let answer =
-            progress::send_in_turn(call, self.jobs.api().join(group::OTHER), Nature::Paid, ask).await;
+        let api = self.jobs.api();
+        let answer = progress::send_in_turn(call, api, api.join(group::OTHER), Nature::Paid, ask).await;
         ended(held, answer, |_| bill.cost.estimated).await.map_err(ToolError::Bought)
     }
 
@@ -170,7 +169,7 @@ impl Budget {
             }
             NotBought::Denied(Denied::Over { limit, allowed, price, spent }) => {
                 let (name, (_, about)) = (self.limit_name(limit), setting(limit));
-                let left = allowed.saturating_sub(spent.total()).max(0);
+                let left = allowed.left_after(spent.total);
                 let who = match limit {
                     Limit::Principal => {
                         "whoever runs this server to raise or remove it in the file that MINIMAX_MCP_TOKEN_FILE names (no \
@@ -182,19 +181,16 @@ impl Budget {
                 let so_far = match limit {
                     Limit::Call => String::new(),
                     _ => format!(
-                        "{} were spent {about}{}, so {} are left, and ",
-                        money(spent.total(), currency),
-                        held_words(&spent),
-                        money(left, currency)
+                        "{} were spent {about}{}, so {left} are left, and ",
+                        spent.total,
+                        held_words(&spent)
                     ),
                 };
                 let basis = basis.map(|basis| format!(" ({basis})")).unwrap_or_default();
                 ToolError::Money {
                     message: format!(
-                        "{name} is {}: {so_far}this call of {tool} costs {} at most{basis}. It was refused before \
-                         anything was sent",
-                        money(allowed, currency),
-                        money(price, currency)
+                        "{name} is {allowed}: {so_far}this call of {tool} costs {price} at most{basis}. It was refused \
+                         before anything was sent"
                     ),
                     kind: OPERATOR,
                     advice: format!(
@@ -210,6 +206,18 @@ impl Budget {
     }
 }
 
+/// The unsettled parts of a sum, in words.
+pub(crate) fn held_words(spent: &Spent) -> String {
+    let parts =
+        [(spent.reserved, "reserved for running jobs"), (spent.unknown, "for what may have been billed")];
+    let parts: Vec<_> = parts
+        .iter()
+        .filter(|(sum, _)| sum.millionths() > 0)
+        .map(|(sum, what)| format!("{} {what}", sum.sum_tag()))
+        .collect();
+    if parts.is_empty() { String::new() } else { format!(" (including {})", parts.join(", ")) }
+}
+
 /// Refuses a call that was cancelled. The last check before a purchase: inputs are uploaded and read before it, and the
 /// person is asked.
 pub(crate) fn still_wanted(call: &RequestContext<RoleServer>) -> Result<(), ToolError> {
@@ -223,7 +231,7 @@ const BY_PLAN: &str = "the key is a plan's, and the list price is what is counte
 pub(crate) async fn ended<T>(
     held: Reservation,
     result: Result<T, ApiError>,
-    actual: impl FnOnce(&T) -> Option<f64>,
+    actual: impl FnOnce(&T) -> Option<Money>,
 ) -> Result<T, ApiError> {
     match &result {
         Ok(answer) => held.settle(actual(answer)).await,

@@ -24,11 +24,11 @@ use crate::mcp::call_digest::CallDigest;
 use crate::mcp::caller::Caller;
 use crate::mcp::caller_key::account_of;
 use crate::mcp::checkout::bill::Bill;
-use crate::mcp::checkout::money::{OPERATOR, money, price_tag};
-use crate::mcp::error::ToolError;
+use crate::mcp::error::{OPERATOR, ToolError};
 use crate::mcp::job_view::ASK_USER;
 use crate::mcp::progress;
 use crate::mcp::revision::{Feature, Revision};
+use crate::money::{Currency, Money};
 use crate::telemetry;
 
 /// The name of the question among those of a call, and of the field that answers it.
@@ -55,7 +55,7 @@ struct Dialogue {
 #[derive(Debug, Clone)]
 struct Given {
     /// The highest price that it covers.
-    price: Option<i64>,
+    price: Option<Money>,
     name: Option<String>,
 }
 
@@ -77,17 +77,17 @@ impl Answers {
 /// The sealed question that a client brings back.
 #[derive(Debug, Serialize, Deserialize)]
 struct SealedQuestion {
-    /// The price that was asked about.
+    /// The price that was asked about, in millionths of the account's currency.
     price: Option<i64>,
     /// Identifies the question, so that one consent buys once.
     name: String,
 }
 
 /// Whether consent to `agreed` covers `price`. Consent to an unknown price covers any.
-fn covers(agreed: Option<i64>, price: Option<i64>) -> bool {
+fn covers(agreed: Option<Money>, price: Option<Money>) -> bool {
     match (agreed, price) {
         (None, _) => true,
-        (Some(agreed), Some(price)) => price <= agreed,
+        (Some(agreed), Some(price)) => price.is_within(agreed),
         (Some(_), None) => false,
     }
 }
@@ -113,7 +113,7 @@ impl Consent {
     ) -> Result<Option<String>, ToolError> {
         let Some(free) = self.config.budgets.confirm_above else { return Ok(None) };
         let price = bill.cost.ceiling();
-        if price.is_some_and(|price| price <= free) {
+        if price.is_some_and(|price| price.is_within(free)) {
             return Ok(None);
         }
         let answers = call.extensions.get::<Answers>().cloned().unwrap_or_default();
@@ -130,7 +130,7 @@ impl Consent {
         let modern = call.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2026_07_28);
         let given = if modern {
             let sealed_question = self.read_answer(bill, &answers, call).await?;
-            Given { price: sealed_question.price, name: Some(sealed_question.name) }
+            Given { price: self.price_of(&sealed_question), name: Some(sealed_question.name) }
         } else {
             self.ask(bill, call).await?;
             Given { price, name: None }
@@ -156,7 +156,7 @@ impl Consent {
         };
         match answer {
             Ok(answer) => read(&answer),
-            Err(error) => Err(not_confirmed(&format!("nobody was there to answer ({error})"))),
+            Err(error) => Err(not_confirmed(&format!("the question was not answered ({error})"))),
         }
     }
 
@@ -175,15 +175,15 @@ impl Consent {
             let sealed_question: SealedQuestion =
                 codec.open_json_with(&state, &bound).map_err(|error| unsealed(&error))?;
             // If the price has risen since, the person is asked again.
-            if covers(sealed_question.price, bill.cost.ceiling()) {
+            if covers(self.price_of(&sealed_question), bill.cost.ceiling()) {
                 let answer = responses.and_then(|mut all| all.remove(ASKED)).unwrap_or_default();
                 let answer: ElicitResult = serde_json::from_value(answer)
                     .map_err(|_| not_confirmed("the answer that came with the call cannot be read"))?;
                 return read(&answer).map(|()| sealed_question);
             }
         }
-        let sealed_question =
-            SealedQuestion { price: bill.cost.ceiling(), name: crate::jobs::random_id("yes") };
+        let price = bill.cost.ceiling().map(Money::millionths);
+        let sealed_question = SealedQuestion { price, name: crate::jobs::random_id("yes") };
         let options = SealOptions::new().associated_data(&bound).ttl(self.config.confirm_within);
         let sealed = codec
             .seal_json_with(&sealed_question, &options)
@@ -192,6 +192,10 @@ impl Consent {
         let requests = InputRequests::from([(ASKED.to_owned(), request)]);
         answers.with(|told| told.question = Some(InputRequiredResult::new(Some(requests), Some(sealed))));
         Err(ToolError::Ask)
+    }
+
+    fn price_of(&self, question: &SealedQuestion) -> Option<Money> {
+        question.price.map(|price| Money::from_millionths(price, self.config.currency()))
     }
 
     /// What a seal is bound to: principal, account, tool and arguments.
@@ -225,14 +229,14 @@ impl Consent {
             let all = self.jobs.spending(currency).await.ok()?;
             (all.first()?.day, self.config.budgets.day)
         };
-        let of = limit.map(|limit| format!(" of {}", price_tag(limit, currency))).unwrap_or_default();
-        Some(format!("spent today {}{of}", price_tag(spent.total(), currency)))
+        let of = limit.map(|limit| format!(" of {}", limit.sum_tag())).unwrap_or_default();
+        Some(format!("spent today {}{of}", spent.total.sum_tag()))
     }
 
     fn cannot_ask(&self, bill: &Bill<'_>) -> ToolError {
-        let free = money(self.config.budgets.confirm_above.unwrap_or_default(), self.config.currency());
+        let free = self.config.budgets.confirm_above.unwrap_or(Money::zero(self.config.currency()));
         let price = match bill.cost.ceiling() {
-            Some(price) => format!("costs {} at most", money(price, &bill.cost.currency)),
+            Some(price) => format!("costs {price} at most"),
             None => "has no known price".to_owned(),
         };
         let basis = bill.cost.basis.as_ref().map(|basis| format!(" ({})", telemetry::display(basis, 300)));
@@ -257,7 +261,7 @@ fn asks(bill: &Bill<'_>, spent: Option<&str>) -> String {
     let price = match bill.cost.ceiling() {
         Some(price) => {
             let bound = if bill.cost.most.is_some() { "up to " } else { "" };
-            format!(" for {bound}{}?", price_tag(price, &bill.cost.currency))
+            format!(" for {bound}{}?", price.tag())
         }
         None => "? Its price is unknown.".to_owned(),
     };

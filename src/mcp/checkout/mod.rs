@@ -3,7 +3,6 @@
 pub(crate) mod bill;
 pub(crate) mod budget;
 pub(crate) mod consent;
-pub(crate) mod money;
 pub(crate) mod output;
 
 use std::sync::Arc;
@@ -147,7 +146,7 @@ impl Checkout {
             self.output.check_space(folder, requested, order.kind()).await?;
         }
         if options.dry_run {
-            return Ok(JobView::dry_run(order.kind(), model, &cost, warnings));
+            return Ok(JobView::dry_run(order.kind(), model, details, &cost, warnings));
         }
         let (bill, basis) = (
             Bill { tool, question, model: &model, prompt: &prompt, details: &details, cost: &cost },

@@ -15,6 +15,7 @@ use crate::mcp::caller::Caller;
 use crate::mcp::caller_key::Payer;
 use crate::mcp::error::ToolError;
 use crate::mcp::uploads::Uploads;
+use crate::media::units::size;
 use crate::media::{self, Blob, Content, Fetcher, Limits, Opened, Reference};
 use ownership::Ownership;
 use source::{Source, Sources, in_time};
@@ -92,7 +93,7 @@ impl Inputs {
                 // MiniMax may refuse plain http. An address inside this network must never leave it.
                 let checked =
                     guard.check(&link.replacen("http://", "https://", 1)).or_else(|_| guard.check(&link));
-                checked.map_err(|refused| wrong(refused.to_string()))?;
+                checked.map_err(|refused| self.sources.unreachable(field, &refused))?;
                 Ok(link)
             }
             Reference::Uploaded(id) if takes.uploads.is_some() => {
@@ -322,7 +323,7 @@ impl Checked {
     pub(crate) fn what(&self) -> String {
         match self {
             Self::There(id) => media::file_uri(*id),
-            Self::Here(opened) => format!("{} ({} bytes)", opened.name, opened.bytes),
+            Self::Here(opened) => format!("{} ({})", opened.name, size(opened.bytes)),
         }
     }
 }

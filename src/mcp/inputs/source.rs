@@ -17,7 +17,7 @@ use crate::mcp::inputs::work_permits::CallerWork;
 use crate::mcp::lengths::is_data_uri;
 use crate::mcp::uploads::Uploads;
 use crate::media::{
-    self, Blob, Expect, FetchProblem, Fetcher, Guard, InputProblem, Limits, Opened, Reference, Roots,
+    self, Blob, Expect, FetchProblem, Fetcher, Guard, InputProblem, Limits, Opened, Reference, Refused, Roots,
 };
 
 /// A resolved media input.
@@ -169,16 +169,31 @@ impl Sources {
             FetchProblem::Page => {
                 "the link leads to a web page instead of a file, which often means that it needs a log-in"
             }
+            FetchProblem::Private(refused) => return self.unreachable(field, &refused),
             problem @ (FetchProblem::Expired { .. } | FetchProblem::Wrong(_)) => {
                 return ToolError::argument(field, format!("cannot be fetched: {problem}"));
             }
         };
-        let instead = match self.how_to_hand_in() {
+        let instead = self.by_hand();
+        ToolError::argument(field, format!("cannot be fetched: {log_in}. Let the user {instead}"))
+    }
+
+    /// The error for a link that the guard refuses. A file of a private network can still be handed in.
+    pub(crate) fn unreachable(&self, field: &str, refused: &Refused) -> ToolError {
+        let instead = match refused {
+            Refused::LocalName(_) | Refused::Address(_) => format!(", or let the user {}", self.by_hand()),
+            _ => String::new(),
+        };
+        ToolError::argument(field, format!("cannot be fetched: the link {refused}{instead}"))
+    }
+
+    /// How the user gives a file whose link only the user can open.
+    fn by_hand(&self) -> String {
+        match self.how_to_hand_in() {
             Some(how) => format!("download it and hand it in: {how}"),
             None if self.caller.remote => "download it and give it as a data: URI".to_owned(),
             None => "download it and give the local path".to_owned(),
-        };
-        ToolError::argument(field, format!("cannot be fetched: {log_in}. Let the user {instead}"))
+        }
     }
 
     /// Resolves the argument `field`.

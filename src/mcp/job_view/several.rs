@@ -2,14 +2,14 @@
 
 use rmcp::ErrorData;
 use rmcp::handler::server::tool::{IntoCallToolResult, schema_for_output};
-use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, JsonObject};
+use rmcp::model::{CallToolResponse, CallToolResult, JsonObject};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::sync::Arc;
 
 use super::bounds::shorten;
 use super::{ErrorView, JobView, Says};
-use crate::mcp::result::both;
+use crate::mcp::result::Report;
 
 /// The most bytes of a result, with room for the message around it.
 const WHOLE: usize = 60 * 1024;
@@ -25,6 +25,9 @@ pub(crate) struct JobAnswer {
     /// One for each id of job_ids.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     jobs: Vec<JobView>,
+    // What to do now in the text, whose lines have the ids.
+    #[serde(skip)]
+    told: String,
 }
 
 impl JobAnswer {
@@ -33,36 +36,35 @@ impl JobAnswer {
     }
 
     pub(crate) fn one(view: JobView) -> Self {
-        Self { view, jobs: Vec::new() }
+        Self { view, jobs: Vec::new(), told: String::new() }
     }
 
     /// The views of several jobs, with the ids of those that have not ended.
     pub(crate) fn several(jobs: Vec<JobView>, open: &[String]) -> Self {
         let (all, failed) = (jobs.len(), jobs.iter().filter(|job| job.says == Says::Failure).count());
         let failures = if failed > 0 { format!(", {failed} of them with an error") } else { String::new() };
-        let next = if open.is_empty() {
-            format!("All {all} have ended{failures}.")
-        } else {
+        let next = |others: &str| {
+            if open.is_empty() {
+                return format!("All {all} have ended{failures}.");
+            }
             let ended = all.saturating_sub(open.len());
             format!(
-                "{ended} of {all} have ended{failures}. Call get_job with job_ids {} to wait for the others; they continue \
-                 regardless.",
-                open.join(", ")
+                "{ended} of {all} have ended{failures}. Call get_job with {others} to wait for the others; they continue \
+                 regardless."
             )
         };
+        let (told, next) =
+            (next("the job_ids that still run"), next(&format!("job_ids {}", open.join(", "))));
         let says = if failed == all { Says::Failure } else { Says::Success };
-        Self { view: JobView { next, says, ..JobView::default() }, jobs }
+        Self { view: JobView { next, says, ..JobView::default() }, jobs, told }
     }
 
     fn result(&self) -> Result<CallToolResult, ErrorData> {
-        let lines = self.jobs.iter().flat_map(JobView::short_lines).chain([self.view.next.clone()]);
-        let mut result = both(lines.collect::<Vec<_>>().join("\n"), self)?;
-        let files = self.jobs.iter().flat_map(|job| &job.files).map(super::FileView::link);
-        result.content.extend(files.map(ContentBlock::resource_link));
-        if self.view.says == Says::Failure {
-            result.is_error = Some(true);
-        }
-        Ok(result)
+        let report = self.jobs.iter().fold(Report::default(), |report, job| {
+            let links = job.files.iter().map(super::FileView::link);
+            links.fold(report.lines([job.brief_lines()]), |report, link| report.file([], Some(link)))
+        });
+        report.next(&self.told).failed(self.view.says == Says::Failure).result(self)
     }
 }
 
@@ -90,24 +92,13 @@ impl JobView {
         Self { job_id: Some(id), ..Self::error(error, next) }
     }
 
-    fn short_lines(&self) -> Vec<String> {
-        let head =
-            [self.job_id.as_deref(), self.status.as_deref(), self.kind.as_deref(), self.model.as_deref()];
-        let mut lines = vec![head.into_iter().flatten().collect::<Vec<_>>().join(" · ")];
-        for file in &self.files {
-            lines.push(format!("  {} ({})", file.place(), file.mime_type));
-            lines.extend(file.path.as_ref().map(|_| format!("  {}", file.uri)));
-        }
-        lines.extend(self.voice_id.as_ref().map(|voice| format!("  voice_id {voice}")));
-        lines.extend(self.text.as_ref().map(|text| {
-            let mut text = text.clone();
-            shorten(&mut text, 200);
-            format!("  {text}")
-        }));
-        lines.extend(self.cost.as_ref().map(|cost| format!("  {}", cost.line())));
-        lines.extend(self.warnings.iter().map(|warning| format!("  Note: {warning}")));
-        lines.extend(self.error.as_ref().map(|error| format!("  {}", error.lines(&self.next))));
-        lines
+    /// The view as one of several.
+    fn brief_lines(&self) -> String {
+        let error = self.error.as_ref().map(|error| error.lines(&self.next));
+        let (mut content, facts) = self.told().next(error.unwrap_or_default()).texts();
+        shorten(&mut content, 200);
+        let lines = facts.lines().chain(content.lines());
+        lines.collect::<Vec<_>>().join("\n  ")
     }
 }
 
@@ -167,7 +158,9 @@ mod tests {
                 assert!(said.contains(&format!("job-{n}")), "{n}");
             }
             assert!(
-                said.ends_with("job_ids job-3 to wait for the others; they continue regardless."),
+                said.ends_with(
+                    "with the job_ids that still run to wait for the others; they continue regardless."
+                ),
                 "{said}"
             );
         }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::media::download::folder::OutputProblem;
 use crate::media::download::link::FetchProblem;
-use crate::media::input::error::grouped;
+use crate::media::units::size;
 
 /// Space that a file must leave free, in bytes. A smaller file must leave its own size.
 const MARGIN: u64 = 16 * 1024 * 1024;
@@ -25,9 +25,9 @@ pub(crate) async fn check(folder: &Path, length: u64, here: u64) -> Result<(), F
     }
     match free(folder).await {
         Some(free) if !fits(missing, free) => Err(FetchProblem::Disk(format!(
-            "{} more bytes are needed, and only {} are free in {}",
-            grouped(missing),
-            grouped(free),
+            "{} more is needed, and only {} is free in {}",
+            size(missing),
+            size(free),
             folder.display()
         ))),
         _ => Ok(()),

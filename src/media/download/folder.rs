@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use crate::clock::age;
 use crate::media::download::file_name;
-use crate::media::input::error::{grouped, or_allow};
+use crate::media::input::error::or_allow;
 use crate::media::input::handle;
 use crate::media::input::roots::{Place, Roots, resolve};
 use crate::media::input::windows_path;
+use crate::media::units::size;
 
 /// The prefix of partial files. The dot hides them on Unix.
 pub(crate) const PREFIX: &str = ".minimax-";
@@ -63,8 +64,8 @@ pub enum OutputProblem {
     },
     /// The disk is almost full.
     #[error(
-        "{} has {} bytes free and needs at least {}. Free some space, or give another folder",
-        path.display(), grouped(*free), grouped(*least)
+        "{} has {} free and needs at least {}. Free some space, or give another folder",
+        path.display(), size(*free), size(*least)
     )]
     Full {
         /// The folder.

@@ -10,8 +10,8 @@ use reqwest::{Response, StatusCode};
 
 use crate::media::download::guard::{Guard, Refused};
 use crate::media::input::content::{Blob, Limits, check};
-use crate::media::input::error::grouped;
 use crate::media::probe::sniff::{self, HEAD};
+use crate::media::units::{above, size};
 
 /// Why a download failed, grouped by what helps. The message is a sentence. It never contains the query string of a
 /// link, which is a secret.
@@ -38,6 +38,9 @@ pub enum FetchProblem {
     /// The link leads to a web page instead of a file, often to a log-in page.
     #[error("the link leads to an HTML page instead of a file")]
     Page,
+    /// The link leads into a private network, which only the user's own programs reach.
+    #[error("the link {0}")]
+    Private(Refused),
     /// The content is wrong, or the link is not allowed. Another try does not help.
     #[error("{0}")]
     Wrong(String),
@@ -49,13 +52,16 @@ impl FetchProblem {
     }
 
     pub(crate) fn too_large(bytes: u64, limit: u64) -> Self {
-        Self::Wrong(format!("the file has {} bytes; the limit is {}", grouped(bytes), grouped(limit)))
+        Self::Wrong(format!("the file has {}", above(bytes, limit)))
     }
 }
 
 impl From<Refused> for FetchProblem {
     fn from(refused: Refused) -> Self {
-        Self::Wrong(format!("the link {refused}"))
+        match refused {
+            Refused::LocalName(_) | Refused::Address(_) => Self::Private(refused),
+            refused => Self::Wrong(format!("the link {refused}")),
+        }
     }
 }
 
@@ -190,8 +196,8 @@ where
 pub(crate) fn check_length(announced: Option<u64>, arrived: u64) -> Result<(), FetchProblem> {
     match announced {
         Some(announced) if announced != arrived => {
-            let (arrived, announced) = (grouped(arrived), grouped(announced));
-            Err(FetchProblem::transient(format!("{arrived} of {announced} bytes arrived")))
+            let (arrived, announced) = (size(arrived), size(announced));
+            Err(FetchProblem::transient(format!("{arrived} of {announced} arrived")))
         }
         _ => Ok(()),
     }

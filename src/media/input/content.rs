@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use data_encoding::BASE64;
 
-use crate::media::input::error::{InputProblem, grouped};
+use crate::media::input::error::InputProblem;
 use crate::media::input::handle;
 use crate::media::input::roots::Roots;
 use crate::media::probe::metadata::{self, Facts};
 use crate::media::probe::sniff::{self, Found, HEAD, Kind};
 use crate::media::secret_scan::{self, Finding};
+use crate::media::units::grouped;
 
 /// No endpoint needs a larger image, and decoding one could exhaust a server's memory.
 const PIXELS_MAX: u64 = 250_000_000;

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::media::units::above;
+
 /// Why an input cannot be used. Each message is a sentence without its subject, so that the caller can put the name
 /// of the argument in front. No message repeats the content of a file.
 #[derive(Debug, thiserror::Error)]
@@ -100,7 +102,7 @@ pub enum InputProblem {
     #[error("has no content (0 bytes)")]
     NoContent,
     /// The file is larger than the endpoint accepts.
-    #[error("is {} bytes; the limit is {}", grouped(*bytes), grouped(*limit))]
+    #[error("is {}", above(*bytes, *limit))]
     TooLarge {
         /// The actual size.
         bytes: u64,
@@ -145,19 +147,6 @@ impl InputProblem {
 
 const FORMS: &str = "give an absolute path, an https:// link, a data: URI, mm_file://ID, or the minimax:// URI \
                      of an earlier result";
-
-/// Formats 25000000 as `25,000,000`.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
 
 /// Continues a refusal with the line of configuration that would allow a path.
 pub(crate) fn or_allow(line: Option<&str>) -> String {

@@ -19,10 +19,11 @@ use crate::clock::{age, earliest, latest};
 use crate::media::download::file_name;
 use crate::media::download::folder::{PREFIX, SUFFIX};
 use crate::media::input::content::{Limits, check_secrets};
-use crate::media::input::error::{InputProblem, grouped};
+use crate::media::input::error::InputProblem;
 use crate::media::private;
 use crate::media::probe::metadata;
 use crate::media::probe::sniff::{self, HEAD};
+use crate::media::units::size;
 
 /// The free disk space to keep for the store, in bytes.
 const MARGIN: u64 = 64 * 1024 * 1024;
@@ -61,8 +62,8 @@ pub enum InboxProblem {
     Unfit(InputProblem),
     /// The owner has used up the quota.
     #[error(
-        "you have {files} files with {} bytes here already; the limit is {most_files} files with {} bytes",
-        grouped(*bytes), grouped(*most)
+        "you have {files} files of {} in all here already; the limit is {most_files} files of {}",
+        size(*bytes), size(*most)
     )]
     Quota {
         /// The number of files, including uploads in progress.

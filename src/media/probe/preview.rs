@@ -8,6 +8,8 @@ use image::imageops::{self, FilterType};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder as _, ImageReader, Rgb, RgbImage};
 
+use crate::media::units::size;
+
 /// The memory limit of a decoder: an RGB image of 80 million pixels. Larger images are refused by their header.
 const MEMORY: u64 = 256 * 1024 * 1024;
 const LONGEST_SIDE: u32 = 32_768;
@@ -94,8 +96,8 @@ fn decode(bytes: &Bytes) -> Result<DynamicImage, String> {
     let pixels = u64::from(width) * u64::from(height);
     if pixels > FREE_PIXELS && pixels / PIXELS_A_BYTE > bytes.len() as u64 {
         return Err(format!(
-            "is {width} x {height} pixels in {} bytes, which is suspicious; make it smaller, at most {} pixels",
-            bytes.len(),
+            "is {width} x {height} pixels in {}, which is suspicious; make it smaller, at most {} pixels",
+            size(bytes.len() as u64),
             FREE_PIXELS
         ));
     }

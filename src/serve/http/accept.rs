@@ -16,7 +16,7 @@ use serde_json::Value;
 use sse_stream::SseStream;
 
 use super::keepalive::{begin_in_time, events_of};
-use super::rpc::{MessageId, refusal};
+use super::rpc::{MessageId, of_message, refusal};
 use crate::telemetry::display;
 
 const JSON: &str = "application/json";
@@ -114,7 +114,11 @@ impl Format {
     async fn fit(self, response: Response, id: Option<RequestId>) -> Response {
         let (is_json, is_stream) = (is(&response, JSON), is(&response, EVENTS));
         if !response.status().is_success() {
-            return if is_json { response } else { as_error(response, id).await };
+            return match response.status() {
+                _ if is_json => response,
+                StatusCode::UNSUPPORTED_MEDIA_TYPE => no_message(response, id).await,
+                _ => of_message(response, id.as_ref()),
+            };
         }
         match self {
             Self::Message if is_stream => message_of(response, id).await,
@@ -147,21 +151,15 @@ pub fn is(response: &Response, kind: &str) -> bool {
     given.is_some_and(|given| given.starts_with(kind))
 }
 
-/// The service's refusals that are plain text, as JSON-RPC errors. The type was checked before, so 415 means that the
-/// body is no message.
-async fn as_error(response: Response, id: Option<RequestId>) -> Response {
-    let status = response.status();
+/// The service's refusal of a body that is no message. It has status 415, although the type was checked before.
+async fn no_message(response: Response, id: Option<RequestId>) -> Response {
     let text = to_bytes(response.into_body(), 64 * 1024).await.unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
-    if status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
-        let text = format!(
-            "the body is JSON, and not one message of MCP, such as {{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \
-             \"tools/list\"}} (lists of messages are not supported): {text}"
-        );
-        return refusal(StatusCode::BAD_REQUEST, ErrorCode::INVALID_REQUEST, &text, id.as_ref());
-    }
-    let code = if status.is_server_error() { ErrorCode::INTERNAL_ERROR } else { ErrorCode::INVALID_REQUEST };
-    refusal(status, code, &text, id.as_ref())
+    let text = format!(
+        "the body is JSON, and not one message of MCP, such as {{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \
+         \"tools/list\"}} (lists of messages are not supported): {}",
+        String::from_utf8_lossy(&text)
+    );
+    refusal(StatusCode::BAD_REQUEST, ErrorCode::INVALID_REQUEST, &text, id.as_ref())
 }
 
 /// The response in an event stream, without the notifications before it.

@@ -87,9 +87,9 @@ impl Access {
     /// What anyone could do if the server accepted calls without a token.
     pub fn danger(&self) -> &'static str {
         if self.caller_keys {
-            "whoever reaches it can use its disk and connections; a key of MiniMax's is no permission to"
+            "anyone who reaches it can use its disk and connections; a MiniMax key gives no permission to do so"
         } else {
-            "whoever reaches it can spend your money"
+            "anyone who reaches it can spend your money"
         }
     }
 
@@ -201,11 +201,11 @@ impl Access {
         match problem {
             Problem::Host => plain(
                 StatusCode::FORBIDDEN,
-                "This server does not answer to that name. Whoever runs it can add the name to MINIMAX_MCP_HOSTS.\n",
+                "This server does not answer to that name. Its operator can add the name to MINIMAX_MCP_HOSTS.\n",
             ),
             Problem::Origin => plain(
                 StatusCode::FORBIDDEN,
-                "Pages of that origin may not call this server. Whoever runs it can add the origin to MINIMAX_MCP_ORIGINS.\n",
+                "Pages of that origin may not call this server. Its operator can add the origin to MINIMAX_MCP_ORIGINS.\n",
             ),
             Problem::NoToken(mistake) => {
                 let mistake = mistake.map(|mistake| format!("{mistake}. ")).unwrap_or_default();
@@ -234,7 +234,7 @@ impl Access {
                 )
             }
             Problem::NoKeys => {
-                let text = "The identity provider's keys cannot be read now, so nobody can tell whether the token is good. \
+                let text = "The identity provider's keys cannot be read now, so the token could not be checked. \
                             Try again in a moment; the server's log says what went wrong.\n";
                 (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "10")], text).into_response()
             }

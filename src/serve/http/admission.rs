@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::LARGEST_BODY;
 use super::connections::Place;
 use super::held::holding;
-use super::rpc::{MessageId, refusal};
+use super::rpc::{MessageId, of_message, refusal};
 use crate::mcp::{Caller, RateLimiter};
 use crate::permits::{Exhausted, Permits, Reservation};
 use crate::serve::json::{self, Unfit};
@@ -141,12 +141,15 @@ pub async fn admit(State(admission): State<Admission>, request: Request, next: N
         Err(unfit @ Unfit::Syntax(_)) => {
             return refusal(StatusCode::BAD_REQUEST, unfit.code(), &unfit.to_string(), id.as_ref());
         }
-        Err(unfit) => return (StatusCode::PAYLOAD_TOO_LARGE, sentence(&unfit)).into_response(),
+        Err(unfit) => {
+            let refused = (StatusCode::PAYLOAD_TOO_LARGE, sentence(&unfit)).into_response();
+            return of_message(refused, id.as_ref());
+        }
     };
-    parts.extensions.insert(MessageId(id));
+    parts.extensions.insert(MessageId(id.clone()));
     let more = (values / VALUES_A_REQUEST).saturating_add(body.len() / BYTES_A_REQUEST);
     if let Some(refusal) = admission.too_many(&caller, u32::try_from(more).unwrap_or(u32::MAX)) {
-        return refusal;
+        return of_message(refusal, id.as_ref());
     }
     // Half of the memory is free again after parsing, so reserve the two halves separately.
     let half = json::in_memory(body.len(), values) / 2;
@@ -154,11 +157,11 @@ pub async fn admit(State(admission): State<Admission>, request: Request, next: N
     if let Some(memory) = parts.extensions.get::<Reservation>().filter(|_| half > SMALL / 2) {
         match memory.grow(half, PATIENCE).await {
             Ok(()) => {}
-            Err(short) => return no_memory(short),
+            Err(short) => return of_message(no_memory(short), id.as_ref()),
         }
         match admission.memory.take(&caller, half.div_ceil(1024), PATIENCE).await {
             Ok(permit) => parsing = Some(permit),
-            Err(short) => return no_memory(short),
+            Err(short) => return of_message(no_memory(short), id.as_ref()),
         }
     }
     drop(unread);

@@ -7,6 +7,7 @@
 mod accept;
 pub mod access;
 mod admission;
+mod cancel;
 mod choose;
 mod connection;
 mod connections;
@@ -48,6 +49,7 @@ use super::{LINGER_AFTER_SIGNAL, resume, signal};
 use crate::mcp::Server;
 use access::{Access, check_caller, check_place, is_private};
 use admission::{Admission, admit, count};
+use cancel::{Cancellable, cancellable};
 use connection::{SLOWEST, connection};
 use connections::Connections;
 use sse::Sessions;
@@ -192,6 +194,7 @@ fn app<H: ServerHandler + Clone>(
     let known = at_mcp(handler, config)
         .layer(from_fn(accept::negotiate))
         .layer(chosen)
+        .layer(from_fn_with_state(Cancellable::default(), cancellable))
         .layer(admitted)
         .merge(sse.unwrap_or_default())
         .merge(uploads::routes(server))
@@ -216,6 +219,7 @@ fn app<H: ServerHandler + Clone>(
         .merge(home)
         .fallback(async || (StatusCode::NOT_FOUND, "MCP is at /mcp.\n"))
         .layer(from_fn_with_state(Arc::clone(&access), check_place))
+        .layer(from_fn(rpc::in_format))
         .layer(from_fn_with_state(access, cors::cors))
         .layer(RequestBodyTimeoutLayer::new(SLOWEST))
         .layer(from_fn(request::identify));

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::config::{HttpSettings, TokenRow, read_tokens};
 use crate::mcp::Caller;
+use crate::money::Currency;
 use crate::telemetry::in_words;
 
 /// How often a request checks the file for changes.
@@ -31,7 +32,7 @@ pub(super) struct Tokens {
 #[derive(Debug)]
 struct File {
     path: PathBuf,
-    currency: &'static str,
+    currency: Currency,
     seen: Mutex<Seen>,
 }
 
@@ -114,7 +115,7 @@ impl Tokens {
             Ok(rows) => {
                 seen.problem = None;
                 if *self.rows() != rows {
-                    tracing::info!(tokens = rows.len(), "the token file has changed and was read anew");
+                    tracing::info!(tokens = rows.len(), "the token file has changed and was read again");
                     *self.rows.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rows);
                 }
             }
@@ -136,7 +137,7 @@ async fn stamp_of(path: &Path) -> Option<Stamp> {
 }
 
 /// Reads a token file with amounts in `currency`. The error is a sentence.
-pub async fn read(path: &Path, currency: &str) -> Result<Vec<TokenRow>, String> {
+pub async fn read(path: &Path, currency: Currency) -> Result<Vec<TokenRow>, String> {
     let text = tokio::fs::read_to_string(path).await;
     let text = text.map_err(|error| {
         format!("MINIMAX_MCP_TOKEN_FILE {} cannot be read: {}", path.display(), in_words(&error))

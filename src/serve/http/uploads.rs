@@ -223,15 +223,13 @@ fn refused(problem: Problem) -> Response {
 fn advice(problem: &UploadProblem) -> &'static str {
     match problem {
         UploadProblem::Unfit(Unfit::TooLarge { .. }) => {
-            " Whoever runs this server can raise MINIMAX_MCP_UPLOAD_MAX_MB; a link to the file needs no upload."
+            " The operator of this server can raise MINIMAX_MCP_UPLOAD_MAX_MB; a link to the file needs no upload."
         }
         UploadProblem::Quota { .. } => {
-            " DELETE /uploads/ID/NAME removes one, and each goes by itself after a while; whoever runs this server can \
+            " DELETE /uploads/ID/NAME removes one, and each is deleted by itself after a while; the operator can \
              raise MINIMAX_MCP_UPLOAD_TOTAL_MB."
         }
-        UploadProblem::NoRoom | UploadProblem::Failed(_) => {
-            " Whoever runs this server finds more in its log."
-        }
+        UploadProblem::NoRoom | UploadProblem::Failed(_) => " The server's log says more.",
         UploadProblem::Unfit(_) => "",
     }
 }

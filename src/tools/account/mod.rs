@@ -14,9 +14,9 @@ use crate::config::{KeyKind, Region, Toolset};
 use crate::facts::{Class, facts};
 use crate::mcp::ToolSpec;
 use crate::mcp::job_view::time;
-use crate::mcp::result::both;
+use crate::mcp::result::Report;
 use crate::mcp::{Server, ToolError};
-use crate::tools::account::spending::{BudgetView, Money, SpendingView};
+use crate::tools::account::spending::{BudgetView, SpendingView, Summary};
 
 pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec::free("check_account", Toolset::Account)];
 
@@ -45,6 +45,9 @@ struct Account {
     lines: Vec<String>,
     #[serde(skip)]
     sandbox: bool,
+    // What a person should know; the figures explain themselves.
+    #[serde(skip)]
+    problems: Vec<String>,
     /// What each figure means.
     notes: Vec<String>,
 }
@@ -112,7 +115,7 @@ impl Account {
         kind: KeyKind,
         windows: Result<Vec<Window>, ApiError>,
         balance: Result<Balance, ApiError>,
-        money: Money,
+        money: Summary,
     ) -> Self {
         let config = server.config();
         let (region, other) = match config.region {
@@ -139,6 +142,7 @@ impl Account {
                 format!("key_kind: the key {about}. A hint, no proof."),
             ]
         };
+        let mut problems = config.warnings.clone();
         notes.extend(config.warnings.iter().map(|warning| format!("setting: {warning}")));
         let windows = match windows {
             Ok(windows) => {
@@ -150,23 +154,30 @@ impl Account {
                 windows.iter().map(WindowView::of).collect()
             }
             Err(error) => {
+                problems.extend(
+                    (!is_expected(&error)).then(|| format!("the plan is not known: {}", why(&error))),
+                );
                 notes.push(format!("windows: none, {}.", why(&error)));
                 Vec::new()
             }
         };
-        let currency = config.currency();
+        let currency = config.currency().as_str();
         let balance = match balance {
             Ok(balance) => {
                 notes.extend(BALANCE_NOTES.iter().map(|note| (*note).to_owned()));
                 Some(BalanceView::of(balance, currency))
             }
             Err(error) => {
+                problems.extend(
+                    (!is_expected(&error)).then(|| format!("the balance is not known: {}", why(&error))),
+                );
                 notes.push(format!("balance: none, {}.", why(&error)));
                 None
             }
         };
-        let Money { spending, budgets, lines, notes: about_money } = money;
+        let Summary { spending, budgets, lines, notes: about_money, problem } = money;
         notes.extend(about_money);
+        problems.extend(problem);
         Self {
             host: config.host.clone(),
             region,
@@ -177,16 +188,17 @@ impl Account {
             budgets,
             lines,
             sandbox: config.is_sandbox(),
+            problems,
             notes,
         }
     }
 }
 
 const WINDOW_NOTES: &[&str] = &[
-    "left_percent: what is left of the short window (about 5 hours), which starts anew at ends_at.",
-    "week_left_percent: what is left of the week, any boost of the plan counted in; it starts anew at week_ends_at.",
-    "counts: MiniMax has reported used and remaining counts under the same name, so the percentages are what to trust.",
-    "At 0 percent calls are refused with code 2056 until the window starts anew.",
+    "left_percent: what is left of the short window (about 5 hours), which starts again at ends_at.",
+    "week_left_percent: what is left of the week, any boost of the plan included; it starts again at week_ends_at.",
+    "counts: as MiniMax reports them, used or remaining; rely on the percentages.",
+    "At 0 percent calls are refused with code 2056 until the window starts again.",
 ];
 
 const BALANCE_NOTES: &[&str] = &[
@@ -194,6 +206,12 @@ const BALANCE_NOTES: &[&str] = &[
     "cash, voucher, credit: where that comes from (paid in, given, lent). owed: what is still to be paid.",
     "currency: by the region; MiniMax reports amounts without one.",
 ];
+
+/// Whether MiniMax shows this only to the other kind of key.
+fn is_expected(error: &ApiError) -> bool {
+    matches!(error, ApiError::Refused { status: 404, .. })
+        || matches!(error.class(), Class::Auth | Class::Quota)
+}
 
 fn why(error: &ApiError) -> String {
     match error {
@@ -246,14 +264,20 @@ impl WindowView {
             return format!("{}: not in the plan", self.models);
         }
         let part = |name: &str, percent: Option<f64>, end: &Option<String>| match (percent, end) {
-            (Some(percent), Some(end)) => format!("{name} {percent} % left until {end}"),
+            (Some(percent), Some(end)) => format!("{name} {percent} % left until {}", minute(end)),
             (Some(percent), None) => format!("{name} {percent} % left"),
             (None, _) => format!("{name} without a limit"),
         };
         let window = part("window", self.left_percent, &self.ends_at);
         let week = part("week", self.week_left_percent, &self.week_ends_at);
-        format!("{}: {window}; {week} (counts: {})", self.models, self.counts)
+        format!("{}: {window}; {week}", self.models)
     }
+}
+
+/// A moment without its seconds: `2026-11-29 21:00 UTC`.
+fn minute(at: &str) -> String {
+    let parsed = at.parse::<jiff::Timestamp>();
+    parsed.map_or_else(|_| at.to_owned(), |at| at.strftime("%Y-%m-%d %H:%M UTC").to_string())
 }
 
 impl BalanceView {
@@ -269,10 +293,7 @@ impl BalanceView {
     }
 
     fn line(&self) -> String {
-        format!(
-            "Balance: {} {} available (cash {}, voucher {}, credit {}), {} owed",
-            self.available, self.currency, self.cash, self.voucher, self.credit, self.owed
-        )
+        format!("Balance: {} {} available, {} owed", self.available, self.currency, self.owed)
     }
 }
 
@@ -283,11 +304,12 @@ impl IntoCallToolResult for Account {
         } else {
             format!("{} ({}), key: {}", self.host, self.region, self.key_kind)
         };
-        let lines = std::iter::once(head)
-            .chain(self.windows.iter().map(WindowView::line))
-            .chain(self.balance.as_ref().map(BalanceView::line))
-            .chain(self.lines.iter().cloned())
-            .chain(self.notes.iter().cloned());
-        Ok(both(lines.collect::<Vec<_>>().join("\n"), &self)?.into())
+        let report = Report::default()
+            .head([head])
+            .lines(self.windows.iter().map(WindowView::line))
+            .lines(self.balance.as_ref().map(BalanceView::line))
+            .lines(self.lines.iter().cloned())
+            .notes(&self.problems);
+        Ok(report.result(&self)?.into())
     }
 }

@@ -7,12 +7,13 @@ use crate::config::KeyKind;
 use crate::jobs::{Limit, Spending, Spent};
 use crate::mcp::Server;
 use crate::mcp::caller_key::Payer;
-use crate::mcp::checkout::money::{amount, held_words, money};
+use crate::mcp::checkout::budget::held_words;
+use crate::money::{Currency, Money};
 
 /// By this server's records, which know nothing of what other programs spend.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct SpendingView {
-    currency: String,
+    currency: Currency,
     /// In 24 hours, by all servers that share the records.
     last_day: SpentView,
     /// By this server since its start.
@@ -22,13 +23,13 @@ pub(crate) struct SpendingView {
 /// A sum and its parts.
 #[derive(Debug, Serialize, JsonSchema)]
 struct SpentView {
-    total: f64,
+    total: Money,
     /// By MiniMax's count, else by the estimate.
-    settled: f64,
+    settled: Money,
     /// For what has not ended.
-    reserved: f64,
+    reserved: Money,
     /// For what may have been billed.
-    unknown: f64,
+    unknown: Money,
     /// Calls without a known price.
     unpriced_calls: i64,
 }
@@ -37,42 +38,44 @@ struct SpentView {
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct BudgetView {
     setting: String,
-    limit: f64,
+    limit: Money,
     #[serde(skip_serializing_if = "Option::is_none")]
-    spent: Option<f64>,
+    spent: Option<Money>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    left: Option<f64>,
-    currency: String,
+    left: Option<Money>,
+    currency: Currency,
 }
 
 /// Spending and budgets, with their text lines and notes.
 #[derive(Debug, Default)]
-pub(crate) struct Money {
+pub(crate) struct Summary {
     pub(crate) spending: Vec<SpendingView>,
     pub(crate) budgets: Vec<BudgetView>,
     pub(crate) lines: Vec<String>,
     pub(crate) notes: Vec<String>,
+    /// Why the spending is not known.
+    pub(crate) problem: Option<String>,
 }
 
 impl SpentView {
     fn of(spent: &Spent) -> Self {
         Self {
-            total: amount(spent.total()),
-            settled: amount(spent.settled),
-            reserved: amount(spent.reserved),
-            unknown: amount(spent.unknown),
+            total: spent.total,
+            settled: spent.settled,
+            reserved: spent.reserved,
+            unknown: spent.unknown,
             unpriced_calls: spent.unpriced,
         }
     }
 }
 
 /// What was spent and what may be. Unreadable records become a note and do not fail the tool.
-pub(super) async fn spent(server: &Server) -> Money {
+pub(super) async fn spent(server: &Server) -> Summary {
     let currency = server.config().currency();
     let spending = server.jobs().spending(currency).await;
     let own = match server.caller().budget_day {
         Some(_) => server.jobs().spent_by(server.principal(), currency).await,
-        None => Ok(Spent::default()),
+        None => Ok(Spent::nothing(currency)),
     };
     match (spending, own) {
         (Ok(spending), Ok(own)) => told(server, &spending, own),
@@ -80,24 +83,24 @@ pub(super) async fn spent(server: &Server) -> Money {
     }
 }
 
-fn told(server: &Server, spending: &[Spending], own: Spent) -> Money {
-    let mut all = Money::default();
+fn told(server: &Server, spending: &[Spending], own: Spent) -> Summary {
+    let mut all = Summary::default();
     for Spending { currency, day, process } in spending {
         all.spending.push(SpendingView {
-            currency: currency.clone(),
+            currency: *currency,
             last_day: SpentView::of(day),
             process: SpentView::of(process),
         });
         all.lines.push(format!(
-            "Spent through this server: {} in the last 24 hours{}, {} since its start",
-            money(day.total(), currency),
+            "Spent via this server: {} in the last 24 hours{}, {} since its start",
+            day.total.sum_tag(),
             held_words(day),
-            money(process.total(), currency)
+            process.total.sum_tag()
         ));
     }
-    let first = spending.first();
-    let (day, process) = first.map(|first| (first.day, first.process)).unwrap_or_default();
     let (budgets, currency) = (server.config().budgets, server.config().currency());
+    let nothing = Spent::nothing(currency);
+    let (day, process) = spending.first().map_or((nothing, nothing), |first| (first.day, first.process));
     let limits = [
         (server.checkout.budget.limit_name(Limit::Principal), server.caller().budget_day, Some(own)),
         (server.checkout.budget.limit_name(Limit::Day), budgets.day, Some(day)),
@@ -109,15 +112,15 @@ fn told(server: &Server, spending: &[Spending], own: Spent) -> Money {
         let Some(limit) = limit else { continue };
         // A caller with a key of its own must not see what other callers spent.
         let spent = spent.filter(|_| server.payer() != Payer::Caller);
-        let left = spent.map(|spent| limit.saturating_sub(spent.total()).max(0));
-        let words = left.map(|left| format!(", {} left", money(left, currency))).unwrap_or_default();
-        all.lines.push(format!("{setting}: {}{words}", money(limit, currency)));
+        let left = spent.map(|spent| limit.left_after(spent.total));
+        let words = left.map(|left| format!(", {} left", left.sum_tag())).unwrap_or_default();
+        all.lines.push(format!("{setting}: {}{words}", limit.sum_tag()));
         all.budgets.push(BudgetView {
             setting,
-            limit: amount(limit),
-            spent: spent.map(|spent| amount(spent.total())),
-            left: left.map(amount),
-            currency: currency.to_owned(),
+            limit,
+            spent: spent.map(|spent| spent.total),
+            left,
+            currency,
         });
     }
     all.notes.push(
@@ -139,14 +142,19 @@ fn told(server: &Server, spending: &[Spending], own: Spent) -> Money {
         );
     }
     if day.unpriced > 0 {
-        all.notes.push(format!(
-            "spending: {} calls of the last 24 hours have no known price and count as nothing.",
-            day.unpriced
-        ));
+        let calls =
+            if day.unpriced == 1 { "1 call has".to_owned() } else { format!("{} calls have", day.unpriced) };
+        let unpriced = format!("{calls} no known price and count as $0");
+        if let Some(line) = all.lines.first_mut() {
+            line.push_str("; ");
+            line.push_str(&unpriced);
+        }
+        all.notes.push(format!("spending: {unpriced}, of those in the last 24 hours."));
     }
     all
 }
 
-fn without(problem: &str, advice: &str) -> Money {
-    Money { notes: vec![format!("spending: unknown, {problem}. {advice}")], ..Money::default() }
+fn without(problem: &str, advice: &str) -> Summary {
+    let problem = format!("spending: unknown, {problem}. {advice}");
+    Summary { notes: vec![problem.clone()], problem: Some(problem), ..Summary::default() }
 }

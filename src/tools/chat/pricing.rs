@@ -3,10 +3,10 @@
 use serde_json::Value;
 
 use crate::api::{Ask, Usage};
-use crate::facts::{TextModel, TokenPrice, facts, rounded};
+use crate::facts::{TextModel, TokenPrice, facts};
 use crate::jobs::Cost;
 use crate::mcp::{Bill, Server, ToolError};
-use crate::tools::chat::rules::row_of;
+use crate::money::Money;
 
 /// The number of web searches in the upper bound. MiniMax decides how many it makes.
 const SEARCHES: u64 = 10;
@@ -72,12 +72,12 @@ pub(super) fn ceiling(server: &Server, ask: &Ask) -> Cost {
 }
 
 fn bound(server: &Server, ask: &Ask, input: Input, max_tokens: Option<u32>) -> Cost {
-    let Some(row) = row_of(&ask.model) else { return price(server, ask, None) };
+    let Some(row) = facts().text(&ask.model) else { return price(server, ask, None) };
     let Bound { input, output } = Bound::of(input, max_tokens, row);
     let searches = ask.web_search.then_some(SEARCHES);
     let mut usage = Usage { input, output, searches, ..Usage::default() };
     // Writing to the cache may cost more than reading without one.
-    let dear = |price: TokenPrice| price.cache_write.is_some_and(|write| write > price.input);
+    let dear = |price: TokenPrice| price.cache_write.is_some_and(|write| !write.is_within(price.input));
     if row.price(input, server.config().currency()).is_some_and(dear) {
         usage.cache_write = Some(input);
     }
@@ -92,11 +92,11 @@ fn bound(server: &Server, ask: &Ask, input: Input, max_tokens: Option<u32>) -> C
     cost
 }
 
-/// The cost that a gateway reported in US dollars, in place of a price by the table.
-pub(crate) fn reported(cost: Cost, reported: Option<f64>) -> Cost {
-    match reported.filter(|_| cost.currency == "USD") {
+/// The cost that a gateway reported, in place of a price by the table in the same currency.
+pub(crate) fn reported(cost: Cost, reported: Option<Money>) -> Cost {
+    match reported.filter(|reported| reported.currency() == cost.currency) {
         Some(amount) => Cost {
-            actual: Some(rounded(amount)),
+            actual: Some(amount.rounded()),
             basis: Some("as the gateway reported it".to_owned()),
             ..cost
         },
@@ -107,7 +107,7 @@ pub(crate) fn reported(cost: Cost, reported: Option<f64>) -> Cost {
 /// Chooses `max_tokens` where a limit applies and the caller has named none: without it, the price of the longest
 /// possible answer would be reserved, which is more than most limits leave. Returns a note for the caller.
 pub(super) async fn fit(server: &Server, ask: &mut Ask) -> Result<Option<String>, ToolError> {
-    let Some(row) = row_of(&ask.model).filter(|_| ask.max_tokens.is_none()) else { return Ok(None) };
+    let Some(row) = facts().text(&ask.model).filter(|_| ask.max_tokens.is_none()) else { return Ok(None) };
     if !server.checkout.budget.is_limited() {
         return Ok(None);
     }
@@ -117,7 +117,8 @@ pub(super) async fn fit(server: &Server, ask: &mut Ask) -> Result<Option<String>
     ask.max_tokens = Some(most);
     let input = Input::of(ask);
     let price = |tokens: u32| bound(server, ask, input, Some(tokens)).ceiling();
-    let fits = |limit: i64| longest(most, |tokens| price(tokens).is_some_and(|price| price <= limit));
+    let fits =
+        |limit: Money| longest(most, |tokens| price(tokens).is_some_and(|price| price.is_within(limit)));
     // Above this price a person is asked, so a useful answer below it is better.
     let unasked = server.config().budgets.confirm_above;
     let (tokens, why) = match (room, unasked) {
@@ -174,22 +175,25 @@ pub(super) fn last_words(ask: &Ask) -> String {
 /// The price of an answer by its tokens.
 pub(super) fn price(server: &Server, ask: &Ask, usage: Option<Usage>) -> Cost {
     let currency = server.config().currency();
-    let mut cost = Cost { currency: currency.to_owned(), ..Cost::default() };
+    let mut cost = Cost::unknown(currency);
     let Some(usage) = usage else { return cost };
-    let Some(price) = row_of(&ask.model).and_then(|row| row.price(usage.input, currency)) else {
+    let Some(price) = facts().text(&ask.model).and_then(|row| row.price(usage.input, currency)) else {
         return cost;
     };
     let (read, written) = (usage.cache_read.unwrap_or_default(), usage.cache_write.unwrap_or_default());
     let fresh = usage.input.saturating_sub(read).saturating_sub(written);
     let dear = ask.service_tier.as_deref() == Some("priority");
-    let factor = if dear { facts().priority_factor() } else { 1.0 };
-    let searches = usage.searches.and_then(|count| facts().searches(count, currency)).unwrap_or_default();
-    cost.actual = Some(rounded(price.of([fresh, usage.output, read, written]) * factor + searches));
-    let tier = if dear { ", times 1.5 for priority" } else { "" };
+    let factor = facts().priority_factor();
+    let searches = usage.searches.and_then(|count| facts().searches(count, currency));
+    let tokens = price.of([fresh, usage.output, read, written]);
+    let tokens = if dear { tokens.and_then(|price| price.times(factor)) } else { tokens };
+    let total = tokens.and_then(|price| price.checked_add(searches.unwrap_or(Money::zero(currency))));
+    cost.actual = total.map(Money::rounded);
+    let tier = if dear { format!(", times {factor} for priority") } else { String::new() };
     cost.basis = Some(format!(
         "{} in and {} out {currency} a million tokens{tier}, prices of {}",
-        price.input,
-        price.output,
+        price.input.amount(),
+        price.output.amount(),
         facts().as_of
     ));
     cost

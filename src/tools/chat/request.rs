@@ -11,9 +11,11 @@ use crate::facts::facts;
 use crate::jobs::{Conversation, Said};
 use crate::mcp::inputs::Takes;
 use crate::mcp::{Server, ToolError};
+use crate::media::units::above;
 use crate::media::{Kind, Limits, Reference};
 use crate::tools::chat::input::{ChatInput, Message};
-use crate::tools::chat::rules::{Rules, sent_name};
+use crate::tools::chat::rules::Rules;
+use crate::tools::model_name::{ModelNames, fitting};
 
 /// OpenAI API > image formats and sizes.
 const IMAGE: Takes = Takes {
@@ -58,13 +60,14 @@ pub(crate) struct Talk {
 /// Checks a call completely. Large videos are uploaded if it will be bought.
 pub(super) async fn talk(server: &Server, input: &ChatInput, purpose: Purpose) -> Result<Talk, ToolError> {
     let kept = kept(server, input.conversation_id.as_deref()).await?;
-    let protocol = protocol(input.api, kept.as_ref())?;
+    let (protocol, note) = protocol(input, kept.as_ref())?;
     let named = input.model.as_deref().or(kept.as_ref().map(|kept| kept.model.as_str()));
     let default_model = server.config().defaults.text_model.as_deref();
     let wanted = named.or(default_model).unwrap_or(facts().text_default());
-    let model = sent_name(wanted, server.api().is_gateway());
+    let model = ModelNames::of(server).sent(wanted);
     let rules = Rules::new(protocol, &model);
     let mut warnings = rules.warnings();
+    warnings.extend(note);
     let (thinking, effort) = rules.thinking(input.thinking, input.effort.as_deref(), &mut warnings)?;
     rules.check(input, &mut warnings)?;
     let mut conversation = kept.unwrap_or_else(|| Conversation {
@@ -188,9 +191,10 @@ async fn medium(
     Ok(Medium::Video(server.inputs.resolve(field, text, &takes, purpose == Purpose::Rehearse).await?))
 }
 
-fn protocol(wanted: Option<Protocol>, kept: Option<&Conversation>) -> Result<Protocol, ToolError> {
+/// The protocol. A call that names none and begins a conversation gets one that can do what it asks, with a note.
+fn protocol(input: &ChatInput, kept: Option<&Conversation>) -> Result<(Protocol, Option<String>), ToolError> {
     let own = kept.and_then(|kept| Protocol::named(&kept.api));
-    match (wanted, own) {
+    match (input.api, own) {
         (Some(wanted), Some(own)) if wanted != own => {
             let problem = format!(
                 "is {}, and this conversation was begun with {}; leave api out or give {1}",
@@ -199,8 +203,29 @@ fn protocol(wanted: Option<Protocol>, kept: Option<&Conversation>) -> Result<Pro
             );
             Err(ToolError::argument("api", problem))
         }
-        (wanted, own) => Ok(own.or(wanted).unwrap_or_default()),
+        (None, None) => Ok(fitting_protocol(input)),
+        (wanted, own) => Ok((own.or(wanted).unwrap_or_default(), None)),
     }
+}
+
+fn fitting_protocol(input: &ChatInput) -> (Protocol, Option<String>) {
+    let usual = Protocol::default();
+    let format = input.response_format.as_ref().map(|format| format.get("type").and_then(Value::as_str));
+    let lack = |api: &str| {
+        let row = facts().text_protocol(api)?;
+        let has = |kind: Option<&str>| row.formats.iter().any(|known| Some(known.as_str()) == kind);
+        let options = [
+            ("web_search", input.web_search == Some(true) && !row.web_search),
+            ("response_format", format.is_some_and(|kind| !has(kind))),
+            ("service_tier", input.service_tier.is_some() && !row.tiers),
+            ("effort", input.effort.is_some() && !row.efforts),
+        ];
+        let (option, _) = options.iter().find(|(_, lacks)| *lacks)?;
+        Some(format!("does not take {option}"))
+    };
+    let (chosen, notes) = fitting(usual.word().to_owned(), facts().text_protocol_names(), lack);
+    let note = notes.into_iter().next().map(|note| format!("api {note}"));
+    (Protocol::named(&chosen).unwrap_or(usual), note)
 }
 
 fn said(role: Speaker, text: &str) -> Turn {
@@ -317,7 +342,6 @@ fn check_size(ask: &Ask) -> Result<(), ToolError> {
     if bytes <= BODY_LIMIT {
         return Ok(());
     }
-    let problem =
-        format!("make a request of {bytes} bytes; at most {BODY_LIMIT} are taken. Give media as URLs");
+    let problem = format!("make a request of {}. Give media as URLs", above(bytes as u64, BODY_LIMIT as u64));
     Err(ToolError::argument("messages", problem))
 }

@@ -14,29 +14,12 @@ pub(crate) struct Rules {
     pub(crate) row: Option<&'static TextModel>,
 }
 
-/// The row of a model, whatever the case of its name and with or without the vendor's prefix.
-pub(crate) fn row_of(model: &str) -> Option<&'static TextModel> {
-    let name = facts().canonical(model);
-    let short =
-        |row: &TextModel| row.model.split_once('-').is_some_and(|(_, rest)| rest.eq_ignore_ascii_case(&name));
-    let found = facts().text_models().iter().find(|row| row.model.eq_ignore_ascii_case(&name));
-    found.or_else(|| facts().text_models().iter().find(|row| short(row)))
-}
-
-/// The name to send for a model. MiniMax gets its own spelling of a known model. A gateway has names of its own.
-pub(crate) fn sent_name(model: &str, gateway: bool) -> String {
-    if gateway {
-        return model.trim().to_owned();
-    }
-    row_of(model).map_or_else(|| facts().canonical(model), |row| row.model.clone())
-}
-
 impl Rules {
     pub(crate) fn new(protocol: Protocol, model: &str) -> Self {
         static UNKNOWN: std::sync::LazyLock<TextProtocol> = std::sync::LazyLock::new(TextProtocol::default);
         // A test proves that each protocol has a row.
         let row = facts().text_protocol(protocol.word()).unwrap_or(&UNKNOWN);
-        Self { protocol: row, model: model.to_owned(), row: row_of(model) }
+        Self { protocol: row, model: model.to_owned(), row: facts().text(model) }
     }
 
     pub(crate) fn warnings(&self) -> Vec<String> {

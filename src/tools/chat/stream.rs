@@ -65,7 +65,7 @@ pub(super) async fn answer(
             let cost = pricing::reported(pricing::price(server, &ask, usage), told);
             let cost = server.checkout.budget.counted("chat", cost);
             held.settle(cost.actual).await;
-            view.cost = CostView::of(&cost);
+            view.cost = Some(CostView::of(&cost));
             conversation.said.messages = std::mem::take(&mut ask.messages);
             conversation.said.messages.extend(said);
             keep(server, &conversation, &mut view).await;
@@ -112,6 +112,7 @@ async fn hear(server: &Server, ask: &Ask, call: &RequestContext<RoleServer>) -> 
             Err(error) => return (Reply::default(), End::Broken(error)),
         };
         turn.start();
+        let key = api.key_count();
         let (reply, end) = match notes.during(api.chat(ask)).await {
             None => (Reply::default(), End::Cancelled),
             Some(Err(error)) => (Reply::default(), End::Broken(error)),
@@ -130,7 +131,11 @@ async fn hear(server: &Server, ask: &Ask, call: &RequestContext<RoleServer>) -> 
         let Err(error) = answer else { return (reply, End::Whole) };
         // Generated text proves that the request was accepted.
         let untouched = !has_begun(&reply);
-        let pause = retry::pause(Nature::Text, &error, tries, chance()).filter(|_| untouched);
+        let pause = match retry::pause(Nature::Text, &error, tries, chance()) {
+            None if api.has_newer_key(key, &error).await => Some(Duration::ZERO),
+            pause => pause,
+        };
+        let pause = pause.filter(|_| untouched);
         let Some(pause) = pause else { return (reply, End::Broken(error)) };
         tracing::info!(%error, ?pause, "not taken; it is sent again");
         notes.doing = format!("waiting to send again ({error})");
@@ -210,7 +215,7 @@ pub(super) async fn count(server: &Server, talk: Talk) -> Result<Tokens, ToolErr
     Ok(Tokens {
         input_tokens,
         model: ask.model,
-        cost: CostView::of(&cost),
+        cost: Some(CostView::of(&cost)),
         warnings,
         next: "Nothing was bought. Call chat with the same arguments to buy the answer.".to_owned(),
     })

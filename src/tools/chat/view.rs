@@ -2,14 +2,15 @@
 
 use rmcp::ErrorData;
 use rmcp::handler::server::tool::IntoCallToolResult;
-use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, Resource};
+use rmcp::model::CallToolResponse;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::api::{Reply, ToolCall, Usage};
 use crate::jobs::Cost;
 use crate::mcp::job_view::DRY_RUN;
-use crate::mcp::job_view::{CostView, ErrorView, sentence};
+use crate::mcp::job_view::{CostView, ErrorView};
+use crate::mcp::result::{Report, local_link};
 
 /// An answer of a text model. What is absent is unknown.
 #[derive(Debug, Default, Serialize, JsonSchema)]
@@ -91,7 +92,7 @@ impl ChatView {
     /// What a call would cost at most.
     pub(crate) fn rehearsed(model: String, cost: &Cost, warnings: Vec<String>) -> Self {
         let (model, next) = (Some(model), DRY_RUN.to_owned());
-        Self { model, cost: CostView::of(cost), warnings, next, ..Self::default() }
+        Self { model, cost: Some(CostView::of(cost)), warnings, next, ..Self::default() }
     }
 
     /// Sets the advice after a complete answer.
@@ -118,28 +119,28 @@ impl ChatView {
         };
     }
 
-    fn lines(&self) -> String {
-        let mut lines = Vec::new();
-        if let Some(error) = &self.error {
-            lines.push(sentence(&error.message));
-            if self.text.is_some() {
-                lines.push("The part of the answer that arrived:".to_owned());
-            }
-        }
-        lines.extend(self.text.clone());
-        let calls = self.tool_calls.iter();
-        lines.extend(calls.map(|call| format!("Tool call {}: {} {}", call.id, call.name, call.arguments)));
-        lines.extend(self.path.as_ref().map(|path| format!("The whole text: {path}")));
-        let finish = self.finish_reason.as_ref().map(|reason| format!("finish_reason {reason}"));
-        let id = self.conversation_id.as_ref().map(|id| format!("conversation_id {id}"));
+    fn report(&self) -> Report {
+        let call = |call: &CallView| format!("Tool call {}: {} {}", call.id, call.name, call.arguments);
+        let finish = self.finish_reason.as_deref().filter(|reason| *reason != "stop");
         let usage = self.usage.as_ref().map(UsageView::words);
-        let facts: Vec<_> = [self.model.clone(), finish, usage, id].into_iter().flatten().collect();
-        lines.push(facts.join(" · "));
-        lines.extend(self.cost.as_ref().map(CostView::line));
-        lines.extend(self.warnings.iter().map(|warning| format!("Note: {warning}")));
-        lines.push(self.next.clone());
-        lines.retain(|line| !line.is_empty());
-        lines.join("\n")
+        let report = Report::default()
+            .content(self.text.clone())
+            .content(self.tool_calls.iter().map(call))
+            .fact("", self.model.as_deref())
+            .fact("finish_reason", finish)
+            .fact("", usage.as_deref())
+            .fact("conversation_id", self.conversation_id.as_deref());
+        let report = match self.path.as_deref() {
+            Some(path) => {
+                let link = local_link(path, "text/markdown", None);
+                report.file([format!("The whole text: {path}")], link)
+            }
+            None => report,
+        };
+        let report = report.cost(self.cost.as_ref().map(CostView::line)).notes(&self.warnings);
+        let Some(error) = &self.error else { return report.next(&self.next) };
+        let part = self.text.as_ref().map(|_| "The part of the answer that arrived is above.".to_owned());
+        report.lines(part).next(error.lines(&self.next)).failed(true)
     }
 }
 
@@ -171,23 +172,7 @@ impl UsageView {
 
 impl IntoCallToolResult for ChatView {
     fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
-        let mut content = vec![ContentBlock::text(self.lines())];
-        let file = self.path.as_deref().map(std::path::Path::new);
-        let link =
-            file.and_then(|path| Some((url::Url::from_file_path(path).ok()?, path.file_name()?.to_str()?)));
-        content.extend(link.map(|(uri, name)| {
-            ContentBlock::resource_link(
-                Resource::new(String::from(uri), name).with_mime_type("text/markdown"),
-            )
-        }));
-        let mut result = match self.error {
-            None => CallToolResult::success(content),
-            Some(_) => CallToolResult::error(content),
-        };
-        let structured = serde_json::to_value(&self);
-        result.structured_content =
-            Some(structured.map_err(|error| ErrorData::internal_error(error.to_string(), None))?);
-        Ok(result.into())
+        Ok(self.report().result(&self)?.into())
     }
 }
 
@@ -208,14 +193,12 @@ pub(crate) struct Tokens {
 
 impl IntoCallToolResult for Tokens {
     fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
-        let head = format!("{} input tokens · {}", self.input_tokens, self.model);
-        let cost = self.cost.as_ref().map(CostView::line);
-        let notes = self.warnings.iter().map(|warning| format!("Note: {warning}"));
-        let lines: Vec<_> = [head].into_iter().chain(cost).chain(notes).chain([self.next.clone()]).collect();
-        let mut result = CallToolResult::success(vec![ContentBlock::text(lines.join("\n"))]);
-        let structured = serde_json::to_value(&self);
-        result.structured_content =
-            Some(structured.map_err(|error| ErrorData::internal_error(error.to_string(), None))?);
-        Ok(result.into())
+        let report = Report::default()
+            .head([format!("{} input tokens", self.input_tokens)])
+            .fact("", Some(&self.model))
+            .cost(self.cost.as_ref().map(CostView::line))
+            .notes(&self.warnings)
+            .next(&self.next);
+        Ok(report.result(&self)?.into())
     }
 }

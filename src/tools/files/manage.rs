@@ -1,6 +1,7 @@
 //! `list_files`, `get_file`, `delete_file`: the files that MiniMax keeps.
 
 use futures_util::future::join_all;
+use jiff::Timestamp;
 use rmcp::ErrorData;
 use rmcp::handler::server::tool::{IntoCallToolResult, schema_for_output};
 use rmcp::handler::server::wrapper::Parameters;
@@ -16,9 +17,10 @@ use crate::jobs::RemoteKind;
 use crate::mcp::ToolSpec;
 use crate::mcp::cursor;
 use crate::mcp::job_view::time;
-use crate::mcp::result::both;
+use crate::mcp::result::Report;
 use crate::mcp::{Server, ToolError};
 use crate::media;
+use crate::media::units::{age, size};
 
 pub(crate) const TOOLS: &[ToolSpec] = &[
     ToolSpec::free("list_files", Toolset::Files),
@@ -81,6 +83,9 @@ pub(crate) struct FileInfo {
     /// What to do now.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) next: String,
+    // The caller cannot save the file with download_file.
+    #[serde(skip)]
+    only_link: bool,
 }
 
 /// A page of files.
@@ -148,10 +153,14 @@ impl Server {
         self.checkout.ready()?;
         let id = file_id(&input.file_id)?;
         let mut info = FileInfo::of(remote(self, id).await?);
-        info.next = if info.url.is_some() {
-            "The link lives for an hour or a few; download_file saves the file.".to_owned()
-        } else {
-            "An upload has no link; download_file with its file_id saves its content.".to_owned()
+        info.only_link = !self.policy.offers("download_file");
+        info.next = match (&info.url, info.only_link) {
+            (Some(_), false) => "download_file saves it by its file_id, the number.".to_owned(),
+            (Some(_), true) => "The link lives for an hour or a few.".to_owned(),
+            (None, false) => {
+                "An upload has no link; download_file saves it by its file_id, the number.".to_owned()
+            }
+            (None, true) => "An upload has no link.".to_owned(),
         };
         Ok(info)
     }
@@ -273,46 +282,59 @@ impl FileInfo {
             url: file.download_url,
             mime_type: None,
             next: String::new(),
+            only_link: false,
         }
     }
 
-    fn lines(&self) -> String {
-        let bytes = self.bytes.map(|bytes| format!("{bytes} bytes"));
-        let head = [
-            Some(self.uri.clone()),
-            Some(self.filename.clone()),
-            Some(self.purpose.clone()),
+    fn report(&self) -> Report {
+        let created = self.created_at.as_ref().and_then(|at| Some(at.parse::<Timestamp>().ok()?.as_second()));
+        let facts = [
             self.mime_type.clone(),
-            bytes,
-            self.created_at.clone(),
+            self.bytes.map(size),
+            created.map(|at| format!("{} ago", age(at.saturating_mul(1000)))),
             self.kept_days.map(|days| format!("kept {days} days")),
         ];
-        let head: Vec<_> = head.into_iter().flatten().filter(|part| !part.is_empty()).collect();
-        let lines = [head.join(" · "), self.url.clone().unwrap_or_default(), self.next.clone()];
-        lines.into_iter().filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
+        Report::default()
+            .fact("", Some(&self.uri))
+            .fact("", Some(&self.filename))
+            .fact("", Some(&self.purpose))
+            .head(facts.into_iter().flatten())
+            .next(&self.next)
+    }
+
+    fn line(&self) -> String {
+        self.report().texts().1
     }
 }
 
 impl IntoCallToolResult for FileInfo {
     fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
-        Ok(both(self.lines(), &self)?.into())
+        let link = self.only_link.then(|| self.url.clone()).flatten();
+        Ok(self.report().lines(link).result(&self)?.into())
     }
 }
 
 impl IntoCallToolResult for FileList {
     fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
-        let head = format!("{} of {} files", self.files.len(), self.total);
-        let cursor = self.next_cursor.iter().map(|cursor| format!("next_cursor: {cursor}"));
-        let notes = self.warnings.iter().map(|warning| format!("Note: {warning}"));
-        let lines = std::iter::once(head).chain(self.files.iter().map(FileInfo::lines));
-        let text = lines.chain(cursor).chain(notes).collect::<Vec<_>>().join("\n");
-        Ok(both(text, &self)?.into())
+        let report = Report::default()
+            .content(self.files.iter().map(FileInfo::line))
+            .head([format!("{} of {} files", self.files.len(), self.total)])
+            .fact("next_cursor", self.next_cursor.as_deref())
+            .notes(&self.warnings)
+            .next(if self.files.is_empty() {
+                ""
+            } else {
+                "download_file saves one by its file_id, the number."
+            });
+        Ok(report.result(&self)?.into())
     }
 }
 
 impl IntoCallToolResult for Gone {
     fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
-        let note = self.note.as_ref().map(|note| format!(" {note}")).unwrap_or_default();
-        Ok(both(format!("Deleted file {} ({}).{note}", self.file_id, self.purpose), &self)?.into())
+        let report = Report::default()
+            .head([format!("Deleted file {} ({})", self.file_id, self.purpose)])
+            .next(self.note.as_deref().unwrap_or_default());
+        Ok(report.result(&self)?.into())
     }
 }

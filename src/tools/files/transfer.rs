@@ -6,7 +6,7 @@ use futures_util::StreamExt as _;
 use rmcp::ErrorData;
 use rmcp::handler::server::tool::{IntoCallToolResult, schema_for_output};
 use rmcp::handler::server::wrapper::Parameters;
-use rmcp::model::{CallToolResponse, ContentBlock, Resource};
+use rmcp::model::CallToolResponse;
 use rmcp::{tool, tool_router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,8 +18,10 @@ use crate::config::Toolset;
 use crate::facts::{Rule, Upload, offer};
 use crate::mcp::ToolSpec;
 use crate::mcp::inputs::source::{Local, Source, link_extension};
-use crate::mcp::result::both;
+use crate::mcp::job_view::file_facts;
+use crate::mcp::result::{Report, local_link};
 use crate::mcp::{Server, ToolError};
+use crate::media::units::{size, size_and_limit};
 use crate::media::{self, Content, Expect, FetchProblem, Fetcher, InputProblem, Limits, Opened, Saved};
 use crate::tools::files::manage::{FileInfo, file_id, remote};
 
@@ -88,7 +90,7 @@ impl Server {
         let mime = opened.mime;
         let mut info = FileInfo::of(self.inputs.upload_opened(&input.purpose, opened).await?);
         info.mime_type = Some(mime.to_owned());
-        info.next = format!("Give {} (or its file_id) to {}.", info.uri, row.used_by);
+        info.next = format!("Give this address, or the number as file_id, to {}.", row.used_by);
         Ok(info)
     }
 
@@ -183,7 +185,7 @@ async fn fetch_remote(server: &Server, id: u64, folder: &Path) -> Result<Downloa
     let saved = media::save_stream(chunks, folder, &name, &expect).await;
     let saved = saved.map_err(|problem| server.inputs.sources.unfetched("file_id", problem))?;
     if content.length.is_some_and(|length| length != saved.bytes) {
-        return Err(ToolError::Transfer(format!("{} bytes came, not all", saved.bytes)));
+        return Err(ToolError::Transfer(format!("{} came, not all", size(saved.bytes))));
     }
     Ok(Downloaded::of(saved, Some(id), None))
 }
@@ -255,8 +257,9 @@ impl Misfit {
             }
             // The size is checked before the type, and the next rule may allow more.
             InputProblem::TooLarge { bytes, limit } if row.rules.len() > 1 => {
-                self.is = format!("{bytes} bytes long");
-                self.wanted.push(format!("at most {limit} bytes"));
+                let (is, most) = size_and_limit(bytes, limit);
+                self.is = format!("{is} large");
+                self.wanted.push(format!("at most {most}"));
                 Ok(())
             }
             problem => Err(ToolError::argument("file", problem.to_string())),
@@ -333,25 +336,15 @@ impl Downloaded {
             duration_ms: saved.duration_ms,
         }
     }
-
-    fn text(&self) -> String {
-        let size = self.width.zip(self.height).map(|(width, height)| format!("{width}x{height}"));
-        let length = self.duration_ms.map(|length| format!("{length} ms"));
-        let facts = [Some(self.mime_type.clone()), size, length, Some(format!("{} bytes", self.bytes))];
-        let facts: Vec<_> = facts.into_iter().flatten().collect();
-        let from = self.url.as_ref().map(|url| format!("\n  {url}")).unwrap_or_default();
-        format!("{} ({})\n  sha256 {}{from}", self.path, facts.join(", "), self.sha256)
-    }
 }
 
 impl IntoCallToolResult for Downloaded {
     fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
-        let mut result = both(self.text(), &self)?;
-        if let Ok(uri) = url::Url::from_file_path(&self.path) {
-            let name = Path::new(&self.path).file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let link = Resource::new(String::from(uri), name).with_mime_type(self.mime_type.clone());
-            result.content.push(ContentBlock::resource_link(link.with_size(self.bytes)));
-        }
-        Ok(result.into())
+        let facts = file_facts(self.width.zip(self.height), self.duration_ms, Some(self.bytes));
+        let link = local_link(&self.path, &self.mime_type, Some(self.bytes));
+        let report = Report::default()
+            .file([format!("Saved to {}{facts}", self.path)], link)
+            .next("Tell the user where it is. Other tools take the path.");
+        Ok(report.result(&self)?.into())
     }
 }

@@ -2,7 +2,7 @@
 
 use rmcp::handler::server::tool::{IntoCallToolResult, schema_for_output};
 use rmcp::handler::server::wrapper::Parameters;
-use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock};
+use rmcp::model::CallToolResponse;
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, tool, tool_router};
 use schemars::JsonSchema;
@@ -15,7 +15,9 @@ use crate::jobs::Cost;
 use crate::mcp::ToolSpec;
 use crate::mcp::job_view::CostView;
 use crate::mcp::job_view::DRY_RUN;
+use crate::mcp::result::Report;
 use crate::mcp::{Bill, Server, ToolError};
+use crate::money::Currency;
 
 pub(crate) const TOOLS: &[ToolSpec] =
     &[ToolSpec { lengths: &[("prompt", 2000)], ..ToolSpec::immediate("generate_lyrics", Toolset::Music) }];
@@ -121,10 +123,10 @@ impl LyricsInput {
     }
 }
 
-fn cost(currency: &str) -> Cost {
+fn cost(currency: Currency) -> Cost {
     let price = facts().lyrics_price().in_currency(currency);
-    let basis = price.map(|price| format!("{price} {currency} a call, prices of {}", facts().as_of));
-    Cost { currency: currency.to_owned(), estimated: price, basis, ..Cost::default() }
+    let basis = price.map(|price| format!("{price} a call, prices of {}", facts().as_of));
+    Cost { estimated: price, basis, ..Cost::unknown(currency) }
 }
 
 impl LyricsView {
@@ -133,23 +135,20 @@ impl LyricsView {
             title: written.song_title,
             style_tags: written.style_tags,
             lyrics: written.lyrics,
-            cost: CostView::of(cost),
+            cost: Some(CostView::of(cost)),
             next: next.to_owned(),
         }
-    }
-
-    fn text(&self) -> String {
-        let cost = self.cost.as_ref().map(CostView::line).unwrap_or_default();
-        [&self.title, &self.style_tags, &self.lyrics, &cost, &self.next].map(String::as_str).join("\n")
     }
 }
 
 impl IntoCallToolResult for LyricsView {
     fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
-        let mut result = CallToolResult::success(vec![ContentBlock::text(self.text())]);
-        let structured = serde_json::to_value(&self);
-        result.structured_content =
-            Some(structured.map_err(|error| ErrorData::internal_error(error.to_string(), None))?);
-        Ok(result.into())
+        let report = Report::default()
+            .content([self.lyrics.clone()])
+            .fact("title:", Some(&self.title))
+            .fact("style_tags:", Some(&self.style_tags))
+            .cost(self.cost.as_ref().map(CostView::line))
+            .next(&self.next);
+        Ok(report.result(&self)?.into())
     }
 }

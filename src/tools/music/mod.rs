@@ -16,7 +16,8 @@ use crate::mcp::ToolSpec;
 use crate::mcp::inputs::Takes;
 use crate::mcp::{Draft, JobOptions, JobView, Server, ToolError};
 use crate::media::Limits;
-use crate::tools::model_name::{model_id, unknown_model};
+use crate::money::Currency;
+use crate::tools::model_name::{ModelNames, unknown_model};
 
 pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec {
     slow: true,
@@ -100,7 +101,7 @@ impl Server {
         if !input.job.dry_run {
             self.checkout.ready()?;
         }
-        let (mut submit, warnings) = input.submit()?;
+        let (mut submit, warnings) = input.submit(ModelNames::of(self))?;
         if let Some(text) = &input.reference_audio {
             let audio = self.inputs.resolve("reference_audio", text, &SONG, input.job.dry_run).await?;
             submit.reference = Some(reference(audio));
@@ -120,9 +121,9 @@ impl Server {
 
 impl MusicInput {
     /// The request without its media, and warnings.
-    fn submit(&self) -> Result<(MusicSubmit, Vec<String>), ToolError> {
+    fn submit(&self, names: ModelNames) -> Result<(MusicSubmit, Vec<String>), ToolError> {
         let usual = facts().music_models(self.reference_audio.is_some()).next().unwrap_or("music-3.0");
-        let model = model_id(ModelKind::Music, self.model.as_deref().unwrap_or(usual))?;
+        let model = names.named(ModelKind::Music, self.model.as_deref().unwrap_or(usual))?;
         let warnings = match facts().music(&model) {
             Some(row) => self.check(row)?,
             None => vec![unknown_model(&model)],
@@ -238,11 +239,10 @@ fn details(input: &MusicInput) -> &'static str {
     }
 }
 
-fn cost(model: &str, currency: &str) -> Cost {
+fn cost(model: &str, currency: Currency) -> Cost {
     let unit = facts().music(model).and_then(|row| row.each.in_currency(currency));
-    let mut cost = Cost { currency: currency.to_owned(), unit, ..Cost::default() };
-    cost.estimated = cost.of(1.0);
-    cost.basis =
-        unit.map(|unit| format!("{unit} {currency} a piece of up to 5 minutes, prices of {}", facts().as_of));
+    let mut cost = Cost { unit, ..Cost::unknown(currency) };
+    cost.estimated = cost.of(1_u32);
+    cost.basis = unit.map(|unit| format!("{unit} a piece of up to 5 minutes, prices of {}", facts().as_of));
     cost
 }

@@ -1,6 +1,6 @@
 //! The fee for the first use of a cloned voice.
 
-use crate::facts::{facts, rounded};
+use crate::facts::facts;
 use crate::jobs::Cost;
 use crate::mcp::{Server, ToolError};
 
@@ -33,14 +33,14 @@ impl FirstUse {
         if self.voices == 0 {
             return cost;
         }
-        let each = facts().voice.clone_first_use.in_currency(&cost.currency);
-        let Some(each) = each else { return Cost { currency: cost.currency, ..Cost::default() } };
-        let fee = each * f64::from(self.voices);
-        cost.fixed += fee;
-        cost.estimated = cost.estimated.map(|price| rounded(price + fee));
-        cost.most = cost.most.map(|price| rounded(price + fee));
+        let each = facts().voice.clone_first_use.in_currency(cost.currency);
+        let fee = each.and_then(|each| each.times(self.voices));
+        let (Some(each), Some(fee)) = (each, fee) else { return Cost::unknown(cost.currency) };
+        cost.fixed = cost.fixed.map_or(Some(fee), |fixed| fixed.checked_add(fee));
+        cost.estimated = cost.estimated.and_then(|price| price.checked_add(fee));
+        cost.most = cost.most.and_then(|price| price.checked_add(fee));
         let basis = cost.basis.take().map(|basis| format!("{basis}; ")).unwrap_or_default();
-        cost.basis = Some(format!("{basis}{each} {} for the first use of a cloned voice", cost.currency));
+        cost.basis = Some(format!("{basis}{each} for the first use of a cloned voice"));
         cost
     }
 }

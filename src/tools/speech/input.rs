@@ -297,12 +297,13 @@ mod tests {
 
     use super::*;
     use crate::config::{Defaults, Region};
+    use crate::tools::model_name::ModelNames;
 
     fn submit(arguments: Value) -> Result<Value, String> {
         let input: SpeechInput = serde_json::from_value(arguments).unwrap();
         let checked = || {
             let source = input.source()?;
-            let (model, _) = input.manner().check(&Defaults::default())?;
+            let (model, _) = input.manner().check(&Defaults::default(), ModelNames::MINIMAX)?;
             input.check(source)?;
             let text = input.text.as_deref().unwrap_or_default();
             let voice =

@@ -18,6 +18,7 @@ use crate::jobs::SpeechOrder;
 use crate::mcp::ToolSpec;
 use crate::mcp::{Bill, Draft, JobView, Server, ToolError};
 use crate::media::SubtitleFormat;
+use crate::tools::model_name::ModelNames;
 use crate::tools::speech::input::{Source, SpeechInput};
 use crate::tools::speech::long::LongText;
 use crate::tools::speech::rules::{Characters, cost};
@@ -53,7 +54,7 @@ impl Server {
         }
         let config = self.config();
         let source = input.source()?;
-        let (model, mut warnings) = input.manner().check(&config.defaults)?;
+        let (model, mut warnings) = input.manner().check(&config.defaults, ModelNames::of(self))?;
         input.check(source)?;
         if !dry {
             for (field, voice) in input.voices() {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use rmcp::handler::server::tool::{IntoCallToolResult, schema_for_output};
 use rmcp::handler::server::wrapper::Parameters;
-use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock};
+use rmcp::model::CallToolResponse;
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, tool, tool_router};
 use schemars::JsonSchema;
@@ -17,8 +17,12 @@ use crate::api::{AudioFormat, AudioSetting, Emotion, LiveSpeech};
 use crate::config::{Config, Toolset};
 use crate::jobs::{Heard, Jobs, Listener, SpeechOrder};
 use crate::mcp::ToolSpec;
+use crate::mcp::job_view::file_facts;
+use crate::mcp::result::Report;
 use crate::mcp::{Draft, JobOptions, JobView, Server, ToolError, forty_five};
+use crate::media::units::length;
 use crate::media::{self, Content, Limits, Reference};
+use crate::tools::model_name::ModelNames;
 use crate::tools::speech::first_use;
 use crate::tools::speech::player::{Feed, Player};
 use crate::tools::speech::rules::{Characters, Manner, check_pauses, cost};
@@ -108,7 +112,7 @@ impl Server {
         if !input.dry_run {
             self.checkout.ready()?;
         }
-        let (submit, mut warnings) = live(&input, self.config())?;
+        let (submit, mut warnings) = live(&input, self.config(), ModelNames::of(self))?;
         if let Some(voice) = input.voice_id.as_deref().filter(|_| !input.dry_run) {
             self.inputs.ownership.check_voice("voice_id", voice).await?;
         }
@@ -146,9 +150,7 @@ impl Server {
         let view = self.checkout.buy("speak", draft, options, &call).await?;
         Ok(match (view.first_sound(), name) {
             (Some(after), Some(name)) => {
-                #[expect(clippy::cast_precision_loss, reason = "shown with two decimals")]
-                let seconds = after as f64 / 1000.0;
-                view.saying(&format!("The first sound came after {seconds:.2} s, through {name}."))
+                view.saying(&format!("The first sound came after {}, through {name}.", length(after)))
             }
             _ => view,
         })
@@ -272,7 +274,11 @@ impl Playback {
 }
 
 /// The request, and warnings.
-fn live(input: &SpeakInput, config: &Config) -> Result<(LiveSpeech, Vec<String>), ToolError> {
+fn live(
+    input: &SpeakInput,
+    config: &Config,
+    names: ModelNames,
+) -> Result<(LiveSpeech, Vec<String>), ToolError> {
     let length = input.text.chars().count();
     if input.text.trim().is_empty() || length > TEXT_LIMIT {
         let problem =
@@ -289,7 +295,7 @@ fn live(input: &SpeakInput, config: &Config) -> Result<(LiveSpeech, Vec<String>)
         emotion: input.emotion.as_deref().map(emotion).transpose()?,
         language_boost: input.language_boost.as_deref(),
     };
-    let (model, warnings) = manner.check(&config.defaults)?;
+    let (model, warnings) = manner.check(&config.defaults, names)?;
     let submit = LiveSpeech {
         voice_setting: manner.voice(&config.defaults, config.region, Some(&input.text), false),
         audio_setting: AudioSetting {
@@ -329,21 +335,16 @@ const INSTALL: &str = if cfg!(target_os = "macos") {
     "Install one: sudo apt install ffmpeg (or your distribution's package)"
 };
 
-impl PlayView {
-    fn lines(&self) -> String {
-        #[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]
-        let length = self.duration_ms.map(|length| format!(", {:.1} s", length as f64 / 1000.0));
-        let (playing, player, mime) = (&self.playing, &self.player, &self.mime_type);
-        format!("{playing} ({mime}{}) through {player}\n{}", length.unwrap_or_default(), self.next)
-    }
-}
-
 impl IntoCallToolResult for PlayView {
     fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
-        let mut result = CallToolResult::success(vec![ContentBlock::text(self.lines())]);
-        let structured = serde_json::to_value(&self);
-        result.structured_content =
-            Some(structured.map_err(|error| ErrorData::internal_error(error.to_string(), None))?);
-        Ok(result.into())
+        let report = Report::default()
+            .head([format!(
+                "{}{} through {}",
+                self.playing,
+                file_facts(None, self.duration_ms, None),
+                self.player
+            )])
+            .next(&self.next);
+        Ok(report.result(&self)?.into())
     }
 }

@@ -2,10 +2,11 @@
 
 use crate::api::{Emotion, VoiceSetting};
 use crate::config::{Defaults, Region};
-use crate::facts::{ModelKind, facts};
+use crate::facts::{ModelKind, SpeechModel, facts};
 use crate::jobs::Cost;
 use crate::mcp::ToolError;
-use crate::tools::model_name::{model_id, unknown_model};
+use crate::money::Currency;
+use crate::tools::model_name::{ModelNames, fitting, unknown_model};
 use crate::tools::speech::language::default_voice;
 
 /// T2A v2 > language_boost.
@@ -67,14 +68,33 @@ pub(crate) struct Manner<'a> {
 
 impl Manner<'_> {
     /// The model's id, and warnings.
-    pub(crate) fn check(&self, defaults: &Defaults) -> Result<(String, Vec<String>), ToolError> {
-        let model = match self.model {
-            Some(model) => model_id(ModelKind::Speech, model)?,
-            None => facts().canonical(defaults.speech_model.as_deref().unwrap_or(facts().speech_default())),
+    pub(crate) fn check(
+        &self,
+        defaults: &Defaults,
+        names: ModelNames,
+    ) -> Result<(String, Vec<String>), ToolError> {
+        let (model, mut warnings) = match self.model {
+            Some(model) => (names.named(ModelKind::Speech, model)?, Vec::new()),
+            None => {
+                let usual = defaults.speech_model.as_deref().unwrap_or(facts().speech_default());
+                let current = facts().speech_rows().iter().filter(|row| row.note.is_none());
+                let current = current.map(|row| row.model.as_str());
+                fitting(names.sent(usual), current, |model| self.lack(facts().speech(model)?))
+            }
         };
         self.check_ranges()?;
-        let warnings = self.check_model(&model)?;
+        warnings.extend(self.check_model(&model)?);
         Ok((model, warnings))
+    }
+
+    /// What a model cannot do of what is asked.
+    fn lack(&self, row: &SpeechModel) -> Option<String> {
+        let emotion = self.emotion.map(|emotion| emotion.word());
+        let emotion = emotion.filter(|emotion| !row.emotions.iter().any(|known| known == emotion));
+        let language =
+            self.language_boost.filter(|language| row.not_languages.iter().any(|it| it == language));
+        let emotion = emotion.map(|emotion| format!("does not have the emotion {emotion}"));
+        emotion.or_else(|| language.map(|language| format!("does not speak {language}")))
     }
 
     /// The voice, or the default one for the text, as far as that is known; empty if voices are `mixed`.
@@ -191,27 +211,55 @@ impl Characters {
 
     /// Sets their price, and the highest possible one, if the price of a character is known.
     pub(crate) fn price(self, cost: &mut Cost) {
-        cost.estimated = cost.of(f64::from(self.billed));
-        cost.most = cost.of(f64::from(self.most)).filter(|_| self.most > self.billed);
+        cost.estimated = cost.of(self.billed);
+        cost.most = cost.of(self.most).filter(|_| self.most > self.billed);
     }
 }
 
 /// The price of `characters`, if their number is known.
-pub(crate) fn cost(model: &str, characters: Option<Characters>, currency: &str) -> Cost {
+pub(crate) fn cost(model: &str, characters: Option<Characters>, currency: Currency) -> Cost {
     let million = facts().speech(model).and_then(|row| row.per_million.in_currency(currency));
-    let mut cost =
-        Cost { currency: currency.to_owned(), unit: million.map(|price| price / 1e6), ..Cost::default() };
+    let mut cost = Cost { unit: million.map(|price| price.per(1_000_000)), ..Cost::unknown(currency) };
     if let Some(characters) = characters {
         characters.price(&mut cost);
     }
-    cost.basis =
-        million.map(|price| format!("{price} {currency} a million characters, prices of {}", facts().as_of));
+    cost.basis = million.map(|price| format!("{price} a million characters, prices of {}", facts().as_of));
     cost
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::money::Money;
+
+    #[test]
+    fn an_emotion_or_a_language_chooses_a_model_that_has_it_and_never_against_a_named_one() {
+        let check = |usual: &str, named: Option<&'static str>, emotion, language| {
+            let manner = Manner {
+                voice_id: None,
+                model: named,
+                speed: None,
+                vol: None,
+                pitch: None,
+                emotion,
+                language_boost: language,
+            };
+            let defaults = Defaults { speech_model: Some(usual.to_owned()), ..Defaults::default() };
+            manner.check(&defaults, ModelNames::MINIMAX)
+        };
+        for (usual, emotion, language, chosen, note) in [
+            ("speech-2.8-hd", Some(Emotion::Whisper), None, "speech-2.6-hd", "the emotion whisper"),
+            ("speech-02-turbo", None, Some("Tamil"), "speech-2.8-hd", "does not speak Tamil"),
+            ("speech-2.6-turbo", Some(Emotion::Whisper), None, "speech-2.6-turbo", ""),
+        ] {
+            let (model, warnings) = check(usual, None, emotion, language).unwrap();
+            assert_eq!(model, chosen);
+            assert_eq!(warnings.len(), usize::from(!note.is_empty()), "{warnings:?}");
+            assert!(warnings.iter().all(|warning| warning.contains(note) && warning.contains(usual)));
+        }
+        assert!(check("speech-2.8-hd", Some("speech-2.8-hd"), Some(Emotion::Whisper), None).is_err());
+        assert!(check("speech-2.8-hd", Some("speech-02-hd"), None, Some("Tamil")).is_err());
+    }
 
     #[test]
     fn a_pause_that_minimax_does_not_take_is_refused_with_the_range() {
@@ -238,11 +286,12 @@ mod tests {
     fn chinese_characters_are_billed_twice() {
         let of = |text: &str| (Characters::of(text).billed, Characters::of(text).most);
         assert_eq!(of("abc 你好"), (8, 8));
-        let cost_of = |text: &str| cost("speech-2.8-hd", Some(Characters::of(text)), "USD");
-        assert_eq!((cost_of(&"x".repeat(1000)).estimated, cost_of("x").most), (Some(0.1), None));
+        let cost_of = |text: &str| cost("speech-2.8-hd", Some(Characters::of(text)), Currency::Usd);
+        let usd = |millionths| Some(Money::from_millionths(millionths, Currency::Usd));
+        assert_eq!((cost_of(&"x".repeat(1000)).estimated, cost_of("x").most), (usd(100_000), None));
         // Kana and Hangul may be counted twice as well, so as much is set aside.
         assert_eq!(of("かな 한글"), (5, 9));
-        assert_eq!((cost_of("かな 한글").estimated, cost_of("かな 한글").most), (Some(0.0005), Some(0.0009)));
-        assert_eq!(cost("speech-2.8-hd", None, "USD").estimated, None);
+        assert_eq!((cost_of("かな 한글").estimated, cost_of("かな 한글").most), (usd(500), usd(900)));
+        assert_eq!(cost("speech-2.8-hd", None, Currency::Usd).estimated, None);
     }
 }

@@ -14,6 +14,7 @@ use crate::mcp::ToolSpec;
 use crate::mcp::inputs::Checked;
 use crate::mcp::{Draft, JobOptions, JobView, Server, ToolError};
 use crate::media::{Limits, Opened, Source};
+use crate::money::{Currency, Decimal};
 
 pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec::job("speech_to_text", Toolset::Speech)];
 
@@ -102,17 +103,15 @@ fn code(word: &str) -> Result<String, ToolError> {
 }
 
 /// The longest recording, in seconds.
-const LONGEST: f64 = 500.0;
+const LONGEST: u32 = 500;
 
-fn cost(duration_ms: Option<u64>, currency: &str) -> Cost {
+fn cost(duration_ms: Option<u64>, currency: Currency) -> Cost {
     let hour = facts().transcription.per_hour.in_currency(currency);
-    let mut cost =
-        Cost { currency: currency.to_owned(), unit: hour.map(|price| price / 3600.0), ..Cost::default() };
-    #[expect(clippy::cast_precision_loss, reason = "at most 500 seconds")]
-    let seconds = duration_ms.map(|length| length as f64 / 1000.0);
+    let mut cost = Cost { unit: hour.map(|price| price.per(3600)), ..Cost::unknown(currency) };
+    let seconds = duration_ms.map(Decimal::from_thousandths);
     cost.estimated = seconds.and_then(|seconds| cost.of(seconds));
     // The length that a file claims is not the length that MiniMax counts.
-    cost.most = cost.of(seconds.unwrap_or(LONGEST).max(LONGEST));
-    cost.basis = hour.map(|price| format!("{price} {currency} an hour, prices of {}", facts().as_of));
+    cost.most = cost.of(seconds.unwrap_or_default().max(LONGEST.into()));
+    cost.basis = hour.map(|price| format!("{price} an hour, prices of {}", facts().as_of));
     cost
 }

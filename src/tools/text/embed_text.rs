@@ -16,7 +16,7 @@ use crate::mcp::ToolSpec;
 use crate::mcp::job_view::CostView;
 use crate::mcp::job_view::DRY_RUN;
 use crate::mcp::lengths;
-use crate::mcp::result::both;
+use crate::mcp::result::{Report, local_link};
 use crate::mcp::{Bill, Server, ToolError};
 use crate::media::{self, Expect, FetchProblem};
 use crate::tools::text::pricing::flat;
@@ -103,7 +103,7 @@ impl Server {
                 path: None,
                 vectors: None,
                 total_tokens: None,
-                cost: CostView::of(&cost),
+                cost: Some(CostView::of(&cost)),
                 warnings: Vec::new(),
                 next: Some(DRY_RUN.to_owned()),
             });
@@ -141,7 +141,7 @@ impl Server {
             path,
             total_tokens: answer.total_tokens,
             vectors: (short || unsaved).then_some(answer.vectors),
-            cost: CostView::of(&cost),
+            cost: Some(CostView::of(&cost)),
             warnings,
             next: None,
         })
@@ -158,13 +158,20 @@ async fn keep(json: Vec<u8>, folder: &std::path::Path) -> Result<String, FetchPr
 
 impl IntoCallToolResult for EmbedView {
     fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
+        let vectors = if self.count == 1 { "1 vector".to_owned() } else { format!("{} vectors", self.count) };
+        let vectors = (self.count > 0).then(|| format!("{vectors} of {} numbers", self.dimensions));
         let tokens = self.total_tokens.map(|tokens| format!("{tokens} tokens"));
-        let head = format!("{} vectors of {} numbers ({})", self.count, self.dimensions, self.model);
-        let vectors = self.vectors.as_ref().and_then(|vectors| serde_json::to_string(vectors).ok());
-        let notes = self.warnings.iter().map(|warning| format!("Note: {warning}"));
-        let lines = [Some(head), self.path.clone(), tokens, vectors, self.cost.as_ref().map(CostView::line)];
-        let text =
-            lines.into_iter().flatten().chain(notes).chain(self.next.clone()).collect::<Vec<_>>().join("\n");
-        Ok(both(text, &self)?.into())
+        let report = Report::default()
+            .head(vectors)
+            .fact("", Some(&self.model))
+            .head(tokens)
+            .file(
+                self.path.as_ref().map(|path| format!("Saved to {path}")),
+                self.path.as_deref().and_then(|path| local_link(path, "application/json", None)),
+            )
+            .cost(self.cost.as_ref().map(CostView::line))
+            .notes(&self.warnings)
+            .next(self.next.as_deref().unwrap_or_default());
+        Ok(report.result(&self)?.into())
     }
 }

@@ -15,8 +15,9 @@ use crate::facts::{
 };
 use crate::mcp::ToolSpec;
 use crate::mcp::catalogue::Table;
-use crate::mcp::result::both;
+use crate::mcp::result::Report;
 use crate::mcp::{Server, ToolError};
+use crate::money::Currency;
 
 pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec::free("list_models", Toolset::Text)];
 
@@ -114,7 +115,7 @@ impl Server {
 }
 
 /// The text models that the key can use, in MiniMax's order, or the table if MiniMax cannot be asked.
-async fn text_models(server: &Server, currency: &str) -> (Vec<ModelRow>, Vec<String>) {
+async fn text_models(server: &Server, currency: Currency) -> (Vec<ModelRow>, Vec<String>) {
     let known = facts().text_models();
     let listed = || known.iter().filter(|row| !row.unlisted);
     let table = |why: String| {
@@ -160,15 +161,15 @@ fn row(model: &str, kind: &str, legal: Vec<String>, price: Option<String>) -> Mo
     ModelRow { aliases: facts().aliases_of(&model), model, kind, legal, price }
 }
 
-fn amount(price: Price, currency: &str, unit: &str) -> Option<String> {
-    price.in_currency(currency).map(|amount| format!("{amount} {currency} per {unit}"))
+fn amount(price: Price, currency: Currency, unit: &str) -> Option<String> {
+    price.in_currency(currency).map(|amount| format!("{amount} per {unit}"))
 }
 
-fn text(model: &TextModel, currency: &str) -> ModelRow {
+fn text(model: &TextModel, currency: Currency) -> ModelRow {
     row(&model.model, "text", model.limits(), model.price_list(currency))
 }
 
-fn speech(model: &SpeechModel, currency: &str) -> ModelRow {
+fn speech(model: &SpeechModel, currency: Currency) -> ModelRow {
     let mut legal = vec![format!("emotion: {}", model.emotions.join(", "))];
     legal.extend(model.note.clone());
     if !model.not_languages.is_empty() {
@@ -177,7 +178,7 @@ fn speech(model: &SpeechModel, currency: &str) -> ModelRow {
     row(&model.model, "speech", legal, amount(model.per_million, currency, "1M characters"))
 }
 
-fn image(model: &ImageModel, currency: &str) -> ModelRow {
+fn image(model: &ImageModel, currency: Currency) -> ModelRow {
     let mut legal = vec![format!("aspect_ratio: {}", model.aspect_ratios.join(", "))];
     if model.sizes {
         legal.push("width and height: 512-2048, multiples of 8".to_owned());
@@ -188,7 +189,7 @@ fn image(model: &ImageModel, currency: &str) -> ModelRow {
     row(&model.model, "image", legal, amount(model.each, currency, "image"))
 }
 
-fn music(model: &MusicModel, currency: &str) -> ModelRow {
+fn music(model: &MusicModel, currency: Currency) -> ModelRow {
     let span = |(least, most): (usize, usize)| format!("{least}-{most} characters");
     let mut legal = vec![format!("prompt {}", span(model.prompt)), format!("lyrics {}", span(model.lyrics))];
     if model.cover {
@@ -201,7 +202,7 @@ fn music(model: &MusicModel, currency: &str) -> ModelRow {
     row(&model.model, "music", legal, amount(model.each, currency, "song"))
 }
 
-fn transcription(currency: &str) -> ModelRow {
+fn transcription(currency: Currency) -> ModelRow {
     let model = &facts().transcription;
     let legal = vec![
         "speech_to_text only".to_owned(),
@@ -211,7 +212,7 @@ fn transcription(currency: &str) -> ModelRow {
     row(&model.model, "speech", legal, amount(model.per_hour, currency, "hour"))
 }
 
-fn video(model: &VideoModel, currency: &str) -> ModelRow {
+fn video(model: &VideoModel, currency: Currency) -> ModelRow {
     let size = |size: &Size| format!("{} {} s", size.resolution, spans(&size.durations));
     let mut legal: Vec<String> = Vec::new();
     for (mode, sizes) in &model.modes {
@@ -254,8 +255,10 @@ impl IntoCallToolResult for ModelList {
             let price = row.price.as_deref().unwrap_or("price unknown");
             format!("{} · {}{aliases} · {}; {price}", row.kind, row.model, row.legal.join("; "))
         };
-        let notes = self.warnings.iter().map(|warning| format!("Note: {warning}"));
-        let lines = self.models.iter().map(line).chain([format!("Tables of {}.", self.as_of)]).chain(notes);
-        Ok(both(lines.collect::<Vec<_>>().join("\n"), &self)?.into())
+        let report = Report::default()
+            .content(self.models.iter().map(line))
+            .head([format!("Tables of {}.", self.as_of)])
+            .notes(&self.warnings);
+        Ok(report.result(&self)?.into())
     }
 }

@@ -2,13 +2,14 @@
 
 use crate::facts::offer;
 use crate::jobs::Cost;
+use crate::money::Currency;
 
 /// The price of one call of a tool, if it is known.
-pub(crate) fn flat(tool: &str, currency: &str) -> Cost {
+pub(crate) fn flat(tool: &str, currency: Currency) -> Cost {
     let price = offer().each(tool).in_currency(currency);
     let basis = match price {
-        Some(price) => format!("{price} {currency} a call, or drawn from the plan"),
+        Some(price) => format!("{price} a call, or drawn from the plan"),
         None => "drawn from the plan; no price is published".to_owned(),
     };
-    Cost { currency: currency.to_owned(), estimated: price, basis: Some(basis), ..Cost::default() }
+    Cost { estimated: price, basis: Some(basis), ..Cost::unknown(currency) }
 }

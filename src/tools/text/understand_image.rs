@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::api::retry::Nature;
 use crate::api::{ApiError, LONGEST_LOOK, Picture, Seen};
 use crate::config::Toolset;
-use crate::facts::{offer, rounded};
+use crate::facts::{facts, offer};
 use crate::jobs::Cost;
 use crate::mcp::ToolSpec;
 use crate::mcp::checkout::budget::ended;
@@ -21,11 +21,11 @@ use crate::mcp::inputs::source::Source;
 use crate::mcp::job_view::CostView;
 use crate::mcp::job_view::DRY_RUN;
 use crate::mcp::lengths;
-use crate::mcp::result::both;
+use crate::mcp::result::Report;
 use crate::mcp::{Bill, Server, ToolError, progress};
 use crate::media::Limits;
+use crate::money::Money;
 use crate::tools::chat::pricing;
-use crate::tools::chat::rules::row_of;
 use crate::tools::text::pricing::flat;
 
 pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec {
@@ -104,7 +104,8 @@ impl Server {
             .budget
             .counted("understand_image", flat("understand_image", self.config().currency()));
         if input.dry_run {
-            let (model, cost, next) = (BY_PLAN.to_owned(), CostView::of(&cost), Some(DRY_RUN.to_owned()));
+            let (model, cost, next) =
+                (BY_PLAN.to_owned(), Some(CostView::of(&cost)), Some(DRY_RUN.to_owned()));
             return Ok(VisionView {
                 text: String::new(),
                 model,
@@ -141,7 +142,7 @@ fn by_plan(seen: Seen, cost: &Cost) -> VisionView {
         text: seen.text,
         model: BY_PLAN.to_owned(),
         usage: seen.usage,
-        cost: CostView::of(cost),
+        cost: Some(CostView::of(cost)),
         warnings: Vec::new(),
         next: None,
     }
@@ -161,13 +162,13 @@ async fn by_chat(
 ) -> Result<VisionView, ToolError> {
     let (api, model) = (server.api(), vision_model(server));
     // The tokens of an image are not documented; they are at most the context.
-    let room = row_of(model).map(|row| (row.context, u64::from(LONGEST_LOOK)));
+    let room = facts().text(model).map(|row| (row.context, u64::from(LONGEST_LOOK)));
     let most = tokens_cost(server, model, room);
     let ceiling = Cost { most: most.actual, actual: None, ..most };
     let bill = Bill { model, ..question(prompt, &ceiling) };
     let held = server.checkout.budget.reserve(&bill, call).await?;
     let ask = || api.look_by_chat(model, prompt, picture);
-    let seen = progress::send_in_turn(call, api.join_text(model), Nature::Paid, ask).await;
+    let seen = progress::send_in_turn(call, api, api.join_text(model), Nature::Paid, ask).await;
     let seen = ended(held, seen, |seen| spent(server, model, seen).actual).await;
     let seen = match seen {
         Ok(seen) => seen,
@@ -175,20 +176,16 @@ async fn by_chat(
         Err(second) => return Err(ToolError::Bought(second)),
     };
     let cost = spent(server, model, &seen);
-    let spent = cost.actual.map_or_else(
-        || "its tokens are billed".to_owned(),
-        |actual| format!("it cost {actual} {}", cost.currency),
-    );
     let why = first.code().map_or_else(|| "it is refused".to_owned(), |code| format!("code {code}"));
     let warning = format!(
-        "The image endpoint of the plans is closed to this key ({why}), so the chat model {model} looked at the \
-         image; {spent}."
+        "the image endpoint of the plans is closed to this key ({why}), so the chat model {model} looked at the \
+         image and its tokens are billed"
     );
     Ok(VisionView {
         text: seen.text,
         model: model.to_owned(),
         usage: seen.usage,
-        cost: CostView::of(&cost),
+        cost: Some(CostView::of(&cost)),
         warnings: vec![warning],
         next: None,
     })
@@ -197,7 +194,7 @@ async fn by_chat(
 /// The chat model that looks. A gateway has names of its own, so the model of the settings goes first there.
 fn vision_model(server: &Server) -> &str {
     let own = server.config().defaults.text_model.as_deref();
-    let own = own.filter(|model| server.api().is_gateway() && row_of(model).is_none_or(|row| row.sees));
+    let own = own.filter(|model| server.api().is_gateway() && facts().text(model).is_none_or(|row| row.sees));
     own.unwrap_or(&offer().vision.model)
 }
 
@@ -208,21 +205,23 @@ fn spent(server: &Server, model: &str, seen: &Seen) -> Cost {
 
 fn tokens_cost(server: &Server, model: &str, tokens: Option<(u64, u64)>) -> Cost {
     let currency = server.config().currency();
-    let row = row_of(model);
+    let row = facts().text(model);
     let price = row.and_then(|row| row.price(0, currency));
-    let actual = price.zip(tokens).map(|(price, (read, written))| rounded(price.of([read, written, 0, 0])));
+    let actual = price.zip(tokens).and_then(|(price, (read, written))| price.of([read, written, 0, 0]));
+    let actual = actual.map(Money::rounded);
     let basis = row.and_then(|row| row.price_list(currency));
-    Cost { currency: currency.to_owned(), actual, basis, ..Cost::default() }
+    Cost { actual, basis, ..Cost::unknown(currency) }
 }
 
 impl IntoCallToolResult for VisionView {
     fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
-        let cost = self.cost.as_ref().map(CostView::line);
-        let usage = self.usage.as_ref().map(|usage| format!("Usage: {usage}"));
-        let notes = self.warnings.iter().map(|warning| format!("Note: {warning}"));
-        let lines = [self.text.clone(), format!("({})", self.model)].into_iter();
-        let next = self.next.clone().into_iter();
-        let text = lines.chain(usage).chain(cost).chain(notes).chain(next).collect::<Vec<_>>().join("\n");
-        Ok(both(text, &self)?.into())
+        let model = Some(self.model.as_str()).filter(|model| *model != BY_PLAN);
+        let report = Report::default()
+            .content([self.text.clone()])
+            .fact("", model)
+            .cost(self.cost.as_ref().map(CostView::line))
+            .notes(&self.warnings)
+            .next(self.next.as_deref().unwrap_or_default());
+        Ok(report.result(&self)?.into())
     }
 }

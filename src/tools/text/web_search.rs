@@ -15,7 +15,7 @@ use crate::jobs::Cost;
 use crate::mcp::ToolSpec;
 use crate::mcp::job_view::CostView;
 use crate::mcp::job_view::DRY_RUN;
-use crate::mcp::result::both;
+use crate::mcp::result::Report;
 use crate::mcp::{Bill, Server, ToolError};
 use crate::tools::text::pricing::flat;
 
@@ -83,7 +83,7 @@ impl Server {
         }
         let cost = self.checkout.budget.counted("web_search", flat("web_search", self.config().currency()));
         if input.dry_run {
-            let (cost, next) = (CostView::of(&cost), Some(DRY_RUN.to_owned()));
+            let (cost, next) = (Some(CostView::of(&cost)), Some(DRY_RUN.to_owned()));
             return Ok(SearchView { results: Vec::new(), related: Vec::new(), cost, next });
         }
         let api = self.api();
@@ -111,7 +111,7 @@ impl SearchView {
         Self {
             results: found.organic.into_iter().take(MOST).map(page).collect(),
             related: found.related.into_iter().take(MOST).collect(),
-            cost: CostView::of(cost),
+            cost: Some(CostView::of(cost)),
             next: None,
         }
     }
@@ -123,15 +123,15 @@ impl IntoCallToolResult for SearchView {
             let date = page.date.as_ref().map(|date| format!(" ({date})")).unwrap_or_default();
             format!("{}. {}{date}\n   {}\n   {}", index + 1, page.title, page.link, page.snippet)
         };
-        let mut lines: Vec<_> = self.results.iter().enumerate().map(page).collect();
-        if lines.is_empty() && self.next.is_none() {
-            lines.push("Nothing was found.".to_owned());
-        }
-        if !self.related.is_empty() {
-            lines.push(format!("Related: {}", self.related.join(" · ")));
-        }
-        lines.extend(self.cost.as_ref().map(CostView::line));
-        lines.extend(self.next.clone());
-        Ok(both(lines.join("\n"), &self)?.into())
+        let related = (!self.related.is_empty()).then(|| format!("Related: {}", self.related.join(" · ")));
+        let nothing =
+            (self.results.is_empty() && self.next.is_none()).then(|| "Nothing was found.".to_owned());
+        let report = Report::default()
+            .content(self.results.iter().enumerate().map(page))
+            .lines(nothing)
+            .lines(related)
+            .cost(self.cost.as_ref().map(CostView::line))
+            .next(self.next.as_deref().unwrap_or_default());
+        Ok(report.result(&self)?.into())
     }
 }

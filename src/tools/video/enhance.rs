@@ -16,6 +16,8 @@ use crate::mcp::ToolSpec;
 use crate::mcp::inputs::Takes;
 use crate::mcp::{Bill, Draft, JobOptions, JobView, Server, ToolError};
 use crate::media::Limits;
+use crate::money::{Currency, Decimal};
+use crate::tools::model_name::ModelNames;
 use crate::tools::video::input::VideoInput;
 use crate::tools::video::original::Original;
 use crate::tools::video::{original, v2};
@@ -128,9 +130,9 @@ impl Server {
         }
         let currency = self.config().currency();
         let video = input.into_video();
-        let plan = video.plan(None, currency)?;
+        let plan = video.plan(None, currency, ModelNames::of(self))?;
         let able = &facts().context_ir().models;
-        if plan.row.is_some() && !able.contains(&plan.model) {
+        if plan.row.is_some_and(|row| !able.contains(&row.model)) {
             let problem = format!("is {}, which enriches no prompts; {} does", plan.model, able.join(", "));
             return Err(ToolError::argument("model", problem));
         }
@@ -196,13 +198,18 @@ impl Server {
         };
         let video = input.into_video(model);
         let seconds = self.inputs.length_of(&base, &BASE.limits).await;
-        let plan = video.plan(None, currency)?;
+        let plan = video.plan(None, currency, ModelNames::of(self))?;
         let mut cost = regenerate_cost(seconds.filter(|_| !video.has_videos()), video.images(), currency);
         // The length that a file claims is not the length that MiniMax counts, and reference videos are billed too.
         let videos = video.reference_videos.as_ref().map_or(0, Vec::len);
         let references = f64::from(u32::try_from(videos).unwrap_or(u32::MAX)) * LONGEST_REFERENCE;
-        let most = cost.of(LONGEST_BASE + references).filter(|_| is_priced(video.images(), currency));
-        cost.most = cost.estimated.map_or(most, |estimated| most.map(|most| most.max(estimated)));
+        let longest =
+            Decimal::measured(LONGEST_BASE + references).filter(|_| is_priced(video.images(), currency));
+        let most = longest.and_then(|seconds| cost.of(seconds));
+        cost.most = match (most, cost.estimated) {
+            (Some(most), Some(estimated)) if most.is_within(estimated) => Some(estimated),
+            _ => most,
+        };
         let details = length_words(seconds);
         if self.checkout.budget.is_limited() && !video.is_dry() {
             again(self, &video.rehearsed(), &base).await?;
@@ -233,7 +240,7 @@ impl Server {
 
 /// The original inputs, followed by the video.
 async fn again(server: &Server, video: &VideoInput, base: &str) -> Result<Vec<Content>, ToolError> {
-    let plan = video.plan(None, server.config().currency())?;
+    let plan = video.plan(None, server.config().currency(), ModelNames::of(server))?;
     v2::check(video, &plan, ENRICHED_LIMIT)?;
     let mut content = v2::content(server, video).await?;
     let url = server.inputs.resolve("video", base, &BASE, video.is_dry()).await?;
@@ -301,19 +308,19 @@ impl RegenerateInput {
 }
 
 /// The length of the prompt is unknown beforehand, so there are only unit prices.
-fn enrich_cost(currency: &str) -> Cost {
+fn enrich_cost(currency: Currency) -> Cost {
     let row = facts().context_ir();
     let prices = row.per_million_in.in_currency(currency).zip(row.per_million_out.in_currency(currency));
     let Some((read, written)) = prices else {
-        return Cost { currency: currency.to_owned(), ..Cost::default() };
+        return Cost::unknown(currency);
     };
-    let basis = format!("{read} {currency} in, {written} out a million tokens, prices of {}", facts().as_of);
+    let (out, as_of) = (written.amount(), &facts().as_of);
+    let basis = format!("{read} in, {out} out a million tokens, prices of {as_of}");
     Cost {
-        currency: currency.to_owned(),
-        unit: Some(written / 1e6),
-        input: read / 1e6,
+        unit: Some(written.per(1_000_000)),
+        input: Some(read.per(1_000_000)),
         basis: Some(basis),
-        ..Cost::default()
+        ..Cost::unknown(currency)
     }
 }
 
@@ -323,22 +330,22 @@ fn length_words(seconds: Option<f64>) -> String {
 }
 
 /// Whether all parts of a price are known. A billed image without a known price makes the total unknown.
-fn is_priced(images: u32, currency: &str) -> bool {
+fn is_priced(images: u32, currency: Currency) -> bool {
     let row = facts().regeneration();
     images <= row.free_images || row.per_image.in_currency(currency).is_some()
 }
 
-fn regenerate_cost(seconds: Option<f64>, images: u32, currency: &str) -> Cost {
+fn regenerate_cost(seconds: Option<f64>, images: u32, currency: Currency) -> Cost {
     let row = facts().regeneration();
     let unit = row.per_second.in_currency(currency);
-    let extra = f64::from(images.saturating_sub(row.free_images));
+    let extra = images.saturating_sub(row.free_images);
     let mut cost = Cost {
-        currency: currency.to_owned(),
         unit,
-        fixed: row.per_image.in_currency(currency).unwrap_or_default() * extra,
-        basis: unit.map(|unit| format!("{unit} {currency} a second, prices of {}", facts().as_of)),
-        ..Cost::default()
+        fixed: row.per_image.in_currency(currency).and_then(|each| each.times(extra)),
+        basis: unit.map(|unit| format!("{unit} a second, prices of {}", facts().as_of)),
+        ..Cost::unknown(currency)
     };
-    cost.estimated = seconds.filter(|_| is_priced(images, currency)).and_then(|seconds| cost.of(seconds));
+    let seconds = seconds.filter(|_| is_priced(images, currency)).and_then(Decimal::measured);
+    cost.estimated = seconds.and_then(|seconds| cost.of(seconds));
     cost
 }

@@ -5,10 +5,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::api::Expansion;
-use crate::facts::{Mode, ModelKind, Protocol, Size, VideoModel, facts, rounded};
+use crate::facts::{Mode, ModelKind, Protocol, Size, VideoModel, facts};
 use crate::jobs::Cost;
 use crate::mcp::{JobOptions, ToolError};
-use crate::tools::model_name::{model_id, unknown_model};
+use crate::money::Currency;
+use crate::tools::model_name::{ModelNames, fitting, unknown_model};
 
 /// The longest reference video, in seconds.
 pub(crate) const LONGEST_REFERENCE: u32 = 15;
@@ -77,10 +78,15 @@ pub(crate) struct Plan {
 
 impl VideoInput {
     /// Chooses model, mode, size and length, and checks them against each other.
-    pub(crate) fn plan(&self, default_model: Option<&str>, currency: &str) -> Result<Plan, ToolError> {
+    pub(crate) fn plan(
+        &self,
+        default_model: Option<&str>,
+        currency: Currency,
+        names: ModelNames,
+    ) -> Result<Plan, ToolError> {
         let mode = self.mode()?;
         let mut warnings = Vec::new();
-        let model = self.choose_model(mode, default_model, &mut warnings)?;
+        let model = self.choose_model(mode, default_model, (names, currency), &mut warnings)?;
         let row = facts().video(&model);
         let protocol = row.map_or_else(|| facts().protocol_of_unknown(&model), |row| row.protocol);
         let Some(row) = row else {
@@ -123,29 +129,57 @@ impl VideoInput {
         })
     }
 
+    /// The model. A call that names none gets one that can do what it asks; those without a price are not chosen for it.
     fn choose_model(
         &self,
         mode: Mode,
         default: Option<&str>,
+        (names, currency): (ModelNames, Currency),
         warnings: &mut Vec<String>,
     ) -> Result<String, ToolError> {
         if let Some(model) = &self.model {
-            return model_id(ModelKind::Video, model);
+            return names.named(ModelKind::Video, model);
         }
-        let by_mode = facts().video_default(mode).to_owned();
-        let Some(default) = default.map(|model| facts().canonical(model)) else { return Ok(by_mode) };
-        if facts().video(&default).is_none_or(|row| row.modes.contains_key(&mode)) {
-            return Ok(default);
+        let by_mode = facts().video_default(mode);
+        let usual = default.map_or_else(|| facts().video_default(Mode::Text).to_owned(), |it| names.sent(it));
+        let protocol = facts().video(&usual).map(|row| row.protocol);
+        let (same, other): (Vec<_>, Vec<_>) = facts()
+            .video_rows()
+            .iter()
+            .filter(|row| row.price_list(currency).is_some())
+            .partition(|row| Some(row.protocol) == protocol);
+        let others = [by_mode].into_iter().chain(same.into_iter().chain(other).map(|row| row.model.as_str()));
+        let (model, notes) =
+            fitting(usual.clone(), others, |model| self.lack(facts().video(model)?, mode, currency));
+        if !notes.is_empty() || facts().video(&usual).is_none_or(|row| row.modes.contains_key(&mode)) {
+            warnings.extend(notes);
+            return Ok(model);
         }
-        warnings.push(format!(
-            "{default}, the default of this server, cannot do {}; {by_mode} is used",
-            mode.words()
-        ));
-        Ok(by_mode)
+        warnings.push(cannot_do(by_mode, &usual, mode));
+        Ok(by_mode.to_owned())
+    }
+
+    /// What a model cannot do of what is asked.
+    fn lack(&self, row: &VideoModel, mode: Mode, currency: Currency) -> Option<String> {
+        let Some(sizes) = row.modes.get(&mode) else { return Some(format!("cannot do {}", mode.words())) };
+        let is_v2 = row.protocol == Protocol::V2;
+        let options = [
+            ("ratio", self.ratio.is_some() && !is_v2),
+            ("prompt_expansion", self.prompt_expansion.is_some() && !row.prompt_expansion),
+            ("prompt_optimizer", self.prompt_optimizer.is_some() && is_v2),
+            ("fast_pretreatment", self.fast_pretreatment.is_some() && !row.fast_pretreatment),
+        ];
+        if let Some((option, _)) = options.iter().find(|(_, lacks)| *lacks) {
+            return Some(format!("does not take {option}"));
+        }
+        self.size(row, sizes, currency).is_err().then(|| {
+            let size = [self.resolution.clone(), self.duration.map(|seconds| format!("{seconds} s"))];
+            format!("does not make {}", size.into_iter().flatten().collect::<Vec<_>>().join(" with "))
+        })
     }
 
     /// Resolution and length. An illegal pair names the legal ones next to it, with their prices.
-    fn size(&self, row: &VideoModel, sizes: &[Size], currency: &str) -> Result<(String, u32), ToolError> {
+    fn size(&self, row: &VideoModel, sizes: &[Size], currency: Currency) -> Result<(String, u32), ToolError> {
         let model = &row.model;
         let same = |size: &Size, wanted: &str| size.resolution.eq_ignore_ascii_case(wanted.trim());
         let size = match &self.resolution {
@@ -180,7 +214,7 @@ impl VideoInput {
         // Each value is legal, and only the pair is not.
         let priced = |resolution: &str, seconds: u32| {
             let price = row.price(resolution, seconds, images, currency);
-            let price = price.map(|price| format!(" ({price} {currency})")).unwrap_or_default();
+            let price = price.map(|price| format!(" ({price})")).unwrap_or_default();
             format!("{resolution} with {seconds} s{price}")
         };
         let nearest = size.durations.iter().copied().min_by_key(|seconds| seconds.abs_diff(duration));
@@ -250,6 +284,10 @@ impl VideoInput {
     }
 }
 
+fn cannot_do(used: &str, usual: &str, mode: Mode) -> String {
+    format!("{used} was used, because {usual} cannot do {}", mode.words())
+}
+
 fn listed(durations: &[u32]) -> String {
     match durations {
         [first, .., last] if durations.len() > 3 => format!("{first}-{last} s"),
@@ -264,8 +302,8 @@ impl Plan {
         [length, self.resolution.clone()].into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 
-    pub(super) fn cost(&self, input: &VideoInput, currency: &str) -> Cost {
-        let mut cost = Cost { currency: currency.to_owned(), ..Cost::default() };
+    pub(super) fn cost(&self, input: &VideoInput, currency: Currency) -> Cost {
+        let mut cost = Cost::unknown(currency);
         let (Some(row), Some(resolution), Some(duration)) = (self.row, &self.resolution, self.duration)
         else {
             return cost;
@@ -275,16 +313,15 @@ impl Plan {
         let as_of = &facts().as_of;
         if self.protocol == Protocol::V1 {
             cost.unit = cost.estimated;
-            cost.basis = cost.unit.map(|unit| {
-                format!("{unit} {currency} a clip of {duration} s at {resolution}, prices of {as_of}")
-            });
+            cost.basis = cost
+                .unit
+                .map(|unit| format!("{unit} a clip of {duration} s at {resolution}, prices of {as_of}"));
             return cost;
         }
         cost.unit = price(1, 0);
-        let extra = price(1, input.images()).zip(cost.unit).map(|(with, without)| rounded(with - without));
-        cost.fixed = extra.unwrap_or_default();
-        cost.basis =
-            cost.unit.map(|unit| format!("{unit} {currency} a second at {resolution}, prices of {as_of}"));
+        let with_images = price(1, input.images());
+        cost.fixed = with_images.zip(cost.unit).map(|(with, without)| with.left_after(without));
+        cost.basis = cost.unit.map(|unit| format!("{unit} a second at {resolution}, prices of {as_of}"));
         if input.has_videos() {
             // Seconds of reference videos are billed too. MiniMax counts them, so the bound is what it accepts.
             let videos = input.reference_videos.as_ref().map_or(0, Vec::len);

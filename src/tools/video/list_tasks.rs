@@ -2,18 +2,20 @@
 
 use rmcp::handler::server::tool::{IntoCallToolResult, schema_for_output};
 use rmcp::handler::server::wrapper::Parameters;
-use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock};
+use rmcp::model::CallToolResponse;
 use rmcp::{ErrorData, tool, tool_router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api::CloudTask;
 use crate::config::Toolset;
-use crate::facts::facts;
 use crate::jobs::RemoteKind;
 use crate::mcp::ToolSpec;
 use crate::mcp::cursor;
+use crate::mcp::result::Report;
 use crate::mcp::{Server, ToolError};
+use crate::media::units::age;
+use crate::tools::model_name::ModelNames;
 
 pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec::free("list_video_tasks", Toolset::Video)];
 
@@ -97,7 +99,7 @@ impl Server {
             .as_deref()
             .map_or(Ok(1), |given| cursor::read("list_video_tasks", given, page_of))?;
         let limit = input.limit.clamp(1, 50);
-        let model = input.model.as_deref().map(|model| facts().canonical(model));
+        let model = input.model.as_deref().map(|model| ModelNames::of(self).sent(model));
         let (status, model) = (input.status.as_deref(), model.as_deref());
         let api = self.api();
         let found = api.video_tasks(page, limit, status, model).await?;
@@ -118,7 +120,7 @@ impl Server {
             u64::try_from(tasks.len()).unwrap_or_default()
         };
         let next = match (tasks.is_empty(), more) {
-            (true, _) => "No task fits.",
+            (true, _) => "No matching tasks.",
             (false, true) => {
                 "Call list_video_tasks with cursor for more, or query_video_generation with a task_id to fetch one."
             }
@@ -154,31 +156,31 @@ impl TaskRow {
     }
 
     fn line(&self) -> String {
+        let created = self.created_at.parse::<jiff::Timestamp>().ok();
+        let created = created.map(|at| format!("{} ago", age(at.as_second().saturating_mul(1000))));
         let here =
             self.job_id.as_ref().map_or_else(|| "not known here".to_owned(), |job| format!("job {job}"));
-        let head = [&self.task_id, &self.task_type, &self.status, &self.model, &self.created_at, &here];
-        let head = head.map(String::as_str).join(" · ");
+        let head = [&self.task_id, &self.task_type, &self.status, &self.model].map(String::as_str);
+        let head = head.into_iter().chain(created.as_deref()).chain([here.as_str()]);
         let facts = [
             self.resolution.clone(),
             self.duration.map(|seconds| format!("{seconds} s")),
             self.ratio.clone(),
         ];
         let facts = facts.into_iter().flatten().collect::<Vec<_>>().join(", ");
-        let more = [Some(facts).filter(|facts| !facts.is_empty()), self.url.clone(), self.error.clone()];
+        let more = [Some(facts).filter(|facts| !facts.is_empty()), self.error.clone()];
+        let head = head.collect::<Vec<_>>().join(" · ");
         [head].into_iter().chain(more.into_iter().flatten()).collect::<Vec<_>>().join("\n  ")
     }
 }
 
 impl IntoCallToolResult for VideoTasks {
     fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
-        let rows = self.tasks.iter().map(TaskRow::line);
-        let cursor = self.next_cursor.iter().map(|cursor| format!("next_cursor: {cursor}"));
-        let tail = [format!("{} in all", self.total), self.next.clone()];
-        let lines: Vec<_> = rows.chain(cursor).chain(tail).collect();
-        let mut result = CallToolResult::success(vec![ContentBlock::text(lines.join("\n"))]);
-        let structured = serde_json::to_value(&self);
-        result.structured_content =
-            Some(structured.map_err(|error| ErrorData::internal_error(error.to_string(), None))?);
-        Ok(result.into())
+        let report = Report::default()
+            .content(self.tasks.iter().map(TaskRow::line))
+            .head((!self.tasks.is_empty()).then(|| format!("{} in all", self.total)))
+            .fact("next_cursor", self.next_cursor.as_deref())
+            .next(&self.next);
+        Ok(report.result(&self)?.into())
     }
 }

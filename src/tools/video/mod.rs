@@ -20,6 +20,7 @@ use crate::facts::Protocol;
 use crate::jobs::{RemoteKind, Task};
 use crate::mcp::ToolSpec;
 use crate::mcp::{Bill, Draft, JobView, Server, ToolError, progress};
+use crate::tools::model_name::ModelNames;
 use crate::tools::video::input::VideoInput;
 use crate::tools::video::original::{no_task, read_task_id};
 
@@ -62,7 +63,8 @@ impl Server {
             self.checkout.ready()?;
         }
         let currency = self.config().currency();
-        let plan = input.plan(self.config().defaults.video_model.as_deref(), currency)?;
+        let plan =
+            input.plan(self.config().defaults.video_model.as_deref(), currency, ModelNames::of(self))?;
         let (cost, details) = (plan.cost(&input, currency), plan.details());
         let prompt = input.prompt.clone().unwrap_or_else(|| plan.mode.words().to_owned());
         if plan.protocol == Protocol::V2 && self.checkout.budget.is_limited() && !input.is_dry() {

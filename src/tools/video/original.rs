@@ -131,7 +131,7 @@ fn not_fit(found: &str) -> String {
 
 fn fits(task_type: &str, model: &str, resolution: &str, created: i64) -> Result<(), String> {
     let row = facts().regeneration();
-    let able = row.models.iter().any(|known| known == model);
+    let able = row.models.contains(&facts().canonical(model));
     if task_type != "generation" || !able || resolution != row.from {
         let found = format!("a {task_type} of {model} in {resolution}");
         return Err(not_fit(found.trim_end_matches(" in ")));

@@ -71,7 +71,7 @@ impl Server {
             question: "Make this video from a template",
             details: String::new(),
             // The price page does not mention templates.
-            cost: Cost { currency: self.config().currency().to_owned(), ..Cost::default() },
+            cost: Cost::unknown(self.config().currency()),
             order: Box::new(TemplateSubmit {
                 template_id,
                 media_inputs,

@@ -6,6 +6,7 @@ use crate::jobs::Order;
 use crate::mcp::inputs::Takes;
 use crate::mcp::{Server, ToolError};
 use crate::media::Limits;
+use crate::media::units::size;
 use crate::tools::video::input::{Plan, VideoInput};
 
 /// Video Generation V2 > content > text.
@@ -210,16 +211,18 @@ fn ratio(input: &VideoInput, plan: &Plan) -> Result<String, ToolError> {
 
 /// Checks that the media fit into one request.
 pub(crate) fn check_bytes(content: &[Content]) -> Result<(), ToolError> {
-    let size = |item: &Content| match item {
+    let length = |item: &Content| match item {
         Content::Text { text } => text.len(),
         Content::ImageUrl { image_url: medium, .. }
         | Content::VideoUrl { video_url: medium, .. }
         | Content::AudioUrl { audio_url: medium, .. } => medium.url.len(),
     };
-    let all: usize = content.iter().map(size).sum();
+    let all: usize = content.iter().map(length).sum();
     if all > MOST_BYTES {
         let problem = format!(
-            "and the other media come to {all} bytes in the request; at most {MOST_BYTES} fit. Give large ones as URLs"
+            "and the other media come to {} in the request; at most {} fit. Give large ones as URLs",
+            size(all as u64),
+            size(MOST_BYTES as u64)
         );
         return Err(ToolError::argument("reference_videos", problem));
     }

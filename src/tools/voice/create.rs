@@ -14,7 +14,8 @@ use crate::mcp::ToolSpec;
 use crate::mcp::inputs::Uploaded;
 use crate::mcp::{Bill, Draft, JobOptions, JobView, Server, ToolError};
 use crate::media::Limits;
-use crate::tools::model_name::{model_id, unknown_model};
+use crate::money::{Currency, Money};
+use crate::tools::model_name::{ModelNames, unknown_model};
 use crate::tools::speech::rules::{Characters, LANGUAGES, check_pauses};
 
 pub(crate) const TOOLS: &[ToolSpec] = &[
@@ -111,7 +112,7 @@ impl Server {
         if !dry {
             self.checkout.ready()?;
         }
-        let (mut submit, mut warnings) = input.submit(&self.config().defaults)?;
+        let (mut submit, mut warnings) = input.submit(&self.config().defaults, ModelNames::of(self))?;
         // Both recordings are checked before either is uploaded.
         let file = self.inputs.check("file", &input.file, &RECORDING).await?;
         let cost = clone_cost(&submit, self.config().currency());
@@ -192,7 +193,11 @@ impl Server {
 
 impl CloneInput {
     /// The request without its recordings, and warnings.
-    fn submit(&self, defaults: &Defaults) -> Result<(CloneSubmit, Vec<String>), ToolError> {
+    fn submit(
+        &self,
+        defaults: &Defaults,
+        names: ModelNames,
+    ) -> Result<(CloneSubmit, Vec<String>), ToolError> {
         let wrong = |field: &str, problem: String| Err(ToolError::argument(field, problem));
         if !is_voice_id(&self.voice_id) {
             return wrong("voice_id", format!("is {}; it {ID_RULE}", shown(&self.voice_id)));
@@ -212,8 +217,8 @@ impl CloneInput {
         };
         let default_model = defaults.speech_model.as_deref().unwrap_or(facts().speech_default());
         let model = match &self.model {
-            Some(model) => model_id(ModelKind::Speech, model)?,
-            None => facts().canonical(default_model),
+            Some(model) => names.named(ModelKind::Speech, model)?,
+            None => names.sent(default_model),
         };
         let mut warnings = self.check_model(&model)?;
         if self.text.is_none() {
@@ -307,9 +312,9 @@ fn number(field: &str, uploaded: &Uploaded) -> Result<i64, ToolError> {
 }
 
 /// The warning that a cloned voice is billed at its first use, and deleted without one.
-fn kept_while_used(price: &Price, currency: &str) -> String {
+fn kept_while_used(price: &Price, currency: Currency) -> String {
     let price = match price.in_currency(currency) {
-        Some(price) => format!("{price} {currency} (prices of {})", facts().as_of),
+        Some(price) => format!("{price} (prices of {})", facts().as_of),
         None => "once".to_owned(),
     };
     format!(
@@ -319,18 +324,19 @@ fn kept_while_used(price: &Price, currency: &str) -> String {
 }
 
 /// The price of the demo. The voice is billed at its first use.
-fn clone_cost(submit: &CloneSubmit, currency: &str) -> Cost {
+fn clone_cost(submit: &CloneSubmit, currency: Currency) -> Cost {
     let row = submit.model.as_deref().and_then(|model| facts().speech(model));
     let million = row.and_then(|row| row.per_million.in_currency(currency));
     let text = submit.text.as_deref();
     // Without a demo nothing is billed now.
-    let unit = if text.is_some() { million.map(|price| price / 1e6) } else { Some(0.0) };
-    let mut cost = Cost { currency: currency.to_owned(), unit, ..Cost::default() };
+    let unit =
+        if text.is_some() { million.map(|price| price.per(1_000_000)) } else { Some(Money::zero(currency)) };
+    let mut cost = Cost { unit, ..Cost::unknown(currency) };
     Characters::of(text.unwrap_or_default()).price(&mut cost);
     cost.basis = match (text, million) {
         (None, _) => Some("billed when the voice is first used".to_owned()),
         (Some(_), Some(price)) => Some(format!(
-            "the demo: {price} {currency} a million characters, prices of {}; the voice when it is first used",
+            "the demo: {price} a million characters, prices of {}; the voice when it is first used",
             facts().as_of
         )),
         (Some(_), None) => None,
@@ -339,19 +345,19 @@ fn clone_cost(submit: &CloneSubmit, currency: &str) -> Cost {
 }
 
 /// The fee for a designed voice, which MiniMax bills when the voice is first used, and the trial, if its price is known.
-fn design_cost(submit: &DesignSubmit, currency: &str) -> Cost {
+fn design_cost(submit: &DesignSubmit, currency: Currency) -> Cost {
     let (voice, as_of) = (&facts().voice, &facts().as_of);
     let million = voice.preview_per_million.in_currency(currency);
-    let mut cost = Cost { currency: currency.to_owned(), ..Cost::default() };
+    let mut cost = Cost::unknown(currency);
     let Some(fee) = voice.design_first_use.in_currency(currency) else { return cost };
-    (cost.unit, cost.fixed) = (Some(million.map_or(0.0, |price| price / 1e6)), fee);
+    cost.unit = Some(million.map_or(Money::zero(currency), |price| price.per(1_000_000)));
+    cost.fixed = Some(fee);
     Characters::of(&submit.preview_text).price(&mut cost);
     let trial = match million {
-        Some(price) => format!("{price} {currency} a million characters of the trial"),
+        Some(price) => format!("{price} a million characters of the trial"),
         None => "the trial's price is not published".to_owned(),
     };
-    cost.basis = Some(format!(
-        "{fee} {currency} for the voice, billed when it is first used; {trial}; prices of {as_of}"
-    ));
+    cost.basis =
+        Some(format!("{fee} for the voice, billed when it is first used; {trial}; prices of {as_of}"));
     cost
 }

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use rmcp::ErrorData;
 use rmcp::handler::server::tool::{IntoCallToolResult, schema_for_output};
 use rmcp::handler::server::wrapper::Parameters;
-use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock};
+use rmcp::model::CallToolResponse;
 use rmcp::{tool, tool_router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,7 @@ use crate::jobs::{MadeVoice, RemoteKind};
 use crate::mcp::ToolSpec;
 use crate::mcp::catalogue::Table;
 use crate::mcp::cursor;
+use crate::mcp::result::Report;
 use crate::mcp::{Server, ToolError};
 use crate::tools::voice::words::{fit, tokens};
 
@@ -405,25 +406,21 @@ impl IntoCallToolResult for VoiceList {
             total if counts.is_empty() => format!("{total} voices"),
             total => format!("{total} voices: {counts}"),
         };
-        let rows = self.voices.iter().map(VoiceRow::line);
-        let cursor = self.next_cursor.iter().map(|cursor| format!("next_cursor: {cursor}"));
-        let lines = [head].into_iter().chain(rows).chain(cursor).chain([self.next.clone()]);
-        answer(lines.collect::<Vec<_>>().join("\n"), &self)
+        let report = Report::default()
+            .content(self.voices.iter().map(VoiceRow::line))
+            .head((!self.voices.is_empty()).then_some(head))
+            .fact("next_cursor", self.next_cursor.as_deref())
+            .next(&self.next);
+        Ok(report.result(&self)?.into())
     }
 }
 
 impl IntoCallToolResult for DeletedVoice {
     fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
-        answer(format!("{} ({})\n{}", self.voice_id, self.voice_type, self.next), &self)
+        let report =
+            Report::default().head([format!("{} ({})", self.voice_id, self.voice_type)]).next(&self.next);
+        Ok(report.result(&self)?.into())
     }
-}
-
-fn answer(text: String, result: &impl Serialize) -> Result<CallToolResponse, ErrorData> {
-    let structured = serde_json::to_value(result);
-    let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
-    result.structured_content =
-        Some(structured.map_err(|error| ErrorData::internal_error(error.to_string(), None))?);
-    Ok(result.into())
 }
 
 #[cfg(test)]

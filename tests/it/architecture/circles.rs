@@ -30,13 +30,7 @@ struct File {
 pub fn import_circles(src: &Path) -> Vec<Vec<String>> {
     let mut files = BTreeMap::new();
     read(src, &[], &mut files);
-    let imports: BTreeMap<&Name, BTreeSet<&Name>> = files
-        .iter()
-        .map(|(module, file)| {
-            let targets = file.named.iter().map(|name| home(&files, name, 0)).filter(|home| *home != module);
-            (module, targets.collect())
-        })
-        .collect();
+    let imports = imports_of(&files);
     let reach: BTreeMap<_, _> = imports.keys().map(|module| (*module, reachable(&imports, module))).collect();
     let mut circles = BTreeSet::new();
     for (module, reached) in &reach {
@@ -48,6 +42,25 @@ pub fn import_circles(src: &Path) -> Vec<Vec<String>> {
         }
     }
     circles.into_iter().map(|circle| circle.into_iter().collect()).collect()
+}
+
+/// The files below `src` that each file imports, as modules such as `mcp::pipeline`.
+pub fn imports(src: &Path) -> BTreeMap<String, BTreeSet<String>> {
+    let mut files = BTreeMap::new();
+    read(src, &[], &mut files);
+    let named = |(module, targets): (&Name, BTreeSet<&Name>)| {
+        (module.join("::"), targets.into_iter().map(|target| target.join("::")).collect())
+    };
+    imports_of(&files).into_iter().map(named).collect()
+}
+
+fn imports_of(files: &BTreeMap<Name, File>) -> BTreeMap<&Name, BTreeSet<&Name>> {
+    let mut imports = BTreeMap::new();
+    for (module, file) in files {
+        let targets = file.named.iter().map(|name| home(files, name, 0)).filter(|home| *home != module);
+        imports.insert(module, targets.collect());
+    }
+    imports
 }
 
 fn read(folder: &Path, module: &[String], files: &mut BTreeMap<Name, File>) {

@@ -1,9 +1,10 @@
 //! Chat requests that are refused before anything is sent.
 
+use minimax_mcp::sandbox::{Act, Rule};
 use serde_json::json;
 
 use super::{PROTOCOLS, asked, weather};
-use crate::harness::{World, quick};
+use crate::harness::{World, eventually, quick};
 
 /// An image of one pixel.
 const DOT: &str = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
@@ -50,7 +51,10 @@ async fn bad_arguments_cost_nothing_and_say_what_would_be_right() {
             json!({ "prompt": "x", "thinking": "off", "model": "m3", "api": "native" }),
             vec!["`thinking`", "openai, anthropic, responses"],
         ),
-        (json!({ "prompt": "x", "web_search": true }), vec!["`web_search`", "anthropic, responses"]),
+        (
+            json!({ "prompt": "x", "web_search": true, "api": "openai" }),
+            vec!["`web_search`", "anthropic, responses"],
+        ),
         (
             json!({ "prompt": "x", "service_tier": "standard", "api": "native" }),
             vec!["`service_tier`", "openai, anthropic, responses"],
@@ -116,7 +120,8 @@ async fn bad_arguments_cost_nothing_and_say_what_would_be_right() {
         assert!(parts.iter().all(|part| refusal.contains(part)), "{arguments}: {refusal}");
     }
     assert_eq!(world.sandbox.requests().len(), 0);
-    let refusal = world.refusal("count_tokens", json!({ "prompt": "x", "web_search": true })).await;
+    let refusal =
+        world.refusal("count_tokens", json!({ "prompt": "x", "web_search": true, "api": "openai" })).await;
     assert!(refusal.contains("`web_search`"), "{refusal}");
     let world = World::with(quick(), &[("MINIMAX_API_KEY", "")]).await;
     assert!(world.refusal("chat", json!({ "prompt": "x" })).await.contains("MINIMAX_API_KEY"));
@@ -132,7 +137,7 @@ async fn a_body_of_more_than_64_megabytes_is_not_sent() {
     std::fs::write(&file, png).unwrap();
     let message = json!({ "role": "user", "content": "x", "media": [file, file, file, file, file] });
     let refusal = world.refusal("chat", json!({ "messages": [message] })).await;
-    assert!(refusal.contains("`messages`") && refusal.contains("67108864"), "{refusal}");
+    assert!(refusal.contains("`messages`") && refusal.contains("64 MB"), "{refusal}");
     assert_eq!(world.sandbox.requests().len(), 0);
 }
 
@@ -206,9 +211,19 @@ async fn two_that_continue_one_conversation_at_once_lose_nothing() {
     let world = World::new().await;
     let first = world.make("chat", json!({ "prompt": "Hello" })).await;
     let id = &first["conversation_id"];
+    // Both have read the conversation before either has its answer.
+    world.sandbox.script(vec![Rule::always("/v1/chat/completions", Act::Hold)]);
     let both =
         ["one", "two"].map(|word| world.make("chat", json!({ "prompt": word, "conversation_id": id })));
-    let views = futures_util::future::join_all(both).await;
+    let release = async {
+        let asked = || {
+            let all = world.sandbox.requests();
+            all.iter().filter(|request| request.path == "/v1/chat/completions").count()
+        };
+        eventually("both were asked", async || asked() == 3).await;
+        world.sandbox.script(Vec::new());
+    };
+    let (views, ()) = tokio::join!(futures_util::future::join_all(both), release);
     assert_ne!(views[0]["conversation_id"], views[1]["conversation_id"]);
     for (view, word) in views.iter().zip(["one", "two"]) {
         let more = json!({ "prompt": "And?", "conversation_id": view["conversation_id"] });

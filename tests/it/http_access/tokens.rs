@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use axum::http::StatusCode;
 use futures_util::future::join_all;
 use minimax_mcp::config::{HttpSettings, TokenRow, read_tokens};
+use minimax_mcp::money::{Currency, Money};
 use serde_json::{Value, json};
 
 use super::provider::Provider;
@@ -22,7 +23,10 @@ fn rows(rows: Vec<TokenRow>) -> HttpSettings {
 #[tokio::test]
 async fn calls_at_once_with_one_token_buy_what_its_budget_is_for_and_not_one_more() {
     // The budget is enough for three images and not quite for a fourth.
-    let ada = TokenRow { budget_day: Some(13_900), ..TokenRow::new("ada", ADA) };
+    let ada = TokenRow {
+        budget_day: Some(Money::from_millionths(13_900, Currency::Usd)),
+        ..TokenRow::new("ada", ADA)
+    };
     let settings = rows(vec![ada, TokenRow::new("bob", BOB)]);
     let served = Served::with(settings.clone()).await;
     let other = served.neighbour(settings).await;
@@ -93,7 +97,7 @@ async fn a_token_is_taken_back_without_a_restart_and_a_spoilt_file_takes_none_ba
         (json!({ "name": "ada", "token": ADA }), json!({ "name": "bob", "sha256": digest(BOB) }));
     let both = json!([ada, bob]);
     write(&path, &both);
-    let tokens = read_tokens(&both.to_string(), "USD").unwrap();
+    let tokens = read_tokens(&both.to_string(), Currency::Usd).unwrap();
     let settings = HttpSettings { tokens, token_file: Some(path.clone()), ..HttpSettings::default() };
     let served = Served::with(settings).await;
     let status = async |token: &str| ping(&served.base, token).await.0;

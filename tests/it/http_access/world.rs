@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use minimax_mcp::config::HttpSettings;
+use minimax_mcp::money::Currency;
 use minimax_mcp::sandbox::{Options as SandboxOptions, Sandbox};
 use minimax_mcp::serve::http::access::Access;
 use minimax_mcp::serve::http::{self, Options};
@@ -37,7 +38,7 @@ impl Served {
     /// Starts a second server on the same folders at another port.
     pub async fn neighbour(&self, settings: HttpSettings) -> String {
         let mut config = config(&self.sandbox.url(), self.dir.path(), &[]);
-        config.http = HttpSettings { currency: "USD", ..settings };
+        config.http = HttpSettings { currency: Currency::Usd, ..settings };
         config.local_playback = false;
         let access = Access::new(&config.http);
         let listener = http::bind("127.0.0.1:0".parse().unwrap(), &access).await.unwrap();

@@ -156,12 +156,20 @@ fn one_caller_s_requests_are_counted_and_another_s_are_not_touched() {
         let program = &stage.program;
         let mut socket = program.connect();
         let ask = get("/mcp", &format!("Authorization: Bearer {ADA}\r\n")).repeat(100);
-        let mut statuses = Vec::new();
-        while statuses.len() < 20_000 && !statuses.contains(&429) {
+        let (mut asked, mut refused) = (0, None);
+        while asked < 20_000 && refused.is_none() {
             socket.say(&ask);
-            statuses.extend((0..100).map(|_| socket.answer().unwrap().status));
+            let answers: Vec<_> = (0..100).map(|_| socket.answer().unwrap()).collect();
+            asked += answers.len();
+            refused = answers.into_iter().find(|answer| answer.status == 429);
         }
-        assert!(statuses.len() > 5_000 && statuses.contains(&429), "{}", statuses.len());
+        let refused = refused.unwrap_or_else(|| panic!("{asked} requests"));
+        assert!(asked > 5_000, "{asked}");
+        // A client that reads JSON-RPC finds the reason, and how long to wait.
+        let message: Value = serde_json::from_str(&refused.text()).unwrap();
+        let seconds = refused.header("retry-after").unwrap().parse::<u64>().unwrap();
+        assert_eq!(message["error"]["data"]["retry_after_seconds"], seconds, "{message}");
+        assert!(message["error"]["message"].as_str().unwrap().contains("Too many requests"), "{message}");
         program.serves_bob();
         super::stage::until("it may ask again", || {
             program.ask(post("/mcp", ADA, &request("ping", json!({})))).unwrap().status == 200

@@ -148,7 +148,9 @@ async fn answer(
 
 pub(super) fn wrong(result: Result<Saved, FetchProblem>) -> String {
     match result {
-        Err(problem @ (FetchProblem::Wrong(_) | FetchProblem::Page)) => problem.to_string(),
+        Err(problem @ (FetchProblem::Wrong(_) | FetchProblem::Page | FetchProblem::Private(_))) => {
+            problem.to_string()
+        }
         other => panic!("not refused as wrong: {other:?}"),
     }
 }

@@ -144,14 +144,14 @@ fn files() -> Vec<Row> {
         ("long text: length", tool, up("@million.txt", "t2a_async_input"), "file", "999999"),
         ("long text: type", tool, up("@face.jpg", "t2a_async_input"), "file", "text"),
         ("films to see: type", tool, up("@face.jpg", "video_understanding"), "file", "MP4"),
-        ("films to see: size", tool, up("@513mib.mp4", "video_understanding"), "file", "536,870,912"),
+        ("films to see: size", tool, up("@513mib.mp4", "video_understanding"), "file", "the limit is 512 MB"),
         ("inputs: type", tool, up("@notes.txt", clip), "file", "MP4 or MOV"),
         ("inputs: image's sides", tool, up("@255x400.png", clip), "file", "256"),
         ("inputs: image's shape", tool, up("@2600x1000.png", clip), "file", "2.5"),
-        ("inputs: image's size", tool, up("@30mib.png", clip), "file", "31457280"),
+        ("inputs: image's size", tool, up("@30mib.png", clip), "file", "31,457,280"),
         ("inputs: film's length", tool, up("@16s.mp4", clip), "file", "2 to 15"),
-        ("inputs: film's size", tool, up("@50mib.mp4", clip), "file", "52428800"),
+        ("inputs: film's size", tool, up("@50mib.mp4", clip), "file", "52,428,800"),
         ("inputs: sound's length", tool, up("@1s.wav", clip), "file", "2 to 15"),
-        ("inputs: sound's size", tool, up("@15mib.wav", clip), "file", "15728640"),
+        ("inputs: sound's size", tool, up("@15mib.wav", clip), "file", "15,728,640"),
     ]
 }

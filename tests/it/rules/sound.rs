@@ -32,7 +32,13 @@ fn speech() -> Vec<Row> {
         ("tts: pitch", tool, spoken(json!({ "pitch": -13 })), "pitch", "-12 to 12"),
         ("tts: pitch is an integer", tool, spoken(json!({ "pitch": 0.5 })), "pitch", "whole number"),
         ("tts: emotion", tool, spoken(json!({ "emotion": "neutral" })), "emotion", "calm"),
-        ("tts: fluent is for 2.6", tool, spoken(json!({ "emotion": "fluent" })), "emotion", "calm"),
+        (
+            "tts: fluent is for 2.6",
+            tool,
+            spoken(json!({ "emotion": "fluent", "model": "speech-2.8-hd" })),
+            "emotion",
+            "calm",
+        ),
         ("tts: sample_rate", tool, spoken(json!({ "sample_rate": 11025 })), "sample_rate", "22050"),
         (
             "tts: 48000 is for long opus",
@@ -101,7 +107,13 @@ fn speech() -> Vec<Row> {
         ("speak: speed", "speak", spoken(json!({ "speed": 3 })), "speed", "0.5 to 2"),
         ("speak: vol", "speak", spoken(json!({ "vol": 11 })), "vol", "10"),
         ("speak: pitch", "speak", spoken(json!({ "pitch": 13 })), "pitch", "-12 to 12"),
-        ("speak: emotion", "speak", spoken(json!({ "emotion": "whisper" })), "emotion", "calm"),
+        (
+            "speak: emotion",
+            "speak",
+            spoken(json!({ "emotion": "whisper", "model": "speech-2.8-hd" })),
+            "emotion",
+            "calm",
+        ),
         ("speak: language", "speak", spoken(json!({ "language_boost": "el" })), "language_boost", "Greek"),
     ];
     for field in ["voice_modify_pitch", "voice_modify_intensity", "voice_modify_timbre"] {

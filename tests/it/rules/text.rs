@@ -72,7 +72,13 @@ pub fn rows() -> Vec<Row> {
             "max_tokens",
             "1 to 204800",
         ),
-        ("text: search", tool, ask(json!({ "web_search": true })), "web_search", "anthropic, responses"),
+        (
+            "text: search",
+            tool,
+            ask(json!({ "web_search": true, "api": "openai" })),
+            "web_search",
+            "anthropic, responses",
+        ),
         ("text: tier", tool, ask(json!({ "service_tier": "fast" })), "service_tier", "priority"),
         (
             "text: tier of native",

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 use crate::engine::lock::lock;
 
@@ -98,6 +100,8 @@ pub enum Act {
     },
     /// Processed; the body is sent slowly.
     Drip { bytes_per_second: u64 },
+    /// Processed; the response is sent when the rules are replaced. Tests use it to act in between.
+    Hold,
     /// Processed, but never answered.
     Stall,
 }
@@ -113,16 +117,26 @@ pub(crate) struct Dropped;
 
 /// The active rules.
 #[derive(Debug, Default)]
-pub(crate) struct Faults(Mutex<Vec<Rule>>);
+pub(crate) struct Faults {
+    rules: Mutex<Vec<Rule>>,
+    /// Notifies responses that are held.
+    replaced: Notify,
+}
 
 impl Faults {
     pub fn replace(&self, rules: Vec<Rule>) {
-        *lock(&self.0) = rules;
+        *lock(&self.rules) = rules;
+        self.replaced.notify_waiters();
+    }
+
+    /// Completes when the rules are replaced. Counts from this call, not from the first await.
+    pub fn replaced(&self) -> Notified<'_> {
+        self.replaced.notified()
     }
 
     /// The fault for this request, if any. Counts the request against `skip` and `times`.
     pub fn next_act(&self, method: &str, path: &str) -> Option<Act> {
-        let mut rules = lock(&self.0);
+        let mut rules = lock(&self.rules);
         let matching = rules.iter_mut().filter(|rule| rule.matches(method, path));
         matching.into_iter().find_map(Rule::next_act)
     }

@@ -4,7 +4,8 @@ use jsonc_parser::ParseOptions;
 use jsonc_parser::cst::{CstArray, CstInputValue, CstObject, CstObjectProp, CstRootNode};
 use serde_json::{Map, Value};
 
-use super::{Place, Unusable, position, unexpected};
+use super::{Entries, Place, Unusable, position, unexpected};
+use crate::cli::texts::setup as say;
 
 fn parse(text: &str) -> Result<CstRootNode, Unusable> {
     let options = ParseOptions {
@@ -44,16 +45,34 @@ fn root_object(root: &CstRootNode) -> Result<Option<CstObject>, Unusable> {
     match (root.value(), root.object_value()) {
         (None, _) => Ok(None),
         (Some(_), Some(object)) => Ok(Some(object)),
-        (Some(_), None) => {
-            Err(Unusable::Unexpected("the file holds something other than one object".to_owned()))
-        }
+        (Some(_), None) => Err(Unusable::Unexpected(say::not_one_object())),
     }
 }
 
-pub(super) fn entries(text: &str, servers: &str) -> Result<Vec<(String, Value)>, Unusable> {
+pub(super) fn entries(text: &str, servers: &str) -> Result<Entries, Unusable> {
     let root = parse(text)?;
     let Some(top) = root_object(&root)? else { return Ok(Vec::new()) };
-    let Some(servers) = object(&top, servers)? else { return Ok(Vec::new()) };
+    entries_in(&top, servers)
+}
+
+pub(super) fn project_entries(
+    text: &str,
+    projects: &str,
+    servers: &str,
+) -> Result<Vec<(String, Entries)>, Unusable> {
+    let root = parse(text)?;
+    let Some(top) = root_object(&root)? else { return Ok(Vec::new()) };
+    let Some(projects) = object(&top, projects)? else { return Ok(Vec::new()) };
+    let of = |property: CstObjectProp| {
+        let entries = entries_in(&property.object_value()?, servers).ok()?;
+        Some((property.decoded_name()?, entries))
+    };
+    Ok(projects.properties().into_iter().filter_map(of).collect())
+}
+
+/// The entries below the key `servers` of an object.
+fn entries_in(parent: &CstObject, servers: &str) -> Result<Entries, Unusable> {
+    let Some(servers) = object(parent, servers)? else { return Ok(Vec::new()) };
     let entry = |property: CstObjectProp| {
         let value = property.value().and_then(|value| value.to_serde_value()).unwrap_or_default();
         Some((property.decoded_name()?, value))
@@ -116,7 +135,7 @@ fn update(object: &CstObject, wanted: &Map<String, Value>) {
 
 fn add_input(top: &CstObject, input: &Value) -> Result<(), Unusable> {
     let Some(inputs) = top.array_value_or_create("inputs") else {
-        return Err(Unusable::Unexpected("`inputs` is there and is not a list".to_owned()));
+        return Err(Unusable::Unexpected(say::not_a_list("inputs")));
     };
     let id = |value: &Value| value.get("id").cloned();
     let is_there = inputs

@@ -90,6 +90,34 @@ fn comments_order_and_other_servers_of_toml_stay() {
     );
 }
 
+const YAML: Place<'_> = Place { servers: "extensions", name: "minimax" };
+
+#[test]
+fn comments_order_and_other_servers_of_yaml_stay() {
+    for text in [
+        "# goose\nGOOSE_PROVIDER: openai  # mine\nextensions:\n  developer:\n    enabled: true\n    type: builtin # so\n    timeout: 300\n  # last\nGOOSE_MODEL: x\n",
+        "extensions:\n    a:\n        cmd: 'x'   # c\n",
+        "extensions: {a: {b: 1}}\n",
+        "GOOSE_MODEL: x",
+        "# only a comment\n",
+        "---\nextensions:\n  a: &x\n    b: 1\n  c: *x\n",
+    ] {
+        let after = set(Format::Yaml, text, YAML, &entry(), None).unwrap();
+        only_inserts(text.trim_end(), after.trim_end());
+        assert_eq!(set(Format::Yaml, &after, YAML, &entry(), None).unwrap(), after, "twice");
+        let found = entries(Format::Yaml, &after, "extensions").unwrap();
+        assert_eq!(found.last().unwrap(), &("minimax".to_owned(), entry()), "{after}");
+        let gone = remove(Format::Yaml, &after, YAML, None).unwrap();
+        assert_eq!(entries(Format::Yaml, &gone, "extensions").unwrap().len(), found.len() - 1);
+    }
+    let after = set(Format::Yaml, "extensions:\nx: 1\n", YAML, &entry(), None).unwrap();
+    assert!(after.contains("x: 1\n") && !after.contains('{'), "{after}");
+    for text in ["extensions: 1\n", "- a\n", "extensions:\n  - a\n", "extensions:\n  minimax: 1\n"] {
+        let refused = set(Format::Yaml, text, YAML, &entry(), None);
+        assert!(matches!(refused, Err(Unusable::Unexpected(_))), "{text}");
+    }
+}
+
 #[test]
 fn only_the_fields_that_differ_are_written() {
     let text = "{\n  \"mcpServers\": {\n    \"minimax\": {\n      \"command\": \"old\", // mine\n      \"args\": [ ],\n      \"env\": { \"A\": \".\" }\n    }\n  }\n}\n";
@@ -98,6 +126,12 @@ fn only_the_fields_that_differ_are_written() {
     let after = set(Format::Toml, text, TOML, &entry(), None).unwrap();
     assert!(after.contains("# mine") && after.contains("args = [ ]") && after.contains("A = '.'"), "{after}");
     assert_eq!(entries(Format::Toml, &after, "mcp_servers").unwrap(), [("minimax".to_owned(), entry())]);
+    let text = "extensions:\n  minimax: # mine\n    command: 'old'\n    args: [ ] # none\n    env:\n      A: '.' # here\n";
+    let after = set(Format::Yaml, text, YAML, &entry(), None).unwrap();
+    for kept in ["# mine", "args: [ ] # none", "A: '.' # here"] {
+        assert!(after.contains(kept), "{kept}: {after}");
+    }
+    assert_eq!(entries(Format::Yaml, &after, "extensions").unwrap(), [("minimax".to_owned(), entry())]);
 }
 
 #[test]
@@ -109,8 +143,13 @@ fn a_damaged_file_is_refused_with_line_and_column() {
         (Format::Json, "{} {}", 1),
         (Format::Toml, "a = 1\nb = \n", 2),
         (Format::Toml, "a = 1\na = 2\n", 2),
+        (Format::Yaml, "a: 1\nb: [1,\n", 3),
     ] {
-        let place = if format == Format::Json { JSON } else { TOML };
+        let place = match format {
+            Format::Json => JSON,
+            Format::Yaml => YAML,
+            _ => TOML,
+        };
         match set(format, text, place, &entry(), None) {
             Err(Unusable::Damaged { line: found, column, message }) => {
                 assert_eq!(found, line, "{text:?}: {message}");

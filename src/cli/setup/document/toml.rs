@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, TableLike};
 
-use super::{Place, Unusable, position, unexpected};
+use super::{Entries, Place, Unusable, position, unexpected};
 
 fn parse(text: &str) -> Result<DocumentMut, Unusable> {
     text.parse::<DocumentMut>().map_err(|error| {
@@ -13,7 +13,7 @@ fn parse(text: &str) -> Result<DocumentMut, Unusable> {
     })
 }
 
-pub(super) fn entries(text: &str, servers: &str) -> Result<Vec<(String, Value)>, Unusable> {
+pub(super) fn entries(text: &str, servers: &str) -> Result<Entries, Unusable> {
     let document = parse(text)?;
     let Some(item) = document.get(servers) else { return Ok(Vec::new()) };
     let table = item.as_table_like().ok_or_else(|| unexpected(servers))?;

@@ -1,0 +1,137 @@
+//! The key of a client.
+//!
+//! A key that comes from a file is read again when MiniMax refuses it, because it may have been replaced while the server
+//! runs. A refused request was not taken, so it may be sent once more with the new key.
+
+use std::path::PathBuf;
+use std::sync::{PoisonError, RwLock};
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::{ApiError, Client};
+use crate::facts::Class;
+
+/// A file that contains the key.
+#[derive(Debug)]
+pub struct KeyFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Finds the key in its text.
+    pub read: fn(&str) -> Option<SecretString>,
+}
+
+/// The keys that a client has had.
+#[derive(Debug, Default)]
+pub(super) struct Keys {
+    /// Most recent last. Earlier ones are kept, because texts of MiniMax may still repeat them.
+    all: RwLock<Vec<SecretString>>,
+    file: Option<KeyFile>,
+}
+
+impl Keys {
+    pub(super) fn new(key: Option<SecretString>, file: Option<KeyFile>) -> Self {
+        Self { all: RwLock::new(key.into_iter().collect()), file }
+    }
+
+    fn all(&self) -> Vec<SecretString> {
+        // A poisoned list is still a list of keys.
+        self.all.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn count(&self) -> usize {
+        self.all.read().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// The key for requests.
+    pub(super) fn current(&self) -> Option<SecretString> {
+        self.all().pop()
+    }
+
+    /// A text without any of the keys.
+    pub(super) fn hidden_in(&self, text: &str) -> String {
+        let all = self.all();
+        let keys = all.iter().map(SecretString::expose_secret).filter(|key| !key.is_empty());
+        keys.fold(text.to_owned(), |text, key| text.replace(key, "[key]"))
+    }
+
+    /// Reads the file again, and takes its key if it is another one.
+    async fn read_again(&self) {
+        let Some(KeyFile { path, read }) = &self.file else { return };
+        let Ok(text) = tokio::fs::read_to_string(path).await else { return };
+        let Some(key) = read(&text) else { return };
+        let mut all = self.all.write().unwrap_or_else(PoisonError::into_inner);
+        if all.last().is_none_or(|last| last.expose_secret() != key.expose_secret()) {
+            tracing::info!(file = %path.display(), "the key file has another key; it is used from now on");
+            all.push(key);
+        }
+    }
+}
+
+impl Client {
+    /// The same client with a key file that is read again when MiniMax refuses the key.
+    #[must_use]
+    pub fn with_key_file(self, file: Option<KeyFile>) -> Self {
+        let keys = Keys::new(self.keys.current(), file);
+        Self { keys: keys.into(), ..self }
+    }
+
+    /// How many keys the client has had. Read before a request, it tells [`Self::has_newer_key`] which one was used.
+    pub fn key_count(&self) -> usize {
+        self.keys.count()
+    }
+
+    /// Whether MiniMax refused the key of a request, and there is a newer one now.
+    pub async fn has_newer_key(&self, used: usize, error: &ApiError) -> bool {
+        if !matches!(error, ApiError::Refused { .. }) || error.class() != Class::Auth {
+            return false;
+        }
+        // Another request may have found the new key in the meantime.
+        if self.keys.count() == used {
+            self.keys.read_again().await;
+        }
+        self.keys.count() > used
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(code: i64) -> ApiError {
+        ApiError::Refused {
+            at: "/v1/x".into(),
+            status: 200,
+            code: Some(code),
+            message: String::new(),
+            trace_id: None,
+            retry_after: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refused_key_is_newer_only_if_its_file_has_another_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("key");
+        std::fs::write(&file, "key=sk-api-one\n").unwrap();
+        let client = Client::new("http://127.0.0.1:1", Some("sk-api-one".into()));
+        assert!(!client.has_newer_key(1, &refused(1004)).await, "there is no file");
+        let read = |text: &str| text.trim().strip_prefix("key=").map(SecretString::from);
+        let client = client.with_key_file(Some(KeyFile { path: file.clone(), read }));
+        assert!(!client.has_newer_key(1, &refused(1004)).await, "the same key");
+        for text in ["", "no key", "key=sk-api-one"] {
+            std::fs::write(&file, text).unwrap();
+            assert!(!client.has_newer_key(1, &refused(2049)).await, "{text}");
+        }
+        std::fs::write(&file, "key=sk-api-two\r\n").unwrap();
+        for code in [1008, 1000, 2013] {
+            assert!(!client.has_newer_key(1, &refused(code)).await, "{code}");
+        }
+        assert!(!client.has_newer_key(1, &ApiError::NoKey).await);
+        assert!(client.has_newer_key(1, &refused(2049)).await);
+        assert_eq!(client.keys.current().unwrap().expose_secret(), "sk-api-two");
+        // A request that had left with the old key meanwhile, and one with the new key.
+        assert!(client.has_newer_key(1, &refused(1004)).await);
+        assert!(!client.has_newer_key(2, &refused(1004)).await);
+        assert_eq!(client.keys.hidden_in("sk-api-one, sk-api-two"), "[key], [key]");
+    }
+}

@@ -1,0 +1,185 @@
+//! YAML, for goose.
+
+use std::str::FromStr as _;
+
+use serde_json::{Map, Value, json};
+use yaml_edit::{
+    Document, Mapping, MappingBuilder, ScalarType, ScalarValue, SequenceBuilder, YamlError, YamlNode,
+};
+
+use super::{Entries, Place, Unusable, unexpected};
+use crate::cli::texts::setup as say;
+
+fn parse(text: &str) -> Result<Document, Unusable> {
+    Document::from_str(text).map_err(|error| match error {
+        YamlError::Parse { message, line, column } => {
+            // The message may go on with a suggestion.
+            let message = message.split(". ").next().unwrap_or_default().to_owned();
+            Unusable::Damaged { line: line.unwrap_or(1), column: column.unwrap_or(1), message }
+        }
+        other => Unusable::Unexpected(other.to_string()),
+    })
+}
+
+/// True if there is nothing but comments and blank lines.
+fn is_blank(text: &str) -> bool {
+    text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'))
+}
+
+/// The mapping that holds the servers; `None` if there is none yet.
+fn servers_of(document: &Document, servers: &str) -> Result<Option<Mapping>, Unusable> {
+    let top = document.as_mapping().ok_or_else(|| Unusable::Unexpected(say::not_one_object()))?;
+    match top.get(servers) {
+        None => Ok(None),
+        Some(YamlNode::Scalar(scalar)) if value_of_scalar(&ScalarValue::from_scalar(&scalar)).is_null() => {
+            Ok(None)
+        }
+        Some(YamlNode::Mapping(mapping)) => Ok(Some(mapping)),
+        Some(_) => Err(unexpected(servers)),
+    }
+}
+
+pub(super) fn entries(text: &str, servers: &str) -> Result<Entries, Unusable> {
+    if is_blank(text) {
+        return Ok(Vec::new());
+    }
+    let document = parse(text)?;
+    let Some(servers) = servers_of(&document, servers)? else { return Ok(Vec::new()) };
+    Ok(fields_of(&servers).into_iter().collect())
+}
+
+pub(super) fn set(text: &str, place: Place<'_>, value: &Value) -> Result<String, Unusable> {
+    let Value::Object(wanted) = value else { return Err(unexpected(place.servers)) };
+    let whole = || MappingBuilder::new().insert_mapping(place.name, mapping(wanted));
+    let appended = || {
+        let block = MappingBuilder::new().insert_mapping(place.servers, whole()).build_document().to_string();
+        let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+        format!("{text}{gap}{}\n", block.trim_end())
+    };
+    if is_blank(text) {
+        return Ok(appended());
+    }
+    let document = parse(text)?;
+    let Some(servers) = servers_of(&document, place.servers)? else {
+        let has_key = document.as_mapping().is_some_and(|top| top.contains_key(place.servers));
+        if !has_key && document.as_mapping().is_some_and(|top| !top.is_flow_style()) {
+            return Ok(appended());
+        }
+        let outer = whole().build_document().as_mapping();
+        document.set(place.servers, outer.ok_or_else(|| unexpected(place.servers))?);
+        return Ok(document.to_string());
+    };
+    match servers.get(place.name) {
+        None => set_field(&servers, place.name, value),
+        Some(YamlNode::Mapping(entry)) => update(&entry, wanted),
+        Some(_) => return Err(unexpected(place.name)),
+    }
+    Ok(document.to_string())
+}
+
+/// Changes only the fields that differ, so that comments beside the others stay.
+fn update(entry: &Mapping, wanted: &Map<String, Value>) {
+    for (name, _) in fields_of(entry).iter().filter(|(name, _)| !wanted.contains_key(name)) {
+        entry.remove(name.as_str());
+    }
+    for (name, value) in wanted {
+        match (entry.get(name.as_str()), value) {
+            (Some(YamlNode::Mapping(inner)), Value::Object(value)) => update(&inner, value),
+            (Some(old), _) if value_of(&old) == *value => {}
+            _ => set_field(entry, name, value),
+        }
+    }
+}
+
+fn set_field(parent: &Mapping, name: &str, value: &Value) {
+    match value {
+        Value::Null => parent.set(name, ScalarValue::null()),
+        Value::Bool(value) => parent.set(name, *value),
+        Value::Number(number) => match number.as_i64() {
+            Some(number) => parent.set(name, number),
+            None => parent.set(name, number.as_f64().unwrap_or_default()),
+        },
+        Value::String(text) => parent.set(name, text.as_str()),
+        Value::Array(values) => {
+            if let Some(list) = sequence(values).build_document().as_sequence() {
+                parent.set(name, list);
+            }
+        }
+        Value::Object(fields) => {
+            if let Some(inner) = mapping(fields).build_document().as_mapping() {
+                parent.set(name, inner);
+            }
+        }
+    }
+}
+
+pub(super) fn remove(text: &str, place: Place<'_>) -> Result<String, Unusable> {
+    if is_blank(text) {
+        return Ok(text.to_owned());
+    }
+    let document = parse(text)?;
+    if let Some(servers) = servers_of(&document, place.servers)? {
+        servers.remove(place.name);
+    }
+    Ok(document.to_string())
+}
+
+fn fields_of(mapping: &Mapping) -> Vec<(String, Value)> {
+    let entries = mapping.entries().filter_map(|entry| {
+        let name = match entry.key_node()? {
+            YamlNode::Scalar(scalar) => scalar.as_string(),
+            other => other.to_string(),
+        };
+        Some((name, entry.value_node().map(|value| value_of(&value)).unwrap_or_default()))
+    });
+    entries.collect()
+}
+
+fn value_of(node: &YamlNode) -> Value {
+    match node {
+        YamlNode::Scalar(scalar) => value_of_scalar(&ScalarValue::from_scalar(scalar)),
+        YamlNode::Mapping(mapping) => Value::Object(fields_of(mapping).into_iter().collect()),
+        YamlNode::Sequence(list) => list.values().map(|value| value_of(&value)).collect(),
+        // An alias or a tag: compared as it is written.
+        other => json!(other.to_string().trim()),
+    }
+}
+
+fn value_of_scalar(scalar: &ScalarValue) -> Value {
+    let typed = match scalar.scalar_type() {
+        ScalarType::Null => Some(Value::Null),
+        ScalarType::Boolean => scalar.to_bool().map(Value::from),
+        ScalarType::Integer => scalar.to_i64().map(Value::from),
+        ScalarType::Float => scalar.to_f64().map(Value::from),
+        _ => None,
+    };
+    typed.unwrap_or_else(|| json!(scalar.value()))
+}
+
+fn mapping(fields: &Map<String, Value>) -> MappingBuilder {
+    fields.iter().fold(MappingBuilder::new(), |built, (name, value)| match value {
+        Value::Null => built.pair(name, ScalarValue::null()),
+        Value::Bool(value) => built.pair(name, *value),
+        Value::Number(number) => match number.as_i64() {
+            Some(number) => built.pair(name, number),
+            None => built.pair(name, number.as_f64().unwrap_or_default()),
+        },
+        Value::String(text) => built.pair(name, text.as_str()),
+        Value::Array(values) => built.insert_sequence(name, sequence(values)),
+        Value::Object(fields) => built.insert_mapping(name, mapping(fields)),
+    })
+}
+
+fn sequence(values: &[Value]) -> SequenceBuilder {
+    values.iter().fold(SequenceBuilder::new(), |built, value| match value {
+        Value::Null => built.item(ScalarValue::null()),
+        Value::Bool(value) => built.item(*value),
+        Value::Number(number) => match number.as_i64() {
+            Some(number) => built.item(number),
+            None => built.item(number.as_f64().unwrap_or_default()),
+        },
+        Value::String(text) => built.item(text.as_str()),
+        Value::Array(values) => built.insert_sequence(sequence(values)),
+        Value::Object(fields) => built.insert_mapping(mapping(fields)),
+    })
+}

@@ -1,0 +1,41 @@
+//! The texts of `login` and `logout`.
+
+super::texts! {
+    key_question() {
+        "MiniMax API key, from platform.minimax.io or platform.minimax.cn (it is not shown): ",
+        "请输入 MiniMax API 密钥（在 platform.minimax.io 或 platform.minimax.cn 获取，输入时不显示）："
+    }
+    none_given() { "no key was given", "没有输入密钥" }
+    kind_plan() { "of a subscription plan", "订阅套餐的密钥" }
+    kind_balance() { "that pays from the balance", "按量付费的密钥，从余额扣费" }
+    kind_unknown() { "of a kind that is not known by its beginning", "从开头看不出类型的密钥" }
+    stored(kind, region, path) {
+        "Stored a key {kind}{region} in {path}, which only you can read. The server uses it when MINIMAX_API_KEY is not set.",
+        "已保存{kind}{region}，文件是 {path}，只有你能读取。没有设置 MINIMAX_API_KEY 时，服务器使用这个密钥。"
+    }
+    stored_region(region) { ", region `{region}`", "（区域 `{region}`）" }
+    next_step() {
+        "Next: `minimax-mcp setup` writes the server into your clients.",
+        "下一步：运行 `minimax-mcp setup`，把服务器写入你的客户端。"
+    }
+    environment_counts() {
+        "in this shell MINIMAX_API_KEY is set, which takes precedence",
+        "当前 shell 设置了 MINIMAX_API_KEY，它优先于已保存的密钥"
+    }
+    not_stored(why) { "the key was not stored: {why}", "密钥没有保存：{why}" }
+    not_checked(why) { "the key was not checked: {why}", "密钥没有经过检查：{why}" }
+    not_checked_not_stored(why) {
+        "the key was not checked, so it was not stored: {why}; add `--region global` or `--region cn` to store it unchecked",
+        "密钥没有经过检查，所以没有保存：{why}；如果要不检查就保存，请加上 `--region global` 或 `--region cn`"
+    }
+    cannot_store(path, why) {
+        "the key cannot be stored in {path}: {why}",
+        "无法把密钥保存到 {path}：{why}"
+    }
+    deleted() { "The stored key was deleted.", "已删除保存的密钥。" }
+    none_stored() { "No key is stored.", "没有保存过密钥。" }
+    refused(why) { "MiniMax does not accept it ({why})", "MiniMax 不接受这个密钥（{why}）" }
+    host_unreachable(host, why) { "{host} cannot be reached: {why}", "无法连接 {host}：{why}" }
+    source_login(path) { "`minimax-mcp login` ({path})", "`minimax-mcp login`（{path}）" }
+    source_file() { "the file of MINIMAX_API_KEY_FILE", "MINIMAX_API_KEY_FILE 指定的文件" }
+}
