@@ -144,8 +144,8 @@ impl Cluster {
     #[cfg(unix)]
     fn serve(programs: &Path, dir: &Path, port: u16) -> Child {
         let port = port.to_string();
-        // The shell outlives this process by a moment, however it ends.
-        let script = "\"$@\" & server=$!; read _; kill -QUIT $server; wait";
+        // The shell outlives this process by a moment, however it ends, and removes the folder. One that was killed is kept.
+        let script = "\"$@\" & server=$!; read _; kill -QUIT $server; wait; [ -e keep ] || rm -rf \"$PWD\"";
         let mut keeper = as_nobody(Command::new("/bin/sh"), dir);
         keeper.args(["-c", script, "sh"]).arg(programs.join("postgres")).args(["-D", "data", "-p", &port]);
         keeper.args(["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]);
@@ -170,6 +170,7 @@ impl Cluster {
     pub fn kill(&mut self) {
         let pid = std::fs::read_to_string(self.dir.join("data/postmaster.pid")).unwrap();
         let pid = pid.lines().next().unwrap().to_owned();
+        std::fs::write(self.dir.join("keep"), "").unwrap();
         assert!(Command::new("kill").args(["-9", &pid]).status().unwrap().success());
         drop(self.keeper.stdin.take());
         let _ = self.keeper.wait();
@@ -180,6 +181,7 @@ impl Cluster {
     pub fn restart(&mut self) {
         // The processes of the dead server's connections end by themselves, and a new one waits for that.
         std::thread::sleep(Duration::from_secs(1));
+        std::fs::remove_file(self.dir.join("keep")).unwrap();
         self.keeper = Self::serve(&self.programs, &self.dir, self.port);
     }
 
