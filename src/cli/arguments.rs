@@ -25,9 +25,8 @@ pub(super) struct Arguments {
 
 /// The end of the help. It names the settings that most users need.
 const SETTINGS: &str = "\
-Settings are environment variables: MINIMAX_API_KEY, MINIMAX_REGION, MINIMAX_MCP_BASE_PATH,
-MINIMAX_BUDGET_DAY and more. `minimax-mcp settings` explains each and shows its value; options
-such as --region take precedence (`minimax-mcp serve --help`).";
+Settings are environment variables: MINIMAX_API_KEY, MINIMAX_REGION, MINIMAX_BUDGET_DAY and more.
+`minimax-mcp settings` explains each and shows its value; options such as --region take precedence.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
