@@ -25,9 +25,8 @@ pub(super) struct Arguments {
 
 /// The end of the help. It names the settings that most users need.
 const SETTINGS: &str = "\
-Settings are environment variables: MINIMAX_API_KEY, MINIMAX_REGION, MINIMAX_MCP_BASE_PATH,
-MINIMAX_BUDGET_DAY and more. `minimax-mcp settings` explains each and shows its value; options
-such as --region take precedence (`minimax-mcp serve --help`).";
+Settings are environment variables: MINIMAX_API_KEY, MINIMAX_REGION, MINIMAX_BUDGET_DAY and more.
+`minimax-mcp settings` explains each and shows its value; options such as --region take precedence.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -161,6 +160,22 @@ pub(super) enum Command {
         #[command(flatten)]
         world: World,
     },
+    /// Create or update the tables in the database of MINIMAX_STORE_URL.
+    ///
+    /// A server does this when it starts. This command does it before, with a user that may change tables. It may run
+    /// several times, also at once.
+    #[command(display_order = 11)]
+    Migrate,
+    /// Copy the job records of a data folder to the database of MINIMAX_STORE_URL.
+    ///
+    /// No server may use the folder meanwhile. Nothing is removed from it. What is in the database already stays as it
+    /// is, so an interrupted copy can be started again.
+    #[command(display_order = 11)]
+    Import {
+        /// The data folder; the one of the settings by default.
+        #[arg(value_name = "DIR")]
+        from: Option<PathBuf>,
+    },
     /// Explain every setting, with its value and where it comes from.
     #[command(display_order = 11)]
     Settings {
@@ -226,6 +241,8 @@ impl Command {
             | Self::Setup(_)
             | Self::Login(_)
             | Self::Logout(_)
+            | Self::Migrate
+            | Self::Import { .. }
             | Self::Completions { .. }
             | Self::Man { .. } => None,
         }
@@ -249,7 +266,12 @@ impl Command {
     /// Whether the key that `login` stored is of no use: MiniMax is simulated, or the command is about that key.
     pub(super) fn needs_no_stored_key(&self, config: &Config) -> bool {
         match self {
-            Self::Demo { .. } | Self::Sandbox { .. } | Self::Login(_) | Self::Logout(_) => true,
+            Self::Demo { .. }
+            | Self::Sandbox { .. }
+            | Self::Login(_)
+            | Self::Logout(_)
+            | Self::Migrate
+            | Self::Import { .. } => true,
             Self::Serve { http, world, .. } => world.sandbox || (http.is_some() && config.http.caller_keys),
             Self::Call { world, .. }
             | Self::Tools { world, .. }

@@ -3,6 +3,7 @@
 mod arguments;
 mod checks;
 mod completions;
+mod database;
 #[cfg(feature = "sandbox")]
 mod demo;
 mod doctor;
@@ -223,6 +224,8 @@ async fn obey(
         }
         Command::Demo { out } => Box::pin(sandbox::run_demo(&out, &places())).await?,
         Command::Sandbox { port, dir } => sandbox::run_alone(port, dir).await?,
+        Command::Migrate => database::migrate(&config).await?,
+        Command::Import { from } => database::import(&config, from.as_deref()).await?,
         Command::Settings { json, .. } => settings_table::print(&config, flags, environment, json)?,
         Command::Completions { shell } => completions::print(shell)?,
         Command::Man { command } => completions::print_manual(command.as_deref())?,

@@ -13,6 +13,7 @@ mod reader;
 mod settings;
 mod start;
 mod start_folder;
+mod store_url;
 mod telemetry;
 mod tokens;
 mod unknown;
@@ -216,6 +217,8 @@ pub struct Config {
     pub rate_limits: Option<bool>,
     /// The folder of the store.
     pub data_dir: PathBuf,
+    /// The PostgreSQL database that takes the place of the file in that folder.
+    pub store_url: Option<SecretString>,
     /// How long the store keeps ended jobs. `None` keeps them forever.
     pub keep: Option<Duration>,
     /// The spending limits.
@@ -291,6 +294,7 @@ impl Config {
             poll: reader.poll(sandbox),
             rate_limits: reader.choice("MINIMAX_RATE_LIMITS"),
             data_dir: reader.folder("MINIMAX_DATA_DIR", &places.home, places.data.join("minimax-mcp")),
+            store_url: reader.store_url(),
             keep: reader.keep(),
             budgets: reader.budgets(region.currency()),
             confirm_within: Duration::from_secs(600),

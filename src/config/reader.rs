@@ -7,7 +7,7 @@ use url::{Host, Url};
 
 use super::unknown::ALIASES;
 use super::value::{self, KeyText};
-use super::{Budgets, ConfigError, Region, ResourceMode, SETTINGS, Toolset, amount};
+use super::{Budgets, ConfigError, Region, ResourceMode, SETTINGS, Toolset, amount, store_url};
 use crate::money::{Currency, Money};
 use secrecy::SecretString;
 
@@ -37,6 +37,7 @@ const PROTECTIVE: &[&str] = &[
     "MINIMAX_MCP_TOKEN",
     "MINIMAX_MCP_TOKEN_FILE",
     "MINIMAX_READ_ONLY",
+    "MINIMAX_STORE_URL",
     "MINIMAX_TOOLSETS",
 ];
 
@@ -219,6 +220,21 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             _ => {
                 self.problem("MINIMAX_POLL_SECONDS", format!("is `{value}`; must be 0.05 to 60 seconds"));
                 default
+            }
+        }
+    }
+
+    pub(super) fn store_url(&mut self) -> Option<SecretString> {
+        const NAME: &str = "MINIMAX_STORE_URL";
+        let value = self.get(NAME)?;
+        match store_url::read(&value) {
+            Ok((url, warning)) => {
+                self.warnings.extend(warning.map(|warning| format!("{NAME} {warning}")));
+                Some(url)
+            }
+            Err(problem) => {
+                self.problem(NAME, problem);
+                None
             }
         }
     }

@@ -124,6 +124,11 @@ pub const SETTINGS: &[Setting] = &[
         meaning: "The folder for job records. All your servers should share one folder. With `--sandbox`, its subfolder `sandbox`",
     },
     Setting {
+        name: "MINIMAX_STORE_URL",
+        default: "SQLite in the data folder",
+        meaning: "The PostgreSQL database for job records, so that servers on several machines can share them: `postgres://USER:PASSWORD@HOST:5432/DATABASE`. Except on this machine, TLS is used and the certificate checked; `sslrootcert` names a file with your own authority, and `sslmode` may be `verify-full` (the default), `verify-ca` or `disable`. See docs/fleet.md. `--sandbox` ignores it",
+    },
+    Setting {
         name: "MINIMAX_KEEP_DAYS",
         default: "`90`",
         meaning: "The number of days, up to 36500, after which the records of ended jobs and their costs are removed; `0` keeps them forever. Jobs that are running, whose outcome is unknown or whose files have not been saved are never removed, and result files are never deleted",

@@ -32,6 +32,7 @@ impl Config {
         SANDBOX.clone_into(&mut self.account);
         self.base_path.push(SANDBOX);
         self.data_dir.push(SANDBOX);
+        self.store_url = None;
         // A key such as `sandbox-2049` asks the sandbox for an error.
         let ours = self.key.as_ref().is_some_and(|key| key.expose_secret().starts_with("sandbox-"));
         if self.key.is_some() && !ours {
@@ -51,6 +52,7 @@ impl Config {
             "MINIMAX_SANDBOX",
             "MINIMAX_API_KEY",
             "MINIMAX_API_KEY_FILE",
+            "MINIMAX_STORE_URL",
         ];
         self.problems.retain(|problem| !about_the_host.contains(&problem.name));
         self

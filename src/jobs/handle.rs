@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use secrecy::SecretString;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::OnceCell;
@@ -37,6 +38,8 @@ const DAY: i64 = 24 * 3_600_000;
 pub struct Settings {
     /// The folder of the database.
     pub data_dir: PathBuf,
+    /// The PostgreSQL database that takes the place of the one in that folder.
+    pub store_url: Option<SecretString>,
     /// The folder for results without one of their own.
     pub base_path: PathBuf,
     /// The folders that results may be written to.
@@ -154,7 +157,12 @@ impl Jobs {
             .store
             .get_or_try_init(|| async {
                 let owner = random_id("server");
-                let store = Arc::new(Store::open(&self.shared.settings.data_dir, owner).await?);
+                let Settings { data_dir, store_url, .. } = &self.shared.settings;
+                let store = match store_url {
+                    Some(url) => Box::pin(Store::connect(url, data_dir, owner)).await?,
+                    None => Box::pin(Store::open(data_dir, owner)).await?,
+                };
+                let store = Arc::new(store);
                 let secret: [u8; 32] = Sha256::digest(store.secret("downloads").await?).into();
                 self.shared.fetcher.resume_with(secret);
                 self.shared.inputs.resume_with(secret);
@@ -190,9 +198,15 @@ impl Jobs {
         found
     }
 
+    /// Whether there may be rows. Looking creates no database.
+    fn has_records(&self) -> bool {
+        let Settings { data_dir, store_url, .. } = &self.shared.settings;
+        store_url.is_some() || data_dir.join(Store::FILE).exists()
+    }
+
     /// Adopts what earlier processes left unfinished, if there is a database.
     pub async fn resume(&self) -> Result<(), StoreError> {
-        if self.shared.settings.data_dir.join(Store::FILE).exists() {
+        if self.has_records() {
             self.store().await?;
         }
         Ok(())
@@ -205,7 +219,7 @@ impl Jobs {
 
     /// The number of jobs by kind and status.
     pub async fn counts(&self) -> Result<Vec<(String, String, i64)>, StoreError> {
-        if !self.shared.settings.data_dir.join(Store::FILE).exists() {
+        if !self.has_records() {
             return Ok(Vec::new());
         }
         self.store().await?.counts().await
@@ -409,7 +423,7 @@ impl Jobs {
         principal: Option<&str>,
         id: Option<&str>,
     ) -> Result<Vec<MadeVoice>, StoreError> {
-        if !self.shared.settings.data_dir.join(Store::FILE).exists() {
+        if !self.has_records() {
             return Ok(Vec::new());
         }
         let since = now().saturating_sub(i64::from(facts().voice.unused_days) * DAY);
@@ -461,8 +475,7 @@ impl Jobs {
 
     /// What the account has spent, by currency, `currency` first. Creates no database.
     pub async fn spending(&self, currency: Currency) -> Result<Vec<Spending>, StoreError> {
-        let settings = &self.shared.settings;
-        if !settings.data_dir.join(Store::FILE).exists() {
+        if !self.has_records() {
             let nothing = Spent::nothing(currency);
             return Ok(vec![Spending { currency, day: nothing, process: nothing }]);
         }
@@ -471,8 +484,7 @@ impl Jobs {
 
     /// What a principal has spent in 24 hours. Creates no database.
     pub async fn spent_by(&self, principal: &str, currency: Currency) -> Result<Spent, StoreError> {
-        let settings = &self.shared.settings;
-        if !settings.data_dir.join(Store::FILE).exists() {
+        if !self.has_records() {
             return Ok(Spent::nothing(currency));
         }
         self.store().await?.spent_by(&self.tenant.name, principal, currency).await

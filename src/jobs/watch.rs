@@ -84,11 +84,17 @@ impl Jobs {
         let mut unreadable = HashSet::new();
         loop {
             self.shared.spool.drain(&store).await;
-            let mut active = self.shared.registry.ids();
-            for jobs in self.of_each_tenant() {
-                jobs.adopt_open(&store, &active, &mut unreadable).await;
-                // The first round has renewed the leases of all.
-                active.clear();
+            let active = self.shared.registry.ids();
+            match store.renew(&active).await {
+                Ok(()) => {
+                    let mut known: Vec<_> = active.into_iter().chain(unreadable.iter().cloned()).collect();
+                    for jobs in self.of_each_tenant() {
+                        if let Err(error) = jobs.adopt_open(&store, &mut known, &mut unreadable).await {
+                            tracing::warn!(%error, "open jobs cannot be taken over");
+                        }
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "leases were not renewed"),
             }
             tokio::select! {
                 () = self.shared.stop.cancelled() => return,
@@ -98,32 +104,37 @@ impl Jobs {
         }
     }
 
-    async fn adopt_open(&self, store: &Store, active: &[String], unreadable: &mut HashSet<String>) {
-        let open = match store.renew(&self.tenant.name, active).await {
-            Ok(open) => open,
-            Err(error) => return tracing::warn!(%error, "leases were not renewed"),
-        };
-        for id in open {
-            let known = self.shared.registry.find(&id).is_some() || self.shared.spool.has(&id);
-            if known || unreadable.contains(&id) {
-                continue;
+    /// Takes over what is due, a batch at a time. Adds what it has seen to `known`.
+    async fn adopt_open(
+        &self,
+        store: &Store,
+        known: &mut Vec<String>,
+        unreadable: &mut HashSet<String>,
+    ) -> Result<(), StoreError> {
+        loop {
+            let due = store.due(&self.tenant.name, known).await?;
+            if due.is_empty() {
+                return Ok(());
             }
-            if let Err(error) = self.take_over(store, &id).await {
-                tracing::warn!(job = id, %error, "an open job cannot be taken over");
-                // This process never can.
-                if error.is_unreadable() {
-                    unreadable.insert(id);
+            known.extend(due.iter().cloned());
+            let is_new = |id: &String| self.shared.registry.find(id).is_none() && !self.shared.spool.has(id);
+            let due: Vec<_> = due.into_iter().filter(is_new).collect();
+            for (id, job) in store.claim_all(&due).await? {
+                match job {
+                    Ok(job) => {
+                        tracing::info!(job = id, "adopted from a process that has ended");
+                        drop(self.work_on(&self.shared.spool.amend(job)));
+                    }
+                    Err(error) => {
+                        tracing::warn!(job = id, %error, "an open job cannot be taken over");
+                        // This process never can.
+                        if error.is_unreadable() {
+                            unreadable.insert(id);
+                        }
+                    }
                 }
             }
         }
-    }
-
-    async fn take_over(&self, store: &Store, id: &str) -> Result<(), StoreError> {
-        if let Some(job) = store.claim(id).await? {
-            tracing::info!(job = id, "adopted from a process that has ended");
-            drop(self.work_on(&self.shared.spool.amend(job)));
-        }
-        Ok(())
     }
 }
 

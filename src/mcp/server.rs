@@ -80,6 +80,7 @@ impl Server {
         let api = if config.sandbox { api.with_own_paths() } else { api };
         let settings = Settings {
             data_dir: config.data_dir.clone(),
+            store_url: config.store_url.clone(),
             base_path: config.base_path.clone(),
             roots: roots.clone(),
             account: account_of(&config),

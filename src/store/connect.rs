@@ -16,32 +16,13 @@ use crate::media::private;
 /// How long a statement waits for another process that writes.
 const BUSY: Duration = Duration::from_secs(20);
 
-/// Connections to one database.
-#[derive(Debug, Clone)]
-pub(super) struct Pools {
-    /// Few: SQLite has one writer at a time, and a connection that waits for the lock is useless to others.
-    pub(super) writers: SqlitePool,
-    /// These cannot write, so no writer keeps them waiting.
-    pub(super) readers: SqlitePool,
-    /// For probes, which write and roll back: see [`Store::probe`].
-    pub(super) probe: SqlitePool,
-}
-
-impl Pools {
-    pub(super) fn around(writers: SqlitePool, path: &Path) -> Self {
-        let options = SqliteConnectOptions::new().filename(path);
-        let readers = options.clone().busy_timeout(Duration::from_secs(5)).pragma("query_only", "ON");
-        // A tiny cache forces the probe to write to the disk before the transaction ends.
-        let probe = options.busy_timeout(Duration::from_secs(2)).pragma("cache_size", "2");
-        Self { writers, readers: pool(4).connect_lazy_with(readers), probe: pool(1).connect_lazy_with(probe) }
-    }
-
-    /// Closes all connections. The last writer merges the log into the file.
-    pub(super) async fn close(&self) {
-        self.readers.close().await;
-        self.probe.close().await;
-        self.writers.close().await;
-    }
+/// The connections of readers and of probes. The writers' are made by [`connect`].
+pub(super) fn others(path: &Path) -> (SqlitePool, SqlitePool) {
+    let options = SqliteConnectOptions::new().filename(path);
+    let readers = options.clone().busy_timeout(Duration::from_secs(5)).pragma("query_only", "ON");
+    // A tiny cache forces the probe to write to the disk before the transaction ends.
+    let probe = options.busy_timeout(Duration::from_secs(2)).pragma("cache_size", "2");
+    (pool(4).connect_lazy_with(readers), pool(1).connect_lazy_with(probe))
 }
 
 type Trouble = Box<dyn std::error::Error + Send + Sync>;

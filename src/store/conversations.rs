@@ -6,12 +6,11 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 
 use super::database::Store;
 use super::error::StoreError;
 use super::id::random_id;
+use super::sql::{Row, query};
 use crate::api::Function;
 use crate::clock::{earliest, now};
 
@@ -85,7 +84,7 @@ impl Store {
         id: &str,
         since: i64,
     ) -> Result<Option<Conversation>, StoreError> {
-        let row = sqlx::query(
+        let row = query(
             "SELECT id, principal, api, model, turns, body FROM conversations
              WHERE principal = ?1 AND id = ?2 AND updated_at >= ?3",
         )
@@ -101,7 +100,7 @@ impl Store {
         }
     }
 
-    async fn read(&self, row: &SqliteRow) -> Result<Conversation, StoreError> {
+    async fn read(&self, row: &Row) -> Result<Conversation, StoreError> {
         let column = |name: &str| row.try_get::<String, _>(name).map_err(|error| self.fail(error));
         let body = column("body")?;
         // Some ten milliseconds for each MiB: too long for a thread that answers others.
@@ -123,7 +122,7 @@ impl Store {
             return Ok(Kept::TooLarge);
         }
         if !conversation.id.is_empty() {
-            let continued = sqlx::query(
+            let continued = query(
                 "UPDATE conversations SET model = ?4, turns = ?3 + 1, body = ?5, bytes = length(?5), updated_at = ?6
                  WHERE id = ?1 AND principal = ?2 AND turns = ?3",
             )
@@ -136,12 +135,12 @@ impl Store {
             .execute(self.writers())
             .await
             .map_err(|error| self.fail(error))?;
-            if continued.rows_affected() == 1 {
+            if continued == 1 {
                 return Ok(Kept::As(conversation.id.clone()));
             }
         }
         let id = random_id("chat");
-        sqlx::query(
+        query(
             "INSERT INTO conversations (id, principal, api, model, turns, body, bytes, created_at, updated_at)
              VALUES (?1, ?2, ?3, ?4, ?5 + 1, ?6, length(?6), ?7, ?7)",
         )
@@ -160,12 +159,12 @@ impl Store {
 
     /// Deletes expired conversations, and the oldest of a principal with too many.
     async fn forget(&self, principal: &str, before: i64) -> Result<(), StoreError> {
-        sqlx::query(
+        query(
             "DELETE FROM conversations WHERE updated_at < ?2 OR id IN (
                  SELECT id FROM (
                      SELECT id, sum(bytes) OVER (ORDER BY updated_at DESC, id) AS total
                      FROM conversations WHERE principal = ?1
-                 ) WHERE total > ?3
+                 ) AS summed WHERE total > ?3
              )",
         )
         .bind(principal)

@@ -1,26 +1,24 @@
 //! The open database. Each table's file builds on it.
 
-use std::path::PathBuf;
-
-use sqlx::sqlite::SqlitePool;
-use sqlx::{Row as _, Sqlite, Transaction};
-
-use super::connect::Pools;
-use super::error::{Fault, StoreError};
+use super::error::{Fault, Place, StoreError};
+use super::pool::{Connection, Pool, Pools};
 use super::presence::Presence;
 use super::record::Job;
 use super::spool::SpoolKey;
+use super::sql::{Row, either, storable_json};
+use crate::clock;
 
 /// An open database.
 #[derive(Debug)]
 pub struct Store {
     pub(super) pools: Pools,
-    pub(super) folder: PathBuf,
+    pub(super) place: Place,
     /// This process, in leases.
     pub(super) owner: String,
     pub(super) notice: Option<String>,
     pub(super) spool_key: SpoolKey,
-    pub(super) _presence: Presence,
+    /// `None` for a database that is no file.
+    pub(super) _presence: Option<Presence>,
 }
 
 /// How much a probe writes, in bytes. In the database it takes twice as much, which is more than the probe's cache.
@@ -46,22 +44,26 @@ impl Store {
     }
 
     /// Connections for statements that write.
-    pub(super) fn writers(&self) -> &SqlitePool {
+    pub(super) fn writers(&self) -> &Pool {
         &self.pools.writers
     }
 
     /// Connections for statements that read. They never wait for a writer.
-    pub(super) fn readers(&self) -> &SqlitePool {
+    pub(super) fn readers(&self) -> &Pool {
         &self.pools.readers
     }
 
     /// Whether the database can be written: writes a row to the disk and rolls back.
     pub(crate) async fn probe(&self) -> Result<(), StoreError> {
-        let begun = self.pools.probe.begin_with("BEGIN IMMEDIATE").await;
-        let mut transaction = begun.map_err(|error| self.fail(error))?;
-        let row = "INSERT INTO answers (principal, account, digest, body, created_at)
-                   VALUES ('', '', 'probe', hex(zeroblob(?1)), 0)";
-        let written = sqlx::query(row).bind(PROBE).execute(&mut *transaction).await;
+        let mut transaction = Box::pin(self.pools.probe.begin()).await.map_err(|error| self.fail(error))?;
+        let row = either(
+            "INSERT INTO answers (principal, account, digest, body, created_at)
+             VALUES ('', '', ?2, hex(zeroblob(?1)), 0)",
+            "INSERT INTO answers (principal, account, digest, body, created_at) VALUES ('', '', ?2, repeat('0', CAST(?1 AS int)), 0)",
+        );
+        // Two probes at once must not wait for each other.
+        let digest = format!("probe {}", self.owner);
+        let written = row.bind(PROBE).bind(digest).execute(&mut transaction).await;
         written.map_err(|error| self.fail(error))?;
         transaction.rollback().await.map_err(|error| self.fail(error))
     }
@@ -75,23 +77,47 @@ impl Store {
     pub(super) fn fail(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
         let source = source.into();
         match source.downcast_ref() {
-            // The connections are taken by writes that wait themselves, or by reads that take long.
-            Some(sqlx::Error::PoolTimedOut) if self.pools.writers.num_idle() == 0 => {
-                StoreError::new(&self.folder, Fault::Locked.into())
+            // No connection could be made, or all are taken.
+            Some(sqlx::Error::PoolTimedOut) if self.place.is_server() => {
+                StoreError::new(self.place.clone(), Fault::Away.into())
             }
-            Some(sqlx::Error::PoolTimedOut) => StoreError::new(&self.folder, Fault::Busy.into()),
-            _ => StoreError::new(&self.folder, source),
+            // The connections are taken by writes that wait themselves, or by reads that take long.
+            Some(sqlx::Error::PoolTimedOut) if self.pools.writers.is_exhausted() => {
+                StoreError::new(self.place.clone(), Fault::Locked.into())
+            }
+            Some(sqlx::Error::PoolTimedOut) => StoreError::new(self.place.clone(), Fault::Busy.into()),
+            _ => StoreError::new(self.place.clone(), source),
         }
     }
 
-    /// A transaction that holds the write lock.
-    pub(super) async fn begin(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
-        self.pools.writers.begin_with("BEGIN IMMEDIATE").await.map_err(|error| self.fail(error))
+    /// A transaction. In SQLite it holds the write lock.
+    pub(super) async fn begin(&self) -> Result<Connection, StoreError> {
+        Box::pin(self.pools.writers.begin()).await.map_err(|error| self.fail(error))
+    }
+
+    /// Whether the clock by which leases are judged was just set. That of a database server is left alone.
+    pub(super) fn clock_was_set_within(&self, millis: i64) -> bool {
+        !self.place.is_server() && clock::was_set_within(millis)
     }
 
     /// The job of a row.
-    pub(super) fn parse(&self, row: &sqlx::sqlite::SqliteRow) -> Result<Job, StoreError> {
+    pub(super) fn parse(&self, row: &Row) -> Result<Job, StoreError> {
         let body: &str = row.try_get("body").map_err(|error| self.fail(error))?;
         serde_json::from_str(body).map_err(|error| self.fail(error))
+    }
+
+    /// The body of a job's row.
+    pub(super) fn body_of(&self, job: &Job) -> Result<String, StoreError> {
+        let body = serde_json::to_string(job).map_err(|error| self.fail(error))?;
+        Ok(if self.place.is_server() { storable_json(body) } else { body })
+    }
+
+    /// The connections to SQLite.
+    #[cfg(test)]
+    pub(super) fn sqlite(&self) -> &sqlx::SqlitePool {
+        match self.writers() {
+            Pool::Sqlite(pool) => pool,
+            Pool::Postgres(_) => panic!("the test is about SQLite"),
+        }
     }
 }

@@ -4,16 +4,49 @@ use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use sqlx::postgres::PgDatabaseError;
+
 /// A failure of the database, worded for the operator.
 #[derive(Debug, thiserror::Error)]
-#[error("{} cannot be used: {source}", Self::place(folder))]
+#[error("{place} cannot be used: {source}")]
 pub struct StoreError {
-    folder: PathBuf,
+    place: Place,
     cause: Cause,
     source: Box<dyn Error + Send + Sync>,
 }
 
-/// Errors that the store itself detects. SQLite and the system report the others.
+/// Where the job records are.
+#[derive(Debug, Clone)]
+pub(super) enum Place {
+    /// In SQLite's file in this folder.
+    Folder(PathBuf),
+    /// In PostgreSQL.
+    Server,
+}
+
+impl Place {
+    pub(super) fn is_server(&self) -> bool {
+        matches!(self, Self::Server)
+    }
+}
+
+impl From<&Path> for Place {
+    fn from(folder: &Path) -> Self {
+        Self::Folder(folder.to_owned())
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Folder(folder) => write!(f, "{}", StoreError::place(folder)),
+            // Not on which host: a remote caller may read this.
+            Self::Server => write!(f, "{} in PostgreSQL", StoreError::PLACE),
+        }
+    }
+}
+
+/// Errors that the store itself detects. The database and the system report the others.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Fault {
     /// SQLite's check of all pages found this.
@@ -25,6 +58,9 @@ pub(super) enum Fault {
     /// All connections that read are taken.
     #[error("the database is busy with other calls")]
     Busy,
+    /// No connection to the server could be made.
+    #[error("the database does not answer")]
+    Away,
 }
 
 /// Why the database cannot be used.
@@ -42,6 +78,12 @@ pub(super) enum Cause {
     Lock,
     /// The folder belongs to another user, or to all of them.
     Shared,
+    /// The database server cannot be reached, or ended the connection.
+    Away,
+    /// The database server refuses this user, or the user may not do this.
+    Refused,
+    /// The database server has no TLS, or a certificate that is not trusted.
+    Tls,
     Other,
 }
 
@@ -64,6 +106,7 @@ impl Cause {
             return Some(match fault {
                 Fault::Malformed(_) => Self::Damage,
                 Fault::Locked | Fault::Busy => Self::Lock,
+                Fault::Away => Self::Away,
             });
         }
         if let Some(VersionMissing(_) | VersionMismatch(_)) = error.downcast_ref() {
@@ -73,8 +116,14 @@ impl Cause {
             return Some(Self::Record);
         }
         match error.downcast_ref() {
+            Some(sqlx::Error::Database(error)) if error.try_downcast_ref::<PgDatabaseError>().is_some() => {
+                Self::of_sqlstate(&error.code()?)
+            }
             Some(sqlx::Error::Database(error)) => Self::of_code(error.code()?.parse().ok()?),
             Some(sqlx::Error::PoolTimedOut) => Some(Self::Lock),
+            Some(sqlx::Error::Tls(_)) => Some(Self::Tls),
+            // So the handshake ends if the certificate is not trusted.
+            Some(sqlx::Error::Io(error)) if error.kind() == io::ErrorKind::InvalidData => Some(Self::Tls),
             Some(sqlx::Error::Io(error)) => Self::of_io(error),
             _ => error.downcast_ref().and_then(Self::of_io),
         }
@@ -94,8 +143,38 @@ impl Cause {
         }
     }
 
+    /// By one of PostgreSQL's codes. Their first two characters are the class.
+    fn of_sqlstate(code: &str) -> Option<Self> {
+        match code {
+            // disk_full, io_error
+            "53100" | "58030" => Some(Self::Disk),
+            // serialization_failure, deadlock_detected, lock_not_available, query_canceled (by a time limit)
+            "40001" | "40P01" | "55P03" | "57014" => Some(Self::Lock),
+            // data_corrupted, index_corrupted
+            "XX001" | "XX002" => Some(Self::Damage),
+            // invalid_catalog_name (no such database), insufficient_privilege, read_only_sql_transaction (a standby)
+            "3D000" | "42501" | "25006" => Some(Self::Refused),
+            // idle_in_transaction_session_timeout
+            "25P03" => Some(Self::Away),
+            // connection_exception, insufficient_resources, operator_intervention
+            _ if ["08", "53", "57"].iter().any(|class| code.starts_with(class)) => Some(Self::Away),
+            // invalid_authorization_specification
+            _ if code.starts_with("28") => Some(Self::Refused),
+            _ => None,
+        }
+    }
+
     fn of_io(error: &io::Error) -> Option<Self> {
         match error.kind() {
+            io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::NotConnected
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::TimedOut
+            | io::ErrorKind::UnexpectedEof => Some(Self::Away),
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some(Self::Disk),
             io::ErrorKind::WouldBlock => Some(Self::Lock),
             // The system's errors carry a code. This one is ours, for a folder that other users can write.
@@ -114,8 +193,16 @@ impl StoreError {
         format!("{} in {}", Self::PLACE, folder.display())
     }
 
-    pub(super) fn new(folder: &Path, source: Box<dyn Error + Send + Sync>) -> Self {
-        Self { folder: folder.to_owned(), cause: Cause::of(&*source), source }
+    pub(super) fn new(place: impl Into<Place>, source: Box<dyn Error + Send + Sync>) -> Self {
+        let place = place.into();
+        let cause = match Cause::of(&*source) {
+            // sqlx reports an end of a connection in several ways. What the server itself says has a code.
+            Cause::Other if place.is_server() && source.downcast_ref().is_some_and(is_of_connection) => {
+                Cause::Away
+            }
+            cause => cause,
+        };
+        Self { place, cause, source }
     }
 
     /// The error of a start that waited in vain for the lock.
@@ -125,6 +212,33 @@ impl StoreError {
     /// What the operator can do.
     pub fn advice(&self) -> &'static str {
         match self.cause {
+            Cause::Version if self.place.is_server() => {
+                "Another version of minimax-mcp, probably a newer one, has changed the tables of this database: update \
+                 this one."
+            }
+            Cause::Damage if self.place.is_server() => {
+                "PostgreSQL reports that its files are damaged: restore them from a backup."
+            }
+            Cause::Disk if self.place.is_server() => "Make room on the disk of the database server.",
+            Cause::Lock if self.place.is_server() => {
+                "Other connections hold the rows or the lock of the account. Try again in a minute; if it stays so, \
+                 pg_stat_activity shows which."
+            }
+            Cause::Shared | Cause::Other if self.place.is_server() => {
+                "See the log of the database server. `minimax-mcp doctor` tries the connection again."
+            }
+            Cause::Away => {
+                "Start the database server, or correct host and port in MINIMAX_STORE_URL. What is running goes on, and \
+                 nothing new is bought."
+            }
+            Cause::Tls => {
+                "The server must have TLS with a certificate for its host name. If your own authority has signed it, add \
+                 ?sslrootcert=FILE to MINIMAX_STORE_URL."
+            }
+            Cause::Refused => {
+                "Correct user, password and database in MINIMAX_STORE_URL. The user must be allowed to write to the tables, and \
+                 at the first start to create them; the server must accept writes."
+            }
             Cause::Version => {
                 "Another version of minimax-mcp, probably a newer one, has used this folder: update this one, or \
                  set MINIMAX_DATA_DIR to another folder."
@@ -157,6 +271,9 @@ impl StoreError {
             Cause::Disk => "the disk of the job records is full",
             Cause::Lock => "the job records are locked by another program",
             Cause::Shared => "the folder of the job records is not this user's own",
+            Cause::Away => "the database of the job records does not answer",
+            Cause::Tls => "the database of the job records has no trusted certificate",
+            Cause::Refused => "the database of the job records refuses this server",
             Cause::Other => "the job records cannot be written",
         }
     }
@@ -185,7 +302,7 @@ impl StoreError {
     /// Damaged, and the repair failed.
     pub(super) fn unrepaired(&self, why: &dyn std::fmt::Display) -> Self {
         let source = format!("{}; repairing them failed: {why}", self.source).into();
-        Self { folder: self.folder.clone(), cause: self.cause, source }
+        Self { place: self.place.clone(), cause: self.cause, source }
     }
 
     /// The server stops, so nothing new starts.
@@ -194,10 +311,17 @@ impl StoreError {
     }
 }
 
+/// Errors of sqlx that end a connection or say that there is none.
+fn is_of_connection(error: &sqlx::Error) -> bool {
+    use sqlx::Error::{BeginFailed, Io, PoolClosed, PoolTimedOut, Protocol, WorkerCrashed};
+    matches!(error, Io(_) | Protocol(_) | PoolTimedOut | PoolClosed | WorkerCrashed | BeginFailed)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::store::Store;
+    use crate::store::sql::query;
 
     async fn store() -> (tempfile::TempDir, Store) {
         let dir = tempfile::tempdir().unwrap();
@@ -208,7 +332,7 @@ mod tests {
     #[tokio::test]
     async fn the_words_of_a_message_do_not_decide_what_is_wrong() {
         let (_dir, store) = store().await;
-        let parsed = sqlx::query("SELECT json('{')").execute(store.readers()).await;
+        let parsed = query("SELECT json('{')").execute(store.readers()).await;
         let parsed = store.fail(parsed.unwrap_err());
         assert!(parsed.to_string().contains("malformed JSON"), "{parsed}");
         assert!(!parsed.is_damaged(), "the JSON is damaged, not the database");
@@ -221,9 +345,9 @@ mod tests {
     #[tokio::test]
     async fn result_codes_and_kinds_of_errors_decide_what_is_wrong() {
         let (_dir, store) = store().await;
-        let refused = sqlx::query("DELETE FROM jobs").execute(store.readers()).await;
+        let refused = query("DELETE FROM jobs").execute(store.readers()).await;
         assert_eq!(store.fail(refused.unwrap_err()).cause, Cause::Other, "SQLITE_READONLY");
-        let mut connection = store.writers().acquire().await.unwrap();
+        let mut connection = store.sqlite().acquire().await.unwrap();
         sqlx::query("PRAGMA max_page_count = 1").execute(&mut *connection).await.unwrap();
         let row = "INSERT INTO secrets VALUES ('x', zeroblob(1000000))";
         let full = sqlx::query(row).execute(&mut *connection).await;
@@ -236,6 +360,27 @@ mod tests {
         assert_eq!(system(io::ErrorKind::StorageFull), Cause::Disk);
         assert_eq!(system(io::ErrorKind::PermissionDenied), Cause::Shared);
         assert_eq!(store.fail(io::Error::from_raw_os_error(1)).cause, Cause::Other);
+    }
+
+    #[test]
+    fn the_codes_of_postgresql_decide_what_is_wrong() {
+        for (code, cause) in [
+            ("53100", Cause::Disk),
+            ("40P01", Cause::Lock),
+            ("55P03", Cause::Lock),
+            ("57P01", Cause::Away),
+            ("53300", Cause::Away),
+            ("08006", Cause::Away),
+            ("28P01", Cause::Refused),
+            ("3D000", Cause::Refused),
+            ("25006", Cause::Refused),
+        ] {
+            assert_eq!(Cause::of_sqlstate(code), Some(cause), "{code}");
+        }
+        assert_eq!(Cause::of_sqlstate("23505"), None);
+        let lost = StoreError::new(Place::Server, Box::new(sqlx::Error::Protocol("x".to_owned())));
+        assert_eq!(lost.cause, Cause::Away);
+        assert!(lost.to_string().starts_with("the job records in PostgreSQL cannot be used"), "{lost}");
     }
 
     #[test]

@@ -2,26 +2,14 @@
 
 use std::path::Path;
 
+use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 
 use super::database::Store;
-use super::error::{Fault, StoreError};
-
-/// What is in the records.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Inspection {
-    /// How many jobs there are.
-    pub jobs: i64,
-    /// How many of them have not ended.
-    pub open: i64,
-    /// How many have an unknown outcome.
-    pub unknown: i64,
-    /// The size of the database, in bytes.
-    pub bytes: u64,
-    /// If true, the next start brings the database to the newest form.
-    pub is_older: bool,
-}
+use super::error::{Fault, Place, StoreError};
+use super::inspection::Inspection;
+use super::postgres;
 
 /// Inspects the records in `folder`. `None` if there are none yet.
 pub async fn inspect(folder: &Path) -> Result<Option<Inspection>, StoreError> {
@@ -33,6 +21,11 @@ pub async fn inspect(folder: &Path) -> Result<Option<Inspection>, StoreError> {
     let read = look(&mut connection, file.len()).await;
     let _ = connection.close().await;
     read.map(Some).map_err(fail)
+}
+
+/// Inspects the records in the PostgreSQL database at `url`. `None` if it has no tables yet.
+pub async fn inspect_server(url: &SecretString) -> Result<Option<Inspection>, StoreError> {
+    postgres::inspect(url.expose_secret()).await.map_err(|error| StoreError::new(Place::Server, error))
 }
 
 type Trouble = Box<dyn std::error::Error + Send + Sync>;

@@ -1,13 +1,13 @@
 //! The table of jobs: how records are written.
 
-use sqlx::{Sqlite, SqliteConnection, Transaction};
-
 use super::budget::{Denied, Limits, Purchase};
 use super::database::Store;
 use super::error::StoreError;
 use super::lease::LEASE;
+use super::pool::Connection;
 use super::record::Job;
 use super::spool::{Entry, Update};
+use super::sql::{either, query};
 use super::state::State;
 use crate::clock::now;
 
@@ -58,6 +58,11 @@ impl Store {
         purchase: Option<(&Purchase, &Limits)>,
     ) -> Result<Inserted, StoreError> {
         let mut transaction = self.begin().await?;
+        let is_limited =
+            purchase.is_some_and(|(purchase, limits)| !limits.with(purchase.allowance).is_empty());
+        if is_limited || job.state.task().is_some() {
+            self.lock_account(&mut transaction, &job.account).await?;
+        }
         let inserted = self.insert_on(&mut transaction, job).await?;
         if let (Inserted::New, Some((purchase, limits))) = (&inserted, purchase) {
             let allowed = self.set_aside(&mut transaction, &job.id, &job.account, purchase, limits).await?;
@@ -73,11 +78,11 @@ impl Store {
         Ok(inserted)
     }
 
-    async fn insert_on(&self, connection: &mut SqliteConnection, job: &Job) -> Result<Inserted, StoreError> {
-        let body = serde_json::to_string(job).map_err(|error| self.fail(error))?;
+    async fn insert_on(&self, connection: &mut Connection, job: &Job) -> Result<Inserted, StoreError> {
+        let body = self.body_of(job)?;
         #[cfg(feature = "crash-points")]
         crate::crash::point("record.before");
-        let inserted = sqlx::query(
+        let inserted = query(
             "INSERT INTO jobs (id, principal, account, kind, status, is_open, task_id, idempotency_key, search,
                                body, lease_owner, lease_until, created_at, updated_at)
              SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13
@@ -90,27 +95,27 @@ impl Store {
         .bind(&job.account)
         .bind(job.kind.word())
         .bind(job.state.status())
-        .bind(!job.state.is_over())
+        .bind(i64::from(!job.state.is_over()))
         .bind(job.state.task().map(|task| task.id.as_str()))
-        .bind(&job.idempotency_key)
+        .bind(job.idempotency_key.as_deref())
         .bind(search_text(job))
         .bind(body)
         .bind(&self.owner)
-        .bind(now() + LEASE)
+        .bind_moment(now(), LEASE)
         .bind(job.created_at)
         .execute(&mut *connection)
         .await
         .map_err(|error| self.fail(error))?;
-        if inserted.rows_affected() == 1 {
+        if inserted == 1 {
             self.record_ids(connection, job).await?;
             return Ok(Inserted::New);
         }
-        let existing = sqlx::query(
+        let existing = query(
             "SELECT body FROM jobs WHERE principal = ?1 AND account = ?3
              AND (idempotency_key = ?2 OR task_id = ?4) LIMIT 1",
         )
         .bind(&job.principal)
-        .bind(&job.idempotency_key)
+        .bind(job.idempotency_key.as_deref())
         .bind(&job.account)
         .bind(job.state.task().map(|task| task.id.as_str()))
         .fetch_one(connection)
@@ -129,6 +134,7 @@ impl Store {
     /// warning if another job has the same task.
     pub async fn save_answer(&self, job: &mut Job) -> Result<bool, StoreError> {
         let mut transaction = self.begin().await?;
+        self.lock_account(&mut transaction, &job.account).await?;
         self.note_twin(&mut transaction, job).await?;
         let saved = self.save_on(&mut transaction, job, Write::Answer).await?;
         self.commit(transaction).await?;
@@ -145,8 +151,8 @@ impl Store {
                 }
             }
             Update::Job { job, .. } => {
-                let row = sqlx::query("SELECT body FROM jobs WHERE id = ?1").bind(job);
-                let row = row.fetch_optional(&mut *transaction).await.map_err(|error| self.fail(error))?;
+                let row = query("SELECT body FROM jobs WHERE id = ?1 FOR UPDATE").bind(job);
+                let row = row.fetch_optional(&mut transaction).await.map_err(|error| self.fail(error))?;
                 let Some(row) = row else { return Ok(false) };
                 let mut job = self.parse(&row)?;
                 if entry.amend(&mut job) {
@@ -161,28 +167,32 @@ impl Store {
 
     /// Records that a caller wants a job cancelled whose request is on its way. `false` if it is no longer.
     pub async fn request_cancel(&self, id: &str) -> Result<bool, StoreError> {
-        let written = sqlx::query(
+        let written = either(
             "UPDATE jobs SET body = json_set(body, '$.cancel_requested', json('true'))
              WHERE id = ?1 AND body ->> '$.state.at' = 'submitting'",
+            // The other fields keep their text and order.
+            "UPDATE jobs SET body = CASE WHEN CAST(body AS json) ->> 'cancel_requested' IS NULL
+                                         THEN '{\"cancel_requested\":true,' || substr(body, 2) ELSE body END
+             WHERE id = ?1 AND CAST(body AS json) #>> '{state,at}' = 'submitting'",
         )
         .bind(id)
         .execute(self.writers())
         .await
         .map_err(|error| self.fail(error))?;
-        Ok(written.rows_affected() == 1)
+        Ok(written == 1)
     }
 
     /// Whether a caller wants the job cancelled.
     pub async fn is_cancel_requested(&self, id: &str) -> Result<bool, StoreError> {
-        let row = sqlx::query("SELECT 1 FROM jobs WHERE id = ?1 AND body ->> '$.cancel_requested'")
-            .bind(id)
-            .fetch_optional(self.readers())
-            .await
-            .map_err(|error| self.fail(error))?;
+        let row = either(
+            "SELECT 1 FROM jobs WHERE id = ?1 AND body ->> '$.cancel_requested'",
+            "SELECT 1 FROM jobs WHERE id = ?1 AND CAST(body AS json) ->> 'cancel_requested' = 'true'",
+        );
+        let row = row.bind(id).fetch_optional(self.readers()).await.map_err(|error| self.fail(error))?;
         Ok(row.is_some())
     }
 
-    async fn note_twin(&self, connection: &mut SqliteConnection, job: &mut Job) -> Result<(), StoreError> {
+    async fn note_twin(&self, connection: &mut Connection, job: &mut Job) -> Result<(), StoreError> {
         let Some(twin) = self.twin(connection, job).await? else { return Ok(()) };
         let warning = format!(
             "MiniMax gave job {twin} the same task id: it may be one result for two orders. Compare the files, and \
@@ -194,7 +204,7 @@ impl Store {
         Ok(())
     }
 
-    async fn commit(&self, transaction: Transaction<'static, Sqlite>) -> Result<(), StoreError> {
+    async fn commit(&self, transaction: Connection) -> Result<(), StoreError> {
         transaction.commit().await.map_err(|error| self.fail(error))?;
         #[cfg(feature = "crash-points")]
         crate::crash::point("save.after");
@@ -211,53 +221,55 @@ impl Store {
     /// The one place where a job's row is changed, and its purchase with it.
     async fn save_on(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         job: &Job,
         write: Write,
     ) -> Result<bool, StoreError> {
-        let body = serde_json::to_string(job).map_err(|error| self.fail(error))?;
+        let body = self.body_of(job)?;
         #[cfg(feature = "crash-points")]
         crate::crash::point("save.before");
         let condition = write.condition();
-        let sql = format!(
-            "UPDATE jobs SET status = ?2, is_open = ?3, task_id = ?4, search = ?6, updated_at = ?7,
-                             lease_owner = CASE WHEN ?11 THEN lease_owner ELSE ?8 END,
-                             lease_until = CASE WHEN ?11 THEN lease_until ELSE ?9 END,
-                             idempotency_key = CASE WHEN ?10 THEN NULL ELSE idempotency_key END,
-                             body = CASE WHEN {CANCEL_REQUESTED} THEN json_set(?5, '$.cancel_requested', json('true'))
-                                         ELSE ?5 END
-             WHERE id = ?1 AND {condition}"
-        );
-        let saved = sqlx::query(sqlx::AssertSqlSafe(sql))
+        let update = |body: &str| {
+            format!(
+                "UPDATE jobs SET status = ?2, is_open = ?3, task_id = ?4, search = ?6, updated_at = ?7,
+                                 lease_owner = CASE WHEN ?11 THEN lease_owner ELSE ?8 END,
+                                 lease_until = CASE WHEN ?11 THEN lease_until ELSE ?9 END,
+                                 idempotency_key = CASE WHEN ?10 THEN NULL ELSE idempotency_key END,
+                                 body = {body}
+                 WHERE id = ?1 AND {condition}"
+            )
+        };
+        let saving = either(update(BODY), update(BODY_POSTGRES))
             .bind(&job.id)
             .bind(job.state.status())
-            .bind(!job.state.is_over())
+            .bind(i64::from(!job.state.is_over()))
             .bind(job.state.task().map(|task| task.id.as_str()))
             .bind(body)
             .bind(search_text(job))
             .bind(job.updated_at)
-            .bind(&self.owner)
-            .bind(if job.state.is_over() { 0 } else { now() + LEASE })
+            .bind(&self.owner);
+        let saving = if job.state.is_over() { saving.bind(0_i64) } else { saving.bind_moment(now(), LEASE) };
+        let saved = saving
             // A job that failed without a purchase frees its key for another try.
             .bind(matches!(job.state, State::Failed { task: None, .. }) && job.is_free())
             .bind(write == Write::Note)
             .execute(&mut *connection)
             .await
             .map_err(|error| self.fail(error))?;
-        if saved.rows_affected() == 1 {
+        if saved == 1 {
             self.account_for(&mut *connection, job).await?;
             self.record_ids(connection, job).await?;
         }
-        Ok(saved.rows_affected() == 1)
+        Ok(saved == 1)
     }
 
     /// Writes a job back if it is still in the state `before`, and takes the lease from any process.
     pub async fn replace(&self, job: &Job, before: &State) -> Result<bool, StoreError> {
         let mut transaction = self.begin().await?;
-        let row = sqlx::query("UPDATE jobs SET lease_owner = ?2 WHERE id = ?1 RETURNING body")
+        let row = query("UPDATE jobs SET lease_owner = ?2 WHERE id = ?1 RETURNING body")
             .bind(&job.id)
             .bind(&self.owner)
-            .fetch_one(&mut *transaction)
+            .fetch_one(&mut transaction)
             .await
             .map_err(|error| self.fail(error))?;
         if self.parse(&row)?.state != *before {
@@ -269,8 +281,14 @@ impl Store {
     }
 }
 
-/// A worker that submits does not know what another process has recorded meanwhile, and must not overwrite it.
-const CANCEL_REQUESTED: &str = "body ->> '$.state.at' = 'submitting' AND body ->> '$.cancel_requested'";
+/// The new body. A worker that submits does not know that a caller wants the job cancelled, and must not overwrite it.
+const BODY: &str = "CASE WHEN body ->> '$.state.at' = 'submitting' AND body ->> '$.cancel_requested'
+         THEN json_set(?5, '$.cancel_requested', json('true')) ELSE ?5 END";
+
+const BODY_POSTGRES: &str = "CASE WHEN CAST(body AS json) #>> '{state,at}' = 'submitting'
+              AND CAST(body AS json) ->> 'cancel_requested' = 'true'
+              AND CAST(?5 AS json) ->> 'cancel_requested' IS NULL
+         THEN '{\"cancel_requested\":true,' || substr(?5, 2) ELSE ?5 END";
 
 /// How many characters of a prompt `list_jobs` searches. Each list reads all of them.
 const SEARCHED: usize = 2000;

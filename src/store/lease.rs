@@ -1,47 +1,96 @@
 //! Leases: which process works on a job.
 
-use sqlx::Row as _;
-
 use super::database::Store;
 use super::error::StoreError;
 use super::record::Job;
-use crate::clock::{self, now};
+use super::sql::{Row, query};
+use crate::clock::now;
 
 /// How long a lease lasts, in milliseconds. The jobs of a dead process are idle for at most this time, or twice as long
 /// after the clock was set: then live leases look expired until they are renewed.
 pub const LEASE: i64 = 6_000;
 
+/// The most jobs that a process takes over at once. Other processes take others meanwhile.
+const BATCH: u32 = 100;
+
+/// No other live process has the job. `?1` is this process, `?2` the present, `?3` the length of a lease, and `?4` says that the
+/// clock was just set.
+macro_rules! free {
+    () => {
+        "(lease_owner = ?1 OR lease_until = 0
+             OR (NOT ?4 AND (lease_until < ?2 OR lease_until > ?2 + 10 * ?3)))"
+    };
+}
+
 impl Store {
     /// Leases one open job to this process, unless another live process has it. Returns the job.
     pub async fn claim(&self, id: &str) -> Result<Option<Job>, StoreError> {
-        let row = sqlx::query(
-            "UPDATE jobs SET lease_owner = ?2, lease_until = ?3 + ?4
-             WHERE id = ?1 AND (lease_owner IS ?2 OR lease_until = 0
-                OR (NOT ?5 AND (lease_until < ?3 OR lease_until > ?3 + 10 * ?4)))
-             RETURNING body",
-        )
-        .bind(id)
-        .bind(self.owner())
-        .bind(now())
-        .bind(LEASE)
-        .bind(clock::was_set_within(LEASE))
-        .fetch_optional(self.writers())
-        .await
-        .map_err(|error| self.fail(error))?;
-        let Some(row) = row else { return Ok(None) };
-        match self.parse(&row) {
-            Ok(job) => Ok(Some(job)),
-            Err(error) => {
-                // A later version may have written it, and can continue it.
-                self.give_back(id).await?;
-                Err(error)
-            }
+        let sql = concat!(
+            "UPDATE jobs SET lease_owner = ?1, lease_until = ?2 + ?3 WHERE id = ?5 AND ",
+            free!(),
+            " RETURNING body"
+        );
+        let row = query(sql)
+            .bind(self.owner())
+            .bind_moment(now(), 0)
+            .bind(LEASE)
+            .bind(self.clock_was_set_within(LEASE))
+            .bind(id)
+            .fetch_optional(self.writers())
+            .await
+            .map_err(|error| self.fail(error))?;
+        match row {
+            Some(row) => self.claimed(id, &row).await.map(Some),
+            None => Ok(None),
         }
+    }
+
+    /// Leases open jobs to this process, those that other processes do not have or are just taking. Returns each with its id.
+    pub async fn claim_all(
+        &self,
+        ids: &[String],
+    ) -> Result<Vec<(String, Result<Job, StoreError>)>, StoreError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sql = concat!(
+            "WITH free AS MATERIALIZED (
+                SELECT id FROM jobs WHERE id IN (SELECT value FROM ?5) AND ",
+            free!(),
+            " FOR UPDATE SKIP LOCKED)
+             UPDATE jobs SET lease_owner = ?1, lease_until = ?2 + ?3 WHERE id IN (SELECT id FROM free)
+             RETURNING id, body"
+        );
+        let rows = query(sql)
+            .bind(self.owner())
+            .bind_moment(now(), 0)
+            .bind(LEASE)
+            .bind(self.clock_was_set_within(LEASE))
+            .bind_list(ids)
+            .fetch_all(self.writers())
+            .await
+            .map_err(|error| self.fail(error))?;
+        let mut jobs = Vec::new();
+        for row in rows {
+            let id: String = row.try_get("id").map_err(|error| self.fail(error))?;
+            let job = self.claimed(&id, &row).await;
+            jobs.push((id, job));
+        }
+        Ok(jobs)
+    }
+
+    async fn claimed(&self, id: &str, row: &Row) -> Result<Job, StoreError> {
+        let job = self.parse(row);
+        if job.is_err() {
+            // A later version may have written it, and can continue it.
+            self.give_back(id).await?;
+        }
+        job
     }
 
     /// Whether no other process has claimed the job since this one did.
     pub async fn holds(&self, id: &str) -> Result<bool, StoreError> {
-        let row = sqlx::query("SELECT 1 FROM jobs WHERE id = ?1 AND lease_owner = ?2")
+        let row = query("SELECT 1 FROM jobs WHERE id = ?1 AND lease_owner = ?2")
             .bind(id)
             .bind(self.owner())
             .fetch_optional(self.readers())
@@ -51,7 +100,7 @@ impl Store {
     }
 
     async fn give_back(&self, id: &str) -> Result<(), StoreError> {
-        sqlx::query("UPDATE jobs SET lease_until = 0 WHERE id = ?1 AND lease_owner = ?2")
+        query("UPDATE jobs SET lease_until = 0 WHERE id = ?1 AND lease_owner = ?2")
             .bind(id)
             .bind(self.owner())
             .execute(self.writers())
@@ -60,43 +109,49 @@ impl Store {
         Ok(())
     }
 
-    /// Renews this process's leases, and returns the open jobs of the account that it has to work on: its own, those of dead
-    /// processes, and those whose lease lies far ahead because the clock was set back.
-    ///
-    /// `followed` are the jobs with a worker in this process: only their leases are renewed.
-    pub async fn renew(&self, account: &str, followed: &[String]) -> Result<Vec<String>, StoreError> {
-        let at = now();
-        if !followed.is_empty() {
-            sqlx::query(
-                "UPDATE jobs SET lease_until = ?2 WHERE lease_owner = ?1 AND is_open = 1
-                 AND id IN (SELECT value FROM json_each(?3))",
-            )
-            .bind(self.owner())
-            .bind(at + LEASE)
-            .bind(serde_json::json!(followed).to_string())
-            .execute(self.writers())
-            .await
-            .map_err(|error| self.fail(error))?;
+    /// Renews the leases of the jobs that have a worker in this process.
+    pub async fn renew(&self, followed: &[String]) -> Result<(), StoreError> {
+        if followed.is_empty() {
+            return Ok(());
         }
-        let rows = sqlx::query(
-            "SELECT id FROM jobs WHERE is_open = 1 AND account = ?1
-             AND (lease_owner = ?4 OR lease_until = 0
-                OR (NOT ?5 AND (lease_until < ?2 OR lease_until > ?2 + 10 * ?3)))",
+        query(
+            "UPDATE jobs SET lease_until = ?2 WHERE lease_owner = ?1 AND is_open = 1
+             AND id IN (SELECT value FROM ?3)",
         )
-        .bind(account)
-        .bind(at)
-        .bind(LEASE)
         .bind(self.owner())
-        .bind(clock::was_set_within(LEASE))
-        .fetch_all(self.readers())
+        .bind_moment(now(), LEASE)
+        .bind_list(followed)
+        .execute(self.writers())
         .await
         .map_err(|error| self.fail(error))?;
+        Ok(())
+    }
+
+    /// The open jobs of the account that this process has to work on, except those in `known`: its own, those of dead
+    /// processes, and those whose lease lies far ahead because the clock was set back. At most a batch of them.
+    pub async fn due(&self, account: &str, known: &[String]) -> Result<Vec<String>, StoreError> {
+        let sql = concat!(
+            "SELECT id FROM jobs WHERE is_open = 1 AND account = ?5 AND ",
+            free!(),
+            " AND id NOT IN (SELECT value FROM ?6) ORDER BY lease_until LIMIT ?7"
+        );
+        let rows = query(sql)
+            .bind(self.owner())
+            .bind_moment(now(), 0)
+            .bind(LEASE)
+            .bind(self.clock_was_set_within(LEASE))
+            .bind(account)
+            .bind_list(known)
+            .bind(BATCH)
+            .fetch_all(self.readers())
+            .await
+            .map_err(|error| self.fail(error))?;
         Ok(rows.iter().filter_map(|row| row.try_get(0).ok()).collect())
     }
 
     /// Releases this process's leases, so that another need not wait for them to expire.
     pub async fn release(&self) -> Result<(), StoreError> {
-        sqlx::query("UPDATE jobs SET lease_until = 0 WHERE lease_owner = ?1")
+        query("UPDATE jobs SET lease_until = 0 WHERE lease_owner = ?1")
             .bind(self.owner())
             .execute(self.writers())
             .await

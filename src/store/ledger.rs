@@ -5,14 +5,13 @@
 //! estimate. It is `settled` by MiniMax's count, or at the estimate without one; `released` if MiniMax provably did not
 //! take the request; and counts as `unknown` if that cannot be known. A job and its row change in one transaction.
 
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
-
 use super::accounts::pool;
 use super::budget::{Counted, Denied, Limit, Limits, Purchase, PurchaseState, Spending, Spent};
 use super::database::Store;
 use super::error::StoreError;
+use super::pool::Connection;
 use super::record::Job;
+use super::sql::{Row, query};
 use super::state::State;
 use crate::clock::{earliest, latest, now};
 use crate::money::{Currency, Money};
@@ -36,13 +35,13 @@ fn standing(job: &Job) -> (PurchaseState, Option<i64>) {
 }
 
 const SUMS: &str = "
-    COALESCE(SUM(CASE WHEN state = 'settled' THEN COALESCE(actual, estimate) END), 0),
-    COALESCE(SUM(CASE WHEN state = 'reserved' THEN COALESCE(actual, estimate) END), 0),
-    COALESCE(SUM(CASE WHEN state = 'unknown' THEN COALESCE(actual, estimate) END), 0),
-    COALESCE(SUM(state <> 'released' AND actual IS NULL AND estimate IS NULL), 0)";
+    CAST(COALESCE(SUM(CASE WHEN state = 'settled' THEN COALESCE(actual, estimate) END), 0) AS BIGINT),
+    CAST(COALESCE(SUM(CASE WHEN state = 'reserved' THEN COALESCE(actual, estimate) END), 0) AS BIGINT),
+    CAST(COALESCE(SUM(CASE WHEN state = 'unknown' THEN COALESCE(actual, estimate) END), 0) AS BIGINT),
+    COUNT(CASE WHEN state <> 'released' AND actual IS NULL AND estimate IS NULL THEN 1 END)";
 
 /// The sum of rows with [`SUMS`] as columns.
-fn spent(rows: &[SqliteRow], currency: Currency) -> Result<Spent, sqlx::Error> {
+fn spent(rows: &[Row], currency: Currency) -> Result<Spent, sqlx::Error> {
     let (mut sums, mut unpriced) = ([0_i64; 3], 0_i64);
     for row in rows {
         for (column, sum) in sums.iter_mut().enumerate() {
@@ -56,7 +55,7 @@ fn spent(rows: &[SqliteRow], currency: Currency) -> Result<Spent, sqlx::Error> {
 impl Store {
     async fn spent_in_a_day(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         account: &str,
         currency: Currency,
     ) -> Result<Spent, StoreError> {
@@ -66,7 +65,7 @@ impl Store {
     /// What counts against the limits of an account: its own spending, or that of all accounts that share the limits.
     async fn spent_together(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         account: &str,
         currency: Currency,
     ) -> Result<Spent, StoreError> {
@@ -82,17 +81,17 @@ impl Store {
 
     async fn spent_since_a_day(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         whose: &str,
         account: &str,
         currency: Currency,
     ) -> Result<Spent, StoreError> {
         // Rows from the future, after the clock was set back, count too.
         let sql = format!("SELECT {SUMS} FROM spending WHERE {whose} AND currency = ?2 AND created_at > ?3");
-        let row = sqlx::query(sqlx::AssertSqlSafe(sql))
+        let row = query(sql)
             .bind(account)
             .bind(currency.as_str())
-            .bind(earliest() - DAY)
+            .bind_moment(earliest(), -DAY)
             .fetch_one(connection)
             .await;
         row.and_then(|row| spent(&[row], currency)).map_err(|error| self.fail(error))
@@ -100,7 +99,7 @@ impl Store {
 
     async fn spent_by_principal(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         account: &str,
         principal: &str,
         currency: Currency,
@@ -109,10 +108,10 @@ impl Store {
             "SELECT {SUMS} FROM spending
              WHERE account = ?1 AND currency = ?2 AND created_at > ?3 AND principal = ?4"
         );
-        let row = sqlx::query(sqlx::AssertSqlSafe(sql))
+        let row = query(sql)
             .bind(account)
             .bind(currency.as_str())
-            .bind(earliest() - DAY)
+            .bind_moment(earliest(), -DAY)
             .bind(principal)
             .fetch_one(connection)
             .await;
@@ -122,7 +121,7 @@ impl Store {
     /// `account` limits it to one account.
     pub(super) async fn spent_by_this_process(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         currency: Currency,
         account: Option<&str>,
     ) -> Result<Spent, StoreError> {
@@ -130,10 +129,11 @@ impl Store {
         // Removed rows are in the totals.
         let sums = format!(
             "SELECT {SUMS} FROM spending WHERE {mine} UNION ALL
-             SELECT COALESCE(SUM(settled), 0), 0, COALESCE(SUM(unknown), 0), COALESCE(SUM(unpriced), 0)
+             SELECT CAST(COALESCE(SUM(settled), 0) AS BIGINT), 0, CAST(COALESCE(SUM(unknown), 0) AS BIGINT),
+                    CAST(COALESCE(SUM(unpriced), 0) AS BIGINT)
              FROM spending_totals WHERE {mine}"
         );
-        let rows = sqlx::query(sqlx::AssertSqlSafe(sums))
+        let rows = query(sums)
             .bind(self.owner())
             .bind(currency.as_str())
             .bind(account)
@@ -145,7 +145,7 @@ impl Store {
 
     async fn allowed(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         account: &str,
         principal: &str,
         currency: Currency,
@@ -162,7 +162,7 @@ impl Store {
     /// What has been spent of each limit.
     async fn counted(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         account: &str,
         principal: &str,
         currency: Currency,
@@ -177,11 +177,33 @@ impl Store {
         Ok(Counted { day, process, principal: own })
     }
 
-    /// Reserves the price of a purchase, if the limits leave room for it. Call it in a transaction with the write lock, and
-    /// roll back when it is denied.
+    /// Takes the lock of the account, which the accounts that share its limits have in common. Until the transaction ends,
+    /// no other one can reserve money there, so what it counts stays true. SQLite needs no such lock: a transaction is
+    /// alone. It comes before all other statements of a transaction, so that two of them never wait for each other.
+    pub(super) async fn lock_account(
+        &self,
+        connection: &mut Connection,
+        account: &str,
+    ) -> Result<(), StoreError> {
+        if !connection.is_postgres() {
+            return Ok(());
+        }
+        // A process that buys for several accounts has one limit for all of them.
+        let sql = "SELECT pg_advisory_xact_lock(hashtextextended(?1, 0)), pg_advisory_xact_lock(hashtextextended(?2, 0))";
+        query(sql)
+            .bind(format!("minimax-mcp account {}", pool(account).unwrap_or(account)))
+            .bind(format!("minimax-mcp process {}", self.owner()))
+            .execute(connection)
+            .await
+            .map_err(|error| self.fail(error))?;
+        Ok(())
+    }
+
+    /// Reserves the price of a purchase, if the limits leave room for it. Call it in a transaction that holds the lock of the
+    /// account, and roll back when it is denied.
     pub(super) async fn set_aside(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         id: &str,
         account: &str,
         purchase: &Purchase,
@@ -194,7 +216,7 @@ impl Store {
         if allowed.is_err() {
             return Ok(allowed);
         }
-        let written = sqlx::query(
+        let written = query(
             "INSERT INTO spending (id, principal, account, process, tool, model, currency, estimate, state, consent,
                                    created_at, updated_at)
              VALUES (?1, ?2, ?3, ?4, ?5, substr(?6, 1, 256), ?7, ?8, 'reserved', ?9, ?10, ?10)
@@ -208,21 +230,17 @@ impl Store {
         .bind(model)
         .bind(currency.as_str())
         .bind(estimate.map(Money::millionths))
-        .bind(consent)
+        .bind(consent.as_deref())
         // After the clock was set back, the row must not drop out of the day when the clock is corrected.
-        .bind(latest())
+        .bind_moment(latest(), 0)
         .execute(connection)
         .await
         .map_err(|error| self.fail(error))?;
-        Ok(if written.rows_affected() == 1 { Ok(()) } else { Err(Denied::Used) })
+        Ok(if written == 1 { Ok(()) } else { Err(Denied::Used) })
     }
 
     /// Updates the row of a job to the job's state. Jobs of older versions and adopted tasks have no row.
-    pub(super) async fn account_for(
-        &self,
-        connection: &mut SqliteConnection,
-        job: &Job,
-    ) -> Result<(), StoreError> {
+    pub(super) async fn account_for(&self, connection: &mut Connection, job: &Job) -> Result<(), StoreError> {
         let (state, actual) = standing(job);
         #[cfg(feature = "crash-points")]
         if state != PurchaseState::Reserved {
@@ -233,16 +251,16 @@ impl Store {
 
     async fn mark(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         id: &str,
         state: PurchaseState,
         actual: Option<i64>,
     ) -> Result<(), StoreError> {
         // A consent that has bought nothing can be used again.
-        sqlx::query(
+        query(
             "UPDATE spending SET state = ?2, actual = ?3, updated_at = ?4,
                                  consent = CASE WHEN ?2 = 'released' THEN NULL ELSE consent END
-             WHERE id = ?1 AND (state <> ?2 OR actual IS NOT ?3)",
+             WHERE id = ?1 AND (state <> ?2 OR actual IS DISTINCT FROM ?3)",
         )
         .bind(id)
         .bind(state.as_str())
@@ -263,6 +281,7 @@ impl Store {
         limits: &Limits,
     ) -> Result<Result<(), Denied>, StoreError> {
         let mut transaction = self.begin().await?;
+        self.lock_account(&mut transaction, account).await?;
         let outcome = self.set_aside(&mut transaction, id, account, purchase, limits).await?;
         if outcome.is_ok() {
             transaction.commit().await.map_err(|error| self.fail(error))?;
@@ -272,17 +291,17 @@ impl Store {
 
     async fn currencies(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         account: &str,
     ) -> Result<Vec<Currency>, StoreError> {
-        let rows =
-            sqlx::query("SELECT DISTINCT currency FROM spending WHERE account = ?1 AND created_at > ?2")
-                .bind(account)
-                .bind(earliest() - DAY)
-                .fetch_all(connection)
-                .await
-                .map_err(|error| self.fail(error))?;
-        Ok(rows.iter().filter_map(|row| Currency::of_code(row.try_get(0).ok()?)).collect())
+        let rows = query("SELECT DISTINCT currency FROM spending WHERE account = ?1 AND created_at > ?2")
+            .bind(account)
+            .bind_moment(earliest(), -DAY)
+            .fetch_all(connection)
+            .await
+            .map_err(|error| self.fail(error))?;
+        let code = |row: &Row| Currency::of_code(row.try_get(0).ok()?);
+        Ok(rows.iter().filter_map(code).collect())
     }
 
     /// Whether a purchase of `estimate` would be allowed now.
@@ -357,16 +376,18 @@ impl Store {
     /// ended purchase stays as it is. The purchase of a job follows only the job's record.
     pub(super) async fn end_purchase(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         id: &str,
         state: PurchaseState,
         actual: Option<i64>,
     ) -> Result<bool, StoreError> {
-        let known = sqlx::query_scalar::<_, String>(
-            "SELECT state FROM spending WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM jobs WHERE id = ?1)",
+        let known = query(
+            "SELECT state FROM spending WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM jobs WHERE id = ?1) FOR UPDATE",
         );
-        let known = known.bind(id).fetch_optional(&mut *connection).await;
-        let Some(known) = known.map_err(|error| self.fail(error))? else { return Ok(false) };
+        let known =
+            known.bind(id).fetch_optional(&mut *connection).await.map_err(|error| self.fail(error))?;
+        let Some(known) = known else { return Ok(false) };
+        let known: String = known.try_get(0).map_err(|error| self.fail(error))?;
         if state == PurchaseState::Reserved || actual.is_some_and(|actual| actual < 0) {
             return Ok(false);
         }
@@ -403,7 +424,7 @@ mod tests {
             store.reserve(id, "a", &purchase, &Limits::default()).await.unwrap().unwrap();
         }
         let job = "INSERT INTO jobs VALUES ('image-1', 'local', 'a', 'image', 'succeeded', 0, NULL, NULL, '', '{}', NULL, 0, 1, 1)";
-        sqlx::query(job).execute(store.writers()).await.unwrap();
+        sqlx::query(job).execute(store.sqlite()).await.unwrap();
         for (id, state, actual, counts, becomes) in [
             ("call-1", Reserved, None, false, "reserved"),
             ("call-1", Settled, Some(-9), false, "reserved"),
@@ -422,7 +443,7 @@ mod tests {
             let now = sqlx::query_scalar::<_, String>(
                 "SELECT state || coalesce(' ' || actual, '') FROM spending WHERE id = ?1",
             );
-            let now = now.bind(id).fetch_optional(store.readers()).await.unwrap().unwrap_or_default();
+            let now = now.bind(id).fetch_optional(store.sqlite()).await.unwrap().unwrap_or_default();
             assert_eq!((counted, now.as_str()), (counts, becomes), "{id} {state:?}");
         }
     }

@@ -1,4 +1,4 @@
-//! The rows: SQLite, shared by every server process of one data folder.
+//! The rows: SQLite, shared by every server process of one data folder, or PostgreSQL, shared by those of many machines.
 //!
 //! One file for each table, all over [`Store`]. Updates that cannot be written wait in the spool.
 //!
@@ -13,11 +13,15 @@ mod cost;
 mod database;
 mod error;
 mod id;
+mod import;
 mod inspect;
+mod inspection;
 mod jobs;
 mod lease;
 mod ledger;
 mod open;
+mod pool;
+mod postgres;
 mod presence;
 #[cfg(test)]
 mod properties;
@@ -29,6 +33,7 @@ mod response_cache;
 mod retention;
 mod secrets;
 pub(crate) mod spool;
+mod sql;
 mod state;
 #[cfg(test)]
 mod state_properties;
@@ -41,9 +46,12 @@ pub use self::cost::Cost;
 pub use self::database::Store;
 pub use self::error::StoreError;
 pub use self::id::random_id;
-pub use self::inspect::{Inspection, inspect};
+pub use self::import::{Imported, import};
+pub use self::inspect::{inspect, inspect_server};
+pub use self::inspection::Inspection;
 pub use self::jobs::Inserted;
 pub(crate) use self::lease::LEASE;
+pub use self::open::migrate;
 pub use self::queries::{Filter, Page};
 pub(crate) use self::record::MOST_FILES;
 pub use self::record::{Job, JobFile, Kind, OnDisk, Wrapped};

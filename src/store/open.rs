@@ -7,11 +7,15 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use secrecy::{ExposeSecret as _, SecretString};
+use sqlx::sqlite::SqlitePool;
 use tokio::task::spawn_blocking;
 
-use super::connect::{Pools, connect};
+use super::connect::{connect, others};
 use super::database::Store;
-use super::error::StoreError;
+use super::error::{Place, StoreError};
+use super::pool::{Pool, Pools};
+use super::postgres;
 use super::presence::{Presence, enter, enter_alone};
 use super::recovery;
 use super::spool::SpoolKey;
@@ -28,7 +32,9 @@ impl Store {
         make_private(folder).await.map_err(|error| fail(error.into()))?;
         let presence = enter(folder).await.map_err(|error| fail(error.into()))?;
         let damaged = match connect(&path).await {
-            Ok(pool) => return Self::with(Pools::around(pool, &path), folder, owner, presence, None).await,
+            Ok(pool) => {
+                return Self::with(pools(pool, &path), folder.into(), owner, Some(presence), None).await;
+            }
             Err(error) => fail(error),
         };
         if !damaged.is_damaged() {
@@ -50,23 +56,47 @@ impl Store {
         drop(alone);
         let presence = enter(folder).await.map_err(|error| fail(error.into()))?;
         let pool = connect(&path).await.map_err(fail)?;
-        Self::with(Pools::around(pool, &path), folder, owner, presence, note).await
+        Self::with(pools(pool, &path), folder.into(), owner, Some(presence), note).await
+    }
+
+    /// Connects to the PostgreSQL database at `url` and creates what is missing. What cannot be written there waits in
+    /// `folder`.
+    pub async fn connect(url: &SecretString, folder: &Path, owner: String) -> Result<Self, StoreError> {
+        make_private(folder).await.map_err(|error| StoreError::new(folder, error.into()))?;
+        let connected = postgres::connect(url.expose_secret()).await;
+        let (pool, _) = connected.map_err(|error| StoreError::new(Place::Server, error))?;
+        let pool = Pool::Postgres(pool);
+        let pools = Pools { writers: pool.clone(), readers: pool.clone(), probe: pool };
+        Self::with(pools, Place::Server, owner, None, None).await
     }
 
     /// An open database, and a notice about it.
     async fn with(
         pools: Pools,
-        folder: &Path,
+        place: Place,
         owner: String,
-        presence: Presence,
+        presence: Option<Presence>,
         notice: Option<String>,
     ) -> Result<Self, StoreError> {
-        let folder = folder.to_owned();
         let spool_key = SpoolKey::new(Vec::new());
-        let mut store = Self { pools, folder, owner, notice, spool_key, _presence: presence };
+        let mut store = Self { pools, place, owner, notice, spool_key, _presence: presence };
         store.spool_key = SpoolKey::new(store.secret("spool").await?);
         Ok(store)
     }
+}
+
+/// Creates the tables in the PostgreSQL database at `url`, or brings them to the newest form. Returns whether they were
+/// changed.
+pub async fn migrate(url: &SecretString) -> Result<bool, StoreError> {
+    let connected = postgres::connect(url.expose_secret()).await;
+    let (pool, was_changed) = connected.map_err(|error| StoreError::new(Place::Server, error))?;
+    pool.close().await;
+    Ok(was_changed)
+}
+
+fn pools(writers: SqlitePool, path: &Path) -> Pools {
+    let (readers, probe) = others(path);
+    Pools { writers: Pool::Sqlite(writers), readers: Pool::Sqlite(readers), probe: Pool::Sqlite(probe) }
 }
 
 /// Creates the folder for its owner only, and removes the rights of others from existing files: the database holds

@@ -218,7 +218,7 @@ impl World {
             }
             Sleep => {
                 let run_out = sqlx::query("UPDATE jobs SET lease_until = 0 WHERE id = ?1").bind(&self.id);
-                run_out.execute(store.writers()).await.unwrap();
+                run_out.execute(store.sqlite()).await.unwrap();
             }
             Claim => {}
         }
@@ -247,7 +247,7 @@ impl World {
             "billed, and said to be free: {after:?}"
         );
         let ledger = sqlx::query("SELECT state FROM spending WHERE id = ?1").bind(&self.id);
-        let word: String = ledger.fetch_one(store.readers()).await.unwrap().try_get(0).unwrap();
+        let word: String = ledger.fetch_one(store.sqlite()).await.unwrap().try_get(0).unwrap();
         let right = match after {
             _ if job.is_free() => "released",
             State::Submitting { .. } | State::Running { .. } => "reserved",

@@ -1,10 +1,10 @@
 //! Queries for jobs.
 
-use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
-
 use super::database::Store;
 use super::error::StoreError;
+use super::pool::Connection;
 use super::record::Job;
+use super::sql::{Row, either, query};
 
 /// The filter of `list_jobs`.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +29,13 @@ const LISTED: &str = "SELECT CASE WHEN octet_length(body) <= 65536 THEN body WHE
                  '$.prompt', substr(json_extract(body, '$.prompt'), 1, 256))
     ELSE '' END AS body, created_at, id";
 
+const LISTED_POSTGRES: &str = "SELECT CASE WHEN octet_length(body) <= 65536 THEN body ELSE
+        CAST(CAST(body AS jsonb) - ARRAY['text', 'usage', 'unread', 'warnings'] ||
+             jsonb_build_object('request', NULL,
+                                'model', left(CAST(body AS json) ->> 'model', 256),
+                                'prompt', left(CAST(body AS json) ->> 'prompt', 256)) AS text)
+    END AS body, created_at, id";
+
 /// A page of `list_jobs`.
 #[derive(Debug)]
 pub struct Page {
@@ -41,7 +48,7 @@ pub struct Page {
 impl Store {
     /// One job of a principal.
     pub async fn get(&self, principal: &str, id: &str) -> Result<Option<Job>, StoreError> {
-        let row = sqlx::query("SELECT body FROM jobs WHERE principal = ?1 AND id = ?2")
+        let row = query("SELECT body FROM jobs WHERE principal = ?1 AND id = ?2")
             .bind(principal)
             .bind(id)
             .fetch_optional(self.readers())
@@ -52,32 +59,30 @@ impl Store {
 
     /// One job of any principal.
     pub async fn of_anybody(&self, id: &str) -> Result<Option<Job>, StoreError> {
-        let row =
-            sqlx::query("SELECT body FROM jobs WHERE id = ?1").bind(id).fetch_optional(self.readers()).await;
+        let row = query("SELECT body FROM jobs WHERE id = ?1").bind(id).fetch_optional(self.readers()).await;
         row.map_err(|error| self.fail(error))?.map(|row| self.parse(&row)).transpose()
     }
 
     /// The job that was started with an `idempotency_key`.
     pub async fn by_key(&self, principal: &str, account: &str, key: &str) -> Result<Option<Job>, StoreError> {
-        let row = sqlx::query(
-            "SELECT body FROM jobs WHERE principal = ?1 AND account = ?2 AND idempotency_key = ?3",
-        )
-        .bind(principal)
-        .bind(account)
-        .bind(key)
-        .fetch_optional(self.readers())
-        .await
-        .map_err(|error| self.fail(error))?;
+        let row =
+            query("SELECT body FROM jobs WHERE principal = ?1 AND account = ?2 AND idempotency_key = ?3")
+                .bind(principal)
+                .bind(account)
+                .bind(key)
+                .fetch_optional(self.readers())
+                .await
+                .map_err(|error| self.fail(error))?;
         row.map(|row| self.parse(&row)).transpose()
     }
 
     /// Another job with the same task, if MiniMax has given the id of one twice.
     pub(super) async fn twin(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         job: &Job,
     ) -> Result<Option<String>, StoreError> {
-        let row = sqlx::query(
+        let row = query(
             "SELECT id FROM jobs WHERE principal = ?1 AND account = ?2 AND task_id = ?3 AND id <> ?4 LIMIT 1",
         )
         .bind(&job.principal)
@@ -97,7 +102,7 @@ impl Store {
         account: &str,
         task: &str,
     ) -> Result<Option<Job>, StoreError> {
-        let row = sqlx::query(
+        let row = query(
             "SELECT body FROM jobs WHERE principal = ?1 AND account = ?2 AND task_id = ?3
              ORDER BY created_at DESC, id DESC LIMIT 1",
         )
@@ -112,31 +117,35 @@ impl Store {
 
     /// How many jobs there are, by kind and status.
     pub async fn counts(&self) -> Result<Vec<(String, String, i64)>, StoreError> {
-        sqlx::query_as("SELECT kind, status, COUNT(*) FROM jobs GROUP BY kind, status")
-            .fetch_all(self.readers())
-            .await
-            .map_err(|error| self.fail(error))
+        let rows = query("SELECT kind, status, COUNT(*) FROM jobs GROUP BY kind, status");
+        let rows = rows.fetch_all(self.readers()).await.map_err(|error| self.fail(error))?;
+        let read =
+            |row: &Row| -> Result<_, sqlx::Error> { Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)) };
+        rows.iter().map(|row| read(row).map_err(|error| self.fail(error))).collect()
     }
 
     /// A page of jobs, newest first, and where the next one begins.
     pub async fn list(&self, principal: &str, filter: &Filter) -> Result<Page, StoreError> {
-        let mut query = QueryBuilder::<Sqlite>::new(LISTED);
-        query.push(" FROM jobs WHERE principal = ").push_bind(principal);
+        let mut query =
+            either(LISTED, LISTED_POSTGRES).push(" FROM jobs WHERE principal = ").push_bind(principal);
         if let Some(status) = &filter.status {
-            query.push(" AND status = ").push_bind(status);
+            query = query.push(" AND status = ").push_bind(status);
         }
         if let Some(kind) = &filter.kind {
-            query.push(" AND kind = ").push_bind(kind);
+            query = query.push(" AND kind = ").push_bind(kind);
         }
         if let Some(text) = &filter.query {
-            query.push(" AND instr(search, ").push_bind(text.to_lowercase()).push(") > 0");
+            // Both find the text without regard to patterns.
+            query = query.push_either(" AND instr(search, ", " AND strpos(search, ");
+            query = query.push_bind(text.to_lowercase()).push(") > 0");
         }
         if let Some((at, id)) = &filter.before {
-            query.push(" AND (created_at, id) < (").push_bind(*at).push(", ").push_bind(id).push(")");
+            query = query.push(" AND (created_at, id) < (").push_bind(*at).push(", ").push_bind(id).push(")");
         }
         // One row more than requested tells whether there is another page.
-        query.push(" ORDER BY created_at DESC, id DESC LIMIT ").push_bind(filter.limit.saturating_add(1));
-        let mut rows = query.build().fetch_all(self.readers()).await.map_err(|error| self.fail(error))?;
+        let limit = filter.limit.saturating_add(1);
+        query = query.push(" ORDER BY created_at DESC, id DESC LIMIT ").push_bind(limit);
+        let mut rows = query.fetch_all(self.readers()).await.map_err(|error| self.fail(error))?;
         let more = rows.len() > filter.limit as usize;
         rows.truncate(filter.limit as usize);
         let last = rows.last().filter(|_| more);

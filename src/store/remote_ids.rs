@@ -7,12 +7,12 @@
 
 use std::collections::HashMap;
 
-use sqlx::{Row as _, SqliteConnection};
-
 use super::accounts::pool;
 use super::database::Store;
 use super::error::StoreError;
+use super::pool::Connection;
 use super::record::{Job, Kind};
+use super::sql::{either, query};
 use super::state::State;
 use crate::clock::now;
 
@@ -62,8 +62,14 @@ pub enum Owner {
 /// Rows for any spelling of the requested ids. The accounts of caller keys count as one here: two keys may belong to one
 /// account at MiniMax.
 const FIND: &str = "SELECT asked.value AS asked, known.id, known.account, known.principal, known.pending_job
-     FROM json_each(?1) AS asked
+     FROM ?1 AS asked
      CROSS JOIN remote_ids AS known ON known.kind = ?2 AND known.id = asked.value COLLATE NOCASE
+     WHERE known.account = ?3 OR (known.account >= ?4 AND known.account < ?4 || 'g')";
+
+const FIND_POSTGRES: &str =
+    "SELECT asked.value AS asked, known.id, known.account, known.principal, known.pending_job
+     FROM ?1 AS asked
+     JOIN remote_ids AS known ON known.kind = ?2 AND lower(known.id) = lower(asked.value COLLATE \"C\")
      WHERE known.account = ?3 OR (known.account >= ?4 AND known.account < ?4 || 'g')";
 
 /// Whether another principal is known. Two index ranges, because `<>` would scan the whole index.
@@ -78,7 +84,7 @@ const RECORD: &str =
     "INSERT INTO remote_ids (account, kind, id, principal, created_at) VALUES (?1, ?2, ?3, ?4, ?5)
      ON CONFLICT (account, kind, id) DO UPDATE
      SET principal = excluded.principal, pending_job = NULL, created_at = excluded.created_at
-     WHERE ?6 AND (pending_job IS NOT NULL OR excluded.created_at > remote_ids.created_at)";
+     WHERE ?6 AND (remote_ids.pending_job IS NOT NULL OR excluded.created_at > remote_ids.created_at)";
 
 #[derive(Debug, Clone, Copy)]
 struct RemoteId<'a> {
@@ -103,8 +109,8 @@ impl Store {
 
     /// Whether another principal is known.
     pub async fn has_others(&self, principal: &str, account: &str) -> Result<bool, StoreError> {
-        let found = sqlx::query_scalar(OTHERS).bind(account).bind(principal);
-        found.fetch_one(self.readers()).await.map_err(|error| self.fail(error))
+        let found = query(OTHERS).bind(account).bind(principal).fetch_one(self.readers()).await;
+        found.and_then(|row| row.try_get(0)).map_err(|error| self.fail(error))
     }
 
     /// The owner of each id. Ids that are missing in the result are [`Owner::Unknown`].
@@ -116,8 +122,8 @@ impl Store {
         ids: &[&str],
     ) -> Result<HashMap<String, Owner>, StoreError> {
         let asked: Vec<_> = ids.iter().map(|id| kind.canonical(id)).collect();
-        let rows = sqlx::query(FIND)
-            .bind(serde_json::json!(asked).to_string())
+        let rows = either(FIND, FIND_POSTGRES)
+            .bind_list(&asked)
             .bind(kind.word())
             .bind(account)
             .bind(pool(account))
@@ -154,11 +160,7 @@ impl Store {
     }
 
     /// Records every id that MiniMax has named for this job. Part of each write of a job.
-    pub(super) async fn record_ids(
-        &self,
-        connection: &mut SqliteConnection,
-        job: &Job,
-    ) -> Result<(), StoreError> {
+    pub(super) async fn record_ids(&self, connection: &mut Connection, job: &Job) -> Result<(), StoreError> {
         let is_bought = !job.request.is_null();
         let task = job.state.task().map(|task| (RemoteKind::Task, task.id.as_str()));
         let files = job.file_ids.iter().chain(job.files.iter().filter_map(|file| file.file_id.as_ref()));
@@ -178,7 +180,7 @@ impl Store {
 
     async fn record_id(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         id: RemoteId<'_>,
         principal: &str,
         created_at: i64,
@@ -189,7 +191,7 @@ impl Store {
         if id.is_empty() {
             return Ok(());
         }
-        let row = sqlx::query(RECORD).bind(account).bind(kind.word()).bind(id).bind(principal);
+        let row = query(RECORD).bind(account).bind(kind.word()).bind(id).bind(principal);
         let row = row.bind(created_at).bind(is_bought);
         row.execute(connection).await.map(drop).map_err(|error| self.fail(error))
     }
@@ -198,7 +200,7 @@ impl Store {
     /// grants nothing: the caller may have named a voice that belongs to another principal.
     async fn record_wanted_voice(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         job: &Job,
         id: &str,
     ) -> Result<(), StoreError> {
@@ -210,7 +212,7 @@ impl Store {
             // No answer came. If the voice exists, this request made it.
             State::Unknown { .. } => {
                 "INSERT INTO remote_ids (account, kind, id, principal, created_at) VALUES (?1, 'voice', ?2, ?3, ?4)
-                 ON CONFLICT (account, kind, id) DO UPDATE SET pending_job = NULL WHERE pending_job = ?5"
+                 ON CONFLICT (account, kind, id) DO UPDATE SET pending_job = NULL WHERE remote_ids.pending_job = ?5"
             }
             // MiniMax did not make it.
             _ => {
@@ -218,7 +220,7 @@ impl Store {
                  AND created_at = ?4 AND pending_job = ?5"
             }
         };
-        let row = sqlx::query(sql).bind(&job.account).bind(RemoteKind::Voice.canonical(id));
+        let row = query(sql).bind(&job.account).bind(RemoteKind::Voice.canonical(id));
         let row = row.bind(&job.principal).bind(job.created_at).bind(&job.id);
         row.execute(connection).await.map(drop).map_err(|error| self.fail(error))
     }
@@ -360,13 +362,16 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = store(&dir).await;
         for (sql, indexed) in [(FIND, "remote_ids_by_id"), (OTHERS, "jobs_by_age")] {
-            let rows = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")))
-                .bind("[]")
-                .bind("file")
-                .bind("host")
-                .bind(None::<&str>);
-            let rows = rows.fetch_all(store.readers()).await.unwrap();
-            let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
+            let rows = sqlx::query(AssertSqlSafe(format!(
+                "EXPLAIN QUERY PLAN {}",
+                sql.replace("FROM ?1", "FROM json_each(?1)")
+            )))
+            .bind("[]")
+            .bind("file")
+            .bind("host")
+            .bind(None::<&str>);
+            let rows = rows.fetch_all(store.sqlite()).await.unwrap();
+            let plan: Vec<String> = rows.iter().map(|row| sqlx::Row::get(row, "detail")).collect();
             assert!(plan.iter().any(|step| step.contains(indexed)), "{sql}: {plan:?}");
             for table in ["jobs", "known", "remote_ids"] {
                 assert!(

@@ -4,10 +4,10 @@
 //! next identical call gets it instead of buying it again.
 
 use serde_json::Value;
-use sqlx::Row as _;
 
 use super::database::Store;
 use super::error::StoreError;
+use super::sql::query;
 use crate::clock::{earliest, now};
 
 /// How long an answer is kept, in milliseconds. The same call a day later probably wants a new answer.
@@ -36,26 +36,26 @@ impl Store {
             return Err(self.fail(format!("an answer of {} bytes is too long to be kept", body.len())));
         }
         let mut transaction = self.begin().await?;
-        sqlx::query(
+        query(
             "INSERT INTO answers (principal, account, digest, body, created_at) VALUES (?1, ?2, ?3, ?4, ?5)
-             ON CONFLICT DO UPDATE SET body = excluded.body, created_at = excluded.created_at",
+             ON CONFLICT (principal, account, digest) DO UPDATE SET body = excluded.body, created_at = excluded.created_at",
         )
         .bind(&of.principal)
         .bind(account)
         .bind(&of.digest)
         .bind(body)
         .bind(now())
-        .execute(&mut *transaction)
+        .execute(&mut transaction)
         .await
         .map_err(|error| self.fail(error))?;
-        sqlx::query(
+        query(
             "DELETE FROM answers WHERE created_at < ?1 OR (principal = ?2 AND rowid NOT IN
                 (SELECT rowid FROM answers WHERE principal = ?2 ORDER BY created_at DESC, rowid DESC LIMIT ?3))",
         )
         .bind(earliest() - LIFE)
         .bind(&of.principal)
         .bind(MOST)
-        .execute(&mut *transaction)
+        .execute(&mut transaction)
         .await
         .map_err(|error| self.fail(error))?;
         transaction.commit().await.map_err(|error| self.fail(error))
@@ -65,11 +65,11 @@ impl Store {
     pub async fn kept_answer(&self, of: &Answer, account: &str) -> Result<Option<Value>, StoreError> {
         // Most calls have none, and should not wait for the write lock.
         let waits = "SELECT 1 FROM answers WHERE principal = ?1 AND account = ?2 AND digest = ?3";
-        let row = sqlx::query(waits).bind(&of.principal).bind(account).bind(&of.digest);
+        let row = query(waits).bind(&of.principal).bind(account).bind(&of.digest);
         if row.fetch_optional(self.readers()).await.map_err(|error| self.fail(error))?.is_none() {
             return Ok(None);
         }
-        let row = sqlx::query(
+        let row = query(
             "DELETE FROM answers WHERE principal = ?1 AND account = ?2 AND digest = ?3 RETURNING body, created_at",
         )
         .bind(&of.principal)
@@ -115,14 +115,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path(), "test".to_owned()).await.unwrap();
         let old = sqlx::query("INSERT INTO answers VALUES ('bob', 'one', 'old', '1', 0)");
-        old.execute(store.writers()).await.unwrap();
+        old.execute(store.sqlite()).await.unwrap();
         let filled =
             "INSERT INTO answers SELECT 'ada', 'one', 'x' || value, '1', ?1 + value FROM json_each(?2)";
         let numbers = json!((1..=300).collect::<Vec<_>>()).to_string();
-        sqlx::query(filled).bind(now() - 1000).bind(numbers).execute(store.writers()).await.unwrap();
+        sqlx::query(filled).bind(now() - 1000).bind(numbers).execute(store.sqlite()).await.unwrap();
         store.keep_answer(&of("ada", "last"), "one", &json!(1)).await.unwrap();
         let count: i64 =
-            sqlx::query_scalar("SELECT count(*) FROM answers").fetch_one(store.readers()).await.unwrap();
+            sqlx::query_scalar("SELECT count(*) FROM answers").fetch_one(store.sqlite()).await.unwrap();
         assert_eq!(count, MOST);
         assert!(store.kept_answer(&of("ada", "last"), "one").await.unwrap().is_some());
         assert!(store.kept_answer(&of("ada", "x1"), "one").await.unwrap().is_none());

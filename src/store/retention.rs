@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::database::Store;
 use super::error::StoreError;
+use super::sql::{Query, either, query};
 use super::{conversations, response_cache};
 use crate::clock::now;
 
@@ -42,12 +43,12 @@ pub(crate) async fn sweep_often(store: Arc<Store>, keep: Option<Duration>) {
 impl Store {
     /// Removes what has expired at `at`.
     pub(super) async fn sweep(&self, keep: Option<Duration>, at: i64) -> Result<(), StoreError> {
-        self.in_batches(EXPIRED_CONVERSATIONS, &[at.saturating_sub(conversations::LIFE)]).await?;
-        self.in_batches(EXPIRED_ANSWERS, &[at.saturating_sub(response_cache::LIFE)]).await?;
+        self.in_batches(|| query(EXPIRED_CONVERSATIONS), &[at.saturating_sub(conversations::LIFE)]).await?;
+        self.in_batches(|| query(EXPIRED_ANSWERS), &[at.saturating_sub(response_cache::LIFE)]).await?;
         let Some(keep) = keep else { return Ok(()) };
         let keep = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
         let cutoffs = [keep, keep.max(LEAST_TASK)].map(|age| at.saturating_sub(age));
-        let jobs = self.in_batches(ENDED_JOBS, &cutoffs).await?;
+        let jobs = self.in_batches(|| either(ENDED_JOBS, ENDED_JOBS_POSTGRES), &cutoffs).await?;
         let spending = self.forget_spending(at.saturating_sub(keep.max(LEAST_SPENDING))).await?;
         if jobs + spending > 0 {
             tracing::info!(jobs, spending, "records older than MINIMAX_KEEP_DAYS were removed");
@@ -56,15 +57,18 @@ impl Store {
     }
 
     /// Repeats a statement that removes at most [`BATCH`] rows from before the cutoffs until none is left.
-    async fn in_batches(&self, sql: &'static str, cutoffs: &[i64]) -> Result<u64, StoreError> {
+    async fn in_batches(
+        &self,
+        statement: impl Fn() -> Query<'static>,
+        cutoffs: &[i64],
+    ) -> Result<u64, StoreError> {
         let mut all = 0_u64;
         loop {
-            let mut removing = sqlx::query(sql).bind(BATCH);
+            let mut removing = statement().bind(BATCH);
             for cutoff in cutoffs {
-                removing = removing.bind(cutoff);
+                removing = removing.bind(*cutoff);
             }
-            let removed = removing.execute(self.writers()).await;
-            let removed = removed.map_err(|error| self.fail(error))?.rows_affected();
+            let removed = removing.execute(self.writers()).await.map_err(|error| self.fail(error))?;
             all = all.saturating_add(removed);
             if removed < BATCH.unsigned_abs() {
                 return Ok(all);
@@ -77,27 +81,24 @@ impl Store {
     async fn forget_spending(&self, cutoff: i64) -> Result<u64, StoreError> {
         let mut all = 0_u64;
         loop {
-            let mut transaction = self.begin().await?;
-            sqlx::query(ADD_UP)
-                .bind(BATCH)
-                .bind(cutoff)
-                .execute(&mut *transaction)
-                .await
-                .map_err(|error| self.fail(error))?;
-            let removed = sqlx::query(REMOVE_SPENDING)
-                .bind(BATCH)
-                .bind(cutoff)
-                .execute(&mut *transaction)
-                .await
-                .map_err(|error| self.fail(error))?
-                .rows_affected();
-            transaction.commit().await.map_err(|error| self.fail(error))?;
+            let removed = self.forget_some_spending(cutoff).await.map_err(|error| self.fail(error))?;
             all = all.saturating_add(removed);
             if removed < BATCH.unsigned_abs() {
                 return Ok(all);
             }
             tokio::time::sleep(BREATH).await;
         }
+    }
+
+    async fn forget_some_spending(&self, cutoff: i64) -> Result<u64, sqlx::Error> {
+        let mut transaction = self.writers().begin().await?;
+        // The rows are locked, so that another server does not add the same ones up.
+        let old = query(OLD_SPENDING).bind(BATCH).bind(cutoff).fetch_all(&mut transaction).await?;
+        let ids = old.iter().map(|row| row.try_get(0)).collect::<Result<Vec<String>, _>>()?;
+        query(ADD_UP).bind_list(&ids).execute(&mut transaction).await?;
+        let removed = query(REMOVE_SPENDING).bind_list(&ids).execute(&mut transaction).await?;
+        transaction.commit().await?;
+        Ok(removed)
     }
 }
 
@@ -119,30 +120,36 @@ const ENDED_JOBS: &str = "
                     (SELECT 1 FROM json_each(body, '$.files') WHERE json_extract(value, '$.saved') IS NULL) END
         ORDER BY updated_at LIMIT ?1)";
 
-/// Rows that are settled or unknown, and whose job is gone. Both statements must choose the same ones.
-macro_rules! old_spending {
-    () => {
-        "SELECT id FROM spending
-         WHERE created_at < ?2 AND state <> 'reserved'
-           AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = spending.id)
-         ORDER BY created_at, id LIMIT ?1"
-    };
-}
+const ENDED_JOBS_POSTGRES: &str = "
+    DELETE FROM jobs WHERE id IN (
+        SELECT id FROM jobs
+        WHERE is_open = 0 AND status <> 'unknown' AND updated_at < ?2 AND (task_id IS NULL OR updated_at < ?3)
+          AND CASE WHEN status IN ('failed', 'cancelled') THEN TRUE ELSE
+                CAST(body AS json) ->> 'folder' IS NULL OR NOT EXISTS
+                    (SELECT 1 FROM json_array_elements(COALESCE(CAST(body AS json) -> 'files', '[]')) AS file
+                     WHERE file ->> 'saved' IS NULL) END
+        ORDER BY updated_at LIMIT ?1 FOR UPDATE SKIP LOCKED)";
 
-const ADD_UP: &str = concat!(
-    "INSERT INTO spending_totals (process, account, currency, settled, unknown, unpriced)
-     SELECT process, account, currency,
-            COALESCE(SUM(CASE WHEN state = 'settled' THEN COALESCE(actual, estimate) END), 0),
-            COALESCE(SUM(CASE WHEN state = 'unknown' THEN COALESCE(actual, estimate) END), 0),
-            COALESCE(SUM(state <> 'released' AND actual IS NULL AND estimate IS NULL), 0)
-     FROM spending WHERE id IN (",
-    old_spending!(),
-    ") GROUP BY process, account, currency
-     ON CONFLICT DO UPDATE SET settled = settled + excluded.settled, unknown = unknown + excluded.unknown,
-                               unpriced = unpriced + excluded.unpriced"
-);
+/// Rows that are settled or unknown, and whose job is gone.
+const OLD_SPENDING: &str = "
+    SELECT id FROM spending
+    WHERE created_at < ?2 AND state <> 'reserved'
+      AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = spending.id)
+    ORDER BY created_at, id LIMIT ?1 FOR UPDATE SKIP LOCKED";
 
-const REMOVE_SPENDING: &str = concat!("DELETE FROM spending WHERE id IN (", old_spending!(), ")");
+const ADD_UP: &str = "
+    INSERT INTO spending_totals (process, account, currency, settled, unknown, unpriced)
+    SELECT process, account, currency,
+           CAST(COALESCE(SUM(CASE WHEN state = 'settled' THEN COALESCE(actual, estimate) END), 0) AS BIGINT),
+           CAST(COALESCE(SUM(CASE WHEN state = 'unknown' THEN COALESCE(actual, estimate) END), 0) AS BIGINT),
+           COUNT(CASE WHEN state <> 'released' AND actual IS NULL AND estimate IS NULL THEN 1 END)
+    FROM spending WHERE id IN (SELECT value FROM ?1) GROUP BY process, account, currency
+    ON CONFLICT (process, account, currency) DO UPDATE
+    SET settled = spending_totals.settled + excluded.settled,
+        unknown = spending_totals.unknown + excluded.unknown,
+        unpriced = spending_totals.unpriced + excluded.unpriced";
+
+const REMOVE_SPENDING: &str = "DELETE FROM spending WHERE id IN (SELECT value FROM ?1)";
 
 #[cfg(test)]
 mod tests {
@@ -159,7 +166,7 @@ mod tests {
     }
 
     async fn run(store: &Store, sql: String) {
-        sqlx::query(sqlx::AssertSqlSafe(sql)).execute(store.writers()).await.unwrap();
+        sqlx::query(sqlx::AssertSqlSafe(sql)).execute(store.sqlite()).await.unwrap();
     }
 
     async fn add_job(store: &Store, id: &str, status: &str, open: bool, body: &str, age: i64) {
@@ -184,7 +191,7 @@ mod tests {
 
     async fn ids(store: &Store, table: &str) -> Vec<String> {
         let sql = format!("SELECT id FROM {table} ORDER BY id");
-        sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_all(store.writers()).await.unwrap()
+        sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_all(store.sqlite()).await.unwrap()
     }
 
     #[tokio::test]
@@ -268,14 +275,14 @@ mod tests {
         .await;
         store.sweep(Some(KEEP), now()).await.unwrap();
         assert!(ids(&store, "jobs").await.is_empty());
-        let free: i64 = sqlx::query_scalar("PRAGMA freelist_count").fetch_one(store.writers()).await.unwrap();
+        let free: i64 = sqlx::query_scalar("PRAGMA freelist_count").fetch_one(store.sqlite()).await.unwrap();
         assert!(free > 400, "{free} pages");
-        for sql in [ENDED_JOBS, REMOVE_SPENDING, EXPIRED_CONVERSATIONS, EXPIRED_ANSWERS] {
-            let plan = format!("EXPLAIN QUERY PLAN {sql}");
+        for sql in [ENDED_JOBS, OLD_SPENDING, EXPIRED_CONVERSATIONS, EXPIRED_ANSWERS] {
+            let plan = format!("EXPLAIN QUERY PLAN {}", sql.replace(" FOR UPDATE SKIP LOCKED", ""));
             let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(sqlx::AssertSqlSafe(plan))
                 .bind(1)
                 .bind(0)
-                .fetch_all(store.writers())
+                .fetch_all(store.sqlite())
                 .await
                 .unwrap();
             let steps: Vec<_> = plan.into_iter().map(|(.., step)| step).collect();

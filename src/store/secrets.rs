@@ -1,9 +1,8 @@
 //! Random keys of the data folder, each under a name.
 
-use sqlx::Row as _;
-
 use super::database::Store;
 use super::error::StoreError;
+use super::sql::query;
 
 impl Store {
     /// A random key of the data folder, created when it is first needed.
@@ -13,7 +12,7 @@ impl Store {
         }
         let mut fresh = [0_u8; 32];
         getrandom::fill(&mut fresh).map_err(|error| self.fail(error.to_string()))?;
-        sqlx::query("INSERT INTO secrets (name, value) VALUES (?1, ?2) ON CONFLICT DO NOTHING")
+        query("INSERT INTO secrets (name, value) VALUES (?1, ?2) ON CONFLICT DO NOTHING")
             .bind(name)
             .bind(fresh.to_vec())
             .execute(self.writers())
@@ -24,7 +23,7 @@ impl Store {
     }
 
     async fn known_secret(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        let row = sqlx::query("SELECT value FROM secrets WHERE name = ?1").bind(name);
+        let row = query("SELECT value FROM secrets WHERE name = ?1").bind(name);
         let row = row.fetch_optional(self.readers()).await.map_err(|error| self.fail(error))?;
         row.map(|row| row.try_get(0).map_err(|error| self.fail(error))).transpose()
     }

@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 use sqlx::{Connection as _, SqliteConnection};
 
 use crate::crash::Victim;
+use crate::postgres;
 
 /// The ids of all jobs.
 pub fn listed(program: &mut Victim) -> Vec<String> {
@@ -26,6 +27,13 @@ pub fn listed(program: &mut Victim) -> Vec<String> {
 
 /// The number of records, read directly from the database.
 pub async fn rows(data: &Path) -> usize {
+    let dir = data.parent().unwrap();
+    if postgres::chosen(dir).is_some() {
+        let mut connection = postgres::connect(dir).await;
+        let count: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM jobs").fetch_one(&mut connection).await.unwrap();
+        return usize::try_from(count).unwrap();
+    }
     let url = format!("sqlite://{}", data.join("jobs.sqlite3").display());
     let mut connection = SqliteConnection::connect(&url).await.unwrap();
     let (count,): (i64,) =

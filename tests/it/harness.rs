@@ -18,6 +18,8 @@ use rmcp::{ClientHandler, RoleClient, ServiceExt};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::postgres;
+
 /// A client that records progress notes.
 #[derive(Clone, Debug, Default)]
 pub struct Listener {
@@ -153,6 +155,7 @@ pub fn config(url: &str, dir: &Path, settings: &[(String, String)]) -> Config {
         ("MINIMAX_POLL_SECONDS".into(), "0.05".into()),
         ("PATH".into(), silent_player().display().to_string()),
     ];
+    all.extend(postgres::chosen(dir).map(|(name, value)| (name.to_owned(), value)));
     for (name, value) in settings {
         all.retain(|(known, _)| known != name);
         all.push((name.clone(), value.clone()));
@@ -307,9 +310,9 @@ impl Program {
         Self::run(command, &Self::usual(url, dir))
     }
 
-    fn usual(url: &str, dir: &Path) -> [(&'static str, String); 8] {
+    fn usual(url: &str, dir: &Path) -> Vec<(&'static str, String)> {
         let path = |name| dir.join(name).display().to_string();
-        [
+        let usual = [
             ("HOME", path("home")),
             ("USERPROFILE", path("home")),
             ("MINIMAX_API_HOST", url.to_owned()),
@@ -318,7 +321,8 @@ impl Program {
             ("MINIMAX_MCP_BASE_PATH", path("out")),
             ("MINIMAX_DATA_DIR", path("data")),
             ("MINIMAX_POLL_SECONDS", "0.1".to_owned()),
-        ]
+        ];
+        usual.into_iter().chain(postgres::chosen(dir)).collect()
     }
 
     pub fn send(&mut self, message: &Value) {

@@ -29,6 +29,9 @@ mod http_access;
 
 // The import rule, and a check that no file of this folder is left out.
 mod architecture;
+// PostgreSQL for tests, and several servers with one.
+mod fleet;
+mod postgres;
 // The catalogue as clients see it.
 mod catalogue;
 // README, the pages in docs, their tables and translations, the workflows and the licences of dependencies.

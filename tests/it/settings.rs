@@ -46,6 +46,9 @@ fn wrong(name: &str) -> (Effect, &'static [&'static str]) {
         "MINIMAX_POLL_SECONDS" => (Refused, &["soon", "0", "NaN", "1e9"]),
         "MINIMAX_RATE_LIMITS" => (Refused, &["sometimes"]),
         "MINIMAX_MCP_BASE_PATH" | "MINIMAX_DATA_DIR" => (Refused, &["relative", "FILE", "FILE/x"]),
+        "MINIMAX_STORE_URL" => {
+            (Refused, &["mysql://db/minimax", "postgres://db", "postgres://db/x?sslmode=require", "${X}"])
+        }
         "MINIMAX_KEEP_DAYS" => (Refused, &["forever", "-1", "${X}"]),
         "MINIMAX_FACTS_FILE" => (Refused, &["relative", "/nowhere/facts.json", "FILE"]),
         "MINIMAX_LOG" => (Warned, &["minimax_mcp=loud"]),

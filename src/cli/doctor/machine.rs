@@ -7,7 +7,7 @@ use super::report::Line;
 use crate::cli::texts::doctor as say;
 use crate::config::{Config, ResourceMode};
 use crate::media::Roots;
-use crate::store::{Store, inspect};
+use crate::store::{Store, inspect, inspect_server};
 use crate::telemetry::in_words;
 use crate::tools::speech::player::Player;
 
@@ -102,11 +102,19 @@ fn too_little(check: &'static str, setting: &'static str, path: &Path, free: u64
 /// The records: how many, how large, and whether they are intact.
 pub(super) async fn records(config: &Config) -> Line {
     let file = config.data_dir.join(Store::FILE);
-    match inspect(&config.data_dir).await {
+    let looked = match &config.store_url {
+        Some(url) => inspect_server(url).await,
+        None => inspect(&config.data_dir).await,
+    };
+    match looked {
         Ok(None) => Line::ok("jobs", say::jobs_none()),
         Ok(Some(found)) => {
             let kibibytes = found.bytes.div_ceil(1024);
-            let text = say::jobs_found(found.jobs, file.display(), kibibytes, found.open, found.unknown);
+            let text = if config.store_url.is_some() {
+                say::jobs_found_server(found.jobs, kibibytes, found.open, found.unknown)
+            } else {
+                say::jobs_found(found.jobs, file.display(), kibibytes, found.open, found.unknown)
+            };
             if found.is_older {
                 Line::warning("jobs", say::jobs_older(text), say::jobs_older_fix())
             } else {

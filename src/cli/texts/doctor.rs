@@ -197,6 +197,10 @@ super::texts! {
         "{jobs} jobs in {file} ({size} KiB, intact), {open} of them running, {unknown} with an unknown outcome",
         "{file} 里有 {jobs} 个任务（{size} KiB，完好），其中 {open} 个在运行，{unknown} 个结果未知"
     }
+    jobs_found_server(jobs, size, open, unknown) {
+        "{jobs} jobs in PostgreSQL ({size} KiB), {open} of them running, {unknown} with an unknown outcome",
+        "PostgreSQL 里有 {jobs} 个任务（{size} KiB），其中 {open} 个在运行，{unknown} 个结果未知"
+    }
     jobs_older(found) {
         "{found}; the records are from an older version",
         "{found}；记录来自旧版本"

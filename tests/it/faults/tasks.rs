@@ -6,6 +6,7 @@ use minimax_mcp::sandbox::{Act, Rule, Sandbox};
 use serde_json::{Value, json};
 
 use crate::harness::World;
+use crate::postgres;
 
 const SUBMIT: &str = "/v1/video_generation";
 const QUERY: &str = "/v1/query/video_generation";
@@ -168,11 +169,17 @@ async fn a_task_that_never_ends_is_given_up_after_a_day_and_can_be_taken_up_agai
     let begun = world.make("generate_video", json!({ "prompt": "A fox", "async_mode": true })).await;
     crate::harness::eventually("it is looked at", async || asked(&world, QUERY) > 1).await;
     world.server.jobs().shut_down(Duration::from_secs(5)).await;
-    let file = world.dir.path().join("data/minimax-mcp/jobs.sqlite3");
-    let pool = sqlx::SqlitePool::connect(&format!("sqlite://{}", file.display())).await.unwrap();
-    let back = "UPDATE jobs SET body = json_set(body, '$.created_at', json_extract(body, '$.created_at') - 2 * 86400000)";
-    assert_eq!(sqlx::query(back).execute(&pool).await.unwrap().rows_affected(), 1);
-    pool.close().await;
+    if postgres::chosen(world.dir.path()).is_some() {
+        let mut connection = postgres::connect(world.dir.path()).await;
+        let back = "UPDATE jobs SET body = CAST(jsonb_set(CAST(body AS jsonb), '{created_at}', to_jsonb(created_at - 2 * 86400000)) AS text)";
+        assert_eq!(sqlx::query(back).execute(&mut connection).await.unwrap().rows_affected(), 1);
+    } else {
+        let file = world.dir.path().join("data/minimax-mcp/jobs.sqlite3");
+        let pool = sqlx::SqlitePool::connect(&format!("sqlite://{}", file.display())).await.unwrap();
+        let back = "UPDATE jobs SET body = json_set(body, '$.created_at', json_extract(body, '$.created_at') - 2 * 86400000)";
+        assert_eq!(sqlx::query(back).execute(&pool).await.unwrap().rows_affected(), 1);
+        pool.close().await;
+    }
     let world = world.restarted().await;
     let result = world.call("get_job", json!({ "job_id": begun["job_id"], "wait_seconds": 60 })).await;
     let view = result.structured_content.unwrap();

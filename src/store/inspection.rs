@@ -1,0 +1,16 @@
+//! What a look at the records finds.
+
+/// What is in the records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inspection {
+    /// How many jobs there are.
+    pub jobs: i64,
+    /// How many of them have not ended.
+    pub open: i64,
+    /// How many have an unknown outcome.
+    pub unknown: i64,
+    /// The size of the database, in bytes.
+    pub bytes: u64,
+    /// If true, the next start brings the database to the newest form.
+    pub is_older: bool,
+}

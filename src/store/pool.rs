@@ -1,0 +1,113 @@
+//! Connections to one of the two databases.
+
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::PgPool;
+use sqlx::sqlite::SqlitePool;
+use sqlx::{Postgres, Sqlite, Transaction};
+
+/// Begins a transaction that cannot hang: a replica that stops answering in the middle of one must not keep the others
+/// waiting. A commit that is reported is on disk, even if the server's default is another.
+const BEGIN_POSTGRES: &str = "BEGIN;
+    SET LOCAL lock_timeout = '15s';
+    SET LOCAL statement_timeout = '30s';
+    SET LOCAL idle_in_transaction_session_timeout = '30s';
+    SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'";
+
+/// Connections to a database.
+#[derive(Debug, Clone)]
+pub(super) enum Pool {
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
+}
+
+/// The connections of one process.
+#[derive(Debug, Clone)]
+pub(super) struct Pools {
+    /// Few in SQLite, which has one writer at a time: a connection that waits for the lock is useless to others.
+    pub(super) writers: Pool,
+    /// In SQLite these cannot write, so no writer keeps them waiting.
+    pub(super) readers: Pool,
+    /// For probes, which write and roll back.
+    pub(super) probe: Pool,
+}
+
+impl Pools {
+    /// Closes all connections. In SQLite the last writer merges the log into the file.
+    pub(super) async fn close(&self) {
+        self.readers.close().await;
+        self.probe.close().await;
+        self.writers.close().await;
+    }
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(super) enum Connection {
+    Sqlite(PoolConnection<Sqlite>),
+    SqliteTransaction(Transaction<'static, Sqlite>),
+    /// Always in a transaction: a pooler in front of the database gives out its connections by the transaction.
+    Postgres(Transaction<'static, Postgres>),
+}
+
+impl Pool {
+    /// A connection for several statements that read.
+    pub(super) async fn acquire(&self) -> Result<Connection, sqlx::Error> {
+        match self {
+            Self::Sqlite(pool) => pool.acquire().await.map(Connection::Sqlite),
+            Self::Postgres(pool) => Box::pin(begin_postgres(pool)).await.map(Connection::Postgres),
+        }
+    }
+
+    /// A transaction. In SQLite it holds the write lock.
+    pub(super) async fn begin(&self) -> Result<Connection, sqlx::Error> {
+        match self {
+            Self::Sqlite(pool) => pool.begin_with("BEGIN IMMEDIATE").await.map(Connection::SqliteTransaction),
+            Self::Postgres(pool) => begin_postgres(pool).await.map(Connection::Postgres),
+        }
+    }
+
+    /// Whether all connections are in use.
+    pub(super) fn is_exhausted(&self) -> bool {
+        let idle = match self {
+            Self::Sqlite(pool) => pool.num_idle(),
+            Self::Postgres(pool) => pool.num_idle(),
+        };
+        idle == 0
+    }
+
+    pub(super) async fn close(&self) {
+        match self {
+            Self::Sqlite(pool) => pool.close().await,
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+pub(super) async fn begin_postgres(pool: &PgPool) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+    pool.begin_with(BEGIN_POSTGRES).await
+}
+
+impl Connection {
+    /// Ends the transaction. What it wrote is on disk when this returns.
+    pub(super) async fn commit(self) -> Result<(), sqlx::Error> {
+        match self {
+            // Each statement was a transaction of its own.
+            Self::Sqlite(_) => Ok(()),
+            Self::SqliteTransaction(transaction) => Box::pin(transaction.commit()).await,
+            Self::Postgres(transaction) => Box::pin(transaction.commit()).await,
+        }
+    }
+
+    /// Ends the transaction, and undoes what it wrote.
+    pub(super) async fn rollback(self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::SqliteTransaction(transaction) => transaction.rollback().await,
+            Self::Postgres(transaction) => transaction.rollback().await,
+        }
+    }
+
+    pub(super) fn is_postgres(&self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
+}
