@@ -263,8 +263,10 @@ impl ApiError {
     pub fn details(&self) -> Option<String> {
         let at = match self {
             Self::NoKey | Self::Held { .. } | Self::Unanswered { .. } => return None,
-            Self::Unsent { at, .. } | Self::Lost { at, .. } | Self::Shape { at, .. } => at,
-            Self::Refused { at, .. } => at,
+            Self::Unsent { at, .. }
+            | Self::Lost { at, .. }
+            | Self::Shape { at, .. }
+            | Self::Refused { at, .. } => at,
         };
         let plain = self.plain();
         let is_new = |part: &&str| !part.is_empty() && !plain.contains(part);

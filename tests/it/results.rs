@@ -187,7 +187,9 @@ fn keeps_the_rules(tool: &str, text: &str, structured: &Value) {
         let amount = cost.trim_start_matches("about ").split([' ', ';']).next().unwrap();
         let is_price = amount == "free" || amount == "unknown" || amount.starts_with(['$', '¥', '<']);
         assert!(is_price, "{tool}: {cost}");
-        assert_eq!(times(text, amount), 1, "{tool}: {amount}: {text}");
+        // "unknown" is also a status.
+        let most = if amount == "unknown" { 2 } else { 1 };
+        assert!(times(text, amount) <= most, "{tool}: {amount}: {text}");
     }
 }
 

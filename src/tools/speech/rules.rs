@@ -73,14 +73,13 @@ impl Manner<'_> {
         defaults: &Defaults,
         names: ModelNames,
     ) -> Result<(String, Vec<String>), ToolError> {
-        let (model, mut warnings) = match self.model {
-            Some(model) => (names.named(ModelKind::Speech, model)?, Vec::new()),
-            None => {
-                let usual = defaults.speech_model.as_deref().unwrap_or(facts().speech_default());
-                let current = facts().speech_rows().iter().filter(|row| row.note.is_none());
-                let current = current.map(|row| row.model.as_str());
-                fitting(names.sent(usual), current, |model| self.lack(facts().speech(model)?))
-            }
+        let (model, mut warnings) = if let Some(model) = self.model {
+            (names.named(ModelKind::Speech, model)?, Vec::new())
+        } else {
+            let usual = defaults.speech_model.as_deref().unwrap_or(facts().speech_default());
+            let current = facts().speech_rows().iter().filter(|row| row.note.is_none());
+            let current = current.map(|row| row.model.as_str());
+            fitting(names.sent(usual), current, |model| self.lack(facts().speech(model)?))
         };
         self.check_ranges()?;
         warnings.extend(self.check_model(&model)?);
@@ -89,7 +88,7 @@ impl Manner<'_> {
 
     /// What a model cannot do of what is asked.
     fn lack(&self, row: &SpeechModel) -> Option<String> {
-        let emotion = self.emotion.map(|emotion| emotion.word());
+        let emotion = self.emotion.map(Emotion::word);
         let emotion = emotion.filter(|emotion| !row.emotions.iter().any(|known| known == emotion));
         let language =
             self.language_boost.filter(|language| row.not_languages.iter().any(|it| it == language));
