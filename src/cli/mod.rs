@@ -78,6 +78,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Some(path) = config.key_file.clone() {
         config.take_key(std::fs::read_to_string(path));
     }
+    if let Some(path) = config.plan_key_file.clone() {
+        config.take_plan_key(std::fs::read_to_string(path));
+    }
     // Must come before the first use of a table.
     if let Some(Err(problem)) = config.facts_file.as_deref().map(facts::install) {
         config.found("MINIMAX_FACTS_FILE", problem);
@@ -145,6 +148,9 @@ async fn serve(config: Config, at_sandbox: bool, http: Option<(SocketAddr, http:
     for problem in &config.problems {
         tracing::warn!("{problem}");
     }
+    if let Some(note) = config.keys_note() {
+        tracing::warn!("{note}");
+    }
     match http {
         Some((address, options)) => over_http(config, address, options).await?,
         None => Box::pin(over_stdio(config)).await?,
@@ -190,7 +196,7 @@ async fn over_http(mut config: Config, address: SocketAddr, options: http::Optio
     config.http.public_url.get_or_insert_with(|| url.clone());
     if config.reach_over_http() {
         tracing::warn!(
-            "MINIMAX_API_KEY is not used: with MINIMAX_MCP_CALLER_KEYS each request brings its own key, in the header \
+            "MINIMAX_API_KEY and MINIMAX_PLAN_KEY are not used: with MINIMAX_MCP_CALLER_KEYS each request brings its own key, in the header \
              X-MiniMax-Api-Key"
         );
     }

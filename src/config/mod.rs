@@ -8,6 +8,7 @@
 
 mod amount;
 mod http;
+mod keys;
 mod oauth;
 mod reader;
 mod settings;
@@ -23,6 +24,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 pub use http::HttpSettings;
+pub use keys::Keys;
 pub use oauth::{OAuthSettings, ScopeRow};
 use reader::{Reader, is_loopback, origin};
 pub use settings::{SETTINGS, Setting};
@@ -175,6 +177,12 @@ pub struct Config {
     pub key: Option<SecretString>,
     /// The file that holds the key, if one is set.
     pub key_file: Option<PathBuf>,
+    /// The key of a plan, beside [`Self::key`] or instead of it.
+    pub plan_key: Option<SecretString>,
+    /// The file that holds the plan's key, if one is set.
+    pub plan_key_file: Option<PathBuf>,
+    /// If true, an order that the plan refuses is bought from the balance instead.
+    pub plan_overflow: bool,
     /// Scheme, host and port of the API, without a trailing slash.
     pub host: String,
     /// The account that tasks belong to: the host, or `sandbox` for the sandbox on any port.
@@ -243,9 +251,12 @@ impl Config {
         let host = url.as_ref().map(origin).unwrap_or_default();
         let toolsets = reader.toolsets();
         let results = places.desktop.as_ref().unwrap_or(&places.home).join("minimax");
-        Self {
-            key: reader.key(),
+        let mut config = Self {
+            key: reader.key("MINIMAX_API_KEY"),
             key_file: reader.file("MINIMAX_API_KEY_FILE", &places.home),
+            plan_key: reader.key("MINIMAX_PLAN_KEY"),
+            plan_key_file: reader.file("MINIMAX_PLAN_KEY_FILE", &places.home),
+            plan_overflow: reader.plan_overflow(),
             account: host.clone(),
             host,
             region,
@@ -276,7 +287,9 @@ impl Config {
             toolsets,
             program_dirs: reader.get("PATH").map(|path| absolute_dirs(&path)).unwrap_or_default(),
             problems: reader.problems,
-        }
+        };
+        config.check_keys();
+        config
     }
 
     /// The same settings for a sandbox on this machine.
@@ -285,6 +298,7 @@ impl Config {
         url.clone_into(&mut self.host);
         "sandbox".clone_into(&mut self.account);
         self.key = Some(SecretString::from("sandbox-key"));
+        self.plan_key = None;
         self.loopback = true;
         self.poll = self.poll.min(Duration::from_millis(300));
         let about_the_host = [
@@ -293,23 +307,11 @@ impl Config {
             "MINIMAX_REGION",
             "MINIMAX_API_KEY",
             "MINIMAX_API_KEY_FILE",
+            "MINIMAX_PLAN_KEY",
+            "MINIMAX_PLAN_KEY_FILE",
         ];
         self.problems.retain(|problem| !about_the_host.contains(&problem.name));
         self
-    }
-
-    /// Takes the key from the contents of the key file. A key in the environment wins.
-    pub fn take_key(&mut self, file: Result<String, std::io::Error>) {
-        if self.key.is_some() {
-            return;
-        }
-        match file {
-            Ok(text) if text.trim().is_empty() => {
-                self.found("MINIMAX_API_KEY_FILE", "is empty; it is a file with the key alone");
-            }
-            Ok(text) => self.key = Some(SecretString::from(text.trim())),
-            Err(error) => self.found("MINIMAX_API_KEY_FILE", format!("cannot be read: {error}")),
-        }
     }
 
     /// True if requests keep MiniMax's documented rate limits. By default an API on this machine has none.
@@ -320,11 +322,6 @@ impl Config {
     /// Adds a problem that was found when a setting was used.
     pub fn found(&mut self, name: &'static str, problem: impl Into<String>) {
         self.problems.push(ConfigError { name, problem: problem.into() });
-    }
-
-    /// The kind of the key, judged by its prefix. A hint, not a check.
-    pub fn key_kind(&self) -> KeyKind {
-        KeyKind::of(self.key.as_ref())
     }
 
     /// The currency of the region's prices.

@@ -36,12 +36,12 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         self.problems.push(ConfigError { name, problem: problem.into() });
     }
 
-    pub(super) fn key(&mut self) -> Option<SecretString> {
-        let key = self.get("MINIMAX_API_KEY")?;
+    pub(super) fn key(&mut self, name: &'static str) -> Option<SecretString> {
+        let key = self.get(name)?;
         if !key.chars().all(|letter| letter.is_ascii_graphic()) {
             let problem = "has a space, or a letter that no key has: paste the key alone, as platform.minimax.io or \
                            platform.minimax.cn shows it";
-            self.problem("MINIMAX_API_KEY", problem);
+            self.problem(name, problem);
         }
         Some(SecretString::from(key))
     }
@@ -119,6 +119,17 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
                 self.problem(name, format!("is `{other}`; it is `true` or `false`"));
                 // An illegal value counts as true, because a user who sets a switch wants the restriction that it brings.
                 true
+            }
+        }
+    }
+
+    pub(super) fn plan_overflow(&mut self) -> bool {
+        match self.get("MINIMAX_PLAN_OVERFLOW").map(|value| value.to_lowercase()).as_deref() {
+            None | Some("refuse") => false,
+            Some("balance") => true,
+            Some(other) => {
+                self.problem("MINIMAX_PLAN_OVERFLOW", format!("is `{other}`; must be `refuse` or `balance`"));
+                false
             }
         }
     }

@@ -24,6 +24,21 @@ pub const SETTINGS: &[Setting] = &[
         meaning: "A file that contains only the key, to keep it out of the environment. `MINIMAX_API_KEY` takes precedence",
     },
     Setting {
+        name: "MINIMAX_PLAN_KEY",
+        default: "none",
+        meaning: "The key of a subscription plan (`sk-cp-…`), beside the pay-as-you-go key in `MINIMAX_API_KEY`. With both, what plans include is bought with the plan's key and the rest from the balance. With one of the two, that key buys everything",
+    },
+    Setting {
+        name: "MINIMAX_PLAN_KEY_FILE",
+        default: "none",
+        meaning: "A file that contains only the plan's key. `MINIMAX_PLAN_KEY` takes precedence",
+    },
+    Setting {
+        name: "MINIMAX_PLAN_OVERFLOW",
+        default: "`refuse`",
+        meaning: "With both keys: what happens to an order that the plan refuses because its window is used up or because it does not include the order. `refuse`: the call fails and nothing is bought. `balance`: the order is sent once more, with the other key, and is paid from the balance",
+    },
+    Setting {
         name: "MINIMAX_REGION",
         default: "`global`",
         meaning: "`global` (api.minimax.io) or `cn` (api.minimax.cn). A key works only in its own region",
@@ -61,7 +76,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "MINIMAX_BUDGET_DAY",
         default: "none",
-        meaning: "The most that may be spent in any 24 hours by all servers that share the data folder and the key: `5`, `5 USD` or `30 CNY`, in the region's currency. A call that would exceed it, or whose price is unknown, is refused before anything is sent",
+        meaning: "The most that may be spent in any 24 hours by all servers that share the data folder and the key (with a plan's key beside it, by each of the two): `5`, `5 USD` or `30 CNY`, in the region's currency. A call that would exceed it, or whose price is unknown, is refused before anything is sent",
     },
     Setting {
         name: "MINIMAX_BUDGET_CALL",
@@ -71,7 +86,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "MINIMAX_BUDGET_PROCESS",
         default: "none",
-        meaning: "The most that this server process may spend while it runs; an amount as above",
+        meaning: "The most that this server process may spend with one key while it runs; an amount as above",
     },
     Setting {
         name: "MINIMAX_CONFIRM_ABOVE",

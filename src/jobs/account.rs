@@ -106,14 +106,14 @@ impl Jobs {
     /// Handles for the accounts whose jobs this process may follow, one after another: holding all at once would
     /// keep each from making room.
     pub(super) fn of_each_account(&self) -> impl Iterator<Item = Self> {
-        let own = Self { shared: Arc::clone(&self.shared), account: Arc::clone(&self.shared.own) };
+        let own = self.of_server();
         let shared = Arc::clone(&self.shared);
         let guests = self.shared.guests.names().into_iter();
         let found = guests.filter_map(move |name| {
             let account = shared.guests.find(&name)?;
             Some(Self { shared: Arc::clone(&shared), account })
         });
-        std::iter::once(own).chain(found)
+        own.into_iter().chain(found)
     }
 }
 

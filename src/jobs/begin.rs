@@ -77,7 +77,7 @@ impl Jobs {
         let limits = &self.shared.settings.limits;
         let first = match store.insert(&job, purchase.as_ref().map(|purchase| (purchase, limits))).await {
             Ok(Inserted::New) => {
-                let departure = paid.map(|paid| Departure::of(self.api(), paid));
+                let departure = paid.map(|paid| Departure::of(self.api(), paid, self.overflowing(purchase)));
                 let waiting = departure.as_ref().and_then(Departure::waiting);
                 seat.sender.send_modify(|job| Arc::make_mut(job).waiting = waiting);
                 return Ok((self.run(seat, departure), false));

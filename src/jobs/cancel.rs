@@ -68,17 +68,17 @@ impl Jobs {
         let (State::Running { task, .. } | State::Unknown { task: Some(task), .. }) = &job.state else {
             return Upstream::GoesOn;
         };
-        if task.route != Route::VideoV2 || !self.is_ours(job) {
+        let Some(jobs) = self.with_key_of(job).filter(|_| task.route == Route::VideoV2) else {
             return Upstream::GoesOn;
-        }
-        match self.look_once(task).await {
+        };
+        match jobs.look_once(task).await {
             Some(Upstream::GoesOn) => {}
             Some(known) => return known,
             None => return Upstream::GoesOn,
         }
-        if let Err(error) = self.api().cancel_video_v2(&task.id).await {
+        if let Err(error) = jobs.api().cancel_video_v2(&task.id).await {
             tracing::info!(job = job.id, %error, "MiniMax did not say that it cancelled");
-            return self.look_once(task).await.unwrap_or(Upstream::GoesOn);
+            return jobs.look_once(task).await.unwrap_or(Upstream::GoesOn);
         }
         Upstream::Cancelled
     }

@@ -96,10 +96,10 @@ impl Jobs {
         if let Some(live) = self.live().get(&job.id) {
             return live.job.clone();
         }
-        if job.state.is_over() || !self.is_ours(&job) {
-            return watch::channel(Arc::new(job)).1;
+        match self.with_key_of(&job) {
+            Some(jobs) if !job.state.is_over() => jobs.follow(&job),
+            _ => watch::channel(Arc::new(job)).1,
         }
-        self.follow(&job)
     }
 
     /// Follows a job to its end. Following twice is following once.

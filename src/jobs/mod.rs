@@ -11,7 +11,9 @@ mod cancel;
 mod deliver;
 mod failure;
 mod follow;
+mod keys;
 mod look;
+mod overflow;
 mod paid;
 mod receive;
 mod records;
@@ -37,6 +39,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use cancel::Cancel;
+pub use keys::{INSTEAD_OF_PLAN, PaysWith, name_key};
 pub use paid::Paid;
 pub use receive::FIRST_SOUND;
 pub use reservation::Reservation;
@@ -70,6 +73,8 @@ pub struct Settings {
     pub roots: Roots,
     /// Which tasks are ours to ask about: the API host, and a print of the server's own key.
     pub account: String,
+    /// Whether an order that the plan refuses is bought from the balance instead.
+    pub plan_overflow: bool,
     /// How often a task is looked at.
     pub poll: Duration,
     /// Whether results may be fetched from this machine over plain http.
@@ -124,6 +129,8 @@ pub struct Jobs {
 struct Shared {
     /// That of the server's own key.
     own: Arc<Account>,
+    /// That of the plan's key, where the server has one beside its own.
+    plan: Option<Arc<Account>>,
     guests: Guests,
     settings: Settings,
     store: OnceCell<Arc<Store>>,
@@ -143,14 +150,18 @@ const READY_FOR: Duration = Duration::from_secs(1);
 
 impl Jobs {
     /// Opens nothing: the records are opened when the first job is asked for.
-    pub fn new(api: Client, settings: Settings) -> Self {
+    ///
+    /// `plan` is the client and the account's name of a second key, that of a plan.
+    pub fn new(api: Client, plan: Option<(Client, String)>, settings: Settings) -> Self {
         crate::clock::begin();
         let guard = Guard { loopback_http: settings.loopback, ..Guard::default() };
         let own = Arc::new(Account { client: api, name: settings.account.clone() });
+        let plan = plan.map(|(client, name)| Arc::new(Account { client, name }));
         Self {
             account: Arc::clone(&own),
             shared: Arc::new(Shared {
                 own,
+                plan,
                 guests: Guests::default(),
                 settings,
                 store: OnceCell::new(),
@@ -256,7 +267,13 @@ impl Jobs {
 
     /// The job that was ordered with this key, if there is one. Nothing is bought for it again.
     pub async fn by_key(&self, principal: &str, key: &str) -> Result<Option<(Watch, String)>, StoreError> {
-        let found = self.store().await?.by_key(principal, &self.account.name, key).await?;
+        let mut found = None;
+        for account in self.keys_of_payer() {
+            found = self.store().await?.by_key(principal, &account.name, key).await?;
+            if found.is_some() {
+                break;
+            }
+        }
         Ok(found.map(|job| {
             let job = self.with_news(job);
             let digest = job.digest.clone();
@@ -266,8 +283,12 @@ impl Jobs {
 
     /// The job that holds a task of MiniMax's, if it is one of ours.
     pub async fn by_task(&self, principal: &str, task: &str) -> Result<Option<Job>, StoreError> {
-        let found = self.store().await?.by_task(principal, &self.account.name, task).await?;
-        Ok(found.map(|job| self.with_news(job)))
+        for account in self.keys_of_payer() {
+            if let Some(job) = self.store().await?.by_task(principal, &account.name, task).await? {
+                return Ok(Some(self.with_news(job)));
+            }
+        }
+        Ok(None)
     }
 
     /// A page of jobs, newest first.
@@ -276,8 +297,20 @@ impl Jobs {
         Ok(Page { jobs: jobs.into_iter().map(|job| self.with_news(job)).collect(), next })
     }
 
-    /// Which endpoint knows a task, found by asking each; `None` when none does.
-    pub async fn find_task(&self, id: &str) -> Result<Option<Route>, ApiError> {
+    /// The key and the endpoint that know a task, found by asking each; `None` when none does.
+    pub async fn find_task(&self, id: &str) -> Result<Option<(Self, Route)>, ApiError> {
+        let mut last = None;
+        for jobs in self.each_key() {
+            match jobs.find_route(id).await {
+                Ok(Some(route)) => return Ok(Some((jobs, route))),
+                Ok(None) => {}
+                Err(error) => last = Some(error),
+            }
+        }
+        last.map_or(Ok(None), Err)
+    }
+
+    async fn find_route(&self, id: &str) -> Result<Option<Route>, ApiError> {
         let mut last = None;
         for route in [Route::VideoV1, Route::VideoV2, Route::VideoTemplate] {
             let task = Task { route, id: id.to_owned() };
@@ -294,7 +327,7 @@ impl Jobs {
 
     /// A task of another host or account cannot be asked about from here.
     pub fn is_ours(&self, job: &Job) -> bool {
-        job.account == self.account.name
+        self.keys_of_payer().any(|account| account.name == job.account)
     }
 
     /// Ends this process's work: what is on its way to MiniMax may still be answered within `patience`; all else

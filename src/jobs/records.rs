@@ -40,12 +40,27 @@ impl Jobs {
         kind: RemoteKind,
         ids: &[&str],
     ) -> Result<HashMap<String, Owner>, StoreError> {
-        self.store().await?.owners(principal, &self.account.name, kind, ids).await
+        let mut all = HashMap::new();
+        for account in self.keys_of_payer() {
+            for (id, owner) in self.store().await?.owners(principal, &account.name, kind, ids).await? {
+                // What a caller has made with one key is the caller's, whatever the other key's records say.
+                let known = all.entry(id).or_insert(owner);
+                if owner == Owner::Principal || *known == Owner::Unknown {
+                    *known = owner;
+                }
+            }
+        }
+        Ok(all)
     }
 
     /// Whether the records know another principal than this one.
     pub async fn has_others(&self, principal: &str) -> Result<bool, StoreError> {
-        self.store().await?.has_others(principal, &self.account.name).await
+        for account in self.keys_of_payer() {
+            if self.store().await?.has_others(principal, &account.name).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The key that questions to a person are sealed with.

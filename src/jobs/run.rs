@@ -114,6 +114,11 @@ impl Run {
 
     fn show(&mut self, job: Job) {
         self.job = job;
+        self.show_all();
+    }
+
+    /// Tells whoever watches the job how it stands.
+    pub(super) fn show_all(&self) {
         self.seen_by_all.send_replace(Arc::new(self.job.clone()));
     }
 

@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::failure::{failure, traced};
+use super::failure::traced;
+use super::overflow::Overflow;
 use super::paid::{Answer, Paid};
 use super::run::{Run, Step, Write};
 use crate::api::rate_limit::{self, Permit, QueueView, Ticket};
 use crate::api::retry::{self, Nature};
 use crate::api::{Accepted, ApiError, Client, chance};
 use crate::facts::Class;
-use crate::store::{Seen, State};
+use crate::store::{Purchase, Seen, State};
 
 /// So often MiniMax may say that it is too much, whatever the time.
 const REFUSALS: u32 = 8;
@@ -26,13 +27,15 @@ pub(super) struct Departure {
     ticket: Ticket,
     /// The turn that was free at once.
     turn: Option<Permit>,
+    /// What is bought from the balance if the plan refuses it.
+    overflow: Option<Purchase>,
 }
 
 impl Departure {
-    pub(super) fn of(api: &Client, paid: Paid) -> Self {
+    pub(super) fn of(api: &Client, paid: Paid, overflow: Option<Purchase>) -> Self {
         let mut ticket = api.join(paid.group());
         let turn = ticket.try_acquire();
-        Self { paid, ticket, turn }
+        Self { paid, ticket, turn, overflow }
     }
 
     pub(super) fn waiting(&self) -> Option<QueueView> {
@@ -48,7 +51,7 @@ fn in_line(ticket: &Ticket) -> String {
 impl Run {
     /// Sends the request in its turn, and again only if MiniMax provably did not take it.
     pub(super) async fn submit(&mut self, departure: Departure) -> Step {
-        let Departure { paid, mut ticket, mut turn } = departure;
+        let Departure { paid, mut ticket, mut turn, mut overflow } = departure;
         let (mut tries, mut refused) = (1, None);
         if turn.is_none() && matches!(self.job.state, State::Submitting { sent: true, .. }) {
             // Another was quicker, and what has not left must not be taken for what has.
@@ -89,7 +92,14 @@ impl Run {
             drop(place);
             let Some(pause) = again(&error, tries, &mut refused) else {
                 return match error.accepted() {
-                    Accepted::No => self.see(Seen::Failed(failure(&error))).await,
+                    Accepted::No => match self.overflow(&error, overflow.take()).await? {
+                        Overflow::Bought => {
+                            ticket = self.jobs.api().join(paid.group());
+                            (tries, refused) = (1, None);
+                            continue;
+                        }
+                        Overflow::Failed(failure) => self.see(Seen::Failed(failure)).await,
+                    },
                     Accepted::Unknown => {
                         self.job.unread = error.answer().map(str::to_owned);
                         self.see(Seen::Lost(traced(&error))).await

@@ -16,6 +16,7 @@ pub(crate) mod handler;
 pub(crate) mod inputs;
 pub(crate) mod job_view;
 pub(crate) mod json_text;
+mod key_choice;
 pub(crate) mod lengths;
 pub(crate) mod pipeline;
 pub(crate) mod policy;

@@ -12,6 +12,7 @@ use crate::mcp::call_digest::CallDigest;
 use crate::mcp::catalogue::{Billing, ToolSpec};
 use crate::mcp::checkout::consent::Answers;
 use crate::mcp::error::ToolError;
+use crate::mcp::key_choice;
 use crate::mcp::server::Server;
 use crate::mcp::tasks;
 
@@ -68,6 +69,8 @@ async fn stages(
     let digest = replay_idempotent(server, &tool, &arguments, &context).await?;
     let answers = attach_consent(&mut request, &mut context, &digest);
     let as_task = choose_task_mode(&tool, &mut arguments, &context);
+    let payer = choose_key(server, &tool, &arguments).await?;
+    let server = payer.as_ref().unwrap_or(server);
     let response = run_tool(server, &tool, request, arguments, context, digest).await?;
     present(server, &tool, response, &answers, as_task).await
 }
@@ -161,6 +164,15 @@ fn choose_task_mode(
     as_task
 }
 
+/// Before the tool runs, which uploads and buys with the key that is chosen here. `None` where one key does all.
+async fn choose_key(
+    server: &Server,
+    tool: &Resolved<'_>,
+    arguments: &JsonObject,
+) -> Result<Option<Server>, ToolError> {
+    key_choice::choose(server, tool.spec.name, arguments).await
+}
+
 /// Runs the tool. A call that is billed at once must not lose its answer with its caller, so it runs where it can
 /// outlive the call.
 async fn run_tool(
@@ -185,8 +197,7 @@ async fn run_tool(
         client_gone: server.client_gone_token(),
     };
     let me = server.clone();
-    let work =
-        async move |context| me.catalogue().router.call(ToolCallContext::new(&me, request, context)).await;
+    let work = async move |context| key_choice::run_immediate(&me, request, context).await;
     server.abandoned_calls().run(call, context, work).await
 }
 

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{Client, RateLimits};
 use crate::config::{Config, ConfigError, KeyKind, Region};
-use crate::jobs::{CALLERS, Jobs, Limits, OnDisk, Settings};
+use crate::jobs::{CALLERS, Jobs, Limits, OnDisk, PaysWith, Settings};
 use crate::mcp::abandoned_calls::AbandonedCalls;
 use crate::mcp::caller::Caller;
 use crate::mcp::caller_key::{CallerKey, Payer, account_of};
@@ -73,12 +73,18 @@ impl Server {
     pub fn new(config: Config, catalogue: Catalogue<Self>) -> Self {
         let pacing = RateLimits { keep: config.keeps_limits(), china: config.region == Region::Cn };
         let roots = roots_of(&config);
-        let api = Client::with_limits(config.host.clone(), config.key.clone(), pacing);
+        let keys = config.keys();
+        let api = Client::with_limits(config.host.clone(), keys.first.cloned(), pacing);
+        let plan = keys.plan.map(|key| {
+            // Its own queues: MiniMax counts the requests of each key.
+            (api.beside(Some(key.clone()), pacing), account_of(&config, Some(key)))
+        });
         let settings = Settings {
             data_dir: config.data_dir.clone(),
             base_path: config.base_path.clone(),
             roots: roots.clone(),
-            account: account_of(&config),
+            account: account_of(&config, keys.first),
+            plan_overflow: config.plan_overflow,
             poll: config.poll,
             loopback: config.loopback,
             limits: Limits {
@@ -90,7 +96,7 @@ impl Server {
             },
             keep: config.keep,
         };
-        let jobs = Jobs::new(api, settings);
+        let jobs = Jobs::new(api, plan, settings);
         let catalogue = catalogue.narrowed(&config);
         let key_kind = config.key_kind();
         let shared = Arc::new(Shared {
@@ -108,7 +114,7 @@ impl Server {
             client_gone: CancellationToken::new(),
             config: Arc::new(config),
         });
-        Self::assemble(shared, Caller::owner().into(), (Payer::Server, key_kind), jobs)
+        Self::assemble(shared, Caller::owner().into(), (jobs.pays_with().into(), key_kind), jobs)
     }
 
     /// The services for one caller and the key that pays.
@@ -227,6 +233,23 @@ impl Server {
     fn without_key(&self) -> Jobs {
         let client = self.api().beside(None, self.shared.pacing);
         self.jobs.for_nobody(&self.config().account, client)
+    }
+
+    /// This server with one of its two keys; `None` where one key pays for everything.
+    pub(crate) fn paying_with(&self, key: PaysWith) -> Option<Self> {
+        let kind = match key {
+            PaysWith::Plan => KeyKind::Plan,
+            PaysWith::Balance => self.config().key_kind(),
+        };
+        let jobs = self.jobs.paying_with(key)?;
+        Some(self.with(Arc::clone(&self.caller), (Some(key).into(), kind), jobs))
+    }
+
+    /// This server for an order that the plan has refused: it is paid from the balance, if the settings allow that.
+    pub(crate) fn instead_of_plan(&self) -> Option<Self> {
+        let jobs = self.jobs.paying_with(PaysWith::Balance).filter(|_| self.jobs.overflows())?;
+        let paying = (Payer::InsteadOfPlan, self.config().key_kind());
+        Some(self.with(Arc::clone(&self.caller), paying, jobs))
     }
 
     /// The jobs behind the tools.

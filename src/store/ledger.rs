@@ -158,7 +158,9 @@ impl Store {
             None => Spent::default(),
         };
         let day = self.spent_together(connection, account, currency).await?;
-        let process = self.spent_by_this_process(connection, currency, None).await?;
+        // All callers with keys of their own share the limit; each key of the server has one of its own.
+        let alone = pool(account).is_none().then_some(account);
+        let process = self.spent_by_this_process(connection, currency, alone).await?;
         Ok(limits.check(estimate, day, process, own))
     }
 
@@ -293,9 +295,7 @@ impl Store {
         let mut spending = Vec::new();
         for currency in all {
             let day = self.spent_in_a_day(&mut connection, account, &currency).await?;
-            // What other callers spend with their keys is none of this one's business.
-            let part = pool(account).map(|_| account);
-            let process = self.spent_by_this_process(&mut connection, &currency, part).await?;
+            let process = self.spent_by_this_process(&mut connection, &currency, Some(account)).await?;
             spending.push(Spending { currency, day, process });
         }
         Ok(spending)

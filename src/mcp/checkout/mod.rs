@@ -94,7 +94,7 @@ impl Checkout {
         roots: Arc<Roots>,
         presenter: Arc<Presenter>,
     ) -> Self {
-        let budget = Budget::new(Arc::clone(&config), Arc::clone(&caller), key_kind, jobs.clone());
+        let budget = Budget::new(Arc::clone(&config), Arc::clone(&caller), (payer, key_kind), jobs.clone());
         let output = OutputFolder::new(Arc::clone(&config), Arc::clone(&caller), roots);
         Self { config, caller, payer, jobs, presenter, budget, output }
     }

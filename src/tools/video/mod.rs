@@ -110,10 +110,10 @@ async fn adopt(server: &Server, id: &str, folder: Option<&str>) -> Result<crate:
     if !server.inputs.ownership.may_use(RemoteKind::Task, id).await? {
         return Err(no_task(id));
     }
-    let Some(route) = server.jobs().find_task(id).await? else { return Err(no_task(id)) };
+    let Some((jobs, route)) = server.jobs().find_task(id).await? else { return Err(no_task(id)) };
     let folder = server.checkout.output.find(folder, true).await?;
     let task = Task { route, id: id.to_owned() };
-    let job = server.jobs().foreign(server.principal(), "query_video_generation", task, folder);
-    let adopted = server.jobs().adopt(job).await;
+    let job = jobs.foreign(server.principal(), "query_video_generation", task, folder);
+    let adopted = jobs.adopt(job).await;
     Ok(adopted.map_err(|error| server.checkout.budget.refused("query_video_generation", error))?.0)
 }

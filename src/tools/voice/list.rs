@@ -19,6 +19,7 @@ use crate::jobs::RemoteKind;
 use crate::mcp::ToolSpec;
 use crate::mcp::catalogue::Table;
 use crate::mcp::{Server, ToolError};
+use crate::tools::each_key::merged;
 
 pub(crate) const TOOLS: &[ToolSpec] =
     &[ToolSpec::free("list_voices", Toolset::Speech), ToolSpec::free("delete_voice", Toolset::Speech)];
@@ -176,8 +177,12 @@ impl Server {
 
 /// The voices at MiniMax that this caller may know of.
 async fn listed(server: &Server, voice_type: &str) -> Result<Vec<Voice>, ToolError> {
-    let api = server.api();
-    let found = api.queued(group::READS, Nature::Read, || api.voices(voice_type)).await?;
+    let mut answers = Vec::new();
+    for jobs in server.jobs().each_key() {
+        let api = jobs.api();
+        answers.push(api.queued(group::READS, Nature::Read, || api.voices(voice_type)).await);
+    }
+    let found = merged(answers, |voice| voice.id.clone())?;
     let (system, own): (Vec<_>, Vec<_>) =
         found.into_iter().partition(|voice| voice.kind == VoiceKind::System);
     let own = server.inputs.ownership.visible(RemoteKind::Voice, own, |voice| &voice.id).await?;

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Request};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Method, header};
 use serde_json::{Map, Value, json};
 
-use crate::engine::errors::{ApiError, BAD_KEY, NO_KEY};
+use crate::engine::errors::{ApiError, BAD_KEY, NO_KEY, NOT_IN_PLAN};
 use crate::engine::request_log;
 use crate::engine::state::AppState;
 
@@ -36,7 +36,11 @@ impl FromRequest<Arc<AppState>> for Call {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &Arc<AppState>) -> Result<Self, ApiError> {
-        check_key(request.headers(), request.uri().path(), state.key.as_deref())?;
+        let path = request.uri().path();
+        let key = check_key(request.headers(), path, state.key.as_deref())?;
+        if key.starts_with(PLAN_KEY) && request.method() == Method::POST && NOT_IN_PLANS.contains(&path) {
+            return Err(ApiError::of(NOT_IN_PLAN));
+        }
         let (mut parts, body) = request.into_parts();
         let arrival = parts.extensions.remove::<Arrival>();
         let Arrival { record, trace, form } =
@@ -55,9 +59,22 @@ impl FromRequest<Arc<AppState>> for Call {
     }
 }
 
+/// How the keys of plans begin.
+const PLAN_KEY: &str = "sk-cp-";
+
+/// What the plan of the sandbox, a Token Plan, does not include.
+const NOT_IN_PLANS: &[&str] = &[
+    "/v1/video_generation",
+    "/v2/video_generation",
+    "/v2/video_regeneration",
+    "/v2/h3_context_ir",
+    "/v1/voice_clone",
+    "/v1/voice_design",
+];
+
 /// "Authentication": `Authorization: Bearer <key>`, or `x-api-key` on Anthropic's paths. A missing key is 1004, a wrong
 /// one 2049.
-fn check_key(headers: &HeaderMap, path: &str, good: Option<&str>) -> Result<(), ApiError> {
+fn check_key<'a>(headers: &'a HeaderMap, path: &str, good: Option<&str>) -> Result<&'a str, ApiError> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let bearer = text(header::AUTHORIZATION.as_str()).and_then(|value| value.strip_prefix("Bearer "));
     let other = text("x-api-key").filter(|_| path.starts_with("/anthropic/"));
@@ -65,7 +82,7 @@ fn check_key(headers: &HeaderMap, path: &str, good: Option<&str>) -> Result<(), 
     match good {
         _ if key.is_empty() => Err(ApiError::of(NO_KEY)),
         Some(good) if good != key => Err(ApiError::of(BAD_KEY)),
-        _ => Ok(()),
+        _ => Ok(key),
     }
 }
 
