@@ -72,7 +72,8 @@ impl Window {
 
     /// When what is used up of it starts again; `None` if nothing is.
     fn used_up_until(&self) -> Option<i64> {
-        let is_up = |percent: Option<f64>, status| status != Some(3) && percent.is_some_and(|left| left <= 0.0);
+        let is_up =
+            |percent: Option<f64>, status| status != Some(3) && percent.is_some_and(|left| left <= 0.0);
         let week = is_up(self.current_weekly_remaining_percent, self.current_weekly_status);
         let interval = is_up(self.current_interval_remaining_percent, self.current_interval_status);
         // A new short window is of no use before the week starts again.
@@ -133,7 +134,11 @@ mod tests {
     fn a_plan_starts_again_with_the_window_that_is_used_up() {
         assert_eq!(restarts_at(&[window(0.0, 50.0, 1)]), Some(5));
         assert_eq!(restarts_at(&[window(0.0, 0.0, 1)]), Some(7), "the short window alone is of no use");
-        assert_eq!(restarts_at(&[window(50.0, 50.0, 1)]), Some(5), "MiniMax refused, so the short one it must be");
+        assert_eq!(
+            restarts_at(&[window(50.0, 50.0, 1)]),
+            Some(5),
+            "MiniMax refused, so the short one it must be"
+        );
         assert_eq!(restarts_at(&[window(0.0, 0.0, 3)]), None, "not in the plan");
         assert_eq!(restarts_at(&[]), None);
     }

@@ -196,7 +196,7 @@ async fn over_http(mut config: Config, address: SocketAddr, options: http::Optio
     config.http.public_url.get_or_insert_with(|| url.clone());
     if config.reach_over_http() {
         tracing::warn!(
-            "MINIMAX_API_KEY and MINIMAX_PLAN_KEY are not used: with MINIMAX_MCP_CALLER_KEYS each request brings its own key, in the header \
+            "MINIMAX_API_KEY is not used: with MINIMAX_MCP_CALLER_KEYS each request brings its own key, in the header \
              X-MiniMax-Api-Key"
         );
     }

@@ -81,8 +81,9 @@ impl Config {
 
     /// What a person should know about keys that work.
     pub fn keys_note(&self) -> Option<String> {
-        self.has_one_key_twice()
-            .then(|| format!("{KEY} and {PLAN_KEY} hold the same key, which buys everything; remove one of the two"))
+        self.has_one_key_twice().then(|| {
+            format!("{KEY} and {PLAN_KEY} hold the same key, which buys everything; remove one of the two")
+        })
     }
 
     /// Finds keys that their prefixes show to be in the wrong setting: they would pay for what the other has to pay for.
@@ -126,7 +127,8 @@ mod tests {
 
     fn read(pairs: &[(&str, &str)]) -> Config {
         let places = Places { home: "/home/ada".into(), desktop: None, data: "/home/ada/data".into() };
-        let find = |name: &str| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        let find =
+            |name: &str| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
         Config::read(find, &places)
     }
 
@@ -149,7 +151,9 @@ mod tests {
     #[test]
     fn keys_in_the_wrong_setting_are_named_and_one_key_in_both_is_said() {
         let both = |key: &str, plan: &str| read(&[(KEY, key), (PLAN_KEY, plan)]);
-        for (key, plan) in [("sk-api-a", "sk-cp-b"), ("eyJ-a", "sk-cp-b"), ("sk-api-a", "eyJ-b"), ("eyJ-a", "eyJ-b")] {
+        for (key, plan) in
+            [("sk-api-a", "sk-cp-b"), ("eyJ-a", "sk-cp-b"), ("sk-api-a", "eyJ-b"), ("eyJ-a", "eyJ-b")]
+        {
             let config = both(key, plan);
             assert_eq!(config.problems, [], "{key} {plan}");
             assert!(config.keys().plan.is_some() && config.keys_note().is_none());

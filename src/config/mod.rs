@@ -136,6 +136,15 @@ impl KeyKind {
     }
 }
 
+/// What happens to an order that the plan refuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlanOverflow {
+    /// It fails.
+    Refuse,
+    /// It is bought from the balance.
+    Balance,
+}
+
 /// A setting with an illegal value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{name} {problem}")]
@@ -181,8 +190,8 @@ pub struct Config {
     pub plan_key: Option<SecretString>,
     /// The file that holds the plan's key, if one is set.
     pub plan_key_file: Option<PathBuf>,
-    /// If true, an order that the plan refuses is bought from the balance instead.
-    pub plan_overflow: bool,
+    /// What happens to an order that the plan refuses.
+    pub plan_overflow: PlanOverflow,
     /// Scheme, host and port of the API, without a trailing slash.
     pub host: String,
     /// The account that tasks belong to: the host, or `sandbox` for the sandbox on any port.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use url::{Host, Url};
 
-use super::{Budgets, ConfigError, Region, ResourceMode, Toolset, amount};
+use super::{Budgets, ConfigError, PlanOverflow, Region, ResourceMode, Toolset, amount};
 use secrecy::SecretString;
 
 /// Hosts by region, as of 2026-11-21 (platform docs > servers of every API page).
@@ -123,13 +123,13 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         }
     }
 
-    pub(super) fn plan_overflow(&mut self) -> bool {
+    pub(super) fn plan_overflow(&mut self) -> PlanOverflow {
         match self.get("MINIMAX_PLAN_OVERFLOW").map(|value| value.to_lowercase()).as_deref() {
-            None | Some("refuse") => false,
-            Some("balance") => true,
+            None | Some("refuse") => PlanOverflow::Refuse,
+            Some("balance") => PlanOverflow::Balance,
             Some(other) => {
                 self.problem("MINIMAX_PLAN_OVERFLOW", format!("is `{other}`; must be `refuse` or `balance`"));
-                false
+                PlanOverflow::Refuse
             }
         }
     }

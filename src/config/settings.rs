@@ -216,7 +216,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "MINIMAX_MCP_CALLER_KEYS",
         default: "`false`",
-        meaning: "HTTP only: with `true`, every request must carry its own MiniMax key in the header `X-MiniMax-Api-Key`. Jobs and files belong to that key, `MINIMAX_API_KEY` is never used, and budgets cover all keys together",
+        meaning: "HTTP only: with `true`, every request must carry its own MiniMax key in the header `X-MiniMax-Api-Key`. Jobs and files belong to that key, `MINIMAX_API_KEY` and `MINIMAX_PLAN_KEY` are never used, and budgets cover all keys together",
     },
     Setting {
         name: "MINIMAX_MCP_SHARED_ACCOUNT",

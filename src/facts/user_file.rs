@@ -67,7 +67,10 @@ mod tests {
             (r#"{"imags": []}"#, "the table `imags`"),
             (r#"{"image": [{"model": "image-02", "sizes": "yes"}]}"#, "image["),
             (r#"{"models": [{"model": "MiniMax-M9", "context": "large"}]}"#, "models["),
-            (r#"{"plan": {"entitlements": [{"id": "generate_video", "in_plan": "yes"}]}}"#, "plan.entitlements["),
+            (
+                r#"{"plan": {"entitlements": [{"id": "generate_video", "in_plan": "yes"}]}}"#,
+                "plan.entitlements[",
+            ),
             (r#"{"system": [["id-only"]]}"#, "system["),
             (r#"{"codes": [{"code": 1, "meaning": "x", "class": "odd", "advice": "y"}]}"#, "codes["),
         ] {

@@ -102,6 +102,12 @@ impl Jobs {
         Ok(self.get(principal, id).await?.and_then(|job| self.with_key_of(&job)))
     }
 
+    /// Whether this handle buys with the key of a plan.
+    pub(super) fn buys_with_plan(&self) -> bool {
+        let is_own = Arc::ptr_eq(&self.account, &self.shared.own);
+        self.pays_with() == Some(PaysWith::Plan) || (is_own && self.shared.settings.is_plan)
+    }
+
     /// Whether an order that the plan refuses is bought from the balance instead.
     pub fn overflows(&self) -> bool {
         self.shared.settings.plan_overflow && self.pays_with() == Some(PaysWith::Plan)

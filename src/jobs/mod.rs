@@ -73,6 +73,8 @@ pub struct Settings {
     pub roots: Roots,
     /// Which tasks are ours to ask about: the API host, and a print of the server's own key.
     pub account: String,
+    /// Whether the server's own key is that of a plan.
+    pub is_plan: bool,
     /// Whether an order that the plan refuses is bought from the balance instead.
     pub plan_overflow: bool,
     /// How often a task is looked at.

@@ -40,7 +40,7 @@ impl Run {
             return Ok(Overflow::Failed(failure));
         };
         let before = self.job.clone();
-        self.job.account = jobs.account().to_owned();
+        jobs.account().clone_into(&mut self.job.account);
         self.job.cost.basis = Some(name_key(self.job.cost.basis.take(), INSTEAD_OF_PLAN));
         self.job.state = before.state.clone().after(Seen::Held(error.to_string()));
         self.job.updated_at = now().max(self.job.updated_at.saturating_add(1));
@@ -61,7 +61,8 @@ impl Run {
                 return Err(Interrupted);
             }
             Ok(Err(Denied::Over { .. } | Denied::NoPrice(_) | Denied::Used)) => {
-                "The balance did not pay either: a budget of this server does not allow it (check_account)".to_owned()
+                "The balance did not pay either: a budget of this server does not allow it (check_account)"
+                    .to_owned()
             }
             Err(error) => format!("The balance did not pay either: {error}"),
         };
@@ -73,9 +74,9 @@ impl Run {
 
 impl Jobs {
     /// What to do about an order that the plan has refused with this code, with when its window starts again; `None` for
-    /// another code.
+    /// another code or a key that is not a plan's.
     pub async fn advice_of_plan(&self, code: Option<i64>) -> Option<String> {
-        let why = plan().refusal(code)?;
+        let why = plan().refusal(code).filter(|_| self.buys_with_plan())?;
         let with_balance = self.pays_with() == Some(PaysWith::Plan);
         if why == PlanRefusal::NotIncluded {
             return with_balance.then(|| {
@@ -91,12 +92,11 @@ impl Jobs {
             Some(start) => format!("The plan's usage window starts again at {start}: wait until then"),
             None => "Wait for the plan's next usage window (check_account shows when it starts)".to_owned(),
         };
-        let instead = match with_balance {
-            true => {
-                ", or ask the user to set MINIMAX_PLAN_OVERFLOW=balance in this server's configuration, which lets the \
-                 balance pay for what the plan refuses, and to restart it"
-            }
-            false => ", upgrade the plan, or use a pay-as-you-go key (sk-api-…)",
+        let instead = if with_balance {
+            ", or ask the user to set MINIMAX_PLAN_OVERFLOW=balance in this server's configuration, which lets the balance \
+             pay for what the plan refuses, and to restart it"
+        } else {
+            ", upgrade the plan, or use a pay-as-you-go key (sk-api-…)"
         };
         Some(format!("Nothing was billed. {wait}{instead}."))
     }

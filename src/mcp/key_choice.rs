@@ -44,7 +44,8 @@ async fn key_of_ids(server: &Server, arguments: &JsonObject) -> Result<Option<Jo
         _ => None,
     };
     let mixed = arguments.get("voice_mix").and_then(Value::as_array).into_iter().flatten();
-    let mixed = mixed.filter_map(|voice| Some((voice.get("voice_id")?.as_str()?.to_owned(), RemoteKind::Voice)));
+    let mixed =
+        mixed.filter_map(|voice| Some((voice.get("voice_id")?.as_str()?.to_owned(), RemoteKind::Voice)));
     let named = IDS.iter().filter_map(|(name, kind)| Some((text(name)?, *kind)));
     for (id, kind) in named.chain(mixed) {
         if let Some(jobs) = server.jobs().with_key_of_id(kind, &id).await? {

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{Client, RateLimits};
-use crate::config::{Config, ConfigError, KeyKind, Region};
+use crate::config::{Config, ConfigError, KeyKind, PlanOverflow, Region};
 use crate::jobs::{CALLERS, Jobs, Limits, OnDisk, PaysWith, Settings};
 use crate::mcp::abandoned_calls::AbandonedCalls;
 use crate::mcp::caller::Caller;
@@ -84,7 +84,8 @@ impl Server {
             base_path: config.base_path.clone(),
             roots: roots.clone(),
             account: account_of(&config, keys.first),
-            plan_overflow: config.plan_overflow,
+            is_plan: keys.first_kind == KeyKind::Plan,
+            plan_overflow: config.plan_overflow == PlanOverflow::Balance,
             poll: config.poll,
             loopback: config.loopback,
             limits: Limits {

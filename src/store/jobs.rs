@@ -238,13 +238,14 @@ impl Store {
         limits: &Limits,
     ) -> Result<Result<bool, Denied>, StoreError> {
         let mut transaction = self.begin().await?;
-        let row = sqlx::query("UPDATE jobs SET account = ?2 WHERE id = ?1 AND lease_owner = ?3 RETURNING body")
-            .bind(&job.id)
-            .bind(&job.account)
-            .bind(&self.owner)
-            .fetch_optional(&mut *transaction)
-            .await
-            .map_err(|error| self.fail(error))?;
+        let row =
+            sqlx::query("UPDATE jobs SET account = ?2 WHERE id = ?1 AND lease_owner = ?3 RETURNING body")
+                .bind(&job.id)
+                .bind(&job.account)
+                .bind(&self.owner)
+                .fetch_optional(&mut *transaction)
+                .await
+                .map_err(|error| self.fail(error))?;
         let Some(row) = row else { return Ok(Ok(false)) };
         if self.parse(&row)?.state != before.state {
             return Ok(Ok(false));
@@ -259,7 +260,8 @@ impl Store {
         .execute(&mut *transaction)
         .await
         .map_err(|error| self.fail(error))?;
-        if let Err(denied) = self.set_aside(&mut transaction, &job.id, &job.account, purchase, limits).await? {
+        if let Err(denied) = self.set_aside(&mut transaction, &job.id, &job.account, purchase, limits).await?
+        {
             return Ok(Err(denied));
         }
         let saved = self.save_on(&mut transaction, job, Write::Replace).await?;

@@ -26,14 +26,15 @@ async fn shown(world: &World) -> String {
 #[tokio::test]
 async fn facts_in_five_lines_for_each_kind_of_key() {
     let only_plan = World::with(quick(), &[("MINIMAX_API_KEY", PLAN)]).await;
+    only_plan.make("web_search", json!({ "query": "foxes" })).await;
     insta::assert_snapshot!("plan_only", shown(&only_plan).await);
-    let only_balance = World::with(quick(), &[("MINIMAX_BUDGET_DAY", "5"), ("MINIMAX_BUDGET_CALL", "1")]).await;
+    let only_balance =
+        World::with(quick(), &[("MINIMAX_BUDGET_DAY", "5"), ("MINIMAX_BUDGET_CALL", "1")]).await;
     only_balance.make("text_to_image", json!({ "prompt": "A fox" })).await;
     insta::assert_snapshot!("balance_only", shown(&only_balance).await);
     let settings = [("MINIMAX_PLAN_KEY", PLAN), ("MINIMAX_BUDGET_DAY", "5"), ("MINIMAX_BUDGET_CALL", "1")];
     let both = World::with(quick(), &settings).await;
     both.make("text_to_image", json!({ "prompt": "A fox" })).await;
-    both.make("web_search", json!({ "query": "foxes" })).await;
     both.make("generate_lyrics", json!({ "prompt": "A fox" })).await;
     insta::assert_snapshot!("both_keys", shown(&both).await);
     let same = World::with(quick(), &[("MINIMAX_API_KEY", PLAN), ("MINIMAX_PLAN_KEY", PLAN)]).await;
@@ -52,7 +53,10 @@ async fn of_two_keys_the_one_that_minimax_refuses_is_named_and_the_other_is_show
     let account = both.make("check_account", json!({})).await;
     assert_eq!((account["balance"]["available"].as_str(), account.get("windows")), (Some("98.00"), None));
     let notes = account["notes"].to_string();
-    assert!(notes.contains("MINIMAX_PLAN_KEY cannot be used") && !notes.contains("MINIMAX_API_KEY"), "{notes}");
+    assert!(
+        notes.contains("MINIMAX_PLAN_KEY cannot be used") && !notes.contains("MINIMAX_API_KEY"),
+        "{notes}"
+    );
 }
 
 #[tokio::test]
@@ -78,7 +82,11 @@ async fn a_pay_as_you_go_key_is_told_by_its_balance() {
         json!({ "available": "98.00", "cash": "0.00", "voucher": "98.00", "credit": "0.00", "owed": "0.00",
             "currency": "USD" })
     );
-    assert_eq!((account.get("windows"), account.get("notes")), (None, None), "MiniMax answers 2062, which is expected");
+    assert_eq!(
+        (account.get("windows"), account.get("notes")),
+        (None, None),
+        "MiniMax answers 2062, which is expected"
+    );
 }
 
 #[tokio::test]
@@ -97,7 +105,9 @@ async fn what_is_unexpected_is_a_note() {
     let world = World::new().await;
     let odd = Act::Raw { body: "{}".to_owned() };
     let plan = Act::Raw { body: json!({ "model_remains": [] }).to_string() };
-    world.sandbox.script(vec![Rule::always("/account/query_balance", odd), Rule::always("/v1/token_plan", plan)]);
+    world
+        .sandbox
+        .script(vec![Rule::always("/account/query_balance", odd), Rule::always("/v1/token_plan", plan)]);
     let account = world.make("check_account", json!({})).await;
     assert!(account["notes"].to_string().contains("The balance is unknown"), "{account}");
 }

@@ -42,6 +42,7 @@ const CODES: &[(i64, Class, bool, bool)] = &[
     (2049, Class::Auth, false, false),
     (2056, Class::Quota, false, false),
     (2061, Class::Quota, false, false),
+    (2062, Class::Quota, false, false),
     // Codes of the WebSockets ("T2A WebSocket > Status codes").
     (2201, Class::Server, true, false),
     (2202, Class::Crate, false, false),

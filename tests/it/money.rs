@@ -296,7 +296,7 @@ async fn every_tool_that_costs_money_can_be_rehearsed_and_sends_nothing_then() {
 }
 
 /// Starts the program with a budget and an overlay, below `dir`.
-fn program(url: &str, dir: &Path, settings: &[(&str, &str)]) -> Program {
+pub(crate) fn program(url: &str, dir: &Path, settings: &[(&str, &str)]) -> Program {
     let path = |name: &str| dir.join(name).display().to_string();
     let (home, out, data) = (path("home"), path("out"), path("data"));
     let mut all = vec![

@@ -1,12 +1,12 @@
 //! A server with a plan's key and a pay-as-you-go key: which of them pays, asks and fetches.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use minimax_mcp::sandbox::{Act, Pace, Request, Rule, Sandbox, key_fingerprint};
+use minimax_mcp::sandbox::{Act, Options, Pace, Request, Rule, Sandbox, key_fingerprint};
 use serde_json::{Value, json};
 
 use crate::harness::{World, eventually, quick, text};
-use crate::money::paid_calls;
+use crate::money::{paid_calls, program};
 
 const PLAN: &str = "sk-cp-the-secret-of-the-plan";
 const BALANCE: &str = "sk-api-the-secret-of-the-balance";
@@ -71,7 +71,11 @@ async fn each_paid_tool_uploads_buys_and_polls_with_one_key_and_the_price_says_w
         let mut dry = arguments.clone();
         dry["dry_run"] = json!(true);
         let priced = world.make(tool, dry).await;
-        let said = if *key == "plan" { "paid by the plan (MINIMAX_PLAN_KEY)" } else { "paid from the balance (MINIMAX_API_KEY)" };
+        let said = if *key == "plan" {
+            "paid by the plan (MINIMAX_PLAN_KEY)"
+        } else {
+            "paid from the balance (MINIMAX_API_KEY)"
+        };
         assert!(basis(&priced).contains(said), "{tool}: {priced}");
         let start = world.sandbox.requests().len();
         let result = world.call(tool, arguments).await;
@@ -79,7 +83,8 @@ async fn each_paid_tool_uploads_buys_and_polls_with_one_key_and_the_price_says_w
         // A loudspeaker and a finished H3 task are not there in tests.
         assert!(!sent.is_empty() || tool == "speak", "{tool}: {}", text(&result));
         assert!(sent.iter().all(|(_, used)| used == key), "{tool}: {sent:?}");
-        if result.is_error != Some(true) && result.structured_content.as_ref().unwrap().get("cost").is_some() {
+        if result.is_error != Some(true) && result.structured_content.as_ref().unwrap().get("cost").is_some()
+        {
             assert!(text(&result).contains(said), "{tool}: {}", text(&result));
         }
     }
@@ -92,7 +97,12 @@ async fn each_paid_tool_uploads_buys_and_polls_with_one_key_and_the_price_says_w
 #[tokio::test]
 async fn a_model_that_is_not_in_the_plan_is_bought_from_the_balance() {
     let world = world(&[]).await;
-    for (model, key) in [("MiniMax-M3.1-Flash", "plan"), ("m3", "plan"), ("MiniMax-M2.1", "balance"), ("MiniMax-M9", "balance")] {
+    for (model, key) in [
+        ("MiniMax-M3.1-Flash", "plan"),
+        ("m3", "plan"),
+        ("MiniMax-M2.1", "balance"),
+        ("MiniMax-M9", "balance"),
+    ] {
         let start = world.sandbox.requests().len();
         world.call("chat", json!({ "prompt": "Hello", "model": model })).await;
         let sent = sent(&world.sandbox, start);
@@ -103,6 +113,24 @@ async fn a_model_that_is_not_in_the_plan_is_bought_from_the_balance() {
     let start = world.sandbox.requests().len();
     world.make("chat", json!({ "prompt": "And now?", "conversation_id": begun["conversation_id"] })).await;
     assert!(sent(&world.sandbox, start).iter().all(|(_, used)| *used == "balance"));
+}
+
+#[test]
+fn a_row_of_the_user_puts_a_model_into_the_plan() {
+    let dir = tempfile::tempdir().unwrap();
+    let facts = dir.path().join("facts.json");
+    let row = json!({ "id": "generate_video", "in_plan": true, "models": ["MiniMax-H3"] });
+    std::fs::write(&facts, json!({ "plan": { "entitlements": [row] } }).to_string()).unwrap();
+    let settings = [BOTH, &[("MINIMAX_FACTS_FILE", facts.to_str().unwrap())]].concat();
+    let mut program = program("http://127.0.0.1:9", dir.path(), &settings);
+    for (tool, model, words) in [
+        ("generate_video", "h3", "paid by the plan"),
+        ("generate_video", "MiniMax-Hailuo-2.3", "paid from the balance"),
+        ("text_to_image", "image-01", "paid by the plan"),
+    ] {
+        let view = program.call(tool, json!({ "prompt": "A fox", "model": model, "dry_run": true }));
+        assert!(basis(&view["structuredContent"]).contains(words), "{tool} {model}: {view}");
+    }
 }
 
 #[tokio::test]
@@ -138,13 +166,18 @@ fn planned() -> Vec<(&'static str, &'static str, Value)> {
         ("text_to_audio", "/v1/t2a_v2", json!({ "text": "Hello" })),
         ("chat", "/v1/chat/completions", json!({ "prompt": "Hello" })),
         ("web_search", "/v1/coding_plan/search", json!({ "query": "foxes" })),
-        ("understand_image", "/v1/coding_plan/vlm", json!({ "prompt": "What is it?", "image_url": "mm_file://1" })),
+        (
+            "understand_image",
+            "/v1/coding_plan/vlm",
+            json!({ "prompt": "What is it?", "image_url": "mm_file://1" }),
+        ),
     ]
 }
 
 #[tokio::test]
-async fn a_window_that_is_used_up_is_refused_with_its_next_start_and_the_setting_and_the_balance_pays_nothing() {
-    let world = world(&[("MINIMAX_BUDGET_DAY", "5")]).await;
+async fn a_window_that_is_used_up_is_refused_with_its_next_start_and_the_setting_and_the_balance_pays_nothing()
+ {
+    let world = world(&[]).await;
     let body = json!({ "model_remains": [{ "model_name": "general", "end_time": 1_800_000_000_000_i64,
         "current_interval_total_count": 100, "current_interval_remaining_percent": 0,
         "current_interval_status": 1, "current_weekly_remaining_percent": 40, "current_weekly_status": 1 }] });
@@ -175,8 +208,9 @@ async fn a_window_that_is_used_up_is_refused_with_its_next_start_and_the_setting
 #[tokio::test]
 async fn with_overflow_a_refused_order_goes_once_by_the_balance_with_a_reservation_of_its_own() {
     for code in [2056, 2061] {
-        let world = world(&[("MINIMAX_PLAN_OVERFLOW", "balance"), ("MINIMAX_BUDGET_DAY", "50")]).await;
-        for (tool, path, arguments) in planned().into_iter().filter(|(tool, ..)| *tool != "understand_image") {
+        let world = world(&[("MINIMAX_PLAN_OVERFLOW", "balance")]).await;
+        for (tool, path, arguments) in planned().into_iter().filter(|(tool, ..)| *tool != "understand_image")
+        {
             world.sandbox.script(vec![Rule::once(path, refuse(code))]);
             let start = world.sandbox.requests().len();
             let view = world.make(tool, arguments).await;
@@ -206,7 +240,8 @@ async fn an_order_overflows_once_and_not_past_the_budget_of_the_balance() {
     world.sandbox.script(vec![Rule::always("/v1/image_generation", refuse(2056))]);
     let told = world.refusal("text_to_image", json!({ "prompt": "A fox" })).await;
     assert!(told.contains("2056"), "{told}");
-    let keys: Vec<_> = sent(&world.sandbox, 0).into_iter().filter(|(path, _)| path == "/v1/image_generation").collect();
+    let keys: Vec<_> =
+        sent(&world.sandbox, 0).into_iter().filter(|(path, _)| path == "/v1/image_generation").collect();
     assert_eq!(keys.iter().map(|(_, key)| *key).collect::<Vec<_>>(), ["plan", "balance"]);
     // Both reservations were given back; the next order uses up the balance's budget.
     world.sandbox.script(vec![Rule::once("/v1/image_generation", refuse(2056))]);
@@ -224,7 +259,8 @@ async fn an_order_overflows_once_and_not_past_the_budget_of_the_balance() {
 async fn other_refusals_of_the_plan_do_not_reach_the_balance() {
     let world = world(&[("MINIMAX_PLAN_OVERFLOW", "balance")]).await;
     for code in [1008, 1004, 2049, 1026, 2013, 1000] {
-        for (tool, path, arguments) in planned().into_iter().filter(|(tool, ..)| *tool != "understand_image") {
+        for (tool, path, arguments) in planned().into_iter().filter(|(tool, ..)| *tool != "understand_image")
+        {
             world.sandbox.script(vec![Rule::always(path, refuse(code))]);
             let start = world.sandbox.requests().len();
             world.call(tool, arguments).await;
@@ -261,9 +297,13 @@ async fn jobs_are_polled_fetched_and_cancelled_by_the_key_that_bought_them_after
     let long = "A fox in the snow. ".repeat(600);
     let speech = world.make("text_to_audio", json!({ "text": long, "async_mode": true })).await;
     let video = world.make("generate_video", json!({ "prompt": "A fox", "async_mode": true })).await;
-    let h3 = world.make("generate_video", json!({ "prompt": "A fox", "model": "MiniMax-H3", "async_mode": true })).await;
+    let h3 = world
+        .make("generate_video", json!({ "prompt": "A fox", "model": "MiniMax-H3", "async_mode": true }))
+        .await;
     let world = world.restarted().await;
     let start = world.sandbox.requests().len();
+    // The first call opens the records, and with them the jobs of the process before.
+    world.make("list_jobs", json!({})).await;
     let polled = |path: &str, key: &str| {
         sent(&world.sandbox, start).iter().any(|(sent, used)| sent.starts_with(path) && *used == key)
     };
@@ -285,6 +325,45 @@ async fn jobs_are_polled_fetched_and_cancelled_by_the_key_that_bought_them_after
         assert!(path.starts_with("/v1/files/") || key == expected, "{path} {key}");
     }
     assert!(polled("/v1/files/retrieve", "plan") && polled("/v1/files/retrieve", "balance"));
+}
+
+#[test]
+fn a_server_that_is_killed_while_the_balance_is_asked_buys_once_and_only_the_balance_may_be_billed() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let slow = Pace { delay_ms: 20_000, ..quick() };
+    let sandbox = runtime.block_on(Sandbox::start(Options { pace: slow, ..Options::default() })).unwrap();
+    sandbox.script(vec![Rule::once("/v1/image_generation", refuse(2056))]);
+    let dir = tempfile::tempdir().unwrap();
+    let settings = [BOTH, &[("MINIMAX_PLAN_OVERFLOW", "balance")]].concat();
+    let mut first = program(&sandbox.url(), dir.path(), &settings);
+    first.post("tools/call", json!({ "name": "text_to_image", "arguments": { "prompt": "A fox" } }));
+    let orders = || {
+        let all = sent(&sandbox, 0).into_iter();
+        all.filter(|(path, _)| path == "/v1/image_generation").map(|(_, key)| key).collect::<Vec<_>>()
+    };
+    let end = Instant::now() + Duration::from_secs(20);
+    while orders().len() < 2 {
+        assert!(Instant::now() < end, "the balance was never asked");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    first.kill();
+    let mut second = program(&sandbox.url(), dir.path(), &settings);
+    let end = Instant::now() + Duration::from_secs(30);
+    loop {
+        let jobs = second.call("list_jobs", json!({}))["structuredContent"].clone();
+        if jobs["jobs"][0]["status"] == "unknown" {
+            break;
+        }
+        assert!(Instant::now() < end, "{jobs}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let account = second.call("check_account", json!({}))["structuredContent"].clone();
+    let unknown = |key: &str| {
+        let all = account["spending"].as_array().unwrap();
+        all.iter().find(|row| row["key"] == key).unwrap()["last_day"]["unknown"].as_f64().unwrap()
+    };
+    assert!(unknown("plan").abs() < f64::EPSILON && unknown("balance") > 0.0, "{account}");
+    assert_eq!(orders(), ["plan", "balance"], "nothing is sent again");
 }
 
 #[tokio::test]
@@ -350,7 +429,11 @@ async fn models_say_which_key_buys_them() {
     ] {
         let world = World::with(quick(), &settings).await;
         let list = world.make("list_models", json!({})).await;
-        assert_eq!((row(&list, "MiniMax-M3.1-Flash"), row(&list, "MiniMax-H3")), (text, video), "{settings:?}");
+        assert_eq!(
+            (row(&list, "MiniMax-M3.1-Flash"), row(&list, "MiniMax-H3")),
+            (text, video),
+            "{settings:?}"
+        );
     }
 }
 

@@ -133,6 +133,12 @@ fn setting(key: Option<PaysWith>) -> &'static str {
     }
 }
 
+/// Why one of two keys cannot be used, and what to do about that key.
+fn unusable_words(key: Option<PaysWith>, host: &str, error: &ApiError) -> String {
+    let advice = error.advice().replace("MINIMAX_API_KEY", setting(key));
+    format!("cannot be used at {host}: {error}. {}", advice.trim_end_matches('.'))
+}
+
 /// No key can be used. Of two, both are named.
 fn unusable(server: &Server, answers: Vec<(Option<PaysWith>, Answer)>) -> ToolError {
     let kind = server.key_kind();
@@ -145,7 +151,7 @@ fn unusable(server: &Server, answers: Vec<(Option<PaysWith>, Answer)>) -> ToolEr
     let problem = |(key, answer): (Option<PaysWith>, Answer)| {
         let kind = if key == Some(PaysWith::Plan) { KeyKind::Plan } else { KeyKind::PayAsYouGo };
         let error = answer.error(kind)?;
-        Some(ConfigError { name: setting(key), problem: format!("cannot be used at {host}: {error}. {}", error.advice()) })
+        Some(ConfigError { name: setting(key), problem: unusable_words(key, host, error) })
     };
     ToolError::Config(answers.into_iter().filter_map(problem).collect())
 }
@@ -168,12 +174,14 @@ impl Account {
         let (mut windows, mut balance) = (Vec::new(), None);
         for (key, answer) in answers {
             if let Some(error) = answer.error(server.key_kind()) {
-                notes.push(format!("{} cannot be used: {error}. {}", setting(key), error.advice()));
+                notes.push(format!("{} {}", setting(key), unusable_words(key, &config.host, error)));
                 continue;
             }
             match answer.windows {
                 Ok(found) if windows.is_empty() => windows = found.iter().map(WindowView::of).collect(),
-                Err(error) if !is_expected(&error) => notes.push(format!("The plan's windows are unknown: {error}")),
+                Err(error) if !is_expected(&error) => {
+                    notes.push(format!("The plan's windows are unknown: {error}"));
+                }
                 _ => {}
             }
             match answer.balance {
@@ -199,7 +207,8 @@ impl Account {
 
 /// MiniMax shows windows to the keys of plans and the balance to the others; a host need not have either endpoint.
 fn is_expected(error: &ApiError) -> bool {
-    matches!(error, ApiError::Refused { status: 404, .. }) || matches!(error.class(), Class::Auth | Class::Quota)
+    matches!(error, ApiError::Refused { status: 404, .. })
+        || matches!(error.class(), Class::Auth | Class::Quota)
 }
 
 impl WindowView {

@@ -76,13 +76,19 @@ impl SpentView {
 
 /// What was spent and what may be, by key. Unreadable records become a note and do not fail the tool.
 pub(super) async fn spent(server: &Server) -> Money {
-    let (mut all, mut sums, mut limits) = (Money::default(), Vec::new(), Vec::new());
+    let (mut all, mut sums) = (Money::default(), Vec::new());
+    let mut limits: Vec<(String, Vec<String>)> = Vec::new();
     for jobs in server.jobs().each_key() {
         match of_key(server, &jobs).await {
             Ok((spending, own)) => {
                 let key = jobs.pays_with().map(word);
                 sums.extend(spending.iter().map(|spending| all.add_spending(server, key, spending)));
-                limits.extend(all.add_budgets(server, key, &spending, own));
+                for (limit, rest) in all.add_budgets(server, key, &spending, own) {
+                    match limits.iter_mut().find(|(known, _)| *known == limit) {
+                        Some((_, known)) => known.extend(rest),
+                        None => limits.push((limit, rest.into_iter().collect())),
+                    }
+                }
             }
             Err(error) => {
                 let problem = server.presenter.records_error(&error);
@@ -95,7 +101,11 @@ pub(super) async fn spent(server: &Server) -> Money {
     }
     all.lines.push(format!("Spent via this server in 24 h: {}", sums.join("; ")));
     if !limits.is_empty() {
-        all.lines.push(format!("Limits: {}", limits.join("; ")));
+        let words = limits.into_iter().map(|(limit, rest)| match rest.as_slice() {
+            [] => limit,
+            rest => format!("{limit} ({} left)", rest.join(", ")),
+        });
+        all.lines.push(format!("Limits: {}", words.collect::<Vec<_>>().join("; ")));
     }
     all
 }
@@ -138,14 +148,14 @@ impl Money {
         format!("{name}{}{list}{}{unpriced}", money(day.total(), currency), held_words(day))
     }
 
-    /// Adds the limits of a key. Returns them in words.
+    /// Adds the limits of a key. Returns each in words, and what is left of it.
     fn add_budgets(
         &mut self,
         server: &Server,
         key: Option<&'static str>,
         spending: &[Spending],
         own: Spent,
-    ) -> Vec<String> {
+    ) -> Vec<(String, Option<String>)> {
         let first = spending.first();
         let (day, process) = first.map(|first| (first.day, first.process)).unwrap_or_default();
         let (budgets, currency) = (server.config().budgets, server.config().currency());
@@ -168,12 +178,9 @@ impl Money {
             // A caller with a key of its own must not see what other callers spent.
             let spent = spent.filter(|_| server.payer() != Payer::Caller);
             let left = spent.map(|spent| limit.saturating_sub(spent.total()).max(0));
-            let rest = match (left, key) {
-                (Some(left), Some(key)) => format!(" ({key}: {} left)", money(left, currency)),
-                (Some(left), None) => format!(" ({} left)", money(left, currency)),
-                (None, _) => String::new(),
-            };
-            words.push(format!("{setting} {}{rest}", money(limit, currency)));
+            let name = key.map(|key| format!("{key} ")).unwrap_or_default();
+            let rest = left.map(|left| format!("{name}{}", money(left, currency)));
+            words.push((format!("{setting} {}", money(limit, currency)), rest));
             self.budgets.push(BudgetView {
                 setting,
                 key,
