@@ -72,6 +72,12 @@ impl Jobs {
     /// find it followed, or would take it for one whose process has died.
     async fn enter(&self, job: Job, bought: Option<(Paid, Purchase)>) -> Result<(Watch, bool), NotBought> {
         let store = self.store().await?;
+        // The row of another call with the same key may have moved to the other account since this call began.
+        if let (Some(key), Some(_)) = (&job.idempotency_key, self.pays_with())
+            && let Some((watch, _)) = self.by_key(&job.principal, key).await?
+        {
+            return Ok((watch, true));
+        }
         let seat = Seat::take(&mut self.live(), &job);
         let (paid, purchase) = bought.unzip();
         let limits = &self.shared.settings.limits;

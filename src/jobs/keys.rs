@@ -49,8 +49,8 @@ impl Jobs {
         Self { shared: Arc::clone(&self.shared), account: Arc::clone(account) }
     }
 
-    /// The accounts of whoever pays through this handle, the handle's own first: both keys of the server, or the one
-    /// key that a caller has brought.
+    /// The accounts of the payer of this handle, the handle's own first: both keys of the server, or the one key that a
+    /// caller has brought.
     pub(super) fn keys_of_payer(&self) -> impl Iterator<Item = &Arc<Account>> {
         let shared = &self.shared;
         let of_server = [Some(&shared.own), shared.plan.as_ref()].into_iter().flatten();

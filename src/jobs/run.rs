@@ -117,7 +117,7 @@ impl Run {
         self.show_all();
     }
 
-    /// Tells whoever watches the job how it stands.
+    /// Shows the job as it is now to its watchers.
     pub(super) fn show_all(&self) {
         self.seen_by_all.send_replace(Arc::new(self.job.clone()));
     }

@@ -116,12 +116,15 @@ async fn a_model_that_is_not_in_the_plan_is_bought_from_the_balance() {
 }
 
 #[test]
-fn a_row_of_the_user_puts_a_model_into_the_plan() {
+fn a_row_of_the_user_puts_a_model_into_the_plan_whose_key_may_stand_in_a_file() {
     let dir = tempfile::tempdir().unwrap();
     let facts = dir.path().join("facts.json");
     let row = json!({ "id": "generate_video", "in_plan": true, "models": ["MiniMax-H3"] });
     std::fs::write(&facts, json!({ "plan": { "entitlements": [row] } }).to_string()).unwrap();
-    let settings = [BOTH, &[("MINIMAX_FACTS_FILE", facts.to_str().unwrap())]].concat();
+    let key = dir.path().join("plan.key");
+    std::fs::write(&key, format!("{PLAN}\n")).unwrap();
+    let (facts, key) = (facts.to_str().unwrap(), key.to_str().unwrap());
+    let settings = [("MINIMAX_FACTS_FILE", facts), ("MINIMAX_PLAN_KEY_FILE", key)];
     let mut program = program("http://127.0.0.1:9", dir.path(), &settings);
     for (tool, model, words) in [
         ("generate_video", "h3", "paid by the plan"),
