@@ -73,6 +73,7 @@ clients:
     python3 tests/clients/matrix.py
     python3 tests/clients/conformance.py
     python3 tests/clients/check.py
+    python3 tests/clients/hosts.py
 
 # One fuzz target for some seconds: answer, stream, arguments, archive, media. Needs nightly and `cargo install cargo-fuzz`.
 fuzz target seconds="240":

@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use super::count;
 
 /// A link, or bytes in hex. Hex is decoded during parsing, so that an hour of speech is in memory only once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +28,11 @@ impl<'de> Deserialize<'de> for Clip {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_str(Either)
     }
+}
+
+/// Whether `data.status` says that MiniMax still works on the audio: 1, where 2 is done.
+pub(super) fn is_unfinished(status: Option<&Value>) -> bool {
+    status.and_then(count) == Some(1)
 }
 
 struct Either;

@@ -42,6 +42,13 @@ pub enum ApiError {
         why: String,
     },
 
+    /// A free read that MiniMax did not answer in time.
+    #[error("MiniMax has not answered within {seconds} s. The request was free and changed nothing")]
+    Unanswered {
+        /// The limit.
+        seconds: u64,
+    },
+
     /// MiniMax returned an error (platform docs > error codes).
     #[error("{path}: MiniMax refused{}: {message}", code_words(*code, *status))]
     Refused {
@@ -125,7 +132,7 @@ impl ApiError {
         match self {
             Self::NoKey => Class::Auth,
             Self::Held { .. } => Class::Rate,
-            Self::Unsent { .. } | Self::Lost { .. } => Class::Server,
+            Self::Unsent { .. } | Self::Lost { .. } | Self::Unanswered { .. } => Class::Server,
             Self::Shape { .. } => Class::Crate,
             Self::Refused { code: Some(code), .. } if facts().code(*code).is_some() => {
                 facts().code(*code).map_or(Class::Crate, |row| row.class)
@@ -145,6 +152,7 @@ impl ApiError {
             Self::Held { .. } => "held",
             Self::Unsent { .. } => "unsent",
             Self::Lost { .. } => "lost",
+            Self::Unanswered { .. } => "unanswered",
             Self::Shape { .. } => "unreadable",
             Self::Refused { .. } => match self.class() {
                 Class::Auth => "auth",
@@ -175,7 +183,11 @@ impl ApiError {
             Self::Refused { .. } if self.class() == Class::Server => Accepted::Unknown,
             // An unlisted code or status does not tell whether the request was billed.
             Self::Refused { .. } if self.class() == Class::Crate && self.is_unheard_of() => Accepted::Unknown,
-            Self::NoKey | Self::Held { .. } | Self::Unsent { .. } | Self::Refused { .. } => Accepted::No,
+            Self::NoKey
+            | Self::Held { .. }
+            | Self::Unsent { .. }
+            | Self::Unanswered { .. }
+            | Self::Refused { .. } => Accepted::No,
         }
     }
 
@@ -211,7 +223,7 @@ impl ApiError {
                     "Nothing was bought. Call again in about {wait}, and with fewer calls at once."
                 );
             }
-            Self::NoKey | Self::Lost { .. } | Self::Shape { .. } => None,
+            Self::NoKey | Self::Lost { .. } | Self::Unanswered { .. } | Self::Shape { .. } => None,
             Self::Refused { code, status, message, .. } => code
                 .and_then(|code| facts().code(code))
                 .map(|row| row.advice.clone())

@@ -94,7 +94,7 @@ impl Endpoint {
         Self {
             method: Method::GET,
             path,
-            timeout: Duration::from_secs(60),
+            timeout: rate_limit::READ_LIMIT,
             longest: USUAL,
             group: group::READS,
         }
@@ -104,7 +104,7 @@ impl Endpoint {
         Self {
             method: Method::DELETE,
             path,
-            timeout: Duration::from_secs(60),
+            timeout: rate_limit::READ_LIMIT,
             longest: USUAL,
             group: group::READS,
         }
@@ -226,9 +226,19 @@ impl Client {
         path: &str,
         query: &[(&str, &str)],
     ) -> Result<T, ApiError> {
+        Ok(self.read_traced(endpoint, path, query).await?.0)
+    }
+
+    /// Like [`Self::read`], with the trace id of the answer.
+    async fn read_traced<T: DeserializeOwned>(
+        &self,
+        endpoint: &Endpoint,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<(T, Option<String>), ApiError> {
         let patience =
             if endpoint.group == group::READS { rate_limit::MAX_WAIT } else { rate_limit::MAX_POLL_WAIT };
-        let ask = || self.send(endpoint, path, |request| request.query(query));
+        let ask = || self.send_traced(endpoint, path, |request| request.query(query));
         rate_limit::send_queued(self.join(endpoint.group), Nature::Read, patience, ask).await
     }
 
@@ -242,9 +252,18 @@ impl Client {
         path: &str,
         fill: impl FnOnce(RequestBuilder) -> RequestBuilder,
     ) -> Result<T, ApiError> {
+        Ok(self.send_traced(endpoint, path, fill).await?.0)
+    }
+
+    async fn send_traced<T: DeserializeOwned>(
+        &self,
+        endpoint: &Endpoint,
+        path: &str,
+        fill: impl FnOnce(RequestBuilder) -> RequestBuilder,
+    ) -> Result<(T, Option<String>), ApiError> {
         let Success { body, trace_id } =
             self.observed(endpoint.path, self.exchange(endpoint, path, fill)).await?;
-        self.parse(endpoint.path, trace_id, &body)
+        Ok((self.parse(endpoint.path, trace_id.clone(), &body)?, trace_id))
     }
 
     /// Parses a response, or one event of a streamed response, and reports an error in either format.

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{ApiError, Client, Clip, Endpoint};
+use super::{ApiError, Client, Clip, Endpoint, clip};
 
 const MUSIC: Endpoint = Endpoint::post("/v1/music_generation", 600);
 const PREPROCESS: Endpoint = Endpoint::post("/v1/music_cover_preprocess", 300);
@@ -93,6 +93,8 @@ pub struct Song {
     pub length_ms: Option<u64>,
     /// `extra_info`, unchanged.
     pub usage: Option<Value>,
+    /// MiniMax says that it still works on the audio, although it has answered.
+    pub unfinished: bool,
 }
 
 /// The body of `POST /v1/lyrics_generation`.
@@ -141,15 +143,17 @@ impl Client {
         #[derive(Deserialize)]
         struct Data {
             audio: Option<Clip>,
+            status: Option<Value>,
         }
         let answer: Answer = self.post(&MUSIC, submit).await?;
+        let unfinished = answer.data.as_ref().is_some_and(|data| clip::is_unfinished(data.status.as_ref()));
         let audio = answer.data.and_then(|data| data.audio).filter(|clip| !clip.is_empty());
         let Some(audio) = audio else {
             let why = "a success without audio".to_owned();
             return Err(ApiError::Shape { path: MUSIC.path, why, trace_id: answer.trace_id });
         };
         let length_ms = answer.extra_info.as_ref().and_then(|info| info.get("music_duration")?.as_u64());
-        Ok(Song { audio, length_ms, usage: answer.extra_info })
+        Ok(Song { audio, length_ms, usage: answer.extra_info, unfinished })
     }
 
     /// Analyzes a song for a cover with new lyrics, and returns the id of the analysis.

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{ApiError, Client, Clip, Endpoint};
+use super::{ApiError, Client, Clip, Endpoint, clip};
 
 pub(super) const T2A: Endpoint = Endpoint::post("/v1/t2a_v2", 120).carrying(96 * 1024 * 1024);
 
@@ -218,6 +218,8 @@ pub struct Speech {
     pub subtitles: Option<String>,
     /// `extra_info`, unchanged.
     pub usage: Option<Value>,
+    /// MiniMax says that it still works on the audio, although it has answered.
+    pub unfinished: bool,
 }
 
 impl Client {
@@ -234,8 +236,10 @@ impl Client {
             audio: Option<Clip>,
             audio_url: Option<Clip>,
             subtitle_file: Option<String>,
+            status: Option<Value>,
         }
         let answer: Answer = self.post(&T2A, submit).await?;
+        let unfinished = answer.data.as_ref().is_some_and(|data| clip::is_unfinished(data.status.as_ref()));
         let (audio, subtitles) = answer.data.map_or((None, None), |data| {
             (data.audio.filter(|clip| !clip.is_empty()).or(data.audio_url), data.subtitle_file)
         });
@@ -250,6 +254,7 @@ impl Client {
             characters: number("usage_characters"),
             subtitles: subtitles.filter(|link| !link.is_empty()),
             usage: answer.extra_info.clone(),
+            unfinished,
         })
     }
 }

@@ -90,12 +90,14 @@ impl Client {
             #[serde(default, deserialize_with = "lenient")]
             file_id: String,
         }
-        let Answer { status, file_id } = self.get(&QUERY, &[("task_id", task_id)]).await?;
+        let (Answer { status, file_id }, trace_id) =
+            self.read_traced(&QUERY, QUERY.path, &[("task_id", task_id)]).await?;
         // The current documentation says `Success`, older versions `success`.
         Ok(match status.to_lowercase().as_str() {
             "success" if !file_id.is_empty() => {
                 Progress::Ready(Box::new(Ready { file_id: Some(file_id), ..Ready::default() }))
             }
+            "success" => Progress::Empty { trace_id },
             "failed" | "fail" => {
                 Progress::Failed { code: None, message: "it failed, without a reason".to_owned() }
             }

@@ -41,7 +41,8 @@ pub struct LiveSpeech {
     /// The audio format.
     pub audio_setting: AudioSetting,
     /// The name of a language, or `auto`.
-    pub language_boost: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub language_boost: Option<String>,
     /// Fewer than 10,000 characters. Not part of `task_start`.
     #[serde(skip)]
     pub text: String,

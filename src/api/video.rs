@@ -63,6 +63,11 @@ pub enum Progress {
     Pending(String),
     /// Done.
     Ready(Box<Ready>),
+    /// Done, but the answer names no file, link or text.
+    Empty {
+        /// The trace id, which MiniMax's support asks for.
+        trace_id: Option<String>,
+    },
     /// Ended without a result.
     Failed {
         /// MiniMax's error code.
@@ -130,9 +135,9 @@ impl Client {
     }
 
     async fn query_v1(&self, endpoint: &Endpoint, task_id: &str) -> Result<Progress, ApiError> {
-        let answer = self.get::<Answer>(endpoint, &[("task_id", task_id)]).await;
+        let answer = self.read_traced::<Answer>(endpoint, endpoint.path, &[("task_id", task_id)]).await;
         match answer {
-            Ok(answer) => Ok(answer.progress(|text| self.clean(text))),
+            Ok((answer, trace_id)) => Ok(answer.progress(trace_id, |text| self.clean(text))),
             // A failed task may give its reason in `base_resp`, which looks like an error of the query itself.
             Err(ApiError::Refused { code: code @ Some(1026 | 1027), message, .. }) => {
                 Ok(Progress::Failed { code, message })
@@ -143,7 +148,7 @@ impl Client {
 }
 
 impl Answer {
-    fn progress(self, clean: impl Fn(&str) -> String) -> Progress {
+    fn progress(self, trace_id: Option<String>, clean: impl Fn(&str) -> String) -> Progress {
         let word = self.status.to_lowercase();
         // The documentation says `Fail` and callbacks say `failed`; accept any spelling.
         if word.starts_with("fail") {
@@ -153,8 +158,11 @@ impl Answer {
         let url = self.video_url.filter(|url| !url.is_empty());
         let file_id = Some(self.file_id).filter(|id| !id.is_empty());
         let done = word.starts_with("succe");
-        if !done || (url.is_none() && file_id.is_none()) {
+        if !done {
             return Progress::Pending(clean(&self.status));
+        }
+        if url.is_none() && file_id.is_none() {
+            return Progress::Empty { trace_id };
         }
         Progress::Ready(Box::new(Ready {
             file_id,

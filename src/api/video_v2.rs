@@ -121,7 +121,7 @@ impl Client {
             message: Option<String>,
         }
         let path = format!("{}/{}", QUERY.path, path_segment(task_id));
-        let Answer { task } = self.read(&QUERY, &path, &[]).await?;
+        let (Answer { task }, trace_id) = self.read_traced(&QUERY, &path, &[]).await?;
         let some = |text: Option<String>| text.filter(|text| !text.is_empty());
         let made = task.content.map(|made| (some(made.url), some(made.prompt)));
         Ok(match (task.status.to_lowercase().as_str(), made) {
@@ -130,6 +130,7 @@ impl Client {
                 let usage = task.usage;
                 Progress::Ready(Box::new(Ready { url, text, usage, model, ..Ready::default() }))
             }
+            ("succeeded", _) => Progress::Empty { trace_id },
             ("failed" | "expired", _) => match task.error {
                 Some(reason) => Progress::Failed {
                     code: reason.code.parse().ok(),

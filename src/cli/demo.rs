@@ -13,7 +13,7 @@ use rmcp::{ClientHandler, RoleClient, ServiceExt};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use super::outcome::Outcome;
+use super::outcome::{Outcome, about};
 use minimax_sandbox::{Options, Sandbox};
 
 /// A client that prints progress notes as they arrive.
@@ -35,10 +35,11 @@ impl ClientHandler for Viewer {
 
 /// Starts a sandbox, and this program as a server in front of it. Then makes an image, a spoken sentence and a video.
 pub(super) async fn run(out: &Path) -> Outcome {
-    tokio::fs::create_dir_all(out).await?;
+    let problem = about(format!("--out {} cannot be used as a folder", out.display()));
+    tokio::fs::create_dir_all(out).await.map_err(problem)?;
     let out = std::path::absolute(out)?;
-    let records = tempfile::tempdir()?;
-    let sandbox = Sandbox::start(Options::default()).await?;
+    let records = tempfile::tempdir().map_err(about("no folder for records in the temporary folder"))?;
+    let sandbox = Sandbox::start(Options::default()).await.map_err(about("the sandbox cannot start"))?;
     say(
         "No key, no cost: a MiniMax imitation runs inside this program, and the server in front of it is started",
     )?;

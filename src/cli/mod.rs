@@ -2,6 +2,7 @@
 
 #[cfg(feature = "sandbox")]
 mod demo;
+mod greeting;
 mod outcome;
 #[cfg_attr(not(feature = "sandbox"), path = "no_sandbox.rs")]
 mod sandbox;
@@ -15,13 +16,13 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use directories::{BaseDirs, UserDirs};
 
-use self::outcome::Outcome;
-use crate::config::{Config, ConfigError, Places, SETTINGS};
+use self::outcome::{Outcome, about};
+use crate::config::{Config, Places, SETTINGS};
 use crate::facts;
 use crate::media::private;
 use crate::serve::http::access::Access;
 use crate::serve::{http, stdio};
-use crate::telemetry;
+use crate::telemetry::{self, in_words};
 use crate::tools;
 
 /// An MCP server for MiniMax (Hailuo): chat, speech, voices, images, video, music and files.
@@ -56,7 +57,7 @@ enum Command {
     /// Run the MiniMax imitation alone, for tests of your own; prints its address.
     Sandbox {
         /// The port; 0 takes a free one.
-        #[arg(long, default_value_t = 0)]
+        #[arg(long, default_value_t = 0, value_parser = port)]
         port: u16,
         /// Where it keeps its state; a temporary folder by default.
         #[arg(long, value_name = "DIR")]
@@ -75,6 +76,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let mut config = Config::read(environment, &places());
+    let warnings = std::env::current_dir().map(|folder| config.start_in(&folder)).unwrap_or_default();
     if let Some(path) = config.key_file.clone() {
         config.take_key(std::fs::read_to_string(path));
     }
@@ -94,6 +96,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let outcome = match runtime {
         Ok(runtime) => {
             let telemetry = telemetry::start(&config.log, &config.telemetry, runtime.handle());
+            for warning in warnings {
+                tracing::warn!("{warning}");
+            }
             let outcome = runtime.block_on(obey(arguments, config));
             telemetry.stop();
             // A blocked read of stdin must not delay the exit.
@@ -114,9 +119,18 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// Parses the address that `--http` gives.
 fn address(text: &str) -> Result<SocketAddr, String> {
     let numbers = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
-    let legal =
-        "it is an IP address and a port, such as 127.0.0.1:8765, or 0.0.0.0:8765 to listen to other machines";
-    numbers.as_deref().unwrap_or(text).parse().map_err(|_| legal.to_owned())
+    numbers.as_deref().unwrap_or(text).parse().map_err(|_| {
+        let here = match text.strip_prefix(':').unwrap_or(text).parse::<u16>() {
+            Ok(port) => format!("127.0.0.1:{port} for this machine alone, or 0.0.0.0:{port}"),
+            Err(_) => "127.0.0.1:8765, or 0.0.0.0:8765".to_owned(),
+        };
+        format!("it must be an IP address and a port, such as {here} to listen to other machines")
+    })
+}
+
+/// Parses the port that `--port` gives.
+fn port(text: &str) -> Result<u16, String> {
+    text.parse().map_err(|_| "it must be a number from 0 to 65535; 0 takes a free port".to_owned())
 }
 
 async fn obey(arguments: Arguments, config: Config) -> Outcome {
@@ -135,7 +149,8 @@ async fn serve(config: Config, at_sandbox: bool, http: Option<(SocketAddr, http:
         // The sandbox creates its folder in the data folder before the store does. The data folder must be private
         // from the start.
         if let Err(error) = private::folder(&config.data_dir) {
-            tracing::warn!(folder = %config.data_dir.display(), %error, "the data folder is not private");
+            let error = in_words(&error);
+            tracing::warn!(folder = %config.data_dir.display(), error, "the data folder is not private");
         }
         Some(sandbox::start(config.data_dir.join("sandbox")).await?)
     } else {
@@ -145,9 +160,6 @@ async fn serve(config: Config, at_sandbox: bool, http: Option<(SocketAddr, http:
         Some(sandbox) => config.at_sandbox(&sandbox.url()),
         None => config,
     };
-    for problem in &config.problems {
-        tracing::warn!("{problem}");
-    }
     if let Some(note) = config.keys_note() {
         tracing::warn!("{note}");
     }
@@ -162,6 +174,9 @@ async fn serve(config: Config, at_sandbox: bool, http: Option<(SocketAddr, http:
 }
 
 async fn over_stdio(config: Config) -> Outcome {
+    for problem in &config.problems {
+        tracing::warn!("{problem}");
+    }
     if io::stdin().is_terminal() {
         writeln!(
             io::stderr(),
@@ -174,15 +189,14 @@ async fn over_stdio(config: Config) -> Outcome {
 }
 
 async fn over_http(mut config: Config, address: SocketAddr, options: http::Options) -> Outcome {
+    // Over stdio, calls explain what is wrong. Here a person or a service manager starts the server and reads the end.
+    if !config.problems.is_empty() {
+        let problems: Vec<_> = config.problems.iter().map(ToString::to_string).collect();
+        return Err(problems.join("\nminimax-mcp: ").into());
+    }
     if let Some(path) = &config.http.token_file {
         http::tokens::warn_of_others(path).await;
         config.http.tokens = http::tokens::read(path, config.http.currency).await?;
-    }
-    let about_access = |problem: &&ConfigError| {
-        ["MINIMAX_MCP_TOKEN", "MINIMAX_MCP_OAUTH"].iter().any(|name| problem.name.starts_with(name))
-    };
-    if let Some(problem) = config.problems.iter().find(about_access) {
-        return Err(problem.clone().into());
     }
     let access = Access::new(&config.http);
     let listener = http::bind(address, &access).await.map_err(|error| match error.kind() {
@@ -190,9 +204,11 @@ async fn over_http(mut config: Config, address: SocketAddr, options: http::Optio
             error.kind(),
             format!("{address} is taken by another program; choose another with --http"),
         ),
+        _ if error.raw_os_error().is_some() => about(format!("--http {address}"))(error),
         _ => error,
     })?;
-    let url = format!("http://{}", listener.local_addr()?);
+    let at = listener.local_addr()?;
+    let url = format!("http://{at}");
     config.http.public_url.get_or_insert_with(|| url.clone());
     if config.reach_over_http() {
         tracing::warn!(
@@ -200,7 +216,11 @@ async fn over_http(mut config: Config, address: SocketAddr, options: http::Optio
              X-MiniMax-Api-Key"
         );
     }
-    tracing::info!("MCP at {url}/mcp");
+    if io::stderr().is_terminal() {
+        write!(io::stderr(), "{}", greeting::greeting(&config, &access, &url))?;
+    } else {
+        tracing::info!("MCP at {url}/mcp");
+    }
     http::serve(tools::server(config), listener, access, options).await;
     Ok(())
 }
@@ -229,4 +249,24 @@ pub fn settings_help() -> String {
         format!("  {}\n      {}. Default: {}\n", setting.name, plain(setting.meaning), plain(setting.default))
     });
     format!("Settings, from the environment:\n{}", rows.collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_without_its_machine_is_completed_in_the_error() {
+        for (text, named) in
+            [(":9000", "127.0.0.1:9000"), ("9000", "127.0.0.1:9000"), ("abc", "127.0.0.1:8765")]
+        {
+            let said = address(text).unwrap_err();
+            assert!(said.contains(named), "{text}: {said}");
+        }
+        assert_eq!(address("localhost:9000"), address("127.0.0.1:9000"));
+        for text in ["abc", "-1", "65536", ""] {
+            assert!(port(text).unwrap_err().contains("0 to 65535"), "{text}");
+        }
+        assert_eq!(port("0"), Ok(0));
+    }
 }

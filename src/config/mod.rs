@@ -12,6 +12,7 @@ mod keys;
 mod oauth;
 mod reader;
 mod settings;
+mod start_folder;
 mod telemetry;
 mod tokens;
 mod uploads;
@@ -202,8 +203,10 @@ pub struct Config {
     pub loopback: bool,
     /// The folder for results.
     pub base_path: PathBuf,
-    /// More folders that tools may read and write.
+    /// More folders that tools may read and write. Relative ones do not count before [`Self::start_in`].
     pub allowed_dirs: Vec<PathBuf>,
+    /// The folder in which the server was started, if it is known.
+    pub start_dir: Option<PathBuf>,
     /// The user's home folder, for `~` and the media folders.
     pub home: PathBuf,
     /// Results as files and links, or as links alone.
@@ -272,6 +275,7 @@ impl Config {
             loopback,
             base_path: reader.folder("MINIMAX_MCP_BASE_PATH", &places.home, results),
             allowed_dirs: reader.dirs(&places.home),
+            start_dir: None,
             home: places.home.clone(),
             mode: reader.mode(),
             read_only: reader.flag("MINIMAX_READ_ONLY"),
@@ -321,6 +325,11 @@ impl Config {
         ];
         self.problems.retain(|problem| !about_the_host.contains(&problem.name));
         self
+    }
+
+    /// Whether the API is the sandbox inside this program.
+    pub fn is_sandbox(&self) -> bool {
+        self.account == "sandbox"
     }
 
     /// True if requests keep MiniMax's documented rate limits. By default an API on this machine has none.

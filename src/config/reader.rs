@@ -203,15 +203,12 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         Some(path)
     }
 
-    pub(super) fn dirs(&mut self, home: &Path) -> Vec<PathBuf> {
-        let Some(value) = self.get("MINIMAX_ALLOWED_DIRS") else { return Vec::new() };
-        let split = std::env::split_paths(&value).map(|path| expand(&path.to_string_lossy(), home));
-        let (good, bad): (Vec<_>, Vec<_>) = split.partition(|path| path.is_absolute());
-        if let Some(first) = bad.first() {
-            let problem = format!("names `{}`; each folder is absolute or starts with `~/`", first.display());
-            self.problem("MINIMAX_ALLOWED_DIRS", problem);
-        }
-        good
+    /// The folders as written, except for `~/`. Relative ones are resolved when it is known where the server was started.
+    pub(super) fn dirs(&self, home: &Path) -> Vec<PathBuf> {
+        let value = (self.lookup)("MINIMAX_ALLOWED_DIRS").unwrap_or_default();
+        let split =
+            std::env::split_paths(value.trim()).map(|path| expand(path.to_string_lossy().trim(), home));
+        split.filter(|path| !path.as_os_str().is_empty()).collect()
     }
 }
 

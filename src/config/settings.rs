@@ -61,7 +61,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "MINIMAX_ALLOWED_DIRS",
         default: "none",
-        meaning: "More folders that tools may read inputs from and save results in, separated as in PATH. The base folder and the media folders of the home folder are always allowed",
+        meaning: "More folders that tools may read inputs from and save results in, separated as in PATH. `.` is the folder in which the server was started. Always allowed are the base folder, the media folders of the home folder and, over stdio, the folders that the client has open (its roots)",
     },
     Setting {
         name: "MINIMAX_TOOLSETS",
@@ -115,8 +115,8 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "MINIMAX_VOICE_ID",
-        default: "`female-shaonv`",
-        meaning: "The voice for calls that name none",
+        default: "by the text",
+        meaning: "The voice for calls that name none. Without it, a voice that speaks the language of the text",
     },
     Setting {
         name: "MINIMAX_POLL_SECONDS",

@@ -30,7 +30,7 @@ pub struct TokenRow {
 
 impl Toolset {
     /// Adds `jobs` if one of the toolsets starts jobs. Without it a caller could not ask for their results.
-    pub(super) fn with_jobs(mut groups: Vec<Self>) -> Vec<Self> {
+    pub fn with_jobs(mut groups: Vec<Self>) -> Vec<Self> {
         if groups.iter().any(|group| Self::STARTS_JOBS.contains(group)) && !groups.contains(&Self::Jobs) {
             groups.push(Self::Jobs);
         }

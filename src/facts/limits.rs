@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::Facts;
+use super::{Facts, names};
 
 /// The limit of one rate-limit group. Limits differ between accounts. These are the usual ones; the adaptive limiter
 /// learns the rest from refusals.
@@ -58,7 +58,7 @@ impl Facts {
 
     /// The group of a text model: that of the longest matching prefix.
     pub fn text_group(&self, model: &str) -> &str {
-        let family = self.text_limits.iter().filter(|row| model.starts_with(&row.prefix));
+        let family = self.text_limits.iter().filter(|row| names::begins(model, &row.prefix));
         family.max_by_key(|row| row.prefix.len()).map_or("text", |row| row.group.as_str())
     }
 }
@@ -72,6 +72,7 @@ mod tests {
         assert_eq!(facts().text_group("MiniMax-M3.1-Flash"), "text M3.1");
         assert_eq!(facts().text_group("MiniMax-M3"), "text M3");
         assert_eq!(facts().text_group("MiniMax-M2.7-highspeed"), "text M2");
+        assert_eq!(facts().text_group("minimax-m2.1"), "text M2");
         assert_eq!(facts().text_group("abab-7"), "text");
     }
 

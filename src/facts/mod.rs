@@ -6,6 +6,7 @@
 
 mod limits;
 mod music;
+mod names;
 mod offer;
 mod overlay;
 mod plan;
@@ -22,7 +23,8 @@ use serde::Deserialize;
 pub use limits::Limit;
 use limits::TextLimit;
 pub use music::{Closing, MusicModel};
-pub use offer::{Offer, OtherModel, Rule, Upload, Vision, offer};
+pub use names::ModelKind;
+pub use offer::{Offer, Rule, Upload, Vision, offer};
 pub use plan::{Plan, PlanRefusal, plan};
 use text::Text;
 pub use text::{TextModel, TextProtocol, Thinking, TokenPrice};
@@ -37,6 +39,7 @@ pub struct Facts {
     pub as_of: String,
     /// Short names of models, with the ids that MiniMax expects.
     aliases: BTreeMap<String, String>,
+    default_models: DefaultModels,
     codes: Vec<Code>,
     http: Vec<HttpStatus>,
     limits: Vec<Limit>,
@@ -56,6 +59,13 @@ pub struct Facts {
     templates: Vec<Template>,
     context_ir: ContextIr,
     regeneration: Regeneration,
+}
+
+/// The models of calls that name none. Those of videos depend on the mode, and text and music have defaults of their own.
+#[derive(Debug, Default, Deserialize)]
+struct DefaultModels {
+    image: String,
+    speech: String,
 }
 
 /// The kind of failure that a code stands for. It decides who must act.
@@ -144,6 +154,9 @@ pub struct SpeechModel {
     /// Values of `language_boost` that the model does not accept.
     #[serde(default)]
     pub not_languages: Vec<String>,
+    /// What a caller should know about the model.
+    #[serde(default)]
+    pub note: Option<String>,
     /// The price of a million billed characters.
     #[serde(default)]
     pub per_million: Price,
@@ -305,14 +318,6 @@ pub fn facts() -> &'static Facts {
 }
 
 impl Facts {
-    /// The id that MiniMax expects. Removes a `minimax/` prefix and replaces a short name. Any other name stays
-    /// unchanged.
-    pub fn canonical(&self, name: &str) -> String {
-        let name = name.trim();
-        let bare = name.strip_prefix("minimax/").unwrap_or(name);
-        self.aliases.get(&bare.to_lowercase()).cloned().unwrap_or_else(|| bare.to_owned())
-    }
-
     /// The row of a `base_resp` code.
     pub fn code(&self, code: i64) -> Option<&Code> {
         self.codes.iter().find(|row| row.code == code)
@@ -331,17 +336,17 @@ impl Facts {
 
     /// An image model by id.
     pub fn image(&self, model: &str) -> Option<&ImageModel> {
-        self.image.iter().find(|row| row.model == model)
+        self.image.iter().find(|row| row.model.eq_ignore_ascii_case(model))
     }
 
     /// A speech model by id.
     pub fn speech(&self, model: &str) -> Option<&SpeechModel> {
-        self.speech.iter().find(|row| row.model == model)
+        self.speech.iter().find(|row| row.model.eq_ignore_ascii_case(model))
     }
 
     /// A video model by id.
     pub fn video(&self, model: &str) -> Option<&VideoModel> {
-        self.video.iter().find(|row| row.model == model)
+        self.video.iter().find(|row| row.model.eq_ignore_ascii_case(model))
     }
 
     /// Every row of the image table.
@@ -376,8 +381,18 @@ impl Facts {
 
     /// The API to use for a model that is not in the table.
     pub fn protocol_of_unknown(&self, model: &str) -> Protocol {
-        let family = self.unknown_video.iter().find(|family| model.starts_with(&family.prefix));
+        let family = self.unknown_video.iter().find(|family| names::begins(model, &family.prefix));
         family.map_or(Protocol::V1, |family| family.protocol)
+    }
+
+    /// The default image model.
+    pub fn image_default(&self) -> &str {
+        &self.default_models.image
+    }
+
+    /// The default speech model.
+    pub fn speech_default(&self) -> &str {
+        &self.default_models.speech
     }
 
     /// The default model of a mode.
@@ -396,6 +411,9 @@ mod tests {
         for (mode, model) in &facts.video_by_mode {
             assert!(facts.video(model).unwrap().modes.contains_key(mode), "{model}");
         }
+        assert!(
+            facts.image(facts.image_default()).is_some() && facts.speech(facts.speech_default()).is_some()
+        );
         assert!(facts.codes().iter().any(|row| row.code == 1002 && row.class == Class::Rate));
     }
 
@@ -406,13 +424,11 @@ mod tests {
         assert_eq!(h3.price("768P", 5, 7, "USD"), Some(0.48));
         let hailuo = facts().video("MiniMax-Hailuo-2.3").unwrap();
         assert_eq!(hailuo.price("768P", 6, 1, "USD"), Some(0.28));
+        let max = facts().video("MiniMax-H3-Max").unwrap();
+        assert_eq!(max.price("480P", 10, 0, "USD"), Some(0.5));
+        assert_eq!(max.price("768P", 5, 2, "USD"), Some(0.4));
+        assert_eq!(max.price("768P", 5, 4, "USD"), Some(0.548));
+        assert_eq!(max.price("768P", 5, 4, "CNY"), None, "the price of more images is known in USD alone");
         assert_eq!(facts().video("MiniMax-H3-Lite").unwrap().price("768P", 5, 0, "USD"), None);
-    }
-
-    #[test]
-    fn names_as_people_write_them_become_ids() {
-        assert_eq!(facts().canonical("h3"), "MiniMax-H3");
-        assert_eq!(facts().canonical("minimax/MiniMax-M3"), "MiniMax-M3");
-        assert_eq!(facts().canonical("MiniMax-H9-Ultra"), "MiniMax-H9-Ultra");
     }
 }

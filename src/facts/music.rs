@@ -19,7 +19,7 @@ pub struct MusicModel {
     pub prompt: (usize, usize),
     /// The least and the greatest number of characters of `lyrics`.
     pub lyrics: (usize, usize),
-    /// MiniMax has withdrawn the model, but may still serve it.
+    /// MiniMax has withdrawn the model.
     #[serde(default)]
     pub stopped: bool,
     /// The price of a piece of up to five minutes.
@@ -40,7 +40,12 @@ pub struct Closing {
 impl Facts {
     /// A music model by id.
     pub fn music(&self, model: &str) -> Option<&MusicModel> {
-        self.music.iter().find(|row| row.model == model)
+        self.music.iter().find(|row| row.model.eq_ignore_ascii_case(model))
+    }
+
+    /// Every row of the music table.
+    pub fn music_rows(&self) -> &[MusicModel] {
+        &self.music
     }
 
     /// The ids of the cover models, or of the song models, that MiniMax still offers.

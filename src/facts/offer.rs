@@ -1,4 +1,4 @@
-//! Facts besides the models: upload limits, prices of single calls, and short entries for other models.
+//! Facts besides the models: upload limits and prices of single calls.
 
 use std::sync::OnceLock;
 
@@ -15,7 +15,6 @@ pub struct Offer {
     /// The codes that mean that the key has no plan, or a plan that does not cover the call.
     pub no_plan: Vec<i64>,
     uploads: Vec<Upload>,
-    other_models: Vec<OtherModel>,
 }
 
 /// The price of one call of a tool.
@@ -26,15 +25,11 @@ struct Call {
     each: Price,
 }
 
-/// A chat model that accepts images, with its price per million tokens.
+/// A chat model that accepts images. Its price is in the table of text models.
 #[derive(Debug, Default, Deserialize)]
 #[expect(missing_docs, reason = "the columns of a table")]
 pub struct Vision {
     pub model: String,
-    #[serde(default)]
-    pub input: Price,
-    #[serde(default)]
-    pub output: Price,
 }
 
 /// The rules for uploads with one purpose (File Management > upload).
@@ -74,21 +69,6 @@ fn kept<'de, D: Deserializer<'de>>(deserializer: D) -> Result<&'static [&'static
     Ok(leaked.leak())
 }
 
-/// A model for which only the essentials are listed, in words.
-#[derive(Debug, Deserialize)]
-#[expect(missing_docs, reason = "the columns of a table")]
-pub struct OtherModel {
-    pub model: String,
-    pub kind: String,
-    pub legal: Vec<String>,
-    #[serde(default)]
-    pub unit: String,
-    #[serde(rename = "in", default)]
-    pub price: Price,
-    #[serde(default)]
-    pub out: Price,
-}
-
 /// The tables of `offer.json`, with the user's overlay.
 pub fn offer() -> &'static Offer {
     static OFFER: OnceLock<Offer> = OnceLock::new();
@@ -109,11 +89,6 @@ impl Offer {
     /// The rules of one purpose.
     pub fn purpose(&self, word: &str) -> Option<&Upload> {
         self.uploads.iter().find(|row| row.purpose == word)
-    }
-
-    /// Models that have no table of their own.
-    pub fn models(&self) -> &[OtherModel] {
-        &self.other_models
     }
 }
 

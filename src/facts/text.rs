@@ -216,7 +216,7 @@ fn tables() -> &'static Text {
 impl Facts {
     /// A text model by id.
     pub fn text(&self, model: &str) -> Option<&'static TextModel> {
-        tables().models.iter().find(|row| row.model == model)
+        tables().models.iter().find(|row| row.model.eq_ignore_ascii_case(model))
     }
 
     /// Every known text model.

@@ -1,5 +1,6 @@
 //! The system voices and their languages, which `get_voice` does not return and which can be listed without a key.
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use serde::Deserialize;
@@ -12,6 +13,9 @@ pub struct Voices {
     /// The day on which the table was read, `YYYY-MM-DD`.
     pub as_of: String,
     languages: Vec<Language>,
+    /// The voice of each language, by code, for a text whose caller names none.
+    #[serde(default)]
+    default_voices: BTreeMap<String, String>,
     /// The system voices, by language, in MiniMax's order.
     pub system: Vec<SystemVoice>,
 }
@@ -42,12 +46,19 @@ pub struct SystemVoice {
 /// Prices of cloned and designed voices (price page > Audio).
 #[derive(Debug, Default, Deserialize)]
 pub struct VoicePrices {
+    /// MiniMax deletes a voice that was not used within this many days.
+    #[serde(default = "a_week")]
+    pub unused_days: u32,
     /// The price of a cloned voice, charged on its first use.
     pub clone_first_use: Price,
     /// The price of a designed voice, charged on its first use.
     pub design_first_use: Price,
     /// The price of a million characters of a designed voice's preview.
     pub preview_per_million: Price,
+}
+
+fn a_week() -> u32 {
+    7
 }
 
 /// A speech-to-text model (Speech to text).
@@ -86,6 +97,11 @@ impl Voices {
         self.system.iter().find(|voice| voice.id == id)
     }
 
+    /// The default voice of a language, by its code.
+    pub fn default_for(&self, code: &str) -> Option<&str> {
+        self.default_voices.get(code).map(String::as_str)
+    }
+
     /// A language by name or code, in any case.
     pub fn language(&self, word: &str) -> Option<&Language> {
         self.languages.iter().find(|language| language.is(word.trim()))
@@ -120,6 +136,10 @@ mod tests {
             assert!(ids.insert(&voice.id), "{} is there twice", voice.id);
         }
         assert_eq!(table.system.len(), 372);
+        for language in table.system.iter().map(|voice| &voice.language) {
+            let default = table.default_for(language).and_then(|id| table.get(id)).unwrap();
+            assert_eq!(&default.language, language);
+        }
     }
 
     #[test]

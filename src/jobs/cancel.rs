@@ -1,95 +1,153 @@
-//! Giving a job up.
+//! Cancelling jobs.
 
-use super::{Jobs, StoreError, paid};
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::handle::Jobs;
+use super::order::task::poll;
 use crate::api::Progress;
+use crate::api::rate_limit::READ_LIMIT;
 use crate::clock::now;
-use crate::store::{Job, Route, Seen, State, Task};
+use crate::store::{Job, Route, Seen, State, StoreError, Task};
 
-/// Why a job could not be cancelled, or how it was.
+/// How long a call waits for an order that is on its way, before it answers that the job will be cancelled.
+const MOMENT: Duration = Duration::from_secs(3);
+
+/// What became of a request to cancel a job.
 #[derive(Debug)]
 pub enum Cancel {
-    /// It is no longer watched; the job says whether MiniMax stopped too.
+    /// It is no longer polled; the job says whether MiniMax stopped too.
     Cancelled(Box<Job>),
     /// It had ended before.
     Over(Box<Job>),
-    /// It cannot be stopped any more: the request or the result is on its way, or nobody knows where.
+    /// It cannot be stopped: the request or the result is on its way, or its state is unknown.
     OnItsWay(Box<Job>),
-    /// MiniMax has finished it; the result is fetched.
+    /// Its request is on its way. It is cancelled as soon as MiniMax has given it a task id.
+    Requested(Box<Job>),
+    /// MiniMax has finished it; the result is being downloaded.
     Finished(Box<Job>),
 }
 
-/// What MiniMax does with a task that is to be cancelled.
+/// What MiniMax does with the task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Upstream {
+pub(super) enum Upstream {
     GoesOn,
     Finished,
     Cancelled,
 }
 
-impl Jobs {
-    /// Stops watching a job, and cancels it at MiniMax where that exists: a V2 task that is still queued.
-    pub async fn cancel(&self, principal: &str, id: &str) -> Result<Option<Cancel>, StoreError> {
-        let Some(job) = self.get(principal, id).await? else { return Ok(None) };
-        let at_minimax = match self.cancel_upstream(&job).await {
-            Upstream::Finished => {
-                self.wake(id);
-                return Ok(Some(Cancel::Finished(Box::new(job))));
-            }
-            Upstream::Cancelled => true,
-            Upstream::GoesOn => false,
-        };
-        for _ in 0..10 {
-            let Some(mut job) = self.get(principal, id).await? else { return Ok(None) };
-            let before = job.state.clone();
-            if let State::Cancelled { at_minimax: true, .. } = before {
-                return Ok(Some(Cancel::Cancelled(Box::new(job))));
-            }
-            job.state = job.state.after(Seen::Cancelled { at_minimax });
-            if job.state == before {
-                let job = Box::new(job);
-                return Ok(Some(if before.is_over() && before.status() != "unknown" {
-                    Cancel::Over(job)
-                } else {
-                    Cancel::OnItsWay(job)
-                }));
-            }
-            job.updated_at = now();
-            if self.store().await?.replace(&job, &before).await? {
-                self.wake(id);
-                return Ok(Some(Cancel::Cancelled(Box::new(job))));
-            }
+/// Stops polling a job, and cancels it at MiniMax where that is possible: a V2 task that is still queued.
+pub async fn cancel(jobs: &Jobs, principal: &str, id: &str) -> Result<Option<Cancel>, StoreError> {
+    let Some(job) = jobs.get(principal, id).await? else { return Ok(None) };
+    let at_minimax = match cancel_upstream(jobs, &job).await {
+        Upstream::Finished => {
+            jobs.shared.registry.wake(id);
+            return Ok(Some(Cancel::Finished(Box::new(job))));
         }
-        // Ten changes between reading and writing: it is about to end by itself.
-        Ok(self.get(principal, id).await?.map(|job| Cancel::OnItsWay(Box::new(job))))
+        Upstream::Cancelled => true,
+        Upstream::GoesOn => false,
+    };
+    for _ in 0..10 {
+        let Some(mut job) = jobs.get(principal, id).await? else { return Ok(None) };
+        let before = job.state.clone();
+        if let State::Submitting { sent: true, .. } = before {
+            if jobs.store().await?.request_cancel(id).await? {
+                return requested(jobs, principal, id).await;
+            }
+            continue;
+        }
+        if let State::Cancelled { at_minimax: true, .. } = before {
+            return Ok(Some(Cancel::Cancelled(Box::new(job))));
+        }
+        job.state = job.state.after(Seen::Cancelled { at_minimax });
+        if job.state == before {
+            let job = Box::new(job);
+            return Ok(Some(if before.is_over() && before.status() != "unknown" {
+                Cancel::Over(job)
+            } else {
+                Cancel::OnItsWay(job)
+            }));
+        }
+        job.updated_at = now();
+        if jobs.store().await?.replace(&job, &before).await? {
+            jobs.shared.registry.wake(id);
+            return Ok(Some(Cancel::Cancelled(Box::new(job))));
+        }
     }
+    // Ten changes between reading and writing: it is about to end by itself.
+    Ok(jobs.get(principal, id).await?.map(|job| Cancel::OnItsWay(Box::new(job))))
+}
 
-    /// Looks before it deletes: deleting a finished V2 task would throw away what was paid for.
-    async fn cancel_upstream(&self, job: &Job) -> Upstream {
-        let (State::Running { task, .. } | State::Unknown { task: Some(task), .. }) = &job.state else {
-            return Upstream::GoesOn;
-        };
-        let Some(jobs) = self.with_key_of(job).filter(|_| task.route == Route::VideoV2) else {
-            return Upstream::GoesOn;
-        };
-        match jobs.look_once(task).await {
-            Some(Upstream::GoesOn) => {}
-            Some(known) => return known,
-            None => return Upstream::GoesOn,
+/// Cancels a job whose request has not left. `None` if it has.
+pub async fn withdraw(jobs: &Jobs, job: &Job) -> Result<Option<Job>, StoreError> {
+    loop {
+        let Some(mut job) = jobs.get(&job.principal, &job.id).await? else { return Ok(None) };
+        let before = job.state.clone();
+        if !matches!(before, State::Submitting { sent: false, .. }) {
+            return Ok(None);
         }
-        if let Err(error) = jobs.api().cancel_video_v2(&task.id).await {
-            tracing::info!(job = job.id, %error, "MiniMax did not say that it cancelled");
-            return jobs.look_once(task).await.unwrap_or(Upstream::GoesOn);
+        job.state = job.state.after(Seen::Cancelled { at_minimax: false });
+        job.updated_at = now();
+        if jobs.store().await?.replace(&job, &before).await? {
+            jobs.shared.registry.wake(&job.id);
+            return Ok(Some(job));
         }
-        Upstream::Cancelled
     }
+}
 
-    /// `GoesOn` for a task that is queued and may be cancelled; `None` for one that cannot be.
-    async fn look_once(&self, task: &Task) -> Option<Upstream> {
-        match paid::look(self.api(), task).await {
-            Ok(Progress::Ready(_)) => Some(Upstream::Finished),
-            Ok(Progress::Cancelled) => Some(Upstream::Cancelled),
-            Ok(Progress::Pending(word)) if word.eq_ignore_ascii_case("queued") => Some(Upstream::GoesOn),
-            _ => None,
+/// Gives MiniMax a moment to take the order, so that the answer can say what became of the job.
+async fn requested(jobs: &Jobs, principal: &str, id: &str) -> Result<Option<Cancel>, StoreError> {
+    let is_pending = |job: &Job| {
+        matches!(job.state, State::Submitting { .. }) || (job.cancel_requested && !job.state.is_over())
+    };
+    let Some(job) = jobs.get(principal, id).await? else { return Ok(None) };
+    let mut watch = jobs.channel(job);
+    // The channel of a job that another process works on ends early; its record says the rest.
+    let _ = timeout(MOMENT, watch.wait_for(|job| !is_pending(job))).await;
+    let Some(mut job) = jobs.get(principal, id).await? else { return Ok(None) };
+    Ok(Some(match job.state {
+        State::Cancelled { .. } => Cancel::Cancelled(Box::new(job)),
+        State::Submitting { .. } | State::Running { .. } => {
+            job.cancel_requested = true;
+            Cancel::Requested(Box::new(job))
         }
+        State::Fetching { .. } => Cancel::Finished(Box::new(job)),
+        _ => Cancel::Over(Box::new(job)),
+    }))
+}
+
+/// Cancels the task at MiniMax, if that is possible. The task goes on if MiniMax does not answer.
+pub(super) async fn cancel_upstream(jobs: &Jobs, job: &Job) -> Upstream {
+    timeout(READ_LIMIT, poll_and_delete(jobs, job)).await.unwrap_or(Upstream::GoesOn)
+}
+
+/// Polls before it deletes: deleting a finished V2 task would throw away what was paid for.
+async fn poll_and_delete(jobs: &Jobs, job: &Job) -> Upstream {
+    let (State::Running { task, .. } | State::Unknown { task: Some(task), .. }) = &job.state else {
+        return Upstream::GoesOn;
+    };
+    let Some(jobs) = jobs.with_key_of(job).filter(|_| task.route == Route::VideoV2) else {
+        return Upstream::GoesOn;
+    };
+    match poll_once(&jobs, task).await {
+        Some(Upstream::GoesOn) => {}
+        Some(known) => return known,
+        None => return Upstream::GoesOn,
+    }
+    if let Err(error) = jobs.api().cancel_video_v2(&task.id).await {
+        tracing::info!(job = job.id, %error, "MiniMax did not say that it cancelled");
+        return poll_once(&jobs, task).await.unwrap_or(Upstream::GoesOn);
+    }
+    Upstream::Cancelled
+}
+
+/// `GoesOn` for a task that is queued and may be cancelled; `None` for one that cannot be.
+async fn poll_once(jobs: &Jobs, task: &Task) -> Option<Upstream> {
+    match poll(jobs.api(), task).await {
+        Ok(Progress::Ready(_)) => Some(Upstream::Finished),
+        Ok(Progress::Cancelled) => Some(Upstream::Cancelled),
+        Ok(Progress::Pending(word)) if word.eq_ignore_ascii_case("queued") => Some(Upstream::GoesOn),
+        _ => None,
     }
 }

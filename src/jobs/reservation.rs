@@ -1,65 +1,11 @@
-//! Money set aside: whether there is enough, for what it was, and how a request that is no job ends.
+//! Reservations for requests that are no job.
 
+use super::handle::Jobs;
 use super::spool_retry::PROMPTLY;
-use super::{Jobs, random_id};
 use crate::store::spool::Update;
-use crate::store::{NotBought, Purchase, PurchaseState, Spending, Spent, Store, StoreError, millionths};
+use crate::store::{NotBought, Purchase, PurchaseState, millionths, random_id};
 
-impl Jobs {
-    /// Whether a purchase of `estimate` millionths would be allowed now. To be asked before anything is uploaded
-    /// for it; what counts is asked once more when the money is set aside.
-    pub async fn afford(
-        &self,
-        principal: &str,
-        allowance: Option<i64>,
-        estimate: Option<i64>,
-        currency: &str,
-    ) -> Result<(), NotBought> {
-        let settings = &self.shared.settings;
-        let limits = settings.limits.with(allowance);
-        if limits.is_empty() {
-            return Ok(());
-        }
-        let store = self.store().await?;
-        let allowed = store.afford(&self.account.name, principal, currency, estimate, &limits).await?;
-        allowed.map_err(NotBought::Denied)
-    }
-
-    /// Sets money aside for a request that is no job. On disk when it returns, so the request may leave.
-    pub async fn reserve(&self, purchase: Purchase) -> Result<Reservation, NotBought> {
-        let settings = &self.shared.settings;
-        let store = self.store().await?;
-        let id = random_id("call");
-        let reserved = store.reserve(&id, &self.account.name, &purchase, &settings.limits).await?;
-        reserved.map_err(NotBought::Denied)?;
-        Ok(Reservation { jobs: self.clone(), id })
-    }
-
-    /// What the account has spent, by currency, `currency` first. Makes no records where there are none.
-    pub async fn spending(&self, currency: &str) -> Result<Vec<Spending>, StoreError> {
-        let settings = &self.shared.settings;
-        let nothing = |currency: &str| Spending {
-            currency: currency.to_owned(),
-            day: Spent::default(),
-            process: Spent::default(),
-        };
-        if !settings.data_dir.join(Store::FILE).exists() {
-            return Ok(vec![nothing(currency)]);
-        }
-        self.store().await?.spending(&self.account.name, currency).await
-    }
-
-    /// What a principal has spent in 24 hours. Makes no records where there are none.
-    pub async fn spent_by(&self, principal: &str, currency: &str) -> Result<Spent, StoreError> {
-        let settings = &self.shared.settings;
-        if !settings.data_dir.join(Store::FILE).exists() {
-            return Ok(Spent::default());
-        }
-        self.store().await?.spent_by(&self.account.name, principal, currency).await
-    }
-}
-
-/// Money set aside for a request that is no job. One that is dropped stays set aside: the request may have left.
+/// Money set aside for a request that is no job. It stays set aside if this is dropped: the request may have left.
 #[derive(Debug)]
 #[must_use]
 pub struct Reservation {
@@ -68,7 +14,16 @@ pub struct Reservation {
 }
 
 impl Reservation {
-    /// MiniMax took the request and counted `actual`; where it did not say, the estimate stands.
+    /// Sets money aside. The row is on disk when this returns, so the request may leave.
+    pub async fn new(jobs: &Jobs, purchase: Purchase) -> Result<Self, NotBought> {
+        let (store, id) = (jobs.store().await?, random_id("call"));
+        let limits = &jobs.shared.settings.limits;
+        let reserved = store.reserve(&id, &jobs.tenant.name, &purchase, limits).await?;
+        reserved.map_err(NotBought::Denied)?;
+        Ok(Self { jobs: jobs.clone(), id })
+    }
+
+    /// MiniMax took the request and billed `actual`; without it, the estimate stands.
     pub async fn settle(self, actual: Option<f64>) {
         self.end(PurchaseState::Settled, actual.and_then(millionths)).await;
     }
@@ -78,16 +33,16 @@ impl Reservation {
         self.end(PurchaseState::Released, None).await;
     }
 
-    /// Nobody knows whether MiniMax took it.
-    pub async fn doubt(self) {
+    /// MiniMax may have taken the request.
+    pub async fn mark_unknown(self) {
         self.end(PurchaseState::Unknown, None).await;
     }
 
-    /// Until it can be written the money stays set aside, which is the safe side.
+    /// Until it is written, the money stays set aside.
     async fn end(self, state: PurchaseState, actual: Option<i64>) {
         let Self { jobs, id } = self;
         let tracker = jobs.shared.tracker.clone();
-        // A caller that goes away in this very moment does not keep the end from being written.
+        // In a task of its own, so that a caller who leaves cannot keep it from being written.
         let written = tracker.spawn(async move {
             let writing = async {
                 let store = jobs.store().await?;
@@ -104,9 +59,9 @@ impl Reservation {
                 trouble,
                 "the end of a purchase was not written; it will be"
             );
-            jobs.owe(Update::Purchase { purchase: id, state, actual }).await;
+            jobs.shared.spool.keep(Update::Purchase { purchase: id, state, actual }).await;
         });
-        // A panic has its own words in the log.
+        // A panic is logged elsewhere.
         let _ = written.await;
     }
 }

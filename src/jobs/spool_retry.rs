@@ -1,114 +1,118 @@
-//! What could not be written to the records: kept in a file beside them at once, and written as soon as they can be.
+//! Updates that the store could not take. They are kept in a spool file at once, and a background task retries them.
 //!
-//! What MiniMax has taken is paid for, and its name must not live in the memory of one process alone. While the
-//! records are locked or their disk is full, a line for each job or purchase stands in the [`spool`]. This process goes
-//! on trying; if it dies, the next one reads the file.
+//! An order that MiniMax has taken is paid for, so its task id must not exist in memory alone. While the database is
+//! locked or the disk is full, the [`spool`] has a line for each job or purchase. If this process dies, the next one
+//! reads the file.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-use super::{Jobs, random_id};
+use super::registry::Registry;
 use crate::clock::now;
+use crate::media::Roots;
 use crate::store::spool::{self, Entry, Update};
-use crate::store::{Job, Store, StoreError};
+use crate::store::{Job, Store, StoreError, random_id};
 
-/// A record that is not written so soon gets its line in the file meanwhile.
+/// After this time an update that is not written yet gets its line in the spool.
 pub(super) const PROMPTLY: Duration = Duration::from_secs(1);
 
-/// How long to wait before the records are tried again, at first and at most.
+/// The first and the longest pause between retries.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
-/// What this process could not write.
-#[derive(Debug, Default)]
-pub(super) struct Unwritten {
-    desk: Mutex<Desk>,
-    /// Where the file is, if there is one. Held while it is written.
-    file: tokio::sync::Mutex<Option<PathBuf>>,
-    /// Files of others with lines that are not for these records. Each is spoken of once.
-    left: Mutex<HashSet<PathBuf>>,
+/// What this process could not write, and what it needs to retry.
+#[derive(Debug)]
+pub(super) struct SpoolRetry {
+    pub(super) data_dir: PathBuf,
+    pub(super) base_path: PathBuf,
+    pub(super) roots: Roots,
+    pub(super) registry: Arc<Registry>,
+    pub(super) store: Arc<OnceCell<Arc<Store>>>,
+    pub(super) tracker: TaskTracker,
+    pub(super) stop: CancellationToken,
+    pub(super) pending: Mutex<Pending>,
+    /// The path of the spool file, if there is one. Locked while it is written.
+    pub(super) file: tokio::sync::Mutex<Option<PathBuf>>,
+    /// Spool files with lines that do not belong to this database. Each is logged once.
+    pub(super) left: Mutex<HashSet<PathBuf>>,
 }
 
 #[derive(Debug, Default)]
-struct Desk {
-    notes: BTreeMap<String, Entry>,
-    /// A task of this process tries to write them.
-    is_tended: bool,
+pub(super) struct Pending {
+    entries: BTreeMap<String, Entry>,
+    /// A task of this process retries them.
+    is_retried: bool,
 }
 
-impl Unwritten {
-    fn desk(&self) -> MutexGuard<'_, Desk> {
-        // Notes are still notes after a panic elsewhere.
-        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+impl SpoolRetry {
+    fn pending(&self) -> MutexGuard<'_, Pending> {
+        // The entries stay usable after a panic elsewhere.
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a file was left aside before.
+    /// Whether a file was set aside before.
     fn is_left(&self, path: &Path) -> bool {
         self.left.lock().unwrap_or_else(PoisonError::into_inner).contains(path)
     }
 
-    /// Leaves a file aside. Tells whether that is new.
-    fn leave(&self, path: PathBuf) -> bool {
-        self.left.lock().unwrap_or_else(PoisonError::into_inner).insert(path)
-    }
-}
-
-impl Jobs {
-    /// Keeps what could not be written, and goes on trying.
-    pub(super) async fn owe(&self, what: Update) {
-        let tend = {
-            let mut desk = self.shared.unwritten.desk();
-            desk.notes.insert(what.id().to_owned(), Entry { when: now(), what });
-            !std::mem::replace(&mut desk.is_tended, true)
+    /// Keeps an update that could not be written, and retries it.
+    pub(super) async fn keep(self: &Arc<Self>, what: Update) {
+        let starts = {
+            let mut pending = self.pending();
+            pending.entries.insert(what.id().to_owned(), Entry { when: now(), what });
+            !std::mem::replace(&mut pending.is_retried, true)
         };
         self.keep_file().await;
-        if tend {
-            self.shared.tracker.spawn(self.clone().tend_unwritten());
+        if starts {
+            self.tracker.spawn(Arc::clone(self).retry());
         }
     }
 
-    /// The records have it.
-    pub(super) async fn no_longer_owed(&self, id: &str) {
-        let known = self.shared.unwritten.desk().notes.remove(id).is_some();
+    /// The database has the update.
+    pub(super) async fn written(&self, id: &str) {
+        let known = self.pending().entries.remove(id).is_some();
         if known {
             self.keep_file().await;
         }
     }
 
-    /// Whether this process knows more of a job than its record.
-    pub(super) fn has_news(&self, id: &str) -> bool {
-        self.shared.unwritten.desk().notes.contains_key(id)
+    /// Whether this process knows more about a job than its record.
+    pub(super) fn has(&self, id: &str) -> bool {
+        self.pending().entries.contains_key(id)
     }
 
     /// The job as this process knows it.
-    pub(super) fn with_news(&self, mut job: Job) -> Job {
-        if let Some(note) = self.shared.unwritten.desk().notes.get(&job.id) {
-            note.amend(&mut job);
+    pub(super) fn amend(&self, mut job: Job) -> Job {
+        if let Some(entry) = self.pending().entries.get(&job.id) {
+            entry.amend(&mut job);
         }
         job
     }
 
-    /// Writes what is known of one job, if that is more than its record says.
-    pub(super) async fn write_note_of(&self, store: &Store, id: &str) -> Result<(), StoreError> {
-        let note = self.shared.unwritten.desk().notes.get(id).cloned();
-        match note {
-            Some(note) => store.join(&note).await.map(drop),
+    /// Writes the pending update of one job.
+    pub(super) async fn write_one(&self, store: &Store, id: &str) -> Result<(), StoreError> {
+        let entry = self.pending().entries.get(id).cloned();
+        match entry {
+            Some(entry) => store.join(&entry).await.map(drop),
             None => Ok(()),
         }
     }
 
-    async fn tend_unwritten(self) {
+    async fn retry(self: Arc<Self>) {
         let mut pause = PAUSES.0;
-        // What is not written when the server stops is in the file.
-        while self.shared.stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
-            self.write_notes().await;
+        // The file has what is not written when the server stops.
+        while self.stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
+            self.write_all().await;
             {
-                let mut desk = self.shared.unwritten.desk();
-                if desk.notes.is_empty() {
-                    desk.is_tended = false;
+                let mut pending = self.pending();
+                if pending.entries.is_empty() {
+                    pending.is_retried = false;
                     return;
                 }
             }
@@ -116,20 +120,20 @@ impl Jobs {
         }
     }
 
-    async fn write_notes(&self) {
-        let Some(store) = self.shared.store.get() else { return };
-        let notes: Vec<_> = self.shared.unwritten.desk().notes.values().cloned().collect();
-        for note in notes {
-            let id = note.what.id();
-            match store.join(&note).await {
+    async fn write_all(&self) {
+        let Some(store) = self.store.get() else { return };
+        let entries: Vec<_> = self.pending().entries.values().cloned().collect();
+        for entry in entries {
+            let id = entry.what.id();
+            match store.join(&entry).await {
                 Ok(_) => {
                     tracing::info!(id, "what could not be written is written");
-                    let mut desk = self.shared.unwritten.desk();
-                    if desk.notes.get(id) == Some(&note) {
-                        desk.notes.remove(id);
+                    let mut pending = self.pending();
+                    if pending.entries.get(id) == Some(&entry) {
+                        pending.entries.remove(id);
                     }
-                    drop(desk);
-                    self.wake(id);
+                    drop(pending);
+                    self.registry.wake(id);
                 }
                 Err(error) => tracing::warn!(id, %error, "the record still cannot be written"),
             }
@@ -137,12 +141,12 @@ impl Jobs {
         self.keep_file().await;
     }
 
-    /// Lets the file say what is not written; without any, there is none.
+    /// Writes the spool file, or removes it if nothing is pending.
     async fn keep_file(&self) {
-        let Some(store) = self.shared.store.get() else { return };
-        let mut at = self.shared.unwritten.file.lock().await;
+        let Some(store) = self.store.get() else { return };
+        let mut at = self.file.lock().await;
         let key = store.spool_key();
-        let lines = self.shared.unwritten.desk().notes.values().fold(String::new(), |mut lines, entry| {
+        let lines = self.pending().entries.values().fold(String::new(), |mut lines, entry| {
             lines.push_str(&key.line(entry).unwrap_or_default());
             lines.push('\n');
             lines
@@ -169,33 +173,33 @@ impl Jobs {
                 }
             }
         }
-        // The last resort of a person who has paid.
+        // The log is the last place that keeps what was paid for.
         tracing::error!(%lines, "known to this process alone: neither the data folder nor the output folder can be written");
     }
 
     fn spool_folders(&self) -> [PathBuf; 2] {
-        spool::folders(&self.shared.settings.data_dir, &self.shared.settings.base_path)
+        spool::folders(&self.data_dir, &self.base_path)
     }
 
-    /// Writes into the records what other processes could not.
-    pub(super) async fn gather_everywhere(&self, store: &Store) {
+    /// Writes into the database what other processes could not.
+    pub(super) async fn drain_everywhere(&self, store: &Store) {
         for folder in self.spool_folders() {
-            self.gather_from(store, folder).await;
+            self.drain_folder(store, folder).await;
         }
-        self.gather_legacy(store).await;
+        self.drain_legacy(store).await;
     }
 
-    /// As [`Self::gather_everywhere`], from the usual place.
-    pub(super) async fn gather(&self, store: &Store) {
+    /// As [`Self::drain_everywhere`], from the usual place.
+    pub(super) async fn drain(&self, store: &Store) {
         let [usual, _] = self.spool_folders();
-        self.gather_from(store, usual).await;
+        self.drain_folder(store, usual).await;
     }
 
-    async fn gather_from(&self, store: &Store, folder: PathBuf) {
+    async fn drain_folder(&self, store: &Store, folder: PathBuf) {
         let own = spool::file_of(&folder, store.owner());
         let files = spawn_blocking(move || spool::files(&folder)).await.unwrap_or_default();
         for known in files {
-            if self.shared.unwritten.is_left(&known) || known.file_stem() == own.file_stem() {
+            if self.is_left(&known) || known.file_stem() == own.file_stem() {
                 continue;
             }
             let name = random_id("taken");
@@ -228,19 +232,19 @@ impl Jobs {
         }
     }
 
-    /// Reads nothing more of a file, and says so once.
+    /// Reads nothing more of a file, and logs that once.
     async fn leave(&self, path: PathBuf, known: PathBuf, why: &str) {
         let Ok(path) = spawn_blocking(move || spool::put_back(path, known)).await else { return };
         let file = path.display().to_string();
-        if self.shared.unwritten.leave(path) {
+        if self.left.lock().unwrap_or_else(PoisonError::into_inner).insert(path) {
             tracing::warn!(file, why, "a spool file is left aside");
         }
     }
 
-    /// Reads what versions before the spool have left. They signed nothing, so it counts only where no tool can write.
-    async fn gather_legacy(&self, store: &Store) {
-        let (data, output) = (self.shared.settings.data_dir.clone(), self.shared.settings.base_path.clone());
-        let roots = self.shared.settings.roots.clone();
+    /// Reads the files of versions before the spool. They have no MAC, so they count only where no tool can write.
+    async fn drain_legacy(&self, store: &Store) {
+        let (data, output) = (self.data_dir.clone(), self.base_path.clone());
+        let roots = self.roots.clone();
         let looking = spawn_blocking(move || {
             let (mut believed, mut doubtful) = (Vec::new(), Vec::new());
             let safe = !roots.surround(&data);
@@ -280,7 +284,7 @@ impl Jobs {
     }
 }
 
-/// Writes what the lines of a file say into the records. Tells how many say nothing that belongs there.
+/// Writes the lines of a file into the database. Returns how many do not belong there.
 async fn join_all(
     store: &Store,
     text: &str,

@@ -14,6 +14,8 @@ pub struct Caller {
     pub is_only_one: bool,
     /// The toolsets that the caller may use; `None` for all that the server offers.
     pub toolsets: Option<Vec<Toolset>>,
+    /// The tools that the request chooses among those; `None` for all of them.
+    pub tools: Option<Vec<&'static str>>,
     /// What the caller may spend in 24 hours, in millionths of the region's currency.
     pub budget_day: Option<i64>,
     /// How many tool calls a minute the caller may make.
@@ -31,6 +33,7 @@ impl Caller {
             remote: false,
             is_only_one: false,
             toolsets: None,
+            tools: None,
             budget_day: None,
             rate: None,
         }

@@ -155,13 +155,16 @@ impl<S: Send + Sync + 'static> Catalogue<S> {
         let specs = &self.specs;
         self.router.map.retain(|name, route| {
             let Some(spec) = specs.iter().find(|spec| spec.name == name) else { return false };
-            let hints = route.attr.annotations.as_ref();
-            let read_only = hints.and_then(|hints| hints.read_only_hint) == Some(true);
             config.toolsets.contains(&spec.toolset)
-                && (read_only || !config.read_only)
+                && (changes_nothing(&route.attr) || !config.read_only)
                 && (config.local_playback || !spec.local_only)
         });
         self
+    }
+
+    /// Whether a tool that is left in costs nothing and changes nothing.
+    pub(crate) fn is_read_only(&self, name: &str) -> bool {
+        self.router.get(name).is_some_and(changes_nothing)
     }
 
     /// The specs of the tools that are left in.
@@ -194,4 +197,9 @@ impl<S: Send + Sync + 'static> Catalogue<S> {
     pub(crate) fn accepted(&self, name: &str) -> Option<&Arc<JsonObject>> {
         self.accepted.get(name)
     }
+}
+
+/// Whether a tool is marked as one that costs nothing and changes nothing.
+fn changes_nothing(tool: &Tool) -> bool {
+    tool.annotations.as_ref().and_then(|hints| hints.read_only_hint) == Some(true)
 }

@@ -122,6 +122,10 @@ pub enum ToolError {
         places: usize,
     },
 
+    /// The client cancelled the call before its paid request had left.
+    #[error("the call was cancelled, so nothing was bought")]
+    Cancelled,
+
     /// No failure: the client has to ask a person, and call again with the answer. The pipeline returns the question that
     /// is attached to the call.
     #[error("a person has to be asked first")]
@@ -187,9 +191,11 @@ impl ToolError {
                 Blame::Operator
             }
             Self::Unpaid(Unpaid::Missing | Unpaid::Unwanted) => Blame::Operator,
-            Self::Transfer(_) | Self::TooOften { .. } | Self::Busy { .. } | Self::Unpaid(Unpaid::Full) => {
-                Blame::Transient
-            }
+            Self::Transfer(_)
+            | Self::TooOften { .. }
+            | Self::Busy { .. }
+            | Self::Cancelled
+            | Self::Unpaid(Unpaid::Full) => Blame::Transient,
             Self::Api(error) | Self::Bought(error) => error.blame(),
         }
     }
@@ -219,6 +225,7 @@ impl ToolError {
                  MINIMAX_MCP_TOKEN_FILE names."
             ),
             Self::Busy { .. } => "Try again in a few seconds, with fewer calls at once.".to_owned(),
+            Self::Cancelled => "Nothing was bought. Inputs that were uploaded stay at MiniMax.".to_owned(),
             Self::Ask => String::new(),
         }
     }
@@ -233,6 +240,7 @@ impl ToolError {
             Self::Money { .. } => "money",
             Self::TooOften { .. } => "rate",
             Self::Busy { .. } => "busy",
+            Self::Cancelled => "cancelled",
             Self::Ask => telemetry::ASKED,
             Self::Api(error) | Self::Bought(error) => error.word(),
             Self::Transfer(_) => "transfer",

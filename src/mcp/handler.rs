@@ -8,7 +8,7 @@ use rmcp::model::{
     ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
     SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams, UpdateTaskParams,
 };
-use rmcp::service::{RequestContext, SubscriptionContext};
+use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 
 use crate::mcp::server::Server;
@@ -23,6 +23,19 @@ impl ServerHandler for Server {
     async fn discover(&self, _: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
         let versions = self.supported_protocol_versions().into_owned();
         Ok(DiscoverResult::from_server_info(versions, info(self.catalogue().instructions, false)))
+    }
+
+    /// The folders of the client are asked for early, so that calls rarely wait for them.
+    async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
+        if let Some(folders) = self.client_folders().filter(|_| has_roots(&context)) {
+            folders.ask_once(&context.peer);
+        }
+    }
+
+    async fn on_roots_list_changed(&self, context: NotificationContext<RoleServer>) {
+        if let Some(folders) = self.client_folders().filter(|_| has_roots(&context)) {
+            folders.ask_again(&context.peer).await;
+        }
     }
 
     async fn list_tools(
@@ -251,6 +264,11 @@ fn icon() -> Icon {
 
 /// In milliseconds, for lists that are compiled in.
 const DAY: u64 = 24 * 3_600_000;
+
+/// Whether the client declared that it has roots.
+fn has_roots(context: &NotificationContext<RoleServer>) -> bool {
+    context.peer.peer_info().is_some_and(|client| client.capabilities.roots.is_some())
+}
 
 /// Whether the call's protocol revision has cache hints and tasks. They would be sent to older clients too if they were
 /// set.

@@ -4,6 +4,8 @@
 //! content, a few lines of text, and a link for each file.
 
 mod bounds;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -175,7 +177,7 @@ impl JobView {
                 warnings.push(format!("not sent yet, nothing is bought: {why}{place}"));
             }
             State::Running { trouble: Some(why), .. } => {
-                warnings.push(format!("the last look at the task failed: {why}"));
+                warnings.push(format!("the last poll of the task failed: {why}"));
             }
             _ => {}
         }
@@ -378,12 +380,17 @@ impl CostView {
         })
     }
 
-    pub(crate) fn line(&self) -> String {
-        let amount = match (self.actual, self.estimated) {
+    /// What it costs, in words.
+    pub(crate) fn amount(&self) -> String {
+        match (self.actual, self.estimated) {
             (Some(actual), _) => format!("{actual} {}", self.currency),
             (None, Some(estimated)) => format!("about {estimated} {}", self.currency),
             (None, None) => "unknown".to_owned(),
-        };
+        }
+    }
+
+    pub(crate) fn line(&self) -> String {
+        let amount = self.amount();
         let basis = self.basis.as_ref().map(|basis| format!(" ({basis})")).unwrap_or_default();
         format!("Cost: {amount}{basis}")
     }
@@ -403,6 +410,9 @@ fn is_listed(job: &Job) -> bool {
 fn next(job: &Job) -> String {
     let id = &job.id;
     match &job.state {
+        State::Running { advice: Some(advice), .. } => {
+            format!("{advice} The task goes on at MiniMax; once that is done, get_job with job_id {id} has its result.")
+        }
         State::Submitting { .. } | State::Running { .. } | State::Fetching { .. } => {
             format!(
                 "Not finished yet. Call get_job with job_id {id}: it waits for the end. The job goes on either way."
@@ -413,6 +423,9 @@ fn next(job: &Job) -> String {
                 "MiniMax made it, but not all files were saved. Call get_job with job_id {id} to fetch them again."
             )
         }
+        State::Done { partial: true, .. } if job.incomplete => {
+            "What MiniMax handed over is kept, and it is billed. Let the user decide whether to buy another.".to_owned()
+        }
         State::Done { partial: true, .. } => {
             "Done, with fewer results than asked for. Rephrase the prompt to get the others.".to_owned()
         }
@@ -420,8 +433,8 @@ fn next(job: &Job) -> String {
         State::Failed { failure, .. } => failure.advice.clone(),
         State::Cancelled { at_minimax: true, .. } => "Cancelled at MiniMax; nothing is made.".to_owned(),
         State::Cancelled { task: Some(task), .. } => format!(
-            "No longer watched here; MiniMax goes on with it and bills it. query_video_generation with task_id {} \
-             takes it up again.",
+            "Stopped watching; MiniMax still bills it, because the task goes on there. query_video_generation with \
+             task_id {} takes it up again.",
             task.id
         ),
         State::Cancelled { .. } => "Cancelled before anything was sent.".to_owned(),

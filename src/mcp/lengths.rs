@@ -101,9 +101,51 @@ pub(crate) fn is_data_uri(text: &str) -> bool {
     text.trim_start().get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"))
 }
 
+/// Whether an argument may name a file or a folder of this machine.
+pub(crate) fn names_a_path(name: &str, value: &Value) -> bool {
+    let is_link = |text: &str| text.contains("://") && !text.trim_start().starts_with("file:");
+    match value {
+        Value::String(text) => {
+            let takes_paths = INPUTS.contains(&name) || name == "output_directory";
+            takes_paths && !text.trim().is_empty() && !is_data_uri(text) && !is_link(text)
+        }
+        Value::Array(items) => items.iter().any(|item| names_a_path(name, item)),
+        Value::Object(fields) => {
+            fields.iter().any(|(field, value)| names_a_path(field, value) || names_a_path(name, value))
+        }
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_media_inputs_and_folders_name_paths() {
+        use serde_json::json;
+
+        for (name, value) in [
+            ("file", json!("logo.png")),
+            ("output_directory", json!("/home/ada/app")),
+            ("reference_images", json!(["https://example.com/a.png", "a.png"])),
+            ("subject_reference", json!([{ "image_file": "a.png" }])),
+            ("options", json!({ "video": "~/a.mp4" })),
+            ("uri", json!("file:///home/ada/a.png")),
+        ] {
+            assert!(names_a_path(name, &value), "{name}: {value}");
+        }
+        for (name, value) in [
+            ("prompt", json!("/home/ada/a.png")),
+            ("file", json!("https://example.com/a.png")),
+            ("file", json!("data:image/png;base64,AAAA")),
+            ("uri", json!("minimax://files/a/b.png")),
+            ("file", json!(" ")),
+            ("file", json!(5)),
+        ] {
+            assert!(!names_a_path(name, &value), "{name}: {value}");
+        }
+    }
 
     #[test]
     fn only_a_data_uri_has_the_room_of_a_media_input() {

@@ -4,12 +4,14 @@
 //! `inputs`, buys by the `checkout`, and answers with a job view or a view of its own.
 
 pub(crate) mod abandoned_calls;
+mod allowed_folders;
 pub(crate) mod arguments;
 pub(crate) mod call_digest;
 pub(crate) mod caller;
 pub(crate) mod caller_key;
 pub(crate) mod catalogue;
 pub(crate) mod checkout;
+pub(crate) mod choice;
 pub(crate) mod download_links;
 pub(crate) mod error;
 pub(crate) mod handler;
@@ -38,6 +40,7 @@ pub use abandoned_calls::Connection;
 pub use caller::Caller;
 pub use caller_key::CallerKey;
 pub use catalogue::{Billing, Catalogue, ToolSpec};
+pub use choice::Choice;
 pub use download_links::{LinkProblem, Linked};
 pub use error::{ToolError, Unpaid};
 pub use job_view::JobView;
@@ -46,4 +49,5 @@ pub use server::Server;
 pub use subscriptions::Session;
 pub use uploads::{Handed, Unfit, UploadProblem, Uploads};
 
+pub(crate) use checkout::bill::Bill;
 pub(crate) use checkout::{Draft, JobOptions, forty_five};

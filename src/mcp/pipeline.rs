@@ -1,7 +1,7 @@
 //! The pipeline that every tool call goes through, stage by stage.
 
 use rmcp::handler::server::tool::{IntoCallToolResult as _, ToolCallContext};
-use rmcp::model::{CallToolRequestParams, CallToolResponse, JsonObject, Tool};
+use rmcp::model::{CallToolRequestParams, CallToolResponse, JsonObject, ProtocolVersion, Tool};
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer};
 use serde_json::Value;
@@ -13,6 +13,7 @@ use crate::mcp::catalogue::{Billing, ToolSpec};
 use crate::mcp::checkout::consent::Answers;
 use crate::mcp::error::ToolError;
 use crate::mcp::key_choice;
+use crate::mcp::lengths::names_a_path;
 use crate::mcp::server::Server;
 use crate::mcp::tasks;
 
@@ -67,6 +68,7 @@ async fn stages(
     let given = normalize_arguments(&tool, request.arguments.take().unwrap_or_default());
     let mut arguments = validate_arguments(&tool, given)?;
     let digest = replay_idempotent(server, &tool, &arguments, &context).await?;
+    ask_for_folders(server, &mut request, &arguments, &context).await?;
     let answers = attach_consent(&mut request, &mut context, &digest);
     let as_task = choose_task_mode(&tool, &mut arguments, &context);
     let payer = choose_key(server, &tool, &arguments).await?;
@@ -135,6 +137,33 @@ async fn replay_idempotent(
         Ok(None) => Ok(digest),
         Ok(Some(view)) => Err(Stop::Answer(view.into_call_tool_result()?)),
         Err(error) => Err(Stop::Answer(server.presenter.reworded(error.into_response()))),
+    }
+}
+
+/// Before the tool runs, which may name a file of a folder that the client has open. In revisions in which a server
+/// sends no requests, the question is the result of the first call that names a path.
+async fn ask_for_folders(
+    server: &Server,
+    request: &mut CallToolRequestParams,
+    arguments: &JsonObject,
+    context: &RequestContext<RoleServer>,
+) -> Result<(), Stop> {
+    let Some(folders) = server.client_folders() else { return Ok(()) };
+    if !context.client_capabilities().is_some_and(|client| client.roots.is_some()) {
+        return Ok(());
+    }
+    let modern = context.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2026_07_28);
+    if !modern {
+        folders.ask_once(&context.peer);
+        return Ok(());
+    }
+    folders.take_answer(&mut request.input_responses).await;
+    if !arguments.iter().any(|(name, value)| names_a_path(name, value)) {
+        return Ok(());
+    }
+    match folders.question() {
+        Some(question) => Err(Stop::Answer(question.into())),
+        None => Ok(()),
     }
 }
 

@@ -40,12 +40,13 @@ impl CallPolicy {
 
     /// Whether this caller gets everything that the server offers, as every other such caller does.
     pub(crate) fn is_unrestricted(&self) -> bool {
-        self.caller.toolsets.is_none()
+        self.caller.toolsets.is_none() && self.caller.tools.is_none()
     }
 
     fn allows(&self, spec: &ToolSpec) -> bool {
         let granted = self.caller.toolsets.as_ref().is_none_or(|toolsets| toolsets.contains(&spec.toolset));
-        granted && (spec.remote || !self.caller.remote)
+        let chosen = self.caller.tools.as_ref().is_none_or(|tools| tools.contains(&spec.name));
+        granted && chosen && (spec.remote || !self.caller.remote)
     }
 
     /// Counts a call against the caller's rate, or says when it may be made.

@@ -11,11 +11,14 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 use crate::api::ApiError;
 use crate::api::rate_limit::{self, QueueView, Ticket};
 use crate::api::retry::Nature;
-use crate::jobs::{Job, Kind, State, Watch};
+use crate::jobs::{Job, State, Watch};
 use crate::telemetry;
 
 /// How often a waiting call tells its client so. Clients cut off a silent call after a minute or less.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(4);
+
+/// An order that waits longer in its queue is answered for without its task id.
+const LONG_QUEUE: Duration = Duration::from_secs(10);
 
 /// The longest notification, in characters.
 const LONGEST_NOTE: usize = 400;
@@ -69,10 +72,14 @@ pub(crate) fn is_over(job: &Job) -> bool {
     job.state.is_over()
 }
 
-/// MiniMax has given the task its id. Kinds of jobs that are no tasks at MiniMax get none.
+/// MiniMax has taken or refused the order, or the order waits for long in its queue.
 pub(crate) fn is_taken(job: &Job) -> bool {
-    let has_task = matches!(job.kind, Kind::Video | Kind::Prompt);
-    !has_task || !matches!(job.state, State::Submitting { .. })
+    let wait = || job.waiting.as_ref().and_then(QueueView::position)?.wait;
+    match job.state {
+        State::Submitting { sent: true, .. } => false,
+        State::Submitting { sent: false, .. } => wait().is_some_and(|wait| wait > LONG_QUEUE),
+        _ => true,
+    }
 }
 
 /// MiniMax has reported the task's state, and the files of a finished one are here.
@@ -81,6 +88,11 @@ pub(crate) fn is_known(job: &Job) -> bool {
         State::Running { word, trouble, .. } => word != State::UNSEEN || trouble.is_some(),
         state => state.is_over(),
     }
+}
+
+/// As [`is_taken`], or the order waits in its queue.
+pub(crate) fn is_queued_or_taken(job: &Job) -> bool {
+    !matches!(job.state, State::Submitting { sent: true, .. })
 }
 
 /// What the job is doing, for people to read. It may contain words of MiniMax.

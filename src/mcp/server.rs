@@ -11,10 +11,12 @@ use crate::api::{Client, RateLimits};
 use crate::config::{Config, ConfigError, KeyKind, PlanOverflow, Region};
 use crate::jobs::{CALLERS, Jobs, Limits, OnDisk, PaysWith, Settings};
 use crate::mcp::abandoned_calls::AbandonedCalls;
+use crate::mcp::allowed_folders::AllowedFolders;
 use crate::mcp::caller::Caller;
 use crate::mcp::caller_key::{CallerKey, Payer, account_of};
 use crate::mcp::catalogue::{Catalogue, ToolSpec};
 use crate::mcp::checkout::Checkout;
+use crate::mcp::choice::Choice;
 use crate::mcp::download_links::{self, DownloadLinks, LinkProblem, Linked};
 use crate::mcp::error::Unpaid;
 use crate::mcp::inputs::Inputs;
@@ -51,7 +53,7 @@ pub struct Server {
 struct Shared {
     config: Arc<Config>,
     pacing: RateLimits,
-    roots: Arc<Roots>,
+    folders: AllowedFolders,
     /// What this server offers.
     catalogue: Catalogue<Server>,
     available: Arc<[&'static ToolSpec]>,
@@ -102,7 +104,7 @@ impl Server {
         let key_kind = config.key_kind();
         let shared = Arc::new(Shared {
             pacing,
-            roots: Arc::new(roots),
+            folders: AllowedFolders::new(roots),
             available: catalogue.offered().collect(),
             catalogue,
             rates: Arc::default(),
@@ -125,7 +127,7 @@ impl Server {
         (payer, key_kind): (Payer, KeyKind),
         jobs: Jobs,
     ) -> Self {
-        let (config, roots) = (Arc::clone(&shared.config), Arc::clone(&shared.roots));
+        let (config, folders) = (Arc::clone(&shared.config), shared.folders.clone());
         let policy =
             CallPolicy::new(Arc::clone(&caller), Arc::clone(&shared.available), Arc::clone(&shared.rates));
         let presenter = Arc::new(Presenter::new(
@@ -140,7 +142,7 @@ impl Server {
             Arc::clone(&caller),
             payer,
             jobs.clone(),
-            Arc::clone(&roots),
+            folders.clone(),
             shared.uploads.clone(),
             CallerWork::new(Arc::clone(&shared.work), Arc::clone(&caller)),
         );
@@ -149,7 +151,7 @@ impl Server {
             Arc::clone(&caller),
             (payer, key_kind),
             jobs.clone(),
-            roots,
+            folders,
             Arc::clone(&presenter),
         );
         let (stateless, require_caller) = (false, false);
@@ -253,6 +255,14 @@ impl Server {
         Some(self.with(Arc::clone(&self.caller), paying, jobs))
     }
 
+    /// The tools that a request chooses among those that its caller may use; `None` if it chooses none. The error is a
+    /// sentence with the allowed names.
+    pub fn chosen(&self, caller: &Caller, choice: &Choice) -> Result<Option<Vec<&'static str>>, String> {
+        let (available, rates) = (Arc::clone(&self.shared.available), Arc::clone(&self.shared.rates));
+        let policy = CallPolicy::new(Arc::new(caller.clone()), available, rates);
+        choice.tools(&policy.offered().collect::<Vec<_>>(), self.catalogue())
+    }
+
     /// The jobs behind the tools.
     pub fn jobs(&self) -> &Jobs {
         &self.jobs
@@ -287,6 +297,12 @@ impl Server {
     /// What kind of key pays, by its prefix.
     pub(crate) fn key_kind(&self) -> KeyKind {
         self.key_kind
+    }
+
+    /// The allowed folders, which a client on this machine can extend. `None` for a server whose callers are elsewhere.
+    pub(super) fn client_folders(&self) -> Option<&AllowedFolders> {
+        let here = !self.caller.remote && !self.require_caller && !self.stateless;
+        here.then_some(&self.shared.folders)
     }
 
     pub(crate) fn is_stateless(&self) -> bool {
@@ -364,8 +380,9 @@ impl Server {
 
 /// The folders that callers may name, without the files that this server itself trusts.
 fn roots_of(config: &Config) -> Roots {
-    let roots =
-        Roots::new(&config.base_path, Some(&config.home), &config.allowed_dirs).without(&config.data_dir);
+    let roots = Roots::new(&config.base_path, Some(&config.home), &config.allowed_dirs)
+        .started_in(config.start_dir.as_deref())
+        .without(&config.data_dir);
     let files = [&config.key_file, &config.facts_file, &config.http.token_file];
     files.into_iter().flatten().fold(roots, |roots, file| roots.without(file))
 }

@@ -12,7 +12,7 @@ use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer};
 use serde_json::Value;
 
-use crate::jobs::{Job, Kind, State};
+use crate::jobs::{self, Job, Kind, State};
 use crate::mcp::catalogue::ToolSpec;
 use crate::mcp::job_view::time;
 use crate::mcp::progress;
@@ -78,12 +78,8 @@ pub(crate) async fn get(server: &Server, id: &str) -> Result<GetTaskResult, Erro
 
 /// `tasks/cancel`. A job that cannot be stopped goes on, and the next `tasks/get` says so.
 pub(crate) async fn cancel(server: &Server, id: &str) -> Result<(), ErrorData> {
-    match server
-        .jobs()
-        .cancel(server.principal(), id)
-        .await
-        .map_err(|error| server.presenter.protocol_error(&error))?
-    {
+    let cancelled = jobs::cancel(server.jobs(), server.principal(), id).await;
+    match cancelled.map_err(|error| server.presenter.protocol_error(&error))? {
         Some(_) => Ok(()),
         None => Err(no_task(id)),
     }

@@ -4,8 +4,7 @@
 //! * [`input`]: media inputs, allowed folders, uploads of HTTP callers, the secret scan.
 //! * [`mod@download`]: the rules for hosts, resumable downloads, folders and names of results.
 //! * [`probe`]: the real type, size and duration of a file, and whether it is complete.
-//! * [`subtitle`]: conversion of subtitles. [`player`]: playback on the loudspeaker. [`private`]: files that other
-//!   users of the machine cannot read.
+//! * [`subtitle`]: conversion of subtitles. [`private`]: files that other users of the machine cannot read.
 //!
 //! This module knows nothing about endpoints, jobs or tools. Limits come in as plain data. Errors are sentences
 //! without a subject, so that the caller can put the name of the argument in front.
@@ -13,7 +12,6 @@
 pub mod download;
 mod encoding;
 pub mod input;
-pub mod player;
 pub mod private;
 pub mod probe;
 mod secret_scan;
@@ -29,13 +27,14 @@ pub use download::guard::{Guard, Refused};
 pub use download::integrity::{Recorded, VerifiedFiles};
 pub use download::link::{FetchProblem, fetch};
 pub use download::partial_file::Resume;
-pub use download::target::{Expect, Saved, download, save, save_stream, save_what_comes};
+pub use download::save::{download, save, save_stream, save_what_comes};
+pub use download::target::{Expect, Saved};
 pub use input::content::{Blob, Content, Limits, Opened, check, check_now, load, open_input};
-pub use input::reference::{InputProblem, Reference, file_id, file_uri, parse};
+pub use input::error::InputProblem;
+pub use input::reference::{Reference, file_id, file_uri, parse};
 pub use input::roots::Roots;
 pub use input::source::Source;
 pub use input::uploads::{HandedIn, Inbox, InboxProblem, handed_in};
-pub use player::Player;
 pub use probe::preview::{Preview, preview};
 pub use probe::sniff::Kind;
 pub use subtitle::SubtitleFormat;

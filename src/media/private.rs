@@ -40,7 +40,7 @@ pub fn folder(path: &Path) -> io::Result<Found> {
 /// Like [`folder`], but fails if the path is a link or a file.
 pub fn subfolder(path: &Path) -> io::Result<Found> {
     match path.symlink_metadata() {
-        Ok(data) if !data.is_dir() => Err(io::Error::other("another thing than a folder has its name")),
+        Ok(data) if !data.is_dir() => Err(io::Error::other("something other than a folder has this name")),
         _ => folder(path),
     }
 }
@@ -73,7 +73,9 @@ pub fn read(path: &Path, most: u64, strict: bool) -> io::Result<String> {
     let file = content::options().open(path)?;
     let data = file.metadata()?;
     if !is_ours_alone(&data) || data.len() > most {
-        return Err(io::Error::other("it is no ordinary file of this user with one name, or too long"));
+        return Err(io::Error::other(
+            "it must be an ordinary file of this user, with a single name, and not too long",
+        ));
     }
     if strict && is_open_to_others(&data) {
         return Err(io::Error::other("other users may read or write it"));

@@ -101,6 +101,11 @@ impl InFlight {
         outcome.map(|serial| Handling { _ending: Arc::new(ending(serial)) })
     }
 
+    /// Whether a request with this id is in flight.
+    pub fn is_open(&self, id: &RequestId) -> bool {
+        self.open.borrow().requests.contains_key(id)
+    }
+
     /// Notes a received message, in case it is a cancellation. A request that is cancelled before it has a response
     /// gets none and stays in flight until its handler returns. A response that already waits is still sent.
     pub fn received(&self, message: &ClientJsonRpcMessage) {

@@ -1,10 +1,11 @@
-//! Estimates how much memory a JSON text will take, before it is parsed.
+//! Checks that a text is JSON and estimates how much memory it will take, before it is parsed.
 //!
 //! A one-digit number takes two bytes on the wire and about two hundred in memory. Values are therefore counted before
 //! a message is parsed. The counter runs on serde_json's reader and stores nothing.
 
 use std::fmt;
 
+use rmcp::model::ErrorCode;
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::Deserializer;
 
@@ -23,17 +24,32 @@ const EACH_VALUE: usize = 400;
 const COPIES: usize = 5;
 
 /// Why a message is refused before parsing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unfit {
+    /// It is not JSON, for this reason.
+    Syntax(String),
     /// It has more than [`MOST_VALUES`].
     Values,
     /// It is nested more than [`DEEPEST`] times.
     Depth,
 }
 
+impl Unfit {
+    /// The code of a JSON-RPC error that says so.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Syntax(_) => ErrorCode::PARSE_ERROR,
+            Self::Values | Self::Depth => ErrorCode::INVALID_REQUEST,
+        }
+    }
+}
+
 impl fmt::Display for Unfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Syntax(problem) => {
+                write!(f, "the message is not JSON: {problem}; nothing was sent or billed")
+            }
             Self::Values => write!(
                 f,
                 "the message has more than {MOST_VALUES} JSON values; nothing was sent or billed; give media as URLs or \
@@ -48,14 +64,15 @@ impl fmt::Display for Unfit {
     }
 }
 
-/// Counts the values and keys of a text. Invalid JSON is counted up to the point where a parser would stop.
+/// Checks that a text is JSON, and counts its values and keys.
 pub fn count(text: &[u8]) -> Result<usize, Unfit> {
     let mut seen = Seen { values: 0, unfit: None };
     let mut reader = Deserializer::from_slice(text);
-    let _ = Count { seen: &mut seen, depth: 0 }.deserialize(&mut reader);
-    match seen.unfit {
-        Some(unfit) => Err(unfit),
-        None => Ok(seen.values),
+    let read = Count { seen: &mut seen, depth: 0 }.deserialize(&mut reader).and_then(|()| reader.end());
+    match (seen.unfit, read) {
+        (Some(unfit), _) => Err(unfit),
+        (None, Ok(())) => Ok(seen.values),
+        (None, Err(problem)) => Err(Unfit::Syntax(problem.to_string())),
     }
 }
 
@@ -166,11 +183,32 @@ mod tests {
             ("[]", 1),
             ("[0,1.5,-7,true,null,\"x\"]", 7),
             (r#"{"a":0,"b":{"c":[{}]}}"#, 8),
-            ("", 0),
-            ("[0,0,x", 3),
-            ("[1e400]", 1),
         ] {
             assert_eq!(count(text.as_bytes()), Ok(values), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_no_parser_takes_is_found_out_whatever_it_is_within() {
+        for text in [
+            &b""[..],
+            b"Listening on port 8765",
+            b"[0,0,x",
+            b"{bad",
+            b"{} {}",
+            br#"{"a":{"b":[1e400]}}"#,
+            br#"{"a":NaN}"#,
+            br#"{"a":-Infinity}"#,
+            br#"{"a":"\ud83d"}"#,
+            br#"{"\udc00":1}"#,
+            b"{\"a\":\"\xff\xfe\"}",
+            b"{\"a\":\"\x01\"}",
+            br#"{"a":1,}"#,
+            br#"{"a":"cut"#,
+        ] {
+            let unfit = count(text).unwrap_err();
+            assert!(matches!(unfit, Unfit::Syntax(_)), "{unfit}");
+            assert_eq!(unfit.code(), ErrorCode::PARSE_ERROR);
         }
     }
 

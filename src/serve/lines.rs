@@ -1,30 +1,26 @@
-//! Answers stdio requests that are too large to parse.
+//! Answers lines on stdio that are no messages.
 //!
-//! A line of more than 16 MiB is dropped, and so is one that would take too much memory when parsed. Its client would
-//! wait forever for a response. The line is therefore replaced by a short request with the same id, which is refused.
+//! A parser drops a line that is not JSON, one of more than 16 MiB, and one that would take too much memory. Its client
+//! would wait forever for a response. The line is therefore replaced by a short message that says what was wrong: a
+//! request with the same id, or a notification if the id cannot be read. The transport answers it with an error.
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use rmcp::ErrorData;
+use rmcp::model::{
+    ClientJsonRpcMessage, ClientNotification, ClientRequest, ErrorCode, JsonRpcMessage, RequestId,
+};
 use rmcp::transport::async_rw::DEFAULT_MAX_LINE_LENGTH;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use serde_json::{Deserializer, Value, json};
+use serde_json::{Value, json};
 use tokio::io::{AsyncBufRead as _, AsyncRead, BufReader, ReadBuf};
 
-use super::json::{self as size, Unfit};
+use super::json;
+use super::readable_id::{readable_id, without_mark};
 
-/// The method of the substitute for a line that is too long.
-pub(super) const TOO_LONG: &str = "minimax-mcp/too-long";
-
-/// The method of the substitute for a line with too many values.
-pub(super) const TOO_MANY: &str = "minimax-mcp/too-many";
-
-/// The method of the substitute for a line that is nested too deeply.
-pub(super) const TOO_DEEP: &str = "minimax-mcp/too-deep";
-
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+/// The method of a substitute.
+const UNREAD: &str = "minimax-mcp/unread";
 
 /// How much is kept of each end of a line that is too long, in bytes. The id is usually near one end.
 const END: usize = 1024;
@@ -112,87 +108,64 @@ impl Line {
     /// The line, or its substitute.
     fn checked(self) -> Vec<u8> {
         if self.is_too_long() {
-            let id = first_id(&self.head).or_else(|| last_id(&self.tail));
-            return substitute(id, TOO_LONG);
+            let why = "the message is longer than 16 MiB, so it was not read and nothing was sent or billed; give media as \
+                       paths or URLs, and long texts in parts";
+            let id = readable_id(&self.head).or_else(|| last_id(&self.tail));
+            return substitute(id, ErrorCode::INVALID_REQUEST, why);
         }
         // The parser after this one skips a byte order mark too.
-        let text = self.head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&self.head);
-        match size::count(text) {
+        let text = without_mark(&self.head);
+        if text.trim_ascii().is_empty() {
+            return Vec::new();
+        }
+        match json::count(text) {
             Ok(_) => self.head,
-            Err(Unfit::Values) => substitute(any_id(text), TOO_MANY),
-            Err(Unfit::Depth) => substitute(any_id(text), TOO_DEEP),
+            Err(unfit) => substitute(readable_id(text), unfit.code(), &unfit.to_string()),
         }
     }
 }
 
-/// The substitute for a request, which will be refused. Empty if the line has no readable id.
-fn substitute(id: Option<Value>, method: &str) -> Vec<u8> {
-    let Some(id) = id else {
-        tracing::warn!(method, "a line without an id that can be read was dropped");
-        return Vec::new();
+/// The substitute for a line.
+fn substitute(id: Option<RequestId>, code: ErrorCode, why: &str) -> Vec<u8> {
+    let mut message = json!({ "jsonrpc": "2.0", "method": UNREAD, "params": { "code": code, "why": why } });
+    if let (Some(id), Some(fields)) = (id, message.as_object_mut()) {
+        fields.insert("id".to_owned(), json!(id));
+    }
+    format!("{message}\n").into_bytes()
+}
+
+/// The id and the error of a line, if a message is its substitute.
+pub(super) fn unread(message: &ClientJsonRpcMessage) -> Option<(Option<RequestId>, ErrorData)> {
+    let (id, method, params) = match message {
+        JsonRpcMessage::Request(request) => match &request.request {
+            ClientRequest::CustomRequest(custom) => (Some(&request.id), &custom.method, &custom.params),
+            _ => return None,
+        },
+        JsonRpcMessage::Notification(note) => match &note.notification {
+            ClientNotification::CustomNotification(custom) => (None, &custom.method, &custom.params),
+            _ => return None,
+        },
+        _ => return None,
     };
-    format!("{}\n", json!({ "jsonrpc": "2.0", "id": id, "method": method })).into_bytes()
-}
-
-/// Parses only the id, wherever it is in the line.
-fn any_id(line: &[u8]) -> Option<Value> {
-    #[derive(Deserialize)]
-    struct Request {
-        #[serde(default)]
-        id: Id,
+    if method != UNREAD {
+        return None;
     }
-    serde_json::from_slice::<Request>(line).ok()?.id.0
+    let field = |name| params.as_ref().and_then(|params| params.get(name));
+    let code = field("code").and_then(Value::as_i64).and_then(|code| code.try_into().ok());
+    let code = code.map_or(ErrorCode::INVALID_REQUEST, ErrorCode);
+    let why = field("why").and_then(Value::as_str).unwrap_or_default().to_owned();
+    Some((id.cloned(), ErrorData::new(code, why, None)))
 }
 
-/// A number or a string. Anything else counts as no id.
-#[derive(Debug, Default)]
-struct Id(Option<Value>);
-
-impl<'de> Deserialize<'de> for Id {
-    fn deserialize<D: serde::Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Written {
-            Number(i64),
-            Text(String),
-        }
-        Ok(Self(Some(match Written::deserialize(reader)? {
-            Written::Number(id) => id.into(),
-            Written::Text(id) => id.into(),
-        })))
-    }
-}
-
-/// The id, if it is among the first short fields.
-fn first_id(head: &[u8]) -> Option<Value> {
-    let mut rest = head.trim_ascii_start().strip_prefix(b"{")?;
-    loop {
-        let (name, value): (String, _) = one(rest)?;
-        let (value, more): (Value, _) = one(value.trim_ascii_start().strip_prefix(b":")?)?;
-        if name == "id" {
-            return as_id(value);
-        }
-        rest = more.trim_ascii_start().strip_prefix(b",")?;
-    }
-}
-
-/// The id, if it is the last field.
-fn last_id(tail: &[u8]) -> Option<Value> {
-    const NAME: &[u8] = b",\"id\":";
+/// The id of a message, if it is the last field.
+fn last_id(tail: &[u8]) -> Option<RequestId> {
+    const NAME: &[u8] = b"\"id\"";
     let tail = tail.trim_ascii_end().strip_suffix(b"}")?;
     let at = tail.windows(NAME.len()).rposition(|window| window == NAME)?;
-    as_id(serde_json::from_slice(tail.get(at + NAME.len()..)?).ok()?)
-}
-
-fn as_id(value: Value) -> Option<Value> {
-    (value.is_string() || value.is_number()).then_some(value)
-}
-
-/// The first JSON value of a text, and the rest of the text.
-fn one<T: DeserializeOwned>(text: &[u8]) -> Option<(T, &[u8])> {
-    let mut values = Deserializer::from_slice(text).into_iter();
-    let value = values.next()?.ok()?;
-    Some((value, text.get(values.byte_offset()..)?))
+    let (before, after) = tail.split_at_checked(at)?;
+    before.trim_ascii_end().strip_suffix(b",")?;
+    let value = after.strip_prefix(NAME)?.trim_ascii_start().strip_prefix(b":")?;
+    serde_json::from_slice(value).ok()
 }
 
 #[cfg(test)]
@@ -201,30 +174,43 @@ mod tests {
 
     use super::*;
 
-    async fn read(lines: &[String]) -> Vec<String> {
-        let text = lines.concat().into_bytes();
+    async fn read(lines: &[impl AsRef<[u8]>]) -> Vec<String> {
+        let text = lines.iter().map(AsRef::as_ref).collect::<Vec<_>>().concat();
         let mut all = String::new();
         Lines::new(text.as_slice()).read_to_string(&mut all).await.unwrap();
         all.lines().filter(|line| line.len() < 1000).map(str::to_owned).collect()
     }
 
+    /// The id and the code of a substitute.
+    fn answer(line: &str) -> (Option<String>, i32) {
+        let (id, error) = unread(&serde_json::from_str(line).unwrap()).expect("a substitute");
+        assert!(!error.message.is_empty());
+        (id.map(|id| serde_json::to_string(&id).unwrap()), error.code.0)
+    }
+
+    const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+
+    /// Reads a line between two others, and returns what its substitute answers.
+    async fn between(line: &[u8]) -> (Option<String>, i32) {
+        let ping = format!("{PING}\n").into_bytes();
+        let seen = read(&[&ping, line, b"\r\n", &ping]).await;
+        assert_eq!((seen.len(), seen[0].as_str(), seen[2].as_str()), (3, PING, PING));
+        answer(&seen[1])
+    }
+
     #[tokio::test]
     async fn in_the_place_of_a_line_that_is_too_long_comes_one_with_its_id() {
         let long = "x".repeat(DEFAULT_MAX_LINE_LENGTH);
-        let short = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
-        let stands_in = |id: &str| format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{TOO_LONG}"}}"#);
         for (line, id) in [
             (format!(r#"{{"jsonrpc":"2.0","id":7,"method":"a","params":{{"b":"{long}"}}}}"#), Some("7")),
             (format!(r#"{{ "id" : "s-1", "method":"a","params":{{"b":"{long}"}}}}"#), Some("\"s-1\"")),
             (format!(r#"{{"method":"a","params":{{"b":"{long}"}},"jsonrpc":"2.0","id":8}}"#), Some("8")),
+            (format!(r#"{{"method": "a", "params": {{"b": "{long}"}}, "id": 8}}"#), Some("8")),
             (format!(r#"{{"method":"a","params":{{"b":"{long}","id":8}}}}"#), None),
             (format!(r#"{{"jsonrpc":"2.0","method":"a","params":{{"id":9,"b":"{long}"}}}}"#), None),
             (long.clone(), None),
         ] {
-            let seen = read(&[format!("{short}\n"), format!("{line}\r\n"), format!("{short}\n")]).await;
-            let mut expected = vec![short.to_owned(), short.to_owned()];
-            expected.splice(1..1, id.map(stands_in));
-            assert_eq!(seen, expected);
+            assert_eq!(between(line.as_bytes()).await, (id.map(str::to_owned), -32600), "{line:.60}");
         }
     }
 
@@ -232,19 +218,24 @@ mod tests {
     async fn what_is_short_enough_comes_as_it_is() {
         let fitting = format!("\"{}\"\n", "x".repeat(DEFAULT_MAX_LINE_LENGTH - 3));
         assert_eq!(fitting.len(), DEFAULT_MAX_LINE_LENGTH);
-        let text = format!("{fitting}a\n\nb");
+        let marked = "\u{feff}{\"id\":8}\r\n";
+        let text = format!("{fitting}1\n{marked}b");
         let mut all = String::new();
         Lines::new(text.as_bytes()).read_to_string(&mut all).await.unwrap();
         assert!(all == text);
     }
 
     #[tokio::test]
+    async fn a_blank_line_is_nothing() {
+        let blank = ["\n", "\r\n", "  \t\r\n", "\u{feff}\n"];
+        assert_eq!(read(&blank).await, Vec::<String>::new());
+    }
+
+    #[tokio::test]
     async fn in_the_place_of_a_line_that_is_too_much_comes_one_with_its_id() {
-        let many = format!("[{}0]", "0,".repeat(size::MOST_VALUES));
+        let many = format!("[{}0]", "0,".repeat(json::MOST_VALUES));
         let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
-        let stands_in =
-            |id: &str, method: &str| format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}"}}"#);
-        for (inside, method) in [(&many, TOO_MANY), (&deep, TOO_DEEP)] {
+        for inside in [&many, &deep] {
             for (line, id) in [
                 (format!(r#"{{"jsonrpc":"2.0","id":7,"method":"a","params":{{"b":{inside}}}}}"#), Some("7")),
                 (format!(r#"{{"params":{{"id":9,"b":{inside}}},"id":"7","x":1}}"#), Some("\"7\"")),
@@ -253,11 +244,36 @@ mod tests {
                 (inside.clone(), None),
                 (format!("\u{feff}{{\"id\":8,\"params\":{inside}}}"), Some("8")),
             ] {
-                let seen = read(&[format!("{line}\n"), "{}\n".to_owned()]).await;
-                let expected: Vec<_> =
-                    id.map(|id| stands_in(id, method)).into_iter().chain(["{}".into()]).collect();
-                assert_eq!(seen, expected, "{line:.60}");
+                assert_eq!(between(line.as_bytes()).await, (id.map(str::to_owned), -32600), "{line:.60}");
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn in_the_place_of_a_line_that_is_not_json_comes_one_with_its_id() {
+        for (line, id) in [
+            (&br#"{"jsonrpc":"2.0","id":7,"method":"a","params":{"b":"\ud83d"}}"#[..], Some("7")),
+            (br#"{"jsonrpc": "2.0", "method": "a", "params": {"b": NaN}, "id": "s"}"#, Some("\"s\"")),
+            (br#"{"id":7,"b":1e400}"#, Some("7")),
+            (b"{\"id\":7,\"b\":\"\xff\"}", Some("7")),
+            (br#"{"id":7,"method":"too"#, Some("7")),
+            (b"{bad", None),
+            (b"Listening on port 8765", None),
+            (b"\xff\xfe\x00\x80", None),
+        ] {
+            let got = between(line).await;
+            assert_eq!(got, (id.map(str::to_owned), -32700), "{}", String::from_utf8_lossy(line));
+        }
+    }
+
+    #[test]
+    fn other_messages_are_no_substitutes() {
+        for text in [
+            PING,
+            r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"x"}"#,
+        ] {
+            assert!(unread(&serde_json::from_str(text).unwrap()).is_none(), "{text}");
         }
     }
 }

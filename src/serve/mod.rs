@@ -4,6 +4,7 @@ pub mod http;
 mod in_flight;
 mod json;
 mod lines;
+mod readable_id;
 pub mod stdio;
 
 use std::time::Duration;

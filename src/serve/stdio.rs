@@ -5,15 +5,14 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use rmcp::model::{ClientJsonRpcMessage, ClientRequest, JsonRpcMessage, RequestId};
+use rmcp::model::{ClientJsonRpcMessage, JsonRpcMessage, RequestId};
 use rmcp::service::{RxJsonRpcMessage, ServerInitializeError, TxJsonRpcMessage};
 use rmcp::transport::{IntoTransport, Transport, stdio_pipes};
 use rmcp::{ErrorData, RoleServer, ServiceExt};
 use tokio_util::sync::CancellationToken;
 
 use super::in_flight::{InFlight, Refused, answered};
-use super::json::Unfit;
-use super::lines::{self, Lines};
+use super::lines::{Lines, unread};
 use super::{LINGER_AFTER_SIGNAL, resume, signal};
 use crate::mcp::{Connection, Server};
 
@@ -71,9 +70,9 @@ pub async fn serve(server: Server) -> Result<(), ServerInitializeError> {
     outcome
 }
 
-/// A transport that filters messages before the service sees them. It drops everything before the first request,
-/// because some clients send a notification there and it would end the session. It also refuses oversized requests,
-/// requests with an id in flight, and requests over the limit.
+/// A transport that filters messages before the service sees them. It answers lines that are no messages. It drops
+/// everything before the first request, because some clients send a notification there and it would end the session. It
+/// also refuses requests with an id in flight, and requests over the limit.
 struct Guarded<T> {
     inner: T,
     opened: bool,
@@ -89,10 +88,6 @@ impl<T: Transport<RoleServer>> Guarded<T> {
     fn takes(&mut self, message: &mut ClientJsonRpcMessage) -> bool {
         let JsonRpcMessage::Request(request) = &*message else { return true };
         let id = request.id.clone();
-        if let Some(why) = unread(&request.request) {
-            self.refuse(why, Some(id));
-            return false;
-        }
         match self.in_flight.enter(&id, None) {
             Ok(handling) => {
                 message.insert_extension(handling);
@@ -105,37 +100,20 @@ impl<T: Transport<RoleServer>> Guarded<T> {
                     "the request {id} is not answered yet, so another one with this id was not started: nothing was sent \
                      or billed; give each request an id of its own"
                 );
-                self.refuse(why, None);
+                self.refuse(ErrorData::invalid_request(why, None), None);
                 false
             }
             Err(Refused::Full(most)) => {
-                self.refuse(
-                    format!("{most} requests are not answered yet; read their answers first"),
-                    Some(id),
-                );
+                let why = format!("{most} requests are not answered yet; read their answers first");
+                self.refuse(ErrorData::invalid_request(why, None), Some(id));
                 false
             }
         }
     }
 
-    fn refuse(&mut self, why: String, id: Option<RequestId>) {
-        let error = JsonRpcMessage::error(ErrorData::invalid_request(why, None), id);
+    fn refuse(&mut self, error: ErrorData, id: Option<RequestId>) {
+        let error = JsonRpcMessage::error(error, id);
         self.refusals.push_back(self.inner.send(error).map(drop).boxed());
-    }
-}
-
-/// Why a request is refused, if it is a substitute for a line that could not be parsed.
-fn unread(request: &ClientRequest) -> Option<String> {
-    let ClientRequest::CustomRequest(request) = request else { return None };
-    match request.method.as_str() {
-        lines::TOO_LONG => Some(
-            "the request is longer than 16 MiB, so it was not read and nothing was sent or billed; give media as paths \
-             or URLs, and long texts in parts"
-                .to_owned(),
-        ),
-        lines::TOO_MANY => Some(Unfit::Values.to_string()),
-        lines::TOO_DEEP => Some(Unfit::Depth.to_string()),
-        _ => None,
     }
 }
 
@@ -178,6 +156,12 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for Guarded<T> {
                 self.server.client_gone();
                 return None;
             };
+            if let Some((id, error)) = unread(&message) {
+                // An error with the id of another request would be taken for the response to that one.
+                let id = id.filter(|id| !self.in_flight.is_open(id));
+                self.refuse(error, id);
+                continue;
+            }
             self.opened |= matches!(message, JsonRpcMessage::Request(_));
             if self.opened && self.takes(&mut message) {
                 self.in_flight.received(&message);

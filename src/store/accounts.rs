@@ -1,10 +1,10 @@
 //! Names of accounts, and which of them share their limits.
 
-/// What stands in the name of each account whose key a caller has brought, between the host and a print of the key.
+/// Marks the name of an account whose key a caller brought. It stands between the host and the key's fingerprint.
 pub const CALLERS: &str = " (caller key ";
 
-/// The accounts that the limits of `account` hold for, by the beginning of their names, if they are several: what may
-/// be spent by a server whose callers bring their keys may be spent by all of them together.
+/// The common prefix of the accounts that share the limits of `account`, if there are several. Callers who bring their
+/// own keys share the limits of the server.
 pub(super) fn pool(account: &str) -> Option<&str> {
     let (host, _) = account.split_once(CALLERS)?;
     account.get(..host.len() + CALLERS.len())

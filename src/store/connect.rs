@@ -1,4 +1,4 @@
-//! Connections to the database, which is brought to the newest form and checked before it is used.
+//! Connections to the database, which is migrated and checked before it is used.
 
 use std::path::Path;
 use std::time::Duration;
@@ -19,11 +19,11 @@ const BUSY: Duration = Duration::from_secs(20);
 /// Connections to one database.
 #[derive(Debug, Clone)]
 pub(super) struct Pools {
-    /// Few: SQLite has one writer at a time, and a connection that waits for its turn is of no use to others.
+    /// Few: SQLite has one writer at a time, and a connection that waits for the lock is useless to others.
     pub(super) writers: SqlitePool,
     /// These cannot write, so no writer keeps them waiting.
     pub(super) readers: SqlitePool,
-    /// One that writes what is never committed: see [`Store::probe`].
+    /// For probes, which write and roll back: see [`Store::probe`].
     pub(super) probe: SqlitePool,
 }
 
@@ -31,12 +31,12 @@ impl Pools {
     pub(super) fn around(writers: SqlitePool, path: &Path) -> Self {
         let options = SqliteConnectOptions::new().filename(path);
         let readers = options.clone().busy_timeout(Duration::from_secs(5)).pragma("query_only", "ON");
-        // What does not fit into so small a cache is written to the disk before the transaction ends.
+        // A tiny cache forces the probe to write to the disk before the transaction ends.
         let probe = options.busy_timeout(Duration::from_secs(2)).pragma("cache_size", "2");
         Self { writers, readers: pool(4).connect_lazy_with(readers), probe: pool(1).connect_lazy_with(probe) }
     }
 
-    /// Ends all connections. The last one that can write leaves everything in one file.
+    /// Closes all connections. The last writer merges the log into the file.
     pub(super) async fn close(&self) {
         self.readers.close().await;
         self.probe.close().await;
@@ -46,11 +46,11 @@ impl Pools {
 
 type Trouble = Box<dyn std::error::Error + Send + Sync>;
 
-/// How long servers that start in the same moment make way for each other. `SQLite` does not wait by itself where
-/// one makes the database and the other changes its mode.
+/// How long servers that start at the same time wait for each other. `SQLite` does not wait by itself while one
+/// creates the database and another changes its mode.
 const JOSTLE: Duration = Duration::from_secs(5);
 
-/// A database of the newest form. Fails if a page of it is damaged.
+/// A migrated database. Fails if a page is damaged.
 pub(super) async fn connect(path: &Path) -> Result<SqlitePool, Trouble> {
     let start = Instant::now();
     loop {
@@ -69,8 +69,8 @@ async fn connect_once(path: &Path) -> Result<SqlitePool, Trouble> {
     let made = path.to_owned();
     let _ = spawn_blocking(move || private::create(&made)).await;
     let options = SqliteConnectOptions::new().filename(path).create_if_missing(true).busy_timeout(BUSY);
-    // A connection that fails while it opens would be closed behind our back, and what SQLite tidies up then may
-    // be the log of another database by the same name. This one opens without a look into the file.
+    // sqlx closes a connection that fails while it opens in the background. SQLite could then remove the log of another
+    // database of the same name. This connection opens without reading the file.
     let mut first = options.connect().await?;
     let readable = sqlx::query("PRAGMA journal_mode = WAL").execute(&mut first).await;
     let closed = first.close().await;
@@ -107,7 +107,7 @@ async fn prepare(pool: &SqlitePool) -> Result<(), Trouble> {
         if migrated.is_ok() {
             break;
         }
-        // Another process may have been quicker; then there is nothing left to do.
+        // Another process may have migrated it first.
         tokio::time::sleep(Duration::from_millis(100)).await;
         migrated = sqlx::migrate!().run(pool).await;
     }

@@ -1,8 +1,8 @@
-//! What was said to text models and by them, kept so that a caller need not repeat it.
+//! Conversations with text models, kept so that a caller need not repeat them.
 //!
 //! A chain of thought is continued only if the model's own message goes back complete, with signatures and
-//! encrypted parts that no caller should have to carry. So the whole of it stands here, in the protocol's own
-//! words, and a conversation stays in the protocol in which it was begun.
+//! encrypted parts that no caller should have to carry. So the messages are kept in the wire format of the protocol,
+//! and a conversation stays in the protocol in which it began.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -18,67 +18,67 @@ use crate::clock::{earliest, now};
 /// How long a conversation is kept after its last turn, in milliseconds.
 pub(super) const LIFE: i64 = 30 * 24 * 3_600_000;
 
-/// A longer conversation is not kept: pictures in base64 make it so.
+/// The largest conversation that is kept, in bytes. Images in base64 exceed it.
 const LARGEST: usize = 32 * 1024 * 1024;
 
-/// All conversations of a principal's together; the oldest make room.
+/// The most bytes of a principal's conversations. The oldest make room.
 const ALL: i64 = 512 * 1024 * 1024;
 
 /// A conversation as it stands.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Conversation {
-    /// Names it; not to be guessed. Empty before it is kept for the first time.
+    /// Its id, which cannot be guessed. Empty before it is first kept.
     pub id: String,
-    /// Whose it is.
+    /// Its owner.
     pub principal: String,
     /// The protocol, by its word.
     pub api: String,
     /// The model that spoke last.
     pub model: String,
-    /// How often it was continued; tells whether somebody else has continued it meanwhile.
+    /// How often it was continued. Tells whether another call has continued it meanwhile.
     pub turns: i64,
     /// What was said.
     pub said: Said,
 }
 
-/// What a request repeats of all before.
+/// The history that a request repeats.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Said {
-    /// What the model was told beforehand.
+    /// The system prompt.
     #[serde(default)]
     pub system: Option<String>,
-    /// What it may call.
+    /// The tools that the model may call.
     #[serde(default)]
     pub tools: Vec<Function>,
-    /// In the protocol's own words, oldest first.
+    /// In the protocol's wire format, oldest first.
     pub messages: Vec<Value>,
 }
 
-/// What became of a conversation that was to be kept.
+/// The result of keeping a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kept {
     /// Under this id.
     As(String),
-    /// Somebody has continued it meanwhile, so this is another one, under this id.
+    /// Another call has continued it meanwhile, so this is a new one, under this id.
     Forked(String),
     /// It is too large to be kept.
     TooLarge,
 }
 
 impl Store {
-    /// A conversation of a principal's, unless it has expired.
+    /// A conversation of a principal, unless it has expired.
     pub async fn conversation(&self, principal: &str, id: &str) -> Result<Option<Conversation>, StoreError> {
         self.conversation_since(principal, id, earliest() - LIFE).await
     }
 
-    /// Keeps a conversation after a turn, and forgets those that have expired.
+    /// Stores a conversation after a turn, and deletes expired ones.
     pub async fn keep(&self, conversation: &Conversation) -> Result<Kept, StoreError> {
         let kept = self.write_conversation(conversation).await?;
         self.forget(&conversation.principal, earliest() - LIFE).await?;
         Ok(kept)
     }
 
-    /// A conversation of a principal's that was continued at `since` or later.
+    /// A conversation of a principal that was continued at `since` or later.
     async fn conversation_since(
         &self,
         principal: &str,
@@ -158,7 +158,7 @@ impl Store {
         Ok(if conversation.id.is_empty() { Kept::As(id) } else { Kept::Forked(id) })
     }
 
-    /// Deletes what has expired, and the oldest of a principal that keeps too much.
+    /// Deletes expired conversations, and the oldest of a principal with too many.
     async fn forget(&self, principal: &str, before: i64) -> Result<(), StoreError> {
         sqlx::query(
             "DELETE FROM conversations WHERE updated_at < ?2 OR id IN (

@@ -1,4 +1,4 @@
-//! The open database, which the file of each table builds on.
+//! The open database. Each table's file builds on it.
 
 use std::path::PathBuf;
 
@@ -23,39 +23,39 @@ pub struct Store {
     pub(super) _presence: Presence,
 }
 
-/// How much a probe writes, in bytes; in the database it is twice as long, and longer than the probe's cache.
+/// How much a probe writes, in bytes. In the database it takes twice as much, which is more than the probe's cache.
 const PROBE: i64 = 32 * 1024;
 
 impl Store {
     /// The database's name in the data folder.
     pub const FILE: &str = "jobs.sqlite3";
 
-    /// What proves that a spooled line belongs to these records.
+    /// The key that proves that a spooled line belongs to this database.
     pub(crate) fn spool_key(&self) -> &SpoolKey {
         &self.spool_key
     }
 
-    /// What whoever runs the server should know: the records had to be repaired.
+    /// What the operator should know: the database was repaired.
     pub fn notice(&self) -> Option<&str> {
         self.notice.as_deref()
     }
 
-    /// Ends all connections.
+    /// Closes all connections.
     pub async fn close(&self) {
         self.pools.close().await;
     }
 
-    /// For statements that change something.
+    /// Connections for statements that write.
     pub(super) fn writers(&self) -> &SqlitePool {
         &self.pools.writers
     }
 
-    /// For statements that change nothing. None of them waits for a writer.
+    /// Connections for statements that read. They never wait for a writer.
     pub(super) fn readers(&self) -> &SqlitePool {
         &self.pools.readers
     }
 
-    /// Whether something can be written: writes a row to the disk and takes it back.
+    /// Whether the database can be written: writes a row to the disk and rolls back.
     pub(crate) async fn probe(&self) -> Result<(), StoreError> {
         let begun = self.pools.probe.begin_with("BEGIN IMMEDIATE").await;
         let mut transaction = begun.map_err(|error| self.fail(error))?;
@@ -71,7 +71,7 @@ impl Store {
         &self.owner
     }
 
-    /// A failure of these records.
+    /// A failure of this database.
     pub(super) fn fail(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
         let source = source.into();
         match source.downcast_ref() {
@@ -84,7 +84,7 @@ impl Store {
         }
     }
 
-    /// A transaction that nobody writes beside.
+    /// A transaction that holds the write lock.
     pub(super) async fn begin(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
         self.pools.writers.begin_with("BEGIN IMMEDIATE").await.map_err(|error| self.fail(error))
     }

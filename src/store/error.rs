@@ -1,10 +1,10 @@
-//! Records that cannot be used, and what can be done about it.
+//! Why the database cannot be used, and what can be done about it.
 
 use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A failure of the records, worded for the person who runs the server.
+/// A failure of the database, worded for the operator.
 #[derive(Debug, thiserror::Error)]
 #[error("{} cannot be used: {source}", Self::place(folder))]
 pub struct StoreError {
@@ -13,7 +13,7 @@ pub struct StoreError {
     source: Box<dyn Error + Send + Sync>,
 }
 
-/// What the store finds wrong by itself. SQLite and the system report everything else.
+/// Errors that the store itself detects. SQLite and the system report the others.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Fault {
     /// SQLite's check of all pages found this.
@@ -27,7 +27,7 @@ pub(super) enum Fault {
     Busy,
 }
 
-/// Why records cannot be used.
+/// Why the database cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cause {
     /// Another version has changed the tables.
@@ -46,7 +46,7 @@ pub(super) enum Cause {
 }
 
 impl Cause {
-    /// The cause that an error, or one that it was caused by, stands for.
+    /// The cause of an error, found in its chain of sources.
     pub(super) fn of(error: &(dyn Error + 'static)) -> Self {
         let mut next = Some(error);
         while let Some(error) = next {
@@ -89,7 +89,7 @@ impl Cause {
             10 | 13 => Some(Self::Disk),
             // SQLITE_BUSY, SQLITE_LOCKED
             5 | 6 => Some(Self::Lock),
-            // The others, such as SQLITE_READONLY and SQLITE_CANTOPEN, are mended by making the folder writable.
+            // The others, such as SQLITE_READONLY and SQLITE_CANTOPEN, are fixed by making the folder writable.
             _ => None,
         }
     }
@@ -98,7 +98,7 @@ impl Cause {
         match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some(Self::Disk),
             io::ErrorKind::WouldBlock => Some(Self::Lock),
-            // The system's refusals carry a code. This one is ours, of a folder that is not this user's alone.
+            // The system's errors carry a code. This one is ours, for a folder that other users can write.
             io::ErrorKind::PermissionDenied if error.raw_os_error().is_none() => Some(Self::Shared),
             _ => None,
         }
@@ -106,10 +106,10 @@ impl Cause {
 }
 
 impl StoreError {
-    /// What the records are called to whoever sits at another machine: without the folder, which the log has.
+    /// The name of the database in messages to remote callers: without the folder, which the log has.
     pub const PLACE: &str = "the job records";
 
-    /// What they are called to whoever sits at this one.
+    /// The name of the database in messages to the owner.
     pub fn place(folder: &Path) -> String {
         format!("{} in {}", Self::PLACE, folder.display())
     }
@@ -118,11 +118,11 @@ impl StoreError {
         Self { folder: folder.to_owned(), cause: Cause::of(&*source), source }
     }
 
-    /// What a start is told that waits in vain for the lock on the records.
+    /// The error of a start that waited in vain for the lock.
     pub(super) const LOCKED_OUT: &str =
         "jobs.lock is locked: another minimax-mcp repairs the records, or another program holds the file";
 
-    /// What the person who runs the server can do.
+    /// What the operator can do.
     pub fn advice(&self) -> &'static str {
         match self.cause {
             Cause::Version => {
@@ -148,7 +148,7 @@ impl StoreError {
         }
     }
 
-    /// What is wrong, in a few words that name nothing of this machine.
+    /// What is wrong, in a few words that reveal nothing about this machine.
     pub fn brief(&self) -> &'static str {
         match self.cause {
             Cause::Version => "the job records belong to another version",
@@ -161,7 +161,7 @@ impl StoreError {
         }
     }
 
-    /// As it is told to whoever sits at another machine.
+    /// The message for remote callers.
     pub fn discreet(&self) -> String {
         format!("{} cannot be used: {}", Self::PLACE, self.source)
     }
@@ -188,7 +188,7 @@ impl StoreError {
         Self { folder: self.folder.clone(), cause: self.cause, source }
     }
 
-    /// The server stops, so nothing new is begun.
+    /// The server stops, so nothing new starts.
     pub(crate) fn stopping(folder: &Path) -> Self {
         Self::new(folder, "the server is stopping".into())
     }

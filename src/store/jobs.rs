@@ -16,9 +16,9 @@ use crate::clock::now;
 enum Write {
     /// One whose lease this process holds, unless it was cancelled meanwhile.
     Progress,
-    /// The answer to a submit: also one that others hold, or that was given up without an answer.
+    /// The answer to a submit: also a job that another process holds, or that is `unknown`.
     Answer,
-    /// Any. The lease stays as it is.
+    /// Any job. The lease stays as it is.
     Note,
     /// One whose lease this process holds.
     Replace,
@@ -38,20 +38,20 @@ impl Write {
     }
 }
 
-/// What became of an insertion.
+/// The result of an insertion.
 #[derive(Debug)]
 pub enum Inserted {
-    /// The row is there and leased to us.
+    /// The row exists and is leased to this process.
     New,
-    /// The principal has used this `idempotency_key`, or holds this task, already.
+    /// The principal already has a job with this `idempotency_key` or task.
     Existing(Box<Job>),
-    /// It may not be bought, and nothing was written.
+    /// A limit forbids the purchase, and nothing was written.
     Denied(Denied),
 }
 
 impl Store {
-    /// Writes a new job, leased to this process, and with it what is set aside for its purchase, if it is one and
-    /// the limits leave room; on disk when it returns.
+    /// Writes a new job, leased to this process, and reserves its price if it is a purchase and the limits leave room. It is
+    /// on disk when this returns.
     pub async fn insert(
         &self,
         job: &Job,
@@ -119,14 +119,14 @@ impl Store {
         Ok(Inserted::Existing(Box::new(self.parse(&existing)?)))
     }
 
-    /// Writes a job back, for whoever follows it. `false` means that another process has it now, or that it was
-    /// cancelled meanwhile, in this process too, and nothing was written.
+    /// Writes a job back for its worker. `false` means that another process has it now or that it was cancelled, and nothing
+    /// was written.
     pub async fn save_progress(&self, job: &Job) -> Result<bool, StoreError> {
         self.save_whole(job, Write::Progress).await
     }
 
-    /// Writes the answer to a submit, whoever holds the lease and whatever was thought of the job meanwhile: it
-    /// names what was paid for. Notes with it whether another job has the same task.
+    /// Writes the answer to a submit, whatever the lease and the state are meanwhile: it names what was paid for. Adds a
+    /// warning if another job has the same task.
     pub async fn save_answer(&self, job: &mut Job) -> Result<bool, StoreError> {
         let mut transaction = self.begin().await?;
         self.note_twin(&mut transaction, job).await?;
@@ -135,8 +135,7 @@ impl Store {
         Ok(saved)
     }
 
-    /// Writes what a process has come to know and could not write, if the record is not further. `false` where there
-    /// is no such record. The lease stays with whoever has it.
+    /// Writes a spooled update, unless the record is further. `false` if there is no such record. The lease stays as it is.
     pub(crate) async fn join(&self, entry: &Entry) -> Result<bool, StoreError> {
         let mut transaction = self.begin().await?;
         match &entry.what {
@@ -158,6 +157,29 @@ impl Store {
         }
         self.commit(transaction).await?;
         Ok(true)
+    }
+
+    /// Records that a caller wants a job cancelled whose request is on its way. `false` if it is no longer.
+    pub async fn request_cancel(&self, id: &str) -> Result<bool, StoreError> {
+        let written = sqlx::query(
+            "UPDATE jobs SET body = json_set(body, '$.cancel_requested', json('true'))
+             WHERE id = ?1 AND body ->> '$.state.at' = 'submitting'",
+        )
+        .bind(id)
+        .execute(self.writers())
+        .await
+        .map_err(|error| self.fail(error))?;
+        Ok(written.rows_affected() == 1)
+    }
+
+    /// Whether a caller wants the job cancelled.
+    pub async fn is_cancel_requested(&self, id: &str) -> Result<bool, StoreError> {
+        let row = sqlx::query("SELECT 1 FROM jobs WHERE id = ?1 AND body ->> '$.cancel_requested'")
+            .bind(id)
+            .fetch_optional(self.readers())
+            .await
+            .map_err(|error| self.fail(error))?;
+        Ok(row.is_some())
     }
 
     async fn note_twin(&self, connection: &mut SqliteConnection, job: &mut Job) -> Result<(), StoreError> {
@@ -186,7 +208,7 @@ impl Store {
         Ok(saved)
     }
 
-    /// The one place where a job's row is changed, and what is set aside for it with it.
+    /// The one place where a job's row is changed, and its purchase with it.
     async fn save_on(
         &self,
         connection: &mut SqliteConnection,
@@ -198,10 +220,12 @@ impl Store {
         crate::crash::point("save.before");
         let condition = write.condition();
         let sql = format!(
-            "UPDATE jobs SET status = ?2, is_open = ?3, task_id = ?4, body = ?5, search = ?6, updated_at = ?7,
+            "UPDATE jobs SET status = ?2, is_open = ?3, task_id = ?4, search = ?6, updated_at = ?7,
                              lease_owner = CASE WHEN ?11 THEN lease_owner ELSE ?8 END,
                              lease_until = CASE WHEN ?11 THEN lease_until ELSE ?9 END,
-                             idempotency_key = CASE WHEN ?10 THEN NULL ELSE idempotency_key END
+                             idempotency_key = CASE WHEN ?10 THEN NULL ELSE idempotency_key END,
+                             body = CASE WHEN {CANCEL_REQUESTED} THEN json_set(?5, '$.cancel_requested', json('true'))
+                                         ELSE ?5 END
              WHERE id = ?1 AND {condition}"
         );
         let saved = sqlx::query(sqlx::AssertSqlSafe(sql))
@@ -214,7 +238,7 @@ impl Store {
             .bind(job.updated_at)
             .bind(&self.owner)
             .bind(if job.state.is_over() { 0 } else { now() + LEASE })
-            // What failed and was not bought: its key is free for another try.
+            // A job that failed without a purchase frees its key for another try.
             .bind(matches!(job.state, State::Failed { task: None, .. }) && job.is_free())
             .bind(write == Write::Note)
             .execute(&mut *connection)
@@ -269,7 +293,7 @@ impl Store {
         Ok(Ok(saved))
     }
 
-    /// Writes a job back if it is still in the state `before`, whoever has it, and takes it over.
+    /// Writes a job back if it is still in the state `before`, and takes the lease from any process.
     pub async fn replace(&self, job: &Job, before: &State) -> Result<bool, StoreError> {
         let mut transaction = self.begin().await?;
         let row = sqlx::query("UPDATE jobs SET lease_owner = ?2 WHERE id = ?1 RETURNING body")
@@ -287,10 +311,13 @@ impl Store {
     }
 }
 
-/// Characters of a prompt that `list_jobs` searches. Each list reads them all.
+/// A worker that submits does not know what another process has recorded meanwhile, and must not overwrite it.
+const CANCEL_REQUESTED: &str = "body ->> '$.state.at' = 'submitting' AND body ->> '$.cancel_requested'";
+
+/// How many characters of a prompt `list_jobs` searches. Each list reads all of them.
 const SEARCHED: usize = 2000;
 
-/// What `list_jobs` searches, in lower case: SQLite's own `lower` knows ASCII alone.
+/// The text that `list_jobs` searches, in lower case: SQLite's own `lower` knows only ASCII.
 fn search_text(job: &Job) -> String {
     let cut = |text: &str, most: usize| text.chars().take(most).collect::<String>();
     let task = cut(job.state.task().map_or("", |task| task.id.as_str()), 256);

@@ -1,4 +1,4 @@
-//! Which process follows a job: the one that has leased it, as long as it lives.
+//! Leases: which process works on a job.
 
 use sqlx::Row as _;
 
@@ -7,12 +7,12 @@ use super::error::StoreError;
 use super::record::Job;
 use crate::clock::{self, now};
 
-/// How long a lease lasts, in milliseconds. A dead process's jobs are idle for this long at most, or twice as long after
-/// the clock was set: then the leases of the living look as if they had run out, until they are renewed.
+/// How long a lease lasts, in milliseconds. The jobs of a dead process are idle for at most this time, or twice as long
+/// after the clock was set: then live leases look expired until they are renewed.
 pub const LEASE: i64 = 6_000;
 
 impl Store {
-    /// Leases one open job to this process, unless another, living one has it. Gives the job as it stands.
+    /// Leases one open job to this process, unless another live process has it. Returns the job.
     pub async fn claim(&self, id: &str) -> Result<Option<Job>, StoreError> {
         let row = sqlx::query(
             "UPDATE jobs SET lease_owner = ?2, lease_until = ?3 + ?4
@@ -32,7 +32,7 @@ impl Store {
         match self.parse(&row) {
             Ok(job) => Ok(Some(job)),
             Err(error) => {
-                // A later version may have written it, and can go on with it.
+                // A later version may have written it, and can continue it.
                 self.give_back(id).await?;
                 Err(error)
             }
@@ -60,10 +60,10 @@ impl Store {
         Ok(())
     }
 
-    /// Keeps this process's leases alive, and names the open jobs of the account that this process has to follow:
-    /// its own, and those whose process died or whose lease a clock that was set back has put far ahead.
+    /// Renews this process's leases, and returns the open jobs of the account that it has to work on: its own, those of dead
+    /// processes, and those whose lease lies far ahead because the clock was set back.
     ///
-    /// `followed` are the jobs that a task of this process is at: only their leases are worth keeping.
+    /// `followed` are the jobs with a worker in this process: only their leases are renewed.
     pub async fn renew(&self, account: &str, followed: &[String]) -> Result<Vec<String>, StoreError> {
         let at = now();
         if !followed.is_empty() {
@@ -94,7 +94,7 @@ impl Store {
         Ok(rows.iter().filter_map(|row| row.try_get(0).ok()).collect())
     }
 
-    /// Gives this process's leases back, so that another need not wait for them to run out.
+    /// Releases this process's leases, so that another need not wait for them to expire.
     pub async fn release(&self) -> Result<(), StoreError> {
         sqlx::query("UPDATE jobs SET lease_until = 0 WHERE lease_owner = ?1")
             .bind(self.owner())

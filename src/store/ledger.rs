@@ -1,10 +1,9 @@
-//! What was spent, and what may be.
+//! The ledger: what was spent, and what may be spent.
 //!
-//! A request that costs money has a row here before it leaves, in the transaction that checks the budgets: two
-//! purchases cannot both take the last of a budget, whichever processes they are made by. The row begins as
-//! `reserved` at the estimate. It is `settled` by MiniMax's count, or at the estimate where there is none,
-//! `released` when MiniMax provably did not take the request, and stays counted as `unknown` when nobody can tell.
-//! The row of a job follows the job's own record, in the same transaction, whoever writes it.
+//! A request that costs money has a row here before it leaves. The transaction that writes it checks the budgets, so two
+//! purchases cannot both take the last of a budget, even from two processes. The row starts as `reserved` at the
+//! estimate. It is `settled` by MiniMax's count, or at the estimate without one; `released` if MiniMax provably did not
+//! take the request; and counts as `unknown` if that cannot be known. A job and its row change in one transaction.
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
@@ -12,12 +11,12 @@ use sqlx::{Row, SqliteConnection};
 use super::accounts::pool;
 use super::database::Store;
 use super::error::StoreError;
-use super::money::{Denied, Limits, Purchase, PurchaseState, Spending, Spent, millionths};
+use super::money::{Counted, Denied, Limit, Limits, Purchase, PurchaseState, Spending, Spent, millionths};
 use super::record::Job;
 use super::state::State;
 use crate::clock::{earliest, latest, now};
 
-/// What "the last 24 hours" are, in milliseconds.
+/// 24 hours in milliseconds.
 const DAY: i64 = 24 * 3_600_000;
 
 /// The row's state, and what it actually cost, for a job as it stands.
@@ -60,7 +59,7 @@ impl Store {
         self.spent_since_a_day(connection, "account = ?1", account, currency).await
     }
 
-    /// What counts for the limits of an account: what it has spent, or all that share its limits.
+    /// What counts against the limits of an account: its own spending, or that of all accounts that share the limits.
     async fn spent_together(
         &self,
         connection: &mut SqliteConnection,
@@ -68,7 +67,7 @@ impl Store {
         currency: &str,
     ) -> Result<Spent, StoreError> {
         match pool(account) {
-            // A print is written in hexadecimal digits, all of which come before `g`.
+            // A fingerprint has hexadecimal digits, all of which sort before `g`.
             Some(pool) => {
                 let within = "account >= ?1 AND account < ?1 || 'g'";
                 self.spent_since_a_day(connection, within, pool, currency).await
@@ -84,7 +83,7 @@ impl Store {
         account: &str,
         currency: &str,
     ) -> Result<Spent, StoreError> {
-        // What a clock that was set back has put into the future counts too.
+        // Rows from the future, after the clock was set back, count too.
         let sql = format!("SELECT {SUMS} FROM spending WHERE {whose} AND currency = ?2 AND created_at > ?3");
         let row = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(account)
@@ -116,7 +115,7 @@ impl Store {
         row.and_then(|row| spent(&row)).map_err(|error| self.fail(error))
     }
 
-    /// `account` asks for the part of one.
+    /// `account` limits it to one account.
     pub(super) async fn spent_by_this_process(
         &self,
         connection: &mut SqliteConnection,
@@ -124,7 +123,7 @@ impl Store {
         account: Option<&str>,
     ) -> Result<Spent, StoreError> {
         let mine = "process = ?1 AND currency = ?2 AND (?3 IS NULL OR account = ?3)";
-        // What was removed from the rows is in the totals.
+        // Removed rows are in the totals.
         let sums = format!(
             "SELECT {SUMS} FROM spending WHERE {mine} UNION ALL
              SELECT COALESCE(SUM(settled), 0), 0, COALESCE(SUM(unknown), 0), COALESCE(SUM(unpriced), 0)
@@ -153,6 +152,19 @@ impl Store {
         if limits.is_empty() {
             return Ok(Ok(()));
         }
+        let counted = self.counted(connection, account, principal, currency, limits).await?;
+        Ok(limits.check(estimate, counted))
+    }
+
+    /// What has been spent of each limit.
+    async fn counted(
+        &self,
+        connection: &mut SqliteConnection,
+        account: &str,
+        principal: &str,
+        currency: &str,
+        limits: &Limits,
+    ) -> Result<Counted, StoreError> {
         let own = match limits.principal {
             Some(_) => self.spent_by_principal(connection, account, principal, currency).await?,
             None => Spent::default(),
@@ -161,11 +173,11 @@ impl Store {
         // All callers with keys of their own share the limit; each key of the server has one of its own.
         let alone = pool(account).is_none().then_some(account);
         let process = self.spent_by_this_process(connection, currency, alone).await?;
-        Ok(limits.check(estimate, day, process, own))
+        Ok(Counted { day, process, principal: own })
     }
 
-    /// Sets the price of a purchase aside, if the limits leave room for it. To be called in a transaction that
-    /// nobody can write beside, and to be rolled back when it is denied.
+    /// Reserves the price of a purchase, if the limits leave room for it. Call it in a transaction with the write lock, and
+    /// roll back when it is denied.
     pub(super) async fn set_aside(
         &self,
         connection: &mut SqliteConnection,
@@ -196,7 +208,7 @@ impl Store {
         .bind(currency)
         .bind(estimate)
         .bind(consent)
-        // With a clock that was set back it would be gone from the day as soon as the clock is right again.
+        // After the clock was set back, the row must not drop out of the day when the clock is corrected.
         .bind(latest())
         .execute(connection)
         .await
@@ -204,8 +216,7 @@ impl Store {
         Ok(if written.rows_affected() == 1 { Ok(()) } else { Err(Denied::Used) })
     }
 
-    /// Lets the row of a job say what the job says. A job of an older version, or one that was taken over from
-    /// another program, has none.
+    /// Updates the row of a job to the job's state. Jobs of older versions and adopted tasks have no row.
     pub(super) async fn account_for(
         &self,
         connection: &mut SqliteConnection,
@@ -226,7 +237,7 @@ impl Store {
         state: PurchaseState,
         actual: Option<i64>,
     ) -> Result<(), StoreError> {
-        // A yes that has bought nothing is still good.
+        // A consent that has bought nothing can be used again.
         sqlx::query(
             "UPDATE spending SET state = ?2, actual = ?3, updated_at = ?4,
                                  consent = CASE WHEN ?2 = 'released' THEN NULL ELSE consent END
@@ -242,7 +253,7 @@ impl Store {
         Ok(())
     }
 
-    /// Sets money aside for a request that is no job.
+    /// Reserves money for a request that is no job.
     pub async fn reserve(
         &self,
         id: &str,
@@ -286,6 +297,19 @@ impl Store {
         self.allowed(&mut connection, account, principal, currency, estimate, limits).await
     }
 
+    /// What one more purchase may cost, and the limit that allows the least.
+    pub async fn left(
+        &self,
+        account: &str,
+        principal: &str,
+        currency: &str,
+        limits: &Limits,
+    ) -> Result<Option<(Limit, i64)>, StoreError> {
+        let mut connection = self.readers().acquire().await.map_err(|error| self.fail(error))?;
+        let counted = self.counted(&mut connection, account, principal, currency, limits).await?;
+        Ok(limits.left(counted))
+    }
+
     /// What an account has spent, by currency, `currency` first.
     pub async fn spending(&self, account: &str, currency: &str) -> Result<Vec<Spending>, StoreError> {
         let mut connection = self.readers().acquire().await.map_err(|error| self.fail(error))?;
@@ -326,8 +350,8 @@ impl Store {
         transaction.commit().await.map_err(|error| self.fail(error))
     }
 
-    /// Notes how a purchase without a job has ended. `false` where there is no such purchase, or where it cannot have
-    /// ended so; what has ended already stays as it is. The purchase of a job follows the job's record alone.
+    /// Notes how a purchase without a job has ended. `false` if there is no such purchase, or it cannot have ended so; an
+    /// ended purchase stays as it is. The purchase of a job follows only the job's record.
     pub(super) async fn end_purchase(
         &self,
         connection: &mut SqliteConnection,
@@ -343,7 +367,7 @@ impl Store {
         if state == PurchaseState::Reserved || actual.is_some_and(|actual| actual < 0) {
             return Ok(false);
         }
-        // Of what nobody could tell, somebody may know more by now.
+        // An unknown purchase may have become known.
         if [PurchaseState::Reserved, PurchaseState::Unknown]
             .map(PurchaseState::as_str)
             .contains(&known.as_str())

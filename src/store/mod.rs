@@ -1,9 +1,9 @@
 //! The rows: SQLite, shared by every server process of one data folder.
 //!
-//! A file for each table, all over [`Store`]. What could not be written lies in the spool until it can be.
+//! One file for each table, all over [`Store`]. Updates that cannot be written wait in the spool.
 //!
-//! A lease decides which process polls and delivers a job. It runs out a few seconds after its owner has died,
-//! and each write of an owner carries it, so a process that was asleep cannot overwrite what another has done.
+//! A lease decides which process polls and delivers a job. It expires a few seconds after its owner has died. Each write
+//! of an owner checks it, so a process that was suspended cannot overwrite the work of another.
 
 mod accounts;
 mod connect;
@@ -30,6 +30,7 @@ pub(crate) mod spool;
 mod state;
 #[cfg(test)]
 mod state_properties;
+mod voices;
 
 pub use self::accounts::CALLERS;
 pub use self::conversations::{Conversation, Kept, Said};
@@ -48,3 +49,4 @@ pub use self::remote_ids::{Owner, RemoteKind};
 pub use self::response_cache::Answer;
 pub(crate) use self::retention::sweep_often;
 pub use self::state::{Failure, Route, STATUSES, Seen, State, Task};
+pub use self::voices::MadeVoice;

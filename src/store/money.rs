@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::error::StoreError;
 use super::record::Cost;
 
-/// No sum of such amounts overflows: a thousand million of a currency.
+/// The largest amount, a thousand million of a currency: no sum of such amounts overflows.
 const MOST: f64 = 1e15;
 
 /// Amounts that must not be exceeded, in millionths of the account's currency. `None` is no limit.
@@ -17,8 +17,8 @@ pub struct Limits {
     pub call: Option<i64>,
     /// Everything that this process spends.
     pub process: Option<i64>,
-    /// Everything that one principal spends on the account in 24 hours, by any process of this data folder. It comes
-    /// with each purchase, because each principal has one of its own.
+    /// Everything that one principal spends on the account in 24 hours, by any process of this data folder. It comes with each
+    /// purchase, because each principal has its own.
     pub principal: Option<i64>,
 }
 
@@ -37,17 +37,17 @@ pub enum Limit {
 pub struct Purchase {
     /// The tool that buys it.
     pub tool: &'static str,
-    /// Whose it is.
+    /// Its owner.
     pub principal: String,
     /// What the principal may spend in 24 hours.
     pub allowance: Option<i64>,
-    /// What makes it; may be empty.
+    /// The model; may be empty.
     pub model: String,
     /// `USD` or `CNY`.
     pub currency: String,
-    /// Millionths, at the upper end; `None` where no price is known.
+    /// The highest price in millionths; `None` if no price is known.
     pub estimate: Option<i64>,
-    /// The sealed question that a person has said yes to, by its name.
+    /// The name of the sealed question that a person has approved.
     pub consent: Option<String>,
 }
 
@@ -55,7 +55,7 @@ pub struct Purchase {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PurchaseState {
-    /// Its price is set aside.
+    /// Its price is reserved.
     Reserved,
     /// It was bought.
     Settled,
@@ -66,7 +66,7 @@ pub enum PurchaseState {
 }
 
 impl PurchaseState {
-    /// The word for it in the records.
+    /// The word for it in the database.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Reserved => "reserved",
@@ -82,7 +82,7 @@ impl PurchaseState {
 pub enum Denied {
     /// Its price is not known, so the limit cannot be kept.
     NoPrice(Limit),
-    /// It is dearer than what is left.
+    /// It costs more than what is left.
     Over {
         /// The limit that it would exceed.
         limit: Limit,
@@ -93,7 +93,7 @@ pub enum Denied {
         /// What has been spent of the limit.
         spent: Spent,
     },
-    /// The person's yes has bought something already.
+    /// The person's consent has already bought something.
     Used,
 }
 
@@ -102,11 +102,11 @@ pub enum Denied {
 pub struct Spent {
     /// By MiniMax's count, or at the estimate where it gave none.
     pub settled: i64,
-    /// Set aside for what has not ended.
+    /// Reserved for what has not ended.
     pub reserved: i64,
-    /// Set aside for what may or may not have been billed.
+    /// Reserved for what may or may not have been billed.
     pub unknown: i64,
-    /// Purchases whose price nobody knew; they count as nothing.
+    /// Purchases without a known price; they count as nothing.
     pub unpriced: i64,
 }
 
@@ -142,20 +142,20 @@ pub struct Spending {
 /// Nothing was sent and nothing bought.
 #[derive(Debug, thiserror::Error)]
 pub enum NotBought {
-    /// The records cannot be used.
+    /// The database cannot be used.
     #[error(transparent)]
     Records(#[from] StoreError),
-    /// It may not be.
+    /// A limit forbids it.
     #[error("a limit forbids it")]
     Denied(Denied),
 }
 
-/// An amount as whole millionths, never too little; `None` for what is no amount.
+/// An amount in whole millionths, rounded up; `None` if it is not an amount.
 pub fn millionths(amount: f64) -> Option<i64> {
     if !amount.is_finite() || amount < 0.0 {
         return None;
     }
-    // Prices have at most seven places; what lies beyond is the noise of binary fractions.
+    // Prices have at most seven decimals; the rest is binary rounding noise.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded, and not negative")]
     let tenths = (amount * 1e7).round().min(MOST * 10.0) as u64;
     i64::try_from(tenths.div_ceil(10)).ok()
@@ -171,7 +171,7 @@ pub fn amount_words(millionths: i64) -> String {
 }
 
 impl Cost {
-    /// What is set aside for it, in millionths.
+    /// What is reserved for it, in millionths.
     pub fn ceiling(&self) -> Option<i64> {
         self.most.or(self.estimated).and_then(millionths)
     }
@@ -188,21 +188,19 @@ impl Limits {
         Self { principal, ..self }
     }
 
-    /// Whether a purchase of `estimate` is within the limits, `day`, `process` and `principal` being spent.
-    pub(super) fn check(
-        &self,
-        estimate: Option<i64>,
-        day: Spent,
-        process: Spent,
-        principal: Spent,
-    ) -> Result<(), Denied> {
-        let limits = [
+    /// The limits, each with what has been spent of it. A refusal names the first one that it would exceed.
+    fn rows(&self, counted: Counted) -> [(Limit, Option<i64>, Spent); 4] {
+        [
             (Limit::Call, self.call, Spent::default()),
-            (Limit::Principal, self.principal, principal),
-            (Limit::Process, self.process, process),
-            (Limit::Day, self.day, day),
-        ];
-        for (limit, allowed, spent) in limits {
+            (Limit::Principal, self.principal, counted.principal),
+            (Limit::Process, self.process, counted.process),
+            (Limit::Day, self.day, counted.day),
+        ]
+    }
+
+    /// Whether a purchase of `estimate` is within the limits.
+    pub(super) fn check(&self, estimate: Option<i64>, counted: Counted) -> Result<(), Denied> {
+        for (limit, allowed, spent) in self.rows(counted) {
             let Some(allowed) = allowed else { continue };
             let Some(price) = estimate else { return Err(Denied::NoPrice(limit)) };
             if spent.total().saturating_add(price) > allowed {
@@ -211,6 +209,22 @@ impl Limits {
         }
         Ok(())
     }
+
+    /// The limit that leaves the least for one more purchase, and how much that is.
+    pub(super) fn left(&self, counted: Counted) -> Option<(Limit, i64)> {
+        let left = self.rows(counted).into_iter().filter_map(|(limit, allowed, spent)| {
+            Some((limit, allowed?.saturating_sub(spent.total()).max(0)))
+        });
+        left.min_by_key(|(_, left)| *left)
+    }
+}
+
+/// What has been spent of the limits.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Counted {
+    pub(super) day: Spent,
+    pub(super) process: Spent,
+    pub(super) principal: Spent,
 }
 
 #[cfg(test)]
@@ -231,22 +245,30 @@ mod tests {
     #[test]
     fn a_limit_may_be_reached_and_not_passed_and_an_unknown_price_passes_none() {
         let limits = Limits { day: Some(10), call: None, process: Some(4), principal: Some(100) };
-        let spent = |settled| Spent { settled, ..Spent::default() };
-        let none = Spent::default();
-        assert_eq!(limits.check(Some(3), spent(7), spent(1), none), Ok(()));
+        let of = |day, process, principal| {
+            let [day, process, principal] =
+                [day, process, principal].map(|settled| Spent { settled, ..Spent::default() });
+            Counted { day, process, principal }
+        };
+        let none = Counted::default();
+        assert_eq!(limits.check(Some(3), of(7, 1, 0)), Ok(()));
         let over = |denied| matches!(denied, Err(Denied::Over { limit, .. }) if limit == Limit::Day);
-        assert!(over(limits.check(Some(3), spent(8), spent(1), none)));
-        assert_eq!(limits.check(None, none, none, none), Err(Denied::NoPrice(Limit::Principal)));
-        assert_eq!(Limits::default().check(None, none, none, none), Ok(()));
-        let most = Spent { settled: i64::MAX, reserved: i64::MAX, unknown: 1, unpriced: 0 };
-        let shared = limits.with(None);
-        assert!(over(shared.check(Some(i64::MAX), most, none, none).or(shared.check(
-            Some(1),
-            most,
-            none,
-            none
-        ))));
-        let own = limits.check(Some(1), none, none, spent(100));
+        assert!(over(limits.check(Some(3), of(8, 1, 0))));
+        assert_eq!(limits.check(None, none), Err(Denied::NoPrice(Limit::Principal)));
+        assert_eq!(Limits::default().check(None, none), Ok(()));
+        let day = Spent { settled: i64::MAX, reserved: i64::MAX, unknown: 1, unpriced: 0 };
+        assert!(over(limits.with(None).check(Some(1), Counted { day, ..none })));
+        let own = limits.check(Some(1), of(0, 0, 100));
         assert!(matches!(own, Err(Denied::Over { limit: Limit::Principal, allowed: 100, .. })), "{own:?}");
+    }
+
+    #[test]
+    fn what_is_left_is_the_least_of_all_limits_and_never_negative() {
+        let limits = Limits { day: Some(10), call: Some(5), process: None, principal: None };
+        let day = |settled| Counted { day: Spent { settled, ..Spent::default() }, ..Counted::default() };
+        assert_eq!(limits.left(day(0)), Some((Limit::Call, 5)));
+        assert_eq!(limits.left(day(7)), Some((Limit::Day, 3)));
+        assert_eq!(limits.left(day(12)), Some((Limit::Day, 0)));
+        assert_eq!(Limits::default().left(day(12)), None);
     }
 }

@@ -1,8 +1,8 @@
-//! Opening the records: by however many processes, in whatever state they are.
+//! Opening the database, which several processes may do at once and which may be damaged.
 //!
-//! A damaged database is what stands between a paid task and its result, so it is repaired at once: what can be
-//! read is written to a new one, which takes its place, and the damaged one stays beside it. That happens only
-//! while no other process has the records open, since that one would go on writing to what nobody reads.
+//! A damaged database would keep paid results from their owner, so it is repaired at once: readable rows go to a new
+//! file, which takes its place, and the damaged file stays beside it. This happens only while no other process has the
+//! database open, because that process would go on writing to the old file.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,11 +17,11 @@ use super::recovery;
 use super::spool::SpoolKey;
 use crate::media::private::{self, Found};
 
-/// Everything in the data folder whose name begins so is the records' own.
+/// The prefix of the database's files in the data folder.
 const OWN: &[&str] = &["jobs.", "salvage.", "spool", "uploads"];
 
 impl Store {
-    /// Opens the database in `folder`, making what is missing and repairing what is damaged.
+    /// Opens the database in `folder`. Creates what is missing and repairs what is damaged.
     pub async fn open(folder: &Path, owner: String) -> Result<Self, StoreError> {
         let fail = |source| StoreError::new(folder, source);
         let path = folder.join(Self::FILE);
@@ -53,7 +53,7 @@ impl Store {
         Self::with(Pools::around(pool, &path), folder, owner, presence, note).await
     }
 
-    /// An open database and what there is to say about it.
+    /// An open database, and a notice about it.
     async fn with(
         pools: Pools,
         folder: &Path,
@@ -69,14 +69,14 @@ impl Store {
     }
 }
 
-/// Makes the folder for its owner alone, and takes the rights of others from what is there: records hold prompts,
-/// signed links and keys.
+/// Creates the folder for its owner only, and removes the rights of others from existing files: the database holds
+/// prompts, signed links and keys.
 async fn make_private(folder: &Path) -> io::Result<()> {
     let folder = folder.to_owned();
     let making = spawn_blocking(move || {
         let mut found = private::folder(&folder)?;
         for path in own_files(&folder) {
-            // What cannot be mended, such as the file of another user, has its say when it is opened.
+            // What cannot be fixed, such as another user's file, fails when it is opened.
             found = found.max(private::narrow(&path).unwrap_or(Found::Private));
         }
         let folder = folder.display();

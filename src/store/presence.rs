@@ -1,4 +1,4 @@
-//! Which processes have the records open, by a lock on a file beside them.
+//! Which processes have the database open, by a lock on a file beside it.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -12,13 +12,14 @@ use tokio::time::Instant;
 use super::error::StoreError;
 use crate::media::private;
 
-/// Every process that has the records open shares a lock on this file; only one that locks it alone may replace them.
+/// Every process that has the database open shares a lock on this file. Only a process with the exclusive lock may replace
+/// the database.
 const LOCK: &str = "jobs.lock";
 
 /// How long a start waits for that lock. A repair takes longer only for very large records.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 
-/// A place among those that have the records open. Dropping it leaves.
+/// The shared lock. Dropping it releases the lock.
 #[derive(Debug)]
 pub(super) struct Presence {
     /// `None` where files cannot be locked, as on some network drives.
@@ -32,7 +33,7 @@ pub(super) async fn enter(folder: &Path) -> io::Result<Presence> {
         let path = path.clone();
         move || private::create(&path)
     });
-    // A folder that cannot be written has its say when the database is opened.
+    // A folder that cannot be written fails when the database is opened.
     let Ok(file) = opening.await.map_err(io::Error::other)? else { return Ok(Presence { _held: None }) };
     let start = Instant::now();
     let mut is_told = false;
@@ -54,7 +55,7 @@ pub(super) async fn enter(folder: &Path) -> io::Result<Presence> {
     }
 }
 
-/// `None` if another process has the records open.
+/// `None` if another process has the database open.
 pub(super) async fn enter_alone(folder: &Path) -> Option<Presence> {
     let path = folder.join(LOCK);
     let entering = spawn_blocking(move || {

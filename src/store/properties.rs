@@ -1,5 +1,5 @@
-//! What holds for a record, whoever writes it in whatever order: two processes, either of which may die at any moment
-//! or find the records locked.
+//! Properties of a record that two processes write in any order. Either may die at any moment, or find the database
+//! locked.
 
 use std::sync::LazyLock;
 
@@ -21,11 +21,11 @@ enum Deed {
     Claim,
     /// It does what comes next for a job that it follows.
     Go,
-    /// As above, but the records are locked.
+    /// As above, but the database is locked.
     GoUnwritten,
-    /// Somebody gives the job up.
+    /// A caller cancels the job.
     Cancel,
-    /// Somebody asks for it once more.
+    /// A caller asks for it again.
     Again,
     /// What could not be written is tried again, or read by the next process.
     Join,
@@ -212,7 +212,7 @@ impl World {
             Die => {
                 let Process { job, has_request } = std::mem::take(&mut self.processes[who]);
                 let is_out = job.is_some_and(|job| matches!(job.state, State::Submitting { sent: true, .. }));
-                // Whether the request had arrived by then, nobody knows.
+                // It is unknown whether the request had arrived by then.
                 self.taken += u32::from(is_out && has_request && chance.is_multiple_of(2));
             }
             Sleep => {
@@ -299,7 +299,7 @@ proptest! {
                 world.does(stores, who, deed, chance).await;
                 world.judge(&stores[0], &before).await?;
             }
-            // Whatever died: what is in the files finds its way into the records.
+            // Whichever process died, the spool files are written into the database.
             let named = world.note.iter().flatten().any(|note| matches!(&note.what, Update::Job { task_id: Some(_), .. }));
             let before = world.row(&stores[0]).await.state;
             world.does(stores, 1, Join, 0).await;

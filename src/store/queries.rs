@@ -1,4 +1,4 @@
-//! Looking jobs up in the records.
+//! Queries for jobs.
 
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
 
@@ -6,7 +6,7 @@ use super::database::Store;
 use super::error::StoreError;
 use super::record::Job;
 
-/// What `list_jobs` asks for.
+/// The filter of `list_jobs`.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
     /// A word of `State::status`.
@@ -17,11 +17,11 @@ pub struct Filter {
     pub query: Option<String>,
     /// Where the page before ended.
     pub before: Option<(i64, String)>,
-    /// Rows at most.
+    /// The most rows.
     pub limit: u32,
 }
 
-/// Of a long record only what a list shows is read: an order may have a text of megabytes in it, and a page has fifty.
+/// Reads only what a list shows of a long record: an order may have megabytes of text, and a page has fifty.
 const LISTED: &str = "SELECT CASE WHEN octet_length(body) <= 65536 THEN body WHEN json_valid(body) THEN
         json_set(json_remove(body, '$.text', '$.usage', '$.unread', '$.warnings'),
                  '$.request', json('null'),
@@ -29,7 +29,7 @@ const LISTED: &str = "SELECT CASE WHEN octet_length(body) <= 65536 THEN body WHE
                  '$.prompt', substr(json_extract(body, '$.prompt'), 1, 256))
     ELSE '' END AS body, created_at, id";
 
-/// What `list_jobs` gets.
+/// A page of `list_jobs`.
 #[derive(Debug)]
 pub struct Page {
     /// Newest first. Long records come without their request and text, and with the beginning of their prompt.
@@ -39,7 +39,7 @@ pub struct Page {
 }
 
 impl Store {
-    /// One job of a principal's.
+    /// One job of a principal.
     pub async fn get(&self, principal: &str, id: &str) -> Result<Option<Job>, StoreError> {
         let row = sqlx::query("SELECT body FROM jobs WHERE principal = ?1 AND id = ?2")
             .bind(principal)
@@ -50,14 +50,14 @@ impl Store {
         row.map(|row| self.parse(&row)).transpose()
     }
 
-    /// One job, whoever it belongs to.
+    /// One job of any principal.
     pub async fn of_anybody(&self, id: &str) -> Result<Option<Job>, StoreError> {
         let row =
             sqlx::query("SELECT body FROM jobs WHERE id = ?1").bind(id).fetch_optional(self.readers()).await;
         row.map_err(|error| self.fail(error))?.map(|row| self.parse(&row)).transpose()
     }
 
-    /// The job that was ordered with an `idempotency_key`.
+    /// The job that was started with an `idempotency_key`.
     pub async fn by_key(&self, principal: &str, account: &str, key: &str) -> Result<Option<Job>, StoreError> {
         let row = sqlx::query(
             "SELECT body FROM jobs WHERE principal = ?1 AND account = ?2 AND idempotency_key = ?3",
@@ -90,7 +90,7 @@ impl Store {
         row.map(|row| row.try_get("id").map_err(|error| self.fail(error))).transpose()
     }
 
-    /// The job that holds a task of MiniMax's; the newest, should there be several.
+    /// The job of a task; the newest if there are several.
     pub async fn by_task(
         &self,
         principal: &str,
@@ -134,7 +134,7 @@ impl Store {
         if let Some((at, id)) = &filter.before {
             query.push(" AND (created_at, id) < (").push_bind(*at).push(", ").push_bind(id).push(")");
         }
-        // One more than asked for tells whether there is another page.
+        // One row more than requested tells whether there is another page.
         query.push(" ORDER BY created_at DESC, id DESC LIMIT ").push_bind(filter.limit.saturating_add(1));
         let mut rows = query.build().fetch_all(self.readers()).await.map_err(|error| self.fail(error))?;
         let more = rows.len() > filter.limit as usize;

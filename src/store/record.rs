@@ -11,7 +11,7 @@ use crate::clock::now;
 use crate::facts::rounded;
 use crate::media::Saved;
 
-/// More files than any request makes.
+/// The most files of a job; no request makes more.
 pub(crate) const MOST_FILES: usize = 32;
 
 /// What a job makes.
@@ -46,9 +46,9 @@ impl Kind {
 /// Everything about a job. Stored as JSON: fields are only ever added, with a default.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Job {
-    /// Names it everywhere; not to be guessed.
+    /// Its id, which cannot be guessed.
     pub id: String,
-    /// Whose it is.
+    /// Its owner.
     pub principal: String,
     /// What it makes.
     pub kind: Kind,
@@ -56,9 +56,9 @@ pub struct Job {
     pub tool: String,
     /// The model that was asked for.
     pub model: String,
-    /// Where its task lives: the API host.
+    /// The name of the account that bought it: API host and fingerprint of the key.
     pub account: String,
-    /// What was asked for, in the words of the caller; what `list_jobs` searches.
+    /// What was ordered, in the caller's words. `list_jobs` searches it.
     pub prompt: String,
     /// The body that was sent, with media left out.
     pub request: Value,
@@ -70,12 +70,12 @@ pub struct Job {
     /// Where files are saved; `None` hands over links alone.
     #[serde(default)]
     pub folder: Option<PathBuf>,
-    /// Where it is.
+    /// Its state.
     pub state: State,
     /// What it made so far.
     #[serde(default)]
     pub files: Vec<JobFile>,
-    /// Every file at MiniMax that was named for it. Stays when what was in a file has taken the file's place.
+    /// The id of every file at MiniMax that was named for it. Stays when an archive is replaced by its entries.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub file_ids: Vec<String>,
     /// A text that it made.
@@ -90,7 +90,7 @@ pub struct Job {
     /// What MiniMax counted.
     #[serde(default)]
     pub usage: Option<Value>,
-    /// Where it stands in line, while it waits to be sent by this process.
+    /// Its place in the queue, while this process waits to send it.
     #[serde(skip)]
     pub waiting: Option<QueueView>,
     /// What it costs.
@@ -99,23 +99,29 @@ pub struct Job {
     /// What the caller should know.
     #[serde(default)]
     pub warnings: Vec<String>,
+    /// A caller wants it cancelled as soon as MiniMax has given the task its id.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cancel_requested: bool,
+    /// MiniMax called the result unfinished when it handed it over.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub incomplete: bool,
     /// It ended without a result and may have been billed all the same.
     #[serde(default)]
     pub may_be_billed: bool,
-    /// The beginning of an answer that could not be read: what was paid for may be in it.
+    /// The beginning of an answer that could not be parsed. It may contain what was paid for.
     #[serde(default)]
     pub unread: Option<String>,
     /// Unix milliseconds.
     pub created_at: i64,
     /// Unix milliseconds.
     pub updated_at: i64,
-    /// What a later version has noted and this one does not know; it is written back as it came.
+    /// Fields of a later version, which are written back unchanged.
     #[serde(flatten)]
     pub later: Map<String, Value>,
 }
 
 impl Job {
-    /// Forgets files that somebody has removed since they were saved.
+    /// Marks files that were removed from the disk since they were saved.
     pub async fn forget_what_is_gone(&mut self) {
         for file in &mut self.files {
             if let Some(saved) = &file.saved
@@ -127,17 +133,17 @@ impl Job {
         }
     }
 
-    /// Remembers a file that MiniMax has named. Tells whether it is new.
+    /// Adds the id of a file at MiniMax. Returns whether it is new.
     pub fn add_file_id(&mut self, id: Option<String>) -> bool {
         let is_new = |id: &String| !id.is_empty() && id.len() <= 64 && !self.file_ids.contains(id);
-        // A task has one file; this many are a mistake of MiniMax.
+        // A task has one file; this many would be an error of MiniMax.
         let new = id.filter(is_new).filter(|_| self.file_ids.len() < 32);
         let is_new = new.is_some();
         self.file_ids.extend(new);
         is_new
     }
 
-    /// What was provably not taken, or was cancelled before it was made, costs nothing.
+    /// True if MiniMax provably did not take it, or it was cancelled before it was made.
     pub fn is_free(&self) -> bool {
         match &self.state {
             State::Failed { task: None, .. } => self.cost.actual.is_none() && !self.may_be_billed,
@@ -155,9 +161,9 @@ impl Job {
 /// One result.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct JobFile {
-    /// Stable within the job, whatever the file on disk is called: `image-1.jpg`.
+    /// Its name within the job, such as `image-1.jpg`. The file on disk has another name.
     pub name: String,
-    /// By what MiniMax promised; the saved file knows better.
+    /// The announced type. The saved file has the real one.
     pub mime_type: String,
     /// MiniMax's link.
     #[serde(default)]
@@ -165,10 +171,10 @@ pub struct JobFile {
     /// Unix milliseconds, where it is known.
     #[serde(default)]
     pub url_expires_at: Option<i64>,
-    /// When to ask for another link, where MiniMax gives one. Unix milliseconds.
+    /// When to ask for a new link, if MiniMax gives one. Unix milliseconds.
     #[serde(default)]
     pub stale_at: Option<i64>,
-    /// V1 video: what to ask for another link with.
+    /// V1 video: the id with which a new link can be requested.
     #[serde(default)]
     pub file_id: Option<String>,
     /// As MiniMax reports it.
@@ -183,10 +189,10 @@ pub struct JobFile {
     /// The file on disk.
     #[serde(default)]
     pub saved: Option<OnDisk>,
-    /// Why it is not on disk, or not as it should be.
+    /// Why it is not on disk, or not as ordered.
     #[serde(default)]
     pub trouble: Option<String>,
-    /// What the link leads to, if not to the file itself.
+    /// What the link leads to, if not the file itself.
     #[serde(default)]
     pub wrapped: Wrapped,
     /// As [`Job::later`].
@@ -194,22 +200,22 @@ pub struct JobFile {
     pub later: Map<String, Value>,
 }
 
-/// What a result comes in.
+/// The wrapping of a result.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Wrapped {
     /// Nothing: the link leads to the file.
     #[default]
     Plain,
-    /// A tar file, of which the wanted entries become files.
+    /// A tar file whose entries become files.
     Archive,
-    /// MiniMax's own subtitles, which become what the file is called.
+    /// Subtitles as MiniMax's JSON, which are converted to the format of the file name.
     Cues,
 }
 
 impl JobFile {
-    /// A link that came just now. It ends when it says so itself, else after `life` milliseconds; if neither is
-    /// known, it is taken for good for an hour.
+    /// Adds a link that was just received. It expires when its own query says so, or after `life` milliseconds; if neither
+    /// is known, it is taken as valid for an hour.
     #[must_use]
     pub fn linked(mut self, url: String, life: Option<i64>) -> Self {
         let end = expiry(&url).or(life.map(|life| now().saturating_add(life)));
@@ -219,14 +225,14 @@ impl JobFile {
         self
     }
 
-    /// The link has ended or may have, or will before it can be used.
+    /// Whether the link has expired, or may expire before it can be used.
     pub fn is_stale(&self) -> bool {
         let soon = now().saturating_add(60_000);
         self.stale_at.is_some_and(|at| at < soon)
     }
 }
 
-/// When a signed link ends, as far as it says so itself, in Unix milliseconds.
+/// The expiry in a signed link's query, in Unix milliseconds.
 fn expiry(url: &str) -> Option<i64> {
     let url = url::Url::parse(url).ok()?;
     let (_, at) = url.query_pairs().find(|(name, _)| name.eq_ignore_ascii_case("expires"))?;
@@ -234,7 +240,7 @@ fn expiry(url: &str) -> Option<i64> {
     (seconds > 1_000_000_000).then(|| seconds.saturating_mul(1000))
 }
 
-/// A file on disk, as it was when it was written.
+/// A file on disk, as it was written.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the fields of a job view's file")]
 pub struct OnDisk {
@@ -272,25 +278,25 @@ impl From<Saved> for OnDisk {
 pub struct Cost {
     /// `USD` or `CNY`.
     pub currency: String,
-    /// Before it was bought.
+    /// Before the purchase.
     #[serde(default)]
     pub estimated: Option<f64>,
-    /// What it can cost at most, where the estimate is not the most. This is what is set aside for it.
+    /// The highest price, if the estimate is not the highest. This is what is reserved.
     #[serde(default)]
     pub most: Option<f64>,
     /// By what MiniMax counted.
     #[serde(default)]
     pub actual: Option<f64>,
-    /// How the figures come about.
+    /// How the amounts were calculated.
     #[serde(default)]
     pub basis: Option<String>,
     /// The price of one unit: an image, a character, a second, a clip.
     #[serde(default)]
     pub unit: Option<f64>,
-    /// What is added whatever the units are.
+    /// A fixed amount that is added.
     #[serde(default)]
     pub fixed: f64,
-    /// The price of one unit of what MiniMax reads, where that is billed apart: a token.
+    /// The price of one unit of input, where input is billed separately: a token.
     #[serde(default)]
     pub input: f64,
     /// As [`Job::later`].

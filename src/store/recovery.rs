@@ -1,4 +1,4 @@
-//! What can still be read of a damaged database, into a new one.
+//! Recovery: copies the readable rows of a damaged database into a new one.
 
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
@@ -12,15 +12,15 @@ use crate::clock::now;
 
 type Trouble = Box<dyn std::error::Error + Send + Sync>;
 
-/// Statements at most. Each damaged page costs a few dozen; only a file that is damaged throughout reaches it.
+/// The most statements. Each damaged page costs a few dozen; only a completely damaged file reaches this.
 const PATIENCE: u32 = 200_000;
 
-/// No row is smaller, so a file holds no more of them than its length divided by this.
+/// The smallest row, in bytes. It bounds the number of rows by the length of the file.
 const SMALLEST_ROW: u64 = 64;
 
-/// Replaces the damaged database in `folder`, which nobody else has open. Says what was done.
+/// Replaces the damaged database in `folder`, which no other process has open. Returns a notice for the operator.
 ///
-/// The damaged one is there until the new one takes its place in one step, and a copy of it stays for good.
+/// The new file takes the place of the damaged one in one step, and a copy of the damaged one stays.
 pub(super) async fn repair(folder: &Path) -> Result<String, Trouble> {
     let damaged = folder.join(Store::FILE);
     let kept = folder.join(format!("{}.damaged-{}", Store::FILE, now() / 1000));
@@ -30,7 +30,7 @@ pub(super) async fn repair(folder: &Path) -> Result<String, Trouble> {
     }
     for copy in [&kept, &work] {
         tokio::fs::copy(&damaged, copy).await?;
-        // What was written last may be in the log alone.
+        // The latest writes may be only in the log.
         if tokio::fs::try_exists(log(&damaged)).await? {
             tokio::fs::copy(log(&damaged), log(copy)).await?;
         }
@@ -40,7 +40,7 @@ pub(super) async fn repair(folder: &Path) -> Result<String, Trouble> {
         Ok(mut connection) => salvage(&mut connection, &work, &fresh).await,
         Err(error) => Err(error.into()),
     };
-    // The last connection leaves everything in one file.
+    // The last connection merges the log into the file.
     pool.close().await;
     let saved = saved?;
     // A log of the old database must not meet the new one.
@@ -58,10 +58,10 @@ pub(super) async fn repair(folder: &Path) -> Result<String, Trouble> {
 }
 
 async fn salvage(connection: &mut SqliteConnection, work: &Path, fresh: &Path) -> Result<u64, Trouble> {
-    // It does not count before it is complete, and then it is made to last.
+    // Syncing matters only once the file is complete.
     sqlx::query("PRAGMA synchronous = OFF").execute(&mut *connection).await?;
     if attach(connection, work).await.is_err() {
-        // The first page says where the tables are: at the same places in each database of ours.
+        // The first page says where the tables are. They are at the same places in every database of this program.
         sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut *connection).await?;
         let (from, to) = (fresh.to_owned(), work.to_owned());
         tokio::task::spawn_blocking(move || transplant(&from, &to)).await??;
@@ -96,7 +96,7 @@ async fn attach(connection: &mut SqliteConnection, work: &Path) -> Result<(), sq
     Err(there)
 }
 
-/// Copies the rows of a table that can be read: all at once, or else each half by itself. How many there are then.
+/// Copies the readable rows of a table: all at once, or else each half separately. Returns how many it copied.
 async fn copy(connection: &mut SqliteConnection, table: &str, most: i64) -> Result<u64, Trouble> {
     // Names come from our own migrations.
     let columns = format!("SELECT group_concat(name) FROM pragma_table_info('{table}')");
@@ -125,7 +125,7 @@ async fn copy(connection: &mut SqliteConnection, table: &str, most: i64) -> Resu
     Ok(count.unsigned_abs())
 }
 
-/// Damage in the middle of a row leaves a row that says nothing, and would be tried again and again.
+/// Removes rows that cannot be parsed: damage in the middle of a row would make the server retry it forever.
 async fn drop_garbled(connection: &mut SqliteConnection, table: &str) -> Result<(), Trouble> {
     let ids: Vec<i64> = sqlx::query_scalar(AssertSqlSafe(format!("SELECT rowid FROM main.{table}")))
         .fetch_all(&mut *connection)
@@ -143,7 +143,7 @@ async fn drop_garbled(connection: &mut SqliteConnection, table: &str) -> Result<
     Ok(())
 }
 
-/// Gives a database the first page of another of the same form, with its own length.
+/// Copies the first page of another database of the same schema, and corrects the length.
 fn transplant(from: &Path, to: &Path) -> std::io::Result<()> {
     let mut page = [0; 4096];
     std::fs::File::open(from)?.read_exact(&mut page)?;

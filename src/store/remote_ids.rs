@@ -1,8 +1,9 @@
-//! Who owns what at MiniMax.
+//! The owners of files, tasks and voices at MiniMax.
 //!
 //! To MiniMax all callers of one key are one account. The table `remote_ids` tells them apart: it has a row for each
 //! file, task and voice that MiniMax has named for a job or an upload, written in the transaction that records the job,
-//! and kept for good. An id without a row is nobody's: it was made elsewhere, or its name never reached this server.
+//! and never deleted. An id without a row has no known owner: it was made elsewhere, or its name never reached this
+//! server.
 
 use std::collections::HashMap;
 
@@ -35,7 +36,7 @@ impl RemoteKind {
         }
     }
 
-    /// The one spelling of an id. MiniMax reads file and task ids as numbers, so `007` and `7` are the same.
+    /// The canonical spelling of an id. MiniMax reads file and task ids as numbers, so `007` and `7` are the same.
     fn canonical(self, id: &str) -> &str {
         let id = id.trim();
         let is_number = self != Self::Voice && !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
@@ -47,32 +48,32 @@ impl RemoteKind {
     }
 }
 
-/// Whose an id is, as seen by one principal.
+/// The owner of an id, as seen by one principal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owner {
     /// The principal's own.
     Principal,
     /// Another principal's.
     Another,
-    /// Not in the records.
+    /// Not in the database.
     Unknown,
 }
 
-/// Rows of any spelling of the ids asked for. The accounts of caller keys count as one here: two keys may belong to one
+/// Rows for any spelling of the requested ids. The accounts of caller keys count as one here: two keys may belong to one
 /// account at MiniMax.
 const FIND: &str = "SELECT asked.value AS asked, known.id, known.account, known.principal, known.pending_job
      FROM json_each(?1) AS asked
      CROSS JOIN remote_ids AS known ON known.kind = ?2 AND known.id = asked.value COLLATE NOCASE
      WHERE known.account = ?3 OR (known.account >= ?4 AND known.account < ?4 || 'g')";
 
-/// Whether the records know anybody else. Two ranges of an index, because `<>` would read all of it.
+/// Whether another principal is known. Two index ranges, because `<>` would scan the whole index.
 const OTHERS: &str = "SELECT EXISTS (SELECT 1 FROM remote_ids WHERE account = ?1 AND principal < ?2)
         OR EXISTS (SELECT 1 FROM remote_ids WHERE account = ?1 AND principal > ?2)
         OR EXISTS (SELECT 1 FROM jobs WHERE principal < ?2)
         OR EXISTS (SELECT 1 FROM jobs WHERE principal > ?2)";
 
-/// The latest purchase owns an id, since MiniMax gives out a voice's name again once the voice is gone. A job that was
-/// taken over from elsewhere (`?6` is 0) owns what nobody else does.
+/// The latest purchase owns an id, since MiniMax gives out a voice's name again once the voice is gone. An
+/// adopted job (`?6` is 0) owns only what has no other owner.
 const RECORD: &str =
     "INSERT INTO remote_ids (account, kind, id, principal, created_at) VALUES (?1, ?2, ?3, ?4, ?5)
      ON CONFLICT (account, kind, id) DO UPDATE
@@ -87,7 +88,7 @@ struct RemoteId<'a> {
 }
 
 impl Store {
-    /// Records who has uploaded a file.
+    /// Records the owner of an uploaded file.
     pub async fn record_upload(
         &self,
         principal: &str,
@@ -107,13 +108,13 @@ impl Store {
         found.fetch_one(self.readers()).await.map_err(|error| self.fail(error))
     }
 
-    /// Whether the records know another principal than this one.
+    /// Whether another principal is known.
     pub async fn has_others(&self, principal: &str, account: &str) -> Result<bool, StoreError> {
         let found = sqlx::query_scalar(OTHERS).bind(account).bind(principal);
         found.fetch_one(self.readers()).await.map_err(|error| self.fail(error))
     }
 
-    /// Whose each of these ids is. Ids that are missing in the result are [`Owner::Unknown`].
+    /// The owner of each id. Ids that are missing in the result are [`Owner::Unknown`].
     pub async fn owners(
         &self,
         principal: &str,
@@ -201,7 +202,7 @@ impl Store {
     }
 
     /// Records the voice that a job has asked for by name, before the request leaves. Until MiniMax has answered, the row
-    /// grants nothing: the caller may have named a voice that exists and is somebody else's.
+    /// grants nothing: the caller may have named a voice that belongs to another principal.
     async fn record_wanted_voice(
         &self,
         connection: &mut SqliteConnection,
@@ -213,7 +214,7 @@ impl Store {
                 "INSERT INTO remote_ids (account, kind, id, principal, created_at, pending_job)
                  VALUES (?1, 'voice', ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING"
             }
-            // No answer came. If the voice is there, then by this request.
+            // No answer came. If the voice exists, this request made it.
             State::Unknown { .. } => {
                 "INSERT INTO remote_ids (account, kind, id, principal, created_at) VALUES (?1, 'voice', ?2, ?3, ?4)
                  ON CONFLICT (account, kind, id) DO UPDATE SET pending_job = NULL WHERE pending_job = ?5"

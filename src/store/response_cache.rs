@@ -1,7 +1,7 @@
-//! Answers that were paid for and that nobody heard.
+//! The response cache: paid answers whose caller had left.
 //!
-//! A call that makes no job answers its caller and is forgotten. If the caller has left meanwhile, the answer is
-//! written down, and whoever asks the same again gets it instead of buying it a second time.
+//! A call that makes no job leaves no record. If its caller leaves before the answer comes, the answer is stored, and the
+//! next identical call gets it instead of buying it again.
 
 use serde_json::Value;
 use sqlx::Row as _;
@@ -10,26 +10,26 @@ use super::database::Store;
 use super::error::StoreError;
 use crate::clock::{earliest, now};
 
-/// How long an answer waits, in milliseconds. Whoever asks the same a day later may well mean to ask anew.
+/// How long an answer is kept, in milliseconds. The same call a day later probably wants a new answer.
 pub(super) const LIFE: i64 = 24 * 3_600_000;
 
-/// A longer answer is not kept.
+/// The largest answer that is kept, in bytes.
 const LARGEST: usize = 4 * 1024 * 1024;
 
-/// Answers of one principal's that wait; the oldest make room.
+/// The most answers of one principal. The oldest make room.
 const MOST: i64 = 200;
 
-/// An answer, and the call that it belongs to.
+/// The key of an answer: the call that it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Answer {
-    /// Whose it is.
+    /// Its owner.
     pub principal: String,
     /// What tells the call from others: its tool and arguments.
     pub digest: String,
 }
 
 impl Store {
-    /// Writes down an answer that nobody heard.
+    /// Stores an answer whose caller has left.
     pub async fn keep_answer(&self, of: &Answer, account: &str, answer: &Value) -> Result<(), StoreError> {
         let body = answer.to_string();
         if body.len() > LARGEST {
@@ -61,9 +61,9 @@ impl Store {
         transaction.commit().await.map_err(|error| self.fail(error))
     }
 
-    /// The answer that waits for this call, if there is one. It is handed over once.
+    /// The stored answer for this call, if there is one. It is handed over once.
     pub async fn kept_answer(&self, of: &Answer, account: &str) -> Result<Option<Value>, StoreError> {
-        // Most calls have none, and need not wait for a turn to write.
+        // Most calls have none, and should not wait for the write lock.
         let waits = "SELECT 1 FROM answers WHERE principal = ?1 AND account = ?2 AND digest = ?3";
         let row = sqlx::query(waits).bind(&of.principal).bind(account).bind(&of.digest);
         if row.fetch_optional(self.readers()).await.map_err(|error| self.fail(error))?.is_none() {

@@ -2,8 +2,8 @@
 //!
 //! Ended jobs and what was spent on them go after `MINIMAX_KEEP_DAYS`, conversations and answers when they have expired.
 //! What may still matter stays: jobs that are open, whose outcome is unknown, or whose files have not arrived. Files on
-//! disk are never touched. Rows go in small batches, so that nobody waits long for a turn to write, and `SQLite` uses
-//! their pages again.
+//! disk are never touched. Rows are deleted in small batches, so that writers do not wait long, and `SQLite` reuses their
+//! pages.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,24 +13,23 @@ use super::error::StoreError;
 use super::{conversations, response_cache};
 use crate::clock::now;
 
-/// Rows of one transaction.
+/// The rows of one transaction.
 const BATCH: i64 = 50;
 
-/// Between two batches, so that others write in between.
+/// The pause between two batches, for other writers.
 const BREATH: Duration = Duration::from_millis(50);
 
-/// Between two sweeps.
+/// The time between two sweeps.
 const EVERY: Duration = Duration::from_hours(1);
 
-/// A job with a task is kept so long at least, in milliseconds: MiniMax knows tasks for seven days, and the record says
-/// whose a task is.
+/// How long a job with a task is kept at least, in milliseconds: MiniMax knows tasks for seven days, and the record names
+/// the owner.
 const LEAST_TASK: i64 = 8 * 24 * 3_600_000;
 
-/// What has been spent is kept so long at least, in milliseconds: twice the window of the daily budgets.
+/// How long purchases are kept at least, in milliseconds: twice the window of the daily budgets.
 const LEAST_SPENDING: i64 = 2 * 24 * 3_600_000;
 
-/// Removes what is over, now and every hour, for as long as it is polled. `keep` is how long ended jobs are kept;
-/// `None` keeps them for good.
+/// Removes expired rows now and every hour. `keep` is how long ended jobs are kept; `None` keeps them forever.
 pub(crate) async fn sweep_often(store: Arc<Store>, keep: Option<Duration>) {
     loop {
         if let Err(error) = store.sweep(keep, now()).await {
@@ -41,7 +40,7 @@ pub(crate) async fn sweep_often(store: Arc<Store>, keep: Option<Duration>) {
 }
 
 impl Store {
-    /// Removes what is over at `at`.
+    /// Removes what has expired at `at`.
     pub(super) async fn sweep(&self, keep: Option<Duration>, at: i64) -> Result<(), StoreError> {
         self.in_batches(EXPIRED_CONVERSATIONS, &[at.saturating_sub(conversations::LIFE)]).await?;
         self.in_batches(EXPIRED_ANSWERS, &[at.saturating_sub(response_cache::LIFE)]).await?;
@@ -110,7 +109,7 @@ const EXPIRED_ANSWERS: &str = "
     DELETE FROM answers WHERE rowid IN
         (SELECT rowid FROM answers WHERE created_at < ?2 ORDER BY created_at LIMIT ?1)";
 
-/// A job whose results were to be saved stays until each of its files is.
+/// A job whose results are to be saved stays until all its files are.
 const ENDED_JOBS: &str = "
     DELETE FROM jobs WHERE id IN (
         SELECT id FROM jobs
@@ -120,7 +119,7 @@ const ENDED_JOBS: &str = "
                     (SELECT 1 FROM json_each(body, '$.files') WHERE json_extract(value, '$.saved') IS NULL) END
         ORDER BY updated_at LIMIT ?1)";
 
-/// Rows that are settled, or in doubt, and whose job is gone. Both statements must choose the same ones.
+/// Rows that are settled or unknown, and whose job is gone. Both statements must choose the same ones.
 macro_rules! old_spending {
     () => {
         "SELECT id FROM spending

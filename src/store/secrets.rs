@@ -6,7 +6,7 @@ use super::database::Store;
 use super::error::StoreError;
 
 impl Store {
-    /// A random key of the data folder, made when it is first asked for.
+    /// A random key of the data folder, created when it is first needed.
     pub(crate) async fn secret(&self, name: &str) -> Result<Vec<u8>, StoreError> {
         if let Some(known) = self.known_secret(name).await? {
             return Ok(known);
@@ -19,7 +19,7 @@ impl Store {
             .execute(self.writers())
             .await
             .map_err(|error| self.fail(error))?;
-        // Another process may have been quicker.
+        // Another process may have created it first.
         self.known_secret(name).await?.ok_or_else(|| self.fail(sqlx::Error::RowNotFound))
     }
 

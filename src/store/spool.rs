@@ -1,8 +1,8 @@
-//! The spool: updates that the records did not take, in files until they do.
+//! The spool: updates that the database could not take, in files until it can.
 //!
 //! Each process has one file, in a folder of its own below the data folder; or, if that cannot be written, in a hidden
 //! folder of the output folder. Tools and other programs write to the output folder, so a line counts only with a MAC
-//! under a key of the records, and it changes nothing but the fields that a job changes on its way.
+//! under a key of the database, and it changes only the fields that a running job changes.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -23,17 +23,17 @@ const FOLDER: &str = "spool";
 /// Below the output folder, where no tool can name it.
 const FALLBACK: &str = ".minimax-spool";
 const ENDING: &str = "spool";
-/// Of a file that is still written, or whose process has died over it.
+/// The extension of a file that is being written, or whose process died while writing.
 const FRESH: &str = "new";
-/// A longer file is none of ours, in bytes.
+/// The largest spool file, in bytes.
 const LONGEST: u64 = 64 * 1024 * 1024;
 
-/// How earlier versions called their files, in the data folder and in the output folder.
+/// The file names of earlier versions, in the data folder and in the output folder.
 const LEGACY: &str = "unwritten-";
 const LEGACY_HIDDEN: &str = ".minimax-unwritten-";
 const LEGACY_ENDING: &str = "jsonl";
 
-/// The fields of a job that change on its way: all that an entry may say.
+/// The fields that a running job changes. An entry may change no others.
 const KEPT: &[&str] = &[
     "state",
     "files",
@@ -41,6 +41,7 @@ const KEPT: &[&str] = &[
     "text",
     "voice_id",
     "missing",
+    "incomplete",
     "may_be_billed",
     "unread",
     "usage",
@@ -60,7 +61,7 @@ pub(crate) struct Entry {
     pub what: Update,
 }
 
-/// What a process has come to know.
+/// What a process knows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Update {
@@ -68,7 +69,7 @@ pub(crate) enum Update {
     Job {
         /// The job's id.
         job: String,
-        /// MiniMax's id of it, for a person who reads the file.
+        /// Its task id, for a person who reads the file.
         task_id: Option<String>,
         /// What its record should say.
         record: Map<String, Value>,
@@ -104,16 +105,16 @@ impl Update {
 }
 
 impl Entry {
-    /// Lets the job say what is known, unless it says so already or is further. Tells whether it has changed.
+    /// Applies the entry to the job, unless the job is further. Returns whether the job has changed.
     ///
-    /// Whose the job is, what it makes and where its files go is the record's business: no entry says it.
+    /// An entry never changes the owner, the kind or the folder of a job.
     pub(crate) fn amend(&self, job: &mut Job) -> bool {
         let Update::Job { job: id, record, .. } = &self.what else { return false };
         let Ok(Value::Object(mut all)) = serde_json::to_value(&*job) else { return false };
         let kept = record.iter().filter(|(name, _)| KEPT.contains(&name.as_str()));
         all.extend(kept.map(|(name, value)| (name.clone(), value.clone())));
         let Ok(mut known) = serde_json::from_value::<Job>(Value::Object(all)) else { return false };
-        // That a request waits is true until it leaves; all else that is known stays true.
+        // That a request waits is true only until it leaves. Everything else stays true.
         let in_time = !matches!(known.state, State::Submitting { .. }) || known.updated_at > job.updated_at;
         let fits = *id == job.id
             && in_time
@@ -127,10 +128,10 @@ impl Entry {
     }
 }
 
-/// What proves that a line was written by a server of this data folder.
+/// The key that proves that a server of this data folder wrote a line.
 pub(crate) struct SpoolKey(Vec<u8>);
 
-/// Not the key.
+/// Does not show the key.
 impl std::fmt::Debug for SpoolKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("SpoolKey")
@@ -149,7 +150,7 @@ impl SpoolKey {
         Some(mac)
     }
 
-    /// The line of an entry: its MAC in hexadecimal digits, a blank, and the entry as JSON.
+    /// The line of an entry: its MAC in hexadecimal digits, a space, and the entry as JSON.
     pub(crate) fn line(&self, entry: &Entry) -> Option<String> {
         let json = serde_json::to_string(entry).ok()?;
         let mac = HEXLOWER.encode(&self.mac(&json)?.finalize().into_bytes());
@@ -164,12 +165,12 @@ impl SpoolKey {
     }
 }
 
-/// An entry as versions before the spool wrote it: no MAC says by whom.
+/// An entry of a version before the spool, without a MAC.
 pub(crate) fn legacy_entry(line: &str) -> Option<Entry> {
     serde_json::from_str(line).ok()
 }
 
-/// Where the files are: usually, and if the data folder cannot be written.
+/// The folders of the files: the usual one, and the one for a data folder that cannot be written.
 pub(crate) fn folders(data: &Path, output: &Path) -> [PathBuf; 2] {
     [data.join(FOLDER), output.join(FALLBACK)]
 }
@@ -179,7 +180,7 @@ pub(crate) fn file_of(folder: &Path, owner: &str) -> PathBuf {
     folder.join(format!("{owner}.{ENDING}"))
 }
 
-/// The files of all processes in a folder that is this user's own. Blocking.
+/// The files of all processes in a folder that belongs to this user. Blocking.
 pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     if folder.symlink_metadata().is_err() {
         return Vec::new();
@@ -203,7 +204,7 @@ pub(crate) fn legacy_files(folder: &Path) -> Vec<PathBuf> {
     named(folder, ours)
 }
 
-/// Whether a file is one that an earlier version has hidden in the output folder.
+/// Whether an earlier version has hidden this file in the output folder.
 pub(crate) fn is_legacy_hidden(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(LEGACY_HIDDEN))
 }
@@ -214,12 +215,12 @@ fn named(folder: &Path, ours: impl Fn(&str) -> bool) -> Vec<PathBuf> {
     ours.map(|entry| entry.path()).collect()
 }
 
-/// What a file says. Without MACs it has to be this user's alone: `strict`. Blocking.
+/// Reads a file. `strict` is for files without MACs: no other user may be able to write them. Blocking.
 pub(crate) fn read(path: &Path, strict: bool) -> std::io::Result<String> {
     private::read(path, LONGEST, strict)
 }
 
-/// Writes a file whole, for this user alone: links to results may be in it. Blocking.
+/// Writes a complete file that only this user can read: it may contain links to results. Blocking.
 pub(crate) fn write(path: &Path, text: &str) -> std::io::Result<()> {
     if let Some(folder) = path.parent() {
         private::subfolder(folder)?;
@@ -235,8 +236,8 @@ pub(crate) fn write(path: &Path, text: &str) -> std::io::Result<()> {
     })
 }
 
-/// The file under a name that its process does not know: what that one writes meanwhile is another file, and is not
-/// removed with this one. In a folder that cannot be changed it stays what it was. Blocking.
+/// Renames a file, so that what its process writes meanwhile is another file and is not removed with this one. In a folder
+/// that cannot be changed, the name stays. Blocking.
 pub(crate) fn take(path: &Path, name: &str) -> PathBuf {
     let own = file_of(path.parent().unwrap_or(path), name);
     match std::fs::rename(path, &own) {
@@ -245,7 +246,7 @@ pub(crate) fn take(path: &Path, name: &str) -> PathBuf {
     }
 }
 
-/// Gives a file the name again that it had, unless there is another of that name by now. Blocking.
+/// Gives a file its old name back, unless there is a new file of that name. Blocking.
 pub(crate) fn put_back(path: PathBuf, known: PathBuf) -> PathBuf {
     if path == known || std::fs::hard_link(&path, &known).is_err() {
         return path;
@@ -254,7 +255,7 @@ pub(crate) fn put_back(path: PathBuf, known: PathBuf) -> PathBuf {
     known
 }
 
-/// Removes a file, and its folder if it is the one in the output folder and empty by now. Blocking.
+/// Removes a file, and its folder if that is the empty one in the output folder. Blocking.
 pub(crate) fn remove(path: &Path) {
     if let Err(error) = std::fs::remove_file(path)
         && error.kind() != std::io::ErrorKind::NotFound

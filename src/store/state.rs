@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! submitting ─┬─ task ──→ running ──┬─→ fetching ──→ done
-//!             ├─ result ────────────┘      ↑  (links known, files on their way)
+//!             ├─ result ────────────┘      ↑  (links known, files being downloaded)
 //!             ├─ refused ──→ failed        └── again, on request
 //!             └─ no answer ─→ unknown
 //! ```
@@ -15,7 +15,7 @@ use crate::api::Blame;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "at", rename_all = "snake_case")]
 pub enum State {
-    /// Recorded; the request is leaving, or waits for its turn.
+    /// Recorded. The request is being sent, or waits in its queue.
     Submitting {
         /// The request may have left this machine.
         sent: bool,
@@ -25,26 +25,29 @@ pub enum State {
     },
     /// MiniMax works on it.
     Running {
-        /// What to ask about.
+        /// What to poll.
         task: Task,
-        /// MiniMax's own word for how far it is.
+        /// MiniMax's own word for its state.
         word: String,
-        /// Looks in a row that showed nothing.
+        /// Failed polls in a row.
         #[serde(default)]
         misses: u32,
-        /// Why the last look showed nothing.
+        /// Why the last poll failed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         trouble: Option<String>,
+        /// What a person has to do before a poll can succeed, such as fixing the key.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        advice: Option<String>,
     },
-    /// MiniMax is done and billed; the files are on their way here.
+    /// MiniMax is done and has billed; the files are being downloaded.
     Fetching {
-        /// What made them, to ask for fresh links.
+        /// The task, with which new links can be requested.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         task: Option<Task>,
     },
     /// Over, with a result.
     Done {
-        /// What made it, to ask for fresh links.
+        /// The task, with which new links can be requested.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         task: Option<Task>,
         /// Fewer results than asked for.
@@ -53,15 +56,15 @@ pub enum State {
     },
     /// Over, without a result.
     Failed {
-        /// How.
+        /// What happened.
         failure: Failure,
-        /// What failed, if MiniMax had taken it.
+        /// The task, if MiniMax had taken it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         task: Option<Task>,
     },
-    /// No longer watched.
+    /// No longer polled.
     Cancelled {
-        /// What was given up.
+        /// The task, if there is one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         task: Option<Task>,
         /// MiniMax stopped too, so nothing is billed.
@@ -71,7 +74,7 @@ pub enum State {
     Unknown {
         /// What is known.
         why: String,
-        /// What to ask about, if that is known.
+        /// The task, if its id is known.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         task: Option<Task>,
     },
@@ -122,26 +125,31 @@ pub struct Failure {
 pub enum Seen {
     /// The request is about to leave.
     Leaving,
-    /// It waits for its turn, or MiniMax refused it for now: it will be sent.
+    /// It waits in its queue, or MiniMax throttled it. It will be sent.
     Held(String),
     /// MiniMax took it and gave a task id.
     Accepted(Task),
-    /// A look: not done.
+    /// A poll: not done.
     Pending(String),
-    /// A look that showed nothing.
-    Nothing(String),
+    /// A poll that failed.
+    PollFailed {
+        /// Why.
+        why: String,
+        /// What a person has to do before a poll can succeed.
+        advice: Option<String>,
+    },
     /// The result is there; its links are known.
     Made,
-    /// The files are here, or as many as can be had.
+    /// The downloads have ended.
     Fetched {
         /// Fewer results than asked for.
         partial: bool,
     },
-    /// Links or files are to be fetched once more.
+    /// Resume: poll again, or download again.
     Again,
     /// It ended without a result.
     Failed(Failure),
-    /// Nobody waits for it any more.
+    /// A caller has cancelled it.
     Cancelled {
         /// MiniMax stopped too.
         at_minimax: bool,
@@ -153,25 +161,30 @@ pub enum Seen {
 }
 
 impl State {
-    /// The word of a task that has not been looked at since it was taken up.
+    /// The word of an adopted or resumed task before its first poll.
     pub const UNSEEN: &str = "not looked at yet";
 
-    /// How the reason of a job begins that waits for its first turn.
+    /// The beginning of the reason of a job that waits in its queue for the first time.
     pub const IN_LINE: &str = "it waits for its turn";
 
     /// Before anything has left.
     pub const NEW: Self = Self::Submitting { sent: false, held: None };
 
-    /// The whole state machine. What does not fit the state is ignored: a late word never undoes an end.
+    /// MiniMax works on the task, and the last poll did not fail.
+    pub fn running(task: Task, word: String) -> Self {
+        Self::Running { task, word, misses: 0, trouble: None, advice: None }
+    }
+
+    /// The whole state machine. An event that does not fit the state is ignored, so a late event never undoes an end.
     #[must_use]
     pub fn after(self, seen: Seen) -> Self {
         let task = self.task().cloned();
         match (self, seen) {
             (Self::Submitting { .. }, Seen::Leaving) => Self::Submitting { sent: true, held: None },
             (Self::Submitting { .. }, Seen::Held(why)) => Self::Submitting { sent: false, held: Some(why) },
-            // An answer is good news even if we had given up on it.
+            // An answer counts even after the job was called unknown.
             (Self::Submitting { .. } | Self::Unknown { .. }, Seen::Accepted(task)) => {
-                Self::Running { task, word: "submitted".to_owned(), misses: 0, trouble: None }
+                Self::running(task, "submitted".to_owned())
             }
             (Self::Submitting { .. } | Self::Unknown { .. } | Self::Running { .. }, Seen::Made) => {
                 Self::Fetching { task }
@@ -200,16 +213,14 @@ impl State {
                 Self::Unknown { task: Some(task), .. }
                 | Self::Cancelled { task: Some(task), at_minimax: false },
                 Seen::Again,
-            ) => Self::Running { task, word: Self::UNSEEN.to_owned(), misses: 0, trouble: None },
-            (Self::Running { task, .. }, Seen::Pending(word)) => {
-                Self::Running { task, word, misses: 0, trouble: None }
-            }
-            (Self::Running { task, word, misses, .. }, Seen::Nothing(why)) => {
-                Self::Running { task, word, misses: misses.saturating_add(1), trouble: Some(why) }
+            ) => Self::running(task, Self::UNSEEN.to_owned()),
+            (Self::Running { task, .. }, Seen::Pending(word)) => Self::running(task, word),
+            (Self::Running { task, word, misses, .. }, Seen::PollFailed { why, advice }) => {
+                Self::Running { task, word, misses: misses.saturating_add(1), trouble: Some(why), advice }
             }
             (Self::Fetching { task }, Seen::Fetched { partial }) => Self::Done { task, partial },
             (Self::Done { task, .. }, Seen::Again) => Self::Fetching { task },
-            // What may have been taken and has no name cannot be stopped, and is not called cancelled.
+            // A request that may have been taken cannot be stopped without a task id, and is not called cancelled.
             (
                 Self::Submitting { sent: false, .. }
                 | Self::Running { .. }
@@ -220,8 +231,7 @@ impl State {
         }
     }
 
-    /// Whether a record in this state takes what a process had come to know and could not write: `known` is the
-    /// later one, or names what was paid for.
+    /// Whether a record in this state takes a spooled state: `known` is later, or names what was paid for.
     pub fn gives_way_to(&self, known: &Self) -> bool {
         let has_result = matches!(known, Self::Running { .. } | Self::Fetching { .. } | Self::Done { .. });
         let is_made = matches!(known, Self::Fetching { .. } | Self::Done { .. });
@@ -300,7 +310,7 @@ mod tests {
             Seen::Held("rate".into()),
             Seen::Accepted(task()),
             Seen::Pending("Queueing".into()),
-            Seen::Nothing("reset".into()),
+            Seen::PollFailed { why: "reset".into(), advice: None },
             Seen::Made,
             Seen::Fetched { partial: false },
             Seen::Again,
@@ -317,7 +327,7 @@ mod tests {
             .after(Seen::Leaving)
             .after(Seen::Accepted(task()))
             .after(Seen::Pending("Queueing".into()))
-            .after(Seen::Nothing("reset".into()))
+            .after(Seen::PollFailed { why: "reset".into(), advice: None })
             .after(Seen::Pending("Processing".into()));
         assert_eq!(state.status(), "running");
         let done = state.after(Seen::Made).after(Seen::Fetched { partial: false });

@@ -12,6 +12,15 @@ const NAME: usize = 64;
 /// The greatest number of combining marks on one letter. More of them would cover other lines.
 const MARKS: usize = 2;
 
+/// An error of the system in words, without its number.
+pub fn in_words(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let words = text.split_once(" (os error ").map_or(text.as_str(), |(words, _)| words);
+    let mut letters = words.chars();
+    let first = letters.next().map(|letter| letter.to_ascii_lowercase());
+    first.into_iter().chain(letters).collect()
+}
+
 /// The text on one line, in plain characters, at most `most` of them. Cut text ends with `…`.
 pub fn display(text: &str, most: usize) -> String {
     let mut shown = String::new();

@@ -8,12 +8,13 @@ use serde::Deserialize;
 
 use crate::api::{ImageSubmit, Style, StyleType, Subject};
 use crate::config::Toolset;
-use crate::facts::facts;
-use crate::jobs::{Cost, Paid};
+use crate::facts::{ModelKind, facts};
+use crate::jobs::Cost;
 use crate::mcp::ToolSpec;
 use crate::mcp::inputs::Takes;
 use crate::mcp::{Draft, JobOptions, JobView, Server, ToolError};
 use crate::media::Limits;
+use crate::tools::model_name::{model_id, unknown_model};
 
 pub(crate) const TOOLS: &[ToolSpec] =
     &[ToolSpec { lengths: &[("prompt", 1500)], ..ToolSpec::job("text_to_image", Toolset::Image) }];
@@ -97,8 +98,10 @@ impl Server {
         let draft = Draft {
             model: submit.model.clone(),
             prompt: submit.prompt.clone(),
+            question: "Make this image",
+            details: details(&submit),
             cost: cost(&submit, self.config().currency()),
-            paid: Paid::Image(submit),
+            order: Box::new(submit),
             warnings,
         };
         self.checkout.buy("text_to_image", draft, input.job, &call).await
@@ -108,14 +111,14 @@ impl Server {
 impl ImageInput {
     /// The request without its media, and warnings.
     fn submit(&self, default_model: Option<&str>) -> Result<(ImageSubmit, Vec<String>), ToolError> {
-        let model = facts().canonical(self.model.as_deref().or(default_model).unwrap_or("image-01"));
+        let (model, mut warnings) = self.choose_model(default_model)?;
         let length = self.prompt.chars().count();
         if self.prompt.trim().is_empty() || length > PROMPT_LIMIT {
             let problem = format!("has {length} characters; it needs 1 to {PROMPT_LIMIT}");
             return Err(ToolError::argument("prompt", problem));
         }
         self.check_size(&model)?;
-        let warnings = self.check_model(&model)?;
+        warnings.extend(self.check_model(&model)?);
         let style = self.style.map(|style_type| Style { style_type, style_weight: self.style_weight });
         let submit = ImageSubmit {
             model,
@@ -132,6 +135,23 @@ impl ImageInput {
             subject_reference: None,
         };
         Ok((submit, warnings))
+    }
+
+    /// The model, and warnings. A style without a model chooses one that has styles.
+    fn choose_model(&self, default_model: Option<&str>) -> Result<(String, Vec<String>), ToolError> {
+        if let Some(model) = &self.model {
+            return Ok((model_id(ModelKind::Image, model)?, Vec::new()));
+        }
+        let usual = facts().canonical(default_model.unwrap_or(facts().image_default()));
+        let lacks_styles = |model: &str| facts().image(model).is_some_and(|row| !row.styles);
+        let with_styles = facts().image_rows().iter().find(|row| row.styles);
+        match (self.style, with_styles) {
+            (Some(_), Some(row)) if lacks_styles(&usual) => {
+                let warning = format!("{} was used, because {usual} has no styles", row.model);
+                Ok((row.model.clone(), vec![warning]))
+            }
+            _ => Ok((usual, Vec::new())),
+        }
     }
 
     fn check_size(&self, model: &str) -> Result<(), ToolError> {
@@ -165,9 +185,7 @@ impl ImageInput {
             return Err(ToolError::argument("style_weight", "needs style"));
         }
         let Some(row) = facts().image(model) else {
-            return Ok(vec![format!(
-                "the model {model} is not in the tables of this server; it is sent as it is"
-            )]);
+            return Ok(vec![unknown_model(model)]);
         };
         if let Some(ratio) = self.aspect_ratio.as_ref().filter(|ratio| !row.aspect_ratios.contains(ratio)) {
             let legal = row.aspect_ratios.join(", ");
@@ -181,6 +199,14 @@ impl ImageInput {
         }
         Ok(Vec::new())
     }
+}
+
+/// Number, size and style, for the question to a person.
+fn details(submit: &ImageSubmit) -> String {
+    let count = (submit.n > 1).then(|| format!("{} images", submit.n));
+    let size = submit.width.zip(submit.height).map(|(width, height)| format!("{width}x{height}"));
+    let parts = [count, submit.aspect_ratio.clone(), size].into_iter().flatten();
+    parts.collect::<Vec<_>>().join(", ")
 }
 
 fn cost(submit: &ImageSubmit, currency: &str) -> Cost {
@@ -221,12 +247,22 @@ mod tests {
                 json!({ "prompt": "x", "aspect_ratio": "21:9", "model": "image-01-live" }),
                 ["`aspect_ratio`", "9:16"],
             ),
-            (json!({ "prompt": "x", "style": "漫画" }), ["`style`", "image-01-live"]),
+            (json!({ "prompt": "x", "style": "漫画", "model": "image-01" }), ["`style`", "image-01-live"]),
+            (json!({ "prompt": "x", "model": "image01" }), ["`model`", "did you mean image-01?"]),
             (json!({ "prompt": "x", "style_weight": 0.5 }), ["`style_weight`", "style"]),
         ] {
             let problem = submit(arguments.clone()).unwrap_err();
             assert!(parts.iter().all(|part| problem.contains(part)), "{arguments}: {problem}");
         }
+    }
+
+    #[test]
+    fn a_style_without_a_model_chooses_one_that_has_styles() {
+        let (chosen, warnings) = submit(json!({ "prompt": "x", "style": "漫画" })).unwrap();
+        assert_eq!(chosen.model, "image-01-live");
+        assert!(warnings[0].contains("image-01-live was used"), "{warnings:?}");
+        let problem = submit(json!({ "prompt": "x", "style": "漫画", "aspect_ratio": "21:9" })).unwrap_err();
+        assert!(problem.contains("`aspect_ratio`") && problem.contains("image-01-live takes"), "{problem}");
     }
 
     #[test]

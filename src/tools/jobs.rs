@@ -11,9 +11,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Toolset;
-use crate::jobs::{CALLERS, Cancel, Filter, Job, STATUSES};
+use crate::jobs::{CALLERS, Cancel, Filter, Job, STATUSES, cancel, now};
 use crate::mcp::ToolSpec;
-use crate::mcp::job_view::JobView;
+use crate::mcp::job_view::{CostView, JobView};
 use crate::mcp::{Server, ToolError, forty_five, progress};
 use crate::telemetry;
 
@@ -83,6 +83,11 @@ struct JobRow {
     kind: String,
     model: String,
     status: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost: Option<String>,
+    age: String,
     /// Its beginning.
     prompt: String,
     /// Where its files are; the first two.
@@ -174,12 +179,18 @@ impl Server {
     )]
     async fn cancel_job(&self, Parameters(input): Parameters<CancelInput>) -> Result<JobView, ToolError> {
         let id = input.job_id.trim();
-        let Some(cancelled) = self.jobs().cancel(self.principal(), id).await? else { return Err(no_job(id)) };
+        let Some(cancelled) = cancel(self.jobs(), self.principal(), id).await? else {
+            return Err(no_job(id));
+        };
         Ok(match cancelled {
             Cancel::Cancelled(job) => self.presenter.job(&job),
             Cancel::Over(job) => {
                 self.presenter.job(&job).saying("It had ended before; nothing was cancelled.")
             }
+            Cancel::Requested(job) => self.presenter.job(&job).saying(
+                "The order is on its way to MiniMax. The cancellation is recorded, and is carried out when MiniMax gives \
+                 the order a task id. A result that comes without one is paid for, and is kept.",
+            ),
             Cancel::Finished(job) => self
                 .presenter
                 .job(&job)
@@ -201,6 +212,17 @@ fn no_job(id: &str) -> ToolError {
     }
 }
 
+/// A time in milliseconds, rounded down to its largest unit.
+fn age(milliseconds: i64) -> String {
+    let seconds = milliseconds.max(0) / 1000;
+    match seconds {
+        ..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds / 60),
+        3600..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
 fn read_cursor(cursor: &str) -> Result<(i64, String), ToolError> {
     let parts = cursor.split_once('.').and_then(|(at, id)| Some((at.parse().ok()?, id.to_owned())));
     parts.ok_or_else(|| {
@@ -217,7 +239,13 @@ impl JobRow {
     }
 
     fn line(&self) -> String {
-        let head = format!("{} · {} · {} · {}", self.job_id, self.status, self.model, self.created_at);
+        let mut head = format!(
+            "{} · {} · {} · {} ({} ago)",
+            self.job_id, self.status, self.model, self.created_at, self.age
+        );
+        for more in self.cost.iter().cloned().chain(self.task_id.iter().map(|task| format!("task {task}"))) {
+            head = format!("{head} · {more}");
+        }
         let lines = [head, self.prompt.clone()].into_iter().chain(self.files.iter().cloned());
         lines.collect::<Vec<_>>().join("\n  ")
     }
@@ -233,6 +261,9 @@ impl JobRow {
             kind: job.kind.word().to_owned(),
             model: telemetry::display(&job.model, 256),
             status: job.state.status().to_owned(),
+            task_id: job.state.task().map(|task| telemetry::display(&task.id, 256)),
+            cost: CostView::of(&job.cost).filter(|_| !job.is_free()).map(|cost| cost.amount()),
+            age: age(now().saturating_sub(job.created_at)),
             prompt: telemetry::display(&job.prompt, 80),
             files: job.files.iter().take(2).map(place).collect(),
             file_count: job.files.len(),

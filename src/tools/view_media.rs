@@ -1,5 +1,7 @@
 //! `view_media`: the only tool that sends image content to a model.
 
+use std::path::Path;
+
 use data_encoding::BASE64;
 use rmcp::ErrorData;
 use rmcp::handler::server::tool::IntoCallToolResult;
@@ -11,6 +13,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::config::Toolset;
+use crate::jobs::{Filter, JobFile};
 use crate::mcp::ToolSpec;
 use crate::mcp::inputs::source::{Source, in_time, link_extension};
 use crate::mcp::inputs::work_permits::{self, Place};
@@ -21,6 +24,8 @@ use crate::media::{self, Blob, Kind, Limits, Preview, Reference};
 pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec::free("view_media", Toolset::Jobs)];
 
 const LARGEST_SIDE: u32 = 1024;
+/// How many jobs are searched for the address of a file.
+const LAST_JOBS: u32 = 50;
 /// Base64 adds a third, and clients cut off results of a megabyte.
 const LARGEST_JPEG: usize = 500_000;
 /// Larger than what any endpoint takes, because the image is only shown.
@@ -76,7 +81,48 @@ impl Server {
 
 async fn look(server: &Server, uri: &str, max_side: u32) -> Result<View, ToolError> {
     let place = server.inputs.work.picture_place()?;
-    let source = match server.inputs.sources.find("uri", uri).await? {
+    let source = server.inputs.sources.find("uri", uri).await?;
+    let named = named(server, uri, &source).await;
+    let view = seen(server, uri, source, max_side, place).await?;
+    Ok(match view {
+        View::Image(preview, words) => View::Image(preview, format!("{words}{named}")),
+        View::Words(words) => View::Words(format!("{words}{named}")),
+    })
+}
+
+/// The path and the address of what was looked at. Some hosts drop the image, and then the text is all that is left.
+async fn named(server: &Server, uri: &str, source: &Source) -> String {
+    let given = Some(uri.trim()).filter(|uri| uri.starts_with("minimax://")).map(str::to_owned);
+    let (path, address) = match source {
+        // A path of this machine means nothing to a caller elsewhere.
+        Source::Path(_) if server.caller().remote => (None, given),
+        Source::Path(path) if given.is_none() => (Some(path), address_of(server, path).await),
+        Source::Path(path) => (Some(path), given),
+        _ => (None, given),
+    };
+    let path = path.map(|path| format!("\nFile: {}", path.display()));
+    let address = address.map(|address| format!("\nAddress: {address}"));
+    path.into_iter().chain(address).collect()
+}
+
+/// The address of a file that one of the caller's last jobs saved at this path.
+async fn address_of(server: &Server, path: &Path) -> Option<String> {
+    let filter = Filter { limit: LAST_JOBS, ..Filter::default() };
+    let page = server.jobs().list(server.principal(), &filter).await.ok()?;
+    page.jobs.iter().find_map(|job| {
+        let is_here = |file: &&JobFile| file.saved.as_ref().is_some_and(|saved| saved.path == path);
+        job.files.iter().find(is_here).map(|file| format!("minimax://files/{}/{}", job.id, file.name))
+    })
+}
+
+async fn seen(
+    server: &Server,
+    uri: &str,
+    source: Source,
+    max_side: u32,
+    place: Place,
+) -> Result<View, ToolError> {
+    let source = match source {
         Source::Link(_) if !uri.trim_start().starts_with("minimax://") => {
             let problem = "is a link; download_file saves it, then give the path";
             return Err(ToolError::argument("uri", problem));
@@ -114,7 +160,7 @@ async fn frame_of_video(server: &Server, uri: &str, max_side: u32, place: Place)
     }
     Ok(View::Words(
         "This is a video, and this server has no decoder for videos, so no frame of it can be shown here. Its \
-         size and length are in the job view (get_job); let the user watch it by its path or link."
+         size and length are in the job view (get_job). Let the user watch it by its path or link."
             .to_owned(),
     ))
 }
@@ -137,8 +183,14 @@ async fn first_frame(server: &Server, uri: &str) -> Result<Option<String>, ToolE
 async fn shown(place: Place, blob: Blob, max_side: u32, words: String) -> Result<View, ToolError> {
     let draw = move || media::preview(&blob.bytes, max_side, LARGEST_JPEG);
     let drawn = work_permits::run(place.permit().await, draw).await;
-    let drawn = drawn.unwrap_or_else(|| Err("could not be looked at".to_owned()));
-    drawn.map(|preview| View::Image(preview, words)).map_err(|problem| ToolError::argument("uri", problem))
+    let drawn = drawn.unwrap_or_else(|| Err("could not be shown".to_owned()));
+    let preview = drawn.map_err(|problem| ToolError::argument("uri", problem))?;
+    let (width, height) = preview.size;
+    let (original_width, original_height) = preview.original;
+    let words = format!(
+        "{words}Shown with {width}x{height} pixels; the original has {original_width}x{original_height}."
+    );
+    Ok(View::Image(preview, words))
 }
 
 impl IntoCallToolResult for View {
@@ -146,12 +198,8 @@ impl IntoCallToolResult for View {
         let content = match self {
             Self::Words(words) => vec![ContentBlock::text(words)],
             Self::Image(preview, words) => {
-                let Preview { jpeg, size, original } = preview;
-                let text = format!(
-                    "{words}Shown with {}x{} pixels; the original has {}x{}.",
-                    size.0, size.1, original.0, original.1
-                );
-                vec![ContentBlock::image(BASE64.encode(&jpeg), "image/jpeg"), ContentBlock::text(text)]
+                let image = ContentBlock::image(BASE64.encode(&preview.jpeg), "image/jpeg");
+                vec![image, ContentBlock::text(words)]
             }
         };
         Ok(CallToolResult::success(content).into())

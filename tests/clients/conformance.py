@@ -4,8 +4,8 @@
     python3 tests/clients/conformance.py [--keep FOLDER] [--quick] [PROGRAM]
 
 Installs both, and a Node for them, into a place of their own (`--keep` keeps it for the next time), starts the sandbox and
-`PROGRAM serve --http … --sse`, as it is and with the tools, prompts and resources that the suite knows by name (in programs
-that were built for tests; cargo makes one if none is named), and runs
+`PROGRAM serve --http … --sse` (cargo makes the program if none is named), as it is and with the tools, prompts and
+resources that the suite knows by name (the example `conformance`, whose source is the folder of that name), and runs
 
 * every scenario of the suite for each protocol revision, with what is expected to fail in the folder `expected`: a file
   for each revision, and an entry that passes fails the run;
@@ -36,7 +36,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from matrix import Http
-from places import NotHad, Places, built, ended_without, plain
+from places import NotHad, Places, built, built_example, ended_without, plain
 from support import Sandbox
 
 HERE = Path(__file__).resolve().parent
@@ -145,7 +145,7 @@ def suite(tools, url, results, expected, *arguments):
 def conform(program, settings, tools, sandbox, folder, fixtures, tally):
     """The whole suite against one kind of server."""
     kind = "fixtures" if fixtures else "plain"
-    server = Http(program, settings, **({"MINIMAX_CONFORMANCE_FIXTURES": "1"} if fixtures else {}))
+    server = Http(built_example("conformance") if fixtures else program, settings)
     try:
         for revision in REVISIONS:
             expected = HERE / "expected" / f"{kind}-{revision}.yml"

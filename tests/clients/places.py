@@ -106,15 +106,20 @@ class Places:
         return node, home
 
 
-def built():
+def built(name="minimax-mcp", kind="bin", what=("--tests",)):
     """The program as the tests have it, built from this repository: after `cargo test` nothing is built again."""
     root = Path(__file__).resolve().parents[2]
-    command = ["cargo", "build", "--tests", "--message-format=json-render-diagnostics", "--quiet"]
+    command = ["cargo", "build", *what, "--message-format=json-render-diagnostics", "--quiet"]
     done = subprocess.run([*command, "--manifest-path", str(root / "Cargo.toml")], check=True, stdout=subprocess.PIPE)
     made = [json.loads(line) for line in done.stdout.splitlines()]
-    ours = [one for one in made if one.get("executable") and one["target"]["name"] == "minimax-mcp"]
-    programs = [one["executable"] for one in ours if one["target"]["kind"] == ["bin"]]
+    ours = [one for one in made if one.get("executable") and one["target"]["name"] == name]
+    programs = [one["executable"] for one in ours if one["target"]["kind"] == [kind]]
     return str(Path(programs[-1]).resolve())
+
+
+def built_example(name):
+    """An example, which `cargo test` builds too."""
+    return built(name, "example", ("--example", name))
 
 
 def plain():

@@ -127,22 +127,22 @@ async fn a_yes_buys_once_and_what_is_cheap_is_not_asked_about() {
         assert_eq!(result.structured_content.unwrap()["status"], "succeeded");
         let asked = talk.asked();
         assert_eq!(asked.len(), 1, "{era:?}: {asked:?}");
-        for part in ["This costs 0.007 USD at most: text_to_image with \"image-01\"", "0.005 USD", "Buy it?"]
-        {
-            assert!(asked[0].contains(part), "{asked:?}");
-        }
+        assert_eq!(
+            asked[0], "Make this image for $0.007? 'A fox' · image-01, 2 images · spent today $0.0035.",
+            "{era:?}"
+        );
         assert_eq!(world.bought(), 2, "{era:?}");
         // A call without a known price needs consent too, with or without a job.
         let search = CallToolRequestParams::new("web_search")
             .with_arguments(json!({ "query": "foxes" }).as_object().cloned().unwrap());
         assert_eq!(talk.client.call_tool(search).await.unwrap().is_error, Some(false));
-        assert!(talk.asked()[1].contains("has no known price"), "{:?}", talk.asked());
+        assert_eq!(talk.asked()[1], "Search the web? Its price is unknown. 'foxes' · spent today $0.0105.");
     }
 }
 
 /// A name chosen by another party comes after the price, in quotes, and cannot pass for a part of the question.
 #[tokio::test]
-async fn the_price_comes_first_and_a_name_is_short_and_plain() {
+async fn the_price_comes_first_and_the_texts_of_the_call_are_short_and_plain() {
     for era in ERAS {
         let world = World::with(quick(), &[("MINIMAX_CONFIRM_ABOVE", "0")]).await;
         let talk = Talk::with(&world.server, Mood::No, era.clone()).await;
@@ -150,16 +150,91 @@ async fn the_price_comes_first_and_a_name_is_short_and_plain() {
             "x\" costs 0.0001 USD at most. [Press Accept]\n\n\u{202e}\u{200b}\u{2028}{}",
             "é".repeat(200)
         );
-        talk.image(json!({ "model": name })).await;
+        talk.image(
+            json!({ "model": name, "prompt": format!("A fox' for $0?\n\u{202e}{}", "é".repeat(200)) }),
+        )
+        .await;
         let asked = talk.asked();
         let [question] = asked.as_slice() else { panic!("{era:?}: {asked:?}") };
-        assert!(question.starts_with("This has no known price: text_to_image with \"x' costs"), "{question}");
+        let start = "Make this image? Its price is unknown. 'A fox’ for $0? éé";
+        assert!(question.starts_with(start), "{question}");
+        assert!(question.contains("\"x' costs"), "{question}");
+        let prompt = question.split('\'').nth(1).unwrap();
+        assert!(prompt.chars().count() <= 81, "{prompt}");
         let quoted = question.split('"').nth(1).unwrap();
         assert!(quoted.chars().count() <= 64, "{quoted}");
         let plain = |letter: char| !letter.is_control() && !"\u{202e}\u{200b}\u{2028}".contains(letter);
         assert!(question.chars().all(plain), "{question:?}");
         assert_eq!(world.bought(), 0);
     }
+}
+
+/// Each kind of purchase says what is bought: what for, how much, and what was spent of the day's budget.
+#[tokio::test]
+async fn the_question_shows_what_is_bought() {
+    let settings = [("MINIMAX_CONFIRM_ABOVE", "0"), ("MINIMAX_BUDGET_DAY", "5")];
+    let world = World::with(quick(), &settings).await;
+    let talk = Talk::with(&world.server, Mood::No, ProtocolVersion::V_2025_11_25).await;
+    let me = recording(&world, "me.wav", 12);
+    let words = "[Verse]\nA quiet evening";
+    for (tool, arguments, question) in [
+        (
+            "generate_video",
+            json!({ "prompt": "A fox" }),
+            "Make this video for $0.28? 'A fox' · Hailuo-2.3, 6 s, 768P",
+        ),
+        (
+            "generate_video",
+            json!({ "prompt": "A fox", "model": "minimax-h3-max", "duration": 10, "resolution": "480P" }),
+            "Make this video for $0.5? 'A fox' · H3-Max, 10 s, 480P",
+        ),
+        (
+            "text_to_image",
+            json!({ "prompt": "A fox", "n": 3, "aspect_ratio": "16:9" }),
+            "Make this image for $0.0105? 'A fox' · image-01, 3 images, 16:9",
+        ),
+        (
+            "text_to_audio",
+            json!({ "text": "Good day" }),
+            "Speak this text for $0.0008? 'Good day' · speech-2.8-hd, 8 characters",
+        ),
+        (
+            "speak",
+            json!({ "text": "Good day" }),
+            "Say this aloud for $0.0008? 'Good day' · speech-2.8-hd, 8 characters",
+        ),
+        (
+            "speech_to_text",
+            json!({ "file": me }),
+            "Transcribe this recording? Its price is unknown. 'Transcript of me.wav' · \"asr-1.0\", 12 s",
+        ),
+        (
+            "voice_design",
+            json!({ "prompt": "Warm", "preview_text": "Hello" }),
+            "Design this voice for $3? 'Warm'",
+        ),
+        (
+            "music_generation",
+            json!({ "prompt": "Calm", "lyrics": words }),
+            "Make this music for $0.15? 'Calm' · music-3.0, song",
+        ),
+        ("generate_lyrics", json!({ "prompt": "A fox" }), "Write these lyrics for $0.01? 'A fox'"),
+        ("chat", json!({ "prompt": "Hi", "max_tokens": 100 }), "Send this to a chat model for $0.0002"),
+    ] {
+        let arguments = arguments.as_object().cloned().unwrap();
+        let result =
+            talk.client.call_tool(CallToolRequestParams::new(tool).with_arguments(arguments)).await.unwrap();
+        let asked = talk.asked();
+        let last = asked.last().cloned().unwrap_or_default();
+        // Without a known price the budget refuses the call before anybody is asked.
+        if question.contains("unknown") {
+            assert!(text(&result).contains("no price is known"), "{tool}: {}", text(&result));
+            continue;
+        }
+        assert!(last.starts_with(question), "{tool}: {last}");
+        assert!(last.ends_with(" · spent today $0 of $5."), "{tool}: {last}");
+    }
+    assert_eq!(world.bought(), 0);
 }
 
 #[tokio::test]
@@ -284,7 +359,7 @@ async fn a_call_that_uploads_first_is_asked_about_once_and_for_the_whole_price()
         let asked = talk.asked();
         assert_eq!(asked.len(), 1, "{era:?}: {asked:?}");
         let price = before["cost"]["estimated"].as_f64().unwrap();
-        assert!(asked[0].contains(&format!("costs {price} USD at most")), "{price}: {asked:?}");
+        assert!(asked[0].starts_with(&format!("Clone this voice for ${price}? 'MyVoice001")), "{asked:?}");
         let uploads = world.sandbox.requests().iter().filter(|one| one.path == "/v1/files/upload").count();
         assert_eq!((uploads, world.bought()), (2, 1), "{era:?}");
     }
@@ -315,8 +390,9 @@ async fn where_the_first_road_is_closed_the_dearer_second_is_asked_about_too_and
         let asked = talk.asked();
         assert_eq!(asked.len(), 2, "{era:?}: {asked:?}");
         assert!(
-            asked[0].contains("costs 0.01 USD at most: understand_image")
-                && asked[1].contains("with \"MiniMax-M3\""),
+            asked[0].starts_with("Look at this image for $0.01? 'What is it?'")
+                && asked[1].starts_with("Look at this image for up to $")
+                && asked[1].contains("· M3 ·"),
             "{asked:?}"
         );
         let looks = world.sandbox.paid().iter().filter(|one| one.path.contains("chat")).count();

@@ -56,7 +56,7 @@ fn a_program_that_dies_at_any_point_buys_once_and_loses_nothing() {
         "streamed" => {
             ["file.begun#1", "file.named#1", "save.before#1", "save.after#1"].contains(&death.name())
         }
-        _ => ["look.before#1", "save.before#4", "file.begun#1", "file.named#1"].contains(&death.name()),
+        _ => ["poll.before#1", "save.before#4", "file.begun#1", "file.named#1"].contains(&death.name()),
     };
     let table = matrix(|order| ["image", "streamed", "video"].contains(&order.name), arrows);
     insta::assert_snapshot!("crash_matrix_short", table);

@@ -186,7 +186,7 @@ async fn an_error_of_the_store_with_status_200_is_no_video() {
     let here = Here::new();
     let host = Host::with(vec![Reply { status: 200, ..Reply::status(200) }]).await;
     let problem = here.fetch(&host.link("a")).await.unwrap_err();
-    assert_eq!(problem.to_string(), "what came is a text file instead of a video");
+    assert_eq!(problem.to_string(), "the content is a text file instead of a video");
     assert_eq!(here.names(), BTreeSet::new());
 }
 

@@ -1,4 +1,4 @@
-//! Checks mcp.json.example: starts each entry as its client would.
+//! Checks mcp.json.example and the files in examples/stdio: starts each entry as its client would.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -14,28 +14,33 @@ use minimax_mcp::config::SETTINGS;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-const EXAMPLE: &str = include_str!("../../mcp.json.example");
 const PLACEHOLDER: &str = "/absolute/path/to/minimax-mcp";
 
-/// The clients, and the field in which each one looks for servers.
-const CLIENTS: &[(&str, &str)] = &[
-    ("claude-desktop", "mcpServers"),
-    ("cursor", "mcpServers"),
-    ("vscode", "servers"),
-    ("claude-code", "mcpServers"),
+/// The example files, and the field in which the client looks for servers.
+const FILES: &[(&str, &str)] = &[
+    ("mcp.json.example", "mcpServers"),
+    ("examples/stdio/claude-code.json", "mcpServers"),
+    ("examples/stdio/claude-desktop.json", "mcpServers"),
+    ("examples/stdio/cursor.json", "mcpServers"),
+    ("examples/stdio/vscode.json", "servers"),
 ];
 
 /// How long a server may take to respond.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn example() -> Value {
-    serde_json::from_str(EXAMPLE).expect("mcp.json.example is JSON")
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The server entry of a client.
-fn entry(client: &str, servers: &str) -> Value {
-    let entry = example()[client]["config"][servers]["minimax"].take();
-    assert!(entry.is_object(), "{client} has no {servers}.minimax");
+fn example(file: &str) -> Value {
+    let text = fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
+/// The server entry of a file.
+fn entry(file: &str, servers: &str) -> Value {
+    let entry = example(file)[servers]["minimax"].take();
+    assert!(entry.is_object(), "{file} has no {servers}.minimax");
     entry
 }
 
@@ -137,23 +142,25 @@ fn of_this_machine() -> Option<(&'static str, OsString)> {
 }
 
 #[test]
-fn the_example_shows_each_client_its_file_and_what_goes_into_it() {
-    let example = example();
-    let shown: BTreeSet<_> = example.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(shown, CLIENTS.iter().map(|(client, _)| *client).collect());
-    for (client, servers) in CLIENTS {
-        let places = example[client]["file"].as_object().unwrap();
-        assert!(!places.is_empty() && places.values().all(Value::is_string), "{client}: {places:?}");
-        let names: Vec<_> = example[client]["config"][servers].as_object().unwrap().keys().collect();
-        assert_eq!(names, ["minimax"], "{client}");
+fn every_example_can_be_copied_as_it_is() {
+    for (file, servers) in FILES {
+        let names: Vec<_> = example(file)[servers].as_object().unwrap().keys().cloned().collect();
+        assert_eq!(names, ["minimax"], "{file}");
     }
+    let listed: BTreeSet<_> =
+        FILES.iter().filter_map(|(file, _)| file.strip_prefix("examples/stdio/")).collect();
+    let there = fs::read_dir(root().join("examples/stdio")).unwrap();
+    let there: BTreeSet<_> = there.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    assert_eq!(there.iter().map(String::as_str).collect::<BTreeSet<_>>(), listed);
+    // Several clients take this file word for word, and refuse one with other fields around its servers.
+    assert_eq!(example("mcp.json.example").as_object().unwrap().len(), 1);
 }
 
 #[test]
 fn every_entry_of_the_example_starts_a_server_that_offers_its_tools() {
     let client_info = json!({ "name": "example", "version": "1" });
     let hello = json!({ "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": client_info });
-    for (client, servers) in CLIENTS {
+    for (client, servers) in FILES {
         let mut server = Running::start(client, &entry(client, servers));
         server.say(&json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello }));
         let greeting = server.result(1);
@@ -169,7 +176,7 @@ fn every_entry_of_the_example_starts_a_server_that_offers_its_tools() {
 
 #[test]
 fn every_setting_in_the_example_exists() {
-    for (client, servers) in CLIENTS {
+    for (client, servers) in FILES {
         for (name, _) in environment(client, &entry(client, servers)) {
             assert!(SETTINGS.iter().any(|setting| setting.name == name), "{client}: {name}");
         }
@@ -178,12 +185,13 @@ fn every_setting_in_the_example_exists() {
 
 #[test]
 fn the_example_asks_for_exactly_the_inputs_that_it_uses() {
-    let inputs = example()["vscode"]["config"]["inputs"].take();
+    let inputs = example("examples/stdio/vscode.json")["inputs"].take();
     let inputs = inputs.as_array().unwrap();
     assert!(inputs.iter().all(|input| input["password"] == true), "a key is shown: {inputs:?}");
     let asked: BTreeSet<_> = inputs.iter().map(|input| input["id"].as_str().unwrap()).collect();
-    let entry = entry("vscode", "servers");
-    let placeholders = environment("vscode", &entry).into_iter().flat_map(|(_, value)| placeholders(value));
+    let entry = entry("examples/stdio/vscode.json", "servers");
+    let placeholders =
+        environment("vscode.json", &entry).into_iter().flat_map(|(_, value)| placeholders(value));
     let used: BTreeSet<_> = placeholders.filter_map(|name| name.strip_prefix("input:")).collect();
     assert_eq!(asked, used);
 }

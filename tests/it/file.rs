@@ -166,7 +166,7 @@ async fn a_result_has_a_link_and_an_upload_has_none() {
     let url = info["url"].as_str().unwrap();
     assert!(url.contains("/cdn/") && text(&result).contains(url));
     assert_eq!((&info["purpose"], info.get("bytes")), (&json!("video_generation"), None));
-    for (id, part) in [("abc", "is a number"), ("12", "2013")] {
+    for (id, part) in [("abc", "must be a number"), ("12", "2013")] {
         let refusal = world.refusal("get_file", json!({ "file_id": id })).await;
         assert!(refusal.contains(part), "{refusal}");
     }

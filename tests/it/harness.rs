@@ -150,12 +150,30 @@ pub fn config(url: &str, dir: &Path, settings: &[(String, String)]) -> Config {
         ("MINIMAX_API_KEY".into(), "sk-api-secret".into()),
         ("MINIMAX_MCP_BASE_PATH".into(), dir.join("out").display().to_string()),
         ("MINIMAX_POLL_SECONDS".into(), "0.05".into()),
+        ("PATH".into(), silent_player().display().to_string()),
     ];
     for (name, value) in settings {
         all.retain(|(known, _)| known != name);
         all.push((name.clone(), value.clone()));
     }
     Config::read(|name| all.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone()), &places)
+}
+
+/// A folder with an audio player that is never heard, as the only program of a search path.
+fn silent_player() -> &'static Path {
+    static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("player-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let player = folder.join("mpv");
+        std::fs::write(&player, "#!/bin/sh\nexec /bin/cat > /dev/null\n").unwrap();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            std::fs::set_permissions(&player, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        folder
+    });
+    &FOLDER
 }
 
 /// Checks a result against the output schema of its tool. The harness does this for every call.
@@ -242,7 +260,10 @@ impl Program {
     }
 
     fn run(mut command: Command, environment: &[(&str, impl AsRef<str>)]) -> Self {
-        command.env_clear().envs(environment.iter().map(|(name, value)| (name, value.as_ref())));
+        command
+            .env_clear()
+            .env("PATH", silent_player())
+            .envs(environment.iter().map(|(name, value)| (name, value.as_ref())));
         // Programs on Windows do not start without this variable.
         if let Some(root) = std::env::var_os("SystemRoot") {
             command.env("SystemRoot", root);

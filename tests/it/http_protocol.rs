@@ -289,3 +289,52 @@ async fn a_task_of_one_server_is_answered_for_and_given_up_at_another() {
     .await;
     served.end().await;
 }
+
+/// A path of the caller's machine means nothing on the server's.
+#[tokio::test]
+async fn a_client_over_http_is_never_asked_for_its_folders() {
+    let served = Served::guarded().await;
+    let base = &served.base;
+    let picture = served.dir.path().join("cat.png");
+    std::fs::write(&picture, "x").unwrap();
+    let roots =
+        json!({ "roots": [{ "uri": url::Url::from_directory_path(served.dir.path()).unwrap().as_str() }] });
+    let calls = [picture.display().to_string(), "cat.png".to_owned()]
+        .map(|uri| json!({ "name": "view_media", "arguments": { "uri": uri } }));
+    let refused = |said: &Value| {
+        let text = said["result"].to_string();
+        assert!(text.contains("over HTTP does not read"), "{said}");
+        assert!(!text.contains("MINIMAX_ALLOWED_DIRS"), "{said}");
+        assert!(!text.contains(served.dir.path().join("out").to_str().unwrap()), "{said}");
+    };
+    // The older transport, on which a server can send requests.
+    let response = web().get(format!("{base}/sse")).bearer_auth(ADA).send().await.unwrap();
+    let mut events = Events { response, text: String::new() };
+    let (_, address) = events.next().await;
+    let say = |body: Value| {
+        let request = web().post(format!("{base}{address}")).bearer_auth(ADA).json(&body);
+        async move { assert_eq!(request.send().await.unwrap().status(), StatusCode::ACCEPTED) }
+    };
+    say(json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": { "protocolVersion": "2024-11-05",
+        "capabilities": { "roots": { "listChanged": true } }, "clientInfo": { "name": "old", "version": "0" } } }))
+    .await;
+    events.next().await;
+    for notification in ["notifications/initialized", "notifications/roots/list_changed"] {
+        say(json!({ "jsonrpc": "2.0", "method": notification })).await;
+    }
+    for (id, call) in (2..).zip(&calls) {
+        say(json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": call })).await;
+        let said: Value = serde_json::from_str(&events.next().await.1).unwrap();
+        assert_eq!(said["id"], id, "{said}");
+        refused(&said);
+    }
+    // The newest revision, in which a question would be the result. An answer that nobody asked for does not count.
+    for call in calls {
+        let mut params = call;
+        params["_meta"] = json!({ "io.modelcontextprotocol/clientCapabilities": { "roots": {} } });
+        params["inputResponses"] = json!({ "roots": roots });
+        let request = modern(base, "tools/call", Some("view_media"), params).bearer_auth(ADA);
+        refused(&answer(request.send().await.unwrap()).await);
+    }
+    served.end().await;
+}

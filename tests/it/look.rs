@@ -24,7 +24,10 @@ async fn a_model_sees_what_it_made() {
         let (bytes, image) = seen(&result);
         assert!(bytes <= 500_000 && (image.width(), image.height()) == (1024, 512), "{bytes}");
         assert_eq!(result.structured_content, None);
-        assert!(text(&result).contains("2048x1024"), "{}", text(&result));
+        // For hosts that drop the image.
+        for word in [&json!("2048x1024"), &made["files"][0]["uri"], &made["files"][0]["path"]] {
+            assert!(text(&result).contains(word.as_str().unwrap()), "{}", text(&result));
+        }
     }
     let result = world.call("view_media", json!({ "uri": made["files"][0]["uri"], "max_side": 100 })).await;
     assert_eq!(seen(&result).1.width(), 100);
@@ -45,7 +48,9 @@ async fn a_video_is_a_sentence_unless_its_first_frame_is_known() {
     let video = world.make("generate_video", json!({ "prompt": "A fox" })).await;
     for uri in [&video["files"][0]["uri"], &video["files"][0]["path"]] {
         let result = world.call("view_media", json!({ "uri": uri })).await;
-        assert!(text(&result).contains("no decoder for videos"), "{}", text(&result));
+        for word in [&json!("no decoder for videos"), &video["files"][0]["uri"], &video["files"][0]["path"]] {
+            assert!(text(&result).contains(word.as_str().unwrap()), "{}", text(&result));
+        }
         assert_ne!(result.is_error, Some(true));
     }
     let frame = world.make("text_to_image", json!({ "prompt": "A fox" })).await;

@@ -15,8 +15,12 @@
 mod harness;
 mod http;
 mod http_attack;
+mod http_browser;
+mod http_choice;
 mod http_files;
+mod http_messages;
 mod http_protocol;
+mod http_replicas;
 mod http_uploads;
 // HTTP callers: tokens, an identity provider, and the limits of each caller.
 mod http_access;
@@ -38,12 +42,17 @@ mod secrets;
 mod uploads;
 // HTTP callers with their own keys, and callers who disconnect.
 mod callers;
+mod cancellation;
+mod endings;
 mod leaving;
 // Several callers of one account, and their files, tasks and voices at MiniMax.
 mod ownership;
+mod packages;
 // One module for each tool, tested through client, server and sandbox.
 mod chat;
+mod chat_budget;
 mod image;
+mod model_names;
 mod music;
 mod speak;
 mod speech;
@@ -64,6 +73,7 @@ mod account;
 mod two_keys;
 // Images for a model to see: the client's model, and MiniMax's.
 mod limits;
+mod log_in_links;
 mod look;
 // Search and embeddings.
 mod resources;
@@ -102,6 +112,7 @@ mod a_day;
 // Downloads of results over bad connections.
 mod delivery;
 // Rate limits: those of the table, and those learned from throttled requests.
+mod project_folder;
 mod rate_limit;
 // Faults, and what the caller is told.
 mod faults;
@@ -112,5 +123,7 @@ mod rules;
 // Metrics, log lines and traces, for the operator.
 mod observe;
 // The protocol on stdin and stdout, byte by byte.
+mod serve_start;
 mod stdio;
+mod stdio_lines;
 mod stdio_start;

@@ -33,6 +33,11 @@ async fn every_other_kind_has_its_legal_values_and_prices() {
         "{h3}"
     );
     assert_eq!(h3["price"], "USD: 768P 0.08 a second, 2K 0.13 a second, each input image above 5 0.04");
+    let max = row(&list, "MiniMax-H3-Max")["price"].as_str().unwrap();
+    assert_eq!(max, "USD: 480P 0.05 a second, 768P 0.08 a second, each input image above 2 0.074");
+    assert_eq!(row(&list, "music-2.0")["price"], "0.03 USD per song");
+    assert!(row(&list, "music-3.0-free").is_null(), "a stopped model is not offered");
+    assert!(row(&list, "asr-1.0")["legal"].to_string().contains("language: zh"), "{list}");
     let hailuo = row(&list, "MiniMax-Hailuo-2.3");
     assert!(hailuo["legal"].as_array().unwrap().contains(&json!("a first frame: 768P 6 or 10 s, 1080P 6 s")));
     assert!(row(&list, "speech-2.6-hd")["legal"][0].as_str().unwrap().contains("whisper"));

@@ -215,18 +215,18 @@ async fn an_account_without_music_is_told_that_music_was_closed() {
 }
 
 #[tokio::test]
-async fn a_free_model_is_sent_with_the_warning_that_it_was_stopped() {
+async fn a_free_model_that_was_stopped_is_refused_before_anything_is_sent() {
     let world = World::new().await;
-    let arguments = json!({ "lyrics": LYRICS, "model": "music-3.0-free" });
-    let result = world.call("music_generation", arguments).await;
-    let view = result.structured_content.clone().unwrap();
-    assert_eq!((&view["status"], &view["error"]["code"]), (&json!("failed"), &json!(2013)));
-    let warning = view["warnings"][0].as_str().unwrap();
-    assert!(
-        warning.contains("stopped music-3.0-free") && warning.contains("music-3.0, music-2.6"),
-        "{warning}"
-    );
-    assert!(text(&result).contains("2026-08-20"));
+    for (arguments, offered) in [
+        (json!({ "lyrics": LYRICS, "model": "music-3.0-free" }), "use music-3.0, music-2.6"),
+        (json!({ "lyrics": LYRICS, "model": "Music-2.6-Free" }), "use music-3.0, music-2.6"),
+        (json!({ "prompt": "A quiet song", "model": "music-cover-free" }), "use music-cover"),
+    ] {
+        let refusal = world.refusal("music_generation", arguments).await;
+        assert!(refusal.contains("has stopped") && refusal.contains(offered), "{refusal}");
+        assert!(refusal.contains("2026-08-20"), "{refusal}");
+    }
+    assert_eq!(world.sandbox.requests().len(), 0);
     let new =
         world.make("music_generation", json!({ "lyrics": "x", "model": "music-4.0", "dry_run": true })).await;
     assert!(new["warnings"][0].as_str().unwrap().contains("not in the tables"));

@@ -190,7 +190,7 @@ async fn no_secret_reaches_minimax_by_any_tool_and_the_refusal_names_its_rule() 
         ] {
             let refusal = world.refusal(tool, arguments).await;
             assert!(
-                refusal.contains("holds what looks like") && refusal.contains("(rule `"),
+                refusal.contains("contains what looks like") && refusal.contains("(rule `"),
                 "{name}: {refusal}"
             );
             assert!(!refusal.contains("letmein") && !refusal.contains("Tr0ub4dor"), "{name}: {refusal}");

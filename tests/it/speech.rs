@@ -31,7 +31,7 @@ async fn what_leaves_is_what_the_documentation_asks_for() {
             "model": "speech-2.8-hd", "text": "Hello", "stream": false,
             "voice_setting": { "voice_id": "English_expressive_narrator" },
             "audio_setting": { "sample_rate": 32000, "bitrate": 128_000, "format": "mp3", "channel": 1 },
-            "language_boost": "auto", "output_format": "url",
+            "output_format": "url",
         })
     );
     let arguments = json!({

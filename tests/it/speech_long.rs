@@ -58,7 +58,6 @@ async fn what_leaves_is_what_the_documentation_asks_for() {
         json!({
             "model": "speech-2.8-hd", "text": long(), "voice_setting": { "voice_id": "narrator" },
             "audio_setting": { "audio_sample_rate": 32000, "bitrate": 128_000, "format": "mp3", "channel": 1 },
-            "language_boost": "auto",
         })
     );
     let arguments = json!({
@@ -73,7 +72,7 @@ async fn what_leaves_is_what_the_documentation_asks_for() {
         json!({
             "model": "speech-2.6-turbo", "text": long(),
             "voice_setting": {
-                "voice_id": "female-shaonv", "speed": 1.5, "vol": 2.0, "pitch": -3, "emotion": "fluent",
+                "voice_id": "English_expressive_narrator", "speed": 1.5, "vol": 2.0, "pitch": -3, "emotion": "fluent",
                 "english_normalization": true,
             },
             "audio_setting": { "audio_sample_rate": 8000, "format": "wav", "channel": 2 },

@@ -1,8 +1,10 @@
 //! A server with a plan's key and a pay-as-you-go key: which of them pays, asks and fetches.
 
-use std::time::{Duration, Instant};
+mod overflow;
 
-use minimax_mcp::sandbox::{Act, Options, Pace, Request, Rule, Sandbox, key_fingerprint};
+use std::time::Duration;
+
+use minimax_mcp::sandbox::{Act, Pace, Request, Rule, Sandbox, key_fingerprint};
 use serde_json::{Value, json};
 
 use crate::harness::{World, eventually, quick, text};
@@ -209,71 +211,6 @@ async fn a_window_that_is_used_up_is_refused_with_its_next_start_and_the_setting
 }
 
 #[tokio::test]
-async fn with_overflow_a_refused_order_goes_once_by_the_balance_with_a_reservation_of_its_own() {
-    for code in [2056, 2061] {
-        let world = world(&[("MINIMAX_PLAN_OVERFLOW", "balance")]).await;
-        for (tool, path, arguments) in planned().into_iter().filter(|(tool, ..)| *tool != "understand_image")
-        {
-            world.sandbox.script(vec![Rule::once(path, refuse(code))]);
-            let start = world.sandbox.requests().len();
-            let view = world.make(tool, arguments).await;
-            let sent = sent(&world.sandbox, start);
-            assert_eq!(
-                sent.iter().filter(|(sent, _)| sent == path).map(|(_, key)| *key).collect::<Vec<_>>(),
-                ["plan", "balance"],
-                "{tool}: {sent:?}"
-            );
-            assert!(basis(&view).contains("because the plan refused it"), "{tool}: {view}");
-            assert_eq!(basis(&view).matches("paid ").count(), 1, "{view}");
-        }
-        let account = world.make("check_account", json!({})).await;
-        let total = |key: &str| {
-            let all = account["spending"].as_array().unwrap();
-            all.iter().find(|row| row["key"] == key).unwrap()["last_day"]["total"].as_f64().unwrap()
-        };
-        assert!(total("plan").abs() < f64::EPSILON && total("balance") > 0.0, "{account}");
-        let paid = world.sandbox.paid();
-        assert!(paid.iter().all(|request| key_of(request) == "balance"), "{paid:?}");
-    }
-}
-
-#[tokio::test]
-async fn an_order_overflows_once_and_not_past_the_budget_of_the_balance() {
-    let world = world(&[("MINIMAX_PLAN_OVERFLOW", "balance"), ("MINIMAX_BUDGET_DAY", "0.0035")]).await;
-    world.sandbox.script(vec![Rule::always("/v1/image_generation", refuse(2056))]);
-    let told = world.refusal("text_to_image", json!({ "prompt": "A fox" })).await;
-    assert!(told.contains("2056"), "{told}");
-    let keys: Vec<_> =
-        sent(&world.sandbox, 0).into_iter().filter(|(path, _)| path == "/v1/image_generation").collect();
-    assert_eq!(keys.iter().map(|(_, key)| *key).collect::<Vec<_>>(), ["plan", "balance"]);
-    // Both reservations were given back; the next order uses up the balance's budget.
-    world.sandbox.script(vec![Rule::once("/v1/image_generation", refuse(2056))]);
-    world.make("text_to_image", json!({ "prompt": "A fox" })).await;
-    world.sandbox.script(vec![Rule::once("/v1/image_generation", refuse(2056))]);
-    let told = world.refusal("text_to_image", json!({ "prompt": "A fox" })).await;
-    assert!(told.contains("2056") && told.contains("a budget of this server does not allow it"), "{told}");
-    assert_eq!(world.bought(), 1);
-    // The plan's own budget is untouched by what the balance has paid.
-    world.make("text_to_image", json!({ "prompt": "A fox" })).await;
-    assert_eq!(key_of(world.sandbox.paid().last().unwrap()), "plan");
-}
-
-#[tokio::test]
-async fn other_refusals_of_the_plan_do_not_reach_the_balance() {
-    let world = world(&[("MINIMAX_PLAN_OVERFLOW", "balance")]).await;
-    for code in [1008, 1004, 2049, 1026, 2013, 1000] {
-        for (tool, path, arguments) in planned().into_iter().filter(|(tool, ..)| *tool != "understand_image")
-        {
-            world.sandbox.script(vec![Rule::always(path, refuse(code))]);
-            let start = world.sandbox.requests().len();
-            world.call(tool, arguments).await;
-            let sent = sent(&world.sandbox, start);
-            assert!(sent.iter().all(|(_, key)| *key == "plan"), "{tool} {code}: {sent:?}");
-        }
-    }
-}
-
-#[tokio::test]
 async fn each_key_has_a_budget_of_its_own() {
     for setting in ["MINIMAX_BUDGET_DAY", "MINIMAX_BUDGET_PROCESS"] {
         let world = world(&[(setting, "0.28")]).await;
@@ -290,6 +227,29 @@ async fn each_key_has_a_budget_of_its_own() {
         let rows = account["budgets"].as_array().unwrap();
         let left = |key: &str| rows.iter().find(|row| row["key"] == key).unwrap()["left"].as_f64().unwrap();
         assert!(left("plan") < 0.0316 && left("balance").abs() < f64::EPSILON, "{account}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_left_for_a_chat_is_counted_for_the_key_that_pays() {
+    for setting in ["MINIMAX_BUDGET_DAY", "MINIMAX_BUDGET_PROCESS"] {
+        let world = world(&[(setting, "0.03")]).await;
+        let chat = json!({ "prompt": "hi", "model": "MiniMax-M3" });
+        let limit = async || {
+            world.make("chat", chat.clone()).await;
+            world.last_body()["max_completion_tokens"].as_u64().unwrap()
+        };
+        let whole = limit().await;
+        // The balance pays for the lyrics, which leaves the plan's limit as it is.
+        let price = world.make("generate_lyrics", json!({ "prompt": "A fox" })).await["cost"].clone();
+        assert!(price["estimated"].as_f64().unwrap() > 0.005, "{price}");
+        assert_eq!(key_of(world.sandbox.paid().last().unwrap()), "balance");
+        let after = limit().await;
+        assert!(whole.abs_diff(after) < 200, "{setting}: {whole} {after}");
+        // The plan pays for the image.
+        world.make("text_to_image", json!({ "prompt": "A fox", "n": 6 })).await;
+        assert_eq!(key_of(world.sandbox.paid().last().unwrap()), "plan");
+        assert!(limit().await < after - 2000, "{setting}");
     }
 }
 
@@ -328,45 +288,6 @@ async fn jobs_are_polled_fetched_and_cancelled_by_the_key_that_bought_them_after
         assert!(path.starts_with("/v1/files/") || key == expected, "{path} {key}");
     }
     assert!(polled("/v1/files/retrieve", "plan") && polled("/v1/files/retrieve", "balance"));
-}
-
-#[test]
-fn a_server_that_is_killed_while_the_balance_is_asked_buys_once_and_only_the_balance_may_be_billed() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let slow = Pace { delay_ms: 20_000, ..quick() };
-    let sandbox = runtime.block_on(Sandbox::start(Options { pace: slow, ..Options::default() })).unwrap();
-    sandbox.script(vec![Rule::once("/v1/image_generation", refuse(2056))]);
-    let dir = tempfile::tempdir().unwrap();
-    let settings = [BOTH, &[("MINIMAX_PLAN_OVERFLOW", "balance")]].concat();
-    let mut first = program(&sandbox.url(), dir.path(), &settings);
-    first.post("tools/call", json!({ "name": "text_to_image", "arguments": { "prompt": "A fox" } }));
-    let orders = || {
-        let all = sent(&sandbox, 0).into_iter();
-        all.filter(|(path, _)| path == "/v1/image_generation").map(|(_, key)| key).collect::<Vec<_>>()
-    };
-    let end = Instant::now() + Duration::from_secs(20);
-    while orders().len() < 2 {
-        assert!(Instant::now() < end, "the balance was never asked");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    first.kill();
-    let mut second = program(&sandbox.url(), dir.path(), &settings);
-    let end = Instant::now() + Duration::from_secs(30);
-    loop {
-        let jobs = second.call("list_jobs", json!({}))["structuredContent"].clone();
-        if jobs["jobs"][0]["status"] == "unknown" {
-            break;
-        }
-        assert!(Instant::now() < end, "{jobs}");
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    let account = second.call("check_account", json!({}))["structuredContent"].clone();
-    let unknown = |key: &str| {
-        let all = account["spending"].as_array().unwrap();
-        all.iter().find(|row| row["key"] == key).unwrap()["last_day"]["unknown"].as_f64().unwrap()
-    };
-    assert!(unknown("plan").abs() < f64::EPSILON && unknown("balance") > 0.0, "{account}");
-    assert_eq!(orders(), ["plan", "balance"], "nothing is sent again");
 }
 
 #[tokio::test]

@@ -186,7 +186,7 @@ async fn an_impossible_wish_costs_nothing_and_names_what_is_possible() {
         (json!({ "prompt": "x", "duration": 7 }), ["`duration` is 7", "768P with 6 s or 10 s"]),
         (
             json!({ "prompt": "x", "duration": 10, "resolution": "1080P" }),
-            ["`duration` is 10", "1080P with 6 s"],
+            ["`duration` 10 and resolution 1080P", "1080P with 6 s (0.49 USD) or 768P with 10 s (0.56 USD)"],
         ),
         (json!({ "prompt": "x", "resolution": "2K" }), ["`resolution` is 2K", "768P with"]),
         (json!({ "prompt": "x", "resolution": "4K" }), ["`resolution`", "1080P, 2K"]),

@@ -289,6 +289,7 @@ async fn a_designed_voice_comes_with_its_trial_and_its_id() {
     assert!(fs::metadata(trial["path"].as_str().unwrap()).unwrap().len() > 1000);
     assert!(!view.to_string().contains("trial_audio"));
     assert!(view["warnings"].to_string().contains("7 days"));
+    assert_eq!(view["cost"]["estimated"], json!(9.9032), "{view}");
     let own = with(&order, json!({ "voice_id": "ttv-mine" }));
     assert_eq!(world.make("voice_design", own.clone()).await["voice_id"], "ttv-mine");
     assert_eq!(world.last_body(), own);
@@ -308,4 +309,16 @@ async fn a_voice_is_not_lost_with_a_trial_that_cannot_be_read() {
         assert_eq!((&view["status"], &view["voice_id"]), (&json!("succeeded"), &json!("ttv-1")));
         assert!(view["warnings"].to_string().contains(warning), "{view}");
     }
+}
+
+/// MiniMax publishes no price for the trial in USD, and the voice itself has one.
+#[tokio::test]
+async fn the_price_of_a_designed_voice_is_known() {
+    let world = World::with(quick(), &[("MINIMAX_BUDGET_CALL", "2")]).await;
+    let order = json!({ "prompt": "A voice", "preview_text": "Hello" });
+    let refusal = world.refusal("voice_design", order.clone()).await;
+    assert!(refusal.contains("costs 3 USD at most") && refusal.contains("not published"), "{refusal}");
+    let world = World::new().await;
+    let view = world.make("voice_design", order).await;
+    assert_eq!(view["cost"]["estimated"], json!(3.0), "{view}");
 }

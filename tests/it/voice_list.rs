@@ -109,7 +109,10 @@ async fn a_voice_of_ones_own_speaks_is_listed_and_can_be_deleted() {
     let design = json!({ "prompt": "A voice", "preview_text": "Hello" });
     let designed = world.make("voice_design", design).await["voice_id"].as_str().unwrap().to_owned();
     let own = json!({ "voice_type": "voice_cloning" });
-    assert_eq!(world.make("list_voices", own.clone()).await["total"], 0);
+    let unused = world.make("list_voices", own.clone()).await;
+    assert_eq!(ids(&unused), ["MyVoice001"]);
+    let note = unused["voices"][0]["description"].as_str().unwrap();
+    assert!(note.contains("not used yet; MiniMax deletes it on 20"), "{note}");
     for voice in ["MyVoice001", &designed] {
         let view = world.make("text_to_audio", json!({ "text": "Hello", "voice_id": voice })).await;
         assert_eq!(view["status"], "succeeded");
@@ -135,6 +138,11 @@ async fn what_cannot_be_deleted_is_explained() {
     assert!(refusal.contains("system voice"), "{refusal}");
     let refusal = world.refusal("delete_voice", json!({ "voice_id": "MyVoice001" })).await;
     assert!(refusal.contains("never used") && refusal.contains("voice_type"), "{refusal}");
+    let none = world.make("list_voices", json!({ "voice_type": "voice_cloning" })).await;
+    let next = none["next"].as_str().unwrap();
+    assert!(next.starts_with("No matching voices. voice_clone"), "{next}");
+    let none = world.make("list_voices", json!({ "query": "zzzz" })).await;
+    assert!(none["next"].as_str().unwrap().contains("Try fewer words"), "{none}");
     assert_eq!(requests(&world, "/v1/delete_voice").len(), 0);
     let refusal = world
         .refusal("delete_voice", json!({ "voice_id": "MyVoice001", "voice_type": "voice_cloning" }))
@@ -147,4 +155,58 @@ async fn what_cannot_be_deleted_is_explained() {
         world.make("delete_voice", json!({ "voice_id": designed })).await["voice_type"],
         "voice_generation"
     );
+}
+
+#[tokio::test]
+async fn a_voice_that_was_made_here_and_never_used_is_found_listed_and_deleted() {
+    let world = World::new().await;
+    let file = recording(&world, "me.wav", 12);
+    world.make("voice_clone", json!({ "voice_id": "MyVoice001", "file": file })).await;
+    let design = json!({ "prompt": "A voice", "preview_text": "Hello", "voice_id": "ourvoice-2" });
+    world.make("voice_design", design).await;
+    let world = world.restarted().await;
+    let all = world.make("list_voices", json!({})).await;
+    assert_eq!(ids(&all)[..2], ["ourvoice-2", "MyVoice001"], "one's own come first");
+    assert_eq!(all["voices"][0]["voice_type"], "voice_generation");
+    let gone = world.make("delete_voice", json!({ "voice_id": "MyVoice001" })).await;
+    assert_eq!(gone["voice_type"], "voice_cloning");
+    let gone = world.make("delete_voice", json!({ "voice_id": "ourvoice-2" })).await;
+    assert_eq!(gone["voice_type"], "voice_generation");
+    let all = world.make("list_voices", json!({ "voice_type": "voice_cloning" })).await;
+    assert_eq!(all["total"], 0, "{all}");
+    let refusal = world.refusal("delete_voice", json!({ "voice_id": "MyVoice001" })).await;
+    assert!(refusal.contains("MyVoice001"), "{refusal}");
+}
+
+#[tokio::test]
+async fn the_first_use_of_a_cloned_voice_is_reserved_and_counted_once() {
+    let world = World::new().await;
+    let file = recording(&world, "me.wav", 12);
+    world.make("voice_clone", json!({ "voice_id": "MyVoice001", "file": file })).await;
+    let speech = json!({ "text": "Hello", "voice_id": "MyVoice001" });
+    let first = world.make("text_to_audio", speech.clone()).await;
+    assert_eq!(first["cost"]["estimated"], json!(1.5005), "{first}");
+    assert_eq!(first["cost"]["actual"], json!(1.5005), "{first}");
+    assert!(first["cost"]["basis"].as_str().unwrap().contains("first use of a cloned voice"), "{first}");
+    let second = world.make("text_to_audio", speech).await;
+    assert_eq!(second["cost"]["actual"], json!(0.0005), "{second}");
+    let budget = world.neighbour_with(&[("MINIMAX_BUDGET_CALL", "1")]).await;
+    let file = recording(&world, "me2.wav", 12);
+    budget.make("voice_clone", json!({ "voice_id": "MyVoice002", "file": file })).await;
+    let refusal = budget.refusal("text_to_audio", json!({ "text": "Hello", "voice_id": "MyVoice002" })).await;
+    assert!(refusal.contains("costs 1.5005 USD at most"), "{refusal}");
+}
+
+#[tokio::test]
+async fn the_count_of_each_language_comes_first_and_english_voices_before_others() {
+    let world = World::with(quick(), &[("MINIMAX_API_KEY", "")]).await;
+    let result = world.call("list_voices", json!({ "limit": 1 })).await;
+    let head = crate::harness::text(&result).lines().next().unwrap().to_owned();
+    assert!(head.starts_with("372 voices: Portuguese 73, English 59"), "{head}");
+    let list = result.structured_content.unwrap();
+    assert_eq!(list["languages"][1], "English 59");
+    assert!(ids(&list)[0].starts_with("English_"), "{list}");
+    let world = World::with(quick(), &[("MINIMAX_API_KEY", ""), ("MINIMAX_REGION", "cn")]).await;
+    let list = world.make("list_voices", json!({ "limit": 1 })).await;
+    assert_eq!(list["voices"][0]["language"], "Chinese (Mandarin)");
 }

@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 pub use promised::PromisedSlot;
-pub use send::{MAX_POLL_WAIT, MAX_WAIT, send_queued};
+pub use send::{MAX_POLL_WAIT, MAX_WAIT, READ_ATTEMPT, READ_LIMIT, send_queued};
 
 use super::ApiError;
 use crate::facts::facts;

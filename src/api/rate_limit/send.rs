@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::{QueuePosition, QueueView, RateLimiter, Ticket, seconds};
 use crate::api::retry::{Nature, pause};
@@ -15,6 +15,12 @@ pub const MAX_WAIT: Duration = Duration::from_secs(20);
 
 /// The longest wait of a poll: only its job waits for it.
 pub const MAX_POLL_WAIT: Duration = Duration::from_secs(600);
+
+/// How long one try of a free read may take. A second try goes out over a new connection.
+pub const READ_ATTEMPT: Duration = Duration::from_secs(20);
+
+/// How long a free read may take in all, with its retries. For a call without a job this includes its wait in the queue.
+pub const READ_LIMIT: Duration = Duration::from_secs(40);
 
 impl Client {
     /// The rate limiter of this client's requests.
@@ -70,7 +76,12 @@ where
         };
         permit.start();
         let asked = Instant::now();
-        let answer = ask().await;
+        let answer = match limit(nature, patience, start, asking) {
+            Some(limit) => timeout(limit.min(READ_ATTEMPT), ask())
+                .await
+                .unwrap_or_else(|_| Err(ApiError::Unanswered { seconds: start.elapsed().as_secs() })),
+            None => ask().await,
+        };
         asking += asked.elapsed();
         drop(permit.on_response(&answer));
         let error = match answer {
@@ -78,6 +89,9 @@ where
             Err(error) => error,
         };
         let Some(wait) = pause(nature, &error, tries, chance()) else { return Err(error) };
+        if limit(nature, patience, start, asking).is_some_and(|left| left <= wait) {
+            return Err(error);
+        }
         tries += 1;
         if error.class() == Class::Rate {
             // The whole queue backs off.
@@ -93,6 +107,12 @@ where
         tracing::info!(%error, ?wait, tries, "retrying");
         sleep(wait).await;
     }
+}
+
+/// How much longer a free read may be asked for. A poll may wait long in its queue, which does not count.
+fn limit(nature: Nature, patience: Duration, start: Instant, asking: Duration) -> Option<Duration> {
+    let used = if patience > READ_LIMIT { asking } else { start.elapsed() };
+    (nature == Nature::Read).then(|| READ_LIMIT.saturating_sub(used))
 }
 
 impl QueueView {

@@ -319,3 +319,30 @@ async fn whoever_still_writes_a_record_holds_nobody_up() {
     let permits: Vec<_> = (0..20).map_while(|_| limiter.join(group::IMAGE).try_acquire()).collect();
     assert_eq!(soon, permits.len());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_read_that_is_never_answered_ends_within_its_limit_with_all_its_retries() {
+    use crate::api::retry::Nature;
+    let limiter = limiter();
+    for patience in [MAX_WAIT, MAX_POLL_WAIT] {
+        // Silence for ever, or for as long as one try may take.
+        for silence in [Duration::from_secs(100_000), READ_ATTEMPT, Duration::from_secs(3)] {
+            let start = Instant::now();
+            let asked = send_queued(limiter.join(group::READS), Nature::Read, patience, async || {
+                sleep(silence).await;
+                Err::<(), _>(ApiError::Lost { path: "/v1/x", why: "timed out".to_owned() })
+            });
+            let error = asked.await.unwrap_err();
+            assert!(start.elapsed() <= Duration::from_secs(45), "{:?}: {error}", start.elapsed());
+            if silence > READ_LIMIT {
+                assert!(error.to_string().contains("not answered within 40 s"), "{error}");
+            }
+        }
+    }
+    // A paid request is waited for as long as its endpoint allows.
+    let asked = send_queued(limiter.join(group::OTHER), Nature::Paid, MAX_WAIT, async || {
+        sleep(Duration::from_secs(300)).await;
+        Ok(())
+    });
+    asked.await.unwrap();
+}

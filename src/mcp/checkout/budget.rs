@@ -12,7 +12,8 @@ use crate::facts::offer;
 use crate::jobs::{Cost, Denied, Jobs, Limit, NotBought, Purchase, Reservation, name_key};
 use crate::mcp::caller::Caller;
 use crate::mcp::caller_key::Payer;
-use crate::mcp::checkout::consent::{Consent, Question, spent_already};
+use crate::mcp::checkout::bill::Bill;
+use crate::mcp::checkout::consent::{Consent, spent_already};
 use crate::mcp::checkout::money::{OPERATOR, held_words, money};
 use crate::mcp::error::ToolError;
 use crate::mcp::progress;
@@ -30,6 +31,14 @@ const SETTINGS: &[(Limit, &str, &str)] = &[
 pub(crate) fn setting(limit: Limit) -> (&'static str, &'static str) {
     let row = SETTINGS.iter().find(|(known, ..)| *known == limit);
     row.map_or(("MINIMAX_BUDGET_DAY", ""), |(_, name, about)| (*name, *about))
+}
+
+/// The money that one more call may cost, and the setting that limits it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Room {
+    /// In millionths.
+    pub(crate) left: i64,
+    pub(crate) setting: String,
 }
 
 /// The budgets of one caller.
@@ -82,60 +91,61 @@ impl Budget {
     /// uploaded or sent. Returns the name of the consent.
     pub(crate) async fn admit(
         &self,
-        tool: &str,
-        model: &str,
-        cost: &Cost,
+        bill: &Bill<'_>,
         call: &RequestContext<RoleServer>,
     ) -> Result<Option<String>, ToolError> {
         if !self.is_limited() {
             return Ok(None);
         }
-        let cost = self.counted(tool, cost.clone());
-        let price = cost.ceiling();
+        let cost = self.counted(bill.tool, bill.cost.clone());
         let (principal, allowance) = (&self.caller.principal, self.caller.budget_day);
-        let affordable = self.jobs.afford(principal, allowance, price, &cost.currency).await;
-        affordable.map_err(|error| self.refused(tool, error))?;
-        let question = Question { tool, model, price, basis: cost.basis.as_deref() };
-        self.consent.obtain(&question, call).await
+        let affordable = self.jobs.afford(principal, allowance, cost.ceiling(), &cost.currency).await;
+        affordable.map_err(|error| self.refused(bill.tool, bill.cost.basis.as_deref(), error))?;
+        self.consent.obtain(&Bill { cost: &cost, ..*bill }, call).await
+    }
+
+    /// What one more call may cost; `None` without a limit. The price above which a person is asked does not count.
+    pub(crate) async fn room(&self) -> Result<Option<Room>, ToolError> {
+        let (principal, allowance) = (&self.caller.principal, self.caller.budget_day);
+        let left = self.jobs.left(principal, allowance, self.config.currency()).await?;
+        Ok(left.map(|(limit, left)| Room { left, setting: self.limit_name(limit) }))
     }
 
     /// Reserves the price of a call that starts no job. The reservation is on disk when this returns.
     pub(crate) async fn reserve(
         &self,
-        tool: &'static str,
-        model: &str,
-        cost: &Cost,
+        bill: &Bill<'_>,
         call: &RequestContext<RoleServer>,
     ) -> Result<Reservation, ToolError> {
-        let consent = self.admit(tool, model, cost, call).await?;
+        let consent = self.admit(bill, call).await?;
         let purchase = Purchase {
-            tool,
+            tool: bill.tool,
             principal: self.caller.principal.clone(),
             allowance: self.caller.budget_day,
-            model: model.to_owned(),
-            currency: cost.currency.clone(),
-            estimate: self.counted(tool, cost.clone()).ceiling(),
+            model: bill.model.to_owned(),
+            currency: bill.cost.currency.clone(),
+            estimate: self.counted(bill.tool, bill.cost.clone()).ceiling(),
             consent,
         };
-        self.jobs.reserve(purchase).await.map_err(|error| self.refused(tool, error))
+        still_wanted(call)?;
+        let reserved = Reservation::new(&self.jobs, purchase).await;
+        reserved.map_err(|error| self.refused(bill.tool, bill.cost.basis.as_deref(), error))
     }
 
     /// Buys a call that starts no job and has a fixed price: reserves it, sends the request once, and settles.
     pub(crate) async fn buy_once<T, F>(
         &self,
-        tool: &'static str,
-        model: &str,
-        cost: &Cost,
+        bill: &Bill<'_>,
         call: &RequestContext<RoleServer>,
         ask: impl FnMut() -> F,
     ) -> Result<T, ToolError>
     where
         F: Future<Output = Result<T, ApiError>>,
     {
-        let held = self.reserve(tool, model, cost, call).await?;
+        let held = self.reserve(bill, call).await?;
         let answer =
             progress::send_in_turn(call, self.jobs.api().join(group::OTHER), Nature::Paid, ask).await;
-        ended(held, answer, |_| cost.estimated).await.map_err(ToolError::Bought)
+        ended(held, answer, |_| bill.cost.estimated).await.map_err(ToolError::Bought)
     }
 
     /// The name of a limit in messages: its setting, or the caller's token for the caller's own limit.
@@ -149,7 +159,7 @@ impl Budget {
     }
 
     /// Turns a refused purchase into words for the model and for the person who set the limits.
-    pub(crate) fn refused(&self, tool: &str, error: NotBought) -> ToolError {
+    pub(crate) fn refused(&self, tool: &str, basis: Option<&str>, error: NotBought) -> ToolError {
         let currency = self.config.currency();
         match error {
             NotBought::Records(error) => error.into(),
@@ -189,10 +199,11 @@ impl Budget {
                         money(left, currency)
                     ),
                 };
+                let basis = basis.map(|basis| format!(" ({basis})")).unwrap_or_default();
                 ToolError::Money {
                     message: format!(
-                        "{name} is {}: {so_far}this call of {tool} costs {} at most. It was refused before anything was \
-                         sent",
+                        "{name} is {}: {so_far}this call of {tool} costs {} at most{basis}. It was refused before \
+                         anything was sent",
                         money(allowed, currency),
                         money(price, currency)
                     ),
@@ -210,6 +221,12 @@ impl Budget {
     }
 }
 
+/// Refuses a call that was cancelled. The last check before a purchase: inputs are uploaded and read before it, and the
+/// person is asked.
+pub(crate) fn still_wanted(call: &RequestContext<RoleServer>) -> Result<(), ToolError> {
+    if call.ct.is_cancelled() { Err(ToolError::Cancelled) } else { Ok(()) }
+}
+
 /// Added to the basis of a price that a plan pays.
 const BY_PLAN: &str = "the key is a plan's, and the list price is what is counted";
 
@@ -222,7 +239,7 @@ pub(crate) async fn ended<T>(
     match &result {
         Ok(answer) => held.settle(actual(answer)).await,
         Err(error) if error.accepted() == Accepted::No => held.release().await,
-        Err(_) => held.doubt().await,
+        Err(_) => held.mark_unknown().await,
     }
     result
 }

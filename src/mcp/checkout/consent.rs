@@ -18,11 +18,13 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::config::Config;
+use crate::facts::facts;
 use crate::jobs::Jobs;
 use crate::mcp::call_digest::CallDigest;
 use crate::mcp::caller::Caller;
 use crate::mcp::caller_key::account_of;
-use crate::mcp::checkout::money::{OPERATOR, money};
+use crate::mcp::checkout::bill::Bill;
+use crate::mcp::checkout::money::{OPERATOR, money, price_tag};
 use crate::mcp::error::ToolError;
 use crate::mcp::progress;
 use crate::telemetry;
@@ -31,14 +33,8 @@ use crate::telemetry;
 const ASKED: &str = "confirm";
 const FIELD: &str = "buy";
 
-/// What a person is asked about.
-pub(crate) struct Question<'a> {
-    pub(crate) tool: &'a str,
-    pub(crate) model: &'a str,
-    /// The highest price in millionths; `None` if it is unknown.
-    pub(crate) price: Option<i64>,
-    pub(crate) basis: Option<&'a str>,
-}
+/// The longest prompt in a question, in characters.
+const PROMPT: usize = 80;
 
 /// The answers that a call brought, and the consent that was given during it.
 #[derive(Debug, Clone, Default)]
@@ -110,39 +106,41 @@ impl Consent {
     /// Asks a person if the price is above the limit for that. Returns the name of the consent, if it has one.
     pub(crate) async fn obtain(
         &self,
-        question: &Question<'_>,
+        bill: &Bill<'_>,
         call: &RequestContext<RoleServer>,
     ) -> Result<Option<String>, ToolError> {
         let Some(free) = self.config.budgets.confirm_above else { return Ok(None) };
-        if question.price.is_some_and(|price| price <= free) {
+        let price = bill.cost.ceiling();
+        if price.is_some_and(|price| price <= free) {
             return Ok(None);
         }
         let answers = call.extensions.get::<Answers>().cloned().unwrap_or_default();
         let given = answers.with(|told| told.consent.clone());
-        if let Some(given) = given.filter(|given| covers(given.price, question.price)) {
+        if let Some(given) = given.filter(|given| covers(given.price, price)) {
             return Ok(given.name);
         }
         let able = call.client_capabilities().and_then(|can| can.elicitation);
         // A client that names no kind of question takes forms.
         if !able.is_some_and(|able| able.form.is_some() || able.url.is_none()) {
-            return Err(self.cannot_ask(question));
+            return Err(self.cannot_ask(bill));
         }
         let modern = call.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2026_07_28);
         let given = if modern {
-            let sealed_question = self.read_answer(question, &answers, call).await?;
+            let sealed_question = self.read_answer(bill, &answers, call).await?;
             Given { price: sealed_question.price, name: Some(sealed_question.name) }
         } else {
-            self.ask(question, call).await?;
-            Given { price: question.price, name: None }
+            self.ask(bill, call).await?;
+            Given { price, name: None }
         };
         answers.with(|told| told.consent = Some(given.clone()));
         Ok(given.name)
     }
 
     /// Asks while the call waits.
-    async fn ask(&self, question: &Question<'_>, call: &RequestContext<RoleServer>) -> Result<(), ToolError> {
+    async fn ask(&self, bill: &Bill<'_>, call: &RequestContext<RoleServer>) -> Result<(), ToolError> {
         let within = self.config.confirm_within;
-        let asking = call.peer.create_elicitation_with_timeout(self.form(question), Some(within));
+        let form = self.form(bill).await;
+        let asking = call.peer.create_elicitation_with_timeout(form, Some(within));
         tokio::pin!(asking);
         let start = Instant::now();
         let mut heartbeat = progress::heartbeat();
@@ -162,7 +160,7 @@ impl Consent {
     /// Reads the answer that the call brought, or has the client ask for one.
     async fn read_answer(
         &self,
-        question: &Question<'_>,
+        bill: &Bill<'_>,
         answers: &Answers,
         call: &RequestContext<RoleServer>,
     ) -> Result<SealedQuestion, ToolError> {
@@ -174,19 +172,20 @@ impl Consent {
             let sealed_question: SealedQuestion =
                 codec.open_json_with(&state, &bound).map_err(|error| unsealed(&error))?;
             // If the price has risen since, the person is asked again.
-            if covers(sealed_question.price, question.price) {
+            if covers(sealed_question.price, bill.cost.ceiling()) {
                 let answer = responses.and_then(|mut all| all.remove(ASKED)).unwrap_or_default();
                 let answer: ElicitResult = serde_json::from_value(answer)
                     .map_err(|_| not_confirmed("the answer that came with the call cannot be read"))?;
                 return read(&answer).map(|()| sealed_question);
             }
         }
-        let sealed_question = SealedQuestion { price: question.price, name: crate::jobs::random_id("yes") };
+        let sealed_question =
+            SealedQuestion { price: bill.cost.ceiling(), name: crate::jobs::random_id("yes") };
         let options = SealOptions::new().associated_data(&bound).ttl(self.config.confirm_within);
         let sealed = codec
             .seal_json_with(&sealed_question, &options)
             .map_err(|error| not_confirmed(&error.to_string()))?;
-        let request = InputRequest::Elicitation(ElicitRequest::new(self.form(question)));
+        let request = InputRequest::Elicitation(ElicitRequest::new(self.form(bill).await));
         let requests = InputRequests::from([(ASKED.to_owned(), request)]);
         answers.with(|told| told.question = Some(InputRequiredResult::new(Some(requests), Some(sealed))));
         Err(ToolError::Ask)
@@ -201,47 +200,83 @@ impl Consent {
             .into_bytes()
     }
 
-    fn form(&self, question: &Question<'_>) -> ElicitRequestParams {
+    async fn form(&self, bill: &Bill<'_>) -> ElicitRequestParams {
         let schema = ElicitationSchema::builder()
             .required_bool_with(FIELD, |field| field.title("Buy it").with_default(false))
             .build();
+        let spent = self.spent().await;
         ElicitRequestParams::FormElicitationParams {
             meta: None,
-            message: format!("{} Buy it?", self.asks(question)),
+            message: asks(bill, spent.as_deref()),
             requested_schema: schema
                 .unwrap_or_else(|_| ElicitationSchema::new(std::collections::BTreeMap::new())),
         }
     }
 
-    fn asks(&self, question: &Question<'_>) -> String {
+    /// What was spent in 24 hours, in words; `None` if the records cannot be read.
+    async fn spent(&self) -> Option<String> {
         let currency = self.config.currency();
-        let model = question.model;
-        let by = if model.is_empty() { String::new() } else { format!(" with {}", telemetry::quoted(model)) };
-        // The price comes first, so that no text of the call can hide it.
-        let price = match question.price {
-            Some(price) => format!("costs {} at most", money(price, currency)),
-            None => "has no known price".to_owned(),
+        let (spent, limit) = match self.caller.budget_day {
+            Some(own) => (self.jobs.spent_by(&self.caller.principal, currency).await.ok()?, Some(own)),
+            None => {
+                let all = self.jobs.spending(currency).await.ok()?;
+                (all.first()?.day, self.config.budgets.day)
+            }
         };
-        let basis = question.basis.map(|basis| format!(" ({})", telemetry::display(basis, 300)));
-        let free = money(self.config.budgets.confirm_above.unwrap_or_default(), currency);
-        format!(
-            "This {price}: {}{by}{}; above {free} a person is asked (MINIMAX_CONFIRM_ABOVE).",
-            question.tool,
-            basis.unwrap_or_default()
-        )
+        let of = limit.map(|limit| format!(" of {}", price_tag(limit, currency))).unwrap_or_default();
+        Some(format!("spent today {}{of}", price_tag(spent.total(), currency)))
     }
 
-    fn cannot_ask(&self, question: &Question<'_>) -> ToolError {
+    fn cannot_ask(&self, bill: &Bill<'_>) -> ToolError {
+        let free = money(self.config.budgets.confirm_above.unwrap_or_default(), self.config.currency());
+        let price = match bill.cost.ceiling() {
+            Some(price) => format!("costs {} at most", money(price, &bill.cost.currency)),
+            None => "has no known price".to_owned(),
+        };
+        let basis = bill.cost.basis.as_ref().map(|basis| format!(" ({})", telemetry::display(basis, 300)));
         ToolError::Money {
             message: format!(
-                "{} This client cannot ask one, so the call was refused before anything was sent",
-                self.asks(question)
+                "this call of {} {price}{}, and above {free} a person must confirm (MINIMAX_CONFIRM_ABOVE). This client \
+                 cannot ask one, so the call was refused before anything was sent",
+                bill.tool,
+                basis.unwrap_or_default()
             ),
             turn: OPERATOR,
             advice: "Nothing was billed. Ask the user to raise or unset MINIMAX_CONFIRM_ABOVE and to restart this \
                      server, or use a client that can ask (elicitation)."
                 .to_owned(),
         }
+    }
+}
+
+/// The question. The price comes first, so that no text of the call can hide it, and the call's own texts are short,
+/// plain and in quotes.
+fn asks(bill: &Bill<'_>, spent: Option<&str>) -> String {
+    let price = match bill.cost.ceiling() {
+        Some(price) => {
+            let bound = if bill.cost.most.is_some() { "up to " } else { "" };
+            format!(" for {bound}{}?", price_tag(price, &bill.cost.currency))
+        }
+        None => "? Its price is unknown.".to_owned(),
+    };
+    let prompt = telemetry::display(bill.prompt, PROMPT).replace('\'', "’");
+    let prompt = (!prompt.is_empty()).then(|| format!("'{prompt}'"));
+    let details = telemetry::display(bill.details, 2 * PROMPT);
+    let what = [model_words(bill.model), details].into_iter().filter(|words| !words.is_empty());
+    let what = Some(what.collect::<Vec<_>>().join(", ")).filter(|words| !words.is_empty());
+    let parts = [prompt, what, spent.map(str::to_owned)].into_iter().flatten().collect::<Vec<_>>();
+    if parts.is_empty() {
+        return format!("{}{price}", bill.question);
+    }
+    format!("{}{price} {}.", bill.question, parts.join(" · "))
+}
+
+/// A model without its maker's name. One that the tables do not know is the caller's text, so it is quoted.
+fn model_words(model: &str) -> String {
+    match facts().knows(model) {
+        _ if model.is_empty() => String::new(),
+        true => model.strip_prefix("MiniMax-").unwrap_or(model).to_owned(),
+        false => telemetry::quoted(model),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What stands between a checked order and the money.
 
+pub(crate) mod bill;
 pub(crate) mod budget;
 pub(crate) mod consent;
 pub(crate) mod money;
@@ -15,7 +16,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::{Config, KeyKind};
-use crate::jobs::{Cost, Job, Jobs, Order, Paid};
+use crate::jobs::{self, Cost, Job, Jobs, NewJob, Order, State};
+use crate::mcp::abandoned_calls::Connection;
+use crate::mcp::allowed_folders::AllowedFolders;
 use crate::mcp::call_digest::CallDigest;
 use crate::mcp::caller::Caller;
 use crate::mcp::caller_key::Payer;
@@ -23,12 +26,16 @@ use crate::mcp::error::ToolError;
 use crate::mcp::job_view::JobView;
 use crate::mcp::presenter::Presenter;
 use crate::mcp::progress;
-use crate::media::Roots;
+use bill::Bill;
 use budget::Budget;
 use output::OutputFolder;
 
 /// How long an asynchronous call waits for MiniMax to accept the order, which usually takes a second or two.
 const SUBMIT: Duration = Duration::from_secs(30);
+
+/// As [`SUBMIT`], for an order that MiniMax answers with its result. Only a refusal can come so soon, and calls that follow
+/// each other are not held up.
+const REFUSAL: Duration = Duration::from_millis(50);
 
 /// What every tool that costs money takes besides its own parameters.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -55,10 +62,15 @@ pub(crate) fn forty_five() -> u32 {
 }
 
 impl JobOptions {
-    /// How long the call waits, and for what: with `async_mode` for the `task_id`, or else for the end.
-    pub(crate) fn patience(&self) -> (Duration, fn(&Job) -> bool) {
-        if self.async_mode {
-            return (SUBMIT, progress::is_taken);
+    /// How long the call waits, and for what: without patience until MiniMax has taken or refused the order, or else for
+    /// the end.
+    pub(crate) fn patience(&self, is_task: bool) -> (Duration, fn(&Job) -> bool) {
+        if self.async_mode || self.wait_seconds == 0 {
+            return if is_task {
+                (SUBMIT, progress::is_taken)
+            } else {
+                (REFUSAL, progress::is_queued_or_taken)
+            };
         }
         (Duration::from_secs(self.wait_seconds.min(240).into()), progress::is_over)
     }
@@ -66,9 +78,13 @@ impl JobOptions {
 
 /// What a tool orders, before the checkout adds who pays and where files go.
 pub(crate) struct Draft {
-    pub(crate) paid: Paid,
+    pub(crate) order: Box<dyn Order>,
     pub(crate) model: String,
     pub(crate) prompt: String,
+    /// What a person is asked; see [`Bill::question`].
+    pub(crate) question: &'static str,
+    /// Size, length and number, in words.
+    pub(crate) details: String,
     pub(crate) cost: Cost,
     pub(crate) warnings: Vec<String>,
 }
@@ -91,11 +107,11 @@ impl Checkout {
         caller: Arc<Caller>,
         (payer, key_kind): (Payer, KeyKind),
         jobs: Jobs,
-        roots: Arc<Roots>,
+        folders: AllowedFolders,
         presenter: Arc<Presenter>,
     ) -> Self {
         let budget = Budget::new(Arc::clone(&config), Arc::clone(&caller), (payer, key_kind), jobs.clone());
-        let output = OutputFolder::new(Arc::clone(&config), Arc::clone(&caller), roots);
+        let output = OutputFolder::new(Arc::clone(&config), Arc::clone(&caller), folders);
         Self { config, caller, payer, jobs, presenter, budget, output }
     }
 
@@ -123,24 +139,28 @@ impl Checkout {
         options: JobOptions,
         call: &RequestContext<RoleServer>,
     ) -> Result<JobView, ToolError> {
-        let Draft { paid, model, prompt, cost, warnings } = draft;
+        let Draft { order, model, prompt, question, details, cost, warnings } = draft;
         let cost = self.budget.counted(tool, cost);
         let requested = options.output_directory.as_deref();
         let folder = self.output.find(requested, !options.dry_run).await?;
         if let Some(folder) = folder.as_ref().filter(|_| !options.dry_run) {
-            self.output.check_space(folder, requested, paid.kind()).await?;
+            self.output.check_space(folder, requested, order.kind()).await?;
         }
         if options.dry_run {
-            return Ok(JobView::dry_run(paid.kind(), model, &cost, warnings));
+            return Ok(JobView::dry_run(order.kind(), model, &cost, warnings));
         }
-        let consent = self.budget.admit(tool, &model, &cost, call).await?;
-        let (patience, settled) = options.patience();
+        let (bill, basis) = (
+            Bill { tool, question, model: &model, prompt: &prompt, details: &details, cost: &cost },
+            cost.basis.clone(),
+        );
+        let consent = self.budget.admit(&bill, call).await?;
+        let (patience, settled) = options.patience(order.is_task());
         let digest = CallDigest::attached_to(call).0;
-        let order = Order {
+        let job = NewJob {
             tool,
             principal: self.caller.principal.clone(),
             allowance: self.caller.budget_day,
-            paid,
+            order,
             model,
             prompt,
             folder,
@@ -150,15 +170,32 @@ impl Checkout {
             digest: digest.clone(),
             consent,
         };
-        let started = self.jobs.start(order).await;
-        let (watch, existed) = started.map_err(|error| self.budget.refused(tool, error))?;
+        budget::still_wanted(call)?;
+        let started = jobs::start(&self.jobs, job).await;
+        let (watch, existed) = started.map_err(|error| self.budget.refused(tool, basis.as_deref(), error))?;
         let job = self.presenter.wait_for(watch, call, patience, settled).await;
+        let job = if existed { job } else { self.withdraw(job, call).await };
         let view = self.presenter.job(&job);
         Ok(match existed {
             false => view,
             true if job.digest == digest => view.noting(BOUGHT_NOTHING),
             true => view.noting(BOUGHT_NOTHING).noting(OTHER_ARGUMENTS),
         })
+    }
+
+    /// Cancels the job of a call that was cancelled while the order waited in its queue. An order that has left goes on.
+    async fn withdraw(&self, job: Arc<Job>, call: &RequestContext<RoleServer>) -> Arc<Job> {
+        if !is_withdrawn(call, &self.caller) || !matches!(job.state, State::Submitting { sent: false, .. }) {
+            return job;
+        }
+        match jobs::withdraw(&self.jobs, &job).await {
+            Ok(Some(withdrawn)) => Arc::new(withdrawn),
+            Ok(None) => job,
+            Err(error) => {
+                tracing::warn!(job = job.id, %error, "a cancelled call's order was not withdrawn");
+                job
+            }
+        }
     }
 
     /// The job that an earlier call started with the same `idempotency_key`.
@@ -174,11 +211,21 @@ impl Checkout {
         let Some((watch, first)) = self.jobs.by_key(&self.caller.principal, key).await? else {
             return Ok(None);
         };
-        let (patience, settled) = options.patience();
+        let is_task = watch.borrow().state.task().is_some();
+        let (patience, settled) = options.patience(is_task);
         let job = self.presenter.wait_for(watch, call, patience, settled).await;
         let view = self.presenter.job(&job).noting(BOUGHT_NOTHING);
         Ok(Some(if first == digest.0 { view } else { view.noting(OTHER_ARGUMENTS) }))
     }
+}
+
+/// Whether the client has cancelled the call. A caller whose connection has ended has not.
+fn is_withdrawn(call: &RequestContext<RoleServer>, caller: &Caller) -> bool {
+    let connected = match call.extensions.get::<Connection>() {
+        Some(Connection(ended)) => !ended.is_cancelled(),
+        None => !caller.remote,
+    };
+    call.ct.is_cancelled() && connected
 }
 
 const OTHER_ARGUMENTS: &str =

@@ -16,6 +16,15 @@ pub(crate) fn money(millionths: i64, currency: &str) -> String {
     format!("{} {currency}", amount_words(millionths))
 }
 
+/// An amount as a person in a hurry reads it: `$0.28`.
+pub(crate) fn price_tag(millionths: i64, currency: &str) -> String {
+    let sign = if currency == "CNY" { "¥" } else { "$" };
+    match millionths {
+        1..100 => format!("<{sign}0.0001"),
+        _ => format!("{sign}{}", amount_words(millionths)),
+    }
+}
+
 /// The unsettled parts of a sum, in words.
 pub(crate) fn held_words(spent: &Spent) -> String {
     let parts = [

@@ -5,21 +5,22 @@ use std::sync::Arc;
 
 use crate::config::{Config, ConfigError, ResourceMode};
 use crate::jobs::Kind;
+use crate::mcp::allowed_folders::AllowedFolders;
 use crate::mcp::caller::Caller;
 use crate::mcp::error::ToolError;
-use crate::media::{self, Roots};
+use crate::media;
 
 /// Finds output folders for one caller.
 #[derive(Debug, Clone)]
 pub(crate) struct OutputFolder {
     config: Arc<Config>,
     caller: Arc<Caller>,
-    roots: Arc<Roots>,
+    folders: AllowedFolders,
 }
 
 impl OutputFolder {
-    pub(crate) fn new(config: Arc<Config>, caller: Arc<Caller>, roots: Arc<Roots>) -> Self {
-        Self { config, caller, roots }
+    pub(crate) fn new(config: Arc<Config>, caller: Arc<Caller>, folders: AllowedFolders) -> Self {
+        Self { config, caller, folders }
     }
 
     /// The folder for a call's files; `None` if results are links only. With `touch` it is proven to be writable.
@@ -37,16 +38,27 @@ impl OutputFolder {
         if self.config.mode == ResourceMode::Url && requested.is_none() {
             return Ok(None);
         }
-        let (base, roots) = (self.config.base_path.clone(), Arc::clone(&self.roots));
+        if let Some(wanted) = requested.filter(|wanted| !wanted.trim().is_empty()) {
+            self.folders.settled_for(&self.named(wanted)).await;
+        }
+        let (base, roots) = (self.config.base_path.clone(), Arc::clone(self.folders.roots()));
         let wanted = requested.map(str::to_owned);
         let found =
             tokio::task::spawn_blocking(move || media::folder(&base, wanted.as_deref(), &roots)).await;
-        let folder = found.map_err(|_| ToolError::argument("output_directory", "could not be looked at"))?;
+        let folder = found.map_err(|_| ToolError::argument("output_directory", "could not be checked"))?;
         let folder = folder.map_err(argument)?;
         if touch {
             media::prepare(&folder).await.map_err(argument)?;
         }
         Ok(Some(folder))
+    }
+
+    /// The path that a requested folder means. Only for finding out whether it is allowed.
+    fn named(&self, wanted: &str) -> PathBuf {
+        match wanted.trim().strip_prefix("~/") {
+            Some(rest) => self.config.home.join(rest),
+            None => self.config.base_path.join(wanted.trim()),
+        }
     }
 
     /// The folder for a result that has to be a file, also where results are links otherwise.

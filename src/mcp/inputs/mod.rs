@@ -10,11 +10,12 @@ use std::sync::Arc;
 use crate::api::{RemoteFile, Upload};
 use crate::config::Config;
 use crate::jobs::Jobs;
+use crate::mcp::allowed_folders::AllowedFolders;
 use crate::mcp::caller::Caller;
 use crate::mcp::caller_key::Payer;
 use crate::mcp::error::ToolError;
 use crate::mcp::uploads::Uploads;
-use crate::media::{self, Blob, Content, Limits, Opened, Reference, Roots};
+use crate::media::{self, Blob, Content, Limits, Opened, Reference};
 use ownership::Ownership;
 use source::{Source, Sources, in_time};
 use work_permits::CallerWork;
@@ -62,12 +63,12 @@ impl Inputs {
         caller: Arc<Caller>,
         payer: Payer,
         jobs: Jobs,
-        roots: Arc<Roots>,
+        folders: AllowedFolders,
         uploads: Uploads,
         work: CallerWork,
     ) -> Self {
         let sources =
-            Sources::new(Arc::clone(&config), caller, payer, jobs.clone(), roots, uploads, work.clone());
+            Sources::new(Arc::clone(&config), caller, payer, jobs.clone(), folders, uploads, work.clone());
         let ownership = sources.ownership.clone();
         Self { config, jobs, sources, ownership, work }
     }
@@ -306,8 +307,7 @@ impl Inputs {
     async fn fetched(&self, field: &str, link: &str, limits: &Limits) -> Result<Opened, ToolError> {
         let _fetching = self.work.link_permit().await?;
         let blob = in_time(self.jobs.fetcher().fetch(link, limits)).await;
-        blob.map(Opened::of)
-            .map_err(|problem| ToolError::argument(field, format!("cannot be fetched: {problem}")))
+        blob.map(Opened::of).map_err(|problem| self.sources.unfetched(field, problem))
     }
 }
 

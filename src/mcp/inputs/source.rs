@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use crate::config::Config;
 use crate::jobs::Jobs;
+use crate::mcp::allowed_folders::AllowedFolders;
 use crate::mcp::caller::Caller;
 use crate::mcp::caller_key::Payer;
 use crate::mcp::error::ToolError;
@@ -45,7 +46,7 @@ pub(crate) struct Sources {
     config: Arc<Config>,
     caller: Arc<Caller>,
     jobs: Jobs,
-    roots: Arc<Roots>,
+    folders: AllowedFolders,
     uploads: Uploads,
     work: CallerWork,
     pub(crate) ownership: Ownership,
@@ -57,17 +58,17 @@ impl Sources {
         caller: Arc<Caller>,
         payer: Payer,
         jobs: Jobs,
-        roots: Arc<Roots>,
+        folders: AllowedFolders,
         uploads: Uploads,
         work: CallerWork,
     ) -> Self {
         let ownership = Ownership::new(Arc::clone(&config), Arc::clone(&caller), payer, jobs.clone());
-        Self { config, caller, jobs, roots, uploads, work, ownership }
+        Self { config, caller, jobs, folders, uploads, work, ownership }
     }
 
     /// The folders that this caller's inputs may lie in.
     pub(crate) fn roots(&self) -> Roots {
-        Roots::clone(&self.roots).with(&self.uploads.folder_of(&self.caller.principal))
+        Roots::clone(self.folders.roots()).with(&self.uploads.folder_of(&self.caller.principal))
     }
 
     /// Parses the argument `field`. Remote callers may give no paths.
@@ -83,10 +84,16 @@ impl Sources {
             media::parse(text, Some(&home))
         };
         match parsed {
-            Ok(Reference::Path(path)) => self.own_path(field, path).map(Reference::Path),
-            Err(InputProblem::Relative | InputProblem::NoHome) if self.caller.remote => {
+            Ok(Reference::Path(_)) | Err(InputProblem::Relative | InputProblem::NoHome)
+                if self.caller.remote =>
+            {
                 Err(self.no_paths(field))
             }
+            Ok(Reference::Path(path)) => {
+                self.folders.settled_for(&path).await;
+                Ok(Reference::Path(path))
+            }
+            Err(InputProblem::Relative) => self.in_project(field, text.trim()).await.map(Reference::Path),
             Ok(reference) => Ok(reference),
             Err(problem) => Err(ToolError::argument(field, problem.to_string())),
         }
@@ -104,31 +111,70 @@ impl Sources {
         found.map(Some).ok_or_else(|| ToolError::argument(field, problem()))
     }
 
-    fn own_path(&self, field: &str, path: PathBuf) -> Result<PathBuf, ToolError> {
-        if self.caller.remote { Err(self.no_paths(field)) } else { Ok(path) }
+    /// Resolves a relative path against the project folder.
+    async fn in_project(&self, field: &str, path: &str) -> Result<PathBuf, ToolError> {
+        if path.contains(char::is_control) {
+            return Err(ToolError::argument(
+                field,
+                "contains a control character, which no path of a file has",
+            ));
+        }
+        match self.folders.project().await {
+            Some(project) => Ok(project.join(path)),
+            None => Err(ToolError::argument(field, self.folders.no_project().await)),
+        }
     }
 
     /// Why a file of this machine cannot be read. Remote callers are not told its path.
     pub(crate) fn unread(&self, field: &str, problem: &InputProblem) -> ToolError {
         let hidden = self.caller.remote && problem.names_a_path();
-        let words = || "cannot be read on the server any more; give it anew".to_owned();
+        let words = || "can no longer be read on the server; give it again".to_owned();
         ToolError::argument(field, if hidden { words() } else { problem.to_string() })
     }
 
     /// Tells a remote caller how to give a file instead of a path.
     fn no_paths(&self, field: &str) -> ToolError {
-        let upload = match self.uploads.url().filter(|_| self.caller.remote) {
-            Some(url) => format!(
-                ". To hand a file in: POST {url} with the file as the body (with the same Authorization and X-MiniMax-Api-Key as here), for example \
-                 curl --data-binary @FILE {url}?name=FILE; the answer has a minimax://uploads/ URI to give here"
-            ),
-            None => String::new(),
-        };
+        let upload =
+            self.how_to_hand_in().map(|how| format!(". To hand a file in: {how}")).unwrap_or_default();
         let problem = format!(
             "is a path, which a server that is reached over HTTP does not read; give an https:// URL, a data: URI, or \
              a minimax:// URI of an earlier result{upload}"
         );
         ToolError::argument(field, problem)
+    }
+
+    /// How a remote caller hands a file in. `None` if this caller cannot.
+    fn how_to_hand_in(&self) -> Option<String> {
+        let url = self.uploads.url().filter(|_| self.caller.remote)?;
+        Some(format!(
+            "POST {url} with the file as the body (with the same Authorization and X-MiniMax-Api-Key as here), for example \
+             curl --data-binary @FILE {url}?name=FILE; the answer has a minimax://uploads/ URI to give here"
+        ))
+    }
+
+    /// Turns a failed download into the error of the argument `field`.
+    pub(crate) fn unfetched(&self, field: &str, problem: FetchProblem) -> ToolError {
+        let log_in = match problem {
+            FetchProblem::Transient { reason, .. } => return ToolError::Transfer(reason),
+            FetchProblem::Disk(problem) => return ToolError::argument("output_directory", problem),
+            FetchProblem::Expired { status: 401 } => "the link needs a log-in (HTTP 401)",
+            FetchProblem::Expired { status: 403 } => {
+                "the link needs a log-in, or it has expired (HTTP 403); get_job renews the links of a job, get_file those of \
+                 a file_id"
+            }
+            FetchProblem::Page => {
+                "the link leads to a web page instead of a file, which often means that it needs a log-in"
+            }
+            problem @ (FetchProblem::Expired { .. } | FetchProblem::Wrong(_)) => {
+                return ToolError::argument(field, format!("cannot be fetched: {problem}"));
+            }
+        };
+        let instead = match self.how_to_hand_in() {
+            Some(how) => format!("download it and hand it in: {how}"),
+            None if self.caller.remote => "download it and give it as a data: URI".to_owned(),
+            None => "download it and give the local path".to_owned(),
+        };
+        ToolError::argument(field, format!("cannot be fetched: {log_in}. Let the user {instead}"))
     }
 
     /// Resolves the argument `field`.
@@ -163,14 +209,14 @@ impl Sources {
             Source::Link(link) => {
                 let _fetching = self.work.link_permit().await?;
                 let fetched = in_time(self.jobs.fetcher().fetch(&self.secured(&link), limits)).await;
-                fetched.map_err(|problem| unfetched(field, problem))
+                fetched.map_err(|problem| self.unfetched(field, problem))
             }
         }
     }
 
     /// Downloads a link to a temporary file, so it may be larger than memory.
     pub(crate) async fn local(&self, field: &str, link: &str, max_bytes: u64) -> Result<Local, ToolError> {
-        let failed = |error: std::io::Error| ToolError::argument(field, format!("cannot be kept: {error}"));
+        let failed = |error: std::io::Error| ToolError::argument(field, format!("cannot be saved: {error}"));
         let _fetching = self.work.link_permit().await?;
         let dir = tokio::task::spawn_blocking(tempfile::tempdir).await;
         let dir = dir.map_err(|error| failed(std::io::Error::other(error)))?.map_err(failed)?;
@@ -180,7 +226,7 @@ impl Sources {
         let folder = dunce::canonicalize(dir.path()).map_err(failed)?;
         let secured = self.secured(link);
         let fetched = in_time(self.jobs.fetcher().download(&secured, &folder, &name, &expect, None)).await;
-        let saved = fetched.map_err(|problem| unfetched(field, problem))?;
+        let saved = fetched.map_err(|problem| self.unfetched(field, problem))?;
         let roots = Roots::new(&folder, None, &[]);
         Ok(Local { path: saved.path, roots, _fetched: Some(dir) })
     }
@@ -271,17 +317,6 @@ pub(crate) async fn in_time<T>(
         retry_after: None,
     };
     tokio::time::timeout(PATIENCE, fetching).await.unwrap_or_else(|_| Err(late()))
-}
-
-/// Turns a failed download into the error of the argument `field`.
-pub(crate) fn unfetched(field: &str, problem: FetchProblem) -> ToolError {
-    match problem {
-        FetchProblem::Transient { reason, .. } => ToolError::Transfer(reason),
-        FetchProblem::Disk(problem) => ToolError::argument("output_directory", problem),
-        FetchProblem::Expired { .. } | FetchProblem::Wrong(_) => {
-            ToolError::argument(field, format!("cannot be fetched: {problem}"))
-        }
-    }
 }
 
 #[cfg(test)]

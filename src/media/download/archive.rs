@@ -17,7 +17,8 @@ use crate::media::download::guard::Guard;
 use crate::media::download::link::FetchProblem;
 use crate::media::download::partial_file::Resume;
 use crate::media::download::resume::ResumableDownload;
-use crate::media::download::target::{Expect, Saved, receive};
+use crate::media::download::save::receive;
+use crate::media::download::target::{Expect, Saved};
 
 /// An archive with more entries is refused.
 const ENTRIES_MAX: usize = 1000;
@@ -37,9 +38,9 @@ pub(crate) async fn fetch_aside(
     resume: &Resume,
 ) -> Result<Temporary, FetchProblem> {
     let expect = Expect { kind: None, max_bytes, extension: "tar" };
-    let bring =
+    let download =
         ResumableDownload { client, guard, url, folder, name: None, expect: &expect, resume: Some(resume) };
-    let (part, _) = bring.run().await?;
+    let (part, _) = download.run().await?;
     Ok(part.into_file())
 }
 
@@ -68,7 +69,7 @@ impl Archive {
     pub async fn open(file: Temporary) -> Result<Self, FetchProblem> {
         let opened = file.reopen().map_err(|error| FetchProblem::Disk(error.to_string()))?;
         let listed = tokio::task::spawn_blocking(move || list(&opened)).await;
-        let listed = listed.map_err(|_| FetchProblem::Disk("the reading was stopped".into()))?;
+        let listed = listed.map_err(|_| FetchProblem::Disk("the read was stopped".into()))?;
         let entries =
             listed.map_err(|error| FetchProblem::Wrong(format!("the archive cannot be read: {error}")))?;
         Ok(Self { file, entries })

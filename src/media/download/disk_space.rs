@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::media::download::folder::OutputProblem;
 use crate::media::download::link::FetchProblem;
-use crate::media::input::content::grouped;
+use crate::media::input::error::grouped;
 
 /// Space that a file must leave free, in bytes. A smaller file must leave its own size.
 const MARGIN: u64 = 16 * 1024 * 1024;
@@ -25,7 +25,7 @@ pub(crate) async fn check(folder: &Path, length: u64, here: u64) -> Result<(), F
     }
     match free(folder).await {
         Some(free) if !fits(missing, free) => Err(FetchProblem::Disk(format!(
-            "{} more bytes of it are to come, and only {} are free in {}",
+            "{} more bytes are needed, and only {} are free in {}",
             grouped(missing),
             grouped(free),
             folder.display()

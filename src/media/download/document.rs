@@ -16,13 +16,13 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Fetches a document of at most `longest` bytes, over `https`, or over `http` from this machine. Follows no
 /// redirects and sends no cookies or credentials. The error is a sentence without a subject.
 pub async fn document(url: &str, longest: usize) -> Result<Bytes, String> {
-    let url = Url::parse(url).map_err(|_| "is no URL".to_owned())?;
+    let url = Url::parse(url).map_err(|_| "is not a URL".to_owned())?;
     let here = is_here(&url);
     let bare = url.username().is_empty() && url.password().is_none();
     if !(url.scheme() == "https" || (url.scheme() == "http" && here)) || !bare {
-        return Err("is no https:// URL without credentials (http only for this machine)".to_owned());
+        return Err("must be an https:// URL without credentials (http only for this machine)".to_owned());
     }
-    let gone = |error: reqwest::Error| format!("cannot be had: {}", broken(error));
+    let gone = |error: reqwest::Error| format!("cannot be fetched: {}", broken(error));
     let response = client(here).and_then(|client| client.get(url).build().map(|request| (client, request)));
     let (client, request) = response.map_err(gone)?;
     let response = client.execute(request).await.map_err(gone)?;

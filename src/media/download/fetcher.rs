@@ -10,7 +10,8 @@ use crate::media::download::archive::{Temporary, fetch_aside};
 use crate::media::download::guard::{Guard, Refused};
 use crate::media::download::link::{FetchProblem, fetch};
 use crate::media::download::partial_file::Resume;
-use crate::media::download::target::{Expect, Saved, download};
+use crate::media::download::save::download;
+use crate::media::download::target::{Expect, Saved};
 use crate::media::input::content::{Blob, Limits};
 
 /// Downloads results. Loading the root certificates takes a while, so the client is built on first use.
@@ -52,7 +53,7 @@ impl Fetcher {
             let secure = format!("https://{rest}");
             match download(client, &strict, &secure, folder, name, expect, resume).await {
                 Err(FetchProblem::Transient { reason, .. }) => {
-                    tracing::info!(reason, "not to be had over https; plain http is tried");
+                    tracing::info!(reason, "the download over https failed; trying plain http");
                 }
                 done => return done,
             }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::clock::age;
 use crate::media::download::file_name;
-use crate::media::input::content::grouped;
+use crate::media::input::error::{grouped, or_allow};
 use crate::media::input::handle;
 use crate::media::input::roots::{Place, Roots, resolve};
 use crate::media::input::windows_path;
@@ -31,20 +31,22 @@ pub enum OutputProblem {
     },
     /// The folder is outside the folders that may be written.
     #[error(
-        "{} is outside the folders this server may write: {folders}. Give a relative path, or add the \
-         folder to MINIMAX_ALLOWED_DIRS",
-        path.display()
+        "{} is outside the folders this server may write: {folders}. Give a relative path, which is below the first of \
+         them{}",
+        path.display(), or_allow(allow.as_deref())
     )]
     Outside {
         /// The path as given.
         path: PathBuf,
-        /// The folders, separated by commas.
+        /// The folders, separated by commas. The base folder is the first.
         folders: String,
+        /// The line of the client's configuration that would allow it.
+        allow: Option<String>,
     },
     /// The server keeps its own files there.
     #[error(
-        "{} belongs to this server's own records, which no tool writes to. Give another folder, or set \
-         MINIMAX_MCP_BASE_PATH or MINIMAX_DATA_DIR to another one",
+        "{} is part of this server's data folder, and tools do not write there. Give another folder, or change \
+         MINIMAX_MCP_BASE_PATH or MINIMAX_DATA_DIR",
         path.display()
     )]
     Own {
@@ -61,7 +63,7 @@ pub enum OutputProblem {
     },
     /// The disk is almost full.
     #[error(
-        "{} has {} bytes free; at least {} must be. Make room, or give another folder",
+        "{} has {} bytes free and needs at least {}. Free some space, or give another folder",
         path.display(), grouped(*free), grouped(*least)
     )]
     Full {
@@ -85,8 +87,13 @@ pub fn folder(base: &Path, requested: Option<&str>, roots: &Roots) -> Result<Pat
         Some(path) => path,
         None => base.join(relative(requested)?),
     };
-    let folders = || roots.dirs().iter().map(|dir| dir.display().to_string()).collect::<Vec<_>>().join(", ");
-    let outside = || OutputProblem::Outside { path: path.clone(), folders: folders() };
+    let folders =
+        || roots.all_dirs().iter().map(|dir| dir.display().to_string()).collect::<Vec<_>>().join(", ");
+    let outside = || OutputProblem::Outside {
+        path: path.clone(),
+        folders: folders(),
+        allow: roots.setting_for(&path, true),
+    };
     if !path.starts_with(base) && !roots.may_touch(&path) {
         return Err(outside());
     }

@@ -9,7 +9,8 @@ use reqwest::header::{CONTENT_ENCODING, HeaderMap, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 
 use crate::media::download::guard::{Guard, Refused};
-use crate::media::input::content::{Blob, Limits, check, grouped};
+use crate::media::input::content::{Blob, Limits, check};
+use crate::media::input::error::grouped;
 use crate::media::probe::sniff::{self, HEAD};
 
 /// Why a download failed, grouped by what helps. The message is a sentence. It never contains the query string of a
@@ -32,15 +33,18 @@ pub enum FetchProblem {
     },
     /// This machine cannot store the file: no space or no permission. Another try may work after the owner has fixed
     /// that.
-    #[error("the file cannot be kept: {0}")]
+    #[error("the file cannot be saved: {0}")]
     Disk(String),
+    /// The link leads to a web page instead of a file, often to a log-in page.
+    #[error("the link leads to an HTML page instead of a file")]
+    Page,
     /// The content is wrong, or the link is not allowed. Another try does not help.
     #[error("{0}")]
     Wrong(String),
 }
 
 impl FetchProblem {
-    pub(crate) fn weather(reason: impl Into<String>) -> Self {
+    pub(crate) fn transient(reason: impl Into<String>) -> Self {
         Self::Transient { reason: reason.into(), retry_after: None }
     }
 
@@ -71,7 +75,11 @@ pub async fn fetch(
     }
     let mut chunks = Box::pin(response.bytes_stream().map_err(broken));
     let head = read_head(&mut chunks).await?;
-    limits.check_head(&sniff::sniff(&head)).map_err(wrong)?;
+    let found = sniff::sniff(&head);
+    if found.mime == "text/html" && !limits.mimes.contains(&found.mime) {
+        return Err(FetchProblem::Page);
+    }
+    limits.check_head(&found).map_err(wrong)?;
     let mut bytes = BytesMut::from(head);
     while let Some(chunk) = chunks.try_next().await? {
         bytes.extend_from_slice(&chunk);
@@ -80,7 +88,7 @@ pub async fn fetch(
     check_length(length, bytes.len() as u64)?;
     // Measuring a hostile header may take long, so it runs on a blocking thread.
     let blob = tokio::task::spawn_blocking(move || Blob::new(bytes.freeze())).await;
-    let blob = blob.map_err(|_| FetchProblem::weather("the reading was stopped"))?;
+    let blob = blob.map_err(|_| FetchProblem::transient("the read was stopped"))?;
     check(&blob, limits).await.map_err(wrong)?;
     Ok(blob)
 }
@@ -93,7 +101,9 @@ pub(crate) async fn open(
 ) -> Result<Response, FetchProblem> {
     let response = ask(client, guard, url, HeaderMap::new()).await?;
     if response.status() == StatusCode::PARTIAL_CONTENT {
-        return Err(FetchProblem::Wrong("the link answered with a part of the file unasked".into()));
+        return Err(FetchProblem::Wrong(
+            "the link returned part of the file, although the whole file was requested".into(),
+        ));
     }
     accept(&response).map(|()| response)
 }
@@ -119,7 +129,7 @@ pub(crate) fn accept(response: &Response) -> Result<(), FetchProblem> {
         response.headers().get(CONTENT_ENCODING).filter(|encoding| *encoding != "identity")
     {
         return Err(FetchProblem::Wrong(format!(
-            "the file came compressed ({encoding:?}), which was not asked for"
+            "the file is compressed ({encoding:?}), although no compression was requested"
         )));
     }
     Ok(())
@@ -132,7 +142,7 @@ fn refusal(status: StatusCode, headers: &HeaderMap) -> FetchProblem {
             reason: format!("HTTP {}", status.as_u16()),
             retry_after: retry_after(headers),
         },
-        status => FetchProblem::Wrong(format!("the link answered HTTP {status} instead of a file")),
+        status => FetchProblem::Wrong(format!("the link returned HTTP {status} instead of a file")),
     }
 }
 
@@ -158,7 +168,7 @@ pub(crate) fn broken(error: reqwest::Error) -> FetchProblem {
         reason = cause.to_string();
         source = cause.source();
     }
-    if error.is_builder() { FetchProblem::Wrong(reason) } else { FetchProblem::weather(reason) }
+    if error.is_builder() { FetchProblem::Wrong(reason) } else { FetchProblem::transient(reason) }
 }
 
 /// Reads enough of the start to recognise the type. The result may be longer, or shorter at the end of the stream.
@@ -173,7 +183,7 @@ where
         // The first chunk usually suffices and need not be copied.
         head = if head.is_empty() { chunk? } else { [head, chunk?].concat().into() };
     }
-    if head.is_empty() { Err(FetchProblem::weather("the answer was empty")) } else { Ok(head) }
+    if head.is_empty() { Err(FetchProblem::transient("the response was empty")) } else { Ok(head) }
 }
 
 /// Detects a connection that ended early.
@@ -181,7 +191,7 @@ pub(crate) fn check_length(announced: Option<u64>, arrived: u64) -> Result<(), F
     match announced {
         Some(announced) if announced != arrived => {
             let (arrived, announced) = (grouped(arrived), grouped(announced));
-            Err(FetchProblem::weather(format!("{arrived} of {announced} bytes arrived")))
+            Err(FetchProblem::transient(format!("{arrived} of {announced} bytes arrived")))
         }
         _ => Ok(()),
     }

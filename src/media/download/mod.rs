@@ -11,6 +11,7 @@ pub mod integrity;
 pub mod link;
 pub(crate) mod partial_file;
 pub(crate) mod resume;
+pub mod save;
 pub mod target;
 pub(crate) mod validator;
 pub(crate) mod writer;

@@ -15,9 +15,9 @@ use crate::media::download::disk_space;
 use crate::media::download::guard::Guard;
 use crate::media::download::link::{self, FetchProblem};
 use crate::media::download::partial_file::{OVERLAP, PartialFile, Resume, STEP};
-use crate::media::download::target::{Expect, check_size, feed, judge, target};
+use crate::media::download::target::{Expect, Target, check_size, judge};
 use crate::media::download::validator::Validator;
-use crate::media::download::writer::{FileWriter, Target, disk, stopped};
+use crate::media::download::writer::{FileWriter, disk, stopped};
 use crate::media::probe::completeness;
 use crate::media::probe::sniff::HEAD;
 
@@ -61,11 +61,11 @@ impl Broken {
 type Chunks = BoxStream<'static, Result<Bytes, FetchProblem>>;
 
 /// How to get the missing bytes.
-enum Way {
+enum Plan {
     /// Append these chunks to the partial file.
-    On(PartialFile, Chunks),
+    Append(PartialFile, Chunks),
     /// Start from the beginning, perhaps with this response.
-    Anew(PartialFile, Option<Response>),
+    Restart(PartialFile, Option<Response>),
 }
 
 impl ResumableDownload<'_> {
@@ -82,7 +82,11 @@ impl ResumableDownload<'_> {
                 (FetchProblem::Transient { reason, retry_after: None }, Some(kept))
                     if kept.resumable().is_some() && kept.bytes() >= before.saturating_add(STEP) =>
                 {
-                    tracing::info!(reason, bytes = kept.bytes(), "broken off; it is gone on with");
+                    tracing::info!(
+                        reason,
+                        bytes = kept.bytes(),
+                        "the connection broke; the download is resumed"
+                    );
                     kept
                 }
                 _ => return Err(problem),
@@ -103,7 +107,7 @@ impl ResumableDownload<'_> {
                     sleep(Duration::from_millis(100)).await;
                 }
                 Err(error) => {
-                    tracing::info!(%error, "a download that breaks off cannot be gone on with later");
+                    tracing::info!(%error, "an interrupted download cannot be resumed by a later call");
                     break;
                 }
             }
@@ -119,16 +123,16 @@ impl ResumableDownload<'_> {
     }
 
     async fn attempt(&self, part: PartialFile) -> Result<Arrived, Box<Broken>> {
-        match self.way(part).await? {
-            Way::On(part, chunks) => self.go_on(part, chunks).await,
-            Way::Anew(part, answer) => self.anew(part, answer).await,
+        match self.plan(part).await? {
+            Plan::Append(part, chunks) => self.append(part, chunks).await,
+            Plan::Restart(part, answer) => self.restart(part, answer).await,
         }
     }
 
     /// Requests the missing bytes, and a little of the known ones, which must be equal. In doubt it starts again,
     /// because two versions must never be joined.
-    async fn way(&self, mut part: PartialFile) -> Result<Way, Box<Broken>> {
-        let Some((version, start)) = part.resumable() else { return Ok(Way::Anew(part, None)) };
+    async fn plan(&self, mut part: PartialFile) -> Result<Plan, Box<Broken>> {
+        let Some((version, start)) = part.resumable() else { return Ok(Plan::Restart(part, None)) };
         let version = version.clone();
         let asked = link::ask(self.client, self.guard, self.url, range(&version, start)).await;
         let response = match asked {
@@ -138,12 +142,12 @@ impl ResumableDownload<'_> {
         match response.status() {
             StatusCode::PARTIAL_CONTENT
                 if version.goes_on(response.headers(), start) && link::accept(&response).is_ok() => {}
-            StatusCode::OK => return Ok(Way::Anew(part, Some(response))),
+            StatusCode::OK => return Ok(Plan::Restart(part, Some(response))),
             StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => {
-                return Ok(Way::Anew(part, None));
+                return Ok(Plan::Restart(part, None));
             }
             _ => match link::accept(&response) {
-                Err(FetchProblem::Wrong(_)) | Ok(()) => return Ok(Way::Anew(part, None)),
+                Err(FetchProblem::Wrong(_)) | Ok(()) => return Ok(Plan::Restart(part, None)),
                 Err(problem) => return Err(Broken::keeping(part, problem)),
             },
         }
@@ -153,21 +157,21 @@ impl ResumableDownload<'_> {
         });
         let (part, known) = match read.await {
             Ok((part, Ok(known))) => (part, known),
-            Ok((part, Err(_))) => return Ok(Way::Anew(part, None)),
+            Ok((part, Err(_))) => return Ok(Plan::Restart(part, None)),
             Err(error) => return Err(Broken::without(stopped(&error))),
         };
         let mut chunks = response.bytes_stream().map_err(link::broken).boxed();
         match behind(&mut chunks, &known).await {
             Ok(Some(rest)) => {
-                tracing::info!(bytes = part.bytes(), of = version.length, "a download is gone on with");
-                Ok(Way::On(part, stream::iter([Ok(rest)]).chain(chunks).boxed()))
+                tracing::info!(bytes = part.bytes(), of = version.length, "a download is resumed");
+                Ok(Plan::Append(part, stream::iter([Ok(rest)]).chain(chunks).boxed()))
             }
-            Ok(None) => Ok(Way::Anew(part, None)),
+            Ok(None) => Ok(Plan::Restart(part, None)),
             Err(problem) => Err(Broken::keeping(part, problem)),
         }
     }
 
-    async fn go_on(&self, mut part: PartialFile, chunks: Chunks) -> Result<Arrived, Box<Broken>> {
+    async fn append(&self, mut part: PartialFile, chunks: Chunks) -> Result<Arrived, Box<Broken>> {
         let length = part.resumable().map(|(version, _)| version.length);
         let read = spawn_blocking(move || {
             let head = part.read(0, HEAD as u64);
@@ -185,10 +189,10 @@ impl ResumableDownload<'_> {
         if let Err(problem) = disk_space::check(self.folder, length.unwrap_or_default(), part.bytes()).await {
             return Err(Broken::keeping(part, problem));
         }
-        self.land(part, chunks, length, target).await
+        self.write(part, chunks, length, target).await
     }
 
-    async fn anew(&self, part: PartialFile, answer: Option<Response>) -> Result<Arrived, Box<Broken>> {
+    async fn restart(&self, part: PartialFile, answer: Option<Response>) -> Result<Arrived, Box<Broken>> {
         let response = match answer {
             Some(response) => link::accept(&response).map(|()| response),
             None => link::open(self.client, self.guard, self.url).await,
@@ -203,7 +207,7 @@ impl ResumableDownload<'_> {
         let mut chunks = response.bytes_stream().map_err(link::broken).boxed();
         let (head, target) = match self.look(&mut chunks, length).await {
             Ok(seen) => seen,
-            Err(problem @ FetchProblem::Wrong(_)) => return refused(part, problem),
+            Err(problem @ (FetchProblem::Page | FetchProblem::Wrong(_))) => return refused(part, problem),
             Err(problem) => return Err(Broken::keeping(part, problem)),
         };
         let begun = spawn_blocking(move || {
@@ -216,7 +220,7 @@ impl ResumableDownload<'_> {
             Err(error) => return Err(Broken::without(stopped(&error))),
         };
         let chunks = stream::iter([Ok(head)]).chain(chunks).boxed();
-        self.land(part, chunks, length, target).await
+        self.write(part, chunks, length, target).await
     }
 
     /// Checks type, size and free space before anything is written.
@@ -230,11 +234,11 @@ impl ResumableDownload<'_> {
 
     fn target(&self, head: &[u8]) -> Result<Target, FetchProblem> {
         let found = judge(head, self.expect)?;
-        Ok(target(self.folder, self.name.unwrap_or("aside"), found, self.expect))
+        Ok(Target::of(self.folder, self.name.unwrap_or("aside"), found, self.expect))
     }
 
     /// Appends the chunks to the partial file and checks whether it is complete.
-    async fn land(
+    async fn write(
         &self,
         part: PartialFile,
         mut chunks: Chunks,
@@ -242,15 +246,17 @@ impl ResumableDownload<'_> {
         target: Target,
     ) -> Result<Arrived, Box<Broken>> {
         let mut arrived = part.bytes();
-        let mut landing = FileWriter::start(self.folder, part);
-        if let Err(problem) = feed(&mut landing, &mut chunks, &mut arrived, length, self.expect).await {
-            let part = landing.abandon().await;
+        let mut writer = FileWriter::start(self.folder, part);
+        if let Err(problem) = writer.feed(&mut chunks, &mut arrived, length, self.expect).await {
+            let part = writer.abandon().await;
             return match (problem, part) {
-                (problem @ FetchProblem::Wrong(_), Some(part)) => refused(part, problem),
+                (problem @ (FetchProblem::Page | FetchProblem::Wrong(_)), Some(part)) => {
+                    refused(part, problem)
+                }
                 (problem, part) => Err(Box::new(Broken { problem, part })),
             };
         }
-        let part = landing.finish().await.map_err(Broken::without)?;
+        let part = writer.finish().await.map_err(Broken::without)?;
         if length.is_some() {
             return Ok((part, target));
         }
@@ -261,7 +267,7 @@ impl ResumableDownload<'_> {
             Ok((true, part)) => Ok((part, target)),
             Ok((false, part)) => {
                 let reason = format!("it ended after {arrived} bytes, before its end");
-                Err(Broken::keeping(part, FetchProblem::weather(reason)))
+                Err(Broken::keeping(part, FetchProblem::transient(reason)))
             }
             Err(error) => Err(Broken::without(stopped(&error))),
         }
@@ -301,5 +307,5 @@ async fn behind(chunks: &mut Chunks, known: &[u8]) -> Result<Option<Bytes>, Fetc
             return Ok(Some(chunk));
         }
     }
-    Err(FetchProblem::weather("the answer was cut off"))
+    Err(FetchProblem::transient("the response ended early"))
 }

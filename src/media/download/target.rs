@@ -1,19 +1,14 @@
-//! Saves bytes as files: complete, of the expected type and under the final name, or not at all.
+//! What a result must be, and under which name it is saved.
 
 use std::path::{Path, PathBuf};
-use std::pin::pin;
-
-use bytes::Bytes;
-use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
-use tokio::task::spawn_blocking;
 
 use crate::media::download::file_name;
-use crate::media::download::guard::Guard;
-use crate::media::download::link::{self, FetchProblem};
-use crate::media::download::partial_file::{PartialFile, Resume};
-use crate::media::download::resume::ResumableDownload;
-use crate::media::download::writer::{self, FileWriter, Target};
+use crate::media::download::link::FetchProblem;
+use crate::media::probe::metadata::Facts;
 use crate::media::probe::sniff::{self, Found, Kind};
+
+/// The greatest number that is appended to a name that is taken.
+const NAMES: u32 = 99;
 
 /// A saved file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,147 +42,44 @@ pub struct Expect<'a> {
     pub extension: &'a str,
 }
 
-/// Downloads a result to a file in `folder`, which must exist (see [`crate::media::prepare`]).
-///
-/// Never overwrites a file. If a file with the same name and content exists, as after a crash between the rename and
-/// its record, that file is the result. The content is downloaded in any case, because the existing file could come
-/// from another program. If the content differs, the new file gets a number after an underscore.
-///
-/// A download that fails or is dropped leaves nothing behind. With `resume`, a broken download stays in the folder as
-/// a hidden file for a day. The next download with the same name and secret resumes it if the host still has the same
-/// version of the file.
-pub async fn download(
-    client: &reqwest::Client,
-    guard: &Guard,
-    url: &str,
-    folder: &Path,
-    name: &str,
-    expect: &Expect<'_>,
-    resume: Option<&Resume>,
-) -> Result<Saved, FetchProblem> {
-    check_name(name)?;
-    let bring = ResumableDownload { client, guard, url, folder, name: Some(name), expect, resume };
-    let (part, target) = bring.run().await?;
-    writer::settle(part, target).await
+/// The target and the type of a file.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    pub(crate) folder: PathBuf,
+    pub(crate) stem: String,
+    pub(crate) extension: String,
+    /// The type of the content, which decides how to measure the file.
+    pub(crate) sniffed: &'static str,
+    /// The type to report.
+    pub(crate) mime: &'static str,
 }
 
-/// Like [`download`], for bytes in memory.
-pub async fn save(
-    bytes: Bytes,
-    folder: &Path,
-    name: &str,
-    expect: &Expect<'_>,
-) -> Result<Saved, FetchProblem> {
-    let length = bytes.len() as u64;
-    receive(stream::iter([Ok(bytes)]), Some(length), folder, name, expect).await
-}
-
-/// Like [`download`], for a stream of bytes from elsewhere. An error in the stream ends it and leaves no file.
-pub async fn save_stream<S>(
-    chunks: S,
-    folder: &Path,
-    name: &str,
-    expect: &Expect<'_>,
-) -> Result<Saved, FetchProblem>
-where
-    S: Stream<Item = Result<Bytes, FetchProblem>>,
-{
-    receive(chunks, None, folder, name, expect).await
-}
-
-/// Like [`save_stream`], but keeps the bytes of a broken stream under the name `cut`. The second value is the error
-/// that broke it.
-pub async fn save_what_comes<S>(
-    chunks: S,
-    folder: &Path,
-    name: &str,
-    cut: &str,
-    expect: &Expect<'_>,
-) -> Result<(Saved, Option<FetchProblem>), FetchProblem>
-where
-    S: Stream<Item = Result<Bytes, FetchProblem>>,
-{
-    if !file_name::is_plain(name) || !file_name::is_plain(cut) {
-        return Err(FetchProblem::Wrong("the file's name is not a plain name".into()));
+impl Target {
+    /// The target of a file that was given the name `given` and has the type `found`.
+    pub(crate) fn of(folder: &Path, given: &str, found: Found, expect: &Expect<'_>) -> Self {
+        let (stem, extension) = file_name::split(given);
+        let (stem, wanted) = match expect.extension {
+            "" => (stem, extension),
+            wanted if extension.eq_ignore_ascii_case(wanted) => (stem, wanted),
+            wanted => (given, wanted),
+        };
+        let mime = mime_of(found, found.extension(wanted));
+        let (stem, extension) = file_name::apart(stem, found.extension(wanted));
+        Self { folder: folder.to_owned(), stem, extension, sniffed: found.mime, mime }
     }
-    let mut chunks = pin!(chunks);
-    let head = link::read_head(&mut chunks).await?;
-    let found = judge(&head, expect)?;
-    let target = target(folder, name, found, expect);
-    let mut landing = begin(folder).await?;
-    let mut whole = stream::iter([Ok(head)]).chain(chunks);
-    match feed(&mut landing, &mut whole, &mut 0, None, expect).await {
-        Ok(()) => Ok((writer::settle(landing.finish().await?, target).await?, None)),
-        Err(problem @ FetchProblem::Transient { .. }) => {
-            let target = self::target(folder, cut, found, expect);
-            Ok((writer::settle(landing.finish().await?, target).await?, Some(problem)))
-        }
-        Err(problem) => {
-            landing.abandon().await;
-            Err(problem)
-        }
-    }
-}
 
-pub(crate) async fn receive<S>(
-    chunks: S,
-    length: Option<u64>,
-    folder: &Path,
-    name: &str,
-    expect: &Expect<'_>,
-) -> Result<Saved, FetchProblem>
-where
-    S: Stream<Item = Result<Bytes, FetchProblem>>,
-{
-    check_name(name)?;
-    check_size(length.unwrap_or_default(), expect)?;
-    let mut chunks = pin!(chunks);
-    let head = link::read_head(&mut chunks).await?;
-    let found = judge(&head, expect)?;
-    let target = target(folder, name, found, expect);
-    let mut landing = begin(folder).await?;
-    let mut whole = stream::iter([Ok(head)]).chain(chunks);
-    match feed(&mut landing, &mut whole, &mut 0, length, expect).await {
-        Ok(()) => writer::settle(landing.finish().await?, target).await,
-        Err(problem) => {
-            landing.abandon().await;
-            Err(problem)
-        }
+    /// The requested name, then the same name with a number after an underscore. The program's own names contain no
+    /// underscore there, so the number cannot be confused with the index of a result.
+    pub(crate) fn candidates(&self) -> impl Iterator<Item = PathBuf> {
+        let numbered = (2..=NAMES).map(|number| format!("{}_{number}", self.stem));
+        let stems = std::iter::once(self.stem.clone()).chain(numbered);
+        stems.map(|stem| self.folder.join(file_name::joined(&stem, &self.extension)))
     }
-}
 
-/// Starts a file that cannot be resumed.
-async fn begin(folder: &Path) -> Result<FileWriter, FetchProblem> {
-    let home = folder.to_owned();
-    let part =
-        spawn_blocking(move || PartialFile::unnamed(&home)).await.map_err(|error| writer::stopped(&error))?;
-    Ok(FileWriter::start(folder, part.map_err(|error| writer::disk(folder, &error))?))
-}
-
-/// Sends the chunks to the writer. Adds their size to `arrived`.
-pub(crate) async fn feed<S>(
-    landing: &mut FileWriter,
-    chunks: &mut S,
-    arrived: &mut u64,
-    length: Option<u64>,
-    expect: &Expect<'_>,
-) -> Result<(), FetchProblem>
-where
-    S: Stream<Item = Result<Bytes, FetchProblem>> + Unpin,
-{
-    while let Some(chunk) = chunks.try_next().await? {
-        *arrived = arrived.saturating_add(chunk.len() as u64);
-        check_size(*arrived, expect)?;
-        landing.push(chunk).await?;
+    pub(crate) fn saved(&self, path: PathBuf, bytes: u64, sha256: String, facts: Facts) -> Saved {
+        let Facts { width, height, duration_ms } = facts;
+        Saved { path, bytes, sha256, mime: self.mime.to_owned(), width, height, duration_ms }
     }
-    link::check_length(length, *arrived)
-}
-
-fn check_name(name: &str) -> Result<(), FetchProblem> {
-    if file_name::is_plain(name) {
-        return Ok(());
-    }
-    Err(FetchProblem::Wrong("the file's name is not a plain name".into()))
 }
 
 pub(crate) fn check_size(bytes: u64, expect: &Expect<'_>) -> Result<(), FetchProblem> {
@@ -209,20 +101,11 @@ pub(crate) fn judge(head: &[u8], expect: &Expect<'_>) -> Result<Found, FetchProb
     if fits && !is_page {
         return Ok(found);
     }
+    if is_page && expect.kind.is_none() {
+        return Err(FetchProblem::Page);
+    }
     let wanted = expect.kind.unwrap_or(Kind::Other).described();
-    Err(FetchProblem::Wrong(format!("what came is {} instead of {wanted}", found.described())))
-}
-
-pub(crate) fn target(folder: &Path, given: &str, found: Found, expect: &Expect<'_>) -> Target {
-    let (stem, extension) = file_name::split(given);
-    let (stem, wanted) = match expect.extension {
-        "" => (stem, extension),
-        wanted if extension.eq_ignore_ascii_case(wanted) => (stem, wanted),
-        wanted => (given, wanted),
-    };
-    let mime = mime_of(found, found.extension(wanted));
-    let (stem, extension) = file_name::apart(stem, found.extension(wanted));
-    Target { folder: folder.to_owned(), stem, extension, sniffed: found.mime, mime }
+    Err(FetchProblem::Wrong(format!("the content is {} instead of {wanted}", found.described())))
 }
 
 /// Text and raw audio have no signature, so the extension decides.

@@ -1,4 +1,4 @@
-//! The blocking half of [`crate::media::download::target`]: writes and hashes the file and gives it its final name.
+//! Writes and hashes a file on a blocking thread, and gives it its final name.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -7,54 +7,21 @@ use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
+use futures_util::{Stream, TryStreamExt as _};
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 
-use crate::media::download::file_name;
-use crate::media::download::link::FetchProblem;
+use crate::media::download::link::{self, FetchProblem};
 use crate::media::download::partial_file::PartialFile;
-use crate::media::download::target::Saved;
+use crate::media::download::target::{Expect, Saved, Target, check_size};
 use crate::media::input::content;
-use crate::media::probe::metadata::{self, Facts};
+use crate::media::probe::metadata;
 
 /// The number of chunks between network and disk. Few, because a chunk can have several hundred kilobytes.
 const CHUNKS: usize = 4;
 const BUFFER: usize = 128 * 1024;
-/// The greatest number that is appended to a name that is taken.
-const NAMES: u32 = 99;
-
-/// The target and the type of a file.
-#[derive(Debug, Clone)]
-pub(crate) struct Target {
-    pub(crate) folder: PathBuf,
-    pub(crate) stem: String,
-    pub(crate) extension: String,
-    /// The type of the content, which decides how to measure the file.
-    pub(crate) sniffed: &'static str,
-    /// The type to report.
-    pub(crate) mime: &'static str,
-}
-
-impl Target {
-    /// The requested name, then the same name with a number after an underscore. The program's own names contain no
-    /// underscore there, so the number cannot be confused with the index of a result.
-    fn candidates(&self) -> impl Iterator<Item = PathBuf> {
-        let numbered = (2..=NAMES).map(|number| format!("{}_{number}", self.stem));
-        let stems = std::iter::once(self.stem.clone()).chain(numbered);
-        stems.map(|stem| self.folder.join(file_name::joined(&stem, &self.extension)))
-    }
-
-    fn saved(&self, path: PathBuf, bytes: u64, sha256: String, facts: Facts) -> Saved {
-        let Facts { width, height, duration_ms } = facts;
-        Saved { path, bytes, sha256, mime: self.mime.to_owned(), width, height, duration_ms }
-    }
-
-    fn disk(&self, error: &io::Error) -> FetchProblem {
-        disk(&self.folder, error)
-    }
-}
 
 /// The error for a failed write to `folder`.
 pub(crate) fn disk(folder: &Path, error: &io::Error) -> FetchProblem {
@@ -88,8 +55,27 @@ impl FileWriter {
         Self { folder: folder.to_owned(), chunks: Some(chunks), writing: Some(writing) }
     }
 
+    /// Writes the chunks as they come. Adds their size to `arrived`.
+    pub(crate) async fn feed<S>(
+        &mut self,
+        chunks: &mut S,
+        arrived: &mut u64,
+        length: Option<u64>,
+        expect: &Expect<'_>,
+    ) -> Result<(), FetchProblem>
+    where
+        S: Stream<Item = Result<Bytes, FetchProblem>> + Unpin,
+    {
+        while let Some(chunk) = chunks.try_next().await? {
+            *arrived = arrived.saturating_add(chunk.len() as u64);
+            check_size(*arrived, expect)?;
+            self.push(chunk).await?;
+        }
+        link::check_length(length, *arrived)
+    }
+
     /// Sends a chunk. Waits if the disk is slower than the network.
-    pub(crate) async fn push(&mut self, chunk: Bytes) -> Result<(), FetchProblem> {
+    async fn push(&mut self, chunk: Bytes) -> Result<(), FetchProblem> {
         if let Some(chunks) = &self.chunks
             && chunks.send(chunk).await.is_ok()
         {
@@ -97,7 +83,7 @@ impl FileWriter {
         }
         // The writer only stops receiving after an error.
         match self.written().await {
-            Ok(_) => Err(early()),
+            Ok(_) => Err(ended_early()),
             Err(problem) => Err(problem),
         }
     }
@@ -115,13 +101,13 @@ impl FileWriter {
     }
 
     async fn written(&mut self) -> Result<PartialFile, FetchProblem> {
-        let writing = self.writing.take().ok_or_else(early)?;
+        let writing = self.writing.take().ok_or_else(ended_early)?;
         let written = writing.await.map_err(|error| stopped(&error))?;
         written.map_err(|error| disk(&self.folder, &error))
     }
 }
 
-fn early() -> FetchProblem {
+fn ended_early() -> FetchProblem {
     FetchProblem::Disk("the writer stopped early".into())
 }
 
@@ -155,7 +141,7 @@ pub(crate) async fn settle(part: PartialFile, target: Target) -> Result<Saved, F
 fn place(mut part: PartialFile, target: &Target) -> Result<Saved, FetchProblem> {
     let (bytes, sha256) = (part.bytes(), part.sha256());
     // Sync the content before the rename. Otherwise a power cut could leave an empty file under the name.
-    part.file().sync_all().map_err(|error| target.disk(&error))?;
+    part.file().sync_all().map_err(|error| disk(&target.folder, &error))?;
     #[cfg(feature = "crash-points")]
     crate::crash::point("file.written");
     let facts = metadata::measure(part.file(), target.sniffed);
@@ -169,7 +155,7 @@ fn place(mut part: PartialFile, target: &Target) -> Result<Saved, FetchProblem> 
                 return Ok(target.saved(path, bytes, sha256, facts));
             }
             Err((kept, error)) if error.kind() == io::ErrorKind::AlreadyExists => part = *kept,
-            Err((_, error)) => return Err(target.disk(&error)),
+            Err((_, error)) => return Err(disk(&target.folder, &error)),
         }
         if hash_if(&path, bytes).is_some_and(|present| present == sha256) {
             part.discard();

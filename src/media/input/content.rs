@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use data_encoding::BASE64;
 
+use crate::media::input::error::{InputProblem, grouped};
 use crate::media::input::handle;
-use crate::media::input::reference::InputProblem;
 use crate::media::input::roots::Roots;
 use crate::media::probe::metadata::{self, Facts};
 use crate::media::probe::sniff::{self, Found, HEAD, Kind};
@@ -133,7 +133,7 @@ impl Limits {
             (Some(found), Some((least, most))) if found < least || found > most => {
                 Err(InputProblem::Measure {
                     measured: format!("is {} s long", seconds(found)),
-                    rule: format!("it must be {} to {} s", seconds(least), seconds(most)),
+                    rule: format!("must be {} to {} s", seconds(least), seconds(most)),
                 })
             }
             _ => Ok(()),
@@ -159,10 +159,10 @@ impl Limits {
         }
         let pixels = u64::from(width) * u64::from(height);
         if let Some((least, most)) = self.area.filter(|(least, most)| !(*least..=*most).contains(&pixels)) {
-            return broken(format!("it must have {} to {} pixels in all", grouped(least), grouped(most)));
+            return broken(format!("must have {} to {} pixels in all", grouped(least), grouped(most)));
         }
         if pixels > PIXELS_MAX {
-            return broken(format!("it must not have more than {} pixels in all", grouped(PIXELS_MAX)));
+            return broken(format!("must have at most {} pixels in all", grouped(PIXELS_MAX)));
         }
         let shape = f64::from(width) / f64::from(height);
         match self.ratio {
@@ -206,7 +206,7 @@ pub fn check_now(blob: &Blob, limits: &Limits) -> Result<(), InputProblem> {
 pub async fn load(path: &Path, roots: &Roots, limits: &Limits) -> Result<Blob, InputProblem> {
     let (given, path, roots, limits) = (path.to_owned(), path.to_owned(), roots.clone(), *limits);
     let reading = tokio::task::spawn_blocking(move || load_now(&path, &roots, &limits));
-    let stopped = |_| Err(InputProblem::Unreadable { path: given, reason: "the reading was stopped".into() });
+    let stopped = |_| Err(InputProblem::Unreadable { path: given, reason: "the read was stopped".into() });
     reading.await.unwrap_or_else(stopped)
 }
 
@@ -258,7 +258,7 @@ pub async fn open_input(path: &Path, roots: &Roots, limits: &Limits) -> Result<O
         let content = Content::Disk(tokio::fs::File::from_std(file));
         Ok(Opened { content, bytes, mime: found.mime, name, duration_ms: facts.duration_ms })
     });
-    let stopped = |_| Err(InputProblem::Unreadable { path: given, reason: "the opening was stopped".into() });
+    let stopped = |_| Err(InputProblem::Unreadable { path: given, reason: "the read was stopped".into() });
     opening.await.unwrap_or_else(stopped)
 }
 
@@ -405,17 +405,4 @@ fn seconds(millis: u64) -> String {
         (whole, 0) => whole.to_string(),
         (whole, tenths) => format!("{whole}.{tenths}"),
     }
-}
-
-/// Formats 25000000 as `25,000,000`.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }

@@ -1,6 +1,8 @@
 //! Media inputs: from the text of a caller to checked bytes.
 
+pub(crate) mod client_folders;
 pub mod content;
+pub mod error;
 pub(crate) mod handle;
 pub mod reference;
 pub mod roots;

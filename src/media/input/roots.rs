@@ -1,9 +1,10 @@
 //! The folders that tools may read and write.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
-use crate::media::input::reference::InputProblem;
+use crate::media::input::client_folders::ClientFolders;
+use crate::media::input::error::InputProblem;
 use crate::media::input::windows_path::{self, Start};
 
 /// Folders below the home directory in which programs keep private data. On other systems such folders start with a
@@ -16,19 +17,27 @@ const USUAL: [&str; 7] = ["Desktop", "Documents", "Downloads", "Pictures", "Musi
 /// The allowed folders. Nothing outside them is read or written.
 ///
 /// Symbolic links are resolved before each comparison. A folder that is created later counts from then on; one that
-/// does not exist does not count.
+/// does not exist does not count, except for the media folders of the home directory, which are made when something is
+/// written to them.
 ///
 /// Hidden files and folders below an allowed folder (`.ssh`, `.config`, `.env`, and `Library` and `AppData` in the
 /// home directory) are not allowed either, unless the allowed folder is the hidden one or lies inside it. An owner
 /// who allows the home directory does not mean to allow the keys in it.
 ///
 /// The server's own files (see [`Roots::without`]) are never allowed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+///
+/// The folders that the client has open (see [`Roots::open_in_client`]) count too. All clones share them.
+#[derive(Debug, Clone, Default)]
 pub struct Roots {
     dirs: Vec<PathBuf>,
     home: Option<PathBuf>,
     /// Files and folders that the server itself uses.
     own: Vec<PathBuf>,
+    /// The folders of `MINIMAX_ALLOWED_DIRS`.
+    configured: Vec<PathBuf>,
+    /// The folder in which the server was started, if it can be a project.
+    start: Option<PathBuf>,
+    client: ClientFolders,
 }
 
 impl Roots {
@@ -42,7 +51,8 @@ impl Roots {
                 dirs.push(dir);
             }
         }
-        Self { dirs, home: home.map(Path::to_owned), own: Vec::new() }
+        let configured = extra.iter().filter(|dir| dir.is_absolute()).cloned().collect();
+        Self { dirs, home: home.map(Path::to_owned), configured, ..Self::default() }
     }
 
     /// Allows one more folder.
@@ -60,6 +70,67 @@ impl Roots {
         self
     }
 
+    /// Notes the folder in which the server was started. It is the project folder if it is allowed. A file system's
+    /// root and the home directory are not projects: desktop programs start their servers there.
+    #[must_use]
+    pub fn started_in(mut self, folder: Option<&Path>) -> Self {
+        let is_project = |folder: &&Path| {
+            folder.is_absolute() && folder.parent().is_some() && self.home() != Some(*folder)
+        };
+        self.start = folder.filter(is_project).map(Path::to_owned);
+        self
+    }
+
+    /// The folder in which the server was started, if it can be a project.
+    pub fn start(&self) -> Option<&Path> {
+        self.start.as_deref()
+    }
+
+    /// Replaces the folders that the client has open, given as `file://` URIs. Blocking.
+    ///
+    /// Ignores what is not an existing folder, and folders that would open more than a project: see
+    /// [`ClientFolders::replace`].
+    pub fn open_in_client(&self, uris: &[String]) {
+        self.client.replace(uris, self.home(), &self.own);
+    }
+
+    /// The folder that relative paths are resolved against: the first that the client has open, or the one in which the
+    /// server was started if it is allowed. Blocking.
+    pub fn project(&self) -> Option<PathBuf> {
+        let started =
+            || self.start.clone().filter(|start| resolve(start).is_ok_and(|real| self.contains(&real)));
+        self.client.dirs().into_iter().next().or_else(started)
+    }
+
+    /// True if an existing file, or a folder for results, at this path is allowed. Blocking.
+    pub fn allow(&self, path: &Path) -> bool {
+        self.may_touch(path) && resolve(path).is_ok_and(|real| self.contains(&real))
+    }
+
+    /// The line of the client's configuration that would allow a path outside, with the folders that are configured
+    /// already. `None` if no line should be suggested: for the server's own files, for a path that a symbolic link leads
+    /// out of an allowed folder, and for a whole file system. Blocking.
+    pub fn setting_for(&self, path: &Path, is_folder: bool) -> Option<String> {
+        let plain = |part| matches!(part, Component::Prefix(_) | Component::RootDir | Component::Normal(_));
+        let within = |dir: &Path| path.starts_with(dir);
+        let real_dirs = self.dirs.iter().filter_map(|dir| dunce::canonicalize(dir).ok());
+        let mut allowed = self.dirs.iter().cloned().chain(real_dirs).chain(self.client.dirs());
+        if !path.is_absolute() || !path.components().all(plain) || allowed.any(|dir| within(&dir)) {
+            return None;
+        }
+        let near = if is_folder { Some(path) } else { path.parent() };
+        let project = self.start.as_deref().filter(|start| within(start));
+        let folder = project.or(near).filter(|folder| folder.parent().is_some())?;
+        let real = resolve(folder).ok()?;
+        let in_own = self.own.iter().filter_map(|own| resolve(own).ok()).any(|own| real.starts_with(own));
+        if in_own || self.contains(&real) {
+            return None;
+        }
+        let all = std::env::join_paths(self.configured.iter().map(PathBuf::as_path).chain([folder])).ok()?;
+        let value = serde_json::to_string(all.to_str()?).ok()?;
+        Some(format!("\"MINIMAX_ALLOWED_DIRS\": {value}"))
+    }
+
     /// True if callers could write to a path if it were not excluded as the server's own. Blocking.
     pub fn surround(&self, path: &Path) -> bool {
         let all = Self { own: Vec::new(), ..self.clone() };
@@ -69,6 +140,12 @@ impl Roots {
     /// The allowed folders as configured, whether they exist or not.
     pub fn dirs(&self) -> &[PathBuf] {
         &self.dirs
+    }
+
+    /// The allowed folders of the settings, and those that the client has open.
+    pub(crate) fn all_dirs(&self) -> Vec<PathBuf> {
+        let client = self.client.dirs().into_iter().filter(|dir| !self.dirs.contains(dir));
+        self.dirs.iter().cloned().chain(client).collect()
     }
 
     /// The home directory, which replaces `~`.
@@ -85,6 +162,7 @@ impl Roots {
     /// Classifies a path without symbolic links. `base` counts as an allowed folder even if it does not exist yet.
     pub(crate) fn place(&self, real: &Path, base: Option<&Path>) -> Place {
         let real_dirs = self.dirs.iter().filter_map(|dir| dunce::canonicalize(dir).ok());
+        let real_dirs = real_dirs.chain(self.client.dirs()).chain(self.media_folders_to_make());
         let own: Vec<_> = self.own.iter().filter_map(|own| resolve(own).ok()).collect();
         let is_own = |dir: &Path| {
             own.iter().any(|own| real.starts_with(own) && (dir == own.as_path() || !dir.starts_with(own)))
@@ -102,6 +180,12 @@ impl Roots {
             }
         }
         if owned { Place::Own } else { place }
+    }
+
+    /// The real paths of the home directory's media folders that do not exist yet.
+    fn media_folders_to_make(&self) -> impl Iterator<Item = PathBuf> {
+        let usual = self.home().into_iter().flat_map(|home| USUAL.map(|name| home.join(name)));
+        usual.filter(|dir| dir.symlink_metadata().is_err()).filter_map(|dir| resolve(&dir).ok())
     }
 
     /// The part below `dir` that hides `real`.
@@ -147,12 +231,12 @@ impl Roots {
     }
 
     fn outside(&self, path: &Path) -> InputProblem {
-        let existing = self.dirs.iter().filter(|dir| dir.is_dir());
+        let existing = self.all_dirs().into_iter().filter(|dir| dir.is_dir());
         let folders = match existing.map(|dir| dir.display().to_string()).collect::<Vec<_>>() {
             none if none.is_empty() => "none of the allowed ones exists".to_owned(),
             some => some.join(", "),
         };
-        InputProblem::Outside { path: path.to_owned(), folders }
+        InputProblem::Outside { path: path.to_owned(), folders, allow: self.setting_for(path, false) }
     }
 
     /// False for a Windows path that must not even be looked up: a device, or a share outside the allowed folders.
@@ -167,7 +251,7 @@ impl Roots {
             Start::Drive => true,
             Start::Device | Start::Relative => false,
             share @ Start::Share(..) => {
-                self.dirs.iter().any(|dir| windows_path::start(&dir.to_string_lossy()) == share)
+                self.all_dirs().iter().any(|dir| windows_path::start(&dir.to_string_lossy()) == share)
             }
         }
     }
@@ -208,89 +292,4 @@ pub(crate) fn resolve(path: &Path) -> io::Result<PathBuf> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_foreign_host_is_touched_by_a_windows_path() {
-        let dirs = vec![PathBuf::from(r"C:\Users\ann\Pictures"), PathBuf::from(r"\\nas\Media\in")];
-        let roots = Roots { dirs, ..Roots::default() };
-        for path in
-            [r"C:\x.png", r"D:\x.png", r"\\NAS\media\x.png", r"\\?\UNC\nas\media\x.png", "//nas/media/x.png"]
-        {
-            assert!(roots.may_touch_there(path), "{path}");
-        }
-        for path in [
-            r"\\evil\media\x.png",
-            "//evil/media/x.png",
-            r"\\nas\other\x.png",
-            r"\\?\UNC\evil\media\x.png",
-            r"\\nas@80\media\x.png",
-            r"\\.\pipe\x",
-            r"\\?\GLOBALROOT\Device\Mup\evil\media\x.png",
-        ] {
-            assert!(!roots.may_touch_there(path), "{path}");
-        }
-    }
-
-    #[test]
-    fn the_servers_own_files_are_in_no_folder_but_in_those_inside_of_them() {
-        let all = tempfile::tempdir().unwrap();
-        let home = dunce::canonicalize(all.path()).unwrap();
-        let (data, uploads) = (home.join("data"), home.join("data/uploads/ada"));
-        let tokens = home.join("tokens.json");
-        std::fs::create_dir_all(&uploads).unwrap();
-        for allowed in [&home, &data, &home.join(".")] {
-            let roots = Roots::new(allowed, None, &[]).without(&data).without(&tokens).with(&uploads);
-            for own in ["data", "data/jobs.sqlite3", "data/uploads/bob/a.png", "data/spool/a"] {
-                assert_eq!(roots.place(&home.join(own), None), Place::Own, "{own}");
-                assert!(!roots.contains(&home.join(own)) && roots.surround(&home.join(own)), "{own}");
-            }
-            assert_ne!(roots.place(&tokens, None), Place::Inside);
-            assert!(roots.contains(&uploads.join("a.png")));
-        }
-        assert!(Roots::new(&home, None, &[]).without(&data).contains(&home.join("data.png")));
-        let below = data.join("results");
-        std::fs::create_dir(&below).unwrap();
-        let roots = Roots::new(&below, None, &[]).without(&data);
-        assert!(roots.contains(&below.join("a.png")) && !roots.surround(&data));
-        // A folder that does not exist yet, and a link to it.
-        let later = home.join("later");
-        assert!(!Roots::new(&home, None, &[]).without(&later).contains(&later.join("a")));
-        #[cfg(unix)]
-        {
-            std::os::unix::fs::symlink(&data, home.join("link")).unwrap();
-            assert!(!Roots::new(&home, None, &[]).without(&home.join("link")).contains(&data.join("a")));
-        }
-    }
-
-    #[test]
-    fn what_is_hidden_is_not_inside_unless_it_was_allowed_by_itself() {
-        let all = tempfile::tempdir().unwrap();
-        let home = dunce::canonicalize(all.path()).unwrap();
-        for folder in [".ssh", ".config/media", "Library/Mail", "Library/Cloud", "appdata", "Pictures/.cache"]
-        {
-            std::fs::create_dir_all(home.join(folder)).unwrap();
-        }
-        let extra = [home.clone(), home.join(".config/media"), home.join("Library/Cloud")];
-        let roots = Roots::new(&home.join("out"), Some(&home), &extra);
-        for inside in
-            ["cat.png", "Pictures/a.png", ".config/media/a.png", "Library/Cloud/a.png", "x/Library/a.png"]
-        {
-            assert!(roots.contains(&home.join(inside)), "{inside}");
-        }
-        for (hidden, part) in [
-            (".ssh/id", ".ssh"),
-            (".env", ".env"),
-            (".config/gh/hosts.yml", ".config"),
-            (".config/media/.x/a.png", ".x"),
-            ("Pictures/.cache/a.png", ".cache"),
-            ("Library/Mail/a.png", "Library"),
-            ("appdata/a.png", "appdata"),
-        ] {
-            let place = roots.place(&home.join(hidden), None);
-            assert_eq!(place, Place::Hidden(part.to_owned()), "{hidden}");
-        }
-        assert_eq!(roots.place(home.parent().unwrap(), None), Place::Outside);
-    }
-}
+mod tests;

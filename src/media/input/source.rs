@@ -91,7 +91,10 @@ async fn next(file: Arc<File>, at: u64, end: u64) -> io::Result<Option<(Bytes, u
     });
     let piece = reading.await.map_err(io::Error::other)??;
     if piece.is_empty() {
-        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file became shorter meanwhile"));
+        return Err(io::Error::new(
+            io::ErrorKind::UnexpectedEof,
+            "the file became shorter while it was read",
+        ));
     }
     let next = at.saturating_add(piece.len() as u64);
     Ok(Some((piece.into(), next)))

@@ -18,8 +18,8 @@ use tokio::task::spawn_blocking;
 use crate::clock::{age, earliest, latest};
 use crate::media::download::file_name;
 use crate::media::download::folder::{PREFIX, SUFFIX};
-use crate::media::input::content::{Limits, check_secrets, grouped};
-use crate::media::input::reference::InputProblem;
+use crate::media::input::content::{Limits, check_secrets};
+use crate::media::input::error::{InputProblem, grouped};
 use crate::media::private;
 use crate::media::probe::metadata;
 use crate::media::probe::sniff::{self, HEAD};
@@ -61,7 +61,7 @@ pub enum InboxProblem {
     Unfit(InputProblem),
     /// The owner has used up the quota.
     #[error(
-        "{files} files with {} bytes of yours are here already; at most {most_files} files with {} bytes are kept",
+        "you have {files} files with {} bytes here already; the limit is {most_files} files with {} bytes",
         grouped(*bytes), grouped(*most)
     )]
     Quota {
@@ -75,10 +75,10 @@ pub enum InboxProblem {
         most: u64,
     },
     /// The disk is full.
-    #[error("this server has no room for it")]
+    #[error("this server has no space for it")]
     NoRoom,
     /// The error of the system, for the log.
-    #[error("this server cannot keep it")]
+    #[error("this server cannot save it")]
     Failed(#[source] io::Error),
 }
 

@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_way_of_beginning_a_path_is_told() {
+    fn every_start_of_a_windows_path_is_recognised() {
         let shared = |host: &str, share: &str| Start::Share(host.into(), share.into());
         for (text, begins) in [
             (r"C:\Users\ann\cat.png", Start::Drive),
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn devices_and_streams_are_told_from_files() {
+    fn devices_and_streams_are_not_files() {
         for special in [
             r"C:\x\NUL",
             r"C:\x\nul.png",

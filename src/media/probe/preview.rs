@@ -54,7 +54,7 @@ fn draw(bytes: &Bytes, max_side: u32, max_bytes: usize) -> Result<Preview, Strin
             let mut jpeg = Vec::new();
             JpegEncoder::new_with_quality(&mut jpeg, quality)
                 .encode_image(&flat)
-                .map_err(|error| format!("cannot be drawn again: {error}"))?;
+                .map_err(|error| format!("cannot be encoded: {error}"))?;
             if jpeg.len() <= max_bytes || side <= 16 {
                 return Ok(Preview { jpeg, size: flat.dimensions(), original });
             }
@@ -82,20 +82,19 @@ fn decode(bytes: &Bytes) -> Result<DynamicImage, String> {
     limits.max_alloc = Some(MEMORY);
     reader.limits(limits);
     let bad = |error: image::ImageError| match error {
-        image::ImageError::Limits(_) => "is too large to be looked at".to_owned(),
+        image::ImageError::Limits(_) => "is too large to show".to_owned(),
         error => format!("cannot be decoded: {error}"),
     };
     let mut decoder = reader.into_decoder().map_err(bad)?;
     if decoder.total_bytes() > MEMORY {
         let (width, height) = decoder.dimensions();
-        return Err(format!("is {width} x {height} pixels, too large to be looked at"));
+        return Err(format!("is {width} x {height} pixels, too large to show"));
     }
     let (width, height) = decoder.dimensions();
     let pixels = u64::from(width) * u64::from(height);
     if pixels > FREE_PIXELS && pixels / PIXELS_A_BYTE > bytes.len() as u64 {
         return Err(format!(
-            "is {width} x {height} pixels in {} bytes, too much to unfold for what is in it; make it smaller, {} pixels \
-             at most",
+            "is {width} x {height} pixels in {} bytes, which is suspicious; make it smaller, at most {} pixels",
             bytes.len(),
             FREE_PIXELS
         ));

@@ -5,7 +5,8 @@ use std::io::{Cursor, Read as _};
 use flate2::bufread::DeflateDecoder;
 use rawzip::{CompressionMethod, ZipArchive};
 
-use super::Finding;
+use super::content;
+use super::finding::Finding;
 use crate::media::probe::sniff;
 
 /// The decompressed size limits of one entry and of all entries, in bytes. No text that an endpoint accepts is
@@ -17,7 +18,7 @@ const GAP_MAX: u64 = 24;
 
 /// The first secret in a ZIP file of texts. The error describes the file if it contains anything but texts of one
 /// kind.
-pub(in crate::media) fn archive_of_texts(zip: &[u8]) -> Result<Option<Finding>, String> {
+pub(crate) fn archive_of_texts(zip: &[u8]) -> Result<Option<Finding>, String> {
     let damaged = || "a ZIP file that cannot be read".to_owned();
     let archive = ZipArchive::from_slice(zip).map_err(|_| damaged())?;
     let (mut entries, mut sort, mut left) = (archive.entries(), None, TOTAL_MAX);
@@ -56,11 +57,11 @@ pub(in crate::media) fn archive_of_texts(zip: &[u8]) -> Result<Option<Finding>, 
         left -= length;
         if is_text && !entry.is_dir() {
             if !bytes.is_empty() && !sniff::sniff(&bytes).is_text() {
-                return Err(format!("a ZIP file whose {shown} is no text"));
+                return Err(format!("a ZIP file whose {shown} is not a text"));
             }
             sort = found;
         }
-        if let Some(found) = super::text(&bytes) {
+        if let Some(found) = content::text(&bytes) {
             return Ok(Some(Finding { place: format!(", in {shown}{}", found.place), ..found }));
         }
     }
@@ -74,5 +75,5 @@ pub(in crate::media) fn archive_of_texts(zip: &[u8]) -> Result<Option<Finding>, 
     if ends.zip(starts).any(|(end, start)| start.saturating_sub(end) > GAP_MAX) {
         return Err("a ZIP file with more in it than its directory lists".to_owned());
     }
-    super::media(&mut Cursor::new(zip)).map_err(|_| damaged())
+    content::media(&mut Cursor::new(zip)).map_err(|_| damaged())
 }

@@ -7,7 +7,7 @@ use aho_corasick::AhoCorasick;
 use regex::bytes::{Regex, RegexBuilder};
 use serde::Deserialize;
 
-use super::Finding;
+use super::finding::Finding;
 use super::value::Value;
 
 /// How many bytes before and after a keyword a pattern is tried on.

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use bip39::{Language, Mnemonic};
 use data_encoding::BASE64_NOPAD;
 
-use super::Finding;
+use super::finding::Finding;
 use super::value::Value;
 
 /// How many lines are tried as the header of a table.

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::diagnose::mistake;
 use super::oauth::{Provider, Refusal};
 use super::tokens::Tokens;
 use crate::config::HttpSettings;
@@ -66,6 +67,23 @@ impl Access {
         self.hosts.iter().map(String::as_str).find(|host| !HOME.contains(&without_port(host)))
     }
 
+    /// Who may call, in a few words.
+    pub fn callers(&self) -> String {
+        let who = match (self.tokens.are_none(), self.provider.is_some()) {
+            (true, false) => "every program of this machine, without a token",
+            (false, false) => "callers with a token",
+            (true, true) => "users of the identity provider",
+            (false, true) => "callers with a token, and users of the identity provider",
+        };
+        let keys = if self.caller_keys { "; each brings a MiniMax key" } else { "" };
+        format!("{who}{keys}")
+    }
+
+    /// The base of links to this server.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
     /// What anyone could do if the server accepted calls without a token.
     pub fn danger(&self) -> &'static str {
         if self.caller_keys {
@@ -93,20 +111,30 @@ impl Access {
     /// Checks the host and the origin, against web pages in a local browser. A page can point its own host name at this
     /// machine (DNS rebinding) or send requests across origins; both fail this check.
     fn check_place(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
-        // A proxy may route by the `Host` header or by the URI, so both names must be ours. A second header is refused.
+        if !self.is_here(uri, headers) {
+            return Err(Problem::Host);
+        }
+        if headers.contains_key(header::ORIGIN) && self.page(headers).is_none() {
+            return Err(Problem::Origin);
+        }
+        Ok(())
+    }
+
+    /// Whether a request is for a name of this server. A proxy may route by the `Host` header or by the URI, so both
+    /// names must be ours. A second header is refused.
+    pub(super) fn is_here(&self, uri: &Uri, headers: &HeaderMap) -> bool {
         let mut hosts = headers.get_all(header::HOST).iter().map(|host| host.to_str().unwrap_or_default());
         let names = [hosts.next(), uri.authority().map(Authority::as_str)];
         let mut names = names.into_iter().flatten().peekable();
         let is_single = names.peek().is_some() && hosts.next().is_none();
-        if !is_single || !names.all(|name| self.is_ours(&name.to_ascii_lowercase())) {
-            return Err(Problem::Host);
-        }
+        is_single && names.all(|name| self.is_ours(&name.to_ascii_lowercase()))
+    }
+
+    /// The origin of the web page that sends a request, if its pages may call.
+    pub(super) fn page<'a>(&self, headers: &'a HeaderMap) -> Option<&'a HeaderValue> {
         let mut origins = headers.get_all(header::ORIGIN).iter();
-        match (origins.next(), origins.next()) {
-            (None, _) => Ok(()),
-            (Some(origin), None) if self.may_come_from(origin.to_str().unwrap_or_default()) => Ok(()),
-            _ => Err(Problem::Origin),
-        }
+        let (Some(origin), None) = (origins.next(), origins.next()) else { return None };
+        self.may_come_from(origin.to_str().ok()?).then_some(origin)
     }
 
     fn is_ours(&self, host: &str) -> bool {
@@ -122,18 +150,24 @@ impl Access {
     }
 
     /// Identifies the caller of a request.
-    async fn caller(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
+    async fn caller(&self, uri: &Uri, headers: &HeaderMap) -> Result<Caller, Problem> {
         if self.is_open() {
             return Ok(Caller::remote(Caller::OWNER));
         }
+        let unknown = || match mistake(uri, headers) {
+            Some(mistake) => Problem::WrongToken(mistake),
+            None => Problem::WrongToken(UNKNOWN.to_owned()),
+        };
         let mut given = headers.get_all(header::AUTHORIZATION).iter();
-        let (Some(value), None) = (given.next(), given.next()) else { return Err(Problem::NoToken) };
-        let value = value.to_str().map_err(|_| Problem::WrongToken(UNKNOWN))?;
+        let (Some(value), None) = (given.next(), given.next()) else {
+            return Err(Problem::NoToken(mistake(uri, headers)));
+        };
+        let value = value.to_str().map_err(|_| unknown())?;
         let token = value.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-        let (_, token) = token.ok_or(Problem::NoToken)?;
+        let (_, token) = token.ok_or_else(|| Problem::NoToken(mistake(uri, headers)))?;
         let token = token.trim();
         if token.len() > LONGEST {
-            return Err(Problem::WrongToken(UNKNOWN));
+            return Err(unknown());
         }
         if let Some(caller) = self.tokens.caller(token).await {
             return Ok(Caller { is_only_one: caller.is_only_one && self.provider.is_none(), ..caller });
@@ -141,12 +175,12 @@ impl Access {
         match &self.provider {
             Some(provider) if token.split('.').count() == 3 => {
                 provider.caller(token, &self.resource()).await.map_err(|refusal| match refusal {
-                    Refusal::Bad(why) => Problem::WrongToken(why),
+                    Refusal::Bad(why) => Problem::WrongToken(format!("The token {why}")),
                     Refusal::NoScope => Problem::NoScope,
                     Refusal::NoKeys => Problem::NoKeys,
                 })
             }
-            _ => Err(Problem::WrongToken(UNKNOWN)),
+            _ => Err(unknown()),
         }
     }
 
@@ -173,17 +207,21 @@ impl Access {
                 StatusCode::FORBIDDEN,
                 "Pages of that origin may not call this server. Whoever runs it can add the origin to MINIMAX_MCP_ORIGINS.\n",
             ),
-            Problem::NoToken => challenged(
-                StatusCode::UNAUTHORIZED,
-                "",
-                "Send a token of this server in one header: Authorization: Bearer TOKEN (MINIMAX_MCP_TOKEN, \
-                 MINIMAX_MCP_TOKEN_FILE or MINIMAX_MCP_OAUTH_ISSUER on the server).\n"
-                    .to_owned(),
-            ),
+            Problem::NoToken(mistake) => {
+                let mistake = mistake.map(|mistake| format!("{mistake}. ")).unwrap_or_default();
+                challenged(
+                    StatusCode::UNAUTHORIZED,
+                    "",
+                    format!(
+                        "{mistake}Send a token of this server in one header: Authorization: Bearer TOKEN \
+                         (MINIMAX_MCP_TOKEN, MINIMAX_MCP_TOKEN_FILE or MINIMAX_MCP_OAUTH_ISSUER on the server).\n"
+                    ),
+                )
+            }
             Problem::WrongToken(why) => challenged(
                 StatusCode::UNAUTHORIZED,
-                &format!(", error=\"invalid_token\", error_description=\"The token {why}\""),
-                format!("The token {why}.\n"),
+                &format!(", error=\"invalid_token\", error_description=\"{why}\""),
+                format!("{why}.\n"),
             ),
             Problem::NoScope => {
                 let scopes = self.provider.as_ref().map(Provider::scopes).unwrap_or_default().join(" ");
@@ -217,18 +255,19 @@ pub fn is_private(address: IpAddr) -> bool {
 }
 
 /// Why a request is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Problem {
     Host,
     Origin,
-    NoToken,
-    /// The token was refused for this reason.
-    WrongToken(&'static str),
+    /// No token came, perhaps because of this mistake.
+    NoToken(Option<String>),
+    /// The token was refused, which this sentence explains. It goes into a header, so it is plain ASCII.
+    WrongToken(String),
     NoScope,
     NoKeys,
 }
 
-const UNKNOWN: &str = "is not one of this server";
+const UNKNOWN: &str = "The token is not one of this server";
 
 /// The path of the protected resource metadata (RFC 9728). Clients append the path of the resource.
 pub const METADATA: &str = "/.well-known/oauth-protected-resource";
@@ -252,7 +291,7 @@ pub async fn check_place(State(access): State<Arc<Access>>, request: Request, ne
 
 /// Middleware for routes that need a token: identifies the caller and passes it on as an extension.
 pub async fn check_caller(State(access): State<Arc<Access>>, mut request: Request, next: Next) -> Response {
-    match access.caller(request.headers()).await {
+    match access.caller(request.uri(), request.headers()).await {
         Ok(mut caller) => {
             // Handlers must not see the token.
             request.headers_mut().remove(header::AUTHORIZATION);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt as _, poll};
@@ -15,9 +15,11 @@ use tokio::time::Instant;
 use super::LARGEST_BODY;
 use super::connections::Place;
 use super::held::holding;
+use super::rpc::{MessageId, refusal};
 use crate::mcp::{Caller, RateLimiter};
 use crate::permits::{Exhausted, Permits, Reservation};
-use crate::serve::json;
+use crate::serve::json::{self, Unfit};
+use crate::serve::readable_id::{readable_id, without_mark};
 
 /// Memory for the requests and responses of all callers, in KiB: half of what the service unit in examples/deploy
 /// allows.
@@ -42,6 +44,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The most requests of one caller per minute, of any kind. They may all come at once. This stops loops that keep a
 /// core busy; the `rate` of a token limits tool calls.
 const REQUESTS: u32 = 6_000;
+
+/// The start of a message in which its id is looked for, in bytes.
+const IDENTIFIED: usize = 64 * 1024;
 
 /// So many values of a message count as one more request.
 const VALUES_A_REQUEST: usize = 2_000;
@@ -107,7 +112,7 @@ pub async fn count(State(admission): State<Admission>, mut request: Request, nex
 /// parses it during its first poll.
 pub async fn admit(State(admission): State<Admission>, request: Request, next: Next) -> Response {
     let caller = limited_as(&request);
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     // A body without a declared length counts as the largest.
     let declared = parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     let length = declared.map_or(Some(LARGEST_BODY), |length| length.parse().ok());
@@ -127,10 +132,18 @@ pub async fn admit(State(admission): State<Admission>, request: Request, next: N
     };
     // One large message per caller at a time, so that no caller keeps every core busy.
     let parser = if body.len() > LEAST { admission.parsers.take(&caller, 1, WHOLE).await.ok() } else { None };
+    let body = body.slice_ref(without_mark(&body));
+    let id = readable_id(body.get(..IDENTIFIED).unwrap_or(&body));
     let values = match json::count(&body) {
         Ok(values) => values,
-        Err(unfit) => return (StatusCode::PAYLOAD_TOO_LARGE, sentence(unfit)).into_response(),
+        // Other methods than POST have no body, and no meaning for one.
+        Err(Unfit::Syntax(_)) if parts.method != Method::POST => 0,
+        Err(unfit @ Unfit::Syntax(_)) => {
+            return refusal(StatusCode::BAD_REQUEST, unfit.code(), &unfit.to_string(), id.as_ref());
+        }
+        Err(unfit) => return (StatusCode::PAYLOAD_TOO_LARGE, sentence(&unfit)).into_response(),
     };
+    parts.extensions.insert(MessageId(id));
     let more = (values / VALUES_A_REQUEST).saturating_add(body.len() / BYTES_A_REQUEST);
     if let Some(refusal) = admission.too_many(&caller, u32::try_from(more).unwrap_or(u32::MAX)) {
         return refusal;
@@ -158,7 +171,7 @@ pub async fn admit(State(admission): State<Admission>, request: Request, next: N
     }
 }
 
-fn sentence(unfit: json::Unfit) -> String {
+fn sentence(unfit: &Unfit) -> String {
     let text = unfit.to_string();
     let mut letters = text.chars();
     let first = letters.next().map(|letter| letter.to_ascii_uppercase()).into_iter();

@@ -1,6 +1,7 @@
 //! `/files/{job}/{name}`: results for remote callers. The signed link itself is the permission.
 
 use axum::body::Body;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Extension, Path, Query, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -36,10 +37,14 @@ enum Wanted {
 pub async fn file(
     State(server): State<Server>,
     Path((job, name)): Path<(String, String)>,
-    Query(Signed { expires, signature }): Query<Signed>,
+    query: Result<Query<Signed>, QueryRejection>,
     place: Option<Extension<Place>>,
     headers: HeaderMap,
 ) -> Response {
+    let Ok(Query(Signed { expires, signature })) = query else {
+        // The query is the signature: without it this is not a link at all.
+        return (StatusCode::BAD_REQUEST, UNKNOWN).into_response();
+    };
     match server.linked_file(&job, &name, expires, &signature).await {
         // The connection counts for the caller who owns the result, whoever uses the link.
         Ok(linked) => match place.map(|Extension(place)| place.claim(&linked.limited_as)).transpose() {
@@ -50,12 +55,17 @@ pub async fn file(
     }
 }
 
+const UNKNOWN: &str = "Unknown or expired link. get_job gives a fresh one.\n";
+
+/// The response to an address that is no signed link.
+pub async fn unknown() -> Response {
+    refused(LinkProblem::Foreign)
+}
+
 fn refused(problem: LinkProblem) -> Response {
     let (status, text) = match problem {
-        LinkProblem::Foreign => {
-            (StatusCode::NOT_FOUND, "This is no link of this server's. get_job gives links.\n")
-        }
-        LinkProblem::Ended => (StatusCode::GONE, "This link has ended. get_job gives a fresh one.\n"),
+        LinkProblem::Foreign => (StatusCode::NOT_FOUND, UNKNOWN),
+        LinkProblem::Ended => (StatusCode::GONE, UNKNOWN),
         LinkProblem::Gone => (
             StatusCode::GONE,
             "The file was removed or changed since it was made. get_job has MiniMax's link.\n",

@@ -4,18 +4,22 @@
 //! The transport is stateless: no request depends on an earlier one, so requests may go to different replicas or span a
 //! restart. Protocol versions with and without sessions are served at the same path.
 
+mod accept;
 pub mod access;
 mod admission;
+mod choose;
 mod connection;
 mod connections;
+mod cors;
+mod diagnose;
 mod files;
-#[cfg(feature = "conformance-fixtures")]
-mod fixtures;
 mod form;
 mod held;
 mod keepalive;
 mod oauth;
+mod page;
 mod request;
+mod rpc;
 mod sse;
 pub mod tokens;
 mod uploads;
@@ -37,6 +41,7 @@ use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower_http::normalize_path::NormalizePath;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
 use super::{LINGER_AFTER_SIGNAL, resume, signal};
@@ -112,6 +117,18 @@ pub async fn serve_until(
     access: Access,
     options: Options,
 ) {
+    serve_around(std::convert::identity, stop, server, listener, access, options).await;
+}
+
+/// Serves until `stop` is cancelled, with a handler around the server's at `/mcp`. It may add tools of its own.
+pub async fn serve_around<H: ServerHandler + Clone>(
+    handler: impl FnOnce(Server) -> H,
+    stop: CancellationToken,
+    server: Server,
+    listener: TcpListener,
+    access: Access,
+    options: Options,
+) {
     let tracker = TaskTracker::new();
     // The access layer identifies each caller. A call that it did not identify gets no tools.
     let server = server.for_strangers();
@@ -125,7 +142,7 @@ pub async fn serve_until(
     let late = CancellationToken::new();
     let sessions =
         options.sse.then(|| Sessions::new(server.clone(), stop.clone(), late.clone(), tracker.clone()));
-    let app = app(&server, access, sessions, &late);
+    let app = app(&server, handler(server.stateless()), access, sessions, &late);
     accept(listener, app, &stop, &tracker).await;
     // Waiting calls return the state of their job now. The next process resumes the jobs.
     server.client_gone();
@@ -149,8 +166,14 @@ async fn tidy(server: Server, stop: CancellationToken) {
     stop.run_until_cancelled(tidying).await;
 }
 
-/// Builds all routes. Access is checked before anything else.
-fn app(server: &Server, access: Access, sessions: Option<Sessions>, late: &CancellationToken) -> Router {
+/// Builds all routes. Access is checked before anything else. A path may end with a slash.
+fn app<H: ServerHandler + Clone>(
+    server: &Server,
+    handler: H,
+    access: Access,
+    sessions: Option<Sessions>,
+    late: &CancellationToken,
+) -> Router {
     let access = Arc::new(access);
     let config = StreamableHttpServerConfig::default()
         .with_legacy_session_mode(false)
@@ -158,19 +181,17 @@ fn app(server: &Server, access: Access, sessions: Option<Sessions>, late: &Cance
         .disable_allowed_hosts()
         .with_max_request_body_bytes(LARGEST_BODY)
         .with_cancellation_token(late.child_token());
-    let each = server.stateless();
-    #[cfg(feature = "conformance-fixtures")]
-    let mcp = if fixtures::wanted() { at_mcp(fixtures::Fixed(each), config) } else { at_mcp(each, config) };
-    #[cfg(not(feature = "conformance-fixtures"))]
-    let mcp = at_mcp(each, config);
     let admission = Admission::default();
     let admitted = from_fn_with_state(admission.clone(), admit);
+    let chosen = from_fn_with_state(server.clone(), choose::choose);
     let sse = sessions.map(|sessions| {
         let messages = post(sse::post).layer(admitted.clone());
-        Router::new().route("/sse", get(sse::open)).route("/messages", messages).with_state(sessions)
+        let stream = get(sse::open).layer(chosen.clone());
+        Router::new().route("/sse", stream).route("/messages", messages).with_state(sessions)
     });
-    let known = mcp
-        .layer(from_fn(keepalive::begin_in_time))
+    let known = at_mcp(handler, config)
+        .layer(from_fn(accept::negotiate))
+        .layer(chosen)
         .layer(admitted)
         .merge(sse.unwrap_or_default())
         .merge(uploads::routes(server))
@@ -179,6 +200,8 @@ fn app(server: &Server, access: Access, sessions: Option<Sessions>, late: &Cance
         .layer(from_fn_with_state(Arc::clone(&access), check_caller));
     let open = Router::new()
         .route("/files/{job}/{name}", get(files::file))
+        .route("/files/{job}", get(files::unknown))
+        .route("/files", get(files::unknown))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .with_state(server.clone());
@@ -186,13 +209,18 @@ fn app(server: &Server, access: Access, sessions: Option<Sessions>, late: &Cance
         .route(access::METADATA, get(access::metadata))
         .route(&format!("{}/mcp", access::METADATA), get(access::metadata))
         .with_state(Arc::clone(&access));
-    known
+    let home = Router::new().route("/", get(page::page)).with_state((server.clone(), Arc::clone(&access)));
+    let all = known
         .merge(open)
         .merge(about)
+        .merge(home)
         .fallback(async || (StatusCode::NOT_FOUND, "MCP is at /mcp.\n"))
-        .layer(from_fn_with_state(access, check_place))
+        .layer(from_fn_with_state(Arc::clone(&access), check_place))
+        .layer(from_fn_with_state(access, cors::cors))
         .layer(RequestBodyTimeoutLayer::new(SLOWEST))
-        .layer(from_fn(request::identify))
+        .layer(from_fn(request::identify));
+    // Routes are matched before their layers run, so the path is changed around the router.
+    Router::new().fallback_service(NormalizePath::trim_trailing_slash(all))
 }
 
 /// `GET /metrics`: metrics over all callers. Needs a token if the server has any.

@@ -17,7 +17,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, StreamExt as _, poll_fn};
 use rmcp::RoleServer;
-use rmcp::model::{ClientJsonRpcMessage, JsonRpcMessage, RequestId};
+use rmcp::model::{ClientJsonRpcMessage, ErrorCode, JsonRpcMessage, RequestId};
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage, serve_server_with_ct};
 use rmcp::transport::Transport;
 use serde::Deserialize;
@@ -25,6 +25,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::rpc::{MessageId, refusal};
 use super::{LARGEST_BODY, PING};
 use crate::mcp::{self, Caller, Connection, Server};
 use crate::permits::{Exhausted, Permit, Permits, Reservation};
@@ -58,6 +59,8 @@ pub struct Sessions {
 #[derive(Debug)]
 struct Session {
     principal: String,
+    /// The tools that the session was opened with.
+    tools: Option<Vec<&'static str>>,
     requests: mpsc::Sender<RxJsonRpcMessage<RoleServer>>,
     in_flight: InFlight,
     end: CancellationToken,
@@ -182,6 +185,7 @@ pub async fn open(State(sessions): State<Sessions>, Extension(caller): Extension
     let (in_flight, end) = (InFlight::new(OPEN), sessions.late.child_token());
     let session = Session {
         principal: caller.principal,
+        tools: caller.tools,
         requests,
         in_flight: in_flight.clone(),
         end: end.clone(),
@@ -227,11 +231,16 @@ pub async fn post(
 ) -> Response {
     let (mut parts, body) = request.into_parts();
     parts.extensions.insert(mcp::Session(session_id.clone()));
+    let id = parts.extensions.get::<MessageId>().and_then(|MessageId(id)| id.clone());
     // Another caller's session looks the same as an unknown one.
     let session = {
         let table = sessions.table();
         let session = table.get(&session_id).filter(|session| session.principal == caller.principal);
-        session.map(|session| (session.requests.clone(), session.in_flight.clone(), session.end.clone()))
+        session.map(|session| {
+            // What the token allows now, and of that what the session was opened with.
+            parts.extensions.insert(Caller { tools: session.tools.clone(), ..caller });
+            (session.requests.clone(), session.in_flight.clone(), session.end.clone())
+        })
     };
     let Some((requests, in_flight, end)) = session else {
         return (StatusCode::NOT_FOUND, "There is no such session; open one with GET /sse.\n")
@@ -242,8 +251,8 @@ pub async fn post(
     let mut message: ClientJsonRpcMessage = match serde_json::from_slice(&body) {
         Ok(message) => message,
         Err(error) => {
-            return (StatusCode::BAD_REQUEST, format!("That is no JSON-RPC message of MCP: {error}\n"))
-                .into_response();
+            let text = format!("the body is JSON, and not one message of MCP: {error}");
+            return refusal(StatusCode::BAD_REQUEST, ErrorCode::INVALID_REQUEST, &text, id.as_ref());
         }
     };
     drop(body);

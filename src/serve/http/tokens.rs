@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::config::{HttpSettings, TokenRow, read_tokens};
 use crate::mcp::Caller;
+use crate::telemetry::in_words;
 
 /// How often a request checks the file for changes.
 const LOOKS: Duration = Duration::from_secs(1);
@@ -138,7 +139,7 @@ async fn stamp_of(path: &Path) -> Option<Stamp> {
 pub async fn read(path: &Path, currency: &str) -> Result<Vec<TokenRow>, String> {
     let text = tokio::fs::read_to_string(path).await;
     let text = text.map_err(|error| {
-        format!("MINIMAX_MCP_TOKEN_FILE {} cannot be read: {}", path.display(), error.kind())
+        format!("MINIMAX_MCP_TOKEN_FILE {} cannot be read: {}", path.display(), in_words(&error))
     })?;
     read_tokens(&text, currency)
         .map_err(|problem| format!("MINIMAX_MCP_TOKEN_FILE {} {problem}", path.display()))

@@ -28,10 +28,17 @@ pub fn routes(server: &Server) -> Router {
     // Allow more than the largest file with its form, so that `form` and `receive` can report what was too large.
     let most = usize::try_from(largest).unwrap_or(usize::MAX).saturating_add(form::AROUND.saturating_mul(2));
     Router::new()
-        .route("/uploads", post(receive))
-        .route("/uploads/{id}/{name}", delete(forget))
+        .route("/uploads", post(receive).fallback(async || not_allowed("POST")))
+        .route("/uploads/{id}/{name}", delete(forget).fallback(async || not_allowed("DELETE")))
         .layer(DefaultBodyLimit::max(most))
         .with_state(server.clone())
+}
+
+/// What the routes are for.
+fn not_allowed(method: &'static str) -> Response {
+    let text = "POST a file to /uploads?name=NAME: curl --data-binary @FILE, or curl -F file=@FILE. The response has the \
+                URI to use it by, and DELETE /uploads/ID/NAME removes it.\n";
+    (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, method)], text).into_response()
 }
 
 /// The query of an upload.

@@ -84,7 +84,8 @@ impl Server {
         call: RequestContext<RoleServer>,
     ) -> Result<ChatView, ToolError> {
         if input.dry_run {
-            let Talk { ask, warnings, .. } = request::talk(self, &input, Purpose::Rehearse).await?;
+            let Talk { mut ask, mut warnings, .. } = request::talk(self, &input, Purpose::Rehearse).await?;
+            warnings.extend(pricing::fit(self, &mut ask).await?);
             let cost = self.checkout.budget.counted("chat", pricing::ceiling(self, &ask));
             return Ok(ChatView::rehearsed(ask.model, &cost, warnings));
         }
@@ -93,13 +94,13 @@ impl Server {
         if self.checkout.budget.is_limited()
             && input.messages.iter().flatten().any(|message| message.media.is_some())
         {
-            let rehearsed = request::talk(self, &input, Purpose::Rehearse).await?;
-            self.checkout
-                .budget
-                .admit("chat", &rehearsed.ask.model, &pricing::ceiling(self, &rehearsed.ask), &call)
-                .await?;
+            let mut rehearsed = request::talk(self, &input, Purpose::Rehearse).await?;
+            pricing::fit(self, &mut rehearsed.ask).await?;
+            let (ask, cost) = (&rehearsed.ask, pricing::ceiling(self, &rehearsed.ask));
+            self.checkout.budget.admit(&pricing::bill(ask, &pricing::last_words(ask), &cost), &call).await?;
         }
-        let talk = request::talk(self, &input, Purpose::Buy).await?;
+        let mut talk = request::talk(self, &input, Purpose::Buy).await?;
+        talk.warnings.extend(pricing::fit(self, &mut talk.ask).await?);
         stream::answer(self, talk, &call).await
     }
 

@@ -53,7 +53,8 @@ pub(super) async fn answer(
 ) -> Result<ChatView, ToolError> {
     let Talk { mut ask, mut conversation, warnings } = talk;
     let ceiling = pricing::ceiling(server, &ask);
-    let held = server.checkout.budget.reserve("chat", &ask.model, &ceiling, call).await?;
+    let words = pricing::last_words(&ask);
+    let held = server.checkout.budget.reserve(&pricing::bill(&ask, &words, &ceiling), call).await?;
     let (mut reply, end) = hear(server, &ask, call).await;
     let said = std::mem::take(&mut reply.messages);
     let (usage, id) = (reply.usage, reply.id.clone());
@@ -77,14 +78,14 @@ pub(super) async fn answer(
         }
         // What was generated may be billed, and the amount is unknown.
         End::Broken(error) => {
-            held.doubt().await;
+            held.mark_unknown().await;
             view.next = after_a_break(&error, begun);
             view.error = Some(ToolError::Bought(error).view());
             view.conversation_id = Some(conversation.id).filter(|id| !id.is_empty());
             fit(server, &mut view, id.as_deref().unwrap_or_default()).await;
         }
         End::Cancelled => {
-            held.doubt().await;
+            held.mark_unknown().await;
             let (message, turn) = ("the call was cancelled", ErrorView::turn(Blame::Transient));
             view.error = Some(ErrorView { message: message.to_owned(), turn, code: None, trace_id: id });
             "MiniMax was told to stop; what it had said by then may be billed.".clone_into(&mut view.next);

@@ -243,7 +243,7 @@ fn read_cursor(cursor: &str) -> Result<(i64, u64), ToolError> {
 pub(crate) fn file_id(text: &str) -> Result<u64, ToolError> {
     media::file_id(text).ok_or_else(|| {
         let shown: String = text.chars().take(64).collect();
-        ToolError::argument("file_id", format!("is `{shown}`; it is a number such as 297990555456911"))
+        ToolError::argument("file_id", format!("is `{shown}`; must be a number such as 297990555456911"))
     })
 }
 
@@ -253,7 +253,7 @@ fn check_purpose(purpose: &str) -> Result<(), ToolError> {
         return Ok(());
     }
     let legal: Vec<_> = offer().purposes().iter().map(|row| row.purpose.as_str()).collect();
-    Err(ToolError::argument("purpose", format!("is {purpose}; it is one of {}", legal.join(", "))))
+    Err(ToolError::argument("purpose", format!("is {purpose}; must be one of {}", legal.join(", "))))
 }
 
 fn check_deletable(purpose: &str) -> Result<(), ToolError> {

@@ -17,7 +17,7 @@ use crate::api::retry::Nature;
 use crate::config::Toolset;
 use crate::facts::{Rule, Upload, offer};
 use crate::mcp::ToolSpec;
-use crate::mcp::inputs::source::{Local, Source, link_extension, unfetched};
+use crate::mcp::inputs::source::{Local, Source, link_extension};
 use crate::mcp::result::both;
 use crate::mcp::{Server, ToolError};
 use crate::media::{self, Content, Expect, FetchProblem, InputProblem, Limits, Opened, Saved};
@@ -175,7 +175,7 @@ async fn fetch_remote(server: &Server, id: u64, folder: &Path) -> Result<Downloa
         .chunks
         .map(|chunk| chunk.map_err(|reason| FetchProblem::Transient { reason, retry_after: None }));
     let saved = media::save_stream(chunks, folder, &name, &expect).await;
-    let saved = saved.map_err(|problem| unfetched("file_id", problem))?;
+    let saved = saved.map_err(|problem| server.inputs.sources.unfetched("file_id", problem))?;
     if content.length.is_some_and(|length| length != saved.bytes) {
         return Err(ToolError::Transfer(format!("{} bytes came, not all", saved.bytes)));
     }
@@ -208,14 +208,14 @@ async fn fetch_link(
             Err(FetchProblem::Transient { .. }) if tries < 4 => {
                 tokio::time::sleep(std::time::Duration::from_millis(300 * u64::from(tries))).await;
             }
-            Err(FetchProblem::Expired { status }) => {
+            Err(FetchProblem::Expired { status: status @ (404 | 410) }) => {
                 let problem = format!(
-                    "is a link that has ended (HTTP {status}); get_job renews the links of a job, get_file \
+                    "is a link that has expired (HTTP {status}); get_job renews the links of a job, get_file \
                      those of a file_id"
                 );
                 return Err(ToolError::argument(field, problem));
             }
-            Err(problem) => return Err(unfetched(field, problem)),
+            Err(problem) => return Err(server.inputs.sources.unfetched(field, problem)),
         }
     }
 }
@@ -258,7 +258,7 @@ impl Misfit {
 
     fn error(self, row: &Upload) -> ToolError {
         let wanted = self.wanted.join(", or ");
-        ToolError::argument("file", format!("is {}; for {} it must be {wanted}", self.is, row.purpose))
+        ToolError::argument("file", format!("is {}; for {} the file must be {wanted}", self.is, row.purpose))
     }
 }
 

@@ -15,7 +15,7 @@ use crate::jobs::Cost;
 use crate::mcp::ToolSpec;
 use crate::mcp::job_view::CostView;
 use crate::mcp::job_view::DRY_RUN;
-use crate::mcp::{Server, ToolError};
+use crate::mcp::{Bill, Server, ToolError};
 
 pub(crate) const TOOLS: &[ToolSpec] =
     &[ToolSpec { lengths: &[("prompt", 2000)], ..ToolSpec::immediate("generate_lyrics", Toolset::Music) }];
@@ -70,17 +70,22 @@ impl Server {
         if !dry {
             self.checkout.ready()?;
         }
+        let prompt = input.prompt.clone();
         let order = input.order()?;
         let mut cost = self.checkout.budget.counted("generate_lyrics", cost(self.config().currency()));
         if dry {
             return Ok(LyricsView::of(Lyrics::default(), &cost, DRY_RUN));
         }
         let api = self.api();
-        let written = self
-            .checkout
-            .budget
-            .buy_once("generate_lyrics", "", &cost, &call, || api.write_lyrics(&order))
-            .await?;
+        let bill = Bill {
+            tool: "generate_lyrics",
+            question: "Write these lyrics",
+            model: "",
+            prompt: &prompt,
+            details: "",
+            cost: &cost,
+        };
+        let written = self.checkout.budget.buy_once(&bill, &call, || api.write_lyrics(&order)).await?;
         cost.actual = cost.estimated;
         let next = "Show them, or give them to music_generation: lyrics as lyrics, style_tags as prompt.";
         Ok(LyricsView::of(written, &cost, next))

@@ -10,12 +10,13 @@ use serde::Deserialize;
 
 use crate::api::{CoverReference, MusicFormat, MusicSetting, MusicSubmit};
 use crate::config::Toolset;
-use crate::facts::{MusicModel, facts};
-use crate::jobs::{Cost, Paid};
+use crate::facts::{ModelKind, MusicModel, facts};
+use crate::jobs::Cost;
 use crate::mcp::ToolSpec;
 use crate::mcp::inputs::Takes;
 use crate::mcp::{Draft, JobOptions, JobView, Server, ToolError};
 use crate::media::Limits;
+use crate::tools::model_name::{model_id, unknown_model};
 
 pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec {
     slow: true,
@@ -105,8 +106,10 @@ impl Server {
         let draft = Draft {
             model: submit.model.clone(),
             prompt: submit.prompt.clone().or(submit.lyrics.clone()).unwrap_or_default(),
+            question: "Make this music",
+            details: self::details(&input).to_owned(),
             cost: cost(&submit.model, self.config().currency()),
-            paid: Paid::Music(Box::new(submit)),
+            order: Box::new(submit),
             warnings,
         };
         self.checkout.buy("music_generation", draft, input.job, &call).await
@@ -117,12 +120,10 @@ impl MusicInput {
     /// The request without its media, and warnings.
     fn submit(&self) -> Result<(MusicSubmit, Vec<String>), ToolError> {
         let usual = facts().music_models(self.reference_audio.is_some()).next().unwrap_or("music-3.0");
-        let model = facts().canonical(self.model.as_deref().unwrap_or(usual));
+        let model = model_id(ModelKind::Music, self.model.as_deref().unwrap_or(usual))?;
         let warnings = match facts().music(&model) {
             Some(row) => self.check(row)?,
-            None => {
-                vec![format!("the model {model} is not in the tables of this server; it is sent as it is")]
-            }
+            None => vec![unknown_model(&model)],
         };
         let submit = MusicSubmit {
             model,
@@ -145,6 +146,12 @@ impl MusicInput {
     fn check(&self, row: &MusicModel) -> Result<Vec<String>, ToolError> {
         let model = &row.model;
         let models = |cover: bool| facts().music_models(cover).collect::<Vec<_>>().join(", ");
+        if row.stopped {
+            let note =
+                facts().closing("/v1/music_generation", 2061).map_or("", |closing| closing.note.as_str());
+            let problem = format!("is {model}, which MiniMax has stopped; use {}. {note}", models(row.cover));
+            return Err(ToolError::argument("model", problem));
+        }
         match (&self.reference_audio, row.cover) {
             (Some(_), false) => {
                 let problem = format!("is {model}, which makes no covers; {} does", models(true));
@@ -163,14 +170,7 @@ impl MusicInput {
         let needs_prompt = row.cover || self.is_instrumental || self.lyrics_optimizer;
         length("prompt", self.prompt.as_deref(), row.prompt, needs_prompt, model)?;
         length("lyrics", self.lyrics.as_deref(), row.lyrics, false, model)?;
-        if !row.stopped {
-            return Ok(Vec::new());
-        }
-        let note = facts().closing("/v1/music_generation", 2061).map_or("", |closing| closing.note.as_str());
-        Ok(vec![format!(
-            "MiniMax has stopped {model} and will probably refuse it; it still offers {}. {note}",
-            models(row.cover)
-        )])
+        Ok(Vec::new())
     }
 
     /// Checks which arguments may be combined.
@@ -224,6 +224,15 @@ fn reference(audio: String) -> CoverReference {
     match audio.split_once(";base64,") {
         Some((head, base64)) if head.starts_with("data:") => CoverReference::AudioBase64(base64.to_owned()),
         _ => CoverReference::AudioUrl(audio),
+    }
+}
+
+/// What kind of piece it is, for the question to a person.
+fn details(input: &MusicInput) -> &'static str {
+    match (input.reference_audio.is_some(), input.is_instrumental) {
+        (true, _) => "cover",
+        (false, true) => "instrumental",
+        (false, false) => "song",
     }
 }
 

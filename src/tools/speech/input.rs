@@ -9,7 +9,7 @@ use crate::api::{
 };
 use crate::mcp::{JobOptions, ToolError};
 use crate::media::SubtitleFormat;
-use crate::tools::speech::rules::{Manner, auto};
+use crate::tools::speech::rules::{Manner, check_pauses};
 
 /// T2A v2 > text: below 10,000 characters in one request, and streamed above 3,000.
 const SHORT_LIMIT: usize = 9_999;
@@ -31,7 +31,7 @@ pub(crate) struct SpeechInput {
     text: Option<String>,
     /// Or a .txt (UTF-8, below 1M) or .zip path.
     text_file: Option<String>,
-    /// Default female-shaonv.
+    /// Default: one for the text's language.
     voice_id: Option<String>,
     /// speech-2.8-hd (default), 2.8-turbo, 2.6, 02.
     model: Option<String>,
@@ -46,9 +46,8 @@ pub(crate) struct SpeechInput {
     pitch: Option<i32>,
     /// fluent, whisper: 2.6 only.
     emotion: Option<Emotion>,
-    /// English, ...; default auto.
-    #[serde(default = "auto")]
-    pub(crate) language_boost: String,
+    /// English, ..., or auto.
+    pub(crate) language_boost: Option<String>,
     /// Default mp3.
     #[serde(default)]
     pub(crate) format: AudioFormat,
@@ -148,7 +147,7 @@ impl SpeechInput {
             vol: self.vol,
             pitch: self.pitch,
             emotion: self.emotion,
-            language_boost: &self.language_boost,
+            language_boost: self.language_boost.as_deref(),
         }
     }
 
@@ -201,7 +200,7 @@ impl SpeechInput {
                 .into_iter()
                 .map(|VoiceShare { voice_id, weight }| Mix { voice_id: voice_id.trim().to_owned(), weight })
                 .collect(),
-            language_boost: Some(self.language_boost.clone()),
+            language_boost: self.language_boost.clone(),
             voice_modify: self.effects(),
             subtitle_enable: self.subtitles.format().map(|_| true),
             output_format: (!stream).then_some("url"),
@@ -211,6 +210,9 @@ impl SpeechInput {
 
     pub(super) fn check(&self, source: Source<'_>) -> Result<(), ToolError> {
         let long = !matches!(source, Source::Short(_));
+        if let Source::Short(text) | Source::Long(text) = source {
+            check_pauses("text", text)?;
+        }
         if self.is_mixed() && self.voice_id.is_some() {
             return Err(ToolError::argument("voice_mix", "excludes voice_id; give one of the two"));
         }
@@ -292,7 +294,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::config::Defaults;
+    use crate::config::{Defaults, Region};
 
     fn submit(arguments: Value) -> Result<Value, String> {
         let input: SpeechInput = serde_json::from_value(arguments).unwrap();
@@ -300,8 +302,9 @@ mod tests {
             let source = input.source()?;
             let (model, _) = input.manner().check(&Defaults::default())?;
             input.check(source)?;
-            let voice = input.manner().voice(&Defaults::default(), input.is_mixed());
             let text = input.text.as_deref().unwrap_or_default();
+            let voice =
+                input.manner().voice(&Defaults::default(), Region::Global, Some(text), input.is_mixed());
             Ok(input.submit(text, &model, voice, input.may_stream(text)))
         };
         checked()
@@ -317,6 +320,8 @@ mod tests {
             (json!({}), ["`text`", "text_file"]),
             (json!({ "text": "x", "text_file": "/x" }), ["`text_file`", "one of the two"]),
             (json!({ "text": "x", "emotion": "whisper" }), ["`emotion`", "speech-2.8-hd takes happy"]),
+            (json!({ "text": "a<#0#>b" }), ["`text`", "0.01 to 99.99"]),
+            (json!({ "text": "x", "model": "2.8-turbo" }), ["`model`", "did you mean speech-2.8-turbo?"]),
             (json!({ "text": "x", "language_boost": "Klingon" }), ["`language_boost`", "Afrikaans"]),
             (
                 json!({ "text": "x", "language_boost": "Tamil", "model": "speech-02-hd" }),
@@ -354,6 +359,20 @@ mod tests {
             submit(json!({ "text": "x", "emotion": "sad" })).unwrap()["voice_setting"]["emotion"],
             "sad"
         );
+    }
+
+    #[test]
+    fn the_voice_fits_the_text_and_language_boost_is_sent_only_when_it_was_given() {
+        for (text, voice) in
+            [("Hello there, friend.", "English_expressive_narrator"), ("你好，世界", "female-shaonv")]
+        {
+            let sent = submit(json!({ "text": text })).unwrap();
+            assert_eq!(sent["voice_setting"]["voice_id"], voice);
+            assert!(sent.get("language_boost").is_none(), "{sent}");
+        }
+        let sent = submit(json!({ "text": "Hello there, friend.", "language_boost": "French" })).unwrap();
+        assert_eq!(sent["language_boost"], "French");
+        assert_eq!(sent["voice_setting"]["voice_id"], "French_FemaleAnchor");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::mcp::inputs::Given;
 use crate::mcp::{Server, ToolError};
 use crate::media::{self, Blob, Limits, Opened};
 use crate::tools::speech::input::SpeechInput;
-use crate::tools::speech::rules::Characters;
+use crate::tools::speech::rules::{Characters, check_pauses};
 
 /// File upload > t2a_async_input: below 1,000,000 characters.
 const FILE_LIMIT: usize = 999_999;
@@ -25,21 +25,30 @@ pub(crate) struct LongText {
     waiting: Option<Opened>,
     /// Unknown for archives and for earlier uploads.
     pub(crate) billed: Option<Characters>,
+    /// The beginning of the text, if it could be read.
+    pub(crate) beginning: Option<String>,
     /// The job's description.
     pub(crate) prompt: String,
 }
 
 impl LongText {
     pub(crate) fn inline(text: &str) -> Self {
-        let (billed, prompt) = (Some(Characters::of(text)), text.to_owned());
-        Self { inline: Some(prompt.clone()), file_id: None, content: None, waiting: None, billed, prompt }
+        Self {
+            inline: Some(text.to_owned()),
+            file_id: None,
+            content: None,
+            waiting: None,
+            billed: Some(Characters::of(text)),
+            beginning: Some(text.to_owned()),
+            prompt: text.to_owned(),
+        }
     }
 
     /// Reads a file. Blocking, because it hashes and counts up to a million characters.
     fn of_file(blob: Blob, name: String) -> Result<Self, ToolError> {
         let wrong = |problem: String| ToolError::argument("text_file", problem);
         let content = Some(data_encoding::HEXLOWER.encode(&Sha256::digest(&blob.bytes)));
-        let (billed, prompt, ending) = if blob.mime == "text/plain" {
+        let (billed, prompt, beginning, ending) = if blob.mime == "text/plain" {
             let text = std::str::from_utf8(&blob.bytes).map_err(|error| {
                 wrong(format!("is not UTF-8 text: byte {} is none; save it as UTF-8", error.valid_up_to()))
             })?;
@@ -47,12 +56,14 @@ impl LongText {
             if text.trim().is_empty() || length > FILE_LIMIT {
                 return Err(wrong(format!("has {length} characters; it needs 1 to {FILE_LIMIT}")));
             }
-            (Some(Characters::of(text)), text.chars().take(200).collect(), "txt")
+            check_pauses("text_file", text)?;
+            let beginning: String = text.chars().take(2000).collect();
+            (Some(Characters::of(text)), beginning.chars().take(200).collect(), Some(beginning), "txt")
         } else {
-            (None, name, "zip")
+            (None, name, None, "zip")
         };
         let waiting = Some(Opened { name: format!("text.{ending}"), ..Opened::of(blob) });
-        Ok(Self { inline: None, file_id: None, content, waiting, billed, prompt })
+        Ok(Self { inline: None, file_id: None, content, waiting, billed, beginning, prompt })
     }
 
     /// The order for it.
@@ -69,7 +80,7 @@ impl LongText {
                 channel: input.channel,
             },
             pronunciation_dict: input.pronunciations(),
-            language_boost: Some(input.language_boost.clone()),
+            language_boost: input.language_boost.clone(),
             voice_modify: input.effects(),
             aigc_watermark: input.watermark(),
         };
@@ -83,7 +94,15 @@ pub(super) async fn text_file(server: &Server, given: &str) -> Result<LongText, 
         Given::Uploaded(id) => {
             let file_id = Some(is_id(&id.to_string())?);
             let (content, prompt) = (Some(media::file_uri(id)), format!("upload {id}"));
-            return Ok(LongText { inline: None, file_id, content, waiting: None, billed: None, prompt });
+            return Ok(LongText {
+                inline: None,
+                file_id,
+                content,
+                waiting: None,
+                billed: None,
+                beginning: None,
+                prompt,
+            });
         }
         Given::Bytes(blob) => blob,
     };

@@ -1,8 +1,11 @@
 //! `text_to_audio`.
 
+pub(crate) mod first_use;
 pub(crate) mod input;
+pub(crate) mod language;
 pub(crate) mod long;
 pub(crate) mod playback;
+mod player;
 pub(crate) mod rules;
 pub(crate) mod transcription;
 
@@ -11,9 +14,9 @@ use rmcp::service::RequestContext;
 use rmcp::{RoleServer, tool, tool_router};
 
 use crate::config::{ResourceMode, Toolset};
-use crate::jobs::{Paid, SpeechOrder};
+use crate::jobs::SpeechOrder;
 use crate::mcp::ToolSpec;
-use crate::mcp::{Draft, JobView, Server, ToolError};
+use crate::mcp::{Bill, Draft, JobView, Server, ToolError};
 use crate::media::SubtitleFormat;
 use crate::tools::speech::input::{Source, SpeechInput};
 use crate::tools::speech::long::LongText;
@@ -21,6 +24,14 @@ use crate::tools::speech::rules::{Characters, cost};
 
 pub(crate) const TOOLS: &[ToolSpec] =
     &[ToolSpec { lengths: &[("text", 50_000)], ..ToolSpec::job("text_to_audio", Toolset::Speech) }];
+
+/// What a person is asked before a purchase.
+const QUESTION: &str = "Speak this text";
+
+/// How long a text is, for the question to a person.
+fn details(billed: Option<Characters>) -> String {
+    billed.map(|characters| characters.words()).unwrap_or_default()
+}
 
 #[tool_router(router = speech_tools, vis = "pub(crate)")]
 impl Server {
@@ -48,7 +59,10 @@ impl Server {
                 self.inputs.ownership.check_voice(&field, voice).await?;
             }
         }
-        let voice = input.manner().voice(&config.defaults, input.is_mixed());
+        let manner = input.manner();
+        let voice =
+            |text: Option<&str>| manner.voice(&config.defaults, config.region, text, input.is_mixed());
+        let fee = first_use::fee(self, input.voices().map(|(_, voice)| voice)).await?;
         let links_alone = config.mode == ResourceMode::Url && input.job.output_directory.is_none();
         let subtitles = match input.subtitles.format() {
             Some(_) if links_alone => Some(SubtitleFormat::Json),
@@ -64,7 +78,7 @@ impl Server {
         let (order, billed, prompt) = match source {
             Source::Short(text) => {
                 let stream = config.mode == ResourceMode::Local && input.may_stream(text);
-                let submit = input.submit(text, &model, voice, stream);
+                let submit = input.submit(text, &model, voice(Some(text)), stream);
                 let order = SpeechOrder::Short { submit, subtitles };
                 (order, Some(Characters::of(text)), text.to_owned())
             }
@@ -75,15 +89,26 @@ impl Server {
                 };
                 let (billed, prompt) = (long.billed, long.prompt.clone());
                 if !dry {
-                    let cost = cost(&model, billed, config.currency());
-                    self.checkout.budget.admit("text_to_audio", &model, &cost, &call).await?;
+                    let cost = fee.add_to(cost(&model, billed, config.currency()));
+                    let details = details(billed);
+                    let bill = Bill {
+                        tool: "text_to_audio",
+                        question: QUESTION,
+                        model: &model,
+                        prompt: &prompt,
+                        details: &details,
+                        cost: &cost,
+                    };
+                    self.checkout.budget.admit(&bill, &call).await?;
                     long::hand_in(self, &mut long).await?;
                 }
+                let voice = voice(long.beginning.as_deref());
                 (long.order(&input, model.clone(), voice), billed, prompt)
             }
         };
-        let cost = cost(&model, billed, config.currency());
-        let draft = Draft { model, prompt, cost, paid: Paid::Speech(order), warnings };
+        let cost = fee.add_to(cost(&model, billed, config.currency()));
+        let (question, details) = (QUESTION, details(billed));
+        let draft = Draft { model, prompt, question, details, cost, order: Box::new(order), warnings };
         self.checkout.buy("text_to_audio", draft, input.job, &call).await
     }
 }

@@ -1,5 +1,8 @@
 //! `speak` and `play_audio`: sound on the server's machine. Offered only if the caller is at that machine.
 
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
 use rmcp::handler::server::tool::{IntoCallToolResult, schema_for_output};
 use rmcp::handler::server::wrapper::Parameters;
 use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock};
@@ -7,14 +10,18 @@ use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, tool, tool_router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use crate::api::{AudioFormat, AudioSetting, Emotion, LiveSpeech};
-use crate::config::{Defaults, Toolset};
-use crate::jobs::{Paid, SpeechOrder};
+use crate::config::{Config, Toolset};
+use crate::jobs::{Heard, Jobs, Listener, SpeechOrder};
 use crate::mcp::ToolSpec;
 use crate::mcp::{Draft, JobOptions, JobView, Server, ToolError, forty_five};
-use crate::media::{self, Limits, Player, Reference};
-use crate::tools::speech::rules::{Characters, Manner, auto, cost};
+use crate::media::{self, Content, Limits, Reference};
+use crate::tools::speech::first_use;
+use crate::tools::speech::player::{Feed, Player};
+use crate::tools::speech::rules::{Characters, Manner, check_pauses, cost};
 
 pub(crate) const TOOLS: &[ToolSpec] = &[
     ToolSpec { local_only: true, lengths: &[("text", 9999)], ..ToolSpec::job("speak", Toolset::Speech) },
@@ -100,20 +107,32 @@ impl Server {
         if !input.dry_run {
             self.checkout.ready()?;
         }
-        let (submit, mut warnings) = live(&input, &self.config().defaults)?;
+        let (submit, mut warnings) = live(&input, self.config())?;
         if let Some(voice) = input.voice_id.as_deref().filter(|_| !input.dry_run) {
             self.inputs.ownership.check_voice("voice_id", voice).await?;
         }
         let player = Player::find(&self.config().program_dirs);
-        if player.is_none() {
-            warnings.push(format!("{}; the file is saved all the same", no_player()));
+        match player {
+            None if input.dry_run => warnings.push(format!("there is no {}. {INSTALL}", a_player())),
+            None => {
+                let advice =
+                    format!("Nothing was bought. {INSTALL}, or use text_to_audio, which saves a file.");
+                return Err(ToolError::NotFound { what: a_player(), advice });
+            }
+            Some(_) => {}
         }
+        let fee = first_use::fee(self, input.voice_id.as_deref().into_iter()).await?;
+        let characters = Characters::of(&submit.text);
         let name = player.as_ref().map(Player::name);
+        // Without a purchase the listener is dropped, and the player never starts.
+        let listener = player.filter(|_| !input.dry_run).map(|player| listen(self.jobs(), player));
         let draft = Draft {
             model: submit.model.clone(),
             prompt: submit.text.clone(),
-            cost: cost(&submit.model, Some(Characters::of(&submit.text)), self.config().currency()),
-            paid: Paid::Speech(SpeechOrder::Live { submit, player }),
+            question: "Say this aloud",
+            details: characters.words(),
+            cost: fee.add_to(cost(&submit.model, Some(characters), self.config().currency())),
+            order: Box::new(SpeechOrder::Live { submit, listener }),
             warnings,
         };
         let options = JobOptions {
@@ -144,14 +163,13 @@ impl Server {
         let given = input.input_file_path.trim();
         let linked = matches!(media::parse(given, Some(&self.config().home)), Ok(Reference::Url(_)));
         if linked != input.is_url.unwrap_or_default() {
-            let problem = if linked { "is a URL; set is_url" } else { "is no URL, as is_url says" };
+            let problem =
+                if linked { "is a URL; set is_url" } else { "is not a URL, although is_url says so" };
             return Err(ToolError::argument("input_file_path", problem));
         }
         let Some(player) = Player::find(&self.config().program_dirs) else {
-            return Err(ToolError::NotFound {
-                what: "player on this machine".to_owned(),
-                advice: format!("{}. Ask the user to install one, or to open the file.", no_player()),
-            });
+            let advice = format!("{INSTALL}, or ask the user to open the file.");
+            return Err(ToolError::NotFound { what: a_player(), advice });
         };
         let limits = if linked { &LINKED } else { &PLAYABLE };
         let sound = self.inputs.playable("input_file_path", given, limits).await?;
@@ -161,7 +179,7 @@ impl Server {
         let playing = started.map_err(|error| {
             ToolError::argument("input_file_path", format!("could not be played: {error}"))
         })?;
-        self.jobs().play(playing);
+        self.jobs().until_stopped(playing.until_over());
         Ok(PlayView {
             playing: given.to_owned(),
             player: player.name().to_owned(),
@@ -172,15 +190,95 @@ impl Server {
     }
 }
 
+/// Plays what the job hands up, in the background. The player starts with the first audio.
+fn listen(jobs: &Jobs, player: Player) -> Listener {
+    let (chunks, mut arriving) = mpsc::unbounded_channel();
+    let (saved, complete) = oneshot::channel::<PathBuf>();
+    let (report, heard) = oneshot::channel();
+    let playing = jobs.clone();
+    jobs.until_stopped(async move {
+        let mut playback = Playback { jobs: playing, player, is_started: false, feed: None, first: None };
+        while let Some(bytes) = arriving.recv().await {
+            playback.play(bytes);
+        }
+        // A broken stream has no complete file.
+        if let Ok(path) = complete.await {
+            let _ = report.send(playback.finish(&path).await);
+        }
+    });
+    Listener { chunks, saved, heard }
+}
+
+/// Audio on its way to the player.
+struct Playback {
+    jobs: Jobs,
+    player: Player,
+    is_started: bool,
+    /// The input of the player, while it listens.
+    feed: Option<Feed>,
+    first: Option<Instant>,
+}
+
+impl Playback {
+    fn play(&mut self, bytes: Bytes) {
+        if !std::mem::replace(&mut self.is_started, true) {
+            self.start();
+        }
+        let Some(feed) = &self.feed else { return };
+        if feed.send(bytes).is_ok() {
+            self.first.get_or_insert_with(Instant::now);
+        } else {
+            self.feed = None;
+        }
+    }
+
+    fn start(&mut self) {
+        match self.player.start() {
+            Some(Ok((feed, playing))) => {
+                self.jobs.until_stopped(playing.until_over());
+                self.feed = Some(feed);
+            }
+            Some(Err(error)) => {
+                tracing::warn!(player = self.player.name(), %error, "the player did not start");
+            }
+            None => {}
+        }
+    }
+
+    /// Plays the file if the player needs one, and says what was heard.
+    async fn finish(mut self, path: &Path) -> Heard {
+        let name = self.player.name();
+        let mut problem = None;
+        if self.player.streams() {
+            if self.feed.is_none() {
+                problem = Some(format!("{name} did not start or stopped early, so not all of it was heard"));
+            }
+        } else {
+            let started = match tokio::fs::File::open(path).await {
+                Ok(file) => self.player.start_on(Content::Disk(file), "mp3").await,
+                Err(error) => Err(error),
+            };
+            match started {
+                Ok(playing) => {
+                    self.first = Some(Instant::now());
+                    self.jobs.until_stopped(playing.until_over());
+                }
+                Err(error) => problem = Some(format!("{name} did not start: {error}")),
+            }
+        }
+        Heard { first: self.first, problem }
+    }
+}
+
 /// The request, and warnings.
-fn live(input: &SpeakInput, defaults: &Defaults) -> Result<(LiveSpeech, Vec<String>), ToolError> {
+fn live(input: &SpeakInput, config: &Config) -> Result<(LiveSpeech, Vec<String>), ToolError> {
     let length = input.text.chars().count();
     if input.text.trim().is_empty() || length > TEXT_LIMIT {
         let problem =
             format!("has {length} characters; it needs 1 to {TEXT_LIMIT}. text_to_audio takes longer texts");
         return Err(ToolError::argument("text", problem));
     }
-    let language = input.language_boost.clone().unwrap_or_else(auto);
+    check_pauses("text", &input.text)?;
     let manner = Manner {
         voice_id: input.voice_id.as_deref(),
         model: input.model.as_deref(),
@@ -188,11 +286,11 @@ fn live(input: &SpeakInput, defaults: &Defaults) -> Result<(LiveSpeech, Vec<Stri
         vol: input.vol,
         pitch: input.pitch,
         emotion: input.emotion.as_deref().map(emotion).transpose()?,
-        language_boost: &language,
+        language_boost: input.language_boost.as_deref(),
     };
-    let (model, warnings) = manner.check(defaults)?;
+    let (model, warnings) = manner.check(&config.defaults)?;
     let submit = LiveSpeech {
-        voice_setting: manner.voice(defaults, false),
+        voice_setting: manner.voice(&config.defaults, config.region, Some(&input.text), false),
         audio_setting: AudioSetting {
             sample_rate: 32_000,
             bitrate: Some(128_000),
@@ -200,7 +298,7 @@ fn live(input: &SpeakInput, defaults: &Defaults) -> Result<(LiveSpeech, Vec<Stri
             channel: 1,
         },
         model,
-        language_boost: language.clone(),
+        language_boost: input.language_boost.clone(),
         text: input.text.clone(),
     };
     Ok((submit, warnings))
@@ -216,9 +314,19 @@ fn emotion(word: &str) -> Result<Emotion, ToolError> {
     })
 }
 
-fn no_player() -> String {
-    format!("no player was found on the search path (looked for: {})", Player::names())
+/// What is missing where nothing can be played.
+fn a_player() -> String {
+    format!("audio player on this machine (looked for {})", Player::names())
 }
+
+/// How a player gets onto this system.
+const INSTALL: &str = if cfg!(target_os = "macos") {
+    "Install one: brew install ffmpeg"
+} else if cfg!(windows) {
+    "Install one: winget install ffmpeg"
+} else {
+    "Install one: sudo apt install ffmpeg (or your distribution's package)"
+};
 
 impl PlayView {
     fn lines(&self) -> String {

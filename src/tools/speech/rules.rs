@@ -1,10 +1,12 @@
 //! What all speech tools share: voice, manner and price.
 
 use crate::api::{Emotion, VoiceSetting};
-use crate::config::Defaults;
-use crate::facts::facts;
+use crate::config::{Defaults, Region};
+use crate::facts::{ModelKind, facts};
 use crate::jobs::Cost;
 use crate::mcp::ToolError;
+use crate::tools::model_name::{model_id, unknown_model};
+use crate::tools::speech::language::default_voice;
 
 /// T2A v2 > language_boost.
 pub(crate) const LANGUAGES: &[&str] = &[
@@ -60,26 +62,37 @@ pub(crate) struct Manner<'a> {
     pub(crate) vol: Option<f64>,
     pub(crate) pitch: Option<i32>,
     pub(crate) emotion: Option<Emotion>,
-    pub(crate) language_boost: &'a str,
+    pub(crate) language_boost: Option<&'a str>,
 }
 
 impl Manner<'_> {
     /// The model's id, and warnings.
     pub(crate) fn check(&self, defaults: &Defaults) -> Result<(String, Vec<String>), ToolError> {
-        let default_model = defaults.speech_model.as_deref().unwrap_or("speech-2.8-hd");
-        let model = facts().canonical(self.model.unwrap_or(default_model));
+        let model = match self.model {
+            Some(model) => model_id(ModelKind::Speech, model)?,
+            None => facts().canonical(defaults.speech_model.as_deref().unwrap_or(facts().speech_default())),
+        };
         self.check_ranges()?;
         let warnings = self.check_model(&model)?;
         Ok((model, warnings))
     }
 
-    /// The voice, or the default one; empty if voices are `mixed`.
-    pub(crate) fn voice(&self, defaults: &Defaults, mixed: bool) -> VoiceSetting {
+    /// The voice, or the default one for the text, as far as that is known; empty if voices are `mixed`.
+    pub(crate) fn voice(
+        &self,
+        defaults: &Defaults,
+        region: Region,
+        text: Option<&str>,
+        mixed: bool,
+    ) -> VoiceSetting {
         let voice_id = match self.voice_id {
             // As it was checked.
             Some(voice) => voice.trim(),
             None if mixed => "",
-            None => defaults.voice_id.as_deref().unwrap_or("female-shaonv"),
+            None => match &defaults.voice_id {
+                Some(voice) => voice,
+                None => default_voice(text, self.language_boost, region == Region::Cn),
+            },
         };
         let (speed, vol, pitch, emotion) = (self.speed, self.vol, self.pitch, self.emotion);
         VoiceSetting { voice_id: voice_id.to_owned(), speed, vol, pitch, emotion, ..VoiceSetting::default() }
@@ -93,37 +106,60 @@ impl Manner<'_> {
         if let Some(vol) = self.vol.filter(|vol| *vol <= 0.0 || *vol > 10.0) {
             return wrong("vol", format!("is {vol}; it is above 0 and at most 10"));
         }
-        if !LANGUAGES.contains(&self.language_boost) {
+        if let Some(language) = self.language_boost.filter(|language| !LANGUAGES.contains(language)) {
             let legal = LANGUAGES.join(", ");
-            return wrong("language_boost", format!("is {}; it is one of {legal}", self.language_boost));
+            return wrong("language_boost", format!("is {language}; it is one of {legal}"));
         }
         Ok(())
     }
 
     fn check_model(&self, model: &str) -> Result<Vec<String>, ToolError> {
         let Some(row) = facts().speech(model) else {
-            return Ok(vec![format!(
-                "the model {model} is not in the tables of this server; it is sent as it is"
-            )]);
+            return Ok(vec![unknown_model(model)]);
         };
         let legal = |emotion: &Emotion| row.emotions.iter().any(|legal| legal == emotion.word());
         if let Some(emotion) = self.emotion.filter(|emotion| !legal(emotion)) {
             let problem = format!("is {}; {model} takes {}", emotion.word(), row.emotions.join(", "));
             return Err(ToolError::argument("emotion", problem));
         }
-        if row.not_languages.iter().any(|language| language == self.language_boost) {
-            let problem = format!(
-                "is {}, which {model} lacks; use speech-2.8-hd or speech-2.6-hd",
-                self.language_boost
-            );
+        let lacks = |language: &&str| row.not_languages.iter().any(|lacking| lacking == language);
+        if let Some(language) = self.language_boost.filter(lacks) {
+            let problem = format!("is {language}, which {model} lacks; use speech-2.8-hd or speech-2.6-hd");
             return Err(ToolError::argument("language_boost", problem));
         }
-        Ok(Vec::new())
+        Ok(row.note.iter().map(|note| format!("{model} {note}")).collect())
     }
 }
 
-pub(crate) fn auto() -> String {
-    "auto".to_owned()
+/// T2A v2 > text: the pauses `<#x#>`, in seconds. Refuses one that MiniMax would refuse or read aloud.
+pub(crate) fn check_pauses(field: &str, text: &str) -> Result<(), ToolError> {
+    let mut rest = text;
+    while let Some((_, after)) = rest.split_once("<#") {
+        let Some((pause, behind)) = after.split_once("#>") else { return Ok(()) };
+        if !is_pause(pause) {
+            let shown: String = pause.chars().take(20).collect();
+            let problem = format!(
+                "has the pause <#{shown}#>; a pause is 0.01 to 99.99 seconds with at most two decimals, as in <#0.5#>"
+            );
+            return Err(ToolError::argument(field, problem));
+        }
+        if behind.trim_start().starts_with("<#") {
+            let problem =
+                format!("has two pauses in a row, at <#{pause}#>; put words between them or add them up");
+            return Err(ToolError::argument(field, problem));
+        }
+        rest = behind;
+    }
+    Ok(())
+}
+
+/// Whether a text is a number from 0.01 to 99.99 with at most two decimals.
+fn is_pause(text: &str) -> bool {
+    let (whole, places) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    let shape = digits(whole) && digits(places) && whole.len() <= 2 && places.len() <= 2;
+    let is_zero = text.bytes().all(|byte| matches!(byte, b'0' | b'.'));
+    shape && !is_zero
 }
 
 /// How many characters are billed for a text.
@@ -143,6 +179,14 @@ impl Characters {
             u32::try_from(count).unwrap_or(u32::MAX)
         };
         Self { billed: count(han), most: count(|letter| !letter.is_ascii()) }
+    }
+
+    /// The number in words.
+    pub(crate) fn words(self) -> String {
+        match self.billed {
+            1 => "1 character".to_owned(),
+            count => format!("{count} characters"),
+        }
     }
 
     /// Sets their price, and the highest possible one, if the price of a character is known.
@@ -168,6 +212,27 @@ pub(crate) fn cost(model: &str, characters: Option<Characters>, currency: &str) 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pause_that_minimax_does_not_take_is_refused_with_the_range() {
+        for text in ["a<#0.01#>b", "a<#99.99#>b", "a <#1#> b <#.5#> c", "a <# b", "2 <#> 3", "a<#0.50#>b"] {
+            assert!(check_pauses("text", text).is_ok(), "{text}");
+        }
+        for (text, part) in [
+            ("a<#0#>b", "<#0#>"),
+            ("a<#0.00#>b", "<#0.00#>"),
+            ("a<#0.001#>b", "0.01 to 99.99"),
+            ("a<#100#>b", "0.01 to 99.99"),
+            ("a<#-1#>b", "<#-1#>"),
+            ("a<#x#>b", "as in <#0.5#>"),
+            ("a<##>b", "<##>"),
+            ("a<#1.5s#>b", "<#1.5s#>"),
+            ("a<#1#> <#2#>b", "two pauses in a row"),
+        ] {
+            let problem = check_pauses("text", text).unwrap_err().to_string();
+            assert!(problem.starts_with("`text`") && problem.contains(part), "{text}: {problem}");
+        }
+    }
 
     #[test]
     fn chinese_characters_are_billed_twice() {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::api::{Timestamps, TranscriptFormat, TranscriptionSubmit};
 use crate::config::Toolset;
 use crate::facts::{facts, voices};
-use crate::jobs::{Cost, Paid, Transcription};
+use crate::jobs::{Cost, Transcription};
 use crate::mcp::ToolSpec;
 use crate::mcp::inputs::Checked;
 use crate::mcp::{Draft, JobOptions, JobView, Server, ToolError};
@@ -83,10 +83,11 @@ impl Server {
             }
             _ => Vec::new(),
         };
-        let paid = Paid::Transcription(Transcription { submit, recording });
-        self.checkout
-            .buy("speech_to_text", Draft { paid, model, prompt, cost, warnings }, input.job, &call)
-            .await
+        let order = Box::new(Transcription { submit, recording });
+        let length = duration_ms.map(|length| format!("{} s", length.div_ceil(1000)));
+        let (question, details) = ("Transcribe this recording", length.unwrap_or_default());
+        let draft = Draft { order, model, prompt, question, details, cost, warnings };
+        self.checkout.buy("speech_to_text", draft, input.job, &call).await
     }
 }
 

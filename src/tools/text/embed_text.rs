@@ -13,13 +13,12 @@ use sha2::{Digest as _, Sha256};
 use crate::api::Embed;
 use crate::config::Toolset;
 use crate::mcp::ToolSpec;
-use crate::mcp::inputs::source::unfetched;
 use crate::mcp::job_view::CostView;
 use crate::mcp::job_view::DRY_RUN;
 use crate::mcp::lengths;
 use crate::mcp::result::both;
-use crate::mcp::{Server, ToolError};
-use crate::media::{self, Expect};
+use crate::mcp::{Bill, Server, ToolError};
+use crate::media::{self, Expect, FetchProblem};
 use crate::tools::text::pricing::flat;
 
 pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec {
@@ -120,11 +119,15 @@ impl Server {
             texts: input.texts,
         };
         let api = self.api();
-        let answer = self
-            .checkout
-            .budget
-            .buy_once("embed_text", &embed.model, &cost, &call, || api.embed(&embed))
-            .await?;
+        let bill = Bill {
+            tool: "embed_text",
+            question: "Compute these embeddings",
+            model: &embed.model,
+            prompt: embed.texts.first().map_or("", String::as_str),
+            details: &format!("{} texts", embed.texts.len()),
+            cost: &cost,
+        };
+        let answer = self.checkout.budget.buy_once(&bill, &call, || api.embed(&embed)).await?;
         let json = serde_json::to_vec(&answer.vectors).unwrap_or_default();
         let short = json.len() <= INLINE;
         let mut warnings = vec!["MiniMax no longer documents embeddings.".to_owned()];
@@ -146,12 +149,12 @@ impl Server {
     }
 }
 
-async fn keep(json: Vec<u8>, folder: &std::path::Path) -> Result<String, ToolError> {
+async fn keep(json: Vec<u8>, folder: &std::path::Path) -> Result<String, FetchProblem> {
     let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(&json));
     let name = media::file_name("embeddings", digest.get(..8).unwrap_or_default(), 1, false, "json");
     let expect = Expect { kind: None, max_bytes: LARGEST, extension: "json" };
     let saved = media::save(json.into(), folder, &name, &expect).await;
-    saved.map(|saved| saved.path.display().to_string()).map_err(|problem| unfetched("texts", problem))
+    saved.map(|saved| saved.path.display().to_string())
 }
 
 impl IntoCallToolResult for EmbedView {

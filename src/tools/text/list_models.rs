@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::config::{KeyKind, Toolset};
 use crate::facts::{
-    ImageModel, OtherModel, Price, Protocol, Size, SpeechModel, TextModel, VideoModel, facts, offer, plan,
+    ImageModel, MusicModel, Price, Protocol, Size, SpeechModel, TextModel, VideoModel, facts, plan,
 };
 use crate::mcp::ToolSpec;
 use crate::mcp::catalogue::Table;
@@ -95,15 +95,23 @@ impl Server {
             models.extend(rows);
             warnings.extend(notes);
         }
-        let others = offer().models().iter().filter(|row| wanted(&row.kind));
+        models.extend(
+            facts()
+                .music_rows()
+                .iter()
+                .filter(|row| wanted("music") && !row.stopped)
+                .map(|row| music(row, currency)),
+        );
         models.extend(
             facts().speech_rows().iter().filter(|_| wanted("speech")).map(|row| speech(row, currency)),
         );
+        if wanted("speech") {
+            models.push(transcription(currency));
+        }
         models
             .extend(facts().video_rows().iter().filter(|_| wanted("video")).map(|row| video(row, currency)));
         models
             .extend(facts().image_rows().iter().filter(|_| wanted("image")).map(|row| image(row, currency)));
-        models.extend(others.map(|row| other(row, currency)));
         for row in &mut models {
             row.bought_with = bought_with(self, row);
         }
@@ -178,20 +186,13 @@ fn amount(price: Price, currency: &str, unit: &str) -> Option<String> {
     price.in_currency(currency).map(|amount| format!("{amount} {currency} per {unit}"))
 }
 
-fn other(model: &OtherModel, currency: &str) -> ModelRow {
-    let price = match (model.price.in_currency(currency), model.out.in_currency(currency)) {
-        (Some(input), Some(output)) => Some(format!("{input} / {output} {currency} per {}", model.unit)),
-        _ => amount(model.price, currency, &model.unit),
-    };
-    row(&model.model, &model.kind, model.legal.clone(), price)
-}
-
 fn text(model: &TextModel, currency: &str) -> ModelRow {
     row(&model.model, "text", model.limits(), model.price_list(currency))
 }
 
 fn speech(model: &SpeechModel, currency: &str) -> ModelRow {
     let mut legal = vec![format!("emotion: {}", model.emotions.join(", "))];
+    legal.extend(model.note.clone());
     if !model.not_languages.is_empty() {
         legal.push(format!("not language_boost: {}", model.not_languages.join(", ")));
     }
@@ -207,6 +208,29 @@ fn image(model: &ImageModel, currency: &str) -> ModelRow {
         legal.push("style".to_owned());
     }
     row(&model.model, "image", legal, amount(model.each, currency, "image"))
+}
+
+fn music(model: &MusicModel, currency: &str) -> ModelRow {
+    let span = |(least, most): (usize, usize)| format!("{least}-{most} characters");
+    let mut legal = vec![format!("prompt {}", span(model.prompt)), format!("lyrics {}", span(model.lyrics))];
+    if model.cover {
+        legal.push("covers a song: reference_audio of 6 s to 6 min, up to 50 MB".to_owned());
+    }
+    if model.optional_lyrics {
+        legal.push("is_instrumental, lyrics_optimizer".to_owned());
+    }
+    legal.push("closed to customers who came after 2026-08-20".to_owned());
+    row(&model.model, "music", legal, amount(model.each, currency, "song"))
+}
+
+fn transcription(currency: &str) -> ModelRow {
+    let model = &facts().transcription;
+    let legal = vec![
+        "speech_to_text only".to_owned(),
+        "up to 500 s and 50 MB: wav, aiff, flac, alac, mp3, aac, opus, ogg".to_owned(),
+        format!("language: {}", model.languages.join(", ")),
+    ];
+    row(&model.model, "speech", legal, amount(model.per_hour, currency, "hour"))
 }
 
 fn video(model: &VideoModel, currency: &str) -> ModelRow {

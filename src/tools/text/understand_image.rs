@@ -23,7 +23,7 @@ use crate::mcp::job_view::CostView;
 use crate::mcp::job_view::DRY_RUN;
 use crate::mcp::lengths;
 use crate::mcp::result::both;
-use crate::mcp::{Server, ToolError, progress};
+use crate::mcp::{Bill, Server, ToolError, progress};
 use crate::media::Limits;
 use crate::tools::text::pricing::flat;
 
@@ -115,7 +115,8 @@ impl Server {
         }
         let (api, prompt) = (self.api(), input.prompt.as_str());
         let ask = || api.look(prompt, &picture);
-        match self.checkout.budget.buy_once("understand_image", BY_PLAN, &cost, &call, ask).await {
+        let bill = Bill { model: BY_PLAN, ..question(prompt, &cost) };
+        match self.checkout.budget.buy_once(&bill, &call, ask).await {
             Ok(seen) => Ok(by_plan(seen, &cost)),
             Err(ToolError::Bought(error))
                 if has_no_plan(&error) && !is_used_up(self, &error) && bytes <= CHAT_LIMIT =>
@@ -153,6 +154,10 @@ fn by_plan(seen: Seen, cost: &Cost) -> VisionView {
     }
 }
 
+fn question<'a>(prompt: &'a str, cost: &'a Cost) -> Bill<'a> {
+    Bill { tool: "understand_image", question: "Look at this image", model: "", prompt, details: "", cost }
+}
+
 /// Asks a chat model, once, and says so in a warning. If it refuses too, the first refusal is the more useful error.
 async fn by_chat(
     server: &Server,
@@ -166,7 +171,8 @@ async fn by_chat(
     let room = facts().text(model).map(|row| (row.context, u64::from(LONGEST_LOOK)));
     let most = tokens_cost(server, room);
     let ceiling = Cost { most: most.actual, actual: None, ..most };
-    let held = server.checkout.budget.reserve("understand_image", model, &ceiling, call).await?;
+    let bill = Bill { model, ..question(prompt, &ceiling) };
+    let held = server.checkout.budget.reserve(&bill, call).await?;
     let ask = || api.look_by_chat(model, prompt, picture);
     let seen = progress::send_in_turn(call, api.join_text(model), Nature::Paid, ask).await;
     let seen = ended(held, seen, |seen| tokens_cost(server, seen.tokens).actual).await;
@@ -196,13 +202,11 @@ async fn by_chat(
 }
 
 fn tokens_cost(server: &Server, tokens: Option<(u64, u64)>) -> Cost {
-    let (vision, currency) = (&offer().vision, server.config().currency());
-    let prices = vision.input.in_currency(currency).zip(vision.output.in_currency(currency));
-    #[expect(clippy::cast_precision_loss, reason = "tokens of one answer")]
-    let actual = prices.zip(tokens).map(|((input, output), (read, written))| {
-        rounded((input * read as f64 + output * written as f64) / 1e6)
-    });
-    let basis = prices.map(|(input, output)| format!("{input} / {output} {currency} per 1M tokens in / out"));
+    let currency = server.config().currency();
+    let row = facts().text(&offer().vision.model);
+    let price = row.and_then(|row| row.price(0, currency));
+    let actual = price.zip(tokens).map(|(price, (read, written))| rounded(price.of([read, written, 0, 0])));
+    let basis = row.and_then(|row| row.price_list(currency));
     Cost { currency: currency.to_owned(), actual, basis, ..Cost::default() }
 }
 

@@ -16,7 +16,7 @@ use crate::mcp::ToolSpec;
 use crate::mcp::job_view::CostView;
 use crate::mcp::job_view::DRY_RUN;
 use crate::mcp::result::both;
-use crate::mcp::{Server, ToolError};
+use crate::mcp::{Bill, Server, ToolError};
 use crate::tools::text::pricing::flat;
 
 pub(crate) const TOOLS: &[ToolSpec] =
@@ -87,8 +87,15 @@ impl Server {
             return Ok(SearchView { results: Vec::new(), related: Vec::new(), cost, next });
         }
         let api = self.api();
-        let found =
-            self.checkout.budget.buy_once("web_search", "", &cost, &call, || api.search(query)).await?;
+        let bill = Bill {
+            tool: "web_search",
+            question: "Search the web",
+            model: "",
+            prompt: query,
+            details: "",
+            cost: &cost,
+        };
+        let found = self.checkout.budget.buy_once(&bill, &call, || api.search(query)).await?;
         Ok(SearchView::of(found, &cost))
     }
 }

@@ -11,10 +11,10 @@ use serde::Deserialize;
 use crate::api::{Content, Enrich, MediaUrl, Regenerate, Role, Source, VideoV2Submit};
 use crate::config::Toolset;
 use crate::facts::facts;
-use crate::jobs::{Cost, Paid};
+use crate::jobs::Cost;
 use crate::mcp::ToolSpec;
 use crate::mcp::inputs::Takes;
-use crate::mcp::{Draft, JobOptions, JobView, Server, ToolError};
+use crate::mcp::{Bill, Draft, JobOptions, JobView, Server, ToolError};
 use crate::media::Limits;
 use crate::tools::video::input::VideoInput;
 use crate::tools::video::original::Original;
@@ -35,6 +35,13 @@ pub(crate) const TOOLS: &[ToolSpec] = &[
 
 /// Video Regeneration > content > text: enriched prompts are long.
 const ENRICHED_LIMIT: usize = 40_000;
+
+/// What a person is asked before a purchase.
+const ENHANCE: &str = "Enhance this video prompt";
+const REGENERATE: &str = "Make this video again in 2K";
+
+/// The longest reference video, in seconds.
+const LONGEST_REFERENCE: f64 = 15.0;
 
 /// The longest video that can be made again, in seconds, by its frames.
 const LONGEST_BASE: f64 = 15.1;
@@ -125,24 +132,35 @@ impl Server {
         if !input.job.dry_run {
             self.checkout.ready()?;
         }
+        let currency = self.config().currency();
         let video = input.into_video();
-        let plan = video.plan(None)?;
+        let plan = video.plan(None, currency)?;
         let able = &facts().context_ir().models;
         if plan.row.is_some() && !able.contains(&plan.model) {
             let problem = format!("is {}, which enriches no prompts; {} does", plan.model, able.join(", "));
             return Err(ToolError::argument("model", problem));
         }
-        let cost = enrich_cost(self.config().currency());
+        let cost = enrich_cost(currency);
         if self.checkout.budget.is_limited() && !video.is_dry() {
             v2::submit(self, &video.rehearsed(), &plan).await?;
-            self.checkout.budget.admit("enhance_video_prompt", &plan.model, &cost, &call).await?;
+            let bill = Bill {
+                tool: "enhance_video_prompt",
+                question: ENHANCE,
+                model: &plan.model,
+                prompt: video.prompt.as_deref().unwrap_or_default(),
+                details: "",
+                cost: &cost,
+            };
+            self.checkout.budget.admit(&bill, &call).await?;
         }
         let VideoV2Submit { model, content, duration, ratio, callback_url, .. } =
             v2::submit(self, &video, &plan).await?;
         let draft = Draft {
             prompt: video.prompt.clone().unwrap_or_default(),
+            question: ENHANCE,
+            details: String::new(),
             cost,
-            paid: Paid::Enrich(Enrich { model: model.clone(), content, duration, ratio, callback_url }),
+            order: Box::new(Enrich { model: model.clone(), content, duration, ratio, callback_url }),
             model,
             warnings: plan.warnings,
         };
@@ -171,9 +189,10 @@ impl Server {
                     .await?;
             let Original { task_id, prompt, seconds, images, warnings } = original;
             let source = Source::SourceTaskId(task_id);
-            let paid = Paid::Regenerate(Regenerate { model: model.clone(), source, resolution: "2K" });
-            let draft =
-                Draft { paid, model, prompt, cost: regenerate_cost(seconds, images, currency), warnings };
+            let order = Box::new(Regenerate { model: model.clone(), source, resolution: "2K" });
+            let cost = regenerate_cost(seconds, images, currency);
+            let details = length_words(seconds);
+            let draft = Draft { order, model, prompt, question: REGENERATE, details, cost, warnings };
             return self.checkout.buy("regenerate_video", draft, input.job, &call).await;
         }
         let Some(base) = input.video.clone() else {
@@ -182,19 +201,33 @@ impl Server {
         };
         let video = input.into_video(model);
         let seconds = self.inputs.length_of(&base, &BASE.limits).await;
-        let plan = video.plan(None)?;
+        let plan = video.plan(None, currency)?;
         let mut cost = regenerate_cost(seconds.filter(|_| !video.has_videos()), video.images(), currency);
-        // The length that a file claims is not the length that MiniMax counts.
-        cost.most = cost.estimated.and_then(|estimated| Some(estimated.max(cost.of(LONGEST_BASE)?)));
+        // The length that a file claims is not the length that MiniMax counts, and reference videos are billed too.
+        let videos = video.reference_videos.as_ref().map_or(0, Vec::len);
+        let references = f64::from(u32::try_from(videos).unwrap_or(u32::MAX)) * LONGEST_REFERENCE;
+        let most = cost.of(LONGEST_BASE + references).filter(|_| is_priced(video.images(), currency));
+        cost.most = cost.estimated.map_or(most, |estimated| most.map(|most| most.max(estimated)));
+        let details = length_words(seconds);
         if self.checkout.budget.is_limited() && !video.is_dry() {
             again(self, &video.rehearsed(), &base).await?;
-            self.checkout.budget.admit("regenerate_video", &plan.model, &cost, &call).await?;
+            let bill = Bill {
+                tool: "regenerate_video",
+                question: REGENERATE,
+                model: &plan.model,
+                prompt: video.prompt.as_deref().unwrap_or_default(),
+                details: &details,
+                cost: &cost,
+            };
+            self.checkout.budget.admit(&bill, &call).await?;
         }
         let content = again(self, &video, &base).await?;
         let source = Source::Content(content);
         let draft = Draft {
-            paid: Paid::Regenerate(Regenerate { model: plan.model.clone(), source, resolution: "2K" }),
+            order: Box::new(Regenerate { model: plan.model.clone(), source, resolution: "2K" }),
             prompt: video.prompt.clone().unwrap_or_default(),
+            question: REGENERATE,
+            details,
             model: plan.model,
             cost,
             warnings: plan.warnings,
@@ -205,7 +238,7 @@ impl Server {
 
 /// The original inputs, followed by the video.
 async fn again(server: &Server, video: &VideoInput, base: &str) -> Result<Vec<Content>, ToolError> {
-    let plan = video.plan(None)?;
+    let plan = video.plan(None, server.config().currency())?;
     v2::check(video, &plan, ENRICHED_LIMIT)?;
     let mut content = v2::content(server, video).await?;
     let url = server.inputs.resolve("video", base, &BASE, video.is_dry()).await?;
@@ -289,6 +322,17 @@ fn enrich_cost(currency: &str) -> Cost {
     }
 }
 
+/// The length of a video, for the question to a person.
+fn length_words(seconds: Option<f64>) -> String {
+    seconds.map(|seconds| format!("{seconds:.0} s")).unwrap_or_default()
+}
+
+/// Whether all parts of a price are known. A billed image without a known price makes the total unknown.
+fn is_priced(images: u32, currency: &str) -> bool {
+    let row = facts().regeneration();
+    images <= row.free_images || row.per_image.in_currency(currency).is_some()
+}
+
 fn regenerate_cost(seconds: Option<f64>, images: u32, currency: &str) -> Cost {
     let row = facts().regeneration();
     let unit = row.per_second.in_currency(currency);
@@ -300,8 +344,6 @@ fn regenerate_cost(seconds: Option<f64>, images: u32, currency: &str) -> Cost {
         basis: unit.map(|unit| format!("{unit} {currency} a second, prices of {}", facts().as_of)),
         ..Cost::default()
     };
-    // A billed image without a known price makes the total unknown.
-    let known = extra == 0.0 || row.per_image.in_currency(currency).is_some();
-    cost.estimated = seconds.filter(|_| known).and_then(|seconds| cost.of(seconds));
+    cost.estimated = seconds.filter(|_| is_priced(images, currency)).and_then(|seconds| cost.of(seconds));
     cost
 }

@@ -5,9 +5,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::api::Expansion;
-use crate::facts::{Mode, Protocol, Size, VideoModel, facts, rounded};
+use crate::facts::{Mode, ModelKind, Protocol, Size, VideoModel, facts, rounded};
 use crate::jobs::Cost;
 use crate::mcp::{JobOptions, ToolError};
+use crate::tools::model_name::{model_id, unknown_model};
 
 /// The longest reference video, in seconds.
 pub(crate) const LONGEST_REFERENCE: u32 = 15;
@@ -70,15 +71,14 @@ pub(crate) struct Plan {
 
 impl VideoInput {
     /// Chooses model, mode, size and length, and checks them against each other.
-    pub(crate) fn plan(&self, default_model: Option<&str>) -> Result<Plan, ToolError> {
+    pub(crate) fn plan(&self, default_model: Option<&str>, currency: &str) -> Result<Plan, ToolError> {
         let mode = self.mode()?;
         let mut warnings = Vec::new();
-        let model = self.choose_model(mode, default_model, &mut warnings);
+        let model = self.choose_model(mode, default_model, &mut warnings)?;
         let row = facts().video(&model);
         let protocol = row.map_or_else(|| facts().protocol_of_unknown(&model), |row| row.protocol);
         let Some(row) = row else {
-            warnings
-                .push(format!("the model {model} is not in the tables of this server; it is sent as it is"));
+            warnings.push(unknown_model(&model));
             let (resolution, duration) = (self.resolution.clone(), self.duration);
             return Ok(Plan { model, row: None, mode, protocol, resolution, duration, warnings });
         };
@@ -90,7 +90,7 @@ impl VideoInput {
         if row.doubtful.contains(&mode) {
             warnings.push(format!("MiniMax's documents disagree on whether {model} can do {}", mode.words()));
         }
-        let (resolution, duration) = self.size(&model, sizes, protocol)?;
+        let (resolution, duration) = self.size(row, sizes, currency)?;
         let (resolution, duration) = (Some(resolution), Some(duration));
         Ok(Plan { model, row: Some(row), mode, protocol, resolution, duration, warnings })
     }
@@ -117,25 +117,33 @@ impl VideoInput {
         })
     }
 
-    fn choose_model(&self, mode: Mode, default: Option<&str>, warnings: &mut Vec<String>) -> String {
+    fn choose_model(
+        &self,
+        mode: Mode,
+        default: Option<&str>,
+        warnings: &mut Vec<String>,
+    ) -> Result<String, ToolError> {
         if let Some(model) = &self.model {
-            return facts().canonical(model);
+            return model_id(ModelKind::Video, model);
         }
         let by_mode = facts().video_default(mode).to_owned();
-        let Some(default) = default.map(|model| facts().canonical(model)) else { return by_mode };
+        let Some(default) = default.map(|model| facts().canonical(model)) else { return Ok(by_mode) };
         if facts().video(&default).is_none_or(|row| row.modes.contains_key(&mode)) {
-            return default;
+            return Ok(default);
         }
         warnings.push(format!(
             "{default}, the default of this server, cannot do {}; {by_mode} is used",
             mode.words()
         ));
-        by_mode
+        Ok(by_mode)
     }
 
-    fn size(&self, model: &str, sizes: &[Size], protocol: Protocol) -> Result<(String, u32), ToolError> {
+    /// Resolution and length. An illegal pair names the legal ones next to it, with their prices.
+    fn size(&self, row: &VideoModel, sizes: &[Size], currency: &str) -> Result<(String, u32), ToolError> {
+        let model = &row.model;
+        let same = |size: &Size, wanted: &str| size.resolution.eq_ignore_ascii_case(wanted.trim());
         let size = match &self.resolution {
-            Some(wanted) => sizes.iter().find(|size| size.resolution == *wanted),
+            Some(wanted) => sizes.iter().find(|size| same(size, wanted)),
             // A length without a size picks the first size that has it.
             None => {
                 sizes.iter().find(|size| self.duration.is_none_or(|wanted| size.durations.contains(&wanted)))
@@ -153,13 +161,32 @@ impl VideoInput {
             };
             return Err(ToolError::argument(field, format!("is {value}; {model} takes {}", legal())));
         };
-        let usual = if protocol == Protocol::V2 { 5 } else { 6 };
+        let usual = if row.protocol == Protocol::V2 { 5 } else { 6 };
         let first = size.durations.first().copied().unwrap_or(usual);
         let duration = self.duration.unwrap_or(if size.durations.contains(&usual) { usual } else { first });
-        if !size.durations.contains(&duration) {
+        if size.durations.contains(&duration) {
+            return Ok((size.resolution.clone(), duration));
+        }
+        let (resolution, images) = (&size.resolution, self.images());
+        if !sizes.iter().any(|size| size.durations.contains(&duration)) {
             return Err(ToolError::argument("duration", format!("is {duration}; {model} takes {}", legal())));
         }
-        Ok((size.resolution.clone(), duration))
+        // Each value is legal, and only the pair is not.
+        let priced = |resolution: &str, seconds: u32| {
+            let price = row.price(resolution, seconds, images, currency);
+            let price = price.map(|price| format!(" ({price} {currency})")).unwrap_or_default();
+            format!("{resolution} with {seconds} s{price}")
+        };
+        let nearest = size.durations.iter().copied().min_by_key(|seconds| seconds.abs_diff(duration));
+        let shorter = nearest.map(|seconds| priced(resolution, seconds));
+        let others = sizes.iter().filter(|size| size.durations.contains(&duration));
+        let ways: Vec<_> =
+            shorter.into_iter().chain(others.map(|size| priced(&size.resolution, duration))).collect();
+        let problem = format!(
+            "{duration} and resolution {resolution} cannot be combined by {model}; use {}",
+            ways.join(" or ")
+        );
+        Err(ToolError::argument("duration", problem))
     }
 
     /// Refuses arguments that the model ignores, so that the user does not pay for something else.
@@ -225,6 +252,12 @@ fn listed(durations: &[u32]) -> String {
 }
 
 impl Plan {
+    /// Length and size, for the question to a person.
+    pub(super) fn details(&self) -> String {
+        let length = self.duration.map(|seconds| format!("{seconds} s"));
+        [length, self.resolution.clone()].into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+
     pub(super) fn cost(&self, input: &VideoInput, currency: &str) -> Cost {
         let mut cost = Cost { currency: currency.to_owned(), ..Cost::default() };
         let (Some(row), Some(resolution), Some(duration)) = (self.row, &self.resolution, self.duration)

@@ -17,9 +17,9 @@ use std::time::Duration;
 
 use crate::config::Toolset;
 use crate::facts::Protocol;
-use crate::jobs::{RemoteKind, Task};
+use crate::jobs::{self, RemoteKind, Task};
 use crate::mcp::ToolSpec;
-use crate::mcp::{Draft, JobView, Server, ToolError, progress};
+use crate::mcp::{Bill, Draft, JobView, Server, ToolError, progress};
 use crate::tools::video::input::VideoInput;
 use crate::tools::video::original::{no_task, read_task_id};
 
@@ -32,6 +32,9 @@ pub(crate) const TOOLS: &[ToolSpec] = &[
     },
     ToolSpec::free("query_video_generation", Toolset::Video),
 ];
+
+/// What a person is asked before a purchase.
+const QUESTION: &str = "Make this video";
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct QueryInput {
@@ -57,20 +60,32 @@ impl Server {
         if !input.job.dry_run {
             self.checkout.ready()?;
         }
-        let plan = input.plan(self.config().defaults.video_model.as_deref())?;
-        let cost = plan.cost(&input, self.config().currency());
+        let currency = self.config().currency();
+        let plan = input.plan(self.config().defaults.video_model.as_deref(), currency)?;
+        let (cost, details) = (plan.cost(&input, currency), plan.details());
+        let prompt = input.prompt.clone().unwrap_or_else(|| plan.mode.words().to_owned());
         if plan.protocol == Protocol::V2 && self.checkout.budget.is_limited() && !input.is_dry() {
             // Media may have to be uploaded, so the price is admitted first.
             v2::request(self, &input.rehearsed(), &plan).await?;
-            self.checkout.budget.admit("generate_video", &plan.model, &cost, &call).await?;
+            let bill = Bill {
+                tool: "generate_video",
+                question: QUESTION,
+                model: &plan.model,
+                prompt: &prompt,
+                details: &details,
+                cost: &cost,
+            };
+            self.checkout.budget.admit(&bill, &call).await?;
         }
-        let paid = match plan.protocol {
+        let order = match plan.protocol {
             Protocol::V1 => v1::request(self, &input, &plan).await?,
             Protocol::V2 => v2::request(self, &input, &plan).await?,
         };
         let draft = Draft {
-            paid,
-            prompt: input.prompt.clone().unwrap_or_else(|| plan.mode.words().to_owned()),
+            order,
+            prompt,
+            question: QUESTION,
+            details,
             cost,
             model: plan.model,
             warnings: plan.warnings,
@@ -94,7 +109,7 @@ impl Server {
         let known = self.jobs().by_task(self.principal(), id).await?;
         let elsewhere = known.is_some() && input.output_directory.is_some();
         let watch = match known {
-            Some(job) => self.jobs().take_up(self.principal(), &job.id).await?,
+            Some(job) => self.jobs().watch_task(self.principal(), &job.id).await?,
             None => Some(adopt(self, id, input.output_directory.as_deref()).await?),
         };
         let Some(watch) = watch else { return Err(no_task(id)) };
@@ -113,7 +128,7 @@ async fn adopt(server: &Server, id: &str, folder: Option<&str>) -> Result<crate:
     let Some((jobs, route)) = server.jobs().find_task(id).await? else { return Err(no_task(id)) };
     let folder = server.checkout.output.find(folder, true).await?;
     let task = Task { route, id: id.to_owned() };
-    let job = jobs.foreign(server.principal(), "query_video_generation", task, folder);
-    let adopted = jobs.adopt(job).await;
-    Ok(adopted.map_err(|error| server.checkout.budget.refused("query_video_generation", error))?.0)
+    let job = jobs::foreign(&jobs, server.principal(), "query_video_generation", task, folder);
+    let adopted = jobs::adopt(&jobs, job).await;
+    Ok(adopted.map_err(|error| server.checkout.budget.refused("query_video_generation", None, error))?.0)
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::api::{TemplateInput as Value, TemplateSubmit};
 use crate::config::Toolset;
 use crate::facts::{Template, facts};
-use crate::jobs::{Cost, Paid};
+use crate::jobs::Cost;
 use crate::mcp::ToolSpec;
 use crate::mcp::inputs::Takes;
 use crate::mcp::{Draft, JobOptions, JobView, Server, ToolError};
@@ -66,9 +66,11 @@ impl Server {
         let draft = Draft {
             model: String::new(),
             prompt: format!("{name} {}", texts.join(" ")).trim().to_owned(),
+            question: "Make this video from a template",
+            details: String::new(),
             // The price page does not mention templates.
             cost: Cost { currency: self.config().currency().to_owned(), ..Cost::default() },
-            paid: Paid::Template(TemplateSubmit {
+            order: Box::new(TemplateSubmit {
                 template_id,
                 media_inputs,
                 text_inputs: texts.into_iter().map(|value| Value { value }).collect(),

@@ -2,7 +2,7 @@
 
 use crate::api::{SubjectReference, VideoSubmit};
 use crate::facts::Mode;
-use crate::jobs::Paid;
+use crate::jobs::Order;
 use crate::mcp::inputs::Takes;
 use crate::mcp::{Server, ToolError};
 use crate::media::Limits;
@@ -22,7 +22,11 @@ const FRAME: Takes = Takes {
 };
 
 /// Builds the request of V1, and reads its media.
-pub(crate) async fn request(server: &Server, input: &VideoInput, plan: &Plan) -> Result<Paid, ToolError> {
+pub(crate) async fn request(
+    server: &Server,
+    input: &VideoInput,
+    plan: &Plan,
+) -> Result<Box<dyn Order>, ToolError> {
     check(input, plan)?;
     let mut submit = VideoSubmit {
         model: plan.model.clone(),
@@ -49,7 +53,7 @@ pub(crate) async fn request(server: &Server, input: &VideoInput, plan: &Plan) ->
         let image = vec![server.inputs.resolve("subject_reference", text, &FRAME, input.is_dry()).await?];
         submit.subject_reference = Some(vec![SubjectReference { kind: "character", image }]);
     }
-    Ok(Paid::Video(submit))
+    Ok(Box::new(submit))
 }
 
 fn check(input: &VideoInput, plan: &Plan) -> Result<(), ToolError> {

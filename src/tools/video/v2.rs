@@ -2,7 +2,7 @@
 
 use crate::api::{Content, Extra, MediaUrl, Role, VideoV2Submit};
 use crate::facts::Mode;
-use crate::jobs::Paid;
+use crate::jobs::Order;
 use crate::mcp::inputs::Takes;
 use crate::mcp::{Server, ToolError};
 use crate::media::Limits;
@@ -55,8 +55,12 @@ const LONGEST: f64 = 15.0;
 const MOST_BYTES: usize = 60 * 1024 * 1024;
 
 /// Builds the request of V2, and reads its media.
-pub(crate) async fn request(server: &Server, input: &VideoInput, plan: &Plan) -> Result<Paid, ToolError> {
-    submit(server, input, plan).await.map(Paid::VideoV2)
+pub(crate) async fn request(
+    server: &Server,
+    input: &VideoInput,
+    plan: &Plan,
+) -> Result<Box<dyn Order>, ToolError> {
+    Ok(Box::new(submit(server, input, plan).await?))
 }
 
 /// The body of [`request`].

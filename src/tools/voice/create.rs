@@ -8,13 +8,14 @@ use serde::Deserialize;
 
 use crate::api::{ClonePrompt, CloneSubmit, DesignSubmit};
 use crate::config::{Defaults, Toolset};
-use crate::facts::{Price, facts};
-use crate::jobs::{Cost, Paid, VoiceClone};
+use crate::facts::{ModelKind, Price, facts};
+use crate::jobs::{Cost, VoiceClone};
 use crate::mcp::ToolSpec;
 use crate::mcp::inputs::Uploaded;
-use crate::mcp::{Draft, JobOptions, JobView, Server, ToolError};
+use crate::mcp::{Bill, Draft, JobOptions, JobView, Server, ToolError};
 use crate::media::Limits;
-use crate::tools::speech::rules::{Characters, LANGUAGES};
+use crate::tools::model_name::{model_id, unknown_model};
+use crate::tools::speech::rules::{Characters, LANGUAGES, check_pauses};
 
 pub(crate) const TOOLS: &[ToolSpec] = &[
     ToolSpec { lengths: &[("text", 1000)], ..ToolSpec::job("voice_clone", Toolset::Speech) },
@@ -35,6 +36,13 @@ const TEXT_LIMIT: usize = 1000;
 const VALIDATION_LIMIT: usize = 200;
 /// Voice Design > preview_text.
 const PREVIEW_LIMIT: usize = 500;
+
+/// What a person is asked before a purchase.
+const CLONE: &str = "Clone this voice";
+
+/// The warning about a designed voice, whose fee is part of its price.
+const USE_IT: &str =
+    "use the voice in text_to_audio within 7 days or MiniMax deletes it; list_voices shows it";
 
 const ID_RULE: &str = "has 8 to 256 characters, begins with a letter, has letters, digits, - and _, and ends with \
                        a letter or digit";
@@ -110,7 +118,15 @@ impl Server {
         let cost = clone_cost(&submit, self.config().currency());
         if !dry {
             let model = submit.model.as_deref().unwrap_or_default();
-            self.checkout.budget.admit("voice_clone", model, &cost, &call).await?;
+            let bill = Bill {
+                tool: "voice_clone",
+                question: CLONE,
+                model,
+                prompt: &submit.voice_id,
+                details: "",
+                cost: &cost,
+            };
+            self.checkout.budget.admit(&bill, &call).await?;
         }
         let prompt = match &input.prompt_audio {
             Some(prompt) if dry => {
@@ -136,8 +152,10 @@ impl Server {
                 .flatten()
                 .collect::<Vec<_>>()
                 .join(": "),
+            question: CLONE,
+            details: String::new(),
             cost,
-            paid: Paid::VoiceClone(VoiceClone { submit, file: what, prompt: prompt.map(|clip| clip.what) }),
+            order: Box::new(VoiceClone { submit, file: what, prompt: prompt.map(|clip| clip.what) }),
             warnings,
         };
         self.checkout.buy("voice_clone", draft, input.job, &call).await
@@ -162,9 +180,11 @@ impl Server {
         let draft = Draft {
             model: String::new(),
             prompt: submit.prompt.clone(),
+            question: "Design this voice",
+            details: String::new(),
             cost: design_cost(&submit, currency),
-            paid: Paid::VoiceDesign(submit),
-            warnings: vec![kept_while_used(&facts().voice.design_first_use, currency)],
+            order: Box::new(submit),
+            warnings: vec![USE_IT.to_owned()],
         };
         self.checkout.buy("voice_design", draft, input.job, &call).await
     }
@@ -190,8 +210,11 @@ impl CloneInput {
             (Some(_), None) => return wrong("prompt_text", "is missing: prompt_audio needs it".to_owned()),
             (None, Some(_)) => return wrong("prompt_audio", "is missing: prompt_text needs it".to_owned()),
         };
-        let default_model = defaults.speech_model.as_deref().unwrap_or("speech-2.8-hd");
-        let model = facts().canonical(self.model.as_deref().unwrap_or(default_model));
+        let default_model = defaults.speech_model.as_deref().unwrap_or(facts().speech_default());
+        let model = match &self.model {
+            Some(model) => model_id(ModelKind::Speech, model)?,
+            None => facts().canonical(default_model),
+        };
         let mut warnings = self.check_model(&model)?;
         if self.text.is_none() {
             warnings.clear();
@@ -219,6 +242,7 @@ impl CloneInput {
             [("text", &self.text, TEXT_LIMIT), ("text_validation", &self.text_validation, VALIDATION_LIMIT)]
         {
             let length = text.as_deref().map_or(1, |text| text.chars().count());
+            check_pauses(field, text.as_deref().unwrap_or_default())?;
             if !(1..=most).contains(&length) {
                 let problem = format!("has {length} characters; it needs 1 to {most}");
                 return Err(ToolError::argument(field, problem));
@@ -238,10 +262,8 @@ impl CloneInput {
                 let problem = format!("is {language}, which {model} lacks; use speech-2.8-hd");
                 Err(ToolError::argument("language_boost", problem))
             }
-            Some(_) => Ok(Vec::new()),
-            None => Ok(vec![format!(
-                "the model {model} is not in the tables of this server; it is sent as it is"
-            )]),
+            Some(row) => Ok(row.note.iter().map(|note| format!("{model} {note}")).collect()),
+            None => Ok(vec![unknown_model(model)]),
         }
     }
 }
@@ -256,6 +278,7 @@ impl DesignInput {
             let problem = format!("has {length} characters; it needs 1 to {PREVIEW_LIMIT}");
             return Err(ToolError::argument("preview_text", problem));
         }
+        check_pauses("preview_text", &self.preview_text)?;
         Ok(DesignSubmit {
             prompt: self.prompt.clone(),
             preview_text: self.preview_text.clone(),
@@ -283,15 +306,15 @@ fn number(field: &str, uploaded: &Uploaded) -> Result<i64, ToolError> {
     uploaded.file_id.parse().map_err(|_| ToolError::argument(field, problem()))
 }
 
-/// The warning that a new voice is billed at its first use, and deleted without one.
+/// The warning that a cloned voice is billed at its first use, and deleted without one.
 fn kept_while_used(price: &Price, currency: &str) -> String {
     let price = match price.in_currency(currency) {
         Some(price) => format!("{price} {currency} (prices of {})", facts().as_of),
         None => "once".to_owned(),
     };
     format!(
-        "use the voice in text_to_audio within 7 days or MiniMax deletes it; its first use is billed with {price}, \
-         and list_voices shows it from then on"
+        "use the voice in text_to_audio within 7 days or MiniMax deletes it; its first use is billed with {price}; \
+         list_voices shows it"
     )
 }
 
@@ -315,16 +338,20 @@ fn clone_cost(submit: &CloneSubmit, currency: &str) -> Cost {
     cost
 }
 
+/// The fee for a designed voice, which MiniMax bills when the voice is first used, and the trial, if its price is known.
 fn design_cost(submit: &DesignSubmit, currency: &str) -> Cost {
-    let million = facts().voice.preview_per_million.in_currency(currency);
-    let mut cost =
-        Cost { currency: currency.to_owned(), unit: million.map(|price| price / 1e6), ..Cost::default() };
+    let (voice, as_of) = (&facts().voice, &facts().as_of);
+    let million = voice.preview_per_million.in_currency(currency);
+    let mut cost = Cost { currency: currency.to_owned(), ..Cost::default() };
+    let Some(fee) = voice.design_first_use.in_currency(currency) else { return cost };
+    (cost.unit, cost.fixed) = (Some(million.map_or(0.0, |price| price / 1e6)), fee);
     Characters::of(&submit.preview_text).price(&mut cost);
-    cost.basis = million.map(|price| {
-        format!(
-            "the trial: {price} {currency} a million characters, prices of {}; the voice when it is first used",
-            facts().as_of
-        )
-    });
+    let trial = match million {
+        Some(price) => format!("{price} {currency} a million characters of the trial"),
+        None => "the trial's price is not published".to_owned(),
+    };
+    cost.basis = Some(format!(
+        "{fee} {currency} for the voice, billed when it is first used; {trial}; prices of {as_of}"
+    ));
     cost
 }

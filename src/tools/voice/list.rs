@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 
 use crate::api::retry::Nature;
 use crate::api::{Voice, VoiceKind, group};
-use crate::config::Toolset;
-use crate::facts::{self, voices};
-use crate::jobs::RemoteKind;
+use crate::config::{Region, Toolset};
+use crate::facts::{self, facts, voices};
+use crate::jobs::{MadeVoice, RemoteKind};
 use crate::mcp::ToolSpec;
 use crate::mcp::catalogue::Table;
 use crate::mcp::{Server, ToolError};
@@ -76,6 +76,9 @@ pub(crate) struct VoiceList {
     voices: Vec<VoiceRow>,
     /// How many fit in all.
     total: u32,
+    /// How many of them speak which language.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    languages: Vec<String>,
     /// For the next page; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
@@ -133,8 +136,20 @@ impl Server {
             rows.extend(voices().system.iter().map(|voice| VoiceRow::of(from_table(&voice.id))));
             note = note.or(Some("MiniMax listed no system voices"));
         }
-        let rows = search(rows, input.language.as_deref(), input.query.as_deref());
-        Ok(page(rows, start, input.limit.unwrap_or(20).clamp(1, 100) as usize, note))
+        rows.extend(unused(self, wanted, &rows).await?);
+        sort(&mut rows, if self.config().region == Region::Cn { "zh" } else { "en" });
+        let languages = counts(&rows);
+        let (language, query) = (input.language.as_deref(), input.query.as_deref());
+        let rows = search(rows, language, query);
+        let limit = input.limit.unwrap_or(20).clamp(1, 100) as usize;
+        let languages = if language.is_none() && query.is_none() { languages } else { counts(&rows) };
+        Ok(page(
+            rows,
+            languages,
+            start,
+            limit,
+            Asked { note, words: query.is_some(), language: language.is_some() },
+        ))
     }
 
     /// Delete an own voice for good.
@@ -167,6 +182,9 @@ impl Server {
         let api = self.api();
         // Sent again only after a rate limit. After anything else a person should look first.
         api.queued(group::READS, Nature::Paid, || api.delete_voice(kind, id)).await?;
+        if let Err(error) = self.jobs().forget_voice(id).await {
+            tracing::warn!(%error, "a deleted voice was not forgotten");
+        }
         Ok(DeletedVoice {
             voice_id: id.to_owned(),
             voice_type: kind.word().to_owned(),
@@ -189,11 +207,29 @@ async fn listed(server: &Server, voice_type: &str) -> Result<Vec<Voice>, ToolErr
     Ok(own.into_iter().chain(system).collect())
 }
 
+/// Which list a voice belongs to that this tool made.
+fn kind_by_tool(made: &MadeVoice) -> VoiceKind {
+    if made.tool == "voice_design" { VoiceKind::VoiceGeneration } else { VoiceKind::VoiceCloning }
+}
+
+/// The caller's voices that MiniMax does not list yet, because nobody has used them.
+async fn unused(server: &Server, wanted: &str, listed: &[VoiceRow]) -> Result<Vec<VoiceRow>, ToolError> {
+    let made = server.jobs().unused_voices(server.principal()).await?;
+    let is_wanted = |made: &MadeVoice| wanted == "all" || wanted == kind_by_tool(made).word();
+    let is_listed = |made: &MadeVoice| listed.iter().any(|row| row.voice_id == made.id);
+    let missing = made.into_iter().filter(|made| is_wanted(made) && !is_listed(made));
+    Ok(missing.map(|made| VoiceRow::unused(&made)).collect())
+}
+
 /// What kind of voice an id names.
 async fn kind_of(server: &Server, id: &str) -> Result<VoiceKind, ToolError> {
     let listed =
         listed(server, "all").await?.into_iter().find(|voice| voice.id == id).map(|voice| voice.kind);
-    let kind = listed.or_else(|| {
+    let made = match listed {
+        Some(_) => None,
+        None => server.jobs().unused_voice(id).await?.as_ref().map(kind_by_tool),
+    };
+    let kind = listed.or(made).or_else(|| {
         // Unused voices are not listed, but the prefix of a generated id tells its kind.
         let designed = id.starts_with("ttv-voice-").then_some(VoiceKind::VoiceGeneration);
         designed.or_else(|| voices().get(id).map(|_| VoiceKind::System))
@@ -205,8 +241,8 @@ fn no_voice(id: &str) -> ToolError {
     ToolError::NotFound {
         what: format!("voice `{}` in MiniMax's list", id.chars().take(64).collect::<String>()),
         advice:
-            "Ids are case-sensitive; list_voices shows them. A voice that was never used is not listed: give \
-                 voice_type to delete one."
+            "Ids are case-sensitive; list_voices shows them. MiniMax does not list a voice that was made elsewhere and \
+                 never used: give voice_type to delete one."
                 .to_owned(),
     }
 }
@@ -246,6 +282,20 @@ impl VoiceRow {
             voice_type: voice.kind.word().to_owned(),
             created: voice.created,
             voice_id: voice.id,
+        }
+    }
+
+    fn unused(made: &MadeVoice) -> Self {
+        let ends = made.created_at.saturating_add(i64::from(facts().voice.unused_days) * DAY);
+        let note = format!("made here, not used yet; MiniMax deletes it on {} unless it is used", day(ends));
+        Self {
+            voice_id: made.id.clone(),
+            name: None,
+            language: None,
+            description: Some(note),
+            voice_type: kind_by_tool(made).word().to_owned(),
+            created: Some(day(made.created_at)),
+            more: String::new(),
         }
     }
 
@@ -314,6 +364,46 @@ fn tokens(text: &str) -> impl Iterator<Item = String> {
     spaced.to_lowercase().split_whitespace().map(str::to_owned).collect::<Vec<_>>().into_iter()
 }
 
+/// In milliseconds.
+const DAY: i64 = 24 * 3_600_000;
+
+/// A day of the calendar, in UTC.
+fn day(milliseconds: i64) -> String {
+    let at = jiff::Timestamp::from_second(milliseconds / 1000);
+    at.map(|at| at.strftime("%Y-%m-%d").to_string()).unwrap_or_default()
+}
+
+/// The caller's own voices first, then those of `language`, then the others in MiniMax's order.
+fn sort(rows: &mut [VoiceRow], language: &str) {
+    let first = voices().language(language).map(facts::Language::name);
+    rows.sort_by_key(|row| {
+        let is_own = row.voice_type != VoiceKind::System.word();
+        (!is_own, row.language.as_deref() != first)
+    });
+}
+
+/// How many of the voices speak which language, the most frequent first.
+fn counts(rows: &[VoiceRow]) -> Vec<String> {
+    let mut counts: Vec<(&str, usize)> = Vec::new();
+    for language in rows.iter().filter_map(|row| row.language.as_deref()) {
+        match counts.iter_mut().find(|(known, _)| *known == language) {
+            Some((_, count)) => *count = count.saturating_add(1),
+            None => counts.push((language, 1)),
+        }
+    }
+    counts.sort_by_key(|(_, count)| Reverse(*count));
+    counts.into_iter().map(|(language, count)| format!("{language} {count}")).collect()
+}
+
+/// What a list was asked for.
+#[derive(Debug, Default)]
+struct Asked {
+    /// Why MiniMax was not asked.
+    note: Option<&'static str>,
+    words: bool,
+    language: bool,
+}
+
 /// The matching rows, best first, otherwise in MiniMax's order.
 fn search(rows: Vec<VoiceRow>, language: Option<&str>, query: Option<&str>) -> Vec<VoiceRow> {
     let words: Vec<String> = query.unwrap_or_default().split_whitespace().flat_map(tokens).collect();
@@ -323,36 +413,44 @@ fn search(rows: Vec<VoiceRow>, language: Option<&str>, query: Option<&str>) -> V
     rated.into_iter().map(|(_, row)| row).collect()
 }
 
-fn page(rows: Vec<VoiceRow>, start: usize, limit: usize, note: Option<&str>) -> VoiceList {
+fn page(rows: Vec<VoiceRow>, languages: Vec<String>, start: usize, limit: usize, asked: Asked) -> VoiceList {
     let total = rows.len();
     let end = start.saturating_add(limit);
     let voices: Vec<_> = rows.into_iter().skip(start).take(limit).collect();
     let more = total > end;
-    let note = note.map(|why| {
+    let note = asked.note.map(|why| {
         format!("{why}: these are the system voices by this server's table of {}. ", facts::voices().as_of)
     });
     let next = match (voices.is_empty(), more) {
-        (true, _) => {
-            let names: Vec<_> = facts::voices().language_names().collect();
-            format!(
-                "No voice fits. Try fewer words. Languages: {}. Own voices are listed once they were used.",
-                names.join(", ")
-            )
-        }
+        (true, _) => nothing(&asked),
         (false, true) => "Give a voice_id to text_to_audio; call again with cursor for more.".to_owned(),
         (false, false) => "Give a voice_id to text_to_audio.".to_owned(),
     };
     VoiceList {
         voices,
         total: u32::try_from(total).unwrap_or(u32::MAX),
+        languages,
         next_cursor: more.then(|| end.to_string()),
         next: format!("{}{next}", note.unwrap_or_default()),
     }
 }
 
+/// What helps where no voice fits.
+fn nothing(asked: &Asked) -> String {
+    let names: Vec<_> = facts::voices().language_names().collect();
+    let fewer = if asked.words { " Try fewer words." } else { "" };
+    let languages = if asked.language { format!(" Languages: {}.", names.join(", ")) } else { String::new() };
+    format!("No matching voices.{fewer}{languages} voice_clone and voice_design make new ones.")
+}
+
 impl IntoCallToolResult for VoiceList {
     fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
-        let head = format!("{} voices", self.total);
+        let counts = self.languages.join(", ");
+        let head = match self.total {
+            1 => "1 voice".to_owned(),
+            total if counts.is_empty() => format!("{total} voices"),
+            total => format!("{total} voices: {counts}"),
+        };
         let rows = self.voices.iter().map(VoiceRow::line);
         let cursor = self.next_cursor.iter().map(|cursor| format!("next_cursor: {cursor}"));
         let lines = [head].into_iter().chain(rows).chain(cursor).chain([self.next.clone()]);

@@ -101,8 +101,8 @@ fn a_body_of_another_kind_is_refused_as_such() {
         let packed = b"\x1f\x8b\x08\0\0\0\0\0\0\x03\xabV\xca*\xce\xcfS\xb2R2\xd23P\xd2Q\xcaLQ\xb22\xd4Q\xcaM-\xc9\xc8\x07\0";
         let kind = "Content-Type: application/json\r\nContent-Encoding: gzip\r\n";
         assert_eq!(stage.program.ask(with_type(kind, packed)).unwrap().status / 100, 4);
-        let accept =
-            post("/mcp", ADA, &ping).replace("Accept: application/json, text/event-stream", "Accept: */*");
+        let accept = post("/mcp", ADA, &ping)
+            .replace("Accept: application/json, text/event-stream", "Accept: text/html");
         assert_eq!(stage.program.ask(accept).unwrap().status, 406);
     });
 }

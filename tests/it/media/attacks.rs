@@ -49,83 +49,86 @@ impl Drop for Meanwhile {
 #[cfg(unix)]
 #[tokio::test]
 async fn a_file_that_is_swapped_for_a_link_to_a_secret_never_gives_the_secret() {
-    let house = House::new();
-    let (ours, secret) = (png(300, 300, 99), png(444, 444, 99));
-    fs::write(house.secret.join("cat.png"), &secret).unwrap();
-    let path = house.put("cat.png", &ours);
-    let (aside, target) = (house.allowed.join("aside"), house.secret.join("cat.png"));
-    let (place, mine) = (path.clone(), ours.clone());
-    let swapping = Meanwhile::again(move || {
-        std::os::unix::fs::symlink(&target, &aside).unwrap();
-        fs::rename(&aside, &place).unwrap();
-        fs::write(&aside, &mine).unwrap();
-        fs::rename(&aside, &place).unwrap();
-    });
-    let mut read = 0;
-    for _ in 0..4000 {
-        if let Ok(blob) = house.load(&path).await {
-            assert!(blob.bytes != secret, "the secret got out");
-            read += 1;
+    for house in House::each() {
+        let (ours, secret) = (png(300, 300, 99), png(444, 444, 99));
+        fs::write(house.secret.join("cat.png"), &secret).unwrap();
+        let path = house.put("cat.png", &ours);
+        let (aside, target) = (house.allowed.join("aside"), house.secret.join("cat.png"));
+        let (place, mine) = (path.clone(), ours.clone());
+        let swapping = Meanwhile::again(move || {
+            std::os::unix::fs::symlink(&target, &aside).unwrap();
+            fs::rename(&aside, &place).unwrap();
+            fs::write(&aside, &mine).unwrap();
+            fs::rename(&aside, &place).unwrap();
+        });
+        let mut read = 0;
+        for _ in 0..4000 {
+            if let Ok(blob) = house.load(&path).await {
+                assert!(blob.bytes != secret, "the secret got out");
+                read += 1;
+            }
         }
+        drop(swapping);
+        assert!(read > 0);
     }
-    drop(swapping);
-    assert!(read > 0);
 }
 
 #[cfg(unix)]
 #[tokio::test]
 async fn a_folder_that_is_swapped_for_a_link_to_a_secret_one_never_gives_the_secret() {
-    let house = House::new();
-    let (ours, secret) = (png(300, 300, 99), png(444, 444, 99));
-    fs::write(house.secret.join("cat.png"), &secret).unwrap();
-    let album = house.allowed.join("album");
-    fs::create_dir(&album).unwrap();
-    fs::write(album.join("cat.png"), &ours).unwrap();
-    let (aside, target, place) = (house.allowed.join("aside"), house.secret.clone(), album.clone());
-    let swapping = Meanwhile::again(move || {
-        fs::rename(&place, &aside).unwrap();
-        std::os::unix::fs::symlink(&target, &place).unwrap();
-        fs::remove_file(&place).unwrap();
-        fs::rename(&aside, &place).unwrap();
-    });
-    let mut read = 0;
-    for _ in 0..4000 {
-        if let Ok(blob) = house.load(&album.join("cat.png")).await {
-            assert!(blob.bytes != secret, "the secret got out");
-            read += 1;
+    for house in House::each() {
+        let (ours, secret) = (png(300, 300, 99), png(444, 444, 99));
+        fs::write(house.secret.join("cat.png"), &secret).unwrap();
+        let album = house.allowed.join("album");
+        fs::create_dir(&album).unwrap();
+        fs::write(album.join("cat.png"), &ours).unwrap();
+        let (aside, target, place) = (house.allowed.join("aside"), house.secret.clone(), album.clone());
+        let swapping = Meanwhile::again(move || {
+            fs::rename(&place, &aside).unwrap();
+            std::os::unix::fs::symlink(&target, &place).unwrap();
+            fs::remove_file(&place).unwrap();
+            fs::rename(&aside, &place).unwrap();
+        });
+        let mut read = 0;
+        for _ in 0..4000 {
+            if let Ok(blob) = house.load(&album.join("cat.png")).await {
+                assert!(blob.bytes != secret, "the secret got out");
+                read += 1;
+            }
         }
+        drop(swapping);
+        assert!(read > 0);
     }
-    drop(swapping);
-    assert!(read > 0);
 }
 
 #[cfg(unix)]
 #[tokio::test]
 async fn a_folder_that_is_swapped_for_a_link_takes_no_result_elsewhere() {
-    let house = House::new();
-    let results = house.allowed.join("results");
-    fs::create_dir(&results).unwrap();
-    let (aside, target, place) = (house.allowed.join("aside"), house.secret.clone(), results.clone());
-    let swapping = Meanwhile::again(move || {
-        fs::rename(&place, &aside).unwrap();
-        std::os::unix::fs::symlink(&target, &place).unwrap();
-        fs::remove_file(&place).unwrap();
-        fs::rename(&aside, &place).unwrap();
-    });
-    for number in 0..300_u16 {
-        let _ = save(png(300, 300 + u32::from(number), 99).into(), &results, "cat.png", &PICTURE).await;
+    for house in House::each() {
+        let results = house.allowed.join("results");
+        fs::create_dir(&results).unwrap();
+        let (aside, target, place) = (house.allowed.join("aside"), house.secret.clone(), results.clone());
+        let swapping = Meanwhile::again(move || {
+            fs::rename(&place, &aside).unwrap();
+            std::os::unix::fs::symlink(&target, &place).unwrap();
+            fs::remove_file(&place).unwrap();
+            fs::rename(&aside, &place).unwrap();
+        });
+        for number in 0..300_u16 {
+            let _ = save(png(300, 300 + u32::from(number), 99).into(), &results, "cat.png", &PICTURE).await;
+        }
+        drop(swapping);
+        for name in names(&house.secret) {
+            let file = house.secret.join(&name);
+            assert!(name.starts_with(".minimax-") && file.metadata().unwrap().len() == 0, "{name}");
+        }
+        // Without interference it works, and a permanent link is refused.
+        save(png(300, 300, 99).into(), &results, "cat.png", &PICTURE).await.unwrap();
+        let link = house.allowed.join("link");
+        std::os::unix::fs::symlink(&house.secret, &link).unwrap();
+        save(png(300, 300, 99).into(), &link, "cat.png", &PICTURE).await.unwrap_err();
+        assert!(!house.secret.join("cat.png").exists());
     }
-    drop(swapping);
-    for name in names(&house.secret) {
-        let file = house.secret.join(&name);
-        assert!(name.starts_with(".minimax-") && file.metadata().unwrap().len() == 0, "{name}");
-    }
-    // Without interference it works, and a permanent link is refused.
-    save(png(300, 300, 99).into(), &results, "cat.png", &PICTURE).await.unwrap();
-    let link = house.allowed.join("link");
-    std::os::unix::fs::symlink(&house.secret, &link).unwrap();
-    save(png(300, 300, 99).into(), &link, "cat.png", &PICTURE).await.unwrap_err();
-    assert!(!house.secret.join("cat.png").exists());
 }
 
 #[tokio::test]
@@ -168,31 +171,36 @@ async fn a_harmless_name_that_leads_to_a_hidden_file_is_judged_by_where_it_leads
 
 #[tokio::test]
 async fn a_text_that_holds_a_secret_is_no_text_whatever_it_is_called() {
-    let house = House::new();
-    let key = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmU\n";
-    // The key comes after the bytes that determine the type.
-    let late = format!("{}{key}", "Once upon a time.\n".repeat(500));
-    for (name, content) in [
-        ("story.txt", late.as_str()),
-        ("story.md", key),
-        ("env.txt", "API_HOST=x\nAPI_PASS=hunter2\n"),
-        ("notes.txt", "aws_secret_access_key = wJalrXUtnFEMI0K7MDENG1bPxRfiCYEXAMPLEKEY\n"),
-        ("list.txt", "root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin\n"),
-    ] {
-        let problem = load(&house.put(name, content), &house.roots, &TEXT).await.unwrap_err();
-        assert!(
-            matches!(problem, InputProblem::Secret { .. } | InputProblem::Type { .. }),
-            "{name}: {problem}"
-        );
-        assert!(!format!("{problem} {problem:?}").contains("hunter2"), "{problem:?}");
-        open_input(&house.put(name, content), &house.roots, &TEXT).await.unwrap_err();
-        // It is neither audio nor an image.
-        for limits in [SOUND, IMAGES] {
-            let problem = load(&house.put("voice.mp3", content), &house.roots, &limits).await.unwrap_err();
-            assert!(matches!(problem, InputProblem::Type { .. }), "{name}: {problem}");
+    for house in House::each() {
+        let key = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmU\n";
+        // The key comes after the bytes that determine the type.
+        let late = format!("{}{key}", "Once upon a time.\n".repeat(500));
+        for (name, content) in [
+            ("story.txt", late.as_str()),
+            ("story.md", key),
+            ("env.txt", "API_HOST=x\nAPI_PASS=hunter2\n"),
+            ("notes.txt", "aws_secret_access_key = wJalrXUtnFEMI0K7MDENG1bPxRfiCYEXAMPLEKEY\n"),
+            (
+                "list.txt",
+                "root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin\n",
+            ),
+        ] {
+            let problem = load(&house.put(name, content), &house.roots, &TEXT).await.unwrap_err();
+            assert!(
+                matches!(problem, InputProblem::Secret { .. } | InputProblem::Type { .. }),
+                "{name}: {problem}"
+            );
+            assert!(!format!("{problem} {problem:?}").contains("hunter2"), "{problem:?}");
+            open_input(&house.put(name, content), &house.roots, &TEXT).await.unwrap_err();
+            // It is neither audio nor an image.
+            for limits in [SOUND, IMAGES] {
+                let problem =
+                    load(&house.put("voice.mp3", content), &house.roots, &limits).await.unwrap_err();
+                assert!(matches!(problem, InputProblem::Type { .. }), "{name}: {problem}");
+            }
         }
+        load(&house.put("story.txt", "Es war einmal.\n"), &house.roots, &TEXT).await.unwrap();
     }
-    load(&house.put("story.txt", "Es war einmal.\n"), &house.roots, &TEXT).await.unwrap();
 }
 
 #[tokio::test]
@@ -214,22 +222,23 @@ async fn a_file_is_measured_before_it_is_read_and_not_followed_beyond() {
 #[cfg(unix)]
 #[tokio::test]
 async fn a_file_that_grows_while_it_is_read_does_not_pass_its_limit() {
-    let house = House::new();
-    let path = house.put("growing.png", png(300, 300, 900_000));
-    let place = path.clone();
-    let growing = Meanwhile::again(move || {
-        let mut file = fs::OpenOptions::new().append(true).open(&place).unwrap();
-        if file.metadata().unwrap().len() > 2_000_000 {
-            file.set_len(900_000).unwrap();
+    for house in House::each() {
+        let path = house.put("growing.png", png(300, 300, 900_000));
+        let place = path.clone();
+        let growing = Meanwhile::again(move || {
+            let mut file = fs::OpenOptions::new().append(true).open(&place).unwrap();
+            if file.metadata().unwrap().len() > 2_000_000 {
+                file.set_len(900_000).unwrap();
+            }
+            file.write_all(&vec![7; 50_000]).unwrap();
+        });
+        for _ in 0..50 {
+            if let Ok(blob) = house.load(&path).await {
+                assert!(blob.bytes.len() <= 1_000_000, "{}", blob.bytes.len());
+            }
         }
-        file.write_all(&vec![7; 50_000]).unwrap();
-    });
-    for _ in 0..50 {
-        if let Ok(blob) = house.load(&path).await {
-            assert!(blob.bytes.len() <= 1_000_000, "{}", blob.bytes.len());
-        }
+        drop(growing);
     }
-    drop(growing);
 }
 
 #[cfg(unix)]
@@ -257,12 +266,13 @@ async fn sockets_devices_and_what_the_kernel_makes_up_are_no_files() {
 #[cfg(unix)]
 #[tokio::test]
 async fn a_second_name_of_a_key_is_refused_by_its_content() {
-    let house = House::new();
-    let key = house.secret.join("id");
-    fs::write(&key, "-----BEGIN RSA PRIVATE KEY-----\n").unwrap();
-    fs::hard_link(&key, house.allowed.join("voice.mp3")).unwrap();
-    for limits in [SOUND, IMAGES, TEXT] {
-        load(&house.allowed.join("voice.mp3"), &house.roots, &limits).await.unwrap_err();
+    for house in House::each() {
+        let key = house.secret.join("id");
+        fs::write(&key, "-----BEGIN RSA PRIVATE KEY-----\n").unwrap();
+        fs::hard_link(&key, house.allowed.join("voice.mp3")).unwrap();
+        for limits in [SOUND, IMAGES, TEXT] {
+            load(&house.allowed.join("voice.mp3"), &house.roots, &limits).await.unwrap_err();
+        }
     }
 }
 

@@ -84,7 +84,7 @@ async fn an_error_page_is_not_taken_for_media() {
     let url = world.offer("json", Answer::File(br#"{"error":"busy"}"#.to_vec()));
     let expect = Expect { kind: Some(Kind::Audio), max_bytes: 1000, extension: "mp3" };
     let reason = wrong(world.download(&url, "x.mp3", expect).await);
-    assert_eq!(reason, "what came is a text file instead of audio");
+    assert_eq!(reason, "the content is a text file instead of audio");
     assert_eq!(world.names(), BTreeSet::new());
 }
 
@@ -286,7 +286,7 @@ async fn a_linked_input_is_fetched_within_its_limits() {
             "the linked file is 100 x 512 pixels; each side must be 256 to 5,760",
         ),
         (Answer::Chunked(png(512, 512, 1_000_001)), "the limit is 1,000,000"),
-        (Answer::Stalls(wav(1)), "is a WAV file; it must be JPEG, PNG or WebP"),
+        (Answer::Stalls(wav(1)), "is a WAV file; must be JPEG, PNG or WebP"),
     ] {
         let url = world.offer("bad", answer);
         let problem = fetch(&world.client, &world.guard, &url, &IMAGES).await.unwrap_err();

@@ -148,7 +148,7 @@ async fn answer(
 
 pub(super) fn wrong(result: Result<Saved, FetchProblem>) -> String {
     match result {
-        Err(FetchProblem::Wrong(reason)) => reason,
+        Err(problem @ (FetchProblem::Wrong(_) | FetchProblem::Page)) => problem.to_string(),
         other => panic!("not refused as wrong: {other:?}"),
     }
 }
@@ -170,6 +170,18 @@ impl House {
         fs::create_dir(&secret).unwrap();
         let roots = Roots::new(&home.join("results"), Some(&home), &[]);
         Self { _all: all, allowed, secret, roots }
+    }
+
+    /// The house, once with a media folder and once with a folder that the client has open.
+    pub(super) fn each() -> [Self; 2] {
+        let house = Self::new();
+        let home = house.allowed.parent().unwrap();
+        let allowed = home.join("code");
+        fs::create_dir(&allowed).unwrap();
+        let roots = Roots::new(&home.join("results"), Some(home), &[]);
+        fs::remove_dir(&house.allowed).unwrap();
+        roots.open_in_client(&[url::Url::from_file_path(&allowed).unwrap().into()]);
+        [Self::new(), Self { allowed, roots, ..house }]
     }
 
     pub(super) fn put(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {

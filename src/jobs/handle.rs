@@ -1,0 +1,372 @@
+//! The handle through which a caller's tools reach the jobs and the rows.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::OnceCell;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::registry::Registry;
+use super::spool_retry::SpoolRetry;
+use super::tenants::{Tenant, Tenants};
+use super::worker::download_slots::DownloadSlots;
+use crate::api::Client;
+use crate::media::{Fetcher, Guard, Roots};
+use crate::store::{
+    Answer, Conversation, Filter, Job, Kept, Limit, Limits, NotBought, Page, Spending, Spent, Store,
+    StoreError, random_id, sweep_often,
+};
+
+/// The settings of the jobs.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The folder of the database.
+    pub data_dir: PathBuf,
+    /// The folder for results without one of their own.
+    pub base_path: PathBuf,
+    /// The folders that results may be written to.
+    pub roots: Roots,
+    /// The name of the server's own account: the API host and a fingerprint of the key.
+    pub account: String,
+    /// Whether the server's own key is that of a plan.
+    pub is_plan: bool,
+    /// Whether an order that the plan refuses is bought from the balance instead.
+    pub plan_overflow: bool,
+    /// The time between polls of a task.
+    pub poll: Duration,
+    /// Whether results may be downloaded from this machine over plain HTTP.
+    pub loopback: bool,
+    /// What may be spent.
+    pub limits: Limits,
+    /// How long ended jobs are kept; `None` keeps them forever.
+    pub keep: Option<Duration>,
+}
+
+/// The jobs of this process, seen by one MiniMax account. Cloning is cheap.
+#[derive(Debug, Clone)]
+pub struct Jobs {
+    pub(super) shared: Arc<Shared>,
+    /// The account that pays for what this handle buys.
+    pub(super) tenant: Arc<Tenant>,
+}
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    /// The account of the server's own key.
+    pub(super) own: Arc<Tenant>,
+    /// The account of the plan's key, where the server has one beside its own.
+    pub(super) plan: Option<Arc<Tenant>>,
+    pub(super) tenants: Tenants,
+    pub(super) settings: Settings,
+    store: Arc<OnceCell<Arc<Store>>>,
+    pub(super) registry: Arc<Registry>,
+    pub(super) tracker: TaskTracker,
+    pub(super) stop: CancellationToken,
+    pub(super) fetcher: Fetcher,
+    pub(super) download_slots: DownloadSlots,
+    pub(super) spool: Arc<SpoolRetry>,
+    /// The last readiness check: when, and its result.
+    readiness: tokio::sync::Mutex<Option<(Instant, Result<(), &'static str>)>>,
+}
+
+/// How long the result of a readiness check is reused.
+const READY_FOR: Duration = Duration::from_secs(1);
+
+impl Jobs {
+    /// Opens nothing: the database is opened when it is first needed.
+    ///
+    /// `plan` is the client and the account's name of a second key, that of a plan.
+    pub fn new(api: Client, plan: Option<(Client, String)>, settings: Settings) -> Self {
+        crate::clock::begin();
+        let guard = Guard { loopback_http: settings.loopback, ..Guard::default() };
+        let own = Arc::new(Tenant { client: api, name: settings.account.clone() });
+        let plan = plan.map(|(client, name)| Arc::new(Tenant { client, name }));
+        let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
+        let (store, registry) = (Arc::<OnceCell<_>>::default(), Arc::<Registry>::default());
+        let spool = SpoolRetry {
+            data_dir: settings.data_dir.clone(),
+            base_path: settings.base_path.clone(),
+            roots: settings.roots.clone(),
+            registry: Arc::clone(&registry),
+            store: Arc::clone(&store),
+            tracker: tracker.clone(),
+            stop: stop.clone(),
+            pending: std::sync::Mutex::default(),
+            file: tokio::sync::Mutex::default(),
+            left: std::sync::Mutex::default(),
+        };
+        Self {
+            tenant: Arc::clone(&own),
+            shared: Arc::new(Shared {
+                own,
+                plan,
+                tenants: Tenants::default(),
+                settings,
+                store,
+                registry,
+                tracker,
+                stop,
+                fetcher: Fetcher::new(guard),
+                download_slots: DownloadSlots::default(),
+                spool: Arc::new(spool),
+                readiness: tokio::sync::Mutex::default(),
+            }),
+        }
+    }
+
+    /// Downloads links, for inputs that have to be uploaded.
+    pub fn fetcher(&self) -> &Fetcher {
+        &self.shared.fetcher
+    }
+
+    /// As [`Self::fetcher`], for downloads that resume what an earlier process has begun. Resuming needs a key from the
+    /// database.
+    pub async fn resuming_fetcher(&self) -> &Fetcher {
+        if let Err(error) = self.store().await {
+            tracing::info!(%error, "an interrupted download will not be resumed by the next process");
+        }
+        &self.shared.fetcher
+    }
+
+    /// The API client with this handle's key.
+    pub fn api(&self) -> &Client {
+        &self.tenant.client
+    }
+
+    pub(super) async fn store(&self) -> Result<&Arc<Store>, StoreError> {
+        self.shared
+            .store
+            .get_or_try_init(|| async {
+                let owner = random_id("server");
+                let store = Arc::new(Store::open(&self.shared.settings.data_dir, owner).await?);
+                self.shared.fetcher.resume_with(Sha256::digest(store.secret("downloads").await?).into());
+                // Before a caller reads the rows.
+                Box::pin(self.shared.spool.drain_everywhere(&store)).await;
+                // With the server's own account, because the caller's must be free to make room.
+                let own = Self { tenant: Arc::clone(&self.shared.own), ..self.clone() };
+                let adopting = own.adopt_orphans(Arc::clone(&store));
+                let (stop, keep) = (self.shared.stop.clone(), self.shared.settings.keep);
+                let sweeping = sweep_often(Arc::clone(&store), keep);
+                self.shared.tracker.spawn(async move {
+                    tokio::join!(adopting, stop.run_until_cancelled(sweeping));
+                });
+                Ok(store)
+            })
+            .await
+    }
+
+    /// Whether rows can be written; if not, what is wrong. Checked at most once a second.
+    pub async fn check(&self) -> Result<(), &'static str> {
+        let mut readiness = self.shared.readiness.lock().await;
+        if let Some((at, known)) = *readiness
+            && at.elapsed() < READY_FOR
+        {
+            return known;
+        }
+        let probing = async { self.store().await?.probe().await };
+        let found = probing.await.map_err(|error: StoreError| {
+            tracing::error!(%error, "not ready");
+            error.brief()
+        });
+        *readiness = Some((Instant::now(), found));
+        found
+    }
+
+    /// Adopts what earlier processes left unfinished, if there is a database.
+    pub async fn resume(&self) -> Result<(), StoreError> {
+        if self.shared.settings.data_dir.join(Store::FILE).exists() {
+            self.store().await?;
+        }
+        Ok(())
+    }
+
+    /// What the operator should know about the database.
+    pub async fn notice(&self) -> Result<Option<String>, StoreError> {
+        Ok(self.store().await?.notice().map(str::to_owned))
+    }
+
+    /// The number of jobs by kind and status.
+    pub async fn counts(&self) -> Result<Vec<(String, String, i64)>, StoreError> {
+        if !self.shared.settings.data_dir.join(Store::FILE).exists() {
+            return Ok(Vec::new());
+        }
+        self.store().await?.counts().await
+    }
+
+    /// A job of this principal.
+    pub async fn get(&self, principal: &str, id: &str) -> Result<Option<Job>, StoreError> {
+        Ok(self.store().await?.get(principal, id).await?.map(|job| self.shared.spool.amend(job)))
+    }
+
+    /// A job of any principal: for a link whose signature is the permission.
+    pub async fn of_anybody(&self, id: &str) -> Result<Option<Job>, StoreError> {
+        Ok(self.store().await?.of_anybody(id).await?.map(|job| self.shared.spool.amend(job)))
+    }
+
+    /// A page of jobs, newest first.
+    pub async fn list(&self, principal: &str, filter: &Filter) -> Result<Page, StoreError> {
+        let Page { jobs, next } = self.store().await?.list(principal, filter).await?;
+        Ok(Page { jobs: jobs.into_iter().map(|job| self.shared.spool.amend(job)).collect(), next })
+    }
+
+    /// Stops all work. Requests in flight may still be answered within `patience`; the next process adopts the rest.
+    pub async fn shut_down(&self, patience: Duration) {
+        self.shared.stop.cancel();
+        self.shared.tracker.close();
+        if tokio::time::timeout(patience, self.shared.tracker.wait()).await.is_err() {
+            tracing::warn!(
+                "a request was still unanswered: its job, if it is one, will say `unknown`, and it may be billed"
+            );
+        }
+        if let Some(store) = self.shared.store.get() {
+            if let Err(error) = store.release().await {
+                tracing::warn!(%error, "the leases run out by themselves");
+            }
+            store.close().await;
+        }
+    }
+
+    /// The number of active jobs and of background tasks, for tests of leaks.
+    pub fn census(&self) -> (usize, usize) {
+        (self.shared.registry.len(), self.shared.tracker.len())
+    }
+
+    /// Runs work that must not end with its call. Stopping the server waits for it.
+    pub fn outlive(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.shared.tracker.spawn(work);
+    }
+
+    /// Runs work in the background until the server stops.
+    pub fn until_stopped(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.shared.stop.clone();
+        self.shared.tracker.spawn(async move { stop.run_until_cancelled(work).await });
+    }
+
+    /// A handle for a caller who brings a key. `name` tells the key from others and does not reveal it. `None` if too many
+    /// keys have work in progress.
+    pub fn for_key(&self, name: &str, client: impl FnOnce() -> Client) -> Option<Self> {
+        let tenant = self.shared.tenants.admit(name, client)?;
+        Some(Self { shared: Arc::clone(&self.shared), tenant })
+    }
+
+    /// A handle for a caller who may not buy: `client` has no key.
+    #[must_use]
+    pub fn for_nobody(&self, name: &str, client: Client) -> Self {
+        let tenant = Arc::new(Tenant { client, name: name.to_owned() });
+        Self { shared: Arc::clone(&self.shared), tenant }
+    }
+
+    /// The name of this handle's account.
+    pub fn account(&self) -> &str {
+        &self.tenant.name
+    }
+
+    /// By rate-limit group, how many requests of all accounts wait and how many are in flight.
+    pub fn standings(&self) -> Vec<(&'static str, usize, usize)> {
+        let mut sums: BTreeMap<_, (usize, usize)> = BTreeMap::new();
+        for jobs in self.of_each_tenant() {
+            for (group, waiting, in_flight) in jobs.api().rate_limiter().queue_lengths() {
+                let sum = sums.entry(group).or_default();
+                *sum = (sum.0 + waiting, sum.1 + in_flight);
+            }
+        }
+        sums.into_iter().map(|(group, (waiting, in_flight))| (group, waiting, in_flight)).collect()
+    }
+
+    /// The number of callers' keys in memory, for tests of leaks.
+    pub fn keys_held(&self) -> usize {
+        self.shared.tenants.len()
+    }
+
+    /// A conversation of a principal, unless it has expired.
+    pub async fn conversation(&self, principal: &str, id: &str) -> Result<Option<Conversation>, StoreError> {
+        self.store().await?.conversation(principal, id).await
+    }
+
+    /// Stores a conversation after a turn, and deletes expired ones.
+    pub async fn keep(&self, conversation: &Conversation) -> Result<Kept, StoreError> {
+        self.store().await?.keep(conversation).await
+    }
+
+    /// Stores the answer of a call whose caller has left.
+    pub async fn keep_answer(&self, of: &Answer, answer: &Value) -> Result<(), StoreError> {
+        self.store().await?.keep_answer(of, &self.tenant.name, answer).await
+    }
+
+    /// The stored answer for this call, if there is one. It is handed over once.
+    pub async fn kept_answer(&self, of: &Answer) -> Result<Option<Value>, StoreError> {
+        self.store().await?.kept_answer(of, &self.tenant.name).await
+    }
+
+    /// Records the owner of an uploaded file.
+    pub async fn record_upload(&self, principal: &str, file_id: &str) -> Result<(), StoreError> {
+        self.store().await?.record_upload(principal, &self.tenant.name, file_id).await
+    }
+
+    /// The key that seals questions to a person.
+    pub async fn seal_key(&self) -> Result<Vec<u8>, StoreError> {
+        self.store().await?.secret("consent").await
+    }
+
+    /// Whether the budgets allow a purchase of `estimate` millionths now. Checked before inputs are uploaded; reserving the
+    /// money checks again.
+    pub async fn afford(
+        &self,
+        principal: &str,
+        allowance: Option<i64>,
+        estimate: Option<i64>,
+        currency: &str,
+    ) -> Result<(), NotBought> {
+        let settings = &self.shared.settings;
+        let limits = settings.limits.with(allowance);
+        if limits.is_empty() {
+            return Ok(());
+        }
+        let store = self.store().await?;
+        let allowed = store.afford(&self.tenant.name, principal, currency, estimate, &limits).await?;
+        allowed.map_err(NotBought::Denied)
+    }
+
+    /// What one more purchase may cost, and the limit that allows the least. `None` without a limit.
+    pub async fn left(
+        &self,
+        principal: &str,
+        allowance: Option<i64>,
+        currency: &str,
+    ) -> Result<Option<(Limit, i64)>, StoreError> {
+        let limits = self.shared.settings.limits.with(allowance);
+        if limits.is_empty() {
+            return Ok(None);
+        }
+        self.store().await?.left(&self.tenant.name, principal, currency, &limits).await
+    }
+
+    /// What the account has spent, by currency, `currency` first. Creates no database.
+    pub async fn spending(&self, currency: &str) -> Result<Vec<Spending>, StoreError> {
+        let settings = &self.shared.settings;
+        let nothing = |currency: &str| Spending {
+            currency: currency.to_owned(),
+            day: Spent::default(),
+            process: Spent::default(),
+        };
+        if !settings.data_dir.join(Store::FILE).exists() {
+            return Ok(vec![nothing(currency)]);
+        }
+        self.store().await?.spending(&self.tenant.name, currency).await
+    }
+
+    /// What a principal has spent in 24 hours. Creates no database.
+    pub async fn spent_by(&self, principal: &str, currency: &str) -> Result<Spent, StoreError> {
+        let settings = &self.shared.settings;
+        if !settings.data_dir.join(Store::FILE).exists() {
+            return Ok(Spent::default());
+        }
+        self.store().await?.spent_by(&self.tenant.name, principal, currency).await
+    }
+}

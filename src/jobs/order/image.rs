@@ -1,0 +1,40 @@
+//! Images.
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use serde_json::Value;
+
+use super::Order;
+use super::outcome::{HOUR, Made, Outcome, recorded};
+use crate::api::{ApiError, Client, ImageSubmit, group};
+use crate::store::{JobFile, Kind};
+
+impl Order for ImageSubmit {
+    fn kind(&self) -> Kind {
+        Kind::Image
+    }
+
+    fn group(&self) -> &'static str {
+        group::IMAGE
+    }
+
+    fn record(&self) -> Value {
+        recorded(self)
+    }
+
+    fn send<'a>(&'a mut self, api: &'a Client) -> BoxFuture<'a, Result<Outcome, ApiError>> {
+        generate(api, self).boxed()
+    }
+}
+
+async fn generate(api: &Client, submit: &ImageSubmit) -> Result<Outcome, ApiError> {
+    let images = api.generate_images(submit).await?;
+    let files = images.urls.into_iter().enumerate().map(|(index, url)| {
+        let name = format!("image-{}.jpg", index + 1);
+        JobFile { name, mime_type: "image/jpeg".to_owned(), ..JobFile::default() }
+            .linked(url, Some(24 * HOUR))
+    });
+    let files: Vec<_> = files.collect();
+    let units = u32::try_from(files.len()).ok().map(f64::from);
+    Ok(Outcome::Made(Made { missing: images.failed, units, usage: images.usage, files, ..Made::default() }))
+}

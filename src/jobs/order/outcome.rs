@@ -1,0 +1,100 @@
+//! What a paid request brings, and what several kinds of purchase need.
+
+use serde::Serialize;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::listener::Listener;
+use crate::api::{AudioFormat, Clip, SoundStream};
+use crate::store::{JobFile, Task};
+
+/// What MiniMax answers to a request that it took.
+pub enum Outcome {
+    /// It works on the task.
+    Task(Task),
+    /// It works on the task, and already says what is billed.
+    Counted {
+        /// What to poll.
+        task: Task,
+        /// The id of the file to come, where MiniMax names it at once.
+        file_id: Option<String>,
+        /// In units of `Cost::unit`.
+        units: Option<f64>,
+        /// As MiniMax reported it.
+        usage: Option<Value>,
+    },
+    /// It is done.
+    Made(Made),
+    /// The audio arrives while it is made.
+    Sound(Sound),
+}
+
+/// Audio that is still arriving.
+pub struct Sound {
+    /// Its chunks.
+    pub stream: SoundStream,
+    /// Its format.
+    pub format: AudioFormat,
+    /// Where the chunks are heard, and when the request left.
+    pub listener: Option<(Listener, Instant)>,
+}
+
+/// A result whose files are still to be downloaded.
+#[derive(Debug, Default)]
+pub struct Made {
+    /// One entry for each file. It has a link, or its content is in `bytes`.
+    pub files: Vec<JobFile>,
+    /// Content that came in the answer itself, by position in `files`.
+    pub bytes: Vec<(usize, Vec<u8>)>,
+    /// A text.
+    pub text: Option<String>,
+    /// A voice.
+    pub voice_id: Option<String>,
+    /// What the caller should know.
+    pub warnings: Vec<String>,
+    /// How many of the ordered results are missing.
+    pub missing: u32,
+    /// MiniMax called the result unfinished when it handed it over.
+    pub incomplete: bool,
+    /// What is billed, in units of `Cost::unit`.
+    pub units: Option<f64>,
+    /// What is billed besides, in units of `Cost::input`.
+    pub inputs: f64,
+    /// As MiniMax reported it.
+    pub usage: Option<Value>,
+    /// The model by MiniMax's record, where the caller named none.
+    pub model: Option<String>,
+}
+
+pub(super) const HOUR: i64 = 3_600_000;
+
+/// The body for the record, without its media.
+pub(super) fn recorded(submit: &impl Serialize) -> Value {
+    let mut value = serde_json::to_value(submit).unwrap_or_default();
+    elide(&mut value);
+    value
+}
+
+/// Replaces data URLs and bare base64 by their size.
+fn elide(value: &mut Value) {
+    if let Some(Value::String(text)) = value.get_mut("audio_base64") {
+        *text = format!("… ({} characters)", text.len());
+    }
+    match value {
+        Value::String(text) if text.starts_with("data:") => {
+            let kind = text.split(';').next().unwrap_or_default();
+            *value = Value::String(format!("{kind};… ({} characters)", text.len()));
+        }
+        Value::Array(items) => items.iter_mut().for_each(elide),
+        Value::Object(fields) => fields.values_mut().for_each(elide),
+        _ => {}
+    }
+}
+
+/// Audio by its link. The request asks for a link; if bytes come instead, they are paid for and are kept.
+pub(super) fn sound(file: JobFile, audio: Clip) -> Made {
+    match audio {
+        Clip::Link(url) => Made { files: vec![file.linked(url, Some(24 * HOUR))], ..Made::default() },
+        Clip::Bytes(bytes) => Made { files: vec![file], bytes: vec![(0, bytes)], ..Made::default() },
+    }
+}

@@ -1,0 +1,67 @@
+//! Transcripts of recordings.
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use serde_json::Value;
+
+use super::Order;
+use super::outcome::{Made, Outcome, recorded};
+use crate::api::{ApiError, Client, TranscriptionSubmit, group};
+use crate::media::Source;
+use crate::store::{JobFile, Kind};
+
+/// How many characters of a transcript are shown. The file has all of it.
+const SHOWN: usize = 20_000;
+
+/// A recording to be transcribed.
+#[derive(Debug)]
+pub struct Transcription {
+    /// What is sent besides the recording.
+    pub submit: TranscriptionSubmit,
+    /// The recording. It stays open in case the request has to be sent again.
+    pub recording: Source,
+}
+
+impl Order for Transcription {
+    fn kind(&self) -> Kind {
+        Kind::Transcription
+    }
+
+    fn group(&self) -> &'static str {
+        group::OTHER
+    }
+
+    fn record(&self) -> Value {
+        recorded(&self.submit)
+    }
+
+    fn send<'a>(&'a mut self, api: &'a Client) -> BoxFuture<'a, Result<Outcome, ApiError>> {
+        transcribe(api, self).boxed()
+    }
+}
+
+async fn transcribe(api: &Client, order: &Transcription) -> Result<Outcome, ApiError> {
+    let transcript = api.transcribe(&order.submit, order.recording.chunks()).await?;
+    let format = order.submit.format;
+    let (name, mime_type) = (format!("transcript.{}", format.extension()), format.mime().to_owned());
+    let mut made = Made { units: transcript.seconds, usage: transcript.usage, ..Made::default() };
+    if transcript.content.is_empty() {
+        made.warnings.push("no speech was recognised, so there is no file".to_owned());
+    } else {
+        made.files.push(JobFile { name, mime_type, ..JobFile::default() });
+        made.bytes.push((0, transcript.content.into_bytes()));
+    }
+    made.text = Some(shown(transcript.text));
+    Ok(Outcome::Made(made))
+}
+
+fn shown(text: String) -> String {
+    match text.char_indices().nth(SHOWN) {
+        Some((cut, _)) => {
+            let all = text.chars().count();
+            let head = text.get(..cut).unwrap_or_default();
+            format!("{head}… [{SHOWN} of {all} characters; the file has all]")
+        }
+        None => text,
+    }
+}

@@ -1,0 +1,106 @@
+//! Voices that are bought: cloned from a recording, designed from a description.
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use serde_json::{Value, json};
+
+use super::Order;
+use super::outcome::{HOUR, Made, Outcome, recorded};
+use crate::api::{ApiError, Client, CloneSubmit, DesignSubmit, group};
+use crate::store::{JobFile, Kind};
+
+/// A voice to be cloned.
+#[derive(Debug)]
+pub struct VoiceClone {
+    /// The body.
+    pub submit: CloneSubmit,
+    /// Describes the recording. Its id at MiniMax differs with each upload.
+    pub file: String,
+    /// Describes the prompt recording.
+    pub prompt: Option<String>,
+}
+
+impl Order for VoiceClone {
+    fn kind(&self) -> Kind {
+        Kind::Voice
+    }
+
+    fn group(&self) -> &'static str {
+        group::CLONING
+    }
+
+    /// Names the recordings by their description.
+    fn record(&self) -> Value {
+        let mut body = serde_json::to_value(&self.submit).unwrap_or_default();
+        if let Some(body) = body.as_object_mut() {
+            body.insert("file_id".to_owned(), json!(self.file));
+            if let Some(prompt) = body.get_mut("clone_prompt").and_then(Value::as_object_mut) {
+                prompt.insert("prompt_audio".to_owned(), json!(self.prompt));
+            }
+        }
+        body
+    }
+
+    fn send<'a>(&'a mut self, api: &'a Client) -> BoxFuture<'a, Result<Outcome, ApiError>> {
+        clone(api, self).boxed()
+    }
+}
+
+impl Order for DesignSubmit {
+    fn kind(&self) -> Kind {
+        Kind::Voice
+    }
+
+    fn group(&self) -> &'static str {
+        group::DESIGN
+    }
+
+    fn record(&self) -> Value {
+        recorded(self)
+    }
+
+    fn send<'a>(&'a mut self, api: &'a Client) -> BoxFuture<'a, Result<Outcome, ApiError>> {
+        design(api, self).boxed()
+    }
+}
+
+async fn clone(api: &Client, order: &VoiceClone) -> Result<Outcome, ApiError> {
+    let cloned = api.clone_voice(&order.submit).await?;
+    let file = cloned.demo_audio.map(|url| {
+        let (name, mime_type) = ("voice-demo.wav".to_owned(), "audio/wav".to_owned());
+        // How long the link lives is not documented; other sounds' links live a day.
+        JobFile { name, mime_type, ..JobFile::default() }.linked(url, Some(24 * HOUR))
+    });
+    let warning = cloned.sensitive.map(|kind| {
+        format!("MiniMax marked the input as sensitive (type {kind}); it may refuse to speak with this voice")
+    });
+    #[expect(clippy::cast_precision_loss, reason = "a text has fewer than 2^52 characters")]
+    let counted = cloned.characters.map(|count| count as f64);
+    // Without a text to speak nothing is billed before the voice is used.
+    let units = if order.submit.text.is_some() { counted } else { Some(0.0) };
+    Ok(Outcome::Made(Made {
+        files: file.into_iter().collect(),
+        voice_id: Some(order.submit.voice_id.clone()),
+        warnings: warning.into_iter().collect(),
+        units,
+        usage: cloned.usage,
+        ..Made::default()
+    }))
+}
+
+async fn design(api: &Client, submit: &DesignSubmit) -> Result<Outcome, ApiError> {
+    let designed = api.design_voice(submit).await?;
+    let trial = data_encoding::HEXLOWER_PERMISSIVE.decode(designed.trial_audio.as_bytes());
+    let mut made = Made { voice_id: Some(designed.voice_id), ..Made::default() };
+    match trial {
+        Ok(trial) if !trial.is_empty() => {
+            let (name, mime_type) = ("voice-trial.mp3".to_owned(), "audio/mpeg".to_owned());
+            made.files.push(JobFile { name, mime_type, ..JobFile::default() });
+            made.bytes.push((0, trial));
+        }
+        // The voice exists and is paid for, with or without its trial.
+        Ok(_) => made.warnings.push("MiniMax sent no trial audio".to_owned()),
+        Err(error) => made.warnings.push(format!("the trial audio could not be read: {error}")),
+    }
+    Ok(Outcome::Made(made))
+}

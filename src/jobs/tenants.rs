@@ -1,0 +1,103 @@
+//! MiniMax accounts: the server's own key, and keys that callers bring.
+//!
+//! A caller's key is kept in memory only, while there is room or one of its jobs runs. On disk there is only the
+//! account's name. After a restart, the jobs of such a key wait until a caller brings the key again.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::api::Client;
+
+/// How many keys of callers are held at once. The least recently used one makes room unless it has work in progress.
+const MOST: usize = 128;
+
+/// A MiniMax account: a host and a key.
+#[derive(Debug)]
+pub(super) struct Tenant {
+    /// The API client with the key.
+    pub(super) client: Client,
+    /// The host and a fingerprint of the key.
+    pub(super) name: String,
+}
+
+/// The keys of callers, most recently used last.
+#[derive(Debug, Default)]
+pub(super) struct Tenants {
+    held: Mutex<Vec<Arc<Tenant>>>,
+    /// Signals that a key arrived whose jobs may be waiting.
+    pub(super) arrived: Notify,
+}
+
+impl Tenants {
+    fn table(&self) -> MutexGuard<'_, Vec<Arc<Tenant>>> {
+        // The table stays usable after a panic elsewhere.
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn names(&self) -> Vec<String> {
+        self.table().iter().map(|tenant| tenant.name.clone()).collect()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.table().len()
+    }
+
+    pub(super) fn find(&self, name: &str) -> Option<Arc<Tenant>> {
+        self.table().iter().find(|tenant| tenant.name == name).cloned()
+    }
+
+    /// The tenant with this name, now the most recently used. `None` if there is no room for it.
+    pub(super) fn admit(&self, name: &str, client: impl FnOnce() -> Client) -> Option<Arc<Tenant>> {
+        let mut table = self.table();
+        if let Some(place) = table.iter().position(|tenant| tenant.name == name) {
+            let tenant = table.remove(place);
+            table.push(Arc::clone(&tenant));
+            return Some(tenant);
+        }
+        if table.len() >= MOST {
+            // Work in progress holds a reference, and references come from this table alone.
+            let idle = table.iter().position(|tenant| Arc::strong_count(tenant) == 1)?;
+            table.remove(idle);
+        }
+        let tenant = Arc::new(Tenant { client: client(), name: name.to_owned() });
+        table.push(Arc::clone(&tenant));
+        self.arrived.notify_one();
+        Some(tenant)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client() -> Client {
+        Client::new("https://api.minimax.io", None)
+    }
+
+    #[test]
+    fn the_key_that_was_used_longest_ago_makes_room_unless_its_work_goes_on() {
+        let tenants = Tenants::default();
+        let busy = tenants.admit("busy", client).unwrap();
+        for number in 1..MOST {
+            assert!(tenants.admit(&format!("idle {number}"), client).is_some());
+        }
+        drop(tenants.admit("idle 1", client));
+        assert!(tenants.admit("new", client).is_some());
+        let names = tenants.names();
+        assert_eq!(names.len(), MOST);
+        assert!(names.contains(&busy.name), "its work goes on");
+        assert!(names.contains(&"idle 1".to_owned()), "it was used again");
+        assert!(!names.contains(&"idle 2".to_owned()), "it was used longest ago");
+    }
+
+    #[test]
+    fn a_key_finds_no_room_beside_as_many_that_are_all_at_work() {
+        let tenants = Tenants::default();
+        let mut held: Vec<_> = (0..MOST).map(|number| tenants.admit(&number.to_string(), client)).collect();
+        assert!(tenants.admit("new", client).is_none());
+        assert!(tenants.admit("0", client).is_some(), "those that are in stay in");
+        held.pop();
+        assert!(tenants.admit("new", client).is_some());
+    }
+}

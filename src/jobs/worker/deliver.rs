@@ -1,0 +1,225 @@
+//! Delivering a result: downloads with retries and new links, and content that came with the answer.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
+
+use super::fetch::{Arrived, Fetch, MAX_RESULT, extension, short};
+use super::record::{Interrupted, Step, Worker};
+use super::unpack;
+use crate::api::Progress;
+use crate::jobs::order::task::{collect, poll};
+use crate::media::{self, Expect, FetchProblem, Kind as MediaKind};
+use crate::store::{Job, JobFile, Kind, Route, Seen, Task, Wrapped};
+
+/// The longest that one download may take.
+const LONGEST_DOWNLOAD: Duration = Duration::from_secs(20 * 60);
+
+/// Saves content that came with the answer, before the record says that it was made.
+pub(super) async fn keep(worker: &mut Worker, index: usize, bytes: Vec<u8>) {
+    let folder = folder(worker).await;
+    let many = worker.job.files.len() > 1;
+    let (prompt, id) = (worker.job.prompt.clone(), worker.job.id.clone());
+    let Some(file) = worker.job.files.get_mut(index) else { return };
+    let extension = extension(&file.name).to_owned();
+    let name = media::file_name(&prompt, short(&id), index + 1, many, &extension);
+    let expect = Expect { kind: None, max_bytes: MAX_RESULT, extension: &extension };
+    let saved = match media::prepare(&folder).await {
+        Ok(()) => {
+            media::save(bytes.into(), &folder, &name, &expect).await.map_err(|problem| problem.to_string())
+        }
+        Err(problem) => Err(problem.to_string()),
+    };
+    match saved {
+        Ok(saved) => file.saved = Some(saved.into()),
+        Err(problem) => file.trouble = Some(problem),
+    }
+}
+
+/// The folder for files that have no link.
+pub(super) async fn folder(worker: &mut Worker) -> PathBuf {
+    check_folder(worker).await;
+    worker.job.folder.clone().unwrap_or_else(|| worker.jobs.shared.settings.base_path.clone())
+}
+
+/// A folder that was allowed when the job started may be forbidden when its files arrive, in a process with other
+/// settings. The files are paid for, so they go to the base folder then.
+async fn check_folder(worker: &mut Worker) {
+    let Some(folder) = worker.job.folder.clone() else { return };
+    let settings = &worker.jobs.shared.settings;
+    let (base, roots, found) = (settings.base_path.clone(), settings.roots.clone(), folder.clone());
+    let checking = spawn_blocking(move || {
+        if media::is_still_allowed(&base, &found, &roots) {
+            return None;
+        }
+        Some(media::folder(&base, None, &roots).unwrap_or(base))
+    });
+    let Ok(Some(base)) = checking.await else { return };
+    worker.job.warnings.push(format!(
+        "{} is not a folder that this server may write: files are saved in {}. Add it to MINIMAX_ALLOWED_DIRS for \
+         the next job",
+        folder.display(),
+        base.display()
+    ));
+    worker.job.folder = Some(base);
+}
+
+/// Downloads the files side by side, and asks for a new link where one has expired.
+pub(super) async fn deliver(worker: &mut Worker, task: Option<&Task>) -> Step {
+    check_folder(worker).await;
+    let (jobs, job) = (worker.jobs.clone(), worker.job.clone());
+    let all = job.files.iter().enumerate().map(|(index, file)| {
+        // Audio and its subtitles share a name.
+        let alike = |other: &&JobFile| extension(&other.name) == extension(&file.name);
+        let many = job.files.iter().filter(alike).count() > 1;
+        let fetch = Fetch { jobs: &jobs, job: &job, task, index, many };
+        deliver_one(fetch, file.clone())
+    });
+    if let Some(folder) = &job.folder
+        && let Err(problem) = media::prepare_again(folder).await
+    {
+        for file in worker.job.files.iter_mut().filter(|file| file.saved.is_none()) {
+            file.trouble = Some(problem.to_string());
+        }
+        return worker.see(Seen::Fetched { partial: job.missing > 0 }).await;
+    }
+    let stop = worker.jobs.shared.stop.clone();
+    let arrived = stop.run_until_cancelled(join_all(all)).await.ok_or(Interrupted)?;
+    worker.job.files.clear();
+    let mut lost = false;
+    for Arrived { files, usage, is_lost } in arrived {
+        lost |= is_lost;
+        worker.job.files.extend(files);
+        match (&mut worker.job.usage, usage) {
+            (Some(serde_json::Value::Object(known)), Some(serde_json::Value::Object(more))) => {
+                for (name, value) in more {
+                    known.entry(name).or_insert(value);
+                }
+            }
+            (none @ None, more) => *none = more,
+            _ => {}
+        }
+    }
+    let partial = lost || is_short(&worker.job);
+    worker.see(Seen::Fetched { partial }).await
+}
+
+/// Less came than was ordered.
+fn is_short(job: &Job) -> bool {
+    job.missing > 0 || job.incomplete
+}
+
+/// Returns the file, saved or with the reason why not. An archive becomes the files in it.
+async fn deliver_one(fetch: Fetch<'_>, mut file: JobFile) -> Arrived {
+    if file.is_stale() {
+        renew(&fetch, &mut file).await;
+    }
+    let (Some(folder), None) = (&fetch.job.folder, &file.saved) else { return Arrived::one(file) };
+    let (mut refused, mut is_lost) = (0, false);
+    for tries in 1..=5_u32 {
+        let problem = match try_once(&fetch, &file, folder).await {
+            Ok(arrived) => {
+                let sizes = arrived.files.iter().filter_map(|file| Some(file.saved.as_ref()?.bytes));
+                fetch.jobs.api().metrics().downloaded(sizes.fold(0, u64::saturating_add));
+                return arrived;
+            }
+            Err(problem) => problem,
+        };
+        tracing::info!(job = fetch.job.id, %problem, tries, "a file did not arrive");
+        file.trouble = Some(problem.to_string());
+        is_lost =
+            matches!(problem, FetchProblem::Expired { .. } | FetchProblem::Page | FetchProblem::Wrong { .. });
+        let asked = match problem {
+            FetchProblem::Expired { .. } => {
+                refused += 1;
+                // A link may be refused once by accident. Refused twice and without a new link, it is dead.
+                if !renew(&fetch, &mut file).await && refused > 1 {
+                    break;
+                }
+                None
+            }
+            FetchProblem::Transient { retry_after, .. } => retry_after,
+            // An error page instead of the file may mean that the link has expired.
+            FetchProblem::Page | FetchProblem::Wrong { .. }
+                if tries == 1 && renew(&fetch, &mut file).await =>
+            {
+                None
+            }
+            FetchProblem::Disk { .. } | FetchProblem::Page | FetchProblem::Wrong { .. } => break,
+        };
+        if tries < 5 {
+            let usual = Duration::from_millis(300).saturating_mul(3_u32.saturating_pow(tries - 1));
+            sleep(asked.unwrap_or(usual).min(Duration::from_secs(60))).await;
+        }
+    }
+    Arrived { is_lost, ..Arrived::one(file) }
+}
+
+/// One try, once a download slot is free.
+async fn try_once(
+    fetch: &Fetch<'_>,
+    file: &JobFile,
+    folder: &std::path::Path,
+) -> Result<Arrived, FetchProblem> {
+    let slow = || FetchProblem::Transient { reason: "it takes too long".to_owned(), retry_after: None };
+    // The time limit starts when the slot is free.
+    let url = file.url.as_deref().unwrap_or_default();
+    let _slot = fetch.jobs.shared.download_slots.acquire(url).await.map_err(|_| slow())?;
+    let downloading = async {
+        match file.wrapped {
+            Wrapped::Plain => download(fetch, file, folder).await.map(|saved| {
+                Arrived::one(JobFile { saved: Some(saved.into()), trouble: None, ..file.clone() })
+            }),
+            Wrapped::Cues => unpack::subtitles(fetch, file, folder).await,
+            Wrapped::Archive => unpack::unpack(fetch, file, folder).await,
+        }
+    };
+    tokio::time::timeout(LONGEST_DOWNLOAD, downloading).await.map_err(|_| slow())?
+}
+
+async fn download(
+    fetch: &Fetch<'_>,
+    file: &JobFile,
+    folder: &std::path::Path,
+) -> Result<media::Saved, FetchProblem> {
+    let url = file.url.as_deref().unwrap_or_default();
+    let extension = extension(&file.name);
+    let name = fetch.file_name(&file.name);
+    let kind = match fetch.job.kind {
+        Kind::Image => Some(MediaKind::Image),
+        Kind::Video => Some(MediaKind::Video),
+        Kind::Speech | Kind::Voice | Kind::Music => Some(MediaKind::Audio),
+        Kind::Transcription | Kind::Prompt => None,
+    };
+    let expect = Expect { kind, max_bytes: MAX_RESULT, extension };
+    let key = fetch.key(file);
+    fetch.jobs.shared.fetcher.download(url, folder, &name, &expect, Some(&key)).await
+}
+
+/// Asks for a new link, where MiniMax gives one. Returns whether there is one.
+async fn renew(fetch: &Fetch<'_>, file: &mut JobFile) -> bool {
+    let Some(task) = fetch.task else { return false };
+    let ready = match (&file.file_id, task.route) {
+        (Some(file_id), Route::VideoV1 | Route::SpeechAsync) => {
+            Some(crate::api::Ready { file_id: Some(file_id.clone()), ..Default::default() })
+        }
+        _ => match poll(fetch.jobs.api(), task).await {
+            Ok(Progress::Ready(ready)) => Some(*ready),
+            _ => None,
+        },
+    };
+    let Some(ready) = ready else { return false };
+    let collected = collect(fetch.jobs.api(), task.route, ready).await;
+    if let Err(error) = &collected {
+        tracing::info!(job = fetch.job.id, %error, "no new link");
+    }
+    let Some(fresh) = collected.ok().flatten().and_then(|made| made.files.into_iter().next()) else {
+        return false;
+    };
+    file.url = fresh.url;
+    (file.url_expires_at, file.stale_at) = (fresh.url_expires_at, fresh.stale_at);
+    true
+}

@@ -1,0 +1,65 @@
+//! What the record of a failed job says.
+
+use crate::api::{ApiError, Blame};
+use crate::store::Failure;
+
+/// An error of MiniMax or of the connection.
+pub(super) fn failure(error: &ApiError) -> Failure {
+    Failure {
+        message: error.to_string(),
+        blame: error.blame(),
+        advice: error.advice(),
+        code: error.code(),
+        trace_id: error.trace_id().map(str::to_owned),
+    }
+}
+
+/// An error without an answer, with the id that MiniMax's support asks for.
+pub(super) fn traced(error: &ApiError) -> String {
+    match error.trace_id() {
+        Some(trace) => format!("{error} (trace id {trace})"),
+        None => error.to_string(),
+    }
+}
+
+/// A task that ended at MiniMax without a result.
+pub(super) fn ended(code: Option<i64>, message: &str) -> Failure {
+    let message = message.to_owned();
+    let refused =
+        ApiError::Refused { path: "the task", status: 200, code, message, trace_id: None, retry_after: None };
+    match code {
+        Some(_) => failure(&refused),
+        None => Failure {
+            message: refused.to_string(),
+            blame: Blame::Transient,
+            advice: "Make it again, or change the prompt.".to_owned(),
+            code: None,
+            trace_id: None,
+        },
+    }
+}
+
+/// MiniMax has finished a task and hands over no file.
+pub(super) fn done_without_file(trace_id: Option<String>) -> Failure {
+    Failure {
+        message: "the task is done at MiniMax, but MiniMax names no file, so nothing can be downloaded. It may be billed"
+            .to_owned(),
+        blame: Blame::Crate,
+        advice: "Do not buy it again before MiniMax's support has looked at the task: tell the user to send them the \
+                 task id, and the trace id if there is one."
+            .to_owned(),
+        code: None,
+        trace_id,
+    }
+}
+
+/// MiniMax says that it withheld the result.
+pub(super) fn withheld(message: &str) -> Failure {
+    Failure {
+        message: format!("MiniMax answered, but {message}"),
+        blame: Blame::Caller,
+        advice: "Rephrase the prompt and make it again.".to_owned(),
+        code: None,
+        trace_id: None,
+    }
+}

@@ -1,0 +1,57 @@
+//! One file that is being delivered.
+
+use serde_json::Value;
+
+use crate::jobs::handle::Jobs;
+use crate::media;
+use crate::store::{Job, JobFile, Task};
+
+/// The largest result of MiniMax, in bytes.
+pub(super) const MAX_RESULT: u64 = 4 * 1024 * 1024 * 1024;
+
+/// A file and what belongs to its delivery.
+pub(super) struct Fetch<'a> {
+    pub(super) jobs: &'a Jobs,
+    pub(super) job: &'a Job,
+    pub(super) task: Option<&'a Task>,
+    pub(super) index: usize,
+    pub(super) many: bool,
+}
+
+impl Fetch<'_> {
+    /// Identifies the file whatever its links are.
+    pub(super) fn key(&self, file: &JobFile) -> String {
+        format!("{}/{}", self.job.id, file.name)
+    }
+
+    /// The name on disk of the file `name` of the job.
+    pub(super) fn file_name(&self, name: &str) -> String {
+        media::file_name(&self.job.prompt, short(&self.job.id), self.index + 1, self.many, extension(name))
+    }
+}
+
+/// What one delivery brought: an archive becomes several files.
+#[derive(Debug, Default)]
+pub(super) struct Arrived {
+    pub(super) files: Vec<JobFile>,
+    /// What MiniMax reports in an archive beside its files.
+    pub(super) usage: Option<Value>,
+    /// The file is not here, and its link is dead.
+    pub(super) is_lost: bool,
+}
+
+impl Arrived {
+    pub(super) fn one(file: JobFile) -> Self {
+        Self { files: vec![file], usage: None, is_lost: false }
+    }
+}
+
+/// The part of a job's id that goes into file names.
+pub(super) fn short(id: &str) -> &str {
+    let random = id.rsplit('-').next().unwrap_or(id);
+    random.get(..8).unwrap_or(random)
+}
+
+pub(super) fn extension(name: &str) -> &str {
+    name.rsplit_once('.').map_or("bin", |(_, extension)| extension)
+}

@@ -1,0 +1,46 @@
+//! Noting what MiniMax has made.
+
+use super::deliver::keep;
+use super::failure::withheld;
+use super::record::{Step, Worker, Write};
+use crate::jobs::order::outcome::Made;
+use crate::store::{MOST_FILES, Seen};
+
+const UNFINISHED: &str =
+    "MiniMax called the result unfinished (status 1) when it handed it over: it may be cut short";
+
+/// Records what was made and billed, before files are downloaded.
+pub(super) async fn record_result(worker: &mut Worker, made: Made, write: Write) -> Step {
+    let job = &mut worker.job;
+    job.files = made.files;
+    // No order makes more.
+    job.files.truncate(MOST_FILES);
+    job.text = made.text.or(job.text.take());
+    job.voice_id = made.voice_id.or(job.voice_id.take());
+    let usage = made.usage.filter(|usage| usage.to_string().len() < 16_384);
+    job.usage = usage.or(job.usage.take());
+    job.warnings.extend(made.warnings);
+    let actual = made.units.and_then(|units| job.cost.with_inputs(units, made.inputs));
+    job.cost.actual = actual.or(job.cost.actual);
+    if job.model.is_empty() {
+        job.model = made.model.unwrap_or_default();
+    }
+    job.missing = made.missing;
+    job.incomplete = made.incomplete;
+    if made.incomplete {
+        job.warnings.push(UNFINISHED.to_owned());
+    }
+    if made.missing > 0 {
+        let all = job.files.len() + usize::try_from(made.missing).unwrap_or(usize::MAX);
+        job.warnings.push(format!("MiniMax made {} of {all}; it withheld the others", job.files.len()));
+    }
+    for (index, bytes) in made.bytes {
+        keep(worker, index, bytes).await;
+    }
+    if worker.job.files.is_empty() && worker.job.text.is_none() && worker.job.voice_id.is_none() {
+        worker.job.may_be_billed = true;
+        let message = "it withheld all that was asked for (content safety)";
+        return worker.commit(Seen::Failed(withheld(message)), write).await;
+    }
+    worker.commit(Seen::Made, write).await
+}

@@ -1,0 +1,165 @@
+//! The moment that costs money: the request leaves, once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::failure::traced;
+use super::overflow::{Overflow, overflow};
+use super::record::{Interrupted, Step, Worker, Write};
+use super::result::record_result;
+use super::stream;
+use crate::api::rate_limit::{self, Permit, QueueView, Ticket};
+use crate::api::retry::{self, Nature};
+use crate::api::{Accepted, ApiError, Client, chance};
+use crate::facts::Class;
+use crate::jobs::order::Order;
+use crate::jobs::order::outcome::Outcome;
+use crate::store::{Purchase, Seen, State};
+
+/// How many rate-limit refusals are accepted at any time.
+const REFUSALS: u32 = 8;
+
+/// After this time of refusals the order fails. Nothing was bought.
+const REFUSED_FOR: Duration = Duration::from_secs(900);
+
+/// A request that is about to leave: in its queue, or with a permit.
+pub(crate) struct Departure {
+    order: Box<dyn Order>,
+    ticket: Ticket,
+    /// A permit that was free at once.
+    permit: Option<Permit>,
+    /// What is bought from the balance if the plan refuses it.
+    overflow: Option<Purchase>,
+}
+
+impl Departure {
+    pub(crate) fn of(api: &Client, order: Box<dyn Order>, overflow: Option<Purchase>) -> Self {
+        let mut ticket = api.join(order.group());
+        let permit = ticket.try_acquire();
+        Self { order, ticket, permit, overflow }
+    }
+
+    pub(crate) fn waiting(&self) -> Option<QueueView> {
+        self.permit.is_none().then(|| self.ticket.view())
+    }
+}
+
+fn in_line(ticket: &Ticket) -> String {
+    let why = ticket.position().map_or_else(|| "others are before it".to_owned(), |standing| standing.why);
+    format!("{}: {why}", State::IN_LINE)
+}
+
+/// Sends the request when it has a permit, and again only if MiniMax provably did not take it.
+pub(super) async fn submit(worker: &mut Worker, departure: Departure) -> Step {
+    let Departure { mut order, mut ticket, mut permit, overflow: mut purchase } = departure;
+    let mut jobs = worker.jobs.clone();
+    let (mut tries, mut refused) = (1, None);
+    if permit.is_none() && matches!(worker.job.state, State::Submitting { sent: true, .. }) {
+        // Another request was quicker. The record must not say that this one has left.
+        worker.see(Seen::Held(in_line(&ticket))).await?;
+    }
+    loop {
+        let mut permit = match permit.take() {
+            Some(permit) => {
+                worker.commit(Seen::Leaving, Write::First).await?;
+                permit
+            }
+            None => wait_for_permit(worker, &mut ticket).await?,
+        };
+        #[cfg(feature = "crash-points")]
+        crate::crash::point("post.before");
+        permit.start();
+        let answer = order.send(jobs.api()).await;
+        #[cfg(feature = "crash-points")]
+        crate::crash::point("post.after");
+        let slot = permit.on_response(&answer);
+        let error = match answer {
+            Ok(outcome) => {
+                // A stream is in flight until it ends; a task may count as long as it runs.
+                let (task, sound) = match &outcome {
+                    Outcome::Task(_) | Outcome::Counted { .. } => {
+                        (slot.and_then(rate_limit::Slot::while_task), None)
+                    }
+                    Outcome::Sound(_) => (None, slot),
+                    Outcome::Made(_) => (None, None),
+                };
+                worker.slot = task;
+                let taken = taken(worker, outcome).await;
+                drop(sound);
+                return taken;
+            }
+            Err(error) => error,
+        };
+        drop(slot);
+        let Some(pause) = again(&error, tries, &mut refused) else {
+            return match error.accepted() {
+                Accepted::No => match overflow(worker, &error, purchase.take()).await? {
+                    Overflow::Bought if worker.job.cancel_requested => {
+                        worker.see(Seen::Cancelled { at_minimax: false }).await
+                    }
+                    Overflow::Bought => {
+                        jobs = worker.jobs.clone();
+                        ticket = jobs.api().join(order.group());
+                        (tries, refused) = (1, None);
+                        continue;
+                    }
+                    Overflow::Failed(failure) => worker.see(Seen::Failed(failure)).await,
+                },
+                Accepted::Unknown => {
+                    worker.job.unread = error.answer().map(str::to_owned);
+                    worker.see(Seen::Lost(traced(&error))).await
+                }
+            };
+        };
+        tracing::info!(job = worker.job.id, %error, ?pause, "not taken; it is sent again");
+        worker.job.waiting = Some(ticket.view());
+        worker.see(Seen::Held(error.to_string())).await?;
+        if worker.job.cancel_requested {
+            return worker.see(Seen::Cancelled { at_minimax: false }).await;
+        }
+        worker.pause(pause).await?;
+        tries += 1;
+    }
+}
+
+/// Records what MiniMax took.
+async fn taken(worker: &mut Worker, outcome: Outcome) -> Step {
+    match outcome {
+        Outcome::Task(task) => worker.commit(Seen::Accepted(task), Write::Answer).await,
+        Outcome::Counted { task, file_id, units, usage } => {
+            worker.job.add_file_id(file_id);
+            worker.job.cost.actual = units.and_then(|units| worker.job.cost.of(units));
+            worker.job.usage = usage;
+            worker.commit(Seen::Accepted(task), Write::Answer).await
+        }
+        Outcome::Made(made) => record_result(worker, made, Write::Answer).await,
+        Outcome::Sound(sound) => stream::receive(worker, sound).await,
+    }
+}
+
+/// Waits in the queue until the request may leave, and records that it leaves.
+async fn wait_for_permit(worker: &mut Worker, ticket: &mut Ticket) -> Result<Permit, Interrupted> {
+    let permit = loop {
+        match worker.unless_interrupted(ticket.step()).await? {
+            rate_limit::Step::Permit(permit) => break permit,
+            // The watchers show the new position.
+            rate_limit::Step::Moved => drop(worker.watchers.send_replace(Arc::new(worker.job.clone()))),
+        }
+    };
+    worker.job.waiting = None;
+    // Without the record, the request does not leave.
+    worker.commit(Seen::Leaving, Write::First).await?;
+    Ok(permit)
+}
+
+/// How long to wait before queueing again; `None` to give up. After a rate-limit refusal the queue itself knows how
+/// long to wait.
+fn again(error: &ApiError, tries: u32, refused: &mut Option<Instant>) -> Option<Duration> {
+    if error.class() != Class::Rate {
+        return retry::pause(Nature::Paid, error, tries, chance());
+    }
+    let since = *refused.get_or_insert_with(Instant::now);
+    (tries < REFUSALS || since.elapsed() < REFUSED_FOR).then_some(Duration::ZERO)
+}

@@ -1,0 +1,174 @@
+//! Everything that could hang or look finished has an end, and the end says what came of it.
+
+use minimax_mcp::sandbox::{Act, Rule};
+use serde_json::{Value, json};
+
+use crate::harness::{World, eventually};
+
+fn raw(body: Value) -> Act {
+    Act::Raw { body: body.to_string() }
+}
+
+fn status(status: u16) -> Act {
+    Act::Status { status, body: "<Error/>".into(), content_type: None, headers: Default::default() }
+}
+
+#[tokio::test]
+async fn a_task_that_is_done_without_a_file_ends_and_counts_as_billed() {
+    let ok = json!({ "status_code": 0 });
+    let no_link = json!({ "file": { "file_id": 1, "download_url": "" }, "base_resp": ok });
+    let long = "A sentence of a long story. ".repeat(500);
+    for (tool, arguments, path, body) in [
+        (
+            "generate_video",
+            json!({ "prompt": "A fox" }),
+            "/v1/query/video_generation",
+            json!({ "status": "Success", "file_id": "", "trace_id": "trace-1", "base_resp": ok }),
+        ),
+        ("generate_video", json!({ "prompt": "A fox" }), "/v1/files/retrieve", no_link.clone()),
+        (
+            "generate_video",
+            json!({ "prompt": "A fox", "model": "h3" }),
+            "/v2/query/video_generation",
+            json!({ "task": { "status": "succeeded", "content": {} }, "trace_id": "trace-1" }),
+        ),
+        (
+            "generate_video",
+            json!({ "prompt": "A fox", "model": "h3" }),
+            "/v2/query/video_generation",
+            json!({ "task": { "status": "succeeded" }, "trace_id": "trace-1" }),
+        ),
+        (
+            "text_to_audio",
+            json!({ "text": long }),
+            "/v1/query/t2a_async_query_v2",
+            json!({ "status": "Success", "file_id": "", "trace_id": "trace-1", "base_resp": ok }),
+        ),
+    ] {
+        let world = World::new().await;
+        world.sandbox.script(vec![Rule::always(path, raw(body.clone()))]);
+        let result = world.call(tool, arguments).await;
+        let view = result.structured_content.unwrap();
+        assert_eq!((result.is_error, &view["status"]), (Some(true), &json!("failed")), "{path}: {view}");
+        let error = &view["error"];
+        assert!(error["message"].as_str().unwrap().contains("names no file"), "{view}");
+        if body.get("trace_id").is_some() {
+            assert!(error["trace_id"].is_string(), "{view}");
+        }
+        assert!(view["task_id"].is_string() && view["cost"].is_object(), "{view}");
+        assert!(view["next"].as_str().unwrap().starts_with("Do not buy it again"), "{view}");
+        let polls = world.sandbox.requests().iter().filter(|request| request.path.starts_with(path)).count();
+        assert!((5..=6).contains(&polls), "{path}: {polls}");
+        assert_eq!(world.bought(), 1);
+        let file = world.dir.path().join("data/minimax-mcp/jobs.sqlite3");
+        let pool = sqlx::SqlitePool::connect(&format!("sqlite://{}", file.display())).await.unwrap();
+        let state: String = sqlx::query_scalar("SELECT state FROM spending").fetch_one(&pool).await.unwrap();
+        assert_eq!(state, "settled", "{path}");
+        pool.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_late_is_waited_for() {
+    let world = World::new().await;
+    let done = raw(json!({ "status": "Success", "file_id": "", "base_resp": { "status_code": 0 } }));
+    let rule = Rule { times: Some(3), ..Rule::once("/v1/query/video_generation", done) };
+    world.sandbox.script(vec![rule]);
+    let view = world.make("generate_video", json!({ "prompt": "A fox" })).await;
+    assert_eq!(view["status"], "succeeded", "{view}");
+}
+
+#[tokio::test]
+async fn a_result_whose_link_is_dead_is_no_success() {
+    for code in [401, 403, 404, 410] {
+        let world = World::new().await;
+        world.sandbox.script(vec![Rule::always("/cdn/", status(code))]);
+        for (tool, arguments) in [
+            ("text_to_image", json!({ "prompt": "A fox" })),
+            ("music_generation", json!({ "prompt": "Calm piano", "is_instrumental": true })),
+            ("generate_video", json!({ "prompt": "A fox" })),
+        ] {
+            let view = world.make(tool, arguments).await;
+            assert_eq!(view["status"], "partial", "{tool}, {code}: {view}");
+            assert!(view["files"][0].get("path").is_none(), "{view}");
+            assert!(view["warnings"].to_string().contains("was not saved"), "{view}");
+            assert!(!view["next"].as_str().unwrap().starts_with("Done"), "{view}");
+        }
+        // A link that works after all makes it a success, without a second purchase.
+        let bought = world.bought();
+        world.sandbox.script(Vec::new());
+        let list = world.make("list_jobs", json!({ "kind": "image" })).await;
+        let view = world.make("get_job", json!({ "job_id": list["jobs"][0]["job_id"] })).await;
+        assert_eq!((&view["status"], world.bought()), (&json!("succeeded"), bought), "{view}");
+    }
+}
+
+#[tokio::test]
+async fn a_poll_that_the_key_is_refused_for_says_to_fix_the_key_and_keeps_the_job() {
+    for code in [1004, 2049, 1008] {
+        let world = World::new().await;
+        let refuse = Act::Refuse { code, message: None, retry_after: None };
+        world.sandbox.script(vec![Rule::always("/v1/query/video_generation", refuse)]);
+        let begun = world.make("generate_video", json!({ "prompt": "A fox", "wait_seconds": 2 })).await;
+        assert_eq!(begun["status"], "running", "{begun}");
+        let next = begun["next"].as_str().unwrap();
+        assert!(!next.starts_with("Not finished yet"), "{next}");
+        let cure = if code == 1008 { "Top up" } else { "MINIMAX_REGION" };
+        assert!(next.contains(cure) && next.contains("get_job"), "{next}");
+        assert!(begun["warnings"].to_string().contains(&code.to_string()), "{begun}");
+        world.sandbox.script(Vec::new());
+        eventually("it is done", async || {
+            let view = world.make("get_job", json!({ "job_id": begun["job_id"] })).await;
+            view["status"] == "succeeded"
+        })
+        .await;
+        assert_eq!(world.bought(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_sound_that_minimax_calls_unfinished_is_partial_and_says_so() {
+    let world = World::new().await;
+    for (tool, path, arguments) in [
+        (
+            "music_generation",
+            "/v1/music_generation",
+            json!({ "prompt": "Calm piano", "is_instrumental": true }),
+        ),
+        ("text_to_audio", "/v1/t2a_v2", json!({ "text": "Hello there." })),
+    ] {
+        let whole = world.make(tool, arguments.clone()).await;
+        let url = &whole["files"][0]["url"];
+        for unfinished in [json!(1), json!("1")] {
+            let body = json!({
+                "data": { "audio": url, "status": unfinished }, "base_resp": { "status_code": 0, "status_msg": "" },
+            });
+            world.sandbox.script(vec![Rule::once(path, raw(body))]);
+            let view = world.make(tool, arguments.clone()).await;
+            assert_eq!(view["status"], "partial", "{tool}: {view}");
+            assert!(view["files"][0]["path"].is_string(), "what came is kept: {view}");
+            assert!(view["warnings"].to_string().contains("unfinished"), "{view}");
+            assert!(view["next"].as_str().unwrap().contains("Let the user decide"), "{view}");
+        }
+        let body = json!({ "data": { "audio": url, "status": 2 }, "base_resp": { "status_code": 0 } });
+        world.sandbox.script(vec![Rule::once(path, raw(body))]);
+        assert_eq!(world.make(tool, arguments).await["status"], "succeeded", "{tool}");
+    }
+}
+
+#[tokio::test]
+async fn list_jobs_shows_the_task_the_price_and_the_age_of_each_job() {
+    let world = World::new().await;
+    let video = world.make("generate_video", json!({ "prompt": "A fox" })).await;
+    world.make("text_to_image", json!({ "prompt": "A hen" })).await;
+    let result = world.call("list_jobs", json!({})).await;
+    let rows = result.structured_content.clone().unwrap()["jobs"].clone();
+    assert_eq!((&rows[1]["task_id"], &rows[0]["task_id"]), (&video["task_id"], &Value::Null));
+    assert_eq!(rows[0]["cost"], "0.0035 USD");
+    assert!(rows[0]["age"].as_str().unwrap().ends_with(" s"), "{rows}");
+    let lines = crate::harness::text(&result);
+    let line = lines.lines().find(|line| line.contains(rows[1]["job_id"].as_str().unwrap())).unwrap();
+    for part in [video["task_id"].as_str().unwrap(), "USD", " ago)"] {
+        assert!(line.contains(part), "{line}");
+    }
+}
