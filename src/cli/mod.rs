@@ -66,13 +66,22 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         config.warnings.extend(warnings);
     }
     config.warn_of_unknown(names());
-    let key_source = match &stored {
-        Some(Stored { path, in_use: true, .. }) => format!("`minimax-mcp login` ({})", path.display()),
-        _ if config.key.is_some() => "MINIMAX_API_KEY".to_owned(),
-        _ => "the file of MINIMAX_API_KEY_FILE".to_owned(),
+    let sources = doctor::Sources {
+        key: match &stored {
+            Some(Stored { path, in_use: true, .. }) => format!("`minimax-mcp login` ({})", path.display()),
+            _ if config.key.is_some() => "MINIMAX_API_KEY".to_owned(),
+            _ => "the file of MINIMAX_API_KEY_FILE".to_owned(),
+        },
+        plan_key: match config.plan_key {
+            Some(_) => "MINIMAX_PLAN_KEY",
+            None => "the file of MINIMAX_PLAN_KEY_FILE",
+        },
     };
     if let Some(path) = config.key_file.clone() {
         config.take_key(std::fs::read_to_string(path));
+    }
+    if let Some(path) = config.plan_key_file.clone() {
+        config.take_plan_key(std::fs::read_to_string(path));
     }
     // Must come before the first use of a table.
     if let Some(Err(problem)) = config.facts_file.as_deref().map(facts::install) {
@@ -96,7 +105,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let outcome = match runtime {
         Ok(runtime) => {
             let telemetry = telemetry::start(&config.log, &config.telemetry, runtime.handle());
-            let outcome = runtime.block_on(obey(arguments, config, stored.as_ref(), (&key_source, &flags)));
+            let outcome = runtime.block_on(obey(arguments, config, stored.as_ref(), (&sources, &flags)));
             telemetry.stop();
             // A blocked read of stdin must not delay the exit.
             runtime.shutdown_background();
@@ -136,9 +145,11 @@ fn settings(
     if arguments.sandbox || arguments.command.as_ref().is_some_and(no_use) {
         return (config, None);
     }
+    let has_plan_key = config.plan_key.is_some() || config.plan_key_file.is_some();
     let has_key = config.key.is_some() || config.key_file.is_some();
     match Stored::read(&config.data_dir) {
-        Ok(Some(mut stored)) if !has_key => {
+        // A plan's key in the environment takes the place of a plan's key that is stored.
+        Ok(Some(mut stored)) if !(has_key || has_plan_key && stored.is_of_plan()) => {
             let config = Config::read(|name| stored.setting(name, lookup), &places());
             stored.in_use = true;
             (config, Some(stored))
@@ -177,7 +188,7 @@ async fn obey(
     arguments: Arguments,
     config: Config,
     stored: Option<&Stored>,
-    (key_source, flags): (&str, &Flags),
+    (sources, flags): (&doctor::Sources, &Flags),
 ) -> Coded {
     let command =
         arguments.command.unwrap_or(Command::Serve { http: None, sse: false, world: World::default() });
@@ -189,7 +200,7 @@ async fn obey(
         Command::Doctor { json } => {
             let proxy = doctor::Proxy::of(&config.host, environment);
             let folders = client_folders(&config.home);
-            Box::pin(doctor::run(config, key_source, proxy, &folders, json)).await?;
+            Box::pin(doctor::run(config, sources, proxy, &folders, json)).await?;
         }
         Command::Setup(options) => set_up(&options, &config, stored)?,
         Command::Login(options) => Box::pin(login::run(&options, &config)).await?,

@@ -75,7 +75,7 @@ pub async fn cancel(jobs: &Jobs, principal: &str, id: &str) -> Result<Option<Can
             return Ok(Some(Cancel::Cancelled(Box::new(job))));
         }
     }
-    // Ten changes between reading and writing: it is about to end by itjobs.
+    // Ten changes between reading and writing: it is about to end by itself.
     Ok(jobs.get(principal, id).await?.map(|job| Cancel::OnItsWay(Box::new(job))))
 }
 
@@ -127,17 +127,17 @@ async fn poll_and_delete(jobs: &Jobs, job: &Job) -> Upstream {
     let (State::Running { task, .. } | State::Unknown { task: Some(task), .. }) = &job.state else {
         return Upstream::GoesOn;
     };
-    if task.route != Route::VideoV2 || !jobs.is_ours(job) {
+    let Some(jobs) = jobs.with_key_of(job).filter(|_| task.route == Route::VideoV2) else {
         return Upstream::GoesOn;
-    }
-    match poll_once(jobs, task).await {
+    };
+    match poll_once(&jobs, task).await {
         Some(Upstream::GoesOn) => {}
         Some(known) => return known,
         None => return Upstream::GoesOn,
     }
     if let Err(error) = jobs.api().cancel_video_v2(&task.id).await {
         tracing::info!(job = job.id, %error, "MiniMax did not say that it cancelled");
-        return poll_once(jobs, task).await.unwrap_or(Upstream::GoesOn);
+        return poll_once(&jobs, task).await.unwrap_or(Upstream::GoesOn);
     }
     Upstream::Cancelled
 }

@@ -111,7 +111,9 @@ pub struct Spent {
 }
 
 impl Spent {
-    pub(super) fn and(self, other: Self) -> Self {
+    /// The sum of two.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
         Self {
             settled: self.settled.saturating_add(other.settled),
             reserved: self.reserved.saturating_add(other.reserved),

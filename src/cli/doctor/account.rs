@@ -7,9 +7,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::timeout;
 use url::Url;
 
+use super::Sources;
 use super::report::Line;
 use crate::api::{ApiError, Balance, Client, Probe, Window};
-use crate::config::{Config, HOSTS, KeyKind};
+use crate::config::{Config, HOSTS, KeyKind, NamedKey};
 use crate::facts::Class;
 
 /// How long a host may take to answer. Two such waits and the rest stay below ten seconds.
@@ -70,34 +71,45 @@ impl Probed {
     }
 }
 
-/// The checks of network, clock, key, plan and balance. `source` says where the key is from.
-pub(super) async fn lines(config: &Config, source: &str, proxy: Option<&Proxy>) -> Vec<Line> {
-    let mut lines = vec![key(config, source)];
+/// The checks of network, clock, keys, plan and balance.
+pub(super) async fn lines(config: &Config, sources: &Sources, proxy: Option<&Proxy>) -> Vec<Line> {
+    let keys: Vec<_> = config.each_key().collect();
+    let mut lines: Vec<_> = keys.iter().map(|key| shown(key, sources)).collect();
+    if keys.is_empty() {
+        lines.push(no_key(config));
+    }
     if config.host.is_empty() {
         let fix = "Correct MINIMAX_API_HOST first";
         lines.push(Line::warning("network", "not checked: the API host is not set rightly", fix));
         return lines;
     }
-    let (probed, name) = join(probe_all(config), resolve(&config.host, proxy)).await;
-    let Some(chosen) = probed.first() else { return lines };
+    let asked: Vec<_> =
+        if keys.is_empty() { vec![None] } else { keys.iter().map(|key| Some(key.key)).collect() };
+    let all_probes = join_all(asked.into_iter().map(|key| probe_all(config, key)));
+    let (probed, name) = join(all_probes, resolve(&config.host, proxy)).await;
+    let Some(chosen) = probed.first().and_then(|hosts| hosts.first()) else { return lines };
     lines.extend(network(chosen, name, proxy));
     lines.extend(clock(chosen));
-    if config.key.is_some() {
-        lines.push(region(&probed));
-    }
-    if chosen.accepts() && config.key.is_some() {
-        lines.extend(funds(config).await);
+    let with_probes = || keys.iter().zip(&probed);
+    let is_one = keys.len() == 1;
+    lines.extend(with_probes().map(|(key, probed)| region(probed, key.setting, is_one)));
+    let accepted =
+        with_probes().filter(|(_, probed)| probed.first().is_some_and(Probed::accepts)).map(|(key, _)| key);
+    for mut found in join_all(accepted.map(|key| funds(config, key))).await {
+        // Two keys of one account see the same money.
+        found.retain(|line| lines.iter().all(|known| known.text != line.text));
+        lines.append(&mut found);
     }
     lines
 }
 
 /// Probes the configured host first, and then the host of the other region if both are MiniMax's.
-async fn probe_all(config: &Config) -> Vec<Probed> {
+async fn probe_all(config: &Config, key: Option<&SecretString>) -> Vec<Probed> {
     let own = HOSTS.iter().find(|(.., host)| *host == config.host);
     let others = HOSTS.iter().filter(|(.., host)| own.is_some() && *host != config.host);
     let mut hosts = vec![(own.map(|(_, name, _)| *name), config.host.as_str())];
     hosts.extend(others.map(|(_, name, host)| (Some(*name), *host)));
-    probe_hosts(&hosts, config.key.as_ref()).await
+    probe_hosts(&hosts, key).await
 }
 
 async fn probe_hosts(hosts: &[(Option<&'static str>, &str)], key: Option<&SecretString>) -> Vec<Probed> {
@@ -163,19 +175,21 @@ async fn resolve(host: &str, proxy: Option<&Proxy>) -> Result<(), String> {
     if found { Ok(()) } else { Err(format!("the name {name} cannot be resolved (DNS)")) }
 }
 
-fn key(config: &Config, source: &str) -> Line {
-    let Some(key) = &config.key else {
-        let why = config.key_note.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
-        let fix = "Set MINIMAX_API_KEY. Keys: platform.minimax.io (MINIMAX_REGION=global) or platform.minimax.cn \
-                   (MINIMAX_REGION=cn). To try without one: `minimax-mcp demo`";
-        return Line::wrong("key", format!("no MiniMax API key is set{why}"), fix);
-    };
-    let kind = match config.key_kind() {
+fn no_key(config: &Config) -> Line {
+    let why = config.key_note.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    let fix = "Set MINIMAX_API_KEY. Keys: platform.minimax.io (MINIMAX_REGION=global) or platform.minimax.cn \
+               (MINIMAX_REGION=cn). To try without one: `minimax-mcp demo`";
+    Line::wrong("key", format!("no MiniMax API key is set{why}"), fix)
+}
+
+fn shown(key: &NamedKey<'_>, sources: &Sources) -> Line {
+    let source = if key.setting == "MINIMAX_PLAN_KEY" { sources.plan_key } else { &sources.key };
+    let kind = match key.kind {
         KeyKind::Plan => "the key of a subscription plan: it pays only for what the plan includes",
         KeyKind::PayAsYouGo => "a pay-as-you-go key: it pays from the balance",
         KeyKind::Other | KeyKind::Missing => "its kind is not known by its beginning",
     };
-    Line::ok("key", format!("{} from {source}, {kind}", masked(key)))
+    Line::ok("key", format!("{} from {source}, {kind}", masked(key.key)))
 }
 
 /// The beginning and, of a long key, the last four characters.
@@ -228,56 +242,53 @@ fn clock(chosen: &Probed) -> Option<Line> {
     Some(Line::wrong("clock", text, fix))
 }
 
-/// Which region accepts the key. The first host is the configured one.
-fn region(probed: &[Probed]) -> Line {
+/// Which region accepts the key of a setting. The first host is the configured one.
+fn region(probed: &[Probed], setting: &'static str, is_only_key: bool) -> Line {
     let Some((chosen, others)) = probed.split_first() else {
         return Line::warning("region", "not checked", "Check the network first");
     };
+    let key = if is_only_key { "the key".to_owned() } else { format!("the key in {setting}") };
     let named = |host: &Probed| match host.region {
         Some(region) => format!("{} (region `{region}`)", host.name),
         None => host.name.clone(),
     };
     if chosen.accepts() {
-        return Line::ok("region", format!("the key is accepted by {}", named(chosen)));
+        return Line::ok("region", format!("{key} is accepted by {}", named(chosen)));
     }
     let Some(refusal) = chosen.refusal() else {
-        return Line::warning(
-            "region",
-            "the key was not checked, because the host cannot be reached",
-            "Mend the network first",
-        );
+        let text = format!("{key} was not checked, because the host cannot be reached");
+        return Line::warning("region", text, "Mend the network first");
     };
+    let advice = || refusal.advice().replace("MINIMAX_API_KEY", setting);
     let belongs = others.iter().find(|other| other.accepts()).and_then(|other| other.region);
     match (refusal.class(), belongs) {
         (Class::Auth, Some(region)) => {
             let text =
-                format!("{} does not accept the key, which belongs to the region `{region}`", named(chosen));
-            Line::wrong("region", text, format!("Set MINIMAX_REGION={region}, and remove MINIMAX_API_HOST"))
-        }
-        (Class::Auth, None) => Line::wrong(
-            "region",
-            format!("{} does not accept the key: {refusal}", named(chosen)),
-            refusal.advice(),
-        ),
-        _ if matches!(refusal, ApiError::Refused { status: 404 | 405, .. }) => {
-            let fix = "Nothing, if this is a gateway; else check MINIMAX_API_HOST";
-            Line::warning(
+                format!("{} does not accept {key}, which belongs to the region `{region}`", named(chosen));
+            let both = if is_only_key { "" } else { ". Both keys must be from one region" };
+            Line::wrong(
                 "region",
-                format!("{} has no list of models, so the key was not checked", named(chosen)),
-                fix,
+                text,
+                format!("Set MINIMAX_REGION={region}, and remove MINIMAX_API_HOST{both}"),
             )
         }
-        _ => Line::warning(
-            "region",
-            format!("{} answered with an error: {refusal}", named(chosen)),
-            refusal.advice(),
-        ),
+        (Class::Auth, None) => {
+            Line::wrong("region", format!("{} does not accept {key}: {refusal}", named(chosen)), advice())
+        }
+        _ if matches!(refusal, ApiError::Refused { status: 404 | 405, .. }) => {
+            let fix = "Nothing, if this is a gateway; else check MINIMAX_API_HOST";
+            let text = format!("{} has no list of models, so {key} was not checked", named(chosen));
+            Line::warning("region", text, fix)
+        }
+        _ => {
+            Line::warning("region", format!("{} answered with an error: {refusal}", named(chosen)), advice())
+        }
     }
 }
 
 /// The plan's windows and the balance. A key has one of them as a rule, so a refusal of the other is no finding.
-async fn funds(config: &Config) -> Vec<Line> {
-    let client = Client::new(config.host.clone(), config.key.clone());
+async fn funds(config: &Config, key: &NamedKey<'_>) -> Vec<Line> {
+    let client = Client::new(config.host.clone(), Some(key.key.clone()));
     let asked = timeout(PATIENCE, join(client.plan_windows(), client.balance())).await;
     let Ok((windows, balance)) = asked else {
         return vec![Line::warning(
@@ -286,7 +297,7 @@ async fn funds(config: &Config) -> Vec<Line> {
             "Run the doctor again later",
         )];
     };
-    let kind = config.key_kind();
+    let kind = key.kind;
     let mut lines = Vec::new();
     if let Ok(windows) = &windows {
         lines.extend(windows.iter().filter_map(window));
@@ -366,6 +377,7 @@ mod tests {
 
     #[test]
     fn the_region_that_accepts_the_key_is_found_and_the_setting_for_it_is_named() {
+        let region = |hosts: &[Probed]| region(hosts, "MINIMAX_API_KEY", true);
         for code in [1004, 2049] {
             let line = region(&[host("global", refused(code)), host("cn", None)]);
             assert_eq!(line.status, Status::Wrong);

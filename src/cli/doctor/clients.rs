@@ -117,20 +117,24 @@ fn duplicates(client: &Client, own: &[Found]) -> Option<Line> {
 
 fn other_key(config: &Config, found: &Found) -> Option<Line> {
     let (_, _, env) = read(&found.entry)?;
-    let (_, text) = env.into_iter().find(|(name, _)| name == "MINIMAX_API_KEY")?;
-    let (theirs, ours) = (read_key(&text).ok()?, config.key.as_ref()?);
-    if theirs == ours.expose_secret() {
-        return None;
-    }
-    let text = format!(
-        "{}: {} has another key ({}) than this shell ({})",
-        found.client.title,
-        found.file,
-        masked(&theirs.into()),
-        masked(ours)
-    );
-    let fix = "Correct MINIMAX_API_KEY in the file, or remove it there and run `minimax-mcp login`";
-    Some(Line::warning(CHECK, text, fix))
+    let settings = [("MINIMAX_API_KEY", config.key.as_ref()), ("MINIMAX_PLAN_KEY", config.plan_key.as_ref())];
+    settings.into_iter().find_map(|(setting, ours)| {
+        let (_, text) = env.iter().find(|(name, _)| name == setting)?;
+        let (theirs, ours) = (read_key(text).ok()?, ours?);
+        if theirs == ours.expose_secret() {
+            return None;
+        }
+        let text = format!(
+            "{}: {} has another key in {setting} ({}) than this shell ({})",
+            found.client.title,
+            found.file,
+            masked(&theirs.into()),
+            masked(ours)
+        );
+        let stored = if setting == "MINIMAX_API_KEY" { " and run `minimax-mcp login`" } else { "" };
+        let fix = format!("Correct {setting} in the file, or remove it there{stored}");
+        Some(Line::warning(CHECK, text, fix))
+    })
 }
 
 /// Starts the server of an entry as its client would, for a handshake.

@@ -17,10 +17,17 @@ use super::setup::clients::Folders;
 use crate::config::Config;
 use crate::tools;
 
+/// Where the keys are from.
+#[derive(Debug)]
+pub(super) struct Sources {
+    pub(super) key: String,
+    pub(super) plan_key: &'static str,
+}
+
 /// Runs all checks and prints them. Fails if one of them found something wrong.
 pub(super) async fn run(
     mut config: Config,
-    key_source: &str,
+    sources: &Sources,
     proxy: Option<Proxy>,
     folders: &Folders,
     json: bool,
@@ -28,7 +35,7 @@ pub(super) async fn run(
     // Clients start the server over stdio, which does not use the settings of the HTTP server.
     config.reach_over_stdio();
     let (account, records, clients) = futures_util::future::join3(
-        account::lines(&config, key_source, proxy.as_ref()),
+        account::lines(&config, sources, proxy.as_ref()),
         machine::records(&config),
         clients::lines(&config, folders),
     )
