@@ -62,6 +62,35 @@ fn decimal<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Erro
     super::lenient(deserializer)
 }
 
+impl Window {
+    /// Whether the plan covers this group at all. MiniMax says that it does not with two totals of 0 and two statuses of 3.
+    pub fn is_in_plan(&self) -> bool {
+        let nothing = self.current_interval_total_count == 0 && self.current_weekly_total_count == 0;
+        let unlimited = [self.current_interval_status, self.current_weekly_status] == [Some(3); 2];
+        !(nothing && unlimited)
+    }
+
+    /// When what is used up of it starts again; `None` if nothing is.
+    fn used_up_until(&self) -> Option<i64> {
+        let is_up =
+            |percent: Option<f64>, status| status != Some(3) && percent.is_some_and(|left| left <= 0.0);
+        let week = is_up(self.current_weekly_remaining_percent, self.current_weekly_status);
+        let interval = is_up(self.current_interval_remaining_percent, self.current_interval_status);
+        // A new short window is of no use before the week starts again.
+        if week {
+            return self.weekly_end_time;
+        }
+        self.end_time.filter(|_| interval)
+    }
+}
+
+/// When a plan whose window is used up can be used again, in Unix milliseconds. If no window says that it is used up, the
+/// first short window that the plan covers.
+pub fn restarts_at(windows: &[Window]) -> Option<i64> {
+    let covered = || windows.iter().filter(|window| window.is_in_plan());
+    covered().find_map(Window::used_up_until).or_else(|| covered().find_map(|window| window.end_time))
+}
+
 impl Client {
     /// The quota windows of the key's plan.
     pub async fn plan_windows(&self) -> Result<Vec<Window>, ApiError> {
@@ -81,5 +110,36 @@ impl Client {
             return Err(shape("a balance without available_amount".to_owned()));
         }
         serde_json::from_value(answer).map_err(|error| shape(self.clean(&error.to_string())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn window(left: f64, week_left: f64, status: i64) -> Window {
+        Window {
+            end_time: Some(5),
+            weekly_end_time: Some(7),
+            current_interval_total_count: if status == 3 { 0 } else { 100 },
+            current_interval_remaining_percent: Some(left),
+            current_weekly_remaining_percent: Some(week_left),
+            current_interval_status: Some(status),
+            current_weekly_status: Some(status),
+            ..Window::default()
+        }
+    }
+
+    #[test]
+    fn a_plan_starts_again_with_the_window_that_is_used_up() {
+        assert_eq!(restarts_at(&[window(0.0, 50.0, 1)]), Some(5));
+        assert_eq!(restarts_at(&[window(0.0, 0.0, 1)]), Some(7), "the short window alone is of no use");
+        assert_eq!(
+            restarts_at(&[window(50.0, 50.0, 1)]),
+            Some(5),
+            "MiniMax refused, so the short one it must be"
+        );
+        assert_eq!(restarts_at(&[window(0.0, 0.0, 3)]), None, "not in the plan");
+        assert_eq!(restarts_at(&[]), None);
     }
 }

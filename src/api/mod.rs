@@ -44,7 +44,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
-pub use account::{Balance, Window};
+pub use account::{Balance, Window, restarts_at};
 pub use chat::{Ask, ChatStream, Delta, Function, Medium, Protocol, Reply, Speaker, ToolCall, Turn, Usage};
 pub use clip::Clip;
 pub use embed::{Embed, Embedded};

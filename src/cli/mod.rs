@@ -71,17 +71,30 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         config.warnings.extend(warnings);
     }
     config.warn_of_unknown(names());
-    let mut key_text = environment("MINIMAX_API_KEY").filter(|_| !flags.hides("MINIMAX_API_KEY"));
+    let given = |name: &str| environment(name).filter(|_| !flags.hides(name));
+    let (mut key_text, mut plan_text) = (given("MINIMAX_API_KEY"), given("MINIMAX_PLAN_KEY"));
     let from_environment = config.key.is_some() && stored.as_ref().is_none_or(|stored| !stored.in_use);
+    let plan_from_environment = config.plan_key.is_some();
     if let Some(path) = config.key_file.clone() {
         let text = std::fs::read_to_string(path);
         key_text = text.as_ref().ok().cloned();
         config.take_key(text);
     }
-    let key_source = match &stored {
-        Some(Stored { path, in_use: true, .. }) => doctor::KeySource::login(path),
-        _ if from_environment => doctor::KeySource::setting("MINIMAX_API_KEY", key_text),
-        _ => doctor::KeySource::setting("MINIMAX_API_KEY_FILE", key_text),
+    if let Some(path) = config.plan_key_file.clone() {
+        let text = std::fs::read_to_string(path);
+        plan_text = text.as_ref().ok().cloned().filter(|_| !plan_from_environment).or(plan_text);
+        config.take_plan_key(text);
+    }
+    let sources = doctor::Sources {
+        key: match &stored {
+            Some(Stored { path, in_use: true, .. }) => doctor::KeySource::login(path),
+            _ if from_environment => doctor::KeySource::setting("MINIMAX_API_KEY", key_text),
+            _ => doctor::KeySource::setting("MINIMAX_API_KEY_FILE", key_text),
+        },
+        plan_key: match plan_from_environment {
+            true => doctor::KeySource::setting("MINIMAX_PLAN_KEY", plan_text),
+            false => doctor::KeySource::setting("MINIMAX_PLAN_KEY_FILE", plan_text),
+        },
     };
     // Must come before the first use of a table.
     if let Some(Err(problem)) = config.facts_file.as_deref().map(facts::install) {
@@ -108,7 +121,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let outcome = match runtime {
         Ok(runtime) => {
             let telemetry = telemetry::start(&config.log, &config.telemetry, runtime.handle());
-            let outcome = runtime.block_on(obey(arguments, config, stored.as_ref(), (&key_source, &flags)));
+            let outcome = runtime.block_on(obey(arguments, config, stored.as_ref(), (&sources, &flags)));
             telemetry.stop();
             // A blocked read of stdin must not delay the exit.
             runtime.shutdown_background();
@@ -148,9 +161,11 @@ fn settings(
     if arguments.sandbox || arguments.command.as_ref().is_some_and(no_use) {
         return (config, None);
     }
+    let has_plan_key = config.plan_key.is_some() || config.plan_key_file.is_some();
     let has_key = config.key.is_some() || config.key_file.is_some();
     match Stored::read(&config.data_dir) {
-        Ok(Some(mut stored)) if !has_key => {
+        // A plan's key in the environment takes the place of a plan's key that is stored.
+        Ok(Some(mut stored)) if !(has_key || has_plan_key && stored.is_of_plan()) => {
             let config = Config::read(|name| stored.setting(name, lookup), &places());
             stored.in_use = true;
             (config, Some(stored))
@@ -197,7 +212,7 @@ async fn obey(
     arguments: Arguments,
     config: Config,
     stored: Option<&Stored>,
-    (key_source, flags): (&doctor::KeySource, &Flags),
+    (sources, flags): (&doctor::Sources, &Flags),
 ) -> Coded {
     let command =
         arguments.command.unwrap_or(Command::Serve { http: None, sse: false, world: World::default() });
@@ -209,7 +224,7 @@ async fn obey(
         Command::Doctor { json, .. } => {
             let proxy = doctor::Proxy::of(&config.host, environment);
             let folders = client_folders(&config.home);
-            Box::pin(doctor::run(config, key_source, proxy, &folders, json)).await?;
+            Box::pin(doctor::run(config, sources, proxy, &folders, json)).await?;
         }
         Command::Setup(options) => {
             let mut stored = stored.cloned();

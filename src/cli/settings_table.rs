@@ -69,13 +69,18 @@ fn row(
 ) -> Row {
     let given = |name: &str| lookup(name).filter(|value| !value.trim().is_empty());
     let alias = ALIASES.iter().find(|(name, _)| *name == setting.name).map(|(_, alias)| *alias);
-    let key_from_file =
-        setting.name == "MINIMAX_API_KEY" && (flags.hides(setting.name) || given(setting.name).is_none());
+    let (key, key_file) = match setting.name {
+        "MINIMAX_API_KEY" => (config.key.as_ref(), config.key_file.as_ref()),
+        "MINIMAX_PLAN_KEY" => (config.plan_key.as_ref(), config.plan_key_file.as_ref()),
+        _ => (None, None),
+    };
+    let is_key = ["MINIMAX_API_KEY", "MINIMAX_PLAN_KEY"].contains(&setting.name);
+    let key_from_file = is_key && (flags.hides(setting.name) || given(setting.name).is_none());
     let (value, source) =
         if let (Some(option), Some(value)) = (flags.option(setting.name), flags.value(setting.name)) {
             (value.to_owned(), format!("option {option}"))
         } else if key_from_file {
-            match (&config.key, &config.key_file) {
+            match (key, key_file) {
                 (Some(_), Some(file)) => (String::new(), format!("file {}", file.display())),
                 _ => ("none".to_owned(), "default".to_owned()),
             }
@@ -86,11 +91,11 @@ fn row(
         } else {
             (default(setting.name, config).unwrap_or_else(|| plain(setting.default)), "default".to_owned())
         };
-    let value = match (setting.name, &config.key) {
-        ("MINIMAX_API_KEY", Some(key)) => masked(key),
-        ("MINIMAX_API_KEY", None) if source != "default" => "not shown".to_owned(),
-        (name, _) if SECRET.contains(&name) && source != "default" => "not shown".to_owned(),
-        _ => without_credentials(&value),
+    let is_secret = is_key || SECRET.contains(&setting.name);
+    let value = match key {
+        Some(key) => masked(key),
+        None if is_secret && source != "default" => "not shown".to_owned(),
+        None => without_credentials(&value),
     };
     let problems = config.problems.iter().filter(|problem| problem.name == setting.name);
     let warnings = config.warnings.iter().filter(|warning| is_about(warning, setting.name)).cloned();

@@ -53,7 +53,11 @@ impl Config {
     /// server's key is removed so that it cannot be used by mistake. Returns true if a key was removed.
     pub fn reach_over_http(&mut self) -> bool {
         self.local_playback = false;
-        self.http.caller_keys && self.key.take().is_some()
+        if !self.http.caller_keys {
+            return false;
+        }
+        let (key, plan_key) = (self.key.take(), self.plan_key.take());
+        key.or(plan_key).is_some()
     }
 }
 

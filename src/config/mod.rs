@@ -8,6 +8,7 @@
 
 mod amount;
 mod http;
+mod keys;
 mod oauth;
 mod reader;
 mod settings;
@@ -28,6 +29,8 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 pub use http::HttpSettings;
+use keys::{KEY, PLAN_KEY};
+pub use keys::{Keys, NamedKey};
 pub use oauth::{OAuthSettings, ScopeRow};
 pub use reader::HOSTS;
 use reader::{Reader, origin};
@@ -143,6 +146,15 @@ impl KeyKind {
     }
 }
 
+/// What happens to an order that the plan refuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlanOverflow {
+    /// It fails.
+    Refuse,
+    /// It is bought from the balance.
+    Balance,
+}
+
 /// A setting with an illegal value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{name} {problem}")]
@@ -186,6 +198,14 @@ pub struct Config {
     pub key_file: Option<PathBuf>,
     /// The file that the key came from.
     pub read_key_file: Option<PathBuf>,
+    /// The key of a plan, beside [`Self::key`] or instead of it.
+    pub plan_key: Option<SecretString>,
+    /// The file that holds the plan's key, if one is set.
+    pub plan_key_file: Option<PathBuf>,
+    /// The file that the plan's key came from.
+    pub read_plan_key_file: Option<PathBuf>,
+    /// What happens to an order that the plan refuses.
+    pub plan_overflow: PlanOverflow,
     /// Scheme, host and port of the API, without a trailing slash.
     pub host: String,
     /// The account that tasks belong to: the host, or `sandbox` for the sandbox on any port.
@@ -256,7 +276,8 @@ impl Config {
     pub fn read(lookup: impl Fn(&str) -> Option<String>, places: &Places) -> Self {
         let mut reader = Reader::new(lookup);
         reader.report_unfilled();
-        let (key, key_note) = reader.key();
+        let (key, key_note) = reader.key(KEY);
+        let (plan_key, plan_note) = reader.key(PLAN_KEY);
         let chosen = reader.region();
         let url = reader.host(chosen);
         let sandbox = reader.sandbox(url.as_ref());
@@ -269,11 +290,15 @@ impl Config {
             .warnings
             .extend(telemetry.problems.iter().map(|problem| format!("{problem}; no traces are sent")));
         let results = places.desktop.as_ref().unwrap_or(&places.home).join("minimax");
-        Self {
+        let mut config = Self {
             key,
-            key_note,
+            key_note: key_note.or(plan_note),
             key_file: reader.file("MINIMAX_API_KEY_FILE", &places.home),
             read_key_file: None,
+            plan_key,
+            plan_key_file: reader.file("MINIMAX_PLAN_KEY_FILE", &places.home),
+            read_plan_key_file: None,
+            plan_overflow: reader.plan_overflow(),
             account: host.clone(),
             host,
             region,
@@ -307,7 +332,9 @@ impl Config {
             program_dirs: reader.get("PATH").map(|path| absolute_dirs(&path)).unwrap_or_default(),
             problems: reader.problems,
             warnings: reader.warnings,
-        }
+        };
+        config.check_keys();
+        config
     }
 
     /// True if requests keep MiniMax's documented rate limits. By default the sandbox has none.
@@ -318,11 +345,6 @@ impl Config {
     /// Adds a problem that was found when a setting was used.
     pub fn found(&mut self, name: &'static str, problem: impl Into<String>) {
         self.problems.push(ConfigError { name, problem: problem.into() });
-    }
-
-    /// The kind of the key, judged by its prefix. A hint, not a check.
-    pub fn key_kind(&self) -> KeyKind {
-        KeyKind::of(self.key.as_ref())
     }
 
     /// The currency of the region's prices.

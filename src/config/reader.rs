@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use url::{Host, Url};
 
+use super::keys::{KEY, PLAN_KEY};
 use super::unknown::ALIASES;
 use super::value::{self, KeyText};
-use super::{Budgets, ConfigError, Region, ResourceMode, SETTINGS, Toolset, amount, store_url};
+use super::{Budgets, ConfigError, PlanOverflow, Region, ResourceMode, SETTINGS, Toolset, amount, store_url};
 use crate::money::{Currency, Money};
 use secrecy::SecretString;
 
@@ -44,9 +45,6 @@ const PROTECTIVE: &[&str] = &[
 /// What a host such as Claude Desktop passes on for a field that the user left empty on purpose.
 const LEFT_EMPTY: &str = "${user_config.";
 
-/// The key of the real MiniMax is read from here.
-pub(super) const KEY: &str = "MINIMAX_API_KEY";
-
 /// The lookup function, and the errors found so far.
 pub(super) struct Reader<L> {
     pub(super) lookup: L,
@@ -77,7 +75,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
     /// Reports settings that are still placeholders, and those that are no text.
     pub(super) fn report_unfilled(&mut self) {
         let names = SETTINGS.iter().map(|setting| setting.name).chain(ALIASES.iter().copied());
-        for name in names.filter(|name| *name != KEY) {
+        for name in names.filter(|name| ![KEY, PLAN_KEY].contains(name)) {
             let Some(value) = self.given(name) else { continue };
             if value.contains(char::REPLACEMENT_CHARACTER) {
                 if name.starts_with("MINIMAX_") {
@@ -101,13 +99,13 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
     }
 
     /// The key, or why the text of the setting is none.
-    pub(super) fn key(&mut self) -> (Option<SecretString>, Option<String>) {
-        let Some(text) = (self.lookup)(KEY) else { return (None, None) };
+    pub(super) fn key(&mut self, name: &'static str) -> (Option<SecretString>, Option<String>) {
+        let Some(text) = (self.lookup)(name) else { return (None, None) };
         match value::key(&text) {
             KeyText::Empty => (None, None),
-            KeyText::Placeholder(shown) => (None, Some(format!("{KEY} is still the placeholder {shown}"))),
+            KeyText::Placeholder(shown) => (None, Some(format!("{name} is still the placeholder {shown}"))),
             KeyText::Unusable => {
-                self.problem(KEY, value::UNUSABLE_KEY);
+                self.problem(name, value::UNUSABLE_KEY);
                 (None, None)
             }
             KeyText::Key(key) => (Some(SecretString::from(key)), None),
@@ -188,6 +186,17 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
                 self.problem(name, format!("is `{other}`; must be `true` or `false`"));
                 // An illegal value counts as true, because a user who sets a switch wants the restriction that it brings.
                 true
+            }
+        }
+    }
+
+    pub(super) fn plan_overflow(&mut self) -> PlanOverflow {
+        match self.get("MINIMAX_PLAN_OVERFLOW").map(|value| value.to_lowercase()).as_deref() {
+            None | Some("refuse") => PlanOverflow::Refuse,
+            Some("balance") => PlanOverflow::Balance,
+            Some(other) => {
+                self.problem("MINIMAX_PLAN_OVERFLOW", format!("is `{other}`; must be `refuse` or `balance`"));
+                PlanOverflow::Refuse
             }
         }
     }

@@ -24,6 +24,21 @@ pub const SETTINGS: &[Setting] = &[
         meaning: "A file that contains only the key, to keep it out of the environment. When MiniMax refuses the key, the file is read again, and the call goes on with a key that was replaced. `MINIMAX_API_KEY` takes precedence",
     },
     Setting {
+        name: "MINIMAX_PLAN_KEY",
+        default: "none",
+        meaning: "The key of a subscription plan (`sk-cp-…`), if `MINIMAX_API_KEY` holds a pay-as-you-go key. With both, the plan's key buys what plans include, and the balance pays for the rest. One key alone buys everything",
+    },
+    Setting {
+        name: "MINIMAX_PLAN_KEY_FILE",
+        default: "none",
+        meaning: "A file that contains only the plan's key. `MINIMAX_PLAN_KEY` takes precedence",
+    },
+    Setting {
+        name: "MINIMAX_PLAN_OVERFLOW",
+        default: "`refuse`",
+        meaning: "With both keys: what to do with an order that the plan refuses because its window is used up or because it does not include the order. `refuse`: the call fails, and nothing is bought. `balance`: the order is sent once more, with `MINIMAX_API_KEY`, and the balance pays",
+    },
+    Setting {
         name: "MINIMAX_REGION",
         default: "`global`",
         meaning: "`global` (api.minimax.io) or `cn` (api.minimax.cn). A key works only in its own region",
@@ -66,7 +81,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "MINIMAX_BUDGET_DAY",
         default: "none",
-        meaning: "The spending limit for any 24 hours, for all servers that share the data folder and the key: `5`, `5 USD` or `30 CNY`, in the region's currency. A call that would exceed it, or whose price is unknown, is refused before anything is sent",
+        meaning: "The spending limit for any 24 hours, for all servers that share the data folder and the key: `5`, `5 USD` or `30 CNY`, in the region's currency. With two keys, each has this limit. A call that would exceed it, or whose price is unknown, is refused before anything is sent",
     },
     Setting {
         name: "MINIMAX_BUDGET_CALL",
@@ -76,7 +91,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "MINIMAX_BUDGET_PROCESS",
         default: "none",
-        meaning: "The spending limit for this server process while it runs; an amount as above",
+        meaning: "The spending limit for this server process while it runs, with two keys for each; an amount as above",
     },
     Setting {
         name: "MINIMAX_CONFIRM_ABOVE",
@@ -211,7 +226,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "MINIMAX_MCP_CALLER_KEYS",
         default: "`false`",
-        meaning: "HTTP only: with `true`, every request must carry its own MiniMax key in the header `X-MiniMax-Api-Key`. Jobs and files belong to that key, `MINIMAX_API_KEY` is never used, and budgets cover all keys together",
+        meaning: "HTTP only: with `true`, every request must carry its own MiniMax key in the header `X-MiniMax-Api-Key`. Jobs and files belong to that key, `MINIMAX_API_KEY` and `MINIMAX_PLAN_KEY` are never used, and budgets cover all keys together",
     },
     Setting {
         name: "MINIMAX_MCP_SHARED_ACCOUNT",

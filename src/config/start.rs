@@ -1,12 +1,11 @@
 //! Adapts the settings to what the program finds when it starts.
 
-use std::path::Path;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::Config;
-use super::reader::KEY;
+use super::keys::{KEY, KEY_FILE, PLAN_KEY, PLAN_KEY_FILE};
 use super::unknown::Unknown;
 use super::value::{self, KeyText};
 
@@ -35,10 +34,10 @@ impl Config {
         self.store_url = None;
         // A key such as `sandbox-2049` asks the sandbox for an error.
         let ours = self.key.as_ref().is_some_and(|key| key.expose_secret().starts_with("sandbox-"));
-        if self.key.is_some() && !ours {
-            let note =
-                "MINIMAX_API_KEY is ignored: with --sandbox nothing reaches MiniMax, and nothing is billed";
-            self.warnings.push(note.to_owned());
+        let ignored = [(KEY, self.key.is_some() && !ours), (PLAN_KEY, self.plan_key.take().is_some())];
+        for (name, _) in ignored.into_iter().filter(|(_, is_ignored)| *is_ignored) {
+            let why = "is ignored: with --sandbox nothing reaches MiniMax, and nothing is billed";
+            self.warnings.push(format!("{name} {why}"));
         }
         if !ours {
             self.key = Some(SecretString::from("sandbox-key"));
@@ -50,8 +49,10 @@ impl Config {
             "MINIMAX_API_BASE",
             "MINIMAX_REGION",
             "MINIMAX_SANDBOX",
-            "MINIMAX_API_KEY",
-            "MINIMAX_API_KEY_FILE",
+            KEY,
+            KEY_FILE,
+            PLAN_KEY,
+            PLAN_KEY_FILE,
             "MINIMAX_STORE_URL",
         ];
         self.problems.retain(|problem| !about_the_host.contains(&problem.name));
@@ -63,44 +64,14 @@ impl Config {
         self.account == SANDBOX
     }
 
-    /// Takes the key from the contents of the key file. A key in the environment wins.
-    pub fn take_key(&mut self, file: Result<String, std::io::Error>) {
-        if self.key.is_some() {
-            return;
-        }
-        match file.map(|text| value::key(&text)) {
-            Ok(KeyText::Empty) => {
-                self.found(
-                    "MINIMAX_API_KEY_FILE",
-                    "names a file that is empty; must be a file with the key alone",
-                );
-            }
-            Ok(KeyText::Placeholder(shown)) => {
-                let note = format!("the file of MINIMAX_API_KEY_FILE still holds the placeholder {shown}");
-                self.key_note = Some(note);
-            }
-            Ok(KeyText::Unusable) => {
-                let problem = format!("names a file whose text {}", value::UNUSABLE_KEY);
-                self.found("MINIMAX_API_KEY_FILE", problem);
-            }
-            Ok(KeyText::Key(key)) => {
-                self.key = Some(SecretString::from(key));
-                self.read_key_file.clone_from(&self.key_file);
-            }
-            Err(error) => {
-                let file = self.key_file.as_deref().unwrap_or_else(|| Path::new("")).display();
-                self.found("MINIMAX_API_KEY_FILE", format!("names {file}, which cannot be read: {error}"));
-            }
-        }
-    }
-
     /// Warns of variables that look like settings and are none. `names` are those of the environment.
     pub fn warn_of_unknown(&mut self, names: impl Iterator<Item = String>) {
         let mut unknown: Vec<_> = names.filter_map(|name| Unknown::of(&name)).collect();
         unknown.sort_by(|a, b| a.name.cmp(&b.name));
         for variable in unknown {
             let warning = format!("{} {}", variable.name, variable.problem());
-            if self.key.is_none() && self.key_note.is_none() && variable.meant == Some(KEY) {
+            let is_key = [Some(KEY), Some(PLAN_KEY)].contains(&variable.meant);
+            if is_key && self.keys().first.is_none() && self.key_note.is_none() {
                 self.key_note = Some(warning.trim_end_matches('?').to_owned());
             }
             self.warnings.push(warning);

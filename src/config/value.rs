@@ -1,5 +1,7 @@
 //! Cleans the text of a setting: clients, shells and `docker --env-file` leave quotes and placeholders in it.
 
+use super::keys::{KEY, PLAN_KEY};
+
 /// Quotes that wrap a value, with their partners.
 const QUOTES: &[(char, char)] = &[
     ('"', '"'),
@@ -22,8 +24,17 @@ const BRACKETS: &[(char, char)] = &[('<', '>'), ('[', ']'), ('(', ')'), ('{', '}
 const KEY_STARTS: &[&str] = &["sk-", "eyJ"];
 
 /// What a key is pasted with, in lower case.
-const KEY_PREFIXES: &[&str] =
-    &["export ", "set ", "minimax_api_key=", "minimax_api_key:", "authorization:", "bearer ", "x-api-key:"];
+const KEY_PREFIXES: &[&str] = &[
+    "export ",
+    "set ",
+    "minimax_api_key=",
+    "minimax_api_key:",
+    "minimax_plan_key=",
+    "minimax_plan_key:",
+    "authorization:",
+    "bearer ",
+    "x-api-key:",
+];
 
 /// References to a value that another program was to look up, by their beginnings.
 const REFERENCES: &[&str] =
@@ -170,7 +181,8 @@ pub(super) fn key(text: &str) -> KeyText {
             KeyText::Placeholder("a shortened key, with dots or stars".to_owned())
         };
     }
-    let names_setting = key.to_ascii_uppercase().contains("MINIMAX_API_KEY");
+    let upper = key.to_ascii_uppercase();
+    let names_setting = [KEY, PLAN_KEY].iter().any(|name| upper.contains(name));
     if is_placeholder(key) || names_setting || key.starts_with('$') {
         return KeyText::Placeholder(shown(key));
     }
@@ -373,6 +385,8 @@ mod tests {
             "change_me",
             "TODO",
             "MINIMAX_API_KEY",
+            "MINIMAX_PLAN_KEY",
+            "${env:MINIMAX_PLAN_KEY}",
             "__MINIMAX_API_KEY__",
             "\"$KEY\"",
             "Bearer ${KEY}",

@@ -1,6 +1,6 @@
 //! Facts about MiniMax as data with a date: models and their legal values, prices, limits, voices, error codes.
 //!
-//! The tables are `facts.json`, `offer.json`, `text.json` and `voices.json` beside this file. No code makes a
+//! The tables are `facts.json`, `offer.json`, `plan.json`, `text.json` and `voices.json` beside this file. No code makes a
 //! decision about a single model. A model that is not in the tables is legal: its name is sent unchanged, and its
 //! limits and price are unknown.
 
@@ -9,6 +9,7 @@ mod music;
 mod names;
 mod offer;
 mod overlay;
+mod plan;
 mod text;
 mod user_file;
 mod video_extras;
@@ -26,6 +27,7 @@ use limits::TextLimit;
 pub use music::{Closing, MusicModel};
 pub use names::ModelKind;
 pub use offer::{Offer, Rule, Site, Upload, Vision, offer};
+pub use plan::{Plan, PlanRefusal, plan};
 use text::Text;
 pub use text::{TextModel, TextProtocol, Thinking, TokenPrice};
 pub use user_file::install;

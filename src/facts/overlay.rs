@@ -16,6 +16,7 @@ pub(super) static OVERLAY: OnceLock<Value> = OnceLock::new();
 const TABLES: &[(&str, &str)] = &[
     ("facts.json", include_str!("facts.json")),
     ("offer.json", include_str!("offer.json")),
+    ("plan.json", include_str!("plan.json")),
     ("text.json", include_str!("text.json")),
     ("voices.json", include_str!("voices.json")),
 ];

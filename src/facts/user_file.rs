@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::overlay::{OVERLAY, all_tables, merge};
+use super::plan::PlanFile;
 use super::{Facts, Offer, Text, Voices};
 
 /// The size limit of the file, in bytes.
@@ -44,6 +45,7 @@ fn checked(text: &str) -> Result<Value, String> {
     merge(&mut whole, over.clone());
     serde_path_to_error::deserialize::<_, Facts>(&whole).map_err(|error| bad(&error))?;
     serde_path_to_error::deserialize::<_, Offer>(&whole).map_err(|error| bad(&error))?;
+    serde_path_to_error::deserialize::<_, PlanFile>(&whole).map_err(|error| bad(&error))?;
     serde_path_to_error::deserialize::<_, Text>(&whole).map_err(|error| bad(&error))?;
     serde_path_to_error::deserialize::<_, Voices>(&whole).map_err(|error| bad(&error))?;
     Ok(over)
@@ -65,6 +67,10 @@ mod tests {
             (r#"{"imags": []}"#, "the table `imags`"),
             (r#"{"image": [{"model": "image-02", "sizes": "yes"}]}"#, "image["),
             (r#"{"models": [{"model": "MiniMax-M9", "context": "large"}]}"#, "models["),
+            (
+                r#"{"plan": {"entitlements": [{"id": "generate_video", "in_plan": "yes"}]}}"#,
+                "plan.entitlements[",
+            ),
             (r#"{"system": [["id-only"]]}"#, "system["),
             (r#"{"codes": [{"code": 1, "meaning": "x", "class": "odd", "advice": "y"}]}"#, "codes["),
         ] {

@@ -137,17 +137,17 @@ async fn poll_and_delete(jobs: &Jobs, job: &Job) -> Upstream {
     let (State::Running { task, .. } | State::Unknown { task: Some(task), .. }) = &job.state else {
         return Upstream::GoesOn;
     };
-    if task.route != Route::VideoV2 || !jobs.is_ours(job) {
+    let Some(jobs) = jobs.with_key_of(job).filter(|_| task.route == Route::VideoV2) else {
         return Upstream::GoesOn;
-    }
-    match poll_once(jobs, task).await {
+    };
+    match poll_once(&jobs, task).await {
         Some(Upstream::GoesOn) => {}
         Some(known) => return known,
         None => return Upstream::GoesOn,
     }
     if let Err(error) = jobs.api().cancel_video_v2(&task.id).await {
         tracing::info!(job = job.id, %error, "MiniMax did not say that it cancelled");
-        return poll_once(jobs, task).await.unwrap_or(Upstream::GoesOn);
+        return poll_once(&jobs, task).await.unwrap_or(Upstream::GoesOn);
     }
     Upstream::Cancelled
 }

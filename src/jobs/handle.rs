@@ -1,6 +1,6 @@
 //! The handle through which a caller's tools reach the jobs and the rows.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,29 +9,22 @@ use secrecy::SecretString;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::OnceCell;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
-use super::order::task;
-use super::registry::{Registry, Watch};
+use super::registry::Registry;
 use super::spool_retry::SpoolRetry;
 use super::tenants::{Tenant, Tenants};
 use super::worker::download_slots::DownloadSlots;
-use crate::api::rate_limit::READ_LIMIT;
-use crate::api::{ApiError, Client, Progress};
-use crate::clock::now;
-use crate::facts::facts;
+use crate::api::Client;
 use crate::media::{Fetcher, Guard, Roots};
 use crate::money::{Currency, Money};
 use crate::store::{
-    Answer, Conversation, Filter, Job, Kept, Limit, Limits, MadeVoice, NotBought, Owner, Page, RemoteKind,
-    Route, Spending, Spent, Store, StoreError, Task, random_id, sweep_often,
+    Answer, Conversation, Filter, Job, Kept, Limit, Limits, NotBought, Page, Spending, Spent, Store,
+    StoreError, random_id, sweep_often,
 };
-
-/// In milliseconds.
-const DAY: i64 = 24 * 3_600_000;
 
 /// The settings of the jobs.
 #[derive(Debug, Clone)]
@@ -46,6 +39,10 @@ pub struct Settings {
     pub roots: Roots,
     /// The name of the server's own account: the API host and a fingerprint of the key.
     pub account: String,
+    /// Whether the server's own key is that of a plan.
+    pub is_plan: bool,
+    /// Whether an order that the plan refuses is bought from the balance instead.
+    pub plan_overflow: bool,
     /// The time between polls of a task.
     pub poll: Duration,
     /// If true, the API is the sandbox, and links to this machine may be fetched over plain HTTP.
@@ -69,7 +66,9 @@ pub struct Jobs {
 #[derive(Debug)]
 pub(super) struct Shared {
     /// The account of the server's own key.
-    own: Arc<Tenant>,
+    pub(super) own: Arc<Tenant>,
+    /// The account of the plan's key, where the server has one beside its own.
+    pub(super) plan: Option<Arc<Tenant>>,
     pub(super) tenants: Tenants,
     pub(super) settings: Settings,
     store: Arc<OnceCell<Arc<Store>>>,
@@ -91,11 +90,14 @@ const READY_FOR: Duration = Duration::from_secs(1);
 
 impl Jobs {
     /// Opens nothing: the database is opened when it is first needed.
-    pub fn new(api: Client, settings: Settings) -> Self {
+    ///
+    /// `plan` is the client and the account's name of a second key, that of a plan.
+    pub fn new(api: Client, plan: Option<(Client, String)>, settings: Settings) -> Self {
         crate::clock::begin();
         let guard = Guard { loopback_http: settings.sandbox, ..Guard::default() };
         let results = guard.clone().trusting(settings.api.as_ref());
         let own = Arc::new(Tenant { client: api, name: settings.account.clone() });
+        let plan = plan.map(|(client, name)| Arc::new(Tenant { client, name }));
         let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
         let (store, registry) = (Arc::<OnceCell<_>>::default(), Arc::<Registry>::default());
         let spool = SpoolRetry {
@@ -114,6 +116,7 @@ impl Jobs {
             tenant: Arc::clone(&own),
             shared: Arc::new(Shared {
                 own,
+                plan,
                 tenants: Tenants::default(),
                 settings,
                 store,
@@ -199,7 +202,7 @@ impl Jobs {
     }
 
     /// Whether there may be rows. Looking creates no database.
-    fn has_records(&self) -> bool {
+    pub(super) fn has_records(&self) -> bool {
         let Settings { data_dir, store_url, .. } = &self.shared.settings;
         store_url.is_some() || data_dir.join(Store::FILE).exists()
     }
@@ -235,51 +238,10 @@ impl Jobs {
         Ok(self.store().await?.of_anybody(id).await?.map(|job| self.shared.spool.amend(job)))
     }
 
-    /// The job that was started with this key, if there is one.
-    pub async fn by_key(&self, principal: &str, key: &str) -> Result<Option<(Watch, String)>, StoreError> {
-        let found = self.store().await?.by_key(principal, &self.tenant.name, key).await?;
-        Ok(found.map(|job| {
-            let job = self.shared.spool.amend(job);
-            let digest = job.digest.clone();
-            (self.channel(job), digest)
-        }))
-    }
-
-    /// The job of a task, if this server started or adopted it.
-    pub async fn by_task(&self, principal: &str, task: &str) -> Result<Option<Job>, StoreError> {
-        let found = self.store().await?.by_task(principal, &self.tenant.name, task).await?;
-        Ok(found.map(|job| self.shared.spool.amend(job)))
-    }
-
     /// A page of jobs, newest first.
     pub async fn list(&self, principal: &str, filter: &Filter) -> Result<Page, StoreError> {
         let Page { jobs, next } = self.store().await?.list(principal, filter).await?;
         Ok(Page { jobs: jobs.into_iter().map(|job| self.shared.spool.amend(job)).collect(), next })
-    }
-
-    /// The endpoint that knows a task, found by polling each.
-    pub async fn find_task(&self, id: &str) -> Result<Option<Route>, ApiError> {
-        let found = timeout(READ_LIMIT, self.poll_each_route(id)).await;
-        found.unwrap_or_else(|_| Err(ApiError::Unanswered { seconds: READ_LIMIT.as_secs() }))
-    }
-
-    async fn poll_each_route(&self, id: &str) -> Result<Option<Route>, ApiError> {
-        let mut last = None;
-        for route in [Route::VideoV1, Route::VideoV2, Route::VideoTemplate] {
-            match task::poll(self.api(), &Task { route, id: id.to_owned() }).await {
-                // V1 answers with an empty or unknown status for a task that it does not know.
-                Ok(Progress::Pending(word)) if word.is_empty() || word.eq_ignore_ascii_case("unknown") => {}
-                Ok(_) => return Ok(Some(route)),
-                Err(error) if error.blame() == crate::api::Blame::Caller => {}
-                Err(error) => last = Some(error),
-            }
-        }
-        last.map_or(Ok(None), Err)
-    }
-
-    /// Whether this handle's account can poll the job's task.
-    pub fn is_ours(&self, job: &Job) -> bool {
-        job.account == self.tenant.name
     }
 
     /// Stops all work. Requests in flight may still be answered within `patience`; the next process adopts the rest.
@@ -356,18 +318,6 @@ impl Jobs {
         self.shared.tenants.len()
     }
 
-    /// A handle for each account, one after another: holding all at once would keep each from making room.
-    pub(super) fn of_each_tenant(&self) -> impl Iterator<Item = Self> {
-        let own = Self { shared: Arc::clone(&self.shared), tenant: Arc::clone(&self.shared.own) };
-        let shared = Arc::clone(&self.shared);
-        let names = self.shared.tenants.names().into_iter();
-        let found = names.filter_map(move |name| {
-            let tenant = shared.tenants.find(&name)?;
-            Some(Self { shared: Arc::clone(&shared), tenant })
-        });
-        std::iter::once(own).chain(found)
-    }
-
     /// A conversation of a principal, unless it has expired.
     pub async fn conversation(&self, principal: &str, id: &str) -> Result<Option<Conversation>, StoreError> {
         self.store().await?.conversation(principal, id).await
@@ -391,48 +341,6 @@ impl Jobs {
     /// Records the owner of an uploaded file.
     pub async fn record_upload(&self, principal: &str, file_id: &str) -> Result<(), StoreError> {
         self.store().await?.record_upload(principal, &self.tenant.name, file_id).await
-    }
-
-    /// The owner of each id. Ids that are missing in the result are [`Owner::Unknown`].
-    pub async fn owners(
-        &self,
-        principal: &str,
-        kind: RemoteKind,
-        ids: &[&str],
-    ) -> Result<HashMap<String, Owner>, StoreError> {
-        self.store().await?.owners(principal, &self.tenant.name, kind, ids).await
-    }
-
-    /// Whether the database knows another principal.
-    pub async fn has_others(&self, principal: &str) -> Result<bool, StoreError> {
-        self.store().await?.has_others(principal, &self.tenant.name).await
-    }
-
-    /// The voices that this principal's jobs made and that were not used yet, newest first. Creates no database.
-    pub async fn unused_voices(&self, principal: &str) -> Result<Vec<MadeVoice>, StoreError> {
-        self.find_unused(Some(principal), None).await
-    }
-
-    /// The voice of this id, if a job made it and it was not used yet.
-    pub async fn unused_voice(&self, id: &str) -> Result<Option<MadeVoice>, StoreError> {
-        Ok(self.find_unused(None, Some(id)).await?.into_iter().next())
-    }
-
-    async fn find_unused(
-        &self,
-        principal: Option<&str>,
-        id: Option<&str>,
-    ) -> Result<Vec<MadeVoice>, StoreError> {
-        if !self.has_records() {
-            return Ok(Vec::new());
-        }
-        let since = now().saturating_sub(i64::from(facts().voice.unused_days) * DAY);
-        self.store().await?.unused_voices(&self.tenant.name, since, principal, id).await
-    }
-
-    /// Removes a voice that was deleted at MiniMax from the unused ones.
-    pub async fn forget_voice(&self, id: &str) -> Result<(), StoreError> {
-        self.store().await?.forget_voice(&self.tenant.name, id).await
     }
 
     /// The key that seals questions to a person.

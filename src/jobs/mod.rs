@@ -1,11 +1,12 @@
 //! Work that outlives a call: time and money.
 //!
-//! A job is a row before it is a request. [`Jobs::start`] writes the row, sends the request once and returns a channel.
+//! A job is a row before it is a request. [`start`] writes the row, sends the request once and returns a channel.
 //! A worker of the server takes the job to its end, with or without a watcher. A process that finds an open job of a
 //! dead process adopts it. A caller sees of a job only what has been written.
 
 mod cancel;
 mod handle;
+mod keys;
 mod order;
 mod registry;
 mod reservation;
@@ -17,6 +18,7 @@ mod worker;
 
 pub use cancel::{Cancel, cancel, withdraw};
 pub use handle::{Jobs, Settings};
+pub use keys::{INSTEAD_OF_PLAN, PaysWith, name_key};
 pub use order::Order;
 pub use order::listener::{Heard, Listener};
 pub use order::speech::SpeechOrder;
@@ -24,7 +26,7 @@ pub use order::transcription::Transcription;
 pub use order::voice::VoiceClone;
 pub use registry::Watch;
 pub use reservation::Reservation;
-pub use start::NewJob;
+pub use start::{NewJob, adopt, foreign, start};
 pub use worker::FIRST_SOUND;
 
 pub use crate::clock::now;

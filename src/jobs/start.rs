@@ -44,133 +44,137 @@ pub struct NewJob {
     pub consent: Option<String>,
 }
 
-impl Jobs {
-    /// Writes the record, then sends the request once. The second value is true if a job with the same
-    /// `idempotency_key` exists, and nothing was bought.
-    ///
-    /// Both belong to the server and not to the call, so a caller that leaves now cannot separate them.
-    pub async fn start(&self, job: NewJob) -> Result<(Watch, bool), NotBought> {
-        let jobs = self.clone();
-        let beginning = telemetry::ordered(async move { jobs.begin(job).await });
-        let started = self.shared.tracker.spawn(beginning).await;
-        started.unwrap_or_else(|_| Err(StoreError::stopping(&self.shared.settings.data_dir).into()))
-    }
+/// Writes the record, then sends the request once. The second value is true if a job with the same
+/// `idempotency_key` exists, and nothing was bought.
+///
+/// Both belong to the server and not to the call, so a caller that leaves now cannot separate them.
+pub async fn start(jobs: &Jobs, job: NewJob) -> Result<(Watch, bool), NotBought> {
+    let handle = jobs.clone();
+    let beginning = telemetry::ordered(async move { begin(&handle, job).await });
+    let started = jobs.shared.tracker.spawn(beginning).await;
+    started.unwrap_or_else(|_| Err(StoreError::stopping(&jobs.shared.settings.data_dir).into()))
+}
 
-    async fn begin(&self, new: NewJob) -> Result<(Watch, bool), NotBought> {
-        if self.shared.stop.is_cancelled() {
-            return Err(StoreError::stopping(&self.shared.settings.data_dir).into());
+async fn begin(jobs: &Jobs, new: NewJob) -> Result<(Watch, bool), NotBought> {
+    if jobs.shared.stop.is_cancelled() {
+        return Err(StoreError::stopping(&jobs.shared.settings.data_dir).into());
+    }
+    let NewJob { tool, principal, allowance, order, model, prompt, folder, cost, .. } = new;
+    let purchase = Purchase {
+        tool,
+        principal: principal.clone(),
+        allowance,
+        model: model.clone(),
+        currency: cost.currency,
+        estimate: cost.ceiling(),
+        consent: new.consent,
+    };
+    // A promised slot lets others pass while the row is written.
+    let promised = jobs.api().rate_limiter().expect(order.group());
+    let mut job = Job {
+        principal,
+        tool: tool.to_owned(),
+        model,
+        prompt,
+        digest: new.digest,
+        request: order.record(),
+        idempotency_key: new.idempotency_key,
+        folder,
+        state: first_state(&promised),
+        cost: Some(cost),
+        warnings: new.warnings,
+        ..blank(jobs, order.kind())
+    };
+    job.warnings.extend(jobs.notice().await?);
+    let entered = enter(jobs, job, Some((order, purchase))).await;
+    drop(promised);
+    entered
+}
+
+/// Adopts a task that another program has submitted, or finds its job.
+pub async fn adopt(jobs: &Jobs, job: Job) -> Result<(Watch, bool), NotBought> {
+    let handle = jobs.clone();
+    let entering = telemetry::ordered(async move { enter(&handle, job, None).await });
+    let adopted = jobs.shared.tracker.spawn(entering).await;
+    adopted.unwrap_or_else(|_| Err(StoreError::stopping(&jobs.shared.settings.data_dir).into()))
+}
+
+/// The job is in the registry before its row exists. Otherwise the search for orphans could find the row first and
+/// take it for a job whose process has died.
+async fn enter(
+    jobs: &Jobs,
+    job: Job,
+    bought: Option<(Box<dyn Order>, Purchase)>,
+) -> Result<(Watch, bool), NotBought> {
+    let store = jobs.store().await?;
+    // The job of another call with the same key may have moved to the other account since this call began.
+    if let (Some(key), Some(_)) = (&job.idempotency_key, jobs.pays_with())
+        && let Some((watch, _)) = jobs.by_key(&job.principal, key).await?
+    {
+        return Ok((watch, true));
+    }
+    let registration = jobs.shared.registry.register(&job);
+    let (order, purchase) = bought.unzip();
+    let limits = &jobs.shared.settings.limits;
+    let first = match store.insert(&job, purchase.as_ref().map(|purchase| (purchase, limits))).await {
+        Ok(Inserted::New) => {
+            let departure = order.map(|order| Departure::of(jobs.api(), order, jobs.overflowing(purchase)));
+            let waiting = departure.as_ref().and_then(Departure::waiting);
+            registration.sender.send_modify(|job| Arc::make_mut(job).waiting = waiting);
+            return Ok((worker::spawn(jobs, registration, departure), false));
         }
-        let NewJob { tool, principal, allowance, order, model, prompt, folder, cost, .. } = new;
-        let purchase = Purchase {
-            tool,
-            principal: principal.clone(),
-            allowance,
-            model: model.clone(),
-            currency: cost.currency,
-            estimate: cost.ceiling(),
-            consent: new.consent,
-        };
-        // A promised slot lets others pass while the row is written.
-        let promised = self.api().rate_limiter().expect(order.group());
-        let mut job = Job {
-            principal,
-            tool: tool.to_owned(),
-            model,
-            prompt,
-            digest: new.digest,
-            request: order.record(),
-            idempotency_key: new.idempotency_key,
-            folder,
-            state: first_state(&promised),
-            cost: Some(cost),
-            warnings: new.warnings,
-            ..self.blank(order.kind())
-        };
-        job.warnings.extend(self.notice().await?);
-        let entered = self.enter(job, Some((order, purchase))).await;
-        drop(promised);
-        entered
-    }
+        Ok(Inserted::Existing(first)) => Ok(first),
+        Ok(Inserted::Denied(denied)) => Err(NotBought::Denied(denied)),
+        Err(error) => Err(error.into()),
+    };
+    jobs.shared.registry.remove(&job.id);
+    Ok((jobs.channel(*first?), true))
+}
 
-    /// Adopts a task that another program has submitted, or finds its job.
-    pub async fn adopt(&self, job: Job) -> Result<(Watch, bool), NotBought> {
-        let jobs = self.clone();
-        let entering = telemetry::ordered(async move { jobs.enter(job, None).await });
-        let adopted = self.shared.tracker.spawn(entering).await;
-        adopted.unwrap_or_else(|_| Err(StoreError::stopping(&self.shared.settings.data_dir).into()))
+/// A blank job for a task that was submitted elsewhere.
+pub fn foreign(jobs: &Jobs, principal: &str, tool: &str, task: Task, folder: Option<PathBuf>) -> Job {
+    Job {
+        principal: principal.to_owned(),
+        tool: tool.to_owned(),
+        prompt: format!("task {}", task.id),
+        folder,
+        state: State::running(task, State::UNSEEN.to_owned()),
+        ..blank(jobs, Kind::Video)
     }
+}
 
-    /// The job is in the registry before its row exists. Otherwise the search for orphans could find the row first and
-    /// take it for a job whose process has died.
-    async fn enter(
-        &self,
-        job: Job,
-        bought: Option<(Box<dyn Order>, Purchase)>,
-    ) -> Result<(Watch, bool), NotBought> {
-        let store = self.store().await?;
-        let registration = self.shared.registry.register(&job);
-        let (order, purchase) = bought.unzip();
-        let limits = &self.shared.settings.limits;
-        let first = match store.insert(&job, purchase.as_ref().map(|purchase| (purchase, limits))).await {
-            Ok(Inserted::New) => {
-                let departure = order.map(|order| Departure::of(self.api(), order));
-                let waiting = departure.as_ref().and_then(Departure::waiting);
-                registration.sender.send_modify(|job| Arc::make_mut(job).waiting = waiting);
-                return Ok((worker::spawn(self, registration, departure), false));
-            }
-            Ok(Inserted::Existing(first)) => Ok(first),
-            Ok(Inserted::Denied(denied)) => Err(NotBought::Denied(denied)),
-            Err(error) => Err(error.into()),
-        };
-        self.shared.registry.remove(&job.id);
-        Ok((self.channel(*first?), true))
-    }
-
-    /// A blank job for a task that was submitted elsewhere.
-    pub fn foreign(&self, principal: &str, tool: &str, task: Task, folder: Option<PathBuf>) -> Job {
-        Job {
-            principal: principal.to_owned(),
-            tool: tool.to_owned(),
-            prompt: format!("task {}", task.id),
-            folder,
-            state: State::running(task, State::UNSEEN.to_owned()),
-            ..self.blank(Kind::Video)
-        }
-    }
-
-    /// A job of this tenant with nothing filled in.
-    fn blank(&self, kind: Kind) -> Job {
-        let at = now();
-        Job {
-            id: random_id(kind.word()),
-            principal: String::new(),
-            kind,
-            tool: String::new(),
-            model: String::new(),
-            account: self.tenant.name.clone(),
-            prompt: String::new(),
-            request: serde_json::Value::Null,
-            digest: String::new(),
-            idempotency_key: None,
-            folder: None,
-            state: State::NEW,
-            waiting: None,
-            files: Vec::new(),
-            file_ids: Vec::new(),
-            text: None,
-            voice_id: None,
-            missing: 0,
-            cancel_requested: false,
-            incomplete: false,
-            may_be_billed: false,
-            unread: None,
-            usage: None,
-            cost: None,
-            warnings: Vec::new(),
-            created_at: at,
-            updated_at: at,
-            later: serde_json::Map::new(),
-        }
+/// A job of this tenant with nothing filled in.
+fn blank(jobs: &Jobs, kind: Kind) -> Job {
+    let at = now();
+    Job {
+        id: random_id(kind.word()),
+        principal: String::new(),
+        kind,
+        tool: String::new(),
+        model: String::new(),
+        account: jobs.tenant.name.clone(),
+        prompt: String::new(),
+        request: serde_json::Value::Null,
+        digest: String::new(),
+        idempotency_key: None,
+        folder: None,
+        state: State::NEW,
+        waiting: None,
+        files: Vec::new(),
+        file_ids: Vec::new(),
+        text: None,
+        voice_id: None,
+        missing: 0,
+        cancel_requested: false,
+        incomplete: false,
+        may_be_billed: false,
+        unread: None,
+        usage: None,
+        cost: None,
+        warnings: Vec::new(),
+        created_at: at,
+        updated_at: at,
+        later: serde_json::Map::new(),
     }
 }
 

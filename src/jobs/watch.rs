@@ -64,10 +64,10 @@ impl Jobs {
         if let Some(known) = self.shared.registry.find(&job.id) {
             return known;
         }
-        if job.state.is_over() || !self.is_ours(&job) {
-            return watch::channel(Arc::new(job)).1;
+        match self.with_key_of(&job) {
+            Some(jobs) if !job.state.is_over() => jobs.work_on(&job),
+            _ => watch::channel(Arc::new(job)).1,
         }
-        self.work_on(&job)
     }
 
     /// Starts a worker, unless the job has one.

@@ -9,6 +9,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest, Sha256};
 
 use crate::config::Config;
+use crate::jobs::{INSTEAD_OF_PLAN, PaysWith};
 use crate::mcp::caller::Caller;
 use crate::mcp::error::Unpaid;
 
@@ -35,8 +36,14 @@ pub enum CallerKey {
 /// Who pays for what a call buys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Payer {
-    /// The server's own key.
+    /// The server's only key.
     Server,
+    /// The plan's key of a server that has two.
+    Plan,
+    /// The pay-as-you-go key of a server that has two.
+    Balance,
+    /// As [`Self::Balance`], for an order that the plan has refused.
+    InsteadOfPlan,
     /// A key that came with the request.
     Caller,
     /// No key pays, so nothing is bought.
@@ -83,10 +90,32 @@ impl CallerKey {
     }
 }
 
-/// Names the tasks that this server may ask about: those of this host that were bought with this key. It holds a
-/// fingerprint of the key and not the key.
-pub(crate) fn account_of(config: &Config) -> String {
-    let Some(key) = &config.key else { return config.account.clone() };
+impl Payer {
+    /// What the basis of a price says about the key, where there are two.
+    pub(crate) fn words(self) -> Option<&'static str> {
+        match self {
+            Self::Plan => Some(PaysWith::Plan.words()),
+            Self::Balance => Some(PaysWith::Balance.words()),
+            Self::InsteadOfPlan => Some(INSTEAD_OF_PLAN),
+            Self::Server | Self::Caller | Self::Nobody(_) => None,
+        }
+    }
+}
+
+impl From<Option<PaysWith>> for Payer {
+    fn from(key: Option<PaysWith>) -> Self {
+        match key {
+            None => Self::Server,
+            Some(PaysWith::Plan) => Self::Plan,
+            Some(PaysWith::Balance) => Self::Balance,
+        }
+    }
+}
+
+/// Names the tasks that this server may ask about with a key: those of this host that were bought with it. The name
+/// holds a fingerprint of the key and not the key.
+pub(crate) fn account_of(config: &Config, key: Option<&SecretString>) -> String {
+    let Some(key) = key else { return config.account.clone() };
     let fingerprint = Sha256::digest(key.expose_secret());
     let fingerprint: String = data_encoding::HEXLOWER.encode(&fingerprint).chars().take(8).collect();
     format!("{} (key {fingerprint})", config.account)

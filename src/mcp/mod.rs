@@ -20,6 +20,7 @@ pub(crate) mod initialize;
 pub(crate) mod inputs;
 pub(crate) mod job_view;
 pub(crate) mod json_text;
+mod key_choice;
 pub(crate) mod lengths;
 pub(crate) mod pipeline;
 pub(crate) mod policy;

@@ -12,6 +12,7 @@ use crate::mcp::call_digest::CallDigest;
 use crate::mcp::catalogue::{Billing, ToolSpec};
 use crate::mcp::checkout::consent::Answers;
 use crate::mcp::error::ToolError;
+use crate::mcp::key_choice;
 use crate::mcp::lengths::names_a_path;
 use crate::mcp::server::Server;
 use crate::mcp::{result, tasks};
@@ -73,6 +74,8 @@ async fn stages(
     ask_for_folders(server, &mut request, &arguments, &context).await?;
     let answers = attach_consent(&mut request, &mut context, &digest);
     let as_task = choose_task_mode(&tool, &mut arguments, &context);
+    let payer = choose_key(server, &tool, &arguments).await?;
+    let server = payer.as_ref().unwrap_or(server);
     let response = run_tool(server, &tool, request, arguments, context, digest).await?;
     let response = noting(&tool, response, &notes);
     present(server, &tool, response, &answers, as_task).await
@@ -201,6 +204,15 @@ fn choose_task_mode(
     as_task
 }
 
+/// Before the tool runs, which uploads and buys with the key that is chosen here. `None` where one key does all.
+async fn choose_key(
+    server: &Server,
+    tool: &Resolved<'_>,
+    arguments: &JsonObject,
+) -> Result<Option<Server>, ToolError> {
+    key_choice::choose(server, tool.spec.name, arguments).await
+}
+
 /// Runs the tool. A call that is billed at once must not lose its answer with its caller, so it runs where it can
 /// outlive the call.
 async fn run_tool(
@@ -225,8 +237,7 @@ async fn run_tool(
         client_gone: server.client_gone_token(),
     };
     let me = server.clone();
-    let work =
-        async move |context| me.catalogue().router.call(ToolCallContext::new(&me, request, context)).await;
+    let work = async move |context| key_choice::run_immediate(&me, request, context).await;
     server.abandoned_calls().run(call, context, work).await
 }
 

@@ -12,13 +12,15 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::jobs::{Job, StoreError, Watch};
 use crate::mcp::caller::Caller;
-use crate::mcp::caller_key::Payer;
+use crate::mcp::caller_key::{Payer, account_of};
 use crate::mcp::download_links::DownloadLinks;
 use crate::mcp::job_view::{COST, JobView};
 use crate::mcp::progress;
 
 /// How errors name the server's own key.
 const SETTING: &str = "MINIMAX_API_KEY";
+/// How they name a plan's key.
+const PLAN_SETTING: &str = "MINIMAX_PLAN_KEY";
 
 /// Shows jobs and errors to one caller.
 #[derive(Debug, Clone)]
@@ -26,6 +28,8 @@ pub(crate) struct Presenter {
     config: Arc<Config>,
     caller: Arc<Caller>,
     payer: Payer,
+    /// The account whose key stands in MINIMAX_PLAN_KEY, if there is one.
+    plan_account: Option<String>,
     /// For remote callers only; the others open the files themselves.
     links: Option<Arc<DownloadLinks>>,
     /// Ends every wait.
@@ -41,7 +45,10 @@ impl Presenter {
         client_gone: CancellationToken,
     ) -> Self {
         let links = links.filter(|_| caller.remote);
-        Self { config, caller, payer, links, client_gone }
+        let keys = config.keys();
+        let only = keys.first.filter(|_| keys.first_setting == PLAN_SETTING);
+        let plan_account = keys.plan.or(only).map(|key| account_of(&config, Some(key)));
+        Self { config, caller, payer, plan_account, links, client_gone }
     }
 
     /// The links to this caller's results; `None` for a caller who can open the files.
@@ -75,7 +82,7 @@ impl Presenter {
     /// A job as this caller sees it.
     pub(crate) fn job(&self, job: &Job) -> JobView {
         let mut view = JobView::of(job);
-        view.reword(|text| self.reword(text));
+        view.reword(|text| self.reword(text, Some(&job.account)));
         let view = match self.links() {
             Some(links) => view.with_links(job, links, &self.config.data_dir),
             None => view,
@@ -101,13 +108,13 @@ impl Presenter {
         {
             for block in &mut result.content {
                 if let ContentBlock::Text(text) = block {
-                    self.reword(&mut text.text);
+                    self.reword(&mut text.text, None);
                 }
             }
             if let Some(content) = &mut result.structured_content {
                 for name in ["/next", "/error/message"] {
                     if let Some(Value::String(text)) = content.pointer_mut(name) {
-                        self.reword(text);
+                        self.reword(text, None);
                     }
                 }
             }
@@ -143,9 +150,17 @@ impl Presenter {
         response
     }
 
-    /// Rewrites an error for this caller: names the header instead of the setting, and hides local paths from remote
-    /// callers.
-    fn reword(&self, text: &mut String) {
+    /// Rewrites an error for this caller: names the setting of the key that was used, or the header, and hides local paths
+    /// from remote callers. `account` is that of a job.
+    fn reword(&self, text: &mut String, account: Option<&str>) {
+        let by_plan = match (account, self.payer) {
+            (Some(account), _) => self.plan_account.as_deref() == Some(account),
+            (None, Payer::Server) => self.config.keys().first_setting == PLAN_SETTING,
+            (None, payer) => payer == Payer::Plan,
+        };
+        if by_plan && !text.contains(PLAN_SETTING) {
+            *text = text.replace(SETTING, PLAN_SETTING);
+        }
         if self.payer == Payer::Caller && text.contains(SETTING) {
             *text = text.replace(SETTING, "the key in the header X-MiniMax-Api-Key");
         }

@@ -1,5 +1,6 @@
 //! The server: what all calls share, and the services that work for one caller.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use rmcp::service::RequestContext;
@@ -8,8 +9,8 @@ use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{Client, KeyFile, RateLimits};
-use crate::config::{Config, ConfigError, KeyKind, Region, read_key};
-use crate::jobs::{CALLERS, Jobs, Limits, OnDisk, Settings};
+use crate::config::{Config, ConfigError, KeyKind, PlanOverflow, Region, read_key};
+use crate::jobs::{CALLERS, Jobs, Limits, OnDisk, PaysWith, Settings};
 use crate::mcp::abandoned_calls::AbandonedCalls;
 use crate::mcp::allowed_folders::AllowedFolders;
 use crate::mcp::caller::Caller;
@@ -75,15 +76,23 @@ impl Server {
     pub fn new(config: Config, catalogue: Catalogue<Self>) -> Self {
         let pacing = RateLimits { keep: config.keeps_limits(), china: config.region == Region::Cn };
         let roots = roots_of(&config);
-        let api = Client::with_limits(config.host.clone(), config.key.clone(), pacing);
-        let api = api.with_key_file(key_file_of(&config));
+        let keys = config.keys();
+        let api = Client::with_limits(config.host.clone(), keys.first.cloned(), pacing);
+        let api = api.with_key_file(key_file(keys.first_file));
         let api = if config.sandbox { api.with_own_paths() } else { api };
+        let plan = keys.plan.map(|key| {
+            // Its own queues: MiniMax counts the requests of each key.
+            let api = api.beside(Some(key.clone()), pacing).with_key_file(key_file(keys.plan_file));
+            (api, account_of(&config, Some(key)))
+        });
         let settings = Settings {
             data_dir: config.data_dir.clone(),
             store_url: config.store_url.clone(),
             base_path: config.base_path.clone(),
             roots: roots.clone(),
-            account: account_of(&config),
+            account: account_of(&config, keys.first),
+            is_plan: keys.first_kind == KeyKind::Plan,
+            plan_overflow: config.plan_overflow == PlanOverflow::Balance,
             poll: config.poll,
             sandbox: config.sandbox,
             api: url::Url::parse(&config.host).ok(),
@@ -96,7 +105,7 @@ impl Server {
             },
             keep: config.keep,
         };
-        let jobs = Jobs::new(api, settings);
+        let jobs = Jobs::new(api, plan, settings);
         let catalogue = catalogue.narrowed(&config);
         let key_kind = config.key_kind();
         let shared = Arc::new(Shared {
@@ -114,7 +123,7 @@ impl Server {
             client_gone: CancellationToken::new(),
             config: Arc::new(config),
         });
-        Self::assemble(shared, Caller::owner().into(), (Payer::Server, key_kind), jobs)
+        Self::assemble(shared, Caller::owner().into(), (jobs.pays_with().into(), key_kind), jobs)
     }
 
     /// The services for one caller and the key that pays.
@@ -233,6 +242,23 @@ impl Server {
     fn without_key(&self) -> Jobs {
         let client = self.api().beside(None, self.shared.pacing);
         self.jobs.for_nobody(&self.config().account, client)
+    }
+
+    /// This server with one of its two keys; `None` where one key pays for everything.
+    pub(crate) fn paying_with(&self, key: PaysWith) -> Option<Self> {
+        let kind = match key {
+            PaysWith::Plan => KeyKind::Plan,
+            PaysWith::Balance => self.config().key_kind(),
+        };
+        let jobs = self.jobs.paying_with(key)?;
+        Some(self.with(Arc::clone(&self.caller), (Some(key).into(), kind), jobs))
+    }
+
+    /// This server for an order that the plan has refused: it is paid from the balance, if the settings allow that.
+    pub(crate) fn instead_of_plan(&self) -> Option<Self> {
+        let jobs = self.jobs.paying_with(PaysWith::Balance).filter(|_| self.jobs.overflows())?;
+        let paying = (Payer::InsteadOfPlan, self.config().key_kind());
+        Some(self.with(Arc::clone(&self.caller), paying, jobs))
     }
 
     /// The tools that a request chooses among those that its caller may use; `None` if it chooses none. The error is a
@@ -358,10 +384,9 @@ impl Server {
     }
 }
 
-/// The file of the key, if the key comes from it.
-fn key_file_of(config: &Config) -> Option<KeyFile> {
-    let path = config.read_key_file.clone()?;
-    Some(KeyFile { path, read: |text| read_key(text).ok().map(SecretString::from) })
+/// The file that a key came from, to be read again.
+fn key_file(path: Option<&Path>) -> Option<KeyFile> {
+    Some(KeyFile { path: path?.to_owned(), read: |text| read_key(text).ok().map(SecretString::from) })
 }
 
 /// The folders that callers may name, without the files that this server itself trusts.
@@ -369,6 +394,6 @@ fn roots_of(config: &Config) -> Roots {
     let roots = Roots::new(&config.base_path, Some(&config.home), &config.allowed_dirs)
         .started_in(config.start_dir.as_deref())
         .without(&config.data_dir);
-    let files = [&config.key_file, &config.facts_file, &config.http.token_file];
+    let files = [&config.key_file, &config.plan_key_file, &config.facts_file, &config.http.token_file];
     files.into_iter().flatten().fold(roots, |roots, file| roots.without(file))
 }

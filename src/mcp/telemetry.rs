@@ -58,7 +58,20 @@ pub(super) async fn figures(jobs: &Jobs, currency: Currency) -> String {
 
 async fn records(jobs: &Jobs, currency: Currency) -> Result<Records, StoreError> {
     let mut records = Records { jobs: jobs.counts().await?, ..Records::default() };
-    for Spending { currency, day, process } in jobs.spending(currency).await? {
+    // Both keys of the server together.
+    let mut all: Vec<Spending> = Vec::new();
+    for jobs in jobs.each_key() {
+        for one in jobs.spending(currency).await? {
+            match all.iter_mut().find(|known| known.currency == one.currency) {
+                Some(known) => {
+                    known.day = known.day.and(one.day);
+                    known.process = known.process.and(one.process);
+                }
+                None => all.push(one),
+            }
+        }
+    }
+    for Spending { currency, day, process } in all {
         for (window, spent) in [("day", day), ("process", process)] {
             let sums = [("settled", spent.settled), ("reserved", spent.reserved), ("unknown", spent.unknown)];
             records.amounts.extend(sums.map(|(state, value)| Amount { window, state, value }));

@@ -118,6 +118,18 @@ impl Spent {
         Self { settled, reserved, unknown, total, unpriced }
     }
 
+    /// The sum of two in one currency.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let sum = |one: Money, other: Money| one.millionths().saturating_add(other.millionths());
+        let sums = [
+            sum(self.settled, other.settled),
+            sum(self.reserved, other.reserved),
+            sum(self.unknown, other.unknown),
+        ];
+        Self::of(sums, self.unpriced.saturating_add(other.unpriced), self.total.currency())
+    }
+
     /// Before the first purchase.
     pub fn nothing(currency: Currency) -> Self {
         Self::of([0; 3], 0, currency)

@@ -263,6 +263,47 @@ impl Store {
         Ok(saved == 1)
     }
 
+    /// Moves a job whose order was refused to the account that it now names, with a reservation of its own. What was
+    /// reserved with the first account is released. `Ok(Ok(false))` means that the record was changed from elsewhere;
+    /// then, and when the purchase is denied, nothing is written.
+    pub async fn move_purchase(
+        &self,
+        job: &Job,
+        before: &Job,
+        purchase: &Purchase,
+        limits: &Limits,
+    ) -> Result<Result<bool, Denied>, StoreError> {
+        let mut transaction = self.begin().await?;
+        let row = query("UPDATE jobs SET account = ?2 WHERE id = ?1 AND lease_owner = ?3 RETURNING body")
+            .bind(&job.id)
+            .bind(&job.account)
+            .bind(&self.owner)
+            .fetch_optional(&mut transaction)
+            .await
+            .map_err(|error| self.fail(error))?;
+        let Some(row) = row else { return Ok(Ok(false)) };
+        if self.parse(&row)?.state != before.state {
+            return Ok(Ok(false));
+        }
+        // The row keeps what was refused; its id makes room for the second purchase of the job.
+        query(
+            "UPDATE spending SET id = id || ' by the plan', state = 'released', consent = NULL, updated_at = ?2
+             WHERE id = ?1",
+        )
+        .bind(&job.id)
+        .bind(now())
+        .execute(&mut transaction)
+        .await
+        .map_err(|error| self.fail(error))?;
+        if let Err(denied) = self.set_aside(&mut transaction, &job.id, &job.account, purchase, limits).await?
+        {
+            return Ok(Err(denied));
+        }
+        let saved = self.save_on(&mut transaction, job, Write::Replace).await?;
+        self.commit(transaction).await?;
+        Ok(Ok(saved))
+    }
+
     /// Writes a job back if it is still in the state `before`, and takes the lease from any process.
     pub async fn replace(&self, job: &Job, before: &State) -> Result<bool, StoreError> {
         let mut transaction = self.begin().await?;

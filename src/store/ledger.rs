@@ -173,7 +173,9 @@ impl Store {
             None => Spent::nothing(currency),
         };
         let day = self.spent_together(connection, account, currency).await?;
-        let process = self.spent_by_this_process(connection, currency, None).await?;
+        // All callers with keys of their own share the limit; each key of the server has one of its own.
+        let alone = pool(account).is_none().then_some(account);
+        let process = self.spent_by_this_process(connection, currency, alone).await?;
         Ok(Counted { day, process, principal: own })
     }
 
@@ -339,9 +341,7 @@ impl Store {
         let mut spending = Vec::new();
         for currency in all {
             let day = self.spent_in_a_day(&mut connection, account, currency).await?;
-            // A caller must not see what others spend with their keys.
-            let part = pool(account).map(|_| account);
-            let process = self.spent_by_this_process(&mut connection, currency, part).await?;
+            let process = self.spent_by_this_process(&mut connection, currency, Some(account)).await?;
             spending.push(Spending { currency, day, process });
         }
         Ok(spending)

@@ -107,6 +107,14 @@ impl Store {
         transaction.commit().await.map_err(|error| self.fail(error))
     }
 
+    /// Whether an account has what an id names, by the records.
+    pub async fn knows_id(&self, account: &str, kind: RemoteKind, id: &str) -> Result<bool, StoreError> {
+        let known = "SELECT EXISTS (SELECT 1 FROM remote_ids WHERE account = ?1 AND kind = ?2 AND id = ?3)";
+        let found = query(known).bind(account).bind(kind.word()).bind(kind.canonical(id));
+        let found = found.fetch_one(self.readers()).await;
+        found.and_then(|row| row.try_get(0)).map_err(|error| self.fail(error))
+    }
+
     /// Whether another principal is known.
     pub async fn has_others(&self, principal: &str, account: &str) -> Result<bool, StoreError> {
         let found = query(OTHERS).bind(account).bind(principal).fetch_one(self.readers()).await;

@@ -5,6 +5,7 @@
 
 pub(crate) mod account;
 pub(crate) mod chat;
+mod each_key;
 pub(crate) mod files;
 pub(crate) mod image;
 pub(crate) mod jobs;

@@ -127,6 +127,28 @@ impl Served {
 }
 
 #[tokio::test]
+async fn callers_with_keys_of_their_own_never_use_the_plan_of_the_server() {
+    let plan = "sk-cp-of-the-server";
+    let settings = [("MINIMAX_PLAN_KEY", plan), ("MINIMAX_PLAN_OVERFLOW", "balance")];
+    let options = SandboxOptions { pace: quick(), ..SandboxOptions::default() };
+    let place = Place::with(options, &settings).await;
+    let served = place.serve().await;
+    for (tool, arguments) in [
+        ("text_to_image", json!({ "prompt": "A fox" })),
+        ("chat", json!({ "prompt": "Hello" })),
+        ("web_search", json!({ "query": "foxes" })),
+    ] {
+        let view = served.make(ADA, tool, arguments.clone()).await;
+        assert!(!view["cost"]["basis"].to_string().contains("MINIMAX_"), "{view}");
+        served.refusal(None, tool, arguments).await;
+    }
+    assert_eq!(served.make(ADA, "check_account", json!({})).await["key_kind"], "pay-as-you-go");
+    assert!(place.asked_with(ADA) >= 3);
+    assert_eq!((place.asked_with(plan), place.asked_with(OWN)), (0, 0));
+    served.end().await;
+}
+
+#[tokio::test]
 async fn each_callers_requests_carry_that_callers_key_and_none_the_servers_own() {
     let place = Place::quick().await;
     let served = place.serve().await;

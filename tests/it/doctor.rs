@@ -115,6 +115,27 @@ fn a_refused_key_an_empty_balance_and_a_used_up_plan_are_told_with_their_codes()
 }
 
 #[test]
+fn each_of_two_keys_is_shown_masked_and_probed_and_a_refused_one_is_named() {
+    const PLAN: &str = "sk-cp-0123456789abcdefghijABCD";
+    on_stage(|stage| {
+        let (_, report) = doctor(stage, &[("MINIMAX_PLAN_KEY", PLAN)]);
+        found(&report, "key", "ok", "sk-api-…WXYZ from MINIMAX_API_KEY, a pay-as-you-go key", "");
+        found(&report, "key", "ok", "sk-cp-…ABCD from MINIMAX_PLAN_KEY, the key of a subscription plan", "");
+        for setting in ["MINIMAX_API_KEY", "MINIMAX_PLAN_KEY"] {
+            found(&report, "region", "ok", &format!("the key in {setting} is accepted by"), "");
+        }
+        found(&report, "account", "ok", "58 % of the short window", "");
+        found(&report, "account", "ok", "balance: 98.00 USD", "");
+        let (_, report) = doctor(stage, &[("MINIMAX_PLAN_KEY", "sandbox-2049")]);
+        found(&report, "region", "ok", "the key in MINIMAX_API_KEY is accepted", "");
+        found(&report, "region", "wrong", "does not accept the key in MINIMAX_PLAN_KEY", "MINIMAX_PLAN_KEY");
+        let (_, report) = doctor(stage, &[("MINIMAX_API_KEY", ""), ("MINIMAX_PLAN_KEY", PLAN)]);
+        assert_eq!(findings(&report, "key").len(), 1);
+        found(&report, "key", "ok", "from MINIMAX_PLAN_KEY", "");
+    });
+}
+
+#[test]
 fn a_folder_in_which_nothing_can_be_made_is_named_with_its_setting() {
     on_stage(|stage| {
         let file = stage.dir.path().join("a-file");

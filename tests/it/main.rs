@@ -83,6 +83,7 @@ mod voice_list;
 mod file;
 // The key, its plan and its balance.
 mod account;
+mod two_keys;
 // Images for a model to see: the client's model, and MiniMax's.
 mod limits;
 mod log_in_links;

@@ -224,8 +224,8 @@ async fn for_the_key_of_a_plan_list_prices_are_counted_and_it_is_said() {
     assert!(view["cost"]["basis"].as_str().unwrap().ends_with("the list price is what is counted"), "{view}");
     let refusal = world.refusal("text_to_image", json!({ "prompt": "A fox" })).await;
     assert!(refusal.contains("MINIMAX_BUDGET_DAY"), "{refusal}");
-    let account = world.make("check_account", json!({})).await;
-    assert!(account["notes"].to_string().contains("list prices are what is counted"), "{account}");
+    let shown = text(&world.call("check_account", json!({})).await);
+    assert!(shown.contains("0.0035 USD by list prices"), "{shown}");
 }
 
 #[tokio::test]
@@ -250,7 +250,7 @@ async fn an_answer_that_is_cut_or_cancelled_stays_set_aside() {
 }
 
 /// Every tool that costs money, with valid arguments.
-fn paid_calls(world: &World) -> Vec<(&'static str, Value)> {
+pub(crate) fn paid_calls(world: &World) -> Vec<(&'static str, Value)> {
     let picture = "https://example.com/a.jpg";
     let file = recording(world, "me.wav", 12);
     vec![
@@ -297,7 +297,7 @@ async fn every_tool_that_costs_money_can_be_rehearsed_and_sends_nothing_then() {
 }
 
 /// Starts the program with a budget and an overlay, below `dir`.
-fn program(url: &str, dir: &Path, settings: &[(&str, &str)]) -> Program {
+pub(crate) fn program(url: &str, dir: &Path, settings: &[(&str, &str)]) -> Program {
     let path = |name: &str| dir.join(name).display().to_string();
     let (home, out, data) = (path("home"), path("out"), path("data"));
     let mut all = vec![

@@ -27,6 +27,9 @@ fn wrong(name: &str) -> (Effect, &'static [&'static str]) {
             (Refused, &["sk-api with a blank", "$KEY", "${input:key}", "your_api_key_here", "<key>"])
         }
         "MINIMAX_API_KEY_FILE" => (Refused, &["relative", "/nowhere/key", "FILE", "${X}"]),
+        "MINIMAX_PLAN_KEY" => (Refused, &["sk-cp with a blank", "sk-api-another"]),
+        "MINIMAX_PLAN_KEY_FILE" => (Refused, &["relative", "/nowhere/key", "FILE"]),
+        "MINIMAX_PLAN_OVERFLOW" => (Refused, &["true"]),
         "MINIMAX_REGION" => (Refused, &["eu", "china"]),
         "MINIMAX_API_HOST" => {
             (Refused, &["ftp://x", "http://example.com", "https://api.minimax.io/x", "%HOST%"])

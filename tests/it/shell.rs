@@ -300,6 +300,7 @@ fn settings_explain_every_setting_and_show_no_secret() {
         let output = command(stage, &["settings"])
             .envs([("MINIMAX_MCP_TOKEN", "hunter2-hunter2-hunter2"), ("MINIMAX_BUDGTE_DAY", "5")])
             .envs([("OTEL_EXPORTER_OTLP_HEADERS", "authorization=hunter2"), ("MINIMAX_KEEP_DAYS", "soon")])
+            .env("MINIMAX_PLAN_KEY", "sk-cp-0123456789abcdefghijABCD")
             .env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://ada:hunter2@127.0.0.1:1/x?key=hunter2")
             .output()
             .unwrap();
@@ -314,6 +315,7 @@ fn settings_explain_every_setting_and_show_no_secret() {
         }
         for part in [
             "MINIMAX_API_KEY = sk-api-…WXYZ  (environment)",
+            "MINIMAX_PLAN_KEY = sk-cp-…ABCD  (environment)",
             "MINIMAX_REGION = global  (default)",
             "MINIMAX_KEEP_DAYS = soon  (environment)",
             "wrong: MINIMAX_KEEP_DAYS is `soon`",

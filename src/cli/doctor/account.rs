@@ -7,12 +7,12 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::timeout;
 use url::Url;
 
-use super::KeySource;
+use super::Sources;
 use super::report::Line;
 use crate::api::{ApiError, Balance, Client, Probe, Window};
 use crate::cli::texts::doctor as say;
 use crate::cli::texts::login as say_login;
-use crate::config::{Config, HOSTS, KeyKind};
+use crate::config::{Config, HOSTS, KeyKind, NamedKey};
 use crate::facts::Class;
 use crate::money::{Currency, Decimal};
 
@@ -74,33 +74,44 @@ impl Probed {
     }
 }
 
-/// The checks of network, clock, key, plan and balance. `source` says where the key is from.
-pub(super) async fn lines(config: &Config, source: &KeySource, proxy: Option<&Proxy>) -> Vec<Line> {
-    let mut lines = vec![key(config, source)];
+/// The checks of network, clock, keys, plan and balance.
+pub(super) async fn lines(config: &Config, sources: &Sources, proxy: Option<&Proxy>) -> Vec<Line> {
+    let keys: Vec<_> = config.each_key().collect();
+    let is_one = keys.len() == 1;
+    let mut lines: Vec<_> = keys.iter().map(|key| shown(key, sources, is_one)).collect();
+    if keys.is_empty() {
+        lines.push(no_key(config));
+    }
     if config.host.is_empty() {
         lines.push(Line::warning("network", say::network_unset(), say::network_unset_fix()));
         return lines;
     }
-    let (probed, name) = join(probe_all(config), resolve(&config.host, proxy)).await;
-    let Some(chosen) = probed.first() else { return lines };
+    let asked: Vec<_> =
+        if keys.is_empty() { vec![None] } else { keys.iter().map(|key| Some(key.key)).collect() };
+    let all_probes = join_all(asked.into_iter().map(|key| probe_all(config, key)));
+    let (probed, name) = join(all_probes, resolve(&config.host, proxy)).await;
+    let Some(chosen) = probed.first().and_then(|hosts| hosts.first()) else { return lines };
     lines.extend(network(chosen, name, proxy));
     lines.extend(clock(chosen));
-    if config.key.is_some() {
-        lines.push(region(&probed));
-    }
-    if chosen.accepts() && config.key.is_some() {
-        lines.extend(funds(config).await);
+    let with_probes = || keys.iter().zip(&probed);
+    lines.extend(with_probes().map(|(key, probed)| region(probed, key.setting, is_one)));
+    let accepted =
+        with_probes().filter(|(_, probed)| probed.first().is_some_and(Probed::accepts)).map(|(key, _)| key);
+    for mut found in join_all(accepted.map(|key| funds(config, key))).await {
+        // Two keys of one account see the same money.
+        found.retain(|line| lines.iter().all(|known| known.text != line.text));
+        lines.append(&mut found);
     }
     lines
 }
 
 /// Probes the configured host first, and then the host of the other region if both are MiniMax's.
-async fn probe_all(config: &Config) -> Vec<Probed> {
+async fn probe_all(config: &Config, key: Option<&SecretString>) -> Vec<Probed> {
     let own = HOSTS.iter().find(|(.., host)| *host == config.host);
     let others = HOSTS.iter().filter(|(.., host)| own.is_some() && *host != config.host);
     let mut hosts = vec![(own.map(|(_, name, _)| *name), config.host.as_str())];
     hosts.extend(others.map(|(_, name, host)| (Some(*name), *host)));
-    probe_hosts(&hosts, config.key.as_ref()).await
+    probe_hosts(&hosts, key).await
 }
 
 async fn probe_hosts(hosts: &[(Option<&'static str>, &str)], key: Option<&SecretString>) -> Vec<Probed> {
@@ -166,22 +177,24 @@ async fn resolve(host: &str, proxy: Option<&Proxy>) -> Result<(), String> {
     if found { Ok(()) } else { Err(say::dns_bad(name)) }
 }
 
-fn key(config: &Config, source: &KeySource) -> Line {
-    let Some(key) = &config.key else {
-        let why = config.key_note.as_ref().map(say::key_none_why).unwrap_or_default();
-        return Line::wrong("key", say::key_none(why), say::key_none_fix());
-    };
-    let kind = config.key_kind();
-    let words = match kind {
+fn no_key(config: &Config) -> Line {
+    let why = config.key_note.as_ref().map(say::key_none_why).unwrap_or_default();
+    Line::wrong("key", say::key_none(why), say::key_none_fix())
+}
+
+fn shown(key: &NamedKey<'_>, sources: &Sources, is_only_key: bool) -> Line {
+    let source = if key.setting == "MINIMAX_PLAN_KEY" { &sources.plan_key } else { &sources.key };
+    let words = match key.kind {
+        KeyKind::Plan if !is_only_key => say::key_plan_beside(),
         KeyKind::Plan => say::key_plan(),
         KeyKind::PayAsYouGo => say::key_balance(),
         KeyKind::Other | KeyKind::Missing => say::key_other(),
     };
-    let found = say::key_found(masked(key), &source.words, words);
-    if let Some(setting) = source.wrapped_in(key) {
+    let found = say::key_found(masked(key.key), &source.words, words);
+    if let Some(setting) = source.wrapped_in(key.key) {
         return Line::warning("key", say::key_wrapped(found), say::key_wrapped_fix(setting));
     }
-    if kind == KeyKind::Plan {
+    if key.kind == KeyKind::Plan && is_only_key {
         return Line::warning("key", found, say::key_plan_fix());
     }
     Line::ok("key", found)
@@ -231,44 +244,48 @@ fn clock(chosen: &Probed) -> Option<Line> {
     Some(Line::wrong("clock", text, fix))
 }
 
-/// Which region accepts the key. The first host is the configured one.
-fn region(probed: &[Probed]) -> Line {
+/// Which region accepts the key of a setting. The first host is the configured one.
+fn region(probed: &[Probed], setting: &'static str, is_only_key: bool) -> Line {
     let Some((chosen, others)) = probed.split_first() else {
         return Line::warning("region", say::region_unchecked(), say::region_unchecked_fix());
     };
+    let key = if is_only_key { say::the_key() } else { say::the_key_in(setting) };
     let named = |host: &Probed| match host.region {
         Some(region) => say::host_with_region(&host.name, region),
         None => host.name.clone(),
     };
     if chosen.accepts() {
-        return Line::ok("region", say::region_good(named(chosen)));
+        return Line::ok("region", say::region_good(key, named(chosen)));
     }
     let Some(refusal) = chosen.refusal() else {
-        return Line::warning("region", say::region_unreachable(), say::region_unreachable_fix());
+        return Line::warning("region", say::region_unreachable(key), say::region_unreachable_fix());
     };
+    let advice = || refusal.advice().replace("MINIMAX_API_KEY", setting);
     let belongs = others.iter().find(|other| other.accepts()).and_then(|other| other.region);
     match (refusal.class(), belongs) {
         (Class::Auth, Some(region)) => {
-            Line::wrong("region", say::region_other(named(chosen), region), say::region_other_fix(region))
+            let fix =
+                if is_only_key { say::region_other_fix(region) } else { say::region_other_fix_both(region) };
+            Line::wrong("region", say::region_other(named(chosen), key, region), fix)
         }
         (Class::Auth, None) => {
-            Line::wrong("region", say::region_refused(named(chosen), refusal), refusal.advice())
+            Line::wrong("region", say::region_refused(named(chosen), key, refusal), advice())
         }
         _ if matches!(refusal, ApiError::Refused { status: 404 | 405, .. }) => {
-            Line::warning("region", say::region_no_list(named(chosen)), say::region_no_list_fix())
+            Line::warning("region", say::region_no_list(named(chosen), key), say::region_no_list_fix())
         }
-        _ => Line::warning("region", say::region_error(named(chosen), refusal), refusal.advice()),
+        _ => Line::warning("region", say::region_error(named(chosen), refusal), advice()),
     }
 }
 
 /// The plan's windows and the balance. A key has one of them as a rule, so a refusal of the other is no finding.
-async fn funds(config: &Config) -> Vec<Line> {
-    let client = Client::new(config.host.clone(), config.key.clone());
+async fn funds(config: &Config, key: &NamedKey<'_>) -> Vec<Line> {
+    let client = Client::new(config.host.clone(), Some(key.key.clone()));
     let asked = timeout(PATIENCE, join(client.plan_windows(), client.balance())).await;
     let Ok((windows, balance)) = asked else {
         return vec![Line::warning("account", say::account_late(), say::account_late_fix())];
     };
-    let kind = config.key_kind();
+    let kind = key.kind;
     let mut lines = Vec::new();
     if let Ok(windows) = &windows {
         lines.extend(windows.iter().filter_map(window));
@@ -339,6 +356,7 @@ mod tests {
 
     #[test]
     fn the_region_that_accepts_the_key_is_found_and_the_setting_for_it_is_named() {
+        let region = |hosts: &[Probed]| region(hosts, "MINIMAX_API_KEY", true);
         for code in [1004, 2049] {
             let line = region(&[host("global", refused(code)), host("cn", None)]);
             assert_eq!(line.status, Status::Wrong);

@@ -67,11 +67,16 @@ impl Found {
         self.project.is_none() || other.project.is_none() || self.project == other.project
     }
 
-    /// The key in the entry.
-    fn key(&self) -> Option<SecretString> {
+    /// The key that the entry has in a setting.
+    fn key_in(&self, setting: &str) -> Option<SecretString> {
         let (_, _, env) = read(&self.entry)?;
-        let (_, text) = env.into_iter().find(|(name, _)| name == "MINIMAX_API_KEY")?;
+        let (_, text) = env.into_iter().find(|(name, _)| name == setting)?;
         read_key(&text).ok().map(SecretString::from)
+    }
+
+    /// A key of the entry.
+    fn key(&self) -> Option<SecretString> {
+        self.key_in("MINIMAX_API_KEY").or_else(|| self.key_in("MINIMAX_PLAN_KEY"))
     }
 }
 
@@ -186,12 +191,18 @@ fn duplicates(client: &Client, own: &[&Found]) -> Option<Line> {
 }
 
 fn other_key(config: &Config, found: &Found) -> Option<Line> {
-    let (theirs, ours) = (found.key()?, config.key.as_ref()?);
-    if theirs.expose_secret() == ours.expose_secret() {
-        return None;
-    }
-    let text = say::client_other_key(found.client.title, found.place(), masked(&theirs), masked(ours));
-    Some(Line::warning(CHECK, text, say::client_other_key_fix()))
+    let settings = [("MINIMAX_API_KEY", config.key.as_ref()), ("MINIMAX_PLAN_KEY", config.plan_key.as_ref())];
+    settings.into_iter().find_map(|(setting, ours)| {
+        let (theirs, ours) = (found.key_in(setting)?, ours?);
+        if theirs.expose_secret() == ours.expose_secret() {
+            return None;
+        }
+        let (title, place) = (found.client.title, found.place());
+        let text = say::client_other_key(title, place, setting, masked(&theirs), masked(ours));
+        let is_plan = setting == "MINIMAX_PLAN_KEY";
+        let fix = if is_plan { say::client_other_plan_key_fix() } else { say::client_other_key_fix() };
+        Some(Line::warning(CHECK, text, fix))
+    })
 }
 
 /// Starts the server of an entry as its client would, for a handshake.

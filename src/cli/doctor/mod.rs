@@ -21,7 +21,7 @@ use super::texts::login as say_login;
 use crate::config::Config;
 use crate::tools;
 
-/// Where the key is from.
+/// Where a key is from.
 pub(super) struct KeySource {
     words: String,
     /// The setting, and its value as it was given.
@@ -36,8 +36,8 @@ impl KeySource {
 
     /// The value of a setting, or the text of the file that it names.
     pub(super) fn setting(name: &'static str, text: Option<String>) -> Self {
-        let is_file = name == "MINIMAX_API_KEY_FILE";
-        let words = if is_file { say_login::source_file() } else { name.to_owned() };
+        let is_file = name.ends_with("_FILE");
+        let words = if is_file { say_login::source_file(name) } else { name.to_owned() };
         Self { words, given: text.map(|text| (name, text.into())) }
     }
 
@@ -48,10 +48,16 @@ impl KeySource {
     }
 }
 
+/// Where the keys are from.
+pub(super) struct Sources {
+    pub(super) key: KeySource,
+    pub(super) plan_key: KeySource,
+}
+
 /// Runs all checks and prints them. Fails if one of them found something wrong.
 pub(super) async fn run(
     mut config: Config,
-    key_source: &KeySource,
+    sources: &Sources,
     proxy: Option<Proxy>,
     folders: &Folders,
     json: bool,
@@ -60,13 +66,13 @@ pub(super) async fn run(
     config.reach_over_stdio();
     let entries = clients::Entries::find(folders);
     let (mut account, records, clients) = futures_util::future::join3(
-        account::lines(&config, key_source, proxy.as_ref()),
+        account::lines(&config, sources, proxy.as_ref()),
         machine::records(&config),
         entries.lines(&config, folders),
     )
     .await;
     // A client that has a key works, whatever this shell has.
-    if let (None, Some(line)) = (&config.key, entries.with_key()) {
+    if let (None, Some(line)) = (config.keys().first, entries.with_key()) {
         account.iter_mut().filter(|found| found.check == "key").for_each(|found| *found = line.clone());
     }
     let mut lines = machine::settings(&config);

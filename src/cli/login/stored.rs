@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::cli::setup::undo::write_private;
 use crate::cli::texts::login as say;
+use crate::config::KeyKind;
 use crate::media::private;
 
 const FILE: &str = "credentials.json";
@@ -43,6 +44,11 @@ impl Stored {
         let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
         let key = text("key").ok_or_else(|| unused("the file has no key"))?;
         Ok(Some(Self { key: SecretString::from(key), region: text("region"), path, in_use: false }))
+    }
+
+    /// Whether its beginning shows it to be a plan's.
+    pub(in crate::cli) fn is_of_plan(&self) -> bool {
+        KeyKind::of(Some(&self.key)) == KeyKind::Plan
     }
 
     /// Stores a key, in place of an earlier one. Returns the file.

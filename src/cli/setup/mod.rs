@@ -241,14 +241,14 @@ fn advice(options: &Options, around: &Surroundings<'_>) -> Option<String> {
     if around.stored.is_some() {
         return None;
     }
-    Some(if around.config.key.is_some() { say::shell_key_only() } else { say::no_key_yet() })
+    Some(if around.config.keys().first.is_some() { say::shell_key_only() } else { say::no_key_yet() })
 }
 
 /// Asks, at a terminal, whether the key is to be entered now. Never asks where nothing will be written, where a key is
 /// known, or where `--yes` says that there are to be no questions.
 pub(super) fn wants_login(options: &Options, config: &Config) -> io::Result<bool> {
     let is_quiet = options.yes || options.remove || options.dry_run || options.print || options.with_key;
-    if is_quiet || config.key.is_some() || !io::stdin().is_terminal() {
+    if is_quiet || config.keys().first.is_some() || !io::stdin().is_terminal() {
         return Ok(false);
     }
     ask(&say::offer_login(), &mut io::stdin().lock(), &mut io::stdout().lock())

@@ -49,9 +49,13 @@ super::texts! {
         "the key of a subscription plan: it pays only for what the plan includes, and everything else is refused (2061)",
         "订阅套餐的密钥：只能用于套餐包含的内容，其他一律被拒绝（2061）"
     }
+    key_plan_beside() {
+        "the key of a subscription plan: it pays for what the plan includes, and the key in MINIMAX_API_KEY pays for the rest",
+        "订阅套餐的密钥：用于套餐包含的内容，其他内容由 MINIMAX_API_KEY 里的密钥付费"
+    }
     key_plan_fix() {
-        "Nothing, if the plan includes what you use. Plans often exclude video, music and voice cloning: for these set MINIMAX_API_KEY to a pay-as-you-go key (sk-api-…)",
-        "如果套餐包含你要用的功能，就不用处理。套餐通常不包含视频、音乐和声音克隆：要用这些，请把 MINIMAX_API_KEY 设为按量付费的密钥（sk-api-…）"
+        "Nothing, if the plan includes what you use. Plans often exclude video, music and voice cloning: for these set MINIMAX_API_KEY to a pay-as-you-go key (sk-api-…), and MINIMAX_PLAN_KEY to the plan's key",
+        "如果套餐包含你要用的功能，就不用处理。套餐通常不包含视频、音乐和声音克隆：要用这些，请把 MINIMAX_API_KEY 设为按量付费的密钥（sk-api-…），把 MINIMAX_PLAN_KEY 设为套餐的密钥"
     }
     key_balance() { "a pay-as-you-go key: it pays from the balance", "按量付费的密钥：从余额扣费" }
     key_other() { "its kind is not known by its beginning", "从开头看不出它的类型" }
@@ -116,25 +120,31 @@ super::texts! {
 
     region_unchecked() { "not checked", "没有检查" }
     region_unchecked_fix() { "Check the network first", "请先检查网络" }
-    region_unreachable() {
-        "the key was not checked, because the host cannot be reached",
-        "无法连接服务器，所以没有检查密钥"
+    the_key() { "the key", "这个密钥" }
+    the_key_in(setting) { "the key in {setting}", "来自 {setting} 的密钥" }
+    region_unreachable(key) {
+        "{key} was not checked, because the host cannot be reached",
+        "无法连接服务器，所以没有检查{key}"
     }
     region_unreachable_fix() { "Fix the network first", "请先解决网络问题" }
     host_with_region(host, region) { "{host} (region `{region}`)", "{host}（区域 `{region}`）" }
-    region_good(host) { "the key is accepted by {host}", "{host} 接受这个密钥" }
-    region_other(host, region) {
-        "{host} does not accept the key, which belongs to the region `{region}`",
-        "{host} 不接受这个密钥，它属于区域 `{region}`"
+    region_good(key, host) { "{key} is accepted by {host}", "{host} 接受{key}" }
+    region_other(host, key, region) {
+        "{host} does not accept {key}, which belongs to the region `{region}`",
+        "{host} 不接受{key}，它属于区域 `{region}`"
     }
     region_other_fix(region) {
         "Set MINIMAX_REGION={region}, and remove MINIMAX_API_HOST",
         "请设置 MINIMAX_REGION={region}，并删除 MINIMAX_API_HOST"
     }
-    region_refused(host, why) { "{host} does not accept the key: {why}", "{host} 不接受这个密钥：{why}" }
-    region_no_list(host) {
-        "{host} has no list of models, so the key was not checked",
-        "{host} 没有模型列表，所以没有检查密钥"
+    region_other_fix_both(region) {
+        "Set MINIMAX_REGION={region}, and remove MINIMAX_API_HOST. Both keys must be from one region",
+        "请设置 MINIMAX_REGION={region}，并删除 MINIMAX_API_HOST。两个密钥必须来自同一个区域"
+    }
+    region_refused(host, key, why) { "{host} does not accept {key}: {why}", "{host} 不接受{key}：{why}" }
+    region_no_list(host, key) {
+        "{host} has no list of models, so {key} was not checked",
+        "{host} 没有模型列表，所以没有检查{key}"
     }
     region_no_list_fix() {
         "Nothing, if this is a gateway; else check MINIMAX_API_HOST",
@@ -252,9 +262,13 @@ super::texts! {
         "Remove one of them. Where both apply, the client uses the entry of the project",
         "请删除其中一个。两者都适用时，客户端使用项目的条目"
     }
-    client_other_key(client, place, theirs, ours) {
-        "{client}: {place} has another key ({theirs}) than this shell ({ours})",
-        "{client}：{place} 的密钥（{theirs}）与当前 shell 的（{ours}）不同"
+    client_other_key(client, place, setting, theirs, ours) {
+        "{client}: {place} has another key in {setting} ({theirs}) than this shell ({ours})",
+        "{client}：{place} 里 {setting} 的密钥（{theirs}）与当前 shell 的（{ours}）不同"
+    }
+    client_other_plan_key_fix() {
+        "Correct MINIMAX_PLAN_KEY in the file, or remove it there",
+        "请改正文件里的 MINIMAX_PLAN_KEY，或者把它删掉"
     }
     client_other_key_fix() {
         "Correct MINIMAX_API_KEY in the file, or remove it there and run `minimax-mcp login`",

@@ -37,5 +37,5 @@ super::texts! {
     refused(why) { "MiniMax does not accept it ({why})", "MiniMax 不接受这个密钥（{why}）" }
     host_unreachable(host, why) { "{host} cannot be reached: {why}", "无法连接 {host}：{why}" }
     source_login(path) { "`minimax-mcp login` ({path})", "`minimax-mcp login`（{path}）" }
-    source_file() { "the file of MINIMAX_API_KEY_FILE", "MINIMAX_API_KEY_FILE 指定的文件" }
+    source_file(setting) { "the file of {setting}", "{setting} 指定的文件" }
 }

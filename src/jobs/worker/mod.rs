@@ -5,6 +5,7 @@ pub(super) mod download_slots;
 mod deliver;
 mod failure;
 mod fetch;
+mod overflow;
 mod poll;
 mod record;
 mod result;
@@ -92,6 +93,10 @@ impl Worker {
     }
 
     fn show(&mut self, job: Job) {
+        // Another process may have moved the job to the server's other key.
+        if let Some(jobs) = self.jobs.with_key_of(&job) {
+            self.jobs = jobs;
+        }
         self.job = job;
         self.watchers.send_replace(Arc::new(self.job.clone()));
     }

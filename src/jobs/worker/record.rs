@@ -85,7 +85,7 @@ impl Worker {
     }
 
     /// Learns whether a caller asked to cancel the job while its request was on its way.
-    async fn read_cancel_request(&mut self) {
+    pub(super) async fn read_cancel_request(&mut self) {
         let jobs = self.jobs.clone();
         if let Ok(store) = jobs.store().await
             && let Ok(true) = store.is_cancel_requested(&self.job.id).await

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::failure::{failure, traced};
+use super::failure::traced;
+use super::overflow::{Overflow, overflow};
 use super::record::{Interrupted, Step, Worker, Write};
 use super::result::record_result;
 use super::stream;
@@ -15,7 +16,7 @@ use crate::api::{Accepted, ApiError, Client, chance};
 use crate::facts::Class;
 use crate::jobs::order::Order;
 use crate::jobs::order::outcome::Outcome;
-use crate::store::{Seen, State};
+use crate::store::{Purchase, Seen, State};
 
 /// How many rate-limit refusals are accepted at any time.
 const REFUSALS: u32 = 8;
@@ -29,13 +30,15 @@ pub(crate) struct Departure {
     ticket: Ticket,
     /// A permit that was free at once.
     permit: Option<Permit>,
+    /// What is bought from the balance if the plan refuses it.
+    overflow: Option<Purchase>,
 }
 
 impl Departure {
-    pub(crate) fn of(api: &Client, order: Box<dyn Order>) -> Self {
+    pub(crate) fn of(api: &Client, order: Box<dyn Order>, overflow: Option<Purchase>) -> Self {
         let mut ticket = api.join(order.group());
         let permit = ticket.try_acquire();
-        Self { order, ticket, permit }
+        Self { order, ticket, permit, overflow }
     }
 
     pub(crate) fn waiting(&self) -> Option<QueueView> {
@@ -50,8 +53,8 @@ fn in_line(ticket: &Ticket) -> String {
 
 /// Sends the request when it has a permit, and again only if MiniMax provably did not take it.
 pub(super) async fn submit(worker: &mut Worker, departure: Departure) -> Step {
-    let Departure { mut order, mut ticket, mut permit } = departure;
-    let jobs = worker.jobs.clone();
+    let Departure { mut order, mut ticket, mut permit, overflow: mut purchase } = departure;
+    let mut jobs = worker.jobs.clone();
     let (mut tries, mut refused) = (1, None);
     if permit.is_none() && matches!(worker.job.state, State::Submitting { sent: true, .. }) {
         // Another request was quicker. The record must not say that this one has left.
@@ -97,7 +100,18 @@ pub(super) async fn submit(worker: &mut Worker, departure: Departure) -> Step {
         };
         let Some(pause) = pause else {
             return match error.accepted() {
-                Accepted::No => worker.see(Seen::Failed(failure(&error))).await,
+                Accepted::No => match overflow(worker, &error, purchase.take()).await? {
+                    Overflow::Bought if worker.job.cancel_requested => {
+                        worker.see(Seen::Cancelled { at_minimax: false }).await
+                    }
+                    Overflow::Bought => {
+                        jobs = worker.jobs.clone();
+                        ticket = jobs.api().join(order.group());
+                        (tries, refused) = (1, None);
+                        continue;
+                    }
+                    Overflow::Failed(failure) => worker.see(Seen::Failed(failure)).await,
+                },
                 Accepted::Unknown => {
                     worker.job.unread = error.answer().map(str::to_owned);
                     worker.see(Seen::Lost(traced(&error))).await

@@ -9,8 +9,9 @@ use crate::api::retry::Nature;
 use crate::api::{Accepted, ApiError, group};
 use crate::config::{Budgets, Config, KeyKind};
 use crate::facts::offer;
-use crate::jobs::{Cost, Denied, Jobs, Limit, NotBought, Purchase, Reservation, Spent};
+use crate::jobs::{Cost, Denied, Jobs, Limit, NotBought, Purchase, Reservation, Spent, name_key};
 use crate::mcp::caller::Caller;
+use crate::mcp::caller_key::Payer;
 use crate::mcp::checkout::bill::Bill;
 use crate::mcp::checkout::consent::{Consent, spent_already};
 use crate::mcp::error::{OPERATOR, ToolError};
@@ -44,15 +45,21 @@ pub(crate) struct Room {
 pub(crate) struct Budget {
     config: Arc<Config>,
     caller: Arc<Caller>,
+    payer: Payer,
     key_kind: KeyKind,
     jobs: Jobs,
     consent: Consent,
 }
 
 impl Budget {
-    pub(crate) fn new(config: Arc<Config>, caller: Arc<Caller>, key_kind: KeyKind, jobs: Jobs) -> Self {
+    pub(crate) fn new(
+        config: Arc<Config>,
+        caller: Arc<Caller>,
+        (payer, key_kind): (Payer, KeyKind),
+        jobs: Jobs,
+    ) -> Self {
         let consent = Consent::new(Arc::clone(&config), Arc::clone(&caller), jobs.clone());
-        Self { config, caller, key_kind, jobs, consent }
+        Self { config, caller, payer, key_kind, jobs, consent }
     }
 
     /// Whether any limit or question about prices applies to this caller.
@@ -62,10 +69,14 @@ impl Budget {
     }
 
     /// The cost that is counted against budgets: the table's price, or else the user's own price for a call of the tool.
-    /// For a plan's key it is the list price.
+    /// For a plan's key it is the list price. Where the server has two keys, the basis says which one pays.
     pub(crate) fn counted(&self, tool: &str, mut cost: Cost) -> Cost {
         if cost.ceiling().is_none() {
             cost.most = offer().each(tool).in_currency(cost.currency);
+        }
+        if let Some(words) = self.payer.words() {
+            cost.basis = Some(name_key(cost.basis.take(), words));
+            return cost;
         }
         let told = cost.basis.as_ref().is_some_and(|basis| basis.ends_with(BY_PLAN));
         if self.key_kind == KeyKind::Plan && !told {

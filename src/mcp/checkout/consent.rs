@@ -201,7 +201,7 @@ impl Consent {
     /// What a seal is bound to: principal, account, tool and arguments.
     fn bound(&self, call: &RequestContext<RoleServer>) -> Vec<u8> {
         let CallDigest(digest) = CallDigest::attached_to(call);
-        [&self.caller.principal, &account_of(&self.config), &digest]
+        [&self.caller.principal, &account_of(&self.config, self.config.keys().first), &digest]
             .map(String::as_str)
             .join("\n")
             .into_bytes()

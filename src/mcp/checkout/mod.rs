@@ -109,7 +109,7 @@ impl Checkout {
         folders: AllowedFolders,
         presenter: Arc<Presenter>,
     ) -> Self {
-        let budget = Budget::new(Arc::clone(&config), Arc::clone(&caller), key_kind, jobs.clone());
+        let budget = Budget::new(Arc::clone(&config), Arc::clone(&caller), (payer, key_kind), jobs.clone());
         let output = OutputFolder::new(Arc::clone(&config), Arc::clone(&caller), folders);
         Self { config, caller, payer, jobs, presenter, budget, output }
     }
@@ -170,7 +170,7 @@ impl Checkout {
             consent,
         };
         budget::still_wanted(call)?;
-        let started = self.jobs.start(job).await;
+        let started = jobs::start(&self.jobs, job).await;
         let (watch, existed) = started.map_err(|error| self.budget.refused(tool, basis.as_deref(), error))?;
         let job = self.presenter.wait_for(watch, call, patience, settled).await;
         let job = if existed { job } else { self.withdraw(job, call).await };

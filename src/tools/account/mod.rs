@@ -2,6 +2,7 @@
 
 pub(crate) mod spending;
 
+use futures_util::future::join_all;
 use rmcp::ErrorData;
 use rmcp::handler::server::tool::{IntoCallToolResult, schema_for_output};
 use rmcp::model::CallToolResponse;
@@ -10,8 +11,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::api::{ApiError, Balance, Window};
-use crate::config::{KeyKind, Region, Toolset};
-use crate::facts::{Class, facts};
+use crate::config::{ConfigError, KeyKind, Region, Toolset};
+use crate::facts::Class;
+use crate::jobs::{Jobs, PaysWith};
 use crate::mcp::ToolSpec;
 use crate::mcp::job_view::time;
 use crate::mcp::result::Report;
@@ -28,27 +30,25 @@ struct Account {
     #[schemars(extend("enum" = ["global", "cn"]))]
     region: &'static str,
     /// By the key's beginning: a hint.
-    #[schemars(extend("enum" = ["plan", "pay-as-you-go", "unknown"]))]
+    #[schemars(extend("enum" = ["plan", "pay-as-you-go", "both", "unknown"]))]
     key_kind: &'static str,
     /// What is left of the plan.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     windows: Vec<WindowView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     balance: Option<BalanceView>,
-    /// What went through this server.
+    /// What went through this server, by key.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     spending: Vec<SpendingView>,
-    /// What may be spent.
+    /// What may be spent, by key.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     budgets: Vec<BudgetView>,
     #[serde(skip)]
     lines: Vec<String>,
     #[serde(skip)]
     sandbox: bool,
-    // What a person should know; the figures explain themselves.
-    #[serde(skip)]
-    problems: Vec<String>,
-    /// What each figure means.
+    /// What is wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<String>,
 }
 
@@ -68,7 +68,7 @@ struct WindowView {
     week_left_percent: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     week_ends_at: Option<String>,
-    /// MiniMax's counts as they came.
+    /// MiniMax's counts as they came: used or left, MiniMax does not say.
     counts: String,
 }
 
@@ -84,6 +84,12 @@ struct BalanceView {
     currency: String,
 }
 
+/// What MiniMax says about one key.
+struct Answer {
+    windows: Result<Vec<Window>, ApiError>,
+    balance: Result<Balance, ApiError>,
+}
+
 #[tool_router(router = account_tools, vis = "pub(crate)")]
 impl Server {
     /// Show host, kind of key, what is left of plan or balance, budgets, and what this server spent in 24 hours,
@@ -95,90 +101,100 @@ impl Server {
     )]
     async fn check_account(&self) -> Result<Account, ToolError> {
         self.checkout.ready()?;
-        let api = self.api();
-        // The prefix of a key is only a hint, so both are asked.
-        let (windows, balance) = tokio::join!(api.plan_windows(), api.balance());
-        let kind = self.key_kind();
-        let (windows, balance) = match (windows, balance) {
-            (Err(plan), Err(balance)) => {
-                let told = if kind == KeyKind::PayAsYouGo { balance } else { plan };
-                return Err(told.into());
-            }
-            answers => answers,
-        };
-        Ok(Account::of(self, kind, windows, balance, spending::spent(self).await))
+        let keys = self.jobs().each_key();
+        let answers = join_all(keys.iter().map(ask)).await;
+        let answers: Vec<_> = keys.iter().map(Jobs::pays_with).zip(answers).collect();
+        if answers.iter().all(|(_, answer)| answer.error(self.key_kind()).is_some()) {
+            return Err(unusable(self, answers));
+        }
+        Ok(Account::of(self, answers, spending::spent(self).await))
     }
 }
 
+/// The prefix of a key is only a hint, so both endpoints are asked.
+async fn ask(jobs: &Jobs) -> Answer {
+    let api = jobs.api();
+    let (windows, balance) = tokio::join!(api.plan_windows(), api.balance());
+    Answer { windows, balance }
+}
+
+impl Answer {
+    /// Why the key cannot be used: neither endpoint knows it. The error is the one that suits the kind of key.
+    fn error(&self, kind: KeyKind) -> Option<&ApiError> {
+        match (&self.windows, &self.balance) {
+            (Err(_), Err(balance)) if kind == KeyKind::PayAsYouGo => Some(balance),
+            (Err(plan), Err(_)) => Some(plan),
+            _ => None,
+        }
+    }
+}
+
+fn setting(key: Option<PaysWith>) -> &'static str {
+    match key {
+        Some(PaysWith::Plan) => "MINIMAX_PLAN_KEY",
+        Some(PaysWith::Balance) | None => "MINIMAX_API_KEY",
+    }
+}
+
+/// Why one of two keys cannot be used, and what to do about that key.
+fn unusable_words(key: Option<PaysWith>, error: &ApiError) -> String {
+    let advice = error.advice().replace("MINIMAX_API_KEY", setting(key));
+    format!("cannot be used: {error}. {}", advice.trim_end_matches('.'))
+}
+
+/// No key can be used. Of two, both are named.
+fn unusable(server: &Server, answers: Vec<(Option<PaysWith>, Answer)>) -> ToolError {
+    let kind = server.key_kind();
+    if let [(_, answer)] = answers.as_slice()
+        && let Some(error) = answer.error(kind)
+    {
+        return error.clone().into();
+    }
+    let problem = |(key, answer): (Option<PaysWith>, Answer)| {
+        let kind = if key == Some(PaysWith::Plan) { KeyKind::Plan } else { KeyKind::PayAsYouGo };
+        let error = answer.error(kind)?;
+        Some(ConfigError { name: setting(key), problem: unusable_words(key, error) })
+    };
+    ToolError::Config(answers.into_iter().filter_map(problem).collect())
+}
+
 impl Account {
-    fn of(
-        server: &Server,
-        kind: KeyKind,
-        windows: Result<Vec<Window>, ApiError>,
-        balance: Result<Balance, ApiError>,
-        money: Summary,
-    ) -> Self {
+    fn of(server: &Server, answers: Vec<(Option<PaysWith>, Answer)>, money: Summary) -> Self {
         let config = server.config();
-        let (region, other) = match config.region {
-            Region::Global => ("global", "cn"),
-            Region::Cn => ("cn", "global"),
+        let region = match config.region {
+            Region::Global => "global",
+            Region::Cn => "cn",
         };
-        let (key_kind, about) = match kind {
-            KeyKind::Plan => {
-                ("plan", "begins with sk-cp-, as keys of subscription plans do: calls draw on the windows")
-            }
-            KeyKind::PayAsYouGo => {
-                ("pay-as-you-go", "begins with sk-api-, as pay-as-you-go keys do: calls draw on the balance")
-            }
-            KeyKind::Other | KeyKind::Missing => ("unknown", "tells nothing by its beginning"),
+        let key_kind = match server.key_kind() {
+            _ if answers.len() > 1 => "both",
+            KeyKind::Plan => "plan",
+            KeyKind::PayAsYouGo => "pay-as-you-go",
+            KeyKind::Other | KeyKind::Missing => "unknown",
         };
-        let mut notes = if config.is_sandbox() {
-            vec!["host: the sandbox. Nothing reaches MiniMax, and nothing is billed.".to_owned()]
-        } else {
-            vec![
-                format!(
-                    "host: calls go to {}; a key of the region {region} is no use in {other} (MINIMAX_REGION)",
-                    config.host
-                ),
-                format!("key_kind: the key {about}. A hint, no proof."),
-            ]
-        };
-        let mut problems = config.warnings.clone();
+        let Summary { spending, budgets, lines, mut notes } = money;
         notes.extend(config.warnings.iter().map(|warning| format!("setting: {warning}")));
-        let windows = match windows {
-            Ok(windows) => {
-                if windows.iter().any(in_plan) {
-                    notes.extend(WINDOW_NOTES.iter().map(|note| (*note).to_owned()));
-                } else {
-                    notes.push("windows: MiniMax reports no plan that covers anything.".to_owned());
+        let (mut windows, mut balance) = (Vec::new(), None);
+        for (key, answer) in answers {
+            if let Some(error) = answer.error(server.key_kind()) {
+                notes.push(format!("{} {}", setting(key), unusable_words(key, error)));
+                continue;
+            }
+            match answer.windows {
+                Ok(found) if windows.is_empty() => windows = found.iter().map(WindowView::of).collect(),
+                Err(error) if !is_expected(&error) => {
+                    notes.push(format!("The plan's windows are unknown: {error}"));
                 }
-                windows.iter().map(WindowView::of).collect()
+                _ => {}
             }
-            Err(error) => {
-                problems.extend(
-                    (!is_expected(&error)).then(|| format!("the plan is not known: {}", why(&error))),
-                );
-                notes.push(format!("windows: none, {}.", why(&error)));
-                Vec::new()
+            match answer.balance {
+                // The plan's key is asked last; what it may say about a balance is about the same account.
+                Ok(found) if balance.is_none() => {
+                    balance = Some(BalanceView::of(found, config.currency().as_str()));
+                }
+                Err(error) if !is_expected(&error) => notes.push(format!("The balance is unknown: {error}")),
+                _ => {}
             }
-        };
-        let currency = config.currency().as_str();
-        let balance = match balance {
-            Ok(balance) => {
-                notes.extend(BALANCE_NOTES.iter().map(|note| (*note).to_owned()));
-                Some(BalanceView::of(balance, currency))
-            }
-            Err(error) => {
-                problems.extend(
-                    (!is_expected(&error)).then(|| format!("the balance is not known: {}", why(&error))),
-                );
-                notes.push(format!("balance: none, {}.", why(&error)));
-                None
-            }
-        };
-        let Summary { spending, budgets, lines, notes: about_money, problem } = money;
-        notes.extend(about_money);
-        problems.extend(problem);
+        }
         Self {
             host: config.host.clone(),
             region,
@@ -189,50 +205,15 @@ impl Account {
             budgets,
             lines,
             sandbox: config.is_sandbox(),
-            problems,
             notes,
         }
     }
 }
 
-const WINDOW_NOTES: &[&str] = &[
-    "left_percent: what is left of the short window (about 5 hours), which starts again at ends_at.",
-    "week_left_percent: what is left of the week, any boost of the plan included; it starts again at week_ends_at.",
-    "counts: as MiniMax reports them, used or remaining; rely on the percentages.",
-    "At 0 percent calls are refused with code 2056 until the window starts again.",
-];
-
-const BALANCE_NOTES: &[&str] = &[
-    "available: what pay-as-you-go calls can spend now; at 0 they are refused with code 1008.",
-    "cash, voucher, credit: where that comes from (paid in, given, lent). owed: what is still to be paid.",
-    "currency: by the region; MiniMax reports amounts without one.",
-];
-
-/// Whether MiniMax shows this only to the other kind of key.
+/// MiniMax shows windows to the keys of plans and the balance to the others; a host need not have either endpoint.
 fn is_expected(error: &ApiError) -> bool {
     matches!(error, ApiError::Refused { status: 404, .. })
         || matches!(error.class(), Class::Auth | Class::Quota)
-}
-
-fn why(error: &ApiError) -> String {
-    match error {
-        ApiError::Refused { status: 404, .. } => "this host has no such endpoint".to_owned(),
-        ApiError::Refused { code: Some(code), .. } if error.class() == Class::Quota => {
-            let what = facts().code(*code).and_then(|row| row.what.clone());
-            what.unwrap_or_else(|| error.to_string())
-        }
-        _ if matches!(error.class(), Class::Auth | Class::Quota) => {
-            format!("MiniMax does not show it to this kind of key ({error})")
-        }
-        _ => error.to_string(),
-    }
-}
-
-/// MiniMax says "not in the plan" by two totals of 0 and two statuses of 3.
-fn in_plan(window: &Window) -> bool {
-    let nothing = window.current_interval_total_count == 0 && window.current_weekly_total_count == 0;
-    let unlimited = [window.current_interval_status, window.current_weekly_status] == [Some(3); 2];
-    !(nothing && unlimited)
 }
 
 impl WindowView {
@@ -247,31 +228,31 @@ impl WindowView {
             |total: i64, usage: i64| if total == 0 { "-".to_owned() } else { format!("{usage} of {total}") };
         Self {
             models: window.model_name.clone(),
-            in_plan: in_plan(window),
+            in_plan: window.is_in_plan(),
             left_percent: window.current_interval_remaining_percent.filter(|_| interval),
             ends_at: window.end_time.and_then(time).filter(|_| interval),
             week_left_percent: week.filter(|_| weekly),
             week_ends_at: window.weekly_end_time.and_then(time).filter(|_| weekly),
             counts: format!(
-                "window {}, week {}",
+                "window {}, week {}; used or left",
                 counts(window.current_interval_total_count, window.current_interval_usage_count),
                 counts(window.current_weekly_total_count, window.current_weekly_usage_count)
             ),
         }
     }
 
-    fn line(&self) -> String {
+    fn words(&self) -> String {
         if !self.in_plan {
             return format!("{}: not in the plan", self.models);
         }
         let part = |name: &str, percent: Option<f64>, end: &Option<String>| match (percent, end) {
-            (Some(percent), Some(end)) => format!("{name} {percent} % left until {}", minute(end)),
-            (Some(percent), None) => format!("{name} {percent} % left"),
-            (None, _) => format!("{name} without a limit"),
+            (Some(percent), Some(end)) => format!("{name}{percent} % left until {}", minute(end)),
+            (Some(percent), None) => format!("{name}{percent} % left"),
+            (None, _) => format!("{name}no limit"),
         };
-        let window = part("window", self.left_percent, &self.ends_at);
-        let week = part("week", self.week_left_percent, &self.week_ends_at);
-        format!("{}: {window}; {week}", self.models)
+        let window = part("", self.left_percent, &self.ends_at);
+        let week = part("week ", self.week_left_percent, &self.week_ends_at);
+        format!("{}: {window}, {week}", self.models)
     }
 }
 
@@ -298,19 +279,30 @@ impl BalanceView {
     }
 }
 
+impl Account {
+    fn plan_line(&self) -> Option<String> {
+        let words: Vec<_> = self.windows.iter().map(WindowView::words).collect();
+        (!words.is_empty()).then(|| format!("Plan: {}", words.join("; ")))
+    }
+}
+
 impl IntoCallToolResult for Account {
     fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
+        let keys = match self.key_kind {
+            "both" => "keys: plan (MINIMAX_PLAN_KEY) and pay-as-you-go (MINIMAX_API_KEY)".to_owned(),
+            kind => format!("key: {kind}"),
+        };
         let head = if self.sandbox {
             format!("Sandbox at {}: nothing is billed", self.host)
         } else {
-            format!("{} ({}), key: {}", self.host, self.region, self.key_kind)
+            format!("{} ({}), {keys}", self.host, self.region)
         };
         let report = Report::default()
             .head([head])
-            .lines(self.windows.iter().map(WindowView::line))
+            .lines(self.plan_line())
             .lines(self.balance.as_ref().map(BalanceView::line))
             .lines(self.lines.iter().cloned())
-            .notes(&self.problems);
+            .notes(&self.notes);
         Ok(report.result(&self)?.into())
     }
 }

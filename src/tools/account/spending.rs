@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::config::KeyKind;
-use crate::jobs::{Limit, Spending, Spent};
+use crate::jobs::{Jobs, Limit, PaysWith, Spending, Spent, StoreError};
 use crate::mcp::Server;
 use crate::mcp::caller_key::Payer;
 use crate::mcp::checkout::budget::held_words;
@@ -13,6 +13,10 @@ use crate::money::{Currency, Money};
 /// By this server's records, which know nothing of what other programs spend.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct SpendingView {
+    /// Of two keys.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["plan", "balance"]))]
+    key: Option<&'static str>,
     currency: Currency,
     /// In 24 hours, by all servers that share the records.
     last_day: SpentView,
@@ -38,6 +42,10 @@ struct SpentView {
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct BudgetView {
     setting: String,
+    /// Of two keys.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["plan", "balance"]))]
+    key: Option<&'static str>,
     limit: Money,
     #[serde(skip_serializing_if = "Option::is_none")]
     spent: Option<Money>,
@@ -53,8 +61,6 @@ pub(crate) struct Summary {
     pub(crate) budgets: Vec<BudgetView>,
     pub(crate) lines: Vec<String>,
     pub(crate) notes: Vec<String>,
-    /// Why the spending is not known.
-    pub(crate) problem: Option<String>,
 }
 
 impl SpentView {
@@ -69,92 +75,123 @@ impl SpentView {
     }
 }
 
-/// What was spent and what may be. Unreadable records become a note and do not fail the tool.
+/// What was spent and what may be, by key. Unreadable records become a note and do not fail the tool.
 pub(super) async fn spent(server: &Server) -> Summary {
-    let currency = server.config().currency();
-    let spending = server.jobs().spending(currency).await;
-    let own = match server.caller().budget_day {
-        Some(_) => server.jobs().spent_by(server.principal(), currency).await,
-        None => Ok(Spent::nothing(currency)),
-    };
-    match (spending, own) {
-        (Ok(spending), Ok(own)) => told(server, &spending, own),
-        (Err(error), _) | (_, Err(error)) => without(&server.presenter.records_error(&error), error.advice()),
-    }
-}
-
-fn told(server: &Server, spending: &[Spending], own: Spent) -> Summary {
-    let mut all = Summary::default();
-    for Spending { currency, day, process } in spending {
-        all.spending.push(SpendingView {
-            currency: *currency,
-            last_day: SpentView::of(day),
-            process: SpentView::of(process),
-        });
-        all.lines.push(format!(
-            "Spent via this server: {} in the last 24 hours{}, {} since its start",
-            day.total.sum_tag(),
-            held_words(day),
-            process.total.sum_tag()
-        ));
-    }
-    let (budgets, currency) = (server.config().budgets, server.config().currency());
-    let nothing = Spent::nothing(currency);
-    let (day, process) = spending.first().map_or((nothing, nothing), |first| (first.day, first.process));
-    let limits = [
-        (server.checkout.budget.limit_name(Limit::Principal), server.caller().budget_day, Some(own)),
-        (server.checkout.budget.limit_name(Limit::Day), budgets.day, Some(day)),
-        (server.checkout.budget.limit_name(Limit::Process), budgets.process, Some(process)),
-        (server.checkout.budget.limit_name(Limit::Call), budgets.call, None),
-        ("MINIMAX_CONFIRM_ABOVE".to_owned(), budgets.confirm_above, None),
-    ];
-    for (setting, limit, spent) in limits {
-        let Some(limit) = limit else { continue };
-        // A caller with a key of its own must not see what other callers spent.
-        let spent = spent.filter(|_| server.payer() != Payer::Caller);
-        let left = spent.map(|spent| limit.left_after(spent.total));
-        let words = left.map(|left| format!(", {} left", left.sum_tag())).unwrap_or_default();
-        all.lines.push(format!("{setting}: {}{words}", limit.sum_tag()));
-        all.budgets.push(BudgetView {
-            setting,
-            limit,
-            spent: spent.map(|spent| spent.total),
-            left,
-            currency,
-        });
-    }
-    all.notes.push(
-        "spending: by this server's records and price table; what other programs spend is not in it. reserved and \
-         unknown count as spent until they are settled."
-            .to_owned(),
-    );
-    if server.key_kind() == KeyKind::Plan {
-        all.notes.push(
-            "spending: the key is a plan's, which pays with its windows; list prices are what is counted here."
-                .to_owned(),
-        );
-    }
-    if server.payer() == Payer::Caller && !all.budgets.is_empty() {
-        all.notes.push(
-            "budgets: those for a day and for a process hold for all callers of this server together; spending is \
-             what this key has spent."
-                .to_owned(),
-        );
-    }
-    if day.unpriced > 0 {
-        let calls =
-            if day.unpriced == 1 { "1 call has".to_owned() } else { format!("{} calls have", day.unpriced) };
-        let unpriced = format!("{calls} no known price and count as $0");
-        if let Some(line) = all.lines.first_mut() {
-            line.push_str("; ");
-            line.push_str(&unpriced);
+    let (mut all, mut sums) = (Summary::default(), Vec::new());
+    let mut limits: Vec<(String, Vec<String>)> = Vec::new();
+    for jobs in server.jobs().each_key() {
+        match of_key(server, &jobs).await {
+            Ok((spending, own)) => {
+                let key = jobs.pays_with().map(word);
+                sums.extend(spending.iter().map(|spending| all.add_spending(server, key, spending)));
+                for (limit, rest) in all.add_budgets(server, key, &spending, own) {
+                    match limits.iter_mut().find(|(known, _)| *known == limit) {
+                        Some((_, known)) => known.extend(rest),
+                        None => limits.push((limit, rest.into_iter().collect())),
+                    }
+                }
+            }
+            Err(error) => {
+                let problem = server.presenter.records_error(&error);
+                return Summary {
+                    notes: vec![format!("What was spent is unknown: {problem}. {}", error.advice())],
+                    ..Summary::default()
+                };
+            }
         }
-        all.notes.push(format!("spending: {unpriced}, of those in the last 24 hours."));
+    }
+    all.lines.push(format!("Spent via this server in 24 h: {}", sums.join("; ")));
+    if !limits.is_empty() {
+        let words = limits.into_iter().map(|(limit, rest)| match rest.as_slice() {
+            [] => limit,
+            rest => format!("{limit} ({} left)", rest.join(", ")),
+        });
+        all.lines.push(format!("Limits: {}", words.collect::<Vec<_>>().join("; ")));
     }
     all
 }
 
-fn without(problem: &str, advice: &str) -> Summary {
-    let problem = format!("spending: unknown, {problem}. {advice}");
-    Summary { notes: vec![problem.clone()], problem: Some(problem), ..Summary::default() }
+async fn of_key(server: &Server, jobs: &Jobs) -> Result<(Vec<Spending>, Spent), StoreError> {
+    let currency = server.config().currency();
+    let spending = jobs.spending(currency).await?;
+    let own = match server.caller().budget_day {
+        Some(_) => jobs.spent_by(server.principal(), currency).await?,
+        None => Spent::nothing(currency),
+    };
+    Ok((spending, own))
+}
+
+fn word(key: PaysWith) -> &'static str {
+    match key {
+        PaysWith::Plan => "plan",
+        PaysWith::Balance => "balance",
+    }
+}
+
+impl Summary {
+    /// Adds what was spent with a key in one currency. Returns it in words.
+    fn add_spending(&mut self, server: &Server, key: Option<&'static str>, spending: &Spending) -> String {
+        let Spending { currency, day, process } = spending;
+        self.spending.push(SpendingView {
+            key,
+            currency: *currency,
+            last_day: SpentView::of(day),
+            process: SpentView::of(process),
+        });
+        let is_plan = key.map_or(server.key_kind() == KeyKind::Plan, |key| key == "plan");
+        let list = if is_plan { " by list prices" } else { "" };
+        let name = key.map(|key| format!("{key} ")).unwrap_or_default();
+        let unpriced = match day.unpriced {
+            0 => String::new(),
+            1 => " and 1 call without a known price".to_owned(),
+            calls => format!(" and {calls} calls without a known price"),
+        };
+        format!("{name}{}{list}{}{unpriced}", day.total.sum_tag(), held_words(day))
+    }
+
+    /// Adds the limits of a key. Returns each in words, and what is left of it.
+    fn add_budgets(
+        &mut self,
+        server: &Server,
+        key: Option<&'static str>,
+        spending: &[Spending],
+        own: Spent,
+    ) -> Vec<(String, Option<String>)> {
+        let first = spending.first();
+        let (budgets, currency) = (server.config().budgets, server.config().currency());
+        let nothing = Spent::nothing(currency);
+        let (day, process) = first.map_or((nothing, nothing), |first| (first.day, first.process));
+        let name = |limit| server.checkout.budget.limit_name(limit);
+        let limits = [
+            (name(Limit::Principal), server.caller().budget_day, Some(own)),
+            (name(Limit::Day), budgets.day, Some(day)),
+            (name(Limit::Process), budgets.process, Some(process)),
+            (name(Limit::Call), budgets.call, None),
+            ("MINIMAX_CONFIRM_ABOVE".to_owned(), budgets.confirm_above, None),
+        ];
+        let mut words = Vec::new();
+        for (setting, limit, spent) in limits {
+            let Some(limit) = limit else { continue };
+            // A limit for one call is the same for both keys.
+            if spent.is_none() && key == Some("plan") {
+                continue;
+            }
+            let key = key.filter(|_| spent.is_some());
+            // A caller with a key of its own must not see what other callers spent.
+            let spent = spent.filter(|_| server.payer() != Payer::Caller);
+            let left = spent.map(|spent| limit.left_after(spent.total));
+            let name = key.map(|key| format!("{key} ")).unwrap_or_default();
+            let rest = left.map(|left| format!("{name}{}", left.sum_tag()));
+            words.push((format!("{setting} {}", limit.sum_tag()), rest));
+            self.budgets.push(BudgetView {
+                setting,
+                key,
+                limit,
+                spent: spent.map(|spent| spent.total),
+                left,
+                currency,
+            });
+        }
+        words
+    }
 }

@@ -21,6 +21,7 @@ use crate::mcp::result::Report;
 use crate::mcp::{Server, ToolError};
 use crate::media;
 use crate::media::units::{age, size};
+use crate::tools::each_key::merged;
 
 pub(crate) const TOOLS: &[ToolSpec] = &[
     ToolSpec::free("list_files", Toolset::Files),
@@ -196,14 +197,13 @@ impl Server {
 
 /// The files of one purpose or of all, and warnings about purposes that could not be listed.
 async fn files(server: &Server, purpose: Option<&str>) -> Result<(Vec<RemoteFile>, Vec<String>), ToolError> {
-    let api = server.api();
     if let Some(purpose) = purpose {
         check_purpose(purpose)?;
-        return Ok((api.list_files(purpose).await?, Vec::new()));
+        return Ok((list(server, purpose).await?, Vec::new()));
     }
     // The API lists each purpose separately.
     let purposes = offer().purposes().iter().map(|row| row.purpose.as_str());
-    let asked = purposes.map(|purpose| async move { (purpose, api.list_files(purpose).await) });
+    let asked = purposes.map(|purpose| async move { (purpose, list(server, purpose).await) });
     let (mut files, mut warnings, mut worst) = (Vec::new(), Vec::new(), None);
     for (purpose, answer) in join_all(asked).await {
         match answer {
@@ -219,6 +219,15 @@ async fn files(server: &Server, purpose: Option<&str>) -> Result<(Vec<RemoteFile
         Some(error) if warnings.len() == offer().purposes().len() => Err(error.into()),
         _ => Ok((files, warnings)),
     }
+}
+
+/// The files of one purpose, of each key.
+async fn list(server: &Server, purpose: &str) -> Result<Vec<RemoteFile>, ApiError> {
+    let mut answers = Vec::new();
+    for jobs in server.jobs().each_key() {
+        answers.push(jobs.api().list_files(purpose).await);
+    }
+    merged(answers, |file| file.file_id.clone())
 }
 
 /// Metadata and link of a file.

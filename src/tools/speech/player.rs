@@ -132,7 +132,8 @@ impl Player {
     fn command(&self) -> Command {
         let mut command = Command::new(&self.path);
         // Stdout is the protocol, and the player must not see the key.
-        command.stdout(Stdio::null()).stderr(Stdio::null()).env_remove("MINIMAX_API_KEY").kill_on_drop(true);
+        command.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+        command.env_remove("MINIMAX_API_KEY").env_remove("MINIMAX_PLAN_KEY");
         command
     }
 }

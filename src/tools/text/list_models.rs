@@ -9,9 +9,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::config::Toolset;
+use crate::config::{KeyKind, Toolset};
 use crate::facts::{
-    ImageModel, MusicModel, Price, Protocol, Size, SpeechModel, TextModel, VideoModel, facts,
+    ImageModel, MusicModel, Price, Protocol, Size, SpeechModel, TextModel, VideoModel, facts, plan,
 };
 use crate::mcp::ToolSpec;
 use crate::mcp::catalogue::Table;
@@ -67,6 +67,10 @@ struct ModelRow {
     /// Absent where it is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     price: Option<String>,
+    /// Which key buys it; `none` with a plan alone that does not include it. Absent where it is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["plan", "balance", "none"]))]
+    bought_with: Option<&'static str>,
 }
 
 #[tool_router(router = model_tools, vis = "pub(crate)")]
@@ -110,7 +114,31 @@ impl Server {
             .extend(facts().video_rows().iter().filter(|_| wanted("video")).map(|row| video(row, currency)));
         models
             .extend(facts().image_rows().iter().filter(|_| wanted("image")).map(|row| image(row, currency)));
+        for row in &mut models {
+            row.bought_with = bought_with(self, row);
+        }
         Ok(ModelList { models, as_of: facts().as_of.clone(), warnings })
+    }
+}
+
+/// Which of the caller's keys buys a model, by the table of what plans include.
+fn bought_with(server: &Server, row: &ModelRow) -> Option<&'static str> {
+    let tool = match row.kind.as_str() {
+        "text" => "chat",
+        "image" => "text_to_image",
+        "video" => "generate_video",
+        "music" => "music_generation",
+        _ if facts().speech(&row.model).is_some() => "text_to_audio",
+        _ => "speech_to_text",
+    };
+    let in_plan = plan().includes(tool, Some(&row.model), None);
+    let has_both = server.jobs().pays_with().is_some();
+    match (server.key_kind(), in_plan) {
+        _ if has_both => Some(if in_plan { "plan" } else { "balance" }),
+        (KeyKind::Plan, true) => Some("plan"),
+        (KeyKind::Plan, false) => Some("none"),
+        (KeyKind::PayAsYouGo, _) => Some("balance"),
+        (KeyKind::Other | KeyKind::Missing, _) => None,
     }
 }
 
@@ -141,6 +169,7 @@ async fn text_models(server: &Server, currency: Currency) -> (Vec<ModelRow>, Vec
             aliases: facts().aliases_of(id),
             legal: vec!["newer than this server's table: usable, sent as it is".to_owned()],
             price: None,
+            bought_with: None,
         },
     };
     let rows = ids.iter().map(row).collect();
@@ -158,7 +187,7 @@ fn distinct(ids: Vec<String>) -> Vec<String> {
 
 fn row(model: &str, kind: &str, legal: Vec<String>, price: Option<String>) -> ModelRow {
     let (model, kind) = (model.to_owned(), kind.to_owned());
-    ModelRow { aliases: facts().aliases_of(&model), model, kind, legal, price }
+    ModelRow { aliases: facts().aliases_of(&model), model, kind, legal, price, bought_with: None }
 }
 
 fn amount(price: Price, currency: Currency, unit: &str) -> Option<String> {
@@ -253,7 +282,13 @@ impl IntoCallToolResult for ModelList {
             let aliases =
                 if row.aliases.is_empty() { String::new() } else { format!(" ({})", row.aliases.join(", ")) };
             let price = row.price.as_deref().unwrap_or("price unknown");
-            format!("{} · {}{aliases} · {}; {price}", row.kind, row.model, row.legal.join("; "))
+            let key = match row.bought_with {
+                Some("plan") => "; in the plan",
+                Some("none") => "; not in the plan",
+                Some(_) => "; from the balance",
+                None => "",
+            };
+            format!("{} · {}{aliases} · {}; {price}{key}", row.kind, row.model, row.legal.join("; "))
         };
         let report = Report::default()
             .content(self.models.iter().map(line))

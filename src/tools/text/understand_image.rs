@@ -13,9 +13,10 @@ use serde_json::Value;
 use crate::api::retry::Nature;
 use crate::api::{ApiError, LONGEST_LOOK, Picture, Seen};
 use crate::config::Toolset;
-use crate::facts::{facts, offer};
+use crate::facts::{PlanRefusal, facts, offer, plan};
 use crate::jobs::Cost;
 use crate::mcp::ToolSpec;
+use crate::mcp::caller_key::Payer;
 use crate::mcp::checkout::budget::ended;
 use crate::mcp::inputs::source::Source;
 use crate::mcp::job_view::CostView;
@@ -120,7 +121,9 @@ impl Server {
         let bill = Bill { model: BY_PLAN, ..question(prompt, &cost) };
         match self.checkout.budget.buy_once(&bill, &call, ask).await {
             Ok(seen) => Ok(by_plan(seen, &cost)),
-            Err(ToolError::Bought(error)) if has_no_plan(&error) && bytes <= CHAT_LIMIT => {
+            Err(ToolError::Bought(error))
+                if has_no_plan(&error) && !is_used_up(self, &error) && bytes <= CHAT_LIMIT =>
+            {
                 by_chat(self, prompt, &picture, error, &call).await
             }
             Err(error) => Err(error),
@@ -135,6 +138,12 @@ fn has_no_plan(error: &ApiError) -> bool {
         ApiError::Refused { status, .. } => matches!(status, 401 | 403 | 404),
         _ => false,
     }
+}
+
+/// Whether the plan's window is used up, for a server that has a plan for certain. A chat model would draw on the same
+/// window.
+fn is_used_up(server: &Server, error: &ApiError) -> bool {
+    server.payer() == Payer::Plan && plan().refusal(error.code()) == Some(PlanRefusal::UsedUp)
 }
 
 fn by_plan(seen: Seen, cost: &Cost) -> VisionView {

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use crate::config::Toolset;
 use crate::facts::Protocol;
-use crate::jobs::{RemoteKind, Task};
+use crate::jobs::{self, RemoteKind, Task};
 use crate::mcp::ToolSpec;
 use crate::mcp::{Bill, Draft, JobView, Server, ToolError, progress};
 use crate::tools::model_name::ModelNames;
@@ -129,10 +129,10 @@ async fn adopt(server: &Server, id: &str, folder: Option<&str>) -> Result<crate:
     if !server.inputs.ownership.may_use(RemoteKind::Task, id).await? {
         return Err(no_task(id));
     }
-    let Some(route) = server.jobs().find_task(id).await? else { return Err(no_task(id)) };
+    let Some((jobs, route)) = server.jobs().find_task(id).await? else { return Err(no_task(id)) };
     let folder = server.checkout.output.find(folder, true).await?;
     let task = Task { route, id: id.to_owned() };
-    let job = server.jobs().foreign(server.principal(), "query_video_generation", task, folder);
-    let adopted = server.jobs().adopt(job).await;
+    let job = jobs::foreign(&jobs, server.principal(), "query_video_generation", task, folder);
+    let adopted = jobs::adopt(&jobs, job).await;
     Ok(adopted.map_err(|error| server.checkout.budget.refused("query_video_generation", None, error))?.0)
 }

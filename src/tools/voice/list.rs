@@ -21,6 +21,7 @@ use crate::mcp::catalogue::Table;
 use crate::mcp::cursor;
 use crate::mcp::result::Report;
 use crate::mcp::{Server, ToolError};
+use crate::tools::each_key::merged;
 use crate::tools::voice::words::{fit, tokens};
 
 pub(crate) const TOOLS: &[ToolSpec] =
@@ -191,8 +192,12 @@ impl Server {
 
 /// The voices at MiniMax that this caller may know of.
 async fn listed(server: &Server, voice_type: &str) -> Result<Vec<Voice>, ToolError> {
-    let api = server.api();
-    let found = api.queued(group::READS, Nature::Read, || api.voices(voice_type)).await?;
+    let mut answers = Vec::new();
+    for jobs in server.jobs().each_key() {
+        let api = jobs.api();
+        answers.push(api.queued(group::READS, Nature::Read, || api.voices(voice_type)).await);
+    }
+    let found = merged(answers, |voice| voice.id.clone())?;
     let (system, own): (Vec<_>, Vec<_>) =
         found.into_iter().partition(|voice| voice.kind == VoiceKind::System);
     let own = server.inputs.ownership.visible(RemoteKind::Voice, own, |voice| &voice.id).await?;

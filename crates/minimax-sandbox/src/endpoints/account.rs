@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, header};
 use serde_json::{Value, json};
 
 use crate::engine::clock::{HOUR, now_ms};
-use crate::engine::errors::{ApiError, NO_KEY, success};
+use crate::engine::errors::{ApiError, NO_KEY, NO_PLAN, success};
 use crate::engine::request::Call;
 use crate::engine::routes::Routes;
 use crate::engine::state::AppState;
@@ -17,10 +17,10 @@ pub(crate) fn routes() -> Routes {
     Routes::new().get("/v1/token_plan/remains", remains).get("/account/query_balance", balance)
 }
 
-/// Rejects keys that start with `other`: each endpoint accepts one kind of key.
-fn reject_kind(headers: &HeaderMap, other: &str) -> Result<(), ApiError> {
+/// Rejects keys that start with `other` with this code: each endpoint accepts one kind of key.
+fn reject_kind(headers: &HeaderMap, other: &str, code: i64) -> Result<(), ApiError> {
     let key = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if key.contains(other) { Err(ApiError::of(NO_KEY)) } else { Ok(()) }
+    if key.contains(other) { Err(ApiError::of(code)) } else { Ok(()) }
 }
 
 async fn remains(
@@ -29,7 +29,7 @@ async fn remains(
     call: Call,
 ) -> Result<Json<Value>, ApiError> {
     call.query(&[])?;
-    reject_kind(&headers, " sk-api-")?;
+    reject_kind(&headers, " sk-api-", NO_PLAN)?;
     let now = now_ms();
     let (window, week) = (5 * HOUR * 1000, 7 * 24 * HOUR * 1000);
     let (start, monday) = (now - now % window, now - now % week);
@@ -56,7 +56,7 @@ async fn balance(
     call: Call,
 ) -> Result<Json<Value>, ApiError> {
     call.query(&[])?;
-    reject_kind(&headers, " sk-cp-")?;
+    reject_kind(&headers, " sk-cp-", NO_KEY)?;
     Ok(Json(json!({
         "available_amount": "98.00", "cash_balance": "0.00", "voucher_balance": "98.00", "credit_balance": "0.00",
         "owed_amount": "0.00", "balance_alert_switch": false, "balance_alert_threshold": "5.00",

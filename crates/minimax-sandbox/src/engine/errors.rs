@@ -58,6 +58,8 @@ pub(crate) const VOICE_TAKEN: i64 = 2039;
 pub(crate) const PROMPT_TOO_LONG: i64 = 2048;
 pub(crate) const BAD_VOICE: i64 = 20132;
 pub(crate) const BAD_KEY: i64 = 2049;
+pub(crate) const NOT_IN_PLAN: i64 = 2061;
+pub(crate) const NO_PLAN: i64 = 2062;
 
 /// Code, HTTP status in envelopes, `error.type` and default message ("Error codes"). A code that is missing here is
 /// sent with status 400.
@@ -93,7 +95,8 @@ const CODES: &[(i64, u16, &str, &str)] = &[
     (BAD_VOICE, 400, "bad_request_error", "invalid samples or voice_id"),
     (BAD_KEY, 401, "authorized_error", "invalid api key"),
     (2056, 402, "insufficient_balance_error", "usage limit exceeded"),
-    (2061, 402, "insufficient_balance_error", "your current plan does not support this model"),
+    (NOT_IN_PLAN, 402, "insufficient_balance_error", "your current plan does not support this model"),
+    (NO_PLAN, 402, "insufficient_balance_error", "no active token plan"),
 ];
 
 impl ApiError {

@@ -7,7 +7,7 @@ use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Request};
 use axum::http::{HeaderMap, Method, header};
 use serde_json::{Map, Value, json};
 
-use crate::engine::errors::{ApiError, BAD_KEY, NO_KEY};
+use crate::engine::errors::{ApiError, BAD_KEY, NO_KEY, NOT_IN_PLAN};
 use crate::engine::request_log;
 use crate::engine::state::AppState;
 
@@ -36,7 +36,11 @@ impl FromRequest<Arc<AppState>> for Call {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &Arc<AppState>) -> Result<Self, ApiError> {
-        check_key(&request, state.key.as_deref())?;
+        let path = request.uri().path();
+        let key = check_key(&request, state.key.as_deref())?;
+        if key.starts_with(PLAN_KEY) && request.method() == Method::POST && NOT_IN_PLANS.contains(&path) {
+            return Err(ApiError::of(NOT_IN_PLAN));
+        }
         let (mut parts, body) = request.into_parts();
         let arrival = parts.extensions.remove::<Arrival>();
         let Arrival { record, trace, form } =
@@ -55,9 +59,22 @@ impl FromRequest<Arc<AppState>> for Call {
     }
 }
 
+/// How the keys of plans begin.
+const PLAN_KEY: &str = "sk-cp-";
+
+/// What the plan of the sandbox, a Token Plan, does not include.
+const NOT_IN_PLANS: &[&str] = &[
+    "/v1/video_generation",
+    "/v2/video_generation",
+    "/v2/video_regeneration",
+    "/v2/h3_context_ir",
+    "/v1/voice_clone",
+    "/v1/voice_design",
+];
+
 /// "Authentication": `Authorization: Bearer <key>`, or `x-api-key` on Anthropic's paths. A missing key is 1004, a wrong
 /// one 2049. A key such as `sandbox-1008` asks for that error.
-fn check_key(request: &Request, good: Option<&str>) -> Result<(), ApiError> {
+fn check_key<'a>(request: &'a Request, good: Option<&str>) -> Result<&'a str, ApiError> {
     let text = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
     let bearer = text(header::AUTHORIZATION.as_str()).and_then(|value| value.strip_prefix("Bearer "));
     let other = text("x-api-key").filter(|_| request.uri().path().starts_with("/anthropic/"));
@@ -65,12 +82,16 @@ fn check_key(request: &Request, good: Option<&str>) -> Result<(), ApiError> {
     if let Some(code) = key.strip_prefix("sandbox-").and_then(|code| code.parse::<i64>().ok()) {
         // A bad key is refused everywhere. Other errors concern orders, and reading goes on, as at MiniMax.
         let everywhere = matches!(code, NO_KEY | BAD_KEY);
-        return if everywhere || request.method() == Method::POST { Err(ApiError::of(code)) } else { Ok(()) };
+        return if everywhere || request.method() == Method::POST {
+            Err(ApiError::of(code))
+        } else {
+            Ok(key)
+        };
     }
     match good {
         _ if key.is_empty() => Err(ApiError::of(NO_KEY)),
         Some(good) if good != key => Err(ApiError::of(BAD_KEY)),
-        _ => Ok(()),
+        _ => Ok(key),
     }
 }
 

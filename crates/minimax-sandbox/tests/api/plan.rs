@@ -40,7 +40,7 @@ async fn a_plan_and_a_balance_are_shown_to_their_own_kind_of_key() {
         (&balance["available_amount"], &balance["base_resp"]["status_code"]),
         (&json!("98.00"), &json!(0))
     );
-    assert_eq!(world.get("/v1/token_plan/remains").await.1["base_resp"]["status_code"], 1004);
+    assert_eq!(world.get("/v1/token_plan/remains").await.1["base_resp"]["status_code"], 2062);
     let sandbox = Sandbox::start(Options::default()).await.unwrap();
     let get = async |path: &str| {
         let request = world.client.get(format!("{}{path}", sandbox.url())).bearer_auth("sk-cp-a-plan");

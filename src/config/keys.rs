@@ -1,0 +1,260 @@
+//! The keys of the server: that of the balance, that of a plan, or both.
+
+use std::path::Path;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::value::{self, KeyText};
+use super::{Config, ConfigError, KeyKind};
+
+/// The settings that hold a key, and those that name a file with one.
+pub(super) const KEY: &str = "MINIMAX_API_KEY";
+pub(super) const KEY_FILE: &str = "MINIMAX_API_KEY_FILE";
+pub(super) const PLAN_KEY: &str = "MINIMAX_PLAN_KEY";
+pub(super) const PLAN_KEY_FILE: &str = "MINIMAX_PLAN_KEY_FILE";
+
+/// A key with the setting that holds it.
+#[derive(Debug, Clone, Copy)]
+pub struct NamedKey<'a> {
+    /// `MINIMAX_API_KEY` or `MINIMAX_PLAN_KEY`.
+    pub setting: &'static str,
+    /// The key.
+    pub key: &'a SecretString,
+    /// Its kind. A hint, not a check.
+    pub kind: KeyKind,
+}
+
+/// The server's keys, as they are used.
+#[derive(Debug, Clone, Copy)]
+pub struct Keys<'a> {
+    /// The key that buys everything, or with a second key what plans do not include.
+    pub first: Option<&'a SecretString>,
+    /// The setting that holds it.
+    pub first_setting: &'static str,
+    /// Its kind. A hint, not a check.
+    pub first_kind: KeyKind,
+    /// The file that it came from.
+    pub first_file: Option<&'a Path>,
+    /// The plan's key, if it is another one than the first.
+    pub plan: Option<&'a SecretString>,
+    /// The file that it came from.
+    pub plan_file: Option<&'a Path>,
+}
+
+impl Config {
+    /// Takes the key from the contents of the key file. A key in the environment wins.
+    pub fn take_key(&mut self, file: Result<String, std::io::Error>) {
+        if self.key.is_none() {
+            self.key = self.key_of(KEY_FILE, file);
+            self.read_key_file = self.key_file.clone().filter(|_| self.key.is_some());
+        }
+        self.check_keys();
+    }
+
+    /// Like [`Self::take_key`], for the plan's key.
+    pub fn take_plan_key(&mut self, file: Result<String, std::io::Error>) {
+        if self.plan_key.is_none() {
+            self.plan_key = self.key_of(PLAN_KEY_FILE, file);
+            self.read_plan_key_file = self.plan_key_file.clone().filter(|_| self.plan_key.is_some());
+        }
+        self.check_keys();
+    }
+
+    fn key_of(&mut self, name: &'static str, file: Result<String, std::io::Error>) -> Option<SecretString> {
+        match file.map(|text| value::key(&text)) {
+            Ok(KeyText::Key(key)) => return Some(SecretString::from(key)),
+            Ok(KeyText::Empty) => {
+                self.found(name, "names a file that is empty; must be a file with the key alone");
+            }
+            Ok(KeyText::Placeholder(shown)) => {
+                self.key_note = Some(format!("{name} names a file that still holds the placeholder {shown}"));
+            }
+            Ok(KeyText::Unusable) => {
+                self.found(name, format!("names a file whose text {}", value::UNUSABLE_KEY));
+            }
+            Err(error) => {
+                let path = if name == KEY_FILE { &self.key_file } else { &self.plan_key_file };
+                let file = path.as_deref().unwrap_or_else(|| Path::new("")).display();
+                self.found(name, format!("names {file}, which cannot be read: {error}"));
+            }
+        }
+        None
+    }
+
+    /// Each key that is used.
+    pub fn each_key(&self) -> impl Iterator<Item = NamedKey<'_>> {
+        let Keys { first, first_setting, first_kind, plan, .. } = self.keys();
+        let first = first.map(|key| NamedKey { setting: first_setting, key, kind: first_kind });
+        let plan = plan.map(|key| NamedKey { setting: PLAN_KEY, key, kind: KeyKind::Plan });
+        first.into_iter().chain(plan)
+    }
+
+    /// The keys as they are used. One key alone buys everything, whichever setting it stands in.
+    pub fn keys(&self) -> Keys<'_> {
+        let (file, plan_file) = (self.read_key_file.as_deref(), self.read_plan_key_file.as_deref());
+        match (&self.key, &self.plan_key) {
+            (None, Some(plan)) => Keys {
+                first: Some(plan),
+                first_setting: PLAN_KEY,
+                first_kind: KeyKind::Plan,
+                first_file: plan_file,
+                plan: None,
+                plan_file: None,
+            },
+            (key, plan) => Keys {
+                first: key.as_ref(),
+                first_setting: KEY,
+                first_kind: KeyKind::of(key.as_ref()),
+                first_file: file,
+                plan_file,
+                plan: plan.as_ref().filter(|_| !self.has_one_key_twice()),
+            },
+        }
+    }
+
+    /// The kind of the first key.
+    pub fn key_kind(&self) -> KeyKind {
+        self.keys().first_kind
+    }
+
+    fn has_one_key_twice(&self) -> bool {
+        let (Some(key), Some(plan)) = (&self.key, &self.plan_key) else { return false };
+        key.expose_secret() == plan.expose_secret()
+    }
+
+    /// Finds keys that their prefixes show to be in the wrong setting: they would pay for what the other has to pay for.
+    pub(super) fn check_keys(&mut self) {
+        // A placeholder in one setting leaves the key in the other.
+        if let Some(note) = self.key_note.take_if(|_| self.key.is_some() || self.plan_key.is_some())
+            && !self.warnings.iter().any(|warning| warning.starts_with(&note))
+        {
+            self.warnings.push(format!("{note}, which is no key"));
+        }
+        if self.has_one_key_twice() {
+            let warning = format!("{PLAN_KEY} holds the same key as {KEY}; remove one of the two");
+            if !self.warnings.contains(&warning) {
+                self.warnings.push(warning);
+            }
+            return;
+        }
+        let (key, plan) = (KeyKind::of(self.key.as_ref()), KeyKind::of(self.plan_key.as_ref()));
+        let problem = match (key, plan) {
+            (KeyKind::Plan, KeyKind::PayAsYouGo) => ConfigError {
+                name: KEY,
+                problem: format!(
+                    "holds a plan's key (sk-cp-…) and {PLAN_KEY} a pay-as-you-go key (sk-api-…); exchange the two"
+                ),
+            },
+            (_, KeyKind::PayAsYouGo) => ConfigError {
+                name: PLAN_KEY,
+                problem: format!(
+                    "holds a pay-as-you-go key (sk-api-…); it belongs in {KEY}, and a plan's key begins with sk-cp-"
+                ),
+            },
+            (KeyKind::Plan, KeyKind::Plan | KeyKind::Other) => ConfigError {
+                name: KEY,
+                problem: format!(
+                    "holds a plan's key (sk-cp-…), and {PLAN_KEY} holds another; set the pay-as-you-go key (sk-api-…) \
+                     in {KEY}, or remove one of the two"
+                ),
+            },
+            _ => return,
+        };
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Places;
+
+    fn read(pairs: &[(&str, &str)]) -> Config {
+        let places = Places { home: "/home/ada".into(), desktop: None, data: "/home/ada/data".into() };
+        let find =
+            |name: &str| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        Config::read(find, &places)
+    }
+
+    #[test]
+    fn one_key_alone_is_the_first_whichever_setting_it_stands_in() {
+        for (name, value, kind) in [
+            (KEY, "sk-api-a", KeyKind::PayAsYouGo),
+            (KEY, "sk-cp-a", KeyKind::Plan),
+            (PLAN_KEY, "sk-cp-a", KeyKind::Plan),
+            (PLAN_KEY, "eyJ-a", KeyKind::Plan),
+        ] {
+            let config = read(&[(name, value)]);
+            let keys = config.keys();
+            assert_eq!(keys.first.map(ExposeSecret::expose_secret), Some(value), "{name}");
+            assert_eq!((keys.first_setting, keys.first_kind, keys.plan.is_some()), (name, kind, false));
+            assert_eq!(config.problems, [], "{name}");
+        }
+    }
+
+    #[test]
+    fn keys_in_the_wrong_setting_are_named_and_one_key_in_both_is_said() {
+        let both = |key: &str, plan: &str| read(&[(KEY, key), (PLAN_KEY, plan)]);
+        for (key, plan) in
+            [("sk-api-a", "sk-cp-b"), ("eyJ-a", "sk-cp-b"), ("sk-api-a", "eyJ-b"), ("eyJ-a", "eyJ-b")]
+        {
+            let config = both(key, plan);
+            assert_eq!(config.problems, [], "{key} {plan}");
+            assert!(config.keys().plan.is_some() && config.warnings.is_empty());
+            assert_eq!(config.each_key().map(|key| key.setting).collect::<Vec<_>>(), [KEY, PLAN_KEY]);
+        }
+        for (key, plan, name, part) in [
+            ("sk-cp-a", "sk-api-b", KEY, "exchange"),
+            ("sk-api-a", "sk-api-b", PLAN_KEY, "belongs in MINIMAX_API_KEY"),
+            ("sk-cp-a", "sk-cp-b", KEY, "remove one of the two"),
+        ] {
+            let problems = both(key, plan).problems;
+            let first = problems.first().unwrap();
+            assert!(first.name == name && first.problem.contains(part), "{first}");
+            assert!(!first.problem.contains(key) && problems.len() == 1, "{first}");
+        }
+        let alone = read(&[(PLAN_KEY, "sk-api-b")]).problems;
+        assert_eq!(alone.first().map(|problem| problem.name), Some(PLAN_KEY));
+        for same in ["sk-cp-a", "sk-api-a"] {
+            let config = both(same, same);
+            assert!(config.problems.is_empty() && config.keys().plan.is_none());
+            assert!(config.warnings.iter().any(|warning| warning.contains("the same key")));
+            assert_eq!(config.each_key().count(), 1);
+        }
+    }
+
+    #[test]
+    fn quotes_placeholders_and_texts_that_are_no_key_count_for_the_plan_too() {
+        for quoted in ["\"sk-cp-a\"", "Bearer sk-cp-a", "MINIMAX_PLAN_KEY=sk-cp-a"] {
+            let config = read(&[(PLAN_KEY, quoted)]);
+            assert_eq!(config.keys().first.map(ExposeSecret::expose_secret), Some("sk-cp-a"), "{quoted}");
+        }
+        let unusable = read(&[(PLAN_KEY, "sk-cp-a sk-cp-b")]).problems;
+        assert_eq!(unusable.first().map(|problem| problem.name), Some(PLAN_KEY));
+        for left in ["${MINIMAX_PLAN_KEY}", "sk-cp-your-key", "MINIMAX_PLAN_KEY"] {
+            let alone = read(&[(PLAN_KEY, left)]);
+            assert!(alone.keys().first.is_none() && alone.key_note.unwrap().starts_with(PLAN_KEY), "{left}");
+            let beside = read(&[(KEY, "sk-api-a"), (PLAN_KEY, left)]);
+            assert!(beside.key_note.is_none() && beside.keys().plan.is_none());
+            assert!(beside.warnings.iter().any(|warning| warning.starts_with(PLAN_KEY)), "{left}");
+        }
+        let other = read(&[(KEY, "${KEY}"), (PLAN_KEY, "sk-cp-a")]);
+        assert!(other.key_note.is_none() && other.warnings.iter().any(|warning| warning.starts_with(KEY)));
+        let mut file = read(&[(PLAN_KEY_FILE, "/k")]);
+        file.take_plan_key(Ok("your-key\n".to_owned()));
+        assert!(file.key_note.unwrap().starts_with(PLAN_KEY_FILE));
+    }
+
+    #[test]
+    fn a_key_in_a_file_is_checked_like_one_in_the_environment() {
+        let mut config = read(&[(KEY, "sk-api-a")]);
+        config.take_plan_key(Ok("sk-api-b\n".to_owned()));
+        config.take_key(Ok("unused".to_owned()));
+        assert_eq!(config.problems.len(), 1);
+        config = read(&[(KEY, "sk-api-a")]);
+        config.take_plan_key(Ok(" \n".to_owned()));
+        assert_eq!(config.problems.first().map(|problem| problem.name), Some(PLAN_KEY_FILE));
+    }
+}

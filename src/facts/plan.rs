@@ -1,0 +1,102 @@
+//! What a subscription plan includes, by tool. What is not in the table, or is uncertain, is bought from the balance.
+
+use std::sync::OnceLock;
+
+use serde::Deserialize;
+
+use super::{facts, overlay};
+
+/// The table of `plan.json`.
+#[derive(Debug, Default, Deserialize)]
+pub struct Plan {
+    entitlements: Vec<Entitlement>,
+    /// Codes of a plan whose window is used up.
+    used_up: Vec<i64>,
+    /// Codes of a plan that does not include what was ordered.
+    not_included: Vec<i64>,
+}
+
+/// Whether plans include a tool.
+#[derive(Debug, Deserialize)]
+struct Entitlement {
+    /// The tool.
+    id: String,
+    in_plan: bool,
+    /// The models for which it holds; empty for all.
+    #[serde(default)]
+    models: Vec<String>,
+    /// The purposes of an upload for which it holds; empty for all.
+    #[serde(default)]
+    purposes: Vec<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct PlanFile {
+    plan: Plan,
+}
+
+/// Why a plan did not pay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlanRefusal {
+    /// Its window is used up, and starts again by itself.
+    UsedUp,
+    /// It does not include what was ordered.
+    NotIncluded,
+}
+
+/// The compiled-in table, with the user's overlay.
+pub fn plan() -> &'static Plan {
+    static PLAN: OnceLock<Plan> = OnceLock::new();
+    PLAN.get_or_init(|| overlay::table::<PlanFile>("plan.json").plan)
+}
+
+impl Plan {
+    /// Whether plans include a tool, with this model and upload purpose where it has one.
+    pub fn includes(&self, tool: &str, model: Option<&str>, purpose: Option<&str>) -> bool {
+        let Some(row) = self.entitlements.iter().find(|row| row.id == tool) else { return false };
+        let model = model.map(|model| facts().canonical(model));
+        let among = |all: &[String], one: Option<&str>| {
+            all.is_empty() || one.is_some_and(|one| all.iter().any(|known| known.eq_ignore_ascii_case(one)))
+        };
+        row.in_plan && among(&row.models, model.as_deref()) && among(&row.purposes, purpose)
+    }
+
+    /// Whether the answer to whether plans include a tool depends on the model.
+    pub fn depends_on_model(&self, tool: &str) -> bool {
+        self.entitlements.iter().any(|row| row.id == tool && !row.models.is_empty())
+    }
+
+    /// Why a plan refused an order with this code; `None` if the code has another reason.
+    pub fn refusal(&self, code: Option<i64>) -> Option<PlanRefusal> {
+        let code = code?;
+        if self.used_up.contains(&code) {
+            return Some(PlanRefusal::UsedUp);
+        }
+        self.not_included.contains(&code).then_some(PlanRefusal::NotIncluded)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_parses_and_what_is_unknown_is_not_in_the_plan() {
+        let file: PlanFile = serde_json::from_str(include_str!("plan.json")).unwrap();
+        let plan = file.plan;
+        assert!(plan.includes("chat", Some("m3.1-flash"), None));
+        assert!(plan.includes("chat", Some("minimax-m3"), None));
+        assert!(!plan.includes("chat", Some("MiniMax-M9"), None));
+        assert!(!plan.includes("chat", None, None));
+        assert!(plan.includes("text_to_image", Some("image-01"), None));
+        assert!(plan.includes("upload_file", None, Some("t2a_async_input")));
+        assert!(!plan.includes("upload_file", None, Some("voice_clone")));
+        for tool in ["generate_video", "voice_clone", "no_such_tool"] {
+            assert!(!plan.includes(tool, None, None), "{tool}");
+        }
+        assert_eq!(plan.refusal(Some(2056)), Some(PlanRefusal::UsedUp));
+        assert_eq!(plan.refusal(Some(2061)), Some(PlanRefusal::NotIncluded));
+        assert_eq!(plan.refusal(Some(1008)), None);
+        assert_eq!(plan.refusal(None), None);
+    }
+}

@@ -1,0 +1,311 @@
+//! The two keys that a server may have: that of the balance and that of a plan. A job goes by the key that bought it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::handle::Jobs;
+use super::order::task;
+use super::registry::Watch;
+use super::tenants::Tenant;
+use crate::api::rate_limit::READ_LIMIT;
+use crate::api::{ApiError, Progress, restarts_at};
+use crate::clock::now;
+use crate::facts::{PlanRefusal, facts, plan};
+use crate::store::{Job, MadeVoice, Owner, Purchase, RemoteKind, Route, StoreError, Task};
+
+/// How long the refusal of an order waits to learn when the plan's window starts again.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// In milliseconds.
+const DAY: i64 = 24 * 3_600_000;
+
+/// Which of the server's two keys a handle buys with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PaysWith {
+    /// The plan's key.
+    Plan,
+    /// The pay-as-you-go key.
+    Balance,
+}
+
+/// The beginning of what a price's basis says about the key.
+const PAID_BY: &str = "paid ";
+
+impl PaysWith {
+    /// What the basis of a price says about the key.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Plan => "paid by the plan (MINIMAX_PLAN_KEY); the list price is what is counted",
+            Self::Balance => "paid from the balance (MINIMAX_API_KEY)",
+        }
+    }
+}
+
+/// What the basis says where the plan has refused the order.
+pub const INSTEAD_OF_PLAN: &str =
+    "paid from the balance (MINIMAX_API_KEY), because the plan refused it (MINIMAX_PLAN_OVERFLOW=balance)";
+
+/// Adds to the basis of a price which key paid, in place of what it said about that before.
+pub fn name_key(basis: Option<String>, words: &str) -> String {
+    let basis = basis.unwrap_or_default();
+    let kept = match basis.rfind(PAID_BY) {
+        Some(start) if start == 0 || basis.get(..start).is_some_and(|before| before.ends_with("; ")) => {
+            basis.get(..start).unwrap_or_default().trim_end_matches("; ")
+        }
+        _ => &basis,
+    };
+    if kept.is_empty() { words.to_owned() } else { format!("{kept}; {words}") }
+}
+
+impl Jobs {
+    fn with(&self, tenant: &Arc<Tenant>) -> Self {
+        Self { shared: Arc::clone(&self.shared), tenant: Arc::clone(tenant) }
+    }
+
+    /// The accounts of the payer of this handle, the handle's own first: both keys of the server, or the one key that a
+    /// caller has brought.
+    fn keys_of_payer(&self) -> impl Iterator<Item = &Arc<Tenant>> {
+        let shared = &self.shared;
+        let of_server = [Some(&shared.own), shared.plan.as_ref()].into_iter().flatten();
+        let is_of_server = of_server.clone().any(|tenant| Arc::ptr_eq(tenant, &self.tenant));
+        let others = of_server.filter(move |tenant| is_of_server && !Arc::ptr_eq(tenant, &self.tenant));
+        std::iter::once(&self.tenant).chain(others)
+    }
+
+    /// This handle, and one for the server's other key if there is one and this handle is the server's.
+    pub fn each_key(&self) -> Vec<Self> {
+        self.keys_of_payer().map(|tenant| self.with(tenant)).collect()
+    }
+
+    /// A handle for each account, one after another: holding all at once would keep each from making room.
+    pub(super) fn of_each_tenant(&self) -> impl Iterator<Item = Self> {
+        let of_server = self.with(&self.shared.own).each_key();
+        let shared = Arc::clone(&self.shared);
+        let names = self.shared.tenants.names().into_iter();
+        let found = names.filter_map(move |name| {
+            let tenant = shared.tenants.find(&name)?;
+            Some(Self { shared: Arc::clone(&shared), tenant })
+        });
+        of_server.into_iter().chain(found)
+    }
+
+    /// Which of two keys this handle buys with; `None` where the payer has one key.
+    pub fn pays_with(&self) -> Option<PaysWith> {
+        self.keys_of_payer().nth(1)?;
+        let is_own = Arc::ptr_eq(&self.tenant, &self.shared.own);
+        Some(if is_own { PaysWith::Balance } else { PaysWith::Plan })
+    }
+
+    /// The same jobs with one of the payer's two keys; `None` where it has one.
+    pub fn paying_with(&self, key: PaysWith) -> Option<Self> {
+        self.each_key().into_iter().find(|jobs| jobs.pays_with() == Some(key))
+    }
+
+    /// Whether the payer has the key that can poll the job's task.
+    pub fn is_ours(&self, job: &Job) -> bool {
+        self.keys_of_payer().any(|tenant| tenant.name == job.account)
+    }
+
+    /// The same jobs with the key that bought a job; `None` if that key is not here.
+    pub(super) fn with_key_of(&self, job: &Job) -> Option<Self> {
+        let tenant = self.keys_of_payer().find(|tenant| tenant.name == job.account);
+        tenant.map(|tenant| self.with(tenant))
+    }
+
+    /// The same jobs with the key by which the records know an id; `None` if they do not.
+    pub async fn with_key_of_id(&self, kind: RemoteKind, id: &str) -> Result<Option<Self>, StoreError> {
+        for jobs in self.each_key() {
+            if self.store().await?.knows_id(&jobs.tenant.name, kind, id).await? {
+                return Ok(Some(jobs));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The same jobs with the key that bought the job of this id; `None` if there is no such job.
+    pub async fn with_key_of_job(&self, principal: &str, id: &str) -> Result<Option<Self>, StoreError> {
+        Ok(self.get(principal, id).await?.and_then(|job| self.with_key_of(&job)))
+    }
+
+    /// The job that was started with this idempotency key, if there is one.
+    pub async fn by_key(&self, principal: &str, key: &str) -> Result<Option<(Watch, String)>, StoreError> {
+        for tenant in self.keys_of_payer() {
+            if let Some(job) = self.store().await?.by_key(principal, &tenant.name, key).await? {
+                let job = self.shared.spool.amend(job);
+                let digest = job.digest.clone();
+                return Ok(Some((self.channel(job), digest)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The job of a task, if this server started or adopted it.
+    pub async fn by_task(&self, principal: &str, task: &str) -> Result<Option<Job>, StoreError> {
+        for tenant in self.keys_of_payer() {
+            if let Some(job) = self.store().await?.by_task(principal, &tenant.name, task).await? {
+                return Ok(Some(self.shared.spool.amend(job)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The key and the endpoint that know a task, found by polling each.
+    pub async fn find_task(&self, id: &str) -> Result<Option<(Self, Route)>, ApiError> {
+        let found = timeout(READ_LIMIT, self.poll_with_each_key(id)).await;
+        found.unwrap_or_else(|_| Err(ApiError::Unanswered { seconds: READ_LIMIT.as_secs() }))
+    }
+
+    async fn poll_with_each_key(&self, id: &str) -> Result<Option<(Self, Route)>, ApiError> {
+        let mut last = None;
+        for jobs in self.each_key() {
+            match jobs.poll_each_route(id).await {
+                Ok(Some(route)) => return Ok(Some((jobs, route))),
+                Ok(None) => {}
+                Err(error) => last = Some(error),
+            }
+        }
+        last.map_or(Ok(None), Err)
+    }
+
+    async fn poll_each_route(&self, id: &str) -> Result<Option<Route>, ApiError> {
+        let mut last = None;
+        for route in [Route::VideoV1, Route::VideoV2, Route::VideoTemplate] {
+            match task::poll(self.api(), &Task { route, id: id.to_owned() }).await {
+                // V1 answers with an empty or unknown status for a task that it does not know.
+                Ok(Progress::Pending(word)) if word.is_empty() || word.eq_ignore_ascii_case("unknown") => {}
+                Ok(_) => return Ok(Some(route)),
+                Err(error) if error.blame() == crate::api::Blame::Caller => {}
+                Err(error) => last = Some(error),
+            }
+        }
+        last.map_or(Ok(None), Err)
+    }
+
+    /// The owner of each id. Ids that are missing in the result are [`Owner::Unknown`].
+    pub async fn owners(
+        &self,
+        principal: &str,
+        kind: RemoteKind,
+        ids: &[&str],
+    ) -> Result<HashMap<String, Owner>, StoreError> {
+        let mut all = HashMap::new();
+        for tenant in self.keys_of_payer() {
+            for (id, owner) in self.store().await?.owners(principal, &tenant.name, kind, ids).await? {
+                // What a caller has made with one key is the caller's, whatever the other key's records say.
+                let known = all.entry(id).or_insert(owner);
+                if owner == Owner::Principal || *known == Owner::Unknown {
+                    *known = owner;
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// Whether the database knows another principal.
+    pub async fn has_others(&self, principal: &str) -> Result<bool, StoreError> {
+        for tenant in self.keys_of_payer() {
+            if self.store().await?.has_others(principal, &tenant.name).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The voices that this principal's jobs made and that were not used yet, newest first. Creates no database.
+    pub async fn unused_voices(&self, principal: &str) -> Result<Vec<MadeVoice>, StoreError> {
+        self.find_unused(Some(principal), None).await
+    }
+
+    /// The voice of this id, if a job made it and it was not used yet.
+    pub async fn unused_voice(&self, id: &str) -> Result<Option<MadeVoice>, StoreError> {
+        Ok(self.find_unused(None, Some(id)).await?.into_iter().next())
+    }
+
+    async fn find_unused(
+        &self,
+        principal: Option<&str>,
+        id: Option<&str>,
+    ) -> Result<Vec<MadeVoice>, StoreError> {
+        let mut all = Vec::new();
+        if !self.has_records() {
+            return Ok(all);
+        }
+        let since = now().saturating_sub(i64::from(facts().voice.unused_days) * DAY);
+        for tenant in self.keys_of_payer() {
+            all.extend(self.store().await?.unused_voices(&tenant.name, since, principal, id).await?);
+        }
+        all.sort_by_key(|voice| std::cmp::Reverse(voice.created_at));
+        Ok(all)
+    }
+
+    /// Removes a voice that was deleted at MiniMax from the unused ones.
+    pub async fn forget_voice(&self, id: &str) -> Result<(), StoreError> {
+        for tenant in self.keys_of_payer() {
+            self.store().await?.forget_voice(&tenant.name, id).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether this handle buys with the key of a plan.
+    pub(super) fn buys_with_plan(&self) -> bool {
+        let is_own = Arc::ptr_eq(&self.tenant, &self.shared.own);
+        self.pays_with() == Some(PaysWith::Plan) || (is_own && self.shared.settings.is_plan)
+    }
+
+    /// Whether an order that the plan refuses is bought from the balance instead.
+    pub fn overflows(&self) -> bool {
+        self.shared.settings.plan_overflow && self.pays_with() == Some(PaysWith::Plan)
+    }
+
+    /// What is bought from the balance if the plan refuses it.
+    pub(super) fn overflowing(&self, purchase: Option<Purchase>) -> Option<Purchase> {
+        purchase.filter(|_| self.overflows())
+    }
+
+    /// What to do about an order that the plan has refused with this code, with when its window starts again; `None` for
+    /// another code or a key that is not a plan's.
+    pub async fn advice_of_plan(&self, code: Option<i64>) -> Option<String> {
+        let why = plan().refusal(code).filter(|_| self.buys_with_plan())?;
+        let with_balance = self.pays_with() == Some(PaysWith::Plan);
+        if why == PlanRefusal::NotIncluded {
+            return with_balance.then(|| {
+                "Nothing was billed. The plan does not include this. To let the balance pay for what the plan refuses, ask \
+                 the user to set MINIMAX_PLAN_OVERFLOW=balance in this server's configuration and to restart it."
+                    .to_owned()
+            });
+        }
+        let windows = tokio::time::timeout(PATIENCE, self.api().plan_windows()).await;
+        let start = windows.ok().and_then(Result::ok).and_then(|windows| restarts_at(&windows));
+        let start = start.and_then(|at| jiff::Timestamp::from_second(at / 1000).ok());
+        let wait = match start {
+            Some(start) => format!("The plan's usage window starts again at {start}: wait until then"),
+            None => "Wait for the plan's next usage window (check_account shows when it starts)".to_owned(),
+        };
+        let instead = if with_balance {
+            ", or ask the user to set MINIMAX_PLAN_OVERFLOW=balance in this server's configuration, which lets the balance \
+             pay for what the plan refuses, and to restart it"
+        } else {
+            ", upgrade the plan, or use a pay-as-you-go key (sk-api-…)"
+        };
+        Some(format!("Nothing was billed. {wait}{instead}."))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_basis_names_one_key_however_often_it_is_named() {
+        let plan = name_key(Some("0.0035 USD an image".to_owned()), PaysWith::Plan.words());
+        assert!(plan.starts_with("0.0035 USD an image; paid by the plan"), "{plan}");
+        let moved = name_key(Some(plan.clone()), INSTEAD_OF_PLAN);
+        assert_eq!(moved, format!("0.0035 USD an image; {INSTEAD_OF_PLAN}"));
+        assert_eq!(name_key(Some(plan.clone()), PaysWith::Plan.words()), plan);
+        assert_eq!(name_key(None, INSTEAD_OF_PLAN), INSTEAD_OF_PLAN);
+        assert_eq!(name_key(Some("prepaid rate".to_owned()), "paid x"), "prepaid rate; paid x");
+    }
+}
