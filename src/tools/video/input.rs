@@ -141,7 +141,7 @@ impl VideoInput {
         let (same, other): (Vec<_>, Vec<_>) = facts()
             .video_rows()
             .iter()
-            .filter(|row| row.price_list(currency).is_some())
+            .filter(|row| row.modes.contains_key(&mode) && row.price_list(currency).is_some())
             .partition(|row| Some(row.protocol) == protocol);
         let others = [by_mode].into_iter().chain(same.into_iter().chain(other).map(|row| row.model.as_str()));
         let (model, notes) = fitting(usual, others, |model| self.lack(facts().video(model)?, mode, currency));
