@@ -25,10 +25,13 @@ pub fn size(bytes: u64) -> String {
 
 /// A length of time.
 pub fn length(milliseconds: u64) -> String {
-    if milliseconds < 59_500 {
+    if milliseconds < 9_950 {
         return format!("{} s", amount(milliseconds.saturating_add(50) / 100));
     }
     let seconds = milliseconds.saturating_add(500) / 1000;
+    if seconds < 60 {
+        return format!("{seconds} s");
+    }
     match (seconds / 60, seconds % 60) {
         (minutes, 0) => format!("{minutes} min"),
         (minutes, seconds) => format!("{minutes} min {seconds} s"),

@@ -45,17 +45,21 @@ pub(crate) fn unknown_model(model: &str) -> String {
 }
 
 /// The model for a call that names none: the usual one, or where that cannot do what is asked the first of `others` that
-/// can, with a note. If none can, it is the usual one, whose own check says why.
+/// can, with a note. If none can do all of it, it is the first that can do what the usual one cannot, and its own check
+/// says what else is wrong.
 pub(crate) fn fitting<'a>(
     usual: String,
     others: impl IntoIterator<Item = &'a str>,
     lacks: impl Fn(&str) -> Option<String>,
 ) -> (String, Vec<String>) {
     let Some(lack) = lacks(&usual) else { return (usual, Vec::new()) };
-    match others.into_iter().find(|model| lacks(model).is_none()) {
-        Some(model) => {
+    let others: Vec<_> = others.into_iter().map(|model| (model, lacks(model))).collect();
+    let able = others.iter().find(|(_, lacking)| lacking.is_none());
+    let better = || others.iter().find(|(_, lacking)| lacking.as_ref() != Some(&lack));
+    match able.or_else(better) {
+        Some((model, _)) => {
             let note = format!("{model} was used, because {usual} {lack}");
-            (model.to_owned(), vec![note])
+            ((*model).to_owned(), vec![note])
         }
         None => (usual, Vec::new()),
     }

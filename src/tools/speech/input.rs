@@ -322,7 +322,10 @@ mod tests {
             (json!({ "text": "x".repeat(50_001) }), ["50001", "text_file"]),
             (json!({}), ["`text`", "text_file"]),
             (json!({ "text": "x", "text_file": "/x" }), ["`text_file`", "one of the two"]),
-            (json!({ "text": "x", "emotion": "whisper" }), ["`emotion`", "speech-2.8-hd takes happy"]),
+            (
+                json!({ "text": "x", "emotion": "whisper", "model": "speech-2.8-hd" }),
+                ["`emotion`", "speech-2.8-hd takes happy"],
+            ),
             (json!({ "text": "a<#0#>b" }), ["`text`", "0.01 to 99.99"]),
             (json!({ "text": "x", "model": "2.8-turbo" }), ["`model`", "did you mean speech-2.8-turbo?"]),
             (json!({ "text": "x", "language_boost": "Klingon" }), ["`language_boost`", "Afrikaans"]),

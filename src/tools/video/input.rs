@@ -147,17 +147,12 @@ impl VideoInput {
         let (same, other): (Vec<_>, Vec<_>) = facts()
             .video_rows()
             .iter()
-            .filter(|row| row.price_list(currency).is_some())
+            .filter(|row| row.modes.contains_key(&mode) && row.price_list(currency).is_some())
             .partition(|row| Some(row.protocol) == protocol);
         let others = [by_mode].into_iter().chain(same.into_iter().chain(other).map(|row| row.model.as_str()));
-        let (model, notes) =
-            fitting(usual.clone(), others, |model| self.lack(facts().video(model)?, mode, currency));
-        if !notes.is_empty() || facts().video(&usual).is_none_or(|row| row.modes.contains_key(&mode)) {
-            warnings.extend(notes);
-            return Ok(model);
-        }
-        warnings.push(cannot_do(by_mode, &usual, mode));
-        Ok(by_mode.to_owned())
+        let (model, notes) = fitting(usual, others, |model| self.lack(facts().video(model)?, mode, currency));
+        warnings.extend(notes);
+        Ok(model)
     }
 
     /// What a model cannot do of what is asked.
@@ -283,10 +278,6 @@ impl VideoInput {
         let references = self.reference_images.as_ref().map_or(0, Vec::len);
         u32::try_from(frames + references).unwrap_or(u32::MAX)
     }
-}
-
-fn cannot_do(used: &str, usual: &str, mode: Mode) -> String {
-    format!("{used} was used, because {usual} cannot do {}", mode.words())
 }
 
 fn listed(durations: &[u32]) -> String {
