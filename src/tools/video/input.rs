@@ -150,13 +150,13 @@ impl VideoInput {
             .filter(|row| row.modes.contains_key(&mode) && row.price_list(currency).is_some())
             .partition(|row| Some(row.protocol) == protocol);
         let others = [by_mode].into_iter().chain(same.into_iter().chain(other).map(|row| row.model.as_str()));
-        let (model, notes) = fitting(usual, others, |model| self.lack(facts().video(model)?, mode, currency));
+        let (model, notes) = fitting(usual, others, |model| self.lack(facts().video(model)?, mode));
         warnings.extend(notes);
         Ok(model)
     }
 
     /// What a model cannot do of what is asked.
-    fn lack(&self, row: &VideoModel, mode: Mode, currency: Currency) -> Option<String> {
+    fn lack(&self, row: &VideoModel, mode: Mode) -> Option<String> {
         let Some(sizes) = row.modes.get(&mode) else { return Some(format!("cannot do {}", mode.words())) };
         let is_v2 = row.protocol == Protocol::V2;
         let options = [
@@ -168,10 +168,10 @@ impl VideoInput {
         if let Some((option, _)) = options.iter().find(|(_, lacks)| *lacks) {
             return Some(format!("does not take {option}"));
         }
-        self.size(row, sizes, currency).is_err().then(|| {
-            let size = [self.resolution.clone(), self.duration.map(|seconds| format!("{seconds} s"))];
-            format!("does not make {}", size.into_iter().flatten().collect::<Vec<_>>().join(" with "))
-        })
+        // A length alone chooses no other model: the refusal names the legal ones.
+        let wanted = self.resolution.as_deref()?.trim();
+        let has = sizes.iter().any(|size| size.resolution.eq_ignore_ascii_case(wanted));
+        (!has).then(|| format!("does not make {wanted}"))
     }
 
     /// Resolution and length. An illegal pair names the legal ones next to it, with their prices.
