@@ -14,7 +14,8 @@ use crate::clock::now;
 /// Which records may be changed by a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Write {
-    /// One whose lease this process holds, unless it was cancelled meanwhile.
+    /// One whose lease this process holds, unless it was cancelled meanwhile, or has got a task of which this process does
+    /// not know yet: from an entry in the spool that was read after the claim.
     Progress,
     /// The answer to a submit: also a job that another process holds, or that is `unknown`.
     Answer,
@@ -25,10 +26,12 @@ enum Write {
 }
 
 impl Write {
-    /// The condition on the row; `?8` is this process.
+    /// The condition on the row; `?4` is the task to write, and `?8` is this process.
     fn condition(self) -> &'static str {
         match self {
-            Self::Progress => "lease_owner = ?8 AND status <> 'cancelled'",
+            Self::Progress => {
+                "lease_owner = ?8 AND status <> 'cancelled' AND (task_id IS NULL OR task_id = ?4)"
+            }
             Self::Answer => {
                 "(lease_owner = ?8 OR status IN ('submitting', 'unknown', 'cancelled', 'failed'))"
             }

@@ -287,6 +287,23 @@ static PLACE: LazyLock<Place> = LazyLock::new(|| {
     Place { runtime, stores, _folder: folder }
 });
 
+#[test]
+fn a_task_that_was_joined_after_the_claim_is_not_overwritten() {
+    let Place { runtime, stores, .. } = &*PLACE;
+    runtime.block_on(async {
+        let mut world = World::begin(&stores[0], true).await;
+        for (deed, chance) in
+            [(GoUnwritten, 30), (Die, 0), (Claim, 0), (Join, 0), (Go, 0), (Claim, 0), (Go, 0)]
+        {
+            let before = world.row(&stores[0]).await.state;
+            world.does(stores, 0, deed, chance).await;
+            world.judge(&stores[0], &before).await.unwrap();
+        }
+        let job = world.row(&stores[0]).await;
+        assert!(matches!(job.state, State::Fetching { .. }), "{:?}", job.state);
+    });
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(30) })]
 

@@ -141,8 +141,8 @@ impl Server {
         }
     }
 
-    /// List this server's jobs of every kind with files and prices, newest first. Chats, searches, lyrics and
-    /// image questions are no jobs: see check_account. Video tasks started elsewhere: list_video_tasks. Free.
+    /// List this server's jobs with files and prices, newest first; chats, searches, lyrics, image questions:
+    /// check_account. Video tasks started elsewhere: list_video_tasks. Free.
     #[tool(
         title = "List jobs",
         output_schema = schema_for_output::<JobList>(),

@@ -92,8 +92,8 @@ struct Answer {
 
 #[tool_router(router = account_tools, vis = "pub(crate)")]
 impl Server {
-    /// Show host, kind of key, what is left of plan or balance, budgets, and what this server spent in 24 hours,
-    /// chats included. Free.
+    /// Show host, kind of key, what is left of plan or balance, budgets, and all spending of 24 hours, chats
+    /// included. Free.
     #[tool(
         title = "Check account",
         output_schema = schema_for_output::<Account>(),

@@ -70,8 +70,8 @@ struct CountInput {
 
 #[tool_router(router = chat_tools, vis = "pub(crate)")]
 impl Server {
-    /// Ask a MiniMax language model. For a list of web pages use web_search; for an answer written from the web
-    /// use chat with web_search: true. Costs money.
+    /// Ask a MiniMax language model. For an answer from the web set web_search: true; for a list of pages use the
+    /// tool web_search. Costs money.
     #[tool(
         title = "Chat",
         output_schema = schema_for_output::<ChatView>(),

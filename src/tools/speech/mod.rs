@@ -36,8 +36,7 @@ fn details(billed: Option<Characters>) -> String {
 
 #[tool_router(router = speech_tools, vis = "pub(crate)")]
 impl Server {
-    /// Text to speech, saved as a file; minutes above 9,999 characters. To say it aloud on this machine use
-    /// speak. Costs money.
+    /// Text to speech, saved as a file; minutes above 9,999 characters. To say it aloud: speak. Costs money.
     #[tool(
         title = "Text to audio",
         output_schema = JobView::schema(),

@@ -164,7 +164,7 @@ impl Server {
     }
 
     /// Make a finished 768P MiniMax-H3 video, at most 7 days old, again in 2K: by job_id, task_id, or prompt,
-    /// video and the original inputs. MiniMax must have enabled it for the account. Costs money.
+    /// video and the original inputs. Needs MiniMax's permission. Costs money.
     #[tool(
         title = "Regenerate video",
         output_schema = JobView::schema(),

@@ -19,10 +19,9 @@ pub(crate) struct VideoInput {
     /// What happens, up to 2,000 characters (H3 models 7,000). Needed by H3 models, and without
     /// first_frame_image. Hailuo takes camera moves as [Push in].
     pub(crate) prompt: Option<String>,
-    /// Default: MiniMax-Hailuo-2.3 (text, first frame), MiniMax-Hailuo-02 (last frame), S2V-01 (face),
-    /// MiniMax-H3 (references). MiniMax-Hailuo-2.3-Fast: first frame only, cheaper. H3 models, all but a face:
-    /// MiniMax-H3 unless asked otherwise, MiniMax-H3-Max; price unknown: MiniMax-H3-Highspeed, MiniMax-H3-Lite.
-    /// Older: list_models.
+    /// Default: MiniMax-Hailuo-2.3 (text, first frame), MiniMax-Hailuo-02 (last frame), S2V-01 (face), MiniMax-H3
+    /// (references). MiniMax-Hailuo-2.3-Fast: first frame only, cheaper. H3 models, all but a face: MiniMax-H3
+    /// (usual), MiniMax-H3-Max; price unknown: MiniMax-H3-Highspeed, MiniMax-H3-Lite. Older: list_models.
     pub(crate) model: Option<String>,
     /// First image: path, URL or minimax://. Excludes subject_reference, reference_*.
     pub(crate) first_frame_image: Option<String>,
@@ -41,7 +40,7 @@ pub(crate) struct VideoInput {
     /// MiniMax-H3-Max from 5.
     #[schemars(range(min = 1, max = 60))]
     pub(crate) duration: Option<u32>,
-    /// Default 768P (T2V-01, I2V-01, S2V-01: 720P, their only one). Hailuo also 1080P (6 s only); 512P: only
+    /// Default 768P (T2V-01, I2V-01, S2V-01: only 720P). Hailuo also 1080P (6 s only); 512P: only
     /// MiniMax-Hailuo-02 with first_frame_image. 2K: only MiniMax-H3. 480P: only MiniMax-H3-Max, MiniMax-H3-Lite.
     #[schemars(extend("enum" = ["480P", "512P", "720P", "768P", "1080P", "2K"]))]
     pub(crate) resolution: Option<String>,

@@ -82,8 +82,7 @@ struct TaskRow {
 
 #[tool_router(router = video_task_tools, vis = "pub(crate)")]
 impl Server {
-    /// List H3 video tasks at MiniMax, 7 days back, also those started elsewhere. For this server's jobs use
-    /// list_jobs. Free.
+    /// List H3 video tasks at MiniMax, 7 days back, also from elsewhere. This server's jobs: list_jobs. Free.
     #[tool(
         title = "List video tasks",
         output_schema = schema_for_output::<VideoTasks>(),

@@ -47,8 +47,7 @@ struct QueryInput {
 
 #[tool_router(router = video_tools, vis = "pub(crate)")]
 impl Server {
-    /// Make a video from a text, frames, a face or references. Takes minutes: then call get_job. Each model
-    /// takes only some inputs. Costs money.
+    /// Make a video from a text, frames, a face or references. Takes minutes: then call get_job. Costs money.
     #[tool(
         title = "Generate video",
         output_schema = JobView::schema(),
