@@ -248,6 +248,26 @@ mod tests {
     }
 
     #[test]
+    fn each_key_knows_the_file_that_it_came_from() {
+        let files = |config: &Config| {
+            let keys = config.keys();
+            [keys.first_file, keys.plan_file].map(|file| file.map(|file| file.display().to_string()))
+        };
+        let named = |name: &str| Some(name.to_owned());
+        let mut both = read(&[(KEY_FILE, "/key"), (PLAN_KEY_FILE, "/plan")]);
+        both.take_key(Ok("sk-api-a".to_owned()));
+        both.take_plan_key(Ok("sk-cp-b".to_owned()));
+        assert_eq!(files(&both), [named("/key"), named("/plan")]);
+        let mut alone = read(&[(PLAN_KEY_FILE, "/plan")]);
+        alone.take_plan_key(Ok("sk-cp-b".to_owned()));
+        assert_eq!(files(&alone), [named("/plan"), None], "the only key is the first");
+        let mut given = read(&[(KEY, "sk-api-a"), (KEY_FILE, "/key"), (PLAN_KEY_FILE, "/plan")]);
+        given.take_key(Ok("sk-api-c".to_owned()));
+        given.take_plan_key(Ok("no key".to_owned()));
+        assert_eq!(files(&given), [None, None]);
+    }
+
+    #[test]
     fn a_key_in_a_file_is_checked_like_one_in_the_environment() {
         let mut config = read(&[(KEY, "sk-api-a")]);
         config.take_plan_key(Ok("sk-api-b\n".to_owned()));

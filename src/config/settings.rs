@@ -21,7 +21,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "MINIMAX_API_KEY_FILE",
         default: "none",
-        meaning: "A file that contains only the key, to keep it out of the environment. When MiniMax refuses the key, the file is read again, and the call goes on with a key that was replaced. `MINIMAX_API_KEY` takes precedence",
+        meaning: "A file that contains only the key, to keep it out of the environment. When MiniMax refuses the key, the file is read again, and the call continues with a key that was replaced. `MINIMAX_API_KEY` takes precedence",
     },
     Setting {
         name: "MINIMAX_PLAN_KEY",
@@ -31,7 +31,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "MINIMAX_PLAN_KEY_FILE",
         default: "none",
-        meaning: "A file that contains only the plan's key. `MINIMAX_PLAN_KEY` takes precedence",
+        meaning: "A file that contains only the plan's key, read again like `MINIMAX_API_KEY_FILE`. `MINIMAX_PLAN_KEY` takes precedence",
     },
     Setting {
         name: "MINIMAX_PLAN_OVERFLOW",

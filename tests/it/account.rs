@@ -13,13 +13,11 @@ async fn shown(world: &World) -> String {
     let shown = text(&result).replace(&world.sandbox.url(), "HOST");
     let shown = shown.replace(world.sandbox.url().trim_start_matches("http://"), "HOST");
     assert!(!serde_json::to_string(&result).unwrap().contains("secret-of-mine"));
-    let is_time = |word: &str| word.starts_with("20") && word.contains('T');
+    let time = "2026-11-29 21:00 UTC".len();
     let words = |line: &str| {
-        let time = |word: &str| match word.split_once('Z') {
-            Some((_, rest)) if is_time(word) => format!("TIME{rest}"),
-            _ => word.to_owned(),
-        };
-        line.split(' ').map(time).collect::<Vec<_>>().join(" ")
+        let mut parts = line.split("until ");
+        let first = parts.next().unwrap().to_owned();
+        parts.fold(first, |line, rest| format!("{line}until TIME{}", &rest[time..]))
     };
     shown.lines().map(words).collect::<Vec<_>>().join("\n")
 }

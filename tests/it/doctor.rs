@@ -131,7 +131,13 @@ fn each_of_two_keys_is_shown_masked_and_probed_and_a_refused_one_is_named() {
         found(&report, "region", "wrong", "does not accept the key in MINIMAX_PLAN_KEY", "MINIMAX_PLAN_KEY");
         let (_, report) = doctor(stage, &[("MINIMAX_API_KEY", ""), ("MINIMAX_PLAN_KEY", PLAN)]);
         assert_eq!(findings(&report, "key").len(), 1);
-        found(&report, "key", "ok", "from MINIMAX_PLAN_KEY", "");
+        found(
+            &report,
+            "key",
+            "warning",
+            "from MINIMAX_PLAN_KEY, the key of a subscription plan",
+            "pay-as-you-go",
+        );
     });
 }
 

@@ -225,7 +225,7 @@ async fn for_the_key_of_a_plan_list_prices_are_counted_and_it_is_said() {
     let refusal = world.refusal("text_to_image", json!({ "prompt": "A fox" })).await;
     assert!(refusal.contains("MINIMAX_BUDGET_DAY"), "{refusal}");
     let shown = text(&world.call("check_account", json!({})).await);
-    assert!(shown.contains("0.0035 USD by list prices"), "{shown}");
+    assert!(shown.contains("$0.0035 by list prices"), "{shown}");
 }
 
 #[tokio::test]

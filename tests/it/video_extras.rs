@@ -302,7 +302,7 @@ async fn the_accounts_tasks_are_listed_with_the_jobs_they_are_here() {
     let query = "page_num=1&page_size=10&filter.status=succeeded&filter.model=MiniMax-H3";
     assert_eq!(path, format!("/v2/query/video_generation?{query}"));
     let none = world.make("list_video_tasks", json!({ "status": "cancelled" })).await;
-    assert_eq!((&none["tasks"], &none["next"]), (&json!([]), &json!("No task fits.")));
+    assert_eq!((&none["tasks"], &none["next"]), (&json!([]), &json!("No matching tasks.")));
 }
 
 #[tokio::test]

@@ -263,7 +263,7 @@ super::texts! {
         "请删除其中一个。两者都适用时，客户端使用项目的条目"
     }
     client_other_key(client, place, setting, theirs, ours) {
-        "{client}: {place} has another key in {setting} ({theirs}) than this shell ({ours})",
+        "{client}: in {place}, {setting} has another key ({theirs}) than this shell ({ours})",
         "{client}：{place} 里 {setting} 的密钥（{theirs}）与当前 shell 的（{ours}）不同"
     }
     client_other_plan_key_fix() {
