@@ -77,12 +77,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let plan_from_environment = config.plan_key.is_some();
     if let Some(path) = config.key_file.clone() {
         let text = std::fs::read_to_string(path);
-        key_text = text.as_ref().ok().cloned();
+        if !from_environment {
+            key_text = text.as_ref().ok().cloned();
+        }
         config.take_key(text);
     }
     if let Some(path) = config.plan_key_file.clone() {
         let text = std::fs::read_to_string(path);
-        plan_text = text.as_ref().ok().cloned().filter(|_| !plan_from_environment).or(plan_text);
+        if !plan_from_environment {
+            plan_text = text.as_ref().ok().cloned();
+        }
         config.take_plan_key(text);
     }
     let sources = doctor::Sources {
@@ -91,9 +95,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             _ if from_environment => doctor::KeySource::setting("MINIMAX_API_KEY", key_text),
             _ => doctor::KeySource::setting("MINIMAX_API_KEY_FILE", key_text),
         },
-        plan_key: match plan_from_environment {
-            true => doctor::KeySource::setting("MINIMAX_PLAN_KEY", plan_text),
-            false => doctor::KeySource::setting("MINIMAX_PLAN_KEY_FILE", plan_text),
+        plan_key: if plan_from_environment {
+            doctor::KeySource::setting("MINIMAX_PLAN_KEY", plan_text)
+        } else {
+            doctor::KeySource::setting("MINIMAX_PLAN_KEY_FILE", plan_text)
         },
     };
     // Must come before the first use of a table.

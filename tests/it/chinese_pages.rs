@@ -49,7 +49,7 @@ fn bones(page: &str) -> Bones {
                 block = Some(format!("{language}\n"));
             }
             Event::End(TagEnd::CodeBlock) => {
-                bones.blocks.extend(block.take().map(|block| without_comments(&block)))
+                bones.blocks.extend(block.take().map(|block| without_comments(&block)));
             }
             Event::Text(words) => {
                 if let Some(block) = &mut block {

@@ -138,6 +138,16 @@ fn each_of_two_keys_is_shown_masked_and_probed_and_a_refused_one_is_named() {
             "from MINIMAX_PLAN_KEY, the key of a subscription plan",
             "pay-as-you-go",
         );
+        let (_, report) = doctor(stage, &[("MINIMAX_PLAN_KEY", &format!("\"{PLAN}\""))]);
+        found(&report, "key", "warning", "from MINIMAX_PLAN_KEY", "Set MINIMAX_PLAN_KEY to the key alone");
+        // A file that is not read says nothing about the key.
+        let file = stage.dir.path().join("other");
+        std::fs::write(&file, "sk-cp-other").unwrap();
+        let file = file.to_str().unwrap();
+        let files = [("MINIMAX_API_KEY_FILE", file), ("MINIMAX_PLAN_KEY_FILE", file)];
+        let (_, report) = doctor(stage, &[&files[..], &[("MINIMAX_PLAN_KEY", PLAN)]].concat());
+        found(&report, "key", "ok", "from MINIMAX_API_KEY,", "");
+        found(&report, "key", "ok", "from MINIMAX_PLAN_KEY,", "");
     });
 }
 

@@ -73,6 +73,7 @@ async fn price(world: &World, tool: &'static str, mut arguments: Value) -> f64 {
 
 #[tokio::test]
 async fn the_prices_on_the_front_page_are_those_of_a_dry_run() {
+    let number = Regex::new(r"([0-9.]+) ?(?:USD|元)").unwrap();
     for (page, region, currency) in [("README.md", "global", "USD"), ("README.zh-CN.md", "cn", "CNY")] {
         let world = World::with(quick(), &[("MINIMAX_REGION", region)]).await;
         let image =
@@ -93,7 +94,6 @@ async fn the_prices_on_the_front_page_are_those_of_a_dry_run() {
         let shown: Vec<_> = prices(page)
             .iter()
             .filter_map(|cell| {
-                let number = Regex::new(r"([0-9.]+) ?(?:USD|元)").unwrap();
                 number.captures(cell).map(|found| format!("{}", found[1].parse::<f64>().unwrap()))
             })
             .collect();
