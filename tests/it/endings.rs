@@ -180,7 +180,7 @@ async fn list_jobs_shows_the_task_the_price_and_the_age_of_each_job() {
     assert!(rows[0]["age"].as_str().unwrap().ends_with(" s"), "{rows}");
     let lines = crate::harness::text(&result);
     let line = lines.split_once(rows[1]["job_id"].as_str().unwrap()).unwrap().1;
-    for part in [video["task_id"].as_str().unwrap(), "USD", " ago"] {
+    for part in [video["task_id"].as_str().unwrap(), "$0.28", " ago"] {
         assert!(line.contains(part), "{line}");
     }
 }

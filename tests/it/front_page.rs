@@ -141,7 +141,8 @@ fn masked(line: &str) -> String {
     let id = Regex::new(r"-[a-z2-7]{26}|-[a-z2-7]{8}\.").unwrap();
     let id = id.replace_all(line, "-ID.");
     let program = Regex::new(r#""[^"]*minimax-mcp(?:\.exe)?""#).unwrap();
-    program.replace_all(&id, "\"minimax-mcp\"").into_owned()
+    let named = program.replace_all(&id, "\"minimax-mcp\"");
+    Regex::new(r"task \d+").unwrap().replace_all(&named, "task ID").into_owned()
 }
 
 #[test]

@@ -190,7 +190,7 @@ async fn what_is_too_large_too_much_or_of_no_use_is_refused_and_leaves_nothing()
     }
     let (status, words) = refused(hand_in(base, ADA, "").body(voice.clone())).await;
     assert_eq!(status, 429, "{words}");
-    assert!(words.contains("2 files with 384,088 bytes") && words.contains("DELETE /uploads"), "{words}");
+    assert!(words.contains("2 files of 375 KB") && words.contains("DELETE /uploads"), "{words}");
     taken(hand_in(base, BOB, "").body(voice.clone())).await;
     taken(hand_in(base, ADA, "").body("A short text.")).await;
     let (status, words) = refused(hand_in(base, ADA, "").body("Another short text.")).await;

@@ -3,8 +3,10 @@
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{LocalModes, tcgetattr};
 
 use crate::home::{Home, KEY};
 use crate::stdio::on_stage;
@@ -38,6 +40,11 @@ fn at_terminal(
             screen.push_str(&String::from_utf8_lossy(&bytes[..length]));
         }
         seen = screen.len();
+        // A program asks before it switches the echo off. A person needs longer than that to answer.
+        let echoes = || tcgetattr(&controller).unwrap().local_modes.contains(LocalModes::ECHO);
+        while *question == HIDDEN && echoes() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         controller.write_all(answer.as_bytes()).unwrap();
     }
     // The end is an error on some systems, and nothing on others.
@@ -48,6 +55,7 @@ fn at_terminal(
 }
 
 const OFFER: &str = "Enter it now";
+const HIDDEN: &str = "it is not shown";
 const CHANGE: &str = "Change this file?";
 
 #[test]
@@ -62,14 +70,14 @@ fn without_a_key_setup_offers_login_and_sets_up_the_client_whatever_the_answer()
         assert!(home.path(".cursor/mcp.json").is_file() && !home.path("data/credentials.json").exists());
 
         let typed = format!("{KEY}\n");
-        let answers = [(OFFER, "y\n"), ("it is not shown", typed.as_str()), (CHANGE, "y\n")];
+        let answers = [(OFFER, "y\n"), (HIDDEN, typed.as_str()), (CHANGE, "y\n")];
         let (good, screen) = at_terminal(&home, &at, &["setup", "zed"], &answers);
         assert!(good && screen.contains("pays from the balance") && !screen.contains(KEY), "{screen}");
         assert!(!screen.contains("No key is stored yet"), "{screen}");
         home.good(&["logout"]);
 
         // A key that is refused does not keep the clients from being set up.
-        let answers = [(OFFER, "y\n"), ("it is not shown", "sandbox-2049\n"), (CHANGE, "y\n")];
+        let answers = [(OFFER, "y\n"), (HIDDEN, "sandbox-2049\n"), (CHANGE, "y\n")];
         let (good, screen) = at_terminal(&home, &at, &["setup", "lm-studio"], &answers);
         assert!(good && screen.contains("2049") && screen.contains("No key is stored yet"), "{screen}");
         assert!(home.path(".lmstudio/mcp.json").is_file() && !home.path("data/credentials.json").exists());

@@ -72,7 +72,10 @@ async fn bad_arguments_cost_nothing_and_say_what_would_be_right() {
         (json!({ "text": "x".repeat(10_000) }), ["`text`", "1 to 9999"]),
         (json!({ "text": "  " }), ["`text`", "1 to 9999"]),
         (json!({ "text": "x", "emotion": "bored" }), ["`emotion`", "happy, sad"]),
-        (json!({ "text": "x", "emotion": "fluent" }), ["`emotion`", "speech-2.8-hd takes"]),
+        (
+            json!({ "text": "x", "emotion": "fluent", "model": "speech-2.8-hd" }),
+            ["`emotion`", "speech-2.8-hd takes"],
+        ),
         (json!({ "text": "x", "speed": 3 }), ["`speed`", "0.5 to 2"]),
         (json!({ "text": "x", "language_boost": "Klingon" }), ["`language_boost`", "Afrikaans"]),
         (json!({ "text": "a<#100#>b" }), ["`text`", "0.01 to 99.99"]),

@@ -107,7 +107,10 @@ async fn bad_arguments_cost_nothing_and_say_what_would_be_right() {
         (json!({ "text": "x", "vol": 0 }), ["`vol` is 0", "at most 10"]),
         (json!({ "text": "x", "pitch": 13 }), ["`pitch` is 13", "-12 to 12"]),
         (json!({ "text": "x", "emotion": "neutral" }), ["`emotion`", "happy, sad"]),
-        (json!({ "text": "x", "emotion": "fluent" }), ["`emotion` is fluent", "speech-2.8-hd takes"]),
+        (
+            json!({ "text": "x", "emotion": "fluent", "model": "speech-2.8-hd" }),
+            ["`emotion` is fluent", "speech-2.8-hd takes"],
+        ),
         (json!({ "text": "x", "sample_rate": 48000 }), ["`sample_rate` is 48000", "44100"]),
         (json!({ "text": "x", "format": "aac" }), ["`format`", "pcmu_wav"]),
         (

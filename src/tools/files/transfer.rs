@@ -76,7 +76,7 @@ struct Downloaded {
 
 #[tool_router(router = transfer_tools, vis = "pub(crate)")]
 impl Server {
-    /// Upload a file to MiniMax. Seldom needed: media parameters upload paths and URLs by themselves. Free.
+    /// Upload a file to MiniMax. Seldom needed: media parameters take a path or URL. Free.
     #[tool(
         title = "Upload file",
         output_schema = schema_for_output::<FileInfo>(),

@@ -58,7 +58,7 @@ pub(crate) struct VideoInput {
     /// true: add MiniMax's AI mark.
     #[serde(default)]
     pub(crate) watermark: bool,
-    /// https address that MiniMax notifies.
+    /// https address that MiniMax notifies, with any model.
     pub(crate) callback_url: Option<String>,
     #[serde(flatten)]
     pub(crate) job: JobOptions,

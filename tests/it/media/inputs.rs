@@ -85,7 +85,7 @@ fn a_data_uri_is_what_its_bytes_are() {
     assert_eq!(blob.data_uri(), format!("data:image/png;base64,{}", BASE64.encode(&bytes)));
     check_now(&blob, &IMAGES).unwrap();
     let problem = check_now(&blob, &Limits { max_bytes: 4999, ..IMAGES }).unwrap_err().to_string();
-    assert_eq!(problem, "is 5,000 bytes; the limit is 4,999");
+    assert_eq!(problem, "is 5,000 bytes; the limit is 4,999 bytes");
     let Reference::Data(text) = parse("data:text/plain,a%20cat", None).unwrap() else { panic!("not data") };
     assert_eq!((&text.bytes[..], text.mime), (&b"a cat"[..], "text/plain"));
     assert!(!format!("{text:?}").contains("cat"));
