@@ -277,6 +277,9 @@ impl Store {
         limits: &Limits,
     ) -> Result<Result<bool, Denied>, StoreError> {
         let mut transaction = self.begin().await?;
+        if !limits.with(purchase.allowance).is_empty() {
+            self.lock_account(&mut transaction, &job.account).await?;
+        }
         let row = query("UPDATE jobs SET account = ?2 WHERE id = ?1 AND lease_owner = ?3 RETURNING body")
             .bind(&job.id)
             .bind(&job.account)
