@@ -22,8 +22,9 @@ lint:
 spell:
     typos
 
-# Writes the generated tables in docs.
+# Writes the generated tables in docs, and the list of tools that clients see.
 tables:
+    UPDATE=1 cargo test the_list_is_what
     UPDATE=1 cargo test readme
     UPDATE=1 cargo test coverage
 

@@ -1,12 +1,17 @@
 //! The catalogue: every tool, prompt and table that a server can offer, as data.
 //!
 //! A tool keeps its [`ToolSpec`] in its own file, so nothing in this folder has to know a tool by its name.
+//!
+//! Making the schemas of all tools takes longer than everything else before the first response. So the list that clients
+//! see is a file, which a test compares with the code, and the code of a tool makes its schemas when the tool is called.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use futures_util::future::BoxFuture;
+use rmcp::ErrorData;
 use rmcp::handler::server::router::tool::ToolRouter;
-use rmcp::model::{JsonObject, Tool};
+use rmcp::handler::server::tool::ToolCallContext;
+use rmcp::model::{CallToolResponse, JsonObject, Tool};
 use serde_json::Value;
 
 use crate::config::{Config, Toolset};
@@ -123,74 +128,143 @@ pub(crate) struct Table<S> {
     pub(crate) read: ReadTable<S>,
 }
 
+/// The tools of one file: how they are made, and their specs.
+pub(crate) type Toolbox<S> = (fn() -> ToolRouter<S>, &'static [ToolSpec]);
+
+/// The tools of one file, made when one of them is first called.
+#[derive(Debug)]
+struct Family<S> {
+    make: fn() -> ToolRouter<S>,
+    specs: &'static [ToolSpec],
+    made: OnceLock<Made<S>>,
+}
+
+#[derive(Debug)]
+struct Made<S> {
+    router: ToolRouter<S>,
+    /// Input schemas that calls are checked against, with the parameters that are accepted and not shown.
+    accepted: schema::Accepted,
+}
+
+impl<S: Send + Sync + 'static> Family<S> {
+    fn made(&self) -> &Made<S> {
+        self.made.get_or_init(|| {
+            let own = |name: &str| {
+                let spec = self.specs.iter().find(|spec| spec.name == name);
+                spec.map_or(&[][..], |spec| spec.lengths)
+            };
+            let mut router = (self.make)();
+            let accepted = schema::make_portable(&mut router, own);
+            Made { router, accepted }
+        })
+    }
+}
+
 /// Everything that a server of type `S` can offer.
 #[derive(Debug)]
 pub struct Catalogue<S> {
     /// What a model reads before anything else.
     pub(crate) instructions: &'static str,
-    pub(crate) router: ToolRouter<S>,
-    /// Of every tool there is, also of those that this server leaves out.
-    specs: Vec<&'static ToolSpec>,
-    /// Input schemas that calls are checked against, with the parameters that are accepted and not shown.
-    accepted: schema::Accepted,
+    families: Vec<Family<S>>,
+    /// The tools as a client sees them, by name: what [`Catalogue::made`] returns, in JSON.
+    list: &'static str,
+    listed: OnceLock<Vec<Tool>>,
+    /// The tools that the settings leave in.
+    offered: Vec<&'static ToolSpec>,
     pub(crate) prompts: &'static [PromptTemplate],
     pub(crate) completions: &'static [Completion],
     pub(crate) tables: Vec<Table<S>>,
 }
 
 impl<S: Send + Sync + 'static> Catalogue<S> {
-    /// Collects toolsets, each a router with the specs of its tools.
+    /// Collects toolboxes. `list` is what they make.
     pub(crate) fn new(
         instructions: &'static str,
-        toolsets: Vec<(ToolRouter<S>, &'static [ToolSpec])>,
+        toolboxes: Vec<Toolbox<S>>,
+        list: &'static str,
         prompts: &'static [PromptTemplate],
         completions: &'static [Completion],
         tables: Vec<Table<S>>,
     ) -> Self {
-        let (mut router, mut specs) = (ToolRouter::new(), Vec::new());
-        for (tools, facts) in toolsets {
-            router.merge(tools);
-            specs.extend(facts);
-        }
-        let own = |name: &str| {
-            let spec = specs.iter().find(|spec: &&&ToolSpec| spec.name == name);
-            spec.map_or(&[][..], |spec| spec.lengths)
-        };
-        let accepted = schema::make_portable(&mut router, own);
-        Self { instructions, router, specs, accepted, prompts, completions, tables }
+        let families: Vec<_> = toolboxes
+            .into_iter()
+            .map(|(make, specs)| Family { make, specs, made: OnceLock::new() })
+            .collect();
+        let offered = families.iter().flat_map(|family| family.specs).collect();
+        let listed = OnceLock::new();
+        Self { instructions, families, list, listed, offered, prompts, completions, tables }
     }
 
     /// Leaves out what the settings do not want.
     #[must_use]
     pub(crate) fn narrowed(mut self, config: &Config) -> Self {
-        let specs = &self.specs;
-        self.router.map.retain(|name, route| {
-            let Some(spec) = specs.iter().find(|spec| spec.name == name) else { return false };
+        let mut offered = std::mem::take(&mut self.offered);
+        offered.retain(|spec| {
             config.toolsets.contains(&spec.toolset)
-                && (changes_nothing(&route.attr) || !config.read_only)
+                && (!config.read_only || self.is_read_only(spec.name))
                 && (config.local_playback || !spec.local_only)
         });
-        self
+        Self { offered, ..self }
     }
 
-    /// Whether a tool that is left in costs nothing and changes nothing.
+    fn listed(&self) -> &[Tool] {
+        self.listed.get_or_init(|| serde_json::from_str(self.list).unwrap_or_else(|_| self.made()))
+    }
+
+    /// Every tool there is, as its code makes it, by name. Slow: [`Catalogue::tools`] returns the same from a file.
+    pub fn made(&self) -> Vec<Tool> {
+        let mut tools: Vec<_> =
+            self.families.iter().flat_map(|family| family.made().router.list_all()).collect();
+        tools.sort_by(|a, b| a.name.cmp(&b.name));
+        tools
+    }
+
+    /// How many families have made their tools.
+    #[cfg(test)]
+    pub(crate) fn made_families(&self) -> usize {
+        self.families.iter().filter(|family| family.made.get().is_some()).count()
+    }
+
+    /// Whether a tool costs nothing and changes nothing.
     pub(crate) fn is_read_only(&self, name: &str) -> bool {
-        self.router.get(name).is_some_and(changes_nothing)
+        self.listed().iter().any(|tool| tool.name == name && changes_nothing(tool))
     }
 
     /// The specs of the tools that are left in.
     pub(crate) fn offered(&self) -> impl Iterator<Item = &'static ToolSpec> {
-        self.specs().filter(|spec| self.router.has_route(spec.name))
+        self.offered.iter().copied()
+    }
+
+    /// Whether a tool is left in.
+    pub(crate) fn offers(&self, name: &str) -> bool {
+        self.offered().any(|spec| spec.name == name)
     }
 
     /// The tools as a client sees them, by name.
     pub fn tools(&self) -> Vec<Tool> {
-        self.router.list_all()
+        self.listed().iter().filter(|tool| self.offers(&tool.name)).cloned().collect()
+    }
+
+    /// One tool as a client sees it, if it is left in.
+    pub(crate) fn tool(&self, name: &str) -> Option<&Tool> {
+        self.offers(name).then(|| self.family(name)?.made().router.get(name)).flatten()
+    }
+
+    /// Calls a tool that is left in.
+    pub(crate) async fn call(&self, call: ToolCallContext<'_, S>) -> Result<CallToolResponse, ErrorData> {
+        match self.family(call.name()).filter(|_| self.offers(call.name())) {
+            Some(family) => family.made().router.call(call).await,
+            None => Err(ErrorData::invalid_params("tool not found", None)),
+        }
+    }
+
+    fn family(&self, name: &str) -> Option<&Family<S>> {
+        self.families.iter().find(|family| family.specs.iter().any(|spec| spec.name == name))
     }
 
     /// The spec of every tool there is.
     pub fn specs(&self) -> impl Iterator<Item = &'static ToolSpec> {
-        self.specs.iter().copied()
+        self.families.iter().flat_map(|family| family.specs)
     }
 
     /// The toolset of a tool, by its listed name.
@@ -206,7 +280,7 @@ impl<S: Send + Sync + 'static> Catalogue<S> {
 
     /// What calls of a tool are checked against.
     pub fn accepted(&self, name: &str) -> Option<&Arc<JsonObject>> {
-        self.accepted.get(name)
+        self.family(name)?.made().accepted.get(name)
     }
 }
 

@@ -93,7 +93,7 @@ impl ServerHandler for Server {
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        self.catalogue().router.get(self.catalogue().find(name)?.name).cloned()
+        self.catalogue().tool(self.catalogue().find(name)?.name).cloned()
     }
 
     async fn call_tool(
@@ -103,7 +103,7 @@ impl ServerHandler for Server {
     ) -> Result<CallToolResponse, ErrorData> {
         let me = self.for_caller(&context)?;
         let spec = me.catalogue().find(&request.name);
-        let offered = spec.filter(|spec| me.catalogue().router.has_route(spec.name));
+        let offered = spec.filter(|spec| me.catalogue().offers(spec.name));
         let call = telemetry::begin(offered.map(|spec| spec.name), me.principal(), &context);
         let revision = Revision::of(&context);
         let answer = telemetry::observe(call, me.api().metrics(), pipeline::run(&me, request, context)).await;

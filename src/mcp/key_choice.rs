@@ -104,7 +104,7 @@ async fn run(
     request: CallToolRequestParams,
     context: RequestContext<RoleServer>,
 ) -> Result<CallToolResponse, ErrorData> {
-    server.catalogue().router.call(ToolCallContext::new(server, request, context)).await
+    server.catalogue().call(ToolCallContext::new(server, request, context)).await
 }
 
 /// The code with which MiniMax refused a call that brought nothing, and so was not billed.

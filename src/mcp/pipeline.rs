@@ -92,7 +92,7 @@ fn resolve_tool<'a>(server: &'a Server, name: &str) -> Result<Resolved<'a>, Erro
     let catalogue = server.catalogue();
     let known = catalogue.find(name);
     let offered = known.filter(|spec| server.policy.offers(spec.name));
-    let found = offered.and_then(|spec| Some((spec, catalogue.router.get(spec.name)?)));
+    let found = offered.and_then(|spec| Some((spec, catalogue.tool(spec.name)?)));
     if let Some((spec, tool)) = found {
         let schema = catalogue.accepted(spec.name).unwrap_or(&tool.input_schema);
         return Ok(Resolved { spec, tool, schema });
@@ -227,7 +227,7 @@ async fn run_tool(
     request.name = tool.spec.name.into();
     request.arguments = Some(arguments);
     if dry || tool.spec.billing != Billing::Immediate {
-        return server.catalogue().router.call(ToolCallContext::new(server, request, context)).await;
+        return server.catalogue().call(ToolCallContext::new(server, request, context)).await;
     }
     let call = BilledCall {
         jobs: server.jobs(),

@@ -19,6 +19,7 @@ pub(crate) mod view_media;
 pub(crate) mod voice;
 
 use crate::config::Config;
+use crate::mcp::catalogue::Toolbox;
 use crate::mcp::{Catalogue, Server};
 
 /// What a model reads before anything else. At most 1,200 bytes.
@@ -35,37 +36,54 @@ chat, speak, understand_image, web_search and generate_lyrics have none: after a
 Status unknown: the request left, no answer came, it may be billed; ask the user before buying again.
 error.kind says what helps: argument (correct it), settings (key, balance), wait, ask_user, bug.";
 
+/// The tools as a client sees them. `UPDATE=1 cargo test --test it the_list_is_what_the_code_makes` writes it.
+const LIST: &str = include_str!("list.json");
+
 /// Everything that a server can offer. A file with tools adds one line here.
 pub fn catalogue() -> Catalogue<Server> {
-    let toolsets = vec![
-        (Server::account_tools(), account::TOOLS),
-        (Server::chat_tools(), chat::TOOLS),
-        (Server::shelf_tools(), files::manage::TOOLS),
-        (Server::transfer_tools(), files::transfer::TOOLS),
-        (Server::image_tools(), image::TOOLS),
-        (Server::job_tools(), jobs::TOOLS),
-        (Server::music_tools(), music::TOOLS),
-        (Server::lyrics_tools(), music::lyrics::TOOLS),
-        (Server::speech_tools(), speech::TOOLS),
-        (Server::playback_tools(), speech::playback::TOOLS),
-        (Server::transcription_tools(), speech::transcription::TOOLS),
-        (Server::embed_tools(), text::embed_text::TOOLS),
-        (Server::model_tools(), text::list_models::TOOLS),
-        (Server::vision_tools(), text::understand_image::TOOLS),
-        (Server::search_tools(), text::web_search::TOOLS),
-        (Server::video_tools(), video::TOOLS),
-        (Server::video_extra_tools(), video::enhance::TOOLS),
-        (Server::video_task_tools(), video::list_tasks::TOOLS),
-        (Server::template_tools(), video::template::TOOLS),
-        (Server::look_tools(), view_media::TOOLS),
-        (Server::voice_tools(), voice::create::TOOLS),
-        (Server::voice_list_tools(), voice::list::TOOLS),
+    let toolboxes: Vec<Toolbox<Server>> = vec![
+        (Server::account_tools, account::TOOLS),
+        (Server::chat_tools, chat::TOOLS),
+        (Server::shelf_tools, files::manage::TOOLS),
+        (Server::transfer_tools, files::transfer::TOOLS),
+        (Server::image_tools, image::TOOLS),
+        (Server::job_tools, jobs::TOOLS),
+        (Server::music_tools, music::TOOLS),
+        (Server::lyrics_tools, music::lyrics::TOOLS),
+        (Server::speech_tools, speech::TOOLS),
+        (Server::playback_tools, speech::playback::TOOLS),
+        (Server::transcription_tools, speech::transcription::TOOLS),
+        (Server::embed_tools, text::embed_text::TOOLS),
+        (Server::model_tools, text::list_models::TOOLS),
+        (Server::vision_tools, text::understand_image::TOOLS),
+        (Server::search_tools, text::web_search::TOOLS),
+        (Server::video_tools, video::TOOLS),
+        (Server::video_extra_tools, video::enhance::TOOLS),
+        (Server::video_task_tools, video::list_tasks::TOOLS),
+        (Server::template_tools, video::template::TOOLS),
+        (Server::look_tools, view_media::TOOLS),
+        (Server::voice_tools, voice::create::TOOLS),
+        (Server::voice_list_tools, voice::list::TOOLS),
     ];
     let tables = vec![voice::list::TABLE, text::list_models::TABLE];
-    Catalogue::new(INSTRUCTIONS, toolsets, prompts::PROMPTS, prompts::COMPLETIONS, tables)
+    Catalogue::new(INSTRUCTIONS, toolboxes, LIST, prompts::PROMPTS, prompts::COMPLETIONS, tables)
 }
 
 /// A server with every tool that its settings want.
 pub fn server(config: Config) -> Server {
     Server::new(config, catalogue())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn to_be_listed_no_tool_makes_its_schemas_and_to_be_called_only_those_of_its_file_do() {
+        let catalogue = catalogue();
+        assert!(!catalogue.tools().is_empty());
+        assert_eq!(catalogue.made_families(), 0);
+        assert!(catalogue.tool("text_to_image").is_some());
+        assert_eq!(catalogue.made_families(), 1);
+    }
 }

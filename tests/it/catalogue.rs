@@ -8,6 +8,23 @@ use serde_json::Value;
 
 use crate::harness::World;
 
+/// The list is a file because making it takes milliseconds. One tool a line, so that changes are easy to read.
+#[test]
+fn the_list_is_what_the_code_makes() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/tools/list.json");
+    let lines: Vec<_> =
+        tools::catalogue().made().iter().map(|tool| serde_json::to_string(tool).unwrap()).collect();
+    let fresh = format!("[\n{}\n]\n", lines.join(",\n"));
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, fresh).unwrap();
+        return;
+    }
+    let update = "src/tools/list.json is out of date; `UPDATE=1 cargo test --test it the_list_is_what_the_code_makes` \
+                  writes it";
+    assert!(std::fs::read_to_string(&path).unwrap() == fresh, "{update}");
+    assert!(tools::catalogue().tools() == tools::catalogue().made(), "{update}");
+}
+
 #[test]
 fn every_tool_looks_as_agreed() {
     for tool in tools::catalogue().tools() {
