@@ -56,6 +56,12 @@ fn unusable(setting: &str, dir: &Path) -> Option<String> {
 }
 
 fn unknown_models(config: &Config) -> Vec<String> {
+    let defaults = &config.defaults;
+    let models = [&defaults.text_model, &defaults.image_model, &defaults.speech_model, &defaults.video_model];
+    // Reading the tables takes a large part of a start.
+    if models.iter().all(|model| model.is_none()) {
+        return Vec::new();
+    }
     let tables = facts();
     let chosen = [
         ("MINIMAX_TEXT_MODEL", &config.defaults.text_model, names(tables.text_models(), |row| &row.model)),

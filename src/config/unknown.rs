@@ -93,11 +93,9 @@ fn nearest(name: &str, ours: bool) -> Option<&'static str> {
     let own = settings.chain(ALIASES.iter().copied()).filter(|setting| setting.starts_with(PREFIX));
     if !ours {
         // Only the prefix may be misspelt, so that variables of other programs are left alone.
+        let own = own.filter(|setting| name.contains('_') && may_be_slip(setting, name));
         let slips = own.map(|setting| (strsim::damerau_levenshtein(setting, name), setting));
-        return slips
-            .filter(|(slip, _)| *slip <= SLIP && name.contains('_'))
-            .min()
-            .map(|(_, setting)| setting);
+        return slips.filter(|(slip, _)| *slip <= SLIP).min().map(|(_, setting)| setting);
     }
     let rest = |text: &'static str| text.strip_prefix(PREFIX).unwrap_or(text);
     let given = name.strip_prefix(PREFIX).unwrap_or(name);
@@ -105,6 +103,28 @@ fn nearest(name: &str, ours: bool) -> Option<&'static str> {
         .filter(|(score, _)| *score >= 0.6)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, setting)| setting)
+}
+
+/// Whether so few edits could turn one name into the other, by their lengths and letters alone. Every variable of the
+/// environment is compared with every setting before the first response, and counting edits would take most of a start.
+fn may_be_slip(setting: &str, name: &str) -> bool {
+    if !name.is_ascii() {
+        return true;
+    }
+    if setting.len().abs_diff(name.len()) > SLIP {
+        return false;
+    }
+    let mut counts = [0_i32; 128];
+    for (text, step) in [(setting, 1), (name, -1)] {
+        for byte in text.bytes() {
+            if let Some(count) = counts.get_mut(usize::from(byte)) {
+                *count += step;
+            }
+        }
+    }
+    let differing: u32 = counts.iter().map(|count| count.unsigned_abs()).sum();
+    // An edit changes the counts of two letters at most.
+    differing as usize <= 2 * SLIP
 }
 
 #[cfg(test)]
@@ -134,6 +154,27 @@ mod tests {
             assert_eq!(Unknown::of(name).unwrap().meant, Some(meant), "{name}");
         }
         assert_eq!(Unknown::of("MINIMAX_FROBNICATE").unwrap().meant, None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn two_slips_are_always_looked_at(
+            setting in 0..SETTINGS.len(),
+            slips in proptest::collection::vec((0_u8..4, 0_usize..64, b'A'..=b'Z'), 0..=SLIP),
+        ) {
+            let setting = SETTINGS[setting].name;
+            let mut name = setting.as_bytes().to_vec();
+            for (kind, at, letter) in slips {
+                let at = at % (name.len() - 1);
+                match kind {
+                    0 => name.insert(at, letter),
+                    1 => drop(name.remove(at)),
+                    2 => name[at] = letter,
+                    _ => name.swap(at, at + 1),
+                }
+            }
+            assert!(may_be_slip(setting, &String::from_utf8(name).unwrap()));
+        }
     }
 
     #[cfg(not(windows))]
