@@ -10,7 +10,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// `trace` prints every crash point as it is passed. `NAME#2` stops the program forever when it reaches the point for
-/// the second time, so that the test can kill it there.
+/// the second time, so that the test can kill it there. `syncs` prints what is synced to the disk.
 const POINT: &str = "MINIMAX_CRASH_POINT";
 /// How far to move the system clock ahead: a number of milliseconds; `@FILE`, a file with that number, which may
 /// change; or `tokio`, to follow tokio's clock, which a test can advance. `tokio` makes time itself pass faster; the
@@ -56,6 +56,13 @@ pub(crate) fn point(name: &'static str) {
         loop {
             std::thread::park();
         }
+    }
+}
+
+/// Says that something was synced to the disk, for the test that counts syncs.
+pub(crate) fn synced(what: &'static str) {
+    if WANTED.as_deref() == Some("syncs") {
+        let _ = writeln!(std::io::stderr(), "synced {what}");
     }
 }
 

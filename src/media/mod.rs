@@ -24,7 +24,9 @@ pub use download::disk_space::room;
 pub use download::document::document;
 pub use download::fetcher::Fetcher;
 pub use download::file_name::file_name;
-pub use download::folder::{OutputProblem, folder, is_still_allowed, prepare, prepare_again};
+pub use download::folder::{
+    OutputProblem, folder, is_still_allowed, prepare, prepare_again, prepare_delivery, prepare_next,
+};
 pub use download::guard::{Guard, Refused};
 pub use download::integrity::{Recorded, VerifiedFiles};
 pub use download::link::{FetchProblem, fetch};

@@ -59,8 +59,8 @@ async fn connect_once(path: &Path) -> Result<SqlitePool, Trouble> {
     closed?;
     let options = options
         .journal_mode(SqliteJournalMode::Wal)
-        // A record of money must survive a power cut too.
-        .synchronous(SqliteSynchronous::Full);
+        // A record of money must survive a power cut too: `LogSync` sees to that, for many commits at once.
+        .synchronous(SqliteSynchronous::Normal);
     let pool = pool(2).connect_with(options).await?;
     match prepare(&pool).await {
         Ok(()) => Ok(pool),
@@ -72,7 +72,9 @@ async fn connect_once(path: &Path) -> Result<SqlitePool, Trouble> {
 }
 
 fn pool(most: u32) -> SqlitePoolOptions {
-    SqlitePoolOptions::new().max_connections(most).acquire_timeout(BUSY).after_release(|connection, _| {
+    let options = SqlitePoolOptions::new().max_connections(most).acquire_timeout(BUSY);
+    // A connection is tried when it is given back, and a file does not close it meanwhile.
+    options.test_before_acquire(false).after_release(|connection, _| {
         Box::pin(async move {
             // SQLite ends a transaction by itself when the disk is full, and sqlx goes on counting it: nothing could
             // be begun on the connection any more. A ping waits until what is under way has ended.

@@ -116,7 +116,7 @@ impl Store {
     #[cfg(test)]
     pub(super) fn sqlite(&self) -> &sqlx::SqlitePool {
         match self.writers() {
-            Pool::Sqlite(pool) => pool,
+            Pool::Sqlite(pool, _) => pool,
             Pool::Postgres(_) => panic!("the test is about SQLite"),
         }
     }

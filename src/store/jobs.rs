@@ -73,7 +73,12 @@ impl Store {
                 return Ok(Inserted::Denied(denied));
             }
         }
-        transaction.commit().await.map_err(|error| self.fail(error))?;
+        if let Err(error) = transaction.commit().await {
+            if matches!(inserted, Inserted::New) {
+                self.withdraw(&job.id, &error).await;
+            }
+            return Err(self.fail(error));
+        }
         #[cfg(feature = "crash-points")]
         if matches!(inserted, Inserted::New) {
             crate::crash::point("record.after");
@@ -131,6 +136,17 @@ impl Store {
     /// was written.
     pub async fn save_progress(&self, job: &Job) -> Result<bool, StoreError> {
         self.save_whole(job, Write::Progress).await
+    }
+
+    /// Like [`Self::save_progress`], for what the next start finds out again from the record before: if the machine (not
+    /// just this process) dies within a second, the record may be that one.
+    pub async fn save_progress_soon(&self, job: &Job) -> Result<bool, StoreError> {
+        let mut transaction = self.begin().await?;
+        let saved = self.save_on(&mut transaction, job, Write::Progress).await?;
+        transaction.commit_soon().await.map_err(|error| self.fail(error))?;
+        #[cfg(feature = "crash-points")]
+        crate::crash::point("save.after");
+        Ok(saved)
     }
 
     /// Writes the answer to a submit, whatever the lease and the state are meanwhile: it names what was paid for. Adds a

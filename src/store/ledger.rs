@@ -285,10 +285,29 @@ impl Store {
         let mut transaction = self.begin().await?;
         self.lock_account(&mut transaction, account).await?;
         let outcome = self.set_aside(&mut transaction, id, account, purchase, limits).await?;
-        if outcome.is_ok() {
-            transaction.commit().await.map_err(|error| self.fail(error))?;
+        if outcome.is_ok()
+            && let Err(error) = transaction.commit().await
+        {
+            self.withdraw(id, &error).await;
+            return Err(self.fail(error));
         }
         Ok(outcome)
+    }
+
+    /// Removes a purchase that was not made, because its record is committed and could not be synced: that error alone comes
+    /// after a commit. Best effort.
+    pub(super) async fn withdraw(&self, id: &str, error: &sqlx::Error) {
+        if self.place.is_server() || !matches!(error, sqlx::Error::Io(_)) {
+            return;
+        }
+        for sql in [
+            "DELETE FROM spending WHERE id = ?1 AND state = 'reserved'",
+            "DELETE FROM jobs WHERE id = ?1 AND status = 'submitting'",
+        ] {
+            if let Err(error) = query(sql).bind(id).execute(self.writers()).await {
+                tracing::warn!(id, %error, "a purchase that was not made stays in the records");
+            }
+        }
     }
 
     async fn currencies(

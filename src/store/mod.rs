@@ -19,6 +19,7 @@ mod inspection;
 mod jobs;
 mod lease;
 mod ledger;
+mod log_sync;
 mod open;
 mod pool;
 mod postgres;

@@ -14,6 +14,7 @@ use tokio::task::spawn_blocking;
 use super::connect::{connect, others};
 use super::database::Store;
 use super::error::{Place, StoreError};
+use super::log_sync::LogSync;
 use super::pool::{Pool, Pools};
 use super::postgres;
 use super::presence::{Presence, enter, enter_alone};
@@ -96,7 +97,9 @@ pub async fn migrate(url: &SecretString) -> Result<bool, StoreError> {
 
 fn pools(writers: SqlitePool, path: &Path) -> Pools {
     let (readers, probe) = others(path);
-    Pools { writers: Pool::Sqlite(writers), readers: Pool::Sqlite(readers), probe: Pool::Sqlite(probe) }
+    let log = LogSync::of(path, writers.clone());
+    let reading = |pool| Pool::Sqlite(pool, LogSync::default());
+    Pools { writers: Pool::Sqlite(writers, log), readers: reading(readers), probe: reading(probe) }
 }
 
 /// Creates the folder for its owner only, and removes the rights of others from existing files: the database holds

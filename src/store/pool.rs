@@ -5,6 +5,8 @@ use sqlx::postgres::PgPool;
 use sqlx::sqlite::SqlitePool;
 use sqlx::{Postgres, Sqlite, Transaction};
 
+use super::log_sync::LogSync;
+
 /// Begins a transaction that cannot hang: a replica that stops answering in the middle of one must not keep the others
 /// waiting. A commit that is reported is on disk, even if the server's default is another.
 const BEGIN_POSTGRES: &str = "BEGIN;
@@ -16,7 +18,7 @@ const BEGIN_POSTGRES: &str = "BEGIN;
 /// Connections to a database.
 #[derive(Debug, Clone)]
 pub(super) enum Pool {
-    Sqlite(SqlitePool),
+    Sqlite(SqlitePool, LogSync),
     Postgres(PgPool),
 }
 
@@ -44,7 +46,7 @@ impl Pools {
 #[derive(Debug)]
 pub(super) enum Connection {
     Sqlite(PoolConnection<Sqlite>),
-    SqliteTransaction(Transaction<'static, Sqlite>),
+    SqliteTransaction(Transaction<'static, Sqlite>, LogSync),
     /// Always in a transaction: a pooler in front of the database gives out its connections by the transaction.
     Postgres(Transaction<'static, Postgres>),
 }
@@ -53,7 +55,7 @@ impl Pool {
     /// A connection for several statements that read.
     pub(super) async fn acquire(&self) -> Result<Connection, sqlx::Error> {
         match self {
-            Self::Sqlite(pool) => pool.acquire().await.map(Connection::Sqlite),
+            Self::Sqlite(pool, _) => pool.acquire().await.map(Connection::Sqlite),
             Self::Postgres(pool) => Box::pin(begin_postgres(pool)).await.map(Connection::Postgres),
         }
     }
@@ -61,7 +63,10 @@ impl Pool {
     /// A transaction. In SQLite it holds the write lock.
     pub(super) async fn begin(&self) -> Result<Connection, sqlx::Error> {
         match self {
-            Self::Sqlite(pool) => pool.begin_with("BEGIN IMMEDIATE").await.map(Connection::SqliteTransaction),
+            Self::Sqlite(pool, log) => {
+                let begun = pool.begin_with("BEGIN IMMEDIATE").await?;
+                Ok(Connection::SqliteTransaction(begun, log.clone()))
+            }
             Self::Postgres(pool) => begin_postgres(pool).await.map(Connection::Postgres),
         }
     }
@@ -69,7 +74,7 @@ impl Pool {
     /// Whether all connections are in use.
     pub(super) fn is_exhausted(&self) -> bool {
         let idle = match self {
-            Self::Sqlite(pool) => pool.num_idle(),
+            Self::Sqlite(pool, _) => pool.num_idle(),
             Self::Postgres(pool) => pool.num_idle(),
         };
         idle == 0
@@ -77,7 +82,7 @@ impl Pool {
 
     pub(super) async fn close(&self) {
         match self {
-            Self::Sqlite(pool) => pool.close().await,
+            Self::Sqlite(pool, _) => pool.close().await,
             Self::Postgres(pool) => pool.close().await,
         }
     }
@@ -93,8 +98,24 @@ impl Connection {
         match self {
             // Each statement was a transaction of its own.
             Self::Sqlite(_) => Ok(()),
-            Self::SqliteTransaction(transaction) => Box::pin(transaction.commit()).await,
+            Self::SqliteTransaction(transaction, log) => {
+                Box::pin(transaction.commit()).await?;
+                log.sync().await
+            }
             Self::Postgres(transaction) => Box::pin(transaction.commit()).await,
+        }
+    }
+
+    /// Ends the transaction. What it wrote survives the end of the process at once, and that of the machine a moment
+    /// later. For what another process would find out again.
+    pub(super) async fn commit_soon(self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::SqliteTransaction(transaction, log) => {
+                Box::pin(transaction.commit()).await?;
+                log.sync_soon();
+                Ok(())
+            }
+            other => other.commit().await,
         }
     }
 
@@ -102,7 +123,7 @@ impl Connection {
     pub(super) async fn rollback(self) -> Result<(), sqlx::Error> {
         match self {
             Self::Sqlite(_) => Ok(()),
-            Self::SqliteTransaction(transaction) => transaction.rollback().await,
+            Self::SqliteTransaction(transaction, _) => transaction.rollback().await,
             Self::Postgres(transaction) => transaction.rollback().await,
         }
     }

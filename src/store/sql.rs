@@ -172,7 +172,13 @@ impl<'q> Query<'q> {
 
     async fn execute_on(self, on: On<'_>) -> Result<u64, sqlx::Error> {
         let changed = match on {
-            On::Pool(Pool::Sqlite(pool)) => self.in_sqlite().execute(pool).await?.rows_affected(),
+            On::Pool(Pool::Sqlite(pool, log)) => {
+                let done = self.in_sqlite().execute(pool).await?;
+                if done.rows_affected() > 0 {
+                    log.sync().await?;
+                }
+                done.rows_affected()
+            }
             On::Pool(Pool::Postgres(pool)) => {
                 let mut transaction = begin_postgres(pool).await?;
                 let done = self.in_postgres().execute(&mut *transaction).await?;
@@ -185,7 +191,7 @@ impl<'q> Query<'q> {
             On::Connection(Connection::Sqlite(connection)) => {
                 self.in_sqlite().execute(&mut **connection).await?.rows_affected()
             }
-            On::Connection(Connection::SqliteTransaction(transaction)) => {
+            On::Connection(Connection::SqliteTransaction(transaction, _)) => {
                 self.in_sqlite().execute(&mut **transaction).await?.rows_affected()
             }
         };
@@ -201,7 +207,8 @@ impl<'q> Query<'q> {
         let of_sqlite = |rows: Vec<_>| rows.into_iter().map(Row::Sqlite).collect();
         let of_postgres = |rows: Vec<_>| rows.into_iter().map(Row::Postgres).collect();
         match on {
-            On::Pool(Pool::Sqlite(pool)) => self.in_sqlite().fetch_all(pool).await.map(of_sqlite),
+            // A statement that writes and returns rows takes leases, which mean nothing to the next start of the machine.
+            On::Pool(Pool::Sqlite(pool, _)) => self.in_sqlite().fetch_all(pool).await.map(of_sqlite),
             On::Pool(Pool::Postgres(pool)) => {
                 let mut transaction = begin_postgres(pool).await?;
                 let rows = self.in_postgres().fetch_all(&mut *transaction).await?;
@@ -214,7 +221,7 @@ impl<'q> Query<'q> {
             On::Connection(Connection::Sqlite(connection)) => {
                 self.in_sqlite().fetch_all(&mut **connection).await.map(of_sqlite)
             }
-            On::Connection(Connection::SqliteTransaction(transaction)) => {
+            On::Connection(Connection::SqliteTransaction(transaction, _)) => {
                 self.in_sqlite().fetch_all(&mut **transaction).await.map(of_sqlite)
             }
         }

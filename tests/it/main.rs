@@ -72,6 +72,7 @@ mod speech;
 mod speech_long;
 mod speech_stream;
 mod subtitles;
+mod syncs;
 mod tasks;
 mod template;
 mod transcription;

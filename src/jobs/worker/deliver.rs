@@ -27,7 +27,7 @@ pub(super) async fn keep(worker: &mut Worker, index: usize, bytes: Vec<u8>) {
     let extension = extension(&file.name).to_owned();
     let name = media::file_name(&prompt, short(&id), index + 1, many, &extension);
     let expect = Expect { kind: None, max_bytes: MAX_RESULT, extension: &extension };
-    let saved = match media::prepare(&folder).await {
+    let saved = match media::prepare_delivery(&folder).await {
         Ok(()) => {
             media::save(bytes.into(), &folder, &name, &expect).await.map_err(|problem| problem.to_string())
         }

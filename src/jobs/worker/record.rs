@@ -151,6 +151,9 @@ impl Worker {
                 self.jobs.shared.spool.write_one(store, &self.job.id).await?;
                 store.replace(&self.job, before).await
             }
+            Write::Progress if is_found_again(before, &self.job.state) => {
+                store.save_progress_soon(&self.job).await
+            }
             Write::Progress => store.save_progress(&self.job).await,
         }
     }
@@ -180,6 +183,16 @@ impl Worker {
     pub(super) fn age(&self) -> i64 {
         earliest().saturating_sub(self.job.created_at)
     }
+}
+
+/// Whether the next start would find this step out again, so that it need not wait for the disk. A task is polled again by
+/// its recorded id. A delivery is repeated from the recorded answer: the same files are there, and are kept.
+fn is_found_again(before: &State, after: &State) -> bool {
+    matches!(
+        (before, after),
+        (State::Running { .. }, State::Running { .. } | State::Fetching { .. })
+            | (State::Fetching { .. }, State::Done { .. })
+    )
 }
 
 impl Drop for Worker {

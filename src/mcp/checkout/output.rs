@@ -48,7 +48,7 @@ impl OutputFolder {
         let folder = found.map_err(|_| ToolError::argument("output_directory", "could not be checked"))?;
         let folder = folder.map_err(argument)?;
         if touch {
-            media::prepare(&folder).await.map_err(argument)?;
+            media::prepare_next(&folder).await.map_err(argument)?;
         }
         Ok(Some(folder))
     }

@@ -1,8 +1,10 @@
 //! The folders in which results are saved.
 
+use std::collections::HashMap;
 use std::io::Write as _;
 use std::path::{Component, Path, PathBuf};
-use std::time::Duration;
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::clock::age;
 use crate::media::download::file_name;
@@ -154,9 +156,30 @@ fn relative(requested: &str) -> Result<PathBuf, OutputProblem> {
 /// Creates the folder and checks, by writing a file and removing it, that results can be written to it. Call this
 /// before a paid request. Also removes partial files that are more than a day old.
 pub async fn prepare(folder: &Path) -> Result<(), OutputProblem> {
+    preparing(folder, prepare_now).await
+}
+
+/// Like [`prepare`], for the next purchase: of a folder that was proved within the last minute, a file without a sync
+/// shows whether it can still be written.
+pub async fn prepare_next(folder: &Path) -> Result<(), OutputProblem> {
+    let again = |folder: &Path| probe(folder, false);
+    if was_proved(folder) { preparing(folder, again).await } else { prepare(folder).await }
+}
+
+/// Like [`prepare`], before a delivery: a folder that was proved within the last minute is only made if it is missing.
+/// What is wrong with it since, the delivery finds out itself.
+pub async fn prepare_delivery(folder: &Path) -> Result<(), OutputProblem> {
+    let make = |folder: &Path| std::fs::create_dir_all(folder);
+    if was_proved(folder) { preparing(folder, make).await } else { prepare(folder).await }
+}
+
+async fn preparing(
+    folder: &Path,
+    how: impl FnOnce(&Path) -> std::io::Result<()> + Send + 'static,
+) -> Result<(), OutputProblem> {
     let unwritable = |reason: String| OutputProblem::Unwritable { path: folder.to_owned(), reason };
     let path = folder.to_owned();
-    let prepared = tokio::task::spawn_blocking(move || prepare_now(&path)).await;
+    let prepared = tokio::task::spawn_blocking(move || how(&path)).await;
     match prepared {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(unwritable(error.to_string())),
@@ -164,10 +187,26 @@ pub async fn prepare(folder: &Path) -> Result<(), OutputProblem> {
     }
 }
 
-/// Like [`prepare`], for a folder that [`folder`] returned earlier. It may have been removed since, or replaced by a
+/// How long a folder counts as proved.
+const PROVED_FOR: Duration = Duration::from_secs(60);
+
+/// The most folders whose proof is remembered.
+const PROVED_MOST: usize = 64;
+
+/// When folders were proved.
+fn proofs() -> MutexGuard<'static, HashMap<PathBuf, Instant>> {
+    static PROOFS: LazyLock<Mutex<HashMap<PathBuf, Instant>>> = LazyLock::new(Mutex::default);
+    PROOFS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn was_proved(folder: &Path) -> bool {
+    proofs().get(folder).is_some_and(|at| at.elapsed() < PROVED_FOR)
+}
+
+/// Like [`prepare_delivery`], for a folder that [`folder`] returned earlier. It may have been removed since, or replaced by a
 /// link, which is not followed.
 pub async fn prepare_again(found: &Path) -> Result<(), OutputProblem> {
-    prepare(found).await?;
+    prepare_delivery(found).await?;
     let unwritable = |reason: String| OutputProblem::Unwritable { path: found.to_owned(), reason };
     match tokio::fs::canonicalize(found).await {
         Ok(real) if dunce::simplified(&real) == found => Ok(()),
@@ -177,14 +216,27 @@ pub async fn prepare_again(found: &Path) -> Result<(), OutputProblem> {
 }
 
 fn prepare_now(folder: &Path) -> std::io::Result<()> {
+    probe(folder, true)?;
+    sweep(folder);
+    let mut proofs = proofs();
+    if proofs.len() >= PROVED_MOST {
+        proofs.clear();
+    }
+    proofs.insert(folder.to_owned(), Instant::now());
+    Ok(())
+}
+
+fn probe(folder: &Path, sync: bool) -> std::io::Result<()> {
     std::fs::create_dir_all(folder)?;
     let mut proof = temporary(folder)?;
     // A full disk may still accept an empty file.
     proof.write_all(&[0; 4096])?;
-    proof.as_file().sync_data()?;
-    proof.close()?;
-    sweep(folder);
-    Ok(())
+    if sync {
+        #[cfg(feature = "crash-points")]
+        crate::crash::synced("proof");
+        proof.as_file().sync_data()?;
+    }
+    proof.close()
 }
 
 /// Creates a temporary file that is removed when dropped. `folder` must contain no links; a link that replaced part
@@ -225,4 +277,26 @@ fn sweep(folder: &Path) {
 
 fn is_ours(name: &str) -> bool {
     name.starts_with(PREFIX) && name.ends_with(SUFFIX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_folder_that_was_proved_is_tried_again_before_the_next_purchase() {
+        let all = tempfile::tempdir().unwrap();
+        let folder = all.path().join("out");
+        prepare_next(&folder).await.unwrap();
+        assert!(was_proved(&folder));
+        std::fs::remove_dir(&folder).unwrap();
+        prepare_next(&folder).await.unwrap();
+        std::fs::remove_dir(&folder).unwrap();
+        prepare_delivery(&folder).await.unwrap();
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
+        std::fs::remove_dir(&folder).unwrap();
+        std::fs::write(&folder, "").unwrap();
+        prepare_next(&folder).await.unwrap_err();
+        prepare_delivery(&folder).await.unwrap_err();
+    }
 }

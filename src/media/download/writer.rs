@@ -19,8 +19,8 @@ use crate::media::download::target::{Expect, Saved, Target, check_size};
 use crate::media::input::content;
 use crate::media::probe::metadata;
 
-/// The number of chunks between network and disk. Few, because a chunk can have several hundred kilobytes.
-const CHUNKS: usize = 4;
+/// The number of chunks between network and disk. One, because a chunk can have several hundred kilobytes.
+const CHUNKS: usize = 1;
 const BUFFER: usize = 128 * 1024;
 
 /// The error for a failed write to `folder`.
@@ -143,6 +143,8 @@ fn place(mut part: PartialFile, target: &Target) -> Result<Saved, FetchProblem> 
     // Sync the content before the rename. Otherwise a power cut could leave an empty file under the name.
     part.file().sync_all().map_err(|error| disk(&target.folder, &error))?;
     #[cfg(feature = "crash-points")]
+    crate::crash::synced("file");
+    #[cfg(feature = "crash-points")]
     crate::crash::point("file.written");
     let facts = metadata::measure(part.file(), target.sniffed);
     for path in target.candidates() {
@@ -198,6 +200,8 @@ fn claim_in_two_steps(file: NamedTempFile, path: &Path) -> Result<(), tempfile::
 fn sync_folder(folder: &Path) {
     if cfg!(unix) {
         let _ = File::open(folder).and_then(|folder| folder.sync_all());
+        #[cfg(feature = "crash-points")]
+        crate::crash::synced("folder");
     }
 }
 
