@@ -14,6 +14,10 @@ use crate::facts::{Class, Limit};
 /// The most requests of a group in flight at once where the table has no figure.
 pub(super) const DEFAULT_IN_FLIGHT: usize = 10;
 
+/// The same where the table's limits are off. Not without a bound, because MiniMax may have limits all the same, and each
+/// refusal then slows the group down.
+const UNLIMITED_IN_FLIGHT: usize = 20;
+
 /// How many waiters at the head are woken when the queue moves; they report their new position.
 const WOKEN: usize = 20;
 
@@ -54,13 +58,14 @@ impl Queue {
         let unknown = Limit::default();
         let row = row.unwrap_or(&unknown);
         let keep = limits.keep || row.always;
-        let most = row.in_flight.filter(|_| keep || !row.tasks).and_then(|most| usize::try_from(most).ok());
+        let most = row.in_flight.filter(|_| keep).and_then(|most| usize::try_from(most).ok());
+        let usual = if keep { DEFAULT_IN_FLIGHT } else { UNLIMITED_IN_FLIGHT };
         Self {
             limiter: AdaptiveLimiter::new(rule(row, limits.china).filter(|_| keep)),
             waiting: BTreeMap::new(),
             in_flight: 0,
             expected: 0,
-            most: most.unwrap_or(DEFAULT_IN_FLIGHT).max(1),
+            most: most.unwrap_or(usual).max(1),
             learned: None,
             calm: 0,
             tasks: row.tasks && keep,
