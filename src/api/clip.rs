@@ -7,8 +7,9 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::count;
+use super::lifted::{self, Lifted};
 
-/// A link, or bytes in hex. Hex is decoded during parsing, so that an hour of speech is in memory only once.
+/// A link, or bytes in hex. Hex is decoded as it arrives, so that an hour of speech is in memory only once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Clip {
     /// A link to the audio.
@@ -19,14 +20,8 @@ pub enum Clip {
 
 impl Clip {
     /// Whether the response has no audio: MiniMax may send an empty string.
-    pub(super) fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         matches!(self, Self::Bytes(bytes) if bytes.is_empty())
-    }
-}
-
-impl<'de> Deserialize<'de> for Clip {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(Either)
     }
 }
 
@@ -35,22 +30,49 @@ pub(super) fn is_unfinished(status: Option<&Value>) -> bool {
     status.and_then(count).is_some_and(|status| status != 2)
 }
 
+/// Audio in a response whose long texts were decoded as they came.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    Here(Clip),
+    /// The number of a mark.
+    Lifted(usize),
+}
+
+impl Found {
+    /// The audio, unless the response has none: MiniMax may send an empty string.
+    pub(super) fn clip(self, lifted: &mut Lifted) -> Option<Clip> {
+        match self {
+            Self::Here(clip) => Some(clip).filter(|clip| !clip.is_empty()),
+            Self::Lifted(mark) => lifted.take(mark).map(Clip::Bytes),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Found {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Either)
+    }
+}
+
 struct Either;
 
 impl Visitor<'_> for Either {
-    type Value = Clip;
+    type Value = Found;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a sound as a link or as hex")
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<Clip, E> {
+    fn visit_str<E: Error>(self, text: &str) -> Result<Found, E> {
         if text.starts_with("http") {
-            return Ok(Clip::Link(text.to_owned()));
+            return Ok(Found::Here(Clip::Link(text.to_owned())));
+        }
+        if let Some(mark) = lifted::mark(text) {
+            return Ok(Found::Lifted(mark));
         }
         let decoded = data_encoding::HEXLOWER_PERMISSIVE.decode(text.as_bytes());
         decoded
-            .map(Clip::Bytes)
+            .map(|bytes| Found::Here(Clip::Bytes(bytes)))
             .map_err(|error| E::custom(format!("the audio is neither a link nor hex: {error}")))
     }
 }
@@ -61,10 +83,13 @@ mod tests {
 
     #[test]
     fn a_sound_is_a_link_or_hex_and_nothing_else() {
-        let read = |json: &str| serde_json::from_str::<Option<Clip>>(json);
-        assert_eq!(read(r#""https://a/b""#).unwrap(), Some(Clip::Link("https://a/b".into())));
-        assert_eq!(read(r#""49443aFF""#).unwrap(), Some(Clip::Bytes(b"ID:\xff".to_vec())));
-        assert!(read(r#""""#).unwrap().unwrap().is_empty());
+        let read = |json: &str| serde_json::from_str::<Option<Found>>(json);
+        let here = |clip| Some(Found::Here(clip));
+        assert_eq!(read(r#""https://a/b""#).unwrap(), here(Clip::Link("https://a/b".into())));
+        assert_eq!(read(r#""49443aFF""#).unwrap(), here(Clip::Bytes(b"ID:\xff".to_vec())));
+        assert_eq!(read(r#""""#).unwrap().unwrap().clip(&mut Lifted::default()), None);
+        // Nothing was lifted, so a text that looks like a mark is no sound.
+        assert_eq!(read(r#""lifted:0""#).unwrap().unwrap().clip(&mut Lifted::default()), None);
         assert_eq!(read("null").unwrap(), None);
         for bad in [r#""4944 3""#, r#""sound""#, "7"] {
             assert!(read(bad).is_err(), "{bad}");

@@ -4,6 +4,7 @@
 //! A method returns only what a caller can act on. Wire types stay inside the method that parses them.
 
 mod account;
+mod body;
 mod chat;
 mod clip;
 mod embed;
@@ -15,6 +16,7 @@ pub mod fuzzing;
 mod gateway;
 mod image;
 mod key;
+mod lifted;
 mod models;
 mod music;
 mod observed;
@@ -45,6 +47,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
 pub use account::{Balance, Window, restarts_at};
+use body::{Unread, read, read_lifting};
 pub use chat::{Ask, ChatStream, Delta, Function, Medium, Protocol, Reply, Speaker, ToolCall, Turn, Usage};
 pub use clip::Clip;
 pub use embed::{Embed, Embedded};
@@ -54,6 +57,7 @@ pub use file::{Download, RemoteFile, Upload};
 pub use image::{Images, Style, StyleType, Subject, Submit as ImageSubmit};
 pub use key::KeyFile;
 use key::Keys;
+use lifted::Lifted;
 pub use music::{
     AudioSetting as MusicSetting, Lyrics, LyricsMode, LyricsOrder, MusicFormat, Reference as CoverReference,
     Song, Submit as MusicSubmit,
@@ -93,6 +97,8 @@ pub struct Endpoint {
     longest: usize,
     /// The rate-limit group of the requests that the client itself queues.
     group: &'static str,
+    /// Whether a response may have a long sound in it.
+    sounds: bool,
 }
 
 /// The longest id that is accepted from MiniMax, in characters.
@@ -109,6 +115,7 @@ impl Endpoint {
             timeout: rate_limit::READ_LIMIT,
             longest: USUAL,
             group: group::READS,
+            sounds: false,
         }
     }
 
@@ -119,6 +126,7 @@ impl Endpoint {
             timeout: rate_limit::READ_LIMIT,
             longest: USUAL,
             group: group::READS,
+            sounds: false,
         }
     }
 
@@ -129,6 +137,7 @@ impl Endpoint {
             timeout: Duration::from_secs(seconds),
             longest: USUAL,
             group: group::OTHER,
+            sounds: false,
         }
     }
 
@@ -142,6 +151,12 @@ impl Endpoint {
     const fn carrying(mut self, longest: usize) -> Self {
         self.longest = longest;
         self
+    }
+
+    /// Allows a larger response, whose sound is decoded as it comes.
+    const fn sounding(mut self, longest: usize) -> Self {
+        self.sounds = true;
+        self.carrying(longest)
     }
 }
 
@@ -251,6 +266,17 @@ impl Client {
         body: &impl Serialize,
     ) -> Result<T, ApiError> {
         self.send(endpoint, endpoint.path, |request| request.json(body)).await
+    }
+
+    /// Like [`Self::post`], with the sound that was decoded as it came.
+    async fn post_for_sound<T: DeserializeOwned>(
+        &self,
+        endpoint: &Endpoint,
+        body: &impl Serialize,
+    ) -> Result<(T, Lifted), ApiError> {
+        let exchange = self.exchange(endpoint, endpoint.path, |request| request.json(body));
+        let Success { body, lifted, trace_id, .. } = self.observed(endpoint.path, exchange).await?;
+        Ok((self.parse(endpoint.path, trace_id, &body)?, lifted))
     }
 
     async fn get<T: DeserializeOwned>(
@@ -366,16 +392,21 @@ impl Client {
         let (status, trace, retry_after) =
             (response.status(), header_text(&response, "trace-id"), retry_after(&response));
         let cost = gateway::reported_cost(response.headers());
-        let body = read(response, endpoint.longest).await.map_err(|why| match why {
+        let unread = |why| match why {
             Unread::Broken(error) => lost(error),
             Unread::Endless => ApiError::Shape {
                 at: self.at(endpoint.path),
                 why: format!("the answer is larger than {} bytes", endpoint.longest),
                 trace_id: trace.clone(),
             },
-        })?;
+        };
+        let (body, lifted) = if endpoint.sounds {
+            read_lifting(response, endpoint.longest).await.map_err(unread)?
+        } else {
+            (read(response, endpoint.longest).await.map_err(unread)?, Lifted::default())
+        };
         let trace_id = self.judge(endpoint.path, status, trace, retry_after, &body)?;
-        Ok(Success { body, trace_id, cost })
+        Ok(Success { body, lifted, trace_id, cost })
     }
 
     /// Fails if the response is an error in either format. Otherwise returns the trace id, which MiniMax's support
@@ -409,6 +440,8 @@ impl Client {
 /// A response that is not an error.
 struct Success {
     body: Vec<u8>,
+    /// What is no longer in the body.
+    lifted: Lifted,
     trace_id: Option<String>,
     /// What a gateway says that the answer cost, in US dollars.
     cost: Option<Money>,
@@ -424,24 +457,6 @@ fn whole<T: DeserializeOwned>(body: &[u8]) -> Result<T, serde_json::Error> {
 /// Reads a number that MiniMax may send as a string.
 fn count(value: &serde_json::Value) -> Option<i64> {
     value.as_i64().or_else(|| value.as_str()?.trim().parse().ok())
-}
-
-enum Unread {
-    Broken(reqwest::Error),
-    Endless,
-}
-
-async fn read(mut response: Response, longest: usize) -> Result<Vec<u8>, Unread> {
-    // Reserve the announced size: a growing buffer is copied repeatedly and takes up to twice the memory.
-    let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
-    let mut body = Vec::with_capacity(announced.unwrap_or_default().min(longest));
-    while let Some(chunk) = response.chunk().await.map_err(Unread::Broken)? {
-        if body.len().saturating_add(chunk.len()) > longest {
-            return Err(Unread::Endless);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
 }
 
 fn header_text(response: &Response, name: &str) -> Option<String> {

@@ -4,9 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{ApiError, Client, Clip, Endpoint, clip};
+use super::clip::{self, Found};
+use super::{ApiError, Client, Clip, Endpoint};
 
-const MUSIC: Endpoint = Endpoint::post("/v1/music_generation", 600);
+const MUSIC: Endpoint = Endpoint::post("/v1/music_generation", 600).sounding(96 * 1024 * 1024);
 const PREPROCESS: Endpoint = Endpoint::post("/v1/music_cover_preprocess", 300);
 const LYRICS: Endpoint = Endpoint::post("/v1/lyrics_generation", 180);
 
@@ -142,12 +143,12 @@ impl Client {
         }
         #[derive(Deserialize)]
         struct Data {
-            audio: Option<Clip>,
+            audio: Option<Found>,
             status: Option<Value>,
         }
-        let answer: Answer = self.post(&MUSIC, submit).await?;
+        let (answer, mut lifted): (Answer, _) = self.post_for_sound(&MUSIC, submit).await?;
         let unfinished = answer.data.as_ref().is_some_and(|data| clip::is_unfinished(data.status.as_ref()));
-        let audio = answer.data.and_then(|data| data.audio).filter(|clip| !clip.is_empty());
+        let audio = answer.data.and_then(|data| data.audio?.clip(&mut lifted));
         let Some(audio) = audio else {
             let why = "a success without audio".to_owned();
             return Err(ApiError::Shape { at: self.at(MUSIC.path), why, trace_id: answer.trace_id });

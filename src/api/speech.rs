@@ -4,9 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{ApiError, Client, Clip, Endpoint, clip};
+use super::clip::{self, Found};
+use super::{ApiError, Client, Clip, Endpoint};
 
-pub(super) const T2A: Endpoint = Endpoint::post("/v1/t2a_v2", 120).carrying(96 * 1024 * 1024);
+pub(super) const T2A: Endpoint = Endpoint::post("/v1/t2a_v2", 120).sounding(96 * 1024 * 1024);
 
 /// The body of `POST /v1/t2a_v2`.
 #[derive(Debug, Clone, Serialize)]
@@ -233,15 +234,16 @@ impl Client {
         }
         #[derive(Deserialize)]
         struct Data {
-            audio: Option<Clip>,
-            audio_url: Option<Clip>,
+            audio: Option<Found>,
+            audio_url: Option<Found>,
             subtitle_file: Option<String>,
             status: Option<Value>,
         }
-        let answer: Answer = self.post(&T2A, submit).await?;
+        let (answer, mut lifted): (Answer, _) = self.post_for_sound(&T2A, submit).await?;
         let unfinished = answer.data.as_ref().is_some_and(|data| clip::is_unfinished(data.status.as_ref()));
         let (audio, subtitles) = answer.data.map_or((None, None), |data| {
-            (data.audio.filter(|clip| !clip.is_empty()).or(data.audio_url), data.subtitle_file)
+            let mut sound = |found: Option<Found>| found.and_then(|found| found.clip(&mut lifted));
+            (sound(data.audio).or_else(|| sound(data.audio_url)), data.subtitle_file)
         });
         let Some(audio) = audio else {
             let why = "a success without audio".to_owned();

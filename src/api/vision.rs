@@ -81,7 +81,7 @@ impl Client {
             "max_completion_tokens": LONGEST_LOOK,
         });
         let asked = self.exchange(&CHAT, CHAT.path, |request| request.json(&body));
-        let Success { body, trace_id, cost } = self.observed(CHAT.path, asked).await?;
+        let Success { body, trace_id, cost, .. } = self.observed(CHAT.path, asked).await?;
         let answer: Answer = self.parse(CHAT.path, trace_id, &body)?;
         let Some(Choice { message, finish_reason }) = answer.choices.into_iter().next() else {
             let why = "an answer without choices".to_owned();

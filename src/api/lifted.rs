@@ -1,0 +1,216 @@
+//! Long hex texts of a response, decoded while the response arrives.
+//!
+//! An hour of speech comes as one text of hex in JSON. A whole response and the sound in it would be in memory together,
+//! three times the size of the sound. So the text is decoded as it comes, and a mark takes its place in the JSON.
+
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
+
+/// A shorter text stays where it is, in hexadecimal digits.
+const LONG: usize = 16 * 1024;
+
+/// What takes the place of a text, before its number.
+const MARK: &str = "lifted:";
+
+/// What was taken out of a response.
+#[derive(Debug, Default)]
+pub(super) struct Lifted(Vec<Vec<u8>>);
+
+impl Lifted {
+    /// The bytes that a mark stands for.
+    pub(super) fn take(&mut self, mark: usize) -> Option<Vec<u8>> {
+        self.0.get_mut(mark).map(std::mem::take).filter(|bytes| !bytes.is_empty())
+    }
+}
+
+/// The number of a mark.
+pub(super) fn mark(text: &str) -> Option<usize> {
+    text.strip_prefix(MARK)?.parse().ok()
+}
+
+/// Reads a response in pieces.
+#[derive(Debug, Default)]
+pub(super) struct Lifter {
+    /// The JSON, with marks.
+    body: Vec<u8>,
+    lifted: Lifted,
+    place: Place,
+    /// The size of the whole response, if it is known.
+    announced: usize,
+}
+
+#[derive(Debug, Default)]
+enum Place {
+    /// Between texts.
+    #[default]
+    Outside,
+    /// In a text that begins at `start` in the body.
+    Text { start: usize, escaped: bool, hex: bool },
+    /// In a text that is decoded. Its last digit may wait for the next piece.
+    Lifting { bytes: Vec<u8>, digit: Option<u8> },
+}
+
+impl Lifter {
+    pub(super) fn new(announced: Option<usize>) -> Self {
+        Self { announced: announced.unwrap_or_default(), ..Self::default() }
+    }
+
+    pub(super) fn push(&mut self, mut piece: &[u8]) {
+        while !piece.is_empty() {
+            piece = match std::mem::take(&mut self.place) {
+                Place::Outside => self.outside(piece),
+                Place::Text { start, escaped, hex } => self.text(piece, start, escaped, hex),
+                Place::Lifting { bytes, digit } => self.lifting(piece, bytes, digit),
+            };
+        }
+    }
+
+    /// The JSON, and what was taken out of it.
+    pub(super) fn finish(mut self) -> (Vec<u8>, Lifted) {
+        if let Place::Lifting { bytes, digit } = std::mem::take(&mut self.place) {
+            self.put_back(&bytes, digit);
+        }
+        (self.body, self.lifted)
+    }
+
+    fn outside<'a>(&mut self, piece: &'a [u8]) -> &'a [u8] {
+        let (before, rest) = split_after(piece, |byte| byte == b'"');
+        self.body.extend_from_slice(before);
+        if before.ends_with(b"\"") {
+            self.place = Place::Text { start: self.body.len(), escaped: false, hex: true };
+        }
+        rest
+    }
+
+    fn text<'a>(&mut self, piece: &'a [u8], start: usize, mut escaped: bool, mut hex: bool) -> &'a [u8] {
+        for (index, byte) in piece.iter().enumerate() {
+            let ends = *byte == b'"' && !escaped;
+            escaped = *byte == b'\\' && !escaped;
+            hex &= byte.is_ascii_hexdigit();
+            let long = hex && self.body.len() + index + 1 >= start.saturating_add(LONG);
+            if ends || long {
+                let (now, rest) = piece.split_at(index + 1);
+                self.body.extend_from_slice(now);
+                if long {
+                    self.lift(start);
+                }
+                return rest;
+            }
+        }
+        self.body.extend_from_slice(piece);
+        self.place = Place::Text { start, escaped, hex };
+        &[]
+    }
+
+    /// Takes what there is of a text out of the body.
+    fn lift(&mut self, start: usize) {
+        let digits = self.body.split_off(start);
+        let mut bytes = Vec::with_capacity(self.announced.saturating_sub(start) / 2);
+        let digit = decode(&mut bytes, None, &digits);
+        self.place = Place::Lifting { bytes, digit };
+    }
+
+    fn lifting<'a>(&mut self, piece: &'a [u8], mut bytes: Vec<u8>, digit: Option<u8>) -> &'a [u8] {
+        let end = piece.iter().position(|byte| !byte.is_ascii_hexdigit());
+        let (digits, rest) = piece.split_at(end.unwrap_or(piece.len()));
+        let digit = decode(&mut bytes, digit, digits);
+        if rest.is_empty() {
+            self.place = Place::Lifting { bytes, digit };
+        } else if digit.is_none() && rest.starts_with(b"\"") {
+            self.body.extend_from_slice(format!("{MARK}{}", self.lifted.0.len()).as_bytes());
+            self.lifted.0.push(bytes);
+            self.place = Place::Text { start: self.body.len(), escaped: false, hex: false };
+        } else {
+            let start = self.body.len();
+            self.put_back(&bytes, digit);
+            self.place = Place::Text { start, escaped: false, hex: false };
+        }
+        rest
+    }
+
+    /// It was no hex in the end. Where it is parsed, the error says so.
+    fn put_back(&mut self, bytes: &[u8], digit: Option<u8>) {
+        self.body.extend_from_slice(HEXLOWER.encode(bytes).as_bytes());
+        self.body.extend(digit);
+    }
+}
+
+/// Appends what the digits mean, and returns the one that is left over. All of `digits` are hexadecimal.
+fn decode(bytes: &mut Vec<u8>, before: Option<u8>, digits: &[u8]) -> Option<u8> {
+    let mut digits = digits;
+    if let (Some(high), Some((low, rest))) = (before, digits.split_first()) {
+        bytes.extend(HEXLOWER_PERMISSIVE.decode(&[high, *low]).unwrap_or_default());
+        digits = rest;
+    } else if before.is_some() {
+        return before;
+    }
+    let (pairs, left) = digits.split_at(digits.len() / 2 * 2);
+    let start = bytes.len();
+    bytes.resize(start + pairs.len() / 2, 0);
+    if let Some(room) = bytes.get_mut(start..) {
+        // The alphabet was checked, and the length is even.
+        let _ = HEXLOWER_PERMISSIVE.decode_mut(pairs, room);
+    }
+    left.first().copied()
+}
+
+fn split_after(piece: &[u8], is_last: impl Fn(u8) -> bool) -> (&[u8], &[u8]) {
+    let end = piece.iter().position(|byte| is_last(*byte)).map_or(piece.len(), |index| index + 1);
+    piece.split_at(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(response: &[u8], size: usize) -> (String, Lifted) {
+        let mut lifter = Lifter::new(Some(response.len()));
+        response.chunks(size).for_each(|piece| lifter.push(piece));
+        let (body, lifted) = lifter.finish();
+        (String::from_utf8(body).unwrap(), lifted)
+    }
+
+    #[test]
+    fn a_long_sound_is_decoded_as_it_comes_and_the_rest_stays() {
+        let sound: Vec<u8> = (0..50_000_u32).map(|n| n.to_le_bytes()[0]).collect();
+        for digits in [HEXLOWER.encode(&sound), HEXLOWER.encode(&sound).to_uppercase()] {
+            let response = format!(r#"{{"a\"b":"49ff","data":{{"audio":"{digits}","x":"\\"}},"status":2}}"#);
+            for size in [1, 2, 3, 7, 1000, 1_000_000] {
+                let (body, mut lifted) = read(response.as_bytes(), size);
+                assert_eq!(
+                    body, r#"{"a\"b":"49ff","data":{"audio":"lifted:0","x":"\\"},"status":2}"#,
+                    "{size}"
+                );
+                assert!(lifted.take(0).unwrap() == sound, "{size}");
+                assert_eq!((lifted.take(0), lifted.take(1)), (None, None));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_sound_after_all_stays_as_it_came() {
+        let digits = "49ff".repeat(LONG);
+        for end in ["9\"}", " \"}", "\\n\"}", "", "9"] {
+            let response = format!("{{\"audio\":\"{digits}{end}");
+            for size in [1, 1000, 1_000_000] {
+                let (body, lifted) = read(response.as_bytes(), size);
+                assert!(body == response && lifted.0.is_empty(), "{end:?} {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_memory_of_a_response_is_that_of_its_sound() {
+        let response = format!(r#"{{"audio":"{}"}}"#, "00".repeat(1 << 20));
+        let mut lifter = Lifter::new(Some(response.len()));
+        let mut most = 0;
+        for piece in response.as_bytes().chunks(64 * 1024) {
+            lifter.push(piece);
+            let lifting = match &lifter.place {
+                Place::Lifting { bytes, .. } => bytes.capacity(),
+                _ => 0,
+            };
+            most = most.max(lifter.body.capacity() + lifting);
+        }
+        assert!(most < (1 << 20) + 256 * 1024, "{most}");
+    }
+}
