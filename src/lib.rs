@@ -27,6 +27,7 @@
 //! * Nothing but the protocol is written to stdout while serving.
 
 pub mod api;
+pub mod bucket;
 pub mod cli;
 mod clock;
 pub mod config;

@@ -7,6 +7,7 @@
 //! what to change.
 
 mod amount;
+mod files_url;
 mod http;
 mod keys;
 mod oauth;
@@ -35,6 +36,7 @@ pub use oauth::{OAuthSettings, ScopeRow};
 pub use reader::HOSTS;
 use reader::{Reader, origin};
 
+use crate::bucket::Address;
 use crate::money::{Currency, Money};
 pub use settings::{SETTINGS, Setting};
 pub use start::read_key;
@@ -239,6 +241,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The PostgreSQL database that takes the place of the file in that folder.
     pub store_url: Option<SecretString>,
+    /// The bucket for files that takes the place of the folder.
+    pub files: Option<Address>,
     /// How long the store keeps ended jobs. `None` keeps them forever.
     pub keep: Option<Duration>,
     /// The spending limits.
@@ -320,6 +324,7 @@ impl Config {
             rate_limits: reader.choice("MINIMAX_RATE_LIMITS"),
             data_dir: reader.folder("MINIMAX_DATA_DIR", &places.home, places.data.join("minimax-mcp")),
             store_url: reader.store_url(),
+            files: reader.files(),
             keep: reader.keep(),
             budgets: reader.budgets(region.currency()),
             confirm_within: Duration::from_secs(600),

@@ -144,6 +144,16 @@ pub const SETTINGS: &[Setting] = &[
         meaning: "The PostgreSQL database for job records, so that servers on several machines can share them: `postgres://USER:PASSWORD@HOST:5432/DATABASE`. Except on this machine, TLS is used and the certificate checked; `sslrootcert` names a file with your own authority, and `sslmode` may be `verify-full` (the default), `verify-ca` or `disable`. See docs/fleet.md. `--sandbox` ignores it",
     },
     Setting {
+        name: "MINIMAX_FILES_URL",
+        default: "the folder above",
+        meaning: "An S3-compatible bucket for results and uploads, so that servers on several machines can share them: `s3://BUCKET/PREFIX?endpoint=https://HOST&region=REGION`. Without `endpoint`, AWS in that region. `virtual_hosts=true` puts the bucket into the host, `create_only=false` is for servers without conditional writes, and `credentials=instance` uses the role of the machine. Other credentials are in AWS's variables, such as `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`. See docs/fleet.md. `--sandbox` ignores it",
+    },
+    Setting {
+        name: "MINIMAX_FILES_PUBLIC_URL",
+        default: "none",
+        meaning: "The address of the bucket's server as clients reach it, such as `https://files.example.com`. With it, `download_url` leads there, signed for a day. Without it, callers over HTTP get links to this server",
+    },
+    Setting {
         name: "MINIMAX_KEEP_DAYS",
         default: "`90`",
         meaning: "The number of days, up to 36500, after which the records of ended jobs and their costs are removed; `0` keeps them forever. Jobs that are running, whose outcome is unknown or whose files have not been saved are never removed, and result files are never deleted",

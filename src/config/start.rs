@@ -32,6 +32,7 @@ impl Config {
         self.base_path.push(SANDBOX);
         self.data_dir.push(SANDBOX);
         self.store_url = None;
+        self.files = None;
         // A key such as `sandbox-2049` asks the sandbox for an error.
         let ours = self.key.as_ref().is_some_and(|key| key.expose_secret().starts_with("sandbox-"));
         let ignored = [(KEY, self.key.is_some() && !ours), (PLAN_KEY, self.plan_key.take().is_some())];
@@ -54,6 +55,8 @@ impl Config {
             PLAN_KEY,
             PLAN_KEY_FILE,
             "MINIMAX_STORE_URL",
+            "MINIMAX_FILES_URL",
+            "MINIMAX_FILES_PUBLIC_URL",
         ];
         self.problems.retain(|problem| !about_the_host.contains(&problem.name));
         self

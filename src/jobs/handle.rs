@@ -19,6 +19,7 @@ use super::spool_retry::SpoolRetry;
 use super::tenants::{Tenant, Tenants};
 use super::worker::download_slots::DownloadSlots;
 use crate::api::Client;
+use crate::bucket::{Bucket, BucketProblem};
 use crate::media::{Fetcher, Guard, Roots};
 use crate::money::{Currency, Money};
 use crate::store::{
@@ -33,6 +34,8 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// The PostgreSQL database that takes the place of the one in that folder.
     pub store_url: Option<SecretString>,
+    /// The bucket that takes the place of the folders for results.
+    pub bucket: Option<Bucket>,
     /// The folder for results without one of their own.
     pub base_path: PathBuf,
     /// The folders that results may be written to.
@@ -84,6 +87,9 @@ pub(super) struct Shared {
     /// The last readiness check: when, and its result.
     readiness: tokio::sync::Mutex<Option<(Instant, Result<(), &'static str>)>>,
 }
+
+/// How long to look for an object that was saved. One that is not found in this time counts as there.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// How long the result of a readiness check is reused.
 const READY_FOR: Duration = Duration::from_secs(1);
@@ -193,12 +199,43 @@ impl Jobs {
             return known;
         }
         let probing = async { self.store().await?.probe().await };
-        let found = probing.await.map_err(|error: StoreError| {
+        let mut found = probing.await.map_err(|error: StoreError| {
             tracing::error!(%error, "not ready");
             error.brief()
         });
+        if let (Ok(()), Some(bucket)) = (found, self.bucket()) {
+            found = bucket.check().await.map_err(|problem| {
+                tracing::error!(%problem, "not ready");
+                "the bucket cannot be used"
+            });
+        }
         *readiness = Some((Instant::now(), found));
         found
+    }
+
+    /// The bucket for files, if there is one.
+    pub fn bucket(&self) -> Option<&Bucket> {
+        self.shared.settings.bucket.as_ref()
+    }
+
+    /// Marks files that were removed since they were saved.
+    pub(super) async fn forget_what_is_gone(&self, job: &mut Job) {
+        for file in &mut job.files {
+            let Some(saved) = &file.saved else { continue };
+            let is_there = match (&saved.object, self.bucket()) {
+                (None, _) => tokio::fs::try_exists(&saved.path).await.unwrap_or(true),
+                (Some(object), Some(bucket)) => {
+                    let looking = tokio::time::timeout(LOOK, bucket.head(&object.key));
+                    !matches!(looking.await, Ok(Err(BucketProblem::Absent)))
+                }
+                // It is in a bucket that this server does not know.
+                (Some(_), None) => true,
+            };
+            if !is_there {
+                file.saved = None;
+                file.trouble = Some("the file was removed".to_owned());
+            }
+        }
     }
 
     /// Whether there may be rows. Looking creates no database.

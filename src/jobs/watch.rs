@@ -31,7 +31,7 @@ impl Jobs {
         cancelled: bool,
     ) -> Result<Option<Watch>, StoreError> {
         let Some(mut job) = self.get(principal, id).await? else { return Ok(None) };
-        job.forget_what_is_gone().await;
+        self.forget_what_is_gone(&mut job).await;
         let worth_another_try = match &job.state {
             State::Unknown { task: Some(_), .. } => true,
             State::Cancelled { .. } => cancelled,
@@ -43,7 +43,7 @@ impl Jobs {
         }
         match self.store().await?.claim(id).await? {
             Some(mut job) => {
-                job.forget_what_is_gone().await;
+                self.forget_what_is_gone(&mut job).await;
                 let before = job.state.clone();
                 job.state = job.state.after(Seen::Again);
                 job.updated_at = now();

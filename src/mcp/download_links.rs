@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256, Sha512};
 
+use crate::bucket::{BucketProblem, StoredFile};
 use crate::clock::latest;
 use crate::jobs::{Jobs, OnDisk};
 use crate::mcp::caller::Caller;
@@ -46,6 +47,8 @@ pub enum LinkProblem {
     Gone,
     /// The records cannot be read.
     Records,
+    /// The bucket cannot be read.
+    Bucket,
 }
 
 impl DownloadLinks {
@@ -109,7 +112,7 @@ impl DownloadLinks {
         let job = job.ok_or(LinkProblem::Gone)?;
         let file = job.files.into_iter().find(|file| file.name == name);
         let record = file.and_then(|file| file.saved).ok_or(LinkProblem::Gone)?;
-        let content = intact(kept, &record).await.ok_or(LinkProblem::Gone)?;
+        let content = intact(jobs, kept, &record).await?;
         let limited_as = Caller::remote(job.principal).limited_as().to_owned();
         Ok(Linked { record, content, limited_as })
     }
@@ -121,10 +124,21 @@ impl DownloadLinks {
     }
 }
 
-/// The content of a recorded file; `None` if something else is in its place now.
-pub(crate) async fn intact(kept: &VerifiedFiles, saved: &OnDisk) -> Option<Source> {
-    let OnDisk { path, bytes, sha256, .. } = saved;
-    kept.open(Recorded { path, bytes: *bytes, sha256 }).await
+/// The content of a recorded file, if it is as it was written.
+pub(crate) async fn intact(jobs: &Jobs, kept: &VerifiedFiles, saved: &OnDisk) -> Result<Source, LinkProblem> {
+    let OnDisk { path, object, bytes, sha256, .. } = saved;
+    let Some(object) = object else {
+        return kept.open(Recorded { path, bytes: *bytes, sha256 }).await.ok_or(LinkProblem::Gone);
+    };
+    let bucket = jobs.bucket().ok_or(LinkProblem::Bucket)?;
+    match StoredFile::open(bucket, object, *bytes).await {
+        Ok(file) => Ok(Source::stored(file)),
+        Err(BucketProblem::Absent | BucketProblem::Replaced) => Err(LinkProblem::Gone),
+        Err(problem) => {
+            tracing::warn!(%problem, "a result cannot be read");
+            Err(LinkProblem::Bucket)
+        }
+    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod tests;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use rmcp::ErrorData;
@@ -22,6 +23,7 @@ use serde_json::Value;
 
 use crate::api::Blame;
 use crate::api::rate_limit::QueueView;
+use crate::bucket::Bucket;
 use crate::jobs::{Cost, FIRST_SOUND, Failure, Job, JobFile, Kind, State};
 use crate::mcp::download_links::DownloadLinks;
 use crate::mcp::result::{Report, link, local_link};
@@ -269,7 +271,13 @@ impl JobView {
 
     /// For a remote caller: download links in place of paths.
     #[must_use]
-    pub(crate) fn with_links(mut self, job: &Job, links: &DownloadLinks, records: &Path) -> Self {
+    pub(crate) fn with_links(
+        mut self,
+        job: &Job,
+        links: &DownloadLinks,
+        records: &Path,
+        bucket: Option<&Bucket>,
+    ) -> Self {
         // Remote callers see no paths of this machine.
         let places = job.folder.as_deref().into_iter().chain([records]);
         for folder in places.filter_map(Path::to_str) {
@@ -278,7 +286,17 @@ impl JobView {
             self.error.iter_mut().for_each(|error| hide(&mut error.message));
         }
         for (view, file) in self.files.iter_mut().zip(&job.files) {
-            view.download_url = view.path.take().and_then(|_| links.to(&job.id, &file.name));
+            let link = bucket.and_then(|bucket| link_to(bucket, file));
+            view.download_url = view.path.take().and_then(|_| link.or_else(|| links.to(&job.id, &file.name)));
+        }
+        self
+    }
+
+    /// For a caller at this machine: links to the objects, which nothing else opens without credentials.
+    #[must_use]
+    pub(crate) fn with_bucket_links(mut self, job: &Job, bucket: &Bucket) -> Self {
+        for (view, file) in self.files.iter_mut().zip(&job.files) {
+            view.download_url = link_to(bucket, file);
         }
         self
     }
@@ -365,7 +383,10 @@ impl FileView {
     fn lines(&self) -> Vec<String> {
         let facts = file_facts(self.width.zip(self.height), self.duration_ms, self.bytes);
         match &self.path {
-            Some(path) => vec![format!("Saved to {path}{facts}"), format!("  {}", self.uri)],
+            Some(path) => [format!("Saved to {path}{facts}"), format!("  {}", self.uri)]
+                .into_iter()
+                .chain(self.download_url.as_ref().map(|url| format!("  {url}")))
+                .collect(),
             // Without a path, a link is the only way to the file.
             None => [format!("{}{facts}", self.uri)]
                 .into_iter()
@@ -382,6 +403,14 @@ impl FileView {
             link(uri, name, &self.mime_type, self.bytes)
         })
     }
+}
+
+/// A link to an object, good for a day.
+fn link_to(bucket: &Bucket, file: &JobFile) -> Option<String> {
+    let saved = file.saved.as_ref()?;
+    let name = saved.path.file_name().and_then(|name| name.to_str()).unwrap_or(&file.name);
+    let link = bucket.link(&saved.object.as_ref()?.key, name, Duration::from_hours(24))?;
+    Some(link.into())
 }
 
 /// What is known of a file, in brackets.

@@ -9,6 +9,7 @@ use rmcp::{ErrorData, RoleServer};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+use crate::bucket::Bucket;
 use crate::config::Config;
 use crate::jobs::{Job, StoreError, Watch};
 use crate::mcp::caller::Caller;
@@ -32,6 +33,8 @@ pub(crate) struct Presenter {
     plan_account: Option<String>,
     /// For remote callers only; the others open the files themselves.
     links: Option<Arc<DownloadLinks>>,
+    /// For links to objects.
+    bucket: Option<Bucket>,
     /// Ends every wait.
     client_gone: CancellationToken,
 }
@@ -42,13 +45,14 @@ impl Presenter {
         caller: Arc<Caller>,
         payer: Payer,
         links: Option<Arc<DownloadLinks>>,
+        bucket: Option<Bucket>,
         client_gone: CancellationToken,
     ) -> Self {
         let links = links.filter(|_| caller.remote);
         let keys = config.keys();
         let only = keys.first.filter(|_| keys.first_setting == PLAN_SETTING);
         let plan_account = keys.plan.or(only).map(|key| account_of(&config, Some(key)));
-        Self { config, caller, payer, plan_account, links, client_gone }
+        Self { config, caller, payer, plan_account, links, bucket, client_gone }
     }
 
     /// The links to this caller's results; `None` for a caller who can open the files.
@@ -83,9 +87,13 @@ impl Presenter {
     pub(crate) fn job(&self, job: &Job) -> JobView {
         let mut view = JobView::of(job);
         view.reword(|text| self.reword(text, Some(&job.account)));
-        let view = match self.links() {
-            Some(links) => view.with_links(job, links, &self.config.data_dir),
-            None => view,
+        let view = match (self.links(), &self.bucket) {
+            (Some(links), bucket) => {
+                let bucket = bucket.as_ref().filter(|bucket| bucket.has_public_links());
+                view.with_links(job, links, &self.config.data_dir, bucket)
+            }
+            (None, Some(bucket)) => view.with_bucket_links(job, bucket),
+            (None, None) => view,
         };
         view.bounded()
     }

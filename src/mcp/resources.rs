@@ -115,10 +115,10 @@ async fn file_contents(
     Ok(table(uri, &json!({ "file": row, "note": why })))
 }
 
-/// The whole file as it was written; `None` if something else is in its place now. Images, audio and video are encoded
+/// The whole file as it was written; `None` if it cannot be read or something else is in its place now. Images, audio and video are encoded
 /// while they are read, so that there is only one copy of them in memory.
 async fn unchanged(server: &Server, saved: &OnDisk, uri: &str) -> Option<ResourceContents> {
-    let pieces = std::pin::pin!(server.intact(saved).await?.chunks());
+    let pieces = std::pin::pin!(server.intact(saved).await.ok()?.chunks());
     let is_media = ["image/", "audio/", "video/"].iter().any(|kind| saved.mime_type.starts_with(kind));
     if !is_media {
         let whole = pieces.try_fold(Vec::new(), async |mut all, piece| {

@@ -9,6 +9,7 @@ use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{Client, KeyFile, RateLimits};
+use crate::bucket::Bucket;
 use crate::config::{Config, ConfigError, KeyKind, PlanOverflow, Region, read_key};
 use crate::jobs::{CALLERS, Jobs, Limits, OnDisk, PaysWith, Settings};
 use crate::mcp::abandoned_calls::AbandonedCalls;
@@ -88,6 +89,7 @@ impl Server {
         let settings = Settings {
             data_dir: config.data_dir.clone(),
             store_url: config.store_url.clone(),
+            bucket: config.files.clone().map(Bucket::new),
             base_path: config.base_path.clone(),
             roots: roots.clone(),
             account: account_of(&config, keys.first),
@@ -116,7 +118,7 @@ impl Server {
             rates: Arc::default(),
             work: Arc::default(),
             links: config.http.public_url.as_deref().map(|url| Arc::new(DownloadLinks::new(url))),
-            uploads: Uploads::new(&config),
+            uploads: Uploads::new(&config, jobs.bucket()),
             kept: VerifiedFiles::default(),
             subscriptions: Arc::default(),
             abandoned_calls: AbandonedCalls::default(),
@@ -141,6 +143,7 @@ impl Server {
             Arc::clone(&caller),
             payer,
             shared.links.clone(),
+            jobs.bucket().cloned(),
             shared.client_gone.clone(),
         ));
         let inputs = Inputs::new(
@@ -362,9 +365,9 @@ impl Server {
         }
     }
 
-    /// The content of a recorded file; `None` if something else is in its place now.
-    pub(crate) async fn intact(&self, saved: &OnDisk) -> Option<Source> {
-        download_links::intact(&self.shared.kept, saved).await
+    /// The content of a recorded file, if it is as it was written.
+    pub(crate) async fn intact(&self, saved: &OnDisk) -> Result<Source, LinkProblem> {
+        download_links::intact(&self.jobs, &self.shared.kept, saved).await
     }
 
     /// This caller's subscriptions.

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use crate::bucket::{Bucket, BucketProblem, StoredFile};
 use crate::config::{Config, UploadSettings};
 use crate::mcp::caller::Caller;
 use crate::mcp::job_view::time;
 use crate::media::input::uploads::{self, Incoming, Rules};
-use crate::media::{HandedIn, Inbox, Limits};
+use crate::media::{self, FetchProblem, HandedIn, Inbox, Limits};
 
 pub use crate::media::InboxProblem as UploadProblem;
 pub use crate::media::InputProblem as Unfit;
@@ -70,12 +71,19 @@ pub struct Uploads {
     folder: PathBuf,
     /// Where this server can be reached.
     base: Option<String>,
+    /// Where the files are for all servers. The folder has copies.
+    bucket: Option<Bucket>,
 }
 
 impl Uploads {
-    pub(crate) fn new(config: &Config) -> Self {
+    pub(crate) fn new(config: &Config, bucket: Option<&Bucket>) -> Self {
         let base = config.http.public_url.as_deref().map(|url| url.trim_end_matches('/').to_owned());
-        Self { settings: config.http.uploads, folder: config.data_dir.join("uploads"), base }
+        Self {
+            settings: config.http.uploads,
+            folder: config.data_dir.join("uploads"),
+            base,
+            bucket: bucket.cloned(),
+        }
     }
 
     /// The largest file that may be handed in, in bytes; `None` where none may.
@@ -87,17 +95,68 @@ impl Uploads {
     pub async fn receive(&self, caller: &Caller, announced: Option<u64>) -> Result<Incoming, UploadProblem> {
         let UploadSettings { largest, total, count, life } = self.settings;
         let rules = Rules { limits: Limits::new(TAKEN, largest), total, count, life };
-        self.inbox(&caller.principal).receive(announced, rules).await
+        let inbox = self.inbox(&caller.principal);
+        if let Some(bucket) = &self.bucket {
+            // Other servers have received files too.
+            let there = bucket.list(&key_of(&inbox)).await.map_err(unsaved)?;
+            let bytes = there.iter().fold(0, |sum: u64, file| sum.saturating_add(file.bytes));
+            let left = total.saturating_sub(bytes);
+            if there.len() >= count || left == 0 || announced.is_some_and(|announced| announced > left) {
+                return Err(UploadProblem::Quota {
+                    files: there.len(),
+                    bytes,
+                    most_files: count,
+                    most: total,
+                });
+            }
+        }
+        inbox.receive(announced, rules).await
+    }
+
+    /// Keeps a file that has come to its end, under a name similar to `name`.
+    pub async fn keep(
+        &self,
+        caller: &Caller,
+        incoming: Incoming,
+        name: &str,
+    ) -> Result<Handed, UploadProblem> {
+        let file = incoming.finish(name).await?;
+        let Some(bucket) = &self.bucket else { return Ok(file.into()) };
+        let inbox = self.inbox(&caller.principal);
+        let key = format!("{}/{}/{}", key_of(&inbox), file.id, file.name);
+        let copied = match inbox.find(&file.id, &file.name) {
+            Some(path) => media::copy_to_key(bucket, &key, file.mime, &path).await,
+            None => Err(FetchProblem::Disk("it was removed".to_owned())),
+        };
+        match copied {
+            Ok(()) => Ok(file.into()),
+            Err(problem) => {
+                inbox.remove(&file.id, &file.name).await;
+                Err(UploadProblem::Failed(std::io::Error::other(problem)))
+            }
+        }
     }
 
     /// Removes a file of this caller; false if there is none.
     pub async fn remove(&self, caller: &Caller, id: &str, name: &str) -> bool {
-        self.inbox(&caller.principal).remove(id, name).await
+        let inbox = self.inbox(&caller.principal);
+        let was_here = inbox.remove(id, name).await;
+        let Some(key) = object_of(&inbox, id, name) else { return was_here };
+        let Some(bucket) = &self.bucket else { return was_here };
+        bucket.head(&key).await.is_ok() && bucket.delete(&key).await.is_ok() || was_here
     }
 
     /// Removes the expired files of all callers.
     pub async fn sweep(&self) {
         uploads::sweep(&self.folder).await;
+        let Some(bucket) = &self.bucket else { return };
+        for file in bucket.list(UPLOADS).await.unwrap_or_default() {
+            let id = file.key.split('/').nth(2).unwrap_or_default();
+            if uploads::has_expired(id) {
+                // The next sweep tries again.
+                let _ = bucket.delete(&file.key).await;
+            }
+        }
     }
 
     /// Where remote callers hand files in; `None` where they cannot.
@@ -111,15 +170,52 @@ impl Uploads {
         self.inbox(principal).folder().to_path_buf()
     }
 
-    /// A file that a principal has handed in, by its percent-encoded name.
-    pub(crate) fn find(&self, principal: &str, id: &str, name: &str) -> Option<PathBuf> {
+    /// A file that a principal has handed in, by its percent-encoded name. If another server has received it, it is copied from
+    /// the bucket.
+    pub(crate) async fn find(
+        &self,
+        principal: &str,
+        id: &str,
+        name: &str,
+    ) -> Result<Option<PathBuf>, FetchProblem> {
         let name = percent_encoding::percent_decode_str(name).decode_utf8_lossy();
-        self.inbox(principal).find(id, &name)
+        let inbox = self.inbox(principal);
+        if let Some(path) = inbox.find(id, &name) {
+            return Ok(Some(path));
+        }
+        let (Some(bucket), Some(key)) = (&self.bucket, object_of(&inbox, id, &name)) else { return Ok(None) };
+        let (object, bytes) = match bucket.head(&key).await {
+            Ok(found) => found,
+            Err(BucketProblem::Absent) => return Ok(None),
+            Err(problem) => return Err(problem.into()),
+        };
+        let file = StoredFile::open(bucket, &object, bytes).await?;
+        media::fetched(&inbox.folder().join(id), &name, file, None).await?;
+        Ok(inbox.find(id, &name))
     }
 
     fn inbox(&self, principal: &str) -> Inbox {
         Inbox::of(&self.folder, principal)
     }
+}
+
+/// The key of the folder of all uploads.
+const UPLOADS: &str = "uploads";
+
+/// The key of the folder of an owner's uploads.
+fn key_of(inbox: &Inbox) -> String {
+    let owner = inbox.folder().file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    format!("{UPLOADS}/{owner}")
+}
+
+/// The key of an upload that has not expired.
+fn object_of(inbox: &Inbox, id: &str, name: &str) -> Option<String> {
+    let is_here = uploads::is_live(id, name);
+    is_here.then(|| format!("{}/{id}/{name}", key_of(inbox)))
+}
+
+fn unsaved(problem: BucketProblem) -> UploadProblem {
+    UploadProblem::Failed(std::io::Error::other(problem))
 }
 
 #[cfg(test)]

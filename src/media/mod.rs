@@ -20,10 +20,11 @@ pub mod subtitle;
 pub mod units;
 
 pub use download::archive::{Archive, Temporary};
+pub use download::bucket::{Notes, ToBucket, Unfinished, copy_to_key};
 pub use download::disk_space::room;
 pub use download::document::document;
 pub use download::fetcher::Fetcher;
-pub use download::file_name::file_name;
+pub use download::file_name::{file_name, key_of};
 pub use download::folder::{
     OutputProblem, folder, is_still_allowed, prepare, prepare_again, prepare_delivery, prepare_next,
 };
@@ -35,6 +36,7 @@ pub use download::save::{download, save, save_stream, save_what_comes};
 pub use download::target::{Expect, Saved};
 pub use input::content::{Blob, Content, Limits, Opened, check, check_now, load, open_input};
 pub use input::error::InputProblem;
+pub use input::fetched::{fetched, sweep as sweep_fetched};
 pub use input::reference::{Reference, file_id, file_uri, parse};
 pub use input::roots::Roots;
 pub use input::source::Source;

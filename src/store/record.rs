@@ -8,8 +8,9 @@ use serde_json::{Map, Value};
 use super::cost::Cost;
 use super::state::State;
 use crate::api::rate_limit::QueueView;
+use crate::bucket::Object;
 use crate::clock::now;
-use crate::media::Saved;
+use crate::media::{Saved, Unfinished};
 use crate::money::Money;
 
 /// The most files of a job; no request makes more.
@@ -122,18 +123,6 @@ pub struct Job {
 }
 
 impl Job {
-    /// Marks files that were removed from the disk since they were saved.
-    pub async fn forget_what_is_gone(&mut self) {
-        for file in &mut self.files {
-            if let Some(saved) = &file.saved
-                && !tokio::fs::try_exists(&saved.path).await.unwrap_or(true)
-            {
-                file.saved = None;
-                file.trouble = Some("the file was removed".to_owned());
-            }
-        }
-    }
-
     /// Adds the id of a file at MiniMax. Returns whether it is new.
     pub fn add_file_id(&mut self, id: Option<String>) -> bool {
         let is_new = |id: &String| !id.is_empty() && id.len() <= 64 && !self.file_ids.contains(id);
@@ -192,9 +181,15 @@ pub struct JobFile {
     /// As MiniMax reports it.
     #[serde(default)]
     pub duration_ms: Option<u64>,
-    /// The file on disk.
+    /// The file on disk or in the bucket.
     #[serde(default)]
     pub saved: Option<OnDisk>,
+    /// An upload to the bucket that is not complete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upload: Option<Unfinished>,
+    /// A file on the disk of the server that received it, until the bucket takes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spooled: Option<OnDisk>,
     /// Why it is not on disk, or not as ordered.
     #[serde(default)]
     pub trouble: Option<String>,
@@ -246,11 +241,15 @@ fn expiry(url: &str) -> Option<i64> {
     (seconds > 1_000_000_000).then(|| seconds.saturating_mul(1000))
 }
 
-/// A file on disk, as it was written.
+/// A file on disk or in the bucket, as it was written.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the fields of a job view's file")]
 pub struct OnDisk {
+    /// The path, or the URL of the object.
     pub path: PathBuf,
+    /// The object, if the file is in the bucket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<Object>,
     pub bytes: u64,
     pub sha256: String,
     pub mime_type: String,
@@ -268,6 +267,7 @@ impl From<Saved> for OnDisk {
     fn from(saved: Saved) -> Self {
         Self {
             path: saved.path,
+            object: saved.object,
             bytes: saved.bytes,
             sha256: saved.sha256,
             mime_type: saved.mime,

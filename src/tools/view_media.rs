@@ -96,8 +96,8 @@ async fn look(server: &Server, uri: &str, max_side: u32) -> Result<View, ToolErr
 async fn named(server: &Server, uri: &str, source: &Source) -> String {
     let given = Some(uri.trim()).filter(|uri| uri.starts_with("minimax://")).map(str::to_owned);
     let (path, address) = match source {
-        // A path of this machine means nothing to a caller elsewhere.
-        Source::Path(_) if server.caller().remote => (None, given),
+        // A path of this machine means nothing to a caller elsewhere, and a copy of an object is removed soon.
+        Source::Path(path) if server.caller().remote || server.inputs.sources.is_copy(path) => (None, given),
         Source::Path(path) if given.is_none() => (Some(path), address_of(server, path).await),
         Source::Path(path) => (Some(path), given),
         _ => (None, given),

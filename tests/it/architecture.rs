@@ -15,24 +15,41 @@ use self::impls::impl_files;
 /// The modules that each module may import. Only `cli` may import a module that is not listed.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("money", &[]),
-    ("config", &["money"]),
+    ("bucket", &[]),
+    ("config", &["bucket", "money"]),
     ("facts", &["money"]),
-    ("media", &[]),
+    ("media", &["bucket"]),
     ("permits", &[]),
     ("telemetry", &["config", "money"]),
     ("api", &["facts", "money", "telemetry"]),
-    ("store", &["api", "facts", "media", "money"]),
-    ("jobs", &["api", "facts", "media", "money", "store", "telemetry"]),
-    ("mcp", &["api", "config", "facts", "jobs", "media", "money", "permits", "telemetry"]),
+    ("store", &["api", "bucket", "facts", "media", "money"]),
+    ("jobs", &["api", "bucket", "facts", "media", "money", "store", "telemetry"]),
+    ("mcp", &["api", "bucket", "config", "facts", "jobs", "media", "money", "permits", "telemetry"]),
     ("tools", &["api", "config", "facts", "jobs", "mcp", "media", "money", "telemetry"]),
     ("serve", &["config", "jobs", "mcp", "media", "money", "permits", "telemetry", "tools"]),
-    ("cli", &["api", "config", "facts", "mcp", "media", "money", "serve", "store", "telemetry", "tools"]),
+    (
+        "cli",
+        &[
+            "api",
+            "bucket",
+            "config",
+            "facts",
+            "mcp",
+            "media",
+            "money",
+            "serve",
+            "store",
+            "telemetry",
+            "tools",
+        ],
+    ),
 ];
 
 /// Crates that only certain modules may use.
 const KEPT_BACK: &[(&str, &[&str])] = &[
     ("rmcp", &["mcp", "tools", "serve", "cli"]),
     ("reqwest", &["api", "media", "telemetry"]),
+    ("object_store", &["bucket"]),
     ("sqlx", &["store"]),
     ("axum", &["serve"]),
     ("clap", &["cli"]),

@@ -1,7 +1,7 @@
 //! Downloads of results: a broken download resumes, parts of different files are never joined, and no incomplete file
 //! is delivered.
 
-mod host;
+pub mod host;
 mod jobs;
 mod memory;
 

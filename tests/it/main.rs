@@ -29,9 +29,12 @@ mod http_access;
 
 // The import rule, and a check that no file of this folder is left out.
 mod architecture;
-// PostgreSQL for tests, and several servers with one.
+// PostgreSQL and S3 for tests, and several servers with them.
+mod bucket;
+mod bucket_fleet;
 mod fleet;
 mod postgres;
+mod s3;
 // The catalogue as clients see it.
 mod catalogue;
 // README, the pages in docs, their tables and translations, the workflows and the licences of dependencies.

@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::report::Line;
+use crate::bucket::{Bucket, BucketProblem};
 use crate::cli::texts::doctor as say;
 use crate::config::{Config, ResourceMode};
 use crate::media::Roots;
@@ -39,7 +40,7 @@ pub(super) fn settings(config: &Config) -> Vec<Line> {
 /// The folders that the program writes to, and those that tools may read.
 pub(super) fn folders(config: &Config) -> Vec<Line> {
     let mut lines = vec![folder("records", DATA_DIR, &config.data_dir)];
-    if config.mode == ResourceMode::Local {
+    if config.mode == ResourceMode::Local && config.files.is_none() {
         lines.push(folder("results", BASE_PATH, &config.base_path));
     }
     let roots = Roots::new(&config.base_path, Some(&config.home), &config.allowed_dirs);
@@ -53,6 +54,23 @@ pub(super) fn folders(config: &Config) -> Vec<Line> {
         Line::ok("inputs", say::inputs_good(there))
     });
     lines
+}
+
+/// Whether the bucket for results answers. Writes nothing.
+pub(super) async fn bucket(config: &Config) -> Option<Line> {
+    let bucket = Bucket::new(config.files.clone()?);
+    let shown = bucket.shown();
+    Some(match bucket.check().await {
+        Ok(()) => Line::ok("results", say::bucket_good(shown)),
+        Err(problem) => {
+            let fix = match &problem {
+                BucketProblem::Refused(_) => say::bucket_refused_fix(),
+                BucketProblem::NoBucket => say::bucket_missing_fix(),
+                _ => say::bucket_away_fix(),
+            };
+            Line::wrong("results", format!("{shown}: {problem}"), fix)
+        }
+    })
 }
 
 /// Whether files can be made in a folder, and how much space is left there. A folder that does not exist yet is judged by

@@ -65,10 +65,11 @@ pub(super) async fn run(
     // Clients start the server over stdio, which does not use the settings of the HTTP server.
     config.reach_over_stdio();
     let entries = clients::Entries::find(folders);
-    let (mut account, records, clients) = futures_util::future::join3(
+    let (mut account, records, clients, bucket) = futures_util::future::join4(
         account::lines(&config, sources, proxy.as_ref()),
         machine::records(&config),
         entries.lines(&config, folders),
+        machine::bucket(&config),
     )
     .await;
     // A client that has a key works, whatever this shell has.
@@ -78,6 +79,7 @@ pub(super) async fn run(
     let mut lines = machine::settings(&config);
     lines.extend(account);
     lines.extend(machine::folders(&config));
+    lines.extend(bucket);
     lines.push(records);
     lines.push(machine::player(&config.program_dirs));
     lines.extend(clients);

@@ -20,6 +20,16 @@ super::texts! {
     check_jobs() { "jobs", "任务" }
     check_player() { "player", "播放器" }
     check_clients() { "clients", "客户端" }
+    bucket_good(bucket) { "results go to {bucket}, which answers", "结果保存到 {bucket}，它有应答" }
+    bucket_refused_fix() {
+        "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and the policy of the bucket: docs/fleet.md lists what it has to allow",
+        "请检查 AWS_ACCESS_KEY_ID 和 AWS_SECRET_ACCESS_KEY，以及存储桶的策略：所需权限见 docs/fleet.md"
+    }
+    bucket_missing_fix() { "make the bucket, or correct MINIMAX_FILES_URL", "请创建存储桶，或更正 MINIMAX_FILES_URL" }
+    bucket_away_fix() {
+        "check endpoint and region in MINIMAX_FILES_URL, and that this machine reaches the server",
+        "请检查 MINIMAX_FILES_URL 中的 endpoint 和 region，以及本机能否连到该服务器"
+    }
     one_wrong() { "1 check found something wrong", "有 1 项检查发现错误" }
     some_wrong(count) { "{count} checks found something wrong", "有 {count} 项检查发现错误" }
 

@@ -1,26 +1,39 @@
 //! Delivering a result: downloads with retries and new links, and content that came with the answer.
 
 use std::path::PathBuf;
+use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
+use super::bucket;
 use super::fetch::{Arrived, Fetch, MAX_RESULT, extension, short};
+use super::poll::delay;
 use super::record::{Interrupted, Step, Worker};
 use super::unpack;
-use crate::api::Progress;
+use crate::api::{Progress, chance};
+use crate::bucket::Bucket;
 use crate::jobs::order::task::{collect, poll};
-use crate::media::{self, Expect, FetchProblem, Kind as MediaKind};
-use crate::store::{Job, JobFile, Kind, Route, Seen, Task, Wrapped};
+use crate::media::{self, Expect, FetchProblem, private};
+use crate::store::{Job, JobFile, Route, Seen, Task, Wrapped};
 
 /// The longest that one download may take.
 const LONGEST_DOWNLOAD: Duration = Duration::from_secs(20 * 60);
 
+/// Where files go.
+enum Destination {
+    /// Nowhere: results are links.
+    Links,
+    Folder(PathBuf),
+    Bucket(Bucket),
+}
+
 /// Saves content that came with the answer, before the record says that it was made.
 pub(super) async fn keep(worker: &mut Worker, index: usize, bytes: Vec<u8>) {
-    let folder = folder(worker).await;
+    let (folder, jobs) = (folder(worker).await, worker.jobs.clone());
     let many = worker.job.files.len() > 1;
     let (prompt, id) = (worker.job.prompt.clone(), worker.job.id.clone());
     let Some(file) = worker.job.files.get_mut(index) else { return };
@@ -34,13 +47,19 @@ pub(super) async fn keep(worker: &mut Worker, index: usize, bytes: Vec<u8>) {
         Err(problem) => Err(problem.to_string()),
     };
     match saved {
-        Ok(saved) => file.saved = Some(saved.into()),
+        Ok(saved) => *file = bucket::entered(&jobs, saved, std::mem::take(file)),
         Err(problem) => file.trouble = Some(problem),
     }
 }
 
 /// The folder for files that have no link.
 pub(super) async fn folder(worker: &mut Worker) -> PathBuf {
+    if worker.jobs.shared.settings.bucket.is_some() {
+        let spool = bucket::spool(&worker.jobs);
+        // If that fails, so does the first write.
+        let _ = private::folder(&spool);
+        return spool;
+    }
     check_folder(worker).await;
     worker.job.folder.clone().unwrap_or_else(|| worker.jobs.shared.settings.base_path.clone())
 }
@@ -69,29 +88,37 @@ async fn check_folder(worker: &mut Worker) {
 
 /// Downloads the files side by side, and asks for a new link where one has expired.
 pub(super) async fn deliver(worker: &mut Worker, task: Option<&Task>) -> Step {
-    check_folder(worker).await;
+    let Some(destination) = destination(worker).await? else { return Ok(()) };
     let (jobs, job) = (worker.jobs.clone(), worker.job.clone());
+    let (notes, mut noted) = mpsc::unbounded_channel();
     let all = job.files.iter().enumerate().map(|(index, file)| {
         // Audio and its subtitles share a name.
         let alike = |other: &&JobFile| extension(&other.name) == extension(&file.name);
         let many = job.files.iter().filter(alike).count() > 1;
-        let fetch = Fetch { jobs: &jobs, job: &job, task, index, many };
-        deliver_one(fetch, file.clone())
+        let (upload, notes) = (file.upload.clone().into(), notes.clone());
+        let fetch = Fetch { jobs: &jobs, job: &job, task, index, many, upload, notes };
+        deliver_one(fetch, file.clone(), &destination)
     });
-    if let Some(folder) = &job.folder
-        && let Err(problem) = media::prepare_again(folder).await
-    {
-        for file in worker.job.files.iter_mut().filter(|file| file.saved.is_none()) {
-            file.trouble = Some(problem.to_string());
-        }
-        return worker.see(Seen::Fetched { partial: job.missing > 0 }).await;
-    }
     let stop = worker.jobs.shared.stop.clone();
-    let arrived = stop.run_until_cancelled(join_all(all)).await.ok_or(Interrupted)?;
+    let mut all = pin!(join_all(all));
+    let arrived = loop {
+        tokio::select! {
+            () = stop.cancelled() => return Err(Interrupted),
+            arrived = &mut all => break arrived,
+            Some((index, upload)) = noted.recv() => {
+                if let Some(file) = worker.job.files.get_mut(index) {
+                    file.upload = upload;
+                }
+                worker.note().await?;
+            }
+        }
+    };
     worker.job.files.clear();
-    let mut lost = false;
-    for Arrived { files, usage, is_lost } in arrived {
+    let (mut lost, mut waits, mut done) = (false, false, Vec::new());
+    for Arrived { files, usage, is_lost, waits: one_waits, done: one_done } in arrived {
         lost |= is_lost;
+        waits |= one_waits;
+        done.extend(one_done);
         worker.job.files.extend(files);
         match (&mut worker.job.usage, usage) {
             (Some(serde_json::Value::Object(known)), Some(serde_json::Value::Object(more))) => {
@@ -103,8 +130,64 @@ pub(super) async fn deliver(worker: &mut Worker, task: Option<&Task>) -> Step {
             _ => {}
         }
     }
+    if waits {
+        return hold(worker, done).await;
+    }
+    give_up_uploads(worker).await;
     let partial = lost || is_short(&worker.job);
-    worker.see(Seen::Fetched { partial }).await
+    worker.see(Seen::Fetched { partial }).await?;
+    bucket::discard(done).await;
+    Ok(())
+}
+
+/// The destination of a job's files. `None` if the folder cannot be written, which the record says then.
+async fn destination(worker: &mut Worker) -> Result<Option<Destination>, Interrupted> {
+    // What has no link is a file in any case.
+    let has_spooled = worker.job.files.iter().any(|file| file.spooled.is_some());
+    if worker.job.folder.is_none() && !has_spooled {
+        return Ok(Some(Destination::Links));
+    }
+    if let Some(bucket) = worker.jobs.shared.settings.bucket.clone() {
+        return Ok(Some(Destination::Bucket(bucket)));
+    }
+    check_folder(worker).await;
+    let Some(folder) = worker.job.folder.clone() else { return Ok(Some(Destination::Links)) };
+    if let Err(problem) = media::prepare_again(&folder).await {
+        for file in worker.job.files.iter_mut().filter(|file| file.saved.is_none()) {
+            file.trouble = Some(problem.to_string());
+        }
+        let partial = worker.job.missing > 0;
+        worker.see(Seen::Fetched { partial }).await?;
+        return Ok(None);
+    }
+    Ok(Some(Destination::Folder(folder)))
+}
+
+/// The bucket does not take a file: the job stays as it is and waits before the next try, longer after each. The links stay in the
+/// record.
+async fn hold(worker: &mut Worker, done: Vec<PathBuf>) -> Step {
+    worker.note().await?;
+    bucket::discard(done).await;
+    let pause = delay(worker.jobs.shared.settings.poll, worker.age(), worker.held, chance());
+    worker.held = worker.held.saturating_add(1);
+    tracing::warn!(
+        job = worker.job.id,
+        seconds = pause.as_secs_f32(),
+        "the bucket does not take a result; the next try follows"
+    );
+    worker.pause(pause).await
+}
+
+/// Removes the parts of uploads that are not continued.
+async fn give_up_uploads(worker: &mut Worker) {
+    let Some(bucket) = worker.jobs.shared.settings.bucket.clone() else { return };
+    for file in &mut worker.job.files {
+        if let Some(old) = &file.upload
+            && bucket.abort(&old.upload.key, &old.upload.upload).await.is_ok()
+        {
+            file.upload = None;
+        }
+    }
 }
 
 /// Less came than was ordered.
@@ -113,14 +196,17 @@ fn is_short(job: &Job) -> bool {
 }
 
 /// Returns the file, saved or with the reason why not. An archive becomes the files in it.
-async fn deliver_one(fetch: Fetch<'_>, mut file: JobFile) -> Arrived {
+async fn deliver_one(fetch: Fetch<'_>, mut file: JobFile, destination: &Destination) -> Arrived {
     if file.is_stale() {
         renew(&fetch, &mut file).await;
     }
-    let (Some(folder), None) = (&fetch.job.folder, &file.saved) else { return Arrived::one(file) };
-    let (mut refused, mut is_lost) = (0, false);
+    let is_link = fetch.job.folder.is_none() && file.spooled.is_none();
+    if file.saved.is_some() || is_link || matches!(destination, Destination::Links) {
+        return Arrived::one(file);
+    }
+    let (mut refused, mut is_lost, mut waits) = (0, false, false);
     for tries in 1..=5_u32 {
-        let problem = match try_once(&fetch, &file, folder).await {
+        let problem = match try_once(&fetch, &file, destination).await {
             Ok(arrived) => {
                 let sizes = arrived.files.iter().filter_map(|file| Some(file.saved.as_ref()?.bytes));
                 fetch.jobs.api().metrics().downloaded(sizes.fold(0, u64::saturating_add));
@@ -130,7 +216,12 @@ async fn deliver_one(fetch: Fetch<'_>, mut file: JobFile) -> Arrived {
         };
         tracing::info!(job = fetch.job.id, %problem, tries, "a file did not arrive");
         file.trouble = Some(problem.to_string());
-        is_lost = !matches!(problem, FetchProblem::Transient { .. } | FetchProblem::Disk(_));
+        file.upload = fetch.known_upload();
+        is_lost = !matches!(
+            problem,
+            FetchProblem::Transient { .. } | FetchProblem::Disk(_) | FetchProblem::Bucket(_)
+        );
+        waits = matches!(problem, FetchProblem::Bucket(_));
         let asked = match problem {
             FetchProblem::Expired { .. } => {
                 refused += 1;
@@ -148,6 +239,7 @@ async fn deliver_one(fetch: Fetch<'_>, mut file: JobFile) -> Arrived {
                 None
             }
             FetchProblem::Disk(_)
+            | FetchProblem::Bucket(_)
             | FetchProblem::Page
             | FetchProblem::Wrong(_)
             | FetchProblem::Private(_) => break,
@@ -157,20 +249,25 @@ async fn deliver_one(fetch: Fetch<'_>, mut file: JobFile) -> Arrived {
             sleep(asked.unwrap_or(usual).min(Duration::from_secs(60))).await;
         }
     }
-    Arrived { is_lost, ..Arrived::one(file) }
+    Arrived { is_lost, waits, ..Arrived::one(file) }
 }
 
 /// One try, once a download slot is free.
 async fn try_once(
     fetch: &Fetch<'_>,
     file: &JobFile,
-    folder: &std::path::Path,
+    destination: &Destination,
 ) -> Result<Arrived, FetchProblem> {
     let slow = || FetchProblem::Transient { reason: "it takes too long".to_owned(), retry_after: None };
     // The time limit starts when the slot is free.
     let url = file.url.as_deref().unwrap_or_default();
     let _slot = fetch.jobs.shared.download_slots.acquire(url).await.map_err(|_| slow())?;
     let downloading = async {
+        let folder = match destination {
+            Destination::Folder(folder) => folder,
+            Destination::Bucket(bucket) => return bucket::bring(fetch, file, bucket).await,
+            Destination::Links => return Ok(Arrived::one(file.clone())),
+        };
         match file.wrapped {
             Wrapped::Plain => download(fetch, file, folder).await.map(|saved| {
                 Arrived::one(JobFile { saved: Some(saved.into()), trouble: None, ..file.clone() })
@@ -190,12 +287,7 @@ async fn download(
     let url = file.url.as_deref().unwrap_or_default();
     let extension = extension(&file.name);
     let name = fetch.file_name(&file.name);
-    let kind = match fetch.job.kind {
-        Kind::Image => Some(MediaKind::Image),
-        Kind::Video => Some(MediaKind::Video),
-        Kind::Speech | Kind::Voice | Kind::Music => Some(MediaKind::Audio),
-        Kind::Transcription | Kind::Prompt => None,
-    };
+    let kind = bucket::kind_of(fetch.job.kind);
     let expect = Expect { kind, max_bytes: MAX_RESULT, extension };
     let key = fetch.key(file);
     fetch.jobs.shared.fetcher.download(url, folder, &name, &expect, Some(&key)).await

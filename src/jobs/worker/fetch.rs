@@ -1,9 +1,13 @@
 //! One file that is being delivered.
 
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
 use serde_json::Value;
+use tokio::sync::mpsc::UnboundedSender;
 
 use crate::jobs::handle::Jobs;
-use crate::media;
+use crate::media::{self, Unfinished};
 use crate::store::{Job, JobFile, Task};
 
 /// The largest result of MiniMax, in bytes.
@@ -16,12 +20,28 @@ pub(super) struct Fetch<'a> {
     pub(super) task: Option<&'a Task>,
     pub(super) index: usize,
     pub(super) many: bool,
+    /// The upload to the bucket that is under way.
+    pub(super) upload: Mutex<Option<Unfinished>>,
+    /// Takes every change of that upload to the record.
+    pub(super) notes: UnboundedSender<(usize, Option<Unfinished>)>,
 }
 
 impl Fetch<'_> {
     /// Identifies the file whatever its links are.
     pub(super) fn key(&self, file: &JobFile) -> String {
         format!("{}/{}", self.job.id, file.name)
+    }
+
+    /// The upload to the bucket that is under way.
+    pub(super) fn known_upload(&self) -> Option<Unfinished> {
+        self.upload.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes what has become of the upload.
+    pub(super) fn note(&self, upload: Option<Unfinished>) {
+        self.upload.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&upload);
+        // The receiver is gone when the delivery was interrupted.
+        let _ = self.notes.send((self.index, upload));
     }
 
     /// The name on disk of the file `name` of the job.
@@ -38,11 +58,15 @@ pub(super) struct Arrived {
     pub(super) usage: Option<Value>,
     /// The file is not here, and its link is dead.
     pub(super) is_lost: bool,
+    /// The bucket does not take it now.
+    pub(super) waits: bool,
+    /// Files of this machine that are in the bucket now.
+    pub(super) done: Vec<PathBuf>,
 }
 
 impl Arrived {
     pub(super) fn one(file: JobFile) -> Self {
-        Self { files: vec![file], usage: None, is_lost: false }
+        Self { files: vec![file], ..Self::default() }
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub(super) mod download_slots;
 
+mod bucket;
 mod deliver;
 mod failure;
 mod fetch;

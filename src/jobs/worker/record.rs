@@ -41,12 +41,14 @@ pub(super) struct Worker {
     pub(super) wake: Arc<Notify>,
     /// A slot of the rate limiter, where MiniMax limits the number of running tasks.
     pub(super) slot: Option<Slot>,
+    /// Deliveries in a row that the bucket did not take.
+    pub(super) held: u32,
 }
 
 impl Worker {
     pub(super) fn new(jobs: Jobs, registration: Registration) -> Self {
         let job = Job::clone(&registration.sender.borrow());
-        Self { jobs, job, watchers: registration.sender, wake: registration.wake, slot: None }
+        Self { jobs, job, watchers: registration.sender, wake: registration.wake, slot: None, held: 0 }
     }
 
     /// Applies an event. The record is on disk before a watcher sees it.
@@ -79,6 +81,17 @@ impl Worker {
         }
         if self.job.state.is_over() {
             telemetry::job_ended(self.job.state.status());
+        }
+        self.watchers.send_replace(Arc::new(self.job.clone()));
+        Ok(())
+    }
+
+    /// Writes what has changed without a change of the state.
+    pub(super) async fn note(&mut self) -> Step {
+        self.job.updated_at = now().max(self.job.updated_at.saturating_add(1));
+        let state = self.job.state.clone();
+        if !self.save(Write::Progress, &state).await {
+            return Err(Interrupted);
         }
         self.watchers.send_replace(Arc::new(self.job.clone()));
         Ok(())

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::{Instant, timeout};
 
+use super::bucket::{entered, moved};
 use super::deliver::folder;
 use super::failure::failure;
 use super::fetch::{MAX_RESULT, short};
@@ -22,7 +23,7 @@ use crate::jobs::order::speech::sound_file;
 use crate::media::units::size;
 use crate::media::{self, Expect, FetchProblem, Kind, OutputProblem, Saved};
 use crate::money::Decimal;
-use crate::store::{Failure, JobFile, Seen};
+use crate::store::{Failure, Seen};
 
 /// The field of a job's usage with the milliseconds until the first audio reached the player.
 pub const FIRST_SOUND: &str = "first_sound_ms";
@@ -58,7 +59,7 @@ pub(super) async fn receive(worker: &mut Worker, sound: Sound) -> Step {
             if let Some((listener, since)) = listener.take() {
                 note_heard(listener, since, &saved, &mut usage, &mut warnings).await;
             }
-            let file = JobFile { saved: Some(saved.into()), ..sound_file(format) };
+            let file = entered(&worker.jobs, saved, sound_file(format));
             let units = end.characters.map(Decimal::from);
             let made = Made { files: vec![file], units, usage, warnings, ..Made::default() };
             record_result(worker, made, Write::Answer).await
@@ -71,8 +72,10 @@ pub(super) async fn receive(worker: &mut Worker, sound: Sound) -> Step {
                 }
                 None => String::new(),
             };
-            let cut = kept.map(|saved| JobFile { saved: Some((*saved).into()), ..sound_file(format) });
-            worker.job.files.extend(cut);
+            if let Some(saved) = kept {
+                let cut = moved(worker, *saved, sound_file(format)).await;
+                worker.job.files.push(cut);
+            }
             if !matches!(error, ApiError::Refused { .. }) {
                 return worker.see(Seen::Lost(format!("{error}{came}"))).await;
             }

@@ -110,7 +110,8 @@ impl Checkout {
         presenter: Arc<Presenter>,
     ) -> Self {
         let budget = Budget::new(Arc::clone(&config), Arc::clone(&caller), (payer, key_kind), jobs.clone());
-        let output = OutputFolder::new(Arc::clone(&config), Arc::clone(&caller), folders);
+        let bucket = jobs.bucket().cloned();
+        let output = OutputFolder::new(Arc::clone(&config), Arc::clone(&caller), folders, bucket);
         Self { config, caller, payer, jobs, presenter, budget, output }
     }
 

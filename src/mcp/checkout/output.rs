@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::bucket::Bucket;
 use crate::config::{Config, ConfigError, ResourceMode};
 use crate::jobs::Kind;
 use crate::mcp::allowed_folders::AllowedFolders;
@@ -16,19 +17,58 @@ pub(crate) struct OutputFolder {
     config: Arc<Config>,
     caller: Arc<Caller>,
     folders: AllowedFolders,
+    /// Takes the place of the folders for results.
+    bucket: Option<Bucket>,
 }
 
 impl OutputFolder {
-    pub(crate) fn new(config: Arc<Config>, caller: Arc<Caller>, folders: AllowedFolders) -> Self {
-        Self { config, caller, folders }
+    pub(crate) fn new(
+        config: Arc<Config>,
+        caller: Arc<Caller>,
+        folders: AllowedFolders,
+        bucket: Option<Bucket>,
+    ) -> Self {
+        Self { config, caller, folders, bucket }
     }
 
-    /// The folder for a call's files; `None` if results are links only. With `touch` it is proven to be writable.
+    /// Where a job's files go: a folder or the URL of the bucket; `None` if results are links only. With `touch` it is proven to
+    /// take files.
     pub(crate) async fn find(
         &self,
         requested: Option<&str>,
         touch: bool,
     ) -> Result<Option<PathBuf>, ToolError> {
+        match &self.bucket {
+            Some(bucket) => self.in_bucket(bucket, requested, touch).await,
+            None => self.in_folder(requested, touch).await,
+        }
+    }
+
+    async fn in_bucket(
+        &self,
+        bucket: &Bucket,
+        requested: Option<&str>,
+        touch: bool,
+    ) -> Result<Option<PathBuf>, ToolError> {
+        if requested.is_some_and(|requested| !requested.trim().is_empty()) {
+            let problem =
+                "is a folder, and this server keeps results in a bucket (MINIMAX_FILES_URL); leave it out";
+            return Err(ToolError::argument("output_directory", problem));
+        }
+        if self.config.mode == ResourceMode::Url {
+            return Ok(None);
+        }
+        if touch {
+            let unusable = |problem| ConfigError {
+                name: "MINIMAX_FILES_URL",
+                problem: format!("cannot be used: {problem}. Nothing was bought"),
+            };
+            bucket.check().await.map_err(|problem| ToolError::Config(vec![unusable(problem)]))?;
+        }
+        Ok(Some(bucket.shown().into()))
+    }
+
+    async fn in_folder(&self, requested: Option<&str>, touch: bool) -> Result<Option<PathBuf>, ToolError> {
         if self.caller.remote && requested.is_some() {
             let problem =
                 "is a folder of the server's machine, which a caller over HTTP does not choose; leave it out";
@@ -61,10 +101,10 @@ impl OutputFolder {
         }
     }
 
-    /// The folder for a result that has to be a file, also where results are links otherwise.
+    /// The folder for a result that has to be a file of this machine, also where results are links or objects otherwise.
     pub(crate) async fn for_file(&self, requested: Option<&str>) -> Result<PathBuf, ToolError> {
         let base = self.config.base_path.display().to_string();
-        let folder = self.find(Some(requested.unwrap_or(&base)), true).await?;
+        let folder = self.in_folder(Some(requested.unwrap_or(&base)), true).await?;
         folder.ok_or_else(|| ToolError::argument("output_directory", "is needed"))
     }
 
@@ -75,6 +115,9 @@ impl OutputFolder {
         requested: Option<&str>,
         kind: Kind,
     ) -> Result<(), ToolError> {
+        if self.bucket.is_some() {
+            return Ok(());
+        }
         let space = media::room(folder, least_space(kind)).await;
         space.map_err(|problem| unusable(requested, &problem))
     }

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::bucket::{BucketProblem, Object, StoredFile};
 use crate::config::Config;
-use crate::jobs::Jobs;
+use crate::jobs::{Jobs, OnDisk};
 use crate::mcp::allowed_folders::AllowedFolders;
 use crate::mcp::caller::Caller;
 use crate::mcp::caller_key::Payer;
@@ -19,6 +20,9 @@ use crate::mcp::uploads::Uploads;
 use crate::media::{
     self, Blob, Expect, FetchProblem, Fetcher, Guard, InputProblem, Limits, Opened, Reference, Refused, Roots,
 };
+
+/// The folder below the data folder for copies of objects.
+const FETCHED: &str = "fetched";
 
 /// A resolved media input.
 #[derive(Debug)]
@@ -72,12 +76,16 @@ impl Sources {
 
     /// The folders that this caller's inputs may lie in.
     pub(crate) fn roots(&self) -> Roots {
-        Roots::clone(self.folders.roots()).with(&self.uploads.folder_of(&self.caller.principal))
+        let roots = Roots::clone(self.folders.roots()).with(&self.uploads.folder_of(&self.caller.principal));
+        match self.jobs.bucket() {
+            Some(_) => roots.with(&self.fetched_folder()),
+            None => roots,
+        }
     }
 
     /// Parses the argument `field`. Remote callers may give no paths.
     pub(crate) async fn reference(&self, field: &str, text: &str) -> Result<Reference, ToolError> {
-        if let Some(path) = self.uploaded(field, text)? {
+        if let Some(path) = self.uploaded(field, text).await? {
             return Ok(Reference::Path(path));
         }
         let home = self.config.home.clone();
@@ -104,9 +112,10 @@ impl Sources {
     }
 
     /// The path of a file that this caller has handed in; `None` for a text that names none.
-    fn uploaded(&self, field: &str, text: &str) -> Result<Option<PathBuf>, ToolError> {
+    async fn uploaded(&self, field: &str, text: &str) -> Result<Option<PathBuf>, ToolError> {
         let Some((id, name)) = media::handed_in(text) else { return Ok(None) };
-        let found = self.uploads.find(&self.caller.principal, id, name);
+        let found = self.uploads.find(&self.caller.principal, id, name).await;
+        let found = found.map_err(|problem| ToolError::Transfer(problem.to_string()))?;
         let problem = || {
             let url = self.uploads.url().filter(|_| self.caller.remote);
             let again = url.map(|url| format!("; POST it to {url} again")).unwrap_or_default();
@@ -161,6 +170,7 @@ impl Sources {
         let log_in = match problem {
             FetchProblem::Transient { reason, .. } => return ToolError::Transfer(reason),
             FetchProblem::Disk(problem) => return ToolError::argument("output_directory", problem),
+            FetchProblem::Bucket(problem) => return ToolError::Transfer(problem.to_string()),
             FetchProblem::Expired { status: 401 } => "the link needs a log-in (HTTP 401)",
             FetchProblem::Expired { status: 403 } => {
                 "the link needs a log-in, or it has expired (HTTP 403); get_job renews the links of a job, get_file those of \
@@ -293,6 +303,35 @@ impl Sources {
         if guard.check(link).is_ok() { link.to_owned() } else { link.replacen("http://", "https://", 1) }
     }
 
+    /// The folder for this caller's copies of objects.
+    fn fetched_folder(&self) -> PathBuf {
+        self.config.data_dir.join(FETCHED).join(media::key_of(&self.caller.principal))
+    }
+
+    /// Whether a path is that of a copy of an object, which is of no use to a caller.
+    pub(crate) fn is_copy(&self, path: &Path) -> bool {
+        self.jobs.bucket().is_some() && path.starts_with(self.fetched_folder())
+    }
+
+    /// Copies an object to the disk of this machine. `None` if it is not in the bucket any more.
+    async fn copied(&self, job: &str, saved: &OnDisk, object: &Object) -> Result<Option<PathBuf>, ToolError> {
+        let Some(bucket) = self.jobs.bucket() else {
+            let problem = "it is in a bucket, and MINIMAX_FILES_URL is not set";
+            return Err(ToolError::Transfer(problem.to_owned()));
+        };
+        let _fetching = self.work.link_permit().await?;
+        let file = match StoredFile::open(bucket, object, saved.bytes).await {
+            Ok(file) => file,
+            Err(BucketProblem::Absent | BucketProblem::Replaced) => return Ok(None),
+            Err(problem) => return Err(ToolError::Transfer(problem.to_string())),
+        };
+        let name = saved.path.file_name().and_then(|name| name.to_str()).unwrap_or("file.bin");
+        media::sweep_fetched(&self.config.data_dir.join(FETCHED)).await;
+        let folder = self.fetched_folder().join(job);
+        let copied = in_time(media::fetched(&folder, name, file, Some(&saved.sha256))).await;
+        copied.map(Some).map_err(|problem| ToolError::Transfer(problem.to_string()))
+    }
+
     /// A file of an earlier job: its path, or its link if it was never saved.
     pub(crate) async fn made(
         &self,
@@ -314,6 +353,16 @@ impl Sources {
                 job.state.status()
             )));
         };
+        if let Some(saved) = &file.saved
+            && let Some(object) = &saved.object
+        {
+            match self.copied(id, saved, object).await {
+                Ok(Some(path)) => return Ok(Ok(path)),
+                // MiniMax's link may still lead to it.
+                Err(problem) if file.url.is_none() => return Err(problem),
+                Ok(None) | Err(_) => {}
+            }
+        }
         match (&file.saved, &file.url) {
             (Some(saved), _) if tokio::fs::try_exists(&saved.path).await.unwrap_or(false) => {
                 Ok(Ok(saved.path.clone()))

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use sha2::{Digest as _, Sha256};
 
 use crate::media::download::archive::{Temporary, fetch_aside};
+use crate::media::download::bucket::{LinkToBucket, ToBucket, Unfinished};
 use crate::media::download::guard::{Guard, Refused};
 use crate::media::download::link::{FetchProblem, fetch};
 use crate::media::download::partial_file::Resume;
@@ -59,6 +60,26 @@ impl Fetcher {
             }
         }
         download(client, &self.guard, url, folder, name, expect, resume).await
+    }
+
+    /// Downloads a link into the bucket. `from` is what an earlier call has noted.
+    pub async fn download_to_bucket(
+        &self,
+        url: &str,
+        to: ToBucket<'_>,
+        from: Option<Unfinished>,
+    ) -> Result<Saved, FetchProblem> {
+        let (client, strict) = (self.client()?, Guard { public_http: false, ..self.guard.clone() });
+        if let (Some(rest), Err(Refused::Scheme(_))) = (url.strip_prefix("http://"), strict.check(url)) {
+            let secure = format!("https://{rest}");
+            match (LinkToBucket { client, guard: &strict, url: &secure, to }).run(from.clone()).await {
+                Err(FetchProblem::Transient { reason, .. }) => {
+                    tracing::info!(reason, "the download over https failed; trying plain http");
+                }
+                done => return done,
+            }
+        }
+        LinkToBucket { client, guard: &self.guard, url, to }.run(from).await
     }
 
     /// Fetches the content of a link as an input; see [`fetch`].

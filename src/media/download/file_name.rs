@@ -34,6 +34,17 @@ pub fn file_name(hint: &str, id: &str, index: usize, many: bool, extension: &str
     if extension.is_empty() { stem } else { format!("{stem}.{extension}") }
 }
 
+/// The first part of the keys of a principal's files: the principal itself, if it is a plain word, or else a hash of it.
+pub fn key_of(principal: &str) -> String {
+    let is_plain = |c: u8| c.is_ascii_alphanumeric() || b"-_".contains(&c);
+    if (1..=64).contains(&principal.len()) && principal.bytes().all(is_plain) {
+        return principal.to_owned();
+    }
+    // A plain word has no dot, so the two never meet.
+    let digest = data_encoding::HEXLOWER.encode(&<sha2::Sha256 as sha2::Digest>::digest(principal));
+    format!("p.{}", digest.get(..32).unwrap_or_default())
+}
+
 fn slug(text: &str, max: usize) -> String {
     slug_of(&text.to_lowercase(), max, char::is_alphanumeric)
 }

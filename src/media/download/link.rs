@@ -8,6 +8,7 @@ use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use reqwest::header::{CONTENT_ENCODING, HeaderMap, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 
+use crate::bucket::BucketProblem;
 use crate::media::download::guard::{Guard, Refused};
 use crate::media::input::content::{Blob, Limits, check};
 use crate::media::probe::sniff::{self, HEAD};
@@ -35,6 +36,9 @@ pub enum FetchProblem {
     /// that.
     #[error("the file cannot be saved: {0}")]
     Disk(String),
+    /// The bucket does not take the file. Another try may work later.
+    #[error("the file cannot be saved: {0}")]
+    Bucket(BucketProblem),
     /// The link leads to a web page instead of a file, often to a log-in page.
     #[error("the link leads to an HTML page instead of a file")]
     Page,
@@ -53,6 +57,12 @@ impl FetchProblem {
 
     pub(crate) fn too_large(bytes: u64, limit: u64) -> Self {
         Self::Wrong(format!("the file has {}", above(bytes, limit)))
+    }
+}
+
+impl From<BucketProblem> for FetchProblem {
+    fn from(problem: BucketProblem) -> Self {
+        Self::Bucket(problem)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Results: from a link to a verified file in its folder.
 
 pub mod archive;
+pub mod bucket;
 pub(crate) mod disk_space;
 pub(crate) mod document;
 pub mod fetcher;

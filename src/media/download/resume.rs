@@ -22,7 +22,7 @@ use crate::media::probe::completeness;
 use crate::media::probe::sniff::HEAD;
 
 /// The pause between two connections.
-const PAUSE: Duration = Duration::from_millis(200);
+pub(crate) const PAUSE: Duration = Duration::from_millis(200);
 
 /// A download: the link, the target, and the rules for the content.
 #[derive(Clone, Copy)]
@@ -58,7 +58,7 @@ impl Broken {
     }
 }
 
-type Chunks = BoxStream<'static, Result<Bytes, FetchProblem>>;
+pub(crate) type Chunks = BoxStream<'static, Result<Bytes, FetchProblem>>;
 
 /// How to get the missing bytes.
 enum Plan {
@@ -280,7 +280,7 @@ fn refused(part: PartialFile, problem: FetchProblem) -> Result<Arrived, Box<Brok
     Err(Broken::without(problem))
 }
 
-fn range(version: &Validator, start: u64) -> HeaderMap {
+pub(crate) fn range(version: &Validator, start: u64) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let condition = version.condition().and_then(|condition| HeaderValue::from_str(condition).ok());
     let range = HeaderValue::from_str(&format!("bytes={start}-")).ok();

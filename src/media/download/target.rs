@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::bucket::Object;
 use crate::media::download::file_name;
 use crate::media::download::link::FetchProblem;
 use crate::media::probe::metadata::Facts;
@@ -13,8 +14,10 @@ const NAMES: u32 = 99;
 /// A saved file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Saved {
-    /// The path.
+    /// The path, or the URL of the object.
     pub path: PathBuf,
+    /// The object, if the file is in the bucket.
+    pub object: Option<Object>,
     /// The size in bytes.
     pub bytes: u64,
     /// The SHA-256 of the content, in lower-case hexadecimal.
@@ -68,6 +71,11 @@ impl Target {
         Self { folder: folder.to_owned(), stem, extension, sniffed: found.mime, mime }
     }
 
+    /// The requested name.
+    pub(crate) fn name(&self) -> String {
+        file_name::joined(&self.stem, &self.extension)
+    }
+
     /// The requested name, then the same name with a number after an underscore. The program's own names contain no
     /// underscore there, so the number cannot be confused with the index of a result.
     pub(crate) fn candidates(&self) -> impl Iterator<Item = PathBuf> {
@@ -78,7 +86,7 @@ impl Target {
 
     pub(crate) fn saved(&self, path: PathBuf, bytes: u64, sha256: String, facts: Facts) -> Saved {
         let Facts { width, height, duration_ms } = facts;
-        Saved { path, bytes, sha256, mime: self.mime.to_owned(), width, height, duration_ms }
+        Saved { path, object: None, bytes, sha256, mime: self.mime.to_owned(), width, height, duration_ms }
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt as _};
 
+use crate::bucket::StoredFile;
 use crate::media::input::content::Content;
 
 /// How much of a file is in memory at a time.
@@ -22,6 +23,7 @@ pub struct Source(Held);
 enum Held {
     Memory(Bytes),
     Disk { file: Arc<File>, bytes: u64 },
+    Stored(StoredFile),
 }
 
 /// Omits the bytes, which may be a person's voice.
@@ -30,6 +32,7 @@ impl fmt::Debug for Source {
         let bytes = match &self.0 {
             Held::Memory(bytes) => bytes.len() as u64,
             Held::Disk { bytes, .. } => *bytes,
+            Held::Stored(file) => file.bytes(),
         };
         write!(f, "Source({bytes} bytes)")
     }
@@ -47,6 +50,11 @@ impl Source {
     /// Takes an open file of `bytes` bytes.
     pub(crate) fn opened(file: File, bytes: u64) -> Self {
         Self(Held::Disk { file: Arc::new(file), bytes })
+    }
+
+    /// Takes an object of the bucket.
+    pub fn stored(file: StoredFile) -> Self {
+        Self(Held::Stored(file))
     }
 
     /// Streams the content from its start. Each stream has its own position, so an unfinished one does not affect the
@@ -67,6 +75,15 @@ impl Source {
             Held::Disk { file, bytes } => stream::try_unfold(start, move |at| {
                 let file = Arc::clone(&file);
                 async move { next(file, at, bytes.min(end)).await }
+            })
+            .boxed(),
+            Held::Stored(file) => stream::try_unfold(start, move |at| {
+                let file = file.clone();
+                async move {
+                    let piece = file.piece(at, end).await.map_err(io::Error::other)?;
+                    let next = at.saturating_add(piece.len() as u64);
+                    Ok((!piece.is_empty()).then_some((piece, next)))
+                }
             })
             .boxed(),
         }

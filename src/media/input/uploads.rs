@@ -129,9 +129,8 @@ impl Inbox {
 
     /// The path of an uploaded file that has not expired. Reads the disk.
     pub fn find(&self, id: &str, name: &str) -> Option<PathBuf> {
-        let here = expiry(id)? > seconds(latest()) && file_name::is_plain(name);
         let path = self.folder.join(id).join(name);
-        let found = here.then(|| path.symlink_metadata().ok()).flatten()?;
+        let found = is_live(id, name).then(|| path.symlink_metadata().ok()).flatten()?;
         found.is_file().then_some(path)
     }
 
@@ -153,6 +152,16 @@ impl Inbox {
         let beginning = spawn_blocking(move || begin(&folder, announced, rules));
         beginning.await.map_err(io::Error::other)?
     }
+}
+
+/// True if this may be the name of an upload that has not expired.
+pub fn is_live(id: &str, name: &str) -> bool {
+    expiry(id).is_some_and(|expires| expires > seconds(latest())) && file_name::is_plain(name)
+}
+
+/// True if this is the id of an upload that has expired.
+pub fn has_expired(id: &str) -> bool {
+    expiry(id).is_some_and(|expires| expires <= seconds(earliest()))
 }
 
 /// The id and the name in `minimax://uploads/{id}/{name}`.
@@ -296,7 +305,7 @@ fn set_aside(name: &str) -> Option<u64> {
 fn tidy(folder: &Path) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        if expiry(&name).is_some_and(|expires| expires <= seconds(earliest())) {
+        if has_expired(&name) {
             let _ = std::fs::remove_dir_all(entry.path());
         } else if set_aside(&name).is_some() && is_leftover(&entry.path()) {
             let _ = std::fs::remove_file(entry.path());

@@ -73,6 +73,9 @@ fn refused(problem: LinkProblem) -> Response {
         LinkProblem::Records => {
             (StatusCode::SERVICE_UNAVAILABLE, "The records cannot be read now; try again.\n")
         }
+        LinkProblem::Bucket => {
+            (StatusCode::SERVICE_UNAVAILABLE, "The bucket with the file cannot be read now; try again.\n")
+        }
     };
     (status, [(header::CACHE_CONTROL, "no-store")], text).into_response()
 }

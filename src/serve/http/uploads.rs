@@ -115,7 +115,8 @@ async fn raw(
         Problem::Body(StatusCode::REQUEST_TIMEOUT, format!("the file did not come to its end: {error}"))
     };
     let pieces = Body::into_data_stream(request.into_body()).map_err(broken);
-    Ok(written(server, caller, announced, pieces).await?.finish(&name).await?.into())
+    let incoming = written(server, caller, announced, pieces).await?;
+    Ok(server.uploads().keep(caller, incoming, &name).await?)
 }
 
 async fn of_form(
@@ -146,7 +147,7 @@ async fn of_form(
     let Some((incoming, file_name)) = taken else { return Err(Problem::NoFile) };
     // Check the rest too, so that the form is accepted or refused as a whole.
     form.end().await?;
-    Ok(incoming.finish(&name.unwrap_or(file_name)).await?.into())
+    Ok(server.uploads().keep(caller, incoming, &name.unwrap_or(file_name)).await?)
 }
 
 async fn written(

@@ -191,13 +191,7 @@ async fn fit(server: &Server, view: &mut ChatView, id: &str) {
 }
 
 async fn save_text(server: &Server, text: &str, id: &str) -> Result<String, String> {
-    let folder = server
-        .checkout
-        .output
-        .find(None, true)
-        .await
-        .map_err(|error| error.to_string())?
-        .ok_or("no folder")?;
+    let folder = server.checkout.output.for_file(None).await.map_err(|error| error.to_string())?;
     let hint: String = text.chars().take(40).collect();
     let name = media::file_name(&hint, id.get(..8).unwrap_or("chat"), 1, false, "md");
     let expect = Expect { kind: None, max_bytes: u64::MAX, extension: "md" };

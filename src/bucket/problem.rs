@@ -1,0 +1,116 @@
+//! Why a request to the bucket failed.
+
+use std::error::Error as _;
+
+/// What went wrong. The message is a sentence without a full stop, and names no address and no key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BucketProblem {
+    /// The credentials or the policy forbid it.
+    #[error("the bucket refuses the request ({0})")]
+    Refused(String),
+    /// There is no object of this name, or no such upload.
+    #[error("it is not in the bucket")]
+    Absent,
+    /// There is no such bucket.
+    #[error("there is no such bucket")]
+    NoBucket,
+    /// An object with other content has this key.
+    #[error("another object has its name in the bucket")]
+    Taken,
+    /// The object was replaced since it was written.
+    #[error("it was replaced in the bucket")]
+    Replaced,
+    /// The server does not answer, or says that it cannot do it now.
+    #[error("the bucket is not available now ({0})")]
+    Away(String),
+    /// The settings cannot be used.
+    #[error("the bucket cannot be used: {0}")]
+    Setting(String),
+}
+
+impl BucketProblem {
+    /// True if the same request may succeed later without a change of the file.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::NoBucket | Self::Away(_) | Self::Setting(_))
+    }
+}
+
+impl From<object_store::Error> for BucketProblem {
+    fn from(error: object_store::Error) -> Self {
+        use object_store::Error;
+
+        let code = code_of(&error.to_string());
+        match &error {
+            Error::NotFound { .. } if code.as_deref() == Some("NoSuchBucket") => Self::NoBucket,
+            Error::NotFound { .. } => Self::Absent,
+            Error::AlreadyExists { .. } => Self::Taken,
+            Error::Precondition { .. } => Self::Replaced,
+            Error::PermissionDenied { .. } => Self::Refused(code.unwrap_or_else(|| "HTTP 403".to_owned())),
+            Error::Unauthenticated { .. } => Self::Refused(code.unwrap_or_else(|| "HTTP 401".to_owned())),
+            error => Self::Away(code.unwrap_or_else(|| reason(error))),
+        }
+    }
+}
+
+/// The code in the XML of an answer: `<Code>SlowDown</Code>`.
+fn code_of(text: &str) -> Option<String> {
+    let (_, rest) = text.split_once("<Code>")?;
+    let (code, _) = rest.split_once("</Code>")?;
+    let is_word = code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    is_word.then(|| code.to_owned())
+}
+
+/// The innermost cause, which says most: "connection refused". The text of the outer ones has the address.
+fn reason(error: &object_store::Error) -> String {
+    let text = error.to_string();
+    if let Some((_, status)) = text.split_once("status code: ") {
+        return format!("HTTP {}", status.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default());
+    }
+    let mut cause = error.source();
+    let mut said = "no answer".to_owned();
+    while let Some(inner) = cause {
+        let text = inner.to_string();
+        if !text.contains("://") {
+            said = text;
+        }
+        cause = inner.source();
+    }
+    said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_told_by_its_code_and_never_by_its_address() {
+        let source = |text: &str| text.to_owned().into();
+        let path = "k".to_owned();
+        let xml =
+            |code: &str| format!("PUT http://h/b/k: <Error><Code>{code}</Code><Message>no</Message></Error>");
+        for (error, problem) in [
+            (
+                object_store::Error::NotFound { path: path.clone(), source: source(&xml("NoSuchBucket")) },
+                BucketProblem::NoBucket,
+            ),
+            (
+                object_store::Error::NotFound { path: path.clone(), source: source(&xml("NoSuchKey")) },
+                BucketProblem::Absent,
+            ),
+            (
+                object_store::Error::PermissionDenied { path, source: source(&xml("AccessDenied")) },
+                BucketProblem::Refused("AccessDenied".to_owned()),
+            ),
+            (
+                object_store::Error::Generic { store: "S3", source: source(&xml("SlowDown")) },
+                BucketProblem::Away("SlowDown".to_owned()),
+            ),
+            (
+                object_store::Error::Generic { store: "S3", source: source("GET http://secret/ failed") },
+                BucketProblem::Away("no answer".to_owned()),
+            ),
+        ] {
+            assert_eq!(BucketProblem::from(error), problem);
+        }
+    }
+}

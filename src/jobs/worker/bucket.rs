@@ -1,0 +1,191 @@
+//! Delivering into a bucket. A file that the bucket does not take waits on the disk of this server, or at MiniMax.
+
+use std::path::{Path, PathBuf};
+
+use super::fetch::{Arrived, Fetch, MAX_RESULT, extension};
+use super::record::Worker;
+use super::unpack;
+use crate::bucket::Bucket;
+use crate::clock::now;
+use crate::jobs::handle::Jobs;
+use crate::media::{self, Expect, FetchProblem, Kind as MediaKind, Saved, ToBucket, Unfinished, private};
+use crate::store::{Job, JobFile, Kind, OnDisk, Wrapped};
+
+/// The folder below the data folder in which files wait for the bucket.
+const SPOOL: &str = "undelivered";
+
+/// A link that ends within this time, in milliseconds, is downloaded to the disk while the bucket is away.
+const SOON: i64 = 30 * 60_000;
+
+/// The folder in which files wait for the bucket. It is made when it is first needed.
+pub(super) fn spool(jobs: &Jobs) -> PathBuf {
+    jobs.shared.settings.data_dir.join(SPOOL)
+}
+
+/// The key of the folder of a job: its principal, if that is a plain word, or else a hash of it, and its id.
+pub(super) fn folder_of(job: &Job) -> String {
+    format!("{}/{}", media::key_of(&job.principal), job.id)
+}
+
+/// Enters a file that was written here. With a bucket it is delivered from here: until then the record must not wait for the bucket.
+pub(super) fn entered(jobs: &Jobs, saved: Saved, file: JobFile) -> JobFile {
+    let saved = Some(saved.into());
+    if jobs.bucket().is_some() { JobFile { spooled: saved, ..file } } else { JobFile { saved, ..file } }
+}
+
+/// Enters a file of a job that ends without a delivery, and brings it into the bucket at once.
+pub(super) async fn moved(worker: &Worker, saved: Saved, file: JobFile) -> JobFile {
+    let Some(bucket) = &worker.jobs.shared.settings.bucket else {
+        return JobFile { saved: Some(saved.into()), ..file };
+    };
+    let local = OnDisk::from(saved);
+    let moved = copy(bucket, &folder_of(&worker.job), &local, &|_| {}).await;
+    let mut file = JobFile { spooled: Some(local), ..file };
+    settle(&mut file, moved);
+    discard(file.saved.as_ref().and(file.spooled.take()).into_iter().map(|local| local.path)).await;
+    file
+}
+
+/// One try to bring a file into the bucket.
+pub(super) async fn bring(
+    fetch: &Fetch<'_>,
+    file: &JobFile,
+    bucket: &Bucket,
+) -> Result<Arrived, FetchProblem> {
+    let spool = spool(fetch.jobs);
+    private::folder(&spool).map_err(|error| FetchProblem::Disk(error.to_string()))?;
+    if let Some(local) = &file.spooled {
+        if tokio::fs::try_exists(&local.path).await.unwrap_or(false) {
+            return Ok(into_bucket(fetch, Arrived::one(file.clone()), bucket).await);
+        }
+        if file.url.is_none() {
+            return Err(FetchProblem::Disk(format!(
+                "it is on the disk of the server that received it ({}); get_job at that server delivers it",
+                local.path.display()
+            )));
+        }
+    }
+    let arrived = match file.wrapped {
+        Wrapped::Plain => match download(fetch, file, bucket).await {
+            Ok(saved) => {
+                let saved = Some(saved.into());
+                return Ok(Arrived::one(JobFile {
+                    saved,
+                    trouble: None,
+                    upload: None,
+                    spooled: None,
+                    ..file.clone()
+                }));
+            }
+            Err(problem @ FetchProblem::Bucket(_)) if ends_soon(file) => {
+                let saved = spooled(fetch, file, &spool).await?;
+                let trouble = Some(problem.to_string());
+                Arrived::one(JobFile { spooled: Some(saved.into()), trouble, ..file.clone() })
+            }
+            Err(problem) => return Err(problem),
+        },
+        Wrapped::Cues => unspooled(unpack::subtitles(fetch, file, &spool).await?),
+        Wrapped::Archive => unspooled(unpack::unpack(fetch, file, &spool).await?),
+    };
+    Ok(into_bucket(fetch, arrived, bucket).await)
+}
+
+/// The files of a conversion are on the disk first.
+fn unspooled(mut arrived: Arrived) -> Arrived {
+    for file in &mut arrived.files {
+        file.spooled = file.saved.take();
+    }
+    arrived
+}
+
+async fn into_bucket(fetch: &Fetch<'_>, mut arrived: Arrived, bucket: &Bucket) -> Arrived {
+    for file in &mut arrived.files {
+        let Some(local) = file.spooled.clone() else { continue };
+        // An upload that a dead process has begun is not continued: the file is here.
+        if let Some(old) = fetch.known_upload() {
+            if bucket.abort(&old.upload.key, &old.upload.upload).await.is_err() {
+                arrived.waits = true;
+                continue;
+            }
+            fetch.note(None);
+        }
+        let moved = copy(bucket, &folder_of(fetch.job), &local, &|upload| fetch.note(upload)).await;
+        settle(file, moved);
+        match file.saved {
+            Some(_) => arrived.done.extend(file.spooled.take().map(|local| local.path)),
+            None => arrived.waits = true,
+        }
+        file.upload = fetch.known_upload();
+    }
+    arrived
+}
+
+/// Enters what became of a copy.
+fn settle(file: &mut JobFile, moved: Result<Saved, FetchProblem>) {
+    match moved {
+        Ok(saved) => {
+            let mut saved = OnDisk::from(saved);
+            // A sound that is streamed does not have its length in its header.
+            let length = file.spooled.as_ref().and_then(|local| local.duration_ms);
+            saved.duration_ms = length.or(saved.duration_ms);
+            file.saved = Some(saved);
+            file.trouble = file.trouble.take().filter(|trouble| !trouble.starts_with(NOT_SAVED));
+        }
+        Err(problem) => file.trouble = Some(problem.to_string()),
+    }
+}
+
+/// How the message of a [`FetchProblem`] of the bucket begins.
+const NOT_SAVED: &str = "the file cannot be saved";
+
+async fn copy(
+    bucket: &Bucket,
+    folder: &str,
+    local: &OnDisk,
+    notes: media::Notes<'_>,
+) -> Result<Saved, FetchProblem> {
+    let name = local.path.file_name().and_then(|name| name.to_str()).unwrap_or("file.bin");
+    let expect = Expect { kind: None, max_bytes: MAX_RESULT, extension: extension(name) };
+    ToBucket { bucket, folder, name, expect: &expect, notes }.copy(&local.path).await
+}
+
+async fn download(fetch: &Fetch<'_>, file: &JobFile, bucket: &Bucket) -> Result<Saved, FetchProblem> {
+    let url = file.url.as_deref().unwrap_or_default();
+    let (folder, name) = (folder_of(fetch.job), fetch.file_name(&file.name));
+    let expect =
+        Expect { kind: kind_of(fetch.job.kind), max_bytes: MAX_RESULT, extension: extension(&file.name) };
+    let notes = |upload: Option<Unfinished>| fetch.note(upload);
+    let to = ToBucket { bucket, folder: &folder, name: &name, expect: &expect, notes: &notes };
+    fetch.jobs.shared.fetcher.download_to_bucket(url, to, fetch.known_upload()).await
+}
+
+async fn spooled(fetch: &Fetch<'_>, file: &JobFile, spool: &Path) -> Result<Saved, FetchProblem> {
+    let url = file.url.as_deref().unwrap_or_default();
+    let name = fetch.file_name(&file.name);
+    let expect =
+        Expect { kind: kind_of(fetch.job.kind), max_bytes: MAX_RESULT, extension: extension(&file.name) };
+    fetch.jobs.shared.fetcher.download(url, spool, &name, &expect, Some(&fetch.key(file))).await
+}
+
+/// What the files of a job must be.
+pub(super) fn kind_of(kind: Kind) -> Option<MediaKind> {
+    match kind {
+        Kind::Image => Some(MediaKind::Image),
+        Kind::Video => Some(MediaKind::Video),
+        Kind::Speech | Kind::Voice | Kind::Music => Some(MediaKind::Audio),
+        Kind::Transcription | Kind::Prompt => None,
+    }
+}
+
+fn ends_soon(file: &JobFile) -> bool {
+    file.stale_at.is_none_or(|at| at < now().saturating_add(SOON))
+}
+
+/// Removes files that are in the bucket now. Best effort.
+pub(super) async fn discard(files: impl IntoIterator<Item = PathBuf>) {
+    for file in files {
+        if let Err(error) = tokio::fs::remove_file(&file).await {
+            tracing::info!(%error, file = %file.display(), "a delivered file stays on the disk");
+        }
+    }
+}
