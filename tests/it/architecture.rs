@@ -20,18 +20,19 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("media", &[]),
     ("permits", &[]),
     ("telemetry", &["config", "money"]),
+    ("viewer", &[]),
     ("api", &["facts", "money", "telemetry"]),
     ("store", &["api", "facts", "media", "money"]),
     ("jobs", &["api", "facts", "media", "money", "store", "telemetry"]),
-    ("mcp", &["api", "config", "facts", "jobs", "media", "money", "permits", "telemetry"]),
+    ("mcp", &["api", "config", "facts", "jobs", "media", "money", "permits", "telemetry", "viewer"]),
     ("tools", &["api", "config", "facts", "jobs", "mcp", "media", "money", "telemetry"]),
-    ("serve", &["config", "jobs", "mcp", "media", "money", "permits", "telemetry", "tools"]),
+    ("serve", &["config", "jobs", "mcp", "media", "money", "permits", "telemetry", "tools", "viewer"]),
     ("cli", &["api", "config", "facts", "mcp", "media", "money", "serve", "store", "telemetry", "tools"]),
 ];
 
 /// Crates that only certain modules may use.
 const KEPT_BACK: &[(&str, &[&str])] = &[
-    ("rmcp", &["mcp", "tools", "serve", "cli"]),
+    ("rmcp", &["mcp", "tools", "serve", "cli", "viewer"]),
     ("reqwest", &["api", "media", "telemetry"]),
     ("sqlx", &["store"]),
     ("axum", &["serve"]),
