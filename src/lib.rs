@@ -10,14 +10,14 @@
 //!
 //! `serve` (bytes) → `tools` (what a model sees) → `mcp` (the protocol) → `jobs` (time and money) → `store` (records) →
 //! `api` (HTTP). Beside them `config` (settings), `facts` (models, prices, error codes: data), `media` (files and links in and out of this
-//! machine), `permits` (what each caller may use of what all share), `money` (amounts, and how they are rounded), `telemetry` (figures, log lines, traces), `clock` (the
+//! machine), `permits` (what each caller may use of what all share), `viewer` (the page for hosts with MCP Apps), `money` (amounts, and how they are rounded), `telemetry` (figures, log lines, traces), `clock` (the
 //! time); `cli` on top. The imitation of MiniMax, for tests, demos and `--sandbox`, is a crate of its own:
 //! `crates/minimax-sandbox`.
 //! `tests/it/architecture.rs` keeps the direction of imports.
 //!
 //! # Invariants, as absences
 //!
-//! * Only `mcp`, `tools`, `serve` and `cli` know MCP; only `api` and `media` make HTTP requests, and `telemetry` to a collector.
+//! * Only `mcp`, `tools`, `serve`, `cli` and `viewer` know MCP; only `api` and `media` make HTTP requests, and `telemetry` to a collector.
 //! * `jobs` knows no peer and no progress token: information goes up as return values and `watch` channels.
 //! * `minimax-sandbox` does not depend on this crate, so a field that `api` misspells is not misspelt there too.
 //! * Only `store` knows SQL; it sends no request and knows no tool.
@@ -43,6 +43,7 @@ pub mod serve;
 pub mod store;
 pub mod telemetry;
 pub mod tools;
+pub mod viewer;
 
 /// The imitation of MiniMax, for demos and tests.
 #[cfg(feature = "sandbox")]

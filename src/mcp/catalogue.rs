@@ -29,6 +29,15 @@ pub enum Billing {
     Free,
 }
 
+/// What hosts with MCP Apps show of a tool's results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// The text, as other hosts do.
+    AsText,
+    /// The viewer too.
+    InViewer,
+}
+
 /// Facts about a tool that the machinery needs and the tool's schema does not say.
 #[derive(Debug, Clone, Copy)]
 pub struct ToolSpec {
@@ -44,6 +53,8 @@ pub struct ToolSpec {
     pub local_only: bool,
     /// Callers at other machines have a use for it.
     pub remote: bool,
+    /// What hosts with MCP Apps show of its results.
+    pub shown: Shown,
     /// Names that other MiniMax servers give it; accepted in a call and never listed.
     pub aliases: &'static [&'static str],
     /// The longest strings of its arguments, in characters, where the tool has bounds of its own.
@@ -62,6 +73,7 @@ impl ToolSpec {
             slow: false,
             local_only: false,
             remote: true,
+            shown: Shown::AsText,
             aliases: &[],
             lengths: &[],
             normalize: None,
@@ -70,7 +82,7 @@ impl ToolSpec {
 
     /// A tool that starts a paid job.
     pub const fn job(name: &'static str, toolset: Toolset) -> Self {
-        Self { billing: Billing::Job, ..Self::free(name, toolset) }
+        Self { billing: Billing::Job, shown: Shown::InViewer, ..Self::free(name, toolset) }
     }
 
     /// A tool whose call is billed at once and leaves no job.

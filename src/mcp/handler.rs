@@ -14,7 +14,7 @@ use rmcp::{ErrorData, RoleServer, ServerHandler};
 
 use crate::mcp::revision::{Feature, Revision};
 use crate::mcp::server::Server;
-use crate::mcp::{cursor, initialize, pipeline, prompts, resources, subscriptions, tasks, telemetry};
+use crate::mcp::{apps, cursor, initialize, pipeline, prompts, resources, subscriptions, tasks, telemetry};
 
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
@@ -34,9 +34,13 @@ impl ServerHandler for Server {
     }
 
     /// The revision that has discovery also has subscriptions without a session, so they are listed on any transport.
-    async fn discover(&self, _: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
+    async fn discover(&self, context: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
         let versions = self.supported_protocol_versions().into_owned();
-        Ok(DiscoverResult::from_server_info(versions, info(self, false)))
+        let mut info = info(self, false);
+        if apps::are_shown(&context) {
+            apps::declare(&mut info.capabilities);
+        }
+        Ok(DiscoverResult::from_server_info(versions, info))
     }
 
     /// The folders of the client are asked for early, so that calls rarely wait for them.
@@ -61,14 +65,18 @@ impl ServerHandler for Server {
         let (me, revision) = (self.for_caller(&context)?, Revision::of(&context));
         let mut tools = self.catalogue().tools();
         tools.retain(|tool| me.policy.offers(&tool.name));
+        let shows_apps = apps::are_shown(&context);
+        if shows_apps {
+            apps::mark(&mut tools, me.catalogue());
+        }
         for tool in &mut tools {
             revision.fit_tool(tool);
         }
         let mut list = ListToolsResult::with_all_items(tools);
         if revision.knows(Feature::CacheHints) {
             list.ttl_ms = Some(300_000);
-            list.cache_scope =
-                Some(if me.policy.is_unrestricted() { CacheScope::Public } else { CacheScope::Private });
+            let is_same_for_all = me.policy.is_unrestricted() && !shows_apps;
+            list.cache_scope = Some(if is_same_for_all { CacheScope::Public } else { CacheScope::Private });
         }
         Ok(list)
     }
@@ -152,7 +160,7 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
         let revision = Revision::of(&context);
-        let mut list = resources::list(&self.for_caller(&context)?, page).await?;
+        let mut list = resources::list(&self.for_caller(&context)?, page, apps::are_shown(&context)).await?;
         list.resources.iter_mut().for_each(|resource| revision.fit_resource(resource));
         if revision.knows(Feature::CacheHints) {
             (list.ttl_ms, list.cache_scope) = (Some(0), Some(CacheScope::Private));

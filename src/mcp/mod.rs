@@ -5,6 +5,7 @@
 
 pub(crate) mod abandoned_calls;
 mod allowed_folders;
+pub(crate) mod apps;
 pub(crate) mod arguments;
 pub(crate) mod call_digest;
 pub(crate) mod caller;
@@ -42,7 +43,7 @@ pub(crate) mod uploads;
 pub use abandoned_calls::Connection;
 pub use caller::Caller;
 pub use caller_key::CallerKey;
-pub use catalogue::{Billing, Catalogue, ToolSpec};
+pub use catalogue::{Billing, Catalogue, Shown, ToolSpec};
 pub use choice::Choice;
 pub use download_links::{LinkProblem, Linked};
 pub use error::{ToolError, Unpaid};

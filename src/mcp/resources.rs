@@ -3,10 +3,12 @@
 //! A caller's toolsets decide which tables there are, as they decide which tools. They never hide the caller's own jobs:
 //! a result that was paid for stays visible after the token lost a toolset.
 
+use std::io;
 use std::time::Duration;
 
+use bytes::Bytes;
 use data_encoding::BASE64;
-use futures_util::TryStreamExt as _;
+use futures_util::{Stream, TryStreamExt as _};
 use rmcp::model::{
     ErrorCode, ListResourcesResult, PaginatedRequestParams, ReadResourceResult, Resource, ResourceContents,
     ResourceTemplate,
@@ -16,12 +18,14 @@ use rmcp::{ErrorData, RoleServer};
 use serde_json::{Value, json};
 
 use crate::jobs::{Filter, Job, JobFile, OnDisk};
+use crate::mcp::apps;
 use crate::mcp::catalogue::Table;
 use crate::mcp::cursor;
-use crate::mcp::resource_uri::{ResourceName, nothing_at, parse};
+use crate::mcp::resource_uri::{ByteRange, ResourceName, nothing_at, parse};
 use crate::mcp::server::Server;
 use crate::permits::{Exhausted, Reservation};
 use crate::telemetry;
+use crate::viewer;
 
 /// The name that cursors of this list are marked with.
 const LIST: &str = "resources";
@@ -29,17 +33,23 @@ const LIST: &str = "resources";
 /// Jobs on a page; each comes with its files.
 const PAGE: u32 = 25;
 
-/// For larger files the answer says where to get them, because clients cut off messages of many megabytes.
+/// For larger files the answer says where to get them, because clients cut off messages of many megabytes. A part of a
+/// file may have as many bytes.
 const LARGEST: u64 = 4 * 1024 * 1024;
 
 /// How long an answer waits for memory that other answers of its caller hold.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// `resources/list`: the tables, then jobs with their files, newest first.
+/// `resources/list`: the viewer for hosts that show it, the tables, then jobs with their files, newest first.
 pub(crate) async fn list(
     server: &Server,
     page: Option<PaginatedRequestParams>,
+    shows_apps: bool,
 ) -> Result<ListResourcesResult, ErrorData> {
+    let fixed = || {
+        let viewer = Some(viewer::resource()).filter(|_| shows_apps && apps::has_use(server));
+        viewer.into_iter().chain(table_resources(server)).collect::<Vec<_>>()
+    };
     let cursor = page.and_then(|page| page.cursor);
     let before = cursor.as_deref().filter(|given| !given.is_empty()).map(read_cursor).transpose()?;
     let first = before.is_none();
@@ -47,10 +57,10 @@ pub(crate) async fn list(
     let page = match server.jobs().list(server.principal(), &filter).await {
         Ok(page) => page,
         // Without records the tables are still there.
-        Err(_) if first => return Ok(ListResourcesResult::with_all_items(table_resources(server))),
+        Err(_) if first => return Ok(ListResourcesResult::with_all_items(fixed())),
         Err(error) => return Err(server.presenter.protocol_error(&error)),
     };
-    let mut resources = if first { table_resources(server) } else { Vec::new() };
+    let mut resources = if first { fixed() } else { Vec::new() };
     for job in &page.jobs {
         resources.push(resource_of(job));
         resources.extend(job.files.iter().map(|file| file_resource(job, file)));
@@ -71,6 +81,9 @@ pub(crate) async fn read(
         let rows = rows.map_err(|error| ErrorData::internal_error(error.to_string(), None))?;
         return Ok(ReadResourceResult::new(vec![table(uri, &rows)]));
     }
+    if uri == viewer::URI && apps::are_shown(call) && apps::has_use(server) {
+        return Ok(ReadResourceResult::new(vec![viewer::contents()]));
+    }
     let contents = match parse(uri) {
         Some(ResourceName::Job(id)) => {
             let job = job_named(server, id, uri).await?;
@@ -79,6 +92,10 @@ pub(crate) async fn read(
         Some(ResourceName::File(id, name)) => {
             let job = job_named(server, id, uri).await?;
             file_contents(server, uri, &job, name, call).await?
+        }
+        Some(ResourceName::Part(id, name, range)) => {
+            let job = job_named(server, id, uri).await?;
+            part_contents(server, uri, &job, name, range, call).await?
         }
         _ => return Err(nothing_at(uri)),
     };
@@ -115,8 +132,34 @@ async fn file_contents(
     Ok(table(uri, &json!({ "file": row, "note": why })))
 }
 
-/// The whole file as it was written; `None` if it cannot be read or something else is in its place now. Images, audio and video are encoded
-/// while they are read, so that there is only one copy of them in memory.
+/// A part of a file, for clients that put together a file that is too large for one answer.
+async fn part_contents(
+    server: &Server,
+    uri: &str,
+    job: &Job,
+    name: &str,
+    range: ByteRange,
+    call: &RequestContext<RoleServer>,
+) -> Result<ResourceContents, ErrorData> {
+    let file = job.files.iter().find(|file| file.name == name);
+    let Some(saved) = file.and_then(|file| file.saved.as_ref()) else { return Err(nothing_at(uri)) };
+    let end = range.end.min(saved.bytes);
+    if range.start >= end || end - range.start > LARGEST {
+        let text = format!(
+            "`bytes` must be FIRST-LAST within the {} bytes of the file, with at most {LARGEST} bytes",
+            saved.bytes
+        );
+        return Err(ErrorData::invalid_params(text, Some(json!({ "uri": uri }))));
+    }
+    make_room(call, end - range.start).await?;
+    let Ok(source) = server.intact(saved).await else { return Err(nothing_at(uri)) };
+    let blob = encoded(source.part(range.start, end), end - range.start).await;
+    let blob = blob.ok_or_else(|| ErrorData::internal_error("the file could not be read", None))?;
+    Ok(ResourceContents::blob(blob, uri).with_mime_type(saved.mime_type.clone()))
+}
+
+/// The whole file as it was written; `None` if it cannot be read or something else is in its place now. Images, audio and
+/// video are encoded while they are read, so that there is only one copy of them in memory.
 async fn unchanged(server: &Server, saved: &OnDisk, uri: &str) -> Option<ResourceContents> {
     let pieces = std::pin::pin!(server.intact(saved).await.ok()?.chunks());
     let is_media = ["image/", "audio/", "video/"].iter().any(|kind| saved.mime_type.starts_with(kind));
@@ -130,15 +173,21 @@ async fn unchanged(server: &Server, saved: &OnDisk, uri: &str) -> Option<Resourc
             Err(binary) => ResourceContents::blob(BASE64.encode(binary.as_bytes()), uri),
         });
     }
-    let (encoding, mut pieces) = (BASE64, pieces);
-    let length = usize::try_from(saved.bytes).map_or(0, |bytes| encoding.encode_len(bytes));
+    Some(ResourceContents::blob(encoded(pieces, saved.bytes).await?, uri))
+}
+
+/// Bytes in base64, encoded piece by piece; `None` if they cannot be read.
+async fn encoded(pieces: impl Stream<Item = io::Result<Bytes>>, bytes: u64) -> Option<String> {
+    let mut pieces = std::pin::pin!(pieces);
+    let encoding = BASE64;
+    let length = usize::try_from(bytes).map_or(0, |bytes| encoding.encode_len(bytes));
     let mut blob = String::with_capacity(length);
     let mut encoder = encoding.new_encoder(&mut blob);
     while let Some(piece) = pieces.try_next().await.ok()? {
         encoder.append(&piece);
     }
     encoder.finalize();
-    Some(ResourceContents::blob(blob, uri))
+    Some(blob)
 }
 
 /// Reserves memory for the answer that a file becomes, before the file is read. Over stdio nothing is reserved, because
@@ -215,4 +264,15 @@ fn read_cursor(cursor: &str) -> Result<(i64, String), ErrorData> {
     let place = cursor::place(LIST, cursor).and_then(|place| place.split_once('.'));
     let parts = place.and_then(|(at, id)| Some((at.parse().ok()?, id.to_owned())));
     parts.ok_or_else(cursor::unknown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_viewer_knows_the_largest_answer() {
+        let constant = format!("const WHOLE = {} * 1024 * 1024;", LARGEST / 1024 / 1024);
+        assert!(include_str!("../viewer/media.js").contains(&constant), "{constant}");
+    }
 }

@@ -12,17 +12,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Toolset;
 use crate::jobs::{CALLERS, Cancel, Filter, Job, STATUSES, cancel};
-use crate::mcp::ToolSpec;
 use crate::mcp::cursor;
 use crate::mcp::job_view::several::JobAnswer;
 use crate::mcp::job_view::{CostView, JobView};
 use crate::mcp::result::Report;
-use crate::mcp::{Server, ToolError, forty_five, progress};
+use crate::mcp::{Server, Shown, ToolError, ToolSpec, forty_five, progress};
 use crate::media::units::age;
 use crate::telemetry;
 
 pub(crate) const TOOLS: &[ToolSpec] = &[
-    ToolSpec::free("get_job", Toolset::Jobs),
+    ToolSpec { shown: Shown::InViewer, ..ToolSpec::free("get_job", Toolset::Jobs) },
     ToolSpec::free("list_jobs", Toolset::Jobs),
     ToolSpec::free("cancel_job", Toolset::Jobs),
 ];

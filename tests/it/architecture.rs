@@ -21,12 +21,13 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("media", &["bucket"]),
     ("permits", &[]),
     ("telemetry", &["config", "money"]),
+    ("viewer", &[]),
     ("api", &["facts", "money", "telemetry"]),
     ("store", &["api", "bucket", "facts", "media", "money"]),
     ("jobs", &["api", "bucket", "facts", "media", "money", "store", "telemetry"]),
-    ("mcp", &["api", "bucket", "config", "facts", "jobs", "media", "money", "permits", "telemetry"]),
+    ("mcp", &["api", "bucket", "config", "facts", "jobs", "media", "money", "permits", "telemetry", "viewer"]),
     ("tools", &["api", "config", "facts", "jobs", "mcp", "media", "money", "telemetry"]),
-    ("serve", &["config", "jobs", "mcp", "media", "money", "permits", "telemetry", "tools"]),
+    ("serve", &["config", "jobs", "mcp", "media", "money", "permits", "telemetry", "tools", "viewer"]),
     (
         "cli",
         &[
@@ -47,7 +48,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 
 /// Crates that only certain modules may use.
 const KEPT_BACK: &[(&str, &[&str])] = &[
-    ("rmcp", &["mcp", "tools", "serve", "cli"]),
+    ("rmcp", &["mcp", "tools", "serve", "cli", "viewer"]),
     ("reqwest", &["api", "media", "telemetry"]),
     ("object_store", &["bucket"]),
     ("sqlx", &["store"]),

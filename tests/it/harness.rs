@@ -374,8 +374,14 @@ impl Program {
 
     /// Performs the `initialize` handshake of the older protocol versions.
     pub fn initialize(&mut self, version: &str) -> Value {
+        self.initialize_with(version, json!({}))
+    }
+
+    /// Initializes with these capabilities of the client.
+    pub fn initialize_with(&mut self, version: &str, capabilities: Value) -> Value {
         let client = json!({ "name": "raw", "version": "0" });
-        let parameters = json!({ "protocolVersion": version, "capabilities": {}, "clientInfo": client });
+        let parameters =
+            json!({ "protocolVersion": version, "capabilities": capabilities, "clientInfo": client });
         let answer = self.request("initialize", parameters);
         self.send(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
         answer

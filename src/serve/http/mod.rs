@@ -7,6 +7,7 @@
 mod accept;
 pub mod access;
 mod admission;
+mod apps;
 mod cancel;
 mod choose;
 mod connection;
@@ -193,6 +194,7 @@ fn app<H: ServerHandler + Clone>(
     });
     let known = at_mcp(handler, config)
         .layer(from_fn(accept::negotiate))
+        .layer(from_fn(apps::sessions))
         .layer(chosen)
         .layer(from_fn_with_state(Cancellable::default(), cancellable))
         .layer(admitted)

@@ -10,13 +10,13 @@ use crate::api::{Timestamps, TranscriptFormat, TranscriptionSubmit};
 use crate::config::Toolset;
 use crate::facts::{facts, voices};
 use crate::jobs::{Cost, Transcription};
-use crate::mcp::ToolSpec;
 use crate::mcp::inputs::Checked;
-use crate::mcp::{Draft, JobOptions, JobView, Server, ToolError};
+use crate::mcp::{Draft, JobOptions, JobView, Server, Shown, ToolError, ToolSpec};
 use crate::media::{Limits, Opened, Source};
 use crate::money::{Currency, Decimal};
 
-pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec::job("speech_to_text", Toolset::Speech)];
+pub(crate) const TOOLS: &[ToolSpec] =
+    &[ToolSpec { shown: Shown::AsText, ..ToolSpec::job("speech_to_text", Toolset::Speech) }];
 
 /// Speech to Text > file: 50 MB, 500 seconds, no raw samples.
 const RECORDING: Limits = Limits {

@@ -12,9 +12,8 @@ use crate::api::{Content, Enrich, MediaUrl, Regenerate, Role, Source, VideoV2Sub
 use crate::config::Toolset;
 use crate::facts::facts;
 use crate::jobs::Cost;
-use crate::mcp::ToolSpec;
 use crate::mcp::inputs::Takes;
-use crate::mcp::{Bill, Draft, JobOptions, JobView, Server, ToolError};
+use crate::mcp::{Bill, Draft, JobOptions, JobView, Server, Shown, ToolError, ToolSpec};
 use crate::media::Limits;
 use crate::money::{Currency, Decimal};
 use crate::tools::model_name::ModelNames;
@@ -26,6 +25,7 @@ pub(crate) const TOOLS: &[ToolSpec] = &[
     ToolSpec {
         slow: true,
         lengths: &[("prompt", 7000)],
+        shown: Shown::AsText,
         ..ToolSpec::job("enhance_video_prompt", Toolset::Video)
     },
     ToolSpec {

@@ -18,8 +18,7 @@ use std::time::Duration;
 use crate::config::Toolset;
 use crate::facts::Protocol;
 use crate::jobs::{self, RemoteKind, Task};
-use crate::mcp::ToolSpec;
-use crate::mcp::{Bill, Draft, JobView, Server, ToolError, progress};
+use crate::mcp::{Bill, Draft, JobView, Server, Shown, ToolError, ToolSpec, progress};
 use crate::tools::model_name::ModelNames;
 use crate::tools::video::input::VideoInput;
 use crate::tools::video::original::{no_task, read_task_id};
@@ -31,7 +30,7 @@ pub(crate) const TOOLS: &[ToolSpec] = &[
         lengths: &[("prompt", 7000)],
         ..ToolSpec::job("generate_video", Toolset::Video)
     },
-    ToolSpec::free("query_video_generation", Toolset::Video),
+    ToolSpec { shown: Shown::InViewer, ..ToolSpec::free("query_video_generation", Toolset::Video) },
 ];
 
 /// What a person is asked before a purchase.
