@@ -8,6 +8,7 @@
 
 mod amount;
 mod http;
+mod keep;
 mod keys;
 mod oauth;
 mod reader;
@@ -29,6 +30,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 pub use http::HttpSettings;
+pub use keep::{KeepSettings, read_bytes, read_days};
 use keys::{KEY, PLAN_KEY};
 pub use keys::{Keys, NamedKey};
 pub use oauth::{OAuthSettings, ScopeRow};
@@ -229,6 +231,8 @@ pub struct Config {
     pub toolsets: Vec<Toolset>,
     /// If true, only tools that cost nothing and change nothing are offered.
     pub read_only: bool,
+    /// If true, results of image jobs carry a small picture.
+    pub image_preview: bool,
     /// The models and the voice of calls that name none.
     pub defaults: Defaults,
     /// The interval between polls of a running task.
@@ -239,8 +243,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The PostgreSQL database that takes the place of the file in that folder.
     pub store_url: Option<SecretString>,
-    /// How long the store keeps ended jobs. `None` keeps them forever.
-    pub keep: Option<Duration>,
+    /// What is kept of jobs that have ended.
+    pub keep: KeepSettings,
     /// The spending limits.
     pub budgets: Budgets,
     /// How long a person may take to answer a consent question.
@@ -309,6 +313,7 @@ impl Config {
             home: places.home.clone(),
             mode: reader.mode(),
             read_only: reader.flag("MINIMAX_READ_ONLY"),
+            image_preview: reader.safe_flag("MINIMAX_IMAGE_PREVIEW"),
             defaults: Defaults {
                 text_model: reader.get("MINIMAX_TEXT_MODEL"),
                 image_model: reader.get("MINIMAX_IMAGE_MODEL"),
@@ -469,21 +474,6 @@ mod tests {
         {
             let bad = read(&[(name, value)]);
             assert_eq!(bad.problems.iter().map(|problem| problem.name).collect::<Vec<_>>(), [name]);
-        }
-    }
-
-    #[test]
-    fn records_are_kept_for_a_quarter_unless_the_setting_says_otherwise() {
-        let days = |config: &Config| config.keep.map(|keep| keep.as_secs() / 86_400);
-        assert_eq!(days(&read(&[])), Some(90));
-        for (value, kept) in [("1", Some(1)), ("36500", Some(36_500)), ("0", None)] {
-            let config = read(&[("MINIMAX_KEEP_DAYS", value)]);
-            assert_eq!((days(&config), config.problems.len()), (kept, 0), "{value}");
-        }
-        // An illegal value removes nothing.
-        for value in ["-1", "36501", "1.5", "a month"] {
-            let config = read(&[("MINIMAX_KEEP_DAYS", value)]);
-            assert_eq!((days(&config), config.problems.len()), (None, 1), "{value}");
         }
     }
 

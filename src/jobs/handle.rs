@@ -22,8 +22,8 @@ use crate::api::Client;
 use crate::media::{Fetcher, Guard, Roots};
 use crate::money::{Currency, Money};
 use crate::store::{
-    Answer, Conversation, Filter, Job, Kept, Limit, Limits, NotBought, Page, Spending, Spent, Store,
-    StoreError, random_id, sweep_often,
+    Answer, Conversation, Filter, Job, Kept, Limit, Limits, NotBought, Page, RemovedJob, Retention, Spending,
+    Spent, Store, StoreError, random_id, sweep_often,
 };
 
 /// The settings of the jobs.
@@ -51,8 +51,8 @@ pub struct Settings {
     pub api: Option<Url>,
     /// What may be spent.
     pub limits: Limits,
-    /// How long ended jobs are kept; `None` keeps them forever.
-    pub keep: Option<Duration>,
+    /// What is kept of jobs that have ended.
+    pub retention: Retention,
 }
 
 /// The jobs of this process, seen by one MiniMax account. Cloning is cheap.
@@ -174,8 +174,8 @@ impl Jobs {
                 // With the server's own account, because the caller's must be free to make room.
                 let own = Self { tenant: Arc::clone(&self.shared.own), ..self.clone() };
                 let adopting = own.adopt_orphans(Arc::clone(&store));
-                let (stop, keep) = (self.shared.stop.clone(), self.shared.settings.keep);
-                let sweeping = sweep_often(Arc::clone(&store), keep);
+                let (stop, rules) = (self.shared.stop.clone(), self.shared.settings.retention.clone());
+                let sweeping = sweep_often(Arc::clone(&store), rules);
                 self.shared.tracker.spawn(async move {
                     tokio::join!(adopting, stop.run_until_cancelled(sweeping));
                 });
@@ -231,6 +231,11 @@ impl Jobs {
     /// A job of this principal.
     pub async fn get(&self, principal: &str, id: &str) -> Result<Option<Job>, StoreError> {
         Ok(self.store().await?.get(principal, id).await?.map(|job| self.shared.spool.amend(job)))
+    }
+
+    /// Whether a job of this principal was removed because of its age or size.
+    pub async fn removed(&self, principal: &str, id: &str) -> Result<Option<RemovedJob>, StoreError> {
+        self.store().await?.removed(principal, id).await
     }
 
     /// A job of any principal: for a link whose signature is the permission.

@@ -32,6 +32,6 @@ pub use worker::FIRST_SOUND;
 pub use crate::clock::now;
 pub use crate::store::{
     Answer, CALLERS, Conversation, Cost, Denied, Failure, Filter, Job, JobFile, Kept, Kind, Limit, Limits,
-    MadeVoice, NotBought, OnDisk, Owner, Page, Purchase, RemoteKind, Route, STATUSES, Said, Seen, Spending,
-    Spent, State, StoreError, Task, Wrapped, random_id,
+    MadeVoice, NotBought, OnDisk, Owner, Page, Purchase, RemoteKind, RemovedJob, Retention, Route, STATUSES,
+    Said, Seen, Spending, Spent, State, StoreError, Task, Wrapped, random_id,
 };

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{Client, KeyFile, RateLimits};
 use crate::config::{Config, ConfigError, KeyKind, PlanOverflow, Region, read_key};
-use crate::jobs::{CALLERS, Jobs, Limits, OnDisk, PaysWith, Settings};
+use crate::jobs::{CALLERS, Jobs, Limits, OnDisk, PaysWith, Retention, Settings};
 use crate::mcp::abandoned_calls::AbandonedCalls;
 use crate::mcp::allowed_folders::AllowedFolders;
 use crate::mcp::caller::Caller;
@@ -103,7 +103,12 @@ impl Server {
                 // Each purchase brings its caller's own.
                 principal: None,
             },
-            keep: config.keep,
+            retention: Retention {
+                age: config.keep.age,
+                bytes: config.keep.bytes,
+                keeps_files: config.keep.files,
+                base: config.base_path.clone(),
+            },
         };
         let jobs = Jobs::new(api, plan, settings);
         let catalogue = catalogue.narrowed(&config);

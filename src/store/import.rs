@@ -95,7 +95,13 @@ const TABLES: &[(&str, &[Column])] = &[
             Lease("lease_until"),
             Integer("created_at"),
             Integer("updated_at"),
+            Text("folder"),
+            Integer("bytes"),
         ],
+    ),
+    (
+        "removed_jobs",
+        &[Text("id"), Text("principal"), Text("account"), Text("idempotency_key"), Integer("removed_at")],
     ),
     (
         "conversations",

@@ -65,6 +65,7 @@ mod packages;
 mod chat;
 mod chat_budget;
 mod image;
+mod image_preview;
 mod model_names;
 mod music;
 mod speak;
@@ -91,6 +92,7 @@ mod look;
 // Search and embeddings.
 mod resources;
 mod results;
+mod retention;
 mod search;
 // The models and their allowed values.
 mod models;
