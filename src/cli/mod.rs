@@ -90,6 +90,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         config.take_plan_key(text);
     }
+    if let Some(path) = config.webhook.secret_file.clone() {
+        config.take_webhook_secret(std::fs::read_to_string(path));
+    }
     let sources = doctor::Sources {
         key: match &stored {
             Some(Stored { path, in_use: true, .. }) => doctor::KeySource::login(path),

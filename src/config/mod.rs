@@ -21,6 +21,7 @@ mod tokens;
 mod unknown;
 mod uploads;
 mod value;
+mod webhook;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -43,6 +44,7 @@ pub use start::read_key;
 pub use telemetry::{OtlpSettings, TelemetrySettings};
 pub use tokens::{TokenRow, read_tokens};
 pub use uploads::UploadSettings;
+pub use webhook::WebhookSettings;
 
 /// The default log filter. rmcp's warnings repeat ours or concern the client, so only its errors are logged.
 pub const DEFAULT_LOG: &str = "warn,minimax_mcp=info,rmcp=error";
@@ -245,6 +247,8 @@ pub struct Config {
     pub store_url: Option<SecretString>,
     /// What is kept of jobs that have ended.
     pub keep: KeepSettings,
+    /// The receiver of messages about ended jobs.
+    pub webhook: WebhookSettings,
     /// The spending limits.
     pub budgets: Budgets,
     /// How long a person may take to answer a consent question.
@@ -326,6 +330,7 @@ impl Config {
             data_dir: reader.folder("MINIMAX_DATA_DIR", &places.home, places.data.join("minimax-mcp")),
             store_url: reader.store_url(),
             keep: reader.keep(),
+            webhook: reader.webhook(&places.home),
             budgets: reader.budgets(region.currency()),
             confirm_within: Duration::from_secs(600),
             facts_file: reader.file("MINIMAX_FACTS_FILE", &places.home),

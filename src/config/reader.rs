@@ -38,6 +38,8 @@ const PROTECTIVE: &[&str] = &[
     "MINIMAX_READ_ONLY",
     "MINIMAX_STORE_URL",
     "MINIMAX_TOOLSETS",
+    "MINIMAX_WEBHOOK_SECRET",
+    "MINIMAX_WEBHOOK_URL",
 ];
 
 /// What a host such as Claude Desktop passes on for a field that the user left empty on purpose.

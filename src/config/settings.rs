@@ -164,6 +164,26 @@ pub const SETTINGS: &[Setting] = &[
         meaning: "`true`: result files stay when their records are removed, so `MINIMAX_KEEP_BYTES` has no effect. With `false`, a file is removed with its record if it is directly in the results folder and still as it was saved. Files in any other folder, such as an `output_directory`, always stay",
     },
     Setting {
+        name: "MINIMAX_WEBHOOK_URL",
+        default: "none",
+        meaning: "The address that gets one signed message when a job ends, such as `https://example.com/hooks/minimax`. The form is that of Standard Webhooks; see docs/guarantees.md. A message is sent again until the address answers 2xx, for a day at most. Redirects are not followed",
+    },
+    Setting {
+        name: "MINIMAX_WEBHOOK_SECRET",
+        default: "none",
+        meaning: "The key that signs these messages: `whsec_` and 24 to 64 bytes in base64. `MINIMAX_WEBHOOK_URL` needs it",
+    },
+    Setting {
+        name: "MINIMAX_WEBHOOK_SECRET_FILE",
+        default: "none",
+        meaning: "A file that contains only this key. `MINIMAX_WEBHOOK_SECRET` takes precedence",
+    },
+    Setting {
+        name: "MINIMAX_WEBHOOK_PRIVATE",
+        default: "`false`",
+        meaning: "`true`: `MINIMAX_WEBHOOK_URL` may lead to this machine or into a private network, and may be plain http",
+    },
+    Setting {
         name: "MINIMAX_FACTS_FILE",
         default: "none",
         meaning: "A JSON file with rows that replace or extend the models, prices, limits, voices and error codes: one object, in the format of the tables in `src/facts`",

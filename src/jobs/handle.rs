@@ -53,6 +53,8 @@ pub struct Settings {
     pub limits: Limits,
     /// What is kept of jobs that have ended.
     pub retention: Retention,
+    /// Whether the ends of jobs are told to the receiver of messages.
+    pub announces: bool,
 }
 
 /// The jobs of this process, seen by one MiniMax account. Cloning is cheap.
@@ -165,7 +167,7 @@ impl Jobs {
                     Some(url) => Box::pin(Store::connect(url, data_dir, owner)).await?,
                     None => Box::pin(Store::open(data_dir, owner)).await?,
                 };
-                let store = Arc::new(store);
+                let store = Arc::new(store.announcing(self.shared.settings.announces));
                 let secret: [u8; 32] = Sha256::digest(store.secret("downloads").await?).into();
                 self.shared.fetcher.resume_with(secret);
                 self.shared.inputs.resume_with(secret);

@@ -100,6 +100,18 @@ const TABLES: &[(&str, &[Column])] = &[
         ],
     ),
     (
+        "outbox",
+        &[
+            Text("id"),
+            Text("job"),
+            Text("kind"),
+            Integer("tries"),
+            Integer("due_at"),
+            Integer("is_open"),
+            Integer("created_at"),
+        ],
+    ),
+    (
         "removed_jobs",
         &[Text("id"), Text("principal"), Text("account"), Text("idempotency_key"), Integer("removed_at")],
     ),

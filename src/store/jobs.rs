@@ -275,6 +275,7 @@ impl Store {
             .map_err(|error| self.fail(error))?;
         if saved == 1 {
             self.account_for(&mut *connection, job).await?;
+            self.announce(&mut *connection, job).await?;
             self.record_ids(connection, job).await?;
         }
         Ok(saved == 1)

@@ -24,8 +24,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("store", &["api", "facts", "media", "money"]),
     ("jobs", &["api", "facts", "media", "money", "store", "telemetry"]),
     ("mcp", &["api", "config", "facts", "jobs", "media", "money", "permits", "telemetry"]),
+    ("notify", &["jobs", "mcp", "media"]),
     ("tools", &["api", "config", "facts", "jobs", "mcp", "media", "money", "telemetry"]),
-    ("serve", &["config", "jobs", "mcp", "media", "money", "permits", "telemetry", "tools"]),
+    ("serve", &["config", "jobs", "mcp", "media", "money", "notify", "permits", "telemetry", "tools"]),
     ("cli", &["api", "config", "facts", "mcp", "media", "money", "serve", "store", "telemetry", "tools"]),
 ];
 

@@ -145,6 +145,7 @@ mod several_jobs;
 // The prompts, played to the calls that they lead to.
 mod prompts;
 // What goes over the wire, by protocol revision.
+mod webhook;
 mod what_models_see;
 mod wire;
 // The wishes in bench/wishes, which measure how well a model uses the tools.

@@ -56,6 +56,12 @@ fn wrong(name: &str) -> (Effect, &'static [&'static str]) {
         "MINIMAX_KEEP_DAYS" => (Refused, &["forever", "-1", "${X}"]),
         "MINIMAX_KEEP_BYTES" => (Refused, &["everything", "20", "-1GB", "${X}"]),
         "MINIMAX_KEEP_FILES" => (Refused, &["some", "${X}"]),
+        "MINIMAX_WEBHOOK_URL" => {
+            (Refused, &["example.com", "http://example.com", "https://a:b@example.com", "${X}"])
+        }
+        "MINIMAX_WEBHOOK_SECRET" => (Refused, &["whsec_short", "hunter2", "${X}"]),
+        "MINIMAX_WEBHOOK_SECRET_FILE" => (Refused, &["relative", "/nowhere/secret", "FILE"]),
+        "MINIMAX_WEBHOOK_PRIVATE" => (Refused, &["maybe"]),
         "MINIMAX_FACTS_FILE" => (Refused, &["relative", "/nowhere/facts.json", "FILE"]),
         "MINIMAX_LOG" => (Warned, &["minimax_mcp=loud"]),
         "OTEL_EXPORTER_OTLP_ENDPOINT" | "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" => {

@@ -230,6 +230,11 @@ impl Store {
         let removed = query(format!("DELETE FROM jobs WHERE {still}"));
         let removed = removed.bind_list(&ids).bind_list(&places).bind(self.owner());
         let removed = removed.execute(&mut transaction).await.map_err(|error| self.fail(error))?;
+        let told = query(
+            "DELETE FROM outbox WHERE job IN (SELECT value FROM ?1)
+             AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = outbox.job)",
+        );
+        told.bind_list(&ids).execute(&mut transaction).await.map_err(|error| self.fail(error))?;
         transaction.commit().await.map_err(|error| self.fail(error))?;
         Ok(removed)
     }
@@ -256,7 +261,8 @@ fn is_removable(job: &Job) -> bool {
     }
 }
 
-/// Ended jobs. A job whose results are to be saved counts only if all its files are.
+/// Ended jobs. A job whose results are to be saved counts only if all its files are, and one whose end is still to be told
+/// does not count.
 pub(super) fn ended() -> Query<'static> {
     either(ENDED, ENDED_POSTGRES)
 }
@@ -265,6 +271,7 @@ pub(super) const ENDED: &str = "
     SELECT id, updated_at, bytes FROM jobs
     WHERE is_open = 0 AND status <> 'unknown' AND (updated_at, id) > (?1, ?2)
       AND updated_at < ?3 AND (task_id IS NULL OR updated_at < ?4)
+      AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.job = jobs.id AND outbox.is_open = 1)
       AND CASE WHEN status IN ('failed', 'cancelled') THEN 1 WHEN NOT json_valid(body) THEN 0 ELSE
             json_extract(body, '$.folder') IS NULL OR NOT EXISTS
                 (SELECT 1 FROM json_each(body, '$.files') WHERE json_extract(value, '$.saved') IS NULL) END";
@@ -273,6 +280,7 @@ const ENDED_POSTGRES: &str = "
     SELECT id, updated_at, bytes FROM jobs
     WHERE is_open = 0 AND status <> 'unknown' AND (updated_at, id) > (?1, ?2)
       AND updated_at < ?3 AND (task_id IS NULL OR updated_at < ?4)
+      AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.job = jobs.id AND outbox.is_open = 1)
       AND CASE WHEN status IN ('failed', 'cancelled') THEN TRUE ELSE
             CAST(body AS json) ->> 'folder' IS NULL OR NOT EXISTS
                 (SELECT 1 FROM json_array_elements(COALESCE(CAST(body AS json) -> 'files', '[]')) AS file

@@ -64,6 +64,10 @@ impl Store {
         pruned.answers = self.remove_expired(expired, dry).await?;
         let expired = (REMOVED_JOBS, "id", "removed_at", at.saturating_sub(REMEMBERED));
         self.remove_expired(expired, dry).await?;
+        if !dry {
+            // Where no receiver is set any more, its messages must not keep their jobs.
+            self.give_up_messages().await?;
+        }
         self.remove_ended(rules, at, dry, &mut pruned).await?;
         if let Some(age) = age.filter(|_| !dry) {
             let purchases = self.forget_spending(at.saturating_sub(age.max(LEAST_SPENDING))).await?;
