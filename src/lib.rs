@@ -38,6 +38,7 @@ pub mod jobs;
 pub mod mcp;
 pub mod media;
 pub mod money;
+pub mod notify;
 pub mod permits;
 pub mod serve;
 pub mod store;

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use super::flags::Flags;
 use super::shell::exit;
 use super::texts::{Language, LanguageOption};
-use super::{login, setup};
+use super::{login, prune, setup};
 use crate::config::Config;
 
 /// An MCP server for MiniMax (Hailuo): chat, speech, voices, images, video, music and files.
@@ -176,6 +176,13 @@ pub(super) enum Command {
         #[arg(value_name = "DIR")]
         from: Option<PathBuf>,
     },
+    /// Remove old jobs now: their records, costs and files. --dry-run counts them.
+    ///
+    /// A server does this every hour if MINIMAX_KEEP_DAYS or MINIMAX_KEEP_BYTES is set. Jobs that are running, whose
+    /// outcome is unknown or whose files have not been saved stay, as do files outside the results folder and files that
+    /// were changed.
+    #[command(display_order = 11)]
+    Prune(prune::Options),
     /// Explain every setting, with its value and where it comes from.
     #[command(display_order = 11)]
     Settings {
@@ -242,6 +249,7 @@ impl Command {
             | Self::Login(_)
             | Self::Logout(_)
             | Self::Migrate
+            | Self::Prune(_)
             | Self::Import { .. }
             | Self::Completions { .. }
             | Self::Man { .. } => None,
@@ -271,6 +279,7 @@ impl Command {
             | Self::Login(_)
             | Self::Logout(_)
             | Self::Migrate
+            | Self::Prune(_)
             | Self::Import { .. } => true,
             Self::Serve { http, world, .. } => world.sandbox || (http.is_some() && config.http.caller_keys),
             Self::Call { world, .. }

@@ -11,6 +11,7 @@ mod flags;
 mod greeting;
 mod login;
 mod outcome;
+mod prune;
 #[cfg_attr(not(feature = "sandbox"), path = "no_sandbox.rs")]
 mod sandbox;
 mod settings_table;
@@ -88,6 +89,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             plan_text = text.as_ref().ok().cloned();
         }
         config.take_plan_key(text);
+    }
+    if let Some(path) = config.webhook.secret_file.clone() {
+        config.take_webhook_secret(std::fs::read_to_string(path));
     }
     let sources = doctor::Sources {
         key: match &stored {
@@ -245,6 +249,7 @@ async fn obey(
         Command::Demo { out } => Box::pin(sandbox::run_demo(&out, &places())).await?,
         Command::Sandbox { port, dir } => sandbox::run_alone(port, dir).await?,
         Command::Migrate => database::migrate(&config).await?,
+        Command::Prune(options) => prune::run(&options, &config).await?,
         Command::Import { from } => database::import(&config, from.as_deref()).await?,
         Command::Settings { json, .. } => settings_table::print(&config, flags, environment, json)?,
         Command::Completions { shell } => completions::print(shell)?,

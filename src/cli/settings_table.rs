@@ -10,7 +10,13 @@ use super::outcome::Outcome;
 use crate::config::{Config, SETTINGS};
 
 /// Settings whose values are never shown.
-const SECRET: &[&str] = &["MINIMAX_MCP_TOKEN", "MINIMAX_STORE_URL", "OTEL_EXPORTER_OTLP_HEADERS"];
+const SECRET: &[&str] = &[
+    "MINIMAX_MCP_TOKEN",
+    "MINIMAX_STORE_URL",
+    "MINIMAX_WEBHOOK_SECRET",
+    "MINIMAX_WEBHOOK_URL",
+    "OTEL_EXPORTER_OTLP_HEADERS",
+];
 
 /// Names under which other programs know a setting. They count where the setting itself is not given.
 const ALIASES: &[(&str, &str)] =

@@ -84,16 +84,10 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             hosts,
             origins,
             caller_keys: self.flag("MINIMAX_MCP_CALLER_KEYS"),
-            shared_account: self.shared_account(),
+            shared_account: self.safe_flag("MINIMAX_MCP_SHARED_ACCOUNT"),
             public_url,
             uploads: self.uploads(),
         }
-    }
-
-    /// An illegal value is a problem and counts as false, the safe side.
-    fn shared_account(&mut self) -> bool {
-        let problems = self.problems.len();
-        self.flag("MINIMAX_MCP_SHARED_ACCOUNT") && self.problems.len() == problems
     }
 
     fn token(&mut self) -> Option<SecretString> {

@@ -9,6 +9,7 @@
 mod amount;
 mod files_url;
 mod http;
+mod keep;
 mod keys;
 mod oauth;
 mod reader;
@@ -21,6 +22,7 @@ mod tokens;
 mod unknown;
 mod uploads;
 mod value;
+mod webhook;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -30,6 +32,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 pub use http::HttpSettings;
+pub use keep::{KeepSettings, read_bytes, read_days};
 use keys::{KEY, PLAN_KEY};
 pub use keys::{Keys, NamedKey};
 pub use oauth::{OAuthSettings, ScopeRow};
@@ -43,6 +46,7 @@ pub use start::read_key;
 pub use telemetry::{OtlpSettings, TelemetrySettings};
 pub use tokens::{TokenRow, read_tokens};
 pub use uploads::UploadSettings;
+pub use webhook::WebhookSettings;
 
 /// The default log filter. rmcp's warnings repeat ours or concern the client, so only its errors are logged.
 pub const DEFAULT_LOG: &str = "warn,minimax_mcp=info,rmcp=error";
@@ -231,6 +235,8 @@ pub struct Config {
     pub toolsets: Vec<Toolset>,
     /// If true, only tools that cost nothing and change nothing are offered.
     pub read_only: bool,
+    /// If true, results of image jobs carry a small picture.
+    pub image_preview: bool,
     /// The models and the voice of calls that name none.
     pub defaults: Defaults,
     /// The interval between polls of a running task.
@@ -243,8 +249,10 @@ pub struct Config {
     pub store_url: Option<SecretString>,
     /// The bucket for files that takes the place of the folder.
     pub files: Option<Address>,
-    /// How long the store keeps ended jobs. `None` keeps them forever.
-    pub keep: Option<Duration>,
+    /// What is kept of jobs that have ended.
+    pub keep: KeepSettings,
+    /// The receiver of messages about ended jobs.
+    pub webhook: WebhookSettings,
     /// The spending limits.
     pub budgets: Budgets,
     /// How long a person may take to answer a consent question.
@@ -313,6 +321,7 @@ impl Config {
             home: places.home.clone(),
             mode: reader.mode(),
             read_only: reader.flag("MINIMAX_READ_ONLY"),
+            image_preview: reader.safe_flag("MINIMAX_IMAGE_PREVIEW"),
             defaults: Defaults {
                 text_model: reader.get("MINIMAX_TEXT_MODEL"),
                 image_model: reader.get("MINIMAX_IMAGE_MODEL"),
@@ -326,6 +335,7 @@ impl Config {
             store_url: reader.store_url(),
             files: reader.files(),
             keep: reader.keep(),
+            webhook: reader.webhook(&places.home),
             budgets: reader.budgets(region.currency()),
             confirm_within: Duration::from_secs(600),
             facts_file: reader.file("MINIMAX_FACTS_FILE", &places.home),
@@ -474,21 +484,6 @@ mod tests {
         {
             let bad = read(&[(name, value)]);
             assert_eq!(bad.problems.iter().map(|problem| problem.name).collect::<Vec<_>>(), [name]);
-        }
-    }
-
-    #[test]
-    fn records_are_kept_for_a_quarter_unless_the_setting_says_otherwise() {
-        let days = |config: &Config| config.keep.map(|keep| keep.as_secs() / 86_400);
-        assert_eq!(days(&read(&[])), Some(90));
-        for (value, kept) in [("1", Some(1)), ("36500", Some(36_500)), ("0", None)] {
-            let config = read(&[("MINIMAX_KEEP_DAYS", value)]);
-            assert_eq!((days(&config), config.problems.len()), (kept, 0), "{value}");
-        }
-        // An illegal value removes nothing.
-        for value in ["-1", "36501", "1.5", "a month"] {
-            let config = read(&[("MINIMAX_KEEP_DAYS", value)]);
-            assert_eq!((days(&config), config.problems.len()), (None, 1), "{value}");
         }
     }
 

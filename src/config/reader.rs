@@ -17,10 +17,6 @@ use secrecy::SecretString;
 pub const HOSTS: &[(Region, &str, &str)] =
     &[(Region::Global, "global", "https://api.minimax.io"), (Region::Cn, "cn", "https://api.minimax.cn")];
 
-/// Three months, long enough to compare the store with MiniMax's monthly bill. An image takes 3 KB of the store, a
-/// text takes its own length.
-const KEEP_DAYS: u64 = 90;
-
 /// Settings that limit what is spent, sent or deleted. If one of them was never filled in, running without it could do
 /// harm, so calls are refused.
 const PROTECTIVE: &[&str] = &[
@@ -30,7 +26,9 @@ const PROTECTIVE: &[&str] = &[
     "MINIMAX_BUDGET_DAY",
     "MINIMAX_BUDGET_PROCESS",
     "MINIMAX_CONFIRM_ABOVE",
+    "MINIMAX_KEEP_BYTES",
     "MINIMAX_KEEP_DAYS",
+    "MINIMAX_KEEP_FILES",
     "MINIMAX_MCP_OAUTH_AUDIENCE",
     "MINIMAX_MCP_OAUTH_ISSUER",
     "MINIMAX_MCP_OAUTH_JWKS",
@@ -40,6 +38,8 @@ const PROTECTIVE: &[&str] = &[
     "MINIMAX_READ_ONLY",
     "MINIMAX_STORE_URL",
     "MINIMAX_TOOLSETS",
+    "MINIMAX_WEBHOOK_SECRET",
+    "MINIMAX_WEBHOOK_URL",
 ];
 
 /// What a host such as Claude Desktop passes on for a field that the user left empty on purpose.
@@ -190,6 +190,12 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         }
     }
 
+    /// As [`Self::flag`], for a switch of which `true` is not the safe side: an illegal value counts as false.
+    pub(super) fn safe_flag(&mut self, name: &'static str) -> bool {
+        let problems = self.problems.len();
+        self.flag(name) && self.problems.len() == problems
+    }
+
     pub(super) fn plan_overflow(&mut self) -> PlanOverflow {
         match self.get("MINIMAX_PLAN_OVERFLOW").map(|value| value.to_lowercase()).as_deref() {
             None | Some("refuse") => PlanOverflow::Refuse,
@@ -246,21 +252,6 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
                 None
             }
         }
-    }
-
-    pub(super) fn keep(&mut self) -> Option<Duration> {
-        let days = match self.get("MINIMAX_KEEP_DAYS").map(|value| (value.parse::<u64>(), value)) {
-            None => KEEP_DAYS,
-            Some((Ok(days @ 0..=36_500), _)) => days,
-            Some((_, value)) => {
-                let problem =
-                    format!("is `{value}`; must be a whole number of days, 0 to 36500 (0 keeps all)");
-                self.problem("MINIMAX_KEEP_DAYS", problem);
-                // Keeps everything, because a deletion cannot be undone.
-                0
-            }
-        };
-        (days > 0).then(|| Duration::from_hours(days.saturating_mul(24)))
     }
 
     pub(super) fn budgets(&mut self, currency: Currency) -> Budgets {

@@ -119,6 +119,11 @@ pub const SETTINGS: &[Setting] = &[
         meaning: "The video model to use when a call does not choose one",
     },
     Setting {
+        name: "MINIMAX_IMAGE_PREVIEW",
+        default: "`off`",
+        meaning: "`on`: the result of an image job has a small JPEG of its first picture, at most 512 pixels a side, so that a model sees what was made. Off by default, because some hosts end a conversation with an error when their model cannot see images, and because the picture costs input tokens. `view_media` shows a picture when the model asks for it",
+    },
+    Setting {
         name: "MINIMAX_VOICE_ID",
         default: "by the text",
         meaning: "The voice for calls that name none. Without it, a voice that speaks the language of the text",
@@ -155,8 +160,38 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "MINIMAX_KEEP_DAYS",
-        default: "`90`",
-        meaning: "The number of days, up to 36500, after which the records of ended jobs and their costs are removed; `0` keeps them forever. Jobs that are running, whose outcome is unknown or whose files have not been saved are never removed, and result files are never deleted",
+        default: "none",
+        meaning: "The number of days, up to 36500, after which ended jobs are removed: their records, their costs, and their files in the results folder. Without it, and with `0`, they are kept forever. Jobs that are running, whose outcome is unknown or whose files have not been saved are never removed. `minimax-mcp prune --dry-run` counts what would go",
+    },
+    Setting {
+        name: "MINIMAX_KEEP_BYTES",
+        default: "none",
+        meaning: "The size, such as `20GB`, that the results in the results folder may have together. Above it, the oldest ended jobs are removed with their files. At least `1MB`; without it, and with `0`, there is no limit. Jobs that ended less than an hour ago stay, as do those that `MINIMAX_KEEP_DAYS` never removes",
+    },
+    Setting {
+        name: "MINIMAX_KEEP_FILES",
+        default: "`false`",
+        meaning: "`true`: result files stay when their records are removed, so `MINIMAX_KEEP_BYTES` has no effect. With `false`, a file is removed with its record if it is directly in the results folder and still as it was saved. Files in any other folder, such as an `output_directory`, always stay",
+    },
+    Setting {
+        name: "MINIMAX_WEBHOOK_URL",
+        default: "none",
+        meaning: "The address that gets one signed message when a job ends, such as `https://example.com/hooks/minimax`. The form is that of Standard Webhooks; see docs/guarantees.md. A message is sent again until the address answers 2xx, for a day at most. Redirects are not followed",
+    },
+    Setting {
+        name: "MINIMAX_WEBHOOK_SECRET",
+        default: "none",
+        meaning: "The key that signs these messages: `whsec_` and 24 to 64 bytes in base64. `MINIMAX_WEBHOOK_URL` needs it",
+    },
+    Setting {
+        name: "MINIMAX_WEBHOOK_SECRET_FILE",
+        default: "none",
+        meaning: "A file that contains only this key. `MINIMAX_WEBHOOK_SECRET` takes precedence",
+    },
+    Setting {
+        name: "MINIMAX_WEBHOOK_PRIVATE",
+        default: "`false`",
+        meaning: "`true`: `MINIMAX_WEBHOOK_URL` may lead to this machine or into a private network, and may be plain http",
     },
     Setting {
         name: "MINIMAX_FACTS_FILE",

@@ -23,8 +23,8 @@ use crate::bucket::{Bucket, BucketProblem};
 use crate::media::{Fetcher, Guard, Roots};
 use crate::money::{Currency, Money};
 use crate::store::{
-    Answer, Conversation, Filter, Job, Kept, Limit, Limits, NotBought, Page, Spending, Spent, Store,
-    StoreError, random_id, sweep_often,
+    Answer, Conversation, Filter, Job, Kept, Limit, Limits, NotBought, Page, RemovedJob, Retention, Spending,
+    Spent, Store, StoreError, random_id, sweep_often,
 };
 
 /// The settings of the jobs.
@@ -54,8 +54,10 @@ pub struct Settings {
     pub api: Option<Url>,
     /// What may be spent.
     pub limits: Limits,
-    /// How long ended jobs are kept; `None` keeps them forever.
-    pub keep: Option<Duration>,
+    /// What is kept of jobs that have ended.
+    pub retention: Retention,
+    /// Whether the ends of jobs are told to the receiver of messages.
+    pub announces: bool,
 }
 
 /// The jobs of this process, seen by one MiniMax account. Cloning is cheap.
@@ -171,7 +173,7 @@ impl Jobs {
                     Some(url) => Box::pin(Store::connect(url, data_dir, owner)).await?,
                     None => Box::pin(Store::open(data_dir, owner)).await?,
                 };
-                let store = Arc::new(store);
+                let store = Arc::new(store.announcing(self.shared.settings.announces));
                 let secret: [u8; 32] = Sha256::digest(store.secret("downloads").await?).into();
                 self.shared.fetcher.resume_with(secret);
                 self.shared.inputs.resume_with(secret);
@@ -180,8 +182,8 @@ impl Jobs {
                 // With the server's own account, because the caller's must be free to make room.
                 let own = Self { tenant: Arc::clone(&self.shared.own), ..self.clone() };
                 let adopting = own.adopt_orphans(Arc::clone(&store));
-                let (stop, keep) = (self.shared.stop.clone(), self.shared.settings.keep);
-                let sweeping = sweep_often(Arc::clone(&store), keep);
+                let (stop, rules) = (self.shared.stop.clone(), self.shared.settings.retention.clone());
+                let sweeping = sweep_often(Arc::clone(&store), rules);
                 self.shared.tracker.spawn(async move {
                     tokio::join!(adopting, stop.run_until_cancelled(sweeping));
                 });
@@ -268,6 +270,11 @@ impl Jobs {
     /// A job of this principal.
     pub async fn get(&self, principal: &str, id: &str) -> Result<Option<Job>, StoreError> {
         Ok(self.store().await?.get(principal, id).await?.map(|job| self.shared.spool.amend(job)))
+    }
+
+    /// Whether a job of this principal was removed because of its age or size.
+    pub async fn removed(&self, principal: &str, id: &str) -> Result<Option<RemovedJob>, StoreError> {
+        self.store().await?.removed(principal, id).await
     }
 
     /// A job of any principal: for a link whose signature is the permission.

@@ -14,7 +14,7 @@ use crate::api::rate_limit::READ_LIMIT;
 use crate::api::{ApiError, Progress, restarts_at};
 use crate::clock::now;
 use crate::facts::{PlanRefusal, facts, plan};
-use crate::store::{Job, MadeVoice, Owner, Purchase, RemoteKind, Route, StoreError, Task};
+use crate::store::{Job, MadeVoice, Owner, Purchase, RemoteKind, RemovedJob, Route, StoreError, Task};
 
 /// How long the refusal of an order waits to learn when the plan's window starts again.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -137,6 +137,16 @@ impl Jobs {
                 let job = self.shared.spool.amend(job);
                 let digest = job.digest.clone();
                 return Ok(Some((self.channel(job), digest)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The job that was started with this idempotency key and removed since.
+    pub async fn removed_by_key(&self, principal: &str, key: &str) -> Result<Option<RemovedJob>, StoreError> {
+        for tenant in self.keys_of_payer() {
+            if let Some(removed) = self.store().await?.removed_by_key(principal, &tenant.name, key).await? {
+                return Ok(Some(removed));
             }
         }
         Ok(None)

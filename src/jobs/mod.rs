@@ -8,6 +8,7 @@ mod cancel;
 mod handle;
 mod keys;
 mod order;
+mod outbox;
 mod registry;
 mod reservation;
 mod spool_retry;
@@ -24,6 +25,7 @@ pub use order::listener::{Heard, Listener};
 pub use order::speech::SpeechOrder;
 pub use order::transcription::Transcription;
 pub use order::voice::VoiceClone;
+pub use outbox::Outbox;
 pub use registry::Watch;
 pub use reservation::Reservation;
 pub use start::{NewJob, adopt, foreign, start};
@@ -32,6 +34,6 @@ pub use worker::FIRST_SOUND;
 pub use crate::clock::now;
 pub use crate::store::{
     Answer, CALLERS, Conversation, Cost, Denied, Failure, Filter, Job, JobFile, Kept, Kind, Limit, Limits,
-    MadeVoice, NotBought, OnDisk, Owner, Page, Purchase, RemoteKind, Route, STATUSES, Said, Seen, Spending,
-    Spent, State, StoreError, Task, Wrapped, random_id,
+    MadeVoice, Message, NotBought, OnDisk, Owner, Page, Purchase, RemoteKind, RemovedJob, Retention, Route,
+    STATUSES, Said, Seen, Spending, Spent, State, StoreError, Task, Wrapped, random_id,
 };

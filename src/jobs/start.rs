@@ -125,6 +125,7 @@ async fn enter(
         }
         Ok(Inserted::Existing(first)) => Ok(first),
         Ok(Inserted::Denied(denied)) => Err(NotBought::Denied(denied)),
+        Ok(Inserted::Removed(removed)) => Err(NotBought::Removed(removed)),
         Err(error) => Err(error.into()),
     };
     jobs.shared.registry.remove(&job.id);

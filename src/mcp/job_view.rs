@@ -421,6 +421,12 @@ pub(crate) fn file_facts(size: Option<(u32, u32)>, length: Option<u64>, bytes: O
     if facts.is_empty() { String::new() } else { format!(" ({})", facts.join(", ")) }
 }
 
+/// The day of a moment, in UTC.
+pub(crate) fn day(milliseconds: i64) -> String {
+    let at = Timestamp::from_millisecond(milliseconds).map(|at| at.strftime("%Y-%m-%d").to_string());
+    at.unwrap_or_default()
+}
+
 pub(crate) fn time(milliseconds: i64) -> Option<String> {
     let at = Timestamp::from_second(milliseconds / 1000).ok()?;
     Some(at.to_string())

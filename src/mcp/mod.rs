@@ -26,6 +26,7 @@ pub(crate) mod lengths;
 pub(crate) mod pipeline;
 pub(crate) mod policy;
 pub(crate) mod presenter;
+mod preview;
 pub(crate) mod progress;
 pub(crate) mod prompts;
 pub(crate) mod rate_limit;

@@ -15,7 +15,7 @@ use crate::mcp::error::ToolError;
 use crate::mcp::key_choice;
 use crate::mcp::lengths::names_a_path;
 use crate::mcp::server::Server;
-use crate::mcp::{result, tasks};
+use crate::mcp::{preview, result, tasks};
 
 /// The end of a call before its last stage.
 enum Stop {
@@ -78,6 +78,7 @@ async fn stages(
     let server = payer.as_ref().unwrap_or(server);
     let response = run_tool(server, &tool, request, arguments, context, digest).await?;
     let response = noting(&tool, response, &notes);
+    let response = add_preview(server, response).await;
     present(server, &tool, response, &answers, as_task).await
 }
 
@@ -247,6 +248,17 @@ fn noting(tool: &Resolved<'_>, mut response: CallToolResponse, notes: &[String])
         for note in notes {
             result::add_note(tool.tool.output_schema.as_deref(), result, note);
         }
+    }
+    response
+}
+
+/// Before the result is presented, and after everything that counts on its first text: adds a small picture of an image
+/// job, where the settings want one.
+async fn add_preview(server: &Server, mut response: CallToolResponse) -> CallToolResponse {
+    if let CallToolResponse::Complete(result) = &mut response
+        && server.config().image_preview
+    {
+        preview::add(server, result).await;
     }
     response
 }

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer};
 use secrecy::SecretString;
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{Client, KeyFile, RateLimits};
 use crate::bucket::Bucket;
 use crate::config::{Config, ConfigError, KeyKind, PlanOverflow, Region, read_key};
-use crate::jobs::{CALLERS, Jobs, Limits, OnDisk, PaysWith, Settings};
+use crate::jobs::{CALLERS, Job, Jobs, Limits, OnDisk, PaysWith, Retention, Settings};
 use crate::mcp::abandoned_calls::AbandonedCalls;
 use crate::mcp::allowed_folders::AllowedFolders;
 use crate::mcp::caller::Caller;
@@ -105,7 +106,13 @@ impl Server {
                 // Each purchase brings its caller's own.
                 principal: None,
             },
-            keep: config.keep,
+            retention: Retention {
+                age: config.keep.age,
+                bytes: config.keep.bytes,
+                keeps_files: config.keep.files,
+                base: config.base_path.clone(),
+            },
+            announces: config.webhook.url.is_some(),
         };
         let jobs = Jobs::new(api, plan, settings);
         let catalogue = catalogue.narrowed(&config);
@@ -365,6 +372,18 @@ impl Server {
         }
     }
 
+    /// A job as its owner sees it, whoever calls: a caller elsewhere gets links in place of paths.
+    pub(crate) async fn view_of_owner(&self, job: &Job) -> Value {
+        self.prepare_links().await;
+        let caller = if job.principal == Caller::OWNER && !self.require_caller {
+            Caller::owner()
+        } else {
+            Caller::remote(&job.principal)
+        };
+        let seen = self.with(caller.into(), (self.payer, self.key_kind), self.jobs.clone());
+        serde_json::to_value(seen.presenter.job(job)).unwrap_or_default()
+    }
+
     /// The content of a recorded file, if it is as it was written.
     pub(crate) async fn intact(&self, saved: &OnDisk) -> Result<Source, LinkProblem> {
         download_links::intact(&self.jobs, &self.shared.kept, saved).await
@@ -397,6 +416,12 @@ fn roots_of(config: &Config) -> Roots {
     let roots = Roots::new(&config.base_path, Some(&config.home), &config.allowed_dirs)
         .started_in(config.start_dir.as_deref())
         .without(&config.data_dir);
-    let files = [&config.key_file, &config.plan_key_file, &config.facts_file, &config.http.token_file];
+    let files = [
+        &config.key_file,
+        &config.plan_key_file,
+        &config.facts_file,
+        &config.http.token_file,
+        &config.webhook.secret_file,
+    ];
     files.into_iter().flatten().fold(roots, |roots, file| roots.without(file))
 }

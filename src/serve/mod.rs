@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::jobs::Jobs;
+use crate::mcp::Server;
+use crate::notify;
 
 /// How long paid requests in flight may delay the exit after a signal.
 const LINGER_AFTER_SIGNAL: Duration = Duration::from_millis(1800);
@@ -20,12 +21,16 @@ const LINGER_AFTER_SIGNAL: Duration = Duration::from_millis(1800);
 /// How long to wait before resuming earlier jobs. Some clients start a server only to list its tools and stop it.
 const SETTLE: Duration = Duration::from_secs(1);
 
-/// Resumes the jobs of earlier processes, unless the server stops within [`SETTLE`].
-async fn resume(jobs: Jobs, stop: CancellationToken) {
+/// Resumes the jobs of earlier processes and sends their messages, unless the server stops within [`SETTLE`].
+async fn resume(server: Server, stop: CancellationToken) {
     let stays = stop.run_until_cancelled(tokio::time::sleep(SETTLE)).await.is_some();
-    if stays && let Err(error) = jobs.resume().await {
+    if !stays {
+        return;
+    }
+    if let Err(error) = server.jobs().resume().await {
         tracing::warn!(%error, "earlier jobs were not taken up");
     }
+    notify::start(&server);
 }
 
 /// Completes when the process receives a signal to stop.

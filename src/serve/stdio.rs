@@ -39,7 +39,7 @@ pub async fn serve(server: Server) -> Result<(), ServerInitializeError> {
         signalled.cancel();
     });
     let jobs = server.jobs().clone();
-    let resume = watcher.spawn(resume(jobs.clone(), stop.clone()));
+    let resume = watcher.spawn(resume(server.clone(), stop.clone()));
     let (input, output) = stdio_pipes();
     let transport = Guarded {
         lines: Lines::new(input),

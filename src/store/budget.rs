@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;
+use super::record::RemovedJob;
 use crate::money::{Currency, Money};
 
 /// Amounts that must not be exceeded. `None` is no limit.
@@ -156,6 +157,9 @@ pub enum NotBought {
     /// A limit forbids it.
     #[error("a limit forbids it")]
     Denied(Denied),
+    /// The same order was bought before, and its job was removed because of its age or size.
+    #[error("the job of this order was removed")]
+    Removed(RemovedJob),
 }
 
 impl Limits {

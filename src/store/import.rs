@@ -95,7 +95,25 @@ const TABLES: &[(&str, &[Column])] = &[
             Lease("lease_until"),
             Integer("created_at"),
             Integer("updated_at"),
+            Text("folder"),
+            Integer("bytes"),
         ],
+    ),
+    (
+        "outbox",
+        &[
+            Text("id"),
+            Text("job"),
+            Text("kind"),
+            Integer("tries"),
+            Integer("due_at"),
+            Integer("is_open"),
+            Integer("created_at"),
+        ],
+    ),
+    (
+        "removed_jobs",
+        &[Text("id"), Text("principal"), Text("account"), Text("idempotency_key"), Integer("removed_at")],
     ),
     (
         "conversations",

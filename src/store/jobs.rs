@@ -1,11 +1,13 @@
 //! The table of jobs: how records are written.
 
+use std::path::Path;
+
 use super::budget::{Denied, Limits, Purchase};
 use super::database::Store;
 use super::error::StoreError;
 use super::lease::LEASE;
 use super::pool::Connection;
-use super::record::Job;
+use super::record::{Job, RemovedJob};
 use super::spool::{Entry, Update};
 use super::sql::{either, query};
 use super::state::State;
@@ -48,6 +50,8 @@ pub enum Inserted {
     New,
     /// The principal already has a job with this `idempotency_key` or task.
     Existing(Box<Job>),
+    /// The principal's job with this `idempotency_key` was removed because of its age or size. Nothing was written.
+    Removed(RemovedJob),
     /// A limit forbids the purchase, and nothing was written.
     Denied(Denied),
 }
@@ -87,13 +91,19 @@ impl Store {
     }
 
     async fn insert_on(&self, connection: &mut Connection, job: &Job) -> Result<Inserted, StoreError> {
+        if let Some(key) = &job.idempotency_key {
+            let removed = self.removed_by_key_on(&mut *connection, &job.principal, &job.account, key).await?;
+            if let Some(removed) = removed {
+                return Ok(Inserted::Removed(removed));
+            }
+        }
         let body = self.body_of(job)?;
         #[cfg(feature = "crash-points")]
         crate::crash::point("record.before");
         let inserted = query(
             "INSERT INTO jobs (id, principal, account, kind, status, is_open, task_id, idempotency_key, search,
-                               body, lease_owner, lease_until, created_at, updated_at)
-             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13
+                               body, lease_owner, lease_until, created_at, updated_at, folder)
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13, ?14
              WHERE ?7 IS NULL OR NOT EXISTS
                 (SELECT 1 FROM jobs WHERE principal = ?2 AND account = ?3 AND task_id = ?7)
              ON CONFLICT DO NOTHING",
@@ -111,6 +121,7 @@ impl Store {
         .bind(&self.owner)
         .bind_moment(now(), LEASE)
         .bind(job.created_at)
+        .bind(folder(job))
         .execute(&mut *connection)
         .await
         .map_err(|error| self.fail(error))?;
@@ -254,6 +265,7 @@ impl Store {
                                  lease_owner = CASE WHEN ?11 THEN lease_owner ELSE ?8 END,
                                  lease_until = CASE WHEN ?11 THEN lease_until ELSE ?9 END,
                                  idempotency_key = CASE WHEN ?10 THEN NULL ELSE idempotency_key END,
+                                 folder = ?12, bytes = ?13,
                                  body = {body}
                  WHERE id = ?1 AND {condition}"
             )
@@ -272,11 +284,14 @@ impl Store {
             // A job that failed without a purchase frees its key for another try.
             .bind(matches!(job.state, State::Failed { task: None, .. }) && job.is_free())
             .bind(write == Write::Note)
+            .bind(folder(job))
+            .bind(job.saved_bytes())
             .execute(&mut *connection)
             .await
             .map_err(|error| self.fail(error))?;
         if saved == 1 {
             self.account_for(&mut *connection, job).await?;
+            self.announce(&mut *connection, job).await?;
             self.record_ids(connection, job).await?;
         }
         Ok(saved == 1)
@@ -352,6 +367,11 @@ const BODY_POSTGRES: &str = "CASE WHEN CAST(body AS json) #>> '{state,at}' = 'su
               AND CAST(body AS json) ->> 'cancel_requested' = 'true'
               AND CAST(?5 AS json) ->> 'cancel_requested' IS NULL
          THEN '{\"cancel_requested\":true,' || substr(?5, 2) ELSE ?5 END";
+
+/// The folder of a job's files, as in the record.
+fn folder(job: &Job) -> Option<&str> {
+    job.folder.as_deref().and_then(Path::to_str)
+}
 
 /// How many characters of a prompt `list_jobs` searches. Each list reads all of them.
 const SEARCHED: usize = 2000;

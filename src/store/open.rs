@@ -80,7 +80,8 @@ impl Store {
         notice: Option<String>,
     ) -> Result<Self, StoreError> {
         let spool_key = SpoolKey::new(Vec::new());
-        let mut store = Self { pools, place, owner, notice, spool_key, _presence: presence };
+        let mut store =
+            Self { pools, place, owner, notice, spool_key, announces: false, _presence: presence };
         store.spool_key = SpoolKey::new(store.secret("spool").await?);
         Ok(store)
     }

@@ -147,10 +147,26 @@ impl Job {
         self.cost.as_ref()?.actual
     }
 
+    /// The size of its files on disk.
+    pub(super) fn saved_bytes(&self) -> i64 {
+        let saved = self.files.iter().filter_map(|file| file.saved.as_ref());
+        let bytes = saved.fold(0_u64, |sum, saved| sum.saturating_add(saved.bytes));
+        i64::try_from(bytes).unwrap_or(i64::MAX)
+    }
+
     /// A file that should be on disk and is not.
     pub fn is_undelivered(&self) -> bool {
         self.folder.is_some() && self.files.iter().any(|file| file.saved.is_none())
     }
+}
+
+/// What is left of a job that was removed because of its age or size.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemovedJob {
+    /// Its id.
+    pub id: String,
+    /// When it was removed, in Unix milliseconds.
+    pub at: i64,
 }
 
 /// One result.

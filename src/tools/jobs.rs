@@ -14,7 +14,7 @@ use crate::config::Toolset;
 use crate::jobs::{CALLERS, Cancel, Filter, Job, STATUSES, cancel};
 use crate::mcp::cursor;
 use crate::mcp::job_view::several::JobAnswer;
-use crate::mcp::job_view::{CostView, JobView};
+use crate::mcp::job_view::{CostView, JobView, day};
 use crate::mcp::result::Report;
 use crate::mcp::{Server, Shown, ToolError, ToolSpec, forty_five, progress};
 use crate::media::units::age;
@@ -126,7 +126,9 @@ impl Server {
         match (input.job_id, several.as_slice()) {
             (Some(id), []) => {
                 let id = id.trim();
-                let watch = self.jobs().watch(self.principal(), id).await?.ok_or_else(|| no_job(id))?;
+                let Some(watch) = self.jobs().watch(self.principal(), id).await? else {
+                    return Err(self.no_job(id).await);
+                };
                 let job = self.presenter.wait_for(watch, &call, patience, progress::is_over).await;
                 Ok(JobAnswer::one(self.shown(&job)))
             }
@@ -194,7 +196,7 @@ impl Server {
     async fn cancel_job(&self, Parameters(input): Parameters<CancelInput>) -> Result<JobView, ToolError> {
         let id = input.job_id.trim();
         let Some(cancelled) = cancel(self.jobs(), self.principal(), id).await? else {
-            return Err(no_job(id));
+            return Err(self.no_job(id).await);
         };
         Ok(match cancelled {
             Cancel::Cancelled(job) => self.presenter.job(&job),
@@ -237,7 +239,7 @@ impl Server {
         let (mut views, mut open) = (Vec::new(), Vec::new());
         for (id, watch) in found {
             let Some(watch) = watch else {
-                let error = no_job(&id);
+                let error = self.no_job(&id).await;
                 views.push(JobView::missing(&id, error.view(), error.advice()));
                 continue;
             };
@@ -248,6 +250,26 @@ impl Server {
             views.push(self.shown(&job));
         }
         Ok(JobAnswer::several(views, &open))
+    }
+
+    /// The error for an id that names no job, or one that was removed.
+    async fn no_job(&self, id: &str) -> ToolError {
+        match self.jobs().removed(self.principal(), id).await {
+            Ok(Some(removed)) => ToolError::NotFound {
+                what: format!("job `{}` any more: this server removed it on {}", removed.id, day(removed.at)),
+                advice:
+                    "MINIMAX_KEEP_DAYS and MINIMAX_KEEP_BYTES say how long ended jobs are kept. Files in a \
+                         folder that was given as output_directory are still there."
+                        .to_owned(),
+            },
+            Ok(None) => {
+                let shown: String = id.chars().take(64).collect();
+                let advice = "list_jobs shows the jobs of this server. For a task id of MiniMax use \
+                              query_video_generation.";
+                ToolError::NotFound { what: format!("job `{shown}`"), advice: advice.to_owned() }
+            }
+            Err(error) => error.into(),
+        }
     }
 
     /// A job's view, with what to do about one that this server cannot poll.
@@ -264,16 +286,6 @@ impl Server {
              help. Start the server with the host and key that bought it.",
             job.account
         ))
-    }
-}
-
-fn no_job(id: &str) -> ToolError {
-    let shown: String = id.chars().take(64).collect();
-    ToolError::NotFound {
-        what: format!("job `{shown}`"),
-        advice:
-            "list_jobs shows the jobs of this server. For a task id of MiniMax use query_video_generation."
-                .to_owned(),
     }
 }
 

@@ -26,8 +26,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("store", &["api", "bucket", "facts", "media", "money"]),
     ("jobs", &["api", "bucket", "facts", "media", "money", "store", "telemetry"]),
     ("mcp", &["api", "bucket", "config", "facts", "jobs", "media", "money", "permits", "telemetry", "viewer"]),
+    ("notify", &["jobs", "mcp", "media"]),
     ("tools", &["api", "config", "facts", "jobs", "mcp", "media", "money", "telemetry"]),
-    ("serve", &["config", "jobs", "mcp", "media", "money", "permits", "telemetry", "tools", "viewer"]),
+    ("serve", &["config", "jobs", "mcp", "media", "money", "notify", "permits", "telemetry", "tools", "viewer"]),
     (
         "cli",
         &[

@@ -68,6 +68,7 @@ mod packages;
 mod chat;
 mod chat_budget;
 mod image;
+mod image_preview;
 mod model_names;
 mod music;
 mod speak;
@@ -95,6 +96,7 @@ mod look;
 // Search and embeddings.
 mod resources;
 mod results;
+mod retention;
 mod search;
 // The models and their allowed values.
 mod models;
@@ -131,8 +133,9 @@ mod forged;
 mod a_day;
 // Downloads of results over bad connections.
 mod delivery;
-// Rate limits: those of the table, and those learned from throttled requests.
+// Files of the project that the client works in.
 mod project_folder;
+// Rate limits: those of the table, and those learned from throttled requests.
 mod rate_limit;
 // Faults, and what the caller is told.
 mod faults;
@@ -146,9 +149,13 @@ mod observe;
 mod several_jobs;
 // The prompts, played to the calls that they lead to.
 mod prompts;
-// What goes over the wire, by protocol revision.
+// The page of results in the chats of hosts with MCP Apps.
 mod viewer;
+// The message about a job that ended.
+mod webhook;
+// What clients of several kinds show their models.
 mod what_models_see;
+// What goes over the wire, by protocol revision.
 mod wire;
 // The wishes in bench/wishes, which measure how well a model uses the tools.
 mod wishes;

@@ -45,6 +45,7 @@ fn wrong(name: &str) -> (Effect, &'static [&'static str]) {
         // Another one would be sent, and MiniMax would refuse it.
         "MINIMAX_IMAGE_MODEL" => (Warned, &["$MODEL"]),
         "MINIMAX_TEXT_MODEL" | "MINIMAX_SPEECH_MODEL" | "MINIMAX_VIDEO_MODEL" => (Warned, &["foo", "$MODEL"]),
+        "MINIMAX_IMAGE_PREVIEW" => (Refused, &["maybe"]),
         "MINIMAX_VOICE_ID" => (Warned, &["<voice>"]),
         "MINIMAX_POLL_SECONDS" => (Refused, &["soon", "0", "NaN", "1e9"]),
         "MINIMAX_RATE_LIMITS" => (Refused, &["sometimes"]),
@@ -53,6 +54,14 @@ fn wrong(name: &str) -> (Effect, &'static [&'static str]) {
             (Refused, &["mysql://db/minimax", "postgres://db", "postgres://db/x?sslmode=require", "${X}"])
         }
         "MINIMAX_KEEP_DAYS" => (Refused, &["forever", "-1", "${X}"]),
+        "MINIMAX_KEEP_BYTES" => (Refused, &["everything", "20", "-1GB", "${X}"]),
+        "MINIMAX_KEEP_FILES" => (Refused, &["some", "${X}"]),
+        "MINIMAX_WEBHOOK_URL" => {
+            (Refused, &["example.com", "http://example.com", "https://a:b@example.com", "${X}"])
+        }
+        "MINIMAX_WEBHOOK_SECRET" => (Refused, &["whsec_short", "hunter2", "${X}"]),
+        "MINIMAX_WEBHOOK_SECRET_FILE" => (Refused, &["relative", "/nowhere/secret", "FILE"]),
+        "MINIMAX_WEBHOOK_PRIVATE" => (Refused, &["maybe"]),
         "MINIMAX_FACTS_FILE" => (Refused, &["relative", "/nowhere/facts.json", "FILE"]),
         "MINIMAX_LOG" => (Warned, &["minimax_mcp=loud"]),
         "OTEL_EXPORTER_OTLP_ENDPOINT" | "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" => {
@@ -357,7 +366,7 @@ fn a_command_that_cannot_start_names_its_option_and_its_value_without_numbers_of
 fn the_short_help_fits_on_one_screen_and_the_sandbox_is_offered_where_it_means_something() {
     let help = |arguments: &[&str]| String::from_utf8(run(arguments).stdout).unwrap();
     let short = help(&["-h"]);
-    assert!(short.lines().count() <= 32 && short.lines().all(|line| line.len() <= 100), "{short}");
+    assert!(short.lines().count() <= 34 && short.lines().all(|line| line.len() <= 100), "{short}");
     assert!(short.contains("MINIMAX_API_KEY") && short.contains("minimax-mcp settings"), "{short}");
     for name in short.split([' ', ',', '\n']).filter(|word| word.starts_with("MINIMAX_")) {
         let name = name.trim_end_matches(':');

@@ -9,12 +9,13 @@ use crate::api::retry::Nature;
 use crate::api::{Accepted, ApiError, group};
 use crate::config::{Budgets, Config, KeyKind};
 use crate::facts::offer;
-use crate::jobs::{Cost, Denied, Jobs, Limit, NotBought, Purchase, Reservation, Spent, name_key};
+use crate::jobs::{Cost, Denied, Jobs, Limit, NotBought, Purchase, RemovedJob, Reservation, Spent, name_key};
 use crate::mcp::caller::Caller;
 use crate::mcp::caller_key::Payer;
 use crate::mcp::checkout::bill::Bill;
 use crate::mcp::checkout::consent::{Consent, spent_already};
 use crate::mcp::error::{OPERATOR, ToolError};
+use crate::mcp::job_view::day;
 use crate::mcp::progress;
 use crate::money::Money;
 use crate::telemetry;
@@ -162,6 +163,7 @@ impl Budget {
         let currency = self.config.currency();
         match error {
             NotBought::Records(error) => error.into(),
+            NotBought::Removed(job) => removed(&job),
             NotBought::Denied(Denied::Used) => spent_already(),
             NotBought::Denied(Denied::NoPrice(limit)) => {
                 let name = self.limit_name(limit);
@@ -215,6 +217,17 @@ impl Budget {
             }
         }
     }
+}
+
+/// Refuses an idempotency key whose job was removed: a repeated call must not buy again.
+pub(crate) fn removed(job: &RemovedJob) -> ToolError {
+    let problem = format!(
+        "was used for job {}, which this server removed on {} (MINIMAX_KEEP_DAYS, MINIMAX_KEEP_BYTES), so nothing was \
+         bought; to buy it again, use another key",
+        job.id,
+        day(job.at)
+    );
+    ToolError::argument("idempotency_key", problem)
 }
 
 /// The unsettled parts of a sum, in words.

@@ -208,8 +208,10 @@ impl Checkout {
         let options: Option<JobOptions> = serde_json::from_value(arguments.clone().into()).ok();
         let Some(options) = options.filter(|options| !options.dry_run) else { return Ok(None) };
         let Some(key) = &options.idempotency_key else { return Ok(None) };
-        let Some((watch, first)) = self.jobs.by_key(&self.caller.principal, key).await? else {
-            return Ok(None);
+        let principal = &self.caller.principal;
+        let Some((watch, first)) = self.jobs.by_key(principal, key).await? else {
+            let removed = self.jobs.removed_by_key(principal, key).await?;
+            return removed.map_or(Ok(None), |removed| Err(budget::removed(&removed)));
         };
         let is_task = watch.borrow().state.task().is_some();
         let (patience, settled) = options.patience(is_task);

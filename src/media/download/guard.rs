@@ -34,6 +34,8 @@ pub struct Guard {
     /// Allows plain `http` to public addresses. Needed for results, because some services return such links. The
     /// request carries no secret, and the content is checked on arrival.
     pub public_http: bool,
+    /// Allows every address, also over plain `http`. Only for addresses that the operator chose, never for a link.
+    pub private: bool,
     /// The API's own origin, which is allowed whatever its address is. Only for results: the operator chose this host, and
     /// it returns links to itself.
     pub api: Option<Arc<Origin>>,
@@ -88,9 +90,12 @@ impl Guard {
     /// Builds the client for all links. It resolves names and follows redirects under the rules of the guard, and
     /// sends no cookies, credentials or referrer. It gives up after 10 s without a connection or 60 s without data.
     pub fn client(&self) -> Result<reqwest::Client, reqwest::Error> {
-        self.client_that(Arc::new(|name| {
-            Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.collect()) })
-        }))
+        self.client_that(system_lookup())
+    }
+
+    /// As [`Self::client`], with another rule for redirects.
+    pub(crate) fn client_with(&self, redirects: Policy) -> Result<reqwest::Client, reqwest::Error> {
+        self.client_of(system_lookup(), redirects)
     }
 
     /// Builds a client with the given name lookup.
@@ -101,6 +106,10 @@ impl Guard {
                 Ok(()) => attempt.follow(),
                 Err(refused) => attempt.error(refused),
             });
+        self.client_of(looks_up, redirects)
+    }
+
+    fn client_of(&self, looks_up: LookUp, redirects: Policy) -> Result<reqwest::Client, reqwest::Error> {
         let mut client = reqwest::Client::builder()
             .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT)
@@ -123,6 +132,9 @@ impl Guard {
             return Err(Refused::Credentials);
         }
         if self.api.as_ref().is_some_and(|api| **api == url.origin()) {
+            return Ok(());
+        }
+        if self.private && url.has_host() && matches!(url.scheme(), "http" | "https") {
             return Ok(());
         }
         let loopback = match url.host().ok_or(Refused::NotALink)? {
@@ -182,7 +194,7 @@ impl Guard {
 
     /// True if a name may resolve to this address.
     fn allows(&self, name: &str, address: IpAddr) -> bool {
-        if self.is_api_name(name) {
+        if self.private || self.is_api_name(name) {
             return true;
         }
         let loopback = address.to_canonical().is_loopback();
@@ -196,6 +208,11 @@ impl Guard {
 /// Looks up the addresses of a name.
 type LookUp =
     Arc<dyn Fn(String) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>> + Send + Sync>;
+
+/// The system's own lookup.
+fn system_lookup() -> LookUp {
+    Arc::new(|name| Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.collect()) }))
+}
 
 /// The resolver of the client. The client cannot connect to an address that it does not return.
 struct Names {

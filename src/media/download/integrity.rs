@@ -130,7 +130,7 @@ impl VerifiedFiles {
         if !read {
             return Ok(None);
         }
-        let digest = read_through(file, print.bytes)?;
+        let digest = digest_of(file, print.bytes)?;
         self.with(|known| {
             if known.len() >= MOST {
                 known.clear();
@@ -146,7 +146,8 @@ impl VerifiedFiles {
     }
 }
 
-fn read_through(file: &File, bytes: u64) -> io::Result<String> {
+/// The SHA-256 of the first `bytes` of a file, in lower-case hexadecimal. Blocking.
+pub(crate) fn digest_of(file: &File, bytes: u64) -> io::Result<String> {
     let (mut digest, mut piece, mut at) = (Sha256::new(), vec![0; PIECE], 0_u64);
     while at < bytes {
         let read = read_at(file, &mut piece, at)?;

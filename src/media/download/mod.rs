@@ -11,6 +11,8 @@ pub mod guard;
 pub mod integrity;
 pub mod link;
 pub(crate) mod partial_file;
+pub mod post;
+pub mod removal;
 pub(crate) mod resume;
 pub mod save;
 pub mod target;

@@ -139,7 +139,7 @@ pub async fn serve_around<H: ServerHandler + Clone>(
         Ok(address) => access.at(address),
         Err(_) => access,
     };
-    tracker.spawn(resume(server.jobs().clone(), stop.clone()));
+    tracker.spawn(resume(server.clone(), stop.clone()));
     tracker.spawn(tidy(server.clone(), stop.clone()));
     // A separate token from `stop`, so that calls in flight still get a response when the server stops.
     let late = CancellationToken::new();

@@ -165,7 +165,7 @@ async fn a_name_leads_to_no_private_address_of_any_kind_alone_or_among_public_on
     }
     // With a sandbox on this machine, loopback is allowed and nothing else.
     let names = Names {
-        guard: Guard { loopback_http: true, public_http: true, api: None },
+        guard: Guard { loopback_http: true, public_http: true, ..Guard::default() },
         proxy: None,
         looks_up: changing(&[&private[..]]),
     };
@@ -207,7 +207,7 @@ async fn a_name_that_answers_differently_the_second_time_gains_nothing() {
         }
         seen
     });
-    let guard = Guard { loopback_http: true, public_http: true, api: None };
+    let guard = Guard { loopback_http: true, public_http: true, ..Guard::default() };
     let client = guard.client_that(changing(&[&["127.0.0.1"], &["127.0.0.1"], &["10.0.0.1"]])).unwrap();
     let link = format!("http://rebind.example:{port}/once");
     assert_eq!(client.get(&link).send().await.unwrap().status(), 200);
@@ -219,5 +219,17 @@ async fn a_name_that_answers_differently_the_second_time_gains_nothing() {
         for header in ["authorization", "cookie", "referer", "x-api-key"] {
             assert!(!head.contains(&format!("{header}:")), "{head}");
         }
+    }
+}
+
+#[test]
+fn every_address_is_allowed_only_where_the_operator_chose_it() {
+    for link in ["http://127.0.0.1:9/x", "https://10.0.0.1/x", "http://hooks.internal/x", "https://[::1]/x"] {
+        assert!(Guard::default().check(link).is_err(), "{link}");
+        assert!(Guard { private: true, ..Guard::default() }.check(link).is_ok(), "{link}");
+    }
+    let private = Guard { private: true, ..Guard::default() };
+    for link in ["file:///etc/passwd", "ftp://10.0.0.1/x", "https://ada:pw@10.0.0.1/x", "data:,x"] {
+        assert!(private.check(link).is_err(), "{link}");
     }
 }

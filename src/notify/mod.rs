@@ -1,0 +1,106 @@
+//! A word at the end of a job: one signed message for each, to `MINIMAX_WEBHOOK_URL`.
+//!
+//! The message is in the records before it is sent, and is sent until it is taken or a day has passed. It has the form of
+//! Standard Webhooks (<https://www.standardwebhooks.com>), for which receivers have libraries.
+
+mod event;
+mod signature;
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use self::event::event;
+use self::signature::Signer;
+use crate::clock::now;
+use crate::jobs::{Message, Outbox, StoreError};
+use crate::mcp::Server;
+use crate::media::{NotTaken, Poster};
+
+/// How often the records are asked for messages.
+const PULSE: Duration = Duration::from_secs(1);
+
+/// The pause after the records could not be read.
+const TROUBLE: Duration = Duration::from_secs(30);
+
+/// A receiver that answers this wants no more messages about the job.
+const GONE: u16 = 410;
+
+/// Sends messages until the server stops, if the settings name a receiver.
+pub(crate) fn start(server: &Server) {
+    let webhook = &server.config().webhook;
+    let Some((url, secret)) = webhook.url.as_ref().zip(webhook.secret.as_ref()) else { return };
+    let poster = match Poster::new(url, webhook.private) {
+        Ok(poster) => poster,
+        Err(problem) => {
+            tracing::error!("MINIMAX_WEBHOOK_URL {problem}; no messages are sent");
+            return;
+        }
+    };
+    let sender = Sender { server: server.clone(), poster, signer: Signer::new(secret) };
+    server.jobs().until_stopped(async move { sender.send_often().await });
+}
+
+struct Sender {
+    server: Server,
+    poster: Poster,
+    signer: Signer,
+}
+
+impl Sender {
+    async fn send_often(&self) {
+        loop {
+            match self.send_due().await {
+                Ok(0) => tokio::time::sleep(PULSE).await,
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "messages about ended jobs cannot be sent now");
+                    tokio::time::sleep(TROUBLE).await;
+                }
+            }
+        }
+    }
+
+    /// Sends what is due, all at once: a receiver that is slow for one must not delay the others past their next try.
+    async fn send_due(&self) -> Result<usize, StoreError> {
+        let Some(outbox) = Outbox::of(self.server.jobs()).await? else { return Ok(0) };
+        let due = outbox.due().await?;
+        if due.iter().any(|message| message.tries > 1) {
+            let given_up = outbox.give_up_old().await?;
+            if given_up > 0 {
+                tracing::warn!(
+                    given_up,
+                    "messages about ended jobs were not taken for a day, and are given up"
+                );
+            }
+        }
+        let sent = join_all(due.iter().map(|message| self.send(&outbox, message))).await;
+        sent.into_iter().collect::<Result<Vec<()>, _>>()?;
+        Ok(due.len())
+    }
+
+    async fn send(&self, outbox: &Outbox, message: &Message) -> Result<(), StoreError> {
+        let Some(job) = outbox.job(message).await? else { return outbox.end(message).await };
+        let body = event(&self.server, message, &job).await.to_string();
+        let headers = self.signer.headers(&message.id, now() / 1000, &body);
+        #[cfg(feature = "crash-points")]
+        crate::crash::point("message.before");
+        let answered = self.poster.post(&headers, body).await;
+        #[cfg(feature = "crash-points")]
+        crate::crash::point("message.sent");
+        match answered {
+            Ok(()) => outbox.end(message).await,
+            Err(NotTaken::Status(GONE)) => {
+                tracing::warn!(
+                    job = job.id,
+                    "the receiver of MINIMAX_WEBHOOK_URL wants no message about this job"
+                );
+                outbox.end(message).await
+            }
+            Err(problem) => {
+                tracing::warn!(job = job.id, tries = message.tries, %problem, "a message was not taken; it is sent again");
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! What is left of jobs that were removed because of their age or size.
+
+use super::database::Store;
+use super::error::StoreError;
+use super::pool::Connection;
+use super::record::RemovedJob;
+use super::sql::{On, Row, query};
+
+impl Store {
+    /// Whether a principal's job was removed.
+    pub async fn removed(&self, principal: &str, id: &str) -> Result<Option<RemovedJob>, StoreError> {
+        let row = query("SELECT id, removed_at FROM removed_jobs WHERE id = ?1 AND principal = ?2");
+        let row = row.bind(id).bind(principal).fetch_optional(self.readers()).await;
+        self.removed_job(row)
+    }
+
+    /// The removed job that was started with an `idempotency_key`.
+    pub async fn removed_by_key(
+        &self,
+        principal: &str,
+        account: &str,
+        key: &str,
+    ) -> Result<Option<RemovedJob>, StoreError> {
+        self.find_removed(self.readers().into(), principal, account, key).await
+    }
+
+    /// As [`Self::removed_by_key`], in a transaction.
+    pub(super) async fn removed_by_key_on(
+        &self,
+        connection: &mut Connection,
+        principal: &str,
+        account: &str,
+        key: &str,
+    ) -> Result<Option<RemovedJob>, StoreError> {
+        self.find_removed(connection.into(), principal, account, key).await
+    }
+
+    async fn find_removed(
+        &self,
+        on: On<'_>,
+        principal: &str,
+        account: &str,
+        key: &str,
+    ) -> Result<Option<RemovedJob>, StoreError> {
+        let row = query(
+            "SELECT id, removed_at FROM removed_jobs WHERE principal = ?1 AND account = ?2 AND idempotency_key = ?3
+             ORDER BY removed_at DESC LIMIT 1",
+        );
+        self.removed_job(row.bind(principal).bind(account).bind(key).fetch_optional(on).await)
+    }
+
+    fn removed_job(&self, row: Result<Option<Row>, sqlx::Error>) -> Result<Option<RemovedJob>, StoreError> {
+        let read = |row: Row| Ok(RemovedJob { id: row.try_get("id")?, at: row.try_get("removed_at")? });
+        row.and_then(|row| row.map(read).transpose()).map_err(|error| self.fail(error))
+    }
+}

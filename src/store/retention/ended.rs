@@ -1,0 +1,287 @@
+//! Removes ended jobs with their files, oldest first.
+//!
+//! The files of a job go before its record. If the process dies in between, the next sweep finds the files gone and
+//! removes the record. Several processes may sweep at once: each leases the jobs that it works on.
+
+use std::collections::{BTreeMap, HashSet};
+
+use tokio::task::spawn_blocking;
+
+use super::rules::{BATCH, BREATH, Pruned, Retention};
+use crate::clock::now;
+use crate::media::{Recorded, Removal, remove_result};
+use crate::store::database::Store;
+use crate::store::error::StoreError;
+use crate::store::record::Job;
+use crate::store::sql::{Query, Row, either, query};
+use crate::store::state::State;
+
+/// How long a job with a task is kept at least, in milliseconds: MiniMax knows tasks for seven days, and the record names
+/// the owner. A limit of bytes does not wait for it: the owner is also in the table of remote ids.
+const LEAST_TASK: i64 = 8 * 24 * 3_600_000;
+
+/// How long a job is kept at least when there are too many bytes, in milliseconds. Its caller may be about to use it.
+const LEAST_STORED: i64 = 3_600_000;
+
+/// An ended job: its id, and when it was changed last.
+type Place = (String, i64);
+
+/// Which ended jobs go.
+struct Wanted<'a> {
+    /// Only those that were changed before.
+    before: i64,
+    /// Only those of them that have no task, or were changed before.
+    with_task_before: i64,
+    /// Only those with files in this folder.
+    folder: Option<&'a str>,
+    /// Only until this many bytes are free.
+    bytes: u64,
+}
+
+impl Store {
+    /// Removes the jobs that the rules do not keep.
+    pub(super) async fn remove_ended(
+        &self,
+        rules: &Retention,
+        at: i64,
+        dry: bool,
+        pruned: &mut Pruned,
+    ) -> Result<(), StoreError> {
+        // A dry run leaves the rows, and must not count one twice.
+        let mut counted = HashSet::new();
+        if let Some(age) = rules.age {
+            let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+            let wanted = Wanted {
+                before: at.saturating_sub(age),
+                with_task_before: at.saturating_sub(age.max(LEAST_TASK)),
+                folder: None,
+                bytes: u64::MAX,
+            };
+            self.remove_wanted(rules, &wanted, dry, &mut counted, pruned).await?;
+        }
+        let Some(most) = rules.bytes.filter(|_| !rules.keeps_files) else { return Ok(()) };
+        let base = rules.base.clone();
+        let real =
+            spawn_blocking(move || dunce::canonicalize(base)).await.map_err(|error| self.fail(error))?;
+        // Without its folder there is nothing to free.
+        let Some(base) = real.ok().and_then(|base| base.to_str().map(str::to_owned)) else { return Ok(()) };
+        let freed = if dry { pruned.bytes } else { 0 };
+        let stored = self.stored_in(&base).await?.saturating_sub(freed);
+        if stored > most {
+            let before = at.saturating_sub(LEAST_STORED);
+            let wanted = Wanted {
+                before,
+                with_task_before: before,
+                folder: Some(&base),
+                bytes: stored.saturating_sub(most),
+            };
+            self.remove_wanted(rules, &wanted, dry, &mut counted, pruned).await?;
+        }
+        Ok(())
+    }
+
+    /// The size of all results in a folder, by their records.
+    async fn stored_in(&self, folder: &str) -> Result<u64, StoreError> {
+        let sum = "SELECT CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM jobs WHERE folder = ?1 AND bytes > 0";
+        let row = query(sum).bind(folder).fetch_one(self.readers()).await;
+        let sum: i64 = row.and_then(|row| row.try_get(0)).map_err(|error| self.fail(error))?;
+        Ok(u64::try_from(sum).unwrap_or_default())
+    }
+
+    async fn remove_wanted(
+        &self,
+        rules: &Retention,
+        wanted: &Wanted<'_>,
+        dry: bool,
+        counted: &mut HashSet<String>,
+        pruned: &mut Pruned,
+    ) -> Result<(), StoreError> {
+        let mut after: Place = (String::new(), i64::MIN);
+        let mut freed = 0_u64;
+        loop {
+            let batch = self.ended_after(&after, wanted).await?;
+            let Some((last, _)) = batch.last().cloned() else { return Ok(()) };
+            after = last;
+            let ids: Vec<_> = batch.iter().map(|((id, _), _)| id.clone()).collect();
+            let mut jobs = if dry { self.read_all(&ids).await? } else { self.lease_all(&ids).await? };
+            let mut gone = Vec::new();
+            for (place, bytes) in &batch {
+                if freed >= wanted.bytes {
+                    break;
+                }
+                let Some(job) = jobs.remove(&place.0).filter(|_| !counted.contains(&place.0)) else {
+                    continue;
+                };
+                // It was changed since it was found.
+                if job.updated_at > place.1 || !is_removable(&job) {
+                    continue;
+                }
+                if self.remove_files(&job, rules, dry, pruned).await? {
+                    freed = freed.saturating_add(*bytes);
+                    gone.push(place.clone());
+                } else {
+                    pruned.jobs_failed = pruned.jobs_failed.saturating_add(1);
+                }
+            }
+            let removed = if dry {
+                counted.extend(gone.iter().map(|(id, _)| id.clone()));
+                gone.len() as u64
+            } else {
+                self.forget_jobs(&gone).await?
+            };
+            pruned.jobs = pruned.jobs.saturating_add(removed);
+            if !dry {
+                self.end_leases(&ids).await?;
+            }
+            if freed >= wanted.bytes {
+                return Ok(());
+            }
+            tokio::time::sleep(BREATH).await;
+        }
+    }
+
+    /// The next ended jobs that are wanted, with the size of their files.
+    async fn ended_after(
+        &self,
+        (id, at): &Place,
+        wanted: &Wanted<'_>,
+    ) -> Result<Vec<(Place, u64)>, StoreError> {
+        let mut ended = ended();
+        ended = ended.bind(*at).bind(id).bind(wanted.before).bind(wanted.with_task_before);
+        if let Some(folder) = wanted.folder {
+            ended = ended.push(" AND bytes > 0 AND folder = ").push_bind(folder);
+        }
+        ended = ended.push(" ORDER BY updated_at, id LIMIT ").push_bind(BATCH);
+        let rows = ended.fetch_all(self.readers()).await.map_err(|error| self.fail(error))?;
+        let read = |row: &Row| -> Result<(Place, u64), sqlx::Error> {
+            let bytes: i64 = row.try_get("bytes")?;
+            let place = (row.try_get("id")?, row.try_get("updated_at")?);
+            Ok((place, u64::try_from(bytes).unwrap_or_default()))
+        };
+        rows.iter().map(|row| read(row).map_err(|error| self.fail(error))).collect()
+    }
+
+    async fn read_all(&self, ids: &[String]) -> Result<BTreeMap<String, Job>, StoreError> {
+        let rows = query("SELECT body FROM jobs WHERE id IN (SELECT value FROM ?1)").bind_list(ids);
+        let rows = rows.fetch_all(self.readers()).await.map_err(|error| self.fail(error))?;
+        let jobs = rows.iter().filter_map(|row| self.parse(row).ok());
+        Ok(jobs.map(|job| (job.id.clone(), job)).collect())
+    }
+
+    async fn lease_all(&self, ids: &[String]) -> Result<BTreeMap<String, Job>, StoreError> {
+        // A record that a later version wrote is left to it.
+        let jobs = self.claim_all(ids).await?.into_iter().filter_map(|(id, job)| Some((id, job.ok()?)));
+        Ok(jobs.collect())
+    }
+
+    /// Removes the files of a job. `false` if one of them could not be removed, so the record must stay.
+    async fn remove_files(
+        &self,
+        job: &Job,
+        rules: &Retention,
+        dry: bool,
+        pruned: &mut Pruned,
+    ) -> Result<bool, StoreError> {
+        let mut is_done = true;
+        for saved in job.files.iter().filter_map(|file| file.saved.as_ref()) {
+            if rules.keeps_files {
+                pruned.files_kept = pruned.files_kept.saturating_add(1);
+                continue;
+            }
+            let (path, bytes, sha256) = (saved.path.clone(), saved.bytes, saved.sha256.clone());
+            let base = rules.base.clone();
+            let removing = spawn_blocking(move || {
+                remove_result(Recorded { path: &path, bytes, sha256: &sha256 }, &base, dry)
+            });
+            match removing.await.map_err(|error| self.fail(error))? {
+                Removal::Removed => {
+                    pruned.files = pruned.files.saturating_add(1);
+                    pruned.bytes = pruned.bytes.saturating_add(bytes);
+                }
+                Removal::Missing => {}
+                Removal::Elsewhere => pruned.files_kept = pruned.files_kept.saturating_add(1),
+                Removal::Changed => pruned.changed(saved.path.clone()),
+                Removal::Failed(error) => {
+                    tracing::warn!(job = job.id, path = %saved.path.display(), %error, "an old file was not removed");
+                    is_done = false;
+                }
+            }
+        }
+        Ok(is_done)
+    }
+
+    /// Removes the records of jobs, unless they were changed meanwhile. What is left of each keeps its idempotency key
+    /// from buying again.
+    async fn forget_jobs(&self, gone: &[Place]) -> Result<u64, StoreError> {
+        if gone.is_empty() {
+            return Ok(0);
+        }
+        let ids: Vec<_> = gone.iter().map(|(id, _)| id).collect();
+        let places: Vec<_> = gone.iter().map(|(id, at)| format!("{id} {at}")).collect();
+        let mut transaction = self.begin().await?;
+        let still = "is_open = 0 AND lease_owner = ?3 AND id IN (SELECT value FROM ?1)
+                     AND id || ' ' || updated_at IN (SELECT value FROM ?2)";
+        let noted = query(format!(
+            "INSERT INTO removed_jobs (id, principal, account, idempotency_key, removed_at)
+             SELECT id, principal, account, idempotency_key, ?4 FROM jobs WHERE {still} ON CONFLICT DO NOTHING"
+        ));
+        let noted = noted.bind_list(&ids).bind_list(&places).bind(self.owner()).bind_moment(now(), 0);
+        noted.execute(&mut transaction).await.map_err(|error| self.fail(error))?;
+        let removed = query(format!("DELETE FROM jobs WHERE {still}"));
+        let removed = removed.bind_list(&ids).bind_list(&places).bind(self.owner());
+        let removed = removed.execute(&mut transaction).await.map_err(|error| self.fail(error))?;
+        let told = query(
+            "DELETE FROM outbox WHERE job IN (SELECT value FROM ?1)
+             AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = outbox.job)",
+        );
+        told.bind_list(&ids).execute(&mut transaction).await.map_err(|error| self.fail(error))?;
+        transaction.commit().await.map_err(|error| self.fail(error))?;
+        Ok(removed)
+    }
+
+    /// Gives back the leases of jobs that stay.
+    async fn end_leases(&self, ids: &[String]) -> Result<(), StoreError> {
+        let given = query(
+            "UPDATE jobs SET lease_until = 0
+             WHERE id IN (SELECT value FROM ?1) AND lease_owner = ?2 AND is_open = 0 AND lease_until <> 0",
+        );
+        let given = given.bind_list(ids).bind(self.owner()).execute(self.writers()).await;
+        given.map(drop).map_err(|error| self.fail(error))
+    }
+}
+
+/// Whether nothing more can come of the job. The statement has checked the row; this is the record as it was leased.
+fn is_removable(job: &Job) -> bool {
+    match job.state {
+        State::Failed { .. } | State::Cancelled { .. } => true,
+        State::Done { .. } => !job.is_undelivered(),
+        State::Submitting { .. } | State::Running { .. } | State::Fetching { .. } | State::Unknown { .. } => {
+            false
+        }
+    }
+}
+
+/// Ended jobs. A job whose results are to be saved counts only if all its files are, and one whose end is still to be told
+/// does not count.
+pub(super) fn ended() -> Query<'static> {
+    either(ENDED, ENDED_POSTGRES)
+}
+
+pub(super) const ENDED: &str = "
+    SELECT id, updated_at, bytes FROM jobs
+    WHERE is_open = 0 AND status <> 'unknown' AND (updated_at, id) > (?1, ?2)
+      AND updated_at < ?3 AND (task_id IS NULL OR updated_at < ?4)
+      AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.job = jobs.id AND outbox.is_open = 1)
+      AND CASE WHEN status IN ('failed', 'cancelled') THEN 1 WHEN NOT json_valid(body) THEN 0 ELSE
+            json_extract(body, '$.folder') IS NULL OR NOT EXISTS
+                (SELECT 1 FROM json_each(body, '$.files') WHERE json_extract(value, '$.saved') IS NULL) END";
+
+const ENDED_POSTGRES: &str = "
+    SELECT id, updated_at, bytes FROM jobs
+    WHERE is_open = 0 AND status <> 'unknown' AND (updated_at, id) > (?1, ?2)
+      AND updated_at < ?3 AND (task_id IS NULL OR updated_at < ?4)
+      AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.job = jobs.id AND outbox.is_open = 1)
+      AND CASE WHEN status IN ('failed', 'cancelled') THEN TRUE ELSE
+            CAST(body AS json) ->> 'folder' IS NULL OR NOT EXISTS
+                (SELECT 1 FROM json_array_elements(COALESCE(CAST(body AS json) -> 'files', '[]')) AS file
+                 WHERE file ->> 'saved' IS NULL) END";

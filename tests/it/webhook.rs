@@ -1,0 +1,261 @@
+//! `MINIMAX_WEBHOOK_URL`: one signed message for each job that ends, with the real program and a receiver of the test.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use data_encoding::BASE64;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use minimax_mcp::sandbox::{Act, Rule};
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+use crate::crash::{Victim, until};
+use crate::storage::Stage;
+
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+/// A message as it arrived.
+#[derive(Clone)]
+struct Received {
+    headers: BTreeMap<String, String>,
+    body: String,
+}
+
+impl Received {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    fn id(&self) -> &str {
+        &self.headers["webhook-id"]
+    }
+
+    /// Checks the signature as a receiver would.
+    fn verified(&self) -> bool {
+        let key = BASE64.decode(SECRET.strip_prefix("whsec_").unwrap().as_bytes()).unwrap();
+        let mut mac = Hmac::<Sha256>::new_from_slice(&key).unwrap();
+        let signed = format!("{}.{}.{}", self.id(), self.headers["webhook-timestamp"], self.body);
+        mac.update(signed.as_bytes());
+        let code = BASE64.encode(&mac.finalize().into_bytes());
+        self.headers["webhook-signature"] == format!("v1,{code}")
+    }
+}
+
+/// A receiver on this machine. It answers with the statuses in order, and then with 200.
+struct Receiver {
+    url: String,
+    received: Arc<Mutex<Vec<Received>>>,
+}
+
+impl Receiver {
+    fn start(statuses: &[u16]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/hook-of-hunter2", listener.local_addr().unwrap());
+        let received = Arc::<Mutex<Vec<Received>>>::default();
+        let (kept, mut statuses, own) = (Arc::clone(&received), statuses.to_vec().into_iter(), url.clone());
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut reader = BufReader::new(stream.unwrap());
+                let mut headers = BTreeMap::new();
+                let mut line = String::new();
+                // The first line is the request's.
+                if reader.read_line(&mut line).unwrap_or_default() == 0 {
+                    continue;
+                }
+                loop {
+                    line.clear();
+                    reader.read_line(&mut line).unwrap();
+                    let Some((name, value)) = line.trim().split_once(": ") else { break };
+                    headers.insert(name.to_lowercase(), value.to_owned());
+                }
+                let length = headers["content-length"].parse().unwrap();
+                let mut body = vec![0; length];
+                reader.read_exact(&mut body).unwrap();
+                kept.lock().unwrap().push(Received { headers, body: String::from_utf8(body).unwrap() });
+                let status = statuses.next().unwrap_or(200);
+                let answer = format!(
+                    "HTTP/1.1 {status} X\r\nLocation: {own}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                );
+                let _ = reader.get_mut().write_all(answer.as_bytes());
+            }
+        });
+        Self { url, received }
+    }
+
+    fn all(&self) -> Vec<Received> {
+        self.received.lock().unwrap().clone()
+    }
+
+    fn settings(&self) -> Vec<(&str, &str)> {
+        vec![
+            ("MINIMAX_WEBHOOK_URL", &self.url),
+            ("MINIMAX_WEBHOOK_SECRET", SECRET),
+            ("MINIMAX_WEBHOOK_PRIVATE", "true"),
+        ]
+    }
+
+    fn program(&self, stage: &Stage) -> Victim {
+        stage.cell.program(&self.settings()).ready()
+    }
+}
+
+fn image() -> Value {
+    json!({ "prompt": "A secret fox", "width": 512, "height": 512, "wait_seconds": 60 })
+}
+
+/// Lets the next try come at once.
+const AT_ONCE: &str = "UPDATE outbox SET due_at = 0 WHERE is_open = 1";
+
+#[test]
+fn each_job_that_ends_is_told_once_with_a_signature_and_without_its_prompt() {
+    let (stage, receiver) = (Stage::new(), Receiver::start(&[]));
+    let mut program = receiver.program(&stage);
+    let made = program.call("text_to_image", image());
+    let view = made["structuredContent"].clone();
+    let refuse = Act::Refuse { code: 1026, message: None, retry_after: None };
+    stage.cell.sandbox.script(vec![Rule::always("/", refuse)]);
+    let failed = program.call("text_to_image", image());
+    assert_eq!(failed["structuredContent"]["status"], "failed", "{failed}");
+    stage.cell.sandbox.script(Vec::new());
+    until("both ends are told", || receiver.all().len() == 2);
+    let of = |kind: &str| {
+        let all = receiver.all();
+        all.into_iter().find(|message| message.json()["type"] == kind).unwrap_or_else(|| panic!("no {kind}"))
+    };
+    assert_eq!(of("job.failed").json()["data"]["error"]["code"], 1026);
+    let told = of("job.succeeded");
+    assert!(told.verified(), "{}", told.body);
+    assert_eq!(told.headers["content-type"], "application/json");
+    let said = told.json();
+    assert_eq!(said["type"], "job.succeeded", "{said}");
+    let data = &said["data"];
+    assert_eq!((&data["job_id"], &data["status"]), (&view["job_id"], &view["status"]));
+    assert_eq!((&data["tool"], &data["cost"]), (&json!("text_to_image"), &view["cost"]));
+    for name in ["uri", "path", "sha256", "bytes", "mime_type"] {
+        assert_eq!(data["files"][0][name], view["files"][0][name], "{name}");
+    }
+    assert!(data["files"][0].get("url").is_none(), "{said}");
+    for secret in ["secret fox", "sk-api-secret", SECRET] {
+        assert!(!told.body.contains(secret), "{said}");
+    }
+    // The same end is not told again.
+    program.call("get_job", json!({ "job_id": view["job_id"] }));
+    assert!(program.program.hang_up().success());
+    let mut program = receiver.program(&stage);
+    program.call("text_to_image", image());
+    until("the next job is told", || {
+        let all = receiver.all();
+        all.iter().filter(|message| message.json()["type"] == "job.succeeded").count() == 2
+    });
+    let mut ids: Vec<_> = receiver.all().iter().map(|message| message.id().to_owned()).collect();
+    let count = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), count, "each once");
+    let log = program.log();
+    assert!(!log.contains("hunter2") && !log.contains(SECRET), "{log}");
+}
+
+#[test]
+fn a_message_is_sent_again_with_the_same_id_until_it_is_taken() {
+    let (stage, receiver) = (Stage::new(), Receiver::start(&[500, 302]));
+    let mut program = receiver.program(&stage);
+    let made = program.call("text_to_image", image());
+    assert_eq!(made["structuredContent"]["status"], "succeeded", "{made}");
+    for tries in 1..=3 {
+        until("it is tried", || receiver.all().len() == tries);
+        if tries < 3 {
+            until("the answer is noted", || program.log().matches("was not taken").count() == tries);
+            stage.sql(AT_ONCE);
+        }
+    }
+    let all = receiver.all();
+    assert!(all.iter().all(|message| message.verified() && message.id() == all[0].id()));
+    until("it is over", || open_messages(&stage) == 0);
+    stage.sql("UPDATE outbox SET due_at = 0");
+    // Three pulses.
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(receiver.all().len(), 3);
+    let log = program.log();
+    assert!(!log.contains("hunter2") && !log.contains(SECRET), "{log}");
+}
+
+fn open_messages(stage: &Stage) -> i64 {
+    stage.runtime.block_on(async {
+        use sqlx::Connection as _;
+
+        let url = format!("sqlite://{}", stage.database().display());
+        let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
+        sqlx::query_scalar("SELECT COUNT(*) FROM outbox WHERE is_open = 1")
+            .fetch_one(&mut connection)
+            .await
+            .unwrap()
+    })
+}
+
+#[test]
+fn a_process_that_is_killed_before_or_after_it_sends_loses_no_message() {
+    for (point, sent) in [("message.before#1", 0), ("message.sent#1", 1)] {
+        let (stage, receiver) = (Stage::new(), Receiver::start(&[]));
+        let mut settings = receiver.settings();
+        settings.push(("MINIMAX_CRASH_POINT", point));
+        let mut program = stage.cell.program(&settings).ready();
+        program.begin("text_to_image", &image());
+        assert_eq!(program.point(Duration::from_secs(60)).as_deref(), Some(point));
+        assert_eq!(receiver.all().len(), sent);
+        program.kill();
+        // Another process has not sent it meanwhile, and sends it when its time has come.
+        stage.sql(AT_ONCE);
+        let mut next = receiver.program(&stage);
+        until("it arrives", || receiver.all().len() == sent + 1);
+        let all = receiver.all();
+        assert!(all.iter().all(|message| message.id() == all[0].id() && message.verified()));
+        let listed = next.call("list_jobs", json!({}));
+        assert_eq!(all[0].json()["data"]["job_id"], listed["structuredContent"]["jobs"][0]["job_id"]);
+    }
+}
+
+#[test]
+fn two_processes_of_one_store_send_each_message_once() {
+    let (stage, receiver) = (Stage::new(), Receiver::start(&[]));
+    let mut programs = [receiver.program(&stage), receiver.program(&stage)];
+    for _ in 0..3 {
+        for program in &mut programs {
+            let made = program.call("text_to_image", image());
+            assert_eq!(made["structuredContent"]["status"], "succeeded", "{made}");
+        }
+    }
+    until("all arrive", || receiver.all().len() >= 6 && open_messages(&stage) == 0);
+    let mut ids: Vec<_> = receiver.all().iter().map(|message| message.id().to_owned()).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!((ids.len(), receiver.all().len()), (6, 6));
+}
+
+#[test]
+fn a_private_address_is_refused_unless_the_settings_allow_it_and_the_job_goes_on() {
+    let (stage, receiver) = (Stage::new(), Receiver::start(&[]));
+    let secure = receiver.url.replace("http://", "https://");
+    let settings = [("MINIMAX_WEBHOOK_URL", secure.as_str()), ("MINIMAX_WEBHOOK_SECRET", SECRET)];
+    let mut program = stage.cell.program(&settings).ready();
+    let made = program.call("text_to_image", image());
+    assert_eq!(made["structuredContent"]["status"], "succeeded", "{made}");
+    until("it is said", || program.log().contains("MINIMAX_WEBHOOK_URL leads to 127.0.0.1"));
+    assert!(receiver.all().is_empty());
+    assert_eq!(open_messages(&stage), 1, "it waits for a receiver");
+    assert!(program.program.hang_up().success());
+    let _program = receiver.program(&stage);
+    until("it arrives", || receiver.all().len() == 1);
+}
+
+#[test]
+fn without_the_setting_nothing_is_written_or_sent() {
+    let stage = Stage::new();
+    let mut program = stage.program();
+    let made = program.call("text_to_image", image());
+    assert_eq!(made["structuredContent"]["status"], "succeeded", "{made}");
+    assert_eq!(open_messages(&stage), 0);
+}
