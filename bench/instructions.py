@@ -24,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 
-from stdio_client import Child
+from stdio_client import Child, Failed
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 NUMBERS = ROOT / "bench/instructions.json"
@@ -87,7 +87,12 @@ def main():
     if platform.machine() != numbers["architecture"] and not options.update:
         print(f"skipped: the numbers are for {numbers['architecture']}, and this machine is {platform.machine()}")
         return SKIPPED
-    counts, tolerance, failed = measured(options.program), numbers["tolerance_percent"], False
+    try:
+        counts = measured(options.program)
+    except Failed as error:
+        print(f"{error}: is {options.program} the build that the tests have? `cargo test --no-run` makes it")
+        return 1
+    tolerance, failed = numbers["tolerance_percent"], False
     for case, counted in counts.items():
         known = numbers["instructions"].get(case, counted)
         change = 100 * (counted - known) / known

@@ -233,6 +233,6 @@ python3 bench/growth.py    # five minutes
 ```
 
 Needs Linux, Python 3.10, Node.js 20 and the package registries; no key, and nothing is billed. Both write this page, its figures,
-[benchmarks.json](benchmarks.json) with every value, and the
-sentence with ratios in both READMEs. `--help` lists the options. The machine should do nothing else.
+[benchmarks.json](benchmarks.json) with every value, and the sentence with ratios in both READMEs. `--help` lists the options. The machine
+should do nothing else.
 """

@@ -18,6 +18,7 @@ import json
 import os
 import pathlib
 import platform
+import re
 import shutil
 import statistics
 import subprocess
@@ -136,7 +137,8 @@ class Bench:
         try:
             measure(name)
         except (Failed, OSError, KeyError, ValueError) as error:
-            self.reasons.setdefault(what, {})[name] = str(error)[:200]
+            # Without the folders of this machine: it goes into a page.
+            self.reasons.setdefault(what, {})[name] = re.sub(r"/[^\s:'\"]+", "…", str(error))[:200]
             print(f"  {name}: {what}: {error}", file=sys.stderr)
             if self.options.verbose:
                 traceback.print_exc()
