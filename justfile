@@ -79,6 +79,12 @@ memory:
 load:
     python3 bench/load.py
 
+# The release build beside three other servers, and what a call costs as the work grows: docs/benchmarks.md. Needs Node.js 20.
+benchmarks:
+    cargo build --release --locked
+    python3 bench/peers.py
+    python3 bench/growth.py
+
 # Real clients from the package registries: libraries, the conformance suite, the official packages. Needs Python 3.10.
 clients:
     python3 tests/clients/matrix.py

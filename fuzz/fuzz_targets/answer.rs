@@ -6,7 +6,7 @@
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use minimax_mcp::api::{Client, fuzzing};
+use minimax_mcp::api::{Client, entry_points};
 
 static CLIENT: LazyLock<Client> =
     LazyLock::new(|| Client::new("http://127.0.0.1:9", Some("sk-api-key".into())));
@@ -18,5 +18,5 @@ const STATUSES: &[u16] = &[
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((first, body)) = bytes.split_first() else { return };
-    fuzzing::answer(&CLIENT, STATUSES[usize::from(*first) % STATUSES.len()], body);
+    entry_points::answer(&CLIENT, STATUSES[usize::from(*first) % STATUSES.len()], body);
 });

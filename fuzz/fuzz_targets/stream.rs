@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use minimax_mcp::api::{Client, Delta, Protocol, fuzzing};
+use minimax_mcp::api::{Client, Delta, Protocol, entry_points};
 use tokio::runtime::{Builder, Runtime};
 
 static RUNTIME: LazyLock<Runtime> =
@@ -22,9 +22,9 @@ fuzz_target!(|bytes: &[u8]| {
     let kind = if which & 4 == 0 { "text/event-stream" } else { "application/json" };
     let size = usize::from(*cut).max(1);
     let pieces = body.chunks(size).map(Bytes::copy_from_slice).collect();
-    let cut = RUNTIME.block_on(fuzzing::stream(&CLIENT, protocol, kind, pieces));
+    let cut = RUNTIME.block_on(entry_points::stream(&CLIENT, protocol, kind, pieces));
     let whole =
-        RUNTIME.block_on(fuzzing::stream(&CLIENT, protocol, kind, vec![Bytes::copy_from_slice(body)]));
+        RUNTIME.block_on(entry_points::stream(&CLIENT, protocol, kind, vec![Bytes::copy_from_slice(body)]));
     match (cut, whole) {
         (Ok((cut, _)), Ok((whole, _))) => assert_eq!(said(&cut), said(&whole)),
         (Err(_), Err(_)) => {}

@@ -8,11 +8,11 @@ mod body;
 mod chat;
 mod clip;
 mod embed;
+#[cfg(any(fuzzing, feature = "entry-points"))]
+pub mod entry_points;
 mod envelope;
 mod error;
 mod file;
-#[cfg(fuzzing)]
-pub mod fuzzing;
 mod gateway;
 mod image;
 mod key;

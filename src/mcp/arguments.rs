@@ -49,6 +49,12 @@ impl Findings {
     }
 }
 
+/// [`in_order`] for the benches.
+#[cfg(feature = "entry-points")]
+pub fn check(schema: &JsonObject, given: JsonObject) -> Result<JsonObject, String> {
+    in_order(schema, given).map(|checked| checked.arguments)
+}
+
 /// Gives the arguments the schema's names and types, or lists everything that is wrong with them.
 pub(crate) fn in_order(schema: &JsonObject, given: JsonObject) -> Result<Checked, String> {
     let mut findings = Findings::default();

@@ -42,6 +42,8 @@ pub(crate) mod telemetry;
 pub(crate) mod uploads;
 
 pub use abandoned_calls::Connection;
+#[cfg(feature = "entry-points")]
+pub use arguments::check;
 pub use caller::Caller;
 pub use caller_key::CallerKey;
 pub use catalogue::{Billing, Catalogue, Shown, ToolSpec};

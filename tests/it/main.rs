@@ -37,7 +37,8 @@ mod postgres;
 mod s3;
 // The catalogue as clients see it.
 mod catalogue;
-// README, the pages in docs, their tables and translations, the workflows and the licences of dependencies.
+// README, the pages in docs, their tables, ratios and translations, the workflows and the licences of dependencies.
+mod benchmarks;
 mod chinese_pages;
 mod front_page;
 mod plain_english;
