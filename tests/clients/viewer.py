@@ -7,7 +7,7 @@ Installs `@modelcontextprotocol/ext-apps` with what it needs into a place of its
 starts the sandbox and `PROGRAM serve --http …` (cargo makes the program if none is named), and opens a host in Chromium:
 the official bridge and client, and the page of the server in two frames with the policies that the specification and the
 example host have. It plays pictures, sounds and videos (their time has to go on), jobs that run, fail and end, downloads,
-links and messages to the chat, texts that try to become markup, and a host that declares nothing.
+links and messages to the chat, texts that try to become markup, what axe-core finds, and a host that declares nothing.
 
 `--quick`, for `.ci/run`, leaves out combinations of revision and policy. `--pictures` writes screenshots.
 It ends with status 1 if a check fails; with 3 if the packages or Chromium cannot be had.
@@ -31,7 +31,7 @@ from support import Sandbox, check, failures
 
 HERE = Path(__file__).resolve().parent
 PACKAGES = ["@modelcontextprotocol/ext-apps@2.0.4", "@modelcontextprotocol/client@2.4.0", "@modelcontextprotocol/core@2.4.0"]
-PACKAGES += ["zod@4.6.7", "esbuild@0.28.2", "playwright-core@1.65.1"]
+PACKAGES += ["zod@4.6.7", "esbuild@0.28.2", "playwright-core@1.65.1", "axe-core@4.14.1"]
 TOKEN = "host-0123456789abcdef"
 LONGEST = 300
 
