@@ -85,15 +85,17 @@ benchmarks:
     python3 bench/peers.py
     python3 bench/growth.py
 
+# The workflows of .github. `pip install zizmor` brings it.
+workflows:
+    zizmor --offline .github
+
 # Real clients from the package registries: libraries, the conformance suite, the official packages. Needs Python 3.10.
 clients:
     python3 tests/clients/matrix.py
     python3 tests/clients/conformance.py
-    python3 tests/clients/browser.py
     python3 tests/clients/viewer.py
     python3 tests/clients/packages.py
     python3 tests/clients/check.py
-    python3 tests/clients/litellm.py
     python3 tests/clients/hosts.py
     python3 tests/clients/setup.py
     python3 tests/clients/first_hour.py

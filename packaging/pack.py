@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Packs a built program for npm and as an MCPB bundle.
+"""Packs a built program for npm and as an MCPB bundle, and builds the wheel.
 
-    python3 packaging/pack.py PROGRAM [--platform linux-x64] [--out dist] [--mcpb COMMAND]
+    python3 packaging/pack.py PROGRAM [--platform linux-x64] [--out dist] [--mcpb COMMAND] [--wheel PYTHON]
 
-Makes the launcher package, the package of one platform, and, if `mcpb` (npm: @anthropic-ai/mcpb) is there, the bundle. The
-wheel is made by maturin in `packaging/python`. Needs Python 3.10 and npm. `OWNER` in the manifests becomes the owner of
+Makes the launcher package, the package of one platform, and, if `mcpb` (npm: @anthropic-ai/mcpb) is there, the bundle.
+`--wheel` names a Python that has maturin; the wheel compiles the release profile. Needs Python 3.10 and npm. `OWNER` in the manifests becomes the owner of
 `GITHUB_REPOSITORY`, if that is set.
 """
 
@@ -103,12 +103,28 @@ def bundle(mcpb, program, platform, out):
         return packed
 
 
+def wheel(python, out, quietly=subprocess.check_call, **how):
+    """The wheel. maturin puts only those licence texts into it that are beside the project."""
+    project = HERE / "python"
+    texts = [project / name for name in [*LICENSES, THIRD_PARTY]]
+    with_licenses(project, THIRD_PARTY)
+    try:
+        command = [python, "-m", "maturin", "build", "--release", "--locked", "--out", out, "--target-dir", ROOT / "target"]
+        quietly([str(word) for word in command], cwd=project, **how)
+    finally:
+        for text in texts:
+            text.unlink()
+    (made,) = Path(out).glob("*.whl")
+    return made
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("program")
     parser.add_argument("--platform", default="linux-x64", choices=[row["node"] for row in source()["platforms"]])
     parser.add_argument("--out", default="dist")
     parser.add_argument("--mcpb", default=shutil.which("mcpb"))
+    parser.add_argument("--wheel", metavar="PYTHON")
     asked = parser.parse_args()
     out = Path(asked.out).resolve()
     out.mkdir(parents=True, exist_ok=True)
@@ -117,6 +133,8 @@ def main():
     print(platform_package(npm, asked.program, asked.platform, out))
     if asked.mcpb:
         print(bundle([asked.mcpb], asked.program, asked.platform, out))
+    if asked.wheel:
+        print(wheel(asked.wheel, out))
 
 
 if __name__ == "__main__":

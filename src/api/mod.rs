@@ -78,7 +78,7 @@ pub use target::Target;
 pub use template::{Submit as TemplateSubmit, TemplateInput};
 pub use transcription::{Timestamps, Transcript, TranscriptFormat, TranscriptionSubmit};
 pub use video::{Progress, Ready, SubjectReference, Submit as VideoSubmit};
-pub use video_extras::{CloudTask, Enrich, Regenerate, Source};
+pub use video_extras::{CloudTask, Enrich, Regenerate, Source, TaskPage};
 pub use video_v2::{Content, Expansion, Extra, MediaUrl, Role, Submit as VideoV2Submit};
 pub use vision::{LONGEST_LOOK, Picture, Seen};
 pub use voice::{ClonePrompt, CloneSubmit, Cloned, DesignSubmit, Designed, Voice, VoiceKind};

@@ -64,9 +64,10 @@ pub(super) enum Command {
     /// Store the MiniMax API key for all clients, in a file that only you can read.
     ///
     /// Asks for the key, or reads it from stdin, and finds its region. The server uses it when MINIMAX_API_KEY is not set.
+    /// A plan's key (sk-cp-…) is stored beside the key of the balance: run it once for each.
     #[command(display_order = 2)]
     Login(login::Options),
-    /// Delete the key that `login` stored.
+    /// Delete the keys that `login` stored.
     #[command(display_order = 2)]
     Logout(LanguageOption),
     /// Try it without a key: make an image, a spoken sentence, and a video from the image.

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::api::Client;
 use crate::config::{Config, DEFAULT_LOG};
 use crate::facts::facts;
 use crate::telemetry::{self, in_words};
@@ -18,7 +19,10 @@ pub(super) fn add_folder_warnings(config: &mut Config) {
 pub(super) fn add_warnings(config: &mut Config) {
     let mut found = Vec::new();
     found.extend(config.allowed_dirs.iter().filter_map(|dir| missing(dir)));
-    found.extend(unknown_models(config));
+    // A gateway has models of any name.
+    if config.sandbox || !Client::new(config.host.clone(), None).is_gateway() {
+        found.extend(unknown_models(config));
+    }
     if !telemetry::is_filter(&config.log) {
         found.push(format!(
             "MINIMAX_LOG is not a log filter, so the default applies; must be like `{DEFAULT_LOG}`"
@@ -106,4 +110,42 @@ pub(super) fn at(path: &Path, error: &std::io::Error) -> String {
 
 fn shown(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Places;
+
+    #[test]
+    fn an_unknown_default_model_is_warned_about_at_minimax_and_not_at_a_gateway() {
+        let settings = [
+            ("MINIMAX_TEXT_MODEL", "MiniMax-M3.1-Flsh", "MiniMax-M3.1-Flash"),
+            ("MINIMAX_IMAGE_MODEL", "image-1", "image-01"),
+            ("MINIMAX_SPEECH_MODEL", "speach-2.8-hd", "speech-2.8-hd"),
+            ("MINIMAX_VIDEO_MODEL", "MiniMax-H", "MiniMax-H3"),
+            ("MINIMAX_TEXT_MODEL", "foo", ""),
+        ];
+        for (setting, model, meant) in settings {
+            for (host, is_warned) in [
+                ("", true),
+                ("https://api.minimax.cn", true),
+                ("https://gateway.example.com", false),
+                ("http://127.0.0.1:4000", false),
+            ] {
+                let places =
+                    Places { home: "/home/ada".into(), desktop: None, data: "/home/ada/data".into() };
+                let pairs = [(setting, model), ("MINIMAX_API_HOST", host)];
+                let find = |name: &str| {
+                    let found = pairs.iter().find(|(known, value)| *known == name && !value.is_empty());
+                    found.map(|(_, value)| (*value).to_owned())
+                };
+                let mut config = Config::read(find, &places);
+                add_warnings(&mut config);
+                let told: Vec<_> = config.warnings.iter().filter(|line| line.contains(setting)).collect();
+                assert_eq!(!told.is_empty(), is_warned, "{setting} at {host}: {told:?}");
+                assert!(told.iter().all(|line| line.contains(meant)), "{told:?}");
+            }
+        }
+    }
 }

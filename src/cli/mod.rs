@@ -74,8 +74,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     config.warn_of_unknown(names());
     let given = |name: &str| environment(name).filter(|_| !flags.hides(name));
     let (mut key_text, mut plan_text) = (given("MINIMAX_API_KEY"), given("MINIMAX_PLAN_KEY"));
-    let from_environment = config.key.is_some() && stored.as_ref().is_none_or(|stored| !stored.in_use);
-    let plan_from_environment = config.plan_key.is_some();
+    let is_stored = |used: fn(&Stored) -> bool| stored.as_ref().is_some_and(used);
+    let from_environment = config.key.is_some() && !is_stored(|stored| stored.key_in_use);
+    let plan_from_environment = config.plan_key.is_some() && !is_stored(|stored| stored.plan_key_in_use);
     if let Some(path) = config.key_file.clone() {
         let text = std::fs::read_to_string(path);
         if !from_environment {
@@ -95,14 +96,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
     let sources = doctor::Sources {
         key: match &stored {
-            Some(Stored { path, in_use: true, .. }) => doctor::KeySource::login(path),
+            Some(Stored { path, key_in_use: true, .. }) => doctor::KeySource::login(path),
             _ if from_environment => doctor::KeySource::setting("MINIMAX_API_KEY", key_text),
             _ => doctor::KeySource::setting("MINIMAX_API_KEY_FILE", key_text),
         },
-        plan_key: if plan_from_environment {
-            doctor::KeySource::setting("MINIMAX_PLAN_KEY", plan_text)
-        } else {
-            doctor::KeySource::setting("MINIMAX_PLAN_KEY_FILE", plan_text)
+        plan_key: match &stored {
+            Some(Stored { path, plan_key_in_use: true, .. }) => doctor::KeySource::login(path),
+            _ if plan_from_environment => doctor::KeySource::setting("MINIMAX_PLAN_KEY", plan_text),
+            _ => doctor::KeySource::setting("MINIMAX_PLAN_KEY_FILE", plan_text),
         },
     };
     // Must come before the first use of a table.
@@ -160,7 +161,7 @@ fn settings_of(arguments: &Arguments, folder: Option<&std::path::Path>) -> Flags
     flags
 }
 
-/// Reads the settings, and the key that `login` stored. That key is used if no setting names one.
+/// Reads the settings, and the keys that `login` stored. Those are used if no setting names one.
 fn settings(
     arguments: &Arguments,
     lookup: impl Fn(&str) -> Option<String> + Copy,
@@ -173,13 +174,14 @@ fn settings(
     let has_plan_key = config.plan_key.is_some() || config.plan_key_file.is_some();
     let has_key = config.key.is_some() || config.key_file.is_some();
     match Stored::read(&config.data_dir) {
-        // A plan's key in the environment takes the place of a plan's key that is stored.
-        Ok(Some(mut stored)) if !(has_key || has_plan_key && stored.is_of_plan()) => {
-            let config = Config::read(|name| stored.setting(name, lookup), &places());
-            stored.in_use = true;
+        Ok(Some(mut stored)) => {
+            stored.use_beside(has_key, has_plan_key);
+            if stored.is_in_use() {
+                config = Config::read(|name| stored.setting(name, lookup), &places());
+            }
             (config, Some(stored))
         }
-        Ok(stored) => (config, stored),
+        Ok(None) => (config, None),
         Err(warning) => {
             if !has_key {
                 config.key_note = Some(warning.clone());

@@ -11,12 +11,13 @@ use super::order::task;
 use super::registry::Watch;
 use super::tenants::Tenant;
 use crate::api::rate_limit::READ_LIMIT;
-use crate::api::{ApiError, Progress, restarts_at};
+use crate::api::retry::Nature;
+use crate::api::{ApiError, Blame, Progress, group, restarts_at};
 use crate::clock::now;
 use crate::facts::{PlanRefusal, facts, plan};
 use crate::store::{Job, MadeVoice, Owner, Purchase, RemoteKind, RemovedJob, Route, StoreError, Task};
 
-/// How long the refusal of an order waits to learn when the plan's window starts again.
+/// How long a call waits for what it can do without: when the plan's window starts again, or which key has made an id.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// In milliseconds.
@@ -41,6 +42,29 @@ impl PaysWith {
             Self::Plan => "paid by the plan (MINIMAX_PLAN_KEY); the list price is what is counted",
             Self::Balance => "paid from the balance (MINIMAX_API_KEY)",
         }
+    }
+
+    /// The key in results.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Plan => "plan",
+            Self::Balance => "balance",
+        }
+    }
+
+    /// The setting with the key.
+    pub fn setting(self) -> &'static str {
+        match self {
+            Self::Plan => "MINIMAX_PLAN_KEY",
+            Self::Balance => "MINIMAX_API_KEY",
+        }
+    }
+
+    /// The key that paid for a job, if the server had two when it was bought.
+    fn of(job: &Job) -> Option<Self> {
+        let basis = job.cost.as_ref()?.basis.as_deref()?;
+        let paid = basis.get(basis.rfind(PAID_BY)?..)?;
+        [Self::Plan, Self::Balance].into_iter().find(|key| paid.contains(key.setting()))
     }
 }
 
@@ -109,6 +133,23 @@ impl Jobs {
         self.keys_of_payer().any(|tenant| tenant.name == job.account)
     }
 
+    /// Why this server cannot ask about a job that another key or host has bought, with what brings it back.
+    pub fn why_not_ours(&self, job: &Job) -> String {
+        let host = |account: &str| account.split(" (key ").next().unwrap_or_default().to_owned();
+        let there = host(&job.account);
+        if there != host(&self.tenant.name) {
+            return format!(
+                "It was bought at {there}, and this server asks another host. Start the server with the MINIMAX_REGION or \
+                 MINIMAX_API_HOST of that host."
+            );
+        }
+        let setting = PaysWith::of(job).map_or("MINIMAX_API_KEY or MINIMAX_PLAN_KEY", PaysWith::setting);
+        format!(
+            "It was bought with a key that this server no longer has. Set {setting} to that key again, and restart the \
+             server."
+        )
+    }
+
     /// The same jobs with the key that bought a job; `None` if that key is not here.
     pub(super) fn with_key_of(&self, job: &Job) -> Option<Self> {
         let tenant = self.keys_of_payer().find(|tenant| tenant.name == job.account);
@@ -123,6 +164,26 @@ impl Jobs {
             }
         }
         Ok(None)
+    }
+
+    /// Whether MiniMax shows the account of this key what an id names; `None` if it did not say. Free.
+    pub async fn sees(&self, kind: RemoteKind, id: &str) -> Option<bool> {
+        let api = self.api();
+        let seen = async {
+            match kind {
+                RemoteKind::File => api.retrieve_file(id).await.map(|_| true),
+                RemoteKind::Task => api.video_task(id).await.map(|_| true),
+                RemoteKind::Voice => {
+                    let listed = api.queued(group::READS, Nature::Read, || api.voices("all")).await;
+                    listed.map(|voices| voices.iter().any(|voice| voice.id == id))
+                }
+            }
+        };
+        match timeout(PATIENCE, seen).await {
+            Ok(Ok(seen)) => Some(seen),
+            Ok(Err(error)) if error.blame() == Blame::Caller => Some(false),
+            Ok(Err(_)) | Err(_) => None,
+        }
     }
 
     /// The same jobs with the key that bought the job of this id; `None` if there is no such job.
@@ -187,7 +248,7 @@ impl Jobs {
                 // V1 answers with an empty or unknown status for a task that it does not know.
                 Ok(Progress::Pending(word)) if word.is_empty() || word.eq_ignore_ascii_case("unknown") => {}
                 Ok(_) => return Ok(Some(route)),
-                Err(error) if error.blame() == crate::api::Blame::Caller => {}
+                Err(error) if error.blame() == Blame::Caller => {}
                 Err(error) => last = Some(error),
             }
         }

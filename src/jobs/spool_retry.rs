@@ -223,7 +223,7 @@ impl SpoolRetry {
                 }
                 Ok(lines) => {
                     let why = format!(
-                        "{lines} lines are about no record of this data folder, or were not written by a server of it"
+                        "of its lines, {lines} name no record of this data folder, or were not written by a server of it"
                     );
                     self.leave(path, known, &why).await;
                 }

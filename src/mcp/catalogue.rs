@@ -55,6 +55,8 @@ pub struct ToolSpec {
     pub remote: bool,
     /// What hosts with MCP Apps show of its results.
     pub shown: Shown,
+    /// Its `voice_id` is that of the voice to make.
+    pub makes_voice: bool,
     /// Names that other MiniMax servers give it; accepted in a call and never listed.
     pub aliases: &'static [&'static str],
     /// The longest strings of its arguments, in characters, where the tool has bounds of its own.
@@ -74,6 +76,7 @@ impl ToolSpec {
             local_only: false,
             remote: true,
             shown: Shown::AsText,
+            makes_voice: false,
             aliases: &[],
             lengths: &[],
             normalize: None,

@@ -10,10 +10,12 @@ use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer};
 use serde_json::Value;
 
-use crate::facts::{facts, plan};
+use crate::facts::{facts, plan, voices};
 use crate::jobs::{Jobs, PaysWith, RemoteKind};
+use crate::mcp::catalogue::{Billing, ToolSpec};
 use crate::mcp::error::ToolError;
 use crate::mcp::server::Server;
+use crate::media;
 
 /// The arguments that hold an id at MiniMax.
 const IDS: &[(&str, RemoteKind)] =
@@ -22,40 +24,90 @@ const IDS: &[(&str, RemoteKind)] =
 /// The server with the key for this call; `None` where one key pays for everything.
 pub(super) async fn choose(
     server: &Server,
-    tool: &str,
+    spec: &ToolSpec,
     arguments: &JsonObject,
 ) -> Result<Option<Server>, ToolError> {
     if server.jobs().pays_with().is_none() || !server.config().problems.is_empty() {
         return Ok(None);
     }
-    let by_id = key_of_ids(server, arguments).await?.and_then(|jobs| jobs.pays_with());
-    let key = match by_id {
-        Some(key) => key,
-        None if is_in_plan(server, tool, arguments).await? => PaysWith::Plan,
-        None => PaysWith::Balance,
+    let ids = ids(arguments);
+    let mut known = ids.clone();
+    arguments.values().for_each(|value| add_files(value, &mut known));
+    if let Some(key) = key_of_ids(server, arguments, &known).await?.and_then(|jobs| jobs.pays_with()) {
+        return Ok(server.paying_with(key));
+    }
+    let is_in_plan = is_in_plan(server, spec.name, arguments).await?;
+    let usual = if is_in_plan { PaysWith::Plan } else { PaysWith::Balance };
+    let sends_nothing = arguments.get("dry_run") == Some(&Value::Bool(true));
+    let key = match ids.first() {
+        // The tools that look at a task ask with each key, and a voice to make does not exist yet.
+        Some((_, RemoteKind::Task)) if spec.billing == Billing::Free => usual,
+        Some((_, RemoteKind::Voice)) if spec.makes_voice => usual,
+        Some((id, kind)) if !sends_nothing => key_that_sees(server, usual, *kind, id).await,
+        _ => usual,
     };
     Ok(server.paying_with(key))
 }
 
-async fn key_of_ids(server: &Server, arguments: &JsonObject) -> Result<Option<Jobs>, ToolError> {
+/// The ids of the arguments, with what they name.
+fn ids(arguments: &JsonObject) -> Vec<(String, RemoteKind)> {
     let text = |name: &str| match arguments.get(name) {
         Some(Value::String(text)) => Some(text.trim().to_owned()),
         Some(Value::Number(number)) => Some(number.to_string()),
         _ => None,
     };
+    let mut found: Vec<_> = IDS.iter().filter_map(|(name, kind)| Some((text(name)?, *kind))).collect();
     let mixed = arguments.get("voice_mix").and_then(Value::as_array).into_iter().flatten();
-    let mixed =
-        mixed.filter_map(|voice| Some((voice.get("voice_id")?.as_str()?.to_owned(), RemoteKind::Voice)));
-    let named = IDS.iter().filter_map(|(name, kind)| Some((text(name)?, *kind)));
-    for (id, kind) in named.chain(mixed) {
-        if let Some(jobs) = server.jobs().with_key_of_id(kind, &id).await? {
+    let mixed = mixed.filter_map(|voice| voice.get("voice_id")?.as_str());
+    found.extend(mixed.map(|id| (id.to_owned(), RemoteKind::Voice)));
+    found
+}
+
+/// Adds the files that a value names by their addresses, at any depth.
+fn add_files(value: &Value, found: &mut Vec<(String, RemoteKind)>) {
+    match value {
+        Value::String(text) => {
+            let id = media::file_id(text).filter(|_| text.contains("://"));
+            found.extend(id.map(|id| (id.to_string(), RemoteKind::File)));
+        }
+        Value::Array(values) => values.iter().for_each(|value| add_files(value, found)),
+        Value::Object(fields) => fields.values().for_each(|value| add_files(value, found)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// The key that the records name for one of the ids.
+async fn key_of_ids(
+    server: &Server,
+    arguments: &JsonObject,
+    ids: &[(String, RemoteKind)],
+) -> Result<Option<Jobs>, ToolError> {
+    for (id, kind) in ids {
+        if let Some(jobs) = server.jobs().with_key_of_id(*kind, id).await? {
             return Ok(Some(jobs));
         }
     }
-    match text("job_id") {
-        Some(id) => Ok(server.jobs().with_key_of_job(server.principal(), &id).await?),
+    match arguments.get("job_id").and_then(Value::as_str) {
+        Some(id) => Ok(server.jobs().with_key_of_job(server.principal(), id.trim()).await?),
         None => Ok(None),
     }
+}
+
+/// The key to which MiniMax shows an id that the records do not have: the usual one, unless only the other sees it.
+async fn key_that_sees(server: &Server, usual: PaysWith, kind: RemoteKind, id: &str) -> PaysWith {
+    let other = match usual {
+        PaysWith::Plan => PaysWith::Balance,
+        PaysWith::Balance => PaysWith::Plan,
+    };
+    let is_common = kind == RemoteKind::Voice && voices().get(id).is_some();
+    let jobs = server.jobs();
+    let (Some(first), Some(second)) = (jobs.paying_with(usual), jobs.paying_with(other)) else {
+        return usual;
+    };
+    if is_common || first.sees(kind, id).await != Some(false) || second.sees(kind, id).await != Some(true) {
+        return usual;
+    }
+    other
 }
 
 async fn is_in_plan(server: &Server, tool: &str, arguments: &JsonObject) -> Result<bool, ToolError> {

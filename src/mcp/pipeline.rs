@@ -211,7 +211,7 @@ async fn choose_key(
     tool: &Resolved<'_>,
     arguments: &JsonObject,
 ) -> Result<Option<Server>, ToolError> {
-    key_choice::choose(server, tool.spec.name, arguments).await
+    key_choice::choose(server, tool.spec, arguments).await
 }
 
 /// Runs the tool. A call that is billed at once must not lose its answer with its caller, so it runs where it can

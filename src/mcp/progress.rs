@@ -84,7 +84,7 @@ pub(crate) async fn wait_for_all(watches: Vec<Watch>, call: &RequestContext<Role
             biased;
             _ = heartbeat.tick() => {
                 let ended = watches.iter().filter(|watch| is_over(&watch.borrow())).count();
-                note(call, start, &format!("{ended} of {count} jobs have ended")).await;
+                note(call, start, &format!("jobs that have ended: {ended} of {count}")).await;
             }
             () = call.ct.cancelled() => return,
             () = sleep_until(start + patience) => return,

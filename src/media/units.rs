@@ -1,5 +1,7 @@
 //! Sizes and lengths as people read them: `375 KB`, `12 s`.
 
+use std::fmt::Display;
+
 use crate::clock;
 
 /// A number of bytes in the unit that needs the fewest digits.
@@ -36,6 +38,13 @@ pub fn length(milliseconds: u64) -> String {
         (minutes, 0) => format!("{minutes} min"),
         (minutes, seconds) => format!("{minutes} min {seconds} s"),
     }
+}
+
+/// A number of things: `1 file`, `2 files`.
+pub fn count(number: impl Display, noun: &str) -> String {
+    let number = number.to_string();
+    let ending = if number == "1" { "" } else { "s" };
+    format!("{number} {noun}{ending}")
 }
 
 /// How long ago a moment was, in the largest fitting unit. The moment is in Unix milliseconds.

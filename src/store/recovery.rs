@@ -9,6 +9,7 @@ use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
 use super::connect::connect;
 use super::database::Store;
 use crate::clock::now;
+use crate::media::units::count;
 
 type Trouble = Box<dyn std::error::Error + Send + Sync>;
 
@@ -51,8 +52,9 @@ pub(super) async fn repair(folder: &Path) -> Result<String, Trouble> {
     remove(&work).await;
     tracing::warn!(kept = %kept.display(), saved, "the job records were damaged and have been repaired");
     Ok(format!(
-        "the job records were damaged and have been repaired: {saved} rows could be saved. The damaged file is kept \
+        "the job records were damaged and have been repaired: {} could be saved. The damaged file is kept \
          in the data folder as {}; what is missing may be found on MiniMax's billing page and with list_video_tasks",
+        count(saved, "row"),
         kept.file_name().unwrap_or_default().display()
     ))
 }

@@ -281,11 +281,7 @@ impl Server {
         if job.account.contains(CALLERS) {
             return view.instead("It continues when a call brings the key that bought it.".to_owned());
         }
-        view.instead(format!(
-            "It was bought at {}; this server has another host or key and cannot ask about it, so waiting here does not \
-             help. Start the server with the host and key that bought it.",
-            job.account
-        ))
+        view.instead(format!("{} Until then waiting for it does not help.", self.jobs().why_not_ours(job)))
     }
 }
 

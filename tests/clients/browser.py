@@ -197,6 +197,8 @@ def play_all(program, browser, folder, quick):
     pages = Pages()
     settings["MINIMAX_MCP_ORIGINS"] = f"http://app.example:{pages.port}"
     server = Http(program, settings)
+    told = subprocess.run([browser, "--version"], capture_output=True, text=True, timeout=60).stdout.split()
+    print("version: " + " ".join(told[:2]), flush=True)
     values = {"SERVER": server.url, "TOKEN": TOKEN, "QUICK": quick}
     pages.page = PAGE
     for name, value in values.items():

@@ -221,10 +221,7 @@ def hour(way, install, package, node, home, sandbox, folder):
 
 def built_wheel(places, out):
     python = places.python(["maturin==1.9.6"])
-    command = [python, "-m", "maturin", "build", "--release", "--locked", "--out", out, "--target-dir", ROOT / "target"]
-    quietly(command, 3000, cwd=ROOT / "packaging" / "python", env=dict(os.environ))
-    (wheel,) = out.glob("*.whl")
-    return wheel
+    return pack.wheel(python, out, lambda command, **how: quietly(command, 3000, **how), env=dict(os.environ))
 
 
 if __name__ == "__main__":

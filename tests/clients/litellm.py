@@ -195,6 +195,7 @@ class Play:
 
 def play_all(program, python, folder, quick):
     sandbox = Sandbox(program)
+    print("version: litellm " + PACKAGE.split("==")[1], flush=True)
     try:
         gateway = Gateway(python, folder, sandbox)
         try:

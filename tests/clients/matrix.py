@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Every client library, over every transport it has, through the same play.
+"""Every client library, over every transport it has, through the same play; then a web page and a gateway.
 
     python3 tests/clients/matrix.py [--keep FOLDER] [--quick] [--only WORD]... [--write-table] [PROGRAM]
 
@@ -12,6 +12,9 @@ the table into docs/compatibility.md. Needs Python 3.10 and package indexes; no 
 The play: list the tools; a picture, and its bytes; speech, and its bytes; a video whose job outlives the call and is
 collected with get_job, and its bytes; the job and the picture once more as resources; and MiniMax was asked to make each
 of them once. A client with a time-out of its own loses that call in the middle and finds the job again.
+
+The last rows are scripts with a play of their own: a page in a real Chromium (browser.py), and a LiteLLM proxy between the
+server and MiniMax (litellm.py).
 """
 
 import sys
@@ -36,10 +39,15 @@ PAGE = HERE.parents[1] / "docs" / "compatibility.md"
 CLIENTS = json.loads((HERE / "clients.json").read_text(encoding="utf-8"))
 TRANSPORTS = {"stdio": "stdio", "http": "HTTP", "sse": "SSE"}
 
+# Rows that play_all does not play: scripts of their own, with the transports that they use without --quick.
+SCRIPTS = json.loads((HERE / "scripts.json").read_text(encoding="utf-8"))
+NOT_HAD = 3
+
 # The call that orders a video waits less than the video takes: a second, or all the patience that the client has.
 SECONDS, MORE_THAN_PATIENCE = 3, 2
 PAID = ["/v1/image_generation", "/v1/t2a_v2", "/v1/video_generation"]
 LONGEST = 120
+LONGEST_SCRIPT = 1500
 
 
 class Http:
@@ -134,6 +142,29 @@ def play_all(program, played, folder):
     return rows
 
 
+def play_scripts(program, quick, only, keep):
+    """Rows like those of play_all, and the number of scripts that lack what they need."""
+    rows, without = [], 0
+    for row in SCRIPTS:
+        words = f"{row['client']} {row['script']} {' '.join(row['transports'])}".lower()
+        if not all(word.lower() in words for word in only):
+            continue
+        command = [sys.executable, HERE / row["script"], *(["--quick"] if quick else []), *keep, program]
+        done = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=LONGEST_SCRIPT)
+        version = next((line.split(": ", 1)[1] for line in done.stdout.splitlines() if line.startswith("version: ")), "?")
+        failed = [line for line in done.stdout.splitlines() if line.startswith("FAILED")]
+        if done.returncode == NOT_HAD:
+            without += 1
+            print(f"skipped {row['client']}: {done.stdout.strip().splitlines()[-1]}", flush=True)
+            continue
+        problem = None
+        if done.returncode:
+            problem = "; ".join(failed) or done.stderr[-600:] or f"status {done.returncode}"
+        print(f"{'FAILED' if problem else 'ok':6}  {row['client']}: {problem or version}", flush=True)
+        rows += [(row, transport, version, None, problem) for transport in row["transports"]]
+    return rows, without
+
+
 def table(rows):
     """For docs/compatibility.md: the revision of the protocol that each spoke, where it says so."""
     text = "| Client | Version | stdio | HTTP | SSE |\n|---|---|---|---|---|\n"
@@ -171,12 +202,17 @@ def main():
         except NotHad as problem:
             return ended_without(problem)
         program = str(Path(arguments.program or built()).resolve())
-        rows = play_all(program, played, Path(scratch).resolve())
+        rows = play_all(program, played, Path(scratch).resolve()) if played else []
+        keep = ["--keep", arguments.keep] if arguments.keep else []
+        more, without = play_scripts(program, arguments.quick, arguments.only, keep)
+        rows += more
     failed = sum(1 for row in rows if row[-1])
     print("\n" + table(rows))
-    if arguments.write_table and not failed:
+    if arguments.write_table and not failed and not without:
         write_table(table(rows))
     print(f"{len(rows) - failed} passed, {failed} failed")
+    if without and not failed:
+        return NOT_HAD
     return 1 if failed or not rows else 0
 
 

@@ -19,6 +19,7 @@ import json
 import os
 import shutil
 import subprocess
+import tarfile
 import tempfile
 import zipfile
 from pathlib import Path
@@ -81,6 +82,16 @@ def play(program, places, folder, quick):
     empty = folder / "empty"
     empty.mkdir()
 
+    def has_licences(names):
+        for name in [*pack.LICENSES, pack.THIRD_PARTY]:
+            holds(name in names, f"no {name} beside the program, only {sorted(names)}")
+
+    def licences():
+        with tarfile.open(program_package) as archive:
+            has_licences([Path(name).name for name in archive.getnames()])
+        with zipfile.ZipFile(pack.bundle(mcpb, program, PLATFORM, out)) as archive:
+            has_licences([Path(name).name for name in archive.namelist()])
+
     def npx():
         (empty / "package.json").write_text("{}")
         install = [*npm, "install", "--no-audit", "--no-fund", "--silent", "--offline", str(program_package), str(launcher)]
@@ -130,9 +141,10 @@ def play(program, places, folder, quick):
 
     def wheel():
         python = places.python(["maturin==1.9.6"])
-        command = [python, "-m", "maturin", "build", "--release", "--locked", "--out", str(out), "--target-dir", str(ROOT / "target")]
-        quietly(command, 1500, cwd=ROOT / "packaging" / "python", env={**os.environ, "HOME": os.environ["HOME"]})
-        (built_wheel,) = out.glob("*.whl")
+        build = lambda command, **how: quietly(command, 1500, **how)
+        built_wheel = pack.wheel(python, out, build, env={**os.environ, "HOME": os.environ["HOME"]})
+        with zipfile.ZipFile(built_wheel) as archive:
+            has_licences([Path(name).name for name in archive.namelist()])
         import venv
 
         venv.create(folder / "venv", with_pip=True)
@@ -145,6 +157,7 @@ def play(program, places, folder, quick):
     check("npm: installed from two tarballs, started by npx", npx)
     check("npm: a missing platform package is explained", without_its_platform)
     check("MCPB: validated, packed, and started with its values", one_click)
+    check("npm and MCPB: the licence texts of all that is in the program", licences)
     check("registry: versions and lengths", registry)
     if not quick:
         check("PyPI: the wheel holds the program", wheel)

@@ -204,7 +204,7 @@ fn records_are_counted_and_damaged_or_newer_ones_are_named() {
         let mut program = stage.program();
         program.initialize("2025-06-18");
         program.call("text_to_image", json!({ "prompt": "A fox" }));
-        found(&doctor(stage, &[]).1, "jobs", "ok", "1 jobs in", "");
+        found(&doctor(stage, &[]).1, "jobs", "ok", "1 job in", "");
         program.hang_up();
         found(&doctor(stage, &[]).1, "jobs", "ok", "intact", "");
         let database = stage.dir.path().join("data/jobs.sqlite3");

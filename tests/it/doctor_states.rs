@@ -213,6 +213,24 @@ fn the_machine_no_player_and_a_clock_that_is_off() {
         machine.set("PATH", "/nowhere");
         let install = if cfg!(target_os = "macos") { "PATH" } else { "apt install ffmpeg" };
         machine.first("player", "warning", "no audio player is on PATH", install);
+        // Where nothing is played, nothing is missing.
+        for (name, value) in [
+            ("MINIMAX_TOOLSETS", "image"),
+            ("MINIMAX_MCP_CALLER_KEYS", "true"),
+            ("MINIMAX_MCP_TOKEN", "0123456789abcdef0123456789abcdef"),
+        ] {
+            let mut machine = Machine::new(stage);
+            machine.set("PATH", "/nowhere");
+            machine.set(name, value);
+            let (_, report) = machine.doctor(&["--json"]);
+            let report: Value = serde_json::from_str(&report).unwrap();
+            let line =
+                report["checks"].as_array().unwrap().iter().find(|line| line["check"] == "player").unwrap();
+            assert!(
+                line["status"] == "ok" && line["text"].as_str().unwrap().contains("none is needed"),
+                "{line}"
+            );
+        }
         let mut machine = Machine::new(stage);
         let body = r#"{"object":"list","data":[]}"#;
         for (date, word) in

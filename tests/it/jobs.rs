@@ -278,7 +278,7 @@ async fn a_file_that_could_not_be_saved_is_fetched_by_get_job() {
     let world = World::new().await;
     let act =
         Act::Status { status: 404, body: String::new(), content_type: None, headers: Default::default() };
-    let rule = Rule { path: "/cdn/".into(), method: None, times: Some(2), skip: 0, act };
+    let rule = Rule { path: "/cdn/".into(), method: None, key: None, times: Some(2), skip: 0, act };
     world.sandbox.script(vec![rule]);
     let first = world.make("text_to_image", json!({ "prompt": "A fox", "wait_seconds": 120 })).await;
     assert_eq!(first["status"], "partial");

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use minimax_mcp::sandbox::key_fingerprint;
 use serde_json::{Value, json};
 
 use crate::crash::{Cell, Victim};
@@ -66,4 +67,33 @@ fn a_key_of_the_environment_is_not_replaced_by_the_file() {
     assert_eq!(result["isError"], true, "{result}");
     assert_eq!((cell.sandbox.requests().len(), cell.sandbox.paid().len()), (1, 0));
     program.kill();
+}
+
+#[test]
+fn the_key_file_of_a_plan_is_read_again_too_and_the_balance_does_not_pay_instead() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    for (tool, arguments, path) in [
+        ("text_to_image", json!({ "prompt": "A fox" }), "/v1/image_generation"),
+        ("text_to_audio", json!({ "text": "Hello." }), "/v1/t2a_v2"),
+        ("chat", json!({ "prompt": "Hi" }), "/v1/chat/completions"),
+        ("web_search", json!({ "query": "foxes" }), "/v1/coding_plan/search"),
+    ] {
+        for (text, keys) in [("sk-cp-new\n", &[REFUSED, "sk-cp-new"][..]), (REFUSED, &[REFUSED][..])] {
+            let cell = Cell::new(&runtime);
+            let file = cell.dir.path().join("plan");
+            fs::write(&file, REFUSED).unwrap();
+            let file_name = file.display().to_string();
+            let settings = [("MINIMAX_API_KEY", "sk-api-balance"), ("MINIMAX_PLAN_KEY_FILE", &file_name)];
+            let mut program: Victim = cell.program(&settings).ready();
+            fs::write(&file, text).unwrap();
+            let result = program.call(tool, arguments.clone());
+            assert_eq!(result["isError"] == true, keys.len() == 1, "{tool}: {result}");
+            let requests = cell.sandbox.requests();
+            let sent = requests.iter().filter(|request| request.path.starts_with(path));
+            let sent: Vec<_> = sent.map(|request| request.key_fingerprint.clone()).collect();
+            assert_eq!(sent, keys.iter().map(|key| key_fingerprint(key)).collect::<Vec<_>>(), "{tool}");
+            assert!(!result.to_string().contains("sk-cp-new") && !program.log().contains("sk-cp-new"));
+            program.kill();
+        }
+    }
 }

@@ -270,6 +270,7 @@ version = "{VERSION}"
 description = "{description}"
 requires-python = ">=3.9"
 license = "MIT OR Apache-2.0"
+license-files = ["LICENSE-MIT", "LICENSE-APACHE", "THIRD-PARTY.md"]
 keywords = {keywords}
 
 [project.urls]

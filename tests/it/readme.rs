@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use minimax_mcp::config::{SETTINGS, Toolset};
 use minimax_mcp::tools;
 use pulldown_cmark::{Event, Parser, Tag, TagEnd};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -134,7 +134,10 @@ fn rows(text: &str, name: &str) -> Vec<Vec<String>> {
 fn the_table_of_clients_has_every_client_in_its_version_and_no_failure() {
     let clients: Value = serde_json::from_str(include_str!("../clients/clients.json")).unwrap();
     let played: Vec<_> = clients.as_array().unwrap().iter().map(promised).collect();
-    let shown: Vec<_> = rows(&read("docs/compatibility.md"), "clients")
+    let scripts: Value = serde_json::from_str(include_str!("../clients/scripts.json")).unwrap();
+    let scripts: Vec<_> =
+        scripts.as_array().unwrap().iter().map(|row| (row["client"].clone(), over(row))).collect();
+    let mut shown: Vec<_> = rows(&read("docs/compatibility.md"), "clients")
         .into_iter()
         .map(|row| {
             let told = |cell: &String| cell == "yes" || (cell.starts_with("20") && cell.len() == 10);
@@ -143,6 +146,11 @@ fn the_table_of_clients_has_every_client_in_its_version_and_no_failure() {
             (row[0].clone(), row[1].clone(), heard)
         })
         .collect();
+    // The version of Chromium is that of the machine.
+    let of_scripts = shown.split_off(played.len().min(shown.len()));
+    let of_scripts: Vec<_> =
+        of_scripts.into_iter().map(|(client, _, heard)| (json!(client), heard)).collect();
+    assert_eq!(of_scripts, scripts);
     assert_eq!(shown, played, "`python3 tests/clients/matrix.py --write-table` writes the table");
 }
 
@@ -153,9 +161,12 @@ fn promised(row: &Value) -> (String, String, Vec<bool>) {
     let separator = if row["node"] == true { '@' } else { '=' };
     let version = row["install"][0].as_str().unwrap().rsplit(separator).next().unwrap();
     let package = text("package").rsplit('/').next().unwrap().to_owned();
+    (text("client") + &patience.unwrap_or_default(), format!("{package} {version}"), over(row))
+}
+
+fn over(row: &Value) -> Vec<bool> {
     let transports: Vec<_> = row["transports"].as_array().unwrap().iter().map(Value::as_str).collect();
-    let over = ["stdio", "http", "sse"].map(|transport| transports.contains(&Some(transport)));
-    (text("client") + &patience.unwrap_or_default(), format!("{package} {version}"), over.to_vec())
+    ["stdio", "http", "sse"].map(|transport| transports.contains(&Some(transport))).to_vec()
 }
 
 /// The pages beside README and in `docs`, with their translations.

@@ -180,7 +180,7 @@ fn an_entry_names_this_program_and_the_project_folder_and_holds_no_key() {
         KEY
     );
     let said = home.bad(&["setup", "cursor", "--yes", "--with-key"]);
-    assert!(said.contains("MINIMAX_API_KEY, which is not set"), "{said}");
+    assert!(said.contains("MINIMAX_API_KEY and MINIMAX_PLAN_KEY, and none is set"), "{said}");
 }
 
 #[cfg(target_os = "linux")]
@@ -293,7 +293,7 @@ fn a_client_whose_servers_are_in_no_file_gets_its_entry_printed() {
 }
 
 /// Runs `login` with this text on stdin.
-fn log_in(home: &Home, settings: &[(&str, &str)], typed: &str) -> (bool, String) {
+pub fn log_in(home: &Home, settings: &[(&str, &str)], typed: &str) -> (bool, String) {
     let mut command = home.command(settings, &["login"]);
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -416,5 +416,5 @@ fn the_doctor_tells_of_another_key_in_an_entry_without_showing_it() {
     let settings = [("MINIMAX_API_HOST", "http://127.0.0.1:9"), ("MINIMAX_API_KEY", KEY)];
     let (_, text) = home.run(&settings, &["doctor"]);
     assert!(text.contains("another key (sk-api-…ABCD) than this shell (sk-api-…WXYZ)"), "{text}");
-    assert!(text.contains("with npx, which was not tried") && !text.contains("9876543210"), "{text}");
+    assert!(text.contains("with npx, which is not on the PATH") && !text.contains("9876543210"), "{text}");
 }

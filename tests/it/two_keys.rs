@@ -1,6 +1,8 @@
 //! A server with a plan's key and a pay-as-you-go key: which of them pays, asks and fetches.
 
+mod each_key;
 mod overflow;
+mod used_up;
 
 use std::time::Duration;
 
@@ -299,7 +301,11 @@ async fn a_job_whose_key_is_gone_sleeps_and_wakes_with_it() {
     let id = json!({ "job_id": speech["job_id"], "wait_seconds": 0 });
     let alone = world.neighbour_with(&[("MINIMAX_API_KEY", BALANCE)]).await;
     let told = text(&alone.call("get_job", id.clone()).await);
-    assert!(told.contains("another host or key") && !told.contains("secret"), "{told}");
+    assert!(told.contains("Set MINIMAX_PLAN_KEY to that key again") && !told.contains("secret"), "{told}");
+    let video = world.make("generate_video", json!({ "prompt": "A fox", "async_mode": true })).await;
+    let alone = world.neighbour_with(&[("MINIMAX_API_KEY", ""), ("MINIMAX_PLAN_KEY", PLAN)]).await;
+    let told = text(&alone.call("get_job", json!({ "job_id": video["job_id"], "wait_seconds": 0 })).await);
+    assert!(told.contains("Set MINIMAX_API_KEY to that key again"), "{told}");
     world.sandbox.set_pace(quick());
     let view = world.make("get_job", json!({ "job_id": speech["job_id"], "wait_seconds": 60 })).await;
     assert_eq!(view["status"], "succeeded");

@@ -42,7 +42,7 @@ pub(crate) async fn answer(
         _ => BODY_LIMIT,
     };
     let replaced = state.faults.replaced();
-    let act = state.faults.next_act(parts.method.as_str(), &path);
+    let act = state.faults.next_act(parts.method.as_str(), &path, &fingerprint(&parts.headers));
     if act == Some(Act::ResetUnread) {
         state.requests.arrived(recorded(&parts.method, &parts.uri, &parts.headers, &Bytes::new(), None));
         return Err(Dropped);
@@ -95,6 +95,17 @@ async fn process(state: &Arc<AppState>, router: Router, request: Request<Body>) 
     }
 }
 
+fn bearer(headers: &HeaderMap) -> &str {
+    let text = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    text.trim_start_matches("Bearer ").trim()
+}
+
+fn fingerprint(headers: &HeaderMap) -> String {
+    let other = || headers.get("x-api-key").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let key = bearer(headers);
+    request_log::key_fingerprint(if key.is_empty() { other() } else { key })
+}
+
 fn recorded(
     method: &Method,
     uri: &Uri,
@@ -103,7 +114,7 @@ fn recorded(
     form: Option<&Form>,
 ) -> request_log::Request {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let key = text(header::AUTHORIZATION.as_str()).trim_start_matches("Bearer ").trim();
+    let key = bearer(headers);
     let authorized = headers.contains_key(header::AUTHORIZATION) || headers.contains_key("x-api-key");
     let body = form.map_or_else(|| request_log::body(text("content-type"), bytes), Form::summary);
     let path = uri.path_and_query().map_or_else(String::new, ToString::to_string);
@@ -112,7 +123,7 @@ fn recorded(
         path,
         body,
         authorized,
-        key_fingerprint: request_log::key_fingerprint(if key.is_empty() { text("x-api-key") } else { key }),
+        key_fingerprint: fingerprint(headers),
         agent: text(header::USER_AGENT.as_str()).to_owned(),
         status: None,
         at_ms: now_ms(),

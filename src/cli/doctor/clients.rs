@@ -15,7 +15,7 @@ use super::account::masked;
 use super::report::Line;
 use crate::cli::setup::clients::{CLIENTS, Client, Folders, Format, Scope};
 use crate::cli::setup::document;
-use crate::cli::setup::entry::{NAME, is_ours, read};
+use crate::cli::setup::entry::{NAME, PACKAGE, is_ours, read};
 use crate::cli::setup::file::ConfigFile;
 use crate::cli::texts::doctor as say;
 use crate::cli::texts::setup as say_setup;
@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 const CHECK: &str = "clients";
 
-/// Programs that fetch a package first, which is more than a check may do.
+/// Programs that fetch a package first, which may take longer than a check.
 const FETCHERS: &[&str] = &["npx", "uvx", "cmd"];
 
 /// An entry of this server.
@@ -164,7 +164,7 @@ impl Entries {
             lines.extend(duplicates(client, &own));
         }
         lines.extend(self.found.iter().filter_map(|found| other_key(config, found)));
-        lines.extend(join_all(self.found.iter().map(started)).await);
+        lines.extend(join_all(self.found.iter().map(|found| started(found, &config.program_dirs))).await);
         if lines.is_empty() {
             lines.push(Line::ok(CHECK, say::clients_none()));
         }
@@ -206,7 +206,7 @@ fn other_key(config: &Config, found: &Found) -> Option<Line> {
 }
 
 /// Starts the server of an entry as its client would, for a handshake.
-async fn started(found: &Found) -> Line {
+async fn started(found: &Found, dirs: &[PathBuf]) -> Line {
     let (title, place) = (found.client.title, found.place());
     let wrong = |what: String| Line::wrong(CHECK, say::client_bad(title, &place, what), found.fix());
     let Some((command, args, env)) = read(&found.entry) else {
@@ -214,7 +214,7 @@ async fn started(found: &Found) -> Line {
     };
     let stem = Path::new(&command).file_stem().unwrap_or_default().to_string_lossy();
     // The client fills in variables, with values that only it knows.
-    if FETCHERS.contains(&&*stem) || command.contains("${") {
+    if command.contains("${") {
         return Line::ok(CHECK, say::client_not_tried(title, &place, stem));
     }
     if Path::new(&command).is_absolute() && !Path::new(&command).is_file() {
@@ -224,7 +224,24 @@ async fn started(found: &Found) -> Line {
         return Line::ok(CHECK, say::client_not_started(title, &place, command));
     }
     let start = Instant::now();
-    match timeout(PATIENCE, handshake(&command, &args, env)).await {
+    if FETCHERS.contains(&&*stem) {
+        let Some(program) = on_path(&command, dirs) else {
+            let text = say::client_fetcher_missing(title, &place, &stem);
+            return Line::warning(CHECK, text, say::client_fetcher_missing_fix(&stem, found.client.id));
+        };
+        let why = match timeout(PATIENCE, handshake(&program, &args, env)).await {
+            Ok(Ok(())) => {
+                return Line::ok(CHECK, say::client_good(title, &place, start.elapsed().as_millis()));
+            }
+            Ok(Err(why)) => why,
+            Err(_) => say::client_fetching_late(PATIENCE.as_secs()),
+        };
+        let end = args.iter().position(|word| word.starts_with(PACKAGE)).map_or(0, |place| place + 1);
+        let line: Vec<_> = [&*stem].into_iter().chain(args.iter().take(end).map(String::as_str)).collect();
+        let text = say::client_fetching(title, &place, &stem, why);
+        return Line::warning(CHECK, text, say::client_fetching_fix(line.join(" ")));
+    }
+    match timeout(PATIENCE, handshake(Path::new(&command), &args, env)).await {
         Ok(Ok(())) => Line::ok(CHECK, say::client_good(title, &place, start.elapsed().as_millis())),
         Ok(Err(why)) => wrong(say::entry_not_starting(command, why)),
         Err(_) => wrong(say::entry_silent(command, PATIENCE.as_secs())),
@@ -242,7 +259,18 @@ fn is_harmless(command: &str, args: &[String], env: &[(String, String)]) -> bool
         && env.iter().all(|(name, _)| name.starts_with("MINIMAX_"))
 }
 
-async fn handshake(command: &str, args: &[String], env: Vec<(String, String)>) -> Result<(), String> {
+/// The file of a program in one of the folders of PATH.
+fn on_path(command: &str, dirs: &[PathBuf]) -> Option<PathBuf> {
+    let names = [command.to_owned(), format!("{command}.exe")];
+    let files = dirs.iter().flat_map(|dir| names.iter().map(|name| dir.join(name)));
+    [PathBuf::from(command)]
+        .into_iter()
+        .filter(|path| path.is_absolute())
+        .chain(files)
+        .find(|file| file.is_file())
+}
+
+async fn handshake(command: &Path, args: &[String], env: Vec<(String, String)>) -> Result<(), String> {
     // The server makes its data folder when it starts. The doctor leaves nothing behind.
     let scratch = tempfile::tempdir().map_err(|error| in_words(&error))?;
     let mut child = Command::new(command)

@@ -10,6 +10,7 @@ use crate::config::{Config, ResourceMode};
 use crate::media::Roots;
 use crate::store::{Store, inspect, inspect_server};
 use crate::telemetry::in_words;
+use crate::tools;
 use crate::tools::speech::player::Player;
 
 const MEBIBYTE: u64 = 1024 * 1024;
@@ -128,10 +129,11 @@ pub(super) async fn records(config: &Config) -> Line {
         Ok(None) => Line::ok("jobs", say::jobs_none()),
         Ok(Some(found)) => {
             let kibibytes = found.bytes.div_ceil(1024);
+            let jobs = if found.jobs == 1 { say::one_job() } else { say::some_jobs(found.jobs) };
             let text = if config.store_url.is_some() {
-                say::jobs_found_server(found.jobs, kibibytes, found.open, found.unknown)
+                say::jobs_found_server(jobs, kibibytes, found.open, found.unknown)
             } else {
-                say::jobs_found(found.jobs, file.display(), kibibytes, found.open, found.unknown)
+                say::jobs_found(jobs, file.display(), kibibytes, found.open, found.unknown)
             };
             if found.is_older {
                 Line::warning("jobs", say::jobs_older(text), say::jobs_older_fix())
@@ -143,10 +145,17 @@ pub(super) async fn records(config: &Config) -> Line {
     }
 }
 
-/// The audio player that `play_audio` and `speak` would use.
-pub(super) fn player(dirs: &[PathBuf]) -> Line {
-    if let Some(player) = Player::find(dirs) {
+/// The audio player that `play_audio` and `speak` would use. Where these settings offer neither, or are those of a server
+/// for callers at other machines, none is needed.
+pub(super) fn player(config: &Config) -> Line {
+    let http = &config.http;
+    let is_for_others =
+        http.token.is_some() || http.token_file.is_some() || http.oauth.is_some() || http.caller_keys;
+    let plays = || tools::catalogue().narrowed(config).offered().any(|spec| spec.local_only);
+    if let Some(player) = Player::find(&config.program_dirs) {
         Line::ok("player", say::player_good(player.name()))
+    } else if is_for_others || !plays() {
+        Line::ok("player", say::player_unneeded())
     } else {
         let fix = match std::env::consts::OS {
             "macos" => say::player_fix_macos(),

@@ -81,7 +81,7 @@ pub(super) async fn run(
     lines.extend(machine::folders(&config));
     lines.extend(bucket);
     lines.push(records);
-    lines.push(machine::player(&config.program_dirs));
+    lines.push(machine::player(&config));
     lines.extend(clients);
     let report = Report::new(newest_protocol(config), lines);
     let text = if json { serde_json::to_string_pretty(&report)? + "\n" } else { report.text() };

@@ -1,4 +1,4 @@
-//! `minimax-mcp login` and `logout`: one place for the key, so that no client's file holds it.
+//! `minimax-mcp login` and `logout`: one place for the keys, so that no client's file holds it.
 
 mod stored;
 
@@ -65,11 +65,20 @@ pub(super) async fn store(options: &Options, config: &Config) -> Outcome {
             Some(region.clone())
         }
     };
-    let path = Stored::write(&config.data_dir, &key, region.as_deref())?;
+    let stored = Stored::write(&config.data_dir, &key, region.as_deref())?;
     let region = region.map(say::stored_region).unwrap_or_default();
-    writeln!(io::stdout(), "{}", say::stored(kind, region, path.display()))?;
-    if config.key.is_some() {
-        writeln!(io::stderr(), "minimax-mcp: {}", say::environment_counts())?;
+    writeln!(io::stdout(), "{}", say::stored(kind, region, stored.path.display()))?;
+    if stored.has_both() {
+        writeln!(io::stdout(), "{}", say::both_stored())?;
+    }
+    let is_of_plan = KeyKind::of(Some(&key)) == KeyKind::Plan;
+    let setting = match (&config.key, &config.plan_key) {
+        (Some(_), _) => Some("MINIMAX_API_KEY"),
+        (None, Some(_)) if is_of_plan => Some("MINIMAX_PLAN_KEY"),
+        (None, _) => None,
+    };
+    if let Some(setting) = setting {
+        writeln!(io::stderr(), "minimax-mcp: {}", say::environment_counts(setting))?;
     }
     Ok(())
 }
@@ -84,7 +93,7 @@ fn typed() -> io::Result<String> {
     Ok(text)
 }
 
-/// Forgets the stored key.
+/// Forgets the stored keys.
 pub(super) fn forget(config: &Config) -> Outcome {
     let was_there = Stored::forget(&config.data_dir)?;
     let words = if was_there { say::deleted() } else { say::none_stored() };

@@ -75,8 +75,8 @@ impl Launch {
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
     pub(super) launch: Launch,
-    /// The key, if it is to be in the file.
-    pub(super) key: Option<String>,
+    /// The settings with a key that are to be in the file.
+    pub(super) keys: Vec<(&'static str, String)>,
     /// Other variables.
     pub(super) env: Vec<(&'static str, String)>,
     /// Whether a client with inputs asks for the key.
@@ -86,9 +86,8 @@ pub(super) struct Entry {
 impl Entry {
     fn environment(&self, client: &Client) -> Map<String, Value> {
         let mut env = Map::new();
-        if let Some(key) = &self.key {
-            env.insert("MINIMAX_API_KEY".to_owned(), json!(key));
-        } else if self.asks(client) {
+        env.extend(self.keys.iter().map(|(name, key)| ((*name).to_owned(), json!(key))));
+        if self.asks(client) {
             env.insert("MINIMAX_API_KEY".to_owned(), json!(format!("${{input:{INPUT}}}")));
         }
         env.extend(self.env.iter().map(|(name, value)| ((*name).to_owned(), json!(value))));
@@ -100,7 +99,7 @@ impl Entry {
 
     /// True if the client is to ask for the key.
     pub(super) fn asks(&self, client: &Client) -> bool {
-        self.ask && self.key.is_none() && client.has_inputs
+        self.ask && self.keys.is_empty() && client.has_inputs
     }
 
     /// The entry as the client writes it.

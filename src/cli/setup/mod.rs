@@ -46,7 +46,7 @@ pub(super) struct Options {
     /// Print the entry alone, to paste it yourself.
     #[arg(long)]
     print: bool,
-    /// Write the key of MINIMAX_API_KEY into the client's file. Not needed after `minimax-mcp login`.
+    /// Write the keys of MINIMAX_API_KEY and MINIMAX_PLAN_KEY into the client's file. Not needed after `minimax-mcp login`.
     #[arg(long)]
     with_key: bool,
     #[command(flatten)]
@@ -56,7 +56,7 @@ pub(super) struct Options {
 /// What `setup` knows about this run besides its arguments.
 pub(super) struct Surroundings<'a> {
     pub(super) config: &'a Config,
-    /// The key that `login` stored, if there is one.
+    /// What `login` stored, if it did.
     pub(super) stored: Option<&'a Stored>,
     pub(super) folders: Folders,
     /// The program that runs.
@@ -117,7 +117,7 @@ pub(super) fn run(options: &Options, around: &Surroundings<'_>) -> Outcome {
         if !confirmed(options, plans.len(), &mut out)? {
             return Err(say::nothing_written().into());
         }
-        let private = entry.key.is_some();
+        let private = !entry.keys.is_empty();
         for plan in &plans {
             match plan.carry_out(&mut edits, &around.config.data_dir, private) {
                 Ok(said) => writeln!(out, "{said}")?,
@@ -163,15 +163,21 @@ fn targets(options: &Options, folders: &Folders) -> Result<Vec<&'static Client>,
 
 fn entry_for(options: &Options, around: &Surroundings<'_>) -> Result<Entry, String> {
     let config = around.config;
-    let key = match (&config.key, around.stored) {
-        _ if !options.with_key => None,
-        (Some(key), None) => Some(key.expose_secret().to_owned()),
-        (Some(key), Some(stored)) if !stored.in_use => Some(key.expose_secret().to_owned()),
-        (_, Some(_)) => return Err(say::with_key_stored()),
-        (None, None) => return Err(say::with_key_none()),
-    };
+    let is_stored = |used: fn(&Stored) -> bool| around.stored.is_some_and(used);
+    let mut keys = Vec::new();
+    if options.with_key {
+        let key = config.key.as_ref().filter(|_| !is_stored(|stored| stored.key_in_use));
+        let plan_key = config.plan_key.as_ref().filter(|_| !is_stored(|stored| stored.plan_key_in_use));
+        let named = [("MINIMAX_API_KEY", key), ("MINIMAX_PLAN_KEY", plan_key)];
+        keys.extend(
+            named.into_iter().filter_map(|(name, key)| Some((name, key?.expose_secret().to_owned()))),
+        );
+        if keys.is_empty() {
+            return Err(if around.stored.is_some() { say::with_key_stored() } else { say::with_key_none() });
+        }
+    }
     let mut env = Vec::new();
-    if let Some(region) = around.region.as_ref().filter(|_| key.is_some()) {
+    if let Some(region) = around.region.as_ref().filter(|_| !keys.is_empty()) {
         env.push(("MINIMAX_REGION", region.clone()));
     }
     // The stored key and the records are there.
@@ -180,7 +186,7 @@ fn entry_for(options: &Options, around: &Surroundings<'_>) -> Result<Entry, Stri
     }
     Ok(Entry {
         launch: Launch::of(&around.program, &config.program_dirs, System::HERE),
-        key,
+        keys,
         env,
         ask: around.stored.is_none(),
     })

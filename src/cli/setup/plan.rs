@@ -225,7 +225,7 @@ fn read(client: &'static Client, path: &Path) -> Result<(ConfigFile, Option<Valu
 /// or without the data folder.
 fn would_write(client: &Client, entry: &Entry, found: &Value) -> bool {
     [true, false].into_iter().any(|ask| {
-        let here = Entry { ask, key: None, ..entry.clone() };
+        let here = Entry { ask, keys: Vec::new(), ..entry.clone() };
         let elsewhere = Entry { env: Vec::new(), ..here.clone() };
         [here, elsewhere].iter().any(|entry| entry.value(client) == *found)
     })

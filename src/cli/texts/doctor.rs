@@ -213,13 +213,15 @@ super::texts! {
     folder_good(folder, place) { "{folder} can be written{place}", "{folder} 可以写入{place}" }
 
     jobs_none() { "no job has been recorded yet", "还没有任何任务记录" }
+    one_job() { "1 job", "1 个任务" }
+    some_jobs(jobs) { "{jobs} jobs", "{jobs} 个任务" }
     jobs_found(jobs, file, size, open, unknown) {
-        "{jobs} jobs in {file} ({size} KiB, intact), {open} of them running, {unknown} with an unknown outcome",
-        "{file} 里有 {jobs} 个任务（{size} KiB，完好），其中 {open} 个在运行，{unknown} 个结果未知"
+        "{jobs} in {file} ({size} KiB, intact), {open} of them running, {unknown} with an unknown outcome",
+        "{file} 里有 {jobs}（{size} KiB，完好），其中 {open} 个在运行，{unknown} 个结果未知"
     }
     jobs_found_server(jobs, size, open, unknown) {
-        "{jobs} jobs in PostgreSQL ({size} KiB), {open} of them running, {unknown} with an unknown outcome",
-        "PostgreSQL 里有 {jobs} 个任务（{size} KiB），其中 {open} 个在运行，{unknown} 个结果未知"
+        "{jobs} in PostgreSQL ({size} KiB), {open} of them running, {unknown} with an unknown outcome",
+        "PostgreSQL 里有 {jobs}（{size} KiB），其中 {open} 个在运行，{unknown} 个结果未知"
     }
     jobs_older(found) {
         "{found}; the records are from an older version",
@@ -234,6 +236,10 @@ super::texts! {
     player_none(known) {
         "no audio player is on PATH (known: {known}), so sound is only saved",
         "PATH 里没有音频播放器（支持：{known}），所以声音只会保存为文件"
+    }
+    player_unneeded() {
+        "no audio player is on PATH, and none is needed: nothing is played on this machine with these settings",
+        "PATH 里没有音频播放器，也不需要：按当前设置，本机不播放声音"
     }
     player_fix_macos() {
         "afplay is part of macOS: add /usr/bin to PATH in the client's configuration",
@@ -301,6 +307,23 @@ super::texts! {
         "指向的 {program} 在 {seconds} 秒内没有应答"
     }
     entry_no_pipes() { "it has no stdin or stdout", "它没有标准输入或标准输出" }
+    client_fetcher_missing(client, place, program) {
+        "{client}: {place} starts the server with {program}, which is not on the PATH of this shell",
+        "{client}：{place} 用 {program} 启动服务器，但当前 shell 的 PATH 里没有它"
+    }
+    client_fetcher_missing_fix(program, id) {
+        "Install {program} (npx comes with Node.js, uvx with uv), or run `minimax-mcp setup {id}`, which names this program",
+        "请安装 {program}（npx 随 Node.js 安装，uvx 随 uv 安装），或者运行 `minimax-mcp setup {id}`，改为直接启动本程序"
+    }
+    client_fetching(client, place, program, why) {
+        "{client}: {place} starts the server with {program}, which fetches the package first and did not get there: {why}",
+        "{client}：{place} 用 {program} 启动服务器，它要先下载软件包，没有成功：{why}"
+    }
+    client_fetching_late(seconds) { "no answer in {seconds} s", "{seconds} 秒内没有应答" }
+    client_fetching_fix(line) {
+        "Run `{line} --version` once, which leaves the package in the cache, and then the doctor again",
+        "先运行一次 `{line} --version`，把软件包下载到缓存，然后再运行 doctor"
+    }
     client_not_tried(client, place, program) {
         "{client}: {place} starts the server with {program}, which was not tried",
         "{client}：{place} 用 {program} 启动服务器，没有尝试"

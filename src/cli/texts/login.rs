@@ -10,17 +10,25 @@ super::texts! {
     kind_balance() { "that pays from the balance", "按量付费的密钥，从余额扣费" }
     kind_unknown() { "of a kind that is not known by its beginning", "从开头看不出类型的密钥" }
     stored(kind, region, path) {
-        "Stored a key {kind}{region} in {path}, which only you can read. The server uses it when MINIMAX_API_KEY is not set.",
-        "已保存{kind}{region}，文件是 {path}，只有你能读取。没有设置 MINIMAX_API_KEY 时，服务器使用这个密钥。"
+        "Stored a key {kind}{region} in {path}, which only you can read. The server uses it when no key is set.",
+        "已保存{kind}{region}，文件是 {path}，只有你能读取。没有设置密钥时，服务器使用这个密钥。"
     }
     stored_region(region) { ", region `{region}`", "（区域 `{region}`）" }
     next_step() {
         "Next: `minimax-mcp setup` writes the server into your clients.",
         "下一步：运行 `minimax-mcp setup`，把服务器写入你的客户端。"
     }
-    environment_counts() {
-        "in this shell MINIMAX_API_KEY is set, which takes precedence",
-        "当前 shell 设置了 MINIMAX_API_KEY，它优先于已保存的密钥"
+    both_stored() {
+        "Two keys are stored: what the plan includes is bought with the plan's key, and the rest from the balance.",
+        "已保存两个密钥：套餐包含的内容用套餐密钥，其余从余额扣费。"
+    }
+    other_region(stored, region) {
+        "a key of the region `{stored}` is stored, and this one is of `{region}`; two keys must be of one region. `minimax-mcp logout` deletes the stored one",
+        "已保存的密钥属于区域 `{stored}`，而这个属于 `{region}`；两个密钥必须来自同一个区域。`minimax-mcp logout` 会删除已保存的密钥"
+    }
+    environment_counts(setting) {
+        "in this shell {setting} is set, which takes precedence",
+        "当前 shell 设置了 {setting}，它优先于已保存的密钥"
     }
     not_stored(why) { "the key was not stored: {why}", "密钥没有保存：{why}" }
     not_checked(why) { "the key was not checked: {why}", "密钥没有经过检查：{why}" }
@@ -32,7 +40,7 @@ super::texts! {
         "the key cannot be stored in {path}: {why}",
         "无法把密钥保存到 {path}：{why}"
     }
-    deleted() { "The stored key was deleted.", "已删除保存的密钥。" }
+    deleted() { "Every stored key was deleted.", "已删除保存的密钥。" }
     none_stored() { "No key is stored.", "没有保存过密钥。" }
     refused(why) { "MiniMax does not accept it ({why})", "MiniMax 不接受这个密钥（{why}）" }
     host_unreachable(host, why) { "{host} cannot be reached: {why}", "无法连接 {host}：{why}" }

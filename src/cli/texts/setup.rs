@@ -97,12 +97,12 @@ super::texts! {
         "没有找到客户端；请指定其中一个：{ids}"
     }
     with_key_stored() {
-        "--with-key takes the key from MINIMAX_API_KEY, which is not set; the key that `login` stored needs no place in a client's file",
-        "--with-key 使用 MINIMAX_API_KEY 里的密钥，但它没有设置；`login` 保存的密钥不需要写入客户端的文件"
+        "--with-key takes the keys of MINIMAX_API_KEY and MINIMAX_PLAN_KEY, and none is set; what `login` stored needs no place in a client's file",
+        "--with-key 使用 MINIMAX_API_KEY 和 MINIMAX_PLAN_KEY 里的密钥，但都没有设置；`login` 保存的密钥不需要写入客户端的文件"
     }
     with_key_none() {
-        "--with-key takes the key from MINIMAX_API_KEY, which is not set",
-        "--with-key 使用 MINIMAX_API_KEY 里的密钥，但它没有设置"
+        "--with-key takes the keys of MINIMAX_API_KEY and MINIMAX_PLAN_KEY, and none is set",
+        "--with-key 使用 MINIMAX_API_KEY 和 MINIMAX_PLAN_KEY 里的密钥，但都没有设置"
     }
     no_terminal() {
         "there is no terminal to ask at; add --yes to write this",

@@ -23,7 +23,7 @@ use crate::media::input::error::InputProblem;
 use crate::media::private;
 use crate::media::probe::metadata;
 use crate::media::probe::sniff::{self, HEAD};
-use crate::media::units::size;
+use crate::media::units::{count, size};
 
 /// The free disk space to keep for the store, in bytes.
 const MARGIN: u64 = 64 * 1024 * 1024;
@@ -62,8 +62,8 @@ pub enum InboxProblem {
     Unfit(InputProblem),
     /// The owner has used up the quota.
     #[error(
-        "you have {files} files of {} in all here already; the limit is {most_files} files of {}",
-        size(*bytes), size(*most)
+        "you have {} of {} in all here already; the limit is {} of {}",
+        count(files, "file"), size(*bytes), count(most_files, "file"), size(*most)
     )]
     Quota {
         /// The number of files, including uploads in progress.

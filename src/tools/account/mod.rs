@@ -130,10 +130,7 @@ impl Answer {
 }
 
 fn setting(key: Option<PaysWith>) -> &'static str {
-    match key {
-        Some(PaysWith::Plan) => "MINIMAX_PLAN_KEY",
-        Some(PaysWith::Balance) | None => "MINIMAX_API_KEY",
-    }
+    key.map_or("MINIMAX_API_KEY", PaysWith::setting)
 }
 
 /// Why one of two keys cannot be used, and what to do about that key.

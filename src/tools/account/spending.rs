@@ -82,7 +82,7 @@ pub(super) async fn spent(server: &Server) -> Summary {
     for jobs in server.jobs().each_key() {
         match of_key(server, &jobs).await {
             Ok((spending, own)) => {
-                let key = jobs.pays_with().map(word);
+                let key = jobs.pays_with().map(PaysWith::word);
                 sums.extend(spending.iter().map(|spending| all.add_spending(server, key, spending)));
                 for (limit, rest) in all.add_budgets(server, key, &spending, own) {
                     match limits.iter_mut().find(|(known, _)| *known == limit) {
@@ -119,13 +119,6 @@ async fn of_key(server: &Server, jobs: &Jobs) -> Result<(Vec<Spending>, Spent), 
         None => Spent::nothing(currency),
     };
     Ok((spending, own))
-}
-
-fn word(key: PaysWith) -> &'static str {
-    match key {
-        PaysWith::Plan => "plan",
-        PaysWith::Balance => "balance",
-    }
 }
 
 impl Summary {

@@ -1,5 +1,7 @@
 //! `list_files`, `get_file`, `delete_file`: the files that MiniMax keeps.
 
+use std::collections::HashSet;
+
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use rmcp::ErrorData;
@@ -13,15 +15,15 @@ use serde::{Deserialize, Serialize};
 use crate::api::{ApiError, RemoteFile};
 use crate::config::Toolset;
 use crate::facts::offer;
-use crate::jobs::RemoteKind;
+use crate::jobs::{Jobs, PaysWith, RemoteKind};
 use crate::mcp::ToolSpec;
 use crate::mcp::cursor;
 use crate::mcp::job_view::time;
 use crate::mcp::result::Report;
 use crate::mcp::{Server, ToolError};
 use crate::media;
-use crate::media::units::{age, size};
-use crate::tools::each_key::merged;
+use crate::media::units::{age, count, size};
+use crate::tools::each_key::{self, EachKey};
 
 pub(crate) const TOOLS: &[ToolSpec] = &[
     ToolSpec::free("list_files", Toolset::Files),
@@ -81,6 +83,9 @@ pub(crate) struct FileInfo {
     /// Days until MiniMax deletes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     kept_days: Option<u32>,
+    /// plan or balance, if one key alone has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'static str>,
     /// What to do now.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) next: String,
@@ -128,20 +133,21 @@ impl Server {
         let after =
             input.cursor.as_deref().map(|given| cursor::read("list_files", given, after)).transpose()?;
         let (mut files, warnings) = files(self, input.purpose.as_deref()).await?;
-        files.sort_by_key(|file| std::cmp::Reverse(place(file)));
-        files.dedup_by(|one, other| one.file_id == other.file_id);
-        let visible = self.inputs.ownership.visible(RemoteKind::File, files, |file| &file.file_id);
+        files.sort_by_key(|(file, _)| std::cmp::Reverse(place(file)));
+        files.dedup_by(|(one, _), (other, _)| one.file_id == other.file_id);
+        let visible = self.inputs.ownership.visible(RemoteKind::File, files, |(file, _)| &file.file_id);
         let mut files = visible.await?;
         let total = files.len();
-        files.retain(|file| after.is_none_or(|after| place(file) < after));
+        files.retain(|(file, _)| after.is_none_or(|after| place(file) < after));
         let limit = input.limit.clamp(1, 100);
         let more = files.len() > limit;
         files.truncate(limit);
-        let next_cursor = files.last().filter(|_| more).map(|file| {
+        let next_cursor = files.last().filter(|_| more).map(|(file, _)| {
             let (at, id) = place(file);
             cursor::give("list_files", &format!("{at}.{id}"))
         });
-        Ok(FileList { files: files.into_iter().map(FileInfo::of).collect(), total, next_cursor, warnings })
+        let row = |(file, key): KeyedFile| FileInfo { key: key.map(PaysWith::word), ..FileInfo::of(file) };
+        Ok(FileList { files: files.into_iter().map(row).collect(), total, next_cursor, warnings })
     }
 
     /// Facts about a file at MiniMax with a fresh link; download_file saves it. Free.
@@ -195,39 +201,45 @@ impl Server {
     }
 }
 
-/// The files of one purpose or of all, and warnings about purposes that could not be listed.
-async fn files(server: &Server, purpose: Option<&str>) -> Result<(Vec<RemoteFile>, Vec<String>), ToolError> {
+/// A file with the key that alone has it.
+type KeyedFile = (RemoteFile, Option<PaysWith>);
+
+/// The files of one purpose or of all, and warnings about what could not be listed.
+async fn files(server: &Server, purpose: Option<&str>) -> Result<(Vec<KeyedFile>, Vec<String>), ToolError> {
     if let Some(purpose) = purpose {
         check_purpose(purpose)?;
-        return Ok((list(server, purpose).await?, Vec::new()));
+        let EachKey { rows, warnings } = list(server, purpose).await?;
+        return Ok((rows, warnings));
     }
     // The API lists each purpose separately.
     let purposes = offer().purposes().iter().map(|row| row.purpose.as_str());
     let asked = purposes.map(|purpose| async move { (purpose, list(server, purpose).await) });
-    let (mut files, mut warnings, mut worst) = (Vec::new(), Vec::new(), None);
+    let (mut files, mut unlisted, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
     for (purpose, answer) in join_all(asked).await {
         match answer {
-            Ok(mut some) => files.append(&mut some),
-            Err(error @ ApiError::Refused { code: Some(2013), .. }) => {
-                warnings.push(format!("MiniMax does not list files for {purpose}"));
-                worst.get_or_insert(error);
+            Ok(mut some) => {
+                files.append(&mut some.rows);
+                warnings.append(&mut some.warnings);
             }
+            Err(error @ ApiError::Refused { code: Some(2013), .. }) => unlisted.push((purpose, error)),
             Err(error) => return Err(error.into()),
         }
     }
-    match worst {
-        Some(error) if warnings.len() == offer().purposes().len() => Err(error.into()),
+    let all = unlisted.len() == offer().purposes().len();
+    warnings.extend(unlisted.iter().map(|(purpose, _)| format!("MiniMax does not list files for {purpose}")));
+    // A key that fails does so for each purpose.
+    let mut seen = HashSet::new();
+    warnings.retain(|warning| seen.insert(warning.clone()));
+    match unlisted.into_iter().next() {
+        Some((_, error)) if all => Err(error.into()),
         _ => Ok((files, warnings)),
     }
 }
 
 /// The files of one purpose, of each key.
-async fn list(server: &Server, purpose: &str) -> Result<Vec<RemoteFile>, ApiError> {
-    let mut answers = Vec::new();
-    for jobs in server.jobs().each_key() {
-        answers.push(jobs.api().list_files(purpose).await);
-    }
-    merged(answers, |file| file.file_id.clone())
+async fn list(server: &Server, purpose: &str) -> Result<EachKey<RemoteFile>, ApiError> {
+    let list = |jobs: Jobs| async move { jobs.api().list_files(purpose).await };
+    each_key::ask(server, list, |file| file.file_id.clone()).await
 }
 
 /// Metadata and link of a file.
@@ -269,7 +281,8 @@ fn check_purpose(purpose: &str) -> Result<(), ToolError> {
 fn check_deletable(purpose: &str) -> Result<(), ToolError> {
     let Some(row) = offer().purpose(purpose).filter(|row| !row.deletable) else { return Ok(()) };
     let legal = offer().purposes().iter().filter(|row| row.deletable).map(|row| row.purpose.as_str());
-    let days = row.kept_days.map(|days| format!("; MiniMax deletes it by itself after {days} days"));
+    let days =
+        row.kept_days.map(|days| format!("; MiniMax deletes it by itself after {}", count(days, "day")));
     let problem = format!(
         "is {purpose}, whose files cannot be deleted{}. Those of {} can",
         days.unwrap_or_default(),
@@ -290,6 +303,7 @@ impl FileInfo {
             purpose: file.purpose,
             url: file.download_url,
             mime_type: None,
+            key: None,
             next: String::new(),
             only_link: false,
         }
@@ -301,7 +315,8 @@ impl FileInfo {
             self.mime_type.clone(),
             self.bytes.map(size),
             created.map(|at| format!("{} ago", age(at.saturating_mul(1000)))),
-            self.kept_days.map(|days| format!("kept {days} days")),
+            self.kept_days.map(|days| format!("kept {}", count(days, "day"))),
+            self.key.map(|key| format!("only with the key of the {key}")),
         ];
         Report::default()
             .fact("", Some(&self.uri))
@@ -327,7 +342,7 @@ impl IntoCallToolResult for FileList {
     fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
         let report = Report::default()
             .content(self.files.iter().map(FileInfo::line))
-            .head([format!("{} of {} files", self.files.len(), self.total)])
+            .head([format!("{} of {}", self.files.len(), count(self.total, "file"))])
             .fact("next_cursor", self.next_cursor.as_deref())
             .notes(&self.warnings)
             .next(if self.files.is_empty() {

@@ -18,6 +18,7 @@ use crate::mcp::job_view::DRY_RUN;
 use crate::mcp::lengths;
 use crate::mcp::result::{Report, local_link};
 use crate::mcp::{Bill, Server, ToolError};
+use crate::media::units;
 use crate::media::{self, Expect, FetchProblem};
 use crate::tools::text::pricing::flat;
 
@@ -160,7 +161,7 @@ impl IntoCallToolResult for EmbedView {
     fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
         let vectors = if self.count == 1 { "1 vector".to_owned() } else { format!("{} vectors", self.count) };
         let vectors = (self.count > 0).then(|| format!("{vectors} of {} numbers", self.dimensions));
-        let tokens = self.total_tokens.map(|tokens| format!("{tokens} tokens"));
+        let tokens = self.total_tokens.map(|tokens| units::count(tokens, "token"));
         let report = Report::default()
             .head(vectors)
             .fact("", Some(&self.model))

@@ -13,11 +13,13 @@ use crate::config::{KeyKind, Toolset};
 use crate::facts::{
     ImageModel, MusicModel, Price, Protocol, Size, SpeechModel, TextModel, VideoModel, facts, plan,
 };
+use crate::jobs::Jobs;
 use crate::mcp::ToolSpec;
 use crate::mcp::catalogue::Table;
 use crate::mcp::result::Report;
 use crate::mcp::{Server, ToolError};
 use crate::money::Currency;
+use crate::tools::each_key::{self, EachKey};
 
 pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec::free("list_models", Toolset::Text)];
 
@@ -156,9 +158,9 @@ async fn text_models(server: &Server, currency: Currency) -> (Vec<ModelRow>, Vec
     if !server.api().has_key() {
         return table("no API key is set, so MiniMax was not asked".to_owned());
     }
-    let api = server.api();
-    let ids = match api.text_models().await {
-        Ok(ids) => distinct(ids),
+    let list = |jobs: Jobs| async move { jobs.api().text_models().await };
+    let (ids, mut warnings) = match each_key::ask(server, list, Clone::clone).await {
+        Ok(EachKey { rows, warnings }) => (rows.into_iter().map(|(id, _)| id).collect::<Vec<_>>(), warnings),
         Err(error) => return table(error.to_string()),
     };
     let row = |id: &String| match known.iter().find(|row| row.model.eq_ignore_ascii_case(id)) {
@@ -176,13 +178,8 @@ async fn text_models(server: &Server, currency: Currency) -> (Vec<ModelRow>, Vec
     let missing = listed().filter(|row| !ids.iter().any(|id| id.eq_ignore_ascii_case(&row.model)));
     let missing: Vec<_> = missing.map(|row| row.model.as_str()).collect();
     let note = format!("known here, but not listed by MiniMax for this key: {}", missing.join(", "));
-    (rows, if missing.is_empty() { Vec::new() } else { vec![note] })
-}
-
-/// Each id once, in the order of its first place.
-fn distinct(ids: Vec<String>) -> Vec<String> {
-    let mut seen = std::collections::HashSet::new();
-    ids.into_iter().filter(|id| seen.insert(id.clone())).collect()
+    warnings.extend((!missing.is_empty()).then_some(note));
+    (rows, warnings)
 }
 
 fn row(model: &str, kind: &str, legal: Vec<String>, price: Option<String>) -> ModelRow {

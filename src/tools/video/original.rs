@@ -112,7 +112,7 @@ pub(super) async fn find(
 /// The id of the task of a job that succeeded.
 fn finished(server: &Server, job: &Job) -> Result<String, String> {
     if !server.jobs().is_ours(job) {
-        return Err(format!("names a job of {}, and this server asks another host", job.account));
+        return Err(format!("names a job of another account. {}", server.jobs().why_not_ours(job)));
     }
     match &job.state {
         State::Done { task: Some(task), .. } if task.route == Route::VideoV2 => Ok(task.id.clone()),

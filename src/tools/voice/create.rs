@@ -19,8 +19,16 @@ use crate::tools::model_name::{ModelNames, unknown_model};
 use crate::tools::speech::rules::{Characters, LANGUAGES, check_pauses};
 
 pub(crate) const TOOLS: &[ToolSpec] = &[
-    ToolSpec { lengths: &[("text", 1000)], ..ToolSpec::job("voice_clone", Toolset::Speech) },
-    ToolSpec { lengths: &[("prompt", 2000)], ..ToolSpec::job("voice_design", Toolset::Speech) },
+    ToolSpec {
+        makes_voice: true,
+        lengths: &[("text", 1000)],
+        ..ToolSpec::job("voice_clone", Toolset::Speech)
+    },
+    ToolSpec {
+        makes_voice: true,
+        lengths: &[("prompt", 2000)],
+        ..ToolSpec::job("voice_design", Toolset::Speech)
+    },
 ];
 
 const RECORDINGS: &[&str] = &["audio/mpeg", "audio/mp4", "audio/wav"];

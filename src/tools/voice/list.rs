@@ -15,13 +15,13 @@ use crate::api::retry::Nature;
 use crate::api::{Voice, VoiceKind, group};
 use crate::config::{Region, Toolset};
 use crate::facts::{self, facts, voices};
-use crate::jobs::{MadeVoice, RemoteKind};
+use crate::jobs::{Jobs, MadeVoice, PaysWith, RemoteKind};
 use crate::mcp::ToolSpec;
 use crate::mcp::catalogue::Table;
 use crate::mcp::cursor;
 use crate::mcp::result::Report;
 use crate::mcp::{Server, ToolError};
-use crate::tools::each_key::merged;
+use crate::tools::each_key::{self, EachKey};
 use crate::tools::voice::words::{fit, tokens};
 
 pub(crate) const TOOLS: &[ToolSpec] =
@@ -101,6 +101,9 @@ struct VoiceRow {
     description: Option<String>,
     /// system, voice_cloning or voice_generation.
     voice_type: String,
+    /// plan or balance, if one key alone has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'static str>,
     /// A day; of one's own voices.
     #[serde(skip_serializing_if = "Option::is_none")]
     created: Option<String>,
@@ -130,8 +133,13 @@ impl Server {
         let start = start.map_or(Ok(0), |given| cursor::read("list_voices", given, |at| at.parse().ok()))?;
         let wanted = input.voice_type.as_deref().unwrap_or("all");
         let system = matches!(wanted, "all" | "system");
+        let mut warnings = Vec::new();
         let (mut rows, mut note) = match self.checkout.ready() {
-            Ok(()) => (listed(self, wanted).await?.into_iter().map(VoiceRow::of).collect(), None),
+            Ok(()) => {
+                let listed = listed(self, wanted).await?;
+                warnings = listed.warnings;
+                (listed.rows.into_iter().map(VoiceRow::of_key).collect(), None)
+            }
             Err(ToolError::NoKey(_)) => (Vec::new(), Some("No MINIMAX_API_KEY is set")),
             Err(ToolError::Unpaid(_)) => (Vec::new(), Some("No X-MiniMax-Api-Key came with the request")),
             Err(error) => return Err(error),
@@ -146,7 +154,10 @@ impl Server {
         let rows = search(rows, language, query);
         let limit = input.limit.unwrap_or(20).clamp(1, 100) as usize;
         let asked = Asked { note, words: query.is_some(), language: language.is_some() };
-        Ok(page(rows, start, limit, &asked))
+        let mut page = page(rows, start, limit, &asked);
+        warnings.push(page.next);
+        page.next = warnings.join(". ");
+        Ok(page)
     }
 
     /// Permanently delete one of your cloned or designed voices. Free.
@@ -191,17 +202,18 @@ impl Server {
 }
 
 /// The voices at MiniMax that this caller may know of.
-async fn listed(server: &Server, voice_type: &str) -> Result<Vec<Voice>, ToolError> {
-    let mut answers = Vec::new();
-    for jobs in server.jobs().each_key() {
+async fn listed(server: &Server, voice_type: &str) -> Result<EachKey<Voice>, ToolError> {
+    let list = |jobs: Jobs| async move {
         let api = jobs.api();
-        answers.push(api.queued(group::READS, Nature::Read, || api.voices(voice_type)).await);
-    }
-    let found = merged(answers, |voice| voice.id.clone())?;
+        api.queued(group::READS, Nature::Read, || api.voices(voice_type)).await
+    };
+    let EachKey { rows, warnings } = each_key::ask(server, list, |voice| voice.id.clone()).await?;
     let (system, own): (Vec<_>, Vec<_>) =
-        found.into_iter().partition(|voice| voice.kind == VoiceKind::System);
-    let own = server.inputs.ownership.visible(RemoteKind::Voice, own, |voice| &voice.id).await?;
-    Ok(own.into_iter().chain(system).collect())
+        rows.into_iter().partition(|(voice, _)| voice.kind == VoiceKind::System);
+    let own = server.inputs.ownership.visible(RemoteKind::Voice, own, |(voice, _)| &voice.id).await?;
+    // Each key can use these, whether MiniMax lists them for it or not.
+    let system = system.into_iter().map(|(voice, _)| (voice, None));
+    Ok(EachKey { rows: own.into_iter().chain(system).collect(), warnings })
 }
 
 /// Which list a voice belongs to that this tool made.
@@ -220,8 +232,8 @@ async fn unused(server: &Server, wanted: &str, listed: &[VoiceRow]) -> Result<Ve
 
 /// What kind of voice an id names.
 async fn kind_of(server: &Server, id: &str) -> Result<VoiceKind, ToolError> {
-    let listed =
-        listed(server, "all").await?.into_iter().find(|voice| voice.id == id).map(|voice| voice.kind);
+    let listed = listed(server, "all").await?.rows.into_iter().find(|(voice, _)| voice.id == id);
+    let listed = listed.map(|(voice, _)| voice.kind);
     let made = match listed {
         Some(_) => None,
         None => server.jobs().unused_voice(id).await?.as_ref().map(kind_by_tool),
@@ -250,6 +262,10 @@ fn from_table(id: &str) -> Voice {
 }
 
 impl VoiceRow {
+    fn of_key((voice, key): (Voice, Option<PaysWith>)) -> Self {
+        Self { key: key.map(PaysWith::word), ..Self::of(voice) }
+    }
+
     /// MiniMax's row, completed from the table.
     fn of(voice: Voice) -> Self {
         let known = voices().get(&voice.id).filter(|_| voice.kind == VoiceKind::System);
@@ -271,6 +287,7 @@ impl VoiceRow {
             language,
             description: description.map(|text| text.chars().take(DESCRIPTION).collect()),
             voice_type: voice.kind.word().to_owned(),
+            key: None,
             created: voice.created,
             voice_id: voice.id,
         }
@@ -285,6 +302,7 @@ impl VoiceRow {
             language: None,
             description: Some(note),
             voice_type: kind_by_tool(made).word().to_owned(),
+            key: None,
             created: Some(day(made.created_at)),
             more: String::new(),
         }
@@ -320,7 +338,8 @@ impl VoiceRow {
         let own = (self.voice_type != VoiceKind::System.word()).then_some(self.voice_type.as_str());
         let parts = [Some(self.voice_id.as_str()), self.name.as_deref(), self.language.as_deref(), own];
         let parts = parts.into_iter().chain([self.description.as_deref(), self.created.as_deref()]);
-        parts.flatten().collect::<Vec<_>>().join(" · ")
+        let key = self.key.map(|key| format!("only with the key of the {key}"));
+        parts.flatten().chain(key.as_deref()).collect::<Vec<_>>().join(" · ")
     }
 }
 

@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
 use crate::engine::lock::lock;
+use crate::engine::request_log::key_fingerprint;
 
 /// A fault to inject. Rules are tried in order; the first one that applies to a request acts on it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,6 +19,9 @@ pub struct Rule {
     /// The method; `None` for any.
     #[serde(default)]
     pub method: Option<String>,
+    /// The [fingerprint](crate::key_fingerprint) of the key; `None` for any.
+    #[serde(default)]
+    pub key: Option<String>,
     /// How many requests it acts on; `None` for all.
     #[serde(default)]
     pub times: Option<u32>,
@@ -135,9 +139,9 @@ impl Faults {
     }
 
     /// The fault for this request, if any. Counts the request against `skip` and `times`.
-    pub fn next_act(&self, method: &str, path: &str) -> Option<Act> {
+    pub fn next_act(&self, method: &str, path: &str, key: &str) -> Option<Act> {
         let mut rules = lock(&self.rules);
-        let matching = rules.iter_mut().filter(|rule| rule.matches(method, path));
+        let matching = rules.iter_mut().filter(|rule| rule.matches(method, path, key));
         matching.into_iter().find_map(Rule::next_act)
     }
 }
@@ -150,11 +154,18 @@ impl Rule {
 
     /// Acts on every request whose path starts with `path`.
     pub fn always(path: impl Into<String>, act: Act) -> Self {
-        Self { path: path.into(), method: None, times: None, skip: 0, act }
+        Self { path: path.into(), method: None, key: None, times: None, skip: 0, act }
     }
 
-    fn matches(&self, method: &str, path: &str) -> bool {
+    /// Acts only on requests with this key.
+    #[must_use]
+    pub fn for_key(self, key: &str) -> Self {
+        Self { key: Some(key_fingerprint(key)), ..self }
+    }
+
+    fn matches(&self, method: &str, path: &str, key: &str) -> bool {
         path.starts_with(&self.path)
+            && self.key.as_ref().is_none_or(|own| own == key)
             && self.method.as_ref().is_none_or(|own| own.eq_ignore_ascii_case(method))
     }
 
