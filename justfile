@@ -83,6 +83,7 @@ clients:
     python3 tests/clients/matrix.py
     python3 tests/clients/conformance.py
     python3 tests/clients/browser.py
+    python3 tests/clients/gallery.py
     python3 tests/clients/packages.py
     python3 tests/clients/check.py
     python3 tests/clients/litellm.py

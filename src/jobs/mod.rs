@@ -5,6 +5,7 @@
 //! dead process adopts it. A caller sees of a job only what has been written.
 
 mod cancel;
+pub mod gallery;
 mod handle;
 mod keys;
 mod order;
@@ -31,7 +32,7 @@ pub use worker::FIRST_SOUND;
 
 pub use crate::clock::now;
 pub use crate::store::{
-    Answer, CALLERS, Conversation, Cost, Denied, Failure, Filter, Job, JobFile, Kept, Kind, Limit, Limits,
-    MadeVoice, NotBought, OnDisk, Owner, Page, Purchase, RemoteKind, Route, STATUSES, Said, Seen, Spending,
-    Spent, State, StoreError, Task, Wrapped, random_id,
+    Answer, CALLERS, Conversation, ConversationRow, Cost, DaySpending, Denied, Failure, Filter, Job, JobFile,
+    Kept, Kind, Limit, Limits, MadeVoice, Named, NotBought, OnDisk, Owner, Page, Purchase, RemoteKind, Route,
+    STATUSES, Said, Seen, Spending, Spent, State, StoreError, Task, Wrapped, random_id,
 };

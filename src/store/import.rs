@@ -95,6 +95,8 @@ const TABLES: &[(&str, &[Column])] = &[
             Lease("lease_until"),
             Integer("created_at"),
             Integer("updated_at"),
+            Text("model"),
+            Text("voice"),
         ],
     ),
     (

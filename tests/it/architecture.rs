@@ -26,15 +26,32 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("mcp", &["api", "config", "facts", "jobs", "media", "money", "permits", "telemetry"]),
     ("tools", &["api", "config", "facts", "jobs", "mcp", "media", "money", "telemetry"]),
     ("serve", &["config", "jobs", "mcp", "media", "money", "permits", "telemetry", "tools"]),
-    ("cli", &["api", "config", "facts", "mcp", "media", "money", "serve", "store", "telemetry", "tools"]),
+    ("gallery", &["config", "jobs", "mcp", "media", "money", "serve", "telemetry", "tools"]),
+    (
+        "cli",
+        &[
+            "api",
+            "config",
+            "facts",
+            "gallery",
+            "mcp",
+            "media",
+            "money",
+            "serve",
+            "store",
+            "telemetry",
+            "tools",
+        ],
+    ),
 ];
 
 /// Crates that only certain modules may use.
 const KEPT_BACK: &[(&str, &[&str])] = &[
-    ("rmcp", &["mcp", "tools", "serve", "cli"]),
+    ("rmcp", &["mcp", "tools", "serve", "gallery", "cli"]),
     ("reqwest", &["api", "media", "telemetry"]),
     ("sqlx", &["store"]),
-    ("axum", &["serve"]),
+    ("axum", &["serve", "gallery"]),
+    ("maud", &["gallery"]),
     ("clap", &["cli"]),
     ("minimax_sandbox", &["cli"]),
     ("crate::sandbox", &[]),

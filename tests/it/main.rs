@@ -37,6 +37,9 @@ mod catalogue;
 // README, the pages in docs, their tables and translations, the workflows and the licences of dependencies.
 mod chinese_pages;
 mod front_page;
+mod gallery;
+mod gallery_acts;
+mod gallery_command;
 mod plain_english;
 mod readme;
 mod third_party;
