@@ -94,6 +94,7 @@ clients:
     python3 tests/clients/matrix.py
     python3 tests/clients/conformance.py
     python3 tests/clients/viewer.py
+    python3 tests/clients/gallery.py
     python3 tests/clients/packages.py
     python3 tests/clients/check.py
     python3 tests/clients/hosts.py

@@ -34,6 +34,7 @@ pub mod config;
 #[cfg(feature = "crash-points")]
 mod crash;
 pub mod facts;
+pub mod gallery;
 pub mod jobs;
 pub mod mcp;
 pub mod media;

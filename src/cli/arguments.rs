@@ -161,6 +161,20 @@ pub(super) enum Command {
         #[command(flatten)]
         world: World,
     },
+    /// Look at what was made, in a browser: pictures, players, prompts and prices.
+    ///
+    /// Serves the gallery to this machine alone, and opens it with a link that works once. Ctrl-C ends it.
+    #[command(display_order = 10)]
+    Gallery {
+        /// The port; 0 takes any free one.
+        #[arg(long, default_value_t = 0, value_parser = port)]
+        port: u16,
+        /// Print the link, and open no browser.
+        #[arg(long)]
+        no_open: bool,
+        #[command(flatten)]
+        world: World,
+    },
     /// Create or update the tables in the database of MINIMAX_STORE_URL.
     ///
     /// A server does this when it starts. This command does it before, with a user that may change tables. It may run
@@ -241,6 +255,7 @@ impl Command {
             | Self::Jobs { world, .. }
             | Self::Wait { world, .. }
             | Self::Account { world, .. }
+            | Self::Gallery { world, .. }
             | Self::Voices { world, .. } => Some((&world.flags, true)),
             Self::Settings { flags, .. } => Some((flags, true)),
             Self::Doctor { .. }
@@ -288,6 +303,7 @@ impl Command {
             | Self::Jobs { world, .. }
             | Self::Wait { world, .. }
             | Self::Account { world, .. }
+            | Self::Gallery { world, .. }
             | Self::Voices { world, .. } => world.sandbox,
             _ => false,
         }

@@ -23,6 +23,7 @@ pub(super) fn greeting(config: &Config, access: &Access, url: &str) -> String {
     let results = config.base_path.display();
     let rows = [
         ("MCP", format!("{url}/mcp")),
+        ("Gallery", format!("{url}/gallery")),
         ("Key", key),
         ("Callers", access.callers()),
         ("Results", results.to_string()),

@@ -8,6 +8,7 @@ mod database;
 mod demo;
 mod doctor;
 mod flags;
+mod gallery;
 mod greeting;
 mod login;
 mod outcome;
@@ -36,6 +37,7 @@ use self::setup::clients::{Folders, System};
 use self::texts::Language;
 use crate::config::{Config, DEFAULT_LOG, KeyKind, Places};
 use crate::facts;
+use crate::gallery::pages;
 use crate::media::private;
 use crate::serve::http::access::Access;
 use crate::serve::{http, stdio};
@@ -229,7 +231,7 @@ async fn obey(
         arguments.command.unwrap_or(Command::Serve { http: None, sse: false, world: World::default() });
     match command {
         Command::Serve { http, sse, world } => {
-            let http = http.map(|address| (address, http::Options { sse }));
+            let http = http.map(|address| (address, http::Options { sse, pages: Some(pages) }));
             Box::pin(serve(config, arguments.sandbox || world.sandbox, http)).await?;
         }
         Command::Doctor { json, .. } => {
@@ -256,6 +258,14 @@ async fn obey(
         Command::Settings { json, .. } => settings_table::print(&config, flags, environment, json)?,
         Command::Completions { shell } => completions::print(shell)?,
         Command::Man { command } => completions::print_manual(command.as_deref())?,
+        Command::Gallery { port, no_open, world } => {
+            let at_sandbox = arguments.sandbox || world.sandbox;
+            let (config, sandbox) = if at_sandbox { with_sandbox(config).await } else { (config, None) };
+            Box::pin(gallery::run(config, port, !no_open)).await?;
+            if let Some(sandbox) = sandbox {
+                sandbox.stop().await;
+            }
+        }
         Command::Call { ref world, .. }
         | Command::Tools { ref world, .. }
         | Command::Jobs { ref world, .. }

@@ -5,6 +5,7 @@
 //! dead process adopts it. A caller sees of a job only what has been written.
 
 mod cancel;
+pub mod gallery;
 mod handle;
 mod keys;
 mod order;
@@ -33,7 +34,8 @@ pub use worker::FIRST_SOUND;
 
 pub use crate::clock::now;
 pub use crate::store::{
-    Answer, CALLERS, Conversation, Cost, Denied, Failure, Filter, Job, JobFile, Kept, Kind, Limit, Limits,
-    MadeVoice, Message, NotBought, OnDisk, Owner, Page, Purchase, RemoteKind, RemovedJob, Retention, Route,
+    Answer, CALLERS, Conversation, ConversationRow, Cost, DaySpending, Denied, Failure, Filter, Job, JobFile,
+    Kept, Kind, Limit, Limits, MadeVoice, Message, Named, NotBought, OnDisk, Owner, Page, Purchase, RemoteKind,
+    RemovedJob, Retention, Route,
     STATUSES, Said, Seen, Spending, Spent, State, StoreError, Task, Wrapped, random_id,
 };

@@ -38,6 +38,8 @@ pub struct NewJob {
     pub warnings: Vec<String>,
     /// The caller's key for "the same order".
     pub idempotency_key: Option<String>,
+    /// The arguments of the call, as the record keeps them.
+    pub arguments: Option<serde_json::Value>,
     /// Tells this order from others: a hash of the arguments as given.
     pub digest: String,
     /// The name of the sealed question that a person has approved.
@@ -76,6 +78,7 @@ async fn begin(jobs: &Jobs, new: NewJob) -> Result<(Watch, bool), NotBought> {
         tool: tool.to_owned(),
         model,
         prompt,
+        arguments: new.arguments,
         digest: new.digest,
         request: order.record(),
         idempotency_key: new.idempotency_key,
@@ -156,6 +159,7 @@ fn blank(jobs: &Jobs, kind: Kind) -> Job {
         account: jobs.tenant.name.clone(),
         prompt: String::new(),
         request: serde_json::Value::Null,
+        arguments: None,
         digest: String::new(),
         idempotency_key: None,
         folder: None,

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::mcp::abandoned_calls::BilledCall;
 use crate::mcp::arguments::{self, Checked};
-use crate::mcp::call_digest::CallDigest;
+use crate::mcp::call_digest::{CallArguments, CallDigest};
 use crate::mcp::catalogue::{Billing, ToolSpec};
 use crate::mcp::checkout::consent::Answers;
 use crate::mcp::error::ToolError;
@@ -72,6 +72,7 @@ async fn stages(
     let Checked { mut arguments, notes } = validate_arguments(&tool, given)?;
     let digest = replay_idempotent(server, &tool, &arguments, &context).await?;
     ask_for_folders(server, &mut request, &arguments, &context).await?;
+    context.extensions.insert(CallArguments::of(&arguments));
     let answers = attach_consent(&mut request, &mut context, &digest);
     let as_task = choose_task_mode(&tool, &mut arguments, &context);
     let payer = choose_key(server, &tool, &arguments).await?;

@@ -220,15 +220,25 @@ impl Server {
             }
             return Ok(self.clone());
         };
-        let caller = Arc::new(caller.clone());
-        let key = match parts.extensions.get::<CallerKey>() {
+        Ok(self.seen_by(caller.clone(), parts.extensions.get::<CallerKey>()))
+    }
+
+    /// This server as a caller sees it who has a session of its own, with all its calls.
+    #[must_use]
+    pub fn for_session(&self, caller: Caller, key: Option<&CallerKey>) -> Self {
+        Self { require_caller: false, ..self.seen_by(caller, key) }
+    }
+
+    fn seen_by(&self, caller: Caller, key: Option<&CallerKey>) -> Self {
+        let caller = Arc::new(caller);
+        let key = match key {
             Some(key) => key,
             // Even if a transport forgets the key, the server's own must not pay.
-            None if self.config().http.caller_keys => &CallerKey::Missing,
-            None => return Ok(self.with(caller, (self.payer, self.key_kind), self.jobs.clone())),
+            None if self.config().http.caller_keys && caller.remote => &CallerKey::Missing,
+            None => return self.with(caller, (self.payer, self.key_kind), self.jobs.clone()),
         };
         let (paying, jobs) = self.paid_by(key);
-        Ok(self.with(caller, paying, jobs))
+        self.with(caller, paying, jobs)
     }
 
     /// Who pays for a request with this key, and the jobs with that key.

@@ -97,6 +97,8 @@ const TABLES: &[(&str, &[Column])] = &[
             Integer("updated_at"),
             Text("folder"),
             Integer("bytes"),
+            Text("model"),
+            Text("voice"),
         ],
     ),
     (

@@ -102,8 +102,8 @@ impl Store {
         crate::crash::point("record.before");
         let inserted = query(
             "INSERT INTO jobs (id, principal, account, kind, status, is_open, task_id, idempotency_key, search,
-                               body, lease_owner, lease_until, created_at, updated_at, folder)
-             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13, ?14
+                               body, lease_owner, lease_until, created_at, updated_at, folder, model, voice)
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13, ?14, ?15, ?16
              WHERE ?7 IS NULL OR NOT EXISTS
                 (SELECT 1 FROM jobs WHERE principal = ?2 AND account = ?3 AND task_id = ?7)
              ON CONFLICT DO NOTHING",
@@ -122,6 +122,8 @@ impl Store {
         .bind_moment(now(), LEASE)
         .bind(job.created_at)
         .bind(folder(job))
+        .bind(named(&job.model))
+        .bind(voice_of(job))
         .execute(&mut *connection)
         .await
         .map_err(|error| self.fail(error))?;
@@ -265,7 +267,7 @@ impl Store {
                                  lease_owner = CASE WHEN ?11 THEN lease_owner ELSE ?8 END,
                                  lease_until = CASE WHEN ?11 THEN lease_until ELSE ?9 END,
                                  idempotency_key = CASE WHEN ?10 THEN NULL ELSE idempotency_key END,
-                                 folder = ?12, bytes = ?13,
+                                 folder = ?12, bytes = ?13, model = ?14, voice = ?15,
                                  body = {body}
                  WHERE id = ?1 AND {condition}"
             )
@@ -286,6 +288,8 @@ impl Store {
             .bind(write == Write::Note)
             .bind(folder(job))
             .bind(job.saved_bytes())
+            .bind(named(&job.model))
+            .bind(voice_of(job))
             .execute(&mut *connection)
             .await
             .map_err(|error| self.fail(error))?;
@@ -382,4 +386,16 @@ fn search_text(job: &Job) -> String {
     let task = cut(job.state.task().map_or("", |task| task.id.as_str()), 256);
     let (model, prompt) = (cut(&job.model, 256), cut(&job.prompt, SEARCHED));
     format!("{} {} {model} {prompt} {task}", job.id, job.tool).to_lowercase()
+}
+
+/// The beginning of a name, for an index; `None` without one.
+fn named(name: &str) -> Option<&str> {
+    let end = name.char_indices().nth(256).map_or(name.len(), |(at, _)| at);
+    name.get(..end).filter(|name| !name.is_empty())
+}
+
+/// The voice that a job made or speaks with.
+fn voice_of(job: &Job) -> Option<&str> {
+    let spoken = job.request.pointer("/voice_setting/voice_id").and_then(serde_json::Value::as_str);
+    job.voice_id.as_deref().or(spoken).and_then(named)
 }

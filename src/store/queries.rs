@@ -6,7 +6,7 @@ use super::pool::Connection;
 use super::record::Job;
 use super::sql::{Row, either, query};
 
-/// The filter of `list_jobs`.
+/// Which jobs a list shows.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
     /// A word of `State::status`.
@@ -15,6 +15,16 @@ pub struct Filter {
     pub kind: Option<String>,
     /// A part of prompt, tool, model or id.
     pub query: Option<String>,
+    /// The model.
+    pub model: Option<String>,
+    /// The voice that was made or speaks.
+    pub voice: Option<String>,
+    /// Created at this time or later. Unix milliseconds.
+    pub since: Option<i64>,
+    /// Created before this time. Unix milliseconds.
+    pub until: Option<i64>,
+    /// The oldest first, in place of the newest.
+    pub oldest_first: bool,
     /// Where the page before ended.
     pub before: Option<(i64, String)>,
     /// The most rows.
@@ -39,7 +49,7 @@ const LISTED_POSTGRES: &str = "SELECT CASE WHEN octet_length(body) <= 65536 THEN
 /// A page of `list_jobs`.
 #[derive(Debug)]
 pub struct Page {
-    /// Newest first. Long records come without their request and text, and with the beginning of their prompt.
+    /// In the order of the filter. Long records come without their request and text, and with the beginning of their prompt.
     pub jobs: Vec<Job>,
     /// `Filter::before` of the next page; `None` on the last.
     pub next: Option<(i64, String)>,
@@ -134,17 +144,32 @@ impl Store {
         if let Some(kind) = &filter.kind {
             query = query.push(" AND kind = ").push_bind(kind);
         }
+        if let Some(model) = &filter.model {
+            query = query.push(" AND model = ").push_bind(model);
+        }
+        if let Some(voice) = &filter.voice {
+            query = query.push(" AND voice = ").push_bind(voice);
+        }
+        if let Some(since) = filter.since {
+            query = query.push(" AND created_at >= ").push_bind(since);
+        }
+        if let Some(until) = filter.until {
+            query = query.push(" AND created_at < ").push_bind(until);
+        }
         if let Some(text) = &filter.query {
             // Both find the text without regard to patterns.
             query = query.push_either(" AND instr(search, ", " AND strpos(search, ");
             query = query.push_bind(text.to_lowercase()).push(") > 0");
         }
         if let Some((at, id)) = &filter.before {
-            query = query.push(" AND (created_at, id) < (").push_bind(*at).push(", ").push_bind(id).push(")");
+            let after = if filter.oldest_first { ") > (" } else { ") < (" };
+            query = query.push(" AND (created_at, id").push(after);
+            query = query.push_bind(*at).push(", ").push_bind(id).push(")");
         }
         // One row more than requested tells whether there is another page.
         let limit = filter.limit.saturating_add(1);
-        query = query.push(" ORDER BY created_at DESC, id DESC LIMIT ").push_bind(limit);
+        let order = if filter.oldest_first { "created_at, id" } else { "created_at DESC, id DESC" };
+        query = query.push(&format!(" ORDER BY {order} LIMIT ")).push_bind(limit);
         let mut rows = query.fetch_all(self.readers()).await.map_err(|error| self.fail(error))?;
         let more = rows.len() > filter.limit as usize;
         rows.truncate(filter.limit as usize);

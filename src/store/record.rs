@@ -64,6 +64,9 @@ pub struct Job {
     pub prompt: String,
     /// The body that was sent, with media left out.
     pub request: Value,
+    /// The arguments of the call, without those that only say how to wait, and without media in them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arguments: Option<Value>,
     /// Tells whether the same `idempotency_key` came with other arguments.
     pub digest: String,
     /// The caller's key for "the same order".

@@ -153,7 +153,14 @@ impl Server {
         let before = input.cursor.as_deref();
         let before = before.map(|given| cursor::read("list_jobs", given, last_job)).transpose()?;
         let limit = input.limit.clamp(1, 50);
-        let filter = Filter { status: input.status, kind: input.kind, query: input.query, before, limit };
+        let filter = Filter {
+            status: input.status,
+            kind: input.kind,
+            query: input.query,
+            before,
+            limit,
+            ..Filter::default()
+        };
         let page = self.jobs().list(self.principal(), &filter).await?;
         let row = |job: &Job| JobRow::of(job, self.jobs().is_ours(job), self.presenter.links().is_some());
         let (mut jobs, mut bytes, mut last) = (Vec::new(), 0_usize, page.next);

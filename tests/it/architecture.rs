@@ -29,6 +29,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("notify", &["jobs", "mcp", "media"]),
     ("tools", &["api", "config", "facts", "jobs", "mcp", "media", "money", "telemetry"]),
     ("serve", &["config", "jobs", "mcp", "media", "money", "notify", "permits", "telemetry", "tools", "viewer"]),
+    ("gallery", &["config", "jobs", "mcp", "media", "money", "serve", "telemetry", "tools"]),
     (
         "cli",
         &[
@@ -36,6 +37,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "bucket",
             "config",
             "facts",
+            "gallery",
             "mcp",
             "media",
             "money",
@@ -49,11 +51,12 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 
 /// Crates that only certain modules may use.
 const KEPT_BACK: &[(&str, &[&str])] = &[
-    ("rmcp", &["mcp", "tools", "serve", "cli", "viewer"]),
+    ("rmcp", &["mcp", "tools", "serve", "gallery", "cli", "viewer"]),
     ("reqwest", &["api", "media", "telemetry"]),
     ("object_store", &["bucket"]),
     ("sqlx", &["store"]),
-    ("axum", &["serve"]),
+    ("axum", &["serve", "gallery"]),
+    ("maud", &["gallery"]),
     ("clap", &["cli"]),
     ("minimax_sandbox", &["cli"]),
     ("crate::sandbox", &[]),

@@ -61,7 +61,7 @@ impl Place {
         let base = format!("http://{}", listener.local_addr().unwrap());
         config.http.public_url = Some(base.clone());
         let (server, stop, serving) = (tools::server(config), CancellationToken::new(), TaskTracker::new());
-        let options = Options { sse: true };
+        let options = Options { sse: true, ..Options::default() };
         serving.spawn(http::serve_until(stop.clone(), server.clone(), listener, access, options));
         Served { base, server, stop, serving }
     }

@@ -57,7 +57,7 @@ async fn served<T>(play: impl AsyncFnOnce(&str, &Client) -> T) -> T {
         tools::server(config),
         listener,
         Access::new(&settings),
-        Options { sse: true },
+        Options { sse: true, ..Options::default() },
     ));
     let outcome = play(&base, &http_client()).await;
     stop.cancel();

@@ -73,7 +73,8 @@ impl Served {
         let base = format!("http://{}", listener.local_addr().unwrap());
         config.http.public_url = Some(base.clone());
         let (server, stop) = (tools::server(config), self.stop.clone());
-        self.serving.spawn(http::serve_until(stop, server, listener, access, Options { sse: true }));
+        let options = Options { sse: true, pages: Some(minimax_mcp::gallery::pages) };
+        self.serving.spawn(http::serve_until(stop, server, listener, access, options));
         base
     }
 
@@ -137,6 +138,8 @@ async fn a_name_or_an_origin_that_is_not_ours_is_turned_away_on_every_route() {
         "/uploads",
         "/healthz",
         "/readyz",
+        "/gallery",
+        "/gallery/assets/htmx.min.js",
         "/",
     ] {
         let url = format!("{}{path}", served.base);

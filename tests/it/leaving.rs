@@ -53,7 +53,7 @@ impl Served {
             server,
             listener,
             access,
-            Options { sse: true },
+            Options { sse: true, ..Options::default() },
         ));
     }
 

@@ -50,7 +50,7 @@ impl Served {
         let base = format!("http://{}", listener.local_addr().unwrap());
         config.http.public_url = Some(base.clone());
         let server = tools::server(config);
-        serving.spawn(http::serve_until(stop.clone(), server, listener, access, Options { sse: false }));
+        serving.spawn(http::serve_until(stop.clone(), server, listener, access, Options::default()));
         Self { base, sandbox, dir, stop, serving }
     }
 

@@ -18,7 +18,7 @@ use crate::config::{Config, KeyKind};
 use crate::jobs::{self, Cost, Job, Jobs, NewJob, Order, State};
 use crate::mcp::abandoned_calls::Connection;
 use crate::mcp::allowed_folders::AllowedFolders;
-use crate::mcp::call_digest::CallDigest;
+use crate::mcp::call_digest::{CallArguments, CallDigest};
 use crate::mcp::caller::Caller;
 use crate::mcp::caller_key::Payer;
 use crate::mcp::error::ToolError;
@@ -167,6 +167,7 @@ impl Checkout {
             cost,
             warnings,
             idempotency_key: options.idempotency_key,
+            arguments: CallArguments::attached_to(call).0,
             digest: digest.clone(),
             consent,
         };

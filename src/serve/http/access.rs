@@ -184,6 +184,27 @@ impl Access {
         }
     }
 
+    /// The caller and the MiniMax key of a request, or the response that refuses it. Takes both secrets out of the headers,
+    /// because handlers must not see them.
+    pub async fn identify(
+        &self,
+        uri: &Uri,
+        headers: &mut HeaderMap,
+    ) -> Result<(Caller, Option<CallerKey>), Response> {
+        let mut caller = self.caller(uri, headers).await.map_err(|problem| self.refuse(problem))?;
+        headers.remove(header::AUTHORIZATION);
+        let key = CallerKey::take(headers, self.caller_keys);
+        if let Some(key) = &key {
+            caller.principal = key.principal(&caller.principal);
+        }
+        Ok((caller, key))
+    }
+
+    /// Whether each caller brings a MiniMax key.
+    pub fn takes_keys(&self) -> bool {
+        self.caller_keys
+    }
+
     /// The `WWW-Authenticate` header: what to send, and where to learn how to get it (RFC 6750, RFC 9728).
     fn challenge(&self, more: &str) -> String {
         let mut challenge = "Bearer realm=\"minimax-mcp\"".to_owned();
@@ -291,17 +312,15 @@ pub async fn check_place(State(access): State<Arc<Access>>, request: Request, ne
 
 /// Middleware for routes that need a token: identifies the caller and passes it on as an extension.
 pub async fn check_caller(State(access): State<Arc<Access>>, mut request: Request, next: Next) -> Response {
-    match access.caller(request.uri(), request.headers()).await {
-        Ok(mut caller) => {
-            // Handlers must not see the token.
-            request.headers_mut().remove(header::AUTHORIZATION);
-            if let Some(key) = CallerKey::take(request.headers_mut(), access.caller_keys) {
-                caller.principal = key.principal(&caller.principal);
+    let uri = request.uri().clone();
+    match access.identify(&uri, request.headers_mut()).await {
+        Ok((caller, key)) => {
+            if let Some(key) = key {
                 request.extensions_mut().insert(key);
             }
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
-        Err(problem) => access.refuse(problem),
+        Err(refusal) => refusal,
     }
 }

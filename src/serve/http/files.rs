@@ -46,12 +46,17 @@ pub async fn file(
         return (StatusCode::BAD_REQUEST, UNKNOWN).into_response();
     };
     match server.linked_file(&job, &name, expires, &signature).await {
-        // The connection counts for the caller who owns the result, whoever uses the link.
-        Ok(linked) => match place.map(|Extension(place)| place.claim(&linked.limited_as)).transpose() {
-            Ok(claim) => holding(sent(&linked, &name, &headers), claim, None),
-            Err(short) => no_connection(short),
-        },
+        Ok(linked) => send(&linked, &name, &headers, place),
         Err(problem) => refused(problem),
+    }
+}
+
+/// The response with a file, or with the requested range of it. The connection counts for the caller who owns the file,
+/// whoever asks for it.
+pub fn send(linked: &Linked, name: &str, headers: &HeaderMap, place: Option<Extension<Place>>) -> Response {
+    match place.map(|Extension(place)| place.claim(&linked.limited_as)).transpose() {
+        Ok(claim) => holding(sent(linked, name, headers), claim, None),
+        Err(short) => no_connection(short),
     }
 }
 
@@ -136,7 +141,8 @@ fn wanted(asked: &HeaderMap, etag: &str, bytes: u64) -> Wanted {
     }
 }
 
-fn disposition(name: &str) -> String {
+/// The `Content-Disposition` of a file that a browser may show.
+pub fn disposition(name: &str) -> String {
     let plain: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).collect();
     let whole = percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC);
     format!("inline; filename=\"{plain}\"; filename*=UTF-8''{whole}")

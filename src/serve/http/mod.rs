@@ -11,10 +11,10 @@ mod apps;
 mod cancel;
 mod choose;
 mod connection;
-mod connections;
+pub(crate) mod connections;
 mod cors;
 mod diagnose;
-mod files;
+pub(crate) mod files;
 mod form;
 mod held;
 mod keepalive;
@@ -95,14 +95,18 @@ pub async fn bind(address: SocketAddr, access: &Access) -> io::Result<TcpListene
 
 /// Serves until a signal arrives.
 pub async fn serve(server: Server, listener: TcpListener, access: Access, options: Options) {
+    serve_until(at_signal(), server, listener, access, options).await;
+}
+
+/// Is cancelled when the process receives a signal to stop.
+pub fn at_signal() -> CancellationToken {
     let stop = CancellationToken::new();
     let signalled = stop.clone();
-    let watcher = TaskTracker::new();
-    watcher.spawn(async move {
+    TaskTracker::new().spawn(async move {
         signal().await;
         signalled.cancel();
     });
-    serve_until(stop, server, listener, access, options).await;
+    stop
 }
 
 /// Optional endpoints besides `/mcp`.
@@ -110,7 +114,12 @@ pub async fn serve(server: Server, listener: TcpListener, access: Access, option
 pub struct Options {
     /// The transport of 2024-11-05, at `/sse` and `/messages`.
     pub sse: bool,
+    /// Further pages. They see to it themselves who may open them.
+    pub pages: Option<Pages>,
 }
+
+/// Makes the routes of pages.
+pub type Pages = fn(Server, Arc<Access>) -> Router;
 
 /// Serves until `stop` is cancelled.
 pub async fn serve_until(
@@ -145,7 +154,34 @@ pub async fn serve_around<H: ServerHandler + Clone>(
     let late = CancellationToken::new();
     let sessions =
         options.sse.then(|| Sessions::new(server.clone(), stop.clone(), late.clone(), tracker.clone()));
-    let app = app(&server, handler(server.stateless()), access, sessions, &late);
+    let access = Arc::new(access);
+    let pages = options.pages.map(|pages| pages(server.clone(), Arc::clone(&access))).unwrap_or_default();
+    let app = app(&server, handler(server.stateless()), access, sessions, pages, &late);
+    serve_app(app, stop, server, listener, tracker, late).await;
+}
+
+/// Serves pages alone until `stop` is cancelled: no MCP, and no routes of which the pages know nothing.
+pub async fn serve_pages(
+    stop: CancellationToken,
+    server: Server,
+    listener: TcpListener,
+    access: Access,
+    pages: Router,
+) {
+    let tracker = TaskTracker::new();
+    tracker.spawn(resume(server.jobs().clone(), stop.clone()));
+    let app = guarded(pages.fallback(async || StatusCode::NOT_FOUND), Arc::new(access));
+    serve_app(app, stop, server, listener, tracker, CancellationToken::new()).await;
+}
+
+async fn serve_app(
+    app: Router,
+    stop: CancellationToken,
+    server: Server,
+    listener: TcpListener,
+    tracker: TaskTracker,
+    late: CancellationToken,
+) {
     accept(listener, app, &stop, &tracker).await;
     // Waiting calls return the state of their job now. The next process resumes the jobs.
     server.client_gone();
@@ -173,11 +209,11 @@ async fn tidy(server: Server, stop: CancellationToken) {
 fn app<H: ServerHandler + Clone>(
     server: &Server,
     handler: H,
-    access: Access,
+    access: Arc<Access>,
     sessions: Option<Sessions>,
+    pages: Router,
     late: &CancellationToken,
 ) -> Router {
-    let access = Arc::new(access);
     let config = StreamableHttpServerConfig::default()
         .with_legacy_session_mode(false)
         // `check_place` checks hosts and origins for all routes.
@@ -219,7 +255,14 @@ fn app<H: ServerHandler + Clone>(
         .merge(open)
         .merge(about)
         .merge(home)
-        .fallback(async || (StatusCode::NOT_FOUND, "MCP is at /mcp.\n"))
+        .merge(pages)
+        .fallback(async || (StatusCode::NOT_FOUND, "MCP is at /mcp.\n"));
+    guarded(all, access)
+}
+
+/// What every request passes, whatever it asks for.
+fn guarded(routes: Router, access: Arc<Access>) -> Router {
+    let all = routes
         .layer(from_fn_with_state(Arc::clone(&access), check_place))
         .layer(from_fn(rpc::in_format))
         .layer(from_fn_with_state(access, cors::cors))

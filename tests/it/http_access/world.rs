@@ -45,7 +45,13 @@ impl Served {
         let base = format!("http://{}", listener.local_addr().unwrap());
         config.http.public_url.get_or_insert_with(|| base.clone());
         let (server, stop) = (tools::server(config), self.stop.clone());
-        self.serving.spawn(http::serve_until(stop, server, listener, access, Options { sse: true }));
+        self.serving.spawn(http::serve_until(
+            stop,
+            server,
+            listener,
+            access,
+            Options { sse: true, ..Options::default() },
+        ));
         base
     }
 

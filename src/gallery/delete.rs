@@ -1,0 +1,223 @@
+//! Deleting a file or a record, after a question.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use axum::extract::{Extension, Path as Of, RawQuery};
+use axum::http::StatusCode;
+use axum::response::Response;
+use maud::{Markup, html};
+use tokio::task::spawn_blocking;
+
+use super::form::Form;
+use super::guard::Visitor;
+use super::login::to;
+use super::page::{Place, missing, page as framed, problem, token};
+use crate::jobs::{Job, JobFile, OnDisk, gallery};
+
+/// Whether a job may be deleted, or a file of it: it has ended, and its outcome is known.
+fn is_settled(job: &Job) -> bool {
+    job.state.is_over() && job.state.status() != "unknown"
+}
+
+/// The link to delete a job.
+pub(super) fn link(visitor: &Visitor, job: &Job) -> Markup {
+    html! {
+        @if visitor.may_act() && is_settled(job) {
+            a class="button second" href=(visitor.to(&format!("/delete/{}", job.id))) { (visitor.say("Delete…", "删除…")) }
+        }
+    }
+}
+
+/// The link to delete a file of a job.
+pub(super) fn file_link(visitor: &Visitor, job: &Job, file: &JobFile) -> Markup {
+    html! {
+        @if visitor.may_act() && is_settled(job) {
+            @let query = Form::default().with(&[("file", &file.name)]);
+            " · " a href=(format!("{}?{query}", visitor.to(&format!("/delete/{}", job.id)))) { (visitor.say("Delete…", "删除…")) }
+        }
+    }
+}
+
+/// The job, if the visitor may delete it now, or what is said instead.
+async fn deletable(visitor: &Visitor, id: &str) -> Result<Job, Response> {
+    let Ok(Some(job)) = visitor.server.jobs().get(visitor.principal(), id).await else {
+        return Err(missing(visitor));
+    };
+    if !visitor.may_act() {
+        let text = visitor
+            .say("This server is read-only (MINIMAX_READ_ONLY).", "本服务器为只读（MINIMAX_READ_ONLY）。");
+        return Err(refused(visitor, StatusCode::FORBIDDEN, text));
+    }
+    if !is_settled(&job) {
+        let text = visitor.say(
+            "The job is running, or its outcome is unknown. It can be deleted when it has ended.",
+            "任务正在进行，或结果未知。任务结束后才能删除。",
+        );
+        return Err(refused(visitor, StatusCode::CONFLICT, text));
+    }
+    Ok(job)
+}
+
+fn refused(visitor: &Visitor, status: StatusCode, text: &str) -> Response {
+    problem(visitor, status, visitor.say("Not deleted", "未删除"), text)
+}
+
+/// `GET /gallery/delete/{job}` and `…?file=…`: the question.
+pub(super) async fn question(
+    Extension(visitor): Extension<Visitor>,
+    Of(id): Of<String>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let job = match deletable(&visitor, &id).await {
+        Ok(job) => job,
+        Err(response) => return response,
+    };
+    let query = Form::read(query.unwrap_or_default().as_bytes());
+    let title = visitor.say("Delete?", "确认删除？");
+    let back = visitor.to(&format!("/jobs/{}", job.id));
+    let action = visitor.to(&format!("/delete/{}", job.id));
+    let button = |what: &str, words: &str| {
+        html! { button type="submit" class="danger" name="what" value=(what) { (words) } }
+    };
+    let content = html! {
+        h1 { (title) }
+        @if let Some(file) = query.get("file") {
+            p { (file) ": " (visitor.say("the file is removed from the disk. This cannot be undone.", "文件将从磁盘删除，无法恢复。")) }
+        } @else {
+            p { (visitor.say(
+                "The record has the prompt, the settings and MiniMax's ids. What was spent stays in the ledger. This cannot be undone.",
+                "记录包含提示词、设置和 MiniMax 的编号。费用账目会保留。此操作无法恢复。",
+            )) }
+        }
+        form method="post" action=(action) class="acts" {
+            (token(&visitor))
+            @if let Some(file) = query.get("file") {
+                input type="hidden" name="file" value=(file);
+                (button("file", visitor.say("Delete the file", "删除文件")))
+            } @else {
+                (button("record", visitor.say("Delete the record, keep the files", "删除记录，保留文件")))
+                @if !job.files.is_empty() { (button("all", visitor.say("Delete the record and the files", "删除记录和文件"))) }
+            }
+            a class="button second" href=(back) { (visitor.say("Keep it", "保留")) }
+        }
+    };
+    framed(&visitor, Place::Other, title, &content)
+}
+
+/// `POST /gallery/delete/{job}`
+pub(super) async fn act(
+    Extension(visitor): Extension<Visitor>,
+    Of(id): Of<String>,
+    Extension(form): Extension<Form>,
+) -> Response {
+    let job = match deletable(&visitor, &id).await {
+        Ok(job) => job,
+        Err(response) => return response,
+    };
+    let all = job.files.iter().filter(|file| file.saved.is_some());
+    let (files, record): (Vec<_>, bool) = match form.get("what") {
+        Some("file") => (all.filter(|file| form.get("file") == Some(&file.name)).collect(), false),
+        Some("all") => (all.collect(), true),
+        Some("record") => (Vec::new(), true),
+        _ => return missing(&visitor),
+    };
+    let mut job = job.clone();
+    for file in files.into_iter().cloned().collect::<Vec<_>>() {
+        if let Err(problem) = remove_file(&visitor, &job, &file).await {
+            return refused(&visitor, StatusCode::CONFLICT, &format!("{}: {problem}", file.name));
+        }
+        job.files.retain(|one| one.name != file.name);
+    }
+    if !record {
+        return to(visitor.to(&format!("/jobs/{}", job.id)));
+    }
+    match gallery::remove(visitor.server.jobs(), visitor.principal(), &job.id).await {
+        Ok(true) => to(visitor.to("")),
+        Ok(false) => {
+            refused(&visitor, StatusCode::CONFLICT, visitor.say("The job is in use.", "任务正在使用中。"))
+        }
+        Err(error) => super::page::unreadable(&visitor, &error),
+    }
+}
+
+/// Removes a file that this server wrote, and takes it off the record.
+async fn remove_file(visitor: &Visitor, job: &Job, file: &JobFile) -> Result<(), String> {
+    let Some(saved) = &file.saved else { return Ok(()) };
+    let unwritable = |_| visitor.say("the record cannot be written now", "目前无法写入记录").to_owned();
+    let is_there = tokio::fs::symlink_metadata(&saved.path).await.is_ok();
+    if is_there {
+        check(visitor, saved).await?;
+        let path = saved.path.clone();
+        spawn_blocking(move || std::fs::remove_file(path))
+            .await
+            .map_err(|error| error.to_string())?
+            .map_err(|error| error.to_string())?;
+    }
+    visitor.gallery.0.thumbnails.forget(&saved.sha256).await;
+    let jobs = visitor.server.jobs();
+    let current = jobs.get(visitor.principal(), &job.id).await.map_err(unwritable)?;
+    let Some(current) = current else { return Ok(()) };
+    match gallery::forget_file(jobs, &current, &file.name).await.map_err(unwritable)? {
+        true => Ok(()),
+        false => Err(visitor.say("the job has changed meanwhile", "任务在此期间发生了变化").to_owned()),
+    }
+}
+
+/// Only a file that is as this server wrote it is deleted, and only below the folder for results.
+async fn check(visitor: &Visitor, saved: &OnDisk) -> Result<(), String> {
+    let (base, path) = (visitor.server.config().base_path.clone(), saved.path.clone());
+    let is_inside = spawn_blocking(move || is_below(&base, &path)).await;
+    if !matches!(is_inside, Ok(Ok(true))) {
+        let text = visitor.say(
+            "it is not a plain file below the folder for results, so the gallery leaves it alone",
+            "它不是结果文件夹中的普通文件，图库不会删除它",
+        );
+        return Err(text.to_owned());
+    }
+    if visitor.server.intact(saved).await.is_none() {
+        let text = visitor.say(
+            "it was changed since it was made, so the gallery leaves it alone",
+            "文件在生成后被修改过，图库不会删除它",
+        );
+        return Err(text.to_owned());
+    }
+    Ok(())
+}
+
+/// Whether a path is a plain file below a folder, when all links are followed.
+fn is_below(base: &Path, path: &Path) -> io::Result<bool> {
+    if !std::fs::symlink_metadata(path)?.is_file() {
+        return Ok(false);
+    }
+    let base = dunce::canonicalize(base)?;
+    let real: PathBuf = dunce::canonicalize(path)?;
+    Ok(real.starts_with(base))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_files_below_the_folder_may_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let (base, other) = (dir.path().join("out"), dir.path().join("other"));
+        std::fs::create_dir_all(&base).unwrap();
+        std::fs::create_dir_all(&other).unwrap();
+        std::fs::write(base.join("a"), "a").unwrap();
+        std::fs::write(other.join("b"), "b").unwrap();
+        assert!(is_below(&base, &base.join("a")).unwrap());
+        assert!(!is_below(&base, &other.join("b")).unwrap());
+        assert!(!is_below(&base, &base.join("../other/b")).unwrap());
+        assert!(!is_below(&base, &base).unwrap());
+        assert!(is_below(&base, &base.join("none")).is_err());
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink(other.join("b"), base.join("link")).unwrap();
+            std::os::unix::fs::symlink(&other, base.join("folder")).unwrap();
+            assert!(!is_below(&base, &base.join("link")).unwrap());
+            assert!(!is_below(&base, &base.join("folder/b")).unwrap());
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! Making something again, or something from a result: a form, its price, and the purchase.
+
+use axum::extract::{Extension, RawQuery};
+use axum::http::StatusCode;
+use axum::response::Response;
+use maud::{Markup, html};
+use rmcp::model::JsonObject;
+use serde_json::{Map, Value};
+
+use super::call::{Answer, call};
+use super::form::Form;
+use super::guard::Visitor;
+use super::login::to;
+use super::media::{Shown, shown};
+use super::page::{Place, missing, page as framed, problem, token};
+use crate::jobs::{Job, JobFile, random_id};
+use crate::mcp::Billing;
+
+/// Arguments that the gallery gives itself.
+const OWN: &[&str] = &["wait_seconds", "async_mode", "dry_run", "idempotency_key", "output_directory"];
+
+/// What a file can become: its kind, the tool, the parameter, and the words of the link.
+const USES: &[(Shown, &str, &str, &str, &str)] = &[
+    (Shown::Image, "generate_video", "first_frame_image", "Use as first frame", "用作首帧"),
+    (Shown::Image, "generate_video", "reference_images", "Use as reference of a video", "用作视频参考"),
+    (Shown::Image, "text_to_image", "subject_reference", "Use as face of an image", "用作图像人物"),
+    (Shown::Audio, "music_generation", "reference_audio", "Use for a cover", "用于翻唱"),
+];
+
+/// The fields of a tool, by its schema. `None` if the visitor may not buy with it.
+fn fields_of(visitor: &Visitor, tool: &str) -> Option<Map<String, Value>> {
+    let (catalogue, server) = (visitor.server.catalogue(), &visitor.server);
+    let spec = catalogue
+        .find(tool)
+        .filter(|spec| spec.billing == Billing::Job && server.policy.offers(spec.name))?;
+    let route = catalogue.router.get(spec.name)?;
+    let fields = route.input_schema.get("properties")?.as_object()?;
+    fields.contains_key("dry_run").then(|| fields.clone()).filter(|_| visitor.may_act())
+}
+
+/// The links to what can be made of a job and its files.
+pub(super) fn links(visitor: &Visitor, job: &Job) -> Markup {
+    let again = fields_of(visitor, &job.tool).is_some();
+    html! {
+        @if again {
+            a class="button" href=(visitor.to(&format!("/make?job={}", job.id))) { (visitor.say("Make again", "再次生成")) }
+        }
+    }
+}
+
+/// The links to what can be made of a file.
+pub(super) fn uses(visitor: &Visitor, job: &Job, file: &JobFile) -> Markup {
+    let kind = shown(file);
+    html! {
+        @for (of, tool, parameter, english, chinese) in USES {
+            @if *of == kind && fields_of(visitor, tool).is_some_and(|fields| fields.contains_key(*parameter)) {
+                @let query = Form::default().with(&[("job", &job.id), ("file", &file.name), ("tool", tool), ("as", parameter)]);
+                " · " a href=(format!("{}?{query}", visitor.to("/make"))) { (visitor.say(english, chinese)) }
+            }
+        }
+    }
+}
+
+/// `GET /gallery/make?job=…`, or `…&file=…&tool=…&as=…`: the form.
+pub(super) async fn form(Extension(visitor): Extension<Visitor>, RawQuery(query): RawQuery) -> Response {
+    let query = Form::read(query.unwrap_or_default().as_bytes());
+    let id = query.get("job").unwrap_or_default();
+    let Ok(Some(job)) = visitor.server.jobs().get(visitor.principal(), id).await else {
+        return missing(&visitor);
+    };
+    let tool = query.get("tool").unwrap_or(&job.tool).to_owned();
+    let Some(fields) = fields_of(&visitor, &tool) else { return missing(&visitor) };
+    let given = match (query.get("file"), query.get("as")) {
+        (Some(file), Some(parameter)) if fields.contains_key(parameter) => {
+            if !job.files.iter().any(|one| one.name == file) {
+                return missing(&visitor);
+            }
+            let uri = Value::from(format!("minimax://files/{}/{file}", job.id));
+            let is_list = kind_of(fields.get(parameter)) == FieldKind::Json;
+            let value = if is_list { Value::from(vec![uri]) } else { uri };
+            Map::from_iter([(parameter.to_owned(), value)])
+        }
+        _ => ordered(&job, &fields),
+    };
+    shown_form(&visitor, &tool, &fields, &given, None)
+}
+
+/// The arguments of a job's call. Of a record without them, the prompt and the model.
+fn ordered(job: &Job, fields: &Map<String, Value>) -> JsonObject {
+    if let Some(Value::Object(arguments)) = &job.arguments {
+        return arguments.clone();
+    }
+    let named = [("prompt", &job.prompt), ("text", &job.prompt), ("model", &job.model)];
+    let known = named.into_iter().filter(|(name, value)| fields.contains_key(*name) && !value.is_empty());
+    known.map(|(name, value)| (name.to_owned(), Value::from(value.as_str()))).collect()
+}
+
+/// How a field is filled in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FieldKind {
+    Text,
+    Number,
+    Flag,
+    /// A list or an object.
+    Json,
+}
+
+fn kind_of(schema: Option<&Value>) -> FieldKind {
+    let kinds = schema.and_then(|schema| schema.get("type"));
+    let is = |word: &str| match kinds {
+        Some(Value::String(kind)) => kind == word,
+        Some(Value::Array(kinds)) => kinds.iter().any(|kind| kind == word),
+        _ => false,
+    };
+    match () {
+        () if is("boolean") => FieldKind::Flag,
+        () if is("integer") || is("number") => FieldKind::Number,
+        () if is("array") || is("object") => FieldKind::Json,
+        () if is("string") || schema.is_some_and(|schema| schema.get("enum").is_some()) => FieldKind::Text,
+        () => FieldKind::Json,
+    }
+}
+
+fn shown_form(
+    visitor: &Visitor,
+    tool: &str,
+    fields: &Map<String, Value>,
+    given: &JsonObject,
+    wrong: Option<&str>,
+) -> Response {
+    let title = visitor.say("Make", "生成");
+    let content = html! {
+        h1 { (title) " · " (tool) }
+        @if let Some(wrong) = wrong { p class="problem" role="alert" { (wrong) } }
+        p class="note" { (visitor.say("The price comes first; nothing is bought by this form.", "先显示价格；此表单不会购买。")) }
+        form method="post" action=(visitor.to("/price")) class="stack" {
+            (token(visitor))
+            input type="hidden" name="tool" value=(tool);
+            @for (name, schema) in fields.iter().filter(|(name, _)| !OWN.contains(&name.as_str())) {
+                (field(visitor, name, schema, given.get(name)))
+            }
+            button type="submit" { (visitor.say("Show the price", "查看价格")) }
+        }
+    };
+    framed(visitor, Place::Other, title, &content)
+}
+
+fn field(visitor: &Visitor, name: &str, schema: &Value, given: Option<&Value>) -> Markup {
+    let kind = kind_of(Some(schema));
+    let text = match given {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) if kind != FieldKind::Json => text.clone(),
+        Some(value) => value.to_string(),
+    };
+    let help = schema.get("description").and_then(Value::as_str).unwrap_or_default();
+    let input = format!("field.{name}");
+    let words = schema.get("enum").and_then(Value::as_array);
+    html! {
+        label { (name)
+            @if let Some(words) = words {
+                select name=(input) {
+                    option value="" { (visitor.say("Default", "默认")) }
+                    @for word in words.iter().filter_map(Value::as_str) {
+                        option value=(word) selected[word == text] { (word) }
+                    }
+                }
+            } @else if kind == FieldKind::Flag {
+                select name=(input) {
+                    option value="" { (visitor.say("Default", "默认")) }
+                    @for word in ["true", "false"] { option value=(word) selected[word == text] { (word) } }
+                }
+            } @else if kind == FieldKind::Json || ["prompt", "text", "lyrics"].contains(&name) {
+                textarea name=(input) { (text) }
+            } @else {
+                input name=(input) value=(text) inputmode=[(kind == FieldKind::Number).then_some("decimal")];
+            }
+            @if !help.is_empty() { small { (help) } }
+        }
+    }
+}
+
+/// The arguments that a form gives. The error is a sentence.
+fn arguments(fields: &Map<String, Value>, form: &Form) -> Result<JsonObject, String> {
+    let mut arguments = JsonObject::new();
+    for (name, schema) in fields.iter().filter(|(name, _)| !OWN.contains(&name.as_str())) {
+        let input = format!("field.{name}");
+        let Some(text) = form.get(&input) else { continue };
+        let value = match kind_of(Some(schema)) {
+            // Browsers end the lines of a form as Windows does.
+            FieldKind::Text => Value::from(text.replace("\r\n", "\n")),
+            FieldKind::Number | FieldKind::Flag | FieldKind::Json => {
+                let read = serde_json::from_str(text.trim());
+                read.map_err(|_| format!("{name}: must be a number, true, false, or JSON"))?
+            }
+        };
+        arguments.insert(name.clone(), value);
+    }
+    Ok(arguments)
+}
+
+/// `POST /gallery/price`: what it would cost.
+pub(super) async fn price(
+    Extension(visitor): Extension<Visitor>,
+    Extension(form): Extension<Form>,
+) -> Response {
+    let tool = form.get("tool").unwrap_or_default().to_owned();
+    let Some(fields) = fields_of(&visitor, &tool) else { return missing(&visitor) };
+    match arguments(&fields, &form) {
+        Ok(arguments) => asked(&visitor, &tool, &fields, arguments, None).await,
+        Err(wrong) => shown_form(&visitor, &tool, &fields, &JsonObject::new(), Some(&wrong)),
+    }
+}
+
+async fn priced(visitor: &Visitor, tool: &str, arguments: &JsonObject) -> Answer {
+    let mut dry = arguments.clone();
+    dry.insert("dry_run".to_owned(), true.into());
+    call(&visitor.server, tool, dry, false).await
+}
+
+/// The question whether to buy at a price.
+async fn asked(
+    visitor: &Visitor,
+    tool: &str,
+    fields: &Map<String, Value>,
+    arguments: JsonObject,
+    note: Option<&str>,
+) -> Response {
+    let answer = priced(visitor, tool, &arguments).await;
+    if answer.is_error {
+        return shown_form(visitor, tool, fields, &arguments, Some(&answer.text));
+    }
+    let title = visitor.say("Buy it?", "确认购买？");
+    let content = html! {
+        h1 { (title) }
+        @if let Some(note) = note { p class="problem" role="alert" { (note) } }
+        p class="price" { (amount(&answer.structured)) }
+        pre class="text" { (answer.text) }
+        form method="post" action=(visitor.to("/buy")) class="acts" {
+            (token(visitor))
+            input type="hidden" name="tool" value=(tool);
+            input type="hidden" name="arguments" value=(Value::Object(arguments).to_string());
+            input type="hidden" name="price" value=(answer.price());
+            // The same page buys once, however often it is sent.
+            input type="hidden" name="order" value=(random_id("gallery"));
+            button type="submit" { (visitor.say("Buy", "购买")) }
+            a class="button second" href=(visitor.to("")) { (visitor.say("Do not buy", "不购买")) }
+        }
+    };
+    framed(visitor, Place::Other, title, &content)
+}
+
+/// The estimate of a dry run, in words.
+fn amount(structured: &Value) -> String {
+    let cost = structured.get("cost");
+    let estimated = cost.and_then(|cost| cost.get("estimated")).filter(|estimated| !estimated.is_null());
+    let currency = cost.and_then(|cost| cost.get("currency")).and_then(Value::as_str).unwrap_or_default();
+    estimated.map_or_else(|| "?".to_owned(), |estimated| format!("{estimated} {currency}"))
+}
+
+/// `POST /gallery/buy`: buys at the price that was shown. If the price has changed, asks again.
+pub(super) async fn buy(
+    Extension(visitor): Extension<Visitor>,
+    Extension(form): Extension<Form>,
+) -> Response {
+    let tool = form.get("tool").unwrap_or_default().to_owned();
+    let Some(fields) = fields_of(&visitor, &tool) else { return missing(&visitor) };
+    let given = form.get("arguments").and_then(|text| serde_json::from_str::<JsonObject>(text).ok());
+    let (Some(mut arguments), Some(order)) = (given, form.get("order")) else { return missing(&visitor) };
+    arguments.retain(|name, _| !OWN.contains(&name.as_str()));
+    let again = priced(&visitor, &tool, &arguments).await;
+    if again.is_error || Some(again.price().as_str()) != form.get("price") {
+        let note = visitor.say("The price has changed.", "价格已变化。");
+        return asked(&visitor, &tool, &fields, arguments, Some(note)).await;
+    }
+    arguments.insert("idempotency_key".to_owned(), order.into());
+    arguments.insert("wait_seconds".to_owned(), 0.into());
+    let bought = call(&visitor.server, &tool, arguments, true).await;
+    match bought.job() {
+        Some(job) => to(visitor.to(&format!("/jobs/{job}"))),
+        None => {
+            let title = visitor.say("Not bought", "未购买");
+            problem(&visitor, StatusCode::UNPROCESSABLE_ENTITY, title, &bought.text)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_form_gives_arguments_of_the_types_of_the_tool() {
+        let fields = json!({
+            "prompt": { "type": "string" }, "n": { "type": ["integer", "null"] }, "list": { "type": "array" },
+            "flag": { "type": "boolean" }, "empty": { "type": "string" }, "dry_run": { "type": "boolean" },
+        });
+        let fields = fields.as_object().unwrap();
+        let read = |query: &str| arguments(fields, &Form::read(query.as_bytes()));
+        let all = read(
+            "field.prompt=a%0D%0Ab&field.n=2&field.list=[%22x%22]&field.flag=true&field.empty=&field.dry_run=false",
+        );
+        let all = Value::Object(all.unwrap());
+        assert_eq!(all, json!({ "prompt": "a\nb", "n": 2, "list": ["x"], "flag": true }));
+        assert!(read("field.n=two").unwrap_err().starts_with("n: must be"));
+    }
+
+    #[test]
+    fn every_use_of_a_file_is_a_parameter_that_exists() {
+        let catalogue = crate::tools::catalogue();
+        for (_, tool, parameter, ..) in USES {
+            let schema = &catalogue.router.get(*tool).unwrap().input_schema;
+            assert!(schema["properties"].get(*parameter).is_some(), "{tool}.{parameter}");
+        }
+    }
+}

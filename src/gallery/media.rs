@@ -1,0 +1,141 @@
+//! The files of jobs: as they are, as thumbnails, and subtitles for players.
+
+use axum::extract::{Extension, Path, RawQuery};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use futures_util::TryStreamExt as _;
+
+use super::form::Form;
+use super::guard::Visitor;
+use super::subtitles::vtt_of_srt;
+use crate::jobs::{Job, JobFile, OnDisk};
+use crate::mcp::Linked;
+use crate::media::SubtitleFormat;
+use crate::media::subtitle::convert;
+use crate::serve::http::connections;
+use crate::serve::http::files::{disposition, send};
+
+/// Larger images get no thumbnail.
+const LARGEST_IMAGE: u64 = 64 * 1024 * 1024;
+
+/// Larger subtitles are not shown on a player.
+const LARGEST_SUBTITLES: u64 = 4 * 1024 * 1024;
+
+/// What a browser does with a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shown {
+    Image,
+    Audio,
+    Video,
+    Subtitles,
+    Other,
+}
+
+/// What a browser does with a file of a job, by the type that was found when it was written.
+pub(super) fn shown(file: &JobFile) -> Shown {
+    let kind = file.saved.as_ref().map_or(&file.mime_type, |saved| &saved.mime_type).as_str();
+    let extension = file.name.rsplit_once('.').map_or("", |(_, extension)| extension);
+    match kind.split('/').next() {
+        // An SVG can have scripts.
+        Some("image") if !kind.contains("svg") => Shown::Image,
+        Some("audio") => Shown::Audio,
+        Some("video") => Shown::Video,
+        _ if SubtitleFormat::of(extension).is_some() => Shown::Subtitles,
+        _ => Shown::Other,
+    }
+}
+
+/// The saved file of that name of the visitor's job.
+async fn saved(visitor: &Visitor, job: &str, name: &str) -> Option<(Job, JobFile, OnDisk)> {
+    let job = visitor.server.jobs().get(visitor.principal(), job).await.ok()??;
+    let file = job.files.iter().find(|file| file.name == name)?.clone();
+    let saved = file.saved.clone()?;
+    Some((job, file, saved))
+}
+
+fn gone() -> Response {
+    (StatusCode::NOT_FOUND, "The file is not here.\n").into_response()
+}
+
+/// `GET /gallery/media/{job}/{name}`: the file, or a range of it. With `?download` it is saved in place of shown.
+pub(super) async fn file(
+    Extension(visitor): Extension<Visitor>,
+    Path((job, name)): Path<(String, String)>,
+    RawQuery(query): RawQuery,
+    place: Option<Extension<connections::Place>>,
+    headers: HeaderMap,
+) -> Response {
+    let Some((_, file, record)) = saved(&visitor, &job, &name).await else { return gone() };
+    // As it was written, or not at all.
+    let Some(content) = visitor.server.intact(&record).await else { return gone() };
+    let is_download = Form::read(query.unwrap_or_default().as_bytes()).get("download").is_some();
+    let is_media = matches!(shown(&file), Shown::Image | Shown::Audio | Shown::Video);
+    let on_disk = record.path.file_name().and_then(|name| name.to_str()).unwrap_or(&name).to_owned();
+    let limited_as = visitor.server.caller().limited_as().to_owned();
+    let mut response = send(&Linked { record, content, limited_as }, &name, &headers, place);
+    if is_download || !is_media {
+        let kept = disposition(&on_disk).replacen("inline", "attachment", 1);
+        if let Ok(value) = HeaderValue::from_str(&kept) {
+            response.headers_mut().insert(header::CONTENT_DISPOSITION, value);
+        }
+    }
+    response
+}
+
+async fn whole(visitor: &Visitor, record: &OnDisk) -> Option<Bytes> {
+    let pieces = std::pin::pin!(visitor.server.intact(record).await?.chunks());
+    let whole = pieces.try_fold(Vec::new(), async |mut all, piece| {
+        all.extend_from_slice(&piece);
+        Ok(all)
+    });
+    Some(whole.await.ok()?.into())
+}
+
+/// `GET /gallery/thumbnails/{job}/{name}`: a small JPEG of an image.
+pub(super) async fn thumbnail(
+    Extension(visitor): Extension<Visitor>,
+    Path((job, name)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Response {
+    let Some((_, file, record)) = saved(&visitor, &job, &name).await else { return gone() };
+    if shown(&file) != Shown::Image || record.bytes > LARGEST_IMAGE {
+        return gone();
+    }
+    let tag = format!("\"{}\"", record.sha256);
+    let fixed = [
+        (header::ETAG, tag.clone()),
+        (header::CACHE_CONTROL, "private, max-age=86400".to_owned()),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox".to_owned()),
+    ];
+    if headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
+        return (StatusCode::NOT_MODIFIED, fixed).into_response();
+    }
+    match visitor.gallery.0.thumbnails.of(&record.sha256, whole(&visitor, &record)).await {
+        Some(jpeg) => ([(header::CONTENT_TYPE, "image/jpeg")], fixed, jpeg).into_response(),
+        None => gone(),
+    }
+}
+
+/// `GET /gallery/subtitles/{job}/{name}`: subtitles as WebVTT.
+pub(super) async fn subtitles(
+    Extension(visitor): Extension<Visitor>,
+    Path((job, name)): Path<(String, String)>,
+) -> Response {
+    let Some((_, file, record)) = saved(&visitor, &job, &name).await else { return gone() };
+    if shown(&file) != Shown::Subtitles || record.bytes > LARGEST_SUBTITLES {
+        return gone();
+    }
+    let Some(content) = whole(&visitor, &record).await else { return gone() };
+    let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
+    let vtt = match SubtitleFormat::of(extension) {
+        Some(SubtitleFormat::Json) => convert(&content, SubtitleFormat::Vtt),
+        Some(SubtitleFormat::Srt) => Some(vtt_of_srt(&String::from_utf8_lossy(&content))),
+        Some(SubtitleFormat::Vtt) => Some(String::from_utf8_lossy(&content).into_owned()),
+        None => None,
+    };
+    match vtt {
+        Some(vtt) => ([(header::CONTENT_TYPE, "text/vtt; charset=utf-8")], vtt).into_response(),
+        None => gone(),
+    }
+}

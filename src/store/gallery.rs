@@ -1,0 +1,203 @@
+//! What the gallery shows besides jobs, and what it removes.
+
+use super::database::Store;
+use super::error::StoreError;
+use super::sql::{Row, query};
+use crate::clock::earliest;
+use crate::money::{Currency, Money};
+
+/// A day in milliseconds.
+const DAY: i64 = 24 * 3_600_000;
+
+/// The most names of models or voices.
+const MOST_NAMES: u32 = 200;
+
+/// A column of jobs whose values can be listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Named {
+    /// The models.
+    Model,
+    /// The voices.
+    Voice,
+}
+
+/// A conversation in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConversationRow {
+    /// Its id.
+    pub id: String,
+    /// The model that spoke last.
+    pub model: String,
+    /// How many turns it has.
+    pub turns: i64,
+    /// Unix milliseconds.
+    pub updated_at: i64,
+}
+
+/// What was spent on one day with one tool and model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DaySpending {
+    /// Days since 1970, in UTC.
+    pub day: i64,
+    /// The tool.
+    pub tool: String,
+    /// The model; may be empty.
+    pub model: String,
+    /// The sum of what counts: settled, reserved and unknown.
+    pub total: Money,
+    /// Purchases.
+    pub purchases: i64,
+}
+
+impl Store {
+    /// The models or voices of a principal's jobs, in order. Reads one entry of an index for each.
+    pub async fn names(&self, principal: &str, column: Named) -> Result<Vec<String>, StoreError> {
+        let column = match column {
+            Named::Model => "model",
+            Named::Voice => "voice",
+        };
+        let sql = format!(
+            "WITH RECURSIVE names (name) AS (
+                 SELECT MIN({column}) FROM jobs WHERE principal = ?1 AND {column} IS NOT NULL
+                 UNION ALL
+                 SELECT (SELECT MIN({column}) FROM jobs WHERE principal = ?1 AND {column} > names.name)
+                 FROM names WHERE names.name IS NOT NULL
+             )
+             SELECT name FROM names WHERE name IS NOT NULL LIMIT ?2"
+        );
+        let rows = query(sql).bind(principal).bind(MOST_NAMES).fetch_all(self.readers()).await;
+        let rows = rows.map_err(|error| self.fail(error))?;
+        rows.iter().map(|row| row.try_get("name").map_err(|error| self.fail(error))).collect()
+    }
+
+    /// A page of a principal's conversations, the last continued first, and where the next page begins.
+    pub async fn conversations(
+        &self,
+        principal: &str,
+        before: Option<(i64, String)>,
+        limit: u32,
+    ) -> Result<(Vec<ConversationRow>, Option<(i64, String)>), StoreError> {
+        let mut listing = query(
+            "SELECT id, model, turns, updated_at FROM conversations WHERE principal = ?1 AND updated_at >= ?2",
+        )
+        .bind(principal)
+        .bind(earliest() - super::conversations::LIFE);
+        if let Some((at, id)) = before {
+            listing =
+                listing.push(" AND (updated_at, id) < (").push_bind(at).push(", ").push_bind(id).push(")");
+        }
+        listing =
+            listing.push(" ORDER BY updated_at DESC, id DESC LIMIT ").push_bind(limit.saturating_add(1));
+        let rows = listing.fetch_all(self.readers()).await.map_err(|error| self.fail(error))?;
+        let read = |row: &Row| -> Result<_, sqlx::Error> {
+            Ok(ConversationRow {
+                id: row.try_get("id")?,
+                model: row.try_get("model")?,
+                turns: row.try_get("turns")?,
+                updated_at: row.try_get("updated_at")?,
+            })
+        };
+        let mut found =
+            rows.iter().map(read).collect::<Result<Vec<_>, _>>().map_err(|error| self.fail(error))?;
+        let more = found.len() > limit as usize;
+        found.truncate(limit as usize);
+        let next = found.last().filter(|_| more).map(|last| (last.updated_at, last.id.clone()));
+        Ok((found, next))
+    }
+
+    /// What a principal has spent since a time, by day, tool, model and currency; the newest day first.
+    pub async fn spent_by_day(&self, principal: &str, since: i64) -> Result<Vec<DaySpending>, StoreError> {
+        let rows = query(
+            "SELECT created_at / ?3 AS day, tool, model, currency,
+                    CAST(COALESCE(SUM(COALESCE(actual, estimate)), 0) AS BIGINT) AS total, COUNT(*) AS purchases
+             FROM spending WHERE principal = ?1 AND created_at >= ?2 AND state <> 'released'
+             GROUP BY 1, tool, model, currency ORDER BY 1 DESC, total DESC",
+        )
+        .bind(principal)
+        .bind(since)
+        .bind(DAY)
+        .fetch_all(self.readers())
+        .await
+        .map_err(|error| self.fail(error))?;
+        let read = |row: &Row| -> Result<Option<DaySpending>, sqlx::Error> {
+            let code: String = row.try_get("currency")?;
+            let Some(currency) = Currency::of_code(&code) else { return Ok(None) };
+            Ok(Some(DaySpending {
+                day: row.try_get("day")?,
+                tool: row.try_get("tool")?,
+                model: row.try_get("model")?,
+                total: Money::from_millionths(row.try_get("total")?, currency),
+                purchases: row.try_get("purchases")?,
+            }))
+        };
+        let found = rows.iter().filter_map(|row| read(row).transpose());
+        found.collect::<Result<_, _>>().map_err(|error| self.fail(error))
+    }
+
+    /// Removes the record of a job that has ended. What was spent on it stays in the ledger. `false` if there is no such
+    /// record, or the job is open or its outcome is unknown.
+    pub async fn remove(&self, principal: &str, id: &str) -> Result<bool, StoreError> {
+        let removed = query(
+            "DELETE FROM jobs WHERE principal = ?1 AND id = ?2 AND is_open = 0 AND status <> 'unknown'",
+        )
+        .bind(principal)
+        .bind(id)
+        .execute(self.writers())
+        .await
+        .map_err(|error| self.fail(error))?;
+        Ok(removed == 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn every_filter_of_the_gallery_reads_an_index_in_the_order_of_the_list() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), "me".to_owned()).await.unwrap();
+        let list = "SELECT id FROM jobs WHERE principal = 'p'";
+        for (filter, index) in [
+            ("", "jobs_by_age"),
+            (" AND kind = 'image'", "jobs_by_kind"),
+            (" AND status = 'failed'", "jobs_by_status"),
+            (" AND model = 'm'", "jobs_by_model"),
+            (" AND voice = 'v'", "jobs_by_voice"),
+            (" AND created_at >= 1 AND created_at < 2", "jobs_by_age"),
+            (" AND kind = 'image' AND (created_at, id) < (5, 'x')", "jobs_by_kind"),
+        ] {
+            for order in ["created_at DESC, id DESC", "created_at, id"] {
+                let sql = format!("EXPLAIN QUERY PLAN {list}{filter} ORDER BY {order} LIMIT 61");
+                let rows = query(sql).fetch_all(store.readers()).await.unwrap();
+                let plan: Vec<String> = rows.iter().map(|row| row.try_get("detail").unwrap()).collect();
+                let plan = plan.join("; ");
+                assert!(plan.contains(index) && !plan.contains("TEMP B-TREE"), "{filter}: {plan}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn names_are_those_of_the_principal_in_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), "me".to_owned()).await.unwrap();
+        for (id, principal, model) in [
+            ("a", "p", "'m2'"),
+            ("b", "p", "'m1'"),
+            ("c", "p", "'m2'"),
+            ("d", "q", "'m3'"),
+            ("e", "p", "NULL"),
+        ] {
+            let sql = format!(
+                "INSERT INTO jobs (id, principal, account, kind, status, is_open, search, body, created_at, updated_at, model)
+                 VALUES ('{id}', '{principal}', 'a', 'image', 'failed', 0, '', '{{}}', 1, 1, {model})"
+            );
+            query(sql).execute(store.writers()).await.unwrap();
+        }
+        assert_eq!(store.names("p", Named::Model).await.unwrap(), ["m1", "m2"]);
+        assert!(store.names("p", Named::Voice).await.unwrap().is_empty());
+        assert!(store.names("none", Named::Model).await.unwrap().is_empty());
+        assert!(!store.remove("q", "a").await.unwrap(), "another's record stays");
+        assert!(store.remove("p", "a").await.unwrap() && !store.remove("p", "a").await.unwrap());
+    }
+}

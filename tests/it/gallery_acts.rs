@@ -1,0 +1,304 @@
+//! What is done in the gallery: making again, deleting, downloading many, and what money it shows.
+
+use minimax_mcp::money::{Currency, Decimal, Money};
+use minimax_mcp::sandbox::Pace;
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+
+use crate::gallery::world::{Visitor, of_job};
+use crate::harness::quick;
+use crate::http::{ADA, BOB, Served, call, make};
+
+/// The value of a hidden field of a page.
+fn hidden(page: &str, name: &str) -> String {
+    let (_, rest) =
+        page.split_once(&format!("name=\"{name}\" value=\"")).unwrap_or_else(|| panic!("{name}: {page}"));
+    let value = rest.split('"').next().unwrap();
+    value.replace("&quot;", "\"").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+}
+
+fn name_of(view: &serde_json::Value) -> String {
+    view["files"][0]["uri"].as_str().unwrap().rsplit('/').next().unwrap().to_owned()
+}
+
+fn files(served: &Served) -> usize {
+    std::fs::read_dir(served.dir.path().join("out")).unwrap().count()
+}
+
+fn paid(served: &Served) -> usize {
+    served.sandbox.requests().iter().filter(|request| request.path.contains("image_generation")).count()
+}
+
+#[tokio::test]
+async fn making_again_shows_the_price_first_and_buys_once() {
+    let served = Served::open().await;
+    let order = json!({ "prompt": "A fox & a <hen>", "aspect_ratio": "16:9", "n": 2 });
+    let job = of_job(&make(&served.base, None, "text_to_image", order).await);
+    let visitor = Visitor::without_token(&served.base).await;
+    assert!(
+        visitor.page(&format!("/gallery/jobs/{job}")).await.contains(&format!("/gallery/make?job={job}"))
+    );
+    let form = visitor.page(&format!("/gallery/make?job={job}")).await;
+    assert!(form.contains("A fox &amp; a &lt;hen&gt;</textarea>"), "{form}");
+    assert!(
+        form.contains("value=\"16:9\" selected") && form.contains("name=\"field.n\" value=\"2\""),
+        "{form}"
+    );
+    let before = paid(&served);
+    let fields = [
+        ("tool", "text_to_image"),
+        ("field.prompt", "A fox & a hen"),
+        ("field.aspect_ratio", "16:9"),
+        ("field.n", "2"),
+    ];
+    let asked = visitor.post("/gallery/price", &fields).await;
+    assert_eq!(asked.status(), StatusCode::OK);
+    let asked = asked.text().await.unwrap();
+    assert!(asked.contains("USD") && asked.contains("class=\"price\""), "{asked}");
+    assert_eq!(paid(&served), before, "the price costs nothing");
+    let (arguments, price, order) =
+        (hidden(&asked, "arguments"), hidden(&asked, "price"), hidden(&asked, "order"));
+    let fields = [
+        ("tool", "text_to_image"),
+        ("arguments", arguments.as_str()),
+        ("price", price.as_str()),
+        ("order", order.as_str()),
+    ];
+    let bought = visitor.post("/gallery/buy", &fields).await;
+    assert_eq!(bought.status(), StatusCode::SEE_OTHER);
+    let place = bought.headers()["location"].to_str().unwrap().to_owned();
+    let again = visitor.post("/gallery/buy", &fields).await;
+    assert_eq!(again.headers()["location"].to_str().unwrap(), place, "the same page buys once");
+    crate::harness::eventually("the second job has ended", async || {
+        visitor.page(&place).await.contains("state succeeded")
+    })
+    .await;
+    assert_eq!(paid(&served), before + 1);
+    served.end().await;
+}
+
+#[tokio::test]
+async fn a_price_that_was_not_shown_buys_nothing() {
+    let served = Served::open().await;
+    make(&served.base, None, "text_to_image", json!({ "prompt": "x" })).await;
+    let visitor = Visitor::without_token(&served.base).await;
+    let before = paid(&served);
+    for (arguments, price) in [
+        (json!({ "prompt": "x", "n": 9 }), "[\"USD\",0.0035,null]"),
+        (json!({ "prompt": "x" }), ""),
+        (json!({ "prompt": "x", "dry_run": false, "idempotency_key": "k" }), "null"),
+    ] {
+        let arguments = arguments.to_string();
+        let fields =
+            [("tool", "text_to_image"), ("arguments", arguments.as_str()), ("price", price), ("order", "o1")];
+        let answer = visitor.post("/gallery/buy", &fields).await;
+        assert_eq!(answer.status(), StatusCode::OK);
+        assert!(answer.text().await.unwrap().contains("The price has changed"));
+    }
+    for tool in ["delete_file", "delete_voice", "no_such_tool", "chat"] {
+        let fields = [("tool", tool), ("arguments", "{}"), ("price", "x"), ("order", "o2")];
+        assert_eq!(visitor.post("/gallery/buy", &fields).await.status(), StatusCode::NOT_FOUND, "{tool}");
+    }
+    assert_eq!(paid(&served), before);
+    served.end().await;
+}
+
+#[tokio::test]
+async fn a_purchase_stays_within_the_budget_and_is_the_consent_to_its_price() {
+    let served = Served::tuned(false, quick(), |config| {
+        let usd = |text: &str| Some(Money::new(Decimal::exactly(text).unwrap(), Currency::Usd));
+        config.budgets.day = usd("0.008");
+        config.budgets.confirm_above = usd("0.001");
+    })
+    .await;
+    let visitor = Visitor::without_token(&served.base).await;
+    let buy = async |prompt: &str, n: &str| {
+        let fields = [("tool", "text_to_image"), ("field.prompt", prompt), ("field.n", n)];
+        let asked = visitor.post("/gallery/price", &fields).await.text().await.unwrap();
+        if !asked.contains("name=\"arguments\"") {
+            return (StatusCode::OK, asked);
+        }
+        let (arguments, price, order) =
+            (hidden(&asked, "arguments"), hidden(&asked, "price"), hidden(&asked, "order"));
+        let fields = [
+            ("tool", "text_to_image"),
+            ("arguments", arguments.as_str()),
+            ("price", price.as_str()),
+            ("order", order.as_str()),
+        ];
+        let answer = visitor.post("/gallery/buy", &fields).await;
+        (answer.status(), answer.text().await.unwrap())
+    };
+    let (status, text) = buy("one", "1").await;
+    assert_eq!(status, StatusCode::SEE_OTHER, "the person at the page is the one who would be asked: {text}");
+    let (status, text) = buy("nine", "9").await;
+    assert_ne!(status, StatusCode::SEE_OTHER);
+    assert!(text.contains("MINIMAX_BUDGET_DAY"), "{text}");
+    assert_eq!(paid(&served), 1);
+    served.end().await;
+}
+
+#[tokio::test]
+async fn a_file_becomes_the_argument_of_another_tool() {
+    let served = Served::open().await;
+    let made = make(&served.base, None, "text_to_image", json!({ "prompt": "A pier" })).await;
+    let (job, name) = (of_job(&made), name_of(&made));
+    let visitor = Visitor::without_token(&served.base).await;
+    let page = visitor.page(&format!("/gallery/jobs/{job}")).await;
+    let use_as =
+        format!("/gallery/make?job={job}&amp;file={name}&amp;tool=generate_video&amp;as=first_frame_image");
+    assert!(page.contains(&use_as), "{page}");
+    let form = visitor.page(&use_as.replace("&amp;", "&")).await;
+    assert!(
+        form.contains(&format!("name=\"field.first_frame_image\" value=\"minimax://files/{job}/{name}\"")),
+        "{form}"
+    );
+    let list = visitor
+        .page(&format!("/gallery/make?job={job}&file={name}&tool=generate_video&as=reference_images"))
+        .await;
+    assert!(list.contains(&format!("[&quot;minimax://files/{job}/{name}&quot;]</textarea>")), "{list}");
+    for wrong in [
+        "file=none&tool=generate_video&as=first_frame_image".to_owned(),
+        format!("file={name}&tool=chat&as=prompt"),
+    ] {
+        let path = format!("/gallery/make?job={job}&{wrong}");
+        assert_eq!(visitor.get(&path).await.status(), StatusCode::NOT_FOUND, "{wrong}");
+    }
+    served.end().await;
+}
+
+#[tokio::test]
+async fn a_file_and_a_record_are_deleted_after_a_question_and_the_money_stays() {
+    let served = Served::open().await;
+    let made = make(&served.base, None, "text_to_image", json!({ "prompt": "x", "n": 2 })).await;
+    let (job, name) = (of_job(&made), name_of(&made));
+    let visitor = Visitor::without_token(&served.base).await;
+    assert_eq!(files(&served), 2);
+    let question = visitor.page(&format!("/gallery/delete/{job}?file={name}")).await;
+    assert!(question.contains("cannot be undone") && files(&served) == 2);
+    let path = format!("/gallery/delete/{job}");
+    let done = visitor.post(&path, &[("what", "file"), ("file", &name)]).await;
+    assert_eq!(done.status(), StatusCode::SEE_OTHER, "{:?}", done.text().await);
+    assert_eq!(files(&served), 1);
+    assert_eq!(visitor.get(&format!("/gallery/media/{job}/{name}")).await.status(), StatusCode::NOT_FOUND);
+    let page = visitor.page(&format!("/gallery/jobs/{job}")).await;
+    assert!(page.contains(&format!("{name} was deleted in the gallery")), "{page}");
+    let view = call(&served.base, None, "get_job", json!({ "job_id": job })).await;
+    assert_eq!(
+        view["result"]["structuredContent"]["files"].as_array().unwrap().len(),
+        1,
+        "it is not downloaded again"
+    );
+    assert_eq!(files(&served), 1);
+
+    assert_eq!(visitor.post(&path, &[("what", "all")]).await.status(), StatusCode::SEE_OTHER);
+    assert_eq!(files(&served), 0);
+    assert_eq!(visitor.get(&format!("/gallery/jobs/{job}")).await.status(), StatusCode::NOT_FOUND);
+    let money = visitor.page("/gallery/money").await;
+    assert!(money.contains("$0.007") && money.contains("text_to_image"), "the ledger stays: {money}");
+    served.end().await;
+}
+
+#[tokio::test]
+async fn what_runs_what_is_another_s_and_what_is_not_ours_is_not_deleted() {
+    let served = Served::with(true, Pace { seconds: 60.0, ..quick() }).await;
+    let base = &served.base;
+    let order = json!({ "prompt": "x", "model": "MiniMax-H3", "async_mode": true });
+    let running = of_job(&make(base, Some(ADA), "generate_video", order).await);
+    let made = make(base, Some(ADA), "text_to_image", json!({ "prompt": "x" })).await;
+    let (job, name) = (of_job(&made), name_of(&made));
+    let (ada, bob) = (Visitor::with_token(base, ADA).await, Visitor::with_token(base, BOB).await);
+    let delete = async |visitor: &Visitor, job: &str, what: &str| {
+        visitor.post(&format!("/gallery/delete/{job}"), &[("what", what), ("file", &name)]).await.status()
+    };
+    assert_eq!(delete(&ada, &running, "record").await, StatusCode::CONFLICT);
+    for what in ["file", "record", "all"] {
+        assert_eq!(delete(&bob, &job, what).await, StatusCode::NOT_FOUND, "{what}");
+    }
+    assert_eq!(delete(&ada, &job, "everything").await, StatusCode::NOT_FOUND);
+    let path = std::fs::read_dir(served.dir.path().join("out"))
+        .unwrap()
+        .map(|one| one.unwrap().path())
+        .next()
+        .unwrap();
+    let path =
+        if path.is_dir() { std::fs::read_dir(&path).unwrap().next().unwrap().unwrap().path() } else { path };
+    let content = std::fs::read(&path).unwrap();
+    std::fs::write(&path, b"changed").unwrap();
+    assert_eq!(delete(&ada, &job, "file").await, StatusCode::CONFLICT, "it is another file now");
+    #[cfg(unix)]
+    {
+        let elsewhere = served.dir.path().join("elsewhere");
+        std::fs::write(&elsewhere, &content).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
+        assert_eq!(delete(&ada, &job, "all").await, StatusCode::CONFLICT, "a link is left alone");
+        assert!(elsewhere.exists() && path.is_symlink());
+        std::fs::remove_file(&path).unwrap();
+    }
+    std::fs::write(&path, &content).unwrap();
+    assert_eq!(delete(&ada, &job, "all").await, StatusCode::SEE_OTHER);
+    assert!(!path.exists());
+    served.end().await;
+}
+
+#[tokio::test]
+async fn a_read_only_server_shows_and_does_nothing() {
+    let served = Served::open().await;
+    let job = of_job(&make(&served.base, None, "text_to_image", json!({ "prompt": "x" })).await);
+    let base = served.neighbour_tuned(false, |config| config.read_only = true).await;
+    let visitor = Visitor::without_token(&base).await;
+    let page = visitor.page(&format!("/gallery/jobs/{job}")).await;
+    assert!(!page.contains("/gallery/make") && !page.contains("/gallery/delete"), "{page}");
+    let fields = [("tool", "text_to_image"), ("field.prompt", "x")];
+    assert_eq!(visitor.post("/gallery/price", &fields).await.status(), StatusCode::NOT_FOUND);
+    let deleted = visitor.post(&format!("/gallery/delete/{job}"), &[("what", "all")]).await;
+    assert_eq!(deleted.status(), StatusCode::FORBIDDEN);
+    served.end().await;
+}
+
+#[tokio::test]
+async fn many_files_come_as_one_zip_of_the_visitor_s_own() {
+    let served = Served::guarded().await;
+    let base = &served.base;
+    let first = make(base, Some(ADA), "text_to_image", json!({ "prompt": "x", "n": 2 })).await;
+    let second = make(base, Some(ADA), "text_to_image", json!({ "prompt": "y" })).await;
+    let other = of_job(&make(base, Some(BOB), "text_to_image", json!({ "prompt": "z" })).await);
+    let ada = Visitor::with_token(base, ADA).await;
+    let query = format!("job={}&job={}&job={other}", of_job(&first), of_job(&second));
+    let zip = ada.get(&format!("/gallery/zip?{query}")).await;
+    assert_eq!(zip.headers()["content-type"], "application/zip");
+    assert!(zip.headers()["content-disposition"].to_str().unwrap().starts_with("attachment"));
+    let bytes = zip.bytes().await.unwrap();
+    let archive = rawzip::ZipArchive::from_slice(&bytes).unwrap();
+    let mut sizes: Vec<u64> =
+        archive.entries().map(|entry| entry.unwrap().uncompressed_size_hint()).collect();
+    sizes.sort_unstable();
+    let views = [&first["files"][0], &first["files"][1], &second["files"][0]];
+    let mut expected: Vec<u64> = views.iter().map(|file| file["bytes"].as_u64().unwrap()).collect();
+    expected.sort_unstable();
+    assert_eq!(sizes, expected);
+    for query in ["", &format!("job={other}")] {
+        assert_eq!(ada.get(&format!("/gallery/zip?{query}")).await.status(), StatusCode::BAD_REQUEST);
+    }
+    served.end().await;
+}
+
+#[tokio::test]
+async fn money_is_shown_by_day_tool_and_model_to_its_spender() {
+    let served = Served::guarded().await;
+    let base = &served.base;
+    make(base, Some(ADA), "text_to_image", json!({ "prompt": "x", "n": 2 })).await;
+    make(base, Some(ADA), "text_to_audio", json!({ "text": "Good evening." })).await;
+    let ada = Visitor::with_token(base, ADA).await;
+    let page = ada.page("/gallery/money").await;
+    for part in ["<svg", "<caption", "text_to_image", "text_to_audio", "image-01", "$0.007"] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    let account =
+        ada.request(Method::GET, "/gallery/money/account").send().await.unwrap().text().await.unwrap();
+    assert!(account.contains("Budget and plan"), "{account}");
+    let bob = Visitor::with_token(base, BOB).await.page("/gallery/money").await;
+    assert!(bob.contains("Nothing was spent") && !bob.contains("image-01"), "{bob}");
+    served.end().await;
+}

@@ -1,0 +1,70 @@
+//! `minimax-mcp gallery`: the pages for the person at this machine.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use reqwest::StatusCode;
+
+use crate::gallery::world::Visitor;
+use crate::home::{Home, KEY};
+use crate::http::web;
+
+/// The program, which ends with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn start(home: &Home, arguments: &[&str]) -> (Running, String) {
+    let mut command: Command = home.command(&[("MINIMAX_API_KEY", KEY)], arguments);
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    (Running(child), line.trim().to_owned())
+}
+
+#[tokio::test]
+async fn the_command_prints_a_link_that_opens_the_owner_s_gallery_once_and_serves_nothing_else() {
+    let home = Home::new();
+    let (running, link) = start(&home, &["gallery", "--no-open", "--sandbox"]);
+    let base = link.split("/gallery/").next().unwrap().to_owned();
+    assert!(base.starts_with("http://127.0.0.1:"), "{link}");
+    let page = format!("{base}/gallery");
+    let closed = web().get(&page).header("Accept", "text/html").send().await.unwrap();
+    assert_eq!(closed.status(), StatusCode::UNAUTHORIZED);
+    assert!(
+        closed.text().await.unwrap().contains("minimax-mcp gallery"),
+        "it says where the link comes from"
+    );
+    let login = web().post(format!("{page}/login")).header("Origin", &base).form(&[("token", "x")]);
+    assert_eq!(login.send().await.unwrap().status(), StatusCode::UNAUTHORIZED);
+    for (path, status) in [("/mcp", 404), ("/", 404), ("/gallery/link", 404), ("/metrics", 404)] {
+        assert_eq!(web().post(format!("{base}{path}")).send().await.unwrap().status(), status, "{path}");
+    }
+    let renamed = web().get(&page).header("Host", "evil.example").send().await.unwrap();
+    assert_eq!(renamed.status(), StatusCode::FORBIDDEN);
+    let opened = web().get(&link).send().await.unwrap();
+    assert_eq!(opened.status(), StatusCode::OK);
+    let owner = Visitor::of(&base, &opened);
+    assert!(owner.page("/gallery").await.contains("No job fits"));
+    assert_eq!(web().get(&link).send().await.unwrap().status(), StatusCode::GONE);
+    drop(running);
+}
+
+#[test]
+fn a_port_that_is_taken_is_said_with_the_option() {
+    let home = Home::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let output = home
+        .command(&[("MINIMAX_API_KEY", KEY)], &["gallery", "--no-open", "--port", &port])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains(&port) && said.contains("--port"), "{said}");
+}
