@@ -197,6 +197,7 @@ pub struct Budgets {
 
 /// All settings, read once.
 #[derive(Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own among the settings")]
 pub struct Config {
     /// The API key.
     pub key: Option<SecretString>,

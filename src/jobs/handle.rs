@@ -29,6 +29,7 @@ use crate::store::{
 
 /// The settings of the jobs.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own among the settings")]
 pub struct Settings {
     /// The folder of the database.
     pub data_dir: PathBuf,
