@@ -104,7 +104,7 @@ fn arguments(bench: &mut Criterion) {
 
 fn job() -> Job {
     serde_json::from_value(json!({
-        "id": format!("image-{}", random_id()), "principal": "local", "kind": "image", "tool": "text_to_image",
+        "id": random_id("image"), "principal": "local", "kind": "image", "tool": "text_to_image",
         "model": "image-01", "account": "bench", "prompt": "A fox in the snow",
         "request": { "model": "image-01", "prompt": "A fox in the snow", "n": 1 }, "digest": "0",
         "state": { "at": "submitting", "sent": false }, "created_at": 1, "updated_at": 1
