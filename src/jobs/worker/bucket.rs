@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use futures_util::future::{FutureExt as _, ready};
+
 use super::fetch::{Arrived, Fetch, MAX_RESULT, extension};
 use super::record::Worker;
 use super::unpack;
@@ -39,7 +41,7 @@ pub(super) async fn moved(worker: &Worker, saved: Saved, file: JobFile) -> JobFi
         return JobFile { saved: Some(saved.into()), ..file };
     };
     let local = OnDisk::from(saved);
-    let moved = copy(bucket, &folder_of(&worker.job), &local, &|_| {}).await;
+    let moved = copy(bucket, &folder_of(&worker.job), &local, &|_| ready(()).boxed()).await;
     let mut file = JobFile { spooled: Some(local), ..file };
     settle(&mut file, moved);
     discard(file.saved.as_ref().and(file.spooled.take()).into_iter().map(|local| local.path)).await;
@@ -107,7 +109,7 @@ async fn into_bucket(fetch: &Fetch<'_>, mut arrived: Arrived, bucket: &Bucket) -
                 arrived.waits = true;
                 continue;
             }
-            fetch.note(None);
+            fetch.note(None).await;
         }
         let moved = copy(bucket, &folder_of(fetch.job), &local, &|upload| fetch.note(upload)).await;
         settle(file, moved);

@@ -10,7 +10,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use super::bucket;
-use super::fetch::{Arrived, Fetch, MAX_RESULT, extension, short};
+use super::fetch::{Arrived, Fetch, MAX_RESULT, Note, extension, short};
 use super::poll::delay;
 use super::record::{Interrupted, Step, Worker};
 use super::unpack;
@@ -105,11 +105,12 @@ pub(super) async fn deliver(worker: &mut Worker, task: Option<&Task>) -> Step {
         tokio::select! {
             () = stop.cancelled() => return Err(Interrupted),
             arrived = &mut all => break arrived,
-            Some((index, upload)) = noted.recv() => {
+            Some(Note { index, upload, written }) = noted.recv() => {
                 if let Some(file) = worker.job.files.get_mut(index) {
-                    file.upload = upload;
+                    file.upload = Some(upload);
                 }
                 worker.note().await?;
+                let _ = written.send(());
             }
         }
     };

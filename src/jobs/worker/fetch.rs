@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
+use futures_util::future::{BoxFuture, FutureExt as _, ready};
 use serde_json::Value;
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::oneshot;
 
 use crate::jobs::handle::Jobs;
 use crate::media::{self, Unfinished};
@@ -23,7 +25,7 @@ pub(super) struct Fetch<'a> {
     /// The upload to the bucket that is under way.
     pub(super) upload: Mutex<Option<Unfinished>>,
     /// Takes every change of that upload to the record.
-    pub(super) notes: UnboundedSender<(usize, Option<Unfinished>)>,
+    pub(super) notes: UnboundedSender<Note>,
 }
 
 impl Fetch<'_> {
@@ -37,17 +39,29 @@ impl Fetch<'_> {
         self.upload.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Notes what has become of the upload.
-    pub(super) fn note(&self, upload: Option<Unfinished>) {
+    /// Notes what has become of the upload. Completes when the record says so. That there is no upload any more, it says with the
+    /// outcome of the delivery.
+    pub(super) fn note(&self, upload: Option<Unfinished>) -> BoxFuture<'static, ()> {
         self.upload.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&upload);
+        let Some(upload) = upload else { return ready(()).boxed() };
+        let (written, is_written) = oneshot::channel();
         // The receiver is gone when the delivery was interrupted.
-        let _ = self.notes.send((self.index, upload));
+        let _ = self.notes.send(Note { index: self.index, upload, written });
+        is_written.map(drop).boxed()
     }
 
     /// The name on disk of the file `name` of the job.
     pub(super) fn file_name(&self, name: &str) -> String {
         media::file_name(&self.job.prompt, short(&self.job.id), self.index + 1, self.many, extension(name))
     }
+}
+
+/// A change of an upload on its way to the record.
+pub(super) struct Note {
+    pub(super) index: usize,
+    pub(super) upload: Unfinished,
+    /// Is told when the record says so.
+    pub(super) written: oneshot::Sender<()>,
 }
 
 /// What one delivery brought: an archive becomes several files.

@@ -7,6 +7,7 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use futures_util::future::{BoxFuture, FutureExt as _, ready};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use reqwest::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -38,8 +39,8 @@ pub struct Unfinished {
     version: Option<Validator>,
 }
 
-/// Is told of every part, and with `None` when there is no upload any more.
-pub type Notes<'a> = &'a (dyn Fn(Option<Unfinished>) + Send + Sync);
+/// Is told of every part, and with `None` when there is no upload any more. The upload goes on when the future is ready.
+pub type Notes<'a> = &'a (dyn Fn(Option<Unfinished>) -> BoxFuture<'static, ()> + Send + Sync);
 
 /// Where a file goes in the bucket.
 #[derive(Clone, Copy)]
@@ -170,12 +171,12 @@ impl LinkToBucket<'_> {
                 check_size(upload.bytes().saturating_add(chunk.len() as u64), self.to.expect)?;
                 upload.push(&chunk);
                 while upload.step().await? {
-                    self.note(&upload, version.as_ref(), from);
+                    self.note(&upload, version.as_ref(), from).await;
                 }
             }
             link::check_length(length, upload.bytes())?;
             if upload.seal().await? {
-                self.note(&upload, version.as_ref(), from);
+                self.note(&upload, version.as_ref(), from).await;
             }
             Ok::<(), FetchProblem>(())
         };
@@ -204,16 +205,16 @@ impl LinkToBucket<'_> {
         let saved = self.to.measured(written, length.is_some()).await;
         if !matches!(saved, Err(FetchProblem::Bucket(_))) {
             *from = None;
-            (self.to.notes)(None);
+            (self.to.notes)(None).await;
         }
         saved
     }
 
-    fn note(&self, upload: &Upload, version: Option<&Validator>, from: &mut Option<Unfinished>) {
+    async fn note(&self, upload: &Upload, version: Option<&Validator>, from: &mut Option<Unfinished>) {
         *from = upload
             .checkpoint()
             .map(|upload| Unfinished { upload: upload.clone(), version: version.cloned() });
-        (self.to.notes)(from.clone());
+        (self.to.notes)(from.clone()).await;
         #[cfg(feature = "crash-points")]
         crate::crash::point("bucket.part");
     }
@@ -223,7 +224,7 @@ impl LinkToBucket<'_> {
         if let Some(known) = from.as_ref() {
             self.to.bucket.abort(&known.upload.key, &known.upload.upload).await?;
             *from = None;
-            (self.to.notes)(None);
+            (self.to.notes)(None).await;
         }
         Ok(())
     }
@@ -261,7 +262,7 @@ impl ToBucket<'_> {
         file.rewind().await.map_err(disk)?;
         let written = filled(upload, file, self.notes).await?;
         let saved = self.measured(written, true).await;
-        (self.notes)(None);
+        (self.notes)(None).await;
         saved
     }
 
@@ -309,7 +310,7 @@ impl ToBucket<'_> {
 /// Copies a file of this machine to exactly this key.
 pub async fn copy_to_key(bucket: &Bucket, key: &str, mime: &str, path: &Path) -> Result<(), FetchProblem> {
     let file = tokio::fs::File::open(path).await.map_err(disk)?;
-    filled(Upload::new(bucket, key, mime), file, &|_| {}).await.map(drop)
+    filled(Upload::new(bucket, key, mime), file, &|_| ready(()).boxed()).await.map(drop)
 }
 
 /// Sends a file from its position to its end, and completes the object. If that fails, the parts are removed.
@@ -318,11 +319,6 @@ async fn filled(
     mut file: tokio::fs::File,
     notes: Notes<'_>,
 ) -> Result<Written, FetchProblem> {
-    let noted = |upload: &Upload| {
-        if let Some(upload) = upload.checkpoint() {
-            notes(Some(Unfinished { upload: upload.clone(), version: None }));
-        }
-    };
     let sending = async {
         let mut piece = vec![0; PIECE];
         loop {
@@ -332,21 +328,25 @@ async fn filled(
             }
             upload.push(piece.get(..read).unwrap_or_default());
             while upload.step().await? {
-                noted(&upload);
+                notes(unversioned(&upload)).await;
             }
         }
         if upload.seal().await? {
-            noted(&upload);
+            notes(unversioned(&upload)).await;
         }
         Ok::<(), FetchProblem>(())
     };
     if let Err(problem) = sending.await {
         if upload.abandon().await.is_ok() {
-            notes(None);
+            notes(None).await;
         }
         return Err(problem);
     }
     Ok(upload.complete().await?)
+}
+
+fn unversioned(upload: &Upload) -> Option<Unfinished> {
+    upload.checkpoint().map(|upload| Unfinished { upload: upload.clone(), version: None })
 }
 
 fn disk(error: std::io::Error) -> FetchProblem {
