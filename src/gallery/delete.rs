@@ -175,7 +175,7 @@ async fn check(visitor: &Visitor, saved: &OnDisk) -> Result<(), String> {
         );
         return Err(text.to_owned());
     }
-    if visitor.server.intact(saved).await.is_none() {
+    if visitor.server.intact(saved).await.is_err() {
         let text = visitor.say(
             "it was changed since it was made, so the gallery leaves it alone",
             "文件在生成后被修改过，图库不会删除它",

@@ -68,7 +68,7 @@ pub(super) async fn file(
 ) -> Response {
     let Some((_, file, record)) = saved(&visitor, &job, &name).await else { return gone() };
     // As it was written, or not at all.
-    let Some(content) = visitor.server.intact(&record).await else { return gone() };
+    let Ok(content) = visitor.server.intact(&record).await else { return gone() };
     let is_download = Form::read(query.unwrap_or_default().as_bytes()).get("download").is_some();
     let is_media = matches!(shown(&file), Shown::Image | Shown::Audio | Shown::Video);
     let on_disk = record.path.file_name().and_then(|name| name.to_str()).unwrap_or(&name).to_owned();
@@ -84,7 +84,7 @@ pub(super) async fn file(
 }
 
 async fn whole(visitor: &Visitor, record: &OnDisk) -> Option<Bytes> {
-    let pieces = std::pin::pin!(visitor.server.intact(record).await?.chunks());
+    let pieces = std::pin::pin!(visitor.server.intact(record).await.ok()?.chunks());
     let whole = pieces.try_fold(Vec::new(), async |mut all, piece| {
         all.extend_from_slice(&piece);
         Ok(all)

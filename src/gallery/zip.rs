@@ -89,7 +89,7 @@ async fn write(
     let mut zip = ZipArchiveWriter::new(written.clone());
     let mut names = BTreeSet::new();
     for (job, record) in files {
-        let Some(content) = server.intact(&record).await else { continue };
+        let Ok(content) = server.intact(&record).await else { continue };
         let on_disk = record.path.file_name().and_then(|name| name.to_str()).unwrap_or("file");
         let name = if names.contains(on_disk) {
             format!("{job}-{}-{on_disk}", names.len())

@@ -42,7 +42,7 @@ async fn picture_of(server: &Server, result: &CallToolResult) -> Option<Vec<u8>>
         return None;
     }
     let place = server.inputs.work.picture_place().ok()?;
-    let chunks = server.intact(saved).await?.chunks();
+    let chunks = server.intact(saved).await.ok()?.chunks();
     let read = chunks.try_fold(BytesMut::new(), async |mut all, chunk| {
         all.extend_from_slice(&chunk);
         Ok(all)

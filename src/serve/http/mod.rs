@@ -169,7 +169,7 @@ pub async fn serve_pages(
     pages: Router,
 ) {
     let tracker = TaskTracker::new();
-    tracker.spawn(resume(server.jobs().clone(), stop.clone()));
+    tracker.spawn(resume(server.clone(), stop.clone()));
     let app = guarded(pages.fallback(async || StatusCode::NOT_FOUND), Arc::new(access));
     serve_app(app, stop, server, listener, tracker, CancellationToken::new()).await;
 }
