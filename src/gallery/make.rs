@@ -33,8 +33,7 @@ fn fields_of(visitor: &Visitor, tool: &str) -> Option<Map<String, Value>> {
     let spec = catalogue
         .find(tool)
         .filter(|spec| spec.billing == Billing::Job && server.policy.offers(spec.name))?;
-    let route = catalogue.router.get(spec.name)?;
-    let fields = route.input_schema.get("properties")?.as_object()?;
+    let fields = catalogue.tool(spec.name)?.input_schema.get("properties")?.as_object()?;
     fields.contains_key("dry_run").then(|| fields.clone()).filter(|_| visitor.may_act())
 }
 
