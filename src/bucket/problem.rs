@@ -39,7 +39,11 @@ impl From<object_store::Error> for BucketProblem {
     fn from(error: object_store::Error) -> Self {
         use object_store::Error;
 
-        let code = code_of(&error.to_string());
+        let text = error.to_string();
+        let code = code_of(&text);
+        // The errors of lists have no kind of their own.
+        let status =
+            ["403", "401"].into_iter().find(|status| text.contains(&format!("status code: {status}")));
         match &error {
             Error::NotFound { .. } if code.as_deref() == Some("NoSuchBucket") => Self::NoBucket,
             Error::NotFound { .. } => Self::Absent,
@@ -47,6 +51,10 @@ impl From<object_store::Error> for BucketProblem {
             Error::Precondition { .. } => Self::Replaced,
             Error::PermissionDenied { .. } => Self::Refused(code.unwrap_or_else(|| "HTTP 403".to_owned())),
             Error::Unauthenticated { .. } => Self::Refused(code.unwrap_or_else(|| "HTTP 401".to_owned())),
+            _ if code.as_deref() == Some("NoSuchBucket") => Self::NoBucket,
+            Error::Generic { .. } if status.is_some() => {
+                Self::Refused(code.unwrap_or_else(|| format!("HTTP {}", status.unwrap_or_default())))
+            }
             error => Self::Away(code.unwrap_or_else(|| reason(error))),
         }
     }
@@ -104,6 +112,16 @@ mod tests {
             (
                 object_store::Error::Generic { store: "S3", source: source(&xml("SlowDown")) },
                 BucketProblem::Away("SlowDown".to_owned()),
+            ),
+            (
+                object_store::Error::Generic {
+                    store: "S3",
+                    source: source(&format!(
+                        "Server returned non-2xx status code: 403 Forbidden: {}",
+                        xml("AccessDenied")
+                    )),
+                },
+                BucketProblem::Refused("AccessDenied".to_owned()),
             ),
             (
                 object_store::Error::Generic { store: "S3", source: source("GET http://secret/ failed") },

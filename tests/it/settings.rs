@@ -53,6 +53,12 @@ fn wrong(name: &str) -> (Effect, &'static [&'static str]) {
         "MINIMAX_STORE_URL" => {
             (Refused, &["mysql://db/minimax", "postgres://db", "postgres://db/x?sslmode=require", "${X}"])
         }
+        // The last one has no credentials.
+        "MINIMAX_FILES_URL" => (
+            Refused,
+            &["media", "gs://media", "s3://media", "${X}", "s3://media?endpoint=http://127.0.0.1:9"],
+        ),
+        "MINIMAX_FILES_PUBLIC_URL" => (Warned, &["files.example.com"]),
         "MINIMAX_KEEP_DAYS" => (Refused, &["forever", "-1", "${X}"]),
         "MINIMAX_KEEP_BYTES" => (Refused, &["everything", "20", "-1GB", "${X}"]),
         "MINIMAX_KEEP_FILES" => (Refused, &["some", "${X}"]),

@@ -11,10 +11,9 @@ use tokio::time::sleep;
 
 use super::bucket;
 use super::fetch::{Arrived, Fetch, MAX_RESULT, Note, extension, short};
-use super::poll::delay;
 use super::record::{Interrupted, Step, Worker};
 use super::unpack;
-use crate::api::{Progress, chance};
+use crate::api::Progress;
 use crate::bucket::Bucket;
 use crate::jobs::order::task::{collect, poll};
 use crate::media::{self, Expect, FetchProblem, private};
@@ -134,6 +133,7 @@ pub(super) async fn deliver(worker: &mut Worker, task: Option<&Task>) -> Step {
     if waits {
         return hold(worker, done).await;
     }
+    worker.held = 0;
     give_up_uploads(worker).await;
     let partial = lost || is_short(&worker.job);
     worker.see(Seen::Fetched { partial }).await?;
@@ -164,19 +164,17 @@ async fn destination(worker: &mut Worker) -> Result<Option<Destination>, Interru
     Ok(Some(Destination::Folder(folder)))
 }
 
-/// The bucket does not take a file: the job stays as it is and waits before the next try, longer after each. The links stay in the
-/// record.
+/// The bucket does not take a file: the job stays as it is, and the links stay in its record.
 async fn hold(worker: &mut Worker, done: Vec<PathBuf>) -> Step {
     worker.note().await?;
     bucket::discard(done).await;
-    let pause = delay(worker.jobs.shared.settings.poll, worker.age(), worker.held, chance());
     worker.held = worker.held.saturating_add(1);
     tracing::warn!(
         job = worker.job.id,
-        seconds = pause.as_secs_f32(),
+        tries = worker.held,
         "the bucket does not take a result; the next try follows"
     );
-    worker.pause(pause).await
+    Ok(())
 }
 
 /// Removes the parts of uploads that are not continued.

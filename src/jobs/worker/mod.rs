@@ -120,7 +120,13 @@ impl Worker {
                     }
                     poll::poll(self, &task).await?;
                 }
-                State::Fetching { task } => deliver::deliver(self, task.as_ref()).await?,
+                State::Fetching { task } => {
+                    deliver::deliver(self, task.as_ref()).await?;
+                    if self.held > 0 {
+                        let poll = self.jobs.shared.settings.poll;
+                        self.pause(poll::delay(poll, self.age(), self.held, chance())).await?;
+                    }
+                }
                 State::Done { .. }
                 | State::Failed { .. }
                 | State::Cancelled { .. }
