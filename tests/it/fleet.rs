@@ -10,9 +10,10 @@ use minimax_mcp::sandbox::{Options, Pace, Sandbox};
 use serde_json::{Value, json};
 use sqlx::Row as _;
 
-use crate::crash::{Victim, command};
+use crate::crash::{Victim, command, until};
 use crate::harness::{Program, quick};
 use crate::postgres;
+use crate::webhook::Receiver;
 
 /// Servers that share a database and a folder for results, each with a data folder of its own, as on machines of their own.
 struct Fleet {
@@ -368,6 +369,41 @@ fn servers_that_remove_old_rows_at_the_same_time_count_them_once() {
         std::thread::sleep(Duration::from_millis(50));
     }
     assert_eq!(fleet.count("SELECT CAST(sum(settled) AS bigint) FROM spending_totals"), 230 * 7);
+}
+
+#[test]
+fn the_end_of_a_job_is_told_once_and_later_it_goes_with_its_file_and_keeps_its_key() {
+    let Some(fleet) = Fleet::new(quick()) else { return };
+    let receiver = Receiver::start(&[]);
+    for (number, rule) in [("MINIMAX_KEEP_DAYS", "30"), ("MINIMAX_KEEP_BYTES", "1MB")].into_iter().enumerate()
+    {
+        let mut replicas = ["a", "b", "c"].map(|name| fleet.replica(name, &receiver.settings()));
+        let order = json!({ "prompt": "A fox", "idempotency_key": rule.0, "wait_seconds": 60 });
+        let made = replicas[0].call("text_to_image", order.clone());
+        let path = made["structuredContent"]["files"][0]["path"].as_str().unwrap_or_else(|| panic!("{made}"));
+        until("its end is told", || {
+            fleet.count("SELECT count(*) FROM outbox") == 1
+                && fleet.count("SELECT count(*) FROM outbox WHERE is_open = 1") == 0
+        });
+        assert_eq!(receiver.all().len(), number + 1);
+        for replica in replicas {
+            replica.kill();
+        }
+        fleet.run(
+            "UPDATE jobs SET updated_at = 1000, bytes = bytes + 1000000,
+                 body = CAST(jsonb_set(CAST(body AS jsonb), '{updated_at}', '1000') AS text)",
+        );
+        let mut replicas = ["a", "b", "c"].map(|name| fleet.replica(name, &[rule]));
+        for replica in &mut replicas {
+            replica.call("list_jobs", json!({}));
+        }
+        until("it is removed", || fleet.count("SELECT count(*) FROM jobs") == 0);
+        assert!(!Path::new(path).exists(), "{rule:?}");
+        assert_eq!(fleet.count("SELECT count(*) FROM outbox"), 0);
+        let again = replicas[1].call("text_to_image", order);
+        assert!(again.to_string().contains("nothing was bought"), "{again}");
+        assert_eq!(fleet.sandbox.paid().len(), number + 1);
+    }
 }
 
 /// Questions that are asked every few seconds use an index, whatever the number of rows.

@@ -19,7 +19,7 @@ const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// A message as it arrived.
 #[derive(Clone)]
-struct Received {
+pub struct Received {
     headers: BTreeMap<String, String>,
     body: String,
 }
@@ -45,13 +45,13 @@ impl Received {
 }
 
 /// A receiver on this machine. It answers with the statuses in order, and then with 200.
-struct Receiver {
+pub struct Receiver {
     url: String,
     received: Arc<Mutex<Vec<Received>>>,
 }
 
 impl Receiver {
-    fn start(statuses: &[u16]) -> Self {
+    pub fn start(statuses: &[u16]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/hook-of-hunter2", listener.local_addr().unwrap());
         let received = Arc::<Mutex<Vec<Received>>>::default();
@@ -85,11 +85,11 @@ impl Receiver {
         Self { url, received }
     }
 
-    fn all(&self) -> Vec<Received> {
+    pub fn all(&self) -> Vec<Received> {
         self.received.lock().unwrap().clone()
     }
 
-    fn settings(&self) -> Vec<(&str, &str)> {
+    pub fn settings(&self) -> Vec<(&str, &str)> {
         vec![
             ("MINIMAX_WEBHOOK_URL", &self.url),
             ("MINIMAX_WEBHOOK_SECRET", SECRET),
@@ -258,4 +258,36 @@ fn without_the_setting_nothing_is_written_or_sent() {
     let made = program.call("text_to_image", image());
     assert_eq!(made["structuredContent"]["status"], "succeeded", "{made}");
     assert_eq!(open_messages(&stage), 0);
+}
+
+#[test]
+fn callers_over_http_are_told_apart_and_get_links_in_place_of_paths() {
+    use crate::http_attack::stage::{ADA, BOB, Process};
+
+    let (stage, receiver) = (Stage::new(), Receiver::start(&[]));
+    let program = Process::start(&stage.cell.sandbox.url(), stage.cell.dir.path(), &receiver.settings());
+    for token in [ADA, BOB] {
+        assert_eq!(program.make(token, "text_to_image", image())["status"], "succeeded");
+    }
+    until("both jobs are told", || receiver.all().len() == 2);
+    let mut owners = Vec::new();
+    for message in receiver.all() {
+        let (said, data) = (message.json(), message.json()["data"].clone());
+        assert!(message.verified() && data["files"][0].get("path").is_none(), "{said}");
+        assert!(!message.body.contains(stage.cell.dir.path().to_str().unwrap()), "{said}");
+        let link = data["files"][0]["download_url"].as_str().unwrap_or_else(|| panic!("{said}"));
+        assert!(link.contains(data["job_id"].as_str().unwrap()), "{said}");
+        owners.push(data["principal"].as_str().unwrap().to_owned());
+        // Only its owner finds the job.
+        let wrong = if owners.last().unwrap().contains("ada") { BOB } else { ADA };
+        let asked = program.call(wrong, "get_job", json!({ "job_id": data["job_id"] }));
+        assert_eq!(asked["result"]["isError"], true, "{asked}");
+    }
+    owners.sort();
+    assert!(owners[0].contains("ada") && owners[1].contains("bob"), "{owners:?}");
+    let log = program.log();
+    for secret in ["hunter2", SECRET] {
+        let line = log.lines().find(|line| line.contains(secret));
+        assert_eq!(line, None, "{secret} is in the log");
+    }
 }

@@ -65,8 +65,8 @@ impl Store {
             spawn_blocking(move || dunce::canonicalize(base)).await.map_err(|error| self.fail(error))?;
         // Without its folder there is nothing to free.
         let Some(base) = real.ok().and_then(|base| base.to_str().map(str::to_owned)) else { return Ok(()) };
-        let freed = if dry { pruned.bytes } else { 0 };
-        let stored = self.stored_in(&base).await?.saturating_sub(freed);
+        let counted_already: Vec<_> = counted.iter().collect();
+        let stored = self.stored_in(&base, &counted_already).await?;
         if stored > most {
             let before = at.saturating_sub(LEAST_STORED);
             let wanted = Wanted {
@@ -80,10 +80,11 @@ impl Store {
         Ok(())
     }
 
-    /// The size of all results in a folder, by their records.
-    async fn stored_in(&self, folder: &str) -> Result<u64, StoreError> {
-        let sum = "SELECT CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM jobs WHERE folder = ?1 AND bytes > 0";
-        let row = query(sum).bind(folder).fetch_one(self.readers()).await;
+    /// The size of all results in a folder, by their records, without those of some jobs.
+    async fn stored_in(&self, folder: &str, without: &[&String]) -> Result<u64, StoreError> {
+        let sum = "SELECT CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM jobs
+                   WHERE folder = ?1 AND bytes > 0 AND id NOT IN (SELECT value FROM ?2)";
+        let row = query(sum).bind(folder).bind_list(without).fetch_one(self.readers()).await;
         let sum: i64 = row.and_then(|row| row.try_get(0)).map_err(|error| self.fail(error))?;
         Ok(u64::try_from(sum).unwrap_or_default())
     }
