@@ -16,6 +16,7 @@ use std::time::Duration;
 use sqlx::sqlite::SqlitePool;
 use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
+use tokio_util::task::TaskTracker;
 
 /// How long a commit that nobody waits for may stay in memory alone. Usually the next commit takes it along.
 const SOON: Duration = Duration::from_secs(1);
@@ -31,6 +32,8 @@ struct Log {
     /// The number of the last commit.
     commits: AtomicU64,
     state: Mutex<State>,
+    /// Syncs that come soon. Closing the database does not wait for them: it syncs everything itself.
+    later: TaskTracker,
 }
 
 #[derive(Debug, Default)]
@@ -54,6 +57,7 @@ impl LogSync {
             pool,
             commits: AtomicU64::new(0),
             state: Mutex::default(),
+            later: TaskTracker::new(),
         })))
     }
 
@@ -67,7 +71,7 @@ impl LogSync {
     pub(super) fn sync_soon(&self) {
         let Some(log) = self.0.clone() else { return };
         let commit = log.committed();
-        tokio::spawn(async move {
+        log.later.clone().spawn(async move {
             tokio::time::sleep(SOON).await;
             // A closed database has no log any more.
             if !log.pool.is_closed()
@@ -76,6 +80,15 @@ impl LogSync {
                 tracing::warn!(%error, "a record may not be on the disk");
             }
         });
+    }
+
+    /// Brings every commit to the disk, before the database is closed.
+    pub(super) async fn sync_all(&self) {
+        if let Some(log) = &self.0
+            && let Err(error) = log.sync(log.commits.load(Ordering::SeqCst)).await
+        {
+            tracing::warn!(%error, "the last records may not be on the disk");
+        }
     }
 
     /// How many syncs there were.
@@ -97,7 +110,8 @@ impl Log {
     async fn sync(&self, commit: u64) -> Result<(), sqlx::Error> {
         let mut state = self.state.lock().await;
         if commit <= state.tried {
-            return if commit > state.failed { Ok(()) } else { Err(failed().into()) };
+            let is_synced = state.failed == 0 || commit > state.failed;
+            return if is_synced { Ok(()) } else { Err(failed().into()) };
         }
         let upto = self.commits.load(Ordering::SeqCst);
         state.syncs += 1;
@@ -176,6 +190,22 @@ mod tests {
         assert!(log.sync().await.is_err());
         let distrusted = log.sync().await.unwrap_err();
         assert!(matches!(distrusted, sqlx::Error::PoolClosed), "{distrusted}");
+    }
+
+    #[tokio::test]
+    async fn what_need_not_be_on_the_disk_yet_is_there_with_the_next_commit_or_before_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let (log, _) = log(folder.path()).await;
+        log.0.as_ref().unwrap().sync(0).await.unwrap();
+        log.sync_soon();
+        assert_eq!(log.count().await, 0);
+        log.sync().await.unwrap();
+        assert_eq!(log.count().await, 1, "both");
+        log.sync_all().await;
+        assert_eq!(log.count().await, 1, "nothing is left");
+        log.sync_soon();
+        log.sync_all().await;
+        assert_eq!(log.count().await, 2);
     }
 
     #[tokio::test]
