@@ -10,6 +10,7 @@ mod keys;
 mod order;
 mod registry;
 mod reservation;
+mod shared_limits;
 mod spool_retry;
 mod start;
 mod tenants;

@@ -31,6 +31,9 @@ mod http_access;
 mod architecture;
 // PostgreSQL for tests, and several servers with one.
 mod fleet;
+mod fleet_leases;
+mod fleet_limits;
+mod fleet_requests;
 mod postgres;
 // The catalogue as clients see it.
 mod catalogue;
