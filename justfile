@@ -59,6 +59,10 @@ long:
     cargo test --test it -- --ignored --nocapture crash_matrix crash_random crash_several
     cargo test --test it -- --ignored --nocapture faults::matrix storage a_day crowd
 
+# The quick crash tests with PostgreSQL in place of SQLite. `just crashes-on-postgres --ignored` runs the long ones.
+crashes-on-postgres *flags:
+    MINIMAX_TEST_STORE=postgres cargo test --test it crash -- --nocapture {{flags}}
+
 # Every tool killed at every crash point.
 crash-matrix:
     cargo test --test it crash_matrix -- --ignored --nocapture

@@ -5,6 +5,8 @@
 //! early (the day of a budget, the age at which paid results may be deleted) uses [`earliest`]. A limit that must not
 //! end too late (the expiry of a link or a token) uses [`latest`]. The monotonic clock does not survive a restart, so
 //! across restarts only the system clock counts.
+//!
+//! Servers that share a database follow its clock ([`follow`]), so that their records have one time.
 
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -18,8 +20,31 @@ pub fn begin() {
     was_set_within(0);
 }
 
-/// The system clock, in Unix milliseconds.
+/// The clock that is followed: its time, and when that was, by [`running`].
+static FOLLOWED: Mutex<Option<(i64, Duration)>> = Mutex::new(None);
+
+/// From now on the program's clock is another one, which says `at`. A small difference to what was said before is ignored: it
+/// comes from the time that an answer takes.
+pub fn follow(at: i64) {
+    let is_known = followed().is_some_and(|known| known.saturating_sub(at).abs() < DRIFT);
+    if !is_known {
+        // A panic elsewhere does not make the pair invalid.
+        *FOLLOWED.lock().unwrap_or_else(PoisonError::into_inner) = Some((at, running()));
+    }
+}
+
+fn followed() -> Option<i64> {
+    let (at, then) = (*FOLLOWED.lock().unwrap_or_else(PoisonError::into_inner))?;
+    let since = running().saturating_sub(then);
+    Some(at.saturating_add(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)))
+}
+
+/// The program's clock, in Unix milliseconds: that of the system, or the one that is followed.
 pub fn now() -> i64 {
+    followed().unwrap_or_else(system)
+}
+
+fn system() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     let at = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
     #[cfg(feature = "crash-points")]
@@ -29,17 +54,18 @@ pub fn now() -> i64 {
 
 /// The earlier of the system clock and the monotonic clock: setting the clock forward does not move it.
 pub fn earliest() -> i64 {
-    now().min(unset())
+    followed().unwrap_or_else(|| system().min(unset()))
 }
 
 /// The later of the system clock and the monotonic clock: setting the clock back does not move it.
 pub fn latest() -> i64 {
-    now().max(unset())
+    followed().unwrap_or_else(|| system().max(unset()))
 }
 
 /// The age of a file by its modification time. Zero for a time in the future.
 pub fn age(changed: SystemTime) -> Duration {
-    let at = u64::try_from(earliest()).map(Duration::from_millis).unwrap_or_default();
+    // Files have the times of this machine.
+    let at = u64::try_from(system().min(unset())).map(Duration::from_millis).unwrap_or_default();
     (UNIX_EPOCH + at).duration_since(changed).unwrap_or_default()
 }
 
@@ -50,7 +76,7 @@ pub fn was_set_within(millis: i64) -> bool {
     let at = unset();
     // A panic elsewhere does not make the offset invalid.
     let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
-    let offset = seen.take().unwrap_or_default().after(now().saturating_sub(at), at);
+    let offset = seen.take().unwrap_or_default().after(system().saturating_sub(at), at);
     *seen = Some(offset);
     offset.changed.is_some_and(|changed| at.saturating_sub(changed) < millis)
 }
@@ -72,7 +98,7 @@ impl Offset {
 
 /// The monotonic time, as Unix milliseconds. It starts at the system time of the first call.
 fn unset() -> i64 {
-    static START: LazyLock<(i64, Duration)> = LazyLock::new(|| (now(), running()));
+    static START: LazyLock<(i64, Duration)> = LazyLock::new(|| (system(), running()));
     let (start, before) = *START;
     let since = running().saturating_sub(before);
     start.saturating_add(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))

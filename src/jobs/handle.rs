@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 use super::registry::Registry;
+use super::shared_limits;
 use super::spool_retry::SpoolRetry;
 use super::tenants::{Tenant, Tenants};
 use super::worker::download_slots::DownloadSlots;
@@ -105,8 +106,8 @@ impl Jobs {
         crate::clock::begin();
         let guard = Guard { loopback_http: settings.sandbox, ..Guard::default() };
         let results = guard.clone().trusting(settings.api.as_ref());
-        let own = Arc::new(Tenant { client: api, name: settings.account.clone() });
-        let plan = plan.map(|(client, name)| Arc::new(Tenant { client, name }));
+        let own = Arc::new(Tenant::new(api, settings.account.clone()));
+        let plan = plan.map(|(client, name)| Arc::new(Tenant::new(client, name)));
         let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
         let (store, registry) = (Arc::<OnceCell<_>>::default(), Arc::<Registry>::default());
         let spool = SpoolRetry {
@@ -161,7 +162,19 @@ impl Jobs {
 
     /// The API client with this handle's key.
     pub fn api(&self) -> &Client {
-        &self.tenant.client
+        self.tenant.client(|limiter| {
+            let jobs = self.of_server();
+            let store = move || {
+                let jobs = jobs.clone();
+                async move { jobs.store().await.cloned() }
+            };
+            self.until_stopped(shared_limits::serve(limiter, self.tenant.name.clone(), store));
+        })
+    }
+
+    /// A handle with the server's own account.
+    pub(super) fn of_server(&self) -> Self {
+        Self { tenant: Arc::clone(&self.shared.own), ..self.clone() }
     }
 
     pub(super) async fn store(&self) -> Result<&Arc<Store>, StoreError> {
@@ -181,7 +194,7 @@ impl Jobs {
                 // Before a caller reads the rows.
                 Box::pin(self.shared.spool.drain_everywhere(&store)).await;
                 // With the server's own account, because the caller's must be free to make room.
-                let own = Self { tenant: Arc::clone(&self.shared.own), ..self.clone() };
+                let own = self.of_server();
                 let adopting = own.adopt_orphans(Arc::clone(&store));
                 let (stop, rules) = (self.shared.stop.clone(), self.shared.settings.retention.clone());
                 let sweeping = sweep_often(Arc::clone(&store), rules);
@@ -337,7 +350,7 @@ impl Jobs {
     /// A handle for a caller who may not buy: `client` has no key.
     #[must_use]
     pub fn for_nobody(&self, name: &str, client: Client) -> Self {
-        let tenant = Arc::new(Tenant { client, name: name.to_owned() });
+        let tenant = Arc::new(Tenant::new(client, name.to_owned()));
         Self { shared: Arc::clone(&self.shared), tenant }
     }
 

@@ -12,6 +12,7 @@ mod order;
 mod outbox;
 mod registry;
 mod reservation;
+mod shared_limits;
 mod spool_retry;
 mod start;
 mod tenants;

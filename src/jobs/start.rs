@@ -71,8 +71,9 @@ async fn begin(jobs: &Jobs, new: NewJob) -> Result<(Watch, bool), NotBought> {
         estimate: cost.ceiling(),
         consent: new.consent,
     };
+    let notice = jobs.notice().await?;
     // A promised slot lets others pass while the row is written.
-    let promised = jobs.api().rate_limiter().expect(order.group());
+    let promised = jobs.api().rate_limiter().announce(order.group()).await;
     let mut job = Job {
         principal,
         tool: tool.to_owned(),
@@ -88,7 +89,7 @@ async fn begin(jobs: &Jobs, new: NewJob) -> Result<(Watch, bool), NotBought> {
         warnings: new.warnings,
         ..blank(jobs, order.kind())
     };
-    job.warnings.extend(jobs.notice().await?);
+    job.warnings.extend(notice);
     let entered = enter(jobs, job, Some((order, purchase))).await;
     drop(promised);
     entered

@@ -3,11 +3,12 @@
 //! A caller's key is kept in memory only, while there is room or one of its jobs runs. On disk there is only the
 //! account's name. After a restart, the jobs of such a key wait until a caller brings the key again.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 
 use tokio::sync::Notify;
 
 use crate::api::Client;
+use crate::api::rate_limit::RateLimiter;
 
 /// How many keys of callers are held at once. The least recently used one makes room unless it has work in progress.
 const MOST: usize = 128;
@@ -16,9 +17,26 @@ const MOST: usize = 128;
 #[derive(Debug)]
 pub(super) struct Tenant {
     /// The API client with the key.
-    pub(super) client: Client,
+    client: Client,
     /// The host and a fingerprint of the key.
     pub(super) name: String,
+    /// Whether the limits of this account are shared with other servers by now.
+    sharing: Once,
+}
+
+impl Tenant {
+    pub(super) fn new(client: Client, name: String) -> Self {
+        Self { client, name, sharing: Once::new() }
+    }
+
+    /// The client. Its first use begins to share its limits, if it has any to share.
+    pub(super) fn client(&self, share: impl FnOnce(&Arc<RateLimiter>)) -> &Client {
+        let limiter = self.client.rate_limiter();
+        if limiter.is_shared() {
+            self.sharing.call_once(|| share(limiter));
+        }
+        &self.client
+    }
 }
 
 /// The keys of callers, most recently used last.
@@ -60,7 +78,7 @@ impl Tenants {
             let idle = table.iter().position(|tenant| Arc::strong_count(tenant) == 1)?;
             table.remove(idle);
         }
-        let tenant = Arc::new(Tenant { client: client(), name: name.to_owned() });
+        let tenant = Arc::new(Tenant::new(client(), name.to_owned()));
         table.push(Arc::clone(&tenant));
         self.arrived.notify_one();
         Some(tenant)

@@ -5,12 +5,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::handle::Jobs;
 use super::registry::Watch;
 use super::worker;
 use crate::clock::now;
-use crate::store::{Job, JobFile, LEASE, Seen, State, Store, StoreError};
+use crate::store::{Job, JobFile, Search, Seen, State, Store, StoreError};
+
+/// The time between two renewals, a third of a lease.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// The same with a database server, where a renewal is cheap and other servers wait for the jobs of one that ends.
+const SHARED_PAUSE: Duration = Duration::from_secs(1);
+
+/// How many times as long as it took the search through all jobs rests.
+const REST: u32 = 50;
+
+const LONGEST_REST: Duration = Duration::from_secs(60);
 
 impl Jobs {
     /// The job as it changes. Resumes what can still be had: files that did not reach the disk, links that have
@@ -78,20 +90,26 @@ impl Jobs {
         }
     }
 
-    /// Renews the leases of this process and adopts jobs whose process has died, until the server stops.
+    /// Renews the lease of this process and adopts jobs whose process has died, until the server stops.
     pub(super) async fn adopt_orphans(self, store: Arc<Store>) {
-        let pause = Duration::from_millis(u64::try_from(LEASE / 3).unwrap_or(1000));
+        let pause = if store.is_shared() { SHARED_PAUSE } else { PAUSE };
         let mut unreadable = HashSet::new();
+        let mut next_search = Instant::now();
+        if let Err(error) = store.forget_processes().await {
+            tracing::warn!(%error, "the rows of old processes were not removed");
+        }
         loop {
             self.shared.spool.drain(&store).await;
-            let active = self.shared.registry.ids();
-            match store.renew(&active).await {
+            let is_needed = store.is_shared() || self.shared.registry.len() > 0;
+            match if is_needed { store.renew().await } else { Ok(()) } {
                 Ok(()) => {
-                    let mut known: Vec<_> = active.into_iter().chain(unreadable.iter().cloned()).collect();
-                    for jobs in self.of_each_tenant() {
-                        if let Err(error) = jobs.adopt_open(&store, &mut known, &mut unreadable).await {
-                            tracing::warn!(%error, "open jobs cannot be taken over");
-                        }
+                    self.adopt_from(&store, Search::Ended, Vec::new(), &mut unreadable).await;
+                    let begun = Instant::now();
+                    if begun >= next_search {
+                        let active = self.shared.registry.ids();
+                        self.adopt_from(&store, Search::All, active, &mut unreadable).await;
+                        // It reads every open job, so many of them make it rare.
+                        next_search = Instant::now() + (begun.elapsed() * REST).clamp(pause, LONGEST_REST);
                     }
                 }
                 Err(error) => tracing::warn!(%error, "leases were not renewed"),
@@ -99,27 +117,47 @@ impl Jobs {
             tokio::select! {
                 () = self.shared.stop.cancelled() => return,
                 () = tokio::time::sleep(pause) => {}
-                () = self.shared.tenants.arrived.notified() => {}
+                () = self.shared.tenants.arrived.notified() => next_search = Instant::now(),
             }
         }
     }
 
-    /// Takes over what is due, a batch at a time. Adds what it has seen to `known`.
+    /// Takes over what is due in all accounts, except the jobs in `known`.
+    async fn adopt_from(
+        &self,
+        store: &Store,
+        search: Search,
+        known: Vec<String>,
+        unreadable: &mut HashSet<String>,
+    ) {
+        let mut known: Vec<_> = known.into_iter().chain(unreadable.iter().cloned()).collect();
+        for jobs in self.of_each_tenant() {
+            if let Err(error) = jobs.adopt_open(store, search, &mut known, unreadable).await {
+                tracing::warn!(%error, "open jobs cannot be taken over");
+            }
+        }
+    }
+
+    /// Takes over what is due, a batch at a time. Adds to `known` what the search would find again.
     async fn adopt_open(
         &self,
         store: &Store,
+        search: Search,
         known: &mut Vec<String>,
         unreadable: &mut HashSet<String>,
     ) -> Result<(), StoreError> {
         loop {
-            let due = store.due(&self.tenant.name, known).await?;
+            let due = store.due(&self.tenant.name, search, known).await?;
             if due.is_empty() {
                 return Ok(());
             }
-            known.extend(due.iter().cloned());
             let is_new = |id: &String| self.shared.registry.find(id).is_none() && !self.shared.spool.has(id);
-            let due: Vec<_> = due.into_iter().filter(is_new).collect();
-            for (id, job) in store.claim_all(&due).await? {
+            let (due, others): (Vec<_>, Vec<_>) = due.into_iter().partition(is_new);
+            known.extend(others);
+            let claimed = store.claim_all(&due).await?;
+            let is_adopted = |id: &String| claimed.iter().any(|(claimed, job)| claimed == id && job.is_ok());
+            known.extend(due.into_iter().filter(|id| search == Search::All || !is_adopted(id)));
+            for (id, job) in claimed {
                 match job {
                     Ok(job) => {
                         tracing::info!(job = id, "adopted from a process that has ended");

@@ -18,7 +18,7 @@ use crate::mcp::{apps, cursor, initialize, pipeline, prompts, resources, subscri
 
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
-        info(self, self.is_stateless())
+        info(self)
     }
 
     async fn initialize(
@@ -30,13 +30,18 @@ impl ServerHandler for Server {
         let mut result = self.negotiate_initialize(&request)?;
         let revision = Revision::agreed(&result.protocol_version);
         revision.fit_server(&mut result.server_info, &mut result.capabilities);
+        if self.is_stateless()
+            && let Some(resources) = &mut result.capabilities.resources
+        {
+            // Those of the older kind need a session.
+            resources.subscribe = None;
+        }
         Ok(result)
     }
 
-    /// The revision that has discovery also has subscriptions without a session, so they are listed on any transport.
     async fn discover(&self, context: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
         let versions = self.supported_protocol_versions().into_owned();
-        let mut info = info(self, false);
+        let mut info = info(self);
         if apps::are_shown(&context) {
             apps::declare(&mut info.capabilities);
         }
@@ -270,11 +275,11 @@ impl ServerHandler for Server {
     }
 }
 
-/// What a client is told at the start. A stateless transport has no subscriptions of the older kind, which need a session.
 /// Comes before the instructions, and is the sandbox's answer to their words about money.
 const SANDBOX: &str = "Sandbox: a simulator in the place of MiniMax. Nothing is billed, and results are placeholders, not MiniMax's work.\n";
 
-fn info(server: &Server, stateless: bool) -> ServerConfig {
+/// What a client is told at the start. Its newest revision has subscriptions without a session, so on any transport.
+fn info(server: &Server) -> ServerConfig {
     let (title, note) =
         if server.config().is_sandbox() { ("MiniMax (sandbox)", SANDBOX) } else { ("MiniMax", "") };
     let instructions = format!("{note}{}", server.catalogue().instructions);
@@ -290,11 +295,7 @@ fn info(server: &Server, stateless: bool) -> ServerConfig {
         .enable_completions()
         .enable_tasks()
         .build();
-    let mut config = ServerConfig::new(capabilities).with_server_info(me).with_instructions(instructions);
-    if stateless && let Some(resources) = &mut config.capabilities.resources {
-        resources.subscribe = None;
-    }
-    config
+    ServerConfig::new(capabilities).with_server_info(me).with_instructions(instructions)
 }
 
 /// The parameters of methods, in the words of an error. Methods that only some revisions have are left out: the newest has

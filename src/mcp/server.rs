@@ -76,7 +76,11 @@ struct Shared {
 impl Server {
     /// A server that offers what its settings want of a catalogue. Nothing is opened or sent before the first call.
     pub fn new(config: Config, catalogue: Catalogue<Self>) -> Self {
-        let pacing = RateLimits { keep: config.keeps_limits(), china: config.region == Region::Cn };
+        let pacing = RateLimits {
+            keep: config.keeps_limits(),
+            china: config.region == Region::Cn,
+            shared: config.store_url.is_some(),
+        };
         let roots = roots_of(&config);
         let keys = config.keys();
         let api = Client::with_limits(config.host.clone(), keys.first.cloned(), pacing);
@@ -260,7 +264,9 @@ impl Server {
     }
 
     fn without_key(&self) -> Jobs {
-        let client = self.api().beside(None, self.shared.pacing);
+        // Without a key nothing is sent, so there is no limit to share.
+        let pacing = RateLimits { shared: false, ..self.shared.pacing };
+        let client = self.api().beside(None, pacing);
         self.jobs.for_nobody(&self.config().account, client)
     }
 

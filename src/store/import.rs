@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, Sqlite
 
 use super::database::Store;
 use super::error::{Place, StoreError};
-use super::pool::Pool;
+use super::pool::{Pool, ServerPool};
 use super::postgres;
 use super::presence::enter_alone;
 use super::sql::{Query, Value, query, storable_json};
@@ -162,7 +162,7 @@ pub async fn import(folder: &Path, url: &SecretString) -> Result<Option<Vec<Impo
     super::connect::connect(&path).await.map_err(fail)?.close().await;
     let connected = postgres::connect(url.expose_secret()).await;
     let (pool, _) = connected.map_err(|error| StoreError::new(Place::Server, error))?;
-    let pool = Pool::Postgres(pool);
+    let pool = Pool::Postgres(ServerPool::new(pool));
     let copied = copy_all(&path, &pool).await;
     pool.close().await;
     copied.map(Some).map_err(|error| StoreError::new(Place::Server, error))

@@ -1,10 +1,13 @@
 //! Leases: which process works on a job.
+//!
+//! A job belongs to the process in its row for [`LEASE`] after each write, and longer while the row of that process in
+//! `processes` says that it lives. So a process renews one row, whatever the number of its jobs.
 
 use super::database::Store;
 use super::error::StoreError;
 use super::record::Job;
 use super::sql::{Row, query};
-use crate::clock::now;
+use crate::clock::{self, now};
 
 /// How long a lease lasts, in milliseconds. The jobs of a dead process are idle for at most this time, or twice as long
 /// after the clock was set: then live leases look expired until they are renewed.
@@ -13,13 +16,28 @@ pub const LEASE: i64 = 6_000;
 /// The most jobs that a process takes over at once. Other processes take others meanwhile.
 const BATCH: u32 = 100;
 
+/// How long the row of a process that has ended and has no jobs is kept, in milliseconds.
+const FORGOTTEN: i64 = 24 * 3_600_000;
+
 /// No other live process has the job. `?1` is this process, `?2` the present, `?3` the length of a lease, and `?4` says that the
-/// clock was just set.
+/// clock was just set. A time that lies far ahead is from before the clock was set back.
 macro_rules! free {
     () => {
         "(lease_owner = ?1 OR lease_until = 0
-             OR (NOT ?4 AND (lease_until < ?2 OR lease_until > ?2 + 10 * ?3)))"
+             OR EXISTS (SELECT 1 FROM processes WHERE name = lease_owner AND alive_until = 0)
+             OR (NOT ?4 AND (lease_until < ?2 OR lease_until > ?2 + 10 * ?3)
+                 AND NOT EXISTS (SELECT 1 FROM processes WHERE name = lease_owner
+                                 AND alive_until >= ?2 AND alive_until <= ?2 + 10 * ?3)))"
     };
+}
+
+/// Which jobs to look through for those that this process has to work on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Search {
+    /// Those of processes that have ended, which an index finds.
+    Ended,
+    /// All that are open.
+    All,
 }
 
 impl Store {
@@ -109,32 +127,62 @@ impl Store {
         Ok(())
     }
 
-    /// Renews the leases of the jobs that have a worker in this process.
-    pub async fn renew(&self, followed: &[String]) -> Result<(), StoreError> {
-        if followed.is_empty() {
-            return Ok(());
+    /// Says that this process lives, which renews the leases of its jobs. A database server's clock is followed from then on.
+    pub async fn renew(&self) -> Result<(), StoreError> {
+        let row = query(
+            "INSERT INTO processes (name, alive_until) VALUES (?1, ?2)
+             ON CONFLICT (name) DO UPDATE SET alive_until = excluded.alive_until RETURNING alive_until",
+        );
+        let row = row.bind(self.owner()).bind_moment(now(), LEASE).fetch_one(self.writers()).await;
+        let until: i64 = row.and_then(|row| row.try_get("alive_until")).map_err(|error| self.fail(error))?;
+        if self.place.is_server() {
+            clock::follow(until - LEASE);
         }
-        query(
-            "UPDATE jobs SET lease_until = ?2 WHERE lease_owner = ?1 AND is_open = 1
-             AND id IN (SELECT value FROM ?3)",
-        )
-        .bind(self.owner())
-        .bind_moment(now(), LEASE)
-        .bind_list(followed)
-        .execute(self.writers())
-        .await
-        .map_err(|error| self.fail(error))?;
         Ok(())
     }
 
-    /// The open jobs of the account that this process has to work on, except those in `known`: its own, those of dead
-    /// processes, and those whose lease lies far ahead because the clock was set back. At most a batch of them.
-    pub async fn due(&self, account: &str, known: &[String]) -> Result<Vec<String>, StoreError> {
-        let sql = concat!(
-            "SELECT id FROM jobs WHERE is_open = 1 AND account = ?5 AND ",
-            free!(),
-            " AND id NOT IN (SELECT value FROM ?6) ORDER BY lease_until LIMIT ?7"
+    /// Whether other machines count on this process to say that it lives even while it has no jobs. A file on this machine is
+    /// not written for that.
+    pub fn is_shared(&self) -> bool {
+        self.place.is_server()
+    }
+
+    /// Removes the rows of processes that have ended and left nothing. One that lives writes its row again.
+    pub async fn forget_processes(&self) -> Result<(), StoreError> {
+        let gone = query(
+            "DELETE FROM processes WHERE alive_until < ?1
+             AND NOT EXISTS (SELECT 1 FROM jobs WHERE is_open = 1 AND lease_owner = name)",
         );
+        gone.bind_moment(now(), -FORGOTTEN)
+            .execute(self.writers())
+            .await
+            .map_err(|error| self.fail(error))?;
+        Ok(())
+    }
+
+    /// The open jobs of the account that this process has to work on, except those in `known`: those of dead processes, and
+    /// in a search of all also its own, and those whose lease lies far ahead because the clock was set back. At most a batch.
+    pub async fn due(
+        &self,
+        account: &str,
+        search: Search,
+        known: &[String],
+    ) -> Result<Vec<String>, StoreError> {
+        let sql = match search {
+            Search::All => concat!(
+                "SELECT id FROM jobs WHERE is_open = 1 AND account = ?5 AND ",
+                free!(),
+                " AND id NOT IN (SELECT value FROM ?6) ORDER BY lease_until LIMIT ?7"
+            ),
+            Search::Ended => concat!(
+                "SELECT id FROM jobs WHERE is_open = 1 AND account = ?5 AND lease_owner IN
+                    (SELECT name FROM processes WHERE name <> ?1
+                     AND (alive_until = 0 OR (NOT ?4 AND (alive_until < ?2 OR alive_until > ?2 + 10 * ?3))))
+                 AND ",
+                free!(),
+                " AND id NOT IN (SELECT value FROM ?6) LIMIT ?7"
+            ),
+        };
         let rows = query(sql)
             .bind(self.owner())
             .bind_moment(now(), 0)
@@ -149,9 +197,9 @@ impl Store {
         Ok(rows.iter().filter_map(|row| row.try_get(0).ok()).collect())
     }
 
-    /// Releases this process's leases, so that another need not wait for them to expire.
+    /// Hands over the jobs of this process, so that another need not wait for the leases to expire.
     pub async fn release(&self) -> Result<(), StoreError> {
-        query("UPDATE jobs SET lease_until = 0 WHERE lease_owner = ?1")
+        query("UPDATE processes SET alive_until = 0 WHERE name = ?1")
             .bind(self.owner())
             .execute(self.writers())
             .await

@@ -29,6 +29,7 @@ mod presence;
 #[cfg(test)]
 mod properties;
 mod queries;
+mod rate_limits;
 mod record;
 mod recovery;
 mod remote_ids;
@@ -55,7 +56,7 @@ pub use self::import::{Imported, import};
 pub use self::inspect::{inspect, inspect_server};
 pub use self::inspection::Inspection;
 pub use self::jobs::Inserted;
-pub(crate) use self::lease::LEASE;
+pub(crate) use self::lease::Search;
 pub use self::open::migrate;
 pub use self::outbox::Message;
 pub use self::queries::{Filter, Page};

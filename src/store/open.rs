@@ -15,7 +15,7 @@ use super::connect::{connect, others};
 use super::database::Store;
 use super::error::{Place, StoreError};
 use super::log_sync::LogSync;
-use super::pool::{Pool, Pools};
+use super::pool::{Pool, Pools, ServerPool};
 use super::postgres;
 use super::presence::{Presence, enter, enter_alone};
 use super::recovery;
@@ -66,9 +66,12 @@ impl Store {
         make_private(folder).await.map_err(|error| StoreError::new(folder, error.into()))?;
         let connected = postgres::connect(url.expose_secret()).await;
         let (pool, _) = connected.map_err(|error| StoreError::new(Place::Server, error))?;
-        let pool = Pool::Postgres(pool);
+        let pool = Pool::Postgres(ServerPool::new(pool));
         let pools = Pools { writers: pool.clone(), readers: pool.clone(), probe: pool };
-        Self::with(pools, Place::Server, owner, None, None).await
+        let store = Self::with(pools, Place::Server, owner, None, None).await?;
+        // From the first record on, the times are those of the server.
+        store.renew().await?;
+        Ok(store)
     }
 
     /// An open database, and a notice about it.

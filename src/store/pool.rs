@@ -1,5 +1,9 @@
 //! Connections to one of the two databases.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgPool;
 use sqlx::sqlite::SqlitePool;
@@ -15,11 +19,42 @@ const BEGIN_POSTGRES: &str = "BEGIN;
     SET LOCAL idle_in_transaction_session_timeout = '30s';
     SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'";
 
+/// How long a server that did not answer before is waited for. Jobs that go on without it must not wait long each time.
+const AWAY: Duration = Duration::from_millis(1500);
+
 /// Connections to a database.
 #[derive(Debug, Clone)]
 pub(super) enum Pool {
     Sqlite(SqlitePool, LogSync),
-    Postgres(PgPool),
+    Postgres(ServerPool),
+}
+
+/// Connections to a PostgreSQL server.
+#[derive(Debug, Clone)]
+pub(super) struct ServerPool {
+    pool: PgPool,
+    is_away: Arc<AtomicBool>,
+}
+
+impl ServerPool {
+    pub(super) fn new(pool: PgPool) -> Self {
+        Self { pool, is_away: Arc::default() }
+    }
+
+    pub(super) async fn begin(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+        let beginning = begin_postgres(&self.pool);
+        let begun = if self.is_away.load(Ordering::Relaxed) {
+            tokio::time::timeout(AWAY, beginning).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+        } else {
+            beginning.await
+        };
+        // All of its connections being taken is no failure of the server.
+        let is_away = matches!(begun, Err(sqlx::Error::PoolTimedOut)) && self.pool.size() == 0;
+        if is_away || begun.is_ok() {
+            self.is_away.store(is_away, Ordering::Relaxed);
+        }
+        begun
+    }
 }
 
 /// The connections of one process.
@@ -56,7 +91,7 @@ impl Pool {
     pub(super) async fn acquire(&self) -> Result<Connection, sqlx::Error> {
         match self {
             Self::Sqlite(pool, _) => pool.acquire().await.map(Connection::Sqlite),
-            Self::Postgres(pool) => Box::pin(begin_postgres(pool)).await.map(Connection::Postgres),
+            Self::Postgres(pool) => Box::pin(pool.begin()).await.map(Connection::Postgres),
         }
     }
 
@@ -67,7 +102,7 @@ impl Pool {
                 let begun = pool.begin_with("BEGIN IMMEDIATE").await?;
                 Ok(Connection::SqliteTransaction(begun, log.clone()))
             }
-            Self::Postgres(pool) => begin_postgres(pool).await.map(Connection::Postgres),
+            Self::Postgres(pool) => pool.begin().await.map(Connection::Postgres),
         }
     }
 
@@ -75,7 +110,7 @@ impl Pool {
     pub(super) fn is_exhausted(&self) -> bool {
         let idle = match self {
             Self::Sqlite(pool, _) => pool.num_idle(),
-            Self::Postgres(pool) => pool.num_idle(),
+            Self::Postgres(pool) => pool.pool.num_idle(),
         };
         idle == 0
     }
@@ -86,7 +121,7 @@ impl Pool {
                 log.sync_all().await;
                 pool.close().await;
             }
-            Self::Postgres(pool) => pool.close().await,
+            Self::Postgres(pool) => pool.pool.close().await,
         }
     }
 }

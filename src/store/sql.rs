@@ -10,7 +10,7 @@ use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{AssertSqlSafe, ColumnIndex, Decode, Postgres, SqlSafeStr as _, Sqlite, Type};
 
-use super::pool::{Connection, Pool, begin_postgres};
+use super::pool::{Connection, Pool};
 
 /// The present by the clock of the database. It does not change within a statement, so an index can be used with it.
 const PRESENT: &str = "CAST(extract(epoch FROM statement_timestamp()) * 1000 AS BIGINT)";
@@ -180,7 +180,7 @@ impl<'q> Query<'q> {
                 done.rows_affected()
             }
             On::Pool(Pool::Postgres(pool)) => {
-                let mut transaction = begin_postgres(pool).await?;
+                let mut transaction = pool.begin().await?;
                 let done = self.in_postgres().execute(&mut *transaction).await?;
                 transaction.commit().await?;
                 done.rows_affected()
@@ -210,7 +210,7 @@ impl<'q> Query<'q> {
             // A statement that writes and returns rows takes leases, which mean nothing to the next start of the machine.
             On::Pool(Pool::Sqlite(pool, _)) => self.in_sqlite().fetch_all(pool).await.map(of_sqlite),
             On::Pool(Pool::Postgres(pool)) => {
-                let mut transaction = begin_postgres(pool).await?;
+                let mut transaction = pool.begin().await?;
                 let rows = self.in_postgres().fetch_all(&mut *transaction).await?;
                 transaction.commit().await?;
                 Ok(of_postgres(rows))

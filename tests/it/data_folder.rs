@@ -68,7 +68,7 @@ fn answers(program: &mut Victim, ids: &[u64]) -> Vec<(u64, Value)> {
 
 #[test]
 fn readers_are_answered_while_writers_wait_and_the_writers_are_told_of_the_lock() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::with_file() else { return };
     let mut program = stage.program();
     let made = program.call("text_to_image", image("A fox"));
     let job = made["structuredContent"]["job_id"].clone();
@@ -109,7 +109,7 @@ fn readers_are_answered_while_writers_wait_and_the_writers_are_told_of_the_lock(
 
 #[test]
 fn a_start_waits_a_little_for_the_lock_and_then_says_what_it_waits_for() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::with_file() else { return };
     listed(&mut stage.program());
     let lock = fs::File::options().write(true).open(stage.cell.data().join("jobs.lock")).unwrap();
     lock.lock().unwrap();
@@ -140,7 +140,7 @@ mod unix {
     use super::*;
     use crate::crash::{command, until};
     use crate::http_attack::Process;
-    use crate::unwritten::{FULL, a_line_with_a_task, order};
+    use crate::unwritten::{a_line_with_a_task, fill, order};
 
     fn set(path: &Path, mode: u32) {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
@@ -181,10 +181,10 @@ mod unix {
     #[test]
     fn whatever_the_umask_everything_in_the_data_folder_is_for_its_owner_alone() {
         for umask in ["000", "022", "277"] {
-            let stage = Stage::new();
+            let Some(stage) = Stage::with_file() else { return };
             let mut program = Victim::start(by_shell(&stage, &format!("umask {umask}"))).ready();
             listed(&mut program);
-            order(&stage, &mut program, || stage.sql(FULL));
+            order(&stage, &mut program, || fill(&stage));
             until("the line", || a_line_with_a_task(&stage.cell.data()));
             // The database, its log and index, the lock, the spool, and the folders.
             assert!(is_private(&stage.cell.data()) >= 7, "{umask}");
@@ -193,7 +193,7 @@ mod unix {
 
     #[test]
     fn copies_that_a_repair_leaves_are_for_their_owner_alone_as_well() {
-        let stage = Stage::new();
+        let Some(stage) = Stage::with_file() else { return };
         let mut program = stage.program();
         program.call("text_to_image", image("A fox"));
         assert!(program.program.hang_up().success());
@@ -291,7 +291,7 @@ mod unix {
 
     #[test]
     fn readyz_says_what_is_wrong_with_the_records_and_names_nothing_of_the_machine() {
-        let stage = Stage::new();
+        let Some(stage) = Stage::with_file() else { return };
         // No file may grow beyond 512 KiB, as if the disk were full. The limit is in blocks of 512 bytes.
         let limited = by_shell(&stage, "trap '' XFSZ; ulimit -f 1024");
         let process = Process::run(limited, stage.cell.dir.path(), &[]);

@@ -31,10 +31,10 @@ fn read(path: impl AsRef<Path>) -> String {
     fs::read_to_string(root().join(path)).unwrap().replace("\r\n", "\n")
 }
 
-/// The names and texts of the pages and of all files in the two folders.
+/// The names and texts of the pages and of all files in the three folders.
 fn texts() -> Vec<(String, String)> {
     let pages = ["local", "http", "oauth", "systemd", "container"].map(|page| format!("docs/{page}.md"));
-    let folders = ["examples/deploy", "examples/http"];
+    let folders = ["examples/deploy", "examples/http", "deploy"];
     let files = folders.iter().flat_map(|folder| {
         let entries = fs::read_dir(root().join(folder)).unwrap().map(Result::unwrap);
         entries.map(move |entry| format!("{folder}/{}", entry.file_name().display()))
@@ -191,6 +191,25 @@ fn the_image_has_two_stages_a_user_and_the_labels_of_the_package() {
     assert_eq!(label("description"), env!("CARGO_PKG_DESCRIPTION"));
     assert_eq!(label("licenses"), env!("CARGO_PKG_LICENSE"));
     assert_eq!(label("source"), env!("CARGO_PKG_REPOSITORY"));
+}
+
+/// Their schemas are checked by `tests/clients/deploy.py`.
+#[test]
+fn the_files_of_a_fleet_start_three_servers_that_migrate_first_and_share_results_alone() {
+    let (compose, kubernetes) = (read("deploy/compose.yaml"), read("deploy/kubernetes.yaml"));
+    for text in [&compose, &kubernetes] {
+        for part in ["replicas: 3", "MINIMAX_STORE_URL", "[\"migrate\"]", "MINIMAX_MCP_BASE_PATH: /results"] {
+            assert!(text.contains(part), "{part}");
+        }
+        assert!(!text.contains("MINIMAX_DATA_DIR"), "each server has a data folder of its own, in /data");
+    }
+    assert!(read("examples/deploy/Dockerfile").contains("/data /results"));
+    let probe = |name: &str| {
+        let (_, rest) = kubernetes.split_once(name).unwrap();
+        rest.split("path: ").nth(1).unwrap().lines().next().unwrap().to_owned()
+    };
+    // A server whose database is away gets no requests, and is not ended for that.
+    assert_eq!((probe("readinessProbe:"), probe("livenessProbe:")), ("/readyz".into(), "/healthz".into()));
 }
 
 /// A client entry: the address, and the header with the token in place of the placeholder.

@@ -200,6 +200,9 @@ fn wrong_settings_and_misspelt_names_are_found() {
 
 #[test]
 fn records_are_counted_and_damaged_or_newer_ones_are_named() {
+    if crate::postgres::leaves_out("SQLite's file") {
+        return;
+    }
     on_stage(|stage| {
         let mut program = stage.program();
         program.initialize("2025-06-18");

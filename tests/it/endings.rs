@@ -4,6 +4,7 @@ use minimax_mcp::sandbox::{Act, Rule};
 use serde_json::{Value, json};
 
 use crate::harness::{World, eventually};
+use crate::postgres::Records;
 
 fn raw(body: Value) -> Act {
     Act::Raw { body: body.to_string() }
@@ -72,11 +73,8 @@ async fn a_task_that_is_done_without_a_file_ends_and_counts_as_billed() {
         let polls = world.sandbox.requests().iter().filter(|request| request.path.starts_with(path)).count();
         assert!((5..=6).contains(&polls), "{path}: {polls}");
         assert_eq!(world.bought(), 1);
-        let file = world.dir.path().join("data/minimax-mcp/jobs.sqlite3");
-        let pool = sqlx::SqlitePool::connect(&format!("sqlite://{}", file.display())).await.unwrap();
-        let state: String = sqlx::query_scalar("SELECT state FROM spending").fetch_one(&pool).await.unwrap();
-        assert_eq!(state, "settled", "{path}");
-        pool.close().await;
+        let records = Records::of(world.dir.path(), &world.dir.path().join("data/minimax-mcp")).await;
+        assert_eq!(records.word("SELECT state FROM spending").await, "settled", "{path}");
     }
 }
 

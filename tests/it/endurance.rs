@@ -131,13 +131,21 @@ fn among_twenty_thousand_jobs_each_is_found_and_all_are_counted() {
     let made = program.call("text_to_image", image("Template"));
     assert_eq!(made["structuredContent"]["status"], "succeeded", "{made}");
     program.kill();
-    stage.sql(
+    stage.sql_of(
         "WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 20000)
          INSERT INTO jobs (id, principal, account, kind, status, is_open, search, body, created_at, updated_at)
          SELECT 'image-' || n, principal, account, kind, status, 0, 'image-' || n || ' needle' || n,
                 json_set(body, '$.id', 'image-' || n, '$.prompt', 'needle' || n, '$.idempotency_key', NULL),
                 created_at - n, updated_at
          FROM jobs, number",
+        Some(
+            "INSERT INTO jobs (id, principal, account, kind, status, is_open, search, body, created_at, updated_at)
+             SELECT 'image-' || n, principal, account, kind, status, 0, 'image-' || n || ' needle' || n,
+                    CAST(CAST(body AS jsonb) || jsonb_build_object('id', 'image-' || n, 'prompt', 'needle' || n,
+                         'idempotency_key', NULL) AS text),
+                    created_at - n, updated_at
+             FROM jobs, generate_series(1, 20000) AS n",
+        ),
     );
     let mut program = stage.program();
     let found = program.call("list_jobs", json!({ "query": "needle12345" }));

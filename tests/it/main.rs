@@ -33,6 +33,9 @@ mod architecture;
 mod bucket;
 mod bucket_fleet;
 mod fleet;
+mod fleet_leases;
+mod fleet_limits;
+mod fleet_requests;
 mod postgres;
 mod s3;
 // The catalogue as clients see it.

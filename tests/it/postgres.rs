@@ -11,7 +11,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
-use sqlx::{Connection as _, PgConnection};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
 
 /// A server with its data in a temporary folder. It ends with the test program.
 pub struct Cluster {
@@ -67,6 +67,63 @@ pub fn database(dir: &Path) -> Option<String> {
 /// A connection of a test to the database for a folder.
 pub async fn connect(dir: &Path) -> PgConnection {
     PgConnection::connect(&format!("{}?sslmode=disable", database(dir).unwrap())).await.unwrap()
+}
+
+/// The records of the servers whose folders are below `dir`, as a test reads and changes them. The data folder is `data`.
+pub enum Records {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+impl Records {
+    pub async fn of(dir: &Path, data: &Path) -> Self {
+        if *IS_CHOSEN {
+            return Self::Postgres(connect(dir).await);
+        }
+        let url = format!("sqlite://{}", data.join("jobs.sqlite3").display());
+        Self::Sqlite(SqliteConnection::connect(&url).await.unwrap())
+    }
+
+    /// Runs statements: `sqlite`, or `postgres` if they differ there.
+    pub async fn run(mut self, sqlite: &str, postgres: Option<&str>) {
+        match &mut self {
+            Self::Sqlite(connection) => {
+                sqlx::raw_sql(AssertSqlSafe(sqlite.to_owned())).execute(&mut *connection).await.unwrap();
+            }
+            Self::Postgres(connection) => {
+                let sql = postgres.unwrap_or(sqlite).to_owned();
+                sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *connection).await.unwrap();
+            }
+        }
+        match self {
+            Self::Sqlite(connection) => connection.close().await.unwrap(),
+            Self::Postgres(connection) => connection.close().await.unwrap(),
+        }
+    }
+
+    /// Begins a transaction that keeps others from writing.
+    pub async fn lock(&mut self) {
+        match self {
+            Self::Sqlite(connection) => {
+                sqlx::raw_sql("BEGIN IMMEDIATE").execute(connection).await.map(|_| ())
+            }
+            Self::Postgres(connection) => {
+                let lock = sqlx::raw_sql("BEGIN; LOCK TABLE jobs, spending, remote_ids IN EXCLUSIVE MODE");
+                lock.execute(connection).await.map(|_| ())
+            }
+        }
+        .unwrap();
+    }
+
+    /// The text that a query has as its only value.
+    pub async fn word(self, sql: &'static str) -> String {
+        match self {
+            Self::Sqlite(mut connection) => sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap(),
+            Self::Postgres(mut connection) => {
+                sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap()
+            }
+        }
+    }
 }
 
 impl Cluster {

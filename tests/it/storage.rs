@@ -12,6 +12,7 @@ use sqlx::{Connection as _, SqliteConnection};
 use crate::crash::{Cell, Victim, command, until};
 use crate::crash_promises::{delivered, listed};
 use crate::harness::{offered, quick};
+use crate::postgres::Records;
 
 /// A sandbox and folders, with a runtime.
 pub struct Stage {
@@ -24,6 +25,11 @@ impl Stage {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         Self { cell: Cell::new(&runtime), runtime }
+    }
+
+    /// `None` if the records are not in SQLite's file.
+    pub fn with_file() -> Option<Self> {
+        (!crate::postgres::leaves_out("SQLite's file")).then(Self::new)
     }
 
     pub fn program(&self) -> Victim {
@@ -51,12 +57,15 @@ impl Stage {
         ids
     }
 
-    pub fn sql(&self, sql: &'static str) {
+    pub fn sql(&self, sql: &str) {
+        self.sql_of(sql, None);
+    }
+
+    /// As [`Self::sql`], with another text for PostgreSQL.
+    pub fn sql_of(&self, sqlite: &str, postgres: Option<&str>) {
         self.runtime.block_on(async {
-            let url = format!("sqlite://{}", self.database().display());
-            let mut connection = SqliteConnection::connect(&url).await.unwrap();
-            sqlx::query(sql).execute(&mut connection).await.unwrap();
-            connection.close().await.unwrap();
+            let records = Records::of(self.cell.dir.path(), &self.cell.data()).await;
+            records.run(sqlite, postgres).await;
         });
     }
 
@@ -137,7 +146,7 @@ fn repaired(stage: &Stage, what: &str) -> Vec<String> {
 #[test]
 fn a_database_with_a_damaged_beginning_gives_every_record_back() {
     for (what, at, length) in [("its first bytes", 0, 100), ("its whole first page", 0, 4096)] {
-        let stage = Stage::new();
+        let Some(stage) = Stage::with_file() else { return };
         let ids = stage.history(3);
         overwrite(&stage.database(), at, &noise(length));
         assert_eq!(repaired(&stage, what), ids, "{what}");
@@ -147,7 +156,7 @@ fn a_database_with_a_damaged_beginning_gives_every_record_back() {
 
 #[test]
 fn a_database_that_is_damaged_in_the_middle_gives_back_what_can_be_read() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::with_file() else { return };
     let ids = stage.history(12);
     let length = fs::metadata(stage.database()).unwrap().len();
     let mut all = Vec::new();
@@ -168,7 +177,7 @@ fn a_database_that_is_damaged_in_the_middle_gives_back_what_can_be_read() {
 
 #[test]
 fn a_database_that_was_cut_off_gives_back_what_is_left() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::with_file() else { return };
     let ids = stage.history(12);
     let length = fs::metadata(stage.database()).unwrap().len();
     let file = fs::File::options().write(true).open(stage.database()).unwrap();
@@ -179,7 +188,7 @@ fn a_database_that_was_cut_off_gives_back_what_is_left() {
 
 #[test]
 fn a_database_of_noise_is_kept_and_a_new_one_begun() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::with_file() else { return };
     stage.history(1);
     fs::write(stage.database(), noise(100_000)).unwrap();
     assert_eq!(repaired(&stage, "noise"), Vec::<String>::new());
@@ -188,7 +197,7 @@ fn a_database_of_noise_is_kept_and_a_new_one_begun() {
 /// SQLite itself treats an empty file as a new database.
 #[test]
 fn an_empty_database_file_is_a_new_database() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::with_file() else { return };
     stage.history(1);
     fs::write(stage.database(), "").unwrap();
     let mut program = stage.program();
@@ -199,7 +208,7 @@ fn an_empty_database_file_is_a_new_database() {
 #[test]
 fn a_log_that_is_gone_or_damaged_costs_at_most_what_was_in_it() {
     for what in ["gone", "noise", "cut off"] {
-        let stage = Stage::new();
+        let Some(stage) = Stage::with_file() else { return };
         let ids = stage.history(2);
         let mut program = stage.program();
         program.call("text_to_image", image("In the log alone"));
@@ -222,7 +231,7 @@ fn a_log_that_is_gone_or_damaged_costs_at_most_what_was_in_it() {
 
 #[test]
 fn a_damaged_database_that_another_server_uses_is_left_alone() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::with_file() else { return };
     stage.history(2);
     let mut other = stage.program();
     listed(&mut other);
@@ -239,7 +248,7 @@ fn records_of_a_newer_version_are_left_alone() {
     let ids = stage.history(1);
     stage.sql(
         "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
-         VALUES (9999, 'of the future', 1, x'00', 0)",
+         VALUES (9999, 'of the future', TRUE, '', 0)",
     );
     refuses(&stage, stage.program(), &["newer", "update this one"]);
     stage.sql("DELETE FROM _sqlx_migrations WHERE version = 9999");
@@ -249,7 +258,7 @@ fn records_of_a_newer_version_are_left_alone() {
 /// An older version that works on a job keeps the fields that a newer version wrote.
 #[test]
 fn fields_that_a_newer_version_wrote_survive_an_older_one() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::with_file() else { return };
     let ids = stage.history(1);
     stage.sql(
         "UPDATE jobs SET body = json_set(body, '$.newer', json('{\"a\":1}'), '$.cost.newer', 2, '$.files[0].newer', 3,
@@ -276,7 +285,7 @@ fn fields_that_a_newer_version_wrote_survive_an_older_one() {
 }
 
 fn hold_the_records(seconds: u64) {
-    let stage = Stage::new();
+    let Some(stage) = Stage::with_file() else { return };
     stage.history(1);
     let url = format!("sqlite://{}", stage.database().display());
     let (locked, is_locked) = std::sync::mpsc::channel();
@@ -381,7 +390,7 @@ pub mod unix {
 
     #[test]
     fn records_in_a_folder_that_is_read_only_buy_nothing_and_lose_nothing() {
-        let stage = Stage::new();
+        let Some(stage) = Stage::with_file() else { return };
         let ids = stage.history(1);
         let allow = |folder: u32, file: u32| {
             fs::set_permissions(stage.database(), fs::Permissions::from_mode(file)).unwrap();
@@ -406,7 +415,7 @@ pub mod unix {
 
     #[test]
     fn records_on_a_full_disk_buy_nothing_and_lose_nothing() {
-        let stage = Stage::new();
+        let Some(stage) = Stage::with_file() else { return };
         let ids = stage.history(2);
         refuses_to_buy(&stage, program_on_a_full_disk(&stage, 8));
         assert_eq!(listed(&mut stage.program()), ids);

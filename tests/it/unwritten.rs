@@ -6,20 +6,35 @@ use std::time::Duration;
 
 use minimax_mcp::sandbox::{Act, Pace, Rule};
 use serde_json::{Value, json};
-use sqlx::{Connection as _, SqliteConnection};
 
 use crate::crash::{Victim, until};
 use crate::crash_promises::{delivered, listed, nothing_half};
 use crate::harness::quick;
+use crate::postgres::Records;
 use crate::storage::Stage;
 
 /// Simulates a full disk for updates of jobs and purchases. Inserts still work.
-pub const FULL: &str = "
-    CREATE TRIGGER full_for_jobs BEFORE UPDATE ON jobs WHEN NEW.body <> OLD.body
-    BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END;
-    CREATE TRIGGER full_for_purchases BEFORE UPDATE ON spending
-    BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END";
-pub const ROOM: &str = "DROP TRIGGER full_for_jobs; DROP TRIGGER full_for_purchases";
+pub fn fill(stage: &Stage) {
+    let sqlite = "
+        CREATE TRIGGER full_for_jobs BEFORE UPDATE ON jobs WHEN NEW.body <> OLD.body
+        BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END;
+        CREATE TRIGGER full_for_purchases BEFORE UPDATE ON spending
+        BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END";
+    let postgres = "
+        CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100'; END $$;
+        CREATE TRIGGER full_for_jobs BEFORE UPDATE ON jobs FOR EACH ROW WHEN (NEW.body <> OLD.body) EXECUTE FUNCTION full_disk();
+        CREATE TRIGGER full_for_purchases BEFORE UPDATE ON spending FOR EACH ROW EXECUTE FUNCTION full_disk()";
+    stage.sql_of(sqlite, Some(postgres));
+}
+
+/// Ends [`fill`].
+pub fn make_room(stage: &Stage) {
+    stage.sql_of(
+        "DROP TRIGGER full_for_jobs; DROP TRIGGER full_for_purchases",
+        Some("DROP FUNCTION full_disk() CASCADE"),
+    );
+}
 
 pub const SUBMIT: &str = "/v1/video_generation";
 
@@ -38,9 +53,8 @@ fn started(stage: &Stage) -> Victim {
 
 pub fn word(stage: &Stage, sql: &'static str) -> String {
     stage.runtime.block_on(async {
-        let url = format!("sqlite://{}", stage.database().display());
-        let mut connection = SqliteConnection::connect(&url).await.unwrap();
-        sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap()
+        let records = Records::of(stage.cell.dir.path(), &stage.cell.data()).await;
+        records.word(sql).await
     })
 }
 
@@ -91,11 +105,11 @@ pub fn next_delivers(stage: &Stage) {
 fn a_video_whose_task_met_a_full_disk_is_delivered_by_the_next_start() {
     let stage = stage();
     let mut program = started(&stage);
-    order(&stage, &mut program, || stage.sql(FULL));
+    order(&stage, &mut program, || fill(&stage));
     until("the line", || a_line_with_a_task(&stage.cell.data()));
     program.kill();
     assert_eq!(word(&stage, "SELECT status FROM jobs"), "submitting", "it was not written");
-    stage.sql(ROOM);
+    make_room(&stage);
     next_delivers(&stage);
 }
 
@@ -103,26 +117,26 @@ fn a_video_whose_task_met_a_full_disk_is_delivered_by_the_next_start() {
 fn a_video_whose_task_met_locked_records_is_delivered_by_the_next_start() {
     let stage = stage();
     let mut program = started(&stage);
-    let url = format!("sqlite://{}", stage.database().display());
+    let (dir, data) = (stage.cell.dir.path().to_owned(), stage.cell.data());
     let (lock, may_lock) = std::sync::mpsc::channel::<()>();
     let (locked, is_locked) = std::sync::mpsc::channel();
     let holder = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let mut connection = SqliteConnection::connect(&url).await.unwrap();
+            let mut records = Records::of(&dir, &data).await;
             may_lock.recv().unwrap();
-            sqlx::query("BEGIN IMMEDIATE").execute(&mut connection).await.unwrap();
+            records.lock().await;
             locked.send(()).unwrap();
             // Hold the lock until the other end is dropped.
             let _ = may_lock.recv();
-            sqlx::query("COMMIT").execute(&mut connection).await.unwrap();
+            records.run("COMMIT", None).await;
         });
     });
     order(&stage, &mut program, || {
         lock.send(()).unwrap();
         is_locked.recv().unwrap();
     });
-    // This happens long before SQLite stops waiting for the lock.
+    // This happens long before the server stops waiting for the lock.
     until("the line", || a_line_with_a_task(&stage.cell.data()));
     program.kill();
     drop(lock);
@@ -134,7 +148,7 @@ fn a_video_whose_task_met_locked_records_is_delivered_by_the_next_start() {
 fn what_could_not_be_written_is_written_as_soon_as_it_can_be() {
     let stage = stage();
     let mut program = started(&stage);
-    order(&stage, &mut program, || stage.sql(FULL));
+    order(&stage, &mut program, || fill(&stage));
     until("the line", || a_line_with_a_task(&stage.cell.data()));
     // Callers see the state in memory, not the one in the database.
     let list = program.call("list_jobs", json!({}));
@@ -144,7 +158,7 @@ fn what_could_not_be_written_is_written_as_soon_as_it_can_be() {
     assert_eq!(word(&stage, "SELECT status FROM jobs"), "submitting");
     let view = program.call("get_job", json!({ "job_id": id }));
     assert_eq!(delivered(&view["structuredContent"], "by the same program"), 1, "{view}");
-    stage.sql(ROOM);
+    make_room(&stage);
     until("the record", || word(&stage, "SELECT status FROM jobs") == "succeeded");
     until("the file is gone", || lines(&stage.cell.data()).is_empty());
     assert_eq!((stage.bought(), word(&stage, "SELECT state FROM spending")), (1, "settled".to_owned()));
@@ -157,7 +171,7 @@ fn a_request_that_was_refused_is_not_unknown_because_its_refusal_could_not_be_wr
     let refusal = Act::Refuse { code: 1026, message: None, retry_after: None };
     stage.cell.sandbox.script(vec![Rule::once(SUBMIT, refusal)]);
     // The record can be inserted, but not updated.
-    stage.sql(FULL);
+    fill(&stage);
     let view = program.call("generate_video", json!({ "prompt": "A fox", "wait_seconds": 60 }));
     assert_eq!(view["structuredContent"]["status"], "failed", "{view}");
     assert_eq!(lines(&stage.cell.data()).len(), 1);
@@ -166,7 +180,7 @@ fn a_request_that_was_refused_is_not_unknown_because_its_refusal_could_not_be_wr
         word(&stage, "SELECT status || ' ' || (SELECT state FROM spending) FROM jobs"),
         "submitting reserved"
     );
-    stage.sql(ROOM);
+    make_room(&stage);
     let mut next = stage.cell.program_later().ready();
     let jobs = listed(&mut next);
     let view = next.call("get_job", json!({ "job_id": jobs[0] }));
@@ -180,15 +194,18 @@ fn a_request_that_was_refused_is_not_unknown_because_its_refusal_could_not_be_wr
 fn a_price_that_could_not_be_written_is_written_by_the_next_start() {
     let stage = stage();
     let mut program = started(&stage);
-    stage.sql(FULL);
+    fill(&stage);
     let answer = program.call("chat", json!({ "prompt": "Hello", "model": "m3" }));
     assert_ne!(answer["isError"], true, "{answer}");
     until("the line", || lines(&stage.cell.data()).iter().any(|line| line["state"] == "settled"));
     program.kill();
     assert_eq!(word(&stage, "SELECT state FROM spending"), "reserved");
-    stage.sql(ROOM);
+    make_room(&stage);
     listed(&mut stage.program());
-    assert_eq!(word(&stage, "SELECT state || ' ' || (actual IS NOT NULL) FROM spending"), "settled 1");
+    assert_eq!(
+        word(&stage, "SELECT state || CASE WHEN actual IS NULL THEN '' ELSE ' at a price' END FROM spending"),
+        "settled at a price"
+    );
     assert_eq!(lines(&stage.cell.data()), Vec::<Value>::new());
 }
 
@@ -254,13 +271,13 @@ fn what_the_data_folder_does_not_take_lies_in_the_output_folder() {
     let mut program = crate::storage::unix::program_of_somebody(&stage);
     listed(&mut program);
     order(&stage, &mut program, || {
-        stage.sql(FULL);
+        fill(&stage);
         allow(0o500);
     });
     until("the line", || a_line_with_a_task(&stage.cell.out()));
     assert_eq!(lines(&stage.cell.data()), Vec::<Value>::new());
     program.kill();
     allow(0o700);
-    stage.sql(ROOM);
+    make_room(&stage);
     next_delivers(&stage);
 }

@@ -31,7 +31,7 @@ pub(super) struct Rule {
 
 impl Rule {
     /// The window with a margin, because requests do not all take the same time to arrive.
-    fn kept(self) -> Duration {
+    pub(super) fn kept(self) -> Duration {
         self.window + (self.window / 50).max(Duration::from_millis(250))
     }
 

@@ -7,20 +7,25 @@
 //! One mutex guards all queues and is never held across an await. The arithmetic is in `adaptive`.
 
 mod adaptive;
+mod bucket;
 mod promised;
 mod queue;
 mod send;
+mod shared;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
 
+pub use bucket::{Bucket, Demand, Grant};
 pub use promised::PromisedSlot;
 pub use send::{MAX_POLL_WAIT, MAX_WAIT, READ_ATTEMPT, READ_LIMIT, send_queued};
+use shared::Token;
+pub use shared::next_demands;
 
 use super::ApiError;
 use crate::facts::facts;
@@ -64,11 +69,13 @@ pub struct RateLimits {
     pub keep: bool,
     /// Use the limits of the China host.
     pub china: bool,
+    /// Other servers use the same account, and all keep its limits together.
+    pub shared: bool,
 }
 
 impl Default for RateLimits {
     fn default() -> Self {
-        Self { keep: true, china: false }
+        Self { keep: true, china: false, shared: false }
     }
 }
 
@@ -76,6 +83,9 @@ impl Default for RateLimits {
 pub struct RateLimiter {
     limits: RateLimits,
     queues: Mutex<Queues>,
+    asking: Arc<Notify>,
+    /// Counts the answers of the store that servers share.
+    answered: watch::Sender<u64>,
 }
 
 impl fmt::Debug for RateLimiter {
@@ -90,6 +100,8 @@ struct Queues {
     number: u64,
     /// Paid requests in flight.
     buying: usize,
+    /// How many servers share the limits, as far as the store has said.
+    servers: usize,
     by_group: BTreeMap<&'static str, Queue>,
 }
 
@@ -140,6 +152,8 @@ pub struct Permit {
     /// When the request is sent, or was sent.
     at: Instant,
     sent: bool,
+    /// What the servers that share the limit have given for it.
+    token: Option<Token>,
 }
 
 /// One of the requests or tasks that may be in flight at once. Dropping it frees the slot.
@@ -151,7 +165,12 @@ pub struct Slot {
 impl RateLimiter {
     /// A limiter with empty queues.
     pub fn new(limits: RateLimits) -> Arc<Self> {
-        Arc::new(Self { limits, queues: Mutex::default() })
+        Arc::new(Self {
+            limits,
+            queues: Mutex::default(),
+            asking: Arc::default(),
+            answered: watch::Sender::new(0),
+        })
     }
 
     /// Joins a group's queue. The position counts from this call, not from the first await.
@@ -207,6 +226,13 @@ impl RateLimiter {
         if at > now {
             return Attempt::At(at);
         }
+        let token = match queue.share.as_mut().map(|share| share.take(now)) {
+            Some(None) => {
+                self.asking.notify_one();
+                return Attempt::Behind;
+            }
+            token => token.flatten(),
+        };
         queue.waiting.remove(&waiter.number);
         queue.limiter.leave(now);
         queue.in_flight += 1;
@@ -215,7 +241,7 @@ impl RateLimiter {
             queues.buying += 1;
         }
         let slot = Slot { limiter: Arc::clone(self), group: waiter.group };
-        Attempt::Go(Permit { slot: Some(slot), at: now, sent: false })
+        Attempt::Go(Permit { slot: Some(slot), at: now, sent: false, token })
     }
 }
 
@@ -321,7 +347,11 @@ impl Permit {
         let Some(slot) = &self.slot else { return };
         let now = Instant::now();
         let mut queues = slot.limiter.queues();
-        queues.queue(slot.group, slot.limiter.limits).limiter.left_later(self.at, now);
+        let queue = queues.queue(slot.group, slot.limiter.limits);
+        queue.limiter.left_later(self.at, now);
+        if let (Some(share), Some(token)) = (&mut queue.share, self.token.take()) {
+            share.spend(token, now);
+        }
         (self.at, self.sent) = (now, true);
     }
 
@@ -332,6 +362,8 @@ impl Permit {
             let queue = queues.queue(slot.group, slot.limiter.limits);
             queue.on_response(self.at, answer.as_ref().err());
             queue.wake();
+            drop(queues);
+            slot.limiter.asking.notify_one();
         }
         self.slot.take().inspect(Slot::answered)
     }
@@ -359,7 +391,11 @@ impl Drop for Permit {
         let Some(slot) = self.slot.take() else { return };
         if !self.sent {
             let mut queues = slot.limiter.queues();
-            queues.queue(slot.group, slot.limiter.limits).limiter.stayed(self.at);
+            let queue = queues.queue(slot.group, slot.limiter.limits);
+            queue.limiter.stayed(self.at);
+            if let (Some(share), Some(token)) = (&mut queue.share, self.token.take()) {
+                share.put_back(token);
+            }
         }
         slot.answered();
     }

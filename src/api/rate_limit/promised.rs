@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::RateLimiter;
+use super::{OVERALL, Queues, RateLimiter};
 
 /// A promise to join a queue soon. Dropping it withdraws the promise.
 pub struct PromisedSlot {
@@ -14,19 +14,55 @@ pub struct PromisedSlot {
 }
 
 impl RateLimiter {
+    /// Announces a request before its record is written, and forecasts whether it will have to wait when it joins. If several
+    /// servers share the limit, this asks for their leave.
+    pub async fn announce(self: &Arc<Self>, group: &'static str) -> PromisedSlot {
+        let mut promised = self.expect(group);
+        // The first answer may be to a question from before.
+        for _ in 0..2 {
+            if !self.lacks_permits(group) {
+                break;
+            }
+            self.asked_once().await;
+            let queues = &mut *self.queues();
+            promised.why = queues.why_not(group, self, 0);
+        }
+        promised
+    }
+
     /// Announces a request before its record is written, and forecasts whether it will have to wait when it joins.
-    pub fn expect(self: &Arc<Self>, group: &'static str) -> PromisedSlot {
-        let now = Instant::now();
+    pub(super) fn expect(self: &Arc<Self>, group: &'static str) -> PromisedSlot {
         let mut queues = self.queues();
-        let crowded = queues.buying >= super::OVERALL;
-        let queue = queues.queue(group, self.limits);
-        let place = queue.expected + 1;
-        let room = queue.waiting.is_empty() && queue.in_flight + queue.expected < queue.most();
-        let soon = room && (!crowded || queue.free) && queue.limiter.forecast(place, now) <= now;
-        let why = (!soon).then(|| queue.why(now));
-        queue.expected += 1;
+        let why = queues.why_not(group, self, 1);
+        queues.queue(group, self.limits).expected += 1;
         drop(queues);
         PromisedSlot { limiter: Arc::clone(self), group, why }
+    }
+
+    /// Whether the other servers might give leave to what is expected.
+    fn lacks_permits(&self, group: &'static str) -> bool {
+        let now = Instant::now();
+        let mut queues = self.queues();
+        let queue = queues.queue(group, self.limits);
+        let expected = queue.expected;
+        let is_empty = queue.waiting.is_empty();
+        let share = queue.share.as_mut();
+        share.is_some_and(|share| is_empty && share.count(now) < expected && share.wait(now).is_none())
+    }
+}
+
+impl Queues {
+    /// What a request that is expected beside so many `more` will wait for; `None` if it can be sent at once.
+    fn why_not(&mut self, group: &'static str, limiter: &RateLimiter, more: usize) -> Option<String> {
+        let now = Instant::now();
+        let crowded = self.buying >= OVERALL;
+        let queue = self.queue(group, limiter.limits);
+        let place = queue.expected + more;
+        let room = queue.waiting.is_empty() && queue.in_flight + place <= queue.most();
+        let is_allowed = queue.share.as_mut().is_none_or(|share| share.count(now) >= place);
+        let soon =
+            room && is_allowed && (!crowded || queue.free) && queue.limiter.forecast(place, now) <= now;
+        (!soon).then(|| queue.why(now))
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::adaptive::{AdaptiveLimiter, Rule};
+use super::shared::Share;
 use super::{RateLimits, Waiter};
 use crate::api::{ApiError, chance};
 use crate::facts::{Class, Limit};
@@ -40,6 +41,10 @@ pub(super) struct Queue {
     /// [`Limit::tasks`].
     pub tasks: bool,
     pub free: bool,
+    /// What this server has of a limit that several keep together.
+    pub share: Option<Share>,
+    /// How many servers keep it together.
+    pub servers: usize,
 }
 
 /// A position in a queue.
@@ -60,8 +65,11 @@ impl Queue {
         let keep = limits.keep || row.always;
         let most = row.in_flight.filter(|_| keep).and_then(|most| usize::try_from(most).ok());
         let usual = if keep { DEFAULT_IN_FLIGHT } else { UNLIMITED_IN_FLIGHT };
+        let rule = rule(row, limits.china).filter(|_| keep);
         Self {
-            limiter: AdaptiveLimiter::new(rule(row, limits.china).filter(|_| keep)),
+            share: rule.filter(|_| limits.shared).map(|_| Share::default()),
+            servers: 1,
+            limiter: AdaptiveLimiter::new(rule),
             waiting: BTreeMap::new(),
             in_flight: 0,
             expected: 0,
@@ -73,8 +81,10 @@ impl Queue {
         }
     }
 
+    /// MiniMax counts the tasks of all servers, so each starts its part of them.
     pub fn most(&self) -> usize {
-        self.learned.unwrap_or(self.most)
+        let most = self.learned.unwrap_or(self.most);
+        if self.tasks { (most / self.servers).max(1) } else { most }
     }
 
     pub fn wake(&self) {
@@ -114,6 +124,9 @@ impl Queue {
                     self.limiter.wait(error.retry_after(), now, chance());
                 } else {
                     self.limiter.refused(left, error.retry_after(), now, chance());
+                }
+                if let Some(share) = &mut self.share {
+                    share.refused(self.limiter.pause(now), self.limiter.gap(now));
                 }
             }
             Some(error) => {
@@ -155,7 +168,8 @@ impl Queue {
         // The rate gives a forecast for short requests. The duration of a task is unknown.
         let quick = !self.tasks && self.limiter.rule().is_some();
         let room = self.most().saturating_sub(self.in_flight) >= place;
-        (quick || room).then(|| self.limiter.forecast(place, now).duration_since(now))
+        let shared = self.share.as_ref().and_then(|share| share.wait(now)).unwrap_or_default();
+        (quick || room).then(|| self.limiter.forecast(place, now).duration_since(now).max(shared))
     }
 }
 

@@ -176,7 +176,7 @@ async fn tasks_count_until_they_end_where_minimax_counts_tasks() {
 
 #[tokio::test(start_paused = true)]
 async fn requests_that_buy_are_bounded_over_all_and_looks_are_not_held_by_them() {
-    let limiter = RateLimiter::new(RateLimits { keep: false, china: false });
+    let limiter = RateLimiter::new(RateLimits { keep: false, ..RateLimits::default() });
     let groups = ["a", "b", "c", "d", "e", "f"];
     let mut permits = Vec::new();
     for name in groups {
@@ -195,7 +195,7 @@ async fn requests_that_buy_are_bounded_over_all_and_looks_are_not_held_by_them()
 #[tokio::test(start_paused = true)]
 async fn a_line_that_knows_nothing_finds_the_limit_with_few_refusals() {
     // MiniMax allows ten a minute, but the limits of our table are off.
-    let limiter = RateLimiter::new(RateLimits { keep: false, china: false });
+    let limiter = RateLimiter::new(RateLimits { keep: false, ..RateLimits::default() });
     let taken: Arc<StdMutex<Vec<Instant>>> = Arc::default();
     let refusals = Arc::new(StdMutex::new(0));
     let tracker = TaskTracker::new();

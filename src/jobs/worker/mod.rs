@@ -99,7 +99,12 @@ impl Worker {
             self.jobs = jobs;
         }
         self.job = job;
-        self.watchers.send_replace(Arc::new(self.job.clone()));
+        // Subscribers hear only of changes.
+        self.watchers.send_if_modified(|known| {
+            let is_new = known.updated_at != self.job.updated_at || known.state != self.job.state;
+            *known = Arc::new(self.job.clone());
+            is_new
+        });
     }
 
     async fn drive(&mut self, mut departure: Option<Departure>) -> Step {

@@ -171,6 +171,9 @@ fn writes_the_records_of_this_version() {
 
 #[test]
 fn records_of_every_released_version_are_opened_and_nothing_in_them_is_lost_or_bought_again() {
+    if crate::postgres::leaves_out("earlier forms of SQLite's file") {
+        return;
+    }
     let files = fs::read_dir(fixtures()).unwrap().map(|entry| entry.unwrap().path());
     let databases: Vec<_> = files.filter(|path| path.extension().is_some_and(|it| it == "sqlite3")).collect();
     assert!(!databases.is_empty());

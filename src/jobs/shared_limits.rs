@@ -1,0 +1,42 @@
+//! Asks the store for the permits of limits that several servers keep together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
+
+use crate::api::rate_limit::{RateLimiter, next_demands};
+use crate::store::{Store, StoreError};
+
+/// How long the store may take. Then the requests that cost nothing go on without it.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Serves the limiter of an account until it is gone. Of requests that wait at the same time, one question is made.
+pub(super) fn serve<F>(
+    limiter: &Arc<RateLimiter>,
+    account: String,
+    store: impl Fn() -> F + Send + 'static,
+) -> impl Future<Output = ()> + Send + 'static
+where
+    F: Future<Output = Result<Arc<Store>, StoreError>> + Send,
+{
+    // A reference would keep a caller's key from making room for others.
+    let (limiter, asking) = (Arc::downgrade(limiter), limiter.asking());
+    async move {
+        while let Some(demands) = next_demands(&limiter, &asking).await {
+            let asked = Instant::now();
+            let opening = store();
+            let taking = async { opening.await?.take_permits(&account, &demands).await };
+            let taken = timeout(PATIENCE, Box::pin(taking)).await;
+            let Some(limiter) = limiter.upgrade() else { return };
+            match taken {
+                Ok(Ok((grants, servers))) => limiter.grant(&demands, &grants, servers, asked),
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "the rate limits of all servers are not known");
+                    limiter.without_store(demands);
+                }
+                Err(_) => limiter.without_store(demands),
+            }
+        }
+    }
+}
