@@ -226,11 +226,6 @@ impl<S: Send + Sync + 'static> Catalogue<S> {
         self.listed.get_or_init(|| serde_json::from_str(self.list).unwrap_or_else(|_| self.made()))
     }
 
-    /// A tool as a client sees it, whether or not the settings leave it in.
-    pub(crate) fn tool(&self, name: &str) -> Option<&Tool> {
-        self.listed().iter().find(|tool| tool.name == name)
-    }
-
     /// Every tool there is, as its code makes it, by name. Slow: [`Catalogue::tools`] returns the same from a file.
     pub fn made(&self) -> Vec<Tool> {
         let mut tools: Vec<_> =
@@ -247,7 +242,7 @@ impl<S: Send + Sync + 'static> Catalogue<S> {
 
     /// Whether a tool costs nothing and changes nothing.
     pub(crate) fn is_read_only(&self, name: &str) -> bool {
-        self.tool(name).is_some_and(changes_nothing)
+        self.listed().iter().any(|tool| tool.name == name && changes_nothing(tool))
     }
 
     /// The specs of the tools that are left in.
