@@ -111,7 +111,11 @@ fn text_of(message: &Value) -> String {
 fn collect(value: &Value, texts: &mut Vec<String>) {
     match value {
         Value::String(text) if !text.is_empty() => texts.push(text.clone()),
-        Value::Array(parts) => parts.iter().for_each(|part| collect(part, texts)),
+        Value::Array(parts) => {
+            for part in parts {
+                collect(part, texts);
+            }
+        }
         Value::Object(part) => match (part.get("text").or_else(|| part.get("thinking")), part.get("type")) {
             (Some(Value::String(text)), _) => texts.push(text.clone()),
             (_, Some(Value::String(kind))) => texts.push(format!("[{kind}]")),

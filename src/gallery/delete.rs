@@ -130,10 +130,10 @@ pub(super) async fn act(
         job.files.retain(|one| one.name != file.name);
     }
     if !record {
-        return to(visitor.to(&format!("/jobs/{}", job.id)));
+        return to(&visitor.to(&format!("/jobs/{}", job.id)));
     }
     match gallery::remove(visitor.server.jobs(), visitor.principal(), &job.id).await {
-        Ok(true) => to(visitor.to("")),
+        Ok(true) => to(&visitor.to("")),
         Ok(false) => {
             refused(&visitor, StatusCode::CONFLICT, visitor.say("The job is in use.", "任务正在使用中。"))
         }
@@ -158,10 +158,10 @@ async fn remove_file(visitor: &Visitor, job: &Job, file: &JobFile) -> Result<(),
     let jobs = visitor.server.jobs();
     let current = jobs.get(visitor.principal(), &job.id).await.map_err(unwritable)?;
     let Some(current) = current else { return Ok(()) };
-    match gallery::forget_file(jobs, &current, &file.name).await.map_err(unwritable)? {
-        true => Ok(()),
-        false => Err(visitor.say("the job has changed meanwhile", "任务在此期间发生了变化").to_owned()),
+    if gallery::forget_file(jobs, &current, &file.name).await.map_err(unwritable)? {
+        return Ok(());
     }
+    Err(visitor.say("the job has changed meanwhile", "任务在此期间发生了变化").to_owned())
 }
 
 /// Only a file that is as this server wrote it is deleted, and only below the folder for results.

@@ -107,16 +107,14 @@ pub(super) async fn open(
         return StatusCode::OK.into_response();
     }
     let query = Form::read(query.unwrap_or_default().as_bytes());
-    match query.get("code").and_then(|code| gallery.0.sessions.open(code)) {
-        Some(login) => begin(&gallery, login, language),
-        None => {
-            let problem = language.say(
-                "This link was opened before, or is older than ten minutes.",
-                "这个链接已被打开过，或已超过十分钟。",
-            );
-            (StatusCode::GONE, form(&gallery, language, Some(problem))).into_response()
-        }
+    if let Some(login) = query.get("code").and_then(|code| gallery.0.sessions.open(code)) {
+        return begin(&gallery, login, language);
     }
+    let problem = language.say(
+        "This link was opened before, or is older than ten minutes.",
+        "这个链接已被打开过，或已超过十分钟。",
+    );
+    (StatusCode::GONE, form(&gallery, language, Some(problem))).into_response()
 }
 
 /// Begins a session. The page leads on by itself: after a redirection a browser would keep the cookie to itself if the
@@ -140,14 +138,14 @@ fn begin(gallery: &Gallery, login: Login, language: Language) -> Response {
 pub(super) async fn logout(Extension(visitor): Extension<Visitor>) -> Response {
     visitor.gallery.0.sessions.end(&visitor.key);
     let cookie = set(&visitor.gallery, &visitor.gallery.0.cookie, "", "HttpOnly; SameSite=Strict; Max-Age=0");
-    ([(header::SET_COOKIE, cookie)], to(visitor.gallery.0.prefix.clone())).into_response()
+    ([(header::SET_COOKIE, cookie)], to(&visitor.gallery.0.prefix)).into_response()
 }
 
 /// `GET /gallery/language/{language}`: chooses the language.
 pub(super) async fn language(State(gallery): State<Gallery>, Path(word): Path<String>) -> Response {
     let Some(language) = Language::named(&word) else { return StatusCode::NOT_FOUND.into_response() };
     let cookie = set(&gallery, language::COOKIE, language.word(), "SameSite=Lax; Max-Age=31536000");
-    ([(header::SET_COOKIE, cookie)], to(gallery.0.prefix.clone())).into_response()
+    ([(header::SET_COOKIE, cookie)], to(&gallery.0.prefix)).into_response()
 }
 
 /// `POST /gallery/link`, with a token as at `/mcp`: a link that logs in its holder once, without the token.
@@ -170,8 +168,8 @@ pub(super) async fn link(State(gallery): State<Gallery>, uri: Uri, mut headers: 
 }
 
 /// Leads a browser on after a form.
-pub(super) fn to(path: String) -> Response {
-    match HeaderValue::from_str(&path) {
+pub(super) fn to(path: &str) -> Response {
+    match HeaderValue::from_str(path) {
         Ok(path) => (StatusCode::SEE_OTHER, [(header::LOCATION, path)]).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }

@@ -205,7 +205,7 @@ pub(super) async fn price(
     let tool = form.get("tool").unwrap_or_default().to_owned();
     let Some(fields) = fields_of(&visitor, &tool) else { return missing(&visitor) };
     match arguments(&fields, &form) {
-        Ok(arguments) => asked(&visitor, &tool, &fields, arguments, None).await,
+        Ok(arguments) => Box::pin(asked(&visitor, &tool, &fields, arguments, None)).await,
         Err(wrong) => shown_form(&visitor, &tool, &fields, &JsonObject::new(), Some(&wrong)),
     }
 }
@@ -213,7 +213,7 @@ pub(super) async fn price(
 async fn priced(visitor: &Visitor, tool: &str, arguments: &JsonObject) -> Answer {
     let mut dry = arguments.clone();
     dry.insert("dry_run".to_owned(), true.into());
-    call(&visitor.server, tool, dry, false).await
+    Box::pin(call(&visitor.server, tool, dry, false)).await
 }
 
 /// The question whether to buy at a price.
@@ -269,18 +269,16 @@ pub(super) async fn buy(
     let again = priced(&visitor, &tool, &arguments).await;
     if again.is_error || Some(again.price().as_str()) != form.get("price") {
         let note = visitor.say("The price has changed.", "价格已变化。");
-        return asked(&visitor, &tool, &fields, arguments, Some(note)).await;
+        return Box::pin(asked(&visitor, &tool, &fields, arguments, Some(note))).await;
     }
     arguments.insert("idempotency_key".to_owned(), order.into());
     arguments.insert("wait_seconds".to_owned(), 0.into());
-    let bought = call(&visitor.server, &tool, arguments, true).await;
-    match bought.job() {
-        Some(job) => to(visitor.to(&format!("/jobs/{job}"))),
-        None => {
-            let title = visitor.say("Not bought", "未购买");
-            problem(&visitor, StatusCode::UNPROCESSABLE_ENTITY, title, &bought.text)
-        }
+    let bought = Box::pin(call(&visitor.server, &tool, arguments, true)).await;
+    if let Some(job) = bought.job() {
+        return to(&visitor.to(&format!("/jobs/{job}")));
     }
+    let title = visitor.say("Not bought", "未购买");
+    problem(&visitor, StatusCode::UNPROCESSABLE_ENTITY, title, &bought.text)
 }
 
 #[cfg(test)]

@@ -67,7 +67,7 @@ pub(super) async fn page(Extension(visitor): Extension<Visitor>) -> Response {
 
 /// `GET /gallery/money/account`: what `check_account` says: budgets, balance and the windows of a plan.
 pub(super) async fn account(Extension(visitor): Extension<Visitor>) -> Response {
-    let answer = call(&visitor.server, "check_account", JsonObject::new(), false).await;
+    let answer = Box::pin(call(&visitor.server, "check_account", JsonObject::new(), false)).await;
     let content = html! {
         h2 { (visitor.say("Budget and plan", "预算与套餐")) }
         pre class="text" { (answer.text) }
