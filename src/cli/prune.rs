@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use clap::Args;
 
 use super::outcome::Outcome;
+use crate::bucket::Bucket;
 use crate::config::{Config, read_bytes, read_days};
 use crate::media::units::size;
 use crate::store::{Pruned, Retention, Store, StoreError, random_id};
@@ -68,6 +69,7 @@ fn rules(options: &Options, config: &Config) -> Result<Retention, String> {
         bytes: bytes.map_err(|problem| format!("--keep-bytes {problem}"))?.unwrap_or(config.keep.bytes),
         keeps_files: config.keep.files,
         base: config.base_path.clone(),
+        bucket: config.files.clone().map(Bucket::new),
     };
     if rules.age.is_none() && rules.bytes.is_none() {
         return Err("everything is kept: give --keep-days or --keep-bytes, or set MINIMAX_KEEP_DAYS or \

@@ -14,6 +14,7 @@ use super::guard::Visitor;
 use super::login::to;
 use super::page::{Place, missing, page as framed, problem, token};
 use crate::jobs::{Job, JobFile, OnDisk, gallery};
+use crate::media::{Removal, remove_object};
 
 /// Whether a job may be deleted, or a file of it: it has ended, and its outcome is known.
 fn is_settled(job: &Job) -> bool {
@@ -145,8 +146,14 @@ pub(super) async fn act(
 async fn remove_file(visitor: &Visitor, job: &Job, file: &JobFile) -> Result<(), String> {
     let Some(saved) = &file.saved else { return Ok(()) };
     let unwritable = |_| visitor.say("the record cannot be written now", "目前无法写入记录").to_owned();
-    let is_there = tokio::fs::symlink_metadata(&saved.path).await.is_ok();
-    if is_there {
+    let jobs = visitor.server.jobs();
+    if let Some(object) = &saved.object {
+        match remove_object(jobs.bucket(), object, saved.bytes, false).await {
+            Removal::Removed | Removal::Missing => {}
+            Removal::Changed | Removal::Elsewhere => return Err(changed(visitor)),
+            Removal::Failed(error) => return Err(error.to_string()),
+        }
+    } else if tokio::fs::symlink_metadata(&saved.path).await.is_ok() {
         check(visitor, saved).await?;
         let path = saved.path.clone();
         spawn_blocking(move || std::fs::remove_file(path))
@@ -155,7 +162,6 @@ async fn remove_file(visitor: &Visitor, job: &Job, file: &JobFile) -> Result<(),
             .map_err(|error| error.to_string())?;
     }
     visitor.gallery.0.thumbnails.forget(&saved.sha256).await;
-    let jobs = visitor.server.jobs();
     let current = jobs.get(visitor.principal(), &job.id).await.map_err(unwritable)?;
     let Some(current) = current else { return Ok(()) };
     if gallery::forget_file(jobs, &current, &file.name).await.map_err(unwritable)? {
@@ -176,13 +182,17 @@ async fn check(visitor: &Visitor, saved: &OnDisk) -> Result<(), String> {
         return Err(text.to_owned());
     }
     if visitor.server.intact(saved).await.is_err() {
-        let text = visitor.say(
-            "it was changed since it was made, so the gallery leaves it alone",
-            "文件在生成后被修改过，图库不会删除它",
-        );
-        return Err(text.to_owned());
+        return Err(changed(visitor));
     }
     Ok(())
+}
+
+fn changed(visitor: &Visitor) -> String {
+    let text = visitor.say(
+        "it was changed since it was made, so the gallery leaves it alone",
+        "文件在生成后被修改过，图库不会删除它",
+    );
+    text.to_owned()
 }
 
 /// Whether a path is a plain file below a folder, when all links are followed.

@@ -91,10 +91,11 @@ impl Server {
             let api = api.beside(Some(key.clone()), pacing).with_key_file(key_file(keys.plan_file));
             (api, account_of(&config, Some(key)))
         });
+        let bucket = config.files.clone().map(Bucket::new);
         let settings = Settings {
             data_dir: config.data_dir.clone(),
             store_url: config.store_url.clone(),
-            bucket: config.files.clone().map(Bucket::new),
+            bucket: bucket.clone(),
             base_path: config.base_path.clone(),
             roots: roots.clone(),
             account: account_of(&config, keys.first),
@@ -115,6 +116,7 @@ impl Server {
                 bytes: config.keep.bytes,
                 keeps_files: config.keep.files,
                 base: config.base_path.clone(),
+                bucket: bucket.clone(),
             },
             announces: config.webhook.url.is_some(),
         };

@@ -3,7 +3,7 @@
 use super::database::Store;
 use super::error::StoreError;
 use super::sql::{Row, query};
-use crate::clock::earliest;
+use crate::clock::{earliest, now};
 use crate::money::{Currency, Money};
 
 /// A day in milliseconds.
@@ -137,14 +137,22 @@ impl Store {
     /// Removes the record of a job that has ended. What was spent on it stays in the ledger. `false` if there is no such
     /// record, or the job is open or its outcome is unknown.
     pub async fn remove(&self, principal: &str, id: &str) -> Result<bool, StoreError> {
-        let removed = query(
-            "DELETE FROM jobs WHERE principal = ?1 AND id = ?2 AND is_open = 0 AND status <> 'unknown'",
-        )
-        .bind(principal)
-        .bind(id)
-        .execute(self.writers())
-        .await
-        .map_err(|error| self.fail(error))?;
+        let which = "principal = ?1 AND id = ?2 AND is_open = 0 AND status <> 'unknown'";
+        let mut transaction = self.begin().await?;
+        // Its idempotency key must not buy again.
+        let noted = query(format!(
+            "INSERT INTO removed_jobs (id, principal, account, idempotency_key, removed_at)
+             SELECT id, principal, account, idempotency_key, ?3 FROM jobs WHERE {which} ON CONFLICT DO NOTHING"
+        ));
+        let noted = noted.bind(principal).bind(id).bind_moment(now(), 0);
+        noted.execute(&mut transaction).await.map_err(|error| self.fail(error))?;
+        let removed = query(format!("DELETE FROM jobs WHERE {which}")).bind(principal).bind(id);
+        let removed = removed.execute(&mut transaction).await.map_err(|error| self.fail(error))?;
+        if removed == 1 {
+            let told = query("DELETE FROM outbox WHERE job = ?1").bind(id);
+            told.execute(&mut transaction).await.map_err(|error| self.fail(error))?;
+        }
+        transaction.commit().await.map_err(|error| self.fail(error))?;
         Ok(removed == 1)
     }
 }

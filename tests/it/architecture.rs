@@ -25,10 +25,16 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("api", &["facts", "money", "telemetry"]),
     ("store", &["api", "bucket", "facts", "media", "money"]),
     ("jobs", &["api", "bucket", "facts", "media", "money", "store", "telemetry"]),
-    ("mcp", &["api", "bucket", "config", "facts", "jobs", "media", "money", "permits", "telemetry", "viewer"]),
+    (
+        "mcp",
+        &["api", "bucket", "config", "facts", "jobs", "media", "money", "permits", "telemetry", "viewer"],
+    ),
     ("notify", &["jobs", "mcp", "media"]),
     ("tools", &["api", "config", "facts", "jobs", "mcp", "media", "money", "telemetry"]),
-    ("serve", &["config", "jobs", "mcp", "media", "money", "notify", "permits", "telemetry", "tools", "viewer"]),
+    (
+        "serve",
+        &["config", "jobs", "mcp", "media", "money", "notify", "permits", "telemetry", "tools", "viewer"],
+    ),
     ("gallery", &["config", "jobs", "mcp", "media", "money", "serve", "telemetry", "tools"]),
     (
         "cli",

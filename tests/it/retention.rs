@@ -63,7 +63,7 @@ fn a_dry_run_says_what_prune_removes_and_a_removed_job_is_not_bought_again() {
     assert!(gone["content"][0]["text"].as_str().unwrap().contains("removed it on 20"), "{gone}");
     let again = program.call("text_to_image", image(&json!({ "idempotency_key": "one" })));
     let said = again["content"][0]["text"].as_str().unwrap();
-    assert!(said.contains("which this server removed") && said.contains("nothing was bought"), "{again}");
+    assert!(said.contains("whose record was removed") && said.contains("nothing was bought"), "{again}");
     let never = program.call("get_job", json!({ "job_id": "image-none" }));
     assert!(!never["content"][0]["text"].as_str().unwrap().contains("removed"), "{never}");
     assert_eq!(stage.bought(), bought);

@@ -222,7 +222,7 @@ impl Budget {
 /// Refuses an idempotency key whose job was removed: a repeated call must not buy again.
 pub(crate) fn removed(job: &RemovedJob) -> ToolError {
     let problem = format!(
-        "was used for job {}, which this server removed on {} (MINIMAX_KEEP_DAYS, MINIMAX_KEEP_BYTES), so nothing was \
+        "was used for job {}, whose record was removed on {}, so nothing was \
          bought; to buy it again, use another key",
         job.id,
         day(job.at)

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::bucket::{Bucket, BucketProblem, Object, StoredFile};
 use crate::media::download::integrity::{Recorded, digest_of};
 use crate::media::input::content::{is_same, options};
 
@@ -35,6 +36,24 @@ pub fn remove_result(file: Recorded<'_>, base: &Path, dry: bool) -> Removal {
         Ok(removal) => removal,
         Err(error) if error.kind() == io::ErrorKind::NotFound => Removal::Missing,
         Err(error) => Removal::Failed(error),
+    }
+}
+
+/// Deletes a recorded object if it is still as it was written. `dry` checks and deletes nothing.
+pub async fn remove_object(bucket: Option<&Bucket>, object: &Object, bytes: u64, dry: bool) -> Removal {
+    let Some(bucket) = bucket else {
+        return Removal::Failed(io::Error::other("it is in a bucket, and MINIMAX_FILES_URL names none"));
+    };
+    let removed = match StoredFile::open(bucket, object, bytes).await {
+        Ok(_) if dry => Ok(()),
+        Ok(_) => bucket.delete(&object.key).await,
+        Err(problem) => Err(problem),
+    };
+    match removed {
+        Ok(()) => Removal::Removed,
+        Err(BucketProblem::Absent) => Removal::Missing,
+        Err(BucketProblem::Replaced) => Removal::Changed,
+        Err(problem) => Removal::Failed(io::Error::other(problem)),
     }
 }
 

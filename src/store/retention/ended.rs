@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, HashSet};
 use tokio::task::spawn_blocking;
 
 use super::rules::{BATCH, BREATH, Pruned, Retention};
+use crate::bucket::Bucket;
 use crate::clock::now;
-use crate::media::{Recorded, Removal, remove_result};
+use crate::media::{Recorded, Removal, remove_object, remove_result};
 use crate::store::database::Store;
 use crate::store::error::StoreError;
 use crate::store::record::Job;
@@ -32,8 +33,8 @@ struct Wanted<'a> {
     before: i64,
     /// Only those of them that have no task, or were changed before.
     with_task_before: i64,
-    /// Only those with files in this folder.
-    folder: Option<&'a str>,
+    /// Only those with files in one of these places; empty for all jobs.
+    places: &'a [String],
     /// Only until this many bytes are free.
     bytes: u64,
 }
@@ -54,7 +55,7 @@ impl Store {
             let wanted = Wanted {
                 before: at.saturating_sub(age),
                 with_task_before: at.saturating_sub(age.max(LEAST_TASK)),
-                folder: None,
+                places: &[],
                 bytes: u64::MAX,
             };
             self.remove_wanted(rules, &wanted, dry, &mut counted, pruned).await?;
@@ -63,16 +64,21 @@ impl Store {
         let base = rules.base.clone();
         let real =
             spawn_blocking(move || dunce::canonicalize(base)).await.map_err(|error| self.fail(error))?;
-        // Without its folder there is nothing to free.
-        let Some(base) = real.ok().and_then(|base| base.to_str().map(str::to_owned)) else { return Ok(()) };
+        let base = real.ok().and_then(|base| base.to_str().map(str::to_owned));
+        let bucket = rules.bucket.as_ref().map(Bucket::shown);
+        let places: Vec<_> = base.into_iter().chain(bucket).collect();
+        // Without a place for results there is nothing to free.
+        if places.is_empty() {
+            return Ok(());
+        }
         let counted_already: Vec<_> = counted.iter().collect();
-        let stored = self.stored_in(&base, &counted_already).await?;
+        let stored = self.stored_in(&places, &counted_already).await?;
         if stored > most {
             let before = at.saturating_sub(LEAST_STORED);
             let wanted = Wanted {
                 before,
                 with_task_before: before,
-                folder: Some(&base),
+                places: &places,
                 bytes: stored.saturating_sub(most),
             };
             self.remove_wanted(rules, &wanted, dry, &mut counted, pruned).await?;
@@ -80,11 +86,11 @@ impl Store {
         Ok(())
     }
 
-    /// The size of all results in a folder, by their records, without those of some jobs.
-    async fn stored_in(&self, folder: &str, without: &[&String]) -> Result<u64, StoreError> {
+    /// The size of all results in these places, by their records, without those of some jobs.
+    async fn stored_in(&self, places: &[String], without: &[&String]) -> Result<u64, StoreError> {
         let sum = "SELECT CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM jobs
-                   WHERE folder = ?1 AND bytes > 0 AND id NOT IN (SELECT value FROM ?2)";
-        let row = query(sum).bind(folder).bind_list(without).fetch_one(self.readers()).await;
+                   WHERE folder IN (SELECT value FROM ?1) AND bytes > 0 AND id NOT IN (SELECT value FROM ?2)";
+        let row = query(sum).bind_list(places).bind_list(without).fetch_one(self.readers()).await;
         let sum: i64 = row.and_then(|row| row.try_get(0)).map_err(|error| self.fail(error))?;
         Ok(u64::try_from(sum).unwrap_or_default())
     }
@@ -149,8 +155,12 @@ impl Store {
     ) -> Result<Vec<(Place, u64)>, StoreError> {
         let mut ended = ended();
         ended = ended.bind(*at).bind(id).bind(wanted.before).bind(wanted.with_task_before);
-        if let Some(folder) = wanted.folder {
-            ended = ended.push(" AND bytes > 0 AND folder = ").push_bind(folder);
+        for (number, place) in wanted.places.iter().enumerate() {
+            let before = if number == 0 { " AND bytes > 0 AND folder IN (" } else { ", " };
+            ended = ended.push(before).push_bind(place);
+        }
+        if !wanted.places.is_empty() {
+            ended = ended.push(")");
         }
         ended = ended.push(" ORDER BY updated_at, id LIMIT ").push_bind(BATCH);
         let rows = ended.fetch_all(self.readers()).await.map_err(|error| self.fail(error))?;
@@ -190,11 +200,15 @@ impl Store {
                 continue;
             }
             let (path, bytes, sha256) = (saved.path.clone(), saved.bytes, saved.sha256.clone());
-            let base = rules.base.clone();
-            let removing = spawn_blocking(move || {
-                remove_result(Recorded { path: &path, bytes, sha256: &sha256 }, &base, dry)
-            });
-            match removing.await.map_err(|error| self.fail(error))? {
+            let removal = if let Some(object) = &saved.object {
+                remove_object(rules.bucket.as_ref(), object, bytes, dry).await
+            } else {
+                let base = rules.base.clone();
+                let remove =
+                    move || remove_result(Recorded { path: &path, bytes, sha256: &sha256 }, &base, dry);
+                spawn_blocking(remove).await.map_err(|error| self.fail(error))?
+            };
+            match removal {
                 Removal::Removed => {
                     pruned.files = pruned.files.saturating_add(1);
                     pruned.bytes = pruned.bytes.saturating_add(bytes);

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::bucket::Bucket;
+
 /// The rows of one transaction.
 pub(super) const BATCH: i64 = 50;
 
@@ -19,12 +21,14 @@ const NAMED: usize = 20;
 pub struct Retention {
     /// How long ended jobs are kept; `None` keeps them forever.
     pub age: Option<Duration>,
-    /// How many bytes the results in the base folder may have together; `None` sets no limit.
+    /// How many bytes the results in the base folder and in the bucket may have together; `None` sets no limit.
     pub bytes: Option<u64>,
     /// If true, files stay when their records go.
     pub keeps_files: bool,
     /// The base folder. Files in other folders are never removed.
     pub base: PathBuf,
+    /// The bucket for results.
+    pub bucket: Option<Bucket>,
 }
 
 /// What was removed, or would be.

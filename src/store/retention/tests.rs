@@ -41,7 +41,7 @@ impl Stage {
 
     fn rules(&self, days: Option<u64>, bytes: Option<u64>) -> Retention {
         let age = days.map(|days| Duration::from_hours(days * 24));
-        Retention { age, bytes, keeps_files: false, base: self.base() }
+        Retention { age, bytes, keeps_files: false, base: self.base(), bucket: None }
     }
 
     async fn run(&self, sql: String) {
