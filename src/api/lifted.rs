@@ -163,9 +163,9 @@ mod tests {
     use super::*;
 
     fn read(response: &[u8], size: usize) -> (String, Lifted) {
-        let mut lifter = Lifter::new(Some(response.len()));
-        response.chunks(size).for_each(|piece| lifter.push(piece));
-        let (body, lifted) = lifter.finish();
+        let mut reader = Lifter::new(Some(response.len()));
+        response.chunks(size).for_each(|piece| reader.push(piece));
+        let (body, lifted) = reader.finish();
         (String::from_utf8(body).unwrap(), lifted)
     }
 
