@@ -94,10 +94,7 @@ impl Jobs {
     pub(super) async fn adopt_orphans(self, store: Arc<Store>) {
         let pause = if store.is_shared() { SHARED_PAUSE } else { PAUSE };
         let mut unreadable = HashSet::new();
-        let mut next_search = Instant::now();
-        if let Err(error) = store.forget_processes().await {
-            tracing::warn!(%error, "the rows of old processes were not removed");
-        }
+        let (mut next_search, mut is_first) = (Instant::now(), true);
         loop {
             self.shared.spool.drain(&store).await;
             let is_needed = store.is_shared() || self.shared.registry.len() > 0;
@@ -108,6 +105,13 @@ impl Jobs {
                     if begun >= next_search {
                         let active = self.shared.registry.ids();
                         self.adopt_from(&store, Search::All, active, &mut unreadable).await;
+                        // In a file, each start does so.
+                        if (store.is_shared() || is_first)
+                            && let Err(error) = store.forget_processes().await
+                        {
+                            tracing::warn!(%error, "the rows of old processes were not removed");
+                        }
+                        is_first = false;
                         // It reads every open job, so many of them make it rare.
                         next_search = Instant::now() + (begun.elapsed() * REST).clamp(pause, LONGEST_REST);
                     }

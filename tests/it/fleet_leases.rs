@@ -5,10 +5,12 @@ use std::time::{Duration, Instant};
 
 use minimax_mcp::sandbox::{Act, Pace, Rule, key_fingerprint};
 use serde_json::json;
+use sqlx::Row as _;
 
 use crate::crash::until;
 use crate::fleet::{Fleet, answers};
 use crate::harness::quick;
+use crate::postgres;
 
 /// The processes that have polled a task.
 fn pollers(fleet: &Fleet) -> BTreeSet<String> {
@@ -85,6 +87,19 @@ fn a_hundred_thousand_open_jobs_cost_a_bounded_number_of_queries() {
     std::thread::sleep(Duration::from_secs(8));
     let a_second = (fleet.count(queries) - before) / 8;
     assert!(a_second <= 12, "{a_second} transactions a second");
+    let plan = fleet.runtime.block_on(async {
+        let mut connection = postgres::connect(fleet.dir.path()).await;
+        let account: String =
+            sqlx::query_scalar("SELECT min(account) FROM jobs").fetch_one(&mut connection).await.unwrap();
+        let sql = format!(
+            "EXPLAIN SELECT id FROM jobs WHERE is_open = 1 AND account = '{account}' AND lease_owner = 'gone'
+             AND (lease_owner = 'me' OR lease_until = 0
+                  OR EXISTS (SELECT 1 FROM processes WHERE name = lease_owner AND alive_until = 0)) LIMIT 100"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&mut connection).await.unwrap();
+        rows.iter().map(|row| row.get::<String, _>(0)).collect::<Vec<_>>().join("\n")
+    });
+    assert!(plan.contains("jobs_by_process") && !plan.contains("Seq Scan on jobs"), "{plan}");
 }
 
 /// The plan refuses what two servers order at the same time, and the budget of the balance is for seven.
