@@ -29,7 +29,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
     config.http.public_url = Some(format!("http://{}", listener.local_addr()?));
     config.reach_over_http();
     let (server, stop) = (tools::server(config), CancellationToken::new());
-    serve_around(fixtures::Fixed, stop, server, listener, access, Options { sse: true }).await;
+    serve_around(
+        fixtures::Fixed,
+        stop,
+        server,
+        listener,
+        access,
+        Options { sse: true, ..Options::default() },
+    )
+    .await;
     Ok(())
 }
 
