@@ -5,18 +5,18 @@
 
 mod bounds;
 mod cost;
+mod file;
 pub(crate) mod several;
 #[cfg(test)]
 mod tests;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use rmcp::ErrorData;
 use rmcp::handler::server::tool::{IntoCallToolResult, schema_for_output};
-use rmcp::model::{CallToolResponse, JsonObject, Resource};
+use rmcp::model::{CallToolResponse, JsonObject};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -24,12 +24,14 @@ use serde_json::Value;
 use crate::api::Blame;
 use crate::api::rate_limit::QueueView;
 use crate::bucket::Bucket;
-use crate::jobs::{Cost, FIRST_SOUND, Failure, Job, JobFile, Kind, State};
+use crate::jobs::{Cost, FIRST_SOUND, Failure, Job, Kind, State};
 use crate::mcp::download_links::DownloadLinks;
-use crate::mcp::result::{Report, link, local_link};
-use crate::media::units;
+use crate::mcp::result::Report;
+
+use file::{FileView, link_to};
 
 pub(crate) use cost::{COST, CostView};
+pub(crate) use file::file_facts;
 
 /// What a dry run says instead of a result.
 pub(crate) const DRY_RUN: &str =
@@ -104,35 +106,6 @@ enum Says {
     #[default]
     Success,
     Failure,
-}
-
-/// A file that a job made.
-#[derive(Debug, Serialize, JsonSchema)]
-struct FileView {
-    /// Input for other tools.
-    uri: String,
-    /// MiniMax's link.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    url: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    url_expires_at: Option<String>,
-    /// On the server's machine.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    path: Option<String>,
-    /// From this server, for a day.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    download_url: Option<String>,
-    mime_type: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bytes: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sha256: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    width: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    height: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    duration_ms: Option<u64>,
 }
 
 /// What went wrong.
@@ -360,65 +333,6 @@ impl IntoCallToolResult for JobView {
     fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
         Ok(self.report().result(&self)?.into())
     }
-}
-
-impl FileView {
-    fn of(job: &str, file: &JobFile) -> Self {
-        let saved = file.saved.as_ref();
-        Self {
-            uri: format!("minimax://files/{job}/{}", file.name),
-            url: file.url.clone(),
-            url_expires_at: file.url_expires_at.filter(|_| file.url.is_some()).and_then(time),
-            path: saved.map(|saved| saved.path.display().to_string()),
-            download_url: None,
-            mime_type: saved.map_or(&file.mime_type, |saved| &saved.mime_type).clone(),
-            bytes: saved.map(|saved| saved.bytes),
-            sha256: saved.map(|saved| saved.sha256.clone()),
-            width: saved.and_then(|saved| saved.width).or(file.width),
-            height: saved.and_then(|saved| saved.height).or(file.height),
-            duration_ms: saved.and_then(|saved| saved.duration_ms).or(file.duration_ms),
-        }
-    }
-
-    fn lines(&self) -> Vec<String> {
-        let facts = file_facts(self.width.zip(self.height), self.duration_ms, self.bytes);
-        match &self.path {
-            Some(path) => [format!("Saved to {path}{facts}"), format!("  {}", self.uri)]
-                .into_iter()
-                .chain(self.download_url.as_ref().map(|url| format!("  {url}")))
-                .collect(),
-            // Without a path, a link is the only way to the file.
-            None => [format!("{}{facts}", self.uri)]
-                .into_iter()
-                .chain(self.download_url.as_ref().or(self.url.as_ref()).map(|url| format!("  {url}")))
-                .collect(),
-        }
-    }
-
-    fn link(&self) -> Resource {
-        let local = self.path.as_deref().and_then(|path| local_link(path, &self.mime_type, self.bytes));
-        local.unwrap_or_else(|| {
-            let uri = self.download_url.as_ref().or(self.url.as_ref()).unwrap_or(&self.uri);
-            let name = self.uri.rsplit('/').next().unwrap_or_default();
-            link(uri, name, &self.mime_type, self.bytes)
-        })
-    }
-}
-
-/// A link to an object, good for a day.
-fn link_to(bucket: &Bucket, file: &JobFile) -> Option<String> {
-    let saved = file.saved.as_ref()?;
-    let name = saved.path.file_name().and_then(|name| name.to_str()).unwrap_or(&file.name);
-    let link = bucket.link(&saved.object.as_ref()?.key, name, Duration::from_hours(24))?;
-    Some(link.into())
-}
-
-/// What is known of a file, in brackets.
-pub(crate) fn file_facts(size: Option<(u32, u32)>, length: Option<u64>, bytes: Option<u64>) -> String {
-    let size = size.map(|(width, height)| format!("{width}x{height}"));
-    let facts = [length.map(units::length), size, bytes.map(units::size)];
-    let facts: Vec<_> = facts.into_iter().flatten().collect();
-    if facts.is_empty() { String::new() } else { format!(" ({})", facts.join(", ")) }
 }
 
 /// The day of a moment, in UTC.
