@@ -308,7 +308,7 @@ mod tests {
     fn every_use_of_a_file_is_a_parameter_that_exists() {
         let catalogue = crate::tools::catalogue();
         for (_, tool, parameter, ..) in USES {
-            let schema = &catalogue.router.get(*tool).unwrap().input_schema;
+            let schema = &catalogue.router.get(tool).unwrap().input_schema;
             assert!(schema["properties"].get(*parameter).is_some(), "{tool}.{parameter}");
         }
     }
