@@ -36,7 +36,7 @@ fn wrong(name: &str) -> (Effect, &'static [&'static str]) {
         }
         "MINIMAX_API_RESOURCE_MODE" => (Refused, &["base64"]),
         "MINIMAX_ALLOWED_DIRS" => (Warned, &["/nowhere/at/all", "FILE", "${workspaceFolder}"]),
-        "MINIMAX_SANDBOX" => (Refused, &["maybe"]),
+        "MINIMAX_SANDBOX" | "MINIMAX_IMAGE_PREVIEW" | "MINIMAX_WEBHOOK_PRIVATE" => (Refused, &["maybe"]),
         "MINIMAX_TOOLSETS" => (Refused, &["images", "${X}"]),
         "MINIMAX_READ_ONLY" => (Refused, &["perhaps", "$X"]),
         "MINIMAX_BUDGET_DAY" | "MINIMAX_BUDGET_CALL" | "MINIMAX_BUDGET_PROCESS" | "MINIMAX_CONFIRM_ABOVE" => {
@@ -45,7 +45,6 @@ fn wrong(name: &str) -> (Effect, &'static [&'static str]) {
         // Another one would be sent, and MiniMax would refuse it.
         "MINIMAX_IMAGE_MODEL" => (Warned, &["$MODEL"]),
         "MINIMAX_TEXT_MODEL" | "MINIMAX_SPEECH_MODEL" | "MINIMAX_VIDEO_MODEL" => (Warned, &["foo", "$MODEL"]),
-        "MINIMAX_IMAGE_PREVIEW" => (Refused, &["maybe"]),
         "MINIMAX_VOICE_ID" => (Warned, &["<voice>"]),
         "MINIMAX_POLL_SECONDS" => (Refused, &["soon", "0", "NaN", "1e9"]),
         "MINIMAX_RATE_LIMITS" => (Refused, &["sometimes"]),
@@ -67,7 +66,6 @@ fn wrong(name: &str) -> (Effect, &'static [&'static str]) {
         }
         "MINIMAX_WEBHOOK_SECRET" => (Refused, &["whsec_short", "hunter2", "${X}"]),
         "MINIMAX_WEBHOOK_SECRET_FILE" => (Refused, &["relative", "/nowhere/secret", "FILE"]),
-        "MINIMAX_WEBHOOK_PRIVATE" => (Refused, &["maybe"]),
         "MINIMAX_FACTS_FILE" => (Refused, &["relative", "/nowhere/facts.json", "FILE"]),
         "MINIMAX_LOG" => (Warned, &["minimax_mcp=loud"]),
         "OTEL_EXPORTER_OTLP_ENDPOINT" | "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" => {

@@ -51,11 +51,11 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    pub fn start(statuses: &[u16]) -> Self {
+    pub fn start(statuses: &'static [u16]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/hook-of-hunter2", listener.local_addr().unwrap());
         let received = Arc::<Mutex<Vec<Received>>>::default();
-        let (kept, mut statuses, own) = (Arc::clone(&received), statuses.to_vec().into_iter(), url.clone());
+        let (kept, mut statuses, own) = (Arc::clone(&received), statuses.iter().copied(), url.clone());
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut reader = BufReader::new(stream.unwrap());

@@ -177,7 +177,7 @@ async fn files_stay_where_the_caller_chose_the_folder_or_the_rule_keeps_them_or_
     let pruned = stage.prune(&stage.rules(Some(8), None)).await;
     assert!(stage.ids("jobs").await.is_empty());
     assert_eq!((pruned.files, pruned.files_kept), (0, 2));
-    assert_eq!(pruned.files_changed, [changed.clone()]);
+    assert_eq!(pruned.files_changed, std::slice::from_ref(&changed));
     assert!(chosen.join("a").exists() && outside.join("a").exists() && changed.exists());
     let kept = stage.add_saved("kept", 5, 9).await;
     stage.prune(&Retention { keeps_files: true, ..stage.rules(Some(8), Some(1)) }).await;
@@ -231,12 +231,12 @@ async fn both_limits_together_count_each_job_once() {
 #[tokio::test]
 async fn the_record_of_a_task_stays_for_as_long_as_minimax_knows_it() {
     let stage = Stage::new().await;
-    let state = json!({ "at": "cancelled", "at_minimax": false, "task": task() });
+    let with_task = json!({ "at": "cancelled", "at_minimax": false, "task": task() });
     for (id, age) in [("gone", 9), ("kept", 7)] {
-        stage.add(&Made { id, state: state.clone(), files: &[], folder: None, age }).await;
+        stage.add(&Made { id, state: with_task.clone(), files: &[], folder: None, age }).await;
     }
-    let state = json!({ "at": "cancelled", "at_minimax": false });
-    stage.add(&Made { id: "gone-too", state, files: &[], folder: None, age: 7 }).await;
+    let cancelled = json!({ "at": "cancelled", "at_minimax": false });
+    stage.add(&Made { id: "gone-too", state: cancelled, files: &[], folder: None, age: 7 }).await;
     stage.prune(&stage.rules(Some(1), None)).await;
     assert_eq!(stage.ids("jobs").await, ["kept"]);
 }
