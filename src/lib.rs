@@ -11,7 +11,7 @@
 //! `serve` (bytes) → `tools` (what a model sees) → `mcp` (the protocol) → `jobs` (time and money) → `store` (records) →
 //! `api` (HTTP). Beside them `config` (settings), `facts` (models, prices, error codes: data), `media` (files and links in and out of this
 //! machine), `permits` (what each caller may use of what all share), `money` (amounts, and how they are rounded), `telemetry` (figures, log lines, traces), `clock` (the
-//! time); `cli` on top. The imitation of MiniMax, for tests, demos and `--sandbox`, is a crate of its own:
+//! time); `cli` on top. The simulator of MiniMax, for tests, demos and `--sandbox`, is a crate of its own:
 //! `crates/minimax-sandbox`.
 //! `tests/it/architecture.rs` keeps the direction of imports.
 //!
@@ -43,6 +43,6 @@ pub mod store;
 pub mod telemetry;
 pub mod tools;
 
-/// The imitation of MiniMax, for demos and tests.
+/// The simulator of MiniMax, for demos and tests.
 #[cfg(feature = "sandbox")]
 pub use minimax_sandbox as sandbox;

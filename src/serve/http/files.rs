@@ -46,7 +46,7 @@ pub async fn file(
         return (StatusCode::BAD_REQUEST, UNKNOWN).into_response();
     };
     match server.linked_file(&job, &name, expires, &signature).await {
-        // The connection counts for the caller who owns the result, whoever uses the link.
+        // The connection counts for the caller who owns the result, also when another uses the link.
         Ok(linked) => match place.map(|Extension(place)| place.claim(&linked.limited_as)).transpose() {
             Ok(claim) => holding(sent(&linked, &name, &headers), claim, None),
             Err(short) => no_connection(short),
