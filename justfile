@@ -93,6 +93,11 @@ benchmarks:
 workflows:
     zizmor --offline .github
 
+# The wishes: the right answers of all, or what a model makes of them with `just wishes --base-url URL --model NAME`.
+wishes *options="--right":
+    cargo build
+    python3 bench/wishes/run.py --program target/debug/minimax-mcp {{options}}
+
 # Real clients from the package registries: libraries, the conformance suite, the official packages. Needs Python 3.10.
 clients:
     python3 tests/clients/matrix.py

@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_clocks_agree_while_nobody_sets_one() {
+    fn the_clocks_agree_while_none_is_set() {
         let (early, at, late) = (earliest(), now(), latest());
         assert!((at - early).abs() < DRIFT && (late - at).abs() < DRIFT, "{early} {at} {late}");
         assert!(!was_set_within(i64::MAX));

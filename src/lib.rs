@@ -1,18 +1,16 @@
 //! An MCP server that gives any MCP client the MiniMax (Hailuo) platform.
 //!
-//! # Bird's eye
+//! # Overview
 //!
-//! A client calls a tool; [`mcp`] brings the call to it, [`tools`] turns it into a request that MiniMax reads, checked
-//! to the last value; [`jobs`] writes a record, sends the request once, watches what becomes of it and brings the files
-//! home; the call answers with the finished job, or with the running one when its patience is over.
+//! A client calls a tool. [`mcp`] checks the call and runs the tool; the tool in [`tools`] turns it into a checked request to
+//! MiniMax; [`jobs`] writes a record, sends the request once, polls its task and downloads the files. The call answers with
+//! the finished job, or with the running one when the time to wait is over.
 //!
 //! # Layers
 //!
-//! `serve` (bytes) → `tools` (what a model sees) → `mcp` (the protocol) → `jobs` (time and money) → `store` (records) →
-//! `api` (HTTP). Beside them `config` (settings), `facts` (models, prices, error codes: data), `media` (files and links in and out of this
-//! machine), `permits` (what each caller may use of what all share), `viewer` (the page for hosts with MCP Apps), `money` (amounts, and how they are rounded), `telemetry` (figures, log lines, traces), `clock` (the
-//! time); `cli` on top. The imitation of MiniMax, for tests, demos and `--sandbox`, is a crate of its own:
-//! `crates/minimax-sandbox`.
+//! `cli` → `gallery` → `serve` → `tools`, `notify` → `mcp` → `jobs` → `store` → `api` → `media`, `telemetry` → `config`,
+//! `facts` → `bucket`, `money`, `clock`, `permits`, `viewer`. ARCHITECTURE.md says what each knows. The simulator of MiniMax,
+//! for tests, demos and `--sandbox`, is a crate of its own: `crates/minimax-sandbox`.
 //! `tests/it/architecture.rs` keeps the direction of imports.
 //!
 //! # Invariants, as absences
@@ -47,6 +45,6 @@ pub mod telemetry;
 pub mod tools;
 pub mod viewer;
 
-/// The imitation of MiniMax, for demos and tests.
+/// The simulator of MiniMax, for demos and tests.
 #[cfg(feature = "sandbox")]
 pub use minimax_sandbox as sandbox;

@@ -184,6 +184,13 @@ impl Currency {
             Self::Cny => "¥",
         }
     }
+
+    /// An amount that is written as a number, as people write it: `$0.28`, `$0.50`, `-¥3`.
+    pub fn mark(self, number: &str) -> String {
+        let (minus, number) = number.strip_prefix('-').map_or(("", number), |number| ("-", number));
+        let tenths = number.split_once('.').is_some_and(|(_, decimals)| decimals.len() == 1);
+        format!("{minus}{}{number}{}", self.sign(), if tenths { "0" } else { "" })
+    }
 }
 
 impl fmt::Display for Currency {
@@ -285,9 +292,7 @@ impl Money {
             _ => {}
         }
         let shown = Self::from_millionths(millionths.saturating_add(99) / 100 * 100, self.currency);
-        let words = shown.amount.to_string();
-        let cents = words.split_once('.').is_some_and(|(_, decimals)| decimals.len() == 1);
-        format!("{sign}{words}{}", if cents { "0" } else { "" })
+        shown.to_string()
     }
 
     /// As [`Self::tag`], for a sum: nothing is `$0`.
@@ -298,7 +303,7 @@ impl Money {
 
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.amount, self.currency)
+        f.write_str(&self.currency.mark(&self.amount.to_string()))
     }
 }
 

@@ -161,7 +161,7 @@ mod tests {
         }
 
         #[test]
-        fn nobody_waits_longer_than_a_minute_or_tries_more_than_eight_times(
+        fn no_wait_is_longer_than_a_minute_and_no_request_is_tried_more_than_eight_times(
             error in any_error(), nature in any_nature(), tries in 1..u32::MAX, chance in 0.0..1.0_f64
         ) {
             let wait = pause(nature, &error, tries, chance);

@@ -115,7 +115,7 @@ fn shown(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Places;
+    use crate::config::of_pairs;
 
     #[test]
     fn an_unknown_default_model_is_warned_about_at_minimax_and_not_at_a_gateway() {
@@ -133,14 +133,8 @@ mod tests {
                 ("https://gateway.example.com", false),
                 ("http://127.0.0.1:4000", false),
             ] {
-                let places =
-                    Places { home: "/home/ada".into(), desktop: None, data: "/home/ada/data".into() };
                 let pairs = [(setting, model), ("MINIMAX_API_HOST", host)];
-                let find = |name: &str| {
-                    let found = pairs.iter().find(|(known, value)| *known == name && !value.is_empty());
-                    found.map(|(_, value)| (*value).to_owned())
-                };
-                let mut config = Config::read(find, &places);
+                let mut config = of_pairs(if host.is_empty() { &pairs[..1] } else { &pairs });
                 add_warnings(&mut config);
                 let told: Vec<_> = config.warnings.iter().filter(|line| line.contains(setting)).collect();
                 assert_eq!(!told.is_empty(), is_warned, "{setting} at {host}: {told:?}");

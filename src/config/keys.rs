@@ -169,14 +169,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Places;
-
-    fn read(pairs: &[(&str, &str)]) -> Config {
-        let places = Places { home: "/home/ada".into(), desktop: None, data: "/home/ada/data".into() };
-        let find =
-            |name: &str| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-        Config::read(find, &places)
-    }
+    use crate::config::of_pairs as read;
 
     #[test]
     fn one_key_alone_is_the_first_whichever_setting_it_stands_in() {

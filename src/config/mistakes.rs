@@ -4,15 +4,8 @@ use std::path::Path;
 
 use secrecy::ExposeSecret;
 
+use super::of_pairs as read;
 use super::*;
-
-fn read(pairs: &[(&str, &str)]) -> Config {
-    let places = Places { home: "/home/ada".into(), desktop: None, data: "/home/ada/.local/share".into() };
-    Config::read(
-        |name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()),
-        &places,
-    )
-}
 
 fn key(config: &Config) -> Option<&str> {
     config.key.as_ref().map(ExposeSecret::expose_secret)

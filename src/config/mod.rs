@@ -377,20 +377,20 @@ fn absolute_dirs(path: &str) -> Vec<PathBuf> {
 #[cfg(test)]
 mod mistakes;
 
+/// The settings that these variables give to the user Ada.
+#[cfg(test)]
+pub fn of_pairs(pairs: &[(&str, &str)]) -> Config {
+    let places = Places { home: "/home/ada".into(), desktop: None, data: "/home/ada/.local/share".into() };
+    let find = |name: &str| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+    Config::read(find, &places)
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
+    use super::of_pairs as read;
     use super::*;
-
-    fn read(pairs: &[(&str, &str)]) -> Config {
-        let places =
-            Places { home: "/home/ada".into(), desktop: None, data: "/home/ada/.local/share".into() };
-        Config::read(
-            |name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()),
-            &places,
-        )
-    }
 
     #[test]
     fn a_base_url_of_another_tool_is_understood() {

@@ -111,16 +111,8 @@ fn scope(part: &str) -> Option<ScopeRow> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Config, Places};
+    use super::super::of_pairs as read;
     use super::*;
-
-    fn read(pairs: &[(&str, &str)]) -> Config {
-        let places = Places { home: "/home/ada".into(), desktop: None, data: "/home/ada/data".into() };
-        Config::read(
-            |name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()),
-            &places,
-        )
-    }
 
     #[test]
     fn each_group_on_offer_has_a_scope_unless_the_settings_name_others() {

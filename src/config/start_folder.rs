@@ -44,16 +44,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Places;
-
-    fn read(pairs: &[(&str, &str)]) -> Config {
-        let places =
-            Places { home: "/home/ada".into(), desktop: None, data: "/home/ada/.local/share".into() };
-        Config::read(
-            |name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()),
-            &places,
-        )
-    }
+    use crate::config::of_pairs as read;
 
     #[test]
     fn a_relative_folder_is_below_the_one_in_which_the_server_was_started() {

@@ -10,7 +10,7 @@ const FORM: &str = "must be like postgres://USER:PASSWORD@HOST:5432/DATABASE";
 const PARAMETERS: &[&str] = &["sslmode", "sslrootcert", "sslcert", "sslkey", "host", "application_name"];
 
 /// The values of `sslmode`. The other modes of PostgreSQL encrypt without a check of the certificate, or only if the server
-/// wants to, which protects from nobody who can change what is sent.
+/// wants to, which does not protect from a party that can change what is sent.
 const MODES: &[&str] = &["verify-full", "verify-ca", "disable"];
 
 /// Reads the setting. Returns the URL and, if it is used without encryption, a warning. The error never shows the value, which may

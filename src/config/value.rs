@@ -207,7 +207,7 @@ pub(super) fn is_placeholder(text: &str) -> bool {
     is_reference(text) || is_bracketed(text) || is_masked(text) || is_phrase(text)
 }
 
-/// A variable or command that nobody expanded, such as `${KEY}`, `$KEY`, `%KEY%`, `{{KEY}}`, `$(pass key)`.
+/// A variable or command that was not expanded, such as `${KEY}`, `$KEY`, `%KEY%`, `{{KEY}}`, `$(pass key)`.
 pub(super) fn is_reference(text: &str) -> bool {
     let within = |open: &str, close: &str| {
         text.strip_prefix(open).and_then(|rest| rest.strip_suffix(close)).filter(|inner| !inner.is_empty())

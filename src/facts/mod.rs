@@ -311,13 +311,13 @@ impl VideoModel {
             Some(format!("{} {} s {amount}", row.resolution, row.duration))
         });
         let seconds = self.per_second.iter().filter_map(|row| {
-            Some(format!("{} {} a second", row.resolution, row.price.in_currency(currency)?.amount()))
+            Some(format!("{} {} a second", row.resolution, row.price.in_currency(currency)?))
         });
         let extra = self.extra_image.iter().filter_map(|row| {
-            Some(format!("each input image above {} {}", row.over, row.price.in_currency(currency)?.amount()))
+            Some(format!("each input image above {} {}", row.over, row.price.in_currency(currency)?))
         });
         let words: Vec<_> = clips.chain(seconds).chain(extra).collect();
-        (!words.is_empty()).then(|| format!("{currency}: {}", words.join(", ")))
+        (!words.is_empty()).then(|| words.join(", "))
     }
 }
 
@@ -435,12 +435,12 @@ mod tests {
     #[test]
     fn prices_follow_the_price_page() {
         for (model, resolution, seconds, images, price) in [
-            ("MiniMax-H3", "2K", 8, 0, Some("1.04 USD")),
-            ("MiniMax-H3", "768P", 5, 7, Some("0.48 USD")),
-            ("MiniMax-Hailuo-2.3", "768P", 6, 1, Some("0.28 USD")),
-            ("MiniMax-H3-Max", "480P", 10, 0, Some("0.5 USD")),
-            ("MiniMax-H3-Max", "768P", 5, 2, Some("0.4 USD")),
-            ("MiniMax-H3-Max", "768P", 5, 4, Some("0.548 USD")),
+            ("MiniMax-H3", "2K", 8, 0, Some("$1.04")),
+            ("MiniMax-H3", "768P", 5, 7, Some("$0.48")),
+            ("MiniMax-Hailuo-2.3", "768P", 6, 1, Some("$0.28")),
+            ("MiniMax-H3-Max", "480P", 10, 0, Some("$0.50")),
+            ("MiniMax-H3-Max", "768P", 5, 2, Some("$0.40")),
+            ("MiniMax-H3-Max", "768P", 5, 4, Some("$0.548")),
             ("MiniMax-H3-Lite", "768P", 5, 0, None),
         ] {
             let found = facts().video(model).unwrap().price(resolution, seconds, images, Currency::Usd);

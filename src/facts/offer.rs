@@ -121,7 +121,7 @@ mod tests {
     fn the_tables_parse() {
         let offer: Offer = serde_json::from_str(include_str!("offer.json")).unwrap();
         let price = offer.each("understand_image").in_currency(Currency::Usd).unwrap();
-        assert_eq!(price.to_string(), "0.01 USD");
+        assert_eq!(price.to_string(), "$0.01");
         assert_eq!(offer.purpose("voice_clone").unwrap().rules.len(), 1);
     }
 }

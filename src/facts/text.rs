@@ -188,7 +188,7 @@ impl TextModel {
     /// The price per million tokens of input and output, for the smallest inputs. `None` if it is unknown.
     pub fn price_list(&self, currency: Currency) -> Option<String> {
         let price = self.price(0, currency)?;
-        Some(format!("{} / {} per 1M tokens in / out", price.input.amount(), price.output))
+        Some(format!("{} / {} per 1M tokens in / out", price.input, price.output))
     }
 
     /// The price for an input of this many tokens.
@@ -310,12 +310,12 @@ mod tests {
         let m3 = facts().text("MiniMax-M3").unwrap();
         let price =
             |input, currency, tokens| m3.price(input, currency).unwrap().of(tokens).unwrap().to_string();
-        assert_eq!(price(100_000, Usd, [1_000_000, 1_000_000, 1_000_000, 0]), "1.56 USD");
-        assert_eq!(price(600_000, Cny, [1_000_000, 0, 0, 0]), "4.2 CNY");
+        assert_eq!(price(100_000, Usd, [1_000_000, 1_000_000, 1_000_000, 0]), "$1.56");
+        assert_eq!(price(600_000, Cny, [1_000_000, 0, 0, 0]), "¥4.20");
         // A token that was read from the cache costs less than what results show.
-        assert_eq!(price(1, Usd, [0, 0, 1, 0]), "0.00000006 USD");
+        assert_eq!(price(1, Usd, [0, 0, 1, 0]), "$0.00000006");
         assert!(facts().text("MiniMax-M1").unwrap().price(1, Usd).is_none());
-        assert_eq!(facts().searches(3, Cny).unwrap().to_string(), "0.09 CNY");
+        assert_eq!(facts().searches(3, Cny).unwrap().to_string(), "¥0.09");
         assert_eq!(m3.price(1, Usd).unwrap().of([u64::MAX; 4]), None);
     }
 }

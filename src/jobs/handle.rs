@@ -349,7 +349,7 @@ impl Jobs {
 
     /// A handle for a caller who may not buy: `client` has no key.
     #[must_use]
-    pub fn for_nobody(&self, name: &str, client: Client) -> Self {
+    pub fn without_key_of_caller(&self, name: &str, client: Client) -> Self {
         let tenant = Arc::new(Tenant::new(client, name.to_owned()));
         Self { shared: Arc::clone(&self.shared), tenant }
     }

@@ -371,10 +371,10 @@ mod tests {
 
     #[test]
     fn the_basis_names_one_key_however_often_it_is_named() {
-        let plan = name_key(Some("0.0035 USD an image".to_owned()), PaysWith::Plan.words());
-        assert!(plan.starts_with("0.0035 USD an image; paid by the plan"), "{plan}");
+        let plan = name_key(Some("$0.0035 an image".to_owned()), PaysWith::Plan.words());
+        assert!(plan.starts_with("$0.0035 an image; paid by the plan"), "{plan}");
         let moved = name_key(Some(plan.clone()), INSTEAD_OF_PLAN);
-        assert_eq!(moved, format!("0.0035 USD an image; {INSTEAD_OF_PLAN}"));
+        assert_eq!(moved, format!("$0.0035 an image; {INSTEAD_OF_PLAN}"));
         assert_eq!(name_key(Some(plan.clone()), PaysWith::Plan.words()), plan);
         assert_eq!(name_key(None, INSTEAD_OF_PLAN), INSTEAD_OF_PLAN);
         assert_eq!(name_key(Some("prepaid rate".to_owned()), "paid x"), "prepaid rate; paid x");

@@ -47,7 +47,7 @@ pub(crate) enum Payer {
     /// A key that came with the request.
     Caller,
     /// No key pays, so nothing is bought.
-    Nobody(Unpaid),
+    Missing(Unpaid),
 }
 
 impl CallerKey {
@@ -97,7 +97,7 @@ impl Payer {
             Self::Plan => Some(PaysWith::Plan.words()),
             Self::Balance => Some(PaysWith::Balance.words()),
             Self::InsteadOfPlan => Some(INSTEAD_OF_PLAN),
-            Self::Server | Self::Caller | Self::Nobody(_) => None,
+            Self::Server | Self::Caller | Self::Missing(_) => None,
         }
     }
 }

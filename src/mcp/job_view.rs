@@ -37,7 +37,7 @@ pub(crate) use file::file_facts;
 pub(crate) const DRY_RUN: &str =
     "Dry run: arguments are valid; nothing was sent or billed. Call again without dry_run to generate it.";
 
-/// Who can fix a failure: the caller, the operator, nobody but time, the user, the developers.
+/// Who can fix a failure: the caller, the operator, the user, the developers; some pass with time.
 const KINDS: [&str; 5] = ["argument", "settings", "wait", ASK_USER, "bug"];
 
 /// The kind of a failure after which only the user can decide.

@@ -209,8 +209,8 @@ impl Server {
     /// the owner's.
     #[must_use]
     pub fn for_strangers(self) -> Self {
-        let nobody = Caller { toolsets: Some(Vec::new()), ..Caller::remote("") };
-        let me = self.with(nobody.into(), (self.payer, self.key_kind), self.jobs.clone());
+        let caller = Caller { toolsets: Some(Vec::new()), ..Caller::remote("") };
+        let me = self.with(caller.into(), (self.payer, self.key_kind), self.jobs.clone());
         Self { require_caller: true, ..me }
     }
 
@@ -249,7 +249,7 @@ impl Server {
 
     /// Who pays for a request with this key, and the jobs with that key.
     fn paid_by(&self, key: &CallerKey) -> ((Payer, KeyKind), Jobs) {
-        let unpaid = |why| ((Payer::Nobody(why), KeyKind::Missing), self.without_key());
+        let unpaid = |why| ((Payer::Missing(why), KeyKind::Missing), self.without_key());
         match key {
             CallerKey::Given { key, fingerprint } => match self.with_key(key, fingerprint) {
                 Some(jobs) => ((Payer::Caller, KeyKind::of(Some(key))), jobs),
@@ -269,7 +269,7 @@ impl Server {
         // Without a key nothing is sent, so there is no limit to share.
         let pacing = RateLimits { shared: false, ..self.shared.pacing };
         let client = self.api().beside(None, pacing);
-        self.jobs.for_nobody(&self.config().account, client)
+        self.jobs.without_key_of_caller(&self.config().account, client)
     }
 
     /// This server with one of its two keys; `None` where one key pays for everything.

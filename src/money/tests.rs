@@ -105,7 +105,7 @@ fn amounts_of_different_currencies_are_neither_added_nor_compared() {
 fn an_amount_is_shown_with_its_currency_and_written_as_a_number() {
     assert_eq!(
         [usd("0.0315"), usd("5.0"), Money::zero(Cny)].map(|money| money.to_string()),
-        ["0.0315 USD", "5 USD", "0 CNY"]
+        ["$0.0315", "$5", "¥0"]
     );
     assert_eq!(
         serde_json::to_string(&[usd("0.0315"), usd("5"), usd("0.0000015")]).unwrap(),
@@ -134,7 +134,7 @@ proptest! {
         prop_assert_eq!(serde_json::from_str::<Decimal>(&text).unwrap(), exact);
         let written = serde_json::to_string(&exact).unwrap();
         prop_assert_eq!(serde_json::from_str::<Decimal>(&written).unwrap(), exact);
-        // Whoever read the number as a binary fraction before wrote the same bytes.
+        // A program that read the number as a binary fraction before wrote the same bytes.
         prop_assert_eq!(written, serde_json::to_string(&text.parse::<f64>().unwrap()).unwrap());
         let value: Value = serde_json::from_str(&text).unwrap();
         prop_assert_eq!(serde_json::from_value::<Decimal>(value).unwrap(), exact);

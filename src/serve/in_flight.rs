@@ -193,7 +193,7 @@ mod tests {
         assert_eq!(open.enter(&number(0), None).unwrap_err(), Refused::SameId);
         drop(handling);
         open.queued(&answer(0), 1);
-        assert_eq!(open.enter(&number(4), None).unwrap_err(), Refused::Full(MOST), "nobody has read it");
+        assert_eq!(open.enter(&number(4), None).unwrap_err(), Refused::Full(MOST), "it was not read");
         open.left(&number(0));
         assert!(open.enter(&number(0), None).is_ok());
     }

@@ -164,8 +164,8 @@ mod tests {
     fn the_noise_of_binary_fractions_in_an_old_record_does_not_count() {
         let text = r#"{"cost":{"currency":"CNY","unit":0.0006944444444444445,"fixed":0.07500000000000001}}"#;
         let cost = serde_json::from_str::<Row>(text).unwrap().cost.unwrap();
-        assert_eq!(cost.fixed.unwrap().to_string(), "0.075 CNY");
-        assert_eq!(cost.of(72_u32).unwrap().to_string(), "0.125 CNY");
+        assert_eq!(cost.fixed.unwrap().to_string(), "¥0.075");
+        assert_eq!(cost.of(72_u32).unwrap().to_string(), "¥0.125");
     }
 
     #[test]

@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn answers_that_nobody_asks_for_again_do_not_fill_the_records() {
+    async fn answers_that_are_not_asked_for_again_do_not_fill_the_records() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path(), "test".to_owned()).await.unwrap();
         let old = sqlx::query("INSERT INTO answers VALUES ('bob', 'one', 'old', '1', 0)");

@@ -1,4 +1,4 @@
-//! Cloned and designed voices that nobody has used yet. MiniMax lists a voice only after its first use.
+//! Cloned and designed voices that have not been used yet. MiniMax lists a voice only after its first use.
 
 use super::database::Store;
 use super::error::StoreError;

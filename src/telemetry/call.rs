@@ -218,7 +218,7 @@ mod tests {
         })
         .await;
         other.run(async {}).await;
-        failed("nobody's");
+        failed("of no call");
         assert_eq!((one.failure(), other.failure()), (Some("argument"), None));
     }
 }

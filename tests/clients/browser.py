@@ -20,7 +20,6 @@ import sys
 
 sys.dont_write_bytecode = True
 
-import argparse
 import json
 import os
 import queue
@@ -32,8 +31,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from matrix import Http
-from places import NotHad, built, ended_without, plain
-from support import Sandbox, check, failures, holds, same
+from places import NotHad, built, ended_without, parser_of, plain
+from support import Sandbox, check, ended, holds, same
 
 TOKEN = "page-0123456789abcdef"
 NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"]
@@ -224,14 +223,11 @@ def play_all(program, browser, folder, quick):
     finally:
         server.stop()
         sandbox.stop()
-    print(f"{len(failures)} failed")
-    return 1 if failures else 0
+    return ended()
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("program", nargs="?", help="the minimax-mcp to check")
-    parser.add_argument("--keep", help="unused: Chromium is the system's")
+    parser = parser_of(__doc__, keep="unused: Chromium is the system's")
     parser.add_argument("--quick", action="store_true", help="without the older transport")
     parser.add_argument("--install", action="store_true", help="install Chromium with apt-get if it is missing")
     arguments = parser.parse_args()

@@ -21,8 +21,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from places import NotHad, Places, built, ended_without, plain
-from support import Sandbox, failures
+from places import NotHad, Places, built, ended_without, parser_of, plain
+from support import Sandbox, ended
 
 # The official server 0.0.19 needs mcp 2: it imports `MCPServer`, which mcp 1 does not have.
 PACKAGES = ["openai==3.54.0", "anthropic==2.12.0", "minimax-mcp==0.0.19", "mcp==2.3.0"]
@@ -41,14 +41,11 @@ def inside(program):
             asyncio.run(mcp_checks(sandbox, program, Path(folder)))
         finally:
             sandbox.stop()
-    print(f"{len(failures)} failed")
-    return 1 if failures else 0
+    return ended()
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("program", nargs="?", help="the minimax-mcp to check")
-    parser.add_argument("--keep", help="keep the packages here")
+    parser = parser_of(__doc__, keep="keep the packages here")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.inside:

@@ -28,7 +28,7 @@ from pathlib import Path
 from hosts import PACKAGES, PATIENCE, SERVER, TOOL, Project, StandIn
 from packages import PLATFORM, ROOT, pack
 from places import NotHad, Places, ended_without, plain, quietly
-from support import Sandbox, check, failures, holds, same
+from support import Sandbox, check, ended, holds, same
 
 KEY = "sk-api-0123456789abcdefghijWXYZ"
 
@@ -208,8 +208,7 @@ def main():
             print(f"\n===== {way}", flush=True)
             check(f"{way}: from the package to a picture in claude and codex", partial(hour, way, install, package, node, home, sandbox, folder))
         sandbox.stop()
-    print(f"{len(failures)} failed")
-    return 1 if failures else 0
+    return ended()
 
 
 def hour(way, install, package, node, home, sandbox, folder):

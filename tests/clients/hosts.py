@@ -16,7 +16,6 @@ import sys
 
 sys.dont_write_bytecode = True
 
-import argparse
 import json
 import os
 import subprocess
@@ -26,8 +25,8 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from places import NotHad, Places, built, ended_without, plain
-from support import check, failures, holds, png
+from places import NotHad, Places, built, ended_without, parser_of, plain
+from support import check, ended, holds, png
 
 PACKAGES = ["@anthropic-ai/claude-code@2.1.332", "@openai/codex@0.171.0"]
 
@@ -243,9 +242,7 @@ def play(host, bin_folder, program, settings, allowed):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("program", nargs="?", help="the minimax-mcp to check")
-    parser.add_argument("--keep", help="keep the packages here")
+    parser = parser_of(__doc__, keep="keep the packages here")
     arguments = parser.parse_args()
     plain()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
@@ -258,8 +255,7 @@ def main():
         for host in HOSTS:
             for what, settings, allowed in CASES[host]:
                 check(f"{host}: {what}", partial(play, host, bin_folder, program, settings, allowed))
-    print(f"{len(failures)} failed")
-    return 1 if failures else 0
+    return ended()
 
 
 # What a host needs so that the project's files are allowed: claude names its folders, codex names none.

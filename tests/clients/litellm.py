@@ -15,7 +15,6 @@ import sys
 
 sys.dont_write_bytecode = True
 
-import argparse
 import base64
 import json
 import os
@@ -26,8 +25,8 @@ import time
 import urllib.request
 from pathlib import Path
 
-from places import LATER_INSTALL, NotHad, Places, built, ended_without, plain
-from support import Sandbox, check, failures, holds, png, same
+from places import LATER_INSTALL, NotHad, Places, built, ended_without, parser_of, plain
+from support import Sandbox, check, ended, holds, png, same
 
 # The newest release whose `proxy` extra can be installed.
 PACKAGE = "litellm[proxy]==1.108.7"
@@ -222,14 +221,11 @@ def play_all(program, python, folder, quick):
             gateway.stop()
     finally:
         sandbox.stop()
-    print(f"{len(failures)} failed")
-    return 1 if failures else 0
+    return ended()
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("program", nargs="?", help="the minimax-mcp to check")
-    parser.add_argument("--keep", help="install into this folder, and use what is there")
+    parser = parser_of(__doc__, keep="install into this folder, and use what is there")
     parser.add_argument("--quick", action="store_true", help="try one model")
     arguments = parser.parse_args()
     plain()

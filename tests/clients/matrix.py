@@ -21,7 +21,6 @@ import sys
 
 sys.dont_write_bytecode = True
 
-import argparse
 import json
 import os
 import socket
@@ -31,7 +30,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from places import NotHad, Places, built, ended_without, plain
+from places import NotHad, Places, built, ended_without, parser_of, plain
 from support import Sandbox
 
 HERE = Path(__file__).resolve().parent
@@ -185,9 +184,7 @@ def write_table(text):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("program", nargs="?", help="the minimax-mcp to check")
-    parser.add_argument("--keep", help="keep the libraries here")
+    parser = parser_of(__doc__, keep="keep the libraries here")
     parser.add_argument("--quick", action="store_true", help="the lines that .ci/run plays")
     parser.add_argument("--only", action="append", default=[], metavar="WORD", help="lines with all these words")
     parser.add_argument("--write-table", action="store_true", help="put the table into docs/compatibility.md")

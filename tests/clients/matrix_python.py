@@ -163,7 +163,7 @@ async def agents(play):
         server = {"http": MCPServerStreamableHttp, "sse": MCPServerSse}[play["transport"]]({"url": play["url"]})
     async with server:
         client = OfMcp(server, getattr(server.session, "protocol_version", None) or "")
-        # Its calls end after 5 seconds unless whoever uses it says otherwise, as nobody does.
+        # Its calls end after 5 seconds, as its users leave it.
         client.loses_patience = True
         yield client
 
@@ -185,7 +185,7 @@ async def pydantic_ai(play):
                 job = re.search(r"[a-z]+-[a-z2-7]{26}", text)[0]
                 view = json.loads(await self.read(f"minimax://jobs/{job}"))
                 for file, link in zip(view["files"], links, strict=True):
-                    # A link is signed anew each time; what it leads to is the same.
+                    # A link is signed again each time; what it leads to is the same.
                     known = {file.get("download_url"), file.get("path") and Path(file["path"]).as_uri()}
                     assert link.partition("?")[0] in {one.partition("?")[0] for one in known if one}, (link, file)
                 return view

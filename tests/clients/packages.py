@@ -25,7 +25,7 @@ import zipfile
 from pathlib import Path
 
 from places import NotHad, Places, built, ended_without, plain, quietly
-from support import check, failures, holds, same
+from support import check, ended, holds, same
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "packaging"))
@@ -178,8 +178,7 @@ def main():
             play(asked.program or built(), places, Path(place), asked.quick)
         except NotHad as problem:
             return ended_without(problem)
-    print(f"{len(failures)} failed")
-    return 1 if failures else 0
+    return ended()
 
 
 if __name__ == "__main__":

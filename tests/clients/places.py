@@ -1,5 +1,6 @@
 """Where clients are installed: each apart from the others, for they do not agree on the versions of what they share."""
 
+import argparse
 import json
 import os
 import shutil
@@ -24,6 +25,14 @@ LATER_INSTALL = 600
 
 class NotHad(Exception):
     """A client cannot be installed on this machine."""
+
+
+def parser_of(doc, keep):
+    """The arguments that every script has: the program, and the folder to keep what was installed."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("program", nargs="?", help="the minimax-mcp to check")
+    parser.add_argument("--keep", help=keep)
+    return parser
 
 
 def ended_without(problem):

@@ -20,7 +20,6 @@ import sys
 
 sys.dont_write_bytecode = True
 
-import argparse
 import json
 import os
 import shutil
@@ -31,8 +30,8 @@ import time
 from pathlib import Path
 
 from matrix import Http
-from places import NotHad, built, ended_without, plain
-from support import Sandbox, check, failures, holds, same
+from places import NotHad, built, ended_without, parser_of, plain
+from support import Sandbox, check, ended, failures, holds, same
 
 HERE = Path(__file__).resolve().parent
 EXAMPLE = HERE.parents[1] / "examples" / "deploy" / "nginx.conf"
@@ -361,7 +360,7 @@ class Play:
         client.close()
 
     def whose(self):
-        """Each sees its own jobs, whoever asked before over the same connection."""
+        """Each sees its own jobs, also after another has asked over the same connection."""
         client = Client(self.front.port)
         client.say(post(ADA, buy("ordinary")))
         status, _, body = client.answer()
@@ -470,14 +469,11 @@ def play_all(program, found, folder, quick):
     finally:
         server.stop()
         sandbox.stop()
-    print(f"{len(failures)} failed")
-    return 1 if failures else 0
+    return ended()
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("program", nargs="?", help="the minimax-mcp to check")
-    parser.add_argument("--keep", help="unused: nginx is the system's")
+    parser = parser_of(__doc__, keep="unused: nginx is the system's")
     parser.add_argument("--quick", action="store_true", help="do not wait for long streams")
     parser.add_argument("--install", action="store_true", help="install nginx with apt-get if it is missing")
     arguments = parser.parse_args()

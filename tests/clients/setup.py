@@ -14,7 +14,6 @@ import sys
 
 sys.dont_write_bytecode = True
 
-import argparse
 import os
 import subprocess
 import tempfile
@@ -22,8 +21,8 @@ from functools import partial
 from pathlib import Path
 
 from hosts import PACKAGES, PATIENCE
-from places import NotHad, Places, built, ended_without, plain
-from support import check, failures, holds
+from places import NotHad, Places, built, ended_without, parser_of, plain
+from support import check, ended, holds
 
 # Each host with the client's name in `setup`, and what its list says of a server that works.
 HOSTS = [("claude", "claude-code", "Connected"), ("codex", "codex", "enabled")]
@@ -57,9 +56,7 @@ def listed(host, client, works, bin_folder, program):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("program", nargs="?", help="the minimax-mcp to check")
-    parser.add_argument("--keep", help="keep the packages here")
+    parser = parser_of(__doc__, keep="keep the packages here")
     arguments = parser.parse_args()
     plain()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
@@ -70,8 +67,7 @@ def main():
         program = str(Path(arguments.program or built()).resolve())
         for host, client, works in HOSTS:
             check(f"{host} mcp list", partial(listed, host, client, works, home / "node_modules" / ".bin", program))
-    print(f"{len(failures)} failed")
-    return 1 if failures else 0
+    return ended()
 
 
 if __name__ == "__main__":

@@ -20,6 +20,12 @@ def check(name, function):
         print(f"FAILED  {name}: {type(problem).__name__}: {str(problem)[:600]}", flush=True)
 
 
+def ended():
+    """For the end of a command: how many checks failed, and the status."""
+    print(f"{len(failures)} failed")
+    return 1 if failures else 0
+
+
 def same(got, expected, what=""):
     if got != expected:
         raise AssertionError(f"{what} is {got!r}, not {expected!r}")

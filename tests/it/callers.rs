@@ -281,7 +281,7 @@ async fn after_a_restart_the_jobs_of_a_key_sleep_until_it_is_brought_again() {
     // The database is open, and another key is in use.
     second.make(BOB, "generate_video", json!({ "prompt": "A hare", "wait_seconds": 30 })).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    assert_eq!(place.asked_with(ADA), before, "nobody has brought Ada's key");
+    assert_eq!(place.asked_with(ADA), before, "no call has brought Ada's key");
     second.refusal(Some(BOB), "get_job", job.clone()).await;
     // Any request with the key is enough.
     answer(request(&second.base, Some(ADA), "tools/list", json!({}))).await;
@@ -294,7 +294,7 @@ async fn after_a_restart_the_jobs_of_a_key_sleep_until_it_is_brought_again() {
 }
 
 #[tokio::test]
-async fn a_wrong_key_is_told_to_its_caller_and_not_to_whoever_runs_the_server() {
+async fn a_wrong_key_is_told_to_its_caller_and_not_to_the_operator() {
     let options = SandboxOptions { pace: quick(), key: Some(ADA.to_owned()), ..SandboxOptions::default() };
     let place = Place::with(options, &[]).await;
     let served = place.serve().await;

@@ -45,7 +45,7 @@ async fn what_is_left_decides_how_long_an_answer_may_be() {
     for (setting, amount) in [
         ("MINIMAX_BUDGET_CALL", "0.001"),
         ("MINIMAX_BUDGET_DAY", "0.001"),
-        // The client cannot ask anybody, so an answer proves that nobody had to be asked.
+        // The client cannot ask a person, so an answer proves that none had to be asked.
         ("MINIMAX_CONFIRM_ABOVE", "0.001"),
     ] {
         let world = World::with(quick(), &[(setting, amount)]).await;
@@ -65,9 +65,7 @@ async fn a_refusal_names_max_tokens_and_what_is_spent_and_left() {
     world.make("text_to_image", json!({ "prompt": "A fox" })).await;
     let bought = world.bought();
     let refusal = world.refusal("chat", json!({ "prompt": "Tell me everything. ".repeat(500) })).await;
-    for part in
-        ["max_tokens 256", "0.0035 USD were spent", "0.0005 USD are left", "MINIMAX_BUDGET_DAY is 0.004 USD"]
-    {
+    for part in ["max_tokens 256", "$0.0035 was spent", "$0.0005 is left", "MINIMAX_BUDGET_DAY is $0.004"] {
         assert!(refusal.contains(part), "{part}: {refusal}");
     }
     assert_eq!(world.bought(), bought);

@@ -372,7 +372,7 @@ fn with_dry_run(arguments: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn where_the_first_road_is_closed_the_dearer_second_is_asked_about_too_and_bought_once() {
+async fn where_the_first_order_is_refused_the_more_expensive_second_is_asked_about_too_and_bought_once() {
     for era in ERAS {
         let world = world().await;
         let closed = || {
@@ -420,7 +420,7 @@ async fn an_answer_that_comes_too_late_buys_nothing() {
 }
 
 #[tokio::test]
-async fn a_call_that_is_dearer_than_the_budget_is_refused_without_asking() {
+async fn a_call_above_the_budget_is_refused_without_asking() {
     let settings = [("MINIMAX_CONFIRM_ABOVE", "0"), ("MINIMAX_BUDGET_CALL", "0.005")];
     let world = World::with(quick(), &settings).await;
     for era in ERAS {

@@ -263,7 +263,7 @@ async fn a_folder_that_goes_in_mid_download_is_told_and_the_next_try_makes_it_ag
 }
 
 #[tokio::test]
-async fn what_nobody_went_on_with_for_a_day_is_removed() {
+async fn what_was_not_resumed_for_a_day_is_removed() {
     let (here, film) = (Here::new(), Film::new(2 * MIB));
     let host = Host::with(vec![cut(film, 700_000)]).await;
     here.fetch(&host.link("a")).await.unwrap_err();

@@ -264,7 +264,7 @@ fn filled(header: &str) -> String {
 async fn every_entry_for_a_client_over_http_reaches_the_tools_with_its_token_and_without_it_nothing() {
     let entries = entries();
     let files = fs::read_dir(root().join("examples/http")).unwrap().count();
-    assert_eq!(entries.len(), files, "an entry that nobody looks at");
+    assert_eq!(entries.len(), files, "an entry that is not checked");
     served(async |base, web| {
         for (name, entry) in entries {
             let url = ADDRESSES

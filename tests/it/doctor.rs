@@ -264,7 +264,7 @@ fn a_clock_that_is_off_is_told_by_the_host_s_date() {
 }
 
 /// A server that gives this answer to every request. Returns its address.
-fn answering(answer: &str) -> String {
+pub fn answering(answer: &str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let answer = answer.to_owned();

@@ -2,16 +2,14 @@
 //! mends it, for a person and as JSON, in English and Chinese.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use minimax_mcp::sandbox::{Act, Rule};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, SqliteConnection};
 
+use crate::doctor::answering;
 use crate::home::{Home, KEY};
 use crate::stdio::{Stage, on_stage};
 
@@ -403,20 +401,4 @@ fn the_language_is_that_of_the_environment_unless_an_option_names_one() {
         let (_, said) = home.run(&zh, &["login"]);
         assert!(said.contains("没有输入密钥"), "{said}");
     });
-}
-
-/// A server that gives this answer to every request. Returns its address.
-fn answering(answer: &str) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let answer = answer.to_owned();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(mut stream) = stream else { continue };
-            let _ = stream.set_read_timeout(Some(Duration::from_secs(5)));
-            let _ = stream.read(&mut [0; 4096]);
-            let _ = stream.write_all(answer.as_bytes());
-        }
-    });
-    url
 }

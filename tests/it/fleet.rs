@@ -263,7 +263,7 @@ fn the_certificate_of_the_database_is_checked() {
     let (is_done, said) = migrate(fleet.dir.path(), &format!("{url}?sslmode=verify-full&sslrootcert={here}"));
     assert!(is_done, "{said}");
     let (is_done, said) = migrate(fleet.dir.path(), &format!("{url}?sslmode=verify-full"));
-    assert!(!is_done && said.contains("sslrootcert=FILE"), "nobody has vouched for it: {said}");
+    assert!(!is_done && said.contains("sslrootcert=FILE"), "no authority has signed it: {said}");
     // The shared server has no TLS.
     let (is_done, said) = migrate(fleet.dir.path(), &format!("{}?sslmode=verify-full", fleet.url));
     assert!(!is_done && said.contains("must have TLS"), "{said}");

@@ -187,7 +187,7 @@ async fn without_the_right_token_nothing_is_answered() {
 }
 
 #[tokio::test]
-async fn nobody_sees_what_is_another_s() {
+async fn no_caller_sees_what_is_another_s() {
     let served = Served::guarded().await;
     let base = &served.base;
     let order = json!({ "prompt": "Ada's secret", "idempotency_key": "one" });

@@ -51,7 +51,7 @@ async fn a_client_without_a_token_is_told_where_to_get_one() {
         let foreign = web().get(place).header("Host", "evil.example").send().await.unwrap();
         assert_eq!(foreign.status(), StatusCode::FORBIDDEN);
     }
-    assert_eq!(provider.asked(), (0, 0), "a stranger makes nobody ask");
+    assert_eq!(provider.asked(), (0, 0), "a stranger causes no request");
     served.end().await;
 }
 
@@ -121,7 +121,7 @@ const ISSUER: &str = "of another issuer";
 const AUDIENCE: &str = "for another audience";
 const EXPIRED: &str = "has expired";
 const MISSING: &str = "has no `exp`";
-const NOBODY: &str = "neither a `sub`";
+const NO_SUBJECT: &str = "neither a `sub`";
 const OURS: &str = "not one of this server";
 
 #[tokio::test]
@@ -212,11 +212,11 @@ async fn no_forged_stolen_or_spoilt_token_lets_anybody_in() {
         ("not valid yet", "not valid yet", with("nbf", json!(now() + 60))),
         ("no time", "an nbf that is a word", with("nbf", json!("0"))),
         ("bound to", "bound to a key", with("cnf", json!({ "jkt": "x" }))),
-        (NOBODY, "nobody's", with("sub", json!(""))),
+        (NO_SUBJECT, "an empty sub", with("sub", json!(""))),
         (MISSING, "no exp", without("exp")),
         (READ, "no iss", without("iss")),
         (MISSING, "no aud", without("aud")),
-        (NOBODY, "no sub", without("sub")),
+        (NO_SUBJECT, "no sub", without("sub")),
         (OURS, "two parts", start.to_owned()),
         (OURS, "five parts", format!("{whole}.a.b")),
         (READ, "no parts", "..".to_owned()),
@@ -360,7 +360,7 @@ async fn who_goes_away_while_the_keys_are_fetched_does_not_keep_them_from_others
 }
 
 #[tokio::test]
-async fn nobody_is_let_in_while_the_provider_s_keys_are_not_to_be_had() {
+async fn no_caller_is_let_in_while_the_provider_s_keys_cannot_be_fetched() {
     let large = "x".repeat(300_000);
     for (what, instead) in [
         ("an error", Some((StatusCode::INTERNAL_SERVER_ERROR, String::new()))),

@@ -329,7 +329,7 @@ async fn a_client_over_http_is_never_asked_for_its_folders() {
         assert_eq!(said["id"], id, "{said}");
         refused(&said);
     }
-    // The newest revision, in which a question would be the result. An answer that nobody asked for does not count.
+    // The newest revision, in which a question would be the result. An answer without a question does not count.
     for call in calls {
         let mut params = call;
         params["_meta"] = json!({ "io.modelcontextprotocol/clientCapabilities": { "roots": {} } });

@@ -217,7 +217,7 @@ async fn many_files_at_once_do_not_outgrow_what_a_caller_may_have() {
 }
 
 #[tokio::test]
-async fn whoever_stops_sending_is_cut_off_and_leaves_nothing() {
+async fn an_upload_that_stops_is_cut_off_and_leaves_nothing() {
     let clock = Clock::start();
     let served = Served::open().await;
     let address = served.base.strip_prefix("http://").unwrap();

@@ -175,7 +175,7 @@ async fn bad_arguments_cost_nothing_and_say_what_would_be_right() {
 
 /// Thirty paid calls at once do not delay other calls.
 #[tokio::test]
-async fn thirty_images_at_once_all_arrive_and_hold_nobody_up() {
+async fn thirty_images_at_once_all_arrive_and_delay_no_other_call() {
     let mut pace = crate::harness::quick();
     pace.delay_ms = 1500;
     let world = World::with(pace, &[]).await;

@@ -144,8 +144,8 @@ async fn a_chat_whose_caller_has_left_is_heard_out_and_the_same_call_gets_its_an
         let said = served.sandbox.paid().last().unwrap().body["messages"].to_string();
         assert!(said.contains(&format!("number {number}")), "what was not heard is remembered: {said}");
 
-        let anew = served.call(modern, "chat", &order).await;
-        assert!(!text(&anew).contains(OLD), "it is handed over once: {anew}");
+        let again = served.call(modern, "chat", &order).await;
+        assert!(!text(&again).contains(OLD), "it is handed over once: {again}");
         assert_eq!(served.bought(), before + 3);
     }
     served.end().await;
@@ -211,7 +211,7 @@ async fn an_answer_that_comes_while_the_server_ends_is_there_for_the_next_one() 
 }
 
 #[tokio::test]
-async fn a_refusal_that_nobody_heard_is_not_kept() {
+async fn a_refusal_whose_caller_has_left_is_not_kept() {
     let served = Served::new().await;
     let order = json!({ "prompt": "Hello #sensitive" });
     served.leave(true, "chat", &order).await;

@@ -56,6 +56,7 @@ mod workflows;
 mod example_config;
 // The pages about deployment and the files that they mention.
 mod deployment;
+mod described_rules;
 mod descriptions;
 // Files, links and folders.
 mod media;

@@ -15,7 +15,7 @@ async fn text_models_are_those_of_the_key_and_new_ones_are_usable_at_once() {
     let list = world.make("list_models", json!({ "kind": "text" })).await;
     let ids: Vec<_> = list["models"].as_array().unwrap().iter().map(|row| row["model"].clone()).collect();
     assert_eq!(ids, ["MiniMax-M3.1-Flash", "MiniMax-M3", "MiniMax-M2.1", "MiniMax-M2", "MiniMax-M4-Preview"]);
-    assert_eq!(row(&list, "MiniMax-M3")["price"], "0.3 / 1.2 USD per 1M tokens in / out");
+    assert_eq!(row(&list, "MiniMax-M3")["price"], "$0.30 / $1.20 per 1M tokens in / out");
     assert_eq!(row(&list, "MiniMax-M3")["aliases"], json!(["m3"]));
     let new = row(&list, "MiniMax-M4-Preview");
     assert!(new["legal"][0].as_str().unwrap().contains("usable") && new.get("price").is_none(), "{new}");
@@ -32,16 +32,16 @@ async fn every_other_kind_has_its_legal_values_and_prices() {
         h3["legal"].as_array().unwrap().contains(&json!("text to video: 768P 4-15 s, 2K 4-15 s")),
         "{h3}"
     );
-    assert_eq!(h3["price"], "USD: 768P 0.08 a second, 2K 0.13 a second, each input image above 5 0.04");
+    assert_eq!(h3["price"], "768P $0.08 a second, 2K $0.13 a second, each input image above 5 $0.04");
     let max = row(&list, "MiniMax-H3-Max")["price"].as_str().unwrap();
-    assert_eq!(max, "USD: 480P 0.05 a second, 768P 0.08 a second, each input image above 2 0.074");
-    assert_eq!(row(&list, "music-2.0")["price"], "0.03 USD per song");
+    assert_eq!(max, "480P $0.05 a second, 768P $0.08 a second, each input image above 2 $0.074");
+    assert_eq!(row(&list, "music-2.0")["price"], "$0.03 per song");
     assert!(row(&list, "music-3.0-free").is_null(), "a stopped model is not offered");
     assert!(row(&list, "asr-1.0")["legal"].to_string().contains("language: zh"), "{list}");
     let hailuo = row(&list, "MiniMax-Hailuo-2.3");
     assert!(hailuo["legal"].as_array().unwrap().contains(&json!("a first frame: 768P 6 or 10 s, 1080P 6 s")));
     assert!(row(&list, "speech-2.6-hd")["legal"][0].as_str().unwrap().contains("whisper"));
-    assert_eq!(row(&list, "image-01")["price"], "0.0035 USD per image");
+    assert_eq!(row(&list, "image-01")["price"], "$0.0035 per image");
     assert_eq!(row(&list, "music-3.0")["kind"], "music");
     assert!(row(&list, "MiniMax-H3-Lite").get("price").is_none(), "unknown is not 0");
     let shown = text(&result);

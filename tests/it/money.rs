@@ -56,10 +56,7 @@ async fn fifty_calls_at_once_of_two_servers_buy_what_the_budget_is_for_and_not_o
     let told = world.call("text_to_image", json!({ "prompt": "Another" })).await;
     let error = told.structured_content.clone().unwrap()["error"].clone();
     assert_eq!(error["kind"], "settings", "{error}");
-    assert!(
-        text(&told).contains("0.0245 USD were spent") && text(&told).contains("0.0034 USD are left"),
-        "{told:?}"
-    );
+    assert!(text(&told).contains("$0.0245 was spent") && text(&told).contains("$0.0034 is left"), "{told:?}");
     assert_eq!(day(&world).await, [7 * IMAGE, 7 * IMAGE, 0, 0]);
     let account = world.make("check_account", json!({})).await;
     let budget = &account["budgets"][0];
@@ -98,7 +95,7 @@ async fn a_running_job_is_set_aside_and_whichever_server_ends_it_settles_it() {
 }
 
 #[tokio::test]
-async fn what_minimax_refused_is_given_back_and_what_nobody_knows_stays() {
+async fn what_minimax_refused_is_given_back_and_what_is_unknown_stays() {
     let world = World::with(quick(), &[("MINIMAX_BUDGET_DAY", "0.0035")]).await;
     for (tool, path, arguments) in [
         ("text_to_image", "/v1/image_generation", json!({ "prompt": "A fox" })),
@@ -164,7 +161,7 @@ async fn one_call_and_one_process_have_limits_of_their_own() {
 }
 
 #[tokio::test]
-async fn under_a_budget_nothing_is_bought_whose_price_nobody_knows_and_nothing_is_uploaded_for_it() {
+async fn under_a_budget_nothing_is_bought_whose_price_is_unknown_and_nothing_is_uploaded_for_it() {
     let world = World::with(quick(), &[("MINIMAX_BUDGET_DAY", "5")]).await;
     let picture = "https://example.com/a.jpg";
     for (tool, arguments) in [
@@ -340,7 +337,7 @@ fn a_process_that_is_killed_between_paying_and_hearing_of_it_leaves_the_sum_righ
     assert_eq!(sums(&account)[0], 13_500, "{account}");
     let refused = second.call("text_to_image", json!({ "prompt": "A hen" }));
     assert_eq!(refused["isError"], true, "{refused}");
-    assert!(refused.to_string().contains("0.003 USD are left"), "{refused}");
+    assert!(refused.to_string().contains("$0.003 is left"), "{refused}");
     assert_eq!(sandbox.requests().iter().filter(|request| request.path == "/v1/image_generation").count(), 1);
     runtime.block_on(sandbox.stop());
 }
@@ -361,7 +358,7 @@ fn a_row_of_the_users_prices_what_has_no_price() {
     let first = program.call("generate_video_from_template", arguments.clone());
     assert_ne!(first["isError"], true, "{first}");
     let second = program.call("generate_video_from_template", arguments);
-    assert!(second.to_string().contains("0.2 USD are left"), "{second}");
+    assert!(second.to_string().contains("$0.20 is left"), "{second}");
     runtime.block_on(sandbox.stop());
 }
 

@@ -83,8 +83,8 @@ async fn bob_cannot_have(served: &Served, id: &str) {
     }
     refusal(base, BOB, "delete_file", json!({ "file_id": id })).await;
     let another = refusal(base, BOB, "get_file", json!({ "file_id": id })).await;
-    let nobodys = refusal(base, BOB, "get_file", json!({ "file_id": "7777" })).await;
-    assert_eq!(another, nobodys, "the same words as for a file that does not exist");
+    let of_no_file = refusal(base, BOB, "get_file", json!({ "file_id": "7777" })).await;
+    assert_eq!(another, of_no_file, "the same words as for a file that does not exist");
     for (tool, arguments) in [
         ("generate_video", json!({ "model": "MiniMax-H3", "reference_videos": [format!("mm_file://{id}")] })),
         ("understand_image", json!({ "image_url": format!("mm_file://{id}") })),
@@ -120,7 +120,7 @@ async fn the_archive_of_a_long_speech_is_its_buyer_s_after_it_was_unpacked() {
 }
 
 #[tokio::test]
-async fn what_minimax_has_finished_before_the_next_poll_is_nobody_else_s() {
+async fn what_minimax_has_finished_before_the_next_poll_belongs_to_its_caller() {
     let served = with_late_polls().await;
     let film = json!({ "prompt": "x", "model": "MiniMax-Hailuo-2.3", "async_mode": true });
     let film = make(&served.base, Some(ADA), "generate_video", film).await;
@@ -174,8 +174,8 @@ async fn an_h3_task_whose_answer_was_lost_is_not_taken_over_by_another_caller() 
     let before = served.sandbox.requests().len();
     for tool in ["query_video_generation", "regenerate_video"] {
         let words = refusal(&served.base, BOB, tool, json!({ "task_id": task })).await;
-        let nobodys = refusal(&served.base, BOB, tool, json!({ "task_id": "777" })).await;
-        assert_eq!(words.replace(task.as_str().unwrap(), "777"), nobodys, "{tool}");
+        let of_no_file = refusal(&served.base, BOB, tool, json!({ "task_id": "777" })).await;
+        assert_eq!(words.replace(task.as_str().unwrap(), "777"), of_no_file, "{tool}");
     }
     assert_eq!(served.sandbox.requests().len(), before, "MiniMax was not even asked");
     let listed = make(&served.base, Some(BOB), "list_video_tasks", json!({})).await;
@@ -259,7 +259,7 @@ async fn a_voice_whose_answer_was_lost_is_its_buyer_s() {
 }
 
 #[tokio::test]
-async fn a_request_for_a_voice_that_exists_gives_nobody_a_right_to_it() {
+async fn a_request_for_a_voice_that_exists_gives_no_right_to_it() {
     let served = two_callers().await;
     let open = served.neighbour(false).await;
     make(&open, None, "voice_clone", json!({ "voice_id": "HouseVoice1", "file": wav(10) })).await;

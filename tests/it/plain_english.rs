@@ -81,3 +81,60 @@ fn words_are_found_in_prose_only() {
     assert_eq!(found("Whoever asks, it is\nmended."), ["fixed", "the person or program, by its name"]);
     assert_eq!(found("`nobody_sees_it` manew\n```\nanew\n```\n"), Vec::<&str>::new());
 }
+
+/// Words that the pages do not use, and the code neither: not in its names and not in its comments.
+const CODE_WORDS: [&str; 5] = ["whoever", "nobody", "imitation", "dearer", "anew"];
+
+/// The sources below a folder.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let sources = entries.flat_map(|path| match path.is_dir() {
+        true if path.ends_with("target") => vec![],
+        true => sources(&path),
+        false => vec![path],
+    });
+    sources.filter(|path| path.extension().is_some_and(|kind| kind == "rs")).collect()
+}
+
+/// The unwanted words of a source: in comments, and as parts of the names of functions, types and values.
+fn in_code(text: &str) -> Vec<String> {
+    let declares = ["fn ", "struct ", "enum ", "mod ", "let ", "const ", "static "];
+    let lines = text.lines().filter(|line| {
+        let line = line.trim_start().trim_start_matches("pub ").trim_start_matches("async ");
+        line.starts_with("//") || declares.iter().any(|word| line.starts_with(word))
+    });
+    let spoken = |line: &str| line.split('"').next().unwrap_or_default().to_lowercase();
+    let words = |line: &str| {
+        let line = spoken(line);
+        let parts = line.split(|letter: char| !letter.is_alphabetic());
+        CODE_WORDS
+            .iter()
+            .filter(|word| parts.clone().any(|part| part == **word))
+            .map(|word| (*word).to_owned())
+            .collect::<Vec<_>>()
+    };
+    lines.flat_map(words).collect()
+}
+
+#[test]
+fn no_name_and_no_comment_uses_a_word_that_stops_a_reader() {
+    for folder in ["src", "crates", "tests", "fuzz/fuzz_targets"] {
+        for source in sources(&root().join(folder)) {
+            let words = in_code(&fs::read_to_string(&source).unwrap());
+            // The user of that name on Unix.
+            let is_user =
+                |word: &String| word == "nobody" && IS_USER.iter().any(|file| source.ends_with(file));
+            let words: Vec<_> = words.into_iter().filter(|word| !is_user(word)).collect();
+            assert!(words.is_empty(), "{}: {words:?}", source.display());
+        }
+    }
+}
+
+/// Tests that start programs as the user `nobody`.
+const IS_USER: [&str; 4] = ["storage.rs", "data_folder.rs", "postgres.rs", "plain_english.rs"];
+
+#[test]
+fn words_are_found_in_names_and_comments() {
+    assert_eq!(in_code("fn nobody_sees() {}\n// Whoever asks.\nlet anew = 1;").len(), 3);
+    assert_eq!(in_code("call(\"nobody\");\nlet name = \"nobody\";\nfn renewed() {}"), Vec::<String>::new());
+}

@@ -391,7 +391,7 @@ async fn a_rule_that_another_model_keeps_is_met_with_a_note_and_never_against_a_
     let refusal = world
         .refusal("generate_video", json!({ "prompt": "x", "resolution": "1080P", "duration": 10 }))
         .await;
-    assert!(refusal.contains("1080P with 6 s (0.49 USD) or 768P with 10 s (0.56 USD)"), "{refusal}");
+    assert!(refusal.contains("1080P with 6 s ($0.49) or 768P with 10 s ($0.56)"), "{refusal}");
     let view = world.make("chat", json!({ "prompt": "x", "web_search": true, "dry_run": true })).await;
     assert!(view["warnings"].to_string().contains("api anthropic was used"), "{view}");
     world

@@ -22,7 +22,7 @@ pub type Row = (&'static str, &'static str, Value, &'static str, &'static str);
 const PICTURE: &str = "https://example.com/a.png";
 
 /// Creates the files of the rows in a readable folder. Large ones are sparse.
-fn inputs(world: &World) {
+pub fn inputs(world: &World) {
     use crate::media::files::{flac, jpeg, mp4, png, wav};
     const MIB: u64 = 1 << 20;
     fs::create_dir_all(world.out()).unwrap();
@@ -74,7 +74,7 @@ fn inputs(world: &World) {
 }
 
 /// Replaces `@name` by the path of that file.
-fn placed(world: &World, value: Value) -> Value {
+pub fn placed(world: &World, value: Value) -> Value {
     match value {
         Value::String(text) => match text.strip_prefix('@') {
             Some(name) => json!(world.out().join(name)),

@@ -343,7 +343,7 @@ fn an_output_folder_that_is_deleted_while_a_video_is_made_is_made_again() {
 }
 
 #[test]
-fn a_clock_that_was_set_back_or_forward_keeps_nobody_from_a_job() {
+fn a_clock_that_was_set_back_or_forward_keeps_no_server_from_a_job() {
     const DAY: i64 = 24 * 3_600_000;
     for shift in [-365 * DAY, -DAY, -120_000, DAY / 2] {
         let stage = Stage::new();

@@ -226,7 +226,7 @@ fn a_call_that_dies_before_its_price_is_written_keeps_its_estimate_set_aside() {
 }
 
 #[test]
-fn lines_that_are_about_no_record_are_left_for_whoever_they_are_about() {
+fn lines_that_are_about_no_record_are_left_for_the_server_that_they_are_about() {
     let stage = stage();
     drop(started(&stage));
     let line = json!({ "when": 1, "job": "video-elsewhere", "task_id": "1", "record": {} }).to_string();

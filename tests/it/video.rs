@@ -189,7 +189,7 @@ async fn an_impossible_wish_costs_nothing_and_names_what_is_possible() {
         ),
         (
             json!({ "prompt": "x", "duration": 10, "resolution": "1080P" }),
-            ["`duration` 10 and resolution 1080P", "1080P with 6 s (0.49 USD) or 768P with 10 s (0.56 USD)"],
+            ["`duration` 10 and resolution 1080P", "1080P with 6 s ($0.49) or 768P with 10 s ($0.56)"],
         ),
         (
             json!({ "model": "hailuo-2.3", "prompt": "x", "resolution": "2K" }),

@@ -81,7 +81,7 @@ async fn a_clone_with_every_option_leaves_as_the_documentation_asks_and_speaks_i
     // Sixteen characters at 60 USD a million. The voice itself is billed at its first use.
     assert_eq!((&view["cost"]["estimated"], &view["cost"]["actual"]), (&json!(0.00096), &json!(0.00096)));
     let warnings = view["warnings"].to_string();
-    for part in ["7 days", "1.5 USD", "first use"] {
+    for part in ["7 days", "$1.50", "first use"] {
         assert!(warnings.contains(part), "{warnings}");
     }
 }
@@ -317,7 +317,7 @@ async fn the_price_of_a_designed_voice_is_known() {
     let world = World::with(quick(), &[("MINIMAX_BUDGET_CALL", "2")]).await;
     let order = json!({ "prompt": "A voice", "preview_text": "Hello" });
     let refusal = world.refusal("voice_design", order.clone()).await;
-    assert!(refusal.contains("costs 3 USD at most") && refusal.contains("not published"), "{refusal}");
+    assert!(refusal.contains("costs $3 at most") && refusal.contains("not published"), "{refusal}");
     let world = World::new().await;
     let view = world.make("voice_design", order).await;
     assert_eq!(view["cost"]["estimated"], json!(3.0), "{view}");

@@ -194,7 +194,7 @@ async fn the_first_use_of_a_cloned_voice_is_reserved_and_counted_once() {
     let file = recording(&world, "me2.wav", 12);
     budget.make("voice_clone", json!({ "voice_id": "MyVoice002", "file": file })).await;
     let refusal = budget.refusal("text_to_audio", json!({ "text": "Hello", "voice_id": "MyVoice002" })).await;
-    assert!(refusal.contains("costs 1.5005 USD at most"), "{refusal}");
+    assert!(refusal.contains("costs $1.5005 at most"), "{refusal}");
 }
 
 #[tokio::test]

@@ -342,7 +342,7 @@ fn an_initialize_of_a_wrong_shape_is_answered_with_the_field_and_the_session_can
 }
 
 #[test]
-fn a_version_that_nobody_knows_gets_the_newest_that_has_initialize() {
+fn an_unknown_version_gets_the_newest_that_has_initialize() {
     on_stage(|stage: &Stage| {
         for (asked, agreed) in [
             ("2099-01-01", "2025-11-25"),

@@ -1,4 +1,4 @@
-//! An imitation of the MiniMax (Hailuo) API on a loopback port, for tests and demos.
+//! A simulator of the MiniMax (Hailuo) API on a loopback port, for tests and demos.
 //!
 //! It answers what the documentation says MiniMax answers, rejects what MiniMax rejects, and links to real media files that
 //! it draws and encodes itself. Nothing leaves the machine, and nothing costs money.

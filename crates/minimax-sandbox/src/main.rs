@@ -12,7 +12,7 @@ use minimax_sandbox::{Options, Pace, Sandbox};
 /// Any key is accepted without `--key`, so the printed environment uses this one.
 const ANY_KEY: &str = "sandbox-key";
 
-/// An imitation of the MiniMax (Hailuo) API on this machine, for tests and demos.
+/// A simulator of the MiniMax (Hailuo) API on this machine, for tests and demos.
 ///
 /// Prints the environment variables that point a client at it, then serves until Ctrl-C.
 #[derive(Debug, Parser)]

@@ -32,10 +32,10 @@ async fn send(ticket: &mut Ticket) {
 }
 
 /// A client without a key file, for requests that it does not send itself.
-fn nobody() -> &'static Client {
-    static NOBODY: std::sync::LazyLock<Client> =
+fn any_client() -> &'static Client {
+    static CLIENT: std::sync::LazyLock<Client> =
         std::sync::LazyLock::new(|| Client::new("http://127.0.0.1:1", None));
-    &NOBODY
+    &CLIENT
 }
 
 #[tokio::test(start_paused = true)]
@@ -99,7 +99,7 @@ async fn retry_after_holds_the_group_and_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_leaves_the_line_makes_room() {
+async fn a_request_that_leaves_the_queue_makes_room() {
     let limiter = limiter();
     let mut tickets: Vec<_> = (0..5).map(|_| limiter.join(group::VIDEO_V1)).collect();
     for ticket in &mut tickets[..3] {
@@ -240,7 +240,8 @@ async fn a_call_that_would_wait_too_long_is_told_which_limit_holds_it() {
     }
     let ticket = limiter.join(group::VIDEO_V1);
     let start = Instant::now();
-    let asked = send_queued(nobody(), ticket, Nature::Paid, Duration::from_secs(5), async || Ok(())).await;
+    let asked =
+        send_queued(any_client(), ticket, Nature::Paid, Duration::from_secs(5), async || Ok(())).await;
     let error = asked.unwrap_err();
     assert_eq!(start.elapsed(), Duration::ZERO, "it need not wait to know");
     assert!(
@@ -248,7 +249,7 @@ async fn a_call_that_would_wait_too_long_is_told_which_limit_holds_it() {
         "{error}"
     );
     let ticket = limiter.join(group::VIDEO_V1);
-    send_queued(nobody(), ticket, Nature::Paid, MAX_WAIT, async || Ok(()))
+    send_queued(any_client(), ticket, Nature::Paid, MAX_WAIT, async || Ok(()))
         .await
         .expect("twelve seconds are not too long");
     advance(Duration::from_secs(1)).await;
@@ -309,7 +310,7 @@ fn places_are_counted_as_people_count() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_still_writes_a_record_holds_nobody_up() {
+async fn a_request_whose_record_is_still_written_does_not_delay_others() {
     let limiter = RateLimiter::new(RateLimits::default());
     let first = limiter.expect(group::IMAGE);
     assert_eq!(first.why_not(), None);
@@ -337,7 +338,7 @@ async fn a_read_that_is_never_answered_ends_within_its_limit_with_all_its_retrie
         for silence in [Duration::from_secs(100_000), READ_ATTEMPT, Duration::from_secs(3)] {
             let start = Instant::now();
             let asked =
-                send_queued(nobody(), limiter.join(group::READS), Nature::Read, patience, async || {
+                send_queued(any_client(), limiter.join(group::READS), Nature::Read, patience, async || {
                     sleep(silence).await;
                     Err::<(), _>(ApiError::Lost { at: "/v1/x".into(), why: "timed out".to_owned() })
                 });
@@ -349,7 +350,7 @@ async fn a_read_that_is_never_answered_ends_within_its_limit_with_all_its_retrie
         }
     }
     // A paid request is waited for as long as its endpoint allows.
-    let asked = send_queued(nobody(), limiter.join(group::OTHER), Nature::Paid, MAX_WAIT, async || {
+    let asked = send_queued(any_client(), limiter.join(group::OTHER), Nature::Paid, MAX_WAIT, async || {
         sleep(Duration::from_secs(300)).await;
         Ok(())
     });

@@ -185,7 +185,7 @@ impl Budget {
                 let left = allowed.left_after(spent.total);
                 let who = match limit {
                     Limit::Principal => {
-                        "whoever runs this server to raise or remove it in the file that MINIMAX_MCP_TOKEN_FILE names (no \
+                        "the operator of this server to raise or remove it in the file that MINIMAX_MCP_TOKEN_FILE names (no \
                          restart is needed)"
                             .to_owned()
                     }
@@ -194,7 +194,7 @@ impl Budget {
                 let so_far = match limit {
                     Limit::Call => String::new(),
                     _ => format!(
-                        "{} were spent {about}{}, so {left} are left, and ",
+                        "{} was spent {about}{}, so {left} is left, and ",
                         spent.total,
                         held_words(&spent)
                     ),

@@ -39,7 +39,7 @@ const REFUSAL: Duration = Duration::from_millis(50);
 /// What every tool that costs money takes besides its own parameters.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub(crate) struct JobOptions {
-    /// Folder for files; default: the results folder.
+    /// Folder. Default: the results folder.
     pub(crate) output_directory: Option<String>,
     /// Seconds to wait, 0-240, default 45.
     #[serde(default = "forty_five")]
@@ -119,7 +119,7 @@ impl Checkout {
     pub(crate) fn ready(&self) -> Result<(), ToolError> {
         self.configured()?;
         match self.payer {
-            Payer::Nobody(why) => Err(ToolError::Unpaid(why)),
+            Payer::Missing(why) => Err(ToolError::Unpaid(why)),
             _ if !self.jobs.api().has_key() => Err(ToolError::NoKey(self.config.key_note.clone())),
             _ => Ok(()),
         }

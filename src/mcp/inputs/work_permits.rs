@@ -189,7 +189,7 @@ mod tests {
         let permits = Permits::new(FEW);
         let mut ada: Vec<_> = (0..3).map(|_| permits.enter("ada").unwrap()).collect();
         assert_eq!(permits.enter("ada").err(), Some(Full));
-        let first = ada.remove(0).permit().now_or_never().expect("nobody is before it");
+        let first = ada.remove(0).permit().now_or_never().expect("it is the first");
         let second = ada.remove(0);
         let mut waiting = Box::pin(second.permit());
         assert!((&mut waiting).now_or_never().is_none(), "one at a time");
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_permit_is_held_until_the_work_has_ended_whoever_waits_for_it() {
+    async fn a_permit_is_held_until_the_work_has_ended_even_if_its_caller_has_left() {
         let permits = Permits::new(FEW);
         let (end, ended) = std::sync::mpsc::channel::<()>();
         let permit = permits.enter("ada").unwrap().permit().await;

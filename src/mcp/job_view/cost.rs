@@ -47,10 +47,12 @@ impl CostView {
 
     /// How an amount was calculated. The price that it begins with is left out if it is the amount.
     fn explained(&self, basis: &str, amount: Option<Money>) -> String {
+        // A record of an earlier version begins with `0.28 USD`.
         let unit = basis.split_once(&format!(" {} ", self.currency));
         let unit = unit.and_then(|(number, rest)| Some((Decimal::exactly(number)?, rest)));
-        match unit.map(|(number, rest)| (Money::new(number, self.currency).tag(), rest)) {
-            Some((unit, rest)) if amount.is_some_and(|amount| amount.tag() == unit) => rest.to_owned(),
+        let unit = unit.map(|(number, rest)| (Money::new(number, self.currency).to_string(), rest));
+        match unit.or_else(|| basis.split_once(' ').map(|(unit, rest)| (unit.to_owned(), rest))) {
+            Some((unit, rest)) if amount.is_some_and(|amount| amount.to_string() == unit) => rest.to_owned(),
             Some((unit, rest)) => format!("{unit} {rest}"),
             None => basis.to_owned(),
         }
@@ -73,7 +75,9 @@ mod tests {
             CostView { currency: Currency::Usd, estimated, actual, basis }.line()
         };
         for (actual, estimated, basis, said) in [
-            (Some("0.28"), Some("0.28"), "0.28 USD a clip, prices of today", "Cost: $0.28"),
+            (Some("0.28"), Some("0.28"), "$0.28 a clip, prices of today", "Cost: $0.28"),
+            (None, Some("0.28"), "$0.28 a clip", "Cost: about $0.28 (a clip)"),
+            (None, Some("0.4"), "$0.08 a second", "Cost: about $0.40 ($0.08 a second)"),
             (
                 None,
                 Some("0.28"),
@@ -84,8 +88,8 @@ mod tests {
             (
                 None,
                 Some("0.000001"),
-                "0.15 in and 0.6 out USD",
-                "Cost: about <$0.0001 (0.15 in and 0.6 out USD)",
+                "$0.15 in and $0.60 out a million tokens",
+                "Cost: about <$0.0001 ($0.15 in and $0.60 out a million tokens)",
             ),
             (Some("1.5"), None, "1 USD a piece; by the list price", "Cost: $1.50 (by the list price)"),
             (None, None, "drawn from the plan", "Cost: unknown (drawn from the plan)"),

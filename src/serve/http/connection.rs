@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_that_nobody_reads_is_given_up_and_no_more_of_it_made() {
+    async fn an_answer_that_is_not_read_is_given_up_and_no_more_of_it_made() {
         let made = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&made);
         let endless = async move || {
@@ -173,7 +173,7 @@ mod tests {
         let took = ended(&serving).await;
         assert!(took >= UNREAD && took <= 2 * UNREAD, "{took:?}");
         let made = made.load(Ordering::Relaxed);
-        assert!(made * 1024 <= 4 * LARGEST_HEAD, "{made} pieces were made for nobody");
+        assert!(made * 1024 <= 4 * LARGEST_HEAD, "{made} pieces were made that were not read");
     }
 
     #[tokio::test(start_paused = true)]

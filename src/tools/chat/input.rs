@@ -8,16 +8,15 @@ use crate::api::Protocol;
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 pub(crate) struct ChatInput {
-    /// What you ask. Give prompt or messages.
+    /// What you ask.
     pub(crate) prompt: Option<String>,
-    /// A whole conversation in place of prompt, oldest first.
+    /// A whole conversation in place of prompt, oldest first; media: MiniMax-M3.1-Flash, MiniMax-M3.
     pub(crate) messages: Option<Vec<Message>>,
     /// Standing instructions for the model.
     pub(crate) system: Option<String>,
     /// MiniMax-M3.1-Flash (default), MiniMax-M3, or a text model of list_models.
     pub(crate) model: Option<String>,
-    /// MiniMax protocol, default openai. web_search needs anthropic or responses; native takes no effort,
-    /// thinking, service_tier.
+    /// MiniMax protocol, default openai. native takes no effort, thinking, service_tier.
     pub(crate) api: Option<Protocol>,
     /// auto (default), or on and off for MiniMax-M3; MiniMax-M3.1-Flash always thinks.
     pub(crate) thinking: Option<Switch>,
@@ -41,7 +40,7 @@ pub(crate) struct ChatInput {
     /// auto (default), or none (no calls; MiniMax-M3.1-Flash may ignore it).
     #[schemars(extend("enum" = ["auto", "none"]))]
     pub(crate) tool_choice: Option<String>,
-    /// true: it searches the web, for an extra fee; api anthropic or responses only.
+    /// true: it searches the web, for an extra fee; api anthropic (chosen if none is named) or responses only.
     pub(crate) web_search: Option<bool>,
     /// {"type": "json_object"} or json_schema with api openai; api native: json_schema, MiniMax-Text-01 only;
     /// not with anthropic.

@@ -62,7 +62,7 @@ struct CountInput {
     #[serde(default)]
     #[schemars(schema_with = "objects")]
     tools: Option<Vec<JsonObject>>,
-    /// The chat call's web_search switch.
+    /// The chat call's web_search.
     web_search: Option<bool>,
     /// Conversation whose earlier messages count too.
     conversation_id: Option<String>,

@@ -191,9 +191,9 @@ pub(super) fn price(server: &Server, ask: &Ask, usage: Option<Usage>) -> Cost {
     cost.actual = total.map(Money::rounded);
     let tier = if dear { format!(", times {factor} for priority") } else { String::new() };
     cost.basis = Some(format!(
-        "{} in and {} out {currency} a million tokens{tier}, prices of {}",
-        price.input.amount(),
-        price.output.amount(),
+        "{} in and {} out a million tokens{tier}, prices of {}",
+        price.input,
+        price.output,
         facts().as_of
     ));
     cost

@@ -50,7 +50,7 @@ struct DownloadInput {
     file_id: Option<String>,
     /// MiniMax result link, in place of file_id.
     url: Option<String>,
-    /// Folder for files; default: the results folder.
+    /// Folder. Default: the results folder.
     output_directory: Option<String>,
 }
 

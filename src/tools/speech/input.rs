@@ -46,7 +46,7 @@ pub(crate) struct SpeechInput {
     /// Pitch, -12 to 12, default 0.
     #[schemars(range(min = -12, max = 12))]
     pitch: Option<i32>,
-    /// Default: from the text. fluent, whisper: only speech-2.6-hd, speech-2.6-turbo.
+    /// Default: from the text. fluent, whisper: only speech-2.6-hd (chosen if no model is named), speech-2.6-turbo.
     emotion: Option<Emotion>,
     /// Language of the text, as French or Chinese,Yue, or auto. Persian, Filipino, Tamil: not with
     /// speech-02-hd, speech-02-turbo, speech-01-hd, speech-01-turbo.

@@ -60,12 +60,12 @@ struct SpeakInput {
     /// Pitch, -12 to 12, default 0.
     #[schemars(range(min = -12, max = 12))]
     pitch: Option<i32>,
-    /// happy, sad, angry, fearful, disgusted, surprised, calm; fluent, whisper: only speech-2.6-hd,
-    /// speech-2.6-turbo.
+    /// happy, sad, angry, fearful, disgusted, surprised, calm; fluent, whisper: only speech-2.6-hd (chosen if no
+    /// model is named), speech-2.6-turbo.
     emotion: Option<String>,
     /// Language of the text, as in text_to_audio.
     language_boost: Option<String>,
-    /// Folder for files; default: the results folder.
+    /// Folder. Default: the results folder.
     output_directory: Option<String>,
     /// true: check and price.
     #[serde(default)]

@@ -101,7 +101,7 @@ pub(crate) struct RegenerateInput {
     first_frame_image: Option<String>,
     /// With prompt: the original's last frame.
     last_frame_image: Option<String>,
-    /// With prompt: its reference images.
+    /// With prompt: its reference images; not with frames.
     reference_images: Option<Vec<String>>,
     /// With prompt: its reference clips.
     reference_videos: Option<Vec<String>>,

@@ -27,17 +27,17 @@ pub(crate) struct VideoInput {
     pub(crate) first_frame_image: Option<String>,
     /// Last image: MiniMax-Hailuo-02 or H3 models only; best with first_frame_image.
     pub(crate) last_frame_image: Option<String>,
-    /// Photo of a face to keep: S2V-01 only. Excludes frames and reference_*.
+    /// Photo of a face to keep: S2V-01 only (duration 6, resolution 720P). Excludes frames and reference_*.
     pub(crate) subject_reference: Option<String>,
-    /// Up to 9 images: H3 models only. Excludes frames. At most 12 references.
+    /// Up to 9 images: H3 models only. Excludes frames. At most 12 reference_* files.
     pub(crate) reference_images: Option<Vec<String>>,
     /// Up to 3 mp4 or mov clips, 2-15 s, together 15 s: H3 models only. Excludes frames.
     pub(crate) reference_videos: Option<Vec<String>>,
     /// Up to 3 mp3 or wav sounds, 2-15 s, together 15 s: H3 models only, beside reference_images or
     /// reference_videos.
     pub(crate) reference_audios: Option<Vec<String>>,
-    /// Seconds. Hailuo: 6 (default), 10 (not 1080P). T2V-01, I2V-01, S2V-01: 6. H3 models: 4-15, default 5;
-    /// MiniMax-H3-Max from 5.
+    /// Seconds. Hailuo: 6 (default), 10 (not 1080P). T2V-01, I2V-01 (first frame), S2V-01: 6. H3 models: 4-15,
+    /// default 5; MiniMax-H3-Max from 5.
     #[schemars(range(min = 1, max = 60))]
     pub(crate) duration: Option<u32>,
     /// Default 768P (T2V-01, I2V-01, S2V-01: only 720P). Hailuo also 1080P (6 s only); 512P: only

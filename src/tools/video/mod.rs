@@ -40,7 +40,7 @@ const QUESTION: &str = "Make this video";
 struct QueryInput {
     /// From generate_video, list_video_tasks or another program.
     task_id: String,
-    /// Folder for files; default: the results folder.
+    /// Folder. Default: the results folder.
     output_directory: Option<String>,
 }
 

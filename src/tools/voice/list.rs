@@ -221,7 +221,7 @@ fn kind_by_tool(made: &MadeVoice) -> VoiceKind {
     if made.tool == "voice_design" { VoiceKind::VoiceGeneration } else { VoiceKind::VoiceCloning }
 }
 
-/// The caller's voices that MiniMax does not list yet, because nobody has used them.
+/// The caller's voices that MiniMax does not list yet, because they have not been used.
 async fn unused(server: &Server, wanted: &str, listed: &[VoiceRow]) -> Result<Vec<VoiceRow>, ToolError> {
     let made = server.jobs().unused_voices(server.principal()).await?;
     let is_wanted = |made: &MadeVoice| wanted == "all" || wanted == kind_by_tool(made).word();

@@ -37,7 +37,7 @@ async fn a_link_that_ends_in_mid_download_is_renewed_and_gone_on_with() {
 
 /// For every kind of result, the first link has expired.
 #[tokio::test]
-async fn a_link_that_has_ended_is_renewed_whoever_gave_it() {
+async fn a_link_that_has_expired_is_renewed_from_any_source() {
     let template =
         json!({ "template_id": "Run for Life", "media": ["https://example.com/a.jpg"], "texts": ["lion"] });
     let long = "A sentence that is long enough. ".repeat(400);

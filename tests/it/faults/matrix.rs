@@ -166,7 +166,7 @@ impl Phase {
                 cell.told
             );
         }
-        let nobody_knows = matches!(
+        let is_unknown = matches!(
             fault.act,
             Act::ResetUnread
                 | Act::ResetBefore
@@ -175,7 +175,7 @@ impl Phase {
                 | Act::Truncate { .. }
                 | Act::Freeze { .. }
         );
-        if self.paid && self.job && nobody_knows {
+        if self.paid && self.job && is_unknown {
             assert!(cell.status.starts_with("unknown"), "{name}: {}", cell.status);
             assert!(cell.next.contains("billing page"), "{name}: {}", cell.next);
         }

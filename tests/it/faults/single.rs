@@ -281,7 +281,7 @@ async fn what_may_have_been_billed_is_not_called_cancelled() {
 }
 
 #[tokio::test]
-async fn words_of_minimax_reach_nobody_with_the_key_or_with_control_characters() {
+async fn words_of_minimax_are_passed_on_without_the_key_and_control_characters() {
     let world = World::new().await;
     let task = json!({ "id": "1", "status": "failed",
         "error": { "code": 1026, "message": "bad \u{1b}[31m key sk-api-secret" } });
@@ -302,7 +302,7 @@ async fn an_answer_of_absurd_size_fills_neither_memory_nor_records() {
     assert!(serde_json::to_string(&result).unwrap().len() < 10_000);
 }
 
-/// A connection on which nobody answers, like behind a firewall that drops packets.
+/// A connection on which no answer comes, like behind a firewall that drops packets.
 #[tokio::test]
 async fn a_minimax_that_takes_the_connection_and_says_nothing_has_taken_no_request() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

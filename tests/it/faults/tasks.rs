@@ -95,7 +95,7 @@ async fn an_id_without_end_is_no_id() {
 }
 
 #[tokio::test]
-async fn a_word_that_nobody_knows_is_not_the_end_of_a_task() {
+async fn an_unknown_word_is_not_the_end_of_a_task() {
     let world = World::new().await;
     let words = [
         json!("成功"),

@@ -39,7 +39,7 @@ async fn calls_at_once_with_one_token_buy_what_its_budget_is_for_and_not_one_mor
     assert_eq!((bought.len(), refused.len(), served.sandbox.paid().len()), (3, 13, 3));
     let told = refusal(&served.base, ADA, "text_to_image", json!({ "prompt": "x" })).await;
     for part in
-        ["budget_day of the token `ada`", "0.0139 USD", "0.0105 USD were spent", "whoever runs this server"]
+        ["budget_day of the token `ada`", "$0.0139", "$0.0105 was spent", "the operator of this server"]
     {
         assert!(told.contains(part), "{told}");
     }
@@ -54,7 +54,7 @@ async fn calls_at_once_with_one_token_buy_what_its_budget_is_for_and_not_one_mor
 
     make(&other, BOB, "text_to_image", json!({ "prompt": "x" })).await;
     let account = make(&served.base, BOB, "check_account", json!({})).await;
-    assert_eq!(account.get("budgets"), None, "what another may spend is nobody's business");
+    assert_eq!(account.get("budgets"), None, "what another may spend is private");
     served.end().await;
 }
 
@@ -130,7 +130,7 @@ async fn tokens_of_the_file_and_of_an_identity_provider_are_taken_side_by_side()
     let served = Served::with(settings).await;
     let token = provider.token(&provider.claims("ada", &format!("{}/mcp", served.base)));
     let made = make(&served.base, ADA, "text_to_image", json!({ "prompt": "x" })).await;
-    assert_eq!(provider.asked(), (0, 0), "nobody is asked about a token of the file");
+    assert_eq!(provider.asked(), (0, 0), "no provider is asked about a token of the file");
     let arguments = json!({ "job_id": made["job_id"] });
     assert_eq!(call(&served.base, &token, "get_job", arguments.clone()).await["isError"], true);
     assert_eq!(make(&served.base, ADA, "get_job", arguments).await["status"], "succeeded");

@@ -59,7 +59,7 @@ fn a_call_is_answered_beside_hundreds_that_never_finish_their_sentence() {
 
 /// Small image files that decode to large ones, whose work must not delay other callers.
 #[test]
-fn pictures_of_one_caller_hold_up_nobody_else() {
+fn pictures_of_one_caller_delay_no_other() {
     on_stage(|stage| {
         let flat = ::image::DynamicImage::new_rgb8(4000, 4000);
         let mut bytes = std::io::Cursor::new(Vec::new());

@@ -163,7 +163,7 @@ fn large_result(stage: &Stage) -> String {
 }
 
 #[test]
-fn answers_that_nobody_reads_take_no_more_memory_than_one_caller_may_have() {
+fn answers_that_are_not_read_take_no_more_memory_than_one_caller_may_have() {
     on_stage(|stage| {
         let program = &stage.program;
         let read = request("resources/read", json!({ "uri": large_result(stage) }));
@@ -194,7 +194,7 @@ fn answers_that_nobody_reads_take_no_more_memory_than_one_caller_may_have() {
 }
 
 #[test]
-fn cancelling_does_not_make_room_for_answers_that_nobody_reads() {
+fn cancelling_does_not_make_room_for_answers_that_are_not_read() {
     on_stage(|stage| {
         let program = &stage.program;
         let uri = large_result(stage);

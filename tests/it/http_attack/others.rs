@@ -82,7 +82,7 @@ fn names_of(argument: &str, hers: &Hers) -> Option<Vec<Value>> {
 }
 
 /// Ids that belong to no caller.
-const NOBODYS: &[&str] = &["template_id", "cursor", "idempotency_key"];
+const OWNERLESS: &[&str] = &["template_id", "cursor", "idempotency_key"];
 
 fn paid(stage: &Stage) -> usize {
     stage.sandbox.paid().len()
@@ -100,7 +100,7 @@ fn no_tool_takes_an_id_of_another_s_in_any_argument() {
             let required: Vec<_> = schema["required"].as_array().into_iter().flatten().collect();
             for name in schema["properties"].as_object().into_iter().flat_map(Map::keys) {
                 let Some(ids) = names_of(name, &hers) else {
-                    let opens_something = name.ends_with("_id") && !NOBODYS.contains(&name.as_str());
+                    let opens_something = name.ends_with("_id") && !OWNERLESS.contains(&name.as_str());
                     assert!(!opens_something, "{}: is `{name}` somebody's?", tool.name);
                     continue;
                 };
@@ -138,11 +138,11 @@ fn no_tool_takes_an_id_of_another_s_in_any_argument() {
 }
 
 #[test]
-fn another_s_id_is_refused_in_the_words_for_one_that_is_nobody_s() {
+fn another_s_id_is_refused_in_the_words_for_one_that_does_not_exist() {
     on_stage(|stage| {
         let program = &stage.program;
         let hers = hers(program);
-        let nobodys =
+        let of_no_file =
             |id: &str| id.chars().map(|c| if c.is_ascii_digit() { '7' } else { c }).collect::<String>();
         for (tool, argument, id) in [
             ("get_job", "job_id", &hers.job),
@@ -151,7 +151,7 @@ fn another_s_id_is_refused_in_the_words_for_one_that_is_nobody_s() {
             ("query_video_generation", "task_id", &hers.film),
             ("view_media", "uri", &hers.uri),
         ] {
-            let made_up = nobodys(id);
+            let made_up = of_no_file(id);
             assert_ne!(&made_up, id);
             let words = |id: &str| {
                 let answer = program.call(BOB, tool, json!({ argument: id }));

@@ -210,7 +210,7 @@ fn requests_in_one_go_are_answered_one_by_one_in_their_order() {
 }
 
 #[test]
-fn nobody_without_a_token_is_asked_to_send_a_body() {
+fn a_caller_without_a_token_is_not_asked_to_send_a_body() {
     on_stage(|stage| {
         let ask = |token: &str| {
             format!(

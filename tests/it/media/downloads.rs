@@ -60,7 +60,7 @@ async fn a_connection_that_ends_early_leaves_nothing_and_may_be_tried_again() {
 }
 
 #[tokio::test]
-async fn a_download_that_nobody_waits_for_any_more_leaves_nothing() {
+async fn a_download_whose_caller_has_left_leaves_nothing() {
     let world = World::new().await;
     let url = world.offer("stalls", Answer::Stalls(png(512, 512, 200_000)));
     let started = world.download(&url, "stalls.png", PICTURE);

@@ -187,7 +187,7 @@ async fn a_link_is_followed_inside_the_folders_and_not_out_of_them() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_pipe_is_refused_and_nobody_waits_for_it() {
+async fn a_pipe_is_refused_without_a_wait() {
     let house = House::new();
     let pipe = house.allowed.join("pipe.png");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());

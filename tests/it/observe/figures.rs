@@ -100,7 +100,7 @@ async fn what_the_figures_say_was_spent_is_what_check_account_says() {
 }
 
 #[tokio::test]
-async fn figures_are_for_those_with_a_token_and_name_nobody() {
+async fn figures_are_for_those_with_a_token_and_name_no_caller() {
     let served = Served::new(true).await;
     let url = format!("{}/metrics", served.base);
     let status = async |request: reqwest::RequestBuilder| request.send().await.unwrap().status();

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{Logged, Served, answer, calling, content, web};
 use crate::harness::eventually;
 
-const TOKEN: &str = "a-token-that-nobody-may-see";
+const TOKEN: &str = "a-token-that-is-secret";
 
 #[tokio::test]
 async fn every_answer_carries_the_id_of_its_request() {
@@ -40,7 +40,7 @@ async fn each_line_of_a_call_and_of_its_job_carries_the_request_id_and_none_a_se
     let job = called("first-call", prompt).await["result"]["structuredContent"]["job_id"].clone();
     let job = job.as_str().expect("a job").to_owned();
     called("second-call", json!({ "prompt": "" })).await;
-    let denied = calling(&base, "get_job", json!({}), json!({})).bearer_auth("a-token-that-nobody-knows");
+    let denied = calling(&base, "get_job", json!({}), json!({})).bearer_auth("a-token-that-is-unknown");
     assert_eq!(denied.send().await.unwrap().status(), StatusCode::UNAUTHORIZED);
     eventually("the job ends", async || logged.log().contains("the job is over")).await;
 
@@ -55,7 +55,7 @@ async fn each_line_of_a_call_and_of_its_job_carries_the_request_id_and_none_a_se
     assert!(answered.contains(&job) && answered.contains("tool=\"generate_video\""), "{answered}");
     assert!(answered.contains("caller=\"") && !answered.contains("shared"), "{answered}");
     line(&["answered", "request=\"second-call\"", "outcome=\"argument\""]);
-    for word in [TOKEN, "that-nobody-knows", "sk-api-secret", "giraffe", "otel."] {
+    for word in [TOKEN, "that-is-unknown", "sk-api-secret", "giraffe", "otel."] {
         assert!(!log.contains(word), "{word} in {log}");
     }
 }

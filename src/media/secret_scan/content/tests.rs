@@ -33,7 +33,7 @@ fn keys_passwords_and_settings_are_told_from_texts() {
     for text in [
         "",
         "\n\n",
-        "# A chapter\n\nThe secret: nobody had ever asked for the password.\n",
+        "# A chapter\n\nThe secret: no one had ever asked for the password.\n",
         "Password: swordfish, he said, and the door opened.",
         "The token was 1234567890 and the key lay under the mat.",
         "A = B, said the teacher.\nX=1",
