@@ -166,21 +166,22 @@ impl Jobs {
         Ok(None)
     }
 
-    /// Whether MiniMax shows the account of this key what an id names; `None` if it did not say. Free.
+    /// Whether MiniMax shows this key the file or voice that an id names; `None` if it did not say. Free. The tools that
+    /// look at a task poll with each key themselves.
     pub async fn sees(&self, kind: RemoteKind, id: &str) -> Option<bool> {
         let api = self.api();
         let seen = async {
             match kind {
-                RemoteKind::File => api.retrieve_file(id).await.map(|_| true),
-                RemoteKind::Task => api.video_task(id).await.map(|_| true),
+                RemoteKind::File => api.retrieve_file(id).await.map(|_| Some(true)),
+                RemoteKind::Task => Ok(None),
                 RemoteKind::Voice => {
                     let listed = api.queued(group::READS, Nature::Read, || api.voices("all")).await;
-                    listed.map(|voices| voices.iter().any(|voice| voice.id == id))
+                    listed.map(|voices| Some(voices.iter().any(|voice| voice.id == id)))
                 }
             }
         };
         match timeout(PATIENCE, seen).await {
-            Ok(Ok(seen)) => Some(seen),
+            Ok(Ok(seen)) => seen,
             Ok(Err(error)) if error.blame() == Blame::Caller => Some(false),
             Ok(Err(_)) | Err(_) => None,
         }

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::facts::{facts, plan, voices};
 use crate::jobs::{Jobs, PaysWith, RemoteKind};
-use crate::mcp::catalogue::{Billing, ToolSpec};
+use crate::mcp::catalogue::ToolSpec;
 use crate::mcp::error::ToolError;
 use crate::mcp::server::Server;
 use crate::media;
@@ -40,8 +40,7 @@ pub(super) async fn choose(
     let usual = if is_in_plan { PaysWith::Plan } else { PaysWith::Balance };
     let sends_nothing = arguments.get("dry_run") == Some(&Value::Bool(true));
     let key = match ids.first() {
-        // The tools that look at a task ask with each key, and a voice to make does not exist yet.
-        Some((_, RemoteKind::Task)) if spec.billing == Billing::Free => usual,
+        // A voice to make does not exist yet.
         Some((_, RemoteKind::Voice)) if spec.makes_voice => usual,
         Some((id, kind)) if !sends_nothing => key_that_sees(server, usual, *kind, id).await,
         _ => usual,

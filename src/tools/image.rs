@@ -310,6 +310,6 @@ mod tests {
     fn the_price_is_by_the_image() {
         let (submit, _) = submit(json!({ "prompt": "x", "n": 9 })).unwrap();
         let estimated = |currency| cost(&submit, currency).estimated.unwrap().to_string();
-        assert_eq!([Currency::Usd, Currency::Cny].map(estimated), ["0.0315 USD", "0.225 CNY"]);
+        assert_eq!([Currency::Usd, Currency::Cny].map(estimated), ["$0.0315", "¥0.225"]);
     }
 }

@@ -257,7 +257,7 @@ async fn without_a_yes_nothing_is_sent() {
 async fn a_client_that_cannot_ask_is_told_the_price_and_the_setting() {
     let world = world().await;
     let refusal = world.refusal("text_to_image", json!({ "prompt": "A fox", "n": 2 })).await;
-    for part in ["0.007 USD", "cannot ask", "MINIMAX_CONFIRM_ABOVE", "raise or unset"] {
+    for part in ["$0.007", "cannot ask", "MINIMAX_CONFIRM_ABOVE", "raise or unset"] {
         assert!(refusal.contains(part), "{refusal}");
     }
     world.make("text_to_image", json!({ "prompt": "A fox" })).await;

@@ -98,7 +98,7 @@ async fn what_was_begun_before_is_gone_on_with_under_another_link_to_the_same_fi
 }
 
 #[tokio::test]
-async fn on_any_doubt_it_is_fetched_anew_and_two_files_never_become_one() {
+async fn on_any_doubt_it_is_fetched_again_and_two_files_never_become_one() {
     let (old, new) = (Film::new(2 * MIB), Film { seed: 9, ..Film::new(2 * MIB) });
     let longer = Film { seed: 9, ..Film::new(2 * MIB + 1) };
     let changed = "ETag: \"two\"\r\n";

@@ -43,7 +43,7 @@ const SONG: Takes = Takes {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct MusicInput {
-    /// Style, mood, instruments, up to 2,000 characters (10-300 with reference_audio). Optional only with lyrics.
+    /// Style, mood, instruments, up to 2,000 characters (music-cover with reference_audio 10-300). Optional only with lyrics.
     prompt: Option<String>,
     /// Words to sing, with tags as [Verse], up to 3,500 characters (music-cover 10-1,000).
     lyrics: Option<String>,

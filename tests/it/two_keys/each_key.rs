@@ -139,15 +139,12 @@ async fn an_id_that_the_records_do_not_have_goes_by_the_key_that_sees_it() {
             Rule::always(FILE, refuse(2013)).for_key(other),
             answer(VOICES, json!({ "voice_cloning": [voice("mine")] }), key),
             answer(VOICES, json!({ "voice_cloning": [] }), other),
-            answer(&format!("{TASKS}/77"), json!({ "task": task("77") }), key),
-            Rule::always(format!("{TASKS}/77"), refuse(2013)).for_key(other),
         ]);
         for (tool, arguments, path) in [
             ("get_file", json!({ "file_id": "7" }), FILE),
             ("delete_file", json!({ "file_id": "7", "purpose": "voice_clone" }), "/v1/files/delete"),
             ("delete_voice", json!({ "voice_id": "mine" }), "/v1/delete_voice"),
             ("text_to_audio", json!({ "text": "Hello", "voice_id": "mine" }), "/v1/t2a_v2"),
-            ("regenerate_video", json!({ "task_id": "77" }), "/v2/video_regeneration"),
         ] {
             let keys = key_of_call(&world, tool, arguments, path).await;
             assert_eq!(keys.last(), Some(&name), "{tool} {path}: {keys:?}");
