@@ -39,8 +39,8 @@ pub struct ToolSpec {
     pub local_only: bool,
     /// Callers at other machines have a use for it.
     pub remote: bool,
-    /// Its `voice_id` is that of the voice to make.
-    pub makes_voice: bool,
+    /// The arguments with the ids of what it makes, which do not exist yet.
+    pub makes: &'static [&'static str],
     /// Names that other MiniMax servers give it; accepted in a call and never listed.
     pub aliases: &'static [&'static str],
     /// The longest strings of its arguments, in characters, where the tool has bounds of its own.
@@ -59,7 +59,7 @@ impl ToolSpec {
             slow: false,
             local_only: false,
             remote: true,
-            makes_voice: false,
+            makes: &[],
             aliases: &[],
             lengths: &[],
             normalize: None,
