@@ -55,8 +55,8 @@ pub struct ToolSpec {
     pub remote: bool,
     /// What hosts with MCP Apps show of its results.
     pub shown: Shown,
-    /// Its `voice_id` is that of the voice to make.
-    pub makes_voice: bool,
+    /// The arguments with the ids of what it makes, which do not exist yet.
+    pub makes: &'static [&'static str],
     /// Names that other MiniMax servers give it; accepted in a call and never listed.
     pub aliases: &'static [&'static str],
     /// The longest strings of its arguments, in characters, where the tool has bounds of its own.
@@ -76,7 +76,7 @@ impl ToolSpec {
             local_only: false,
             remote: true,
             shown: Shown::AsText,
-            makes_voice: false,
+            makes: &[],
             aliases: &[],
             lengths: &[],
             normalize: None,

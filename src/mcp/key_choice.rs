@@ -40,8 +40,7 @@ pub(super) async fn choose(
     let usual = if is_in_plan { PaysWith::Plan } else { PaysWith::Balance };
     let sends_nothing = arguments.get("dry_run") == Some(&Value::Bool(true));
     let key = match ids.first() {
-        // A voice to make does not exist yet.
-        Some((_, RemoteKind::Voice)) if spec.makes_voice => usual,
+        Some((_, RemoteKind::Voice)) if spec.makes.contains(&"voice_id") => usual,
         Some((id, kind)) if !sends_nothing => key_that_sees(server, usual, *kind, id).await,
         _ => usual,
     };

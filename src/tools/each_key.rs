@@ -31,10 +31,10 @@ pub(super) async fn ask<T, F: Future<Output = Result<Vec<T>, ApiError>>>(
     merged(keys.into_iter().zip(join_all(asked).await).collect(), id)
 }
 
-fn merged<T>(
-    answers: Vec<(Option<PaysWith>, Result<Vec<T>, ApiError>)>,
-    id: impl Fn(&T) -> String,
-) -> Result<EachKey<T>, ApiError> {
+/// What one key got.
+type Answer<T> = (Option<PaysWith>, Result<Vec<T>, ApiError>);
+
+fn merged<T>(answers: Vec<Answer<T>>, id: impl Fn(&T) -> String) -> Result<EachKey<T>, ApiError> {
     let (mut rows, mut places, mut failed) = (Vec::new(), HashMap::new(), Vec::new());
     let mut answered = 0_usize;
     for (key, answer) in answers {

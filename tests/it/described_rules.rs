@@ -216,7 +216,7 @@ fn values(tool: &str) -> Vec<(String, Value)> {
         match &property["enum"] {
             Value::Array(legal) => values.extend(legal.iter().map(|value| (name.clone(), value.clone()))),
             _ if property["type"] == "boolean" && name != "dry_run" => {
-                values.push((name.clone(), json!(true)))
+                values.push((name.clone(), json!(true)));
             }
             _ => {}
         }

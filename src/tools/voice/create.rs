@@ -20,12 +20,12 @@ use crate::tools::speech::rules::{Characters, LANGUAGES, check_pauses};
 
 pub(crate) const TOOLS: &[ToolSpec] = &[
     ToolSpec {
-        makes_voice: true,
+        makes: &["voice_id"],
         lengths: &[("text", 1000)],
         ..ToolSpec::job("voice_clone", Toolset::Speech)
     },
     ToolSpec {
-        makes_voice: true,
+        makes: &["voice_id"],
         lengths: &[("prompt", 2000)],
         ..ToolSpec::job("voice_design", Toolset::Speech)
     },

@@ -33,7 +33,9 @@ fn task(id: &str) -> Value {
 
 /// Each list: its tool, its arguments, its endpoint, where its rows and their ids are, and the bodies that the plan and
 /// the balance get. Both have the row `both`.
-fn lists() -> Vec<(&'static str, Value, &'static str, [&'static str; 2], [Value; 2], [&'static str; 3])> {
+type List = (&'static str, Value, &'static str, [&'static str; 2], [Value; 2], [&'static str; 3]);
+
+fn lists() -> Vec<List> {
     vec![
         (
             "list_files",
