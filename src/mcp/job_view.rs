@@ -31,7 +31,7 @@ use crate::mcp::result::Report;
 use file::{FileView, link_to};
 
 pub(crate) use cost::{COST, CostView};
-pub(crate) use file::file_facts;
+pub(crate) use file::{file_facts, time};
 
 /// What a dry run says instead of a result.
 pub(crate) const DRY_RUN: &str =
@@ -339,11 +339,6 @@ impl IntoCallToolResult for JobView {
 pub(crate) fn day(milliseconds: i64) -> String {
     let at = Timestamp::from_millisecond(milliseconds).map(|at| at.strftime("%Y-%m-%d").to_string());
     at.unwrap_or_default()
-}
-
-pub(crate) fn time(milliseconds: i64) -> Option<String> {
-    let at = Timestamp::from_second(milliseconds / 1000).ok()?;
-    Some(at.to_string())
 }
 
 /// Whether the task would be in MiniMax's list of tasks, which has those of video V2 only.

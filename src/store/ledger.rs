@@ -442,7 +442,7 @@ mod tests {
         for id in ["call-1", "call-2", "image-1"] {
             store.reserve(id, "a", &purchase, &Limits::default()).await.unwrap().unwrap();
         }
-        let job = "INSERT INTO jobs VALUES ('image-1', 'local', 'a', 'image', 'succeeded', 0, NULL, NULL, '', '{}', NULL, 0, 1, 1, NULL, 0)";
+        let job = "INSERT INTO jobs VALUES ('image-1', 'local', 'a', 'image', 'succeeded', 0, NULL, NULL, '', '{}', NULL, 0, 1, 1, NULL, 0, NULL, NULL)";
         sqlx::query(job).execute(store.sqlite()).await.unwrap();
         for (id, state, actual, counts, becomes) in [
             ("call-1", Reserved, None, false, "reserved"),

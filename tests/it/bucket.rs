@@ -122,9 +122,10 @@ async fn what_reads_results_reads_the_bucket() {
     // The input of the next tool.
     world.make("text_to_image", json!({ "prompt": "The same fox", "subject_reference": uri })).await;
     let sent = world.last_body()["subject_reference"][0]["image_file"].as_str().unwrap().to_owned();
-    // The sandbox keeps the beginning of long texts.
+    // The sandbox keeps the hash of a long text.
     let whole = format!("data:image/jpeg;base64,{}", encoded(&bytes));
-    assert!(whole.starts_with(sent.get(..100).unwrap()), "{}", &sent[..100]);
+    let hash = data_encoding::HEXLOWER.encode(&Sha256::digest(&whole));
+    assert!(sent.contains(&hash), "{sent}");
     let uploaded =
         world.make("upload_file", json!({ "file": uri, "purpose": "video_generation_input" })).await;
     assert!(uploaded["file_id"].is_string() || uploaded["file_id"].is_number(), "{uploaded}");
@@ -301,7 +302,7 @@ async fn a_broken_download_goes_on_with_the_same_file_only() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_large_video_passes_through_a_few_mebibytes_of_memory() {
+async fn a_large_video_passes_through_a_few_parts_of_memory() {
     let s3 = S3::start();
     let dir = tempfile::tempdir().unwrap();
     let sandbox = minimax_mcp::sandbox::Options { pace: quick(), ..Default::default() };
@@ -309,7 +310,7 @@ async fn a_large_video_passes_through_a_few_mebibytes_of_memory() {
     let host = Host::with(vec![Reply::with(Film::new(20 * MIB))]).await;
     videos_at(&sandbox, &host);
     let settings = s3.settings();
-    let large = Film::new(60 * MIB);
+    let large = Film::new(120 * MIB);
     let (url, path) = (sandbox.url(), dir.path().to_owned());
     let peak = |program: &Program| -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", program.child.id())).unwrap();
@@ -330,6 +331,6 @@ async fn a_large_video_passes_through_a_few_mebibytes_of_memory() {
     .unwrap();
     is_delivered(&s3, &view, 1);
     assert_eq!(view["files"][0]["sha256"], large.sha256());
-    // Two parts and what the allocator keeps; the video is longer.
-    assert!(grown < 32 * 1024, "{grown} KiB");
+    // A few parts and what the allocator keeps; the video is much longer.
+    assert!(grown < 48 * 1024, "{grown} KiB");
 }

@@ -292,8 +292,8 @@ mod unix {
     #[test]
     fn readyz_says_what_is_wrong_with_the_records_and_names_nothing_of_the_machine() {
         let Some(stage) = Stage::with_file() else { return };
-        // No file may grow beyond 512 KiB, as if the disk were full. The limit is in blocks of 512 bytes.
-        let limited = by_shell(&stage, "trap '' XFSZ; ulimit -f 1024");
+        // No file may grow beyond 2 MiB, as if the disk were full. The limit is in blocks of 512 bytes.
+        let limited = by_shell(&stage, "trap '' XFSZ; ulimit -f 4096");
         let process = Process::run(limited, stage.cell.dir.path(), &[]);
         assert!(is_ready(&process));
         let unready = |part: &str| {
@@ -315,7 +315,7 @@ mod unix {
             let mut connection = SqliteConnection::connect(&url).await.unwrap();
             for sql in [
                 "PRAGMA wal_autocheckpoint = 0",
-                "INSERT INTO answers VALUES ('x', 'x', 'x', hex(zeroblob(400000)), 0)",
+                "INSERT INTO answers VALUES ('x', 'x', 'x', hex(zeroblob(1600000)), 0)",
             ] {
                 sqlx::query(sql).execute(&mut connection).await.unwrap();
             }

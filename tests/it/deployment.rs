@@ -57,7 +57,7 @@ async fn served<T>(play: impl AsyncFnOnce(&str, &Client) -> T) -> T {
         tools::server(config),
         listener,
         Access::new(&settings),
-        Options { sse: true, ..Options::default() },
+        Options { sse: true, pages: Some(minimax_mcp::gallery::pages) },
     ));
     let outcome = play(&base, &http_client()).await;
     stop.cancel();

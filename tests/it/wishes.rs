@@ -44,13 +44,13 @@ fn right(wish: &Value) -> Vec<&Value> {
 }
 
 #[test]
-fn there_are_120_wishes_for_every_tool_and_a_third_has_a_trap() {
+fn there_are_wishes_for_every_tool_and_a_third_has_a_trap() {
     let (file, parameters) = (file(), parameters());
     let wishes = list(&file, "wishes");
-    assert_eq!(wishes.len(), 120);
+    assert!(wishes.len() >= 120, "{}", wishes.len());
     let ids: BTreeSet<_> = wishes.iter().map(|wish| word(&wish["id"])).collect();
     let words: BTreeSet<_> = wishes.iter().map(|wish| word(&wish["wish"])).collect();
-    assert_eq!((ids.len(), words.len()), (120, 120));
+    assert_eq!((ids.len(), words.len()), (wishes.len(), wishes.len()));
     let mut traps: BTreeMap<&str, usize> =
         file["traps"].as_object().unwrap().keys().map(|trap| (trap.as_str(), 0)).collect();
     for wish in wishes.iter().filter(|wish| wish.get("trap").is_some()) {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use rmcp::model::Resource;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -46,7 +47,7 @@ impl FileView {
         Self {
             uri: format!("minimax://files/{job}/{}", file.name),
             url: file.url.clone(),
-            url_expires_at: file.url_expires_at.filter(|_| file.url.is_some()).and_then(super::time),
+            url_expires_at: file.url_expires_at.filter(|_| file.url.is_some()).and_then(time),
             path: saved.map(|saved| saved.path.display().to_string()),
             download_url: None,
             mime_type: saved.map_or(&file.mime_type, |saved| &saved.mime_type).clone(),
@@ -97,4 +98,10 @@ pub(crate) fn file_facts(size: Option<(u32, u32)>, length: Option<u64>, bytes: O
     let facts = [length.map(units::length), size, bytes.map(units::size)];
     let facts: Vec<_> = facts.into_iter().flatten().collect();
     if facts.is_empty() { String::new() } else { format!(" ({})", facts.join(", ")) }
+}
+
+/// A moment in UTC, to the second.
+pub(crate) fn time(milliseconds: i64) -> Option<String> {
+    let at = Timestamp::from_second(milliseconds / 1000).ok()?;
+    Some(at.to_string())
 }
