@@ -129,13 +129,12 @@ impl Upload {
         if self.rest.len() < PART {
             return Ok(false);
         }
-        match self.id.clone() {
-            Some(id) => self.send(id, PART).await?,
-            None => {
-                let id = self.bucket.create_multipart(&self.key, &self.mime).await?;
-                self.id = Some(id.clone());
-                self.note(id, &[]);
-            }
+        if let Some(id) = self.id.clone() {
+            self.send(id, PART).await?;
+        } else {
+            let id = self.bucket.create_multipart(&self.key, &self.mime).await?;
+            self.id = Some(id.clone());
+            self.note(id, &[]);
         }
         Ok(true)
     }

@@ -167,7 +167,7 @@ impl Parts {
             match &*name {
                 "endpoint" => {
                     parts.endpoint =
-                        Some(endpoint(&value).map_err(|problem| format!("has an endpoint that {problem}"))?)
+                        Some(endpoint(&value).map_err(|problem| format!("has an endpoint that {problem}"))?);
                 }
                 "region" if !value.is_empty() => parts.region = Some(value.into_owned()),
                 "region" => return Err("has an empty region; leave it out, or name one".to_owned()),

@@ -89,7 +89,7 @@ async fn check_folder(worker: &mut Worker) {
 pub(super) async fn deliver(worker: &mut Worker, task: Option<&Task>) -> Step {
     let Some(destination) = destination(worker).await? else { return Ok(()) };
     let (jobs, job) = (worker.jobs.clone(), worker.job.clone());
-    let (notes, mut noted) = mpsc::unbounded_channel();
+    let (notes, mut written_parts) = mpsc::unbounded_channel();
     let all = job.files.iter().enumerate().map(|(index, file)| {
         // Audio and its subtitles share a name.
         let alike = |other: &&JobFile| extension(&other.name) == extension(&file.name);
@@ -104,7 +104,7 @@ pub(super) async fn deliver(worker: &mut Worker, task: Option<&Task>) -> Step {
         tokio::select! {
             () = stop.cancelled() => return Err(Interrupted),
             arrived = &mut all => break arrived,
-            Some(Note { index, upload, written }) = noted.recv() => {
+            Some(Note { index, upload, written }) = written_parts.recv() => {
                 if let Some(file) = worker.job.files.get_mut(index) {
                     file.upload = Some(upload);
                 }

@@ -255,11 +255,11 @@ fn absent_is_away(problem: FetchProblem) -> FetchProblem {
 impl ToBucket<'_> {
     /// Saves a file of this machine.
     pub async fn copy(&self, path: &Path) -> Result<Saved, FetchProblem> {
-        let mut file = tokio::fs::File::open(path).await.map_err(disk)?;
+        let mut file = tokio::fs::File::open(path).await.map_err(|error| disk(&error))?;
         let mut head = vec![0; PIECE];
-        let read = file.read(&mut head).await.map_err(disk)?;
+        let read = file.read(&mut head).await.map_err(|error| disk(&error))?;
         let upload = self.begin(head.get(..read).unwrap_or_default())?;
-        file.rewind().await.map_err(disk)?;
+        file.rewind().await.map_err(|error| disk(&error))?;
         let written = filled(upload, file, self.notes).await?;
         let saved = self.measured(written, true).await;
         (self.notes)(None).await;
@@ -309,7 +309,7 @@ impl ToBucket<'_> {
 
 /// Copies a file of this machine to exactly this key.
 pub async fn copy_to_key(bucket: &Bucket, key: &str, mime: &str, path: &Path) -> Result<(), FetchProblem> {
-    let file = tokio::fs::File::open(path).await.map_err(disk)?;
+    let file = tokio::fs::File::open(path).await.map_err(|error| disk(&error))?;
     filled(Upload::new(bucket, key, mime), file, &|_| ready(()).boxed()).await.map(drop)
 }
 
@@ -322,7 +322,7 @@ async fn filled(
     let sending = async {
         let mut piece = vec![0; PIECE];
         loop {
-            let read = file.read(&mut piece).await.map_err(disk)?;
+            let read = file.read(&mut piece).await.map_err(|error| disk(&error))?;
             if read == 0 {
                 break;
             }
@@ -349,6 +349,6 @@ fn unversioned(upload: &Upload) -> Option<Unfinished> {
     upload.checkpoint().map(|upload| Unfinished { upload: upload.clone(), version: None })
 }
 
-fn disk(error: std::io::Error) -> FetchProblem {
+fn disk(error: &std::io::Error) -> FetchProblem {
     FetchProblem::Disk(error.to_string())
 }
