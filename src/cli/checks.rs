@@ -122,7 +122,7 @@ mod tests {
         let settings = [
             ("MINIMAX_TEXT_MODEL", "MiniMax-M3.1-Flsh", "MiniMax-M3.1-Flash"),
             ("MINIMAX_IMAGE_MODEL", "image-1", "image-01"),
-            ("MINIMAX_SPEECH_MODEL", "speach-2.8-hd", "speech-2.8-hd"),
+            ("MINIMAX_SPEECH_MODEL", "speech-2.8hd", "speech-2.8-hd"),
             ("MINIMAX_VIDEO_MODEL", "MiniMax-H", "MiniMax-H3"),
             ("MINIMAX_TEXT_MODEL", "foo", ""),
         ];

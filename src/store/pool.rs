@@ -48,8 +48,9 @@ impl ServerPool {
         } else {
             beginning.await
         };
-        // All of its connections being taken is no failure of the server.
-        let is_away = matches!(begun, Err(sqlx::Error::PoolTimedOut)) && self.pool.size() == 0;
+        // All of its connections being taken is no failure of the server. The size counts attempts to connect too.
+        let has_room = self.pool.size() < self.pool.options().get_max_connections();
+        let is_away = matches!(begun, Err(sqlx::Error::PoolTimedOut)) && has_room;
         if is_away || begun.is_ok() {
             self.is_away.store(is_away, Ordering::Relaxed);
         }
