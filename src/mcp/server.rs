@@ -390,7 +390,7 @@ impl Server {
         }
     }
 
-    /// A job as its owner sees it, whoever calls: a caller elsewhere gets links in place of paths.
+    /// A job as its owner sees it: a caller elsewhere gets links in place of paths.
     pub(crate) async fn view_of_owner(&self, job: &Job) -> Value {
         self.prepare_links().await;
         let caller = if job.principal == Caller::OWNER && !self.require_caller {

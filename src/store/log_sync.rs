@@ -18,7 +18,7 @@ use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 use tokio_util::task::TaskTracker;
 
-/// How long a commit that nobody waits for may stay in memory alone. Usually the next commit takes it along.
+/// How long a commit that no caller waits for may stay in memory alone. Usually the next commit takes it along.
 const SOON: Duration = Duration::from_secs(1);
 
 /// The log of one database. The default is that of connections that write nothing.
