@@ -207,7 +207,7 @@ impl Cluster {
         keeper.args(["-c", script, "sh"]).arg(programs.join("postgres")).args(["-D", "data", "-p", &port]);
         keeper.args(["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]);
         // What a killed server has written is with the system. A commit waits only where a transaction asks for it.
-        keeper.args(["-c", "fsync=off", "-c", "max_connections=300", "-c", "synchronous_commit=off"]);
+        keeper.args(["-c", "fsync=off", "-c", "max_connections=900", "-c", "synchronous_commit=off"]);
         let log = std::fs::OpenOptions::new().append(true).create(true).open(dir.join("log")).unwrap();
         let keeper = keeper.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
         let end = Instant::now() + Duration::from_secs(60);
