@@ -33,7 +33,7 @@ pub use download::integrity::{Recorded, VerifiedFiles};
 pub use download::link::{FetchProblem, fetch};
 pub use download::partial_file::Resume;
 pub use download::post::{NotTaken, Poster};
-pub use download::removal::{Removal, remove_object, remove_result};
+pub use download::removal::{Reach, Removal, remove_object, remove_result};
 pub use download::save::{download, save, save_stream, save_what_comes};
 pub use download::target::{Expect, Saved};
 pub use input::content::{Blob, Content, Limits, Opened, check, check_now, load, open_input};

@@ -84,6 +84,11 @@ impl Access {
         &self.base
     }
 
+    /// Whether the server has a public URL, so that a proxy may be in front of it.
+    pub fn has_public_url(&self) -> bool {
+        self.public_url.is_some()
+    }
+
     /// What anyone could do if the server accepted calls without a token.
     pub fn danger(&self) -> &'static str {
         if self.caller_keys {

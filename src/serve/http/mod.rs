@@ -304,8 +304,8 @@ async fn accept(listener: TcpListener, app: Router, stop: &CancellationToken, tr
     let (connections, graceful) = (Connections::default(), GracefulShutdown::new());
     loop {
         let Some(next) = stop.run_until_cancelled(listener.accept()).await else { break };
-        let stream = match next {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match next {
+            Ok((stream, peer)) => (stream, peer.ip()),
             Err(error) => {
                 // The process may be out of file handles, for example. Other connections will close soon.
                 tracing::warn!(%error, "no connection was taken");
@@ -313,7 +313,7 @@ async fn accept(listener: TcpListener, app: Router, stop: &CancellationToken, tr
                 continue;
             }
         };
-        let Some(Some(place)) = stop.run_until_cancelled(connections.place()).await else { break };
+        let Some(Some(place)) = stop.run_until_cancelled(connections.place(peer)).await else { break };
         let _ = stream.set_nodelay(true);
         let connection = graceful.watch(connection(stream, app.clone(), Some(place.clone())));
         tracker.spawn(async move {

@@ -10,7 +10,7 @@ use tokio::task::spawn_blocking;
 use super::rules::{BATCH, BREATH, Pruned, Retention};
 use crate::bucket::Bucket;
 use crate::clock::now;
-use crate::media::{Recorded, Removal, remove_object, remove_result};
+use crate::media::{Reach, Recorded, Removal, remove_object, remove_result};
 use crate::store::database::Store;
 use crate::store::error::StoreError;
 use crate::store::record::Job;
@@ -204,8 +204,10 @@ impl Store {
                 remove_object(rules.bucket.as_ref(), object, bytes, dry).await
             } else {
                 let base = rules.base.clone();
-                let remove =
-                    move || remove_result(Recorded { path: &path, bytes, sha256: &sha256 }, &base, dry);
+                let remove = move || {
+                    let file = Recorded { path: &path, bytes, sha256: &sha256 };
+                    remove_result(file, &base, Reach::Directly, dry)
+                };
                 spawn_blocking(remove).await.map_err(|error| self.fail(error))?
             };
             match removal {
