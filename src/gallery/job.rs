@@ -120,8 +120,6 @@ fn actions(visitor: &Visitor, job: &Job) -> Markup {
 fn settings(visitor: &Visitor, job: &Job) -> Markup {
     let row = |name: &str, value: Markup| html! { dt { (name) } dd { (value) } };
     let text = |value: &str| html! { (value) };
-    let cost = job.cost.as_ref().filter(|_| !job.is_free());
-    let price = cost.and_then(|cost| cost.actual.or(cost.estimated));
     html! {
         section {
             h2 { (visitor.say("Prompt", "提示词")) }
@@ -134,7 +132,7 @@ fn settings(visitor: &Visitor, job: &Job) -> Markup {
                 (row(visitor.say("Tool", "工具"), text(&job.tool)))
                 @if !job.model.is_empty() { (row(visitor.say("Model", "模型"), text(&job.model))) }
                 @if let Some(voice) = &job.voice_id { (row(visitor.say("Voice", "音色"), text(voice))) }
-                @if let Some(price) = price { (row(visitor.say("Price", "价格"), text(&price.tag()))) }
+                @if let Some(price) = job.price() { (row(visitor.say("Price", "价格"), text(&price.tag()))) }
                 @if let Some(task) = job.state.task() { (row(visitor.say("MiniMax task", "MiniMax 任务"), text(&task.id))) }
                 (row(visitor.say("Created", "创建"), time(job.created_at)))
                 (row(visitor.say("Changed", "更新"), time(job.updated_at)))

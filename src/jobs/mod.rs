@@ -37,6 +37,6 @@ pub use crate::clock::now;
 pub use crate::store::{
     Answer, CALLERS, Conversation, ConversationRow, Cost, DaySpending, Denied, Failure, Filter, Job, JobFile,
     Kept, Kind, Limit, Limits, MadeVoice, Message, Named, NotBought, OnDisk, Owner, Page, Purchase,
-    RemoteKind, RemovedJob, Retention, Route, STATUSES, Said, Seen, Spending, Spent, State, StoreError, Task,
-    Wrapped, random_id,
+    RemoteKind, RemovedJob, Retention, Route, STATUSES, Said, Seen, Sorting, Spending, Spent, State,
+    StoreError, Task, Wrapped, random_id,
 };
