@@ -40,6 +40,7 @@ pub mod money;
 pub mod notify;
 pub mod permits;
 pub mod serve;
+mod stills;
 pub mod store;
 pub mod telemetry;
 pub mod tools;

@@ -5,7 +5,7 @@ use axum::response::Response;
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::card::{address, state, time, title};
+use super::card::{address, state, time, title, wave};
 use super::guard::Visitor;
 use super::media::{Shown, shown};
 use super::page::{Place, missing, page as framed, unreadable};
@@ -81,7 +81,10 @@ fn player(visitor: &Visitor, job: &Job, file: &JobFile, title: &str) -> Markup {
                 Shown::Audio => @match beside() {
                     // A player of videos shows subtitles, and one of sounds does not.
                     Some(track) => video class="sound" controls preload="metadata" aria-label=(label) src=(source) { (captions(&track)) },
-                    None => audio controls preload="metadata" aria-label=(label) src=(source) {},
+                    None => {
+                        (wave(visitor, job, file))
+                        audio controls preload="metadata" aria-label=(label) src=(source) {}
+                    },
                 },
                 Shown::Video => video controls playsinline preload="metadata" aria-label=(label) src=(source) {
                     @if let Some(track) = beside() { (captions(&track)) }

@@ -10,6 +10,7 @@ mod call;
 mod card;
 mod chats;
 mod delete;
+mod drawing;
 mod form;
 mod guard;
 mod job;

@@ -20,6 +20,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("facts", &["money"]),
     ("media", &["bucket"]),
     ("permits", &[]),
+    ("stills", &[]),
     ("telemetry", &["config", "money"]),
     ("viewer", &[]),
     ("api", &["facts", "money", "telemetry"]),
@@ -35,7 +36,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "serve",
         &["config", "jobs", "mcp", "media", "money", "notify", "permits", "telemetry", "tools", "viewer"],
     ),
-    ("gallery", &["config", "jobs", "mcp", "media", "money", "serve", "telemetry", "tools"]),
+    ("gallery", &["config", "jobs", "mcp", "media", "money", "serve", "stills", "telemetry", "tools"]),
     (
         "cli",
         &[
@@ -63,6 +64,9 @@ const KEPT_BACK: &[(&str, &[&str])] = &[
     ("sqlx", &["store"]),
     ("axum", &["serve", "gallery"]),
     ("maud", &["gallery"]),
+    ("rusty_h264_decoder", &["stills"]),
+    ("rusty_mp3", &["stills"]),
+    ("hound", &["stills"]),
     ("clap", &["cli"]),
     ("minimax_sandbox", &["cli"]),
     ("crate::sandbox", &[]),

@@ -49,6 +49,7 @@ mod gallery;
 mod gallery_acts;
 mod gallery_attack;
 mod gallery_command;
+mod gallery_pictures;
 mod plain_english;
 mod readme;
 mod third_party;
