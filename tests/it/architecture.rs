@@ -30,7 +30,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "mcp",
         &["api", "bucket", "config", "facts", "jobs", "media", "money", "permits", "telemetry", "viewer"],
     ),
-    ("notify", &["jobs", "mcp", "media"]),
+    ("notify", &["config", "jobs", "mcp", "media"]),
     ("tools", &["api", "config", "facts", "jobs", "mcp", "media", "money", "telemetry"]),
     (
         "serve",

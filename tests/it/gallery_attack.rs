@@ -109,7 +109,8 @@ async fn no_name_or_id_leads_out_of_the_visitor_s_own_files() {
         &long,
     ];
     for id in ids {
-        for name in names.iter().chain([&name]) {
+        // Files of Ada have the same names as Bob's.
+        for name in names.iter().chain([&name].into_iter().filter(|_| id != mine)) {
             for kind in ["media", "thumbnails", "subtitles"] {
                 let path = format!("/gallery/{kind}/{id}/{name}");
                 let answer = ada.get(&path).await;

@@ -74,8 +74,9 @@ fn a_port_that_is_taken_is_said_with_the_option() {
 #[tokio::test]
 async fn a_folder_with_markup_in_its_name_is_text_on_the_owner_s_page() {
     let home = Home::new();
-    let settings = [("MINIMAX_API_KEY", KEY)];
-    let order = ["--sandbox", "call", "text_to_image", "prompt=A fox", "output_directory=\"><b>x", "--json"];
+    let results = home.path("\"><b>x");
+    let settings = [("MINIMAX_API_KEY", KEY), ("MINIMAX_MCP_BASE_PATH", results.to_str().unwrap())];
+    let order = ["--sandbox", "call", "text_to_image", "prompt=A fox", "--json"];
     let (output, said) = home.run(&settings, &order);
     assert!(output.status.success(), "{said}");
     let view: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -29,7 +29,10 @@ async fn a_video_has_a_frame_and_a_sound_a_waveform_in_the_list() {
     let video = make(&served.base, None, "generate_video", order).await;
     let visitor = Visitor::without_token(&served.base).await;
     let frame = visitor.get(&address(&video, "video/")).await;
-    assert_eq!((frame.status(), &frame.headers()["content-type"]), (StatusCode::OK, &"image/jpeg".parse().unwrap()));
+    assert_eq!(
+        (frame.status(), &frame.headers()["content-type"]),
+        (StatusCode::OK, &"image/jpeg".parse().unwrap())
+    );
     let frame = image::load_from_memory(&frame.bytes().await.unwrap()).unwrap();
     assert_eq!(frame.width().max(frame.height()), 400);
     let mut sounds = Vec::new();
