@@ -18,9 +18,9 @@ use self::event::event;
 use self::receivers::{Channel, Receivers};
 use crate::clock::now;
 use crate::config::Receiver;
+use crate::download::NotTaken;
 use crate::jobs::{Message, Outbox, StoreError};
 use crate::mcp::Server;
-use crate::media::NotTaken;
 
 /// How often the records are asked for messages.
 const PULSE: Duration = Duration::from_secs(1);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::OwnReceivers;
 use super::signature::Signer;
 use crate::config::{Receiver, WebhookSettings};
-use crate::media::Poster;
+use crate::download::Poster;
 
 /// Connections to so many addresses are kept.
 const KEPT: usize = 64;

@@ -50,6 +50,7 @@ mod gallery_acts;
 mod gallery_attack;
 mod gallery_command;
 mod gallery_pictures;
+mod gallery_sorting;
 mod plain_english;
 mod readme;
 mod third_party;

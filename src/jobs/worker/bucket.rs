@@ -9,8 +9,10 @@ use super::record::Worker;
 use super::unpack;
 use crate::bucket::Bucket;
 use crate::clock::now;
+use crate::download;
+use crate::download::{Expect, FetchProblem, Saved, ToBucket, Unfinished};
 use crate::jobs::handle::Jobs;
-use crate::media::{self, Expect, FetchProblem, Kind as MediaKind, Saved, ToBucket, Unfinished, private};
+use crate::media::{self, Kind as MediaKind, private};
 use crate::store::{Job, JobFile, Kind, OnDisk, Wrapped};
 
 /// The folder below the data folder in which files wait for the bucket.
@@ -144,7 +146,7 @@ async fn copy(
     bucket: &Bucket,
     folder: &str,
     local: &OnDisk,
-    notes: media::Notes<'_>,
+    notes: download::Notes<'_>,
 ) -> Result<Saved, FetchProblem> {
     let name = local.path.file_name().and_then(|name| name.to_str()).unwrap_or("file.bin");
     let expect = Expect { kind: None, max_bytes: MAX_RESULT, extension: extension(name) };
