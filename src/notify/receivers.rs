@@ -3,13 +3,15 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::OwnReceivers;
 use super::signature::Signer;
 use crate::config::{Receiver, WebhookSettings};
 use crate::download::Poster;
 
 /// Connections to so many addresses are kept.
 const KEPT: usize = 64;
+
+/// The receiver of messages about a principal's jobs, if the principal has its own.
+pub(crate) type OwnReceivers = Box<dyn Fn(&str) -> Option<Receiver> + Send + Sync>;
 
 /// A way to a receiver.
 pub(super) struct Channel {
