@@ -93,10 +93,7 @@ impl Sender {
             Ok(Some(channel)) => channel,
             Ok(None) => return outbox.end(message).await,
             Err(problem) => {
-                tracing::error!(
-                    principal = job.principal,
-                    "the address of a webhook {problem}; nothing is sent to it"
-                );
+                tracing::error!("{problem}; the message waits");
                 return Ok(());
             }
         };
