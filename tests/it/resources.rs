@@ -55,6 +55,9 @@ async fn jobs_and_their_files_can_be_read_as_resources() {
 
 #[tokio::test]
 async fn a_file_that_is_too_large_or_was_changed_is_answered_with_its_links() {
+    if s3::leaves_out("a file that is changed on the disk") {
+        return;
+    }
     let world = World::new().await;
     let view = world.make("text_to_image", json!({ "prompt": "x" })).await;
     let (path, uri) = (&view["files"][0]["path"], view["files"][0]["uri"].as_str().unwrap());
