@@ -13,8 +13,8 @@ use super::form::Form;
 use super::guard::Visitor;
 use super::login::to;
 use super::page::{Place, missing, page as framed, problem, token};
+use crate::download::{Removal, remove_object};
 use crate::jobs::{Job, JobFile, OnDisk, gallery};
-use crate::media::{Removal, remove_object};
 
 /// Whether a job may be deleted, or a file of it: it has ended, and its outcome is known.
 fn is_settled(job: &Job) -> bool {

@@ -22,7 +22,8 @@ use super::undelivered;
 use super::worker::download_slots::DownloadSlots;
 use crate::api::Client;
 use crate::bucket::{Bucket, BucketProblem};
-use crate::media::{Fetcher, Guard, Roots};
+use crate::download::{Fetcher, Guard};
+use crate::media::Roots;
 use crate::money::{Currency, Money};
 use crate::store::{
     Answer, Conversation, Filter, Job, Kept, Limit, Limits, NotBought, Page, RemovedJob, Retention, Spending,

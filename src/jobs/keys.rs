@@ -10,11 +10,12 @@ use super::handle::Jobs;
 use super::order::task;
 use super::registry::Watch;
 use super::tenants::Tenant;
-use crate::api::rate_limit::READ_LIMIT;
+use crate::api::queued::READ_LIMIT;
 use crate::api::retry::Nature;
-use crate::api::{ApiError, Blame, Progress, group, restarts_at};
+use crate::api::{ApiError, Blame, Progress, restarts_at};
 use crate::clock::now;
 use crate::facts::{PlanRefusal, facts, plan};
+use crate::rate_limit::group;
 use crate::store::{Job, MadeVoice, Owner, Purchase, RemoteKind, RemovedJob, Route, StoreError, Task};
 
 /// How long a call waits for what it can do without: when the plan's window starts again, or which key has made an id.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use crate::api::rate_limit::{RateLimiter, next_demands};
+use crate::rate_limit::{RateLimiter, next_demands};
 use crate::store::{Store, StoreError};
 
 /// How long the store may take. Then the requests that cost nothing go on without it.

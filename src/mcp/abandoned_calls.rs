@@ -18,9 +18,9 @@ use crate::jobs::{Answer, Jobs};
 use crate::mcp::call_digest::CallDigest;
 use crate::mcp::caller::Caller;
 use crate::mcp::error::NOTHING_SENT;
-use crate::mcp::job_view::ASK_USER;
 use crate::mcp::progress;
-use crate::mcp::result;
+use crate::result;
+use crate::result::job_view::ASK_USER;
 
 /// The connection of a request: cancelled when it ends. A transport on which a client can cancel a call and stay
 /// connected puts one into each request's extensions. Without one, a remote caller that cancels has left.

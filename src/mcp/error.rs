@@ -7,7 +7,7 @@ use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, JsonObject, Me
 use crate::api::{Accepted, ApiError, Blame};
 use crate::config::ConfigError;
 use crate::jobs::StoreError;
-use crate::mcp::job_view::{ASK_USER, ErrorView, JobView};
+use crate::result::job_view::{ASK_USER, ErrorView, JobView};
 use crate::telemetry;
 
 /// The kind of error when a setting forbids a call.

@@ -6,16 +6,17 @@ use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer};
 use serde_json::Value;
 
+use crate::arguments::lengths::names_a_path;
+use crate::arguments::{self, Checked};
 use crate::mcp::abandoned_calls::BilledCall;
-use crate::mcp::arguments::{self, Checked};
 use crate::mcp::call_digest::{CallArguments, CallDigest};
 use crate::mcp::catalogue::{Billing, ToolSpec};
 use crate::mcp::checkout::consent::Answers;
 use crate::mcp::error::ToolError;
 use crate::mcp::key_choice;
-use crate::mcp::lengths::names_a_path;
 use crate::mcp::server::Server;
-use crate::mcp::{preview, result, tasks};
+use crate::mcp::{preview, tasks};
+use crate::result;
 
 /// The end of a call before its last stage.
 enum Stop {

@@ -15,8 +15,8 @@ use crate::jobs::{Job, StoreError, Watch};
 use crate::mcp::caller::Caller;
 use crate::mcp::caller_key::{Payer, account_of};
 use crate::mcp::download_links::DownloadLinks;
-use crate::mcp::job_view::{COST, JobView};
 use crate::mcp::progress;
+use crate::result::job_view::{COST, JobView};
 
 /// How errors name the server's own key.
 const SETTING: &str = "MINIMAX_API_KEY";
@@ -90,7 +90,7 @@ impl Presenter {
         let view = match (self.links(), &self.bucket) {
             (Some(links), bucket) => {
                 let bucket = bucket.as_ref().filter(|bucket| bucket.has_public_links());
-                view.with_links(job, links, &self.config.data_dir, bucket)
+                view.with_links(job, |name| links.to(&job.id, name), &self.config.data_dir, bucket)
             }
             (None, Some(bucket)) => view.with_bucket_links(job, bucket),
             (None, None) => view,

@@ -9,11 +9,12 @@ use rmcp::model::ProgressNotificationParam;
 use rmcp::service::RequestContext;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 
-use crate::api::rate_limit::{self, QueueView, Ticket};
+use crate::api::queued;
 use crate::api::retry::Nature;
 use crate::api::{ApiError, Client};
 use crate::jobs::{Job, State, Watch};
 use crate::mcp::revision::{Feature, Revision};
+use crate::rate_limit::{QueueView, Ticket};
 use crate::telemetry;
 
 /// How often a waiting call tells its client so. Clients cut off a silent call after a minute or less.
@@ -163,7 +164,7 @@ where
 {
     let (start, waiting) = (Instant::now(), ticket.view());
     let mut heartbeat = heartbeat();
-    let work = rate_limit::send_queued(api, ticket, nature, rate_limit::MAX_WAIT, ask);
+    let work = queued::send_queued(api, ticket, nature, queued::MAX_WAIT, ask);
     tokio::pin!(work);
     let mut cancelled = false;
     loop {
@@ -172,7 +173,7 @@ where
             done = &mut work => return done,
             () = call.ct.cancelled(), if !cancelled => {
                 if waiting.position().is_some() {
-                    return Err(waiting.given_up());
+                    return Err(queued::given_up(&waiting));
                 }
                 cancelled = true;
             }

@@ -9,9 +9,10 @@ use secrecy::SecretString;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{Client, KeyFile, RateLimits};
+use crate::api::{Client, KeyFile};
 use crate::bucket::Bucket;
 use crate::config::{Config, ConfigError, KeyKind, PlanOverflow, Region, read_key};
+use crate::download::VerifiedFiles;
 use crate::jobs::{CALLERS, Job, Jobs, Limits, OnDisk, PaysWith, Retention, Settings};
 use crate::mcp::abandoned_calls::AbandonedCalls;
 use crate::mcp::allowed_folders::AllowedFolders;
@@ -24,13 +25,14 @@ use crate::mcp::download_links::{self, DownloadLinks, LinkProblem, Linked};
 use crate::mcp::error::Unpaid;
 use crate::mcp::inputs::Inputs;
 use crate::mcp::inputs::work_permits::{CallerWork, WorkPermits};
-use crate::mcp::policy::CallPolicy;
+use crate::mcp::policy::{CallPolicy, CallRates};
 use crate::mcp::presenter::Presenter;
-use crate::mcp::rate_limit::RateLimiter;
+
 use crate::mcp::subscriptions::{Subscriber, Subscriptions};
 use crate::mcp::telemetry;
 use crate::mcp::uploads::Uploads;
-use crate::media::{Roots, Source, VerifiedFiles};
+use crate::media::{Roots, Source};
+use crate::rate_limit::RateLimits;
 
 /// The MCP server, as one caller sees it. A handle: cloning is cheap.
 #[derive(Debug, Clone)]
@@ -60,7 +62,7 @@ struct Shared {
     /// What this server offers.
     catalogue: Catalogue<Server>,
     available: Arc<[&'static ToolSpec]>,
-    rates: Arc<RateLimiter>,
+    rates: Arc<CallRates>,
     work: Arc<WorkPermits>,
     /// `None` without an address that remote callers can reach.
     links: Option<Arc<DownloadLinks>>,

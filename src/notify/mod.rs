@@ -13,9 +13,9 @@ use futures_util::future::join_all;
 use self::event::event;
 use self::signature::Signer;
 use crate::clock::now;
+use crate::download::{NotTaken, Poster};
 use crate::jobs::{Message, Outbox, StoreError};
 use crate::mcp::Server;
-use crate::media::{NotTaken, Poster};
 
 /// How often the records are asked for messages.
 const PULSE: Duration = Duration::from_secs(1);

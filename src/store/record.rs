@@ -5,13 +5,12 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::cost::Cost;
 use super::state::State;
-use crate::api::rate_limit::QueueView;
 use crate::bucket::Object;
 use crate::clock::now;
-use crate::media::{Saved, Unfinished};
-use crate::money::Money;
+use crate::download::{Saved, Unfinished};
+use crate::money::{Cost, Money};
+use crate::rate_limit::QueueView;
 
 /// The most files of a job; no request makes more.
 pub(crate) const MOST_FILES: usize = 32;
@@ -99,7 +98,7 @@ pub struct Job {
     #[serde(skip)]
     pub waiting: Option<QueueView>,
     /// What it costs. `None` for a task that was submitted elsewhere.
-    #[serde(default, with = "super::cost::record")]
+    #[serde(default, with = "crate::money::cost::record")]
     pub cost: Option<Cost>,
     /// What the caller should know.
     #[serde(default)]

@@ -13,11 +13,11 @@ use serde::{Deserialize, Serialize};
 use crate::config::Toolset;
 use crate::jobs::{CALLERS, Cancel, Filter, Job, STATUSES, cancel};
 use crate::mcp::cursor;
-use crate::mcp::job_view::several::JobAnswer;
-use crate::mcp::job_view::{CostView, JobView, day};
-use crate::mcp::result::Report;
 use crate::mcp::{Server, Shown, ToolError, ToolSpec, forty_five, progress};
 use crate::media::units::age;
+use crate::result::Report;
+use crate::result::job_view::several::JobAnswer;
+use crate::result::job_view::{CostView, JobView, day};
 use crate::telemetry;
 
 pub(crate) const TOOLS: &[ToolSpec] = &[

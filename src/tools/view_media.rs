@@ -12,15 +12,15 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::arguments::lengths::is_data_uri;
 use crate::config::Toolset;
 use crate::jobs::{Filter, JobFile};
 use crate::mcp::ToolSpec;
 use crate::mcp::inputs::source::{Source, in_time, link_extension};
 use crate::mcp::inputs::work_permits::{self, Place};
-use crate::mcp::lengths::is_data_uri;
-use crate::mcp::result::Report;
 use crate::mcp::{Server, ToolError};
 use crate::media::{self, Blob, Kind, Limits, Preview, Reference};
+use crate::result::Report;
 
 pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec::free("view_media", Toolset::Jobs)];
 

@@ -9,9 +9,11 @@ use super::record::Worker;
 use super::unpack;
 use crate::bucket::Bucket;
 use crate::clock::now;
+use crate::download;
+use crate::download::{Expect, FetchProblem, Saved, ToBucket, Unfinished};
 use crate::jobs::handle::Jobs;
 use crate::jobs::undelivered::{self, discard};
-use crate::media::{self, Expect, FetchProblem, Kind as MediaKind, Saved, ToBucket, Unfinished};
+use crate::media::{self, Kind as MediaKind};
 use crate::store::{Job, JobFile, Kind, OnDisk, Wrapped};
 
 /// A link that ends within this time, in milliseconds, is downloaded to the disk while the bucket is away.
@@ -152,7 +154,7 @@ async fn copy(
     bucket: &Bucket,
     folder: &str,
     local: &OnDisk,
-    notes: media::Notes<'_>,
+    notes: download::Notes<'_>,
 ) -> Result<Saved, FetchProblem> {
     let name = local.path.file_name().and_then(|name| name.to_str()).unwrap_or("file.bin");
     let expect = Expect { kind: None, max_bytes: MAX_RESULT, extension: extension(name) };

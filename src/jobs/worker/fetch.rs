@@ -8,8 +8,9 @@ use serde_json::Value;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
+use crate::download::Unfinished;
 use crate::jobs::handle::Jobs;
-use crate::media::{self, Unfinished};
+use crate::media;
 use crate::store::{Job, JobFile, Task};
 
 /// The largest result of MiniMax, in bytes.

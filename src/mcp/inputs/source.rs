@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::arguments::lengths::is_data_uri;
 use crate::bucket::{BucketProblem, Object, StoredFile};
 use crate::config::Config;
+use crate::download;
+use crate::download::{Expect, FetchProblem, Fetcher, Guard, Refused};
 use crate::jobs::{Jobs, OnDisk};
 use crate::mcp::allowed_folders::AllowedFolders;
 use crate::mcp::caller::Caller;
@@ -15,11 +18,8 @@ use crate::mcp::caller_key::Payer;
 use crate::mcp::error::ToolError;
 use crate::mcp::inputs::ownership::Ownership;
 use crate::mcp::inputs::work_permits::CallerWork;
-use crate::mcp::lengths::is_data_uri;
 use crate::mcp::uploads::Uploads;
-use crate::media::{
-    self, Blob, Expect, FetchProblem, Fetcher, Guard, InputProblem, Limits, Opened, Reference, Refused, Roots,
-};
+use crate::media::{self, Blob, InputProblem, Limits, Opened, Reference, Roots};
 
 /// The folder below the data folder for copies of objects.
 const FETCHED: &str = "fetched";
@@ -352,9 +352,9 @@ impl Sources {
             Err(problem) => return Err(ToolError::Transfer(problem.to_string())),
         };
         let name = saved.path.file_name().and_then(|name| name.to_str()).unwrap_or("file.bin");
-        media::sweep_fetched(&self.config.data_dir.join(FETCHED)).await;
+        download::sweep_fetched(&self.config.data_dir.join(FETCHED)).await;
         let folder = self.fetched_folder().join(job);
-        let copied = in_time(media::fetched(&folder, name, file, Some(&saved.sha256))).await;
+        let copied = in_time(download::fetched(&folder, name, file, Some(&saved.sha256))).await;
         copied.map(Some).map_err(|problem| ToolError::Transfer(problem.to_string()))
     }
 

@@ -10,7 +10,7 @@ use tokio::task::spawn_blocking;
 use super::rules::{BATCH, BREATH, Pruned, Retention};
 use crate::bucket::Bucket;
 use crate::clock::now;
-use crate::media::{Recorded, Removal, remove_object, remove_result};
+use crate::download::{Recorded, Removal, remove_object, remove_result};
 use crate::store::database::Store;
 use crate::store::error::StoreError;
 use crate::store::pool::Connection;

@@ -12,15 +12,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::api::retry::Nature;
-use crate::api::{Voice, VoiceKind, group};
+use crate::api::{Voice, VoiceKind};
 use crate::config::{Region, Toolset};
 use crate::facts::{self, facts, voices};
 use crate::jobs::{Jobs, MadeVoice, PaysWith, RemoteKind};
 use crate::mcp::ToolSpec;
 use crate::mcp::catalogue::Table;
 use crate::mcp::cursor;
-use crate::mcp::result::Report;
 use crate::mcp::{Server, ToolError};
+use crate::rate_limit::group;
+use crate::result::Report;
 use crate::tools::each_key::{self, EachKey};
 use crate::tools::voice::words::{fit, tokens};
 
