@@ -5,7 +5,7 @@
 //! which is complete by itself, because some clients show a model nothing else. Links that MiniMax signed are in the
 //! structured content only.
 
-pub(crate) mod job_view;
+pub mod job_view;
 
 use std::path::Path;
 
@@ -14,8 +14,6 @@ use rmcp::model::{CallToolResult, ContentBlock, JsonObject, Resource};
 use serde::Serialize;
 use serde_json::{Value, json};
 use url::Url;
-
-pub use job_view::JobView;
 
 /// Stands before a warning in the facts.
 const NOTE: &str = "Note: ";

@@ -1,4 +1,4 @@
-//! What stands between a checked order and the money.
+//! The checkout: everything between a checked order and its purchase. Folder, price, budget, consent.
 
 pub(crate) mod bill;
 pub(crate) mod budget;

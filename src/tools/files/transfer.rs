@@ -29,7 +29,7 @@ use crate::tools::files::manage::{FileInfo, file_id, remote};
 
 pub(crate) const TOOLS: &[ToolSpec] = &[
     ToolSpec::free("upload_file", Toolset::Files),
-    // It saves a file on the server's machine, which is of no use to remote callers; get_file has a link.
+    // It saves a file on the server's machine, which remote callers cannot read; get_file has a link.
     ToolSpec { remote: false, ..ToolSpec::free("download_file", Toolset::Files) },
 ];
 
