@@ -136,7 +136,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "MINIMAX_RATE_LIMITS",
         default: "`true`, or `false` with a sandbox",
-        meaning: "`true`: requests wait in a queue so that they stay within MiniMax's documented limits (the table `limits` in `src/facts`; `MINIMAX_FACTS_FILE` overrides it). `false`: requests wait only after MiniMax has rejected one for its rate",
+        meaning: "`true`: requests wait in a queue so that they stay within MiniMax's documented limits (the table `limits` in `src/facts`; `MINIMAX_FACTS_FILE` overrides it). `false`: requests wait only after MiniMax has rejected one for its rate, and while twenty of their kind are under way",
     },
     Setting {
         name: "MINIMAX_DATA_DIR",

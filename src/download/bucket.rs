@@ -1,7 +1,7 @@
 //! Files that go into the bucket: from a link or from a file of this machine to a complete object.
 //!
 //! The bytes of a link pass through memory, a part at a time, and are hashed on the way. Nothing is written to the disk. A broken
-//! download goes on after the last part of its upload, also in another process.
+//! download continues after the last part of its upload, also in another process.
 
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -39,7 +39,7 @@ pub struct Unfinished {
     version: Option<Validator>,
 }
 
-/// Is told of every part, and with `None` when there is no upload any more. The upload goes on when the future is ready.
+/// Receives every part, and `None` when the upload has ended. The upload continues when the future is ready.
 pub type Notes<'a> = &'a (dyn Fn(Option<Unfinished>) -> BoxFuture<'static, ()> + Send + Sync);
 
 /// Where a file goes in the bucket.
@@ -53,7 +53,7 @@ pub struct ToBucket<'a> {
     pub name: &'a str,
     /// What the content must be.
     pub expect: &'a Expect<'a>,
-    /// Is told of every part.
+    /// Receives every part.
     pub notes: Notes<'a>,
 }
 
@@ -66,7 +66,7 @@ pub(crate) struct LinkToBucket<'a> {
 }
 
 impl LinkToBucket<'_> {
-    /// Downloads until the object is complete. Goes on after each broken connection that has brought at least one part.
+    /// Downloads until the object is complete. Continues after each broken connection that brought at least one part.
     pub(crate) async fn run(&self, mut from: Option<Unfinished>) -> Result<Saved, FetchProblem> {
         loop {
             let before = bytes_of(from.as_ref());
@@ -183,22 +183,27 @@ impl LinkToBucket<'_> {
         if let Err(problem) = fed.await {
             // Without a version, or with wrong content, the parts are of no use.
             let is_lost = matches!(problem, FetchProblem::Page | FetchProblem::Wrong(_));
-            let is_gone = matches!(problem, FetchProblem::Bucket(BucketProblem::Absent));
+            let is_gone = match &problem {
+                FetchProblem::Bucket(problem) => self.has_lost(problem, from.as_ref()).await,
+                _ => false,
+            };
             if is_lost || is_gone || version.is_none() {
                 self.forget(from).await?;
             }
-            return Err(absent_is_away(problem));
+            return Err(if is_gone { parts_are_gone() } else { problem });
         }
         #[cfg(feature = "crash-points")]
         crate::crash::point("bucket.sealed");
         let written = match upload.complete().await {
             Ok(written) => written,
-            Err(problem @ (BucketProblem::Absent | BucketProblem::Replaced)) => {
+            Err(problem) => {
                 // The upload is gone, and the object is not it.
-                self.forget(from).await?;
-                return Err(absent_is_away(problem.into()));
+                if self.has_lost(&problem, from.as_ref()).await {
+                    self.forget(from).await?;
+                    return Err(parts_are_gone());
+                }
+                return Err(problem.into());
             }
-            Err(problem) => return Err(problem.into()),
         };
         #[cfg(feature = "crash-points")]
         crate::crash::point("bucket.completed");
@@ -219,7 +224,16 @@ impl LinkToBucket<'_> {
         crate::crash::point("bucket.part");
     }
 
-    /// Removes the parts of an upload that does not go on.
+    /// Whether a problem means that the bucket does not have the upload any more.
+    async fn has_lost(&self, problem: &BucketProblem, upload: Option<&Unfinished>) -> bool {
+        match (problem, upload) {
+            (BucketProblem::Absent | BucketProblem::Replaced, _) => true,
+            (BucketProblem::Refused(_), Some(known)) => self.to.bucket.takes_uploads(&known.upload.key).await,
+            _ => false,
+        }
+    }
+
+    /// Removes the parts of an upload that is not continued.
     async fn forget(&self, from: &mut Option<Unfinished>) -> Result<(), FetchProblem> {
         if let Some(known) = from.as_ref() {
             self.to.bucket.abort(&known.upload.key, &known.upload.upload).await?;
@@ -230,7 +244,7 @@ impl LinkToBucket<'_> {
     }
 }
 
-/// How a download goes on.
+/// How a download continues.
 enum Resumed {
     /// With these bytes.
     Ready(Box<Upload>, Validator, Chunks),
@@ -242,14 +256,9 @@ fn bytes_of(known: Option<&Unfinished>) -> u64 {
     known.map_or(0, |known| known.upload.bytes)
 }
 
-/// An upload that was removed is begun again by the next try.
-fn absent_is_away(problem: FetchProblem) -> FetchProblem {
-    match problem {
-        FetchProblem::Bucket(BucketProblem::Absent | BucketProblem::Replaced) => {
-            FetchProblem::transient("the bucket has lost the parts of the upload")
-        }
-        problem => problem,
-    }
+/// The next try begins the upload again.
+fn parts_are_gone() -> FetchProblem {
+    FetchProblem::transient("the bucket has lost the parts of the upload")
 }
 
 impl ToBucket<'_> {

@@ -16,6 +16,7 @@ mod shared_limits;
 mod spool_retry;
 mod start;
 mod tenants;
+mod undelivered;
 mod watch;
 mod worker;
 

@@ -240,7 +240,7 @@ fn no_files_of_the_sandbox_import_each_other_in_a_circle() {
 
 /// Layers whose files are in order: no circles of imports, and the methods of a type in at most three files.
 const IN_ORDER: &[&str] =
-    &["arguments", "chat", "download", "jobs", "mcp", "media", "rate_limit", "result", "speech", "tools"];
+    &["arguments", "chat", "download", "jobs", "mcp", "media", "result", "speech", "tools"];
 
 #[test]
 fn no_files_of_a_layer_in_order_import_each_other_in_a_circle() {
