@@ -12,6 +12,7 @@ use super::spool::{Entry, Update};
 use super::sql::{either, query};
 use super::state::State;
 use crate::clock::now;
+use crate::money::Money;
 
 /// Which records may be changed by a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,7 +125,7 @@ impl Store {
         .bind(folder(job))
         .bind(named(&job.model))
         .bind(voice_of(job))
-        .bind(job.price_rank())
+        .bind(job.price().map_or(0, Money::rank))
         .execute(&mut *connection)
         .await
         .map_err(|error| self.fail(error))?;
@@ -292,7 +293,7 @@ impl Store {
             .bind(job.saved_bytes())
             .bind(named(&job.model))
             .bind(voice_of(job))
-            .bind(job.price_rank())
+            .bind(job.price().map_or(0, Money::rank))
             .bind(job.length())
             .execute(&mut *connection)
             .await

@@ -9,14 +9,11 @@ use super::state::State;
 use crate::bucket::Object;
 use crate::clock::now;
 use crate::download::{Saved, Unfinished};
-use crate::money::{Cost, Currency, Money};
+use crate::money::{Cost, Money};
 use crate::rate_limit::QueueView;
 
 /// The most files of a job; no request makes more.
 pub(crate) const MOST_FILES: usize = 32;
-
-/// The bits of a price in [`Job::price_rank`]: room for 72 billion.
-const CURRENCY: u32 = 56;
 
 /// What a job makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -169,16 +166,6 @@ impl Job {
     pub fn price(&self) -> Option<Money> {
         let cost = self.cost.as_ref().filter(|_| !self.is_free())?;
         cost.actual.or(cost.estimated)
-    }
-
-    /// Sorts by the price within a currency: millionths, and the currency in the bits above.
-    pub(super) fn price_rank(&self) -> i64 {
-        let Some(price) = self.price() else { return 0 };
-        let currency = match price.currency() {
-            Currency::Usd => 0,
-            Currency::Cny => 1 << CURRENCY,
-        };
-        currency + price.millionths().clamp(0, (1 << CURRENCY) - 1)
     }
 
     /// A file that should be on disk and is not.
