@@ -113,8 +113,8 @@ impl From<Option<PaysWith>> for Payer {
     }
 }
 
-/// Names the tasks that this server may ask about with a key: those of this host that were bought with it. The name
-/// holds a fingerprint of the key and not the key.
+/// The account of a key at this host. A task can be polled only with the account that bought it. The name has a
+/// fingerprint of the key and not the key itself.
 pub(crate) fn account_of(config: &Config, key: Option<&SecretString>) -> String {
     let Some(key) = key else { return config.account.clone() };
     let fingerprint = Sha256::digest(key.expose_secret());

@@ -1,8 +1,8 @@
-//! Which of the server's two keys a call goes by.
+//! Chooses which of the server's two keys a call uses.
 //!
-//! An id goes by the key that it was made with: another key may belong to another account. What plans include is bought
-//! with the plan's key, and everything else from the balance. A job that exists goes by its own key, whatever is chosen
-//! here.
+//! An id is used with the key that made it, because the other key may belong to another account. What plans include is
+//! bought with the plan's key, and everything else from the balance. A job that exists uses its own key, whatever is
+//! chosen here.
 
 use rmcp::handler::server::tool::ToolCallContext;
 use rmcp::model::{CallToolRequestParams, CallToolResponse, ContentBlock, JsonObject};
@@ -99,7 +99,7 @@ async fn key_of_ids(
     }
 }
 
-/// The key to which MiniMax shows an id that the records do not have: the usual one, unless only the other sees it.
+/// The key for an id that the records do not have: the usual one, unless MiniMax shows the id only to the other.
 async fn key_that_sees(server: &Server, usual: PaysWith, kind: RemoteKind, id: &str) -> PaysWith {
     let other = match usual {
         PaysWith::Plan => PaysWith::Balance,
@@ -165,7 +165,7 @@ async fn run(
     server.catalogue().call(ToolCallContext::new(server, request, context)).await
 }
 
-/// The code with which MiniMax refused a call that brought nothing, and so was not billed.
+/// MiniMax's code, if it refused a call that made nothing and so was not billed.
 fn refused_with(response: &CallToolResponse) -> Option<i64> {
     let CallToolResponse::Complete(result) = response else { return None };
     let content = result.structured_content.as_ref().filter(|_| result.is_error == Some(true))?;

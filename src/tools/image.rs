@@ -12,10 +12,11 @@ use crate::facts::{ImageModel, ModelKind, facts};
 use crate::jobs::Cost;
 use crate::mcp::ToolSpec;
 use crate::mcp::inputs::Takes;
-use crate::mcp::{Draft, JobOptions, JobView, Server, ToolError};
+use crate::mcp::model_name::{ModelNames, fitting, unknown_model};
+use crate::mcp::{Draft, JobOptions, Server, ToolError};
 use crate::media::Limits;
 use crate::money::Currency;
-use crate::tools::model_name::{ModelNames, fitting, unknown_model};
+use crate::result::job_view::JobView;
 
 pub(crate) const TOOLS: &[ToolSpec] =
     &[ToolSpec { lengths: &[("prompt", 1500)], ..ToolSpec::job("text_to_image", Toolset::Image) }];

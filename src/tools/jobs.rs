@@ -13,11 +13,11 @@ use serde::{Deserialize, Serialize};
 use crate::config::Toolset;
 use crate::jobs::{CALLERS, Cancel, Filter, Job, STATUSES, cancel};
 use crate::mcp::cursor;
-use crate::mcp::job_view::several::JobAnswer;
-use crate::mcp::job_view::{CostView, JobView, day};
-use crate::mcp::result::Report;
 use crate::mcp::{Server, Shown, ToolError, ToolSpec, forty_five, progress};
 use crate::media::units::age;
+use crate::result::Report;
+use crate::result::job_view::several::JobAnswer;
+use crate::result::job_view::{CostView, JobView, day};
 use crate::telemetry;
 
 pub(crate) const TOOLS: &[ToolSpec] = &[
@@ -265,10 +265,9 @@ impl Server {
         match self.jobs().removed(self.principal(), id).await {
             Ok(Some(removed)) => ToolError::NotFound {
                 what: format!("job `{}` any more: this server removed it on {}", removed.id, day(removed.at)),
-                advice:
-                    "MINIMAX_KEEP_DAYS and MINIMAX_KEEP_BYTES say how long ended jobs are kept. Files in a \
-                         folder that was given as output_directory are still there."
-                        .to_owned(),
+                advice: "It was deleted in the gallery, or is older than MINIMAX_KEEP_DAYS and MINIMAX_KEEP_BYTES \
+                         allow. Files in a folder that was given as output_directory are still there."
+                    .to_owned(),
             },
             Ok(None) => {
                 let shown: String = id.chars().take(64).collect();

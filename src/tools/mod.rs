@@ -9,7 +9,6 @@ mod each_key;
 pub(crate) mod files;
 pub(crate) mod image;
 pub(crate) mod jobs;
-pub(crate) mod model_name;
 pub(crate) mod music;
 pub(crate) mod prompts;
 pub(crate) mod speech;

@@ -1,4 +1,4 @@
-//! What stands between a checked order and the money.
+//! The checkout: everything between a checked order and its purchase. Folder, price, budget, consent.
 
 pub(crate) mod bill;
 pub(crate) mod budget;
@@ -22,9 +22,9 @@ use crate::mcp::call_digest::{CallArguments, CallDigest};
 use crate::mcp::caller::Caller;
 use crate::mcp::caller_key::Payer;
 use crate::mcp::error::ToolError;
-use crate::mcp::job_view::JobView;
 use crate::mcp::presenter::Presenter;
 use crate::mcp::progress;
+use crate::result::job_view::JobView;
 use bill::Bill;
 use budget::Budget;
 use output::OutputFolder;

@@ -13,11 +13,11 @@ use crate::config::Toolset;
 use crate::facts::facts;
 use crate::jobs::Cost;
 use crate::mcp::ToolSpec;
-use crate::mcp::job_view::CostView;
-use crate::mcp::job_view::DRY_RUN;
-use crate::mcp::result::Report;
 use crate::mcp::{Bill, Server, ToolError};
 use crate::money::Currency;
+use crate::result::Report;
+use crate::result::job_view::CostView;
+use crate::result::job_view::DRY_RUN;
 
 pub(crate) const TOOLS: &[ToolSpec] =
     &[ToolSpec { lengths: &[("prompt", 2000)], ..ToolSpec::immediate("generate_lyrics", Toolset::Music) }];

@@ -9,7 +9,7 @@ use crate::api::{
 };
 use crate::mcp::{JobOptions, ToolError};
 use crate::media::SubtitleFormat;
-use crate::tools::speech::rules::{Manner, check_pauses};
+use crate::speech::rules::{Manner, check_pauses};
 
 /// T2A v2 > text: below 10,000 characters in one request, and streamed above 3,000.
 const SHORT_LIMIT: usize = 9_999;
@@ -298,7 +298,7 @@ mod tests {
 
     use super::*;
     use crate::config::{Defaults, Region};
-    use crate::tools::model_name::ModelNames;
+    use crate::mcp::model_name::ModelNames;
 
     fn submit(arguments: Value) -> Result<Value, String> {
         let input: SpeechInput = serde_json::from_value(arguments).unwrap();

@@ -17,15 +17,16 @@ use crate::api::{AudioFormat, AudioSetting, Emotion, LiveSpeech};
 use crate::config::{Config, Toolset};
 use crate::jobs::{Heard, Jobs, Listener, SpeechOrder};
 use crate::mcp::ToolSpec;
-use crate::mcp::job_view::file_facts;
-use crate::mcp::result::Report;
-use crate::mcp::{Draft, JobOptions, JobView, Server, ToolError, forty_five};
+use crate::mcp::model_name::ModelNames;
+use crate::mcp::{Draft, JobOptions, Server, ToolError, forty_five};
 use crate::media::units::length;
 use crate::media::{self, Content, Limits, Reference};
-use crate::tools::model_name::ModelNames;
-use crate::tools::speech::first_use;
-use crate::tools::speech::player::{Feed, Player};
-use crate::tools::speech::rules::{Characters, Manner, check_pauses, cost};
+use crate::result::Report;
+use crate::result::job_view::JobView;
+use crate::result::job_view::file_facts;
+use crate::speech::first_use;
+use crate::speech::player::{Feed, Player};
+use crate::speech::rules::{Characters, Manner, check_pauses, cost};
 
 pub(crate) const TOOLS: &[ToolSpec] = &[
     ToolSpec { local_only: true, lengths: &[("text", 9999)], ..ToolSpec::job("speak", Toolset::Speech) },

@@ -11,9 +11,10 @@ use crate::config::Toolset;
 use crate::facts::{facts, voices};
 use crate::jobs::{Cost, Transcription};
 use crate::mcp::inputs::Checked;
-use crate::mcp::{Draft, JobOptions, JobView, Server, Shown, ToolError, ToolSpec};
+use crate::mcp::{Draft, JobOptions, Server, Shown, ToolError, ToolSpec};
 use crate::media::{Limits, Opened, Source};
 use crate::money::{Currency, Decimal};
+use crate::result::job_view::JobView;
 
 pub(crate) const TOOLS: &[ToolSpec] =
     &[ToolSpec { shown: Shown::AsText, ..ToolSpec::job("speech_to_text", Toolset::Speech) }];

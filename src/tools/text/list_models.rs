@@ -16,9 +16,9 @@ use crate::facts::{
 use crate::jobs::Jobs;
 use crate::mcp::ToolSpec;
 use crate::mcp::catalogue::Table;
-use crate::mcp::result::Report;
 use crate::mcp::{Server, ToolError};
 use crate::money::Currency;
+use crate::result::Report;
 use crate::tools::each_key::{self, EachKey};
 
 pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec::free("list_models", Toolset::Text)];

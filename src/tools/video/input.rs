@@ -7,9 +7,9 @@ use serde::Deserialize;
 use crate::api::Expansion;
 use crate::facts::{Mode, ModelKind, Protocol, Size, VideoModel, facts};
 use crate::jobs::Cost;
+use crate::mcp::model_name::{ModelNames, fitting, unknown_model};
 use crate::mcp::{JobOptions, ToolError};
 use crate::money::Currency;
-use crate::tools::model_name::{ModelNames, fitting, unknown_model};
 
 /// The longest reference video, in seconds.
 pub(crate) const LONGEST_REFERENCE: u32 = 15;

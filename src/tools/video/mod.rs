@@ -18,8 +18,9 @@ use std::time::Duration;
 use crate::config::Toolset;
 use crate::facts::Protocol;
 use crate::jobs::{self, RemoteKind, Task};
-use crate::mcp::{Bill, Draft, JobView, Server, Shown, ToolError, ToolSpec, progress};
-use crate::tools::model_name::ModelNames;
+use crate::mcp::model_name::ModelNames;
+use crate::mcp::{Bill, Draft, Server, Shown, ToolError, ToolSpec, progress};
+use crate::result::job_view::JobView;
 use crate::tools::video::input::VideoInput;
 use crate::tools::video::original::{no_task, read_task_id};
 

@@ -12,11 +12,12 @@ use crate::facts::{ModelKind, Price, facts};
 use crate::jobs::{Cost, VoiceClone};
 use crate::mcp::ToolSpec;
 use crate::mcp::inputs::Uploaded;
-use crate::mcp::{Bill, Draft, JobOptions, JobView, Server, ToolError};
+use crate::mcp::model_name::{ModelNames, unknown_model};
+use crate::mcp::{Bill, Draft, JobOptions, Server, ToolError};
 use crate::media::Limits;
 use crate::money::{Currency, Money};
-use crate::tools::model_name::{ModelNames, unknown_model};
-use crate::tools::speech::rules::{Characters, LANGUAGES, check_pauses};
+use crate::result::job_view::JobView;
+use crate::speech::rules::{Characters, LANGUAGES, check_pauses};
 
 pub(crate) const TOOLS: &[ToolSpec] = &[
     ToolSpec {
