@@ -74,7 +74,7 @@ where
         let mut permit = match refuse_long_wait(&ticket, until) {
             Some(error) => return Err(error),
             None => match timeout_at(until, ticket.acquire()).await {
-                Ok(turn) => turn,
+                Ok(permit) => permit,
                 Err(_) => return Err(too_long(&ticket, patience)),
             },
         };
