@@ -47,6 +47,7 @@ pub mod rate_limit;
 pub mod result;
 pub mod serve;
 pub mod speech;
+mod stills;
 pub mod store;
 pub mod telemetry;
 pub mod tools;

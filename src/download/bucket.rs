@@ -183,22 +183,27 @@ impl LinkToBucket<'_> {
         if let Err(problem) = fed.await {
             // Without a version, or with wrong content, the parts are of no use.
             let is_lost = matches!(problem, FetchProblem::Page | FetchProblem::Wrong(_));
-            let is_gone = matches!(problem, FetchProblem::Bucket(BucketProblem::Absent));
+            let is_gone = match &problem {
+                FetchProblem::Bucket(problem) => self.has_lost(problem, from.as_ref()).await,
+                _ => false,
+            };
             if is_lost || is_gone || version.is_none() {
                 self.forget(from).await?;
             }
-            return Err(absent_is_away(problem));
+            return Err(if is_gone { parts_are_gone() } else { problem });
         }
         #[cfg(feature = "crash-points")]
         crate::crash::point("bucket.sealed");
         let written = match upload.complete().await {
             Ok(written) => written,
-            Err(problem @ (BucketProblem::Absent | BucketProblem::Replaced)) => {
+            Err(problem) => {
                 // The upload is gone, and the object is not it.
-                self.forget(from).await?;
-                return Err(absent_is_away(problem.into()));
+                if self.has_lost(&problem, from.as_ref()).await {
+                    self.forget(from).await?;
+                    return Err(parts_are_gone());
+                }
+                return Err(problem.into());
             }
-            Err(problem) => return Err(problem.into()),
         };
         #[cfg(feature = "crash-points")]
         crate::crash::point("bucket.completed");
@@ -217,6 +222,15 @@ impl LinkToBucket<'_> {
         (self.to.notes)(from.clone()).await;
         #[cfg(feature = "crash-points")]
         crate::crash::point("bucket.part");
+    }
+
+    /// Whether a problem means that the bucket does not have the upload any more.
+    async fn has_lost(&self, problem: &BucketProblem, upload: Option<&Unfinished>) -> bool {
+        match (problem, upload) {
+            (BucketProblem::Absent | BucketProblem::Replaced, _) => true,
+            (BucketProblem::Refused(_), Some(known)) => self.to.bucket.takes_uploads(&known.upload.key).await,
+            _ => false,
+        }
     }
 
     /// Removes the parts of an upload that is not continued.
@@ -242,14 +256,9 @@ fn bytes_of(known: Option<&Unfinished>) -> u64 {
     known.map_or(0, |known| known.upload.bytes)
 }
 
-/// An upload that was removed is begun again by the next try.
-fn absent_is_away(problem: FetchProblem) -> FetchProblem {
-    match problem {
-        FetchProblem::Bucket(BucketProblem::Absent | BucketProblem::Replaced) => {
-            FetchProblem::transient("the bucket has lost the parts of the upload")
-        }
-        problem => problem,
-    }
+/// The next try begins the upload again.
+fn parts_are_gone() -> FetchProblem {
+    FetchProblem::transient("the bucket has lost the parts of the upload")
 }
 
 impl ToBucket<'_> {

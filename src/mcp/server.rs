@@ -120,7 +120,7 @@ impl Server {
                 base: config.base_path.clone(),
                 bucket: bucket.clone(),
             },
-            announces: config.webhook.url.is_some(),
+            announces: config.announces(),
         };
         let jobs = Jobs::new(api, plan, settings);
         let catalogue = catalogue.narrowed(&config);

@@ -264,10 +264,9 @@ impl Server {
         match self.jobs().removed(self.principal(), id).await {
             Ok(Some(removed)) => ToolError::NotFound {
                 what: format!("job `{}` any more: this server removed it on {}", removed.id, day(removed.at)),
-                advice:
-                    "MINIMAX_KEEP_DAYS and MINIMAX_KEEP_BYTES say how long ended jobs are kept. Files in a \
-                         folder that was given as output_directory are still there."
-                        .to_owned(),
+                advice: "It was deleted in the gallery, or is older than MINIMAX_KEEP_DAYS and MINIMAX_KEEP_BYTES \
+                         allow. Files in a folder that was given as output_directory are still there."
+                    .to_owned(),
             },
             Ok(None) => {
                 let shown: String = id.chars().take(64).collect();

@@ -20,6 +20,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("facts", &["money"]),
     ("media", &["bucket"]),
     ("permits", &[]),
+    ("stills", &[]),
     ("telemetry", &["config", "money"]),
     ("viewer", &[]),
     ("rate_limit", &["facts"]),
@@ -48,7 +49,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "viewer",
         ],
     ),
-    ("notify", &["download", "jobs", "mcp", "media"]),
+    ("notify", &["config", "download", "jobs", "mcp", "media"]),
     (
         "chat",
         &[
@@ -102,7 +103,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "viewer",
         ],
     ),
-    ("gallery", &["config", "download", "jobs", "mcp", "media", "money", "serve", "telemetry", "tools"]),
+    (
+        "gallery",
+        &["config", "download", "jobs", "mcp", "media", "money", "serve", "stills", "telemetry", "tools"],
+    ),
     (
         "cli",
         &[
@@ -132,6 +136,9 @@ const KEPT_BACK: &[(&str, &[&str])] = &[
     ("sqlx", &["store"]),
     ("axum", &["serve", "gallery"]),
     ("maud", &["gallery"]),
+    ("rusty_h264_decoder", &["stills"]),
+    ("rusty_mp3", &["stills"]),
+    ("hound", &["stills"]),
     ("clap", &["cli"]),
     ("minimax_sandbox", &["cli"]),
     ("crate::sandbox", &[]),

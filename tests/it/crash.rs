@@ -14,8 +14,7 @@ use serde_json::{Value, json};
 
 use crate::crash_orders::{Order, keyed};
 use crate::crash_promises::{delivered, judge, listed, nothing_half, rows};
-use crate::harness::{Program, quick, silent_player};
-use crate::postgres;
+use crate::harness::{Program, chosen, quick, silent_player};
 
 /// Longer than a lease, in milliseconds. A program whose clock is this far ahead finds the dead program's leases
 /// expired.
@@ -77,7 +76,7 @@ pub fn command(url: &str, dir: &Path, more: &[(&str, &str)]) -> Command {
         // The inputs of a whole matrix are outside its folders.
         .env("MINIMAX_ALLOWED_DIRS", std::env::temp_dir())
         .env("MINIMAX_POLL_SECONDS", "0.05")
-        .envs(postgres::chosen(dir))
+        .envs(chosen(dir))
         .envs(more.iter().copied());
     command
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::harness::{Program, World};
 use crate::http::{Served, answer, post, web};
 use crate::http_protocol::modern;
+use crate::s3;
 use crate::stdio::{modern_meta, on_stage};
 
 const URI: &str = "ui://minimax/job";
@@ -249,7 +250,7 @@ async fn the_parts_of_a_file_put_together_are_the_file() {
     let world = World::new().await;
     let view = world.make("text_to_image", json!({ "prompt": "A fox" })).await;
     let (uri, path) = (view["files"][0]["uri"].as_str().unwrap(), view["files"][0]["path"].as_str().unwrap());
-    let whole = std::fs::read(path).unwrap();
+    let whole = s3::content(&view["files"][0]["path"]);
     let (third, size) = (whole.len() / 3, whole.len());
     let mut found = Vec::new();
     // The last part may name more bytes than there are.

@@ -12,18 +12,16 @@ use crate::clock::now;
 use crate::download;
 use crate::download::{Expect, FetchProblem, Saved, ToBucket, Unfinished};
 use crate::jobs::handle::Jobs;
-use crate::media::{self, Kind as MediaKind, private};
+use crate::jobs::undelivered::{self, discard};
+use crate::media::{self, Kind as MediaKind};
 use crate::store::{Job, JobFile, Kind, OnDisk, Wrapped};
-
-/// The folder below the data folder in which files wait for the bucket.
-const SPOOL: &str = "undelivered";
 
 /// A link that ends within this time, in milliseconds, is downloaded to the disk while the bucket is away.
 const SOON: i64 = 30 * 60_000;
 
-/// The folder in which files wait for the bucket. It is made when it is first needed.
-pub(super) fn spool(jobs: &Jobs) -> PathBuf {
-    jobs.shared.settings.data_dir.join(SPOOL)
+/// The folder in which files of a job wait for the bucket. It is made when it is first needed.
+pub(super) fn spool(jobs: &Jobs, job: &str) -> PathBuf {
+    undelivered::folder_of(&jobs.shared.settings.data_dir, job)
 }
 
 /// The key of the folder of a job: its principal, if that is a plain word, or else a hash of it, and its id.
@@ -56,8 +54,7 @@ pub(super) async fn bring(
     file: &JobFile,
     bucket: &Bucket,
 ) -> Result<Arrived, FetchProblem> {
-    let spool = spool(fetch.jobs);
-    private::folder(&spool).map_err(|error| FetchProblem::Disk(error.to_string()))?;
+    let spool = spool(fetch.jobs, &fetch.job.id);
     if let Some(local) = &file.spooled {
         if tokio::fs::try_exists(&local.path).await.unwrap_or(false) {
             return Ok(into_bucket(fetch, Arrived::one(file.clone()), bucket).await);
@@ -82,16 +79,27 @@ pub(super) async fn bring(
                 }));
             }
             Err(problem @ FetchProblem::Bucket(_)) if ends_soon(file) => {
+                made(&spool)?;
                 let saved = spooled(fetch, file, &spool).await?;
                 let trouble = Some(problem.to_string());
                 Arrived::one(JobFile { spooled: Some(saved.into()), trouble, ..file.clone() })
             }
             Err(problem) => return Err(problem),
         },
-        Wrapped::Cues => unspooled(unpack::subtitles(fetch, file, &spool).await?),
-        Wrapped::Archive => unspooled(unpack::unpack(fetch, file, &spool).await?),
+        Wrapped::Cues => {
+            made(&spool)?;
+            unspooled(unpack::subtitles(fetch, file, &spool).await?)
+        }
+        Wrapped::Archive => {
+            made(&spool)?;
+            unspooled(unpack::unpack(fetch, file, &spool).await?)
+        }
     };
     Ok(into_bucket(fetch, arrived, bucket).await)
+}
+
+fn made(spool: &Path) -> Result<(), FetchProblem> {
+    undelivered::make(spool).map_err(|error| FetchProblem::Disk(error.to_string()))
 }
 
 /// Marks converted files, which are on the disk, as waiting for the bucket.
@@ -183,13 +191,4 @@ pub(super) fn kind_of(kind: Kind) -> Option<MediaKind> {
 
 fn ends_soon(file: &JobFile) -> bool {
     file.stale_at.is_none_or(|at| at < now().saturating_add(SOON))
-}
-
-/// Removes files that are in the bucket now. Best effort.
-pub(super) async fn discard(files: impl IntoIterator<Item = PathBuf>) {
-    for file in files {
-        if let Err(error) = tokio::fs::remove_file(&file).await {
-            tracing::info!(%error, file = %file.display(), "a delivered file stays on the disk");
-        }
-    }
 }

@@ -18,7 +18,8 @@ use crate::bucket::Bucket;
 use crate::download;
 use crate::download::{Expect, FetchProblem};
 use crate::jobs::order::task::{collect, poll};
-use crate::media::{self, private};
+use crate::jobs::undelivered;
+use crate::media;
 use crate::store::{Job, JobFile, Route, Seen, Task, Wrapped};
 
 /// The longest that one download may take.
@@ -56,9 +57,9 @@ pub(super) async fn keep(worker: &mut Worker, index: usize, bytes: Vec<u8>) {
 /// The folder for files that have no link.
 pub(super) async fn folder(worker: &mut Worker) -> PathBuf {
     if worker.jobs.shared.settings.bucket.is_some() {
-        let spool = bucket::spool(&worker.jobs);
+        let spool = bucket::spool(&worker.jobs, &worker.job.id);
         // If that fails, so does the first write.
-        let _ = private::folder(&spool);
+        let _ = undelivered::make(&spool);
         return spool;
     }
     check_folder(worker).await;
@@ -139,7 +140,7 @@ pub(super) async fn deliver(worker: &mut Worker, task: Option<&Task>) -> Step {
     give_up_uploads(worker).await;
     let partial = lost || is_short(&worker.job);
     worker.see(Seen::Fetched { partial }).await?;
-    bucket::discard(done).await;
+    undelivered::discard(done).await;
     Ok(())
 }
 
@@ -169,7 +170,7 @@ async fn destination(worker: &mut Worker) -> Result<Option<Destination>, Interru
 /// The bucket does not take a file: the job stays as it is, and the links stay in its record.
 async fn hold(worker: &mut Worker, done: Vec<PathBuf>) -> Step {
     worker.note().await?;
-    bucket::discard(done).await;
+    undelivered::discard(done).await;
     worker.held = worker.held.saturating_add(1);
     tracing::warn!(
         job = worker.job.id,

@@ -88,6 +88,9 @@ impl Sources {
         if let Some(path) = self.uploaded(field, text).await? {
             return Ok(Reference::Path(path));
         }
+        if let Some(made) = self.in_bucket(field, text.trim()).await? {
+            return Ok(made);
+        }
         let home = self.config.home.clone();
         let parsed = if is_data_uri(text) {
             let text = text.to_owned();
@@ -122,6 +125,29 @@ impl Sources {
             format!("names a file that is not here: uploads are kept for a while only{again}")
         };
         found.map(Some).ok_or_else(|| ToolError::argument(field, problem()))
+    }
+
+    /// The file of an earlier job whose path, as its result shows it, is this address in the bucket. `None` for a text that is no
+    /// address in it.
+    async fn in_bucket(&self, field: &str, text: &str) -> Result<Option<Reference>, ToolError> {
+        let Some(bucket) = self.jobs.bucket() else { return Ok(None) };
+        let Some(key) = text.strip_prefix(&bucket.url_of("")) else { return Ok(None) };
+        if self.caller.remote {
+            return Err(self.no_paths(field));
+        }
+        // Results are at `PRINCIPAL/JOB/NAME`.
+        let found = match key.split('/').nth(1) {
+            Some(id) => self.jobs.get(&self.caller.principal, id).await?,
+            None => None,
+        };
+        let made = found.and_then(|job| {
+            let is_it = |saved: &OnDisk| saved.object.as_ref().is_some_and(|object| object.key == key);
+            let file = job.files.iter().find(|file| file.saved.as_ref().is_some_and(is_it))?;
+            Some(Reference::Made { job: job.id.clone(), name: file.name.clone() })
+        });
+        made.map(Some).ok_or_else(|| {
+            ToolError::argument(field, "is not the file of an earlier job; list_jobs shows those that are")
+        })
     }
 
     /// Resolves a relative path against the project folder.

@@ -97,7 +97,7 @@ async fn a_token_is_taken_back_without_a_restart_and_a_spoilt_file_takes_none_ba
         (json!({ "name": "ada", "token": ADA }), json!({ "name": "bob", "sha256": digest(BOB) }));
     let both = json!([ada, bob]);
     write(&path, &both);
-    let tokens = read_tokens(&both.to_string(), Currency::Usd).unwrap();
+    let tokens = read_tokens(&both.to_string(), Currency::Usd, false).unwrap();
     let settings = HttpSettings { tokens, token_file: Some(path.clone()), ..HttpSettings::default() };
     let served = Served::with(settings).await;
     let status = async |token: &str| ping(&served.base, token).await.0;
