@@ -167,14 +167,16 @@ impl Jobs {
         Ok(None)
     }
 
-    /// Whether MiniMax shows this key the file or voice that an id names; `None` if it did not say. Free. The tools that
-    /// look at a task poll with each key themselves.
+    /// Whether MiniMax shows this key what an id names: a file, a voice, or an H3 task; `None` if it did not say. Free.
     pub async fn sees(&self, kind: RemoteKind, id: &str) -> Option<bool> {
         let api = self.api();
         let seen = async {
             match kind {
                 RemoteKind::File => api.retrieve_file(id).await.map(|_| Some(true)),
-                RemoteKind::Task => Ok(None),
+                RemoteKind::Task => {
+                    let task = api.queued(group::LOOKS, Nature::Read, || api.video_task(id)).await;
+                    task.map(|_| Some(true))
+                }
                 RemoteKind::Voice => {
                     let listed = api.queued(group::READS, Nature::Read, || api.voices("all")).await;
                     listed.map(|voices| Some(voices.iter().any(|voice| voice.id == id)))
