@@ -7,12 +7,11 @@ use super::database::Store;
 use super::error::StoreError;
 use super::lease::LEASE;
 use super::pool::Connection;
-use super::record::{Job, RemovedJob};
 use super::spool::{Entry, Update};
 use super::sql::{either, query};
-use super::state::State;
 use crate::clock::now;
 use crate::money::Money;
+use crate::record::{Job, RemovedJob, State};
 
 /// Which records may be changed by a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,9 +3,9 @@
 use super::database::Store;
 use super::error::StoreError;
 use super::pool::Connection;
-use super::record::Job;
 use super::sorting::Sorting;
 use super::sql::{Row, either, query};
+use crate::record::Job;
 
 /// Which jobs a list shows.
 #[derive(Debug, Clone, Default)]

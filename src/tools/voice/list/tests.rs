@@ -1,3 +1,5 @@
+//! Tests of the search among voices.
+
 use super::*;
 
 fn found(language: Option<&str>, query: &str) -> Vec<String> {
