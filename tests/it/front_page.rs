@@ -142,7 +142,7 @@ fn masked(line: &str) -> String {
     let id = id.replace_all(line, "-ID.");
     let program = Regex::new(r#""[^"]*minimax-mcp(?:\.exe)?""#).unwrap();
     let named = program.replace_all(&id, "\"minimax-mcp\"");
-    Regex::new(r"task \d+").unwrap().replace_all(&named, "task ID").into_owned()
+    Regex::new(r"task_id \d+").unwrap().replace_all(&named, "task_id ID").into_owned()
 }
 
 #[test]

@@ -96,7 +96,7 @@ pub(crate) struct RegenerateInput {
     pub(crate) task_id: Option<String>,
     /// Without an id: the original prompt, up to 40,000 characters; needs video.
     prompt: Option<String>,
-    /// With prompt: the 768P video, as path or URL.
+    /// With prompt: the 768P video.
     video: Option<String>,
     /// With prompt: its first frame.
     first_frame_image: Option<String>,

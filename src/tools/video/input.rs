@@ -27,7 +27,7 @@ pub(crate) struct VideoInput {
     pub(crate) first_frame_image: Option<String>,
     /// Last image: MiniMax-Hailuo-02 or H3 models only; best with first_frame_image.
     pub(crate) last_frame_image: Option<String>,
-    /// Photo of a face to keep: S2V-01 only (6 s, 720P). Excludes frames and reference_*.
+    /// Photo of a face to keep: S2V-01 only (duration 6, resolution 720P). Excludes frames and reference_*.
     pub(crate) subject_reference: Option<String>,
     /// Up to 9 images to draw on, also with reference_videos, reference_audios (12 files in all): H3 models only.
     /// Excludes frames. In prompt: reference image 1.
