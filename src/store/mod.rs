@@ -59,7 +59,7 @@ pub use self::jobs::Inserted;
 pub(crate) use self::lease::Search;
 pub use self::open::migrate;
 pub use self::outbox::Message;
-pub use self::queries::{Filter, Page};
+pub use self::queries::{Filter, MOST_READ, Page};
 pub(crate) use self::record::MOST_FILES;
 pub use self::record::{Job, JobFile, Kind, OnDisk, RemovedJob, Wrapped};
 pub use self::remote_ids::{Owner, RemoteKind};
