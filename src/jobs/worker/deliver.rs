@@ -190,7 +190,7 @@ async fn give_up_uploads(worker: &mut Worker) {
 }
 
 /// Less came than was ordered.
-fn is_short(job: &Job) -> bool {
+pub(super) fn is_short(job: &Job) -> bool {
     job.missing > 0 || job.incomplete
 }
 
