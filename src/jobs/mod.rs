@@ -36,7 +36,7 @@ pub use worker::FIRST_SOUND;
 pub use crate::clock::now;
 pub use crate::store::{
     Answer, CALLERS, Conversation, ConversationRow, Cost, DaySpending, Denied, Failure, Filter, Job, JobFile,
-    Kept, Kind, Limit, Limits, MOST_READ, MadeVoice, Message, Named, NotBought, OnDisk, Owner, Page, Purchase,
-    RemoteKind, RemovedJob, Retention, Route, STATUSES, Said, Seen, Spending, Spent, State, StoreError, Task,
-    Wrapped, random_id,
+    Kept, Kind, Limit, Limits, MOST_READ, MadeVoice, Message, Named, NotBought, OnDisk, Owner, Page,
+    Purchase, RemoteKind, RemovedJob, Retention, Route, STATUSES, Said, Seen, Spending, Spent, State,
+    StoreError, Task, Wrapped, random_id,
 };

@@ -342,7 +342,8 @@ mod tests {
         let query = beside(filter.narrow(explained, "p"), ">=", 5, "a").push(" AND +status = 'failed'");
         let rows = query.push(filter.order()).fetch_all(store.readers()).await.unwrap();
         let plan: Vec<String> = rows.iter().map(|row| row.try_get("detail").unwrap()).collect();
-        let bounds = "jobs_by_model (principal=? AND model=? AND (created_at,id)>(?,?) AND (created_at,id)<(?,?))";
+        let bounds =
+            "jobs_by_model (principal=? AND model=? AND (created_at,id)>(?,?) AND (created_at,id)<(?,?))";
         assert_eq!(plan.len(), 1, "{plan:?}");
         assert!(plan[0].contains(bounds), "{plan:?}");
     }

@@ -53,7 +53,8 @@ fn a_paid_call_waits_four_times_for_the_disk() {
 #[test]
 fn an_order_whose_content_comes_with_the_answer_is_written_twice() {
     for (tool, arguments, records) in [
-        ("text_to_audio", json!({ "text": "Good morning." }), 1),
+        // Long enough to be streamed.
+        ("text_to_audio", json!({ "text": "Good morning. ".repeat(250) }), 1),
         ("text_to_image", json!({ "prompt": "A fox", "width": 512, "height": 512 }), 2),
     ] {
         let runtime =

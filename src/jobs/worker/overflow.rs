@@ -1,6 +1,5 @@
 //! An order that the plan has refused: it fails, or is bought from the balance where the settings allow it.
 
-
 use super::failure::failure;
 use super::record::{Interrupted, Worker};
 use crate::api::ApiError;
