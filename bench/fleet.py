@@ -77,6 +77,12 @@ class Postgres:
             raise SystemExit(out.stderr)
         return out.stdout.strip()
 
+    def log(self, url):
+        """The bytes that were written to the log of the database so far, and how often it was synced to the disk."""
+        time.sleep(1.1)
+        written, synced = self.sql(url, "SELECT wal_bytes, wal_sync FROM pg_stat_wal").split("|")
+        return int(written), int(synced)
+
     def transactions(self, url):
         time.sleep(1.1)  # Each connection reports once a second.
         return int(self.sql(url, "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()"))
@@ -93,7 +99,8 @@ def order(servers, jobs):
                 number = next(numbers, None)
             if number is None:
                 return
-            arguments = {"prompt": f"A fox in the snow, number {number}", "wait_seconds": 0}
+            # One prompt for all: the sandbox draws a video for each new one, which takes longer than everything that is measured.
+            arguments = {"prompt": "A fox in the snow", "wait_seconds": 0}
             view, _ = servers[which].call("generate_video", arguments)
             if not view.get("job_id"):
                 raise SystemExit(f"not ordered: {view}")
@@ -165,7 +172,7 @@ def in_flight(options, folder, postgres):
         idle = postgres.transactions(url)
         time.sleep(10)
         report.say("transactions a second, nothing to do", f"{(postgres.transactions(url) - idle) / 11.1:.1f}")
-        start_at, used, count = time.monotonic(), cpu(), postgres.transactions(url)
+        start_at, used, count, log = time.monotonic(), cpu(), postgres.transactions(url), postgres.log(url)
         ids = order(servers[:1], 1)
         wait_for("the first submitted", lambda: not any(pages(servers[0], status="submitting")), 120)
         more = order(servers, options.jobs - 1)
@@ -174,6 +181,8 @@ def in_flight(options, folder, postgres):
         took = time.monotonic() - start_at
         report.say(f"{options.jobs} jobs ordered and submitted in", f"{took:.0f} s, {cpu() - used:.0f} s CPU of the servers")
         report.say("transactions for each job", f"{(postgres.transactions(url) - count) / options.jobs:.1f}")
+        written, synced = (after - before for after, before in zip(postgres.log(url), log))
+        report.say("written to the log of the database for each job", f"{written / options.jobs / 1024:.1f} KiB, {synced / options.jobs:.2f} syncs")
         report.say("memory of each server with all in flight", memory())
         looks = Looks(address)
         time.sleep(max(22, options.poll))  # A young job is looked at more often.
@@ -218,10 +227,16 @@ def in_flight(options, folder, postgres):
         report.say("all of its jobs at the others after", f"{time.monotonic() - ended:.1f} s more")
 
         control(address, "pace", {"polls": 0, "seconds": 0})
-        begun = time.monotonic()
+        begun, used, count, log = time.monotonic(), cpu(), postgres.transactions(url), postgres.log(url)
         open_jobs = lambda: int(postgres.sql(url, "SELECT count(*) FROM jobs WHERE is_open = 1"))
         wait_for("all delivered", lambda: open_jobs() == 0, 1200 + options.poll * 10)
-        report.say("all delivered in", f"{time.monotonic() - begun:.0f} s")
+        report.say("all delivered in", f"{time.monotonic() - begun:.0f} s, {cpu() - used:.0f} s CPU of the servers")
+        report.say("transactions for each of these deliveries", f"{(postgres.transactions(url) - count) / options.jobs:.1f}")
+        written, synced = (after - before for after, before in zip(postgres.log(url), log))
+        report.say("written to the log for each of them", f"{written / options.jobs / 1024:.1f} KiB, {synced / options.jobs:.2f} syncs")
+        sizes = ", ".join(f"{table} {int(postgres.sql(url, f'SELECT pg_total_relation_size({chr(39)}{table}{chr(39)})')) / options.jobs:.0f}"
+                          for table in ("jobs", "spending", "remote_ids"))
+        report.say("bytes of a job's rows with their indexes", sizes)
         ends = postgres.sql(url, "SELECT string_agg(word, ', ') FROM (SELECT count(*) || ' ' || status AS word FROM jobs GROUP BY status) AS w")
         report.say("how they ended", ends, ends == f"{options.jobs} succeeded")
         bought = len(control(address, "paid"))
@@ -288,6 +303,8 @@ def many_rows(options, folder, postgres):
         plans = {
             "get_job": "SELECT body FROM jobs WHERE principal = 'local' AND id = 'image-77'",
             "list_jobs": "SELECT body FROM jobs WHERE principal = 'local' ORDER BY created_at DESC, id DESC LIMIT 51",
+            "list_jobs of one kind and status": "SELECT body FROM jobs WHERE principal = 'local' AND kind = 'image' AND status = 'succeeded' "
+                                                "ORDER BY created_at DESC, id DESC LIMIT 51",
             "due jobs": "SELECT id FROM jobs WHERE is_open = 1 AND account = 'a' AND lease_owner = 'gone' LIMIT 100",
         }
         for name, query in plans.items():

@@ -11,7 +11,7 @@ use std::hint::black_box;
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use minimax_mcp::api::{Client, Delta, Protocol, entry_points};
-use minimax_mcp::mcp;
+use minimax_mcp::arguments;
 use minimax_mcp::money::{Currency, Money};
 use minimax_mcp::store::{Inserted, Job, Limits, Purchase, State, Store, random_id};
 use minimax_mcp::tools;
@@ -90,11 +90,11 @@ fn arguments(bench: &mut Criterion) {
         ("wrong", json!({ "promt": "A fox", "duration": "soon", "resolution": "9K" }), false),
     ] {
         let arguments = given(arguments);
-        assert_eq!(mcp::check(schema, arguments.clone()).is_ok(), fits, "{name}");
+        assert_eq!(arguments::check(schema, arguments.clone()).is_ok(), fits, "{name}");
         group.bench_function(name, |bencher| {
             bencher.iter_batched(
                 || arguments.clone(),
-                |arguments| black_box(mcp::check(schema, arguments)),
+                |arguments| black_box(arguments::check(schema, arguments)),
                 BatchSize::SmallInput,
             );
         });

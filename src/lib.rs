@@ -8,14 +8,15 @@
 //!
 //! # Layers
 //!
-//! `cli` → `gallery` → `serve` → `tools`, `notify` → `mcp` → `jobs` → `store` → `api` → `media`, `telemetry` → `config`,
-//! `facts` → `bucket`, `money`, `clock`, `permits`, `viewer`. ARCHITECTURE.md says what each knows. The simulator of MiniMax,
-//! for tests, demos and `--sandbox`, is a crate of its own: `crates/minimax-sandbox`.
-//! `tests/it/architecture.rs` keeps the direction of imports.
+//! `cli` → `gallery` → `serve` → `tools`, `notify` → `chat`, `speech` → `mcp` → `arguments`, `result` → `jobs` → `store` →
+//! `api`, `download` → `rate_limit`, `media`, `telemetry` → `config`, `facts` → `bucket`, `money`, `clock`, `permits`, `viewer`.
+//! ARCHITECTURE.md says what each knows. The simulator of MiniMax, for tests, demos and `--sandbox`, is a crate of its own:
+//! `crates/minimax-sandbox`. `tests/it/architecture.rs` keeps the direction of imports.
 //!
 //! # Invariants, as absences
 //!
-//! * Only `mcp`, `tools`, `serve`, `cli` and `viewer` know MCP; only `api` and `media` make HTTP requests, and `telemetry` to a collector.
+//! * Only `arguments`, `result`, `mcp` and what is above them know MCP; only `api` and `download` make HTTP requests, and
+//!   `telemetry` to a collector.
 //! * `jobs` knows no peer and no progress token: information goes up as return values and `watch` channels.
 //! * `minimax-sandbox` does not depend on this crate, so a field that `api` misspells is not misspelt there too.
 //! * Only `store` knows SQL; it sends no request and knows no tool.
@@ -25,12 +26,15 @@
 //! * Nothing but the protocol is written to stdout while serving.
 
 pub mod api;
+pub mod arguments;
 pub mod bucket;
+pub mod chat;
 pub mod cli;
 mod clock;
 pub mod config;
 #[cfg(feature = "crash-points")]
 mod crash;
+pub mod download;
 pub mod facts;
 pub mod gallery;
 pub mod jobs;
@@ -39,7 +43,11 @@ pub mod media;
 pub mod money;
 pub mod notify;
 pub mod permits;
+pub mod rate_limit;
+pub mod result;
 pub mod serve;
+pub mod speech;
+mod stills;
 pub mod store;
 pub mod telemetry;
 pub mod tools;

@@ -10,6 +10,10 @@
 //!
 //! JSON has only binary fractions. An amount becomes one when it is written ([`Serialize`]), and at no other place.
 
+pub(crate) mod cost;
+
+pub use cost::Cost;
+
 use std::borrow::Cow;
 use std::fmt;
 

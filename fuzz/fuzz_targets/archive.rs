@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use minimax_mcp::media::{Archive, Temporary};
+use minimax_mcp::download::{Archive, Temporary};
 use tokio::runtime::{Builder, Runtime};
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Builder::new_current_thread().build().unwrap());

@@ -21,7 +21,7 @@ mod models;
 mod music;
 mod observed;
 mod probe;
-pub mod rate_limit;
+pub mod queued;
 pub mod retry;
 mod search;
 mod speech;
@@ -63,8 +63,6 @@ pub use music::{
     Song, Submit as MusicSubmit,
 };
 pub use probe::Probe;
-use rate_limit::RateLimiter;
-pub use rate_limit::{RateLimits, group};
 use retry::Nature;
 pub use search::{Found, Searched};
 pub use speech::{
@@ -84,6 +82,7 @@ pub use vision::{LONGEST_LOOK, Picture, Seen};
 pub use voice::{ClonePrompt, CloneSubmit, Cloned, DesignSubmit, Designed, Voice, VoiceKind};
 
 use crate::money::Money;
+use crate::rate_limit::{RateLimiter, RateLimits, group};
 use crate::telemetry::{self, Metrics};
 
 /// What the client needs to know about an endpoint.
@@ -112,7 +111,7 @@ impl Endpoint {
         Self {
             method: Method::GET,
             path,
-            timeout: rate_limit::READ_LIMIT,
+            timeout: queued::READ_LIMIT,
             longest: USUAL,
             group: group::READS,
             sounds: false,
@@ -123,7 +122,7 @@ impl Endpoint {
         Self {
             method: Method::DELETE,
             path,
-            timeout: rate_limit::READ_LIMIT,
+            timeout: queued::READ_LIMIT,
             longest: USUAL,
             group: group::READS,
             sounds: false,
@@ -304,10 +303,9 @@ impl Client {
         path: &str,
         query: &[(&str, &str)],
     ) -> Result<(T, Option<String>), ApiError> {
-        let patience =
-            if endpoint.group == group::READS { rate_limit::MAX_WAIT } else { rate_limit::MAX_POLL_WAIT };
+        let patience = if endpoint.group == group::READS { queued::MAX_WAIT } else { queued::MAX_POLL_WAIT };
         let ask = || self.send_traced(endpoint, path, |request| request.query(query));
-        rate_limit::send_queued(self, self.join(endpoint.group), Nature::Read, patience, ask).await
+        queued::send_queued(self, self.join(endpoint.group), Nature::Read, patience, ask).await
     }
 
     /// Sends a request and parses its response. Only here does a response become `Ok` or `Err`.
@@ -470,11 +468,6 @@ fn retry_after(response: &Response) -> Option<Duration> {
         Ok(seconds) => Some(Duration::from_secs(seconds)),
         Err(_) => httpdate::parse_http_date(value.trim()).ok()?.duration_since(SystemTime::now()).ok(),
     }
-}
-
-/// A random number in 0..1. It is the jitter that keeps clients from retrying in step.
-pub fn chance() -> f64 {
-    f64::from(getrandom::u32().unwrap_or(u32::MAX / 2)) / f64::from(u32::MAX)
 }
 
 /// Deserializes an id or a count that MiniMax sends as a number or as a string, depending on the endpoint.

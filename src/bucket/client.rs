@@ -206,10 +206,25 @@ impl Bucket {
 
     /// Removes the parts of an upload. One that is not there is no problem.
     pub async fn abort(&self, key: &str, upload: &str) -> Result<(), BucketProblem> {
-        match self.store()?.abort_multipart(&self.path(key)?, &upload.to_owned()).await.map_err(noted) {
+        match self.abort_multipart(key, upload).await {
             Err(BucketProblem::Absent) => Ok(()),
+            Err(BucketProblem::Refused(_)) if self.takes_uploads(key).await => Ok(()),
             done => done,
         }
+    }
+
+    /// Whether an upload to this key can begin now. If it can, and requests for an older upload are refused, the server does not
+    /// know the older one any more: some servers answer 403 then.
+    pub(crate) async fn takes_uploads(&self, key: &str) -> bool {
+        let Ok(upload) = self.create_multipart(key, "application/octet-stream").await else { return false };
+        if let Err(problem) = self.abort_multipart(key, &upload).await {
+            tracing::warn!(%problem, "the bucket does not let uploads be aborted; a lifecycle rule has to remove them");
+        }
+        true
+    }
+
+    async fn abort_multipart(&self, key: &str, upload: &str) -> Result<(), BucketProblem> {
+        self.store()?.abort_multipart(&self.path(key)?, &upload.to_owned()).await.map_err(noted)
     }
 
     fn path(&self, below: &str) -> Result<Path, BucketProblem> {

@@ -32,7 +32,7 @@ use text::Text;
 pub use text::{TextModel, TextProtocol, Thinking, TokenPrice};
 pub use user_file::install;
 pub use video_extras::{ContextIr, Regeneration, Template};
-pub use voices::{Language, SystemVoice, TranscriptionModel, VoicePrices, Voices, voices};
+pub use voices::{Gender, Language, SystemVoice, TranscriptionModel, VoicePrices, Voices, voices};
 
 /// The tables of `facts.json`.
 #[derive(Debug, Default, Deserialize)]

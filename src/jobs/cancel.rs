@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use super::handle::Jobs;
 use super::order::task::poll;
 use crate::api::Progress;
-use crate::api::rate_limit::READ_LIMIT;
+use crate::api::queued::READ_LIMIT;
 use crate::clock::now;
 use crate::store::{Job, Route, Seen, State, StoreError, Task};
 

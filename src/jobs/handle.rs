@@ -18,10 +18,12 @@ use super::registry::Registry;
 use super::shared_limits;
 use super::spool_retry::SpoolRetry;
 use super::tenants::{Tenant, Tenants};
+use super::undelivered;
 use super::worker::download_slots::DownloadSlots;
 use crate::api::Client;
 use crate::bucket::{Bucket, BucketProblem};
-use crate::media::{Fetcher, Guard, Roots};
+use crate::download::{Fetcher, Guard};
+use crate::media::Roots;
 use crate::money::{Currency, Money};
 use crate::store::{
     Answer, Conversation, Filter, Job, Kept, Limit, Limits, NotBought, Page, RemovedJob, Retention, Spending,
@@ -198,7 +200,9 @@ impl Jobs {
                 let adopting = own.adopt_orphans(Arc::clone(&store));
                 let (stop, rules) = (self.shared.stop.clone(), self.shared.settings.retention.clone());
                 let sweeping = sweep_often(Arc::clone(&store), rules);
+                let undelivered = undelivered::sweep_often(data_dir.clone(), Arc::clone(&store));
                 self.shared.tracker.spawn(async move {
+                    let sweeping = async { tokio::join!(sweeping, undelivered) };
                     tokio::join!(adopting, stop.run_until_cancelled(sweeping));
                 });
                 Ok(store)
@@ -286,7 +290,7 @@ impl Jobs {
         Ok(self.store().await?.get(principal, id).await?.map(|job| self.shared.spool.amend(job)))
     }
 
-    /// Whether a job of this principal was removed because of its age or size.
+    /// Whether a job of this principal was removed.
     pub async fn removed(&self, principal: &str, id: &str) -> Result<Option<RemovedJob>, StoreError> {
         self.store().await?.removed(principal, id).await
     }

@@ -16,6 +16,7 @@ mod shared_limits;
 mod spool_retry;
 mod start;
 mod tenants;
+mod undelivered;
 mod watch;
 mod worker;
 
@@ -34,9 +35,10 @@ pub use start::{NewJob, adopt, foreign, start};
 pub use worker::FIRST_SOUND;
 
 pub use crate::clock::now;
+pub use crate::money::Cost;
 pub use crate::store::{
-    Answer, CALLERS, Conversation, ConversationRow, Cost, DaySpending, Denied, Failure, Filter, Job, JobFile,
-    Kept, Kind, Limit, Limits, MOST_READ, MadeVoice, Message, Named, NotBought, OnDisk, Owner, Page,
-    Purchase, RemoteKind, RemovedJob, Retention, Route, STATUSES, Said, Seen, Spending, Spent, State,
+    Answer, CALLERS, Conversation, ConversationRow, DaySpending, Denied, Failure, Filter, Job, JobFile, Kept,
+    Kind, Limit, Limits, MOST_READ, MadeVoice, Message, Named, NotBought, OnDisk, Owner, Page, Purchase,
+    RemoteKind, RemovedJob, Retention, Route, STATUSES, Said, Seen, Sorting, Spending, Spent, State,
     StoreError, Task, Wrapped, random_id,
 };

@@ -7,12 +7,10 @@ use super::handle::Jobs;
 use super::order::Order;
 use super::registry::Watch;
 use super::worker::{self, Departure};
-use crate::api::rate_limit::PromisedSlot;
 use crate::clock::now;
-use crate::money::Money;
-use crate::store::{
-    Cost, Inserted, Job, Kind, NotBought, Purchase, Seen, State, StoreError, Task, random_id,
-};
+use crate::money::{Cost, Money};
+use crate::rate_limit::PromisedSlot;
+use crate::store::{Inserted, Job, Kind, NotBought, Purchase, Seen, State, StoreError, Task, random_id};
 use crate::telemetry;
 
 /// An order that has passed every check.

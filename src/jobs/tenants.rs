@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use tokio::sync::Notify;
 
 use crate::api::Client;
-use crate::api::rate_limit::RateLimiter;
+use crate::rate_limit::RateLimiter;
 
 /// How many keys of callers are held at once. The least recently used one makes room unless it has work in progress.
 const MOST: usize = 128;

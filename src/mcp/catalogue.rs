@@ -14,9 +14,9 @@ use rmcp::handler::server::tool::ToolCallContext;
 use rmcp::model::{CallToolResponse, JsonObject, Tool};
 use serde_json::Value;
 
+use crate::arguments::schema;
 use crate::config::{Config, Toolset};
 use crate::mcp::error::ToolError;
-use crate::mcp::schema;
 
 /// How a tool costs money.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,9 +7,10 @@ use sha2::{Digest as _, Sha256, Sha512};
 
 use crate::bucket::{BucketProblem, StoredFile};
 use crate::clock::latest;
+use crate::download::{Recorded, VerifiedFiles};
 use crate::jobs::{Jobs, OnDisk};
 use crate::mcp::caller::Caller;
-use crate::media::{Recorded, Source, VerifiedFiles};
+use crate::media::Source;
 
 /// How long a link is good, in milliseconds. `get_job` gives a fresh one.
 const LIFE: i64 = 24 * 3_600_000;

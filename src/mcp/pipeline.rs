@@ -6,16 +6,17 @@ use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer};
 use serde_json::Value;
 
+use crate::arguments::lengths::names_a_path;
+use crate::arguments::{self, Checked};
 use crate::mcp::abandoned_calls::BilledCall;
-use crate::mcp::arguments::{self, Checked};
 use crate::mcp::call_digest::{CallArguments, CallDigest};
 use crate::mcp::catalogue::{Billing, ToolSpec};
 use crate::mcp::checkout::consent::Answers;
 use crate::mcp::error::ToolError;
 use crate::mcp::key_choice;
-use crate::mcp::lengths::names_a_path;
 use crate::mcp::server::Server;
-use crate::mcp::{preview, result, tasks};
+use crate::mcp::{preview, tasks};
+use crate::result;
 
 /// The end of a call before its last stage.
 enum Stop {
@@ -45,7 +46,7 @@ struct Resolved<'a> {
     schema: &'a JsonObject,
 }
 
-/// How similar two names are if one is taken for a misspelling of the other.
+/// The similarity from which a name counts as a misspelling of another.
 const CLOSE: f64 = 0.9;
 
 /// Takes a call through all stages, for the caller that `server` serves.
@@ -89,7 +90,7 @@ async fn prepare_links(server: &Server) {
 }
 
 /// Before the rate is counted, so that a misspelt name costs nothing, and before the arguments are read, because they
-/// mean nothing without their tool. A tool that this caller may not call looks like one that this server has not.
+/// mean nothing without their tool. A tool that this caller may not call looks like one that does not exist.
 fn resolve_tool<'a>(server: &'a Server, name: &str) -> Result<Resolved<'a>, ErrorData> {
     let catalogue = server.catalogue();
     let known = catalogue.find(name);
@@ -253,8 +254,8 @@ fn noting(tool: &Resolved<'_>, mut response: CallToolResponse, notes: &[String])
     response
 }
 
-/// Before the result is presented, and after everything that counts on its first text: adds a small picture of an image
-/// job, where the settings want one.
+/// Before the result is presented, and after every stage that reads its first text: adds a small picture of an image
+/// job, if the settings ask for one.
 async fn add_preview(server: &Server, mut response: CallToolResponse) -> CallToolResponse {
     if let CallToolResponse::Complete(result) = &mut response
         && server.config().image_preview

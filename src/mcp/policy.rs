@@ -1,14 +1,20 @@
 //! What a caller may call, and how often.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::mcp::caller::Caller;
 use crate::mcp::catalogue::ToolSpec;
 use crate::mcp::error::ToolError;
-use crate::mcp::rate_limit::RateLimiter;
 use crate::telemetry;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Above this number of callers, those without recent calls are dropped from the table.
+const MANY: usize = 1000;
 
 /// The policy for one caller.
 #[derive(Debug, Clone)]
@@ -16,14 +22,14 @@ pub(crate) struct CallPolicy {
     caller: Arc<Caller>,
     /// The tools that the settings leave in.
     available: Arc<[&'static ToolSpec]>,
-    rates: Arc<RateLimiter>,
+    rates: Arc<CallRates>,
 }
 
 impl CallPolicy {
     pub(crate) fn new(
         caller: Arc<Caller>,
         available: Arc<[&'static ToolSpec]>,
-        rates: Arc<RateLimiter>,
+        rates: Arc<CallRates>,
     ) -> Self {
         Self { caller, available, rates }
     }
@@ -59,5 +65,65 @@ impl CallPolicy {
                 seconds: wait.as_secs().saturating_add(1),
             }
         })
+    }
+}
+
+/// The rates of callers, by GCRA: for each principal the time until which its grant is used up. A full minute ahead of
+/// now means that nothing is left. In memory only: a rate stops a runaway loop, and budgets protect the money.
+#[derive(Debug, Default)]
+pub struct CallRates(Mutex<HashMap<String, Instant>>);
+
+impl CallRates {
+    /// Takes `count` calls of `rate` a minute. The error is the time until they are granted.
+    pub fn take(&self, principal: &str, rate: u32, count: u32, now: Instant) -> Result<(), Duration> {
+        // A panic elsewhere leaves the times valid.
+        let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if table.len() >= MANY {
+            table.retain(|_, used| *used > now);
+        }
+        let used = table.get(principal).copied().unwrap_or(now).max(now);
+        let after = used + MINUTE / rate.max(1) * count;
+        let over = after.saturating_duration_since(now + MINUTE);
+        // Rounding, where the rate does not divide a minute evenly, must not cost the last call.
+        if over > Duration::from_micros(1) {
+            return Err(over);
+        }
+        table.insert(principal.to_owned(), after);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_minute_s_calls_may_come_at_once_and_then_evenly() {
+        let (rates, start) = (CallRates::default(), Instant::now());
+        for rate in [1, 3, 7, 100_000] {
+            let name = rate.to_string();
+            for call in 0..rate {
+                assert_eq!(rates.take(&name, rate, 1, start), Ok(()), "{call} of {rate}");
+            }
+            let wait = rates.take(&name, rate, 1, start).unwrap_err();
+            assert!(wait <= MINUTE / rate + Duration::from_micros(1), "{wait:?}");
+            assert!(rates.take(&name, rate, 1, start + wait / 2).is_err());
+            assert_eq!(rates.take(&name, rate, 1, start + wait), Ok(()));
+            assert!(rates.take(&name, rate, 1, start + wait).is_err());
+            assert_eq!(rates.take("another", 1_000, 1, start), Ok(()));
+        }
+        // A long silence saves no more than a minute's calls.
+        let later = start + MINUTE * 60;
+        assert_eq!((0..10).filter(|_| rates.take("3", 3, 1, later).is_ok()).count(), 3);
+    }
+
+    #[test]
+    fn callers_who_have_been_quiet_are_forgotten() {
+        let (rates, start) = (CallRates::default(), Instant::now());
+        for count in 0..MANY {
+            rates.take(&count.to_string(), 60, 1, start).unwrap();
+        }
+        rates.take("late", 60, 1, start + MINUTE).unwrap();
+        assert_eq!(rates.0.lock().unwrap().len(), 1);
     }
 }

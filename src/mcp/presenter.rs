@@ -1,4 +1,4 @@
-//! How a job gets to its caller: waited for, shown, and in words that fit the caller.
+//! Presents jobs and errors to a caller: waits for jobs, shows them, and words errors for that caller.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,8 +15,8 @@ use crate::jobs::{Job, StoreError, Watch};
 use crate::mcp::caller::Caller;
 use crate::mcp::caller_key::{Payer, account_of};
 use crate::mcp::download_links::DownloadLinks;
-use crate::mcp::job_view::{COST, JobView};
 use crate::mcp::progress;
+use crate::result::job_view::{COST, JobView};
 
 /// How errors name the server's own key.
 const SETTING: &str = "MINIMAX_API_KEY";
@@ -90,7 +90,7 @@ impl Presenter {
         let view = match (self.links(), &self.bucket) {
             (Some(links), bucket) => {
                 let bucket = bucket.as_ref().filter(|bucket| bucket.has_public_links());
-                view.with_links(job, links, &self.config.data_dir, bucket)
+                view.with_links(job, |name| links.to(&job.id, name), &self.config.data_dir, bucket)
             }
             (None, Some(bucket)) => view.with_bucket_links(job, bucket),
             (None, None) => view,
@@ -98,7 +98,7 @@ impl Presenter {
         view.bounded()
     }
 
-    /// A failure of the records in words for this caller: remote callers see no paths of this machine.
+    /// The message about a failure of the store. Remote callers see no paths of this machine.
     pub(crate) fn records_error(&self, error: &StoreError) -> String {
         if self.caller.remote { error.discreet() } else { error.to_string() }
     }
@@ -130,7 +130,7 @@ impl Presenter {
         response
     }
 
-    /// Marks the costs of a result of the sandbox, for people and for programs, so that none is taken for a bill.
+    /// Marks the costs in a result of the sandbox, for people and for programs, so that they are not mistaken for a bill.
     pub(crate) fn marked(&self, mut response: CallToolResponse) -> CallToolResponse {
         const NOTE: &str = "sandbox: nothing is billed";
         if let CallToolResponse::Complete(result) = &mut response

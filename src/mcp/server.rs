@@ -9,9 +9,10 @@ use secrecy::SecretString;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{Client, KeyFile, RateLimits};
+use crate::api::{Client, KeyFile};
 use crate::bucket::Bucket;
 use crate::config::{Config, ConfigError, KeyKind, PlanOverflow, Region, read_key};
+use crate::download::VerifiedFiles;
 use crate::jobs::{CALLERS, Job, Jobs, Limits, OnDisk, PaysWith, Retention, Settings};
 use crate::mcp::abandoned_calls::AbandonedCalls;
 use crate::mcp::allowed_folders::AllowedFolders;
@@ -24,13 +25,14 @@ use crate::mcp::download_links::{self, DownloadLinks, LinkProblem, Linked};
 use crate::mcp::error::Unpaid;
 use crate::mcp::inputs::Inputs;
 use crate::mcp::inputs::work_permits::{CallerWork, WorkPermits};
-use crate::mcp::policy::CallPolicy;
+use crate::mcp::policy::{CallPolicy, CallRates};
 use crate::mcp::presenter::Presenter;
-use crate::mcp::rate_limit::RateLimiter;
+
 use crate::mcp::subscriptions::{Subscriber, Subscriptions};
 use crate::mcp::telemetry;
 use crate::mcp::uploads::Uploads;
-use crate::media::{Roots, Source, VerifiedFiles};
+use crate::media::{Roots, Source};
+use crate::rate_limit::RateLimits;
 
 /// The MCP server, as one caller sees it. A handle: cloning is cheap.
 #[derive(Debug, Clone)]
@@ -60,7 +62,7 @@ struct Shared {
     /// What this server offers.
     catalogue: Catalogue<Server>,
     available: Arc<[&'static ToolSpec]>,
-    rates: Arc<RateLimiter>,
+    rates: Arc<CallRates>,
     work: Arc<WorkPermits>,
     /// `None` without an address that remote callers can reach.
     links: Option<Arc<DownloadLinks>>,
@@ -118,7 +120,7 @@ impl Server {
                 base: config.base_path.clone(),
                 bucket: bucket.clone(),
             },
-            announces: config.webhook.url.is_some(),
+            announces: config.announces(),
         };
         let jobs = Jobs::new(api, plan, settings);
         let catalogue = catalogue.narrowed(&config);
@@ -229,7 +231,7 @@ impl Server {
         Ok(self.seen_by(caller.clone(), parts.extensions.get::<CallerKey>()))
     }
 
-    /// This server as a caller sees it who has a session of its own, with all its calls.
+    /// This server for all calls of a caller who has a session.
     #[must_use]
     pub fn for_session(&self, caller: Caller, key: Option<&CallerKey>) -> Self {
         Self { require_caller: false, ..self.seen_by(caller, key) }
@@ -351,12 +353,12 @@ impl Server {
         &self.shared.client_gone
     }
 
-    /// The first setting that has every call refused, if there is one.
+    /// The first wrong setting, if there is one. It makes the server refuse every call.
     pub fn problem(&self) -> Option<&ConfigError> {
         self.config().problems.first()
     }
 
-    /// The client has gone: calls that only wait need not wait any longer.
+    /// Ends the waits of calls, because the client has gone.
     pub fn client_gone(&self) {
         self.shared.client_gone.cancel();
     }

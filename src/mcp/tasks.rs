@@ -14,10 +14,10 @@ use serde_json::Value;
 
 use crate::jobs::{self, Job, Kind, State};
 use crate::mcp::catalogue::ToolSpec;
-use crate::mcp::job_view::time;
 use crate::mcp::progress;
 use crate::mcp::revision::{Feature, Revision};
 use crate::mcp::server::Server;
+use crate::result::job_view::time;
 use crate::telemetry;
 
 /// A call that ends within so many seconds returns its result as usual, because a task costs the model a turn.

@@ -6,10 +6,12 @@ use serde::Serialize;
 
 use crate::bucket::{Bucket, BucketProblem, StoredFile};
 use crate::config::{Config, UploadSettings};
+use crate::download;
+use crate::download::FetchProblem;
 use crate::mcp::caller::Caller;
-use crate::mcp::job_view::time;
 use crate::media::input::uploads::{self, Incoming, Rules};
-use crate::media::{self, FetchProblem, HandedIn, Inbox, Limits};
+use crate::media::{HandedIn, Inbox, Limits};
+use crate::result::job_view::time;
 
 pub use crate::media::InboxProblem as UploadProblem;
 pub use crate::media::InputProblem as Unfit;
@@ -38,7 +40,7 @@ const TAKEN: &[&str] = &[
     "application/zip",
 ];
 
-/// A file that was handed in, as its caller is told.
+/// An uploaded file, as its caller sees it.
 #[derive(Debug, Serialize)]
 pub struct Handed {
     /// Goes into a tool's argument.
@@ -113,7 +115,7 @@ impl Uploads {
         inbox.receive(announced, rules).await
     }
 
-    /// Keeps a file that has come to its end, under a name similar to `name`.
+    /// Keeps a file that has arrived completely, under a name similar to `name`.
     pub async fn keep(
         &self,
         caller: &Caller,
@@ -125,7 +127,7 @@ impl Uploads {
         let inbox = self.inbox(&caller.principal);
         let key = format!("{}/{}/{}", key_of(&inbox), file.id, file.name);
         let copied = match inbox.find(&file.id, &file.name) {
-            Some(path) => media::copy_to_key(bucket, &key, file.mime, &path).await,
+            Some(path) => download::copy_to_key(bucket, &key, file.mime, &path).await,
             None => Err(FetchProblem::Disk("it was removed".to_owned())),
         };
         match copied {
@@ -190,7 +192,7 @@ impl Uploads {
             Err(problem) => return Err(problem.into()),
         };
         let file = StoredFile::open(bucket, &object, bytes).await?;
-        media::fetched(&inbox.folder().join(id), &name, file, None).await?;
+        download::fetched(&inbox.folder().join(id), &name, file, None).await?;
         Ok(inbox.find(id, &name))
     }
 

@@ -146,14 +146,14 @@ fn narrow_open(_: &File) -> io::Result<Found> {
 
 /// True if the file is regular, belongs to this user and has no second name.
 #[cfg(unix)]
-pub(super) fn is_ours_alone(data: &std::fs::Metadata) -> bool {
+pub(crate) fn is_ours_alone(data: &std::fs::Metadata) -> bool {
     use std::os::unix::fs::MetadataExt as _;
 
     data.is_file() && is_ours(data.uid()) && data.nlink() == 1
 }
 
 #[cfg(not(unix))]
-pub(super) fn is_ours_alone(data: &std::fs::Metadata) -> bool {
+pub(crate) fn is_ours_alone(data: &std::fs::Metadata) -> bool {
     data.is_file()
 }
 

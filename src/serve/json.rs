@@ -23,6 +23,13 @@ const EACH_VALUE: usize = 400;
 /// The measured number of copies of each byte while a message is parsed and handled.
 const COPIES: usize = 5;
 
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// A text without its byte order mark, which JSON parsers may ignore (RFC 8259, section 8.1).
+pub fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)
+}
+
 /// Why a message is refused before parsing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unfit {

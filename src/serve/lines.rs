@@ -12,8 +12,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 
-use super::json;
-use super::readable_id::{readable_id, without_mark};
+use super::json::{self, without_mark};
+use super::readable_id::readable_id;
 
 /// How much is kept of each end of a line that is too long, in bytes. The id is usually near one end.
 const END: usize = 1024;

@@ -2,12 +2,7 @@
 
 use rmcp::model::RequestId;
 
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
-/// A text without its byte order mark, which JSON parsers may ignore (RFC 8259, section 8.1).
-pub fn without_mark(text: &[u8]) -> &[u8] {
-    text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)
-}
+use super::json::without_mark;
 
 /// The id of a request. The text may be invalid JSON, or only the start of a message. An id that the text does not end
 /// after is not believed: it may be cut. The id of a response belongs to a request of this server and does not count.

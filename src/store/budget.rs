@@ -157,7 +157,7 @@ pub enum NotBought {
     /// A limit forbids it.
     #[error("a limit forbids it")]
     Denied(Denied),
-    /// The same order was bought before, and its job was removed because of its age or size.
+    /// The same order was bought before, and its job was removed.
     #[error("the job of this order was removed")]
     Removed(RemovedJob),
 }

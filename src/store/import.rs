@@ -99,6 +99,8 @@ const TABLES: &[(&str, &[Column])] = &[
             Integer("bytes"),
             Text("model"),
             Text("voice"),
+            Integer("price"),
+            Integer("length"),
         ],
     ),
     (
@@ -192,7 +194,13 @@ async fn copy(
     loop {
         let rows = sqlx::query(AssertSqlSafe(read.clone())).bind(last).bind(BATCH);
         let rows = rows.fetch_all(&mut *from).await?;
-        let Some(end) = rows.last() else { return Ok(counted) };
+        let Some(end) = rows.last() else {
+            if counted.written > 0 {
+                // The planner knows nothing of the new rows until the server finds time for that by itself.
+                query(format!("ANALYZE {table}")).execute(to).await?;
+            }
+            return Ok(counted);
+        };
         last = end.try_get(0)?;
         let mut transaction = to.begin().await?;
         for row in &rows {

@@ -1,13 +1,13 @@
 //! Connections to one of the two databases.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgPool;
 use sqlx::sqlite::SqlitePool;
-use sqlx::{Postgres, Sqlite, Transaction};
+use sqlx::{PgConnection, Postgres, Sqlite, Transaction};
 
 use super::log_sync::LogSync;
 
@@ -34,27 +34,73 @@ pub(super) enum Pool {
 pub(super) struct ServerPool {
     pool: PgPool,
     is_away: Arc<AtomicBool>,
+    /// Transactions that are open.
+    open: Arc<AtomicU32>,
+}
+
+/// A transaction on a PostgreSQL server.
+#[derive(Debug)]
+pub(super) struct ServerTransaction {
+    transaction: Transaction<'static, Postgres>,
+    _counted: Counted,
+}
+
+/// Counts an open transaction as long as it lives.
+#[derive(Debug)]
+struct Counted(Arc<AtomicU32>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl ServerTransaction {
+    /// For a statement.
+    pub(super) fn connection(&mut self) -> &mut PgConnection {
+        &mut self.transaction
+    }
+
+    pub(super) async fn commit(self) -> Result<(), sqlx::Error> {
+        self.transaction.commit().await
+    }
+
+    pub(super) async fn rollback(self) -> Result<(), sqlx::Error> {
+        self.transaction.rollback().await
+    }
+}
+
+/// Whether a server is away whose pool gave no connection in time. It is not if all connections are in transactions. Attempts to
+/// connect do not count: while the server is away, they take the places of connections.
+fn is_away(transactions: u32, most: u32) -> bool {
+    transactions < most
 }
 
 impl ServerPool {
     pub(super) fn new(pool: PgPool) -> Self {
-        Self { pool, is_away: Arc::default() }
+        Self { pool, is_away: Arc::default(), open: Arc::default() }
     }
 
-    pub(super) async fn begin(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+    pub(super) async fn begin(&self) -> Result<ServerTransaction, sqlx::Error> {
         let beginning = begin_postgres(&self.pool);
         let begun = if self.is_away.load(Ordering::Relaxed) {
             tokio::time::timeout(AWAY, beginning).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
         } else {
             beginning.await
         };
-        // All of its connections being taken is no failure of the server. The size counts attempts to connect too.
-        let has_room = self.pool.size() < self.pool.options().get_max_connections();
-        let is_away = matches!(begun, Err(sqlx::Error::PoolTimedOut)) && has_room;
-        if is_away || begun.is_ok() {
-            self.is_away.store(is_away, Ordering::Relaxed);
+        match &begun {
+            Ok(_) => self.is_away.store(false, Ordering::Relaxed),
+            Err(sqlx::Error::PoolTimedOut) => {
+                let most = self.pool.options().get_max_connections();
+                if is_away(self.open.load(Ordering::Relaxed), most) {
+                    self.is_away.store(true, Ordering::Relaxed);
+                }
+            }
+            Err(_) => {}
         }
-        begun
+        let transaction = begun?;
+        self.open.fetch_add(1, Ordering::Relaxed);
+        Ok(ServerTransaction { transaction, _counted: Counted(Arc::clone(&self.open)) })
     }
 }
 
@@ -84,7 +130,7 @@ pub(super) enum Connection {
     Sqlite(PoolConnection<Sqlite>),
     SqliteTransaction(Transaction<'static, Sqlite>, LogSync),
     /// Always in a transaction: a pooler in front of the database gives out its connections by the transaction.
-    Postgres(Transaction<'static, Postgres>),
+    Postgres(ServerTransaction),
 }
 
 impl Pool {
@@ -169,5 +215,38 @@ impl Connection {
 
     pub(super) fn is_postgres(&self) -> bool {
         matches!(self, Self::Postgres(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::join_all;
+    use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn a_server_is_away_unless_all_connections_are_in_transactions() {
+        for (transactions, away) in [(0, true), (9, true), (10, false), (11, false)] {
+            assert_eq!(is_away(transactions, 10), away, "{transactions}");
+        }
+    }
+
+    /// A server that accepts connections and says nothing, and more callers than connections.
+    #[tokio::test(start_paused = true)]
+    async fn many_callers_at_once_find_out_that_the_server_is_away() {
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let options = PgConnectOptions::new_without_pgpass().host("127.0.0.1");
+        let options = options.port(silent.local_addr().unwrap().port()).username("x");
+        let patience = AWAY * 3;
+        let pool = PgPoolOptions::new().max_connections(3).acquire_timeout(patience);
+        let pool = ServerPool::new(pool.connect_lazy_with(options));
+        let refused = join_all((0..9).map(|_| pool.begin())).await;
+        assert!(refused.iter().all(|begun| matches!(begun, Err(sqlx::Error::PoolTimedOut))), "{refused:?}");
+        let start = Instant::now();
+        assert!(join_all((0..9).map(|_| pool.begin())).await.iter().all(Result::is_err));
+        assert!(start.elapsed() < patience, "the second time they do not wait as long");
+        assert_eq!(pool.open.load(Ordering::Relaxed), 0);
     }
 }

@@ -4,6 +4,7 @@ use super::database::Store;
 use super::error::StoreError;
 use super::pool::Connection;
 use super::record::Job;
+use super::sorting::Sorting;
 use super::sql::{Query, Row, either, query};
 
 /// Which jobs a list shows.
@@ -23,9 +24,9 @@ pub struct Filter {
     pub since: Option<i64>,
     /// Created before this time. Unix milliseconds.
     pub until: Option<i64>,
-    /// The oldest first, in place of the newest.
-    pub oldest_first: bool,
-    /// Where the page before ended.
+    /// How the list is sorted.
+    pub sorting: Sorting,
+    /// Where the page before ended: the value that the list is sorted by, and the id.
     pub before: Option<(i64, String)>,
     /// The most rows.
     pub limit: u32,
@@ -37,14 +38,14 @@ const LISTED: &str = "SELECT CASE WHEN octet_length(body) <= 65536 THEN body WHE
                  '$.request', json('null'),
                  '$.model', substr(json_extract(body, '$.model'), 1, 256),
                  '$.prompt', substr(json_extract(body, '$.prompt'), 1, 256))
-    ELSE '' END AS body, created_at, id";
+    ELSE '' END AS body, id";
 
 const LISTED_POSTGRES: &str = "SELECT CASE WHEN octet_length(body) <= 65536 THEN body ELSE
         CAST(CAST(body AS jsonb) - ARRAY['text', 'usage', 'unread', 'warnings'] ||
              jsonb_build_object('request', NULL,
                                 'model', left(CAST(body AS json) ->> 'model', 256),
                                 'prompt', left(CAST(body AS json) ->> 'prompt', 256)) AS text)
-    END AS body, created_at, id";
+    END AS body, id";
 
 /// How many jobs a page reads at most to find those that fit. No index knows the words of a prompt, and without this bound
 /// a search that finds nothing would read all jobs.
@@ -78,39 +79,86 @@ impl Filter {
         columns.into_iter().filter_map(|(column, value)| Some((column, value?)))
     }
 
-    /// Whether jobs have to be read that the page does not show.
-    fn searches(&self) -> bool {
-        self.query.is_some() || self.columns().nth(1).is_some()
+    /// How many of the columns are in the index that is read. The others of these indexes are sorted by time.
+    fn indexed(&self) -> usize {
+        usize::from(self.sorting.column() == "created_at")
     }
 
-    fn order(&self) -> &'static str {
-        if self.oldest_first { " ORDER BY created_at, id" } else { " ORDER BY created_at DESC, id DESC" }
+    /// Whether jobs have to be read that the page does not show.
+    fn searches(&self) -> bool {
+        let has_time = self.since.is_some() || self.until.is_some();
+        self.query.is_some()
+            || self.columns().nth(self.indexed()).is_some()
+            || (has_time && self.indexed() == 0)
     }
 
     /// `select` of the jobs that the index and the page's beginning leave.
     fn narrow<'q>(&'q self, select: Query<'q>, principal: &'q str) -> Query<'q> {
         let mut query = select.push(" FROM jobs WHERE principal = ").push_bind(principal);
-        if let Some((column, value)) = self.columns().next() {
+        for (column, value) in self.columns().take(self.indexed()) {
             query = query.push(&format!(" AND {column} = ")).push_bind(value);
         }
+        if self.indexed() > 0 {
+            query = self.within_time(query);
+        }
+        match &self.before {
+            Some(before) => self.beyond(query, before, false),
+            None => query,
+        }
+    }
+
+    fn within_time<'q>(&self, mut query: Query<'q>) -> Query<'q> {
+        // The sign keeps SQLite from the index of another order.
+        let column = if self.indexed() > 0 { "created_at" } else { "+created_at" };
         if let Some(since) = self.since {
-            query = query.push(" AND created_at >= ").push_bind(since);
+            query = query.push_either(&format!(" AND {column} >= "), " AND created_at >= ").push_bind(since);
         }
         if let Some(until) = self.until {
-            query = query.push(" AND created_at < ").push_bind(until);
-        }
-        if let Some((at, id)) = &self.before {
-            let after = if self.oldest_first { ">" } else { "<" };
-            query = beside(query, after, *at, id);
+            query = query.push_either(&format!(" AND {column} < "), " AND created_at < ").push_bind(until);
         }
         query
     }
-}
 
-/// Only jobs before or after one in the order of the list.
-fn beside<'q>(query: Query<'q>, sign: &str, at: i64, id: &'q str) -> Query<'q> {
-    let query = query.push(&format!(" AND (created_at, id) {sign} (")).push_bind(at);
-    query.push(", ").push_bind(id).push(")")
+    /// What is not in the index that is read.
+    fn sift<'q>(&'q self, mut query: Query<'q>) -> Query<'q> {
+        for (column, value) in self.columns().skip(self.indexed()) {
+            // The sign keeps SQLite from an index that is longer.
+            query = query.push_either(&format!(" AND +{column} = "), &format!(" AND {column} = "));
+            query = query.push_bind(value);
+        }
+        if self.indexed() == 0 {
+            query = self.within_time(query);
+        }
+        if let Some(text) = &self.query {
+            // Both find the text without regard to patterns.
+            query = query.push_either(" AND instr(search, ", " AND strpos(search, ");
+            query = query.push_bind(text.to_lowercase()).push(") > 0");
+        }
+        query
+    }
+
+    /// Only jobs after one in the order of the list, or those up to it.
+    fn beyond<'q>(&self, query: Query<'q>, (at, id): &'q (i64, String), up_to: bool) -> Query<'q> {
+        let ascends = self.sorting == Sorting::Oldest;
+        let sign = match (ascends, up_to) {
+            (true, false) => ">",
+            (false, false) => "<",
+            (true, true) => "<=",
+            (false, true) => ">=",
+        };
+        let query = query.push(&format!(" AND ({}, id) {sign} (", self.sorting.column())).push_bind(*at);
+        query.push(", ").push_bind(id).push(")")
+    }
+
+    fn order(&self) -> String {
+        let direction = if self.sorting == Sorting::Oldest { "" } else { " DESC" };
+        format!(" ORDER BY {}{direction}, id{direction}", self.sorting.column())
+    }
+
+    /// `columns`, with the place of the row in the list.
+    fn placed(&self, columns: &str) -> String {
+        format!("{columns}, {} AS place", self.sorting.column())
+    }
 }
 
 impl Store {
@@ -200,23 +248,14 @@ impl Store {
 
     async fn list_within(&self, principal: &str, filter: &Filter, most: u32) -> Result<Page, StoreError> {
         let end = if filter.searches() { self.last_read(principal, filter, most).await? } else { None };
-        let mut query = filter.narrow(either(LISTED, LISTED_POSTGRES), principal);
-        for (column, value) in filter.columns().skip(1) {
-            // The sign keeps SQLite from an index that is longer.
-            query = query.push_either(&format!(" AND +{column} = "), &format!(" AND {column} = "));
-            query = query.push_bind(value);
-        }
-        if let Some(text) = &filter.query {
-            // Both find the text without regard to patterns.
-            query = query.push_either(" AND instr(search, ", " AND strpos(search, ");
-            query = query.push_bind(text.to_lowercase()).push(") > 0");
-        }
-        if let Some((at, id)) = &end {
-            query = beside(query, if filter.oldest_first { "<=" } else { ">=" }, *at, id);
+        let select = either(filter.placed(LISTED), filter.placed(LISTED_POSTGRES));
+        let mut query = filter.sift(filter.narrow(select, principal));
+        if let Some(end) = &end {
+            query = filter.beyond(query, end, true);
         }
         // One row more than requested tells whether there is another page.
         let limit = filter.limit.saturating_add(1);
-        query = query.push(filter.order()).push(" LIMIT ").push_bind(limit);
+        query = query.push(&filter.order()).push(" LIMIT ").push_bind(limit);
         let mut rows = query.fetch_all(self.readers()).await.map_err(|error| self.fail(error))?;
         let is_full = rows.len() > filter.limit as usize;
         rows.truncate(filter.limit as usize);
@@ -234,8 +273,9 @@ impl Store {
         filter: &Filter,
         most: u32,
     ) -> Result<Option<(i64, String)>, StoreError> {
-        let query = filter.narrow(either("SELECT created_at, id", "SELECT created_at, id"), principal);
-        let query = query.push(filter.order()).push(" LIMIT 1 OFFSET ").push_bind(most.saturating_sub(1));
+        let select = filter.placed("SELECT id");
+        let query = filter.narrow(either(select.clone(), select), principal);
+        let query = query.push(&filter.order()).push(" LIMIT 1 OFFSET ").push_bind(most.saturating_sub(1));
         let row = query.fetch_optional(self.readers()).await.map_err(|error| self.fail(error))?;
         Ok(row.as_ref().and_then(place))
     }
@@ -243,7 +283,7 @@ impl Store {
 
 /// The place of a row in the order of a list.
 fn place(row: &Row) -> Option<(i64, String)> {
-    Some((row.try_get("created_at").ok()?, row.try_get("id").ok()?))
+    Some((row.try_get("place").ok()?, row.try_get("id").ok()?))
 }
 
 #[cfg(test)]
@@ -298,7 +338,7 @@ mod tests {
         assert_eq!(first.next.unwrap().0, 701);
         assert_eq!(all(&store, search("fox 7."), 300).await, (vec![7], 4));
         assert_eq!(all(&store, search("badger"), 300).await, (vec![], 4));
-        let oldest = Filter { oldest_first: true, ..search("fox 7.") };
+        let oldest = Filter { sorting: Sorting::Oldest, ..search("fox 7.") };
         assert_eq!(all(&store, oldest, 300).await, (vec![7], 4));
         // What is found soon is a page as before.
         let full = store.list_within("p", &search("fox"), 300).await.unwrap();
@@ -338,13 +378,36 @@ mod tests {
             before: Some((9, "x".to_owned())),
             ..Filter::default()
         };
-        let explained = either("EXPLAIN QUERY PLAN SELECT body", "");
-        let query = beside(filter.narrow(explained, "p"), ">=", 5, "a").push(" AND +status = 'failed'");
-        let rows = query.push(filter.order()).fetch_all(store.readers()).await.unwrap();
+        let end = (5, "a".to_owned());
+        let query = filter.sift(filter.narrow(either("EXPLAIN QUERY PLAN SELECT body", ""), "p"));
+        let query = filter.beyond(query, &end, true);
+        let rows = query.push(&filter.order()).fetch_all(store.readers()).await.unwrap();
         let plan: Vec<String> = rows.iter().map(|row| row.try_get("detail").unwrap()).collect();
         let bounds =
             "jobs_by_model (principal=? AND model=? AND (created_at,id)>(?,?) AND (created_at,id)<(?,?))";
         assert_eq!(plan.len(), 1, "{plan:?}");
         assert!(plan[0].contains(bounds), "{plan:?}");
+    }
+
+    #[tokio::test]
+    async fn what_another_order_filters_is_bounded_and_read_in_that_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = filled(dir.path(), 1000).await;
+        query("UPDATE jobs SET bytes = created_at").execute(store.writers()).await.unwrap();
+        let expected: Vec<i64> = (1..=1000).rev().filter(|n| n % 7 == 0 && *n >= 500).collect();
+        let largest = Filter {
+            kind: Some("video".to_owned()),
+            since: Some(500),
+            sorting: Sorting::Largest,
+            limit: 200,
+            ..Filter::default()
+        };
+        assert_eq!(all(&store, largest.clone(), 400).await, (expected.clone(), 3));
+        assert_eq!(all(&store, largest.clone(), MOST_READ).await, (expected, 1));
+        let explained = either("EXPLAIN QUERY PLAN SELECT body", "");
+        let query = largest.sift(largest.narrow(explained, "p")).push(&largest.order());
+        let rows = query.fetch_all(store.readers()).await.unwrap();
+        let plan: Vec<String> = rows.iter().map(|row| row.try_get("detail").unwrap()).collect();
+        assert!(plan.len() == 1 && plan[0].contains("jobs_by_size"), "{plan:?}");
     }
 }

@@ -3,8 +3,8 @@
 use super::database::Store;
 use super::error::StoreError;
 use super::sql::{Row, query};
-use crate::api::rate_limit::{Bucket, Demand, Grant};
 use crate::clock::now;
+use crate::rate_limit::{Bucket, Demand, Grant};
 
 impl Store {
     /// Takes permits for each demand, in the order of their groups. Also returns how many servers live.

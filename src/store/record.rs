@@ -5,16 +5,18 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::cost::Cost;
 use super::state::State;
-use crate::api::rate_limit::QueueView;
 use crate::bucket::Object;
 use crate::clock::now;
-use crate::media::{Saved, Unfinished};
-use crate::money::Money;
+use crate::download::{Saved, Unfinished};
+use crate::money::{Cost, Currency, Money};
+use crate::rate_limit::QueueView;
 
 /// The most files of a job; no request makes more.
 pub(crate) const MOST_FILES: usize = 32;
+
+/// The bits of a price in [`Job::price_rank`]: room for 72 billion.
+const CURRENCY: u32 = 56;
 
 /// What a job makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,7 +101,7 @@ pub struct Job {
     #[serde(skip)]
     pub waiting: Option<QueueView>,
     /// What it costs. `None` for a task that was submitted elsewhere.
-    #[serde(default, with = "super::cost::record")]
+    #[serde(default, with = "crate::money::cost::record")]
     pub cost: Option<Cost>,
     /// What the caller should know.
     #[serde(default)]
@@ -157,13 +159,35 @@ impl Job {
         i64::try_from(bytes).unwrap_or(i64::MAX)
     }
 
+    /// The length of its longest file, in milliseconds.
+    pub(super) fn length(&self) -> i64 {
+        let lengths = self.files.iter().filter_map(|file| file.saved.as_ref()?.duration_ms);
+        i64::try_from(lengths.max().unwrap_or_default()).unwrap_or(i64::MAX)
+    }
+
+    /// What it costs, as far as is known. `None` if it costs nothing, or nothing is known.
+    pub fn price(&self) -> Option<Money> {
+        let cost = self.cost.as_ref().filter(|_| !self.is_free())?;
+        cost.actual.or(cost.estimated)
+    }
+
+    /// Sorts by the price within a currency: millionths, and the currency in the bits above.
+    pub(super) fn price_rank(&self) -> i64 {
+        let Some(price) = self.price() else { return 0 };
+        let currency = match price.currency() {
+            Currency::Usd => 0,
+            Currency::Cny => 1 << CURRENCY,
+        };
+        currency + price.millionths().clamp(0, (1 << CURRENCY) - 1)
+    }
+
     /// A file that should be on disk and is not.
     pub fn is_undelivered(&self) -> bool {
         self.folder.is_some() && self.files.iter().any(|file| file.saved.is_none())
     }
 }
 
-/// What is left of a job that was removed because of its age or size.
+/// What is left of a job that was removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemovedJob {
     /// Its id.

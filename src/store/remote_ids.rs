@@ -1,9 +1,9 @@
 //! The owners of files, tasks and voices at MiniMax.
 //!
 //! To MiniMax all callers of one key are one account. The table `remote_ids` tells them apart: it has a row for each
-//! file, task and voice that MiniMax has named for a job or an upload, written in the transaction that records the job,
-//! and never deleted. An id without a row has no known owner: it was made elsewhere, or its name never reached this
-//! server.
+//! file, task and voice that MiniMax has named for a job or an upload, written in the transaction that records the job.
+//! Only the rows of tasks are ever deleted, with their jobs, when MiniMax does not know them any more. An id without a row
+//! has no known owner: it was made elsewhere, or its name never reached this server.
 
 use std::collections::HashMap;
 
@@ -46,6 +46,11 @@ impl RemoteKind {
             _ => id,
         }
     }
+}
+
+/// The spelling of a task's id in its row.
+pub(super) fn canonical_task(id: &str) -> &str {
+    RemoteKind::Task.canonical(id)
 }
 
 /// The owner of an id, as seen by one principal.

@@ -1,4 +1,4 @@
-//! What is left of jobs that were removed because of their age or size.
+//! What is left of jobs that were removed: in the gallery, or because of their age or size.
 
 use super::database::Store;
 use super::error::StoreError;

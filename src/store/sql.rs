@@ -181,12 +181,12 @@ impl<'q> Query<'q> {
             }
             On::Pool(Pool::Postgres(pool)) => {
                 let mut transaction = pool.begin().await?;
-                let done = self.in_postgres().execute(&mut *transaction).await?;
+                let done = self.in_postgres().execute(transaction.connection()).await?;
                 transaction.commit().await?;
                 done.rows_affected()
             }
             On::Connection(Connection::Postgres(transaction)) => {
-                self.in_postgres().execute(&mut **transaction).await?.rows_affected()
+                self.in_postgres().execute(transaction.connection()).await?.rows_affected()
             }
             On::Connection(Connection::Sqlite(connection)) => {
                 self.in_sqlite().execute(&mut **connection).await?.rows_affected()
@@ -211,12 +211,12 @@ impl<'q> Query<'q> {
             On::Pool(Pool::Sqlite(pool, _)) => self.in_sqlite().fetch_all(pool).await.map(of_sqlite),
             On::Pool(Pool::Postgres(pool)) => {
                 let mut transaction = pool.begin().await?;
-                let rows = self.in_postgres().fetch_all(&mut *transaction).await?;
+                let rows = self.in_postgres().fetch_all(transaction.connection()).await?;
                 transaction.commit().await?;
                 Ok(of_postgres(rows))
             }
             On::Connection(Connection::Postgres(transaction)) => {
-                self.in_postgres().fetch_all(&mut **transaction).await.map(of_postgres)
+                self.in_postgres().fetch_all(transaction.connection()).await.map(of_postgres)
             }
             On::Connection(Connection::Sqlite(connection)) => {
                 self.in_sqlite().fetch_all(&mut **connection).await.map(of_sqlite)

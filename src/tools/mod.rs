@@ -9,7 +9,6 @@ mod each_key;
 pub(crate) mod files;
 pub(crate) mod image;
 pub(crate) mod jobs;
-pub(crate) mod model_name;
 pub(crate) mod music;
 pub(crate) mod prompts;
 pub(crate) mod speech;
@@ -33,7 +32,7 @@ A media parameter takes a local path, an https or data: URL, mm_file://ID, or th
 text_to_image, then generate_video with first_frame_image.
 dry_run: true checks and prices, and sends nothing; every paid tool has it. idempotency_key makes a repeated call safe; \
 chat, speak, understand_image, web_search and generate_lyrics have none: after a lost answer ask before calling again.
-Status unknown: the request left, no answer came, it may be billed; ask the user before buying again.
+Status unknown: the request left, no answer came, it may be billed. Do what its next says; ask the user before buying again.
 error.kind says what helps: argument (correct it), settings (key, balance), wait, ask_user, bug.";
 
 /// The tools as a client sees them. `UPDATE=1 cargo test --test it the_list_is_what_the_code_makes` writes it.

@@ -12,15 +12,15 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::arguments::lengths::is_data_uri;
 use crate::config::Toolset;
 use crate::jobs::{Filter, JobFile};
 use crate::mcp::ToolSpec;
 use crate::mcp::inputs::source::{Source, in_time, link_extension};
 use crate::mcp::inputs::work_permits::{self, Place};
-use crate::mcp::lengths::is_data_uri;
-use crate::mcp::result::Report;
 use crate::mcp::{Server, ToolError};
 use crate::media::{self, Blob, Kind, Limits, Preview, Reference};
+use crate::result::Report;
 
 pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec::free("view_media", Toolset::Jobs)];
 
@@ -92,7 +92,7 @@ async fn look(server: &Server, uri: &str, max_side: u32) -> Result<View, ToolErr
     })
 }
 
-/// The path and the address of what was looked at. Some hosts drop the image, and then the text is all that is left.
+/// The path and the address of what was looked at. Some hosts drop the image, and then only the text remains.
 async fn named(server: &Server, uri: &str, source: &Source) -> String {
     let given = Some(uri.trim()).filter(|uri| uri.starts_with("minimax://")).map(str::to_owned);
     let (path, address) = match source {

@@ -126,6 +126,16 @@ async fn what_reads_results_reads_the_bucket() {
     let whole = format!("data:image/jpeg;base64,{}", encoded(&bytes));
     let hash = data_encoding::HEXLOWER.encode(&Sha256::digest(&whole));
     assert!(sent.contains(&hash), "{sent}");
+    // Its address in the bucket, which the result shows as its path, is an input too.
+    world.make("text_to_image", json!({ "prompt": "The same fox again", "subject_reference": path })).await;
+    let again = world.last_body()["subject_reference"][0]["image_file"].as_str().unwrap().to_owned();
+    assert_eq!(again, sent);
+    let bucket = path.rsplit_once("/results/").unwrap().0;
+    for other in [format!("{path}x"), format!("{bucket}/results/local/x.jpg"), format!("{bucket}/x.jpg")] {
+        let order = json!({ "prompt": "x", "subject_reference": other });
+        let said = world.refusal("text_to_image", order).await;
+        assert!(said.contains("`subject_reference`"), "{said}");
+    }
     let uploaded =
         world.make("upload_file", json!({ "file": uri, "purpose": "video_generation_input" })).await;
     assert!(uploaded["file_id"].is_string() || uploaded["file_id"].is_number(), "{uploaded}");
@@ -134,7 +144,7 @@ async fn what_reads_results_reads_the_bucket() {
         .unwrap();
     let again = world.make("get_job", json!({ "job_id": view["job_id"], "wait_seconds": 20 })).await;
     is_delivered(&s3, &again, 1);
-    assert_eq!(world.bought(), 2);
+    assert_eq!(world.bought(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -272,6 +282,38 @@ fn a_program_that_dies_in_an_upload_leaves_one_whole_object_and_buys_nothing_twi
             !is_resumed,
             "{point}: what has arrived is not fetched again: {later:?}"
         );
+        again.kill();
+    }
+}
+
+/// A server that does not know an upload any more may answer as if it was forbidden. It is begun again then.
+#[test]
+fn an_upload_that_the_bucket_has_lost_is_begun_again() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    // Some parts are there, or all of them and the object only has to be completed.
+    for point in ["bucket.part#3", "bucket.sealed#1"] {
+        let (s3, cell) = (S3::start(), Cell::new(&runtime));
+        let film = Film::new(35 * MIB + 77);
+        let host = runtime.block_on(Host::with(vec![Reply::with(film)]));
+        videos_at(&cell.sandbox, &host);
+        let settings = s3.settings();
+        let with = |more: &[(&'static str, &'static str)]| {
+            let mut all: Vec<(&str, &str)> =
+                settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            all.extend(more);
+            cell.program(&all).ready()
+        };
+        let mut victim = with(&[("MINIMAX_CRASH_POINT", point)]);
+        victim.begin("generate_video", &json!({ "prompt": "A fox", "idempotency_key": "k" }));
+        assert!(victim.point(Duration::from_secs(60)).is_some(), "{point}: {}", victim.log());
+        victim.kill();
+        assert!(s3.lose_uploads() > 0);
+        let mut again = with(&[("MINIMAX_CRASH_CLOCK", "7000")]);
+        let order = json!({ "prompt": "A fox", "idempotency_key": "k", "wait_seconds": 120 });
+        let view = again.call("generate_video", order)["structuredContent"].clone();
+        is_delivered(&s3, &view, 1);
+        assert_eq!(view["files"][0]["sha256"], film.sha256(), "{point}");
+        assert_eq!((s3.objects().len(), cell.sandbox.paid().len()), (1, 1), "{point}");
         again.kill();
     }
 }

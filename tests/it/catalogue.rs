@@ -8,13 +8,11 @@ use serde_json::Value;
 
 use crate::harness::World;
 
-/// The list is a file because making it takes milliseconds. One tool a line, so that changes are easy to read.
+/// The list is a file because making it takes milliseconds. Its diff shows what a change does to what clients see.
 #[test]
 fn the_list_is_what_the_code_makes() {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/tools/list.json");
-    let lines: Vec<_> =
-        tools::catalogue().made().iter().map(|tool| serde_json::to_string(tool).unwrap()).collect();
-    let fresh = format!("[\n{}\n]\n", lines.join(",\n"));
+    let fresh = serde_json::to_string_pretty(&tools::catalogue().made()).unwrap() + "\n";
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(&path, fresh).unwrap();
         return;
@@ -23,17 +21,6 @@ fn the_list_is_what_the_code_makes() {
                   writes it";
     assert!(std::fs::read_to_string(&path).unwrap() == fresh, "{update}");
     assert!(tools::catalogue().tools() == tools::catalogue().made(), "{update}");
-}
-
-#[test]
-fn every_tool_looks_as_agreed() {
-    for tool in tools::catalogue().tools() {
-        let name = tool.name.to_string();
-        // Most tools have the same output schema, so it is in one snapshot, below.
-        let mut shown = serde_json::to_value(&tool).unwrap();
-        shown.as_object_mut().unwrap().shift_remove("outputSchema");
-        insta::assert_json_snapshot!(name, shown);
-    }
 }
 
 #[test]
@@ -61,21 +48,9 @@ fn every_tool_has_one_spec_that_agrees_with_what_a_client_sees() {
 }
 
 #[test]
-fn the_answers_look_as_agreed() {
-    let schema = |name: &str| {
-        let tool = tools::catalogue().tools().into_iter().find(|tool| tool.name == name).unwrap();
-        tool.output_schema.unwrap()
-    };
-    insta::assert_json_snapshot!("output_job_view", schema("text_to_image"));
-    // All job tools share one output schema. Other schemas have their own snapshots.
+fn every_tool_but_the_one_that_shows_pictures_says_what_it_answers() {
     for tool in tools::catalogue().tools() {
-        match tool.output_schema {
-            Some(own) if own != schema("text_to_image") => {
-                insta::assert_json_snapshot!(format!("output_{}", tool.name), own);
-            }
-            Some(_) => {}
-            None => assert_eq!(tool.name, "view_media"),
-        }
+        assert_eq!(tool.output_schema.is_none(), tool.name == "view_media", "{}", tool.name);
     }
 }
 
@@ -331,23 +306,14 @@ async fn groups_and_read_only_decide_what_is_listed() {
         names(&[("MINIMAX_TOOLSETS", "image")]).await,
         ["cancel_job", "get_job", "list_jobs", "text_to_image", "view_media"]
     );
-    assert_eq!(
-        names(&[("MINIMAX_READ_ONLY", "true")]).await,
-        [
-            "check_account",
-            "count_tokens",
-            "get_file",
-            "get_job",
-            "list_files",
-            "list_jobs",
-            "list_models",
-            "list_video_tasks",
-            "list_voices",
-            "play_audio",
-            "query_video_generation",
-            "view_media",
-        ]
-    );
+    let read_only: Vec<_> = tools::catalogue()
+        .tools()
+        .into_iter()
+        .filter(|tool| tool.annotations.as_ref().unwrap().read_only_hint == Some(true))
+        .map(|tool| tool.name.to_string())
+        .collect();
+    assert!(read_only.len() > 10 && !read_only.iter().any(|name| name == "text_to_image"), "{read_only:?}");
+    assert_eq!(names(&[("MINIMAX_READ_ONLY", "true")]).await, read_only);
     assert_eq!(tools::catalogue().toolset_of("generate_video"), Some(Toolset::Video));
 }
 

@@ -14,8 +14,7 @@ use serde_json::{Value, json};
 
 use crate::crash_orders::{Order, keyed};
 use crate::crash_promises::{delivered, judge, listed, nothing_half, rows};
-use crate::harness::{Program, quick, silent_player};
-use crate::postgres;
+use crate::harness::{Program, chosen, quick, silent_player};
 
 /// Longer than a lease, in milliseconds. A program whose clock is this far ahead finds the dead program's leases
 /// expired.
@@ -62,10 +61,9 @@ impl Cell {
 
 /// A command that runs the program with the sandbox at `url` and all its folders below `dir`.
 pub fn command(url: &str, dir: &Path, more: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_minimax-mcp"));
+    let mut command = crate::harness::program();
     let path = |name: &str| dir.join(name).into_os_string();
     command
-        .env_clear()
         // The orders of the crash tests speak aloud.
         .env("PATH", silent_player())
         .env("HOME", path("home"))
@@ -78,11 +76,8 @@ pub fn command(url: &str, dir: &Path, more: &[(&str, &str)]) -> Command {
         // The inputs of a whole matrix are outside its folders.
         .env("MINIMAX_ALLOWED_DIRS", std::env::temp_dir())
         .env("MINIMAX_POLL_SECONDS", "0.05")
-        .envs(postgres::chosen(dir))
+        .envs(chosen(dir))
         .envs(more.iter().copied());
-    if let Some(root) = std::env::var_os("SystemRoot") {
-        command.env("SystemRoot", root);
-    }
     command
 }
 

@@ -9,6 +9,7 @@ use sqlx::{Connection as _, SqliteConnection};
 
 use crate::crash::Victim;
 use crate::postgres;
+use crate::s3;
 
 /// The ids of all jobs.
 pub fn listed(program: &mut Victim) -> Vec<String> {
@@ -69,8 +70,8 @@ pub fn delivered(view: &Value, at: &str) -> usize {
     let none = Vec::new();
     let files = view["files"].as_array().unwrap_or(&none);
     for file in files {
-        let path = file["path"].as_str().unwrap_or_else(|| panic!("{at}: not delivered: {view}"));
-        let bytes = fs::read(path).unwrap();
+        assert!(file["path"].is_string(), "{at}: not delivered: {view}");
+        let bytes = s3::content(&file["path"]);
         let hash = data_encoding::HEXLOWER.encode(&Sha256::digest(&bytes));
         assert_eq!(
             (json!(bytes.len()), json!(hash)),
@@ -83,8 +84,7 @@ pub fn delivered(view: &Value, at: &str) -> usize {
 
 /// Checks that every visible file is complete, recorded or not, and that none was saved twice.
 pub fn nothing_half(out: &Path, at: &str) {
-    for entry in fs::read_dir(out).unwrap() {
-        let path = entry.unwrap().path();
+    for path in s3::results(out) {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         if name.starts_with(".minimax-") {
             continue;

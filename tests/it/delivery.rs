@@ -10,7 +10,8 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use minimax_mcp::media::{Expect, FetchProblem, Fetcher, Guard, Kind, Saved, prepare};
+use minimax_mcp::download::{Expect, FetchProblem, Fetcher, Guard, Saved, prepare};
+use minimax_mcp::media::Kind;
 use tempfile::TempDir;
 
 use host::{Film, Frame, Host, Parts, Reply};

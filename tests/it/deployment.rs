@@ -195,15 +195,40 @@ fn the_image_has_two_stages_a_user_and_the_labels_of_the_package() {
 
 /// Their schemas are checked by `tests/clients/deploy.py`.
 #[test]
-fn the_files_of_a_fleet_start_three_servers_that_migrate_first_and_share_results_alone() {
+fn the_files_of_a_fleet_start_three_servers_that_migrate_first_and_share_a_bucket() {
     let (compose, kubernetes) = (read("deploy/compose.yaml"), read("deploy/kubernetes.yaml"));
     for text in [&compose, &kubernetes] {
-        for part in ["replicas: 3", "MINIMAX_STORE_URL", "[\"migrate\"]", "MINIMAX_MCP_BASE_PATH: /results"] {
+        for part in [
+            "replicas: 3",
+            "MINIMAX_STORE_URL",
+            "[\"migrate\"]",
+            "AWS_ACCESS_KEY_ID",
+            "AWS_SECRET_ACCESS_KEY",
+        ] {
             assert!(text.contains(part), "{part}");
         }
-        assert!(!text.contains("MINIMAX_DATA_DIR"), "each server has a data folder of its own, in /data");
+        for part in ["MINIMAX_DATA_DIR", "MINIMAX_MCP_BASE_PATH"] {
+            assert!(!text.contains(part), "each server has folders of its own, in /data: {part}");
+        }
+        // The address of the bucket can be used. In Compose it is the default of a variable.
+        let address = value(text, "MINIMAX_FILES_URL");
+        let address = address.trim_start_matches("${MINIMAX_FILES_URL:-").trim_end_matches('}').to_owned();
+        let settings =
+            [("MINIMAX_FILES_URL", &*address), ("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "b")];
+        let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let config = config("http://127.0.0.1:1", Path::new("/nowhere"), &settings);
+        assert!(config.files.is_some(), "{address}: {:?}", config.problems);
     }
-    assert!(read("examples/deploy/Dockerfile").contains("/data /results"));
+    // What the server of the bucket is told is what its clients use.
+    for part in [
+        "http://s3:7070",
+        "region=us-east-1",
+        "VGW_REGION: us-east-1",
+        "objects:/data/media",
+        "POOL_MODE: transaction",
+    ] {
+        assert!(compose.contains(part), "{part}");
+    }
     let probe = |name: &str| {
         let (_, rest) = kubernetes.split_once(name).unwrap();
         rest.split("path: ").nth(1).unwrap().lines().next().unwrap().to_owned()

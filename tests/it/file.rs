@@ -208,6 +208,9 @@ async fn a_file_comes_home_by_its_link_or_without_one() {
 
 #[tokio::test]
 async fn downloads_that_cannot_be_say_why_and_leave_nothing() {
+    if crate::s3::leaves_out("the folder for results") {
+        return;
+    }
     let world = World::new().await;
     let made = world.make("text_to_image", json!({ "prompt": "A fox" })).await;
     let url = made["files"][0]["url"].as_str().unwrap();

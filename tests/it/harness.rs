@@ -18,7 +18,7 @@ use rmcp::{ClientHandler, RoleClient, ServiceExt};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::postgres;
+use crate::{postgres, s3};
 
 /// A client that records progress notes.
 #[derive(Clone, Debug, Default)]
@@ -145,6 +145,11 @@ impl World {
     }
 }
 
+/// The settings for the store and the files of this run, for a server whose folders are below `dir`.
+pub fn chosen(dir: &Path) -> impl Iterator<Item = (&'static str, String)> {
+    postgres::chosen(dir).into_iter().chain(s3::chosen(dir))
+}
+
 pub fn config(url: &str, dir: &Path, settings: &[(String, String)]) -> Config {
     let places = Places { home: dir.join("home"), desktop: None, data: dir.join("data") };
     let mut all: Vec<(String, String)> = vec![
@@ -155,7 +160,7 @@ pub fn config(url: &str, dir: &Path, settings: &[(String, String)]) -> Config {
         ("MINIMAX_POLL_SECONDS".into(), "0.05".into()),
         ("PATH".into(), silent_player().display().to_string()),
     ];
-    all.extend(postgres::chosen(dir).map(|(name, value)| (name.to_owned(), value)));
+    all.extend(chosen(dir).map(|(name, value)| (name.to_owned(), value)));
     for (name, value) in settings {
         all.retain(|(known, _)| known != name);
         all.push((name.clone(), value.clone()));
@@ -252,6 +257,18 @@ pub async fn eventually(what: &str, mut done: impl AsyncFnMut() -> bool) {
     }
 }
 
+/// The program of this repository with no environment.
+pub fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_minimax-mcp"));
+    without_environment(&mut command);
+    command
+}
+
+/// Clears the environment of a command. Programs on Windows do not start without `SystemRoot`.
+pub fn without_environment(command: &mut Command) -> &mut Command {
+    command.env_clear().envs(std::env::var_os("SystemRoot").map(|root| ("SystemRoot", root)))
+}
+
 /// The real program as a child process, driven with raw JSON lines.
 pub struct Program {
     pub child: Child,
@@ -269,15 +286,10 @@ impl Program {
     }
 
     fn run(mut command: Command, environment: &[(&str, impl AsRef<str>)]) -> Self {
-        command
-            .env_clear()
+        without_environment(&mut command)
             .env("PATH", silent_player())
-            .envs(environment.iter().map(|(name, value)| (name, value.as_ref())));
-        // Programs on Windows do not start without this variable.
-        if let Some(root) = std::env::var_os("SystemRoot") {
-            command.env("SystemRoot", root);
-        }
-        command.stderr(Stdio::null());
+            .envs(environment.iter().map(|(name, value)| (name, value.as_ref())))
+            .stderr(Stdio::null());
         Self::of(command)
     }
 
@@ -322,7 +334,7 @@ impl Program {
             ("MINIMAX_DATA_DIR", path("data")),
             ("MINIMAX_POLL_SECONDS", "0.1".to_owned()),
         ];
-        usual.into_iter().chain(postgres::chosen(dir)).collect()
+        usual.into_iter().chain(chosen(dir)).collect()
     }
 
     pub fn send(&mut self, message: &Value) {

@@ -69,6 +69,9 @@ async fn a_link_is_good_for_one_file_only_and_not_for_ever() {
 
 #[tokio::test]
 async fn a_link_leads_to_what_was_made_and_to_nothing_that_stands_there_now() {
+    if crate::s3::leaves_out("the folder for results") {
+        return;
+    }
     let served = Served::open().await;
     let other = served.neighbour(false).await;
     let view = make(&served.base, None, "text_to_image", json!({ "prompt": "x" })).await;

@@ -5,6 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use crate::harness::World;
+use crate::s3;
 
 #[tokio::test]
 async fn an_image_is_a_file_a_link_and_a_view() {
@@ -23,9 +24,12 @@ async fn an_image_is_a_file_a_link_and_a_view() {
     assert_eq!((&file["width"], &file["height"]), (&json!(1280), &json!(720)));
     assert_eq!(file["mime_type"], "image/jpeg");
     let path = file["path"].as_str().unwrap();
-    let bytes = fs::read(path).unwrap();
+    let bytes = s3::content(&file["path"]);
     assert_eq!(file["bytes"], bytes.len());
     assert!(bytes.starts_with(&[0xff, 0xd8]), "a JPEG");
+    if s3::leaves_out("a path of this machine") {
+        return;
+    }
     // The text has the path and the address, which names the job. MiniMax's link is in the structured content only.
     let text = crate::harness::text(&result);
     for part in [path, file["uri"].as_str().unwrap(), view["job_id"].as_str().unwrap()] {
@@ -58,7 +62,7 @@ async fn several_images_have_several_names_and_a_second_call_overwrites_nothing(
     for _ in 0..2 {
         world.make("text_to_image", json!({ "prompt": "AC/DC: \u{1f98a}..", "n": 3 })).await;
     }
-    let names: Vec<_> = fs::read_dir(world.out()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let names = s3::results(&world.out());
     assert_eq!(names.len(), 6, "{names:?}");
 }
 
@@ -135,6 +139,9 @@ async fn at_once_the_same_key_still_buys_once() {
 
 #[tokio::test]
 async fn other_servers_spellings_are_understood() {
+    if crate::s3::leaves_out("the folder for results") {
+        return;
+    }
     let world = World::new().await;
     let arguments =
         json!({ "prompt": "A red fox", "imageRatio": "4:3", "outputDirectory": "foxes", "asyncMode": false });
@@ -167,6 +174,9 @@ async fn bad_arguments_cost_nothing_and_say_what_would_be_right() {
             ["`subject_reference`", "list_jobs"],
         ),
     ] {
+        if arguments.get("output_directory").is_some() && s3::leaves_out("the folder for results") {
+            continue;
+        }
         let refusal = world.refusal("text_to_image", arguments.clone()).await;
         assert!(parts.iter().all(|part| refusal.contains(part)), "{arguments}: {refusal}");
     }
@@ -198,5 +208,5 @@ async fn thirty_images_at_once_all_arrive_and_delay_no_other_call() {
     assert!(slowest < std::time::Duration::from_millis(1500), "a list waited for an image: {slowest:?}");
     assert!(views.iter().all(|view| view["status"] == "succeeded"));
     assert_eq!(world.bought(), 30);
-    assert_eq!(fs::read_dir(world.out()).unwrap().count(), 30);
+    assert_eq!(s3::results(&world.out()).len(), 30);
 }

@@ -6,6 +6,7 @@ use rmcp::model::CallToolResult;
 use serde_json::{Value, json};
 
 use crate::harness::{World, quick, text};
+use crate::s3;
 
 /// The image of a result, decoded.
 fn seen(result: &CallToolResult) -> (usize, ::image::DynamicImage) {
@@ -96,7 +97,7 @@ async fn an_image_is_sent_as_bytes_of_its_real_type_wherever_it_is() {
     let world = World::new().await;
     let made = world.make("text_to_image", json!({ "prompt": "A fox" })).await;
     let file = &made["files"][0];
-    let bytes = std::fs::read(file["path"].as_str().unwrap()).unwrap();
+    let bytes = s3::content(&file["path"]);
     // The extension is wrong; the bytes are a JPEG.
     let lying = world.out().join("lying.png");
     std::fs::write(&lying, &bytes).unwrap();

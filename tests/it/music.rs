@@ -1,11 +1,10 @@
 //! `music_generation` and `generate_lyrics`.
 
-use std::fs;
-
 use minimax_mcp::sandbox::{Act, Rule};
 use serde_json::{Value, json};
 
 use crate::harness::{World, text};
+use crate::s3;
 
 const SONG: &str = "https://example.com/song.mp3";
 const LYRICS: &str =
@@ -29,7 +28,7 @@ async fn a_song_is_a_file_of_the_length_that_minimax_reports() {
         (file["duration_ms"].as_f64().unwrap(), view["usage"]["music_duration"].as_f64().unwrap());
     assert!(told > 3000.0 && (seen - told).abs() < 200.0, "{seen} and {told}");
     assert_eq!((&view["cost"]["estimated"], &view["cost"]["actual"]), (&json!(0.15), &json!(0.15)));
-    assert_eq!(fs::metadata(file["path"].as_str().unwrap()).unwrap().len(), view["usage"]["music_size"]);
+    assert_eq!(s3::content(&file["path"]).len(), view["usage"]["music_size"]);
     assert_eq!(
         world.last_body(),
         json!({
@@ -241,7 +240,7 @@ async fn music_that_comes_as_hex_after_all_is_kept_too() {
     });
     world.sandbox.script(vec![Rule::once("/v1/music_generation", Act::Raw { body: body.to_string() })]);
     let view = world.make("music_generation", json!({ "lyrics": LYRICS })).await;
-    assert_eq!(fs::read(view["files"][0]["path"].as_str().unwrap()).unwrap().len(), 16);
+    assert_eq!(s3::content(&view["files"][0]["path"]).len(), 16);
 }
 
 #[tokio::test]

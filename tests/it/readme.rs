@@ -49,18 +49,48 @@ fn fill(text: &str, name: &str, content: &str) -> String {
     format!("{before}{begin}{content}{end}{after}")
 }
 
+/// A front page with every tool in the row of its toolset, and the number of tools after each of `before`. The order
+/// and the words of the page stay; a new tool comes last.
+fn front_page(text: &str, before: &[&str]) -> String {
+    let catalogue = tools::catalogue();
+    let all = catalogue.tools();
+    let row = |line: &str| {
+        let toolset = line.strip_prefix("| `")?.split_once('`')?.0;
+        let (_, toolset) = Toolset::ALL.iter().find(|(name, _)| *name == toolset)?;
+        let (words, cell) = line.strip_suffix(" |")?.rsplit_once(" | ")?;
+        let names = || all.iter().map(|tool| &*tool.name);
+        let of_toolset: Vec<_> =
+            names().filter(|name| catalogue.toolset_of(name) == Some(*toolset)).collect();
+        let old = quoted(cell).filter(|name| of_toolset.contains(name));
+        let new = of_toolset.iter().copied().filter(|name| !quoted(cell).any(|old| old == *name));
+        let cell: Vec<_> = old.chain(new).map(|name| format!("`{name}`")).collect();
+        Some(format!("{words} | {} |", cell.join(", ")))
+    };
+    let count = |line: &str| {
+        let words = before.iter().find(|words| line.starts_with(**words))?;
+        let after = line.strip_prefix(*words)?.trim_start_matches(|letter: char| letter.is_ascii_digit());
+        Some(format!("{words}{}{after}", all.len()))
+    };
+    text.lines()
+        .map(|line| row(line).or_else(|| count(line)).unwrap_or_else(|| line.to_owned()) + "\n")
+        .collect()
+}
+
 #[test]
 fn the_tables_say_what_the_code_says() {
-    for (page, name, table) in
-        [("docs/configuration.md", "settings", settings()), ("docs/tools.md", "tools", tools())]
-    {
-        let text = read(page);
-        let fresh = fill(&text, name, &table);
+    let filled = |page: &'static str, name: &str, table: &str| (page, fill(&read(page), name, table));
+    for (page, fresh) in [
+        filled("docs/configuration.md", "settings", &settings()),
+        filled("docs/tools.md", "tools", &tools()),
+        ("README.md", front_page(&read("README.md"), &["There are ", "| Tools or commands | "])),
+        ("README.zh-CN.md", front_page(&read("README.zh-CN.md"), &["共 ", "| 工具或命令数 | "])),
+    ] {
         if option_env!("UPDATE").is_some() || std::env::var_os("UPDATE").is_some() {
             fs::write(root().join(page), &fresh).unwrap();
             continue;
         }
-        assert!(text == fresh, "{page} differs from the code; `UPDATE=1 cargo test readme` writes its table");
+        let is_current = read(page) == fresh;
+        assert!(is_current, "{page} differs from the code; `UPDATE=1 cargo test readme` writes its table");
     }
 }
 
@@ -74,18 +104,20 @@ fn the_front_page_is_short_and_its_two_commands_come_first() {
     assert!(line("cargo test") < first_table);
 }
 
-/// A new tool or toolset has to reach the front page too.
+/// The generated rows are rows of toolsets, so a new toolset needs a row on each front page.
 #[test]
-fn every_tool_and_every_toolset_is_on_the_front_page() {
-    let text = read("README.md");
-    for (toolset, _) in Toolset::ALL {
-        assert!(text.contains(&format!("| `{toolset}` |")), "{toolset}");
+fn every_tool_and_every_toolset_is_on_the_front_pages() {
+    for page in ["README.md", "README.zh-CN.md"] {
+        let text = read(page);
+        for (toolset, _) in Toolset::ALL {
+            assert!(text.contains(&format!("| `{toolset}` |")), "{page}: {toolset}");
+        }
+        let tools = tools::catalogue().tools();
+        for tool in &tools {
+            assert!(text.contains(&format!("`{}`", tool.name)), "{page}: {}", tool.name);
+        }
+        assert!(text.contains(&format!(" {} ", tools.len())), "{page}: there are {} tools", tools.len());
     }
-    let tools = tools::catalogue().tools();
-    for tool in &tools {
-        assert!(text.contains(&format!("`{}`", tool.name)), "{}", tool.name);
-    }
-    assert!(text.contains(&format!("{} tools", tools.len())), "there are {} tools", tools.len());
 }
 
 /// The entry on the front page is the tested example.

@@ -6,6 +6,7 @@ use minimax_mcp::sandbox::{Act, Rule};
 use serde_json::json;
 
 use crate::harness::{World, config, quick};
+use crate::s3;
 
 #[tokio::test]
 async fn without_a_player_nothing_is_bought_and_the_caller_is_told_how_to_get_one() {
@@ -26,8 +27,7 @@ async fn what_is_said_aloud_is_saved_and_billed_by_its_characters() {
     let world = World::new().await;
     let view = world.make("speak", json!({ "text": "Good morning. How are you?" })).await;
     assert_eq!(view["status"], "succeeded", "{view}");
-    let path = view["files"][0]["path"].as_str().unwrap();
-    assert_eq!(fs::metadata(path).unwrap().len(), view["usage"]["audio_size"].as_u64().unwrap());
+    assert_eq!(s3::content(&view["files"][0]["path"]).len(), view["usage"]["audio_size"]);
     assert_eq!(view["files"][0]["duration_ms"], view["usage"]["audio_length"]);
     assert_eq!(view["cost"]["actual"], view["cost"]["estimated"]);
 }
@@ -155,6 +155,7 @@ mod players {
     use serde_json::json;
 
     use crate::harness::{World, eventually, quick};
+    use crate::s3;
 
     const LISTENS: &str = r#"
         here=$(dirname "$0")
@@ -191,7 +192,7 @@ mod players {
         assert!(after < 20_000, "{after}");
         assert!(view["next"].as_str().unwrap().starts_with("The first sound came after "), "{view}");
         assert!(crate::harness::text(&result).contains("through mpv"));
-        let saved = fs::read(view["files"][0]["path"].as_str().unwrap()).unwrap();
+        let saved = s3::content(&view["files"][0]["path"]);
         assert_eq!(heard(&at).await, saved);
         let told = fs::read_to_string(at.join("told")).unwrap();
         assert_eq!(told, "--no-config --no-video --really-quiet -\n", "no word of the text");
@@ -202,7 +203,7 @@ mod players {
         let (world, at, _dir) = world("afplay", LISTENS).await;
         let view = world.make("speak", json!({ "text": "Rosebud." })).await;
         assert!(view["usage"]["first_sound_ms"].is_u64(), "{view}");
-        let saved = fs::read(view["files"][0]["path"].as_str().unwrap()).unwrap();
+        let saved = s3::content(&view["files"][0]["path"]);
         assert_eq!(heard(&at).await, saved);
         let told = fs::read_to_string(at.join("told")).unwrap();
         assert!(!told.contains("osebud") && told.contains(".mp3"), "{told}");
@@ -215,7 +216,7 @@ mod players {
         let text = "The quick brown fox jumps over the lazy dog. ".repeat(60);
         let view = world.make("speak", json!({ "text": text })).await;
         assert_eq!(view["status"], "succeeded", "{view}");
-        assert!(Path::new(view["files"][0]["path"].as_str().unwrap()).exists());
+        assert!(s3::place(&view["files"][0]["path"]).exists());
     }
 
     #[tokio::test]
@@ -235,7 +236,7 @@ mod players {
         let (world, at, _dir) = world("mpv", LISTENS).await;
         let made = world.make("text_to_audio", json!({ "text": "Hello there." })).await;
         let file = &made["files"][0];
-        let saved = fs::read(file["path"].as_str().unwrap()).unwrap();
+        let saved = s3::content(&file["path"]);
         for (input, is_url) in [(&file["path"], false), (&file["uri"], false), (&file["url"], true)] {
             let _ = fs::remove_file(at.join("heard"));
             let view = world.make("play_audio", json!({ "input_file_path": input, "is_url": is_url })).await;

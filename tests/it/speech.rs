@@ -1,10 +1,9 @@
 //! `text_to_audio`, from the call to the file.
 
-use std::fs;
-
 use serde_json::json;
 
 use crate::harness::World;
+use crate::s3;
 
 #[tokio::test]
 async fn a_sentence_is_a_file_of_the_length_that_minimax_reports() {
@@ -18,7 +17,7 @@ async fn a_sentence_is_a_file_of_the_length_that_minimax_reports() {
         (file["duration_ms"].as_f64().unwrap(), view["usage"]["audio_length"].as_f64().unwrap());
     assert!((seen - told).abs() < 100.0, "{seen} and {told}");
     assert_eq!(view["cost"]["actual"], view["cost"]["estimated"]);
-    assert!(fs::metadata(file["path"].as_str().unwrap()).unwrap().len() > 1000);
+    assert!(s3::content(&file["path"]).len() > 1000);
 }
 
 #[tokio::test]
@@ -95,7 +94,7 @@ async fn audio_that_comes_as_hex_after_all_is_kept_too() {
     world.sandbox.script(vec![minimax_mcp::sandbox::Rule::once("/v1/t2a_v2", act)]);
     let view = world.make("text_to_audio", json!({ "text": "Hello" })).await;
     assert_eq!(view["status"], "succeeded", "{view}");
-    assert_eq!(fs::read(view["files"][0]["path"].as_str().unwrap()).unwrap().len(), 16);
+    assert_eq!(s3::content(&view["files"][0]["path"]).len(), 16);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use minimax_mcp::sandbox::{Act, Rule};
 use serde_json::{Value, json};
 
 use crate::harness::{World, quick};
+use crate::s3;
 
 fn long() -> String {
     "The quick brown fox jumps over the lazy dog. ".repeat(230)
@@ -22,9 +23,9 @@ fn input(world: &World, name: &str, bytes: &[u8]) -> PathBuf {
 
 /// The files in the output folder, including partial ones.
 fn results(world: &World) -> Vec<String> {
-    let entries = fs::read_dir(world.out()).unwrap();
+    let files = s3::results(&world.out());
     let mut names: Vec<_> =
-        entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+        files.iter().map(|file| file.file_name().unwrap().to_string_lossy().into_owned()).collect();
     names.sort();
     names
 }
@@ -116,7 +117,7 @@ async fn a_text_file_is_counted_and_uploaded_and_named_by_number() {
     let body = world.last_body();
     assert!(body["text_file_id"].is_i64() && body.get("text").is_none(), "{body}");
     assert_eq!(view["files"].as_array().unwrap().len(), 2);
-    let lines = fs::read_to_string(view["files"][1]["path"].as_str().unwrap()).unwrap();
+    let lines = String::from_utf8(s3::content(&view["files"][1]["path"])).unwrap();
     assert!(lines.starts_with("WEBVTT\n\n1\n00:00:00.000 --> "), "{lines}");
     assert!(lines.contains("你好。"));
 }

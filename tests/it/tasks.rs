@@ -7,6 +7,7 @@ use minimax_mcp::sandbox::{Options, Pace, Sandbox};
 use serde_json::{Value, json};
 
 use crate::harness::{Program, quick};
+use crate::s3;
 
 fn meta(extensions: &Value) -> Value {
     json!({
@@ -61,7 +62,7 @@ fn a_video_is_a_task_that_the_next_process_knows() {
         assert_eq!(done["status"], "completed", "{done}");
         let view = &done["result"]["structuredContent"];
         assert_eq!((&view["job_id"], &view["status"]), (&json!(id), &json!("succeeded")));
-        assert!(Path::new(view["files"][0]["path"].as_str().unwrap()).is_file());
+        assert!(s3::place(&view["files"][0]["path"]).is_file());
         assert!(done["result"]["content"][0]["text"].as_str().unwrap().contains("succeeded"));
         assert_eq!(sandbox.paid().len(), 1);
     });

@@ -6,6 +6,7 @@ use minimax_mcp::sandbox::{Act, Request, Rule};
 use serde_json::{Value, json};
 
 use crate::harness::{World, quick};
+use crate::s3;
 use crate::voice::wav;
 
 fn sent(world: &World) -> Vec<Request> {
@@ -13,7 +14,7 @@ fn sent(world: &World) -> Vec<Request> {
 }
 
 fn saved(view: &Value) -> String {
-    fs::read_to_string(view["files"][0]["path"].as_str().unwrap()).unwrap()
+    String::from_utf8(s3::content(&view["files"][0]["path"])).unwrap()
 }
 
 #[tokio::test]

@@ -1,10 +1,9 @@
 //! `generate_video` and `query_video_generation`, in every mode.
 
-use std::fs;
-
 use serde_json::{Value, json};
 
 use crate::harness::{World, quick};
+use crate::s3;
 
 /// An image that every mode accepts, as a file that the server may read.
 async fn picture(world: &World) -> String {
@@ -22,7 +21,7 @@ async fn a_video_is_made_from_an_image_of_an_earlier_job() {
     assert_eq!((&file["width"], &file["height"]), (&json!(1366), &json!(768)));
     assert_eq!(file["duration_ms"], 6000);
     assert_eq!(view["cost"]["actual"], 0.28);
-    assert_eq!(fs::metadata(file["path"].as_str().unwrap()).unwrap().len(), file["bytes"].as_u64().unwrap());
+    assert_eq!(file["bytes"], s3::content(&file["path"]).len());
     let body = world.last_body();
     assert!(body["first_frame_image"].as_str().unwrap().starts_with("data:image/jpeg;base64,"));
     assert_eq!((&body["duration"], &body["resolution"]), (&json!(6), &json!("768P")));

@@ -7,6 +7,7 @@ use minimax_mcp::sandbox::{Act, Request, Rule};
 use serde_json::{Value, json};
 
 use crate::harness::{World, quick};
+use crate::s3;
 
 /// Writes a WAV file of silence.
 pub fn wav(path: &Path, seconds: u32) -> String {
@@ -76,7 +77,7 @@ async fn a_clone_with_every_option_leaves_as_the_documentation_asks_and_speaks_i
     );
     let demo = &view["files"][0];
     assert_eq!(demo["mime_type"], "audio/wav");
-    assert!(fs::read(demo["path"].as_str().unwrap()).unwrap().starts_with(b"RIFF"));
+    assert!(s3::content(&demo["path"]).starts_with(b"RIFF"));
     assert!(demo["url_expires_at"].is_string());
     // Sixteen characters at 60 USD a million. The voice itself is billed at its first use.
     assert_eq!((&view["cost"]["estimated"], &view["cost"]["actual"]), (&json!(0.00096), &json!(0.00096)));
@@ -286,7 +287,7 @@ async fn a_designed_voice_comes_with_its_trial_and_its_id() {
     assert!(view["voice_id"].as_str().unwrap().starts_with("ttv-voice-"), "{view}");
     let trial = &view["files"][0];
     assert_eq!(trial["mime_type"], "audio/mpeg");
-    assert!(fs::metadata(trial["path"].as_str().unwrap()).unwrap().len() > 1000);
+    assert!(s3::content(&trial["path"]).len() > 1000);
     assert!(!view.to_string().contains("trial_audio"));
     assert!(view["warnings"].to_string().contains("7 days"));
     assert_eq!(view["cost"]["estimated"], json!(9.9032), "{view}");

@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use super::Order;
 use super::outcome::{HOUR, Made, Outcome, recorded};
-use crate::api::{ApiError, Client, ImageSubmit, group};
+use crate::api::{ApiError, Client, ImageSubmit};
 use crate::money::Decimal;
+use crate::rate_limit::group;
 use crate::store::{JobFile, Kind};
 
 impl Order for ImageSubmit {

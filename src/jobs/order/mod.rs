@@ -24,7 +24,7 @@ pub trait Order: Debug + Send + Sync {
     /// What it makes.
     fn kind(&self) -> Kind;
 
-    /// Its rate-limit group, of [`crate::api::group`].
+    /// Its rate-limit group, of [`crate::rate_limit::group`].
     fn group(&self) -> &'static str;
 
     /// Whether MiniMax answers with a task id, and makes the result later.

@@ -8,9 +8,10 @@ use tokio::time::Instant;
 use super::Order;
 use super::listener::Listener;
 use super::outcome::{HOUR, Made, Outcome, Sound, recorded, sound};
-use crate::api::{ApiError, AudioFormat, Client, LiveSpeech, LongSpeech, Ready, SpeechSubmit, group};
+use crate::api::{ApiError, AudioFormat, Client, LiveSpeech, LongSpeech, Ready, SpeechSubmit};
 use crate::media::SubtitleFormat;
 use crate::money::Decimal;
+use crate::rate_limit::group;
 use crate::store::{JobFile, Kind, Route, Task, Wrapped};
 
 /// A text to be spoken.

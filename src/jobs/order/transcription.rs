@@ -6,9 +6,10 @@ use serde_json::Value;
 
 use super::Order;
 use super::outcome::{Made, Outcome, recorded};
-use crate::api::{ApiError, Client, TranscriptionSubmit, group};
+use crate::api::{ApiError, Client, TranscriptionSubmit};
 use crate::media::Source;
 use crate::money::Decimal;
+use crate::rate_limit::group;
 use crate::store::{JobFile, Kind};
 
 /// How many characters of a transcript are shown. The file has all of it.

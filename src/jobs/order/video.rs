@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::Order;
 use super::outcome::{Outcome, recorded};
-use crate::api::{ApiError, Client, Enrich, Regenerate, TemplateSubmit, VideoSubmit, VideoV2Submit, group};
+use crate::api::{ApiError, Client, Enrich, Regenerate, TemplateSubmit, VideoSubmit, VideoV2Submit};
+use crate::rate_limit::group;
 use crate::store::{Kind, Route, Task};
 
 /// An order that MiniMax answers with a task id and nothing else.

@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use super::Order;
 use super::outcome::{HOUR, Made, Outcome, recorded};
-use crate::api::{ApiError, Client, CloneSubmit, DesignSubmit, group};
+use crate::api::{ApiError, Client, CloneSubmit, DesignSubmit};
 use crate::money::Decimal;
+use crate::rate_limit::group;
 use crate::store::{JobFile, Kind};
 
 /// A voice to be cloned.

@@ -9,19 +9,19 @@ use super::record::Worker;
 use super::unpack;
 use crate::bucket::Bucket;
 use crate::clock::now;
+use crate::download;
+use crate::download::{Expect, FetchProblem, Saved, ToBucket, Unfinished};
 use crate::jobs::handle::Jobs;
-use crate::media::{self, Expect, FetchProblem, Kind as MediaKind, Saved, ToBucket, Unfinished, private};
+use crate::jobs::undelivered::{self, discard};
+use crate::media::{self, Kind as MediaKind};
 use crate::store::{Job, JobFile, Kind, OnDisk, Wrapped};
-
-/// The folder below the data folder in which files wait for the bucket.
-const SPOOL: &str = "undelivered";
 
 /// A link that ends within this time, in milliseconds, is downloaded to the disk while the bucket is away.
 const SOON: i64 = 30 * 60_000;
 
-/// The folder in which files wait for the bucket. It is made when it is first needed.
-pub(super) fn spool(jobs: &Jobs) -> PathBuf {
-    jobs.shared.settings.data_dir.join(SPOOL)
+/// The folder in which files of a job wait for the bucket. It is made when it is first needed.
+pub(super) fn spool(jobs: &Jobs, job: &str) -> PathBuf {
+    undelivered::folder_of(&jobs.shared.settings.data_dir, job)
 }
 
 /// The key of the folder of a job: its principal, if that is a plain word, or else a hash of it, and its id.
@@ -29,13 +29,13 @@ pub(super) fn folder_of(job: &Job) -> String {
     format!("{}/{}", media::key_of(&job.principal), job.id)
 }
 
-/// Enters a file that was written here. With a bucket it is delivered from here: until then the record must not wait for the bucket.
+/// Adds a file of this machine to its record. With a bucket, the file is spooled: the record must not wait for the bucket.
 pub(super) fn entered(jobs: &Jobs, saved: Saved, file: JobFile) -> JobFile {
     let saved = Some(saved.into());
     if jobs.bucket().is_some() { JobFile { spooled: saved, ..file } } else { JobFile { saved, ..file } }
 }
 
-/// Enters a file of a job that ends without a delivery, and brings it into the bucket at once.
+/// Adds a file of a job that ends without a delivery, and moves it into the bucket at once.
 pub(super) async fn moved(worker: &Worker, saved: Saved, file: JobFile) -> JobFile {
     let Some(bucket) = &worker.jobs.shared.settings.bucket else {
         return JobFile { saved: Some(saved.into()), ..file };
@@ -48,14 +48,13 @@ pub(super) async fn moved(worker: &Worker, saved: Saved, file: JobFile) -> JobFi
     file
 }
 
-/// One try to bring a file into the bucket.
+/// Tries once to put a file into the bucket.
 pub(super) async fn bring(
     fetch: &Fetch<'_>,
     file: &JobFile,
     bucket: &Bucket,
 ) -> Result<Arrived, FetchProblem> {
-    let spool = spool(fetch.jobs);
-    private::folder(&spool).map_err(|error| FetchProblem::Disk(error.to_string()))?;
+    let spool = spool(fetch.jobs, &fetch.job.id);
     if let Some(local) = &file.spooled {
         if tokio::fs::try_exists(&local.path).await.unwrap_or(false) {
             return Ok(into_bucket(fetch, Arrived::one(file.clone()), bucket).await);
@@ -80,19 +79,30 @@ pub(super) async fn bring(
                 }));
             }
             Err(problem @ FetchProblem::Bucket(_)) if ends_soon(file) => {
+                made(&spool)?;
                 let saved = spooled(fetch, file, &spool).await?;
                 let trouble = Some(problem.to_string());
                 Arrived::one(JobFile { spooled: Some(saved.into()), trouble, ..file.clone() })
             }
             Err(problem) => return Err(problem),
         },
-        Wrapped::Cues => unspooled(unpack::subtitles(fetch, file, &spool).await?),
-        Wrapped::Archive => unspooled(unpack::unpack(fetch, file, &spool).await?),
+        Wrapped::Cues => {
+            made(&spool)?;
+            unspooled(unpack::subtitles(fetch, file, &spool).await?)
+        }
+        Wrapped::Archive => {
+            made(&spool)?;
+            unspooled(unpack::unpack(fetch, file, &spool).await?)
+        }
     };
     Ok(into_bucket(fetch, arrived, bucket).await)
 }
 
-/// The files of a conversion are on the disk first.
+fn made(spool: &Path) -> Result<(), FetchProblem> {
+    undelivered::make(spool).map_err(|error| FetchProblem::Disk(error.to_string()))
+}
+
+/// Marks converted files, which are on the disk, as waiting for the bucket.
 fn unspooled(mut arrived: Arrived) -> Arrived {
     for file in &mut arrived.files {
         file.spooled = file.saved.take();
@@ -122,7 +132,7 @@ async fn into_bucket(fetch: &Fetch<'_>, mut arrived: Arrived, bucket: &Bucket) -
     arrived
 }
 
-/// Enters what became of a copy.
+/// Notes the outcome of a copy.
 fn settle(file: &mut JobFile, moved: Result<Saved, FetchProblem>) {
     match moved {
         Ok(saved) => {
@@ -144,7 +154,7 @@ async fn copy(
     bucket: &Bucket,
     folder: &str,
     local: &OnDisk,
-    notes: media::Notes<'_>,
+    notes: download::Notes<'_>,
 ) -> Result<Saved, FetchProblem> {
     let name = local.path.file_name().and_then(|name| name.to_str()).unwrap_or("file.bin");
     let expect = Expect { kind: None, max_bytes: MAX_RESULT, extension: extension(name) };
@@ -181,13 +191,4 @@ pub(super) fn kind_of(kind: Kind) -> Option<MediaKind> {
 
 fn ends_soon(file: &JobFile) -> bool {
     file.stale_at.is_none_or(|at| at < now().saturating_add(SOON))
-}
-
-/// Removes files that are in the bucket now. Best effort.
-pub(super) async fn discard(files: impl IntoIterator<Item = PathBuf>) {
-    for file in files {
-        if let Err(error) = tokio::fs::remove_file(&file).await {
-            tracing::info!(%error, file = %file.display(), "a delivered file stays on the disk");
-        }
-    }
 }

@@ -15,8 +15,11 @@ use super::record::{Interrupted, Step, Worker};
 use super::unpack;
 use crate::api::Progress;
 use crate::bucket::Bucket;
+use crate::download;
+use crate::download::{Expect, FetchProblem};
 use crate::jobs::order::task::{collect, poll};
-use crate::media::{self, Expect, FetchProblem, private};
+use crate::jobs::undelivered;
+use crate::media;
 use crate::store::{Job, JobFile, Route, Seen, Task, Wrapped};
 
 /// The longest that one download may take.
@@ -39,9 +42,9 @@ pub(super) async fn keep(worker: &mut Worker, index: usize, bytes: Vec<u8>) {
     let extension = extension(&file.name).to_owned();
     let name = media::file_name(&prompt, short(&id), index + 1, many, &extension);
     let expect = Expect { kind: None, max_bytes: MAX_RESULT, extension: &extension };
-    let saved = match media::prepare_delivery(&folder).await {
+    let saved = match download::prepare_delivery(&folder).await {
         Ok(()) => {
-            media::save(bytes.into(), &folder, &name, &expect).await.map_err(|problem| problem.to_string())
+            download::save(bytes.into(), &folder, &name, &expect).await.map_err(|problem| problem.to_string())
         }
         Err(problem) => Err(problem.to_string()),
     };
@@ -54,9 +57,9 @@ pub(super) async fn keep(worker: &mut Worker, index: usize, bytes: Vec<u8>) {
 /// The folder for files that have no link.
 pub(super) async fn folder(worker: &mut Worker) -> PathBuf {
     if worker.jobs.shared.settings.bucket.is_some() {
-        let spool = bucket::spool(&worker.jobs);
+        let spool = bucket::spool(&worker.jobs, &worker.job.id);
         // If that fails, so does the first write.
-        let _ = private::folder(&spool);
+        let _ = undelivered::make(&spool);
         return spool;
     }
     check_folder(worker).await;
@@ -70,10 +73,10 @@ async fn check_folder(worker: &mut Worker) {
     let settings = &worker.jobs.shared.settings;
     let (base, roots, found) = (settings.base_path.clone(), settings.roots.clone(), folder.clone());
     let checking = spawn_blocking(move || {
-        if media::is_still_allowed(&base, &found, &roots) {
+        if download::is_still_allowed(&base, &found, &roots) {
             return None;
         }
-        Some(media::folder(&base, None, &roots).unwrap_or(base))
+        Some(download::folder(&base, None, &roots).unwrap_or(base))
     });
     let Ok(Some(base)) = checking.await else { return };
     worker.job.warnings.push(format!(
@@ -137,7 +140,7 @@ pub(super) async fn deliver(worker: &mut Worker, task: Option<&Task>) -> Step {
     give_up_uploads(worker).await;
     let partial = lost || is_short(&worker.job);
     worker.see(Seen::Fetched { partial }).await?;
-    bucket::discard(done).await;
+    undelivered::discard(done).await;
     Ok(())
 }
 
@@ -153,7 +156,7 @@ async fn destination(worker: &mut Worker) -> Result<Option<Destination>, Interru
     }
     check_folder(worker).await;
     let Some(folder) = worker.job.folder.clone() else { return Ok(Some(Destination::Links)) };
-    if let Err(problem) = media::prepare_again(&folder).await {
+    if let Err(problem) = download::prepare_again(&folder).await {
         for file in worker.job.files.iter_mut().filter(|file| file.saved.is_none()) {
             file.trouble = Some(problem.to_string());
         }
@@ -167,7 +170,7 @@ async fn destination(worker: &mut Worker) -> Result<Option<Destination>, Interru
 /// The bucket does not take a file: the job stays as it is, and the links stay in its record.
 async fn hold(worker: &mut Worker, done: Vec<PathBuf>) -> Step {
     worker.note().await?;
-    bucket::discard(done).await;
+    undelivered::discard(done).await;
     worker.held = worker.held.saturating_add(1);
     tracing::warn!(
         job = worker.job.id,
@@ -189,7 +192,7 @@ async fn give_up_uploads(worker: &mut Worker) {
     }
 }
 
-/// Less came than was ordered.
+/// Whether MiniMax made less than was ordered.
 pub(super) fn is_short(job: &Job) -> bool {
     job.missing > 0 || job.incomplete
 }
@@ -282,7 +285,7 @@ async fn download(
     fetch: &Fetch<'_>,
     file: &JobFile,
     folder: &std::path::Path,
-) -> Result<media::Saved, FetchProblem> {
+) -> Result<download::Saved, FetchProblem> {
     let url = file.url.as_deref().unwrap_or_default();
     let extension = extension(&file.name);
     let name = fetch.file_name(&file.name);

@@ -21,7 +21,7 @@ use tokio::time::sleep;
 use super::cancel::{self, Upstream};
 use super::handle::Jobs;
 use super::registry::{Registration, Watch};
-use crate::api::{chance, group};
+use crate::rate_limit::{chance, group};
 use crate::store::{Job, Route, Seen, State};
 use crate::telemetry;
 use record::{Step, Worker};

@@ -12,13 +12,13 @@ use tokio::time::sleep;
 use super::super::handle::Jobs;
 use super::super::registry::Registration;
 use super::super::spool_retry::PROMPTLY;
-use crate::api::rate_limit::Slot;
 use crate::clock::{earliest, now};
+use crate::rate_limit::Slot;
 use crate::store::spool::Update;
 use crate::store::{Job, Seen, State, StoreError};
 use crate::telemetry;
 
-/// The worker must let go: another process has the job, its record was changed from elsewhere, or the server stops.
+/// The worker must stop: another process has the job, its record was changed from elsewhere, or the server stops.
 pub(super) struct Interrupted;
 
 pub(super) type Step = Result<(), Interrupted>;

@@ -17,11 +17,13 @@ use super::fetch::{MAX_RESULT, short};
 use super::record::{Step, Worker, Write};
 use super::result::record_result;
 use crate::api::{Accepted, ApiError, AudioFormat, Blame, SoundEnd, SoundPiece, SoundStream};
+use crate::download;
+use crate::download::{Expect, FetchProblem, OutputProblem, Saved};
 use crate::jobs::order::listener::Listener;
 use crate::jobs::order::outcome::{Made, Sound};
 use crate::jobs::order::speech::sound_file;
 use crate::media::units::size;
-use crate::media::{self, Expect, FetchProblem, Kind, OutputProblem, Saved};
+use crate::media::{self, Kind};
 use crate::money::Decimal;
 use crate::store::{Failure, Seen};
 
@@ -109,7 +111,7 @@ async fn save_stream(
     mut heard: Option<UnboundedSender<Bytes>>,
 ) -> Result<(Saved, SoundEnd), Broken> {
     let unwritable = |problem: OutputProblem| Broken::Disk(problem.to_string());
-    media::prepare_delivery(folder).await.map_err(unwritable)?;
+    download::prepare_delivery(folder).await.map_err(unwritable)?;
     let extension = format.extension();
     let name = media::file_name(&worker.job.prompt, short(&worker.job.id), 1, false, extension);
     let expect = Expect { kind: Some(Kind::Audio), max_bytes: MAX_RESULT, extension };
@@ -135,7 +137,7 @@ async fn save_stream(
         })
     });
     let cut = format!("{}-incomplete.{extension}", name.trim_end_matches(extension).trim_end_matches('.'));
-    let saved = media::save_what_comes(chunks, folder, &name, &cut, &expect).await;
+    let saved = download::save_what_comes(chunks, folder, &name, &cut, &expect).await;
     match (saved, broken) {
         (Ok((saved, None)), None) => Ok((saved, end.unwrap_or_default())),
         (Ok((saved, _)), Some(error)) => Err(Broken::Stream(error, Some(Box::new(saved)))),

@@ -9,12 +9,13 @@ use super::overflow::{Overflow, overflow};
 use super::record::{Interrupted, Step, Worker, Write};
 use super::result::record_result;
 use super::stream;
-use crate::api::rate_limit::{self, Permit, QueueView, Ticket};
 use crate::api::retry::{self, Nature};
-use crate::api::{Accepted, ApiError, Client, chance};
+use crate::api::{Accepted, ApiError, Client};
 use crate::facts::Class;
 use crate::jobs::order::Order;
 use crate::jobs::order::outcome::Outcome;
+use crate::rate_limit::chance;
+use crate::rate_limit::{self, Permit, QueueView, Ticket};
 use crate::store::{Purchase, Seen, State};
 
 /// How many rate-limit refusals are accepted at any time.

@@ -5,9 +5,11 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::fetch::{Arrived, Fetch, MAX_RESULT, short};
-use crate::media::download::archive::{Archive, Entry};
+use crate::download;
+use crate::download::archive::{Archive, Entry};
+use crate::download::{Expect, FetchProblem};
 use crate::media::subtitle::{self, SubtitleFormat};
-use crate::media::{self, Expect, FetchProblem, Kind, Limits};
+use crate::media::{self, Kind, Limits};
 use crate::store::{JobFile, OnDisk, Wrapped};
 
 /// The largest subtitle file that is read, in bytes. A million characters have some megabytes.
@@ -127,6 +129,6 @@ async fn save_cues(
         converted.map_or((json.to_vec(), "json"), |text| (text.into_bytes(), wanted.extension()));
     let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
     let expect = Expect { kind: None, max_bytes: CUES_MAX, extension };
-    let saved = media::save(bytes.into(), folder, &format!("{stem}.{extension}"), &expect).await?;
+    let saved = download::save(bytes.into(), folder, &format!("{stem}.{extension}"), &expect).await?;
     Ok((saved.into(), trouble))
 }

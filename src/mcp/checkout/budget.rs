@@ -6,7 +6,7 @@ use rmcp::RoleServer;
 use rmcp::service::RequestContext;
 
 use crate::api::retry::Nature;
-use crate::api::{Accepted, ApiError, group};
+use crate::api::{Accepted, ApiError};
 use crate::config::{Budgets, Config, KeyKind};
 use crate::facts::offer;
 use crate::jobs::{Cost, Denied, Jobs, Limit, NotBought, Purchase, RemovedJob, Reservation, Spent, name_key};
@@ -15,9 +15,10 @@ use crate::mcp::caller_key::Payer;
 use crate::mcp::checkout::bill::Bill;
 use crate::mcp::checkout::consent::{Consent, spent_already};
 use crate::mcp::error::{OPERATOR, ToolError};
-use crate::mcp::job_view::day;
 use crate::mcp::progress;
 use crate::money::Money;
+use crate::rate_limit::group;
+use crate::result::job_view::day;
 use crate::telemetry;
 
 /// The settings that limit spending, each with the spending that it counts.

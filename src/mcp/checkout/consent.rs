@@ -25,10 +25,10 @@ use crate::mcp::caller::Caller;
 use crate::mcp::caller_key::account_of;
 use crate::mcp::checkout::bill::Bill;
 use crate::mcp::error::{OPERATOR, ToolError};
-use crate::mcp::job_view::ASK_USER;
 use crate::mcp::progress;
 use crate::mcp::revision::{Feature, Revision};
 use crate::money::Money;
+use crate::result::job_view::ASK_USER;
 use crate::telemetry;
 
 /// The name of the question among those of a call, and of the field that answers it.
@@ -92,7 +92,7 @@ fn covers(agreed: Option<Money>, price: Option<Money>) -> bool {
     }
 }
 
-/// Asks for one caller.
+/// Asks for the consent of one caller.
 #[derive(Debug, Clone)]
 pub(crate) struct Consent {
     config: Arc<Config>,

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use crate::bucket::Bucket;
 use crate::config::{Config, ConfigError, ResourceMode};
+use crate::download;
 use crate::jobs::Kind;
 use crate::mcp::allowed_folders::AllowedFolders;
 use crate::mcp::caller::Caller;
 use crate::mcp::error::ToolError;
-use crate::media;
 
 /// Finds output folders for one caller.
 #[derive(Debug, Clone)]
@@ -74,7 +74,7 @@ impl OutputFolder {
                 "is a folder of the server's machine, which a caller over HTTP does not choose; leave it out";
             return Err(ToolError::argument("output_directory", problem));
         }
-        let argument = |problem: media::OutputProblem| unusable(requested, &problem);
+        let argument = |problem: download::OutputProblem| unusable(requested, &problem);
         if self.config.mode == ResourceMode::Url && requested.is_none() {
             return Ok(None);
         }
@@ -84,11 +84,11 @@ impl OutputFolder {
         let (base, roots) = (self.config.base_path.clone(), Arc::clone(self.folders.roots()));
         let wanted = requested.map(str::to_owned);
         let found =
-            tokio::task::spawn_blocking(move || media::folder(&base, wanted.as_deref(), &roots)).await;
+            tokio::task::spawn_blocking(move || download::folder(&base, wanted.as_deref(), &roots)).await;
         let folder = found.map_err(|_| ToolError::argument("output_directory", "could not be checked"))?;
         let folder = folder.map_err(argument)?;
         if touch {
-            media::prepare_next(&folder).await.map_err(argument)?;
+            download::prepare_next(&folder).await.map_err(argument)?;
         }
         Ok(Some(folder))
     }
@@ -118,7 +118,7 @@ impl OutputFolder {
         if self.bucket.is_some() {
             return Ok(());
         }
-        let space = media::room(folder, least_space(kind)).await;
+        let space = download::room(folder, least_space(kind)).await;
         space.map_err(|problem| unusable(requested, &problem))
     }
 }
@@ -129,8 +129,8 @@ fn least_space(kind: Kind) -> u64 {
     mebibytes * 1024 * 1024
 }
 
-/// An unusable folder is the caller's mistake if the caller chose it, or else one of the settings.
-fn unusable(requested: Option<&str>, problem: &media::OutputProblem) -> ToolError {
+/// The error for an unusable folder: about the argument if the caller chose the folder, or else about the setting.
+fn unusable(requested: Option<&str>, problem: &download::OutputProblem) -> ToolError {
     match requested {
         Some(_) => ToolError::argument("output_directory", problem.to_string()),
         None => ToolError::Config(vec![ConfigError {

@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use crate::api::{RemoteFile, Upload};
 use crate::config::Config;
+use crate::download;
+use crate::download::Fetcher;
 use crate::jobs::Jobs;
 use crate::mcp::allowed_folders::AllowedFolders;
 use crate::mcp::caller::Caller;
@@ -16,7 +18,7 @@ use crate::mcp::caller_key::Payer;
 use crate::mcp::error::ToolError;
 use crate::mcp::uploads::Uploads;
 use crate::media::units::size;
-use crate::media::{self, Blob, Content, Fetcher, Limits, Opened, Reference};
+use crate::media::{self, Blob, Content, Limits, Opened, Reference};
 use ownership::Ownership;
 use source::{Source, Sources, in_time};
 use work_permits::CallerWork;
@@ -89,7 +91,8 @@ impl Inputs {
         let wrong = |problem: String| ToolError::argument(field, problem);
         match self.sources.reference(field, text).await? {
             Reference::Url(link) => {
-                let guard = media::Guard { loopback_http: self.config.sandbox, ..media::Guard::default() };
+                let guard =
+                    download::Guard { loopback_http: self.config.sandbox, ..download::Guard::default() };
                 // MiniMax may refuse plain http. An address inside this network must never leave it.
                 let checked =
                     guard.check(&link.replacen("http://", "https://", 1)).or_else(|_| guard.check(&link));
@@ -118,7 +121,7 @@ impl Inputs {
     /// A URL that MiniMax calls with progress; it must be reachable from outside.
     pub(crate) fn callback(&self, url: Option<&str>) -> Result<Option<String>, ToolError> {
         let Some(url) = url else { return Ok(None) };
-        let guard = media::Guard { loopback_http: self.config.sandbox, ..media::Guard::default() };
+        let guard = download::Guard { loopback_http: self.config.sandbox, ..download::Guard::default() };
         let checked = guard.check(url);
         checked.map_err(|refused| ToolError::argument("callback_url", refused.to_string()))?;
         Ok(Some(url.trim().to_owned()))

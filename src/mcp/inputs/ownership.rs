@@ -7,14 +7,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::api::VoiceKind;
 use crate::api::retry::Nature;
-use crate::api::{VoiceKind, group};
 use crate::config::Config;
 use crate::facts::voices;
 use crate::jobs::{Jobs, Owner, RemoteKind};
 use crate::mcp::caller::Caller;
 use crate::mcp::caller_key::Payer;
 use crate::mcp::error::ToolError;
+use crate::rate_limit::group;
 
 /// System voices have spaces and brackets in their ids, and none is nearly as long.
 const LONGEST_VOICE: usize = 256;

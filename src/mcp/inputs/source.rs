@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::arguments::lengths::is_data_uri;
 use crate::bucket::{BucketProblem, Object, StoredFile};
 use crate::config::Config;
+use crate::download;
+use crate::download::{Expect, FetchProblem, Fetcher, Guard, Refused};
 use crate::jobs::{Jobs, OnDisk};
 use crate::mcp::allowed_folders::AllowedFolders;
 use crate::mcp::caller::Caller;
@@ -15,11 +18,8 @@ use crate::mcp::caller_key::Payer;
 use crate::mcp::error::ToolError;
 use crate::mcp::inputs::ownership::Ownership;
 use crate::mcp::inputs::work_permits::CallerWork;
-use crate::mcp::lengths::is_data_uri;
 use crate::mcp::uploads::Uploads;
-use crate::media::{
-    self, Blob, Expect, FetchProblem, Fetcher, Guard, InputProblem, Limits, Opened, Reference, Refused, Roots,
-};
+use crate::media::{self, Blob, InputProblem, Limits, Opened, Reference, Roots};
 
 /// The folder below the data folder for copies of objects.
 const FETCHED: &str = "fetched";
@@ -88,6 +88,9 @@ impl Sources {
         if let Some(path) = self.uploaded(field, text).await? {
             return Ok(Reference::Path(path));
         }
+        if let Some(made) = self.in_bucket(field, text.trim()).await? {
+            return Ok(made);
+        }
         let home = self.config.home.clone();
         let parsed = if is_data_uri(text) {
             let text = text.to_owned();
@@ -122,6 +125,29 @@ impl Sources {
             format!("names a file that is not here: uploads are kept for a while only{again}")
         };
         found.map(Some).ok_or_else(|| ToolError::argument(field, problem()))
+    }
+
+    /// The file of an earlier job whose path, as its result shows it, is this address in the bucket. `None` for a text that is no
+    /// address in it.
+    async fn in_bucket(&self, field: &str, text: &str) -> Result<Option<Reference>, ToolError> {
+        let Some(bucket) = self.jobs.bucket() else { return Ok(None) };
+        let Some(key) = text.strip_prefix(&bucket.url_of("")) else { return Ok(None) };
+        if self.caller.remote {
+            return Err(self.no_paths(field));
+        }
+        // Results are at `PRINCIPAL/JOB/NAME`.
+        let found = match key.split('/').nth(1) {
+            Some(id) => self.jobs.get(&self.caller.principal, id).await?,
+            None => None,
+        };
+        let made = found.and_then(|job| {
+            let is_it = |saved: &OnDisk| saved.object.as_ref().is_some_and(|object| object.key == key);
+            let file = job.files.iter().find(|file| file.saved.as_ref().is_some_and(is_it))?;
+            Some(Reference::Made { job: job.id.clone(), name: file.name.clone() })
+        });
+        made.map(Some).ok_or_else(|| {
+            ToolError::argument(field, "is not the file of an earlier job; list_jobs shows those that are")
+        })
     }
 
     /// Resolves a relative path against the project folder.
@@ -326,9 +352,9 @@ impl Sources {
             Err(problem) => return Err(ToolError::Transfer(problem.to_string())),
         };
         let name = saved.path.file_name().and_then(|name| name.to_str()).unwrap_or("file.bin");
-        media::sweep_fetched(&self.config.data_dir.join(FETCHED)).await;
+        download::sweep_fetched(&self.config.data_dir.join(FETCHED)).await;
         let folder = self.fetched_folder().join(job);
-        let copied = in_time(media::fetched(&folder, name, file, Some(&saved.sha256))).await;
+        let copied = in_time(download::fetched(&folder, name, file, Some(&saved.sha256))).await;
         copied.map(Some).map_err(|problem| ToolError::Transfer(problem.to_string()))
     }
 

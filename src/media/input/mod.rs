@@ -3,7 +3,6 @@
 pub(crate) mod client_folders;
 pub mod content;
 pub mod error;
-pub mod fetched;
 pub(crate) mod handle;
 pub mod reference;
 pub mod roots;

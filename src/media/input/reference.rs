@@ -16,7 +16,7 @@ pub const DATA_URI_MAX: usize = 64 * 1024 * 1024;
 /// A parsed media input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reference {
-    /// An `http` or `https` link, unchanged. Not checked yet: see [`crate::media::Guard::check`].
+    /// An `http` or `https` link, unchanged. Not checked yet: see [`crate::download::Guard::check`].
     Url(String),
     /// The id of a file that was uploaded to MiniMax. [`file_uri`] gives the form for MiniMax.
     Uploaded(u64),

@@ -16,8 +16,7 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 use crate::clock::{age, earliest, latest};
-use crate::media::download::file_name;
-use crate::media::download::folder::{PREFIX, SUFFIX};
+use crate::media::file_name::{self, PREFIX, SUFFIX};
 use crate::media::input::content::{Limits, check_secrets};
 use crate::media::input::error::InputProblem;
 use crate::media::private;

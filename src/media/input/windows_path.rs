@@ -1,6 +1,6 @@
 //! Interprets a text as a Windows path. It only looks at the text, so it works and can be tested on every system.
 
-use crate::media::download::file_name;
+use crate::media::file_name;
 
 /// The start of a Windows path.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -16,10 +16,10 @@ use super::LARGEST_BODY;
 use super::connections::Place;
 use super::held::holding;
 use super::rpc::{MessageId, of_message, refusal};
-use crate::mcp::{Caller, RateLimiter};
+use crate::mcp::{CallRates, Caller};
 use crate::permits::{Exhausted, Permits, Reservation};
-use crate::serve::json::{self, Unfit};
-use crate::serve::readable_id::{readable_id, without_mark};
+use crate::serve::json::{self, Unfit, without_mark};
+use crate::serve::readable_id::readable_id;
 
 /// Memory for the requests and responses of all callers, in KiB: half of what the service unit in examples/deploy
 /// allows.
@@ -62,7 +62,7 @@ const WHOLE: Duration = Duration::from_secs(300);
 pub struct Admission {
     memory: Permits,
     parsers: Permits,
-    requests: Arc<RateLimiter>,
+    requests: Arc<CallRates>,
 }
 
 impl Default for Admission {

@@ -10,15 +10,18 @@ use tokio::task::spawn_blocking;
 use super::rules::{BATCH, BREATH, Pruned, Retention};
 use crate::bucket::Bucket;
 use crate::clock::now;
-use crate::media::{Recorded, Removal, remove_object, remove_result};
+use crate::download::{Reach, Recorded, Removal, remove_object, remove_result};
 use crate::store::database::Store;
 use crate::store::error::StoreError;
+use crate::store::pool::Connection;
 use crate::store::record::Job;
+use crate::store::remote_ids::canonical_task;
 use crate::store::sql::{Query, Row, either, query};
 use crate::store::state::State;
 
 /// How long a job with a task is kept at least, in milliseconds: MiniMax knows tasks for seven days, and the record names
-/// the owner. A limit of bytes does not wait for it: the owner is also in the table of remote ids.
+/// the owner. A limit of bytes does not wait for it: the owner is also in the table of remote ids, where a task's row goes with
+/// its job, but not before this time either.
 const LEAST_TASK: i64 = 8 * 24 * 3_600_000;
 
 /// How long a job is kept at least when there are too many bytes, in milliseconds. Its caller may be about to use it.
@@ -29,6 +32,8 @@ type Place = (String, i64);
 
 /// Which ended jobs go.
 struct Wanted<'a> {
+    /// The present.
+    at: i64,
     /// Only those that were changed before.
     before: i64,
     /// Only those of them that have no task, or were changed before.
@@ -53,6 +58,7 @@ impl Store {
         if let Some(age) = rules.age {
             let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
             let wanted = Wanted {
+                at,
                 before: at.saturating_sub(age),
                 with_task_before: at.saturating_sub(age.max(LEAST_TASK)),
                 places: &[],
@@ -76,6 +82,7 @@ impl Store {
         if stored > most {
             let before = at.saturating_sub(LEAST_STORED);
             let wanted = Wanted {
+                at,
                 before,
                 with_task_before: before,
                 places: &places,
@@ -134,7 +141,7 @@ impl Store {
                 counted.extend(gone.iter().map(|(id, _)| id.clone()));
                 gone.len() as u64
             } else {
-                self.forget_jobs(&gone).await?
+                self.forget_jobs(&gone, wanted.at).await?
             };
             pruned.jobs = pruned.jobs.saturating_add(removed);
             if !dry {
@@ -204,8 +211,10 @@ impl Store {
                 remove_object(rules.bucket.as_ref(), object, bytes, dry).await
             } else {
                 let base = rules.base.clone();
-                let remove =
-                    move || remove_result(Recorded { path: &path, bytes, sha256: &sha256 }, &base, dry);
+                let remove = move || {
+                    let file = Recorded { path: &path, bytes, sha256: &sha256 };
+                    remove_result(file, &base, Reach::Directly, dry)
+                };
                 spawn_blocking(remove).await.map_err(|error| self.fail(error))?
             };
             match removal {
@@ -227,7 +236,7 @@ impl Store {
 
     /// Removes the records of jobs, unless they were changed meanwhile. What is left of each keeps its idempotency key
     /// from buying again.
-    async fn forget_jobs(&self, gone: &[Place]) -> Result<u64, StoreError> {
+    async fn forget_jobs(&self, gone: &[Place], at: i64) -> Result<u64, StoreError> {
         if gone.is_empty() {
             return Ok(0);
         }
@@ -242,16 +251,43 @@ impl Store {
         ));
         let noted = noted.bind_list(&ids).bind_list(&places).bind(self.owner()).bind_moment(now(), 0);
         noted.execute(&mut transaction).await.map_err(|error| self.fail(error))?;
-        let removed = query(format!("DELETE FROM jobs WHERE {still}"));
+        let removed = query(format!("DELETE FROM jobs WHERE {still} RETURNING account, task_id"));
         let removed = removed.bind_list(&ids).bind_list(&places).bind(self.owner());
-        let removed = removed.execute(&mut transaction).await.map_err(|error| self.fail(error))?;
+        let removed = removed.fetch_all(&mut transaction).await.map_err(|error| self.fail(error))?;
+        self.forget_tasks(&mut transaction, &removed, at).await?;
         let told = query(
             "DELETE FROM outbox WHERE job IN (SELECT value FROM ?1)
              AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = outbox.job)",
         );
         told.bind_list(&ids).execute(&mut transaction).await.map_err(|error| self.fail(error))?;
         transaction.commit().await.map_err(|error| self.fail(error))?;
-        Ok(removed)
+        Ok(removed.len() as u64)
+    }
+
+    /// Removes the owners of the tasks of removed jobs, if MiniMax does not know the tasks any more. A task that belongs to a later
+    /// purchase has a later time. The owners of files and voices stay: MiniMax may have those for years, and an id without an
+    /// owner may be used by a caller who is alone in the records.
+    async fn forget_tasks(
+        &self,
+        transaction: &mut Connection,
+        removed: &[Row],
+        at: i64,
+    ) -> Result<(), StoreError> {
+        let mut tasks = BTreeMap::<String, Vec<String>>::new();
+        for row in removed {
+            let read = |row: &Row| Ok::<_, sqlx::Error>((row.try_get("account")?, row.try_get("task_id")?));
+            let (account, task): (String, Option<String>) = read(row).map_err(|error| self.fail(error))?;
+            tasks.entry(account).or_default().extend(task.map(|task| canonical_task(&task).to_owned()));
+        }
+        for (account, ids) in tasks {
+            let forget = query(
+                "DELETE FROM remote_ids
+                 WHERE account = ?1 AND kind = 'task' AND id IN (SELECT value FROM ?2) AND created_at < ?3",
+            );
+            let forget = forget.bind(account).bind_list(&ids).bind(at.saturating_sub(LEAST_TASK));
+            forget.execute(&mut *transaction).await.map_err(|error| self.fail(error))?;
+        }
+        Ok(())
     }
 
     /// Gives back the leases of jobs that stay.

@@ -157,6 +157,42 @@ async fn ended_jobs_go_after_their_time_and_what_may_still_matter_stays() {
     assert!(!gone.exists() && a.exists() && b.exists());
 }
 
+/// MiniMax knows a task for seven days. The owners of files and voices stay.
+#[tokio::test]
+async fn the_owner_of_a_task_goes_with_its_job_unless_minimax_still_knows_the_task() {
+    use crate::store::{Owner, RemoteKind};
+
+    let stage = Stage::new().await;
+    let with_task = |id: &str| json!({ "at": "done", "task": { "route": "video_v1", "id": id } });
+    for (id, task, age) in [("old", "007", 20), ("young", "8", 7), ("again", "9", 20)] {
+        let (state, files) = (with_task(task), []);
+        stage.add(&Made { id, state, files: &files, folder: None, age }).await;
+    }
+    stage.store.record_upload("local", "a", "7").await.unwrap();
+    // A later purchase of another has the task's id now.
+    let later =
+        "UPDATE remote_ids SET principal = 'ada', created_at = created_at + 1000000000000 WHERE id = '9'";
+    stage.run(later.to_owned()).await;
+    let owner = async |kind, id| {
+        let owners = stage.store.owners("local", "a", kind, &[id]).await.unwrap();
+        owners.get(id).copied()
+    };
+    assert_eq!(owner(RemoteKind::Task, "007").await, Some(Owner::Principal));
+    // A limit of bytes removes jobs that are younger than their tasks; here the rule of time does it.
+    stage
+        .run(
+            "UPDATE jobs SET updated_at = 0, body = json_set(body, '$.updated_at', 0) WHERE id = 'young'"
+                .to_owned(),
+        )
+        .await;
+    stage.prune(&stage.rules(Some(1), None)).await;
+    assert!(stage.ids("jobs").await.is_empty());
+    assert_eq!(owner(RemoteKind::Task, "007").await, None);
+    assert_eq!(owner(RemoteKind::Task, "8").await, Some(Owner::Principal));
+    assert_eq!(owner(RemoteKind::Task, "9").await, Some(Owner::Another));
+    assert_eq!(owner(RemoteKind::File, "7").await, Some(Owner::Principal));
+}
+
 #[tokio::test]
 async fn files_stay_where_the_caller_chose_the_folder_or_the_rule_keeps_them_or_they_were_changed() {
     let stage = Stage::new().await;

@@ -15,9 +15,9 @@ use crate::config::{ConfigError, KeyKind, Region, Toolset};
 use crate::facts::Class;
 use crate::jobs::{Jobs, PaysWith};
 use crate::mcp::ToolSpec;
-use crate::mcp::job_view::time;
-use crate::mcp::result::Report;
 use crate::mcp::{Server, ToolError};
+use crate::result::Report;
+use crate::result::job_view::time;
 use crate::tools::account::spending::{BudgetView, SpendingView, Summary};
 
 pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec::free("check_account", Toolset::Account)];

@@ -18,11 +18,11 @@ use crate::facts::offer;
 use crate::jobs::{Jobs, PaysWith, RemoteKind};
 use crate::mcp::ToolSpec;
 use crate::mcp::cursor;
-use crate::mcp::job_view::time;
-use crate::mcp::result::Report;
 use crate::mcp::{Server, ToolError};
 use crate::media;
 use crate::media::units::{age, count, size};
+use crate::result::Report;
+use crate::result::job_view::time;
 use crate::tools::each_key::{self, EachKey};
 
 pub(crate) const TOOLS: &[ToolSpec] = &[

@@ -12,22 +12,24 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 
-use crate::api::group;
 use crate::api::retry::Nature;
 use crate::config::Toolset;
+use crate::download;
+use crate::download::{Expect, FetchProblem, Fetcher, Saved};
 use crate::facts::{Rule, Upload, offer};
 use crate::mcp::ToolSpec;
 use crate::mcp::inputs::source::{Local, Source, link_extension};
-use crate::mcp::job_view::file_facts;
-use crate::mcp::result::{Report, local_link};
 use crate::mcp::{Server, ToolError};
 use crate::media::units::{size, size_and_limit};
-use crate::media::{self, Content, Expect, FetchProblem, Fetcher, InputProblem, Limits, Opened, Saved};
+use crate::media::{self, Content, InputProblem, Limits, Opened};
+use crate::rate_limit::group;
+use crate::result::job_view::file_facts;
+use crate::result::{Report, local_link};
 use crate::tools::files::manage::{FileInfo, file_id, remote};
 
 pub(crate) const TOOLS: &[ToolSpec] = &[
     ToolSpec::free("upload_file", Toolset::Files),
-    // It saves a file on the server's machine, which is of no use to remote callers; get_file has a link.
+    // It saves a file on the server's machine, which remote callers cannot read; get_file has a link.
     ToolSpec { remote: false, ..ToolSpec::free("download_file", Toolset::Files) },
 ];
 
@@ -38,8 +40,8 @@ const LARGEST: u64 = 4 * 1024 * 1024 * 1024;
 struct UploadInput {
     /// The file: path, URL or minimax://.
     file: String,
-    /// voice_clone, prompt_audio: for voice_clone. t2a_async_input: text_file. video_understanding: chat.
-    /// video_generation_input: H3 video.
+    /// prompt_audio: for voice_clone. t2a_async_input: text_file. video_understanding: chat. video_generation_input: H3
+    /// video.
     #[schemars(extend("enum" = ["voice_clone", "prompt_audio", "t2a_async_input", "video_understanding", "video_generation_input"]))]
     purpose: String,
 }
@@ -50,7 +52,7 @@ struct DownloadInput {
     file_id: Option<String>,
     /// MiniMax result link, in place of file_id.
     url: Option<String>,
-    /// Folder. Default: the results folder.
+    /// Folder. Default: results folder.
     output_directory: Option<String>,
 }
 
@@ -93,7 +95,7 @@ impl Server {
         Ok(info)
     }
 
-    /// Save a file from MiniMax to disk, by file_id or result link. Files of jobs: get_job. Free.
+    /// Save a file of list_files to disk by file_id, or a MiniMax result link. Files of jobs: get_job. Free.
     #[tool(
         title = "Download file",
         output_schema = schema_for_output::<Downloaded>(),
@@ -181,7 +183,7 @@ async fn fetch_remote(server: &Server, id: u64, folder: &Path) -> Result<Downloa
     let chunks = content
         .chunks
         .map(|chunk| chunk.map_err(|reason| FetchProblem::Transient { reason, retry_after: None }));
-    let saved = media::save_stream(chunks, folder, &name, &expect).await;
+    let saved = download::save_stream(chunks, folder, &name, &expect).await;
     let saved = saved.map_err(|problem| server.inputs.sources.unfetched("file_id", problem))?;
     if content.length.is_some_and(|length| length != saved.bytes) {
         return Err(ToolError::Transfer(format!("{} came, not all", size(saved.bytes))));

@@ -13,11 +13,11 @@ use crate::config::Toolset;
 use crate::facts::facts;
 use crate::jobs::Cost;
 use crate::mcp::ToolSpec;
-use crate::mcp::job_view::CostView;
-use crate::mcp::job_view::DRY_RUN;
-use crate::mcp::result::Report;
 use crate::mcp::{Bill, Server, ToolError};
 use crate::money::Currency;
+use crate::result::Report;
+use crate::result::job_view::CostView;
+use crate::result::job_view::DRY_RUN;
 
 pub(crate) const TOOLS: &[ToolSpec] =
     &[ToolSpec { lengths: &[("prompt", 2000)], ..ToolSpec::immediate("generate_lyrics", Toolset::Music) }];
@@ -56,8 +56,8 @@ pub(crate) struct LyricsView {
 
 #[tool_router(router = lyrics_tools, vis = "pub(crate)")]
 impl Server {
-    /// Write or edit lyrics, to read before music_generation. Unread, its lyrics_optimizer writes them in the
-    /// same call. Costs money.
+    /// Write or edit lyrics, to read before music_generation. To skip reading, set its lyrics_optimizer instead. Costs
+    /// money.
     #[tool(
         title = "Generate lyrics",
         output_schema = schema_for_output::<LyricsView>(),

@@ -9,7 +9,7 @@ use crate::api::{
 };
 use crate::mcp::{JobOptions, ToolError};
 use crate::media::SubtitleFormat;
-use crate::tools::speech::rules::{Manner, check_pauses};
+use crate::speech::rules::{Manner, check_pauses};
 
 /// T2A v2 > text: below 10,000 characters in one request, and streamed above 3,000.
 const SHORT_LIMIT: usize = 9_999;
@@ -32,13 +32,14 @@ pub(crate) struct SpeechInput {
     /// In place of text: .txt (UTF-8, below 1,000,000 characters) or .zip; path, URL or minimax://. Works with
     /// subtitles, not voice_mix.
     text_file: Option<String>,
-    /// Id from list_voices. Default: a voice for the text's language.
+    /// Id from list_voices. Default: by language_boost or the text's language, mostly a woman; English:
+    /// English_expressive_narrator.
     voice_id: Option<String>,
-    /// speech-2.8-hd (default), speech-2.8-turbo (cheaper), speech-2.6-hd, speech-2.6-turbo, speech-02-hd or
+    /// speech-2.8-hd (default), speech-2.8-turbo (cheaper), speech-2.6-hd, speech-2.6-turbo, speech-02-hd,
     /// speech-02-turbo.
     model: Option<String>,
     /// Speed, 0.5-2, default 1.
-    #[schemars(range(min = 0.5, max = 2.0))]
+    #[schemars(extend("minimum" = 0.5, "maximum" = 2))]
     speed: Option<f64>,
     /// Loudness, above 0 to 10, default 1.
     #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 10))]
@@ -46,16 +47,16 @@ pub(crate) struct SpeechInput {
     /// Pitch, -12 to 12, default 0.
     #[schemars(range(min = -12, max = 12))]
     pitch: Option<i32>,
-    /// Default: from the text. fluent, whisper: only speech-2.6-hd (chosen if no model is named), speech-2.6-turbo.
+    /// Default: from the text. fluent, whisper: only speech-2.6-hd (then the default), speech-2.6-turbo.
     emotion: Option<Emotion>,
-    /// Language of the text, as French or Chinese,Yue, or auto. Persian, Filipino, Tamil: not with
-    /// speech-02-hd, speech-02-turbo, speech-01-hd, speech-01-turbo.
+    /// Language of the text, as French or Chinese,Yue, or auto. Persian, Filipino, Tamil: not with speech-02-hd,
+    /// speech-02-turbo, speech-01 models.
     pub(crate) language_boost: Option<String>,
-    /// Default mp3. voice_modify_* and sound_effects need mp3, wav or flac.
+    /// Default mp3. pcmu: mu-law. voice_modify_* and sound_effects need mp3, wav or flac.
     #[serde(default)]
     pub(crate) format: AudioFormat,
-    /// Hz, default 32000. 12000, 48000: only opus above 9,999 characters or text_file, which takes 8000, 12000,
-    /// 16000, 24000 (default), 48000.
+    /// Hz, default 32000 (not 12000, 48000). opus with text_file or above 9,999 characters: 8000, 12000, 16000,
+    /// 24000 (default), 48000.
     #[schemars(with = "Option<i32>", extend("enum" = [8000, 12000, 16000, 22050, 24000, 32000, 44100, 48000], "default" = 32000))]
     sample_rate: Option<u32>,
     /// Bits per second, default 128000; mp3 only.
@@ -87,7 +88,7 @@ pub(crate) struct SpeechInput {
     /// Timed text as a second file. Default none.
     #[serde(default)]
     pub(crate) subtitles: Subtitles,
-    /// true: add MiniMax's AI mark.
+    /// true: MiniMax's AI mark.
     watermark: Option<bool>,
     #[serde(flatten)]
     pub(super) job: JobOptions,
@@ -297,7 +298,7 @@ mod tests {
 
     use super::*;
     use crate::config::{Defaults, Region};
-    use crate::tools::model_name::ModelNames;
+    use crate::mcp::model_name::ModelNames;
 
     fn submit(arguments: Value) -> Result<Value, String> {
         let input: SpeechInput = serde_json::from_value(arguments).unwrap();

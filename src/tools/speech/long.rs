@@ -7,8 +7,8 @@ use crate::jobs::SpeechOrder;
 use crate::mcp::inputs::Given;
 use crate::mcp::{Server, ToolError};
 use crate::media::{self, Blob, Limits, Opened};
+use crate::speech::rules::{Characters, check_pauses};
 use crate::tools::speech::input::SpeechInput;
-use crate::tools::speech::rules::{Characters, check_pauses};
 
 /// File upload > t2a_async_input: below 1,000,000 characters.
 const FILE_LIMIT: usize = 999_999;

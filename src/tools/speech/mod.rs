@@ -1,12 +1,8 @@
 //! `text_to_audio`.
 
-pub(crate) mod first_use;
 pub(crate) mod input;
-pub(crate) mod language;
 pub(crate) mod long;
 pub(crate) mod playback;
-pub(crate) mod player;
-pub(crate) mod rules;
 pub(crate) mod transcription;
 
 use rmcp::handler::server::wrapper::Parameters;
@@ -16,12 +12,14 @@ use rmcp::{RoleServer, tool, tool_router};
 use crate::config::{ResourceMode, Toolset};
 use crate::jobs::SpeechOrder;
 use crate::mcp::ToolSpec;
-use crate::mcp::{Bill, Draft, JobView, Server, ToolError};
+use crate::mcp::model_name::ModelNames;
+use crate::mcp::{Bill, Draft, Server, ToolError};
 use crate::media::SubtitleFormat;
-use crate::tools::model_name::ModelNames;
+use crate::result::job_view::JobView;
+use crate::speech::first_use;
+use crate::speech::rules::{Characters, cost};
 use crate::tools::speech::input::{Source, SpeechInput};
 use crate::tools::speech::long::LongText;
-use crate::tools::speech::rules::{Characters, cost};
 
 pub(crate) const TOOLS: &[ToolSpec] =
     &[ToolSpec { lengths: &[("text", 50_000)], ..ToolSpec::job("text_to_audio", Toolset::Speech) }];

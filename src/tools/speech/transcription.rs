@@ -11,9 +11,10 @@ use crate::config::Toolset;
 use crate::facts::{facts, voices};
 use crate::jobs::{Cost, Transcription};
 use crate::mcp::inputs::Checked;
-use crate::mcp::{Draft, JobOptions, JobView, Server, Shown, ToolError, ToolSpec};
+use crate::mcp::{Draft, JobOptions, Server, Shown, ToolError, ToolSpec};
 use crate::media::{Limits, Opened, Source};
 use crate::money::{Currency, Decimal};
+use crate::result::job_view::JobView;
 
 pub(crate) const TOOLS: &[ToolSpec] =
     &[ToolSpec { shown: Shown::AsText, ..ToolSpec::job("speech_to_text", Toolset::Speech) }];
@@ -31,9 +32,9 @@ const RECORDING: Limits = Limits {
 pub(crate) struct TranscriptionInput {
     /// Recording, up to 500 s and 50 MB, mp3, m4a, wav, flac, ogg, aac, aiff: path, URL or minimax://.
     file: String,
-    /// Language spoken, by name or code: English, zh, yue. Default: detected.
+    /// By name or code: English, zh, yue. Default: detected.
     language: Option<String>,
-    /// text (default), json, verbose_json (with times), or srt, vtt.
+    /// Default text; verbose_json has times.
     #[serde(default)]
     format: TranscriptFormat,
     /// Times per sentence (default) or word; verbose_json, srt, vtt only.

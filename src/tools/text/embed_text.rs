@@ -11,15 +11,17 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::api::Embed;
+use crate::arguments::lengths;
 use crate::config::Toolset;
+use crate::download;
+use crate::download::{Expect, FetchProblem};
 use crate::mcp::ToolSpec;
-use crate::mcp::job_view::CostView;
-use crate::mcp::job_view::DRY_RUN;
-use crate::mcp::lengths;
-use crate::mcp::result::{Report, local_link};
 use crate::mcp::{Bill, Server, ToolError};
+use crate::media;
 use crate::media::units;
-use crate::media::{self, Expect, FetchProblem};
+use crate::result::job_view::CostView;
+use crate::result::job_view::DRY_RUN;
+use crate::result::{Report, local_link};
 use crate::tools::text::pricing::flat;
 
 pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec {
@@ -153,7 +155,7 @@ async fn keep(json: Vec<u8>, folder: &std::path::Path) -> Result<String, FetchPr
     let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(&json));
     let name = media::file_name("embeddings", digest.get(..8).unwrap_or_default(), 1, false, "json");
     let expect = Expect { kind: None, max_bytes: LARGEST, extension: "json" };
-    let saved = media::save(json.into(), folder, &name, &expect).await;
+    let saved = download::save(json.into(), folder, &name, &expect).await;
     saved.map(|saved| saved.path.display().to_string())
 }
 

@@ -16,9 +16,9 @@ use crate::facts::{
 use crate::jobs::Jobs;
 use crate::mcp::ToolSpec;
 use crate::mcp::catalogue::Table;
-use crate::mcp::result::Report;
 use crate::mcp::{Server, ToolError};
 use crate::money::Currency;
+use crate::result::Report;
 use crate::tools::each_key::{self, EachKey};
 
 pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec::free("list_models", Toolset::Text)];
@@ -40,7 +40,7 @@ async fn model_table(server: &Server) -> Result<Value, ToolError> {
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 pub(crate) struct ModelsInput {
-    /// Only models of this kind. Default: all kinds.
+    /// Only models of this kind. Default: all.
     #[schemars(extend("enum" = ["text", "speech", "video", "image", "music"]))]
     kind: Option<String>,
 }

@@ -12,6 +12,8 @@ use serde_json::Value;
 
 use crate::api::retry::Nature;
 use crate::api::{ApiError, LONGEST_LOOK, Picture, Seen};
+use crate::arguments::lengths;
+use crate::chat::pricing;
 use crate::config::Toolset;
 use crate::facts::{PlanRefusal, facts, offer, plan};
 use crate::jobs::Cost;
@@ -19,14 +21,12 @@ use crate::mcp::ToolSpec;
 use crate::mcp::caller_key::Payer;
 use crate::mcp::checkout::budget::ended;
 use crate::mcp::inputs::source::Source;
-use crate::mcp::job_view::CostView;
-use crate::mcp::job_view::DRY_RUN;
-use crate::mcp::lengths;
-use crate::mcp::result::Report;
 use crate::mcp::{Bill, Server, ToolError, progress};
 use crate::media::Limits;
 use crate::money::Money;
-use crate::tools::chat::pricing;
+use crate::result::Report;
+use crate::result::job_view::CostView;
+use crate::result::job_view::DRY_RUN;
 use crate::tools::text::pricing::flat;
 
 pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec {

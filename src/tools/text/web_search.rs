@@ -13,10 +13,10 @@ use crate::api::{Found, Searched};
 use crate::config::Toolset;
 use crate::jobs::Cost;
 use crate::mcp::ToolSpec;
-use crate::mcp::job_view::CostView;
-use crate::mcp::job_view::DRY_RUN;
-use crate::mcp::result::Report;
 use crate::mcp::{Bill, Server, ToolError};
+use crate::result::Report;
+use crate::result::job_view::CostView;
+use crate::result::job_view::DRY_RUN;
 use crate::tools::text::pricing::flat;
 
 pub(crate) const TOOLS: &[ToolSpec] =

@@ -15,11 +15,11 @@ use crate::config::Toolset;
 use crate::jobs::{Jobs, PaysWith, RemoteKind};
 use crate::mcp::ToolSpec;
 use crate::mcp::cursor;
-use crate::mcp::result::Report;
+use crate::mcp::model_name::ModelNames;
 use crate::mcp::{Server, ToolError};
 use crate::media::units::age;
+use crate::result::Report;
 use crate::tools::each_key::missing;
-use crate::tools::model_name::ModelNames;
 
 pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec::free("list_video_tasks", Toolset::Video)];
 

@@ -18,8 +18,9 @@ use std::time::Duration;
 use crate::config::Toolset;
 use crate::facts::Protocol;
 use crate::jobs::{self, RemoteKind, Task};
-use crate::mcp::{Bill, Draft, JobView, Server, Shown, ToolError, ToolSpec, progress};
-use crate::tools::model_name::ModelNames;
+use crate::mcp::model_name::ModelNames;
+use crate::mcp::{Bill, Draft, Server, Shown, ToolError, ToolSpec, progress};
+use crate::result::job_view::JobView;
 use crate::tools::video::input::VideoInput;
 use crate::tools::video::original::{no_task, read_task_id};
 
@@ -40,13 +41,14 @@ const QUESTION: &str = "Make this video";
 struct QueryInput {
     /// From generate_video, list_video_tasks or another program.
     task_id: String,
-    /// Folder. Default: the results folder.
+    /// Folder. Default: results folder.
     output_directory: Option<String>,
 }
 
 #[tool_router(router = video_tools, vis = "pub(crate)")]
 impl Server {
-    /// Make a video from a text, frames, a face or references. Takes minutes: then call get_job. Costs money.
+    /// Make a video from a text, frames (first, last), a face or references. Takes minutes: then call get_job. Costs
+    /// money.
     #[tool(
         title = "Generate video",
         output_schema = JobView::schema(),
@@ -94,7 +96,7 @@ impl Server {
         self.checkout.buy("generate_video", draft, input.job, &call).await
     }
 
-    /// Result of a video task by MiniMax's task_id, also of one started elsewhere; saves the video. With a
+    /// Result of a video task by MiniMax's task_id, started anywhere; saves the video. With a
     /// job_id use get_job. Free.
     #[tool(
         title = "Query video generation",

@@ -1,10 +1,11 @@
 //! The task that `regenerate_video` makes again: found by its job or its task id, and checked.
 
 use crate::api::retry::Nature;
-use crate::api::{Blame, CloudTask, group};
+use crate::api::{Blame, CloudTask};
 use crate::facts::facts;
 use crate::jobs::{Job, RemoteKind, Route, State, now};
 use crate::mcp::{Server, ToolError};
+use crate::rate_limit::group;
 
 /// A finished task that can be made again.
 #[derive(Debug)]

@@ -12,8 +12,9 @@ use crate::facts::{Template, facts};
 use crate::jobs::Cost;
 use crate::mcp::ToolSpec;
 use crate::mcp::inputs::Takes;
-use crate::mcp::{Draft, JobOptions, JobView, Server, ToolError};
+use crate::mcp::{Draft, JobOptions, Server, ToolError};
 use crate::media::Limits;
+use crate::result::job_view::JobView;
 
 pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec {
     slow: true,

@@ -12,15 +12,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::api::retry::Nature;
-use crate::api::{Voice, VoiceKind, group};
+use crate::api::{Voice, VoiceKind};
 use crate::config::{Region, Toolset};
 use crate::facts::{self, facts, voices};
 use crate::jobs::{Jobs, MadeVoice, PaysWith, RemoteKind};
 use crate::mcp::ToolSpec;
 use crate::mcp::catalogue::Table;
 use crate::mcp::cursor;
-use crate::mcp::result::Report;
 use crate::mcp::{Server, ToolError};
+use crate::rate_limit::group;
+use crate::result::Report;
 use crate::tools::each_key::{self, EachKey};
 use crate::tools::voice::words::{fit, tokens};
 
@@ -32,7 +33,7 @@ pub(crate) const TABLE: Table<Server> = Table {
     uri: "minimax://voices",
     name: "voices",
     title: "System voices",
-    description: "MiniMax's system voices: id, name, language, description. Your own voices: list_voices.",
+    description: "MiniMax's system voices: id, name, language, gender, description. Your own voices: list_voices.",
     tool: "list_voices",
     read: |_| Box::pin(async { Ok(voice_table()) }),
 };
@@ -40,7 +41,11 @@ pub(crate) const TABLE: Table<Server> = Table {
 fn voice_table() -> Value {
     let row = |voice: &facts::SystemVoice| {
         let language = voices().language_of(&voice.id).map(facts::Language::name);
-        json!({ "voice_id": voice.id, "name": voice.name, "language": language, "description": voice.description })
+        let gender = voice.gender.map(facts::Gender::word);
+        json!({
+            "voice_id": voice.id, "name": voice.name, "language": language, "gender": gender,
+            "description": voice.description,
+        })
     };
     json!({ "as_of": voices().as_of, "voices": voices().system.iter().map(row).collect::<Vec<_>>() })
 }
@@ -50,12 +55,12 @@ const DESCRIPTION: usize = 80;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct ListInput {
-    /// system (MiniMax's), voice_cloning, voice_generation (designed). Default all.
+    /// system: MiniMax's; voice_generation: designed. Default all.
     #[schemars(extend("enum" = ["all", "system", "voice_cloning", "voice_generation"]))]
     voice_type: Option<String>,
     /// Only this language, by name or code: English, de, yue.
     language: Option<String>,
-    /// Words in id, name or description; few state the sex.
+    /// Words in id, name, description; female or male (known for most).
     query: Option<String>,
     /// Voices per page, 1-100, default 20.
     #[schemars(range(min = 1, max = 100))]
@@ -97,6 +102,9 @@ struct VoiceRow {
     name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     language: Option<String>,
+    /// female or male, if it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gender: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<String>,
     /// system, voice_cloning or voice_generation.
@@ -122,7 +130,7 @@ pub(crate) struct DeletedVoice {
 
 #[tool_router(router = voice_list_tools, vis = "pub(crate)")]
 impl Server {
-    /// List voices for text_to_audio and speak, MiniMax's and your own. Free.
+    /// List voices for text_to_audio and speak: MiniMax's, and your own, unused ones made here too. Free.
     #[tool(
         title = "List voices",
         output_schema = schema_for_output::<VoiceList>(),
@@ -285,6 +293,7 @@ impl VoiceRow {
                 .join(" "),
             name: name.or(voice.name),
             language,
+            gender: known.and_then(|known| known.gender).map(facts::Gender::word),
             description: description.map(|text| text.chars().take(DESCRIPTION).collect()),
             voice_type: voice.kind.word().to_owned(),
             key: None,
@@ -300,6 +309,7 @@ impl VoiceRow {
             voice_id: made.id.clone(),
             name: None,
             language: None,
+            gender: None,
             description: Some(note),
             voice_type: kind_by_tool(made).word().to_owned(),
             key: None,
@@ -315,6 +325,7 @@ impl VoiceRow {
             (3, self.voice_id.as_str()),
             (2, self.description.as_deref().unwrap_or_default()),
             (2, self.more.as_str()),
+            (2, self.gender.unwrap_or_default()),
             (1, self.language.as_deref().unwrap_or_default()),
         ];
         words.iter().try_fold(0_u32, |sum, word| {
@@ -337,7 +348,12 @@ impl VoiceRow {
     fn line(&self) -> String {
         let own = (self.voice_type != VoiceKind::System.word()).then_some(self.voice_type.as_str());
         let parts = [Some(self.voice_id.as_str()), self.name.as_deref(), self.language.as_deref(), own];
-        let parts = parts.into_iter().chain([self.description.as_deref(), self.created.as_deref()]);
+        let says = |text: &Option<String>, word: &str| {
+            text.as_deref().is_some_and(|text| tokens(text).any(|token| token == word))
+        };
+        let is_new = |word: &&str| !says(&self.name, word) && !says(&self.description, word);
+        let gender = self.gender.filter(is_new);
+        let parts = parts.into_iter().chain([gender, self.description.as_deref(), self.created.as_deref()]);
         let key = self.key.map(|key| format!("only with the key of the {key}"));
         parts.flatten().chain(key.as_deref()).collect::<Vec<_>>().join(" · ")
     }
@@ -471,6 +487,29 @@ mod tests {
         let men = found(Some("zh"), "man");
         assert!(!men.is_empty() && men.iter().all(|id| !id.contains("Girl")), "{men:?}");
         assert!(!found(Some("en"), "male").iter().any(|id| id.to_lowercase().contains("female")));
+    }
+
+    #[test]
+    fn a_search_for_women_or_men_finds_voices_whose_name_alone_tells() {
+        let gender = |id: &String| voices().get(id).unwrap().gender;
+        let women = found(Some("de"), "female");
+        assert!(women.contains(&"German_SweetLady".to_owned()), "{women:?}");
+        assert!(women.iter().all(|id| gender(id) == Some(facts::Gender::Female)), "{women:?}");
+        let men = found(Some("Cantonese"), "male host");
+        assert!(men.contains(&"Cantonese_ProfessionalHost (M)".to_owned()), "{men:?}");
+        assert!(men.iter().all(|id| gender(id) == Some(facts::Gender::Male)), "{men:?}");
+    }
+
+    #[test]
+    fn a_row_says_the_gender_once() {
+        let line = |id: &str| VoiceRow::of(from_table(id)).line();
+        assert_eq!(
+            line("Chinese (Mandarin)_BashfulGirl"),
+            "Chinese (Mandarin)_BashfulGirl · Bashful Girl · \
+            Chinese (Mandarin) · female"
+        );
+        let host = line("Cantonese_KindWoman");
+        assert_eq!(host.matches("female").count(), 1, "{host}");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::{PROTOCOLS, asked, weather, with};
 use crate::harness::{World, eventually, text};
+use crate::s3;
 
 #[tokio::test]
 async fn a_plain_answer_is_text_usage_and_cost() {
@@ -138,14 +139,15 @@ async fn a_film_is_seen_by_link_by_bytes_and_uploaded_when_it_is_large() {
     let world = World::new().await;
     let made =
         world.make("generate_video", json!({ "prompt": "A fox", "model": "MiniMax-Hailuo-2.3" })).await;
-    let path = made["files"][0]["path"].as_str().unwrap().to_owned();
-    let bytes = std::fs::read(&path).unwrap();
+    let path = &made["files"][0]["path"];
+    let bytes = s3::content(path);
+    std::fs::create_dir_all(world.out()).unwrap();
     let large = world.out().join("large.mp4");
     let mut longer = bytes.clone();
     longer.resize(5 * 1024 * 1024, 0);
     std::fs::write(&large, &longer).unwrap();
     for api in ["openai", "anthropic", "responses"] {
-        for (media, size) in [(json!(path), bytes.len()), (json!(large), longer.len())] {
+        for (media, size) in [(path.clone(), bytes.len()), (json!(large), longer.len())] {
             let message = json!({ "role": "user", "content": "What happens?", "media": [media] });
             let view = world.make("chat", json!({ "messages": [message], "api": api })).await;
             let expected = format!("I see a video of {size} bytes.");
@@ -326,7 +328,7 @@ async fn a_text_that_does_not_fit_a_result_is_a_file() {
     let result = world.call("chat", json!({ "prompt": "#long" })).await;
     assert!(serde_json::to_string(&result).unwrap().len() < 64 * 1024);
     let view = result.structured_content.clone().unwrap();
-    let whole = std::fs::read_to_string(view["path"].as_str().unwrap()).unwrap();
+    let whole = String::from_utf8(s3::content(&view["path"])).unwrap();
     assert_eq!(whole, "All work and no play makes a dull fox. ".repeat(1000));
     assert!(whole.starts_with(view["text"].as_str().unwrap().trim_end_matches('…')));
     assert!(result.content.iter().any(|block| block.as_resource_link().is_some()));

@@ -1,8 +1,5 @@
 //! Every field that MiniMax requires is in the recorded request, and comes from a parameter that a model can see.
 
-use std::fs;
-use std::path::Path;
-
 use minimax_mcp::tools;
 use serde_json::Value;
 
@@ -21,17 +18,17 @@ type Row = (&'static str, &'static str, &'static [(&'static str, Source)]);
 
 const REQUIRED: &[Row] = &[
     (
-        "post_v1_chat_completions",
+        "POST /v1/chat/completions",
         "chat",
         &[("model", Given(&["model"])), ("messages", Given(&["prompt", "messages"]))],
     ),
     (
-        "post_v1_text_chatcompletion_v2",
+        "POST /v1/text/chatcompletion_v2",
         "chat",
         &[("model", Given(&["model"])), ("messages", Given(&["prompt", "messages"]))],
     ),
     (
-        "post_anthropic_v1_messages",
+        "POST /anthropic/v1/messages",
         "chat",
         &[
             ("model", Given(&["model"])),
@@ -39,25 +36,29 @@ const REQUIRED: &[Row] = &[
             ("max_tokens", Given(&["max_tokens"])),
         ],
     ),
-    ("post_v1_responses", "chat", &[("model", Given(&["model"])), ("input", Given(&["prompt", "messages"]))]),
-    ("post_v1_coding_plan_search", "web_search", &[("q", Given(&["query"]))]),
     (
-        "post_v1_coding_plan_vlm",
+        "POST /v1/responses",
+        "chat",
+        &[("model", Given(&["model"])), ("input", Given(&["prompt", "messages"]))],
+    ),
+    ("POST /v1/coding_plan/search", "web_search", &[("q", Given(&["query"]))]),
+    (
+        "POST /v1/coding_plan/vlm",
         "understand_image",
         &[("prompt", Given(&["prompt"])), ("image_url", Given(&["image_url"]))],
     ),
     (
-        "post_v1_embeddings",
+        "POST /v1/embeddings",
         "embed_text",
         &[("model", Given(&["model"])), ("type", Given(&["kind"])), ("texts", Given(&["texts"]))],
     ),
     (
-        "post_v1_t2a_v2",
+        "POST /v1/t2a_v2",
         "text_to_audio",
         &[("model", Given(&["model"])), ("text", Given(&["text"])), ("voice_id", Given(&["voice_id"]))],
     ),
     (
-        "post_v1_t2a_async_v2",
+        "POST /v1/t2a_async_v2",
         "text_to_audio",
         &[
             ("model", Given(&["model"])),
@@ -65,36 +66,36 @@ const REQUIRED: &[Row] = &[
             ("voice_id", Given(&["voice_id"])),
         ],
     ),
-    ("post_v1_speech_to_text", "speech_to_text", &[("model", Server), ("file", Given(&["file"]))]),
+    ("POST /v1/speech_to_text", "speech_to_text", &[("model", Server), ("file", Given(&["file"]))]),
     (
-        "post_v1_voice_clone",
+        "POST /v1/voice_clone",
         "voice_clone",
         &[("file_id", Given(&["file"])), ("voice_id", Given(&["voice_id"]))],
     ),
     (
-        "post_v1_voice_design",
+        "POST /v1/voice_design",
         "voice_design",
         &[("prompt", Given(&["prompt"])), ("preview_text", Given(&["preview_text"]))],
     ),
-    ("post_v1_get_voice", "list_voices", &[("voice_type", Given(&["voice_type"]))]),
+    ("POST /v1/get_voice", "list_voices", &[("voice_type", Given(&["voice_type"]))]),
     (
-        "post_v1_delete_voice",
+        "POST /v1/delete_voice",
         "delete_voice",
         &[("voice_type", Given(&["voice_type"])), ("voice_id", Given(&["voice_id"]))],
     ),
     (
-        "post_v1_video_generation",
+        "POST /v1/video_generation",
         "generate_video",
         &[("model", Given(&["model"])), ("prompt", Given(&["prompt"]))],
     ),
-    ("get_v1_query_video_generation", "query_video_generation", &[("task_id", Given(&["task_id"]))]),
+    ("GET /v1/query/video_generation", "query_video_generation", &[("task_id", Given(&["task_id"]))]),
     (
-        "post_v1_video_template_generation",
+        "POST /v1/video_template_generation",
         "generate_video_from_template",
         &[("template_id", Given(&["template_id"]))],
     ),
     (
-        "post_v2_video_generation",
+        "POST /v2/video_generation",
         "generate_video",
         &[
             ("model", Given(&["model"])),
@@ -104,33 +105,33 @@ const REQUIRED: &[Row] = &[
         ],
     ),
     (
-        "post_v2_h3_context_ir",
+        "POST /v2/h3_context_ir",
         "enhance_video_prompt",
         &[("model", Given(&["model"])), ("content", Given(&["prompt"]))],
     ),
-    ("post_v2_video_regeneration", "regenerate_video", &[("source_task_id", Given(&["job_id", "task_id"]))]),
+    ("POST /v2/video_regeneration", "regenerate_video", &[("source_task_id", Given(&["job_id", "task_id"]))]),
     (
-        "post_v1_image_generation",
+        "POST /v1/image_generation",
         "text_to_image",
         &[("model", Given(&["model"])), ("prompt", Given(&["prompt"]))],
     ),
     (
-        "post_v1_music_generation",
+        "POST /v1/music_generation",
         "music_generation",
         &[("model", Given(&["model"])), ("prompt", Given(&["prompt"])), ("lyrics", Given(&["lyrics"]))],
     ),
-    ("post_v1_lyrics_generation", "generate_lyrics", &[("mode", Given(&["mode"]))]),
+    ("POST /v1/lyrics_generation", "generate_lyrics", &[("mode", Given(&["mode"]))]),
     (
-        "post_v1_music_cover_preprocess",
+        "POST /v1/music_cover_preprocess",
         "music_generation",
         &[("model", Server), ("audio_base64", Given(&["reference_audio"]))],
     ),
-    ("post_v1_files_upload", "upload_file", &[("purpose", Given(&["purpose"])), ("file", Given(&["file"]))]),
-    ("get_v1_files_list", "list_files", &[("purpose", Given(&["purpose"]))]),
-    ("get_v1_files_retrieve", "get_file", &[("file_id", Given(&["file_id"]))]),
-    ("get_v1_files_retrieve_content", "download_file", &[("file_id", Given(&["file_id"]))]),
+    ("POST /v1/files/upload", "upload_file", &[("purpose", Given(&["purpose"])), ("file", Given(&["file"]))]),
+    ("GET /v1/files/list", "list_files", &[("purpose", Given(&["purpose"]))]),
+    ("GET /v1/files/retrieve", "get_file", &[("file_id", Given(&["file_id"]))]),
+    ("GET /v1/files/retrieve_content", "download_file", &[("file_id", Given(&["file_id"]))]),
     (
-        "post_v1_files_delete",
+        "POST /v1/files/delete",
         "delete_file",
         &[("file_id", Given(&["file_id"])), ("purpose", Given(&["purpose"]))],
     ),
@@ -145,16 +146,15 @@ fn has(request: &Value, field: &str) -> bool {
 
 #[test]
 fn every_required_field_of_an_endpoint_is_sent_and_can_be_given() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/coverage/snapshots");
+    let text = include_str!("snapshots/it__coverage__walk__requests.snap");
+    let requests: Value = serde_json::from_str(text.splitn(3, "---").nth(2).unwrap()).unwrap();
     let tools = tools::catalogue().tools();
     for (endpoint, tool, fields) in REQUIRED {
-        let file = folder.join(format!("it__coverage__walk__{endpoint}.snap"));
-        let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{endpoint}: {error}"));
-        let request: Value = serde_json::from_str(text.splitn(3, "---").nth(2).unwrap()).unwrap();
+        let request = &requests[*endpoint];
         let listed = tools.iter().find(|listed| listed.name == *tool).unwrap();
         let parameters = listed.input_schema["properties"].as_object().unwrap();
         for (field, source) in *fields {
-            assert!(has(&request, field), "{endpoint} lacks {field}: {request}");
+            assert!(has(request, field), "{endpoint} lacks {field}: {request}");
             if let Given(names) = source {
                 for name in *names {
                     assert!(parameters.contains_key(*name), "{tool} has no {name} for {field} of {endpoint}");

@@ -139,13 +139,15 @@ async fn a_download_that_breaks_off_is_made_again_and_leaves_nothing_half() {
     ]);
     let view = world.make("generate_video", json!({ "prompt": "A fox" })).await;
     assert!(view["files"][0]["path"].is_string(), "{view}");
-    let names: Vec<_> =
-        std::fs::read_dir(world.out()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let names: Vec<_> = crate::s3::results(&world.out());
     assert_eq!(names.len(), 1, "{names:?}");
 }
 
 #[tokio::test]
 async fn an_unwritable_folder_is_found_before_anything_is_paid() {
+    if crate::s3::leaves_out("the folder for results") {
+        return;
+    }
     let world = World::new().await;
     std::fs::write(world.out(), "a file where the folder should be").unwrap();
     let refusal = world.refusal("text_to_image", json!({ "prompt": "A fox" })).await;

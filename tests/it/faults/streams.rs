@@ -1,13 +1,12 @@
 //! Streamed audio and answers that break off: the part that arrived is paid for and kept.
 
-use std::path::Path;
-
 use minimax_mcp::sandbox::{Act, Rule};
 use rmcp::model::CallToolResult;
 use serde_json::{Value, json};
 
 use super::clock::{Clock, until_over};
 use crate::harness::World;
+use crate::s3;
 
 const T2A: &str = "/v1/t2a_v2";
 const CHAT: &str = "/v1/chat/completions";
@@ -26,7 +25,7 @@ fn kept(result: &CallToolResult) -> usize {
     assert!(path.ends_with("-incomplete.mp3"), "{path}");
     let message = view["error"]["message"].as_str().unwrap();
     assert!(message.contains("are kept in a file"), "{message}");
-    std::fs::read(Path::new(&path)).unwrap().len()
+    s3::content(&view["files"][0]["path"]).len()
 }
 
 #[tokio::test]

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
+use minimax_mcp::download::{folder, prepare, save};
 use minimax_mcp::media::{
-    Blob, InputProblem, Limits, Roots, Source, file_name, folder, load, open_input, parse, prepare, preview,
-    save,
+    Blob, InputProblem, Limits, Roots, Source, file_name, load, open_input, parse, preview,
 };
 
 use super::files::{boxed, flac, jpeg, mp4, png, wav};

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use axum::http::{StatusCode, header};
 use bytes::Bytes;
 use futures_util::stream;
-use minimax_mcp::media::{Expect, FetchProblem, Kind, fetch, save, save_stream};
+use minimax_mcp::download::{Expect, FetchProblem, fetch, save, save_stream};
+use minimax_mcp::media::Kind;
 use sha2::Digest as _;
 use tokio::net::TcpListener;
 

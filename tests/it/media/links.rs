@@ -1,6 +1,6 @@
 //! The guard: addresses that may be fetched.
 
-use minimax_mcp::media::{Guard, Refused, download::guard};
+use minimax_mcp::download::{Guard, Refused, guard};
 
 use super::world::World;
 

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::time::{Duration, SystemTime};
 
-use minimax_mcp::media::{file_name, folder, prepare};
+use minimax_mcp::download::{folder, prepare};
+use minimax_mcp::media::file_name;
 use proptest::prelude::*;
 
 use super::world::{House, names};

@@ -16,9 +16,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
-use minimax_mcp::media::{
-    Blob, Expect, FetchProblem, Guard, InputProblem, Kind, Limits, Roots, Saved, download, load,
-};
+use minimax_mcp::download::{Expect, FetchProblem, Guard, Saved, download};
+use minimax_mcp::media::{Blob, InputProblem, Kind, Limits, Roots, load};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
-use crate::media::document;
+use crate::download::document;
 
 /// Keys older than this are fetched again.
 const FRESH: Duration = Duration::from_secs(600);

@@ -1,0 +1,111 @@
+//! Saves bytes as files: complete, of the expected type and under the final name, or not at all.
+
+use std::path::Path;
+use std::pin::pin;
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _, stream};
+use tokio::task::spawn_blocking;
+
+use crate::download::link::{self, FetchProblem};
+use crate::download::partial_file::PartialFile;
+use crate::download::target::{Expect, Saved, Target, check_name, check_size, judge};
+use crate::download::writer::{self, FileWriter};
+
+/// Saves bytes in memory as a file in `folder`, which must exist (see [`crate::download::prepare`]). Never overwrites a
+/// file; see [`crate::download::download()`].
+pub async fn save(
+    bytes: Bytes,
+    folder: &Path,
+    name: &str,
+    expect: &Expect<'_>,
+) -> Result<Saved, FetchProblem> {
+    check_name(name)?;
+    check_size(bytes.len() as u64, expect)?;
+    if bytes.is_empty() {
+        return Err(FetchProblem::transient("the response was empty"));
+    }
+    let found = judge(&bytes, expect)?;
+    writer::save(bytes, Target::of(folder, name, found, expect)).await
+}
+
+/// Like [`save`], for a stream of bytes from elsewhere. An error in the stream ends it and leaves no file.
+pub async fn save_stream<S>(
+    chunks: S,
+    folder: &Path,
+    name: &str,
+    expect: &Expect<'_>,
+) -> Result<Saved, FetchProblem>
+where
+    S: Stream<Item = Result<Bytes, FetchProblem>>,
+{
+    receive(chunks, None, folder, name, expect).await
+}
+
+/// Like [`save_stream`], but keeps the bytes of a broken stream under the name `cut`. The second value is the error
+/// that broke it.
+pub async fn save_what_comes<S>(
+    chunks: S,
+    folder: &Path,
+    name: &str,
+    cut: &str,
+    expect: &Expect<'_>,
+) -> Result<(Saved, Option<FetchProblem>), FetchProblem>
+where
+    S: Stream<Item = Result<Bytes, FetchProblem>>,
+{
+    check_name(name)?;
+    check_name(cut)?;
+    let mut chunks = pin!(chunks);
+    let head = link::read_head(&mut chunks).await?;
+    let found = judge(&head, expect)?;
+    let target = Target::of(folder, name, found, expect);
+    let mut writer = begin(folder).await?;
+    let mut whole = stream::iter([Ok(head)]).chain(chunks);
+    match writer.feed(&mut whole, &mut 0, None, expect).await {
+        Ok(()) => Ok((writer::settle(writer.finish().await?, target).await?, None)),
+        Err(problem @ FetchProblem::Transient { .. }) => {
+            let target = Target::of(folder, cut, found, expect);
+            Ok((writer::settle(writer.finish().await?, target).await?, Some(problem)))
+        }
+        Err(problem) => {
+            writer.abandon().await;
+            Err(problem)
+        }
+    }
+}
+
+pub(crate) async fn receive<S>(
+    chunks: S,
+    length: Option<u64>,
+    folder: &Path,
+    name: &str,
+    expect: &Expect<'_>,
+) -> Result<Saved, FetchProblem>
+where
+    S: Stream<Item = Result<Bytes, FetchProblem>>,
+{
+    check_name(name)?;
+    check_size(length.unwrap_or_default(), expect)?;
+    let mut chunks = pin!(chunks);
+    let head = link::read_head(&mut chunks).await?;
+    let found = judge(&head, expect)?;
+    let target = Target::of(folder, name, found, expect);
+    let mut writer = begin(folder).await?;
+    let mut whole = stream::iter([Ok(head)]).chain(chunks);
+    match writer.feed(&mut whole, &mut 0, length, expect).await {
+        Ok(()) => writer::settle(writer.finish().await?, target).await,
+        Err(problem) => {
+            writer.abandon().await;
+            Err(problem)
+        }
+    }
+}
+
+/// Starts a file that cannot be resumed.
+async fn begin(folder: &Path) -> Result<FileWriter, FetchProblem> {
+    let home = folder.to_owned();
+    let part =
+        spawn_blocking(move || PartialFile::unnamed(&home)).await.map_err(|error| writer::stopped(&error))?;
+    Ok(FileWriter::start(folder, part.map_err(|error| writer::disk(folder, &error))?))
+}
