@@ -1,5 +1,5 @@
 -- What the gallery sorts by besides time and size: the price, and the length of what was made in milliseconds. Prices of one
--- currency are together: see `price_rank` in the program.
+-- currency are together: see `Money::rank`.
 ALTER TABLE jobs ADD COLUMN price INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE jobs ADD COLUMN length INTEGER NOT NULL DEFAULT 0;
 

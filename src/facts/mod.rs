@@ -383,11 +383,6 @@ impl Facts {
         self.aliases.iter().filter(|(_, id)| *id == model).map(|(alias, _)| alias.clone()).collect()
     }
 
-    /// The ids of all known speech models.
-    pub fn speech_models(&self) -> impl Iterator<Item = &str> {
-        self.speech.iter().map(|row| row.model.as_str())
-    }
-
     /// The ids of the video models that support `mode`.
     pub fn video_models(&self, mode: Mode) -> impl Iterator<Item = &str> {
         self.video.iter().filter(move |row| row.modes.contains_key(&mode)).map(|row| row.model.as_str())

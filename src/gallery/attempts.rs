@@ -85,8 +85,8 @@ pub(super) fn origin(peer: IpAddr, headers: &HeaderMap, has_proxy: bool) -> IpAd
     if !has_proxy || !is_near {
         return peer;
     }
-    let lines = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
-    let last = lines.last().and_then(|line| line.rsplit(',').next()).map(str::trim);
+    let mut lines = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+    let last = lines.next_back().and_then(|line| line.rsplit(',').next()).map(str::trim);
     last.and_then(|address| address.parse().ok()).unwrap_or(peer)
 }
 

@@ -7,8 +7,8 @@ use maud::{Markup, html};
 
 use super::drawing;
 use super::guard::Visitor;
-use super::media::{Shown, shown};
 use super::page::tagged;
+use super::shown::{Shown, shown};
 use super::words::{KINDS, STATES, cut, moment, name};
 use crate::jobs::{Job, JobFile};
 

@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 
 use super::guard::Visitor;
-use super::media::{Shown, shown};
+use super::shown::{Shown, shown};
 use super::thumbnails::{Drawn, Format};
 use crate::jobs::{JobFile, OnDisk};
 use crate::media::{self, Source};

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::card::{address, state, time, title, wave};
 use super::guard::Visitor;
-use super::media::{Shown, shown};
 use super::page::{Place, missing, page as framed, unreadable};
+use super::shown::{Shown, shown};
 use super::words::{KINDS, cut, name};
 use super::{delete, make};
 use crate::jobs::{Job, JobFile, State};

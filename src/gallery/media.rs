@@ -7,6 +7,7 @@ use axum::response::{IntoResponse as _, Response};
 use super::drawing;
 use super::form::Form;
 use super::guard::Visitor;
+use super::shown::{Shown, shown};
 use super::subtitles::vtt_of_srt;
 use crate::jobs::{Job, JobFile, OnDisk};
 use crate::mcp::Linked;
@@ -17,30 +18,6 @@ use crate::serve::http::files::{disposition, send};
 
 /// Larger subtitles are not shown on a player.
 const LARGEST_SUBTITLES: u64 = 4 * 1024 * 1024;
-
-/// What a browser does with a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shown {
-    Image,
-    Audio,
-    Video,
-    Subtitles,
-    Other,
-}
-
-/// What a browser does with a file of a job, by the type that was found when it was written.
-pub(super) fn shown(file: &JobFile) -> Shown {
-    let kind = file.saved.as_ref().map_or(&file.mime_type, |saved| &saved.mime_type).as_str();
-    let extension = file.name.rsplit_once('.').map_or("", |(_, extension)| extension);
-    match kind.split('/').next() {
-        // An SVG can have scripts.
-        Some("image") if !kind.contains("svg") => Shown::Image,
-        Some("audio") => Shown::Audio,
-        Some("video") => Shown::Video,
-        _ if SubtitleFormat::of(extension).is_some() => Shown::Subtitles,
-        _ => Shown::Other,
-    }
-}
 
 /// The saved file of that name of the visitor's job.
 async fn saved(visitor: &Visitor, job: &str, name: &str) -> Option<(Job, JobFile, OnDisk)> {

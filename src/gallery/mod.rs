@@ -22,6 +22,7 @@ mod media;
 mod money;
 mod page;
 mod session;
+mod shown;
 mod subtitles;
 mod thumbnails;
 mod words;

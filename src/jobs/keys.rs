@@ -325,7 +325,7 @@ impl Jobs {
     }
 
     /// Whether this handle buys with the key of a plan.
-    pub(super) fn buys_with_plan(&self) -> bool {
+    fn buys_with_plan(&self) -> bool {
         let is_own = Arc::ptr_eq(&self.tenant, &self.shared.own);
         self.pays_with() == Some(PaysWith::Plan) || (is_own && self.shared.settings.is_plan)
     }

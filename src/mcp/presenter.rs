@@ -100,7 +100,7 @@ impl Presenter {
 
     /// The message about a failure of the store. Remote callers see no paths of this machine.
     pub(crate) fn records_error(&self, error: &StoreError) -> String {
-        if self.caller.remote { error.discreet() } else { error.to_string() }
+        if self.caller.remote { error.redacted() } else { error.to_string() }
     }
 
     /// As [`Self::records_error`], for requests that are no tool calls.

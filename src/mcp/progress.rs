@@ -152,7 +152,7 @@ fn standing(job: &Job) -> String {
 
 /// Sends a request without a job through its queue, and reports its position to the client meanwhile. A cancelled call
 /// leaves the queue. Once the request has been sent, the call waits for its answer.
-pub(crate) async fn send_in_turn<T, F>(
+pub(crate) async fn send_with_notes<T, F>(
     call: &RequestContext<RoleServer>,
     api: &Client,
     ticket: Ticket,

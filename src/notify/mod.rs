@@ -15,9 +15,9 @@ use futures_util::future::join_all;
 
 use self::desktop::Desktop;
 use self::event::event;
+pub(crate) use self::receivers::OwnReceivers;
 use self::receivers::{Channel, Receivers};
 use crate::clock::now;
-use crate::config::Receiver;
 use crate::download::NotTaken;
 use crate::jobs::{Message, Outbox, StoreError};
 use crate::mcp::Server;
@@ -30,9 +30,6 @@ const TROUBLE: Duration = Duration::from_secs(30);
 
 /// A receiver that answers this wants no more messages about the job.
 const GONE: u16 = 410;
-
-/// The receiver of messages about a principal's jobs, if the principal has its own.
-pub(crate) type OwnReceivers = Box<dyn Fn(&str) -> Option<Receiver> + Send + Sync>;
 
 /// Sends messages until the server stops, if the settings name a receiver. `at_desk`: a person sits at this machine.
 pub(crate) fn start(server: &Server, own: OwnReceivers, at_desk: bool) {
@@ -96,10 +93,7 @@ impl Sender {
             Ok(Some(channel)) => channel,
             Ok(None) => return outbox.end(message).await,
             Err(problem) => {
-                tracing::error!(
-                    principal = job.principal,
-                    "the address of a webhook {problem}; nothing is sent to it"
-                );
+                tracing::error!("{problem}; the message waits");
                 return Ok(());
             }
         };

@@ -3,13 +3,15 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::OwnReceivers;
 use super::signature::Signer;
 use crate::config::{Receiver, WebhookSettings};
 use crate::download::Poster;
 
 /// Connections to so many addresses are kept.
 const KEPT: usize = 64;
+
+/// The receiver of messages about a principal's jobs, if the principal has its own.
+pub(crate) type OwnReceivers = Box<dyn Fn(&str) -> Option<Receiver> + Send + Sync>;
 
 /// A way to a receiver.
 pub(super) struct Channel {
@@ -31,8 +33,7 @@ impl Receivers {
         Self { common: settings.receiver(), own, private: settings.private, kept: Mutex::default() }
     }
 
-    /// The way to the receiver of messages about a principal's jobs; `None` if there is none. The error is a sentence
-    /// without a subject.
+    /// The way to the receiver of messages about a principal's jobs; `None` if there is none. The error is a sentence.
     pub(super) fn of(&self, principal: &str) -> Result<Option<Arc<Channel>>, String> {
         let own = (self.own)(principal);
         let whose = own.as_ref().map_or("", |_| principal);
@@ -41,7 +42,10 @@ impl Receivers {
         if let Some((_, channel)) = kept.get(whose).filter(|(known, _)| *known == receiver) {
             return Ok(Some(Arc::clone(channel)));
         }
-        let poster = Poster::new(&receiver.url, self.private)?;
+        let poster = Poster::new(&receiver.url, self.private).map_err(|problem| match whose {
+            "" => format!("MINIMAX_WEBHOOK_URL {problem}"),
+            token => format!("the webhook of {token} {problem}"),
+        })?;
         let channel = Arc::new(Channel { poster, signer: Signer::new(&receiver.secret) });
         if kept.len() >= KEPT {
             kept.clear();

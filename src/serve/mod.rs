@@ -21,7 +21,7 @@ const LINGER_AFTER_SIGNAL: Duration = Duration::from_millis(1800);
 /// How long to wait before resuming earlier jobs. Some clients start a server only to list its tools and stop it.
 const SETTLE: Duration = Duration::from_secs(1);
 
-/// The receivers of callers where nobody has a token: none.
+/// The receivers of a server without tokens: none.
 fn no_receivers() -> OwnReceivers {
     Box::new(|_| None)
 }

@@ -58,20 +58,16 @@ fn of_wav(sound: &Bytes) -> Option<Vec<f32>> {
     let spec = reader.spec();
     let most = VALUES.saturating_mul(SAMPLES);
     // A file that ends early has a waveform up to there.
-    let samples: Vec<f32> = match spec.sample_format {
+    Some(match spec.sample_format {
         SampleFormat::Float => fold(reader.samples::<f32>().map_while(Result::ok).take(most)),
         SampleFormat::Int => {
-            let loudest = (1_u64 << u32::from(spec.bits_per_sample).clamp(1, 32).saturating_sub(1)) as f32;
-            fold(
-                reader
-                    .samples::<i32>()
-                    .map_while(Result::ok)
-                    .take(most)
-                    .map(|sample| sample as f32 / loudest),
-            )
+            let loudest = 2.0_f32.powi(i32::from(spec.bits_per_sample.clamp(1, 32)) - 1);
+            let samples = reader.samples::<i32>().map_while(Result::ok).take(most);
+            #[expect(clippy::cast_precision_loss, reason = "a bar needs no more than 24 bits")]
+            let samples = samples.map(|sample| sample as f32 / loudest);
+            fold(samples)
         }
-    };
-    Some(samples)
+    })
 }
 
 /// The highest of every [`SAMPLES`] samples.

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;
-use super::record::RemovedJob;
 use crate::money::{Currency, Money};
+use crate::record::RemovedJob;
 
 /// Amounts that must not be exceeded. `None` is no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -7,11 +7,11 @@ use super::database::Store;
 use super::error::StoreError;
 use super::lease::LEASE;
 use super::pool::Connection;
-use super::record::{Job, RemovedJob};
 use super::spool::{Entry, Update};
 use super::sql::{either, query};
-use super::state::State;
 use crate::clock::now;
+use crate::money::Money;
+use crate::record::{Job, RemovedJob, State};
 
 /// Which records may be changed by a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,7 +128,7 @@ impl Store {
         .bind(folder(job))
         .bind(named(&job.model))
         .bind(voice_of(job))
-        .bind(job.price_rank())
+        .bind(job.price().map_or(0, Money::rank))
         .execute(&mut *connection)
         .await
         .map_err(|error| self.fail(error))?;
@@ -298,7 +298,7 @@ impl Store {
             .bind(job.saved_bytes())
             .bind(named(&job.model))
             .bind(voice_of(job))
-            .bind(job.price_rank())
+            .bind(job.price().map_or(0, Money::rank))
             .bind(job.length())
             .fetch_optional(&mut *connection)
             .await

@@ -3,9 +3,9 @@
 use super::database::Store;
 use super::error::StoreError;
 use super::pool::Connection;
-use super::record::Job;
 use super::sorting::Sorting;
 use super::sql::{Query, Row, either, query};
+use crate::record::Job;
 
 /// Which jobs a list shows.
 #[derive(Debug, Clone, Default)]
@@ -288,8 +288,8 @@ fn place(row: &Row) -> Option<(i64, String)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::state::State;
     use super::*;
+    use crate::record::State;
 
     /// A store with jobs of one principal, the job `n` at the time `n`. Every seventh is a video, and every fifth failed.
     async fn filled(dir: &std::path::Path, count: i64) -> Store {

@@ -3,8 +3,8 @@
 use super::database::Store;
 use super::error::StoreError;
 use super::pool::Connection;
-use super::record::RemovedJob;
 use super::sql::{On, Row, query};
+use crate::record::RemovedJob;
 
 impl Store {
     /// Whether a principal's job was removed.

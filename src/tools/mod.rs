@@ -43,7 +43,7 @@ pub fn catalogue() -> Catalogue<Server> {
     let toolboxes: Vec<Toolbox<Server>> = vec![
         (Server::account_tools, account::TOOLS),
         (Server::chat_tools, chat::TOOLS),
-        (Server::shelf_tools, files::manage::TOOLS),
+        (Server::file_tools, files::manage::TOOLS),
         (Server::transfer_tools, files::transfer::TOOLS),
         (Server::image_tools, image::TOOLS),
         (Server::job_tools, jobs::TOOLS),
@@ -60,7 +60,7 @@ pub fn catalogue() -> Catalogue<Server> {
         (Server::video_extra_tools, video::enhance::TOOLS),
         (Server::video_task_tools, video::list_tasks::TOOLS),
         (Server::template_tools, video::template::TOOLS),
-        (Server::look_tools, view_media::TOOLS),
+        (Server::view_tools, view_media::TOOLS),
         (Server::voice_tools, voice::create::TOOLS),
         (Server::voice_list_tools, voice::list::TOOLS),
     ];

@@ -57,7 +57,7 @@ enum View {
     Words(String),
 }
 
-#[tool_router(router = look_tools, vis = "pub(crate)")]
+#[tool_router(router = view_tools, vis = "pub(crate)")]
 impl Server {
     /// Show you an image, or a video's first frame where possible. If you cannot see images, understand_image
     /// answers in words. Free.

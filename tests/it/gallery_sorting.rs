@@ -1,7 +1,8 @@
-//! Jobs sorted by price, length and size, in records of this version and of earlier ones.
+//! What the gallery reads of the records: jobs in every order, and the names to filter by, each from an index.
 
-use minimax_mcp::store::{Filter, Job, Sorting, Store};
+use minimax_mcp::store::{Filter, Job, Named, Sorting, Store};
 use serde_json::{Value, json};
+use sqlx::Row as _;
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 
@@ -83,4 +84,69 @@ async fn records_of_an_earlier_version_are_sorted_too() {
     }
     pool.close().await;
     are_sorted(&Store::open(dir.path(), "me".to_owned()).await.unwrap()).await;
+}
+
+/// New records, and a connection of its own to them.
+async fn records(dir: &tempfile::TempDir) -> (Store, SqlitePool) {
+    let store = Store::open(dir.path(), "me".to_owned()).await.unwrap();
+    let options = SqliteConnectOptions::new().filename(dir.path().join(Store::FILE));
+    (store, SqlitePool::connect_with(options).await.unwrap())
+}
+
+#[tokio::test]
+async fn every_filter_and_every_order_of_the_gallery_reads_an_index() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_store, pool) = records(&dir).await;
+    let by_time = ["created_at DESC, id DESC", "created_at, id"];
+    let filters = [
+        ("", "jobs_by_age"),
+        (" AND kind = 'image'", "jobs_by_kind"),
+        (" AND status = 'failed'", "jobs_by_status"),
+        (" AND model = 'm'", "jobs_by_model"),
+        (" AND voice = 'v'", "jobs_by_voice"),
+        (" AND created_at >= 1 AND created_at < 2", "jobs_by_age"),
+        (" AND kind = 'image' AND (created_at, id) < (5, 'x')", "jobs_by_kind"),
+    ];
+    let timed = filters.iter().flat_map(|(filter, index)| by_time.map(|order| (*filter, order, *index)));
+    let sorted = [
+        ("", "price DESC, id DESC", "jobs_by_price"),
+        (" AND (price, id) < (5, 'x')", "price DESC, id DESC", "jobs_by_price"),
+        ("", "length DESC, id DESC", "jobs_by_length"),
+        (" AND (length, id) < (5, 'x')", "length DESC, id DESC", "jobs_by_length"),
+        ("", "bytes DESC, id DESC", "jobs_by_size"),
+        (" AND (bytes, id) < (5, 'x')", "bytes DESC, id DESC", "jobs_by_size"),
+    ];
+    for (filter, order, index) in timed.chain(sorted) {
+        let sql = format!(
+            "EXPLAIN QUERY PLAN SELECT id FROM jobs WHERE principal = 'p'{filter} ORDER BY {order} LIMIT 61"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&pool).await.unwrap();
+        let plan: Vec<String> = rows.iter().map(|row| row.try_get("detail").unwrap()).collect();
+        let plan = plan.join("; ");
+        assert!(plan.contains(index) && !plan.contains("TEMP B-TREE"), "{filter} {order}: {plan}");
+    }
+}
+
+#[tokio::test]
+async fn names_are_those_of_the_principal_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, pool) = records(&dir).await;
+    for (id, principal, model) in [
+        ("a", "p", Some("m2")),
+        ("b", "p", Some("m1")),
+        ("c", "p", Some("m2")),
+        ("d", "q", Some("m3")),
+        ("e", "p", None),
+    ] {
+        let row = sqlx::query(
+            "INSERT INTO jobs (id, principal, account, kind, status, is_open, search, body, created_at, updated_at, model)
+             VALUES (?1, ?2, 'a', 'image', 'failed', 0, '', '{}', 1, 1, ?3)",
+        );
+        row.bind(id).bind(principal).bind(model).execute(&pool).await.unwrap();
+    }
+    assert_eq!(store.names("p", Named::Model).await.unwrap(), ["m1", "m2"]);
+    assert!(store.names("p", Named::Voice).await.unwrap().is_empty());
+    assert!(store.names("none", Named::Model).await.unwrap().is_empty());
+    assert!(!store.remove("q", "a").await.unwrap(), "another's record stays");
+    assert!(store.remove("p", "a").await.unwrap() && !store.remove("p", "a").await.unwrap());
 }

@@ -60,7 +60,7 @@ impl Said {
     }
 }
 
-/// Successful calls whose texts are worth a look. The calls of `coverage::walk` come to them.
+/// Successful calls of most tools. Other tools are called in `coverage::walk`.
 async fn everything(world: &World) -> Vec<Said> {
     std::fs::create_dir_all(world.out()).unwrap();
     let recording = wav(&world.out().join("speaker.wav"), 12);
@@ -202,8 +202,9 @@ fn keeps_the_rules(tool: &str, text: &str, structured: &Value) {
 async fn every_tool_says_each_fact_once_in_units_that_people_read_and_shows_no_signed_link() {
     let world = all_tools().await;
     let mut all = everything(&world).await;
-    let walked = crate::coverage::walk::results().await;
-    all.extend(walked.into_iter().map(|(tool, result)| Said { tool, result }));
+    let mut others = crate::coverage::walk::results().await;
+    others.retain(|(tool, _)| all.iter().all(|said| said.tool != *tool));
+    all.extend(others.into_iter().map(|(tool, result)| Said { tool, result }));
     let called: BTreeSet<_> = all.iter().map(|said| said.tool.to_owned()).collect();
     let offered: BTreeSet<_> = tools::catalogue().tools().iter().map(|tool| tool.name.to_string()).collect();
     assert_eq!(called, offered);

@@ -326,7 +326,7 @@ fn a_token_with_a_webhook_gets_the_messages_about_its_own_jobs_alone() {
     until("nothing is open", || open_messages(&stage) == 0);
     drop(program);
 
-    // Without a common receiver, nobody is told about the jobs of others.
+    // Without a common receiver, messages about other jobs are dropped.
     let more = [file, ("MINIMAX_WEBHOOK_PRIVATE", "true")];
     let program = Process::start(&stage.cell.sandbox.url(), stage.cell.dir.path(), &more);
     for token in [BOB, ADA] {
@@ -378,7 +378,7 @@ fn a_note_on_the_desktop_says_over_stdio_what_has_ended_and_over_http_nothing() 
     let server = Process::start(&stage.cell.sandbox.url(), stage.cell.dir.path(), &settings);
     assert_eq!(server.make(ADA, "text_to_image", image())["status"], "succeeded");
     until("the message has ended", || open_messages(&stage) == 0);
-    assert_eq!(words(), expected, "nobody sits at a server");
+    assert_eq!(words(), expected, "a server over HTTP has no desktop");
     drop(server);
     let mut program = stage.program();
     program.call("text_to_image", image());

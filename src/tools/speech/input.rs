@@ -16,10 +16,10 @@ const SHORT_LIMIT: usize = 9_999;
 const STREAM_ABOVE: usize = 3_000;
 
 /// T2A async > text: what goes into the request itself.
-pub(crate) const INLINE_LIMIT: usize = 50_000;
+const INLINE_LIMIT: usize = 50_000;
 
 /// T2A async > audio_setting.audio_sample_rate: opus has rates of its own.
-pub(crate) const OPUS_RATES: &[u32] = &[8000, 12000, 16000, 24000, 48000];
+const OPUS_RATES: &[u32] = &[8000, 12000, 16000, 24000, 48000];
 
 /// T2A v2 > audio_setting.sample_rate, audio_setting.bitrate.
 const SAMPLE_RATES: &[u32] = &[8000, 16000, 22050, 24000, 32000, 44100];

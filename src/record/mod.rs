@@ -1,22 +1,24 @@
-//! A job's record: what was ordered, where it is, what came of it.
+//! A job as a value: what was ordered, what it made, and its state with the transitions. Nothing is stored or sent here.
+
+mod state;
+#[cfg(test)]
+mod state_properties;
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::state::State;
 use crate::bucket::Object;
 use crate::clock::now;
 use crate::download::{Saved, Unfinished};
-use crate::money::{Cost, Currency, Money};
+use crate::money::{Cost, Money};
 use crate::rate_limit::QueueView;
+
+pub use state::{Failure, Route, STATUSES, Seen, State, Task};
 
 /// The most files of a job; no request makes more.
 pub(crate) const MOST_FILES: usize = 32;
-
-/// The bits of a price in [`Job::price_rank`]: room for 72 billion.
-const CURRENCY: u32 = 56;
 
 /// What a job makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -153,14 +155,14 @@ impl Job {
     }
 
     /// The size of its files on disk.
-    pub(super) fn saved_bytes(&self) -> i64 {
+    pub(crate) fn saved_bytes(&self) -> i64 {
         let saved = self.files.iter().filter_map(|file| file.saved.as_ref());
         let bytes = saved.fold(0_u64, |sum, saved| sum.saturating_add(saved.bytes));
         i64::try_from(bytes).unwrap_or(i64::MAX)
     }
 
     /// The length of its longest file, in milliseconds.
-    pub(super) fn length(&self) -> i64 {
+    pub(crate) fn length(&self) -> i64 {
         let lengths = self.files.iter().filter_map(|file| file.saved.as_ref()?.duration_ms);
         i64::try_from(lengths.max().unwrap_or_default()).unwrap_or(i64::MAX)
     }
@@ -169,16 +171,6 @@ impl Job {
     pub fn price(&self) -> Option<Money> {
         let cost = self.cost.as_ref().filter(|_| !self.is_free())?;
         cost.actual.or(cost.estimated)
-    }
-
-    /// Sorts by the price within a currency: millionths, and the currency in the bits above.
-    pub(super) fn price_rank(&self) -> i64 {
-        let Some(price) = self.price() else { return 0 };
-        let currency = match price.currency() {
-            Currency::Usd => 0,
-            Currency::Cny => 1 << CURRENCY,
-        };
-        currency + price.millionths().clamp(0, (1 << CURRENCY) - 1)
     }
 
     /// A file that should be on disk and is not.
