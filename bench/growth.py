@@ -278,7 +278,7 @@ def section(growth):
     ]
     notes = {
         "jobs": "Videos that do not end, ordered 50 at a time. The CPU is that of status requests every 10 s for each.",
-        "rows": "Ended jobs with their purchases, in SQLite. `query` has words that no job has, so that all rows are read.",
+        "rows": "Ended jobs with their purchases, in SQLite. `query` has words that no job has, so that as many rows are read as a page may.",
         "callers": "Each caller has a token and a connection. All call `list_jobs` at once, five times or more, and share the cores with the program that measures.",
         "prompt": "`chat` with a text of this size, and its dry run.",
     }

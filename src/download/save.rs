@@ -20,8 +20,13 @@ pub async fn save(
     name: &str,
     expect: &Expect<'_>,
 ) -> Result<Saved, FetchProblem> {
-    let length = bytes.len() as u64;
-    receive(stream::iter([Ok(bytes)]), Some(length), folder, name, expect).await
+    check_name(name)?;
+    check_size(bytes.len() as u64, expect)?;
+    if bytes.is_empty() {
+        return Err(FetchProblem::transient("the response was empty"));
+    }
+    let found = judge(&bytes, expect)?;
+    writer::save(bytes, Target::of(folder, name, found, expect)).await
 }
 
 /// Like [`save`], for a stream of bytes from elsewhere. An error in the stream ends it and leaves no file.

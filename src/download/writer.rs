@@ -119,18 +119,32 @@ pub(crate) fn stopped(error: &JoinError) -> FetchProblem {
 /// dropped too.
 fn write(mut part: PartialFile, mut arriving: mpsc::Receiver<Bytes>) -> io::Result<PartialFile> {
     while let Some(chunk) = arriving.blocking_recv() {
-        if let Err(error) = part.push(&chunk) {
-            // Free the space at once if the disk is full.
-            part.discard();
-            return Err(error);
-        }
-        #[cfg(feature = "crash-points")]
-        if part.bytes() == chunk.len() as u64 {
-            crate::crash::point("file.begun");
-        }
+        part = append(part, &chunk)?;
     }
     part.note();
     Ok(part)
+}
+
+fn append(mut part: PartialFile, chunk: &Bytes) -> io::Result<PartialFile> {
+    if let Err(error) = part.push(chunk) {
+        // Free the space at once if the disk is full.
+        part.discard();
+        return Err(error);
+    }
+    #[cfg(feature = "crash-points")]
+    if part.bytes() == chunk.len() as u64 {
+        crate::crash::point("file.begun");
+    }
+    Ok(part)
+}
+
+/// Saves bytes in memory under their final name.
+pub(crate) async fn save(bytes: Bytes, target: Target) -> Result<Saved, FetchProblem> {
+    let saving = spawn_blocking(move || {
+        let written = PartialFile::unnamed(&target.folder).and_then(|part| append(part, &bytes));
+        place(written.map_err(|error| disk(&target.folder, &error))?, &target)
+    });
+    saving.await.map_err(|error| stopped(&error))?
 }
 
 /// Gives a complete file its final name.

@@ -78,7 +78,9 @@ pub(super) async fn page(Extension(visitor): Extension<Visitor>, RawQuery(query)
         h1 class="hidden" { (title) }
         @if query.with(&[]).is_empty() { (waiting(&visitor, found.jobs.first().map_or("", |job| &job.id))) }
         (search(&visitor, &query, &models.unwrap_or_default(), &voices.unwrap_or_default()))
-        @if found.jobs.is_empty() {
+        @if found.jobs.is_empty() && found.reads_on {
+            p class="empty" { (visitor.say("No job on this page fits. The next page searches more jobs.", "本页没有符合的任务。下一页会继续搜索其他任务。")) }
+        } @else if found.jobs.is_empty() {
             p class="empty" { (visitor.say("No job fits. What tools make appears here.", "没有符合的任务。工具生成的内容会显示在这里。")) }
         }
         form action=(visitor.to("/zip")) {

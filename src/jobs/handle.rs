@@ -302,8 +302,9 @@ impl Jobs {
 
     /// A page of jobs, newest first.
     pub async fn list(&self, principal: &str, filter: &Filter) -> Result<Page, StoreError> {
-        let Page { jobs, next } = self.store().await?.list(principal, filter).await?;
-        Ok(Page { jobs: jobs.into_iter().map(|job| self.shared.spool.amend(job)).collect(), next })
+        let page = self.store().await?.list(principal, filter).await?;
+        let jobs = page.jobs.into_iter().map(|job| self.shared.spool.amend(job)).collect();
+        Ok(Page { jobs, ..page })
     }
 
     /// Stops all work. Requests in flight may still be answered within `patience`; the next process adopts the rest.

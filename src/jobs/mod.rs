@@ -38,7 +38,7 @@ pub use crate::clock::now;
 pub use crate::money::Cost;
 pub use crate::store::{
     Answer, CALLERS, Conversation, ConversationRow, DaySpending, Denied, Failure, Filter, Job, JobFile, Kept,
-    Kind, Limit, Limits, MadeVoice, Message, Named, NotBought, OnDisk, Owner, Page, Purchase, RemoteKind,
-    RemovedJob, Retention, Route, STATUSES, Said, Seen, Sorting, Spending, Spent, State, StoreError, Task,
-    Wrapped, random_id,
+    Kind, Limit, Limits, MOST_READ, MadeVoice, Message, Named, NotBought, OnDisk, Owner, Page, Purchase,
+    RemoteKind, RemovedJob, Retention, Route, STATUSES, Said, Seen, Sorting, Spending, Spent, State,
+    StoreError, Task, Wrapped, random_id,
 };

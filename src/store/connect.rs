@@ -61,7 +61,8 @@ async fn connect_once(path: &Path) -> Result<SqlitePool, Trouble> {
         .journal_mode(SqliteJournalMode::Wal)
         // A record of money must survive a power cut too: `LogSync` sees to that, for many commits at once.
         .synchronous(SqliteSynchronous::Normal);
-    let pool = pool(2).connect_with(options).await?;
+    // One connection: SQLite has one writer at a time, and a second connection would find the cache of the first outdated.
+    let pool = pool(1).connect_with(options).await?;
     match prepare(&pool).await {
         Ok(()) => Ok(pool),
         Err(trouble) => {
@@ -77,7 +78,11 @@ fn pool(most: u32) -> SqlitePoolOptions {
     options.test_before_acquire(false).after_release(|connection, _| {
         Box::pin(async move {
             // SQLite ends a transaction by itself when the disk is full, and sqlx goes on counting it: nothing could
-            // be begun on the connection any more. A ping waits until what is under way has ended.
+            // be begun on the connection any more.
+            if !connection.is_in_transaction() {
+                return Ok(true);
+            }
+            // A ping waits until what is under way has ended.
             connection.ping().await?;
             Ok(!connection.is_in_transaction())
         })

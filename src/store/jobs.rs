@@ -43,6 +43,10 @@ impl Write {
     }
 }
 
+/// Whether a caller wants a job cancelled, as its row says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Cancelled(bool);
+
 /// The result of an insertion.
 #[derive(Debug)]
 pub enum Inserted {
@@ -160,18 +164,19 @@ impl Store {
         transaction.commit_soon().await.map_err(|error| self.fail(error))?;
         #[cfg(feature = "crash-points")]
         crate::crash::point("save.after");
-        Ok(saved)
+        Ok(saved.is_some())
     }
 
     /// Writes the answer to a submit, whatever the lease and the state are meanwhile: it names what was paid for. Adds a
-    /// warning if another job has the same task.
+    /// warning if another job has the same task, and learns whether a caller wants the job cancelled.
     pub async fn save_answer(&self, job: &mut Job) -> Result<bool, StoreError> {
         let mut transaction = self.begin().await?;
         self.lock_account(&mut transaction, &job.account).await?;
         self.note_twin(&mut transaction, job).await?;
         let saved = self.save_on(&mut transaction, job, Write::Answer).await?;
         self.commit(transaction).await?;
-        Ok(saved)
+        job.cancel_requested |= saved == Some(Cancelled(true));
+        Ok(saved.is_some())
     }
 
     /// Writes a spooled update, unless the record is further. `false` if there is no such record. The lease stays as it is.
@@ -248,21 +253,21 @@ impl Store {
         let mut transaction = self.begin().await?;
         let saved = self.save_on(&mut transaction, job, write).await?;
         self.commit(transaction).await?;
-        Ok(saved)
+        Ok(saved.is_some())
     }
 
-    /// The one place where a job's row is changed, and its purchase with it.
+    /// The one place where a job's row is changed, and its purchase with it. `None` if it was not changed.
     async fn save_on(
         &self,
         connection: &mut Connection,
         job: &Job,
         write: Write,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<Cancelled>, StoreError> {
         let body = self.body_of(job)?;
         #[cfg(feature = "crash-points")]
         crate::crash::point("save.before");
         let condition = write.condition();
-        let update = |body: &str| {
+        let update = |body: &str, cancelled: &str| {
             format!(
                 "UPDATE jobs SET status = ?2, is_open = ?3, task_id = ?4, search = ?6, updated_at = ?7,
                                  lease_owner = CASE WHEN ?11 THEN lease_owner ELSE ?8 END,
@@ -271,10 +276,11 @@ impl Store {
                                  folder = ?12, bytes = ?13, model = ?14, voice = ?15,
                                  price = ?16, length = ?17,
                                  body = {body}
-                 WHERE id = ?1 AND {condition}"
+                 WHERE id = ?1 AND {condition}
+                 RETURNING {cancelled} AS is_cancelled"
             )
         };
-        let saving = either(update(BODY), update(BODY_POSTGRES))
+        let saving = either(update(BODY, CANCELLED), update(BODY_POSTGRES, CANCELLED_POSTGRES))
             .bind(&job.id)
             .bind(job.state.status())
             .bind(i64::from(!job.state.is_over()))
@@ -294,15 +300,15 @@ impl Store {
             .bind(voice_of(job))
             .bind(job.price().map_or(0, Money::rank))
             .bind(job.length())
-            .execute(&mut *connection)
+            .fetch_optional(&mut *connection)
             .await
             .map_err(|error| self.fail(error))?;
-        if saved == 1 {
-            self.account_for(&mut *connection, job).await?;
-            self.announce(&mut *connection, job).await?;
-            self.record_ids(connection, job).await?;
-        }
-        Ok(saved == 1)
+        let Some(row) = saved else { return Ok(None) };
+        let is_cancelled = row.try_get("is_cancelled").map_err(|error| self.fail(error))?;
+        self.account_for(&mut *connection, job).await?;
+        self.announce(&mut *connection, job).await?;
+        self.record_ids(connection, job).await?;
+        Ok(Some(Cancelled(is_cancelled)))
     }
 
     /// Moves a job whose order was refused to the account that it now names, with a reservation of its own. What was
@@ -346,7 +352,7 @@ impl Store {
         }
         let saved = self.save_on(&mut transaction, job, Write::Replace).await?;
         self.commit(transaction).await?;
-        Ok(Ok(saved))
+        Ok(Ok(saved.is_some()))
     }
 
     /// Writes a job back if it is still in the state `before`, and takes the lease from any process.
@@ -363,7 +369,7 @@ impl Store {
         }
         let saved = self.save_on(&mut transaction, job, Write::Replace).await?;
         self.commit(transaction).await?;
-        Ok(saved)
+        Ok(saved.is_some())
     }
 }
 
@@ -375,6 +381,11 @@ const BODY_POSTGRES: &str = "CASE WHEN CAST(body AS json) #>> '{state,at}' = 'su
               AND CAST(body AS json) ->> 'cancel_requested' = 'true'
               AND CAST(?5 AS json) ->> 'cancel_requested' IS NULL
          THEN '{\"cancel_requested\":true,' || substr(?5, 2) ELSE ?5 END";
+
+/// Whether the row says that a caller wants the job cancelled.
+const CANCELLED: &str = "(body ->> '$.cancel_requested') IS TRUE";
+
+const CANCELLED_POSTGRES: &str = "COALESCE(CAST(body AS json) ->> 'cancel_requested', '') = 'true'";
 
 /// The folder of a job's files, as in the record.
 fn folder(job: &Job) -> Option<&str> {

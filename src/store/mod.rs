@@ -54,7 +54,7 @@ pub use self::jobs::Inserted;
 pub(crate) use self::lease::Search;
 pub use self::open::migrate;
 pub use self::outbox::Message;
-pub use self::queries::{Filter, Page};
+pub use self::queries::{Filter, MOST_READ, Page};
 pub use self::remote_ids::{Owner, RemoteKind};
 pub use self::response_cache::Answer;
 pub(crate) use self::retention::sweep_often;

@@ -107,7 +107,7 @@ impl ServerPool {
 /// The connections of one process.
 #[derive(Debug, Clone)]
 pub(super) struct Pools {
-    /// Few in SQLite, which has one writer at a time: a connection that waits for the lock is useless to others.
+    /// One in SQLite, which has one writer at a time.
     pub(super) writers: Pool,
     /// In SQLite these cannot write, so no writer keeps them waiting.
     pub(super) readers: Pool,

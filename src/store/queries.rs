@@ -4,7 +4,7 @@ use super::database::Store;
 use super::error::StoreError;
 use super::pool::Connection;
 use super::sorting::Sorting;
-use super::sql::{Row, either, query};
+use super::sql::{Query, Row, either, query};
 use crate::record::Job;
 
 /// Which jobs a list shows.
@@ -47,6 +47,10 @@ const LISTED_POSTGRES: &str = "SELECT CASE WHEN octet_length(body) <= 65536 THEN
                                 'prompt', left(CAST(body AS json) ->> 'prompt', 256)) AS text)
     END AS body, id";
 
+/// How many jobs a page reads at most to find those that fit. No index knows the words of a prompt, and without this bound
+/// a search that finds nothing would read all jobs.
+pub const MOST_READ: u32 = 25_000;
+
 /// A page of `list_jobs`.
 #[derive(Debug)]
 pub struct Page {
@@ -54,6 +58,107 @@ pub struct Page {
     pub jobs: Vec<Job>,
     /// `Filter::before` of the next page; `None` on the last.
     pub next: Option<(i64, String)>,
+    /// The page ended after [`MOST_READ`] jobs, and the next one reads on.
+    pub reads_on: bool,
+}
+
+impl Filter {
+    /// The columns that must have a value. The first is the one whose index is read: usually the fewest jobs have its value.
+    fn columns(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let (usual, rare) = match self.status.as_deref() {
+            Some("succeeded") => (Some("succeeded"), None),
+            status => (None, status),
+        };
+        let columns = [
+            ("voice", self.voice.as_deref()),
+            ("model", self.model.as_deref()),
+            ("status", rare),
+            ("kind", self.kind.as_deref()),
+            ("status", usual),
+        ];
+        columns.into_iter().filter_map(|(column, value)| Some((column, value?)))
+    }
+
+    /// How many of the columns are in the index that is read. The others of these indexes are sorted by time.
+    fn indexed(&self) -> usize {
+        usize::from(self.sorting.column() == "created_at")
+    }
+
+    /// Whether jobs have to be read that the page does not show.
+    fn searches(&self) -> bool {
+        let has_time = self.since.is_some() || self.until.is_some();
+        self.query.is_some()
+            || self.columns().nth(self.indexed()).is_some()
+            || (has_time && self.indexed() == 0)
+    }
+
+    /// `select` of the jobs that the index and the page's beginning leave.
+    fn narrow<'q>(&'q self, select: Query<'q>, principal: &'q str) -> Query<'q> {
+        let mut query = select.push(" FROM jobs WHERE principal = ").push_bind(principal);
+        for (column, value) in self.columns().take(self.indexed()) {
+            query = query.push(&format!(" AND {column} = ")).push_bind(value);
+        }
+        if self.indexed() > 0 {
+            query = self.within_time(query);
+        }
+        match &self.before {
+            Some(before) => self.beyond(query, before, false),
+            None => query,
+        }
+    }
+
+    fn within_time<'q>(&self, mut query: Query<'q>) -> Query<'q> {
+        // The sign keeps SQLite from the index of another order.
+        let column = if self.indexed() > 0 { "created_at" } else { "+created_at" };
+        if let Some(since) = self.since {
+            query = query.push_either(&format!(" AND {column} >= "), " AND created_at >= ").push_bind(since);
+        }
+        if let Some(until) = self.until {
+            query = query.push_either(&format!(" AND {column} < "), " AND created_at < ").push_bind(until);
+        }
+        query
+    }
+
+    /// What is not in the index that is read.
+    fn sift<'q>(&'q self, mut query: Query<'q>) -> Query<'q> {
+        for (column, value) in self.columns().skip(self.indexed()) {
+            // The sign keeps SQLite from an index that is longer.
+            query = query.push_either(&format!(" AND +{column} = "), &format!(" AND {column} = "));
+            query = query.push_bind(value);
+        }
+        if self.indexed() == 0 {
+            query = self.within_time(query);
+        }
+        if let Some(text) = &self.query {
+            // Both find the text without regard to patterns.
+            query = query.push_either(" AND instr(search, ", " AND strpos(search, ");
+            query = query.push_bind(text.to_lowercase()).push(") > 0");
+        }
+        query
+    }
+
+    /// Only jobs after one in the order of the list, or those up to it.
+    fn beyond<'q>(&self, query: Query<'q>, (at, id): &'q (i64, String), up_to: bool) -> Query<'q> {
+        let ascends = self.sorting == Sorting::Oldest;
+        let sign = match (ascends, up_to) {
+            (true, false) => ">",
+            (false, false) => "<",
+            (true, true) => "<=",
+            (false, true) => ">=",
+        };
+        let query = query.push(&format!(" AND ({}, id) {sign} (", self.sorting.column())).push_bind(*at);
+        query.push(", ").push_bind(id).push(")")
+    }
+
+    fn order(&self) -> String {
+        let direction = if self.sorting == Sorting::Oldest { "" } else { " DESC" };
+        format!(" ORDER BY {}{direction}, id{direction}", self.sorting.column())
+    }
+
+    /// `columns`, with the place of the row in the list.
+    fn placed(&self, columns: &str) -> String {
+        format!("{columns}, {} AS place", self.sorting.column())
+    }
 }
 
 impl Store {
@@ -93,12 +198,13 @@ impl Store {
         connection: &mut Connection,
         job: &Job,
     ) -> Result<Option<String>, StoreError> {
+        let Some(task) = job.state.task() else { return Ok(None) };
         let row = query(
             "SELECT id FROM jobs WHERE principal = ?1 AND account = ?2 AND task_id = ?3 AND id <> ?4 LIMIT 1",
         )
         .bind(&job.principal)
         .bind(&job.account)
-        .bind(job.state.task().map(|task| task.id.as_str()))
+        .bind(&task.id)
         .bind(&job.id)
         .fetch_optional(connection)
         .await
@@ -137,48 +243,171 @@ impl Store {
 
     /// A page of jobs, newest first, and where the next one begins.
     pub async fn list(&self, principal: &str, filter: &Filter) -> Result<Page, StoreError> {
-        let place = filter.sorting.column();
-        let mut query = either(LISTED, LISTED_POSTGRES).push(&format!(", {place} AS place"));
-        query = query.push(" FROM jobs WHERE principal = ").push_bind(principal);
-        if let Some(status) = &filter.status {
-            query = query.push(" AND status = ").push_bind(status);
-        }
-        if let Some(kind) = &filter.kind {
-            query = query.push(" AND kind = ").push_bind(kind);
-        }
-        if let Some(model) = &filter.model {
-            query = query.push(" AND model = ").push_bind(model);
-        }
-        if let Some(voice) = &filter.voice {
-            query = query.push(" AND voice = ").push_bind(voice);
-        }
-        if let Some(since) = filter.since {
-            query = query.push(" AND created_at >= ").push_bind(since);
-        }
-        if let Some(until) = filter.until {
-            query = query.push(" AND created_at < ").push_bind(until);
-        }
-        if let Some(text) = &filter.query {
-            // Both find the text without regard to patterns.
-            query = query.push_either(" AND instr(search, ", " AND strpos(search, ");
-            query = query.push_bind(text.to_lowercase()).push(") > 0");
-        }
-        let ascends = filter.sorting == Sorting::Oldest;
-        if let Some((at, id)) = &filter.before {
-            let after = if ascends { ") > (" } else { ") < (" };
-            query = query.push(&format!(" AND ({place}, id")).push(after);
-            query = query.push_bind(*at).push(", ").push_bind(id).push(")");
+        self.list_within(principal, filter, MOST_READ).await
+    }
+
+    async fn list_within(&self, principal: &str, filter: &Filter, most: u32) -> Result<Page, StoreError> {
+        let end = if filter.searches() { self.last_read(principal, filter, most).await? } else { None };
+        let select = either(filter.placed(LISTED), filter.placed(LISTED_POSTGRES));
+        let mut query = filter.sift(filter.narrow(select, principal));
+        if let Some(end) = &end {
+            query = filter.beyond(query, end, true);
         }
         // One row more than requested tells whether there is another page.
         let limit = filter.limit.saturating_add(1);
-        let direction = if ascends { "" } else { " DESC" };
-        query = query.push(&format!(" ORDER BY {place}{direction}, id{direction} LIMIT ")).push_bind(limit);
+        query = query.push(&filter.order()).push(" LIMIT ").push_bind(limit);
         let mut rows = query.fetch_all(self.readers()).await.map_err(|error| self.fail(error))?;
-        let more = rows.len() > filter.limit as usize;
+        let is_full = rows.len() > filter.limit as usize;
         rows.truncate(filter.limit as usize);
-        let last = rows.last().filter(|_| more);
-        let next = last.and_then(|row| Some((row.try_get("place").ok()?, row.try_get("id").ok()?)));
+        let last = rows.last().filter(|_| is_full).and_then(place);
+        let reads_on = !is_full && end.is_some();
         // One record that a later version wrote differently must not hide all others.
-        Ok(Page { jobs: rows.iter().filter_map(|row| self.parse(row).ok()).collect(), next })
+        let jobs = rows.iter().filter_map(|row| self.parse(row).ok()).collect();
+        Ok(Page { jobs, next: if reads_on { end } else { last }, reads_on })
+    }
+
+    /// The job at which a page ends that has found too few; `None` if the last one comes before. Reads the index alone.
+    async fn last_read(
+        &self,
+        principal: &str,
+        filter: &Filter,
+        most: u32,
+    ) -> Result<Option<(i64, String)>, StoreError> {
+        let select = filter.placed("SELECT id");
+        let query = filter.narrow(either(select.clone(), select), principal);
+        let query = query.push(&filter.order()).push(" LIMIT 1 OFFSET ").push_bind(most.saturating_sub(1));
+        let row = query.fetch_optional(self.readers()).await.map_err(|error| self.fail(error))?;
+        Ok(row.as_ref().and_then(place))
+    }
+}
+
+/// The place of a row in the order of a list.
+fn place(row: &Row) -> Option<(i64, String)> {
+    Some((row.try_get("place").ok()?, row.try_get("id").ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::State;
+
+    /// A store with jobs of one principal, the job `n` at the time `n`. Every seventh is a video, and every fifth failed.
+    async fn filled(dir: &std::path::Path, count: i64) -> Store {
+        let store = Store::open(dir, "me".to_owned()).await.unwrap();
+        let body = serde_json::json!({
+            "id": "", "principal": "p", "kind": "video", "tool": "", "model": "m", "account": "a", "prompt": "",
+            "request": null, "digest": "", "state": State::NEW, "created_at": 0, "updated_at": 0,
+        });
+        query(
+            "WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < ?1)
+             INSERT INTO jobs (id, principal, account, kind, status, is_open, search, body, created_at, updated_at, model)
+             SELECT n, 'p', 'a', CASE n % 7 WHEN 0 THEN 'video' ELSE 'image' END,
+                    CASE n % 5 WHEN 0 THEN 'failed' ELSE 'succeeded' END, 0, 'fox ' || n || '.',
+                    json_set(?2, '$.id', CAST(n AS TEXT), '$.created_at', n), n, 1, 'm' FROM number",
+        )
+        .bind(count)
+        .bind(body.to_string())
+        .execute(store.writers())
+        .await
+        .unwrap();
+        store
+    }
+
+    /// The jobs of all pages, and how many pages there were.
+    async fn all(store: &Store, filter: Filter, most: u32) -> (Vec<i64>, u32) {
+        let (mut filter, mut found, mut pages) = (filter, Vec::new(), 0);
+        loop {
+            let page = store.list_within("p", &filter, most).await.unwrap();
+            found.extend(page.jobs.iter().map(|job| job.created_at));
+            pages += 1;
+            assert!(page.next.is_some() || !page.reads_on);
+            if page.next.is_none() {
+                return (found, pages);
+            }
+            filter.before = page.next;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_search_ends_after_so_many_jobs_and_the_next_page_reads_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = filled(dir.path(), 1000).await;
+        let search = |text: &str| Filter { query: Some(text.to_owned()), limit: 10, ..Filter::default() };
+        let first = store.list_within("p", &search("fox 7."), 300).await.unwrap();
+        assert!(first.jobs.is_empty() && first.reads_on);
+        assert_eq!(first.next.unwrap().0, 701);
+        assert_eq!(all(&store, search("fox 7."), 300).await, (vec![7], 4));
+        assert_eq!(all(&store, search("badger"), 300).await, (vec![], 4));
+        let oldest = Filter { sorting: Sorting::Oldest, ..search("fox 7.") };
+        assert_eq!(all(&store, oldest, 300).await, (vec![7], 4));
+        // What is found soon is a page as before.
+        let full = store.list_within("p", &search("fox"), 300).await.unwrap();
+        assert_eq!((full.jobs.len(), full.reads_on, full.next.unwrap().0), (10, false, 991));
+        // The last job of what may be read is read, and the next page does not read it again.
+        assert_eq!(all(&store, search("fox 701."), 300).await, (vec![701], 4));
+        assert_eq!(store.list("p", &search("badger")).await.unwrap().next, None);
+    }
+
+    #[tokio::test]
+    async fn filters_without_an_index_of_their_own_are_bounded_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = filled(dir.path(), 1000).await;
+        let expected: Vec<i64> = (1..=1000).rev().filter(|n| n % 35 == 0).collect();
+        let both = Filter {
+            kind: Some("video".to_owned()),
+            status: Some("failed".to_owned()),
+            limit: 50,
+            ..Filter::default()
+        };
+        // Of the two hundred that failed, fifty a page.
+        assert_eq!(all(&store, both.clone(), 50).await, (expected.clone(), 5));
+        assert_eq!(all(&store, both.clone(), MOST_READ).await, (expected, 1));
+        // One of them has an index, and needs no bound.
+        let one = Filter { status: None, ..both };
+        let page = store.list_within("p", &one, 50).await.unwrap();
+        assert_eq!((page.jobs.len(), page.reads_on), (50, false));
+    }
+
+    #[tokio::test]
+    async fn a_search_reads_one_index_from_where_it_begins_to_where_it_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), "me".to_owned()).await.unwrap();
+        let filter = Filter {
+            model: Some("m".to_owned()),
+            status: Some("failed".to_owned()),
+            before: Some((9, "x".to_owned())),
+            ..Filter::default()
+        };
+        let end = (5, "a".to_owned());
+        let query = filter.sift(filter.narrow(either("EXPLAIN QUERY PLAN SELECT body", ""), "p"));
+        let query = filter.beyond(query, &end, true);
+        let rows = query.push(&filter.order()).fetch_all(store.readers()).await.unwrap();
+        let plan: Vec<String> = rows.iter().map(|row| row.try_get("detail").unwrap()).collect();
+        let bounds =
+            "jobs_by_model (principal=? AND model=? AND (created_at,id)>(?,?) AND (created_at,id)<(?,?))";
+        assert_eq!(plan.len(), 1, "{plan:?}");
+        assert!(plan[0].contains(bounds), "{plan:?}");
+    }
+
+    #[tokio::test]
+    async fn what_another_order_filters_is_bounded_and_read_in_that_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = filled(dir.path(), 1000).await;
+        query("UPDATE jobs SET bytes = created_at").execute(store.writers()).await.unwrap();
+        let expected: Vec<i64> = (1..=1000).rev().filter(|n| n % 7 == 0 && *n >= 500).collect();
+        let largest = Filter {
+            kind: Some("video".to_owned()),
+            since: Some(500),
+            sorting: Sorting::Largest,
+            limit: 200,
+            ..Filter::default()
+        };
+        assert_eq!(all(&store, largest.clone(), 400).await, (expected.clone(), 3));
+        assert_eq!(all(&store, largest.clone(), MOST_READ).await, (expected, 1));
+        let explained = either("EXPLAIN QUERY PLAN SELECT body", "");
+        let query = largest.sift(largest.narrow(explained, "p")).push(&largest.order());
+        let rows = query.fetch_all(store.readers()).await.unwrap();
+        let plan: Vec<String> = rows.iter().map(|row| row.try_get("detail").unwrap()).collect();
+        assert!(plan.len() == 1 && plan[0].contains("jobs_by_size"), "{plan:?}");
     }
 }

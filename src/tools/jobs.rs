@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Toolset;
-use crate::jobs::{CALLERS, Cancel, Filter, Job, STATUSES, cancel};
+use crate::jobs::{CALLERS, Cancel, Filter, Job, MOST_READ, STATUSES, cancel};
 use crate::mcp::cursor;
 use crate::mcp::{Server, Shown, ToolError, ToolSpec, forty_five, progress};
 use crate::media::units::age;
@@ -163,7 +163,7 @@ impl Server {
         };
         let page = self.jobs().list(self.principal(), &filter).await?;
         let row = |job: &Job| JobRow::of(job, self.jobs().is_ours(job), self.presenter.links().is_some());
-        let (mut jobs, mut bytes, mut last) = (Vec::new(), 0_usize, page.next);
+        let (mut jobs, mut bytes, mut last, mut reads_on) = (Vec::new(), 0_usize, page.next, page.reads_on);
         for job in &page.jobs {
             let row = row(job);
             bytes = bytes.saturating_add(row.bytes());
@@ -174,15 +174,20 @@ impl Server {
         }
         if jobs.len() < page.jobs.len() {
             last = jobs.last().map(|(_, place)| place.clone());
+            reads_on = false;
         }
         let jobs: Vec<_> = jobs.into_iter().map(|(row, _)| row).collect();
         let next_cursor = last.map(|(at, id)| cursor::give("list_jobs", &format!("{at}.{id}")));
-        let next = match (jobs.is_empty(), next_cursor.is_some()) {
-            (true, _) => "No matching jobs.",
-            (false, true) => {
+        let next: &str = match (jobs.is_empty(), next_cursor.is_some()) {
+            (true, false) => "No matching jobs.",
+            (_, true) if !reads_on => {
                 "Call list_jobs with cursor next_cursor for more, or get_job with a job_id for its details."
             }
             (false, false) => "Call get_job with a job_id for its details.",
+            (_, true) => &format!(
+                "{} among the {MOST_READ} jobs that were read. Call list_jobs with cursor next_cursor to search older ones.",
+                if jobs.is_empty() { "No matching jobs" } else { "These are all matching jobs" }
+            ),
         };
         let notice = self
             .jobs()

@@ -47,3 +47,27 @@ fn a_paid_call_waits_four_times_for_the_disk() {
         assert_eq!(syncs_of(tool, &arguments), four, "{tool}");
     }
 }
+
+/// Content that came with the answer is on disk before the record of the answer, which says that all is done. What is behind
+/// a link is downloaded after that record.
+#[test]
+fn an_order_whose_content_comes_with_the_answer_is_written_twice() {
+    for (tool, arguments, records) in [
+        // Long enough to be streamed.
+        ("text_to_audio", json!({ "text": "Good morning. ".repeat(250) }), 1),
+        ("text_to_image", json!({ "prompt": "A fox", "width": 512, "height": 512 }), 2),
+    ] {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let cell = Cell::new(&runtime);
+        let mut program = cell.program(&[("MINIMAX_CRASH_POINT", "trace")]).ready();
+        let answer = program.call(tool, arguments);
+        assert_eq!(answer["structuredContent"]["status"], "succeeded", "{answer}");
+        let last = format!("crash point save.after#{records}\n");
+        runtime.block_on(eventually("the last record", async || program.log().contains(&last)));
+        let log = program.log();
+        let passed = |point: &str| log.lines().filter(|line| line.starts_with(point)).count();
+        assert_eq!(passed("crash point record.after#"), 1, "{tool}: the record before the request");
+        assert_eq!(passed("crash point save.after#"), records, "{tool}: the records after it");
+    }
+}

@@ -193,7 +193,7 @@ async fn give_up_uploads(worker: &mut Worker) {
 }
 
 /// Whether MiniMax made less than was ordered.
-fn is_short(job: &Job) -> bool {
+pub(super) fn is_short(job: &Job) -> bool {
     job.missing > 0 || job.incomplete
 }
 

@@ -14,7 +14,6 @@ mod stream;
 mod submit;
 mod unpack;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::sleep;
@@ -46,7 +45,7 @@ impl Worker {
     async fn until_over(mut self, mut departure: Option<Departure>) {
         let mut mine = departure.is_some();
         loop {
-            if mine || self.claim().await {
+            if mine || Box::pin(self.claim()).await {
                 let _ = self.drive(departure.take()).await;
                 self.slot = None;
                 mine = false;
@@ -58,7 +57,7 @@ impl Worker {
                 () = sleep(GLANCE) => {}
                 () = self.wake.notified() => {}
             }
-            self.glance().await;
+            Box::pin(self.glance()).await;
         }
     }
 
@@ -98,23 +97,26 @@ impl Worker {
         if let Some(jobs) = self.jobs.with_key_of(&job) {
             self.jobs = jobs;
         }
-        self.job = job;
+        self.job = job.into();
         // Subscribers hear only of changes.
         self.watchers.send_if_modified(|known| {
             let is_new = known.updated_at != self.job.updated_at || known.state != self.job.state;
-            *known = Arc::new(self.job.clone());
+            *known = self.job.shared();
             is_new
         });
     }
 
+    /// Each step has its future on the heap while it runs: most jobs wait for their next poll, and should be small.
     async fn drive(&mut self, mut departure: Option<Departure>) -> Step {
         while !self.job.state.is_over() {
             match self.job.state.clone() {
                 State::Submitting { .. } => match departure.take() {
-                    Some(departure) => submit::submit(self, departure).await?,
-                    None => self.orphaned().await?,
+                    Some(departure) => Box::pin(submit::submit(self, departure)).await?,
+                    None => Box::pin(self.orphaned()).await?,
                 },
-                State::Running { .. } if self.job.cancel_requested => self.cancel_as_requested().await?,
+                State::Running { .. } if self.job.cancel_requested => {
+                    Box::pin(self.cancel_as_requested()).await?;
+                }
                 State::Running { task, word, misses, .. } => {
                     if task.route == Route::VideoV2 && self.slot.is_none() {
                         self.slot = self.jobs.api().rate_limiter().occupy(group::VIDEO_V2);
@@ -123,10 +125,10 @@ impl Worker {
                         let poll = self.jobs.shared.settings.poll;
                         self.pause(poll::delay(poll, self.age(), misses, chance())).await?;
                     }
-                    poll::poll(self, &task).await?;
+                    Box::pin(poll::poll(self, &task)).await?;
                 }
                 State::Fetching { task } => {
-                    deliver::deliver(self, task.as_ref()).await?;
+                    Box::pin(deliver::deliver(self, task.as_ref())).await?;
                     if self.held > 0 {
                         let poll = self.jobs.shared.settings.poll;
                         self.pause(poll::delay(poll, self.age(), self.held, chance())).await?;

@@ -1,7 +1,5 @@
 //! An order that the plan has refused: it fails, or is bought from the balance where the settings allow it.
 
-use std::sync::Arc;
-
 use super::failure::failure;
 use super::record::{Interrupted, Worker};
 use crate::api::ApiError;
@@ -51,7 +49,7 @@ pub(super) async fn overflow(
             tracing::info!(job = worker.job.id, %error, "the plan refused it; it is bought from the balance");
             worker.jobs = jobs;
             worker.read_cancel_request().await;
-            worker.watchers.send_replace(Arc::new(worker.job.clone()));
+            worker.watchers.send_replace(worker.job.shared());
             return Ok(Overflow::Bought);
         }
         Ok(Ok(false)) => {

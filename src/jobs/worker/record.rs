@@ -1,5 +1,6 @@
 //! A job in the hands of its worker, and how its record is written.
 
+use std::ops::{Deref, DerefMut};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,10 +34,41 @@ pub(super) enum Write {
     Progress,
 }
 
+/// A job in one allocation for its worker and its watchers, until the worker changes it: thousands may wait for their polls.
+#[derive(Clone)]
+pub(super) struct SharedJob(Arc<Job>);
+
+impl SharedJob {
+    /// The same allocation, for the watchers.
+    pub(super) fn shared(&self) -> Arc<Job> {
+        Arc::clone(&self.0)
+    }
+}
+
+impl Deref for SharedJob {
+    type Target = Job;
+
+    fn deref(&self) -> &Job {
+        &self.0
+    }
+}
+
+impl DerefMut for SharedJob {
+    fn deref_mut(&mut self) -> &mut Job {
+        Arc::make_mut(&mut self.0)
+    }
+}
+
+impl From<Job> for SharedJob {
+    fn from(job: Job) -> Self {
+        Self(Arc::new(job))
+    }
+}
+
 /// One job and the tools to carry it through its states.
 pub(super) struct Worker {
     pub(super) jobs: Jobs,
-    pub(super) job: Job,
+    pub(super) job: SharedJob,
     pub(super) watchers: watch::Sender<Arc<Job>>,
     pub(super) wake: Arc<Notify>,
     /// A slot of the rate limiter, where MiniMax limits the number of running tasks.
@@ -47,18 +79,19 @@ pub(super) struct Worker {
 
 impl Worker {
     pub(super) fn new(jobs: Jobs, registration: Registration) -> Self {
-        let job = Job::clone(&registration.sender.borrow());
+        let job = SharedJob(Arc::clone(&registration.sender.borrow()));
         Self { jobs, job, watchers: registration.sender, wake: registration.wake, slot: None, held: 0 }
     }
 
     /// Applies an event. The record is on disk before a watcher sees it.
     pub(super) async fn see(&mut self, seen: Seen) -> Step {
-        self.commit(seen, Write::Progress).await
+        self.commit([seen], Write::Progress).await
     }
 
-    pub(super) async fn commit(&mut self, seen: Seen, write: Write) -> Step {
+    /// Applies events in one record.
+    pub(super) async fn commit(&mut self, seen: impl IntoIterator<Item = Seen>, write: Write) -> Step {
         let before = self.job.state.clone();
-        self.job.state = before.clone().after(seen);
+        self.job.state = seen.into_iter().fold(before.clone(), State::after);
         if self.job.state == before {
             return Ok(());
         }
@@ -76,13 +109,15 @@ impl Worker {
             self.job.state = before;
             return Err(Interrupted);
         }
-        if matches!(before, State::Submitting { .. }) {
+        // An answer that was written brings it along.
+        let is_known = write == Write::Answer && !self.jobs.shared.spool.has(&self.job.id);
+        if matches!(before, State::Submitting { .. }) && !is_known {
             self.read_cancel_request().await;
         }
         if self.job.state.is_over() {
             telemetry::job_ended(self.job.state.status());
         }
-        self.watchers.send_replace(Arc::new(self.job.clone()));
+        self.watchers.send_replace(self.job.shared());
         Ok(())
     }
 
@@ -93,7 +128,7 @@ impl Worker {
         if !self.save(Write::Progress, &state).await {
             return Err(Interrupted);
         }
-        self.watchers.send_replace(Arc::new(self.job.clone()));
+        self.watchers.send_replace(self.job.shared());
         Ok(())
     }
 
@@ -143,7 +178,10 @@ impl Worker {
     /// `None` if it cannot be written.
     async fn save_thrice(&mut self, write: Write, before: &State) -> Option<bool> {
         for wait in [0, 200, 1000] {
-            sleep(Duration::from_millis(wait)).await;
+            // A sleep of nothing lasts until the next tick of the timer, a millisecond.
+            if wait > 0 {
+                sleep(Duration::from_millis(wait)).await;
+            }
             match self.written(write, before).await {
                 Ok(ours) => return Some(ours),
                 Err(error) => {
@@ -203,7 +241,7 @@ impl Worker {
 fn is_found_again(before: &State, after: &State) -> bool {
     matches!(
         (before, after),
-        (State::Running { .. }, State::Running { .. } | State::Fetching { .. })
+        (State::Running { .. }, State::Running { .. } | State::Fetching { .. } | State::Done { .. })
             | (State::Fetching { .. }, State::Done { .. })
     )
 }

@@ -1,17 +1,23 @@
 //! Noting what MiniMax has made.
 
-use super::deliver::keep;
+use super::deliver::{is_short, keep};
 use super::failure::withheld;
 use super::record::{Step, Worker, Write};
 use crate::jobs::order::outcome::Made;
-use crate::store::{MOST_FILES, Seen};
+use crate::store::{Job, JobFile, MOST_FILES, Seen};
 
 const UNFINISHED: &str =
     "MiniMax called the result unfinished (status 1) when it handed it over: it may be cut short";
 
+/// Whether nothing is left to fetch, because all content came with the answer and is on disk.
+fn is_complete(worker: &Worker) -> bool {
+    let is_here = |file: &JobFile| file.saved.is_some() && file.spooled.is_none();
+    worker.jobs.bucket().is_none() && worker.job.files.iter().all(is_here)
+}
+
 /// Records what was made and billed, before files are downloaded.
 pub(super) async fn record_result(worker: &mut Worker, made: Made, write: Write) -> Step {
-    let job = &mut worker.job;
+    let job: &mut Job = &mut worker.job;
     job.files = made.files;
     // No order makes more.
     job.files.truncate(MOST_FILES);
@@ -42,7 +48,11 @@ pub(super) async fn record_result(worker: &mut Worker, made: Made, write: Write)
     if worker.job.files.is_empty() && worker.job.text.is_none() && worker.job.voice_id.is_none() {
         worker.job.may_be_billed = true;
         let message = "it withheld all that was asked for (content safety)";
-        return worker.commit(Seen::Failed(withheld(message)), write).await;
+        return worker.commit([Seen::Failed(withheld(message))], write).await;
     }
-    worker.commit(Seen::Made, write).await
+    if is_complete(worker) {
+        let partial = is_short(&worker.job);
+        return worker.commit([Seen::Made, Seen::Fetched { partial }], write).await;
+    }
+    worker.commit([Seen::Made], write).await
 }

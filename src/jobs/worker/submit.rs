@@ -1,6 +1,5 @@
 //! The moment that costs money: the request leaves, once.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -64,7 +63,7 @@ pub(super) async fn submit(worker: &mut Worker, departure: Departure) -> Step {
     loop {
         let mut permit = match permit.take() {
             Some(permit) => {
-                worker.commit(Seen::Leaving, Write::First).await?;
+                worker.commit([Seen::Leaving], Write::First).await?;
                 permit
             }
             None => wait_for_permit(worker, &mut ticket).await?,
@@ -133,14 +132,14 @@ pub(super) async fn submit(worker: &mut Worker, departure: Departure) -> Step {
 /// Records what MiniMax took.
 async fn taken(worker: &mut Worker, outcome: Outcome) -> Step {
     match outcome {
-        Outcome::Task(task) => worker.commit(Seen::Accepted(task), Write::Answer).await,
+        Outcome::Task(task) => worker.commit([Seen::Accepted(task)], Write::Answer).await,
         Outcome::Counted { task, file_id, units, usage } => {
             worker.job.add_file_id(file_id);
             if let Some(cost) = &mut worker.job.cost {
                 cost.actual = units.and_then(|units| cost.of(units));
             }
             worker.job.usage = usage;
-            worker.commit(Seen::Accepted(task), Write::Answer).await
+            worker.commit([Seen::Accepted(task)], Write::Answer).await
         }
         Outcome::Made(made) => record_result(worker, made, Write::Answer).await,
         Outcome::Sound(sound) => stream::receive(worker, sound).await,
@@ -153,12 +152,12 @@ async fn wait_for_permit(worker: &mut Worker, ticket: &mut Ticket) -> Result<Per
         match worker.unless_interrupted(ticket.step()).await? {
             rate_limit::Step::Permit(permit) => break permit,
             // The watchers show the new position.
-            rate_limit::Step::Moved => drop(worker.watchers.send_replace(Arc::new(worker.job.clone()))),
+            rate_limit::Step::Moved => drop(worker.watchers.send_replace(worker.job.shared())),
         }
     };
     worker.job.waiting = None;
     // Without the record, the request does not leave.
-    worker.commit(Seen::Leaving, Write::First).await?;
+    worker.commit([Seen::Leaving], Write::First).await?;
     Ok(permit)
 }
 

@@ -328,7 +328,7 @@ async fn what_a_process_has_spent_counts_for_it_also_when_the_rows_are_gone() {
         stage.add_purchase(id, process, state, price, age).await;
     }
     let store = &stage.store;
-    let mut connection = store.writers().acquire().await.unwrap();
+    let mut connection = store.readers().acquire().await.unwrap();
     let before = store.spent_by_this_process(&mut connection, Currency::Usd, None).await.unwrap();
     assert_eq!(before.total, Money::from_millionths(110_111, Currency::Usd));
     // Rows that were kept for less than the daily budgets look back would let them be passed.
