@@ -35,6 +35,7 @@ mod bucket_fleet;
 mod fleet;
 mod fleet_leases;
 mod fleet_limits;
+mod fleet_plans;
 mod fleet_requests;
 mod postgres;
 mod s3;
