@@ -54,7 +54,7 @@ def printed(program):
 
 
 def shown(line):
-    return not line.startswith(("  link: ", "    minimax://", "  MiniMax task ", "  Done."))
+    return not line.startswith(("  link: ", "    minimax://", "  task_id ", "  Done."))
 
 
 def colored(line):

@@ -8,7 +8,7 @@
 //!
 //! # Layers
 //!
-//! `cli` → `gallery` → `serve` → `tools`, `notify` → `chat`, `speech` → `mcp` → `arguments`, `result` → `jobs` → `store` →
+//! `cli` → `gallery` → `serve` → `tools`, `notify` → `chat`, `speech` → `mcp` → `arguments`, `result` → `jobs` → `store` → `record` →
 //! `api`, `download` → `rate_limit`, `media`, `telemetry` → `config`, `facts` → `bucket`, `money`, `clock`, `permits`, `viewer`.
 //! ARCHITECTURE.md says what each knows. The simulator of MiniMax, for tests, demos and `--sandbox`, is a crate of its own:
 //! `crates/minimax-sandbox`. `tests/it/architecture.rs` keeps the direction of imports.
@@ -44,9 +44,11 @@ pub mod money;
 pub mod notify;
 pub mod permits;
 pub mod rate_limit;
+pub mod record;
 pub mod result;
 pub mod serve;
 pub mod speech;
+mod stills;
 pub mod store;
 pub mod telemetry;
 pub mod tools;

@@ -271,6 +271,16 @@ impl Money {
         i64::try_from(millionths).unwrap_or(MOST).min(MOST)
     }
 
+    /// A number to sort by: millionths, with the currency in the bits above, so that amounts of one currency are together.
+    pub fn rank(self) -> i64 {
+        const CURRENCY: u32 = 56;
+        let currency = match self.currency {
+            Currency::Usd => 0,
+            Currency::Cny => 1 << CURRENCY,
+        };
+        currency + self.millionths().clamp(0, (1 << CURRENCY) - 1)
+    }
+
     /// Whether a limit allows it. No limit allows another currency.
     pub fn is_within(self, limit: Self) -> bool {
         self.currency == limit.currency && self.amount <= limit.amount

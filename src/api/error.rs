@@ -283,7 +283,7 @@ impl ApiError {
             Self::Lost { .. } | Self::Shape { .. } => Accepted::Unknown,
             Self::Refused { .. } if self.class() == Class::Server => Accepted::Unknown,
             // An unlisted code or status does not tell whether the request was billed.
-            Self::Refused { .. } if self.class() == Class::Crate && self.is_unheard_of() => Accepted::Unknown,
+            Self::Refused { .. } if self.class() == Class::Crate && self.is_unlisted() => Accepted::Unknown,
             Self::NoKey
             | Self::Held { .. }
             | Self::Unsent { .. }
@@ -292,7 +292,7 @@ impl ApiError {
         }
     }
 
-    fn is_unheard_of(&self) -> bool {
+    fn is_unlisted(&self) -> bool {
         match self {
             Self::Refused { code: Some(code), status, message, .. } => {
                 facts().code(*code).is_none() && facts().http(*status, message).is_none()

@@ -20,7 +20,7 @@ pub const MAX_WAIT: Duration = Duration::from_secs(20);
 pub const MAX_POLL_WAIT: Duration = Duration::from_secs(600);
 
 /// How long one try of a free read may take. A second try goes out over a new connection.
-pub const READ_ATTEMPT: Duration = Duration::from_secs(20);
+const READ_ATTEMPT: Duration = Duration::from_secs(20);
 
 /// How long a free read may take in all, with its retries. For a call without a job this includes its wait in the queue.
 pub const READ_LIMIT: Duration = Duration::from_secs(40);
@@ -74,7 +74,7 @@ where
         let mut permit = match refuse_long_wait(&ticket, until) {
             Some(error) => return Err(error),
             None => match timeout_at(until, ticket.acquire()).await {
-                Ok(turn) => turn,
+                Ok(permit) => permit,
                 Err(_) => return Err(too_long(&ticket, patience)),
             },
         };

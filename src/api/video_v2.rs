@@ -111,7 +111,8 @@ impl Client {
         }
         #[derive(Deserialize)]
         struct Made {
-            url: Option<String>,
+            // Of another type it is no link, and the task has ended without a file.
+            url: Option<Value>,
             prompt: Option<String>,
         }
         #[derive(Deserialize)]
@@ -123,7 +124,8 @@ impl Client {
         let path = format!("{}/{}", QUERY.path, path_segment(task_id));
         let (Answer { task }, trace_id) = self.read_traced(&QUERY, &path, &[]).await?;
         let some = |text: Option<String>| text.filter(|text| !text.is_empty());
-        let made = task.content.map(|made| (some(made.url), some(made.prompt)));
+        let url = |url: Option<Value>| some(url.and_then(|url| Some(url.as_str()?.to_owned())));
+        let made = task.content.map(|made| (url(made.url), some(made.prompt)));
         Ok(match (task.status.to_lowercase().as_str(), made) {
             ("succeeded", Some((url, text))) if url.is_some() || text.is_some() => {
                 let model = task.model.and_then(|model| Some(model.as_str()?.to_owned()));

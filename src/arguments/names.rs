@@ -104,7 +104,8 @@ const CLOSE: f64 = 0.64;
 
 /// Whether a client adds this name to its calls.
 pub(super) fn is_envelope(name: &str) -> bool {
-    name.starts_with('_') || ENVELOPE.contains(&snake_case(name).as_str())
+    let letters = |name: &str| name.replace(['_', '-'], "").to_lowercase();
+    name.starts_with('_') || ENVELOPE.iter().any(|known| letters(known) == letters(name))
 }
 
 /// The parameter that a name means.
@@ -230,9 +231,15 @@ mod tests {
 
     #[test]
     fn names_that_clients_add_are_told_from_mistakes() {
-        for name in
-            ["toolCallId", "tool_call_id", "sessionId", "_meta", "__event_emitter__", "waitForPreviousTools"]
-        {
+        for name in [
+            "toolCallId",
+            "tool_call_id",
+            "sessionId",
+            "_meta",
+            "__event_emitter__",
+            "waitForPreviousTools",
+            "toolcallid",
+        ] {
             assert!(is_envelope(name), "{name}");
         }
         for name in ["promt", "toolcall", "session", "meta", "id", "wait_for"] {

@@ -28,13 +28,6 @@ pub enum BucketProblem {
     Setting(String),
 }
 
-impl BucketProblem {
-    /// True if the same request may succeed later without a change of the file.
-    pub fn may_pass(&self) -> bool {
-        matches!(self, Self::Refused(_) | Self::NoBucket | Self::Away(_) | Self::Setting(_))
-    }
-}
-
 impl From<object_store::Error> for BucketProblem {
     fn from(error: object_store::Error) -> Self {
         use object_store::Error;

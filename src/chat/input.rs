@@ -40,10 +40,10 @@ pub(crate) struct ChatInput {
     /// auto (default), or none (no calls; MiniMax-M3.1-Flash may ignore it).
     #[schemars(extend("enum" = ["auto", "none"]))]
     pub(crate) tool_choice: Option<String>,
-    /// true: it searches the web, for an extra fee; api anthropic (chosen if none is named) or responses only.
+    /// true: it searches the web, for an extra fee; api anthropic (then the default) or responses only.
     pub(crate) web_search: Option<bool>,
-    /// {"type": "json_object"} or json_schema with api openai; api native: json_schema, MiniMax-Text-01 only;
-    /// not with anthropic.
+    /// {"type": "json_object"} or json_schema, with api openai; json_schema with api native and MiniMax-Text-01; not
+    /// with anthropic, responses.
     #[serde(default)]
     #[schemars(schema_with = "object")]
     pub(crate) response_format: Option<JsonObject>,

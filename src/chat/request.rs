@@ -8,11 +8,11 @@ use serde_json::Value;
 
 use crate::api::{Ask, Function, Medium, Protocol, Speaker, ToolCall, Turn};
 use crate::chat::input::{ChatInput, Message};
-use crate::chat::rules::Rules;
+use crate::chat::rules::{Rules, protocol};
 use crate::facts::facts;
 use crate::jobs::{Conversation, Said};
 use crate::mcp::inputs::Takes;
-use crate::mcp::model_name::{ModelNames, fitting};
+use crate::mcp::model_name::ModelNames;
 use crate::mcp::{Server, ToolError};
 use crate::media::units::above;
 use crate::media::{Kind, Limits, Reference};
@@ -189,43 +189,6 @@ async fn medium(
     let sent_up = matches!(server.inputs.sources.reference(field, text).await?, Reference::Uploaded(_));
     let takes = if purpose != Purpose::Count || sent_up { VIDEO } else { VIDEO_INLINE };
     Ok(Medium::Video(server.inputs.resolve(field, text, &takes, purpose == Purpose::Rehearse).await?))
-}
-
-/// The protocol. A call that names none and begins a conversation gets one that can do what it asks, with a note.
-fn protocol(input: &ChatInput, kept: Option<&Conversation>) -> Result<(Protocol, Option<String>), ToolError> {
-    let own = kept.and_then(|kept| Protocol::named(&kept.api));
-    match (input.api, own) {
-        (Some(wanted), Some(own)) if wanted != own => {
-            let problem = format!(
-                "is {}, and this conversation was begun with {}; leave api out or give {1}",
-                wanted.word(),
-                own.word()
-            );
-            Err(ToolError::argument("api", problem))
-        }
-        (None, None) => Ok(fitting_protocol(input)),
-        (wanted, own) => Ok((own.or(wanted).unwrap_or_default(), None)),
-    }
-}
-
-fn fitting_protocol(input: &ChatInput) -> (Protocol, Option<String>) {
-    let usual = Protocol::default();
-    let format = input.response_format.as_ref().map(|format| format.get("type").and_then(Value::as_str));
-    let lack = |api: &str| {
-        let row = facts().text_protocol(api)?;
-        let has = |kind: Option<&str>| row.formats.iter().any(|known| Some(known.as_str()) == kind);
-        let options = [
-            ("web_search", input.web_search == Some(true) && !row.web_search),
-            ("response_format", format.is_some_and(|kind| !has(kind))),
-            ("service_tier", input.service_tier.is_some() && !row.tiers),
-            ("effort", input.effort.is_some() && !row.efforts),
-        ];
-        let (option, _) = options.iter().find(|(_, lacks)| *lacks)?;
-        Some(format!("does not take {option}"))
-    };
-    let (chosen, notes) = fitting(usual.word().to_owned(), facts().text_protocol_names(), lack);
-    let note = notes.into_iter().next().map(|note| format!("api {note}"));
-    (Protocol::named(&chosen).unwrap_or(usual), note)
 }
 
 fn said(role: Speaker, text: &str) -> Turn {

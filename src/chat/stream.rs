@@ -110,11 +110,11 @@ async fn hear(server: &Server, ask: &Ask, call: &RequestContext<RoleServer>) -> 
     let mut notes = Notes::new(call, &ask.model, ticket.view());
     let mut tries = 1;
     loop {
-        let mut turn = match notes.turn(&mut ticket).await {
-            Ok(turn) => turn,
+        let mut permit = match notes.permit(&mut ticket).await {
+            Ok(permit) => permit,
             Err(error) => return (Reply::default(), End::Broken(error)),
         };
-        turn.start();
+        permit.start();
         let key = api.key_count();
         let (reply, end) = match notes.during(api.chat(ask)).await {
             None => (Reply::default(), End::Cancelled),
@@ -123,14 +123,14 @@ async fn hear(server: &Server, ask: &Ask, call: &RequestContext<RoleServer>) -> 
         };
         let error = match end {
             End::Whole => {
-                drop(turn.on_response(Ending::Counted));
+                drop(permit.on_response(Ending::Counted));
                 return (reply, End::Whole);
             }
             End::Cancelled => return (reply, End::Cancelled),
             End::Broken(error) => error,
         };
         let answer = Err::<(), _>(error);
-        drop(turn.on_response(&answer));
+        drop(permit.on_response(&answer));
         let Err(error) = answer else { return (reply, End::Whole) };
         // Generated text proves that the request was accepted.
         let untouched = !has_begun(&reply);
@@ -291,9 +291,9 @@ impl<'a> Notes<'a> {
     }
 
     /// Waits in the queue, at most [`IN_LINE`].
-    async fn turn(&mut self, ticket: &mut Ticket) -> Result<Permit, ApiError> {
+    async fn permit(&mut self, ticket: &mut Ticket) -> Result<Permit, ApiError> {
         match self.during(timeout(IN_LINE, ticket.acquire())).await {
-            Some(Ok(turn)) => Ok(turn),
+            Some(Ok(permit)) => Ok(permit),
             Some(Err(_)) => Err(queued::too_long(ticket, IN_LINE)),
             None => Err(queued::given_up(&self.waiting)),
         }

@@ -349,7 +349,8 @@ async fn over_http(mut config: Config, address: SocketAddr, options: http::Optio
     }
     if let Some(path) = &config.http.token_file {
         http::tokens::warn_of_others(path).await;
-        config.http.tokens = http::tokens::read(path, config.http.currency).await?;
+        config.http.tokens =
+            http::tokens::read(path, config.http.currency, config.http.private_webhooks).await?;
     }
     let access = Access::new(&config.http);
     let listener = http::bind(address, &access).await.map_err(|error| match error.kind() {

@@ -20,6 +20,8 @@ pub struct HttpSettings {
     pub token_file: Option<PathBuf>,
     /// The rows of that file.
     pub tokens: Vec<TokenRow>,
+    /// If true, webhooks in that file may lead to private addresses.
+    pub private_webhooks: bool,
     /// The currency of amounts in that file.
     pub currency: Currency,
     /// The identity provider whose tokens the server accepts.
@@ -79,6 +81,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             token: self.token(),
             token_file: self.file("MINIMAX_MCP_TOKEN_FILE", home),
             tokens: Vec::new(),
+            private_webhooks: false,
             currency: region.currency(),
             oauth: self.oauth(offered),
             hosts,

@@ -136,3 +136,18 @@ fn the_sandbox_has_folders_of_its_own_and_says_that_it_ignores_a_key() {
     assert_eq!((key(&rehearsing), rehearsing.warnings.len()), (Some("sandbox-2049"), 0));
     assert!(!read(&[("MINIMAX_API_HOST", "http://127.0.0.1:1")]).is_sandbox(), "a gateway on this machine");
 }
+
+#[test]
+fn a_wrong_setting_that_the_sandbox_does_not_use_is_a_warning_there() {
+    let config =
+        read(&[("MINIMAX_REGION", "eu"), ("MINIMAX_BUDGET_DAY", "much")]).at_sandbox("http://127.0.0.1:1");
+    assert_eq!(
+        config.problems.iter().map(|problem| problem.name).collect::<Vec<_>>(),
+        ["MINIMAX_BUDGET_DAY"]
+    );
+    assert!(
+        config.warnings.iter().any(|warning| warning.contains("MINIMAX_REGION is `eu`")),
+        "{:?}",
+        config.warnings
+    );
+}

@@ -46,7 +46,7 @@ pub use start::read_key;
 pub use telemetry::{OtlpSettings, TelemetrySettings};
 pub use tokens::{TokenRow, read_tokens};
 pub use uploads::UploadSettings;
-pub use webhook::WebhookSettings;
+pub use webhook::{Receiver, WebhookSettings};
 
 /// The default log filter. rmcp's warnings repeat ours or concern the client, so only its errors are logged.
 pub const DEFAULT_LOG: &str = "warn,minimax_mcp=info,rmcp=error";
@@ -254,6 +254,8 @@ pub struct Config {
     pub keep: KeepSettings,
     /// The receiver of messages about ended jobs.
     pub webhook: WebhookSettings,
+    /// If true, notes about ended jobs appear on the desktop of the person at this machine.
+    pub desktop_notes: bool,
     /// The spending limits.
     pub budgets: Budgets,
     /// How long a person may take to answer a consent question.
@@ -337,6 +339,7 @@ impl Config {
             files: reader.files(),
             keep: reader.keep(),
             webhook: reader.webhook(&places.home),
+            desktop_notes: reader.desktop_notes(),
             budgets: reader.budgets(region.currency()),
             confirm_within: Duration::from_secs(600),
             facts_file: reader.file("MINIMAX_FACTS_FILE", &places.home),
@@ -349,6 +352,7 @@ impl Config {
             problems: reader.problems,
             warnings: reader.warnings,
         };
+        config.http.private_webhooks = config.webhook.private;
         config.check_keys();
         config
     }

@@ -191,7 +191,12 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "MINIMAX_WEBHOOK_PRIVATE",
         default: "`false`",
-        meaning: "`true`: `MINIMAX_WEBHOOK_URL` may lead to this machine or into a private network, and may be plain http",
+        meaning: "`true`: `MINIMAX_WEBHOOK_URL` and the webhooks of tokens may lead to this machine or into a private network, and may be plain http",
+    },
+    Setting {
+        name: "MINIMAX_NOTIFY",
+        default: "`off`",
+        meaning: "Over stdio and in `minimax-mcp gallery`: `desktop` shows a notification on this machine when a job ends, with its kind, its state and the name of its file. It needs `notify-send` on Linux, and uses `osascript` on macOS and PowerShell on Windows",
     },
     Setting {
         name: "MINIMAX_FACTS_FILE",
@@ -246,7 +251,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "MINIMAX_MCP_TOKEN_FILE",
         default: "none",
-        meaning: "HTTP only: a file with a JSON array of `{name, token, toolsets, budget_day, rate}`. Jobs and files belong to the name. `sha256`, the token's SHA-256 in hexadecimal, may replace `token`. `budget_day` is the spending limit of the token for any 24 hours, an amount as above; `rate` is its limit of tool calls per minute. The file is read again when it changes",
+        meaning: "HTTP only: a file with a JSON array of `{name, token, toolsets, budget_day, rate, webhook}`. Jobs and files belong to the name. `sha256`, the token's SHA-256 in hexadecimal, may replace `token`. `budget_day` is the spending limit of the token for any 24 hours, an amount as above; `rate` is its limit of tool calls per minute. `webhook`, an object of `url` and `secret`, gets the messages about the token's jobs in place of `MINIMAX_WEBHOOK_URL`. The file is read again when it changes",
     },
     Setting {
         name: "MINIMAX_MCP_OAUTH_ISSUER",

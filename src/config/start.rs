@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::Config;
 use super::keys::{KEY, KEY_FILE, PLAN_KEY, PLAN_KEY_FILE};
 use super::unknown::Unknown;
 use super::value::{self, KeyText};
+use super::{Config, ConfigError};
 
 /// The account of the sandbox, and the name of its folders.
 const SANDBOX: &str = "sandbox";
@@ -58,7 +58,11 @@ impl Config {
             "MINIMAX_FILES_URL",
             "MINIMAX_FILES_PUBLIC_URL",
         ];
-        self.problems.retain(|problem| !about_the_host.contains(&problem.name));
+        let (about_it, others): (Vec<_>, Vec<_>) =
+            self.problems.into_iter().partition(|problem| about_the_host.contains(&problem.name));
+        self.problems = others;
+        let harmless = |problem: &ConfigError| format!("{problem}; with --sandbox nothing depends on it");
+        self.warnings.extend(about_it.iter().map(harmless));
         self
     }
 

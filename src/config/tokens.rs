@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::{Toolset, amount};
+use super::{Receiver, Toolset, amount};
 use crate::money::{Currency, Money};
 
 /// The least length of a token. Shorter ones can be guessed.
@@ -27,6 +27,8 @@ pub struct TokenRow {
     pub budget_day: Option<Money>,
     /// The highest number of tool calls per minute.
     pub rate: Option<u32>,
+    /// Where messages about the caller's jobs go, in place of `MINIMAX_WEBHOOK_URL`.
+    pub webhook: Option<Receiver>,
 }
 
 impl Toolset {
@@ -43,7 +45,7 @@ impl TokenRow {
     /// A token without limits.
     pub fn new(name: impl Into<String>, token: &str) -> Self {
         let digest = Sha256::digest(token).into();
-        Self { name: name.into(), digest, toolsets: None, budget_day: None, rate: None }
+        Self { name: name.into(), digest, toolsets: None, budget_day: None, rate: None, webhook: None }
     }
 }
 
@@ -62,12 +64,24 @@ struct Written {
     budget_day: Option<Value>,
     #[serde(default)]
     rate: Option<u32>,
+    #[serde(default)]
+    webhook: Option<WrittenReceiver>,
 }
 
-/// Reads a token file: a JSON array of rows, with amounts in `currency`. The error is a sentence without a subject.
-pub fn read_tokens(text: &str, currency: Currency) -> Result<Vec<TokenRow>, String> {
+/// A receiver of messages in the file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenReceiver {
+    url: SecretString,
+    secret: SecretString,
+}
+
+/// Reads a token file: a JSON array of rows, with amounts in `currency`. If `private`, webhooks may be plain http. The error
+/// is a sentence without a subject.
+pub fn read_tokens(text: &str, currency: Currency, private: bool) -> Result<Vec<TokenRow>, String> {
     let legal = "must be a JSON array of {\"name\": …, \"token\": … or \"sha256\": …, \"toolsets\": [\"image\", …], \
-                 \"budget_day\": \"5\", \"rate\": 30}; the last three may be left out";
+                 \"budget_day\": \"5\", \"rate\": 30, \"webhook\": {\"url\": …, \"secret\": …}}; the last four may be left \
+                 out";
     let written: Vec<Written> = serde_json::from_str(text).map_err(|error| match misfit(text) {
         Some(misfit) => misfit,
         None => format!("cannot be read (line {}, {}); {legal}", error.line(), kind_of(&error)),
@@ -77,7 +91,7 @@ pub fn read_tokens(text: &str, currency: Currency) -> Result<Vec<TokenRow>, Stri
     }
     let mut rows: Vec<TokenRow> = Vec::new();
     for row in written {
-        let row = row.read(currency)?;
+        let row = row.read(currency, private)?;
         if rows.iter().any(|other| other.name == row.name) {
             return Err(format!("names `{}` twice", row.name));
         }
@@ -90,9 +104,9 @@ pub fn read_tokens(text: &str, currency: Currency) -> Result<Vec<TokenRow>, Stri
 }
 
 impl Written {
-    fn read(self, currency: Currency) -> Result<TokenRow, String> {
+    fn read(self, currency: Currency, private: bool) -> Result<TokenRow, String> {
         let digest = self.digest()?;
-        let Self { name, toolsets, budget_day, rate, .. } = self;
+        let Self { name, toolsets, budget_day, rate, webhook, .. } = self;
         if rate.is_some_and(|rate| !(1..=FASTEST).contains(&rate)) {
             return Err(format!("has a `rate` for `{name}` that must be 1 to {FASTEST} calls a minute"));
         }
@@ -108,7 +122,12 @@ impl Written {
         let budget_day =
             budget_day.map_err(|problem| format!("has a `budget_day` for `{name}` that {problem}"))?;
         let toolsets = toolsets.map(Toolset::with_jobs);
-        Ok(TokenRow { name, digest, toolsets, budget_day, rate })
+        let webhook = webhook.map(|written| {
+            Receiver::read(written.url.expose_secret(), written.secret.expose_secret(), private)
+        });
+        let webhook = webhook.transpose();
+        let webhook = webhook.map_err(|problem| format!("has a `webhook` for `{name}` whose {problem}"))?;
+        Ok(TokenRow { name, digest, toolsets, budget_day, rate, webhook })
     }
 
     fn digest(&self) -> Result<[u8; 32], String> {
@@ -137,7 +156,7 @@ impl Written {
 
 /// Describes the first unknown or malformed field. Quotes a value only where it cannot be a token.
 fn misfit(text: &str) -> Option<String> {
-    const FIELDS: [&str; 6] = ["name", "token", "sha256", "toolsets", "budget_day", "rate"];
+    const FIELDS: [&str; 7] = ["name", "token", "sha256", "toolsets", "budget_day", "rate", "webhook"];
     let rows: Vec<serde_json::Map<String, Value>> = serde_json::from_str(text).ok()?;
     rows.iter().find_map(|row| {
         let name = row.get("name").and_then(Value::as_str).filter(|name| name.len() <= 64).unwrap_or("?");
@@ -154,6 +173,15 @@ fn misfit(text: &str) -> Option<String> {
                 let legal = groups.join(", ");
                 return Some(format!("has `toolsets` for `{name}` that must be a list of {legal}"));
             }
+        }
+        let is_webhook = |value: &Value| {
+            let Some(parts) = value.as_object() else { return value.is_null() };
+            parts.len() == 2
+                && ["url", "secret"].iter().all(|name| parts.get(*name).is_some_and(Value::is_string))
+        };
+        if !row.get("webhook").is_none_or(is_webhook) {
+            let legal = "must have a `url` and a `secret`, and nothing else";
+            return Some(format!("has a `webhook` for `{name}` that {legal}"));
         }
         let rate = row.get("rate").is_none_or(|rate| rate.is_null() || rate.is_u64());
         (!rate).then(|| format!("has a `rate` for `{name}` that must be a whole number, such as 30"))
@@ -179,6 +207,7 @@ mod tests {
             read_tokens(
                 &format!(r#"[{{"name": "ada", "token": "0123456789abcdef", {field}}}]"#),
                 Currency::Usd,
+                false,
             )
             .unwrap_err()
         };
@@ -195,10 +224,12 @@ mod tests {
 
     #[test]
     fn a_token_is_kept_as_its_digest_however_it_is_given() {
-        let clear = read_tokens(r#"[{"name": "ada", "token": "0123456789abcdef"}]"#, Currency::Usd).unwrap();
+        let clear =
+            read_tokens(r#"[{"name": "ada", "token": "0123456789abcdef"}]"#, Currency::Usd, false).unwrap();
         let digest = data_encoding::HEXUPPER.encode(&Sha256::digest("0123456789abcdef"));
         let hidden =
-            read_tokens(&format!(r#"[{{"name": "ada", "sha256": "{digest}"}}]"#), Currency::Usd).unwrap();
+            read_tokens(&format!(r#"[{{"name": "ada", "sha256": "{digest}"}}]"#), Currency::Usd, false)
+                .unwrap();
         assert_eq!(clear, hidden);
         assert_eq!(clear, [TokenRow::new("ada", "0123456789abcdef")]);
     }
@@ -207,7 +238,7 @@ mod tests {
     fn a_row_says_what_its_owner_may_use_up() {
         let text = r#"[{"name": "a", "token": "0123456789abcdef", "budget_day": "2.5 cny", "rate": 30},
                        {"name": "b", "token": "0123456789abcdeF", "budget_day": 0.5, "toolsets": ["image"]}]"#;
-        let rows = read_tokens(text, Currency::Cny).unwrap();
+        let rows = read_tokens(text, Currency::Cny, false).unwrap();
         assert_eq!(
             (rows[0].budget_day, rows[0].rate),
             (Some(Money::from_millionths(2_500_000, Currency::Cny)), Some(30))
@@ -231,6 +262,19 @@ mod tests {
             (with(", \"sha256\": \"00\""), "not both"),
             (with(", \"colour\": 1"), "the field `colour` for `ada`; fields are name"),
             (with(", \"toolsets\": [\"images\"]"), "must be a list of text"),
+            (with(", \"webhook\": \"https://example.com/hunter2\""), "`webhook` for `ada` that must have"),
+            (
+                with(", \"webhook\": {\"url\": \"https://example.com/hunter2\"}"),
+                "`webhook` for `ada` that must have",
+            ),
+            (
+                with(", \"webhook\": {\"url\": \"http://example.com/hunter2\", \"secret\": \"whsec_x\"}"),
+                "`webhook` for `ada` whose `url` is not encrypted",
+            ),
+            (
+                with(", \"webhook\": {\"url\": \"https://example.com/hunter2\", \"secret\": \"hunter2\"}"),
+                "`webhook` for `ada` whose `secret` is no webhook secret",
+            ),
             (r#"[{"name": "ada"}]"#.to_owned(), "either `token` or `sha256`"),
             (r#"[{"name": "ada", "sha256": "00"}]"#.to_owned(), "64 hexadecimal digits"),
             (r#"[{"name": "a b", "token": "0123456789abcdef"}]"#.to_owned(), "must be 1 to 64"),
@@ -240,9 +284,9 @@ mod tests {
                 "twice",
             ),
         ] {
-            let problem = read_tokens(&text, Currency::Usd).unwrap_err();
+            let problem = read_tokens(&text, Currency::Usd, false).unwrap_err();
             assert!(problem.contains(told), "{text}: {problem}");
-            assert!(!problem.contains(secret), "{problem}");
+            assert!(!problem.contains(secret) && !problem.contains("hunter2"), "{problem}");
         }
     }
 }

@@ -40,6 +40,9 @@ const KEY_PREFIXES: &[&str] = &[
 const REFERENCES: &[&str] =
     &["op://", "env:", "env.", "process.env", "os.environ", "secrets.", "vault:", "input:", "!secret "];
 
+/// What JavaScript and Python make of a variable that is not set.
+const UNSET: &[&str] = &["null", "undefined", "None"];
+
 /// Words that mark a text as a request to fill something in.
 const TELLING: &[&str] = &[
     "your",
@@ -204,7 +207,7 @@ pub(super) fn shown(text: &str) -> String {
 
 /// Whether a value was never filled in.
 pub(super) fn is_placeholder(text: &str) -> bool {
-    is_reference(text) || is_bracketed(text) || is_masked(text) || is_phrase(text)
+    is_reference(text) || is_bracketed(text) || is_masked(text) || is_phrase(text) || UNSET.contains(&text)
 }
 
 /// A variable or command that was not expanded, such as `${KEY}`, `$KEY`, `%KEY%`, `{{KEY}}`, `$(pass key)`.
@@ -231,11 +234,11 @@ pub(super) fn is_reference(text: &str) -> bool {
         || REFERENCES.iter().any(|start| text.starts_with(start))
 }
 
-/// `<insert your key>`, `[your key]`.
+/// `<insert your key>`, `[your key]`, `[API_KEY]`.
 fn is_bracketed(text: &str) -> bool {
     let inner = |(open, close): &(char, char)| text.strip_prefix(*open)?.strip_suffix(*close);
     (text.starts_with('<') && text.ends_with('>') && text.len() > 2)
-        || BRACKETS.iter().filter_map(inner).any(is_phrase)
+        || BRACKETS.iter().filter_map(inner).any(|inner| is_phrase(inner) || is_made_of_fillers(inner))
 }
 
 /// `xxxx`, `sk-…`, `sk-api-xxxx`, `****`.
@@ -243,6 +246,13 @@ fn is_masked(text: &str) -> bool {
     let rest = ["sk-api-", "sk-cp-", "sk-"].iter().find_map(|start| text.strip_prefix(start)).unwrap_or(text);
     let is_mask = |letter: char| "xX*•.…-_".contains(letter);
     rest.chars().all(is_mask) && (rest.chars().count() >= 3 || rest.contains('…'))
+}
+
+/// `API_KEY`: a name, where something else says that it is none of a value.
+fn is_made_of_fillers(text: &str) -> bool {
+    let mut words =
+        text.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty()).peekable();
+    words.peek().is_some() && words.all(|word| FILLERS.contains(&word.to_lowercase().as_str()))
 }
 
 /// `your_api_key_here`, `REPLACE_ME`, `sk-api-your-key`: words of a known list, one of which tells.
@@ -361,6 +371,11 @@ mod tests {
             "<KEY>",
             "<…>",
             "[your key]",
+            "[API_KEY]",
+            "(key)",
+            "null",
+            "undefined",
+            "None",
             "your_api_key_here",
             "your-key",
             "your key",

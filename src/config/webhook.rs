@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use data_encoding::BASE64;
-use secrecy::SecretSlice;
+use secrecy::{ExposeSecret as _, SecretSlice};
 use url::Url;
 
 use super::Config;
@@ -34,7 +34,60 @@ pub struct WebhookSettings {
     pub private: bool,
 }
 
+/// A receiver with its key.
+#[derive(Clone)]
+pub struct Receiver {
+    /// Where messages go.
+    pub url: Url,
+    /// The key that signs them.
+    pub secret: SecretSlice<u8>,
+}
+
+impl Receiver {
+    /// Reads an address and a key. The error is a sentence that begins with what is wrong, and shows neither.
+    pub(super) fn read(url: &str, secret: &str, private: bool) -> Result<Self, String> {
+        let url = address(url, private).map_err(|problem| format!("`url` {problem}"))?;
+        Ok(Self { url, secret: key(secret).map_err(|problem| format!("`secret` {problem}"))? })
+    }
+}
+
+/// Shows neither of them.
+impl std::fmt::Debug for Receiver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Receiver")
+    }
+}
+
+impl PartialEq for Receiver {
+    fn eq(&self, other: &Self) -> bool {
+        self.url == other.url && self.secret.expose_secret() == other.secret.expose_secret()
+    }
+}
+
+impl Eq for Receiver {}
+
+impl WebhookSettings {
+    /// The receiver, if there is one.
+    pub fn receiver(&self) -> Option<Receiver> {
+        let (url, secret) = self.url.clone().zip(self.secret.clone())?;
+        Some(Receiver { url, secret })
+    }
+}
+
 impl<L: Fn(&str) -> Option<String>> Reader<L> {
+    /// Whether notes appear on the desktop.
+    pub(super) fn desktop_notes(&mut self) -> bool {
+        const NOTIFY: &str = "MINIMAX_NOTIFY";
+        match self.get(NOTIFY).map(|value| value.to_lowercase()).as_deref() {
+            None | Some("off") => false,
+            Some("desktop") => true,
+            Some(other) => {
+                self.problem(NOTIFY, format!("is `{other}`; must be `off` or `desktop`"));
+                false
+            }
+        }
+    }
+
     pub(super) fn webhook(&mut self, home: &Path) -> WebhookSettings {
         let private = self.safe_flag(PRIVATE);
         let url = self.get(URL).map(|value| address(&value, private));
@@ -56,6 +109,13 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
 }
 
 impl Config {
+    /// Whether somebody is told about the ends of jobs.
+    pub fn announces(&self) -> bool {
+        let has_receiver =
+            self.webhook.url.is_some() || self.http.tokens.iter().any(|row| row.webhook.is_some());
+        has_receiver || self.desktop_notes
+    }
+
     /// Takes the text of the file with the webhook's key. The setting itself takes precedence.
     pub fn take_webhook_secret(&mut self, file: io::Result<String>) {
         if self.webhook.secret.is_some() {

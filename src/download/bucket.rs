@@ -1,7 +1,7 @@
 //! Files that go into the bucket: from a link or from a file of this machine to a complete object.
 //!
 //! The bytes of a link pass through memory, a part at a time, and are hashed on the way. Nothing is written to the disk. A broken
-//! download goes on after the last part of its upload, also in another process.
+//! download continues after the last part of its upload, also in another process.
 
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -39,7 +39,7 @@ pub struct Unfinished {
     version: Option<Validator>,
 }
 
-/// Is told of every part, and with `None` when there is no upload any more. The upload goes on when the future is ready.
+/// Receives every part, and `None` when the upload has ended. The upload continues when the future is ready.
 pub type Notes<'a> = &'a (dyn Fn(Option<Unfinished>) -> BoxFuture<'static, ()> + Send + Sync);
 
 /// Where a file goes in the bucket.
@@ -53,7 +53,7 @@ pub struct ToBucket<'a> {
     pub name: &'a str,
     /// What the content must be.
     pub expect: &'a Expect<'a>,
-    /// Is told of every part.
+    /// Receives every part.
     pub notes: Notes<'a>,
 }
 
@@ -66,7 +66,7 @@ pub(crate) struct LinkToBucket<'a> {
 }
 
 impl LinkToBucket<'_> {
-    /// Downloads until the object is complete. Goes on after each broken connection that has brought at least one part.
+    /// Downloads until the object is complete. Continues after each broken connection that brought at least one part.
     pub(crate) async fn run(&self, mut from: Option<Unfinished>) -> Result<Saved, FetchProblem> {
         loop {
             let before = bytes_of(from.as_ref());
@@ -233,7 +233,7 @@ impl LinkToBucket<'_> {
         }
     }
 
-    /// Removes the parts of an upload that does not go on.
+    /// Removes the parts of an upload that is not continued.
     async fn forget(&self, from: &mut Option<Unfinished>) -> Result<(), FetchProblem> {
         if let Some(known) = from.as_ref() {
             self.to.bucket.abort(&known.upload.key, &known.upload.upload).await?;
@@ -244,7 +244,7 @@ impl LinkToBucket<'_> {
     }
 }
 
-/// How a download goes on.
+/// How a download continues.
 enum Resumed {
     /// With these bytes.
     Ready(Box<Upload>, Validator, Chunks),

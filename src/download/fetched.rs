@@ -19,7 +19,7 @@ use crate::media::private;
 /// How long a copy stays after its last use.
 const LIFE: Duration = Duration::from_hours(1);
 
-/// Copies an object into `folder`, which is made, and returns the path. A copy that is there is used again. `sha256` is the hash
+/// Copies an object into `folder`, which is made, and returns the path. An existing copy is used again. `sha256` is the hash
 /// of the content, if it is known.
 pub async fn fetched(
     folder: &Path,

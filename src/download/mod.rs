@@ -36,6 +36,6 @@ pub use integrity::{Recorded, VerifiedFiles};
 pub use link::{FetchProblem, fetch};
 pub use partial_file::Resume;
 pub use post::{NotTaken, Poster};
-pub use removal::{Removal, remove_object, remove_result};
+pub use removal::{Reach, Removal, remove_object, remove_result};
 pub use save::{save, save_stream, save_what_comes};
 pub use target::{Expect, Saved};

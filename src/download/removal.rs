@@ -15,7 +15,7 @@ pub enum Removal {
     Removed,
     /// It was gone before.
     Missing,
-    /// It stays, because it is not directly in the base folder: a caller chose its folder.
+    /// It stays, because it is not where files may be deleted; see [`Reach`].
     Elsewhere,
     /// It stays, because something else is in its place: it was edited or replaced, or it is a link.
     Changed,
@@ -23,16 +23,29 @@ pub enum Removal {
     Failed(io::Error),
 }
 
-/// Deletes a recorded file if it is directly in `base` and still as it was written. Follows no link in its place.
+/// Where files may be deleted, seen from the folder for results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Directly in the folder. A caller has chosen any other folder, so a rule about age does not decide there.
+    Directly,
+    /// In the folder and in the folders below it, because a person has chosen the file.
+    Below,
+}
+
+/// Deletes a recorded file if it is within the reach of `base` and still as it was written. Follows no link in its place.
 /// `dry` checks and deletes nothing. Blocking.
-pub fn remove_result(file: Recorded<'_>, base: &Path, dry: bool) -> Removal {
+pub fn remove_result(file: Recorded<'_>, base: &Path, reach: Reach, dry: bool) -> Removal {
     let base = match dunce::canonicalize(base) {
         Ok(base) => base,
         // A network folder that is away must not look like one that was emptied.
         Err(error) => return Removal::Failed(error),
     };
-    let Some(path) = within(&base, file.path) else { return Removal::Elsewhere };
-    match remove(&path, file, dry) {
+    let removed = match within(&base, file.path, reach) {
+        Ok(Some(path)) => remove(&path, file, dry),
+        Ok(None) => Ok(Removal::Elsewhere),
+        Err(error) => Err(error),
+    };
+    match removed {
         Ok(removal) => removal,
         Err(error) if error.kind() == io::ErrorKind::NotFound => Removal::Missing,
         Err(error) => Removal::Failed(error),
@@ -57,11 +70,17 @@ pub async fn remove_object(bucket: Option<&Bucket>, object: &Object, bytes: u64,
     }
 }
 
-/// The real path of a file that is directly in `base`, which has no links.
-fn within(base: &Path, path: &Path) -> Option<PathBuf> {
-    let (folder, name) = (path.parent()?, path.file_name()?);
-    let real = path.is_absolute().then(|| dunce::canonicalize(folder).ok())??;
-    (real == base).then(|| base.join(name))
+/// The real path of a file within the reach of `base`, which has no links.
+fn within(base: &Path, path: &Path, reach: Reach) -> io::Result<Option<PathBuf>> {
+    let (Some(folder), Some(name), true) = (path.parent(), path.file_name(), path.is_absolute()) else {
+        return Ok(None);
+    };
+    let real = dunce::canonicalize(folder)?;
+    let is_within = match reach {
+        Reach::Directly => real == base,
+        Reach::Below => real.starts_with(base),
+    };
+    Ok(is_within.then(|| real.join(name)))
 }
 
 fn remove(path: &Path, record: Recorded<'_>, dry: bool) -> io::Result<Removal> {
@@ -94,9 +113,13 @@ mod tests {
     use super::*;
 
     fn remove(path: &Path, base: &Path, content: &[u8], dry: bool) -> String {
+        remove_in(Reach::Directly, path, base, content, dry)
+    }
+
+    fn remove_in(reach: Reach, path: &Path, base: &Path, content: &[u8], dry: bool) -> String {
         let sha256 = HEXLOWER.encode(&Sha256::digest(content));
         let record = Recorded { path, bytes: content.len() as u64, sha256: &sha256 };
-        match remove_result(record, base, dry) {
+        match remove_result(record, base, reach, dry) {
             Removal::Failed(error) => format!("{:?}", error.kind()),
             other => format!("{other:?}"),
         }
@@ -123,7 +146,7 @@ mod tests {
             (base.join("../other/same"), "Elsewhere"),
             (PathBuf::from("same"), "Elsewhere"),
             (base.join(".."), "Elsewhere"),
-            (dir.path().join("gone/same"), "Elsewhere"),
+            (dir.path().join("gone/same"), "Missing"),
         ] {
             assert_eq!(remove(&path, &base, b"12345", false), became, "{}", path.display());
         }
@@ -138,6 +161,38 @@ mod tests {
         assert_eq!(remove(&same, &base, b"12345", false), "Removed");
         assert!(!same.exists() && edited.exists() && other.join("same").exists());
         assert!(base.join("chosen/same").exists());
+    }
+
+    #[test]
+    fn a_person_may_also_remove_the_recorded_file_in_a_folder_below() {
+        let dir = tempfile::tempdir().unwrap();
+        let (base, other) = (dir.path().join("base"), dir.path().join("other"));
+        let deep = base.join("mine/today");
+        fs::create_dir_all(&deep).unwrap();
+        fs::create_dir(&other).unwrap();
+        for folder in [&deep, &other] {
+            fs::write(folder.join("same"), "12345").unwrap();
+        }
+        for (path, became) in [
+            (other.join("same"), "Elsewhere"),
+            (base.join("../other/same"), "Elsewhere"),
+            (base.join("mine/.."), "Elsewhere"),
+            (base.join("mine"), "Changed"),
+            (base.join("gone/same"), "Missing"),
+            (deep.join("same"), "Removed"),
+        ] {
+            let removed = remove_in(Reach::Below, &path, &base, b"12345", false);
+            assert_eq!(removed, became, "{}", path.display());
+        }
+        assert!(!deep.join("same").exists() && other.join("same").exists());
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink(&other, base.join("folder")).unwrap();
+            std::os::unix::fs::symlink(other.join("same"), base.join("link")).unwrap();
+            for (name, became) in [("folder/same", "Elsewhere"), ("link", "Changed")] {
+                assert_eq!(remove_in(Reach::Below, &base.join(name), &base, b"12345", false), became);
+            }
+        }
     }
 
     #[cfg(unix)]

@@ -32,7 +32,7 @@ use text::Text;
 pub use text::{TextModel, TextProtocol, Thinking, TokenPrice};
 pub use user_file::install;
 pub use video_extras::{ContextIr, Regeneration, Template};
-pub use voices::{Language, SystemVoice, TranscriptionModel, VoicePrices, Voices, voices};
+pub use voices::{Gender, Language, SystemVoice, TranscriptionModel, VoicePrices, Voices, voices};
 
 /// The tables of `facts.json`.
 #[derive(Debug, Default, Deserialize)]
@@ -381,11 +381,6 @@ impl Facts {
     /// The short names of a model id.
     pub fn aliases_of(&self, model: &str) -> Vec<String> {
         self.aliases.iter().filter(|(_, id)| *id == model).map(|(alias, _)| alias.clone()).collect()
-    }
-
-    /// The ids of all known speech models.
-    pub fn speech_models(&self) -> impl Iterator<Item = &str> {
-        self.speech.iter().map(|row| row.model.as_str())
     }
 
     /// The ids of the video models that support `mode`.

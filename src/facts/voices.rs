@@ -41,6 +41,29 @@ pub struct SystemVoice {
     pub language: String,
     /// What the voice sounds like. Often empty.
     pub description: String,
+    /// Absent where MiniMax's name and description do not tell.
+    #[serde(default)]
+    pub gender: Option<Gender>,
+}
+
+/// Whether a voice is a woman's or a man's, also of a girl or a boy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Gender {
+    /// A woman or a girl.
+    Female,
+    /// A man or a boy.
+    Male,
+}
+
+impl Gender {
+    /// The word in lists and searches.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Female => "female",
+            Self::Male => "male",
+        }
+    }
 }
 
 /// Prices of cloned and designed voices (price page > Audio).
@@ -139,6 +162,21 @@ mod tests {
         for language in table.system.iter().map(|voice| &voice.language) {
             let default = table.default_for(language).and_then(|id| table.get(id)).unwrap();
             assert_eq!(&default.language, language);
+        }
+    }
+
+    #[test]
+    fn most_voices_tell_whether_they_are_female_and_none_says_otherwise_in_its_description() {
+        let table: Voices = serde_json::from_str(include_str!("voices.json")).unwrap();
+        let known = table.system.iter().filter(|voice| voice.gender.is_some()).count();
+        assert!(known * 10 > table.system.len() * 7, "{known}");
+        for voice in &table.system {
+            let said = format!("{} {} {}", voice.id, voice.name, voice.description).to_lowercase();
+            let is =
+                |word: &str| said.split(|letter: char| !letter.is_alphanumeric()).any(|part| part == word);
+            for gender in [Gender::Female, Gender::Male] {
+                assert!(!is(gender.word()) || voice.gender == Some(gender), "{}", voice.id);
+            }
         }
     }
 

@@ -5,9 +5,10 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use maud::{Markup, html};
 
+use super::drawing;
 use super::guard::Visitor;
-use super::media::{Shown, shown};
 use super::page::tagged;
+use super::shown::{Shown, shown};
 use super::words::{KINDS, STATES, cut, moment, name};
 use crate::jobs::{Job, JobFile};
 
@@ -80,6 +81,15 @@ pub(super) fn card(visitor: &Visitor, job: &Job) -> Markup {
     }
 }
 
+/// The waveform of a sound, if it has one.
+pub(super) fn wave(visitor: &Visitor, job: &Job, sound: &JobFile) -> Markup {
+    html! {
+        @if drawing::format(sound).is_some() {
+            img class="wave" src=(address(visitor, "/thumbnails", job, sound)) alt="" loading="lazy" decoding="async";
+        }
+    }
+}
+
 fn picture(visitor: &Visitor, job: &Job, link: &str, title: &str, kind: &str) -> Markup {
     let here = |what: Shown| job.files.iter().find(|file| file.saved.is_some() && shown(file) == what);
     if let Some(image) = here(Shown::Image) {
@@ -94,7 +104,16 @@ fn picture(visitor: &Visitor, job: &Job, link: &str, title: &str, kind: &str) ->
     if let Some(audio) = here(Shown::Audio) {
         return html! {
             div class="picture sound" {
+                (wave(visitor, job, audio))
                 audio controls preload="none" aria-label=(title) src=(address(visitor, "/media", job, audio)) {}
+            }
+        };
+    }
+    if let Some(video) = here(Shown::Video).filter(|video| drawing::format(video).is_some()) {
+        return html! {
+            a class="picture" href=(link) tabindex="-1" aria-hidden="true" {
+                img src=(address(visitor, "/thumbnails", job, video)) alt="" loading="lazy" decoding="async";
+                span class="play" title=(kind) { "▶" }
             }
         };
     }

@@ -1,8 +1,5 @@
 //! Deleting a file or a record, after a question.
 
-use std::io;
-use std::path::{Path, PathBuf};
-
 use axum::extract::{Extension, Path as Of, RawQuery};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -13,7 +10,7 @@ use super::form::Form;
 use super::guard::Visitor;
 use super::login::to;
 use super::page::{Place, missing, page as framed, problem, token};
-use crate::download::{Removal, remove_object};
+use crate::download::{Reach, Recorded, Removal, remove_object, remove_result};
 use crate::jobs::{Job, JobFile, OnDisk, gallery};
 
 /// Whether a job may be deleted, or a file of it: it has ended, and its outcome is known.
@@ -147,19 +144,11 @@ async fn remove_file(visitor: &Visitor, job: &Job, file: &JobFile) -> Result<(),
     let Some(saved) = &file.saved else { return Ok(()) };
     let unwritable = |_| visitor.say("the record cannot be written now", "目前无法写入记录").to_owned();
     let jobs = visitor.server.jobs();
-    if let Some(object) = &saved.object {
-        match remove_object(jobs.bucket(), object, saved.bytes, false).await {
-            Removal::Removed | Removal::Missing => {}
-            Removal::Changed | Removal::Elsewhere => return Err(changed(visitor)),
-            Removal::Failed(error) => return Err(error.to_string()),
-        }
-    } else if tokio::fs::symlink_metadata(&saved.path).await.is_ok() {
-        check(visitor, saved).await?;
-        let path = saved.path.clone();
-        spawn_blocking(move || std::fs::remove_file(path))
-            .await
-            .map_err(|error| error.to_string())?
-            .map_err(|error| error.to_string())?;
+    match removed(visitor, saved).await {
+        Removal::Removed | Removal::Missing => {}
+        Removal::Changed => return Err(changed(visitor)),
+        Removal::Elsewhere => return Err(elsewhere(visitor)),
+        Removal::Failed(error) => return Err(error.to_string()),
     }
     visitor.gallery.0.thumbnails.forget(&saved.sha256).await;
     let current = jobs.get(visitor.principal(), &job.id).await.map_err(unwritable)?;
@@ -170,64 +159,30 @@ async fn remove_file(visitor: &Visitor, job: &Job, file: &JobFile) -> Result<(),
     Err(visitor.say("the job has changed meanwhile", "任务在此期间发生了变化").to_owned())
 }
 
-/// Only a file that is as this server wrote it is deleted, and only below the folder for results.
-async fn check(visitor: &Visitor, saved: &OnDisk) -> Result<(), String> {
-    let (base, path) = (visitor.server.config().base_path.clone(), saved.path.clone());
-    let is_inside = spawn_blocking(move || is_below(&base, &path)).await;
-    if !matches!(is_inside, Ok(Ok(true))) {
-        let text = visitor.say(
-            "it is not a plain file below the folder for results, so the gallery leaves it alone",
-            "它不是结果文件夹中的普通文件，图库不会删除它",
-        );
-        return Err(text.to_owned());
+async fn removed(visitor: &Visitor, saved: &OnDisk) -> Removal {
+    if let Some(object) = &saved.object {
+        return remove_object(visitor.server.jobs().bucket(), object, saved.bytes, false).await;
     }
-    if visitor.server.intact(saved).await.is_err() {
-        return Err(changed(visitor));
-    }
-    Ok(())
+    let (base, saved) = (visitor.server.config().base_path.clone(), saved.clone());
+    let removing = move || {
+        let file = Recorded { path: &saved.path, bytes: saved.bytes, sha256: &saved.sha256 };
+        remove_result(file, &base, Reach::Below, false)
+    };
+    spawn_blocking(removing).await.unwrap_or_else(|error| Removal::Failed(error.into()))
 }
 
-fn changed(visitor: &Visitor) -> String {
+fn elsewhere(visitor: &Visitor) -> String {
     let text = visitor.say(
-        "it was changed since it was made, so the gallery leaves it alone",
-        "文件在生成后被修改过，图库不会删除它",
+        "it is not below the folder for results, so the gallery leaves it alone",
+        "它不在结果文件夹中，图库不会删除它",
     );
     text.to_owned()
 }
 
-/// Whether a path is a plain file below a folder, when all links are followed.
-fn is_below(base: &Path, path: &Path) -> io::Result<bool> {
-    if !std::fs::symlink_metadata(path)?.is_file() {
-        return Ok(false);
-    }
-    let base = dunce::canonicalize(base)?;
-    let real: PathBuf = dunce::canonicalize(path)?;
-    Ok(real.starts_with(base))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_plain_files_below_the_folder_may_go() {
-        let dir = tempfile::tempdir().unwrap();
-        let (base, other) = (dir.path().join("out"), dir.path().join("other"));
-        std::fs::create_dir_all(&base).unwrap();
-        std::fs::create_dir_all(&other).unwrap();
-        std::fs::write(base.join("a"), "a").unwrap();
-        std::fs::write(other.join("b"), "b").unwrap();
-        assert!(is_below(&base, &base.join("a")).unwrap());
-        assert!(!is_below(&base, &other.join("b")).unwrap());
-        assert!(!is_below(&base, &base.join("../other/b")).unwrap());
-        assert!(!is_below(&base, &base).unwrap());
-        assert!(is_below(&base, &base.join("none")).is_err());
-        #[cfg(unix)]
-        {
-            std::os::unix::fs::symlink(other.join("b"), base.join("link")).unwrap();
-            std::os::unix::fs::symlink(&other, base.join("folder")).unwrap();
-            assert!(!is_below(&base, &base.join("link")).unwrap());
-            assert!(!is_below(&base, &base.join("folder/b")).unwrap());
-        }
-    }
+fn changed(visitor: &Visitor) -> String {
+    let text = visitor.say(
+        "it is not the file that was made: it was changed since, or is a link. The gallery leaves it alone",
+        "它不是生成的原文件：已被修改，或是链接。图库不会删除它",
+    );
+    text.to_owned()
 }

@@ -5,10 +5,10 @@ use axum::response::Response;
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::card::{address, state, time, title};
+use super::card::{address, state, time, title, wave};
 use super::guard::Visitor;
-use super::media::{Shown, shown};
 use super::page::{Place, missing, page as framed, unreadable};
+use super::shown::{Shown, shown};
 use super::words::{KINDS, cut, name};
 use super::{delete, make};
 use crate::jobs::{Job, JobFile, State};
@@ -81,7 +81,10 @@ fn player(visitor: &Visitor, job: &Job, file: &JobFile, title: &str) -> Markup {
                 Shown::Audio => @match beside() {
                     // A player of videos shows subtitles, and one of sounds does not.
                     Some(track) => video class="sound" controls preload="metadata" aria-label=(label) src=(source) { (captions(&track)) },
-                    None => audio controls preload="metadata" aria-label=(label) src=(source) {},
+                    None => {
+                        (wave(visitor, job, file))
+                        audio controls preload="metadata" aria-label=(label) src=(source) {}
+                    },
                 },
                 Shown::Video => video controls playsinline preload="metadata" aria-label=(label) src=(source) {
                     @if let Some(track) = beside() { (captions(&track)) }
@@ -120,8 +123,6 @@ fn actions(visitor: &Visitor, job: &Job) -> Markup {
 fn settings(visitor: &Visitor, job: &Job) -> Markup {
     let row = |name: &str, value: Markup| html! { dt { (name) } dd { (value) } };
     let text = |value: &str| html! { (value) };
-    let cost = job.cost.as_ref().filter(|_| !job.is_free());
-    let price = cost.and_then(|cost| cost.actual.or(cost.estimated));
     html! {
         section {
             h2 { (visitor.say("Prompt", "提示词")) }
@@ -134,7 +135,7 @@ fn settings(visitor: &Visitor, job: &Job) -> Markup {
                 (row(visitor.say("Tool", "工具"), text(&job.tool)))
                 @if !job.model.is_empty() { (row(visitor.say("Model", "模型"), text(&job.model))) }
                 @if let Some(voice) = &job.voice_id { (row(visitor.say("Voice", "音色"), text(voice))) }
-                @if let Some(price) = price { (row(visitor.say("Price", "价格"), text(&price.tag()))) }
+                @if let Some(price) = job.price() { (row(visitor.say("Price", "价格"), text(&price.tag()))) }
                 @if let Some(task) = job.state.task() { (row(visitor.say("MiniMax task", "MiniMax 任务"), text(&task.id))) }
                 (row(visitor.say("Created", "创建"), time(job.created_at)))
                 (row(visitor.say("Changed", "更新"), time(job.updated_at)))

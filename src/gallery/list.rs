@@ -10,7 +10,7 @@ use super::form::Form;
 use super::guard::Visitor;
 use super::page::{Place, page as framed, tagged, unreadable};
 use super::words::{DAY, KINDS, STATES, start_of};
-use crate::jobs::{Filter, Named, gallery};
+use crate::jobs::{Filter, Named, Sorting, gallery};
 
 /// Jobs on a page.
 const PAGE: u32 = 60;
@@ -34,10 +34,24 @@ fn filter(query: &Form) -> Filter {
         voice: text("voice"),
         since,
         until: since.map(|since| since.saturating_add(DAY)),
-        oldest_first: query.get("sort") == Some("oldest"),
+        sorting: sorting(query),
         before: query.get("before").and_then(place),
         limit: PAGE,
     }
+}
+
+/// How the list can be sorted, besides the newest first, with their names.
+const SORTINGS: &[(&str, Sorting, &str, &str)] = &[
+    ("oldest", Sorting::Oldest, "Oldest first", "最早在前"),
+    ("price", Sorting::Priciest, "Highest price first", "价格从高到低"),
+    ("length", Sorting::Longest, "Longest first", "时长从长到短"),
+    ("size", Sorting::Largest, "Largest files first", "文件从大到小"),
+];
+
+fn sorting(query: &Form) -> Sorting {
+    let given = query.get("sort");
+    let found = SORTINGS.iter().find(|(word, ..)| Some(*word) == given);
+    found.map_or(Sorting::Newest, |(_, sorting, ..)| *sorting)
 }
 
 /// Reads where a page begins.
@@ -158,7 +172,9 @@ fn search(visitor: &Visitor, query: &Form, models: &[String], voices: &[String])
             label { (visitor.say("Order", "排序"))
                 select name="sort" {
                     option value="" { (visitor.say("Newest first", "最新在前")) }
-                    option value="oldest" selected[value("sort") == "oldest"] { (visitor.say("Oldest first", "最早在前")) }
+                    @for (word, _, english, chinese) in SORTINGS {
+                        option value=(word) selected[*word == value("sort")] { (visitor.say(english, chinese)) }
+                    }
                 }
             }
             button type="submit" { (visitor.say("Show", "显示")) }
@@ -181,12 +197,14 @@ mod tests {
         assert_eq!((all.kind.as_deref(), all.status.as_deref()), (Some("image"), Some("failed")));
         assert_eq!((all.model.as_deref(), all.voice.as_deref()), (Some("image-01"), Some("v")));
         assert_eq!((all.since, all.until), (Some(DAY), Some(2 * DAY)));
-        assert!(all.oldest_first);
+        assert_eq!(all.sorting, Sorting::Oldest);
         assert_eq!(all.before, Some((5, "a.b".to_owned())));
         let none = of("q=+&kind=<b>&state=x&day=soon&before=x.y&sort=");
         assert!(
             none.query.is_none() && none.kind.is_none() && none.status.is_none() && none.before.is_none()
         );
-        assert!(none.since.is_none() && !none.oldest_first);
+        assert!(none.since.is_none() && none.sorting == Sorting::Newest);
+        assert_eq!(of("sort=price&before=-5.x").before, Some((-5, "x".to_owned())));
+        assert_eq!(of("sort=id;+DROP+TABLE+jobs").sorting, Sorting::Newest);
     }
 }

@@ -1,18 +1,22 @@
 //! Logging in: by a link that opens once, or with a token of the server.
 
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
 use axum::body::Bytes;
 use axum::extract::{Extension, Path, RawQuery, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse as _, Response};
 use maud::{Markup, html};
 
-use super::Gallery;
 use super::form::Form;
 use super::guard::Visitor;
 use super::language::{self, Language};
 use super::page;
 use super::session::Login;
+use super::{Gallery, attempts};
 use crate::mcp::CallerKey;
+use crate::serve::http::connections;
 
 /// The cookie that holds the key of a session.
 pub(super) fn cookie_of(gallery: &Gallery, key: &str) -> String {
@@ -71,8 +75,22 @@ fn form(gallery: &Gallery, language: Language, problem: Option<&str>) -> Html<St
 }
 
 /// `POST /gallery/login`: takes a token of the server, and begins a session.
-pub(super) async fn login(State(gallery): State<Gallery>, asked: HeaderMap, body: Bytes) -> Response {
+pub(super) async fn login(
+    State(gallery): State<Gallery>,
+    place: Option<Extension<connections::Place>>,
+    asked: HeaderMap,
+    body: Bytes,
+) -> Response {
     let language = Language::of(&asked);
+    let from = from(&gallery, place, &asked);
+    if let Err(wait) = gallery.0.attempts.begin(from) {
+        let problem = language.say(
+            "Too many wrong tokens came from your address. Try again in ten minutes.",
+            "来自你的地址的错误令牌过多。请十分钟后再试。",
+        );
+        let page = form(&gallery, language, Some(problem));
+        return (StatusCode::TOO_MANY_REQUESTS, retry_after(wait), page).into_response();
+    }
     let sent = Form::read(&body);
     let mut headers = HeaderMap::new();
     let given = [
@@ -91,7 +109,18 @@ pub(super) async fn login(State(gallery): State<Gallery>, asked: HeaderMap, body
         let problem = language.say("This is not a token of this server.", "这不是本服务器的令牌。");
         return (StatusCode::UNAUTHORIZED, form(&gallery, language, Some(problem))).into_response();
     }
+    gallery.0.attempts.succeeded(from);
     begin(&gallery, login, language)
+}
+
+/// The address whose attempts count.
+fn from(gallery: &Gallery, place: Option<Extension<connections::Place>>, headers: &HeaderMap) -> IpAddr {
+    let peer = place.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |place| place.peer());
+    attempts::origin(peer, headers, gallery.0.access.has_public_url())
+}
+
+fn retry_after(wait: Duration) -> [(HeaderName, String); 1] {
+    [(header::RETRY_AFTER, (wait.as_secs() + 1).to_string())]
 }
 
 /// `GET /gallery/open?code=…`: a link that logs in once.
@@ -149,7 +178,17 @@ pub(super) async fn language(State(gallery): State<Gallery>, Path(word): Path<St
 }
 
 /// `POST /gallery/link`, with a token as at `/mcp`: a link that logs in its holder once, without the token.
-pub(super) async fn link(State(gallery): State<Gallery>, uri: Uri, mut headers: HeaderMap) -> Response {
+pub(super) async fn link(
+    State(gallery): State<Gallery>,
+    place: Option<Extension<connections::Place>>,
+    uri: Uri,
+    mut headers: HeaderMap,
+) -> Response {
+    let from = from(&gallery, place, &headers);
+    if let Err(wait) = gallery.0.attempts.begin(from) {
+        let text = "Too many wrong tokens came from this address. Try again in ten minutes.\n";
+        return (StatusCode::TOO_MANY_REQUESTS, retry_after(wait), text).into_response();
+    }
     let mut login = HeaderMap::new();
     for name in [header::AUTHORIZATION, CallerKey::HEADER] {
         for value in headers.get_all(&name) {
@@ -161,6 +200,7 @@ pub(super) async fn link(State(gallery): State<Gallery>, uri: Uri, mut headers: 
     if let Err(refusal) = gallery.0.access.identify(&uri, &mut headers).await {
         return refusal;
     }
+    gallery.0.attempts.succeeded(from);
     match gallery.link(Login::Token(login)) {
         Some(link) => (StatusCode::CREATED, format!("{link}\n")).into_response(),
         None => (StatusCode::SERVICE_UNAVAILABLE, "Too many links; try again later.\n").into_response(),

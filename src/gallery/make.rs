@@ -11,8 +11,8 @@ use super::call::{Answer, call};
 use super::form::Form;
 use super::guard::Visitor;
 use super::login::to;
-use super::media::{Shown, shown};
 use super::page::{Place, missing, page as framed, problem, token};
+use super::shown::{Shown, shown};
 use crate::jobs::{Job, JobFile, random_id};
 use crate::mcp::Billing;
 

@@ -3,11 +3,11 @@
 use axum::extract::{Extension, Path, RawQuery};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use bytes::Bytes;
-use futures_util::TryStreamExt as _;
 
+use super::drawing;
 use super::form::Form;
 use super::guard::Visitor;
+use super::shown::{Shown, shown};
 use super::subtitles::vtt_of_srt;
 use crate::jobs::{Job, JobFile, OnDisk};
 use crate::mcp::Linked;
@@ -16,35 +16,8 @@ use crate::media::subtitle::convert;
 use crate::serve::http::connections;
 use crate::serve::http::files::{disposition, send};
 
-/// Larger images get no thumbnail.
-const LARGEST_IMAGE: u64 = 64 * 1024 * 1024;
-
 /// Larger subtitles are not shown on a player.
 const LARGEST_SUBTITLES: u64 = 4 * 1024 * 1024;
-
-/// What a browser does with a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shown {
-    Image,
-    Audio,
-    Video,
-    Subtitles,
-    Other,
-}
-
-/// What a browser does with a file of a job, by the type that was found when it was written.
-pub(super) fn shown(file: &JobFile) -> Shown {
-    let kind = file.saved.as_ref().map_or(&file.mime_type, |saved| &saved.mime_type).as_str();
-    let extension = file.name.rsplit_once('.').map_or("", |(_, extension)| extension);
-    match kind.split('/').next() {
-        // An SVG can have scripts.
-        Some("image") if !kind.contains("svg") => Shown::Image,
-        Some("audio") => Shown::Audio,
-        Some("video") => Shown::Video,
-        _ if SubtitleFormat::of(extension).is_some() => Shown::Subtitles,
-        _ => Shown::Other,
-    }
-}
 
 /// The saved file of that name of the visitor's job.
 async fn saved(visitor: &Visitor, job: &str, name: &str) -> Option<(Job, JobFile, OnDisk)> {
@@ -83,25 +56,14 @@ pub(super) async fn file(
     response
 }
 
-async fn whole(visitor: &Visitor, record: &OnDisk) -> Option<Bytes> {
-    let pieces = std::pin::pin!(visitor.server.intact(record).await.ok()?.chunks());
-    let whole = pieces.try_fold(Vec::new(), async |mut all, piece| {
-        all.extend_from_slice(&piece);
-        Ok(all)
-    });
-    Some(whole.await.ok()?.into())
-}
-
-/// `GET /gallery/thumbnails/{job}/{name}`: a small JPEG of an image.
+/// `GET /gallery/thumbnails/{job}/{name}`: a small picture of a file.
 pub(super) async fn thumbnail(
     Extension(visitor): Extension<Visitor>,
     Path((job, name)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Response {
     let Some((_, file, record)) = saved(&visitor, &job, &name).await else { return gone() };
-    if shown(&file) != Shown::Image || record.bytes > LARGEST_IMAGE {
-        return gone();
-    }
+    let Some(format) = drawing::format(&file) else { return gone() };
     let tag = format!("\"{}\"", record.sha256);
     let fixed = [
         (header::ETAG, tag.clone()),
@@ -111,8 +73,10 @@ pub(super) async fn thumbnail(
     if headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
         return (StatusCode::NOT_MODIFIED, fixed).into_response();
     }
-    match visitor.gallery.0.thumbnails.of(&record.sha256, whole(&visitor, &record)).await {
-        Some(jpeg) => ([(header::CONTENT_TYPE, "image/jpeg")], fixed, jpeg).into_response(),
+    // Large, because it draws.
+    let drawing = Box::pin(drawing::draw(&visitor, &file, &record));
+    match visitor.gallery.0.thumbnails.of(&record.sha256, format, drawing).await {
+        Some(picture) => ([(header::CONTENT_TYPE, format.mime())], fixed, picture).into_response(),
         None => gone(),
     }
 }
@@ -126,7 +90,8 @@ pub(super) async fn subtitles(
     if shown(&file) != Shown::Subtitles || record.bytes > LARGEST_SUBTITLES {
         return gone();
     }
-    let Some(content) = whole(&visitor, &record).await else { return gone() };
+    let Ok(source) = visitor.server.intact(&record).await else { return gone() };
+    let Some(content) = drawing::part(&source, 0..record.bytes).await else { return gone() };
     let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
     let vtt = match SubtitleFormat::of(extension) {
         Some(SubtitleFormat::Json) => convert(&content, SubtitleFormat::Vtt),

@@ -5,10 +5,12 @@
 //! a session, and a session to a token. Whatever is bought here goes through the tools, as a call of an MCP client does.
 
 mod assets;
+mod attempts;
 mod call;
 mod card;
 mod chats;
 mod delete;
+mod drawing;
 mod form;
 mod guard;
 mod job;
@@ -20,6 +22,7 @@ mod media;
 mod money;
 mod page;
 mod session;
+mod shown;
 mod subtitles;
 mod thumbnails;
 mod words;
@@ -34,6 +37,7 @@ use axum::routing::{get, post};
 use crate::config::HttpSettings;
 use crate::mcp::{Caller, CallerKey, Server};
 use crate::serve::http::access::Access;
+use attempts::Attempts;
 use session::{Login, Sessions};
 use thumbnails::Thumbnails;
 
@@ -49,6 +53,7 @@ struct Shared {
     server: Server,
     access: Arc<Access>,
     sessions: Sessions,
+    attempts: Attempts,
     thumbnails: Thumbnails,
     /// What stands before every address of the gallery in a link.
     prefix: String,
@@ -86,6 +91,7 @@ impl Gallery {
             cookie: format!("minimax_gallery_{port}"),
             is_secure: url.as_ref().is_some_and(|url| url.scheme() == "https"),
             sessions: Sessions::default(),
+            attempts: Attempts::default(),
             thumbnails,
             server,
             access,

@@ -1,4 +1,4 @@
-//! Small pictures of images, made once and kept in a folder below the data folder.
+//! Small pictures of files, made once and kept in a folder below the data folder.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,19 +8,50 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
-use crate::media::{self, private};
+use crate::media::private;
 
-/// The longest side of a thumbnail, in pixels.
-const SIDE: u32 = 400;
-
-/// The largest thumbnail, in bytes.
-const LARGEST: usize = 40_000;
-
-/// How many are drawn at once. Each may take a second and 256 MiB of memory.
+/// How many are drawn at once. Each may take a few seconds and 256 MiB of memory.
 const AT_ONCE: usize = 2;
 
 /// What all kept thumbnails may hold together. The oldest make room when a server starts.
 const ALL: u64 = 256 * 1024 * 1024;
+
+/// The form of a thumbnail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    Jpeg,
+    Svg,
+}
+
+impl Format {
+    const ALL: [Self; 2] = [Self::Jpeg, Self::Svg];
+
+    fn extension(self) -> &'static str {
+        match self {
+            Self::Jpeg => "jpg",
+            Self::Svg => "svg",
+        }
+    }
+
+    /// The type for browsers.
+    pub(super) fn mime(self) -> &'static str {
+        match self {
+            Self::Jpeg => "image/jpeg",
+            Self::Svg => "image/svg+xml",
+        }
+    }
+}
+
+/// What came of drawing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Drawn {
+    /// The picture.
+    Picture(Vec<u8>),
+    /// The file can have none. This is remembered.
+    Nothing,
+    /// The file cannot be read now.
+    NotNow,
+}
 
 /// The kept thumbnails.
 #[derive(Debug)]
@@ -36,52 +67,65 @@ impl Thumbnails {
         Self { folder, drawing: Arc::new(Semaphore::new(AT_ONCE)), tidied: std::sync::Once::new() }
     }
 
-    fn path(&self, sha256: &str) -> Option<PathBuf> {
+    fn path(&self, sha256: &str, format: Format) -> Option<PathBuf> {
         let is_hash = sha256.len() == 64 && sha256.bytes().all(|letter| letter.is_ascii_hexdigit());
-        is_hash.then(|| self.folder.join(format!("{sha256}.jpg")))
+        is_hash.then(|| self.folder.join(format!("{sha256}.{}", format.extension())))
     }
 
-    /// The thumbnail of an image with this hash. `image` reads it if there is none yet. `None` if none can be made.
-    pub(super) async fn of(&self, sha256: &str, image: impl Future<Output = Option<Bytes>>) -> Option<Bytes> {
-        let path = self.path(sha256)?;
+    /// The thumbnail of a file with this hash. `draw` makes it if there is none yet. `None` if none can be made.
+    pub(super) async fn of(
+        &self,
+        sha256: &str,
+        format: Format,
+        draw: impl Future<Output = Drawn>,
+    ) -> Option<Bytes> {
+        let path = self.path(sha256, format)?;
         if let Ok(known) = tokio::fs::read(&path).await {
-            return Some(known.into());
+            return picture(known);
         }
         let _drawing = self.drawing.acquire().await.ok()?;
         // Another request may have drawn it meanwhile.
         if let Ok(known) = tokio::fs::read(&path).await {
-            return Some(known.into());
+            return picture(known);
         }
-        let image = image.await?;
+        let drawn = match draw.await {
+            Drawn::Picture(drawn) => drawn,
+            // An empty file says that there is none.
+            Drawn::Nothing => Vec::new(),
+            Drawn::NotNow => return None,
+        };
         let folder = self.folder.clone();
         let tidies = !self.tidied.is_completed();
         self.tidied.call_once(|| {});
-        let drawn = spawn_blocking(move || {
-            let drawn = media::preview(&image, SIDE, LARGEST).ok()?.jpeg;
+        let kept = spawn_blocking(move || {
             if let Err(error) = keep(&folder, &path, &drawn, tidies) {
                 tracing::debug!(%error, "a thumbnail was not kept");
             }
-            Some(drawn)
+            drawn
         });
-        drawn.await.ok()?.map(Bytes::from)
+        picture(kept.await.ok()?)
     }
 
-    /// Removes the thumbnail of a file that was deleted.
+    /// Removes the thumbnails of a file that was deleted.
     pub(super) async fn forget(&self, sha256: &str) {
-        if let Some(path) = self.path(sha256) {
+        for path in Format::ALL.into_iter().filter_map(|format| self.path(sha256, format)) {
             let _ = tokio::fs::remove_file(path).await;
         }
     }
 }
 
+fn picture(kept: Vec<u8>) -> Option<Bytes> {
+    (!kept.is_empty()).then(|| kept.into())
+}
+
 /// Writes a thumbnail beside its place and moves it there, so that no reader finds a part of it.
-fn keep(folder: &Path, path: &Path, jpeg: &[u8], tidies: bool) -> std::io::Result<()> {
+fn keep(folder: &Path, path: &Path, picture: &[u8], tidies: bool) -> std::io::Result<()> {
     private::subfolder(folder)?;
     if tidies {
         tidy(folder, ALL)?;
     }
     let mut beside = tempfile::NamedTempFile::new_in(folder)?;
-    std::io::Write::write_all(&mut beside, jpeg)?;
+    std::io::Write::write_all(&mut beside, picture)?;
     beside.persist(path)?;
     Ok(())
 }
@@ -130,21 +174,24 @@ mod tests {
     async fn a_thumbnail_is_drawn_once_and_only_under_a_hash() {
         let dir = tempfile::tempdir().unwrap();
         let thumbnails = Thumbnails::new(dir.path());
-        let mut png = std::io::Cursor::new(Vec::new());
-        let picture = image::DynamicImage::new_rgb8(900, 300);
-        picture.write_to(&mut png, image::ImageFormat::Png).unwrap();
-        let png = Bytes::from(png.into_inner());
         let hash = "a".repeat(64);
-        let drawn = thumbnails.of(&hash, async { Some(png.clone()) }).await.unwrap();
-        let small = image::load_from_memory(&drawn).unwrap();
-        assert_eq!((small.width(), small.height()), (400, 133));
-        let again = thumbnails.of(&hash, async { panic!("drawn twice") }).await.unwrap();
-        assert_eq!(again, drawn);
-        assert!(thumbnails.of("../../x", async { Some(png.clone()) }).await.is_none());
-        assert!(
-            thumbnails.of(&"b".repeat(64), async { Some(Bytes::from_static(b"no image")) }).await.is_none()
-        );
-        thumbnails.forget(&hash).await;
-        assert!(thumbnails.of(&hash, async { None }).await.is_none());
+        let picture = || Drawn::Picture(b"picture".to_vec());
+        let of = async |hash: &str, format: Format, drawn: Drawn| {
+            thumbnails.of(hash, format, async { drawn }).await
+        };
+        assert_eq!(of(&hash, Format::Jpeg, Drawn::NotNow).await, None);
+        assert_eq!(of(&hash, Format::Jpeg, picture()).await.unwrap(), "picture");
+        let again = thumbnails.of(&hash, Format::Jpeg, async { panic!("drawn twice") }).await.unwrap();
+        assert_eq!(again, "picture");
+        assert_eq!(of(&hash, Format::Svg, Drawn::NotNow).await, None, "another picture of the same file");
+        assert_eq!(of("../../x", Format::Jpeg, picture()).await, None);
+        let other = "b".repeat(64);
+        assert_eq!(of(&other, Format::Jpeg, Drawn::Nothing).await, None);
+        assert_eq!(of(&other, Format::Jpeg, picture()).await, None, "that there is none is remembered");
+        for hash in [&hash, &other] {
+            thumbnails.forget(hash).await;
+            assert_eq!(of(hash, Format::Jpeg, Drawn::NotNow).await, None);
+        }
+        assert_eq!(std::fs::read_dir(dir.path().join("thumbnails")).unwrap().count(), 0);
     }
 }

@@ -290,7 +290,7 @@ impl Jobs {
         Ok(self.store().await?.get(principal, id).await?.map(|job| self.shared.spool.amend(job)))
     }
 
-    /// Whether a job of this principal was removed because of its age or size.
+    /// Whether a job of this principal was removed.
     pub async fn removed(&self, principal: &str, id: &str) -> Result<Option<RemovedJob>, StoreError> {
         self.store().await?.removed(principal, id).await
     }

@@ -1,4 +1,4 @@
-//! The two keys that a server may have: that of the balance and that of a plan. A job goes by the key that bought it.
+//! The two keys that a server may have: one for the balance and one for a plan. A job uses the key that bought it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::facts::{PlanRefusal, facts, plan};
 use crate::rate_limit::group;
 use crate::store::{Job, MadeVoice, Owner, Purchase, RemoteKind, RemovedJob, Route, StoreError, Task};
 
-/// How long a call waits for what it can do without: when the plan's window starts again, or which key has made an id.
+/// How long a call waits for facts that it can do without: when the plan's window starts again, or which key made an id.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// In milliseconds.
@@ -134,7 +134,7 @@ impl Jobs {
         self.keys_of_payer().any(|tenant| tenant.name == job.account)
     }
 
-    /// Why this server cannot ask about a job that another key or host has bought, with what brings it back.
+    /// Why this server cannot poll a job that another key or host has bought, and what the operator can do.
     pub fn why_not_ours(&self, job: &Job) -> String {
         let host = |account: &str| account.split(" (key ").next().unwrap_or_default().to_owned();
         let there = host(&job.account);
@@ -167,14 +167,16 @@ impl Jobs {
         Ok(None)
     }
 
-    /// Whether MiniMax shows this key the file or voice that an id names; `None` if it did not say. Free. The tools that
-    /// look at a task poll with each key themselves.
+    /// Whether MiniMax shows this key what an id names: a file, a voice, or an H3 task; `None` if it did not say. Free.
     pub async fn sees(&self, kind: RemoteKind, id: &str) -> Option<bool> {
         let api = self.api();
         let seen = async {
             match kind {
                 RemoteKind::File => api.retrieve_file(id).await.map(|_| Some(true)),
-                RemoteKind::Task => Ok(None),
+                RemoteKind::Task => {
+                    let task = api.queued(group::LOOKS, Nature::Read, || api.video_task(id)).await;
+                    task.map(|_| Some(true))
+                }
                 RemoteKind::Voice => {
                     let listed = api.queued(group::READS, Nature::Read, || api.voices("all")).await;
                     listed.map(|voices| Some(voices.iter().any(|voice| voice.id == id)))
@@ -323,7 +325,7 @@ impl Jobs {
     }
 
     /// Whether this handle buys with the key of a plan.
-    pub(super) fn buys_with_plan(&self) -> bool {
+    fn buys_with_plan(&self) -> bool {
         let is_own = Arc::ptr_eq(&self.tenant, &self.shared.own);
         self.pays_with() == Some(PaysWith::Plan) || (is_own && self.shared.settings.is_plan)
     }

@@ -39,6 +39,6 @@ pub use crate::money::Cost;
 pub use crate::store::{
     Answer, CALLERS, Conversation, ConversationRow, DaySpending, Denied, Failure, Filter, Job, JobFile, Kept,
     Kind, Limit, Limits, MadeVoice, Message, Named, NotBought, OnDisk, Owner, Page, Purchase, RemoteKind,
-    RemovedJob, Retention, Route, STATUSES, Said, Seen, Spending, Spent, State, StoreError, Task, Wrapped,
-    random_id,
+    RemovedJob, Retention, Route, STATUSES, Said, Seen, Sorting, Spending, Spent, State, StoreError, Task,
+    Wrapped, random_id,
 };

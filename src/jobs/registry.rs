@@ -38,12 +38,12 @@ impl Registry {
         self.active.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Enters a new job.
+    /// Adds a new job.
     pub(super) fn register(&self, job: &Job) -> Registration {
         register(&mut self.active(), job)
     }
 
-    /// Enters a job unless it is there; then its channel comes back.
+    /// Adds a job. The error is the channel of the job that is already there.
     pub(super) fn register_once(&self, job: &Job) -> Result<Registration, Watch> {
         let mut active = self.active();
         match active.get(&job.id) {

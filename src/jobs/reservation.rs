@@ -1,4 +1,4 @@
-//! Reservations for requests that are no job.
+//! Reservations for requests without a job.
 
 use super::handle::Jobs;
 use super::spool_retry::PROMPTLY;
@@ -6,7 +6,7 @@ use crate::money::{Currency, Money};
 use crate::store::spool::Update;
 use crate::store::{NotBought, Purchase, PurchaseState, random_id};
 
-/// Money set aside for a request that is no job. It stays set aside if this is dropped: the request may have left.
+/// Money reserved for a request without a job. It stays reserved if this is dropped, because the request may have left.
 #[derive(Debug)]
 #[must_use]
 pub struct Reservation {
@@ -16,7 +16,7 @@ pub struct Reservation {
 }
 
 impl Reservation {
-    /// Sets money aside. The row is on disk when this returns, so the request may leave.
+    /// Reserves money. The row is on disk when this returns, so the request may leave.
     pub async fn new(jobs: &Jobs, purchase: Purchase) -> Result<Self, NotBought> {
         let (store, id) = (jobs.store().await?, random_id("call"));
         let (limits, currency) = (&jobs.shared.settings.limits, purchase.currency);
@@ -41,7 +41,7 @@ impl Reservation {
         self.end(PurchaseState::Unknown, None).await;
     }
 
-    /// Until it is written, the money stays set aside.
+    /// Until the end is written, the money stays reserved.
     async fn end(self, state: PurchaseState, actual: Option<i64>) {
         let Self { jobs, id, .. } = self;
         let tracker = jobs.shared.tracker.clone();

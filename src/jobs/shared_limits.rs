@@ -8,10 +8,10 @@ use tokio::time::{Instant, timeout};
 use crate::rate_limit::{RateLimiter, next_demands};
 use crate::store::{Store, StoreError};
 
-/// How long the store may take. Then the requests that cost nothing go on without it.
+/// How long to wait for the store. After that, free requests are sent without its permits.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Serves the limiter of an account until it is gone. Of requests that wait at the same time, one question is made.
+/// Serves the limiter of an account until the limiter is dropped. Requests that wait at the same time share one query.
 pub(super) fn serve<F>(
     limiter: &Arc<RateLimiter>,
     account: String,
@@ -20,7 +20,7 @@ pub(super) fn serve<F>(
 where
     F: Future<Output = Result<Arc<Store>, StoreError>> + Send,
 {
-    // A reference would keep a caller's key from making room for others.
+    // A strong reference would keep the account of a caller's key in memory.
     let (limiter, asking) = (Arc::downgrade(limiter), limiter.asking());
     async move {
         while let Some(demands) = next_demands(&limiter, &asking).await {

@@ -70,7 +70,7 @@ async fn sweep(data_dir: &Path, store: &Store, least: Duration) {
                 "files that had waited for the bucket were removed; their job is over"
             ),
             Err(error) => {
-                tracing::info!(job = id, %error, "files that had waited for the bucket stay on the disk")
+                tracing::info!(job = id, %error, "files that had waited for the bucket stay on the disk");
             }
         }
     }

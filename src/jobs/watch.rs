@@ -19,7 +19,7 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// The same with a database server, where a renewal is cheap and other servers wait for the jobs of one that ends.
 const SHARED_PAUSE: Duration = Duration::from_secs(1);
 
-/// How many times as long as it took the search through all jobs rests.
+/// The pause between searches through all jobs, as a multiple of the time that the last search took.
 const REST: u32 = 50;
 
 const LONGEST_REST: Duration = Duration::from_secs(60);
@@ -105,7 +105,7 @@ impl Jobs {
                     if begun >= next_search {
                         let active = self.shared.registry.ids();
                         self.adopt_from(&store, Search::All, active, &mut unreadable).await;
-                        // In a file, each start does so.
+                        // With SQLite, each start does this.
                         if (store.is_shared() || is_first)
                             && let Err(error) = store.forget_processes().await
                         {
@@ -169,7 +169,7 @@ impl Jobs {
                     }
                     Err(error) => {
                         tracing::warn!(job = id, %error, "an open job cannot be taken over");
-                        // This process never can.
+                        // A later try by this process would fail too.
                         if error.is_unreadable() {
                             unreadable.insert(id);
                         }

@@ -22,15 +22,15 @@ use crate::mcp::progress;
 use crate::result;
 use crate::result::job_view::ASK_USER;
 
-/// The connection of a request: cancelled when it ends. A transport on which a client can cancel a call and stay
-/// connected puts one into each request's extensions. Without one, a remote caller that cancels has left.
+/// The connection of a request, cancelled when the connection ends. A transport whose clients can cancel a call and stay
+/// connected puts one into each request's extensions. Without one, a remote caller that cancels counts as gone.
 #[derive(Debug, Clone)]
 pub struct Connection(pub CancellationToken);
 
-/// The calls that go on, by account and call. A channel closes when its call has ended.
+/// The abandoned calls that still run, by account and digest. A channel closes when its call has ended.
 type Running = HashMap<(String, Answer), watch::Receiver<()>>;
 
-/// Calls that go on without their callers.
+/// Calls that run on after their callers have left.
 #[derive(Debug, Clone, Default)]
 pub(super) struct AbandonedCalls(Arc<Mutex<Running>>);
 
@@ -64,7 +64,7 @@ impl AbandonedCalls {
         if let Some(answer) = self.kept_answer(&billed, &key, &call).await {
             return Ok(answer);
         }
-        // The caller left while the same call was waited for: nothing must be bought now.
+        // The caller left while it waited for the earlier call, so nothing must be bought now.
         if call.ct.is_cancelled() {
             return Err(caller_left());
         }
@@ -90,7 +90,7 @@ impl AbandonedCalls {
         }
         let (ended, end) = watch::channel(());
         let place = (billed.jobs.account().to_owned(), key);
-        // Of two equal calls the later one has the answer last.
+        // If two identical calls are abandoned, the first stays in the table.
         self.table().entry(place.clone()).or_insert(end);
         let (calls, jobs) = (self.clone(), billed.jobs.clone());
         billed.jobs.outlive(async move {
@@ -102,8 +102,8 @@ impl AbandonedCalls {
         Err(caller_left())
     }
 
-    /// The answer to the same call of a caller who left. Waits for it while that call goes on. `None` if there was no
-    /// such call, or it brought nothing.
+    /// The answer to an identical call whose caller left. Waits for it while that call still runs. `None` if there was no
+    /// such call, or it got no answer.
     async fn kept_answer(
         &self,
         billed: &BilledCall<'_>,
@@ -149,7 +149,7 @@ fn is_withdrawn(billed: &BilledCall<'_>, connection: Option<&Connection>) -> boo
 /// Keeps an answer that was paid for, or may have been.
 async fn keep(jobs: &Jobs, key: &Answer, answer: &Result<CallToolResponse, ErrorData>, withdrawn: bool) {
     let Ok(CallToolResponse::Complete(result)) = answer else { return };
-    // A caller who cancelled the call and repeats it does not want the pieces.
+    // A caller who cancels a call and repeats it wants a whole answer, not the part that had arrived.
     if !is_worth_something(result) || (withdrawn && result.is_error == Some(true)) {
         return;
     }

@@ -31,7 +31,7 @@ pub(crate) fn mark(tools: &mut [Tool], catalogue: &Catalogue<Server>) {
     }
 }
 
-/// Declares the extension in turn.
+/// Declares the extension to a client that has declared it.
 pub(crate) fn declare(capabilities: &mut ServerCapabilities) {
     let extensions = capabilities.extensions.get_or_insert_default();
     extensions.insert(viewer::EXTENSION.to_owned(), viewer::settings());

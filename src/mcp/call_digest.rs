@@ -1,4 +1,4 @@
-//! What tells one call from another, and what its record keeps of its arguments.
+//! The digest that identifies a call, and the arguments that its record keeps.
 
 use rmcp::RoleServer;
 use rmcp::model::JsonObject;

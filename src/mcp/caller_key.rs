@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName};
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest, Sha256};
 
-use crate::config::Config;
+use crate::config::{Config, read_key};
 use crate::jobs::{INSTEAD_OF_PLAN, PaysWith};
 use crate::mcp::caller::Caller;
 use crate::mcp::error::Unpaid;
@@ -63,9 +63,10 @@ impl CallerKey {
             return first.map(|_| Self::Unwanted);
         }
         let only = first.filter(|_| !second);
-        let key = only.as_ref().and_then(|value| value.to_str().ok()).map(str::trim);
-        let legal = |key: &&str| !key.is_empty() && key.len() <= LONGEST && !key.contains(' ');
-        Some(key.filter(legal).map_or(Self::Missing, Self::of))
+        // Clients leave quotes and placeholders in headers as in settings.
+        let key = only.as_ref().and_then(|value| read_key(value.to_str().ok()?).ok());
+        let key = key.filter(|key| key.len() <= LONGEST);
+        Some(key.map_or(Self::Missing, |key| Self::of(&key)))
     }
 
     fn of(key: &str) -> Self {
@@ -112,8 +113,8 @@ impl From<Option<PaysWith>> for Payer {
     }
 }
 
-/// Names the tasks that this server may ask about with a key: those of this host that were bought with it. The name
-/// holds a fingerprint of the key and not the key.
+/// The account of a key at this host. A task can be polled only with the account that bought it. The name has a
+/// fingerprint of the key and not the key itself.
 pub(crate) fn account_of(config: &Config, key: Option<&SecretString>) -> String {
     let Some(key) = key else { return config.account.clone() };
     let fingerprint = Sha256::digest(key.expose_secret());
@@ -150,8 +151,24 @@ mod tests {
     #[test]
     fn what_cannot_be_one_key_is_none() {
         let long = "x".repeat(LONGEST + 1);
-        for values in [&[][..], &[""], &["  "], &["Bearer sk-one"], &["sk-one", "sk-one"], &[&long]] {
+        for values in [&[][..], &[""], &["  "], &["sk-one sk-two"], &["sk-one", "sk-one"], &[&long]] {
             assert!(matches!(taken(values, true).0, Some(CallerKey::Missing)), "{values:?}");
+        }
+    }
+
+    #[test]
+    fn quotes_and_bearer_around_a_key_are_dropped_and_a_placeholder_is_no_key() {
+        let fingerprint = |text: &str| match taken(&[text], true).0 {
+            Some(CallerKey::Given { fingerprint, .. }) => Some(fingerprint),
+            _ => None,
+        };
+        let bare = fingerprint("sk-api-one");
+        assert!(bare.is_some());
+        for text in ["\"sk-api-one\"", "'sk-api-one'", " sk-api-one ", "Bearer sk-api-one"] {
+            assert_eq!(fingerprint(text), bare, "{text}");
+        }
+        for text in ["$KEY", "${MINIMAX_API_KEY}", "{{key}}", "<your-key>", "undefined"] {
+            assert_eq!(fingerprint(text), None, "{text}");
         }
     }
 

@@ -76,7 +76,7 @@ pub enum ToolError {
     #[error("this server's settings are wrong: {}", listed(.0))]
     Config(Vec<ConfigError>),
 
-    /// There is no key. If one seems to be set, the note says why it is none.
+    /// There is no key. If a setting looks like one, the note says why it does not count.
     #[error("no MiniMax API key is set{}, so nothing was sent", .0.as_ref().map(|why| format!(": {why}")).unwrap_or_default())]
     NoKey(Option<String>),
 
@@ -153,8 +153,8 @@ pub enum ToolError {
     },
 }
 
-/// The key in a result's `_meta` under which the word of its error stands, for programs: results of most tools have no
-/// room for it in their schema.
+/// The key in a result's `_meta` that holds the kind of its error, for programs. The schemas of most results have no
+/// field for it.
 pub(crate) const ERROR_WORD: &str = "minimax-mcp/error";
 
 /// The beginning of the advice after a call that failed and cost nothing.

@@ -33,7 +33,7 @@ impl ServerHandler for Server {
         if self.is_stateless()
             && let Some(resources) = &mut result.capabilities.resources
         {
-            // Those of the older kind need a session.
+            // `resources/subscribe` needs a session.
             resources.subscribe = None;
         }
         Ok(result)
@@ -275,10 +275,10 @@ impl ServerHandler for Server {
     }
 }
 
-/// Comes before the instructions, and is the sandbox's answer to their words about money.
+/// Precedes the instructions of a sandbox, because they speak of costs.
 const SANDBOX: &str = "Sandbox: a simulator in the place of MiniMax. Nothing is billed, and results are placeholders, not MiniMax's work.\n";
 
-/// What a client is told at the start. Its newest revision has subscriptions without a session, so on any transport.
+/// The answer to `initialize`. The newest revision has subscriptions without a session, so every transport declares them.
 fn info(server: &Server) -> ServerConfig {
     let (title, note) =
         if server.config().is_sandbox() { ("MiniMax (sandbox)", SANDBOX) } else { ("MiniMax", "") };

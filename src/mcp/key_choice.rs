@@ -1,8 +1,8 @@
-//! Which of the server's two keys a call goes by.
+//! Chooses which of the server's two keys a call uses.
 //!
-//! An id goes by the key that it was made with: another key may belong to another account. What plans include is bought
-//! with the plan's key, and everything else from the balance. A job that exists goes by its own key, whatever is chosen
-//! here.
+//! An id is used with the key that made it, because the other key may belong to another account. What plans include is
+//! bought with the plan's key, and everything else from the balance. A job that exists uses its own key, whatever is
+//! chosen here.
 
 use rmcp::handler::server::tool::ToolCallContext;
 use rmcp::model::{CallToolRequestParams, CallToolResponse, ContentBlock, JsonObject};
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::facts::{facts, plan, voices};
 use crate::jobs::{Jobs, PaysWith, RemoteKind};
-use crate::mcp::catalogue::ToolSpec;
+use crate::mcp::catalogue::{Billing, ToolSpec};
 use crate::mcp::error::ToolError;
 use crate::mcp::server::Server;
 use crate::media;
@@ -30,21 +30,29 @@ pub(super) async fn choose(
     if server.jobs().pays_with().is_none() || !server.config().problems.is_empty() {
         return Ok(None);
     }
-    let ids = ids(arguments);
-    let mut known = ids.clone();
-    arguments.values().for_each(|value| add_files(value, &mut known));
-    if let Some(key) = key_of_ids(server, arguments, &known).await?.and_then(|jobs| jobs.pays_with()) {
+    let mut ids = ids(arguments);
+    arguments.values().for_each(|value| add_files(value, &mut ids));
+    if let Some(key) = key_of_ids(server, arguments, &ids).await?.and_then(|jobs| jobs.pays_with()) {
         return Ok(server.paying_with(key));
     }
     let is_in_plan = is_in_plan(server, spec.name, arguments).await?;
     let usual = if is_in_plan { PaysWith::Plan } else { PaysWith::Balance };
     let sends_nothing = arguments.get("dry_run") == Some(&Value::Bool(true));
-    let key = match ids.first() {
-        Some((_, RemoteKind::Voice)) if spec.makes.contains(&"voice_id") => usual,
+    let key = match ids.iter().find(|(_, kind)| may_be_asked(spec, *kind)) {
         Some((id, kind)) if !sends_nothing => key_that_sees(server, usual, *kind, id).await,
         _ => usual,
     };
     Ok(server.paying_with(key))
+}
+
+/// Whether MiniMax can be asked about an id of this call: a new voice does not exist yet, and the free tools poll a task
+/// with each key themselves.
+fn may_be_asked(spec: &ToolSpec, kind: RemoteKind) -> bool {
+    match kind {
+        RemoteKind::File => true,
+        RemoteKind::Voice => !spec.makes.contains(&"voice_id"),
+        RemoteKind::Task => spec.billing != Billing::Free,
+    }
 }
 
 /// The ids of the arguments, with what they name.
@@ -91,7 +99,7 @@ async fn key_of_ids(
     }
 }
 
-/// The key to which MiniMax shows an id that the records do not have: the usual one, unless only the other sees it.
+/// The key for an id that the records do not have: the usual one, unless MiniMax shows the id only to the other.
 async fn key_that_sees(server: &Server, usual: PaysWith, kind: RemoteKind, id: &str) -> PaysWith {
     let other = match usual {
         PaysWith::Plan => PaysWith::Balance,
@@ -157,7 +165,7 @@ async fn run(
     server.catalogue().call(ToolCallContext::new(server, request, context)).await
 }
 
-/// The code with which MiniMax refused a call that brought nothing, and so was not billed.
+/// MiniMax's code, if it refused a call that made nothing and so was not billed.
 fn refused_with(response: &CallToolResponse) -> Option<i64> {
     let CallToolResponse::Complete(result) = response else { return None };
     let content = result.structured_content.as_ref().filter(|_| result.is_error == Some(true))?;

@@ -44,9 +44,8 @@ pub(crate) fn unknown_model(model: &str) -> String {
     format!("the model {model} is not in the tables of this server; it is sent as it is")
 }
 
-/// The model for a call that names none: the usual one, or where that cannot do what is asked the first of `others` that
-/// can, with a note. If none can do all of it, it is the first that can do what the usual one cannot, and its own check
-/// says what else is wrong.
+/// The model for a call that names none: the usual one, or the first of `others` that can do what the usual one cannot,
+/// with a note. A model that lacks nothing comes first. If each lacks something, the check of the chosen model says what.
 pub(crate) fn fitting<'a>(
     usual: String,
     others: impl IntoIterator<Item = &'a str>,

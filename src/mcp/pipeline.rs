@@ -46,7 +46,7 @@ struct Resolved<'a> {
     schema: &'a JsonObject,
 }
 
-/// How similar two names are if one is taken for a misspelling of the other.
+/// The similarity from which a name counts as a misspelling of another.
 const CLOSE: f64 = 0.9;
 
 /// Takes a call through all stages, for the caller that `server` serves.
@@ -90,7 +90,7 @@ async fn prepare_links(server: &Server) {
 }
 
 /// Before the rate is counted, so that a misspelt name costs nothing, and before the arguments are read, because they
-/// mean nothing without their tool. A tool that this caller may not call looks like one that this server has not.
+/// mean nothing without their tool. A tool that this caller may not call looks like one that does not exist.
 fn resolve_tool<'a>(server: &'a Server, name: &str) -> Result<Resolved<'a>, ErrorData> {
     let catalogue = server.catalogue();
     let known = catalogue.find(name);
@@ -254,8 +254,8 @@ fn noting(tool: &Resolved<'_>, mut response: CallToolResponse, notes: &[String])
     response
 }
 
-/// Before the result is presented, and after everything that counts on its first text: adds a small picture of an image
-/// job, where the settings want one.
+/// Before the result is presented, and after every stage that reads its first text: adds a small picture of an image
+/// job, if the settings ask for one.
 async fn add_preview(server: &Server, mut response: CallToolResponse) -> CallToolResponse {
     if let CallToolResponse::Complete(result) = &mut response
         && server.config().image_preview

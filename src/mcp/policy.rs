@@ -13,7 +13,7 @@ use crate::telemetry;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// With more callers in the table, those who have been quiet are dropped from it.
+/// Above this number of callers, those without recent calls are dropped from the table.
 const MANY: usize = 1000;
 
 /// The policy for one caller.
@@ -68,8 +68,8 @@ impl CallPolicy {
     }
 }
 
-/// Per-principal GCRA state: the time until which a caller's grant is used up. A full minute ahead of now means that
-/// nothing is left. In memory only: a rate stops a runaway loop, and budgets protect the money.
+/// The rates of callers, by GCRA: for each principal the time until which its grant is used up. A full minute ahead of
+/// now means that nothing is left. In memory only: a rate stops a runaway loop, and budgets protect the money.
 #[derive(Debug, Default)]
 pub struct CallRates(Mutex<HashMap<String, Instant>>);
 

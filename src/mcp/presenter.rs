@@ -1,4 +1,4 @@
-//! How a job gets to its caller: waited for, shown, and in words that fit the caller.
+//! Presents jobs and errors to a caller: waits for jobs, shows them, and words errors for that caller.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -98,9 +98,9 @@ impl Presenter {
         view.bounded()
     }
 
-    /// A failure of the records in words for this caller: remote callers see no paths of this machine.
+    /// The message about a failure of the store. Remote callers see no paths of this machine.
     pub(crate) fn records_error(&self, error: &StoreError) -> String {
-        if self.caller.remote { error.discreet() } else { error.to_string() }
+        if self.caller.remote { error.redacted() } else { error.to_string() }
     }
 
     /// As [`Self::records_error`], for requests that are no tool calls.
@@ -130,7 +130,7 @@ impl Presenter {
         response
     }
 
-    /// Marks the costs of a result of the sandbox, for people and for programs, so that none is taken for a bill.
+    /// Marks the costs in a result of the sandbox, for people and for programs, so that they are not mistaken for a bill.
     pub(crate) fn marked(&self, mut response: CallToolResponse) -> CallToolResponse {
         const NOTE: &str = "sandbox: nothing is billed";
         if let CallToolResponse::Complete(result) = &mut response

@@ -12,7 +12,7 @@ use crate::mcp::server::Server;
 use crate::media;
 
 const LARGEST_SIDE: u32 = 512;
-/// In base64 it has a third more, and a whole result must stay below [`LARGEST_RESULT`].
+/// Base64 adds a third, and the whole result must stay below [`LARGEST_RESULT`].
 const LARGEST_JPEG: usize = 30_000;
 const LARGEST_RESULT: usize = 64 * 1024;
 /// The largest picture that is read for it.

@@ -17,10 +17,10 @@ use crate::mcp::revision::{Feature, Revision};
 use crate::rate_limit::{QueueView, Ticket};
 use crate::telemetry;
 
-/// How often a waiting call tells its client so. Clients cut off a silent call after a minute or less.
+/// How often a waiting call notifies its client. Clients cut off a silent call after a minute or less.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(4);
 
-/// An order that waits longer in its queue is answered for without its task id.
+/// A call whose order waits longer in its queue returns without a task id.
 const LONG_QUEUE: Duration = Duration::from_secs(10);
 
 /// The longest notification, in characters.
@@ -94,7 +94,7 @@ pub(crate) async fn wait_for_all(watches: Vec<Watch>, call: &RequestContext<Role
     }
 }
 
-/// Nothing more will happen by itself.
+/// Nothing more happens without another call.
 pub(crate) fn is_over(job: &Job) -> bool {
     job.state.is_over()
 }
@@ -150,9 +150,9 @@ fn standing(job: &Job) -> String {
     }
 }
 
-/// Sends a request that belongs to no job when its turn in the queue comes, and tells the client its place meanwhile.
-/// A cancelled call leaves the queue; once the request has been sent, its answer is waited for.
-pub(crate) async fn send_in_turn<T, F>(
+/// Sends a request without a job through its queue, and reports its position to the client meanwhile. A cancelled call
+/// leaves the queue. Once the request has been sent, the call waits for its answer.
+pub(crate) async fn send_with_notes<T, F>(
     call: &RequestContext<RoleServer>,
     api: &Client,
     ticket: Ticket,
@@ -186,7 +186,7 @@ where
     }
 }
 
-/// Tells a client that asked for progress what a call waits for, and for how long it has.
+/// Tells a client that asked for progress what a call waits for, and how long it has waited.
 pub(crate) async fn note(call: &RequestContext<RoleServer>, start: Instant, words: &str) {
     let words = telemetry::display(words, LONGEST_NOTE);
     send(call, start, format!("{words}, {:.0} s", start.elapsed().as_secs_f64())).await;

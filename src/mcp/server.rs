@@ -120,7 +120,7 @@ impl Server {
                 base: config.base_path.clone(),
                 bucket: bucket.clone(),
             },
-            announces: config.webhook.url.is_some(),
+            announces: config.announces(),
         };
         let jobs = Jobs::new(api, plan, settings);
         let catalogue = catalogue.narrowed(&config);
@@ -231,7 +231,7 @@ impl Server {
         Ok(self.seen_by(caller.clone(), parts.extensions.get::<CallerKey>()))
     }
 
-    /// This server as a caller sees it who has a session of its own, with all its calls.
+    /// This server for all calls of a caller who has a session.
     #[must_use]
     pub fn for_session(&self, caller: Caller, key: Option<&CallerKey>) -> Self {
         Self { require_caller: false, ..self.seen_by(caller, key) }
@@ -353,12 +353,12 @@ impl Server {
         &self.shared.client_gone
     }
 
-    /// The first setting that has every call refused, if there is one.
+    /// The first wrong setting, if there is one. It makes the server refuse every call.
     pub fn problem(&self) -> Option<&ConfigError> {
         self.config().problems.first()
     }
 
-    /// The client has gone: calls that only wait need not wait any longer.
+    /// Ends the waits of calls, because the client has gone.
     pub fn client_gone(&self) {
         self.shared.client_gone.cancel();
     }

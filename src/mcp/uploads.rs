@@ -40,7 +40,7 @@ const TAKEN: &[&str] = &[
     "application/zip",
 ];
 
-/// A file that was handed in, as its caller is told.
+/// An uploaded file, as its caller sees it.
 #[derive(Debug, Serialize)]
 pub struct Handed {
     /// Goes into a tool's argument.
@@ -115,7 +115,7 @@ impl Uploads {
         inbox.receive(announced, rules).await
     }
 
-    /// Keeps a file that has come to its end, under a name similar to `name`.
+    /// Keeps a file that has arrived completely, under a name similar to `name`.
     pub async fn keep(
         &self,
         caller: &Caller,

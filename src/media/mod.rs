@@ -25,6 +25,6 @@ pub use input::reference::{Reference, file_id, file_uri, parse};
 pub use input::roots::Roots;
 pub use input::source::Source;
 pub use input::uploads::{HandedIn, Inbox, InboxProblem, handed_in};
-pub use probe::preview::{Preview, preview};
+pub use probe::preview::{Preview, preview, shrink};
 pub use probe::sniff::Kind;
 pub use subtitle::SubtitleFormat;

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::jobs::{Job, Message};
 use crate::mcp::Server;
 
-/// The parts of a job view that are told. Texts are not, nor MiniMax's signed links: the receiver may be a chat room.
+/// The parts of a job view that a message has. Texts and MiniMax's signed links are left out: the receiver may be a chat room.
 const TOLD: &[&str] = &[
     "job_id",
     "kind",

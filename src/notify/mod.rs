@@ -1,19 +1,24 @@
-//! A word at the end of a job: one signed message for each, to `MINIMAX_WEBHOOK_URL`.
+//! A word at the end of a job: one signed message for each, to `MINIMAX_WEBHOOK_URL` or to the address of the caller's token;
+//! and with `MINIMAX_NOTIFY` a note on the desktop.
 //!
 //! The message is in the records before it is sent, and is sent until it is taken or a day has passed. It has the form of
 //! Standard Webhooks (<https://www.standardwebhooks.com>), for which receivers have libraries.
 
+mod desktop;
 mod event;
+mod receivers;
 mod signature;
 
 use std::time::Duration;
 
 use futures_util::future::join_all;
 
+use self::desktop::Desktop;
 use self::event::event;
-use self::signature::Signer;
+pub(crate) use self::receivers::OwnReceivers;
+use self::receivers::{Channel, Receivers};
 use crate::clock::now;
-use crate::download::{NotTaken, Poster};
+use crate::download::NotTaken;
 use crate::jobs::{Message, Outbox, StoreError};
 use crate::mcp::Server;
 
@@ -26,25 +31,25 @@ const TROUBLE: Duration = Duration::from_secs(30);
 /// A receiver that answers this wants no more messages about the job.
 const GONE: u16 = 410;
 
-/// Sends messages until the server stops, if the settings name a receiver.
-pub(crate) fn start(server: &Server) {
-    let webhook = &server.config().webhook;
-    let Some((url, secret)) = webhook.url.as_ref().zip(webhook.secret.as_ref()) else { return };
-    let poster = match Poster::new(url, webhook.private) {
-        Ok(poster) => poster,
-        Err(problem) => {
-            tracing::error!("MINIMAX_WEBHOOK_URL {problem}; no messages are sent");
-            return;
-        }
-    };
-    let sender = Sender { server: server.clone(), poster, signer: Signer::new(secret) };
+/// Sends messages until the server stops, if the settings name a receiver. `at_desk`: a person sits at this machine.
+pub(crate) fn start(server: &Server, own: OwnReceivers, at_desk: bool) {
+    let config = server.config();
+    if !config.announces() {
+        return;
+    }
+    let desktop = config.desktop_notes && at_desk;
+    let desktop = desktop.then(|| Desktop::find(&config.program_dirs)).and_then(|found| {
+        found.map_err(|program| tracing::warn!("MINIMAX_NOTIFY needs {program}, which is not in PATH")).ok()
+    });
+    let receivers = Receivers::new(&config.webhook, own);
+    let sender = Sender { server: server.clone(), receivers, desktop };
     server.jobs().until_stopped(async move { sender.send_often().await });
 }
 
 struct Sender {
     server: Server,
-    poster: Poster,
-    signer: Signer,
+    receivers: Receivers,
+    desktop: Option<Desktop>,
 }
 
 impl Sender {
@@ -81,20 +86,29 @@ impl Sender {
 
     async fn send(&self, outbox: &Outbox, message: &Message) -> Result<(), StoreError> {
         let Some(job) = outbox.job(message).await? else { return outbox.end(message).await };
+        if let Some(desktop) = self.desktop.as_ref().filter(|_| message.tries == 1) {
+            desktop.show(message, &job).await;
+        }
+        let channel = match self.receivers.of(&job.principal) {
+            Ok(Some(channel)) => channel,
+            Ok(None) => return outbox.end(message).await,
+            Err(problem) => {
+                tracing::error!("{problem}; the message waits");
+                return Ok(());
+            }
+        };
+        let Channel { poster, signer } = &*channel;
         let body = event(&self.server, message, &job).await.to_string();
-        let headers = self.signer.headers(&message.id, now() / 1000, &body);
+        let headers = signer.headers(&message.id, now() / 1000, &body);
         #[cfg(feature = "crash-points")]
         crate::crash::point("message.before");
-        let answered = self.poster.post(&headers, body).await;
+        let answered = poster.post(&headers, body).await;
         #[cfg(feature = "crash-points")]
         crate::crash::point("message.sent");
         match answered {
             Ok(()) => outbox.end(message).await,
             Err(NotTaken::Status(GONE)) => {
-                tracing::warn!(
-                    job = job.id,
-                    "the receiver of MINIMAX_WEBHOOK_URL wants no message about this job"
-                );
+                tracing::warn!(job = job.id, "the receiver of the webhook wants no message about this job");
                 outbox.end(message).await
             }
             Err(problem) => {

@@ -1,5 +1,5 @@
-//! What several servers may send together: the value that they share, and the only arithmetic on it. The caller passes the
-//! time in, which is that of the database.
+//! The permits of a limit that several servers share, and the only arithmetic on them. The caller passes the time of the
+//! database in.
 //!
 //! A server takes permits for a moment ([`life`]) and need not use them. Each counts from when it was taken until its moment
 //! and the window have passed, so no window ever holds more than the limit, whenever within its moment a permit is used.
@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::adaptive::{LONGEST, Rule};
 
-/// Of a limit far away, a server takes this part for later. Nothing of a small one, which others would miss.
+/// While few permits are taken, a server takes this part of the limit in advance. Of a small limit it takes none, because
+/// other servers would lack them.
 const MORE: u32 = 40;
 
 /// The permits of one group that all servers have taken lately. Times are Unix milliseconds.
@@ -100,7 +101,7 @@ impl Bucket {
                 self.gap -= if count > 0 { self.gap / 8 } else { 0 };
             }
         } else if now >= self.paused_until {
-            // Far from the limit a server takes some for later, and so asks less often.
+            // Far from the limit, a server takes some in advance, so that it asks less often.
             let is_far = used.saturating_add(demand.wanted) <= rule.count / 2;
             let more = if is_far && demand.wanted > 0 { rule.count / MORE } else { 0 };
             let most = demand.wanted.saturating_add(more).min(room);

@@ -127,7 +127,7 @@ pub enum Step {
 /// How a request ended, as far as the limiter learns from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// MiniMax counts it: it was accepted, or refused for what it says.
+    /// MiniMax counts it: it was accepted, or refused because of its content.
     Counted,
     /// Refused because of a rate limit.
     Throttled {
@@ -136,7 +136,7 @@ pub enum Ending {
         /// How long MiniMax asks to wait.
         retry_after: Option<Duration>,
     },
-    /// Refused for another reason, with the request to wait this long.
+    /// Refused for another reason, and the host asks to wait this long.
     Paused(Duration),
     /// The limiter learns nothing: no answer, or an error of the host.
     Unknown,
@@ -167,7 +167,7 @@ pub struct Permit {
     /// When the request is sent, or was sent.
     at: Instant,
     sent: bool,
-    /// What the servers that share the limit have given for it.
+    /// The store's token for it, if servers share the limit.
     token: Option<Token>,
 }
 

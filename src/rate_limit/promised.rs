@@ -15,7 +15,7 @@ pub struct PromisedSlot {
 
 impl RateLimiter {
     /// Announces a request before its record is written, and forecasts whether it will have to wait when it joins. If several
-    /// servers share the limit, this asks for their leave.
+    /// servers share the limit, this asks the store for permits.
     pub async fn announce(self: &Arc<Self>, group: &'static str) -> PromisedSlot {
         let mut promised = self.expect(group);
         // The first answer may be to a question from before.
@@ -39,7 +39,7 @@ impl RateLimiter {
         PromisedSlot { limiter: Arc::clone(self), group, why }
     }
 
-    /// Whether the other servers might give leave to what is expected.
+    /// Whether the store may still grant permits for the expected requests.
     fn lacks_permits(&self, group: &'static str) -> bool {
         let now = Instant::now();
         let mut queues = self.queues();
@@ -52,7 +52,7 @@ impl RateLimiter {
 }
 
 impl Queues {
-    /// What a request that is expected beside so many `more` will wait for; `None` if it can be sent at once.
+    /// What a request will wait for if `more` others are expected too; `None` if it can be sent at once.
     fn why_not(&mut self, group: &'static str, limiter: &RateLimiter, more: usize) -> Option<String> {
         let now = Instant::now();
         let crowded = self.buying >= OVERALL;

@@ -311,8 +311,8 @@ impl JobView {
             .head(head)
             .fact("", self.model.as_deref())
             .fact("", Some(&self.details))
-            .fact("job", self.job_id.as_deref())
-            .fact("MiniMax task", self.task_id.as_deref())
+            .fact("job_id", self.job_id.as_deref())
+            .fact("task_id", self.task_id.as_deref())
             .fact("voice_id", self.voice_id.as_deref())
             .failed(self.says == Says::Failure);
         let files = self.files.iter();

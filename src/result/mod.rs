@@ -5,7 +5,7 @@
 //! which is complete by itself, because some clients show a model nothing else. Links that MiniMax signed are in the
 //! structured content only.
 
-pub(crate) mod job_view;
+pub mod job_view;
 
 use std::path::Path;
 
@@ -14,8 +14,6 @@ use rmcp::model::{CallToolResult, ContentBlock, JsonObject, Resource};
 use serde::Serialize;
 use serde_json::{Value, json};
 use url::Url;
-
-pub use job_view::JobView;
 
 /// Stands before a warning in the facts.
 const NOTE: &str = "Note: ";
@@ -137,7 +135,7 @@ impl Report {
     }
 }
 
-/// Whether a line has a value as a whole word.
+/// Whether a line has a value as a whole word. A part of an address or a path does not say what it is.
 fn says(line: &str, value: &str) -> bool {
     let is_part = |letter: char| letter.is_alphanumeric() || matches!(letter, '-' | '_');
     line.match_indices(value).any(|(start, found)| {
@@ -148,7 +146,7 @@ fn says(line: &str, value: &str) -> bool {
             Some('.') => !after.next().is_some_and(is_part),
             letter => !letter.is_some_and(is_part),
         };
-        !before.is_some_and(is_part) && ends
+        !before.is_some_and(|letter| is_part(letter) || letter == '/') && ends
     })
 }
 
@@ -207,15 +205,15 @@ mod tests {
             .content(["An answer about video-1.".to_owned()])
             .head(["video", "running"])
             .fact("", Some("image-01"))
-            .fact("job", Some("video-1"))
-            .fact("MiniMax task", Some("77"))
+            .fact("job_id", Some("video-1"))
+            .fact("task_id", Some("77"))
             .lines(["Note: image-01-live was used".to_owned()])
             .next("Call get_job with job_id video-1.");
         let (content, facts) = report.texts();
         assert_eq!(content, "An answer about video-1.");
         assert_eq!(
             facts,
-            "video · running · image-01 · MiniMax task 77\nNote: image-01-live was used\n\
+            "video · running · image-01 · task_id 77\nNote: image-01-live was used\n\
              Call get_job with job_id video-1."
         );
     }
@@ -225,7 +223,7 @@ mod tests {
         for (line, value, is) in [
             ("image-01-live was used", "image-01", false),
             ("image-01 was used", "image-01", true),
-            ("minimax://files/image-x/image-1.jpg", "image-x", true),
+            ("minimax://files/image-x/image-1.jpg", "image-x", false),
             ("minimax://files/image-xy/image-1.jpg", "image-x", false),
             ("it is video-1.", "video-1", true),
             ("/out/video-1.mp4", "video-1", false),

@@ -1,6 +1,6 @@
 //! Reads messages on stdio, one a line.
 //!
-//! A line that is no message is an error for its sender, with the id of the request where that can be read: without an
+//! A line that is not a message is answered with an error, under the id of the request if that can be read. Without an
 //! answer the sender would wait forever.
 
 use std::io;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::mcp::Server;
-use crate::notify;
+use crate::notify::{self, OwnReceivers};
 
 /// How long paid requests in flight may delay the exit after a signal.
 const LINGER_AFTER_SIGNAL: Duration = Duration::from_millis(1800);
@@ -21,8 +21,14 @@ const LINGER_AFTER_SIGNAL: Duration = Duration::from_millis(1800);
 /// How long to wait before resuming earlier jobs. Some clients start a server only to list its tools and stop it.
 const SETTLE: Duration = Duration::from_secs(1);
 
-/// Resumes the jobs of earlier processes and sends their messages, unless the server stops within [`SETTLE`].
-async fn resume(server: Server, stop: CancellationToken) {
+/// The receivers of a server without tokens: none.
+fn no_receivers() -> OwnReceivers {
+    Box::new(|_| None)
+}
+
+/// Resumes the jobs of earlier processes and sends messages about jobs, unless the server stops within [`SETTLE`]. `at_desk`: a
+/// person sits at this machine.
+async fn resume(server: Server, stop: CancellationToken, own: OwnReceivers, at_desk: bool) {
     let stays = stop.run_until_cancelled(tokio::time::sleep(SETTLE)).await.is_some();
     if !stays {
         return;
@@ -30,7 +36,7 @@ async fn resume(server: Server, stop: CancellationToken) {
     if let Err(error) = server.jobs().resume().await {
         tracing::warn!(%error, "earlier jobs were not taken up");
     }
-    notify::start(&server);
+    notify::start(&server, own, at_desk);
 }
 
 /// Completes when the process receives a signal to stop.

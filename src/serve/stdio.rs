@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::answers::Answers;
 use super::in_flight::{InFlight, Refused, answered};
 use super::lines::{Lines, Unread};
-use super::{LINGER_AFTER_SIGNAL, resume, signal};
+use super::{LINGER_AFTER_SIGNAL, no_receivers, resume, signal};
 use crate::mcp::{self, Connection, Server};
 
 /// The most requests in flight. A local client may have many, but one that reaches this number is not reading
@@ -39,7 +39,7 @@ pub async fn serve(server: Server) -> Result<(), ServerInitializeError> {
         signalled.cancel();
     });
     let jobs = server.jobs().clone();
-    let resume = watcher.spawn(resume(server.clone(), stop.clone()));
+    let resume = watcher.spawn(resume(server.clone(), stop.clone(), no_receivers(), true));
     let (input, output) = stdio_pipes();
     let transport = Guarded {
         lines: Lines::new(input),

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;
-use super::record::RemovedJob;
 use crate::money::{Currency, Money};
+use crate::record::RemovedJob;
 
 /// Amounts that must not be exceeded. `None` is no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -157,7 +157,7 @@ pub enum NotBought {
     /// A limit forbids it.
     #[error("a limit forbids it")]
     Denied(Denied),
-    /// The same order was bought before, and its job was removed because of its age or size.
+    /// The same order was bought before, and its job was removed.
     #[error("the job of this order was removed")]
     Removed(RemovedJob),
 }

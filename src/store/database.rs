@@ -3,10 +3,10 @@
 use super::error::{Fault, Place, StoreError};
 use super::pool::{Connection, Pool, Pools};
 use super::presence::Presence;
-use super::record::Job;
 use super::spool::SpoolKey;
 use super::sql::{Row, either, storable_json};
 use crate::clock;
+use crate::record::Job;
 
 /// An open database.
 #[derive(Debug)]

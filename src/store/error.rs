@@ -279,7 +279,7 @@ impl StoreError {
     }
 
     /// The message for remote callers.
-    pub fn discreet(&self) -> String {
+    pub fn redacted(&self) -> String {
         format!("{} cannot be used: {}", Self::PLACE, self.source)
     }
 

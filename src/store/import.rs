@@ -99,6 +99,8 @@ const TABLES: &[(&str, &[Column])] = &[
             Integer("bytes"),
             Text("model"),
             Text("voice"),
+            Integer("price"),
+            Integer("length"),
         ],
     ),
     (

@@ -7,11 +7,11 @@ use super::database::Store;
 use super::error::StoreError;
 use super::lease::LEASE;
 use super::pool::Connection;
-use super::record::{Job, RemovedJob};
 use super::spool::{Entry, Update};
 use super::sql::{either, query};
-use super::state::State;
 use crate::clock::now;
+use crate::money::Money;
+use crate::record::{Job, RemovedJob, State};
 
 /// Which records may be changed by a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub enum Inserted {
     New,
     /// The principal already has a job with this `idempotency_key` or task.
     Existing(Box<Job>),
-    /// The principal's job with this `idempotency_key` was removed because of its age or size. Nothing was written.
+    /// The principal's job with this `idempotency_key` was removed. Nothing was written.
     Removed(RemovedJob),
     /// A limit forbids the purchase, and nothing was written.
     Denied(Denied),
@@ -102,8 +102,8 @@ impl Store {
         crate::crash::point("record.before");
         let inserted = query(
             "INSERT INTO jobs (id, principal, account, kind, status, is_open, task_id, idempotency_key, search,
-                               body, lease_owner, lease_until, created_at, updated_at, folder, model, voice)
-             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13, ?14, ?15, ?16
+                               body, lease_owner, lease_until, created_at, updated_at, folder, model, voice, price)
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13, ?14, ?15, ?16, ?17
              WHERE ?7 IS NULL OR NOT EXISTS
                 (SELECT 1 FROM jobs WHERE principal = ?2 AND account = ?3 AND task_id = ?7)
              ON CONFLICT DO NOTHING",
@@ -124,6 +124,7 @@ impl Store {
         .bind(folder(job))
         .bind(named(&job.model))
         .bind(voice_of(job))
+        .bind(job.price().map_or(0, Money::rank))
         .execute(&mut *connection)
         .await
         .map_err(|error| self.fail(error))?;
@@ -268,6 +269,7 @@ impl Store {
                                  lease_until = CASE WHEN ?11 THEN lease_until ELSE ?9 END,
                                  idempotency_key = CASE WHEN ?10 THEN NULL ELSE idempotency_key END,
                                  folder = ?12, bytes = ?13, model = ?14, voice = ?15,
+                                 price = ?16, length = ?17,
                                  body = {body}
                  WHERE id = ?1 AND {condition}"
             )
@@ -290,6 +292,8 @@ impl Store {
             .bind(job.saved_bytes())
             .bind(named(&job.model))
             .bind(voice_of(job))
+            .bind(job.price().map_or(0, Money::rank))
+            .bind(job.length())
             .execute(&mut *connection)
             .await
             .map_err(|error| self.fail(error))?;

@@ -5,9 +5,9 @@
 
 use super::database::Store;
 use super::error::StoreError;
-use super::record::Job;
 use super::sql::{Row, query};
 use crate::clock::{self, now};
+use crate::record::Job;
 
 /// How long a lease lasts, in milliseconds. The jobs of a dead process are idle for at most this time, or twice as long
 /// after the clock was set: then live leases look expired until they are renewed.

@@ -10,11 +10,11 @@ use super::budget::{Counted, Denied, Limit, Limits, Purchase, PurchaseState, Spe
 use super::database::Store;
 use super::error::StoreError;
 use super::pool::Connection;
-use super::record::Job;
 use super::sql::{Row, query};
-use super::state::State;
 use crate::clock::{earliest, latest, now};
 use crate::money::{Currency, Money};
+use crate::record::Job;
+use crate::record::State;
 
 /// 24 hours in milliseconds.
 const DAY: i64 = 24 * 3_600_000;

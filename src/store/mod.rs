@@ -29,18 +29,15 @@ mod presence;
 mod properties;
 mod queries;
 mod rate_limits;
-mod record;
 mod recovery;
 mod remote_ids;
 mod removed;
 mod response_cache;
 mod retention;
 mod secrets;
+mod sorting;
 pub(crate) mod spool;
 mod sql;
-mod state;
-#[cfg(test)]
-mod state_properties;
 mod voices;
 
 pub use self::accounts::CALLERS;
@@ -58,11 +55,14 @@ pub(crate) use self::lease::Search;
 pub use self::open::migrate;
 pub use self::outbox::Message;
 pub use self::queries::{Filter, Page};
-pub(crate) use self::record::MOST_FILES;
-pub use self::record::{Job, JobFile, Kind, OnDisk, RemovedJob, Wrapped};
 pub use self::remote_ids::{Owner, RemoteKind};
 pub use self::response_cache::Answer;
 pub(crate) use self::retention::sweep_often;
 pub use self::retention::{Pruned, Retention};
-pub use self::state::{Failure, Route, STATUSES, Seen, State, Task};
+pub use self::sorting::Sorting;
 pub use self::voices::MadeVoice;
+
+pub(crate) use crate::record::MOST_FILES;
+pub use crate::record::{
+    Failure, Job, JobFile, Kind, OnDisk, RemovedJob, Route, STATUSES, Seen, State, Task, Wrapped,
+};

@@ -8,9 +8,9 @@
 use super::database::Store;
 use super::error::StoreError;
 use super::pool::Connection;
-use super::record::Job;
 use super::sql::{Row, query};
 use crate::clock::now;
+use crate::record::Job;
 
 /// How long a message is tried, in milliseconds.
 const LIFE: i64 = 24 * 3_600_000;

@@ -9,11 +9,11 @@ use sqlx::Row as _;
 use super::budget::{Limits, Purchase};
 use super::database::Store;
 use super::jobs::Inserted;
-use super::record::{Job, Kind};
 use super::spool::{Entry, Update};
-use super::state::{Failure, Route, Seen, State, Task};
 use crate::api::Blame;
 use crate::money::{Currency, Money};
+use crate::record::{Failure, Route, Seen, State, Task};
+use crate::record::{Job, Kind};
 
 /// One step of one process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,8 +3,9 @@
 use super::database::Store;
 use super::error::StoreError;
 use super::pool::Connection;
-use super::record::Job;
+use super::sorting::Sorting;
 use super::sql::{Row, either, query};
+use crate::record::Job;
 
 /// Which jobs a list shows.
 #[derive(Debug, Clone, Default)]
@@ -23,9 +24,9 @@ pub struct Filter {
     pub since: Option<i64>,
     /// Created before this time. Unix milliseconds.
     pub until: Option<i64>,
-    /// The oldest first, in place of the newest.
-    pub oldest_first: bool,
-    /// Where the page before ended.
+    /// How the list is sorted.
+    pub sorting: Sorting,
+    /// Where the page before ended: the value that the list is sorted by, and the id.
     pub before: Option<(i64, String)>,
     /// The most rows.
     pub limit: u32,
@@ -37,14 +38,14 @@ const LISTED: &str = "SELECT CASE WHEN octet_length(body) <= 65536 THEN body WHE
                  '$.request', json('null'),
                  '$.model', substr(json_extract(body, '$.model'), 1, 256),
                  '$.prompt', substr(json_extract(body, '$.prompt'), 1, 256))
-    ELSE '' END AS body, created_at, id";
+    ELSE '' END AS body, id";
 
 const LISTED_POSTGRES: &str = "SELECT CASE WHEN octet_length(body) <= 65536 THEN body ELSE
         CAST(CAST(body AS jsonb) - ARRAY['text', 'usage', 'unread', 'warnings'] ||
              jsonb_build_object('request', NULL,
                                 'model', left(CAST(body AS json) ->> 'model', 256),
                                 'prompt', left(CAST(body AS json) ->> 'prompt', 256)) AS text)
-    END AS body, created_at, id";
+    END AS body, id";
 
 /// A page of `list_jobs`.
 #[derive(Debug)]
@@ -136,8 +137,9 @@ impl Store {
 
     /// A page of jobs, newest first, and where the next one begins.
     pub async fn list(&self, principal: &str, filter: &Filter) -> Result<Page, StoreError> {
-        let mut query =
-            either(LISTED, LISTED_POSTGRES).push(" FROM jobs WHERE principal = ").push_bind(principal);
+        let place = filter.sorting.column();
+        let mut query = either(LISTED, LISTED_POSTGRES).push(&format!(", {place} AS place"));
+        query = query.push(" FROM jobs WHERE principal = ").push_bind(principal);
         if let Some(status) = &filter.status {
             query = query.push(" AND status = ").push_bind(status);
         }
@@ -161,20 +163,21 @@ impl Store {
             query = query.push_either(" AND instr(search, ", " AND strpos(search, ");
             query = query.push_bind(text.to_lowercase()).push(") > 0");
         }
+        let ascends = filter.sorting == Sorting::Oldest;
         if let Some((at, id)) = &filter.before {
-            let after = if filter.oldest_first { ") > (" } else { ") < (" };
-            query = query.push(" AND (created_at, id").push(after);
+            let after = if ascends { ") > (" } else { ") < (" };
+            query = query.push(&format!(" AND ({place}, id")).push(after);
             query = query.push_bind(*at).push(", ").push_bind(id).push(")");
         }
         // One row more than requested tells whether there is another page.
         let limit = filter.limit.saturating_add(1);
-        let order = if filter.oldest_first { "created_at, id" } else { "created_at DESC, id DESC" };
-        query = query.push(&format!(" ORDER BY {order} LIMIT ")).push_bind(limit);
+        let direction = if ascends { "" } else { " DESC" };
+        query = query.push(&format!(" ORDER BY {place}{direction}, id{direction} LIMIT ")).push_bind(limit);
         let mut rows = query.fetch_all(self.readers()).await.map_err(|error| self.fail(error))?;
         let more = rows.len() > filter.limit as usize;
         rows.truncate(filter.limit as usize);
         let last = rows.last().filter(|_| more);
-        let next = last.and_then(|row| Some((row.try_get("created_at").ok()?, row.try_get("id").ok()?)));
+        let next = last.and_then(|row| Some((row.try_get("place").ok()?, row.try_get("id").ok()?)));
         // One record that a later version wrote differently must not hide all others.
         Ok(Page { jobs: rows.iter().filter_map(|row| self.parse(row).ok()).collect(), next })
     }

@@ -38,7 +38,7 @@ pub(super) async fn repair(folder: &Path) -> Result<String, Trouble> {
     }
     let pool = connect(&fresh).await?;
     let saved = match pool.acquire().await {
-        Ok(mut connection) => salvage(&mut connection, &work, &fresh).await,
+        Ok(mut connection) => recover(&mut connection, &work, &fresh).await,
         Err(error) => Err(error.into()),
     };
     // The last connection merges the log into the file.
@@ -59,7 +59,7 @@ pub(super) async fn repair(folder: &Path) -> Result<String, Trouble> {
     ))
 }
 
-async fn salvage(connection: &mut SqliteConnection, work: &Path, fresh: &Path) -> Result<u64, Trouble> {
+async fn recover(connection: &mut SqliteConnection, work: &Path, fresh: &Path) -> Result<u64, Trouble> {
     // Syncing matters only once the file is complete.
     sqlx::query("PRAGMA synchronous = OFF").execute(&mut *connection).await?;
     if attach(connection, work).await.is_err() {

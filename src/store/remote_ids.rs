@@ -11,10 +11,10 @@ use super::accounts::pool;
 use super::database::Store;
 use super::error::StoreError;
 use super::pool::Connection;
-use super::record::{Job, Kind};
 use super::sql::{either, query};
-use super::state::State;
 use crate::clock::now;
+use crate::record::State;
+use crate::record::{Job, Kind};
 
 /// What an id at MiniMax names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -246,7 +246,7 @@ mod tests {
     use sqlx::{AssertSqlSafe, migrate::Migrator};
 
     use super::*;
-    use crate::store::state::{Route, Task};
+    use crate::record::{Route, Task};
 
     async fn store(dir: &tempfile::TempDir) -> Store {
         Store::open(dir.path(), "test".to_owned()).await.unwrap()

@@ -1,10 +1,10 @@
-//! What is left of jobs that were removed because of their age or size.
+//! What is left of jobs that were removed: in the gallery, or because of their age or size.
 
 use super::database::Store;
 use super::error::StoreError;
 use super::pool::Connection;
-use super::record::RemovedJob;
 use super::sql::{On, Row, query};
+use crate::record::RemovedJob;
 
 impl Store {
     /// Whether a principal's job was removed.

@@ -14,9 +14,9 @@ use serde_json::{Map, Value};
 use sha2::Sha256;
 
 use super::budget::PurchaseState;
-use super::record::{Job, MOST_FILES};
-use super::state::State;
 use crate::media::private;
+use crate::record::State;
+use crate::record::{Job, MOST_FILES};
 
 /// Below the data folder.
 const FOLDER: &str = "spool";

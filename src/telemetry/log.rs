@@ -31,7 +31,14 @@ pub struct Telemetry {
 
 /// Whether a text is a log filter. If it is none, the default filter applies.
 pub fn is_filter(text: &str) -> bool {
-    EnvFilter::try_new(text).is_ok()
+    EnvFilter::try_new(text).is_ok() && text.split(',').all(|part| !is_misspelt_level(part.trim()))
+}
+
+/// The library takes a misspelt level for the name of a target, and logs nothing else.
+fn is_misspelt_level(part: &str) -> bool {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    let is_word = !part.is_empty() && part.chars().all(|letter| letter.is_ascii_alphabetic());
+    is_word && part != "rmcp" && !LEVELS.iter().any(|level| level.eq_ignore_ascii_case(part))
 }
 
 /// Writes log lines to stderr, because stdout is the protocol, and exports spans as the settings say, on `runtime`. A
@@ -41,7 +48,7 @@ pub fn start(filter: &str, settings: &TelemetrySettings, runtime: &Handle) -> Te
         .fmt_fields(Fields)
         .with_writer(redact::stderr)
         .with_ansi(false)
-        .with_filter(EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG)));
+        .with_filter(EnvFilter::new(if is_filter(filter) { filter } else { DEFAULT_LOG }));
     let (spans, problem) = match settings.otlp.as_ref().map(|otlp| otlp::provider(otlp, runtime)).transpose()
     {
         Ok(spans) => (spans, None),
@@ -111,6 +118,30 @@ impl Visit for Shown<'_> {
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
         if is_shown(field) {
             self.0.record_error(field, value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_level_is_no_filter() {
+        for text in [
+            "info",
+            "WARN",
+            "off",
+            DEFAULT_LOG,
+            "minimax_mcp=debug",
+            "rmcp",
+            "hyper::client",
+            "warn,rmcp=off",
+        ] {
+            assert!(is_filter(text), "{text}");
+        }
+        for text in ["loud", "inof", "verbose", "warn,debg", "minimax_mcp=loud"] {
+            assert!(!is_filter(text), "{text}");
         }
     }
 }

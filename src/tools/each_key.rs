@@ -1,4 +1,4 @@
-//! Lists of a server with two keys: what it has at MiniMax is what each of them shows.
+//! Lists of a server with two keys, merged from what MiniMax shows each of them.
 
 use std::collections::HashMap;
 use std::future::Future;

@@ -43,7 +43,7 @@ pub(crate) struct ImageInput {
     /// Pixels, as width and together with it; image-01 only.
     #[schemars(range(min = 512, max = 2048))]
     height: Option<u32>,
-    /// Number of images, 1-9, default 1; each is billed.
+    /// Number of variations, 1-9, default 1; each is billed.
     #[serde(default = "one")]
     #[schemars(range(min = 1, max = 9))]
     n: u32,
@@ -59,7 +59,7 @@ pub(crate) struct ImageInput {
     /// Strength of style (image-01-live), above 0 to 1, default 0.8.
     #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 1))]
     style_weight: Option<f64>,
-    /// true: add MiniMax's AI mark.
+    /// true: MiniMax's AI mark.
     #[serde(default)]
     watermark: bool,
     #[serde(flatten)]

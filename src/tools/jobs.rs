@@ -33,7 +33,7 @@ struct GetInput {
     /// Up to 20 ids in place of job_id: one wait for all.
     #[schemars(length(max = 20))]
     job_ids: Option<Vec<String>>,
-    /// Seconds to wait, 0-240, default 45.
+    /// Wait 0-240 s, default 45.
     #[serde(default = "forty_five")]
     #[schemars(range(min = 0, max = 240))]
     wait_seconds: u32,
@@ -194,7 +194,8 @@ impl Server {
         Ok(JobList { jobs, next_cursor, next })
     }
 
-    /// Stop a job. Only a queued H3 video is cancelled at MiniMax too; it finishes and bills any other. Free.
+    /// Stop a job. MiniMax cancels only a queued H3 video; it finishes and bills any other (video:
+    /// query_video_generation gets it). Free.
     #[tool(
         title = "Cancel job",
         output_schema = JobView::schema(),
@@ -264,10 +265,9 @@ impl Server {
         match self.jobs().removed(self.principal(), id).await {
             Ok(Some(removed)) => ToolError::NotFound {
                 what: format!("job `{}` any more: this server removed it on {}", removed.id, day(removed.at)),
-                advice:
-                    "MINIMAX_KEEP_DAYS and MINIMAX_KEEP_BYTES say how long ended jobs are kept. Files in a \
-                         folder that was given as output_directory are still there."
-                        .to_owned(),
+                advice: "It was deleted in the gallery, or is older than MINIMAX_KEEP_DAYS and MINIMAX_KEEP_BYTES \
+                         allow. Files in a folder that was given as output_directory are still there."
+                    .to_owned(),
             },
             Ok(None) => {
                 let shown: String = id.chars().take(64).collect();
@@ -310,7 +310,7 @@ impl JobRow {
         let head =
             [self.job_id.clone(), self.status.clone(), self.model.clone(), format!("{} ago", self.age)];
         let head = head.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ");
-        let task = self.task_id.as_ref().map(|task| format!("MiniMax task {task}"));
+        let task = self.task_id.as_ref().map(|task| format!("task_id {task}"));
         let lines = [head, self.prompt.clone()].into_iter().chain(task);
         let lines = lines.chain(self.cost.as_ref().map(CostView::line)).chain(self.files.iter().cloned());
         lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n  ")

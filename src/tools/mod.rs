@@ -32,7 +32,7 @@ A media parameter takes a local path, an https or data: URL, mm_file://ID, or th
 text_to_image, then generate_video with first_frame_image.
 dry_run: true checks and prices, and sends nothing; every paid tool has it. idempotency_key makes a repeated call safe; \
 chat, speak, understand_image, web_search and generate_lyrics have none: after a lost answer ask before calling again.
-Status unknown: the request left, no answer came, it may be billed; ask the user before buying again.
+Status unknown: the request left, no answer came, it may be billed. Do what its next says; ask the user before buying again.
 error.kind says what helps: argument (correct it), settings (key, balance), wait, ask_user, bug.";
 
 /// The tools as a client sees them. `UPDATE=1 cargo test --test it the_list_is_what_the_code_makes` writes it.
@@ -43,7 +43,7 @@ pub fn catalogue() -> Catalogue<Server> {
     let toolboxes: Vec<Toolbox<Server>> = vec![
         (Server::account_tools, account::TOOLS),
         (Server::chat_tools, chat::TOOLS),
-        (Server::shelf_tools, files::manage::TOOLS),
+        (Server::file_tools, files::manage::TOOLS),
         (Server::transfer_tools, files::transfer::TOOLS),
         (Server::image_tools, image::TOOLS),
         (Server::job_tools, jobs::TOOLS),
@@ -60,7 +60,7 @@ pub fn catalogue() -> Catalogue<Server> {
         (Server::video_extra_tools, video::enhance::TOOLS),
         (Server::video_task_tools, video::list_tasks::TOOLS),
         (Server::template_tools, video::template::TOOLS),
-        (Server::look_tools, view_media::TOOLS),
+        (Server::view_tools, view_media::TOOLS),
         (Server::voice_tools, voice::create::TOOLS),
         (Server::voice_list_tools, voice::list::TOOLS),
     ];

@@ -57,7 +57,7 @@ enum View {
     Words(String),
 }
 
-#[tool_router(router = look_tools, vis = "pub(crate)")]
+#[tool_router(router = view_tools, vis = "pub(crate)")]
 impl Server {
     /// Show you an image, or a video's first frame where possible. If you cannot see images, understand_image
     /// answers in words. Free.
@@ -92,7 +92,7 @@ async fn look(server: &Server, uri: &str, max_side: u32) -> Result<View, ToolErr
     })
 }
 
-/// The path and the address of what was looked at. Some hosts drop the image, and then the text is all that is left.
+/// The path and the address of what was looked at. Some hosts drop the image, and then only the text remains.
 async fn named(server: &Server, uri: &str, source: &Source) -> String {
     let given = Some(uri.trim()).filter(|uri| uri.starts_with("minimax://")).map(str::to_owned);
     let (path, address) = match source {

@@ -31,7 +31,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from matrix import Http
-from places import NotHad, built, ended_without, parser_of, plain
+from places import NotHad, Places, built, ended_without, parser_of, plain
 from support import Sandbox, check, ended, holds, same
 
 TOKEN = "page-0123456789abcdef"
@@ -131,6 +131,32 @@ def chromium(install):
     return found
 
 
+def options_of(doc, keep, quick, pictures=False):
+    """The arguments of a script that needs a browser, and the rest of the parser's."""
+    parser = parser_of(doc, keep)
+    parser.add_argument("--quick", action="store_true", help=quick)
+    parser.add_argument("--install", action="store_true", help="install Chromium with apt-get if it is missing")
+    if pictures:
+        parser.add_argument("--pictures", type=Path, help="the folder for screenshots")
+    return parser
+
+
+def in_browser(arguments, prepare, play):
+    """Plays with Chromium and with what `prepare` installs, in a folder of its own. Returns the status to end with."""
+    plain()
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
+        try:
+            browser = chromium(arguments.install or os.environ.get("CI_CLIENTS") == "1")
+            prepared = prepare(Places(arguments.keep or scratch))
+        except NotHad as problem:
+            return ended_without(problem)
+        if getattr(arguments, "pictures", None):
+            arguments.pictures = arguments.pictures.resolve()
+            arguments.pictures.mkdir(parents=True, exist_ok=True)
+        program = str(Path(arguments.program or built()).resolve())
+        return play(program, browser, prepared, Path(scratch).resolve())
+
+
 class Pages:
     """Serves the page, under any name, and takes its reports."""
 
@@ -227,18 +253,9 @@ def play_all(program, browser, folder, quick):
 
 
 def main():
-    parser = parser_of(__doc__, keep="unused: Chromium is the system's")
-    parser.add_argument("--quick", action="store_true", help="without the older transport")
-    parser.add_argument("--install", action="store_true", help="install Chromium with apt-get if it is missing")
-    arguments = parser.parse_args()
-    plain()
-    try:
-        found = chromium(arguments.install or os.environ.get("CI_CLIENTS") == "1")
-    except NotHad as problem:
-        return ended_without(problem)
-    program = str(Path(arguments.program or built()).resolve())
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
-        return play_all(program, found, Path(scratch).resolve(), arguments.quick)
+    arguments = options_of(__doc__, "unused: Chromium is the system's", "without the older transport").parse_args()
+    play = lambda program, browser, _, folder: play_all(program, browser, folder, arguments.quick)
+    return in_browser(arguments, lambda _: None, play)
 
 
 if __name__ == "__main__":

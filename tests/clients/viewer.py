@@ -17,17 +17,13 @@ import sys
 
 sys.dont_write_bytecode = True
 
-import argparse
 import json
-import os
 import subprocess
-import tempfile
 from pathlib import Path
 
-from browser import chromium
+from browser import in_browser, options_of
 from matrix import Http
-from places import NotHad, Places, built, ended_without, plain
-from support import Sandbox, check, failures
+from support import Sandbox, check, ended, failures
 
 HERE = Path(__file__).resolve().parent
 PACKAGES = ["@modelcontextprotocol/ext-apps@2.0.4", "@modelcontextprotocol/client@2.4.0", "@modelcontextprotocol/core@2.4.0"]
@@ -52,9 +48,7 @@ def play_all(program, node, home, browser, folder, arguments):
     server = Http(program, settings)
     play = {"url": server.url, "token": TOKEN, "chromium": browser, "quick": arguments.quick, "host": str(HERE / "viewer_host.js")}
     if arguments.pictures:
-        pictures = Path(arguments.pictures).resolve()
-        pictures.mkdir(parents=True, exist_ok=True)
-        play["pictures"] = str(pictures)
+        play["pictures"] = str(arguments.pictures)
     command = [str(node), str(HERE / "viewer.mjs"), str(home), json.dumps(play)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     done = 0
@@ -76,27 +70,17 @@ def play_all(program, node, home, browser, folder, arguments):
     if process.returncode or not done:
         failures.append("the host")
         print(f"FAILED  the host ends with {process.returncode} after {done} checks")
-    print(f"{len(failures)} failed")
-    return 1 if failures else 0
+    return ended()
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("program", nargs="?", help="the minimax-mcp to check")
-    parser.add_argument("--keep", help="keep the packages here")
-    parser.add_argument("--quick", action="store_true", help="fewer combinations")
-    parser.add_argument("--install", action="store_true", help="install Chromium with apt-get if it is missing")
-    parser.add_argument("--pictures", help="write screenshots into this folder")
-    arguments = parser.parse_args()
-    plain()
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
-        try:
-            browser = chromium(arguments.install or os.environ.get("CI_CLIENTS") == "1")
-            node, home = Places(arguments.keep or scratch).node(PACKAGES)
-        except NotHad as problem:
-            return ended_without(problem)
-        program = str(Path(arguments.program or built()).resolve())
-        return play_all(program, node, home, browser, Path(scratch).resolve(), arguments)
+    arguments = options_of(__doc__, "keep the packages here", "fewer combinations", pictures=True).parse_args()
+
+    def play(program, browser, packages, folder):
+        node, home = packages
+        return play_all(program, node, home, browser, folder, arguments)
+
+    return in_browser(arguments, lambda places: places.node(PACKAGES), play)
 
 
 if __name__ == "__main__":

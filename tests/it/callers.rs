@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use minimax_mcp::config::TokenRow;
@@ -391,8 +391,8 @@ async fn a_callers_key_is_in_no_file_and_no_result_and_no_line_of_the_log() {
         Sandbox::start(SandboxOptions { pace: quick(), ..SandboxOptions::default() }).await.unwrap();
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name).display().to_string();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_minimax-mcp"));
-    command.args(["serve", "--http", "127.0.0.1:0", "--sse"]).env_clear();
+    let mut command = crate::harness::program();
+    command.args(["serve", "--http", "127.0.0.1:0", "--sse"]);
     command.envs([
         ("HOME", path("home")),
         ("USERPROFILE", path("home")),
@@ -405,9 +405,6 @@ async fn a_callers_key_is_in_no_file_and_no_result_and_no_line_of_the_log() {
         // Log everything.
         ("MINIMAX_LOG", "trace".to_owned()),
     ]);
-    if let Some(root) = std::env::var_os("SystemRoot") {
-        command.env("SystemRoot", root);
-    }
     let mut child =
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();

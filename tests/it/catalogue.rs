@@ -310,6 +310,7 @@ async fn groups_and_read_only_decide_what_is_listed() {
         .tools()
         .into_iter()
         .filter(|tool| tool.annotations.as_ref().unwrap().read_only_hint == Some(true))
+        .filter(|tool| tools::catalogue().toolset_of(&tool.name) != Some(Toolset::Legacy))
         .map(|tool| tool.name.to_string())
         .collect();
     assert!(read_only.len() > 10 && !read_only.iter().any(|name| name == "text_to_image"), "{read_only:?}");

@@ -61,10 +61,9 @@ impl Cell {
 
 /// A command that runs the program with the sandbox at `url` and all its folders below `dir`.
 pub fn command(url: &str, dir: &Path, more: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_minimax-mcp"));
+    let mut command = crate::harness::program();
     let path = |name: &str| dir.join(name).into_os_string();
     command
-        .env_clear()
         // The orders of the crash tests speak aloud.
         .env("PATH", silent_player())
         .env("HOME", path("home"))
@@ -79,9 +78,6 @@ pub fn command(url: &str, dir: &Path, more: &[(&str, &str)]) -> Command {
         .env("MINIMAX_POLL_SECONDS", "0.05")
         .envs(chosen(dir))
         .envs(more.iter().copied());
-    if let Some(root) = std::env::var_os("SystemRoot") {
-        command.env("SystemRoot", root);
-    }
     command
 }
 

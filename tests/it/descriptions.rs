@@ -57,6 +57,47 @@ fn every_default_model_is_named_with_its_full_id() {
     }
 }
 
+/// Amounts are of the tables, in both currencies.
+#[test]
+fn every_price_in_a_description_is_that_of_the_tables() {
+    let (catalogue, facts) = (catalogue(), facts());
+    let amounts = |text: &str| {
+        let words = text.split([' ', '(', ')', ';', ',']).filter(|word| word.starts_with(['$', '¥']));
+        words.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let both = |price: &Value| {
+        let amount = |currency: &str| price[currency].as_f64().unwrap();
+        vec![format!("${:.2}", amount("USD")), format!("¥{:.2}", amount("CNY"))]
+    };
+    let max = facts["video"].as_array().unwrap().iter().find(|row| row["model"] == "MiniMax-H3-Max").unwrap();
+    let small = max["per_second"].as_array().unwrap().iter().find(|row| row["resolution"] == "480P").unwrap();
+    let mut priced = BTreeMap::from([
+        ("generate_video.resolution".to_owned(), both(small)),
+        ("voice_clone".to_owned(), both(&facts["voice"]["clone_first_use"])),
+        ("voice_design".to_owned(), both(&facts["voice"]["design_first_use"])),
+    ]);
+    for (tool, words) in catalogue {
+        let parameters = words.parameters.into_iter().map(|(name, text)| (format!("{tool}.{name}"), text));
+        for (place, text) in parameters.chain([(tool.clone(), words.tool)]) {
+            assert_eq!(amounts(&text), priced.remove(&place).unwrap_or_default(), "{place}: {text}");
+        }
+    }
+    assert!(priced.is_empty(), "{priced:?}");
+}
+
+#[test]
+fn the_default_voices_are_as_their_description_says() {
+    let voices: Value = serde_json::from_str(include_str!("../../src/facts/voices.json")).unwrap();
+    let defaults = voices["default_voices"].as_object().unwrap();
+    let is_a_woman = |id: &&Value| {
+        let row = voices["system"].as_array().unwrap().iter().find(|row| row[0] == **id).unwrap();
+        row[4] == "female"
+    };
+    assert!(defaults.values().filter(is_a_woman).count() * 2 > defaults.len());
+    let told = &catalogue()["text_to_audio"].parameters["voice_id"];
+    assert!(told.contains("mostly a woman") && told.contains(defaults["en"].as_str().unwrap()), "{told}");
+}
+
 /// Descriptions that say nothing to a reader who does not know the tool already.
 const RIDDLES: &[&str] = &[
     "a mood",

@@ -9,6 +9,7 @@ use minimax_mcp::sandbox::{Act, Rule};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, SqliteConnection};
 
+use crate::harness::program;
 use crate::stdio::{Stage, on_stage};
 
 const KEY: &str = "sk-api-0123456789abcdefghijWXYZ";
@@ -28,11 +29,7 @@ fn doctor(stage: &Stage, settings: &[(&str, &str)]) -> (bool, Value) {
 
 fn command(stage: &Stage, settings: &[(&str, &str)]) -> Command {
     let path = |name: &str| stage.dir.path().join(name).display().to_string();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_minimax-mcp"));
-    command.env_clear();
-    if let Some(root) = std::env::var_os("SystemRoot") {
-        command.env("SystemRoot", root);
-    }
+    let mut command = program();
     command
         .envs([("HOME", path("home")), ("USERPROFILE", path("home"))])
         .envs([("MINIMAX_MCP_BASE_PATH", path("out")), ("MINIMAX_DATA_DIR", path("data"))])

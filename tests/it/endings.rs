@@ -40,6 +40,12 @@ async fn a_task_that_is_done_without_a_file_ends_and_counts_as_billed() {
             json!({ "task": { "status": "succeeded" }, "trace_id": "trace-1" }),
         ),
         (
+            "generate_video",
+            json!({ "prompt": "A fox", "model": "h3" }),
+            "/v2/query/video_generation",
+            json!({ "task": { "status": "succeeded", "content": { "url": 5 } }, "trace_id": "trace-1" }),
+        ),
+        (
             "text_to_audio",
             json!({ "text": long }),
             "/v1/query/t2a_async_query_v2",

@@ -2,7 +2,7 @@
 
 use minimax_mcp::money::{Currency, Decimal, Money};
 use minimax_mcp::sandbox::Pace;
-use reqwest::{Method, StatusCode};
+use reqwest::{Method, Response, StatusCode};
 use serde_json::json;
 
 use crate::gallery::world::{Visitor, of_job};
@@ -16,6 +16,13 @@ fn hidden(page: &str, name: &str) -> String {
         page.split_once(&format!("name=\"{name}\" value=\"")).unwrap_or_else(|| panic!("{name}: {page}"));
     let value = rest.split('"').next().unwrap();
     value.replace("&quot;", "\"").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+}
+
+/// Sends the page that asks about a price of `text_to_image`, as its button does.
+async fn buy(visitor: &Visitor, asked: &str) -> Response {
+    let [arguments, price, order] = ["arguments", "price", "order"].map(|name| hidden(asked, name));
+    let fields = [("tool", "text_to_image"), ("arguments", &arguments), ("price", &price), ("order", &order)];
+    visitor.post("/gallery/buy", &fields).await
 }
 
 fn name_of(view: &serde_json::Value) -> String {
@@ -57,18 +64,10 @@ async fn making_again_shows_the_price_first_and_buys_once() {
     let asked = asked.text().await.unwrap();
     assert!(asked.contains("USD") && asked.contains("class=\"price\""), "{asked}");
     assert_eq!(paid(&served), before, "the price costs nothing");
-    let (arguments, price, order) =
-        (hidden(&asked, "arguments"), hidden(&asked, "price"), hidden(&asked, "order"));
-    let fields = [
-        ("tool", "text_to_image"),
-        ("arguments", arguments.as_str()),
-        ("price", price.as_str()),
-        ("order", order.as_str()),
-    ];
-    let bought = visitor.post("/gallery/buy", &fields).await;
+    let bought = buy(&visitor, &asked).await;
     assert_eq!(bought.status(), StatusCode::SEE_OTHER);
     let place = bought.headers()["location"].to_str().unwrap().to_owned();
-    let again = visitor.post("/gallery/buy", &fields).await;
+    let again = buy(&visitor, &asked).await;
     assert_eq!(again.headers()["location"].to_str().unwrap(), place, "the same page buys once");
     crate::harness::eventually("the second job has ended", async || {
         visitor.page(&place).await.contains("state succeeded")
@@ -113,26 +112,18 @@ async fn a_purchase_stays_within_the_budget_and_is_the_consent_to_its_price() {
     })
     .await;
     let visitor = Visitor::without_token(&served.base).await;
-    let buy = async |prompt: &str, n: &str| {
+    let order = async |prompt: &str, n: &str| {
         let fields = [("tool", "text_to_image"), ("field.prompt", prompt), ("field.n", n)];
         let asked = visitor.post("/gallery/price", &fields).await.text().await.unwrap();
         if !asked.contains("name=\"arguments\"") {
             return (StatusCode::OK, asked);
         }
-        let (arguments, price, order) =
-            (hidden(&asked, "arguments"), hidden(&asked, "price"), hidden(&asked, "order"));
-        let fields = [
-            ("tool", "text_to_image"),
-            ("arguments", arguments.as_str()),
-            ("price", price.as_str()),
-            ("order", order.as_str()),
-        ];
-        let answer = visitor.post("/gallery/buy", &fields).await;
+        let answer = buy(&visitor, &asked).await;
         (answer.status(), answer.text().await.unwrap())
     };
-    let (status, text) = buy("one", "1").await;
+    let (status, text) = order("one", "1").await;
     assert_eq!(status, StatusCode::SEE_OTHER, "the person at the page is the one who would be asked: {text}");
-    let (status, text) = buy("nine", "9").await;
+    let (status, text) = order("nine", "9").await;
     assert_ne!(status, StatusCode::SEE_OTHER);
     assert!(text.contains("MINIMAX_BUDGET_DAY"), "{text}");
     assert_eq!(paid(&served), 1);
@@ -197,6 +188,26 @@ async fn a_file_and_a_record_are_deleted_after_a_question_and_the_money_stays() 
     assert_eq!(visitor.get(&format!("/gallery/jobs/{job}")).await.status(), StatusCode::NOT_FOUND);
     let money = visitor.page("/gallery/money").await;
     assert!(money.contains("$0.007") && money.contains("text_to_image"), "the ledger stays: {money}");
+    served.end().await;
+}
+
+#[tokio::test]
+async fn an_order_whose_record_was_deleted_is_not_bought_again() {
+    let served = Served::open().await;
+    let order = json!({ "prompt": "x", "idempotency_key": "order-1" });
+    let job = of_job(&make(&served.base, None, "text_to_image", order.clone()).await);
+    let visitor = Visitor::without_token(&served.base).await;
+    let before = paid(&served);
+    let deleted = visitor.post(&format!("/gallery/delete/{job}"), &[("what", "record")]).await;
+    assert_eq!(deleted.status(), StatusCode::SEE_OTHER);
+    let again = call(&served.base, None, "text_to_image", order).await;
+    let said = again["result"]["content"][0]["text"].as_str().unwrap_or_default();
+    assert!(said.contains("whose record was removed") && said.contains("nothing was bought"), "{again}");
+    assert_eq!(paid(&served), before);
+    let asked = call(&served.base, None, "get_job", json!({ "job_id": job })).await;
+    let said = asked["result"]["content"][0]["text"].as_str().unwrap_or_default();
+    assert!(said.contains("removed it on 20"), "{asked}");
+    make(&served.base, None, "text_to_image", json!({ "prompt": "x", "idempotency_key": "order-2" })).await;
     served.end().await;
 }
 

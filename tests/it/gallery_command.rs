@@ -68,3 +68,24 @@ fn a_port_that_is_taken_is_said_with_the_option() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && said.contains(&port) && said.contains("--port"), "{said}");
 }
+
+#[tokio::test]
+async fn a_folder_with_markup_in_its_name_is_refused_or_text_on_the_owner_s_page() {
+    let home = Home::new();
+    let call = |folder: &str| {
+        let results = home.path(folder);
+        let settings = [("MINIMAX_API_KEY", KEY), ("MINIMAX_MCP_BASE_PATH", results.to_str().unwrap())];
+        home.run(&settings, &["--sandbox", "call", "text_to_image", "prompt=A fox", "--json"])
+    };
+    let (output, said) = call("\"><b>x");
+    assert!(!output.status.success() && said.contains("not allowed in a folder's name"), "{said}");
+    let (output, said) = call("a &lt;b&gt; 'c'");
+    assert!(output.status.success(), "{said}");
+    let view: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let (running, link) = start(&home, &["gallery", "--no-open", "--sandbox"]);
+    let base = link.split("/gallery/").next().unwrap().to_owned();
+    let owner = Visitor::of(&base, &web().get(&link).send().await.unwrap());
+    let page = owner.page(&format!("/gallery/jobs/{}", view["job_id"].as_str().unwrap())).await;
+    assert!(page.contains("a &amp;lt;b&amp;gt; 'c'") && !page.contains("&lt;b&gt;"), "{page}");
+    drop(running);
+}

@@ -257,6 +257,18 @@ pub async fn eventually(what: &str, mut done: impl AsyncFnMut() -> bool) {
     }
 }
 
+/// The program of this repository with no environment.
+pub fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_minimax-mcp"));
+    without_environment(&mut command);
+    command
+}
+
+/// Clears the environment of a command. Programs on Windows do not start without `SystemRoot`.
+pub fn without_environment(command: &mut Command) -> &mut Command {
+    command.env_clear().envs(std::env::var_os("SystemRoot").map(|root| ("SystemRoot", root)))
+}
+
 /// The real program as a child process, driven with raw JSON lines.
 pub struct Program {
     pub child: Child,
@@ -274,15 +286,10 @@ impl Program {
     }
 
     fn run(mut command: Command, environment: &[(&str, impl AsRef<str>)]) -> Self {
-        command
-            .env_clear()
+        without_environment(&mut command)
             .env("PATH", silent_player())
-            .envs(environment.iter().map(|(name, value)| (name, value.as_ref())));
-        // Programs on Windows do not start without this variable.
-        if let Some(root) = std::env::var_os("SystemRoot") {
-            command.env("SystemRoot", root);
-        }
-        command.stderr(Stdio::null());
+            .envs(environment.iter().map(|(name, value)| (name, value.as_ref())))
+            .stderr(Stdio::null());
         Self::of(command)
     }
 

@@ -8,6 +8,8 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::harness::program;
+
 pub const KEY: &str = "sk-api-0123456789abcdefghijWXYZ";
 
 /// A home folder, and a project in it.
@@ -35,11 +37,7 @@ impl Home {
     }
 
     pub fn command(&self, settings: &[(&str, &str)], arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_minimax-mcp"));
-        command.env_clear();
-        if let Some(root) = std::env::var_os("SystemRoot") {
-            command.env("SystemRoot", root);
-        }
+        let mut command = program();
         command
             .envs([("HOME", self.dir.path()), ("USERPROFILE", self.dir.path())])
             .env("APPDATA", self.path(".config"))

@@ -32,6 +32,7 @@ mod architecture;
 // PostgreSQL and S3 for tests, and several servers with them.
 mod bucket;
 mod bucket_fleet;
+mod bucket_removal;
 mod fleet;
 mod fleet_leases;
 mod fleet_limits;
@@ -47,7 +48,10 @@ mod chinese_pages;
 mod front_page;
 mod gallery;
 mod gallery_acts;
+mod gallery_attack;
 mod gallery_command;
+mod gallery_pictures;
+mod gallery_sorting;
 mod plain_english;
 mod readme;
 mod third_party;

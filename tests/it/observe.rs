@@ -133,12 +133,7 @@ impl Drop for Logged {
 /// A command that runs the program with a minimal environment and its log in the file `log`.
 fn program(url: &str, dir: &Path, settings: &[(&str, &str)]) -> Command {
     let path = |name: &str| dir.join(name).display().to_string();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_minimax-mcp"));
-    command.env_clear();
-    // Programs on Windows do not start without this variable.
-    if let Some(root) = std::env::var_os("SystemRoot") {
-        command.env("SystemRoot", root);
-    }
+    let mut command = crate::harness::program();
     command.envs([("HOME", path("home")), ("USERPROFILE", path("home"))]);
     command.envs([
         ("MINIMAX_API_HOST", url),

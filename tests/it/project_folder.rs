@@ -1,12 +1,12 @@
 //! The folder of the project that a client works in: what tools read and write there, with the real program on stdio.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::Program;
+use crate::harness::{Program, program};
 use crate::stdio::{Stage, modern_meta, on_stage};
 
 const VERSION: &str = "2025-06-18";
@@ -30,11 +30,8 @@ impl Host {
     /// Starts the program in `folder`, with all of its own folders below the stage's.
     fn start(stage: &Stage, folder: &Path, settings: &[(&str, &str)], answer: Answer) -> Self {
         let path = |name| stage.dir.path().join(name).display().to_string();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_minimax-mcp"));
-        command.current_dir(folder).env_clear().stderr(Stdio::null());
-        if let Some(root) = std::env::var_os("SystemRoot") {
-            command.env("SystemRoot", root);
-        }
+        let mut command = program();
+        command.current_dir(folder).stderr(Stdio::null());
         for name in ["HOME", "USERPROFILE"] {
             command.env(name, path("home"));
         }

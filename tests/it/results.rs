@@ -8,6 +8,7 @@ use rmcp::model::CallToolResult;
 use serde_json::{Value, json};
 
 use crate::harness::{World, quick};
+use crate::money::paid_calls;
 use crate::voice::wav;
 
 /// The most characters of the facts of one result, and of an error.
@@ -59,7 +60,7 @@ impl Said {
     }
 }
 
-/// Successful calls whose texts are worth a look. The calls of `coverage::walk` come to them.
+/// Successful calls of most tools. Other tools are called in `coverage::walk`.
 async fn everything(world: &World) -> Vec<Said> {
     std::fs::create_dir_all(world.out()).unwrap();
     let recording = wav(&world.out().join("speaker.wav"), 12);
@@ -170,17 +171,22 @@ fn keeps_the_rules(tool: &str, text: &str, structured: &Value) {
     if !LISTS.contains(&tool) {
         values(structured, &["model"], &mut once);
     }
+    let mut jobs = BTreeSet::new();
+    values(structured, &["job_id"], &mut jobs);
     let uris: Vec<_> = once.iter().filter(|value| value.contains("://")).copied().collect();
     for value in &once {
         if value.is_empty() || *value == "-" {
             continue;
         }
-        // An address has its job's id in it. It says the id, so nothing else may.
+        // An address has an id in it, which says the id of a file. A job's id has to be said as such.
         let rest =
             uris.iter().filter(|uri| *uri != value).fold(text.to_owned(), |rest, uri| rest.replace(uri, ""));
-        let in_uri = usize::from(rest.len() < text.len() && times(text, value) > times(&rest, value));
-        let count = times(&rest, value) + in_uri;
+        let is_job = jobs.contains(value);
+        let in_uri = rest.len() < text.len() && times(text, value) > times(&rest, value);
+        let count = times(&rest, value) + usize::from(in_uri && !is_job);
         assert!(count <= 1, "{tool}: {value} {count} times: {text}");
+        let is_the_job = structured["job_id"] == **value;
+        assert!(!is_the_job || text.contains(&format!("job_id {value}")), "{tool}: no {value}: {text}");
     }
     let costs: Vec<_> = text.lines().filter_map(|line| line.trim_start().strip_prefix("Cost: ")).collect();
     if let [cost] = costs.as_slice() {
@@ -196,8 +202,9 @@ fn keeps_the_rules(tool: &str, text: &str, structured: &Value) {
 async fn every_tool_says_each_fact_once_in_units_that_people_read_and_shows_no_signed_link() {
     let world = all_tools().await;
     let mut all = everything(&world).await;
-    let walked = crate::coverage::walk::results().await;
-    all.extend(walked.into_iter().map(|(tool, result)| Said { tool, result }));
+    let mut others = crate::coverage::walk::results().await;
+    others.retain(|(tool, _)| all.iter().all(|said| said.tool != *tool));
+    all.extend(others.into_iter().map(|(tool, result)| Said { tool, result }));
     let called: BTreeSet<_> = all.iter().map(|said| said.tool.to_owned()).collect();
     let offered: BTreeSet<_> = tools::catalogue().tools().iter().map(|tool| tool.name.to_string()).collect();
     assert_eq!(called, offered);
@@ -209,6 +216,53 @@ async fn every_tool_says_each_fact_once_in_units_that_people_read_and_shows_no_s
             assert!(said.facts().chars().count() <= FACTS, "{}: {}", said.tool, said.facts());
         }
         keeps_the_rules(said.tool, said.facts(), &structured);
+    }
+}
+
+/// What a job says that did not end as it was asked for, and what every paid tool says in a dry run.
+async fn other_endings(world: &World) -> Vec<Said> {
+    let mut all = Vec::new();
+    for (tool, mut arguments) in paid_calls(world) {
+        arguments["dry_run"] = json!(true);
+        all.push(Said { tool, result: world.call(tool, arguments).await });
+    }
+    let fox = |word: &str| json!({ "prompt": format!("a fox {word}"), "wait_seconds": 60 });
+    let mut partial = fox("#partial");
+    partial["n"] = json!(3);
+    let reset = Rule::once("/v1/music_generation", Act::ResetAfter);
+    world.sandbox.script(vec![reset, Rule::once("/cdn/", Act::CutChunks { bytes: 10 })]);
+    for (tool, arguments) in [
+        ("text_to_image", partial),
+        ("generate_video", fox("#failtask")),
+        ("generate_video", fox("#sensitive")),
+        ("music_generation", json!({ "prompt": "jazz", "is_instrumental": true })),
+        ("text_to_audio", json!({ "text": "Hello.", "wait_seconds": 1 })),
+    ] {
+        let result = world.call(tool, arguments).await;
+        let job = result.structured_content.clone().unwrap_or_default()["job_id"].clone();
+        all.push(Said { tool, result });
+        if job.is_string() {
+            let result = world.call("get_job", json!({ "job_id": job, "wait_seconds": 1 })).await;
+            all.push(Said { tool: "get_job", result });
+        }
+    }
+    all
+}
+
+#[tokio::test]
+async fn whatever_the_end_of_a_job_each_fact_is_said_once() {
+    let world = all_tools().await;
+    let all = other_endings(&world).await;
+    let statuses: BTreeSet<_> = all.iter().map(|said| said.structured()["status"].to_string()).collect();
+    for status in ["partial", "failed", "unknown", "succeeded"] {
+        assert!(statuses.contains(&format!("\"{status}\"")), "{statuses:?}");
+    }
+    for said in &all {
+        assert!(said.facts().chars().count() <= ERROR, "{}: {}", said.tool, said.facts());
+        keeps_the_rules(said.tool, said.facts(), &said.structured());
+        let lines: Vec<_> = said.facts().lines().collect();
+        let different: BTreeSet<_> = lines.iter().collect();
+        assert_eq!(lines.len(), different.len(), "{}: {}", said.tool, said.facts());
     }
 }
 

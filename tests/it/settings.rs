@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use minimax_mcp::config::SETTINGS;
 use serde_json::{Value, json};
 
-use crate::harness::Program;
+use crate::harness::{Program, program};
 use crate::stdio::{Stage, on_stage};
 
 /// What a wrong value leads to.
@@ -64,6 +64,7 @@ fn wrong(name: &str) -> (Effect, &'static [&'static str]) {
         "MINIMAX_WEBHOOK_URL" => {
             (Refused, &["example.com", "http://example.com", "https://a:b@example.com", "${X}"])
         }
+        "MINIMAX_NOTIFY" => (Refused, &["true", "phone"]),
         "MINIMAX_WEBHOOK_SECRET" => (Refused, &["whsec_short", "hunter2", "${X}"]),
         "MINIMAX_WEBHOOK_SECRET_FILE" => (Refused, &["relative", "/nowhere/secret", "FILE"]),
         "MINIMAX_FACTS_FILE" => (Refused, &["relative", "/nowhere/facts.json", "FILE"]),
@@ -101,12 +102,9 @@ fn start(stage: &Stage, arguments: &[&str], settings: &[(&str, &str)]) -> Progra
 
 fn command(stage: &Stage, arguments: &[&str], settings: &[(&str, &str)]) -> Command {
     let path = |name| stage.dir.path().join(name).display().to_string();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_minimax-mcp"));
-    command.args(arguments).env_clear();
-    if let Some(root) = std::env::var_os("SystemRoot") {
-        command.env("SystemRoot", root);
-    }
+    let mut command = program();
     command
+        .args(arguments)
         .envs([("HOME", path("home")), ("USERPROFILE", path("home"))])
         .envs([("MINIMAX_MCP_BASE_PATH", path("out")), ("MINIMAX_DATA_DIR", path("data"))])
         .envs([("MINIMAX_API_HOST", stage.sandbox.url().as_str()), ("MINIMAX_API_KEY", "sk-api-secret")])

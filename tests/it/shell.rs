@@ -10,6 +10,7 @@ use std::process::{Command, Output, Stdio};
 use minimax_mcp::sandbox::{Act, Rule};
 use serde_json::Value;
 
+use crate::harness::program;
 use crate::stdio::{Stage, on_stage};
 
 const KEY: &str = "sk-api-0123456789abcdefghijWXYZ";
@@ -19,12 +20,11 @@ fn command(stage: &Stage, arguments: &[&str]) -> Command {
     let path = |name: &str| stage.dir.path().join(name);
     let work = path("home").join("work");
     fs::create_dir_all(&work).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_minimax-mcp"));
-    command.args(arguments).env_clear().current_dir(work).stdin(Stdio::null());
-    if let Some(root) = std::env::var_os("SystemRoot") {
-        command.env("SystemRoot", root);
-    }
+    let mut command = program();
     command
+        .args(arguments)
+        .current_dir(work)
+        .stdin(Stdio::null())
         .envs([("HOME", path("home")), ("USERPROFILE", path("home"))])
         .envs([("MINIMAX_MCP_BASE_PATH", path("out")), ("MINIMAX_DATA_DIR", path("data"))])
         .envs([("MINIMAX_API_HOST", stage.sandbox.url().as_str()), ("MINIMAX_API_KEY", KEY)])

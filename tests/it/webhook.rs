@@ -35,7 +35,11 @@ impl Received {
 
     /// Checks the signature as a receiver would.
     fn verified(&self) -> bool {
-        let key = BASE64.decode(SECRET.strip_prefix("whsec_").unwrap().as_bytes()).unwrap();
+        self.verified_with(SECRET)
+    }
+
+    fn verified_with(&self, secret: &str) -> bool {
+        let key = BASE64.decode(secret.strip_prefix("whsec_").unwrap().as_bytes()).unwrap();
         let mut mac = Hmac::<Sha256>::new_from_slice(&key).unwrap();
         let signed = format!("{}.{}.{}", self.id(), self.headers["webhook-timestamp"], self.body);
         mac.update(signed.as_bytes());
@@ -290,4 +294,93 @@ fn callers_over_http_are_told_apart_and_get_links_in_place_of_paths() {
         let line = log.lines().find(|line| line.contains(secret));
         assert_eq!(line, None, "{secret} is in the log");
     }
+}
+
+/// A key of another receiver.
+const OTHER_SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+
+#[test]
+fn a_token_with_a_webhook_gets_the_messages_about_its_own_jobs_alone() {
+    use crate::http_attack::stage::{ADA, BOB, Process};
+
+    let (stage, common, own) = (Stage::new(), Receiver::start(&[]), Receiver::start(&[500]));
+    let tokens = stage.cell.dir.path().join("own-tokens.json");
+    let webhook = json!({ "url": own.url, "secret": OTHER_SECRET });
+    let rows = json!([{ "name": "ada", "token": ADA, "webhook": webhook }, { "name": "bob", "token": BOB }]);
+    std::fs::write(&tokens, rows.to_string()).unwrap();
+    let file = ("MINIMAX_MCP_TOKEN_FILE", tokens.to_str().unwrap());
+    let all: Vec<_> = common.settings().into_iter().chain([file]).collect();
+    let program = Process::start(&stage.cell.sandbox.url(), stage.cell.dir.path(), &all);
+    for token in [ADA, BOB] {
+        assert_eq!(program.make(token, "text_to_image", image())["status"], "succeeded");
+    }
+    until("both were told of a job", || common.all().len() == 1 && own.all().len() == 1);
+    // It answered with an error, and has the message again.
+    stage.sql(AT_ONCE);
+    until("it is told again", || own.all().len() == 2);
+    for (message, secret, name) in [(&common.all()[0], SECRET, "bob"), (&own.all()[1], OTHER_SECRET, "ada")] {
+        assert!(message.verified_with(secret), "{}", message.body);
+        assert!(message.json()["data"]["principal"].as_str().unwrap().contains(name), "{}", message.body);
+    }
+    assert_eq!(own.all()[0].id(), own.all()[1].id());
+    until("nothing is open", || open_messages(&stage) == 0);
+    drop(program);
+
+    // Without a common receiver, messages about other jobs are dropped.
+    let more = [file, ("MINIMAX_WEBHOOK_PRIVATE", "true")];
+    let program = Process::start(&stage.cell.sandbox.url(), stage.cell.dir.path(), &more);
+    for token in [BOB, ADA] {
+        assert_eq!(program.make(token, "text_to_image", image())["status"], "succeeded");
+    }
+    until("the owner of the webhook is told", || own.all().len() == 3);
+    until("nothing is open", || open_messages(&stage) == 0);
+    assert_eq!(common.all().len(), 1);
+    let log = program.log();
+    for secret in ["hunter2", OTHER_SECRET] {
+        assert_eq!(log.lines().find(|line| line.contains(secret)), None, "{secret} is in the log");
+    }
+}
+
+/// A folder with a program in the place of the system's, which writes its arguments into a file.
+#[cfg(target_os = "linux")]
+fn desktop(dir: &std::path::Path) -> (std::path::PathBuf, std::path::PathBuf) {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let (folder, shown) = (dir.join("programs"), dir.join("shown"));
+    std::fs::create_dir_all(&folder).unwrap();
+    let program = folder.join("notify-send");
+    let script = format!(
+        "#!/bin/sh\nfor word in \"$@\"; do printf '%s\\n' \"$word\" >> '{}'; done\n",
+        shown.display()
+    );
+    std::fs::write(&program, script).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    (folder, shown)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_note_on_the_desktop_says_over_stdio_what_has_ended_and_over_http_nothing() {
+    use crate::http_attack::stage::{ADA, Process};
+
+    let stage = Stage::new();
+    let (folder, shown) = desktop(stage.cell.dir.path());
+    let settings = [("MINIMAX_NOTIFY", "desktop"), ("PATH", folder.to_str().unwrap())];
+    let words = || std::fs::read_to_string(&shown).unwrap_or_default();
+    let mut program = stage.cell.program(&settings).ready();
+    let made = program.call("text_to_image", image());
+    let path = made["structuredContent"]["files"][0]["path"].as_str().unwrap_or_else(|| panic!("{made}"));
+    let name = std::path::Path::new(path).file_name().unwrap().to_str().unwrap();
+    let expected = format!("--app-name=minimax-mcp\n--\nimage succeeded\n{name}\n");
+    until("a note is shown", || words() == expected);
+    until("nothing is open", || open_messages(&stage) == 0);
+    program.kill();
+    let server = Process::start(&stage.cell.sandbox.url(), stage.cell.dir.path(), &settings);
+    assert_eq!(server.make(ADA, "text_to_image", image())["status"], "succeeded");
+    until("the message has ended", || open_messages(&stage) == 0);
+    assert_eq!(words(), expected, "a server over HTTP has no desktop");
+    drop(server);
+    let mut program = stage.program();
+    program.call("text_to_image", image());
+    assert_eq!(words(), expected, "it is off by default");
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
+use minimax_mcp::config::Toolset;
 use minimax_mcp::sandbox::{Pace, Rule};
 use minimax_mcp::tools;
 use serde_json::{Value, json};
@@ -34,7 +35,7 @@ fn parameters() -> BTreeMap<String, BTreeSet<String>> {
         (tool.name.to_string(), names)
     };
     let all = tools::catalogue().tools().into_iter().map(parameters);
-    all.filter(|(name, _)| name != "embed_text").collect()
+    all.filter(|(name, _)| tools::catalogue().toolset_of(name) != Some(Toolset::Legacy)).collect()
 }
 
 /// The calls that count as right: those of the first step and of all others.

@@ -29,13 +29,13 @@ pub(super) fn folder_of(job: &Job) -> String {
     format!("{}/{}", media::key_of(&job.principal), job.id)
 }
 
-/// Enters a file that was written here. With a bucket it is delivered from here: until then the record must not wait for the bucket.
+/// Adds a file of this machine to its record. With a bucket, the file is spooled: the record must not wait for the bucket.
 pub(super) fn entered(jobs: &Jobs, saved: Saved, file: JobFile) -> JobFile {
     let saved = Some(saved.into());
     if jobs.bucket().is_some() { JobFile { spooled: saved, ..file } } else { JobFile { saved, ..file } }
 }
 
-/// Enters a file of a job that ends without a delivery, and brings it into the bucket at once.
+/// Adds a file of a job that ends without a delivery, and moves it into the bucket at once.
 pub(super) async fn moved(worker: &Worker, saved: Saved, file: JobFile) -> JobFile {
     let Some(bucket) = &worker.jobs.shared.settings.bucket else {
         return JobFile { saved: Some(saved.into()), ..file };
@@ -48,7 +48,7 @@ pub(super) async fn moved(worker: &Worker, saved: Saved, file: JobFile) -> JobFi
     file
 }
 
-/// One try to bring a file into the bucket.
+/// Tries once to put a file into the bucket.
 pub(super) async fn bring(
     fetch: &Fetch<'_>,
     file: &JobFile,
@@ -102,7 +102,7 @@ fn made(spool: &Path) -> Result<(), FetchProblem> {
     undelivered::make(spool).map_err(|error| FetchProblem::Disk(error.to_string()))
 }
 
-/// The files of a conversion are on the disk first.
+/// Marks converted files, which are on the disk, as waiting for the bucket.
 fn unspooled(mut arrived: Arrived) -> Arrived {
     for file in &mut arrived.files {
         file.spooled = file.saved.take();
@@ -132,7 +132,7 @@ async fn into_bucket(fetch: &Fetch<'_>, mut arrived: Arrived, bucket: &Bucket) -
     arrived
 }
 
-/// Enters what became of a copy.
+/// Notes the outcome of a copy.
 fn settle(file: &mut JobFile, moved: Result<Saved, FetchProblem>) {
     match moved {
         Ok(saved) => {

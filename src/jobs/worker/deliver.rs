@@ -192,7 +192,7 @@ async fn give_up_uploads(worker: &mut Worker) {
     }
 }
 
-/// Less came than was ordered.
+/// Whether MiniMax made less than was ordered.
 fn is_short(job: &Job) -> bool {
     job.missing > 0 || job.incomplete
 }

@@ -30,7 +30,7 @@ pub(super) struct Fetch<'a> {
 }
 
 impl Fetch<'_> {
-    /// Identifies the file whatever its links are.
+    /// Identifies the file independently of its links.
     pub(super) fn key(&self, file: &JobFile) -> String {
         format!("{}/{}", self.job.id, file.name)
     }
@@ -40,7 +40,7 @@ impl Fetch<'_> {
         self.upload.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Notes what has become of the upload. Completes when the record says so. That there is no upload any more, it says with the
+    /// Notes the state of the upload. Completes when the record has it. The end of the upload is recorded later, with the
     /// outcome of the delivery.
     pub(super) fn note(&self, upload: Option<Unfinished>) -> BoxFuture<'static, ()> {
         self.upload.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&upload);
@@ -61,7 +61,7 @@ impl Fetch<'_> {
 pub(super) struct Note {
     pub(super) index: usize,
     pub(super) upload: Unfinished,
-    /// Is told when the record says so.
+    /// Signals that the record has it.
     pub(super) written: oneshot::Sender<()>,
 }
 

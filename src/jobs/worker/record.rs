@@ -17,7 +17,7 @@ use crate::store::spool::Update;
 use crate::store::{Job, Seen, State, StoreError};
 use crate::telemetry;
 
-/// The worker must let go: another process has the job, its record was changed from elsewhere, or the server stops.
+/// The worker must stop: another process has the job, its record was changed from elsewhere, or the server stops.
 pub(super) struct Interrupted;
 
 pub(super) type Step = Result<(), Interrupted>;

@@ -1,4 +1,4 @@
-//! What is put before the budgets and a person.
+//! The bill of a call, before it is bought.
 
 use crate::jobs::Cost;
 

@@ -145,7 +145,7 @@ impl Budget {
     {
         let held = self.reserve(bill, call).await?;
         let api = self.jobs.api();
-        let answer = progress::send_in_turn(call, api, api.join(group::OTHER), Nature::Paid, ask).await;
+        let answer = progress::send_with_notes(call, api, api.join(group::OTHER), Nature::Paid, ask).await;
         ended(held, answer, |_| bill.cost.estimated).await.map_err(ToolError::Bought)
     }
 

@@ -92,7 +92,7 @@ fn covers(agreed: Option<Money>, price: Option<Money>) -> bool {
     }
 }
 
-/// Asks for one caller.
+/// Asks for the consent of one caller.
 #[derive(Debug, Clone)]
 pub(crate) struct Consent {
     config: Arc<Config>,

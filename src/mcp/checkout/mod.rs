@@ -1,4 +1,4 @@
-//! What stands between a checked order and the money.
+//! The checkout: everything between a checked order and its purchase. Folder, price, budget, consent.
 
 pub(crate) mod bill;
 pub(crate) mod budget;
@@ -39,9 +39,9 @@ const REFUSAL: Duration = Duration::from_millis(50);
 /// What every tool that costs money takes besides its own parameters.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub(crate) struct JobOptions {
-    /// Folder. Default: the results folder.
+    /// Folder. Default: results folder.
     pub(crate) output_directory: Option<String>,
-    /// Seconds to wait, 0-240, default 45.
+    /// Wait 0-240 s, default 45.
     #[serde(default = "forty_five")]
     #[schemars(range(min = 0, max = 240))]
     pub(crate) wait_seconds: u32,
@@ -52,7 +52,7 @@ pub(crate) struct JobOptions {
     /// true: check and price.
     #[serde(default)]
     pub(crate) dry_run: bool,
-    /// The same text again buys nothing more.
+    /// The same key never buys twice.
     pub(crate) idempotency_key: Option<String>,
 }
 

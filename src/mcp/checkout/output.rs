@@ -129,7 +129,7 @@ fn least_space(kind: Kind) -> u64 {
     mebibytes * 1024 * 1024
 }
 
-/// An unusable folder is the caller's mistake if the caller chose it, or else one of the settings.
+/// The error for an unusable folder: about the argument if the caller chose the folder, or else about the setting.
 fn unusable(requested: Option<&str>, problem: &download::OutputProblem) -> ToolError {
     match requested {
         Some(_) => ToolError::argument("output_directory", problem.to_string()),

@@ -45,7 +45,11 @@ pub fn preview(bytes: &Bytes, max_side: u32, max_bytes: usize) -> Result<Preview
 }
 
 fn draw(bytes: &Bytes, max_side: u32, max_bytes: usize) -> Result<Preview, String> {
-    let image = decode(bytes)?;
+    shrink(decode(bytes)?, max_side, max_bytes)
+}
+
+/// As [`preview`], of an image that is decoded already.
+pub fn shrink(image: DynamicImage, max_side: u32, max_bytes: usize) -> Result<Preview, String> {
     let original = (image.width(), image.height());
     let mut side = max_side.max(16);
     let fits = image.width() <= side && image.height() <= side;

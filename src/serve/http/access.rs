@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use super::diagnose::mistake;
 use super::oauth::{Provider, Refusal};
 use super::tokens::Tokens;
-use crate::config::HttpSettings;
+use crate::config::{HttpSettings, Receiver};
 use crate::mcp::{Caller, CallerKey};
 
 /// The longest accepted token, in bytes.
@@ -82,6 +82,11 @@ impl Access {
     /// The base of links to this server.
     pub fn base(&self) -> &str {
         &self.base
+    }
+
+    /// Whether the server has a public URL, so that a proxy may be in front of it.
+    pub fn has_public_url(&self) -> bool {
+        self.public_url.is_some()
     }
 
     /// What anyone could do if the server accepted calls without a token.
@@ -198,6 +203,11 @@ impl Access {
             caller.principal = key.principal(&caller.principal);
         }
         Ok((caller, key))
+    }
+
+    /// The receiver of messages about a principal's jobs that its token names.
+    pub(super) fn receiver(&self, principal: &str) -> Option<Receiver> {
+        self.tokens.receiver(principal)
     }
 
     /// Whether each caller brings a MiniMax key.

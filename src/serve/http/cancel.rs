@@ -1,7 +1,7 @@
 //! `notifications/cancelled`: the client cancels a request of its own by the id.
 //!
 //! The transport has no sessions, so the notification comes in a request that has nothing to do with the one it cancels.
-//! A cancelled request ends as if its connection had ended: it buys nothing any more, and a job that it started goes on.
+//! A cancelled request ends as if its connection had ended: it buys nothing more, and a job that it started continues.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -5,6 +5,7 @@
 //! oldest of these is closed for a new one. So neither one caller nor a crowd without tokens can lock others out.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -70,6 +71,7 @@ pub struct Place(Arc<Held>);
 #[derive(Debug)]
 struct Held {
     of: Connections,
+    peer: IpAddr,
     close: CancellationToken,
     /// The key in [`Unclaimed`], while the connection is unclaimed.
     number: Mutex<Option<u64>>,
@@ -105,7 +107,7 @@ impl Connections {
     }
 
     /// Takes a place for a new connection. If none is free, closes the longest unclaimed connection and waits.
-    pub async fn place(&self) -> Option<Place> {
+    pub async fn place(&self, peer: IpAddr) -> Option<Place> {
         let place = if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
             place
         } else {
@@ -115,13 +117,18 @@ impl Connections {
             Arc::clone(&self.places).acquire_owned().await.ok()?
         };
         let (of, close) = (self.clone(), CancellationToken::new());
-        let place = Place(Arc::new(Held { of, close, number: Mutex::default(), _place: place }));
+        let place = Place(Arc::new(Held { of, peer, close, number: Mutex::default(), _place: place }));
         place.release();
         Some(place)
     }
 }
 
 impl Place {
+    /// The address at the other end.
+    pub fn peer(&self) -> IpAddr {
+        self.0.peer
+    }
+
     fn number(&self) -> MutexGuard<'_, Option<u64>> {
         self.0.number.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -171,6 +178,8 @@ mod tests {
 
     use super::*;
 
+    const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
     #[cfg(unix)]
     #[test]
     fn connections_leave_files_for_the_work() {
@@ -186,7 +195,7 @@ mod tests {
         let all = Connections::new(16);
         let mut open = Vec::new();
         for _ in 0..16 {
-            open.push(all.place().await.unwrap());
+            open.push(all.place(PEER).await.unwrap());
         }
         let mut claims: Vec<_> = (0..4).map(|at| open[at].claim("ada").unwrap()).collect();
         assert_eq!(open[4].claim("ada").unwrap_err(), Exhausted::Share);
@@ -201,16 +210,16 @@ mod tests {
         let all = Connections::new(3);
         let mut open = Vec::new();
         for _ in 0..3 {
-            open.push(all.place().await.unwrap());
+            open.push(all.place(PEER).await.unwrap());
         }
         let closed = |place: &Place| place.given_up().now_or_never().is_some();
         let claim = open[0].claim("ada").unwrap();
-        assert!(all.place().now_or_never().is_none(), "it waits until the place is free");
+        assert!(all.place(PEER).now_or_never().is_none(), "it waits until the place is free");
         assert!(closed(&open[1]) && !closed(&open[0]) && !closed(&open[2]), "the first works for a caller");
         open.remove(1);
-        open.push(all.place().now_or_never().flatten().unwrap());
+        open.push(all.place(PEER).now_or_never().flatten().unwrap());
         drop(claim);
-        assert!(all.place().now_or_never().is_none());
+        assert!(all.place(PEER).now_or_never().is_none());
         assert!(closed(&open[1]) && !closed(&open[0]), "the first was of use not long ago");
     }
 }

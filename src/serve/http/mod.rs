@@ -46,7 +46,7 @@ use tokio_util::task::TaskTracker;
 use tower_http::normalize_path::NormalizePath;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
-use super::{LINGER_AFTER_SIGNAL, resume, signal};
+use super::{LINGER_AFTER_SIGNAL, no_receivers, resume, signal};
 use crate::mcp::Server;
 use access::{Access, check_caller, check_place, is_private};
 use admission::{Admission, admit, count};
@@ -148,13 +148,15 @@ pub async fn serve_around<H: ServerHandler + Clone>(
         Ok(address) => access.at(address),
         Err(_) => access,
     };
-    tracker.spawn(resume(server.clone(), stop.clone()));
     tracker.spawn(tidy(server.clone(), stop.clone()));
     // A separate token from `stop`, so that calls in flight still get a response when the server stops.
     let late = CancellationToken::new();
     let sessions =
         options.sse.then(|| Sessions::new(server.clone(), stop.clone(), late.clone(), tracker.clone()));
     let access = Arc::new(access);
+    let tokens = Arc::clone(&access);
+    let own = Box::new(move |principal: &str| tokens.receiver(principal));
+    tracker.spawn(resume(server.clone(), stop.clone(), own, false));
     let pages = options.pages.map(|pages| pages(server.clone(), Arc::clone(&access))).unwrap_or_default();
     let app = app(&server, handler(server.stateless()), access, sessions, pages, &late);
     serve_app(app, stop, server, listener, tracker, late).await;
@@ -169,7 +171,7 @@ pub async fn serve_pages(
     pages: Router,
 ) {
     let tracker = TaskTracker::new();
-    tracker.spawn(resume(server.clone(), stop.clone()));
+    tracker.spawn(resume(server.clone(), stop.clone(), no_receivers(), true));
     let app = guarded(pages.fallback(async || StatusCode::NOT_FOUND), Arc::new(access));
     serve_app(app, stop, server, listener, tracker, CancellationToken::new()).await;
 }
@@ -304,8 +306,8 @@ async fn accept(listener: TcpListener, app: Router, stop: &CancellationToken, tr
     let (connections, graceful) = (Connections::default(), GracefulShutdown::new());
     loop {
         let Some(next) = stop.run_until_cancelled(listener.accept()).await else { break };
-        let stream = match next {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match next {
+            Ok((stream, peer)) => (stream, peer.ip()),
             Err(error) => {
                 // The process may be out of file handles, for example. Other connections will close soon.
                 tracing::warn!(%error, "no connection was taken");
@@ -313,7 +315,7 @@ async fn accept(listener: TcpListener, app: Router, stop: &CancellationToken, tr
                 continue;
             }
         };
-        let Some(Some(place)) = stop.run_until_cancelled(connections.place()).await else { break };
+        let Some(Some(place)) = stop.run_until_cancelled(connections.place(peer)).await else { break };
         let _ = stream.set_nodelay(true);
         let connection = graceful.watch(connection(stream, app.clone(), Some(place.clone())));
         tracker.spawn(async move {

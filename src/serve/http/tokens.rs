@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq as _;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::config::{HttpSettings, TokenRow, read_tokens};
+use crate::config::{HttpSettings, Receiver, TokenRow, read_tokens};
 use crate::mcp::Caller;
 use crate::money::Currency;
 use crate::telemetry::in_words;
@@ -33,6 +33,7 @@ pub(super) struct Tokens {
 struct File {
     path: PathBuf,
     currency: Currency,
+    private: bool,
     seen: Mutex<Seen>,
 }
 
@@ -54,6 +55,7 @@ impl Tokens {
         let file = settings.token_file.as_ref().map(|path| File {
             path: path.clone(),
             currency: settings.currency,
+            private: settings.private_webhooks,
             seen: Mutex::new(Seen { at: Instant::now(), stamp: None, problem: None }),
         });
         Self {
@@ -97,6 +99,13 @@ impl Tokens {
         })
     }
 
+    /// The receiver of messages about a principal's jobs that its token names.
+    pub(super) fn receiver(&self, principal: &str) -> Option<Receiver> {
+        // Where callers bring keys, a fingerprint stands behind the name.
+        let name = principal.strip_prefix("token:")?.split('+').next()?;
+        self.rows().iter().find(|row| row.name == name)?.webhook.clone()
+    }
+
     /// Rereads the file if it has changed. Concurrent requests use the previous tokens meanwhile.
     async fn look(&self) {
         let Some(file) = &self.file else { return };
@@ -109,7 +118,7 @@ impl Tokens {
         if stamp.is_some() && stamp == seen.stamp {
             return;
         }
-        let read = read(&file.path, file.currency).await;
+        let read = read(&file.path, file.currency, file.private).await;
         seen.stamp = stamp.filter(|(changed, _)| changed.elapsed().is_ok_and(|age| age > BLUR));
         match read {
             Ok(rows) => {
@@ -136,13 +145,13 @@ async fn stamp_of(path: &Path) -> Option<Stamp> {
     Some((file.modified().ok()?, file.len()))
 }
 
-/// Reads a token file with amounts in `currency`. The error is a sentence.
-pub async fn read(path: &Path, currency: Currency) -> Result<Vec<TokenRow>, String> {
+/// Reads a token file with amounts in `currency`, and with webhooks at private addresses if `private`. The error is a sentence.
+pub async fn read(path: &Path, currency: Currency, private: bool) -> Result<Vec<TokenRow>, String> {
     let text = tokio::fs::read_to_string(path).await;
     let text = text.map_err(|error| {
         format!("MINIMAX_MCP_TOKEN_FILE {} cannot be read: {}", path.display(), in_words(&error))
     })?;
-    read_tokens(&text, currency)
+    read_tokens(&text, currency, private)
         .map_err(|problem| format!("MINIMAX_MCP_TOKEN_FILE {} {problem}", path.display()))
 }
 

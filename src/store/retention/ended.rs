@@ -10,14 +10,14 @@ use tokio::task::spawn_blocking;
 use super::rules::{BATCH, BREATH, Pruned, Retention};
 use crate::bucket::Bucket;
 use crate::clock::now;
-use crate::download::{Recorded, Removal, remove_object, remove_result};
+use crate::download::{Reach, Recorded, Removal, remove_object, remove_result};
+use crate::record::Job;
+use crate::record::State;
 use crate::store::database::Store;
 use crate::store::error::StoreError;
 use crate::store::pool::Connection;
-use crate::store::record::Job;
 use crate::store::remote_ids::canonical_task;
 use crate::store::sql::{Query, Row, either, query};
-use crate::store::state::State;
 
 /// How long a job with a task is kept at least, in milliseconds: MiniMax knows tasks for seven days, and the record names
 /// the owner. A limit of bytes does not wait for it: the owner is also in the table of remote ids, where a task's row goes with
@@ -211,8 +211,10 @@ impl Store {
                 remove_object(rules.bucket.as_ref(), object, bytes, dry).await
             } else {
                 let base = rules.base.clone();
-                let remove =
-                    move || remove_result(Recorded { path: &path, bytes, sha256: &sha256 }, &base, dry);
+                let remove = move || {
+                    let file = Recorded { path: &path, bytes, sha256: &sha256 };
+                    remove_result(file, &base, Reach::Directly, dry)
+                };
                 spawn_blocking(remove).await.map_err(|error| self.fail(error))?
             };
             match removal {

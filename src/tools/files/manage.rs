@@ -120,7 +120,7 @@ struct Gone {
     note: Option<String>,
 }
 
-#[tool_router(router = shelf_tools, vis = "pub(crate)")]
+#[tool_router(router = file_tools, vis = "pub(crate)")]
 impl Server {
     /// List files stored at MiniMax, uploads and results. For what this server made use list_jobs. Free.
     #[tool(

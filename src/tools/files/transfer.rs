@@ -29,7 +29,7 @@ use crate::tools::files::manage::{FileInfo, file_id, remote};
 
 pub(crate) const TOOLS: &[ToolSpec] = &[
     ToolSpec::free("upload_file", Toolset::Files),
-    // It saves a file on the server's machine, which is of no use to remote callers; get_file has a link.
+    // It saves a file on the server's machine, which remote callers cannot read; get_file has a link.
     ToolSpec { remote: false, ..ToolSpec::free("download_file", Toolset::Files) },
 ];
 
@@ -40,8 +40,8 @@ const LARGEST: u64 = 4 * 1024 * 1024 * 1024;
 struct UploadInput {
     /// The file: path, URL or minimax://.
     file: String,
-    /// voice_clone, prompt_audio: for voice_clone. t2a_async_input: text_file. video_understanding: chat.
-    /// video_generation_input: H3 video.
+    /// prompt_audio: for voice_clone. t2a_async_input: text_file. video_understanding: chat. video_generation_input: H3
+    /// video.
     #[schemars(extend("enum" = ["voice_clone", "prompt_audio", "t2a_async_input", "video_understanding", "video_generation_input"]))]
     purpose: String,
 }
@@ -52,7 +52,7 @@ struct DownloadInput {
     file_id: Option<String>,
     /// MiniMax result link, in place of file_id.
     url: Option<String>,
-    /// Folder. Default: the results folder.
+    /// Folder. Default: results folder.
     output_directory: Option<String>,
 }
 
@@ -95,7 +95,7 @@ impl Server {
         Ok(info)
     }
 
-    /// Save a file from MiniMax to disk, by file_id or result link. Files of jobs: get_job. Free.
+    /// Save a file of list_files to disk by file_id, or a MiniMax result link. Files of jobs: get_job. Free.
     #[tool(
         title = "Download file",
         output_schema = schema_for_output::<Downloaded>(),

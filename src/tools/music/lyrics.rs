@@ -56,8 +56,8 @@ pub(crate) struct LyricsView {
 
 #[tool_router(router = lyrics_tools, vis = "pub(crate)")]
 impl Server {
-    /// Write or edit lyrics, to read before music_generation. Unread, its lyrics_optimizer writes them in the
-    /// same call. Costs money.
+    /// Write or edit lyrics, to read before music_generation. To skip reading, set its lyrics_optimizer instead. Costs
+    /// money.
     #[tool(
         title = "Generate lyrics",
         output_schema = schema_for_output::<LyricsView>(),

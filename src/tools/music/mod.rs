@@ -46,7 +46,8 @@ const SONG: Takes = Takes {
 pub(crate) struct MusicInput {
     /// Style, mood, instruments, up to 2,000 characters (music-cover with reference_audio 10-300). Optional only with lyrics.
     prompt: Option<String>,
-    /// Words to sing, with tags as [Verse], up to 3,500 characters (music-cover 10-1,000).
+    /// Words to sing, with tags as [Verse], up to 3,500 characters (music-cover 10-1,000, default: those of
+    /// reference_audio).
     lyrics: Option<String>,
     /// music-3.0 (default), music-2.6, music-2.5; music-cover for covers (default with reference_audio).
     model: Option<String>,
@@ -70,7 +71,7 @@ pub(crate) struct MusicInput {
     #[serde(default = "bits")]
     #[schemars(extend("enum" = BITRATES))]
     bitrate: u32,
-    /// true: add MiniMax's AI mark.
+    /// true: MiniMax's AI mark.
     #[serde(default)]
     watermark: bool,
     #[serde(flatten)]

@@ -16,10 +16,10 @@ const SHORT_LIMIT: usize = 9_999;
 const STREAM_ABOVE: usize = 3_000;
 
 /// T2A async > text: what goes into the request itself.
-pub(crate) const INLINE_LIMIT: usize = 50_000;
+const INLINE_LIMIT: usize = 50_000;
 
 /// T2A async > audio_setting.audio_sample_rate: opus has rates of its own.
-pub(crate) const OPUS_RATES: &[u32] = &[8000, 12000, 16000, 24000, 48000];
+const OPUS_RATES: &[u32] = &[8000, 12000, 16000, 24000, 48000];
 
 /// T2A v2 > audio_setting.sample_rate, audio_setting.bitrate.
 const SAMPLE_RATES: &[u32] = &[8000, 16000, 22050, 24000, 32000, 44100];
@@ -32,13 +32,14 @@ pub(crate) struct SpeechInput {
     /// In place of text: .txt (UTF-8, below 1,000,000 characters) or .zip; path, URL or minimax://. Works with
     /// subtitles, not voice_mix.
     text_file: Option<String>,
-    /// Id from list_voices. Default: a voice for the text's language.
+    /// Id from list_voices. Default: by language_boost or the text's language, mostly a woman; English:
+    /// English_expressive_narrator.
     voice_id: Option<String>,
-    /// speech-2.8-hd (default), speech-2.8-turbo (cheaper), speech-2.6-hd, speech-2.6-turbo, speech-02-hd or
+    /// speech-2.8-hd (default), speech-2.8-turbo (cheaper), speech-2.6-hd, speech-2.6-turbo, speech-02-hd,
     /// speech-02-turbo.
     model: Option<String>,
     /// Speed, 0.5-2, default 1.
-    #[schemars(range(min = 0.5, max = 2.0))]
+    #[schemars(extend("minimum" = 0.5, "maximum" = 2))]
     speed: Option<f64>,
     /// Loudness, above 0 to 10, default 1.
     #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 10))]
@@ -46,16 +47,16 @@ pub(crate) struct SpeechInput {
     /// Pitch, -12 to 12, default 0.
     #[schemars(range(min = -12, max = 12))]
     pitch: Option<i32>,
-    /// Default: from the text. fluent, whisper: only speech-2.6-hd (chosen if no model is named), speech-2.6-turbo.
+    /// Default: from the text. fluent, whisper: only speech-2.6-hd (then the default), speech-2.6-turbo.
     emotion: Option<Emotion>,
-    /// Language of the text, as French or Chinese,Yue, or auto. Persian, Filipino, Tamil: not with
-    /// speech-02-hd, speech-02-turbo, speech-01-hd, speech-01-turbo.
+    /// Language of the text, as French or Chinese,Yue, or auto. Persian, Filipino, Tamil: not with speech-02-hd,
+    /// speech-02-turbo, speech-01 models.
     pub(crate) language_boost: Option<String>,
-    /// Default mp3. voice_modify_* and sound_effects need mp3, wav or flac.
+    /// Default mp3. pcmu: mu-law. voice_modify_* and sound_effects need mp3, wav or flac.
     #[serde(default)]
     pub(crate) format: AudioFormat,
-    /// Hz, default 32000. 12000, 48000: only opus above 9,999 characters or text_file, which takes 8000, 12000,
-    /// 16000, 24000 (default), 48000.
+    /// Hz, default 32000 (not 12000, 48000). opus with text_file or above 9,999 characters: 8000, 12000, 16000,
+    /// 24000 (default), 48000.
     #[schemars(with = "Option<i32>", extend("enum" = [8000, 12000, 16000, 22050, 24000, 32000, 44100, 48000], "default" = 32000))]
     sample_rate: Option<u32>,
     /// Bits per second, default 128000; mp3 only.
@@ -87,7 +88,7 @@ pub(crate) struct SpeechInput {
     /// Timed text as a second file. Default none.
     #[serde(default)]
     pub(crate) subtitles: Subtitles,
-    /// true: add MiniMax's AI mark.
+    /// true: MiniMax's AI mark.
     watermark: Option<bool>,
     #[serde(flatten)]
     pub(super) job: JobOptions,

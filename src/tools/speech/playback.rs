@@ -48,12 +48,12 @@ const LINKED: Limits = Limits { max_bytes: 64 * 1024 * 1024, ..PLAYABLE };
 struct SpeakInput {
     /// What to say, up to 9,999 characters.
     text: String,
-    /// Id from list_voices. Default: a voice for the text's language.
+    /// Id from list_voices. Default: by language, as in text_to_audio.
     voice_id: Option<String>,
     /// As in text_to_audio, default speech-2.8-hd.
     model: Option<String>,
     /// Speed, 0.5-2, default 1.
-    #[schemars(range(min = 0.5, max = 2.0))]
+    #[schemars(extend("minimum" = 0.5, "maximum" = 2))]
     speed: Option<f64>,
     /// Loudness, above 0 to 10, default 1.
     #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 10))]
@@ -61,12 +61,12 @@ struct SpeakInput {
     /// Pitch, -12 to 12, default 0.
     #[schemars(range(min = -12, max = 12))]
     pitch: Option<i32>,
-    /// happy, sad, angry, fearful, disgusted, surprised, calm; fluent, whisper: only speech-2.6-hd (chosen if no
-    /// model is named), speech-2.6-turbo.
+    /// happy, sad, angry, fearful, disgusted, surprised, calm; fluent, whisper: only speech-2.6-hd (then the default),
+    /// speech-2.6-turbo.
     emotion: Option<String>,
     /// Language of the text, as in text_to_audio.
     language_boost: Option<String>,
-    /// Folder. Default: the results folder.
+    /// Folder. Default: results folder.
     output_directory: Option<String>,
     /// true: check and price.
     #[serde(default)]
@@ -98,8 +98,8 @@ pub(crate) struct PlayView {
 
 #[tool_router(router = playback_tools, vis = "pub(crate)")]
 impl Server {
-    /// Say a text aloud on the machine where this server runs, and keep the mp3. For a file only, other formats
-    /// or long texts use text_to_audio. Costs money.
+    /// Say a text aloud on the server's machine, and keep the mp3. For a file only, other formats or long texts use
+    /// text_to_audio. Costs money.
     #[tool(
         title = "Speak",
         output_schema = JobView::schema(),
@@ -157,7 +157,7 @@ impl Server {
         })
     }
 
-    /// Play an audio file aloud on the machine where this server runs. Free.
+    /// Play an audio file aloud on the server's machine. Free.
     #[tool(
         title = "Play audio",
         output_schema = schema_for_output::<PlayView>(),

@@ -32,9 +32,9 @@ const RECORDING: Limits = Limits {
 pub(crate) struct TranscriptionInput {
     /// Recording, up to 500 s and 50 MB, mp3, m4a, wav, flac, ogg, aac, aiff: path, URL or minimax://.
     file: String,
-    /// Language spoken, by name or code: English, zh, yue. Default: detected.
+    /// By name or code: English, zh, yue. Default: detected.
     language: Option<String>,
-    /// text (default), json, verbose_json (with times), or srt, vtt.
+    /// Default text; verbose_json has times.
     #[serde(default)]
     format: TranscriptFormat,
     /// Times per sentence (default) or word; verbose_json, srt, vtt only.

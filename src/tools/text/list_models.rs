@@ -40,7 +40,7 @@ async fn model_table(server: &Server) -> Result<Value, ToolError> {
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 pub(crate) struct ModelsInput {
-    /// Only models of this kind. Default: all kinds.
+    /// Only models of this kind. Default: all.
     #[schemars(extend("enum" = ["text", "speech", "video", "image", "music"]))]
     kind: Option<String>,
 }

@@ -177,7 +177,7 @@ async fn by_chat(
     let bill = Bill { model, ..question(prompt, &ceiling) };
     let held = server.checkout.budget.reserve(&bill, call).await?;
     let ask = || api.look_by_chat(model, prompt, picture);
-    let seen = progress::send_in_turn(call, api, api.join_text(model), Nature::Paid, ask).await;
+    let seen = progress::send_with_notes(call, api, api.join_text(model), Nature::Paid, ask).await;
     let seen = ended(held, seen, |seen| spent(server, model, seen).actual).await;
     let seen = match seen {
         Ok(seen) => seen,

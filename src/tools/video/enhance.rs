@@ -66,20 +66,20 @@ pub(crate) struct EnhanceInput {
     prompt: String,
     /// MiniMax-H3 only (default).
     model: Option<String>,
-    /// First image of the video: path, URL or minimax://.
+    /// First image: path, URL or minimax://. Excludes reference_*.
     first_frame_image: Option<String>,
-    /// Last image of the video.
+    /// Last image. Excludes reference_*.
     last_frame_image: Option<String>,
-    /// Up to 9 images for the video. Excludes frames.
+    /// Up to 9 images to draw on.
     reference_images: Option<Vec<String>>,
     /// Up to 3 clips, 15 s together.
     reference_videos: Option<Vec<String>>,
-    /// Up to 3 sounds, beside images or clips.
+    /// Up to 3 sounds, beside other reference_*.
     reference_audios: Option<Vec<String>>,
     /// Planned seconds, 4-15, default 5.
     #[schemars(range(min = 4, max = 15))]
     duration: Option<u32>,
-    /// Planned shape, default 16:9. Not with frames.
+    /// Planned shape, default 16:9 (adaptive with reference_*). Not with frames.
     #[schemars(extend("enum" = ["adaptive", "21:9", "16:9", "4:3", "1:1", "3:4", "9:16"]))]
     ratio: Option<String>,
     /// https address that MiniMax notifies.
@@ -94,19 +94,19 @@ pub(crate) struct RegenerateInput {
     pub(crate) job_id: Option<String>,
     /// MiniMax's id, in place of job_id.
     pub(crate) task_id: Option<String>,
-    /// In place of both ids: the original prompt, up to 40,000 characters; needs video.
+    /// Without an id: the original prompt, up to 40,000 characters; needs video.
     prompt: Option<String>,
-    /// With prompt: the 768P video, as path, URL or minimax://.
+    /// With prompt: the 768P video, as path or URL.
     video: Option<String>,
-    /// With prompt: the original's first frame.
+    /// With prompt: its first frame.
     first_frame_image: Option<String>,
-    /// With prompt: the original's last frame.
+    /// With prompt: its last frame.
     last_frame_image: Option<String>,
-    /// With prompt: its reference images; not with frames.
+    /// With prompt: its images; not with frames.
     reference_images: Option<Vec<String>>,
-    /// With prompt: its reference clips.
+    /// With prompt: its clips; not with frames.
     reference_videos: Option<Vec<String>>,
-    /// With prompt: its reference sounds.
+    /// With prompt: its sounds, beside reference_*.
     reference_audios: Option<Vec<String>>,
     #[serde(flatten)]
     pub(crate) job: JobOptions,
@@ -114,8 +114,8 @@ pub(crate) struct RegenerateInput {
 
 #[tool_router(router = video_extra_tools, vis = "pub(crate)")]
 impl Server {
-    /// Write a richer prompt for a MiniMax-H3 video, as text to read before generate_video. Otherwise use its
-    /// prompt_optimizer (Hailuo) or prompt_expansion (MiniMax-H3-Max). Costs money.
+    /// Write a richer prompt for a MiniMax-H3 video, to read before generate_video. Otherwise use its prompt_optimizer
+    /// (Hailuo) or prompt_expansion (MiniMax-H3-Max). Costs money.
     #[tool(
         title = "Enhance video prompt",
         output_schema = JobView::schema(),

@@ -27,38 +27,39 @@ pub(crate) struct VideoInput {
     pub(crate) first_frame_image: Option<String>,
     /// Last image: MiniMax-Hailuo-02 or H3 models only; best with first_frame_image.
     pub(crate) last_frame_image: Option<String>,
-    /// Photo of a face to keep: S2V-01 only (duration 6, resolution 720P). Excludes frames and reference_*.
+    /// Photo of a face to keep: S2V-01 only (6 s, 720P). Excludes frames and reference_*.
     pub(crate) subject_reference: Option<String>,
-    /// Up to 9 images: H3 models only. Excludes frames. At most 12 reference_* files.
+    /// Up to 9 images to draw on, also with reference_videos, reference_audios (12 files in all): H3 models only.
+    /// Excludes frames. In prompt: reference image 1.
     pub(crate) reference_images: Option<Vec<String>>,
-    /// Up to 3 mp4 or mov clips, 2-15 s, together 15 s: H3 models only. Excludes frames.
+    /// Up to 3 mp4 or mov clips, 2-15 s, together 15 s, billed like the video: H3 models only. Excludes frames.
     pub(crate) reference_videos: Option<Vec<String>>,
-    /// Up to 3 mp3 or wav sounds, 2-15 s, together 15 s: H3 models only, beside reference_images or
+    /// Up to 3 mp3 or wav sounds to follow, 2-15 s, together 15 s: H3 models only, with reference_images or
     /// reference_videos.
     pub(crate) reference_audios: Option<Vec<String>>,
     /// Seconds. Hailuo: 6 (default), 10 (not 1080P). T2V-01, I2V-01 (first frame), S2V-01: 6. H3 models: 4-15,
     /// default 5; MiniMax-H3-Max from 5.
     #[schemars(range(min = 1, max = 60))]
     pub(crate) duration: Option<u32>,
-    /// Default 768P (T2V-01, I2V-01, S2V-01: only 720P). Hailuo also 1080P (6 s only); 512P: only
-    /// MiniMax-Hailuo-02 with first_frame_image. 2K: only MiniMax-H3. 480P: only MiniMax-H3-Max, MiniMax-H3-Lite.
+    /// Default 768P (T2V-01, I2V-01, S2V-01: only 720P). Hailuo also 1080P (6 s only); 512P: only MiniMax-Hailuo-02
+    /// with first_frame_image. 2K: only MiniMax-H3. 480P: only MiniMax-H3-Max (then the default; $0.05 or ¥0.33 a
+    /// second), MiniMax-H3-Lite.
     #[schemars(extend("enum" = ["480P", "512P", "720P", "768P", "1080P", "2K"]))]
     pub(crate) resolution: Option<String>,
-    /// H3 models only (Hailuo: shape of the first frame). Default 16:9, with references adaptive (as the media;
-    /// not MiniMax-H3-Lite). Not with frames.
+    /// H3 models only (Hailuo: shape of the first frame). Default 16:9; with references adaptive (shape of the media),
+    /// MiniMax-H3-Lite 16:9. Not with frames.
     #[schemars(extend("enum" = ["adaptive", "21:9", "16:9", "4:3", "1:1", "3:4", "9:16"]))]
     pub(crate) ratio: Option<String>,
-    /// MiniMax rewrites the prompt, default true. Not H3 models: they have prompt_expansion (MiniMax-H3-Max)
-    /// and enhance_video_prompt.
+    /// MiniMax rewrites the prompt, default true; not H3 models (see prompt_expansion, enhance_video_prompt).
     pub(crate) prompt_optimizer: Option<bool>,
     /// true: rewrites the prompt quicker; MiniMax-Hailuo-2.3, 2.3-Fast and 02 only.
     pub(crate) fast_pretreatment: Option<bool>,
-    /// How much the prompt is enriched, MiniMax-H3-Max only. Default balanced.
+    /// How much the prompt is enriched (quality: most), MiniMax-H3-Max only. Default balanced.
     pub(crate) prompt_expansion: Option<Expansion>,
-    /// true: add MiniMax's AI mark.
+    /// true: MiniMax's AI mark.
     #[serde(default)]
     pub(crate) watermark: bool,
-    /// https address that MiniMax notifies, with any model.
+    /// https address that MiniMax notifies.
     pub(crate) callback_url: Option<String>,
     #[serde(flatten)]
     pub(crate) job: JobOptions,

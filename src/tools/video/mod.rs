@@ -41,13 +41,14 @@ const QUESTION: &str = "Make this video";
 struct QueryInput {
     /// From generate_video, list_video_tasks or another program.
     task_id: String,
-    /// Folder. Default: the results folder.
+    /// Folder. Default: results folder.
     output_directory: Option<String>,
 }
 
 #[tool_router(router = video_tools, vis = "pub(crate)")]
 impl Server {
-    /// Make a video from a text, frames, a face or references. Takes minutes: then call get_job. Costs money.
+    /// Make a video from a text, frames (first, last), a face or references. Takes minutes: then call get_job. Costs
+    /// money.
     #[tool(
         title = "Generate video",
         output_schema = JobView::schema(),
@@ -95,7 +96,7 @@ impl Server {
         self.checkout.buy("generate_video", draft, input.job, &call).await
     }
 
-    /// Result of a video task by MiniMax's task_id, also of one started elsewhere; saves the video. With a
+    /// Result of a video task by MiniMax's task_id, started anywhere; saves the video. With a
     /// job_id use get_job. Free.
     #[tool(
         title = "Query video generation",

@@ -64,20 +64,20 @@ pub(crate) struct CloneInput {
     voice_id: String,
     /// Recording of 10 s to 5 min, mp3, m4a or wav, up to 20 MB: path, URL or minimax://.
     file: String,
-    /// Sample for it to say, up to 1,000 characters, billed. Default: none.
+    /// Sample for it to say, up to 1,000 characters, billed at once. Default: none.
     text: Option<String>,
     /// Speech model of the sample (text), default speech-2.8-hd.
     model: Option<String>,
     /// Another clip, below 8 s, for a closer likeness; needs prompt_text.
     prompt_audio: Option<String>,
-    /// Exactly what prompt_audio says; needs prompt_audio.
+    /// Exactly what prompt_audio says.
     prompt_text: Option<String>,
     /// true: clean noise from file.
     need_noise_reduction: Option<bool>,
     /// true: even out file's loudness.
     need_volume_normalization: Option<bool>,
     /// How well file must match text_validation, 0-1, default 0.7.
-    #[schemars(range(min = 0.0, max = 1.0))]
+    #[schemars(extend("minimum" = 0, "maximum" = 1))]
     accuracy: Option<f64>,
     /// What file says, up to 200 characters; refused if it differs.
     text_validation: Option<String>,
@@ -105,8 +105,8 @@ pub(crate) struct DesignInput {
 
 #[tool_router(router = voice_tools, vis = "pub(crate)")]
 impl Server {
-    /// Make a voice from a recording of a speaker who agrees. Billed when first used; unused, it is deleted
-    /// after 7 days. Costs money.
+    /// Make a voice from a recording of a speaker who agrees. Billed ($1.50 or ¥9.90) when text_to_audio or speak first
+    /// uses it, not at the sample; unused, it is deleted after 7 days. Costs money.
     #[tool(
         title = "Clone voice",
         output_schema = JobView::schema(),
@@ -170,8 +170,8 @@ impl Server {
         self.checkout.buy("voice_clone", draft, input.job, &call).await
     }
 
-    /// Make a voice from a description, with a spoken sample. Billed when first used; unused, it is deleted
-    /// after 7 days. Costs money.
+    /// Make a voice from a description, with a spoken sample, billed at once. The voice ($3.00 or ¥9.90) is billed when
+    /// text_to_audio or speak first uses it; unused, it is deleted after 7 days. Costs money.
     #[tool(
         title = "Design voice",
         output_schema = JobView::schema(),

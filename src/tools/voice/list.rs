@@ -1,5 +1,8 @@
 //! `list_voices`, `delete_voice`.
 
+#[cfg(test)]
+mod tests;
+
 use std::cmp::Reverse;
 
 use rmcp::ErrorData;
@@ -33,7 +36,7 @@ pub(crate) const TABLE: Table<Server> = Table {
     uri: "minimax://voices",
     name: "voices",
     title: "System voices",
-    description: "MiniMax's system voices: id, name, language, description. Your own voices: list_voices.",
+    description: "MiniMax's system voices: id, name, language, gender, description. Your own voices: list_voices.",
     tool: "list_voices",
     read: |_| Box::pin(async { Ok(voice_table()) }),
 };
@@ -41,7 +44,11 @@ pub(crate) const TABLE: Table<Server> = Table {
 fn voice_table() -> Value {
     let row = |voice: &facts::SystemVoice| {
         let language = voices().language_of(&voice.id).map(facts::Language::name);
-        json!({ "voice_id": voice.id, "name": voice.name, "language": language, "description": voice.description })
+        let gender = voice.gender.map(facts::Gender::word);
+        json!({
+            "voice_id": voice.id, "name": voice.name, "language": language, "gender": gender,
+            "description": voice.description,
+        })
     };
     json!({ "as_of": voices().as_of, "voices": voices().system.iter().map(row).collect::<Vec<_>>() })
 }
@@ -51,12 +58,12 @@ const DESCRIPTION: usize = 80;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct ListInput {
-    /// system (MiniMax's), voice_cloning, voice_generation (designed). Default all.
+    /// system: MiniMax's; voice_generation: designed. Default all.
     #[schemars(extend("enum" = ["all", "system", "voice_cloning", "voice_generation"]))]
     voice_type: Option<String>,
     /// Only this language, by name or code: English, de, yue.
     language: Option<String>,
-    /// Words in id, name or description; few state the sex.
+    /// Words in id, name, description; female or male (known for most).
     query: Option<String>,
     /// Voices per page, 1-100, default 20.
     #[schemars(range(min = 1, max = 100))]
@@ -98,6 +105,9 @@ struct VoiceRow {
     name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     language: Option<String>,
+    /// female or male, if it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gender: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<String>,
     /// system, voice_cloning or voice_generation.
@@ -123,7 +133,7 @@ pub(crate) struct DeletedVoice {
 
 #[tool_router(router = voice_list_tools, vis = "pub(crate)")]
 impl Server {
-    /// List voices for text_to_audio and speak, MiniMax's and your own. Free.
+    /// List voices for text_to_audio and speak: MiniMax's, and your own, unused ones made here too. Free.
     #[tool(
         title = "List voices",
         output_schema = schema_for_output::<VoiceList>(),
@@ -286,6 +296,7 @@ impl VoiceRow {
                 .join(" "),
             name: name.or(voice.name),
             language,
+            gender: known.and_then(|known| known.gender).map(facts::Gender::word),
             description: description.map(|text| text.chars().take(DESCRIPTION).collect()),
             voice_type: voice.kind.word().to_owned(),
             key: None,
@@ -301,6 +312,7 @@ impl VoiceRow {
             voice_id: made.id.clone(),
             name: None,
             language: None,
+            gender: None,
             description: Some(note),
             voice_type: kind_by_tool(made).word().to_owned(),
             key: None,
@@ -316,6 +328,7 @@ impl VoiceRow {
             (3, self.voice_id.as_str()),
             (2, self.description.as_deref().unwrap_or_default()),
             (2, self.more.as_str()),
+            (2, self.gender.unwrap_or_default()),
             (1, self.language.as_deref().unwrap_or_default()),
         ];
         words.iter().try_fold(0_u32, |sum, word| {
@@ -338,7 +351,12 @@ impl VoiceRow {
     fn line(&self) -> String {
         let own = (self.voice_type != VoiceKind::System.word()).then_some(self.voice_type.as_str());
         let parts = [Some(self.voice_id.as_str()), self.name.as_deref(), self.language.as_deref(), own];
-        let parts = parts.into_iter().chain([self.description.as_deref(), self.created.as_deref()]);
+        let says = |text: &Option<String>, word: &str| {
+            text.as_deref().is_some_and(|text| tokens(text).any(|token| token == word))
+        };
+        let is_new = |word: &&str| !says(&self.name, word) && !says(&self.description, word);
+        let gender = self.gender.filter(is_new);
+        let parts = parts.into_iter().chain([gender, self.description.as_deref(), self.created.as_deref()]);
         let key = self.key.map(|key| format!("only with the key of the {key}"));
         parts.flatten().chain(key.as_deref()).collect::<Vec<_>>().join(" · ")
     }
@@ -445,39 +463,5 @@ impl IntoCallToolResult for DeletedVoice {
         let report =
             Report::default().head([format!("{} ({})", self.voice_id, self.voice_type)]).next(&self.next);
         Ok(report.result(&self)?.into())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn found(language: Option<&str>, query: &str) -> Vec<String> {
-        let rows = voices().system.iter().map(|voice| VoiceRow::of(from_table(&voice.id))).collect();
-        search(rows, language, Some(query)).into_iter().map(|row| row.voice_id).collect()
-    }
-
-    #[test]
-    fn a_search_finds_whole_words_first_and_needs_each_of_them_somewhere() {
-        let anchors = found(None, "news anchor");
-        assert_eq!(anchors.first().unwrap(), "Chinese (Mandarin)_News_Anchor");
-        assert!(anchors.iter().any(|id| id == "French_Female_News Anchor"));
-        assert!(found(None, "cute girl").contains(&"Cantonese_CuteGirl".to_owned()));
-        assert!(found(None, "girl spanish").iter().all(|id| id.starts_with("Spanish_")));
-        assert!(found(None, "girl zzzz").is_empty());
-    }
-
-    #[test]
-    fn a_short_word_is_not_the_beginning_of_another() {
-        let men = found(Some("zh"), "man");
-        assert!(!men.is_empty() && men.iter().all(|id| !id.contains("Girl")), "{men:?}");
-        assert!(!found(Some("en"), "male").iter().any(|id| id.to_lowercase().contains("female")));
-    }
-
-    #[test]
-    fn chinese_words_are_found_inside_others() {
-        let young = found(None, "青年");
-        assert!(young.contains(&"male-qn-qingse".to_owned()), "{young:?}");
-        assert!(young.len() < 10, "{young:?}");
     }
 }

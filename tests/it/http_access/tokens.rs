@@ -1,7 +1,7 @@
 //! Tokens in the token file: their limits, and how they are revoked.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use axum::http::StatusCode;
 use futures_util::future::join_all;
@@ -97,7 +97,7 @@ async fn a_token_is_taken_back_without_a_restart_and_a_spoilt_file_takes_none_ba
         (json!({ "name": "ada", "token": ADA }), json!({ "name": "bob", "sha256": digest(BOB) }));
     let both = json!([ada, bob]);
     write(&path, &both);
-    let tokens = read_tokens(&both.to_string(), Currency::Usd).unwrap();
+    let tokens = read_tokens(&both.to_string(), Currency::Usd, false).unwrap();
     let settings = HttpSettings { tokens, token_file: Some(path.clone()), ..HttpSettings::default() };
     let served = Served::with(settings).await;
     let status = async |token: &str| ping(&served.base, token).await.0;
@@ -160,11 +160,8 @@ async fn no_token_good_or_bad_is_in_the_log_or_in_the_records() {
     std::fs::write(&path, json!([{ "name": "ada", "token": ADA }]).to_string()).unwrap();
     let log = files.path().join("log");
     let audience = "https://media.example.com/mcp";
-    let mut command = Command::new(env!("CARGO_BIN_EXE_minimax-mcp"));
-    command.args(["--sandbox", "serve", "--http", "127.0.0.1:0"]).env_clear();
-    if let Some(root) = std::env::var_os("SystemRoot") {
-        command.env("SystemRoot", root);
-    }
+    let mut command = crate::harness::program();
+    command.args(["--sandbox", "serve", "--http", "127.0.0.1:0"]);
     let mut server = command
         .env("MINIMAX_LOG", "trace")
         .env("MINIMAX_DATA_DIR", dir.path())

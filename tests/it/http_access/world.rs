@@ -8,13 +8,14 @@ use minimax_mcp::sandbox::{Options as SandboxOptions, Sandbox};
 use minimax_mcp::serve::http::access::Access;
 use minimax_mcp::serve::http::{self, Options};
 use minimax_mcp::tools;
-use reqwest::{Client, RequestBuilder, Response, StatusCode};
+use reqwest::{RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::harness::{config, http_client, quick};
+use crate::harness::{config, quick};
+pub use crate::http::{answer, web};
 
 pub struct Served {
     pub base: String,
@@ -62,10 +63,6 @@ impl Served {
     }
 }
 
-pub fn web() -> Client {
-    http_client()
-}
-
 pub fn bare(base: &str, method: &str, params: Value) -> RequestBuilder {
     web()
         .post(format!("{base}/mcp"))
@@ -86,14 +83,6 @@ pub async fn ping(base: &str, token: &str) -> (StatusCode, String) {
 pub fn met(response: Response) -> (StatusCode, String) {
     let challenge = response.headers().get("www-authenticate");
     (response.status(), challenge.map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default())
-}
-
-pub async fn answer(response: Response) -> Value {
-    assert_eq!(response.status(), StatusCode::OK);
-    let text = response.text().await.unwrap();
-    let data = text.lines().filter_map(|line| line.strip_prefix("data:")).map(str::trim);
-    let mut messages = data.filter_map(|data| serde_json::from_str::<Value>(data).ok());
-    messages.find(|message| message.get("id").is_some()).or_else(|| serde_json::from_str(&text).ok()).unwrap()
 }
 
 pub async fn call(base: &str, token: &str, tool: &str, arguments: Value) -> Value {

@@ -141,12 +141,26 @@ async fn an_id_that_the_records_do_not_have_goes_by_the_key_that_sees_it() {
             Rule::always(FILE, refuse(2013)).for_key(other),
             answer(VOICES, json!({ "voice_cloning": [voice("mine")] }), key),
             answer(VOICES, json!({ "voice_cloning": [] }), other),
+            answer("/v2/query/video_generation/77", json!({ "task": task("77") }), key),
+            Rule::always("/v2/query/video_generation/77", refuse(2013)).for_key(other),
         ]);
+        let film = ["mm_file://7"];
         for (tool, arguments, path) in [
             ("get_file", json!({ "file_id": "7" }), FILE),
             ("delete_file", json!({ "file_id": "7", "purpose": "voice_clone" }), "/v1/files/delete"),
             ("delete_voice", json!({ "voice_id": "mine" }), "/v1/delete_voice"),
             ("text_to_audio", json!({ "text": "Hello", "voice_id": "mine" }), "/v1/t2a_v2"),
+            ("voice_clone", json!({ "voice_id": "NewVoice2026", "file": "mm_file://7" }), "/v1/voice_clone"),
+            (
+                "generate_video",
+                json!({ "prompt": "A fox", "reference_videos": film, "wait_seconds": 0 }),
+                "/v2/video_generation",
+            ),
+            (
+                "regenerate_video",
+                json!({ "task_id": "77", "wait_seconds": 0, "idempotency_key": name }),
+                "/v2/video_regeneration",
+            ),
         ] {
             let keys = key_of_call(&world, tool, arguments, path).await;
             assert_eq!(keys.last(), Some(&name), "{tool} {path}: {keys:?}");

@@ -1,16 +1,21 @@
-//! A job's record: what was ordered, where it is, what came of it.
+//! A job as a value: what was ordered, what it made, and its state with the transitions. Nothing is stored or sent here.
+
+mod state;
+#[cfg(test)]
+mod state_properties;
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::state::State;
 use crate::bucket::Object;
 use crate::clock::now;
 use crate::download::{Saved, Unfinished};
 use crate::money::{Cost, Money};
 use crate::rate_limit::QueueView;
+
+pub use state::{Failure, Route, STATUSES, Seen, State, Task};
 
 /// The most files of a job; no request makes more.
 pub(crate) const MOST_FILES: usize = 32;
@@ -150,10 +155,22 @@ impl Job {
     }
 
     /// The size of its files on disk.
-    pub(super) fn saved_bytes(&self) -> i64 {
+    pub(crate) fn saved_bytes(&self) -> i64 {
         let saved = self.files.iter().filter_map(|file| file.saved.as_ref());
         let bytes = saved.fold(0_u64, |sum, saved| sum.saturating_add(saved.bytes));
         i64::try_from(bytes).unwrap_or(i64::MAX)
+    }
+
+    /// The length of its longest file, in milliseconds.
+    pub(crate) fn length(&self) -> i64 {
+        let lengths = self.files.iter().filter_map(|file| file.saved.as_ref()?.duration_ms);
+        i64::try_from(lengths.max().unwrap_or_default()).unwrap_or(i64::MAX)
+    }
+
+    /// What it costs, as far as is known. `None` if it costs nothing, or nothing is known.
+    pub fn price(&self) -> Option<Money> {
+        let cost = self.cost.as_ref().filter(|_| !self.is_free())?;
+        cost.actual.or(cost.estimated)
     }
 
     /// A file that should be on disk and is not.
@@ -162,7 +179,7 @@ impl Job {
     }
 }
 
-/// What is left of a job that was removed because of its age or size.
+/// What is left of a job that was removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemovedJob {
     /// Its id.
