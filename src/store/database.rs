@@ -79,9 +79,10 @@ impl Store {
     pub(super) fn fail(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
         let source = source.into();
         match source.downcast_ref() {
-            // No connection could be made, or all are taken.
+            // All connections are taken, or none could be made.
             Some(sqlx::Error::PoolTimedOut) if self.place.is_server() => {
-                StoreError::new(self.place.clone(), Fault::Away.into())
+                let fault = if self.pools.writers.is_exhausted() { Fault::Busy } else { Fault::Away };
+                StoreError::new(self.place.clone(), fault.into())
             }
             // The connections are taken by writes that wait themselves, or by reads that take long.
             Some(sqlx::Error::PoolTimedOut) if self.pools.writers.is_exhausted() => {
@@ -90,6 +91,11 @@ impl Store {
             Some(sqlx::Error::PoolTimedOut) => StoreError::new(self.place.clone(), Fault::Busy.into()),
             _ => StoreError::new(self.place.clone(), source),
         }
+    }
+
+    /// The connections for saying that this process lives.
+    pub(super) fn heartbeat(&self) -> &Pool {
+        if self.place.is_server() { &self.pools.probe } else { &self.pools.writers }
     }
 
     /// A transaction. In SQLite it holds the write lock.

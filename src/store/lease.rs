@@ -133,7 +133,7 @@ impl Store {
             "INSERT INTO processes (name, alive_until) VALUES (?1, ?2)
              ON CONFLICT (name) DO UPDATE SET alive_until = excluded.alive_until RETURNING alive_until",
         );
-        let row = row.bind(self.owner()).bind_moment(now(), LEASE).fetch_one(self.writers()).await;
+        let row = row.bind(self.owner()).bind_moment(now(), LEASE).fetch_one(self.heartbeat()).await;
         let until: i64 = row.and_then(|row| row.try_get("alive_until")).map_err(|error| self.fail(error))?;
         if self.place.is_server() {
             clock::follow(until - LEASE);

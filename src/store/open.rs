@@ -66,8 +66,11 @@ impl Store {
         make_private(folder).await.map_err(|error| StoreError::new(folder, error.into()))?;
         let connected = postgres::connect(url.expose_secret()).await;
         let (pool, _) = connected.map_err(|error| StoreError::new(Place::Server, error))?;
+        let probe = postgres::probe(url.expose_secret());
+        let probe = probe.map_err(|error| StoreError::new(Place::Server, error))?;
         let pool = Pool::Postgres(ServerPool::new(pool));
-        let pools = Pools { writers: pool.clone(), readers: pool.clone(), probe: pool };
+        let probe = Pool::Postgres(ServerPool::new(probe));
+        let pools = Pools { writers: pool.clone(), readers: pool, probe };
         let store = Self::with(pools, Place::Server, owner, None, None).await?;
         // From the first record on, the times are those of the server.
         store.renew().await?;

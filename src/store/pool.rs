@@ -1,13 +1,15 @@
 //! Connections to one of the two databases.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgPool;
 use sqlx::sqlite::SqlitePool;
 use sqlx::{PgConnection, Postgres, Sqlite, Transaction};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
 
 use super::log_sync::LogSync;
 
@@ -33,26 +35,16 @@ pub(super) enum Pool {
 #[derive(Debug, Clone)]
 pub(super) struct ServerPool {
     pool: PgPool,
+    /// A turn for each connection.
+    turns: Arc<Semaphore>,
     is_away: Arc<AtomicBool>,
-    /// Transactions that are open.
-    open: Arc<AtomicU32>,
 }
 
 /// A transaction on a PostgreSQL server.
 #[derive(Debug)]
 pub(super) struct ServerTransaction {
     transaction: Transaction<'static, Postgres>,
-    _counted: Counted,
-}
-
-/// Counts an open transaction as long as it lives.
-#[derive(Debug)]
-struct Counted(Arc<AtomicU32>);
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
+    _turn: OwnedSemaphorePermit,
 }
 
 impl ServerTransaction {
@@ -70,37 +62,46 @@ impl ServerTransaction {
     }
 }
 
-/// Whether a server is away whose pool gave no connection in time. It is not if all connections are in transactions. Attempts to
-/// connect do not count: while the server is away, they take the places of connections.
-fn is_away(transactions: u32, most: u32) -> bool {
-    transactions < most
-}
-
 impl ServerPool {
     pub(super) fn new(pool: PgPool) -> Self {
-        Self { pool, is_away: Arc::default(), open: Arc::default() }
+        let most = usize::try_from(pool.options().get_max_connections()).unwrap_or(usize::MAX);
+        Self { pool, turns: Arc::new(Semaphore::new(most)), is_away: Arc::default() }
     }
 
+    /// A transaction. Callers take turns, and each turn has a connection, so one that waits in vain for its turn says nothing about
+    /// the server, while an attempt that takes too long does.
+    ///
+    /// Of a server that did not answer, callers expect little. But their attempts go on after they have given up: where many wait,
+    /// a turn comes when most of the time is over, and if each attempt ended with its caller, none would ever find that
+    /// the server is back.
     pub(super) async fn begin(&self) -> Result<ServerTransaction, sqlx::Error> {
-        let beginning = begin_postgres(&self.pool);
-        let begun = if self.is_away.load(Ordering::Relaxed) {
-            tokio::time::timeout(AWAY, beginning).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
-        } else {
-            beginning.await
-        };
+        let is_away = self.is_away.load(Ordering::Relaxed);
+        let end = Instant::now() + if is_away { AWAY } else { self.pool.options().get_acquire_timeout() };
+        let turn = timeout_at(end, Arc::clone(&self.turns).acquire_owned()).await;
+        let turn = turn.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(|_| sqlx::Error::PoolClosed)?;
+        let attempt = Box::pin(self.clone().attempt(turn));
+        if !is_away {
+            return attempt.await;
+        }
+        match timeout_at(end, tokio::spawn(attempt)).await {
+            Ok(Ok(begun)) => begun,
+            Ok(Err(_)) | Err(_) => Err(sqlx::Error::PoolTimedOut),
+        }
+    }
+
+    async fn attempt(self, turn: OwnedSemaphorePermit) -> Result<ServerTransaction, sqlx::Error> {
+        let begun = begin_postgres(&self.pool).await;
         match &begun {
             Ok(_) => self.is_away.store(false, Ordering::Relaxed),
-            Err(sqlx::Error::PoolTimedOut) => {
-                let most = self.pool.options().get_max_connections();
-                if is_away(self.open.load(Ordering::Relaxed), most) {
-                    self.is_away.store(true, Ordering::Relaxed);
-                }
-            }
+            Err(sqlx::Error::PoolTimedOut) => self.is_away.store(true, Ordering::Relaxed),
             Err(_) => {}
         }
-        let transaction = begun?;
-        self.open.fetch_add(1, Ordering::Relaxed);
-        Ok(ServerTransaction { transaction, _counted: Counted(Arc::clone(&self.open)) })
+        Ok(ServerTransaction { transaction: begun?, _turn: turn })
+    }
+
+    /// Whether all connections are in transactions.
+    fn is_busy(&self) -> bool {
+        self.turns.available_permits() == 0 && !self.is_away.load(Ordering::Relaxed)
     }
 }
 
@@ -111,7 +112,8 @@ pub(super) struct Pools {
     pub(super) writers: Pool,
     /// In SQLite these cannot write, so no writer keeps them waiting.
     pub(super) readers: Pool,
-    /// For probes, which write and roll back.
+    /// For probes, which write and roll back. In PostgreSQL also for saying that this process lives: that must not wait for its
+    /// other work, or servers with much to do would lose their jobs to each other.
     pub(super) probe: Pool,
 }
 
@@ -155,11 +157,10 @@ impl Pool {
 
     /// Whether all connections are in use.
     pub(super) fn is_exhausted(&self) -> bool {
-        let idle = match self {
-            Self::Sqlite(pool, _) => pool.num_idle(),
-            Self::Postgres(pool) => pool.pool.num_idle(),
-        };
-        idle == 0
+        match self {
+            Self::Sqlite(pool, _) => pool.num_idle() == 0,
+            Self::Postgres(pool) => pool.is_busy(),
+        }
     }
 
     pub(super) async fn close(&self) {
@@ -222,31 +223,84 @@ impl Connection {
 mod tests {
     use futures_util::future::join_all;
     use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-    use tokio::time::Instant;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
 
-    #[test]
-    fn a_server_is_away_unless_all_connections_are_in_transactions() {
-        for (transactions, away) in [(0, true), (9, true), (10, false), (11, false)] {
-            assert_eq!(is_away(transactions, 10), away, "{transactions}");
+    const FEW: u32 = 3;
+
+    /// A pool for a server that lets connections in after this time, or never.
+    async fn pool(delay: Option<Duration>) -> ServerPool {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let options = PgConnectOptions::new_without_pgpass().host("127.0.0.1").username("x");
+        let options =
+            options.port(listener.local_addr().unwrap().port()).ssl_mode(sqlx::postgres::PgSslMode::Disable);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(served(stream, delay));
+            }
+        });
+        let patience = PgPoolOptions::new().max_connections(FEW).acquire_timeout(AWAY * 3);
+        ServerPool::new(patience.connect_lazy_with(options))
+    }
+
+    /// As little of the protocol as a transaction needs.
+    async fn served(mut stream: TcpStream, delay: Option<Duration>) -> std::io::Result<()> {
+        let Some(delay) = delay else { return std::future::pending().await };
+        let length = stream.read_u32().await? as usize;
+        stream.read_exact(&mut vec![0; length - 4]).await?;
+        tokio::time::sleep(delay).await;
+        // The log-in is accepted, and no transaction is open.
+        stream.write_all(b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I").await?;
+        loop {
+            let kind = stream.read_u8().await?;
+            let mut text = vec![0; stream.read_u32().await? as usize - 4];
+            stream.read_exact(&mut text).await?;
+            let state = if text.starts_with(b"BEGIN") { b'T' } else { b'I' };
+            if kind == b'Q' {
+                stream.write_all(b"C\0\0\0\x07OK\0").await?;
+            }
+            stream.write_all(&[b'Z', 0, 0, 0, 5, state]).await?;
         }
     }
 
-    /// A server that accepts connections and says nothing, and more callers than connections.
+    fn timed_out(begun: &Result<ServerTransaction, sqlx::Error>) -> bool {
+        matches!(begun, Err(sqlx::Error::PoolTimedOut))
+    }
+
+    /// The server accepts connections and says nothing, and there are more callers than connections.
     #[tokio::test(start_paused = true)]
     async fn many_callers_at_once_find_out_that_the_server_is_away() {
-        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let options = PgConnectOptions::new_without_pgpass().host("127.0.0.1");
-        let options = options.port(silent.local_addr().unwrap().port()).username("x");
-        let patience = AWAY * 3;
-        let pool = PgPoolOptions::new().max_connections(3).acquire_timeout(patience);
-        let pool = ServerPool::new(pool.connect_lazy_with(options));
-        let refused = join_all((0..9).map(|_| pool.begin())).await;
-        assert!(refused.iter().all(|begun| matches!(begun, Err(sqlx::Error::PoolTimedOut))), "{refused:?}");
+        let pool = pool(None).await;
+        assert!(join_all((0..9).map(|_| pool.begin())).await.iter().all(timed_out));
+        assert!(pool.is_away.load(Ordering::Relaxed) && !pool.is_busy());
         let start = Instant::now();
-        assert!(join_all((0..9).map(|_| pool.begin())).await.iter().all(Result::is_err));
-        assert!(start.elapsed() < patience, "the second time they do not wait as long");
-        assert_eq!(pool.open.load(Ordering::Relaxed), 0);
+        assert!(join_all((0..9).map(|_| pool.begin())).await.iter().all(timed_out));
+        assert!(start.elapsed() < AWAY * 2, "the second time they do not wait as long");
+    }
+
+    #[tokio::test]
+    async fn a_server_whose_connections_are_all_in_transactions_is_not_away() {
+        let pool = pool(Some(Duration::ZERO)).await;
+        let mut held = join_all((0..FEW).map(|_| pool.begin())).await;
+        assert!(held.iter().all(Result::is_ok), "{held:?}");
+        assert!(pool.is_busy());
+        assert!(timed_out(&pool.begin().await));
+        assert!(!pool.is_away.load(Ordering::Relaxed));
+        held.pop();
+        assert!(pool.begin().await.is_ok());
+    }
+
+    /// Letting a connection in takes longer than callers wait for a server that was away.
+    #[tokio::test]
+    async fn an_attempt_that_its_caller_gave_up_finds_that_the_server_is_back() {
+        let pool = pool(Some(AWAY * 3 / 2)).await;
+        pool.is_away.store(true, Ordering::Relaxed);
+        assert!(join_all((0..9).map(|_| pool.begin())).await.iter().all(timed_out));
+        while pool.is_away.load(Ordering::Relaxed) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert!(pool.begin().await.is_ok());
     }
 }

@@ -12,8 +12,8 @@ use super::error::Fault;
 use super::inspection::Inspection;
 use super::pool::begin_postgres;
 
-/// Connections of one process.
-const MOST: u32 = 10;
+/// Connections of one process, without the one of [`probe`].
+const MOST: u32 = 9;
 
 /// How long a statement waits for a connection.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -47,6 +47,11 @@ async fn pool(url: &str) -> Result<PgPool, Trouble> {
         sqlx::Error::PoolTimedOut => Fault::Away.into(),
         error => error.into(),
     })
+}
+
+/// One connection more, which is made when it is first needed. The server was reached before.
+pub(super) fn probe(url: &str) -> Result<PgPool, Trouble> {
+    Ok(PgPoolOptions::new().max_connections(1).acquire_timeout(PATIENCE).connect_lazy_with(options(url)?))
 }
 
 /// Looks at the records and changes nothing. `None` if there are no tables yet.

@@ -51,6 +51,9 @@ fn matrix(chosen: impl Fn(&Order) -> bool, at: impl Fn(&Order, &Death) -> bool) 
 /// Three representative orders: a result behind a link, streamed audio, and a polled task. The test below has the rest.
 #[test]
 fn a_program_that_dies_at_any_point_buys_once_and_loses_nothing() {
+    if crate::s3::leaves_out("the points of a delivery into the folder") {
+        return;
+    }
     let arrows = |order: &Order, death: &Death| match order.name {
         "image" => true,
         "streamed" => {

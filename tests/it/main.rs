@@ -36,6 +36,7 @@ mod bucket_removal;
 mod fleet;
 mod fleet_leases;
 mod fleet_limits;
+mod fleet_plans;
 mod fleet_requests;
 mod postgres;
 mod s3;
