@@ -147,7 +147,9 @@ mod tests {
         let folder = folder_of(dir.path(), "job");
         make(&folder).unwrap();
         let files = ["a", "b"].map(|name| folder.join(name));
-        files.iter().for_each(|file| std::fs::write(file, "x").unwrap());
+        for file in &files {
+            std::fs::write(file, "x").unwrap();
+        }
         discard([files[0].clone()]).await;
         assert!(files[1].exists());
         discard([files[1].clone()]).await;

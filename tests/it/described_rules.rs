@@ -317,7 +317,7 @@ fn texts(tool: &str) -> Vec<(String, Value)> {
             ("accuracy", json!(0.5)),
             ("text_validation", json!("Hello.")),
         ],
-        "generate_lyrics" => vec![("lyrics", json!("Rain on the roof"))],
+        "generate_lyrics" | "music_generation" => vec![("lyrics", json!("Rain on the roof"))],
         "enhance_video_prompt" | "regenerate_video" => vec![
             ("first_frame_image", image()),
             ("last_frame_image", image()),
@@ -343,7 +343,6 @@ fn texts(tool: &str) -> Vec<(String, Value)> {
                 ]),
             ),
         ],
-        "music_generation" => vec![("lyrics", json!("Rain on the roof"))],
         "chat" => vec![
             ("response_format", json!({ "type": "json_object" })),
             ("temperature", json!(1.5)),

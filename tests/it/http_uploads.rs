@@ -255,11 +255,11 @@ async fn a_path_is_answered_with_where_to_hand_the_file_in() {
 #[cfg(unix)]
 #[tokio::test]
 async fn what_was_handed_in_is_for_the_server_s_user_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+
     if crate::s3::leaves_out("the folder for uploads") {
         return;
     }
-    use std::os::unix::fs::PermissionsExt as _;
-
     let served = Served::open().await;
     taken(hand_in(&served.base, "", "").body("Once upon a time.")).await;
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;

@@ -202,7 +202,7 @@ fn keeps_the_rules(tool: &str, text: &str, structured: &Value) {
 async fn every_tool_says_each_fact_once_in_units_that_people_read_and_shows_no_signed_link() {
     let world = all_tools().await;
     let mut all = everything(&world).await;
-    let mut others = crate::coverage::walk::results().await;
+    let mut others = Box::pin(crate::coverage::walk::results()).await;
     others.retain(|(tool, _)| all.iter().all(|said| said.tool != *tool));
     all.extend(others.into_iter().map(|(tool, result)| Said { tool, result }));
     let called: BTreeSet<_> = all.iter().map(|said| said.tool.to_owned()).collect();

@@ -185,7 +185,9 @@ impl S3 {
     /// Forgets all uploads that are not complete. The server answers 403 to requests for them. Returns how many files they had.
     pub fn lose_uploads(&self) -> usize {
         let files = self.unfinished();
-        files.iter().for_each(|name| std::fs::remove_file(self.dir.path().join(name)).unwrap());
+        for name in &files {
+            std::fs::remove_file(self.dir.path().join(name)).unwrap();
+        }
         files.len()
     }
 }

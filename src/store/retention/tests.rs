@@ -163,10 +163,9 @@ async fn the_owner_of_a_task_goes_with_its_job_unless_minimax_still_knows_the_ta
     use crate::store::{Owner, RemoteKind};
 
     let stage = Stage::new().await;
-    let with_task = |id: &str| json!({ "at": "done", "task": { "route": "video_v1", "id": id } });
+    let done = |id: &str| json!({ "at": "done", "task": { "route": "video_v1", "id": id } });
     for (id, task, age) in [("old", "007", 20), ("young", "8", 7), ("again", "9", 20)] {
-        let (state, files) = (with_task(task), []);
-        stage.add(&Made { id, state, files: &files, folder: None, age }).await;
+        stage.add(&Made { id, state: done(task), files: &[], folder: None, age }).await;
     }
     stage.store.record_upload("local", "a", "7").await.unwrap();
     // A later purchase of another has the task's id now.
