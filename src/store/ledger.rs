@@ -442,7 +442,8 @@ mod tests {
         for id in ["call-1", "call-2", "image-1"] {
             store.reserve(id, "a", &purchase, &Limits::default()).await.unwrap().unwrap();
         }
-        let job = "INSERT INTO jobs VALUES ('image-1', 'local', 'a', 'image', 'succeeded', 0, NULL, NULL, '', '{}', NULL, 0, 1, 1, NULL, 0, NULL, NULL)";
+        let job = "INSERT INTO jobs (id, principal, account, kind, status, is_open, search, body, created_at, updated_at)
+                   VALUES ('image-1', 'local', 'a', 'image', 'succeeded', 0, '', '{}', 1, 1)";
         sqlx::query(job).execute(store.sqlite()).await.unwrap();
         for (id, state, actual, counts, becomes) in [
             ("call-1", Reserved, None, false, "reserved"),

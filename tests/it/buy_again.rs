@@ -50,7 +50,8 @@ async fn no_text_about_an_order_that_may_be_bought_invites_to_buy_it_again() {
             waits["wait_seconds"] = json!(0);
             let said = text(&world.call(tool, waits).await);
             assert_eq!(invites(&said), None, "{tool}: {said}");
-            assert!(said.contains("get_job") || said.contains("Done."), "{tool}: {said}");
+            // What comes with the answer may be finished by then.
+            assert!(said.contains("get_job") || said.contains("· succeeded"), "{tool}: {said}");
         }
     }
 }

@@ -30,9 +30,10 @@ async fn an_image_is_a_file_a_link_and_a_view() {
     if s3::leaves_out("a path of this machine") {
         return;
     }
-    // The text has the path and the address, which names the job. MiniMax's link is in the structured content only.
+    // The text has the job, the path and the address. MiniMax's link is in the structured content only.
     let text = crate::harness::text(&result);
-    for part in [path, file["uri"].as_str().unwrap(), view["job_id"].as_str().unwrap()] {
+    let job = format!("job_id {}", view["job_id"].as_str().unwrap());
+    for part in [path, file["uri"].as_str().unwrap(), &job] {
         assert_eq!(text.matches(part).count(), 1, "{part}: {text}");
     }
     assert!(!text.contains(file["url"].as_str().unwrap()), "{text}");

@@ -49,8 +49,8 @@ pub(crate) struct SpeechInput {
     pitch: Option<i32>,
     /// Default: from the text. fluent, whisper: only speech-2.6-hd (then the default), speech-2.6-turbo.
     emotion: Option<Emotion>,
-    /// Language of the text, as French or Chinese,Yue, or auto. Persian, Filipino, Tamil: not with speech-02-hd,
-    /// speech-02-turbo, speech-01 models.
+    /// The text's language, as French or Chinese,Yue, or auto. Persian, Filipino, Tamil: not with speech-02-hd, -turbo,
+    /// speech-01-hd, -turbo.
     pub(crate) language_boost: Option<String>,
     /// Default mp3. pcmu: mu-law. voice_modify_* and sound_effects need mp3, wav or flac.
     #[serde(default)]
