@@ -1,13 +1,28 @@
-//! Options for the linker. They decide how the program is loaded, and nothing else.
+//! Options for the linker. They decide where the code of the program lies and how it is loaded, and nothing else.
 
 use std::env;
+use std::path::Path;
 use std::process::Command;
+
+/// The functions that a server executes, in the order of their first use. Written by `bench/first_code.py`.
+const FIRST: &str = "linker/first.txt";
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed={FIRST}");
+    if !is_linked_as_usual() {
+        return;
+    }
     // The relocations of a program of this size take two megabytes, which every start reads. Packed, they take a tenth.
-    if is_linked_as_usual() && is_known_to_the_c_library() {
+    if is_known_to_the_c_library() {
         println!("cargo:rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
+    }
+    // Code that is used lies together, so the rest of the program is not loaded with it. Only a release has these functions.
+    let order = Path::new(&given("CARGO_MANIFEST_DIR")).join(FIRST);
+    if given("PROFILE") == "release" && order.exists() && has_linker_of_rust() {
+        println!("cargo:rustc-link-arg-bins=-Wl,--symbol-ordering-file={}", order.display());
+        // Names of another compiler or Cargo.lock mean nothing, and do no harm.
+        println!("cargo:rustc-link-arg-bins=-Wl,--no-warn-symbol-ordering");
     }
 }
 
@@ -20,6 +35,14 @@ fn given(name: &str) -> String {
 fn is_linked_as_usual() -> bool {
     let is_chosen = !given("CARGO_ENCODED_RUSTFLAGS").is_empty() || !given("RUSTC_LINKER").is_empty();
     given("TARGET") == "x86_64-unknown-linux-gnu" && given("HOST") == given("TARGET") && !is_chosen
+}
+
+/// Whether the compiler brings LLD, which it uses by itself then. Compilers of distributions may use another linker, which
+/// does not know all options.
+fn has_linker_of_rust() -> bool {
+    let Ok(output) = Command::new(given("RUSTC")).args(["--print", "sysroot"]).output() else { return false };
+    let sysroot = String::from_utf8_lossy(&output.stdout);
+    Path::new(sysroot.trim()).join("lib/rustlib/x86_64-unknown-linux-gnu/bin/gcc-ld/ld.lld").exists()
 }
 
 /// Whether the C library of this machine can load packed relocations: glibc 2.36 or later. The program needs that version
