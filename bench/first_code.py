@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Finds the code that a server executes, in the order of its first use, and writes linker/first.txt, by which the linker orders it.
 
-    CARGO_PROFILE_RELEASE_STRIP=none cargo build --release && python3 bench/first_code.py
+    cargo rustc --release --bin minimax-mcp -- -C strip=none && python3 bench/first_code.py
 
 A server executes a seventh of its code in a start and the usual calls, a little in every part of the file. The system loads 64 KiB
 around each place that is touched, so without an order most of the program is in memory. build.rs gives the file to the linker of a
-release on Linux on x86_64. The names hold for one compiler and one Cargo.lock: what they do not name any more lies where it would
-lie anyway, so an old file does no harm, and less good. `--check` says how much of what is executed the file names.
+release on Linux on x86_64. The names hold for one compiler, one Cargo.lock and, in part, one state of the code: what they do not
+name any more lies where it would lie anyway, so an old file does no harm, and less good. Write it last, before a release. `--check`
+says how much of what is executed the file names. (A profile without `strip` would change the names, so the compiler is told instead.)
 
 Runs the program in QEMU (Debian: `apt install qemu-user`), which lists what it translates, against the same stand-in for MiniMax as
 `peers.py`. Needs Linux on x86_64, `nm`, and a program with its symbols.
@@ -79,7 +80,7 @@ def main():
     options = parser.parse_args()
     table = functions(options.program)
     if not table:
-        sys.exit(f"{options.program} has no symbols: build it with CARGO_PROFILE_RELEASE_STRIP=none")
+        sys.exit(f"{options.program} has no symbols: build it as the help says")
     with tempfile.TemporaryDirectory() as folder:
         addresses = executed(options.program.resolve(), folder)
     starts, first = [start for start, _, _ in table], {}
