@@ -41,7 +41,7 @@ fn filter(query: &Form) -> Filter {
 }
 
 /// How the list can be sorted, besides the newest first, with their names.
-const SORTINGS: &[(&str, Sorting, &str, &str)] = &[
+const ORDERS: &[(&str, Sorting, &str, &str)] = &[
     ("oldest", Sorting::Oldest, "Oldest first", "最早在前"),
     ("price", Sorting::Priciest, "Highest price first", "价格从高到低"),
     ("length", Sorting::Longest, "Longest first", "时长从长到短"),
@@ -50,7 +50,7 @@ const SORTINGS: &[(&str, Sorting, &str, &str)] = &[
 
 fn sorting(query: &Form) -> Sorting {
     let given = query.get("sort");
-    let found = SORTINGS.iter().find(|(word, ..)| Some(*word) == given);
+    let found = ORDERS.iter().find(|(word, ..)| Some(*word) == given);
     found.map_or(Sorting::Newest, |(_, sorting, ..)| *sorting)
 }
 
@@ -174,7 +174,7 @@ fn search(visitor: &Visitor, query: &Form, models: &[String], voices: &[String])
             label { (visitor.say("Order", "排序"))
                 select name="sort" {
                     option value="" { (visitor.say("Newest first", "最新在前")) }
-                    @for (word, _, english, chinese) in SORTINGS {
+                    @for (word, _, english, chinese) in ORDERS {
                         option value=(word) selected[*word == value("sort")] { (visitor.say(english, chinese)) }
                     }
                 }

@@ -72,7 +72,7 @@ fn picture((columns, rows): (usize, usize), luma: &[u8], blue: &[u8], red: &[u8]
     if width == 0 || height == 0 {
         return None;
     }
-    // In 256ths: what red and blue differences add to red, take from green, and add to blue.
+    // In parts of 256: what red and blue differences add to red, take from green, and add to blue.
     let [to_red, from_green, blue_from_green, to_blue] =
         if height >= 720 { [459, 136, 55, 541] } else { [409, 208, 100, 516] };
     let half = columns.div_ceil(2);
