@@ -418,3 +418,13 @@ fn the_doctor_tells_of_another_key_in_an_entry_without_showing_it() {
     assert!(text.contains("another key (sk-api-…ABCD) than this shell (sk-api-…WXYZ)"), "{text}");
     assert!(text.contains("with npx, which is not on the PATH") && !text.contains("9876543210"), "{text}");
 }
+
+#[test]
+fn notify_writes_the_setting_for_notifications() {
+    let home = Home::new();
+    for client in ["cursor", "codex", "opencode", "goose"] {
+        let setting = |said: &str| said.contains("MINIMAX_NOTIFY") && said.contains("desktop");
+        assert!(setting(&home.run(&[], &["setup", client, "--print", "--notify"]).1), "{client}");
+        assert!(!setting(&home.run(&[], &["setup", client, "--print"]).1), "{client}");
+    }
+}

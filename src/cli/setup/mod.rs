@@ -35,7 +35,7 @@ pub(super) struct Options {
     #[arg(long, value_enum, default_value_t = Scope::User)]
     scope: Scope,
     /// Take the entry out again. A file that only `setup` has changed gets its old bytes back.
-    #[arg(long, conflicts_with_all = ["print", "with_key"])]
+    #[arg(long, conflicts_with_all = ["print", "with_key", "notify"])]
     remove: bool,
     /// Write without a question.
     #[arg(long, short)]
@@ -49,6 +49,9 @@ pub(super) struct Options {
     /// Write the keys of MINIMAX_API_KEY and MINIMAX_PLAN_KEY into the client's file. Not needed after `minimax-mcp login`.
     #[arg(long)]
     with_key: bool,
+    /// Show a notification on the desktop when a job ends (MINIMAX_NOTIFY).
+    #[arg(long)]
+    notify: bool,
     #[command(flatten)]
     pub(super) language: LanguageOption,
 }
@@ -183,6 +186,9 @@ fn entry_for(options: &Options, around: &Surroundings<'_>) -> Result<Entry, Stri
     // The stored key and the records are there.
     if around.data_dir.is_some() {
         env.push(("MINIMAX_DATA_DIR", config.data_dir.to_string_lossy().into_owned()));
+    }
+    if options.notify {
+        env.push(("MINIMAX_NOTIFY", "desktop".to_owned()));
     }
     Ok(Entry {
         launch: Launch::of(&around.program, &config.program_dirs, System::HERE),
