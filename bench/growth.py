@@ -192,7 +192,8 @@ def multiply(path, present, wanted):
         # Below the age at which records are removed.
         at = "created_at - 1000 - n * 1000"
         database.execute(
-            number + f"INSERT INTO jobs SELECT {new}, principal, account, kind, status, is_open, NULL, NULL, "
+            number + "INSERT INTO jobs (id, principal, account, kind, status, is_open, search, body, lease_owner, lease_until, "
+            f"created_at, updated_at) SELECT {new}, principal, account, kind, status, is_open, "
             f"replace(search, id, {new}), replace(body, id, {new}), lease_owner, lease_until, {at}, {at} FROM numbers, last",
             (present + 1, wanted),
         )
