@@ -1,7 +1,7 @@
 //! Files and media inputs. Turns what callers give into checked bytes, and reads only what the owner of the machine allows.
 //!
 //! * [`input`]: media inputs, allowed folders, uploads of HTTP callers, the secret scan.
-//! * [`mod@file_name`]: names that are legal on every system.
+//! * `file_name`: names that are legal on every system.
 //! * [`probe`]: the real type, size and duration of a file, and whether it is complete.
 //! * [`subtitle`]: conversion of subtitles. [`private`]: files that other users of the machine cannot read.
 //! * [`units`]: sizes and lengths in words.
