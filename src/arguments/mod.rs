@@ -16,6 +16,7 @@ use std::fmt::{self, Write as _};
 use rmcp::model::JsonObject;
 use serde_json::Value;
 
+use crate::telemetry::is_blank;
 use names::{canonical, is_envelope, snake_case, unknown};
 use values::{boolean, integer, number, one_of, pixels, string};
 
@@ -149,7 +150,7 @@ fn object(schema: &JsonObject, given: JsonObject, path: &str, findings: &mut Fin
         let name = canonical(properties, &name).map_or(name, str::to_owned);
         let full = join(path, &name);
         // Clients fill optional parameters with null or nothing; both mean "not given".
-        let blank = value.is_null() || value.as_str().is_some_and(|text| text.trim().is_empty());
+        let blank = value.is_null() || value.as_str().is_some_and(is_blank);
         if blank && !required.contains(&name.as_str()) {
             continue;
         }

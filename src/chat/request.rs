@@ -16,6 +16,7 @@ use crate::mcp::model_name::ModelNames;
 use crate::mcp::{Server, ToolError};
 use crate::media::units::above;
 use crate::media::{Kind, Limits, Reference};
+use crate::telemetry::is_blank;
 
 /// OpenAI API > image formats and sizes.
 const IMAGE: Takes = Takes {
@@ -218,7 +219,7 @@ fn turn(field: &str, message: &Message) -> Result<Turn, ToolError> {
         return wrong("media", "goes with role user alone");
     }
     let text = message.content.as_deref().unwrap_or_default();
-    if text.trim().is_empty() && !shows && tool_calls.is_empty() && role != Speaker::Tool {
+    if is_blank(text) && !shows && tool_calls.is_empty() && role != Speaker::Tool {
         return wrong("content", "is empty");
     }
     Ok(Turn { tool_call_id: message.tool_call_id.clone(), tool_calls, ..said(role, text) })

@@ -52,6 +52,11 @@ pub fn display(text: &str, most: usize) -> String {
     shown
 }
 
+/// Whether a text shows nothing: it is empty, or has only spaces and characters that are invisible.
+pub fn is_blank(text: &str) -> bool {
+    display(text, 1).is_empty()
+}
+
 /// A name that another party chose, in quotes, so that it is not read as part of the sentence. Shortened and plain.
 pub fn quoted(name: &str) -> String {
     format!("\"{}\"", display(name, NAME).replace('"', "'"))

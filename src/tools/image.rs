@@ -17,6 +17,7 @@ use crate::mcp::{Draft, JobOptions, Server, ToolError};
 use crate::media::Limits;
 use crate::money::Currency;
 use crate::result::job_view::JobView;
+use crate::telemetry::is_blank;
 
 pub(crate) const TOOLS: &[ToolSpec] =
     &[ToolSpec { lengths: &[("prompt", 1500)], ..ToolSpec::job("text_to_image", Toolset::Image) }];
@@ -119,7 +120,7 @@ impl ImageInput {
     ) -> Result<(ImageSubmit, Vec<String>), ToolError> {
         let (model, mut warnings) = self.choose_model(default_model, names)?;
         let length = self.prompt.chars().count();
-        if self.prompt.trim().is_empty() || length > PROMPT_LIMIT {
+        if is_blank(&self.prompt) || length > PROMPT_LIMIT {
             let problem = format!("has {length} characters; it needs 1 to {PROMPT_LIMIT}");
             return Err(ToolError::argument("prompt", problem));
         }

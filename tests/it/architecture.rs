@@ -29,7 +29,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("record", &["api", "bucket", "download", "money", "rate_limit"]),
     ("store", &["api", "bucket", "download", "facts", "media", "money", "rate_limit", "record"]),
     ("jobs", &["api", "bucket", "download", "facts", "media", "money", "rate_limit", "store", "telemetry"]),
-    ("arguments", &[]),
+    ("arguments", &["telemetry"]),
     ("result", &["api", "bucket", "jobs", "media", "money", "rate_limit", "telemetry"]),
     (
         "mcp",

@@ -69,6 +69,7 @@ mod media;
 mod secrets;
 mod uploads;
 // HTTP callers with their own keys, and callers who disconnect.
+mod blank_texts;
 mod buy_again;
 mod callers;
 mod cancellation;

@@ -18,6 +18,7 @@ use crate::money::Currency;
 use crate::result::Report;
 use crate::result::job_view::CostView;
 use crate::result::job_view::DRY_RUN;
+use crate::telemetry::is_blank;
 
 pub(crate) const TOOLS: &[ToolSpec] =
     &[ToolSpec { lengths: &[("prompt", 2000)], ..ToolSpec::immediate("generate_lyrics", Toolset::Music) }];
@@ -101,7 +102,7 @@ impl LyricsInput {
         for (field, text, most) in texts {
             let Some(text) = text else { continue };
             let count = text.chars().count();
-            if text.trim().is_empty() || count > most {
+            if is_blank(text) || count > most {
                 return Err(ToolError::argument(
                     field,
                     format!("has {count} characters; it takes 1 to {most}"),

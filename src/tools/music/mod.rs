@@ -19,6 +19,7 @@ use crate::mcp::{Draft, JobOptions, Server, ToolError};
 use crate::media::Limits;
 use crate::money::Currency;
 use crate::result::job_view::JobView;
+use crate::telemetry::is_blank;
 
 pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec {
     slow: true,
@@ -216,7 +217,7 @@ fn length(
     let count = text.map_or(0, |text| text.chars().count());
     let fits = match text {
         None => !needed,
-        Some(text) => (least..=most).contains(&count) && !text.trim().is_empty(),
+        Some(text) => (least..=most).contains(&count) && !is_blank(text),
     };
     if fits {
         return Ok(());

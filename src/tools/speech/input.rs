@@ -10,6 +10,7 @@ use crate::api::{
 use crate::mcp::{JobOptions, ToolError};
 use crate::media::SubtitleFormat;
 use crate::speech::rules::{Manner, check_pauses};
+use crate::telemetry::is_blank;
 
 /// T2A v2 > text: below 10,000 characters in one request, and streamed above 3,000.
 const SHORT_LIMIT: usize = 9_999;
@@ -164,8 +165,8 @@ impl SpeechInput {
             (Some(text), None) => text,
         };
         match text.chars().count() {
-            1..=SHORT_LIMIT if !text.trim().is_empty() => Ok(Source::Short(text)),
-            1..=INLINE_LIMIT if !text.trim().is_empty() => Ok(Source::Long(text)),
+            1..=SHORT_LIMIT if !is_blank(text) => Ok(Source::Short(text)),
+            1..=INLINE_LIMIT if !is_blank(text) => Ok(Source::Long(text)),
             length => {
                 let problem = format!(
                     "has {length} characters; it needs 1 to {INLINE_LIMIT}. Give a longer one as text_file"

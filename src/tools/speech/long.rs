@@ -8,6 +8,7 @@ use crate::mcp::inputs::Given;
 use crate::mcp::{Server, ToolError};
 use crate::media::{self, Blob, Limits, Opened};
 use crate::speech::rules::{Characters, check_pauses};
+use crate::telemetry::is_blank;
 use crate::tools::speech::input::SpeechInput;
 
 /// File upload > t2a_async_input: below 1,000,000 characters.
@@ -53,7 +54,7 @@ impl LongText {
                 wrong(format!("is not UTF-8 text: byte {} is none; save it as UTF-8", error.valid_up_to()))
             })?;
             let length = text.chars().count();
-            if text.trim().is_empty() || length > FILE_LIMIT {
+            if is_blank(text) || length > FILE_LIMIT {
                 return Err(wrong(format!("has {length} characters; it needs 1 to {FILE_LIMIT}")));
             }
             check_pauses("text_file", text)?;

@@ -27,6 +27,7 @@ use crate::result::job_view::file_facts;
 use crate::speech::first_use;
 use crate::speech::player::{Feed, Player};
 use crate::speech::rules::{Characters, Manner, check_pauses, cost};
+use crate::telemetry::is_blank;
 
 pub(crate) const TOOLS: &[ToolSpec] = &[
     ToolSpec { local_only: true, lengths: &[("text", 9999)], ..ToolSpec::job("speak", Toolset::Speech) },
@@ -281,7 +282,7 @@ fn live(
     names: ModelNames,
 ) -> Result<(LiveSpeech, Vec<String>), ToolError> {
     let length = input.text.chars().count();
-    if input.text.trim().is_empty() || length > TEXT_LIMIT {
+    if is_blank(&input.text) || length > TEXT_LIMIT {
         let problem =
             format!("has {length} characters; it needs 1 to {TEXT_LIMIT}. text_to_audio takes longer texts");
         return Err(ToolError::argument("text", problem));

@@ -22,6 +22,7 @@ use crate::media::units;
 use crate::result::job_view::CostView;
 use crate::result::job_view::DRY_RUN;
 use crate::result::{Report, local_link};
+use crate::telemetry::is_blank;
 use crate::tools::text::pricing::flat;
 
 pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec {
@@ -94,7 +95,7 @@ impl Server {
         if !input.dry_run {
             self.checkout.ready()?;
         }
-        if input.texts.is_empty() || input.texts.iter().any(|text| text.trim().is_empty()) {
+        if input.texts.is_empty() || input.texts.iter().any(|text| is_blank(text)) {
             return Err(ToolError::argument("texts", "needs 1 to 100 texts, none of them empty"));
         }
         let cost = self.checkout.budget.counted("embed_text", flat("embed_text", self.config().currency()));

@@ -27,6 +27,7 @@ use crate::money::Money;
 use crate::result::Report;
 use crate::result::job_view::CostView;
 use crate::result::job_view::DRY_RUN;
+use crate::telemetry::is_blank;
 use crate::tools::text::pricing::flat;
 
 pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec {
@@ -89,7 +90,7 @@ impl Server {
         if !input.dry_run {
             self.checkout.ready()?;
         }
-        if input.prompt.trim().is_empty() {
+        if is_blank(&input.prompt) {
             return Err(ToolError::argument("prompt", "is empty"));
         }
         let (picture, bytes) = match self.inputs.sources.find("image_url", &input.image_url).await? {

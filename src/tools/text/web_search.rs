@@ -17,6 +17,7 @@ use crate::mcp::{Bill, Server, ToolError};
 use crate::result::Report;
 use crate::result::job_view::CostView;
 use crate::result::job_view::DRY_RUN;
+use crate::telemetry::is_blank;
 use crate::tools::text::pricing::flat;
 
 pub(crate) const TOOLS: &[ToolSpec] =
@@ -78,7 +79,7 @@ impl Server {
             self.checkout.ready()?;
         }
         let query = input.query.trim();
-        if query.is_empty() {
+        if is_blank(query) {
             return Err(ToolError::argument("query", "is empty"));
         }
         let cost = self.checkout.budget.counted("web_search", flat("web_search", self.config().currency()));

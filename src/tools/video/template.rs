@@ -15,6 +15,7 @@ use crate::mcp::inputs::Takes;
 use crate::mcp::{Draft, JobOptions, Server, ToolError};
 use crate::media::Limits;
 use crate::result::job_view::JobView;
+use crate::telemetry::is_blank;
 
 pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec {
     slow: true,
@@ -126,7 +127,7 @@ impl TemplateInput {
                 return Err(ToolError::argument(field, problem));
             }
         }
-        let blank = |text: &String| text.trim().is_empty();
+        let blank = |text: &String| is_blank(text);
         match self.texts.iter().flatten().position(blank) {
             Some(index) => Err(ToolError::argument(format!("texts[{index}]"), "is empty")),
             None => Ok(()),

@@ -7,6 +7,7 @@ use crate::mcp::inputs::Takes;
 use crate::mcp::{Server, ToolError};
 use crate::media::Limits;
 use crate::media::units::size;
+use crate::telemetry::is_blank;
 use crate::tools::video::input::{Plan, VideoInput};
 
 /// Video Generation V2 > content > text.
@@ -149,7 +150,7 @@ async fn check_lengths(server: &Server, input: &VideoInput) -> Result<(), ToolEr
 pub(crate) fn check(input: &VideoInput, plan: &Plan, prompt_limit: usize) -> Result<(), ToolError> {
     let prompt = input.prompt.as_deref().unwrap_or_default();
     let length = prompt.chars().count();
-    if prompt.trim().is_empty() || length > prompt_limit {
+    if is_blank(prompt) || length > prompt_limit {
         let problem = format!("has {length} characters; {} needs 1 to {prompt_limit}", plan.model);
         return Err(ToolError::argument("prompt", problem));
     }

@@ -18,6 +18,7 @@ use crate::media::Limits;
 use crate::money::{Currency, Money};
 use crate::result::job_view::JobView;
 use crate::speech::rules::{Characters, LANGUAGES, check_pauses};
+use crate::telemetry::is_blank;
 
 pub(crate) const TOOLS: &[ToolSpec] = &[
     ToolSpec {
@@ -284,11 +285,11 @@ impl CloneInput {
 
 impl DesignInput {
     fn submit(&self) -> Result<DesignSubmit, ToolError> {
-        if self.prompt.trim().is_empty() {
+        if is_blank(&self.prompt) {
             return Err(ToolError::argument("prompt", "is empty; describe the voice"));
         }
         let length = self.preview_text.chars().count();
-        if self.preview_text.trim().is_empty() || length > PREVIEW_LIMIT {
+        if is_blank(&self.preview_text) || length > PREVIEW_LIMIT {
             let problem = format!("has {length} characters; it needs 1 to {PREVIEW_LIMIT}");
             return Err(ToolError::argument("preview_text", problem));
         }
