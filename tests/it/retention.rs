@@ -1,11 +1,12 @@
 //! What is kept, over the real program: `minimax-mcp prune`, the sweep of a server, and what is said about a removed job.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Output;
 
 use serde_json::{Value, json};
 
 use crate::crash::{command, until};
+use crate::s3;
 use crate::storage::Stage;
 
 fn image(more: &Value) -> Value {
@@ -25,12 +26,14 @@ fn counts(output: &Output) -> Value {
 }
 
 fn path(made: &Value) -> PathBuf {
-    let path = made["structuredContent"]["files"][0]["path"].as_str();
-    Path::new(path.unwrap_or_else(|| panic!("{made}"))).to_owned()
+    s3::place(&made["structuredContent"]["files"][0]["path"])
 }
 
 #[test]
 fn a_dry_run_says_what_prune_removes_and_a_removed_job_is_not_bought_again() {
+    if s3::leaves_out("files in folders; bucket_removal.rs is about objects") {
+        return;
+    }
     let stage = Stage::new();
     let mut program = stage.program();
     let made = program.call("text_to_image", image(&json!({ "idempotency_key": "one" })));

@@ -82,7 +82,7 @@ pub fn snapshot(name: &str) -> String {
     if *IS_CHOSEN { format!("{name}_bucket") } else { name.to_owned() }
 }
 
-/// The files of a view without their links, which lead to an object and are signed anew each time.
+/// The files of a view without their links, which lead to an object and are signed again each time.
 pub fn without_links(view: &Value) -> Value {
     let mut files = view["files"].clone();
     for file in files.as_array_mut().into_iter().flatten() {
