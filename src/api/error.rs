@@ -68,7 +68,7 @@ pub enum ApiError {
     },
 
     /// A successful response that cannot be parsed.
-    #[error("The answer{} is not what MiniMax's documentation says: {why}", of(at))]
+    #[error("The answer{} does not match MiniMax's documentation: {why}", of(at))]
     Shape {
         /// The endpoint and its host.
         at: Target,
@@ -151,8 +151,8 @@ fn gateway_advice(path: &str) -> String {
         .to_owned()
 }
 
-/// Who can do something about an [`ApiError`]. Stored in job records, so a word never changes, and one that a later
-/// version writes is read as [`Blame::Crate`].
+/// Who can do something about an [`ApiError`]. Job records store it, so its words never change. A word from a later
+/// version is read as [`Blame::Crate`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Blame {
@@ -337,7 +337,7 @@ impl ApiError {
         table.unwrap_or_else(|| match self.blame() {
             Blame::Caller => "Fix the argument that the message names.".to_owned(),
             Blame::Operator => "Set MINIMAX_API_KEY in this server's configuration; keys are made at platform.minimax.io (global) or platform.minimax.cn (China).".to_owned(),
-            Blame::Transient => "MiniMax, or the way to it, has trouble: call again in a minute.".to_owned(),
+            Blame::Transient => "MiniMax or the network has a temporary problem: call again in a minute.".to_owned(),
             Blame::Crate => "Check MINIMAX_API_HOST. If it is right, MiniMax has changed its API: report it with the trace id.".to_owned(),
         })
     }

@@ -34,7 +34,7 @@ pub(super) async fn list(Extension(visitor): Extension<Visitor>, RawQuery(query)
         h1 { (title) }
         @if rows.is_empty() {
             p class="empty" { (visitor.say(
-                "No conversation is kept. One is kept for 30 days after its last turn.",
+                "There are no conversations. Each is kept for 30 days after its last turn.",
                 "没有保存的对话。对话在最后一轮之后保存 30 天。",
             )) }
         } @else {

@@ -79,7 +79,7 @@ fn player(visitor: &Visitor, job: &Job, file: &JobFile, title: &str) -> Markup {
             @match shown(file) {
                 Shown::Image => a href=(source) { img src=(source) alt=(label) loading="lazy"; },
                 Shown::Audio => @match beside() {
-                    // A player of videos shows subtitles, and one of sounds does not.
+                    // `<video>` shows subtitles, and `<audio>` does not.
                     Some(track) => video class="sound" controls preload="metadata" aria-label=(label) src=(source) { (captions(&track)) },
                     None => {
                         (wave(visitor, job, file))
@@ -119,7 +119,7 @@ fn actions(visitor: &Visitor, job: &Job) -> Markup {
     }
 }
 
-/// What was ordered, and what is known of it.
+/// The request, and what is known about its result.
 fn settings(visitor: &Visitor, job: &Job) -> Markup {
     let row = |name: &str, value: Markup| html! { dt { (name) } dd { (value) } };
     let text = |value: &str| html! { (value) };

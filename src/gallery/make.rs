@@ -16,14 +16,14 @@ use super::shown::{Shown, shown};
 use crate::jobs::{Job, JobFile, random_id};
 use crate::mcp::Billing;
 
-/// Arguments that the gallery gives itself.
+/// Arguments that the gallery sets itself.
 const OWN: &[&str] = &["wait_seconds", "async_mode", "dry_run", "idempotency_key", "output_directory"];
 
 /// What a file can become: its kind, the tool, the parameter, and the words of the link.
 const USES: &[(Shown, &str, &str, &str, &str)] = &[
     (Shown::Image, "generate_video", "first_frame_image", "Use as first frame", "用作首帧"),
-    (Shown::Image, "generate_video", "reference_images", "Use as reference of a video", "用作视频参考"),
-    (Shown::Image, "text_to_image", "subject_reference", "Use as face of an image", "用作图像人物"),
+    (Shown::Image, "generate_video", "reference_images", "Use as video reference", "用作视频参考"),
+    (Shown::Image, "text_to_image", "subject_reference", "Use as face in an image", "用作图像人物"),
     (Shown::Audio, "music_generation", "reference_audio", "Use for a cover", "用于翻唱"),
 ];
 
@@ -131,7 +131,7 @@ fn shown_form(
     let content = html! {
         h1 { (title) " · " (tool) }
         @if let Some(wrong) = wrong { p class="problem" role="alert" { (wrong) } }
-        p class="note" { (visitor.say("The price comes first; nothing is bought by this form.", "先显示价格；此表单不会购买。")) }
+        p class="note" { (visitor.say("You see the price first; this form buys nothing.", "先显示价格；此表单不会购买。")) }
         form method="post" action=(visitor.to("/price")) class="stack" {
             (token(visitor))
             input type="hidden" name="tool" value=(tool);

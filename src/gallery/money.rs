@@ -50,7 +50,7 @@ pub(super) async fn page(Extension(visitor): Extension<Visitor>) -> Response {
     let content = html! {
         h1 { (title) }
         p class="note" { (visitor.say(
-            "By this server's records, for 30 days in UTC. What has not ended counts at its estimate.",
+            "From this server's records, for the last 30 days (UTC). Unfinished jobs count at their estimate.",
             "根据本服务器的记录，最近 30 天（UTC）。未结束的按预估计算。",
         )) }
         @if rows.is_empty() { p class="empty" { (visitor.say("Nothing was spent.", "没有支出。")) } }
@@ -121,7 +121,7 @@ fn chart(visitor: &Visitor, since: i64, days: &Sums) -> Markup {
     let columns = (0..DAYS).filter_map(|number| {
         let name = day(since.saturating_add(number));
         let (sum, _) = days.get(&name)?;
-        // A day on which something was spent is seen, however little it was.
+        // Even the smallest amount gets a visible column.
         let height = (sum.millionths().max(0).saturating_mul(HEIGHT) / most).max(2);
         Some((number * COLUMN + 3, HEIGHT + 20 - height, height, format!("{name}: {}", sum.sum_tag())))
     });

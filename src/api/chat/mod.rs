@@ -19,7 +19,7 @@ use crate::api::gateway::dollars;
 use crate::money::Money;
 pub use stream::ChatStream;
 
-/// Which of MiniMax's four dialects a conversation is held in.
+/// The protocol of a conversation, one of MiniMax's four.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "the variants are the values of `api`")]
