@@ -151,7 +151,7 @@ pub(super) enum Command {
         #[command(flatten)]
         world: World,
     },
-    /// List the voices, or those that fit some words: minimax-mcp voices english calm.
+    /// List the voices, or those that fit some words: minimax-mcp voices english narrator.
     #[command(display_order = 10, after_help = exit::help())]
     Voices {
         /// Words to search for.

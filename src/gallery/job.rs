@@ -1,6 +1,7 @@
 //! The page of a job.
 
 use axum::extract::{Extension, Path};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::Response;
 use maud::{Markup, html};
 use serde_json::Value;
@@ -18,7 +19,11 @@ use crate::media::units;
 const LONGEST: usize = 20_000;
 
 /// `GET /gallery/jobs/{job}`
-pub(super) async fn page(Extension(visitor): Extension<Visitor>, Path(id): Path<String>) -> Response {
+pub(super) async fn page(
+    Extension(visitor): Extension<Visitor>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Response {
     let job = match visitor.server.jobs().get(visitor.principal(), &id).await {
         Ok(Some(job)) => job,
         Ok(None) => return missing(&visitor),
@@ -42,7 +47,14 @@ pub(super) async fn page(Extension(visitor): Extension<Visitor>, Path(id): Path<
         (actions(&visitor, &job))
         (settings(&visitor, &job))
     };
-    framed(&visitor, Place::Other, &title, &content)
+    let mut response = framed(&visitor, Place::Other, &title, &content);
+    if !runs && headers.contains_key("hx-request") {
+        // The end of a job also changes what can be done with it, which is not in the part that is refreshed.
+        response
+            .headers_mut()
+            .insert(HeaderName::from_static("hx-refresh"), HeaderValue::from_static("true"));
+    }
+    response
 }
 
 fn outcome(visitor: &Visitor, job: &Job) -> Markup {

@@ -115,6 +115,7 @@ impl Gallery {
             .route("/gallery/make", get(make::form))
             .route("/gallery/price", post(make::price))
             .route("/gallery/buy", post(make::buy))
+            .route("/gallery/change", post(make::change))
             .route("/gallery/delete/{job}", get(delete::question).post(delete::act))
             .route("/gallery/zip", get(zip::download))
             .route("/gallery/logout", post(login::logout))

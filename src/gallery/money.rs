@@ -109,10 +109,15 @@ fn table(visitor: &Visitor, title: &str, sums: &Sums, by_name: bool) -> Markup {
                 th scope="col" class="sum" { (visitor.say("Spent", "支出")) }
             } }
             tbody { @for (name, (sum, purchases)) in rows {
-                tr { th scope="row" { (name) } td class="sum" { (purchases) } td class="sum" { (sum.sum_tag()) } }
+                tr { th scope="row" { (breakable(name)) } td class="sum" { (purchases) } td class="sum" { (sum.sum_tag()) } }
             } }
         }
     }
+}
+
+/// A name that may go to the next line after an underscore or a hyphen, and nowhere else.
+fn breakable(name: &str) -> Markup {
+    html! { @for part in name.split_inclusive(['_', '-']) { (part) wbr; } }
 }
 
 /// Columns for the days. Screen readers read the table by day in its place.
@@ -127,13 +132,12 @@ fn chart(visitor: &Visitor, since: i64, days: &Sums) -> Markup {
     });
     let (first, last) = (day(since), day(since.saturating_add(DAYS - 1)));
     html! {
-        svg class="chart" viewBox=(format!("0 0 {} {}", DAYS * COLUMN, HEIGHT + 40)) aria-hidden="true" focusable="false" {
+        svg class="chart" viewBox=(format!("0 0 {} {}", DAYS * COLUMN, HEIGHT + 30)) aria-hidden="true" focusable="false" {
             @for (x, y, height, label) in columns {
                 rect x=(x) y=(y) width=(COLUMN - 6) height=(height) { title { (label) } }
             }
-            text x="3" y=(HEIGHT + 35) { (first) }
-            text x=(DAYS * COLUMN - 3) y=(HEIGHT + 35) text-anchor="end" { (last) }
         }
+        p class="axis facts" aria-hidden="true" { span { (first) } span { (last) } }
         p class="hidden" { (visitor.say("The table by day has the values of the chart.", "按日期的表格包含图表中的数值。")) }
     }
 }
