@@ -236,7 +236,7 @@ impl ApiError {
             Class::Input | Class::Content => Blame::Caller,
             Class::Rate | Class::Server => Blame::Transient,
             // Only the operator can choose another host.
-            Class::Crate if self.is_missing_endpoint() => Blame::Operator,
+            Class::Crate if self.is_missing_endpoint() || self.is_redirect() => Blame::Operator,
             Class::Crate => Blame::Crate,
         }
     }
@@ -247,6 +247,11 @@ impl ApiError {
             Self::Refused { at, code, status, message, .. } => is_missing(at, *code, *status, message),
             _ => false,
         }
+    }
+
+    /// Whether the host sent the request elsewhere. It did nothing with it then, and redirects are not followed.
+    fn is_redirect(&self) -> bool {
+        matches!(self, Self::Refused { code: None, status: 301 | 302 | 307 | 308, .. })
     }
 
     /// What happened, with the code, and without what [`Self::details`] says.

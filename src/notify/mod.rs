@@ -1,8 +1,8 @@
-//! A word at the end of a job: one signed message for each, to `MINIMAX_WEBHOOK_URL` or to the address of the caller's token;
-//! and with `MINIMAX_NOTIFY` a note on the desktop.
+//! Notifications about ended jobs: one signed message per job, to `MINIMAX_WEBHOOK_URL` or to the webhook of the caller's
+//! token, and with `MINIMAX_NOTIFY` a notification on the desktop.
 //!
-//! The message is in the records before it is sent, and is sent until it is taken or a day has passed. It has the form of
-//! Standard Webhooks (<https://www.standardwebhooks.com>), for which receivers have libraries.
+//! A message is in the outbox before it is sent. It is sent again until the receiver answers 2xx, for a day at most. It has
+//! the form of Standard Webhooks (<https://www.standardwebhooks.com>), for which receivers have libraries.
 
 mod desktop;
 mod event;
@@ -22,16 +22,17 @@ use crate::download::NotTaken;
 use crate::jobs::{Message, Outbox, StoreError};
 use crate::mcp::Server;
 
-/// How often the records are asked for messages.
+/// How often the outbox is read.
 const PULSE: Duration = Duration::from_secs(1);
 
-/// The pause after the records could not be read.
+/// The pause after the outbox could not be read.
 const TROUBLE: Duration = Duration::from_secs(30);
 
-/// A receiver that answers this wants no more messages about the job.
+/// The status with which a receiver asks for no more tries.
 const GONE: u16 = 410;
 
-/// Sends messages until the server stops, if the settings name a receiver. `at_desk`: a person sits at this machine.
+/// Sends messages until the server stops, if a receiver is configured. `at_desk` allows notifications on the desktop: a
+/// person uses this machine.
 pub(crate) fn start(server: &Server, own: OwnReceivers, at_desk: bool) {
     let config = server.config();
     if !config.announces() {
@@ -66,7 +67,7 @@ impl Sender {
         }
     }
 
-    /// Sends what is due, all at once: a receiver that is slow for one must not delay the others past their next try.
+    /// Sends all messages that are due, at the same time: a slow receiver must not delay the messages to others.
     async fn send_due(&self) -> Result<usize, StoreError> {
         let Some(outbox) = Outbox::of(self.server.jobs()).await? else { return Ok(0) };
         let due = outbox.due().await?;

@@ -97,9 +97,43 @@ async fn an_answer_that_is_lost_after_the_request_left_is_unknown_and_never_boug
         let view = result.structured_content.unwrap();
         assert_eq!((result.is_error, &view["status"]), (Some(true), &json!("unknown")), "{act:?}: {view}");
         assert!(view["next"].as_str().unwrap().contains("billing page"), "{view}");
+        let said = view["error"]["message"].as_str().unwrap();
+        assert!(!said.contains('<'), "{said}");
+        assert_eq!(
+            format!("{act:?}").contains("<html>"),
+            said.contains("an HTML page, \""),
+            "{act:?}: {said}"
+        );
         let sent =
             world.sandbox.requests().iter().filter(|request| request.path == "/v1/image_generation").count();
         assert_eq!(sent, 1, "{act:?}");
+    }
+}
+
+/// A host that redirects has done nothing, and the request does not follow: the key would go along.
+#[tokio::test]
+async fn a_redirect_buys_nothing_and_names_the_address_for_the_setting() {
+    for status in [301, 302, 307, 308] {
+        let world = World::new().await;
+        let to = "https://gateway.example.com/v1/image_generation";
+        let act = Act::Status {
+            status,
+            body: String::new(),
+            content_type: None,
+            headers: [("location".to_owned(), to.to_owned())].into_iter().collect(),
+        };
+        world.sandbox.script(vec![Rule::always("/v1/image_generation", act)]);
+        let result = world.call("text_to_image", json!({ "prompt": "A fox" })).await;
+        let view = result.structured_content.unwrap();
+        assert_eq!(
+            (&view["status"], &view["error"]["kind"]),
+            (&json!("failed"), &json!("settings")),
+            "{view}"
+        );
+        assert!(view["error"]["message"].as_str().unwrap().contains(to), "{view}");
+        assert!(view["next"].as_str().unwrap().contains("MINIMAX_API_HOST"), "{view}");
+        let sent = world.sandbox.requests();
+        assert_eq!(sent.iter().filter(|request| request.path == "/v1/image_generation").count(), 1);
     }
 }
 
