@@ -49,7 +49,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 pub use account::{Balance, Window, restarts_at};
 use body::{Unread, read, read_lifting};
-pub use chat::{Ask, ChatStream, Delta, Function, Medium, Protocol, Reply, Speaker, ToolCall, Turn, Usage};
+pub use chat::{
+    Ask, ChatStream, Delta, Function, Medium, Protocol, Reply, Speaker, ToolCall, Turn, Usage,
+    without_thinking,
+};
 pub use clip::Clip;
 pub use embed::{Embed, Embedded};
 use envelope::{Envelope, trailing_code};

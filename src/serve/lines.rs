@@ -42,7 +42,7 @@ pub(super) struct Unread {
     pub(super) error: ErrorData,
 }
 
-/// A message as far as it tells a request from a notification.
+/// The fields that tell a request from a notification.
 #[derive(Deserialize)]
 struct Outline {
     method: Option<String>,
@@ -140,7 +140,7 @@ impl Line {
             tracing::debug!(%error, "a notification cannot be read");
             return None;
         }
-        let why = format!("the line is JSON, and not one message of MCP: {error}");
+        let why = format!("the line is JSON, but not a single MCP message: {error}");
         unread(readable_id(text), ErrorCode::INVALID_REQUEST, why)
     }
 }

@@ -49,7 +49,7 @@ fn of_value(value: &str) -> Option<String> {
             if token.is_empty() {
                 "The Authorization header has no scheme: put `Bearer ` before the token".to_owned()
             } else {
-                "The Authorization header has another scheme than Bearer".to_owned()
+                "The Authorization header must have the scheme Bearer".to_owned()
             }
         }));
     }
@@ -69,7 +69,7 @@ fn of_value(value: &str) -> Option<String> {
     }
     if token.starts_with("sk-") {
         return Some(
-            "This is a key of MiniMax, and not a token of this server: the key belongs in the server's settings, or in \
+            "This is a MiniMax API key, not a token of this server: the key belongs in the server's settings, or in \
              the header X-MiniMax-Api-Key where callers bring their own"
                 .to_owned(),
         );
@@ -92,7 +92,7 @@ fn placeholder(text: &str) -> Option<String> {
         && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
     let which = if is_name { format!("the variable {name}") } else { "the placeholder".to_owned() };
     Some(format!(
-        "The token was not filled in: the client sent {which} as it is written. Set it where the client runs, or write \
+        "The token was not filled in: the client sent {which} itself instead of its value. Set it where the client runs, or write \
          the token itself"
     ))
 }
@@ -129,7 +129,7 @@ mod tests {
             ("\"Bearer ada-0123456789abcdef\"", "remove the quotes"),
             ("Bearer Bearer ada-0123456789abcdef", "twice"),
             ("Bearer bearer: ada-0123456789abcdef", "twice"),
-            ("Bearer sk-api-0123456789abcdef", "key of MiniMax"),
+            ("Bearer sk-api-0123456789abcdef", "MiniMax API key"),
             ("ada-0123456789abcdef", "no scheme"),
             ("Basic YWRhOmFkYQ==", "another scheme"),
             ("Bearer", "empty"),
