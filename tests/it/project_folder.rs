@@ -149,6 +149,9 @@ fn every_tool_reads_and_writes_in_the_folder_that_the_client_has_open() {
         }
         host.make("text_to_audio", json!({ "text_file": "book.txt" }));
         // Results are saved there, too.
+        if crate::s3::leaves_out("a folder of the caller's choice") {
+            return;
+        }
         let results = app.join("assets/made");
         let folder = results.display().to_string();
         let image = host.make("text_to_image", json!({ "prompt": "x", "output_directory": folder }));
@@ -324,6 +327,9 @@ fn in_the_newest_revision_the_question_is_the_result_of_the_first_call_that_name
 
 #[test]
 fn a_media_folder_of_the_home_folder_is_made_when_a_result_goes_there() {
+    if crate::s3::leaves_out("a folder of the caller's choice") {
+        return;
+    }
     on_stage(|stage| {
         let home = stage.dir.path().join("home");
         std::fs::create_dir_all(&home).unwrap();
