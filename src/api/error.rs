@@ -236,7 +236,7 @@ impl ApiError {
             Class::Input | Class::Content => Blame::Caller,
             Class::Rate | Class::Server => Blame::Transient,
             // Only the operator can choose another host.
-            Class::Crate if self.is_missing_endpoint() => Blame::Operator,
+            Class::Crate if self.is_missing_endpoint() || self.is_redirect() => Blame::Operator,
             Class::Crate => Blame::Crate,
         }
     }
@@ -247,6 +247,11 @@ impl ApiError {
             Self::Refused { at, code, status, message, .. } => is_missing(at, *code, *status, message),
             _ => false,
         }
+    }
+
+    /// Whether the host sent the request elsewhere. Redirects are not followed.
+    fn is_redirect(&self) -> bool {
+        matches!(self, Self::Refused { code: None, status: 301 | 302 | 307 | 308, .. })
     }
 
     /// What happened, with the code, and without what [`Self::details`] says.
@@ -282,6 +287,8 @@ impl ApiError {
         match self {
             Self::Lost { .. } | Self::Shape { .. } => Accepted::Unknown,
             Self::Refused { .. } if self.class() == Class::Server => Accepted::Unknown,
+            // Some hosts answer so once they have done what was asked.
+            Self::Refused { code: None, status: 301 | 302, .. } => Accepted::Unknown,
             // An unlisted code or status does not tell whether the request was billed.
             Self::Refused { .. } if self.class() == Class::Crate && self.is_unlisted() => Accepted::Unknown,
             Self::NoKey

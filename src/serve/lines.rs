@@ -128,6 +128,8 @@ impl Line {
         if let Err(unfit) = json::count(text) {
             return unread(readable_id(text), unfit.code(), unfit.to_string());
         }
+        let mended = json::mended(text);
+        let text = mended.as_deref().unwrap_or(text);
         let error = match serde_json::from_slice(text) {
             Ok(message) => return Some(Ok(message)),
             Err(error) => error,

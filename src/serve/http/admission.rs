@@ -146,6 +146,13 @@ pub async fn admit(State(admission): State<Admission>, request: Request, next: N
             return of_message(refused, id.as_ref());
         }
     };
+    let body = match json::mended(&body) {
+        Some(changed) => {
+            parts.headers.remove(header::CONTENT_LENGTH);
+            Bytes::from(changed)
+        }
+        None => body,
+    };
     parts.extensions.insert(MessageId(id.clone()));
     let more = (values / VALUES_A_REQUEST).saturating_add(body.len() / BYTES_A_REQUEST);
     if let Some(refusal) = admission.too_many(&caller, u32::try_from(more).unwrap_or(u32::MAX)) {

@@ -3,6 +3,8 @@
 
 use axum::http::{HeaderMap, Uri, header};
 
+use crate::config::is_placeholder;
+
 /// Query parameters in which clients put tokens.
 const IN_URL: &[&str] =
     &["token", "access_token", "auth", "authorization", "bearer", "api_key", "apikey", "key"];
@@ -78,10 +80,12 @@ fn of_value(value: &str) -> Option<String> {
 /// Says so if a text is a variable that the client did not fill in. Its name is shown only if it looks like one.
 fn placeholder(text: &str) -> Option<String> {
     let text = text.trim_matches(QUOTES);
-    let inner =
+    let bracketed =
         [("${", "}"), ("{{", "}}"), ("$(", ")"), ("{", "}"), ("<", ">"), ("%", "%"), ("[", "]"), ("$", "")]
             .iter()
-            .find_map(|(open, close)| text.strip_prefix(open)?.strip_suffix(close))?;
+            .find_map(|(open, close)| text.strip_prefix(open)?.strip_suffix(close));
+    // `undefined` and `your-token` have no brackets.
+    let inner = bracketed.or_else(|| is_placeholder(text).then_some(""))?;
     let name = inner.trim().rsplit([':', '.', '$']).next().unwrap_or_default().trim();
     let is_name = !name.is_empty()
         && name.len() <= 64
@@ -112,6 +116,12 @@ mod tests {
             ("Bearer ${input:minimax-mcp-token}", "the placeholder"),
             ("Bearer <your token>", "the placeholder"),
             ("Bearer $secret-of-somebody", "the placeholder"),
+            ("Bearer undefined", "the placeholder"),
+            ("Bearer null", "the placeholder"),
+            ("Bearer None", "the placeholder"),
+            ("Bearer your-token-here", "the placeholder"),
+            ("Bearer YOUR_MCP_TOKEN", "the placeholder"),
+            ("Bearer xxxxxxxx", "the placeholder"),
             ("${MINIMAX_MCP_TOKEN}", "variable MINIMAX_MCP_TOKEN"),
             ("$AUTH_HEADER", "variable AUTH_HEADER"),
             ("Bearer 'ada-0123456789abcdef'", "quotation marks"),

@@ -255,7 +255,9 @@ fn app<H: ServerHandler + Clone>(
         .route(access::METADATA, get(access::metadata))
         .route(&format!("{}/mcp", access::METADATA), get(access::metadata))
         .with_state(Arc::clone(&access));
-    let home = Router::new().route("/", get(page::page)).with_state((server.clone(), Arc::clone(&access)));
+    let home = Router::new()
+        .route("/", get(page::page).fallback(async || (StatusCode::METHOD_NOT_ALLOWED, "MCP is at /mcp.\n")))
+        .with_state((server.clone(), Arc::clone(&access)));
     let all = known
         .merge(open)
         .merge(about)
