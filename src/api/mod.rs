@@ -20,6 +20,7 @@ mod lifted;
 mod models;
 mod music;
 mod observed;
+mod page;
 mod probe;
 pub mod queued;
 pub mod retry;
@@ -48,10 +49,13 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 pub use account::{Balance, Window, restarts_at};
 use body::{Unread, read, read_lifting};
-pub use chat::{Ask, ChatStream, Delta, Function, Medium, Protocol, Reply, Speaker, ToolCall, Turn, Usage};
+pub use chat::{
+    Ask, ChatStream, Delta, Function, Medium, Protocol, Reply, Speaker, ToolCall, Turn, Usage,
+    without_thinking,
+};
 pub use clip::Clip;
 pub use embed::{Embed, Embedded};
-use envelope::{Envelope, plain_body, trailing_code};
+use envelope::{Envelope, trailing_code};
 pub use error::{Accepted, ApiError, Blame};
 pub use file::{Download, RemoteFile, Upload};
 pub use image::{Images, Style, StyleType, Subject, Submit as ImageSubmit};
@@ -138,6 +142,11 @@ impl Endpoint {
             group: group::OTHER,
             sounds: false,
         }
+    }
+
+    /// A POST that costs nothing. Its caller waits for it, so it has the time of a read.
+    const fn free_post(path: &'static str) -> Self {
+        Self::post(path, queued::READ_LIMIT.as_secs())
     }
 
     /// Puts an endpoint that polls a task into its own rate-limit group.
@@ -354,8 +363,7 @@ impl Client {
         whole(body).map_err(|error| {
             // The parse error quotes the response, which may be long.
             let problem: String = self.clean(&error.to_string()).chars().take(300).collect();
-            let why = format!("{problem}; it begins with: {}", self.clean(&plain_body(body)));
-            ApiError::Shape { at: self.at(path), why, trace_id }
+            ApiError::Shape { at: self.at(path), why: self.not_json(body, &problem), trace_id }
         })
     }
 
@@ -389,6 +397,10 @@ impl Client {
         let response = fill(request).send().await.map_err(lost)?;
         let (status, trace, retry_after) =
             (response.status(), header_text(&response, "trace-id"), retry_after(&response));
+        if let Some(to) = header_text(&response, "location").filter(|_| status.is_redirection()) {
+            let (at, status, message) = (self.at(endpoint.path), status.as_u16(), self.clean(&to));
+            return Err(ApiError::Refused { at, status, code: None, message, trace_id: trace, retry_after });
+        }
         let cost = gateway::reported_cost(response.headers());
         let unread = |why| match why {
             Unread::Broken(error) => lost(error),
@@ -424,7 +436,7 @@ impl Client {
         if refusal.is_none() && status.is_success() {
             return Ok(trace_id);
         }
-        let (code, message) = refusal.or(bare).unwrap_or_else(|| (None, plain_body(body)));
+        let (code, message) = refusal.or(bare).unwrap_or_else(|| (None, self.told(body)));
         let (status, message) = (status.as_u16(), self.clean(&message));
         Err(ApiError::Refused { at: self.at(path), status, code, message, trace_id, retry_after })
     }
@@ -454,7 +466,9 @@ fn whole<T: DeserializeOwned>(body: &[u8]) -> Result<T, serde_json::Error> {
 
 /// Reads a number that MiniMax may send as a string.
 fn count(value: &serde_json::Value) -> Option<i64> {
-    value.as_i64().or_else(|| value.as_str()?.trim().parse().ok())
+    // Some gateways write whole numbers as `1008.0`.
+    let whole = || value.as_f64().filter(|number| number.fract() == 0.0)?.to_string().parse().ok();
+    value.as_i64().or_else(whole).or_else(|| value.as_str()?.trim().parse().ok())
 }
 
 fn header_text(response: &Response, name: &str) -> Option<String> {

@@ -2,7 +2,7 @@
 //!
 //! The pages are plain HTML that the server writes; htmx, a small library beside them, refreshes what is running. They load
 //! nothing from elsewhere, and need no script of their own. Who may open them is checked as at `/mcp`: a page belongs to
-//! a session, and a session to a token. Whatever is bought here goes through the tools, as a call of an MCP client does.
+//! a session, and a session to a token. Purchases go through the tools, like the calls of an MCP client.
 
 mod assets;
 mod attempts;
@@ -55,7 +55,7 @@ struct Shared {
     sessions: Sessions,
     attempts: Attempts,
     thumbnails: Thumbnails,
-    /// What stands before every address of the gallery in a link.
+    /// The prefix of every link to the gallery.
     prefix: String,
     /// The name of the session's cookie. Cookies do not tell ports apart, so it has the port.
     cookie: String,
@@ -115,6 +115,7 @@ impl Gallery {
             .route("/gallery/make", get(make::form))
             .route("/gallery/price", post(make::price))
             .route("/gallery/buy", post(make::buy))
+            .route("/gallery/change", post(make::change))
             .route("/gallery/delete/{job}", get(delete::question).post(delete::act))
             .route("/gallery/zip", get(zip::download))
             .route("/gallery/logout", post(login::logout))
@@ -142,7 +143,7 @@ impl Gallery {
             Login::Owner => return Some(server.for_session(Caller::owner(), None)),
             Login::Token(headers) => headers.clone(),
         };
-        // The token is read again each time, because it may have been taken back.
+        // The token is read again each time, because it may have been revoked.
         let (caller, key): (_, Option<CallerKey>) =
             access.identify(&axum::http::Uri::from_static(PATH), &mut headers).await.ok()?;
         Some(server.for_session(caller, key.as_ref()))

@@ -19,7 +19,7 @@ use crate::api::gateway::dollars;
 use crate::money::Money;
 pub use stream::ChatStream;
 
-/// Which of MiniMax's four dialects a conversation is held in.
+/// The protocol of a conversation, one of MiniMax's four.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "the variants are the values of `api`")]
@@ -301,6 +301,13 @@ impl Client {
             self.at_either(endpoint, other, |endpoint| self.post(endpoint, &body)).await?;
         Ok(input_tokens)
     }
+}
+
+/// Splits a complete text that may have thinking in it into the thinking and the answer.
+pub fn without_thinking(said: &str) -> (String, String) {
+    let mut reply = Reply::default();
+    think::fill(&mut reply, said, "");
+    (reply.reasoning, reply.text)
 }
 
 /// The answer in a text that may have thinking in it.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::cli::arguments::Output;
 use crate::mcp::ERROR_WORD;
 
-/// What came of a call.
+/// The outcome of a call.
 #[derive(Debug, Default)]
 pub(super) struct Answer {
     pub(super) texts: Vec<String>,
@@ -101,7 +101,7 @@ impl Answer {
     }
 }
 
-/// The text without what a terminal would obey.
+/// The text without control characters, which a terminal would execute.
 fn harmless(text: &str) -> String {
     text.chars()
         .filter(|letter| *letter != '\r')
