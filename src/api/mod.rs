@@ -3,40 +3,41 @@
 //!
 //! A method returns only what a caller can act on. Wire types stay inside the method that parses them.
 
-mod account;
+pub mod account;
 mod body;
-mod chat;
-mod clip;
-mod embed;
+pub mod chat;
+pub mod clip;
+pub mod embed;
 #[cfg(any(fuzzing, feature = "entry-points"))]
 pub mod entry_points;
 mod envelope;
 mod error;
-mod file;
+pub mod file;
 mod gateway;
-mod image;
+pub mod image;
 mod key;
 mod lifted;
 mod models;
-mod music;
+pub mod music;
 mod observed;
-mod probe;
+pub mod probe;
 pub mod queued;
+mod reported_cost;
 pub mod retry;
-mod search;
-mod speech;
-mod speech_long;
-mod speech_socket;
-mod speech_stream;
+pub mod search;
+pub mod speech;
+pub mod speech_long;
+pub mod speech_socket;
+pub mod speech_stream;
 mod target;
-mod template;
-mod transcription;
+pub mod template;
+pub mod transcription;
 mod transport;
-mod video;
-mod video_extras;
-mod video_v2;
-mod vision;
-mod voice;
+pub mod video;
+pub mod video_extras;
+pub mod video_v2;
+pub mod vision;
+pub mod voice;
 
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, SystemTime};
@@ -46,41 +47,17 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
-pub use account::{Balance, Window, restarts_at};
 use body::{Unread, read, read_lifting};
-pub use chat::{Ask, ChatStream, Delta, Function, Medium, Protocol, Reply, Speaker, ToolCall, Turn, Usage};
-pub use clip::Clip;
-pub use embed::{Embed, Embedded};
 use envelope::{Envelope, plain_body, trailing_code};
 pub use error::{Accepted, ApiError, Blame};
-pub use file::{Download, RemoteFile, Upload};
-pub use image::{Images, Style, StyleType, Subject, Submit as ImageSubmit};
 pub use key::KeyFile;
 use key::Keys;
 use lifted::Lifted;
-pub use music::{
-    AudioSetting as MusicSetting, Lyrics, LyricsMode, LyricsOrder, MusicFormat, Reference as CoverReference,
-    Song, Submit as MusicSubmit,
-};
-pub use probe::Probe;
-use retry::Nature;
-pub use search::{Found, Searched};
-pub use speech::{
-    AudioFormat, AudioSetting, Effects, Emotion, Mix, PronunciationDict, SoundEffect, Speech, StreamOptions,
-    Submit as SpeechSubmit, VoiceSetting,
-};
-pub use speech_long::{LongAudio, LongSpeech, Submitted as LongSubmitted};
-pub use speech_socket::LiveSpeech;
-pub use speech_stream::{SoundEnd, SoundPiece, SoundStream};
+use reported_cost::reported_cost;
+use retry::READ_LIMIT;
 pub use target::Target;
-pub use template::{Submit as TemplateSubmit, TemplateInput};
-pub use transcription::{Timestamps, Transcript, TranscriptFormat, TranscriptionSubmit};
-pub use video::{Progress, Ready, SubjectReference, Submit as VideoSubmit};
-pub use video_extras::{CloudTask, Enrich, Regenerate, Source, TaskPage};
-pub use video_v2::{Content, Expansion, Extra, MediaUrl, Role, Submit as VideoV2Submit};
-pub use vision::{LONGEST_LOOK, Picture, Seen};
-pub use voice::{ClonePrompt, CloneSubmit, Cloned, DesignSubmit, Designed, Voice, VoiceKind};
 
+use crate::facts::Class;
 use crate::money::Money;
 use crate::rate_limit::{RateLimiter, RateLimits, group};
 use crate::telemetry::{self, Metrics};
@@ -111,7 +88,7 @@ impl Endpoint {
         Self {
             method: Method::GET,
             path,
-            timeout: queued::READ_LIMIT,
+            timeout: READ_LIMIT,
             longest: USUAL,
             group: group::READS,
             sounds: false,
@@ -122,7 +99,7 @@ impl Endpoint {
         Self {
             method: Method::DELETE,
             path,
-            timeout: queued::READ_LIMIT,
+            timeout: READ_LIMIT,
             longest: USUAL,
             group: group::READS,
             sounds: false,
@@ -212,6 +189,30 @@ impl Client {
         Self { site: self.site.with_own_paths(), ..self }
     }
 
+    /// The same client with a key file that is read again when MiniMax refuses the key.
+    #[must_use]
+    pub fn with_key_file(self, file: Option<KeyFile>) -> Self {
+        let keys = Keys::new(self.keys.current(), file);
+        Self { keys: keys.into(), ..self }
+    }
+
+    /// How many keys the client has had. Read before a request, it tells [`Self::has_newer_key`] which one was used.
+    pub fn key_count(&self) -> usize {
+        self.keys.count()
+    }
+
+    /// Whether MiniMax refused the key of a request, and there is a newer one now.
+    pub async fn has_newer_key(&self, used: usize, error: &ApiError) -> bool {
+        if !matches!(error, ApiError::Refused { .. }) || error.class() != Class::Auth {
+            return false;
+        }
+        // Another request may have found the new key in the meantime.
+        if self.keys.count() == used {
+            self.keys.read_again().await;
+        }
+        self.keys.count() > used
+    }
+
     /// An endpoint of this host.
     fn at(&self, path: &'static str) -> Target {
         Target::new(path, &self.site)
@@ -276,36 +277,6 @@ impl Client {
         let exchange = self.exchange(endpoint, endpoint.path, |request| request.json(body));
         let Success { body, lifted, trace_id, .. } = self.observed(endpoint.path, exchange).await?;
         Ok((self.parse(endpoint.path, trace_id, &body)?, lifted))
-    }
-
-    async fn get<T: DeserializeOwned>(
-        &self,
-        endpoint: &Endpoint,
-        query: &[(&str, &str)],
-    ) -> Result<T, ApiError> {
-        self.read(endpoint, endpoint.path, query).await
-    }
-
-    /// Sends a read request and retries it on transient errors: a read changes nothing and costs nothing.
-    async fn read<T: DeserializeOwned>(
-        &self,
-        endpoint: &Endpoint,
-        path: &str,
-        query: &[(&str, &str)],
-    ) -> Result<T, ApiError> {
-        Ok(self.read_traced(endpoint, path, query).await?.0)
-    }
-
-    /// Like [`Self::read`], with the trace id of the answer.
-    async fn read_traced<T: DeserializeOwned>(
-        &self,
-        endpoint: &Endpoint,
-        path: &str,
-        query: &[(&str, &str)],
-    ) -> Result<(T, Option<String>), ApiError> {
-        let patience = if endpoint.group == group::READS { queued::MAX_WAIT } else { queued::MAX_POLL_WAIT };
-        let ask = || self.send_traced(endpoint, path, |request| request.query(query));
-        queued::send_queued(self, self.join(endpoint.group), Nature::Read, patience, ask).await
     }
 
     /// Sends a request and parses its response. Only here does a response become `Ok` or `Err`.
@@ -389,7 +360,7 @@ impl Client {
         let response = fill(request).send().await.map_err(lost)?;
         let (status, trace, retry_after) =
             (response.status(), header_text(&response, "trace-id"), retry_after(&response));
-        let cost = gateway::reported_cost(response.headers());
+        let cost = reported_cost(response.headers());
         let unread = |why| match why {
             Unread::Broken(error) => lost(error),
             Unread::Endless => ApiError::Shape {
@@ -450,11 +421,6 @@ fn whole<T: DeserializeOwned>(body: &[u8]) -> Result<T, serde_json::Error> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     let mut values = serde_json::Deserializer::from_slice(body).into_iter();
     values.next().unwrap_or_else(|| serde_json::from_slice(b""))
-}
-
-/// Reads a number that MiniMax may send as a string.
-fn count(value: &serde_json::Value) -> Option<i64> {
-    value.as_i64().or_else(|| value.as_str()?.trim().parse().ok())
 }
 
 fn header_text(response: &Response, name: &str) -> Option<String> {

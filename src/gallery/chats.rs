@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use super::card::time;
 use super::form::Form;
-use super::guard::Visitor;
 use super::list::place;
 use super::page::{Place, missing, page as framed, unreadable};
+use super::visitor::Visitor;
 use super::words::cut;
 use crate::jobs::gallery;
 
