@@ -64,13 +64,13 @@ VOICE = {"voice_id": "male-qn-qingse", "voice_name": "A voice", "description": [
 
 
 class State:
-    """What the measurements set, and what they count."""
+    """The settings of the measurements, and their counters."""
 
     def __init__(self):
         self.settings = {"answer_seconds": 0.0, "link_seconds": 0.0, "task_seconds": 0.0}
         self.counts = collections.Counter()
         self.numbers = itertools.count(1)
-        # When each task was begun, and when it was asked about.
+        # When each task began, and when it was polled.
         self.tasks, self.looks = {}, {}
 
 
@@ -141,7 +141,7 @@ class Connection(asyncio.Protocol):
         self.json(answer)
 
     def api(self, path, query, body):
-        """The answer, and whether it is one that takes its time."""
+        """The answer, and whether it is delayed."""
         if path == "/v1/t2a_v2":
             return SPEECH_ANSWER, True
         if path == "/v1/chat/completions":
@@ -209,11 +209,11 @@ async def main():
     if len(sys.argv) > 2:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(sys.argv[1], sys.argv[2])
-        # Links are plain, so that a download costs every server the same.
+        # Links use plain HTTP, so that a download costs every server the same.
         secure = await loop.create_server(lambda: Connection(state, base[0]), "127.0.0.1", 0, ssl=context)
         addresses["https"] = f"https://localhost:{secure.sockets[0].getsockname()[1]}"
     print(json.dumps(addresses), flush=True)
-    # It ends with the one that started it.
+    # Ends together with its parent.
     await loop.run_in_executor(None, sys.stdin.read)
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Finds the code that a server executes, in the order of its first use, and writes linker/first.txt, by which the linker orders it.
+"""Finds the code that a server executes, in the order of its first use, and writes linker/first.txt, which tells the linker to use that order.
 
     cargo rustc --release --bin minimax-mcp -- -C strip=none && python3 bench/first_code.py
 
@@ -32,7 +32,7 @@ BASE = 0x4000000000
 
 
 def use(server):
-    """What most servers do in their first minutes."""
+    """The calls that most servers get in their first minutes."""
     server.initialize()
     server.request("tools/list", {})
     for number in range(3):
@@ -43,7 +43,7 @@ def use(server):
 
 
 def executed(program, folder):
-    """The offsets of all code that was executed, in the order of its first use."""
+    """The offsets of all executed code, in the order of its first use."""
     fake = subprocess.Popen([sys.executable, ROOT / "bench/fake_minimax.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     url, home = json.loads(fake.stdout.readline())["http"], pathlib.Path(folder)
     (home / "out").mkdir()
@@ -92,7 +92,7 @@ def main():
             first.setdefault(name, size)
             index -= 1
     size = sum(first.values())
-    print(f"{len(first):,} functions with {size:,} bytes are executed, of {sum(row[1] for row in table):,} bytes")
+    print(f"{len(first):,} functions with {size:,} bytes were executed, of {sum(row[1] for row in table):,} bytes")
     named = set(ORDER.read_text().split()) if ORDER.exists() else set()
     known = sum(bytes for name, bytes in first.items() if name in named)
     print(f"{ORDER.name} names {100 * known / size:.0f} % of these bytes")

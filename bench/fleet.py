@@ -78,7 +78,7 @@ class Postgres:
         return out.stdout.strip()
 
     def log(self, url):
-        """The bytes that were written to the log of the database so far, and how often it was synced to the disk."""
+        """How many bytes were written to the WAL so far, and how often it was synced."""
         time.sleep(1.1)
         written, synced = self.sql(url, "SELECT wal_bytes, wal_sync FROM pg_stat_wal").split("|")
         return int(written), int(synced)
@@ -89,7 +89,7 @@ class Postgres:
 
 
 def order(servers, jobs):
-    """Orders all videos, four at a time at each server. Gives the job ids by server."""
+    """Orders all videos, four at a time at each server. Returns the job ids by server."""
     numbers, lock = iter(range(jobs)), threading.Lock()
     ids = [[] for _ in servers]
 
@@ -99,7 +99,7 @@ def order(servers, jobs):
                 number = next(numbers, None)
             if number is None:
                 return
-            # One prompt for all: the sandbox draws a video for each new one, which takes longer than everything that is measured.
+            # One prompt for all, because the sandbox draws a video for each new prompt, which takes longer than what is measured.
             arguments = {"prompt": "A fox in the snow", "wait_seconds": 0}
             view, _ = servers[which].call("generate_video", arguments)
             if not view.get("job_id"):
@@ -185,7 +185,7 @@ def in_flight(options, folder, postgres):
         report.say("written to the log of the database for each job", f"{written / options.jobs / 1024:.1f} KiB, {synced / options.jobs:.2f} syncs")
         report.say("memory of each server with all in flight", memory())
         looks = Looks(address)
-        time.sleep(max(22, options.poll))  # A young job is looked at more often.
+        time.sleep(max(22, options.poll))  # A young job is polled more often.
         looks.fetch()
         steady, used, count = time.time(), cpu(), postgres.transactions(url)
         latencies, number, fetched = collections.defaultdict(list), 0, 0.0
@@ -240,7 +240,7 @@ def in_flight(options, folder, postgres):
         ends = postgres.sql(url, "SELECT string_agg(word, ', ') FROM (SELECT count(*) || ' ' || status AS word FROM jobs GROUP BY status) AS w")
         report.say("how they ended", ends, ends == f"{options.jobs} succeeded")
         bought = len(control(address, "paid"))
-        # The sandbox's record holds the latest ten thousand.
+        # The sandbox keeps only the latest 10,000 requests.
         report.say("bought", bought, bought == min(options.jobs, 10_000))
         files = sum(1 for _ in (folder / "out").iterdir())
         report.say("files on disk", files, files == options.jobs)

@@ -29,7 +29,7 @@ from stdio_client import Child, Failed
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TIMES = 21
-# What grows, how the page calls it, and which columns of its values are drawn.
+# What grows, its name on the page, and the columns that are drawn.
 SUBJECTS = {
     "jobs": "Jobs in flight",
     "rows": "Jobs in the records",
@@ -65,7 +65,7 @@ class Growth:
         urllib.request.urlopen(self.url + "/control", data=data).close()
 
     def jobs(self, levels):
-        """One server that is given more and more videos that do not end."""
+        """One server with more and more videos that do not end."""
         self.control(task_seconds=1e6)
         home, environment = self.home()
         with Child([self.program], environment, str(home), 600) as child:
@@ -81,7 +81,7 @@ class Growth:
                         "prompt": f"Fox {n}", "model": "MiniMax-Hailuo-2.3", "wait_seconds": 0}}) for n in batch]
                     job = [child.end(call)[0] for call in calls][-1]["structuredContent"]["job_id"]
                 took, so_far, added = time.perf_counter() - begun, level, level - so_far
-                # Young jobs are looked at more often.
+                # Young jobs are polled more often.
                 child.listen(25 if level >= 1000 else 3)
                 before, at = cpu(child.process.pid), time.perf_counter()
                 child.listen(5)
@@ -94,7 +94,7 @@ class Growth:
                 }
 
     def rows(self, levels):
-        """A server that finds ever more ended jobs in its records."""
+        """A server with more and more ended jobs in its records."""
         self.control()
         home, environment = self.home()
         with Child([self.program], environment, str(home)) as child:
@@ -154,7 +154,7 @@ class Growth:
 
 
 def median(call, times=TIMES):
-    """Milliseconds, by the median of some calls."""
+    """The median of some calls, in milliseconds."""
     return 1000 * statistics.median(call() for _ in range(times))
 
 
@@ -207,8 +207,8 @@ def multiply(path, present, wanted):
 
 
 async def ask(line, token, number, method, parameters):
-    """One message over the connection `line`. Gives the seconds that the answer took, with the waiting where the server asks to come
-    back later or closes a connection, as it does with the oldest that are idle."""
+    """Sends one message over the connection `line`. Returns the seconds until the answer, including the waits when the server asks to
+    come back later or closes the connection, as it does with the oldest idle ones."""
     message = {"jsonrpc": "2.0", "method": method, "params": parameters, **({"id": number} if number else {})}
     body = json.dumps(message).encode()
     head = (
@@ -242,7 +242,7 @@ async def ask(line, token, number, method, parameters):
 
 
 async def converse(port, tokens):
-    """All callers connect, then each of them asks some times, without a pause."""
+    """All callers connect, then each sends some requests without a pause."""
     start, took, connected = asyncio.Event(), [], []
     room, times = asyncio.Semaphore(50), max(5, 200 // len(tokens))
 
@@ -271,7 +271,7 @@ async def converse(port, tokens):
 
 
 def section(growth):
-    """The part of docs/benchmarks.md about it."""
+    """The section of docs/benchmarks.md about growth."""
     lines = [
         "## As the work grows", "",
         f"This server alone, measured on {growth['measured']} on {growth['cores']} cores; medians of {TIMES} calls, one after another, except as said.", "",
@@ -298,7 +298,7 @@ def section(growth):
 
 
 def figure(growth):
-    """Four pairs of axes, both logarithmic: one curve for each column of times, and a dashed one for memory."""
+    """Four charts with logarithmic axes: a curve for each column of times, and a dashed one for memory."""
     from math import ceil, floor, log10
 
     colours = ["#0f766e", "#b45309", "#7c3aed", "#be123c", "#1d4ed8"]
@@ -349,7 +349,7 @@ def main():
         "jobs": [1, 10, 100, 1000, 10_000], "rows": [1, 100, 10_000, 100_000, 1_000_000],
         "callers": [1, 10, 100, 500, 1000], "prompt": [1000, 10_000, 100_000, 1_000_000],
     }
-    # Each caller takes a descriptor here and one in the server.
+    # Each caller needs a file descriptor here and one in the server.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 8192) if most > 0 else 8192, most))
     values = {}

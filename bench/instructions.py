@@ -29,7 +29,7 @@ from stdio_client import Child, Failed
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 NUMBERS = ROOT / "bench/instructions.json"
 SKIPPED = 3
-# What is counted, in the order in which it is shown. A call includes the start.
+# The cases, in the order of the output. A call includes the start.
 CASES = {
     "start": lambda server: None,
     "tools/list": lambda server: server.request("tools/list", {}),
@@ -39,13 +39,13 @@ CASES = {
 
 
 def count(program, url, case, folder):
-    """The instructions of one run."""
+    """The number of instructions of one run."""
     home = pathlib.Path(tempfile.mkdtemp(dir=folder))
     (home / "out").mkdir()
     environment = {
         "HOME": str(home), "PATH": os.environ["PATH"], "MINIMAX_API_HOST": url, "MINIMAX_API_KEY": "instructions",
         "MINIMAX_SANDBOX": "true", "MINIMAX_MCP_BASE_PATH": str(home / "out"), "MINIMAX_DATA_DIR": str(home / "data"),
-        # One worker: the more there are, the more they look for work.
+        # One worker thread, because idle ones execute instructions too.
         "TOKIO_WORKER_THREADS": "1", "RUST_LOG": "off",
     }
     command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={home / 'counted'}", program]
@@ -56,7 +56,7 @@ def count(program, url, case, folder):
 
 
 def measured(program):
-    """The lower of two counts for each case. The two run beside each other."""
+    """The lower of two counts for each case, measured in parallel."""
     with tempfile.TemporaryDirectory() as folder:
         sandbox = subprocess.Popen(
             [program, "sandbox", "--dir", str(pathlib.Path(folder) / "sandbox")],
@@ -90,7 +90,7 @@ def main():
     try:
         counts = measured(options.program)
     except Failed as error:
-        print(f"{error}: is {options.program} the build that the tests have? `cargo test --no-run` makes it")
+        print(f"{error}: {options.program} must be the build that the tests use: `cargo test --no-run` makes it")
         return 1
     tolerance, failed = numbers["tolerance_percent"], False
     for case, counted in counts.items():

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A thousand videos in flight in one server: does it keep its pace, and what does it cost?
+"""A thousand videos in flight in one server: does it keep the poll interval, and how much CPU and memory does it use?
 
     python3 bench/load.py --release
 
@@ -10,8 +10,8 @@ looks whether each was bought once and delivered once. It prints what it measure
 Markdown, and ends with status 1 if a promise was not kept:
 
 * the other calls are answered within 50 ms at the median,
-* the looks at a task are as far apart as MINIMAX_POLL_SECONDS says (within a fifth at the median),
-* each video is bought once and on disk once,
+* the interval between polls of a task is MINIMAX_POLL_SECONDS (within a fifth at the median),
+* each video is bought once and saved once,
 * resident memory does not grow while nothing new is ordered (by more than 8 MiB).
 
 Takes about three minutes with the defaults, the build not counted. Needs Python 3.9 and nothing else, on Linux or macOS.
@@ -38,7 +38,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
 class Server:
-    """The program as a child, spoken to in JSON lines; calls may be made from several threads."""
+    """The program as a child process, with JSON lines. Several threads may make calls."""
 
     def __init__(self, program, environment, log):
         self.child = subprocess.Popen(
@@ -91,7 +91,7 @@ def control(url, path, body=None):
 
 
 def usage(pid):
-    """Resident MiB and CPU seconds so far."""
+    """Resident memory in MiB, and CPU seconds so far."""
     out = subprocess.run(["ps", "-o", "rss=,cputime=", "-p", str(pid)], capture_output=True, text=True).stdout
     rss, cpu = out.split()
     days, _, clock = cpu.rpartition("-")
@@ -102,7 +102,7 @@ def usage(pid):
 
 
 def cpu_ticks(pid):
-    """CPU seconds, finer than `ps` has them where /proc says so."""
+    """CPU seconds, from /proc if there is one, which is more precise than `ps`."""
     try:
         fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / 100
@@ -111,7 +111,7 @@ def cpu_ticks(pid):
 
 
 class Looks:
-    """When each task was looked at, by the sandbox's record, which only holds the latest 10,000 requests."""
+    """When each task was polled, from the request log of the sandbox, which holds only the latest 10,000."""
 
     def __init__(self, url):
         self.url, self.since, self.seen, self.times = url, 0, set(), {}
@@ -140,7 +140,7 @@ def percentile(values, part):
 
 
 def order(server, jobs):
-    """Orders all videos, eight at a time. Gives the job ids."""
+    """Orders all videos, eight at a time. Returns the job ids."""
     numbers, ids, lock = iter(range(jobs)), [], threading.Lock()
 
     def work():
@@ -185,7 +185,7 @@ def wait_for(what, done, patience):
 
 
 def table(options, rows):
-    """The same again, to be put into a page."""
+    """Prints the values again as a Markdown table."""
     version = subprocess.run([options.program, "--version"], capture_output=True, text=True).stdout.strip()
     machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
     print(f"\n| {options.jobs} videos in flight, {version}, {machine} | |\n|---|---|")
@@ -261,14 +261,14 @@ def report(options, folder, url, server):
 
     say("memory of the server before", f"{usage(pid)[0]:.1f} MiB")
     start, cpu = time.monotonic(), cpu_ticks(pid)
-    # The first of each kind is drawn by the sandbox; the others are the same film.
+    # The sandbox draws the first video of each kind and reuses it for the others.
     ids = order(server, 2)
     wait_for("the first two submitted", lambda: not any(pages(server, status="submitting")), 120)
     ids += order(server, options.jobs - 2)
     wait_for("all submitted", lambda: not any(pages(server, status="submitting")), 600)
     say(f"{options.jobs} jobs ordered and submitted in", f"{time.monotonic() - start:.1f} s, {cpu_ticks(pid) - cpu:.1f} s CPU")
     looks = Looks(url)
-    # A young job is looked at more often; after that comes the pace that is promised.
+    # A young job is polled more often; only then does the configured interval apply.
     time.sleep(22)
     looks.fetch()
     steady, cpu, (before, _) = time.time(), cpu_ticks(pid), usage(pid)

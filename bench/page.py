@@ -8,7 +8,7 @@ import statistics
 NAMES = {"this": "this server", "python": "`minimax-mcp`", "javascript": "`minimax-mcp-js`", "hoobnn": "`hoobnn-minimax-mcp`"}
 OTHERS = ("python", "javascript", "hoobnn")
 COLOURS = {"this": "#0f766e", "python": "#94a3b8", "javascript": "#a8a29e", "hoobnn": "#b4a7c7"}
-# What is measured: its key, how the page calls it, its unit. Less is better in each.
+# What is measured: its key, its name on the page, its unit. Less is always better.
 MEASURES = [
     ("start_ms", "Start, to the answer to `initialize`", "ms"),
     ("list_ms", "The first `tools/list`", "ms"),
@@ -50,7 +50,7 @@ def read(root):
 
 
 def derived(values):
-    """With what is computed run by run: the overhead of a call is its time less that of the request alone."""
+    """Adds what is computed for each run: the overhead of a call is its time less that of the request alone."""
     speech = values.get("speech_ms", {})
     floor = speech.get("direct", [])
     over = {
@@ -67,7 +67,7 @@ def shown(value):
 
 
 def ratio(values, what, name):
-    """How many times as much as this server another needs, as it is shown. None where one of them has no value."""
+    """How many times as much as this server another one needs, as text. None if one of them has no value."""
     mine, other = values.get(what, {}).get("this"), values.get(what, {}).get(name)
     if not mine or not other:
         return None
@@ -147,7 +147,7 @@ Medians, with the lowest and the highest value of the runs where they differ.
   (`MINIMAX_RATE_LIMITS=false`), because the others keep none.
 * MiniMax is `bench/fake_minimax.py`, which answers with fixed bytes. The same request without a server, the file included, takes
   {shown(floor)} ms at the median. `hoobnn-minimax-mcp` accepts an API only with TLS, so its API requests have TLS; links are plain for all.
-* Memory is that of the process and its children, in MB of a million bytes. Proportional memory divides shared pages among those who share them.
+* Memory is that of the process and its children, in MB of a million bytes. Proportional memory divides shared pages among the processes that share them.
   This server was built right after `linker/first.txt` was written for its code. A build of slightly later code, from a clone in another folder, had
   11.4 MB resident and 10.1 MB proportional after `tools/list` on 2026-11-30; `bench/first_code.py` writes the file again.
 * Start is the time from the start of the process. Memory is resident where nothing else is said; "growth" is the highest less that after `tools/list`.
@@ -155,13 +155,13 @@ Medians, with the lowest and the highest value of the runs where they differ.
   the paid request leaves, and the file and its record before they report success. The official servers sync nothing: after a
   crash, their file may be empty.
 * The list of tools is the JSON of `tools/list` without spaces.
-* A cancelled call ends, but the paid task goes on at MiniMax. This server continues to ask for it so that the result is saved; `cancel_job` ends
+* A cancelled call ends, but the paid task continues at MiniMax. This server continues to poll it, so that the result is saved; `cancel_job` ends
   that. The official servers continue until their time is over, and `hoobnn-minimax-mcp` stops.
 """
 
 
 def figure(results):
-    """Bars in an SVG, a group for each measure, each as long as its share of the longest."""
+    """A bar chart as SVG, a group for each measure, scaled to its longest bar."""
     values = derived(results["values"])
     names, width, left, top = ("this", *OTHERS), 760, 230, 44
     parts, y = [], top
@@ -200,7 +200,7 @@ def readme(results, page):
 
 
 def write(root, results):
-    """All pages; what one of the two programs has not measured yet is left out."""
+    """All pages, without what one of the two programs has not measured yet."""
     if "values" in results:
         results["ratios"] = ratios(derived(results["values"]))
     docs = root / "docs"

@@ -33,7 +33,7 @@ import page
 from stdio_client import Child, Failed, checked
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-# Name in the results, what installs it, its package, its version.
+# Name in the results, installer, package, version.
 PEERS = {
     "python": ("pip", "minimax-mcp", "0.0.19"),
     "javascript": ("npm", "minimax-mcp-js", "0.0.18"),
@@ -59,7 +59,7 @@ open(sys.argv[2], "wb").write(key.private_bytes(*form))
 
 
 def install(folder):
-    """The command of each peer. What is there already stays."""
+    """Installs the peers that are missing. Returns the command of each."""
     commands = {}
     for name, (tool, package, version) in PEERS.items():
         place, stamp = folder / name, folder / name / f"{package}-{version}.installed"
@@ -105,12 +105,12 @@ class Bench:
         urllib.request.urlopen(self.addresses["http"] + "/control", data=data).close()
 
     def told(self, what):
-        """What the stand-in knows of the tasks: their ids (`tasks`), or the moments at which each was asked about (`looks`)."""
+        """What the stand-in knows about the tasks: their ids (`tasks`), or the times at which each was polled (`looks`)."""
         with urllib.request.urlopen(self.addresses["http"] + "/control") as answer:
             return json.load(answer)[what]
 
     def child(self, name, **more):
-        """A server with a home of its own. Each is told to save files; apart from that it has its defaults."""
+        """A server with a home folder of its own. It is configured to save files, and has defaults otherwise."""
         home = pathlib.Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.folder))
         out = home / "out"
         out.mkdir()
@@ -121,7 +121,7 @@ class Bench:
             "MINIMAX_OUT_DIR": str(out), "MINIMAX_JOB_DIR": str(home / "jobs"), "SSL_CERT_FILE": str(self.certificate),
         }
         if name == "this":
-            # MiniMax's limits would be what is measured, and the others keep none.
+            # With rate limits the measurement would show MiniMax's limits; the other servers keep none.
             environment.update(MINIMAX_DATA_DIR=str(home / "data"), MINIMAX_RATE_LIMITS="false", **more)
             del environment["MINIMAX_RESOURCE_MODE"], environment["SSL_CERT_FILE"]
         child = Child(self.commands[name], environment, str(home))
@@ -133,17 +133,17 @@ class Bench:
             self.values.setdefault(what, {}).setdefault(name, []).append(round(value, 4))
 
     def attempt(self, name, what, measure):
-        """A server that cannot do something has no value, and the page says why."""
+        """Measures one thing. A server that cannot do it has no value, and the page says why."""
         try:
             measure(name)
         except (Failed, OSError, KeyError, ValueError) as error:
-            # Without the folders of this machine: it goes into a page.
+            # Without folder names of this machine, because the text goes into a page.
             self.reasons.setdefault(what, {})[name] = re.sub(r"/[^\s:'\"]+", "…", str(error))[:200]
             print(f"  {name}: {what}: {error}", file=sys.stderr)
             if self.options.verbose:
                 traceback.print_exc()
 
-    # What is measured, each on fresh processes.
+    # The measurements, each with new processes.
 
     def start_and_calls(self, name):
         self.control()
@@ -205,7 +205,7 @@ class Bench:
 
     def film(self, name):
         self.control()
-        # This server looks at a task after some seconds, the others at once.
+        # This server polls a task after some seconds, the others at once.
         with self.child(name, MINIMAX_POLL_SECONDS="0.5") as child:
             child.initialize()
             child.request("tools/list", {})
@@ -219,7 +219,7 @@ class Bench:
         shutil.rmtree(child.out)
 
     def cancel(self):
-        """How often a task is asked about once its call is cancelled. All servers share the time of waiting."""
+        """How often a task is polled after its call was cancelled. All servers wait at the same time."""
         self.control(task_seconds=3600)
         children, cancelled = [], {}
 
@@ -248,7 +248,7 @@ class Bench:
             child.close()
 
     def cancel_image(self, name):
-        """Whether an image that is paid for is saved although its call was cancelled."""
+        """Whether a paid image is saved although its call was cancelled."""
         self.control(answer_seconds=1.0)
         with self.child(name) as child:
             child.initialize()
@@ -262,7 +262,7 @@ class Bench:
         plan = [("start", self.start_and_calls), ("images", self.images), ("film", self.film)]
         for number in range(self.options.runs + 1):
             begun = time.monotonic()
-            # The first run fills caches: the disk's, Python's of compiled code. It is not counted, and it is short.
+            # The first run fills caches, such as those of the disk and of compiled Python code. It is short and not counted.
             for what, measure in plan[:1] if number == 0 else plan:
                 for name in rotated(list(self.commands), number):
                     self.attempt(name, what, measure)
@@ -286,13 +286,13 @@ def pictures(folder):
 
 
 def rotated(names, number):
-    """Each server comes first in its turn."""
+    """Rotates the order, so that each server is the first one equally often."""
     number %= len(names)
     return names[number:] + names[:number]
 
 
 def waiting(name):
-    """What makes a server wait for its video."""
+    """The arguments that make a server wait for its video."""
     return {
         "this": {"model": "MiniMax-Hailuo-2.3", "wait_seconds": 50},
         "javascript": {"model": "MiniMax-Hailuo-02"},
@@ -301,7 +301,7 @@ def waiting(name):
 
 
 def machine(folder):
-    """What the figures depend on, without the name of the machine."""
+    """The machine that the figures depend on, without its name."""
     memory = int(open("/proc/meminfo").readline().split()[1]) / 2**20
     kind = subprocess.run(["stat", "-f", "-c", "%T", folder], capture_output=True, text=True).stdout.strip()
     syncs = []

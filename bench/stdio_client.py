@@ -1,4 +1,4 @@
-"""An MCP server as a child that is spoken to over stdio, and what its processes use. Linux; Python 3.9 and nothing else."""
+"""An MCP server as a child process over stdio, and the memory of its processes. Needs only Linux and Python 3.9."""
 
 import json
 import os
@@ -9,11 +9,11 @@ import time
 
 
 class Failed(Exception):
-    """A call that was not answered as it must be."""
+    """A call without a correct answer."""
 
 
 class Child:
-    """One server. There are no threads: it reads while it waits, so that nothing else takes time."""
+    """One server. Without threads, so that nothing else takes time: it reads only while it waits."""
 
     def __init__(self, command, environment, folder, patience=120):
         self.patience, self.buffer, self.answers, self.number = patience, b"", {}, 0
@@ -49,13 +49,13 @@ class Child:
                 self.answers[message["id"]] = (at, message)
 
     def begin(self, method, parameters):
-        """Sends a request and gives its number."""
+        """Sends a request and returns its number."""
         self.number += 1
         self._write({"jsonrpc": "2.0", "id": self.number, "method": method, "params": parameters})
         return self.number
 
     def end(self, number):
-        """The result of a request, and when it came."""
+        """The result of a request, and when it arrived."""
         limit = time.perf_counter() + self.patience
         while number not in self.answers:
             if time.perf_counter() > limit:
@@ -76,7 +76,7 @@ class Child:
         self._write({"jsonrpc": "2.0", "method": method, **({"params": parameters} if parameters else {})})
 
     def initialize(self):
-        """How many seconds after its start the server has answered."""
+        """The seconds from the start of the server to its first answer."""
         client = {"name": "bench", "version": "0"}
         number = self.begin("initialize", {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": client})
         _, at = self.end(number)
@@ -89,7 +89,7 @@ class Child:
         return checked(result), took
 
     def listen(self, seconds):
-        """Reads what comes in for a while."""
+        """Reads messages for a while."""
         limit = time.perf_counter() + seconds
         while (left := limit - time.perf_counter()) > 0:
             self._read(left)

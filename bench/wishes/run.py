@@ -46,7 +46,7 @@ class ChatModel:
         ]
 
     def answer(self, messages, _):
-        """The model's next message, as it has to be sent back to it."""
+        """The model's next message, in the form in which it is sent back."""
         headers = {"Content-Type": "application/json"}
         if self.key:
             headers["Authorization"] = f"Bearer {self.key}"
@@ -57,7 +57,7 @@ class ChatModel:
 
 
 class RecordedModel:
-    """The turns of a record, given again. An argument {"earlier": "files.0.uri"} is taken from the result before."""
+    """Replays the turns of a record. An argument {"earlier": "files.0.uri"} is taken from the previous result."""
 
     def __init__(self, turns):
         self.turns = list(turns)
@@ -136,7 +136,7 @@ def right_record(wish):
 
 
 def as_turns(line):
-    """A line of an answer file. Readers give the first calls alone, without turns."""
+    """A line of an answer file. Readers give only the first calls, without turns."""
     if "turns" not in line:
         line["turns"] = [{"calls": line.get("calls", []), "said": line.get("said", "")}]
     for turn in line["turns"]:
@@ -151,7 +151,7 @@ def is_played(record):
 
 
 def reader_text(program, data):
-    """All that a reader may see: instructions, tools, wishes with what came before, and how to answer."""
+    """What a reader sees: instructions, tools, wishes with the conversation before them, and how to answer."""
     lines = [(HERE / "reader.md").read_text(encoding="utf-8").rstrip(), ""]
     for number, wish in enumerate(data["wishes"]):
         with Stage(program, data, wish) as stage:
@@ -244,7 +244,7 @@ def parse():
 
 def main():
     options = parse()
-    # A console of Windows may not know the letters of the wishes.
+    # A Windows console may lack characters of the wishes.
     sys.stdout.reconfigure(encoding="utf-8")
     program = str(pathlib.Path(options.program or newest_program()).resolve())
     data = json.loads(pathlib.Path(options.wishes).read_text(encoding="utf-8"))

@@ -40,7 +40,7 @@ def example(pattern):
         return [example(part) for part in pattern["has"]]
     if "fields" in pattern:
         return {name: example(part) for name, part in pattern["fields"].items()}
-    # Only the result before has it.
+    # Only the previous result has the value.
     return pattern
 
 
@@ -104,7 +104,7 @@ class Judge:
         return True
 
     def judge(self, wish, record):
-        """What came of a wish: a dictionary with `first`, `second`, `wasted`, `why`."""
+        """The score of a wish: a dictionary with `first`, `second`, `wasted`, `why`."""
         steps = [wish["right"], *wish.get("then", [])]
         earlier = record.get("before", "")
         calls = [call for turn in record["turns"] for call in turn["calls"]]
@@ -148,7 +148,7 @@ class Judge:
         return verdict
 
     def fits_loosely(self, rule, call, earlier):
-        """A call that must not happen is told by its tool and the arguments that the rule names."""
+        """Whether a call is one that must not happen, by its tool and the arguments in the rule."""
         if rule["tool"] != call["tool"] or call["arguments"].get("dry_run") is True:
             return False
         wanted = rule.get("arguments", {})

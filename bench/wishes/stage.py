@@ -1,4 +1,4 @@
-"""The stage that a wish is played on: the simulator of MiniMax, the real program in front of it, and a user's files."""
+"""The environment of a wish: the simulator of MiniMax, the real program in front of it, and a user's files."""
 
 import json
 import os
@@ -13,7 +13,7 @@ import urllib.request
 import wave
 import zlib
 
-# The home folder as models see it. A real one has another name on every machine, and answers could not be compared.
+# The home folder as models see it. Real names differ between machines, so answers could not be compared.
 SHOWN_HOME = "/home/ana"
 
 
@@ -51,7 +51,7 @@ class Stage:
 
     def __init__(self, program, data, wish):
         self.program, self.data, self.wish = program, data, wish
-        self.names = []  # (what it is really, what a model sees)
+        self.names = []  # (the real text, what a model sees)
         self.count = 0
 
     def __enter__(self):
@@ -102,7 +102,7 @@ class Stage:
             # Programs on Windows do not start without this variable.
             environment["SystemRoot"] = os.environ["SystemRoot"]
             return environment
-        # An audio player that is never heard, so that `speak` works on every machine.
+        # A silent audio player, so that `speak` works on every machine.
         player = self.home / ".player" / "mpv"
         player.parent.mkdir()
         player.write_text("#!/bin/sh\nexec /bin/cat > /dev/null\n")
@@ -135,20 +135,20 @@ class Stage:
             return json.load(answer)
 
     def shown(self, text):
-        """A text of the server as a model sees it: with ids and folders that are the same in each run."""
+        """A text of the server as a model sees it, with the same ids and folders in every run."""
         for real, name in self.names:
             text = text.replace(real, name)
         return text
 
     def real(self, value):
-        """The arguments of a model as the server has to get them."""
+        """The arguments of a model, with the real ids and folders."""
         text = json.dumps(value, ensure_ascii=False)
         for real, name in self.names:
             text = text.replace(name, json.dumps(real)[1:-1])
         return json.loads(text)
 
     def remember(self, keep, result):
-        """From now on models see the ids of `keep` in place of those of the result: {"video-7c2q": "job_id"}."""
+        """From now on, models see the ids of `keep` instead of those of the result: {"video-7c2q": "job_id"}."""
         for name, path in keep.items():
             self.names.insert(0, (str(field(result, path)), name))
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Proves the runner with a small endpoint in the place of a chat model, and with the real program.
+"""Proves the runner with a small endpoint instead of a chat model, and with the real program.
 
     python3 bench/wishes/test_run.py target/debug/minimax-mcp
 """
@@ -23,7 +23,7 @@ FOX = ("text_to_image", {"prompt": "A fox", "aspect_ratio": "16:9"})
 SPOKEN = ("text_to_audio", {"text": "A fox"})
 WHISPER = {"text": "Hush", "emotion": "whisper"}
 
-# What the model says at its first, second, ... turn: a call, or a text.
+# What the model answers in its first, second, … turn: a call or a text.
 MODELS = {
     "right": {"fox": [FOX, "Here it is."], "whisper": [("text_to_audio", {**WHISPER, "model": "speech-2.6-hd"}), "Done."], "lost": ["Shall I make it again?"]},
     "wrong": {"fox": [SPOKEN, "Here it is."], "whisper": [("speak", {"text": "Hush"}), "Done."], "lost": [FOX, "I made it again."]},
@@ -108,7 +108,7 @@ class Runner(unittest.TestCase):
     def scored(self, model, first, second, wasted, *said):
         record = pathlib.Path(self.folder.name) / f"{model}.jsonl"
         live = self.run_it("--base-url", self.url, "--model", model, "--record", record)
-        # The answers score the same without the model.
+        # Replaying the answers without the model gives the same score.
         self.assertEqual(self.run_it("--replay", record), live)
         self.assertRegex(live, rf"right first call: +{first} of 3")
         self.assertRegex(live, rf"right after one error: +{second} of 3")

@@ -63,20 +63,20 @@ fn decimal<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Erro
 }
 
 impl Window {
-    /// Whether the plan covers this group at all. MiniMax says that it does not with two totals of 0 and two statuses of 3.
+    /// Whether the plan covers this group. For one that it does not cover, MiniMax reports two totals of 0 and two statuses of 3.
     pub fn is_in_plan(&self) -> bool {
         let nothing = self.current_interval_total_count == 0 && self.current_weekly_total_count == 0;
         let unlimited = [self.current_interval_status, self.current_weekly_status] == [Some(3); 2];
         !(nothing && unlimited)
     }
 
-    /// When what is used up of it starts again; `None` if nothing is.
+    /// When the used-up window is reset; `None` if no window is used up.
     fn used_up_until(&self) -> Option<i64> {
         let is_up =
             |percent: Option<f64>, status| status != Some(3) && percent.is_some_and(|left| left <= 0.0);
         let week = is_up(self.current_weekly_remaining_percent, self.current_weekly_status);
         let interval = is_up(self.current_interval_remaining_percent, self.current_interval_status);
-        // A new short window is of no use before the week starts again.
+        // A reset of the short window does not help before the week is reset.
         if week {
             return self.weekly_end_time;
         }
@@ -84,8 +84,8 @@ impl Window {
     }
 }
 
-/// When a plan whose window is used up can be used again, in Unix milliseconds. If no window says that it is used up, the
-/// first short window that the plan covers.
+/// When a plan whose window is used up can be used again, in Unix milliseconds. If no window reports that it is used up,
+/// this is the reset of the first short window that the plan covers.
 pub fn restarts_at(windows: &[Window]) -> Option<i64> {
     let covered = || windows.iter().filter(|window| window.is_in_plan());
     covered().find_map(Window::used_up_until).or_else(|| covered().find_map(|window| window.end_time))

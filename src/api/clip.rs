@@ -88,7 +88,7 @@ mod tests {
         assert_eq!(read(r#""https://a/b""#).unwrap(), here(Clip::Link("https://a/b".into())));
         assert_eq!(read(r#""49443aFF""#).unwrap(), here(Clip::Bytes(b"ID:\xff".to_vec())));
         assert_eq!(read(r#""""#).unwrap().unwrap().clip(&mut Lifted::default()), None);
-        // Nothing was lifted, so a text that looks like a mark is no sound.
+        // Nothing was decoded on arrival, so a text that looks like a mark is not audio.
         assert_eq!(read(r#""lifted:0""#).unwrap().unwrap().clip(&mut Lifted::default()), None);
         assert_eq!(read("null").unwrap(), None);
         for bad in [r#""4944 3""#, r#""sound""#, "7"] {

@@ -68,8 +68,10 @@ pub(super) fn plain_body(body: &[u8]) -> String {
 }
 
 /// Reads a number that MiniMax may send as a string.
-pub(super) fn count(value: &serde_json::Value) -> Option<i64> {
-    value.as_i64().or_else(|| value.as_str()?.trim().parse().ok())
+pub(super) fn count(value: &Value) -> Option<i64> {
+    // Some gateways write whole numbers as `1008.0`.
+    let whole = || value.as_f64().filter(|number| number.fract() == 0.0)?.to_string().parse().ok();
+    value.as_i64().or_else(whole).or_else(|| value.as_str()?.trim().parse().ok())
 }
 
 #[cfg(test)]

@@ -68,7 +68,7 @@ pub enum ApiError {
     },
 
     /// A successful response that cannot be parsed.
-    #[error("The answer{} is not what MiniMax's documentation says: {why}", of(at))]
+    #[error("The answer{} does not match MiniMax's documentation: {why}", of(at))]
     Shape {
         /// The endpoint and its host.
         at: Target,
@@ -151,8 +151,8 @@ fn gateway_advice(path: &str) -> String {
         .to_owned()
 }
 
-/// Who can do something about an [`ApiError`]. Stored in job records, so a word never changes, and one that a later
-/// version writes is read as [`Blame::Crate`].
+/// Who can do something about an [`ApiError`]. Job records store it, so its words never change. A word from a later
+/// version is read as [`Blame::Crate`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Blame {
@@ -236,7 +236,7 @@ impl ApiError {
             Class::Input | Class::Content => Blame::Caller,
             Class::Rate | Class::Server => Blame::Transient,
             // Only the operator can choose another host.
-            Class::Crate if self.is_missing_endpoint() => Blame::Operator,
+            Class::Crate if self.is_missing_endpoint() || self.is_redirect() => Blame::Operator,
             Class::Crate => Blame::Crate,
         }
     }
@@ -247,6 +247,11 @@ impl ApiError {
             Self::Refused { at, code, status, message, .. } => is_missing(at, *code, *status, message),
             _ => false,
         }
+    }
+
+    /// Whether the host sent the request elsewhere. Redirects are not followed.
+    fn is_redirect(&self) -> bool {
+        matches!(self, Self::Refused { code: None, status: 301 | 302 | 307 | 308, .. })
     }
 
     /// What happened, with the code, and without what [`Self::details`] says.
@@ -282,6 +287,8 @@ impl ApiError {
         match self {
             Self::Lost { .. } | Self::Shape { .. } => Accepted::Unknown,
             Self::Refused { .. } if self.class() == Class::Server => Accepted::Unknown,
+            // Some hosts answer so once they have done what was asked.
+            Self::Refused { code: None, status: 301 | 302, .. } => Accepted::Unknown,
             // An unlisted code or status does not tell whether the request was billed.
             Self::Refused { .. } if self.class() == Class::Crate && self.is_unlisted() => Accepted::Unknown,
             Self::NoKey
@@ -337,7 +344,7 @@ impl ApiError {
         table.unwrap_or_else(|| match self.blame() {
             Blame::Caller => "Fix the argument that the message names.".to_owned(),
             Blame::Operator => "Set MINIMAX_API_KEY in this server's configuration; keys are made at platform.minimax.io (global) or platform.minimax.cn (China).".to_owned(),
-            Blame::Transient => "MiniMax, or the way to it, has trouble: call again in a minute.".to_owned(),
+            Blame::Transient => "MiniMax or the network has a temporary problem: call again in a minute.".to_owned(),
             Blame::Crate => "Check MINIMAX_API_HOST. If it is right, MiniMax has changed its API: report it with the trace id.".to_owned(),
         })
     }

@@ -4,20 +4,21 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt, TryStreamExt, stream};
+use futures_util::{Stream, StreamExt, stream};
 use reqwest::multipart::{Form, Part};
 use reqwest::{Body, RequestBuilder, Response};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use super::{ApiError, Client, Endpoint, group, header_text, lenient, retry_after};
 
-const UPLOAD: Endpoint = Endpoint::post("/v1/files/upload", 60);
+const UPLOAD: Endpoint = Endpoint::free_post("/v1/files/upload");
 const LIST: Endpoint = Endpoint::get("/v1/files/list");
 const RETRIEVE: Endpoint = Endpoint::get("/v1/files/retrieve").looked_at(group::LOOKS);
 const CONTENT: Endpoint = Endpoint::get("/v1/files/retrieve_content");
-const DELETE: Endpoint = Endpoint::post("/v1/files/delete", 60);
+const DELETE: Endpoint = Endpoint::free_post("/v1/files/delete");
 
 /// A file stored at MiniMax.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -69,6 +70,9 @@ const LARGEST_REFUSAL: usize = 64 * 1024;
 
 /// The timeout for the content of a file, enough for half a gigabyte on a slow connection.
 const CONTENT_PATIENCE: Duration = Duration::from_secs(3600);
+
+/// How long the content of a file may pause.
+const SILENCE: Duration = Duration::from_secs(20);
 
 /// The purpose and the type of an upload.
 #[derive(Debug, Clone)]
@@ -165,7 +169,14 @@ impl Client {
             // A file that is itself JSON has no MiniMax error code, so it passes.
             self.judge(CONTENT.path, status, trace, wait, &head)?;
         }
-        let rest = response.bytes_stream().map_err(|error| error.without_url().to_string());
+        let rest = stream::unfold(Some(response), |response| async move {
+            let mut response = response?;
+            match timeout(SILENCE, response.chunk()).await {
+                Ok(Ok(chunk)) => Some((Ok(chunk?), Some(response))),
+                Ok(Err(error)) => Some((Err(error.without_url().to_string()), None)),
+                Err(_) => Some((Err(format!("nothing came for {} s", SILENCE.as_secs())), None)),
+            }
+        });
         let chunks = stream::iter([Ok(Bytes::from(head))]).chain(rest);
         Ok(Download { length, chunks: Box::pin(chunks) })
     }
@@ -174,4 +185,61 @@ impl Client {
 #[derive(Deserialize)]
 struct Answer {
     file: RemoteFile,
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::TcpListener;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::api::voice::VoiceKind;
+
+    async fn client() -> (Client, TcpListener) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let host = format!("http://{}", listener.local_addr().unwrap());
+        (Client::new(host, Some("sk-api-secret".into())), listener)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_free_request_that_changes_something_and_is_never_answered_ends_within_its_limit() {
+        let (client, _listener) = client().await;
+        let upload = Upload {
+            purpose: "voice_clone".to_owned(),
+            name: "a.mp3".to_owned(),
+            mime: "audio/mpeg",
+            bytes: 1,
+        };
+        let content = || stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(b"x"))]);
+        let start = Instant::now();
+        assert!(client.delete_file(1, "voice_clone").await.is_err());
+        let deleted = Instant::now();
+        assert!(client.delete_voice(VoiceKind::VoiceCloning, "Voice0001").await.is_err());
+        let voice = Instant::now();
+        assert!(client.upload(&upload, content()).await.is_err());
+        for (took, what) in
+            [(deleted - start, "delete_file"), (voice - deleted, "delete_voice"), (voice.elapsed(), "upload")]
+        {
+            assert!(took <= Duration::from_secs(45), "{what}: {took:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_content_of_a_file_that_stops_coming_ends_with_an_error() {
+        let (client, listener) = client().await;
+        let serving = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let head = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nbeginning";
+            stream.write_all(head).await.unwrap();
+            stream
+        };
+        let (download, _open) = tokio::join!(client.file_content("5"), serving);
+        let mut chunks = download.unwrap().chunks;
+        assert_eq!(chunks.next().await.unwrap().unwrap(), "beginning");
+        let start = Instant::now();
+        assert!(chunks.next().await.unwrap().unwrap_err().contains("nothing came for 20 s"));
+        assert!(start.elapsed() < Duration::from_secs(45));
+        assert!(chunks.next().await.is_none());
+    }
 }

@@ -20,7 +20,7 @@ pub struct KeyFile {
 /// The keys that a client has had.
 #[derive(Debug, Default)]
 pub(super) struct Keys {
-    /// Most recent last. Earlier ones are kept, because texts of MiniMax may still repeat them.
+    /// Most recent last. Earlier ones are kept, because MiniMax's texts may still contain them.
     all: RwLock<Vec<SecretString>>,
     file: Option<KeyFile>,
 }
@@ -31,7 +31,7 @@ impl Keys {
     }
 
     fn all(&self) -> Vec<SecretString> {
-        // A poisoned list is still a list of keys.
+        // The list is valid even if a thread panicked while it held the lock.
         self.all.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -44,7 +44,7 @@ impl Keys {
         self.all().pop()
     }
 
-    /// A text without any of the keys.
+    /// Removes all keys from a text.
     pub(super) fn hidden_in(&self, text: &str) -> String {
         let all = self.all();
         let keys = all.iter().map(SecretString::expose_secret).filter(|key| !key.is_empty());
@@ -58,7 +58,7 @@ impl Keys {
         let Some(key) = read(&text) else { return };
         let mut all = self.all.write().unwrap_or_else(PoisonError::into_inner);
         if all.last().is_none_or(|last| last.expose_secret() != key.expose_secret()) {
-            tracing::info!(file = %path.display(), "the key file has another key; it is used from now on");
+            tracing::info!(file = %path.display(), "the key file has a new key, which is used from now on");
             all.push(key);
         }
     }

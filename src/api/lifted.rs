@@ -5,7 +5,7 @@
 
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 
-/// A shorter text stays where it is, in hexadecimal digits.
+/// Texts with fewer hexadecimal digits than this stay in the JSON.
 const LONG: usize = 16 * 1024;
 
 /// What takes the place of a text, before its number.
@@ -127,14 +127,14 @@ impl Lifter {
         rest
     }
 
-    /// It was no hex in the end. Where it is parsed, the error says so.
+    /// The text turned out not to be hex. It stays in the JSON, and its parser reports the error.
     fn put_back(&mut self, bytes: &[u8], digit: Option<u8>) {
         self.body.extend_from_slice(HEXLOWER.encode(bytes).as_bytes());
         self.body.extend(digit);
     }
 }
 
-/// Appends what the digits mean, and returns the one that is left over. All of `digits` are hexadecimal.
+/// Decodes the digits, all of them hexadecimal, and returns the last one if their number is odd.
 fn decode(bytes: &mut Vec<u8>, before: Option<u8>, digits: &[u8]) -> Option<u8> {
     let mut digits = digits;
     if let (Some(high), Some((low, rest))) = (before, digits.split_first()) {

@@ -20,6 +20,7 @@ mod lifted;
 mod models;
 pub mod music;
 mod observed;
+mod page;
 pub mod probe;
 pub mod queued;
 mod reported_cost;
@@ -48,7 +49,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use body::{Unread, read, read_lifting};
-use envelope::{Envelope, plain_body, trailing_code};
+use envelope::{Envelope, trailing_code};
 pub use error::{Accepted, ApiError, Blame};
 pub use key::KeyFile;
 use key::Keys;
@@ -115,6 +116,11 @@ impl Endpoint {
             group: group::OTHER,
             sounds: false,
         }
+    }
+
+    /// A POST that costs nothing. Its caller waits for it, so it has the time of a read.
+    const fn free_post(path: &'static str) -> Self {
+        Self::post(path, READ_LIMIT.as_secs())
     }
 
     /// Puts an endpoint that polls a task into its own rate-limit group.
@@ -325,8 +331,7 @@ impl Client {
         whole(body).map_err(|error| {
             // The parse error quotes the response, which may be long.
             let problem: String = self.clean(&error.to_string()).chars().take(300).collect();
-            let why = format!("{problem}; it begins with: {}", self.clean(&plain_body(body)));
-            ApiError::Shape { at: self.at(path), why, trace_id }
+            ApiError::Shape { at: self.at(path), why: self.not_json(body, &problem), trace_id }
         })
     }
 
@@ -360,6 +365,10 @@ impl Client {
         let response = fill(request).send().await.map_err(lost)?;
         let (status, trace, retry_after) =
             (response.status(), header_text(&response, "trace-id"), retry_after(&response));
+        if let Some(to) = header_text(&response, "location").filter(|_| status.is_redirection()) {
+            let (at, status, message) = (self.at(endpoint.path), status.as_u16(), self.clean(&to));
+            return Err(ApiError::Refused { at, status, code: None, message, trace_id: trace, retry_after });
+        }
         let cost = reported_cost(response.headers());
         let unread = |why| match why {
             Unread::Broken(error) => lost(error),
@@ -395,7 +404,7 @@ impl Client {
         if refusal.is_none() && status.is_success() {
             return Ok(trace_id);
         }
-        let (code, message) = refusal.or(bare).unwrap_or_else(|| (None, plain_body(body)));
+        let (code, message) = refusal.or(bare).unwrap_or_else(|| (None, self.told(body)));
         let (status, message) = (status.as_u16(), self.clean(&message));
         Err(ApiError::Refused { at: self.at(path), status, code, message, trace_id, retry_after })
     }

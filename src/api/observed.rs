@@ -48,7 +48,7 @@ impl Client {
         if let Some(trace) = error.trace_id() {
             span.record("minimax_trace", trace);
         }
-        tracing::info!(milliseconds, "a request to MiniMax brought nothing");
+        tracing::info!(milliseconds, "a request to MiniMax failed");
         answer
     }
 }

@@ -243,7 +243,7 @@ mod tests {
         let asked =
             send_queued(any_client(), ticket, Nature::Paid, Duration::from_secs(5), async || Ok(())).await;
         let error = asked.unwrap_err();
-        assert_eq!(start.elapsed(), Duration::ZERO, "it need not wait to know");
+        assert_eq!(start.elapsed(), Duration::ZERO, "it is refused without waiting");
         assert!(
             error.to_string().contains("5 a minute") && error.advice().contains("Nothing was bought"),
             "{error}"

@@ -53,7 +53,7 @@ type Socket = WebSocketStream<Upgraded>;
 
 #[derive(Debug, Deserialize)]
 struct Event {
-    /// The documented audio events have none.
+    /// Empty for audio events: as documented, they have no name.
     #[serde(default, rename = "event")]
     word: String,
     data: Option<Data>,
@@ -134,11 +134,11 @@ impl Client {
         if status != StatusCode::SWITCHING_PROTOCOLS {
             let body = read(response, super::USUAL).await.map_err(|_| unsent("the answer was cut off"))?;
             let _: Value = self.decode(PATH, status, trace, None, &body)?;
-            return Err(unsent("it is no WebSocket"));
+            return Err(unsent("it is not a WebSocket"));
         }
         let accepted = header_text(&response, "sec-websocket-accept").unwrap_or_default();
         if accepted != derive_accept_key(nonce.as_bytes()) {
-            return Err(unsent("the WebSocket was answered by somebody else"));
+            return Err(unsent("the handshake of the WebSocket is invalid"));
         }
         let upgraded = response.upgrade().await.map_err(|error| nothing_sent(self.lost(PATH, error)))?;
         Ok(WebSocketStream::from_raw_socket(upgraded, Role::Client, None).await)
@@ -175,13 +175,13 @@ impl Session {
     async fn receive(&mut self) -> Result<Event, ApiError> {
         loop {
             let message = timeout(IDLE, self.socket.next()).await;
-            let message = message.map_err(|_| lost(format!("nothing came for {} s", IDLE.as_secs())))?;
+            let message = message.map_err(|_| lost(format!("nothing arrived for {} s", IDLE.as_secs())))?;
             match message {
                 Some(Ok(Message::Text(text))) => {
                     return self.client.decode(PATH, StatusCode::OK, None, None, text.as_bytes());
                 }
                 Some(Ok(Message::Close(_))) | None => {
-                    return Err(lost("the WebSocket was closed before the sound was whole"));
+                    return Err(lost("the WebSocket was closed before the sound was complete"));
                 }
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Err(lost(self.client.clean(&error.to_string()))),

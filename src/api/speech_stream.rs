@@ -182,7 +182,7 @@ pub(super) fn decoded(path: &'static str, hex: &str) -> Result<Bytes, ApiError> 
 }
 
 fn silence() -> ApiError {
-    lost(format!("nothing came for {} s", IDLE.as_secs()))
+    lost(format!("nothing arrived for {} s", IDLE.as_secs()))
 }
 
 fn lost(why: String) -> ApiError {

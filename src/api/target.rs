@@ -75,7 +75,7 @@ impl Target {
         let check = "check MINIMAX_API_KEY and restart the server.";
         if self.is_gateway() {
             let host = self.host().unwrap_or_default();
-            return format!("{host} is a gateway, which may have keys of its own: {check}");
+            return format!("{host} is a gateway, which may need a key of its own: {check}");
         }
         let name = self.host().and_then(|host| host.split(':').next()).unwrap_or_default();
         let region = offer().host(name).map_or("global", |site| site.region.as_str());

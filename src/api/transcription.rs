@@ -180,7 +180,7 @@ fn subtitles(format: TranscriptFormat, body: &str) -> Result<Transcript, ApiErro
         _ => body.contains("-->"),
     };
     if !right && !body.trim().is_empty() {
-        return Err(not_a_transcript("what came are no subtitles"));
+        return Err(not_a_transcript("the answer is not subtitles"));
     }
     Ok(Transcript { text: body.trim().to_owned(), content: body.to_owned(), seconds: None, usage: None })
 }

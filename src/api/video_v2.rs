@@ -111,7 +111,7 @@ impl Client {
         }
         #[derive(Deserialize)]
         struct Made {
-            // Of another type it is no link, and the task has ended without a file.
+            // Any value but a string means that the task ended without a file.
             url: Option<Value>,
             prompt: Option<String>,
         }
@@ -159,7 +159,7 @@ impl Client {
         if action == "cancelled" {
             return Ok(());
         }
-        let why = format!("asked to cancel, it says `{}`", self.clean(&action));
+        let why = format!("the answer to the cancellation has the action `{}`", self.clean(&action));
         Err(ApiError::Shape { at: self.at(DELETE.path), why, trace_id: None })
     }
 }

@@ -94,7 +94,7 @@ impl Client {
                 Some("length") => {
                     format!("max_tokens ({LONGEST_LOOK}) was used up by reasoning, so there is no answer")
                 }
-                _ => "an answer without words".to_owned(),
+                _ => "an answer without text".to_owned(),
             };
             return Err(ApiError::Shape { at: self.at(CHAT.path), why, trace_id: None });
         }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{ApiError, Client, Endpoint};
 
 const GET: Endpoint = Endpoint::post("/v1/get_voice", 60);
-const DELETE: Endpoint = Endpoint::post("/v1/delete_voice", 60);
+const DELETE: Endpoint = Endpoint::free_post("/v1/delete_voice");
 const CLONE: Endpoint = Endpoint::post("/v1/voice_clone", 180);
 const DESIGN: Endpoint = Endpoint::post("/v1/voice_design", 180).carrying(16 * 1024 * 1024);
 

@@ -64,6 +64,7 @@ pub(crate) fn in_order(schema: &JsonObject, given: JsonObject) -> Result<Checked
     let empty = JsonObject::new();
     let properties = schema.get("properties").and_then(Value::as_object).unwrap_or(&empty);
     let mut named = JsonObject::new();
+    let given = names::unwrapped(properties, given);
     for (name, value) in split_size(properties, given, &mut findings) {
         if findings.is_enough() {
             break;

@@ -1,6 +1,9 @@
 //! Names of parameters: other spellings of ours, names that clients add to every call, and the closest name to a wrong one.
 
 use rmcp::model::JsonObject;
+use serde_json::Value;
+
+use super::json_text;
 
 /// Names that clients put among the arguments of every call, and that mean nothing to a tool. They are dropped, unless a
 /// tool has a parameter of that name. So is every name that begins with `_` (`_meta`, `__user__`).
@@ -43,6 +46,10 @@ const ENVELOPE: &[&str] = &[
     "runtime",
     "tool_runtime",
 ];
+
+/// Names under which clients and models put all arguments once more.
+const WRAPPERS: &[&str] =
+    &["args", "arguments", "input", "kwargs", "parameters", "params", "tool_args", "tool_input"];
 
 /// The most specific id of each tool comes first in its schema; `id` is accepted where there is only one.
 const IDS: &[&str] = &["job_id", "task_id", "file_id", "voice_id", "template_id", "conversation_id"];
@@ -106,6 +113,27 @@ const CLOSE: f64 = 0.64;
 pub(super) fn is_envelope(name: &str) -> bool {
     let letters = |name: &str| name.replace(['_', '-'], "").to_lowercase();
     name.starts_with('_') || ENVELOPE.iter().any(|known| letters(known) == letters(name))
+}
+
+/// The arguments without an object around them that is no parameter. Nothing else may stand beside it.
+pub(super) fn unwrapped(properties: &JsonObject, mut given: JsonObject) -> JsonObject {
+    let mut own = given.keys().filter(|name| properties.contains_key(*name) || !is_envelope(name));
+    let (Some(name), None) = (own.next().cloned(), own.next()) else { return given };
+    if properties.contains_key(&name) || !WRAPPERS.contains(&snake_case(&name).as_str()) {
+        return given;
+    }
+    let inner = match given.get(&name) {
+        Some(Value::String(text)) => json_text::read(text),
+        _ => given.shift_remove(&name),
+    };
+    match inner {
+        Some(Value::Object(inner)) => inner,
+        Some(other) if !given.contains_key(&name) => {
+            given.insert(name, other);
+            given
+        }
+        _ => given,
+    }
 }
 
 /// The parameter that a name means.

@@ -22,7 +22,7 @@ pub struct Address {
     pub virtual_hosts: bool,
     /// If true, an object is written only where there is none (`If-None-Match: *`).
     pub create_only: bool,
-    /// Who asks.
+    /// The credentials.
     pub credentials: Credentials,
 }
 

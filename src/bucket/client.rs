@@ -28,13 +28,13 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// How long one request may take: a part over a slow connection.
 const REQUEST: Duration = Duration::from_secs(120);
 
-/// How long a request is repeated. The delivery of a file is tried again beyond that.
+/// How long a failed request is retried. The delivery of a file is retried for longer.
 const REPEAT: Duration = Duration::from_secs(10);
 
 /// How long [`Bucket::check`] waits.
 const CHECK: Duration = Duration::from_secs(5);
 
-/// How long the outcome of [`Bucket::check`] is used again.
+/// How long the outcome of [`Bucket::check`] is reused.
 const CHECKED: Duration = Duration::from_secs(2);
 
 /// An object as it was written.
@@ -111,7 +111,7 @@ impl Bucket {
         outcome
     }
 
-    /// Lists a place where nothing is. The answer to a request for one object cannot tell a missing bucket from a missing
+    /// Lists an empty prefix, because the answer to a request for one object cannot tell a missing bucket from a missing
     /// object.
     async fn ask(&self) -> Result<(), BucketProblem> {
         let nowhere = self.path(".check")?;
@@ -152,7 +152,7 @@ impl Bucket {
         Ok((Object { key: key.to_owned(), etag: found.e_tag }, found.size))
     }
 
-    /// Removes an object. One that is not there is no problem.
+    /// Removes an object. A missing one is not an error.
     pub async fn delete(&self, key: &str) -> Result<(), BucketProblem> {
         match self.store()?.delete(&self.path(key)?).await.map_err(noted) {
             Err(BucketProblem::Absent) => Ok(()),
@@ -214,7 +214,7 @@ impl Bucket {
         Ok(Object { key: key.to_owned(), etag: done.map_err(noted)?.e_tag })
     }
 
-    /// Removes the parts of an upload. One that is not there is no problem.
+    /// Removes the parts of an upload. A missing one is not an error.
     pub async fn abort(&self, key: &str, upload: &str) -> Result<(), BucketProblem> {
         match self.abort_multipart(key, upload).await {
             Err(BucketProblem::Absent) => Ok(()),
@@ -223,12 +223,12 @@ impl Bucket {
         }
     }
 
-    /// Whether an upload to this key can begin now. If it can, and requests for an older upload are refused, the server does not
-    /// know the older one any more: some servers answer 403 then.
+    /// Whether an upload to this key can begin now. If it can, but requests for an older upload are
+    /// refused, the older one no longer exists: some servers answer 403 then.
     pub(crate) async fn takes_uploads(&self, key: &str) -> bool {
         let Ok(upload) = self.create_multipart(key, "application/octet-stream").await else { return false };
         if let Err(problem) = self.abort_multipart(key, &upload).await {
-            tracing::warn!(%problem, "the bucket does not let uploads be aborted; a lifecycle rule has to remove them");
+            tracing::warn!(%problem, "the bucket does not allow uploads to be aborted; add a lifecycle rule that removes them");
         }
         true
     }
@@ -239,7 +239,8 @@ impl Bucket {
 
     fn path(&self, below: &str) -> Result<Path, BucketProblem> {
         let key = self.0.address.key(below);
-        Path::parse(key).map_err(|error| BucketProblem::Setting(format!("it has no such key: {error}")))
+        Path::parse(key)
+            .map_err(|error| BucketProblem::Setting(format!("the key of the object is not valid: {error}")))
     }
 
     fn store(&self) -> Result<&AmazonS3, BucketProblem> {
@@ -329,7 +330,7 @@ fn typed(mime: &str) -> Attributes {
     Attributes::from_iter([(Attribute::ContentType, mime.to_owned())])
 }
 
-/// Notes in the log what failed.
+/// Logs the failure.
 fn noted(error: object_store::Error) -> BucketProblem {
     let problem = BucketProblem::from(error);
     if !matches!(problem, BucketProblem::Absent | BucketProblem::Taken) {

@@ -1,11 +1,11 @@
 //! An S3-compatible bucket for files, in place of a folder.
 //!
 //! This module knows keys, bytes and parts, and nothing of jobs, callers or media. Only it uses `object_store`, which signs the
-//! requests and repeats those that a server has to be asked twice.
+//! requests and retries those that fail for a moment.
 //!
-//! * [`Address`]: where the bucket is and who asks. [`Bucket`]: one request each.
+//! * [`Address`]: where the bucket is, and the credentials. [`Bucket`]: one request each.
 //! * [`Upload`]: a stream of bytes as one object, in parts that survive a restart.
-//! * [`StoredFile`]: an object that is read in pieces, as it was written or not at all.
+//! * [`StoredFile`]: an object that is read in pieces, and only if it is unchanged.
 
 mod address;
 mod client;

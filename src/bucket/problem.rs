@@ -20,7 +20,7 @@ pub enum BucketProblem {
     /// The object was replaced since it was written.
     #[error("it was replaced in the bucket")]
     Replaced,
-    /// The server does not answer, or says that it cannot do it now.
+    /// The server does not answer, or is temporarily unable to.
     #[error("the bucket is not available now ({0})")]
     Away(String),
     /// The settings cannot be used.
@@ -61,7 +61,7 @@ fn code_of(text: &str) -> Option<String> {
     is_word.then(|| code.to_owned())
 }
 
-/// The innermost cause, which says most: "connection refused". The text of the outer ones has the address.
+/// The innermost cause, such as "connection refused". The outer ones contain the address.
 fn reason(error: &object_store::Error) -> String {
     let text = error.to_string();
     if let Some((_, status)) = text.split_once("status code: ") {

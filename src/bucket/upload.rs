@@ -1,7 +1,7 @@
 //! A stream of bytes becomes one object.
 //!
 //! A small object is one request. A larger one is an upload of several parts. After each part, a [`Checkpoint`] has what the rest
-//! of the upload needs, so another process can go on from there. The object is visible only when it is complete.
+//! of the upload needs, so another process can continue from there. The object is visible only when it is complete.
 
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
@@ -17,7 +17,7 @@ use super::stored::StoredFile;
 /// servers demand.
 pub const PART: usize = 8 * 1024 * 1024;
 
-/// How many bytes at the end of a part are known by a hash of their own, to compare them with what is downloaded again.
+/// The length of the end of a part that has a hash of its own, which a resumed download is compared with.
 pub const TAIL: usize = 64 * 1024;
 
 /// The greatest number that is appended to a name that is taken.
@@ -91,7 +91,7 @@ impl Upload {
         }
     }
 
-    /// Goes on after the last part. `None` if the checkpoint cannot be read.
+    /// Continues after the last part. `None` if the checkpoint cannot be read.
     pub fn resumed(bucket: &Bucket, checkpoint: &Checkpoint) -> Option<Self> {
         let state = HEXLOWER.decode(checkpoint.hash.as_bytes()).ok()?;
         let state = SerializedState::<Sha256>::try_from(state.as_slice()).ok()?;
@@ -124,7 +124,7 @@ impl Upload {
         self.rest.extend_from_slice(chunk);
     }
 
-    /// Begins the upload, or sends a full part. Returns true if it has done so: the checkpoint is another one then.
+    /// Begins the upload, or sends a full part. Returns true if it did, because the checkpoint has then changed.
     pub async fn step(&mut self) -> Result<bool, BucketProblem> {
         if self.rest.len() < PART {
             return Ok(false);
@@ -174,16 +174,16 @@ impl Upload {
         });
     }
 
-    /// Makes the object visible. If one of its name has the same content, that is the object. If it has another content, the new one
-    /// gets a number after an underscore.
+    /// Makes the object visible. If an object with this name has the same content, that object is used. If it has other
+    /// content, the new object gets a number after an underscore.
     pub async fn complete(self) -> Result<Written, BucketProblem> {
         let bytes = self.bytes();
         let Self { bucket, key, mime, id, parts, rest, hash, .. } = self;
         let sha256 = HEXLOWER.encode(&hash.chain_update(&rest).finalize());
         if let Some(id) = id {
             let object = match bucket.complete_multipart(&key, &id, parts).await {
-                // A process that died before it could say so may have completed it. Some servers do not tell an upload that is gone
-                // from one that is forbidden.
+                // A process that died before it recorded the end may have completed it. Some servers do not tell a missing upload
+                // from a forbidden one.
                 Err(problem @ (BucketProblem::Absent | BucketProblem::Refused(_))) => {
                     same(&bucket, &key, bytes, &sha256).await.map_err(|_| problem)?
                 }

@@ -7,7 +7,7 @@ use crate::chat::input::{ChatInput, Switch};
 use crate::facts::{TextModel, TextProtocol, Thinking, facts};
 use crate::jobs::Conversation;
 use crate::mcp::ToolError;
-use crate::mcp::model_name::fitting;
+use crate::mcp::model_name::{fitting, unknown_model};
 
 /// What one protocol and one model accept.
 pub(crate) struct Rules {
@@ -25,8 +25,7 @@ impl Rules {
     }
 
     pub(crate) fn warnings(&self) -> Vec<String> {
-        let unknown =
-            || format!("the model {} is not in the tables of this server; it is sent as it is", self.model);
+        let unknown = || unknown_model(&self.model);
         match self.row {
             None => vec![unknown()],
             Some(row) => row.note.iter().map(|note| format!("{} {note}", self.model)).collect(),

@@ -112,10 +112,10 @@ impl ChatView {
                     .to_owned()
             }
             Some("length") => {
-                format!("The answer was cut at max_tokens. Call chat with {again} to have it go on.")
+                format!("The answer was cut at max_tokens. Call chat with {again} to continue it.")
             }
             Some("content_filter") => "MiniMax withheld the rest. Rephrase the question.".to_owned(),
-            _ => format!("Done. To go on, call chat with {again}."),
+            _ => format!("Done. To continue, call chat with {again}."),
         };
     }
 

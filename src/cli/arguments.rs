@@ -36,7 +36,7 @@ pub(super) enum Command {
         /// Serve Streamable HTTP at http://ADDR/mcp instead.
         #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = "127.0.0.1:8765", value_parser = address)]
         http: Option<SocketAddr>,
-        /// With --http: serve the older transport too, at /sse. Deprecated; for clients that know no other.
+        /// With --http: serve the older transport too, at /sse. Deprecated; for clients that support no other.
         #[arg(long, requires = "http")]
         sse: bool,
         #[command(flatten)]
@@ -151,7 +151,7 @@ pub(super) enum Command {
         #[command(flatten)]
         world: World,
     },
-    /// List the voices, or those that fit some words: minimax-mcp voices english calm.
+    /// List the voices, or those that fit some words: minimax-mcp voices english narrator.
     #[command(display_order = 10, after_help = exit::help())]
     Voices {
         /// Words to search for.
@@ -261,7 +261,7 @@ impl Command {
         }
     }
 
-    /// The language that the command is to speak, if it was given.
+    /// The language option of the command, if it was given.
     pub(super) fn language(&self) -> Option<Language> {
         match self {
             Self::Doctor { language, .. } | Self::Logout(language) => language.lang,
@@ -276,7 +276,7 @@ impl Command {
         !matches!(self, Self::Settings { .. }) && self.flags().is_some()
     }
 
-    /// Whether the key that `login` stored is of no use: MiniMax is simulated, or the command is about that key.
+    /// Whether the key that `login` stored is not needed: MiniMax is simulated, or the command is about that key.
     pub(super) fn needs_no_stored_key(&self, config: &Config) -> bool {
         match self {
             Self::Demo { .. }

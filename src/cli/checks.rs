@@ -42,8 +42,8 @@ fn missing(dir: &Path) -> Option<String> {
     }
 }
 
-/// A folder that is made when it is first needed: whether it could be. Nothing is made here, because clients start the
-/// server only to look at it.
+/// Checks whether a folder that is made when it is first needed could be made. Nothing is made here, because some clients
+/// start the server only to list its tools.
 fn unusable(setting: &str, dir: &Path) -> Option<String> {
     let existing = dir.ancestors().find_map(|part| Some((part, part.metadata().ok()?)));
     let (part, data) = existing?;
@@ -103,7 +103,7 @@ fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     rated.filter(|(score, _)| *score > 0.7).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, known)| known)
 }
 
-/// The folder's path, and how an error of the file system reads beside it.
+/// A path with an error of the file system: `/a/b: permission denied`.
 pub(super) fn at(path: &Path, error: &std::io::Error) -> String {
     format!("{}: {}", shown(path).display(), in_words(error))
 }

@@ -11,8 +11,8 @@ use crate::tools;
 
 const PROGRAM: &str = "minimax-mcp";
 
-/// The command line with the names of the tools, which the parser leaves to the server: it knows other names too, and
-/// says which one is meant.
+/// The command line with the names of the tools. The parser itself accepts any name, because the server also knows other
+/// names and suggests the right one.
 fn with_tools() -> clap::Command {
     let names: Vec<_> = tools::catalogue().specs().map(|spec| spec.name).collect();
     let know = |command: clap::Command| {

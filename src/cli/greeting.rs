@@ -69,6 +69,6 @@ mod tests {
         assert!(!open.contains("--header"), "{open}");
         assert!(said(&[], true).contains("SANDBOX"));
         let own = said(&[("MINIMAX_MCP_CALLER_KEYS", "true"), ("MINIMAX_API_KEY", "sk-cp-x")], false);
-        assert!(own.contains("of each caller") && own.contains("each brings a MiniMax key"), "{own}");
+        assert!(own.contains("of each caller") && own.contains("each sends a MiniMax key"), "{own}");
     }
 }

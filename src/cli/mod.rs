@@ -342,7 +342,7 @@ async fn over_stdio(config: Config) -> Outcome {
 }
 
 async fn over_http(mut config: Config, address: SocketAddr, options: http::Options) -> Outcome {
-    // Over stdio, calls explain what is wrong. Here a person or a service manager starts the server and reads the end.
+    // Over stdio, calls explain what is wrong. Here a person or a service manager sees that the start failed.
     if !config.problems.is_empty() {
         let problems: Vec<_> = config.problems.iter().map(ToString::to_string).collect();
         return Err(problems.join("\nminimax-mcp: ").into());
@@ -375,7 +375,7 @@ async fn over_http(mut config: Config, address: SocketAddr, options: http::Optio
     if config.key_kind() == KeyKind::Missing && !config.http.caller_keys {
         let why = config.key_note.as_deref().unwrap_or("no MiniMax key is set");
         tracing::warn!(
-            "{why}: calls of MiniMax are refused until MINIMAX_API_KEY or MINIMAX_API_KEY_FILE has one"
+            "{why}: calls to MiniMax are refused until MINIMAX_API_KEY or MINIMAX_API_KEY_FILE is set"
         );
     }
     if io::stderr().is_terminal() {
@@ -389,7 +389,7 @@ async fn over_http(mut config: Config, address: SocketAddr, options: http::Optio
 
 #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
 fn environment(name: &str) -> Option<String> {
-    // A value that is no text is kept with a mark, so that it can be named.
+    // A value that is not UTF-8 is kept with a mark, so that an error can name it.
     std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }
 

@@ -118,7 +118,7 @@ fn lines(pruned: &Pruned, dry: bool) -> Vec<String> {
         pruned
             .files_changed
             .iter()
-            .map(|path| format!("kept, because it is not as it was saved: {}", path.display())),
+            .map(|path| format!("kept, because it was changed after it was saved: {}", path.display())),
     );
     if *jobs_failed > 0 {
         lines.push(format!("{} kept, because a file could not be removed", count(*jobs_failed, "job")));

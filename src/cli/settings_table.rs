@@ -22,7 +22,7 @@ const SECRET: &[&str] = &[
 const ALIASES: &[(&str, &str)] =
     &[("MINIMAX_API_HOST", "MINIMAX_API_BASE"), ("MINIMAX_API_RESOURCE_MODE", "MINIMAX_RESOURCE_MODE")];
 
-/// One setting as it stands.
+/// One setting with its current value.
 #[derive(Debug, Serialize)]
 struct Row {
     name: &'static str,

@@ -46,6 +46,7 @@ pub use start::read_key;
 pub use telemetry::{OtlpSettings, TelemetrySettings};
 pub use tokens::{TokenRow, read_tokens};
 pub use uploads::UploadSettings;
+pub use value::is_placeholder;
 pub use webhook::{Receiver, WebhookSettings};
 
 /// The default log filter. rmcp's warnings repeat ours or concern the client, so only its errors are logged.

@@ -324,7 +324,10 @@ fn host_url(value: &str) -> Result<Url, String> {
     let with_scheme = if value.contains("://") {
         value.to_owned()
     } else {
-        format!("https://{}", value.trim_start_matches('/'))
+        // A gateway on this machine, as `localhost:4000`, rarely has a certificate.
+        let name = value.trim_start_matches('/');
+        let is_here = Url::parse(&format!("http://{name}")).is_ok_and(|url| is_loopback(&url));
+        format!("{}://{name}", if is_here { "http" } else { "https" })
     };
     let url = Url::parse(&with_scheme).map_err(|error| format!("is not a URL ({error}); {legal}"))?;
     if !url.username().is_empty()

@@ -171,7 +171,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "MINIMAX_KEEP_FILES",
         default: "`false`",
-        meaning: "`true`: result files stay when their records are removed, so `MINIMAX_KEEP_BYTES` has no effect. With `false`, a file is removed with its record if it is directly in the results folder and still as it was saved. Files in any other folder, such as an `output_directory`, always stay",
+        meaning: "`true`: result files stay when their records are removed, so `MINIMAX_KEEP_BYTES` has no effect. With `false`, a file is removed with its record if it is directly in the results folder and unchanged. Files in any other folder, such as an `output_directory`, always stay",
     },
     Setting {
         name: "MINIMAX_WEBHOOK_URL",

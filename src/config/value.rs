@@ -35,8 +35,18 @@ const KEY_PREFIXES: &[&str] = &[
     "minimax_plan_key:",
     "authorization:",
     "bearer ",
+    "bearer:",
     "x-api-key:",
+    "api_key=",
+    "api_key:",
+    "apikey=",
+    "apikey:",
+    "key=",
+    "key:",
 ];
+
+/// What ends a line of a list from which a key is pasted.
+const KEY_ENDS: &[char] = &[',', ';'];
 
 /// References to a value that another program was to look up, by their beginnings.
 const REFERENCES: &[&str] =
@@ -84,6 +94,8 @@ const FILLERS: &[&str] = &[
     "id",
     "in",
     "it",
+    "mcp",
+    "server",
     "key",
     "me",
     "minimax",
@@ -162,6 +174,7 @@ pub(super) fn key(text: &str) -> KeyText {
         key = key.trim_matches(|letter| {
             letter == '\\' || QUOTES.iter().any(|pair| pair.0 == letter || pair.1 == letter)
         });
+        key = key.trim_end_matches(KEY_ENDS);
         for prefix in KEY_PREFIXES {
             let start = key.get(..prefix.len()).filter(|start| start.eq_ignore_ascii_case(prefix));
             key = start.and_then(|_| key.get(prefix.len()..)).unwrap_or(key);
@@ -188,7 +201,8 @@ pub(super) fn key(text: &str) -> KeyText {
     }
     let upper = key.to_ascii_uppercase();
     let names_setting = [KEY, PLAN_KEY].iter().any(|name| upper.contains(name));
-    if is_placeholder(key) || names_setting || key.starts_with('$') {
+    let is_unset = UNSET.iter().any(|word| key.eq_ignore_ascii_case(word));
+    if is_placeholder(key) || is_unset || names_setting || key.starts_with('$') {
         return KeyText::Placeholder(shown(key));
     }
     if !key.chars().all(|letter| letter.is_ascii_graphic()) {
@@ -208,7 +222,7 @@ pub(super) fn shown(text: &str) -> String {
 }
 
 /// Whether a value was never filled in.
-pub(super) fn is_placeholder(text: &str) -> bool {
+pub fn is_placeholder(text: &str) -> bool {
     is_reference(text) || is_bracketed(text) || is_masked(text) || is_phrase(text) || UNSET.contains(&text)
 }
 
@@ -318,6 +332,10 @@ mod tests {
             "export MINIMAX_API_KEY=\"KEY\"\n",
             "<KEY>",
             "[KEY]",
+            "bearer:KEY",
+            "api_key=KEY",
+            "apiKey: \"KEY\",",
+            "key: KEY;",
             "\u{200b}KEY\u{a0}",
         ] {
             for real in ["sk-api-AbCd0123_-xyz", "sk-cp-your2key", "eyJhbGciOi.eyJzdWIi.c2ln"] {

@@ -18,8 +18,9 @@ use addresses::is_fake;
 pub use addresses::is_public;
 
 const CONNECT: Duration = Duration::from_secs(10);
-/// How long a host may send nothing before the transfer counts as broken.
-const IDLE: Duration = Duration::from_mins(1);
+/// How long a host may send nothing before the transfer counts as broken. A second try fits into the 45 s in which a call
+/// without a job has its answer.
+const IDLE: Duration = Duration::from_secs(20);
 const REDIRECTS: usize = 5;
 
 /// The rules for links.

@@ -1,8 +1,8 @@
-//! Facts about MiniMax as data with a date: models and their legal values, prices, limits, voices, error codes.
+//! Facts about MiniMax as data with a date: models and their allowed values, prices, limits, voices, error codes.
 //!
 //! The tables are `facts.json`, `offer.json`, `plan.json`, `text.json` and `voices.json` beside this file. No code makes a
-//! decision about a single model. A model that is not in the tables is legal: its name is sent unchanged, and its
-//! limits and price are unknown.
+//! decision about a single model. A model that is not in the tables is accepted: its name is sent unchanged, and
+//! its limits and price are unknown.
 
 mod limits;
 mod music;
@@ -149,7 +149,7 @@ impl Price {
 pub struct ImageModel {
     /// The id on the wire.
     pub model: String,
-    /// Legal `aspect_ratio`s.
+    /// Allowed `aspect_ratio`s.
     pub aspect_ratios: Vec<String>,
     /// If true, the model accepts `width` and `height`.
     pub sizes: bool,
@@ -165,7 +165,7 @@ pub struct ImageModel {
 pub struct SpeechModel {
     /// The id on the wire.
     pub model: String,
-    /// Legal `emotion`s.
+    /// Allowed `emotion`s.
     pub emotions: Vec<String>,
     /// Values of `language_boost` that the model does not accept.
     #[serde(default)]
@@ -224,7 +224,7 @@ impl Mode {
     }
 }
 
-/// A resolution and its legal durations. The first of each list is the default.
+/// A resolution and its allowed durations. The first of each list is the default.
 #[derive(Debug, Deserialize)]
 pub struct Size {
     /// `768P`, `2K`, …

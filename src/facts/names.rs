@@ -68,7 +68,7 @@ impl Facts {
         ModelKind::ALL.into_iter().any(|kind| self.ids(kind).contains(&model))
     }
 
-    /// The known id that an unknown name almost is: without its beginning, with other punctuation, or with a typing
+    /// The known id that an unknown name probably means: it lacks the prefix, has other punctuation, or has a typing
     /// error. `None` for known names, and for names that may be newer than the tables.
     pub fn near(&self, kind: ModelKind, name: &str) -> Option<&str> {
         let name = self.canonical(name);

@@ -38,7 +38,7 @@ pub(super) struct PlanFile {
 /// Why a plan did not pay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PlanRefusal {
-    /// Its window is used up, and starts again by itself.
+    /// Its window is used up, and will be reset by itself.
     UsedUp,
     /// It does not include what was ordered.
     NotIncluded,

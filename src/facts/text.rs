@@ -30,7 +30,7 @@ pub struct TextProtocol {
     pub temperature: (f64, f64),
     /// The least and the greatest value.
     pub top_p: (f64, f64),
-    /// If true, the least values of `temperature` and `top_p` are themselves illegal.
+    /// If true, the least values of `temperature` and `top_p` are themselves not allowed.
     #[serde(default)]
     pub above_zero: bool,
     /// If true, thinking can be switched on and off.
@@ -43,7 +43,7 @@ pub struct TextProtocol {
     pub web_search: bool,
     /// If true, the protocol accepts videos.
     pub video: bool,
-    /// Legal types of `response_format`.
+    /// Allowed types of `response_format`.
     pub formats: Vec<String>,
 }
 
@@ -86,10 +86,10 @@ pub struct TextModel {
     /// If true, MiniMax's list of models is not expected to contain it: a retired model, or an old name.
     #[serde(default)]
     pub unlisted: bool,
-    /// Legal values of `effort`, in every protocol that has it.
+    /// Allowed values of `effort`, in every protocol that has it.
     #[serde(default)]
     efforts: Vec<String>,
-    /// Legal values of `effort` in the Responses protocol, if they differ.
+    /// Allowed values of `effort` in the Responses protocol, if they differ.
     #[serde(default)]
     responses_efforts: Vec<String>,
     /// The model's own effort for a call that names none. It is not sent.
@@ -137,7 +137,7 @@ pub struct TokenPrice {
 }
 
 impl TextModel {
-    /// The legal values of `effort` in a protocol.
+    /// The allowed values of `effort` in a protocol.
     pub fn efforts(&self, api: &str) -> &[String] {
         if api == "responses" && !self.responses_efforts.is_empty() {
             return &self.responses_efforts;

@@ -46,7 +46,7 @@ pub struct SystemVoice {
     pub gender: Option<Gender>,
 }
 
-/// Whether a voice is a woman's or a man's, also of a girl or a boy.
+/// The sex of a voice, including children's voices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Gender {
@@ -89,7 +89,7 @@ fn a_week() -> u32 {
 pub struct TranscriptionModel {
     /// The id on the wire.
     pub model: String,
-    /// Legal values of the `language` header.
+    /// Allowed values of the `language` header.
     pub languages: Vec<String>,
     /// The price of an hour of audio.
     pub per_hour: Price,

@@ -75,7 +75,7 @@ fn network(from: IpAddr) -> IpAddr {
 }
 
 /// The address that a request comes from. A proxy in a private network appends the address of its client to
-/// `X-Forwarded-For`; what stands there before it, the client may have written itself.
+/// `X-Forwarded-For`; any entry before it may be forged by the client.
 pub(super) fn origin(peer: IpAddr, headers: &HeaderMap, has_proxy: bool) -> IpAddr {
     let peer = peer.to_canonical();
     let is_near = match peer {

@@ -16,7 +16,7 @@ use crate::mcp::Server;
 /// The size of the pipe between client and server, in bytes.
 const PIPE: usize = 1 << 20;
 
-/// What a call brought.
+/// The outcome of a call.
 #[derive(Debug, Default)]
 pub(super) struct Answer {
     pub(super) text: String,

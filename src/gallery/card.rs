@@ -19,7 +19,7 @@ pub(super) async fn fragment(
     headers: HeaderMap,
 ) -> Response {
     match visitor.server.jobs().get(visitor.principal(), &job).await {
-        // The browser asks again each time, and gets nothing while nothing has changed.
+        // The browser revalidates each time, and gets no body while nothing has changed.
         Ok(Some(job)) => {
             let text = card(&visitor, &job).into_string();
             tagged(&headers, "text/html; charset=utf-8", "private, no-cache", text)
@@ -55,7 +55,7 @@ pub(super) fn time(millis: i64) -> Markup {
     html! { time datetime=(exact) { (words) } }
 }
 
-/// A job in the list. While it runs, it asks for itself again.
+/// A job in the list. While the job runs, the card refreshes itself.
 pub(super) fn card(visitor: &Visitor, job: &Job) -> Markup {
     let runs = !job.state.is_over();
     let again = runs.then(|| visitor.to(&format!("/cards/{}", job.id)));

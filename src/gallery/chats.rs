@@ -11,6 +11,7 @@ use super::list::place;
 use super::page::{Place, missing, page as framed, unreadable};
 use super::visitor::Visitor;
 use super::words::cut;
+use crate::api::chat::without_thinking;
 use crate::jobs::gallery;
 
 /// Conversations on a page.
@@ -19,6 +20,9 @@ const PAGE: u32 = 100;
 /// The most messages of a conversation that are shown, and the longest text of one in characters.
 const MOST_MESSAGES: usize = 500;
 const LONGEST: usize = 20_000;
+
+/// The longest name of a conversation in the list, in characters.
+const LONGEST_NAME: usize = 100;
 
 /// `GET /gallery/chats`
 pub(super) async fn list(Extension(visitor): Extension<Visitor>, RawQuery(query): RawQuery) -> Response {
@@ -34,15 +38,15 @@ pub(super) async fn list(Extension(visitor): Extension<Visitor>, RawQuery(query)
         h1 { (title) }
         @if rows.is_empty() {
             p class="empty" { (visitor.say(
-                "No conversation is kept. One is kept for 30 days after its last turn.",
+                "There are no conversations. Each is kept for 30 days after its last turn.",
                 "没有保存的对话。对话在最后一轮之后保存 30 天。",
             )) }
         } @else {
             ul class="rows" {
                 @for row in &rows {
                     li {
-                        a href=(visitor.to(&format!("/chats/{}", row.id))) { (row.id) }
-                        span class="facts" { (row.model) " · " (row.turns) " " (visitor.say("turns", "轮")) " · " (time(row.updated_at)) }
+                        a href=(visitor.to(&format!("/chats/{}", row.id))) { (name_of(&row.first).unwrap_or_else(|| row.id.clone())) }
+                        p class="facts" { (row.model) " · " (turns(&visitor, row.turns)) " · " (time(row.updated_at)) " · " (row.id) }
                     }
                 }
             }
@@ -68,57 +72,92 @@ pub(super) async fn page(Extension(visitor): Extension<Visitor>, Path(id): Path<
     let hidden = found.said.messages.len().saturating_sub(MOST_MESSAGES);
     let content = html! {
         h1 class="title" { (found.model) }
-        p class="facts" { (found.id) " · " (found.turns) " " (visitor.say("turns", "轮")) }
+        p class="facts" { (found.id) " · " (turns(&visitor, found.turns)) }
         @if let Some(system) = &found.said.system {
-            (said(visitor.say("System", "系统"), "system", system))
+            (said(&visitor, "system", &Words { answer: system.clone(), ..Words::default() }))
         }
         @if hidden > 0 {
             p class="note" { (hidden) " " (visitor.say("earlier messages are not shown.", "条较早的消息未显示。")) }
         }
         @for message in found.said.messages.iter().skip(hidden) {
             @let role = message.get("role").or_else(|| message.get("type")).and_then(Value::as_str).unwrap_or("");
-            @let text = text_of(message);
-            @if !text.is_empty() { (said(role, role, &text)) }
+            @let words = words_of(message);
+            @if words != Words::default() { (said(&visitor, role, &words)) }
         }
     };
     framed(&visitor, Place::Other, &found.model, &content)
 }
 
-fn said(name: &str, role: &str, text: &str) -> maud::Markup {
+fn turns(visitor: &Visitor, count: i64) -> String {
+    format!("{count} {}", if count == 1 { visitor.say("turn", "轮") } else { visitor.say("turns", "轮") })
+}
+
+/// The beginning of the first words of the user.
+fn name_of(messages: &[Value]) -> Option<String> {
+    let first =
+        messages.iter().find(|message| message.get("role").and_then(Value::as_str) == Some("user"))?;
+    let words = words_of(first).answer.split_whitespace().collect::<Vec<_>>().join(" ");
+    (!words.is_empty()).then(|| cut(&words, LONGEST_NAME))
+}
+
+fn said(visitor: &Visitor, role: &str, words: &Words) -> maud::Markup {
     let is_person = role == "user";
+    let name = match role {
+        "user" => visitor.say("User", "用户"),
+        "assistant" => visitor.say("Assistant", "助手"),
+        "system" => visitor.say("System", "系统"),
+        "tool" | "function_call_output" => visitor.say("Tool", "工具"),
+        _ => role,
+    };
     html! {
         section class=(if is_person { "said person" } else { "said" }) {
             h2 { (cut(name, 40)) }
-            pre class="text" { (cut(text, LONGEST)) }
+            @if !words.thinking.is_empty() {
+                details { summary { (visitor.say("Thinking", "思考过程")) } pre class="text" { (cut(&words.thinking, LONGEST)) } }
+            }
+            @if !words.answer.is_empty() { pre class="text" { (cut(&words.answer, LONGEST)) } }
         }
     }
+}
+
+/// The texts of a message, with the model's thinking apart.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Words {
+    thinking: String,
+    answer: String,
 }
 
 /// The texts of a message of any of the four protocols. Images and calls of tools are named.
-fn text_of(message: &Value) -> String {
-    let mut texts = Vec::new();
-    for field in ["content", "summary", "arguments", "output"] {
-        if let Some(value) = message.get(field) {
-            collect(value, &mut texts);
-        }
+fn words_of(message: &Value) -> Words {
+    let (mut thinking, mut answer, mut ignored) = (Vec::new(), Vec::new(), Vec::new());
+    for field in ["summary", "reasoning_content"] {
+        message.get(field).map(|value| collect(value, &mut thinking, &mut ignored));
+    }
+    for field in ["content", "arguments", "output"] {
+        message.get(field).map(|value| collect(value, &mut answer, &mut thinking));
     }
     if let Some(calls) = message.get("tool_calls").and_then(Value::as_array) {
-        texts.extend(calls.iter().filter_map(|call| call.get("function")).map(Value::to_string));
+        answer.extend(calls.iter().filter_map(|call| call.get("function")).map(Value::to_string));
     }
-    texts.join("\n")
+    let mut words = Words { thinking: thinking.join("\n"), answer: answer.join("\n") };
+    if words.thinking.is_empty() && message.get("role").and_then(Value::as_str) == Some("assistant") {
+        (words.thinking, words.answer) = without_thinking(&words.answer);
+    }
+    words
 }
 
-fn collect(value: &Value, texts: &mut Vec<String>) {
+fn collect(value: &Value, texts: &mut Vec<String>, thinking: &mut Vec<String>) {
     match value {
         Value::String(text) if !text.is_empty() => texts.push(text.clone()),
         Value::Array(parts) => {
             for part in parts {
-                collect(part, texts);
+                collect(part, texts, thinking);
             }
         }
-        Value::Object(part) => match (part.get("text").or_else(|| part.get("thinking")), part.get("type")) {
-            (Some(Value::String(text)), _) => texts.push(text.clone()),
-            (_, Some(Value::String(kind))) => texts.push(format!("[{kind}]")),
+        Value::Object(part) => match (part.get("text"), part.get("thinking"), part.get("type")) {
+            (Some(Value::String(text)), ..) => texts.push(text.clone()),
+            (_, Some(Value::String(text)), _) => thinking.push(text.clone()),
+            (_, _, Some(Value::String(kind))) => texts.push(format!("[{kind}]")),
             _ => {}
         },
         _ => {}
@@ -133,18 +172,32 @@ mod tests {
 
     #[test]
     fn the_texts_of_every_protocol_are_found() {
-        for (message, text) in [
-            (json!({ "role": "user", "content": "hi" }), "hi"),
+        for (message, (thinking, answer)) in [
+            (json!({ "role": "user", "content": "hi" }), ("", "hi")),
+            (json!({ "role": "user", "content": "<think>hm</think>" }), ("", "<think>hm</think>")),
+            (json!({ "role": "assistant", "content": "<think>\nhm\n</think>\nyes" }), ("hm", "yes")),
+            (json!({ "role": "assistant", "content": "yes", "reasoning_content": "hm" }), ("hm", "yes")),
+            (
+                json!({ "type": "reasoning", "summary": [{ "type": "summary_text", "text": "hm" }] }),
+                ("hm", ""),
+            ),
             (
                 json!({ "content": [{ "type": "thinking", "thinking": "hm", "signature": "s" }, { "type": "text", "text": "yes" }] }),
-                "hm\nyes",
+                ("hm", "yes"),
             ),
-            (json!({ "content": [{ "type": "image_url", "image_url": { "url": "data:" } }] }), "[image_url]"),
-            (json!({ "content": null, "tool_calls": [{ "function": { "name": "f" } }] }), r#"{"name":"f"}"#),
-            (json!({ "type": "function_call_output", "output": "42" }), "42"),
-            (json!({}), ""),
+            (
+                json!({ "content": [{ "type": "image_url", "image_url": { "url": "data:" } }] }),
+                ("", "[image_url]"),
+            ),
+            (
+                json!({ "content": null, "tool_calls": [{ "function": { "name": "f" } }] }),
+                ("", r#"{"name":"f"}"#),
+            ),
+            (json!({ "type": "function_call_output", "output": "42" }), ("", "42")),
+            (json!({}), ("", "")),
         ] {
-            assert_eq!(text_of(&message), text, "{message}");
+            let words = Words { thinking: thinking.to_owned(), answer: answer.to_owned() };
+            assert_eq!(words_of(&message), words, "{message}");
         }
     }
 }

@@ -37,7 +37,7 @@ pub(super) fn file_link(visitor: &Visitor, job: &Job, file: &JobFile) -> Markup 
     }
 }
 
-/// The job, if the visitor may delete it now, or what is said instead.
+/// The job, if the visitor may delete it now, or the page that says why not.
 async fn deletable(visitor: &Visitor, id: &str) -> Result<Job, Response> {
     let Ok(Some(job)) = visitor.server.jobs().get(visitor.principal(), id).await else {
         return Err(missing(visitor));
@@ -84,7 +84,7 @@ pub(super) async fn question(
             p { (file) ": " (visitor.say("the file is removed from the disk. This cannot be undone.", "文件将从磁盘删除，无法恢复。")) }
         } @else {
             p { (visitor.say(
-                "The record has the prompt, the settings and MiniMax's ids. What was spent stays in the ledger. This cannot be undone.",
+                "The record contains the prompt, the settings and MiniMax's ids. The amount spent stays in the ledger. This cannot be undone.",
                 "记录包含提示词、设置和 MiniMax 的编号。费用账目会保留。此操作无法恢复。",
             )) }
         }
@@ -173,7 +173,7 @@ async fn removed(visitor: &Visitor, saved: &OnDisk) -> Removal {
 
 fn elsewhere(visitor: &Visitor) -> String {
     let text = visitor.say(
-        "it is not below the folder for results, so the gallery leaves it alone",
+        "it is not in the results folder, so the gallery does not delete it",
         "它不在结果文件夹中，图库不会删除它",
     );
     text.to_owned()
@@ -181,7 +181,7 @@ fn elsewhere(visitor: &Visitor) -> String {
 
 fn changed(visitor: &Visitor) -> String {
     let text = visitor.say(
-        "it is not the file that was made: it was changed since, or is a link. The gallery leaves it alone",
+        "it was changed or replaced by a link after it was saved, so the gallery does not delete it",
         "它不是生成的原文件：已被修改，或是链接。图库不会删除它",
     );
     text.to_owned()

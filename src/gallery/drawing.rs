@@ -59,7 +59,7 @@ fn of_video(read: impl FnMut(Range<u64>) -> Option<Bytes>, bytes: u64) -> Result
     Ok(media::shrink(frame.into(), SIDE, LARGEST).ok().map(|preview| preview.jpeg))
 }
 
-/// A decoder that panics on a malicious file has found no picture.
+/// Treats a panic of a decoder, such as on a malicious file, as "no picture".
 fn drawn<E>(made: Result<Result<Option<Vec<u8>>, NoStill>, E>) -> Drawn {
     match made {
         Ok(Ok(Some(picture))) => Drawn::Picture(picture),

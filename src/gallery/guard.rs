@@ -1,4 +1,4 @@
-//! What every request of the gallery passes: its place, its session, the token of its form; and the headers that every
+//! Checks every request to the gallery: its origin, its session, and the token of a form. Adds the headers that every
 //! response has.
 
 use axum::body::{Body, to_bytes};
@@ -18,7 +18,7 @@ use super::visitor::Visitor;
 /// The longest form, in bytes.
 const LONGEST_FORM: usize = 1024 * 1024;
 
-/// What a page may load and do. It takes neither scripts nor styles within the page, and nothing from elsewhere.
+/// The content security policy: no inline scripts or styles, and nothing from other servers.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; connect-src 'self'; \
      form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
@@ -45,19 +45,19 @@ pub(super) async fn headers(request: Request, next: Next) -> Response {
     response
 }
 
-/// Middleware: refuses what a page of another origin sends. The server's own check lets pages of this machine and of
-/// MINIMAX_MCP_ORIGINS pass, which have a token; here a browser would add the cookie by itself.
+/// Middleware: refuses requests from pages of other origins. The server's own check accepts pages of this machine and of
+/// MINIMAX_MCP_ORIGINS, because they need a token; here a browser would add the cookie by itself.
 pub(super) async fn place(State(gallery): State<Gallery>, request: Request, next: Next) -> Response {
     if is_own(request.method(), request.headers(), gallery.0.access.base()) {
         next.run(request).await
     } else {
-        (StatusCode::FORBIDDEN, "The gallery takes requests of its own pages only.\n").into_response()
+        (StatusCode::FORBIDDEN, "The gallery accepts requests only from its own pages.\n").into_response()
     }
 }
 
 fn is_own(method: &Method, headers: &HeaderMap, base: &str) -> bool {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    // A browser says whether another site wants something, and whether that is a person who follows a link.
+    // A browser tells whether another site makes the request, and whether a person followed a link.
     let site = text(HeaderName::from_static("sec-fetch-site")).unwrap_or("none");
     let is_visit = text(HeaderName::from_static("sec-fetch-mode")) == Some("navigate")
         && (method == Method::GET || method == Method::HEAD);

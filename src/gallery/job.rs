@@ -1,6 +1,7 @@
 //! The page of a job.
 
 use axum::extract::{Extension, Path};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::Response;
 use maud::{Markup, html};
 use serde_json::Value;
@@ -18,7 +19,11 @@ use crate::media::units;
 const LONGEST: usize = 20_000;
 
 /// `GET /gallery/jobs/{job}`
-pub(super) async fn page(Extension(visitor): Extension<Visitor>, Path(id): Path<String>) -> Response {
+pub(super) async fn page(
+    Extension(visitor): Extension<Visitor>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Response {
     let job = match visitor.server.jobs().get(visitor.principal(), &id).await {
         Ok(Some(job)) => job,
         Ok(None) => return missing(&visitor),
@@ -42,7 +47,14 @@ pub(super) async fn page(Extension(visitor): Extension<Visitor>, Path(id): Path<
         (actions(&visitor, &job))
         (settings(&visitor, &job))
     };
-    framed(&visitor, Place::Other, &title, &content)
+    let mut response = framed(&visitor, Place::Other, &title, &content);
+    if !runs && headers.contains_key("hx-request") {
+        // The end of a job also changes what can be done with it, which is not in the part that is refreshed.
+        response
+            .headers_mut()
+            .insert(HeaderName::from_static("hx-refresh"), HeaderValue::from_static("true"));
+    }
+    response
 }
 
 fn outcome(visitor: &Visitor, job: &Job) -> Markup {
@@ -79,7 +91,7 @@ fn player(visitor: &Visitor, job: &Job, file: &JobFile, title: &str) -> Markup {
             @match shown(file) {
                 Shown::Image => a href=(source) { img src=(source) alt=(label) loading="lazy"; },
                 Shown::Audio => @match beside() {
-                    // A player of videos shows subtitles, and one of sounds does not.
+                    // `<video>` shows subtitles, and `<audio>` does not.
                     Some(track) => video class="sound" controls preload="metadata" aria-label=(label) src=(source) { (captions(&track)) },
                     None => {
                         (wave(visitor, job, file))
@@ -119,7 +131,7 @@ fn actions(visitor: &Visitor, job: &Job) -> Markup {
     }
 }
 
-/// What was ordered, and what is known of it.
+/// The request, and what is known about its result.
 fn settings(visitor: &Visitor, job: &Job) -> Markup {
     let row = |name: &str, value: Markup| html! { dt { (name) } dd { (value) } };
     let text = |value: &str| html! { (value) };

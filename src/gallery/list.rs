@@ -18,7 +18,7 @@ const PAGE: u32 = 60;
 /// The longest search, in characters.
 const LONGEST_SEARCH: usize = 500;
 
-/// What a query asks for. What cannot be read is left out.
+/// Parses the query. Ignores what it cannot parse.
 fn filter(query: &Form) -> Filter {
     let word = |name: &str, known: &[(&str, &str, &str)]| {
         let given = query.get(name)?;
@@ -79,9 +79,9 @@ pub(super) async fn page(Extension(visitor): Extension<Visitor>, RawQuery(query)
         @if query.with(&[]).is_empty() { (waiting(&visitor, found.jobs.first().map_or("", |job| &job.id))) }
         (search(&visitor, &query, &models.unwrap_or_default(), &voices.unwrap_or_default()))
         @if found.jobs.is_empty() && found.reads_on {
-            p class="empty" { (visitor.say("No job on this page fits. The next page searches more jobs.", "本页没有符合的任务。下一页会继续搜索其他任务。")) }
+            p class="empty" { (visitor.say("No matching jobs on this page. The next page searches more jobs.", "本页没有符合的任务。下一页会继续搜索其他任务。")) }
         } @else if found.jobs.is_empty() {
-            p class="empty" { (visitor.say("No job fits. What tools make appears here.", "没有符合的任务。工具生成的内容会显示在这里。")) }
+            p class="empty" { (visitor.say("No matching jobs. What the tools make appears here.", "没有符合的任务。工具生成的内容会显示在这里。")) }
         }
         form action=(visitor.to("/zip")) {
             div class="cards" { @for job in &found.jobs { (card(&visitor, job)) } }

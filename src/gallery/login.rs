@@ -31,7 +31,7 @@ fn set(gallery: &Gallery, name: &str, value: &str, rules: &str) -> String {
 
 /// The response to a request without a session: the form to log in, for a page.
 pub(super) fn refused(gallery: &Gallery, language: Language, headers: &HeaderMap) -> Response {
-    // A part of a page that is refreshed, a picture and a player have no use for a form.
+    // A refreshed fragment, an image or a player cannot show a form.
     let is_page = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     if headers.contains_key("hx-request") || !is_page.is_some_and(|accept| accept.contains("text/html")) {
         return (StatusCode::UNAUTHORIZED, "Log in to the gallery first.\n").into_response();
@@ -86,7 +86,7 @@ pub(super) async fn login(
     let from = from(&gallery, place, &asked);
     if let Err(wait) = gallery.0.attempts.begin(from) {
         let problem = language.say(
-            "Too many wrong tokens came from your address. Try again in ten minutes.",
+            "Too many wrong tokens from your address. Try again in ten minutes.",
             "来自你的地址的错误令牌过多。请十分钟后再试。",
         );
         let page = form(&gallery, language, Some(problem));
@@ -132,7 +132,7 @@ pub(super) async fn open(
     headers: HeaderMap,
 ) -> Response {
     let language = Language::of(&headers);
-    // A program that only looks whether the link leads somewhere must not use it up.
+    // A link preview or a link checker (HEAD) must not use up the link.
     if method != Method::GET {
         return StatusCode::OK.into_response();
     }
@@ -141,14 +141,14 @@ pub(super) async fn open(
         return begin(&gallery, login, language);
     }
     let problem = language.say(
-        "This link was opened before, or is older than ten minutes.",
+        "This link has been used already, or is older than ten minutes.",
         "这个链接已被打开过，或已超过十分钟。",
     );
     (StatusCode::GONE, form(&gallery, language, Some(problem))).into_response()
 }
 
-/// Begins a session. The page leads on by itself: after a redirection a browser would keep the cookie to itself if the
-/// link was on a page of another site.
+/// Begins a session. The page forwards by itself: after an HTTP redirect a browser would not send the cookie if the link was
+/// on a page of another site.
 fn begin(gallery: &Gallery, login: Login, language: Language) -> Response {
     let Some(key) = gallery.0.sessions.begin(login) else {
         let text = language.say("Too many sessions; try again later.", "会话过多，请稍后再试。");
@@ -187,7 +187,7 @@ pub(super) async fn link(
 ) -> Response {
     let from = from(&gallery, place, &headers);
     if let Err(wait) = gallery.0.attempts.begin(from) {
-        let text = "Too many wrong tokens came from this address. Try again in ten minutes.\n";
+        let text = "Too many wrong tokens from this address. Try again in ten minutes.\n";
         return (StatusCode::TOO_MANY_REQUESTS, retry_after(wait), text).into_response();
     }
     let mut login = HeaderMap::new();
@@ -208,7 +208,7 @@ pub(super) async fn link(
     }
 }
 
-/// Leads a browser on after a form.
+/// Redirects a browser after a form.
 pub(super) fn to(path: &str) -> Response {
     match HeaderValue::from_str(path) {
         Ok(path) => (StatusCode::SEE_OTHER, [(header::LOCATION, path)]).into_response(),

@@ -16,14 +16,14 @@ use super::visitor::Visitor;
 use crate::jobs::{Job, JobFile, random_id};
 use crate::mcp::Billing;
 
-/// Arguments that the gallery gives itself.
+/// Arguments that the gallery sets itself.
 const OWN: &[&str] = &["wait_seconds", "async_mode", "dry_run", "idempotency_key", "output_directory"];
 
 /// What a file can become: its kind, the tool, the parameter, and the words of the link.
 const USES: &[(Shown, &str, &str, &str, &str)] = &[
     (Shown::Image, "generate_video", "first_frame_image", "Use as first frame", "用作首帧"),
-    (Shown::Image, "generate_video", "reference_images", "Use as reference of a video", "用作视频参考"),
-    (Shown::Image, "text_to_image", "subject_reference", "Use as face of an image", "用作图像人物"),
+    (Shown::Image, "generate_video", "reference_images", "Use as video reference", "用作视频参考"),
+    (Shown::Image, "text_to_image", "subject_reference", "Use as face in an image", "用作图像人物"),
     (Shown::Audio, "music_generation", "reference_audio", "Use for a cover", "用于翻唱"),
 ];
 
@@ -81,7 +81,7 @@ pub(super) async fn form(Extension(visitor): Extension<Visitor>, RawQuery(query)
         }
         _ => ordered(&job, &fields),
     };
-    shown_form(&visitor, &tool, &fields, &given, None)
+    shown_form(&visitor, &tool, &fields, &|name| text_of(fields.get(name), given.get(name)), None)
 }
 
 /// The arguments of a job's call. Of a record without them, the prompt and the model.
@@ -120,23 +120,32 @@ fn kind_of(schema: Option<&Value>) -> FieldKind {
     }
 }
 
+/// An argument as its field shows it.
+fn text_of(schema: Option<&Value>, given: Option<&Value>) -> String {
+    match given {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) if kind_of(schema) != FieldKind::Json => text.clone(),
+        Some(value) => value.to_string(),
+    }
+}
+
 fn shown_form(
     visitor: &Visitor,
     tool: &str,
     fields: &Map<String, Value>,
-    given: &JsonObject,
+    text: &dyn Fn(&str) -> String,
     wrong: Option<&str>,
 ) -> Response {
     let title = visitor.say("Make", "生成");
     let content = html! {
         h1 { (title) " · " (tool) }
         @if let Some(wrong) = wrong { p class="problem" role="alert" { (wrong) } }
-        p class="note" { (visitor.say("The price comes first; nothing is bought by this form.", "先显示价格；此表单不会购买。")) }
+        p class="note" { (visitor.say("You see the price first; this form buys nothing.", "先显示价格；此表单不会购买。")) }
         form method="post" action=(visitor.to("/price")) class="stack" {
             (token(visitor))
             input type="hidden" name="tool" value=(tool);
             @for (name, schema) in fields.iter().filter(|(name, _)| !OWN.contains(&name.as_str())) {
-                (field(visitor, name, schema, given.get(name)))
+                (field(visitor, name, schema, &text(name)))
             }
             button type="submit" { (visitor.say("Show the price", "查看价格")) }
         }
@@ -144,13 +153,8 @@ fn shown_form(
     framed(visitor, Place::Other, title, &content)
 }
 
-fn field(visitor: &Visitor, name: &str, schema: &Value, given: Option<&Value>) -> Markup {
+fn field(visitor: &Visitor, name: &str, schema: &Value, text: &str) -> Markup {
     let kind = kind_of(Some(schema));
-    let text = match given {
-        None | Some(Value::Null) => String::new(),
-        Some(Value::String(text)) if kind != FieldKind::Json => text.clone(),
-        Some(value) => value.to_string(),
-    };
     let help = schema.get("description").and_then(Value::as_str).unwrap_or_default();
     let input = format!("field.{name}");
     let words = schema.get("enum").and_then(Value::as_array);
@@ -206,7 +210,10 @@ pub(super) async fn price(
     let Some(fields) = fields_of(&visitor, &tool) else { return missing(&visitor) };
     match arguments(&fields, &form) {
         Ok(arguments) => Box::pin(asked(&visitor, &tool, &fields, arguments, None)).await,
-        Err(wrong) => shown_form(&visitor, &tool, &fields, &JsonObject::new(), Some(&wrong)),
+        Err(wrong) => {
+            let typed = |name: &str| form.get(&format!("field.{name}")).unwrap_or_default().to_owned();
+            shown_form(&visitor, &tool, &fields, &typed, Some(&wrong))
+        }
     }
 }
 
@@ -226,13 +233,14 @@ async fn asked(
 ) -> Response {
     let answer = priced(visitor, tool, &arguments).await;
     if answer.is_error {
-        return shown_form(visitor, tool, fields, &arguments, Some(&answer.text));
+        let given = |name: &str| text_of(fields.get(name), arguments.get(name));
+        return shown_form(visitor, tool, fields, &given, Some(&answer.text));
     }
     let title = visitor.say("Buy it?", "确认购买？");
     let content = html! {
         h1 { (title) }
         @if let Some(note) = note { p class="problem" role="alert" { (note) } }
-        p class="price" { (amount(&answer.structured)) }
+        p class="price" { (amount(visitor, &answer.structured)) }
         pre class="text" { (answer.text) }
         form method="post" action=(visitor.to("/buy")) class="acts" {
             (token(visitor))
@@ -242,6 +250,7 @@ async fn asked(
             // The same page buys once, however often it is sent.
             input type="hidden" name="order" value=(random_id("gallery"));
             button type="submit" { (visitor.say("Buy", "购买")) }
+            button type="submit" class="second" formaction=(visitor.to("/change")) { (visitor.say("Change it", "修改")) }
             a class="button second" href=(visitor.to("")) { (visitor.say("Do not buy", "不购买")) }
         }
     };
@@ -249,11 +258,26 @@ async fn asked(
 }
 
 /// The estimate of a dry run, in words.
-fn amount(structured: &Value) -> String {
+fn amount(visitor: &Visitor, structured: &Value) -> String {
     let cost = structured.get("cost");
     let estimated = cost.and_then(|cost| cost.get("estimated")).filter(|estimated| !estimated.is_null());
     let currency = cost.and_then(|cost| cost.get("currency")).and_then(Value::as_str).unwrap_or_default();
-    estimated.map_or_else(|| "?".to_owned(), |estimated| format!("{estimated} {currency}"))
+    match estimated {
+        Some(estimated) => format!("{estimated} {currency}"),
+        None => visitor.say("The price is not known beforehand.", "价格无法事先得知。").to_owned(),
+    }
+}
+
+/// `POST /gallery/change`: the form again, with the arguments whose price was shown.
+pub(super) async fn change(
+    Extension(visitor): Extension<Visitor>,
+    Extension(form): Extension<Form>,
+) -> Response {
+    let tool = form.get("tool").unwrap_or_default().to_owned();
+    let Some(fields) = fields_of(&visitor, &tool) else { return missing(&visitor) };
+    let given = form.get("arguments").and_then(|text| serde_json::from_str::<JsonObject>(text).ok());
+    let given = given.unwrap_or_default();
+    shown_form(&visitor, &tool, &fields, &|name| text_of(fields.get(name), given.get(name)), None)
 }
 
 /// `POST /gallery/buy`: buys at the price that was shown. If the price has changed, asks again.

@@ -28,7 +28,7 @@ async fn saved(visitor: &Visitor, job: &str, name: &str) -> Option<(Job, JobFile
 }
 
 fn gone() -> Response {
-    (StatusCode::NOT_FOUND, "The file is not here.\n").into_response()
+    (StatusCode::NOT_FOUND, "There is no such file.\n").into_response()
 }
 
 /// `GET /gallery/media/{job}/{name}`: the file, or a range of it. With `?download` it is saved in place of shown.
@@ -40,7 +40,7 @@ pub(super) async fn file(
     headers: HeaderMap,
 ) -> Response {
     let Some((_, file, record)) = saved(&visitor, &job, &name).await else { return gone() };
-    // As it was written, or not at all.
+    // Only an unchanged file is sent.
     let Ok(content) = visitor.server.intact(&record).await else { return gone() };
     let is_download = Form::read(query.unwrap_or_default().as_bytes()).get("download").is_some();
     let is_media = matches!(shown(&file), Shown::Image | Shown::Audio | Shown::Video);
@@ -73,7 +73,7 @@ pub(super) async fn thumbnail(
     if headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
         return (StatusCode::NOT_MODIFIED, fixed).into_response();
     }
-    // Large, because it draws.
+    // The future is large, because it draws.
     let drawing = Box::pin(drawing::draw(&visitor, &file, &record));
     match visitor.gallery.0.thumbnails.of(&record.sha256, format, drawing).await {
         Some(picture) => ([(header::CONTENT_TYPE, format.mime())], fixed, picture).into_response(),

@@ -2,7 +2,7 @@
 //!
 //! The pages are plain HTML that the server writes; htmx, a small library beside them, refreshes what is running. They load
 //! nothing from elsewhere, and need no script of their own. Who may open them is checked as at `/mcp`: a page belongs to
-//! a session, and a session to a token. Whatever is bought here goes through the tools, as a call of an MCP client does.
+//! a session, and a session to a token. Purchases go through the tools, like the calls of an MCP client.
 
 mod assets;
 mod attempts;
@@ -73,6 +73,7 @@ fn routes(gallery: &Gallery) -> Router {
         .route("/gallery/make", get(make::form))
         .route("/gallery/price", post(make::price))
         .route("/gallery/buy", post(make::buy))
+        .route("/gallery/change", post(make::change))
         .route("/gallery/delete/{job}", get(delete::question).post(delete::act))
         .route("/gallery/zip", get(zip::download))
         .route("/gallery/logout", post(login::logout))

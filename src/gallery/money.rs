@@ -50,7 +50,7 @@ pub(super) async fn page(Extension(visitor): Extension<Visitor>) -> Response {
     let content = html! {
         h1 { (title) }
         p class="note" { (visitor.say(
-            "By this server's records, for 30 days in UTC. What has not ended counts at its estimate.",
+            "From this server's records, for the last 30 days (UTC). Unfinished jobs count at their estimate.",
             "根据本服务器的记录，最近 30 天（UTC）。未结束的按预估计算。",
         )) }
         @if rows.is_empty() { p class="empty" { (visitor.say("Nothing was spent.", "没有支出。")) } }
@@ -109,10 +109,15 @@ fn table(visitor: &Visitor, title: &str, sums: &Sums, by_name: bool) -> Markup {
                 th scope="col" class="sum" { (visitor.say("Spent", "支出")) }
             } }
             tbody { @for (name, (sum, purchases)) in rows {
-                tr { th scope="row" { (name) } td class="sum" { (purchases) } td class="sum" { (sum.sum_tag()) } }
+                tr { th scope="row" { (breakable(name)) } td class="sum" { (purchases) } td class="sum" { (sum.sum_tag()) } }
             } }
         }
     }
+}
+
+/// A name that may go to the next line after an underscore or a hyphen, and nowhere else.
+fn breakable(name: &str) -> Markup {
+    html! { @for part in name.split_inclusive(['_', '-']) { (part) wbr; } }
 }
 
 /// Columns for the days. Screen readers read the table by day in its place.
@@ -121,19 +126,18 @@ fn chart(visitor: &Visitor, since: i64, days: &Sums) -> Markup {
     let columns = (0..DAYS).filter_map(|number| {
         let name = day(since.saturating_add(number));
         let (sum, _) = days.get(&name)?;
-        // A day on which something was spent is seen, however little it was.
+        // Even the smallest amount gets a visible column.
         let height = (sum.millionths().max(0).saturating_mul(HEIGHT) / most).max(2);
         Some((number * COLUMN + 3, HEIGHT + 20 - height, height, format!("{name}: {}", sum.sum_tag())))
     });
     let (first, last) = (day(since), day(since.saturating_add(DAYS - 1)));
     html! {
-        svg class="chart" viewBox=(format!("0 0 {} {}", DAYS * COLUMN, HEIGHT + 40)) aria-hidden="true" focusable="false" {
+        svg class="chart" viewBox=(format!("0 0 {} {}", DAYS * COLUMN, HEIGHT + 30)) aria-hidden="true" focusable="false" {
             @for (x, y, height, label) in columns {
                 rect x=(x) y=(y) width=(COLUMN - 6) height=(height) { title { (label) } }
             }
-            text x="3" y=(HEIGHT + 35) { (first) }
-            text x=(DAYS * COLUMN - 3) y=(HEIGHT + 35) text-anchor="end" { (last) }
         }
+        p class="axis facts" aria-hidden="true" { span { (first) } span { (last) } }
         p class="hidden" { (visitor.say("The table by day has the values of the chart.", "按日期的表格包含图表中的数值。")) }
     }
 }

@@ -56,10 +56,10 @@ pub(super) fn problem(visitor: &Visitor, status: StatusCode, title: &str, text: 
     (status, page(visitor, Place::Other, title, &content)).into_response()
 }
 
-/// A page for an address that leads to nothing of the visitor.
+/// A page for an address at which the visitor has nothing.
 pub(super) fn missing(visitor: &Visitor) -> Response {
     let title = visitor.say("Not found", "未找到");
-    let text = visitor.say("There is nothing of yours at this address.", "这个地址下没有你的内容。");
+    let text = visitor.say("You have nothing at this address.", "这个地址下没有你的内容。");
     problem(visitor, StatusCode::NOT_FOUND, title, text)
 }
 

@@ -25,7 +25,7 @@ const OF_ONE: usize = 16;
 /// The most sessions, and the most links, of all.
 const MOST: usize = 4096;
 
-/// What a session proves.
+/// Who a session belongs to.
 #[derive(Clone)]
 pub(super) enum Login {
     /// The person who started the server, at this machine.

@@ -22,7 +22,7 @@ pub(super) struct Shared {
     pub(super) sessions: Sessions,
     pub(super) attempts: Attempts,
     pub(super) thumbnails: Thumbnails,
-    /// What stands before every address of the gallery in a link.
+    /// The prefix of every link to the gallery.
     pub(super) prefix: String,
     /// The name of the session's cookie. Cookies do not tell ports apart, so it has the port.
     pub(super) cookie: String,
@@ -64,7 +64,7 @@ impl Gallery {
             Login::Owner => return Some(server.for_session(Caller::owner(), None)),
             Login::Token(headers) => headers.clone(),
         };
-        // The token is read again each time, because it may have been taken back.
+        // The token is read again each time, because it may have been revoked.
         let (caller, key): (_, Option<CallerKey>) =
             access.identify(&axum::http::Uri::from_static(PATH), &mut headers).await.ok()?;
         Some(server.for_session(caller, key.as_ref()))

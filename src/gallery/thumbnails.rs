@@ -42,7 +42,7 @@ impl Format {
     }
 }
 
-/// What came of drawing.
+/// The result of drawing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Drawn {
     /// The picture.

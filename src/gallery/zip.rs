@@ -76,7 +76,7 @@ impl Write for Written {
     }
 }
 
-/// Writes the files that are as they were written. They are media, so they are not compressed again.
+/// Writes the unchanged files. They are media, so they are not compressed again.
 async fn write(
     server: &Server,
     files: Vec<(String, OnDisk)>,

@@ -39,10 +39,12 @@ const ASKED: &str = "roots";
 enum Answer {
     /// It was not asked.
     None,
-    /// It was asked at this time.
-    Awaited(Instant),
+    /// It was asked at this time: for the first time, or again because its folders have changed.
+    Awaited { since: Instant, again: bool },
     /// It answered, or it cannot.
     Over,
+    /// The question was the result of a call, and its next call has the answer.
+    Told,
 }
 
 /// The allowed folders of a server. Clones share what the client has named.
@@ -84,9 +86,25 @@ impl AllowedFolders {
         }
     }
 
+    /// Notes that the client has announced a change of its folders. Called while the notification is read: requests are
+    /// handled beside notifications, and a call that was sent after this one must not see the folders of before.
+    pub(crate) fn changed(&self) {
+        self.client.answer.send_if_modified(|answer| {
+            *answer = match answer {
+                Answer::None => return false,
+                Answer::Told => Answer::None,
+                Answer::Awaited { .. } | Answer::Over => {
+                    self.client.changed.store(true, Ordering::Release);
+                    Answer::Awaited { since: Instant::now(), again: true }
+                }
+            };
+            true
+        });
+    }
+
     /// Asks the client again, because its folders have changed.
     pub(crate) async fn ask_again(&self, peer: &Peer<RoleServer>) {
-        self.client.answer.send_replace(Answer::Awaited(Instant::now()));
+        self.client.answer.send_replace(Answer::Awaited { since: Instant::now(), again: true });
         self.ask(peer).await;
     }
 
@@ -95,7 +113,7 @@ impl AllowedFolders {
         self.client.answer.send_if_modified(|answer| {
             let first = *answer == Answer::None;
             if first {
-                *answer = Answer::Awaited(Instant::now());
+                *answer = Answer::Awaited { since: Instant::now(), again: false };
             }
             first
         })
@@ -116,7 +134,14 @@ impl AllowedFolders {
             Ok(_) => tracing::info!("the client answered roots/list with something else"),
             Err(error) => tracing::info!(%error, "the client did not name its folders"),
         }
-        self.client.answer.send_replace(Answer::Over);
+        // The answer to a question from before a change ends no wait.
+        self.client.answer.send_if_modified(|answer| {
+            let current = !self.client.changed.load(Ordering::Acquire);
+            if current {
+                *answer = Answer::Over;
+            }
+            current
+        });
     }
 
     async fn open(&self, named: ListRootsResult) {
@@ -132,7 +157,7 @@ impl AllowedFolders {
     /// the client was asked before.
     pub(crate) fn question(&self) -> Option<InputRequiredResult> {
         self.claim().then(|| {
-            self.client.answer.send_replace(Answer::Over);
+            self.client.answer.send_replace(Answer::Told);
             let request = InputRequest::ListRoots(ListRootsRequest::default());
             InputRequiredResult::new(Some(InputRequests::from([(ASKED.to_owned(), request)])), None)
         })
@@ -153,10 +178,10 @@ impl AllowedFolders {
         spawn_blocking(move || roots.allow(&path)).await.unwrap_or_default()
     }
 
-    /// Waits for the client's answer if `path` is not allowed without it.
+    /// Waits for the client's answer if `path` is not allowed without it, or may no longer be.
     pub(crate) async fn settled_for(&self, path: &Path) {
-        let awaited = matches!(*self.client.answer.borrow(), Answer::Awaited(_));
-        if awaited && !self.allow(path).await {
+        let Answer::Awaited { again, .. } = *self.client.answer.borrow() else { return };
+        if again || !self.allow(path).await {
             self.settled().await;
         }
     }
@@ -188,8 +213,8 @@ impl AllowedFolders {
     /// Waits for the client's answer, for a short time.
     async fn settled(&self) {
         let mut answer = self.client.answer.subscribe();
-        let Answer::Awaited(since) = *answer.borrow_and_update() else { return };
-        let over = answer.wait_for(|answer| *answer == Answer::Over);
+        let Answer::Awaited { since, .. } = *answer.borrow_and_update() else { return };
+        let over = answer.wait_for(|answer| !matches!(answer, Answer::Awaited { .. }));
         if timeout_at(since + WAIT, over).await.is_err() {
             tracing::debug!("the client has not named its folders yet");
         }

@@ -35,7 +35,7 @@ impl Choice {
         let wanted_sets = wanted_sets(&toolsets.unwrap_or_default(), offered)?;
         let mut wanted = Vec::new();
         for word in tools.unwrap_or_default() {
-            let Some(spec) = catalogue.find(word) else {
+            let Some(spec) = catalogue.find(&word.to_ascii_lowercase()) else {
                 let names: Vec<_> = offered.iter().map(|spec| spec.name).collect();
                 return Err(format!(
                     "X-MCP-Tools names `{}`, which is no tool; allowed: {}",
@@ -53,11 +53,14 @@ impl Choice {
     }
 
     fn reads_only(&self) -> Result<bool, String> {
-        let given = self.read_only.as_deref().unwrap_or_default().trim().to_ascii_lowercase();
-        match given.as_str() {
-            "" | "false" | "0" | "no" | "off" => Ok(false),
-            "true" | "1" | "yes" | "on" => Ok(true),
-            other => Err(format!("X-MCP-Readonly is `{}`; it must be `true` or `false`", display(other, 64))),
+        let given = self.read_only.as_deref().unwrap_or_default().to_ascii_lowercase();
+        let mut words = words(&given);
+        // A client and a gateway may both send the header.
+        words.dedup();
+        match words.as_slice() {
+            [] | ["false" | "0" | "no" | "off"] => Ok(false),
+            ["true" | "1" | "yes" | "on"] => Ok(true),
+            _ => Err(format!("X-MCP-Readonly is `{}`; it must be `true` or `false`", display(&given, 64))),
         }
     }
 }

@@ -157,6 +157,9 @@ pub enum ToolError {
 /// field for it.
 pub(crate) const ERROR_WORD: &str = "minimax-mcp/error";
 
+/// The most characters of a message and of its advice. A list of allowed values has a thousand.
+const LONGEST: usize = 4000;
+
 /// The beginning of the advice after a call that failed and cost nothing.
 pub(crate) const NOTHING_SENT: &str = "Nothing was sent or billed.";
 
@@ -289,7 +292,9 @@ impl ToolError {
     pub(crate) fn into_response(self) -> CallToolResponse {
         let word = self.word();
         telemetry::failed(word);
-        let (error, next) = (self.view(), self.next());
+        let (mut error, next) = (self.view(), telemetry::plain(&self.next(), LONGEST));
+        // Arguments and answers of hosts are repeated in it, whatever they contain.
+        error.message = telemetry::plain(&error.message, LONGEST);
         let mut result = CallToolResult::error(vec![ContentBlock::text(error.lines(&next))]);
         result.structured_content = serde_json::to_value(JobView::error(error, next)).ok();
         result.meta = Some(MetaObject(JsonObject::from_iter([(ERROR_WORD.to_owned(), word.into())])));

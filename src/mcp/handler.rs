@@ -15,6 +15,7 @@ use rmcp::{ErrorData, RoleServer, ServerHandler};
 use crate::mcp::revision::{Feature, Revision};
 use crate::mcp::server::Server;
 use crate::mcp::{apps, cursor, initialize, pipeline, prompts, resources, subscriptions, tasks, telemetry};
+use crate::telemetry::quoted;
 
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
@@ -102,7 +103,8 @@ impl ServerHandler for Server {
                 None,
             ));
         }
-        Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, request.method, None))
+        let text = format!("there is no method {}", quoted(&request.method));
+        Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, text, None))
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {

@@ -41,6 +41,7 @@ impl ModelNames {
 
 /// The warning about a model that may be newer than the tables.
 pub(crate) fn unknown_model(model: &str) -> String {
+    let model = telemetry::display(model, 64);
     format!("the model {model} is not in the tables of this server; it is sent as it is")
 }
 

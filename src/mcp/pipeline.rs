@@ -104,7 +104,10 @@ fn resolve_tool<'a>(server: &'a Server, name: &str) -> Result<Resolved<'a>, Erro
     names.sort_unstable();
     let shown: String = known.map_or(name, |spec| spec.name).chars().take(64).collect();
     let why = match known {
-        Some(_) => " here (MINIMAX_TOOLSETS, MINIMAX_READ_ONLY, the token's toolsets or HTTP exclude it)",
+        Some(_) => {
+            " here (MINIMAX_TOOLSETS, MINIMAX_READ_ONLY, the token's toolsets, the request's X-MCP headers or HTTP exclude \
+             it)"
+        }
         None => "",
     };
     // The whole list only helps a client that has not read it.

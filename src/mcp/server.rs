@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use rmcp::model::{ClientJsonRpcMessage, ClientNotification, JsonRpcMessage};
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer};
 use secrecy::SecretString;
@@ -27,7 +28,6 @@ use crate::mcp::inputs::Inputs;
 use crate::mcp::inputs::work_permits::{CallerWork, WorkPermits};
 use crate::mcp::policy::{CallPolicy, CallRates};
 use crate::mcp::presenter::Presenter;
-
 use crate::mcp::subscriptions::{Subscriber, Subscriptions};
 use crate::mcp::telemetry;
 use crate::mcp::uploads::Uploads;
@@ -361,6 +361,17 @@ impl Server {
     /// Ends the waits of calls, because the client has gone.
     pub fn client_gone(&self) {
         self.shared.client_gone.cancel();
+    }
+
+    /// Takes note of what must hold for every message after this one. A notification is handled beside the requests that
+    /// follow it, so its own handler may come too late.
+    pub fn received(&self, message: &ClientJsonRpcMessage) {
+        if let JsonRpcMessage::Notification(note) = message
+            && let ClientNotification::RootsListChangedNotification(_) = &note.notification
+            && let Some(folders) = self.client_folders()
+        {
+            folders.changed();
+        }
     }
 
     /// The figures for a scrape, in the text format of Prometheus.

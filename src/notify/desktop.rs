@@ -1,4 +1,4 @@
-//! A note on the desktop of the person at this machine, by the program that the system has for it.
+//! Notifications on the desktop of this machine, shown by the system's own program.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -21,7 +21,7 @@ const PROGRAM: &str = if cfg!(target_os = "macos") {
 /// How long it may take.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Notes about jobs that ended longer ago, in milliseconds, are not shown.
+/// Jobs that ended longer ago than this, in milliseconds, are not shown.
 const LATE: i64 = 10 * 60_000;
 
 /// The longest line, in characters.
@@ -37,7 +37,8 @@ const APPLE: &[&str] = &[
     "end run",
 ];
 
-/// Shows a notification. The texts are variables, and become texts of the XML.
+/// Shows a notification. The script reads the texts from variables and inserts them as text nodes, so nothing in them is
+/// executed.
 const WINDOWS: &str = "$ErrorActionPreference = 'Stop'
 $manager = [Windows.UI.Notifications.ToastNotificationManager, Windows.UI.Notifications, ContentType = WindowsRuntime]
 $xml = $manager::GetTemplateContent([Windows.UI.Notifications.ToastTemplateType]::ToastText02)
@@ -58,7 +59,7 @@ impl Desktop {
         found.map(Self).ok_or(PROGRAM)
     }
 
-    /// Shows that a job has ended, unless that was long ago. A failure is in the log alone.
+    /// Shows that a job has ended, unless that was long ago. A failure is only logged.
     pub(super) async fn show(&self, message: &Message, job: &Job) {
         if now().saturating_sub(message.created_at) > LATE {
             return;
@@ -66,9 +67,11 @@ impl Desktop {
         let (title, text) = note(job);
         match timeout(LIMIT, self.command(&title, &text).status()).await {
             Ok(Ok(status)) if status.success() => {}
-            Ok(Ok(status)) => tracing::warn!(%status, "{PROGRAM} showed no notification (MINIMAX_NOTIFY)"),
+            Ok(Ok(status)) => {
+                tracing::warn!(%status, "{PROGRAM} failed to show a notification (MINIMAX_NOTIFY)")
+            }
             Ok(Err(error)) => tracing::warn!(%error, "{PROGRAM} did not start (MINIMAX_NOTIFY)"),
-            Err(_) => tracing::warn!("{PROGRAM} did not end (MINIMAX_NOTIFY)"),
+            Err(_) => tracing::warn!("{PROGRAM} did not end in time (MINIMAX_NOTIFY)"),
         }
     }
 
@@ -87,8 +90,8 @@ impl Desktop {
     }
 }
 
-/// The title and the text: what has ended and how, and the name of its file. The prompt is not in it, apart from what the
-/// file name has of it.
+/// The title and the text: the kind of the job, how it ended, and the name of its file. The prompt is left out, except for
+/// the part of it in the file name.
 fn note(job: &Job) -> (String, String) {
     let title = plain(&format!("{} {}", job.kind.word(), job.state.status()));
     let saved = job.files.iter().filter_map(|file| file.saved.as_ref());
@@ -101,7 +104,7 @@ fn note(job: &Job) -> (String, String) {
     (title, text)
 }
 
-/// A line without anything that a desktop could take for markup.
+/// A line without characters that a desktop could read as markup.
 fn plain(text: &str) -> String {
     let is_plain = |letter: char| letter.is_alphanumeric() || " -_.,()".contains(letter);
     text.chars().take(LONGEST).map(|letter| if is_plain(letter) { letter } else { '_' }).collect()

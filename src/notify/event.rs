@@ -1,4 +1,4 @@
-//! What a message says: facts about a job, and neither its prompt nor what it made.
+//! The body of a message: facts about a job, without its prompt and its results.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};

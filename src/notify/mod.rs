@@ -1,7 +1,7 @@
-//! A word at the end of a job: one signed message for each, to `MINIMAX_WEBHOOK_URL` or to the address of the caller's token;
-//! and with `MINIMAX_NOTIFY` a note on the desktop.
+//! Tells the user that a job has ended: one signed message to `MINIMAX_WEBHOOK_URL` or to the URL of the caller's token, and
+//! with `MINIMAX_NOTIFY` a notification on the desktop.
 //!
-//! The message is in the records before it is sent, and is sent until it is taken or a day has passed. It has the form of
+//! A message is recorded before it is sent, and retried until the receiver accepts it or a day has passed. It has the form of
 //! Standard Webhooks (<https://www.standardwebhooks.com>), for which receivers have libraries.
 
 mod desktop;
@@ -22,16 +22,16 @@ use crate::download::NotTaken;
 use crate::jobs::{Message, Outbox, StoreError};
 use crate::mcp::Server;
 
-/// How often the records are asked for messages.
+/// How often to look for messages that are due.
 const PULSE: Duration = Duration::from_secs(1);
 
 /// The pause after the records could not be read.
 const TROUBLE: Duration = Duration::from_secs(30);
 
-/// A receiver that answers this wants no more messages about the job.
+/// With this status a receiver declines further messages about the job.
 const GONE: u16 = 410;
 
-/// Sends messages until the server stops, if the settings name a receiver. `at_desk`: a person sits at this machine.
+/// Sends messages until the server stops, if the settings name a receiver. `at_desk` means that the user sits at this machine.
 pub(crate) fn start(server: &Server, own: OwnReceivers, at_desk: bool) {
     let config = server.config();
     if !config.announces() {
@@ -66,7 +66,7 @@ impl Sender {
         }
     }
 
-    /// Sends what is due, all at once: a receiver that is slow for one must not delay the others past their next try.
+    /// Sends all due messages at once, so that a slow receiver does not delay the others past their next try.
     async fn send_due(&self) -> Result<usize, StoreError> {
         let Some(outbox) = Outbox::of(self.server.jobs()).await? else { return Ok(0) };
         let due = outbox.due().await?;
@@ -75,7 +75,7 @@ impl Sender {
             if given_up > 0 {
                 tracing::warn!(
                     given_up,
-                    "messages about ended jobs were not taken for a day, and are given up"
+                    "messages about ended jobs were not delivered within a day and are dropped"
                 );
             }
         }
@@ -93,7 +93,7 @@ impl Sender {
             Ok(Some(channel)) => channel,
             Ok(None) => return outbox.end(message).await,
             Err(problem) => {
-                tracing::error!("{problem}; the message waits");
+                tracing::error!("{problem}; the message is tried again later");
                 return Ok(());
             }
         };
@@ -108,11 +108,14 @@ impl Sender {
         match answered {
             Ok(()) => outbox.end(message).await,
             Err(NotTaken::Status(GONE)) => {
-                tracing::warn!(job = job.id, "the receiver of the webhook wants no message about this job");
+                tracing::warn!(
+                    job = job.id,
+                    "the receiver of the webhook declined messages about this job (410)"
+                );
                 outbox.end(message).await
             }
             Err(problem) => {
-                tracing::warn!(job = job.id, tries = message.tries, %problem, "a message was not taken; it is sent again");
+                tracing::warn!(job = job.id, tries = message.tries, %problem, "a message was not delivered; it is tried again later");
                 Ok(())
             }
         }

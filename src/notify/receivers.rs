@@ -7,24 +7,24 @@ use super::signature::Signer;
 use crate::config::{Receiver, WebhookSettings};
 use crate::download::Poster;
 
-/// Connections to so many addresses are kept.
+/// The most addresses to which connections are kept.
 const KEPT: usize = 64;
 
 /// The receiver of messages about a principal's jobs, if the principal has its own.
 pub(crate) type OwnReceivers = Box<dyn Fn(&str) -> Option<Receiver> + Send + Sync>;
 
-/// A way to a receiver.
+/// A connection to a receiver, with its signing key.
 pub(super) struct Channel {
     pub(super) poster: Poster,
     pub(super) signer: Signer,
 }
 
-/// All receivers. A principal's own takes the place of the one of the settings.
+/// All receivers. A principal's own receiver replaces the one in the settings.
 pub(super) struct Receivers {
     common: Option<Receiver>,
     own: OwnReceivers,
     private: bool,
-    /// By principal; the one of the settings under an empty name.
+    /// By principal; the receiver in the settings has an empty name.
     kept: Mutex<HashMap<String, (Receiver, Arc<Channel>)>>,
 }
 
@@ -33,7 +33,7 @@ impl Receivers {
         Self { common: settings.receiver(), own, private: settings.private, kept: Mutex::default() }
     }
 
-    /// The way to the receiver of messages about a principal's jobs; `None` if there is none. The error is a sentence.
+    /// The receiver of messages about a principal's jobs; `None` if there is none. The error is a sentence.
     pub(super) fn of(&self, principal: &str) -> Result<Option<Arc<Channel>>, String> {
         let own = (self.own)(principal);
         let whose = own.as_ref().map_or("", |_| principal);

@@ -6,8 +6,9 @@
 use std::fmt;
 
 use rmcp::model::ErrorCode;
+use serde::Deserialize;
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
-use serde_json::Deserializer;
+use serde_json::{Deserializer, Value};
 
 /// The most values and keys in one message. Parsed, they take up to 80 MiB, which a server with 1 GiB can spare for
 /// several callers at once. A conversation of ten thousand messages has fewer than a hundred thousand.
@@ -86,6 +87,46 @@ pub fn count(text: &[u8]) -> Result<usize, Unfit> {
 /// The memory in bytes that a message of this size takes while it is handled.
 pub fn in_memory(bytes: usize, values: usize) -> usize {
     bytes.saturating_mul(COPIES).saturating_add(values.saturating_mul(EACH_VALUE))
+}
+
+/// The longest message in which parameters are mended, in bytes.
+const LONGEST_MENDED: usize = 64 * 1024;
+
+/// A request whose parameters the protocol library may not understand.
+#[derive(Deserialize)]
+struct Outline {
+    method: String,
+    params: Option<Params>,
+}
+
+#[derive(Deserialize)]
+struct Params {
+    cursor: Option<Value>,
+    arguments: Option<Value>,
+}
+
+/// A message with parameters that the protocol library understands, in place of two forms that it does not:
+///
+/// - A `cursor` that is no text. The library drops it without a word, and the list would begin again. As a text it is
+///   refused, like every cursor that no list gave.
+/// - `arguments` that are the text of an object, as in the function calls of OpenAI's API. Some clients pass it on.
+pub fn mended(text: &[u8]) -> Option<Vec<u8>> {
+    if text.len() > LONGEST_MENDED {
+        return None;
+    }
+    let Outline { method, params } = serde_json::from_slice(text).ok()?;
+    let Params { cursor, arguments } = params?;
+    let (name, value) = if method.ends_with("/list") {
+        ("cursor", Value::String(cursor.filter(|cursor| !cursor.is_string())?.to_string()))
+    } else if method == "tools/call" {
+        let object = serde_json::from_str(arguments?.as_str()?).ok().filter(Value::is_object)?;
+        ("arguments", object)
+    } else {
+        return None;
+    };
+    let mut message: Value = serde_json::from_slice(text).ok()?;
+    *message.get_mut("params")?.get_mut(name)? = value;
+    serde_json::to_vec(&message).ok()
 }
 
 struct Seen {
@@ -181,6 +222,58 @@ impl<'de> Visitor<'de> for Count<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn read(message: &str) -> Option<Value> {
+        Some(serde_json::from_slice(&mended(message.as_bytes())?).unwrap())
+    }
+
+    #[test]
+    fn a_cursor_that_is_no_text_becomes_one() {
+        for (cursor, text) in
+            [("5", "5"), ("1.5", "1.5"), ("true", "true"), ("{}", "{}"), (r#"["a"]"#, "[\"a\"]")]
+        {
+            for method in ["tools/list", "resources/list", "resources/templates/list", "prompts/list"] {
+                let read = read(&format!(
+                    r#"{{"jsonrpc":"2.0","id":7,"method":"{method}","params":{{"_meta":{{"a":1}},"cursor":{cursor}}}}}"#
+                ));
+                let read = read.unwrap();
+                assert_eq!(
+                    (&read["params"]["cursor"], &read["params"]["_meta"]["a"]),
+                    (&text.into(), &1.into())
+                );
+                assert_eq!((&read["id"], &read["method"]), (&7.into(), &method.into()));
+            }
+        }
+        for message in [
+            r#"{"id":7,"method":"tools/list","params":{"cursor":"abc"}}"#,
+            r#"{"id":7,"method":"tools/list","params":{"cursor":null}}"#,
+            r#"{"id":7,"method":"tools/list","params":{}}"#,
+            r#"{"id":7,"method":"tools/list","params":null}"#,
+            r#"{"id":7,"method":"tools/list"}"#,
+            r#"{"id":7,"method":"tools/call","params":{"cursor":5}}"#,
+            r#"{"id":7,"result":{"cursor":5}}"#,
+            "[1]",
+        ] {
+            assert_eq!(read(message), None, "{message}");
+        }
+    }
+
+    #[test]
+    fn arguments_that_are_the_text_of_an_object_become_one() {
+        let call = |arguments: &str| {
+            format!(r#"{{"id":7,"method":"tools/call","params":{{"name":"chat","arguments":{arguments}}}}}"#)
+        };
+        let message = read(&call(r#""{\"prompt\": \"a \\u00e9\"}""#)).unwrap();
+        assert_eq!(
+            (&message["params"]["arguments"]["prompt"], &message["params"]["name"]),
+            (&"a é".into(), &"chat".into())
+        );
+        for arguments in ["{}", "null", r#""""#, r#""words""#, r#""[1]""#, r#""5""#, r#""{bad""#, "5", "[]"] {
+            assert_eq!(read(&call(arguments)), None, "{arguments}");
+        }
+        let long = format!("\"{{\\\"a\\\":\\\"{}\\\"}}\"", "x".repeat(LONGEST_MENDED));
+        assert_eq!(read(&call(&long)), None);
+    }
 
     #[test]
     fn every_kind_of_value_and_every_key_counts() {

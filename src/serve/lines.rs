@@ -42,7 +42,7 @@ pub(super) struct Unread {
     pub(super) error: ErrorData,
 }
 
-/// A message as far as it tells a request from a notification.
+/// The fields that tell a request from a notification.
 #[derive(Deserialize)]
 struct Outline {
     method: Option<String>,
@@ -128,6 +128,8 @@ impl Line {
         if let Err(unfit) = json::count(text) {
             return unread(readable_id(text), unfit.code(), unfit.to_string());
         }
+        let mended = json::mended(text);
+        let text = mended.as_deref().unwrap_or(text);
         let error = match serde_json::from_slice(text) {
             Ok(message) => return Some(Ok(message)),
             Err(error) => error,
@@ -138,7 +140,7 @@ impl Line {
             tracing::debug!(%error, "a notification cannot be read");
             return None;
         }
-        let why = format!("the line is JSON, and not one message of MCP: {error}");
+        let why = format!("the line is JSON, but not a single MCP message: {error}");
         unread(readable_id(text), ErrorCode::INVALID_REQUEST, why)
     }
 }

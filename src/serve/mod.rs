@@ -26,15 +26,15 @@ fn no_receivers() -> OwnReceivers {
     Box::new(|_| None)
 }
 
-/// Resumes the jobs of earlier processes and sends messages about jobs, unless the server stops within [`SETTLE`]. `at_desk`: a
-/// person sits at this machine.
+/// Resumes the jobs of earlier processes and sends messages about jobs, unless the server stops within [`SETTLE`].
+/// `at_desk` means that the user sits at this machine.
 async fn resume(server: Server, stop: CancellationToken, own: OwnReceivers, at_desk: bool) {
     let stays = stop.run_until_cancelled(tokio::time::sleep(SETTLE)).await.is_some();
     if !stays {
         return;
     }
     if let Err(error) = server.jobs().resume().await {
-        tracing::warn!(%error, "earlier jobs were not taken up");
+        tracing::warn!(%error, "earlier jobs were not resumed");
     }
     notify::start(&server, own, at_desk);
 }

@@ -4,8 +4,9 @@ use rmcp::model::RequestId;
 
 use super::json::without_mark;
 
-/// The id of a request. The text may be invalid JSON, or only the start of a message. An id that the text does not end
-/// after is not believed: it may be cut. The id of a response belongs to a request of this server and does not count.
+/// The id of a request. The text may be invalid JSON, or only the start of a message. An id
+/// at the very end of the text is ignored, because it may be cut off. So is the id of a response: it belongs to a request
+/// of this server.
 pub fn readable_id(text: &[u8]) -> Option<RequestId> {
     let mut rest = without_mark(text).trim_ascii_start().strip_prefix(b"{")?;
     let mut found = None;
@@ -99,7 +100,7 @@ mod tests {
             (b"Listening on {\"id\":7}", None),
             (b"{", None),
             (b"", None),
-            // Two ids are none, and a response is not a request.
+            // Neither of two ids is used, and a response is not a request.
             (br#"{"id":7,"id":8,"b":NaN}"#, None),
             (br#"{"id":7,"result":{"b":NaN}}"#, None),
         ] {

@@ -184,6 +184,7 @@ where
             self.opened |= matches!(message, JsonRpcMessage::Request(_));
             if self.opened && self.takes(&mut message) {
                 self.in_flight.received(&message);
+                self.server.received(&message);
                 message.insert_extension(Connection(self.stop.clone()));
                 return Some(message);
             }

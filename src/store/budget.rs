@@ -41,7 +41,7 @@ pub struct Purchase {
     pub allowance: Option<Money>,
     /// The model; may be empty.
     pub model: String,
-    /// What it is paid in.
+    /// The currency of the price.
     pub currency: Currency,
     /// The highest price; `None` if no price is known.
     pub estimate: Option<Money>,

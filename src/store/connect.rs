@@ -45,8 +45,8 @@ pub(super) async fn connect(path: &Path) -> Result<SqlitePool, Trouble> {
 }
 
 async fn connect_once(path: &Path) -> Result<SqlitePool, Trouble> {
-    // SQLite gives its other files the rights of this one, which it would make by the umask alone. Where it cannot be
-    // made, SQLite says why.
+    // SQLite gives its other files the mode of this one, and would create it with the umask's. If it cannot be
+    // created, SQLite reports why.
     let made = path.to_owned();
     let _ = spawn_blocking(move || private::create(&made)).await;
     let options = SqliteConnectOptions::new().filename(path).create_if_missing(true).busy_timeout(BUSY);
@@ -74,15 +74,15 @@ async fn connect_once(path: &Path) -> Result<SqlitePool, Trouble> {
 
 fn pool(most: u32) -> SqlitePoolOptions {
     let options = SqlitePoolOptions::new().max_connections(most).acquire_timeout(BUSY);
-    // A connection is tried when it is given back, and a file does not close it meanwhile.
+    // Connections are tested when they are returned, and a file does not close them in between.
     options.test_before_acquire(false).after_release(|connection, _| {
         Box::pin(async move {
-            // SQLite ends a transaction by itself when the disk is full, and sqlx goes on counting it: nothing could
-            // be begun on the connection any more.
+            // When the disk is full, SQLite ends a transaction by itself, but sqlx still counts it: no transaction could
+            // begin on this connection again.
             if !connection.is_in_transaction() {
                 return Ok(true);
             }
-            // A ping waits until what is under way has ended.
+            // A ping waits for the statement in progress.
             connection.ping().await?;
             Ok(!connection.is_in_transaction())
         })

@@ -23,7 +23,7 @@ const LARGEST: usize = 32 * 1024 * 1024;
 /// The most bytes of a principal's conversations. The oldest make room.
 const ALL: i64 = 512 * 1024 * 1024;
 
-/// A conversation as it stands.
+/// A conversation in its current state.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Conversation {
     /// Its id, which cannot be guessed. Empty before it is first kept.
@@ -103,7 +103,7 @@ impl Store {
     async fn read(&self, row: &Row) -> Result<Conversation, StoreError> {
         let column = |name: &str| row.try_get::<String, _>(name).map_err(|error| self.fail(error));
         let body = column("body")?;
-        // Some ten milliseconds for each MiB: too long for a thread that answers others.
+        // This takes about ten milliseconds per MiB, which is too long for an async thread.
         let parsing = tokio::task::spawn_blocking(move || serde_json::from_str(&body)).await;
         let said = parsing.map_err(|error| self.fail(error))?.map_err(|error| self.fail(error))?;
         Ok(Conversation {

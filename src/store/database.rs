@@ -17,7 +17,7 @@ pub struct Store {
     pub(super) owner: String,
     pub(super) notice: Option<String>,
     pub(super) spool_key: SpoolKey,
-    /// Whether the end of a job is told to the receiver of messages.
+    /// Whether a message is written when a job ends.
     pub(super) announces: bool,
     /// `None` for a database that is no file.
     pub(super) _presence: Option<Presence>,

@@ -221,14 +221,14 @@ impl StoreError {
             }
             Cause::Disk if self.place.is_server() => "Make room on the disk of the database server.",
             Cause::Lock if self.place.is_server() => {
-                "Other connections hold the rows or the lock of the account. Try again in a minute; if it stays so, \
+                "Other connections hold the rows or the lock of the account. Try again in a minute; if it persists, \
                  pg_stat_activity shows which."
             }
             Cause::Shared | Cause::Other if self.place.is_server() => {
                 "See the log of the database server. `minimax-mcp doctor` tries the connection again."
             }
             Cause::Away => {
-                "Start the database server, or correct host and port in MINIMAX_STORE_URL. What is running goes on, and \
+                "Start the database server, or correct host and port in MINIMAX_STORE_URL. Running jobs continue, and \
                  nothing new is bought."
             }
             Cause::Tls => {
@@ -243,7 +243,9 @@ impl StoreError {
                 "Another version of minimax-mcp, probably a newer one, has used this folder: update this one, or \
                  set MINIMAX_DATA_DIR to another folder."
             }
-            Cause::Record => "A newer minimax-mcp has written this record: update this one, or ask that one.",
+            Cause::Record => {
+                "A newer minimax-mcp has written this record: update this program, or use the newer one."
+            }
             Cause::Damage => {
                 "The file of the job records is damaged. End every minimax-mcp that uses this folder; the next one that \
                  starts repairs it and keeps the damaged file beside it. Saved results stay where they are."
@@ -252,11 +254,11 @@ impl StoreError {
                 "Make room on the disk of this folder, or set MINIMAX_DATA_DIR to a folder on another one."
             }
             Cause::Lock => {
-                "Another program holds the job records. Try again in a minute; if it stays so, end that program."
+                "Another program holds the job records. Try again in a minute; if it persists, end that program."
             }
             Cause::Shared => {
-                "Set MINIMAX_DATA_DIR to a folder of your own, such as a new one inside this folder: it is made for its \
-                 owner alone."
+                "Set MINIMAX_DATA_DIR to a folder of your own, such as a new one inside this folder; only its \
+                 owner can read it."
             }
             Cause::Other => "Make the folder writable, or set MINIMAX_DATA_DIR to one that is.",
         }

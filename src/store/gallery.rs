@@ -1,5 +1,9 @@
 //! What the gallery shows besides jobs, and what it removes.
 
+use serde_json::Value;
+use tokio::task::spawn_blocking;
+
+use super::conversations::Said;
 use super::database::Store;
 use super::error::StoreError;
 use super::sql::{Row, query};
@@ -21,6 +25,12 @@ pub enum Named {
     Voice,
 }
 
+/// The largest conversation whose first messages are in a list, in bytes.
+const LARGEST_LISTED: i64 = 256 * 1024;
+
+/// The most messages of a conversation in a list.
+const MOST_LISTED: usize = 4;
+
 /// A conversation in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConversationRow {
@@ -32,6 +42,8 @@ pub struct ConversationRow {
     pub turns: i64,
     /// Unix milliseconds.
     pub updated_at: i64,
+    /// The first messages, if the conversation is not large.
+    pub first: Vec<Value>,
 }
 
 /// What was spent on one day with one tool and model.
@@ -78,10 +90,12 @@ impl Store {
         limit: u32,
     ) -> Result<(Vec<ConversationRow>, Option<(i64, String)>), StoreError> {
         let mut listing = query(
-            "SELECT id, model, turns, updated_at FROM conversations WHERE principal = ?1 AND updated_at >= ?2",
+            "SELECT id, model, turns, updated_at, CASE WHEN bytes <= ?3 THEN body ELSE '' END AS body
+             FROM conversations WHERE principal = ?1 AND updated_at >= ?2",
         )
         .bind(principal)
-        .bind(earliest() - super::conversations::LIFE);
+        .bind(earliest() - super::conversations::LIFE)
+        .bind(LARGEST_LISTED);
         if let Some((at, id)) = before {
             listing =
                 listing.push(" AND (updated_at, id) < (").push_bind(at).push(", ").push_bind(id).push(")");
@@ -95,10 +109,12 @@ impl Store {
                 model: row.try_get("model")?,
                 turns: row.try_get("turns")?,
                 updated_at: row.try_get("updated_at")?,
+                first: beginning(&row.try_get::<String, _>("body")?),
             })
         };
-        let mut found =
-            rows.iter().map(read).collect::<Result<Vec<_>, _>>().map_err(|error| self.fail(error))?;
+        // Parsing takes too long for an async thread.
+        let reading = spawn_blocking(move || rows.iter().map(read).collect::<Result<Vec<_>, _>>()).await;
+        let mut found = reading.map_err(|error| self.fail(error))?.map_err(|error| self.fail(error))?;
         let more = found.len() > limit as usize;
         found.truncate(limit as usize);
         let next = found.last().filter(|_| more).map(|last| (last.updated_at, last.id.clone()));
@@ -155,4 +171,10 @@ impl Store {
         transaction.commit().await.map_err(|error| self.fail(error))?;
         Ok(removed == 1)
     }
+}
+
+/// The first messages of a conversation; none of one that is too large.
+fn beginning(body: &str) -> Vec<Value> {
+    let said: Option<Said> = serde_json::from_str(body).ok();
+    said.map(|said| said.messages.into_iter().take(MOST_LISTED).collect()).unwrap_or_default()
 }

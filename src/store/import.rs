@@ -196,7 +196,7 @@ async fn copy(
         let rows = rows.fetch_all(&mut *from).await?;
         let Some(end) = rows.last() else {
             if counted.written > 0 {
-                // The planner knows nothing of the new rows until the server finds time for that by itself.
+                // Otherwise the planner has no statistics about the new rows until autovacuum runs.
                 query(format!("ANALYZE {table}")).execute(to).await?;
             }
             return Ok(counted);

@@ -1,4 +1,4 @@
-//! What a look at the records finds.
+//! The result of an inspection of the records.
 
 /// What is in the records.
 #[derive(Debug, Clone, PartialEq, Eq)]

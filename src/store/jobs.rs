@@ -16,8 +16,8 @@ use crate::record::{Job, RemovedJob, State};
 /// Which records may be changed by a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Write {
-    /// One whose lease this process holds, unless it was cancelled meanwhile, or has got a task of which this process does
-    /// not know yet: from an entry in the spool that was read after the claim.
+    /// One whose lease this process holds, unless it was cancelled meanwhile, or has a task that this process does not
+    /// know yet because a spool entry with it was read after the claim.
     Progress,
     /// The answer to a submit: also a job that another process holds, or that is `unknown`.
     Answer,
@@ -156,8 +156,8 @@ impl Store {
         self.save_whole(job, Write::Progress).await
     }
 
-    /// Like [`Self::save_progress`], for what the next start finds out again from the record before: if the machine (not
-    /// just this process) dies within a second, the record may be that one.
+    /// Like [`Self::save_progress`], but the row reaches the disk only within a second. If the machine (not just this process)
+    /// dies before that, the previous record stays. Only for updates that the next start can repeat from that record.
     pub async fn save_progress_soon(&self, job: &Job) -> Result<bool, StoreError> {
         let mut transaction = self.begin().await?;
         let saved = self.save_on(&mut transaction, job, Write::Progress).await?;
@@ -179,7 +179,7 @@ impl Store {
         Ok(saved.is_some())
     }
 
-    /// Writes a spooled update, unless the record is further. `false` if there is no such record. The lease stays as it is.
+    /// Writes a spooled update, unless the record is already more advanced. `false` if there is no such record. The lease stays as it is.
     pub(crate) async fn join(&self, entry: &Entry) -> Result<bool, StoreError> {
         let mut transaction = self.begin().await?;
         match &entry.what {
@@ -203,7 +203,7 @@ impl Store {
         Ok(true)
     }
 
-    /// Records that a caller wants a job cancelled whose request is on its way. `false` if it is no longer.
+    /// Records that a caller wants to cancel a job whose request is in flight. `false` if it no longer is.
     pub async fn request_cancel(&self, id: &str) -> Result<bool, StoreError> {
         let written = either(
             "UPDATE jobs SET body = json_set(body, '$.cancel_requested', json('true'))

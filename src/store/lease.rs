@@ -141,8 +141,8 @@ impl Store {
         Ok(())
     }
 
-    /// Whether other machines count on this process to say that it lives even while it has no jobs. A file on this machine is
-    /// not written for that.
+    /// Whether this process must renew its row even without jobs, because other machines rely on it. Not so for a file on
+    /// this machine.
     pub fn is_shared(&self) -> bool {
         self.place.is_server()
     }
@@ -171,7 +171,7 @@ impl Store {
         if search == Search::All {
             return self.due_of(account, None, known).await;
         }
-        // One after another: for a name the index is used, while of a list the planner thinks that most jobs match.
+        // One query for each name, which uses the index. For a list of names the planner expects most jobs to match.
         for name in self.ended().await? {
             let due = self.due_of(account, Some(&name), known).await?;
             if !due.is_empty() {

@@ -42,7 +42,7 @@ struct State {
     tried: u64,
     /// The last commit whose sync has failed.
     failed: u64,
-    /// After a failed sync the system may take the pages for written, so another sync of the log proves nothing.
+    /// After a failed sync the system may consider the pages written, so another sync of the log proves nothing.
     distrusted: bool,
     syncs: u64,
 }

@@ -1,9 +1,9 @@
-//! The outbox: messages about the ends of jobs, until they were taken.
+//! The outbox: messages about ended jobs, until they are delivered.
 //!
 //! A message is written in the transaction in which its job ends, so none is lost with the process. A process that takes
-//! a message moves its next try on in the same statement, so that no other process sends it meanwhile. Its id depends
-//! on the job and its end alone: a receiver that gets it twice, because a process died before it noted the answer, can
-//! tell.
+//! a message postpones its next try in the same statement, so that no other process sends it meanwhile. Its id depends
+//! only on the job and its end, so a receiver can recognize a message that it gets twice because a process died before
+//! it recorded the answer.
 
 use super::database::Store;
 use super::error::StoreError;
@@ -30,7 +30,7 @@ pub struct Message {
     pub job: String,
     /// What happened, such as `job.succeeded`.
     pub kind: String,
-    /// How often it was tried, with this time.
+    /// How often it was tried, including this time.
     pub tries: i64,
     /// When the job ended, in Unix milliseconds.
     pub created_at: i64,
@@ -57,7 +57,7 @@ impl Store {
         row.bind_moment(now(), 0).execute(connection).await.map(drop).map_err(|error| self.fail(error))
     }
 
-    /// Takes messages that are due, those that other processes are not just taking.
+    /// Takes the due messages, except those that another process is taking.
     pub(crate) async fn due_messages(&self) -> Result<Vec<Message>, StoreError> {
         // Mostly there is none, and nothing should wait for the write lock.
         let waiting = query("SELECT 1 FROM outbox WHERE is_open = 1 AND due_at <= ?1 LIMIT 1");
@@ -93,7 +93,7 @@ impl Store {
         ended.execute(self.writers()).await.map(drop).map_err(|error| self.fail(error))
     }
 
-    /// Gives up messages that were not taken for a day. Returns how many.
+    /// Drops messages that were not delivered within a day. Returns how many.
     pub(crate) async fn give_up_messages(&self) -> Result<u64, StoreError> {
         let old = query("UPDATE outbox SET is_open = 0 WHERE is_open = 1 AND created_at < ?1");
         old.bind_moment(now(), -LIFE).execute(self.writers()).await.map_err(|error| self.fail(error))

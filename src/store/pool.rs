@@ -21,7 +21,7 @@ const BEGIN_POSTGRES: &str = "BEGIN;
     SET LOCAL idle_in_transaction_session_timeout = '30s';
     SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'";
 
-/// How long a server that did not answer before is waited for. Jobs that go on without it must not wait long each time.
+/// How long to wait for a server that did not answer the last time. Jobs that continue without it must not wait long.
 const AWAY: Duration = Duration::from_millis(1500);
 
 /// Connections to a database.
@@ -35,7 +35,7 @@ pub(super) enum Pool {
 #[derive(Debug, Clone)]
 pub(super) struct ServerPool {
     pool: PgPool,
-    /// A turn for each connection.
+    /// A permit for each connection.
     turns: Arc<Semaphore>,
     is_away: Arc<AtomicBool>,
 }
@@ -68,12 +68,12 @@ impl ServerPool {
         Self { pool, turns: Arc::new(Semaphore::new(most)), is_away: Arc::default() }
     }
 
-    /// A transaction. Callers take turns, and each turn has a connection, so one that waits in vain for its turn says nothing about
-    /// the server, while an attempt that takes too long does.
+    /// A transaction. There is one permit for each connection. A caller that waits in vain for a permit learns nothing about the
+    /// server; an attempt to connect that takes too long shows that it is away.
     ///
-    /// Of a server that did not answer, callers expect little. But their attempts go on after they have given up: where many wait,
-    /// a turn comes when most of the time is over, and if each attempt ended with its caller, none would ever find that
-    /// the server is back.
+    /// While the server is away, callers wait only briefly, but their attempts continue after they have given up. With many
+    /// callers, most of a caller's time is over when it gets its permit. If its attempt ended with it, no attempt would last
+    /// long enough to find that the server is back.
     pub(super) async fn begin(&self) -> Result<ServerTransaction, sqlx::Error> {
         let is_away = self.is_away.load(Ordering::Relaxed);
         let end = Instant::now() + if is_away { AWAY } else { self.pool.options().get_acquire_timeout() };

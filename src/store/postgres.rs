@@ -102,8 +102,8 @@ fn options(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
 
 /// Brings the tables to the newest form, in one transaction. Servers that start at the same time wait for each other.
 ///
-/// sqlx's own migrator takes a lock of the session and names its statements. Both outlive the transaction, and so meet
-/// another client of a pooler.
+/// sqlx's own migrator takes a session lock and uses named statements. Behind a pooler both outlive the transaction and
+/// affect another client.
 async fn migrate(pool: &PgPool) -> Result<bool, MigrateError> {
     let mut transaction = begin_postgres(pool).await?;
     if has_tables(&mut transaction).await? && pending(&mut transaction).await?.is_empty() {

@@ -58,7 +58,7 @@ pub struct Page {
     pub jobs: Vec<Job>,
     /// `Filter::before` of the next page; `None` on the last.
     pub next: Option<(i64, String)>,
-    /// The page ended after [`MOST_READ`] jobs, and the next one reads on.
+    /// The page ended after [`MOST_READ`] jobs, and the next one continues.
     pub reads_on: bool,
 }
 
@@ -79,12 +79,12 @@ impl Filter {
         columns.into_iter().filter_map(|(column, value)| Some((column, value?)))
     }
 
-    /// How many of the columns are in the index that is read. The others of these indexes are sorted by time.
+    /// How many of the columns are in the index that is read: one if the list is sorted by time, as these indexes are.
     fn indexed(&self) -> usize {
         usize::from(self.sorting.column() == "created_at")
     }
 
-    /// Whether jobs have to be read that the page does not show.
+    /// Whether the query must read jobs that the page does not show.
     fn searches(&self) -> bool {
         let has_time = self.since.is_some() || self.until.is_some();
         self.query.is_some()
@@ -92,7 +92,7 @@ impl Filter {
             || (has_time && self.indexed() == 0)
     }
 
-    /// `select` of the jobs that the index and the page's beginning leave.
+    /// Adds the conditions that the index answers, and the beginning of the page.
     fn narrow<'q>(&'q self, select: Query<'q>, principal: &'q str) -> Query<'q> {
         let mut query = select.push(" FROM jobs WHERE principal = ").push_bind(principal);
         for (column, value) in self.columns().take(self.indexed()) {
@@ -108,7 +108,7 @@ impl Filter {
     }
 
     fn within_time<'q>(&self, mut query: Query<'q>) -> Query<'q> {
-        // The sign keeps SQLite from the index of another order.
+        // The unary plus keeps SQLite from using the index of another order.
         let column = if self.indexed() > 0 { "created_at" } else { "+created_at" };
         if let Some(since) = self.since {
             query = query.push_either(&format!(" AND {column} >= "), " AND created_at >= ").push_bind(since);
@@ -119,10 +119,10 @@ impl Filter {
         query
     }
 
-    /// What is not in the index that is read.
+    /// Adds the conditions that the index does not answer.
     fn sift<'q>(&'q self, mut query: Query<'q>) -> Query<'q> {
         for (column, value) in self.columns().skip(self.indexed()) {
-            // The sign keeps SQLite from an index that is longer.
+            // The unary plus keeps SQLite from using a longer index.
             query = query.push_either(&format!(" AND +{column} = "), &format!(" AND {column} = "));
             query = query.push_bind(value);
         }
@@ -130,7 +130,7 @@ impl Filter {
             query = self.within_time(query);
         }
         if let Some(text) = &self.query {
-            // Both find the text without regard to patterns.
+            // Neither function treats the text as a pattern.
             query = query.push_either(" AND instr(search, ", " AND strpos(search, ");
             query = query.push_bind(text.to_lowercase()).push(") > 0");
         }

@@ -36,7 +36,7 @@ impl Store {
             .map_err(fail)?;
             rows = locked().fetch_all(&mut transaction).await.map_err(fail)?;
         }
-        // The time comes after the lock: what another server took before it must not look later.
+        // Read the time after taking the lock, so that permits of other servers never lie in the future.
         let clock =
             query("SELECT ?1 AS present, (SELECT count(*) FROM processes WHERE alive_until > ?1) AS servers");
         let clock = clock.bind_moment(now(), 0).fetch_one(&mut transaction).await.map_err(fail)?;
@@ -64,7 +64,7 @@ fn bucket(rows: &[Row], group: &str) -> Result<Bucket, sqlx::Error> {
     for row in rows {
         let (name, body): (&str, &str) = (row.try_get("name")?, row.try_get("body")?);
         if name == group {
-            // What an unknown version has written says nothing, as a new row.
+            // A row that an unknown version wrote is treated like a new one.
             return Ok(serde_json::from_str(body).unwrap_or_default());
         }
     }

@@ -351,7 +351,7 @@ mod tests {
             assert_eq!(owner(&store, "ada", kind, id).await, Owner::Principal, "{id}");
             assert_eq!(owner(&store, "bob", kind, id).await, Owner::Another, "{id}");
         }
-        // Voice ids have a case: a voice of this name may be anybody's, and is not Bob's to guess.
+        // Voice ids are case-sensitive, so this one may belong to anyone, and Bob must not get it by guessing.
         assert_eq!(owner(&store, "ada", RemoteKind::Voice, "adasvoice").await, Owner::Unknown);
         assert_eq!(owner(&store, "bob", RemoteKind::Voice, "adasvoice").await, Owner::Another);
         assert_eq!(owner(&store, "bob", RemoteKind::Voice, "42").await, Owner::Unknown);

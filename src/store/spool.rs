@@ -114,7 +114,7 @@ impl Entry {
         let kept = record.iter().filter(|(name, _)| KEPT.contains(&name.as_str()));
         all.extend(kept.map(|(name, value)| (name.clone(), value.clone())));
         let Ok(mut known) = serde_json::from_value::<Job>(Value::Object(all)) else { return false };
-        // That a request waits is true only until it leaves. Everything else stays true.
+        // That the request has not been answered is outdated once the record is newer. Every other state stays true.
         let in_time = !matches!(known.state, State::Submitting { .. }) || known.updated_at > job.updated_at;
         let fits = *id == job.id
             && in_time

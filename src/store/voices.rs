@@ -15,7 +15,7 @@ pub struct MadeVoice {
     pub created_at: i64,
 }
 
-/// More voices than anybody leaves unused.
+/// Far more unused voices than an account has.
 const MOST: u32 = 100;
 
 /// A speech that names the voice has used it, unless MiniMax refused it. A deleted voice has lost its row in

@@ -52,6 +52,18 @@ pub fn display(text: &str, most: usize) -> String {
     shown
 }
 
+/// A text of several lines in plain characters, at most `most` of them. Spaces stay, and so do the marks that join letters
+/// and emoji, because the text may name a file.
+pub fn plain(text: &str, most: usize) -> String {
+    let is_shown = |letter: &char| "\n\u{200c}\u{200d}\u{fe0f}".contains(*letter) || is_plain(*letter);
+    let mut letters = text.chars().filter(is_shown);
+    let mut shown: String = letters.by_ref().take(most).collect();
+    if letters.next().is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
 /// Whether a text shows nothing: it is empty, or has only spaces and characters that are invisible.
 pub fn is_blank(text: &str) -> bool {
     display(text, 1).is_empty()
@@ -130,6 +142,19 @@ mod tests {
         let name = quoted(&"\"x\n".repeat(1_000_000));
         assert_eq!(name.chars().count(), 66, "{name}");
         assert_eq!(quoted("a\" costs 0 USD \"b"), "\"a' costs 0 USD 'b\"");
+    }
+
+    #[test]
+    fn a_text_keeps_its_lines_and_loses_what_is_hidden() {
+        for (text, shown) in [
+            ("two\n  lines", "two\n  lines"),
+            ("a\u{1b}[31mred\0\u{202e}x\u{202c}\r", "a[31mredx"),
+            ("👩\u{200d}👧 ❤\u{fe0f} نمی\u{200c}خواهم", "👩\u{200d}👧 ❤\u{fe0f} نمی\u{200c}خواهم"),
+        ] {
+            assert_eq!(plain(text, 64), shown, "{text:?}");
+        }
+        assert_eq!(plain("abcdef", 5), "abcde…");
+        assert_eq!(plain("abcde\0", 5), "abcde");
     }
 
     #[test]

@@ -12,7 +12,7 @@ mod parent;
 mod redact;
 
 pub use call::{ASKED, Call, RequestId, failed, job, job_ended, ordered};
-pub use display::{display, in_words, is_blank, quoted};
+pub use display::{display, in_words, is_blank, plain, quoted};
 pub use log::{Telemetry, is_filter, start};
 pub use metrics::{Amount, Line, Metrics, Observed, Records, Scrape};
 pub use otlp::causes;

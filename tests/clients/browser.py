@@ -142,7 +142,7 @@ def options_of(doc, keep, quick, pictures=False):
 
 
 def in_browser(arguments, prepare, play):
-    """Plays with Chromium and with what `prepare` installs, in a folder of its own. Returns the status to end with."""
+    """Runs the checks with Chromium and what `prepare` installs, in a folder of their own. Returns the exit status."""
     plain()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         try:
@@ -189,7 +189,7 @@ class Pages:
 
 
 def report(browser, pages, name, profile):
-    """What a page found that Chromium opens under a name."""
+    """The findings of a page that Chromium opens under a host name."""
     rules = ", ".join(f"MAP {host} 127.0.0.1" for host in ["app.example", "evil.example"])
     options = ["--headless=new", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--no-proxy-server"]
     options += [f"--user-data-dir={profile}", f"--host-resolver-rules={rules}", "--disable-background-networking"]
@@ -218,7 +218,7 @@ def play_all(program, browser, folder, quick):
         "MINIMAX_MCP_TOKEN": TOKEN,
         "MINIMAX_LOG": "off",
     }
-    # The server has to know the port of the pages, and the pages that of the server.
+    # The server must know the port of the pages, and the pages that of the server.
     pages = Pages()
     settings["MINIMAX_MCP_ORIGINS"] = f"http://app.example:{pages.port}"
     server = Http(program, settings)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Real clients against the sandbox, and this server in the place of the official one.
+"""Real clients against the sandbox, and this server in place of the official one.
 
     python3 tests/clients/check.py [--keep FOLDER] [PROGRAM]
 

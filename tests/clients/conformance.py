@@ -11,7 +11,7 @@ resources that the suite knows by name (the example `conformance`, whose source 
   for each revision, and an entry that passes fails the run;
 * its scenarios of tasks, where a proxy calls our tools instead of those made for the suite: `slow_compute` is a video
   that takes as long, `failing_job` one that fails, `greet` a chat, which answers at once;
-* the Inspector on stdio, HTTP and SSE in each era; `--strict` finds fault with schemas that not every client reads.
+* the Inspector on stdio, HTTP and SSE in each era; `--strict` reports schemas that some clients cannot read.
   `--quick`, for `.ci/run`, lists the tools and calls one; without it the other lists are asked for, too.
 
 It ends with status 1 if anything failed that is not expected to, or passed that is; with 3 if nothing can be installed.
@@ -50,7 +50,7 @@ ERAS = ["legacy", "auto", "modern"]
 
 
 def stand_in(sandbox, message, fixtures):
-    """Turns a call of a tool made for the suite into one of ours. Returns the names, its own and ours."""
+    """Turns a call of a tool of the suite into one of our tools. Returns both names."""
     params = message.get("params") or {}
     name, arguments = params.get("name"), params.get("arguments") or {}
     if message.get("method") != "tools/call":
@@ -72,7 +72,7 @@ def stand_in(sandbox, message, fixtures):
 
 
 def proxy(sandbox, server, fixtures):
-    """A proxy in front of the server that lets our tools stand in. Returns it; it serves until shut down."""
+    """Starts a proxy that maps calls of the suite's tools to ours. It serves until it is shut down."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -123,7 +123,7 @@ class Tools:
 
 
 class Tally:
-    """What came of it all."""
+    """Counts and prints the results."""
 
     def __init__(self):
         self.passed, self.failed, self.began = 0, 0, time.monotonic()
@@ -134,7 +134,7 @@ class Tally:
 
 
 def suite(tools, url, results, expected, *arguments):
-    """Runs scenarios. Returns whether all is as expected, and what to print."""
+    """Runs scenarios. Returns whether all results are as expected, and what to print."""
     given = ["--url", url, "--expected-failures", expected, "-o", results, *arguments]
     done = tools.run("conformance", "server", *given)
     total = re.findall(r"(?:Total|Passed): .*", done.stdout)
@@ -164,7 +164,7 @@ def conform(program, settings, tools, sandbox, folder, fixtures, tally):
 
 
 def inspect(tools, place, era, methods):
-    """What the Inspector has to say about one transport in one era: empty if nothing."""
+    """The complaints of the Inspector about one transport and revision. Empty if there are none."""
     faults = []
     for method in methods:
         more = {"tools/list": ["--strict"], "tools/call": ["--tool-name", "list_voices", "--tool-args-json", "{}"]}

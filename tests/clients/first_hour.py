@@ -97,7 +97,7 @@ def from_wheel(node, wheel, folder):
 
 
 def play(user, sandbox, clients):
-    """The hour, in order. `clients` is the folder with `claude` and `codex`."""
+    """The steps, in order. `clients` is the folder with `claude` and `codex`."""
     at = {"MINIMAX_API_HOST": sandbox.url}
     same(user.ours("--version")[1].strip(), f"minimax-mcp {pack.version()}", "--version")
     code, said = user.ours("doctor", **at)
@@ -105,7 +105,7 @@ def play(user, sandbox, clients):
     code, said = user.ours("login", typed=KEY + "\n", **at)
     holds(code == 0 and "Stored a key" in said, "login")
 
-    # Codex has a configuration already: that of the model's stand-in.
+    # Codex already has a configuration, for the stand-in of its model.
     model = StandIn({})
     config = user.file(".codex/config.toml")
     config.parent.mkdir()
@@ -128,7 +128,7 @@ env_key = "HERE_KEY"
         print(f"\n$ {host} mcp list\n" + "\n".join(rows), flush=True)
         holds(any(words in row for row in rows), f"{host} mcp list: {listed}")
 
-    # Only here: the entries lead to the sandbox in place of MiniMax.
+    # Only in this test: the entries use the sandbox instead of MiniMax.
     claude_file = user.file(".claude.json")
     whole = json.loads(claude_file.read_text())
     whole["mcpServers"][SERVER]["env"] |= at
@@ -159,7 +159,7 @@ env_key = "HERE_KEY"
     same(user.ours("logout")[0], 0, "the status of logout")
 
 
-# The tools are named in the first request, and not searched for.
+# The first request lists the tools, instead of a tool that searches them.
 CLAUDE = {
     "ANTHROPIC_API_KEY": "sk-ant-check",
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",

@@ -47,7 +47,7 @@ AXE = "axe-core@4.14.1"
 ADA, BOB = "ada-0123456789abcdef", "bob-0123456789abcdef"
 ATTACK = "\"><script>window.hacked=1</script><img src=x onerror=\"window.hacked=2\"><b>bold</b> </textarea> javascript:window.hacked=3"
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
-# Milliseconds until an element has to be there.
+# The time in milliseconds within which an element must appear.
 PATIENCE = 20_000
 
 
@@ -82,7 +82,7 @@ class Owner:
         self.url = self.link.split("/gallery/")[0]
 
     def memory(self):
-        """MiB that the program holds, where the system says so."""
+        """Resident memory of the program in MiB; 0 if the system does not report it."""
         try:
             lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
             return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) // 1024
@@ -107,7 +107,7 @@ class Watched:
 
 
 def many_jobs(folder, count):
-    """Copies the first image job of a store until it has so many. The ids and times differ."""
+    """Adds this many copies of the first image job to a store. Ids and times differ."""
     base = sqlite3.connect(folder / "jobs.sqlite3")
     columns = [row[1] for row in base.execute("PRAGMA table_info(jobs)")]
     row = dict(zip(columns, base.execute("SELECT * FROM jobs WHERE kind = 'image' AND status = 'succeeded' LIMIT 1").fetchone()))
@@ -131,14 +131,14 @@ def many_jobs(folder, count):
 
 def serious(page, axe):
     """What axe-core finds that is serious or worse."""
-    # Through the debugger, which the page's policy does not bind.
+    # Through the debugger, which the page's content security policy does not restrict.
     found = page.evaluate(axe + "; axe.run({ resultTypes: ['violations'] })")
     bad = [one for one in found["violations"] if one["impact"] in ("serious", "critical")]
     return [(one["id"], [node["html"][:120] for node in one["nodes"][:3]]) for one in bad]
 
 
 def plays(page, selector):
-    """Whether a player decodes: its time moves, and it knows its length."""
+    """Whether a player decodes: its time advances, and it knows its length."""
     return page.evaluate(
         """async (selector) => {
             const player = document.querySelector(selector);
@@ -213,7 +213,7 @@ def play_all(playwright, program, browser, axe, folder, quick, pictures):
         holds(ada.page.get_by_role("navigation", name="Main").is_visible(), "the navigation")
         again = visitor(None)
         again.page.goto(link)
-        holds(again.page.get_by_text("opened before").is_visible(), "the link opened twice")
+        holds(again.page.get_by_text("used already").is_visible(), "the link opened twice")
         holds(link.split("code=")[1] not in ada.page.url, "the code is still in the address")
         same(ada.page.evaluate("document.cookie"), "", "cookies that a script can read")
 
@@ -226,7 +226,7 @@ def play_all(playwright, program, browser, axe, folder, quick, pictures):
         bob.page.get_by_label("Token of this server").fill(BOB)
         bob.page.get_by_role("button", name="Log in").click()
         bob.page.wait_for_url("**/gallery")
-        holds(bob.page.get_by_text("No job fits").is_visible(), "Bob has no jobs")
+        holds(bob.page.get_by_text("No matching jobs").is_visible(), "Bob has no jobs")
         holds(ATTACK not in bob.page.content() and "observatory" not in bob.page.content(), "Bob sees jobs of Ada")
         job = made["image"]["job_id"]
         same(bob.page.goto(f"{server.url}/gallery/jobs/{job}").status, 404, "Ada's job for Bob")
@@ -276,7 +276,7 @@ def play_all(playwright, program, browser, axe, folder, quick, pictures):
         same(ada.page.locator("article").count(), 1, "pieces of music")
         ada.page.goto(f"{server.url}/gallery")
         order = ada.page.get_by_label("Order")
-        # With the keyboard alone: the fourth of the choices, and the button behind it.
+        # With the keyboard alone: the fourth choice, then the button after it.
         order.focus()
         for _ in range(3):
             ada.page.keyboard.press("ArrowDown")
@@ -375,7 +375,7 @@ def play_all(playwright, program, browser, axe, folder, quick, pictures):
                 ada = visitor(link_of(server.url, ADA), color_scheme=theme)
                 ada.page.set_viewport_size(size)
                 paths = {"jobs": "", "job": f"/jobs/{made['image']['job_id']}"}
-                # The list in all four, and one picture of a job.
+                # The list in all four combinations, and one picture of a job.
                 for page, path in paths.items():
                     if page == "job" and (name, theme) != ("desktop", "dark"):
                         continue
@@ -457,7 +457,7 @@ def main():
 
     def play(program, browser, packages, _):
         python, (_, modules) = packages
-        # Again, with the Python that has Playwright.
+        # This script again, with the Python that has Playwright.
         command = [python, "-B", __file__, program, "--inside", browser, modules / "node_modules/axe-core/axe.min.js"]
         command += ["--quick"] if arguments.quick else []
         command += ["--pictures", arguments.pictures] if arguments.pictures else []

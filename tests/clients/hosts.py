@@ -30,7 +30,7 @@ from support import check, ended, holds, png
 
 PACKAGES = ["@anthropic-ai/claude-code@2.1.332", "@openai/codex@0.171.0"]
 
-# Seconds for one run of a host.
+# The time limit for one run of a host, in seconds.
 PATIENCE = 180
 SERVER, TOOL = "minimax", "text_to_image"
 
@@ -128,7 +128,7 @@ class StandIn:
 
     @staticmethod
     def named(body):
-        """The tool as the request lists it: in a namespace, or with a name that has the server in it."""
+        """The tool as the request lists it: in a namespace, or with the server in its name."""
         for tool in body.get("tools") or []:
             if tool.get("type") == "namespace" and tool["name"] == f"mcp__{SERVER}":
                 return {"namespace": tool["name"], "name": TOOL}
@@ -182,7 +182,7 @@ def claude(bin_folder, program, project, model):
         "ANTHROPIC_API_KEY": "sk-ant-check",
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
         "DISABLE_AUTOUPDATER": "1",
-        # The tools are named in the first request, and not searched for.
+        # The first request lists the tools, instead of a tool that searches them.
         "ENABLE_TOOL_SEARCH": "false",
     }
     return project.run(command, more)
@@ -258,7 +258,7 @@ def main():
     return ended()
 
 
-# What a host needs so that the project's files are allowed: claude names its folders, codex names none.
+# What a host needs to allow the project's files: claude declares its roots, codex does not.
 DOT = {"MINIMAX_ALLOWED_DIRS": "."}
 CASES = {
     "claude": [("by its roots", {}, True), ("with `.`", DOT, True)],

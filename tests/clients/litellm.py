@@ -28,7 +28,7 @@ from pathlib import Path
 from places import LATER_INSTALL, NotHad, Places, built, ended_without, parser_of, plain
 from support import Sandbox, check, ended, holds, png, same
 
-# The newest release whose `proxy` extra can be installed.
+# The newest release with an installable `proxy` extra.
 PACKAGE = "litellm[proxy]==1.108.7"
 KEY = "sk-gateway"
 WEATHER = {
@@ -232,7 +232,7 @@ def main():
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         scratch = Path(scratch).resolve()
         places = Places(arguments.keep or scratch / "places")
-        # It brings some sixty packages.
+        # It installs about sixty packages.
         places.timeout = LATER_INSTALL
         try:
             python = places.python([PACKAGE])

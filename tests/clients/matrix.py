@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Every client library, over every transport it has, through the same play; then a web page and a gateway.
+"""Every client library, over each of its transports, with the same sequence of calls; then a web page and a gateway.
 
     python3 tests/clients/matrix.py [--keep FOLDER] [--quick] [--only WORD]... [--write-table] [PROGRAM]
 
@@ -38,11 +38,11 @@ PAGE = HERE.parents[1] / "docs" / "compatibility.md"
 CLIENTS = json.loads((HERE / "clients.json").read_text(encoding="utf-8"))
 TRANSPORTS = {"stdio": "stdio", "http": "HTTP", "sse": "SSE"}
 
-# Rows that play_all does not play: scripts of their own, with the transports that they use without --quick.
+# Rows with scripts of their own, which play_all leaves out, with the transports that they use without --quick.
 SCRIPTS = json.loads((HERE / "scripts.json").read_text(encoding="utf-8"))
 NOT_HAD = 3
 
-# The call that orders a video waits less than the video takes: a second, or all the patience that the client has.
+# The call that orders a video waits less than the video takes: a second, or the time limit of the client.
 SECONDS, MORE_THAN_PATIENCE = 3, 2
 PAID = ["/v1/image_generation", "/v1/t2a_v2", "/v1/video_generation"]
 LONGEST = 120
@@ -73,7 +73,7 @@ class Http:
 
 
 def run(command, play, environment):
-    """What a client says of its play."""
+    """What a client reports about its run."""
     try:
         done = subprocess.run(
             [*map(str, command), json.dumps(play)], env=environment, capture_output=True, timeout=LONGEST, text=True
@@ -88,7 +88,7 @@ def run(command, play, environment):
 
 
 def lines(places, quick, only):
-    """What is played: a row of clients.json, a transport, and the command."""
+    """One run: a row of clients.json, a transport, and the command."""
     for row in CLIENTS:
         for transport in row.get("quick", []) if quick else row["transports"]:
             words = f"{row['client']} {row['package']} {transport}".lower()
@@ -103,7 +103,7 @@ def lines(places, quick, only):
 
 
 def once(sandbox, before, videos):
-    """What MiniMax was paid for since then, against what was ordered."""
+    """Compares the paid requests since then with the orders."""
     sent = [one["path"] for one in sandbox.sent(before) if one["method"] == "POST"]
     got = [sent.count(path) for path in PAID]
     return None if got == [1, 1, videos] else f"MiniMax got {got} orders of {PAID}, not {[1, 1, videos]}"
@@ -165,7 +165,7 @@ def play_scripts(program, quick, only, keep):
 
 
 def table(rows):
-    """For docs/compatibility.md: the revision of the protocol that each spoke, where it says so."""
+    """The table for docs/compatibility.md: the protocol revision of each client, if it reports one."""
     text = "| Client | Version | stdio | HTTP | SSE |\n|---|---|---|---|---|\n"
     cells = {}
     for row, transport, version, protocol, problem in rows:

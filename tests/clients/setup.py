@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`minimax-mcp setup`, judged by the `claude` and `codex` command lines.
+"""`minimax-mcp setup`, checked with the `claude` and `codex` command lines.
 
     python3 tests/clients/setup.py [--keep FOLDER] [PROGRAM]
 
@@ -24,7 +24,7 @@ from hosts import PACKAGES, PATIENCE
 from places import NotHad, Places, built, ended_without, parser_of, plain
 from support import check, ended, holds
 
-# Each host with the client's name in `setup`, and what its list says of a server that works.
+# Each host with its name in `setup`, and what its list shows for a working server.
 HOSTS = [("claude", "claude-code", "Connected"), ("codex", "codex", "enabled")]
 
 

@@ -1,4 +1,4 @@
-"""What the checks of all clients need."""
+"""Functions for the checks of all clients."""
 
 import json
 import struct
@@ -11,17 +11,17 @@ failures = []
 
 
 def check(name, function):
-    """Runs one check and prints what came of it."""
+    """Runs one check and prints its outcome."""
     try:
         function()
         print(f"ok      {name}", flush=True)
-    except Exception as problem:  # whatever a client throws is a finding
+    except Exception as problem:  # any exception of a client is a finding
         failures.append(name)
         print(f"FAILED  {name}: {type(problem).__name__}: {str(problem)[:600]}", flush=True)
 
 
 def ended():
-    """For the end of a command: how many checks failed, and the status."""
+    """Prints how many checks failed, and returns the exit status."""
     print(f"{len(failures)} failed")
     return 1 if failures else 0
 
@@ -50,7 +50,7 @@ class Sandbox:
     """The sandbox of the program, in a process of its own."""
 
     def __init__(self, program):
-        # stderr says how to use it, to a person.
+        # stderr has instructions for a person.
         self.process = subprocess.Popen([program, "sandbox"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         self.url = self.process.stdout.readline().decode().strip()
         self.control("pace", {"polls": 0, "seconds": 0})
@@ -61,14 +61,14 @@ class Sandbox:
             return json.load(answer)
 
     def ask(self, path, body):
-        """One request of our own."""
+        """Sends one request."""
         headers = {"Authorization": "Bearer sk-check", "Content-Type": "application/json"}
         request = urllib.request.Request(self.url + path, json.dumps(body).encode(), headers)
         with urllib.request.urlopen(request) as answer:
             return json.load(answer)
 
     def refuse(self, path, code, times=1):
-        """The next request to the path is refused, in the words of the path."""
+        """Makes the next request to the path fail, in the error format of the path."""
         self.control("script", [{"path": path, "times": times, "act": {"refuse": {"code": code}}}])
 
     def sent(self, since=0):
@@ -80,7 +80,7 @@ class Sandbox:
 
 
 def png():
-    """A picture of 400 by 400 pixels: MiniMax wants more than 300 on the shorter side of a first frame."""
+    """A picture of 400 by 400 pixels: MiniMax requires more than 300 on the shorter side of a first frame."""
 
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -91,7 +91,7 @@ def png():
 
 
 def recording(path):
-    """Twelve seconds: MiniMax clones from ten seconds on."""
+    """A recording of twelve seconds: MiniMax needs at least ten to clone a voice."""
     with wave.open(str(path), "wb") as file:
         file.setparams((1, 2, 8000, 0, "NONE", ""))
         file.writeframes(b"".join(struct.pack("<h", (i % 80) * 200 - 8000) for i in range(12 * 8000)))

@@ -44,7 +44,7 @@ def openai_checks(sandbox):
 
     def stream_helper():
         # The helper joins the `role` and `name` that MiniMax repeats in each delta, and the cumulative
-        # `reasoning_details`: that is the client's, and any client of MiniMax sees it.
+        # `reasoning_details`. That is how the package works with any server.
         with chat.stream(**hello, **split) as events:
             for _ in events:
                 pass
@@ -65,7 +65,7 @@ def openai_checks(sandbox):
         same(first.choices[0].finish_reason, "tool_calls")
         call = message.tool_calls[0]
         same((call.function.name, json.loads(call.function.arguments)), ("get_weather", {"about": "The weather?"}))
-        # As the client's own documentation has it: the message goes back as it is, only the joined role is put right.
+        # As in the client's documentation: the message is sent back unchanged, except for the joined role.
         kept = {**message.to_dict(mode="json"), "role": "assistant"}
         kept.pop("parsed", None)
         for calls in kept.get("tool_calls", []):
@@ -135,7 +135,7 @@ def openai_checks(sandbox):
             sandbox.refuse(path, 1008)
             same(raises(openai.APIStatusError, call).status_code, 402)
             sandbox.refuse(path, 1002)
-            call(client(max_retries=2))  # it waits and asks again, by itself
+            call(client(max_retries=2))  # the client waits and retries
         raises(openai.AuthenticationError, lambda: ai.models.list(extra_headers={"Authorization": openai.Omit()}), "1004")
         raises(openai.BadRequestError, lambda: chat.create(**hello, n=1, top_p=2), "top_p")
         raises(openai.BadRequestError, lambda: chat.create(model="gpt-9", messages=hello["messages"]), "gpt-9")
@@ -206,7 +206,7 @@ def anthropic_checks(sandbox):
         same((first.stop_reason, first.content[0].type), ("tool_use", "thinking"))
         call = first.content[-1]
         same((call.name, call.input), ("get_weather", {"about": "The weather?"}))
-        # The blocks go back as the client has them, the signature with them.
+        # The blocks are sent back unchanged, with their signature.
         result = {"type": "tool_result", "tool_use_id": call.id, "content": "sunny"}
         blocks = [block.to_dict(mode="json") for block in first.content] if streamed else first.content
         for block in blocks if streamed else []:

@@ -400,7 +400,7 @@ const worker = async () => {
     console.log(JSON.stringify({ name: next.name, problem, seconds: (Date.now() - start) / 1000 }));
   }
 };
-// Much of a check is waiting, so a few run at a time.
+// A check mostly waits, so a few run in parallel.
 await Promise.all([worker(), worker(), worker()]);
 await browser.close();
 server.close();

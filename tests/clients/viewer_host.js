@@ -1,5 +1,5 @@
 // A host for MCP Apps: the official bridge, with a client of the official SDK, in a web page. viewer.mjs bundles it, opens
-// it in Chromium, and tells it what to show.
+// it in Chromium, and passes it what to show.
 
 import { AppBridge, PostMessageTransport, getToolUiResourceUri } from "@modelcontextprotocol/ext-apps/app-bridge";
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";

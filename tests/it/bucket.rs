@@ -182,9 +182,11 @@ async fn a_bucket_that_is_away_delays_a_result_and_loses_none() {
             ("text_to_audio", json!({ "text": "A fox.", "wait_seconds": 1 })),
             ("generate_video", json!({ "prompt": "A fox", "wait_seconds": 1 })),
         ] {
-            let view = world.make(tool, arguments).await;
-            assert_eq!(view["status"], "running", "{fault:?}: {view}");
-            jobs.push(view["job_id"].clone());
+            let job = world.make(tool, arguments).await["job_id"].clone();
+            let view = async || world.make("get_job", json!({ "job_id": job, "wait_seconds": 0 })).await;
+            eventually("it is bought", async || view().await["status"] != "submitting").await;
+            assert_eq!(view().await["status"], "running", "{fault:?}");
+            jobs.push(job);
         }
         // The caller is told why.
         eventually("the reason is in the view", async || {

@@ -47,9 +47,7 @@ fn a_rule_of_age_removes_the_objects_of_old_jobs_and_leaves_one_that_was_replace
     let bytes = s3.objects()[&old].metadata().unwrap().len();
     std::fs::write(&s3.objects()[&key(&replaced)], "replaced").unwrap();
     program.kill();
-    stage.sql(
-        "UPDATE jobs SET updated_at = 1000, body = json_set(body, '$.updated_at', 1000) WHERE is_open = 0",
-    );
+    stage.age();
     let prune = |more: &[&str]| -> Value {
         let mut command = command(&stage.cell.sandbox.url(), stage.cell.dir.path(), &settings);
         let output = command.args(["prune", "--keep-days", "10", "--json"]).args(more).output().unwrap();

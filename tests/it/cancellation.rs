@@ -93,7 +93,11 @@ async fn cancelling_during_the_submit_is_carried_out_when_the_task_id_arrives() 
             world.make("cancel_job", json!({ "job_id": first().await["job_id"] })).await
         });
         let bought = bought.structured_content.unwrap();
-        assert_eq!((&cancelled["status"], &cancelled["job_id"]), (&json!("cancelled"), &bought["job_id"]));
+        assert_eq!(cancelled["job_id"], bought["job_id"]);
+        // On a busy machine the task id comes after the answer.
+        let view = async || world.make("get_job", json!({ "job_id": bought["job_id"] })).await;
+        eventually("it is cancelled", async || view().await["status"] == "cancelled").await;
+        let cancelled = view().await;
         assert!(cancelled["task_id"].is_string(), "{cancelled}");
         assert_eq!(asked(&world, "DELETE", path), usize::from(at_minimax), "{model}");
         let next = cancelled["next"].as_str().unwrap();
@@ -103,8 +107,6 @@ async fn cancelling_during_the_submit_is_carried_out_when_the_task_id_arrives() 
             "Stopped watching; MiniMax still finishes and bills it"
         };
         assert!(next.contains(words), "{next}");
-        let again = world.make("get_job", json!({ "job_id": bought["job_id"] })).await;
-        assert_eq!(again["status"], "cancelled", "{again}");
         assert_eq!(world.bought(), 1);
     }
 }

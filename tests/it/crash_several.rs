@@ -1,8 +1,8 @@
-//! Several programs on one folder, one of which is killed again and again.
+//! Several programs on one folder, or with one PostgreSQL and one bucket, of which one is killed again and again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use minimax_mcp::sandbox::{Options, Pace, Request, Sandbox};
@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::crash::{Victim, command, until};
 use crate::crash_promises::{delivered, listed, nothing_half, rows};
 use crate::harness::quick;
+use crate::{postgres, s3};
 
 struct Plan {
     jobs: usize,
@@ -41,13 +42,16 @@ fn runs(plan: &Plan) -> String {
     for folder in ["out", "home"] {
         fs::create_dir_all(dir.path().join(folder)).unwrap();
     }
-    let start = || {
-        let settings = [("MINIMAX_POLL_SECONDS", "0.3")];
+    let start = |name: &str| {
+        // With PostgreSQL, each has a disk of its own.
+        let own = if postgres::chosen(dir.path()).is_some() { name } else { "data" };
+        let data = dir.path().join(own).display().to_string();
+        let settings = [("MINIMAX_POLL_SECONDS", "0.3"), ("MINIMAX_DATA_DIR", data.as_str())];
         Victim::start(command(&sandbox.url(), dir.path(), &settings)).ready()
     };
     let begun = Instant::now();
-    let mut stayers = [start(), start()];
-    let mut mortal = start();
+    let mut stayers = [start("a"), start("b")];
+    let mut mortal = start("c");
     let mut dead = BTreeSet::new();
     let mut unanswered = Vec::new();
     // Each program gets a third of the orders. Those of the killed one have no response.
@@ -72,7 +76,7 @@ fn runs(plan: &Plan) -> String {
         std::thread::sleep(plan.life);
         dead.insert(mortal.program.child.id());
         mortal.kill();
-        mortal = start();
+        mortal = start("c");
     }
     // Repeat the calls without a response at another program, with the same keys.
     let rest: Vec<_> = unanswered.into_iter().chain(numbers).collect();
@@ -148,8 +152,8 @@ fn one_at_a_time(requests: &[Request], dead: &BTreeSet<u32>) -> (usize, usize) {
 }
 
 fn visible(out: &Path) -> usize {
-    let names = fs::read_dir(out).unwrap().map(|entry| entry.unwrap().file_name());
-    names.filter(|name| !name.to_string_lossy().starts_with('.')).count()
+    let is_visible = |path: &PathBuf| !path.file_name().unwrap().to_string_lossy().starts_with('.');
+    s3::results(out).iter().filter(|path| is_visible(path)).count()
 }
 
 #[test]

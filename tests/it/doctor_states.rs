@@ -298,7 +298,7 @@ fn the_clients_a_wrong_path_another_key_and_duplicates() {
         let machine = Machine::new(stage);
         machine
             .entry(".cursor/mcp.json", json!({ "minimax": entry(program()), "MiniMax": entry(program()) }));
-        machine.first("clients", "warning", "is there 2 times: as `minimax`", "Remove all but one");
+        machine.first("clients", "warning", "is listed 2 times: as `minimax`", "Remove all but one");
     });
 }
 
@@ -323,7 +323,7 @@ fn claude_code_s_entries_of_projects_count_and_are_compared_over_scopes() {
 
         // The file of the project, with the same name and with another one.
         machine.entry("app/.mcp.json", json!({ "minimax": entry(program()) }));
-        machine.first("clients", "warning", "is there 2 times", "");
+        machine.first("clients", "warning", "is listed 2 times", "");
         machine.entry("app/.mcp.json", json!({ "images": entry(program()) }));
         machine.first("clients", "warning", "as `images` in", "Remove all but one");
         fs::remove_file(machine.home.path("app/.mcp.json")).unwrap();

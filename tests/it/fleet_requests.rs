@@ -1,5 +1,7 @@
 //! Three servers over HTTP with one PostgreSQL, each with a data folder of its own: any request may go to any of them.
 
+#[cfg(unix)]
+use std::path::PathBuf;
 use std::time::Duration;
 
 use minimax_mcp::sandbox::Pace;
@@ -14,7 +16,7 @@ use crate::harness::quick;
 use crate::http::{ADA, answer, post, web};
 use crate::http_protocol::modern;
 #[cfg(unix)]
-use crate::postgres;
+use crate::{postgres, s3};
 
 /// A server over HTTP, and its address.
 struct Replica {
@@ -166,10 +168,8 @@ fn a_server_without_its_database_is_not_ready_and_delivers_what_it_has_when_it_i
         assert_eq!(refused["isError"], true, "{refused}");
         // The video ends and is delivered meanwhile, or its record waits.
         let path = fleet.dir.path().join("out");
-        let is_there = || {
-            let mut names = std::fs::read_dir(&path).unwrap().flatten().map(|entry| entry.path());
-            names.any(|path| path.extension().is_some_and(|extension| extension == "mp4"))
-        };
+        let is_film = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "mp4");
+        let is_there = || s3::results(&path).iter().any(is_film);
         until("the file", is_there);
     });
     cluster.restart();

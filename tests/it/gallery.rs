@@ -264,6 +264,12 @@ async fn a_running_job_is_asked_for_again_until_it_has_ended() {
     .await;
     let page = visitor.page(&format!("/gallery/jobs/{job}")).await;
     assert!(page.contains("<video controls") && !page.contains("hx-trigger"), "{page}");
+    // A page that watched the job is loaded again, for the buttons that a finished job has.
+    let path = format!("/gallery/jobs/{job}");
+    let refreshed =
+        visitor.request(reqwest::Method::GET, &path).header("HX-Request", "true").send().await.unwrap();
+    assert_eq!(refreshed.headers()["hx-refresh"], "true");
+    assert!(!visitor.get(&path).await.headers().contains_key("hx-refresh"));
     served.end().await;
 }
 
@@ -377,9 +383,14 @@ async fn a_conversation_is_shown_as_text_to_its_owner_alone() {
         .unwrap_or_else(|| panic!("{answer}"))
         .to_owned();
     let ada = Visitor::with_token(&served.base, ADA).await;
-    assert!(ada.page("/gallery/chats").await.contains(&chat));
+    let list = ada.page("/gallery/chats").await;
+    assert!(
+        list.contains(&chat) && list.contains("1 turn ") && list.contains("&lt;script&gt;alert(1)"),
+        "{list}"
+    );
     let page = ada.page(&format!("/gallery/chats/{chat}")).await;
     assert!(page.contains("&lt;script&gt;alert(1)") && !page.contains("<script>"), "{page}");
+    assert!(page.contains("<summary>Thinking</summary>") && !page.contains("think&gt;"), "{page}");
     let bob = Visitor::with_token(&served.base, BOB).await;
     assert!(!bob.page("/gallery/chats").await.contains(&chat));
     assert_eq!(bob.get(&format!("/gallery/chats/{chat}")).await.status(), StatusCode::NOT_FOUND);

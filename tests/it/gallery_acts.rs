@@ -78,6 +78,32 @@ async fn making_again_shows_the_price_first_and_buys_once() {
 }
 
 #[tokio::test]
+async fn what_was_typed_stays_in_the_form_when_it_is_wrong_or_changed_again() {
+    let served = Served::open().await;
+    make(&served.base, None, "text_to_image", json!({ "prompt": "x" })).await;
+    let visitor = Visitor::without_token(&served.base).await;
+    let before = paid(&served);
+    let typed = |n: &'static str| [("tool", "text_to_image"), ("field.prompt", "A <fox>"), ("field.n", n)];
+    for (n, problem) in [("two", "n: must be"), ("12", "1 to 9")] {
+        let form = visitor.post("/gallery/price", &typed(n)).await.text().await.unwrap();
+        assert!(form.contains(problem) && form.contains("role=\"alert\""), "{form}");
+        assert!(form.contains("A &lt;fox&gt;</textarea>"), "{form}");
+        assert!(form.contains(&format!("name=\"field.n\" value=\"{n}\"")), "{form}");
+    }
+    let asked = visitor.post("/gallery/price", &typed("2")).await.text().await.unwrap();
+    assert!(asked.contains("formaction=\"/gallery/change\""), "{asked}");
+    let arguments = json!({ "prompt": "A <fox>", "n": 2 }).to_string();
+    let fields = [("tool", "text_to_image"), ("arguments", arguments.as_str())];
+    let form = visitor.post("/gallery/change", &fields).await.text().await.unwrap();
+    assert!(
+        form.contains("A &lt;fox&gt;</textarea>") && form.contains("name=\"field.n\" value=\"2\""),
+        "{form}"
+    );
+    assert_eq!(paid(&served), before, "nothing was bought");
+    served.end().await;
+}
+
+#[tokio::test]
 async fn a_price_that_was_not_shown_buys_nothing() {
     let served = Served::open().await;
     make(&served.base, None, "text_to_image", json!({ "prompt": "x" })).await;

@@ -51,7 +51,7 @@ async fn the_command_prints_a_link_that_opens_the_owner_s_gallery_once_and_serve
     let opened = web().get(&link).send().await.unwrap();
     assert_eq!(opened.status(), StatusCode::OK);
     let owner = Visitor::of(&base, &opened);
-    assert!(owner.page("/gallery").await.contains("No job fits"));
+    assert!(owner.page("/gallery").await.contains("No matching jobs"));
     assert_eq!(web().get(&link).send().await.unwrap().status(), StatusCode::GONE);
     drop(running);
 }

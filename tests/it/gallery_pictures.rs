@@ -65,8 +65,7 @@ async fn what_cannot_be_drawn_leaves_the_page_as_it_is_and_is_tried_once() {
     let ada = Visitor::with_token(base, ADA).await;
     let path = address(&video, "video/");
     // It was changed, so it is not shown. It may be put back, so that is not remembered.
-    let folder = served.dir.path().join("out");
-    let mut files: Vec<PathBuf> = vec![folder];
+    let mut files: Vec<PathBuf> = crate::s3::results(&served.dir.path().join("out"));
     while files.last().unwrap().is_dir() {
         let next = std::fs::read_dir(files.last().unwrap()).unwrap().next().unwrap().unwrap().path();
         files.push(next);

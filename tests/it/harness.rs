@@ -139,9 +139,13 @@ impl World {
         self.listener.notes.lock().unwrap().iter().filter_map(|note| note.message.clone()).collect()
     }
 
-    /// The output folder.
+    /// The output folder, from which tools also read. In a run with a bucket, no server makes it.
     pub fn out(&self) -> PathBuf {
-        self.dir.path().join("out")
+        let out = self.dir.path().join("out");
+        if !s3::chosen(self.dir.path()).is_empty() {
+            std::fs::create_dir_all(&out).unwrap();
+        }
+        out
     }
 }
 

@@ -114,10 +114,10 @@ fn by_secret(secret: &[u8], claims: &Value) -> String {
 
 /// The reasons for refusing a token.
 const READ: &str = "cannot be read";
-const WAY: &str = "in a way that is not taken";
-const SIGNATURE: &str = "a signature that does not fit";
-const KEY: &str = "no key of the identity provider";
-const ISSUER: &str = "of another issuer";
+const WAY: &str = "with an algorithm that is not accepted";
+const SIGNATURE: &str = "an invalid signature";
+const KEY: &str = "not signed with a key of the identity provider";
+const ISSUER: &str = "from another issuer";
 const AUDIENCE: &str = "for another audience";
 const EXPIRED: &str = "has expired";
 const MISSING: &str = "has no `exp`";
@@ -365,7 +365,7 @@ async fn no_caller_is_let_in_while_the_provider_s_keys_cannot_be_fetched() {
     for (what, instead) in [
         ("an error", Some((StatusCode::INTERNAL_SERVER_ERROR, String::new()))),
         ("a redirect", Some((StatusCode::FOUND, "/keys".to_owned()))),
-        ("no set of keys", Some((StatusCode::OK, "{}".to_owned()))),
+        ("not a key set", Some((StatusCode::OK, "{}".to_owned()))),
         ("no key", Some((StatusCode::OK, "{\"keys\": []}".to_owned()))),
         ("a body that is too long", Some((StatusCode::OK, large))),
         ("another issuer", None),

@@ -47,6 +47,9 @@ async fn a_request_lists_and_calls_the_tools_that_it_chooses() {
     assert_eq!(names(base, None, &[("X-MCP-Tools", "text_to_image")]).await, ["text_to_image"]);
     let two = [("X-MCP-Tools", "list_models"), ("X-MCP-Tools", " chat ,")];
     assert_eq!(names(base, None, &two).await, ["chat", "list_models"]);
+    let shouted =
+        [("X-MCP-Tools", "Text_To_Image"), ("X-MCP-Readonly", "FALSE"), ("X-MCP-Readonly", "false")];
+    assert_eq!(names(base, None, &shouted).await, ["text_to_image"]);
     let image = names(base, None, &[("X-MCP-Toolsets", "Image")]).await;
     assert!(
         image.contains(&"text_to_image".to_owned()) && image.contains(&"get_job".to_owned()),

@@ -210,7 +210,7 @@ async fn a_token_that_was_not_filled_in_is_called_that() {
         (format!("Bearer \"{ADA}\""), "quotation marks"),
         (format!("Bearer Bearer {ADA}"), "twice"),
         (ADA.to_owned(), "no scheme"),
-        ("Bearer sk-api-0123456789abcdef".to_owned(), "key of MiniMax"),
+        ("Bearer sk-api-0123456789abcdef".to_owned(), "MiniMax API key"),
         ("Bearer".to_owned(), "empty"),
     ] {
         let response =

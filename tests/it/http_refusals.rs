@@ -40,6 +40,7 @@ async fn what_is_refused_at_mcp_is_a_json_rpc_error() {
         let (status, refusal, _) = refused(web().request(method, &mcp).bearer_auth(ADA)).await;
         assert_eq!(status, 405);
         is_rpc(&refusal, &Value::Null);
+        assert!(refusal["error"]["message"].as_str().unwrap().contains("with POST to /mcp"), "{refusal}");
     }
     let foreign = post(&served.base, Some(ADA), &ping()).header("Origin", "https://evil.example").send();
     let foreign = foreign.await.unwrap();

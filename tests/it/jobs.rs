@@ -58,20 +58,22 @@ async fn a_killed_server_leaves_a_job_that_the_next_one_delivers() {
     let pace = Pace { polls: 3, seconds: 3.0, ..quick() };
     let sandbox = Sandbox::start(Options { pace, ..Options::default() }).await.unwrap();
     let (url, path) = (sandbox.url(), dir.path().to_owned());
-    let (first, end) = tokio::task::spawn_blocking(move || {
+    let end = tokio::task::spawn_blocking(move || {
         let mut program = Program::at(&url, &path);
         program.initialize("2025-06-18");
-        let first = program.call("generate_video", json!({ "prompt": "A fox", "wait_seconds": 2 }));
+        let first = program.call("generate_video", json!({ "prompt": "A fox", "wait_seconds": 0 }));
+        let job = first["structuredContent"]["job_id"].clone();
+        crate::crash::until("it runs", || {
+            let view = program.call("get_job", json!({ "job_id": job, "wait_seconds": 0 }));
+            view["structuredContent"]["status"] == "running"
+        });
         program.kill();
         let mut program = Program::at(&url, &path);
         program.initialize("2025-06-18");
-        let job = first["structuredContent"]["job_id"].clone();
-        let end = program.call("get_job", json!({ "job_id": job, "wait_seconds": 60 }));
-        (first, end)
+        program.call("get_job", json!({ "job_id": job, "wait_seconds": 60 }))
     })
     .await
     .unwrap();
-    assert_eq!(first["structuredContent"]["status"], "running");
     assert_eq!(end["structuredContent"]["status"], "succeeded", "{end}");
     assert!(s3::place(&end["structuredContent"]["files"][0]["path"]).is_file());
     assert_eq!(sandbox.paid().len(), 1, "the sandbox saw one submit");
@@ -120,7 +122,7 @@ async fn two_servers_on_one_folder_answer_for_each_others_jobs() {
         futures_util::future::join(world.make("get_job", job.clone()), other.make("get_job", job.clone()))
             .await;
     assert_eq!((&here["status"], &there["status"]), (&json!("succeeded"), &json!("succeeded")));
-    assert_eq!(here["files"], there["files"], "delivered once");
+    assert_eq!(s3::without_links(&here), s3::without_links(&there), "delivered once");
     assert_eq!(world.bought(), 1);
     assert_eq!(s3::results(&world.out()).len(), 1);
 }
@@ -372,9 +374,12 @@ async fn what_was_cancelled_stays_so_whatever_is_seen_in_the_same_moment() {
         // A random moment between two polls, which are 0.05 s apart.
         tokio::time::sleep(Duration::from_millis(7 * number)).await;
         let id = json!({ "job_id": view["job_id"] });
-        assert_eq!(world.make("cancel_job", id.clone()).await["status"], "cancelled");
+        world.make("cancel_job", id.clone()).await;
+        // If the order is still on its way, it is cancelled a moment later.
+        let view = async || world.make("get_job", id.clone()).await;
+        eventually("it is cancelled", async || view().await["status"] == "cancelled").await;
         tokio::time::sleep(Duration::from_millis(300)).await;
-        assert_eq!(world.make("get_job", id).await["status"], "cancelled", "{number}");
+        assert_eq!(view().await["status"], "cancelled", "{number}");
     };
     futures_util::future::join_all((0..16).map(one)).await;
 }

@@ -79,6 +79,9 @@ async fn what_is_too_long_is_refused_before_anything_is_recorded_and_is_not_repe
 
 #[tokio::test]
 async fn a_page_of_jobs_is_below_64_kib_and_goes_on_behind_its_last_row() {
+    if crate::s3::leaves_out("folders of the caller's choice with long names") {
+        return;
+    }
     let world = World::new().await;
     let folder = format!("out/{}", ["long"; 50].join("-").chars().take(180).collect::<String>());
     let base = world.dir.path().join(&folder);

@@ -1,10 +1,13 @@
 //! Links that only a browser with a log-in can fetch.
 
+use std::path::PathBuf;
+
 use minimax_mcp::sandbox::{Act, Rule};
 use serde_json::{Value, json};
 
 use crate::harness::World;
 use crate::http::{Served, call, make};
+use crate::s3;
 
 /// What a host answers to a request without a log-in, and a word of the refusal.
 fn walls() -> [(Act, &'static str); 4] {
@@ -52,11 +55,9 @@ async fn a_link_that_needs_a_log_in_is_called_that_and_the_user_is_told_to_downl
         }
     }
     assert_eq!(world.bought(), bought);
-    let saved = std::fs::read_dir(world.out()).unwrap().filter(|entry| {
-        let name = entry.as_ref().unwrap().file_name();
-        !name.to_string_lossy().starts_with('.')
-    });
-    assert_eq!(saved.count(), 1, "a page is not saved as a file");
+    let saved = s3::results(&world.out());
+    let is_visible = |path: &&PathBuf| !path.file_name().unwrap().to_string_lossy().starts_with('.');
+    assert_eq!(saved.iter().filter(is_visible).count(), 1, "a page is not saved as a file");
     // A link that has expired is told apart where the host tells it.
     world.sandbox.script(vec![Rule::always(
         "/cdn/",

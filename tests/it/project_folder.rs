@@ -149,6 +149,9 @@ fn every_tool_reads_and_writes_in_the_folder_that_the_client_has_open() {
         }
         host.make("text_to_audio", json!({ "text_file": "book.txt" }));
         // Results are saved there, too.
+        if crate::s3::leaves_out("a folder of the caller's choice") {
+            return;
+        }
         let results = app.join("assets/made");
         let folder = results.display().to_string();
         let image = host.make("text_to_image", json!({ "prompt": "x", "output_directory": folder }));
@@ -260,11 +263,18 @@ fn a_client_that_declares_no_roots_is_not_asked_and_one_that_changes_them_is_ask
         let mut host = Host::open(stage, &app, &[], Answer::Folders(vec![app.clone()]));
         host.make("view_media", json!({ "uri": app.join("logo.png") }));
         host.refusal("view_media", json!({ "uri": other.join("logo.png") }));
-        host.answer = Answer::Folders(vec![other.clone()]);
-        host.program.send(&json!({ "jsonrpc": "2.0", "method": "notifications/roots/list_changed" }));
-        host.make("view_media", json!({ "uri": other.join("logo.png") }));
-        host.refusal("view_media", json!({ "uri": app.join("logo.png") }));
-        assert_eq!(host.asked, 2);
+        // A call that follows the notification at once sees the new folders, however the two are scheduled.
+        for round in 0..20 {
+            let (now, before) = if round % 2 == 0 { (&other, &app) } else { (&app, &other) };
+            host.answer = Answer::Folders(vec![now.clone()]);
+            host.program.send(&json!({ "jsonrpc": "2.0", "method": "notifications/roots/list_changed" }));
+            if round % 3 == 0 {
+                host.refusal("view_media", json!({ "uri": before.join("logo.png") }));
+            }
+            host.make("view_media", json!({ "uri": now.join("logo.png") }));
+            host.refusal("view_media", json!({ "uri": before.join("logo.png") }));
+        }
+        assert_eq!(host.asked, 21);
     });
 }
 
@@ -292,8 +302,14 @@ fn in_the_newest_revision_the_question_is_the_result_of_the_first_call_that_name
             call("view_media", view.clone(), Some(json!({ "roots": roots(std::slice::from_ref(&app)) })));
         assert!(seen["isError"] != true && seen["resultType"] == "complete", "{seen}");
         // It was asked once.
-        let seen = call("view_media", view, None);
+        let seen = call("view_media", view.clone(), None);
         assert!(seen["isError"] != true && seen["resultType"] == "complete", "{seen}");
+
+        // After a change it is asked again.
+        host.program.send(&json!({ "jsonrpc": "2.0", "method": "notifications/roots/list_changed" }));
+        let parameters = json!({ "name": "view_media", "arguments": view, "_meta": meta });
+        let question = host.request("tools/call", parameters)["result"].clone();
+        assert_eq!(question["resultType"], "input_required", "{question}");
 
         // A client that comes back without an answer is not asked again.
         let mut host = Host::start(stage, &app, &[], Answer::Never);
@@ -311,6 +327,9 @@ fn in_the_newest_revision_the_question_is_the_result_of_the_first_call_that_name
 
 #[test]
 fn a_media_folder_of_the_home_folder_is_made_when_a_result_goes_there() {
+    if crate::s3::leaves_out("a folder of the caller's choice") {
+        return;
+    }
     on_stage(|stage| {
         let home = stage.dir.path().join("home");
         std::fs::create_dir_all(&home).unwrap();

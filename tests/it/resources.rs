@@ -37,7 +37,7 @@ async fn jobs_and_their_files_can_be_read_as_resources() {
     for expected in ["minimax://voices", "minimax://models", job.as_str(), file] {
         assert!(uris.contains(&expected), "{expected} in {uris:?}");
     }
-    assert_eq!(as_json(&read(&world, &job).await)["files"], view["files"]);
+    assert_eq!(s3::without_links(&as_json(&read(&world, &job).await)), s3::without_links(&view));
     let on_disk = s3::content(&view["files"][1]["path"]);
     match read(&world, file).await {
         ResourceContents::BlobResourceContents { blob, mime_type, .. } => {

@@ -151,6 +151,10 @@ fn values<'a>(value: &'a Value, names: &[&str], found: &mut BTreeSet<&'a str>) {
 }
 
 fn keeps_the_rules(tool: &str, text: &str, structured: &Value) {
+    // With a bucket, a person over stdio gets a link to the object, which is signed.
+    let mut links = BTreeSet::new();
+    values(structured, &["download_url"], &mut links);
+    let text = &links.into_iter().fold(text.to_owned(), |text, link| text.replace(link, ""));
     let lower = text.to_lowercase();
     for word in HOUSE_WORDS {
         assert!(!lower.contains(word), "{tool}: {word}: {text}");
@@ -293,7 +297,9 @@ async fn a_saved_file_is_told_with_path_address_size_price_and_the_next_step() {
     let said = Said { tool: "text_to_audio", result };
     let (view, facts) = (said.structured(), said.facts().to_owned());
     let file = &view["files"][0];
-    let lines: Vec<_> = facts.lines().collect();
+    // With a bucket, the link to the object is a line of its own.
+    let link = file["download_url"].as_str().unwrap_or("no link");
+    let lines: Vec<_> = facts.lines().filter(|line| line.trim() != link).collect();
     assert!(lines[1].starts_with(&format!("Saved to {} (", file["path"].as_str().unwrap())), "{facts}");
     assert!(lines[1].contains(" s, ") && lines[1].ends_with(" KB)"), "{facts}");
     assert_eq!(lines[2].trim(), file["uri"].as_str().unwrap());

@@ -1,16 +1,13 @@
 //! What is kept, over the real program: `minimax-mcp prune`, the sweep of a server, and what is said about a removed job.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Output;
 
 use serde_json::{Value, json};
 
 use crate::crash::{command, until};
+use crate::s3;
 use crate::storage::Stage;
-
-/// Makes every ended job this old.
-const LONG_AGO: &str =
-    "UPDATE jobs SET updated_at = 1000, body = json_set(body, '$.updated_at', 1000) WHERE is_open = 0";
 
 fn image(more: &Value) -> Value {
     let mut call = json!({ "prompt": "A fox", "width": 512, "height": 512, "wait_seconds": 60 });
@@ -29,12 +26,14 @@ fn counts(output: &Output) -> Value {
 }
 
 fn path(made: &Value) -> PathBuf {
-    let path = made["structuredContent"]["files"][0]["path"].as_str();
-    Path::new(path.unwrap_or_else(|| panic!("{made}"))).to_owned()
+    s3::place(&made["structuredContent"]["files"][0]["path"])
 }
 
 #[test]
 fn a_dry_run_says_what_prune_removes_and_a_removed_job_is_not_bought_again() {
+    if s3::leaves_out("files in folders; bucket_removal.rs is about objects") {
+        return;
+    }
     let stage = Stage::new();
     let mut program = stage.program();
     let made = program.call("text_to_image", image(&json!({ "idempotency_key": "one" })));
@@ -43,7 +42,7 @@ fn a_dry_run_says_what_prune_removes_and_a_removed_job_is_not_bought_again() {
     let id = made["structuredContent"]["job_id"].clone();
     program.kill();
     std::fs::write(path(&edited), "edited").unwrap();
-    stage.sql(LONG_AGO);
+    stage.age();
     let arguments = ["--keep-days", "10", "--json"];
     let counted = counts(&prune(&stage, &[&arguments[..], &["--dry-run"]].concat()));
     assert_eq!(
@@ -89,7 +88,7 @@ fn a_server_removes_by_its_settings_and_by_default_nothing() {
     let mut program = stage.program();
     let old = program.call("text_to_image", image(&json!({})));
     program.kill();
-    stage.sql(LONG_AGO);
+    stage.age();
     let mut program = stage.program();
     let new = program.call("text_to_image", image(&json!({})));
     assert_eq!(

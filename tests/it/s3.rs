@@ -77,6 +77,20 @@ pub fn leaves_out(what: &str) -> bool {
     *IS_CHOSEN
 }
 
+/// The name of a snapshot of this run: with a bucket, a delivery has other points and outcomes.
+pub fn snapshot(name: &str) -> String {
+    if *IS_CHOSEN { format!("{name}_bucket") } else { name.to_owned() }
+}
+
+/// The files of a view without their links, which lead to an object and are signed again each time.
+pub fn without_links(view: &Value) -> Value {
+    let mut files = view["files"].clone();
+    for file in files.as_array_mut().into_iter().flatten() {
+        file.as_object_mut().unwrap().remove("download_url");
+    }
+    files
+}
+
 /// Where the content of a result's file is on this disk: at its path, or, for an address `s3://…`, where the server keeps its objects.
 pub fn place(path: &Value) -> PathBuf {
     let path = path.as_str().unwrap_or_else(|| panic!("no path: {path}"));

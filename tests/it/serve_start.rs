@@ -116,6 +116,6 @@ fn a_server_over_http_without_a_key_says_so_at_its_start() {
         assert!(log.contains(says) && log.contains("MINIMAX_API_KEY or MINIMAX_API_KEY_FILE"), "{log}");
     }
     for setting in [("MINIMAX_API_KEY", "sk-api-x"), ("MINIMAX_MCP_CALLER_KEYS", "true")] {
-        assert!(!log_of(&dir, &[setting]).contains("calls of MiniMax are refused"), "{setting:?}");
+        assert!(!log_of(&dir, &[setting]).contains("calls to MiniMax are refused"), "{setting:?}");
     }
 }

@@ -47,6 +47,9 @@ async fn what_leaves_is_what_the_documentation_asks_for() {
             "text": "Hello",
         })
     );
+    if s3::leaves_out("a folder of the caller's choice") {
+        return;
+    }
     let arguments = json!({
         "text": "Hello", "voice": "narrator", "model": "speech-2.6-turbo", "speed": 1.5, "volume": 2, "pitch": -3,
         "emotion": "Whisper", "language_boost": "English", "output_directory": "said",
@@ -104,7 +107,7 @@ async fn a_session_that_fails_in_mid_sound_keeps_what_had_come_and_says_that_it_
     let world = World::new().await;
     let said = world.refusal("speak", json!({ "text": "One. #failtask two. Three." })).await;
     assert!(said.contains("1027") && said.contains("may be billed"), "{said}");
-    let left: Vec<_> = fs::read_dir(world.out()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let left = s3::results(&world.out());
     assert!(left.len() == 1 && left[0].to_string_lossy().ends_with("-incomplete.mp3"), "{left:?}");
 }
 

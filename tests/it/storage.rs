@@ -69,6 +69,17 @@ impl Stage {
         });
     }
 
+    /// Makes every ended job so old that a rule of age removes it.
+    pub fn age(&self) {
+        self.sql_of(
+            "UPDATE jobs SET updated_at = 1000, body = json_set(body, '$.updated_at', 1000) WHERE is_open = 0",
+            Some(
+                "UPDATE jobs SET updated_at = 1000,
+                 body = CAST(jsonb_set(CAST(body AS jsonb), '{updated_at}', '1000') AS text) WHERE is_open = 0",
+            ),
+        );
+    }
+
     pub fn beside(&self, part: &str) -> Vec<String> {
         let names = fs::read_dir(self.cell.data()).unwrap();
         let names = names.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());

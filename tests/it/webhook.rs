@@ -172,7 +172,7 @@ fn a_message_is_sent_again_with_the_same_id_until_it_is_taken() {
     for tries in 1..=3 {
         until("it is tried", || receiver.all().len() == tries);
         if tries < 3 {
-            until("the answer is noted", || program.log().matches("was not taken").count() == tries);
+            until("the answer is noted", || program.log().matches("was not delivered").count() == tries);
             stage.sql(AT_ONCE);
         }
     }

@@ -245,7 +245,10 @@ fn a_cursor_that_no_list_gave_is_an_error_in_each_list() {
         let mut program = stage.program();
         program.initialize("2025-11-25");
         for method in ["tools/list", "resources/list", "resources/templates/list", "prompts/list"] {
-            for cursor in ["abc", "1", "17.job", "eyJvZmZzZXQiOjB9"] {
+            let texts = ["abc", "1", "17.job", "eyJvZmZzZXQiOjB9"].map(Value::from);
+            // The protocol library would drop what is no text, and list again.
+            let others = [json!(1), json!(1.5), json!(true), json!({ "page": 2 }), json!(["abc"])];
+            for cursor in texts.into_iter().chain(others) {
                 let answer = program.request(method, json!({ "cursor": cursor }));
                 assert_eq!(answer["error"]["code"], -32602, "{method} {cursor}: {answer}");
                 assert!(answer["error"]["message"].as_str().unwrap().contains("`cursor`"), "{answer}");
@@ -259,6 +262,35 @@ fn a_cursor_that_no_list_gave_is_an_error_in_each_list() {
                 assert!(result["isError"] == true && said.contains("`cursor`"), "{tool} {cursor}: {said}");
                 assert!(said.contains(tool), "{said}");
             }
+        }
+    });
+}
+
+/// As the function calls of OpenAI's API have them, and as some models repeat the name of the field.
+#[test]
+fn arguments_in_a_text_or_in_another_object_are_read() {
+    on_stage(|stage| {
+        let mut program = stage.program();
+        program.initialize("2025-11-25");
+        let call = |arguments: Value| json!({ "name": "list_models", "arguments": arguments });
+        let plain = program.request("tools/call", call(json!({ "kind": "image" })));
+        assert!(texts(&plain["result"]).contains("image-01"), "{plain}");
+        for arguments in [
+            json!(r#"{"kind": "image"}"#),
+            json!({ "args": { "kind": "image" } }),
+            json!({ "input": { "kind": "IMAGE" }, "toolCallId": "call_1" }),
+            json!({ "parameters": r#"{"kind": "image"}"# }),
+        ] {
+            let answer = program.request("tools/call", call(arguments.clone()));
+            assert_eq!(answer["result"], plain["result"], "{arguments}");
+        }
+        for (arguments, said) in [
+            (json!("image"), "`arguments`"),
+            (json!({ "args": { "kind": "image" }, "kind": "text" }), "no parameter `args`"),
+            (json!({ "args": { "sort": "image" } }), "no parameter `sort`"),
+        ] {
+            let answer = program.request("tools/call", call(arguments.clone())).to_string();
+            assert!(answer.contains(said), "{arguments}: {answer}");
         }
     });
 }
@@ -378,12 +410,16 @@ async fn over_http_initialize_is_judged_in_the_same_way() {
     let mut params = desktop();
     params["protocolVersion"] = json!("2099-01-01");
     assert_eq!(sent(initialize(Some(params))).await["result"]["protocolVersion"], "2025-11-25");
-    let wrong = post(
-        &served.base,
-        None,
-        &json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/list", "params": { "cursor": "x" } }),
-    );
-    assert_eq!(answer(wrong.send().await.unwrap()).await["error"]["code"], -32602);
+    for cursor in [json!("x"), json!(2), json!([])] {
+        let list =
+            json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/list", "params": { "cursor": cursor } });
+        let wrong = answer(post(&served.base, None, &list).send().await.unwrap()).await;
+        assert_eq!((&wrong["id"], &wrong["error"]["code"]), (&json!(7), &json!(-32602)), "{cursor}: {wrong}");
+    }
+    let text = json!({ "kind": "image" }).to_string();
+    let call = json!({ "jsonrpc": "2.0", "id": 8, "method": "tools/call", "params": { "name": "list_models", "arguments": text } });
+    let models = answer(post(&served.base, None, &call).send().await.unwrap()).await;
+    assert!(texts(&models["result"]).contains("image-01"), "{models}");
     served.end().await;
 }
 

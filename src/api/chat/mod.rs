@@ -113,6 +113,13 @@ impl Client {
     }
 }
 
+/// Splits a complete text that may have thinking in it into the thinking and the answer.
+pub fn without_thinking(said: &str) -> (String, String) {
+    let mut reply = Reply::default();
+    think::fill(&mut reply, said, "");
+    (reply.reasoning, reply.text)
+}
+
 /// The answer in a text that may have thinking in it.
 pub(super) fn answer_text(said: &str, beside: &str) -> String {
     let mut reply = Reply::default();

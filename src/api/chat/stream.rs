@@ -107,8 +107,10 @@ impl Client {
             .header(header::CONTENT_TYPE, "application/json")
             // Images make the body large. Send a string, so that the JSON value is dropped before the request.
             .body(ask.body().to_string());
-        let silent =
-            |_| ApiError::Lost { at: self.at(path), why: format!("nothing came for {} s", FIRST.as_secs()) };
+        let silent = |_| ApiError::Lost {
+            at: self.at(path),
+            why: format!("nothing arrived for {} s", FIRST.as_secs()),
+        };
         let response = timeout(FIRST, request.send()).await.map_err(silent)?;
         let response = response.map_err(|error| self.lost(path, error))?;
         self.answering(ask.protocol, path, response).await
@@ -152,7 +154,7 @@ impl Client {
         if stream.reader.is_over() {
             Ok(stream)
         } else {
-            Err(stream.shape("it is no answer of a text model"))
+            Err(stream.shape("it is not the answer of a text model"))
         }
     }
 }
@@ -207,7 +209,7 @@ impl ChatStream<'_> {
             Ok(None) => return Err(self.broken("the stream ended in the middle")),
             Ok(Some(Err(Error::Body(error)))) => return Err(self.lost(&error.to_string())),
             Ok(Some(Err(error))) => return Err(self.broken(&error.to_string())),
-            Err(_) => return Err(self.lost(&format!("nothing came for {} s", IDLE.as_secs()))),
+            Err(_) => return Err(self.lost(&format!("nothing arrived for {} s", IDLE.as_secs()))),
         };
         let Ok(event) = serde_json::from_str::<Value>(&data) else {
             return Err(self.shape(&format!("an event is not JSON: {data}")));

@@ -2,7 +2,7 @@
 
 use super::turn::{Delta, Reply};
 
-/// A model closes a block with either word, whichever opened it.
+/// A model may open a block with one word and close it with the other.
 const OPENS: [&str; 2] = ["<think>", "<thinking>"];
 const CLOSES: [&str; 2] = ["</think>", "</thinking>"];
 
@@ -36,7 +36,7 @@ enum Place {
 /// How many bytes of a text without an opening tag are held back, because a closing tag may follow.
 const UNSURE: usize = 1000;
 
-/// A piece, separated.
+/// A piece, split into thinking and answer.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Parts {
     /// Text of the thinking.
@@ -46,7 +46,7 @@ pub struct Parts {
 }
 
 impl Splitter {
-    /// Adds the next piece and returns what can be told already.
+    /// Adds the next piece and returns the part that is certain by now.
     pub fn push(&mut self, piece: &str) -> Parts {
         self.held.push_str(piece);
         let mut parts = Parts::default();
@@ -62,7 +62,7 @@ impl Splitter {
                 vec![Delta::Reasoning(reasoning), Delta::Text(text)]
             }
             Delta::Reasoning(piece) => {
-                // Thinking comes beside the text, so the text is the answer.
+                // The thinking has a field of its own, so the text is only the answer.
                 if self.place == Place::Before && !piece.is_empty() {
                     self.place = Place::Answer;
                 }
@@ -186,8 +186,8 @@ fn separate(whole: &str) -> Parts {
     parts
 }
 
-/// Splits at a closing tag that nothing opened: before it is thinking, after it the answer. A tag in quotes is a word of
-/// the answer.
+/// Splits at a closing tag that nothing opened: before it is thinking, after it the answer. A tag in quotes
+/// belongs to the answer.
 fn lone_close(text: &str) -> Option<(&str, &str)> {
     let (at, close) = find_any(text, &CLOSES)?;
     let (before, after) = (text.get(..at)?, text.get(at + close.len()..)?);
@@ -196,7 +196,7 @@ fn lone_close(text: &str) -> Option<(&str, &str)> {
     (!quoted && !opened).then(|| (before, after.trim_start()))
 }
 
-/// Sets text and reasoning. With thinking `beside` the text, a block of tags in it is a part of the answer.
+/// Sets text and reasoning. If the thinking came `beside` the text, a block in tags belongs to the answer.
 pub(super) fn fill(reply: &mut Reply, said: &str, beside: &str) {
     let Parts { mut reasoning, mut text } = if beside.is_empty() {
         separate(said)

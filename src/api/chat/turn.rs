@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::api::reported_cost::dollars;
 use crate::money::Money;
 
-/// Which of MiniMax's four protocols a conversation is held in.
+/// The protocol of a conversation, one of MiniMax's four.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "the variants are the values of `api`")]

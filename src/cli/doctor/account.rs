@@ -128,15 +128,15 @@ async fn probe_hosts(hosts: &[(Option<&'static str>, &str)], key: Option<&Secret
 /// What the hosts say about a key.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::cli) enum Verdict {
-    /// A host takes it. The region is known if the host is one of MiniMax's own.
+    /// A host accepts it. The region is known if the host is one of MiniMax's own.
     Accepted(Option<&'static str>),
-    /// No host takes it.
+    /// No host accepts it.
     Refused(String),
-    /// None takes it, and one did not say.
+    /// No host accepts it, and at least one gave no answer.
     Unknown(String),
 }
 
-/// Asks the hosts, of which each may have a region, whether they take the key. Costs nothing.
+/// Asks the hosts, each with its region if it has one, whether they accept the key. Costs nothing.
 pub(in crate::cli) async fn probe_key(key: &SecretString, hosts: &[(Option<&'static str>, &str)]) -> Verdict {
     verdict(&probe_hosts(hosts, Some(key)).await)
 }
@@ -280,7 +280,7 @@ fn region(probed: &[Probed], setting: &'static str, is_only_key: bool) -> Line {
     }
 }
 
-/// The plan's windows and the balance. A key has one of them as a rule, so a refusal of the other is no finding.
+/// The plan's windows and the balance. A key usually has only one of them, so a refusal of the other is not reported.
 async fn funds(config: &Config, key: &NamedKey<'_>) -> Vec<Line> {
     let client = Client::new(config.host.clone(), Some(key.key.clone()));
     let asked = timeout(PATIENCE, join(client.plan_windows(), client.balance())).await;

@@ -138,7 +138,7 @@ impl Entries {
         }
     }
 
-    /// What takes the place of "no key is set", if a client has one.
+    /// The line in place of "no key is set", if a client has a key.
     pub(super) fn with_key(&self) -> Option<Line> {
         let (found, key) = self.found.iter().find_map(|found| Some((found, found.key()?)))?;
         let text = say::key_of_client(found.client.title, found.place(), masked(&key));
@@ -178,7 +178,7 @@ fn duplicates(client: &Client, own: &[&Found]) -> Option<Line> {
     let pairs = own.iter().enumerate().flat_map(|(at, first)| {
         own.iter().skip(at + 1).filter(|second| first.meets(second)).map(move |second| (first, second))
     });
-    // Tools that are there twice come before an entry without effect.
+    // Duplicate tools are reported before an entry without effect.
     let (first, second) =
         pairs.min_by_key(|(first, second)| first.name == second.name && first.file != second.file)?;
     let fix = if first.name == second.name && first.project != second.project {

@@ -107,8 +107,8 @@ fn folder(check: &'static str, setting: &'static str, path: &Path) -> Line {
     )
 }
 
-/// The line of a folder with little or no space. A file system of size zero, such as `/proc`, reports no space at all,
-/// and its fault is another.
+/// The line of a folder with little or no space. A file system of size zero, such as `/proc`, reports no free
+/// space, but that is not its problem.
 fn too_little(check: &'static str, setting: &'static str, path: &Path, free: u64) -> Option<Line> {
     let (shown, fix) = (path.display(), || say::folder_room_fix(setting));
     match free {
@@ -145,8 +145,8 @@ pub(super) async fn records(config: &Config) -> Line {
     }
 }
 
-/// The audio player that `play_audio` and `speak` would use. Where these settings offer neither, or are those of a server
-/// for callers at other machines, none is needed.
+/// The audio player that `play_audio` and `speak` would use. None is needed if the settings offer neither tool, or are
+/// those of a server for callers on other machines.
 pub(super) fn player(config: &Config) -> Line {
     let http = &config.http;
     let is_for_others =

@@ -1,4 +1,4 @@
-//! `minimax-mcp doctor`: finds what keeps the server from working, and says how to mend it. It costs nothing, changes
+//! `minimax-mcp doctor`: finds what keeps the server from working, and says how to fix it. It costs nothing, changes
 //! nothing, and works without a network.
 
 mod account;

@@ -10,9 +10,9 @@ use crate::cli::texts::doctor as say;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Status {
-    /// All is well.
+    /// No problem.
     Ok,
-    /// Calls work, but something is likely not as it was meant.
+    /// Calls work, but something is probably not as intended.
     Warning,
     /// Calls fail.
     Wrong,
@@ -24,7 +24,7 @@ pub(super) struct Line {
     pub(super) check: &'static str,
     pub(super) status: Status,
     pub(super) text: String,
-    /// The command or the setting that mends it.
+    /// The command or the setting that fixes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) fix: Option<String>,
 }

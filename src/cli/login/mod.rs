@@ -26,14 +26,14 @@ pub(super) struct Options {
     pub(super) language: LanguageOption,
 }
 
-/// Reads a key, finds the region that takes it, and stores both.
+/// Reads a key, finds the region that accepts it, and stores both.
 pub(super) async fn run(options: &Options, config: &Config) -> Outcome {
     store(options, config).await?;
     writeln!(io::stdout(), "{}", say::next_step())?;
     Ok(())
 }
 
-/// The same, without a word about what comes next.
+/// Like [`run`], but does not mention the next step.
 pub(super) async fn store(options: &Options, config: &Config) -> Outcome {
     let text = typed()?;
     if text.trim().is_empty() {

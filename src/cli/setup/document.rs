@@ -12,7 +12,7 @@ pub(in crate::cli) use place::{Entries, Place, Unusable};
 
 const BOM: char = '\u{feff}';
 
-/// All entries of the file, in order. A name that is there twice is there twice.
+/// All entries of the file, in order, with duplicates.
 pub(in crate::cli) fn entries(format: Format, text: &str, servers: &str) -> Result<Entries, Unusable> {
     let text = text.strip_prefix(BOM).unwrap_or(text);
     match format {

@@ -8,8 +8,8 @@ use super::clients::{Client, Shape, System};
 
 const ALLOWED_DIRS: &str = "MINIMAX_ALLOWED_DIRS";
 
-/// The user's choice: what we write is only a suggestion for a new entry. Which folders are open, and how long a client
-/// waits.
+/// Fields that are the user's choice: the allowed folders, and how long a client waits. `setup` sets them in a new entry
+/// only.
 const SUGGESTED: &[&str] = &[ALLOWED_DIRS, "timeout"];
 
 /// The names of the program's field, and of that for its environment, in the entries of all clients.
@@ -127,7 +127,7 @@ impl Entry {
     }
 }
 
-/// What is to stand in the file: our fields, and those of an existing entry that we do not write, such as budgets and
+/// The entry to write: our fields, and those of an existing entry that we do not write, such as budgets and
 /// time limits. Nothing is kept of an entry that is for a server at a URL.
 pub(super) fn merged(existing: Option<&Value>, ours: &Value) -> Value {
     match (existing, ours) {

@@ -228,7 +228,7 @@ fn confirmed(options: &Options, count: usize, out: &mut impl Write) -> io::Resul
     ask(&question, &mut io::stdin().lock(), out)
 }
 
-/// Puts a question until it is answered. The end of the input is a no.
+/// Asks until there is an answer. The end of the input means no.
 pub(super) fn ask(question: &str, input: &mut impl BufRead, out: &mut impl Write) -> io::Result<bool> {
     loop {
         write!(out, "{question}")?;
@@ -256,8 +256,8 @@ fn advice(options: &Options, around: &Surroundings<'_>) -> Option<String> {
     Some(if around.config.keys().first.is_some() { say::shell_key_only() } else { say::no_key_yet() })
 }
 
-/// Asks, at a terminal, whether the key is to be entered now. Never asks where nothing will be written, where a key is
-/// known, or where `--yes` says that there are to be no questions.
+/// Asks, at a terminal, whether the user wants to enter the key now. Does not ask if nothing will be written, if a key is
+/// known, or with `--yes`.
 pub(super) fn wants_login(options: &Options, config: &Config) -> io::Result<bool> {
     let is_quiet = options.yes || options.remove || options.dry_run || options.print || options.with_key;
     if is_quiet || config.keys().first.is_some() || !io::stdin().is_terminal() {

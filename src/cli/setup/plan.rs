@@ -184,7 +184,7 @@ impl Plan {
                     OriginalText::Unknown => Edit::of_entry_alone(backup),
                 };
                 let edit = Some(edit.of(original.entry.clone(), self.entry.1.clone()));
-                // Before the file: a record without its edit matches no text, and does no harm.
+                // Write the record before the file: a record without its edit matches no text and does no harm.
                 edits.put(data_dir, path, edit)?;
                 self.file.write(text, private)?;
                 let copy = copy.map(|copy| say::old_text_in(copy.display()));
@@ -221,7 +221,7 @@ fn read(client: &'static Client, path: &Path) -> Result<(ConfigFile, Option<Valu
     Ok((file, own))
 }
 
-/// True if this is, to the letter, an entry that `setup` writes here: with or without a question for the key, and with
+/// True if this is exactly an entry that `setup` writes here: with or without a question for the key, and with
 /// or without the data folder.
 fn would_write(client: &Client, entry: &Entry, found: &Value) -> bool {
     [true, false].into_iter().any(|ask| {
@@ -243,7 +243,7 @@ fn at(path: &Path, problem: &document::Unusable) -> String {
     }
 }
 
-/// Checks an edit by parsing its result: the own entry is as it should be, and all others are as they were.
+/// Checks an edit by parsing its result: our entry is as it should be, and all others are unchanged.
 fn unharmed(
     client: &Client,
     before: &str,

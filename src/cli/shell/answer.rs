@@ -20,7 +20,7 @@ pub(in crate::cli) struct Output {
     pub(in crate::cli) quiet: bool,
 }
 
-/// What came of a call.
+/// The outcome of a call.
 #[derive(Debug, Default)]
 pub(super) struct Answer {
     pub(super) texts: Vec<String>,
@@ -112,7 +112,7 @@ impl Answer {
     }
 }
 
-/// The text without what a terminal would obey.
+/// The text without control characters, which a terminal would execute.
 fn harmless(text: &str) -> String {
     text.chars()
         .filter(|letter| *letter != '\r')

@@ -31,7 +31,7 @@ use crate::tools;
 /// How long a paid request in flight may delay the exit, because its result is paid for.
 const LINGER: Duration = Duration::from_secs(180);
 
-/// How long the records may take to say which jobs were begun.
+/// How long to wait for the list of jobs that were started.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long one call of `get_job` waits. More calls follow.
@@ -45,7 +45,7 @@ struct Order {
     waits: bool,
 }
 
-/// Obeys a command that calls a tool or lists the tools.
+/// Runs a command that calls a tool or lists the tools.
 pub(super) async fn run(mut config: Config, command: Command) -> Coded {
     config.reach_over_stdio();
     // At the shell, the user has chosen the current folder.
@@ -181,7 +181,7 @@ fn interrupted(ids: &[String], costs: bool) -> String {
             "Interrupted. The job {id} continues. `minimax-mcp wait {id}` waits for its result; `minimax-mcp call \
              cancel_job job_id={id}` cancels it."
         ),
-        _ => format!("Interrupted. The jobs {all} go on. `minimax-mcp wait {all}` waits for their results."),
+        _ => format!("Interrupted. The jobs {all} continue. `minimax-mcp wait {all}` waits for their results."),
     }
 }
 
@@ -196,7 +196,7 @@ impl Shell {
         Answer::of(self.client.call_tool(CallToolRequestParams::new(tool).with_arguments(arguments)).await)
     }
 
-    /// The answer of a call, and if its jobs are to be waited for, their end.
+    /// The answer of a call, after its jobs have ended if the command waits for them.
     async fn answer(&self, order: Order) -> Answer {
         let asked = order.tool == "get_job";
         let again = asked.then(|| order.arguments.clone());
@@ -215,7 +215,7 @@ impl Shell {
         }
     }
 
-    /// Whether waiting is of no use, because the jobs were bought with another host or key.
+    /// Whether waiting is useless, because the jobs were bought with another host or key.
     async fn all_are_of_others(&self, ids: &[String]) -> bool {
         let jobs = self.server.jobs();
         for id in ids {

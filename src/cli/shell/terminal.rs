@@ -21,9 +21,9 @@ const WIDTH: usize = 78;
 pub(super) struct Terminal {
     /// Whether progress is shown.
     shows: bool,
-    /// Whether somebody can be asked.
+    /// Whether the user can be asked.
     asks: bool,
-    /// Set while a question stands on the screen, which progress must not overwrite.
+    /// Set while the screen shows a question, which progress must not overwrite.
     asking: AtomicBool,
     /// The length of the progress line on the screen.
     shown: AtomicUsize,
@@ -51,7 +51,7 @@ impl Terminal {
         let _ = io::stderr().flush();
     }
 
-    /// Takes the progress line off the screen.
+    /// Clears the progress line.
     pub(super) fn clear(&self) {
         if self.shown.load(Ordering::Relaxed) > 0 {
             self.show("");

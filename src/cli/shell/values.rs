@@ -57,7 +57,7 @@ fn file(key: &str, path: &str) -> Result<String, String> {
         return Err(problem(format!("is longer than {} MiB", MOST_BYTES >> 20)));
     }
     let text = String::from_utf8(bytes)
-        .map_err(|_| problem(format!("is no UTF-8 text; to give the file itself, write {key}={path}")))?;
+        .map_err(|_| problem(format!("is not UTF-8 text; to give the file itself, write {key}={path}")))?;
     // Editors end a text with a line end that is not meant.
     Ok(text.strip_prefix('\u{feff}').unwrap_or(&text).trim_end_matches(['\n', '\r']).to_owned())
 }
@@ -110,7 +110,7 @@ mod tests {
             (":=1", ["`:=1`", "KEY=VALUE"]),
             ("n:=three", ["`n:=`", "n=TEXT"]),
             ("text=@/nowhere/at/all", ["text=@/nowhere/at/all", "cannot be read"]),
-            (&picture, ["is no UTF-8 text", "write image="]),
+            (&picture, ["is not UTF-8 text", "write image="]),
         ] {
             let said = read_all(&[given]).unwrap_err();
             assert!(parts.iter().all(|part| said.contains(part)), "{given}: {said}");

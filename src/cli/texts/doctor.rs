@@ -22,7 +22,7 @@ super::texts! {
     check_clients() { "clients", "客户端" }
     bucket_good(bucket) { "results go to {bucket}, which answers", "结果保存到 {bucket}，它有应答" }
     bucket_refused_fix() {
-        "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and the policy of the bucket: docs/fleet.md lists what it has to allow",
+        "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and the policy of the bucket: docs/fleet.md lists what it must allow",
         "请检查 AWS_ACCESS_KEY_ID 和 AWS_SECRET_ACCESS_KEY，以及存储桶的策略：所需权限见 docs/fleet.md"
     }
     bucket_missing_fix() { "make the bucket, or correct MINIMAX_FILES_URL", "请创建存储桶，或更正 MINIMAX_FILES_URL" }
@@ -68,7 +68,7 @@ super::texts! {
         "如果套餐包含你要用的功能，就不用处理。套餐通常不包含视频、音乐和声音克隆：要用这些，请把 MINIMAX_API_KEY 设为按量付费的密钥（sk-api-…），把 MINIMAX_PLAN_KEY 设为套餐的密钥"
     }
     key_balance() { "a pay-as-you-go key: it pays from the balance", "按量付费的密钥：从余额扣费" }
-    key_other() { "its kind is not known by its beginning", "从开头看不出它的类型" }
+    key_other() { "its prefix does not show what kind of key it is", "从开头看不出它的类型" }
     key_wrapped(found) {
         "{found}; the value has quotes or other text around the key, which this server ignores and other programs do not",
         "{found}；密钥外面有引号或其他文字，本服务器会忽略，但其他程序不会"
@@ -79,7 +79,7 @@ super::texts! {
     }
 
     network_unset() {
-        "not checked: the API host is not set rightly",
+        "not checked: the setting of the API host is wrong",
         "没有检查：API 地址设置有误"
     }
     network_unset_fix() { "Correct MINIMAX_API_HOST first", "请先改正 MINIMAX_API_HOST" }
@@ -267,7 +267,7 @@ super::texts! {
     place_in_project(file, project) { "{file} (project {project})", "{file}（项目 {project}）" }
     place_named(name, place) { "as `{name}` in {place}", "{place} 里的 `{name}`" }
     client_twice(client, count, first, second) {
-        "{client}: this server is there {count} times: {first} and {second}",
+        "{client}: this server is listed {count} times: {first} and {second}",
         "{client}：这个服务器出现了 {count} 次：{first}，以及 {second}"
     }
     client_twice_fix(name) {
@@ -316,7 +316,7 @@ super::texts! {
         "请安装 {program}（npx 随 Node.js 安装，uvx 随 uv 安装），或者运行 `minimax-mcp setup {id}`，改为直接启动本程序"
     }
     client_fetching(client, place, program, why) {
-        "{client}: {place} starts the server with {program}, which fetches the package first and did not get there: {why}",
+        "{client}: {place} starts the server with {program}, which fetches the package first and failed to: {why}",
         "{client}：{place} 用 {program} 启动服务器，它要先下载软件包，没有成功：{why}"
     }
     client_fetching_late(seconds) { "no answer in {seconds} s", "{seconds} 秒内没有应答" }

@@ -8,7 +8,7 @@ super::texts! {
     none_given() { "no key was given", "没有输入密钥" }
     kind_plan() { "of a subscription plan", "订阅套餐的密钥" }
     kind_balance() { "that pays from the balance", "按量付费的密钥，从余额扣费" }
-    kind_unknown() { "of a kind that is not known by its beginning", "从开头看不出类型的密钥" }
+    kind_unknown() { "of an unknown kind", "从开头看不出类型的密钥" }
     stored(kind, region, path) {
         "Stored a key {kind}{region} in {path}, which only you can read. The server uses it when no key is set.",
         "已保存{kind}{region}，文件是 {path}，只有你能读取。没有设置密钥时，服务器使用这个密钥。"

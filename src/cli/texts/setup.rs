@@ -49,10 +49,10 @@ super::texts! {
         "第 {line} 行第 {column} 列：{message}"
     }
     not_a_table(key) {
-        "`{key}` is there and is not a table of servers",
+        "`{key}` exists but is not a table of servers",
         "已有 `{key}`，但它不是服务器列表"
     }
-    not_a_list(key) { "`{key}` is there and is not a list", "已有 `{key}`，但它不是列表" }
+    not_a_list(key) { "`{key}` exists but is not a list", "已有 `{key}`，但它不是列表" }
     not_one_object() {
         "the file holds something other than one object",
         "文件的内容不是一个对象"

@@ -6,7 +6,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 use url::Url;
 
 /// Further folders are ignored. No client has so many open.
-const MOST: usize = 64;
+const MOST: usize = 1000;
+
+/// Further URIs are not read. Most of them may name folders that do not count.
+const MOST_NAMED: usize = 10_000;
 
 /// Folders of programs in the home directory, beside those that start with a dot.
 const OF_PROGRAMS: [&str; 2] = ["Library", "AppData"];
@@ -32,7 +35,11 @@ impl ClientFolders {
         let home = home.map(real_or_same);
         let own: Vec<_> = own.iter().map(|own| real_or_same(own)).collect();
         let mut dirs = Vec::new();
-        for uri in uris.iter().take(MOST) {
+        for uri in uris.iter().take(MOST_NAMED) {
+            if dirs.len() == MOST {
+                tracing::info!("the client named more than {MOST} folders; the others are ignored");
+                break;
+            }
             let Some(dir) = folder_of(uri).and_then(|path| dunce::canonicalize(path).ok()) else {
                 tracing::info!(
                     "a folder of the client was ignored: it is not a file:// URI of an existing folder"

@@ -37,7 +37,7 @@ pub enum Reference {
 ///
 /// Only looks at the text. Decodes a data URI of at most [`DATA_URI_MAX`] bytes.
 pub fn parse(text: &str, home: Option<&Path>) -> Result<Reference, InputProblem> {
-    let text = text.trim();
+    let text = unquoted(text.trim());
     if text.is_empty() {
         return Err(InputProblem::Empty);
     }
@@ -48,6 +48,12 @@ pub fn parse(text: &str, home: Option<&Path>) -> Result<Reference, InputProblem>
         Some((scheme, rest)) => parse_uri(text, scheme, rest),
         None => parse_path(text, home).map(Reference::Path),
     }
+}
+
+/// The text without the quotes that some file managers put around a path they copy.
+fn unquoted(text: &str) -> &str {
+    let inner = |quote| text.strip_prefix(quote)?.strip_suffix(quote);
+    ['"', '\''].into_iter().find_map(inner).map_or(text, str::trim)
 }
 
 /// Recognises `C:\` and `C:/`, which look like a scheme of one letter.

@@ -36,8 +36,12 @@ impl CostView {
                 (actual.tag(), basis.split_once("; ").map_or("", |(_, more)| more).to_owned())
             }
             (None, estimated) => {
-                let amount =
-                    estimated.map_or_else(|| "unknown".to_owned(), |it| format!("about {}", it.tag()));
+                let amount = match estimated.map(|it| it.tag()) {
+                    None => "unknown".to_owned(),
+                    // As in "<$0.0001", which is not exact anyway.
+                    Some(tag) if tag.starts_with('<') => tag,
+                    Some(tag) => format!("about {tag}"),
+                };
                 (amount, self.explained(basis, estimated))
             }
         };
@@ -89,7 +93,7 @@ mod tests {
                 None,
                 Some("0.000001"),
                 "$0.15 in and $0.60 out a million tokens",
-                "Cost: about <$0.0001 ($0.15 in and $0.60 out a million tokens)",
+                "Cost: <$0.0001 ($0.15 in and $0.60 out a million tokens)",
             ),
             (Some("1.5"), None, "1 USD a piece; by the list price", "Cost: $1.50 (by the list price)"),
             (None, None, "drawn from the plan", "Cost: unknown (drawn from the plan)"),

@@ -127,11 +127,11 @@ fn shown(headers: &HeaderMap, name: &HeaderName) -> String {
     values.collect::<Vec<_>>().join(", ")
 }
 
-/// The service's refusal of a body that is no message. It has status 415, although the type was checked before.
+/// The refusal of a body that is not an MCP message. The service refuses it with 415, which would blame the type.
 async fn no_message(response: Response, id: Option<RequestId>) -> Response {
     let text = to_bytes(response.into_body(), 64 * 1024).await.unwrap_or_default();
     let text = format!(
-        "the body is JSON, and not one message of MCP, such as {{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \
+        "the body is JSON, but not a single MCP message such as {{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \
          \"tools/list\"}} (lists of messages are not supported): {}",
         String::from_utf8_lossy(&text)
     );

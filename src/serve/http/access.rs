@@ -75,7 +75,7 @@ impl Access {
             (true, true) => "users of the identity provider",
             (false, true) => "callers with a token, and users of the identity provider",
         };
-        let keys = if self.caller_keys { "; each brings a MiniMax key" } else { "" };
+        let keys = if self.caller_keys { "; each sends a MiniMax key" } else { "" };
         format!("{who}{keys}")
     }
 
@@ -92,9 +92,9 @@ impl Access {
     /// What anyone could do if the server accepted calls without a token.
     pub fn danger(&self) -> &'static str {
         if self.caller_keys {
-            "anyone who reaches it can use its disk and connections; a MiniMax key gives no permission to do so"
+            "anyone who reaches this server can use its disk and connections; a MiniMax key gives no permission to do so"
         } else {
-            "anyone who reaches it can spend your money"
+            "anyone who reaches this server can spend your money"
         }
     }
 
@@ -113,7 +113,7 @@ impl Access {
         format!("{}/mcp", self.base)
     }
 
-    /// Checks the host and the origin, against web pages in a local browser. A page can point its own host name at this
+    /// Checks the host and the origin, to keep out web pages in a local browser. A page can point its own host name at this
     /// machine (DNS rebinding) or send requests across origins; both fail this check.
     fn check_place(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
         if !self.is_here(uri, headers) {
@@ -260,7 +260,7 @@ impl Access {
                     StatusCode::FORBIDDEN,
                     &format!(", error=\"insufficient_scope\", scope=\"{scopes}\""),
                     format!(
-                        "The token is good, and has none of the scopes that give something here: {scopes}.\n"
+                        "The token is valid but has none of the scopes that this server accepts: {scopes}.\n"
                     ),
                 )
             }

@@ -50,10 +50,10 @@ const REQUESTS: u32 = 6_000;
 /// The start of a message in which its id is looked for, in bytes.
 const IDENTIFIED: usize = 64 * 1024;
 
-/// So many values of a message count as one more request.
+/// A large message counts as one more request for each of this many values.
 const VALUES_A_REQUEST: usize = 2_000;
 
-/// So many bytes of a message count as one more request.
+/// A large message counts as one more request for each of this many bytes.
 const BYTES_A_REQUEST: usize = 256 * 1024;
 
 /// The time limit for a complete body, which also ends a body that trickles in.
@@ -138,7 +138,7 @@ pub async fn admit(State(admission): State<Admission>, request: Request, next: N
     let id = readable_id(body.get(..IDENTIFIED).unwrap_or(&body));
     let values = match json::count(&body) {
         Ok(values) => values,
-        // Other methods than POST have no body, and no meaning for one.
+        // Only POST requests have a body.
         Err(Unfit::Syntax(_)) if parts.method != Method::POST => 0,
         Err(unfit @ Unfit::Syntax(_)) => {
             return refusal(StatusCode::BAD_REQUEST, unfit.code(), &unfit.to_string(), id.as_ref());
@@ -147,6 +147,13 @@ pub async fn admit(State(admission): State<Admission>, request: Request, next: N
             let refused = (StatusCode::PAYLOAD_TOO_LARGE, sentence(&unfit)).into_response();
             return of_message(refused, id.as_ref());
         }
+    };
+    let body = match json::mended(&body) {
+        Some(changed) => {
+            parts.headers.remove(header::CONTENT_LENGTH);
+            Bytes::from(changed)
+        }
+        None => body,
     };
     parts.extensions.insert(MessageId(id.clone()));
     let more = (values / VALUES_A_REQUEST).saturating_add(body.len() / BYTES_A_REQUEST);
@@ -209,7 +216,7 @@ fn too_large() -> Response {
 
 /// 408 for a message that never completes.
 fn late() -> Response {
-    let text = format!("The message was not here after {} s.\n", WHOLE.as_secs());
+    let text = format!("The message did not arrive within {} s.\n", WHOLE.as_secs());
     (StatusCode::REQUEST_TIMEOUT, text).into_response()
 }
 
@@ -218,7 +225,7 @@ fn no_memory(short: Exhausted) -> Response {
         Exhausted::Share => {
             "Your other requests, and answers that you have not read yet, take all the memory that one caller may have."
         }
-        Exhausted::Total => "Too many large requests and answers are worked on.",
+        Exhausted::Total => "The server is working on too many large requests.",
     })
 }
 

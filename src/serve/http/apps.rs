@@ -2,7 +2,7 @@
 //!
 //! Before revision 2026-07-28 a client says only in `initialize` that it shows the viewer, and this transport keeps
 //! nothing between requests. So the answer to such an `initialize` has a session id that says it, and later requests of
-//! the session bring the id back, to any replica. Nothing is granted by it. Other clients get no session.
+//! the session bring the id back, to any replica. The id grants nothing. Other clients get no session.
 
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;

@@ -24,7 +24,8 @@ use crate::mcp::Caller;
 /// The largest notification that is read here, in bytes.
 const LARGEST: usize = 16 * 1024;
 
-/// Whose request it is. Clients that share a token may use the same ids, so the program counts too.
+/// The caller, the client's program and the id of a request. Clients that share a token may use the same ids, so the
+/// program tells them apart.
 type Key = (String, Option<HeaderValue>, RequestId);
 
 /// The requests of all callers that have no complete response yet. A handle: cloning is cheap.
@@ -44,7 +45,7 @@ struct Open {
 
 impl Cancellable {
     fn table(&self) -> MutexGuard<'_, HashMap<Key, HashMap<u64, CancellationToken>>> {
-        // A poisoned table is still a table of tokens.
+        // The table is valid even if a thread panicked while it held the lock.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -54,7 +55,7 @@ impl Cancellable {
         Open { all: self.clone(), key, number, token }
     }
 
-    /// Cancels the request with this key. If two have it, it is not known which one is meant, and both go on.
+    /// Cancels the request with this key. If two requests have it, neither is cancelled, because either may be meant.
     fn cancel(&self, key: &Key) {
         let table = self.table();
         let mut meant = table.get(key).into_iter().flat_map(HashMap::values);
@@ -97,7 +98,7 @@ pub async fn cancellable(State(all): State<Cancellable>, request: Request, next:
     let open = all.enter(key(id.clone()));
     let token = open.token.clone();
     let Some(response) = token.run_until_cancelled(next.run(request)).await else {
-        let text = "the request was cancelled; what was not bought yet is not bought";
+        let text = "the request was cancelled; nothing more is bought for it";
         return refusal(StatusCode::OK, ErrorCode::INVALID_REQUEST, text, Some(&id));
     };
     if response.body().size_hint().exact().is_some() {

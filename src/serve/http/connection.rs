@@ -140,7 +140,7 @@ mod tests {
 
     async fn client_is_cut_off(drip: impl Future<Output = u32>, serving: &TaskTracker) {
         let (sent, took) = tokio::join!(drip, ended(serving));
-        assert!(sent > 1, "it was listened to at first");
+        assert!(sent > 1, "its first requests were read");
         assert!(took <= 3 * SLOWEST, "{took:?}");
     }
 

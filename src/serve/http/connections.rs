@@ -44,7 +44,7 @@ fn files() -> u64 {
     if current.is_some_and(|current| current < wanted)
         && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum })
     {
-        tracing::debug!(%error, "no more files may be opened than before");
+        tracing::debug!(%error, "the limit of open files was not raised");
     }
     getrlimit(Resource::Nofile).current.unwrap_or(ENOUGH)
 }
@@ -102,7 +102,7 @@ impl Connections {
     }
 
     fn unclaimed(&self) -> MutexGuard<'_, Unclaimed> {
-        // A poisoned table is still a table of tokens.
+        // The table is valid even if a thread panicked while it held the lock.
         self.unclaimed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -220,6 +220,6 @@ mod tests {
         open.push(all.place(PEER).now_or_never().flatten().unwrap());
         drop(claim);
         assert!(all.place(PEER).now_or_never().is_none());
-        assert!(closed(&open[1]) && !closed(&open[0]), "the first was of use not long ago");
+        assert!(closed(&open[1]) && !closed(&open[0]), "the first was used not long ago");
     }
 }

@@ -95,7 +95,7 @@ fn permission(asked: &HeaderMap) -> HeaderMap {
         headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names);
     }
     headers.insert(header::ACCESS_CONTROL_MAX_AGE, MAX_AGE);
-    // A page on the internet that calls a server in the reader's own network.
+    // Private network access: a page on the internet calls a server in the user's own network.
     if asked.get(PRIVATE_NETWORK_ASKED).is_some_and(|value| value == "true") {
         headers.insert(PRIVATE_NETWORK, HeaderValue::from_static("true"));
     }

@@ -3,6 +3,8 @@
 
 use axum::http::{HeaderMap, Uri, header};
 
+use crate::config::is_placeholder;
+
 /// Query parameters in which clients put tokens.
 const IN_URL: &[&str] =
     &["token", "access_token", "auth", "authorization", "bearer", "api_key", "apikey", "key"];
@@ -47,7 +49,7 @@ fn of_value(value: &str) -> Option<String> {
             if token.is_empty() {
                 "The Authorization header has no scheme: put `Bearer ` before the token".to_owned()
             } else {
-                "The Authorization header has another scheme than Bearer".to_owned()
+                "The Authorization header must have the scheme Bearer".to_owned()
             }
         }));
     }
@@ -67,7 +69,7 @@ fn of_value(value: &str) -> Option<String> {
     }
     if token.starts_with("sk-") {
         return Some(
-            "This is a key of MiniMax, and not a token of this server: the key belongs in the server's settings, or in \
+            "This is a MiniMax API key, not a token of this server: the key belongs in the server's settings, or in \
              the header X-MiniMax-Api-Key where callers bring their own"
                 .to_owned(),
         );
@@ -78,17 +80,19 @@ fn of_value(value: &str) -> Option<String> {
 /// Says so if a text is a variable that the client did not fill in. Its name is shown only if it looks like one.
 fn placeholder(text: &str) -> Option<String> {
     let text = text.trim_matches(QUOTES);
-    let inner =
+    let bracketed =
         [("${", "}"), ("{{", "}}"), ("$(", ")"), ("{", "}"), ("<", ">"), ("%", "%"), ("[", "]"), ("$", "")]
             .iter()
-            .find_map(|(open, close)| text.strip_prefix(open)?.strip_suffix(close))?;
+            .find_map(|(open, close)| text.strip_prefix(open)?.strip_suffix(close));
+    // `undefined` and `your-token` have no brackets.
+    let inner = bracketed.or_else(|| is_placeholder(text).then_some(""))?;
     let name = inner.trim().rsplit([':', '.', '$']).next().unwrap_or_default().trim();
     let is_name = !name.is_empty()
         && name.len() <= 64
         && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
     let which = if is_name { format!("the variable {name}") } else { "the placeholder".to_owned() };
     Some(format!(
-        "The token was not filled in: the client sent {which} as it is written. Set it where the client runs, or write \
+        "The token was not filled in: the client sent {which} itself instead of its value. Set it where the client runs, or write \
          the token itself"
     ))
 }
@@ -112,6 +116,12 @@ mod tests {
             ("Bearer ${input:minimax-mcp-token}", "the placeholder"),
             ("Bearer <your token>", "the placeholder"),
             ("Bearer $secret-of-somebody", "the placeholder"),
+            ("Bearer undefined", "the placeholder"),
+            ("Bearer null", "the placeholder"),
+            ("Bearer None", "the placeholder"),
+            ("Bearer your-token-here", "the placeholder"),
+            ("Bearer YOUR_MCP_TOKEN", "the placeholder"),
+            ("Bearer xxxxxxxx", "the placeholder"),
             ("${MINIMAX_MCP_TOKEN}", "variable MINIMAX_MCP_TOKEN"),
             ("$AUTH_HEADER", "variable AUTH_HEADER"),
             ("Bearer 'ada-0123456789abcdef'", "quotation marks"),
@@ -119,7 +129,7 @@ mod tests {
             ("\"Bearer ada-0123456789abcdef\"", "remove the quotes"),
             ("Bearer Bearer ada-0123456789abcdef", "twice"),
             ("Bearer bearer: ada-0123456789abcdef", "twice"),
-            ("Bearer sk-api-0123456789abcdef", "key of MiniMax"),
+            ("Bearer sk-api-0123456789abcdef", "MiniMax API key"),
             ("ada-0123456789abcdef", "no scheme"),
             ("Basic YWRhOmFkYQ==", "another scheme"),
             ("Bearer", "empty"),

@@ -51,8 +51,8 @@ pub async fn file(
     }
 }
 
-/// The response with a file, or with the requested range of it. The connection counts for the caller who owns the file,
-/// also when another asks for it.
+/// The response with a file, or with the requested range of it. The connection counts for the owner of the file,
+/// even if another caller requests it.
 pub fn send(linked: &Linked, name: &str, headers: &HeaderMap, place: Option<Extension<Place>>) -> Response {
     match place.map(|Extension(place)| place.claim(&linked.limited_as)).transpose() {
         Ok(claim) => holding(sent(linked, name, headers), claim, None),

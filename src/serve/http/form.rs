@@ -54,7 +54,7 @@ struct Meter {
 
 impl Metered {
     fn meter(&self) -> MutexGuard<'_, Meter> {
-        // A poisoned meter still counts.
+        // The meter is valid even if a thread panicked while it held the lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -141,7 +141,7 @@ impl Form {
         while let Some(piece) = self.body.next().await {
             if piece.is_err() {
                 let text =
-                    format!("a form has at most {AROUND} bytes besides its file, and has to come to its end");
+                    format!("a form may have at most {AROUND} bytes besides its file, and must be complete");
                 return Err((StatusCode::PAYLOAD_TOO_LARGE, text));
             }
         }

@@ -13,7 +13,7 @@ pub enum Format {
     Message,
     /// An event stream.
     Events,
-    /// Whichever suits the response.
+    /// Either one, as the response requires.
     Either,
 }
 

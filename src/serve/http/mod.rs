@@ -76,13 +76,13 @@ pub async fn bind(address: SocketAddr, access: &Access) -> io::Result<TcpListene
                  {danger}: {way_out}"
             ));
         }
-        tracing::warn!("no token is set, and of the programs and users of this machine {danger}");
+        tracing::warn!("no token is set: on this machine, {danger}; set MINIMAX_MCP_TOKEN");
     }
     if access.is_nameless() && !is_private(address.ip()) {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
-            "tokens of MINIMAX_MCP_OAUTH_ISSUER have to be for this server, and it is not known what it is called from \
-             elsewhere: set MINIMAX_MCP_PUBLIC_URL, or MINIMAX_MCP_OAUTH_AUDIENCE",
+            "tokens of MINIMAX_MCP_OAUTH_ISSUER must be issued for this server, and its public name is not known: set \
+             MINIMAX_MCP_PUBLIC_URL or MINIMAX_MCP_OAUTH_AUDIENCE",
         ));
     }
     TcpListener::bind(address).await
@@ -109,7 +109,7 @@ pub fn at_signal() -> CancellationToken {
 pub struct Options {
     /// The transport of 2024-11-05, at `/sse` and `/messages`.
     pub sse: bool,
-    /// Further pages. They see to it themselves who may open them.
+    /// Further pages, which do their own access checks.
     pub pages: Option<Pages>,
 }
 
@@ -157,7 +157,7 @@ pub async fn serve_around<H: ServerHandler + Clone>(
     serve_app(app, stop, server, listener, tracker, late).await;
 }
 
-/// Serves pages alone until `stop` is cancelled: no MCP, and no routes of which the pages know nothing.
+/// Serves only pages until `stop` is cancelled: no MCP and none of its routes.
 pub async fn serve_pages(
     stop: CancellationToken,
     server: Server,
@@ -247,7 +247,9 @@ fn app<H: ServerHandler + Clone>(
         .route(access::METADATA, get(access::metadata))
         .route(&format!("{}/mcp", access::METADATA), get(access::metadata))
         .with_state(Arc::clone(&access));
-    let home = Router::new().route("/", get(page::page)).with_state((server.clone(), Arc::clone(&access)));
+    let home = Router::new()
+        .route("/", get(page::page).fallback(async || (StatusCode::METHOD_NOT_ALLOWED, "MCP is at /mcp.\n")))
+        .with_state((server.clone(), Arc::clone(&access)));
     let all = known
         .merge(open)
         .merge(about)
@@ -257,7 +259,7 @@ fn app<H: ServerHandler + Clone>(
     guarded(all, access)
 }
 
-/// What every request passes, whatever it asks for.
+/// Adds the middleware that all requests pass through.
 fn guarded(routes: Router, access: Arc<Access>) -> Router {
     let all = routes
         .layer(from_fn_with_state(Arc::clone(&access), check_place))
@@ -288,7 +290,7 @@ async fn ready(axum::extract::State(server): axum::extract::State<Server>) -> (S
     let unready =
         |why| (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}; see the server's log\n"));
     if let Some(problem) = server.problem() {
-        tracing::error!(%problem, "not ready: every call is refused until this setting is right");
+        tracing::error!(%problem, "not ready: every call is refused until this setting is fixed");
         return unready("a setting is wrong");
     }
     match server.jobs().check().await {
@@ -305,7 +307,7 @@ async fn accept(listener: TcpListener, app: Router, stop: &CancellationToken, tr
             Ok((stream, peer)) => (stream, peer.ip()),
             Err(error) => {
                 // The process may be out of file handles, for example. Other connections will close soon.
-                tracing::warn!(%error, "no connection was taken");
+                tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             }

@@ -62,7 +62,7 @@ fn filled(config: &Config, access: &Access) -> String {
     values.iter().fold(page, |page, (name, value)| page.replace(name, &escaped(value)))
 }
 
-/// A text as it must be written in HTML.
+/// Escapes a text for HTML.
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -12,6 +12,10 @@ use serde_json::{Value, json};
 /// The longest text of a refusal, in bytes.
 const LONGEST: usize = 64 * 1024;
 
+/// What other methods than POST get where messages are posted.
+const NOT_POST: &str = "Send messages with POST to /mcp. This transport keeps no sessions, so there is no stream to GET \
+                        and nothing to DELETE";
+
 /// The id of a message, passed on with its request, and with a refusal of it; `None` if it has none that can be read.
 #[derive(Debug, Clone)]
 pub struct MessageId(pub Option<RequestId>);
@@ -89,6 +93,7 @@ async fn formatted(format: Format, response: Response) -> Response {
     let text = to_bytes(body, LONGEST).await.unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let text = match text.trim() {
+        _ if format == Format::Rpc && parts.status == StatusCode::METHOD_NOT_ALLOWED => NOT_POST,
         "" => parts.status.canonical_reason().unwrap_or("the request was refused"),
         text => text,
     };

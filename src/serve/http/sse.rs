@@ -102,7 +102,7 @@ impl Sessions {
     }
 
     fn table(&self) -> MutexGuard<'_, HashMap<String, Session>> {
-        // A poisoned table is still a table of channels.
+        // The table is valid even if a thread panicked while it held the lock.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -246,7 +246,7 @@ pub async fn post(
         let table = sessions.table();
         let session = table.get(&session_id).filter(|session| session.principal == caller.principal);
         session.map(|session| {
-            // What the token allows now, and of that what the session was opened with.
+            // What the token allows now, limited to the tools that the session was opened with.
             parts.extensions.insert(Caller { tools: session.tools.clone(), ..caller });
             (session.requests.clone(), session.in_flight.clone(), session.end.clone())
         })
@@ -260,7 +260,7 @@ pub async fn post(
     let mut message: ClientJsonRpcMessage = match serde_json::from_slice(&body) {
         Ok(message) => message,
         Err(error) => {
-            let text = format!("the body is JSON, and not one message of MCP: {error}");
+            let text = format!("the body is JSON, but not a single MCP message: {error}");
             return refusal(StatusCode::BAD_REQUEST, ErrorCode::INVALID_REQUEST, &text, id.as_ref());
         }
     };
@@ -283,7 +283,7 @@ fn not_started(id: &RequestId, refused: Refused) -> Response {
     match refused {
         Refused::SameId => {
             let id: String = id.to_string().chars().take(64).collect();
-            let text = format!("The request {id} is not answered yet; another one needs another id.\n");
+            let text = format!("Request {id} has no answer yet; a new request needs another id.\n");
             (StatusCode::CONFLICT, text).into_response()
         }
         Refused::Full(most) => {

@@ -71,7 +71,7 @@ impl Tokens {
     }
 
     fn rows(&self) -> Arc<Vec<TokenRow>> {
-        // A poisoned list is still a list of tokens.
+        // The list is valid even if a thread panicked while it held the lock.
         Arc::clone(&self.rows.read().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -101,7 +101,7 @@ impl Tokens {
 
     /// The receiver of messages about a principal's jobs that its token names.
     pub(super) fn receiver(&self, principal: &str) -> Option<Receiver> {
-        // Where callers bring keys, a fingerprint stands behind the name.
+        // If callers bring their own keys, the name ends with a fingerprint of the key.
         let name = principal.strip_prefix("token:")?.split('+').next()?;
         self.rows().iter().find(|row| row.name == name)?.webhook.clone()
     }
@@ -131,7 +131,7 @@ impl Tokens {
             Err(problem) if seen.problem.as_ref() != Some(&problem) => {
                 tracing::error!(
                     problem,
-                    "the token file has changed, and the tokens of before stay in force"
+                    "the changed token file cannot be used; the previous tokens stay valid"
                 );
                 seen.problem = Some(problem);
             }
@@ -170,5 +170,5 @@ pub async fn warn_of_others(path: &Path) {
 
 /// Does nothing here, because file modes are specific to Unix.
 #[cfg(not(unix))]
-#[expect(clippy::unused_async, reason = "the twin of one that waits")]
+#[expect(clippy::unused_async, reason = "the version for Unix awaits")]
 pub async fn warn_of_others(_: &Path) {}

@@ -34,7 +34,7 @@ pub fn routes(server: &Server) -> Router {
         .with_state(server.clone())
 }
 
-/// What the routes are for.
+/// Explains how to upload, for a GET request.
 fn not_allowed(method: &'static str) -> Response {
     let text = "POST a file to /uploads?name=NAME: curl --data-binary @FILE, or curl -F file=@FILE. The response has the \
                 URI to use it by, and DELETE /uploads/ID/NAME removes it.\n";
@@ -79,7 +79,7 @@ async fn receive(
     // Files belong to the key. Without a key, no call could use the file.
     if let Some(CallerKey::Missing) = request.extensions().get() {
         let text =
-            "Send the key that your calls are paid with too: X-MiniMax-Api-Key: KEY. Files belong to it.\n";
+            "Also send the key that pays for your calls: X-MiniMax-Api-Key: KEY. Uploads belong to it.\n";
         return (StatusCode::UNAUTHORIZED, text).into_response();
     }
     let taking = async {
@@ -112,7 +112,7 @@ async fn raw(
     let announced = length(request.headers());
     let name = name.or_else(|| named_by(request.headers())).unwrap_or_default();
     let broken = |error: axum::Error| {
-        Problem::Body(StatusCode::REQUEST_TIMEOUT, format!("the file did not come to its end: {error}"))
+        Problem::Body(StatusCode::REQUEST_TIMEOUT, format!("the file was cut off: {error}"))
     };
     let pieces = Body::into_data_stream(request.into_body()).map_err(broken);
     let incoming = written(server, caller, announced, pieces).await?;
@@ -136,7 +136,10 @@ async fn of_form(
     while let Some(field) = form.part().await? {
         let Some(file_name) = field.file_name().map(str::to_owned) else { continue };
         if taken.is_some() {
-            return Err(Problem::Body(StatusCode::BAD_REQUEST, "a form has one file".to_owned()));
+            return Err(Problem::Body(
+                StatusCode::BAD_REQUEST,
+                "a form must have exactly one file".to_owned(),
+            ));
         }
         let pieces = futures_util::stream::try_unfold(field, async |mut field: Field<'_>| {
             Ok(field.chunk().await?.map(|piece| (piece, field)))

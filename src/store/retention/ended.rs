@@ -20,8 +20,8 @@ use crate::store::remote_ids::canonical_task;
 use crate::store::sql::{Query, Row, either, query};
 
 /// How long a job with a task is kept at least, in milliseconds: MiniMax knows tasks for seven days, and the record names
-/// the owner. A limit of bytes does not wait for it: the owner is also in the table of remote ids, where a task's row goes with
-/// its job, but not before this time either.
+/// the owner. The byte limit may remove the job earlier, because the owner is also in the table of remote ids. A task's row
+/// there is removed with its job, but not before this time either.
 const LEAST_TASK: i64 = 8 * 24 * 3_600_000;
 
 /// How long a job is kept at least when there are too many bytes, in milliseconds. Its caller may be about to use it.
@@ -30,7 +30,7 @@ const LEAST_STORED: i64 = 3_600_000;
 /// An ended job: its id, and when it was changed last.
 type Place = (String, i64);
 
-/// Which ended jobs go.
+/// Which ended jobs to remove.
 struct Wanted<'a> {
     /// The present.
     at: i64,

@@ -1,8 +1,8 @@
 //! How long records and result files are kept.
 //!
-//! Ended jobs go after `MINIMAX_KEEP_DAYS`, or oldest first when their files exceed `MINIMAX_KEEP_BYTES`. What was spent on
-//! them goes after its age alone, conversations and answers when they have expired. What may still matter stays: jobs that
-//! are open, whose outcome is unknown, or whose files have not arrived. Rows are deleted in small batches, so that writers
+//! Ended jobs are removed after `MINIMAX_KEEP_DAYS`, or oldest first when their files exceed `MINIMAX_KEEP_BYTES`. Their
+//! purchases are removed by age only, conversations and cached answers when they expire. Jobs that are open, whose outcome is
+//! unknown, or whose files have not arrived are kept. Rows are deleted in small batches, so that writers
 //! do not wait long, and `SQLite` reuses their pages.
 
 mod ended;
@@ -65,7 +65,7 @@ impl Store {
         let expired = (REMOVED_JOBS, "id", "removed_at", at.saturating_sub(REMEMBERED));
         self.remove_expired(expired, dry).await?;
         if !dry {
-            // Where no receiver is set any more, its messages must not keep their jobs.
+            // Without a receiver in the settings, undelivered messages must not keep their jobs.
             self.give_up_messages().await?;
         }
         self.remove_ended(rules, at, dry, &mut pruned).await?;

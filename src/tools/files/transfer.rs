@@ -1,6 +1,7 @@
 //! `upload_file` and `download_file`.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use rmcp::ErrorData;
@@ -35,6 +36,12 @@ pub(crate) const TOOLS: &[ToolSpec] = &[
 
 /// The largest download, in bytes; real results are far smaller.
 const LARGEST: u64 = 4 * 1024 * 1024 * 1024;
+
+/// A try that lasts longer has brought something: a host that sends nothing is given up before, over https and http.
+const BROUGHT_NOTHING: Duration = Duration::from_secs(60);
+
+/// How long tries that bring nothing may last together before the last one starts.
+const PATIENCE: Duration = Duration::from_secs(25);
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct UploadInput {
@@ -210,13 +217,16 @@ async fn fetch_link(
     let expect = Expect { kind: None, max_bytes: LARGEST, extension: &extension };
     let _fetching = server.inputs.work.link_permit().await?;
     server.jobs().prepare_resume().await;
-    let mut tries = 0_u32;
+    let (mut tries, mut silence) = (0_u32, Duration::ZERO);
     loop {
         tries += 1;
-        match fetcher.download(link, folder, &name, &expect, Some(key)).await {
+        let begun = Instant::now();
+        let arrived = fetcher.download(link, folder, &name, &expect, Some(key)).await;
+        silence += Some(begun.elapsed()).filter(|time| *time < BROUGHT_NOTHING).unwrap_or_default();
+        match arrived {
             Ok(saved) => return Ok(saved),
-            Err(FetchProblem::Transient { .. }) if tries < 4 => {
-                tokio::time::sleep(std::time::Duration::from_millis(300 * u64::from(tries))).await;
+            Err(FetchProblem::Transient { .. }) if tries < 4 && silence < PATIENCE => {
+                tokio::time::sleep(Duration::from_millis(300 * u64::from(tries))).await;
             }
             Err(FetchProblem::Expired { status: status @ (404 | 410) }) => {
                 let problem = format!(

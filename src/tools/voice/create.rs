@@ -55,8 +55,8 @@ const CLONE: &str = "Clone this voice";
 const USE_IT: &str =
     "use the voice in text_to_audio within 7 days or MiniMax deletes it; list_voices shows it";
 
-const ID_RULE: &str = "has 8 to 256 characters, begins with a letter, has letters, digits, - and _, and ends with \
-                       a letter or digit";
+const ID_RULE: &str = "must have 8 to 256 characters, begin with a letter, contain only letters, digits, - and _, and \
+                       end with a letter or digit";
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct CloneInput {
@@ -346,7 +346,7 @@ fn clone_cost(submit: &CloneSubmit, currency: Currency) -> Cost {
     cost.basis = match (text, million) {
         (None, _) => Some("billed when the voice is first used".to_owned()),
         (Some(_), Some(price)) => Some(format!(
-            "the demo: {price} a million characters, prices of {}; the voice when it is first used",
+            "the demo: {price} a million characters, prices of {}; the voice is billed at its first use",
             facts().as_of
         )),
         (Some(_), None) => None,

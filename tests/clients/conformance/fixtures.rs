@@ -285,12 +285,12 @@ impl ServerHandler for Fixed {
         Ok(ReadResourceResult::new(vec![made::<ResourceContents>(&found)?]).into())
     }
 
-    #[expect(deprecated, reason = "older clients subscribe so")]
+    #[expect(deprecated, reason = "older clients subscribe this way")]
     async fn subscribe(&self, request: SubscribeRequestParams, context: Context) -> Result<(), ErrorData> {
         if contents(&request.uri).is_some() { Ok(()) } else { self.0.subscribe(request, context).await }
     }
 
-    #[expect(deprecated, reason = "older clients subscribe so")]
+    #[expect(deprecated, reason = "older clients subscribe this way")]
     async fn unsubscribe(
         &self,
         request: UnsubscribeRequestParams,

@@ -51,6 +51,9 @@ async fn growth(length: u64, script: impl Fn(Film) -> Vec<Reply>) -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_result_of_any_size_grows_the_program_by_less_than_eight_mebibytes() {
+    if crate::s3::leaves_out("downloads into the folder; bucket.rs measures those into a bucket") {
+        return;
+    }
     assert!(growth(96 * MIB, |film| vec![Reply::with(film)]).await < 8 * 1024);
 }
 

@@ -97,9 +97,42 @@ async fn an_answer_that_is_lost_after_the_request_left_is_unknown_and_never_boug
         let view = result.structured_content.unwrap();
         assert_eq!((result.is_error, &view["status"]), (Some(true), &json!("unknown")), "{act:?}: {view}");
         assert!(view["next"].as_str().unwrap().contains("billing page"), "{view}");
+        let said = view["error"]["message"].as_str().unwrap();
+        assert!(!said.contains('<'), "{said}");
+        assert_eq!(
+            format!("{act:?}").contains("<html>"),
+            said.contains("an HTML page, \""),
+            "{act:?}: {said}"
+        );
         let sent =
             world.sandbox.requests().iter().filter(|request| request.path == "/v1/image_generation").count();
         assert_eq!(sent, 1, "{act:?}");
+    }
+}
+
+/// The request does not follow: the key would go along. With 307 and 308 the host says that it has done nothing.
+#[tokio::test]
+async fn a_redirect_is_not_followed_and_the_error_names_its_address() {
+    for (status, ends) in [(301, "unknown"), (302, "unknown"), (307, "failed"), (308, "failed")] {
+        let world = World::new().await;
+        let to = "https://gateway.example.com/v1/image_generation";
+        let act = Act::Status {
+            status,
+            body: String::new(),
+            content_type: None,
+            headers: [("location".to_owned(), to.to_owned())].into_iter().collect(),
+        };
+        world.sandbox.script(vec![Rule::always("/v1/image_generation", act)]);
+        let result = world.call("text_to_image", json!({ "prompt": "A fox" })).await;
+        let view = result.structured_content.unwrap();
+        assert_eq!(view["status"], ends, "{view}");
+        assert!(view["error"]["message"].as_str().unwrap().contains(to), "{view}");
+        if ends == "failed" {
+            assert_eq!(view["error"]["kind"], "settings", "{view}");
+            assert!(view["next"].as_str().unwrap().contains("MINIMAX_API_HOST"), "{view}");
+        }
+        let sent = world.sandbox.requests();
+        assert_eq!(sent.iter().filter(|request| request.path == "/v1/image_generation").count(), 1);
     }
 }
 
@@ -319,7 +352,8 @@ async fn a_minimax_that_takes_the_connection_and_says_nothing_has_taken_no_reque
         std::future::pending::<()>().await;
     });
     let clock = super::clock::Clock::start();
-    clock.set(100);
+    // The rows may be in PostgreSQL, which needs real time.
+    clock.set(20);
     let result = world.call("text_to_image", json!({ "prompt": "A fox", "wait_seconds": 240 })).await;
     taken.abort();
     let view = result.structured_content.unwrap();

@@ -6,7 +6,7 @@ use minimax_mcp::sandbox::{Act, Rule, Sandbox};
 use serde_json::{Value, json};
 
 use crate::harness::World;
-use crate::postgres;
+use crate::{postgres, s3};
 
 const SUBMIT: &str = "/v1/video_generation";
 const QUERY: &str = "/v1/query/video_generation";
@@ -36,7 +36,8 @@ async fn an_id_that_minimax_gives_twice_keeps_both_jobs_and_each_says_so() {
     );
     let world = world.restarted().await;
     let again = world.make("get_job", json!({ "job_id": second["job_id"] })).await;
-    assert_eq!((&again["status"], &again["files"]), (&second["status"], &second["files"]));
+    assert_eq!(again["status"], second["status"]);
+    assert_eq!(s3::without_links(&again), s3::without_links(&second));
     let list = world.make("list_jobs", json!({})).await;
     assert_eq!(list["jobs"].as_array().unwrap().len(), 2, "{list}");
     // A query with the id of a known task does not adopt it again.

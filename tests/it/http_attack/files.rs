@@ -186,6 +186,9 @@ fn a_result_is_never_a_page_of_this_server() {
 #[cfg(unix)]
 #[test]
 fn a_result_that_was_replaced_by_a_link_to_a_secret_is_gone() {
+    if crate::s3::leaves_out("the folder for results") {
+        return;
+    }
     on_stage(|stage| {
         let (_, files) = picture(&stage.program, ADA);
         let out = stage.dir.path().join("out");

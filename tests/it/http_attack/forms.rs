@@ -114,6 +114,9 @@ fn a_form_is_taken_or_refused_as_a_whole() {
         }
         let long = "y".repeat(300);
         assert_eq!(sent(program, &long, &format!("{FILE}{end}").replace("--x", &format!("--{long}"))).0, 400);
+        if crate::s3::leaves_out("the folder for uploads") {
+            return;
+        }
         let kept = std::fs::read_dir(stage.dir.path().join("data/uploads")).unwrap().flatten();
         let kept = kept.flat_map(|owner| std::fs::read_dir(owner.path()).unwrap().flatten());
         assert_eq!(kept.filter(|entry| entry.path().is_dir()).count(), 2, "what was refused is gone");

@@ -61,15 +61,13 @@ async fn a_file_that_is_swapped_for_a_link_to_a_secret_never_gives_the_secret() 
             fs::write(&aside, &mine).unwrap();
             fs::rename(&aside, &place).unwrap();
         });
-        let mut read = 0;
         for _ in 0..4000 {
             if let Ok(blob) = house.load(&path).await {
                 assert!(blob.bytes != secret, "the secret got out");
-                read += 1;
             }
         }
         drop(swapping);
-        assert!(read > 0);
+        assert!(house.load(&path).await.unwrap().bytes == ours);
     }
 }
 
@@ -89,15 +87,14 @@ async fn a_folder_that_is_swapped_for_a_link_to_a_secret_one_never_gives_the_sec
             fs::remove_file(&place).unwrap();
             fs::rename(&aside, &place).unwrap();
         });
-        let mut read = 0;
         for _ in 0..4000 {
             if let Ok(blob) = house.load(&album.join("cat.png")).await {
                 assert!(blob.bytes != secret, "the secret got out");
-                read += 1;
             }
         }
         drop(swapping);
-        assert!(read > 0);
+        // How many of them read something depends on how the two threads take turns: on a busy machine it may be none.
+        assert!(house.load(&album.join("cat.png")).await.unwrap().bytes == ours);
     }
 }
 

@@ -67,7 +67,7 @@ async fn a_refusal_is_logged_with_the_id_that_minimax_support_asks_for() {
     let request = calling(&base, "text_to_image", json!({ "prompt": "A violet giraffe" }), json!({}));
     answer(request.header("X-Request-Id", "refused-call")).await;
     let log = logged.log();
-    let line = log.lines().find(|line| line.contains("a request to MiniMax brought nothing")).expect(&log);
+    let line = log.lines().find(|line| line.contains("a request to MiniMax failed")).expect(&log);
     for word in ["request=\"refused-call\"", "outcome=\"content\"", "code=1026", "minimax_trace=\""] {
         assert!(line.contains(word), "{word} in {line}");
     }

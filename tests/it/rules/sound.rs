@@ -176,7 +176,7 @@ fn voices() -> Vec<Row> {
     vec![
         ("clone: voice_id is long enough", tool, id("Voice01"), "voice_id", "8 to 256"),
         ("clone: voice_id is short enough", tool, id(&"v".repeat(257)), "voice_id", "8 to 256"),
-        ("clone: voice_id begins with a letter", tool, id("1Voice001"), "voice_id", "begins with a letter"),
+        ("clone: voice_id begins with a letter", tool, id("1Voice001"), "voice_id", "begin with a letter"),
         ("clone: voice_id ends well", tool, id("MyVoice00-"), "voice_id", "letter or digit"),
         ("clone: voice_id ends well", tool, id("MyVoice00_"), "voice_id", "letter or digit"),
         ("clone: voice_id has no blank", tool, id("My Voice 001"), "voice_id", "letters, digits, - and _"),

@@ -106,7 +106,7 @@ impl Keys {
     }
 
     fn known(&self, age: Duration) -> Option<Arc<Vec<Key>>> {
-        // A poisoned list is still a list of keys.
+        // The list is valid even if a thread panicked while it held the lock.
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner).clone()?;
         (known.since.elapsed() < age).then_some(known.keys)
     }
@@ -143,7 +143,7 @@ impl Keys {
             }
             Err(problem) => {
                 asked.in_vain = Some(Instant::now());
-                tracing::warn!(problem, "the identity provider's keys were not read");
+                tracing::warn!(problem, "the identity provider's keys could not be read");
             }
         }
     }
@@ -154,7 +154,7 @@ impl Keys {
             None => self.discover().await?,
         };
         let body = document(&place, LONGEST).await.map_err(|problem| format!("{place} {problem}"))?;
-        let keys = read(&body).ok_or_else(|| format!("{place} is no set of keys (JWKS)"))?;
+        let keys = read(&body).ok_or_else(|| format!("{place} is not a key set (JWKS)"))?;
         if keys.is_empty() {
             return Err(format!("{place} has no key that signs with RSA, P-256, P-384 or Ed25519"));
         }
@@ -180,8 +180,7 @@ impl Keys {
         // Do not accept another issuer's keys (RFC 8414 > Authorization Server Metadata Validation).
         if said.issuer != self.issuer {
             return Err(
-                "is of another issuer than MINIMAX_MCP_OAUTH_ISSUER, which has to be the same to the letter"
-                    .to_owned(),
+                "names another issuer than MINIMAX_MCP_OAUTH_ISSUER; the two must be identical".to_owned()
             );
         }
         Ok(said.jwks_uri)

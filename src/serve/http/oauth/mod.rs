@@ -102,17 +102,17 @@ impl Provider {
     pub async fn caller(&self, token: &str, resource: &str) -> Result<Caller, Refusal> {
         let header = decode_header(token).map_err(|error| Refusal::Bad(reason(error.kind())))?;
         if !TAKEN.contains(&header.alg) {
-            return Err(Refusal::Bad("is signed in a way that is not taken"));
+            return Err(Refusal::Bad("is signed with an algorithm that is not accepted"));
         }
         if header.typ.as_deref().is_some_and(|kind| !KINDS.contains(&kind.to_ascii_lowercase().as_str())) {
-            return Err(Refusal::Bad("is no access token by its `typ`"));
+            return Err(Refusal::Bad("has a `typ` that is not an access token's"));
         }
         if header.crit.is_some() || header.enc.is_some() || header.zip.is_some() {
-            return Err(Refusal::Bad("has a header that is not understood"));
+            return Err(Refusal::Bad("has a header with `crit`, `enc` or `zip`, which are not supported"));
         }
         let key = match Arc::clone(&self.keys).find(header.kid, header.alg).await {
             Lookup::Found(key) => key,
-            Lookup::Unknown => return Err(Refusal::Bad("is signed with no key of the identity provider")),
+            Lookup::Unknown => return Err(Refusal::Bad("is not signed with a key of the identity provider")),
             Lookup::Unavailable => return Err(Refusal::NoKeys),
         };
         let mut rules = Validation::new(header.alg);
@@ -128,7 +128,7 @@ impl Provider {
         }
         if claims.cnf.is_some() {
             return Err(Refusal::Bad(
-                "is bound to a key or certificate of its owner's, which is not looked at here",
+                "is bound to a key or certificate of its owner, which this server does not check",
             ));
         }
         let toolsets = self.allowed(&claims)?;
@@ -191,12 +191,12 @@ fn reason(kind: &ErrorKind) -> &'static str {
     match kind {
         ErrorKind::ExpiredSignature => "has expired",
         ErrorKind::ImmatureSignature => "is not valid yet",
-        ErrorKind::InvalidIssuer => "is of another issuer",
+        ErrorKind::InvalidIssuer => "is from another issuer",
         ErrorKind::InvalidAudience => "is for another audience",
-        ErrorKind::InvalidSignature => "has a signature that does not fit",
+        ErrorKind::InvalidSignature => "has an invalid signature",
         ErrorKind::MissingRequiredClaim(_) => "has no `exp`, `iss` or `aud`",
-        ErrorKind::InvalidClaimFormat(_) => "has an `exp` or `nbf` that is no time",
-        ErrorKind::InvalidAlgorithm => "is signed in a way that is not taken",
+        ErrorKind::InvalidClaimFormat(_) => "has an `exp` or `nbf` that is not a time",
+        ErrorKind::InvalidAlgorithm => "is signed with an algorithm that is not accepted",
         _ => "cannot be read as a signed token (JWT)",
     }
 }

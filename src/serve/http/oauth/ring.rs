@@ -20,7 +20,7 @@ pub(super) fn install() {
     let _ = PROVIDER.install_default();
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the library wants it so")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that the library requires")]
 fn no_signer(_: &Algorithm, _: &EncodingKey) -> Result<Box<dyn JwtSigner>> {
     Err(ErrorKind::InvalidAlgorithm.into())
 }
@@ -53,7 +53,7 @@ fn way(algorithm: Algorithm) -> Option<Way> {
     })
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the library wants it so")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that the library requires")]
 fn verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>> {
     let way = way(*algorithm).ok_or(ErrorKind::InvalidAlgorithm)?;
     if key.family() != algorithm.family() || key.family() == AlgorithmFamily::Hmac {
