@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::TaskTracker;
 
+use super::limiter::OVERALL;
 use super::queue::DEFAULT_IN_FLIGHT;
 use super::*;
 
