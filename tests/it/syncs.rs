@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::crash::{Cell, Victim};
 use crate::harness::eventually;
-use crate::{postgres, s3};
+use crate::s3;
 
 /// What the program has synced so far.
 fn synced(program: &Victim) -> Vec<String> {
@@ -40,7 +40,7 @@ fn syncs_of(tool: &str, arguments: &Value) -> Vec<String> {
 #[test]
 #[cfg(unix)]
 fn a_paid_call_waits_four_times_for_the_disk() {
-    if postgres::leaves_out("SQLite's file") || s3::leaves_out("the folder for results") {
+    if crate::postgres::leaves_out("SQLite's file") || s3::leaves_out("the folder for results") {
         return;
     }
     let four = ["file", "folder", "records", "records"];
