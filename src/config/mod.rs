@@ -33,11 +33,11 @@ use url::Url;
 
 pub use http::HttpSettings;
 pub use keep::{KeepSettings, read_bytes, read_days};
-use keys::{KEY, PLAN_KEY};
 pub use keys::{Keys, NamedKey};
 pub use oauth::{OAuthSettings, ScopeRow};
 pub use reader::HOSTS;
 use reader::{Reader, origin};
+use value::{KEY, PLAN_KEY};
 
 use crate::bucket::Address;
 use crate::money::{Currency, Money};

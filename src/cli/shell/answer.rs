@@ -2,12 +2,23 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
+use clap::Args;
 use rmcp::model::{CallToolResult, ErrorCode};
 use rmcp::service::ServiceError;
 use serde_json::{Value, json};
 
-use crate::cli::arguments::Output;
 use crate::mcp::ERROR_WORD;
+
+/// What is printed of a result.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub(in crate::cli) struct Output {
+    /// Print the structured result as JSON, also after an error.
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
+    /// Print only the paths of the files, one a line, or the text of a result without files. No progress.
+    #[arg(long, short, conflicts_with = "json")]
+    pub(in crate::cli) quiet: bool,
+}
 
 /// The outcome of a call.
 #[derive(Debug, Default)]

@@ -19,9 +19,10 @@ use serde_json::{Value, json};
 use tokio_util::task::TaskTracker;
 
 use self::answer::Answer;
+pub(super) use self::answer::Output;
 use self::exit::Exit;
 use self::terminal::Terminal;
-use super::arguments::{Command, Output};
+use super::arguments::Command;
 use super::outcome::Coded;
 use crate::config::Config;
 use crate::mcp::{Billing, Server};
