@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use crate::crash::{Victim, until};
+use crate::postgres::Records;
 use crate::storage::Stage;
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -189,14 +190,9 @@ fn a_message_is_sent_again_with_the_same_id_until_it_is_taken() {
 
 fn open_messages(stage: &Stage) -> i64 {
     stage.runtime.block_on(async {
-        use sqlx::Connection as _;
-
-        let url = format!("sqlite://{}", stage.database().display());
-        let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
-        sqlx::query_scalar("SELECT COUNT(*) FROM outbox WHERE is_open = 1")
-            .fetch_one(&mut connection)
-            .await
-            .unwrap()
+        let records = Records::of(stage.cell.dir.path(), &stage.cell.data()).await;
+        let count = records.word("SELECT CAST(COUNT(*) AS TEXT) FROM outbox WHERE is_open = 1").await;
+        count.parse().unwrap()
     })
 }
 

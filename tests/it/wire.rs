@@ -129,7 +129,7 @@ fn an_older_client_finds_paths_and_addresses_in_the_text() {
             let made = program.call("text_to_image", json!({ "prompt": "A fox", "n": 2 }));
             let said = texts(&made);
             let paths = said.lines().filter_map(|line| line.strip_prefix("Saved to ")?.split(" (").next());
-            let saved = paths.filter(|path| std::path::Path::new(path.trim()).is_file()).count();
+            let saved = paths.filter(|path| crate::s3::place(&json!(path.trim())).is_file()).count();
             assert_eq!(saved, 2, "{said}");
             assert_eq!(said.matches("minimax://files/").count(), 2, "{said}");
             assert!(said.contains("succeeded") && said.contains("Cost: "), "{said}");

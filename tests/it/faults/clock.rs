@@ -58,11 +58,11 @@ impl Clock {
         made: impl Fn() -> bool,
         work: impl Future<Output = T>,
     ) -> T {
+        // This is shorter than every time limit, so that the step after one is not skipped over.
+        const MOST: Duration = Duration::from_secs(50);
         // A server of its own needs real time for the rows or the files, and time limits of seconds must not pass in it.
         let is_elsewhere = crate::harness::chosen(world.dir.path()).next().is_some();
         let quiet = Duration::from_millis(if is_elsewhere { 400 } else { 40 });
-        // This is shorter than every time limit, so that the step after one is not skipped over.
-        const MOST: Duration = Duration::from_secs(50);
         let (mut seen, mut since, mut then) = (0, Instant::now(), tokio::time::Instant::now());
         tokio::pin!(work);
         loop {
