@@ -41,7 +41,7 @@ use crate::config::HttpSettings;
 use crate::mcp::Server;
 use crate::serve::http::access::Access;
 use session::Login;
-use shared::Gallery;
+use shared::{Gallery, PATH};
 
 /// The gallery of a server over HTTP, for its callers.
 pub fn pages(server: Server, access: Arc<Access>) -> Router {

@@ -9,7 +9,7 @@ use crate::mcp::{Caller, CallerKey, Server};
 use crate::serve::http::access::Access;
 
 /// The path of the gallery. All its addresses begin with it.
-const PATH: &str = "/gallery";
+pub(super) const PATH: &str = "/gallery";
 
 /// What all pages share. A handle: cloning is cheap.
 #[derive(Debug, Clone)]
