@@ -82,8 +82,7 @@ async fn a_result_is_fetched_from_the_api_itself() {
     let world = World::with(quick(), &[GATEWAY]).await;
     let view = world.make("text_to_image", json!({ "prompt": "A fox", "wait_seconds": 30 })).await;
     assert_eq!(view["status"], "succeeded", "{view}");
-    let path = view["files"][0]["path"].as_str().unwrap_or_else(|| panic!("{view}"));
-    assert!(std::path::Path::new(path).is_file());
+    assert!(crate::s3::place(&view["files"][0]["path"]).is_file());
 }
 
 #[tokio::test]

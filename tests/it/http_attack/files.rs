@@ -114,6 +114,9 @@ fn a_link_opens_what_it_was_made_for_and_only_unchanged() {
 
 #[test]
 fn a_link_ends_after_a_day_and_get_job_gives_a_fresh_one() {
+    if crate::postgres::leaves_out("this machine's clock, which servers with PostgreSQL do not follow") {
+        return;
+    }
     on_stage(|stage| {
         let (job, files) = picture(&stage.program, ADA);
         let old = link(&files[0]);
