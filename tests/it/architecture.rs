@@ -106,7 +106,19 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     (
         "gallery",
-        &["api", "config", "download", "jobs", "mcp", "media", "money", "serve", "stills", "telemetry", "tools"],
+        &[
+            "api",
+            "config",
+            "download",
+            "jobs",
+            "mcp",
+            "media",
+            "money",
+            "serve",
+            "stills",
+            "telemetry",
+            "tools",
+        ],
     ),
     (
         "cli",
