@@ -181,7 +181,11 @@ async fn no_forged_stolen_or_spoilt_token_lets_anybody_in() {
         (KEY, "a kid that is a path", header(json!({ "kid": "../../keys/ec" }))),
         (KEY, "a kid that is a query", header(json!({ "kid": "ec' OR '1'='1" }))),
         (READ, "a kid that is none", header(json!({ "kid": ["ec"] }))),
-        ("a header with `crit`", "a payload that is not encoded", header(json!({ "b64": false, "crit": ["b64"] }))),
+        (
+            "a header with `crit`",
+            "a payload that is not encoded",
+            header(json!({ "b64": false, "crit": ["b64"] })),
+        ),
         (READ, "two subjects", {
             let twice = good.to_string().replacen('{', "{\"sub\":\"bob\",", 1);
             provider.ec.token_of(r#"{"alg":"ES256","kid":"ec"}"#, &twice)
