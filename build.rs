@@ -1,17 +1,24 @@
-//! Options for the linker. They decide where the code of the program lies and how it is loaded, and nothing else.
+//! The list of tools without spaces, and options for the linker, which decide where the code of the program lies and how it
+//! is loaded, and nothing else.
 
-use std::env;
 use std::path::Path;
 use std::process::Command;
+use std::{env, fs, io};
+
+/// The list of tools, with a field a line for those who review it.
+const LIST: &str = "src/tools/list.json";
 
 /// The functions that a server executes, in the order of their first use. Written by `bench/first_code.py`.
 const FIRST: &str = "linker/first.txt";
 
-fn main() {
+fn main() -> io::Result<()> {
     println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed={LIST}");
     println!("cargo:rerun-if-changed={FIRST}");
+    let list = fs::read_to_string(Path::new(&given("CARGO_MANIFEST_DIR")).join(LIST))?;
+    fs::write(Path::new(&given("OUT_DIR")).join("list.json"), without_spaces(&list))?;
     if !is_linked_as_usual() {
-        return;
+        return Ok(());
     }
     // The relocations of a program of this size take two megabytes, which every start reads. Packed, they take a tenth.
     if is_known_to_the_c_library() {
@@ -24,6 +31,19 @@ fn main() {
         // Names of another compiler or Cargo.lock mean nothing, and do no harm.
         println!("cargo:rustc-link-arg-bins=-Wl,--no-warn-symbol-ordering");
     }
+    Ok(())
+}
+
+/// JSON without the spaces between its values.
+fn without_spaces(json: &str) -> String {
+    let (mut in_text, mut escaped) = (false, false);
+    let keep = |character: &char| {
+        let ends = *character == '"' && !escaped;
+        escaped = in_text && *character == '\\' && !escaped;
+        in_text ^= ends;
+        in_text || !character.is_ascii_whitespace()
+    };
+    json.chars().filter(keep).collect()
 }
 
 #[expect(clippy::disallowed_methods, reason = "not a setting of the program: Cargo sets it")]

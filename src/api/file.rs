@@ -174,7 +174,7 @@ impl Client {
             match timeout(SILENCE, response.chunk()).await {
                 Ok(Ok(chunk)) => Some((Ok(chunk?), Some(response))),
                 Ok(Err(error)) => Some((Err(error.without_url().to_string()), None)),
-                Err(_) => Some((Err(format!("nothing came for {} s", SILENCE.as_secs())), None)),
+                Err(_) => Some((Err(format!("nothing arrived for {} s", SILENCE.as_secs())), None)),
             }
         });
         let chunks = stream::iter([Ok(Bytes::from(head))]).chain(rest);
@@ -238,7 +238,7 @@ mod tests {
         let mut chunks = download.unwrap().chunks;
         assert_eq!(chunks.next().await.unwrap().unwrap(), "beginning");
         let start = Instant::now();
-        assert!(chunks.next().await.unwrap().unwrap_err().contains("nothing came for 20 s"));
+        assert!(chunks.next().await.unwrap().unwrap_err().contains("nothing arrived for 20 s"));
         assert!(start.elapsed() < Duration::from_secs(45));
         assert!(chunks.next().await.is_none());
     }

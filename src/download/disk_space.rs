@@ -9,10 +9,11 @@ use crate::media::units::size;
 /// Space that a file must leave free, in bytes. A smaller file must leave its own size.
 const MARGIN: u64 = 16 * 1024 * 1024;
 
-/// Checks that `least` bytes are free in `folder`, which must exist. Call this before a paid request.
-pub async fn room(folder: &Path, least: u64) -> Result<(), OutputProblem> {
-    match free(folder).await {
-        Some(free) if free < least => Err(OutputProblem::Full { path: folder.to_owned(), free, least }),
+/// Checks that `least` bytes are free in `folder`, which must exist. Call this before a paid request. Reads the disk
+/// briefly.
+pub fn room(folder: &Path, least: u64) -> Result<(), OutputProblem> {
+    match fs4::available_space(folder) {
+        Ok(free) if free < least => Err(OutputProblem::Full { path: folder.to_owned(), free, least }),
         _ => Ok(()),
     }
 }
@@ -55,13 +56,13 @@ mod tests {
         assert!(!fits(u64::MAX, u64::MAX - 1));
     }
 
-    #[tokio::test]
-    async fn a_folder_with_too_little_room_is_named_with_what_is_free() {
+    #[test]
+    fn a_folder_with_too_little_room_is_named_with_what_is_free() {
         let folder = tempfile::tempdir().unwrap();
-        room(folder.path(), 1).await.unwrap();
-        let said = room(folder.path(), u64::MAX).await.unwrap_err().to_string();
+        room(folder.path(), 1).unwrap();
+        let said = room(folder.path(), u64::MAX).unwrap_err().to_string();
         assert!(said.contains(&folder.path().display().to_string()) && said.contains("free"), "{said}");
         // A folder whose space cannot be determined is not refused.
-        room(Path::new("/no/such/folder"), u64::MAX).await.unwrap();
+        room(Path::new("/no/such/folder"), u64::MAX).unwrap();
     }
 }

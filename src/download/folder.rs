@@ -153,35 +153,39 @@ fn relative(requested: &str) -> Result<PathBuf, OutputProblem> {
 /// Creates the folder and checks, by writing a file and removing it, that results can be written to it. Call this
 /// before a paid request. Also removes partial files that are more than a day old.
 pub async fn prepare(folder: &Path) -> Result<(), OutputProblem> {
-    preparing(folder, prepare_now).await
+    blocking(folder, |folder| prepare_now(folder).map_err(|error| unwritable(folder, error))).await
 }
 
 /// Like [`prepare`], for the next purchase: of a folder that was proved within the last minute, a file without a sync
-/// shows whether it can still be written.
-pub async fn prepare_next(folder: &Path) -> Result<(), OutputProblem> {
-    let again = |folder: &Path| probe(folder, false);
-    if was_proved(folder) { preparing(folder, again).await } else { prepare(folder).await }
+/// shows whether it can still be written. Blocks.
+pub fn prepare_next(folder: &Path) -> Result<(), OutputProblem> {
+    let prepared = if was_proved(folder) { probe(folder, false) } else { prepare_now(folder) };
+    prepared.map_err(|error| unwritable(folder, error))
 }
 
 /// Like [`prepare`], before a delivery: a folder that was proved within the last minute is only made if it is missing.
-/// What is wrong with it since, the delivery finds out itself.
-pub async fn prepare_delivery(folder: &Path) -> Result<(), OutputProblem> {
-    let make = |folder: &Path| std::fs::create_dir_all(folder);
-    if was_proved(folder) { preparing(folder, make).await } else { prepare(folder).await }
+/// What is wrong with it since, the delivery finds out itself. Blocks.
+pub fn prepare_delivery(folder: &Path) -> Result<(), OutputProblem> {
+    let prepared = if was_proved(folder) { std::fs::create_dir_all(folder) } else { prepare_now(folder) };
+    prepared.map_err(|error| unwritable(folder, error))
 }
 
-async fn preparing(
+/// [`prepare_delivery`] on a thread that may block.
+pub async fn prepare_stream(folder: &Path) -> Result<(), OutputProblem> {
+    blocking(folder, prepare_delivery).await
+}
+
+async fn blocking(
     folder: &Path,
-    how: impl FnOnce(&Path) -> std::io::Result<()> + Send + 'static,
+    how: impl FnOnce(&Path) -> Result<(), OutputProblem> + Send + 'static,
 ) -> Result<(), OutputProblem> {
-    let unwritable = |reason: String| OutputProblem::Unwritable { path: folder.to_owned(), reason };
     let path = folder.to_owned();
     let prepared = tokio::task::spawn_blocking(move || how(&path)).await;
-    match prepared {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(unwritable(error.to_string())),
-        Err(stopped) => Err(unwritable(stopped.to_string())),
-    }
+    prepared.unwrap_or_else(|stopped| Err(unwritable(folder, stopped)))
+}
+
+fn unwritable(folder: &Path, reason: impl std::fmt::Display) -> OutputProblem {
+    OutputProblem::Unwritable { path: folder.to_owned(), reason: reason.to_string() }
 }
 
 /// How long a folder counts as proved.
@@ -203,13 +207,15 @@ fn was_proved(folder: &Path) -> bool {
 /// Like [`prepare_delivery`], for a folder that [`folder`] returned earlier. It may have been removed since, or replaced by a
 /// link, which is not followed.
 pub async fn prepare_again(found: &Path) -> Result<(), OutputProblem> {
-    prepare_delivery(found).await?;
-    let unwritable = |reason: String| OutputProblem::Unwritable { path: found.to_owned(), reason };
-    match tokio::fs::canonicalize(found).await {
-        Ok(real) if dunce::simplified(&real) == found => Ok(()),
-        Ok(_) => Err(unwritable("it has become a link to another folder".into())),
-        Err(error) => Err(unwritable(error.to_string())),
-    }
+    let again = |found: &Path| {
+        prepare_delivery(found)?;
+        match found.canonicalize() {
+            Ok(real) if dunce::simplified(&real) == found => Ok(()),
+            Ok(_) => Err(unwritable(found, "it has become a link to another folder")),
+            Err(error) => Err(unwritable(found, error)),
+        }
+    };
+    blocking(found, again).await
 }
 
 fn prepare_now(folder: &Path) -> std::io::Result<()> {
@@ -280,20 +286,20 @@ fn is_ours(name: &str) -> bool {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn a_folder_that_was_proved_is_tried_again_before_the_next_purchase() {
+    #[test]
+    fn a_folder_that_was_proved_is_tried_again_before_the_next_purchase() {
         let all = tempfile::tempdir().unwrap();
         let folder = all.path().join("out");
-        prepare_next(&folder).await.unwrap();
+        prepare_next(&folder).unwrap();
         assert!(was_proved(&folder));
         std::fs::remove_dir(&folder).unwrap();
-        prepare_next(&folder).await.unwrap();
+        prepare_next(&folder).unwrap();
         std::fs::remove_dir(&folder).unwrap();
-        prepare_delivery(&folder).await.unwrap();
+        prepare_delivery(&folder).unwrap();
         assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
         std::fs::remove_dir(&folder).unwrap();
         std::fs::write(&folder, "").unwrap();
-        prepare_next(&folder).await.unwrap_err();
-        prepare_delivery(&folder).await.unwrap_err();
+        prepare_next(&folder).unwrap_err();
+        prepare_delivery(&folder).unwrap_err();
     }
 }

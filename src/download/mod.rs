@@ -29,7 +29,7 @@ pub use document::document;
 pub use fetched::{fetched, sweep as sweep_fetched};
 pub use fetcher::{Fetcher, download};
 pub use folder::{
-    OutputProblem, folder, is_still_allowed, prepare, prepare_again, prepare_delivery, prepare_next,
+    OutputProblem, folder, is_still_allowed, prepare, prepare_again, prepare_next, prepare_stream,
 };
 pub use guard::{Guard, Refused};
 pub use integrity::{Recorded, VerifiedFiles};
@@ -37,5 +37,5 @@ pub use link::{FetchProblem, fetch};
 pub use partial_file::Resume;
 pub use post::{NotTaken, Poster};
 pub use removal::{Reach, Removal, remove_object, remove_result};
-pub use save::{save, save_stream, save_what_comes};
+pub use save::{save, save_now, save_stream, save_what_comes};
 pub use target::{Expect, Saved};

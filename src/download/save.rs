@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
 use tokio::task::spawn_blocking;
 
+use crate::download::folder::prepare_delivery;
 use crate::download::link::{self, FetchProblem};
 use crate::download::partial_file::PartialFile;
 use crate::download::target::{Expect, Saved, Target, check_name, check_size, judge};
@@ -20,13 +21,25 @@ pub async fn save(
     name: &str,
     expect: &Expect<'_>,
 ) -> Result<Saved, FetchProblem> {
+    let target = target(&bytes, folder, name, expect)?;
+    let saving = spawn_blocking(move || writer::save(&bytes, &target));
+    saving.await.map_err(|error| writer::stopped(&error))?
+}
+
+/// Like [`save`], into a folder that is made if it is missing. Blocks.
+pub fn save_now(bytes: &[u8], folder: &Path, name: &str, expect: &Expect<'_>) -> Result<Saved, FetchProblem> {
+    prepare_delivery(folder).map_err(|problem| FetchProblem::Disk(problem.to_string()))?;
+    writer::save(bytes, &target(bytes, folder, name, expect)?)
+}
+
+fn target(bytes: &[u8], folder: &Path, name: &str, expect: &Expect<'_>) -> Result<Target, FetchProblem> {
     check_name(name)?;
     check_size(bytes.len() as u64, expect)?;
     if bytes.is_empty() {
         return Err(FetchProblem::transient("the response was empty"));
     }
-    let found = judge(&bytes, expect)?;
-    writer::save(bytes, Target::of(folder, name, found, expect)).await
+    let found = judge(bytes, expect)?;
+    Ok(Target::of(folder, name, found, expect))
 }
 
 /// Like [`save`], for a stream of bytes from elsewhere. An error in the stream ends it and leaves no file.

@@ -125,7 +125,7 @@ fn write(mut part: PartialFile, mut arriving: mpsc::Receiver<Bytes>) -> io::Resu
     Ok(part)
 }
 
-fn append(mut part: PartialFile, chunk: &Bytes) -> io::Result<PartialFile> {
+fn append(mut part: PartialFile, chunk: &[u8]) -> io::Result<PartialFile> {
     if let Err(error) = part.push(chunk) {
         // Free the space at once if the disk is full.
         part.discard();
@@ -138,13 +138,10 @@ fn append(mut part: PartialFile, chunk: &Bytes) -> io::Result<PartialFile> {
     Ok(part)
 }
 
-/// Saves bytes in memory under their final name.
-pub(crate) async fn save(bytes: Bytes, target: Target) -> Result<Saved, FetchProblem> {
-    let saving = spawn_blocking(move || {
-        let written = PartialFile::unnamed(&target.folder).and_then(|part| append(part, &bytes));
-        place(written.map_err(|error| disk(&target.folder, &error))?, &target)
-    });
-    saving.await.map_err(|error| stopped(&error))?
+/// Saves bytes in memory under their final name. Blocks.
+pub(crate) fn save(bytes: &[u8], target: &Target) -> Result<Saved, FetchProblem> {
+    let written = PartialFile::unnamed(&target.folder).and_then(|part| append(part, bytes));
+    place(written.map_err(|error| disk(&target.folder, &error))?, target)
 }
 
 /// Gives a complete file its final name.

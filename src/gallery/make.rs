@@ -236,12 +236,15 @@ async fn asked(
         let given = |name: &str| text_of(fields.get(name), arguments.get(name));
         return shown_form(visitor, tool, fields, &given, Some(&answer.text));
     }
+    // The last line of a dry run tells a model how to buy it.
+    let facts =
+        answer.text.lines().filter(|line| !line.starts_with("Dry run:")).collect::<Vec<_>>().join("\n");
     let title = visitor.say("Buy it?", "确认购买？");
     let content = html! {
         h1 { (title) }
         @if let Some(note) = note { p class="problem" role="alert" { (note) } }
         p class="price" { (amount(visitor, &answer.structured)) }
-        pre class="text" { (answer.text) }
+        pre class="text" { (facts) }
         form method="post" action=(visitor.to("/buy")) class="acts" {
             (token(visitor))
             input type="hidden" name="tool" value=(tool);

@@ -32,6 +32,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::Redirect;
 use axum::routing::{get, post};
 
 use crate::config::HttpSettings;
@@ -77,7 +78,9 @@ pub fn for_owner(server: Server, base: &str) -> (Router, String) {
     let settings = HttpSettings { public_url: Some(base.to_owned()), ..HttpSettings::default() };
     let gallery = Gallery::new(server, Arc::new(Access::new(&settings)), true);
     let link = gallery.link(Login::Owner).unwrap_or_default();
-    (gallery.routes(), link)
+    // The address alone is what a person remembers.
+    let start = get(async || Redirect::to(PATH));
+    (gallery.routes().route("/", start), link)
 }
 
 impl Gallery {

@@ -4,10 +4,11 @@
 //! no `_meta` in tools, because it has no structured results either, and the viewer needs both.
 
 use rmcp::RoleServer;
-use rmcp::model::{ServerCapabilities, Tool};
+use rmcp::model::ServerCapabilities;
 use rmcp::service::RequestContext;
 
 use crate::mcp::catalogue::{Catalogue, Shown};
+use crate::mcp::listed_tool::ListedTool;
 use crate::mcp::revision::{Feature, Revision};
 use crate::mcp::server::Server;
 use crate::viewer;
@@ -23,9 +24,9 @@ pub(crate) fn are_shown(call: &RequestContext<RoleServer>) -> bool {
 }
 
 /// Adds the viewer to the tools whose results it shows.
-pub(crate) fn mark(tools: &mut [Tool], catalogue: &Catalogue<Server>) {
+pub(crate) fn mark(tools: &mut [ListedTool<'_>], catalogue: &Catalogue<Server>) {
     for tool in tools {
-        if catalogue.find(&tool.name).is_some_and(|spec| spec.shown == Shown::InViewer) {
+        if catalogue.find(tool.name).is_some_and(|spec| spec.shown == Shown::InViewer) {
             tool.meta.get_or_insert_default().0.extend(viewer::tool_meta().0);
         }
     }

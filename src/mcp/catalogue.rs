@@ -17,6 +17,7 @@ use serde_json::Value;
 use crate::arguments::schema;
 use crate::config::{Config, Toolset};
 use crate::mcp::error::ToolError;
+use crate::mcp::listed_tool::ListedTool;
 
 /// How a tool costs money.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -183,7 +184,6 @@ pub struct Catalogue<S> {
     families: Vec<Family<S>>,
     /// The tools as a client sees them, by name: what [`Catalogue::made`] returns, in JSON.
     list: &'static str,
-    listed: OnceLock<Vec<Tool>>,
     /// The tools that the settings leave in.
     offered: Vec<&'static ToolSpec>,
     pub(crate) prompts: &'static [PromptTemplate],
@@ -206,8 +206,7 @@ impl<S: Send + Sync + 'static> Catalogue<S> {
             .map(|(make, specs)| Family { make, specs, made: OnceLock::new() })
             .collect();
         let offered = families.iter().flat_map(|family| family.specs).collect();
-        let listed = OnceLock::new();
-        Self { instructions, families, list, listed, offered, prompts, completions, tables }
+        Self { instructions, families, list, offered, prompts, completions, tables }
     }
 
     /// Leaves out what the settings do not want.
@@ -222,8 +221,9 @@ impl<S: Send + Sync + 'static> Catalogue<S> {
         Self { offered, ..self }
     }
 
-    fn listed(&self) -> &[Tool] {
-        self.listed.get_or_init(|| serde_json::from_str(self.list).unwrap_or_else(|_| self.made()))
+    /// Every tool there is, as a client sees it. A test checks that the list can be read.
+    fn all_listed(&self) -> Vec<ListedTool<'static>> {
+        serde_json::from_str(self.list).unwrap_or_default()
     }
 
     /// Every tool there is, as its code makes it, by name. Slow: [`Catalogue::tools`] returns the same from a file.
@@ -242,7 +242,7 @@ impl<S: Send + Sync + 'static> Catalogue<S> {
 
     /// Whether a tool costs nothing and changes nothing.
     pub(crate) fn is_read_only(&self, name: &str) -> bool {
-        self.listed().iter().any(|tool| tool.name == name && changes_nothing(tool))
+        self.all_listed().iter().any(|tool| tool.name == name && tool.changes_nothing())
     }
 
     /// The specs of the tools that are left in.
@@ -257,7 +257,16 @@ impl<S: Send + Sync + 'static> Catalogue<S> {
 
     /// The tools as a client sees them, by name.
     pub fn tools(&self) -> Vec<Tool> {
-        self.listed().iter().filter(|tool| self.offers(&tool.name)).cloned().collect()
+        let mut tools: Vec<Tool> = serde_json::from_str(self.list).unwrap_or_default();
+        tools.retain(|tool| self.offers(&tool.name));
+        tools
+    }
+
+    /// The same in JSON.
+    pub(crate) fn listed(&self) -> Vec<ListedTool<'static>> {
+        let mut tools = self.all_listed();
+        tools.retain(|tool| self.offers(tool.name));
+        tools
     }
 
     /// One tool as a client sees it, if it is left in.
@@ -297,9 +306,4 @@ impl<S: Send + Sync + 'static> Catalogue<S> {
     pub fn accepted(&self, name: &str) -> Option<&Arc<JsonObject>> {
         self.family(name)?.made().accepted.get(name)
     }
-}
-
-/// Whether a tool is marked as one that costs nothing and changes nothing.
-fn changes_nothing(tool: &Tool) -> bool {
-    tool.annotations.as_ref().and_then(|hints| hints.read_only_hint) == Some(true)
 }

@@ -12,6 +12,7 @@ use rmcp::model::{
 use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 
+use crate::mcp::listed_tool::{self, TakesText};
 use crate::mcp::revision::{Feature, Revision};
 use crate::mcp::server::Server;
 use crate::mcp::{apps, cursor, initialize, pipeline, prompts, resources, subscriptions, tasks, telemetry};
@@ -69,8 +70,8 @@ impl ServerHandler for Server {
     ) -> Result<ListToolsResult, ErrorData> {
         cursor::only_page(page)?;
         let (me, revision) = (self.for_caller(&context)?, Revision::of(&context));
-        let mut tools = self.catalogue().tools();
-        tools.retain(|tool| me.policy.offers(&tool.name));
+        let mut tools = self.catalogue().listed();
+        tools.retain(|tool| me.policy.offers(tool.name));
         let shows_apps = apps::are_shown(&context);
         if shows_apps {
             apps::mark(&mut tools, me.catalogue());
@@ -78,7 +79,9 @@ impl ServerHandler for Server {
         for tool in &mut tools {
             revision.fit_tool(tool);
         }
-        let mut list = ListToolsResult::with_all_items(tools);
+        let takes_text = context.extensions.get::<TakesText>().is_some();
+        let made = listed_tool::result_of(&tools, takes_text);
+        let mut list = made.map_err(|error| ErrorData::internal_error(error.to_string(), None))?;
         if revision.knows(Feature::CacheHints) {
             list.ttl_ms = Some(300_000);
             let is_same_for_all = me.policy.is_unrestricted() && !shows_apps;

@@ -17,6 +17,7 @@ use crate::mcp::key_choice;
 use crate::mcp::server::Server;
 use crate::mcp::{preview, tasks};
 use crate::result;
+use crate::telemetry::display;
 
 /// The end of a call before its last stage.
 enum Stop {
@@ -102,7 +103,8 @@ fn resolve_tool<'a>(server: &'a Server, name: &str) -> Result<Resolved<'a>, Erro
     }
     let mut names: Vec<_> = server.policy.offered().map(|spec| spec.name).collect();
     names.sort_unstable();
-    let shown: String = known.map_or(name, |spec| spec.name).chars().take(64).collect();
+    let shown = display(known.map_or(name, |spec| spec.name), 64);
+    let meant = shown.to_ascii_lowercase();
     let why = match known {
         Some(_) => {
             " here (MINIMAX_TOOLSETS, MINIMAX_READ_ONLY, the token's toolsets, the request's X-MCP headers or HTTP exclude \
@@ -112,7 +114,7 @@ fn resolve_tool<'a>(server: &'a Server, name: &str) -> Result<Resolved<'a>, Erro
     };
     // The whole list only helps a client that has not read it.
     let close =
-        names.iter().filter(|_| known.is_none()).map(|name| (strsim::jaro_winkler(name, &shown), *name));
+        names.iter().filter(|_| known.is_none()).map(|name| (strsim::jaro_winkler(name, &meant), *name));
     let close = close.filter(|(score, _)| *score > CLOSE).max_by(|a, b| a.0.total_cmp(&b.0));
     let message = match close {
         Some((_, name)) => format!("unknown tool `{shown}`; did you mean `{name}`?"),

@@ -6,9 +6,11 @@
 use rmcp::RoleServer;
 use rmcp::model::{
     CallToolResult, ContentBlock, Implementation, Prompt, ProtocolVersion, Resource, ResourceTemplate,
-    ServerCapabilities, Tool,
+    ServerCapabilities,
 };
 use rmcp::service::RequestContext;
+
+use crate::mcp::listed_tool::ListedTool;
 
 /// A part of the protocol that not every revision has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,7 +98,7 @@ impl Revision {
         self.keep(Feature::Extensions, &mut capabilities.extensions);
     }
 
-    pub(crate) fn fit_tool(&self, tool: &mut Tool) {
+    pub(crate) fn fit_tool(&self, tool: &mut ListedTool<'_>) {
         self.keep(Feature::Title, &mut tool.title);
         self.keep(Feature::StructuredContent, &mut tool.output_schema);
         self.keep(Feature::ToolAnnotations, &mut tool.annotations);

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use bytes::{BufMut as _, BytesMut};
 use futures_util::SinkExt as _;
 use rmcp::RoleServer;
-use rmcp::model::JsonRpcMessage;
+use rmcp::model::{JsonRpcMessage, ServerResult};
 use rmcp::service::TxJsonRpcMessage;
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use tokio::io::AsyncWrite;
 use tokio::sync::Mutex;
 use tokio_util::codec::{Encoder, FramedWrite};
+
+use crate::mcp::text_of_list;
 
 /// The output. A message whose future is dropped is still written as a whole.
 #[derive(Debug)]
@@ -48,10 +50,30 @@ struct Codec;
 impl Encoder<TxJsonRpcMessage<RoleServer>> for Codec {
     type Error = io::Error;
 
-    fn encode(&mut self, message: TxJsonRpcMessage<RoleServer>, line: &mut BytesMut) -> io::Result<()> {
-        serde_json::to_writer(line.writer(), &Line(&message))?;
+    fn encode(&mut self, mut message: TxJsonRpcMessage<RoleServer>, line: &mut BytesMut) -> io::Result<()> {
+        let tools = match &mut message {
+            JsonRpcMessage::Response(response) => match &mut response.result {
+                ServerResult::ListToolsResult(list) => text_of_list(list),
+                _ => None,
+            },
+            _ => None,
+        };
+        match tools {
+            Some(tools) => put_list(&serde_json::to_string(&message)?, &tools, line),
+            None => serde_json::to_writer(line.writer(), &Line(&message))?,
+        }
         line.put_u8(b'\n');
         Ok(())
+    }
+}
+
+/// Writes the response to `tools/list` with these tools in the place of none.
+fn put_list(response: &str, tools: &str, line: &mut BytesMut) {
+    const NAME: &str = "\"tools\":";
+    let (before, after) = response.split_once("\"tools\":[]").unwrap_or((response, ""));
+    line.reserve(response.len().saturating_add(tools.len()));
+    for part in [before, NAME, tools, after] {
+        line.put_slice(part.as_bytes());
     }
 }
 

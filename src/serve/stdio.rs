@@ -17,7 +17,7 @@ use super::answers::Answers;
 use super::in_flight::{InFlight, Refused, answered};
 use super::lines::{Lines, Unread};
 use super::{LINGER_AFTER_SIGNAL, no_receivers, resume, signal};
-use crate::mcp::{self, Connection, Server};
+use crate::mcp::{self, Connection, Server, TakesText};
 
 /// The most requests in flight. A local client may have many, but one that reaches this number is not reading
 /// responses.
@@ -186,6 +186,7 @@ where
                 self.in_flight.received(&message);
                 self.server.received(&message);
                 message.insert_extension(Connection(self.stop.clone()));
+                message.insert_extension(TakesText);
                 return Some(message);
             }
         }

@@ -36,7 +36,7 @@ Status unknown: the request left, no answer came, it may be billed. Do what its 
 error.kind says what helps: argument (correct it), settings (key, balance), wait, ask_user, bug.";
 
 /// The tools as a client sees them. `UPDATE=1 cargo test --test it the_list_is_what_the_code_makes` writes it.
-const LIST: &str = include_str!("list.json");
+const LIST: &str = include_str!(concat!(env!("OUT_DIR"), "/list.json"));
 
 /// Everything that a server can offer. A file with tools adds one line here.
 pub fn catalogue() -> Catalogue<Server> {

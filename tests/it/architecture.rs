@@ -106,7 +106,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     (
         "gallery",
-        &["config", "download", "jobs", "mcp", "media", "money", "serve", "stills", "telemetry", "tools"],
+        &["api", "config", "download", "jobs", "mcp", "media", "money", "serve", "stills", "telemetry", "tools"],
     ),
     (
         "cli",

@@ -92,6 +92,7 @@ async fn what_was_typed_stays_in_the_form_when_it_is_wrong_or_changed_again() {
     }
     let asked = visitor.post("/gallery/price", &typed("2")).await.text().await.unwrap();
     assert!(asked.contains("formaction=\"/gallery/change\""), "{asked}");
+    assert!(!asked.contains("without dry_run"), "it speaks to a person: {asked}");
     let arguments = json!({ "prompt": "A <fox>", "n": 2 }).to_string();
     let fields = [("tool", "text_to_image"), ("arguments", arguments.as_str())];
     let form = visitor.post("/gallery/change", &fields).await.text().await.unwrap();

@@ -43,9 +43,14 @@ async fn the_command_prints_a_link_that_opens_the_owner_s_gallery_once_and_serve
     );
     let login = web().post(format!("{page}/login")).header("Origin", &base).form(&[("token", "x")]);
     assert_eq!(login.send().await.unwrap().status(), StatusCode::UNAUTHORIZED);
-    for (path, status) in [("/mcp", 404), ("/", 404), ("/gallery/link", 404), ("/metrics", 404)] {
+    for (path, status) in [("/mcp", 404), ("/", 405), ("/gallery/link", 404), ("/metrics", 404)] {
         assert_eq!(web().post(format!("{base}{path}")).send().await.unwrap().status(), status, "{path}");
     }
+    assert_eq!(
+        web().get(&base).send().await.unwrap().url().path(),
+        "/gallery",
+        "the address alone leads there"
+    );
     let renamed = web().get(&page).header("Host", "evil.example").send().await.unwrap();
     assert_eq!(renamed.status(), StatusCode::FORBIDDEN);
     let opened = web().get(&link).send().await.unwrap();

@@ -445,6 +445,9 @@ pub mod unix {
 
     #[test]
     fn a_result_that_finds_no_room_is_fetched_when_there_is_some() {
+        if crate::s3::leaves_out("the folder for results") {
+            return;
+        }
         let stage = Stage::new();
         // This is enough for the database and too little for the audio.
         let mut program = program_on_a_full_disk(&stage, 1024);

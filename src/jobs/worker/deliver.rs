@@ -35,19 +35,28 @@ enum Destination {
 
 /// Saves content that came with the answer, before the record says that it was made.
 pub(super) async fn keep(worker: &mut Worker, index: usize, bytes: Vec<u8>) {
-    let (folder, jobs) = (folder(worker).await, worker.jobs.clone());
-    let many = worker.job.files.len() > 1;
-    let (prompt, id) = (worker.job.prompt.clone(), worker.job.id.clone());
-    let Some(file) = worker.job.files.get_mut(index) else { return };
+    let jobs = worker.jobs.clone();
+    let Some(file) = worker.job.files.get(index) else { return };
     let extension = extension(&file.name).to_owned();
-    let name = media::file_name(&prompt, short(&id), index + 1, many, &extension);
-    let expect = Expect { kind: None, max_bytes: MAX_RESULT, extension: &extension };
-    let saved = match download::prepare_delivery(&folder).await {
-        Ok(()) => {
-            download::save(bytes.into(), &folder, &name, &expect).await.map_err(|problem| problem.to_string())
-        }
-        Err(problem) => Err(problem.to_string()),
+    let many = worker.job.files.len() > 1;
+    let name = media::file_name(&worker.job.prompt, short(&worker.job.id), index + 1, many, &extension);
+    let (home, check) = if jobs.shared.settings.bucket.is_some() {
+        (folder(worker).await, None)
+    } else {
+        (own_folder(worker), folder_check(worker))
     };
+    // On one thread, because each change of threads costs a call as much as the write itself.
+    let saving = spawn_blocking(move || {
+        let other = check.and_then(|check| check());
+        let expect = Expect { kind: None, max_bytes: MAX_RESULT, extension: &extension };
+        let saved = download::save_now(&bytes, other.as_ref().unwrap_or(&home), &name, &expect);
+        (other, saved.map_err(|problem| problem.to_string()))
+    });
+    let (other, saved) = saving.await.unwrap_or_else(|error| (None, Err(error.to_string())));
+    if let Some(base) = other {
+        move_to(worker, base);
+    }
+    let Some(file) = worker.job.files.get_mut(index) else { return };
     match saved {
         Ok(saved) => *file = bucket::entered(&jobs, saved, std::mem::take(file)),
         Err(problem) => file.trouble = Some(problem),
@@ -63,22 +72,36 @@ pub(super) async fn folder(worker: &mut Worker) -> PathBuf {
         return spool;
     }
     check_folder(worker).await;
+    own_folder(worker)
+}
+
+fn own_folder(worker: &Worker) -> PathBuf {
     worker.job.folder.clone().unwrap_or_else(|| worker.jobs.shared.settings.base_path.clone())
 }
 
 /// A folder that was allowed when the job started may be forbidden when its files arrive, in a process with other
 /// settings. The files are paid for, so they go to the base folder then.
 async fn check_folder(worker: &mut Worker) {
-    let Some(folder) = worker.job.folder.clone() else { return };
-    let settings = &worker.jobs.shared.settings;
-    let (base, roots, found) = (settings.base_path.clone(), settings.roots.clone(), folder.clone());
-    let checking = spawn_blocking(move || {
+    let Some(check) = folder_check(worker) else { return };
+    if let Ok(Some(base)) = spawn_blocking(check).await {
+        move_to(worker, base);
+    }
+}
+
+/// What finds the folder that a job's files must go to instead of the job's own, if they must. It reads the disk.
+fn folder_check(worker: &Worker) -> Option<impl FnOnce() -> Option<PathBuf> + Send + use<>> {
+    let (found, settings) = (worker.job.folder.clone()?, &worker.jobs.shared.settings);
+    let (base, roots) = (settings.base_path.clone(), settings.roots.clone());
+    Some(move || {
         if download::is_still_allowed(&base, &found, &roots) {
             return None;
         }
         Some(download::folder(&base, None, &roots).unwrap_or(base))
-    });
-    let Ok(Some(base)) = checking.await else { return };
+    })
+}
+
+fn move_to(worker: &mut Worker, base: PathBuf) {
+    let Some(folder) = worker.job.folder.clone() else { return };
     worker.job.warnings.push(format!(
         "{} is not a folder that this server may write: files are saved in {}. Add it to MINIMAX_ALLOWED_DIRS for \
          the next job",

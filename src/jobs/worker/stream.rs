@@ -111,7 +111,7 @@ async fn save_stream(
     mut heard: Option<UnboundedSender<Bytes>>,
 ) -> Result<(Saved, SoundEnd), Broken> {
     let unwritable = |problem: OutputProblem| Broken::Disk(problem.to_string());
-    download::prepare_delivery(folder).await.map_err(unwritable)?;
+    download::prepare_stream(folder).await.map_err(unwritable)?;
     let extension = format.extension();
     let name = media::file_name(&worker.job.prompt, short(&worker.job.id), 1, false, extension);
     let expect = Expect { kind: Some(Kind::Audio), max_bytes: MAX_RESULT, extension };

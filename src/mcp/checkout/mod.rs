@@ -142,10 +142,8 @@ impl Checkout {
         let Draft { order, model, prompt, question, details, cost, warnings } = draft;
         let cost = self.budget.counted(tool, cost);
         let requested = options.output_directory.as_deref();
-        let folder = self.output.find(requested, !options.dry_run).await?;
-        if let Some(folder) = folder.as_ref().filter(|_| !options.dry_run) {
-            self.output.check_space(folder, requested, order.kind()).await?;
-        }
+        let least = (!options.dry_run).then(|| output::least_space(order.kind()));
+        let folder = self.output.find(requested, least).await?;
         if options.dry_run {
             return Ok(JobView::dry_run(order.kind(), model, details, &cost, warnings));
         }

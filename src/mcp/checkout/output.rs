@@ -1,6 +1,6 @@
 //! The folder that the files of a call go to.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::bucket::Bucket;
@@ -31,16 +31,16 @@ impl OutputFolder {
         Self { config, caller, folders, bucket }
     }
 
-    /// Where a job's files go: a folder or the URL of the bucket; `None` if results are links only. With `touch` it is proven to
-    /// take files.
+    /// Where a job's files go: a folder or the URL of the bucket; `None` if results are links only. With `least` it is proven to
+    /// take files, and a folder to have so many free bytes.
     pub(crate) async fn find(
         &self,
         requested: Option<&str>,
-        touch: bool,
+        least: Option<u64>,
     ) -> Result<Option<PathBuf>, ToolError> {
         match &self.bucket {
-            Some(bucket) => self.in_bucket(bucket, requested, touch).await,
-            None => self.in_folder(requested, touch).await,
+            Some(bucket) => self.in_bucket(bucket, requested, least.is_some()).await,
+            None => self.in_folder(requested, least).await,
         }
     }
 
@@ -68,13 +68,16 @@ impl OutputFolder {
         Ok(Some(bucket.shown().into()))
     }
 
-    async fn in_folder(&self, requested: Option<&str>, touch: bool) -> Result<Option<PathBuf>, ToolError> {
+    async fn in_folder(
+        &self,
+        requested: Option<&str>,
+        least: Option<u64>,
+    ) -> Result<Option<PathBuf>, ToolError> {
         if self.caller.remote && requested.is_some() {
             let problem =
                 "is a folder of the server's machine, which a caller over HTTP does not choose; leave it out";
             return Err(ToolError::argument("output_directory", problem));
         }
-        let argument = |problem: download::OutputProblem| unusable(requested, &problem);
         if self.config.mode == ResourceMode::Url && requested.is_none() {
             return Ok(None);
         }
@@ -83,14 +86,18 @@ impl OutputFolder {
         }
         let (base, roots) = (self.config.base_path.clone(), Arc::clone(self.folders.roots()));
         let wanted = requested.map(str::to_owned);
+        // On one thread, because each change of threads costs a call as much as all of this.
+        let finding = tokio::task::spawn_blocking(move || {
+            let folder = download::folder(&base, wanted.as_deref(), &roots)?;
+            if let Some(least) = least {
+                download::prepare_next(&folder)?;
+                download::room(&folder, least)?;
+            }
+            Ok(folder)
+        });
         let found =
-            tokio::task::spawn_blocking(move || download::folder(&base, wanted.as_deref(), &roots)).await;
-        let folder = found.map_err(|_| ToolError::argument("output_directory", "could not be checked"))?;
-        let folder = folder.map_err(argument)?;
-        if touch {
-            download::prepare_next(&folder).await.map_err(argument)?;
-        }
-        Ok(Some(folder))
+            finding.await.map_err(|_| ToolError::argument("output_directory", "could not be checked"))?;
+        found.map(Some).map_err(|problem| unusable(requested, &problem))
     }
 
     /// The path that a requested folder means. Only for finding out whether it is allowed.
@@ -104,27 +111,13 @@ impl OutputFolder {
     /// The folder for a result that has to be a file of this machine, also where results are links or objects otherwise.
     pub(crate) async fn for_file(&self, requested: Option<&str>) -> Result<PathBuf, ToolError> {
         let base = self.config.base_path.display().to_string();
-        let folder = self.in_folder(Some(requested.unwrap_or(&base)), true).await?;
+        let folder = self.in_folder(Some(requested.unwrap_or(&base)), Some(0)).await?;
         folder.ok_or_else(|| ToolError::argument("output_directory", "is needed"))
-    }
-
-    /// Refuses a folder on a disk with too little space for what is bought.
-    pub(crate) async fn check_space(
-        &self,
-        folder: &Path,
-        requested: Option<&str>,
-        kind: Kind,
-    ) -> Result<(), ToolError> {
-        if self.bucket.is_some() {
-            return Ok(());
-        }
-        let space = download::room(folder, least_space(kind)).await;
-        space.map_err(|problem| unusable(requested, &problem))
     }
 }
 
 /// The free space that a purchase needs, in bytes: several times the usual size of such a result.
-fn least_space(kind: Kind) -> u64 {
+pub(crate) fn least_space(kind: Kind) -> u64 {
     let mebibytes = if kind == Kind::Video { 256 } else { 64 };
     mebibytes * 1024 * 1024
 }

@@ -172,7 +172,10 @@ pub async fn serve_pages(
 ) {
     let tracker = TaskTracker::new();
     tracker.spawn(resume(server.clone(), stop.clone(), no_receivers(), true));
-    let app = guarded(pages.fallback(async || StatusCode::NOT_FOUND), Arc::new(access));
+    let app = guarded(
+        pages.fallback(async || (StatusCode::NOT_FOUND, "There is no such page.\n")),
+        Arc::new(access),
+    );
     serve_app(app, stop, server, listener, tracker, CancellationToken::new()).await;
 }
 

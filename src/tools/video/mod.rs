@@ -130,7 +130,7 @@ async fn adopt(server: &Server, id: &str, folder: Option<&str>) -> Result<crate:
         return Err(no_task(id));
     }
     let Some((jobs, route)) = server.jobs().find_task(id).await? else { return Err(no_task(id)) };
-    let folder = server.checkout.output.find(folder, true).await?;
+    let folder = server.checkout.output.find(folder, Some(0)).await?;
     let task = Task { route, id: id.to_owned() };
     let job = jobs::foreign(&jobs, server.principal(), "query_video_generation", task, folder);
     let adopted = jobs::adopt(&jobs, job).await;
