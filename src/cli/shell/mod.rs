@@ -150,7 +150,8 @@ async fn carry_out(server: Server, order: Order, output: Output) -> Result<Exit,
         answer.print(output)?;
         let exit = Exit::of(answer, awaited);
         if exit == Exit::Settings {
-            let help = "`minimax-mcp doctor` says what is wrong; `minimax-mcp settings` shows the settings.";
+            let help = "`minimax-mcp login` stores a key; `minimax-mcp doctor` says what is wrong; `minimax-mcp settings` shows the \
+                        settings.";
             writeln!(io::stderr(), "{help}")?;
         }
         exit
