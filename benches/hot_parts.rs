@@ -10,7 +10,8 @@ use std::hint::black_box;
 
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use minimax_mcp::api::{Client, Delta, Protocol, entry_points};
+use minimax_mcp::api::chat::{Delta, Protocol};
+use minimax_mcp::api::{Client, entry_points};
 use minimax_mcp::arguments;
 use minimax_mcp::money::{Currency, Money};
 use minimax_mcp::store::{Inserted, Job, Limits, Purchase, State, Store, random_id};

@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use minimax_mcp::api::{Client, Delta, Protocol, entry_points};
+use minimax_mcp::api::{Client, entry_points};
+use minimax_mcp::api::chat::{Delta, Protocol};
 use tokio::runtime::{Builder, Runtime};
 
 static RUNTIME: LazyLock<Runtime> =

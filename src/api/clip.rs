@@ -6,7 +6,7 @@ use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::count;
+use super::envelope::count;
 use super::lifted::{self, Lifted};
 
 /// A link, or bytes in hex. Hex is decoded as it arrives, so that an hour of speech is in memory only once.

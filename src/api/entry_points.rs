@@ -5,8 +5,11 @@ use bytes::Bytes;
 use hyper::http;
 use serde_json::Value;
 
+use super::chat::{Delta, Protocol, Reply};
+use super::file::RemoteFile;
 use super::retry::{Nature, pause};
-use super::{Accepted, ApiError, CloudTask, Delta, Protocol, RemoteFile, Reply};
+use super::video_extras::CloudTask;
+use super::{Accepted, ApiError};
 use super::{Client, StatusCode};
 
 /// Parses a response to an ordinary request, and checks that a paid request is retried only if it was not accepted.

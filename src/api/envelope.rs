@@ -3,8 +3,6 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::count;
-
 /// An error's code and message.
 type Refusal = (Option<i64>, String);
 
@@ -67,6 +65,13 @@ pub(super) fn plain_body(body: &[u8]) -> String {
     // This is more than will be shown, so that `clean` sees a key in full and can remove it.
     let head = body.get(..16_384).unwrap_or(body);
     if head.is_empty() { "an empty body".to_owned() } else { String::from_utf8_lossy(head).into_owned() }
+}
+
+/// Reads a number that MiniMax may send as a string.
+pub(super) fn count(value: &Value) -> Option<i64> {
+    // Some gateways write whole numbers as `1008.0`.
+    let whole = || value.as_f64().filter(|number| number.fract() == 0.0)?.to_string().parse().ok();
+    value.as_i64().or_else(whole).or_else(|| value.as_str()?.trim().parse().ok())
 }
 
 #[cfg(test)]

@@ -285,10 +285,11 @@ impl ApiError {
     /// Whether a paid request that failed with this error may have been billed.
     pub fn accepted(&self) -> Accepted {
         match self {
-            Self::Lost { .. } | Self::Shape { .. } => Accepted::Unknown,
+            // Some hosts redirect once they have done what was asked.
+            Self::Lost { .. } | Self::Shape { .. } | Self::Refused { code: None, status: 301 | 302, .. } => {
+                Accepted::Unknown
+            }
             Self::Refused { .. } if self.class() == Class::Server => Accepted::Unknown,
-            // Some hosts answer so once they have done what was asked.
-            Self::Refused { code: None, status: 301 | 302, .. } => Accepted::Unknown,
             // An unlisted code or status does not tell whether the request was billed.
             Self::Refused { .. } if self.class() == Class::Crate && self.is_unlisted() => Accepted::Unknown,
             Self::NoKey

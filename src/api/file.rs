@@ -194,7 +194,7 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::api::VoiceKind;
+    use crate::api::voice::VoiceKind;
 
     async fn client() -> (Client, TcpListener) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,26 +1,9 @@
-//! Gateways in front of MiniMax, such as LiteLLM: they have other paths, and some report the cost of an answer.
+//! Gateways in front of MiniMax, such as LiteLLM: they have other paths.
 
 use std::sync::PoisonError;
 
-use reqwest::header::HeaderMap;
-
 use super::{ApiError, Client};
 use crate::facts::Class;
-use crate::money::{Currency, Decimal, Money};
-
-/// Headers in which gateways report the cost of an answer, in US dollars.
-const COST_HEADERS: &[&str] = &["x-litellm-response-cost"];
-
-/// The cost that a gateway reports. A zero means that it does not know the cost.
-pub(super) fn reported_cost(headers: &HeaderMap) -> Option<Money> {
-    COST_HEADERS.iter().find_map(|name| dollars(headers.get(*name)?.to_str().ok()?.trim()))
-}
-
-/// A reported cost as text; zero is unknown.
-pub(super) fn dollars(text: &str) -> Option<Money> {
-    let amount = Decimal::nearest(text).filter(|amount| *amount > Decimal::default());
-    amount.map(|amount| Money::new(amount, Currency::Usd))
-}
 
 impl Client {
     /// Whether the host is a gateway in front of MiniMax.

@@ -4,13 +4,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{ApiError, Client, Endpoint, count};
+use super::envelope::count;
+use super::{ApiError, Client, Endpoint};
 
 const GENERATE: Endpoint = Endpoint::post("/v1/image_generation", 180);
 
 /// The body of `POST /v1/image_generation`.
 #[derive(Debug, Clone, Serialize)]
-pub struct Submit {
+pub struct ImageSubmit {
     /// `image-01`, `image-01-live`, or a newer model.
     pub model: String,
     /// At most 1500 characters.
@@ -92,7 +93,7 @@ pub struct Images {
 
 impl Client {
     /// Makes images and waits for them, typically 10 to 40 seconds.
-    pub async fn generate_images(&self, submit: &Submit) -> Result<Images, ApiError> {
+    pub async fn generate_images(&self, submit: &ImageSubmit) -> Result<Images, ApiError> {
         #[derive(Deserialize)]
         struct Answer {
             // Untyped, so that an odd value elsewhere cannot lose the paid links.

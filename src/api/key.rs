@@ -8,9 +8,6 @@ use std::sync::{PoisonError, RwLock};
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{ApiError, Client};
-use crate::facts::Class;
-
 /// A file that contains the key.
 #[derive(Debug)]
 pub struct KeyFile {
@@ -38,7 +35,7 @@ impl Keys {
         self.all.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.all.read().unwrap_or_else(PoisonError::into_inner).len()
     }
 
@@ -55,7 +52,7 @@ impl Keys {
     }
 
     /// Reads the file again, and takes its key if it is another one.
-    async fn read_again(&self) {
+    pub(super) async fn read_again(&self) {
         let Some(KeyFile { path, read }) = &self.file else { return };
         let Ok(text) = tokio::fs::read_to_string(path).await else { return };
         let Some(key) = read(&text) else { return };
@@ -67,35 +64,10 @@ impl Keys {
     }
 }
 
-impl Client {
-    /// The same client with a key file that is read again when MiniMax refuses the key.
-    #[must_use]
-    pub fn with_key_file(self, file: Option<KeyFile>) -> Self {
-        let keys = Keys::new(self.keys.current(), file);
-        Self { keys: keys.into(), ..self }
-    }
-
-    /// How many keys the client has had. Read before a request, it tells [`Self::has_newer_key`] which one was used.
-    pub fn key_count(&self) -> usize {
-        self.keys.count()
-    }
-
-    /// Whether MiniMax refused the key of a request, and there is a newer one now.
-    pub async fn has_newer_key(&self, used: usize, error: &ApiError) -> bool {
-        if !matches!(error, ApiError::Refused { .. }) || error.class() != Class::Auth {
-            return false;
-        }
-        // Another request may have found the new key in the meantime.
-        if self.keys.count() == used {
-            self.keys.read_again().await;
-        }
-        self.keys.count() > used
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::{ApiError, Client};
 
     fn refused(code: i64) -> ApiError {
         ApiError::Refused {

@@ -3,41 +3,42 @@
 //!
 //! A method returns only what a caller can act on. Wire types stay inside the method that parses them.
 
-mod account;
+pub mod account;
 mod body;
-mod chat;
-mod clip;
-mod embed;
+pub mod chat;
+pub mod clip;
+pub mod embed;
 #[cfg(any(fuzzing, feature = "entry-points"))]
 pub mod entry_points;
 mod envelope;
 mod error;
-mod file;
+pub mod file;
 mod gateway;
-mod image;
+pub mod image;
 mod key;
 mod lifted;
 mod models;
-mod music;
+pub mod music;
 mod observed;
 mod page;
-mod probe;
+pub mod probe;
 pub mod queued;
+mod reported_cost;
 pub mod retry;
-mod search;
-mod speech;
-mod speech_long;
-mod speech_socket;
-mod speech_stream;
+pub mod search;
+pub mod speech;
+pub mod speech_long;
+pub mod speech_socket;
+pub mod speech_stream;
 mod target;
-mod template;
-mod transcription;
+pub mod template;
+pub mod transcription;
 mod transport;
-mod video;
-mod video_extras;
-mod video_v2;
-mod vision;
-mod voice;
+pub mod video;
+pub mod video_extras;
+pub mod video_v2;
+pub mod vision;
+pub mod voice;
 
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, SystemTime};
@@ -47,44 +48,17 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
-pub use account::{Balance, Window, restarts_at};
 use body::{Unread, read, read_lifting};
-pub use chat::{
-    Ask, ChatStream, Delta, Function, Medium, Protocol, Reply, Speaker, ToolCall, Turn, Usage,
-    without_thinking,
-};
-pub use clip::Clip;
-pub use embed::{Embed, Embedded};
 use envelope::{Envelope, trailing_code};
 pub use error::{Accepted, ApiError, Blame};
-pub use file::{Download, RemoteFile, Upload};
-pub use image::{Images, Style, StyleType, Subject, Submit as ImageSubmit};
 pub use key::KeyFile;
 use key::Keys;
 use lifted::Lifted;
-pub use music::{
-    AudioSetting as MusicSetting, Lyrics, LyricsMode, LyricsOrder, MusicFormat, Reference as CoverReference,
-    Song, Submit as MusicSubmit,
-};
-pub use probe::Probe;
-use retry::Nature;
-pub use search::{Found, Searched};
-pub use speech::{
-    AudioFormat, AudioSetting, Effects, Emotion, Mix, PronunciationDict, SoundEffect, Speech, StreamOptions,
-    Submit as SpeechSubmit, VoiceSetting,
-};
-pub use speech_long::{LongAudio, LongSpeech, Submitted as LongSubmitted};
-pub use speech_socket::LiveSpeech;
-pub use speech_stream::{SoundEnd, SoundPiece, SoundStream};
+use reported_cost::reported_cost;
+use retry::READ_LIMIT;
 pub use target::Target;
-pub use template::{Submit as TemplateSubmit, TemplateInput};
-pub use transcription::{Timestamps, Transcript, TranscriptFormat, TranscriptionSubmit};
-pub use video::{Progress, Ready, SubjectReference, Submit as VideoSubmit};
-pub use video_extras::{CloudTask, Enrich, Regenerate, Source, TaskPage};
-pub use video_v2::{Content, Expansion, Extra, MediaUrl, Role, Submit as VideoV2Submit};
-pub use vision::{LONGEST_LOOK, Picture, Seen};
-pub use voice::{ClonePrompt, CloneSubmit, Cloned, DesignSubmit, Designed, Voice, VoiceKind};
 
+use crate::facts::Class;
 use crate::money::Money;
 use crate::rate_limit::{RateLimiter, RateLimits, group};
 use crate::telemetry::{self, Metrics};
@@ -115,7 +89,7 @@ impl Endpoint {
         Self {
             method: Method::GET,
             path,
-            timeout: queued::READ_LIMIT,
+            timeout: READ_LIMIT,
             longest: USUAL,
             group: group::READS,
             sounds: false,
@@ -126,7 +100,7 @@ impl Endpoint {
         Self {
             method: Method::DELETE,
             path,
-            timeout: queued::READ_LIMIT,
+            timeout: READ_LIMIT,
             longest: USUAL,
             group: group::READS,
             sounds: false,
@@ -146,7 +120,7 @@ impl Endpoint {
 
     /// A POST that costs nothing. Its caller waits for it, so it has the time of a read.
     const fn free_post(path: &'static str) -> Self {
-        Self::post(path, queued::READ_LIMIT.as_secs())
+        Self::post(path, READ_LIMIT.as_secs())
     }
 
     /// Puts an endpoint that polls a task into its own rate-limit group.
@@ -221,6 +195,30 @@ impl Client {
         Self { site: self.site.with_own_paths(), ..self }
     }
 
+    /// The same client with a key file that is read again when MiniMax refuses the key.
+    #[must_use]
+    pub fn with_key_file(self, file: Option<KeyFile>) -> Self {
+        let keys = Keys::new(self.keys.current(), file);
+        Self { keys: keys.into(), ..self }
+    }
+
+    /// How many keys the client has had. Read before a request, it tells [`Self::has_newer_key`] which one was used.
+    pub fn key_count(&self) -> usize {
+        self.keys.count()
+    }
+
+    /// Whether MiniMax refused the key of a request, and there is a newer one now.
+    pub async fn has_newer_key(&self, used: usize, error: &ApiError) -> bool {
+        if !matches!(error, ApiError::Refused { .. }) || error.class() != Class::Auth {
+            return false;
+        }
+        // Another request may have found the new key in the meantime.
+        if self.keys.count() == used {
+            self.keys.read_again().await;
+        }
+        self.keys.count() > used
+    }
+
     /// An endpoint of this host.
     fn at(&self, path: &'static str) -> Target {
         Target::new(path, &self.site)
@@ -285,36 +283,6 @@ impl Client {
         let exchange = self.exchange(endpoint, endpoint.path, |request| request.json(body));
         let Success { body, lifted, trace_id, .. } = self.observed(endpoint.path, exchange).await?;
         Ok((self.parse(endpoint.path, trace_id, &body)?, lifted))
-    }
-
-    async fn get<T: DeserializeOwned>(
-        &self,
-        endpoint: &Endpoint,
-        query: &[(&str, &str)],
-    ) -> Result<T, ApiError> {
-        self.read(endpoint, endpoint.path, query).await
-    }
-
-    /// Sends a read request and retries it on transient errors: a read changes nothing and costs nothing.
-    async fn read<T: DeserializeOwned>(
-        &self,
-        endpoint: &Endpoint,
-        path: &str,
-        query: &[(&str, &str)],
-    ) -> Result<T, ApiError> {
-        Ok(self.read_traced(endpoint, path, query).await?.0)
-    }
-
-    /// Like [`Self::read`], with the trace id of the answer.
-    async fn read_traced<T: DeserializeOwned>(
-        &self,
-        endpoint: &Endpoint,
-        path: &str,
-        query: &[(&str, &str)],
-    ) -> Result<(T, Option<String>), ApiError> {
-        let patience = if endpoint.group == group::READS { queued::MAX_WAIT } else { queued::MAX_POLL_WAIT };
-        let ask = || self.send_traced(endpoint, path, |request| request.query(query));
-        queued::send_queued(self, self.join(endpoint.group), Nature::Read, patience, ask).await
     }
 
     /// Sends a request and parses its response. Only here does a response become `Ok` or `Err`.
@@ -401,7 +369,7 @@ impl Client {
             let (at, status, message) = (self.at(endpoint.path), status.as_u16(), self.clean(&to));
             return Err(ApiError::Refused { at, status, code: None, message, trace_id: trace, retry_after });
         }
-        let cost = gateway::reported_cost(response.headers());
+        let cost = reported_cost(response.headers());
         let unread = |why| match why {
             Unread::Broken(error) => lost(error),
             Unread::Endless => ApiError::Shape {
@@ -462,13 +430,6 @@ fn whole<T: DeserializeOwned>(body: &[u8]) -> Result<T, serde_json::Error> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     let mut values = serde_json::Deserializer::from_slice(body).into_iter();
     values.next().unwrap_or_else(|| serde_json::from_slice(b""))
-}
-
-/// Reads a number that MiniMax may send as a string.
-fn count(value: &serde_json::Value) -> Option<i64> {
-    // Some gateways write whole numbers as `1008.0`.
-    let whole = || value.as_f64().filter(|number| number.fract() == 0.0)?.to_string().parse().ok();
-    value.as_i64().or_else(whole).or_else(|| value.as_str()?.trim().parse().ok())
 }
 
 fn header_text(response: &Response, name: &str) -> Option<String> {

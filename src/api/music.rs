@@ -4,8 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::clip::Clip;
 use super::clip::{self, Found};
-use super::{ApiError, Client, Clip, Endpoint};
+use super::{ApiError, Client, Endpoint};
 
 const MUSIC: Endpoint = Endpoint::post("/v1/music_generation", 600).sounding(96 * 1024 * 1024);
 const PREPROCESS: Endpoint = Endpoint::post("/v1/music_cover_preprocess", 300);
@@ -13,7 +14,7 @@ const LYRICS: Endpoint = Endpoint::post("/v1/lyrics_generation", 180);
 
 /// The body of `POST /v1/music_generation`, not streamed.
 #[derive(Debug, Clone, Serialize)]
-pub struct Submit {
+pub struct MusicSubmit {
     /// A music model, such as `music-3.0`.
     pub model: String,
     /// The style. The length limit depends on the model.
@@ -25,7 +26,7 @@ pub struct Submit {
     /// Always `url`. After a crash of this server a link still works, while bytes in a response would be lost.
     pub output_format: &'static str,
     /// The audio format.
-    pub audio_setting: AudioSetting,
+    pub audio_setting: MusicSetting,
     /// Lets MiniMax write the lyrics.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lyrics_optimizer: Option<bool>,
@@ -34,7 +35,7 @@ pub struct Submit {
     pub is_instrumental: Option<bool>,
     /// The original song of a cover.
     #[serde(flatten)]
-    pub reference: Option<Reference>,
+    pub reference: Option<CoverReference>,
     /// Marks the music as AI-generated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aigc_watermark: Option<bool>,
@@ -43,7 +44,7 @@ pub struct Submit {
 /// The original song of a cover. The variant's name is the field's name on the wire.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Reference {
+pub enum CoverReference {
     /// A public link.
     AudioUrl(String),
     /// The audio itself.
@@ -54,7 +55,7 @@ pub enum Reference {
 
 /// The audio format (Music Generation > audio_setting).
 #[derive(Debug, Clone, Serialize)]
-pub struct AudioSetting {
+pub struct MusicSetting {
     /// In Hz.
     pub sample_rate: u32,
     /// In bits per second. Absent for formats with a fixed rate.
@@ -134,7 +135,7 @@ pub struct Lyrics {
 
 impl Client {
     /// Makes a piece of music and waits for it, which takes minutes.
-    pub async fn make_music(&self, submit: &Submit) -> Result<Song, ApiError> {
+    pub async fn make_music(&self, submit: &MusicSubmit) -> Result<Song, ApiError> {
         #[derive(Deserialize)]
         struct Answer {
             data: Option<Data>,
@@ -158,12 +159,12 @@ impl Client {
     }
 
     /// Analyzes a song for a cover with new lyrics, and returns the id of the analysis.
-    pub async fn preprocess_cover(&self, model: &str, audio: &Reference) -> Result<String, ApiError> {
+    pub async fn preprocess_cover(&self, model: &str, audio: &CoverReference) -> Result<String, ApiError> {
         #[derive(Serialize)]
         struct Order<'a> {
             model: &'a str,
             #[serde(flatten)]
-            audio: &'a Reference,
+            audio: &'a CoverReference,
         }
         #[derive(Deserialize)]
         struct Answer {

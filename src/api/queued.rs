@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use crate::api::retry::{Nature, pause};
-use crate::api::{ApiError, Client};
+use crate::api::retry::{Nature, READ_LIMIT, pause};
+use crate::api::{ApiError, Client, Endpoint};
 use crate::facts::{Class, facts};
-use crate::rate_limit::{Ending, QueuePosition, QueueView, RateLimiter, Ticket, chance, seconds};
+use crate::rate_limit::{Ending, QueuePosition, QueueView, RateLimiter, Ticket, chance, group, seconds};
 
 /// MiniMax's code for too many connections.
 const CONNECTIONS: i64 = 1041;
@@ -21,9 +22,6 @@ pub const MAX_POLL_WAIT: Duration = Duration::from_secs(600);
 
 /// How long one try of a free read may take. A second try goes out over a new connection.
 const READ_ATTEMPT: Duration = Duration::from_secs(20);
-
-/// How long a free read may take in all, with its retries. For a call without a job this includes its wait in the queue.
-pub const READ_LIMIT: Duration = Duration::from_secs(40);
 
 impl Client {
     /// The rate limiter of this client's requests.
@@ -39,6 +37,36 @@ impl Client {
     /// Joins the queue of a text model.
     pub fn join_text(&self, model: &str) -> Ticket {
         self.rate_limiter.join(facts().text_group(model))
+    }
+
+    pub(super) async fn get<T: DeserializeOwned>(
+        &self,
+        endpoint: &Endpoint,
+        query: &[(&str, &str)],
+    ) -> Result<T, ApiError> {
+        self.read(endpoint, endpoint.path, query).await
+    }
+
+    /// Sends a read request and retries it on transient errors: a read changes nothing and costs nothing.
+    pub(super) async fn read<T: DeserializeOwned>(
+        &self,
+        endpoint: &Endpoint,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<T, ApiError> {
+        Ok(self.read_traced(endpoint, path, query).await?.0)
+    }
+
+    /// Like [`Self::read`], with the trace id of the answer.
+    pub(super) async fn read_traced<T: DeserializeOwned>(
+        &self,
+        endpoint: &Endpoint,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<(T, Option<String>), ApiError> {
+        let patience = if endpoint.group == group::READS { MAX_WAIT } else { MAX_POLL_WAIT };
+        let ask = || self.send_traced(endpoint, path, |request| request.query(query));
+        send_queued(self, self.join(endpoint.group), Nature::Read, patience, ask).await
     }
 
     /// Sends through the queue and retries as [`pause`] allows. For calls without a job.

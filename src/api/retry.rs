@@ -5,6 +5,9 @@ use std::time::Duration;
 use super::{Accepted, ApiError, Blame};
 use crate::facts::Class;
 
+/// How long a free read may take in all, with its retries. For a call without a job this includes its wait in the queue.
+pub const READ_LIMIT: Duration = Duration::from_secs(40);
+
 /// What a retry would cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Nature {

@@ -4,14 +4,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::clip::Clip;
 use super::clip::{self, Found};
-use super::{ApiError, Client, Clip, Endpoint};
+use super::{ApiError, Client, Endpoint};
 
 pub(super) const T2A: Endpoint = Endpoint::post("/v1/t2a_v2", 120).sounding(96 * 1024 * 1024);
 
 /// The body of `POST /v1/t2a_v2`.
 #[derive(Debug, Clone, Serialize)]
-pub struct Submit {
+pub struct SpeechSubmit {
     /// A speech model, such as `speech-2.8-hd`.
     pub model: String,
     /// Fewer than 10,000 characters.
@@ -225,7 +226,7 @@ pub struct Speech {
 
 impl Client {
     /// Speaks a text and waits for it.
-    pub async fn speak(&self, submit: &Submit) -> Result<Speech, ApiError> {
+    pub async fn speak(&self, submit: &SpeechSubmit) -> Result<Speech, ApiError> {
         #[derive(Deserialize)]
         struct Answer {
             // MiniMax documents `null` for errors. With a success it is a `Shape` error.

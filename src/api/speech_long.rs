@@ -2,10 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    ApiError, AudioFormat, Client, Effects, Endpoint, Progress, PronunciationDict, Ready, VoiceSetting,
-    group, lenient,
-};
+use super::speech::{AudioFormat, Effects, PronunciationDict, VoiceSetting};
+use super::video::{Progress, Ready};
+use super::{ApiError, Client, Endpoint, group, lenient};
 
 const SUBMIT: Endpoint = Endpoint::post("/v1/t2a_async_v2", 60);
 const QUERY: Endpoint = Endpoint::get("/v1/query/t2a_async_query_v2").looked_at(group::LONG_SPEECH_LOOKS);
@@ -55,7 +54,7 @@ pub struct LongAudio {
 
 /// A submitted long text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Submitted {
+pub struct LongSubmitted {
     /// The id to poll.
     pub task_id: String,
     /// The id of the result's file, if MiniMax names it at once.
@@ -66,7 +65,7 @@ pub struct Submitted {
 
 impl Client {
     /// Submits a long text.
-    pub async fn submit_long_speech(&self, submit: &LongSpeech) -> Result<Submitted, ApiError> {
+    pub async fn submit_long_speech(&self, submit: &LongSpeech) -> Result<LongSubmitted, ApiError> {
         #[derive(Deserialize)]
         struct Answer {
             #[serde(default, deserialize_with = "lenient")]
@@ -78,7 +77,7 @@ impl Client {
         let Answer { task_id, file_id, usage_characters } = self.post(&SUBMIT, submit).await?;
         let task_id = super::video::task(SUBMIT.path, task_id)?;
         let file_id = super::video::file_id(file_id);
-        Ok(Submitted { task_id, file_id, characters: usage_characters })
+        Ok(LongSubmitted { task_id, file_id, characters: usage_characters })
     }
 
     /// Polls the task of a long text.

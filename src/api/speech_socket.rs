@@ -14,8 +14,9 @@ use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Message, Role};
 
+use super::speech::{AudioSetting, VoiceSetting};
 use super::speech_stream::{SoundEnd, SoundPiece, SoundStream, decoded};
-use super::{ApiError, AudioSetting, Client, VoiceSetting, header_text, read};
+use super::{ApiError, Client, header_text, read};
 
 const PATH: &str = "/ws/v1/t2a_v2_bidi";
 

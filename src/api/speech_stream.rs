@@ -14,7 +14,7 @@ use serde_json::Value;
 use sse_stream::{Sse, SseStream};
 use tokio::time::timeout;
 
-use super::speech::{Submit, T2A};
+use super::speech::{SpeechSubmit, T2A};
 use super::{ApiError, Client, header_text, read, retry_after};
 
 /// A stream that sends nothing for this long is lost (client rules > transport).
@@ -75,11 +75,11 @@ struct Reader {
 impl Client {
     /// Speaks a text with `stream` set. Returns after the first piece, because MiniMax refuses a request before that,
     /// and a refused request can be retried.
-    pub async fn speak_streamed(&self, submit: &Submit) -> Result<SoundStream, ApiError> {
+    pub async fn speak_streamed(&self, submit: &SpeechSubmit) -> Result<SoundStream, ApiError> {
         self.observed(T2A.path, self.open_sound(submit)).await
     }
 
-    async fn open_sound(&self, submit: &Submit) -> Result<SoundStream, ApiError> {
+    async fn open_sound(&self, submit: &SpeechSubmit) -> Result<SoundStream, ApiError> {
         let key = self.keys.current().ok_or(ApiError::NoKey)?;
         let request = self
             .http()?

@@ -9,7 +9,7 @@ const SUBMIT: Endpoint = Endpoint::post("/v1/video_template_generation", 60);
 
 /// The body of `POST /v1/video_template_generation`.
 #[derive(Debug, Clone, Serialize)]
-pub struct Submit {
+pub struct TemplateSubmit {
     /// Digits, as a string.
     pub template_id: String,
     /// Images, as URLs or data URLs.
@@ -29,7 +29,7 @@ pub struct TemplateInput {
 
 impl Client {
     /// Submits a template and returns its task id.
-    pub async fn submit_template(&self, submit: &Submit) -> Result<String, ApiError> {
+    pub async fn submit_template(&self, submit: &TemplateSubmit) -> Result<String, ApiError> {
         #[derive(Deserialize)]
         struct Answer {
             #[serde(default, deserialize_with = "lenient")]

@@ -11,7 +11,7 @@ const QUERY_TEMPLATE: Endpoint = Endpoint::get("/v1/query/video_template_generat
 
 /// The body of `POST /v1/video_generation`, for all four modes.
 #[derive(Debug, Clone, Serialize)]
-pub struct Submit {
+pub struct VideoSubmit {
     /// A video model, such as `MiniMax-Hailuo-2.3`.
     pub model: String,
     /// At most 2000 characters, with camera commands in square brackets.
@@ -114,7 +114,7 @@ struct Answer {
 
 impl Client {
     /// Submits a video and returns its task id.
-    pub async fn submit_video(&self, submit: &Submit) -> Result<String, ApiError> {
+    pub async fn submit_video(&self, submit: &VideoSubmit) -> Result<String, ApiError> {
         #[derive(Deserialize)]
         struct Answer {
             #[serde(default, deserialize_with = "lenient")]

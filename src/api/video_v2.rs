@@ -12,7 +12,7 @@ const QUERY: Endpoint = Endpoint::get("/v2/query/video_generation").looked_at(gr
 
 /// The body of `POST /v2/video_generation`.
 #[derive(Debug, Clone, Serialize)]
-pub struct Submit {
+pub struct VideoV2Submit {
     /// A video model, such as `MiniMax-H3`.
     pub model: String,
     /// One text, with frames or references.
@@ -84,7 +84,7 @@ pub enum Expansion {
 
 impl Client {
     /// Submits a video and returns its task id.
-    pub async fn submit_video_v2(&self, submit: &Submit) -> Result<String, ApiError> {
+    pub async fn submit_video_v2(&self, submit: &VideoV2Submit) -> Result<String, ApiError> {
         #[derive(Deserialize)]
         struct Answer {
             #[serde(default, deserialize_with = "lenient")]

@@ -16,11 +16,11 @@ use object_store::{
     ObjectStoreExt as _, PutMode, PutMultipartOptions, PutOptions, PutPayload, RetryConfig,
 };
 use secrecy::ExposeSecret as _;
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::address::{Address, Credentials};
 use super::problem::BucketProblem;
-use super::stored::Object;
 
 /// How long a server may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -36,6 +36,16 @@ const CHECK: Duration = Duration::from_secs(5);
 
 /// How long the outcome of [`Bucket::check`] is reused.
 const CHECKED: Duration = Duration::from_secs(2);
+
+/// An object as it was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Object {
+    /// The key below the prefix.
+    pub key: String,
+    /// The tag that the server gave to this content, if it gives any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
+}
 
 /// A bucket. A handle, so cloning is cheap. Nothing is opened before the first request.
 #[derive(Clone)]

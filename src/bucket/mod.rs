@@ -14,7 +14,7 @@ mod stored;
 mod upload;
 
 pub use address::{Address, Credentials};
-pub use client::{Bucket, Listed};
+pub use client::{Bucket, Listed, Object};
 pub use problem::BucketProblem;
-pub use stored::{Object, StoredFile, StoredReader};
+pub use stored::{StoredFile, StoredReader};
 pub use upload::{Checkpoint, PART, TAIL, Upload, Written};

@@ -3,10 +3,9 @@
 use std::io::{self, Read, Seek, SeekFrom};
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
-use super::client::Bucket;
+use super::client::{Bucket, Object};
 use super::problem::BucketProblem;
 
 /// How much of an object is read at a time.
@@ -14,16 +13,6 @@ const PIECE: u64 = 1024 * 1024;
 
 /// How much [`StoredReader`] reads at a time.
 const WINDOW: u64 = 256 * 1024;
-
-/// An object as it was written.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Object {
-    /// The key below the prefix.
-    pub key: String,
-    /// The tag that the server gave to this content, if it gives any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub etag: Option<String>,
-}
 
 /// An object to read from. Cloning is cheap.
 #[derive(Debug, Clone)]

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use sha2::digest::common::hazmat::{SerializableState as _, SerializedState};
 use sha2::{Digest as _, Sha256};
 
-use super::client::Bucket;
+use super::client::{Bucket, Object};
 use super::problem::BucketProblem;
-use super::stored::{Object, StoredFile};
+use super::stored::StoredFile;
 
 /// The bytes of a part, and of the largest object that is one request. All parts but the last have the same size, which some
 /// servers demand.

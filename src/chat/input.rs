@@ -4,7 +4,7 @@ use rmcp::model::JsonObject;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
-use crate::api::Protocol;
+use crate::api::chat::Protocol;
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 pub(crate) struct ChatInput {

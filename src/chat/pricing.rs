@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::api::{Ask, Usage};
+use crate::api::chat::{Ask, Usage};
 use crate::facts::{TextModel, TokenPrice, facts};
 use crate::jobs::Cost;
 use crate::mcp::{Bill, Server, ToolError};

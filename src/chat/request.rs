@@ -6,7 +6,7 @@ use rmcp::model::JsonObject;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::api::{Ask, Function, Medium, Protocol, Speaker, ToolCall, Turn};
+use crate::api::chat::{Ask, Function, Medium, Protocol, Speaker, ToolCall, Turn};
 use crate::chat::input::{ChatInput, Message};
 use crate::chat::rules::{Rules, protocol};
 use crate::facts::facts;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::api::Protocol;
+use crate::api::chat::Protocol;
 use crate::chat::input::{ChatInput, Switch};
 use crate::facts::{TextModel, TextProtocol, Thinking, facts};
 use crate::jobs::Conversation;

@@ -6,9 +6,10 @@ use rmcp::RoleServer;
 use rmcp::service::RequestContext;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, timeout};
 
+use crate::api::chat::{Ask, ChatStream, Delta, Reply, Usage};
 use crate::api::queued;
 use crate::api::retry::{self, Nature};
-use crate::api::{Accepted, ApiError, Ask, Blame, ChatStream, Delta, Reply, Usage};
+use crate::api::{Accepted, ApiError, Blame};
 use crate::chat::pricing;
 use crate::chat::request::Talk;
 use crate::chat::view::{ChatView, Tokens};

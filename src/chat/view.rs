@@ -6,7 +6,7 @@ use rmcp::model::CallToolResponse;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::api::{Reply, ToolCall, Usage};
+use crate::api::chat::{Reply, ToolCall, Usage};
 use crate::jobs::Cost;
 use crate::result::job_view::DRY_RUN;
 use crate::result::job_view::{CostView, ErrorView};

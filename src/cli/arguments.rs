@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::flags::Flags;
-use super::shell::exit;
+use super::shell::{Output, exit};
 use super::texts::{Language, LanguageOption};
 use super::{login, prune, setup};
 use crate::config::Config;
@@ -232,17 +232,6 @@ pub(super) struct World {
     pub(super) sandbox: bool,
     #[command(flatten)]
     pub(super) flags: Flags,
-}
-
-/// What is printed of a result.
-#[derive(Debug, Clone, Copy, Default, Args)]
-pub(super) struct Output {
-    /// Print the structured result as JSON, also after an error.
-    #[arg(long)]
-    pub(super) json: bool,
-    /// Print only the paths of the files, one a line, or the text of a result without files. No progress.
-    #[arg(long, short, conflicts_with = "json")]
-    pub(super) quiet: bool,
 }
 
 impl Command {

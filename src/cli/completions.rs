@@ -44,6 +44,8 @@ pub(super) fn print_manual(command: Option<&str>) -> Outcome {
         }
     };
     let mut text = Vec::new();
-    clap_mangen::Man::new(page).render(&mut text)?;
+    // A command's page would otherwise have an empty version.
+    let source = concat!("minimax-mcp ", env!("CARGO_PKG_VERSION"));
+    clap_mangen::Man::new(page).source(source).render(&mut text)?;
     Ok(io::stdout().write_all(&text)?)
 }

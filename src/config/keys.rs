@@ -4,13 +4,11 @@ use std::path::Path;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::value::{self, KeyText};
+use super::value::{self, KEY, KeyText, PLAN_KEY};
 use super::{Config, ConfigError, KeyKind};
 
-/// The settings that hold a key, and those that name a file with one.
-pub(super) const KEY: &str = "MINIMAX_API_KEY";
+/// The settings that name a file with a key.
 pub(super) const KEY_FILE: &str = "MINIMAX_API_KEY_FILE";
-pub(super) const PLAN_KEY: &str = "MINIMAX_PLAN_KEY";
 pub(super) const PLAN_KEY_FILE: &str = "MINIMAX_PLAN_KEY_FILE";
 
 /// A key with the setting that holds it.

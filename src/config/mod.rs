@@ -31,22 +31,21 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+use crate::bucket::Address;
+use crate::money::{Currency, Money};
 pub use http::HttpSettings;
 pub use keep::{KeepSettings, read_bytes, read_days};
-use keys::{KEY, PLAN_KEY};
 pub use keys::{Keys, NamedKey};
 pub use oauth::{OAuthSettings, ScopeRow};
 pub use reader::HOSTS;
 use reader::{Reader, origin};
-
-use crate::bucket::Address;
-use crate::money::{Currency, Money};
 pub use settings::{SETTINGS, Setting};
 pub use start::read_key;
 pub use telemetry::{OtlpSettings, TelemetrySettings};
 pub use tokens::{TokenRow, read_tokens};
 pub use uploads::UploadSettings;
 pub use value::is_placeholder;
+use value::{KEY, PLAN_KEY};
 pub use webhook::{Receiver, WebhookSettings};
 
 /// The default log filter. rmcp's warnings repeat ours or concern the client, so only its errors are logged.

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use url::{Host, Url};
 
-use super::keys::{KEY, PLAN_KEY};
 use super::unknown::ALIASES;
-use super::value::{self, KeyText};
+use super::value::{self, KEY, KeyText, PLAN_KEY};
 use super::{Budgets, ConfigError, PlanOverflow, Region, ResourceMode, SETTINGS, Toolset, amount, store_url};
 use crate::money::{Currency, Money};
 use secrecy::SecretString;

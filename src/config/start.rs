@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::keys::{KEY, KEY_FILE, PLAN_KEY, PLAN_KEY_FILE};
+use super::keys::{KEY_FILE, PLAN_KEY_FILE};
 use super::unknown::Unknown;
-use super::value::{self, KeyText};
+use super::value::{self, KEY, KeyText, PLAN_KEY};
 use super::{Config, ConfigError};
 
 /// The account of the sandbox, and the name of its folders.

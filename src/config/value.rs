@@ -1,6 +1,8 @@
 //! Cleans the text of a setting: clients, shells and `docker --env-file` leave quotes and placeholders in it.
 
-use super::keys::{KEY, PLAN_KEY};
+/// The settings that hold a key.
+pub(super) const KEY: &str = "MINIMAX_API_KEY";
+pub(super) const PLAN_KEY: &str = "MINIMAX_PLAN_KEY";
 
 /// Quotes that wrap a value, with their partners.
 const QUOTES: &[(char, char)] = &[

@@ -67,25 +67,7 @@ pub async fn save_what_comes<S>(
 where
     S: Stream<Item = Result<Bytes, FetchProblem>>,
 {
-    check_name(name)?;
-    check_name(cut)?;
-    let mut chunks = pin!(chunks);
-    let head = link::read_head(&mut chunks).await?;
-    let found = judge(&head, expect)?;
-    let target = Target::of(folder, name, found, expect);
-    let mut writer = begin(folder).await?;
-    let mut whole = stream::iter([Ok(head)]).chain(chunks);
-    match writer.feed(&mut whole, &mut 0, None, expect).await {
-        Ok(()) => Ok((writer::settle(writer.finish().await?, target).await?, None)),
-        Err(problem @ FetchProblem::Transient { .. }) => {
-            let target = Target::of(folder, cut, found, expect);
-            Ok((writer::settle(writer.finish().await?, target).await?, Some(problem)))
-        }
-        Err(problem) => {
-            writer.abandon().await;
-            Err(problem)
-        }
-    }
+    take(chunks, None, folder, name, Some(cut), expect).await
 }
 
 pub(crate) async fn receive<S>(
@@ -98,21 +80,39 @@ pub(crate) async fn receive<S>(
 where
     S: Stream<Item = Result<Bytes, FetchProblem>>,
 {
+    Ok(take(chunks, length, folder, name, None, expect).await?.0)
+}
+
+/// Saves a stream. If it breaks, what has come is kept under the name `cut`, or nothing without one.
+async fn take<S>(
+    chunks: S,
+    length: Option<u64>,
+    folder: &Path,
+    name: &str,
+    cut: Option<&str>,
+    expect: &Expect<'_>,
+) -> Result<(Saved, Option<FetchProblem>), FetchProblem>
+where
+    S: Stream<Item = Result<Bytes, FetchProblem>>,
+{
     check_name(name)?;
+    check_name(cut.unwrap_or(name))?;
     check_size(length.unwrap_or_default(), expect)?;
     let mut chunks = pin!(chunks);
     let head = link::read_head(&mut chunks).await?;
     let found = judge(&head, expect)?;
-    let target = Target::of(folder, name, found, expect);
     let mut writer = begin(folder).await?;
     let mut whole = stream::iter([Ok(head)]).chain(chunks);
-    match writer.feed(&mut whole, &mut 0, length, expect).await {
-        Ok(()) => writer::settle(writer.finish().await?, target).await,
-        Err(problem) => {
+    let (name, broken) = match (writer.feed(&mut whole, &mut 0, length, expect).await, cut) {
+        (Ok(()), _) => (name, None),
+        (Err(problem @ FetchProblem::Transient { .. }), Some(cut)) => (cut, Some(problem)),
+        (Err(problem), _) => {
             writer.abandon().await;
-            Err(problem)
+            return Err(problem);
         }
-    }
+    };
+    let target = Target::of(folder, name, found, expect);
+    Ok((writer::settle(writer.finish().await?, target).await?, broken))
 }
 
 /// Starts a file that cannot be resumed.

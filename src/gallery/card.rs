@@ -6,9 +6,9 @@ use axum::response::{IntoResponse as _, Response};
 use maud::{Markup, html};
 
 use super::drawing;
-use super::guard::Visitor;
 use super::page::tagged;
 use super::shown::{Shown, shown};
+use super::visitor::Visitor;
 use super::words::{KINDS, STATES, cut, moment, name};
 use crate::jobs::{Job, JobFile};
 

@@ -7,11 +7,11 @@ use serde_json::Value;
 
 use super::card::time;
 use super::form::Form;
-use super::guard::Visitor;
 use super::list::place;
 use super::page::{Place, missing, page as framed, unreadable};
+use super::visitor::Visitor;
 use super::words::cut;
-use crate::api::without_thinking;
+use crate::api::chat::without_thinking;
 use crate::jobs::gallery;
 
 /// Conversations on a page.

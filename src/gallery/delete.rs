@@ -7,9 +7,9 @@ use maud::{Markup, html};
 use tokio::task::spawn_blocking;
 
 use super::form::Form;
-use super::guard::Visitor;
 use super::login::to;
 use super::page::{Place, missing, page as framed, problem, token};
+use super::visitor::Visitor;
 use crate::download::{Reach, Recorded, Removal, remove_object, remove_result};
 use crate::jobs::{Job, JobFile, OnDisk, gallery};
 

@@ -7,9 +7,9 @@ use futures_util::TryStreamExt as _;
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 
-use super::guard::Visitor;
 use super::shown::{Shown, shown};
 use super::thumbnails::{Drawn, Format};
+use super::visitor::Visitor;
 use crate::jobs::{JobFile, OnDisk};
 use crate::media::{self, Source};
 use crate::stills::{NoStill, frame, wave};

@@ -8,49 +8,15 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use url::Url;
 
-use super::Gallery;
 use super::form::Form;
 use super::language::{Language, cookie};
 use super::login;
-use super::session::{Login, Session};
-use crate::mcp::Server;
+use super::session::Login;
+use super::shared::Gallery;
+use super::visitor::Visitor;
 
 /// The longest form, in bytes.
 const LONGEST_FORM: usize = 1024 * 1024;
-
-/// The visitor of a page.
-#[derive(Debug, Clone)]
-pub(super) struct Visitor {
-    pub(super) gallery: Gallery,
-    /// The server as the visitor sees it.
-    pub(super) server: Server,
-    pub(super) session: Session,
-    /// The key of the session.
-    pub(super) key: String,
-    pub(super) language: Language,
-}
-
-impl Visitor {
-    /// One of two texts.
-    pub(super) fn say(&self, english: &'static str, chinese: &'static str) -> &'static str {
-        self.language.say(english, chinese)
-    }
-
-    /// An address within the gallery.
-    pub(super) fn to(&self, path: &str) -> String {
-        format!("{}{path}", self.gallery.0.prefix)
-    }
-
-    /// The principal whose jobs the visitor sees.
-    pub(super) fn principal(&self) -> &str {
-        self.server.principal()
-    }
-
-    /// Whether the visitor may buy and delete.
-    pub(super) fn may_act(&self) -> bool {
-        !self.server.config().read_only
-    }
-}
 
 /// The content security policy: no inline scripts or styles, and nothing from other servers.
 const POLICY: HeaderValue = HeaderValue::from_static(

@@ -7,9 +7,9 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::card::{address, state, time, title, wave};
-use super::guard::Visitor;
 use super::page::{Place, missing, page as framed, unreadable};
 use super::shown::{Shown, shown};
+use super::visitor::Visitor;
 use super::words::{KINDS, cut, name};
 use super::{delete, make};
 use crate::jobs::{Job, JobFile, State};

@@ -7,8 +7,8 @@ use maud::{Markup, html};
 
 use super::card::card;
 use super::form::Form;
-use super::guard::Visitor;
 use super::page::{Place, page as framed, tagged, unreadable};
+use super::visitor::Visitor;
 use super::words::{DAY, KINDS, STATES, start_of};
 use crate::jobs::{Filter, Named, Sorting, gallery};
 

@@ -9,12 +9,13 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, he
 use axum::response::{Html, IntoResponse as _, Response};
 use maud::{Markup, html};
 
+use super::attempts;
 use super::form::Form;
-use super::guard::Visitor;
 use super::language::{self, Language};
 use super::page;
 use super::session::Login;
-use super::{Gallery, attempts};
+use super::shared::Gallery;
+use super::visitor::Visitor;
 use crate::mcp::CallerKey;
 use crate::serve::http::connections;
 

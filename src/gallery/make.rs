@@ -9,10 +9,10 @@ use serde_json::{Map, Value};
 
 use super::call::{Answer, call};
 use super::form::Form;
-use super::guard::Visitor;
 use super::login::to;
 use super::page::{Place, missing, page as framed, problem, token};
 use super::shown::{Shown, shown};
+use super::visitor::Visitor;
 use crate::jobs::{Job, JobFile, random_id};
 use crate::mcp::Billing;
 

@@ -6,9 +6,9 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::drawing;
 use super::form::Form;
-use super::guard::Visitor;
 use super::shown::{Shown, shown};
 use super::subtitles::vtt_of_srt;
+use super::visitor::Visitor;
 use crate::jobs::{Job, JobFile, OnDisk};
 use crate::mcp::Linked;
 use crate::media::SubtitleFormat;

@@ -8,8 +8,8 @@ use maud::{Markup, html};
 use rmcp::model::JsonObject;
 
 use super::call::call;
-use super::guard::Visitor;
 use super::page::{Place, page as framed, unreadable};
+use super::visitor::Visitor;
 use super::words::{DAY, day};
 use crate::jobs::{DaySpending, gallery, now};
 use crate::money::{Currency, Money};

@@ -5,8 +5,8 @@ use axum::response::{Html, IntoResponse as _, Response};
 use maud::{DOCTYPE, Markup, html};
 use sha2::{Digest as _, Sha256};
 
-use super::guard::Visitor;
 use super::language::Language;
+use super::visitor::Visitor;
 
 /// htmx evaluates no text, adds no style, and asks no other server.
 const HTMX: &str = r#"{"allowEval":false,"allowScriptTags":false,"includeIndicatorStyles":false,"selfRequestsOnly":true,"historyCacheSize":0}"#;

@@ -14,8 +14,8 @@ use rawzip::ZipArchiveWriter;
 use tokio::sync::mpsc;
 
 use super::form::Form;
-use super::guard::Visitor;
 use super::page::problem;
+use super::visitor::Visitor;
 use crate::jobs::OnDisk;
 use crate::mcp::Server;
 

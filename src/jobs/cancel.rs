@@ -6,8 +6,8 @@ use tokio::time::timeout;
 
 use super::handle::Jobs;
 use super::order::task::poll;
-use crate::api::Progress;
-use crate::api::queued::READ_LIMIT;
+use crate::api::retry::READ_LIMIT;
+use crate::api::video::Progress;
 use crate::clock::now;
 use crate::store::{Job, Route, Seen, State, StoreError, Task};
 

@@ -200,6 +200,11 @@ impl AdaptiveLimiter {
 /// The forecast looks no further ahead than this position.
 const FORECAST_LIMIT: usize = 5000;
 
+/// A random number in 0..1. It is the jitter that keeps clients from retrying in step.
+pub fn chance() -> f64 {
+    f64::from(getrandom::u32().unwrap_or(u32::MAX / 2)) / f64::from(u32::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

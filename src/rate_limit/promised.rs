@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::{OVERALL, Queues, RateLimiter};
+use super::limiter::{OVERALL, Queues, RateLimiter};
 
 /// A promise to join a queue soon. Dropping it withdraws the promise.
 pub struct PromisedSlot {

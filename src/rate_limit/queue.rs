@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::adaptive::{AdaptiveLimiter, Rule};
-use super::shared::Share;
-use super::{Ending, RateLimits, Waiter, chance};
+use super::adaptive::{AdaptiveLimiter, Rule, chance};
+use super::bucket::Demand;
+use super::share::Share;
 use crate::facts::Limit;
 
 /// The most requests of a group in flight at once where the table has no figure.
@@ -20,6 +21,49 @@ const UNLIMITED_IN_FLIGHT: usize = 20;
 
 /// How many waiters at the head are woken when the queue moves; they report their new position.
 const WOKEN: usize = 20;
+
+/// Which limits are enforced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimits {
+    /// Enforce the table's limits. If false, only refusals slow requests down.
+    pub keep: bool,
+    /// Use the limits of the China host.
+    pub china: bool,
+    /// Other servers use the same account, and all keep its limits together.
+    pub shared: bool,
+}
+
+impl Default for RateLimits {
+    fn default() -> Self {
+        Self { keep: true, china: false, shared: false }
+    }
+}
+
+/// How a request ended, as far as the limiter learns from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// MiniMax counts it: it was accepted, or refused because of its content.
+    Counted,
+    /// Refused because of a rate limit.
+    Throttled {
+        /// The limit is on connections that are open at once.
+        connections: bool,
+        /// How long MiniMax asks to wait.
+        retry_after: Option<Duration>,
+    },
+    /// Refused for another reason, and the host asks to wait this long.
+    Paused(Duration),
+    /// The limiter learns nothing: no answer, or an error of the host.
+    Unknown,
+}
+
+/// A ticket as the queue sees it.
+pub(super) struct Waiter {
+    pub group: &'static str,
+    pub number: u64,
+    /// Wakes the ticket after a change in its queue.
+    pub wake: Notify,
+}
 
 /// The requests of one group.
 pub(super) struct Queue {
@@ -128,6 +172,28 @@ impl Queue {
             Ending::Paused(asked) => self.limiter.wait(Some(asked), now, chance()),
             Ending::Unknown => {}
         }
+    }
+
+    /// What to ask the store for. `None` if there is nothing to ask; then also when there may be.
+    pub fn demand(
+        &mut self,
+        group: &'static str,
+        is_crowded: bool,
+        now: Instant,
+    ) -> Result<Demand, Option<Instant>> {
+        let (rule, free) = (self.limiter.rule().ok_or(None)?, self.free);
+        let room = self.most().saturating_sub(self.in_flight);
+        let wanted = (self.waiting.len() + self.expected).min(room);
+        let ready_at = self.limiter.ready_at(now);
+        let Some(share) = &mut self.share else { return Err(None) };
+        let wanted = wanted.saturating_sub(share.count(now));
+        let can_send = wanted > 0 && (free || !is_crowded);
+        let next = share.next(now).max(ready_at);
+        if !share.was_refused() && (!can_send || next > now) {
+            return Err(can_send.then_some(next));
+        }
+        let wanted = if can_send && next <= now { u32::try_from(wanted).unwrap_or(u32::MAX) } else { 0 };
+        Ok(share.demand(group, rule, wanted, free))
     }
 
     /// What the first in the queue waits for.

@@ -1,10 +1,12 @@
 //! Tests of the queues with tokio's paused clock, so that nothing takes real time.
 
-use std::sync::Mutex as StdMutex;
+use std::sync::{Arc, Mutex as StdMutex};
+use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::TaskTracker;
 
+use super::limiter::OVERALL;
 use super::queue::DEFAULT_IN_FLIGHT;
 use super::*;
 
@@ -23,7 +25,6 @@ async fn send(ticket: &mut Ticket) {
     drop(permit.on_response(Ending::Counted));
 }
 
-/// A client without a key file, for requests that it does not send itself.
 #[tokio::test(start_paused = true)]
 async fn those_who_came_first_leave_first_and_none_too_many() {
     let limiter = limiter();

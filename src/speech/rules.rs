@@ -1,6 +1,6 @@
 //! What all speech tools share: voice, manner and price.
 
-use crate::api::{Emotion, VoiceSetting};
+use crate::api::speech::{Emotion, VoiceSetting};
 use crate::config::{Defaults, Region};
 use crate::facts::{ModelKind, SpeechModel, facts};
 use crate::jobs::Cost;

@@ -10,8 +10,6 @@ use shiguredo_mp4::bitstream::h264::{LengthSize, length_prefixed_to_annexb};
 use shiguredo_mp4::boxes::{AvccBox, SampleEntry};
 use shiguredo_mp4::demux::{Input, Mp4FileDemuxer};
 
-use super::NoStill;
-
 /// The most bytes that are read of the index of a file.
 const INDEX: u64 = 16 * 1024 * 1024;
 
@@ -23,6 +21,15 @@ const FRAME: u64 = 8 * 1024 * 1024;
 
 /// How many frames and sounds are looked at.
 const SAMPLES: usize = 1000;
+
+/// Why there is no picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoStill {
+    /// The file has none that can be decoded here. That stays so.
+    None,
+    /// The file cannot be read now.
+    Unreadable,
+}
 
 /// The first key frame of a file of `bytes` bytes. `read` gives a part of it, or `None` if it cannot be read now. Blocking.
 pub fn frame(mut read: impl FnMut(Range<u64>) -> Option<Bytes>, bytes: u64) -> Result<RgbImage, NoStill> {

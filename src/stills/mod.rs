@@ -6,14 +6,5 @@
 mod frame;
 mod wave;
 
-pub use frame::frame;
+pub use frame::{NoStill, frame};
 pub use wave::wave;
-
-/// Why there is no picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NoStill {
-    /// The file has none that can be decoded here. That stays so.
-    None,
-    /// The file cannot be read now.
-    Unreadable,
-}

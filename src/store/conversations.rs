@@ -11,7 +11,7 @@ use super::database::Store;
 use super::error::StoreError;
 use super::id::random_id;
 use super::sql::{Row, query};
-use crate::api::Function;
+use crate::api::chat::Function;
 use crate::clock::{earliest, now};
 
 /// How long a conversation is kept after its last turn, in milliseconds.

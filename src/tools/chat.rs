@@ -8,7 +8,7 @@ use rmcp::{RoleServer, tool, tool_router};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::api::Protocol;
+use crate::api::chat::Protocol;
 use crate::chat::input::{ChatInput, objects};
 use crate::chat::request::{Purpose, Talk, read_messages};
 use crate::chat::view::{ChatView, Tokens};

@@ -6,7 +6,7 @@ use rmcp::{RoleServer, tool, tool_router};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::api::{ImageSubmit, Style, StyleType, Subject};
+use crate::api::image::{ImageSubmit, Style, StyleType, Subject};
 use crate::config::Toolset;
 use crate::facts::{ImageModel, ModelKind, facts};
 use crate::jobs::Cost;

@@ -245,6 +245,46 @@ fn videos_at(sandbox: &minimax_mcp::sandbox::Sandbox, host: &Host) {
     sandbox.script(vec![Rule::always("/v1/files/retrieve", Act::Raw { body })]);
 }
 
+/// A program that was killed at a point of an upload, and what it left.
+struct Killed {
+    s3: S3,
+    cell: Cell,
+    film: Film,
+    host: Host,
+}
+
+impl Killed {
+    fn at(point: &'static str, runtime: &tokio::runtime::Runtime) -> Self {
+        let film = Film::new(35 * MIB + 77);
+        let host = runtime.block_on(Host::with(vec![Reply::with(film)]));
+        let killed = Self { s3: S3::start(), cell: Cell::new(runtime), film, host };
+        videos_at(&killed.cell.sandbox, &killed.host);
+        let mut victim = killed.program(("MINIMAX_CRASH_POINT", point));
+        victim.begin("generate_video", &json!({ "prompt": "A fox", "idempotency_key": "k" }));
+        assert!(victim.point(Duration::from_secs(60)).is_some(), "{point}: {}", victim.log());
+        victim.kill();
+        killed
+    }
+
+    fn program(&self, setting: (&str, &str)) -> Victim {
+        let settings = self.s3.settings();
+        let mut all: Vec<_> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        all.push(setting);
+        self.cell.program(&all).ready()
+    }
+
+    /// The next program delivers the film as one object, and buys nothing.
+    fn delivers(&self, point: &str) {
+        let mut again = self.program(("MINIMAX_CRASH_CLOCK", "7000"));
+        let order = json!({ "prompt": "A fox", "idempotency_key": "k", "wait_seconds": 120 });
+        let view = again.call("generate_video", order)["structuredContent"].clone();
+        is_delivered(&self.s3, &view, 1);
+        assert_eq!(view["files"][0]["sha256"], self.film.sha256(), "{point}");
+        assert_eq!((self.s3.objects().len(), self.cell.sandbox.paid().len()), (1, 1), "{point}");
+        again.kill();
+    }
+}
+
 /// The program is killed in the middle of an upload, before its end, and after it before the record says so.
 #[test]
 fn a_program_that_dies_in_an_upload_leaves_one_whole_object_and_buys_nothing_twice() {
@@ -255,36 +295,16 @@ fn a_program_that_dies_in_an_upload_leaves_one_whole_object_and_buys_nothing_twi
         ("bucket.sealed#1", false),
         ("bucket.completed#1", false),
     ] {
-        let (s3, cell) = (S3::start(), Cell::new(&runtime));
-        let film = Film::new(35 * MIB + 77);
-        let host = runtime.block_on(Host::with(vec![Reply::with(film)]));
-        videos_at(&cell.sandbox, &host);
-        let settings = s3.settings();
-        let with = |more: &[(&'static str, &'static str)]| {
-            let mut all: Vec<(&str, &str)> =
-                settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
-            all.extend(more);
-            cell.program(&all).ready()
-        };
-        let mut victim = with(&[("MINIMAX_CRASH_POINT", point)]);
-        victim.begin("generate_video", &json!({ "prompt": "A fox", "idempotency_key": "k" }));
-        assert!(victim.point(Duration::from_secs(60)).is_some(), "{point}: {}", victim.log());
-        victim.kill();
-        let asked = host.seen().len();
-        let mut again = with(&[("MINIMAX_CRASH_CLOCK", "7000")]);
-        let order = json!({ "prompt": "A fox", "idempotency_key": "k", "wait_seconds": 120 });
-        let view = again.call("generate_video", order)["structuredContent"].clone();
-        is_delivered(&s3, &view, 1);
-        assert_eq!(view["files"][0]["sha256"], film.sha256(), "{point}");
-        assert_eq!((s3.objects().len(), cell.sandbox.paid().len()), (1, 1), "{point}");
-        let later: Vec<_> = host.seen().split_off(asked);
+        let killed = Killed::at(point, &runtime);
+        let asked = killed.host.seen().len();
+        killed.delivers(point);
+        let later: Vec<_> = killed.host.seen().split_off(asked);
         assert_eq!(later.iter().any(|asked| asked.start().is_some()), is_resumed, "{point}: {later:?}");
         assert_eq!(
             later.is_empty(),
             !is_resumed,
             "{point}: what has arrived is not fetched again: {later:?}"
         );
-        again.kill();
     }
 }
 
@@ -294,29 +314,9 @@ fn an_upload_that_the_bucket_has_lost_is_begun_again() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     // Some parts are there, or all of them and the object only has to be completed.
     for point in ["bucket.part#3", "bucket.sealed#1"] {
-        let (s3, cell) = (S3::start(), Cell::new(&runtime));
-        let film = Film::new(35 * MIB + 77);
-        let host = runtime.block_on(Host::with(vec![Reply::with(film)]));
-        videos_at(&cell.sandbox, &host);
-        let settings = s3.settings();
-        let with = |more: &[(&'static str, &'static str)]| {
-            let mut all: Vec<(&str, &str)> =
-                settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
-            all.extend(more);
-            cell.program(&all).ready()
-        };
-        let mut victim = with(&[("MINIMAX_CRASH_POINT", point)]);
-        victim.begin("generate_video", &json!({ "prompt": "A fox", "idempotency_key": "k" }));
-        assert!(victim.point(Duration::from_secs(60)).is_some(), "{point}: {}", victim.log());
-        victim.kill();
-        assert!(s3.lose_uploads() > 0);
-        let mut again = with(&[("MINIMAX_CRASH_CLOCK", "7000")]);
-        let order = json!({ "prompt": "A fox", "idempotency_key": "k", "wait_seconds": 120 });
-        let view = again.call("generate_video", order)["structuredContent"].clone();
-        is_delivered(&s3, &view, 1);
-        assert_eq!(view["files"][0]["sha256"], film.sha256(), "{point}");
-        assert_eq!((s3.objects().len(), cell.sandbox.paid().len()), (1, 1), "{point}");
-        again.kill();
+        let killed = Killed::at(point, &runtime);
+        assert!(killed.s3.lose_uploads() > 0);
+        killed.delivers(point);
     }
 }
 

@@ -7,25 +7,7 @@ use minimax_mcp::sandbox::{Act, Rule};
 use serde_json::{Value, json};
 
 use crate::harness::{World, text};
-
-/// A WAV file of silence.
-fn wav(seconds: u32) -> Vec<u8> {
-    let rate = 8000_u32;
-    let length = rate * seconds;
-    let mut bytes = Vec::new();
-    bytes.extend(b"RIFF");
-    bytes.extend((36 + length).to_le_bytes());
-    bytes.extend(b"WAVEfmt ");
-    bytes.extend(16_u32.to_le_bytes());
-    bytes.extend([1, 0, 1, 0]);
-    bytes.extend(rate.to_le_bytes());
-    bytes.extend(rate.to_le_bytes());
-    bytes.extend([1, 0, 8, 0]);
-    bytes.extend(b"data");
-    bytes.extend(length.to_le_bytes());
-    bytes.resize(44 + length as usize, 128);
-    bytes
-}
+use crate::media::files::wav;
 
 /// Writes a file in a readable folder.
 fn put(world: &World, name: &str, bytes: &[u8]) -> PathBuf {
@@ -56,7 +38,7 @@ async fn an_upload_says_where_it_is_and_what_takes_it() {
     assert_eq!(sent.path, "/v1/files/upload");
     assert_eq!(
         sent.body,
-        json!({ "purpose": "voice_clone", "file": { "filename": "me.wav", "bytes": 88_044 } })
+        json!({ "purpose": "voice_clone", "file": { "filename": "me.wav", "bytes": 176_044 } })
     );
 }
 

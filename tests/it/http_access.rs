@@ -181,7 +181,11 @@ async fn no_forged_stolen_or_spoilt_token_lets_anybody_in() {
         (KEY, "a kid that is a path", header(json!({ "kid": "../../keys/ec" }))),
         (KEY, "a kid that is a query", header(json!({ "kid": "ec' OR '1'='1" }))),
         (READ, "a kid that is none", header(json!({ "kid": ["ec"] }))),
-        ("a header that", "a payload that is not encoded", header(json!({ "b64": false, "crit": ["b64"] }))),
+        (
+            "a header with `crit`",
+            "a payload that is not encoded",
+            header(json!({ "b64": false, "crit": ["b64"] })),
+        ),
         (READ, "two subjects", {
             let twice = good.to_string().replacen('{', "{\"sub\":\"bob\",", 1);
             provider.ec.token_of(r#"{"alg":"ES256","kid":"ec"}"#, &twice)
@@ -199,7 +203,7 @@ async fn no_forged_stolen_or_spoilt_token_lets_anybody_in() {
         (KEY, "alg of another type", provider.ec.token(&json!({ "alg": "EdDSA", "kid": "ec" }), &good)),
         (KEY, "alg of another curve", provider.ec.token(&json!({ "alg": "ES384", "kid": "ec" }), &good)),
         ("`typ`", "ID of something else", header(json!({ "typ": "logout+jwt" }))),
-        ("a header that", "critical header", header(json!({ "crit": ["exp"] }))),
+        ("a header with `crit`", "critical header", header(json!({ "crit": ["exp"] }))),
         (ISSUER, "wrong issuer", with("iss", json!("https://evil.example"))),
         (READ, "issuer and another", with("iss", json!([provider.url, "https://evil.example"]))),
         (ISSUER, "issuer with a slash", with("iss", json!(format!("{}/", provider.url)))),
@@ -210,7 +214,7 @@ async fn no_forged_stolen_or_spoilt_token_lets_anybody_in() {
         (EXPIRED, "expired long ago", with("exp", json!(0))),
         (MISSING, "an exp that is a word", with("exp", json!("4102444800"))),
         ("not valid yet", "not valid yet", with("nbf", json!(now() + 60))),
-        ("no time", "an nbf that is a word", with("nbf", json!("0"))),
+        ("not a time", "an nbf that is a word", with("nbf", json!("0"))),
         ("bound to", "bound to a key", with("cnf", json!({ "jkt": "x" }))),
         (NO_SUBJECT, "an empty sub", with("sub", json!(""))),
         (MISSING, "no exp", without("exp")),

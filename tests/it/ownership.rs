@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{eventually, quick};
 use crate::http::{ADA, BOB, Served, call, make, web};
+use crate::media::files::wav;
 
 const LONG: &str = "My private diary. ";
 
@@ -32,14 +33,8 @@ async fn with_late_polls() -> Served {
     .await
 }
 
-fn wav(seconds: u32) -> Value {
-    let data = 16_000 * seconds;
-    let mut file = b"RIFF".to_vec();
-    file.extend((36 + data).to_le_bytes());
-    file.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x80\x3e\0\0\x02\0\x10\0data");
-    file.extend(data.to_le_bytes());
-    file.resize(file.len() + data as usize, 0);
-    json!(format!("data:audio/wav;base64,{}", BASE64.encode(&file)))
+fn sound(seconds: u32) -> Value {
+    json!(format!("data:audio/wav;base64,{}", BASE64.encode(&wav(seconds))))
 }
 
 async fn refusal(base: &str, token: &str, tool: &str, arguments: Value) -> String {
@@ -234,7 +229,7 @@ async fn bob_cannot_use_voice(served: &Served, voice: &str) {
 async fn a_voice_whose_answer_was_lost_is_its_buyer_s() {
     let served = two_callers().await;
     served.sandbox.script(vec![Rule::once("/v1/voice_clone", Act::ResetAfter)]);
-    let clone = json!({ "voice_id": "AdasVoice01", "file": wav(10) });
+    let clone = json!({ "voice_id": "AdasVoice01", "file": sound(10) });
     lost(&served.base, "voice_clone", clone).await;
     bob_cannot_use_voice(&served, "AdasVoice01").await;
     let files = files_at_minimax(&served, "voice_clone").await;
@@ -250,7 +245,7 @@ async fn a_voice_whose_answer_was_lost_is_its_buyer_s() {
     make(&served.base, Some(ADA), "delete_voice", json!({ "voice_id": "AdasVoice01" })).await;
 
     // After it is deleted, its name is free, and a new voice belongs to its buyer.
-    let again = json!({ "voice_id": "AdasVoice01", "file": wav(10) });
+    let again = json!({ "voice_id": "AdasVoice01", "file": sound(10) });
     make(&served.base, Some(BOB), "voice_clone", again).await;
     let speech = json!({ "text": "Hello", "voice_id": "AdasVoice01" });
     refusal(&served.base, ADA, "text_to_audio", speech.clone()).await;
@@ -262,9 +257,9 @@ async fn a_voice_whose_answer_was_lost_is_its_buyer_s() {
 async fn a_request_for_a_voice_that_exists_gives_no_right_to_it() {
     let served = two_callers().await;
     let open = served.neighbour(false).await;
-    make(&open, None, "voice_clone", json!({ "voice_id": "HouseVoice1", "file": wav(10) })).await;
+    make(&open, None, "voice_clone", json!({ "voice_id": "HouseVoice1", "file": sound(10) })).await;
     served.sandbox.script(vec![Rule::once("/v1/voice_clone", Act::Delay { ms: 2000 })]);
-    let claim = json!({ "voice_id": "HouseVoice1", "file": wav(10) });
+    let claim = json!({ "voice_id": "HouseVoice1", "file": sound(10) });
     let claiming = call(&served.base, Some(BOB), "voice_clone", claim);
     let meanwhile = async {
         let claims = || asked(&served, "/v1/voice_clone") == 2;
@@ -287,7 +282,7 @@ async fn a_caller_speaks_with_system_voices_the_default_and_own_ones() {
     })
     .await;
     let open = served.neighbour(false).await;
-    make(&open, None, "voice_clone", json!({ "voice_id": "HouseVoice1", "file": wav(10) })).await;
+    make(&open, None, "voice_clone", json!({ "voice_id": "HouseVoice1", "file": sound(10) })).await;
     for arguments in [
         json!({ "text": "Hello" }),
         json!({ "text": "Hello", "voice_id": "HouseVoice1" }),
@@ -332,7 +327,7 @@ fn spellings(id: &str) -> Vec<String> {
 #[tokio::test]
 async fn no_spelling_of_another_s_file_is_sent_and_an_own_one_is_sent_in_one_form() {
     let served = two_callers().await;
-    let upload = json!({ "file": wav(3), "purpose": "video_generation_input" });
+    let upload = json!({ "file": sound(3), "purpose": "video_generation_input" });
     let file = make(&served.base, Some(ADA), "upload_file", upload).await;
     let id = file["file_id"].as_str().unwrap();
     let with_frame = |field: &str, text: &str| match field {
@@ -372,7 +367,7 @@ async fn no_spelling_of_another_s_file_is_sent_and_an_own_one_is_sent_in_one_for
 
 /// Uploads a file without this server, as another program of the account's owner would.
 async fn upload_elsewhere(served: &Served) -> String {
-    let bytes = BASE64.decode(wav(1).as_str().unwrap().split(',').next_back().unwrap().as_bytes()).unwrap();
+    let bytes = BASE64.decode(sound(1).as_str().unwrap().split(',').next_back().unwrap().as_bytes()).unwrap();
     let part = reqwest::multipart::Part::bytes(bytes).file_name("a.wav");
     let form = reqwest::multipart::Form::new().text("purpose", "voice_clone").part("file", part);
     let request = web().post(format!("{}/v1/files/upload", served.sandbox.url())).multipart(form);
@@ -392,7 +387,7 @@ async fn what_was_made_elsewhere_is_the_owner_s_unless_the_account_is_shared() {
         })
         .await;
     let known =
-        make(&shared, Some(ADA), "upload_file", json!({ "file": wav(10), "purpose": "voice_clone" })).await;
+        make(&shared, Some(ADA), "upload_file", json!({ "file": sound(10), "purpose": "voice_clone" })).await;
     for (token, seen) in [(ADA, 2), (BOB, 1)] {
         let listed = make(&shared, Some(token), "list_files", json!({})).await;
         assert_eq!(listed["total"], seen, "{token}: {listed}");

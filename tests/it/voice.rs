@@ -7,22 +7,13 @@ use minimax_mcp::sandbox::{Act, Request, Rule};
 use serde_json::{Value, json};
 
 use crate::harness::{World, quick};
+use crate::media::files;
 use crate::s3;
 
 /// Writes a WAV file of silence.
 pub fn wav(path: &Path, seconds: u32) -> String {
-    let rate = 8000_u32;
-    let data = vec![0_u8; (rate * seconds * 2) as usize];
-    let mut file = b"RIFF".to_vec();
-    file.extend((36 + u32::try_from(data.len()).unwrap()).to_le_bytes());
-    file.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
-    file.extend(rate.to_le_bytes());
-    file.extend((rate * 2).to_le_bytes());
-    file.extend(b"\x02\0\x10\0data");
-    file.extend(u32::try_from(data.len()).unwrap().to_le_bytes());
-    file.extend(data);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, file).unwrap();
+    fs::write(path, files::wav(seconds)).unwrap();
     path.display().to_string()
 }
 

@@ -6,12 +6,7 @@ use axum::Router;
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::IntoResponse;
 
-use crate::endpoints::chat::{anthropic, openai, responses};
-use crate::endpoints::speech::{t2a, t2a_async, t2a_websocket};
-use crate::endpoints::video::{context_ir, regeneration, template, v1, v2};
-use crate::endpoints::{
-    account, cdn, control, embeddings, files, image, models, music, search, transcription, vision, voice,
-};
+use crate::endpoints::{self, cdn, control};
 use crate::engine::routes::Routes;
 use crate::engine::state::AppState;
 
@@ -31,27 +26,27 @@ pub(crate) fn router(state: Arc<AppState>) -> Router {
 
 fn api() -> Routes {
     Routes::new()
-        .merge(image::routes())
-        .merge(t2a::routes())
-        .merge(music::routes())
-        .merge(t2a_websocket::routes())
-        .merge(t2a_async::routes())
-        .merge(openai::routes())
-        .merge(responses::routes())
-        .merge(anthropic::routes())
-        .merge(v1::routes())
-        .merge(template::routes())
-        .merge(v2::routes())
-        .merge(context_ir::routes())
-        .merge(regeneration::routes())
-        .merge(files::routes())
-        .merge(voice::routes())
-        .merge(transcription::routes())
-        .merge(models::routes())
-        .merge(search::routes())
-        .merge(vision::routes())
-        .merge(account::routes())
-        .merge(embeddings::routes())
+        .merge(endpoints::image::routes())
+        .merge(endpoints::speech::t2a::routes())
+        .merge(endpoints::music::routes())
+        .merge(endpoints::speech::t2a_websocket::routes())
+        .merge(endpoints::speech::t2a_async::routes())
+        .merge(endpoints::chat::openai::routes())
+        .merge(endpoints::chat::responses::routes())
+        .merge(endpoints::chat::anthropic::routes())
+        .merge(endpoints::video::v1::routes())
+        .merge(endpoints::video::template::routes())
+        .merge(endpoints::video::v2::routes())
+        .merge(endpoints::video::context_ir::routes())
+        .merge(endpoints::video::regeneration::routes())
+        .merge(endpoints::files::routes())
+        .merge(endpoints::voice::routes())
+        .merge(endpoints::transcription::routes())
+        .merge(endpoints::models::routes())
+        .merge(endpoints::search::routes())
+        .merge(endpoints::vision::routes())
+        .merge(endpoints::account::routes())
+        .merge(endpoints::embeddings::routes())
 }
 
 /// Names the endpoint that is most similar to the requested one.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::think::{self, Grown, Splitter};
-use super::{
+use super::turn::{
     Ask, Body, Delta, Function, Medium, Protocol, Reply, Speaker, ToolCall, Turn, Usage, count, text,
     usage_cost,
 };

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Ask, Protocol, text};
+use super::turn::{Ask, Protocol, text};
 
 /// The same request, without the thinking of earlier answers.
 pub(super) fn as_responses(ask: &Ask) -> Ask {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::think::{self, Splitter};
-use super::{
+use super::turn::{
     Ask, Body, Delta, Function, Medium, Reply, Speaker, ToolCall, Turn, Usage, count, text, usage_cost,
 };
 

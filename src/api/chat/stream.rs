@@ -12,8 +12,9 @@ use serde_json::Value;
 use sse_stream::{Error, SseStream};
 use tokio::time::timeout;
 
-use super::{Ask, Delta, Protocol, Reply, anthropic, openai, responses, text, think};
-use crate::api::gateway::reported_cost;
+use super::turn::{Ask, Delta, Protocol, Reply, text};
+use super::{anthropic, openai, responses, think};
+use crate::api::reported_cost::reported_cost;
 use crate::api::{ApiError, Client, Envelope, header_text, read, retry_after};
 use crate::facts::facts;
 use crate::money::Money;

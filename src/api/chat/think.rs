@@ -1,6 +1,6 @@
 //! Handles habits of the models: thinking inside the answer, raw tool calls in it, and pieces that repeat earlier text.
 
-use super::{Delta, Reply};
+use super::turn::{Delta, Reply};
 
 /// A model may open a block with one word and close it with the other.
 const OPENS: [&str; 2] = ["<think>", "<thinking>"];

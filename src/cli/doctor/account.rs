@@ -7,9 +7,11 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::timeout;
 use url::Url;
 
-use super::Sources;
 use super::report::Line;
-use crate::api::{ApiError, Balance, Client, Probe, Window};
+use super::sources::Sources;
+use crate::api::account::{Balance, Window};
+use crate::api::probe::Probe;
+use crate::api::{ApiError, Client};
 use crate::cli::texts::doctor as say;
 use crate::cli::texts::login as say_login;
 use crate::config::{Config, HOSTS, KeyKind, NamedKey};

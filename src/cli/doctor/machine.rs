@@ -83,7 +83,9 @@ fn folder(check: &'static str, setting: &'static str, path: &Path) -> Line {
         return Line::wrong(check, say::folder_is_file(shown), say::folder_fix(setting));
     };
     let place = if existing == path { String::new() } else { say::folder_made_in(existing.display()) };
-    let free = fs4::available_space(existing).ok();
+    // A file system of size zero, such as `/proc`, reports no free space, but that is not its problem.
+    let has_size = fs4::total_space(existing).is_ok_and(|size| size > 0);
+    let free = fs4::available_space(existing).ok().filter(|_| has_size);
     // First the space: on a full disk no file can be made either.
     if let Some(line) = free.and_then(|free| too_little(check, setting, path, free)) {
         return line;
@@ -107,13 +109,12 @@ fn folder(check: &'static str, setting: &'static str, path: &Path) -> Line {
     )
 }
 
-/// The line of a folder with little or no space. A file system of size zero, such as `/proc`, reports no free
-/// space, but that is not its problem.
+/// The line of a folder with little or no space.
 fn too_little(check: &'static str, setting: &'static str, path: &Path, free: u64) -> Option<Line> {
     let (shown, fix) = (path.display(), || say::folder_room_fix(setting));
     match free {
         TOO_LITTLE..LITTLE => Some(Line::warning(check, say::folder_little(free / MEBIBYTE, shown), fix())),
-        1..TOO_LITTLE => Some(Line::wrong(check, say::folder_full(free / MEBIBYTE, shown), fix())),
+        ..TOO_LITTLE => Some(Line::wrong(check, say::folder_full(free / MEBIBYTE, shown), fix())),
         _ => None,
     }
 }
@@ -175,6 +176,7 @@ mod tests {
     fn a_full_disk_is_wrong_and_little_space_is_a_warning_with_the_setting_that_moves_the_folder() {
         let line = |free| too_little("results", BASE_PATH, Path::new("/out"), free);
         for (free, status, megabytes) in [
+            (0, Status::Wrong, "0 MiB"),
             (1, Status::Wrong, "0 MiB"),
             (63 * MEBIBYTE, Status::Wrong, "63 MiB"),
             (64 * MEBIBYTE, Status::Warning, "64 MiB"),
@@ -186,6 +188,5 @@ mod tests {
         }
         assert!(line(63 * MEBIBYTE).unwrap().text.contains("the disk is full"));
         assert!(line(LITTLE).is_none() && line(u64::MAX).is_none());
-        assert!(line(0).is_none(), "a file system without a size is tried by making a file");
     }
 }

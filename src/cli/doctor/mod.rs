@@ -5,54 +5,20 @@ mod account;
 mod clients;
 mod machine;
 mod report;
+mod sources;
 
 use std::io::{self, Write};
-use std::path::Path;
 
 use rmcp::ServerHandler as _;
-use secrecy::{ExposeSecret as _, SecretString};
 
 pub(super) use self::account::{Proxy, Verdict, masked, probe_key};
 use self::report::Report;
+pub(super) use self::sources::{KeySource, Sources};
 use super::outcome::Outcome;
 use super::setup::clients::Folders;
 use super::texts::doctor as say;
-use super::texts::login as say_login;
 use crate::config::Config;
 use crate::tools;
-
-/// Where a key is from.
-pub(super) struct KeySource {
-    words: String,
-    /// The setting, and its value as it was given.
-    given: Option<(&'static str, SecretString)>,
-}
-
-impl KeySource {
-    /// The key that `login` stored.
-    pub(super) fn login(path: &Path) -> Self {
-        Self { words: say_login::source_login(path.display()), given: None }
-    }
-
-    /// The value of a setting, or the text of the file that it names.
-    pub(super) fn setting(name: &'static str, text: Option<String>) -> Self {
-        let is_file = name.ends_with("_FILE");
-        let words = if is_file { say_login::source_file(name) } else { name.to_owned() };
-        Self { words, given: text.map(|text| (name, text.into())) }
-    }
-
-    /// The setting, if its value has more than the key and blanks around it.
-    fn wrapped_in(&self, key: &SecretString) -> Option<&'static str> {
-        let (name, text) = self.given.as_ref()?;
-        (text.expose_secret().trim() != key.expose_secret()).then_some(*name)
-    }
-}
-
-/// Where the keys are from.
-pub(super) struct Sources {
-    pub(super) key: KeySource,
-    pub(super) plan_key: KeySource,
-}
 
 /// Runs all checks and prints them. Fails if one of them found something wrong.
 pub(super) async fn run(

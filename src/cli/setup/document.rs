@@ -1,34 +1,14 @@
 //! A client's configuration as text that is edited in place: what is not ours keeps its bytes.
 
 mod json;
+mod place;
 mod toml;
 mod yaml;
 
 use serde_json::Value;
 
 use super::clients::Format;
-use crate::cli::texts::setup as say;
-
-/// Why a file is left as it is, as the end of a sentence that begins with its path.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(in crate::cli) enum Unusable {
-    /// It cannot be parsed.
-    #[error("{}", say::damaged(line, column, message))]
-    Damaged { line: usize, column: usize, message: String },
-    /// It is well-formed, and has something else where the servers belong.
-    #[error("{0}")]
-    Unexpected(String),
-}
-
-/// The place of an entry: the key that holds the servers, and the name of the entry.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::cli) struct Place<'a> {
-    pub(in crate::cli) servers: &'a str,
-    pub(in crate::cli) name: &'a str,
-}
-
-/// Entries with their names, in the order of the file.
-pub(in crate::cli) type Entries = Vec<(String, Value)>;
+pub(in crate::cli) use place::{Entries, Place, Unusable};
 
 const BOM: char = '\u{feff}';
 
@@ -101,18 +81,6 @@ fn edited(text: &str, edit: impl FnOnce(&str) -> Result<String, Unusable>) -> Re
         return Ok(format!("{mark}{}", changed.replace('\n', "\r\n")));
     }
     Ok(format!("{mark}{}", edit(body)?))
-}
-
-/// Line and column of a byte, both from 1.
-fn position(text: &str, offset: usize) -> (usize, usize) {
-    let before = text.get(..offset).unwrap_or(text);
-    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-    let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
-    (before.matches('\n').count() + 1, column)
-}
-
-fn unexpected(key: &str) -> Unusable {
-    Unusable::Unexpected(say::not_a_table(key))
 }
 
 #[cfg(test)]

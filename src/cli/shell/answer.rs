@@ -2,12 +2,23 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
+use clap::Args;
 use rmcp::model::{CallToolResult, ErrorCode};
 use rmcp::service::ServiceError;
 use serde_json::{Value, json};
 
-use crate::cli::arguments::Output;
 use crate::mcp::ERROR_WORD;
+
+/// What is printed of a result.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub(in crate::cli) struct Output {
+    /// Print the structured result as JSON, also after an error.
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
+    /// Print only the paths of the files, one a line, or the text of a result without files. No progress.
+    #[arg(long, short, conflicts_with = "json")]
+    pub(in crate::cli) quiet: bool,
+}
 
 /// The outcome of a call.
 #[derive(Debug, Default)]
@@ -70,7 +81,7 @@ impl Answer {
             let content = self.structured.clone().unwrap_or_else(|| json!({ "text": self.texts.join("\n") }));
             return writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&content)?);
         }
-        let text = if output.quiet && !self.is_error { self.essence() } else { self.texts.join("\n") };
+        let text = if output.quiet && !self.is_error { self.essence() } else { self.for_person() };
         let text = text.trim_end();
         if text.is_empty() {
             return Ok(());
@@ -81,6 +92,36 @@ impl Answer {
         }
         let text = if io::stdout().is_terminal() { harmless(text) } else { text.to_owned() };
         writeln!(io::stdout(), "{text}")
+    }
+
+    /// The texts, with commands in place of the sentences that tell a model which tool to call next.
+    fn for_person(&self) -> String {
+        let mut text = self.texts.join("\n");
+        let mut replace = |whole: &Value, words: &str| {
+            let next = whole.get("next").and_then(Value::as_str).filter(|next| !next.is_empty());
+            if let Some(next) = next {
+                text = text.replace(next, words);
+            }
+        };
+        let is_listed = |row: &Value| row.get("age").is_some();
+        let rows = self.structured.as_ref().filter(|all| {
+            all.get("jobs").and_then(Value::as_array).is_some_and(|rows| rows.iter().any(is_listed))
+        });
+        if let Some(rows) = rows {
+            replace(rows, "`minimax-mcp jobs ID` shows one of them.");
+        }
+        for job in self.jobs() {
+            let of = |name: &str| job.get(name).and_then(Value::as_str).unwrap_or_default();
+            match of("status") {
+                "succeeded" => replace(job, ""),
+                // Other sentences say why waiting is of no use.
+                "submitting" | "running" if of("next").contains("get_job") => {
+                    replace(job, &format!("`minimax-mcp wait {}` waits for its result.", of("job_id")));
+                }
+                _ => {}
+            }
+        }
+        text
     }
 
     /// The paths or links of the files; without files, the text.
@@ -124,6 +165,28 @@ mod tests {
         assert_eq!(of(json!({ "path": "/b" })), "/b");
         assert_eq!(of(json!({ "text": "words", "files": [] })), "words");
         assert_eq!(of(json!({ "answer": 1 })), "first");
+    }
+
+    #[test]
+    fn a_person_reads_commands_where_a_model_reads_names_of_tools() {
+        let of = |text: &str, structured: Value| {
+            let (texts, structured) = (vec![text.to_owned()], Some(structured));
+            Answer { texts, structured, ..Answer::default() }.for_person()
+        };
+        let job = |status: &str, next: &str| json!({ "job_id": "j", "status": status, "next": next });
+        let said = "Saved.\nTell the user.";
+        assert_eq!(of(said, job("succeeded", "Tell the user.")), "Saved.\n");
+        let said = "Still running. Call get_job.";
+        assert!(of(said, job("running", said)).contains("`minimax-mcp wait j`"));
+        for (status, kept) in [("running", "Set MINIMAX_REGION."), ("failed", "Call get_job.")] {
+            assert_eq!(of(kept, job(status, kept)), kept);
+        }
+        let said = "j\nCall get_job with a job_id.";
+        let rows =
+            json!({ "jobs": [{ "job_id": "j", "age": "1 s" }], "next": "Call get_job with a job_id." });
+        assert_eq!(of(said, rows), "j\n`minimax-mcp jobs ID` shows one of them.");
+        let dry = json!({ "kind": "image", "next": "Dry run." });
+        assert_eq!(of("Dry run.", dry), "Dry run.");
     }
 
     #[test]

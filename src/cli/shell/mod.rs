@@ -19,9 +19,10 @@ use serde_json::{Value, json};
 use tokio_util::task::TaskTracker;
 
 use self::answer::Answer;
+pub(super) use self::answer::Output;
 use self::exit::Exit;
 use self::terminal::Terminal;
-use super::arguments::{Command, Output};
+use super::arguments::Command;
 use super::outcome::Coded;
 use crate::config::Config;
 use crate::mcp::{Billing, Server};
@@ -149,7 +150,8 @@ async fn carry_out(server: Server, order: Order, output: Output) -> Result<Exit,
         answer.print(output)?;
         let exit = Exit::of(answer, awaited);
         if exit == Exit::Settings {
-            let help = "`minimax-mcp doctor` says what is wrong; `minimax-mcp settings` shows the settings.";
+            let help = "`minimax-mcp login` stores a key; `minimax-mcp doctor` says what is wrong; `minimax-mcp settings` shows the \
+                        settings.";
             writeln!(io::stderr(), "{help}")?;
         }
         exit

@@ -6,14 +6,14 @@ super::texts! {
         "请输入 MiniMax API 密钥（在 platform.minimax.io 或 platform.minimax.cn 获取，输入时不显示）："
     }
     none_given() { "no key was given", "没有输入密钥" }
-    kind_plan() { "of a subscription plan", "订阅套餐的密钥" }
-    kind_balance() { "that pays from the balance", "按量付费的密钥，从余额扣费" }
-    kind_unknown() { "of an unknown kind", "从开头看不出类型的密钥" }
+    kind_plan() { "of a subscription plan", "订阅套餐" }
+    kind_balance() { "that pays from the balance", "按量付费，从余额扣费" }
+    kind_unknown() { "of an unknown kind", "从开头看不出类型" }
     stored(kind, region, path) {
-        "Stored a key {kind}{region} in {path}, which only you can read. The server uses it when no key is set.",
-        "已保存{kind}{region}，文件是 {path}，只有你能读取。没有设置密钥时，服务器使用这个密钥。"
+        "Stored a key {kind}{region} in {path}, which only you can read. The server uses it when MINIMAX_API_KEY is not set.",
+        "已保存密钥（{kind}{region}），文件是 {path}，只有你能读取。没有设置 MINIMAX_API_KEY 时，服务器使用这个密钥。"
     }
-    stored_region(region) { ", region `{region}`", "（区域 `{region}`）" }
+    stored_region(region) { ", region `{region}`", "，区域 `{region}`" }
     next_step() {
         "Next: `minimax-mcp setup` writes the server into your clients.",
         "下一步：运行 `minimax-mcp setup`，把服务器写入你的客户端。"

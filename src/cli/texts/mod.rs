@@ -55,9 +55,9 @@ macro_rules! texts {
     ($($name:ident($($value:ident),*) { $english:literal, $chinese:literal })*) => {
         $(
             pub(in crate::cli) fn $name($($value: impl std::fmt::Display),*) -> String {
-                match super::spoken() {
-                    super::Language::En => format!($english),
-                    super::Language::Zh => format!($chinese),
+                match crate::cli::texts::spoken() {
+                    crate::cli::texts::Language::En => format!($english),
+                    crate::cli::texts::Language::Zh => format!($chinese),
                 }
             }
         )*

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::Order;
 use super::outcome::{HOUR, Made, Outcome, recorded};
-use crate::api::{ApiError, Client, ImageSubmit};
+use crate::api::image::ImageSubmit;
+use crate::api::{ApiError, Client};
 use crate::money::Decimal;
 use crate::rate_limit::group;
 use crate::store::{JobFile, Kind};

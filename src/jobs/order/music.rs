@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::Order;
 use super::outcome::{Made, Outcome, recorded, sound};
-use crate::api::{Accepted, ApiError, Client, CoverReference, MusicSubmit};
+use crate::api::music::{CoverReference, MusicSubmit};
+use crate::api::{Accepted, ApiError, Client};
 use crate::rate_limit::group;
 use crate::store::{JobFile, Kind};
 

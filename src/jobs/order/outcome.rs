@@ -5,7 +5,9 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::listener::Listener;
-use crate::api::{AudioFormat, Clip, SoundStream};
+use crate::api::clip::Clip;
+use crate::api::speech::AudioFormat;
+use crate::api::speech_stream::SoundStream;
 use crate::money::Decimal;
 use crate::store::{JobFile, Task};
 

@@ -2,7 +2,8 @@
 
 use super::outcome::{HOUR, Made};
 use super::speech;
-use crate::api::{ApiError, Client, Progress, Ready};
+use crate::api::video::{Progress, Ready};
+use crate::api::{ApiError, Client};
 use crate::money::Decimal;
 use crate::store::{JobFile, Route, Task};
 

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::Order;
 use super::outcome::{Made, Outcome, recorded};
-use crate::api::{ApiError, Client, TranscriptionSubmit};
+use crate::api::transcription::TranscriptionSubmit;
+use crate::api::{ApiError, Client};
 use crate::media::Source;
 use crate::money::Decimal;
 use crate::rate_limit::group;

@@ -6,7 +6,11 @@ use serde_json::Value;
 
 use super::Order;
 use super::outcome::{Outcome, recorded};
-use crate::api::{ApiError, Client, Enrich, Regenerate, TemplateSubmit, VideoSubmit, VideoV2Submit};
+use crate::api::template::TemplateSubmit;
+use crate::api::video::VideoSubmit;
+use crate::api::video_extras::{Enrich, Regenerate};
+use crate::api::video_v2::VideoV2Submit;
+use crate::api::{ApiError, Client};
 use crate::rate_limit::group;
 use crate::store::{Kind, Route, Task};
 

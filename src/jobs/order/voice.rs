@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::Order;
 use super::outcome::{HOUR, Made, Outcome, recorded};
-use crate::api::{ApiError, Client, CloneSubmit, DesignSubmit};
+use crate::api::voice::{CloneSubmit, DesignSubmit};
+use crate::api::{ApiError, Client};
 use crate::money::Decimal;
 use crate::rate_limit::group;
 use crate::store::{JobFile, Kind};

@@ -1,4 +1,5 @@
-//! Delivering a result: downloads with retries and new links, and content that came with the answer.
+//! Delivering a result: the record of what was made, content that came with the answer, and downloads with retries and new
+//! links.
 
 use std::path::PathBuf;
 use std::pin::pin;
@@ -10,20 +11,25 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use super::bucket;
+use super::failure::withheld;
 use super::fetch::{Arrived, Fetch, MAX_RESULT, Note, extension, short};
-use super::record::{Interrupted, Step, Worker};
+use super::record::{Interrupted, Step, Worker, Write};
 use super::unpack;
-use crate::api::Progress;
+use crate::api::video::Progress;
 use crate::bucket::Bucket;
 use crate::download;
 use crate::download::{Expect, FetchProblem};
+use crate::jobs::order::outcome::Made;
 use crate::jobs::order::task::{collect, poll};
 use crate::jobs::undelivered;
 use crate::media;
-use crate::store::{Job, JobFile, Route, Seen, Task, Wrapped};
+use crate::store::{Job, JobFile, MOST_FILES, Route, Seen, Task, Wrapped};
 
 /// The longest that one download may take.
 const LONGEST_DOWNLOAD: Duration = Duration::from_secs(20 * 60);
+
+const UNFINISHED: &str =
+    "MiniMax called the result unfinished (status 1) when it handed it over: it may be cut short";
 
 /// Where files go.
 enum Destination {
@@ -33,8 +39,56 @@ enum Destination {
     Bucket(Bucket),
 }
 
+/// Records what was made and billed, before files are downloaded.
+pub(super) async fn record_result(worker: &mut Worker, made: Made, write: Write) -> Step {
+    let job: &mut Job = &mut worker.job;
+    job.files = made.files;
+    // No order makes more.
+    job.files.truncate(MOST_FILES);
+    job.text = made.text.or(job.text.take());
+    job.voice_id = made.voice_id.or(job.voice_id.take());
+    let usage = made.usage.filter(|usage| usage.to_string().len() < 16_384);
+    job.usage = usage.or(job.usage.take());
+    job.warnings.extend(made.warnings);
+    if let Some(cost) = &mut job.cost {
+        let actual = made.units.and_then(|units| cost.with_inputs(units, made.inputs));
+        cost.actual = actual.or(cost.actual);
+    }
+    if job.model.is_empty() {
+        job.model = made.model.unwrap_or_default();
+    }
+    job.missing = made.missing;
+    job.incomplete = made.incomplete;
+    if made.incomplete {
+        job.warnings.push(UNFINISHED.to_owned());
+    }
+    if made.missing > 0 {
+        let all = job.files.len() + usize::try_from(made.missing).unwrap_or(usize::MAX);
+        job.warnings.push(format!("MiniMax made {} of {all}; it withheld the others", job.files.len()));
+    }
+    for (index, bytes) in made.bytes {
+        keep(worker, index, bytes).await;
+    }
+    if worker.job.files.is_empty() && worker.job.text.is_none() && worker.job.voice_id.is_none() {
+        worker.job.may_be_billed = true;
+        let message = "it withheld all that was asked for (content safety)";
+        return worker.commit([Seen::Failed(withheld(message))], write).await;
+    }
+    if is_complete(worker) {
+        let partial = is_short(&worker.job);
+        return worker.commit([Seen::Made, Seen::Fetched { partial }], write).await;
+    }
+    worker.commit([Seen::Made], write).await
+}
+
+/// Whether nothing is left to fetch, because all content came with the answer and is on disk.
+fn is_complete(worker: &Worker) -> bool {
+    let is_here = |file: &JobFile| file.saved.is_some() && file.spooled.is_none();
+    worker.jobs.bucket().is_none() && worker.job.files.iter().all(is_here)
+}
+
 /// Saves content that came with the answer, before the record says that it was made.
-pub(super) async fn keep(worker: &mut Worker, index: usize, bytes: Vec<u8>) {
+async fn keep(worker: &mut Worker, index: usize, bytes: Vec<u8>) {
     let jobs = worker.jobs.clone();
     let Some(file) = worker.job.files.get(index) else { return };
     let extension = extension(&file.name).to_owned();
@@ -323,7 +377,7 @@ async fn renew(fetch: &Fetch<'_>, file: &mut JobFile) -> bool {
     let Some(task) = fetch.task else { return false };
     let ready = match (&file.file_id, task.route) {
         (Some(file_id), Route::VideoV1 | Route::SpeechAsync) => {
-            Some(crate::api::Ready { file_id: Some(file_id.clone()), ..Default::default() })
+            Some(crate::api::video::Ready { file_id: Some(file_id.clone()), ..Default::default() })
         }
         _ => match poll(fetch.jobs.api(), task).await {
             Ok(Progress::Ready(ready)) => Some(*ready),

@@ -9,7 +9,6 @@ mod fetch;
 mod overflow;
 mod poll;
 mod record;
-mod result;
 mod stream;
 mod submit;
 mod unpack;

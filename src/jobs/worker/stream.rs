@@ -12,11 +12,13 @@ use tokio::time::{Instant, timeout};
 
 use super::bucket::{entered, moved};
 use super::deliver::folder;
+use super::deliver::record_result;
 use super::failure::failure;
 use super::fetch::{MAX_RESULT, short};
 use super::record::{Step, Worker, Write};
-use super::result::record_result;
-use crate::api::{Accepted, ApiError, AudioFormat, Blame, SoundEnd, SoundPiece, SoundStream};
+use crate::api::speech::AudioFormat;
+use crate::api::speech_stream::{SoundEnd, SoundPiece, SoundStream};
+use crate::api::{Accepted, ApiError, Blame};
 use crate::download;
 use crate::download::{Expect, FetchProblem, OutputProblem, Saved};
 use crate::jobs::order::listener::Listener;

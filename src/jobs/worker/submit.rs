@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::deliver::record_result;
 use super::failure::traced;
 use super::overflow::{Overflow, overflow};
 use super::record::{Interrupted, Step, Worker, Write};
-use super::result::record_result;
 use super::stream;
 use crate::api::retry::{self, Nature};
 use crate::api::{Accepted, ApiError, Client};

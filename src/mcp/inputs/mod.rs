@@ -7,7 +7,7 @@ pub(crate) mod work_permits;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::api::{RemoteFile, Upload};
+use crate::api::file::{RemoteFile, Upload};
 use crate::config::Config;
 use crate::download;
 use crate::download::Fetcher;

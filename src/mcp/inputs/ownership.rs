@@ -7,8 +7,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::api::VoiceKind;
 use crate::api::retry::Nature;
+use crate::api::voice::VoiceKind;
 use crate::config::Config;
 use crate::facts::voices;
 use crate::jobs::{Jobs, Owner, RemoteKind};

@@ -15,29 +15,16 @@ use rmcp::model::{ErrorCode, RequestId};
 use serde_json::Value;
 use sse_stream::SseStream;
 
+use super::format::{EVENTS, Format, JSON, is};
 use super::keepalive::{begin_in_time, events_of};
 use super::rpc::{MessageId, of_message, refusal};
 use crate::telemetry::display;
-
-const JSON: &str = "application/json";
-const EVENTS: &str = "text/event-stream";
 
 /// What every request says to the service after this layer.
 const BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
 
 /// The method that only an event stream can answer. Clients of its revision repeat the method in a header.
 const LISTEN: &str = "subscriptions/listen";
-
-/// The format of a response.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// One JSON message.
-    Message,
-    /// An event stream.
-    Events,
-    /// Either one, as the response requires.
-    Either,
-}
 
 /// Middleware for messages: checks `Content-Type` and `Accept`, and answers in the format that the client accepts.
 pub async fn negotiate(mut request: Request, next: Next) -> Response {
@@ -75,11 +62,6 @@ fn check_type(headers: &HeaderMap) -> Result<(), String> {
 }
 
 impl Format {
-    /// The `Content-Type`.
-    pub fn kind(self) -> &'static str {
-        if self == Self::Message { JSON } else { EVENTS }
-    }
-
     /// The format that the `Accept` headers allow (RFC 9110, section 12.5.1). Clients that do not name event streams
     /// may not be able to read them, so they get JSON.
     fn accepted(headers: &HeaderMap) -> Result<Self, String> {
@@ -143,12 +125,6 @@ fn is_allowed(range: &MediaType<'_>) -> bool {
 fn shown(headers: &HeaderMap, name: &HeaderName) -> String {
     let values = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
     values.collect::<Vec<_>>().join(", ")
-}
-
-/// Whether a response is of a type.
-pub fn is(response: &Response, kind: &str) -> bool {
-    let given = response.headers().get(CONTENT_TYPE).and_then(|given| given.to_str().ok());
-    given.is_some_and(|given| given.starts_with(kind))
 }
 
 /// The refusal of a body that is not an MCP message. The service refuses it with 415, which would blame the type.

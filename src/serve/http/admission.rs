@@ -12,7 +12,6 @@ use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt as _, poll};
 use tokio::time::Instant;
 
-use super::LARGEST_BODY;
 use super::connections::Place;
 use super::held::holding;
 use super::rpc::{MessageId, of_message, refusal};
@@ -20,6 +19,9 @@ use crate::mcp::{CallRates, Caller};
 use crate::permits::{Exhausted, Permits, Reservation};
 use crate::serve::json::{self, Unfit, without_mark};
 use crate::serve::readable_id::readable_id;
+
+/// The same limit as for a line on stdio. It is large because inputs may be data URIs.
+pub(super) const LARGEST_BODY: usize = 16 * 1024 * 1024;
 
 /// Memory for the requests and responses of all callers, in KiB: half of what the service unit in examples/deploy
 /// allows.

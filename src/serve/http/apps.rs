@@ -12,7 +12,7 @@ use axum::response::Response;
 use rmcp::model::ClientCapabilities;
 use serde::Deserialize;
 
-use super::LARGEST_BODY;
+use super::admission::LARGEST_BODY;
 use crate::viewer::{self, Declared};
 
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");

@@ -131,7 +131,7 @@ mod tests {
             ("Bearer bearer: ada-0123456789abcdef", "twice"),
             ("Bearer sk-api-0123456789abcdef", "MiniMax API key"),
             ("ada-0123456789abcdef", "no scheme"),
-            ("Basic YWRhOmFkYQ==", "another scheme"),
+            ("Basic YWRhOmFkYQ==", "must have the scheme Bearer"),
             ("Bearer", "empty"),
             ("Bearer   ", "empty"),
             ("Bearer ada 0123456789abcdef", "white space"),

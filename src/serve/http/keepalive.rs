@@ -14,8 +14,11 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use tokio_util::sync::CancellationToken;
 
-use super::accept::{Format, is};
-use super::{LARGEST_BODY, PING};
+use super::admission::LARGEST_BODY;
+use super::format::{EVENTS, Format, JSON, is};
+
+/// The interval of keepalive comments on an idle stream.
+pub(super) const PING: Duration = Duration::from_secs(15);
 
 /// How long to wait before the stream starts. Errors in a request are known sooner and keep their status.
 const MOMENT: Duration = Duration::from_secs(1);
@@ -71,10 +74,10 @@ fn data_of(response: Response) -> BoxStream<'static, Bytes> {
 /// A response as events: an event stream unchanged, or a JSON message as one event. Any other response gives no event;
 /// the stream then ends without a result, which clients treat as a failure.
 pub fn events_of(response: Response) -> BoxStream<'static, Bytes> {
-    if is(&response, "text/event-stream") {
+    if is(&response, EVENTS) {
         return data_of(response);
     }
-    if !is(&response, "application/json") {
+    if !is(&response, JSON) {
         return stream::empty().boxed();
     }
     stream::once(to_bytes(response.into_body(), LARGEST_BODY))

@@ -16,6 +16,7 @@ mod cors;
 mod diagnose;
 pub(crate) mod files;
 mod form;
+mod format;
 mod held;
 mod keepalive;
 mod oauth;
@@ -49,17 +50,11 @@ use tower_http::timeout::RequestBodyTimeoutLayer;
 use super::{LINGER_AFTER_SIGNAL, no_receivers, resume, signal};
 use crate::mcp::Server;
 use access::{Access, check_caller, check_place, is_private};
-use admission::{Admission, admit, count};
+use admission::{Admission, LARGEST_BODY, admit, count};
 use cancel::{Cancellable, cancellable};
 use connection::{SLOWEST, connection};
 use connections::Connections;
 use sse::Sessions;
-
-/// The same limit as for a line on stdio. It is large because inputs may be data URIs.
-const LARGEST_BODY: usize = 16 * 1024 * 1024;
-
-/// The interval of keepalive comments on an idle stream.
-const PING: Duration = Duration::from_secs(15);
 
 /// How long calls may take to respond after the server was asked to stop.
 const GRACE: Duration = Duration::from_secs(5);

@@ -25,8 +25,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::admission::LARGEST_BODY;
+use super::keepalive::PING;
 use super::rpc::{MessageId, refusal};
-use super::{LARGEST_BODY, PING};
 use crate::mcp::{self, Caller, Connection, Server};
 use crate::permits::{Exhausted, Permit, Permits, Reservation};
 use crate::serve::in_flight::{InFlight, Refused, answered};

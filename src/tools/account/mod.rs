@@ -10,7 +10,8 @@ use rmcp::{tool, tool_router};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::api::{ApiError, Balance, Window};
+use crate::api::ApiError;
+use crate::api::account::{Balance, Window};
 use crate::config::{ConfigError, KeyKind, Region, Toolset};
 use crate::facts::Class;
 use crate::jobs::{Jobs, PaysWith};

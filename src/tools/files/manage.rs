@@ -12,7 +12,8 @@ use rmcp::{tool, tool_router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::api::{ApiError, RemoteFile};
+use crate::api::ApiError;
+use crate::api::file::RemoteFile;
 use crate::config::Toolset;
 use crate::facts::offer;
 use crate::jobs::{Jobs, PaysWith, RemoteKind};

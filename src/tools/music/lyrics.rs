@@ -8,7 +8,7 @@ use rmcp::{ErrorData, RoleServer, tool, tool_router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::api::{Lyrics, LyricsMode, LyricsOrder};
+use crate::api::music::{Lyrics, LyricsMode, LyricsOrder};
 use crate::config::Toolset;
 use crate::facts::facts;
 use crate::jobs::Cost;

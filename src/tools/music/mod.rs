@@ -8,7 +8,7 @@ use rmcp::{RoleServer, tool, tool_router};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::api::{CoverReference, MusicFormat, MusicSetting, MusicSubmit};
+use crate::api::music::{CoverReference, MusicFormat, MusicSetting, MusicSubmit};
 use crate::config::Toolset;
 use crate::facts::{ModelKind, MusicModel, facts};
 use crate::jobs::Cost;

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::api::{
+use crate::api::speech::{
     AudioFormat, AudioSetting, Effects, Emotion, Mix, PronunciationDict, SoundEffect, SpeechSubmit,
     StreamOptions, VoiceSetting,
 };

@@ -2,7 +2,8 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::api::{LongAudio, LongSpeech, VoiceSetting};
+use crate::api::speech::VoiceSetting;
+use crate::api::speech_long::{LongAudio, LongSpeech};
 use crate::jobs::SpeechOrder;
 use crate::mcp::inputs::Given;
 use crate::mcp::{Server, ToolError};

@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::api::{AudioFormat, AudioSetting, Emotion, LiveSpeech};
+use crate::api::speech::{AudioFormat, AudioSetting, Emotion};
+use crate::api::speech_socket::LiveSpeech;
 use crate::config::{Config, Toolset};
 use crate::jobs::{Heard, Jobs, Listener, SpeechOrder};
 use crate::mcp::ToolSpec;

@@ -6,7 +6,7 @@ use rmcp::{RoleServer, tool, tool_router};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::api::{Timestamps, TranscriptFormat, TranscriptionSubmit};
+use crate::api::transcription::{Timestamps, TranscriptFormat, TranscriptionSubmit};
 use crate::config::Toolset;
 use crate::facts::{facts, voices};
 use crate::jobs::{Cost, Transcription};

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::api::Embed;
+use crate::api::embed::Embed;
 use crate::arguments::lengths;
 use crate::config::Toolset;
 use crate::download;

@@ -10,8 +10,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::api::ApiError;
 use crate::api::retry::Nature;
-use crate::api::{ApiError, LONGEST_LOOK, Picture, Seen};
+use crate::api::vision::{LONGEST_LOOK, Picture, Seen};
 use crate::arguments::lengths;
 use crate::chat::pricing;
 use crate::config::Toolset;

@@ -9,7 +9,7 @@ use rmcp::{RoleServer, tool, tool_router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::api::{Found, Searched};
+use crate::api::search::{Found, Searched};
 use crate::config::Toolset;
 use crate::jobs::Cost;
 use crate::mcp::ToolSpec;

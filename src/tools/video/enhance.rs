@@ -8,7 +8,8 @@ use rmcp::{RoleServer, tool, tool_router};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::api::{Content, Enrich, MediaUrl, Regenerate, Role, Source, VideoV2Submit};
+use crate::api::video_extras::{Enrich, Regenerate, Source};
+use crate::api::video_v2::{Content, MediaUrl, Role, VideoV2Submit};
 use crate::config::Toolset;
 use crate::facts::facts;
 use crate::jobs::Cost;

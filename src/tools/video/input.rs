@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::api::Expansion;
+use crate::api::video_v2::Expansion;
 use crate::facts::{Mode, ModelKind, Protocol, Size, VideoModel, facts};
 use crate::jobs::Cost;
 use crate::mcp::model_name::{ModelNames, fitting, unknown_model};

@@ -10,7 +10,8 @@ use rmcp::{ErrorData, tool, tool_router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::api::{ApiError, CloudTask, TaskPage};
+use crate::api::ApiError;
+use crate::api::video_extras::{CloudTask, TaskPage};
 use crate::config::Toolset;
 use crate::jobs::{Jobs, PaysWith, RemoteKind};
 use crate::mcp::ToolSpec;

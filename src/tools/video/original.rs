@@ -1,7 +1,8 @@
 //! The task that `regenerate_video` makes again: found by its job or its task id, and checked.
 
+use crate::api::Blame;
 use crate::api::retry::Nature;
-use crate::api::{Blame, CloudTask};
+use crate::api::video_extras::CloudTask;
 use crate::facts::facts;
 use crate::jobs::{Job, RemoteKind, Route, State, now};
 use crate::mcp::{Server, ToolError};

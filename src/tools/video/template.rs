@@ -6,7 +6,7 @@ use rmcp::{RoleServer, tool, tool_router};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::api::{TemplateInput as Value, TemplateSubmit};
+use crate::api::template::{TemplateInput as Value, TemplateSubmit};
 use crate::config::Toolset;
 use crate::facts::{Template, facts};
 use crate::jobs::Cost;

@@ -1,6 +1,6 @@
 //! `generate_video` for Hailuo and the 01 series (platform docs > Video Generation).
 
-use crate::api::{SubjectReference, VideoSubmit};
+use crate::api::video::{SubjectReference, VideoSubmit};
 use crate::facts::Mode;
 use crate::jobs::Order;
 use crate::mcp::inputs::Takes;

@@ -1,6 +1,6 @@
 //! `generate_video` for the H3 family (platform docs > Video Generation V2).
 
-use crate::api::{Content, Extra, MediaUrl, Role, VideoV2Submit};
+use crate::api::video_v2::{Content, Extra, MediaUrl, Role, VideoV2Submit};
 use crate::facts::Mode;
 use crate::jobs::Order;
 use crate::mcp::inputs::Takes;

@@ -6,7 +6,7 @@ use rmcp::{RoleServer, tool, tool_router};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::api::{ClonePrompt, CloneSubmit, DesignSubmit};
+use crate::api::voice::{ClonePrompt, CloneSubmit, DesignSubmit};
 use crate::config::{Defaults, Toolset};
 use crate::facts::{ModelKind, Price, facts};
 use crate::jobs::{Cost, VoiceClone};

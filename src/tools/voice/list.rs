@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::api::retry::Nature;
-use crate::api::{Voice, VoiceKind};
+use crate::api::voice::{Voice, VoiceKind};
 use crate::config::{Region, Toolset};
 use crate::facts::{self, facts, voices};
 use crate::jobs::{Jobs, MadeVoice, PaysWith, RemoteKind};

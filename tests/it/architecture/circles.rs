@@ -194,6 +194,9 @@ impl<'ast> Visit<'ast> for File {
         self.import(&item.tree, &[], !matches!(item.vis, syn::Visibility::Inherited));
     }
 
+    /// `pub(in crate::a)` names a module and takes nothing from it.
+    fn visit_visibility(&mut self, _: &'ast syn::Visibility) {}
+
     fn visit_path(&mut self, path: &'ast syn::Path) {
         let segments: Name = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
         if segments.len() > 1 && segments[0] != "self" {
@@ -234,6 +237,8 @@ fn a_circle_is_found_through_reexports_and_macros_and_not_in_tests() {
     assert_eq!(import_circles(dir.path()), [["a::one", "b"]]);
     write("b.rs", "use super::a::One; pub struct B;");
     assert_eq!(import_circles(dir.path()), [["a::one", "b"]]);
+    write("b.rs", "pub(in crate::a) struct B;");
+    assert_eq!(import_circles(dir.path()), Vec::<Vec<String>>::new());
     // This name is not passed on, but defined at the root.
     write("b.rs", "pub struct B; fn f(_: crate::Root) {}");
     assert_eq!(import_circles(dir.path()), [["a::one", "b", "crate"]]);

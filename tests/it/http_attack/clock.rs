@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use minimax_mcp::sandbox::{Act, Rule};
 use serde_json::{Value, json};
 
-use super::stage::{ADA, BOB, Process, get, on_stage, post, request, until};
+use super::stage::{ADA, BOB, Process, get, on_stage, post, request};
+use crate::crash::until;
 use crate::http_access::provider::Provider;
 use crate::postgres;
 

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::stage::{ADA, BOB, PATIENCE, Process, Socket, TYPES, get, on_stage, post, request, until};
+use super::stage::{ADA, BOB, PATIENCE, Process, Socket, TYPES, get, on_stage, post, request};
+use crate::crash::until;
 use minimax_mcp::sandbox::{Options, Pace, Sandbox};
 use serde_json::json;
 

@@ -185,7 +185,7 @@ fn answers_that_are_not_read_take_no_more_memory_than_one_caller_may_have() {
         program.serves_bob();
         peak_is_below(program, 350);
         drop(unread);
-        super::stage::until("it may read again", || {
+        crate::crash::until("it may read again", || {
             program.ask(&ask).is_some_and(|answer| {
                 answer.status == 200 && answer.message()["result"]["contents"].is_array()
             })
@@ -230,6 +230,6 @@ fn cancelling_does_not_make_room_for_answers_that_are_not_read() {
         // A client that reads is served again.
         std::thread::spawn(move || while stream.event().is_some() {});
         let ping = json!({ "jsonrpc": "2.0", "id": "again", "method": "ping" });
-        super::stage::until("it may ask again", || say(&ping) == 202);
+        crate::crash::until("it may ask again", || say(&ping) == 202);
     });
 }

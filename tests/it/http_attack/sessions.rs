@@ -1,6 +1,7 @@
 //! The SSE transport: other callers' sessions, too many sessions, and responses that the client never reads.
 
-use super::stage::{ADA, Answer, BOB, Process, Socket, get, on_stage, post, request, until};
+use super::stage::{ADA, Answer, BOB, Process, Socket, get, on_stage, post, request};
+use crate::crash::until;
 use serde_json::json;
 
 fn open(program: &Process, token: &str) -> (Socket, Answer) {

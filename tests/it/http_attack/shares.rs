@@ -80,7 +80,7 @@ fn one_caller_never_holds_the_last_connections_whatever_it_asks_for() {
             assert_eq!(program.ask(get("/readyz", "")).unwrap().status, 200, "{what}");
             program.serves_bob();
             drop(open);
-            super::stage::until("the connections are free again", || {
+            crate::crash::until("the connections are free again", || {
                 let ping = post("/mcp", ADA, &request("ping", json!({})));
                 program.ask(ping).is_some_and(|answer| answer.status == 200)
             });
@@ -109,7 +109,7 @@ fn strangers_do_not_hold_the_last_connections_either() {
             assert_eq!(program.ask(get("/healthz", "")).unwrap().status, 200);
         }
         // An earlier call is still answered.
-        super::stage::until("the order is there", || sandbox.paid().len() == 1);
+        crate::crash::until("the order is there", || sandbox.paid().len() == 1);
         let cancel = |job: &Value| program.make(ADA, "cancel_job", json!({ "job_id": job }));
         let jobs = program.make(ADA, "list_jobs", json!({}));
         cancel(&jobs["jobs"][0]["job_id"]);
@@ -171,7 +171,7 @@ fn one_caller_s_requests_are_counted_and_another_s_are_not_touched() {
         assert_eq!(message["error"]["data"]["retry_after_seconds"], seconds, "{message}");
         assert!(message["error"]["message"].as_str().unwrap().contains("Too many requests"), "{message}");
         program.serves_bob();
-        super::stage::until("it may ask again", || {
+        crate::crash::until("it may ask again", || {
             program.ask(post("/mcp", ADA, &request("ping", json!({})))).unwrap().status == 200
         });
         std::thread::sleep(std::time::Duration::from_millis(500));

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use minimax_mcp::sandbox::{Options, Pace, Sandbox};
 use serde_json::{Value, json};
 
-use crate::crash::command;
+use crate::crash::{command, until};
 use crate::harness::quick;
 
 pub const ADA: &str = "ada-0123456789abcdef";
@@ -205,14 +205,6 @@ pub fn on_stage_at(pace: Pace, play: impl FnOnce(&Stage)) {
     }
     stage.program.log_is_discreet();
     runtime.block_on(stage.sandbox.stop());
-}
-
-pub fn until(what: &str, mut done: impl FnMut() -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !done() {
-        assert!(Instant::now() < end, "never: {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 /// The headers that every message to `/mcp` needs.

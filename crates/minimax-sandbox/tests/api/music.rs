@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::voice::wav;
 use super::{World, data_url, with};
 
 fn song() -> Value {
@@ -65,20 +66,6 @@ async fn music_that_is_wrongly_ordered_is_refused() {
     let (_, closed) = world.post("/v1/music_generation", with(&song(), json!({"prompt": "#closed"}))).await;
     assert_eq!(closed["base_resp"]["status_code"], 2061);
     assert!(world.sandbox.paid().is_empty());
-}
-
-/// A WAV file with this many seconds of silence.
-fn wav(seconds: u32) -> Vec<u8> {
-    let samples = 8000 * seconds * 2;
-    let mut file = [b"RIFF".to_vec(), (36 + samples).to_le_bytes().to_vec(), b"WAVEfmt ".to_vec()].concat();
-    file.extend([16, 0, 0, 0, 1, 0, 1, 0]);
-    file.extend(8000_u32.to_le_bytes());
-    file.extend(16_000_u32.to_le_bytes());
-    file.extend([2, 0, 16, 0]);
-    file.extend(b"data");
-    file.extend(samples.to_le_bytes());
-    file.resize(file.len() + samples as usize, 0);
-    file
 }
 
 #[tokio::test]

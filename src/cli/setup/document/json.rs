@@ -4,7 +4,7 @@ use jsonc_parser::ParseOptions;
 use jsonc_parser::cst::{CstArray, CstInputValue, CstObject, CstObjectProp, CstRootNode};
 use serde_json::{Map, Value};
 
-use super::{Entries, Place, Unusable, position, unexpected};
+use super::place::{Entries, Place, Unusable, position, unexpected};
 use crate::cli::texts::setup as say;
 
 fn parse(text: &str) -> Result<CstRootNode, Unusable> {

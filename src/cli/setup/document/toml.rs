@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, TableLike};
 
-use super::{Entries, Place, Unusable, position, unexpected};
+use super::place::{Entries, Place, Unusable, position, unexpected};
 
 fn parse(text: &str) -> Result<DocumentMut, Unusable> {
     text.parse::<DocumentMut>().map_err(|error| {

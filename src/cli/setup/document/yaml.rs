@@ -7,7 +7,7 @@ use yaml_edit::{
     Document, Mapping, MappingBuilder, ScalarType, ScalarValue, SequenceBuilder, YamlError, YamlNode,
 };
 
-use super::{Entries, Place, Unusable, unexpected};
+use super::place::{Entries, Place, Unusable, unexpected};
 use crate::cli::texts::setup as say;
 
 fn parse(text: &str) -> Result<Document, Unusable> {

@@ -1,4 +1,4 @@
-//! Money: whole trillionths of a currency. No binary fraction stands for an amount anywhere.
+//! Amounts: whole trillionths of a currency.
 //!
 //! Arithmetic is exact. There are four places that round, and all are here:
 //!
@@ -9,10 +9,6 @@
 //!   reserved is never too little.
 //!
 //! JSON has only binary fractions. An amount becomes one when it is written ([`Serialize`]), and at no other place.
-
-pub(crate) mod cost;
-
-pub use cost::Cost;
 
 use std::borrow::Cow;
 use std::fmt;

@@ -1,0 +1,40 @@
+//! Where the keys that `doctor` checks are from.
+
+use std::path::Path;
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::cli::texts::login as say_login;
+
+/// Where a key is from.
+pub(in crate::cli) struct KeySource {
+    pub(super) words: String,
+    /// The setting, and its value as it was given.
+    pub(super) given: Option<(&'static str, SecretString)>,
+}
+
+impl KeySource {
+    /// The key that `login` stored.
+    pub(in crate::cli) fn login(path: &Path) -> Self {
+        Self { words: say_login::source_login(path.display()), given: None }
+    }
+
+    /// The value of a setting, or the text of the file that it names.
+    pub(in crate::cli) fn setting(name: &'static str, text: Option<String>) -> Self {
+        let is_file = name.ends_with("_FILE");
+        let words = if is_file { say_login::source_file(name) } else { name.to_owned() };
+        Self { words, given: text.map(|text| (name, text.into())) }
+    }
+
+    /// The setting, if its value has more than the key and blanks around it.
+    pub(super) fn wrapped_in(&self, key: &SecretString) -> Option<&'static str> {
+        let (name, text) = self.given.as_ref()?;
+        (text.expose_secret().trim() != key.expose_secret()).then_some(*name)
+    }
+}
+
+/// Where the keys are from.
+pub(in crate::cli) struct Sources {
+    pub(in crate::cli) key: KeySource,
+    pub(in crate::cli) plan_key: KeySource,
+}

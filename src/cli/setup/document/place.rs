@@ -1,0 +1,38 @@
+//! Where an entry is in a document, and why a document cannot be edited.
+
+use serde_json::Value;
+
+use crate::cli::texts::setup as say;
+
+/// Why a file is left as it is, as the end of a sentence that begins with its path.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(in crate::cli) enum Unusable {
+    /// It cannot be parsed.
+    #[error("{}", say::damaged(line, column, message))]
+    Damaged { line: usize, column: usize, message: String },
+    /// It is well-formed, and has something else where the servers belong.
+    #[error("{0}")]
+    Unexpected(String),
+}
+
+/// The place of an entry: the key that holds the servers, and the name of the entry.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::cli) struct Place<'a> {
+    pub(in crate::cli) servers: &'a str,
+    pub(in crate::cli) name: &'a str,
+}
+
+/// Entries with their names, in the order of the file.
+pub(in crate::cli) type Entries = Vec<(String, Value)>;
+
+/// Line and column of a byte, both from 1.
+pub(super) fn position(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
+    (before.matches('\n').count() + 1, column)
+}
+
+pub(super) fn unexpected(key: &str) -> Unusable {
+    Unusable::Unexpected(say::not_a_table(key))
+}

@@ -1,0 +1,135 @@
+//! What one server has of a limit that several keep together.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::adaptive::{AdaptiveLimiter, Rule};
+use super::bucket::{Demand, Grant, Refusal, life};
+
+/// How soon a store that could not be asked is asked again.
+pub(super) const AGAIN: Duration = Duration::from_secs(1);
+
+/// The right to send one request, from the store.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Token {
+    until: Instant,
+    at: i64,
+}
+
+/// What a queue has of its group's limit.
+#[derive(Debug, Default)]
+pub(super) struct Share {
+    held: VecDeque<Token>,
+    /// There is none before this time.
+    next: Option<Instant>,
+    unused: Vec<(i64, u32)>,
+    late: u32,
+    refusal: Option<Refusal>,
+    /// The share of a free group while the store is away.
+    alone: Option<AdaptiveLimiter>,
+}
+
+impl Share {
+    /// A token, if one is left.
+    pub fn take(&mut self, now: Instant) -> Option<Token> {
+        self.lapse(now);
+        self.held.pop_front()
+    }
+
+    pub fn put_back(&mut self, token: Token) {
+        self.held.push_front(token);
+    }
+
+    /// The request was sent at `now`.
+    pub fn spend(&mut self, token: Token, now: Instant) {
+        self.late += u32::from(now > token.until);
+    }
+
+    pub fn count(&mut self, now: Instant) -> usize {
+        self.lapse(now);
+        self.held.len()
+    }
+
+    /// How long until there may be one.
+    pub fn wait(&self, now: Instant) -> Option<Duration> {
+        self.next.and_then(|next| next.checked_duration_since(now)).filter(|_| self.held.is_empty())
+    }
+
+    pub fn refused(&mut self, pause: Option<Duration>, gap: Option<Duration>) {
+        if let Some(pause) = pause {
+            self.refusal = Some(Refusal { pause, gap });
+        }
+    }
+
+    fn lapse(&mut self, now: Instant) {
+        while let Some(token) = self.held.pop_front_if(|token| token.until <= now) {
+            self.unused.push((token.at, 1));
+        }
+    }
+
+    pub fn grant(&mut self, grant: Grant, rule: Rule, asked: Instant) {
+        let token = Token { until: asked + life(rule), at: grant.at };
+        self.held.extend((0..grant.count).map(|_| token));
+        self.next = Some(Instant::now() + grant.wait);
+        self.alone = None;
+    }
+
+    /// When there may be a token.
+    pub fn next(&self, now: Instant) -> Instant {
+        self.next.unwrap_or(now)
+    }
+
+    /// Whether the store does not know of a refusal yet.
+    pub fn was_refused(&self) -> bool {
+        self.refusal.is_some()
+    }
+
+    /// Asks for so many tokens, and tells the store what it does not know yet.
+    pub fn demand(&mut self, group: &'static str, rule: Rule, wanted: u32, free: bool) -> Demand {
+        Demand {
+            group,
+            rule,
+            wanted,
+            unused: std::mem::take(&mut self.unused),
+            late: std::mem::take(&mut self.late),
+            refusal: self.refusal.take(),
+            free,
+        }
+    }
+
+    /// The store could not be asked. What costs money waits for it; of what is free, one of `servers` sends its part.
+    pub fn without_store(&mut self, demand: Demand, servers: usize, now: Instant) {
+        // These are told to the store when it is back.
+        self.unused.extend(demand.unused);
+        self.late = self.late.saturating_add(demand.late);
+        self.refusal = self.refusal.or(demand.refusal);
+        self.next = Some(now + AGAIN);
+        if !demand.free {
+            return;
+        }
+        let alone = self.alone.get_or_insert_with(|| AdaptiveLimiter::new(Some(part(demand.rule, servers))));
+        let token = Token { until: now + AGAIN, at: 0 };
+        for _ in 0..demand.wanted {
+            if alone.ready_at(now) > now {
+                break;
+            }
+            alone.leave(now);
+            self.held.push_back(token);
+        }
+    }
+}
+
+/// One of so many equal parts of a limit.
+fn part(rule: Rule, servers: usize) -> Rule {
+    let servers = u32::try_from(servers).unwrap_or(u32::MAX);
+    match rule.count / servers {
+        0 => Rule {
+            count: 1,
+            window: rule.window.saturating_mul(servers.div_ceil(rule.count.max(1))),
+            burst: 1,
+        },
+        count => Rule { count, burst: (rule.burst / servers).max(1), ..rule },
+    }
+}
