@@ -189,7 +189,7 @@ struct Answer {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::AsyncWriteExt as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
     use tokio::time::Instant;
 
@@ -230,6 +230,8 @@ mod tests {
         let (client, listener) = client().await;
         let serving = async {
             let (mut stream, _) = listener.accept().await.unwrap();
+            // An answer before the request would break the connection.
+            assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
             let head = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nbeginning";
             stream.write_all(head).await.unwrap();
             stream
