@@ -153,12 +153,17 @@ impl Client {
     }
 
     /// Tells a file from an error by its first bytes, because MiniMax declares both as JSON.
-    async fn download(&self, mut response: Response) -> Result<Download, ApiError> {
+    async fn download(&self, response: Response) -> Result<Download, ApiError> {
         let lost = |error: reqwest::Error| self.lost(CONTENT.path, error);
         let (status, length) = (response.status(), response.content_length());
         let (trace, wait) = (header_text(&response, "trace-id"), retry_after(&response));
-        let mut head = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(lost)? {
+        let (mut head, mut open) = (Vec::new(), Some(response));
+        while let Some(response) = &mut open {
+            let Some(chunk) = response.chunk().await.map_err(lost)? else {
+                // A body that has ended must not be read again: it may never answer.
+                open = None;
+                break;
+            };
             head.extend_from_slice(&chunk);
             let object = head.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
             if head.len() > LARGEST_REFUSAL || (!object && status.is_success()) {
@@ -169,7 +174,7 @@ impl Client {
             // A file that is itself JSON has no MiniMax error code, so it passes.
             self.judge(CONTENT.path, status, trace, wait, &head)?;
         }
-        let rest = stream::unfold(Some(response), |response| async move {
+        let rest = stream::unfold(open, |response| async move {
             let mut response = response?;
             match timeout(SILENCE, response.chunk()).await {
                 Ok(Ok(chunk)) => Some((Ok(chunk?), Some(response))),
