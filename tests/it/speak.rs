@@ -1,7 +1,5 @@
 //! `speak` and `play_audio`: what the player, the disk and MiniMax receive.
 
-use std::fs;
-
 use minimax_mcp::sandbox::{Act, Rule};
 use serde_json::json;
 
