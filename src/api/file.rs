@@ -153,12 +153,17 @@ impl Client {
     }
 
     /// Tells a file from an error by its first bytes, because MiniMax declares both as JSON.
-    async fn download(&self, mut response: Response) -> Result<Download, ApiError> {
+    async fn download(&self, response: Response) -> Result<Download, ApiError> {
         let lost = |error: reqwest::Error| self.lost(CONTENT.path, error);
         let (status, length) = (response.status(), response.content_length());
         let (trace, wait) = (header_text(&response, "trace-id"), retry_after(&response));
-        let mut head = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(lost)? {
+        let (mut head, mut open) = (Vec::new(), Some(response));
+        while let Some(response) = &mut open {
+            let Some(chunk) = response.chunk().await.map_err(lost)? else {
+                // A body that has ended must not be read again: it may never answer.
+                open = None;
+                break;
+            };
             head.extend_from_slice(&chunk);
             let object = head.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
             if head.len() > LARGEST_REFUSAL || (!object && status.is_success()) {
@@ -169,7 +174,7 @@ impl Client {
             // A file that is itself JSON has no MiniMax error code, so it passes.
             self.judge(CONTENT.path, status, trace, wait, &head)?;
         }
-        let rest = stream::unfold(Some(response), |response| async move {
+        let rest = stream::unfold(open, |response| async move {
             let mut response = response?;
             match timeout(SILENCE, response.chunk()).await {
                 Ok(Ok(chunk)) => Some((Ok(chunk?), Some(response))),
@@ -189,7 +194,7 @@ struct Answer {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::AsyncWriteExt as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
     use tokio::time::Instant;
 
@@ -230,6 +235,8 @@ mod tests {
         let (client, listener) = client().await;
         let serving = async {
             let (mut stream, _) = listener.accept().await.unwrap();
+            // An answer before the request would break the connection.
+            assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
             let head = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nbeginning";
             stream.write_all(head).await.unwrap();
             stream

@@ -131,10 +131,14 @@ struct Words {
 fn words_of(message: &Value) -> Words {
     let (mut thinking, mut answer, mut ignored) = (Vec::new(), Vec::new(), Vec::new());
     for field in ["summary", "reasoning_content"] {
-        message.get(field).map(|value| collect(value, &mut thinking, &mut ignored));
+        if let Some(value) = message.get(field) {
+            collect(value, &mut thinking, &mut ignored);
+        }
     }
     for field in ["content", "arguments", "output"] {
-        message.get(field).map(|value| collect(value, &mut answer, &mut thinking));
+        if let Some(value) = message.get(field) {
+            collect(value, &mut answer, &mut thinking);
+        }
     }
     if let Some(calls) = message.get("tool_calls").and_then(Value::as_array) {
         answer.extend(calls.iter().filter_map(|call| call.get("function")).map(Value::to_string));

@@ -68,7 +68,7 @@ impl Desktop {
         match timeout(LIMIT, self.command(&title, &text).status()).await {
             Ok(Ok(status)) if status.success() => {}
             Ok(Ok(status)) => {
-                tracing::warn!(%status, "{PROGRAM} failed to show a notification (MINIMAX_NOTIFY)")
+                tracing::warn!(%status, "{PROGRAM} failed to show a notification (MINIMAX_NOTIFY)");
             }
             Ok(Err(error)) => tracing::warn!(%error, "{PROGRAM} did not start (MINIMAX_NOTIFY)"),
             Err(_) => tracing::warn!("{PROGRAM} did not end in time (MINIMAX_NOTIFY)"),

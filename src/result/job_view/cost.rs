@@ -36,7 +36,7 @@ impl CostView {
                 (actual.tag(), basis.split_once("; ").map_or("", |(_, more)| more).to_owned())
             }
             (None, estimated) => {
-                let amount = match estimated.map(|it| it.tag()) {
+                let amount = match estimated.map(Money::tag) {
                     None => "unknown".to_owned(),
                     // As in "<$0.0001", which is not exact anyway.
                     Some(tag) if tag.starts_with('<') => tag,

@@ -169,7 +169,7 @@ mod tests {
             assert_eq!(ask(path, "*/*", busy).await.1, "Try again.\n", "{path}");
         }
         let (_, empty) = ask("/mcp", "*/*", || StatusCode::METHOD_NOT_ALLOWED.into_response()).await;
-        assert!(empty.contains("Method Not Allowed"), "{empty}");
+        assert!(empty.contains("with POST to /mcp"), "{empty}");
         let (_, own) = ask("/mcp", "*/*", || (StatusCode::BAD_REQUEST, Json(1)).into_response()).await;
         assert_eq!(own, "1");
     }

@@ -13,7 +13,7 @@ pub fn impl_files(files: &[PathBuf]) -> BTreeMap<String, BTreeSet<PathBuf>> {
         for item in syn::parse_file(&fs::read_to_string(path).unwrap()).unwrap().items {
             match item {
                 syn::Item::Struct(item) => {
-                    _ = defined.entry(item.ident.to_string()).or_default().insert(path)
+                    _ = defined.entry(item.ident.to_string()).or_default().insert(path);
                 }
                 syn::Item::Enum(item) => _ = defined.entry(item.ident.to_string()).or_default().insert(path),
                 syn::Item::Impl(item) if !item.attrs.iter().any(is_router) => {
