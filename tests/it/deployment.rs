@@ -333,7 +333,7 @@ fn the_proxies_hand_events_on_and_outlast_the_servers_silence() {
             assert!(text.contains(word), "{word}");
         }
     }
-    let code = fs::read_to_string(root().join("src/serve/http/mod.rs")).unwrap();
+    let code = fs::read_to_string(root().join("src/serve/http/keepalive.rs")).unwrap();
     assert!(code.contains("const PING: Duration = Duration::from_secs(15);"), "the pages say 15 seconds");
 }
 
