@@ -160,7 +160,6 @@ impl Client {
         let (mut head, mut open) = (Vec::new(), Some(response));
         while let Some(response) = &mut open {
             let Some(chunk) = response.chunk().await.map_err(lost)? else {
-                // A body that has ended must not be read again: it may never answer.
                 open = None;
                 break;
             };
@@ -182,7 +181,8 @@ impl Client {
                 Err(_) => Some((Err(format!("nothing arrived for {} s", SILENCE.as_secs())), None)),
             }
         });
-        let chunks = stream::iter([Ok(Bytes::from(head))]).chain(rest);
+        // The writer of a small file reads past its end, which `unfold` does not survive.
+        let chunks = stream::iter([Ok(Bytes::from(head))]).chain(rest).fuse();
         Ok(Download { length, chunks: Box::pin(chunks) })
     }
 }

@@ -31,7 +31,7 @@ async fn an_upload_says_where_it_is_and_what_takes_it() {
     let id = info["file_id"].as_str().unwrap();
     assert_eq!(info["uri"], format!("mm_file://{id}"));
     assert_eq!((&info["filename"], &info["mime_type"]), (&json!("me.wav"), &json!("audio/wav")));
-    assert_eq!(info["bytes"], 88_044);
+    assert_eq!(info["bytes"], 176_044);
     assert!(info["created_at"].as_str().unwrap().starts_with("20"));
     assert!(info["next"].as_str().unwrap().contains("voice_clone"), "{info}");
     let sent = world.sandbox.requests().pop().unwrap();
