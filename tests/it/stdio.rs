@@ -120,11 +120,7 @@ fn parameters_of_another_form_are_called_that_and_the_form_is_named() {
         let mut program = stage.program();
         program.initialize("2025-06-18");
         for (method, parameters, word) in [
-            (
-                "tools/call",
-                json!({ "name": "text_to_image", "arguments": "{\"prompt\":\"A fox\"}" }),
-                "an object",
-            ),
+            ("tools/call", json!({ "name": "text_to_image", "arguments": "A fox" }), "an object"),
             ("tools/call", json!({ "name": "text_to_image", "arguments": ["A fox"] }), "an object"),
             ("tools/call", json!({ "arguments": {} }), "`name`"),
             ("prompts/get", json!({}), "`name`"),

@@ -160,7 +160,7 @@ async fn what_can_be_checked_is_checked_before_anything_is_sent() {
     for (change, parts) in [
         (json!({ "voice_id": "short" }), vec!["`voice_id`", "8 to 256"]),
         (json!({ "voice_id": "1Voice001" }), vec!["`voice_id`", "begin with a letter"]),
-        (json!({ "voice_id": "MyVoice00_" }), vec!["`voice_id`", "ends with"]),
+        (json!({ "voice_id": "MyVoice00_" }), vec!["`voice_id`", "end with"]),
         (json!({ "voice_id": "My Voice 001" }), vec!["`voice_id`", "letters, digits, - and _"]),
         (json!({ "file": short }), vec!["`file` is 9 s long", "10 to 300"]),
         (json!({ "file": long }), vec!["`file` is 301 s long", "10 to 300"]),
