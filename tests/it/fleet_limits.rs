@@ -87,7 +87,7 @@ fn what_waits_for_a_limit_of_all_servers_arrives_without_a_refusal() {
 #[test]
 fn a_limit_of_all_servers_holds_behind_a_pooler() {
     let Some(fleet) = Fleet::new(quick()) else { return };
-    let Some(pooler) = postgres::Pooler::start() else { return };
+    let Some(pooler) = postgres::Pooler::start(3) else { return };
     let database = fleet.url.rsplit_once('/').unwrap().1;
     let url = format!("postgres://postgres@127.0.0.1:{}/{database}", pooler.port);
     fleet.sandbox.set_limits(allowed(10, 3.0));
