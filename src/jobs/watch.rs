@@ -94,7 +94,7 @@ impl Jobs {
     /// which may outlast the order to stop by minutes.
     pub(super) async fn renew_lease(self, store: Arc<Store>) {
         loop {
-            // With a file, nobody but a search for open jobs reads the row.
+            // With a file, only a search for open jobs reads the row.
             let is_needed = store.is_shared() || self.shared.registry.len() > 0;
             if is_needed {
                 match store.renew().await {

@@ -13,7 +13,7 @@
 //! | was written as sent, and has not left | after [`GRACE`] calls it `unknown` | It writes that again before it sends if that was longer ago than [`LEASE`], finds another state, and nothing leaves |
 //! | was sent | after [`GRACE`] calls it `unknown`. It is never sent again | Its answer replaces `unknown`, whether the order was accepted, refused or lost |
 //!
-//! The last three are left alone for longer because nobody else can do anything for such a job. A process that hands its
+//! The last three are left alone for longer because no other process can do anything for such a job. A process that hands its
 //! jobs over, or whose own row ran out, changes the rule: see [`Store::release`] and [`Store::is_in_doubt`].
 
 use super::database::Store;

@@ -74,6 +74,9 @@ fn a_server_whose_connections_are_all_taken_goes_on_saying_that_it_lives() {
         assert_eq!(fleet.count(alive), 2, "a server that lives says so");
         std::thread::sleep(Duration::from_millis(500));
     }
+    let connections = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'minimax-mcp'";
+    let most = fleet.count(connections);
+    assert!(most <= 20, "{most} connections of two servers");
     run(&fleet, &mut other, "ROLLBACK");
     fleet.sandbox.script(Vec::new());
     asked.push(slow);
@@ -120,8 +123,16 @@ fn an_order_of_a_server_that_a_pooler_keeps_waiting_is_not_called_unknown() {
     fleet.sandbox.script(Vec::new());
     std::thread::sleep(Duration::from_millis(500));
     run(&fleet, &mut other, "COMMIT");
+    let mut bought = 0;
     for result in answers(&first.program, [slow, video]) {
-        assert_eq!(result["structuredContent"]["status"], "succeeded", "{result}: {}", first.log());
+        let is_bought = result["structuredContent"]["status"] == "succeeded";
+        // The video is refused if it got no connection for ten seconds.
+        assert!(
+            is_bought || result.to_string().contains("Nothing was sent or billed"),
+            "{result}: {}",
+            first.log()
+        );
+        bought += usize::from(is_bought);
     }
     until("the others know it", || {
         let status = only_job(&mut second)["status"].clone();
@@ -129,7 +140,7 @@ fn an_order_of_a_server_that_a_pooler_keeps_waiting_is_not_called_unknown() {
         status == "succeeded"
     });
     assert!(!seen.iter().any(|status| status.contains("unknown") || status.contains("failed")), "{seen:?}");
-    paid_once(&fleet, 2);
+    paid_once(&fleet, bought);
 }
 
 /// What another server writes that takes the first one for dead.
@@ -143,7 +154,7 @@ fn what_the_sender_of_an_order_learns_replaces_unknown() {
     for (what, act, status) in [
         ("made", Act::Hold, "succeeded"),
         ("refused", Act::Refuse { code: 1026, message: None, retry_after: None }, "failed"),
-        // It would be sent again, but whoever read `unknown` may have bought it again.
+        // It would be sent again, but a caller who read `unknown` may have bought it again.
         ("not taken", Act::Refuse { code: 1002, message: None, retry_after: None }, "failed"),
     ] {
         let Some(fleet) = Fleet::new(quick()) else { return };

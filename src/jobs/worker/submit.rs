@@ -135,7 +135,7 @@ pub(super) async fn submit(worker: &mut Worker, departure: Departure) -> Step {
         worker.job.waiting = Some(ticket.view());
         let held = worker.commit([Seen::Held(error.to_string())], Write::NoResult).await;
         if held.is_err() {
-            // Another process took this one for dead and has called the job `unknown`: whoever read that may buy it again.
+            // Another process took this one for dead and has called the job `unknown`. A caller who read that may buy it again.
             return worker.commit([Seen::Failed(failure(&error))], Write::NoResult).await;
         }
         if worker.job.cancel_requested {
