@@ -114,6 +114,13 @@ impl Heartbeat {
         last.is_some_and(is_over) || late.is_some_and(|late| !is_over(late))
     }
 
+    /// As if the last heartbeat had left longer ago than a lease lasts.
+    #[cfg(test)]
+    pub(super) fn miss(&self) {
+        let before = Duration::from_millis(LEASE.unsigned_abs() + 1);
+        self.renewals().last = Some(clock::monotonic().saturating_sub(before));
+    }
+
     fn renewals(&self) -> MutexGuard<'_, Renewals> {
         // The times stay usable after a panic elsewhere.
         self.renewals.lock().unwrap_or_else(PoisonError::into_inner)

@@ -266,3 +266,41 @@ impl Store {
         self.heartbeat.end(self.owner(), self.writers()).await.map_err(|error| self.fail(error))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::record::State;
+
+    /// Its heartbeat was late, so that of the other process may be too.
+    #[tokio::test]
+    async fn a_process_whose_own_row_ran_out_takes_only_what_was_handed_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let [other, this] = ["other", "this"].map(|owner| Store::open(dir.path(), owner.to_owned()));
+        let (other, this) = (other.await.unwrap(), this.await.unwrap());
+        let body = json!({
+            "id": "j", "principal": "local", "kind": "image", "tool": "text_to_image", "model": "", "account": "host",
+            "prompt": "", "request": {}, "digest": "", "state": State::NEW, "created_at": 1, "updated_at": 1,
+        });
+        other.insert(&serde_json::from_value(body).unwrap(), None).await.unwrap();
+        query("UPDATE jobs SET lease_until = 1").execute(this.writers()).await.unwrap();
+        this.renew().await.unwrap();
+        this.heartbeat.miss();
+        for _ in 0..2 {
+            assert!(this.claim("j").await.unwrap().is_none());
+            assert_eq!(this.due("host", Search::All, &[]).await.unwrap(), Vec::<String>::new());
+            // Still so when the next heartbeat has arrived.
+            this.renew().await.unwrap();
+        }
+        this.heartbeat.pause();
+        assert_eq!(this.due("host", Search::All, &[]).await.unwrap(), ["j"]);
+        this.heartbeat.miss();
+        other.renew().await.unwrap();
+        other.release().await.unwrap();
+        assert!(!other.renew().await.unwrap(), "no heartbeat follows the last");
+        assert_eq!(this.due("host", Search::Ended, &[]).await.unwrap(), ["j"]);
+        assert!(this.claim("j").await.unwrap().is_some());
+    }
+}
