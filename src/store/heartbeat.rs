@@ -62,15 +62,14 @@ impl Heartbeat {
             return Ok(false);
         }
         let begun = clock::monotonic();
-        let renewed = match &self.server {
-            Some(server) => line.renew(server, owner).await,
-            None => {
-                let row = query(
-                    "INSERT INTO processes (name, alive_until) VALUES (?1, ?2)
-                     ON CONFLICT (name) DO UPDATE SET alive_until = excluded.alive_until RETURNING alive_until",
-                );
-                row.bind(owner).bind_moment(now(), LEASE).fetch_one(file).await.map(drop)
-            }
+        let renewed = if let Some(server) = &self.server {
+            line.renew(server, owner).await
+        } else {
+            let row = query(
+                "INSERT INTO processes (name, alive_until) VALUES (?1, ?2)
+                 ON CONFLICT (name) DO UPDATE SET alive_until = excluded.alive_until RETURNING alive_until",
+            );
+            row.bind(owner).bind_moment(now(), LEASE).fetch_one(file).await.map(drop)
         };
         drop(line);
         let mut renewals = self.renewals();
