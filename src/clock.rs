@@ -20,7 +20,7 @@ pub fn begin() {
     was_set_within(0);
 }
 
-/// The clock that is followed: its time, and when that was, by [`running`].
+/// The clock that is followed: its time, and when that was, by [`monotonic`].
 static FOLLOWED: Mutex<Option<(i64, Duration)>> = Mutex::new(None);
 
 /// From now on the program's clock is another one, which says `at`. A small difference to what was said before is ignored: it
@@ -29,13 +29,13 @@ pub fn follow(at: i64) {
     let is_known = followed().is_some_and(|known| known.saturating_sub(at).abs() < DRIFT);
     if !is_known {
         // A panic elsewhere does not make the pair invalid.
-        *FOLLOWED.lock().unwrap_or_else(PoisonError::into_inner) = Some((at, running()));
+        *FOLLOWED.lock().unwrap_or_else(PoisonError::into_inner) = Some((at, monotonic()));
     }
 }
 
 fn followed() -> Option<i64> {
     let (at, then) = (*FOLLOWED.lock().unwrap_or_else(PoisonError::into_inner))?;
-    let since = running().saturating_sub(then);
+    let since = monotonic().saturating_sub(then);
     Some(at.saturating_add(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)))
 }
 
@@ -98,13 +98,14 @@ impl Offset {
 
 /// The monotonic time, as Unix milliseconds. It starts at the system time of the first call.
 fn unset() -> i64 {
-    static START: LazyLock<(i64, Duration)> = LazyLock::new(|| (system(), running()));
+    static START: LazyLock<(i64, Duration)> = LazyLock::new(|| (system(), monotonic()));
     let (start, before) = *START;
-    let since = running().saturating_sub(before);
+    let since = monotonic().saturating_sub(before);
     start.saturating_add(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
-fn running() -> Duration {
+/// The monotonic clock. It counts the time that the machine sleeps.
+pub fn monotonic() -> Duration {
     #[cfg(feature = "crash-points")]
     let ahead = crate::crash::passed();
     #[cfg(not(feature = "crash-points"))]

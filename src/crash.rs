@@ -10,7 +10,8 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// `trace` prints every crash point as it is passed. `NAME#2` stops the program forever when it reaches the point for
-/// the second time, so that the test can kill it there. `syncs` prints what is synced to the disk.
+/// the second time, so that the test can kill it there; `NAME#2@FILE` only until that file exists. `syncs` prints what is
+/// synced to the disk.
 const POINT: &str = "MINIMAX_CRASH_POINT";
 /// How far to move the system clock ahead: a number of milliseconds; `@FILE`, a file with that number, which may
 /// change; or `tokio`, to follow tokio's clock, which a test can advance. `tokio` makes time itself pass faster; the
@@ -48,13 +49,14 @@ pub(crate) fn point(name: &'static str) {
     *times += 1;
     let here = format!("{name}#{times}");
     drop(passed);
-    if wanted == "trace" || *wanted == here {
+    let (place, file) = wanted.split_once('@').unwrap_or((wanted, ""));
+    if wanted == "trace" || place == here {
         let _ = writeln!(std::io::stderr(), "crash point {here}");
     }
-    if *wanted == here {
-        // Waits for the signal. Whatever waits for this thread blocks, as if the process were dead.
-        loop {
-            std::thread::park();
+    if place == here {
+        // Waits for the signal, or the file. Whatever waits for this thread blocks, as if the process were dead.
+        while file.is_empty() || !std::path::Path::new(file).exists() {
+            std::thread::park_timeout(Duration::from_millis(20));
         }
     }
 }

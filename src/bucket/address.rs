@@ -77,3 +77,13 @@ impl Address {
         if self.prefix.is_empty() { below.to_owned() } else { format!("{}/{below}", self.prefix) }
     }
 }
+
+/// Whether the server is on this machine, by its name or address.
+pub fn is_on_this_machine(endpoint: &Url) -> bool {
+    match endpoint.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}

@@ -19,7 +19,7 @@ use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::address::{Address, Credentials};
+use super::address::{Address, Credentials, is_on_this_machine};
 use super::problem::BucketProblem;
 
 /// How long a server may take to accept a connection.
@@ -276,6 +276,13 @@ fn builder(address: &Address, endpoint: Option<&Url>) -> AmazonS3Builder {
     let retry = RetryConfig { backoff, max_retries: 4, retry_timeout: REPEAT };
     let client =
         ClientOptions::new().with_connect_timeout(CONNECT).with_timeout(REQUEST).with_allow_http(true);
+    // The user's proxy cannot reach ports of this machine. The library knows only how to replace that proxy.
+    let client = match endpoint {
+        Some(endpoint) if is_on_this_machine(endpoint) => {
+            client.with_proxy_url(endpoint.as_str()).with_proxy_excludes("*")
+        }
+        _ => client,
+    };
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(&address.bucket)
         .with_region(&address.region)

@@ -13,7 +13,7 @@ mod problem;
 mod stored;
 mod upload;
 
-pub use address::{Address, Credentials};
+pub use address::{Address, Credentials, is_on_this_machine};
 pub use client::{Bucket, Listed, Object};
 pub use problem::BucketProblem;
 pub use stored::{StoredFile, StoredReader};

@@ -4,7 +4,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::reader::Reader;
-use crate::bucket::{Address, Credentials};
+use crate::bucket::{Address, Credentials, is_on_this_machine};
 
 const FILES_URL: &str = "MINIMAX_FILES_URL";
 const PUBLIC_URL: &str = "MINIMAX_FILES_PUBLIC_URL";
@@ -61,7 +61,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             }
         };
         for (setting, url) in [(FILES_URL, &parts.endpoint), (PUBLIC_URL, &public_endpoint)] {
-            if url.as_ref().is_some_and(|url| url.scheme() == "http" && !is_here(url)) {
+            if url.as_ref().is_some_and(|url| url.scheme() == "http" && !is_on_this_machine(url)) {
                 self.warnings.push(format!(
                     "{setting} has an http address: files cross the network in clear, and others on it may change them"
                 ));
@@ -199,15 +199,6 @@ fn endpoint(value: &str) -> Result<Url, String> {
         && url.query().is_none()
         && url.fragment().is_none();
     if matches!(url.scheme(), "http" | "https") && is_bare { Ok(url) } else { Err(RULE.to_owned()) }
-}
-
-fn is_here(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
 }
 
 #[cfg(test)]

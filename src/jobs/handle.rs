@@ -197,6 +197,12 @@ impl Jobs {
                 Box::pin(self.shared.spool.drain_everywhere(&store)).await;
                 // With the server's own account, because the caller's must be free to make room.
                 let own = self.of_server();
+                let renewing = own.clone().renew_lease(Arc::clone(&store));
+                #[expect(
+                    clippy::disallowed_methods,
+                    reason = "it must go on while the tracker waits for paid requests, and ends with the hand-over"
+                )]
+                tokio::spawn(renewing);
                 let adopting = own.adopt_orphans(Arc::clone(&store));
                 let (stop, rules) = (self.shared.stop.clone(), self.shared.settings.retention.clone());
                 let sweeping = sweep_often(Arc::clone(&store), rules);

@@ -7,7 +7,7 @@ use super::handle::Jobs;
 use super::order::Order;
 use super::registry::Watch;
 use super::worker::{self, Departure};
-use crate::clock::now;
+use crate::clock::{monotonic, now};
 use crate::money::{Cost, Money};
 use crate::rate_limit::PromisedSlot;
 use crate::store::{Inserted, Job, Kind, NotBought, Purchase, Seen, State, StoreError, Task, random_id};
@@ -118,9 +118,11 @@ async fn enter(
     let registration = jobs.shared.registry.register(&job);
     let (order, purchase) = bought.unzip();
     let limits = &jobs.shared.settings.limits;
+    let recorded = monotonic();
     let first = match store.insert(&job, purchase.as_ref().map(|purchase| (purchase, limits))).await {
         Ok(Inserted::New) => {
-            let departure = order.map(|order| Departure::of(jobs.api(), order, jobs.overflowing(purchase)));
+            let departure =
+                order.map(|order| Departure::of(jobs.api(), order, jobs.overflowing(purchase), recorded));
             let waiting = departure.as_ref().and_then(Departure::waiting);
             registration.sender.send_modify(|job| Arc::make_mut(job).waiting = waiting);
             return Ok((worker::spawn(jobs, registration, departure), false));

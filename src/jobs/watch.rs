@@ -90,33 +90,48 @@ impl Jobs {
         }
     }
 
-    /// Renews the lease of this process and adopts jobs whose process has died, until the server stops.
+    /// Renews the lease of this process until its jobs are handed over. That comes after the last paid request in flight,
+    /// which may outlast the order to stop by minutes.
+    pub(super) async fn renew_lease(self, store: Arc<Store>) {
+        loop {
+            // With a file, only a search for open jobs reads the row.
+            let is_needed = store.is_shared() || self.shared.registry.len() > 0;
+            if is_needed {
+                match store.renew().await {
+                    Ok(true) => {}
+                    Ok(false) => return,
+                    Err(error) => tracing::warn!(%error, "leases were not renewed"),
+                }
+            } else {
+                store.need_not_renew();
+            }
+            tokio::time::sleep(pause_of(&store)).await;
+        }
+    }
+
+    /// Adopts jobs whose process has died, until the server stops.
     pub(super) async fn adopt_orphans(self, store: Arc<Store>) {
-        let pause = if store.is_shared() { SHARED_PAUSE } else { PAUSE };
+        let pause = pause_of(&store);
         let mut unreadable = HashSet::new();
         let (mut next_search, mut is_first) = (Instant::now(), true);
         loop {
             self.shared.spool.drain(&store).await;
-            let is_needed = store.is_shared() || self.shared.registry.len() > 0;
-            match if is_needed { store.renew().await } else { Ok(()) } {
-                Ok(()) => {
-                    self.adopt_from(&store, Search::Ended, Vec::new(), &mut unreadable).await;
-                    let begun = Instant::now();
-                    if begun >= next_search {
-                        let active = self.shared.registry.ids();
-                        self.adopt_from(&store, Search::All, active, &mut unreadable).await;
-                        // With SQLite, each start does this.
-                        if (store.is_shared() || is_first)
-                            && let Err(error) = store.forget_processes().await
-                        {
-                            tracing::warn!(%error, "the rows of old processes were not removed");
-                        }
-                        is_first = false;
-                        // It reads every open job, so many of them make it rare.
-                        next_search = Instant::now() + (begun.elapsed() * REST).clamp(pause, LONGEST_REST);
+            if store.was_renewed() {
+                self.adopt_from(&store, Search::Ended, Vec::new(), &mut unreadable).await;
+                let begun = Instant::now();
+                if begun >= next_search {
+                    let active = self.shared.registry.ids();
+                    self.adopt_from(&store, Search::All, active, &mut unreadable).await;
+                    // With SQLite, each start does this.
+                    if (store.is_shared() || is_first)
+                        && let Err(error) = store.forget_processes().await
+                    {
+                        tracing::warn!(%error, "the rows of old processes were not removed");
                     }
+                    is_first = false;
+                    // It reads every open job, so many of them make it rare.
+                    next_search = Instant::now() + (begun.elapsed() * REST).clamp(pause, LONGEST_REST);
                 }
-                Err(error) => tracing::warn!(%error, "leases were not renewed"),
             }
             tokio::select! {
                 () = self.shared.stop.cancelled() => return,
@@ -178,6 +193,10 @@ impl Jobs {
             }
         }
     }
+}
+
+fn pause_of(store: &Store) -> Duration {
+    if store.is_shared() { SHARED_PAUSE } else { PAUSE }
 }
 
 /// True if a link has expired, or may expire before it can be used.

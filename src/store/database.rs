@@ -1,17 +1,18 @@
 //! The open database. Each table's file builds on it.
 
 use super::error::{Fault, Place, StoreError};
+use super::heartbeat::Heartbeat;
 use super::pool::{Connection, Pool, Pools};
 use super::presence::Presence;
 use super::spool::SpoolKey;
 use super::sql::{Row, either, storable_json};
-use crate::clock;
 use crate::record::Job;
 
 /// An open database.
 #[derive(Debug)]
 pub struct Store {
     pub(super) pools: Pools,
+    pub(super) heartbeat: Heartbeat,
     pub(super) place: Place,
     /// This process, in leases.
     pub(super) owner: String,
@@ -93,19 +94,9 @@ impl Store {
         }
     }
 
-    /// The connections for saying that this process lives.
-    pub(super) fn heartbeat(&self) -> &Pool {
-        if self.place.is_server() { &self.pools.probe } else { &self.pools.writers }
-    }
-
     /// A transaction. In SQLite it holds the write lock.
     pub(super) async fn begin(&self) -> Result<Connection, StoreError> {
         Box::pin(self.pools.writers.begin()).await.map_err(|error| self.fail(error))
-    }
-
-    /// Whether the clock by which leases are judged was just set. That of a database server is left alone.
-    pub(super) fn clock_was_set_within(&self, millis: i64) -> bool {
-        !self.place.is_server() && clock::was_set_within(millis)
     }
 
     /// The job of a row.

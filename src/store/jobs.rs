@@ -5,7 +5,7 @@ use std::path::Path;
 use super::budget::{Denied, Limits, Purchase};
 use super::database::Store;
 use super::error::StoreError;
-use super::lease::LEASE;
+use super::heartbeat::LEASE;
 use super::pool::Connection;
 use super::spool::{Entry, Update};
 use super::sql::{either, query};
@@ -21,6 +21,9 @@ enum Write {
     Progress,
     /// The answer to a submit: also a job that another process holds, or that is `unknown`.
     Answer,
+    /// That a submit brought no result, as its sender knows: also a job that another process holds. One that is called
+    /// `unknown` ends by it, and is not sent again.
+    NoResult,
     /// Any job. The lease stays as it is.
     Note,
     /// One whose lease this process holds.
@@ -28,7 +31,7 @@ enum Write {
 }
 
 impl Write {
-    /// The condition on the row; `?4` is the task to write, and `?8` is this process.
+    /// The condition on the row; `?3` says that the job goes on, `?4` is the task to write, and `?8` is this process.
     fn condition(self) -> &'static str {
         match self {
             Self::Progress => {
@@ -36,6 +39,9 @@ impl Write {
             }
             Self::Answer => {
                 "(lease_owner = ?8 OR status IN ('submitting', 'unknown', 'cancelled', 'failed'))"
+            }
+            Self::NoResult => {
+                "(status = 'submitting' OR (status = 'unknown' AND task_id IS NULL AND ?3 = 0))"
             }
             Self::Note => "TRUE",
             Self::Replace => "lease_owner = ?8",
@@ -177,6 +183,12 @@ impl Store {
         self.commit(transaction).await?;
         job.cancel_requested |= saved == Some(Cancelled(true));
         Ok(saved.is_some())
+    }
+
+    /// Writes that a submit brought no result, whatever the lease is meanwhile. `false` if another process has ended the job
+    /// and this does not end it.
+    pub async fn save_no_result(&self, job: &Job) -> Result<bool, StoreError> {
+        self.save_whole(job, Write::NoResult).await
     }
 
     /// Writes a spooled update, unless the record is already more advanced. `false` if there is no such record. The lease stays as it is.

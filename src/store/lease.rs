@@ -1,17 +1,32 @@
 //! Leases: which process works on a job.
 //!
 //! A job belongs to the process in its row for [`LEASE`] after each write, and longer while the row of that process in
-//! `processes` says that it lives. So a process renews one row, whatever the number of its jobs.
+//! `processes` says that it lives. So a process renews one row, whatever the number of its jobs ([`super::heartbeat`]).
+//!
+//! A process may live while its row runs out: it was suspended, or a pooler in front of the database kept its heartbeat
+//! waiting. What can happen then:
+//!
+//! | Its job | Another process | It comes back |
+//! |---|---|---|
+//! | has a task, or files to fetch | takes it over, polls and delivers | It finds before its next poll, or when it writes, that the lease is gone, and stops. Both read; one writes the end |
+//! | waits to be sent | after [`GRACE`] ends it as not bought | Its write that the request leaves finds another state, and nothing leaves |
+//! | was written as sent, and has not left | after [`GRACE`] calls it `unknown` | It writes that again before it sends if that was longer ago than [`LEASE`], finds another state, and nothing leaves |
+//! | was sent | after [`GRACE`] calls it `unknown`. It is never sent again | Its answer replaces `unknown`, whether the order was accepted, refused or lost |
+//!
+//! The last three are left alone for longer because no other process can do anything for such a job. A process that hands its
+//! jobs over, or whose own row ran out, changes the rule: see [`Store::release`] and [`Store::is_in_doubt`].
 
 use super::database::Store;
 use super::error::StoreError;
+use super::heartbeat::LEASE;
 use super::sql::{Row, query};
-use crate::clock::{self, now};
+use crate::clock::{now, was_set_within};
 use crate::record::Job;
 
-/// How long a lease lasts, in milliseconds. The jobs of a dead process are idle for at most this time, or twice as long
-/// after the clock was set: then live leases look expired until they are renewed.
-pub const LEASE: i64 = 6_000;
+/// How much longer a job whose request may be on its way is left to its process, in milliseconds, where processes share a
+/// server. One heartbeat may time out and the next arrive in this time. It is also how long one statement may keep a
+/// connection of a pooler from others.
+const GRACE: i64 = 30_000;
 
 /// The most jobs that a process takes over at once. Other processes take others in the meantime.
 const BATCH: u32 = 100;
@@ -19,15 +34,17 @@ const BATCH: u32 = 100;
 /// How long the row of a process that has ended and has no jobs is kept, in milliseconds.
 const FORGOTTEN: i64 = 60_000;
 
-/// No other live process has the job. `?1` is this process, `?2` the present, `?3` the length of a lease, and `?4` says that the
-/// clock was just set. A time that lies far ahead is from before the clock was set back.
+/// No other live process has the job. `?1` is this process, `?2` the present, `?3` the length of a lease, `?4` says that times
+/// cannot be relied on, and `?5` is the grace. A time that lies far ahead is from before the clock was set back.
 macro_rules! free {
     () => {
         "(lease_owner = ?1 OR lease_until = 0
              OR EXISTS (SELECT 1 FROM processes WHERE name = lease_owner AND alive_until = 0)
-             OR (NOT ?4 AND (lease_until < ?2 OR lease_until > ?2 + 10 * ?3)
+             OR (NOT ?4 AND (lease_until < ?2 - CASE status WHEN 'submitting' THEN ?5 ELSE 0 END
+                             OR lease_until > ?2 + 10 * ?3)
                  AND NOT EXISTS (SELECT 1 FROM processes WHERE name = lease_owner
-                                 AND alive_until >= ?2 AND alive_until <= ?2 + 10 * ?3)))"
+                                 AND alive_until >= ?2 - CASE status WHEN 'submitting' THEN ?5 ELSE 0 END
+                                 AND alive_until <= ?2 + 10 * ?3)))"
     };
 }
 
@@ -44,7 +61,7 @@ impl Store {
     /// Leases one open job to this process, unless another live process has it. Returns the job.
     pub async fn claim(&self, id: &str) -> Result<Option<Job>, StoreError> {
         let sql = concat!(
-            "UPDATE jobs SET lease_owner = ?1, lease_until = ?2 + ?3 WHERE id = ?5 AND ",
+            "UPDATE jobs SET lease_owner = ?1, lease_until = ?2 + ?3 WHERE id = ?6 AND ",
             free!(),
             " RETURNING body"
         );
@@ -52,7 +69,8 @@ impl Store {
             .bind(self.owner())
             .bind_moment(now(), 0)
             .bind(LEASE)
-            .bind(self.clock_was_set_within(LEASE))
+            .bind(self.is_in_doubt())
+            .bind(self.grace())
             .bind(id)
             .fetch_optional(self.writers())
             .await
@@ -73,7 +91,7 @@ impl Store {
         }
         let sql = concat!(
             "WITH free AS MATERIALIZED (
-                SELECT id FROM jobs WHERE id IN (SELECT value FROM ?5) AND ",
+                SELECT id FROM jobs WHERE id IN (SELECT value FROM ?6) AND ",
             free!(),
             " FOR UPDATE SKIP LOCKED)
              UPDATE jobs SET lease_owner = ?1, lease_until = ?2 + ?3 WHERE id IN (SELECT id FROM free)
@@ -83,7 +101,8 @@ impl Store {
             .bind(self.owner())
             .bind_moment(now(), 0)
             .bind(LEASE)
-            .bind(self.clock_was_set_within(LEASE))
+            .bind(self.is_in_doubt())
+            .bind(self.grace())
             .bind_list(ids)
             .fetch_all(self.writers())
             .await
@@ -127,18 +146,8 @@ impl Store {
         Ok(())
     }
 
-    /// Says that this process lives, which renews the leases of its jobs. A database server's clock is followed from then on.
-    pub async fn renew(&self) -> Result<(), StoreError> {
-        let row = query(
-            "INSERT INTO processes (name, alive_until) VALUES (?1, ?2)
-             ON CONFLICT (name) DO UPDATE SET alive_until = excluded.alive_until RETURNING alive_until",
-        );
-        let row = row.bind(self.owner()).bind_moment(now(), LEASE).fetch_one(self.heartbeat()).await;
-        let until: i64 = row.and_then(|row| row.try_get("alive_until")).map_err(|error| self.fail(error))?;
-        if self.place.is_server() {
-            clock::follow(until - LEASE);
-        }
-        Ok(())
+    fn grace(&self) -> i64 {
+        if self.place.is_server() { GRACE } else { 0 }
     }
 
     /// Whether this process must renew its row even without jobs, because other machines rely on it. Not so for a file on
@@ -191,7 +200,7 @@ impl Store {
             .bind(self.owner())
             .bind_moment(now(), 0)
             .bind(LEASE)
-            .bind(self.clock_was_set_within(LEASE))
+            .bind(self.is_in_doubt())
             .fetch_all(self.readers())
             .await
             .map_err(|error| self.fail(error))?;
@@ -206,15 +215,16 @@ impl Store {
         known: &[String],
     ) -> Result<Vec<String>, StoreError> {
         let sql = concat!(
-            "SELECT id FROM jobs WHERE is_open = 1 AND account = ?5 AND ",
+            "SELECT id FROM jobs WHERE is_open = 1 AND account = ?6 AND ",
             free!(),
-            " AND id NOT IN (SELECT value FROM ?6)"
+            " AND id NOT IN (SELECT value FROM ?7)"
         );
         let due = query(sql)
             .bind(self.owner())
             .bind_moment(now(), 0)
             .bind(LEASE)
-            .bind(self.clock_was_set_within(LEASE))
+            .bind(self.is_in_doubt())
+            .bind(self.grace())
             .bind(account)
             .bind_list(known);
         let due = match process {
@@ -230,13 +240,67 @@ impl Store {
         Ok(rows.iter().filter_map(|row| row.try_get(0).ok()).collect())
     }
 
+    /// Says that this process lives, which renews the leases of its jobs. `false` after they were handed over.
+    pub async fn renew(&self) -> Result<bool, StoreError> {
+        self.heartbeat.renew(self.owner(), self.writers()).await.map_err(|error| self.fail(error))
+    }
+
+    /// For a process that need not say that it lives, because it has no jobs and its database is a file.
+    pub fn need_not_renew(&self) {
+        self.heartbeat.pause();
+    }
+
+    /// Whether the database took the last heartbeat.
+    pub fn was_renewed(&self) -> bool {
+        !self.heartbeat.has_failed()
+    }
+
+    /// Whether a process that seems to have ended may live all the same: the clock was just set, or the row of this process
+    /// ran out although it lives, and those of others for the same reason. Then only jobs that were handed over are taken.
+    fn is_in_doubt(&self) -> bool {
+        self.heartbeat.is_late() || (!self.place.is_server() && was_set_within(LEASE))
+    }
+
     /// Hands over the jobs of this process, so that another need not wait for the leases to expire.
     pub async fn release(&self) -> Result<(), StoreError> {
-        query("UPDATE processes SET alive_until = 0 WHERE name = ?1")
-            .bind(self.owner())
-            .execute(self.writers())
-            .await
-            .map_err(|error| self.fail(error))?;
-        Ok(())
+        self.heartbeat.end(self.owner(), self.writers()).await.map_err(|error| self.fail(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::record::State;
+
+    /// Its heartbeat was late, so that of the other process may be too.
+    #[tokio::test]
+    async fn a_process_whose_own_row_ran_out_takes_only_what_was_handed_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let [other, this] = ["other", "this"].map(|owner| Store::open(dir.path(), owner.to_owned()));
+        let (other, this) = (other.await.unwrap(), this.await.unwrap());
+        let body = json!({
+            "id": "j", "principal": "local", "kind": "image", "tool": "text_to_image", "model": "", "account": "host",
+            "prompt": "", "request": {}, "digest": "", "state": State::NEW, "created_at": 1, "updated_at": 1,
+        });
+        other.insert(&serde_json::from_value(body).unwrap(), None).await.unwrap();
+        query("UPDATE jobs SET lease_until = 1").execute(this.writers()).await.unwrap();
+        this.renew().await.unwrap();
+        this.heartbeat.miss();
+        for _ in 0..2 {
+            assert!(this.claim("j").await.unwrap().is_none());
+            assert_eq!(this.due("host", Search::All, &[]).await.unwrap(), Vec::<String>::new());
+            // Still so when the next heartbeat has arrived.
+            this.renew().await.unwrap();
+        }
+        this.heartbeat.pause();
+        assert_eq!(this.due("host", Search::All, &[]).await.unwrap(), ["j"]);
+        this.heartbeat.miss();
+        other.renew().await.unwrap();
+        other.release().await.unwrap();
+        assert!(!other.renew().await.unwrap(), "no heartbeat follows the last");
+        assert_eq!(this.due("host", Search::Ended, &[]).await.unwrap(), ["j"]);
+        assert!(this.claim("j").await.unwrap().is_some());
     }
 }

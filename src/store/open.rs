@@ -14,6 +14,7 @@ use tokio::task::spawn_blocking;
 use super::connect::{connect, others};
 use super::database::Store;
 use super::error::{Place, StoreError};
+use super::heartbeat::Heartbeat;
 use super::log_sync::LogSync;
 use super::pool::{Pool, Pools, ServerPool};
 use super::postgres;
@@ -71,7 +72,10 @@ impl Store {
         let pool = Pool::Postgres(ServerPool::new(pool));
         let probe = Pool::Postgres(ServerPool::new(probe));
         let pools = Pools { writers: pool.clone(), readers: pool, probe };
-        let store = Self::with(pools, Place::Server, owner, None, None).await?;
+        let heartbeat = postgres::options(url.expose_secret());
+        let heartbeat = heartbeat.map_err(|error| StoreError::new(Place::Server, error.into()))?;
+        let mut store = Self::with(pools, Place::Server, owner, None, None).await?;
+        store.heartbeat = Heartbeat::to(heartbeat);
         // From the first record on, the times are those of the server.
         store.renew().await?;
         Ok(store)
@@ -86,8 +90,16 @@ impl Store {
         notice: Option<String>,
     ) -> Result<Self, StoreError> {
         let spool_key = SpoolKey::new(Vec::new());
-        let mut store =
-            Self { pools, place, owner, notice, spool_key, announces: false, _presence: presence };
+        let mut store = Self {
+            pools,
+            heartbeat: Heartbeat::default(),
+            place,
+            owner,
+            notice,
+            spool_key,
+            announces: false,
+            _presence: presence,
+        };
         store.spool_key = SpoolKey::new(store.secret("spool").await?);
         Ok(store)
     }

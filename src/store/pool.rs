@@ -117,8 +117,7 @@ pub(super) struct Pools {
     pub(super) writers: Pool,
     /// In SQLite these cannot write, so no writer keeps them waiting.
     pub(super) readers: Pool,
-    /// For probes, which write and roll back. In PostgreSQL also for saying that this process lives: that must not wait for its
-    /// other work, or servers with much to do would lose their jobs to each other.
+    /// For probes, which write and roll back.
     pub(super) probe: Pool,
 }
 

@@ -12,8 +12,8 @@ use super::error::Fault;
 use super::inspection::Inspection;
 use super::pool::begin_postgres;
 
-/// Connections of one process, without the one of [`probe`].
-const MOST: u32 = 9;
+/// Connections of one process, without the one of [`probe`] and that of its heartbeat.
+const MOST: u32 = 8;
 
 /// How long a statement waits for a connection.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -78,7 +78,7 @@ async fn look(pool: &PgPool) -> Result<Option<Inspection>, Trouble> {
 }
 
 /// TLS with a certificate that is checked, unless the URL says otherwise or the database is on this machine.
-fn options(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
+pub(super) fn options(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
     let names_mode = url
         .split_once('?')
         .is_some_and(|(_, query)| query.split('&').any(|pair| pair.starts_with("sslmode=")));

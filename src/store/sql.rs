@@ -13,7 +13,7 @@ use sqlx::{AssertSqlSafe, ColumnIndex, Decode, Postgres, SqlSafeStr as _, Sqlite
 use super::pool::{Connection, Pool};
 
 /// The present by the clock of the database. It does not change within a statement, so an index can be used with it.
-const PRESENT: &str = "CAST(extract(epoch FROM statement_timestamp()) * 1000 AS BIGINT)";
+pub(super) const PRESENT: &str = "CAST(extract(epoch FROM statement_timestamp()) * 1000 AS BIGINT)";
 
 /// A value that a placeholder stands for.
 #[derive(Debug, Clone)]

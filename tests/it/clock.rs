@@ -91,7 +91,7 @@ fn play(shift: i64, real: bool) {
     assert_eq!(first["status"], "succeeded", "{first}");
     let order = json!({ "prompt": "A hen", "wait_seconds": 0, "idempotency_key": "video" });
     let video = owner.call("generate_video", order.clone())["structuredContent"]["job_id"].clone();
-    cell.sandbox.script(vec![Rule::once("/v1/t2a_v2", Act::Delay { ms: 3_000 })]);
+    cell.sandbox.script(vec![Rule::once("/v1/t2a_v2", Act::Hold)]);
     let sound =
         json!({ "name": "text_to_audio", "arguments": { "text": "Good morning.", "wait_seconds": 60 } });
     let sound = owner.program.post("tools/call", sound);
@@ -111,6 +111,8 @@ fn play(shift: i64, real: bool) {
         let again = program.call("generate_video", order.clone());
         assert_eq!(again["structuredContent"]["job_id"], video, "{}: {again}", at("the key"));
     }
+    // Not sooner: a call skips the answers to others.
+    cell.sandbox.script(Vec::new());
     let heard = owner.program.answer(sound)["result"]["structuredContent"].clone();
     assert_eq!(delivered(&heard, &at("the sound")), 1, "{}: {heard}", at("the sound"));
     let done = json!({ "job_id": video, "wait_seconds": 60 });

@@ -125,7 +125,13 @@ async fn a_poll_that_the_key_is_refused_for_says_to_fix_the_key_and_keeps_the_jo
         let world = World::new().await;
         let refuse = Act::Refuse { code, message: None, retry_after: None };
         world.sandbox.script(vec![Rule::always("/v1/query/video_generation", refuse)]);
-        let begun = world.make("generate_video", json!({ "prompt": "A fox", "wait_seconds": 2 })).await;
+        let mut begun = world.make("generate_video", json!({ "prompt": "A fox", "wait_seconds": 0 })).await;
+        eventually("it is polled", async || {
+            let job = json!({ "job_id": begun["job_id"], "wait_seconds": 1 });
+            begun = world.make("get_job", job).await;
+            begun["warnings"].is_array()
+        })
+        .await;
         assert_eq!(begun["status"], "running", "{begun}");
         let next = begun["next"].as_str().unwrap();
         assert!(!next.starts_with("Not finished yet"), "{next}");

@@ -1,6 +1,6 @@
 //! Rate limits that several servers with one PostgreSQL keep together.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use minimax_mcp::sandbox::{Act, RateLimit, Rule};
 use serde_json::{Value, json};
@@ -64,12 +64,20 @@ fn a_limit_of_ten_lets_ten_through_at_three_servers() {
     fleet.sandbox.set_limits(allowed(10, 60.0));
     let limit = json!({ "group": "image", "count": 10, "seconds": 60, "burst": 10, "in_flight": 10 });
     let mut servers = servers(&fleet, &fleet.url, &limit);
+    let begun = Instant::now();
     let asked = order(&mut servers, 18, 0);
     let views: Vec<_> =
         servers.iter().zip(asked).flat_map(|(server, ids)| answers(&server.program, ids)).collect();
     until("ten are sent", || sent(&fleet) >= 10);
     std::thread::sleep(Duration::from_secs(3));
-    assert_eq!((sent(&fleet), refusals(&fleet)), (10, 0), "{views:?}");
+    assert_eq!(refusals(&fleet), 0, "{views:?}");
+    // On a loaded machine the next minute may have begun.
+    let sent = sent(&fleet);
+    assert!(
+        sent == 10 || begun.elapsed() > Duration::from_secs(55),
+        "{sent} in {:?}: {views:?}",
+        begun.elapsed()
+    );
     let waiting: Vec<_> =
         views.iter().map(ToString::to_string).filter(|view| view.contains("in line")).collect();
     assert!(waiting.iter().any(|view| view.contains("MiniMax allows 10 a minute")), "{views:?}");
@@ -87,7 +95,7 @@ fn what_waits_for_a_limit_of_all_servers_arrives_without_a_refusal() {
 #[test]
 fn a_limit_of_all_servers_holds_behind_a_pooler() {
     let Some(fleet) = Fleet::new(quick()) else { return };
-    let Some(pooler) = postgres::Pooler::start() else { return };
+    let Some(pooler) = postgres::Pooler::start(3) else { return };
     let database = fleet.url.rsplit_once('/').unwrap().1;
     let url = format!("postgres://postgres@127.0.0.1:{}/{database}", pooler.port);
     fleet.sandbox.set_limits(allowed(10, 3.0));

@@ -414,9 +414,14 @@ impl Program {
         self.child.wait().unwrap();
     }
 
+    /// Closes stdin.
+    pub fn leave(&mut self) {
+        drop(self.stdin.take());
+    }
+
     /// Closes stdin and waits for the program to exit.
     pub fn hang_up(&mut self) -> std::process::ExitStatus {
-        drop(self.stdin.take());
+        self.leave();
         self.ended()
     }
 

@@ -34,6 +34,8 @@ mod bucket;
 mod bucket_fleet;
 mod bucket_removal;
 mod fleet;
+mod fleet_clocks;
+mod fleet_late;
 mod fleet_leases;
 mod fleet_limits;
 mod fleet_plans;

@@ -258,7 +258,7 @@ impl Cluster {
     }
 }
 
-/// PgBouncer in front of the shared server, in transaction mode and with three connections to a database.
+/// PgBouncer in front of the shared server, in transaction mode and with few connections to a database.
 pub struct Pooler {
     pub port: u16,
     child: Child,
@@ -267,7 +267,7 @@ pub struct Pooler {
 
 impl Pooler {
     /// `None` if PgBouncer is not installed.
-    pub fn start() -> Option<Self> {
+    pub fn start(connections: u32) -> Option<Self> {
         let program = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/opt/homebrew/bin/pgbouncer"];
         let Some(program) = program.into_iter().find(|program| Path::new(program).is_file()) else {
             eprintln!("skipped: PgBouncer is not installed (Debian: apt install pgbouncer)");
@@ -278,7 +278,7 @@ impl Pooler {
         let settings = format!(
             "[databases]\n* = host=127.0.0.1 port={server} user=postgres\n\
              [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = any\n\
-             pool_mode = transaction\ndefault_pool_size = 3\n"
+             pool_mode = transaction\ndefault_pool_size = {connections}\n"
         );
         let file = dir.path().join("pgbouncer.ini");
         std::fs::write(&file, settings).unwrap();

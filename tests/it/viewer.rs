@@ -273,6 +273,9 @@ async fn the_parts_of_a_file_put_together_are_the_file() {
         let refused = read(&world, &range(unknown)).await.unwrap_err();
         assert!(refused.contains("no resource"), "{unknown}: {refused}");
     }
+    if s3::leaves_out("a result that is changed in its folder") {
+        return;
+    }
     std::fs::write(s3::place(&view["files"][0]["path"]), vec![b'A'; size]).unwrap();
     let refused = read(&world, &range("0-9")).await.unwrap_err();
     assert!(refused.contains("no resource"), "a file that was changed is not the result: {refused}");

@@ -15,6 +15,18 @@ pub(super) fn failure(error: &ApiError) -> Failure {
     }
 }
 
+/// A request that did not leave, because its record could not be kept from other servers.
+pub(super) fn too_late() -> Failure {
+    Failure {
+        message: "the server was suspended or could not reach its database before the request left; nothing was bought"
+            .to_owned(),
+        blame: Blame::Transient,
+        advice: "Call the tool again with the same arguments; its idempotency_key is free again.".to_owned(),
+        code: None,
+        trace_id: None,
+    }
+}
+
 /// An error without an answer, with the id that MiniMax's support asks for.
 pub(super) fn traced(error: &ApiError) -> String {
     match error.details() {

@@ -1,7 +1,7 @@
 //! An order that the plan has refused: it fails, or is bought from the balance where the settings allow it.
 
 use super::failure::failure;
-use super::record::{Interrupted, Worker};
+use super::record::Worker;
 use crate::api::ApiError;
 use crate::clock::now;
 use crate::facts::plan;
@@ -18,11 +18,7 @@ pub(super) enum Overflow {
 
 /// Moves an order that the plan has refused to the balance, once: the plan's reservation is released and the
 /// balance's is made in one transaction, before the request leaves.
-pub(super) async fn overflow(
-    worker: &mut Worker,
-    error: &ApiError,
-    purchase: Option<Purchase>,
-) -> Result<Overflow, Interrupted> {
+pub(super) async fn overflow(worker: &mut Worker, error: &ApiError, purchase: Option<Purchase>) -> Overflow {
     let mut failure = failure(error);
     let balance = worker.jobs.paying_with(PaysWith::Balance);
     let refused = plan().refusal(error.code()).filter(|_| !worker.job.may_be_billed);
@@ -30,7 +26,7 @@ pub(super) async fn overflow(
         if let Some(advice) = worker.jobs.advice_of_plan(error.code()).await {
             failure.advice = advice;
         }
-        return Ok(Overflow::Failed(failure));
+        return Overflow::Failed(failure);
     };
     let before = worker.job.clone();
     jobs.account().clone_into(&mut worker.job.account);
@@ -50,11 +46,12 @@ pub(super) async fn overflow(
             worker.jobs = jobs;
             worker.read_cancel_request().await;
             worker.watchers.send_replace(worker.job.shared());
-            return Ok(Overflow::Bought);
+            return Overflow::Bought;
         }
+        // Another process took this one for dead, and ends the job.
         Ok(Ok(false)) => {
             worker.job = before;
-            return Err(Interrupted);
+            return Overflow::Failed(failure);
         }
         Ok(Err(Denied::Over { .. } | Denied::NoPrice(_) | Denied::Used)) => {
             "The balance did not pay either: a budget of this server does not allow it (check_account)"
@@ -64,5 +61,5 @@ pub(super) async fn overflow(
     };
     worker.job = before;
     failure.advice = format!("{problem}. {}", failure.advice);
-    Ok(Overflow::Failed(failure))
+    Overflow::Failed(failure)
 }

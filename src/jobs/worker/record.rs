@@ -30,6 +30,8 @@ pub(super) enum Write {
     First,
     /// The answer to a submit: written whether or not this process holds the lease.
     Answer,
+    /// That a submit brought no result: written whether or not this process holds the lease.
+    NoResult,
     /// While this process holds the lease.
     Progress,
 }
@@ -202,6 +204,7 @@ impl Worker {
                 self.jobs.shared.spool.write_one(store, &self.job.id).await?;
                 store.replace(&self.job, before).await
             }
+            Write::NoResult => store.save_no_result(&self.job).await,
             Write::Progress if is_found_again(before, &self.job.state) => {
                 store.save_progress_soon(&self.job).await
             }

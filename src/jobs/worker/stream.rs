@@ -81,14 +81,15 @@ pub(super) async fn receive(worker: &mut Worker, sound: Sound) -> Step {
                 worker.job.files.push(cut);
             }
             if !matches!(error, ApiError::Refused { .. }) {
-                return worker.see(Seen::Lost(format!("{error}{came}"))).await;
+                let lost = Seen::Lost(format!("{error}{came}"));
+                return worker.commit([lost], Write::NoResult).await;
             }
             let mut failure = failure(&error);
             if arrived > 0 || error.accepted() == Accepted::Unknown {
                 worker.job.may_be_billed = true;
                 failure.message = format!("{}{came}. It may be billed", failure.message);
             }
-            worker.see(Seen::Failed(failure)).await
+            worker.commit([Seen::Failed(failure)], Write::NoResult).await
         }
         Err(Broken::Disk(problem)) => {
             let failure = Failure {
@@ -99,7 +100,7 @@ pub(super) async fn receive(worker: &mut Worker, sound: Sound) -> Step {
                 trace_id: None,
             };
             worker.job.may_be_billed = true;
-            worker.see(Seen::Failed(failure)).await
+            worker.commit([Seen::Failed(failure)], Write::NoResult).await
         }
     }
 }

@@ -5,18 +5,19 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::deliver::record_result;
-use super::failure::traced;
+use super::failure::{failure, too_late, traced};
 use super::overflow::{Overflow, overflow};
 use super::record::{Interrupted, Step, Worker, Write};
 use super::stream;
 use crate::api::retry::{self, Nature};
 use crate::api::{Accepted, ApiError, Client};
+use crate::clock;
 use crate::facts::Class;
 use crate::jobs::order::Order;
 use crate::jobs::order::outcome::Outcome;
 use crate::rate_limit::chance;
 use crate::rate_limit::{self, Permit, QueueView, Ticket};
-use crate::store::{Purchase, Seen, State};
+use crate::store::{LEASE, Purchase, Seen, State};
 
 /// How many rate-limit refusals are accepted at any time.
 const REFUSALS: u32 = 8;
@@ -32,13 +33,20 @@ pub(crate) struct Departure {
     permit: Option<Permit>,
     /// What is bought from the balance if the plan refuses it.
     overflow: Option<Purchase>,
+    /// When the record was begun to be written, by the monotonic clock.
+    recorded: Duration,
 }
 
 impl Departure {
-    pub(crate) fn of(api: &Client, order: Box<dyn Order>, overflow: Option<Purchase>) -> Self {
+    pub(crate) fn of(
+        api: &Client,
+        order: Box<dyn Order>,
+        overflow: Option<Purchase>,
+        recorded: Duration,
+    ) -> Self {
         let mut ticket = api.join(order.group());
         let permit = ticket.try_acquire();
-        Self { order, ticket, permit, overflow }
+        Self { order, ticket, permit, overflow, recorded }
     }
 
     pub(crate) fn waiting(&self) -> Option<QueueView> {
@@ -53,7 +61,7 @@ fn in_line(ticket: &Ticket) -> String {
 
 /// Sends the request when it has a permit, and again only if MiniMax provably did not take it.
 pub(super) async fn submit(worker: &mut Worker, departure: Departure) -> Step {
-    let Departure { mut order, mut ticket, mut permit, overflow: mut purchase } = departure;
+    let Departure { mut order, mut ticket, mut permit, overflow: mut purchase, mut recorded } = departure;
     let mut jobs = worker.jobs.clone();
     let (mut tries, mut refused) = (1, None);
     if permit.is_none() && matches!(worker.job.state, State::Submitting { sent: true, .. }) {
@@ -66,10 +74,13 @@ pub(super) async fn submit(worker: &mut Worker, departure: Departure) -> Step {
                 worker.commit([Seen::Leaving], Write::First).await?;
                 permit
             }
-            None => wait_for_permit(worker, &mut ticket).await?,
+            None => wait_for_permit(worker, &mut ticket, &mut recorded).await?,
         };
         #[cfg(feature = "crash-points")]
         crate::crash::point("post.before");
+        if !is_still_ours(worker, &mut recorded).await {
+            return worker.commit([Seen::Failed(too_late())], Write::NoResult).await;
+        }
         permit.start();
         let key = jobs.api().key_count();
         let answer = order.send(jobs.api()).await;
@@ -100,7 +111,7 @@ pub(super) async fn submit(worker: &mut Worker, departure: Departure) -> Step {
         };
         let Some(pause) = pause else {
             return match error.accepted() {
-                Accepted::No => match overflow(worker, &error, purchase.take()).await? {
+                Accepted::No => match overflow(worker, &error, purchase.take()).await {
                     Overflow::Bought if worker.job.cancel_requested => {
                         worker.see(Seen::Cancelled { at_minimax: false }).await
                     }
@@ -110,17 +121,23 @@ pub(super) async fn submit(worker: &mut Worker, departure: Departure) -> Step {
                         (tries, refused) = (1, None);
                         continue;
                     }
-                    Overflow::Failed(failure) => worker.see(Seen::Failed(failure)).await,
+                    Overflow::Failed(failure) => {
+                        worker.commit([Seen::Failed(failure)], Write::NoResult).await
+                    }
                 },
                 Accepted::Unknown => {
                     worker.job.unread = error.answer().map(str::to_owned);
-                    worker.see(Seen::Lost(traced(&error))).await
+                    worker.commit([Seen::Lost(traced(&error))], Write::NoResult).await
                 }
             };
         };
         tracing::info!(job = worker.job.id, %error, ?pause, "not taken; it is sent again");
         worker.job.waiting = Some(ticket.view());
-        worker.see(Seen::Held(error.to_string())).await?;
+        let held = worker.commit([Seen::Held(error.to_string())], Write::NoResult).await;
+        if held.is_err() {
+            // Another process took this one for dead and has called the job `unknown`. A caller who read that may buy it again.
+            return worker.commit([Seen::Failed(failure(&error))], Write::NoResult).await;
+        }
         if worker.job.cancel_requested {
             return worker.see(Seen::Cancelled { at_minimax: false }).await;
         }
@@ -146,8 +163,26 @@ async fn taken(worker: &mut Worker, outcome: Outcome) -> Step {
     }
 }
 
+/// Whether the record still says that the request leaves. The record keeps the job from others for the length of a lease. If
+/// that is over before the request has left (the process was suspended, or the database was slow), it is written again.
+async fn is_still_ours(worker: &mut Worker, recorded: &mut Duration) -> bool {
+    let lease = Duration::from_millis(LEASE.unsigned_abs());
+    while clock::monotonic().saturating_sub(*recorded) > lease {
+        *recorded = clock::monotonic();
+        let state = worker.job.state.clone();
+        if !worker.save(Write::First, &state).await {
+            return false;
+        }
+    }
+    true
+}
+
 /// Waits in the queue until the request may leave, and records that it leaves.
-async fn wait_for_permit(worker: &mut Worker, ticket: &mut Ticket) -> Result<Permit, Interrupted> {
+async fn wait_for_permit(
+    worker: &mut Worker,
+    ticket: &mut Ticket,
+    recorded: &mut Duration,
+) -> Result<Permit, Interrupted> {
     let permit = loop {
         match worker.unless_interrupted(ticket.step()).await? {
             rate_limit::Step::Permit(permit) => break permit,
@@ -156,6 +191,7 @@ async fn wait_for_permit(worker: &mut Worker, ticket: &mut Ticket) -> Result<Per
         }
     };
     worker.job.waiting = None;
+    *recorded = clock::monotonic();
     // Without the record, the request does not leave.
     worker.commit([Seen::Leaving], Write::First).await?;
     Ok(permit)
