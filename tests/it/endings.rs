@@ -125,13 +125,17 @@ async fn a_poll_that_the_key_is_refused_for_says_to_fix_the_key_and_keeps_the_jo
         let world = World::new().await;
         let refuse = Act::Refuse { code, message: None, retry_after: None };
         world.sandbox.script(vec![Rule::always("/v1/query/video_generation", refuse)]);
-        let begun = world.make("generate_video", json!({ "prompt": "A fox", "wait_seconds": 2 })).await;
+        let mut begun = world.make("generate_video", json!({ "prompt": "A fox", "wait_seconds": 2 })).await;
+        eventually("the key is refused", async || {
+            begun = world.make("get_job", json!({ "job_id": begun["job_id"] })).await;
+            begun["warnings"].to_string().contains(&code.to_string())
+        })
+        .await;
         assert_eq!(begun["status"], "running", "{begun}");
         let next = begun["next"].as_str().unwrap();
         assert!(!next.starts_with("Not finished yet"), "{next}");
         let cure = if code == 1008 { "Top up" } else { "MINIMAX_REGION" };
         assert!(next.contains(cure) && next.contains("get_job"), "{next}");
-        assert!(begun["warnings"].to_string().contains(&code.to_string()), "{begun}");
         world.sandbox.script(Vec::new());
         eventually("it is done", async || {
             let view = world.make("get_job", json!({ "job_id": begun["job_id"] })).await;

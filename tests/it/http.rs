@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use futures_util::TryFutureExt as _;
 use minimax_mcp::config::{Config, HttpSettings, TokenRow, Toolset};
-use minimax_mcp::sandbox::{Options as SandboxOptions, Pace, Sandbox};
+use minimax_mcp::sandbox::{Act, Options as SandboxOptions, Pace, Rule, Sandbox};
 use minimax_mcp::serve::http::access::Access;
 use minimax_mcp::serve::http::{self, Options};
 use minimax_mcp::tools;
@@ -13,7 +14,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::harness::{config, http_client, quick};
+use crate::harness::{config, eventually, http_client, quick};
 
 pub const ADA: &str = "ada-0123456789abcdef";
 pub const BOB: &str = "bob-0123456789abcdef";
@@ -261,14 +262,18 @@ async fn paths_of_the_machine_are_neither_read_nor_written_for_those_elsewhere()
 
 #[tokio::test]
 async fn a_caller_who_goes_away_loses_the_wait_and_not_the_job() {
-    let pace = Pace { delay_ms: 1500, ..quick() };
-    let served = Served::with(false, pace).await;
+    let served = Served::open().await;
+    served.sandbox.script(vec![Rule::once("/v1/image_generation", Act::Hold)]);
     let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call",
         "params": { "name": "text_to_image", "arguments": { "prompt": "x" } } });
-    let gone = post(&served.base, None, &body).timeout(Duration::from_millis(500)).send().await;
-    if let Ok(response) = gone {
-        assert!(response.text().await.is_err());
+    let bought = async {
+        eventually("the request", async || !served.sandbox.paid().is_empty()).await;
+    };
+    tokio::select! {
+        answer = post(&served.base, None, &body).send().and_then(Response::text) => panic!("it came back: {answer:?}"),
+        () = bought => {}
     }
+    served.sandbox.script(Vec::new());
     let list = make(&served.base, None, "list_jobs", json!({})).await;
     let job = list["jobs"][0]["job_id"].clone();
     // Another process at another port sees the same jobs.
