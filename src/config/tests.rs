@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::of_pairs as read;
 use super::*;
+use crate::money::Money;
 
 #[test]
 fn a_base_url_of_another_tool_is_understood() {
