@@ -45,8 +45,7 @@ def count(program, url, case, folder):
     environment = {
         "HOME": str(home), "PATH": os.environ["PATH"], "MINIMAX_API_HOST": url, "MINIMAX_API_KEY": "instructions",
         "MINIMAX_SANDBOX": "true", "MINIMAX_MCP_BASE_PATH": str(home / "out"), "MINIMAX_DATA_DIR": str(home / "data"),
-        # One worker thread, because idle ones execute instructions too.
-        "TOKIO_WORKER_THREADS": "1", "RUST_LOG": "off",
+        "RUST_LOG": "off",
     }
     command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={home / 'counted'}", program]
     with Child(command, environment, str(home), 300) as server:

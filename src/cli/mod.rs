@@ -28,6 +28,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 use directories::{BaseDirs, UserDirs};
+use tokio::runtime::{Builder, Runtime};
 
 use self::arguments::{Arguments, Command, World};
 use self::flags::Flags;
@@ -124,13 +125,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Some(_) => "error".clone_into(&mut config.log),
         }
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        // A server mostly waits, and hosts start one per window.
-        .worker_threads(2)
-        .max_blocking_threads(64)
-        .enable_all()
-        .build();
-    let outcome = match runtime {
+    let outcome = match runtime_for(arguments.command.as_ref()) {
         Ok(runtime) => {
             let telemetry = telemetry::start(&config.log, &config.telemetry, runtime.handle());
             let outcome = runtime.block_on(obey(arguments, config, stored.as_ref(), (&sources, &flags)));
@@ -148,6 +143,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Few threads, because a server mostly waits, and hosts start one per window. For a single client, on stdio, one is enough:
+/// a change of threads takes longer than most of what is done between two waits. Long work has threads of its own.
+fn runtime_for(command: Option<&Command>) -> io::Result<Runtime> {
+    let mut builder = match command {
+        None | Some(Command::Serve { http: None, .. }) => Builder::new_current_thread(),
+        Some(_) => Builder::new_multi_thread(),
+    };
+    builder.worker_threads(2).max_blocking_threads(64).enable_all().build()
 }
 
 /// The settings that are given as options. A person at the shell gives paths that are relative to the current folder;

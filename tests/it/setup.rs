@@ -383,6 +383,16 @@ fn the_doctor_starts_each_entry_and_names_wrong_paths_duplicates_and_damage() {
     has("ok", &["no client is known"]);
     home.write(".cursor/x", "");
     has("ok", &["Cursor: no entry", "minimax-mcp setup cursor"]);
+    let official =
+        json!({ "command": "uvx", "args": ["minimax-mcp", "-y"], "env": { "MINIMAX_API_KEY": KEY } });
+    home.write(".cursor/mcp.json", &json!({ "mcpServers": { "minimax": official } }).to_string());
+    has("warning", &["Cursor: `minimax` in ", "starts uvx minimax-mcp, which is not this server"]);
+    home.write(
+        ".cursor/mcp.json",
+        r#"{ "mcpServers": { "minimax": { "url": "https://example.com/mcp" } } }"#,
+    );
+    has("warning", &["starts a server at an address, which is not this server"]);
+    fs::remove_file(home.path(".cursor/mcp.json")).unwrap();
     home.good(&["setup", "cursor", "codex", "--yes"]);
     has("ok", &["Cursor: ", "starts the server in", "ms"]);
     has("ok", &["Codex: ", "starts the server in", "ms"]);

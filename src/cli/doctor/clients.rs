@@ -84,12 +84,14 @@ impl Found {
 pub(super) struct Entries {
     found: Vec<Found>,
     problems: Vec<(&'static Client, Line)>,
+    /// Entries that have this server's name and start something else.
+    others: Vec<(&'static Client, Line)>,
 }
 
 impl Entries {
     /// Reads the files of all clients.
     pub(super) fn find(folders: &Folders) -> Self {
-        let mut entries = Self { found: Vec::new(), problems: Vec::new() };
+        let mut entries = Self { found: Vec::new(), problems: Vec::new(), others: Vec::new() };
         for client in CLIENTS.iter().filter(|client| client.format != Format::Printed) {
             for scope in [Scope::User, Scope::Project] {
                 entries.read(client, scope, folders);
@@ -114,6 +116,12 @@ impl Entries {
             Ok(entries) => entries,
             Err(problem) => return wrong(say_setup::cannot_be_read(problem)),
         };
+        if let Some((name, other)) = entries.iter().find(|(name, entry)| name == NAME && !is_ours(entry)) {
+            let started =
+                read(other).map_or_else(say::entry_another, |(command, args, _)| launched(&command, &args));
+            let text = say::client_other_server(client.title, name, &file, started);
+            self.others.push((client, Line::warning(CHECK, text, say::client_other_server_fix(client.id))));
+        }
         let project = (scope == Scope::Project).then(|| folders.project().to_owned());
         let mut add = |project: Option<PathBuf>, is_of_setup, entries: document::Entries| {
             let ours = entries.into_iter().filter(|(_, entry)| is_ours(entry));
@@ -158,7 +166,9 @@ impl Entries {
                 .collect();
             let is_found = [Scope::User, Scope::Project].iter().any(|scope| client.is_found(*scope, folders));
             if own.is_empty() && problems.is_empty() && is_found {
-                lines.push(Line::ok(CHECK, say::client_no_entry(client.title, client.id)));
+                let other = self.others.iter().find(|(of, _)| of.id == client.id);
+                let none = || Line::ok(CHECK, say::client_no_entry(client.title, client.id));
+                lines.push(other.map_or_else(none, |(_, line)| line.clone()));
             }
             lines.extend(problems);
             lines.extend(duplicates(client, &own));
@@ -245,6 +255,16 @@ async fn started(found: &Found, dirs: &[PathBuf]) -> Line {
         Ok(Ok(())) => Line::ok(CHECK, say::client_good(title, &place, start.elapsed().as_millis())),
         Ok(Err(why)) => wrong(say::entry_not_starting(command, why)),
         Err(_) => wrong(say::entry_silent(command, PATIENCE.as_secs())),
+    }
+}
+
+/// What an entry starts, for a person. Other arguments than a package may be secret.
+fn launched(command: &str, args: &[String]) -> String {
+    let stem = Path::new(command).file_stem().unwrap_or_default().to_string_lossy();
+    let package = args.iter().find(|word| !word.starts_with(['-', '/']));
+    match package.filter(|_| FETCHERS.contains(&&*stem)) {
+        Some(package) => format!("{command} {package}"),
+        None => command.to_owned(),
     }
 }
 

@@ -262,6 +262,15 @@ super::texts! {
         "{client}: no entry; `minimax-mcp setup {id}` adds it",
         "{client}：没有条目；运行 `minimax-mcp setup {id}` 添加"
     }
+    client_other_server(client, name, file, started) {
+        "{client}: `{name}` in {file} starts {started}, which is not this server",
+        "{client}：{file} 里的 `{name}` 启动的是 {started}，不是这个服务器"
+    }
+    client_other_server_fix(id) {
+        "`minimax-mcp setup {id}` shows how it would replace the entry, and asks first; or give the other server another name",
+        "`minimax-mcp setup {id}` 会先显示怎样替换这个条目并征求同意；也可以给另一个服务器换个名字"
+    }
+    entry_another() { "a server at an address", "某个地址上的服务器" }
     client_file_bad(client, file, problem) { "{client}: {file} {problem}", "{client}：{file} {problem}" }
     client_file_fix(file) { "Correct {file}", "请改正 {file}" }
     place_in_project(file, project) { "{file} (project {project})", "{file}（项目 {project}）" }
