@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::envelope::usable_link;
 use super::{ApiError, Client, Endpoint, LONGEST_ID, group, lenient};
 
 const SUBMIT: Endpoint = Endpoint::post("/v1/video_generation", 60);
@@ -155,7 +156,7 @@ impl Answer {
             let message = "MiniMax reports that the task failed, without a reason".to_owned();
             return Progress::Failed { code: None, message };
         }
-        let url = self.video_url.filter(|url| !url.is_empty());
+        let url = self.video_url.as_deref().and_then(usable_link);
         let file_id = file_id(self.file_id);
         let done = word.starts_with("succe");
         if !done {

@@ -104,6 +104,16 @@ fn an_unknown_tool_is_a_protocol_error_and_bad_arguments_are_a_result() {
         let unknown = program.request("tools/call", json!({ "name": "no_such_tool", "arguments": {} }));
         assert_eq!(unknown["error"]["code"], -32602, "{unknown}");
         assert!(unknown["error"]["message"].as_str().unwrap().contains("text_to_image"));
+        for (name, meant) in [
+            ("Text_To_Image", "text_to_image"),
+            ("TEXT_TO_AUDIO", "text_to_audio"),
+            ("textToImage", "text_to_image"),
+            ("text-to-image", "text_to_image"),
+        ] {
+            let unknown = program.request("tools/call", json!({ "name": name, "arguments": {} }));
+            let told = format!("unknown tool `{name}`; did you mean `{meant}`?");
+            assert_eq!(unknown["error"]["message"], told, "{unknown}");
+        }
         let bad = program.request(
             "tools/call",
             json!({ "name": "text_to_image", "arguments": { "prompt": 5, "n": "x" } }),
