@@ -77,7 +77,7 @@ fn unreadable(config: &Config) -> Option<ConfigError> {
     let url = Url::parse(config.store_url.as_ref()?.expose_secret()).ok()?;
     let named = url.query_pairs().filter(|(name, _)| FILES_OF_STORE.contains(&&**name));
     named.into_iter().find_map(|(name, file)| {
-        let error = std::fs::File::open(Path::new(&*file)).err()?;
+        let error = std::fs::read(Path::new(&*file)).err()?;
         let problem =
             format!("names a file for {name} that cannot be read: {}", at(Path::new(&*file), &error));
         Some(ConfigError { name: "MINIMAX_STORE_URL", problem })

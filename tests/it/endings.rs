@@ -146,13 +146,13 @@ async fn a_state_that_this_version_does_not_know_is_said_and_waited_for() {
         let world = World::new().await;
         world.sandbox.script(vec![Rule::always(path, raw(body))]);
         let mut arguments = arguments;
-        arguments["wait_seconds"] = json!(1);
+        arguments["async_mode"] = json!(true);
         let begun = world.make(tool, arguments).await;
         let job = json!({ "job_id": begun["job_id"], "wait_seconds": 1 });
         let said = "MiniMax answers the status \"Reticulating\", which this version does not know";
         eventually("it is said", async || {
             let view = world.make("get_job", job.clone()).await;
-            assert_eq!(view["status"], "running", "{view}");
+            assert!(["submitting", "running"].contains(&view["status"].as_str().unwrap()), "{view}");
             view["warnings"].to_string().replace("\\\"", "\"").contains(said)
         })
         .await;
@@ -285,7 +285,15 @@ async fn a_poll_that_the_key_is_refused_for_says_to_fix_the_key_and_keeps_the_jo
         let world = World::new().await;
         let refuse = Act::Refuse { code, message: None, retry_after: None };
         world.sandbox.script(vec![Rule::always("/v1/query/video_generation", refuse)]);
-        let begun = world.make("generate_video", json!({ "prompt": "A fox", "wait_seconds": 2 })).await;
+        let begun = world.make("generate_video", json!({ "prompt": "A fox", "async_mode": true })).await;
+        let polled = || world.sandbox.requests().iter().any(|request| request.path.contains("/v1/query/"));
+        eventually("it is polled", async || polled()).await;
+        let job = json!({ "job_id": begun["job_id"], "wait_seconds": 0 });
+        eventually("the poll is refused", async || {
+            world.make("get_job", job.clone()).await["warnings"].to_string().contains(&code.to_string())
+        })
+        .await;
+        let begun = world.make("get_job", job).await;
         assert_eq!(begun["status"], "running", "{begun}");
         let next = begun["next"].as_str().unwrap();
         assert!(!next.starts_with("Not finished yet"), "{next}");
@@ -330,6 +338,49 @@ async fn a_sound_that_minimax_calls_unfinished_is_partial_and_says_so() {
         world.sandbox.script(vec![Rule::once(path, raw(body))]);
         assert_eq!(world.make(tool, arguments).await["status"], "succeeded", "{tool}");
     }
+}
+
+#[tokio::test]
+async fn a_sound_in_broken_hex_is_no_result() {
+    let world = World::new().await;
+    for (tool, path, arguments) in [
+        (
+            "music_generation",
+            "/v1/music_generation",
+            json!({ "prompt": "Calm piano", "is_instrumental": true }),
+        ),
+        ("text_to_audio", "/v1/t2a_v2", json!({ "text": "Hello there." })),
+    ] {
+        for hex in ["49443", "4944zz33", "no hex"] {
+            let body = json!({ "data": { "audio": hex, "status": 2 }, "base_resp": { "status_code": 0 } });
+            world.sandbox.script(vec![Rule::once(path, raw(body))]);
+            let result = world.call(tool, arguments.clone()).await;
+            let view = result.structured_content.unwrap();
+            // It was made, and may be billed.
+            assert_eq!(
+                (result.is_error, &view["status"]),
+                (Some(true), &json!("unknown")),
+                "{tool} {hex}: {view}"
+            );
+            assert!(view.get("files").is_none(), "nothing is cut silently: {view}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_link_that_is_refused_once_is_asked_again() {
+    let world = World::new().await;
+    for code in [401, 403] {
+        world.sandbox.script(vec![Rule::once("/cdn/", status(code))]);
+        let view = world.make("text_to_image", json!({ "prompt": "A fox" })).await;
+        assert_eq!(view["status"], "succeeded", "{code}: {view}");
+        assert!(view["files"][0]["path"].is_string(), "{view}");
+        let asked = world.sandbox.requests();
+        assert!(asked.iter().all(|request| !request.path.starts_with("/cdn/") || !request.authorized));
+    }
+    world.sandbox.script(vec![Rule::always("/cdn/", status(401))]);
+    let view = world.make("text_to_image", json!({ "prompt": "A fox" })).await;
+    assert!(view["warnings"].to_string().contains("401"), "{view}");
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ fn wrong_fields() -> Vec<(&'static str, Value, Vec<&'static str>)> {
         ("tools/call", json!({}), vec!["`name` is missing; it must be a string"]),
         (
             "tools/call",
-            json!({ "name": "chat", "arguments": "{}" }),
+            json!({ "name": "chat", "arguments": "A fox" }),
             vec!["`arguments` is a string; it must be an object (not a string that holds one)"],
         ),
         ("tools/call", json!({ "name": 7 }), vec!["`name` is a number; it must be a string"]),

@@ -135,7 +135,7 @@ fn parameters_of_another_form_are_called_that_and_the_form_is_named() {
             ("tools/call", json!({ "arguments": {} }), "`name`"),
             ("prompts/get", json!({}), "`name`"),
             ("resources/read", json!({ "uri": 5 }), "`uri`"),
-            ("completion/complete", json!({ "ref": { "type": "x" } }), "`ref`"),
+            ("completion/complete", json!({ "ref": { "type": "x" } }), "`argument`"),
         ] {
             let answer = program.request(method, parameters);
             assert_eq!(answer["error"]["code"], -32602, "{method}: {answer}");

@@ -326,7 +326,7 @@ fn wrong_shapes() -> Vec<(Option<Value>, &'static [&'static str])> {
         (without("capabilities"), &["`capabilities` is missing", "object"]),
         (with("/protocolVersion", json!(1)), &["`protocolVersion` is a number", "string"]),
         (with("/clientInfo", json!("claude")), &["`clientInfo` is a string", "object"]),
-        (with("/clientInfo/version", json!(1)), &["`clientInfo.version` must be a string"]),
+        (with("/clientInfo/version", json!(1)), &["`clientInfo.version` is a number; it must be a string"]),
         (
             with("/capabilities", json!({ "experimental": { "x": true } })),
             &["`capabilities.experimental.x` must be an object"],

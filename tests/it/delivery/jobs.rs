@@ -1,7 +1,6 @@
 //! Downloads as a caller sees them, through a job.
 
 use std::path::Path;
-use std::time::Duration;
 
 use minimax_mcp::sandbox::{Act, Options, Rule, Sandbox};
 use serde_json::{Value, json};
