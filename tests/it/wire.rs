@@ -329,11 +329,11 @@ fn wrong_shapes() -> Vec<(Option<Value>, &'static [&'static str])> {
         (with("/clientInfo/version", json!(1)), &["`clientInfo.version` is a number; it must be a string"]),
         (
             with("/capabilities", json!({ "experimental": { "x": true } })),
-            &["`capabilities.experimental.x` must be an object"],
+            &["`capabilities.experimental.x` is a boolean; it must be an object"],
         ),
         (
             with("/capabilities", json!({ "extensions": { "y": [] } })),
-            &["`capabilities.extensions.y` must be an object"],
+            &["`capabilities.extensions.y` is an array; it must be an object"],
         ),
     ]
 }
