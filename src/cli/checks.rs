@@ -28,7 +28,7 @@ pub(super) fn add_folder_warnings(config: &mut Config) {
 }
 
 /// The folders and files that a server cannot use, as problems. Makes the folders, and a file in each: a server over HTTP
-/// needs them, and nobody reads its warnings.
+/// needs them, and its warnings are rarely read.
 pub(super) fn unusable_places(config: &Config) -> Vec<ConfigError> {
     let problem = |name, dir: &Path, error: &io::Error| ConfigError {
         name,
